@@ -1,0 +1,35 @@
+-- kadenza's Lua checks: `luacheck .` at the root must print no warnings.
+std = "lua54"
+codes = true
+cache = false
+
+include_files = {
+  "scripts", "bindings", "tests", "bench", "docs", "*.rockspec", ".luacheckrc",
+}
+exclude_files = { "build" }
+
+max_code_line_length = 80
+max_comment_line_length = 80
+max_string_line_length = 100
+max_cyclomatic_complexity = 10
+self = false -- methods keep one calling shape, used or not
+
+-- What a policy may see. tests/spec/sandbox_spec.lua checks that this list and
+-- the sandbox's allow-list are the same list.
+stds.kadenza_policy = {
+  globals = {},
+  read_globals = {
+    "assert", "error", "ipairs", "next", "pairs", "pcall", "require",
+    "select", "setmetatable", "tonumber", "tostring", "type",
+    math = { other_fields = true },
+    string = { other_fields = true },
+    table = { other_fields = true },
+  },
+}
+
+files["scripts/policies"] = { std = "kadenza_policy" }
+files["scripts/examples/**/policies"] = { std = "kadenza_policy" }
+files["tests/spec"] = { std = "+busted", max_cyclomatic_complexity = false }
+files["**/*_spec.lua"] = {
+  std = "lua54+busted", max_cyclomatic_complexity = false,
+}
