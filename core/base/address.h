@@ -1,0 +1,36 @@
+/* What the engine asks of addresses beyond the public functions. */
+#ifndef KAD_BASE_ADDRESS_H
+#define KAD_BASE_ADDRESS_H
+
+#include "kadenza.h"
+
+/* Returns how many bytes of `ip` count: 4 or 16. */
+static inline size_t kad_address_ip_size(const struct kad_address *address) {
+  return address->family == 4 ? 4 : 16;
+}
+
+/* Returns true if both have the same family and ip, whatever the port. */
+bool kad_address_same_host(const struct kad_address *a,
+                           const struct kad_address *b);
+
+/* Returns true if both are in one /24 (IPv4) or /64 (IPv6). */
+bool kad_address_same_subnet(const struct kad_address *a,
+                             const struct kad_address *b);
+
+/* Returns true for loopback, link-local and private addresses. */
+bool kad_address_is_local(const struct kad_address *address);
+
+enum {
+  KAD_COMPACT_IP4 = 6,  /* bytes of a compact IPv4 address and port, BEP 5 */
+  KAD_COMPACT_IP6 = 18, /* of an IPv6 one, BEP 32 */
+};
+
+/* Writes the compact form (KAD_COMPACT_IP4 or _IP6 bytes) and returns its
+ * length. Source: BEP 5 "Contact Encoding". */
+size_t kad_address_pack(const struct kad_address *address, uint8_t *out);
+
+/* Reads a compact form of 6 or 18 bytes. Returns 0 or KAD_EMALFORMED. */
+KAD_MUST_CHECK int kad_address_unpack(struct kad_slice compact,
+                                      struct kad_address *address);
+
+#endif

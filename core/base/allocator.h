@@ -1,0 +1,30 @@
+/* Memory by way of the environment's allocator.
+ *
+ *     struct thing *thing = kad_alloc(&allocator, sizeof *thing);
+ *     if (thing == NULL) {
+ *       return KAD_ENOMEM;
+ *     }
+ *     kad_release(&allocator, thing, sizeof *thing);
+ */
+#ifndef KAD_BASE_ALLOCATOR_H
+#define KAD_BASE_ALLOCATOR_H
+
+#include "kadenza.h"
+
+/* Allocates `size` bytes (more than 0), uninitialised. NULL when out of memory.
+ */
+void *kad_alloc(const struct kad_allocator *allocator, size_t size);
+
+/* Allocates `size` bytes, all zero. NULL when out of memory. */
+void *kad_alloc_zero(const struct kad_allocator *allocator, size_t size);
+
+/* Resizes a block; a NULL `old` with `old_size` 0 allocates. NULL when out of
+ * memory; `old` is then untouched. */
+void *kad_resize(const struct kad_allocator *allocator, void *old,
+                 size_t old_size, size_t new_size);
+
+/* Frees a block of `size` bytes. NULL is ignored. */
+void kad_release(const struct kad_allocator *allocator, void *block,
+                 size_t size);
+
+#endif

@@ -1,0 +1,54 @@
+/* A queue of deadlines: an intrusive pairing heap, earliest first, and first
+ * come first served among equals, so that a run can be repeated byte for byte.
+ *
+ *     struct query {
+ *       struct kad_deadline timeout;
+ *     };
+ *     struct kad_heap heap = {0};
+ *     kad_heap_add(&heap, &query->timeout, now + 1000);
+ *     while ((due = kad_heap_pop_due(&heap, now)) != NULL) {
+ *       struct query *query = kad_container_of(due, struct query, timeout);
+ *     }
+ *
+ * Adding allocates nothing and cannot fail; removing is O(log n) amortised. */
+#ifndef KAD_BASE_HEAP_H
+#define KAD_BASE_HEAP_H
+
+#include "kadenza.h"
+
+/* Returns the struct `type` whose `member` is at `pointer`. */
+#define kad_container_of(pointer, type, member)                                \
+  ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* An entry of the heap, embedded in what it belongs to. Zero-initialised it is
+ * in no heap. */
+struct kad_deadline {
+  kad_time_ms at;             /* when it is due */
+  uint64_t order;             /* tie-break: the count of additions */
+  struct kad_deadline *child; /* first child */
+  struct kad_deadline *next;  /* next sibling */
+  struct kad_deadline *back;  /* parent, when first child; else sibling before */
+  bool queued;
+};
+
+/* The heap. Zero-initialised it is empty. */
+struct kad_heap {
+  struct kad_deadline *root;
+  uint64_t added; /* gives `order` */
+  size_t count;
+};
+
+/* Adds `deadline`, due at `at`; if it is queued already, it is moved. */
+void kad_heap_add(struct kad_heap *heap, struct kad_deadline *deadline,
+                  kad_time_ms at);
+
+/* Removes `deadline`; one that is in no heap is left as it is. */
+void kad_heap_remove(struct kad_heap *heap, struct kad_deadline *deadline);
+
+/* Returns when the earliest is due, KAD_TIME_NEVER when the heap is empty. */
+kad_time_ms kad_heap_next(const struct kad_heap *heap);
+
+/* Removes and returns the earliest if it is due at `now`, else NULL. */
+struct kad_deadline *kad_heap_pop_due(struct kad_heap *heap, kad_time_ms now);
+
+#endif

@@ -1,0 +1,835 @@
+/* kadenza.h: the whole public C API of libkadenza, a Kademlia DHT node.
+ *
+ * The engine (`kad_node`) is sans-I/O: datagrams, time and requests go in;
+ * datagrams and completions come out. `kad_network` runs engines for you, on
+ * real UDP sockets (`kad_network_udp_new`) or in virtual time
+ * (`kad_network_sim_new`). A program that has its own transport gives the
+ * engine a `kad_env` instead and calls `kad_node_receive` and `kad_node_tick`.
+ *
+ * Conventions. Functions that can fail return 0 or a negative KAD_E… code and
+ * write their out-parameters only on success. Times are milliseconds of a
+ * monotonic clock (`kad_time_ms`) unless the name says otherwise. Nothing here
+ * is thread-safe: a network and its nodes belong to one thread.
+ *
+ * The length of this file is that of the API: it is kept in one place so that
+ * an embedder reads one header. */
+#ifndef KADENZA_H
+#define KADENZA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define KAD_API __attribute__((visibility("default")))
+#define KAD_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define KAD_API
+#define KAD_MUST_CHECK
+#endif
+
+/* The version of this header; `kad_version` gives the library's. */
+#define KAD_VERSION "0.1.0"
+
+/* Returns the version of the library, such as "0.1.0". Valid for ever. */
+KAD_API const char *kad_version(void);
+
+/* ------------------------------------------------------------- errors -- */
+
+/* Every error of the library: code, value, text. */
+#define KAD_ERROR_MAP(X)                                                       \
+  X(KAD_EINVAL, -1, "invalid argument")                                        \
+  X(KAD_ENOMEM, -2, "out of memory")                                           \
+  X(KAD_ETIMEOUT, -3, "no answer in time")                                     \
+  X(KAD_ECANCELED, -4, "canceled")                                             \
+  X(KAD_ECLOSED, -5, "the node is closed")                                     \
+  X(KAD_EMALFORMED, -6, "malformed message")                                   \
+  X(KAD_ETOOBIG, -7, "too large")                                              \
+  X(KAD_ENOTFOUND, -8, "not found")                                            \
+  X(KAD_ENOCONTACTS, -9, "no contacts: the node knows no other node")          \
+  X(KAD_EREMOTE, -10, "the other node answered with an error")                 \
+  X(KAD_EREFUSED, -11, "refused")                                              \
+  X(KAD_EMARTIAN, -12, "address not allowed")                                  \
+  X(KAD_EOWNID, -13, "our own id")                                             \
+  X(KAD_ESUBNET, -14, "too many contacts of one subnet")                       \
+  X(KAD_EADDRESS, -15, "another contact has this address")                     \
+  X(KAD_EID, -16, "the id does not match")                                     \
+  X(KAD_EFULL, -17, "full")                                                    \
+  X(KAD_EBUSY, -18, "too much is under way")                                   \
+  X(KAD_ETYPE, -19, "unknown record type")                                     \
+  X(KAD_EQUOTA, -20, "quota exceeded")                                         \
+  X(KAD_ESIGNATURE, -21, "bad signature")                                      \
+  X(KAD_ECONFLICT, -22, "named twice")                                         \
+  X(KAD_ESYSTEM, -23, "system call failed")                                    \
+  X(KAD_EADDRINUSE, -24, "address already in use")                             \
+  X(KAD_EACCESS, -25, "permission denied")                                     \
+  X(KAD_ERESOLVE, -26, "name could not be resolved")                           \
+  X(KAD_EFAMILY, -27, "no socket of this address family")                      \
+  X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")
+
+enum kad_error {
+#define KAD_ERROR_ENUM(code, value, text) code = value,
+  KAD_ERROR_MAP(KAD_ERROR_ENUM)
+#undef KAD_ERROR_ENUM
+};
+
+/* Returns the name of `error`, such as "KAD_EINVAL"; "KAD_EUNKNOWN" for what is
+ * not in the list. Valid for ever. */
+KAD_API const char *kad_error_name(int error);
+
+/* Returns the text of `error`, one lower-case phrase. Valid for ever. */
+KAD_API const char *kad_error_text(int error);
+
+/* Codes of KRPC errors (BEP 5 "Errors"; the 2xx after 204 and the 3xx are BEP
+ * 44's and kadenza's own). */
+enum kad_krpc_code {
+  KAD_CODE_REFUSED = 201,   /* generic error: refused by policy */
+  KAD_CODE_FAILED = 202,    /* server error: a script failed or was too slow */
+  KAD_CODE_PROTOCOL = 203,  /* protocol error: malformed or bad token */
+  KAD_CODE_METHOD = 204,    /* method unknown */
+  KAD_CODE_TOO_BIG = 205,   /* value too large */
+  KAD_CODE_SIGNATURE = 206, /* signature wrong */
+  KAD_CODE_SALT = 207,      /* salt too large */
+  KAD_CODE_CAS = 301,       /* cas mismatch */
+  KAD_CODE_SEQ = 302        /* sequence number too low */
+};
+
+/* -------------------------------------------------------- basic values -- */
+
+/* A moment of a monotonic clock, or a span of it, in milliseconds. */
+typedef uint64_t kad_time_ms;
+
+/* The moment that never comes. Sums saturate at it. */
+#define KAD_TIME_NEVER UINT64_MAX
+
+/* Borrowed bytes. `data` may be NULL when `len` is 0. Not NUL-terminated. */
+struct kad_slice {
+  const uint8_t *data;
+  size_t len; /* bytes */
+};
+
+/* Returns the bytes of the C string `text`, without its NUL. Borrows: `text`. */
+KAD_API struct kad_slice kad_slice_of(const char *text);
+
+/* Returns true if both hold the same bytes. Not constant-time. */
+KAD_API bool kad_slice_equal(struct kad_slice a, struct kad_slice b);
+
+/* Memory, in the manner of lua_Alloc: `resize(state, NULL, 0, n)` allocates,
+ * `resize(state, p, old, 0)` frees and returns NULL, anything else resizes.
+ * `old_size` is always the size asked for last. NULL on failure, and the old
+ * block is then untouched. */
+struct kad_allocator {
+  void *(*resize)(void *state, void *old, size_t old_size, size_t new_size);
+  void *state;
+};
+
+/* Returns the allocator of the C library. */
+KAD_API struct kad_allocator kad_allocator_default(void);
+
+enum { KAD_ID_SIZE = 32 };
+
+/* An id or a key: 20 bytes (160 bits) or 32 (256), big-endian, padded with
+ * zero bytes at the end, so that one comparison serves both widths.
+ * Source: Kademlia §2.1. */
+struct kad_id {
+  uint8_t bytes[KAD_ID_SIZE];
+};
+
+/* Returns true if the ids are the same. */
+KAD_API bool kad_id_equal(const struct kad_id *a, const struct kad_id *b);
+
+/* Compares the XOR distances of `a` and `b` to `target`: negative if `a` is
+ * closer, 0 if a equals b, positive if `b` is closer. Source: Kademlia §2.1. */
+KAD_API int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
+                           const struct kad_id *b);
+
+/* Returns the number of leading bits that `a` and `b` share: 0 … 256. */
+KAD_API unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b);
+
+/* Reads 40 or 64 hexadecimal digits. `*bits` is set to 160 or 256.
+ * Returns 0 or KAD_EINVAL. */
+KAD_API KAD_MUST_CHECK int kad_id_parse(struct kad_slice hex, struct kad_id *id,
+                                        unsigned *bits);
+
+/* Writes `bits` / 4 hexadecimal digits and a NUL to `hex`, which must hold 65
+ * bytes. */
+KAD_API void kad_id_format(const struct kad_id *id, unsigned bits, char *hex);
+
+/* Hashes `name` to a key of `bits` (160 or 256): BLAKE2b of that length. */
+KAD_API void kad_id_hash(struct kad_slice name, unsigned bits,
+                         struct kad_id *id);
+
+/* The address of a UDP socket. All bytes are significant, so that copies can be
+ * compared and hashed: an IPv4 address takes the first four bytes of `ip` and
+ * leaves the others 0. */
+struct kad_address {
+  uint8_t ip[16];
+  uint16_t port;  /* in host order; 0 is never a remote node's */
+  uint8_t family; /* 4 or 6; 0 is no address */
+  uint8_t via;    /* the local socket it was heard on; 0 for any. Not compared */
+};
+
+/* Returns true if family, ip and port are the same. */
+KAD_API bool kad_address_equal(const struct kad_address *a,
+                               const struct kad_address *b);
+
+/* Reads "192.0.2.1:6881" or "[2001:db8::1]:6881"; the port may be 0. Names are
+ * not resolved. Returns 0 or KAD_EINVAL. */
+KAD_API KAD_MUST_CHECK int kad_address_parse(struct kad_slice text,
+                                             struct kad_address *address);
+
+enum { KAD_ADDRESS_TEXT_SIZE = 56 };
+
+/* Writes the text that `kad_address_parse` reads, NUL-terminated, into `text`
+ * of KAD_ADDRESS_TEXT_SIZE bytes, and returns it. */
+KAD_API const char *kad_address_format(const struct kad_address *address,
+                                       char *text);
+
+/* Returns true for addresses that no node of the open internet has: port 0,
+ * unspecified, multicast, broadcast, documentation, and, unless `allow_local`,
+ * loopback, link-local and private ones (RFC 6890). */
+KAD_API bool kad_address_is_martian(const struct kad_address *address,
+                                    bool allow_local);
+
+/* Another node: its id and where it answers. Source: Kademlia §2.1. */
+struct kad_contact {
+  struct kad_id id;
+  struct kad_address address;
+};
+
+/* ------------------------------------------------------------- bencode -- */
+
+enum kad_bencode_type {
+  KAD_BENCODE_INTEGER,
+  KAD_BENCODE_STRING,
+  KAD_BENCODE_LIST,
+  KAD_BENCODE_DICT
+};
+
+/* One bencoded value inside a buffer that was parsed whole. Borrows the buffer.
+ * Source: BEP 3 "bencoding". */
+struct kad_bencode {
+  enum kad_bencode_type type;
+  int64_t integer;        /* of an integer */
+  struct kad_slice bytes; /* of a string: its bytes; of a list or dictionary:
+                             the encoded items between `l` or `d` and `e` */
+  struct kad_slice raw;   /* the whole encoding of this value */
+};
+
+enum { KAD_BENCODE_MAX_DEPTH = 16 };
+
+/* Checks that `in` is exactly one bencoded value, and gives it. Iterative;
+ * containers nest at most KAD_BENCODE_MAX_DEPTH deep; integers fit 64 bits and
+ * have one form; dictionary keys need not be sorted, since real nodes do not
+ * always sort them, but may not repeat in sequence.
+ * Returns 0 or KAD_EMALFORMED. */
+KAD_API KAD_MUST_CHECK int kad_bencode_parse(struct kad_slice in,
+                                             struct kad_bencode *value);
+
+/* A walk through the items of a list or dictionary. Begin with
+ * `struct kad_slice rest = value.bytes;`, which `next` moves on. */
+
+/* Takes the next item of a parsed list off `rest`. Returns false at its end. */
+KAD_API bool kad_bencode_next(struct kad_slice *rest,
+                              struct kad_bencode *value);
+
+/* Takes the next key and value of a parsed dictionary off `rest`. Returns false
+ * at its end. */
+KAD_API bool kad_bencode_next_pair(struct kad_slice *rest,
+                                   struct kad_slice *key,
+                                   struct kad_bencode *value);
+
+/* Finds the value of `key` in the parsed dictionary `dict`. Returns false if
+ * `dict` is no dictionary or has no such key. */
+KAD_API bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
+                              struct kad_bencode *value);
+
+/* A writer into memory of the caller. When something does not fit, nothing of
+ * it is written, `overflow` is set and every later write is ignored. */
+struct kad_writer {
+  uint8_t *data;
+  size_t len; /* bytes written */
+  size_t cap; /* bytes there are */
+  bool overflow;
+};
+
+KAD_API void kad_write_integer(struct kad_writer *writer, int64_t value);
+KAD_API void kad_write_string(struct kad_writer *writer,
+                              struct kad_slice bytes);
+/* Writes a dictionary key. The caller writes keys in ascending byte order. */
+KAD_API void kad_write_key(struct kad_writer *writer, const char *key);
+KAD_API void kad_write_dict(struct kad_writer *writer);  /* writes `d` */
+KAD_API void kad_write_list(struct kad_writer *writer);  /* writes `l` */
+KAD_API void kad_write_close(struct kad_writer *writer); /* writes `e` */
+/* Appends bytes as they are: something already encoded. */
+KAD_API void kad_write_raw(struct kad_writer *writer, struct kad_slice bytes);
+
+/* ------------------------------------------------------------- records -- */
+
+enum {
+  KAD_PUBLISHER_SIZE = 32,     /* Ed25519 public key */
+  KAD_SECRET_SIZE = 64,        /* Ed25519 secret key */
+  KAD_SIGNATURE_SIZE = 64,     /* Ed25519 signature */
+  KAD_SALT_MAX = 64,           /* BEP 44 */
+  KAD_TYPE_NAME_MAX = 32,      /* bytes of a record type's name */
+  KAD_METHOD_NAME_MAX = 32,    /* bytes of a query's name */
+  KAD_VALUE_MAX = 1000,        /* bytes of a value, whatever its type allows */
+  KAD_RECORDS_PER_MESSAGE = 32 /* records in one store or one page */
+};
+
+/* A value under a key. Everything it points to is borrowed. */
+struct kad_record {
+  struct kad_id key;
+  struct kad_slice type;    /* name of its record type */
+  struct kad_slice value;   /* at most KAD_VALUE_MAX bytes */
+  struct kad_slice salt;    /* at most KAD_SALT_MAX bytes; empty for none */
+  const uint8_t *publisher; /* KAD_PUBLISHER_SIZE bytes, or NULL */
+  const uint8_t *signature; /* KAD_SIGNATURE_SIZE bytes, or NULL */
+  int64_t seq;              /* sequence number, when has_seq */
+  bool has_seq;
+  uint32_t ttl; /* seconds left to live; 0 leaves it to the type */
+  uint32_t age; /* seconds since it was stored here */
+};
+
+/* Makes an Ed25519 key pair from 32 random bytes. */
+KAD_API void kad_keypair(const uint8_t seed[32],
+                         uint8_t publisher[KAD_PUBLISHER_SIZE],
+                         uint8_t secret[KAD_SECRET_SIZE]);
+
+/* Signs `record` (its key, salt, seq, type and value) with `secret`.
+ * `id_bits` (160 or 256) is the width of the overlay's keys.
+ * Returns 0, or KAD_ETOOBIG when the record is over a limit. */
+KAD_API KAD_MUST_CHECK int
+kad_record_sign(const struct kad_record *record, unsigned id_bits,
+                const uint8_t secret[KAD_SECRET_SIZE],
+                uint8_t signature[KAD_SIGNATURE_SIZE]);
+
+/* ------------------------------------------------------------ policies -- */
+
+struct kad_node;
+
+/* Why a hook runs. */
+enum kad_reason {
+  KAD_REASON_STORE,     /* another node, or our user, stores a record */
+  KAD_REASON_REPUBLISH, /* a holder stores it again */
+  KAD_REASON_HANDOFF,   /* it moves to a node that came closer */
+  KAD_REASON_CACHE,     /* a reader leaves a copy */
+  KAD_REASON_GET        /* it came in an answer to our get */
+};
+
+/* What a query asks, as the policy sees it. */
+struct kad_request {
+  struct kad_slice method; /* "ping", "store", or a custom name */
+  struct kad_slice args;   /* its bencoded arguments, one dictionary */
+};
+
+/* A question to the policy. Everything is borrowed until the hook returns, or,
+ * if it answers later, copied by it. */
+struct kad_question {
+  struct kad_node *node;
+  uint64_t ticket; /* names it for kad_node_answer; never 0, never reused */
+  enum kad_reason reason;
+  kad_time_ms now;
+  struct kad_contact from;           /* who asks; family 0 when it is us */
+  bool proven;                       /* `from` has answered us at its address */
+  const struct kad_request *request; /* on_request, methods */
+  const struct kad_record *record;   /* validate, merge, expire, republish,
+                                        stored, dropped */
+  const struct kad_record *held;     /* merge: held now; select: the answers */
+  size_t held_count;
+};
+
+/* What a policy decides. */
+enum kad_verdict {
+  KAD_ACCEPT, /* yes; and the fields below, as the hook has them */
+  KAD_REFUSE, /* no, with `code` and `reason` */
+  KAD_SILENT, /* on_request: no answer at all */
+  KAD_FAILED, /* the hook failed: what design calls the default happens */
+  KAD_LATER   /* kad_node_answer will be called with the question's ticket */
+};
+
+/* An answer to a question. Zero-initialised it accepts. Everything is borrowed
+ * until the hook, or kad_node_answer, returns to the caller; the core copies. */
+struct kad_answer {
+  enum kad_verdict verdict;
+  int code;                         /* of a refusal; 0 is KAD_CODE_REFUSED */
+  struct kad_slice reason;          /* of a refusal: text, at most 200 bytes */
+  const struct kad_record *records; /* merge: what to hold; select: results.
+                                       Only value, publisher, signature, seq,
+                                       salt and ttl are read */
+  size_t record_count;
+  uint32_t seconds;       /* expire: life; republish: 0 is never again */
+  struct kad_slice reply; /* methods: a bencoded dictionary */
+};
+
+/* Answers one question into `*answer`, which is zeroed before the call. */
+typedef void (*kad_hook)(void *state, const struct kad_question *question,
+                         struct kad_answer *answer);
+
+/* A named bundle of rules. A hook that is NULL costs one test.
+ * Naming a built-in type (`peers`, `value`) refines it: its own checks run
+ * first, limits that are 0 stay as they are. */
+struct kad_type {
+  const char *name;      /* at most KAD_TYPE_NAME_MAX bytes */
+  uint32_t max_size;     /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
+  uint32_t max_values;   /* values a key; 0 is 64 */
+  uint32_t ttl;          /* seconds; 0 is 86400 (Kademlia §2.3) */
+  uint32_t republish;    /* seconds; 0 is 3600; UINT32_MAX is never */
+  bool signed_only;      /* refuse records without a publisher */
+  void *state;           /* given to the hooks */
+  kad_hook validate;     /* accept, or refuse with a reason */
+  kad_hook merge;        /* which records to hold */
+  kad_hook select;       /* which of the answers the reader gets */
+  kad_hook expire;       /* how long a record lives here */
+  kad_hook republish_at; /* when it is republished next */
+  kad_hook stored;       /* told after a record is held; answer ignored */
+  kad_hook dropped;      /* told after a record is dropped; answer ignored */
+};
+
+/* A custom query: `call` answers with a bencoded dictionary. */
+struct kad_method {
+  const char *name; /* not one of the core's; at most KAD_METHOD_NAME_MAX */
+  void *state;
+  kad_hook call;
+};
+
+/* Everything an application decides. Copied by kad_node_set_policy, except what
+ * the states point to. */
+struct kad_policy {
+  void *state;
+  kad_hook on_request; /* before a query is served */
+  kad_hook on_contact; /* before a contact enters the table */
+  const struct kad_type *types;
+  size_t type_count;
+  const struct kad_method *methods;
+  size_t method_count;
+  uint32_t deadline_ms; /* for an answer that comes later; 0 is 2000 */
+  /* Told that the core no longer waits for `ticket` (deadline, the node closes):
+   * cancel the work. May be NULL. */
+  void (*abandon)(void *state, uint64_t ticket);
+  /* Told once that no question of this policy is open and none will come. May
+   * be NULL. */
+  void (*release)(void *state);
+};
+
+/* ---------------------------------------------------------- operations -- */
+
+/* Names a running operation of a node; 0 names none; never reused. */
+typedef uint64_t kad_operation;
+
+/* One query of a lookup, for its trace. */
+struct kad_step {
+  struct kad_contact contact;
+  struct kad_contact heard_from; /* who told us; family 0: our own table */
+  uint32_t hop;                  /* 1 for contacts of our own table */
+  uint32_t rtt_ms;               /* when it answered */
+  bool answered;
+  bool had_value;
+};
+
+/* What came of an operation. Borrowed until the callback returns. */
+struct kad_result {
+  kad_operation operation;
+  int status;             /* 0 or KAD_E…; KAD_EREMOTE: see code and reason */
+  int code;               /* KRPC error code, 0 for none */
+  struct kad_slice reason; /* the other node's words; untrusted */
+  struct kad_contact from; /* ping, call: who answered */
+  struct kad_slice reply;  /* call: the reply, a bencoded dictionary */
+  const struct kad_contact *closest; /* lookups: that answered, closest first */
+  size_t closest_count;
+  const struct kad_record *records; /* get: after validate, merge and select */
+  size_t record_count;
+  const struct kad_address *peers; /* get_peers: distinct peers */
+  size_t peer_count;
+  const struct kad_step *path; /* every query sent, in order */
+  size_t path_count;
+  uint32_t hops;       /* longest chain of answers to the last contact */
+  uint32_t messages;   /* queries sent */
+  uint32_t took_ms;    /* from start to end */
+  uint32_t stored;     /* put, announce: contacts that took it */
+  uint32_t asked;      /* put, announce: contacts asked to take it, at most k */
+  uint32_t holders;    /* get: contacts that had a value */
+};
+
+/* Called exactly once an operation, never from inside the call that started
+ * it; by kad_node_free with KAD_ECLOSED for what is still running. May start
+ * and cancel operations; may not free the node. */
+typedef void (*kad_done)(void *data, const struct kad_result *result);
+
+/* How a lookup runs. Zero fields take the node's configuration. */
+struct kad_lookup_options {
+  uint32_t alpha;       /* queries in flight; 1 … 32 */
+  uint32_t k;           /* width; 1 … 64 */
+  uint32_t quorum;      /* get: end when so many contacts had a value; 0: all */
+  uint32_t deadline_ms; /* whole operation */
+};
+
+/* ---------------------------------------------------------------- node -- */
+
+/* What the engine needs of the world. */
+struct kad_env {
+  void *state;
+  kad_time_ms (*now)(void *state);      /* monotonic; never goes back */
+  int64_t (*wall_clock)(void *state);   /* seconds since 1970 UTC */
+  void (*random)(void *state, uint8_t *out, size_t len);
+  /* Sends one datagram; may drop it. Must not call the engine. */
+  void (*send)(void *state, const struct kad_address *to,
+               struct kad_slice datagram);
+  struct kad_allocator allocator;
+};
+
+struct kad_codec; /* core/wire/codec.h */
+struct kad_store; /* core/records/store.h */
+
+/* How a node behaves. Begin with kad_config_default. */
+struct kad_config {
+  struct kad_id id;     /* used when has_id; random otherwise */
+  bool has_id;
+  unsigned id_bits;     /* 160 (mainline) or 256 */
+  bool allow_local;     /* admit loopback, link-local and private addresses, and
+                           exempt them from subnet bounds */
+  bool read_only;       /* BEP 43: ask, never serve */
+  bool limits;          /* rate limits on */
+  uint32_t k;           /* bucket size and lookup width; 1 … 64 */
+  uint32_t alpha;       /* queries in flight a lookup; 1 … 32 */
+  uint32_t lookup_ms;   /* deadline of a lookup */
+  uint32_t query_ms;    /* longest a query may take (hard timeout) */
+  uint32_t refresh_s;   /* refresh of a bucket not looked into */
+  uint32_t ping_s;      /* a contact silent for so long is questionable */
+  uint32_t token_s;     /* slot of a write token; two slots are accepted */
+  uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
+  uint32_t max_lookups; /* lookups at once, others wait */
+  uint32_t max_waiting; /* questions waiting for a later answer */
+  uint32_t queries_per_s;        /* served in all */
+  uint32_t queries_per_s_address; /* served an address */
+  uint32_t queries_per_s_subnet; /* served a subnet (/24, /64) */
+  uint64_t bytes_per_s;          /* of replies in all */
+  uint64_t max_bytes;            /* held in records in all */
+  uint32_t max_records;          /* held in all */
+  uint32_t max_records_address;  /* held of one address */
+  uint32_t stores_per_s;         /* own republish and hand-off stores */
+  char version[4];               /* `v` of our messages (BEP 5, BEP 20) */
+  const struct kad_codec *codec; /* NULL for KRPC */
+  struct kad_store *store;       /* NULL for a memory store of its own; borrowed
+                                    until the node is freed */
+};
+
+/* Fills `config` with the defaults: k = 8, α = 3, 160 bits, random id, limits
+ * on, and what docs/operations.md lists. */
+KAD_API void kad_config_default(struct kad_config *config);
+
+/* Makes a node. Copies: `config`, `env`. Nothing is sent before an operation or
+ * a datagram. Free with kad_node_free.
+ * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a field out of its range. */
+KAD_API KAD_MUST_CHECK int kad_node_new(const struct kad_config *config,
+                                        const struct kad_env *env,
+                                        struct kad_node **node);
+
+/* Ends every operation with KAD_ECLOSED, abandons open questions, releases the
+ * policy and frees the node. Not from inside a callback or hook. NULL is
+ * ignored. */
+KAD_API void kad_node_free(struct kad_node *node);
+
+/* Gives the engine a datagram of the address `from`. Serves it, or ignores what
+ * is malformed, unasked for or over a limit, and counts that. */
+KAD_API void kad_node_receive(struct kad_node *node,
+                              const struct kad_address *from,
+                              struct kad_slice datagram);
+
+/* Does all work that is due at env.now: timeouts, refreshes, completions. */
+KAD_API void kad_node_tick(struct kad_node *node);
+
+/* Returns when kad_node_tick must be called at the latest; KAD_TIME_NEVER when
+ * nothing is planned. Any call that takes the node may move it. */
+KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
+
+/* Replaces the node's policy by a copy of `policy`; NULL for the core's rules
+ * alone. Questions under way end in the policy that they began in.
+ * Returns 0, KAD_ENOMEM, KAD_EINVAL for a name too long, an empty name or a
+ * limit out of range, or KAD_ECONFLICT for a type named twice or a method named
+ * twice or like one of the core's. */
+KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
+                                               const struct kad_policy *policy);
+
+/* Answers the question `ticket` that was KAD_LATER. Returns 0, or KAD_ENOTFOUND
+ * when it is no longer open. `answer->verdict` may not be KAD_LATER again. */
+KAD_API int kad_node_answer(struct kad_node *node, uint64_t ticket,
+                            const struct kad_answer *answer);
+
+/* Returns the node's id. Valid as long as the node. */
+KAD_API const struct kad_id *kad_node_id(const struct kad_node *node);
+
+/* Returns the node's configuration, defaults filled in. Valid as the node. */
+KAD_API const struct kad_config *
+kad_node_config(const struct kad_node *node);
+
+/* Tells the engine that the addresses of `node` can be reached in `family`
+ * (4 or 6): contacts of other families are not asked. A new node has none; the
+ * networks call this for every socket. */
+KAD_API void kad_node_add_family(struct kad_node *node, unsigned family);
+
+/* The calls below start an operation. `done` may be NULL. `*operation`, if not
+ * NULL, receives its name. Slices, ids, addresses and records are copied.
+ * Return 0, KAD_EINVAL, KAD_ENOMEM, or KAD_EBUSY when too many wait. */
+
+/* Joins: pings `known`, looks up our own id from them and from what the table
+ * has, then refreshes every bucket farther than the closest neighbour. Ends
+ * when the own-id lookup has ended and, if any contact was found, with 0;
+ * KAD_ENOCONTACTS when nobody answered (it keeps trying in the background, with
+ * back-off). Source: Kademlia §2.3. */
+KAD_API KAD_MUST_CHECK int
+kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
+                   size_t count, kad_done done, void *data,
+                   kad_operation *operation);
+
+/* Pings an address. */
+KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
+                                         const struct kad_address *to,
+                                         kad_done done, void *data,
+                                         kad_operation *operation);
+
+/* Sends the query `method` with `args` (a bencoded dictionary without `id`,
+ * which is added; empty for none) to an address. A `to->id` that is not all
+ * zero must match the answer's. */
+KAD_API KAD_MUST_CHECK int
+kad_node_call(struct kad_node *node, const struct kad_contact *to,
+              struct kad_slice method, struct kad_slice args, kad_done done,
+              void *data, kad_operation *operation);
+
+/* Looks up the k contacts closest to `target`. Source: Kademlia §2.3. */
+KAD_API KAD_MUST_CHECK int
+kad_node_find_node(struct kad_node *node, const struct kad_id *target,
+                   const struct kad_lookup_options *options, kad_done done,
+                   void *data, kad_operation *operation);
+
+/* Looks up the records of `type` under `key`, checks, merges and selects.
+ * KAD_ENOTFOUND when there are none. */
+KAD_API KAD_MUST_CHECK int
+kad_node_get(struct kad_node *node, const struct kad_id *key,
+             struct kad_slice type, const struct kad_lookup_options *options,
+             kad_done done, void *data, kad_operation *operation);
+
+/* Stores `record` at the k contacts closest to its key (and here, if we are one
+ * of them). KAD_EREFUSED, KAD_ETOOBIG, … when our own rules refuse it, with
+ * `code` and `reason`; KAD_EREMOTE when every contact refused; KAD_ENOCONTACTS.
+ */
+KAD_API KAD_MUST_CHECK int
+kad_node_put(struct kad_node *node, const struct kad_record *record,
+             const struct kad_lookup_options *options, kad_done done,
+             void *data, kad_operation *operation);
+
+/* Looks up peers of `info_hash` (BEP 5). KAD_ENOTFOUND when there are none. */
+KAD_API KAD_MUST_CHECK int
+kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
+                   const struct kad_lookup_options *options, kad_done done,
+                   void *data, kad_operation *operation);
+
+/* Announces us as a peer of `info_hash` on `port` (BEP 5); 0 announces the port
+ * that our datagrams come from (implied_port). */
+KAD_API KAD_MUST_CHECK int
+kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
+                  uint16_t port, const struct kad_lookup_options *options,
+                  kad_done done, void *data, kad_operation *operation);
+
+/* Ends an operation with KAD_ECANCELED, by way of its callback. Returns
+ * KAD_ENOTFOUND when it has ended already. */
+KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);
+
+/* What the table knows of a contact. */
+struct kad_contact_info {
+  struct kad_contact contact;
+  kad_time_ms last_seen;  /* it last answered us */
+  uint32_t rtt_ms;        /* smoothed round-trip time */
+  uint32_t failures;      /* queries since then that it left unanswered */
+  bool good;              /* BEP 5 "Routing Table" */
+};
+
+/* Copies up to `cap` contacts of the routing tables to `out` and returns how
+ * many there are. Everyone in it has answered us. */
+KAD_API size_t kad_node_contacts(const struct kad_node *node,
+                                 struct kad_contact_info *out, size_t cap);
+
+/* How the node stands with its overlay. */
+enum kad_state {
+  KAD_STATE_NEW,      /* has not been asked to join */
+  KAD_STATE_JOINING,  /* bootstrap under way, or nobody has answered yet */
+  KAD_STATE_HEALTHY,  /* has contacts that answer */
+  KAD_STATE_DEGRADED, /* most contacts do not answer */
+  KAD_STATE_ISOLATED  /* had contacts, nobody answers now */
+};
+
+KAD_API enum kad_state kad_node_state(const struct kad_node *node);
+KAD_API const char *kad_state_name(enum kad_state state);
+
+/* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
+#define KAD_STATS_MAP(X)                                                       \
+  X(datagrams_in, "datagrams received")                                        \
+  X(datagrams_out, "datagrams sent")                                           \
+  X(bytes_in, "bytes received")                                                \
+  X(bytes_out, "bytes sent")                                                   \
+  X(dropped_malformed, "datagrams that were no message")                       \
+  X(dropped_martian, "datagrams from addresses not allowed")                   \
+  X(dropped_limited, "queries over a rate limit")                              \
+  X(dropped_unmatched, "replies that nobody waited for")                       \
+  X(dropped_read_only, "queries that came while read-only")                    \
+  X(dropped_silenced, "queries that a policy left unanswered")                 \
+  X(served_ping, "ping queries answered")                                      \
+  X(served_find_node, "find_node queries answered")                            \
+  X(served_get_peers, "get_peers queries answered")                            \
+  X(served_announce_peer, "announce_peer queries answered")                    \
+  X(served_find_value, "find_value queries answered")                          \
+  X(served_store, "store queries answered")                                    \
+  X(served_custom, "queries of policies answered")                             \
+  X(refused, "queries answered with an error")                                 \
+  X(bad_token, "stores with a wrong token")                                    \
+  X(queries, "queries sent")                                                   \
+  X(replies, "replies received")                                               \
+  X(errors, "errors received")                                                 \
+  X(timeouts, "queries that went unanswered")                                  \
+  X(late, "replies after the soft timeout")                                    \
+  X(lookups, "lookups begun")                                                  \
+  X(lookups_failed, "lookups that found nothing or failed")                    \
+  X(refreshes, "buckets refreshed")                                            \
+  X(republishes, "records republished")                                        \
+  X(expired, "records that expired")                                           \
+  X(evicted, "records dropped for room")                                       \
+  X(hook_failures, "hooks that failed, or answered nonsense")                  \
+  X(hook_deadlines, "hooks that answered too late")                            \
+  X(contacts, "contacts in the tables (gauge)")                                \
+  X(contacts_good, "good ones among them (gauge)")                             \
+  X(pending, "queries in flight (gauge)")                                      \
+  X(operations, "operations under way (gauge)")                                \
+  X(waiting, "questions waiting for a policy (gauge)")                         \
+  X(records, "records held (gauge)")                                           \
+  X(record_bytes, "bytes that they take (gauge)")
+
+struct kad_stats {
+#define KAD_STATS_FIELD(name, text) uint64_t name;
+  KAD_STATS_MAP(KAD_STATS_FIELD)
+#undef KAD_STATS_FIELD
+};
+
+KAD_API void kad_node_stats(const struct kad_node *node,
+                            struct kad_stats *stats);
+
+/* ------------------------------------------------------------- network -- */
+
+/* Nodes, a clock and what carries datagrams between them. */
+struct kad_network;
+
+/* Makes a network of UDP sockets with an event loop of its own.
+ * Returns 0, KAD_ENOMEM or KAD_ESYSTEM. */
+KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
+                                               struct kad_network **network);
+
+/* How a simulated network behaves. Begin with kad_sim_config_default. */
+struct kad_sim_config {
+  uint64_t seed;           /* same seed and calls, same run, byte for byte */
+  uint32_t latency_min_ms; /* one way, uniform in latency_min … latency_max */
+  uint32_t latency_max_ms;
+  double loss;             /* 0 … 1: share of datagrams that are lost */
+};
+
+KAD_API void kad_sim_config_default(struct kad_sim_config *config);
+
+/* Makes a network in virtual time: one seeded event queue, no sockets.
+ * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a loss or latency out of range. */
+KAD_API KAD_MUST_CHECK int
+kad_network_sim_new(const struct kad_sim_config *config,
+                    struct kad_allocator allocator,
+                    struct kad_network **network);
+
+/* Closes every node and timer and frees the network. Not from a callback. NULL
+ * is ignored. */
+KAD_API void kad_network_free(struct kad_network *network);
+
+/* Makes a node on `count` sockets bound to `listen` (1 … 8; port 0 takes a free
+ * one). In a simulated network any address not yet taken may be bound. The node
+ * belongs to the network: end it with kad_network_close_node.
+ * Returns 0, an error of kad_node_new, KAD_EADDRINUSE, KAD_EADDRNOTAVAIL,
+ * KAD_EACCESS or KAD_ESYSTEM; then nothing is left bound. */
+KAD_API KAD_MUST_CHECK int
+kad_network_open_node(struct kad_network *network,
+                      const struct kad_config *config,
+                      const struct kad_address *listen, size_t count,
+                      struct kad_node **node);
+
+/* Closes a node of the network: its operations end with KAD_ECLOSED. Safe from
+ * callbacks and hooks, where it takes effect when they have returned; the node
+ * must not be used after this call. */
+KAD_API void kad_network_close_node(struct kad_network *network,
+                                    struct kad_node *node);
+
+/* Copies up to `cap` bound addresses of `node` and returns how many there are.
+ */
+KAD_API size_t kad_network_addresses(const struct kad_network *network,
+                                     const struct kad_node *node,
+                                     struct kad_address *out, size_t cap);
+
+/* Returns the network's clock: monotonic, or virtual. */
+KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
+
+/* Fills `out` with random bytes: the system's, or the seed's. */
+KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
+                                size_t len);
+
+/* Names a timer; 0 names none; never reused. */
+typedef uint64_t kad_timer;
+
+/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn). `fire` may
+ * do anything but free the network. Returns 0 or KAD_ENOMEM. */
+KAD_API KAD_MUST_CHECK int
+kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
+                        void (*fire)(void *data), void *data,
+                        kad_timer *timer);
+
+/* Stops a timer that has not fired. Returns KAD_ENOTFOUND if it has. */
+KAD_API int kad_network_stop_timer(struct kad_network *network,
+                                   kad_timer timer);
+
+/* Resolves "host:port" (names too, by the system's resolver, without blocking;
+ * in a simulated network only addresses) and calls `found` once, never from
+ * inside this call, with up to 16 addresses, or status KAD_ERESOLVE.
+ * Returns 0, KAD_ENOMEM, or KAD_EINVAL for text without a port. */
+KAD_API KAD_MUST_CHECK int kad_network_resolve(
+    struct kad_network *network, struct kad_slice text,
+    void (*found)(void *data, int status, const struct kad_address *addresses,
+                  size_t count),
+    void *data);
+
+/* Calls `fire(data)` whenever the process gets the signal `number`, until the
+ * network is freed. UDP networks only: KAD_EINVAL elsewhere. */
+KAD_API KAD_MUST_CHECK int kad_network_on_signal(struct kad_network *network,
+                                                 int number,
+                                                 void (*fire)(void *data),
+                                                 void *data);
+
+/* Runs until kad_network_stop is called, or for `duration_ms` of the network's
+ * clock (KAD_TIME_NEVER for no limit). A simulated network also ends when no
+ * event is left. */
+KAD_API void kad_network_run(struct kad_network *network,
+                             kad_time_ms duration_ms);
+
+/* Ends kad_network_run after the current callback. */
+KAD_API void kad_network_stop(struct kad_network *network);
+
+/* For a loop of the caller's (UDP): a file descriptor that is readable when
+ * there is work (-1 if the system has none), the milliseconds until there is
+ * work anyway (-1: for ever), and one turn that does it without blocking. */
+KAD_API int kad_network_fd(const struct kad_network *network);
+KAD_API int kad_network_timeout(const struct kad_network *network);
+KAD_API void kad_network_step(struct kad_network *network);
+
+/* Simulated networks: returns a hash of every datagram delivered so far (time,
+ * from, to, bytes). Two runs of one seed have the same. 0 elsewhere. */
+KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

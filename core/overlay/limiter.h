@@ -1,0 +1,39 @@
+/* Rate limits on what strangers ask: token buckets in a fixed-size table, keyed
+ * by SipHash of the address and of its subnet, and two for all together. A
+ * table that is full forgets the fullest bucket, which has least to remember.
+ * Nothing is allocated after kad_limiter_new. */
+#ifndef KAD_OVERLAY_LIMITER_H
+#define KAD_OVERLAY_LIMITER_H
+
+#include "kadenza.h"
+
+struct kad_limiter;
+
+struct kad_limiter_config {
+  uint32_t queries_per_s;         /* in all; burst: one second's worth */
+  uint32_t queries_per_s_address; /* of one address, whatever its ports */
+  uint32_t queries_per_s_subnet;  /* of one /24 or /64 */
+  uint64_t bytes_per_s;           /* of replies in all */
+  bool allow_local; /* local addresses each have their own allowance, without
+                       one of their subnet */
+};
+
+/* `secret` is 16 random bytes. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_limiter_new(const struct kad_limiter_config *config,
+                                   const struct kad_allocator *allocator,
+                                   const uint8_t *secret, kad_time_ms now,
+                                   struct kad_limiter **limiter);
+void kad_limiter_free(struct kad_limiter *limiter);
+
+/* Takes one query of `from` off its allowances. Returns false when one of them
+ * is used up: drop the query. An address over its own allowance takes nothing
+ * off the others', so that it silences nobody else. */
+bool kad_limiter_query(struct kad_limiter *limiter,
+                       const struct kad_address *from, kad_time_ms now);
+
+/* Takes a reply of `bytes` off the allowance of bytes. Returns false when it is
+ * used up: do not send it. */
+bool kad_limiter_reply(struct kad_limiter *limiter, size_t bytes,
+                       kad_time_ms now);
+
+#endif

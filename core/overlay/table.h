@@ -1,0 +1,142 @@
+/* The routing table of one address family.
+ *
+ *     contact seen, unknown ──► the node pings it ──answers──► kad_table_add
+ *                                                               │
+ *         entered ◄── room, or the bucket may split ◄───────────┤
+ *         waits in the bucket's replacement cache ◄── full ─────┘
+ *           └── enters when the contact that was probed fails
+ *
+ * Nobody enters before it has answered us from the address it claims; that is
+ * the caller's duty. Contacts are good, questionable or bad as in BEP 5
+ * "Routing Table". Among equals the lower round-trip time wins.
+ * Source: Kademlia §2.2, §2.4; BEP 5; BEP 32. */
+#ifndef KAD_OVERLAY_TABLE_H
+#define KAD_OVERLAY_TABLE_H
+
+#include "kadenza.h"
+
+enum {
+  KAD_BUCKET_MAX = 64,      /* the greatest k */
+  KAD_SUBNET_MAX = 2,       /* contacts of one subnet in a bucket */
+  KAD_SUBNET_TABLE_MAX = 8, /* contacts of one subnet in the table */
+  KAD_FAILURES_BAD = 2      /* unanswered queries that make a contact bad */
+};
+
+/* A contact in the table. Borrowed pointers to it are valid until the next
+ * change of the table. */
+struct kad_entry {
+  struct kad_contact contact;
+  kad_time_ms last_seen;    /* it last answered, or queried us after that */
+  kad_time_ms last_queried; /* we last asked it; 0 for never */
+  uint32_t rtt_ms;          /* smoothed; 0 is unknown */
+  uint8_t failures;         /* unanswered since it last answered */
+};
+
+struct kad_table;
+
+struct kad_table_config {
+  struct kad_id self;
+  unsigned id_bits;
+  unsigned family;    /* 4 or 6 */
+  uint32_t k;         /* 1 … KAD_BUCKET_MAX */
+  kad_time_ms ping_ms; /* silent for so long is questionable */
+  bool allow_local;   /* local addresses are exempt from subnet bounds */
+};
+
+/* Returns 0 or KAD_ENOMEM. Copies: `config`, `allocator`. */
+KAD_MUST_CHECK int kad_table_new(const struct kad_table_config *config,
+                                 const struct kad_allocator *allocator,
+                                 kad_time_ms now, struct kad_table **table);
+void kad_table_free(struct kad_table *table);
+
+/* Adds a contact that has just answered, with its round-trip time, or notes
+ * that a known one did. `*probe`, if the bucket is full, is the least recently
+ * seen questionable contact, to be pinged by the caller; else NULL. It is valid
+ * until the next change.
+ * Returns 0 when it is in the table now, or
+ *   KAD_EFULL     it waits in the replacement cache
+ *   KAD_EOWNID    it carries our own id
+ *   KAD_ESUBNET   its subnet has its share already
+ *   KAD_EADDRESS  another id answers at this address; the caller may drop that
+ *   KAD_EID       the id is known at another address, which still stands
+ *   KAD_ENOMEM    nothing has changed */
+KAD_MUST_CHECK int kad_table_add(struct kad_table *table,
+                                 const struct kad_contact *contact,
+                                 uint32_t rtt_ms, kad_time_ms now,
+                                 const struct kad_entry **probe);
+
+/* Notes that a contact queried us: it is refreshed if it is in the table at
+ * exactly this address (BEP 5). Returns true if so. */
+bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
+                    kad_time_ms now);
+
+/* Notes that a query went out to `contact`. */
+void kad_table_queried(struct kad_table *table,
+                       const struct kad_contact *contact, kad_time_ms now);
+
+/* Notes that `contact` left a query unanswered. When it has become bad and a
+ * replacement waits, the newest takes its place; a bad contact without one
+ * stays, never handed out, until kad_table_prune. */
+void kad_table_failed(struct kad_table *table,
+                      const struct kad_contact *contact);
+
+/* Removes `contact` (its id changed, a policy refuses it). A replacement takes
+ * its place. */
+void kad_table_remove(struct kad_table *table,
+                      const struct kad_contact *contact);
+
+/* Finds a contact by id, or by address. NULL if there is none. */
+const struct kad_entry *kad_table_find(const struct kad_table *table,
+                                       const struct kad_id *id);
+const struct kad_entry *
+kad_table_find_address(const struct kad_table *table,
+                       const struct kad_address *address);
+
+/* Writes up to `cap` contacts that are not bad to `out`, closest to `target`
+ * first, and returns their number. Visits buckets in order of distance: nothing
+ * is sorted but single buckets. */
+size_t kad_table_closest(const struct kad_table *table,
+                         const struct kad_id *target, kad_time_ms now,
+                         struct kad_contact *out, size_t cap);
+
+bool kad_entry_is_good(const struct kad_entry *entry, kad_time_ms now,
+                       kad_time_ms ping_ms);
+bool kad_entry_is_bad(const struct kad_entry *entry);
+
+/* Returns the questionable or bad contact that was seen longest ago and not
+ * queried since `before`, for the maintenance to ping; NULL for none. */
+const struct kad_entry *kad_table_questionable(const struct kad_table *table,
+                                               kad_time_ms now,
+                                               kad_time_ms before);
+
+/* Drops contacts that are bad and have not answered for `ping_ms`. Returns how
+ * many. */
+size_t kad_table_prune(struct kad_table *table, kad_time_ms now);
+
+/* Buckets are numbered from 0, the farthest half of the id space, to
+ * kad_table_buckets - 1, which holds our own id. */
+size_t kad_table_buckets(const struct kad_table *table);
+size_t kad_table_count(const struct kad_table *table);      /* contacts */
+size_t kad_table_good(const struct kad_table *table, kad_time_ms now);
+
+/* Notes that a lookup for `target` ran: its bucket is fresh. */
+void kad_table_looked_up(struct kad_table *table, const struct kad_id *target,
+                         kad_time_ms now);
+
+/* Returns when bucket `index` was last looked into. */
+kad_time_ms kad_table_refreshed(const struct kad_table *table, size_t index);
+
+/* Makes a random id that falls into bucket `index`. `random` is 32 random
+ * bytes. Source: Kademlia §2.3. */
+void kad_table_random_id(const struct kad_table *table, size_t index,
+                         const uint8_t random[KAD_ID_SIZE], struct kad_id *id);
+
+/* Returns the number of the bucket of `id`. */
+size_t kad_table_bucket_of(const struct kad_table *table,
+                           const struct kad_id *id);
+
+/* Walks every contact: begin with `*bucket` and `*slot` 0; NULL at the end. */
+const struct kad_entry *kad_table_next(const struct kad_table *table,
+                                       size_t *bucket, size_t *slot);
+
+#endif
