@@ -4,7 +4,7 @@ codes = true
 cache = false
 
 include_files = {
-  "scripts", "bindings", "tests", "bench", "docs", "*.rockspec", ".luacheckrc",
+  "**/*.lua", "*.rockspec", ".luacheckrc",
 }
 exclude_files = { "build" }
 

@@ -1,0 +1,395 @@
+# kadenza: `make help` lists what can be made.
+#
+# Variants are built by the same rules into folders of their own:
+#   make              build/          -O2 -g, asserts on
+#   make RELEASE=1    build/release   -O2 -g, asserts off
+#   make SANITIZE=1   build/asan      with ASan and UBSan
+#   make FUZZ=1       build/fuzz      with clang's libFuzzer, ASan and UBSan
+# For packagers: WERROR= lets warnings be, DEPS= installs nothing, STATIC=1
+# puts libuv, libsodium and Lua into the program.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+variant := $(if $(FUZZ),/fuzz,$(if $(SANITIZE),/asan,$(if $(RELEASE),/release)))
+BUILD ?= build$(variant)
+PREFIX ?= /usr/local
+DEPS ?= yes
+WERROR ?= -Werror
+FUZZ_SECONDS ?= 60
+TESTS ?=
+
+# -------------------------------------------------------------- tools --
+
+ifneq ($(FUZZ),)
+CC := clang
+else ifeq ($(origin CC),default)
+CC := cc
+endif
+PKG_CONFIG ?= pkg-config
+BUSTED ?= busted
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+PYTHON ?= /usr/bin/python3
+find_lua := $(foreach name,lua5.4 lua-5.4 lua54,$(shell command -v $(name)))
+LUA ?= $(or $(firstword $(find_lua)),lua5.4)
+JOBS ?= $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2)
+
+# Asked for at first use, so after `deps` has run, and remembered.
+once = $(eval $(1) := $(2))$($(1))
+lua_package = $(call once,lua_package,$(or $(firstword $(foreach name,\
+  lua5.4 lua-5.4 lua54,$(shell $(PKG_CONFIG) --exists $(name) && \
+  echo $(name)))),lua))
+package_flags = $(call once,package_flags,$(shell \
+  $(PKG_CONFIG) --cflags libuv libsodium $(lua_package)))
+core_libs = $(call once,core_libs,$(shell $(PKG_CONFIG) --libs libuv libsodium))
+lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
+cmocka_libs = $(call once,cmocka_libs,$(shell $(PKG_CONFIG) --libs cmocka))
+version = $(call once,version,$(shell \
+  sed -n 's/^.define KAD_VERSION "\(.*\)"/\1/p' core/kadenza.h))
+
+# -------------------------------------------------------------- flags --
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+  -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
+sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fno-omit-frame-pointer
+variant_flags := $(if $(FUZZ),$(sanitizers) -fsanitize=fuzzer-no-link,$(if \
+  $(SANITIZE),$(sanitizers),$(if $(RELEASE),-DNDEBUG)))
+
+CFLAGS ?= -O2 -g
+language_flags = -std=c11 $(warnings) -Icore $(package_flags) $(CPPFLAGS)
+compile_flags = $(language_flags) -fPIC -fno-semantic-interposition \
+  $(CFLAGS) $(variant_flags)
+compile = $(CC) $(compile_flags) $(extra_flags) -MMD -MP -c -o $@ $<
+link = $(CC) $(CFLAGS) $(variant_flags) $(LDFLAGS)
+
+ifeq ($(shell uname -s),Darwin)
+soname := libkadenza.0.dylib
+shared_name := libkadenza.dylib
+shared_flags = -dynamiclib -install_name $(PREFIX)/lib/$(soname)
+module_flags := -bundle -undefined dynamic_lookup
+export_flags :=
+else
+soname := libkadenza.so.0
+shared_name := libkadenza.so
+shared_flags = -shared -Wl,-soname,$(soname) -Wl,-Bsymbolic-functions
+module_flags := -shared -Wl,-Bsymbolic-functions
+export_flags := -Wl,-E
+endif
+
+# Lua whole, so that C modules that a script loads find all of its API.
+static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
+  $(PKG_CONFIG) --variable=libdir libuv)/$(name))))
+static_libs = $(static_uv) -Wl,-Bstatic -lsodium -Wl,--whole-archive \
+  $(lua_libs) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
+program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(lua_libs))
+
+# ------------------------------------------------------------ sources --
+
+core_sources := $(wildcard core/*.c core/*/*.c)
+binding_sources := $(wildcard bindings/lua/*.c)
+host_sources := $(wildcard bindings/host/*.c)
+library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
+  scripts/kadenza/*/*.lua))
+policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
+unit_sources := $(wildcard tests/unit/*_test.c)
+unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/*.c))
+fuzz_sources := $(wildcard tests/fuzz/*_fuzz.c)
+bench_sources := $(wildcard bench/*.c)
+bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
+  $(bench_sources)))
+example_sources := $(wildcard scripts/examples/*/*.c)
+spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
+  scripts/*/*_spec.lua scripts/*/*/*_spec.lua)
+documents := $(wildcard README.md docs/*.md)
+c_files := $(wildcard $(addsuffix /*.[ch],core core/* bindings/* tests/unit \
+  tests/fuzz tests/interop bench scripts/examples/*))
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+core_objects := $(call object,$(core_sources))
+binding_objects := $(call object,$(binding_sources))
+host_objects := $(call object,$(host_sources)) $(BUILD)/gen/scripts.o
+unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_sources))
+replays := $(patsubst %_fuzz.c,$(BUILD)/%_replay,$(fuzz_sources))
+fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(fuzz_sources))
+benches := $(patsubst %.c,$(BUILD)/%,$(bench_mains))
+examples := $(patsubst scripts/%.c,$(BUILD)/%,$(example_sources))
+
+library := $(BUILD)/libkadenza.a
+shared := $(BUILD)/$(shared_name)
+module := $(BUILD)/lua/kadenza/core.so
+program := $(BUILD)/kadenza
+# A part without sources is left out.
+products := $(if $(core_sources),$(library) $(shared)) \
+  $(if $(binding_sources),$(module)) $(if $(host_sources),$(program))
+
+# ------------------------------------------------------------ targets --
+
+.PHONY: all
+all: $(products) ## build the libraries, the Lua module and the program
+
+.PHONY: run
+run: $(program) ## start a node with the policies that ship (ARGS=...)
+	@mkdir -p var/node
+	@exec $(program) run --state var/node $(addprefix --policy ,$(policies)) \
+	  $(ARGS)
+
+.PHONY: demo
+demo: $(products) ## run 32 nodes on loopback and tell what they do
+	@$(test_env) sh scripts/examples/demo/run
+
+.PHONY: test
+test: $(products) $(unit_tests) $(replays) $(examples) | deps-test
+test: ## build and run every test
+	@rm -rf $(BUILD)/results
+	@$(suite) unit 'env CMOCKA_MESSAGE_OUTPUT=TAP' $(unit_tests)
+	@$(suite) corpus '' $(replays)
+	@$(suite) spec '$(busted)' $(spec_files)
+	@$(suite) examples '$(LUA) tests/check/examples.lua' $(documents)
+	@tests/suites $(BUILD)/results total
+
+.PHONY: check
+check: | deps-build ## check layers, versions, lengths and lists of files
+	@tests/check/run '$(LUA)'
+
+.PHONY: lint
+lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters
+
+.PHONY: format
+format: | deps-lint ## format the C sources
+	@$(CLANG_FORMAT) -i $(c_files)
+
+.PHONY: fuzz
+fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)
+	@$(MAKE) --no-print-directory FUZZ=1 fuzz-run
+
+.PHONY: interop
+interop: $(products) | deps-interop ## let BitTorrent clients meet a node
+	@rm -rf $(BUILD)/results-interop
+	@$(test_env) JOBS=1 tests/suites $(BUILD)/results-interop run interop \
+	  $(PYTHON) $(wildcard tests/interop/*_test.py)
+	@tests/suites $(BUILD)/results-interop total
+
+.PHONY: bench
+bench: | deps-build ## measure against an echo server as the limit
+	@$(MAKE) --no-print-directory RELEASE=1 bench-run
+
+.PHONY: docs
+docs: $(products) ## write the reference from headers and annotations
+	@if [ -e docs/generate.lua ]; then $(test_env) $(LUA) docs/generate.lua; \
+	  else echo "docs: there is no generator"; fi
+
+.PHONY: install
+install: $(products) ## install below PREFIX (/usr/local), after DESTDIR
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(version)|' \
+	  core/kadenza.pc.in >$(BUILD)/kadenza.pc
+	@$(call installer,install)
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	@$(call installer,uninstall)
+
+.PHONY: luarocks
+luarocks: | deps-luarocks ## install the rock (ARGS=--local, --tree DIR)
+	@luarocks --lua-version=5.4 make $(ARGS) kadenza-scm-1.rockspec
+
+.PHONY: deps
+deps: deps-build deps-test ## find what is missing and install it
+
+.PHONY: clean
+clean: ## remove build/; var/, the state of nodes, stays
+	@rm -rf build
+
+.PHONY: help
+help: ## list the targets
+	@echo "kadenza $(version)  make [target]... [VARIABLE=value]..."
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	  while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n '/^# Variants/,/^# puts/s/^# //p' Makefile
+
+# --------------------------------------------------------------- deps --
+
+deps_groups := build test lint fuzz interop luarocks
+.PHONY: $(addprefix deps-,$(deps_groups))
+$(addprefix deps-,$(deps_groups)): deps-%:
+	@$(if $(DEPS),CC='$(CC)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
+	  .ci/deps $*)
+
+# One at a time: two package managers at once would wait for each other's lock.
+deps-test deps-lint deps-fuzz deps-interop deps-luarocks: | deps-build
+deps-lint: | deps-test
+
+# -------------------------------------------------------------- build --
+
+# Written anew only when their content changes: what depends on them is then
+# made again, and only then.
+define remember
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
+	  printf '%s\n' '$(subst ','\'',$(1))' >$@
+endef
+
+.PHONY: always
+$(BUILD)/flags: always | deps-build
+	$(call remember,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
+$(BUILD)/sources: always
+	$(call remember,$(core_sources) $(binding_sources) $(host_sources) \
+	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies))
+
+# Only what kadenza.h marks KAD_API leaves libkadenza.
+$(core_objects): extra_flags = -fvisibility=hidden
+$(BUILD)/obj/tests/% $(BUILD)/obj/bench/%: extra_flags += -UNDEBUG
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  cc $<"
+	@$(compile)
+
+$(library): $(core_objects) $(BUILD)/sources
+	@echo "  ar $@"
+	@rm -f $@
+	@$(AR) rcs $@ $(core_objects)
+
+$(shared): $(core_objects) $(BUILD)/sources
+	@echo "  ld $@"
+	@$(link) $(shared_flags) -o $(BUILD)/$(soname) $(core_objects) $(core_libs)
+	@ln -sf $(soname) $@
+
+$(module): $(core_objects) $(binding_objects) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) $(module_flags) -o $@ $(core_objects) $(binding_objects) \
+	  $(core_libs)
+
+$(program): $(core_objects) $(binding_objects) $(host_objects) $(BUILD)/sources
+	@echo "  ld $@"
+	@$(link) $(export_flags) -o $@ $(core_objects) $(binding_objects) \
+	  $(host_objects) $(program_libs)
+
+$(BUILD)/gen/scripts.c: bindings/host/embed.lua $(library_scripts) \
+  $(policies) $(BUILD)/sources | deps-build
+	@mkdir -p $(@D)
+	@echo "  embed $@"
+	@$(LUA) bindings/host/embed.lua $@ argparse dkjson $(library_scripts) \
+	  $(policies)
+
+$(BUILD)/gen/scripts.o: $(BUILD)/gen/scripts.c $(BUILD)/flags
+	@$(compile) -Ibindings/host
+
+$(BUILD)/examples/%: scripts/examples/%.c $(library) $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(CC) $(compile_flags) $(LDFLAGS) -MMD -MP -o $@ $< $(library) $(core_libs)
+
+# -------------------------------------------------------------- tests --
+
+test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
+  KADENZA='$(CURDIR)/$(program)' \
+  LUA_PATH='$(CURDIR)/scripts/?.lua;$(CURDIR)/scripts/?/init.lua;;' \
+  LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)
+suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' \
+  tests/suites $(BUILD)/results run
+# An interpreter that is not built with ASan needs it loaded first. Leaks are
+# the unit tests' to find: at exit, a shell or an interpreter has its own.
+preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so) \
+  ASAN_OPTIONS=detect_leaks=0
+busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
+  --cpath=$(BUILD)/lua/?.so -o TAP
+sanitizer_env = $(if $(SANITIZE),UBSAN_OPTIONS=print_stacktrace=1)
+
+$(BUILD)/obj/tests/%.o: | deps-test
+$(BUILD)/tests/unit/%_test: $(BUILD)/obj/tests/unit/%_test.o \
+  $(call object,$(unit_shared)) $(library) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) -o $@ $< $(call object,$(unit_shared)) $(library) $(core_libs) \
+	  $(cmocka_libs)
+
+$(BUILD)/tests/fuzz/%_replay: $(BUILD)/obj/tests/fuzz/%_fuzz.o \
+  $(BUILD)/obj/tests/fuzz/replay.o $(library)
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) -o $@ $^ $(core_libs)
+
+$(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) -fsanitize=fuzzer -o $@ $^ $(core_libs)
+
+.PHONY: fuzz-run
+fuzz-run: $(fuzzers)
+	@rm -rf $(BUILD)/results
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(suite) fuzz tests/check/fuzz $(fuzzers)
+	@tests/suites $(BUILD)/results total
+
+.PHONY: bench-run
+bench-run: $(products) $(benches)
+	@$(test_env) sh bench/run $(ARGS)
+
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call object,$(filter-out \
+  $(bench_mains),$(bench_sources))) $(library) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) -o $@ $(filter %.o,$^) $(library) $(core_libs)
+
+# --------------------------------------------------------------- lint --
+
+.PHONY: lint-format lint-tidy lint-cppcheck lint-lua
+lint-format: | deps-lint
+	@$(CLANG_FORMAT) --dry-run -Werror $(c_files)
+
+tidied := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter %.c,$(c_files)))
+lint-tidy: $(tidied)
+$(tidied): $(BUILD)/tidy/%.ok: % .clang-tidy $(filter %.h,$(c_files)) \
+  | deps-lint
+	@mkdir -p $(@D)
+	@echo "  tidy $<"
+	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host \
+	  2>$(@:ok=err) || { cat $(@:ok=err); exit 1; }
+	@touch $@
+
+lint-cppcheck: | deps-lint
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
+	  --enable=warning,performance,portability \
+	  --suppress=missingIncludeSystem -Icore $(wildcard core bindings)
+
+lint-lua: | deps-lint
+	@luacheck --quiet .
+
+# ------------------------------------------------------------ install --
+
+lua_modules := $(patsubst scripts/%,%,$(library_scripts))
+manual := $(wildcard docs/kadenza.1)
+
+# Runs `install`, or removes the same files: $(1) is the verb.
+define installer
+	set -e; \
+	put() { \
+	  target='$(DESTDIR)$(PREFIX)'/$$3; \
+	  if [ $(1) = uninstall ]; then rm -f "$$target"; return; fi; \
+	  install -d "$${target%/*}"; \
+	  install -m $$1 "$$2" "$$target"; \
+	}; \
+	put 644 core/kadenza.h include/kadenza.h; \
+	put 644 $(library) lib/libkadenza.a; \
+	put 755 $(BUILD)/$(soname) lib/$(soname); \
+	put 644 $(BUILD)/kadenza.pc lib/pkgconfig/kadenza.pc; \
+	put 755 $(program) bin/kadenza; \
+	put 755 $(module) lib/lua/5.4/kadenza/core.so; \
+	for file in $(lua_modules); do \
+	  put 644 scripts/$$file share/lua/5.4/$$file; \
+	done; \
+	for file in $(notdir $(policies)); do \
+	  put 644 scripts/policies/$$file share/kadenza/policies/$$file; \
+	done; \
+	for file in $(manual); do \
+	  put 644 $$file share/man/man1/kadenza.1; \
+	done; \
+	link='$(DESTDIR)$(PREFIX)'/lib/$(shared_name); \
+	if [ $(1) = uninstall ]; then rm -f "$$link"; \
+	else ln -sf $(soname) "$$link"; fi
+endef
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
