@@ -11,6 +11,7 @@
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
+.SECONDARY:
 .DEFAULT_GOAL := all
 
 variant := $(if $(FUZZ),/fuzz,$(if $(SANITIZE),/asan,$(if $(RELEASE),/release)))
