@@ -1,0 +1,106 @@
+#include "base/hex.h"
+#include "kadenza.h"
+
+#include <sodium.h>
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  WORD_BITS = 64,
+  WORDS = KAD_ID_SIZE * 8 / WORD_BITS,
+  SHORT_BITS = 160,
+  LONG_BITS = 256,
+};
+
+/* Returns eight bytes of an id as a big-endian number: the fastest way to
+ * compare distances. */
+static uint64_t load(const struct kad_id *id, size_t word) {
+  const uint8_t *p = &id->bytes[word * 8];
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  uint64_t value;
+  memcpy(&value, p, sizeof value);
+  return __builtin_bswap64(value);
+#else
+  uint64_t value = 0;
+  for (size_t i = 0; i < 8; i++) {
+    value = value << 8 | p[i];
+  }
+  return value;
+#endif
+}
+
+bool kad_id_equal(const struct kad_id *a, const struct kad_id *b) {
+  return memcmp(a->bytes, b->bytes, KAD_ID_SIZE) == 0;
+}
+
+int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
+                   const struct kad_id *b) {
+  for (size_t i = 0; i < WORDS; i++) {
+    const uint64_t word_a = load(a, i);
+    const uint64_t word_b = load(b, i);
+    if (word_a != word_b) {
+      const uint64_t word = load(target, i);
+      return (word ^ word_a) < (word ^ word_b) ? -1 : 1;
+    }
+  }
+  return 0;
+}
+
+static unsigned leading_zeros(uint64_t word) {
+#if defined(__GNUC__) || defined(__clang__)
+  return (unsigned)__builtin_clzll(word);
+#else
+  unsigned count = 0;
+  for (uint64_t bit = UINT64_C(1) << (WORD_BITS - 1); (word & bit) == 0;
+       bit >>= 1) {
+    count++;
+  }
+  return count;
+#endif
+}
+
+unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b) {
+  for (unsigned i = 0; i < WORDS; i++) {
+    const uint64_t distance = load(a, i) ^ load(b, i);
+    if (distance != 0) {
+      return i * WORD_BITS + leading_zeros(distance);
+    }
+  }
+  return LONG_BITS;
+}
+
+int kad_id_parse(struct kad_slice hex, struct kad_id *id, unsigned *bits) {
+  if (hex.len != SHORT_BITS / 4 && hex.len != LONG_BITS / 4) {
+    return KAD_EINVAL;
+  }
+  struct kad_id parsed = {0};
+  for (size_t i = 0; i < hex.len; i += 2) {
+    const int high = kad_hex_value(hex.data[i]);
+    const int low = kad_hex_value(hex.data[i + 1]);
+    if (high < 0 || low < 0) {
+      return KAD_EINVAL;
+    }
+    parsed.bytes[i / 2] = (uint8_t)(high * 16 + low);
+  }
+  *id = parsed;
+  *bits = (unsigned)hex.len * 4;
+  return 0;
+}
+
+void kad_id_format(const struct kad_id *id, unsigned bits, char *hex) {
+  assert(bits == SHORT_BITS || bits == LONG_BITS);
+  static const char digits[] = "0123456789abcdef";
+  const size_t size = bits / 8;
+  for (size_t i = 0; i < size; i++) {
+    hex[2 * i] = digits[id->bytes[i] >> 4];
+    hex[2 * i + 1] = digits[id->bytes[i] & 15];
+  }
+  hex[2 * size] = '\0';
+}
+
+void kad_id_hash(struct kad_slice name, unsigned bits, struct kad_id *id) {
+  assert(bits == SHORT_BITS || bits == LONG_BITS);
+  *id = (struct kad_id){0};
+  crypto_generichash(id->bytes, bits / 8, name.data, name.len, NULL, 0);
+}

@@ -1,0 +1,5 @@
+#include "kadenza.h"
+
+const char *kad_version(void) {
+  return KAD_VERSION;
+}
