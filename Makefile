@@ -153,15 +153,16 @@ test: ## build and run every test
 	@tests/suites $(BUILD)/results total
 
 .PHONY: check
-check: | deps-build ## check layers, versions, lengths and lists of files
-	@tests/check/run '$(LUA)'
+check: $(products) | deps-build ## check layers, lengths, versions, symbols
+	@KADENZA_BUILD=$(BUILD) $(LUA) tests/check/run.lua
 
 .PHONY: lint
 lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters
 
 .PHONY: format
-format: | deps-lint ## format the C sources
+format: | deps-lint ## format the C sources, list them in the rockspec
 	@$(CLANG_FORMAT) -i $(c_files)
+	@LUA_PATH='./?.lua;;' $(LUA) tests/check/rockspec.lua --write
 
 .PHONY: fuzz
 fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)

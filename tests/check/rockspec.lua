@@ -1,0 +1,73 @@
+-- Checks that the rockspec names the files of the tree: every C source of core
+-- and of the bindings, every module of the library, and every module of others
+-- that the library requires.
+--
+--   lua5.4 tests/check/rockspec.lua --write      writes both lists anew
+
+local tree = require("tests.check.tree")
+
+local PATH <const> = "kadenza-scm-1.rockspec"
+
+local function sources()
+  return tree.files({ "core", "bindings/lua" }, "c")
+end
+
+local function modules()
+  local paths = {}
+  for _, path in ipairs(tree.files({ "scripts/kadenza" }, "lua")) do
+    if not path:find("_spec%.lua$") then
+      paths[#paths + 1] = path
+    end
+  end
+  return paths
+end
+
+local function module_name(path)
+  local name = path:gsub("^scripts/", ""):gsub("%.lua$", "")
+  return (name:gsub("/init$", ""):gsub("/", "."))
+end
+
+---@return string text  of the rockspec with both lists as the tree has them
+local function rewrite(text)
+  local lists = { sources = {}, modules = {} }
+  for i, path in ipairs(sources()) do
+    lists.sources[i] = ('        "%s",\n'):format(path)
+  end
+  for i, path in ipairs(modules()) do
+    lists.modules[i] = ('    ["%s"] =\n      "%s",\n'):format(
+      module_name(path), path
+    )
+  end
+  local before, after = text:match("^(.-sources = {\n).-(      },\n.*)$")
+  text = before .. table.concat(lists.sources) .. after
+  before, after = text:match("^(.*\n    },\n).-(  },\n}\n)$")
+  return before .. table.concat(lists.modules) .. after
+end
+
+local function check_dependencies(text, problems)
+  for _, path in ipairs(modules()) do
+    for name in tree.read(path):gmatch("require%(?%s*[\"']([%w_]+)[\"']") do
+      local is_listed = text:find(('"%s >='):format(name))
+      if name ~= "kadenza" and not is_listed then
+        problems[#problems + 1] = ("%s: requires '%s', which %s does not name")
+          :format(path, name, PATH)
+      end
+    end
+  end
+end
+
+local text = assert(tree.read(PATH))
+local wanted = rewrite(text)
+
+if arg and arg[1] == "--write" then
+  local file <close> = assert(io.open(PATH, "wb"))
+  assert(file:write(wanted))
+  return {}
+end
+
+local problems = {}
+if text ~= wanted then
+  problems[1] = PATH .. ": not the files of the tree; `make format` mends it"
+end
+check_dependencies(text, problems)
+return problems

@@ -1,0 +1,50 @@
+-- Checks what was built: the shared library exports the names of the API and no
+-- other, and core keeps no state of its own, so that two nodes share nothing.
+--
+-- KADENZA_BUILD names the folder, build/ by default.
+
+local tree = require("tests.check.tree")
+
+local BUILD <const> = os.getenv("KADENZA_BUILD") or "build"
+
+local problems = {}
+
+local function check_exports()
+  local lines = tree.run(
+    ("nm -D --defined-only %s/libkadenza.so"):format(BUILD)
+  )
+  for _, line in ipairs(lines) do
+    local name = line:match("%S+$")
+    if not name:find("^kad_") then
+      problems[#problems + 1] = "libkadenza.so exports " .. name
+    end
+  end
+  if #lines == 0 then
+    problems[#problems + 1] = "libkadenza.so exports nothing"
+  end
+end
+
+-- Sections of initialised (.data) and of zeroed (.bss) variables; constants
+-- that hold pointers lie in .data.rel.ro until they are relocated.
+local function is_mutable(section)
+  return (section:find("^%.t?bss") or section:find("^%.t?data"))
+    and not section:find("^%.data%.rel%.ro")
+end
+
+local function check_state()
+  local object = "?"
+  local lines = tree.run(("objdump -t %s/libkadenza.a"):format(BUILD))
+  for _, line in ipairs(lines) do
+    object = line:match("^(%S+%.o):") or object
+    local section, name = line:match(" O (%.%S+)%s+%S+%s+(.*)$")
+    if section and is_mutable(section) then
+      problems[#problems + 1] = ("%s: '%s' is mutable global state"):format(
+        object, (name:gsub("^%.hidden ", ""))
+      )
+    end
+  end
+end
+
+check_exports()
+check_state()
+return problems

@@ -1,0 +1,37 @@
+-- Checks that work left to do is an issue and not a note in the source.
+
+local tree = require("tests.check.tree")
+
+-- Written in two parts, so that this file does not find itself.
+local NOTES <const> = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X", "HA" .. "CK" }
+
+local FOLDERS <const> = {
+  "core", "bindings", "scripts", "tests", "bench", "docs", ".ci", "Makefile",
+  "README.md", "CHANGELOG.md",
+}
+
+local function find_note(line)
+  for _, note in ipairs(NOTES) do
+    if line:find("%f[%w_]" .. note .. "%f[^%w_]") then
+      return note
+    end
+  end
+  return nil
+end
+
+local problems = {}
+
+local paths = tree.run(
+  "find " .. table.concat(FOLDERS, " ")
+    .. " -type f -not -path 'tests/fuzz/corpus/*' 2>/dev/null | LC_ALL=C sort"
+)
+for _, path in ipairs(paths) do
+  for number, line in ipairs(tree.lines(path)) do
+    local note = find_note(line)
+    if note then
+      problems[#problems + 1] = ("%s:%d: %s"):format(path, number, note)
+    end
+  end
+end
+
+return problems
