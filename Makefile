@@ -144,13 +144,14 @@ demo: $(products) ## run 32 nodes on loopback and tell what they do
 
 .PHONY: test
 test: $(products) $(unit_tests) $(replays) $(examples) | deps-test
-test: ## build and run every test
+test: ## build and run every test (TESTS=part of a path)
 	@rm -rf $(BUILD)/results
 	@$(suite) unit 'env CMOCKA_MESSAGE_OUTPUT=TAP' $(unit_tests)
 	@$(suite) corpus '' $(replays)
 	@$(suite) spec '$(busted)' $(spec_files)
-	@$(suite) examples '$(LUA) tests/check/examples.lua' $(documents)
-	@tests/suites $(BUILD)/results total
+	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
+	  $(documents))
+	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
 
 .PHONY: check
 check: $(products) | deps-build ## check layers, lengths, versions, symbols
@@ -170,10 +171,7 @@ fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 
 .PHONY: interop
 interop: $(products) | deps-interop ## let BitTorrent clients meet a node
-	@rm -rf $(BUILD)/results-interop
-	@$(test_env) JOBS=1 tests/suites $(BUILD)/results-interop run interop \
-	  $(PYTHON) $(wildcard tests/interop/*_test.py)
-	@tests/suites $(BUILD)/results-interop total
+	@$(test_env) tests/interop/run $(ARGS)
 
 .PHONY: bench
 bench: | deps-build ## measure against an echo server as the limit
@@ -324,7 +322,7 @@ $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
 fuzz-run: $(fuzzers)
 	@rm -rf $(BUILD)/results
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(suite) fuzz tests/check/fuzz $(fuzzers)
-	@tests/suites $(BUILD)/results total
+	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
 
 .PHONY: bench-run
 bench-run: $(products) $(benches)
