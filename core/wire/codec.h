@@ -8,9 +8,9 @@ struct kad_codec {
   void *state;
   /* Reads `datagram` into `*message`, whose slices borrow it. `id_size` is 20
    * or 32, the bytes of the overlay's ids.
-   * Returns 0, or KAD_EMALFORMED; then `message->transaction` is set if it could
-   * be read and the message was a query, so that 203 can be answered, and is
-   * empty otherwise. Allocates nothing. */
+   * Returns 0, or KAD_EMALFORMED; then `message->transaction` is set if it
+   * could be read and the message was a query, so that 203 can be answered, and
+   * is empty otherwise. Allocates nothing. */
   int (*decode)(void *state, struct kad_slice datagram, size_t id_size,
                 struct kad_message *message);
   /* Writes `message` to `writer`. Returns 0, or KAD_ETOOBIG when it does not

@@ -17,7 +17,11 @@ enum {
   KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE
 };
 
-enum kad_message_kind { KAD_MESSAGE_QUERY, KAD_MESSAGE_REPLY, KAD_MESSAGE_ERROR };
+enum kad_message_kind {
+  KAD_MESSAGE_QUERY,
+  KAD_MESSAGE_REPLY,
+  KAD_MESSAGE_ERROR
+};
 
 /* The queries that the core serves itself. */
 enum kad_method_id {
@@ -50,34 +54,37 @@ struct kad_message {
   struct kad_slice name; /* of the query, as sent */
   struct kad_slice args; /* the bencoded arguments, one dictionary */
   bool has_target;
-  struct kad_id target;    /* target, info_hash or key */
-  bool want4, want6;       /* BEP 32; both false: the family of the sender */
+  struct kad_id target; /* target, info_hash or key */
+  bool want4, want6;    /* BEP 32; both false: the family of the sender */
   bool has_port;
-  uint16_t port;           /* announce_peer */
+  uint16_t port; /* announce_peer */
   bool implied_port;
-  uint32_t skip;           /* find_value: values to pass over */
+  uint32_t skip; /* find_value: values to pass over */
 
   /* Both ways. */
   bool has_id;
-  struct kad_id id;        /* the sender's */
+  struct kad_id id; /* the sender's */
   struct kad_slice token;
-  struct kad_slice type;   /* find_value, store: the record type's name */
+  struct kad_slice type; /* find_value, store: the record type's name */
   bool has_ttl;
-  uint32_t ttl;            /* store: seconds */
-  size_t record_count;     /* store: to hold; find_value: held */
+  uint32_t ttl;        /* store: seconds */
+  size_t record_count; /* store: to hold; find_value: held */
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
 
   /* Replies. */
   struct kad_slice reply; /* the bencoded reply, one dictionary */
+  bool misfit; /* a key of the core's replies has a form that they do not give
+                  it, and reads as absent. Only who asked can judge: malformed
+                  unless the query was a custom one */
   bool has_nodes, has_nodes6; /* write `nodes`, `nodes6`, even if empty */
   size_t contact_count;       /* of both families */
   struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
   size_t peer_count;
   struct kad_address peers[KAD_MESSAGE_PEERS];
   bool has_total;
-  uint32_t total;    /* find_value: values there are */
+  uint32_t total; /* find_value: values there are */
   bool has_stored;
-  uint32_t stored;   /* store: records taken */
+  uint32_t stored; /* store: records taken */
   size_t error_count;
   struct kad_record_error errors[KAD_MESSAGE_ERRORS];
 

@@ -1,0 +1,390 @@
+#include "base/address.h"
+#include "wire/bencode.h"
+#include "wire/krpc.h"
+
+#include <string.h>
+
+enum {
+  SIGN_AND_ENDS = 3
+}; /* bytes of an integer besides its digits */
+
+static struct kad_slice id_bytes(const struct kad_id *id, size_t id_size) {
+  return (struct kad_slice){id->bytes, id_size};
+}
+
+static void write_pair(struct kad_writer *writer, const char *key,
+                       struct kad_slice bytes) {
+  kad_write_key(writer, key);
+  kad_write_string(writer, bytes);
+}
+
+static void write_number(struct kad_writer *writer, const char *key,
+                         int64_t number) {
+  kad_write_key(writer, key);
+  kad_write_integer(writer, number);
+}
+
+static void write_address(struct kad_writer *writer,
+                          const struct kad_address *address) {
+  uint8_t compact[KAD_COMPACT_IP6];
+  size_t len = kad_address_pack(address, compact);
+  kad_write_string(writer, (struct kad_slice){compact, len});
+}
+
+/* ------------------------------------------------------------- records -- */
+
+static size_t string_size(size_t len) {
+  return kad_decimal_size(len) + 1 + len;
+}
+
+static size_t integer_size(int64_t integer) {
+  uint64_t magnitude = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
+  size_t ends = integer < 0 ? sizeof "i-e" - 1 : sizeof "ie" - 1;
+  return ends + kad_decimal_size(magnitude);
+}
+
+size_t kad_krpc_record_size(const struct kad_record *record) {
+  size_t size = sizeof "d1:ve" - 1 + string_size(record->value.len);
+  if (record->publisher != NULL) {
+    size += sizeof "1:k" - 1 + string_size(KAD_PUBLISHER_SIZE);
+  }
+  if (record->salt.len > 0) {
+    size += sizeof "4:salt" - 1 + string_size(record->salt.len);
+  }
+  if (record->has_seq) {
+    size += sizeof "3:seq" - 1 + integer_size(record->seq);
+  }
+  if (record->signature != NULL) {
+    size += sizeof "3:sig" - 1 + string_size(KAD_SIGNATURE_SIZE);
+  }
+  if (record->ttl > 0) {
+    size += sizeof "3:ttl" - 1 + integer_size(record->ttl);
+  }
+  return size;
+}
+
+static void write_record(struct kad_writer *writer,
+                         const struct kad_record *record) {
+  kad_write_dict(writer);
+  if (record->publisher != NULL) {
+    write_pair(writer, "k",
+               (struct kad_slice){record->publisher, KAD_PUBLISHER_SIZE});
+  }
+  if (record->salt.len > 0) {
+    write_pair(writer, "salt", record->salt);
+  }
+  if (record->has_seq) {
+    write_number(writer, "seq", record->seq);
+  }
+  if (record->signature != NULL) {
+    write_pair(writer, "sig",
+               (struct kad_slice){record->signature, KAD_SIGNATURE_SIZE});
+  }
+  if (record->ttl > 0) {
+    write_number(writer, "ttl", record->ttl);
+  }
+  write_pair(writer, "v", record->value);
+  kad_write_close(writer);
+}
+
+/* Writes the peers of a get_peers reply, or the records of anything else. */
+static void write_values(struct kad_writer *writer,
+                         const struct kad_message *message) {
+  kad_write_key(writer, "values");
+  kad_write_list(writer);
+  for (size_t i = 0; i < message->peer_count; i++) {
+    write_address(writer, &message->peers[i]);
+  }
+  for (size_t i = 0; i < message->record_count; i++) {
+    write_record(writer, &message->records[i]);
+  }
+  kad_write_close(writer);
+}
+
+/* ------------------------------------------------- a custom dictionary -- */
+
+static bool key_precedes_id(struct kad_slice key) {
+  size_t len = key.len < 2 ? key.len : 2;
+  int order = memcmp(key.data, "id", len);
+  return order < 0 || (order == 0 && key.len < 2);
+}
+
+/* Writes the dictionary `raw` with our id in place of any it may have. */
+static int write_merged(struct kad_writer *writer, struct kad_slice raw,
+                        struct kad_slice id) {
+  struct kad_bencode dict;
+  /* The message around it takes one level of the depth that is read. */
+  if (!kad_bencode_take(&raw, KAD_BENCODE_MAX_DEPTH - 1, &dict) ||
+      raw.len != 0 || dict.type != KAD_BENCODE_DICT) {
+    return KAD_EINVAL;
+  }
+  struct kad_slice rest = dict.bytes;
+  struct kad_slice key;
+  struct kad_slice last = kad_slice_of("id");
+  struct kad_bencode value;
+  bool id_written = false;
+  kad_write_dict(writer);
+  while (kad_bencode_next_pair(&rest, &key, &value)) {
+    if (!id_written && !key_precedes_id(key)) {
+      write_pair(writer, "id", id);
+      id_written = true;
+    }
+    if (kad_slice_equal(key, kad_slice_of("id"))) {
+      continue;
+    }
+    /* Taking an id out may leave a key beside its like. */
+    if (kad_slice_equal(key, last)) {
+      return KAD_EINVAL;
+    }
+    kad_write_string(writer, key);
+    kad_write_raw(writer, value.raw);
+    last = key;
+  }
+  if (!id_written) {
+    write_pair(writer, "id", id);
+  }
+  kad_write_close(writer);
+  return 0;
+}
+
+/* ------------------------------------------------------------- queries -- */
+
+static void write_want(struct kad_writer *writer,
+                       const struct kad_message *message) {
+  kad_write_key(writer, "want");
+  kad_write_list(writer);
+  if (message->want4) {
+    kad_write_string(writer, kad_slice_of("n4"));
+  }
+  if (message->want6) {
+    kad_write_string(writer, kad_slice_of("n6"));
+  }
+  kad_write_close(writer);
+}
+
+static bool is_store(enum kad_method_id method) {
+  return method == KAD_METHOD_STORE;
+}
+
+static bool wants_nodes(enum kad_method_id method) {
+  return method == KAD_METHOD_FIND_NODE || method == KAD_METHOD_GET_PEERS ||
+         method == KAD_METHOD_FIND_VALUE;
+}
+
+/* Writes what announce_peer alone has, up to its port. A port is required even
+ * where it is implied. */
+static void write_announcement(struct kad_writer *writer,
+                               const struct kad_message *message,
+                               size_t id_size) {
+  if (message->implied_port) {
+    write_number(writer, "implied_port", 1);
+  }
+  write_pair(writer, "info_hash", id_bytes(&message->target, id_size));
+  write_number(writer, "port", message->has_port ? message->port : 0);
+  write_pair(writer, "token", message->token);
+}
+
+/* Writes the arguments that find_value and store have after the target. */
+static void write_typed(struct kad_writer *writer,
+                        const struct kad_message *message) {
+  bool store = is_store(message->method);
+  if (store) {
+    write_pair(writer, "token", message->token);
+  }
+  if (store && message->has_ttl) {
+    write_number(writer, "ttl", message->ttl);
+  }
+  write_pair(writer, "type", message->type);
+  if (store) {
+    write_values(writer, message);
+  }
+}
+
+static void write_core_arguments(struct kad_writer *writer,
+                                 const struct kad_message *message,
+                                 size_t id_size) {
+  struct kad_slice target = id_bytes(&message->target, id_size);
+  enum kad_method_id method = message->method;
+  kad_write_dict(writer);
+  write_pair(writer, "id", id_bytes(&message->id, id_size));
+  if (method == KAD_METHOD_GET_PEERS) {
+    write_pair(writer, "info_hash", target);
+  } else if (method == KAD_METHOD_ANNOUNCE_PEER) {
+    write_announcement(writer, message, id_size);
+  } else if (method != KAD_METHOD_PING) {
+    if (method == KAD_METHOD_FIND_VALUE && message->skip > 0) {
+      write_number(writer, "skip", message->skip);
+    }
+    write_pair(writer, "target", target);
+  }
+  if (method == KAD_METHOD_FIND_VALUE || is_store(method)) {
+    write_typed(writer, message);
+  }
+  if (wants_nodes(method) && (message->want4 || message->want6)) {
+    write_want(writer, message);
+  }
+  kad_write_close(writer);
+}
+
+static int write_arguments(struct kad_writer *writer,
+                           const struct kad_message *message, size_t id_size) {
+  static const struct kad_slice empty = {(const uint8_t *)"de", 2};
+  kad_write_key(writer, "a");
+  if (message->method != KAD_METHOD_CUSTOM) {
+    write_core_arguments(writer, message, id_size);
+    return 0;
+  }
+  return write_merged(writer, message->args.len > 0 ? message->args : empty,
+                      id_bytes(&message->id, id_size));
+}
+
+/* ------------------------------------------------------------- replies -- */
+
+/* Writes the contacts of `family` one after the other into a string. */
+static void write_contacts(struct kad_writer *writer,
+                           const struct kad_message *message, unsigned family,
+                           size_t id_size) {
+  size_t entry =
+      id_size + (family == 4 ? (size_t)KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  size_t count = 0;
+  for (size_t i = 0; i < message->contact_count; i++) {
+    count += message->contacts[i].address.family == family;
+  }
+  kad_write_key(writer, family == 4 ? "nodes" : "nodes6");
+  uint8_t *place = kad_writer_reserve_string(writer, count * entry);
+  if (place == NULL) {
+    return;
+  }
+  for (size_t i = 0; i < message->contact_count; i++) {
+    const struct kad_contact *contact = &message->contacts[i];
+    if (contact->address.family == family) {
+      memcpy(place, contact->id.bytes, id_size);
+      (void)kad_address_pack(&contact->address, place + id_size);
+      place += entry;
+    }
+  }
+}
+
+static void write_errors(struct kad_writer *writer,
+                         const struct kad_message *message) {
+  kad_write_key(writer, "errors");
+  kad_write_list(writer);
+  for (size_t i = 0; i < message->error_count; i++) {
+    const struct kad_record_error *error = &message->errors[i];
+    kad_write_list(writer);
+    kad_write_integer(writer, error->index);
+    kad_write_integer(writer, error->code);
+    kad_write_string(writer, error->reason);
+    kad_write_close(writer);
+  }
+  kad_write_close(writer);
+}
+
+static void write_core_reply(struct kad_writer *writer,
+                             const struct kad_message *message,
+                             size_t id_size) {
+  kad_write_dict(writer);
+  if (message->error_count > 0) {
+    write_errors(writer, message);
+  }
+  write_pair(writer, "id", id_bytes(&message->id, id_size));
+  if (message->has_nodes) {
+    write_contacts(writer, message, 4, id_size);
+  }
+  if (message->has_nodes6) {
+    write_contacts(writer, message, 6, id_size);
+  }
+  if (message->has_stored) {
+    write_number(writer, "stored", message->stored);
+  }
+  if (message->token.len > 0) {
+    write_pair(writer, "token", message->token);
+  }
+  if (message->has_total) {
+    write_number(writer, "total", message->total);
+  }
+  if (message->peer_count > 0 || message->record_count > 0) {
+    write_values(writer, message);
+  }
+  kad_write_close(writer);
+}
+
+static int write_reply(struct kad_writer *writer,
+                       const struct kad_message *message, size_t id_size) {
+  kad_write_key(writer, "r");
+  if (message->reply.len > 0) {
+    return write_merged(writer, message->reply,
+                        id_bytes(&message->id, id_size));
+  }
+  write_core_reply(writer, message, id_size);
+  return 0;
+}
+
+static void write_error(struct kad_writer *writer,
+                        const struct kad_message *message) {
+  kad_write_key(writer, "e");
+  kad_write_list(writer);
+  kad_write_integer(writer, message->code);
+  kad_write_string(writer, message->text);
+  kad_write_close(writer);
+}
+
+/* ------------------------------------------------------------ messages -- */
+
+static void write_name(struct kad_writer *writer,
+                       const struct kad_message *message) {
+  write_pair(writer, "q",
+             message->method == KAD_METHOD_CUSTOM
+                 ? message->name
+                 : kad_method_name(message->method));
+  if (message->read_only) {
+    write_number(writer, "ro", 1);
+  }
+}
+
+/* Writes what every kind of message ends with. */
+static void write_tail(struct kad_writer *writer,
+                       const struct kad_message *message) {
+  static const char *const kinds[] = {
+      [KAD_MESSAGE_QUERY] = "q",
+      [KAD_MESSAGE_REPLY] = "r",
+      [KAD_MESSAGE_ERROR] = "e",
+  };
+  write_pair(writer, "t", message->transaction);
+  if (message->version.len > 0) {
+    write_pair(writer, "v", message->version);
+  }
+  write_pair(writer, "y", kad_slice_of(kinds[message->kind]));
+  kad_write_close(writer);
+}
+
+static void write_observed(struct kad_writer *writer,
+                           const struct kad_message *message) {
+  if (message->observed.family != 0) {
+    kad_write_key(writer, "ip");
+    write_address(writer, &message->observed);
+  }
+}
+
+int kad_krpc_encode(void *state, const struct kad_message *message,
+                    size_t id_size, struct kad_writer *writer) {
+  (void)state;
+  int status = 0;
+  kad_write_dict(writer);
+  switch (message->kind) {
+  case KAD_MESSAGE_QUERY:
+    status = write_arguments(writer, message, id_size);
+    write_name(writer, message);
+    break;
+  case KAD_MESSAGE_REPLY:
+    write_observed(writer, message);
+    status = write_reply(writer, message, id_size);
+    break;
+  case KAD_MESSAGE_ERROR:
+    write_error(writer, message);
+    write_observed(writer, message);
+    break;
+  }
+  write_tail(writer, message);
+  return status == 0 && writer->overflow ? KAD_ETOOBIG : status;
+}

@@ -1,0 +1,79 @@
+#include "wire/message.h"
+
+#include <string.h>
+
+/* Indexed by kad_method_id. */
+static const struct {
+  const char *text;
+  size_t len;
+} names[] = {
+#define NAME(method, literal) [method] = {literal, sizeof(literal) - 1}
+    NAME(KAD_METHOD_CUSTOM, ""),
+    NAME(KAD_METHOD_PING, "ping"),
+    NAME(KAD_METHOD_FIND_NODE, "find_node"),
+    NAME(KAD_METHOD_GET_PEERS, "get_peers"),
+    NAME(KAD_METHOD_ANNOUNCE_PEER, "announce_peer"),
+    NAME(KAD_METHOD_FIND_VALUE, "find_value"),
+    NAME(KAD_METHOD_STORE, "store"),
+#undef NAME
+};
+
+enum {
+  NAME_COUNT = sizeof names / sizeof names[0]
+};
+
+void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
+  static const struct kad_slice none = {NULL, 0};
+  static const struct kad_id zero = {{0}};
+  message->kind = kind;
+  message->transaction = none;
+  message->version = none;
+  message->observed = (struct kad_address){0};
+  message->read_only = false;
+  message->method = KAD_METHOD_CUSTOM;
+  message->name = none;
+  message->args = none;
+  message->has_target = false;
+  message->target = zero;
+  message->want4 = false;
+  message->want6 = false;
+  message->has_port = false;
+  message->port = 0;
+  message->implied_port = false;
+  message->skip = 0;
+  message->has_id = false;
+  message->id = zero;
+  message->token = none;
+  message->type = none;
+  message->has_ttl = false;
+  message->ttl = 0;
+  message->record_count = 0;
+  message->reply = none;
+  message->misfit = false;
+  message->has_nodes = false;
+  message->has_nodes6 = false;
+  message->contact_count = 0;
+  message->peer_count = 0;
+  message->has_total = false;
+  message->total = 0;
+  message->has_stored = false;
+  message->stored = 0;
+  message->error_count = 0;
+  message->code = 0;
+  message->text = none;
+}
+
+enum kad_method_id kad_method_find(struct kad_slice name) {
+  for (unsigned i = KAD_METHOD_CUSTOM + 1; i < NAME_COUNT; i++) {
+    if (name.len == names[i].len &&
+        memcmp(name.data, names[i].text, name.len) == 0) {
+      return (enum kad_method_id)i;
+    }
+  }
+  return KAD_METHOD_CUSTOM;
+}
+
+struct kad_slice kad_method_name(enum kad_method_id method) {
+  return (struct kad_slice){(const uint8_t *)names[method].text,
+                            names[method].len};
+}
