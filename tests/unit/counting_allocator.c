@@ -2,6 +2,7 @@
 
 #include "unit.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,7 @@ void kad_counting_init(struct kad_counting_allocator *counting) {
 void kad_counting_deinit(struct kad_counting_allocator *counting) {
   size_t blocks = counting->blocks;
   while (counting->first) {
+    assert(!counting->first->previous);
     print_error("leaked: %zu bytes of request %zu\n", counting->first->size,
                 counting->first->serial);
     release(counting, counting->first);
