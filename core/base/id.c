@@ -1,5 +1,6 @@
+#include "base/id.h"
+
 #include "base/hex.h"
-#include "kadenza.h"
 
 #include <sodium.h>
 
@@ -13,23 +14,6 @@ enum {
   LONG_BITS = 256,
 };
 
-/* Returns eight bytes of an id as a big-endian number: the fastest way to
- * compare distances. */
-static uint64_t load(const struct kad_id *id, size_t word) {
-  const uint8_t *p = &id->bytes[word * 8];
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  uint64_t value;
-  memcpy(&value, p, sizeof value);
-  return __builtin_bswap64(value);
-#else
-  uint64_t value = 0;
-  for (size_t i = 0; i < 8; i++) {
-    value = value << 8 | p[i];
-  }
-  return value;
-#endif
-}
-
 bool kad_id_equal(const struct kad_id *a, const struct kad_id *b) {
   return memcmp(a->bytes, b->bytes, KAD_ID_SIZE) == 0;
 }
@@ -37,10 +21,10 @@ bool kad_id_equal(const struct kad_id *a, const struct kad_id *b) {
 int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
                    const struct kad_id *b) {
   for (size_t i = 0; i < WORDS; i++) {
-    const uint64_t word_a = load(a, i);
-    const uint64_t word_b = load(b, i);
+    const uint64_t word_a = kad_id_word(a, i);
+    const uint64_t word_b = kad_id_word(b, i);
     if (word_a != word_b) {
-      const uint64_t word = load(target, i);
+      const uint64_t word = kad_id_word(target, i);
       return (word ^ word_a) < (word ^ word_b) ? -1 : 1;
     }
   }
@@ -62,7 +46,7 @@ static unsigned leading_zeros(uint64_t word) {
 
 unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b) {
   for (unsigned i = 0; i < WORDS; i++) {
-    const uint64_t distance = load(a, i) ^ load(b, i);
+    const uint64_t distance = kad_id_word(a, i) ^ kad_id_word(b, i);
     if (distance != 0) {
       return i * WORD_BITS + leading_zeros(distance);
     }
