@@ -2,109 +2,11 @@
 
 #include <string.h>
 
-/* A place in a buffer. Two pointers are cheaper to move on than a slice. */
-struct cursor {
-  const uint8_t *at;
-  const uint8_t *end;
-};
-
 /* A container that has begun and not yet ended. */
 struct level {
   bool is_dict;
   struct kad_slice key; /* the last key; `data` is NULL before the first */
 };
-
-static size_t remaining(const struct cursor *cursor) {
-  return (size_t)(cursor->end - cursor->at);
-}
-
-/* ------------------------------------------------------------- reading -- */
-
-static bool scan_string(struct cursor *cursor, struct kad_slice *bytes) {
-  struct cursor at = *cursor;
-  if (at.at == at.end || *at.at < '0' || *at.at > '9') {
-    return false;
-  }
-  size_t len = (size_t)(*at.at++ - '0');
-  while (at.at != at.end && *at.at != ':') {
-    unsigned digit = (unsigned)*at.at - '0';
-    /* A digit after a zero would be a second form of the same length; a length
-     * past what is left is refused before it can overflow. */
-    if (digit > 9 || len == 0 || len > remaining(&at)) {
-      return false;
-    }
-    len = len * 10 + digit;
-    at.at++;
-  }
-  if (at.at == at.end || len > remaining(&at) - 1) {
-    return false;
-  }
-  bytes->data = at.at + 1;
-  bytes->len = len;
-  cursor->at = at.at + 1 + len;
-  return true;
-}
-
-/* Reads the digits of a magnitude up to `limit`, in their one form. */
-static bool scan_magnitude(struct cursor *cursor, uint64_t limit,
-                           uint64_t *magnitude) {
-  const uint8_t *start = cursor->at;
-  uint64_t sum = 0;
-  while (cursor->at != cursor->end && *cursor->at != 'e') {
-    unsigned digit = (unsigned)*cursor->at - '0';
-    if (digit > 9 || (sum == 0 && cursor->at != start) ||
-        sum > (limit - digit) / 10) {
-      return false;
-    }
-    sum = sum * 10 + digit;
-    cursor->at++;
-  }
-  *magnitude = sum;
-  return cursor->at != start && cursor->at != cursor->end;
-}
-
-static bool scan_integer(struct cursor *cursor, int64_t *integer) {
-  struct cursor at = {cursor->at + 1, cursor->end};
-  bool negative = at.at != at.end && *at.at == '-';
-  uint64_t limit = INT64_MAX;
-  if (negative) {
-    at.at++;
-    limit++;
-  }
-  uint64_t magnitude = 0;
-  if (!scan_magnitude(&at, limit, &magnitude) || (negative && magnitude == 0)) {
-    return false;
-  }
-  /* The magnitude of the smallest integer does not fit its own type. */
-  *integer = negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
-  cursor->at = at.at + 1;
-  return true;
-}
-
-/* Reads the next key of a dictionary, which may not be the one before it. */
-static bool scan_key(struct cursor *cursor, struct kad_slice *last) {
-  struct kad_slice key;
-  if (!scan_string(cursor, &key) ||
-      (last->data != NULL && kad_slice_equal(key, *last))) {
-    return false;
-  }
-  *last = key;
-  return true;
-}
-
-static bool scan_scalar(struct cursor *cursor) {
-  int64_t integer;
-  struct kad_slice bytes;
-  if (cursor->at != cursor->end && *cursor->at == 'i') {
-    return scan_integer(cursor, &integer);
-  }
-  return scan_string(cursor, &bytes);
-}
-
-static bool at_container(const struct cursor *cursor) {
-  return cursor->at != cursor->end &&
-         (*cursor->at == 'l' || *cursor->at == 'd');
-}
 
 /* The containers that are open at a place, the outermost first. */
 struct nesting {
@@ -112,72 +14,162 @@ struct nesting {
   unsigned open;
 };
 
-/* Passes over a scalar, or the begin or end of a container. */
-static bool scan_step(struct cursor *cursor, unsigned depth,
-                      struct nesting *nesting) {
-  if (nesting->open > 0) {
-    struct level *level = &nesting->levels[nesting->open - 1];
-    if (cursor->at != cursor->end && *cursor->at == 'e') {
-      cursor->at++;
-      nesting->open--;
-      return true;
+/* ------------------------------------------------------------- reading -- */
+
+/* Every `scan` reads one thing between `at` and `end` and returns the place
+ * after it, or NULL when it is not well-formed. */
+
+static inline const uint8_t *scan_string(const uint8_t *at, const uint8_t *end,
+                                         struct kad_slice *bytes) {
+  if (at == end || *at < '0' || *at > '9') {
+    return NULL;
+  }
+  size_t len = (size_t)(*at++ - '0');
+  while (at != end && *at != ':') {
+    unsigned digit = (unsigned)*at - '0';
+    /* A digit after a zero would be a second form of the same length; a length
+     * past what is left is refused before it can overflow. */
+    if (digit > 9 || len == 0 || len > (size_t)(end - at)) {
+      return NULL;
     }
-    if (level->is_dict && !scan_key(cursor, &level->key)) {
-      return false;
-    }
+    len = len * 10 + digit;
+    at++;
   }
-  if (!at_container(cursor)) {
-    return scan_scalar(cursor);
+  if (at == end || len > (size_t)(end - at) - 1) {
+    return NULL;
   }
-  if (nesting->open == depth) {
-    return false;
-  }
-  struct level *level = &nesting->levels[nesting->open++];
-  level->is_dict = *cursor->at == 'd';
-  level->key.data = NULL;
-  cursor->at++;
-  return true;
+  bytes->data = at + 1;
+  bytes->len = len;
+  return at + 1 + len;
 }
 
-/* Passes over a list or dictionary that nests at most `depth` deep. */
-static bool scan_container(struct cursor *cursor, unsigned depth) {
+/* Reads the digits of a magnitude up to `limit`, in their one form. */
+static const uint8_t *scan_magnitude(const uint8_t *at, const uint8_t *end,
+                                     uint64_t limit, uint64_t *magnitude) {
+  const uint8_t *start = at;
+  uint64_t sum = 0;
+  while (at != end && *at != 'e') {
+    unsigned digit = (unsigned)*at - '0';
+    if (digit > 9 || (sum == 0 && at != start) || sum > (limit - digit) / 10) {
+      return NULL;
+    }
+    sum = sum * 10 + digit;
+    at++;
+  }
+  *magnitude = sum;
+  return at == start || at == end ? NULL : at + 1;
+}
+
+/* Reads an integer, whose `i` is at `at`. */
+static const uint8_t *scan_integer(const uint8_t *at, const uint8_t *end,
+                                   int64_t *integer) {
+  bool negative = end - at > 1 && at[1] == '-';
+  uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
+  uint64_t magnitude = 0;
+  at = scan_magnitude(negative ? at + 2 : at + 1, end, limit, &magnitude);
+  if (at == NULL || (negative && magnitude == 0)) {
+    return NULL;
+  }
+  /* The magnitude of the smallest integer does not fit its own type. */
+  *integer = negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
+  return at;
+}
+
+/* Reads the next key of a dictionary, which may not be the one before it. */
+static const uint8_t *scan_key(const uint8_t *at, const uint8_t *end,
+                               struct kad_slice *last) {
+  struct kad_slice key;
+  at = scan_string(at, end, &key);
+  if (at == NULL || (last->data != NULL && kad_slice_equal(key, *last))) {
+    return NULL;
+  }
+  last->data = key.data;
+  last->len = key.len;
+  return at;
+}
+
+static const uint8_t *scan_scalar(const uint8_t *at, const uint8_t *end) {
+  int64_t integer;
+  struct kad_slice bytes;
+  if (at != end && *at == 'i') {
+    return scan_integer(at, end, &integer);
+  }
+  return scan_string(at, end, &bytes);
+}
+
+static bool is_container(uint8_t byte) {
+  return byte == 'l' || byte == 'd';
+}
+
+/* Reads a scalar, or the begin or the end of a container. */
+static const uint8_t *scan_step(const uint8_t *at, const uint8_t *end,
+                                unsigned depth, struct nesting *nesting) {
+  if (nesting->open > 0) {
+    struct level *level = &nesting->levels[nesting->open - 1];
+    if (at != end && *at == 'e') {
+      nesting->open--;
+      return at + 1;
+    }
+    at = level->is_dict ? scan_key(at, end, &level->key) : at;
+    if (at == NULL) {
+      return NULL;
+    }
+  }
+  if (at == end || !is_container(*at)) {
+    return scan_scalar(at, end);
+  }
+  if (nesting->open == depth) {
+    return NULL;
+  }
+  struct level *level = &nesting->levels[nesting->open++];
+  level->is_dict = *at == 'd';
+  level->key.data = NULL;
+  return at + 1;
+}
+
+/* Reads a list or dictionary that nests at most `depth` deep. */
+static const uint8_t *scan_container(const uint8_t *at, const uint8_t *end,
+                                     unsigned depth) {
   struct nesting nesting;
   nesting.open = 0;
   do {
-    if (!scan_step(cursor, depth, &nesting)) {
-      return false;
-    }
-  } while (nesting.open > 0);
-  return true;
+    at = scan_step(at, end, depth, &nesting);
+  } while (at != NULL && nesting.open > 0);
+  return at;
 }
 
+/* Fills the fields of `value` one by one: copying it whole right after it was
+ * filled would wait for the parts to reach memory. */
 bool kad_bencode_take(struct kad_slice *rest, unsigned depth,
                       struct kad_bencode *value) {
   if (rest->len == 0) {
     return false;
   }
-  struct cursor cursor = {rest->data, rest->data + rest->len};
-  struct kad_bencode found = {.type = KAD_BENCODE_STRING};
-  if (at_container(&cursor)) {
-    found.type = *cursor.at == 'd' ? KAD_BENCODE_DICT : KAD_BENCODE_LIST;
-    if (!scan_container(&cursor, depth)) {
-      return false;
-    }
-    found.bytes.data = rest->data + 1;
-    found.bytes.len = (size_t)(cursor.at - rest->data) - 2;
-  } else if (*cursor.at == 'i') {
-    found.type = KAD_BENCODE_INTEGER;
-    if (!scan_integer(&cursor, &found.integer)) {
-      return false;
-    }
-  } else if (!scan_string(&cursor, &found.bytes)) {
+  const uint8_t *start = rest->data;
+  const uint8_t *end = start + rest->len;
+  const uint8_t *at;
+  value->integer = 0;
+  if (is_container(*start)) {
+    value->type = *start == 'd' ? KAD_BENCODE_DICT : KAD_BENCODE_LIST;
+    at = scan_container(start, end, depth);
+    value->bytes.data = start + 1;
+    value->bytes.len = at != NULL ? (size_t)(at - start) - 2 : 0;
+  } else if (*start == 'i') {
+    value->type = KAD_BENCODE_INTEGER;
+    value->bytes.data = NULL;
+    value->bytes.len = 0;
+    at = scan_integer(start, end, &value->integer);
+  } else {
+    value->type = KAD_BENCODE_STRING;
+    at = scan_string(start, end, &value->bytes);
+  }
+  if (at == NULL) {
     return false;
   }
-  found.raw.data = rest->data;
-  found.raw.len = (size_t)(cursor.at - rest->data);
-  rest->data = cursor.at;
-  rest->len -= found.raw.len;
-  *value = found;
+  value->raw.data = start;
+  value->raw.len = (size_t)(at - start);
+  rest->data = at;
+  rest->len = (size_t)(end - at);
   return true;
 }
 
@@ -185,12 +177,13 @@ bool kad_bencode_take_string(struct kad_slice *rest, struct kad_slice *bytes) {
   if (rest->len == 0) {
     return false;
   }
-  struct cursor cursor = {rest->data, rest->data + rest->len};
-  if (!scan_string(&cursor, bytes)) {
+  const uint8_t *end = rest->data + rest->len;
+  const uint8_t *at = scan_string(rest->data, end, bytes);
+  if (at == NULL) {
     return false;
   }
-  rest->len = remaining(&cursor);
-  rest->data = cursor.at;
+  rest->data = at;
+  rest->len = (size_t)(end - at);
   return true;
 }
 

@@ -6,12 +6,13 @@
 
 /* Takes one value off the front of `rest` and checks all of it; containers may
  * nest `depth` deep in it (0 … KAD_BENCODE_MAX_DEPTH).
- * Returns false when it is not well-formed; then nothing is written. */
+ * Returns false when it is not well-formed; `value` then means nothing, and
+ * `rest` is as it was. */
 bool kad_bencode_take(struct kad_slice *rest, unsigned depth,
                       struct kad_bencode *value);
 
 /* Takes one string off the front of `rest`. Returns false when there is none;
- * then nothing is written. */
+ * `rest` is then as it was. */
 bool kad_bencode_take_string(struct kad_slice *rest, struct kad_slice *bytes);
 
 /* Begins a string of `len` bytes and returns them for the caller to fill; NULL

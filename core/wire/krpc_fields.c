@@ -46,22 +46,26 @@ static enum kad_key find_key(struct kad_slice name) {
   }
 }
 
-/* Of keys that repeat, the first counts. */
-static void add_field(struct kad_fields *fields, struct kad_slice name,
-                      const struct kad_bencode *value) {
-  enum kad_key key = find_key(name);
-  if (key != KAD_KEY_COUNT && !(fields->present & KAD_KEY_BIT(key))) {
-    fields->present |= KAD_KEY_BIT(key);
-    fields->values[key] = *value;
+/* Takes a key and its value off `rest`, into the place of the key's field. What
+ * is not read, and a key that was there before, goes to `unread`. */
+static bool take_field(struct kad_slice *rest, unsigned depth,
+                       struct kad_fields *fields, struct kad_slice *name) {
+  struct kad_bencode unread;
+  if (!kad_bencode_take_string(rest, name)) {
+    return false;
   }
+  enum kad_key key = find_key(*name);
+  if (key == KAD_KEY_COUNT || (fields->present & KAD_KEY_BIT(key))) {
+    return kad_bencode_take(rest, depth, &unread);
+  }
+  fields->present |= KAD_KEY_BIT(key);
+  return kad_bencode_take(rest, depth, &fields->values[key]);
 }
 
 void kad_fields_collect(struct kad_slice items, struct kad_fields *fields) {
   struct kad_slice name;
-  struct kad_bencode value;
   fields->present = 0;
-  while (kad_bencode_next_pair(&items, &name, &value)) {
-    add_field(fields, name, &value);
+  while (take_field(&items, KAD_BENCODE_MAX_DEPTH, fields, &name)) {
   }
 }
 
@@ -70,18 +74,13 @@ bool kad_fields_parse(struct kad_slice datagram, struct kad_fields *fields) {
     return false;
   }
   struct kad_slice rest = {datagram.data + 1, datagram.len - 1};
-  struct kad_slice last = {NULL, 0};
+  struct kad_slice names[2] = {{NULL, 0}, {NULL, 0}};
   fields->present = 0;
-  while (rest.len > 0 && rest.data[0] != 'e') {
-    struct kad_slice name;
-    struct kad_bencode value;
-    if (!kad_bencode_take_string(&rest, &name) ||
-        (last.data != NULL && kad_slice_equal(name, last)) ||
-        !kad_bencode_take(&rest, KAD_BENCODE_MAX_DEPTH - 1, &value)) {
+  for (unsigned i = 0; rest.len > 0 && rest.data[0] != 'e'; i ^= 1) {
+    if (!take_field(&rest, KAD_BENCODE_MAX_DEPTH - 1, fields, &names[i]) ||
+        (names[i ^ 1].data != NULL && kad_slice_equal(names[0], names[1]))) {
       return false;
     }
-    add_field(fields, name, &value);
-    last = name;
   }
   return rest.len == 1;
 }
