@@ -1,0 +1,161 @@
+"""Real BitTorrent clients, each knowing one node of the DHT and nothing else.
+
+Their other ways to find peers (trackers, local discovery, port mapping) are
+off, so that what they find they found through the DHT.
+"""
+
+import json
+import socket
+import tempfile
+from pathlib import Path
+
+import libtorrent
+
+from polling import eventually
+from process import Process
+
+# Seconds between two lookups of a client: one that is asked too often blocks
+# the asker, and one that asks too often runs into its own limits.
+LOOKUP_INTERVAL_S = 0.5
+
+
+def free_port(host):
+    """Returns a port that no socket of `host` has, in UDP and TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind((host, 0))
+            port = udp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+                try:
+                    tcp.bind((host, port))
+                    return port
+                except OSError:
+                    continue
+
+
+class Aria2(Process):
+    """aria2c, looking for the peers of a torrent that it has no more of."""
+
+    def __init__(self, entry_point, info_hash, host):
+        self.address = (host, free_port(host))
+        self.peer_port = free_port(host)
+        super().__init__(
+            "aria2",
+            lambda folder: [
+                *("aria2c", "--no-conf", "--console-log-level=info"),
+                *("--enable-dht=true", "--enable-dht6=false"),
+                f"--dht-entry-point={entry_point}",
+                f"--dht-file-path={folder / 'dht.dat'}",
+                f"--dht-listen-port={self.address[1]}",
+                f"--listen-port={self.peer_port}",
+                f"--interface={host}",
+                *("--bt-enable-lpd=false", "--enable-peer-exchange=false"),
+                *(f"--dir={folder}", "--summary-interval=0"),
+                f"magnet:?xt=urn:btih:{info_hash.hex()}",
+            ],
+        )
+
+
+class Transmission(Process):
+    """transmission-daemon without a torrent: its DHT node runs anyway.
+
+    It takes 127.0.0.0/8 for martian and never answers it: give it, and the node
+    that it is to know, private addresses.
+    """
+
+    def __init__(self, entry_point, host):
+        self.address = (host, free_port(host))
+        self._entry_point = entry_point
+        super().__init__("transmission", self._configure)
+
+    def _configure(self, folder):
+        settings = {
+            "bind-address-ipv4": self.address[0],
+            "dht-enabled": True,
+            "download-dir": str(folder),
+            "lpd-enabled": False,
+            "peer-port": self.address[1],
+            "pex-enabled": False,
+            "port-forwarding-enabled": False,
+            "rpc-enabled": False,
+        }
+        (folder / "settings.json").write_text(json.dumps(settings))
+        (folder / "dht.bootstrap").write_text("%s %d\n" % self._entry_point)
+        return [
+            *("transmission-daemon", "--foreground", "--log-debug"),
+            *("--config-dir", folder),
+        ]
+
+
+class Libtorrent:
+    """A libtorrent session in this process."""
+
+    def __init__(self, entry_point, host):
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="interop-libtorrent-"
+        )
+        self.folder = Path(self._folder.name)
+        self._session = libtorrent.session(
+            {
+                "listen_interfaces": f"{host}:0",
+                "dht_bootstrap_nodes": entry_point,
+                "enable_dht": True,
+                "enable_lsd": False,
+                "enable_natpmp": False,
+                "enable_upnp": False,
+                # By default it holds one node of a subnet, and all are in one.
+                "dht_restrict_routing_ips": False,
+                "dht_restrict_search_ips": False,
+                # And it blocks who sends more than five queries a second.
+                "dht_block_ratelimit": 1000,
+                "dht_upload_rate_limit": 100_000,
+                "allow_multiple_connections_per_ip": True,
+                "alert_mask": libtorrent.alert.category_t.all_categories,
+            }
+        )
+        self.address = (host, self._session.listen_port())
+        self._found = {}
+
+    def stop(self):
+        """Ends the session and removes its folder."""
+        self._session = None
+        self._folder.cleanup()
+
+    def wait_for_peer(self, info_hash, peer, seconds):
+        """Looks `info_hash` up until the (host, port) `peer` is found."""
+
+        def found():
+            self._session.dht_get_peers(libtorrent.sha1_hash(info_hash))
+            return peer in self._found_peers(info_hash)
+
+        what = "libtorrent finds %s:%d" % peer
+        eventually(found, seconds, what, interval=LOOKUP_INTERVAL_S)
+
+    def _found_peers(self, info_hash):
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, libtorrent.dht_get_peers_reply_alert):
+                key = alert.info_hash.to_bytes()
+                self._found.setdefault(key, set()).update(alert.peers())
+        return self._found.get(info_hash, set())
+
+    def seed(self, name, content):
+        """Shares a file and returns the info-hash of its torrent."""
+        (self.folder / name).write_bytes(content)
+        files = libtorrent.file_storage()
+        libtorrent.add_files(files, str(self.folder / name))
+        torrent = libtorrent.create_torrent(files)
+        libtorrent.set_piece_hashes(torrent, str(self.folder))
+        info = libtorrent.torrent_info(torrent.generate())
+        self._session.add_torrent({"ti": info, "save_path": str(self.folder)})
+        return info.info_hash().to_bytes()
+
+    def download(self, info_hash):
+        """Starts to download a torrent of which only the info-hash is known.
+
+        It announces itself as a peer of it, at `address`.
+        """
+        parameters = libtorrent.parse_magnet_uri(
+            f"magnet:?xt=urn:btih:{info_hash.hex()}"
+        )
+        parameters.save_path = str(self.folder)
+        return self._session.add_torrent(parameters)

@@ -1,0 +1,216 @@
+"""A raw KRPC peer: a UDP socket that speaks BEP 5.
+
+The tests use it to see the node under test from outside.  What it sends is up
+to the test: a message may be any value, as a proper node would not send it.
+"""
+
+import itertools
+import os
+import socket
+import struct
+import threading
+from collections import namedtuple
+
+from bencode import BencodeError, bdecode, bencode
+
+ID_LENGTH = 20
+COMPACT_NODE_LENGTH = 26
+LARGEST_DATAGRAM = 65535
+
+Contact = namedtuple("Contact", "id host port")
+Query = namedtuple("Query", "method arguments source")
+
+
+class NoReply(AssertionError):
+    """Says that an address did not answer a query in time."""
+
+
+def pack_endpoint(host, port):
+    """Returns IPv4 `host` and `port` in BEP 5's six compact bytes."""
+    return socket.inet_aton(host) + struct.pack(">H", port)
+
+
+def unpack_endpoint(data):
+    """Returns the host and port that six compact bytes name."""
+    return socket.inet_ntoa(data[:4]), struct.unpack(">H", data[4:6])[0]
+
+
+def pack_nodes(contacts):
+    """Returns the compact `nodes` string of some contacts."""
+    return b"".join(c.id + pack_endpoint(c.host, c.port) for c in contacts)
+
+
+def unpack_nodes(data):
+    """Returns the contacts in a compact `nodes` string."""
+    if len(data) % COMPACT_NODE_LENGTH:
+        raise BencodeError(f"nodes of {len(data)} bytes")
+    return [
+        Contact(data[at : at + ID_LENGTH], *unpack_endpoint(data[at + 20 :]))
+        for at in range(0, len(data), COMPACT_NODE_LENGTH)
+    ]
+
+
+def _decoded(data):
+    """Returns the dictionary that a datagram holds, or None."""
+    try:
+        message = bdecode(data)
+    except BencodeError:
+        return None
+    return message if isinstance(message, dict) else None
+
+
+class Reply:
+    """An answer to a query, a response or an error: decoded, and as it came."""
+
+    def __init__(self, message, data):
+        self.message = message
+        self.data = data
+
+    @property
+    def size(self):
+        """Its size on the wire, in bytes."""
+        return len(self.data)
+
+    @property
+    def error_code(self):
+        """The code of an error reply, or None for a response."""
+        error = self.message.get(b"e")
+        return error[0] if error else None
+
+    @property
+    def values(self):
+        """The dictionary of return values; empty for an error."""
+        return self.message.get(b"r", {})
+
+    @property
+    def nodes(self):
+        """The contacts handed out."""
+        return unpack_nodes(self.values.get(b"nodes", b""))
+
+    @property
+    def peers(self):
+        """The (host, port) of each IPv4 peer handed out."""
+        return [
+            unpack_endpoint(peer) for peer in self.values.get(b"values", [])
+        ]
+
+    def __repr__(self):
+        return f"Reply({self.message!r})"
+
+
+class Peer:
+    """A KRPC peer on a UDP socket of its own, served by one thread.
+
+    `answers` says whether it answers queries; one that does not is a contact
+    that a node must not hand out.  `hands_out` are the contacts in its
+    answers.  Use it as a context manager, or close it.
+    """
+
+    def __init__(
+        self, host="127.0.0.1", node_id=None, answers=True, hands_out=()
+    ):
+        self.id = node_id or os.urandom(ID_LENGTH)
+        self.answers = answers
+        self.hands_out = hands_out
+        self.queries = []
+        self.received = 0
+        self._transactions = itertools.count(1)
+        self._waiting = {}
+        self._lock = threading.Condition()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((host, 0))
+        self.address = self._socket.getsockname()
+        self.contact = Contact(self.id, *self.address)
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Stops the thread and closes the socket; again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._socket.sendto(b"", self.address)
+        self._thread.join()
+        self._socket.close()
+
+    def send(self, data, to):
+        """Sends `data`, bytes or a value to bencode, as one datagram."""
+        data = data if isinstance(data, bytes) else bencode(data)
+        self._socket.sendto(data, to)
+
+    def query(self, to, method, timeout=3.0, tries=3, **arguments):
+        """Returns the Reply of `to`, or raises NoReply after the last try.
+
+        The id is ours unless `arguments` names another; a value of None
+        leaves the argument out.
+        """
+        arguments = {"id": self.id, **arguments}
+        arguments = {k: v for k, v in arguments.items() if v is not None}
+        for _ in range(tries):
+            transaction = struct.pack(">I", next(self._transactions))
+            reply = self.ask(
+                to, method, arguments, transaction, timeout / tries
+            )
+            if reply:
+                return reply
+        raise NoReply(f"no reply to {method} from {to} in {timeout} s")
+
+    def ask(self, to, method, arguments, transaction, timeout):
+        """Sends one query; returns the Reply, or None when none comes."""
+        self.send(
+            {"t": transaction, "y": "q", "q": method, "a": arguments}, to
+        )
+        return self._wait(transaction, timeout)
+
+    def wait_for_query(self, timeout, method=None):
+        """Waits until it was sent a query, of that method if one is given."""
+
+        def asked():
+            return any(
+                method in (None, query.method) for query in self.queries
+            )
+
+        with self._lock:
+            if not self._lock.wait_for(asked, timeout):
+                raise AssertionError(
+                    f"no query to {self.address} in {timeout} s"
+                )
+
+    def _wait(self, transaction, timeout):
+        with self._lock:
+            self._lock.wait_for(lambda: transaction in self._waiting, timeout)
+            return self._waiting.pop(transaction, None)
+
+    def _serve(self):
+        while True:
+            data, source = self._socket.recvfrom(LARGEST_DATAGRAM)
+            if self._closed:
+                return
+            message = _decoded(data)
+            if message:
+                self._handle(message, data, source)
+
+    def _handle(self, message, data, source):
+        with self._lock:
+            self.received += 1
+            if message.get(b"y") == b"q":
+                arguments = message.get(b"a", {})
+                self.queries.append(Query(message[b"q"], arguments, source))
+            else:
+                self._waiting[message.get(b"t")] = Reply(message, data)
+            self._lock.notify_all()
+        if message.get(b"y") == b"q" and self.answers:
+            self._answer(message, source)
+
+    def _answer(self, message, source):
+        values = {"id": self.id}
+        if message[b"q"] != b"ping":
+            values["nodes"] = pack_nodes(self.hands_out)
+        self.send({"t": message[b"t"], "y": "r", "r": values}, source)

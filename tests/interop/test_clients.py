@@ -1,0 +1,63 @@
+"""Real clients join through our node alone."""
+
+import os
+
+from case import InteropTest
+from krpc import Peer
+from polling import eventually
+
+JOIN_SECONDS = 25
+MEET_SECONDS = 45
+
+
+class Clients(InteropTest):
+    def test_libtorrent_joins(self):
+        node = self.start_node()
+        session = self.start_libtorrent(node)
+        node.wait_for_contact(session.address, JOIN_SECONDS)
+
+    def test_aria2_joins(self):
+        node = self.start_node()
+        client = self.start_aria2(node, os.urandom(20))
+        node.wait_for_contact(client.address, JOIN_SECONDS)
+
+    def test_transmission_joins(self):
+        node = self.start_node(host="10.0.0.1")
+        client = self.start_transmission(node, "10.0.0.2")
+        node.wait_for_contact(client.address, JOIN_SECONDS)
+
+    def test_aria2_announces_to_our_node(self):
+        info_hash = os.urandom(20)
+        node = self.start_node()
+        client = self.start_aria2(node, info_hash)
+        eventually(
+            lambda: (client.address[0], client.peer_port)
+            in node.peers(info_hash),
+            JOIN_SECONDS,
+            "the node hands out aria2 as a peer",
+        )
+
+    def test_all_clients_meet_through_our_node(self):
+        node = self.start_node(host="10.0.0.1")
+        others = [
+            self.start_transmission(node, "10.0.0.2"),
+            self.start_aria2(node, os.urandom(20), "10.0.0.3"),
+        ]
+        session = self.start_libtorrent(node, "10.0.0.4")
+        for client in (*others, session):
+            node.wait_for_contact(client.address, JOIN_SECONDS)
+        contact = node.knows(session.address)
+        for other in others:
+            with self.subTest(client=other.name):
+                self.check_hands_out(other.address, contact)
+
+    def check_hands_out(self, client, contact):
+        """Waits until a client tells of a contact when asked for nodes."""
+
+        def hands_out():
+            reply = observer.query(client, "find_node", target=contact.id)
+            return contact in reply.nodes
+
+        what = "it hands out a contact of which only our node could tell"
+        with Peer(client[0], answers=False) as observer:
+            eventually(hands_out, MEET_SECONDS, what)
