@@ -1,0 +1,366 @@
+#include "overlay/table.h"
+
+#include "base/address.h"
+#include "base/allocator.h"
+#include "base/time.h"
+#include "overlay/bucket.h"
+
+#include <assert.h>
+
+int kad_table_new(const struct kad_table_config *config,
+                  const struct kad_allocator *allocator, kad_time_ms now,
+                  struct kad_table **table) {
+  assert(config->k >= 1 && config->k <= KAD_BUCKET_MAX);
+  assert(config->family == 4 || config->family == 6);
+  struct kad_table *made = kad_alloc(allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  *made = (struct kad_table){
+      .config = *config,
+      .allocator = *allocator,
+      .format = kad_waiting_format(config->id_bits, config->family),
+  };
+  if (kad_table_grow(made) != 0) {
+    kad_release(allocator, made, sizeof *made);
+    return KAD_ENOMEM;
+  }
+  made->buckets[0] = (struct kad_bucket){.looked_up = now};
+  made->bucket_count = 1;
+  *table = made;
+  return 0;
+}
+
+void kad_table_free(struct kad_table *table) {
+  if (table == NULL) {
+    return;
+  }
+  const struct kad_allocator allocator = table->allocator;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    struct kad_bucket *bucket = &table->buckets[i];
+    kad_release(&allocator, bucket->entries,
+                table->config.k * sizeof *bucket->entries);
+    kad_waiting_deinit(&bucket->waiting, &table->format, &allocator);
+  }
+  kad_release(&allocator, table->buckets,
+              table->bucket_cap * sizeof *table->buckets);
+  kad_release(&allocator, table, sizeof *table);
+}
+
+static struct kad_bucket *bucket_for(const struct kad_table *table,
+                                     const struct kad_id *id) {
+  return &table->buckets[kad_table_bucket_of(table, id)];
+}
+
+static bool is_full(const struct kad_table *table,
+                    const struct kad_bucket *bucket) {
+  return bucket->count == table->config.k;
+}
+
+/* Finds `contact`, by its id and exactly its address. */
+static struct kad_entry *find_exactly(const struct kad_table *table,
+                                      const struct kad_contact *contact) {
+  struct kad_entry *entry = kad_table_entry(table, &contact->id);
+  return entry != NULL &&
+                 kad_address_equal(&entry->contact.address, &contact->address)
+             ? entry
+             : NULL;
+}
+
+/* Returns 0, KAD_EADDRESS or KAD_ESUBNET: whether a contact may have `address`
+ * in `bucket` besides those that there are, not counting `leaving`, which may
+ * be NULL. */
+static int check_place(const struct kad_table *table,
+                       const struct kad_bucket *bucket,
+                       const struct kad_address *address,
+                       const struct kad_entry *leaving) {
+  const bool bounded =
+      !(table->config.allow_local && kad_address_is_local(address));
+  size_t in_table = 0;
+  size_t in_bucket = 0;
+  size_t bucket_index = 0;
+  size_t slot = 0;
+  const struct kad_entry *entry;
+  while ((entry = kad_table_next(table, &bucket_index, &slot)) != NULL) {
+    const struct kad_address *other = &entry->contact.address;
+    if (entry == leaving || !kad_address_same_subnet(other, address)) {
+      continue;
+    }
+    if (kad_address_equal(other, address)) {
+      return KAD_EADDRESS;
+    }
+    in_table++;
+    in_bucket += bucket == &table->buckets[bucket_index] ? 1 : 0;
+  }
+  return bounded && (in_bucket >= KAD_SUBNET_MAX ||
+                     in_table >= KAD_SUBNET_TABLE_MAX)
+             ? KAD_ESUBNET
+             : 0;
+}
+
+static void place(struct kad_table *table, struct kad_bucket *bucket,
+                  size_t index, const struct kad_entry *entry) {
+  bucket->entries[index] = *entry;
+  kad_waiting_drop(&bucket->waiting, &table->format, &entry->contact);
+}
+
+/* Lets the best contact that waits and may have the place take that of the
+ * contact `index`. Returns false, with that one still there, if there is none.
+ */
+static bool replace(struct kad_table *table, struct kad_bucket *bucket,
+                    size_t index) {
+  struct kad_waiting *waiting = &bucket->waiting;
+  while (waiting->count > 0) {
+    const size_t best = kad_waiting_best(waiting, &table->format);
+    struct kad_entry entry;
+    kad_waiting_get(waiting, &table->format, best, &entry);
+    kad_waiting_remove(waiting, &table->format, best);
+    if (check_place(table, bucket, &entry.contact.address,
+                    &bucket->entries[index]) == 0) {
+      place(table, bucket, index, &entry);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Takes the contact `index` out of `bucket`. */
+static void take_out(struct kad_table *table, struct kad_bucket *bucket,
+                     size_t index) {
+  if (!replace(table, bucket, index)) {
+    bucket->count--;
+    bucket->entries[index] = bucket->entries[bucket->count];
+    table->count--;
+  }
+}
+
+/* Smooths like RFC 6298: an eighth of each new time counts. */
+static uint32_t smooth(uint32_t old, uint32_t measured) {
+  if (old == 0 || measured == 0) {
+    return old + measured;
+  }
+  return (uint32_t)(((uint64_t)old * 7 + measured + 4) / 8);
+}
+
+static void refresh(struct kad_entry *entry, const struct kad_contact *contact,
+                    uint32_t rtt_ms, kad_time_ms now) {
+  entry->contact.address.via = contact->address.via;
+  entry->last_seen = now;
+  entry->rtt_ms = smooth(entry->rtt_ms, rtt_ms);
+  entry->failures = 0;
+}
+
+/* Adds a contact whose id is known already, as `*entry`. */
+static int add_known(struct kad_table *table, struct kad_entry *entry,
+                     const struct kad_entry *newcomer, kad_time_ms now,
+                     const struct kad_entry **probe) {
+  const struct kad_contact *contact = &newcomer->contact;
+  if (kad_address_equal(&entry->contact.address, &contact->address)) {
+    refresh(entry, contact, newcomer->rtt_ms, now);
+    return 0;
+  }
+  if (!kad_entry_is_bad(entry)) {
+    const kad_time_ms ping_ms = table->config.ping_ms;
+    *probe = kad_entry_is_good(entry, now, ping_ms) ? NULL : entry;
+    return KAD_EID;
+  }
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  const int error = check_place(table, bucket, &contact->address, entry);
+  if (error == 0) {
+    place(table, bucket, (size_t)(entry - bucket->entries), newcomer);
+  }
+  return error;
+}
+
+/* Splits the last bucket until the one for `id` has room or may not split.
+ * Writes that one to `*bucket`. */
+static int make_room(struct kad_table *table, const struct kad_id *id,
+                     struct kad_bucket **bucket) {
+  for (;;) {
+    *bucket = bucket_for(table, id);
+    if (!is_full(table, *bucket) || *bucket != kad_table_last(table) ||
+        table->bucket_count == table->config.id_bits) {
+      return kad_bucket_prepare(*bucket, table);
+    }
+    const int error = kad_table_split(table);
+    if (error != 0) {
+      return error;
+    }
+  }
+}
+
+/* Returns true if its subnet has its share of those that wait in `bucket`: no
+ * subnet may keep all others out. */
+static bool is_crowd(const struct kad_table *table,
+                     const struct kad_bucket *bucket,
+                     const struct kad_contact *contact) {
+  const struct kad_address *address = &contact->address;
+  if (table->config.allow_local && kad_address_is_local(address)) {
+    return false;
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < bucket->waiting.count; i++) {
+    struct kad_entry other;
+    kad_waiting_get(&bucket->waiting, &table->format, i, &other);
+    if (!kad_id_equal(&other.contact.id, &contact->id) &&
+        !kad_address_equal(&other.contact.address, address) &&
+        kad_address_same_subnet(&other.contact.address, address)) {
+      count++;
+    }
+  }
+  return count >= KAD_SUBNET_MAX;
+}
+
+/* Lets `newcomer` wait for a place in the full `bucket`. */
+static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
+                       const struct kad_entry *newcomer, kad_time_ms now,
+                       const struct kad_entry **probe) {
+  if (is_crowd(table, bucket, &newcomer->contact)) {
+    return KAD_ESUBNET;
+  }
+  const int error =
+      kad_waiting_add(&bucket->waiting, &table->format, &table->allocator,
+                      newcomer, table->config.k);
+  if (error != 0) {
+    return error;
+  }
+  const size_t worst =
+      kad_bucket_worst(bucket, now, table->config.ping_ms, false);
+  *probe = worst != KAD_BUCKET_NONE ? &bucket->entries[worst] : NULL;
+  return KAD_EFULL;
+}
+
+static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
+                   kad_time_ms now, const struct kad_entry **probe) {
+  const struct kad_contact *contact = &newcomer->contact;
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  int error = check_place(table, bucket, &contact->address, NULL);
+  if (error != 0) {
+    return error;
+  }
+  size_t bad = kad_bucket_worst(bucket, now, table->config.ping_ms, true);
+  if (is_full(table, bucket) && bad != KAD_BUCKET_NONE) {
+    place(table, bucket, bad, newcomer);
+    return 0;
+  }
+  error = make_room(table, &contact->id, &bucket);
+  if (error != 0) {
+    return error;
+  }
+  if (is_full(table, bucket)) {
+    return add_waiting(table, bucket, newcomer, now, probe);
+  }
+  place(table, bucket, bucket->count, newcomer);
+  bucket->count++;
+  table->count++;
+  return 0;
+}
+
+int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
+                  uint32_t rtt_ms, kad_time_ms now,
+                  const struct kad_entry **probe) {
+  assert(contact->address.family == table->config.family);
+  *probe = NULL;
+  if (kad_id_equal(&contact->id, &table->config.self)) {
+    return KAD_EOWNID;
+  }
+  const struct kad_entry newcomer = {
+      .contact = *contact,
+      .last_seen = now,
+      .rtt_ms = rtt_ms,
+  };
+  struct kad_entry *known = kad_table_entry(table, &contact->id);
+  return known != NULL ? add_known(table, known, &newcomer, now, probe)
+                       : add_new(table, &newcomer, now, probe);
+}
+
+bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
+                    kad_time_ms now) {
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry != NULL) {
+    if (kad_entry_is_bad(entry)) {
+      return false;
+    }
+    entry->last_seen = now;
+    return true;
+  }
+  struct kad_waiting *waiting = &bucket_for(table, &contact->id)->waiting;
+  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  if (index == waiting->count) {
+    return false;
+  }
+  kad_waiting_seen(waiting, &table->format, index, now);
+  return true;
+}
+
+void kad_table_queried(struct kad_table *table,
+                       const struct kad_contact *contact, kad_time_ms now) {
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry != NULL) {
+    entry->last_queried = now;
+  }
+}
+
+/* Takes `contact` out of the replacement cache, if it is there. */
+static void stop_waiting(const struct kad_table *table,
+                         struct kad_bucket *bucket,
+                         const struct kad_contact *contact) {
+  struct kad_waiting *waiting = &bucket->waiting;
+  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  if (index < waiting->count) {
+    kad_waiting_remove(waiting, &table->format, index);
+  }
+}
+
+void kad_table_failed(struct kad_table *table,
+                      const struct kad_contact *contact) {
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry == NULL) {
+    stop_waiting(table, bucket, contact);
+    return;
+  }
+  if (entry->failures < UINT8_MAX) {
+    entry->failures++;
+  }
+  if (kad_entry_is_bad(entry)) {
+    (void)replace(table, bucket, (size_t)(entry - bucket->entries));
+  }
+}
+
+void kad_table_remove(struct kad_table *table,
+                      const struct kad_contact *contact) {
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  const struct kad_entry *entry = find_exactly(table, contact);
+  if (entry == NULL) {
+    stop_waiting(table, bucket, contact);
+    return;
+  }
+  take_out(table, bucket, (size_t)(entry - bucket->entries));
+}
+
+/* Drops what is long dead in one bucket. */
+static size_t prune(struct kad_table *table, struct kad_bucket *bucket,
+                    kad_time_ms now) {
+  size_t dropped = 0;
+  size_t i = 0;
+  while (i < bucket->count) {
+    const struct kad_entry *entry = &bucket->entries[i];
+    if (kad_entry_is_bad(entry) &&
+        kad_time_since(entry->last_seen, now) >= table->config.ping_ms) {
+      take_out(table, bucket, i);
+      dropped++;
+    } else {
+      i++;
+    }
+  }
+  return dropped;
+}
+
+size_t kad_table_prune(struct kad_table *table, kad_time_ms now) {
+  size_t dropped = 0;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    dropped += prune(table, &table->buckets[i], now);
+  }
+  return dropped;
+}
