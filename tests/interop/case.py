@@ -24,9 +24,9 @@ class InteropTest(unittest.TestCase):
         self.addCleanup(process.stop)
         return process
 
-    def start_node(self, *options, host="127.0.0.1"):
+    def start_node(self, *options, hosts=("127.0.0.1",)):
         """Starts a kadenza node; `options` are more flags of `kadenza run`."""
-        return self._started(Node(*options, host=host))
+        return self._started(Node(*options, hosts=hosts))
 
     def start_peer(self, host="127.0.0.2", **options):
         """Opens a raw KRPC peer on a loopback address."""
@@ -42,9 +42,9 @@ class InteropTest(unittest.TestCase):
         """Starts transmission-daemon, which knows only `node`."""
         return self._started(clients.Transmission(node.address, host))
 
-    def start_libtorrent(self, node, host="127.0.0.11"):
+    def start_libtorrent(self, node, *hosts):
         """Starts a libtorrent session, which knows only `node`."""
-        session = clients.Libtorrent(node.endpoint, host)
+        session = clients.Libtorrent(node.addresses, hosts or ["127.0.0.11"])
         self.addCleanup(session.stop)
         return session
 

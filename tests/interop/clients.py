@@ -11,6 +11,7 @@ from pathlib import Path
 
 import libtorrent
 
+from krpc import endpoint_text
 from polling import eventually
 from process import Process
 
@@ -31,6 +32,11 @@ def free_port(host):
                     return port
                 except OSError:
                     continue
+
+
+def endpoints_text(addresses):
+    """Returns (host, port) pairs in the form of libtorrent's settings."""
+    return ",".join(endpoint_text(*address) for address in addresses)
 
 
 class Aria2(Process):
@@ -88,17 +94,24 @@ class Transmission(Process):
 
 
 class Libtorrent:
-    """A libtorrent session in this process."""
+    """A libtorrent session in this process.
 
-    def __init__(self, entry_point, host):
+    It listens on one port of each host, for peers and for the DHT alike;
+    `address` is the first (host, port), `addresses` are all.
+    """
+
+    def __init__(self, entry_points, hosts):
+        port = free_port(hosts[0])
+        self.addresses = [(host, port) for host in hosts]
+        self.address = self.addresses[0]
         self._folder = tempfile.TemporaryDirectory(
             prefix="interop-libtorrent-"
         )
         self.folder = Path(self._folder.name)
         self._session = libtorrent.session(
             {
-                "listen_interfaces": f"{host}:0",
-                "dht_bootstrap_nodes": entry_point,
+                "listen_interfaces": endpoints_text(self.addresses),
+                "dht_bootstrap_nodes": endpoints_text(entry_points),
                 "enable_dht": True,
                 "enable_lsd": False,
                 "enable_natpmp": False,
@@ -113,7 +126,6 @@ class Libtorrent:
                 "alert_mask": libtorrent.alert.category_t.all_categories,
             }
         )
-        self.address = (host, self._session.listen_port())
         self._found = {}
 
     def stop(self):

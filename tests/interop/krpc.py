@@ -14,7 +14,8 @@ from collections import namedtuple
 from bencode import BencodeError, bdecode, bencode
 
 ID_LENGTH = 20
-COMPACT_NODE_LENGTH = 26
+CONTACT_LENGTH = ID_LENGTH + 6
+CONTACT6_LENGTH = ID_LENGTH + 18
 LARGEST_DATAGRAM = 65535
 
 Contact = namedtuple("Contact", "id host port")
@@ -25,28 +26,47 @@ class NoReply(AssertionError):
     """Says that an address did not answer a query in time."""
 
 
+def is_ipv6(host):
+    """Says of which family a numeric address is."""
+    return ":" in host
+
+
+def endpoint_text(host, port):
+    """Returns "192.0.2.1:6881" or "[2001:db8::1]:6881"."""
+    return f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"
+
+
 def pack_endpoint(host, port):
-    """Returns IPv4 `host` and `port` in BEP 5's six compact bytes."""
-    return socket.inet_aton(host) + struct.pack(">H", port)
+    """Returns `host` and `port` in the 6 or 18 bytes of BEP 5 and BEP 32."""
+    family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
+    return socket.inet_pton(family, host) + struct.pack(">H", port)
 
 
 def unpack_endpoint(data):
-    """Returns the host and port that six compact bytes name."""
-    return socket.inet_ntoa(data[:4]), struct.unpack(">H", data[4:6])[0]
+    """Returns the host and port that 6 or 18 compact bytes name."""
+    family = socket.AF_INET6 if len(data) == 18 else socket.AF_INET
+    return (
+        socket.inet_ntop(family, data[:-2]),
+        struct.unpack(">H", data[-2:])[0],
+    )
 
 
 def pack_nodes(contacts):
-    """Returns the compact `nodes` string of some contacts."""
+    """Returns the compact `nodes` or `nodes6` string of some contacts."""
     return b"".join(c.id + pack_endpoint(c.host, c.port) for c in contacts)
 
 
-def unpack_nodes(data):
-    """Returns the contacts in a compact `nodes` string."""
-    if len(data) % COMPACT_NODE_LENGTH:
+def unpack_nodes(data, contact_length):
+    """Returns the contacts in a compact `nodes` or `nodes6` string."""
+    if len(data) % contact_length:
         raise BencodeError(f"nodes of {len(data)} bytes")
+    contacts = [
+        data[at : at + contact_length]
+        for at in range(0, len(data), contact_length)
+    ]
     return [
-        Contact(data[at : at + ID_LENGTH], *unpack_endpoint(data[at + 20 :]))
-        for at in range(0, len(data), COMPACT_NODE_LENGTH)
+        Contact(c[:ID_LENGTH], *unpack_endpoint(c[ID_LENGTH:]))
+        for c in contacts
     ]
 
 
@@ -84,12 +104,16 @@ class Reply:
 
     @property
     def nodes(self):
-        """The contacts handed out."""
-        return unpack_nodes(self.values.get(b"nodes", b""))
+        """The contacts handed out, IPv4 ones first."""
+        nodes = self.values.get(b"nodes", b"")
+        nodes6 = self.values.get(b"nodes6", b"")
+        return unpack_nodes(nodes, CONTACT_LENGTH) + unpack_nodes(
+            nodes6, CONTACT6_LENGTH
+        )
 
     @property
     def peers(self):
-        """The (host, port) of each IPv4 peer handed out."""
+        """The (host, port) of each peer handed out."""
         return [
             unpack_endpoint(peer) for peer in self.values.get(b"values", [])
         ]
@@ -117,9 +141,10 @@ class Peer:
         self._transactions = itertools.count(1)
         self._waiting = {}
         self._lock = threading.Condition()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
-        self.address = self._socket.getsockname()
+        self.address = self._socket.getsockname()[:2]
         self.contact = Contact(self.id, *self.address)
         self._closed = False
         self._thread = threading.Thread(target=self._serve, daemon=True)

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from krpc import ID_LENGTH, Peer
+from krpc import ID_LENGTH, Peer, endpoint_text, is_ipv6
 from polling import eventually
 from process import Process
 
@@ -15,7 +15,7 @@ PROGRAM = Path(os.environ.get("KADENZA", ROOT / "build" / "kadenza")).resolve()
 START_SECONDS = 10
 COMMAND_SECONDS = 40
 LISTENING = re.compile(
-    r"^kadenza: listening on (\d+\.\d+\.\d+\.\d+):(\d+) id=([0-9a-f]{40})$",
+    r"^kadenza: listening on \[?([0-9a-f.:]+?)\]?:(\d+) id=([0-9a-f]{40})$",
     re.MULTILINE,
 )
 
@@ -23,57 +23,60 @@ LISTENING = re.compile(
 class Node(Process):
     """A running `kadenza run`, ready to be asked.
 
-    `address` is the (host, port) where it listens, `id` its 20 bytes.
+    `addresses` are the (host, port) where it listens, `address` the first of
+    them, and `id` its 20 bytes.
     """
 
-    def __init__(self, *options, host="127.0.0.1"):
+    def __init__(self, *options, hosts=("127.0.0.1",)):
         self.id = os.urandom(ID_LENGTH)
         super().__init__(
             "kadenza",
             lambda folder: [
-                *(PROGRAM, "run", "--listen", f"{host}:0", "--allow-local"),
-                *("--id", self.id.hex(), "--state", folder / "state"),
-                *("--log", "debug", *options),
+                *(PROGRAM, "run", "--allow-local", "--id", self.id.hex()),
+                *("--state", folder / "state", "--log", "debug", *options),
+                *(f"--listen={endpoint_text(host, 0)}" for host in hosts),
             ],
         )
         try:
-            line = eventually(
-                self._line, START_SECONDS, "kadenza says it listens"
-            )
-        except AssertionError:
+            self.addresses = self._wait_until_listening(hosts)
+        except AssertionError as error:
             self.stop()
-            raise AssertionError(
-                f"kadenza does not start\n{self.report()}"
-            ) from None
-        self.address = (line[1], int(line[2]))
-        if line[3] != self.id.hex():
-            raise AssertionError(
-                f"asked for id {self.id.hex()}, got {line[3]}"
-            )
+            raise AssertionError(f"{error}\n{self.report()}") from None
+        self.address = self.addresses[0]
 
-    def _line(self):
-        if not self.is_running:
-            raise AssertionError("it has ended")
-        return LISTENING.search(self.output)
+    def _wait_until_listening(self, hosts):
+        def listening():
+            lines = LISTENING.findall(self.output)
+            return lines if len(lines) >= len(hosts) else None
+
+        lines = eventually(
+            lambda: listening() or not self.is_running,
+            START_SECONDS,
+            "kadenza says that it listens",
+        )
+        if lines is True or {line[2] for line in lines} != {self.id.hex()}:
+            raise AssertionError("kadenza does not start as it was told")
+        return [(host, int(port)) for host, port, _ in lines]
 
     @property
     def endpoint(self):
         """Where it listens, as `--bootstrap` takes it."""
-        return "%s:%d" % self.address
+        return endpoint_text(*self.address)
 
     def command(self, *arguments):
         """Runs a one-shot command that joins through this node."""
         return run(*arguments, "--bootstrap", self.endpoint, "--allow-local")
 
-    def contacts(self, target=None):
+    def contacts(self, target=None, address=None):
         """Returns the contacts that it hands out as closest to `target`.
 
-        The question comes from a peer that never answers, and so is not itself
-        a contact.
+        The question goes to one of its `addresses`, the first if none is
+        given, from a peer that never answers and so is itself no contact.
         """
-        with Peer(self.address[0], answers=False) as observer:
+        address = address or self.address
+        with Peer(address[0], answers=False) as observer:
             return observer.query(
-                self.address, "find_node", target=target or self.id
+                address, "find_node", target=target or self.id
             ).nodes
 
     def peers(self, info_hash):
@@ -84,18 +87,23 @@ class Node(Process):
             )
             return set(reply.peers)
 
-    def knows(self, address, target=None):
-        """Returns the contact of that (host, port), or None."""
-        contacts = self.contacts(target)
-        return next((c for c in contacts if (c.host, c.port) == address), None)
-
     def wait_for_contact(self, address, seconds, target=None):
-        """Waits until it hands out a contact at that (host, port)."""
-        return eventually(
-            lambda: self.knows(address, target),
-            seconds,
-            "%s:%d is in the routing table" % address,
+        """Waits until it hands out a contact at that (host, port).
+
+        Returns the contact.
+        """
+        asked = next(
+            own
+            for own in self.addresses
+            if is_ipv6(own[0]) == is_ipv6(address[0])
         )
+
+        def known():
+            contacts = self.contacts(target, asked)
+            return next((c for c in contacts if c[1:] == address), None)
+
+        what = f"{endpoint_text(*address)} is in the routing table"
+        return eventually(known, seconds, what)
 
 
 def run(*arguments):

@@ -12,7 +12,6 @@ import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-
 PRIVATE_NETWORK = "10.0.0.1/24"
 TIME_LIMIT_S = 420
 
@@ -48,6 +47,20 @@ class Result(unittest.TextTestResult):
         if hasattr(test, "report"):
             self.stream.writeln(test.report())
 
+    def startTest(self, test):
+        super().startTest(test)
+        self.stream.flush()
+
+
+class Runner(unittest.TextTestRunner):
+    """Keeps its result, so that an interrupted run can be summed up too."""
+
+    result = None
+
+    def _makeResult(self):
+        self.result = super()._makeResult()
+        return self.result
+
 
 def raise_network():
     """Brings up the loopback interface, with PRIVATE_NETWORK on it."""
@@ -55,33 +68,37 @@ def raise_network():
         subprocess.run(["ip", *command.split()], check=True)
 
 
-def stop_when_told(*_):
-    """Ends the run, so that what it started is ended too."""
+def interrupt(*_):
+    """Ends the run as Ctrl-C does, so that what it started is ended too."""
     raise KeyboardInterrupt
+
+
+def load(names):
+    """Returns the tests of those names, or all."""
+    loader = unittest.TestLoader()
+    if names:
+        return loader.loadTestsFromNames(names)
+    return loader.discover(str(HERE))
 
 
 def main(names):
     """Runs the tests and returns the exit status."""
     sys.path.insert(0, str(HERE))
-    signal.signal(signal.SIGTERM, stop_when_told)
-    signal.signal(signal.SIGALRM, stop_when_told)
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGALRM, interrupt)
     signal.alarm(TIME_LIMIT_S)
     raise_network()
-    loader = unittest.TestLoader()
-    suite = (
-        loader.loadTestsFromNames(names)
-        if names
-        else loader.discover(str(HERE))
-    )
-    runner = unittest.TextTestRunner(
-        stream=sys.stdout, verbosity=2, resultclass=Result
-    )
-    result = runner.run(suite)
-    failed = len(result.failed)
-    print(
-        f"interop: {max(result.testsRun - failed, 0)} passed, {failed} failed"
-    )
-    return 0 if result.testsRun and not failed else 1
+    runner = Runner(stream=sys.stdout, verbosity=2, resultclass=Result)
+    finished = False
+    try:
+        runner.run(load(names))
+        finished = True
+    except KeyboardInterrupt:
+        print("\ninterop: interrupted, or out of time")
+    run, failed = runner.result.testsRun, len(runner.result.failed)
+    failed += 0 if finished else 1
+    print(f"interop: {max(run - failed, 0)} passed, {failed} failed")
+    return 0 if run and not failed else 1
 
 
 if __name__ == "__main__":

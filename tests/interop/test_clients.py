@@ -16,13 +16,22 @@ class Clients(InteropTest):
         session = self.start_libtorrent(node)
         node.wait_for_contact(session.address, JOIN_SECONDS)
 
+    def test_libtorrent_joins_over_both_families(self):
+        node = self.start_node(hosts=["127.0.0.1", "::1"])
+        session = self.start_libtorrent(node, "127.0.0.11", "::1")
+        ids = {
+            node.wait_for_contact(address, JOIN_SECONDS).id
+            for address in session.addresses
+        }
+        self.assertEqual(len(ids), 2, "it has an id a family")
+
     def test_aria2_joins(self):
         node = self.start_node()
         client = self.start_aria2(node, os.urandom(20))
         node.wait_for_contact(client.address, JOIN_SECONDS)
 
     def test_transmission_joins(self):
-        node = self.start_node(host="10.0.0.1")
+        node = self.start_node(hosts=["10.0.0.1"])
         client = self.start_transmission(node, "10.0.0.2")
         node.wait_for_contact(client.address, JOIN_SECONDS)
 
@@ -38,15 +47,15 @@ class Clients(InteropTest):
         )
 
     def test_all_clients_meet_through_our_node(self):
-        node = self.start_node(host="10.0.0.1")
+        node = self.start_node(hosts=["10.0.0.1"])
         others = [
             self.start_transmission(node, "10.0.0.2"),
             self.start_aria2(node, os.urandom(20), "10.0.0.3"),
         ]
         session = self.start_libtorrent(node, "10.0.0.4")
-        for client in (*others, session):
+        for client in others:
             node.wait_for_contact(client.address, JOIN_SECONDS)
-        contact = node.knows(session.address)
+        contact = node.wait_for_contact(session.address, JOIN_SECONDS)
         for other in others:
             with self.subTest(client=other.name):
                 self.check_hands_out(other.address, contact)

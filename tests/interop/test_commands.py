@@ -29,7 +29,7 @@ class Commands(InteropTest):
 
     def test_lookup_finds_a_real_client(self):
         session = self.join_libtorrent()
-        contact = self.node.knows(session.address)
+        contact = self.node.wait_for_contact(session.address, JOIN_SECONDS)
         completed = self.node.command("lookup", contact.id.hex(), "--json")
         self.assertSucceeds(completed)
         json.loads(completed.stdout)

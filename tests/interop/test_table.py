@@ -3,7 +3,7 @@
 import os
 
 from case import InteropTest
-from krpc import Contact
+from krpc import Contact, endpoint_text
 from polling import eventually, throughout
 
 INTRODUCED_SECONDS = 5
@@ -61,7 +61,7 @@ class Introductions(InteropTest):
         silent.wait_for_query(INTRODUCED_SECONDS)
         self.become_contact("127.0.0.3")
         throughout(
-            lambda: not self.node.knows(silent.address, silent.id),
+            lambda: silent.contact not in self.node.contacts(silent.id),
             WATCH_SECONDS,
             "who never answered is not handed out",
         )
@@ -93,7 +93,7 @@ class Hearsay(InteropTest):
 
     def join_through_gossip(self, *rumours):
         gossip = self.start_peer("127.0.0.2", hands_out=rumours)
-        node = self.start_node("--bootstrap", "%s:%d" % gossip.address)
+        node = self.start_node("--bootstrap", endpoint_text(*gossip.address))
         gossip.wait_for_query(INTRODUCED_SECONDS, b"find_node")
         node.wait_for_contact(gossip.address, INTRODUCED_SECONDS)
         return node, gossip
