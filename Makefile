@@ -153,9 +153,12 @@ test: ## build and run every test (TESTS=part of a path)
 	  $(documents))
 	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
 
-.PHONY: check
-check: $(products) | deps-build ## check layers, lengths, versions, symbols
-	@KADENZA_BUILD=$(BUILD) $(LUA) tests/check/run.lua
+.PHONY: check check-tree check-symbols
+check: check-tree check-symbols ## check layers, lengths, versions, symbols
+check-tree: | deps-build
+	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec
+check-symbols: $(library) $(shared)
+	@KADENZA_BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 
 .PHONY: lint
 lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters
