@@ -1,0 +1,109 @@
+#include "net/network.h"
+
+void kad_member_touch(struct kad_member *member) {
+  if (member->touched || member->leaving || member->node == NULL) {
+    return;
+  }
+  member->touched = true;
+  member->next_touched = member->network->touched;
+  member->network->touched = member;
+}
+
+void kad_member_untouch(struct kad_member *member) {
+  struct kad_member **link = &member->network->touched;
+  while (member->touched) {
+    if (*link == member) {
+      *link = member->next_touched;
+      member->touched = false;
+    } else {
+      link = &(*link)->next_touched;
+    }
+  }
+}
+
+void kad_member_receive(struct kad_member *member,
+                        const struct kad_address *from,
+                        struct kad_slice datagram) {
+  struct kad_network *network = member->network;
+  kad_member_touch(member);
+  kad_network_enter(network);
+  kad_node_receive(member->node, from, datagram);
+  kad_network_leave(network);
+}
+
+int kad_member_way(const struct kad_member *member,
+                   const struct kad_address *to) {
+  if (to->via > 0) {
+    const size_t i = to->via - 1U;
+    const bool fits =
+        i < member->address_count && member->addresses[i].family == to->family;
+    return fits ? (int)i : -1;
+  }
+  for (size_t i = 0; i < member->address_count; i++) {
+    if (member->addresses[i].family == to->family) {
+      return (int)i;
+    }
+  }
+  return -1;
+}
+
+static void settle_member(struct kad_network *network,
+                          struct kad_member *member) {
+  kad_time_ms at = kad_node_deadline(member->node);
+  /* One tick a millisecond: what a node does at once, again and again, must
+   * not keep the clock from going on. */
+  if (at <= member->ticked_at) {
+    at = member->ticked_at + 1;
+  }
+  if (at == KAD_TIME_NEVER) {
+    kad_heap_remove(&network->deadlines, &member->deadline);
+  } else if (!member->deadline.queued || member->deadline.at != at) {
+    kad_heap_add(&network->deadlines, &member->deadline, at);
+  }
+}
+
+void kad_network_settle(struct kad_network *network) {
+  while (network->touched != NULL) {
+    struct kad_member *member = network->touched;
+    network->touched = member->next_touched;
+    member->touched = false;
+    settle_member(network, member);
+  }
+}
+
+kad_time_ms kad_network_next(const struct kad_network *network) {
+  const kad_time_ms timer = kad_timers_next(&network->timers);
+  const kad_time_ms deadline = kad_heap_next(&network->deadlines);
+  return timer < deadline ? timer : deadline;
+}
+
+void kad_network_fire_due(struct kad_network *network, kad_time_ms now) {
+  const uint64_t mark = kad_timers_mark(&network->timers);
+  void (*fire)(void *data) = NULL;
+  void *data = NULL;
+  while (!network->stopped &&
+         kad_timers_take(&network->timers, now, mark, &fire, &data)) {
+    kad_network_enter(network);
+    fire(data);
+    kad_network_leave(network);
+  }
+}
+
+void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
+  const uint64_t mark = network->deadlines.added;
+  for (;;) {
+    const struct kad_deadline *first = network->deadlines.root;
+    if (network->stopped || first == NULL || first->at > now ||
+        first->order >= mark) {
+      return;
+    }
+    struct kad_member *member =
+        kad_container_of(first, struct kad_member, deadline);
+    kad_heap_remove(&network->deadlines, &member->deadline);
+    member->ticked_at = now;
+    kad_member_touch(member);
+    kad_network_enter(network);
+    kad_node_tick(member->node);
+    kad_network_leave(network);
+  }
+}

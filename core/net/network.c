@@ -1,0 +1,280 @@
+#include "net/network.h"
+
+#include "base/allocator.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void join(struct kad_network *network, struct kad_member *member) {
+  member->next = network->members;
+  member->back = NULL;
+  if (member->next != NULL) {
+    member->next->back = member;
+  }
+  network->members = member;
+}
+
+static void part(struct kad_network *network, struct kad_member *member) {
+  if (member->next != NULL) {
+    member->next->back = member->back;
+  }
+  if (member->back != NULL) {
+    member->back->next = member->next;
+  } else {
+    network->members = member->next;
+  }
+}
+
+static uint64_t hash_node(const struct kad_network *network,
+                          const struct kad_node *node) {
+  return kad_map_hash(&network->by_node, &node, sizeof(const void *));
+}
+
+static struct kad_member *find_member(const struct kad_network *network,
+                                      const struct kad_node *node) {
+  const uint64_t hash = hash_node(network, node);
+  struct kad_map_entry *entry = kad_map_first(&network->by_node, hash);
+  for (; entry != NULL; entry = kad_map_after(entry)) {
+    struct kad_member *member =
+        kad_container_of(entry, struct kad_member, entry);
+    if (member->node == node) {
+      return member;
+    }
+  }
+  return NULL;
+}
+
+/* Takes `member` out of everything but the list of those to be freed. */
+static void close_member(struct kad_network *network,
+                         struct kad_member *member) {
+  part(network, member);
+  kad_member_untouch(member);
+  kad_heap_remove(&network->deadlines, &member->deadline);
+  kad_map_remove(&network->by_node, &member->entry);
+  member->leaving = true;
+  network->methods->unbind(member);
+  member->next = network->leavers;
+  network->leavers = member;
+}
+
+/* The callbacks of an ending node may close others: those join the list. */
+static void free_leavers(struct kad_network *network) {
+  while (network->leavers != NULL) {
+    struct kad_member *member = network->leavers;
+    network->leavers = member->next;
+    network->depth++;
+    kad_node_free(member->node);
+    network->depth--;
+    network->methods->release(member);
+  }
+}
+
+void kad_network_leave(struct kad_network *network) {
+  assert(network->depth > 0);
+  network->depth--;
+  if (network->depth == 0 && network->leavers != NULL) {
+    free_leavers(network);
+  }
+}
+
+void kad_network_init(struct kad_network *network,
+                      const struct kad_network_methods *methods,
+                      const struct kad_allocator *allocator) {
+  *network = (struct kad_network){
+      .methods = methods,
+      .allocator = *allocator,
+  };
+  kad_timers_init(&network->timers, allocator);
+  /* No stranger chooses where our nodes lie, so the hash needs no secret. */
+  const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
+  kad_map_init(&network->by_node, allocator, secret);
+}
+
+void kad_network_deinit(struct kad_network *network) {
+  kad_network_forget_names(network);
+  kad_timers_deinit(&network->timers);
+  kad_map_deinit(&network->by_node);
+}
+
+void kad_network_free(struct kad_network *network) {
+  if (network == NULL) {
+    return;
+  }
+  assert(network->depth == 0);
+  network->freeing = true;
+  while (network->members != NULL) {
+    kad_network_close_node(network, network->members->node);
+  }
+  network->methods->free(network);
+}
+
+static kad_time_ms member_now(void *state) {
+  struct kad_member *member = state;
+  kad_member_touch(member);
+  return member->network->methods->now(member->network);
+}
+
+static int make_node(struct kad_member *member,
+                     const struct kad_config *config) {
+  struct kad_network *network = member->network;
+  const struct kad_env env = {
+      .state = member,
+      .now = member_now,
+      .wall_clock = network->methods->wall_clock,
+      .random = network->methods->member_random,
+      .send = network->methods->send,
+      .allocator = network->allocator,
+  };
+  struct kad_node *node = NULL;
+  int error = kad_node_new(config, &env, &node);
+  if (error < 0) {
+    return error;
+  }
+  error =
+      kad_map_add(&network->by_node, &member->entry, hash_node(network, node));
+  if (error < 0) {
+    kad_node_free(node);
+    return error;
+  }
+  member->node = node;
+  for (size_t i = 0; i < member->address_count; i++) {
+    kad_node_add_family(node, member->addresses[i].family);
+  }
+  return 0;
+}
+
+static bool is_listen_valid(const struct kad_address *listen, size_t count) {
+  if (count < 1 || count > KAD_MEMBER_ADDRESSES) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (listen[i].family != 4 && listen[i].family != 6) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int kad_network_open_node(struct kad_network *network,
+                          const struct kad_config *config,
+                          const struct kad_address *listen, size_t count,
+                          struct kad_node **node) {
+  if (!is_listen_valid(listen, count)) {
+    return KAD_EINVAL;
+  }
+  if (network->freeing) {
+    return KAD_ECLOSED;
+  }
+  struct kad_member *member = NULL;
+  int error = network->methods->open(network, listen, count, &member);
+  if (error < 0) {
+    return error;
+  }
+  error = make_node(member, config);
+  if (error < 0) {
+    member->leaving = true;
+    network->methods->unbind(member);
+    network->methods->release(member);
+    return error;
+  }
+  join(network, member);
+  kad_member_touch(member);
+  *node = member->node;
+  return 0;
+}
+
+void kad_network_close_node(struct kad_network *network,
+                            struct kad_node *node) {
+  struct kad_member *member = find_member(network, node);
+  if (member == NULL) {
+    return;
+  }
+  kad_network_enter(network);
+  close_member(network, member);
+  kad_network_leave(network);
+}
+
+size_t kad_network_addresses(const struct kad_network *network,
+                             const struct kad_node *node,
+                             struct kad_address *out, size_t cap) {
+  const struct kad_member *member = find_member(network, node);
+  if (member == NULL) {
+    return 0;
+  }
+  const size_t copied =
+      cap < member->address_count ? cap : member->address_count;
+  if (copied > 0) {
+    memcpy(out, member->addresses, copied * sizeof *out);
+  }
+  return member->address_count;
+}
+
+kad_time_ms kad_network_now(const struct kad_network *network) {
+  /* Reading the clock may note the time in the network, which nobody sees. */
+  return network->methods->now((struct kad_network *)network);
+}
+
+void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {
+  network->methods->random(network, out, len);
+}
+
+int kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
+                            void (*fire)(void *data), void *data,
+                            kad_timer *timer) {
+  const kad_time_ms at = network->methods->due(network, delay_ms);
+  return kad_timers_start(&network->timers, at, fire, data, timer);
+}
+
+int kad_network_stop_timer(struct kad_network *network, kad_timer timer) {
+  return kad_timers_stop(&network->timers, timer);
+}
+
+int kad_network_on_signal(struct kad_network *network, int number,
+                          void (*fire)(void *data), void *data) {
+  return network->methods->on_signal != NULL
+             ? network->methods->on_signal(network, number, fire, data)
+             : KAD_EINVAL;
+}
+
+/* From a callback it would be a loop inside a loop: nothing happens then. */
+static bool begin_running(struct kad_network *network) {
+  if (network->running || network->depth > 0) {
+    return false;
+  }
+  network->running = true;
+  network->stopped = false;
+  return true;
+}
+
+void kad_network_run(struct kad_network *network, kad_time_ms duration_ms) {
+  if (begin_running(network)) {
+    network->methods->run(network, duration_ms);
+    network->running = false;
+  }
+}
+
+void kad_network_step(struct kad_network *network) {
+  if (begin_running(network)) {
+    network->methods->step(network);
+    network->running = false;
+  }
+}
+
+void kad_network_stop(struct kad_network *network) {
+  if (network->running) {
+    network->stopped = true;
+    network->methods->stop(network);
+  }
+}
+
+int kad_network_fd(const struct kad_network *network) {
+  return network->methods->fd(network);
+}
+
+int kad_network_timeout(const struct kad_network *network) {
+  return network->methods->timeout(network);
+}
+
+uint64_t kad_network_trace_hash(const struct kad_network *network) {
+  return network->methods->trace_hash(network);
+}

@@ -1,0 +1,116 @@
+#include "base/allocator.h"
+#include "net/network.h"
+
+#include <string.h>
+
+enum {
+  HOST_MAX = 255, /* bytes of a name: RFC 1035 §2.3.4 */
+  PORT_MAX = 65535
+};
+
+/* A resolution whose answer is known already: it is told in the next turn. */
+struct kad_answered_name {
+  struct kad_network *network;
+  struct kad_answered_name *next;
+  kad_found found;
+  void *data;
+  struct kad_address address;
+  int status;
+};
+
+void kad_network_forget_names(struct kad_network *network) {
+  while (network->answered_names != NULL) {
+    struct kad_answered_name *name = network->answered_names;
+    network->answered_names = name->next;
+    kad_release(&network->allocator, name, sizeof *name);
+  }
+}
+
+static void tell_answered_name(void *data) {
+  struct kad_answered_name *name = data;
+  struct kad_answered_name **link = &name->network->answered_names;
+  while (*link != name) {
+    link = &(*link)->next;
+  }
+  *link = name->next;
+  const struct kad_answered_name told = *name;
+  kad_release(&told.network->allocator, name, sizeof *name);
+  told.found(told.data, told.status, &told.address, told.status == 0 ? 1 : 0);
+}
+
+static int answer_name(struct kad_network *network, int status,
+                       const struct kad_address *address, kad_found found,
+                       void *data) {
+  struct kad_answered_name *name = kad_alloc(&network->allocator, sizeof *name);
+  if (name == NULL) {
+    return KAD_ENOMEM;
+  }
+  *name = (struct kad_answered_name){
+      .network = network,
+      .next = network->answered_names,
+      .found = found,
+      .data = data,
+      .address = *address,
+      .status = status,
+  };
+  kad_timer timer = 0;
+  int error =
+      kad_network_start_timer(network, 0, tell_answered_name, name, &timer);
+  if (error < 0) {
+    kad_release(&network->allocator, name, sizeof *name);
+    return error;
+  }
+  network->answered_names = name;
+  return 0;
+}
+
+/* Splits "host:port". Returns false when there is no host or no port, or when
+ * they are more than they may be, such as an IPv6 address without brackets. */
+static bool split(struct kad_slice text, char host[HOST_MAX + 1],
+                  uint16_t *port) {
+  size_t colon = text.len;
+  while (colon > 0 && text.data[colon - 1] != ':') {
+    colon--;
+  }
+  const size_t digits = text.len - colon;
+  const size_t len = colon > 0 ? colon - 1 : 0;
+  if (len == 0 || len > HOST_MAX || digits == 0 || digits > 5 ||
+      memchr(text.data, 0, len) != NULL ||
+      memchr(text.data, ':', len) != NULL) {
+    return false;
+  }
+  unsigned long number = 0;
+  for (size_t i = colon; i < text.len; i++) {
+    if (text.data[i] < '0' || text.data[i] > '9') {
+      return false;
+    }
+    number = number * 10 + (unsigned long)(text.data[i] - '0');
+  }
+  if (number > PORT_MAX) {
+    return false;
+  }
+  memcpy(host, text.data, len);
+  host[len] = '\0';
+  *port = (uint16_t)number;
+  return true;
+}
+
+int kad_network_resolve(struct kad_network *network, struct kad_slice text,
+                        kad_found found, void *data) {
+  struct kad_address address = {0};
+  if (kad_address_parse(text, &address) == 0) {
+    return answer_name(network, 0, &address, found, data);
+  }
+  char host[HOST_MAX + 1];
+  uint16_t port = 0;
+  if (!split(text, host, &port)) {
+    return KAD_EINVAL;
+  }
+  int status = KAD_ERESOLVE;
+  if (network->methods->resolve != NULL) {
+    status = network->methods->resolve(network, host, port, found, data);
+  }
+  return status == KAD_ERESOLVE
+             ? answer_name(network, status, &address, found, data)
+             : status;
+}

@@ -1,0 +1,205 @@
+/* uv.h needs more of the system than C11 shows. */
+#define _DEFAULT_SOURCE
+
+#include "net/udp.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "net/random.h"
+
+#include <assert.h>
+
+enum {
+  NS_PER_MS = 1000000
+};
+
+static void on_wake(uv_timer_t *timer) {
+  struct kad_udp *udp = timer->loop->data;
+  udp->wake_at = KAD_TIME_NEVER;
+  const kad_time_ms now = uv_now(&udp->loop);
+  kad_network_fire_due(&udp->base, now);
+  kad_network_settle(&udp->base);
+  kad_network_tick_due(&udp->base, now);
+}
+
+/* Leaves nothing for later before the loop waits: moved deadlines, datagrams.
+ * The timer is armed only for what is due before it fires; when it fires early,
+ * because that was called off, it is armed anew. */
+static void settle(struct kad_udp *udp) {
+  kad_outgoing_flush(&udp->outgoing);
+  kad_network_settle(&udp->base);
+  const kad_time_ms next = kad_network_next(&udp->base);
+  if (next < udp->wake_at) {
+    udp->wake_at = next;
+    (void)uv_timer_start(&udp->wake, on_wake,
+                         kad_time_since(uv_now(&udp->loop), next), 0);
+  }
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+  settle(prepare->loop->data);
+}
+
+static void on_check(uv_check_t *check) {
+  settle(check->loop->data);
+}
+
+static void on_end(uv_timer_t *timer) {
+  struct kad_udp *udp = timer->loop->data;
+  kad_network_stop(&udp->base);
+}
+
+static void udp_free(struct kad_network *network) {
+  struct kad_udp *udp = kad_udp_of(network);
+  kad_udp_cancel_names(udp);
+  kad_udp_close_signals(udp);
+  uv_close((uv_handle_t *)&udp->prepare, NULL);
+  uv_close((uv_handle_t *)&udp->check, NULL);
+  uv_close((uv_handle_t *)&udp->wake, NULL);
+  uv_close((uv_handle_t *)&udp->end, NULL);
+  /* Until every handle is closed and every look-up has ended. */
+  (void)uv_run(&udp->loop, UV_RUN_DEFAULT);
+  const int error = uv_loop_close(&udp->loop);
+  assert(error == 0);
+  (void)error;
+  kad_network_deinit(network);
+  const struct kad_allocator allocator = network->allocator;
+  kad_release(&allocator, udp->incoming, udp->incoming_size);
+  kad_release(&allocator, udp, sizeof *udp);
+}
+
+/* Within a turn the clock stands still, which saves a system call a datagram.
+ * Between turns, under the user's control, it may be long since the last one.
+ */
+static kad_time_ms udp_now(struct kad_network *network) {
+  struct kad_udp *udp = kad_udp_of(network);
+  if (network->depth == 0) {
+    uv_update_time(&udp->loop);
+  }
+  return uv_now(&udp->loop);
+}
+
+static kad_time_ms udp_due(struct kad_network *network, kad_time_ms delay_ms) {
+  return kad_time_add(udp_now(network), delay_ms);
+}
+
+static void udp_random(struct kad_network *network, uint8_t *out, size_t len) {
+  (void)network;
+  kad_random_system(out, len);
+}
+
+static void udp_member_random(void *state, uint8_t *out, size_t len) {
+  (void)state;
+  kad_random_system(out, len);
+}
+
+static int64_t udp_wall_clock(void *state) {
+  (void)state;
+  uv_timeval64_t time = {0};
+  (void)uv_gettimeofday(&time);
+  return time.tv_sec;
+}
+
+static void udp_run(struct kad_network *network, kad_time_ms duration_ms) {
+  struct kad_udp *udp = kad_udp_of(network);
+  if (duration_ms != KAD_TIME_NEVER) {
+    uv_update_time(&udp->loop);
+    (void)uv_timer_start(&udp->end, on_end, duration_ms, 0);
+  }
+  (void)uv_run(&udp->loop, UV_RUN_DEFAULT);
+  (void)uv_timer_stop(&udp->end);
+}
+
+static void udp_step(struct kad_network *network) {
+  (void)uv_run(&kad_udp_of(network)->loop, UV_RUN_NOWAIT);
+}
+
+static void udp_stop(struct kad_network *network) {
+  uv_stop(&kad_udp_of(network)->loop);
+}
+
+static int udp_fd(const struct kad_network *network) {
+  return uv_backend_fd(&kad_udp_of(network)->loop);
+}
+
+/* libuv counts from the moment of the last turn, the caller from now on. */
+static int udp_timeout(const struct kad_network *network) {
+  const struct kad_udp *udp = kad_udp_of(network);
+  if (network->touched != NULL || udp->outgoing.count > 0 ||
+      kad_network_next(network) < udp->wake_at) {
+    return 0;
+  }
+  const int timeout_ms = uv_backend_timeout(&udp->loop);
+  if (timeout_ms <= 0) {
+    return timeout_ms;
+  }
+  const kad_time_ms passed =
+      kad_time_since(uv_now(&udp->loop), uv_hrtime() / NS_PER_MS);
+  return (int)kad_time_since(passed, (kad_time_ms)timeout_ms);
+}
+
+static uint64_t udp_trace_hash(const struct kad_network *network) {
+  (void)network;
+  return 0;
+}
+
+static const struct kad_network_methods methods = {
+    .free = udp_free,
+    .open = kad_udp_open,
+    .unbind = kad_udp_unbind,
+    .release = kad_udp_release,
+    .now = udp_now,
+    .due = udp_due,
+    .random = udp_random,
+    .resolve = kad_udp_resolve,
+    .on_signal = kad_udp_on_signal,
+    .run = udp_run,
+    .stop = udp_stop,
+    .fd = udp_fd,
+    .timeout = udp_timeout,
+    .step = udp_step,
+    .trace_hash = udp_trace_hash,
+    .wall_clock = udp_wall_clock,
+    .member_random = udp_member_random,
+    .send = kad_udp_send,
+};
+
+/* None of these can fail. Those that keep the loop alive make it wait when
+ * there is no socket and no timer. */
+static void start_handles(struct kad_udp *udp) {
+  udp->loop.data = udp;
+  (void)uv_prepare_init(&udp->loop, &udp->prepare);
+  (void)uv_prepare_start(&udp->prepare, on_prepare);
+  (void)uv_check_init(&udp->loop, &udp->check);
+  (void)uv_check_start(&udp->check, on_check);
+  (void)uv_timer_init(&udp->loop, &udp->wake);
+  (void)uv_timer_init(&udp->loop, &udp->end);
+  udp->wake_at = KAD_TIME_NEVER;
+}
+
+int kad_network_udp_new(struct kad_allocator allocator,
+                        struct kad_network **network) {
+  int error = kad_random_start();
+  if (error < 0) {
+    return error;
+  }
+  struct kad_udp *udp = kad_alloc(&allocator, sizeof *udp);
+  if (udp == NULL) {
+    return KAD_ENOMEM;
+  }
+  error = uv_loop_init(&udp->loop);
+  if (error < 0) {
+    kad_release(&allocator, udp, sizeof *udp);
+    return error == UV_ENOMEM ? KAD_ENOMEM : KAD_ESYSTEM;
+  }
+  kad_network_init(&udp->base, &methods, &allocator);
+  udp->names = NULL;
+  udp->signals = NULL;
+  udp->incoming = NULL;
+  udp->incoming_size = 0;
+  udp->outgoing.count = 0;
+  udp->outgoing.used = 0;
+  start_handles(udp);
+  *network = &udp->base;
+  return 0;
+}
