@@ -1,0 +1,110 @@
+#include "link.h"
+
+#include <string.h>
+
+/* Every number of kad_config that a table may set, under its name in C. */
+struct number_field {
+  const char *name;
+  size_t offset;
+  lua_Integer max; /* the core knows the exact range of each */
+};
+
+#define NUMBER32(name) \
+  { #name, offsetof(struct kad_config, name), UINT32_MAX }
+#define NUMBER64(name) \
+  { #name, offsetof(struct kad_config, name), LUA_MAXINTEGER }
+
+static const struct number_field numbers[] = {
+    NUMBER32(k),
+    NUMBER32(alpha),
+    NUMBER32(lookup_ms),
+    NUMBER32(query_ms),
+    NUMBER32(refresh_s),
+    NUMBER32(ping_s),
+    NUMBER32(token_s),
+    NUMBER32(max_reply),
+    NUMBER32(max_lookups),
+    NUMBER32(max_waiting),
+    NUMBER32(queries_per_s),
+    NUMBER32(queries_per_s_address),
+    NUMBER32(queries_per_s_subnet),
+    NUMBER64(bytes_per_s),
+    NUMBER64(max_bytes),
+    NUMBER32(max_records),
+    NUMBER32(max_records_address),
+    NUMBER32(stores_per_s),
+};
+
+enum {
+  NUMBER_COUNT = sizeof numbers / sizeof numbers[0]
+};
+
+static const char *const other_fields[] = {
+    "id", "id_bits", "allow_local", "read_only", "limits", "version",
+};
+
+enum {
+  OTHER_COUNT = sizeof other_fields / sizeof other_fields[0]
+};
+
+static void check_names(lua_State *L, int arg) {
+  const char *names[NUMBER_COUNT + OTHER_COUNT + 1] = {NULL};
+  for (size_t i = 0; i < NUMBER_COUNT; i++) {
+    names[i] = numbers[i].name;
+  }
+  for (size_t i = 0; i < OTHER_COUNT; i++) {
+    names[NUMBER_COUNT + i] = other_fields[i];
+  }
+  kad_lua_check_options(L, arg, names);
+}
+
+static void read_numbers(lua_State *L, int arg, struct kad_config *config) {
+  for (size_t i = 0; i < NUMBER_COUNT; i++) {
+    lua_Integer value = 0;
+    if (!kad_lua_field_integer(L, arg, numbers[i].name, 0, numbers[i].max,
+                               &value)) {
+      continue;
+    }
+    unsigned char *const field = (unsigned char *)config + numbers[i].offset;
+    if (numbers[i].max == UINT32_MAX) {
+      const uint32_t narrow = (uint32_t)value;
+      memcpy(field, &narrow, sizeof narrow);
+    } else {
+      const uint64_t wide = (uint64_t)value;
+      memcpy(field, &wide, sizeof wide);
+    }
+  }
+}
+
+static void read_id(lua_State *L, int arg, struct kad_config *config) {
+  lua_Integer bits = config->id_bits;
+  struct kad_slice id;
+  if (kad_lua_field_integer(L, arg, "id_bits", 160, 256, &bits)) {
+    luaL_argcheck(L, bits == 160 || bits == 256, arg,
+                  "field 'id_bits' must be 160 or 256");
+    config->id_bits = (unsigned)bits;
+  }
+  const size_t len = config->id_bits / 8;
+  if (kad_lua_field_string(L, arg, "id", len, len, &id)) {
+    config->has_id = true;
+    memcpy(config->id.bytes, id.data, len);
+  }
+}
+
+void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
+  struct kad_slice version;
+  kad_config_default(config);
+  check_names(L, arg);
+  if (lua_isnoneornil(L, arg)) {
+    return;
+  }
+  read_numbers(L, arg, config);
+  read_id(L, arg, config);
+  (void)kad_lua_field_boolean(L, arg, "allow_local", &config->allow_local);
+  (void)kad_lua_field_boolean(L, arg, "read_only", &config->read_only);
+  (void)kad_lua_field_boolean(L, arg, "limits", &config->limits);
+  if (kad_lua_field_string(L, arg, "version", sizeof config->version,
+                           sizeof config->version, &version)) {
+    memcpy(config->version, version.data, sizeof config->version);
+  }
+}

@@ -1,0 +1,183 @@
+#include "kadenza_lua.h"
+
+#include <string.h>
+
+/* Returns the width in bits of the id at argument `arg`. [-0, +0, v] */
+static unsigned check_width(lua_State *L, int arg) {
+  const size_t len = kad_lua_check_slice(L, arg).len;
+  if (len != 20 && len != KAD_ID_SIZE) {
+    luaL_argerror(L, arg, "an id has 20 or 32 bytes");
+  }
+  return (unsigned)len * 8;
+}
+
+static unsigned optional_bits(lua_State *L, int arg) {
+  const lua_Integer bits = luaL_optinteger(L, arg, 160);
+  if (bits != 160 && bits != 256) {
+    luaL_argerror(L, arg, "the width is 160 or 256 bits");
+  }
+  return (unsigned)bits;
+}
+
+/* key(name [, bits]) → id */
+static int key_of_name(lua_State *L) {
+  struct kad_id id;
+  const struct kad_slice name = kad_lua_check_slice(L, 1);
+  const unsigned bits = optional_bits(L, 2);
+  kad_id_hash(name, bits, &id);
+  kad_lua_push_id(L, &id, bits);
+  return 1;
+}
+
+/* hex(bytes) → text */
+static int hex(lua_State *L) {
+  static const char digits[] = "0123456789abcdef";
+  luaL_Buffer buffer;
+  const struct kad_slice bytes = kad_lua_check_slice(L, 1);
+  luaL_buffinit(L, &buffer);
+  for (size_t i = 0; i < bytes.len; i++) {
+    luaL_addchar(&buffer, digits[bytes.data[i] >> 4]);
+    luaL_addchar(&buffer, digits[bytes.data[i] & 15]);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* Returns the value of a hexadecimal digit, or -1. */
+static int digit_value(uint8_t digit) {
+  static const char digits[] = "0123456789abcdefABCDEF";
+  const char *const found = digit == 0 ? NULL : strchr(digits, digit);
+  if (found == NULL) {
+    return -1;
+  }
+  const int place = (int)(found - digits);
+  return place < 16 ? place : place - 6;
+}
+
+/* unhex(text) → bytes, or nil, message, code */
+static int unhex(lua_State *L) {
+  luaL_Buffer buffer;
+  const struct kad_slice text = kad_lua_check_slice(L, 1);
+  bool good = text.len % 2 == 0;
+  luaL_buffinit(L, &buffer);
+  for (size_t i = 0; good && i < text.len; i += 2) {
+    const int high = digit_value(text.data[i]);
+    const int low = digit_value(text.data[i + 1]);
+    good = high >= 0 && low >= 0;
+    if (good) {
+      luaL_addchar(&buffer, (char)(high * 16 + low));
+    }
+  }
+  luaL_pushresult(&buffer);
+  if (!good) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "not an even number of hexadecimal digits");
+    lua_pushstring(L, kad_error_name(KAD_EINVAL));
+    return 3;
+  }
+  return 1;
+}
+
+/* distance(a, b) → their XOR, and the number of leading bits they share */
+static int distance(lua_State *L) {
+  struct kad_id a;
+  struct kad_id b;
+  struct kad_id difference;
+  const unsigned bits = check_width(L, 1);
+  kad_lua_check_id(L, 1, bits, &a);
+  kad_lua_check_id(L, 2, bits, &b);
+  for (size_t i = 0; i < KAD_ID_SIZE; i++) {
+    difference.bytes[i] = a.bytes[i] ^ b.bytes[i];
+  }
+  const unsigned prefix = kad_id_prefix(&a, &b);
+  kad_lua_push_id(L, &difference, bits);
+  lua_pushinteger(L, prefix < bits ? prefix : bits);
+  return 2;
+}
+
+/* compare(target, a, b) → -1, 0 or 1: whether a is closer, or b */
+static int compare(lua_State *L) {
+  struct kad_id target;
+  struct kad_id a;
+  struct kad_id b;
+  const unsigned bits = check_width(L, 1);
+  kad_lua_check_id(L, 1, bits, &target);
+  kad_lua_check_id(L, 2, bits, &a);
+  kad_lua_check_id(L, 3, bits, &b);
+  const int order = kad_id_compare(&target, &a, &b);
+  lua_pushinteger(L, (order > 0) - (order < 0));
+  return 1;
+}
+
+/* keypair(seed) → publisher, secret */
+static int keypair(lua_State *L) {
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t secret[KAD_SECRET_SIZE];
+  const struct kad_slice seed = kad_lua_check_slice(L, 1);
+  luaL_argcheck(L, seed.len == 32, 1, "a seed has 32 bytes");
+  kad_keypair(seed.data, publisher, secret);
+  lua_pushlstring(L, (const char *)publisher, sizeof publisher);
+  lua_pushlstring(L, (const char *)secret, sizeof secret);
+  return 2;
+}
+
+/* sign(record, secret [, bits]) → signature, or nil, message, code */
+static int sign(lua_State *L) {
+  struct kad_record record;
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const struct kad_slice secret = kad_lua_check_slice(L, 2);
+  const unsigned bits = optional_bits(L, 3);
+  luaL_argcheck(L, secret.len == KAD_SECRET_SIZE, 2, "a secret has 64 bytes");
+  kad_lua_check_record(L, 1, bits, &record);
+  const int status = kad_record_sign(&record, bits, secret.data, signature);
+  if (status != 0) {
+    return kad_lua_push_error(L, status);
+  }
+  lua_pushlstring(L, (const char *)signature, sizeof signature);
+  return 1;
+}
+
+/* address(text) → the address in its one form, or nil, message, code */
+static int address(lua_State *L) {
+  struct kad_address parsed;
+  const int status = kad_address_parse(kad_lua_check_slice(L, 1), &parsed);
+  if (status != 0) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "'%s' is no address such as 192.0.2.1:6881",
+                    lua_tostring(L, 1));
+    lua_pushstring(L, kad_error_name(status));
+    return 3;
+  }
+  kad_lua_push_address(L, &parsed);
+  return 1;
+}
+
+/* encode(value [, name]) → string; raises for what bencode cannot carry */
+static int encode(lua_State *L) {
+  luaL_checkany(L, 1);
+  kad_lua_bencode_encode(L, 1, luaL_optstring(L, 2, "value"), false);
+  return 1;
+}
+
+/* decode(string) → value, or nil, message, code */
+static int decode(lua_State *L) {
+  if (kad_lua_bencode_decode(L, kad_lua_check_slice(L, 1)) == 0) {
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushliteral(L, "not one bencoded value");
+  lua_pushstring(L, kad_error_name(KAD_EMALFORMED));
+  return 3;
+}
+
+void kad_lua_push_safe_module(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"key", key_of_name},   {"hex", hex},         {"unhex", unhex},
+      {"distance", distance}, {"compare", compare}, {"keypair", keypair},
+      {"sign", sign},         {"address", address}, {"encode", encode},
+      {"decode", decode},     {NULL, NULL},
+  };
+  luaL_checkstack(L, 4, NULL);
+  luaL_newlib(L, functions);
+}

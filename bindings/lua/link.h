@@ -1,0 +1,53 @@
+/* link.h: what the handles of one network, or one node, have in common. */
+#ifndef KAD_LUA_LINK_H
+#define KAD_LUA_LINK_H
+
+#include "kadenza_lua.h"
+
+/* Makes a link with one handle. NULL when memory ends. */
+struct kad_lua_link *kad_lua_link_new(void);
+
+/* Adds a handle and returns `link`. */
+struct kad_lua_link *kad_lua_link_share(struct kad_lua_link *link);
+
+/* Takes a handle off; the last one frees the link. NULL is ignored. */
+void kad_lua_link_release(struct kad_lua_link *link);
+
+/* Pushes the metatable `name`, made at the first call from the method tables
+ * `methods` and `more` (may be NULL) and from `meta`. [-0, +1, m] */
+void kad_lua_push_metatable(lua_State *L, const char *name,
+                            const luaL_Reg *methods, const luaL_Reg *more,
+                            const luaL_Reg *meta);
+
+/* The names of metatables. */
+#define KAD_LUA_NETWORK          "kadenza.Network"
+#define KAD_LUA_NETWORK_BORROWED "kadenza.Network (borrowed)"
+#define KAD_LUA_NODE             "kadenza.core.Node"
+#define KAD_LUA_NODE_BORROWED    "kadenza.core.Node (borrowed)"
+
+/* Returns the handle at `arg`, closed or not. [-0, +0, v] */
+struct kad_lua_network *kad_lua_to_network(lua_State *L, int arg);
+struct kad_lua_node *kad_lua_to_node(lua_State *L, int arg);
+
+/* Closes the node of an owning handle. Its operations end. `silently` they do
+ * so without calling Lua. */
+void kad_lua_close_node(struct kad_lua_node *node, bool silently);
+
+/* Lets the network's handle forget the node handle at `index`. [-0, +0, -] */
+void kad_lua_release_node(lua_State *L, int index);
+
+/* Reads a configuration table, which may have only fields of kad_config.
+ * [-0, +0, v] */
+void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config);
+
+/* The methods that begin operations. Ends with NULL. */
+extern const luaL_Reg kad_lua_operations[];
+
+/* Adds the network constructors to the table at the top. [-0, +0, m] */
+void kad_lua_add_networks(lua_State *L);
+
+/* Adds what a node's state on disk needs to the table at the top. [-0, +0, m]
+ */
+void kad_lua_add_files(lua_State *L);
+
+#endif

@@ -1,0 +1,128 @@
+#include "kadenza_lua.h"
+
+#include <assert.h>
+
+static const char context_key = 0;
+
+enum {
+  CONTEXT_ERROR = 1,
+  CONTEXT_HANDLES = 2,
+  CONTEXT_VALUES = 2
+};
+
+static int enter_plainly(struct kad_lua_context *context, lua_CFunction body,
+                         void *argument) {
+  return kad_lua_protect(context->main, body, argument, context->report);
+}
+
+/* Pushes a table that does not keep its values. [-0, +1, m] */
+static void push_weak_table(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+static struct kad_lua_context *make_context(lua_State *L) {
+  struct kad_lua_context *const context =
+      lua_newuserdatauv(L, sizeof *context, CONTEXT_VALUES);
+  *context = (struct kad_lua_context){
+      .report = kad_lua_keep_error,
+      .enter = enter_plainly,
+  };
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  context->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  push_weak_table(L);
+  lua_setiuservalue(L, -2, CONTEXT_HANDLES);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
+  return context;
+}
+
+struct kad_lua_context *kad_lua_context(lua_State *L) {
+  luaL_checkstack(L, 5, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+  struct kad_lua_context *const context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return context != NULL ? context : make_context(L);
+}
+
+/* Pushes the table of handles. [-0, +1, m] */
+static void push_handles(lua_State *L) {
+  kad_lua_context(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+  lua_getiuservalue(L, -1, CONTEXT_HANDLES);
+  lua_remove(L, -2);
+}
+
+void kad_lua_register_handle(lua_State *L) {
+  push_handles(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, lua_touserdata(L, -3));
+  lua_pop(L, 1);
+}
+
+void kad_lua_push_handle(lua_State *L, const void *handle) {
+  push_handles(L);
+  lua_rawgetp(L, -1, handle);
+  lua_remove(L, -2);
+}
+
+int kad_lua_traceback(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    luaL_tolstring(L, 1, NULL);
+    lua_replace(L, 1);
+  }
+  luaL_traceback(L, L, lua_tostring(L, 1), 1);
+  return 1;
+}
+
+int kad_lua_protect(lua_State *L, lua_CFunction body, void *argument,
+                    kad_lua_report *report) {
+  const int top = lua_gettop(L);
+  if (!lua_checkstack(L, 8)) {
+    return LUA_ERRMEM;
+  }
+  lua_pushcfunction(L, kad_lua_traceback);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, argument);
+  const int status = lua_pcall(L, 1, 0, top + 1);
+  if (status != LUA_OK) {
+    report(L, status);
+  }
+  lua_settop(L, top);
+  return status;
+}
+
+int kad_lua_enter(struct kad_lua_context *context, lua_CFunction body,
+                  void *argument) {
+  return context->enter(context, body, argument);
+}
+
+void kad_lua_keep_error(lua_State *L, int status) {
+  (void)status;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+  const struct kad_lua_context *const context = lua_touserdata(L, -1);
+  assert(context != NULL);
+  if (lua_getiuservalue(L, -1, CONTEXT_ERROR) == LUA_TNIL) {
+    lua_pushvalue(L, -3);
+    lua_setiuservalue(L, -3, CONTEXT_ERROR);
+  }
+  lua_pop(L, 2);
+  if (context->running != NULL) {
+    kad_network_stop(context->running);
+  }
+}
+
+void kad_lua_rethrow(lua_State *L) {
+  kad_lua_context(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+  if (lua_getiuservalue(L, -1, CONTEXT_ERROR) == LUA_TNIL) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, CONTEXT_ERROR);
+  lua_error(L);
+}
