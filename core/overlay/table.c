@@ -135,15 +135,15 @@ static void take_out(struct kad_table *table, struct kad_bucket *bucket,
 }
 
 /* Smooths like RFC 6298: an eighth of each new time counts. */
-static uint32_t smooth(uint32_t old, uint32_t measured) {
+static uint16_t smooth(uint16_t old, uint16_t measured) {
   if (old == 0 || measured == 0) {
-    return old + measured;
+    return old != 0 ? old : measured;
   }
-  return (uint32_t)(((uint64_t)old * 7 + measured + 4) / 8);
+  return (uint16_t)((old * 7U + measured + 4U) / 8U);
 }
 
 static void refresh(struct kad_entry *entry, const struct kad_contact *contact,
-                    uint32_t rtt_ms, kad_time_ms now) {
+                    uint16_t rtt_ms, kad_time_ms now) {
   entry->contact.address.via = contact->address.via;
   entry->last_seen = now;
   entry->rtt_ms = smooth(entry->rtt_ms, rtt_ms);
@@ -267,7 +267,7 @@ int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
   const struct kad_entry newcomer = {
       .contact = *contact,
       .last_seen = now,
-      .rtt_ms = rtt_ms,
+      .rtt_ms = (uint16_t)(rtt_ms < UINT16_MAX ? rtt_ms : UINT16_MAX),
   };
   struct kad_entry *known = kad_table_entry(table, &contact->id);
   return known != NULL ? add_known(table, known, &newcomer, now, probe)

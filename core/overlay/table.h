@@ -26,10 +26,10 @@ enum {
  * change of the table. */
 struct kad_entry {
   struct kad_contact contact;
+  uint16_t rtt_ms;          /* smoothed; 0 is unknown; saturates */
+  uint8_t failures;         /* queries unanswered since it last answered */
   kad_time_ms last_seen;    /* it last answered, or queried us after that */
   kad_time_ms last_queried; /* we last asked it; 0 for never */
-  uint32_t rtt_ms;          /* smoothed; 0 is unknown */
-  uint8_t failures;         /* unanswered since it last answered */
 };
 
 struct kad_table;

@@ -18,7 +18,9 @@ const struct kad_entry *kad_table_find_address(
   size_t slot = 0;
   const struct kad_entry *entry;
   while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
-    if (kad_address_equal(&entry->contact.address, address)) {
+    /* The port alone tells most of them apart. */
+    if (entry->contact.address.port == address->port &&
+        kad_address_equal(&entry->contact.address, address)) {
       break;
     }
   }

@@ -18,7 +18,7 @@ struct kad_waiting_format kad_waiting_format(unsigned id_bits,
   };
   format.size =
       (uint8_t)(format.id_size + format.ip_size + sizeof(uint16_t) +
-                sizeof(uint8_t) + sizeof(uint32_t) + sizeof(kad_time_ms));
+                sizeof(uint8_t) + sizeof(uint16_t) + sizeof(kad_time_ms));
   return format;
 }
 
