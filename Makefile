@@ -244,7 +244,7 @@ $(BUILD)/sources: always
 
 # Only what kadenza.h marks KAD_API leaves libkadenza.
 $(core_objects): extra_flags = -fvisibility=hidden
-$(BUILD)/obj/tests/% $(BUILD)/obj/bench/%: extra_flags += -UNDEBUG
+$(BUILD)/obj/tests/%: extra_flags = -UNDEBUG
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  cc $<"
@@ -294,15 +294,13 @@ test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
   LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)
 suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' \
   tests/suites $(BUILD)/results run
-# An interpreter that is not built with ASan needs it loaded first. Leaks are
-# the unit tests' to find: at exit, a shell or an interpreter has its own.
-preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so) \
-  ASAN_OPTIONS=detect_leaks=0
+# An interpreter that is not built with ASan needs it loaded first.
+preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so)
 busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
   --cpath=$(BUILD)/lua/?.so -o TAP
 sanitizer_env = $(if $(SANITIZE),UBSAN_OPTIONS=print_stacktrace=1)
 
-$(BUILD)/obj/tests/%.o: | deps-test
+$(call object,$(unit_sources) $(unit_shared)): | deps-test
 $(BUILD)/tests/unit/%_test: $(BUILD)/obj/tests/unit/%_test.o \
   $(call object,$(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
@@ -324,7 +322,8 @@ $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
 .PHONY: fuzz-run
 fuzz-run: $(fuzzers)
 	@rm -rf $(BUILD)/results
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(suite) fuzz tests/check/fuzz $(fuzzers)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_SECONDS=$$(($(FUZZ_SECONDS) + 120)) \
+	  $(suite) fuzz tests/check/fuzz $(fuzzers)
 	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
 
 .PHONY: bench-run
