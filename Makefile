@@ -76,7 +76,8 @@ export_flags :=
 else
 soname := libkadenza.so.0
 shared_name := libkadenza.so
-shared_flags = -shared -Wl,-soname,$(soname) -Wl,-Bsymbolic-functions
+shared_flags = -shared -Wl,-soname,$(soname) -Wl,-Bsymbolic-functions \
+  $(if $(SANITIZE)$(FUZZ),,-Wl,--no-undefined)
 module_flags := -shared -Wl,-Bsymbolic-functions
 export_flags := -Wl,-E
 endif
