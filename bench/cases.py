@@ -1,0 +1,66 @@
+"""What is measured: one case a row of the table."""
+
+import dataclasses
+
+FEW = 16
+MANY = 10_000
+POLICY_KEYS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One kind of query under one condition."""
+
+    name: str
+    kind: str
+    keys: int = 1024
+    stores: bool = False  # stores each key first
+    fill: bool = False  # wants a full routing table
+    policy: str = "none"
+
+
+# In the order in which one server process meets them: what it holds grows.
+CASES = (
+    Case("ping", "ping"),
+    Case("find_node", "find_node", fill=True),
+    Case("announce_peer few", "announce_peer", FEW, stores=True),
+    Case("get_peers few", "get_peers", FEW),
+    Case("store few", "store", FEW, stores=True),
+    Case("find_value few", "find_value", FEW),
+    Case("announce_peer 10k", "announce_peer", MANY, stores=True),
+    Case("get_peers 10k", "get_peers", MANY),
+    Case("store 10k", "store", MANY, stores=True),
+    Case("find_value 10k", "find_value", MANY),
+    Case("store none", "store", POLICY_KEYS, stores=True),
+    Case("store validate", "store", POLICY_KEYS, stores=True,
+         policy="validate"),
+    Case("store yielding", "store", POLICY_KEYS, stores=True,
+         policy="yielding"),
+)
+
+# Quotients and differences of two rows: title, row, row to compare with.
+GROWTH = tuple(
+    (f"{kind} with 10,000 keys over few", f"{kind} 10k", f"{kind} few")
+    for kind in ("announce_peer", "get_peers", "store", "find_value"))
+ADDED = (
+    ("a validate hook adds", "store validate", "store none"),
+    ("a yielding hook adds", "store yielding", "store none"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Records whose cost in memory is measured."""
+
+    name: str
+    kind: str
+    keys: int
+    sources: int  # records a key
+
+
+MEMORY = (
+    Memory("stored peer, 10 a key", "announce_peer", 10_000, 10),
+    Memory("stored peer, 1 a key", "announce_peer", 100_000, 1),
+    Memory("100-byte value, 10 a key", "store", 10_000, 10),
+    Memory("100-byte value, 1 a key", "store", 100_000, 1),
+)

@@ -1,0 +1,64 @@
+#ifndef BENCH_KRPC_QUERY_H
+#define BENCH_KRPC_QUERY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  KRPC_ID_BYTES = 20,
+  KRPC_TID_BYTES = 4,
+  KRPC_TOKEN_MAX = 64,
+  KRPC_QUERY_MAX = 1232,
+};
+
+enum krpc_kind {
+  KRPC_PING,
+  KRPC_FIND_NODE,
+  KRPC_GET_PEERS,
+  KRPC_ANNOUNCE_PEER,
+  KRPC_FIND_VALUE,
+  KRPC_STORE,
+};
+
+enum {
+  KRPC_KINDS = KRPC_STORE + 1
+};
+
+/* What a query says. Fields that its kind has no use for are ignored. */
+struct krpc_query {
+  enum krpc_kind kind;
+  uint32_t tid;
+  const uint8_t *id;     /* the sender's, 20 bytes */
+  const uint8_t *target; /* 20 bytes */
+  const uint8_t *token;
+  size_t token_len; /* at most KRPC_TOKEN_MAX */
+  const char *type; /* the record type of find_value and store */
+  const uint8_t *value;
+  size_t value_len; /* at most 1,000 */
+  uint16_t port;    /* of announce_peer */
+  int read_only;    /* adds ro = 1 (BEP 43) */
+};
+
+/* Writes a query in canonical bencoding into `out`, KRPC_QUERY_MAX bytes.
+ *
+ * Returns its length. Source: BEP 5; kadenza's find_value and store. */
+size_t krpc_query_write(const struct krpc_query *query, uint8_t *out);
+
+/* Writes a reply to the query of transaction `tid`: `id` and no nodes, which
+ * answers a ping and a find_node alike.
+ *
+ * `out` has KRPC_QUERY_MAX bytes. `tid_len` is at most 64. Returns the length.
+ * Source: BEP 5 "ping", "find_node". */
+size_t krpc_answer_write(const uint8_t *id, const uint8_t *tid, size_t tid_len,
+                         uint8_t *out);
+
+/* Returns the method's name, as in `find_node`. */
+const char *krpc_kind_name(enum krpc_kind kind);
+
+/* Finds the kind of that name. Returns 0, or -1 when there is none. */
+int krpc_kind_find(const char *name, enum krpc_kind *kind);
+
+/* Returns the kind that obtains the token which `kind` needs, else `kind`. */
+enum krpc_kind krpc_kind_before(enum krpc_kind kind);
+
+#endif

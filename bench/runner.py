@@ -1,0 +1,243 @@
+"""Measures a node against a bare echo server and prints one table.
+
+README.md says what the figures mean.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import table
+from cases import CASES, MEMORY
+from server import Failure, Server, pin
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "build"))
+SERVER_CORE = 0
+LOAD_CORE = 1
+NODES = 160
+LOAD_GRACE_SECONDS = 60
+IDLE_SECONDS = 1.0
+
+
+def default_program():
+    """Returns the kadenza program that the build made."""
+    return os.environ.get("KADENZA") or os.path.join(BUILD, "kadenza")
+
+
+def parse_options():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("--server", metavar="CMD",
+                        help="measure this instead of kadenza; it prints "
+                        "`listening on 127.0.0.1:PORT`")
+    parser.add_argument("--program", default=default_program(),
+                        help="the kadenza program (%(default)s)")
+    parser.add_argument("--repetitions", type=int, default=7, metavar="N")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S",
+                        help="a measurement (%(default)s)")
+    parser.add_argument("--window", type=int, default=64, metavar="N",
+                        help="queries in flight (%(default)s)")
+    parser.add_argument("--sources", type=int, default=4, metavar="N",
+                        help="addresses to ask from (%(default)s)")
+    parser.add_argument("--only", default="", metavar="TEXT,...",
+                        help="cases whose name contains one of these")
+    parser.add_argument("--no-memory", action="store_true",
+                        help="leave the memory figures out")
+    parser.add_argument("--json", metavar="FILE",
+                        help="write every figure there")
+    parser.add_argument("--smoke", action="store_true",
+                        help="only check that replies arrive, in seconds")
+    return parser.parse_args()
+
+
+class Bench:
+    """One run: its options, and the figures as they come."""
+
+    def __init__(self, options):
+        self.options = options
+        pinned = len(os.sched_getaffinity(0)) > 1
+        self.server_core = SERVER_CORE if pinned else None
+        self.load_core = LOAD_CORE if pinned else None
+        self.rows = {}
+        self.memory = {}
+
+    def tool(self, name):
+        """Returns the path of one of the benchmark's own programs."""
+        return os.path.join(BUILD, "bench", name)
+
+    def command(self, policy):
+        """Returns the command that starts the node under test."""
+        if self.options.server:
+            return self.options.server
+        command = (f"{self.options.program} run --listen 127.0.0.1:0"
+                   " --allow-local --limits off")
+        if policy != "none":
+            path = os.path.join(HERE, "policies", f"{policy}.lua")
+            command += f" --policy {path}"
+        return command
+
+    def start_echo(self):
+        """Starts the echo server."""
+        return Server(self.tool("echo"), self.server_core)
+
+    def start_node(self, policy="none"):
+        """Starts the node under test."""
+        return Server(self.command(policy), self.server_core)
+
+    def load(self, server, *arguments):
+        """Runs the load generator and returns what it has measured."""
+        command = [self.tool("load"), "--json", "--pid", str(server.pid),
+                   *map(str, arguments), server.address]
+        limit = self.options.seconds + LOAD_GRACE_SECONDS
+        done = subprocess.run(command, capture_output=True, text=True,
+                              timeout=limit, check=False,
+                              preexec_fn=pin(self.load_core))
+        if not done.stdout.startswith("{"):
+            raise Failure(f"load: {done.stderr.strip() or 'no figures'}")
+        return json.loads(done.stdout)
+
+    def measure(self, server, case, *extra):
+        """Returns the figures of one case at one server."""
+        return self.load(
+            server, "--kind", case.kind, "--keys", case.keys,
+            "--window", self.options.window,
+            "--sources", self.options.sources,
+            "--seconds", self.options.seconds, *extra)
+
+    @contextlib.contextmanager
+    def full_table(self, server):
+        """Fills the server's routing table for as long as the block runs."""
+        swarm = subprocess.Popen(
+            [self.tool("load"), "--fill", str(NODES), server.address],
+            stdout=subprocess.PIPE, text=True, preexec_fn=pin(self.load_core))
+        try:
+            yield swarm.stdout.readline().strip()
+        finally:
+            swarm.terminate()
+            swarm.wait()
+            swarm.stdout.close()
+
+    def add(self, case, echo, node):
+        """Keeps the figures of one repetition of a case."""
+        row = self.rows.setdefault(case.name, {"case": case, "runs": []})
+        row["runs"].append({"echo": echo, "node": node})
+
+    def run_case(self, case, echo, node):
+        """Measures one case, the echo server first."""
+        limit = self.measure(echo, case, "--echo")
+        extra = ["--preload"] if case.stores else []
+        if not case.fill:
+            self.add(case, limit, self.measure(node, case, *extra))
+            return
+        with self.full_table(node) as said:
+            figures = self.measure(node, case, *extra)
+            figures["fill"] = said
+            self.add(case, limit, figures)
+
+    def selected(self):
+        """Returns the cases that the options ask for, by policy."""
+        wanted = [text for text in self.options.only.split(",") if text]
+        groups = {}
+        for case in CASES:
+            possible = case.policy == "none" or not self.options.server
+            asked = not wanted or any(text in case.name for text in wanted)
+            if possible and asked:
+                groups.setdefault(case.policy, []).append(case)
+        return groups
+
+    def repeat(self, number):
+        """Runs every case once, a fresh node for each policy."""
+        for policy, cases in self.selected().items():
+            with self.start_echo() as echo, self.start_node(policy) as node:
+                for case in cases:
+                    progress(f"repetition {number + 1} of "
+                             f"{self.options.repetitions}: {case.name}")
+                    self.run_case(case, echo, node)
+
+    def weigh(self, memory):
+        """Measures what records of one sort cost in memory."""
+        with self.start_node() as node:
+            time.sleep(IDLE_SECONDS)
+            idle, idle_private = node.resident_kib()
+            figures = self.load(
+                node, "--kind", memory.kind, "--preload", "--keys",
+                memory.keys, "--sources", memory.sources, "--seconds", 0.05)
+            _, full_private = node.resident_kib()
+        # Half of the replies were to the queries that fetch the tokens.
+        records = memory.keys * memory.sources
+        failed = figures["warm_up"]["errors"]
+        stored = records - sum(failed.values())
+        grown = (full_private - idle_private) * 1024
+        self.memory[memory.name] = {
+            "records": stored, "refused": failed, "idle_kib": idle,
+            "idle_private_kib": idle_private,
+            "bytes_a_record": grown / stored if stored > 0 else None,
+        }
+
+    def run(self):
+        """Measures everything that the options ask for."""
+        for number in range(self.options.repetitions):
+            self.repeat(number)
+        if self.options.no_memory or self.options.only:
+            return
+        for memory in MEMORY:
+            progress(f"memory: {memory.name}")
+            self.weigh(memory)
+
+
+def progress(text):
+    """Says on a terminal what is being done."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def smoke(bench):
+    """Checks that replies arrive from the echo server and from the node."""
+    bench.options.seconds = 0.2
+    names = ("ping", "find_node", "store few", "get_peers few")
+    cases = [case for case in CASES if case.name in names]
+    with bench.start_echo() as echo:
+        servers = [("echo", echo, ["--echo"])]
+        with contextlib.ExitStack() as stack:
+            if bench.options.server or os.path.exists(bench.options.program):
+                node = stack.enter_context(bench.start_node())
+                servers.append(("node", node, ["--preload"]))
+            return all([check(bench, *server, case)
+                        for server in servers for case in cases])
+
+
+def check(bench, name, server, extra, case):
+    """Measures one case shortly and says whether it works."""
+    figures = bench.measure(server, case, *extra)
+    replies, lost = figures["replies"], figures["lost"]
+    works = replies > 0 and not figures["errors"]
+    print(f"{'ok' if works else 'not ok'} - {name} {case.name}: {replies} "
+          f"replies, {lost} lost, errors {figures['errors']}")
+    return works
+
+
+def main():
+    """Runs the benchmark; returns the exit code."""
+    options = parse_options()
+    bench = Bench(options)
+    try:
+        if options.smoke:
+            return 0 if smoke(bench) else 1
+        bench.run()
+    except (Failure, OSError, subprocess.TimeoutExpired) as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    progress("")
+    table.print_all(bench.rows, bench.memory)
+    if options.json:
+        table.write_json(options.json, bench.rows, bench.memory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A server process to be measured: started, pinned, watched and stopped."""
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+
+START_SECONDS = 10.0
+STOP_SECONDS = 3.0
+LISTENING = re.compile(r"listening on (127\.\d+\.\d+\.\d+:\d+)")
+
+
+class Failure(Exception):
+    """What went wrong, in a sentence for people."""
+
+
+def pin(core):
+    """Returns what a child calls to stay on `core`, or None for one core."""
+    if core is None:
+        return None
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+class Server:
+    """A process that says where it listens. Use it in a `with` statement."""
+
+    def __init__(self, command, core):
+        self.name = os.path.basename(shlex.split(command)[0])
+        self.output = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(
+            shlex.split(command), stdin=subprocess.DEVNULL,
+            stdout=self.output, stderr=subprocess.STDOUT,
+            preexec_fn=pin(core))
+        try:
+            self.address = self.wait_for_address()
+        except Failure:
+            self.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        """The process id."""
+        return self.process.pid
+
+    def text(self):
+        """Returns what it has printed so far."""
+        return os.pread(self.output.fileno(), 1 << 16, 0).decode(
+            errors="replace")
+
+    def wait_for_address(self):
+        """Returns the first address that it says it listens on."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            found = LISTENING.search(self.text())
+            if found:
+                return found[1]
+            if self.process.poll() is not None:
+                raise Failure(f"{self.name} ended: {self.text().strip()}")
+            time.sleep(0.01)
+        raise Failure(f"{self.name} does not say where it listens")
+
+    def resident_kib(self):
+        """Returns the resident memory, all of it and the private part."""
+        amounts = {}
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                if rest.strip().endswith("kB"):
+                    amounts[name] = int(rest.split()[0])
+        private = amounts["Private_Clean"] + amounts["Private_Dirty"]
+        return amounts["Rss"], private
+
+    def stop(self):
+        """Ends the process, by force if it does not end by itself."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
