@@ -6,10 +6,13 @@
 
 /* Checks the limits and the form of a record: type name, salt, value size, a
  * publisher with a signature or neither. Does not verify the signature.
- * Returns 0, KAD_ETOOBIG (KAD_CODE_TOO_BIG), KAD_EINVAL. */
+ * Returns 0, KAD_EINVAL (KAD_CODE_PROTOCOL), or KAD_ETOOBIG for a value or a
+ * salt over the limit (KAD_CODE_TOO_BIG; KAD_CODE_SALT when the salt is). */
 KAD_MUST_CHECK int kad_record_check(const struct kad_record *record);
 
-/* Verifies the signature, about 50 µs. True for a record without publisher. */
+/* Verifies the signature, about 50 µs. True for a record without publisher.
+ * What it covers is the bencoded dictionary of `key` (20 or 32 bytes), `salt`,
+ * `seq`, `type` and `v`, absent ones left out. In sign.c. */
 bool kad_record_verify(const struct kad_record *record, unsigned id_bits);
 
 /* Returns true if both are the same value of the same publisher and salt: a

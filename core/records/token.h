@@ -7,7 +7,10 @@
 
 #include "kadenza.h"
 
-enum { KAD_TOKEN_SIZE = 8, KAD_TOKEN_SECRET_SIZE = 32 };
+enum {
+  KAD_TOKEN_SIZE = 8,
+  KAD_TOKEN_SECRET_SIZE = 32
+};
 
 /* What makes and checks tokens. Secret: wiped by the node when it is freed. */
 struct kad_token_maker {

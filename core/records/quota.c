@@ -1,0 +1,39 @@
+#include "records/quota.h"
+
+/* Tells whether anything but our own user's records is held. */
+static bool holds_others(const struct kad_store *store) {
+  const struct kad_address own = {0};
+  return store->count(store->state) > store->count_of(store->state, &own);
+}
+
+int kad_quota_check_room(const struct kad_quota *quota,
+                         const struct kad_store *store, size_t bytes) {
+  if (quota->max_records == 0 || bytes > quota->max_bytes) {
+    return KAD_EQUOTA;
+  }
+  if (store->count(store->state) < quota->max_records &&
+      store->bytes(store->state) <= quota->max_bytes - bytes) {
+    return 0;
+  }
+  return store->victim != NULL && holds_others(store) ? 0 : KAD_EQUOTA;
+}
+
+int kad_quota_check(const struct kad_quota *quota,
+                    const struct kad_store *store,
+                    const struct kad_address *origin, size_t bytes) {
+  if (origin->family != 0 &&
+      store->count_of(store->state, origin) >= quota->max_records_address) {
+    return KAD_EQUOTA;
+  }
+  return kad_quota_check_room(quota, store, bytes);
+}
+
+kad_handle kad_quota_pick(const struct kad_quota *quota,
+                          const struct kad_store *store) {
+  bool within = store->count(store->state) <= quota->max_records &&
+                store->bytes(store->state) <= quota->max_bytes;
+  if (within || store->victim == NULL) {
+    return 0;
+  }
+  return store->victim(store->state, &quota->self);
+}

@@ -1,0 +1,164 @@
+#include "records/type.h"
+
+#include "base/address.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  DAY_S = 86400,
+  HOUR_S = 3600,
+  /* Clients announce themselves again every 15 to 30 minutes. */
+  PEER_TTL_S = 1800,
+  /* A sample of a popular swarm, several datagrams' worth; it bounds what one
+   * info hash can take to some 70 kB. */
+  PEER_MAX_VALUES = 500,
+  DEFAULT_MAX_VALUES = 64
+};
+
+/* Peers are announced by the peers themselves, so nobody republishes them. */
+static const struct kad_type built_in[] = {
+    {
+        .name = "peers",
+        .max_size = KAD_COMPACT_IP6,
+        .max_values = PEER_MAX_VALUES,
+        .ttl = PEER_TTL_S,
+        .republish = UINT32_MAX,
+    },
+    {
+        .name = "value",
+        .max_size = KAD_VALUE_MAX,
+        .max_values = DEFAULT_MAX_VALUES,
+        .ttl = DAY_S,
+        .republish = HOUR_S,
+    },
+};
+
+enum {
+  BUILT_IN_COUNT = sizeof built_in / sizeof built_in[0]
+};
+
+static bool is_name_byte(char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
+         byte == '_' || byte == '-' || byte == '.';
+}
+
+static bool is_name(const char *name) {
+  size_t len = 0;
+  while (name[len] != '\0') {
+    if (len == KAD_TYPE_NAME_MAX || !is_name_byte(name[len])) {
+      return false;
+    }
+    len++;
+  }
+  return len > 0;
+}
+
+int kad_type_check(const struct kad_type *type) {
+  if (type->name == NULL || !is_name(type->name)) {
+    return KAD_EINVAL;
+  }
+  /* Peers have no publisher, so this one would refuse them all. */
+  if (type->signed_only && strcmp(type->name, "peers") == 0) {
+    return KAD_EINVAL;
+  }
+  return type->max_size > KAD_VALUE_MAX ? KAD_EINVAL : 0;
+}
+
+static uint32_t given_or(uint32_t given, uint32_t otherwise) {
+  return given == 0 ? otherwise : given;
+}
+
+static void fill(struct kad_rules *out, const struct kad_type *type,
+                 const struct kad_type *defaults) {
+  size_t size = strlen(type->name) + 1;
+  assert(size <= sizeof out->name);
+  memcpy(out->name, type->name, size);
+  out->rules = *type;
+  out->rules.name = out->name;
+  out->rules.max_size = given_or(type->max_size, defaults->max_size);
+  out->rules.max_values = given_or(type->max_values, defaults->max_values);
+  out->rules.ttl = given_or(type->ttl, defaults->ttl);
+  out->rules.republish = given_or(type->republish, defaults->republish);
+}
+
+/* Returns the built-in type of that name, or NULL. */
+static const struct kad_type *find_built_in(const char *name) {
+  for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
+    if (strcmp(built_in[i].name, name) == 0) {
+      return &built_in[i];
+    }
+  }
+  return NULL;
+}
+
+static int check_all(const struct kad_type *types, size_t type_count) {
+  for (size_t i = 0; i < type_count; i++) {
+    if (kad_type_check(&types[i]) != 0) {
+      return KAD_EINVAL;
+    }
+  }
+  size_t added = 0;
+  for (size_t i = 0; i < type_count; i++) {
+    for (size_t j = 0; j < i; j++) {
+      if (strcmp(types[i].name, types[j].name) == 0) {
+        return KAD_ECONFLICT;
+      }
+    }
+    added += find_built_in(types[i].name) == NULL ? 1 : 0;
+  }
+  return added > KAD_TYPES_MAX - BUILT_IN_COUNT ? KAD_EFULL : 0;
+}
+
+int kad_types_build(const struct kad_type *types, size_t type_count,
+                    struct kad_rules *out, size_t *count) {
+  int status = check_all(types, type_count);
+  if (status != 0) {
+    return status;
+  }
+  const struct kad_type defaults = {
+      .max_size = KAD_VALUE_MAX,
+      .max_values = DEFAULT_MAX_VALUES,
+      .ttl = DAY_S,
+      .republish = HOUR_S,
+  };
+  size_t filled = BUILT_IN_COUNT;
+  for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
+    fill(&out[i], &built_in[i], &defaults);
+  }
+  for (size_t i = 0; i < type_count; i++) {
+    const struct kad_type *refined = find_built_in(types[i].name);
+    if (refined != NULL) {
+      fill(&out[refined - built_in], &types[i], refined);
+    } else {
+      fill(&out[filled], &types[i], &defaults);
+      filled++;
+    }
+  }
+  *count = filled;
+  return 0;
+}
+
+const struct kad_rules *kad_types_find(const struct kad_rules *types,
+                                       size_t count, struct kad_slice name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strlen(types[i].name) == name.len &&
+        memcmp(types[i].name, name.data, name.len) == 0) {
+      return &types[i];
+    }
+  }
+  return NULL;
+}
+
+int kad_type_check_peer(const struct kad_record *record) {
+  struct kad_address peer;
+  bool plain = record->publisher == NULL && record->signature == NULL &&
+               record->salt.len == 0 && !record->has_seq;
+  if (!plain) {
+    return KAD_EINVAL;
+  }
+  if (kad_address_unpack(record->value, &peer) != 0 || peer.port == 0) {
+    return KAD_EINVAL;
+  }
+  return 0;
+}
