@@ -345,7 +345,7 @@ lint-format: | deps-lint
 
 tidied := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter %.c,$(c_files)))
 lint-tidy: $(tidied)
-$(tidied): $(BUILD)/tidy/%.ok: % .clang-tidy $(filter %.h,$(c_files)) \
+$(tidied): $(BUILD)/tidy/%.ok: % .clang-tidy tests/.clang-tidy $(filter %.h,$(c_files)) \
   | deps-lint
 	@mkdir -p $(@D)
 	@echo "  tidy $<"
