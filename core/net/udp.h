@@ -1,9 +1,8 @@
 /* Networks of UDP sockets over libuv: what the parts share.
  *
  * A turn of the loop: timers and due nodes; `prepare` sends what they have left
- * and arms the one timer for the earliest deadline; the poll receives batches,
- * up to some dozens of datagrams; `check` sends the replies to them together.
- */
+ * and arms the one timer for the earliest deadline; the poll receives batches
+ * and sends the replies to each together; `check` does as `prepare`. */
 #ifndef KAD_NET_UDP_H
 #define KAD_NET_UDP_H
 
@@ -12,11 +11,13 @@
 #include <uv.h>
 
 enum {
-  KAD_OUTGOING_MAX = 64,           /* datagrams sent together */
-  KAD_OUTGOING_BYTES = 64 * 1024,  /* bytes of them */
-  KAD_INCOMING_CHUNK = 64 * 1024,  /* libuv's, for one datagram */
-  KAD_INCOMING_MAX = 20,           /* libuv's, received together */
-  KAD_SOCKET_BUFFER = 1024 * 1024, /* bytes that we ask the system to queue */
+  KAD_OUTGOING_MAX = 64,          /* datagrams sent together */
+  KAD_OUTGOING_BYTES = 64 * 1024, /* bytes of them */
+  KAD_INCOMING_CHUNK = 64 * 1024, /* libuv's, for one datagram */
+  KAD_INCOMING_MAX = 20,          /* libuv's, received together */
+  KAD_SEND_BUFFER = 1024 * 1024,  /* bytes that we ask the system to queue */
+  KAD_RECEIVE_BUFFER =
+      4096 * 1024 /* the same: what comes while a script runs */
 };
 
 /* Room for an address of either family. */

@@ -30,10 +30,14 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
 }
 
 /* Errors are a neighbour's refusal of what we sent (ICMP); its silence tells
- * the engine as much. An end of the batch has no address. */
+ * the engine as much. The end of a batch has no address: the replies to it go
+ * out while they are still in the processor's cache. */
 static void on_datagram(uv_udp_t *handle, ssize_t len, const uv_buf_t *buffer,
                         const struct sockaddr *address, unsigned flags) {
-  (void)flags;
+  if ((flags & UV_UDP_MMSG_FREE) != 0) {
+    struct kad_udp *udp = handle->loop->data;
+    kad_outgoing_flush(&udp->outgoing);
+  }
   if (len < 0 || address == NULL) {
     return;
   }
@@ -65,9 +69,9 @@ static int make_room(struct kad_udp *udp, const uv_udp_t *handle) {
 
 /* The system may give less than we ask for, which is no error. */
 static void widen_buffers(uv_udp_t *handle) {
-  int size = KAD_SOCKET_BUFFER;
+  int size = KAD_RECEIVE_BUFFER;
   (void)uv_recv_buffer_size((uv_handle_t *)handle, &size);
-  size = KAD_SOCKET_BUFFER;
+  size = KAD_SEND_BUFFER;
   (void)uv_send_buffer_size((uv_handle_t *)handle, &size);
 }
 
