@@ -28,6 +28,7 @@ stds.kadenza_policy = {
 }
 
 files["scripts/policies"] = { std = "kadenza_policy" }
+files["bench/policies"] = { std = "kadenza_policy" }
 files["scripts/examples/**/policies"] = { std = "kadenza_policy" }
 files["tests/spec"] = { std = "+busted", max_cyclomatic_complexity = false }
 files["**/*_spec.lua"] = {

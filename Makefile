@@ -178,7 +178,7 @@ interop: $(products) | deps-interop ## let BitTorrent clients meet a node
 	@$(test_env) tests/interop/run $(ARGS)
 
 .PHONY: bench
-bench: | deps-build ## measure against an echo server as the limit
+bench: | deps-bench ## measure against an echo server as the limit
 	@$(MAKE) --no-print-directory RELEASE=1 bench-run
 
 .PHONY: docs
@@ -216,14 +216,15 @@ help: ## list the targets
 
 # --------------------------------------------------------------- deps --
 
-deps_groups := build test lint fuzz interop luarocks
+deps_groups := build test lint fuzz interop bench luarocks
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
 	@$(if $(DEPS),CC='$(CC)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One at a time: two package managers at once would wait for each other's lock.
-deps-test deps-lint deps-fuzz deps-interop deps-luarocks: | deps-build
+deps-test deps-lint deps-fuzz deps-interop deps-bench deps-luarocks: \
+  | deps-build
 deps-lint: | deps-test
 
 # -------------------------------------------------------------- build --
@@ -329,7 +330,7 @@ fuzz-run: $(fuzzers)
 
 .PHONY: bench-run
 bench-run: $(products) $(benches)
-	@$(test_env) sh bench/run $(ARGS)
+	@$(test_env) bench/run $(ARGS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call object,$(filter-out \
   $(bench_mains),$(bench_sources))) $(library) $(BUILD)/sources
@@ -345,8 +346,8 @@ lint-format: | deps-lint
 
 tidied := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter %.c,$(c_files)))
 lint-tidy: $(tidied)
-$(tidied): $(BUILD)/tidy/%.ok: % .clang-tidy tests/.clang-tidy $(filter %.h,$(c_files)) \
-  | deps-lint
+$(tidied): $(BUILD)/tidy/%.ok: % $(filter %.h,$(c_files)) .clang-tidy \
+  tests/.clang-tidy | deps-lint
 	@mkdir -p $(@D)
 	@echo "  tidy $<"
 	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host \
