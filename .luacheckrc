@@ -30,7 +30,10 @@ stds.kadenza_policy = {
 files["scripts/policies"] = { std = "kadenza_policy" }
 files["bench/policies"] = { std = "kadenza_policy" }
 files["scripts/examples/**/policies"] = { std = "kadenza_policy" }
-files["tests/spec"] = { std = "+busted", max_cyclomatic_complexity = false }
-files["**/*_spec.lua"] = {
-  std = "lua54+busted", max_cyclomatic_complexity = false,
-}
+
+-- A spec lies beside what it tests, and sees everything.
+local spec = { std = "lua54+busted", max_cyclomatic_complexity = false }
+files["tests/spec"] = spec
+files["scripts/kadenza/**/*_spec.lua"] = spec
+files["scripts/policies/**/*_spec.lua"] = spec
+files["scripts/examples/**/*_spec.lua"] = spec

@@ -159,7 +159,7 @@ check: check-tree check-symbols ## check layers, lengths, versions, symbols
 check-tree: | deps-build
 	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec
 check-symbols: $(library) $(shared)
-	@KADENZA_BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
+	@BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 
 .PHONY: lint
 lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters

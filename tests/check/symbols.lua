@@ -1,11 +1,11 @@
 -- Checks what was built: the shared library exports the names of the API and no
 -- other, and core keeps no state of its own, so that two nodes share nothing.
 --
--- KADENZA_BUILD names the folder, build/ by default.
+-- BUILD names the folder, build/ by default.
 
 local tree = require("tests.check.tree")
 
-local BUILD <const> = os.getenv("KADENZA_BUILD") or "build"
+local BUILD <const> = os.getenv("BUILD") or "build"
 
 local problems = {}
 
