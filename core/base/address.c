@@ -109,12 +109,8 @@ bool kad_address_same_host(const struct kad_address *a,
 
 bool kad_address_same_subnet(const struct kad_address *a,
                              const struct kad_address *b) {
-  if (a->family != b->family) {
-    return false;
-  }
-  /* With sizes that the compiler knows there is no call. */
-  return a->family == 4 ? memcmp(a->ip, b->ip, SUBNET_BYTES_IP4) == 0
-                        : memcmp(a->ip, b->ip, SUBNET_BYTES_IP6) == 0;
+  return a->family == b->family &&
+         memcmp(a->ip, b->ip, kad_address_subnet_size(a)) == 0;
 }
 
 bool kad_address_is_local(const struct kad_address *address) {

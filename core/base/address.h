@@ -9,6 +9,12 @@ static inline size_t kad_address_ip_size(const struct kad_address *address) {
   return address->family == 4 ? 4 : 16;
 }
 
+/* Returns how many bytes of `ip` name the subnet: /24 (IPv4) or /64 (IPv6). */
+static inline size_t kad_address_subnet_size(
+    const struct kad_address *address) {
+  return address->family == 4 ? 3 : 8;
+}
+
 /* Returns true if both have the same family and ip, whatever the port. */
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);

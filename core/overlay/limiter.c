@@ -1,0 +1,213 @@
+#include "overlay/limiter.h"
+
+#include "base/address.h"
+#include "base/allocator.h"
+#include "base/time.h"
+
+#include <sodium.h>
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  SETS = 1024, /* a power of two */
+  WAYS = 4,
+  BURST_S_ALL = 1,
+  BURST_S_ONE = 4,
+  DATAGRAM_BYTES = 1500,
+  MILLI = 1000,
+};
+
+/* How fast a bucket fills, and how much it holds. A token is a query or a byte;
+ * amounts are thousandths of a token, so that `per_s` is also what flows in
+ * during one millisecond, exactly. */
+struct rate {
+  uint64_t per_s; /* 0 is no limit */
+  uint64_t cap;   /* thousandths of a token */
+};
+
+/* A bucket: what is missing from it. Zero-initialised it is full. */
+struct level {
+  uint64_t missing; /* thousandths of a token, at most its rate's cap */
+  kad_time_ms at;   /* when that was so */
+};
+
+/* Whose bucket. The last bit of a slot's hash tells. */
+enum kind {
+  KIND_ADDRESS,
+  KIND_SUBNET,
+  KINDS
+};
+
+/* The bucket of one address or one subnet; a hash of 0 is nobody's. */
+struct slot {
+  uint64_t hash;
+  struct level level;
+};
+
+struct kad_limiter {
+  struct kad_allocator allocator;
+  uint8_t secret[crypto_shorthash_KEYBYTES];
+  bool allow_local;
+  struct rate rates[KINDS]; /* of one address, of one subnet */
+  struct rate query_rate;   /* of all */
+  struct rate byte_rate;
+  struct level queries;
+  struct level bytes;
+  struct slot slots[SETS][WAYS];
+};
+
+static struct rate make_rate(uint64_t per_s, uint64_t burst_s) {
+  const uint64_t most = UINT64_MAX / MILLI / BURST_S_ONE;
+  const uint64_t rate = per_s < most ? per_s : most;
+  return (struct rate){.per_s = rate, .cap = rate * burst_s * MILLI};
+}
+
+static void fill(struct level *level, const struct rate *rate,
+                 kad_time_ms now) {
+  const kad_time_ms elapsed = kad_time_since(level->at, now);
+  if (rate->per_s == 0 || elapsed > rate->cap / rate->per_s) {
+    level->missing = 0;
+  } else {
+    const uint64_t inflow = elapsed * rate->per_s;
+    level->missing = level->missing > inflow ? level->missing - inflow : 0;
+  }
+  level->at += elapsed;
+}
+
+static bool has(const struct level *level, const struct rate *rate,
+                uint64_t amount) {
+  return rate->per_s == 0 || amount <= rate->cap - level->missing;
+}
+
+static void take(struct level *level, const struct rate *rate,
+                 uint64_t amount) {
+  level->missing += rate->per_s != 0 ? amount : 0;
+}
+
+int kad_limiter_new(const struct kad_limiter_config *config,
+                    const struct kad_allocator *allocator,
+                    const uint8_t *secret, kad_time_ms now,
+                    struct kad_limiter **limiter) {
+  struct kad_limiter *made = kad_alloc_zero(allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->allocator = *allocator;
+  memcpy(made->secret, secret, sizeof made->secret);
+  made->allow_local = config->allow_local;
+  made->rates[KIND_ADDRESS] =
+      make_rate(config->queries_per_s_address, BURST_S_ONE);
+  made->rates[KIND_SUBNET] =
+      make_rate(config->queries_per_s_subnet, BURST_S_ONE);
+  made->query_rate = make_rate(config->queries_per_s, BURST_S_ALL);
+  made->byte_rate = make_rate(config->bytes_per_s, BURST_S_ALL);
+  if (made->byte_rate.cap < (uint64_t)DATAGRAM_BYTES * MILLI) {
+    made->byte_rate.cap = (uint64_t)DATAGRAM_BYTES * MILLI;
+  }
+  made->queries.at = now;
+  made->bytes.at = now;
+  *limiter = made;
+  return 0;
+}
+
+void kad_limiter_free(struct kad_limiter *limiter) {
+  if (limiter == NULL) {
+    return;
+  }
+  const struct kad_allocator allocator = limiter->allocator;
+  sodium_memzero(limiter->secret, sizeof limiter->secret);
+  kad_release(&allocator, limiter, sizeof *limiter);
+}
+
+static enum kind kind_of(const struct slot *slot) {
+  return (slot->hash & 1) == KIND_ADDRESS ? KIND_ADDRESS : KIND_SUBNET;
+}
+
+static uint64_t hash_of(const struct kad_limiter *limiter, enum kind kind,
+                        const struct kad_address *address) {
+  uint8_t key[1 + sizeof address->ip];
+  const size_t whole = kad_address_ip_size(address);
+  const size_t size =
+      kind == KIND_ADDRESS ? whole : kad_address_subnet_size(address);
+  key[0] = address->family;
+  memcpy(&key[1], address->ip, size);
+  uint8_t out[crypto_shorthash_BYTES];
+  crypto_shorthash(out, key, 1 + size, limiter->secret);
+  uint64_t hash;
+  memcpy(&hash, out, sizeof hash);
+  hash = (hash & ~UINT64_C(1)) | (uint64_t)kind;
+  return hash > 1 ? hash : hash + 2;
+}
+
+/* Returns the milliseconds after which the bucket is full, and can be forgotten
+ * without loss. */
+static uint64_t memory_of(const struct slot *slot, const struct rate *rate) {
+  return rate->per_s == 0 ? 0 : slot->level.missing / rate->per_s;
+}
+
+/* Returns the slot of `hash`, filled up to `now`: its own, a free one, or that
+ * of its set which has least to remember, but never `taken`. */
+static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
+                              const struct slot *taken, kad_time_ms now) {
+  struct slot *set = limiter->slots[hash >> 1 & (SETS - 1)];
+  struct slot *fullest = NULL;
+  uint64_t least = 0;
+  for (size_t i = 0; i < WAYS; i++) {
+    struct slot *slot = &set[i];
+    const struct rate *rate = &limiter->rates[kind_of(slot)];
+    fill(&slot->level, rate, now);
+    if (slot->hash == hash) {
+      return slot;
+    }
+    const uint64_t memory = slot->hash != 0 ? memory_of(slot, rate) : 0;
+    if (slot != taken && (fullest == NULL || memory < least)) {
+      fullest = slot;
+      least = memory;
+    }
+  }
+  assert(fullest != NULL);
+  *fullest = (struct slot){.hash = hash, .level = {.at = now}};
+  return fullest;
+}
+
+bool kad_limiter_query(struct kad_limiter *limiter,
+                       const struct kad_address *from, kad_time_ms now) {
+  const struct rate *address_rate = &limiter->rates[KIND_ADDRESS];
+  const struct rate *subnet_rate = &limiter->rates[KIND_SUBNET];
+  struct slot *address =
+      find_slot(limiter, hash_of(limiter, KIND_ADDRESS, from), NULL, now);
+  if (!has(&address->level, address_rate, MILLI)) {
+    return false;
+  }
+  struct slot *subnet = NULL;
+  if (!(limiter->allow_local && kad_address_is_local(from))) {
+    subnet =
+        find_slot(limiter, hash_of(limiter, KIND_SUBNET, from), address, now);
+    if (!has(&subnet->level, subnet_rate, MILLI)) {
+      return false;
+    }
+  }
+  fill(&limiter->queries, &limiter->query_rate, now);
+  if (!has(&limiter->queries, &limiter->query_rate, MILLI)) {
+    return false;
+  }
+  take(&address->level, address_rate, MILLI);
+  if (subnet != NULL) {
+    take(&subnet->level, subnet_rate, MILLI);
+  }
+  take(&limiter->queries, &limiter->query_rate, MILLI);
+  return true;
+}
+
+bool kad_limiter_reply(struct kad_limiter *limiter, size_t bytes,
+                       kad_time_ms now) {
+  assert(bytes <= UINT16_MAX); /* a datagram has no more */
+  const uint64_t amount = (uint64_t)bytes * MILLI;
+  fill(&limiter->bytes, &limiter->byte_rate, now);
+  if (!has(&limiter->bytes, &limiter->byte_rate, amount)) {
+    return false;
+  }
+  take(&limiter->bytes, &limiter->byte_rate, amount);
+  return true;
+}
