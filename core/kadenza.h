@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
-#define KAD_API __attribute__((visibility("default")))
+#define KAD_API        __attribute__((visibility("default")))
 #define KAD_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define KAD_API
@@ -41,38 +41,38 @@ KAD_API const char *kad_version(void);
 /* ------------------------------------------------------------- errors -- */
 
 /* Every error of the library: code, value, text. */
-#define KAD_ERROR_MAP(X)                                                       \
-  X(KAD_EINVAL, -1, "invalid argument")                                        \
-  X(KAD_ENOMEM, -2, "out of memory")                                           \
-  X(KAD_ETIMEOUT, -3, "no answer in time")                                     \
-  X(KAD_ECANCELED, -4, "canceled")                                             \
-  X(KAD_ECLOSED, -5, "the node is closed")                                     \
-  X(KAD_EMALFORMED, -6, "malformed message")                                   \
-  X(KAD_ETOOBIG, -7, "too large")                                              \
-  X(KAD_ENOTFOUND, -8, "not found")                                            \
-  X(KAD_ENOCONTACTS, -9, "no contacts: the node knows no other node")          \
-  X(KAD_EREMOTE, -10, "the other node answered with an error")                 \
-  X(KAD_EREFUSED, -11, "refused")                                              \
-  X(KAD_EMARTIAN, -12, "address not allowed")                                  \
-  X(KAD_EOWNID, -13, "our own id")                                             \
-  X(KAD_ESUBNET, -14, "too many contacts of one subnet")                       \
-  X(KAD_EADDRESS, -15, "another contact has this address")                     \
-  X(KAD_EID, -16, "the id does not match")                                     \
-  X(KAD_EFULL, -17, "full")                                                    \
-  X(KAD_EBUSY, -18, "too much is under way")                                   \
-  X(KAD_ETYPE, -19, "unknown record type")                                     \
-  X(KAD_EQUOTA, -20, "quota exceeded")                                         \
-  X(KAD_ESIGNATURE, -21, "bad signature")                                      \
-  X(KAD_ECONFLICT, -22, "named twice")                                         \
-  X(KAD_ESYSTEM, -23, "system call failed")                                    \
-  X(KAD_EADDRINUSE, -24, "address already in use")                             \
-  X(KAD_EACCESS, -25, "permission denied")                                     \
-  X(KAD_ERESOLVE, -26, "name could not be resolved")                           \
-  X(KAD_EFAMILY, -27, "no socket of this address family")                      \
+#define KAD_ERROR_MAP(X)                                              \
+  X(KAD_EINVAL, -1, "invalid argument")                               \
+  X(KAD_ENOMEM, -2, "out of memory")                                  \
+  X(KAD_ETIMEOUT, -3, "no answer in time")                            \
+  X(KAD_ECANCELED, -4, "canceled")                                    \
+  X(KAD_ECLOSED, -5, "the node is closed")                            \
+  X(KAD_EMALFORMED, -6, "malformed message")                          \
+  X(KAD_ETOOBIG, -7, "too large")                                     \
+  X(KAD_ENOTFOUND, -8, "not found")                                   \
+  X(KAD_ENOCONTACTS, -9, "no contacts: the node knows no other node") \
+  X(KAD_EREMOTE, -10, "the other node answered with an error")        \
+  X(KAD_EREFUSED, -11, "refused")                                     \
+  X(KAD_EMARTIAN, -12, "address not allowed")                         \
+  X(KAD_EOWNID, -13, "our own id")                                    \
+  X(KAD_ESUBNET, -14, "too many contacts of one subnet")              \
+  X(KAD_EADDRESS, -15, "another contact has this address")            \
+  X(KAD_EID, -16, "the id does not match")                            \
+  X(KAD_EFULL, -17, "full")                                           \
+  X(KAD_EBUSY, -18, "too much is under way")                          \
+  X(KAD_ETYPE, -19, "unknown record type")                            \
+  X(KAD_EQUOTA, -20, "quota exceeded")                                \
+  X(KAD_ESIGNATURE, -21, "bad signature")                             \
+  X(KAD_ECONFLICT, -22, "named twice")                                \
+  X(KAD_ESYSTEM, -23, "system call failed")                           \
+  X(KAD_EADDRINUSE, -24, "address already in use")                    \
+  X(KAD_EACCESS, -25, "permission denied")                            \
+  X(KAD_ERESOLVE, -26, "name could not be resolved")                  \
+  X(KAD_EFAMILY, -27, "no socket of this address family")             \
   X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")
 
 enum kad_error {
-#define KAD_ERROR_ENUM(code, value, text) code = value,
+#define KAD_ERROR_ENUM(code, value, text) code = (value),
   KAD_ERROR_MAP(KAD_ERROR_ENUM)
 #undef KAD_ERROR_ENUM
 };
@@ -112,7 +112,8 @@ struct kad_slice {
   size_t len; /* bytes */
 };
 
-/* Returns the bytes of the C string `text`, without its NUL. Borrows: `text`. */
+/* Returns the bytes of the C string `text`, without its NUL. Borrows: `text`.
+ */
 KAD_API struct kad_slice kad_slice_of(const char *text);
 
 /* Returns true if both hold the same bytes. Not constant-time. */
@@ -130,7 +131,9 @@ struct kad_allocator {
 /* Returns the allocator of the C library. */
 KAD_API struct kad_allocator kad_allocator_default(void);
 
-enum { KAD_ID_SIZE = 32 };
+enum {
+  KAD_ID_SIZE = 32
+};
 
 /* An id or a key: 20 bytes (160 bits) or 32 (256), big-endian, padded with
  * zero bytes at the end, so that one comparison serves both widths.
@@ -170,7 +173,7 @@ struct kad_address {
   uint8_t ip[16];
   uint16_t port;  /* in host order; 0 is never a remote node's */
   uint8_t family; /* 4 or 6; 0 is no address */
-  uint8_t via;    /* the local socket it was heard on; 0 for any. Not compared */
+  uint8_t via; /* the local socket it was heard on; 0 for any. Not compared */
 };
 
 /* Returns true if family, ip and port are the same. */
@@ -182,7 +185,9 @@ KAD_API bool kad_address_equal(const struct kad_address *a,
 KAD_API KAD_MUST_CHECK int kad_address_parse(struct kad_slice text,
                                              struct kad_address *address);
 
-enum { KAD_ADDRESS_TEXT_SIZE = 56 };
+enum {
+  KAD_ADDRESS_TEXT_SIZE = 56
+};
 
 /* Writes the text that `kad_address_parse` reads, NUL-terminated, into `text`
  * of KAD_ADDRESS_TEXT_SIZE bytes, and returns it. */
@@ -220,7 +225,9 @@ struct kad_bencode {
   struct kad_slice raw;   /* the whole encoding of this value */
 };
 
-enum { KAD_BENCODE_MAX_DEPTH = 16 };
+enum {
+  KAD_BENCODE_MAX_DEPTH = 16
+};
 
 /* Checks that `in` is exactly one bencoded value, and gives it. Iterative;
  * containers nest at most KAD_BENCODE_MAX_DEPTH deep; integers fit 64 bits and
@@ -302,11 +309,12 @@ KAD_API void kad_keypair(const uint8_t seed[32],
 
 /* Signs `record` (its key, salt, seq, type and value) with `secret`.
  * `id_bits` (160 or 256) is the width of the overlay's keys.
- * Returns 0, or KAD_ETOOBIG when the record is over a limit. */
-KAD_API KAD_MUST_CHECK int
-kad_record_sign(const struct kad_record *record, unsigned id_bits,
-                const uint8_t secret[KAD_SECRET_SIZE],
-                uint8_t signature[KAD_SIGNATURE_SIZE]);
+ * Returns 0, KAD_ETOOBIG when the record is over a limit, or KAD_EINVAL for
+ * another width. */
+KAD_API KAD_MUST_CHECK int kad_record_sign(
+    const struct kad_record *record, unsigned id_bits,
+    const uint8_t secret[KAD_SECRET_SIZE],
+    uint8_t signature[KAD_SIGNATURE_SIZE]);
 
 /* ------------------------------------------------------------ policies -- */
 
@@ -353,7 +361,8 @@ enum kad_verdict {
 };
 
 /* An answer to a question. Zero-initialised it accepts. Everything is borrowed
- * until the hook, or kad_node_answer, returns to the caller; the core copies. */
+ * until the hook, or kad_node_answer, returns to the caller; the core copies.
+ */
 struct kad_answer {
   enum kad_verdict verdict;
   int code;                         /* of a refusal; 0 is KAD_CODE_REFUSED */
@@ -408,8 +417,8 @@ struct kad_policy {
   const struct kad_method *methods;
   size_t method_count;
   uint32_t deadline_ms; /* for an answer that comes later; 0 is 2000 */
-  /* Told that the core no longer waits for `ticket` (deadline, the node closes):
-   * cancel the work. May be NULL. */
+  /* Told that the core no longer waits for `ticket` (deadline, the node
+   * closes): cancel the work. May be NULL. */
   void (*abandon)(void *state, uint64_t ticket);
   /* Told once that no question of this policy is open and none will come. May
    * be NULL. */
@@ -434,8 +443,8 @@ struct kad_step {
 /* What came of an operation. Borrowed until the callback returns. */
 struct kad_result {
   kad_operation operation;
-  int status;             /* 0 or KAD_E…; KAD_EREMOTE: see code and reason */
-  int code;               /* KRPC error code, 0 for none */
+  int status;              /* 0 or KAD_E…; KAD_EREMOTE: see code and reason */
+  int code;                /* KRPC error code, 0 for none */
   struct kad_slice reason; /* the other node's words; untrusted */
   struct kad_contact from; /* ping, call: who answered */
   struct kad_slice reply;  /* call: the reply, a bencoded dictionary */
@@ -447,12 +456,12 @@ struct kad_result {
   size_t peer_count;
   const struct kad_step *path; /* every query sent, in order */
   size_t path_count;
-  uint32_t hops;       /* longest chain of answers to the last contact */
-  uint32_t messages;   /* queries sent */
-  uint32_t took_ms;    /* from start to end */
-  uint32_t stored;     /* put, announce: contacts that took it */
-  uint32_t asked;      /* put, announce: contacts asked to take it, at most k */
-  uint32_t holders;    /* get: contacts that had a value */
+  uint32_t hops;     /* longest chain of answers to the last contact */
+  uint32_t messages; /* queries sent */
+  uint32_t took_ms;  /* from start to end */
+  uint32_t stored;   /* put, announce: contacts that took it */
+  uint32_t asked;    /* put, announce: contacts asked to take it, at most k */
+  uint32_t holders;  /* get: contacts that had a value */
 };
 
 /* Called exactly once an operation, never from inside the call that started
@@ -473,8 +482,8 @@ struct kad_lookup_options {
 /* What the engine needs of the world. */
 struct kad_env {
   void *state;
-  kad_time_ms (*now)(void *state);      /* monotonic; never goes back */
-  int64_t (*wall_clock)(void *state);   /* seconds since 1970 UTC */
+  kad_time_ms (*now)(void *state);    /* monotonic; never goes back */
+  int64_t (*wall_clock)(void *state); /* seconds since 1970 UTC */
   void (*random)(void *state, uint8_t *out, size_t len);
   /* Sends one datagram; may drop it. Must not call the engine. */
   void (*send)(void *state, const struct kad_address *to,
@@ -487,7 +496,7 @@ struct kad_store; /* core/records/store.h */
 
 /* How a node behaves. Begin with kad_config_default. */
 struct kad_config {
-  struct kad_id id;     /* used when has_id; random otherwise */
+  struct kad_id id; /* used when has_id; random otherwise */
   bool has_id;
   unsigned id_bits;     /* 160 (mainline) or 256 */
   bool allow_local;     /* admit loopback, link-local and private addresses, and
@@ -504,18 +513,18 @@ struct kad_config {
   uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
   uint32_t max_lookups; /* lookups at once, others wait */
   uint32_t max_waiting; /* questions waiting for a later answer */
-  uint32_t queries_per_s;        /* served in all */
+  uint32_t queries_per_s;         /* served in all */
   uint32_t queries_per_s_address; /* served an address */
-  uint32_t queries_per_s_subnet; /* served a subnet (/24, /64) */
-  uint64_t bytes_per_s;          /* of replies in all */
-  uint64_t max_bytes;            /* held in records in all */
-  uint32_t max_records;          /* held in all */
-  uint32_t max_records_address;  /* held of one address */
-  uint32_t stores_per_s;         /* own republish and hand-off stores */
-  char version[4];               /* `v` of our messages (BEP 5, BEP 20) */
-  const struct kad_codec *codec; /* NULL for KRPC */
-  struct kad_store *store;       /* NULL for a memory store of its own; borrowed
-                                    until the node is freed */
+  uint32_t queries_per_s_subnet;  /* served a subnet (/24, /64) */
+  uint64_t bytes_per_s;           /* of replies in all */
+  uint64_t max_bytes;             /* held in records in all */
+  uint32_t max_records;           /* held in all */
+  uint32_t max_records_address;   /* held of one address */
+  uint32_t stores_per_s;          /* own republish and hand-off stores */
+  char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
+  const struct kad_codec *codec;  /* NULL for KRPC */
+  struct kad_store *store; /* NULL for a memory store of its own; borrowed
+                              until the node is freed */
 };
 
 /* Fills `config` with the defaults: k = 8, α = 3, 160 bits, random id, limits
@@ -564,8 +573,7 @@ KAD_API int kad_node_answer(struct kad_node *node, uint64_t ticket,
 KAD_API const struct kad_id *kad_node_id(const struct kad_node *node);
 
 /* Returns the node's configuration, defaults filled in. Valid as the node. */
-KAD_API const struct kad_config *
-kad_node_config(const struct kad_node *node);
+KAD_API const struct kad_config *kad_node_config(const struct kad_node *node);
 
 /* Tells the engine that the addresses of `node` can be reached in `family`
  * (4 or 6): contacts of other families are not asked. A new node has none; the
@@ -581,10 +589,11 @@ KAD_API void kad_node_add_family(struct kad_node *node, unsigned family);
  * when the own-id lookup has ended and, if any contact was found, with 0;
  * KAD_ENOCONTACTS when nobody answered (it keeps trying in the background, with
  * back-off). Source: Kademlia §2.3. */
-KAD_API KAD_MUST_CHECK int
-kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
-                   size_t count, kad_done done, void *data,
-                   kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
+                                              const struct kad_address *known,
+                                              size_t count, kad_done done,
+                                              void *data,
+                                              kad_operation *operation);
 
 /* Pings an address. */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
@@ -595,45 +604,46 @@ KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
  * which is added; empty for none) to an address. A `to->id` that is not all
  * zero must match the answer's. */
-KAD_API KAD_MUST_CHECK int
-kad_node_call(struct kad_node *node, const struct kad_contact *to,
-              struct kad_slice method, struct kad_slice args, kad_done done,
-              void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
+                                         const struct kad_contact *to,
+                                         struct kad_slice method,
+                                         struct kad_slice args, kad_done done,
+                                         void *data, kad_operation *operation);
 
 /* Looks up the k contacts closest to `target`. Source: Kademlia §2.3. */
-KAD_API KAD_MUST_CHECK int
-kad_node_find_node(struct kad_node *node, const struct kad_id *target,
-                   const struct kad_lookup_options *options, kad_done done,
-                   void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_find_node(
+    struct kad_node *node, const struct kad_id *target,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Looks up the records of `type` under `key`, checks, merges and selects.
  * KAD_ENOTFOUND when there are none. */
-KAD_API KAD_MUST_CHECK int
-kad_node_get(struct kad_node *node, const struct kad_id *key,
-             struct kad_slice type, const struct kad_lookup_options *options,
-             kad_done done, void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_get(
+    struct kad_node *node, const struct kad_id *key, struct kad_slice type,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Stores `record` at the k contacts closest to its key (and here, if we are one
  * of them). KAD_EREFUSED, KAD_ETOOBIG, … when our own rules refuse it, with
  * `code` and `reason`; KAD_EREMOTE when every contact refused; KAD_ENOCONTACTS.
  */
-KAD_API KAD_MUST_CHECK int
-kad_node_put(struct kad_node *node, const struct kad_record *record,
-             const struct kad_lookup_options *options, kad_done done,
-             void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_put(
+    struct kad_node *node, const struct kad_record *record,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Looks up peers of `info_hash` (BEP 5). KAD_ENOTFOUND when there are none. */
-KAD_API KAD_MUST_CHECK int
-kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
-                   const struct kad_lookup_options *options, kad_done done,
-                   void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_get_peers(
+    struct kad_node *node, const struct kad_id *info_hash,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Announces us as a peer of `info_hash` on `port` (BEP 5); 0 announces the port
  * that our datagrams come from (implied_port). */
-KAD_API KAD_MUST_CHECK int
-kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
-                  uint16_t port, const struct kad_lookup_options *options,
-                  kad_done done, void *data, kad_operation *operation);
+KAD_API KAD_MUST_CHECK int kad_node_announce(
+    struct kad_node *node, const struct kad_id *info_hash, uint16_t port,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Ends an operation with KAD_ECANCELED, by way of its callback. Returns
  * KAD_ENOTFOUND when it has ended already. */
@@ -642,10 +652,10 @@ KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);
 /* What the table knows of a contact. */
 struct kad_contact_info {
   struct kad_contact contact;
-  kad_time_ms last_seen;  /* it last answered us */
-  uint32_t rtt_ms;        /* smoothed round-trip time */
-  uint32_t failures;      /* queries since then that it left unanswered */
-  bool good;              /* BEP 5 "Routing Table" */
+  kad_time_ms last_seen; /* it last answered us */
+  uint32_t rtt_ms;       /* smoothed round-trip time */
+  uint32_t failures;     /* queries since then that it left unanswered */
+  bool good;             /* BEP 5 "Routing Table" */
 };
 
 /* Copies up to `cap` contacts of the routing tables to `out` and returns how
@@ -666,45 +676,45 @@ KAD_API enum kad_state kad_node_state(const struct kad_node *node);
 KAD_API const char *kad_state_name(enum kad_state state);
 
 /* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
-#define KAD_STATS_MAP(X)                                                       \
-  X(datagrams_in, "datagrams received")                                        \
-  X(datagrams_out, "datagrams sent")                                           \
-  X(bytes_in, "bytes received")                                                \
-  X(bytes_out, "bytes sent")                                                   \
-  X(dropped_malformed, "datagrams that were no message")                       \
-  X(dropped_martian, "datagrams from addresses not allowed")                   \
-  X(dropped_limited, "queries over a rate limit")                              \
-  X(dropped_unmatched, "replies that nobody waited for")                       \
-  X(dropped_read_only, "queries that came while read-only")                    \
-  X(dropped_silenced, "queries that a policy left unanswered")                 \
-  X(served_ping, "ping queries answered")                                      \
-  X(served_find_node, "find_node queries answered")                            \
-  X(served_get_peers, "get_peers queries answered")                            \
-  X(served_announce_peer, "announce_peer queries answered")                    \
-  X(served_find_value, "find_value queries answered")                          \
-  X(served_store, "store queries answered")                                    \
-  X(served_custom, "queries of policies answered")                             \
-  X(refused, "queries answered with an error")                                 \
-  X(bad_token, "stores with a wrong token")                                    \
-  X(queries, "queries sent")                                                   \
-  X(replies, "replies received")                                               \
-  X(errors, "errors received")                                                 \
-  X(timeouts, "queries that went unanswered")                                  \
-  X(late, "replies after the soft timeout")                                    \
-  X(lookups, "lookups begun")                                                  \
-  X(lookups_failed, "lookups that found nothing or failed")                    \
-  X(refreshes, "buckets refreshed")                                            \
-  X(republishes, "records republished")                                        \
-  X(expired, "records that expired")                                           \
-  X(evicted, "records dropped for room")                                       \
-  X(hook_failures, "hooks that failed, or answered nonsense")                  \
-  X(hook_deadlines, "hooks that answered too late")                            \
-  X(contacts, "contacts in the tables (gauge)")                                \
-  X(contacts_good, "good ones among them (gauge)")                             \
-  X(pending, "queries in flight (gauge)")                                      \
-  X(operations, "operations under way (gauge)")                                \
-  X(waiting, "questions waiting for a policy (gauge)")                         \
-  X(records, "records held (gauge)")                                           \
+#define KAD_STATS_MAP(X)                                       \
+  X(datagrams_in, "datagrams received")                        \
+  X(datagrams_out, "datagrams sent")                           \
+  X(bytes_in, "bytes received")                                \
+  X(bytes_out, "bytes sent")                                   \
+  X(dropped_malformed, "datagrams that were no message")       \
+  X(dropped_martian, "datagrams from addresses not allowed")   \
+  X(dropped_limited, "queries over a rate limit")              \
+  X(dropped_unmatched, "replies that nobody waited for")       \
+  X(dropped_read_only, "queries that came while read-only")    \
+  X(dropped_silenced, "queries that a policy left unanswered") \
+  X(served_ping, "ping queries answered")                      \
+  X(served_find_node, "find_node queries answered")            \
+  X(served_get_peers, "get_peers queries answered")            \
+  X(served_announce_peer, "announce_peer queries answered")    \
+  X(served_find_value, "find_value queries answered")          \
+  X(served_store, "store queries answered")                    \
+  X(served_custom, "queries of policies answered")             \
+  X(refused, "queries answered with an error")                 \
+  X(bad_token, "stores with a wrong token")                    \
+  X(queries, "queries sent")                                   \
+  X(replies, "replies received")                               \
+  X(errors, "errors received")                                 \
+  X(timeouts, "queries that went unanswered")                  \
+  X(late, "replies after the soft timeout")                    \
+  X(lookups, "lookups begun")                                  \
+  X(lookups_failed, "lookups that found nothing or failed")    \
+  X(refreshes, "buckets refreshed")                            \
+  X(republishes, "records republished")                        \
+  X(expired, "records that expired")                           \
+  X(evicted, "records dropped for room")                       \
+  X(hook_failures, "hooks that failed, or answered nonsense")  \
+  X(hook_deadlines, "hooks that answered too late")            \
+  X(contacts, "contacts in the tables (gauge)")                \
+  X(contacts_good, "good ones among them (gauge)")             \
+  X(pending, "queries in flight (gauge)")                      \
+  X(operations, "operations under way (gauge)")                \
+  X(waiting, "questions waiting for a policy (gauge)")         \
+  X(records, "records held (gauge)")                           \
   X(record_bytes, "bytes that they take (gauge)")
 
 struct kad_stats {
@@ -731,17 +741,16 @@ struct kad_sim_config {
   uint64_t seed;           /* same seed and calls, same run, byte for byte */
   uint32_t latency_min_ms; /* one way, uniform in latency_min … latency_max */
   uint32_t latency_max_ms;
-  double loss;             /* 0 … 1: share of datagrams that are lost */
+  double loss; /* 0 … 1: share of datagrams that are lost */
 };
 
 KAD_API void kad_sim_config_default(struct kad_sim_config *config);
 
 /* Makes a network in virtual time: one seeded event queue, no sockets.
  * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a loss or latency out of range. */
-KAD_API KAD_MUST_CHECK int
-kad_network_sim_new(const struct kad_sim_config *config,
-                    struct kad_allocator allocator,
-                    struct kad_network **network);
+KAD_API KAD_MUST_CHECK int kad_network_sim_new(
+    const struct kad_sim_config *config, struct kad_allocator allocator,
+    struct kad_network **network);
 
 /* Closes every node and timer and frees the network. Not from a callback. NULL
  * is ignored. */
@@ -752,11 +761,9 @@ KAD_API void kad_network_free(struct kad_network *network);
  * belongs to the network: end it with kad_network_close_node.
  * Returns 0, an error of kad_node_new, KAD_EADDRINUSE, KAD_EADDRNOTAVAIL,
  * KAD_EACCESS or KAD_ESYSTEM; then nothing is left bound. */
-KAD_API KAD_MUST_CHECK int
-kad_network_open_node(struct kad_network *network,
-                      const struct kad_config *config,
-                      const struct kad_address *listen, size_t count,
-                      struct kad_node **node);
+KAD_API KAD_MUST_CHECK int kad_network_open_node(
+    struct kad_network *network, const struct kad_config *config,
+    const struct kad_address *listen, size_t count, struct kad_node **node);
 
 /* Closes a node of the network: its operations end with KAD_ECLOSED. Safe from
  * callbacks and hooks, where it takes effect when they have returned; the node
@@ -780,12 +787,13 @@ KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
 /* Names a timer; 0 names none; never reused. */
 typedef uint64_t kad_timer;
 
-/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn). `fire` may
- * do anything but free the network. Returns 0 or KAD_ENOMEM. */
-KAD_API KAD_MUST_CHECK int
-kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
-                        void (*fire)(void *data), void *data,
-                        kad_timer *timer);
+/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn). `fire`
+ * may do anything but free the network. Returns 0 or KAD_ENOMEM. */
+KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
+                                                   kad_time_ms delay_ms,
+                                                   void (*fire)(void *data),
+                                                   void *data,
+                                                   kad_timer *timer);
 
 /* Stops a timer that has not fired. Returns KAD_ENOTFOUND if it has. */
 KAD_API int kad_network_stop_timer(struct kad_network *network,

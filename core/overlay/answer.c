@@ -1,0 +1,212 @@
+#include "overlay/answer.h"
+
+#include "base/address.h"
+#include "overlay/admission.h"
+#include "overlay/holding.h"
+#include "overlay/node.h"
+#include "wire/krpc.h"
+
+enum {
+  OVERHEAD = 192,    /* more than what a reply has around its lists, token and
+                        transaction included */
+  PAGE_HANDLES = 160 /* records looked at for one reply */
+};
+
+static const struct kad_slice peers_type = {
+    .data = (const uint8_t *)"peers",
+    .len = sizeof "peers" - 1,
+};
+
+/* Begins the reply to `incoming`. */
+static void begin(const struct kad_node *node,
+                  const struct kad_incoming *incoming,
+                  struct kad_message *reply) {
+  kad_message_init(reply, KAD_MESSAGE_REPLY);
+  reply->transaction = incoming->message->transaction;
+  reply->has_id = true;
+  reply->id = node->config.id;
+  reply->observed = incoming->from.address;
+}
+
+/* Returns how many bytes the reply may have: `max`, but for an address that is
+ * not proven no more than a multiple of its query. */
+static size_t reply_limit(const struct kad_node *node,
+                          const struct kad_incoming *incoming, size_t max) {
+  size_t limit = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
+  max = max < node->config.max_reply ? max : node->config.max_reply;
+  if (limit >= max || kad_node_is_proven(node, &incoming->from)) {
+    return max;
+  }
+  return limit;
+}
+
+/* Adds contacts of one family, and takes their bytes off `*room`. */
+static void add_family(const struct kad_node *node, const struct kad_id *target,
+                       unsigned family, struct kad_message *reply,
+                       size_t *room) {
+  const struct kad_table *table = kad_node_table(node, family);
+  size_t size =
+      node->id_size + (family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  if (table == NULL) {
+    return;
+  }
+  size_t cap = *room / size;
+  size_t left = KAD_MESSAGE_CONTACTS - reply->contact_count;
+  cap = cap < node->config.k ? cap : node->config.k;
+  cap = cap < left ? cap : left;
+  size_t count = kad_table_closest(table, target, kad_node_now(node),
+                                   reply->contacts + reply->contact_count, cap);
+  reply->contact_count += count;
+  *room -= count * size;
+}
+
+/* Adds the contacts closest to the target, of the families wanted. Returns the
+ * bytes that are left for other lists. */
+static size_t add_contacts(const struct kad_node *node,
+                           const struct kad_incoming *incoming, size_t limit,
+                           struct kad_message *reply) {
+  const struct kad_message *query = incoming->message;
+  size_t room = limit > OVERHEAD ? limit - OVERHEAD : 0;
+  bool unsaid = !query->want4 && !query->want6;
+  reply->has_nodes =
+      query->want4 || (unsaid && incoming->from.address.family == 4);
+  reply->has_nodes6 =
+      query->want6 || (unsaid && incoming->from.address.family == 6);
+  if (reply->has_nodes) {
+    add_family(node, &query->target, 4, reply, &room);
+  }
+  if (reply->has_nodes6) {
+    add_family(node, &query->target, 6, reply, &room);
+  }
+  return room;
+}
+
+/* Adds a write token, unless the store would have no room for this sender. */
+static void add_token(const struct kad_node *node,
+                      const struct kad_incoming *incoming,
+                      struct kad_message *reply, uint8_t *token) {
+  const struct kad_address *from = &incoming->from.address;
+  if (kad_quota_check(&node->quota, node->store, from, 0) != 0) {
+    return;
+  }
+  kad_token_make(&node->tokens, from, &incoming->message->target,
+                 kad_node_now(node), token);
+  reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
+}
+
+static void finish(struct kad_node *node, const struct kad_incoming *incoming,
+                   struct kad_message *reply, uint64_t *counter) {
+  if (kad_node_send(node, &incoming->from.address, reply) == 0) {
+    (*counter)++;
+  }
+}
+
+void kad_answer_ping(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  finish(node, incoming, &reply, &node->stats.served_ping);
+}
+
+void kad_answer_find_node(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  (void)add_contacts(node, incoming, reply_limit(node, incoming, KAD_REPLY_MAX),
+                     &reply);
+  finish(node, incoming, &reply, &node->stats.served_find_node);
+}
+
+/* Adds peers within `room` bytes, a random run of them if there are more. */
+static void add_peers(struct kad_node *node,
+                      const struct kad_incoming *incoming, size_t room,
+                      struct kad_message *reply) {
+  const struct kad_store *store = node->store;
+  const struct kad_id *key = &incoming->message->target;
+  bool six = incoming->from.address.family == 6;
+  size_t cap = room / (six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2);
+  cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
+  kad_handle handles[KAD_MESSAGE_PEERS];
+  size_t there = store->find(store->state, key, peers_type, 0, handles, cap);
+  if (there > cap) {
+    uint32_t skip = kad_node_random(node, (uint32_t)(there - cap) + 1);
+    (void)store->find(store->state, key, peers_type, skip, handles, cap);
+    there = cap;
+  }
+  for (size_t i = 0; i < there; i++) {
+    struct kad_held held;
+    struct kad_address *peer = &reply->peers[reply->peer_count];
+    if (store->read(store->state, handles[i], &held) &&
+        kad_address_unpack(held.record.value, peer) == 0 &&
+        (peer->family == 6) == six) {
+      reply->peer_count++;
+    }
+  }
+}
+
+void kad_answer_get_peers(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  uint8_t token[KAD_TOKEN_SIZE];
+  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  begin(node, incoming, &reply);
+  size_t room = add_contacts(node, incoming, limit, &reply);
+  add_peers(node, incoming, room, &reply);
+  add_token(node, incoming, &reply, token);
+  finish(node, incoming, &reply, &node->stats.served_get_peers);
+}
+
+/* Adds a page of records within `room` bytes. */
+static void add_records(struct kad_node *node,
+                        const struct kad_incoming *incoming, size_t room,
+                        struct kad_message *reply) {
+  const struct kad_store *store = node->store;
+  const struct kad_message *query = incoming->message;
+  kad_handle handles[KAD_RECORDS_PER_MESSAGE];
+  size_t there = store->find(store->state, &query->target, query->type,
+                             query->skip, handles, KAD_RECORDS_PER_MESSAGE);
+  reply->has_total = there > 0;
+  reply->total = (uint32_t)there;
+  size_t left = there > query->skip ? there - query->skip : 0;
+  left = left < KAD_RECORDS_PER_MESSAGE ? left : KAD_RECORDS_PER_MESSAGE;
+  for (size_t i = 0; i < left; i++) {
+    struct kad_held held;
+    if (!store->read(store->state, handles[i], &held)) {
+      continue;
+    }
+    kad_held_age(&held.holding, kad_node_now(node), &held.record);
+    size_t size = kad_krpc_record_size(&held.record);
+    if (size > room) {
+      return;
+    }
+    room -= size;
+    reply->records[reply->record_count++] = held.record;
+  }
+}
+
+void kad_answer_find_value(struct kad_node *node,
+                           const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  uint8_t token[KAD_TOKEN_SIZE];
+  size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
+  begin(node, incoming, &reply);
+  size_t room = add_contacts(node, incoming, limit, &reply);
+  add_records(node, incoming, room, &reply);
+  add_token(node, incoming, &reply, token);
+  finish(node, incoming, &reply, &node->stats.served_find_value);
+}
+
+void kad_answer_custom(struct kad_node *node,
+                       const struct kad_incoming *incoming,
+                       struct kad_slice body) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  reply.reply = body;
+  if (kad_node_send(node, &incoming->from.address, &reply) == 0) {
+    node->stats.served_custom++;
+    return;
+  }
+  node->stats.hook_failures++;
+  kad_serve_error(node, &incoming->from.address, reply.transaction,
+                  KAD_CODE_FAILED, kad_slice_of("the reply is too large"));
+}

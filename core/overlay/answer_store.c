@@ -1,0 +1,156 @@
+/* The answers to announce_peer and store: the token first, since a signature
+ * costs 50 µs to verify, then admission, then the reply. */
+#include "base/address.h"
+#include "base/allocator.h"
+#include "overlay/admission.h"
+#include "overlay/answer.h"
+#include "overlay/node.h"
+
+#include <string.h>
+
+/* Where the reply to a store goes, once its records are in or refused. */
+struct store_reply {
+  struct kad_address to;
+  bool announce;
+  uint8_t transaction_len;
+  uint8_t transaction[KAD_TRANSACTION_MAX];
+};
+
+/* Answers with the error of the first record: none was taken. */
+static void reply_refused(struct kad_node *node,
+                          const struct kad_admission *admission,
+                          const struct store_reply *reply) {
+  struct kad_slice transaction = {.data = reply->transaction,
+                                  .len = reply->transaction_len};
+  kad_serve_error(node, &reply->to, transaction, admission->outcomes[0].code,
+                  kad_admission_reason(admission, 0));
+}
+
+static void list_errors(const struct kad_admission *admission,
+                        struct kad_message *message) {
+  for (uint32_t i = 0; i < admission->request.count; i++) {
+    if (admission->outcomes[i].code != 0) {
+      message->errors[message->error_count++] = (struct kad_record_error){
+          .index = i,
+          .code = admission->outcomes[i].code,
+          .reason = kad_admission_reason(admission, i),
+      };
+    }
+  }
+}
+
+static void reply_taken(struct kad_node *node,
+                        const struct kad_admission *admission,
+                        const struct store_reply *reply) {
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_REPLY);
+  message.transaction = (struct kad_slice){.data = reply->transaction,
+                                           .len = reply->transaction_len};
+  message.has_id = true;
+  message.id = node->config.id;
+  message.observed = reply->to;
+  if (!reply->announce) {
+    message.has_stored = true;
+    message.stored = admission->stored;
+    list_errors(admission, &message);
+  }
+  if (kad_node_send(node, &reply->to, &message) == 0) {
+    node->stats.served_announce_peer += reply->announce;
+    node->stats.served_store += !reply->announce;
+  }
+}
+
+static void admitted(struct kad_node *node,
+                     const struct kad_admission *admission, void *data) {
+  struct store_reply *reply = data;
+  if (admission->stored == 0) {
+    reply_refused(node, admission, reply);
+  } else {
+    reply_taken(node, admission, reply);
+  }
+  kad_release(&node->env.allocator, reply, sizeof *reply);
+}
+
+static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
+                   int code, const char *text) {
+  kad_serve_error(node, &incoming->from.address, incoming->message->transaction,
+                  code, kad_slice_of(text));
+}
+
+/* Admits `count` records of `incoming` and answers when that is done. */
+static void admit(struct kad_node *node, const struct kad_incoming *incoming,
+                  const struct kad_record *records, size_t count) {
+  struct kad_slice transaction = incoming->message->transaction;
+  struct store_reply *reply =
+      kad_alloc_zero(&node->env.allocator, sizeof *reply);
+  if (reply == NULL) {
+    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+    return;
+  }
+  reply->to = incoming->from.address;
+  reply->announce = incoming->message->method == KAD_METHOD_ANNOUNCE_PEER;
+  reply->transaction_len = (uint8_t)transaction.len;
+  memcpy(reply->transaction, transaction.data, transaction.len);
+  const struct kad_admission_request request = {
+      .records = records,
+      .count = count,
+      .from = incoming->from,
+      .proven = kad_node_is_proven(node, &incoming->from),
+      .reason = KAD_REASON_STORE,
+      .done = admitted,
+      .data = reply,
+  };
+  if (kad_admit(node, &request) != 0) {
+    kad_release(&node->env.allocator, reply, sizeof *reply);
+    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+  }
+}
+
+static bool token_is_good(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  if (kad_token_check(&node->tokens, &incoming->from.address, &query->target,
+                      kad_node_now(node), query->token)) {
+    return true;
+  }
+  node->stats.bad_token++;
+  refuse(node, incoming, KAD_CODE_PROTOCOL, "bad token");
+  return false;
+}
+
+void kad_answer_announce_peer(struct kad_node *node,
+                              const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  uint8_t compact[KAD_COMPACT_IP6];
+  struct kad_address peer = incoming->from.address;
+  if (!token_is_good(node, incoming)) {
+    return;
+  }
+  peer.port = query->implied_port ? peer.port : query->port;
+  const struct kad_record record = {
+      .key = query->target,
+      .type = kad_slice_of("peers"),
+      .value = {.data = compact, .len = kad_address_pack(&peer, compact)},
+  };
+  admit(node, incoming, &record, 1);
+}
+
+void kad_answer_store(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  struct kad_record records[KAD_RECORDS_PER_MESSAGE];
+  if (!token_is_good(node, incoming)) {
+    return;
+  }
+  if (query->record_count == 0) {
+    refuse(node, incoming, KAD_CODE_PROTOCOL, "no records");
+    return;
+  }
+  for (size_t i = 0; i < query->record_count; i++) {
+    records[i] = query->records[i];
+    if (records[i].ttl == 0 && query->has_ttl) {
+      records[i].ttl = query->ttl;
+    }
+  }
+  admit(node, incoming, records, query->record_count);
+}

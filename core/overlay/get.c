@@ -1,0 +1,386 @@
+/* Reading records: a lookup gathers answers, then each is judged and validated,
+ * merged into one list, and the type's `select` says what the reader gets.
+ *
+ *   looked up ─► validate each ─► merge each ─► select ─► ended
+ */
+#include "base/allocator.h"
+#include "overlay/holding.h"
+#include "overlay/judge.h"
+#include "overlay/node.h"
+#include "records/record.h"
+
+#include <string.h>
+
+enum {
+  ANSWERS_MAX = 256,
+  ANSWERS_GROWTH = 16
+};
+
+enum get_step {
+  GET_VALIDATE,
+  GET_MERGE,
+  GET_SELECT
+};
+
+/* A distinct record that was found. */
+struct found {
+  struct kad_bundle copy;
+  uint32_t answers; /* contacts that gave it */
+  bool valid;
+};
+
+struct get {
+  struct kad_op op;
+  struct found *found;
+  size_t count;
+  size_t cap;
+  struct kad_ruleset *ruleset; /* kept while the answers are judged */
+  const struct kad_type *type;
+  enum get_step step;
+  size_t index;              /* of the answer being judged, or merged */
+  uint64_t ticket;           /* of the open question; 0 for none */
+  struct kad_bundle results; /* what the reader gets */
+};
+
+static struct get *get_of(struct kad_op *op) {
+  return kad_container_of(op, struct get, op);
+}
+
+static bool identical(const struct kad_record *a, const struct kad_record *b) {
+  return kad_record_same(a, b) && a->seq == b->seq && a->has_seq == b->has_seq;
+}
+
+/* Makes room for one more answer. Returns false when there is none. */
+static bool make_room(struct kad_node *node, struct get *get) {
+  if (get->count < get->cap) {
+    return true;
+  }
+  size_t cap = get->cap + ANSWERS_GROWTH;
+  if (cap > ANSWERS_MAX) {
+    return false;
+  }
+  void *grown =
+      kad_resize(&node->env.allocator, get->found,
+                 get->cap * sizeof *get->found, cap * sizeof *get->found);
+  if (grown == NULL) {
+    return false;
+  }
+  get->found = grown;
+  get->cap = cap;
+  return true;
+}
+
+static void add_answer(struct kad_node *node, struct get *get,
+                       const struct kad_record *record) {
+  for (size_t i = 0; i < get->count; i++) {
+    if (identical(get->found[i].copy.records, record)) {
+      get->found[i].answers++;
+      return;
+    }
+  }
+  struct found made = {.answers = 1};
+  struct kad_record named = *record;
+  named.key = get->op.target;
+  named.type = get->op.type;
+  if (make_room(node, get) &&
+      kad_bundle_copy(&made.copy, &node->env.allocator, &named, 1) == 0) {
+    get->found[get->count++] = made;
+  }
+}
+
+static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
+                         const struct kad_contact *from,
+                         const struct kad_message *reply) {
+  struct kad_op *op = lookup->config.owner;
+  (void)from;
+  for (size_t i = 0; i < reply->record_count; i++) {
+    add_answer(node, get_of(op), &reply->records[i]);
+  }
+  bool had_value = reply->record_count > 0;
+  if (had_value && op->options.quorum > 0 &&
+      op->holders + 1 >= op->options.quorum) {
+    kad_lookup_finish(node, lookup);
+  }
+  return had_value;
+}
+
+static void start_get(struct kad_node *node, struct kad_op *op) {
+  struct get *get = get_of(op);
+  const struct kad_record query = {.key = op->target, .type = op->type};
+  struct kad_held_list held;
+  get->ruleset = node->ruleset;
+  kad_ruleset_retain(get->ruleset);
+  get->type = kad_ruleset_type(get->ruleset, op->type);
+  if (get->type == NULL) {
+    kad_op_end(node, op, KAD_ETYPE);
+    return;
+  }
+  if (kad_held_read(node, &query, get->type, &held) == 0) {
+    for (size_t i = 0; i < held.count; i++) {
+      add_answer(node, get, &held.records[i]);
+    }
+    op->holders += held.count > 0;
+    kad_held_free(node, &held);
+  }
+  kad_op_look_up(node, op, NULL);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer);
+
+/* Asks `hook`. Returns false when the answer comes later. */
+static bool ask(struct kad_node *node, struct get *get, kad_hook hook,
+                struct kad_question *question, struct kad_answer *answer) {
+  const struct kad_asker asker = {
+      .self = get, .resume = resume, .ruleset = get->ruleset};
+  question->reason = KAD_REASON_GET;
+  get->ticket = 0;
+  if (kad_ask(node, hook, get->type->state, &asker, question, answer) ==
+      KAD_LATER) {
+    get->ticket = question->ticket;
+    return false;
+  }
+  return true;
+}
+
+/* Replaces the results by copies of `records`. When out of memory they stay. */
+static void set_results(struct kad_node *node, struct get *get,
+                        const struct kad_record *records, size_t count) {
+  struct kad_bundle copies = {0};
+  if (count > 0 &&
+      kad_bundle_copy(&copies, &node->env.allocator, records, count) != 0) {
+    return;
+  }
+  kad_bundle_free(&get->results, &node->env.allocator);
+  get->results = copies;
+  for (size_t i = 0; i < copies.count; i++) {
+    copies.records[i].key = get->op.target;
+    copies.records[i].type = get->op.type;
+  }
+}
+
+/* The order of the default select: highest seq, then most answers. */
+static bool is_better(const struct found *a, const struct found *b) {
+  int64_t seq_a = a->copy.records->seq;
+  int64_t seq_b = b->copy.records->seq;
+  return seq_a != seq_b ? seq_a > seq_b : a->answers > b->answers;
+}
+
+/* Returns true if another valid answer makes `found` obsolete. */
+static bool is_obsolete(const struct get *get, const struct found *found) {
+  for (size_t i = 0; i < get->count; i++) {
+    if (get->found[i].valid &&
+        kad_record_is_older(found->copy.records, get->found[i].copy.records)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The default merge: every valid answer that no other makes obsolete, best
+ * first. */
+static void merge_default(struct kad_node *node, struct get *get) {
+  struct kad_record records[ANSWERS_MAX];
+  const struct found *order[ANSWERS_MAX];
+  size_t count = 0;
+  for (size_t i = 0; i < get->count; i++) {
+    const struct found *found = &get->found[i];
+    if (!found->valid || is_obsolete(get, found)) {
+      continue;
+    }
+    size_t place = count++;
+    for (; place > 0 && is_better(found, order[place - 1]); place--) {
+      order[place] = order[place - 1];
+    }
+    order[place] = found;
+  }
+  for (size_t i = 0; i < count; i++) {
+    records[i] = *order[i]->copy.records;
+  }
+  set_results(node, get, records, count);
+}
+
+/* Takes the answer to the question of the current step, and goes to the next.
+ */
+static void take(struct kad_node *node, struct get *get,
+                 const struct kad_answer *answer) {
+  get->ticket = 0;
+  switch (get->step) {
+  case GET_VALIDATE:
+    get->found[get->index++].valid = answer->verdict == KAD_ACCEPT;
+    return;
+  case GET_MERGE:
+    get->index++;
+    if (answer->verdict == KAD_ACCEPT) {
+      set_results(node, get, answer->records, answer->record_count);
+    }
+    return;
+  case GET_SELECT:
+    get->index++;
+    if (answer->verdict == KAD_ACCEPT) {
+      set_results(node, get, answer->records, answer->record_count);
+    }
+    return;
+  }
+}
+
+/* Judges the next answer. Returns false when it has to wait. */
+static bool validate_next(struct kad_node *node, struct get *get) {
+  struct found *found = &get->found[get->index];
+  struct kad_question question = {.record = found->copy.records};
+  struct kad_answer answer;
+  const char *reason = NULL;
+  if (kad_judge(get->type, found->copy.records, node->config.id_bits,
+                &reason) != 0) {
+    get->index++;
+    return true;
+  }
+  if (get->type->validate == NULL) {
+    found->valid = true;
+    get->index++;
+    return true;
+  }
+  if (!ask(node, get, get->type->validate, &question, &answer)) {
+    return false;
+  }
+  take(node, get, &answer);
+  return true;
+}
+
+/* Merges the next answer into the results. Returns false when it has to wait.
+ */
+static bool merge_next(struct kad_node *node, struct get *get) {
+  const struct found *found = &get->found[get->index];
+  struct kad_question question = {.record = found->copy.records,
+                                  .held = get->results.records,
+                                  .held_count = get->results.count};
+  struct kad_answer answer;
+  if (!found->valid) {
+    get->index++;
+    return true;
+  }
+  if (!ask(node, get, get->type->merge, &question, &answer)) {
+    return false;
+  }
+  take(node, get, &answer);
+  return true;
+}
+
+/* Has the policy select among the results. Returns false when it has to wait.
+ */
+static bool select_results(struct kad_node *node, struct get *get) {
+  struct kad_question question = {.held = get->results.records,
+                                  .held_count = get->results.count};
+  struct kad_answer answer;
+  if (!ask(node, get, get->type->select, &question, &answer)) {
+    return false;
+  }
+  take(node, get, &answer);
+  return true;
+}
+
+static void end_get(struct kad_node *node, struct get *get) {
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  int status = 0;
+  if (get->results.count == 0) {
+    status =
+        kad_op_closest(&get->op, closest) > 0 ? KAD_ENOTFOUND : KAD_ENOCONTACTS;
+  }
+  kad_op_end(node, &get->op, status);
+}
+
+/* Goes on until the get has to wait or has ended. */
+static void run(struct kad_node *node, struct get *get) {
+  for (; get->step == GET_VALIDATE && get->index < get->count;) {
+    if (!validate_next(node, get)) {
+      return;
+    }
+  }
+  if (get->step == GET_VALIDATE) {
+    get->step = GET_MERGE;
+    get->index = get->type->merge != NULL ? 0 : get->count;
+    if (get->type->merge == NULL) {
+      merge_default(node, get);
+    }
+  }
+  for (; get->step == GET_MERGE && get->index < get->count;) {
+    if (!merge_next(node, get)) {
+      return;
+    }
+  }
+  if (get->step == GET_MERGE) {
+    get->step = GET_SELECT;
+    get->index = 0;
+  }
+  bool asks = get->type->select != NULL && get->results.count > 0;
+  if (asks && get->index == 0 && !select_results(node, get)) {
+    return;
+  }
+  end_get(node, get);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct get *get = self;
+  take(node, get, answer);
+  if (get->op.state == KAD_OPERATION_RUNNING) {
+    run(node, get);
+  }
+}
+
+static void judge_answers(struct kad_node *node, struct kad_op *op) {
+  run(node, get_of(op));
+}
+
+static void report_records(struct kad_node *node, struct kad_op *op,
+                           struct kad_result *result) {
+  (void)node;
+  result->records = get_of(op)->results.records;
+  result->record_count = op->status == 0 ? get_of(op)->results.count : 0;
+}
+
+static void stop_get(struct kad_node *node, struct kad_op *op) {
+  struct get *get = get_of(op);
+  if (get->ticket != 0) {
+    kad_question_withdraw(node, get->ticket);
+  }
+  for (size_t i = 0; i < get->count; i++) {
+    kad_bundle_free(&get->found[i].copy, &node->env.allocator);
+  }
+  kad_release(&node->env.allocator, get->found, get->cap * sizeof *get->found);
+  kad_bundle_free(&get->results, &node->env.allocator);
+  if (get->ruleset != NULL) {
+    kad_ruleset_drop(get->ruleset, &node->env.allocator);
+  }
+}
+
+static const struct kad_op_kind get_kind = {
+    .method = KAD_METHOD_FIND_VALUE,
+    .start = start_get,
+    .replied = take_records,
+    .looked_up = judge_answers,
+    .report = report_records,
+    .stop = stop_get,
+};
+
+int kad_node_get(struct kad_node *node, const struct kad_id *key,
+                 struct kad_slice type,
+                 const struct kad_lookup_options *options, kad_done done,
+                 void *data, kad_operation *operation) {
+  const struct kad_op_request request = {.kind = &get_kind,
+                                         .size = sizeof(struct get),
+                                         .options = options,
+                                         .target = key,
+                                         .type = type,
+                                         .done = done,
+                                         .data = data};
+  struct kad_op *op;
+  if (node == NULL || key == NULL || type.len == 0) {
+    return KAD_EINVAL;
+  }
+  int error = kad_op_new(node, &request, &op);
+  if (error == 0 && operation != NULL) {
+    *operation = op->name;
+  }
+  return error;
+}

@@ -1,0 +1,60 @@
+/* What a node tells of itself. */
+#include "overlay/node.h"
+
+size_t kad_node_contacts(const struct kad_node *node,
+                         struct kad_contact_info *out, size_t cap) {
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * 1000;
+  size_t count = 0;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    size_t bucket = 0;
+    size_t slot = 0;
+    const struct kad_entry *entry = NULL;
+    while (node->tables[i] != NULL &&
+           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
+      if (count < cap) {
+        out[count] = (struct kad_contact_info){
+            .contact = entry->contact,
+            .last_seen = entry->last_seen,
+            .rtt_ms = entry->rtt_ms,
+            .failures = entry->failures,
+            .good = kad_entry_is_good(entry, now, ping_ms),
+        };
+      }
+      count++;
+    }
+  }
+  return count;
+}
+
+void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
+  kad_time_ms now = kad_node_now(node);
+  *stats = node->stats;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    if (node->tables[i] != NULL) {
+      stats->contacts += kad_table_count(node->tables[i]);
+      stats->contacts_good += kad_table_good(node->tables[i], now);
+    }
+  }
+  stats->pending = node->rpc.pending.count;
+  stats->operations = node->operations.count;
+  stats->waiting = node->questions.count;
+  stats->records = node->store->count(node->store->state);
+  stats->record_bytes = node->store->bytes(node->store->state);
+}
+
+const char *kad_state_name(enum kad_state state) {
+  switch (state) {
+  case KAD_STATE_NEW:
+    return "new";
+  case KAD_STATE_JOINING:
+    return "joining";
+  case KAD_STATE_HEALTHY:
+    return "healthy";
+  case KAD_STATE_DEGRADED:
+    return "degraded";
+  case KAD_STATE_ISOLATED:
+    return "isolated";
+  }
+  return "unknown";
+}

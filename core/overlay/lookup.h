@@ -1,0 +1,106 @@
+/* The iterative search for the k contacts closest to a target, in the overlay
+ * of one address family.
+ *
+ *   candidate: heard ─► asked ─► answered
+ *                         ├────► slow (soft timeout; another one is asked)
+ *                         └────► failed
+ *
+ * Asks the closest candidates first, α at a time; all k when α answers in a row
+ * brought nothing closer. Ends when the k closest candidates that have not
+ * failed have answered, when told to (`kad_lookup_finish`), or at its deadline.
+ * Nobody is asked twice. Source: Kademlia §2.3. */
+#ifndef KAD_OVERLAY_LOOKUP_H
+#define KAD_OVERLAY_LOOKUP_H
+
+#include "overlay/alarm.h"
+#include "overlay/rpc.h"
+
+enum {
+  KAD_CANDIDATES_MAX = 256, /* remembered at a time; the farthest go first */
+  KAD_STEPS_MAX = 512       /* queries of one lookup */
+};
+
+enum kad_candidate_state {
+  KAD_CANDIDATE_HEARD,
+  KAD_CANDIDATE_ASKED,
+  KAD_CANDIDATE_SLOW,
+  KAD_CANDIDATE_ANSWERED,
+  KAD_CANDIDATE_FAILED
+};
+
+struct kad_candidate {
+  struct kad_contact contact;
+  struct kad_address heard_from; /* family 0: our table */
+  struct kad_id heard_from_id;
+  enum kad_candidate_state state;
+  uint32_t hop;
+  uint32_t step; /* its place in the path, once asked */
+  uint8_t token_len;
+  uint8_t token[KAD_TOKEN_MAX];
+};
+
+struct kad_lookup;
+
+/* What a lookup asks, and whom it tells. */
+struct kad_lookup_config {
+  unsigned family;
+  struct kad_id target;
+  enum kad_method_id method; /* FIND_NODE, GET_PEERS or FIND_VALUE */
+  struct kad_slice type; /* FIND_VALUE; borrowed until the lookup is freed */
+  uint32_t skip;         /* FIND_VALUE */
+  uint32_t alpha;
+  uint32_t k;
+  kad_time_ms deadline_ms;        /* from the start */
+  const struct kad_contact *seed; /* one more contact to begin with, or NULL;
+                                     borrowed by kad_lookup_start */
+  /* Told of each reply. Returns true if it had a value. May be NULL. May call
+   * kad_lookup_finish. */
+  bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,
+                  const struct kad_contact *from,
+                  const struct kad_message *reply);
+  /* Told once that it has ended, never from inside kad_lookup_start. Frees it.
+   */
+  void (*done)(struct kad_node *node, struct kad_lookup *lookup);
+  void *owner;
+};
+
+struct kad_lookup {
+  struct kad_lookup_config config;
+  struct kad_alarm deadline;
+  struct kad_alarm ending; /* tells `done` from the heap, not from a handler */
+  struct kad_candidate *candidates; /* closest first */
+  size_t count;
+  size_t cap;
+  struct kad_step *steps;
+  size_t step_count;
+  size_t step_cap;
+  uint32_t in_flight; /* asked, and not slow */
+  uint32_t fruitless; /* answers in a row that brought nothing closer */
+  uint32_t messages;
+  kad_time_ms started_at;
+  bool timed_out;
+  bool finished;
+};
+
+/* Starts a lookup from the contacts of the table. Returns 0, KAD_ENOMEM, or
+ * KAD_EFAMILY when the node has no socket of that family. Free it with
+ * kad_lookup_free. */
+KAD_MUST_CHECK int kad_lookup_start(struct kad_node *node,
+                                    const struct kad_lookup_config *config,
+                                    struct kad_lookup **lookup);
+
+/* Ends a lookup early; `done` follows. */
+void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup);
+
+/* Gives up what is under way and frees the lookup. `done` is not told. */
+void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
+
+/* Copies up to `cap` candidates that answered, closest first, to `out`, and
+ * returns their number. */
+size_t kad_lookup_closest(const struct kad_lookup *lookup,
+                          const struct kad_candidate **out, size_t cap);
+
+/* Returns the longest chain of answers that led to one that answered. */
+uint32_t kad_lookup_hops(const struct kad_lookup *lookup);
+
+#endif

@@ -1,0 +1,313 @@
+#include "overlay/operation.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "overlay/node.h"
+
+#include <string.h>
+
+enum {
+  ALPHA_MAX = 32
+};
+
+static void unlink_op(struct kad_node *node, struct kad_op *op) {
+  struct kad_operations *all = &node->operations;
+  *(op->previous != NULL ? &op->previous->next : &all->first) = op->next;
+  *(op->next != NULL ? &op->next->previous : &all->last) = op->previous;
+  all->count--;
+}
+
+static void link_op(struct kad_node *node, struct kad_op *op) {
+  struct kad_operations *all = &node->operations;
+  op->previous = all->last;
+  *(all->last != NULL ? &all->last->next : &all->first) = op;
+  all->last = op;
+  all->count++;
+}
+
+static void free_op(struct kad_node *node, struct kad_op *op) {
+  kad_alarm_unset(node, &op->alarm);
+  if (op->kind->stop != NULL) {
+    op->kind->stop(node, op);
+  }
+  kad_rpc_cancel_all(node, op);
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      kad_lookup_free(node, op->lookups[i]);
+    }
+  }
+  kad_release(&node->env.allocator, op->text, op->text_len);
+  kad_release(&node->env.allocator, op, op->size);
+}
+
+static void start(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_op *op = kad_container_of(alarm, struct kad_op, alarm);
+  op->state = KAD_OPERATION_RUNNING;
+  op->started_at = kad_node_now(node);
+  if (op->kind->method != KAD_METHOD_PING) {
+    op->counted = true;
+    node->operations.running++;
+  }
+  op->kind->start(node, op);
+}
+
+/* Starts those that wait for their turn, as far as there is room. */
+static void start_queued(struct kad_node *node) {
+  uint32_t running = node->operations.running;
+  for (struct kad_op *op = node->operations.first; op != NULL; op = op->next) {
+    if (op->state != KAD_OPERATION_QUEUED ||
+        op->kind->method == KAD_METHOD_PING) {
+      continue;
+    }
+    if (running >= node->config.max_lookups) {
+      return;
+    }
+    running++;
+    if (!op->alarm.deadline.queued) {
+      kad_alarm_set(node, &op->alarm, kad_node_now(node), start);
+    }
+  }
+}
+
+/* The counts of both lookups; their paths are joined by `join_paths`. */
+static void report_lookups(const struct kad_op *op, struct kad_result *result) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup *lookup = op->lookups[i];
+    if (lookup == NULL) {
+      continue;
+    }
+    uint32_t hops = kad_lookup_hops(lookup);
+    result->hops = hops > result->hops ? hops : result->hops;
+    result->messages += lookup->messages;
+    result->path_count += lookup->step_count;
+  }
+}
+
+/* Copies the paths of both lookups into one array, NULL when out of memory. */
+static struct kad_step *join_paths(const struct kad_node *node,
+                                   const struct kad_op *op, size_t count) {
+  struct kad_step *joined =
+      kad_alloc(&node->env.allocator, count * sizeof *joined);
+  size_t used = 0;
+  for (size_t i = 0; joined != NULL && i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup *lookup = op->lookups[i];
+    if (lookup != NULL && lookup->step_count > 0) {
+      memcpy(joined + used, lookup->steps, lookup->step_count * sizeof *joined);
+      used += lookup->step_count;
+    }
+  }
+  return joined;
+}
+
+/* Fills in `result` and calls the user. `contacts` is where the closest go. */
+static void tell(struct kad_node *node, struct kad_op *op) {
+  struct kad_contact contacts[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  struct kad_result result = {
+      .operation = op->name,
+      .status = op->status,
+      .code = op->code,
+      .took_ms = (uint32_t)kad_time_since(op->started_at, kad_node_now(node)),
+      .stored = op->stored,
+      .asked = op->asked,
+      .holders = op->holders,
+  };
+  result.reason = (struct kad_slice){.data = op->text, .len = op->text_len};
+  result.closest_count = kad_op_closest(op, closest);
+  for (size_t i = 0; i < result.closest_count; i++) {
+    contacts[i] = closest[i]->contact;
+  }
+  result.closest = contacts;
+  report_lookups(op, &result);
+  size_t steps = result.path_count;
+  struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
+  result.path = path;
+  result.path_count = path != NULL ? steps : 0;
+  if (op->kind->report != NULL) {
+    op->kind->report(node, op, &result);
+  }
+  op->done(op->data, &result);
+  kad_release(&node->env.allocator, path, steps * sizeof *path);
+}
+
+static void finish(struct kad_node *node, struct kad_op *op) {
+  unlink_op(node, op);
+  node->operations.running -= op->counted;
+  if (op->status != 0 && op->counted) {
+    node->stats.lookups_failed++;
+  }
+  if (op->done != NULL) {
+    tell(node, op);
+  }
+  free_op(node, op);
+}
+
+static void deliver(struct kad_node *node, struct kad_alarm *alarm) {
+  finish(node, kad_container_of(alarm, struct kad_op, alarm));
+  start_queued(node);
+}
+
+void kad_op_end(struct kad_node *node, struct kad_op *op, int status) {
+  if (op->state == KAD_OPERATION_ENDING) {
+    return;
+  }
+  op->state = KAD_OPERATION_ENDING;
+  op->status = status;
+  kad_alarm_set(node, &op->alarm, kad_node_now(node), deliver);
+}
+
+/* Fills in the options that were left 0. Returns 0 or KAD_EINVAL. */
+static int fill_options(const struct kad_node *node,
+                        const struct kad_lookup_options *given,
+                        struct kad_lookup_options *options) {
+  static const struct kad_lookup_options none = {0};
+  const struct kad_config *config = &node->config;
+  *options = *(given != NULL ? given : &none);
+  if (options->alpha > ALPHA_MAX || options->k > KAD_WIDTH_MAX) {
+    return KAD_EINVAL;
+  }
+  options->alpha = options->alpha > 0 ? options->alpha : config->alpha;
+  options->k = options->k > 0 ? options->k : config->k;
+  options->deadline_ms =
+      options->deadline_ms > 0 ? options->deadline_ms : config->lookup_ms;
+  return 0;
+}
+
+int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
+               struct kad_op **op) {
+  struct kad_lookup_options options;
+  if (fill_options(node, request->options, &options) != 0 ||
+      request->type.len > KAD_TYPE_NAME_MAX) {
+    return KAD_EINVAL;
+  }
+  if (node->closing) {
+    return KAD_ECLOSED;
+  }
+  if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
+    return KAD_EBUSY;
+  }
+  struct kad_op *made = kad_alloc_zero(&node->env.allocator, request->size);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->size = request->size;
+  made->kind = request->kind;
+  made->options = options;
+  made->done = request->done;
+  made->data = request->data;
+  made->name = ++node->operations.last_name;
+  made->started_at = kad_node_now(node);
+  if (request->target != NULL) {
+    made->target = *request->target;
+  }
+  if (request->type.len > 0) {
+    memcpy(made->type_name, request->type.data, request->type.len);
+    made->type =
+        (struct kad_slice){.data = made->type_name, .len = request->type.len};
+  }
+  link_op(node, made);
+  if (made->kind->method == KAD_METHOD_PING) {
+    kad_alarm_set(node, &made->alarm, made->started_at, start);
+  } else {
+    start_queued(node);
+  }
+  *op = made;
+  return 0;
+}
+
+static bool replied(struct kad_node *node, struct kad_lookup *lookup,
+                    const struct kad_contact *from,
+                    const struct kad_message *reply) {
+  struct kad_op *op = lookup->config.owner;
+  bool had_value = op->kind->replied(node, lookup, from, reply);
+  op->holders += had_value;
+  return had_value;
+}
+
+static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
+  struct kad_op *op = lookup->config.owner;
+  op->lookups_open--;
+  if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING) {
+    op->kind->looked_up(node, op);
+  }
+}
+
+void kad_op_look_up(struct kad_node *node, struct kad_op *op,
+                    const struct kad_contact *seed) {
+  int error = KAD_EFAMILY;
+  for (unsigned i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup_config config = {
+        .family = i == 0 ? 4 : 6,
+        .target = op->target,
+        .method = op->kind->method,
+        .type = op->type,
+        .skip = op->skip,
+        .alpha = op->options.alpha,
+        .k = op->options.k,
+        .deadline_ms = op->options.deadline_ms,
+        .seed = seed,
+        .replied = op->kind->replied != NULL ? replied : NULL,
+        .done = lookup_done,
+        .owner = op,
+    };
+    int failed = kad_lookup_start(node, &config, &op->lookups[i]);
+    op->lookups_open += failed == 0;
+    error = failed == KAD_ENOMEM ? KAD_ENOMEM : error;
+  }
+  if (op->lookups_open == 0) {
+    kad_op_end(node, op, error == KAD_ENOMEM ? error : KAD_ENOCONTACTS);
+  }
+}
+
+void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
+                      struct kad_slice text) {
+  if (op->text != NULL || text.len == 0) {
+    return;
+  }
+  op->text = kad_alloc(&node->env.allocator, text.len);
+  if (op->text != NULL) {
+    memcpy(op->text, text.data, text.len);
+    op->text_len = text.len;
+  }
+}
+
+void kad_op_keep_error(struct kad_node *node, struct kad_op *op,
+                       const struct kad_message *message) {
+  if (op->code == 0) {
+    op->code = message->code;
+    kad_op_keep_text(node, op, message->text);
+  }
+}
+
+size_t kad_op_closest(const struct kad_op *op,
+                      const struct kad_candidate **out) {
+  size_t count = 0;
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      count += kad_lookup_closest(op->lookups[i], out + count, op->options.k);
+    }
+  }
+  return count;
+}
+
+int kad_node_cancel(struct kad_node *node, kad_operation operation) {
+  struct kad_op *op = node->operations.first;
+  while (op != NULL && op->name != operation) {
+    op = op->next;
+  }
+  if (op == NULL || op->state == KAD_OPERATION_ENDING) {
+    return KAD_ENOTFOUND;
+  }
+  kad_rpc_cancel_all(node, op);
+  kad_op_end(node, op, KAD_ECANCELED);
+  return 0;
+}
+
+void kad_operations_close(struct kad_node *node) {
+  while (node->operations.first != NULL) {
+    struct kad_op *op = node->operations.first;
+    op->status = op->state == KAD_OPERATION_ENDING ? op->status : KAD_ECLOSED;
+    op->state = KAD_OPERATION_ENDING;
+    finish(node, op);
+  }
+}

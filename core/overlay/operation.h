@@ -1,0 +1,132 @@
+/* What our user asked for, from the call that started it to its callback.
+ *
+ *   queued (too many lookups run) ─► running ─► ending ─► told, freed
+ *
+ * An operation on the overlay runs a lookup in each address family that we
+ * have, side by side, and joins their results. */
+#ifndef KAD_OVERLAY_OPERATION_H
+#define KAD_OVERLAY_OPERATION_H
+
+#include "overlay/lookup.h"
+#include "overlay/ruleset.h"
+#include "records/bundle.h"
+
+enum {
+  KAD_OPERATION_FAMILIES = 2,
+  KAD_OPERATIONS_QUEUED = 4096, /* that wait for their turn */
+  KAD_WIDTH_MAX = 64            /* the greatest k */
+};
+
+enum kad_operation_state {
+  KAD_OPERATION_QUEUED,
+  KAD_OPERATION_RUNNING,
+  KAD_OPERATION_ENDING
+};
+
+struct kad_op;
+
+/* What differs between kinds of operations. */
+struct kad_op_kind {
+  enum kad_method_id method; /* of its lookups; KAD_METHOD_PING: it has none */
+  /* Begins it. May end it. */
+  void (*start)(struct kad_node *node, struct kad_op *op);
+  /* Told of each reply in a lookup; see kad_lookup_config. May be NULL. */
+  bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,
+                  const struct kad_contact *from,
+                  const struct kad_message *reply);
+  /* Goes on once every lookup has ended. Must end it, now or later. */
+  void (*looked_up)(struct kad_node *node, struct kad_op *op);
+  /* Fills in what only this kind has in its result. May be NULL. */
+  void (*report)(struct kad_node *node, struct kad_op *op,
+                 struct kad_result *result);
+  /* Frees what only this kind has. May be NULL. */
+  void (*stop)(struct kad_node *node, struct kad_op *op);
+};
+
+/* An operation. Kinds with more to remember embed it as their first member. */
+struct kad_op {
+  struct kad_op *previous; /* all of the node's, oldest first */
+  struct kad_op *next;
+  size_t size; /* bytes of the whole, the kind's part included */
+  const struct kad_op_kind *kind;
+  enum kad_operation_state state;
+  kad_operation name;
+  kad_done done;
+  void *data;
+  kad_time_ms started_at;
+  struct kad_alarm alarm;            /* to begin, or to tell, from the heap */
+  struct kad_lookup_options options; /* filled in */
+  struct kad_id target;
+  uint8_t type_name[KAD_TYPE_NAME_MAX];
+  struct kad_slice type; /* FIND_VALUE lookups */
+  uint32_t skip;
+  struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
+  uint32_t lookups_open;
+  bool counted; /* as one that runs lookups */
+  int status;
+  int code;      /* of a refusal */
+  uint8_t *text; /* owns `reason` and `reply` of the result */
+  size_t text_len;
+  uint32_t stored;
+  uint32_t asked;
+  uint32_t holders;
+};
+
+/* The operations of a node. */
+struct kad_operations {
+  struct kad_op *first;
+  struct kad_op *last;
+  kad_operation last_name;
+  uint32_t running; /* with lookups */
+  uint32_t count;
+};
+
+/* How an operation is made. */
+struct kad_op_request {
+  const struct kad_op_kind *kind;
+  size_t size; /* bytes, at least sizeof(struct kad_op) */
+  const struct kad_lookup_options *options; /* or NULL */
+  const struct kad_id *target;              /* or NULL */
+  struct kad_slice type;                    /* or empty */
+  kad_done done;
+  void *data;
+};
+
+/* Makes an operation, all zero but for what the request says, that begins in
+ * the next tick. Returns 0, KAD_EINVAL for options out of range or a type name
+ * that is too long, KAD_EBUSY, KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_op_new(struct kad_node *node,
+                              const struct kad_op_request *request,
+                              struct kad_op **op);
+
+/* Starts a lookup in every family. When there is none, `looked_up` follows at
+ * once. `seed` may be NULL. */
+void kad_op_look_up(struct kad_node *node, struct kad_op *op,
+                    const struct kad_contact *seed);
+
+/* Ends an operation with `status`; its callback follows in the next tick. */
+void kad_op_end(struct kad_node *node, struct kad_op *op, int status);
+
+/* Keeps a copy of `text` as the result's reason or reply; nothing when out of
+ * memory. */
+void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
+                      struct kad_slice text);
+
+/* Notes an error reply: its code and text, unless there is one already. */
+void kad_op_keep_error(struct kad_node *node, struct kad_op *op,
+                       const struct kad_message *message);
+
+/* Copies the candidates of both families that answered, at most k of each, to
+ * `out`, which holds 2 * KAD_WIDTH_MAX, and returns their number. */
+size_t kad_op_closest(const struct kad_op *op,
+                      const struct kad_candidate **out);
+
+/* Ends every operation with KAD_ECLOSED and tells their callbacks. */
+void kad_operations_close(struct kad_node *node);
+
+/* Starts a put of a held record to where it belongs now. `done` as usual. */
+KAD_MUST_CHECK int kad_republish(struct kad_node *node,
+                                 const struct kad_record *record, kad_done done,
+                                 void *data);
+
+#endif

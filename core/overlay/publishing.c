@@ -1,0 +1,186 @@
+#include "overlay/publishing.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "overlay/holding.h"
+#include "overlay/node.h"
+
+enum {
+  LATER_MS = 1000
+};
+
+/* A republish hook that answers later: which record it was about. */
+struct republishing {
+  kad_handle handle;
+};
+
+static void expire(struct kad_node *node, struct kad_alarm *alarm);
+static void republish(struct kad_node *node, struct kad_alarm *alarm);
+
+/* Sets `alarm` to `at`, or unsets it when that is never. */
+static void plan(struct kad_node *node, struct kad_alarm *alarm, kad_time_ms at,
+                 kad_ring ring) {
+  if (at == KAD_TIME_NEVER) {
+    kad_alarm_unset(node, alarm);
+  } else if (!alarm->deadline.queued || alarm->deadline.at != at) {
+    kad_alarm_set(node, alarm, at, ring);
+  }
+}
+
+void kad_publishing_plan(struct kad_node *node) {
+  const struct kad_store *store = node->store;
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_time_ms at;
+  if (node->closing) {
+    return;
+  }
+  if (store->due_expire(store->state, &at) == 0) {
+    at = KAD_TIME_NEVER;
+  }
+  plan(node, &maintenance->expiry, at, expire);
+  if (store->due_republish(store->state, &at) == 0) {
+    at = KAD_TIME_NEVER;
+  } else if (at < maintenance->republish_free_at) {
+    at = maintenance->republish_free_at;
+  }
+  plan(node, &maintenance->republish, at, republish);
+}
+
+void kad_maintenance_stored(struct kad_node *node) {
+  kad_publishing_plan(node);
+}
+
+/* Drops what is due, some at a time. */
+static void expire(struct kad_node *node, struct kad_alarm *alarm) {
+  const struct kad_store *store = node->store;
+  (void)alarm;
+  for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
+    kad_time_ms at;
+    kad_handle handle = store->due_expire(store->state, &at);
+    if (handle == 0 || at > kad_node_now(node)) {
+      break;
+    }
+    kad_hold_drop(node, handle);
+    node->stats.expired++;
+  }
+  kad_publishing_plan(node);
+}
+
+static void republished(void *data, const struct kad_result *result) {
+  struct kad_node *node = data;
+  node->maintenance.republishing--;
+  node->stats.republishes += result->status == 0;
+}
+
+/* Moves the next republish of a held record to `seconds` from now. */
+static void postpone(struct kad_node *node, const struct kad_held *held,
+                     uint32_t seconds) {
+  struct kad_holding holding = held->holding;
+  holding.republish_at = KAD_TIME_NEVER;
+  if (seconds != 0 && seconds != UINT32_MAX) {
+    kad_time_ms period = (kad_time_ms)seconds * KAD_MS_PER_S;
+    holding.republish_at =
+        kad_time_add(kad_node_now(node), kad_node_jitter(node, period));
+  }
+  node->store->touch(node->store->state, held->handle, &holding);
+}
+
+/* Stores a held record again, with what is left of its life. */
+static void publish(struct kad_node *node, struct kad_held *held) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_held_age(&held->holding, kad_node_now(node), &held->record);
+  if (held->record.ttl == 0) {
+    return;
+  }
+  if (kad_republish(node, &held->record, republished, node) == 0) {
+    uint32_t budget = node->config.stores_per_s;
+    kad_time_ms gap =
+        (kad_time_ms)node->config.k * KAD_MS_PER_S / (budget > 0 ? budget : 1);
+    maintenance->republishing++;
+    maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
+  }
+}
+
+/* Acts on what the policy said of a record whose republish is due: `seconds`
+ * to the next time, 0 for never again. */
+static void decide(struct kad_node *node, kad_handle handle,
+                   const struct kad_answer *answer) {
+  struct kad_held held;
+  if (!node->store->read(node->store->state, handle, &held)) {
+    return;
+  }
+  const struct kad_type *type =
+      kad_ruleset_type(node->ruleset, held.record.type);
+  uint32_t seconds = type != NULL ? type->republish : UINT32_MAX;
+  if (answer->verdict == KAD_ACCEPT) {
+    seconds =
+        answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
+  }
+  postpone(node, &held, seconds);
+  if (seconds != 0 && node->store->read(node->store->state, handle, &held)) {
+    publish(node, &held);
+  }
+  kad_publishing_plan(node);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct republishing *republishing = self;
+  decide(node, republishing->handle, answer);
+  kad_release(&node->env.allocator, republishing, sizeof *republishing);
+}
+
+/* Asks the policy about a record. While it has not answered, the record is not
+ * due again. */
+static void ask(struct kad_node *node, struct kad_held *held,
+                const struct kad_type *type) {
+  struct kad_answer answer = {.verdict = KAD_FAILED};
+  struct republishing *republishing =
+      kad_alloc(&node->env.allocator, sizeof *republishing);
+  kad_handle handle = held->handle;
+  postpone(node, held, type->republish);
+  if (republishing == NULL ||
+      !node->store->read(node->store->state, handle, held)) {
+    kad_release(&node->env.allocator, republishing, sizeof *republishing);
+    return;
+  }
+  republishing->handle = handle;
+  kad_held_age(&held->holding, kad_node_now(node), &held->record);
+  const struct kad_asker asker = {
+      .self = republishing, .resume = resume, .ruleset = node->ruleset};
+  struct kad_question question = {.reason = KAD_REASON_REPUBLISH,
+                                  .record = &held->record};
+  if (kad_ask(node, type->republish_at, type->state, &asker, &question,
+              &answer) != KAD_LATER) {
+    resume(node, republishing, &answer);
+  }
+}
+
+/* Republishes the record that is due, unless too many are under way. */
+static void republish(struct kad_node *node, struct kad_alarm *alarm) {
+  const struct kad_store *store = node->store;
+  struct kad_maintenance *maintenance = &node->maintenance;
+  struct kad_held held;
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms at;
+  (void)alarm;
+  if (maintenance->republishing >= KAD_REPUBLISHES_MAX) {
+    maintenance->republish_free_at = kad_time_add(now, LATER_MS);
+    kad_publishing_plan(node);
+    return;
+  }
+  kad_handle handle = store->due_republish(store->state, &at);
+  if (handle == 0 || at > now || !store->read(store->state, handle, &held)) {
+    kad_publishing_plan(node);
+    return;
+  }
+  const struct kad_type *type =
+      kad_ruleset_type(node->ruleset, held.record.type);
+  if (type != NULL && type->republish_at != NULL) {
+    ask(node, &held, type);
+    kad_publishing_plan(node);
+    return;
+  }
+  const struct kad_answer none = {.verdict = KAD_FAILED};
+  decide(node, handle, &none);
+}

@@ -1,0 +1,312 @@
+/* Storing: our own rules first, then a lookup that gathers write tokens, then a
+ * store (or announce_peer) to the k closest that gave one, and to ourselves
+ * when we are one of them. Source: Kademlia §2.3; BEP 5 "announce_peer". */
+#include "base/allocator.h"
+#include "overlay/admission.h"
+#include "overlay/judge.h"
+#include "overlay/node.h"
+
+#include <string.h>
+
+struct put {
+  struct kad_op op;
+  struct kad_bundle record; /* none for an announce */
+  uint16_t port;            /* announce; 0: implied */
+  bool again;               /* a record that is held already is republished */
+  uint32_t open;            /* stores under way, one for this function */
+  uint32_t refused;
+  bool reached; /* some contact was there to take it */
+  uint64_t ticket;
+};
+
+static struct put *put_of(struct kad_op *op) {
+  return kad_container_of(op, struct put, op);
+}
+
+static void refuse(struct kad_node *node, struct put *put, int code,
+                   struct kad_slice reason) {
+  put->op.code = code;
+  kad_op_keep_text(node, &put->op, reason);
+  kad_op_end(node, &put->op,
+             code == KAD_CODE_TOO_BIG     ? KAD_ETOOBIG
+             : code == KAD_CODE_SIGNATURE ? KAD_ESIGNATURE
+                                          : KAD_EREFUSED);
+}
+
+static void take_verdict(struct kad_node *node, struct put *put,
+                         const struct kad_answer *answer) {
+  put->ticket = 0;
+  if (answer->verdict == KAD_ACCEPT) {
+    kad_op_look_up(node, &put->op, NULL);
+    return;
+  }
+  bool failed = answer->verdict == KAD_FAILED;
+  int code = failed || answer->code == 0 ? KAD_CODE_REFUSED : answer->code;
+  refuse(node, put, failed ? KAD_CODE_FAILED : code,
+         failed ? kad_slice_of("the policy failed") : answer->reason);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct put *put = self;
+  if (put->op.state == KAD_OPERATION_RUNNING) {
+    take_verdict(node, put, answer);
+  }
+}
+
+static void validate(struct kad_node *node, struct put *put,
+                     const struct kad_type *type) {
+  const struct kad_asker asker = {
+      .self = put, .resume = resume, .ruleset = node->ruleset};
+  struct kad_question question = {.reason = KAD_REASON_STORE,
+                                  .record = put->record.records};
+  struct kad_answer answer;
+  if (kad_ask(node, type->validate, type->state, &asker, &question, &answer) ==
+      KAD_LATER) {
+    put->ticket = question.ticket;
+    return;
+  }
+  take_verdict(node, put, &answer);
+}
+
+/* Our own rules come first, so that a mistake is told without any traffic. */
+static void start_put(struct kad_node *node, struct kad_op *op) {
+  struct put *put = put_of(op);
+  const struct kad_record *record = put->record.records;
+  const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
+  const char *reason = NULL;
+  if (type == NULL) {
+    kad_op_end(node, op, KAD_ETYPE);
+    return;
+  }
+  int code =
+      put->again ? 0 : kad_judge(type, record, node->config.id_bits, &reason);
+  if (code != 0) {
+    refuse(node, put, code, kad_slice_of(reason));
+  } else if (type->validate == NULL || put->again) {
+    kad_op_look_up(node, op, NULL);
+  } else {
+    validate(node, put, type);
+  }
+}
+
+static void start_announce(struct kad_node *node, struct kad_op *op) {
+  kad_op_look_up(node, op, NULL);
+}
+
+static int end_status(const struct put *put) {
+  if (put->op.stored > 0 && put->reached) {
+    return 0;
+  }
+  if (!put->reached) {
+    return KAD_ENOCONTACTS;
+  }
+  return put->refused > 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
+}
+
+/* Counts one store less under way; after the last, the operation ends. */
+static void close_store(struct kad_node *node, struct put *put) {
+  if (--put->open == 0) {
+    kad_op_end(node, &put->op, end_status(put));
+  }
+}
+
+static void store_event(struct kad_node *node, struct kad_query *query,
+                        enum kad_query_event event,
+                        const struct kad_message *message) {
+  struct put *put = query->owner;
+  if (event == KAD_QUERY_SOFT) {
+    return;
+  }
+  if (event == KAD_QUERY_REPLY &&
+      (!message->has_stored || message->stored > 0)) {
+    put->op.stored++;
+  } else if (event == KAD_QUERY_ERROR) {
+    put->refused++;
+    kad_op_keep_error(node, &put->op, message);
+  }
+  close_store(node, put);
+}
+
+/* Sends the store, or the announce, to one contact with its token. */
+static void send_store(struct kad_node *node, struct put *put,
+                       const struct kad_candidate *candidate) {
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.has_target = true;
+  message.target = put->op.target;
+  message.token =
+      (struct kad_slice){.data = candidate->token, .len = candidate->token_len};
+  if (put->record.count > 0) {
+    message.method = KAD_METHOD_STORE;
+    message.type = put->op.type;
+    message.records[0] = *put->record.records;
+    message.record_count = 1;
+  } else {
+    message.method = KAD_METHOD_ANNOUNCE_PEER;
+    message.has_port = true;
+    message.port = put->port != 0 ? put->port : candidate->contact.address.port;
+    message.implied_port = put->port == 0;
+  }
+  put->op.asked++;
+  put->open++;
+  if (kad_rpc_send(node, &candidate->contact, &message, store_event, put,
+                   NULL) != 0) {
+    put->open--;
+  }
+}
+
+static void admitted(struct kad_node *node,
+                     const struct kad_admission *admission, void *data) {
+  (void)node;
+  uint32_t *stored = data;
+  *stored += admission->stored;
+}
+
+/* Returns true if we belong to the k closest: fewer answered, or the last of
+ * them is farther than we are. */
+static bool is_holder(const struct kad_node *node, const struct put *put,
+                      const struct kad_candidate *const *closest,
+                      size_t count) {
+  if (node->config.read_only || put->again || put->record.count == 0) {
+    return false;
+  }
+  return count < put->op.options.k ||
+         kad_id_compare(&put->op.target, &node->config.id,
+                        &closest[count - 1]->contact.id) < 0;
+}
+
+/* Holds the record here. The answer is not waited for: our rules have already
+ * said yes, and only a merge that yields answers later. */
+static void store_here(struct kad_node *node, struct put *put) {
+  uint32_t stored = 0;
+  const struct kad_admission_request request = {
+      .records = put->record.records,
+      .count = 1,
+      .reason = KAD_REASON_STORE,
+      .done = admitted,
+      .data = &stored,
+  };
+  put->op.asked++;
+  if (kad_admit(node, &request) == 0) {
+    put->op.stored += stored;
+  }
+}
+
+static void store_at_closest(struct kad_node *node, struct kad_op *op) {
+  struct put *put = put_of(op);
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  size_t count = kad_op_closest(op, closest);
+  put->open = 1;
+  put->reached = count > 0;
+  if (is_holder(node, put, closest, count)) {
+    store_here(node, put);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (closest[i]->token_len > 0) {
+      send_store(node, put, closest[i]);
+    }
+  }
+  close_store(node, put);
+}
+
+static void stop_put(struct kad_node *node, struct kad_op *op) {
+  struct put *put = put_of(op);
+  if (put->ticket != 0) {
+    kad_question_withdraw(node, put->ticket);
+  }
+  kad_bundle_free(&put->record, &node->env.allocator);
+}
+
+static const struct kad_op_kind put_kind = {
+    .method = KAD_METHOD_FIND_VALUE,
+    .start = start_put,
+    .looked_up = store_at_closest,
+    .stop = stop_put,
+};
+
+static const struct kad_op_kind announce_kind = {
+    .method = KAD_METHOD_GET_PEERS,
+    .start = start_announce,
+    .looked_up = store_at_closest,
+    .stop = stop_put,
+};
+
+/* Starts a put of `record`. The lookup skips every value: it wants tokens. */
+static int start_record(struct kad_node *node,
+                        const struct kad_op_request *request,
+                        const struct kad_record *record, struct kad_op **op) {
+  struct kad_bundle copy = {0};
+  int error = kad_bundle_copy(&copy, &node->env.allocator, record, 1);
+  if (error != 0) {
+    return error;
+  }
+  error = kad_op_new(node, request, op);
+  if (error != 0) {
+    kad_bundle_free(&copy, &node->env.allocator);
+    return error;
+  }
+  put_of(*op)->record = copy;
+  (*op)->skip = UINT32_MAX;
+  return 0;
+}
+
+int kad_node_put(struct kad_node *node, const struct kad_record *record,
+                 const struct kad_lookup_options *options, kad_done done,
+                 void *data, kad_operation *operation) {
+  struct kad_op *op;
+  if (node == NULL || record == NULL || record->type.len == 0) {
+    return KAD_EINVAL;
+  }
+  const struct kad_op_request request = {.kind = &put_kind,
+                                         .size = sizeof(struct put),
+                                         .options = options,
+                                         .target = &record->key,
+                                         .type = record->type,
+                                         .done = done,
+                                         .data = data};
+  int error = start_record(node, &request, record, &op);
+  if (error == 0 && operation != NULL) {
+    *operation = op->name;
+  }
+  return error;
+}
+
+int kad_republish(struct kad_node *node, const struct kad_record *record,
+                  kad_done done, void *data) {
+  struct kad_op *op;
+  const struct kad_op_request request = {.kind = &put_kind,
+                                         .size = sizeof(struct put),
+                                         .target = &record->key,
+                                         .type = record->type,
+                                         .done = done,
+                                         .data = data};
+  int error = start_record(node, &request, record, &op);
+  if (error == 0) {
+    put_of(op)->again = true;
+  }
+  return error;
+}
+
+int kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
+                      uint16_t port, const struct kad_lookup_options *options,
+                      kad_done done, void *data, kad_operation *operation) {
+  const struct kad_op_request request = {.kind = &announce_kind,
+                                         .size = sizeof(struct put),
+                                         .options = options,
+                                         .target = info_hash,
+                                         .done = done,
+                                         .data = data};
+  struct kad_op *op;
+  if (node == NULL || info_hash == NULL) {
+    return KAD_EINVAL;
+  }
+  int error = kad_op_new(node, &request, &op);
+  if (error == 0) {
+    put_of(op)->port = port;
+    if (operation != NULL) {
+      *operation = op->name;
+    }
+  }
+  return error;
+}

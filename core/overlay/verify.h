@@ -1,0 +1,31 @@
+/* Verification: an address that claims an id is pinged before it is believed.
+ * Pings are few at a time and a second, so that nobody can have us reflect a
+ * flood at a victim. */
+#ifndef KAD_OVERLAY_VERIFY_H
+#define KAD_OVERLAY_VERIFY_H
+
+#include "kadenza.h"
+
+struct kad_node;
+
+enum {
+  KAD_VERIFY_MAX = 64,   /* pings in flight */
+  KAD_VERIFY_PER_S = 50, /* pings a second, after a burst of the above */
+};
+
+/* The pings of a node that verify contacts. */
+struct kad_verifier {
+  struct kad_address pending[KAD_VERIFY_MAX]; /* family 0: free */
+  size_t count;
+  uint32_t allowance; /* thousandths of a ping */
+  kad_time_ms filled; /* when the allowance was last filled up */
+};
+
+/* Notes that `contact` sent us a query, and pings it unless it is known or
+ * being pinged. */
+void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact);
+
+/* Pings a contact of our table, to see whether it still answers. */
+void kad_verify_probe(struct kad_node *node, const struct kad_contact *contact);
+
+#endif
