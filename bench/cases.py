@@ -55,12 +55,13 @@ class Memory:
     name: str
     kind: str
     keys: int
-    sources: int  # records a key
+    spread: bool  # a record a key, else one a key and source
 
 
+MEMORY_SOURCES = 50
 MEMORY = (
-    Memory("stored peer, 10 a key", "announce_peer", 10_000, 10),
-    Memory("stored peer, 1 a key", "announce_peer", 100_000, 1),
-    Memory("100-byte value, 10 a key", "store", 10_000, 10),
-    Memory("100-byte value, 1 a key", "store", 100_000, 1),
+    Memory("stored peer, 50 a key", "announce_peer", 2_000, False),
+    Memory("stored peer, 1 a key", "announce_peer", 100_000, True),
+    Memory("100-byte value, 50 a key", "store", 2_000, False),
+    Memory("100-byte value, 1 a key", "store", 100_000, True),
 )

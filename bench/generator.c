@@ -122,20 +122,28 @@ static size_t write_query(struct generator *generator, uint32_t slot_index,
   return krpc_query_write(&query, out);
 }
 
+static uint32_t first_key(const struct generator *generator, uint32_t source) {
+  const struct generator_options *options = &generator->options;
+  return options->spread ? source % options->keys : 0;
+}
+
 /* Gives a free slot the source's next key; false when there is none left. */
 static bool take_key(struct generator *generator, uint32_t slot_index) {
+  const struct generator_options *options = &generator->options;
   struct generator_slot *slot = &generator->slots[slot_index];
-  uint32_t *next = &generator->next_key[source_of(generator, slot_index)];
+  uint32_t source = source_of(generator, slot_index);
+  uint32_t *next = &generator->next_key[source];
   if (slot->tries > 0) {
     return true; /* a sweep asks again for what was lost */
   }
-  if (*next == generator->options.keys) {
+  if (*next >= options->keys) {
     if (generator->sweep) {
       return false;
     }
-    *next = 0;
+    *next = first_key(generator, source);
   }
-  slot->key = (*next)++;
+  slot->key = *next;
+  *next += options->spread ? options->sources : 1;
   return true;
 }
 
@@ -304,7 +312,7 @@ static void begin_pass(struct generator *generator, enum krpc_kind kind,
   generator->stopped = false;
   memset(&generator->tally, 0, sizeof(generator->tally));
   for (uint32_t i = 0; i < options->sources; i++) {
-    generator->next_key[i] = 0;
+    generator->next_key[i] = first_key(generator, i);
     generator->free_slots[i] = 0;
   }
   for (uint32_t i = 0; i < options->window; i++) {

@@ -25,14 +25,16 @@ struct generator_options {
   uint32_t window;     /* queries in flight, 1 to GENERATOR_WINDOW_MAX */
   uint32_t burst;      /* free places that a source gathers before it sends */
   uint32_t sources;    /* addresses from 127.0.0.2 up */
-  uint32_t keys;       /* targets, each used by every source in turn */
+  uint32_t keys;       /* targets, each used by every source in turn, or with
+                          `spread` by one */
   uint32_t value_size; /* bytes, of store */
   uint32_t timeout_ms; /* after which a query is lost */
   double seconds;      /* measured, after the warm-up */
   uint64_t seed;       /* of the targets, ids and values */
   const char *type;    /* of find_value and store */
   long server_pid;     /* whose processor time is read, or 0 */
-  bool preload;        /* get_peers, find_value: first store every key */
+  bool preload;        /* store every key before the measurement */
+  bool spread;         /* a key is used by one source only */
   bool echo;           /* the server returns each query as it is */
   bool read_only;      /* queries carry ro = 1 (BEP 43) */
 };

@@ -4,107 +4,18 @@
 #define _GNU_SOURCE
 
 #include "generator.h"
+#include "load_options.h"
 #include "report.h"
 #include "swarm.h"
 
-#include <getopt.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
   EXIT_FAILED = 1,
   EXIT_MISUSE = 2,
-  WINDOW = 64,
-  SOURCES = 4,
-  KEYS = 1024,
-  VALUE_BYTES = 100,
-  ID_DIGITS = 40,
-  TIMEOUT_MS = 500,
-  FILL_LIMIT_MS = 20000,
   HOLD_LIMIT_MS = 3600000,
-};
-
-struct load_options {
-  struct generator_options generator;
-  uint8_t server_id[KRPC_ID_BYTES];
-  uint32_t fill; /* nodes, or 0 to generate load */
-  uint32_t limit_ms;
-  bool knows_id;
-  bool json;
-};
-
-static const char usage[] =
-    "usage: load [OPTION]... 127.0.0.1:PORT\n"
-    "\n"
-    "  --kind K        ping, find_node, get_peers, announce_peer,\n"
-    "                  find_value or store (ping)\n"
-    "  --seconds S     to measure, after the warm-up (2)\n"
-    "  --window N      queries in flight (64)\n"
-    "  --burst N       places that a source gathers before it sends\n"
-    "                  (half of its share of the window)\n"
-    "  --sources N     addresses to ask from, 127.0.0.2 up (4)\n"
-    "  --keys N        different targets (1024)\n"
-    "  --preload       store each key before get_peers, find_value, ...\n"
-    "  --type T        of find_value and store (value)\n"
-    "  --value-size N  bytes, of store (100)\n"
-    "  --timeout-ms N  after which a query is lost (500)\n"
-    "  --limit-ms N    for the warm-up, or the fill (20000)\n"
-    "  --seed N        of targets, ids and values (1)\n"
-    "  --pid PID       of the server, to read its processor time\n"
-    "  --echo          the server returns each query as it is\n"
-    "  --read-only     queries say ro = 1: the server need not ping us\n"
-    "  --json          print one line of JSON\n"
-    "\n"
-    "  --fill N        be N nodes that fill the server's routing table,\n"
-    "                  print one line, then answer until SIGTERM\n"
-    "  --server-id HEX instead of asking with a ping\n";
-
-enum option_name {
-  OPTION_KIND = 256,
-  OPTION_SECONDS,
-  OPTION_WINDOW,
-  OPTION_BURST,
-  OPTION_SOURCES,
-  OPTION_KEYS,
-  OPTION_PRELOAD,
-  OPTION_TYPE,
-  OPTION_VALUE_SIZE,
-  OPTION_TIMEOUT,
-  OPTION_LIMIT,
-  OPTION_SEED,
-  OPTION_PID,
-  OPTION_ECHO,
-  OPTION_READ_ONLY,
-  OPTION_JSON,
-  OPTION_FILL,
-  OPTION_SERVER_ID,
-  OPTION_HELP,
-};
-
-static const struct option long_options[] = {
-    {"kind", required_argument, NULL, OPTION_KIND},
-    {"seconds", required_argument, NULL, OPTION_SECONDS},
-    {"window", required_argument, NULL, OPTION_WINDOW},
-    {"burst", required_argument, NULL, OPTION_BURST},
-    {"sources", required_argument, NULL, OPTION_SOURCES},
-    {"keys", required_argument, NULL, OPTION_KEYS},
-    {"preload", no_argument, NULL, OPTION_PRELOAD},
-    {"type", required_argument, NULL, OPTION_TYPE},
-    {"value-size", required_argument, NULL, OPTION_VALUE_SIZE},
-    {"timeout-ms", required_argument, NULL, OPTION_TIMEOUT},
-    {"limit-ms", required_argument, NULL, OPTION_LIMIT},
-    {"seed", required_argument, NULL, OPTION_SEED},
-    {"pid", required_argument, NULL, OPTION_PID},
-    {"echo", no_argument, NULL, OPTION_ECHO},
-    {"read-only", no_argument, NULL, OPTION_READ_ONLY},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"fill", required_argument, NULL, OPTION_FILL},
-    {"server-id", required_argument, NULL, OPTION_SERVER_ID},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {0},
 };
 
 static volatile sig_atomic_t stopping;
@@ -112,177 +23,6 @@ static volatile sig_atomic_t stopping;
 static void request_stop(int number) {
   (void)number;
   stopping = 1;
-}
-
-static int parse_number(const char *text, uint32_t low, uint32_t high,
-                        uint32_t *out) {
-  char *end = NULL;
-  unsigned long number = strtoul(text, &end, 10);
-  if (end == text || *end != '\0' || *text == '-' || number < low ||
-      number > high) {
-    fprintf(stderr, "load: %s: not a number from %u to %u\n", text, low, high);
-    return -1;
-  }
-  *out = (uint32_t)number;
-  return 0;
-}
-
-static int parse_seconds(const char *text, double *out) {
-  char *end = NULL;
-  double seconds = strtod(text, &end);
-  if (end == text || *end != '\0' || !(seconds > 0 && seconds <= 600)) {
-    fprintf(stderr, "load: %s: not seconds, above 0 and up to 600\n", text);
-    return -1;
-  }
-  *out = seconds;
-  return 0;
-}
-
-static int parse_kind(const char *text, enum krpc_kind *kind) {
-  if (krpc_kind_find(text, kind) < 0) {
-    fprintf(stderr, "load: %s: no such kind of query\n", text);
-    return -1;
-  }
-  return 0;
-}
-
-static int parse_id(const char *text, struct load_options *options) {
-  bool right = strlen(text) == ID_DIGITS &&
-               strspn(text, "0123456789abcdefABCDEF") == ID_DIGITS;
-  if (!right) {
-    fprintf(stderr, "load: %s: not 40 hexadecimal digits\n", text);
-    return -1;
-  }
-  for (size_t i = 0; i < KRPC_ID_BYTES; i++) {
-    char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
-    options->server_id[i] = (uint8_t)strtoul(digits, NULL, 16);
-  }
-  options->knows_id = true;
-  return 0;
-}
-
-static int parse_wide(const char *text, uint32_t *out) {
-  return parse_number(text, 0, INT32_MAX, out);
-}
-
-static int set_numeric(struct load_options *options, int name,
-                       const char *text) {
-  struct generator_options *generator = &options->generator;
-  uint32_t number = 0;
-  switch (name) {
-  case OPTION_WINDOW:
-    return parse_number(text, 1, GENERATOR_WINDOW_MAX, &generator->window);
-  case OPTION_BURST:
-    return parse_number(text, 1, GENERATOR_WINDOW_MAX, &generator->burst);
-  case OPTION_SOURCES:
-    return parse_number(text, 1, GENERATOR_SOURCES_MAX, &generator->sources);
-  case OPTION_KEYS:
-    return parse_number(text, 1, GENERATOR_KEYS_MAX, &generator->keys);
-  case OPTION_VALUE_SIZE:
-    return parse_number(text, 8, 1000, &generator->value_size);
-  case OPTION_TIMEOUT:
-    return parse_number(text, 1, 60000, &generator->timeout_ms);
-  case OPTION_LIMIT:
-    return parse_number(text, 1, HOLD_LIMIT_MS, &options->limit_ms);
-  case OPTION_FILL:
-    return parse_number(text, 1, SWARM_MAX, &options->fill);
-  case OPTION_SEED:
-    if (parse_wide(text, &number) < 0) {
-      return -1;
-    }
-    generator->seed = number;
-    return 0;
-  default:
-    if (parse_wide(text, &number) < 0) {
-      return -1;
-    }
-    generator->server_pid = (long)number;
-    return 0;
-  }
-}
-
-static int set_option(struct load_options *options, int name,
-                      const char *text) {
-  struct generator_options *generator = &options->generator;
-  switch (name) {
-  case OPTION_KIND:
-    return parse_kind(text, &generator->kind);
-  case OPTION_SECONDS:
-    return parse_seconds(text, &generator->seconds);
-  case OPTION_SERVER_ID:
-    return parse_id(text, options);
-  case OPTION_TYPE:
-    generator->type = text;
-    return strlen(text) <= 64 ? 0 : -1;
-  case OPTION_PRELOAD:
-    generator->preload = true;
-    return 0;
-  case OPTION_ECHO:
-    generator->echo = true;
-    return 0;
-  case OPTION_READ_ONLY:
-    generator->read_only = true;
-    return 0;
-  case OPTION_JSON:
-    options->json = true;
-    return 0;
-  case OPTION_HELP:
-    fputs(usage, stdout);
-    exit(EXIT_SUCCESS);
-  case '?':
-    return -1;
-  default:
-    return set_numeric(options, name, text);
-  }
-}
-
-static int check_options(struct load_options *options) {
-  struct generator_options *generator = &options->generator;
-  if (generator->sources > generator->window) {
-    fputs("load: more sources than queries in flight\n", stderr);
-    return -1;
-  }
-  uint32_t share = generator->window / generator->sources;
-  if (generator->burst == 0) {
-    generator->burst = share > 1 ? share / 2 : 1;
-  }
-  if (generator->burst > share) {
-    fputs("load: a burst larger than a source's share of the window\n", stderr);
-    return -1;
-  }
-  return 0;
-}
-
-static int parse_options(int argc, char **argv, struct load_options *options) {
-  *options = (struct load_options){
-      .limit_ms = FILL_LIMIT_MS,
-      .generator =
-          {
-              .window = WINDOW,
-              .sources = SOURCES,
-              .keys = KEYS,
-              .value_size = VALUE_BYTES,
-              .timeout_ms = TIMEOUT_MS,
-              .seconds = 2,
-              .seed = 1,
-              .type = "value",
-          },
-  };
-  int name = 0;
-  while ((name = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-    if (set_option(options, name, optarg) < 0) {
-      return -1;
-    }
-  }
-  if (optind != argc - 1) {
-    fputs("load: one server address is needed\n", stderr);
-    return -1;
-  }
-  if (source_parse_server(argv[optind], &options->generator.server) < 0) {
-    fprintf(stderr, "load: %s: not 127.x.y.z:PORT\n", argv[optind]);
-    return -1;
-  }
-  return check_options(options);
 }
 
 static int generate(const struct load_options *options) {
@@ -324,9 +64,12 @@ static int fill(struct load_options *options) {
 
 int main(int argc, char **argv) {
   struct load_options options;
-  if (parse_options(argc, argv, &options) < 0) {
+  if (load_options_parse(argc, argv, &options) < 0) {
     fputs("load: --help says more\n", stderr);
     return EXIT_MISUSE;
+  }
+  if (options.help) {
+    return EXIT_SUCCESS;
   }
   struct sigaction action = {.sa_handler = request_stop};
   sigemptyset(&action.sa_mask);

@@ -12,7 +12,7 @@ import sys
 import time
 
 import table
-from cases import CASES, MEMORY
+from cases import CASES, MEMORY, MEMORY_SOURCES
 from server import Failure, Server, pin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -104,7 +104,7 @@ class Bench:
     def measure(self, server, case, *extra):
         """Returns the figures of one case at one server."""
         return self.load(
-            server, "--kind", case.kind, "--keys", case.keys,
+            server, "--kind", case.kind, "--spread", "--keys", case.keys,
             "--window", self.options.window,
             "--sources", self.options.sources,
             "--seconds", self.options.seconds, *extra)
@@ -166,10 +166,10 @@ class Bench:
             idle, idle_private = node.resident_kib()
             figures = self.load(
                 node, "--kind", memory.kind, "--preload", "--keys",
-                memory.keys, "--sources", memory.sources, "--seconds", 0.05)
+                memory.keys, "--sources", MEMORY_SOURCES, "--window", 200,
+                "--seconds", 0.05, *(["--spread"] if memory.spread else []))
             _, full_private = node.resident_kib()
-        # Half of the replies were to the queries that fetch the tokens.
-        records = memory.keys * memory.sources
+        records = memory.keys * (1 if memory.spread else MEMORY_SOURCES)
         failed = figures["warm_up"]["errors"]
         stored = records - sum(failed.values())
         grown = (full_private - idle_private) * 1024

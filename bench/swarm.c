@@ -16,6 +16,7 @@ enum {
   FIRST_HOST = 0x7F010001, /* 127.1.0.1 */
   ASKING_HOST = 0x7F000001,
   PING_PERIOD_MS = 1000,
+  QUIET_MS = 3000,
   POLL_MS = 50,
   BURST = 16,
   TID_MAX = 64,
@@ -158,16 +159,21 @@ size_t swarm_fill(struct swarm *swarm, uint64_t limit_ms) {
   uint64_t now_ms = clock_ms();
   uint64_t end_ms = now_ms + limit_ms;
   uint64_t ping_ms = 0;
-  while (now_ms < end_ms && count_answered(swarm) < swarm->count) {
+  uint64_t quiet_ms = now_ms + QUIET_MS;
+  size_t met = 0;
+  while (now_ms < end_ms && now_ms < quiet_ms && met < swarm->count) {
     if (now_ms >= ping_ms) {
       ping_all(swarm, polls);
       ping_ms = now_ms + PING_PERIOD_MS;
     }
     serve(swarm, polls, POLL_MS);
     now_ms = clock_ms();
+    size_t before = met;
+    met = count_answered(swarm);
+    quiet_ms = met > before ? now_ms + QUIET_MS : quiet_ms;
   }
   free(polls);
-  return count_answered(swarm);
+  return met;
 }
 
 void swarm_hold(struct swarm *swarm, uint64_t limit_ms,

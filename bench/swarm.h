@@ -39,8 +39,11 @@ int swarm_init(struct swarm *swarm, const struct sockaddr_in *server,
 /* Closes and frees everything. */
 void swarm_deinit(struct swarm *swarm);
 
-/* Makes each node ping the server each second until the server has queried
- * it, but no longer than `limit_ms`. Returns how many it has queried. */
+/* Makes each node ping the server each second until the server has queried it.
+ * Ends after `limit_ms`, or when for three seconds nobody new was queried: a
+ * server may leave those alone who find their bucket full.
+ *
+ * Returns how many nodes the server has queried. */
 size_t swarm_fill(struct swarm *swarm, uint64_t limit_ms);
 
 /* Answers the server's queries until `*stopping` or for `limit_ms`. */

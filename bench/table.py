@@ -8,7 +8,7 @@ from statistics import median
 from cases import ADDED, GROWTH
 
 HEADER = ("case", "CPU us", "echo us", "ratio", "lowest", "highest",
-          "replies/s", "p50 us", "p99 us", "bytes", "lost", "errors")
+          "replies/s", "p50 us", "p99 us", "bytes", "nodes", "lost", "errors")
 
 
 def cpu_of(run):
@@ -37,7 +37,7 @@ def line_of(name, runs):
     ratios = ratios_of(runs)
     lost = sum(node["lost"] for node in nodes)
     if not ratios:
-        return [name, *["-"] * 9, str(lost), errors_text(runs)]
+        return [name, *["-"] * 10, str(lost), errors_text(runs)]
     return [
         name, f"{median(map(cpu_of, runs)):.2f}",
         f"{median(run['echo']['cpu_us_a_reply'] for run in runs):.2f}",
@@ -46,6 +46,7 @@ def line_of(name, runs):
         f"{median(node['p50_us'] for node in nodes):.0f}",
         f"{median(node['p99_us'] for node in nodes):.0f}",
         f"{median(node['reply_bytes'] for node in nodes):.0f}",
+        f"{median(node['reply_nodes'] for node in nodes):.1f}",
         str(lost), errors_text(runs),
     ]
 
