@@ -1,0 +1,123 @@
+/* KRPC: what is read keeps its bounds, and can be written and read again, after
+ * which writing it gives the same bytes. */
+#include "wire/krpc.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  DATAGRAM_MAX = 65536
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_within(struct kad_slice datagram, struct kad_slice part) {
+  assert(part.len <= datagram.len);
+  assert(part.data == NULL ||
+         (part.data >= datagram.data &&
+          part.data + part.len <= datagram.data + datagram.len));
+}
+
+static void check_lists(const struct kad_message *message,
+                        struct kad_slice datagram) {
+  assert(message->contact_count <= KAD_MESSAGE_CONTACTS);
+  assert(message->peer_count <= KAD_MESSAGE_PEERS);
+  assert(message->record_count <= KAD_RECORDS_PER_MESSAGE);
+  assert(message->error_count <= KAD_MESSAGE_ERRORS);
+  for (size_t i = 0; i < message->contact_count; i++) {
+    assert(message->contacts[i].address.port != 0);
+  }
+  for (size_t i = 0; i < message->peer_count; i++) {
+    assert(message->peers[i].port != 0);
+  }
+  for (size_t i = 0; i < message->record_count; i++) {
+    const struct kad_record *record = &message->records[i];
+    check_within(datagram, record->value);
+    check_within(datagram, record->salt);
+    assert((record->publisher == NULL) == (record->signature == NULL));
+  }
+  for (size_t i = 0; i < message->error_count; i++) {
+    check_within(datagram, message->errors[i].reason);
+  }
+}
+
+static void check_message(const struct kad_message *message,
+                          struct kad_slice datagram) {
+  assert(message->transaction.len >= 1);
+  assert(message->transaction.len <= KAD_TRANSACTION_MAX);
+  assert(message->token.len <= KAD_TOKEN_MAX);
+  assert(message->type.len <= KAD_TYPE_NAME_MAX);
+  check_within(datagram, message->transaction);
+  check_within(datagram, message->version);
+  check_within(datagram, message->name);
+  check_within(datagram, message->args);
+  check_within(datagram, message->token);
+  check_within(datagram, message->type);
+  check_within(datagram, message->reply);
+  check_within(datagram, message->text);
+  check_lists(message, datagram);
+  assert(message->has_id || message->kind == KAD_MESSAGE_ERROR);
+}
+
+/* A malformed message is a query that can be answered, or nothing. */
+static void check_refusal(const struct kad_message *message,
+                          struct kad_slice datagram) {
+  if (message->transaction.len > 0) {
+    assert(message->kind == KAD_MESSAGE_QUERY);
+    assert(message->transaction.len <= KAD_TRANSACTION_MAX);
+    check_within(datagram, message->transaction);
+  }
+}
+
+/* Writes `message`, reads that, and writes it once more. */
+static void check_again(const struct kad_message *message, size_t id_size) {
+  static uint8_t first[DATAGRAM_MAX];
+  static uint8_t second[DATAGRAM_MAX];
+  struct kad_writer writer = {.data = first, .cap = sizeof first};
+  int status = kad_krpc_encode(NULL, message, id_size, &writer);
+  if (status != 0) {
+    /* A dictionary of strangers may repeat a key on both sides of its id. */
+    assert(status == KAD_EINVAL || status == KAD_ETOOBIG);
+    return;
+  }
+  struct kad_slice datagram = {first, writer.len};
+  struct kad_message again;
+  assert(kad_krpc_decode(NULL, datagram, id_size, &again) == 0);
+  check_message(&again, datagram);
+  assert(again.kind == message->kind && again.method == message->method);
+  assert(again.record_count == message->record_count);
+  assert(again.contact_count == message->contact_count);
+  assert(again.peer_count == message->peer_count);
+  if (message->reply.len == 0) {
+    again.reply.len = 0;
+  }
+  struct kad_writer rewriter = {.data = second, .cap = sizeof second};
+  assert(kad_krpc_encode(NULL, &again, id_size, &rewriter) == 0);
+  assert(rewriter.len == writer.len);
+  assert(memcmp(first, second, writer.len) == 0);
+}
+
+static void check_datagram(struct kad_slice datagram, size_t id_size) {
+  struct kad_message message;
+  int status = kad_krpc_decode(NULL, datagram, id_size, &message);
+  assert(status == 0 || status == KAD_EMALFORMED);
+  if (status != 0) {
+    check_refusal(&message, datagram);
+    return;
+  }
+  check_message(&message, datagram);
+  check_again(&message, id_size);
+  /* Replies are written from their fields, too. */
+  if (message.kind == KAD_MESSAGE_REPLY) {
+    message.reply.len = 0;
+    message.misfit = false;
+    check_again(&message, id_size);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct kad_slice datagram = {data, size};
+  check_datagram(datagram, 20);
+  check_datagram(datagram, 32);
+  return 0;
+}
