@@ -577,8 +577,10 @@ KAD_API const struct kad_config *kad_node_config(const struct kad_node *node);
 
 /* Tells the engine that the addresses of `node` can be reached in `family`
  * (4 or 6): contacts of other families are not asked. A new node has none; the
- * networks call this for every socket. */
-KAD_API void kad_node_add_family(struct kad_node *node, unsigned family);
+ * networks call this for every socket. Returns 0, KAD_ENOMEM, or KAD_EINVAL for
+ * another family. */
+KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
+                                               unsigned family);
 
 /* The calls below start an operation. `done` may be NULL. `*operation`, if not
  * NULL, receives its name. Slices, ids, addresses and records are copied.

@@ -114,6 +114,15 @@ static kad_time_ms member_now(void *state) {
   return member->network->methods->now(member->network);
 }
 
+static int add_families(struct kad_node *node,
+                        const struct kad_member *member) {
+  int error = 0;
+  for (size_t i = 0; i < member->address_count && error == 0; i++) {
+    error = kad_node_add_family(node, member->addresses[i].family);
+  }
+  return error;
+}
+
 static int make_node(struct kad_member *member,
                      const struct kad_config *config) {
   struct kad_network *network = member->network;
@@ -130,16 +139,16 @@ static int make_node(struct kad_member *member,
   if (error < 0) {
     return error;
   }
-  error =
-      kad_map_add(&network->by_node, &member->entry, hash_node(network, node));
+  error = add_families(node, member);
+  if (error == 0) {
+    error = kad_map_add(&network->by_node, &member->entry,
+                        hash_node(network, node));
+  }
   if (error < 0) {
     kad_node_free(node);
     return error;
   }
   member->node = node;
-  for (size_t i = 0; i < member->address_count; i++) {
-    kad_node_add_family(node, member->addresses[i].family);
-  }
   return 0;
 }
 

@@ -183,7 +183,7 @@ void kad_node_free(struct kad_node *node) {
   kad_release(&allocator, node, sizeof *node);
 }
 
-void kad_node_add_family(struct kad_node *node, unsigned family) {
+int kad_node_add_family(struct kad_node *node, unsigned family) {
   const struct kad_table_config config = {
       .self = node->config.id,
       .id_bits = node->config.id_bits,
@@ -192,14 +192,14 @@ void kad_node_add_family(struct kad_node *node, unsigned family) {
       .ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S,
       .allow_local = node->config.allow_local,
   };
-  if ((family != 4 && family != 6) || kad_node_table(node, family) != NULL) {
-    return;
+  if (family != 4 && family != 6) {
+    return KAD_EINVAL;
   }
-  struct kad_table *table;
-  if (kad_table_new(&config, &node->env.allocator, kad_node_now(node),
-                    &table) == 0) {
-    node->tables[family == 6 ? 1 : 0] = table;
+  if (kad_node_table(node, family) != NULL) {
+    return 0;
   }
+  return kad_table_new(&config, &node->env.allocator, kad_node_now(node),
+                       &node->tables[family == 6 ? 1 : 0]);
 }
 
 int kad_node_send(struct kad_node *node, const struct kad_address *to,

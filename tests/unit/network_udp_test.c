@@ -258,28 +258,39 @@ static void node_may_be_closed_by_its_callback(void **state) {
   close_network(&fixture);
 }
 
-static void close_own_node(void *data, const struct kad_result *result) {
-  struct fixture *fixture = data;
+static void close_both_in_hook(void *state, const struct kad_question *question,
+                               struct kad_answer *answer) {
+  (void)question;
+  (void)answer;
+  struct fixture *fixture = state;
+  fixture->fired++;
   kad_network_close_node(fixture->network, fixture->node);
-  count_result(data, result);
+  kad_network_close_node(fixture->network, fixture->other);
 }
 
-static void node_may_be_closed_amid_a_batch(void **state) {
+static void nodes_may_be_closed_by_a_hook_amid_a_batch(void **state) {
   (void)state;
   struct fixture fixture;
   open_network(&fixture);
   fixture.node = open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked = open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = bound_address(fixture.network, asked, 0);
+  fixture.other = open_node(fixture.network, "127.0.0.1:0");
+  const struct kad_policy policy = {
+      .state = &fixture,
+      .on_request = close_both_in_hook,
+  };
+  assert_ok(kad_node_set_policy(fixture.other, &policy));
+  const struct kad_address to =
+      bound_address(fixture.network, fixture.other, 0);
   fixture.expected = BURST;
   for (unsigned i = 0; i < BURST; i++) {
-    assert_ok(kad_node_ping(fixture.node, &to, close_own_node, &fixture, NULL));
+    ping(&fixture, fixture.node, &to);
   }
 
   run_until_stopped(&fixture);
 
+  assert_int_equal(fixture.fired, 1);
   assert_int_equal(fixture.results, BURST);
-  assert_int_equal(fixture.failures, BURST - 1);
+  assert_int_equal(fixture.failures, BURST);
   assert_int_equal(fixture.status, KAD_ECLOSED);
   close_network(&fixture);
 }
@@ -683,7 +694,7 @@ int main(void) {
       cmocka_unit_test(address_of_another_machine_is_refused),
       cmocka_unit_test(listen_addresses_out_of_range_are_refused),
       cmocka_unit_test(node_may_be_closed_by_its_callback),
-      cmocka_unit_test(node_may_be_closed_amid_a_batch),
+      cmocka_unit_test(nodes_may_be_closed_by_a_hook_amid_a_batch),
       cmocka_unit_test(closing_a_node_ends_its_operations),
       cmocka_unit_test(freeing_the_network_ends_operations),
       cmocka_unit_test(timers_fire_once_and_may_stop_each_other),
