@@ -1,0 +1,36 @@
+--- kadenza: a Kademlia DHT node with policies in Lua.
+--
+--     local kad = require "kadenza"
+--     kad.run(function()
+--       local node = assert(kad.node { bootstrap = { "192.0.2.1:6881" } })
+--       assert(node:bootstrap())
+--       assert(node:put(kad.key "visits", "1"))
+--       print(node:get(kad.key "visits"))
+--     end)
+--
+-- Functions return nil, message, code for what may happen at run time (`code`
+-- is a name such as "KAD_ETIMEOUT"; a fourth value, where there is one, is a
+-- table of details whose `krpc` is the number that another node answered), and
+-- raise for a caller's mistake.
+
+local key = require("kadenza.key")
+local loop = require("kadenza.loop")
+local node = require("kadenza.node")
+local run = require("kadenza.run")
+local safe = require("kadenza.safe")
+local sim = require("kadenza.sim")
+
+---@class kadenza
+local M = {}
+
+for name, value in pairs(safe) do
+  M[name] = value
+end
+
+M.loop = loop
+M.publisher = key.publisher
+M.node = node.open
+M.run = run
+M.sim = sim.new
+
+return M

@@ -1,0 +1,81 @@
+--- Keys, ids and signatures: binary strings of the overlay's width.
+--
+--     local where = key.of("visits")          -- 20 bytes
+--     print(key.hex(where))
+--     local pair = key.keypair()              -- Ed25519
+--     node:put(where, "1", { secret = pair.secret })
+
+local core = require("kadenza.core")
+local task = require("kadenza.task")
+
+local M = {}
+
+--- Hashes a name to a key of 160 bits, or 256.
+---@param name string
+---@param bits? 160|256
+---@return string key
+function M.of(name, bits)
+  return core.key(name, bits)
+end
+
+--- Writes bytes in hexadecimal.
+---@param bytes string
+---@return string text
+function M.hex(bytes)
+  return core.hex(bytes)
+end
+
+--- Reads hexadecimal text.
+---@param text string
+---@return string? bytes
+---@return string? message
+---@return kadenza.Code? code
+function M.unhex(text)
+  return core.unhex(text)
+end
+
+--- Returns the XOR of two ids, and how many leading bits they share.
+---@param a string
+---@param b string
+---@return string distance
+---@return integer prefix
+function M.distance(a, b)
+  return core.distance(a, b)
+end
+
+--- Tells which id is closer to `target`: -1 for `a`, 1 for `b`, 0 for a tie.
+---@param target string
+---@param a string
+---@param b string
+---@return integer order
+function M.compare(target, a, b)
+  return core.compare(target, a, b)
+end
+
+--- Makes an Ed25519 key pair, from 32 secret bytes or at random.
+---@param seed? string
+---@return { publisher: string, secret: string } pair
+function M.keypair(seed)
+  local publisher, secret = core.keypair(seed or task.network():random(32))
+  return { publisher = publisher, secret = secret }
+end
+
+--- Returns the public key that belongs to a secret key.
+---@param secret string  64 bytes
+---@return string publisher  32 bytes
+function M.publisher(secret)
+  return secret:sub(33)
+end
+
+--- Signs a record table (key, type, value and, if it has them, salt and seq).
+---@param record table
+---@param secret string
+---@param bits? 160|256  width of the overlay's keys
+---@return string? signature
+---@return string? message
+---@return kadenza.Code? code
+function M.sign(record, secret, bits)
+  return core.sign(record, secret, bits)
+end
+
+return M

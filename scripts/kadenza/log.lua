@@ -1,0 +1,153 @@
+--- The log: one line an event, on standard error or wherever `sink` puts it.
+--
+--     log.info("joined", { contacts = 12 })
+--     2026-11-22T12:00:00Z info joined contacts=12
+--
+-- An event is a table {level, message, fields}; the sink gets it whole.
+
+local M = {}
+
+---@alias kadenza.Level "error"|"warn"|"info"|"debug"|"off"
+
+local RANKS <const> = { off = 0, error = 1, warn = 2, info = 3, debug = 4 }
+
+-- How this Lua state logs; `configure` changes it.
+local settings = { level = "info", format = "text" }
+
+local ESCAPES <const> = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+-- What strangers wrote must not break lines or drive a terminal.
+local function escape(text)
+  return (text:gsub("[%c\127]", function(char)
+    return ESCAPES[char] or string.format("\\x%02x", char:byte())
+  end))
+end
+
+local function sorted_keys(fields)
+  local keys = {}
+  for key in pairs(fields) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function text_value(value)
+  local text = escape(tostring(value))
+  if text == "" or text:find("[ =\"]") then
+    return '"' .. text:gsub('"', '\\"') .. '"'
+  end
+  return text
+end
+
+local function as_text(event, time)
+  local parts = { time, event.level, escape(event.message) }
+  for _, key in ipairs(sorted_keys(event.fields)) do
+    parts[#parts + 1] = key .. "=" .. text_value(event.fields[key])
+  end
+  return table.concat(parts, " ")
+end
+
+-- Bytes that are not UTF-8 become the characters of the same number.
+local function json_string(text)
+  local unsafe = utf8.len(text) and '[%c"\\]' or '[%c\127-\255"\\]'
+  text = text:gsub(unsafe, function(char)
+    return string.format("\\u%04x", char:byte())
+  end)
+  return '"' .. text .. '"'
+end
+
+local function json_value(value)
+  local kind = type(value)
+  if kind == "boolean" or math.type(value) == "integer" then
+    return tostring(value)
+  elseif kind == "number" and value == value and math.abs(value) < 1e300 then
+    return string.format("%.14g", value)
+  end
+  return json_string(tostring(value))
+end
+
+local function as_json(event, time)
+  local parts = {
+    '"time":' .. json_string(time),
+    '"level":' .. json_string(event.level),
+    '"message":' .. json_string(event.message),
+  }
+  for _, key in ipairs(sorted_keys(event.fields)) do
+    parts[#parts + 1] = json_string(key) .. ":" .. json_value(event.fields[key])
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- Returns the line for an event, without its end.
+---@param event { level: string, message: string, fields: table }
+---@param time string
+---@param format "text"|"json"
+---@return string line
+function M.line(event, time, format)
+  return (format == "json" and as_json or as_text)(event, time)
+end
+
+local function to_standard_error(event)
+  local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  io.stderr:write(M.line(event, time, settings.format), "\n")
+end
+
+--- Changes how this Lua state logs; returns the settings before.
+---@param changes { level?: kadenza.Level, format?: "text"|"json",
+---  sink?: fun(event: table) }
+---@return table before
+function M.configure(changes)
+  for key in pairs(changes) do
+    if key ~= "level" and key ~= "format" and key ~= "sink" then
+      error("unknown option '" .. tostring(key) .. "'", 2)
+    end
+  end
+  if changes.level and not RANKS[changes.level] then
+    error("unknown level '" .. tostring(changes.level) .. "'", 2)
+  end
+  local before = settings
+  settings = {
+    level = changes.level or before.level,
+    format = changes.format or before.format,
+    sink = changes.sink or before.sink,
+  }
+  return before
+end
+
+--- Logs an event.
+---@param level kadenza.Level
+---@param message string
+---@param fields? table<string, any>
+function M.write(level, message, fields)
+  if RANKS[level] <= RANKS[settings.level] then
+    local sink = settings.sink or to_standard_error
+    sink({ level = level, message = message, fields = fields or {} })
+  end
+end
+
+---@param message string
+---@param fields? table<string, any>
+function M.error(message, fields)
+  M.write("error", message, fields)
+end
+
+---@param message string
+---@param fields? table<string, any>
+function M.warn(message, fields)
+  M.write("warn", message, fields)
+end
+
+---@param message string
+---@param fields? table<string, any>
+function M.info(message, fields)
+  M.write("info", message, fields)
+end
+
+---@param message string
+---@param fields? table<string, any>
+function M.debug(message, fields)
+  M.write("debug", message, fields)
+end
+
+return M

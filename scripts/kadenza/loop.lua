@@ -1,0 +1,79 @@
+--- The default network, and how another event loop drives it.
+--
+-- Outside of kad.run, nodes and tasks belong to the default network, which is
+-- made when it is first needed. Somebody has to run it: `loop.run`, or another
+-- loop that waits until `fd()` is readable or `timeout()` seconds have passed
+-- and then calls `step()`:
+--
+--     local poll = uv.new_poll(kad.loop.fd())
+--     poll:start("r", kad.loop.step)
+
+local core = require("kadenza.core")
+
+local M = {}
+
+-- The one thing here that changes: there is one default network a Lua state.
+local default
+
+--- Returns the default network.
+---@return kadenza.core.Network network
+function M.network()
+  if not (default and default:is_open()) then
+    if not core.udp then
+      error("there is no network here", 2)
+    end
+    default = assert(core.udp())
+  end
+  return default
+end
+
+--- Makes `network` the default one (nil: a new one when it is needed) and
+--- returns what was.
+---@param network? kadenza.core.Network
+---@return kadenza.core.Network? before
+function M.use(network)
+  local before = default
+  default = network
+  return before
+end
+
+--- Returns the file descriptor that is readable when there is work, or nil if
+--- the system has none.
+---@return integer? fd
+function M.fd()
+  return M.network():fd()
+end
+
+--- Returns the seconds until there is work anyway, or nil for never. Ask anew
+--- after each step, and after starting anything from outside.
+---@return number? seconds
+function M.timeout()
+  local ms = M.network():timeout()
+  return ms and ms / 1000
+end
+
+--- Does the work that there is, without waiting.
+function M.step()
+  M.network():step()
+end
+
+--- Runs the default network for so many seconds, or until loop.stop.
+---@param seconds? number
+function M.run(seconds)
+  M.network():run(seconds and math.ceil(seconds * 1000))
+end
+
+--- Ends loop.run.
+function M.stop()
+  M.network():stop()
+end
+
+--- Closes the default network and its nodes.
+function M.close()
+  if default then
+    default:close()
+    default = nil
+  end
+end
+
+return M

@@ -1,0 +1,251 @@
+--- Tables of options: what they may hold, and what the core is given of it.
+
+local core = require("kadenza.core")
+
+local M = {}
+
+--- Options of get and put beside those of every lookup.
+M.GET = { type = "string", all = "boolean", quorum = "integer" }
+M.PUT = {
+  type = "string",
+  ttl = "integer",
+  seq = "integer",
+  salt = "string",
+  secret = "string",
+  publisher = "string",
+  signature = "string",
+}
+
+local LOOKUP <const> = { alpha = "integer", k = "integer", timeout = "number" }
+
+---@class kadenza.NodeOptions
+---@field listen? string|string[]  "ip:port"; "0.0.0.0:6881" if there is none
+---@field bootstrap? string|string[]  "host:port"
+---@field policies? table  policy files and tables, see kadenza.policy
+---@field state? string  folder for id and contacts
+---@field id? string  binary, or in hexadecimal
+---@field id_bits? 160|256
+---@field allow_local? boolean  admit loopback and private addresses
+---@field read_only? boolean  ask, never serve (BEP 43)
+---@field limits? boolean|table  false: no rate limits; or the limits themselves
+---@field version? string  4 bytes, `v` of messages
+---@field k? integer  bucket size and width of lookups
+---@field alpha? integer  queries in flight a lookup
+---@field lookup_ms? integer  deadline of a lookup
+---@field query_ms? integer  longest a query may take
+---@field refresh_s? integer  refresh of a bucket not looked into
+---@field ping_s? integer  a contact silent for so long is questionable
+---@field token_s? integer  slot of a write token
+---@field max_reply? integer  bytes of a datagram
+---@field max_lookups? integer  at once
+---@field max_waiting? integer  questions waiting for a policy
+---@field max_bytes? integer  held in records
+---@field max_records? integer
+---@field max_records_address? integer  held of one address
+---@field stores_per_s? integer  own republish and hand-off stores
+
+local LIMITS <const> = {
+  queries_per_s = "integer",
+  queries_per_s_address = "integer",
+  queries_per_s_subnet = "integer",
+  bytes_per_s = "integer",
+}
+
+-- Options that the core takes under the same name.
+local CORE <const> = {
+  id_bits = "integer",
+  allow_local = "boolean",
+  read_only = "boolean",
+  version = "string",
+  k = "integer",
+  alpha = "integer",
+  lookup_ms = "integer",
+  query_ms = "integer",
+  refresh_s = "integer",
+  ping_s = "integer",
+  token_s = "integer",
+  max_reply = "integer",
+  max_lookups = "integer",
+  max_waiting = "integer",
+  max_bytes = "integer",
+  max_records = "integer",
+  max_records_address = "integer",
+  stores_per_s = "integer",
+}
+
+local OTHER <const> = {
+  listen = "strings",
+  bootstrap = "strings",
+  policies = "table",
+  state = "string",
+  id = "string",
+  limits = "limits",
+}
+
+local function is_strings(value)
+  if type(value) ~= "table" then
+    return type(value) == "string"
+  end
+  for _, item in ipairs(value) do
+    if type(item) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
+-- What is no type of Lua's own: how to tell, and what to call it.
+local KINDS <const> = {
+  integer = {
+    is = function(value)
+      return math.type(value) == "integer"
+    end,
+    name = "an integer",
+  },
+  strings = { is = is_strings, name = "a string or a list of strings" },
+  limits = {
+    is = function(value)
+      return type(value) == "boolean" or type(value) == "table"
+    end,
+    name = "a boolean or a table",
+  },
+}
+
+local function check_kind(name, value, kind, level)
+  local special = KINDS[kind]
+  local fits = special and special.is(value) or type(value) == kind
+  if not fits then
+    error(string.format("option '%s' must be %s, not %s", name,
+      special and special.name or "a " .. kind, type(value)), level + 1)
+  end
+end
+
+--- Raises unless every option is in one of the tables and of its kind.
+---@param given table
+---@param level integer  whom to blame, as of `error`
+---@param ... table<string, string>  name → kind
+function M.check(given, level, ...)
+  local allowed = {}
+  for _, names in ipairs({ ... }) do
+    for name, kind in pairs(names) do
+      allowed[name] = kind
+    end
+  end
+  for name, value in pairs(given) do
+    if not allowed[name] then
+      error("unknown option '" .. tostring(name) .. "'", level + 1)
+    end
+    check_kind(name, value, allowed[name], level + 1)
+  end
+end
+
+function M.check_string(value, name, level)
+  if type(value) ~= "string" then
+    error(name .. " must be a string, not " .. type(value), level + 1)
+  end
+end
+
+--- Returns a list of what may be one string, a list or nil.
+---@param value? string|string[]
+---@return string[] list
+function M.list(value)
+  return type(value) == "table" and value or { value }
+end
+
+--- The same, checked.
+function M.strings(value, name, level)
+  if not is_strings(value) then
+    error(name .. " must be a list of strings", level + 1)
+  end
+  return M.list(value)
+end
+
+--- Sorts out the last arguments of a lookup, options and callback.
+---@param given? table|fun(...)
+---@param callback? fun(...)
+---@param more table<string, string>  options beside those of every lookup
+---@param level integer
+---@return table lookup  what the core is given
+---@return table given
+---@return fun(...)? callback
+function M.lookup(given, callback, more, level)
+  if type(given) == "function" and callback == nil then
+    given, callback = {}, given
+  end
+  given = given or {}
+  if type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), level + 1)
+  end
+  M.check(given, level + 1, LOOKUP, more)
+  local timeout = given.timeout
+  if timeout and not (timeout > 0 and timeout < 1e6) then
+    error("option 'timeout' must be positive seconds", level + 1)
+  end
+  return {
+    alpha = given.alpha,
+    k = given.k,
+    quorum = given.quorum,
+    deadline_ms = timeout and math.ceil(timeout * 1000),
+  }, given, callback
+end
+
+local function set_limits(config, limits, level)
+  if type(limits) ~= "table" then
+    config.limits = limits
+    return
+  end
+  M.check(limits, level + 1, LIMITS)
+  for name, value in pairs(limits) do
+    config[name] = value
+  end
+end
+
+-- An id may be given in hexadecimal: that is twice as long.
+local function set_id(config, id, level)
+  local size = (config.id_bits or 160) // 8
+  if #id == 2 * size then
+    id = core.unhex(id) or error("option 'id' is not hexadecimal", level + 1)
+  end
+  if #id ~= size then
+    error(string.format("option 'id' must have %d bytes or %d digits", size,
+      2 * size), level + 1)
+  end
+  config.id = id
+end
+
+local function check_addresses(list, level)
+  for _, address in ipairs(list) do
+    local parsed, message = core.address(address)
+    if not parsed then
+      error("option 'listen': " .. message, level + 1)
+    end
+  end
+end
+
+--- Checks the options of a node. Returns the core's configuration, and where to
+--- listen.
+---@param given kadenza.NodeOptions
+---@param level integer
+---@return table config
+---@return string[] listen
+function M.node(given, level)
+  if type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), level + 1)
+  end
+  M.check(given, level + 1, CORE, OTHER)
+  local config = {}
+  for name in pairs(CORE) do
+    config[name] = given[name]
+  end
+  if given.limits ~= nil then
+    set_limits(config, given.limits, level + 1)
+  end
+  if given.id then
+    set_id(config, given.id, level + 1)
+  end
+  local listen = M.list(given.listen or "0.0.0.0:6881")
+  check_addresses(listen, level + 1)
+  return config, listen
+end
+
+return M

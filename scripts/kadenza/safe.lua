@@ -1,0 +1,55 @@
+--- The part of the library that reaches nothing but its own network: what
+--- `require "kadenza"` is inside a policy, and the base of what it is outside.
+
+local core = require("kadenza.core")
+local key = require("kadenza.key")
+local log = require("kadenza.log")
+local task = require("kadenza.task")
+
+local M = { _VERSION = "kadenza 0.1.0" }
+
+---@alias kadenza.Code
+---| "KAD_EINVAL" | "KAD_ENOMEM" | "KAD_ETIMEOUT" | "KAD_ECANCELED"
+---| "KAD_ECLOSED" | "KAD_EMALFORMED" | "KAD_ETOOBIG" | "KAD_ENOTFOUND"
+---| "KAD_ENOCONTACTS" | "KAD_EREMOTE" | "KAD_EREFUSED" | "KAD_EMARTIAN"
+---| "KAD_EOWNID" | "KAD_ESUBNET" | "KAD_EADDRESS" | "KAD_EID" | "KAD_EFULL"
+---| "KAD_EBUSY" | "KAD_ETYPE" | "KAD_EQUOTA" | "KAD_ESIGNATURE"
+---| "KAD_ECONFLICT" | "KAD_ESYSTEM" | "KAD_EADDRINUSE" | "KAD_EACCESS"
+---| "KAD_ERESOLVE" | "KAD_EFAMILY" | "KAD_EADDRNOTAVAIL"
+
+M.log = log
+
+M.key = key.of
+M.hex = key.hex
+M.unhex = key.unhex
+M.distance = key.distance
+M.compare = key.compare
+M.keypair = key.keypair
+M.sign = key.sign
+
+--- Bencode: `encode(value)` raises, naming the place, for what bencode cannot
+--- carry; `decode(bytes)` returns the value or nil, message, code. An empty
+--- table is an empty list.
+M.bencode = { encode = core.encode, decode = core.decode }
+
+M.wait = task.wait
+M.sleep = task.sleep
+M.all = task.all
+M.race = task.race
+M.timeout = task.timeout
+
+--- Starts a task in the network of the caller.
+---@param fn async fun(...): ...
+---@param ... any
+---@return kadenza.Task task
+function M.spawn(fn, ...)
+  return task.spawn(task.network(), fn, ...)
+end
+
+--- Returns the seconds of the network's clock.
+---@return number seconds
+function M.now()
+  return task.network():now()
+end
+
+return M

@@ -1,0 +1,604 @@
+--- Tasks: coroutines that belong to a network and wait on its clock.
+--
+-- A task runs until it waits; what it waits for wakes it up. All waiting goes
+-- through `task.wait`, so that the same code runs on sockets, in the simulator
+-- and in a policy:
+--
+--     local first = task.spawn(network, function()
+--       task.sleep(1)
+--       return "done"
+--     end)
+--     -- in another task:
+--     print(first:await())
+--
+-- Only this module resumes the coroutine of a task. A wake-up that comes while
+-- a task of the same network runs waits in a queue until that one waits, so
+-- that wake-ups do not nest.
+
+local loop = require("kadenza.loop")
+local log = require("kadenza.log")
+
+local M = {}
+
+---@class kadenza.Task
+---@field private state string  ready, running, waiting, closing, or an end:
+---  done, failed, canceled
+local Task = {}
+Task.__index = Task
+Task.__name = "kadenza.Task"
+
+-- What the coroutine of a task yields to its driver. One that yields nothing
+-- was preempted by a count hook, and goes on in the next turn.
+local WAIT <const> = {}
+local CANCEL <const> = {}
+
+local ENDED <const> = { done = true, failed = true, canceled = true }
+
+-- Which task a coroutine is, and what each network has to run. Both forget with
+-- their keys; they are a cache of what is, not settings.
+local tasks = setmetatable({}, { __mode = "k" })
+local schedulers = setmetatable({}, { __mode = "k" })
+
+--------------------------------------------------------------- scheduler --
+
+local Idle = {} -- ends the work of a driver, also when an error ends it
+Idle.__index = Idle
+
+function Idle:__close()
+  self.scheduler.draining = false
+end
+
+local function scheduler_of(network)
+  local scheduler = schedulers[network]
+  if not scheduler then
+    scheduler = {
+      network = network,
+      draining = false,
+      first = 1, -- the queue is at first … last
+      last = 0,
+      queue = {},
+      live = {}, -- task → its number
+      count = 0, -- of tasks so far
+      unseen = {}, -- failed tasks that nobody has awaited
+      endings = {}, -- what to do when the network ends
+    }
+    scheduler.idle = setmetatable({ scheduler = scheduler }, Idle)
+    schedulers[network] = scheduler
+  end
+  return scheduler
+end
+
+local function enqueue(task, ...)
+  local scheduler = task.scheduler
+  scheduler.last = scheduler.last + 1
+  scheduler.queue[scheduler.last] = { task = task, ... }
+end
+
+local step -- below: it and what wakes tasks need each other
+
+local function drain(scheduler)
+  if scheduler.draining then
+    return
+  end
+  scheduler.draining = true
+  local _ <close> = scheduler.idle
+  while scheduler.first <= scheduler.last do
+    local entry = scheduler.queue[scheduler.first]
+    scheduler.queue[scheduler.first] = nil
+    scheduler.first = scheduler.first + 1
+    step(entry.task, table.unpack(entry))
+  end
+end
+
+local function wake(task)
+  task.state = "ready"
+  enqueue(task)
+end
+
+local function describe(task)
+  local trace = task.traceback
+  return tostring(task.outcome[1]) .. (trace and "\n" .. trace or "")
+end
+
+-- A failure that nobody awaits is said in the next turn, and kept for the end.
+local function report_unseen(task)
+  local scheduler = task.scheduler
+  scheduler.unseen[#scheduler.unseen + 1] = task
+  if not scheduler.network:is_open() then
+    return
+  end
+  scheduler.network:start_timer(0, function()
+    if not task.seen then
+      log.error("a task failed", { error = describe(task) })
+    end
+  end)
+end
+
+local function finish(task, state, ...)
+  task.state = state
+  task.outcome = table.pack(...)
+  task.scheduler.live[task] = nil
+  local watchers = task.watchers
+  task.watchers = {}
+  if state ~= "failed" or #watchers > 0 then
+    task.seen = true
+  else
+    report_unseen(task)
+  end
+  for _, watcher in ipairs(watchers) do
+    watcher()
+  end
+end
+
+local function fail(task, err)
+  if debug and debug.traceback then
+    task.traceback = debug.traceback(task.thread)
+  end
+  finish(task, "failed", err)
+end
+
+-- Closes the coroutine of a task: its `<close>` variables are closed.
+local function close(task)
+  local wait = task.wait
+  task.wait = nil
+  task.state = "closing"
+  if wait then
+    wait.withdrawn = true
+    if wait.cancel then
+      wait.cancel()
+    end
+  end
+  local closed, err = coroutine.close(task.thread)
+  if closed then
+    finish(task, "canceled")
+  else
+    finish(task, "failed", err)
+  end
+end
+
+-- The coroutine waits now, unless it has been woken up already.
+local function suspend(task, wait)
+  if wait.results then
+    wake(task)
+  else
+    task.state = "waiting"
+    task.wait = wait
+  end
+end
+
+local function preempted(task)
+  task.state = "ready"
+  task.scheduler.network:start_timer(0, function()
+    if task.state == "ready" then
+      enqueue(task)
+      drain(task.scheduler)
+    end
+  end)
+end
+
+local function after(task, succeeded, first, second, ...)
+  if not succeeded then
+    fail(task, first)
+  elseif coroutine.status(task.thread) == "dead" then
+    finish(task, "done", first, second, ...)
+  elseif first == WAIT then
+    suspend(task, second)
+  elseif first == CANCEL then
+    close(task)
+  else
+    preempted(task)
+  end
+end
+
+function step(task, ...)
+  if task.state ~= "ready" then
+    return -- it was canceled meanwhile
+  end
+  task.state = "running"
+  after(task, coroutine.resume(task.thread, ...))
+end
+
+local function outcome_of(task)
+  task.seen = true
+  if task.state == "failed" then
+    error(task.outcome[1], 0)
+  elseif task.state == "canceled" then
+    return nil, "canceled", "KAD_ECANCELED"
+  end
+  return table.unpack(task.outcome, 1, task.outcome.n)
+end
+
+-- Calls `watcher` when `task` has ended; returns what withdraws that.
+local function watch(task, watcher)
+  table.insert(task.watchers, watcher)
+  return function()
+    for i, other in ipairs(task.watchers) do
+      if other == watcher then
+        table.remove(task.watchers, i)
+        return
+      end
+    end
+  end
+end
+
+----------------------------------------------------------------- waiting --
+
+--- Returns the task that calls, or nil outside of any.
+---@return kadenza.Task? task
+function M.current()
+  return tasks[coroutine.running()]
+end
+
+--- Returns the network of the task that calls; outside of any, the default one.
+---@return kadenza.core.Network network
+function M.network()
+  local task = M.current()
+  return task and task.scheduler.network or loop.network()
+end
+
+local function check_waiting(task)
+  if not task then
+    error("only a task can wait: call this inside kad.run or kad.spawn", 3)
+  elseif task.state ~= "running" then
+    error("a canceled task cannot wait", 3)
+  elseif task.cancel_asked then
+    coroutine.yield(CANCEL)
+  end
+end
+
+--- Waits until `resume` is called, and returns what it is called with.
+-- `start(resume)` begins what is waited for. It may return a function that
+-- withdraws it, which is called when the task is canceled meanwhile. `resume`
+-- may be called at once; all calls but the first do nothing.
+---@async
+---@param start fun(resume: fun(...)): fun()?
+---@return any ...
+function M.wait(start)
+  local task = M.current()
+  check_waiting(task)
+  local wait = {}
+  wait.cancel = start(function(...)
+    if wait.results or wait.withdrawn then
+      return
+    end
+    wait.results = table.pack(...)
+    if task.wait == wait then
+      task.wait = nil
+      wake(task)
+      drain(task.scheduler)
+    end
+  end)
+  if not wait.results then
+    coroutine.yield(WAIT, wait)
+  end
+  return table.unpack(wait.results, 1, wait.results.n)
+end
+
+local function milliseconds(seconds, level)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
+    error("seconds must be a number from 0 to a milliard", level + 1)
+  end
+  return math.ceil(seconds * 1000)
+end
+
+--- Sleeps on the clock of the task's network.
+---@async
+---@param seconds number
+function M.sleep(seconds)
+  local ms = milliseconds(seconds, 2)
+  local network = M.network()
+  M.wait(function(resume)
+    local timer = network:start_timer(ms, resume)
+    return function()
+      network:stop_timer(timer)
+    end
+  end)
+end
+
+--- Begins an operation: `start(done)` calls `done` with its results, and
+--- returns a function that cancels it. Inside a task, waits and returns the
+--- results; with a callback, gives them to that and returns at once.
+---@async
+---@param start fun(done: fun(...)): fun()?
+---@param callback? fun(...)
+---@return any ...
+function M.operate(start, callback)
+  if callback == nil then
+    return M.wait(start)
+  end
+  if type(callback) ~= "function" then
+    error("the callback must be a function, not " .. type(callback), 3)
+  end
+  start(callback)
+end
+
+------------------------------------------------------------------- tasks --
+
+--- Starts a task in a network. It runs at once if no other task of the network
+--- does, otherwise when that waits.
+---@param network kadenza.core.Network
+---@param fn async fun(...): ...
+---@param ... any  arguments of `fn`
+---@return kadenza.Task task
+function M.spawn(network, fn, ...)
+  if type(fn) ~= "function" then
+    error("a task needs a function, not " .. type(fn), 2)
+  end
+  local scheduler = scheduler_of(network)
+  local task = setmetatable({
+    scheduler = scheduler,
+    state = "ready",
+    thread = coroutine.create(fn),
+    watchers = {},
+  }, Task)
+  tasks[task.thread] = task
+  scheduler.count = scheduler.count + 1
+  scheduler.live[task] = scheduler.count
+  enqueue(task, ...)
+  drain(scheduler)
+  return task
+end
+
+--- Waits until the task has ended. Returns what its function returned, or nil,
+--- message, code if it was canceled; raises its error if it failed.
+---@async
+---@return any ...
+function Task:await()
+  if not ENDED[self.state] then
+    if self == M.current() then
+      error("a task cannot await itself", 2)
+    end
+    M.wait(function(resume)
+      return watch(self, resume)
+    end)
+  end
+  return outcome_of(self)
+end
+
+--- Ends the task: what it waits for is withdrawn and its `<close>` variables
+--- are closed. A task that is just running ends when it next waits, at once if
+--- it is the caller. Returns false if it had ended already.
+---@return boolean canceled
+function Task:cancel()
+  if ENDED[self.state] or self.state == "closing" then
+    return false
+  end
+  if self.state == "running" then
+    self.cancel_asked = true
+    if self == M.current() then
+      coroutine.yield(CANCEL)
+    end
+    return true
+  end
+  close(self)
+  drain(self.scheduler)
+  return true
+end
+
+--- Tells whether the task is still under way, and otherwise how it ended.
+---@return "running"|"done"|"failed"|"canceled" status
+function Task:status()
+  return ENDED[self.state] and self.state or "running"
+end
+
+function Task:__tostring()
+  return string.format("kadenza.Task (%s)", self:status())
+end
+
+-- Makes tasks of the functions in a list. Returns the tasks and those made.
+local function to_tasks(list, level)
+  if type(list) ~= "table" then
+    error("a list of tasks is needed, not " .. type(list), level + 1)
+  end
+  for i, item in ipairs(list) do
+    if type(item) ~= "function" and getmetatable(item) ~= Task then
+      error(string.format("item %d is neither a task nor a function", i),
+        level + 1)
+    end
+  end
+  local network = M.network()
+  local all, made = {}, {}
+  for i, item in ipairs(list) do
+    if type(item) == "function" then
+      all[i] = M.spawn(network, item)
+      made[#made + 1] = all[i]
+    else
+      all[i] = item
+    end
+  end
+  return all, made
+end
+
+local function cancel_all(list)
+  for _, task in ipairs(list) do
+    task:cancel()
+  end
+end
+
+-- Waits until `is_enough(task)` says so of a task that has ended. When the
+-- waiting task is canceled, so are the tasks in `made`.
+local function wait_for(list, made, is_enough)
+  return M.wait(function(resume)
+    local over = false
+    local withdrawals = {}
+    local function note(task)
+      if not over and is_enough(task) then
+        over = true
+        resume(task)
+      end
+    end
+    for _, task in ipairs(list) do
+      if ENDED[task.state] then
+        note(task)
+      else
+        withdrawals[#withdrawals + 1] = watch(task, function()
+          note(task)
+        end)
+      end
+    end
+    return function()
+      over = true
+      for _, withdraw in ipairs(withdrawals) do
+        withdraw()
+      end
+      cancel_all(made)
+    end
+  end)
+end
+
+--- Waits for all tasks of a list; a function in it is spawned. Returns the list
+--- of their first results (`n` is its length). If one fails, the others are
+--- canceled and its error is raised.
+---@async
+---@param list (kadenza.Task|async fun(): any)[]
+---@return table results
+function M.all(list)
+  check_waiting(M.current())
+  local all, made = to_tasks(list, 2)
+  local left = #all
+  if left > 0 then
+    local last = wait_for(all, made, function(task)
+      left = left - 1
+      return left == 0 or task.state == "failed"
+    end)
+    if last.state == "failed" then
+      cancel_all(all)
+      outcome_of(last)
+    end
+  end
+  local results = { n = #all }
+  for i, task in ipairs(all) do
+    results[i] = (outcome_of(task))
+  end
+  return results
+end
+
+--- Waits for the first of some tasks that ends, cancels the others, and returns
+--- its results or raises its error. A function in the list is spawned.
+---@async
+---@param list (kadenza.Task|async fun(): ...)[]
+---@return any ...
+function M.race(list)
+  check_waiting(M.current())
+  local all, made = to_tasks(list, 2)
+  if #all == 0 then
+    error("a race needs a task", 2)
+  end
+  local first = wait_for(all, made, function()
+    return true
+  end)
+  cancel_all(all)
+  return outcome_of(first)
+end
+
+--- Waits for a task, or a function that is spawned, at most so many seconds.
+--- Returns its results, or nil, "timeout", "KAD_ETIMEOUT", and then it has been
+--- canceled.
+---@async
+---@param seconds number
+---@param what kadenza.Task|async fun(): ...
+---@return any ...
+function M.timeout(seconds, what)
+  local ms = milliseconds(seconds, 2)
+  check_waiting(M.current())
+  local list, made = to_tasks({ what }, 2)
+  local task = list[1]
+  if not task then
+    error("a task or a function is needed", 2)
+  end
+  local network = M.network()
+  local ended = ENDED[task.state] or M.wait(function(resume)
+    local timer = network:start_timer(ms, function()
+      resume(false)
+    end)
+    local withdraw = watch(task, function()
+      network:stop_timer(timer)
+      resume(true)
+    end)
+    return function()
+      network:stop_timer(timer)
+      withdraw()
+      cancel_all(made)
+    end
+  end)
+  if ended then
+    return outcome_of(task)
+  end
+  task:cancel()
+  return nil, "timeout", "KAD_ETIMEOUT"
+end
+
+------------------------------------------------------- end of a network --
+
+--- Calls `fn` when the network ends (kad.run returns, a simulation closes).
+--- Returns a function that forgets it.
+---@param network kadenza.core.Network
+---@param fn fun()
+---@return fun() forget
+function M.at_end(network, fn)
+  local endings = scheduler_of(network).endings
+  local ending = { fn = fn }
+  endings[#endings + 1] = ending
+  return function()
+    for i, other in ipairs(endings) do
+      if other == ending then
+        table.remove(endings, i)
+        return
+      end
+    end
+  end
+end
+
+--- Takes the errors of tasks that have failed and were not awaited.
+---@param network kadenza.core.Network
+---@return any[] errors
+function M.take_failures(network)
+  local scheduler = scheduler_of(network)
+  local errors = {}
+  for _, task in ipairs(scheduler.unseen) do
+    if not task.seen then
+      task.seen = true
+      errors[#errors + 1] = { value = task.outcome[1], text = describe(task) }
+    end
+  end
+  scheduler.unseen = {}
+  return errors
+end
+
+--- Cancels what is left of a network's tasks, in the order of their start, and
+--- does what `at_end` was told.
+---@param network kadenza.core.Network
+function M.finish(network)
+  local scheduler = scheduler_of(network)
+  local left = {}
+  for task in pairs(scheduler.live) do
+    left[#left + 1] = task
+  end
+  table.sort(left, function(a, b)
+    return scheduler.live[a] < scheduler.live[b]
+  end)
+  cancel_all(left)
+  while #scheduler.endings > 0 do
+    table.remove(scheduler.endings).fn()
+  end
+end
+
+--- Runs a network until `task` has ended; returns its results or raises.
+---@param network kadenza.core.Network
+---@param task kadenza.Task
+---@return any ...
+function M.run_until(network, task)
+  if not ENDED[task.state] then
+    local withdraw = watch(task, function()
+      network:stop()
+    end)
+    network:run()
+    withdraw()
+  end
+  if not ENDED[task.state] then
+    error("the network has nothing left to do and the task still waits", 2)
+  end
+  return outcome_of(task)
+end
+
+return M
