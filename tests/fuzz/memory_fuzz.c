@@ -1,0 +1,457 @@
+/* Operations on a memory store, read from bytes, with allocations that fail.
+ * After each one the store is compared with a list of what it has to hold. */
+#include "records/origins.h"
+#include "records/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+  KEYS = 8,
+  TYPES = 3,
+  HOSTS = 7,
+  ACCOUNTS = 5, /* that the hosts are counted in */
+  PARTS = 32,   /* choices of optional parts */
+  HELD_MAX = 200
+};
+
+#define CHECK(condition) \
+  do {                   \
+    if (!(condition)) {  \
+      abort();           \
+    }                    \
+  } while (0)
+
+/* Hosts of one account are neighbours in a /64, or one host at two ports. */
+static const struct kad_address hosts[HOSTS] = {
+    {.family = 0},
+    {.family = 4, .port = 1, .ip = {32, 1, 13, 184}},
+    {.family = 4, .port = 2, .ip = {32, 1, 13, 184}},
+    {.family = 4, .port = 1, .ip = {32, 1, 13, 185}},
+    {.family = 6, .port = 1, .ip = {32, 1, 13, 184}},
+    {.family = 6, .port = 1, .ip = {32, 1, 13, 184, 0, 0, 0, 0, 1}},
+    {.family = 6, .port = 1, .ip = {32, 1, 13, 184, 0, 0, 0, 1}},
+};
+static const unsigned account_of[HOSTS] = {0, 1, 1, 2, 3, 3, 4};
+static const char *const types[TYPES] = {"peers", "value", "val"};
+static const uint8_t content[KAD_VALUE_MAX] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
+
+/* A record that the store has to hold. */
+struct model {
+  kad_handle handle;
+  unsigned key;
+  unsigned type;
+  unsigned parts;
+  unsigned host;
+  size_t len;
+  size_t cost;
+  kad_time_ms stored_at;
+  kad_time_ms expires_at;
+  kad_time_ms republish_at;
+  uint64_t confirmed; /* orders the records of a key, newest highest */
+  uint64_t arrived;   /* orders those of an account, earliest lowest */
+};
+
+struct world {
+  const uint8_t *data;
+  size_t size;
+  struct kad_store *store;
+  unsigned failing; /* so many requests from now one fails; 0 for none */
+  bool has_failed;
+  uint64_t clock;
+  kad_handle gone; /* a handle that is stale */
+  size_t count;
+  struct model held[HELD_MAX];
+};
+
+static unsigned next_byte(struct world *world) {
+  if (world->size == 0) {
+    return 0;
+  }
+  world->size--;
+  return *world->data++;
+}
+
+static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
+  struct world *world = state;
+  if (new_size == 0) {
+    free(old);
+    return NULL;
+  }
+  if (new_size > old_size && world->failing > 0) {
+    world->failing--;
+    if (world->failing == 0) {
+      world->has_failed = true;
+      return NULL;
+    }
+  }
+  return realloc(old, new_size);
+}
+
+static struct kad_id key_of(unsigned number) {
+  static const uint8_t first[KEYS] = {0, 1, 2, 3, 0x80, 0x80, 0xff, 0xff};
+  struct kad_id key = {.bytes = {first[number]}};
+  key.bytes[KAD_ID_SIZE - 1] = (uint8_t)(number % 2);
+  return key;
+}
+
+static struct kad_record record_of(const struct model *model) {
+  unsigned parts = model->parts;
+  return (struct kad_record){
+      .key = key_of(model->key),
+      .type = kad_slice_of(types[model->type]),
+      .value = {content, model->len},
+      .salt = {content, (parts & 1) != 0 ? 5 : 0},
+      .publisher = (parts & 2) != 0 ? content + 1 : NULL,
+      .signature = (parts & 4) != 0 ? content + 2 : NULL,
+      .has_seq = (parts & 8) != 0,
+      .seq = (parts & 8) != 0 ? -3 : 0,
+  };
+}
+
+static struct kad_holding holding_of(const struct model *model) {
+  return (struct kad_holding){
+      .stored_at = model->stored_at,
+      .expires_at = model->expires_at,
+      .republish_at = model->republish_at,
+      .origin = hosts[model->host],
+  };
+}
+
+static kad_time_ms next_moment(struct world *world) {
+  unsigned byte = next_byte(world);
+  return byte == 255 ? KAD_TIME_NEVER : byte;
+}
+
+static void next_holding(struct world *world, struct model *model) {
+  model->host = next_byte(world) % HOSTS;
+  model->stored_at = next_byte(world) % 4;
+  model->expires_at = next_moment(world);
+  model->republish_at = next_moment(world);
+}
+
+/* ------------------------------------------------- what must be true -- */
+
+static bool same_part(const uint8_t *a, const uint8_t *b, size_t size) {
+  return a == NULL || b == NULL ? a == b : memcmp(a, b, size) == 0;
+}
+
+static void check_read(const struct world *world, const struct model *model) {
+  struct kad_held held;
+  struct kad_record record = record_of(model);
+  struct kad_holding holding = holding_of(model);
+  CHECK(world->store->read(world->store->state, model->handle, &held));
+  CHECK(held.handle == model->handle);
+  CHECK(kad_id_equal(&held.record.key, &record.key));
+  CHECK(kad_slice_equal(held.record.type, record.type));
+  CHECK(kad_slice_equal(held.record.value, record.value));
+  CHECK(kad_slice_equal(held.record.salt, record.salt));
+  CHECK(same_part(held.record.publisher, record.publisher, KAD_PUBLISHER_SIZE));
+  CHECK(same_part(held.record.signature, record.signature, KAD_SIGNATURE_SIZE));
+  CHECK(held.record.has_seq == record.has_seq);
+  CHECK(held.record.seq == record.seq);
+  CHECK(held.holding.stored_at == holding.stored_at);
+  CHECK(held.holding.expires_at == holding.expires_at);
+  CHECK(held.holding.republish_at == holding.republish_at);
+  CHECK(kad_address_equal(&held.holding.origin, &holding.origin));
+}
+
+static void check_due(const struct world *world) {
+  kad_time_ms expires = KAD_TIME_NEVER;
+  kad_time_ms republishes = KAD_TIME_NEVER;
+  kad_time_ms at = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *model = &world->held[i];
+    expires = model->expires_at < expires ? model->expires_at : expires;
+    republishes =
+        model->republish_at < republishes ? model->republish_at : republishes;
+  }
+  struct kad_held held;
+  const struct kad_store *store = world->store;
+  kad_handle handle = store->due_expire(store->state, &at);
+  CHECK(at == expires && (handle == 0) == (at == KAD_TIME_NEVER));
+  CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
+                        held.holding.expires_at == at));
+  handle = store->due_republish(store->state, &at);
+  CHECK(at == republishes && (handle == 0) == (at == KAD_TIME_NEVER));
+  CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
+                        held.holding.republish_at == at));
+}
+
+static size_t count_accounts(const struct world *world) {
+  bool open[ACCOUNTS] = {false};
+  size_t accounts = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    unsigned account = account_of[world->held[i].host];
+    accounts += open[account] ? 0 : 1;
+    open[account] = true;
+  }
+  return accounts;
+}
+
+static void check_counts(const struct world *world) {
+  size_t of_account[ACCOUNTS] = {0};
+  size_t bytes = 0;
+  const struct kad_store *store = world->store;
+  for (size_t i = 0; i < world->count; i++) {
+    of_account[account_of[world->held[i].host]]++;
+    bytes += world->held[i].cost;
+  }
+  bytes += count_accounts(world) * KAD_ORIGIN_OVERHEAD;
+  CHECK(store->count(store->state) == world->count);
+  CHECK(store->bytes(store->state) == bytes);
+  for (unsigned i = 0; i < HOSTS; i++) {
+    CHECK(store->count_of(store->state, &hosts[i]) ==
+          of_account[account_of[i]]);
+  }
+}
+
+static void check_stale(const struct world *world) {
+  struct kad_held held;
+  const struct kad_store *store = world->store;
+  CHECK(!store->read(store->state, world->gone, &held));
+  CHECK(!store->read(store->state, 0, &held));
+}
+
+/* -------------------------------------------------------- operations -- */
+
+static void add(struct world *world) {
+  if (world->count == HELD_MAX) {
+    return;
+  }
+  struct model model = {.key = next_byte(world) % KEYS,
+                        .type = next_byte(world) % TYPES,
+                        .parts = next_byte(world) % PARTS,
+                        .len = next_byte(world)};
+  next_holding(world, &model);
+  struct kad_record record = record_of(&model);
+  struct kad_holding holding = holding_of(&model);
+  const struct kad_store *store = world->store;
+  size_t before = store->bytes(store->state);
+  size_t accounts = count_accounts(world);
+  world->has_failed = false;
+  int status = store->add(store->state, &record, &holding, &model.handle);
+  if (status != 0) {
+    CHECK(status == KAD_ENOMEM && world->has_failed && model.handle == 0);
+    return;
+  }
+  model.confirmed = ++world->clock;
+  model.arrived = ++world->clock;
+  world->held[world->count++] = model;
+  size_t opened = count_accounts(world) - accounts;
+  world->held[world->count - 1].cost =
+      store->bytes(store->state) - before - opened * KAD_ORIGIN_OVERHEAD;
+  check_read(world, &world->held[world->count - 1]);
+}
+
+static void remove_one(struct world *world) {
+  const struct kad_store *store = world->store;
+  if (world->count == 0) {
+    store->remove(store->state, world->gone);
+    return;
+  }
+  size_t i = next_byte(world) % world->count;
+  world->gone = world->held[i].handle;
+  world->held[i] = world->held[--world->count];
+  store->remove(store->state, world->gone);
+}
+
+/* Tells whether the touched record has the origin that it was given: it may not
+ * when memory was short. */
+static bool has_moved(const struct world *world, const struct model *touched) {
+  struct kad_held held;
+  const struct kad_store *store = world->store;
+  CHECK(store->read(store->state, touched->handle, &held));
+  bool moved = kad_address_equal(&held.holding.origin, &hosts[touched->host]);
+  CHECK(moved || world->has_failed);
+  return moved;
+}
+
+static void touch(struct world *world) {
+  if (world->count == 0) {
+    return;
+  }
+  struct model *model = &world->held[next_byte(world) % world->count];
+  struct model after = *model;
+  next_holding(world, &after);
+  struct kad_holding holding = holding_of(&after);
+  const struct kad_store *store = world->store;
+  size_t accounts = count_accounts(world);
+  size_t before = store->bytes(store->state);
+  world->has_failed = false;
+  store->touch(store->state, model->handle, &holding);
+  bool renewed = after.stored_at != model->stored_at;
+  after.host = has_moved(world, &after) ? after.host : model->host;
+  bool moved = memcmp(hosts[after.host].ip, hosts[model->host].ip, 16) != 0 ||
+               hosts[after.host].family != hosts[model->host].family;
+  after.confirmed = renewed ? ++world->clock : model->confirmed;
+  after.arrived = renewed || moved ? ++world->clock : model->arrived;
+  *model = after;
+  model->cost += store->bytes(store->state) - before +
+                 (accounts - count_accounts(world)) * KAD_ORIGIN_OVERHEAD;
+  check_read(world, model);
+}
+
+/* Returns how many records of its key and type are newer. */
+static size_t place_of(const struct world *world, const struct model *model) {
+  size_t newer = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *other = &world->held[i];
+    newer += other->key == model->key && other->type == model->type &&
+             other->confirmed > model->confirmed;
+  }
+  return newer;
+}
+
+static void find(struct world *world) {
+  unsigned number = next_byte(world) % KEYS;
+  unsigned type = next_byte(world) % TYPES;
+  size_t skip = next_byte(world) % 8;
+  size_t cap = next_byte(world) % 8;
+  kad_handle handles[8] = {0};
+  struct kad_id key = key_of(number);
+  const struct kad_store *store = world->store;
+  size_t found = store->find(store->state, &key, kad_slice_of(types[type]),
+                             skip, handles, cap);
+  size_t expected = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *model = &world->held[i];
+    if (model->key != number || model->type != type) {
+      continue;
+    }
+    expected++;
+    size_t place = place_of(world, model);
+    CHECK(place < skip || place >= skip + cap ||
+          handles[place - skip] == model->handle);
+  }
+  CHECK(found == expected);
+  for (size_t i = cap; i < 8; i++) {
+    CHECK(handles[i] == 0);
+  }
+}
+
+static const struct model *find_model(const struct world *world,
+                                      kad_handle handle) {
+  for (size_t i = 0; i < world->count; i++) {
+    if (world->held[i].handle == handle) {
+      return &world->held[i];
+    }
+  }
+  return NULL;
+}
+
+static void walk(const struct world *world) {
+  uint64_t cursor = 0;
+  size_t visited = 0;
+  const struct kad_store *store = world->store;
+  kad_handle handle = store->next(store->state, &cursor);
+  while (handle != 0) {
+    const struct model *model = find_model(world, handle);
+    CHECK(model != NULL);
+    check_read(world, model);
+    visited++;
+    handle = store->next(store->state, &cursor);
+  }
+  CHECK(visited == world->count);
+}
+
+static size_t bytes_of_account(const struct world *world, unsigned account) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    bytes +=
+        account_of[world->held[i].host] == account ? world->held[i].cost : 0;
+  }
+  return bytes;
+}
+
+/* Tells whether `model` is among its account's earliest, which are weighed. */
+static bool is_weighed(const struct world *world, const struct model *model) {
+  size_t earlier = 0;
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *other = &world->held[i];
+    earlier += account_of[other->host] == account_of[model->host] &&
+               other->arrived < model->arrived;
+  }
+  return earlier < KAD_VICTIM_SAMPLE;
+}
+
+static void check_victim(struct world *world) {
+  struct kad_id self = key_of(next_byte(world) % KEYS);
+  const struct kad_store *store = world->store;
+  kad_handle handle = store->victim(store->state, &self);
+  const struct model *victim = find_model(world, handle);
+  CHECK((victim == NULL) == (world->count == 0));
+  if (victim == NULL) {
+    return;
+  }
+  CHECK(is_weighed(world, victim));
+  unsigned account = account_of[victim->host];
+  struct kad_id key = key_of(victim->key);
+  unsigned prefix = kad_id_prefix(&key, &self);
+  for (unsigned i = 1; i < ACCOUNTS; i++) {
+    CHECK(bytes_of_account(world, i) <=
+          (account == 0 ? 0 : bytes_of_account(world, account)));
+  }
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *other = &world->held[i];
+    struct kad_id other_key = key_of(other->key);
+    unsigned other_prefix = kad_id_prefix(&other_key, &self);
+    bool heavier =
+        other_prefix < prefix ||
+        (other_prefix == prefix && other->expires_at < victim->expires_at);
+    CHECK(account_of[other->host] != account || !heavier ||
+          !is_weighed(world, other));
+  }
+}
+
+static void do_next(struct world *world) {
+  unsigned operation = next_byte(world);
+  switch (operation % 8) {
+  case 0:
+  case 1:
+    add(world);
+    return;
+  case 2:
+    remove_one(world);
+    return;
+  case 3:
+    touch(world);
+    return;
+  case 4:
+    find(world);
+    return;
+  case 5:
+    walk(world);
+    return;
+  case 6:
+    check_victim(world);
+    return;
+  default:
+    world->failing = operation / 8;
+    return;
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const uint8_t secret[KAD_STORE_SECRET_SIZE] = {1};
+  struct world *world = calloc(1, sizeof *world);
+  if (world == NULL) {
+    return 0;
+  }
+  world->data = data;
+  world->size = size;
+  struct kad_allocator allocator = {.resize = resize, .state = world};
+  CHECK(kad_store_memory_new(&allocator, secret, &world->store) == 0);
+  while (world->size > 0) {
+    do_next(world);
+    check_counts(world);
+    check_due(world);
+    check_stale(world);
+  }
+  walk(world);
+  kad_store_memory_free(world->store);
+  free(world);
+  return 0;
+}

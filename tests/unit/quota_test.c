@@ -1,0 +1,297 @@
+#include "records/quota.h"
+
+#include "counting_allocator.h"
+#include "unit.h"
+
+#include <string.h>
+
+/* A store with a quota, filled the way the engine fills it. */
+struct fixture {
+  struct kad_counting_allocator counting;
+  struct kad_store *store;
+  struct kad_quota quota;
+  uint32_t keys; /* used so far */
+};
+
+static const uint8_t secret[KAD_STORE_SECRET_SIZE] = {0};
+static const struct kad_address nobody = {0};
+static const uint8_t bytes[KAD_VALUE_MAX];
+
+static void set_up(struct fixture *fixture) {
+  *fixture = (struct fixture){
+      .quota = {.max_bytes = UINT64_MAX,
+                .max_records = UINT32_MAX,
+                .max_records_address = UINT32_MAX},
+  };
+  kad_counting_init(&fixture->counting);
+  assert_ok(kad_store_memory_new(&fixture->counting.allocator, secret,
+                                 &fixture->store));
+}
+
+static void tear_down(struct fixture *fixture) {
+  kad_store_memory_free(fixture->store);
+  kad_counting_deinit(&fixture->counting);
+}
+
+static struct kad_address host(uint8_t number) {
+  return (struct kad_address){
+      .family = 4, .port = 6881, .ip = {192, 0, 2, number}};
+}
+
+static int check(const struct fixture *fixture, struct kad_address origin,
+                 size_t len) {
+  return kad_quota_check(&fixture->quota, fixture->store, &origin, len);
+}
+
+static int check_room(const struct fixture *fixture) {
+  return kad_quota_check_room(&fixture->quota, fixture->store, 0);
+}
+
+static size_t count(const struct fixture *fixture) {
+  return fixture->store->count(fixture->store->state);
+}
+
+static size_t count_of(const struct fixture *fixture,
+                       struct kad_address origin) {
+  return fixture->store->count_of(fixture->store->state, &origin);
+}
+
+static void make_room(const struct fixture *fixture) {
+  struct kad_store *store = fixture->store;
+  kad_handle victim = kad_quota_pick(&fixture->quota, store);
+  while (victim != 0) {
+    store->remove(store->state, victim);
+    victim = kad_quota_pick(&fixture->quota, store);
+  }
+}
+
+/* Stores a value of `len` bytes under a key of its own, if the quota lets it,
+ * and makes room. Returns true if it was let in. */
+static bool store(struct fixture *fixture, struct kad_address origin,
+                  size_t len) {
+  struct kad_record record = {.type = kad_slice_of("value"),
+                              .value = {bytes, len}};
+  struct kad_holding holding = {.expires_at = fixture->keys, .origin = origin};
+  kad_handle handle = 0;
+  record.key.bytes[0] = (uint8_t)(fixture->keys * 37);
+  memcpy(record.key.bytes + 1, &fixture->keys, sizeof fixture->keys);
+  fixture->keys++;
+  if (check(fixture, origin, len) != 0) {
+    return false;
+  }
+  struct kad_store *to = fixture->store;
+  assert_ok(to->add(to->state, &record, &holding, &handle));
+  make_room(fixture);
+  return true;
+}
+
+static void store_many(struct fixture *fixture, struct kad_address origin,
+                       size_t records) {
+  for (size_t i = 0; i < records; i++) {
+    assert_true(store(fixture, origin, 10));
+  }
+}
+
+static void has_room_below_its_bounds(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records = 10;
+
+  store_many(&fixture, host(1), 9);
+
+  assert_ok(check_room(&fixture));
+  assert_ok(check(&fixture, host(1), 1000));
+  assert_int_equal(kad_quota_pick(&fixture.quota, fixture.store), 0);
+  tear_down(&fixture);
+}
+
+static void stays_within_its_records(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records = 10;
+
+  for (uint8_t i = 0; i < 50; i++) {
+    store_many(&fixture, host(i % 7), 1);
+    assert_in_range(count(&fixture), 1, 10);
+  }
+
+  assert_int_equal(count(&fixture), 10);
+  tear_down(&fixture);
+}
+
+static void stays_within_its_bytes(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_bytes = 20000;
+
+  for (uint8_t i = 0; i < 100; i++) {
+    assert_true(store(&fixture, host(i % 7), (size_t)i * 10));
+    assert_in_range(fixture.store->bytes(fixture.store->state), 0, 20000);
+  }
+
+  assert_in_range(count(&fixture), 15, 100);
+  tear_down(&fixture);
+}
+
+static void refuses_what_can_never_fit(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_bytes = 1000;
+
+  assert_ok(check(&fixture, host(1), 1000));
+  assert_int_equal(check(&fixture, host(1), 1001), KAD_EQUOTA);
+  assert_int_equal(check(&fixture, nobody, SIZE_MAX), KAD_EQUOTA);
+  fixture.quota.max_records = 0;
+  assert_int_equal(check(&fixture, host(1), 1), KAD_EQUOTA);
+  tear_down(&fixture);
+}
+
+static void gives_an_address_its_share(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct kad_address moved = host(1);
+  moved.port = 1;
+  set_up(&fixture);
+  fixture.quota.max_records_address = 3;
+
+  store_many(&fixture, host(1), 3);
+
+  assert_int_equal(check(&fixture, host(1), 1), KAD_EQUOTA);
+  assert_int_equal(check(&fixture, moved, 1), KAD_EQUOTA);
+  assert_ok(check(&fixture, host(2), 1));
+  assert_ok(check_room(&fixture));
+  tear_down(&fixture);
+}
+
+static void exempts_our_own_user_from_the_share(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records_address = 3;
+
+  store_many(&fixture, nobody, 10);
+
+  assert_ok(check(&fixture, nobody, 1));
+  tear_down(&fixture);
+}
+
+static void makes_a_flood_evict_itself_alone(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records = 100;
+  store_many(&fixture, nobody, 5);
+  for (uint8_t i = 10; i < 50; i++) {
+    store_many(&fixture, host(i), 1);
+  }
+
+  store_many(&fixture, host(1), 1000);
+
+  assert_int_equal(count(&fixture), 100);
+  assert_int_equal(count_of(&fixture, nobody), 5);
+  for (uint8_t i = 10; i < 50; i++) {
+    assert_int_equal(count_of(&fixture, host(i)), 1);
+  }
+  assert_int_equal(count_of(&fixture, host(1)), 55);
+  tear_down(&fixture);
+}
+
+static void makes_a_flood_of_large_values_evict_itself_alone(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_bytes = 50000;
+  store_many(&fixture, host(2), 40);
+
+  for (size_t i = 0; i < 200; i++) {
+    assert_true(store(&fixture, host(1), 1000));
+  }
+
+  assert_int_equal(count_of(&fixture, host(2)), 40);
+  assert_in_range(count_of(&fixture, host(1)), 30, 50);
+  tear_down(&fixture);
+}
+
+static void lets_newcomers_into_what_a_flood_has_filled(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records = 100;
+  store_many(&fixture, host(1), 200);
+
+  store_many(&fixture, host(2), 30);
+
+  assert_int_equal(count_of(&fixture, host(1)), 70);
+  assert_int_equal(count_of(&fixture, host(2)), 30);
+  tear_down(&fixture);
+}
+
+static void keeps_our_own_records_from_everybody(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.quota.max_records = 10;
+  store_many(&fixture, host(1), 3);
+  store_many(&fixture, nobody, 10);
+
+  assert_int_equal(count_of(&fixture, nobody), 10);
+  assert_int_equal(check_room(&fixture), KAD_EQUOTA);
+  assert_false(store(&fixture, host(1), 1));
+  assert_false(store(&fixture, nobody, 1));
+  assert_int_equal(count_of(&fixture, nobody), 10);
+  tear_down(&fixture);
+}
+
+static void takes_our_own_records_when_bounds_fall(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  store_many(&fixture, nobody, 6);
+  store_many(&fixture, host(1), 3);
+
+  fixture.quota.max_records = 4;
+  make_room(&fixture);
+
+  assert_int_equal(count_of(&fixture, nobody), 4);
+  assert_int_equal(count_of(&fixture, host(1)), 0);
+  tear_down(&fixture);
+}
+
+/* A store that cannot tell who goes first, such as one of an application's. */
+static void refuses_where_a_store_cannot_choose(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  fixture.store->victim = NULL;
+  fixture.quota.max_records = 3;
+
+  store_many(&fixture, host(1), 3);
+
+  assert_false(store(&fixture, host(2), 1));
+  assert_int_equal(check_room(&fixture), KAD_EQUOTA);
+  fixture.quota.max_records = 2;
+  assert_int_equal(kad_quota_pick(&fixture.quota, fixture.store), 0);
+  tear_down(&fixture);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(has_room_below_its_bounds),
+      cmocka_unit_test(stays_within_its_records),
+      cmocka_unit_test(stays_within_its_bytes),
+      cmocka_unit_test(refuses_what_can_never_fit),
+      cmocka_unit_test(gives_an_address_its_share),
+      cmocka_unit_test(exempts_our_own_user_from_the_share),
+      cmocka_unit_test(makes_a_flood_evict_itself_alone),
+      cmocka_unit_test(makes_a_flood_of_large_values_evict_itself_alone),
+      cmocka_unit_test(lets_newcomers_into_what_a_flood_has_filled),
+      cmocka_unit_test(keeps_our_own_records_from_everybody),
+      cmocka_unit_test(takes_our_own_records_when_bounds_fall),
+      cmocka_unit_test(refuses_where_a_store_cannot_choose),
+  };
+  return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
+}
