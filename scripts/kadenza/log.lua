@@ -115,6 +115,12 @@ function M.configure(changes)
   return before
 end
 
+--- Puts back the settings that `configure` returned.
+---@param before table
+function M.restore(before)
+  settings = before
+end
+
 --- Logs an event.
 ---@param level kadenza.Level
 ---@param message string

@@ -1,0 +1,164 @@
+--- What the specs share: a wrapper that counts expected callbacks, collects
+--- garbage and fails on networks that were left open.
+--
+--     it("calls back once", spec(function(t)
+--       something(t.expect(1, function(value) ... end))
+--     end))
+
+local core = require("kadenza.core")
+local loop = require("kadenza.loop")
+local task = require("kadenza.task")
+
+local M = {}
+
+local CONSTRUCTORS <const> = { "udp", "sim" }
+
+-- Lets the constructors note what they make in `made`; returns what undoes it.
+local function note_networks(made)
+  local before = {}
+  for _, name in ipairs(CONSTRUCTORS) do
+    local original = core[name]
+    before[name] = original
+    core[name] = function(...)
+      local network, message, code = original(...)
+      if network then
+        made[network] = debug.traceback(name, 2)
+      end
+      return network, message, code
+    end
+  end
+  return function()
+    for name, original in pairs(before) do
+      core[name] = original
+    end
+  end
+end
+
+-- Closes what is still open; returns where it was made, or nil.
+local function find_open(made)
+  local left
+  for network, trace in pairs(made) do
+    if network:is_open() then
+      left = trace
+      network:close()
+    end
+  end
+  return left
+end
+
+local function new_context()
+  local expectations = {}
+  local context = {}
+
+  --- Returns a function that must be called `count` times and calls `fn`.
+  function context.expect(count, fn)
+    local expectation = {
+      count = count,
+      calls = 0,
+      trace = debug.traceback("expected here", 2),
+    }
+    expectations[#expectations + 1] = expectation
+    return function(...)
+      expectation.calls = expectation.calls + 1
+      return fn and fn(...)
+    end
+  end
+
+  return context, expectations
+end
+
+local function check_expectations(expectations)
+  for _, expectation in ipairs(expectations) do
+    if expectation.calls ~= expectation.count then
+      error(string.format("%d calls instead of %d; %s", expectation.calls,
+        expectation.count, expectation.trace), 0)
+    end
+  end
+end
+
+--- Wraps the body of a spec.
+---@param body fun(t: { expect: fun(count: integer, fn?: function): function })
+---@return fun()
+function M.spec(body)
+  return function()
+    local made = setmetatable({}, { __mode = "k" })
+    local undo = note_networks(made)
+    local context, expectations = new_context()
+    local passed, err = xpcall(body, function(problem)
+      return type(problem) == "string" and debug.traceback(problem, 2)
+        or problem
+    end, context)
+    undo()
+    loop.use(nil)
+    collectgarbage()
+    collectgarbage()
+    local left = find_open(made)
+    if not passed then
+      error(err, 0)
+    end
+    check_expectations(expectations)
+    if left then
+      error("a network was left open, made at " .. left, 0)
+    end
+  end
+end
+
+--- Runs `fn` as a task of an empty network in virtual time, and returns its
+--- results.
+---@param fn async fun(network: table): ...
+---@return any ...
+function M.in_virtual_time(fn)
+  local network = assert(core.sim({ seed = 1 }))
+  local results = table.pack(pcall(task.run_until, network,
+    task.spawn(network, fn, network)))
+  task.finish(network)
+  network:close()
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Returns options of a node on a free loopback port.
+---@param more? table
+---@return table options
+function M.local_node(more)
+  local options = { listen = "127.0.0.1:0", allow_local = true }
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
+  return options
+end
+
+--- Makes a folder for one spec; returns its path and what removes it.
+---@return string path
+---@return fun() remove
+function M.temporary_folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(core.make_folder(path))
+  return path, function()
+    os.execute("rm -rf '" .. path .. "'")
+  end
+end
+
+--- Collects log events while `fn` runs; returns them.
+---@param fn fun()
+---@return table[] events
+function M.logged(fn)
+  local log = require("kadenza.log")
+  local events = {}
+  local before = log.configure({
+    sink = function(event)
+      events[#events + 1] = event
+    end,
+  })
+  local passed, err = pcall(fn)
+  log.restore(before)
+  if not passed then
+    error(err, 0)
+  end
+  return events
+end
+
+return M

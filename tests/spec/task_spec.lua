@@ -1,0 +1,504 @@
+local support = require("tests.spec.support")
+local task = require("kadenza.task")
+
+local spec, in_virtual_time = support.spec, support.in_virtual_time
+
+-- Returns what a task does when it only sleeps, then returns `...`.
+local function sleeper(seconds, ...)
+  local results = table.pack(...)
+  return function()
+    task.sleep(seconds)
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+local function never()
+  task.wait(function() end)
+end
+
+describe("kadenza.task", function()
+  describe("wait", function()
+    it("returns what resume is called with", spec(function()
+      local results = table.pack(in_virtual_time(function()
+        return task.wait(function(resume)
+          resume(1, nil, 3, nil)
+        end)
+      end))
+
+      assert.same({ 1, nil, 3, nil, n = 4 }, results)
+    end))
+
+    it("takes the first of several calls of resume", spec(function()
+      assert.equal("first", in_virtual_time(function(network)
+        return task.wait(function(resume)
+          network:start_timer(5, function()
+            resume("first")
+            resume("second")
+          end)
+        end)
+      end))
+    end))
+
+    it("raises outside of a task", spec(function()
+      assert.error_matches(function()
+        task.wait(function() end)
+      end, "only a task can wait")
+    end))
+
+    it("raises in a coroutine that is no task", spec(function()
+      in_virtual_time(function()
+        local other = coroutine.create(function()
+          task.sleep(1)
+        end)
+
+        local resumed, message = coroutine.resume(other)
+
+        assert.is_false(resumed)
+        assert.matches("only a task can wait", message)
+      end)
+    end))
+
+    it("goes on after another coroutine yielded the task", spec(function()
+      -- a count hook preempts so: it yields nothing
+      assert.equal("on", in_virtual_time(function()
+        coroutine.yield()
+        return "on"
+      end))
+    end))
+
+    it("keeps a wake-up that comes while the task is preempted", spec(function()
+      assert.equal("woken", in_virtual_time(function()
+        return task.wait(function(resume)
+          coroutine.yield()
+          resume("woken")
+        end)
+      end))
+    end))
+  end)
+
+  describe("sleep", function()
+    it("sleeps on the clock of the network", spec(function()
+      assert.equal(3600.5, in_virtual_time(function(network)
+        local before = network:now()
+        task.sleep(3600.5)
+        return network:now() - before
+      end))
+    end))
+
+    for _, seconds in ipairs({ -1, 0 / 0, 1e300, "1" }) do
+      it("refuses to sleep for " .. tostring(seconds), spec(function()
+        in_virtual_time(function()
+          assert.error_matches(function()
+            task.sleep(seconds)
+          end, "seconds must be")
+        end)
+      end))
+    end
+  end)
+
+  describe("spawn", function()
+    it("gives arguments to the function", spec(function()
+      assert.same({ 1, 2 }, in_virtual_time(function(network)
+        return { task.spawn(network, function(...)
+          return { ... }
+        end, 1, 2):await() }
+      end)[1])
+    end))
+
+    it("starts a task when the one that spawns it waits", spec(function()
+      assert.same({ "spawned", "started", "awaited" },
+        in_virtual_time(function(network)
+          local order = {}
+          local other = task.spawn(network, function()
+            order[#order + 1] = "started"
+          end)
+          order[#order + 1] = "spawned"
+          other:await()
+          order[#order + 1] = "awaited"
+          return order
+        end))
+    end))
+
+    it("does not nest wake-ups", spec(function()
+      -- each task wakes the next: nested, the C stack would end at about 200
+      assert.equal(1000, in_virtual_time(function(network)
+        local first, wake_first
+        local previous = task.spawn(network, function()
+          first = task.wait(function(resume)
+            wake_first = resume
+          end)
+          return first
+        end)
+        for _ = 1, 999 do
+          local before = previous
+          previous = task.spawn(network, function()
+            return before:await() + 1
+          end)
+        end
+        task.sleep(1)
+        wake_first(1)
+        return previous:await()
+      end))
+    end))
+  end)
+
+  describe("await", function()
+    it("returns the results, also again and later", spec(function()
+      in_virtual_time(function(network)
+        local other = task.spawn(network, sleeper(1, "a", nil, "c"))
+
+        assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
+        assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
+      end)
+    end))
+
+    it("raises the error of the task as it is", spec(function()
+      in_virtual_time(function(network)
+        local problem = { "a table" }
+        local other = task.spawn(network, function()
+          task.sleep(1)
+          error(problem)
+        end)
+
+        local passed, err = pcall(other.await, other)
+
+        assert.is_false(passed)
+        assert.equal(problem, err)
+      end)
+    end))
+
+    it("refuses to await itself", spec(function()
+      in_virtual_time(function()
+        local own = task.current()
+        assert.error_matches(function()
+          own:await()
+        end, "cannot await itself")
+      end)
+    end))
+  end)
+
+  describe("cancel", function()
+    it("makes await return nil, canceled, KAD_ECANCELED", spec(function()
+      in_virtual_time(function(network)
+        local other = task.spawn(network, never)
+        task.sleep(1)
+
+        assert.is_true(other:cancel())
+        assert.same({ nil, "canceled", "KAD_ECANCELED", n = 3 },
+          table.pack(other:await()))
+        assert.equal("canceled", other:status())
+      end)
+    end))
+
+    it("withdraws what the task waits for", spec(function(t)
+      in_virtual_time(function(network)
+        local withdraw = t.expect(1)
+        local other = task.spawn(network, function()
+          task.wait(function()
+            return withdraw
+          end)
+        end)
+        task.sleep(1)
+        other:cancel()
+        assert.is_false(other:cancel())
+      end)
+    end))
+
+    it("closes the variables of the task", spec(function(t)
+      in_virtual_time(function(network)
+        local closed = t.expect(1)
+        local other = task.spawn(network, function()
+          local _ <close> = setmetatable({}, { __close = closed })
+          never()
+        end)
+        task.sleep(1)
+        other:cancel()
+      end)
+    end))
+
+    it("does not let a closing task wait", spec(function()
+      in_virtual_time(function(network)
+        local other = task.spawn(network, function()
+          local _ <close> = setmetatable({}, {
+            __close = function()
+              task.sleep(1)
+            end,
+          })
+          never()
+        end)
+        task.sleep(1)
+        other:cancel()
+
+        assert.error_matches(function()
+          other:await()
+        end, "a canceled task cannot wait")
+      end)
+    end))
+
+    it("ends the task that cancels itself at once", spec(function()
+      in_virtual_time(function(network)
+        local after = false
+        local other = task.spawn(network, function()
+          task.current():cancel()
+          after = true
+        end)
+        task.sleep(1)
+
+        assert.is_false(after)
+        assert.equal("canceled", other:status())
+      end)
+    end))
+
+    it("ends a task that has not begun", spec(function()
+      in_virtual_time(function(network)
+        local begun = false
+        local other = task.spawn(network, function()
+          begun = true
+        end)
+        other:cancel()
+        task.sleep(1)
+
+        assert.is_false(begun)
+      end)
+    end))
+
+    it("does not run a preempted task on", spec(function()
+      in_virtual_time(function(network)
+        local after = false
+        local other = task.spawn(network, function()
+          coroutine.yield()
+          after = true
+        end)
+        task.wait(function(resume)
+          network:start_timer(0, resume)
+        end)
+        other:cancel()
+        task.sleep(1)
+
+        assert.is_false(after and other:status() == "canceled")
+      end)
+    end))
+
+    it("is withdrawn itself when the waiting task is canceled", spec(function()
+      in_virtual_time(function(network)
+        local inner = task.spawn(network, sleeper(10, "inner"))
+        local outer = task.spawn(network, function()
+          return inner:await()
+        end)
+        task.sleep(1)
+        outer:cancel()
+
+        assert.equal("inner", inner:await())
+      end)
+    end))
+  end)
+
+  describe("all", function()
+    it("returns the first results in order", spec(function()
+      in_virtual_time(function(network)
+        local results = task.all({
+          task.spawn(network, sleeper(3, "a", "x")),
+          sleeper(1, nil),
+          sleeper(2, "c"),
+        })
+
+        assert.same({ "a", nil, "c", n = 3 }, results)
+      end)
+    end))
+
+    it("waits no longer than its slowest task", spec(function()
+      assert.equal(3, in_virtual_time(function(network)
+        local before = network:now()
+        task.all({ sleeper(3), sleeper(1), sleeper(2) })
+        return network:now() - before
+      end))
+    end))
+
+    it("returns at once for an empty list", spec(function()
+      in_virtual_time(function()
+        assert.same({ n = 0 }, task.all({}))
+      end)
+    end))
+
+    it("takes tasks that have ended", spec(function()
+      in_virtual_time(function(network)
+        local ended = task.spawn(network, sleeper(1, "a"))
+        task.sleep(2)
+
+        assert.same({ "a", "b", n = 2 }, task.all({ ended, sleeper(1, "b") }))
+      end)
+    end))
+
+    it("raises the first error and cancels the others", spec(function()
+      in_virtual_time(function(network)
+        local slow = task.spawn(network, never)
+
+        assert.error_matches(function()
+          task.all({
+            slow,
+            function()
+              task.sleep(1)
+              error("broken")
+            end,
+          })
+        end, "broken")
+        assert.equal("canceled", slow:status())
+      end)
+    end))
+
+    it("cancels what it spawned when it is canceled", spec(function(t)
+      in_virtual_time(function(network)
+        local closed = t.expect(1)
+        local outer = task.spawn(network, function()
+          task.all({
+            function()
+              local _ <close> = setmetatable({}, { __close = closed })
+              never()
+            end,
+          })
+        end)
+        task.sleep(1)
+        outer:cancel()
+      end)
+    end))
+
+    it("names an item that is no task", spec(function()
+      in_virtual_time(function()
+        assert.error_matches(function()
+          task.all({ never, 5 })
+        end, "item 2 is neither a task nor a function")
+      end)
+    end))
+  end)
+
+  describe("race", function()
+    it("returns the results of the first and cancels the others", spec(function()
+      in_virtual_time(function(network)
+        local slow = task.spawn(network, never)
+
+        assert.same({ "b", "x", n = 2 },
+          table.pack(task.race({ slow, sleeper(1, "b", "x") })))
+        assert.equal("canceled", slow:status())
+      end)
+    end))
+
+    it("raises the error of the first", spec(function()
+      in_virtual_time(function()
+        assert.error_matches(function()
+          task.race({
+            sleeper(2),
+            function()
+              error("broken")
+            end,
+          })
+        end, "broken")
+      end)
+    end))
+
+    it("needs a task", spec(function()
+      in_virtual_time(function()
+        assert.error_matches(function()
+          task.race({})
+        end, "a race needs a task")
+      end)
+    end))
+  end)
+
+  describe("timeout", function()
+    it("returns the results of what is in time", spec(function()
+      in_virtual_time(function()
+        assert.same({ "a", "b", n = 2 },
+          table.pack(task.timeout(2, sleeper(1, "a", "b"))))
+      end)
+    end))
+
+    it("cancels what is late", spec(function()
+      in_virtual_time(function(network)
+        local late = task.spawn(network, sleeper(3))
+        local before = network:now()
+
+        assert.same({ nil, "timeout", "KAD_ETIMEOUT", n = 3 },
+          table.pack(task.timeout(2, late)))
+        assert.equal(2, network:now() - before)
+        assert.equal("canceled", late:status())
+      end)
+    end))
+
+    it("leaves no timer behind", spec(function()
+      local network = require("kadenza.core").sim({ seed = 1 })
+      task.spawn(network, function()
+        task.timeout(1000, sleeper(1))
+      end)
+      network:run() -- until no event is left
+
+      assert.is_true(network:now() < 1000)
+      network:close()
+    end))
+  end)
+
+  describe("an error that nobody awaits", function()
+    it("is logged in the next turn with where it was", spec(function()
+      local events = support.logged(function()
+        in_virtual_time(function(network)
+          task.spawn(network, function()
+            error("broken")
+          end)
+          task.sleep(1)
+        end)
+      end)
+
+      assert.equal(1, #events)
+      assert.equal("error", events[1].level)
+      assert.matches("broken", events[1].fields.error)
+      assert.matches("task_spec.lua", events[1].fields.error)
+    end))
+
+    it("is not logged when it is awaited in time", spec(function()
+      local events = support.logged(function()
+        in_virtual_time(function(network)
+          local other = task.spawn(network, error, "broken")
+          pcall(other.await, other)
+          task.sleep(1)
+        end)
+      end)
+
+      assert.same({}, events)
+    end))
+
+    it("is kept for the end", spec(function()
+      support.logged(function()
+        local network = require("kadenza.core").sim({ seed = 1 })
+        task.spawn(network, error, "broken")
+        network:run(1)
+        local failures = task.take_failures(network)
+
+        assert.equal("broken", failures[1].value)
+        assert.same({}, task.take_failures(network))
+        network:close()
+      end)
+    end))
+  end)
+
+  it("cancels the tasks left at the end in the order of their start",
+    spec(function()
+      local network = require("kadenza.core").sim({ seed = 1 })
+      local order = {}
+      for i = 1, 20 do
+        task.spawn(network, function()
+          local _ <close> = setmetatable({}, {
+            __close = function()
+              order[i] = #order + 1
+            end,
+          })
+          never()
+        end)
+      end
+      network:run(1)
+      task.finish(network)
+      network:close()
+
+      for i = 1, 20 do
+        assert.equal(i, order[i])
+      end
+    end))
+end)
