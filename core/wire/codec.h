@@ -13,8 +13,10 @@ struct kad_codec {
    * is empty otherwise. Allocates nothing. */
   int (*decode)(void *state, struct kad_slice datagram, size_t id_size,
                 struct kad_message *message);
-  /* Writes `message` to `writer`. Returns 0, or KAD_ETOOBIG when it does not
-   * fit. Allocates nothing. */
+  /* Writes `message` to `writer`. Returns 0, KAD_ETOOBIG when it does not fit,
+   * or KAD_EINVAL when `args` or `reply` is not a dictionary that can be sent:
+   * well-formed, and less than KAD_BENCODE_MAX_DEPTH deep. Allocates nothing.
+   */
   int (*encode)(void *state, const struct kad_message *message, size_t id_size,
                 struct kad_writer *writer);
 };

@@ -52,14 +52,16 @@ struct kad_message {
   /* Queries. */
   enum kad_method_id method;
   struct kad_slice name; /* of the query, as sent */
-  struct kad_slice args; /* the bencoded arguments, one dictionary */
+  struct kad_slice args; /* the bencoded arguments, one dictionary. Written for
+                            custom queries alone, `id` put in; empty for none */
   bool has_target;
   struct kad_id target; /* target, info_hash or key */
   bool want4, want6;    /* BEP 32; both false: the family of the sender */
   bool has_port;
-  uint16_t port; /* announce_peer */
-  bool implied_port;
-  uint32_t skip; /* find_value: values to pass over */
+  uint16_t port;     /* announce_peer; never 0 when has_port */
+  bool implied_port; /* then the port that the query came from counts. Give a
+                        `port` all the same: old nodes look at it alone */
+  uint32_t skip;     /* find_value: values to pass over */
 
   /* Both ways. */
   bool has_id;
@@ -68,11 +70,14 @@ struct kad_message {
   struct kad_slice type; /* find_value, store: the record type's name */
   bool has_ttl;
   uint32_t ttl;        /* store: seconds */
-  size_t record_count; /* store: to hold; find_value: held */
+  size_t record_count; /* store: to hold; find_value: held. What is read from a
+                          reply has no key and no type: who asked knows them */
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
 
   /* Replies. */
-  struct kad_slice reply; /* the bencoded reply, one dictionary */
+  struct kad_slice reply; /* the bencoded reply, one dictionary. Written, `id`
+                             put in, instead of the fields below; empty for
+                             those */
   bool misfit; /* a key of the core's replies has a form that they do not give
                   it, and reads as absent. Only who asked can judge: malformed
                   unless the query was a custom one */
