@@ -17,6 +17,7 @@ class Case:
     stores: bool = False  # stores each key first
     fill: bool = False  # wants a full routing table
     policy: str = "none"
+    server: str = "plain"  # cases of one name share a server process
 
 
 # In the order in which one server process meets them: what it holds grows.
@@ -31,11 +32,11 @@ CASES = (
     Case("get_peers 10k", "get_peers", MANY),
     Case("store 10k", "store", MANY, stores=True),
     Case("find_value 10k", "find_value", MANY),
-    Case("store none", "store", POLICY_KEYS, stores=True),
+    Case("store none", "store", POLICY_KEYS, stores=True, server="none"),
     Case("store validate", "store", POLICY_KEYS, stores=True,
-         policy="validate"),
+         policy="validate", server="validate"),
     Case("store yielding", "store", POLICY_KEYS, stores=True,
-         policy="yielding"),
+         policy="yielding", server="yielding"),
 )
 
 # Quotients and differences of two rows: title, row, row to compare with.

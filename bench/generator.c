@@ -199,6 +199,7 @@ static void keep_token(struct generator *generator, uint32_t slot_index,
   if (reply->token == NULL || reply->token_len > KRPC_TOKEN_MAX) {
     return;
   }
+  generator->tally.tokens++;
   struct generator_token *token =
       token_of(generator, source_of(generator, slot_index),
                generator->slots[slot_index].key);
@@ -364,6 +365,7 @@ static void add_tally(struct generator_tally *sum,
   sum->lost += tally->lost;
   sum->malformed += tally->malformed;
   sum->asked += tally->asked;
+  sum->tokens += tally->tokens;
   for (size_t i = 0; i < GENERATOR_ERRORS_MAX; i++) {
     if (tally->errors[i].count > 0) {
       count_error(sum, tally->errors[i].code, tally->errors[i].count);

@@ -54,6 +54,7 @@ struct generator_tally {
   uint64_t nodes;     /* contacts in them */
   uint64_t values;    /* values in them */
   uint64_t asked;     /* queries that the server sent to us */
+  uint64_t tokens;    /* replies with a write token */
   double seconds;
   struct server_cpu cpu; /* used in the pass */
   struct latency latency;

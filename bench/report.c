@@ -68,17 +68,18 @@ void report_text(const struct generator_options *options,
   }
   print_failures("failures", measured);
   if (warm_up->replies + warm_up->lost + errors_in(warm_up) > 0) {
-    printf("  %-10s %" PRIu64 " replies in %.2f s\n", "warm-up",
-           warm_up->replies, warm_up->seconds);
+    printf("  %-10s %" PRIu64 " replies, %" PRIu64 " tokens in %.2f s\n",
+           "warm-up", warm_up->replies, warm_up->tokens, warm_up->seconds);
     print_failures("", warm_up);
   }
 }
 
 static void print_counts(const struct generator_tally *tally) {
   printf("\"seconds\":%.4f,\"replies\":%" PRIu64 ",\"lost\":%" PRIu64
-         ",\"malformed\":%" PRIu64 ",\"asked\":%" PRIu64 ",\"errors\":{",
+         ",\"malformed\":%" PRIu64 ",\"asked\":%" PRIu64 ",\"tokens\":%" PRIu64
+         ",\"errors\":{",
          tally->seconds, tally->replies, tally->lost, tally->malformed,
-         tally->asked);
+         tally->asked, tally->tokens);
   print_errors(tally, "\"%" PRId64 "\":%" PRIu64);
   putchar('}');
 }

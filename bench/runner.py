@@ -42,7 +42,7 @@ def parse_options():
                         help="a measurement (%(default)s)")
     parser.add_argument("--window", type=int, default=64, metavar="N",
                         help="queries in flight (%(default)s)")
-    parser.add_argument("--sources", type=int, default=4, metavar="N",
+    parser.add_argument("--sources", type=int, default=8, metavar="N",
                         help="addresses to ask from (%(default)s)")
     parser.add_argument("--only", default="", metavar="TEXT,...",
                         help="cases whose name contains one of these")
@@ -140,20 +140,21 @@ class Bench:
             self.add(case, limit, figures)
 
     def selected(self):
-        """Returns the cases that the options ask for, by policy."""
+        """Returns the cases that the options ask for, by server process."""
         wanted = [text for text in self.options.only.split(",") if text]
         groups = {}
         for case in CASES:
             possible = case.policy == "none" or not self.options.server
             asked = not wanted or any(text in case.name for text in wanted)
             if possible and asked:
-                groups.setdefault(case.policy, []).append(case)
+                groups.setdefault(case.server, []).append(case)
         return groups
 
     def repeat(self, number):
-        """Runs every case once, a fresh node for each policy."""
-        for policy, cases in self.selected().items():
-            with self.start_echo() as echo, self.start_node(policy) as node:
+        """Runs every case once."""
+        for cases in self.selected().values():
+            start = self.start_node(cases[0].policy)
+            with self.start_echo() as echo, start as node:
                 for case in cases:
                     progress(f"repetition {number + 1} of "
                              f"{self.options.repetitions}: {case.name}")
