@@ -198,7 +198,8 @@ uninstall: ## remove what install put there
 
 .PHONY: luarocks
 luarocks: | deps-luarocks ## install the rock (ARGS=--local, --tree DIR)
-	@luarocks --lua-version=5.4 make $(ARGS) kadenza-scm-1.rockspec
+	@luarocks --lua-version=5.4 make $(ARGS) kadenza-scm-1.rockspec; \
+	  status=$$?; $(remove_rock_objects); exit $$status
 
 .PHONY: deps
 deps: deps-build deps-test ## find what is missing and install it
@@ -206,6 +207,7 @@ deps: deps-build deps-test ## find what is missing and install it
 .PHONY: clean
 clean: ## remove build/; var/, the state of nodes, stays
 	@rm -rf build
+	@$(remove_rock_objects)
 
 .PHONY: help
 help: ## list the targets
@@ -363,6 +365,9 @@ lint-lua: | deps-lint
 	@luacheck --quiet .
 
 # ------------------------------------------------------------ install --
+
+# luarocks builds among the sources.
+remove_rock_objects := find core bindings -name '*.o' -delete; rm -rf kadenza
 
 lua_modules := $(patsubst scripts/%,%,$(library_scripts))
 manual := $(wildcard docs/kadenza.1)
