@@ -157,7 +157,8 @@ test: ## build and run every test (TESTS=part of a path)
 .PHONY: check check-tree check-symbols
 check: check-tree check-symbols ## check layers, lengths, versions, symbols
 check-tree: | deps-build
-	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec
+	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec \
+	  counts
 check-symbols: $(library) $(shared)
 	@BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 
