@@ -13,6 +13,7 @@ import time
 
 import table
 from cases import CASES, MEMORY, MEMORY_SOURCES
+from machine import Watch
 from server import Failure, Server, pin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -226,6 +227,7 @@ def main():
     """Runs the benchmark; returns the exit code."""
     options = parse_options()
     bench = Bench(options)
+    watch = Watch()
     try:
         if options.smoke:
             return 0 if smoke(bench) else 1
@@ -234,9 +236,10 @@ def main():
         print(f"bench: {failure}", file=sys.stderr)
         return 1
     progress("")
-    table.print_all(bench.rows, bench.memory)
+    others = watch.others()
+    table.print_all(bench.rows, bench.memory, others)
     if options.json:
-        table.write_json(options.json, bench.rows, bench.memory)
+        table.write_json(options.json, bench.rows, bench.memory, others)
     return 0
 
 

@@ -98,8 +98,8 @@ def print_memory(memory):
               f"refused {figures['refused'] or 'none'})")
 
 
-def print_all(rows, memory):
-    """Prints everything that was measured."""
+def print_all(rows, memory, others):
+    """Prints everything that was measured, and who disturbed it."""
     print_rows(rows)
     extra = derived(rows)
     if extra:
@@ -109,9 +109,10 @@ def print_all(rows, memory):
     if memory:
         print()
         print_memory(memory)
+    print(f"\nothers used {others * 100:.0f} % of a core meanwhile")
 
 
-def write_json(path, rows, memory):
+def write_json(path, rows, memory, others):
     """Writes every figure of every repetition to a file."""
     content = {
         "cases": {
@@ -122,6 +123,7 @@ def write_json(path, rows, memory):
         },
         "derived": {title: value for title, value, _ in derived(rows)},
         "memory": memory,
+        "others_cores": others,
     }
     with open(path, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
