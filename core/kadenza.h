@@ -741,11 +741,13 @@ KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
 /* How a simulated network behaves. Begin with kad_sim_config_default. */
 struct kad_sim_config {
   uint64_t seed;           /* same seed and calls, same run, byte for byte */
-  uint32_t latency_min_ms; /* one way, uniform in latency_min … latency_max */
+  uint32_t latency_min_ms; /* one way, uniform in latency_min … latency_max; 0
+                              counts as 1, so that the clock goes on */
   uint32_t latency_max_ms;
   double loss; /* 0 … 1: share of datagrams that are lost */
 };
 
+/* Fills `config` with seed 1, 10 … 100 ms one way and no loss. */
 KAD_API void kad_sim_config_default(struct kad_sim_config *config);
 
 /* Makes a network in virtual time: one seeded event queue, no sockets.
@@ -789,8 +791,9 @@ KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
 /* Names a timer; 0 names none; never reused. */
 typedef uint64_t kad_timer;
 
-/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn). `fire`
- * may do anything but free the network. Returns 0 or KAD_ENOMEM. */
+/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn, which in a
+ * simulated network is the next millisecond). `fire` may do anything but free
+ * the network. Returns 0 or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
                                                    kad_time_ms delay_ms,
                                                    void (*fire)(void *data),
@@ -819,8 +822,9 @@ KAD_API KAD_MUST_CHECK int kad_network_on_signal(struct kad_network *network,
                                                  void *data);
 
 /* Runs until kad_network_stop is called, or for `duration_ms` of the network's
- * clock (KAD_TIME_NEVER for no limit). A simulated network also ends when no
- * event is left. */
+ * clock (KAD_TIME_NEVER for no limit, which in a simulated network ends when no
+ * event is left; a node always has one to come). From a callback, it does
+ * nothing. */
 KAD_API void kad_network_run(struct kad_network *network,
                              kad_time_ms duration_ms);
 

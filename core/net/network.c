@@ -1,6 +1,6 @@
 #include "net/network.h"
 
-#include "base/allocator.h"
+#include "base/time.h"
 
 #include <assert.h>
 #include <string.h>
@@ -108,10 +108,23 @@ void kad_network_free(struct kad_network *network) {
   network->methods->free(network);
 }
 
+static void refresh(struct kad_network *network) {
+  if (network->methods->refresh != NULL) {
+    network->methods->refresh(network);
+  }
+}
+
+/* Within a turn the clock stands still for nodes, which saves a system call a
+ * datagram. Between turns, under the user's control, it may be long since the
+ * last one. */
 static kad_time_ms member_now(void *state) {
   struct kad_member *member = state;
+  struct kad_network *network = member->network;
   kad_member_touch(member);
-  return member->network->methods->now(member->network);
+  if (network->depth == 0) {
+    refresh(network);
+  }
+  return network->methods->now(network);
 }
 
 static int add_families(struct kad_node *node,
@@ -219,8 +232,10 @@ size_t kad_network_addresses(const struct kad_network *network,
 }
 
 kad_time_ms kad_network_now(const struct kad_network *network) {
-  /* Reading the clock may note the time in the network, which nobody sees. */
-  return network->methods->now((struct kad_network *)network);
+  /* The time that is noted in the network is nobody's to see. */
+  struct kad_network *changed = (struct kad_network *)network;
+  refresh(changed);
+  return network->methods->now(changed);
 }
 
 void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {
@@ -230,7 +245,10 @@ void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {
 int kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
                             void (*fire)(void *data), void *data,
                             kad_timer *timer) {
-  const kad_time_ms at = network->methods->due(network, delay_ms);
+  const kad_time_ms shortest_ms = network->methods->shortest_ms;
+  const kad_time_ms at =
+      kad_time_add(kad_network_now(network),
+                   delay_ms > shortest_ms ? delay_ms : shortest_ms);
   return kad_timers_start(&network->timers, at, fire, data, timer);
 }
 

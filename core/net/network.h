@@ -54,10 +54,12 @@ struct kad_network_methods {
   void (*unbind)(struct kad_member *member);
   /* Frees an unbound member, now or when its sockets allow it. */
   void (*release)(struct kad_member *member);
-  /* Returns the clock. */
+  /* The least that a timer waits: 0 is the next turn of the loop. */
+  kad_time_ms shortest_ms;
+  /* Returns the time of the present turn. */
   kad_time_ms (*now)(struct kad_network *network);
-  /* Returns when a timer of `delay_ms` is due. */
-  kad_time_ms (*due)(struct kad_network *network, kad_time_ms delay_ms);
+  /* Reads the clock again amid a turn; NULL where it stands still. */
+  void (*refresh)(struct kad_network *network);
   /* Gives the user random bytes. */
   void (*random)(struct kad_network *network, uint8_t *out, size_t len);
   /* Looks up the address of `host` (at most 255 bytes, a NUL behind) and calls

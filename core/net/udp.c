@@ -68,19 +68,12 @@ static void udp_free(struct kad_network *network) {
   kad_release(&allocator, udp, sizeof *udp);
 }
 
-/* Within a turn the clock stands still, which saves a system call a datagram.
- * Between turns, under the user's control, it may be long since the last one.
- */
 static kad_time_ms udp_now(struct kad_network *network) {
-  struct kad_udp *udp = kad_udp_of(network);
-  if (network->depth == 0) {
-    uv_update_time(&udp->loop);
-  }
-  return uv_now(&udp->loop);
+  return uv_now(&kad_udp_of(network)->loop);
 }
 
-static kad_time_ms udp_due(struct kad_network *network, kad_time_ms delay_ms) {
-  return kad_time_add(udp_now(network), delay_ms);
+static void udp_refresh(struct kad_network *network) {
+  uv_update_time(&kad_udp_of(network)->loop);
 }
 
 static void udp_random(struct kad_network *network, uint8_t *out, size_t len) {
@@ -149,7 +142,7 @@ static const struct kad_network_methods methods = {
     .unbind = kad_udp_unbind,
     .release = kad_udp_release,
     .now = udp_now,
-    .due = udp_due,
+    .refresh = udp_refresh,
     .random = udp_random,
     .resolve = kad_udp_resolve,
     .on_signal = kad_udp_on_signal,
