@@ -1,0 +1,164 @@
+/* The `kadenza` program: a Lua state with the library's scripts built in, which
+ * runs kadenza.cli. Everything else is Lua. */
+#include "scripts.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  EXIT_BROKEN = 3
+}; /* the program itself failed: a bug, or no memory */
+
+int luaopen_kadenza_core(lua_State *L);
+
+/* Returns the built-in script `name`, or NULL. */
+static const struct kad_script *find_script(const char *name) {
+  for (const struct kad_script *script = kad_scripts; script->name != NULL;
+       script++) {
+    if (strcmp(script->name, name) == 0) {
+      return script;
+    }
+  }
+  return NULL;
+}
+
+/* host.source(name): returns the text of a built-in script, or nil.
+ * [-0, +1, m] */
+static int host_source(lua_State *L) {
+  const struct kad_script *script = find_script(luaL_checkstring(L, 1));
+  if (script == NULL) {
+    lua_pushnil(L);
+  } else {
+    lua_pushlstring(L, script->source, script->len);
+  }
+  return 1;
+}
+
+/* host.scripts(): returns the names of the built-in scripts, a list.
+ * [-0, +1, m] */
+static int host_scripts(lua_State *L) {
+  lua_newtable(L);
+  for (lua_Integer i = 0; kad_scripts[i].name != NULL; i++) {
+    lua_pushstring(L, kad_scripts[i].name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* host.is_terminal(fd): tells whether a file descriptor is a terminal.
+ * [-0, +1, -] */
+static int host_is_terminal(lua_State *L) {
+  lua_Integer fd = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2");
+  lua_pushboolean(L, isatty((int)fd));
+  return 1;
+}
+
+static const luaL_Reg host_functions[] = {
+    {"source", host_source},
+    {"scripts", host_scripts},
+    {"is_terminal", host_is_terminal},
+    {NULL, NULL},
+};
+
+static int open_host(lua_State *L) {
+  luaL_newlib(L, host_functions);
+  return 1;
+}
+
+/* A searcher of `require`: the built-in scripts. [-0, +1|2, m] */
+static int search_scripts(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const struct kad_script *script = find_script(name);
+  if (script == NULL) {
+    lua_pushfstring(L, "no built-in script '%s'", name);
+    return 1;
+  }
+  const char *chunk = lua_pushfstring(L, "@%s.lua", name);
+  if (luaL_loadbufferx(L, script->source, script->len, chunk, "t") != LUA_OK) {
+    return lua_error(L);
+  }
+  lua_pushstring(L, chunk);
+  return 2;
+}
+
+/* Puts our searcher first, so that no file of the system takes the place of a
+ * built-in script. [-0, +0, m] */
+static void add_searcher(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_Integer count = luaL_len(L, -1);
+  for (lua_Integer i = count; i >= 1; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search_scripts);
+  lua_rawseti(L, -2, 1);
+  lua_pop(L, 2);
+}
+
+static void preload(lua_State *L, const char *name, lua_CFunction open) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+struct arguments {
+  int count;
+  char **values;
+};
+
+/* Runs the program; its argument is a struct arguments, its result the exit
+ * status. [-0, +1, e] */
+static int run_program(lua_State *L) {
+  const struct arguments *arguments = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  preload(L, "kadenza.core", luaopen_kadenza_core);
+  preload(L, "kadenza.host", open_host);
+  add_searcher(L);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "kadenza.cli");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_createtable(L, arguments->count, 0);
+  for (int i = 1; i < arguments->count; i++) {
+    lua_pushstring(L, arguments->values[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Turns an error into a text with a traceback. [-1, +1, m] */
+static int describe_error(lua_State *L) {
+  const char *text = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, text, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  struct arguments arguments = {.count = argc, .values = argv};
+  int status = EXIT_BROKEN;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fputs("kadenza: out of memory\n", stderr);
+    return EXIT_BROKEN;
+  }
+  lua_pushcfunction(L, describe_error);
+  lua_pushcfunction(L, run_program);
+  lua_pushlightuserdata(L, &arguments);
+  if (lua_pcall(L, 1, 1, 1) == LUA_OK) {
+    status = (int)lua_tointeger(L, -1);
+  } else {
+    fprintf(stderr, "kadenza: internal error: %s\n", lua_tostring(L, -1));
+  }
+  lua_close(L);
+  return status;
+}
