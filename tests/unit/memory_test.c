@@ -747,6 +747,33 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
   tear_down(&fixture);
 }
 
+/* Returns true if the next to go is under the farthest key. */
+static bool takes_the_far_one(const struct fixture *fixture) {
+  struct kad_id self = numbered_key(0);
+  struct kad_held held;
+  kad_handle victim = fixture->store->victim(fixture->store->state, &self);
+  assert_true(read(fixture, victim, &held));
+  return held.record.key.bytes[0] == 0xff;
+}
+
+static void weighs_the_128_earliest_of_an_address(void **state) {
+  (void)state;
+  struct fixture fixture;
+  set_up(&fixture);
+  kad_handle first = add_value(&fixture, 0, "v", 1);
+  add_many(&fixture, numbered_host(1), 1, 127);
+  struct kad_record far = record_of(0, "v");
+  far.key.bytes[0] = 0xff;
+  struct kad_holding holding = holding_of(1, numbered_host(1));
+
+  add(&fixture, &far, &holding);
+  assert_false(takes_the_far_one(&fixture));
+  holding.stored_at = 2;
+  touch(&fixture, first, &holding);
+  assert_true(takes_the_far_one(&fixture));
+  tear_down(&fixture);
+}
+
 /* -------------------------------------------------------------- memory -- */
 
 static void is_made_whole_or_not_at_all(void **state) {
@@ -933,6 +960,7 @@ int main(void) {
       cmocka_unit_test(takes_from_the_address_with_most_bytes),
       cmocka_unit_test(takes_from_our_own_user_last),
       cmocka_unit_test(takes_the_farthest_then_the_soonest_to_expire),
+      cmocka_unit_test(weighs_the_128_earliest_of_an_address),
       cmocka_unit_test(is_made_whole_or_not_at_all),
       cmocka_unit_test(stays_as_it_was_when_an_allocation_fails),
       cmocka_unit_test(frees_everything_with_its_last_record),
