@@ -66,6 +66,7 @@ class Bench:
         self.load_core = LOAD_CORE if pinned else None
         self.rows = {}
         self.memory = {}
+        self.failures = {}
 
     def tool(self, name):
         """Returns the path of one of the benchmark's own programs."""
@@ -95,9 +96,12 @@ class Bench:
         command = [self.tool("load"), "--json", "--pid", str(server.pid),
                    *map(str, arguments), server.address]
         limit = self.options.seconds + LOAD_GRACE_SECONDS
-        done = subprocess.run(command, capture_output=True, text=True,
-                              timeout=limit, check=False,
-                              preexec_fn=pin(self.load_core))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True,
+                                  timeout=limit, check=False,
+                                  preexec_fn=pin(self.load_core))
+        except subprocess.TimeoutExpired as late:
+            raise Failure("load: it does not end") from late
         if not done.stdout.startswith("{"):
             raise Failure(f"load: {done.stderr.strip() or 'no figures'}")
         return json.loads(done.stdout)
@@ -152,14 +156,23 @@ class Bench:
         return groups
 
     def repeat(self, number):
-        """Runs every case once."""
-        for cases in self.selected().values():
-            start = self.start_node(cases[0].policy)
-            with self.start_echo() as echo, start as node:
-                for case in cases:
-                    progress(f"repetition {number + 1} of "
-                             f"{self.options.repetitions}: {case.name}")
-                    self.run_case(case, echo, node)
+        """Runs every case once. A node that fails costs only its cases."""
+        for name, cases in self.selected().items():
+            if name in self.failures:
+                continue
+            try:
+                self.run_cases(number, cases)
+            except Failure as failure:
+                self.failures[name] = str(failure)
+
+    def run_cases(self, number, cases):
+        """Runs cases that share a server process."""
+        with (self.start_echo() as echo,
+              self.start_node(cases[0].policy) as node):
+            for case in cases:
+                progress(f"repetition {number + 1} of "
+                         f"{self.options.repetitions}: {case.name}")
+                self.run_case(case, echo, node)
 
     def weigh(self, memory):
         """Measures what records of one sort cost in memory."""
@@ -189,7 +202,10 @@ class Bench:
             return
         for memory in MEMORY:
             progress(f"memory: {memory.name}")
-            self.weigh(memory)
+            try:
+                self.weigh(memory)
+            except Failure as failure:
+                self.failures[memory.name] = str(failure)
 
 
 def progress(text):
@@ -232,7 +248,7 @@ def main():
         if options.smoke:
             return 0 if smoke(bench) else 1
         bench.run()
-    except (Failure, OSError, subprocess.TimeoutExpired) as failure:
+    except (Failure, OSError) as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
     progress("")
@@ -240,7 +256,9 @@ def main():
     table.print_all(bench.rows, bench.memory, others)
     if options.json:
         table.write_json(options.json, bench.rows, bench.memory, others)
-    return 0
+    for name, failure in bench.failures.items():
+        print(f"bench: {name}: {failure}", file=sys.stderr)
+    return 1 if bench.failures else 0
 
 
 if __name__ == "__main__":

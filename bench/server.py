@@ -63,7 +63,8 @@ class Server:
             if found:
                 return found[1]
             if self.process.poll() is not None:
-                raise Failure(f"{self.name} ended: {self.text().strip()}")
+                said = self.text().strip().splitlines() or ["nothing said"]
+                raise Failure(f"{self.name} ended: {said[0]}")
             time.sleep(0.01)
         raise Failure(f"{self.name} does not say where it listens")
 
