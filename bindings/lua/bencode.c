@@ -145,43 +145,51 @@ static void encode_dictionary(struct encoder *encoder, int index,
   lua_pop(L, 1);
 }
 
-/* Counts the keys of the table at `index`: strings, and others. */
-static void count_keys(lua_State *L, int index, size_t *strings,
-                       size_t *others) {
-  *strings = 0;
-  *others = 0;
+/* The keys of a table. */
+struct keys {
+  size_t strings;
+  size_t others;
+  bool is_list; /* the others are 1 to n */
+};
+
+static struct keys count_keys(lua_State *L, int index) {
+  struct keys keys = {.is_list = true};
+  lua_Integer last = 0;
   lua_pushnil(L);
   while (lua_next(L, index) != 0) {
     lua_pop(L, 1);
     if (lua_type(L, -1) == LUA_TSTRING) {
-      ++*strings;
-    } else {
-      ++*others;
+      keys.strings++;
+      continue;
     }
+    keys.others++;
+    const lua_Integer item = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+    keys.is_list = keys.is_list && item > 0;
+    last = item > last ? item : last;
   }
+  keys.is_list = keys.is_list && (size_t)last == keys.others;
+  return keys;
 }
 
 static void encode_table(struct encoder *encoder, int index, bool dictionary) {
-  size_t strings = 0;
-  size_t others = 0;
   if (encoder->depth >= KAD_BENCODE_MAX_DEPTH) {
     fail(encoder, "nested too deep, or in a circle");
   }
   luaL_checkstack(encoder->L, 8, NULL);
-  count_keys(encoder->L, index, &strings, &others);
-  if (strings > 0 && others > 0) {
+  const struct keys keys = count_keys(encoder->L, index);
+  if (keys.strings > 0 && keys.others > 0) {
     fail(encoder, "a table has either string keys or is a list");
   }
-  if (others > 0 && dictionary) {
+  if (keys.others > 0 && dictionary) {
     fail(encoder, "must have string keys");
   }
-  if (others != lua_rawlen(encoder->L, index)) {
+  if (!keys.is_list) {
     fail(encoder, "a list has the keys 1 to n, without a gap");
   }
-  if (strings > 0 || dictionary) {
-    encode_dictionary(encoder, index, strings);
+  if (keys.strings > 0 || dictionary) {
+    encode_dictionary(encoder, index, keys.strings);
   } else {
-    encode_list(encoder, index, (lua_Integer)others);
+    encode_list(encoder, index, (lua_Integer)keys.others);
   }
 }
 

@@ -103,8 +103,11 @@ static void udp_run(struct kad_network *network, kad_time_ms duration_ms) {
   (void)uv_timer_stop(&udp->end);
 }
 
+/* libuv looks at its timers first: what is due has to be known before. */
 static void udp_step(struct kad_network *network) {
-  (void)uv_run(&kad_udp_of(network)->loop, UV_RUN_NOWAIT);
+  struct kad_udp *udp = kad_udp_of(network);
+  settle(udp);
+  (void)uv_run(&udp->loop, UV_RUN_NOWAIT);
 }
 
 static void udp_stop(struct kad_network *network) {

@@ -119,6 +119,20 @@ function M.in_virtual_time(fn)
   return table.unpack(results, 2, results.n)
 end
 
+--- Calls `fn`, which must raise a string that contains `text`, in the name of
+--- the file that calls this.
+---@param text string
+---@param fn fun()
+function M.assert_blames_caller(text, fn)
+  local file = debug.getinfo(2, "S").short_src
+  local passed, err = pcall(fn)
+  if passed or type(err) ~= "string" or not err:find(text, 1, true)
+    or err:sub(1, #file + 1) ~= file .. ":" then
+    error(string.format("expected %s:…: …%s…, got: %s", file, text,
+      passed and "no error" or tostring(err)), 2)
+  end
+end
+
 --- Returns options of a node on a free loopback port.
 ---@param more? table
 ---@return table options

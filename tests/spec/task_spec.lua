@@ -372,7 +372,7 @@ describe("kadenza.task", function()
   end)
 
   describe("race", function()
-    it("returns the results of the first and cancels the others", spec(function()
+    it("returns what the first does and cancels the others", spec(function()
       in_virtual_time(function(network)
         local slow = task.spawn(network, never)
 

@@ -1,0 +1,129 @@
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec = support.spec
+
+describe("kadenza.key", function()
+  it("hashes a name to 20 bytes, or 32", spec(function()
+    assert.equal(20, #kad.key("visits"))
+    assert.equal(32, #kad.key("visits", 256))
+    assert.equal(kad.key("visits"), kad.key("visits"))
+    assert.not_equal(kad.key("visits"), kad.key("visit"))
+  end))
+
+  it("hashes with BLAKE2b", spec(function()
+    -- RFC 7693, appendix A gives BLAKE2b-512 of "abc"; this is BLAKE2b-256
+    assert.equal(
+      "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319",
+      kad.hex(kad.key("abc", 256)))
+  end))
+
+  it("refuses other widths", spec(function()
+    assert.error_matches(function()
+      kad.key("visits", 128)
+    end, "160 or 256")
+  end))
+
+  it("writes and reads hexadecimal", spec(function()
+    local all = {}
+    for byte = 0, 255 do
+      all[#all + 1] = string.char(byte)
+    end
+    local bytes = table.concat(all)
+
+    assert.equal("00ff10", kad.hex("\0\255\16"))
+    assert.equal(bytes, kad.unhex(kad.hex(bytes)))
+    assert.equal(bytes, kad.unhex(kad.hex(bytes):upper()))
+    assert.equal("", kad.unhex(""))
+  end))
+
+  for _, text in ipairs({ "0", "0g", "zz", "0\0", "é" }) do
+    it(string.format("does not read %q", text), spec(function()
+      local bytes, message, code = kad.unhex(text)
+
+      assert.is_nil(bytes)
+      assert.matches("hexadecimal", message)
+      assert.equal("KAD_EINVAL", code)
+    end))
+  end
+
+  it("measures distance by XOR", spec(function()
+    local a, b = ("\0"):rep(20), ("\0"):rep(19) .. "\1"
+    local distance, prefix = kad.distance(a, b)
+
+    assert.equal(b, distance)
+    assert.equal(159, prefix)
+    assert.equal(160, select(2, kad.distance(a, a)))
+    assert.equal(256, select(2, kad.distance(("x"):rep(32), ("x"):rep(32))))
+  end))
+
+  it("tells which id is closer", spec(function()
+    local target = ("\0"):rep(20)
+    local near, far = ("\0"):rep(19) .. "\1", "\1" .. ("\0"):rep(19)
+
+    assert.equal(-1, kad.compare(target, near, far))
+    assert.equal(1, kad.compare(target, far, near))
+    assert.equal(0, kad.compare(target, far, far))
+  end))
+
+  it("names the argument that is no id", spec(function()
+    assert.error_matches(function()
+      kad.distance(("a"):rep(20), ("a"):rep(32))
+    end, "bad argument #2.*160 bits has 20 bytes, not 32")
+    assert.error_matches(function()
+      kad.distance("short", "short")
+    end, "bad argument #1")
+  end))
+
+  it("makes the key pair of a seed", spec(function()
+    -- RFC 8032 §7.1, test 1
+    local seed = kad.unhex(
+      "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+    local pair = kad.keypair(seed)
+
+    assert.equal(
+      "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+      kad.hex(pair.publisher))
+    assert.equal(64, #pair.secret)
+    assert.equal(pair.publisher, kad.publisher(pair.secret))
+  end))
+
+  it("makes another random pair each time", spec(function()
+    kad.run(function()
+      assert.not_equal(kad.keypair().secret, kad.keypair().secret)
+    end)
+  end))
+
+  it("signs a record, each part of it", spec(function()
+    local pair = kad.keypair(("s"):rep(32))
+    local function sign(change)
+      local record = { key = kad.key("a"), type = "value", value = "1" }
+      for name, value in pairs(change) do
+        record[name] = value
+      end
+      return assert(kad.sign(record, pair.secret))
+    end
+    local signature = sign({})
+
+    assert.equal(64, #signature)
+    assert.equal(signature, sign({}))
+    for name, value in pairs({
+      key = kad.key("b"), type = "other", value = "2", seq = 2, salt = "s",
+    }) do
+      assert.not_equal(signature, sign({ [name] = value }), name)
+    end
+  end))
+
+  it("names the field of a record that is wrong", spec(function()
+    local secret = kad.keypair(("s"):rep(32)).secret
+    for name, value in pairs({
+      key = "short", value = 1, seq = 1.5, salt = ("s"):rep(65), type = "",
+    }) do
+      local record = { key = kad.key("a"), type = "value", value = "1" }
+      record[name] = value
+      assert.error_matches(function()
+        kad.sign(record, secret)
+      end, "field '" .. name .. "'")
+    end
+  end))
+end)

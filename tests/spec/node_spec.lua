@@ -1,0 +1,501 @@
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec, local_node = support.spec, support.local_node
+local assert_blames_caller = support.assert_blames_caller
+
+-- Runs `fn` with two nodes that know each other.
+local function with_pair(fn)
+  return spec(function(t)
+    return kad.run(function()
+      local a = assert(kad.node(local_node()))
+      local b = assert(kad.node(local_node({ listen = "127.0.0.2:0" })))
+      assert(b:bootstrap(a:addresses()))
+      return fn(a, b, t)
+    end, { timeout = 20 })
+  end)
+end
+
+local function not_an_id()
+  return ("x"):rep(7)
+end
+
+describe("kadenza.node", function()
+  describe("opening", function()
+    it("takes a free port and says which", spec(function()
+      kad.run(function()
+        local node = assert(kad.node(local_node()))
+
+        assert.matches("^127%.0%.0%.1:%d+$", node:addresses()[1])
+        assert.not_matches(":0$", node:addresses()[1])
+      end)
+    end))
+
+    it("listens on several addresses", spec(function()
+      kad.run(function()
+        local node = assert(kad.node(local_node({
+          listen = { "127.0.0.1:0", "127.0.0.3:0" },
+        })))
+
+        assert.equal(2, #node:addresses())
+      end)
+    end))
+
+    it("says which address is in use", spec(function()
+      kad.run(function()
+        local taken = assert(kad.node(local_node())):addresses()[1]
+
+        local node, message, code = kad.node(local_node({ listen = taken }))
+
+        assert.is_nil(node)
+        assert.equal(taken .. ": address already in use", message)
+        assert.equal("KAD_EADDRINUSE", code)
+      end)
+    end))
+
+    it("says which address is not one of this machine", spec(function()
+      kad.run(function()
+        local node, message, code =
+          kad.node(local_node({ listen = "192.0.2.1:0" }))
+
+        assert.is_nil(node)
+        assert.matches("^192%.0%.2%.1:0: ", message)
+        assert.equal("KAD_EADDRNOTAVAIL", code)
+      end)
+    end))
+
+    it("has the id it is given, in bytes or digits", spec(function()
+      kad.run(function()
+        local id = kad.key("me")
+        for _, given in ipairs({ id, kad.hex(id) }) do
+          local node = assert(kad.node(local_node({ id = given })))
+          assert.equal(id, node:id())
+          node:close()
+        end
+        local wide = assert(kad.node(local_node({ id_bits = 256 })))
+        assert.equal(32, #wide:id())
+      end)
+    end))
+
+    it("takes limits as a table", spec(function()
+      kad.run(function()
+        assert(kad.node(local_node({ limits = false }))):close()
+        assert(kad.node(local_node({
+          limits = { queries_per_s = 10 },
+        }))):close()
+      end)
+    end))
+
+    local mistakes = {
+      { { colour = 1 }, "unknown option 'colour'" },
+      { { limits = { colour = 1 } }, "unknown option 'colour'" },
+      { { k = "8" }, "option 'k' must be an integer, not string" },
+      { { k = -1 }, "field 'k' must be in" },
+      { { allow_local = 1 }, "option 'allow_local' must be a boolean" },
+      { { listen = "localhost" }, "option 'listen': 'localhost' is no" },
+      { { listen = 6881 }, "option 'listen' must be a string or a list" },
+      { { id = "short" }, "option 'id' must have 20 bytes or 40 digits" },
+      { { id = ("x"):rep(40) }, "option 'id' is not hexadecimal" },
+      { { id_bits = 128 }, "field 'id_bits' must be in" },
+      { { version = "too long" }, "field 'version' must have 4 to 4 bytes" },
+      { { bootstrap = { 1 } }, "option 'bootstrap' must be" },
+    }
+    for _, case in ipairs(mistakes) do
+      it("raises: " .. case[2], spec(function()
+        local options = { listen = "127.0.0.1:0" }
+        for name, value in pairs(case[1]) do
+          options[name] = value
+        end
+        kad.run(function()
+          local passed, err = pcall(kad.node, options)
+          assert.is_false(passed)
+          assert.is_truthy(err:find(case[2], 1, true), err)
+        end)
+      end))
+    end
+
+    it("blames the caller's line", spec(function()
+      kad.run(function()
+        assert_blames_caller("unknown option 'colour'", function()
+          kad.node({ colour = 1 })
+        end)
+      end)
+    end))
+  end)
+
+  describe("bootstrap", function()
+    it("makes the nodes know each other", with_pair(function(a, b)
+      assert.equal(a:id(), b:contacts()[1].id)
+      assert.equal(b:id(), a:contacts()[1].id)
+      assert.equal(b:addresses()[1], a:contacts()[1].address)
+      assert.equal("127.0.0.2", a:contacts()[1].host)
+      assert.is_true(a:contacts()[1].good)
+      assert.equal("healthy", b:state())
+    end))
+
+    it("resolves names", with_pair(function(a)
+      local port = a:addresses()[1]:match("%d+$")
+      local c = assert(kad.node(local_node()))
+
+      assert(c:bootstrap({ "localhost:" .. port }))
+    end))
+
+    it("uses the configured nodes when it is given none", with_pair(function(a)
+      local c = assert(kad.node(local_node({ bootstrap = a:addresses() })))
+
+      assert(c:bootstrap())
+      assert.equal(a:id(), c:contacts()[1].id)
+    end))
+
+    it("only warns of a name that cannot be resolved if others can",
+      with_pair(function(a)
+        local events = {}
+        local before = kad.log.configure({
+          sink = function(event)
+            events[#events + 1] = event
+          end,
+        })
+        local c = assert(kad.node(local_node()))
+        local info = c:bootstrap({ "name.invalid:6881", a:addresses()[1] })
+        kad.log.restore(before)
+
+        assert.is_table(info)
+        assert.equal("warn", events[1].level)
+        assert.matches("name.invalid:6881", events[1].fields.error, 1, true)
+      end))
+
+    it("fails when no name can be resolved", spec(function()
+      support.logged(function()
+        kad.run(function()
+          local node = assert(kad.node(local_node()))
+
+          local info, message, code = node:bootstrap("name.invalid:6881")
+
+          assert.is_nil(info)
+          assert.equal("name.invalid:6881: name could not be resolved", message)
+          assert.equal("KAD_ERESOLVE", code)
+        end)
+      end)
+    end))
+
+    it("fails when there is nobody to ask", spec(function()
+      kad.run(function()
+        local node = assert(kad.node(local_node()))
+
+        local info, _, code = node:bootstrap()
+
+        assert.is_nil(info)
+        assert.equal("KAD_ENOCONTACTS", code)
+      end, { timeout = 20 })
+    end))
+  end)
+
+  describe("ping", function()
+    it("returns who answered", with_pair(function(a, b)
+      local contact, info = b:ping(a:addresses()[1])
+
+      assert.equal(a:id(), contact.id)
+      assert.equal(a:addresses()[1], contact.address)
+      assert.equal(1, info.messages)
+    end))
+
+    it("takes a contact", with_pair(function(a, b)
+      assert.equal(a:id(), b:ping(b:contacts()[1]).id)
+    end))
+
+    it("refuses what is no address", with_pair(function(_, b)
+      assert.error_matches(function()
+        b:ping(5)
+      end, "an address or a contact is needed, not number")
+      local contact, message, code = b:ping("nonsense")
+      assert.is_nil(contact)
+      assert.matches("nonsense", message)
+      assert.equal("KAD_EINVAL", code)
+    end))
+  end)
+
+  describe("find_node", function()
+    it("returns the closest contacts and details", with_pair(function(a, b)
+      local contacts, info = b:find_node(a:id())
+
+      assert.equal(a:id(), contacts[1].id)
+      assert.is_true(info.messages >= 1)
+      assert.equal(a:addresses()[1], info.path[1].address)
+      assert.is_true(info.path[1].answered)
+    end))
+
+    it("raises for an id of the wrong width", with_pair(function(_, b)
+      assert.error_matches(function()
+        b:find_node(not_an_id())
+      end, "160 bits has 20 bytes, not 7")
+    end))
+  end)
+
+  describe("put and get", function()
+    it("store and find a value", with_pair(function(a, b)
+      local info = assert(a:put(kad.key("visits"), "one"))
+      assert.is_true(info.stored >= 1)
+      assert.is_true(info.asked >= info.stored)
+
+      local value, details = b:get(kad.key("visits"))
+      assert.equal("one", value)
+      assert.equal("value", details.type)
+      assert.equal(kad.key("visits"), details.key)
+      assert.is_true(details.holders >= 1)
+    end))
+
+    it("carry any bytes", with_pair(function(a, b)
+      local bytes = "\0\1\255 e:i5e\n"
+      assert(a:put(kad.key("bytes"), bytes))
+
+      assert.equal(bytes, b:get(kad.key("bytes")))
+    end))
+
+    it("find all values of a key", with_pair(function(a, b)
+      assert(a:put(kad.key("many"), "one"))
+      assert(b:put(kad.key("many"), "two"))
+
+      local records = assert(a:get(kad.key("many"), { all = true }))
+      local values = {}
+      for _, record in ipairs(records) do
+        values[#values + 1] = record.value
+      end
+      table.sort(values)
+      assert.same({ "one", "two" }, values)
+    end))
+
+    it("carry who signed", with_pair(function(a, b)
+      local pair = kad.keypair()
+      local options = { secret = pair.secret, seq = 7 }
+      assert(a:put(kad.key("signed"), "mine", options))
+
+      local value, info = b:get(kad.key("signed"))
+      assert.equal("mine", value)
+      assert.equal(pair.publisher, info.publisher)
+      assert.equal(7, info.seq)
+    end))
+
+    it("refuse a signature of somebody else", with_pair(function(a)
+      local own, other = kad.keypair(), kad.keypair()
+      local record = { key = kad.key("x"), type = "value", value = "1" }
+
+      local info, _, code = a:put(record.key, record.value, {
+        publisher = own.publisher,
+        signature = kad.sign(record, other.secret),
+      })
+
+      assert.is_nil(info)
+      assert.equal("KAD_ESIGNATURE", code)
+    end))
+
+    it("return nil, message, code when there is nothing", with_pair(function(a)
+      local value, message, code, details = a:get(kad.key("nothing"))
+
+      assert.is_nil(value)
+      assert.equal("not found", message)
+      assert.equal("KAD_ENOTFOUND", code)
+      assert.is_true(details.messages >= 1)
+    end))
+
+    it("refuse a value that is too large", with_pair(function(a)
+      for _, options in ipairs({ {}, { secret = kad.keypair().secret } }) do
+        local info, message, code =
+          a:put(kad.key("large"), ("x"):rep(1001), options)
+
+        assert.is_nil(info)
+        assert.equal("too large", message)
+        assert.equal("KAD_ETOOBIG", code)
+      end
+    end))
+
+    it("refuse an unknown type", with_pair(function(a)
+      local info, _, code = a:put(kad.key("a"), "1", { type = "unheard" })
+
+      assert.is_nil(info)
+      assert.equal("KAD_ETYPE", code)
+    end))
+
+    it("raise for unknown options", with_pair(function(a)
+      assert_blames_caller("unknown option 'typ'", function()
+        a:get(kad.key("a"), { typ = "value" })
+      end)
+      assert_blames_caller("unknown option 'quorum'", function()
+        a:put(kad.key("a"), "1", { quorum = 1 })
+      end)
+      assert_blames_caller("value must be a string, not number", function()
+        a:put(kad.key("a"), 1)
+      end)
+    end))
+  end)
+
+  describe("announce and get_peers", function()
+    it("announce a port", with_pair(function(a, b)
+      assert(a:announce(kad.key("torrent"), 7000))
+
+      assert.same({ "127.0.0.1:7000" }, b:get_peers(kad.key("torrent")))
+    end))
+
+    it("announce the node's own port", with_pair(function(a, b)
+      assert(a:announce(kad.key("torrent")))
+
+      assert.same(a:addresses(), b:get_peers(kad.key("torrent")))
+    end))
+
+    it("raise for a port out of range", with_pair(function(a)
+      assert.error_matches(function()
+        a:announce(kad.key("torrent"), 65536)
+      end, "must be in 0 to 65535")
+    end))
+  end)
+
+  describe("call", function()
+    it("returns what the other node has against it", with_pair(function(a, b)
+      local reply, message, code, details =
+        b:call(a:addresses()[1], "unheard", { text = "hi" })
+
+      assert.is_nil(reply)
+      assert.matches("204", message)
+      assert.equal("KAD_EREMOTE", code)
+      assert.equal(204, details.krpc)
+    end))
+
+    it("refuses the core's own queries", with_pair(function(a, b)
+      local reply, _, code = b:call(a:addresses()[1], "ping")
+
+      assert.is_nil(reply)
+      assert.equal("KAD_EINVAL", code)
+    end))
+
+    it("names the argument that bencode cannot carry", with_pair(function(a, b)
+      assert.error_matches(function()
+        b:call(a:addresses()[1], "hello", { list = { 1, 2, 0.5 } })
+      end, "args.list%[3%]")
+    end))
+  end)
+
+  describe("outside of a task", function()
+    it("operations take a callback", spec(function(t)
+      local network = kad.loop.network()
+      local a = assert(kad.node(local_node()))
+      local b = assert(kad.node(local_node({ listen = "127.0.0.2:0" })))
+
+      local got = t.expect(1, function(value)
+        assert.equal("1", value)
+        network:stop()
+      end)
+      local put = t.expect(1, function(info)
+        assert.is_table(info)
+        b:get(kad.key("a"), got)
+      end)
+      b:bootstrap(a:addresses(), t.expect(1, function(info)
+        assert.is_table(info)
+        a:put(kad.key("a"), "1", put)
+      end))
+      network:run(20000)
+      kad.loop.close()
+    end))
+
+    it("an operation without a callback raises", spec(function()
+      local node = assert(kad.node(local_node()))
+
+      assert.error_matches(function()
+        node:get(kad.key("a"))
+      end, "only a task can wait")
+      kad.loop.close()
+    end))
+
+    it("an error in a callback ends the run and is raised by it",
+      spec(function()
+        local network = kad.loop.network()
+        local node = assert(kad.node(local_node()))
+        node:find_node(kad.key("a"), {}, function()
+          error("broken")
+        end)
+
+        assert.error_matches(function()
+          network:run(20000)
+        end, "broken")
+        kad.loop.close()
+      end))
+  end)
+
+  describe("closing", function()
+    it("ends what is under way with KAD_ECLOSED", with_pair(function(a, b)
+      local waiting = kad.spawn(function()
+        return b:get(kad.key("a"))
+      end)
+      kad.spawn(function()
+        b:close()
+      end)
+
+      local value, message, code = waiting:await()
+
+      assert.is_nil(value)
+      assert.equal("the node is closed", message)
+      assert.equal("KAD_ECLOSED", code)
+      assert.is_true(a:is_open())
+    end))
+
+    it("may happen again, and makes methods raise", with_pair(function(_, b)
+      b:close()
+      b:close()
+
+      assert.is_false(b:is_open())
+      for _, method in ipairs({
+        "id", "addresses", "contacts", "stats", "state", "find_node", "get",
+        "put", "announce", "get_peers", "call", "ping", "bootstrap", "save",
+      }) do
+        assert_blames_caller("closed node", function()
+          b[method](b, kad.key("a"), "1")
+        end)
+      end
+    end))
+
+    it("calls what on_close was given, the last one first",
+      with_pair(function(_, b)
+        local order = {}
+        b:on_close(function(node)
+          assert.is_true(node:is_open())
+          order[#order + 1] = 1
+        end)
+        b:on_close(function()
+          order[#order + 1] = 2
+        end)
+        b:close()
+        b:close()
+
+        assert.same({ 2, 1 }, order)
+      end))
+
+    it("happens at the end of a scope", with_pair(function()
+      local node
+      do
+        local scoped <close> = assert(kad.node(local_node()))
+        node = scoped
+      end
+
+      assert.is_false(node:is_open())
+    end))
+
+    it("withdraws the operation of a canceled task", with_pair(function(a, b)
+      local before = b:stats().operations
+      local waiting = kad.spawn(function()
+        return b:call("127.0.0.9:9", "hello")
+      end)
+      kad.sleep(0)
+      assert.equal(before + 1, b:stats().operations)
+      waiting:cancel()
+      assert(b:ping(a:addresses()[1])) -- cancelling takes a turn
+
+      assert.equal(before, b:stats().operations)
+    end))
+  end)
+
+  it("counts what it does", with_pair(function(a, b)
+    local before = a:stats().served_ping
+    assert(b:ping(a:addresses()[1]))
+
+    assert.equal(before + 1, a:stats().served_ping)
+    assert.is_true(a:stats().datagrams_in > 0)
+  end))
+end)

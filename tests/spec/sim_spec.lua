@@ -1,0 +1,146 @@
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec = support.spec
+
+-- Returns a spec with an overlay that is closed at its end.
+local function with_sim(options, fn)
+  return spec(function()
+    local net <close> = kad.sim(options)
+    return fn(net)
+  end)
+end
+
+describe("kadenza.sim", function()
+  it("makes an overlay whose nodes find each other's values",
+    with_sim({ nodes = 30, seed = 1 }, function(net)
+      net:perform(function()
+        local info = assert(net.nodes[3]:put(kad.key("a"), "1"))
+        assert.is_true(info.stored >= 8)
+        for i = 1, 30 do
+          assert.equal("1", net.nodes[i]:get(kad.key("a")))
+        end
+      end)
+    end))
+
+  it("takes no time to let time pass",
+    with_sim({ nodes = 2, seed = 1 }, function(net)
+      local before = net:now()
+      net:run(7200)
+
+      assert.equal(7200, net:now() - before)
+    end))
+
+  it("lets tasks sleep on its clock", with_sim({ seed = 1 }, function(net)
+    local before, woken = net:now(), nil
+    net:spawn(function()
+      kad.sleep(100)
+      woken = kad.now()
+    end)
+    net:run(99)
+    assert.is_nil(woken)
+    net:run(2)
+    assert.equal(100, woken - before)
+  end))
+
+  it("gives the same run for the same seed only", spec(function()
+    local function run(seed)
+      local net <close> = kad.sim({ nodes = 10, seed = seed, loss = 0.1 })
+      net:perform(function()
+        net.nodes[1]:put(kad.key("a"), "1")
+        net.nodes[2]:get(kad.key("a"))
+      end)
+      return net:trace_hash()
+    end
+
+    local first = run(1)
+    assert.equal(first, run(1))
+    assert.not_equal(first, run(2))
+    assert.matches("^%x+$", first)
+  end))
+
+  it("delays datagrams by its latency",
+    with_sim({ nodes = 2, seed = 1, latency = { 250, 250 } }, function(net)
+      local _, info = net:perform(function()
+        return net.nodes[1]:ping(net.nodes[2]:addresses()[1])
+      end)
+
+      assert.equal(0.5, info.took)
+    end))
+
+  it("loses datagrams",
+    with_sim({ nodes = 2, seed = 1, loss = 1, join = false }, function(net)
+      local contact, message, code = net:perform(function()
+        return net.nodes[1]:ping(net.nodes[2]:addresses()[1])
+      end)
+
+      assert.is_nil(contact)
+      assert.equal("no answer in time", message)
+      assert.equal("KAD_ETIMEOUT", code)
+    end))
+
+  it("opens further nodes", with_sim({ nodes = 3, seed = 1 }, function(net)
+    local late = assert(net:open())
+    net:perform(function()
+      assert(late:bootstrap(net.nodes[1]:addresses()))
+    end)
+
+    assert.equal(late, net.nodes[4])
+    assert.equal(3, #late:contacts())
+  end))
+
+  it("gives nodes a configuration",
+    with_sim({ nodes = 2, seed = 1, config = { id_bits = 256 } }, function(net)
+      assert.equal(32, #net.nodes[1]:id())
+    end))
+
+  it("raises the error of a task that nobody awaited",
+    with_sim({ seed = 1 }, function(net)
+      support.logged(function()
+        net:spawn(function()
+          kad.sleep(1)
+          error("broken")
+        end)
+        assert.error_matches(function()
+          net:run(2)
+        end, "broken")
+        net:run(1) -- once is enough
+      end)
+    end))
+
+  it("says so when a task will wait for ever",
+    with_sim({ seed = 1 }, function(net)
+      assert.error_matches(function()
+        net:perform(function()
+          kad.wait(function() end)
+        end)
+      end, "the task still waits")
+    end))
+
+  it("ends tasks and nodes when it closes", spec(function()
+    local net = kad.sim({ nodes = 2, seed = 1 })
+    local node = net.nodes[1]
+    local waiting = net:spawn(function()
+      kad.sleep(1000)
+    end)
+    net:close()
+    net:close()
+
+    assert.is_false(node:is_open())
+    assert.equal("canceled", waiting:status())
+  end))
+
+  for name, case in pairs({
+    colour = { 1, "unknown option 'colour'" },
+    nodes = { 1.5, "option 'nodes' must be an integer" },
+    loss = { 1.5, "option 'loss' must be a number in 0 to 1" },
+    latency = { { 5 }, "option 'latency' must hold two integers" },
+    seed = { "1", "option 'seed' must be an integer" },
+  }) do
+    it("raises for a wrong " .. name, spec(function()
+      assert.error_matches(function()
+        kad.sim({ [name] = case[1] })
+      end, case[2], 1, true)
+    end))
+  end
+end)
