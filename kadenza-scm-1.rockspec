@@ -125,6 +125,30 @@ build = {
       incdirs = { "core", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)" },
     },
+    ["kadenza.cli.announce"] =
+      "scripts/kadenza/cli/announce.lua",
+    ["kadenza.cli.common"] =
+      "scripts/kadenza/cli/common.lua",
+    ["kadenza.cli.get"] =
+      "scripts/kadenza/cli/get.lua",
+    ["kadenza.cli.id"] =
+      "scripts/kadenza/cli/id.lua",
+    ["kadenza.cli"] =
+      "scripts/kadenza/cli/init.lua",
+    ["kadenza.cli.keygen"] =
+      "scripts/kadenza/cli/keygen.lua",
+    ["kadenza.cli.lookup"] =
+      "scripts/kadenza/cli/lookup.lua",
+    ["kadenza.cli.peers"] =
+      "scripts/kadenza/cli/peers.lua",
+    ["kadenza.cli.ping"] =
+      "scripts/kadenza/cli/ping.lua",
+    ["kadenza.cli.put"] =
+      "scripts/kadenza/cli/put.lua",
+    ["kadenza.cli.run"] =
+      "scripts/kadenza/cli/run.lua",
+    ["kadenza.cli.version"] =
+      "scripts/kadenza/cli/version.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
     ["kadenza.key"] =
