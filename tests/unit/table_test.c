@@ -400,12 +400,12 @@ static void local_addresses_have_no_subnets_when_allowed(void **state) {
   struct kad_tables *it = *state;
   it->config.allow_local = true;
   kad_tables_restart(it);
-  for (uint8_t i = 0; i < KAD_TABLES_K; i++) {
-    assert_ok(add_in_subnet(it, 0, i, 127, i));
+  for (unsigned i = 0; i < KAD_TABLES_K; i++) {
+    assert_ok(add_in_subnet(it, 0, i, 127, (uint8_t)i));
   }
 
-  for (uint8_t i = 100; i < 104; i++) {
-    assert_int_equal(add_in_subnet(it, 0, i, 127, i), KAD_EFULL);
+  for (unsigned i = 100; i < 104; i++) {
+    assert_int_equal(add_in_subnet(it, 0, i, 127, (uint8_t)i), KAD_EFULL);
   }
 
   it->config.allow_local = false;

@@ -1,0 +1,58 @@
+/* Texts and compact forms of addresses: what is read is written in one form,
+ * and that form reads as the same address. */
+#include "base/address.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition) \
+  do {                   \
+    if (!(condition)) {  \
+      abort();           \
+    }                    \
+  } while (0)
+
+static void check_text(const struct kad_address *address) {
+  char text[KAD_ADDRESS_TEXT_SIZE];
+  char again[KAD_ADDRESS_TEXT_SIZE];
+  struct kad_address read;
+  CHECK(kad_address_format(address, text) == text);
+  CHECK(strlen(text) < sizeof text);
+  CHECK(kad_address_parse(kad_slice_of(text), &read) == 0);
+  CHECK(kad_address_equal(address, &read));
+  CHECK(strcmp(kad_address_format(&read, again), text) == 0);
+}
+
+static void check_compact(const struct kad_address *address) {
+  uint8_t packed[KAD_COMPACT_IP6];
+  struct kad_address read;
+  const size_t size = kad_address_pack(address, packed);
+  CHECK(size == kad_address_ip_size(address) + 2);
+  CHECK(kad_address_unpack((struct kad_slice){packed, size}, &read) == 0);
+  CHECK(kad_address_equal(address, &read));
+}
+
+static void check_reach(const struct kad_address *address) {
+  const bool is_martian = kad_address_is_martian(address, false);
+  const bool is_martian_anywhere = kad_address_is_martian(address, true);
+  CHECK(is_martian || !is_martian_anywhere);
+  CHECK(address->port == 0 ||
+        kad_address_is_local(address) == (is_martian && !is_martian_anywhere));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  const struct kad_slice input = {data, size};
+  struct kad_address address;
+  if (kad_address_parse(input, &address) == 0) {
+    check_text(&address);
+    check_compact(&address);
+    check_reach(&address);
+  }
+  if (kad_address_unpack(input, &address) == 0) {
+    check_text(&address);
+    check_reach(&address);
+  }
+  return 0;
+}
