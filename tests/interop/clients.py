@@ -100,6 +100,8 @@ class Libtorrent:
     `address` is the first (host, port), `addresses` are all.
     """
 
+    name = "libtorrent"
+
     def __init__(self, entry_points, hosts):
         port = free_port(hosts[0])
         self.addresses = [(host, port) for host in hosts]

@@ -129,7 +129,14 @@ class Announces(InteropTest):
     def test_bad_tokens_are_answered_203(self):
         flipped = bytes([self.token[0] ^ 1]) + self.token[1:]
         for token in (
-            *(12345, WRAPPED_PORT, 2**63, -1, [self.token], {"a": self.token}),
+            *(
+                12345,
+                WRAPPED_PORT,
+                2**63 - 1,
+                -1,
+                [self.token],
+                {"a": self.token},
+            ),
             *(
                 b"",
                 flipped,
