@@ -268,6 +268,19 @@ static void dictionaries_are_walked_in_order(void **state) {
   assert_false(kad_bencode_next_pair(&rest, &key, &value));
 }
 
+static void a_walk_ends_at_what_is_malformed(void **state) {
+  (void)state;
+  struct kad_slice rest = kad_slice_of("i1e5:spam");
+  struct kad_slice key;
+  struct kad_bencode item;
+  assert_true(kad_bencode_next(&rest, &item));
+  assert_false(kad_bencode_next(&rest, &item));
+  rest = kad_slice_of("4:cow");
+  assert_false(kad_bencode_next_pair(&rest, &key, &item));
+  rest = kad_slice_of("3:cowi01e");
+  assert_false(kad_bencode_next_pair(&rest, &key, &item));
+}
+
 static void what_is_not_there_is_not_found(void **state) {
   (void)state;
   struct kad_bencode dict = parse("d3:cow3:moo4:spamd3:egg3:hamee");
@@ -303,7 +316,7 @@ static const char sample[] = "d1:ai-7e5:bytes10:a\0b4567890"
 
 static void values_are_written_in_their_one_form(void **state) {
   (void)state;
-  uint8_t memory[200];
+  uint8_t memory[sizeof sample - 1];
   struct kad_writer writer = {.data = memory, .cap = sizeof memory};
 
   write_sample(&writer);
@@ -394,6 +407,7 @@ int main(void) {
       cmocka_unit_test(a_refused_value_writes_nothing),
       cmocka_unit_test(lists_are_walked_in_order),
       cmocka_unit_test(dictionaries_are_walked_in_order),
+      cmocka_unit_test(a_walk_ends_at_what_is_malformed),
       cmocka_unit_test(what_is_not_there_is_not_found),
       cmocka_unit_test(values_are_written_in_their_one_form),
       cmocka_unit_test(integers_are_written_to_both_ends_of_their_range),

@@ -188,6 +188,7 @@ static void an_error_is_a_code_and_a_text(void **state) {
   kad_assert_no_message("d1:ele1:t2:aa1:y1:ee");
   kad_assert_no_message("d1:eli203ee1:t2:aa1:y1:ee");
   kad_assert_no_message("d1:el3:203i1ee1:t2:aa1:y1:ee");
+  kad_assert_no_message("d1:eli203ei1ee1:t2:aa1:y1:ee");
   kad_assert_no_message("d1:eli4294967499e1:xe1:t2:aa1:y1:ee");
 }
 

@@ -184,9 +184,9 @@ static void a_find_value_is_written(void **state) {
   (void)state;
   begin_query(KAD_METHOD_FIND_VALUE);
   message.type = kad_slice_of("value");
-  message.skip = 7;
+  message.skip = 1;
   message.want4 = true;
-  assert_written("d1:ad2:id20:abcdefghij01234567894:skipi7e6:target"
+  assert_written("d1:ad2:id20:abcdefghij01234567894:skipi1e6:target"
                  "20:mnopqrstuvwxyz1234564:type5:value4:wantl2:n4ee"
                  "1:q10:find_value1:t2:aa1:y1:qe");
 }
@@ -246,19 +246,37 @@ static void a_page_of_records_is_written(void **state) {
                  "5:totali40e" RECORDS "e1:t2:aa1:y1:re");
 }
 
-static void the_size_of_a_record_is_what_it_adds(void **state) {
-  (void)state;
-  begin(KAD_MESSAGE_REPLY);
-  add_records();
+static void assert_size_is_right(const struct kad_record *record) {
   static const char rest[] = "d1:rd2:id20:abcdefghij0123456789e1:t2:aa1:y1:re";
   uint8_t memory[1500];
   struct kad_writer writer = {.data = memory, .cap = sizeof memory};
+  begin(KAD_MESSAGE_REPLY);
+  message.record_count = 1;
+  message.records[0] = *record;
   assert_ok(kad_krpc_encode(NULL, &message, 20, &writer));
+  assert_int_equal(sizeof rest - 1 + KAD_KRPC_VALUES_SIZE +
+                       kad_krpc_record_size(record),
+                   writer.len);
+}
 
-  size_t size = kad_krpc_record_size(&message.records[0]) +
-                kad_krpc_record_size(&message.records[1]);
-
-  assert_int_equal(sizeof rest - 1 + KAD_KRPC_VALUES_SIZE + size, writer.len);
+static void the_size_of_a_record_is_what_it_adds(void **state) {
+  (void)state;
+  static const uint8_t bytes[1000];
+  assert_size_is_right(&(struct kad_record){.seq = 0});
+  for (size_t len = 0; len <= 1000; len += 111) {
+    struct kad_slice value = {bytes, len};
+    assert_size_is_right(&(struct kad_record){.value = value});
+  }
+  assert_size_is_right(&(struct kad_record){.publisher = bytes});
+  assert_size_is_right(&(struct kad_record){.signature = bytes});
+  assert_size_is_right(&(struct kad_record){.salt = kad_slice_of("s")});
+  assert_size_is_right(&(struct kad_record){.ttl = 1});
+  assert_size_is_right(&(struct kad_record){.ttl = UINT32_MAX});
+  static const int64_t numbers[] = {0, 9, 10, -1, -10, INT64_MIN, INT64_MAX};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    assert_size_is_right(
+        &(struct kad_record){.has_seq = true, .seq = numbers[i]});
+  }
 }
 
 /* --------------------------------------------------------------- custom -- */
@@ -293,6 +311,12 @@ static void our_id_is_merged_into_a_custom_reply(void **state) {
   message.reply = kad_slice_of("d4:text2:hie");
   message.has_nodes = true;
   assert_written("d1:rd2:id" ID "4:text2:hie1:t2:aa1:y1:re");
+}
+
+static void arguments_may_be_15_deep(void **state) {
+  (void)state;
+  begin_custom("hello", "d1:alllllllllllllleeeeeeeeeeeeeee");
+  assert_written(HELLO("1:alllllllllllllleeeeeeeeeeeeee2:id" ID));
 }
 
 static void assert_custom_is_invalid(const char *args) {
@@ -366,6 +390,7 @@ int main(void) {
       cmocka_unit_test(our_id_is_merged_into_arguments_in_order),
       cmocka_unit_test(an_id_in_arguments_gives_way_to_ours),
       cmocka_unit_test(our_id_is_merged_into_a_custom_reply),
+      cmocka_unit_test(arguments_may_be_15_deep),
       cmocka_unit_test(what_could_not_be_read_is_not_written),
       cmocka_unit_test(a_message_that_does_not_fit_is_too_big),
       cmocka_unit_test(the_codec_is_krpc),

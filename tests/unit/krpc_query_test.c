@@ -148,6 +148,18 @@ static void a_find_value_is_read(void **state) {
       QUERY("10:find_value", "4:skip1:36:target" HASH "4:type1:v"));
 }
 
+static void a_number_may_be_0(void **state) {
+  (void)state;
+  kad_read_ok(&message,
+              QUERY("10:find_value", "4:skipi0e6:target" HASH "4:type5:value"));
+  assert_int_equal(message.skip, 0);
+  kad_read_ok(&message,
+              QUERY("5:store", "6:target" HASH "5:token2:to3:ttli0e4:type1:v"
+                               "6:valuesld3:ttli0e1:v1:xee"));
+  assert_true(message.has_ttl);
+  assert_int_equal(message.ttl, 0);
+}
+
 static void a_type_has_1_to_32_bytes(void **state) {
   (void)state;
   kad_read_ok(&message, QUERY("10:find_value",
@@ -277,6 +289,7 @@ int main(void) {
       cmocka_unit_test(an_implied_port_leaves_the_port_unread),
       cmocka_unit_test(a_token_is_a_string_of_at_most_64_bytes),
       cmocka_unit_test(a_find_value_is_read),
+      cmocka_unit_test(a_number_may_be_0),
       cmocka_unit_test(a_type_has_1_to_32_bytes),
       cmocka_unit_test(a_store_is_read),
       cmocka_unit_test(a_store_with_a_bad_record_is_malformed),

@@ -147,6 +147,16 @@ static void the_answer_to_a_store_is_read(void **state) {
   assert_int_equal(message.errors[1].code, -1);
 }
 
+static void errors_past_the_bound_are_left(void **state) {
+  (void)state;
+  char datagram[600];
+  kad_repeat(datagram, "d1:rd6:errorsl", "li0ei205e0:e", KAD_MESSAGE_ERRORS + 1,
+             "e2:id" ID "e1:t2:aa1:y1:re");
+  kad_read_ok(&message, datagram);
+  assert_false(message.misfit);
+  assert_int_equal(message.error_count, KAD_MESSAGE_ERRORS);
+}
+
 static void other_keys_of_the_wrong_form_are_misfits(void **state) {
   (void)state;
   kad_assert_misfit(&message, REPLY("5:tokeni1e"));
@@ -188,6 +198,7 @@ int main(void) {
       cmocka_unit_test(records_past_the_bound_are_left),
       cmocka_unit_test(a_bad_record_leaves_no_values),
       cmocka_unit_test(the_answer_to_a_store_is_read),
+      cmocka_unit_test(errors_past_the_bound_are_left),
       cmocka_unit_test(other_keys_of_the_wrong_form_are_misfits),
       cmocka_unit_test(one_misfit_does_not_hide_the_other_keys),
   };
