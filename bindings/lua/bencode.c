@@ -1,9 +1,24 @@
 #include "kadenza_lua.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct key {
+  const char *bytes;
+  size_t len;
+};
+
+/* A table that is being encoded. */
+struct frame {
+  int table;              /* its index on the Lua stack */
+  int top;                /* what the stack goes back to at its end */
+  const struct key *keys; /* sorted, borrowed from the table; NULL for a list */
+  size_t count;           /* of items, or of keys */
+  size_t done;            /* of them, the one being encoded included */
+};
 
 /* What bencode holds: integers, strings, lists and dictionaries. Source: BEP 3
  * "bencoding". An encoder writes into a userdata on the Lua stack, so that an
@@ -14,13 +29,9 @@ struct encoder {
   uint8_t *data;
   size_t len;
   size_t cap;
-  int depth;
-  const char *root;
-  /* Where we are, for messages: a key (NULL for an item) and an index. */
-  struct {
-    const char *key;
-    lua_Integer item;
-  } path[KAD_BENCODE_MAX_DEPTH];
+  const char *root; /* what messages call the outermost value */
+  size_t depth;
+  struct frame frames[KAD_BENCODE_MAX_DEPTH];
 };
 
 /* ------------------------------------------------------------- encoding -- */
@@ -28,13 +39,13 @@ struct encoder {
 /* Pushes the place that is being encoded, like `args.list[3]`. [-0, +1, m] */
 static const char *push_place(const struct encoder *encoder) {
   lua_State *const L = encoder->L;
-  luaL_checkstack(L, 4, NULL);
   lua_pushstring(L, encoder->root);
-  for (int i = 0; i < encoder->depth; i++) {
-    if (encoder->path[i].key != NULL) {
-      lua_pushfstring(L, ".%s", encoder->path[i].key);
+  for (size_t i = 0; i < encoder->depth; i++) {
+    const struct frame *const frame = &encoder->frames[i];
+    if (frame->keys != NULL) {
+      lua_pushfstring(L, ".%s", frame->keys[frame->done - 1].bytes);
     } else {
-      lua_pushfstring(L, "[%I]", (LUAI_UACINT)encoder->path[i].item);
+      lua_pushfstring(L, "[%I]", (LUAI_UACINT)frame->done);
     }
     lua_concat(L, 2);
   }
@@ -77,33 +88,6 @@ static void encode_number(struct encoder *encoder, int index) {
   append(encoder, text, (size_t)len);
 }
 
-static void encode_value(struct encoder *encoder, int index, bool dictionary);
-
-/* Goes one deeper; encodes the value at the top and pops it. [-1, +0, v] */
-static void encode_child(struct encoder *encoder, const char *key,
-                         lua_Integer item) {
-  encoder->path[encoder->depth].key = key;
-  encoder->path[encoder->depth].item = item;
-  encoder->depth++;
-  encode_value(encoder, lua_gettop(encoder->L), false);
-  encoder->depth--;
-  lua_pop(encoder->L, 1);
-}
-
-static void encode_list(struct encoder *encoder, int index, lua_Integer count) {
-  append(encoder, "l", 1);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(encoder->L, index, i);
-    encode_child(encoder, NULL, i);
-  }
-  append(encoder, "e", 1);
-}
-
-struct key {
-  const char *bytes;
-  size_t len;
-};
-
 static int compare_keys(const void *left, const void *right) {
   const struct key *const a = left;
   const struct key *const b = right;
@@ -128,21 +112,6 @@ static const struct key *push_keys(lua_State *L, int index, size_t count) {
   }
   qsort(keys, count, sizeof *keys, compare_keys);
   return keys;
-}
-
-static void encode_dictionary(struct encoder *encoder, int index,
-                              size_t count) {
-  lua_State *const L = encoder->L;
-  const struct key *const keys = push_keys(L, index, count);
-  append(encoder, "d", 1);
-  for (size_t i = 0; i < count; i++) {
-    encode_string(encoder, keys[i].bytes, keys[i].len);
-    lua_pushlstring(L, keys[i].bytes, keys[i].len);
-    lua_rawget(L, index);
-    encode_child(encoder, keys[i].bytes, 0);
-  }
-  append(encoder, "e", 1);
-  lua_pop(L, 1);
 }
 
 /* The keys of a table. */
@@ -171,12 +140,13 @@ static struct keys count_keys(lua_State *L, int index) {
   return keys;
 }
 
-static void encode_table(struct encoder *encoder, int index, bool dictionary) {
+/* Raises unless the table at the top can be encoded; returns its keys.
+ * [-0, +0, v] */
+static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   if (encoder->depth >= KAD_BENCODE_MAX_DEPTH) {
     fail(encoder, "nested too deep, or in a circle");
   }
-  luaL_checkstack(encoder->L, 8, NULL);
-  const struct keys keys = count_keys(encoder->L, index);
+  const struct keys keys = count_keys(encoder->L, lua_gettop(encoder->L));
   if (keys.strings > 0 && keys.others > 0) {
     fail(encoder, "a table has either string keys or is a list");
   }
@@ -186,48 +156,84 @@ static void encode_table(struct encoder *encoder, int index, bool dictionary) {
   if (!keys.is_list) {
     fail(encoder, "a list has the keys 1 to n, without a gap");
   }
-  if (keys.strings > 0 || dictionary) {
-    encode_dictionary(encoder, index, keys.strings);
-  } else {
-    encode_list(encoder, index, (lua_Integer)keys.others);
-  }
+  return keys;
 }
 
-/* [-0, +0, v] */
-static void encode_value(struct encoder *encoder, int index, bool dictionary) {
+/* Begins the table at the top, which stays there until its end. [-0, +0|1, v]
+ */
+static void begin_table(struct encoder *encoder, bool dictionary) {
+  const struct keys keys = check_table(encoder, dictionary);
+  const int table = lua_gettop(encoder->L);
+  struct frame frame = {.table = table, .top = table - 1, .count = keys.others};
+  if (keys.strings > 0 || dictionary) {
+    frame.keys = push_keys(encoder->L, table, keys.strings);
+    frame.count = keys.strings;
+  }
+  append(encoder, frame.keys != NULL ? "d" : "l", 1);
+  encoder->frames[encoder->depth++] = frame;
+}
+
+/* Encodes the value at the top and pops it, or begins it. [-1, +0, v] */
+static void encode_top(struct encoder *encoder, bool dictionary) {
+  lua_State *const L = encoder->L;
+  const int type = lua_type(L, -1);
   size_t len = 0;
-  const int type = lua_type(encoder->L, index);
   if (dictionary && type != LUA_TTABLE) {
     fail(encoder, "must be a table with string keys");
   }
   switch (type) {
   case LUA_TNUMBER:
-    encode_number(encoder, index);
+    encode_number(encoder, -1);
     break;
   case LUA_TSTRING: {
-    const char *const bytes = lua_tolstring(encoder->L, index, &len);
+    const char *const bytes = lua_tolstring(L, -1, &len);
     encode_string(encoder, bytes, len);
     break;
   }
   case LUA_TTABLE:
-    encode_table(encoder, index, dictionary);
-    break;
+    begin_table(encoder, dictionary);
+    return;
   case LUA_TBOOLEAN:
     fail(encoder, "bencode has no booleans; use 0 and 1");
     break;
   default:
-    fail(encoder, lua_pushfstring(encoder->L, "bencode cannot carry a %s",
-                                  lua_typename(encoder->L, type)));
+    fail(encoder, lua_pushfstring(L, "bencode cannot carry a %s",
+                                  lua_typename(L, type)));
   }
+  lua_pop(L, 1);
+}
+
+/* Encodes the next item of the innermost table, or ends it. */
+static void encode_next(struct encoder *encoder) {
+  lua_State *const L = encoder->L;
+  struct frame *const frame = &encoder->frames[encoder->depth - 1];
+  if (frame->done == frame->count) {
+    append(encoder, "e", 1);
+    lua_settop(L, frame->top);
+    encoder->depth--;
+    return;
+  }
+  frame->done++;
+  if (frame->keys != NULL) {
+    const struct key *const key = &frame->keys[frame->done - 1];
+    encode_string(encoder, key->bytes, key->len);
+    lua_pushlstring(L, key->bytes, key->len);
+    lua_rawget(L, frame->table);
+  } else {
+    lua_rawgeti(L, frame->table, (lua_Integer)frame->done);
+  }
+  encode_top(encoder, false);
 }
 
 void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
                             bool dictionary) {
   enum {
-    FIRST_SIZE = 256
+    FIRST_SIZE = 256,
+    LEVEL_SLOTS = 2,
+    OWN_SLOTS = 10
   };
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, KAD_BENCODE_MAX_DEPTH * LEVEL_SLOTS + OWN_SLOTS, NULL);
   struct encoder encoder = {
       .L = L,
       .data = lua_newuserdatauv(L, FIRST_SIZE, 0),
@@ -235,53 +241,88 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
       .root = root,
   };
   encoder.buffer = lua_gettop(L);
-  encode_value(&encoder, index, dictionary);
+  lua_pushvalue(L, index);
+  encode_top(&encoder, dictionary);
+  while (encoder.depth > 0) {
+    encode_next(&encoder);
+  }
   lua_pushlstring(L, (const char *)encoder.data, encoder.len);
   lua_replace(L, encoder.buffer);
 }
 
 /* ------------------------------------------------------------- decoding -- */
 
-/* The value was parsed whole, so it nests at most KAD_BENCODE_MAX_DEPTH deep:
- * that bounds the recursion. */
+/* A container whose items are being pushed; its table is on the Lua stack, and
+ * in a dictionary the key of the item above it. */
+struct walk {
+  struct kad_slice rest;
+  bool is_dict;
+  lua_Integer count; /* of a list's items so far */
+};
 
-static void push_list(lua_State *L, const struct kad_bencode *list) {
-  struct kad_slice rest = list->bytes;
-  struct kad_bencode item;
-  lua_newtable(L);
-  for (lua_Integer i = 1; kad_bencode_next(&rest, &item); i++) {
-    kad_lua_push_bencode(L, &item);
-    lua_rawseti(L, -2, i);
+/* Pushes an integer or string, or the empty table of a container, which becomes
+ * the innermost one. Returns the new depth. [-0, +1, m] */
+static size_t push_item(lua_State *L, const struct kad_bencode *item,
+                        struct walk *walks, size_t depth) {
+  switch (item->type) {
+  case KAD_BENCODE_INTEGER:
+    lua_pushinteger(L, item->integer);
+    return depth;
+  case KAD_BENCODE_STRING:
+    kad_lua_push_slice(L, item->bytes);
+    return depth;
+  case KAD_BENCODE_LIST:
+  case KAD_BENCODE_DICT:
+    break;
   }
+  /* The value was parsed whole, so it is no deeper than this. */
+  assert(depth < KAD_BENCODE_MAX_DEPTH);
+  lua_newtable(L);
+  walks[depth] = (struct walk){
+      .rest = item->bytes,
+      .is_dict = item->type == KAD_BENCODE_DICT,
+  };
+  return depth + 1;
 }
 
-static void push_dictionary(lua_State *L, const struct kad_bencode *dict) {
-  struct kad_slice rest = dict->bytes;
+/* Takes the next item of a container; pushes its key in a dictionary. */
+static bool take_item(lua_State *L, struct walk *walk,
+                      struct kad_bencode *item) {
   struct kad_slice key;
-  struct kad_bencode value;
-  lua_newtable(L);
-  while (kad_bencode_next_pair(&rest, &key, &value)) {
-    kad_lua_push_slice(L, key);
-    kad_lua_push_bencode(L, &value);
+  if (!walk->is_dict) {
+    return kad_bencode_next(&walk->rest, item);
+  }
+  if (!kad_bencode_next_pair(&walk->rest, &key, item)) {
+    return false;
+  }
+  kad_lua_push_slice(L, key);
+  return true;
+}
+
+/* Puts the finished item at the top into its container. */
+static void put_item(lua_State *L, struct walk *walk) {
+  if (walk->is_dict) {
     lua_rawset(L, -3);
+  } else {
+    lua_rawseti(L, -2, ++walk->count);
   }
 }
 
 void kad_lua_push_bencode(lua_State *L, const struct kad_bencode *value) {
-  luaL_checkstack(L, 4, NULL);
-  switch (value->type) {
-  case KAD_BENCODE_INTEGER:
-    lua_pushinteger(L, value->integer);
-    break;
-  case KAD_BENCODE_STRING:
-    kad_lua_push_slice(L, value->bytes);
-    break;
-  case KAD_BENCODE_LIST:
-    push_list(L, value);
-    break;
-  case KAD_BENCODE_DICT:
-    push_dictionary(L, value);
-    break;
+  struct walk walks[KAD_BENCODE_MAX_DEPTH];
+  struct kad_bencode item;
+  luaL_checkstack(L, KAD_BENCODE_MAX_DEPTH * 2 + 4, NULL);
+  size_t depth = push_item(L, value, walks, 0);
+  while (depth > 0) {
+    const size_t before = depth;
+    if (take_item(L, &walks[depth - 1], &item)) {
+      depth = push_item(L, &item, walks, depth);
+    } else {
+      depth--;
+    }
+    if (depth <= before && depth > 0) {
+      put_item(L, &walks[depth - 1]);
+    }
   }
 }
 

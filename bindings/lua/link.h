@@ -29,9 +29,9 @@ void kad_lua_push_metatable(lua_State *L, const char *name,
 struct kad_lua_network *kad_lua_to_network(lua_State *L, int arg);
 struct kad_lua_node *kad_lua_to_node(lua_State *L, int arg);
 
-/* Closes the node of an owning handle. Its operations end. `silently` they do
- * so without calling Lua. */
-void kad_lua_close_node(struct kad_lua_node *node, bool silently);
+/* Closes the node of an owning handle. Its operations end; `silently`,
+ * they do so without calling Lua. */
+void kad_lua_close_node(struct kad_lua_node *self, bool silently);
 
 /* Lets the network's handle forget the node handle at `index`. [-0, +0, -] */
 void kad_lua_release_node(lua_State *L, int index);

@@ -12,6 +12,28 @@ local core = require("kadenza.core")
 
 local M = {}
 
+--- A network: nodes, a clock and what carries their datagrams. Times in
+--- milliseconds but for `now`. In a policy only now, random, start_timer,
+--- stop_timer and resolve are there.
+---@class kadenza.core.Network
+---@field now fun(self): number  seconds of its clock
+---@field random fun(self, count: integer): string
+---@field start_timer fun(self, ms: integer, fn: fun()): integer
+---@field stop_timer fun(self, timer: integer): boolean  it was still to fire
+---@field resolve fun(self, name: string, fn: fun(addresses: string[]?,
+---  message?: string, code?: string)): true?, string?, kadenza.Code?
+---@field on_signal fun(self, name: "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGUSR1",
+---  fn: fun()): true?, string?, kadenza.Code?
+---@field run fun(self, ms?: integer)  until it is stopped, or for so long
+---@field step fun(self)  the work that there is
+---@field stop fun(self)
+---@field fd fun(self): integer?
+---@field timeout fun(self): integer?
+---@field trace_hash fun(self): string
+---@field is_simulated fun(self): boolean
+---@field is_open fun(self): boolean
+---@field close fun(self)
+
 -- The one thing here that changes: there is one default network a Lua state.
 local default
 
