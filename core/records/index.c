@@ -22,41 +22,51 @@ uint64_t kad_index_hash(const uint8_t *secret, const void *bytes, size_t len) {
   return hash;
 }
 
-static uint32_t *bucket_of(const struct kad_index *index, uint64_t hash) {
-  return &index->buckets[hash & (index->bucket_count - 1)];
+/* Buckets are added one at a time, so the count is rarely a power of two: a
+ * hash whose bucket is not there yet is in the one that it will split from. */
+static size_t bucket_number(const struct kad_index *index, uint64_t hash) {
+  size_t number = hash & index->mask;
+  return number < index->bucket_count ? number : hash & (index->mask / 2);
 }
 
-static void fill_from(struct kad_index *index, const uint32_t *buckets,
-                      size_t bucket_count) {
-  for (size_t i = 0; i < bucket_count; i++) {
-    uint32_t item = buckets[i];
-    while (item != KAD_NO_ITEM) {
-      uint32_t *link = index->link(index->state, item);
-      uint32_t next = *link;
-      uint32_t *bucket = bucket_of(index, index->hash(index->state, item));
-      *link = *bucket;
-      *bucket = item;
-      item = next;
+static uint32_t *bucket_of(const struct kad_index *index, uint64_t hash) {
+  return &index->buckets[bucket_number(index, hash)];
+}
+
+/* Takes the items of the last bucket, which is new, from where they are. */
+static void split(struct kad_index *index) {
+  size_t last = index->bucket_count - 1;
+  uint32_t *link = &index->buckets[last & (index->mask / 2)];
+  while (*link != KAD_NO_ITEM) {
+    uint32_t item = *link;
+    uint32_t *next = index->link(index->state, item);
+    uint64_t hash = index->hash(index->state, item);
+    if (bucket_number(index, hash) == last) {
+      *link = *next;
+      *next = index->buckets[last];
+      index->buckets[last] = item;
+    } else {
+      link = next;
     }
   }
 }
 
-static int grow(struct kad_index *index,
-                const struct kad_allocator *allocator) {
-  size_t old_count = index->bucket_count;
-  uint32_t *old = index->buckets;
-  size_t count = old_count == 0 ? INDEX_MIN_BUCKETS : old_count * 2;
-  uint32_t *buckets = kad_alloc(allocator, count * sizeof *buckets);
-  if (buckets == NULL) {
-    return KAD_ENOMEM;
+static int add_bucket(struct kad_index *index,
+                      const struct kad_allocator *allocator) {
+  if (index->bucket_count == index->bucket_cap) {
+    uint32_t *buckets = kad_array_grow(allocator, index->buckets,
+                                       &index->bucket_cap, sizeof *buckets);
+    if (buckets == NULL) {
+      return KAD_ENOMEM;
+    }
+    index->buckets = buckets;
   }
-  for (size_t i = 0; i < count; i++) {
-    buckets[i] = KAD_NO_ITEM;
+  index->buckets[index->bucket_count] = KAD_NO_ITEM;
+  index->bucket_count++;
+  if (index->bucket_count > 1) {
+    index->mask |= index->bucket_count - 1;
+    split(index);
   }
-  index->buckets = buckets;
-  index->bucket_count = count;
-  fill_from(index, old, old_count);
-  kad_release(allocator, old, old_count * sizeof *old);
   return 0;
 }
 
@@ -65,16 +75,18 @@ int kad_index_reserve(struct kad_index *index,
   if (index->count < index->bucket_count) {
     return 0;
   }
-  int status = grow(index, allocator);
+  int status = add_bucket(index, allocator);
   return index->bucket_count == 0 ? status : 0;
 }
 
 void kad_index_deinit(struct kad_index *index,
                       const struct kad_allocator *allocator) {
   kad_release(allocator, index->buckets,
-              index->bucket_count * sizeof *index->buckets);
+              index->bucket_cap * sizeof *index->buckets);
   index->buckets = NULL;
   index->bucket_count = 0;
+  index->bucket_cap = 0;
+  index->mask = 0;
   index->count = 0;
 }
 

@@ -1,7 +1,8 @@
 /* A hash table of numbered items: four bytes a bucket and four an item, where
- * kad_map takes sixteen and more. The items, wherever they are kept, carry the
- * link to the next one of their bucket. Keyed by SipHash-2-4 with a secret, so
- * that nobody can choose keys that collide.
+ * kad_map takes sixteen and more. It grows by a bucket at a time, so that no
+ * single addition moves many items. The items, wherever they are kept, carry
+ * the link to the next one of their bucket. Keyed by SipHash-2-4 with a secret,
+ * so that nobody can choose keys that collide.
  *
  *     static uint32_t *link_of(void *state, uint32_t item);
  *     static uint64_t hash_of(void *state, uint32_t item);
@@ -31,7 +32,9 @@ struct kad_index {
   /* Returns the hash that `item` was added under. */
   uint64_t (*hash)(void *state, uint32_t item);
   uint32_t *buckets;   /* first item of each, or KAD_NO_ITEM */
-  size_t bucket_count; /* a power of two, or 0 */
+  size_t bucket_count; /* one an item, unless memory was short */
+  size_t bucket_cap;
+  size_t mask; /* the bits of the last bucket's number, all set */
   size_t count;
 };
 

@@ -21,10 +21,10 @@
 static_assert((int)KAD_STORE_SECRET_SIZE == (int)KAD_INDEX_SECRET_SIZE,
               "the store's secret is the index's");
 
-/* What an entry takes at most besides its block: a slot and two places in
- * rankings, each grown by an eighth, and two buckets. */
+/* What an entry takes at most besides its block: a slot, two places in rankings
+ * and a bucket, in arrays grown by an eighth. */
 enum {
-  ENTRY_OVERHEAD = 36
+  ENTRY_OVERHEAD = 32
 };
 
 struct memory {

@@ -31,9 +31,9 @@ struct kad_origins {
 };
 
 enum {
-  /* What an account takes at most besides its entries: the array grown by an
-   * eighth, its place in the ranking, two buckets. */
-  KAD_ORIGIN_OVERHEAD = 40,
+  /* What an account takes at most besides its entries: a place in the array, in
+   * the ranking and a bucket, in arrays grown by an eighth. */
+  KAD_ORIGIN_OVERHEAD = 36,
   /* Entries of the largest account that are weighed against each other when
    * one must go. */
   KAD_VICTIM_SAMPLE = 128
