@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char key_names[][13] = {
-#define KEY_NAME(key, text) [key] = text,
+#define KEY_NAME(key, text) [key] = {text},
     KAD_KEY_MAP(KEY_NAME)
 #undef KEY_NAME
 };
