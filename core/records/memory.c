@@ -1,14 +1,13 @@
 /* The memory store. A record is one block (entry.h) with a number (slots.h).
- * Entries of one key and type form a ring, of which the newest stands in the
- * index by key; those of one address form another (origins.h); two rankings
- * tell what is due. All of these link by number, which takes half of what
- * pointers take and lets blocks move.
+ * Entries of one key and type form a ring (keys.h), those of one address
+ * another (origins.h); two rankings tell what is due. All of these link by
+ * number, which takes half of what pointers take and lets blocks move.
  *
  * Room is reserved in every part before anything changes, so that running out
  * of memory leaves the store as it was. */
 #include "base/allocator.h"
 #include "records/entry.h"
-#include "records/index.h"
+#include "records/keys.h"
 #include "records/names.h"
 #include "records/origins.h"
 #include "records/ranking.h"
@@ -33,7 +32,7 @@ struct memory {
   uint8_t secret[KAD_STORE_SECRET_SIZE];
   struct kad_slots slots;
   struct kad_names names;
-  struct kad_index keys; /* the newest entry of each key and type */
+  struct kad_keys keys;
   struct kad_ranking ranks[KAD_RANK_COUNT];
   struct kad_origins origins;
   size_t bytes; /* of the entries */
@@ -45,21 +44,6 @@ static struct kad_entry *entry_at(const struct memory *memory,
 }
 
 /* ------------------------------------------- what the parts ask about -- */
-
-static uint64_t hash_key(const struct memory *memory,
-                         const struct kad_id *key) {
-  return kad_index_hash(memory->secret, key->bytes, sizeof key->bytes);
-}
-
-static uint64_t hash_of(void *state, uint32_t number) {
-  struct kad_id key;
-  kad_entry_key(entry_at(state, number), &key);
-  return hash_key(state, &key);
-}
-
-static uint32_t *link_of(void *state, uint32_t number) {
-  return &entry_at(state, number)->chain;
-}
 
 static bool expires_before(void *state, uint32_t a, uint32_t b) {
   return entry_at(state, a)->due[KAD_RANK_EXPIRE] <
@@ -79,71 +63,12 @@ static uint32_t *republish_place(void *state, uint32_t number) {
   return &entry_at(state, number)->places[KAD_RANK_REPUBLISH];
 }
 
-/* ------------------------------------------------- rings of one key -- */
-
-/* Returns the newest entry of a key and type, or KAD_NO_ITEM. */
-static uint32_t find_newest(const struct memory *memory,
-                            const struct kad_id *key, unsigned type,
-                            uint64_t hash) {
-  uint32_t number = kad_index_first(&memory->keys, hash);
-  while (number != KAD_NO_ITEM) {
-    const struct kad_entry *entry = entry_at(memory, number);
-    if (entry->type == type && kad_entry_has_key(entry, key)) {
-      return number;
-    }
-    number = entry->chain;
-  }
-  return KAD_NO_ITEM;
-}
-
-static void link_newest(struct memory *memory, uint32_t number) {
-  struct kad_entry *entry = entry_at(memory, number);
-  struct kad_id key;
-  kad_entry_key(entry, &key);
-  uint64_t hash = hash_key(memory, &key);
-  uint32_t newest = find_newest(memory, &key, entry->type, hash);
-  if (newest == KAD_NO_ITEM) {
-    entry->older = number;
-    entry->newer = number;
-    entry->siblings = 1;
-    kad_index_add(&memory->keys, hash, number);
-    return;
-  }
-  struct kad_entry *next = entry_at(memory, newest);
-  entry->older = newest;
-  entry->newer = next->newer;
-  entry->siblings = next->siblings + 1;
-  entry_at(memory, next->newer)->older = number;
-  next->newer = number;
-  kad_index_replace(&memory->keys, hash, newest, number);
-}
-
-static void unlink_entry(struct memory *memory, uint32_t number) {
-  const struct kad_entry *entry = entry_at(memory, number);
-  struct kad_id key;
-  kad_entry_key(entry, &key);
-  uint64_t hash = hash_key(memory, &key);
-  uint32_t newest = find_newest(memory, &key, entry->type, hash);
-  uint32_t siblings = entry_at(memory, newest)->siblings - 1;
-  if (siblings == 0) {
-    kad_index_remove(&memory->keys, hash, number);
-    return;
-  }
-  entry_at(memory, entry->newer)->older = entry->older;
-  entry_at(memory, entry->older)->newer = entry->newer;
-  if (newest == number) {
-    newest = entry->older;
-    kad_index_replace(&memory->keys, hash, number, newest);
-  }
-  entry_at(memory, newest)->siblings = siblings;
-}
-
 /* --------------------------------------------- adding and removing -- */
 
 /* The slots keep their serial, so that old handles stay stale. */
 static void clear(struct memory *memory) {
   const struct kad_allocator *allocator = &memory->allocator;
-  kad_index_deinit(&memory->keys, allocator);
+  kad_keys_clear(&memory->keys, allocator);
   for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
     kad_ranking_deinit(&memory->ranks[i], allocator);
   }
@@ -165,7 +90,7 @@ static int reserve(struct memory *memory) {
     status = kad_ranking_reserve(&memory->ranks[i], allocator);
   }
   if (status == 0) {
-    status = kad_index_reserve(&memory->keys, allocator);
+    status = kad_keys_reserve(&memory->keys, allocator);
   }
   return status != 0 ? status
                      : kad_origins_reserve(&memory->origins, allocator);
@@ -178,7 +103,7 @@ static size_t cost_of(const struct kad_entry *entry) {
 static uint32_t insert(struct memory *memory, struct kad_entry *entry,
                        const struct kad_address *origin) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
-  link_newest(memory, number);
+  kad_keys_add(&memory->keys, number);
   for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
     kad_ranking_add(&memory->ranks[i], number);
   }
@@ -236,7 +161,7 @@ static void memory_remove(void *state, kad_handle handle) {
   for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
     kad_ranking_remove(&memory->ranks[i], number);
   }
-  unlink_entry(memory, number);
+  kad_keys_remove(&memory->keys, number);
   memory->names.items[entry->type].records--;
   memory->bytes -= cost;
   kad_slots_remove(&memory->slots, number);
@@ -297,8 +222,7 @@ static void memory_touch(void *state, kad_handle handle,
     kad_ranking_move(&memory->ranks[i], number);
   }
   if (after.stored_at != before.stored_at) {
-    unlink_entry(memory, number);
-    link_newest(memory, number);
+    kad_keys_renew(&memory->keys, number);
     kad_origins_renew(&memory->origins, number);
   }
 }
@@ -328,7 +252,7 @@ static size_t memory_find(void *state, const struct kad_id *key,
   if (name == KAD_NO_NAME) {
     return 0;
   }
-  uint32_t number = find_newest(memory, key, name, hash_key(memory, key));
+  uint32_t number = kad_keys_find(&memory->keys, key, name);
   if (number == KAD_NO_ITEM) {
     return 0;
   }
@@ -420,7 +344,6 @@ int kad_store_memory_new(const struct kad_allocator *allocator,
               .victim = memory_victim,
           },
       .allocator = *allocator,
-      .keys = {.state = memory, .link = link_of, .hash = hash_of},
       .ranks[KAD_RANK_EXPIRE] = {.state = memory,
                                  .before = expires_before,
                                  .place = expire_place},
@@ -430,6 +353,7 @@ int kad_store_memory_new(const struct kad_allocator *allocator,
   };
   memcpy(memory->secret, secret, sizeof memory->secret);
   kad_slots_init(&memory->slots);
+  kad_keys_init(&memory->keys, &memory->slots, memory->secret);
   kad_origins_init(&memory->origins, &memory->slots, memory->secret);
   *store = &memory->store;
   return 0;
