@@ -265,6 +265,35 @@ static void late_clocks_fill_once_and_early_ones_not_at_all(void **state) {
   assert_int_equal(ask(it, NEAR, 100), 0);
   it->now = 5000;
   assert_int_equal(ask(it, NEAR, 100), 0);
+  it->now = KAD_TIME_NEVER;
+  assert_int_equal(ask(it, NEAR, 100), 0);
+}
+
+static void a_span_whose_product_wraps_fills(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 2}, 0);
+  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+
+  it->now = UINT64_C(1) << 63;
+
+  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+}
+
+/* An address and its subnet may meet in one set of a table where every other
+ * entry has more to remember. */
+static void an_address_and_its_subnet_keep_apart(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){.queries_per_s_address = 5,
+                                     .queries_per_s_subnet = 5},
+        1000);
+  for (uint32_t i = 0; i < 20000; i++) {
+    (void)ask(it, NEAR + (i << 8), 5 * BURST_S);
+  }
+
+  for (uint32_t i = 0; i < 10000; i++) {
+    assert_int_equal(ask(it, FAR + (i << 8), 5 * BURST_S + 1), 5 * BURST_S);
+  }
 }
 
 /* Strangers in numbers that the table cannot hold do not wash the memory of a
@@ -339,6 +368,8 @@ int main(void) {
       TEST(no_limit_allows_everything),
       TEST(the_greatest_numbers_do_not_overflow),
       TEST(late_clocks_fill_once_and_early_ones_not_at_all),
+      TEST(a_span_whose_product_wraps_fills),
+      TEST(an_address_and_its_subnet_keep_apart),
       TEST(a_full_table_remembers_who_took_most),
       TEST(half_a_table_of_flooders_is_remembered),
       TEST(nothing_is_allocated_while_serving),

@@ -198,6 +198,21 @@ static void who_waits_and_is_seen_again_is_newer(void **state) {
   assert_non_null(kad_tables_find(it, 0, 100));
 }
 
+static void who_waits_and_answers_again_waits_once(void **state) {
+  struct kad_tables *it = *state;
+  assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
+  for (unsigned i = 0; i < KAD_TABLES_K; i++) {
+    it->now += 1000;
+    assert_int_equal(kad_tables_add(it, 0, 101), KAD_EFULL);
+  }
+
+  kad_tables_fail(it, 0, 0, KAD_FAILURES_BAD);
+  kad_tables_fail(it, 0, 1, KAD_FAILURES_BAD);
+
+  assert_non_null(kad_tables_find(it, 0, 100));
+  assert_non_null(kad_tables_find(it, 0, 101));
+}
+
 static void more_than_k_wait_in_vain(void **state) {
   struct kad_tables *it = *state;
   for (unsigned i = 100; i < 109; i++) {
@@ -497,6 +512,7 @@ int main(void) {
       TEST_FULL(the_newest_that_waits_enters_when_one_fails),
       TEST_FULL(of_equally_new_ones_the_fastest_enters),
       TEST_FULL(who_waits_and_is_seen_again_is_newer),
+      TEST_FULL(who_waits_and_answers_again_waits_once),
       TEST_FULL(more_than_k_wait_in_vain),
       TEST_FULL(who_waits_and_fails_leaves),
       TEST_FULL(a_bad_contact_makes_way_at_once),

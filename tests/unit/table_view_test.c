@@ -209,6 +209,25 @@ static void random_ids_fall_into_their_bucket(void **state) {
   }
 }
 
+/* Among them those next to us, which joining depends on. */
+static void random_ids_reach_all_of_the_last_bucket(void **state) {
+  struct kad_tables *it = *state;
+  kad_tables_fill(it, 0, KAD_TABLES_K);
+  assert_ok(kad_tables_add(it, 2, 0));
+  const size_t last = kad_table_buckets(it->table) - 1;
+  uint8_t random[KAD_ID_SIZE] = {0};
+  struct kad_id near;
+  struct kad_id far;
+
+  kad_table_random_id(it->table, last, random, &near);
+  memset(random, 0xff, sizeof random);
+  kad_table_random_id(it->table, last, random, &far);
+
+  assert_int_equal(last, 1);
+  assert_int_equal(kad_id_prefix(&near, &it->config.self), 256);
+  assert_int_equal(kad_id_prefix(&far, &it->config.self), 1);
+}
+
 static void split_buckets_remember_their_lookups(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_table_refreshed(it->table, 0), 1000);
@@ -280,6 +299,7 @@ int main(void) {
       TEST(thirteen_full_buckets_are_small),
       TEST(random_ids_fall_into_their_bucket),
       TEST_LONG(random_ids_fall_into_their_bucket),
+      TEST(random_ids_reach_all_of_the_last_bucket),
       TEST(split_buckets_remember_their_lookups),
       TEST(the_most_silent_questionable_contact_comes_first),
       TEST(who_was_just_queried_is_not_questioned_again),
