@@ -108,3 +108,55 @@ void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
     memcpy(config->version, version.data, sizeof config->version);
   }
 }
+
+/* ----------------------------------------------------------- simulation -- */
+
+/* Reads the latency range, a table {min, max} in milliseconds. [-0, +0, v] */
+static void check_latency(lua_State *L, struct kad_sim_config *config) {
+  lua_Integer bounds[2];
+  if (lua_getfield(L, 1, "latency") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  luaL_argcheck(L, lua_istable(L, -1), 1,
+                "option 'latency' must be a table {min, max}");
+  for (int i = 0; i < 2; i++) {
+    int whole = 0;
+    lua_rawgeti(L, -1, i + 1);
+    bounds[i] = lua_tointegerx(L, -1, &whole);
+    luaL_argcheck(L, whole && bounds[i] >= 0 && bounds[i] <= 3600000, 1,
+                  "option 'latency' must hold two integers, milliseconds");
+    lua_pop(L, 1);
+  }
+  luaL_argcheck(L, bounds[0] <= bounds[1], 1,
+                "option 'latency' must hold the smaller one first");
+  config->latency_min_ms = (uint32_t)bounds[0];
+  config->latency_max_ms = (uint32_t)bounds[1];
+  lua_pop(L, 1);
+}
+
+static void check_loss(lua_State *L, struct kad_sim_config *config) {
+  if (lua_getfield(L, 1, "loss") != LUA_TNIL) {
+    const lua_Number loss = lua_tonumber(L, -1);
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && loss >= 0 && loss <= 1,
+                  1, "option 'loss' must be a number in 0 to 1");
+    config->loss = loss;
+  }
+  lua_pop(L, 1);
+}
+
+void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config) {
+  static const char *const names[] = {"seed", "latency", "loss", NULL};
+  lua_Integer seed = 0;
+  kad_sim_config_default(config);
+  kad_lua_check_options(L, 1, names);
+  if (lua_isnoneornil(L, 1)) {
+    return;
+  }
+  if (kad_lua_field_integer(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER,
+                            &seed)) {
+    config->seed = (uint64_t)seed;
+  }
+  check_latency(L, config);
+  check_loss(L, config);
+}

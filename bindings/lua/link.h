@@ -43,6 +43,18 @@ void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config);
 /* The methods that begin operations. Ends with NULL. */
 extern const luaL_Reg kad_lua_operations[];
 
+/* Reads argument 1, the options of a simulated network. [-0, +0, v] */
+void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config);
+
+/* The longest delay of a timer and length of a run: about 31 years. */
+#define KAD_LUA_MAX_MS ((lua_Integer)1000000000000)
+
+/* The methods of networks that call back: timers and names. Ends with NULL. */
+extern const luaL_Reg kad_lua_waits[];
+
+/* The method on_signal of owning handles. [-0, +1|3, v] */
+int kad_lua_network_on_signal(lua_State *L);
+
 /* Adds the network constructors to the table at the top. [-0, +0, m] */
 void kad_lua_add_networks(lua_State *L);
 

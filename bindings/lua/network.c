@@ -1,12 +1,6 @@
 #include "link.h"
 #include "pending.h"
 
-#include <signal.h>
-#include <string.h>
-
-/* The longest delay of a timer and length of a run: about 31 years. */
-static const lua_Integer max_ms = (lua_Integer)1000 * 1000 * 1000 * 1000;
-
 /* -------------------------------------------------------------- handles -- */
 
 struct kad_lua_network *kad_lua_to_network(lua_State *L, int arg) {
@@ -30,79 +24,6 @@ static struct kad_network *check_open(lua_State *L) {
   return kad_lua_check_network(L, 1)->link->network;
 }
 
-/* ----------------------------------------------------------- callbacks -- */
-
-/* Calls the function of a timer or signal. [-0, +0, e] */
-static int call_plainly(lua_State *L, bool keep) {
-  if (kad_lua_pending_push(L, lua_touserdata(L, 1), keep)) {
-    lua_call(L, 0, 0);
-  }
-  return 0;
-}
-
-static int call_timer(lua_State *L) {
-  return call_plainly(L, false);
-}
-
-static int call_signal(lua_State *L) {
-  return call_plainly(L, true);
-}
-
-static void timer_fired(void *data) {
-  struct kad_lua_pending *const pending = data;
-  kad_lua_pending_unlink(pending);
-  (void)kad_lua_enter(pending->context, call_timer, pending);
-  kad_lua_pending_free(pending);
-}
-
-static void signal_came(void *data) {
-  struct kad_lua_pending *const pending = data;
-  if (pending->handle != NULL) {
-    (void)kad_lua_enter(pending->context, call_signal, pending);
-  }
-}
-
-struct found {
-  struct kad_lua_pending *pending;
-  int status;
-  const struct kad_address *addresses;
-  size_t count;
-};
-
-static int call_found(lua_State *L) {
-  const struct found *const found = lua_touserdata(L, 1);
-  if (!kad_lua_pending_push(L, found->pending, false)) {
-    return 0;
-  }
-  if (found->status != 0) {
-    lua_call(L, kad_lua_push_error(L, found->status), 0);
-    return 0;
-  }
-  lua_createtable(L, (int)found->count, 0);
-  for (size_t i = 0; i < found->count; i++) {
-    kad_lua_push_address(L, &found->addresses[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-static void name_resolved(void *data, int status,
-                          const struct kad_address *addresses, size_t count) {
-  struct kad_lua_pending *const pending = data;
-  struct found found = {
-      .pending = pending,
-      .status = status,
-      .addresses = addresses,
-      .count = count,
-  };
-  kad_lua_pending_unlink(pending);
-  if (pending->handle != NULL) {
-    (void)kad_lua_enter(pending->context, call_found, &found);
-  }
-  kad_lua_pending_free(pending);
-}
-
 /* -------------------------------------------------------------- methods -- */
 
 /* network:now() → seconds of its clock */
@@ -122,76 +43,6 @@ static int network_random(lua_State *L) {
   return 1;
 }
 
-/* network:start_timer(ms, fn) → timer */
-static int network_start_timer(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
-  const lua_Integer delay_ms = kad_lua_check_integer(L, 2, 0, max_ms);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  struct kad_lua_pending *const pending =
-      kad_lua_pending_new(L, 1, 3, &self->pending, &self->serial);
-  const int status =
-      kad_network_start_timer(self->link->network, (kad_time_ms)delay_ms,
-                              timer_fired, pending, &pending->name);
-  if (status != 0) {
-    kad_lua_pending_drop(L, 1, pending);
-    return luaL_error(L, "%s", kad_error_text(status));
-  }
-  lua_pushinteger(L, pending->serial);
-  return 1;
-}
-
-/* network:stop_timer(timer) → whether it was still to fire */
-static int network_stop_timer(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
-  struct kad_lua_pending *const pending =
-      kad_lua_pending_find(L, 1, luaL_checkinteger(L, 2));
-  const bool stopped =
-      pending != NULL && pending->name != 0 &&
-      kad_network_stop_timer(self->link->network, pending->name) == 0;
-  if (stopped) {
-    kad_lua_pending_drop(L, 1, pending);
-  }
-  lua_pushboolean(L, stopped);
-  return 1;
-}
-
-/* network:resolve("host:port", fn) → true, or nil, message, code */
-static int network_resolve(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
-  const struct kad_slice text = kad_lua_check_slice(L, 2);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  struct kad_lua_pending *const pending =
-      kad_lua_pending_new(L, 1, 3, &self->pending, &self->serial);
-  const int status =
-      kad_network_resolve(self->link->network, text, name_resolved, pending);
-  if (status != 0) {
-    kad_lua_pending_drop(L, 1, pending);
-    return kad_lua_push_error(L, status);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* network:on_signal(name, fn): SIGINT, SIGTERM, SIGHUP or SIGUSR1 */
-static int network_on_signal(lua_State *L) {
-  static const char *const names[] = {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1",
-                                      NULL};
-  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
-  const int number = numbers[luaL_checkoption(L, 2, NULL, names)];
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  struct kad_lua_pending *const pending =
-      kad_lua_pending_new(L, 1, 3, &self->pending, &self->serial);
-  const int status =
-      kad_network_on_signal(self->link->network, number, signal_came, pending);
-  if (status != 0) {
-    kad_lua_pending_drop(L, 1, pending);
-    return kad_lua_push_error(L, status);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 /* Raises if the network at argument 1 is being run. [-0, +0, v] */
 static struct kad_lua_network *check_idle(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
@@ -206,7 +57,7 @@ static int network_run(lua_State *L) {
   struct kad_lua_network *const self = check_idle(L);
   kad_time_ms duration_ms = KAD_TIME_NEVER;
   if (!lua_isnoneornil(L, 2)) {
-    duration_ms = (kad_time_ms)kad_lua_check_integer(L, 2, 0, max_ms);
+    duration_ms = (kad_time_ms)kad_lua_check_integer(L, 2, 0, KAD_LUA_MAX_MS);
   }
   struct kad_network *const outer = self->context->running;
   self->context->running = self->link->network;
@@ -280,7 +131,8 @@ static int network_is_open(lua_State *L) {
   return 1;
 }
 
-/* ---------------------------------------------------------------- ending -- */
+/* ---------------------------------------------------------------- ending --
+ */
 
 /* Closes every node handle of the network handle at argument 1. The callbacks
  * may take closed nodes out of the table, but add none. [-0, +0, m] */
@@ -331,8 +183,8 @@ static void end_owner(struct kad_lua_network *self) {
   kad_lua_link_release(link);
 }
 
-/* Ends a borrowed handle: what it began is stopped or forgotten. When the owner
- * has closed, nothing of it will be called any more. */
+/* Ends a borrowed handle: what it began is stopped or forgotten. When the
+ * owner has closed, nothing of it will be called any more. */
 static void end_borrower(struct kad_lua_network *self) {
   struct kad_lua_link *const link = self->link;
   self->link = NULL;
@@ -360,8 +212,8 @@ static int network_gc(lua_State *L) {
   return 0;
 }
 
-/* network:close(): ends nodes, timers and the network; callbacks of operations
- * are called with KAD_ECLOSED */
+/* network:close(): ends nodes, timers and the network; callbacks of
+ * operations are called with KAD_ECLOSED */
 static int network_close(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_to_network(L, 1);
   if (self->link == NULL) {
@@ -390,22 +242,19 @@ static int network_tostring(lua_State *L) {
 static const luaL_Reg shared_methods[] = {
     {"now", network_now},
     {"random", network_random},
-    {"start_timer", network_start_timer},
-    {"stop_timer", network_stop_timer},
-    {"resolve", network_resolve},
     {"is_simulated", network_is_simulated},
     {"is_open", network_is_open},
     {NULL, NULL},
 };
 
 static const luaL_Reg owner_methods[] = {
-    {"on_signal", network_on_signal},
     {"run", network_run},
     {"step", network_step},
     {"stop", network_stop},
     {"fd", network_fd},
     {"timeout", network_timeout},
     {"trace_hash", network_trace_hash},
+    {"on_signal", kad_lua_network_on_signal},
     {"open_node", kad_lua_network_open_node},
     {"close", network_close},
     {NULL, NULL},
@@ -433,13 +282,16 @@ static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, KAD_LUA_NETWORK_CALLBACKS);
   if (borrowed) {
-    kad_lua_push_metatable(L, KAD_LUA_NETWORK_BORROWED, shared_methods, NULL,
-                           borrowed_meta);
+    kad_lua_push_metatable(L, KAD_LUA_NETWORK_BORROWED, shared_methods,
+                           kad_lua_waits, borrowed_meta);
   } else {
     lua_newtable(L);
     lua_setiuservalue(L, -2, KAD_LUA_NETWORK_NODES);
-    kad_lua_push_metatable(L, KAD_LUA_NETWORK, shared_methods, owner_methods,
+    kad_lua_push_metatable(L, KAD_LUA_NETWORK, shared_methods, kad_lua_waits,
                            owner_meta);
+    lua_getfield(L, -1, "__index");
+    luaL_setfuncs(L, owner_methods, 0);
+    lua_pop(L, 1);
   }
   lua_setmetatable(L, -2);
   kad_lua_register_handle(L);
@@ -477,55 +329,11 @@ static int open_udp(lua_State *L) {
   return finish_opening(L, self, status);
 }
 
-/* Reads the latency range, a table {min, max} in milliseconds. [-0, +0, v] */
-static void check_latency(lua_State *L, struct kad_sim_config *config) {
-  lua_Integer bounds[2];
-  if (lua_getfield(L, 1, "latency") == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
-  luaL_argcheck(L, lua_istable(L, -1), 1,
-                "option 'latency' must be a table {min, max}");
-  for (int i = 0; i < 2; i++) {
-    int whole = 0;
-    lua_rawgeti(L, -1, i + 1);
-    bounds[i] = lua_tointegerx(L, -1, &whole);
-    luaL_argcheck(L, whole && bounds[i] >= 0 && bounds[i] <= 3600000, 1,
-                  "option 'latency' must hold two integers, milliseconds");
-    lua_pop(L, 1);
-  }
-  luaL_argcheck(L, bounds[0] <= bounds[1], 1,
-                "option 'latency' must hold the smaller one first");
-  config->latency_min_ms = (uint32_t)bounds[0];
-  config->latency_max_ms = (uint32_t)bounds[1];
-  lua_pop(L, 1);
-}
-
-static void check_loss(lua_State *L, struct kad_sim_config *config) {
-  if (lua_getfield(L, 1, "loss") != LUA_TNIL) {
-    const lua_Number loss = lua_tonumber(L, -1);
-    luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && loss >= 0 && loss <= 1,
-                  1, "option 'loss' must be a number in 0 to 1");
-    config->loss = loss;
-  }
-  lua_pop(L, 1);
-}
-
-/* sim { seed, latency = {min, max}, loss } → network, or nil, message, code */
+/* sim { seed, latency = {min, max}, loss } → network, or nil, message, code
+ */
 static int open_sim(lua_State *L) {
-  static const char *const names[] = {"seed", "latency", "loss", NULL};
   struct kad_sim_config config;
-  lua_Integer seed = 0;
-  kad_sim_config_default(&config);
-  kad_lua_check_options(L, 1, names);
-  if (lua_istable(L, 1)) {
-    if (kad_lua_field_integer(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER,
-                              &seed)) {
-      config.seed = (uint64_t)seed;
-    }
-    check_latency(L, &config);
-    check_loss(L, &config);
-  }
+  kad_lua_check_sim_config(L, &config);
   struct kad_lua_network *const self = new_handle(L, false);
   self->simulated = true;
   self->link = kad_lua_link_new();

@@ -1,6 +1,7 @@
 --- kad.run: a network of its own for one main task.
 
 local core = require("kadenza.core")
+local group = require("kadenza.group")
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
 local task = require("kadenza.task")
@@ -42,7 +43,7 @@ end
 local function run_main(network, fn, options)
   local main = task.spawn(network, function()
     if options and options.timeout then
-      return task.timeout(options.timeout, fn)
+      return group.timeout(options.timeout, fn)
     end
     return fn()
   end)

@@ -2,6 +2,7 @@
 --- `require "kadenza"` is inside a policy, and the base of what it is outside.
 
 local core = require("kadenza.core")
+local group = require("kadenza.group")
 local key = require("kadenza.key")
 local log = require("kadenza.log")
 local task = require("kadenza.task")
@@ -34,9 +35,9 @@ M.bencode = { encode = core.encode, decode = core.decode }
 
 M.wait = task.wait
 M.sleep = task.sleep
-M.all = task.all
-M.race = task.race
-M.timeout = task.timeout
+M.all = group.all
+M.race = group.race
+M.timeout = group.timeout
 
 --- Starts a task in the network of the caller.
 ---@param fn async fun(...): ...

@@ -11,6 +11,7 @@
 -- The same options and calls give the same run, datagram for datagram.
 
 local core = require("kadenza.core")
+local group = require("kadenza.group")
 local log = require("kadenza.log")
 local node = require("kadenza.node")
 local options = require("kadenza.options")
@@ -145,8 +146,8 @@ local function join_all(self)
     end)
   end
   self:perform(function()
-    task.timeout(JOIN_SECONDS, function()
-      task.all(joins)
+    group.timeout(JOIN_SECONDS, function()
+      group.all(joins)
     end)
   end)
 end

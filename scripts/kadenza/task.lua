@@ -208,19 +208,6 @@ local function outcome_of(task)
   return table.unpack(task.outcome, 1, task.outcome.n)
 end
 
--- Calls `watcher` when `task` has ended; returns what withdraws that.
-local function watch(task, watcher)
-  table.insert(task.watchers, watcher)
-  return function()
-    for i, other in ipairs(task.watchers) do
-      if other == watcher then
-        table.remove(task.watchers, i)
-        return
-      end
-    end
-  end
-end
-
 ----------------------------------------------------------------- waiting --
 
 --- Returns the task that calls, or nil outside of any.
@@ -236,14 +223,20 @@ function M.network()
   return task and task.scheduler.network or loop.network()
 end
 
-local function check_waiting(task)
+--- Raises unless the caller is a task that may wait; returns it.
+---@param level integer  whom to blame, as of `error`
+---@return kadenza.Task task
+function M.check(level)
+  local task = M.current()
   if not task then
-    error("only a task can wait: call this inside kad.run or kad.spawn", 3)
+    error("only a task can wait: call this inside kad.run or kad.spawn",
+      level + 1)
   elseif task.state ~= "running" then
-    error("a canceled task cannot wait", 3)
+    error("a canceled task cannot wait", level + 1)
   elseif task.cancel_asked then
     coroutine.yield(CANCEL)
   end
+  return task
 end
 
 --- Waits until `resume` is called, and returns what it is called with.
@@ -254,8 +247,7 @@ end
 ---@param start fun(resume: fun(...)): fun()?
 ---@return any ...
 function M.wait(start)
-  local task = M.current()
-  check_waiting(task)
+  local task = M.check(2)
   local wait = {}
   wait.cancel = start(function(...)
     if wait.results or wait.withdrawn then
@@ -274,7 +266,11 @@ function M.wait(start)
   return table.unpack(wait.results, 1, wait.results.n)
 end
 
-local function milliseconds(seconds, level)
+--- Returns the milliseconds of `seconds`, rounded up.
+---@param seconds number
+---@param level integer  whom to blame for what is no time to wait
+---@return integer ms
+function M.milliseconds(seconds, level)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
     error("seconds must be a number from 0 to a milliard", level + 1)
   end
@@ -285,7 +281,7 @@ end
 ---@async
 ---@param seconds number
 function M.sleep(seconds)
-  local ms = milliseconds(seconds, 2)
+  local ms = M.milliseconds(seconds, 2)
   local network = M.network()
   M.wait(function(resume)
     local timer = network:start_timer(ms, resume)
@@ -349,7 +345,7 @@ function Task:await()
       error("a task cannot await itself", 2)
     end
     M.wait(function(resume)
-      return watch(self, resume)
+      return self:on_end(resume)
     end)
   end
   return outcome_of(self)
@@ -375,159 +371,38 @@ function Task:cancel()
   return true
 end
 
+--- Calls `watcher` when the task, which is under way, ends. Returns a function
+--- that withdraws this.
+---@param watcher fun()
+---@return fun() withdraw
+function Task:on_end(watcher)
+  table.insert(self.watchers, watcher)
+  return function()
+    for i, other in ipairs(self.watchers) do
+      if other == watcher then
+        table.remove(self.watchers, i)
+        return
+      end
+    end
+  end
+end
+
 --- Tells whether the task is still under way, and otherwise how it ended.
 ---@return "running"|"done"|"failed"|"canceled" status
 function Task:status()
   return ENDED[self.state] and self.state or "running"
 end
 
+--- Tells whether `value` is a task.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Task
+end
+
 function Task:__tostring()
   return string.format("kadenza.Task (%s)", self:status())
 end
-
--- Makes tasks of the functions in a list. Returns the tasks and those made.
-local function to_tasks(list, level)
-  if type(list) ~= "table" then
-    error("a list of tasks is needed, not " .. type(list), level + 1)
-  end
-  for i, item in ipairs(list) do
-    if type(item) ~= "function" and getmetatable(item) ~= Task then
-      error(string.format("item %d is neither a task nor a function", i),
-        level + 1)
-    end
-  end
-  local network = M.network()
-  local all, made = {}, {}
-  for i, item in ipairs(list) do
-    if type(item) == "function" then
-      all[i] = M.spawn(network, item)
-      made[#made + 1] = all[i]
-    else
-      all[i] = item
-    end
-  end
-  return all, made
-end
-
-local function cancel_all(list)
-  for _, task in ipairs(list) do
-    task:cancel()
-  end
-end
-
--- Waits until `is_enough(task)` says so of a task that has ended. When the
--- waiting task is canceled, so are the tasks in `made`.
-local function wait_for(list, made, is_enough)
-  return M.wait(function(resume)
-    local over = false
-    local withdrawals = {}
-    local function note(task)
-      if not over and is_enough(task) then
-        over = true
-        resume(task)
-      end
-    end
-    for _, task in ipairs(list) do
-      if ENDED[task.state] then
-        note(task)
-      else
-        withdrawals[#withdrawals + 1] = watch(task, function()
-          note(task)
-        end)
-      end
-    end
-    return function()
-      over = true
-      for _, withdraw in ipairs(withdrawals) do
-        withdraw()
-      end
-      cancel_all(made)
-    end
-  end)
-end
-
---- Waits for all tasks of a list; a function in it is spawned. Returns the list
---- of their first results (`n` is its length). If one fails, the others are
---- canceled and its error is raised.
----@async
----@param list (kadenza.Task|async fun(): any)[]
----@return table results
-function M.all(list)
-  check_waiting(M.current())
-  local all, made = to_tasks(list, 2)
-  local left = #all
-  if left > 0 then
-    local last = wait_for(all, made, function(task)
-      left = left - 1
-      return left == 0 or task.state == "failed"
-    end)
-    if last.state == "failed" then
-      cancel_all(all)
-      outcome_of(last)
-    end
-  end
-  local results = { n = #all }
-  for i, task in ipairs(all) do
-    results[i] = (outcome_of(task))
-  end
-  return results
-end
-
---- Waits for the first of some tasks that ends, cancels the others, and returns
---- its results or raises its error. A function in the list is spawned.
----@async
----@param list (kadenza.Task|async fun(): ...)[]
----@return any ...
-function M.race(list)
-  check_waiting(M.current())
-  local all, made = to_tasks(list, 2)
-  if #all == 0 then
-    error("a race needs a task", 2)
-  end
-  local first = wait_for(all, made, function()
-    return true
-  end)
-  cancel_all(all)
-  return outcome_of(first)
-end
-
---- Waits for a task, or a function that is spawned, at most so many seconds.
---- Returns its results, or nil, "timeout", "KAD_ETIMEOUT", and then it has been
---- canceled.
----@async
----@param seconds number
----@param what kadenza.Task|async fun(): ...
----@return any ...
-function M.timeout(seconds, what)
-  local ms = milliseconds(seconds, 2)
-  check_waiting(M.current())
-  local list, made = to_tasks({ what }, 2)
-  local task = list[1]
-  if not task then
-    error("a task or a function is needed", 2)
-  end
-  local network = M.network()
-  local ended = ENDED[task.state] or M.wait(function(resume)
-    local timer = network:start_timer(ms, function()
-      resume(false)
-    end)
-    local withdraw = watch(task, function()
-      network:stop_timer(timer)
-      resume(true)
-    end)
-    return function()
-      network:stop_timer(timer)
-      withdraw()
-      cancel_all(made)
-    end
-  end)
-  if ended then
-    return outcome_of(task)
-  end
-  task:cancel()
-  return nil, "timeout", "KAD_ETIMEOUT"
-end
-
 ------------------------------------------------------- end of a network --
 
 --- Calls `fn` when the network ends (kad.run returns, a simulation closes).
@@ -577,7 +452,9 @@ function M.finish(network)
   table.sort(left, function(a, b)
     return scheduler.live[a] < scheduler.live[b]
   end)
-  cancel_all(left)
+  for _, task in ipairs(left) do
+    task:cancel()
+  end
   while #scheduler.endings > 0 do
     table.remove(scheduler.endings).fn()
   end
@@ -589,7 +466,7 @@ end
 ---@return any ...
 function M.run_until(network, task)
   if not ENDED[task.state] then
-    local withdraw = watch(task, function()
+    local withdraw = task:on_end(function()
       network:stop()
     end)
     network:run()

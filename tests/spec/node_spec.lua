@@ -165,7 +165,7 @@ describe("kadenza.node", function()
       end))
 
     it("fails when no name can be resolved", spec(function()
-      support.logged(function()
+      local events = support.logged(function()
         kad.run(function()
           local node = assert(kad.node(local_node()))
 
@@ -176,6 +176,8 @@ describe("kadenza.node", function()
           assert.equal("KAD_ERESOLVE", code)
         end)
       end)
+
+      assert.same({}, events)
     end))
 
     it("fails when there is nobody to ask", spec(function()
@@ -404,19 +406,27 @@ describe("kadenza.node", function()
       kad.loop.close()
     end))
 
-    it("an error in a callback ends the run and is raised by it",
-      spec(function()
-        local network = kad.loop.network()
-        local node = assert(kad.node(local_node()))
-        node:find_node(kad.key("a"), {}, function()
-          error("broken")
-        end)
+    for name, begin in pairs({
+      find_node = function(node, callback)
+        node:find_node(kad.key("a"), callback)
+      end,
+      bootstrap = function(node, callback)
+        node:bootstrap(callback)
+      end,
+    }) do
+      it("an error in the callback of " .. name .. " is raised by the loop",
+        spec(function()
+          local network = kad.loop.network()
+          begin(assert(kad.node(local_node())), function()
+            error("broken")
+          end)
 
-        assert.error_matches(function()
-          network:run(20000)
-        end, "broken")
-        kad.loop.close()
-      end))
+          assert.error_matches(function()
+            network:run(20000)
+          end, "broken")
+          kad.loop.close()
+        end))
+    end
   end)
 
   describe("closing", function()

@@ -1,0 +1,158 @@
+--- Several tasks at once: all of them, the first of them, one for a while.
+--
+--     local results = group.all({ fetch_one, fetch_other })
+--     local value, message = group.timeout(2, fetch_one)
+
+local task = require("kadenza.task")
+
+local M = {}
+
+local function has_ended(item)
+  return item:status() ~= "running"
+end
+
+
+-- Makes tasks of the functions in a list. Returns the tasks and those made.
+local function to_tasks(list, level)
+  if type(list) ~= "table" then
+    error("a list of tasks is needed, not " .. type(list), level + 1)
+  end
+  for i, item in ipairs(list) do
+    if type(item) ~= "function" and not task.is(item) then
+      error(string.format("item %d is neither a task nor a function", i),
+        level + 1)
+    end
+  end
+  local network = task.network()
+  local all, made = {}, {}
+  for i, item in ipairs(list) do
+    if type(item) == "function" then
+      all[i] = task.spawn(network, item)
+      made[#made + 1] = all[i]
+    else
+      all[i] = item
+    end
+  end
+  return all, made
+end
+
+local function cancel_all(list)
+  for _, item in ipairs(list) do
+    item:cancel()
+  end
+end
+
+-- Waits until `is_enough(item)` says so of a task that has ended. When the
+-- waiting task is canceled, so are the tasks in `made`.
+local function wait_for(list, made, is_enough)
+  return task.wait(function(resume)
+    local over = false
+    local withdrawals = {}
+    local function note(item)
+      if not over and is_enough(item) then
+        over = true
+        resume(item)
+      end
+    end
+    for _, item in ipairs(list) do
+      if has_ended(item) then
+        note(item)
+      else
+        withdrawals[#withdrawals + 1] = item:on_end(function()
+          note(item)
+        end)
+      end
+    end
+    return function()
+      over = true
+      for _, withdraw in ipairs(withdrawals) do
+        withdraw()
+      end
+      cancel_all(made)
+    end
+  end)
+end
+
+--- Waits for all tasks of a list; a function in it is spawned. Returns the list
+--- of their first results (`n` is its length). If one fails, the others are
+--- canceled and its error is raised.
+---@async
+---@param list (kadenza.Task|async fun(): any)[]
+---@return table results
+function M.all(list)
+  task.check(2)
+  local all, made = to_tasks(list, 2)
+  local left = #all
+  if left > 0 then
+    local last = wait_for(all, made, function(item)
+      left = left - 1
+      return left == 0 or item:status() == "failed"
+    end)
+    if last:status() == "failed" then
+      cancel_all(all)
+      last:await()
+    end
+  end
+  local results = { n = #all }
+  for i, item in ipairs(all) do
+    results[i] = (item:await())
+  end
+  return results
+end
+
+--- Waits for the first of some tasks that ends, cancels the others, and returns
+--- its results or raises its error. A function in the list is spawned.
+---@async
+---@param list (kadenza.Task|async fun(): ...)[]
+---@return any ...
+function M.race(list)
+  task.check(2)
+  local all, made = to_tasks(list, 2)
+  if #all == 0 then
+    error("a race needs a task", 2)
+  end
+  local first = wait_for(all, made, function()
+    return true
+  end)
+  cancel_all(all)
+  return first:await()
+end
+
+--- Waits for a task, or a function that is spawned, at most so many seconds.
+--- Returns its results, or nil, "timeout", "KAD_ETIMEOUT", and then it has been
+--- canceled.
+---@async
+---@param seconds number
+---@param what kadenza.Task|async fun(): ...
+---@return any ...
+function M.timeout(seconds, what)
+  local ms = task.milliseconds(seconds, 2)
+  task.check(2)
+  local list, made = to_tasks({ what }, 2)
+  local item = list[1]
+  if not item then
+    error("a task or a function is needed", 2)
+  end
+  local network = task.network()
+  local ended = has_ended(item) or task.wait(function(resume)
+    local timer = network:start_timer(ms, function()
+      resume(false)
+    end)
+    local withdraw = item:on_end(function()
+      network:stop_timer(timer)
+      resume(true)
+    end)
+    return function()
+      network:stop_timer(timer)
+      withdraw()
+      cancel_all(made)
+    end
+  end)
+  if ended then
+    return item:await()
+  end
+  item:cancel()
+  return nil, "timeout", "KAD_ETIMEOUT"
+end
+
+return M
