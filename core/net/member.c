@@ -50,10 +50,9 @@ int kad_member_way(const struct kad_member *member,
 static void settle_member(struct kad_network *network,
                           struct kad_member *member) {
   kad_time_ms at = kad_node_deadline(member->node);
-  /* One tick a millisecond: what a node does at once, again and again, must
-   * not keep the clock from going on. */
-  if (at <= member->ticked_at) {
-    at = member->ticked_at + 1;
+  const kad_time_ms soonest = member->ticked_at + network->methods->shortest_ms;
+  if (at < soonest) {
+    at = soonest;
   }
   if (at == KAD_TIME_NEVER) {
     kad_heap_remove(&network->deadlines, &member->deadline);

@@ -54,7 +54,9 @@ struct kad_network_methods {
   void (*unbind)(struct kad_member *member);
   /* Frees an unbound member, now or when its sockets allow it. */
   void (*release)(struct kad_member *member);
-  /* The least that a timer waits: 0 is the next turn of the loop. */
+  /* The least that a timer waits, and a node between two ticks, so that what is
+   * done at once, again and again, cannot keep the clock from going on. 0 where
+   * it goes on by itself. */
   kad_time_ms shortest_ms;
   /* Returns the time of the present turn. */
   kad_time_ms (*now)(struct kad_network *network);

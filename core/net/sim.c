@@ -352,8 +352,6 @@ static const struct kad_network_methods methods = {
     .open = sim_open,
     .unbind = sim_unbind,
     .release = sim_release,
-    /* A timer that starts itself again must not keep the clock from going on.
-     */
     .shortest_ms = 1,
     .now = sim_now,
     .random = sim_random,

@@ -106,6 +106,21 @@ static void timer_that_starts_itself_lets_datagrams_through(void **state) {
   kad_fixture_close(&fixture);
 }
 
+static void timer_that_starts_itself_fires_once_a_turn(void **state) {
+  (void)state;
+  struct kad_fixture fixture;
+  kad_fixture_open(&fixture);
+  start_again(&fixture);
+
+  for (int turn = 0; turn < 10; turn++) {
+    const unsigned before = fixture.fired;
+    kad_network_step(fixture.network);
+    assert_in_range(fixture.fired - before, 0, 1);
+  }
+
+  kad_fixture_close(&fixture);
+}
+
 static void empty_network_runs_as_long_as_asked(void **state) {
   (void)state;
   struct kad_fixture fixture;
@@ -321,12 +336,32 @@ static void timeout_tells_when_the_next_timer_is_due(void **state) {
   kad_fixture_close(&fixture);
 }
 
+static void what_the_user_starts_is_due_at_once(void **state) {
+  (void)state;
+  struct kad_fixture fixture;
+  kad_fixture_open(&fixture);
+  struct kad_node *node = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  while (kad_network_timeout(fixture.network) == 0) {
+    kad_network_step(fixture.network);
+  }
+
+  const struct kad_id target = {{1}};
+  assert_ok(kad_node_find_node(node, &target, NULL, kad_fixture_count_result,
+                               &fixture, NULL));
+  assert_int_equal(kad_network_timeout(fixture.network), 0);
+  drive(&fixture);
+
+  assert_int_equal(fixture.results, 1);
+  kad_fixture_close(&fixture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(timers_fire_once_and_may_stop_each_other),
       cmocka_unit_test(timers_wait_as_long_as_asked),
       cmocka_unit_test(timer_waits_from_the_moment_of_its_start),
       cmocka_unit_test(timer_that_starts_itself_lets_datagrams_through),
+      cmocka_unit_test(timer_that_starts_itself_fires_once_a_turn),
       cmocka_unit_test(empty_network_runs_as_long_as_asked),
       cmocka_unit_test(run_from_a_callback_does_nothing),
       cmocka_unit_test(addresses_resolve_to_themselves),
@@ -337,6 +372,7 @@ int main(void) {
       cmocka_unit_test(signals_reach_everyone_who_asked),
       cmocka_unit_test(another_loop_may_drive_the_network),
       cmocka_unit_test(timeout_tells_when_the_next_timer_is_due),
+      cmocka_unit_test(what_the_user_starts_is_due_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,6 +251,40 @@ static void closing_a_node_ends_its_operations(void **state) {
   kad_fixture_close(&fixture);
 }
 
+static void close_at_the_second_request(void *state,
+                                        const struct kad_question *question,
+                                        struct kad_answer *answer) {
+  (void)answer;
+  struct kad_fixture *fixture = state;
+  if (++fixture->fired == 2) {
+    kad_network_close_node(fixture->network, question->node);
+  }
+}
+
+static void what_was_answered_before_closing_leaves(void **state) {
+  (void)state;
+  struct kad_fixture fixture;
+  kad_fixture_open(&fixture);
+  struct kad_node *asker =
+      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  struct kad_node *asked =
+      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  const struct kad_policy policy = {
+      .state = &fixture,
+      .on_request = close_at_the_second_request,
+  };
+  assert_ok(kad_node_set_policy(asked, &policy));
+  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
+  kad_fixture_ping(&fixture, asker, &to);
+  kad_fixture_ping(&fixture, asker, &to);
+
+  kad_fixture_run(&fixture);
+
+  assert_int_equal(fixture.fired, 2);
+  assert_int_equal(fixture.status, 0);
+  kad_fixture_close(&fixture);
+}
+
 static void freeing_the_network_ends_operations(void **state) {
   (void)state;
   struct kad_fixture fixture;
@@ -354,6 +388,7 @@ int main(void) {
       cmocka_unit_test(node_may_be_closed_by_its_callback),
       cmocka_unit_test(nodes_may_be_closed_by_a_hook_amid_a_batch),
       cmocka_unit_test(closing_a_node_ends_its_operations),
+      cmocka_unit_test(what_was_answered_before_closing_leaves),
       cmocka_unit_test(freeing_the_network_ends_operations),
       cmocka_unit_test(serving_a_ping_allocates_nothing),
       cmocka_unit_test(open_node_survives_want_of_memory),

@@ -357,6 +357,33 @@ static void timer_that_starts_itself_lets_time_pass(void **state) {
   close_sim(&fixture);
 }
 
+static void search_again(void *data, const struct kad_result *result) {
+  (void)result;
+  struct fixture *fixture = data;
+  const struct kad_id target = {{1}};
+  fixture->fired++;
+  fixture->status = kad_node_find_node(fixture->node, &target, NULL,
+                                       search_again, fixture, NULL);
+}
+
+static void search_that_fails_at_once_lets_time_pass(void **state) {
+  (void)state;
+  struct fixture fixture;
+  open_default(&fixture);
+  const kad_time_ms begun = kad_network_now(fixture.network);
+  fixture.node = open_node(&fixture, "10.0.0.1:1");
+  const struct kad_id target = {{1}};
+  assert_ok(kad_node_find_node(fixture.node, &target, NULL, search_again,
+                               &fixture, NULL));
+
+  kad_network_run(fixture.network, SECOND);
+
+  assert_int_equal(kad_network_now(fixture.network), begun + SECOND);
+  assert_in_range(fixture.fired, 1, SECOND + 1);
+  assert_int_equal(fixture.status, 0);
+  close_sim(&fixture);
+}
+
 static void stop_network(void *data) {
   struct fixture *fixture = data;
   note_fire(fixture);
@@ -522,6 +549,7 @@ int main(void) {
       cmocka_unit_test(callback_may_close_and_open_nodes),
       cmocka_unit_test(timers_fire_at_their_millisecond),
       cmocka_unit_test(timer_that_starts_itself_lets_time_pass),
+      cmocka_unit_test(search_that_fails_at_once_lets_time_pass),
       cmocka_unit_test(stop_ends_the_run_after_the_callback),
       cmocka_unit_test(run_lasts_as_long_as_asked),
       cmocka_unit_test(steps_go_from_event_to_event),
