@@ -240,8 +240,10 @@ int kad_lua_network_open_node(lua_State *L);
 /* -------------------------------------------------------------- module -- */
 
 /* Pushes a new table with the functions that are safe in a sandbox: key, hex,
- * unhex, distance, compare, keypair, sign, address, encode, decode. [-0, +1, m]
- */
+ * unhex, distance, compare, keypair, sign, address, encode, decode and the
+ * texts of errors. A policy VM has it as `kadenza.core`; it gives its borrowed
+ * network to `use` of the module kadenza.loop, so that tasks find it, and calls
+ * `finish` of kadenza.task before it is closed. [-0, +1, m] */
 void kad_lua_push_safe_module(lua_State *L);
 
 /* Adds the functions of the policy host to the module's table, which is at the

@@ -171,6 +171,17 @@ static int decode(lua_State *L) {
   return 3;
 }
 
+/* Adds `errors`: the text of every KAD_E… code, by its name. [-0, +0, m] */
+static void add_errors(lua_State *L) {
+  lua_newtable(L);
+#define ADD_ERROR(code, value, text) \
+  lua_pushstring(L, text);           \
+  lua_setfield(L, -2, #code);
+  KAD_ERROR_MAP(ADD_ERROR)
+#undef ADD_ERROR
+  lua_setfield(L, -2, "errors");
+}
+
 void kad_lua_push_safe_module(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"key", key_of_name},   {"hex", hex},         {"unhex", unhex},
@@ -180,4 +191,5 @@ void kad_lua_push_safe_module(lua_State *L) {
   };
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);
+  add_errors(L);
 }
