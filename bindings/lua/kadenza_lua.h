@@ -181,12 +181,17 @@ struct kad_lua_link {
   unsigned handles;
 };
 
+enum {
+  KAD_LUA_SIGNALS = 4
+}; /* signals that on_signal knows */
+
 /* The memory of a network's handle. */
 struct kad_lua_network {
   struct kad_lua_link *link; /* NULL when closed */
   struct kad_lua_context *context;
   struct kad_lua_pending *pending; /* timers, names being resolved, signals */
   lua_Integer serial;              /* of the last pending callback */
+  lua_Integer signals[KAD_LUA_SIGNALS]; /* serials of theirs; 0 for none */
   bool borrowed;
   bool simulated;
   bool running; /* callbacks may be called: it cannot be run or freed */

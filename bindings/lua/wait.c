@@ -126,20 +126,48 @@ static int network_resolve(lua_State *L) {
   return 1;
 }
 
-/* network:on_signal(name, fn): SIGINT, SIGTERM, SIGHUP or SIGUSR1 */
-int kad_lua_network_on_signal(lua_State *L) {
-  static const char *const names[] = {"SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1",
-                                      NULL};
-  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
-  const int number = numbers[luaL_checkoption(L, 2, NULL, names)];
-  luaL_checktype(L, 3, LUA_TFUNCTION);
+/* Puts the function at argument 3 in the place of an earlier one. [-0, +0, m]
+ */
+static void replace_function(lua_State *L, lua_Integer serial) {
+  lua_getiuservalue(L, 1, KAD_LUA_NETWORK_CALLBACKS);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, serial);
+  lua_pop(L, 1);
+}
+
+/* Begins to listen to a signal. Returns 0 or an error. [-0, +0, m] */
+static int listen_to_signal(lua_State *L, struct kad_lua_network *self,
+                            int signal, lua_Integer *serial) {
+  static const int numbers[KAD_LUA_SIGNALS] = {SIGINT, SIGTERM, SIGHUP,
+                                               SIGUSR1};
   struct kad_lua_pending *const pending =
       kad_lua_pending_new(L, 1, 3, &self->pending, &self->serial);
-  const int status =
-      kad_network_on_signal(self->link->network, number, signal_came, pending);
+  const int status = kad_network_on_signal(self->link->network, numbers[signal],
+                                           signal_came, pending);
   if (status != 0) {
     kad_lua_pending_drop(L, 1, pending);
+    return status;
+  }
+  *serial = pending->serial;
+  return 0;
+}
+
+/* network:on_signal(name, fn): SIGINT, SIGTERM, SIGHUP or SIGUSR1. A signal has
+ * one function, the last. */
+int kad_lua_network_on_signal(lua_State *L) {
+  static const char *const names[KAD_LUA_SIGNALS + 1] = {"SIGINT", "SIGTERM",
+                                                         "SIGHUP", "SIGUSR1"};
+  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
+  const int signal = luaL_checkoption(L, 2, NULL, names);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_Integer *const serial = &self->signals[signal];
+  int status = 0;
+  if (*serial != 0) {
+    replace_function(L, *serial);
+  } else {
+    status = listen_to_signal(L, self, signal, serial);
+  }
+  if (status != 0) {
     return kad_lua_push_error(L, status);
   }
   lua_pushboolean(L, 1);

@@ -4,6 +4,7 @@ local core = require("kadenza.core")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
+local check = require("kadenza.options").check
 local task = require("kadenza.task")
 
 local Session = {} -- ends the network, also when an error ends the session
@@ -31,31 +32,45 @@ local function raise_failures(network, raise)
   end
 end
 
-local function check_options(options)
-  for name in pairs(options or {}) do
-    if name ~= "timeout" then
-      error("kad.run: unknown option '" .. tostring(name) .. "'", 3)
-    end
+local OPTIONS <const> = { timeout = "number", signals = "boolean" }
+
+-- Lets SIGINT and SIGTERM cancel the main task; the session keeps which came.
+-- A function that the main task gives to on_signal takes the place of this.
+local function end_on_signals(session)
+  for _, name in ipairs({ "SIGINT", "SIGTERM" }) do
+    session.network:on_signal(name, function()
+      session.signal = name
+      session.main:cancel()
+    end)
   end
 end
 
 -- Runs the main task; returns whether it went well, and its results or error.
-local function run_main(network, fn, options)
-  local main = task.spawn(network, function()
-    if options and options.timeout then
+local function run_main(session, fn, options)
+  if options.signals ~= false then
+    end_on_signals(session)
+  end
+  session.main = task.spawn(session.network, function()
+    if options.timeout then
       return group.timeout(options.timeout, fn)
     end
     return fn()
   end)
-  return table.pack(pcall(task.run_until, network, main))
+  local results =
+    table.pack(pcall(task.run_until, session.network, session.main))
+  if session.signal then
+    return { false, "ended by " .. session.signal, n = 2 }
+  end
+  return results
 end
 
 --- Makes a network of UDP sockets, runs `fn` in it as the main task, and closes
 --- what is left open. Returns what `fn` returned, or raises its error. An error
 --- of another task that nobody has awaited is raised at the end, or logged if
---- there is more than one.
+--- there is more than one. SIGINT and SIGTERM end it with an error, after all
+--- has been closed; `signals = false` leaves them alone.
 ---@param fn async fun(): ...
----@param options? { timeout?: number }  seconds
+---@param options? { timeout?: number, signals?: boolean }  timeout in seconds
 ---@return any ...
 return function(fn, options)
   if task.current() then
@@ -63,13 +78,14 @@ return function(fn, options)
   elseif type(fn) ~= "function" then
     error("kad.run needs a function, not " .. type(fn), 2)
   end
-  check_options(options)
+  options = options or {}
+  check(options, 2, OPTIONS)
   local network = assert(core.udp())
   local results
   do
     local session <close> =
       setmetatable({ network = network, before = loop.use(network) }, Session)
-    results = run_main(session.network, fn, options)
+    results = run_main(session, fn, options)
   end
   raise_failures(network, results[1])
   if not results[1] then

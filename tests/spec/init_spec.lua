@@ -2,6 +2,8 @@ local core = require("kadenza.core")
 local kad = require("kadenza")
 local support = require("tests.spec.support")
 
+local uv = require("luv")
+
 local spec, local_node = support.spec, support.local_node
 
 describe("kadenza", function()
@@ -135,6 +137,34 @@ describe("kadenza", function()
           kad.sleep(1000)
         end)
       end)
+    end))
+
+    for _, name in ipairs({ "SIGINT", "SIGTERM" }) do
+      it("closes everything and raises after " .. name, spec(function(t)
+        local node
+        local closed = t.expect(1)
+        assert.error_matches(function()
+          kad.run(function()
+            node = assert(kad.node(local_node()))
+            local _ <close> = setmetatable({}, { __close = closed })
+            uv.kill(uv.os_getpid(), name:lower())
+            kad.sleep(1000)
+          end)
+        end, "ended by " .. name)
+
+        assert.is_false(node:is_open())
+      end))
+    end
+
+    it("leaves a signal to the main task that asks for it", spec(function()
+      assert.equal("mine", kad.run(function()
+        return kad.wait(function(resume)
+          kad.loop.network():on_signal("SIGTERM", function()
+            resume("mine")
+          end)
+          uv.kill(uv.os_getpid(), "sigterm")
+        end)
+      end))
     end))
 
     it("names an unknown option", spec(function()
