@@ -107,12 +107,6 @@ bool kad_address_same_host(const struct kad_address *a,
   return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
-bool kad_address_same_subnet(const struct kad_address *a,
-                             const struct kad_address *b) {
-  return a->family == b->family &&
-         memcmp(a->ip, b->ip, kad_address_subnet_size(a)) == 0;
-}
-
 bool kad_address_is_local(const struct kad_address *address) {
   return has_family(address) && find_reach(address) == REACH_LOCAL;
 }

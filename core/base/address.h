@@ -4,6 +4,8 @@
 
 #include "kadenza.h"
 
+#include <string.h>
+
 /* Returns how many bytes of `ip` count: 4 or 16. */
 static inline size_t kad_address_ip_size(const struct kad_address *address) {
   return address->family == 4 ? 4 : 16;
@@ -20,8 +22,13 @@ bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);
 
 /* Returns true if both are in one /24 (IPv4) or /64 (IPv6). */
-bool kad_address_same_subnet(const struct kad_address *a,
-                             const struct kad_address *b);
+static inline bool kad_address_same_subnet(const struct kad_address *a,
+                                           const struct kad_address *b) {
+  /* With sizes that the compiler knows there is no call. */
+  return a->family == b->family &&
+         (a->family == 4 ? memcmp(a->ip, b->ip, 3) == 0
+                         : memcmp(a->ip, b->ip, 8) == 0);
+}
 
 /* Returns true for loopback, link-local and private addresses. */
 bool kad_address_is_local(const struct kad_address *address);

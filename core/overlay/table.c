@@ -67,6 +67,30 @@ static struct kad_entry *find_exactly(const struct kad_table *table,
              : NULL;
 }
 
+/* Local addresses that are allowed have no share of a subnet. */
+static bool is_exempt(const struct kad_table *table,
+                      const struct kad_address *address) {
+  return table->config.allow_local && kad_address_is_local(address);
+}
+
+/* Counts the contacts of one bucket that are in the subnet of `address`, but
+ * for `leaving`. */
+static size_t count_neighbours(const struct kad_bucket *bucket,
+                               const struct kad_address *address,
+                               const struct kad_entry *leaving,
+                               bool *has_address) {
+  size_t count = 0;
+  for (size_t i = 0; i < bucket->count; i++) {
+    const struct kad_entry *entry = &bucket->entries[i];
+    const struct kad_address *other = &entry->contact.address;
+    if (kad_address_same_subnet(other, address) && entry != leaving) {
+      *has_address = *has_address || kad_address_equal(other, address);
+      count++;
+    }
+  }
+  return count;
+}
+
 /* Returns 0, KAD_EADDRESS or KAD_ESUBNET: whether a contact may have `address`
  * in `bucket` besides those that there are, not counting `leaving`, which may
  * be NULL. */
@@ -74,28 +98,22 @@ static int check_place(const struct kad_table *table,
                        const struct kad_bucket *bucket,
                        const struct kad_address *address,
                        const struct kad_entry *leaving) {
-  const bool bounded =
-      !(table->config.allow_local && kad_address_is_local(address));
   size_t in_table = 0;
   size_t in_bucket = 0;
-  size_t bucket_index = 0;
-  size_t slot = 0;
-  const struct kad_entry *entry;
-  while ((entry = kad_table_next(table, &bucket_index, &slot)) != NULL) {
-    const struct kad_address *other = &entry->contact.address;
-    if (entry == leaving || !kad_address_same_subnet(other, address)) {
-      continue;
-    }
-    if (kad_address_equal(other, address)) {
-      return KAD_EADDRESS;
-    }
-    in_table++;
-    in_bucket += bucket == &table->buckets[bucket_index] ? 1 : 0;
+  bool has_address = false;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    const struct kad_bucket *other = &table->buckets[i];
+    const size_t count =
+        count_neighbours(other, address, leaving, &has_address);
+    in_table += count;
+    in_bucket += other == bucket ? count : 0;
   }
-  return bounded && (in_bucket >= KAD_SUBNET_MAX ||
-                     in_table >= KAD_SUBNET_TABLE_MAX)
-             ? KAD_ESUBNET
-             : 0;
+  if (has_address) {
+    return KAD_EADDRESS;
+  }
+  const bool is_crowded =
+      in_bucket >= KAD_SUBNET_MAX || in_table >= KAD_SUBNET_TABLE_MAX;
+  return is_crowded && !is_exempt(table, address) ? KAD_ESUBNET : 0;
 }
 
 static void place(struct kad_table *table, struct kad_bucket *bucket,
@@ -195,7 +213,7 @@ static bool is_crowd(const struct kad_table *table,
                      const struct kad_bucket *bucket,
                      const struct kad_contact *contact) {
   const struct kad_address *address = &contact->address;
-  if (table->config.allow_local && kad_address_is_local(address)) {
+  if (is_exempt(table, address)) {
     return false;
   }
   size_t count = 0;

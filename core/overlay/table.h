@@ -122,7 +122,9 @@ bool kad_entry_is_faster(const struct kad_entry *a, const struct kad_entry *b);
 bool kad_entry_is_staler(const struct kad_entry *a, const struct kad_entry *b);
 
 /* Returns the questionable or bad contact that was seen longest ago and not
- * queried at or after `before`, for the maintenance to ping; NULL for none. */
+ * queried at or after `before`, for the maintenance to ping; NULL for none.
+ * Each query in a row that it left unanswered doubles the time from `before` to
+ * `now` for it, up to 64 times. */
 const struct kad_entry *kad_table_questionable(const struct kad_table *table,
                                                kad_time_ms now,
                                                kad_time_ms before);

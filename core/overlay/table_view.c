@@ -148,6 +148,21 @@ size_t kad_table_closest(const struct kad_table *table,
   return selection.count;
 }
 
+/* Who left queries unanswered is asked at ever longer intervals, so that many
+ * dead contacts do not keep the others waiting for their turn. */
+static bool is_due(const struct kad_entry *entry, kad_time_ms now,
+                   kad_time_ms before) {
+  enum {
+    SHIFT_MAX = 6
+  };
+  const unsigned shift =
+      entry->failures < SHIFT_MAX ? entry->failures : SHIFT_MAX;
+  return entry->last_queried == 0 ||
+         (entry->last_queried < before &&
+          kad_time_since(entry->last_queried, now) >> shift >=
+              kad_time_since(before, now));
+}
+
 const struct kad_entry *kad_table_questionable(const struct kad_table *table,
                                                kad_time_ms now,
                                                kad_time_ms before) {
@@ -157,10 +172,8 @@ const struct kad_entry *kad_table_questionable(const struct kad_table *table,
   size_t slot = 0;
   const struct kad_entry *entry;
   while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
-    const bool is_due =
-        !kad_entry_is_good(entry, now, ping_ms) &&
-        (entry->last_queried == 0 || entry->last_queried < before);
-    if (is_due && (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
+    if (!kad_entry_is_good(entry, now, ping_ms) && is_due(entry, now, before) &&
+        (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
       stalest = entry;
     }
   }

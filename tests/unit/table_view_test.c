@@ -273,6 +273,22 @@ static void who_was_just_queried_is_not_questioned_again(void **state) {
                    kad_tables_find(it, 0, 0));
 }
 
+static void who_fails_is_questioned_ever_more_rarely(void **state) {
+  struct kad_tables *it = *state;
+  const kad_time_ms gap = 1000;
+  kad_tables_fill(it, 0, 1);
+  const struct kad_contact contact = kad_tables_contact(it, 0, 0);
+  kad_table_queried(it->table, &contact, it->now);
+  const kad_time_ms queried = it->now;
+
+  for (unsigned failures = 1; failures < 10; failures++) {
+    kad_tables_fail(it, 0, 0, 1);
+    const kad_time_ms due = queried + (gap << (failures < 6 ? failures : 6));
+    assert_null(kad_table_questionable(it->table, due - 1, due - 1 - gap));
+    assert_non_null(kad_table_questionable(it->table, due, due - gap));
+  }
+}
+
 static void counts_the_good_ones(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 5);
@@ -303,6 +319,7 @@ int main(void) {
       TEST(split_buckets_remember_their_lookups),
       TEST(the_most_silent_questionable_contact_comes_first),
       TEST(who_was_just_queried_is_not_questioned_again),
+      TEST(who_fails_is_questioned_ever_more_rarely),
       TEST(counts_the_good_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
