@@ -137,17 +137,21 @@ local function fail(task, err)
   finish(task, "failed", err)
 end
 
--- Closes the coroutine of a task: its `<close>` variables are closed.
-local function close(task)
+local function withdraw(task)
   local wait = task.wait
   task.wait = nil
-  task.state = "closing"
   if wait then
     wait.withdrawn = true
     if wait.cancel then
       wait.cancel()
     end
   end
+end
+
+-- Closes the coroutine of a task: its `<close>` variables are closed.
+local function close(task)
+  task.state = "closing"
+  withdraw(task)
   local closed, err = coroutine.close(task.thread)
   if closed then
     finish(task, "canceled")
@@ -310,6 +314,24 @@ end
 
 ------------------------------------------------------------------- tasks --
 
+local function new_task(network, thread, state)
+  local scheduler = scheduler_of(network)
+  local task = setmetatable({
+    scheduler = scheduler,
+    state = state,
+    thread = thread,
+    watchers = {},
+  }, Task)
+  tasks[thread] = task
+  return task
+end
+
+local function enlist(task)
+  local scheduler = task.scheduler
+  scheduler.count = scheduler.count + 1
+  scheduler.live[task] = scheduler.count
+end
+
 --- Starts a task in a network. It runs at once if no other task of the network
 --- does, otherwise when that waits.
 ---@param network kadenza.core.Network
@@ -320,19 +342,30 @@ function M.spawn(network, fn, ...)
   if type(fn) ~= "function" then
     error("a task needs a function, not " .. type(fn), 2)
   end
-  local scheduler = scheduler_of(network)
-  local task = setmetatable({
-    scheduler = scheduler,
-    state = "ready",
-    thread = coroutine.create(fn),
-    watchers = {},
-  }, Task)
-  tasks[task.thread] = task
-  scheduler.count = scheduler.count + 1
-  scheduler.live[task] = scheduler.count
+  local task = new_task(network, coroutine.create(fn), "ready")
+  enlist(task)
   enqueue(task, ...)
-  drain(scheduler)
+  drain(task.scheduler)
   return task
+end
+
+--- Makes a task of a coroutine that somebody else resumes, such as the policy
+--- host, until it waits for the first time: then `take_over` has to be told.
+---@param network kadenza.core.Network
+---@param thread thread
+---@return kadenza.Task task
+function M.adopt(network, thread)
+  return new_task(network, thread, "running")
+end
+
+--- Takes over an adopted task whose coroutine has yielded these values: from
+--- now on it is resumed here, as every other.
+---@param task kadenza.Task
+---@param ... any
+function M.take_over(task, ...)
+  enlist(task)
+  after(task, true, ...)
+  drain(task.scheduler)
 end
 
 --- Waits until the task has ended. Returns what its function returned, or nil,
@@ -368,6 +401,19 @@ function Task:cancel()
   end
   close(self)
   drain(self.scheduler)
+  return true
+end
+
+--- Ends the task without closing its coroutine, which is never resumed again:
+--- for one that may not run any more, not even its `<close>` variables. What it
+--- waits for is withdrawn.
+---@return boolean abandoned  false if it had ended already
+function Task:abandon()
+  if ENDED[self.state] then
+    return false
+  end
+  withdraw(self)
+  finish(self, "canceled")
   return true
 end
 
@@ -466,11 +512,11 @@ end
 ---@return any ...
 function M.run_until(network, task)
   if not ENDED[task.state] then
-    local withdraw = task:on_end(function()
+    local forget = task:on_end(function()
       network:stop()
     end)
     network:run()
-    withdraw()
+    forget()
   end
   if not ENDED[task.state] then
     error("the network has nothing left to do and the task still waits", 2)

@@ -293,6 +293,74 @@ describe("kadenza.task", function()
     end))
   end)
 
+  describe("adopt", function()
+    -- Resumes `fn` as a host does; returns its task and what it yielded.
+    local function resume_as_host(network, fn)
+      local thread = coroutine.create(fn)
+      local adopted = task.adopt(network, thread)
+      return adopted, select(2, coroutine.resume(thread))
+    end
+
+    it("lets a coroutine of somebody else wait", spec(function(t)
+      in_virtual_time(function(network)
+        local adopted, first, second = resume_as_host(network, function()
+          assert.is_true(task.is(task.current()))
+          task.sleep(1)
+          return "done", nil, 3
+        end)
+        adopted:on_end(t.expect(1))
+        task.take_over(adopted, first, second)
+
+        assert.same({ "done", nil, 3, n = 3 }, table.pack(adopted:await()))
+      end)
+    end))
+
+    it("takes over a coroutine that was preempted", spec(function()
+      in_virtual_time(function(network)
+        local adopted = resume_as_host(network, function()
+          coroutine.yield()
+          return "done"
+        end)
+        task.take_over(adopted)
+
+        assert.equal("done", adopted:await())
+      end)
+    end))
+
+    it("cancels it like any other", spec(function(t)
+      in_virtual_time(function(network)
+        local closed = t.expect(1)
+        local adopted, first, second = resume_as_host(network, function()
+          local _ <close> = setmetatable({}, { __close = closed })
+          never()
+        end)
+        task.take_over(adopted, first, second)
+
+        assert.is_true(adopted:cancel())
+      end)
+    end))
+  end)
+
+  describe("abandon", function()
+    it("withdraws what the task waits for and runs nothing of it",
+      spec(function(t)
+        in_virtual_time(function(network)
+          local closed, withdrawn = t.expect(0), t.expect(1)
+          local other = task.spawn(network, function()
+            local _ <close> = setmetatable({}, { __close = closed })
+            task.wait(function()
+              return withdrawn
+            end)
+          end)
+          task.sleep(1)
+
+          assert.is_true(other:abandon())
+          assert.is_false(other:abandon())
+          assert.equal("canceled", other:status())
+        end)
+      end))
+  end)
+
   describe("an error that nobody awaits", function()
     it("is logged in the next turn with where it was", spec(function()
       local events = support.logged(function()
