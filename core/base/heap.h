@@ -17,7 +17,7 @@
 #include "kadenza.h"
 
 /* Returns the struct `type` whose `member` is at `pointer`. */
-#define kad_container_of(pointer, type, member)                                \
+#define kad_container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* An entry of the heap, embedded in what it belongs to. Zero-initialised it is
@@ -27,7 +27,7 @@ struct kad_deadline {
   uint64_t order;             /* tie-break: the count of additions */
   struct kad_deadline *child; /* first child */
   struct kad_deadline *next;  /* next sibling */
-  struct kad_deadline *back;  /* parent, when first child; else sibling before */
+  struct kad_deadline *back;  /* parent of a first child, else last sibling */
   bool queued;
 };
 

@@ -17,7 +17,9 @@
 
 #include "kadenza.h"
 
-enum { KAD_MAP_SECRET_SIZE = 16 };
+enum {
+  KAD_MAP_SECRET_SIZE = 16
+};
 
 /* A member of a map. */
 struct kad_map_entry {

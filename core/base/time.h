@@ -4,7 +4,9 @@
 
 #include "kadenza.h"
 
-enum { KAD_MS_PER_S = 1000 };
+enum {
+  KAD_MS_PER_S = 1000
+};
 
 /* Returns `a` + `b`, KAD_TIME_NEVER when that does not fit. */
 static inline kad_time_ms kad_time_add(kad_time_ms a, kad_time_ms b) {
