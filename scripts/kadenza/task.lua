@@ -181,7 +181,9 @@ local function preempted(task)
 end
 
 local function after(task, succeeded, first, second, ...)
-  if not succeeded then
+  if ENDED[task.state] then
+    return -- it was abandoned while it ran
+  elseif not succeeded then
     fail(task, first)
   elseif coroutine.status(task.thread) == "dead" then
     finish(task, "done", first, second, ...)

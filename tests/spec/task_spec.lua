@@ -361,6 +361,21 @@ describe("kadenza.task", function()
       end))
   end)
 
+  it("never resumes a task that was abandoned while it ran", spec(function()
+    in_virtual_time(function(network)
+      local after = false
+      local other = task.spawn(network, function()
+        task.current():abandon()
+        coroutine.yield() -- as a count hook does
+        after = true
+      end)
+      task.sleep(1)
+
+      assert.is_false(after)
+      assert.equal("canceled", other:status())
+    end)
+  end))
+
   describe("an error that nobody awaits", function()
     it("is logged in the next turn with where it was", spec(function()
       local events = support.logged(function()
