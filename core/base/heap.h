@@ -27,7 +27,7 @@ struct kad_deadline {
   uint64_t order;             /* tie-break: the count of additions */
   struct kad_deadline *child; /* first child */
   struct kad_deadline *next;  /* next sibling */
-  struct kad_deadline *back;  /* parent of a first child, else last sibling */
+  struct kad_deadline *back;  /* parent of a first child, else sibling left */
   bool queued;
 };
 
