@@ -1,0 +1,99 @@
+local core = require("kadenza.core")
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec, local_node = support.spec, support.local_node
+
+describe("kadenza.state", function()
+  -- Runs `fn` with a folder that is removed afterwards.
+  local function with_folder(fn)
+    return spec(function()
+      local folder, remove = support.temporary_folder()
+      local passed, err = pcall(fn, folder)
+      remove()
+      if not passed then
+        error(err, 0)
+      end
+    end)
+  end
+
+  it("keeps id and contacts", with_folder(function(folder)
+    kad.run(function()
+      local host = assert(kad.node(local_node()))
+      local options =
+        local_node({ listen = "127.0.0.2:0", state = folder .. "/a/b" })
+      local node = assert(kad.node(options))
+      assert(node:bootstrap(host:addresses()))
+      local id = node:id()
+      node:close()
+
+      local again = assert(kad.node(options))
+      assert.equal(id, again:id())
+      assert(again:bootstrap()) -- nobody is named: the saved contact is asked
+      assert.equal(host:id(), again:contacts()[1].id)
+    end, { timeout = 20 })
+  end))
+
+  it("gives way to an id that is given", with_folder(function(folder)
+    kad.run(function()
+      assert(kad.node(local_node({ state = folder }))):close()
+      local id = kad.key("mine")
+      local node = assert(kad.node(local_node({ state = folder, id = id })))
+
+      assert.equal(id, node:id())
+    end)
+  end))
+
+  for name, bytes in pairs({
+    ["is cut short"] = "d8:contactsle2:id20:xxxx",
+    ["is empty"] = "",
+    ["is of another version"] = "d8:contactsle2:id20:"
+      .. ("x"):rep(20) .. "7:versioni2ee",
+    ["has no contacts"] = "d2:id20:" .. ("x"):rep(20) .. "7:versioni1ee",
+    ["has a wrong contact"] = "d8:contactsl4:nopee2:id20:"
+      .. ("x"):rep(20) .. "7:versioni1ee",
+    ["is no dictionary"] = "i5e",
+  }) do
+    it("sets a file aside that " .. name, with_folder(function(folder)
+      local path = folder .. "/node.state"
+      assert(core.write_file(path, bytes))
+
+      local events = support.logged(function()
+        kad.run(function()
+          local node = assert(kad.node(local_node({ state = folder })))
+          assert.equal(20, #node:id())
+        end)
+      end)
+
+      assert.equal("warn", events[1].level)
+      assert.equal(path, events[1].fields.file)
+      local aside = assert(io.open(path .. ".corrupt", "rb"))
+      assert.equal(bytes, aside:read("a"))
+      aside:close()
+    end))
+  end
+
+  it("names a folder that is a file", with_folder(function(folder)
+    assert(core.write_file(folder .. "/file", "x"))
+    kad.run(function()
+      for _, path in ipairs({ "/file", "/file/below" }) do
+        local node, message, code =
+          kad.node(local_node({ state = folder .. path }))
+
+        assert.is_nil(node)
+        assert.matches(folder .. path, message, 1, true)
+        assert.equal("KAD_ESYSTEM", code)
+      end
+    end)
+  end))
+
+  it("leaves nothing but the file", with_folder(function(folder)
+    kad.run(function()
+      local node = assert(kad.node(local_node({ state = folder })))
+      assert(node:save())
+    end)
+    local list = assert(io.popen("ls -A '" .. folder .. "'"))
+    assert.equal("node.state\n", list:read("a"))
+    list:close()
+  end))
+end)
