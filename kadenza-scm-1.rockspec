@@ -3,7 +3,7 @@ package = "kadenza"
 version = "scm-1"
 
 source = {
-  -- `luarocks make` builds the tree that this file lies in, wherever it is from.
+  -- `luarocks make` builds the tree that this file lies in.
   url = ".",
 }
 
@@ -41,16 +41,23 @@ build = {
         "bindings/lua/bencode.c",
         "bindings/lua/config.c",
         "bindings/lua/file.c",
+        "bindings/lua/hook.c",
         "bindings/lua/key.c",
         "bindings/lua/link.c",
+        "bindings/lua/meter.c",
         "bindings/lua/module.c",
         "bindings/lua/network.c",
         "bindings/lua/node.c",
         "bindings/lua/operation.c",
         "bindings/lua/pending.c",
+        "bindings/lua/policy.c",
         "bindings/lua/protect.c",
         "bindings/lua/record.c",
         "bindings/lua/result.c",
+        "bindings/lua/verdict.c",
+        "bindings/lua/view.c",
+        "bindings/lua/vm.c",
+        "bindings/lua/wait.c",
         "core/base/address.c",
         "core/base/address_text.c",
         "core/base/allocator.c",
@@ -104,6 +111,7 @@ build = {
         "core/records/bundle.c",
         "core/records/entry.c",
         "core/records/index.c",
+        "core/records/keys.c",
         "core/records/memory.c",
         "core/records/names.c",
         "core/records/origins.c",
@@ -149,16 +157,22 @@ build = {
       "scripts/kadenza/cli/run.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
+    ["kadenza.group"] =
+      "scripts/kadenza/group.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
+    ["kadenza.literal"] =
+      "scripts/kadenza/literal.lua",
     ["kadenza.log"] =
       "scripts/kadenza/log.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
     ["kadenza.node"] =
       "scripts/kadenza/node.lua",
+    ["kadenza.operation"] =
+      "scripts/kadenza/operation.lua",
     ["kadenza.options"] =
       "scripts/kadenza/options.lua",
     ["kadenza.run"] =
