@@ -13,6 +13,10 @@ local task = require("kadenza.task")
 
 local M = {}
 
+--- A node of the core: the methods of kadenza.Node, with a callback where those
+--- wait. A policy's has no `close`.
+---@class kadenza.core.Node
+
 ---@class kadenza.Node
 ---@field private core kadenza.core.Node
 local Node = {}
