@@ -451,6 +451,40 @@ end
 function Task:__tostring()
   return string.format("kadenza.Task (%s)", self:status())
 end
+---------------------------------------------------------------- adoption --
+
+--- Makes a task of a coroutine that something else has made and will resume: a
+--- policy host. It counts as running until `suspended` is called.
+---@param network kadenza.core.Network
+---@param thread thread
+---@return kadenza.Task task
+function M.adopt(network, thread)
+  local task = setmetatable({
+    scheduler = scheduler_of(network),
+    state = "running",
+    thread = thread,
+    watchers = {},
+  }, Task)
+  tasks[thread] = task
+  return task
+end
+
+--- Takes over an adopted task that has yielded, with what it has yielded.
+--- `ended(state, text)` is called when it has ended: done, failed or canceled.
+---@param task kadenza.Task
+---@param ended fun(state: string, text?: string)
+---@param ... any
+function M.suspended(task, ended, ...)
+  local scheduler = task.scheduler
+  scheduler.count = scheduler.count + 1
+  scheduler.live[task] = scheduler.count
+  task:on_end(function()
+    ended(task.state, task.state == "failed" and describe(task) or nil)
+  end)
+  after(task, true, ...)
+  drain(scheduler)
+end
+
 ------------------------------------------------------- end of a network --
 
 --- Calls `fn` when the network ends (kad.run returns, a simulation closes).

@@ -1,0 +1,392 @@
+/* hook.c: runs the hooks of scripts.
+ *
+ * A hook that does not wait runs on a coroutine that is used again and again,
+ * with views that are, too: nothing is allocated but what the script reads.
+ * Strings in an answer live on that coroutine's stack until its next use; the
+ * engine copies them before it asks anything else. */
+#include "policy.h"
+
+#include <string.h>
+
+/* Pushes the function `name` that kad_hook_set_up was given. [-0, +1, m] */
+static void push_function(lua_State *L, const struct kad_host *host,
+                          const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, host);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+static kad_time_ms now_of(const struct kad_host *host) {
+  return host->node->network != NULL ? kad_network_now(host->node->network) : 0;
+}
+
+/* --------------------------------------------------------------- failures --
+ */
+
+/* Counts a failure, and opens the breaker when there were too many. Returns
+ * true if it is to be said now. */
+static bool count_failure(struct kad_lua_hook *hook, kad_time_ms now) {
+  hook->errors++;
+  if (now - hook->window_from >= KAD_BREAKER_WINDOW_MS) {
+    hook->window_from = now;
+    hook->recent = 0;
+  }
+  if (++hook->recent >= KAD_BREAKER_FAILURES) {
+    hook->open_until = now + KAD_BREAKER_OPEN_MS;
+    hook->recent = 0;
+    return true;
+  }
+  if (hook->said_at != 0 && now - hook->said_at < KAD_REPORT_EVERY_MS) {
+    hook->unsaid++;
+    return false;
+  }
+  return true;
+}
+
+/* What report_failure needs of a failure. */
+struct failure {
+  struct kad_lua_hook *hook;
+  lua_State *thread; /* whose top is the error */
+};
+
+/* Calls report(name, message, unsaid, breaker seconds). [-0, +0, e] */
+static int report_body(lua_State *L) {
+  const struct failure *const failure = lua_touserdata(L, 1);
+  const struct kad_lua_hook *const hook = failure->hook;
+  push_function(L, hook->host, "report");
+  lua_pushstring(L, hook->name);
+  if (failure->thread != NULL && lua_gettop(failure->thread) > 0) {
+    const char *text = lua_tostring(failure->thread, -1);
+    luaL_traceback(L, failure->thread,
+                   text != NULL ? text : "an error that is no string", 0);
+  } else {
+    lua_pushliteral(L, "the work did not end well");
+  }
+  lua_pushinteger(L, (lua_Integer)hook->unsaid);
+  lua_pushboolean(L, hook->open_until > hook->window_from);
+  lua_call(L, 4, 0);
+  return 0;
+}
+
+static void ignore_report(lua_State *L, int status) {
+  (void)L;
+  (void)status;
+}
+
+static void report_failure(struct kad_lua_hook *hook, lua_State *thread) {
+  struct failure failure = {.hook = hook, .thread = thread};
+  struct kad_host *const host = hook->host;
+  const kad_time_ms now = now_of(host);
+  if (count_failure(hook, now)) {
+    hook->said_at = now > 0 ? now : 1;
+    (void)kad_lua_protect(host->L, report_body, &failure, ignore_report);
+    hook->unsaid = 0;
+  }
+}
+
+/* --------------------------------------------------------------- runners -- */
+
+/* Pushes the held records as a list of tables. [-0, +1, m] */
+static void push_held(lua_State *L, const struct kad_runner *runner) {
+  const struct kad_question *const question = runner->question;
+  lua_createtable(L, (int)question->held_count, 0);
+  for (size_t i = 0; i < question->held_count; i++) {
+    kad_lua_push_record(L, &question->held[i], runner->host->bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/* Pushes the arguments of the hook, the context last. [-0, +n, m] */
+static int push_arguments(lua_State *L, const struct kad_runner *runner) {
+  const int context = lua_upvalueindex(KAD_RUNNER_CONTEXT);
+  switch (runner->hook->kind) {
+  case KAD_HOOK_MERGE:
+    push_held(L, runner);
+    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_RECORD));
+    lua_pushvalue(L, context);
+    return 3;
+  case KAD_HOOK_SELECT:
+    push_held(L, runner);
+    break;
+  case KAD_HOOK_CONTACT:
+    kad_lua_push_contact(L, &runner->question->from, runner->host->bits);
+    break;
+  case KAD_HOOK_REQUEST:
+  case KAD_HOOK_RPC:
+    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_REQUEST));
+    break;
+  case KAD_HOOK_VALIDATE:
+  case KAD_HOOK_EXPIRE:
+  case KAD_HOOK_REPUBLISH:
+  case KAD_HOOK_TOLD:
+    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_RECORD));
+    break;
+  }
+  lua_pushvalue(L, context);
+  return 2;
+}
+
+/* The hook has returned, perhaps after it has waited: its results are read, and
+ * kept as the results of the coroutine. */
+static int runner_end(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct kad_runner *const runner =
+      lua_touserdata(L, lua_upvalueindex(KAD_RUNNER_SELF));
+  luaL_checkstack(L, 10, NULL);
+  kad_verdict_read(L, runner, lua_gettop(L));
+  return lua_gettop(L);
+}
+
+/* The body of a runner's coroutine: calls the hook. */
+static int runner_body(lua_State *L) {
+  const struct kad_runner *const runner =
+      lua_touserdata(L, lua_upvalueindex(KAD_RUNNER_SELF));
+  const lua_Integer slot = runner->hook - runner->host->hooks + 1;
+  luaL_checkstack(L, 10, NULL);
+  lua_rawgeti(L, lua_upvalueindex(KAD_RUNNER_HOOKS), slot);
+  const int arguments = push_arguments(L, runner);
+  lua_callk(L, arguments, LUA_MULTRET, 0, runner_end);
+  return runner_end(L, LUA_OK, 0);
+}
+
+/* Makes the closure of the runner that is the argument, and its task.
+ * [-0, +0, e] */
+static int make_body(lua_State *L) {
+  struct kad_runner *const runner = lua_touserdata(L, 1);
+  const unsigned bits = runner->host->bits;
+  lua_pushlightuserdata(L, runner);
+  push_function(L, runner->host, "hooks");
+  runner->record = kad_view_push(L, KAD_VIEW_RECORD, bits, &runner->host->node);
+  runner->request =
+      kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->node);
+  runner->context =
+      kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->node);
+  runner->thread = lua_newthread(L);
+  kad_meter_watch(runner->thread);
+  lua_pushvalue(L, -1);
+  lua_insert(L, 2); /* below the upvalues */
+  lua_pushcclosure(L, runner_body, KAD_RUNNER_UPVALUES);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, runner);
+  push_function(L, runner->host, "adopt");
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, runner);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* Lets go of what a runner keeps alive. [-0, +0, m] */
+static int drop_body(lua_State *L) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, lua_touserdata(L, 1));
+  return 0;
+}
+
+static void free_runner(struct kad_runner *runner) {
+  const struct kad_allocator heap = kad_allocator_default();
+  if (runner->host->L != NULL) {
+    (void)kad_lua_protect(runner->host->L, drop_body, runner, ignore_report);
+  }
+  (void)heap.resize(heap.state, runner, sizeof *runner, 0);
+}
+
+static struct kad_runner *new_runner(struct kad_host *host) {
+  const struct kad_allocator heap = kad_allocator_default();
+  struct kad_runner *const runner =
+      heap.resize(heap.state, NULL, 0, sizeof *runner);
+  if (runner == NULL) {
+    return NULL;
+  }
+  *runner = (struct kad_runner){.host = host};
+  if (kad_lua_protect(host->L, make_body, runner, ignore_report) != LUA_OK) {
+    free_runner(runner);
+    return NULL;
+  }
+  return runner;
+}
+
+static struct kad_runner *take_runner(struct kad_host *host) {
+  struct kad_runner *const runner = host->free_runners;
+  if (runner == NULL) {
+    return new_runner(host);
+  }
+  host->free_runners = runner->next;
+  return runner;
+}
+
+static void give_runner(struct kad_runner *runner) {
+  kad_view_empty(runner->record);
+  kad_view_empty(runner->request);
+  kad_view_empty(runner->context);
+  runner->question = NULL;
+  runner->next = runner->host->free_runners;
+  runner->host->free_runners = runner;
+}
+
+void kad_hook_free_runners(struct kad_host *host) {
+  while (host->free_runners != NULL) {
+    struct kad_runner *const runner = host->free_runners;
+    host->free_runners = runner->next;
+    free_runner(runner);
+  }
+}
+
+/* ---------------------------------------------------------------- waiting --
+ */
+
+/* What a hook that waits has yielded. */
+struct suspension {
+  struct kad_runner *runner;
+  int yielded;
+};
+
+/* Keeps copies of what the views show, and hands the coroutine over to the
+ * scheduler: suspended(thread, ticket, yielded…). [-0, +0, e] */
+static int suspend_body(lua_State *L) {
+  const struct suspension *const suspension = lua_touserdata(L, 1);
+  struct kad_runner *const runner = suspension->runner;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, runner);
+  for (int i = KAD_RUNNER_RECORD; i <= KAD_RUNNER_CONTEXT; i++) {
+    lua_getupvalue(L, 2, i);
+    kad_view_keep(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  runner->question = NULL;
+  push_function(L, runner->host, "suspended");
+  lua_getupvalue(L, 2, KAD_RUNNER_THREAD);
+  lua_pushinteger(L, (lua_Integer)runner->ticket);
+  luaL_checkstack(L, suspension->yielded, NULL);
+  lua_xmove(runner->thread, L, suspension->yielded);
+  lua_call(L, suspension->yielded + 2, 0);
+  return 0;
+}
+
+static void suspend_hook(struct kad_runner *runner, uint64_t ticket,
+                         int yielded, struct kad_answer *answer) {
+  struct suspension suspension = {.runner = runner, .yielded = yielded};
+  runner->ticket = ticket;
+  runner->hook->yields++;
+  answer->verdict = KAD_LATER;
+  if (kad_lua_protect(runner->host->L, suspend_body, &suspension,
+                      ignore_report) != LUA_OK) {
+    answer->verdict = KAD_FAILED;
+    free_runner(runner);
+  }
+}
+
+/* ended(runner, done): the task of a hook that had waited has ended. Called by
+ * the scheduler while what the hook returned is kept by the task. */
+static int hook_ended(lua_State *L) {
+  struct kad_runner *const runner = lua_touserdata(L, 1);
+  struct kad_host *const host = runner->host;
+  const uint64_t ticket = runner->ticket;
+  struct kad_answer answer = {.verdict = KAD_FAILED};
+  luaL_argexpected(L, runner != NULL, 1, "runner");
+  if (lua_toboolean(L, 2)) {
+    answer = runner->answer;
+  } else if (lua_isstring(L, 3)) {
+    lua_settop(L, 3);
+    report_failure(runner->hook, L);
+  }
+  free_runner(runner);
+  if (host->node->node != NULL && ticket != 0) {
+    (void)kad_node_answer(host->node->node, ticket, &answer);
+  }
+  return 0;
+}
+
+/* Whose work is abandoned. */
+struct abandoned {
+  const struct kad_host *host;
+  uint64_t ticket;
+};
+
+/* cancel(ticket) [-0, +0, e] */
+static int abandon_body(lua_State *L) {
+  const struct abandoned *const abandoned = lua_touserdata(L, 1);
+  push_function(L, abandoned->host, "cancel");
+  lua_pushinteger(L, (lua_Integer)abandoned->ticket);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
+  struct abandoned abandoned = {.host = host, .ticket = ticket};
+  if (host->L != NULL) {
+    (void)kad_lua_protect(host->L, abandon_body, &abandoned, ignore_report);
+  }
+}
+
+/* ---------------------------------------------------------------- running --
+ */
+
+/* Ends a hook that has failed. The coroutine is not used again: one that was
+ * killed may not run its `<close>` variables either. */
+static void fail_hook(struct kad_runner *runner, bool killed,
+                      struct kad_answer *answer) {
+  answer->verdict = KAD_FAILED;
+  runner->hook->overruns += killed;
+  report_failure(runner->hook, runner->thread);
+  kad_view_empty(runner->record);
+  kad_view_empty(runner->request);
+  kad_view_empty(runner->context);
+  free_runner(runner);
+}
+
+static void run_hook(struct kad_runner *runner,
+                     const struct kad_question *question,
+                     struct kad_answer *answer) {
+  struct kad_host *const host = runner->host;
+  struct kad_meter_entry entry;
+  int results = 0;
+  runner->question = question;
+  runner->record->subject.record = question->record;
+  runner->request->subject.question =
+      question->request != NULL ? question : NULL;
+  runner->context->subject.question = question;
+  lua_settop(runner->thread, 0);
+  lua_rawgetp(runner->thread, LUA_REGISTRYINDEX, runner);
+  kad_meter_enter(host->meter, &entry);
+  const int status = lua_resume(runner->thread, host->L, 0, &results);
+  kad_meter_leave(host->meter);
+  if (status == LUA_OK) {
+    *answer = runner->answer;
+    give_runner(runner);
+  } else if (status == LUA_YIELD) {
+    suspend_hook(runner, question->ticket, results, answer);
+  } else {
+    fail_hook(runner, entry.killed, answer);
+  }
+}
+
+void kad_hook_answer(void *state, const struct kad_question *question,
+                     struct kad_answer *answer) {
+  struct kad_lua_hook *const hook = state;
+  struct kad_host *const host = hook->host;
+  answer->verdict = KAD_FAILED;
+  if (host->L == NULL) {
+    return;
+  }
+  if (hook->open_until != 0) {
+    if (now_of(host) < hook->open_until) {
+      return;
+    }
+    hook->open_until = 0;
+  }
+  struct kad_runner *const runner = take_runner(host);
+  if (runner == NULL) {
+    return;
+  }
+  hook->calls++;
+  runner->hook = hook;
+  run_hook(runner, question, answer);
+}
+
+void kad_hook_set_up(lua_State *L, struct kad_host *host, int index) {
+  lua_pushvalue(L, index);
+  lua_pushcfunction(L, hook_ended);
+  lua_setfield(L, -2, "ended");
+  lua_getfield(L, -1, "node");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->node);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, host);
+}

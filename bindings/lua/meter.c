@@ -1,0 +1,127 @@
+#include "meter.h"
+
+#include <lauxlib.h>
+
+static const char meter_key = 0;
+
+struct kad_meter *kad_meter_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &meter_key);
+  struct kad_meter *meter = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (meter == NULL) {
+    meter = lua_newuserdatauv(L, sizeof *meter, 0);
+    *meter = (struct kad_meter){.budget = KAD_METER_BUDGET};
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &meter_key);
+  }
+  return meter;
+}
+
+/* The count hook. After the kill it is called at every instruction. */
+static void count(lua_State *L, lua_Debug *at) {
+  const struct kad_meter *const meter = kad_meter_of(L);
+  struct kad_meter_entry *const entry = meter->entry;
+  (void)at;
+  if (entry == NULL) {
+    return;
+  }
+  if (!entry->killed && ++entry->used < meter->budget) {
+    return;
+  }
+  entry->killed = true;
+  lua_sethook(L, count, LUA_MASKCOUNT, 1);
+  luaL_error(L, "ran too long: over its budget of %d instructions",
+             (int)(meter->budget * KAD_METER_SLICE));
+}
+
+void kad_meter_watch(lua_State *L) {
+  lua_sethook(L, count, LUA_MASKCOUNT, KAD_METER_SLICE);
+}
+
+void kad_meter_enter(struct kad_meter *meter, struct kad_meter_entry *entry) {
+  *entry = (struct kad_meter_entry){.outer = meter->entry};
+  meter->entry = entry;
+}
+
+void kad_meter_leave(struct kad_meter *meter) {
+  meter->entry = meter->entry->outer;
+}
+
+/* create(fn): a coroutine whose code is metered */
+static int meter_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *const thread = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, thread, 1);
+  kad_meter_watch(thread);
+  return 1;
+}
+
+/* Leaves on `L` false and the error of `thread`. */
+static int push_failure(lua_State *L, lua_State *thread) {
+  lua_pushboolean(L, 0);
+  if (lua_gettop(thread) > 0) {
+    lua_xmove(thread, L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  return 2;
+}
+
+/* resume(thread, ...): coroutine.resume, as an entry of its own */
+static int meter_resume(lua_State *L) {
+  lua_State *const thread = lua_tothread(L, 1);
+  const int arguments = lua_gettop(L) - 1;
+  int results = 0;
+  luaL_argexpected(L, thread != NULL, 1, "coroutine");
+  if (!lua_checkstack(thread, arguments)) {
+    return luaL_error(L, "too many arguments");
+  }
+  lua_xmove(L, thread, arguments);
+  struct kad_meter *const meter = kad_meter_of(L);
+  struct kad_meter_entry entry;
+  kad_meter_enter(meter, &entry);
+  const int status = lua_resume(thread, L, arguments, &results);
+  kad_meter_leave(meter);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    return push_failure(L, thread);
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_settop(thread, 0);
+    return luaL_error(L, "too many results");
+  }
+  lua_pushboolean(L, 1);
+  lua_xmove(thread, L, results);
+  return results + 1;
+}
+
+/* close(thread): coroutine.close, as an entry of its own. A coroutine that was
+ * killed is left to the collector: hooks stay off in it, so that a `<close>`
+ * variable could run for ever. */
+static int meter_close(lua_State *L) {
+  lua_State *const thread = lua_tothread(L, 1);
+  luaL_argexpected(L, thread != NULL, 1, "coroutine");
+  if (lua_status(thread) != LUA_YIELD && lua_status(thread) != LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  struct kad_meter *const meter = kad_meter_of(L);
+  struct kad_meter_entry entry;
+  kad_meter_enter(meter, &entry);
+  const int status = lua_resetthread(thread);
+  kad_meter_leave(meter);
+  if (status != LUA_OK) {
+    return push_failure(L, thread);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+void kad_meter_add_functions(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"create", meter_create},
+      {"resume", meter_resume},
+      {"close", meter_close},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,144 @@
+/* policy.h: what the files of the policy host share.
+ *
+ *   engine ──question──► hook.c: a runner, i.e. a coroutine of the host's state
+ *                         │ runs the script, verdict.c reads what it returns
+ *                         ├─ returned ──► the answer
+ *                         ├─ waits ─────► KAD_LATER; the coroutine is a task of
+ *                         │               kadenza.task, whose end answers
+ *                         └─ failed ────► KAD_FAILED, counted, said
+ *
+ * A host is the policies of one node in one Lua state: a VM of its own for
+ * files, the caller's for tables. hook.c does not care which. */
+#ifndef KAD_LUA_POLICY_H
+#define KAD_LUA_POLICY_H
+
+#include "kadenza_lua.h"
+#include "meter.h"
+#include "view.h"
+
+enum {
+  KAD_HOOK_NAME_MAX = 96,        /* bytes of "policy: type.hook" */
+  KAD_BREAKER_FAILURES = 10,     /* within … */
+  KAD_BREAKER_WINDOW_MS = 10000, /* … open the breaker for … */
+  KAD_BREAKER_OPEN_MS = 30000,
+  KAD_REPORT_EVERY_MS = 10000 /* a hook's failures are said so often */
+};
+
+/* What a hook is asked, and so what it may return. */
+enum kad_hook_kind {
+  KAD_HOOK_VALIDATE,
+  KAD_HOOK_MERGE,
+  KAD_HOOK_SELECT,
+  KAD_HOOK_EXPIRE,
+  KAD_HOOK_REPUBLISH,
+  KAD_HOOK_TOLD, /* on_store, on_expire */
+  KAD_HOOK_REQUEST,
+  KAD_HOOK_CONTACT,
+  KAD_HOOK_RPC
+};
+
+struct kad_host;
+
+/* One hook of a host. */
+struct kad_lua_hook {
+  struct kad_host *host;
+  enum kad_hook_kind kind;
+  char name[KAD_HOOK_NAME_MAX]; /* for messages and counters */
+  uint64_t calls;
+  uint64_t errors;
+  uint64_t overruns; /* among the errors */
+  uint64_t yields;
+  uint32_t recent;         /* failures in the present window */
+  kad_time_ms window_from; /* its begin */
+  kad_time_ms open_until;  /* the breaker; 0 when it is closed */
+  kad_time_ms said_at;     /* the last report; 0 for never */
+  uint64_t unsaid;         /* failures since then */
+};
+
+/* The hooks of a type, by their place: see type_hooks in policy.c. */
+enum {
+  KAD_TYPE_HOOKS = 7
+};
+
+struct kad_lua_type {
+  struct kad_lua_hook *hooks[KAD_TYPE_HOOKS];
+};
+
+/* A coroutine that runs hooks, one at a time, with its views. */
+struct kad_runner {
+  struct kad_runner *next; /* in the list of those that are free */
+  struct kad_host *host;
+  lua_State *thread;
+  struct kad_lua_hook *hook;           /* that runs */
+  const struct kad_question *question; /* NULL once the hook has waited */
+  uint64_t ticket;                     /* of a hook that waits; else 0 */
+  struct kad_answer answer;            /* what the hook has said */
+  struct kad_view *record;
+  struct kad_view *request;
+  struct kad_view *context;
+};
+
+/* The policies of one node in one Lua state. Counted: the node's ruleset, and
+ * the handle in the state that attached it. */
+struct kad_host {
+  struct kad_lua_link *node; /* shared; its node is NULL once closed */
+  lua_State *L;              /* the main thread; NULL once it is gone */
+  lua_State *parent;         /* whose registry has the log, under the host */
+  bool owns_state;
+  uint32_t users;
+  unsigned bits;
+  struct kad_meter *meter; /* of its state */
+  size_t memory_used;      /* bytes of an own state */
+  size_t memory_limit;
+  struct kad_runner *free_runners;
+  struct kad_lua_hook *hooks; /* `hook_count` of them */
+  size_t hook_count;
+  struct kad_lua_type *types; /* `type_count` of them */
+  size_t type_count;
+  struct kad_lua_hook *on_request; /* NULL: there is none */
+  struct kad_lua_hook *on_contact;
+  uint64_t clamped; /* returns out of range */
+};
+
+/* The upvalues of a runner's closure, and the names in a host's set-up table
+ * that they come from. */
+enum {
+  KAD_RUNNER_SELF = 1, /* light userdata */
+  KAD_RUNNER_HOOKS,    /* list of functions, in the order of host->hooks */
+  KAD_RUNNER_RECORD,
+  KAD_RUNNER_REQUEST,
+  KAD_RUNNER_CONTEXT,
+  KAD_RUNNER_THREAD, /* keeps the coroutine */
+  KAD_RUNNER_UPVALUES = KAD_RUNNER_THREAD
+};
+
+/* Answers a question by running a hook; `state` is a kad_lua_hook. */
+void kad_hook_answer(void *state, const struct kad_question *question,
+                     struct kad_answer *answer);
+
+/* Cancels the hook that waits with `ticket`. */
+void kad_hook_abandon(struct kad_host *host, uint64_t ticket);
+
+/* Frees the runners of a host whose state is gone or going. */
+void kad_hook_free_runners(struct kad_host *host);
+
+/* Makes functions of Lua known to hook.c: the table at `index` has hooks,
+ * adopt, suspended, cancel and report, and is given `ended`. [-0, +0, m] */
+void kad_hook_set_up(lua_State *L, struct kad_host *host, int index);
+
+/* log(level, message, name, value, …) of VMs: hands an event to the function
+ * that the parent has under the host. */
+int kad_vm_log(lua_State *L);
+
+/* Makes a VM for `host`: a state with a capped allocator, where `require` finds
+ * the modules of the table at `sources` of `L` (name → text) and nothing else.
+ * Returns 0 or KAD_ENOMEM. [-0, +0, m] */
+KAD_MUST_CHECK
+int kad_vm_new(lua_State *L, int sources, struct kad_host *host);
+
+/* Reads what the hook of `runner` has returned, at 1 … `count` of the stack,
+ * into `runner->answer`, which then borrows it. Raises for what it may not
+ * return. [-0, +1, v] */
+void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count);
+
+#endif

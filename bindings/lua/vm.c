@@ -1,0 +1,301 @@
+/* vm.c: the Lua state of a node's policy files.
+ *
+ * It has the parts of the standard library that reach nothing outside, and
+ * kadenza's own modules, given as text: nothing is read from the disk but the
+ * policies themselves. Scripts see less of it: kadenza.sandbox says what. */
+#include "policy.h"
+
+#include <lualib.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  SOURCE_MAX = 1048576
+}; /* bytes of a policy file */
+
+static const char sources_key = 0;
+
+/* The allocator of VMs: what is over the cap is refused. */
+static void *allocate(void *state, void *old, size_t old_size,
+                      size_t new_size) {
+  struct kad_host *const host = state;
+  const struct kad_allocator heap = kad_allocator_default();
+  const size_t held = old != NULL ? old_size : 0;
+  if (new_size > held &&
+      new_size - held > host->memory_limit - host->memory_used) {
+    return NULL;
+  }
+  if (old == NULL && new_size == 0) {
+    return NULL;
+  }
+  void *const block = heap.resize(heap.state, old, held, new_size);
+  if (block != NULL || new_size == 0) {
+    host->memory_used = host->memory_used - held + new_size;
+  }
+  return block;
+}
+
+/* Runs callbacks of the core as entries of the meter. */
+static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
+                         void *argument) {
+  struct kad_host *const host = context->host;
+  struct kad_meter_entry entry;
+  kad_meter_watch(context->main);
+  kad_meter_enter(host->meter, &entry);
+  const int status =
+      kad_lua_protect(context->main, body, argument, context->report);
+  kad_meter_leave(host->meter);
+  return status;
+}
+
+/* An error of a callback: the scheduler's own are said by Lua; this is the last
+ * resort. */
+static void report_escaped(lua_State *L, int status) {
+  const char *const text = lua_tostring(L, -1);
+  (void)status;
+  fprintf(stderr, "kadenza: a policy failed: %s\n",
+          text != NULL ? text : "out of memory");
+}
+
+/* A searcher of `require`: the sources that the VM was given. [-0, +1|2, m] */
+static int search_sources(lua_State *L) {
+  const char *const name = luaL_checkstring(L, 1);
+  size_t len = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key);
+  lua_getfield(L, -1, name);
+  const char *const text = lua_tolstring(L, -1, &len);
+  if (text == NULL) {
+    lua_pushfstring(L, "no module '%s' for policies", name);
+    return 1;
+  }
+  const char *const chunk = lua_pushfstring(L, "@%s.lua", name);
+  if (luaL_loadbufferx(L, text, len, chunk, "t") != LUA_OK) {
+    return lua_error(L);
+  }
+  lua_pushstring(L, chunk);
+  return 2;
+}
+
+/* Reads a file of text into a buffer on the stack. Returns an error text, or
+ * NULL. [-0, +1, m] */
+static const char *read_file(lua_State *L, FILE *file) {
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  size_t total = 0;
+  size_t got = 0;
+  do {
+    char *const room = luaL_prepbuffer(&buffer);
+    got = fread(room, 1, LUAL_BUFFERSIZE, file);
+    luaL_addsize(&buffer, got);
+    total += got;
+  } while (got > 0 && total <= SOURCE_MAX);
+  luaL_pushresult(&buffer);
+  if (ferror(file)) {
+    return "it cannot be read";
+  }
+  return total > SOURCE_MAX ? "it is larger than a mebibyte" : NULL;
+}
+
+/* The file that read_source reads, closed whatever happens. */
+static int close_file(lua_State *L) {
+  FILE **const file = lua_touserdata(L, 1);
+  if (*file != NULL) {
+    fclose(*file);
+    *file = NULL;
+  }
+  return 0;
+}
+
+/* read_source(path) → text, or nil, message */
+static int read_source(lua_State *L) {
+  const char *const path = luaL_checkstring(L, 1);
+  FILE **const file = lua_newuserdatauv(L, sizeof(FILE *), 0);
+  *file = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_file);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  *file = fopen(path, "rb");
+  if (*file == NULL) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: no such file, or it cannot be opened", path);
+    return 2;
+  }
+  const char *const problem = read_file(L, *file);
+  fclose(*file);
+  *file = NULL;
+  if (problem != NULL) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", path, problem);
+    return 2;
+  }
+  return 1;
+}
+
+/* load_text(text, chunk name, environment) → function, or nil, message: text
+ * only, no bytecode. */
+static int load_text(lua_State *L) {
+  size_t len = 0;
+  const char *const text = luaL_checklstring(L, 1, &len);
+  const char *const name = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (luaL_loadbufferx(L, text, len, name, "t") != LUA_OK) {
+    luaL_pushfail(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pushvalue(L, 3);
+  lua_setupvalue(L, -2, 1);
+  return 1;
+}
+
+/* freeze_strings(library): what `("x"):name()` finds. [-0, +0, m] */
+static int freeze_strings(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  return 0;
+}
+
+/* Opens `require "kadenza.core"` of VMs: the safe part. [-0, +1, m] */
+static int open_safe_core(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"read_source", read_source},
+      {"load_text", load_text},
+      {"freeze_strings", freeze_strings},
+      {NULL, NULL},
+  };
+  kad_lua_push_safe_module(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_newtable(L);
+#define ADD_ERROR(code, value, text) \
+  lua_pushstring(L, text);           \
+  lua_setfield(L, -2, #code);
+  KAD_ERROR_MAP(ADD_ERROR)
+#undef ADD_ERROR
+  lua_setfield(L, -2, "errors");
+  lua_pushstring(L, kad_version());
+  lua_setfield(L, -2, "version");
+  return 1;
+}
+
+/* An event on its way to the parent. */
+struct event {
+  lua_State *vm;
+  const struct kad_host *host;
+};
+
+static int log_body(lua_State *L) {
+  const struct event *const event = lua_touserdata(L, 1);
+  const int count = lua_gettop(event->vm);
+  luaL_checkstack(L, count + 1, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, event->host) != LUA_TFUNCTION) {
+    return 0;
+  }
+  for (int i = 1; i <= count; i++) {
+    size_t len = 0;
+    const char *const text = lua_tolstring(event->vm, i, &len);
+    lua_pushlstring(L, text != NULL ? text : "?", text != NULL ? len : 1);
+  }
+  lua_call(L, count, 0);
+  return 0;
+}
+
+int kad_vm_log(lua_State *L) {
+  struct kad_lua_context *const context = kad_lua_context(L);
+  struct event event = {.vm = L, .host = context->host};
+  (void)kad_lua_protect(event.host->parent, log_body, &event, report_escaped);
+  return 0;
+}
+
+/* Leaves `require` the sources and what is preloaded. [-0, +0, m] */
+static void confine_require(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i > 1; i--) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushcfunction(L, search_sources);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 2);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_safe_core);
+  lua_setfield(L, -2, "kadenza.core");
+  lua_pop(L, 1);
+}
+
+/* What the new state is made of. */
+struct birth {
+  struct kad_host *host;
+  lua_State *parent;
+  int sources; /* index of the table in the parent */
+};
+
+/* Copies the sources of the parent into the registry. The parent's strings are
+ * read, not changed: nothing there can raise. [-0, +0, m] */
+static void copy_sources(lua_State *L, const struct birth *birth) {
+  lua_State *const parent = birth->parent;
+  lua_newtable(L);
+  lua_pushnil(parent);
+  while (lua_next(parent, birth->sources) != 0) {
+    size_t len = 0;
+    const char *const text = lua_tolstring(parent, -1, &len);
+    lua_pushlstring(L, text, len);
+    lua_setfield(L, -2, lua_tostring(parent, -2));
+    lua_pop(parent, 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key);
+}
+
+/* Fills the new state. [-0, +0, m] */
+static int furnish(lua_State *L) {
+  static const luaL_Reg libraries[] = {
+      {LUA_GNAME, luaopen_base},          {LUA_LOADLIBNAME, luaopen_package},
+      {LUA_COLIBNAME, luaopen_coroutine}, {LUA_TABLIBNAME, luaopen_table},
+      {LUA_STRLIBNAME, luaopen_string},   {LUA_MATHLIBNAME, luaopen_math},
+      {LUA_UTF8LIBNAME, luaopen_utf8},    {NULL, NULL},
+  };
+  const struct birth *const birth = lua_touserdata(L, 1);
+  for (const luaL_Reg *library = libraries; library->name != NULL; library++) {
+    luaL_requiref(L, library->name, library->func, 1);
+    lua_pop(L, 1);
+  }
+  confine_require(L);
+  lua_getglobal(L, LUA_COLIBNAME);
+  kad_meter_add_functions(L);
+  birth->host->meter = kad_meter_of(L);
+  struct kad_lua_context *const context = kad_lua_context(L);
+  context->host = birth->host;
+  context->enter = enter_metered;
+  context->report = report_escaped;
+  copy_sources(L, birth);
+  return 0;
+}
+
+int kad_vm_new(lua_State *L, int sources, struct kad_host *host) {
+  struct birth birth = {
+      .host = host, .parent = L, .sources = lua_absindex(L, sources)};
+  luaL_checkstack(L, 4, NULL);
+  const int top = lua_gettop(L);
+  lua_State *const state = lua_newstate(allocate, host);
+  if (state == NULL) {
+    return KAD_ENOMEM;
+  }
+  host->L = state;
+  host->owns_state = true;
+  const int status = kad_lua_protect(state, furnish, &birth, report_escaped);
+  lua_settop(L, top);
+  if (status != LUA_OK) {
+    host->L = NULL;
+    lua_close(state);
+    return KAD_ENOMEM;
+  }
+  return 0;
+}

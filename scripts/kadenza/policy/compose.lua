@@ -1,0 +1,232 @@
+--- Makes one set of rules of several policies.
+--
+-- Filters (`on_request`, `on_contact`, a built-in type's `validate`) run in the
+-- order of the policies until one says no. What only one can decide may be
+-- claimed once: a second claim is an error that names both.
+
+local M = {}
+
+local FOREVER <const> = 0xFFFFFFFF -- republish: never
+local BUILT_IN <const> = { peers = true, value = true }
+local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
+local HOOKS <const> = { "merge", "select", "expire" }
+
+---@class kadenza.Loaded
+---@field label string  the file, or what a table is called
+---@field name string  of the policy
+---@field policy table
+
+-- Runs filters in order until one does not return true. They are called one by
+-- one, so that any of them may wait.
+local function chain(filters)
+  if #filters == 1 then
+    return filters[1]
+  end
+  return function(subject, context)
+    for i = 1, #filters - 1 do
+      local verdict, reason, code = filters[i](subject, context)
+      if verdict ~= true then
+        return verdict, reason, code
+      end
+    end
+    return filters[#filters](subject, context)
+  end
+end
+
+-- Calls all of `listeners`; the first error is raised once all have run.
+local function broadcast(listeners)
+  if #listeners == 1 then
+    return listeners[1]
+  end
+  return function(subject, context)
+    local failure
+    for _, listener in ipairs(listeners) do
+      local fine, err = pcall(listener, subject, context)
+      failure = failure or (not fine and err or nil)
+    end
+    if failure then
+      error(failure, 0)
+    end
+  end
+end
+
+local Composer = {}
+Composer.__index = Composer
+
+-- Returns the number of a hook: its place in the list that C has.
+function Composer:add(fn, owner, name)
+  local setup = self.setup
+  local number = #setup.hooks + 1
+  setup.hooks[number] = fn
+  setup.names[number] = owner .. ": " .. name
+  return number
+end
+
+-- Notes that `loaded` decides `what`, which nobody else may.
+function Composer:claim(what, loaded)
+  local before = self.claims[what]
+  if before then
+    error({
+      problem = string.format("%s: %s is claimed by %s already", loaded.label,
+        what, before.label),
+    }, 0)
+  end
+  self.claims[what] = loaded
+end
+
+function Composer:type_entry(name)
+  local entry = self.types[name]
+  if not entry then
+    entry = { name = name, filters = {}, owners = {} }
+    self.types[name] = entry
+    table.insert(self.order, name)
+  end
+  return entry
+end
+
+-- Tells whether a policy does nothing to a built-in type but filter it.
+local function only_filters(name, spec)
+  if not BUILT_IN[name] then
+    return false
+  end
+  for key in pairs(spec) do
+    if key ~= "validate" then
+      return false
+    end
+  end
+  return true
+end
+
+function Composer:add_republish(entry, spec, loaded)
+  if spec.republish == false then
+    entry.republish_s = FOREVER
+  elseif type(spec.republish) == "function" then
+    entry.republish =
+      self:add(spec.republish, loaded.name, entry.name .. ".republish")
+  else
+    entry.republish_s = spec.republish
+  end
+end
+
+function Composer:add_type(name, spec, loaded)
+  local entry = self:type_entry(name)
+  if not only_filters(name, spec) then
+    self:claim("type '" .. name .. "'", loaded)
+  end
+  for _, key in ipairs(LIMITS) do
+    if spec[key] ~= nil then
+      entry[key] = spec[key]
+    end
+  end
+  for _, key in ipairs(HOOKS) do
+    if spec[key] then
+      entry[key] = self:add(spec[key], loaded.name, name .. "." .. key)
+    end
+  end
+  if spec.validate then
+    table.insert(entry.filters, spec.validate)
+    table.insert(entry.owners, loaded.name)
+  end
+  self:add_republish(entry, spec, loaded)
+end
+
+local function sorted(map)
+  local keys = {}
+  for key in pairs(map) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+function Composer:add_policy(loaded)
+  local policy = loaded.policy
+  for _, name in ipairs(sorted(policy.types or {})) do
+    self:add_type(name, policy.types[name], loaded)
+  end
+  for _, name in ipairs(sorted(policy.rpc or {})) do
+    self:claim("query '" .. name .. "'", loaded)
+    table.insert(self.setup.methods, {
+      name = name,
+      call = self:add(policy.rpc[name], loaded.name, "rpc." .. name),
+    })
+  end
+  local seconds = policy.deadline
+  if seconds then
+    local longest = self.setup.deadline_ms or 0
+    self.setup.deadline_ms = math.max(longest, math.ceil(seconds * 1000))
+  end
+end
+
+-- Collects a hook that several policies may have.
+local function collect(list, name)
+  local functions, owners = {}, {}
+  for _, loaded in ipairs(list) do
+    if loaded.policy[name] then
+      table.insert(functions, loaded.policy[name])
+      table.insert(owners, loaded.name)
+    end
+  end
+  return functions, table.concat(owners, "+")
+end
+
+function Composer:add_filters(list)
+  for _, name in ipairs({ "on_request", "on_contact" }) do
+    local functions, owner = collect(list, name)
+    if #functions > 0 then
+      self.setup[name] = self:add(chain(functions), owner, name)
+    end
+  end
+end
+
+-- on_store and on_expire hear of records of every type.
+function Composer:add_listeners(list)
+  for _, name in ipairs({ "on_store", "on_expire" }) do
+    local functions, owner = collect(list, name)
+    if #functions > 0 then
+      local number = self:add(broadcast(functions), owner, name)
+      for built_in in pairs(BUILT_IN) do
+        self:type_entry(built_in)
+      end
+      for _, entry in pairs(self.types) do
+        entry[name] = number
+      end
+    end
+  end
+end
+
+function Composer:finish()
+  table.sort(self.order)
+  for _, name in ipairs(self.order) do
+    local entry = self.types[name]
+    if #entry.filters > 0 then
+      local owner = table.concat(entry.owners, "+")
+      entry.validate =
+        self:add(chain(entry.filters), owner, name .. ".validate")
+    end
+    entry.filters, entry.owners = nil, nil
+    table.insert(self.setup.types, entry)
+  end
+  return self.setup
+end
+
+--- Composes policies that have been checked. Returns what C installs, or raises
+--- { problem = text }.
+---@param list kadenza.Loaded[]
+---@return table setup
+function M.compose(list)
+  local composer = setmetatable({
+    setup = { hooks = {}, names = {}, types = {}, methods = {} },
+    claims = {},
+    types = {},
+    order = {},
+  }, Composer)
+  for _, loaded in ipairs(list) do
+    composer:add_policy(loaded)
+  end
+  composer:add_filters(list)
+  composer:add_listeners(list)
+  return composer:finish()
+end
+
+return M

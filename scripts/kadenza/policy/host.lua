@@ -1,0 +1,185 @@
+--- The Lua side of a policy host, in the state where the policies run: it loads
+--- and composes them, and runs what waits.
+
+local compose = require("kadenza.policy.compose")
+local log = require("kadenza.log")
+local shape = require("kadenza.policy.shape")
+local task = require("kadenza.task")
+
+local M = {}
+
+local function call_stoppers(list, node)
+  for _, loaded in ipairs(list) do
+    if loaded.policy.on_stop then
+      local fine, err = pcall(loaded.policy.on_stop, node)
+      if not fine then
+        log.error("a policy failed", {
+          hook = loaded.name .. ": on_stop",
+          error = tostring(err),
+        })
+      end
+    end
+  end
+end
+
+-- Runs one function of a policy in a task of its own, and says its failure.
+local function run_task(network, name, fn, node)
+  local work = task.spawn(network, fn, node)
+  local fine, err = pcall(work.await, work)
+  if not fine then
+    log.error("a policy failed", { hook = name, error = tostring(err) })
+  end
+end
+
+-- A period with up to a tenth added or taken off.
+local function jitter(network, seconds)
+  local part = string.unpack("<I2", network:random(2)) / 65535
+  return seconds * (0.9 + 0.2 * part)
+end
+
+local function repeat_forever(network, name, entry, node)
+  while true do
+    task.sleep(jitter(network, entry.seconds))
+    run_task(network, name, entry.run, node)
+  end
+end
+
+local function start_all(list, node, network, tasks)
+  for _, loaded in ipairs(list) do
+    local policy = loaded.policy
+    if policy.on_start then
+      table.insert(tasks, task.spawn(network, run_task, network,
+        loaded.name .. ": on_start", policy.on_start, node))
+    end
+    for index, entry in ipairs(policy.every or {}) do
+      local name = string.format("%s: every[%d]", loaded.name, index)
+      table.insert(tasks,
+        task.spawn(network, repeat_forever, network, name, entry, node))
+    end
+  end
+end
+
+-- Says that a hook has failed: `text` has the place and the traceback.
+local function report(name, text, unsaid, suspended)
+  log.error("a policy failed", {
+    hook = name,
+    error = text,
+    before = unsaid > 0 and unsaid or nil,
+    breaker = suspended and "open" or nil,
+  })
+end
+
+-- The functions with which hook.c hands coroutines to the scheduler.
+local function add_scheduling(setup, network)
+  local threads = setmetatable({}, { __mode = "k" })
+  local waiting = {}
+
+  function setup.adopt(thread, runner)
+    threads[thread] = { task = task.adopt(network, thread), runner = runner }
+  end
+
+  function setup.suspended(thread, ticket, ...)
+    local work, runner = threads[thread].task, threads[thread].runner
+    waiting[ticket] = work
+    task.suspended(work, function(state, text)
+      waiting[ticket] = nil
+      if state == "canceled" and not setup.stopped then
+        text = "did not answer before its deadline"
+      end
+      setup.ended(runner, state == "done", text)
+    end, ...)
+  end
+
+  function setup.cancel(ticket)
+    if waiting[ticket] then
+      waiting[ticket]:cancel()
+    end
+  end
+end
+
+--- Makes what C installs of policies that have been loaded.
+---@param list kadenza.Loaded[]
+---@param node kadenza.Node
+---@param network kadenza.core.Network
+---@return table? setup
+---@return string? message
+function M.set_up(list, node, network)
+  for _, loaded in ipairs(list) do
+    local fine, problem = shape.check(loaded.policy)
+    if not fine then
+      return nil, loaded.label .. ": " .. problem
+    end
+  end
+  local fine, setup = pcall(compose.compose, list)
+  if not fine then
+    return nil, type(setup) == "table" and setup.problem or tostring(setup)
+  end
+  add_scheduling(setup, network)
+  setup.report = report
+  local tasks = {}
+  function setup.start()
+    start_all(list, node, network, tasks)
+  end
+  function setup.stop()
+    setup.stopped = true
+    call_stoppers(list, node)
+    for _, work in ipairs(tasks) do
+      work:cancel()
+    end
+  end
+  return setup
+end
+
+-- Gives the node's metatable of contexts the node: `context.node`.
+local function wrap_node(handle, network)
+  return require("kadenza.node").wrap(handle, network)
+end
+
+--- Loads policy files in a VM. Called by C.
+---@param handle kadenza.core.Node  borrowed
+---@param network kadenza.core.Network  borrowed
+---@param paths string[]
+---@param sink fun(level: string, message: string, ...: string)
+---@return table? setup
+---@return string? message
+function M.load_files(handle, network, paths, sink)
+  local sandbox = require("kadenza.sandbox")
+  log.configure({
+    level = "debug",
+    sink = function(event)
+      local fields = {}
+      for key, value in pairs(event.fields) do
+        fields[#fields + 1] = tostring(key)
+        fields[#fields + 1] = tostring(value)
+      end
+      sink(event.level, event.message, table.unpack(fields))
+    end,
+  })
+  local node = wrap_node(handle, network)
+  local list = {}
+  for i, path in ipairs(paths) do
+    local policy, message = sandbox.load_policy(path, node, network)
+    if not policy then
+      return nil, message
+    end
+    list[i] = { label = path, name = M.name_of(policy, path), policy = policy }
+  end
+  local setup, message = M.set_up(list, node, network)
+  if setup then
+    setup.node = node
+  end
+  return setup, message
+end
+
+--- Returns what messages call a policy: its name, or that of its file.
+---@param policy table
+---@param label string
+---@return string name
+function M.name_of(policy, label)
+  if type(policy) == "table" and type(policy.name) == "string" then
+    return policy.name
+  end
+  return label:match("([^/]+)%.lua$") or label
+end
+
+return M

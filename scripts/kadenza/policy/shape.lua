@@ -1,0 +1,183 @@
+--- What a policy may hold, checked when it is loaded.
+
+local M = {}
+
+local HOOK_KEYS <const> = {
+  on_start = "function",
+  on_stop = "function",
+  on_request = "function",
+  on_contact = "function",
+  on_store = "function",
+  on_expire = "function",
+}
+
+local POLICY_KEYS <const> = {
+  name = "string",
+  version = "number",
+  types = "table",
+  rpc = "table",
+  every = "table",
+  deadline = "number",
+}
+
+local TYPE_KEYS <const> = {
+  max_size = { 1, 1000 },
+  max_values = { 1, 1024 },
+  ttl = { 1, 2592000 },
+  signed_only = "boolean",
+  validate = "function",
+  merge = "function",
+  select = "function",
+  expire = "function",
+  republish = "republish",
+}
+
+local MAX_REPUBLISH <const> = 2592000
+local MAX_NAME <const> = 32
+
+for key, kind in pairs(HOOK_KEYS) do
+  POLICY_KEYS[key] = kind
+end
+
+-- Returns how many single-character changes make one word of the other.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+      diagonal, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+--- Returns " (did you mean 'x'?)" for the name nearest to `word`, or "".
+---@param word string
+---@param names table<string, any>
+---@return string hint
+function M.suggest(word, names)
+  local best, least = nil, 3
+  for name in pairs(names) do
+    local far = distance(word, name)
+    if far < least or far == least and best and name < best then
+      best, least = name, far
+    end
+  end
+  return best and " (did you mean '" .. best .. "'?)" or ""
+end
+
+-- Raises what is wrong; M.check catches it.
+local function fail(...)
+  error({ problem = string.format(...) }, 0)
+end
+
+local function check_keys(value, keys, where)
+  for key in pairs(value) do
+    if type(key) ~= "string" or not keys[key] then
+      fail("unknown key '%s'%s%s", tostring(key), where,
+        M.suggest(tostring(key), keys))
+    end
+  end
+end
+
+local function check_range(value, range, name)
+  if math.type(value) ~= "integer" or value < range[1] or value > range[2] then
+    fail("%s must be an integer of %d … %d", name, range[1], range[2])
+  end
+end
+
+local function check_kind(value, kind, name)
+  if type(value) ~= kind then
+    fail("%s must be a %s, not a %s", name, kind, type(value))
+  end
+end
+
+local function check_republish(value, name)
+  if value == false or type(value) == "function" then
+    return
+  end
+  check_range(value, { 1, MAX_REPUBLISH }, name)
+end
+
+local function check_type(name, spec)
+  local where = "types." .. name
+  if type(name) ~= "string" or #name > MAX_NAME
+    or not name:find("^[a-z0-9_.-]+$")
+  then
+    fail("'%s' is no name of a type: a-z, 0-9, '_', '-' and '.' make one",
+      tostring(name))
+  end
+  check_kind(spec, "table", where)
+  check_keys(spec, TYPE_KEYS, " in " .. where)
+  for key, value in pairs(spec) do
+    local kind = TYPE_KEYS[key]
+    if type(kind) == "table" then
+      check_range(value, kind, where .. "." .. key)
+    elseif kind == "republish" then
+      check_republish(value, where .. ".republish")
+    else
+      check_kind(value, kind, where .. "." .. key)
+    end
+  end
+end
+
+local function check_rpc(name, fn)
+  if type(name) ~= "string" or #name == 0 or #name > MAX_NAME then
+    fail("'%s' is no name of a query: 1 to 32 bytes", tostring(name))
+  end
+  check_kind(fn, "function", "rpc." .. name)
+end
+
+local function check_every(index, entry)
+  local where = "every[" .. tostring(index) .. "]"
+  check_kind(entry, "table", where)
+  check_keys(entry, { seconds = true, run = true }, " in " .. where)
+  check_kind(entry.run, "function", where .. ".run")
+  check_kind(entry.seconds, "number", where .. ".seconds")
+  if not (entry.seconds >= 0.001 and entry.seconds <= MAX_REPUBLISH) then
+    fail("%s.seconds must be a number of 0.001 … %d", where, MAX_REPUBLISH)
+  end
+end
+
+local function check_policy(policy)
+  check_kind(policy, "table", "a policy")
+  check_keys(policy, POLICY_KEYS, "")
+  for key, value in pairs(policy) do
+    check_kind(value, POLICY_KEYS[key], key)
+  end
+  for name, spec in pairs(policy.types or {}) do
+    check_type(name, spec)
+  end
+  for name, fn in pairs(policy.rpc or {}) do
+    check_rpc(name, fn)
+  end
+  for index, entry in pairs(policy.every or {}) do
+    check_every(index, entry)
+  end
+  local deadline = policy.deadline or 1
+  if not (deadline > 0 and deadline <= 3600) then
+    fail("deadline must be seconds of more than 0 and at most 3600")
+  end
+end
+
+--- Checks a policy. Returns true, or nil and what is wrong with it.
+---@param policy any
+---@return true? fine
+---@return string? problem
+function M.check(policy)
+  local fine, err = pcall(check_policy, policy)
+  if fine then
+    return true
+  elseif type(err) == "table" and err.problem then
+    return nil, err.problem
+  end
+  error(err, 0)
+end
+
+return M

@@ -1,0 +1,319 @@
+--- What a policy file sees: an allow-list, and nothing else.
+--
+-- It protects the node from mistakes; it is no border against a hostile author.
+-- Whatever could run for long without an instruction being counted is bounded.
+
+local core = require("kadenza.core")
+local key = require("kadenza.key")
+local safe = require("kadenza.safe")
+
+local M = {}
+
+--- The globals of a policy. `.luacheckrc` has the same list.
+M.GLOBALS = {
+  "assert", "error", "ipairs", "next", "pairs", "pcall", "require", "select",
+  "setmetatable", "tonumber", "tostring", "type", "math", "string", "table",
+}
+
+local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
+local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
+local MAX_STEPS <const> = 2e8 -- of a pattern match, at worst
+
+-- Returns a table that shows another and cannot be changed.
+local function read_only(shown, name)
+  return setmetatable({}, {
+    __index = shown,
+    __newindex = function(_, field)
+      error(string.format("'%s.%s' cannot be set: '%s' is read-only", name,
+        tostring(field), name), 2)
+    end,
+    __pairs = function()
+      return next, shown, nil
+    end,
+    __metatable = false,
+  })
+end
+
+------------------------------------------------------------------ string --
+
+-- Returns how long a match may take at the worst: every repetition in the
+-- pattern can end anywhere in the subject, in their order.
+local function steps(subject, pattern)
+  local cost, count = #subject + 1, 0
+  for _ in string.gmatch(pattern, "[%*%+%-%?]") do
+    count = count + 1
+    cost = cost * (#subject + 1) / count
+  end
+  return cost
+end
+
+local function check_pattern(subject, pattern)
+  if type(subject) == "string" and type(pattern) == "string"
+    and steps(subject, pattern) > MAX_STEPS
+  then
+    error("the pattern has too many repetitions for so long a subject", 3)
+  end
+end
+
+local function guard_pattern(name)
+  local unguarded = string[name]
+  return function(subject, pattern, ...)
+    check_pattern(subject, pattern)
+    return unguarded(subject, pattern, ...)
+  end
+end
+
+local function find(subject, pattern, init, plain)
+  if not plain then
+    check_pattern(subject, pattern)
+  end
+  return string.find(subject, pattern, init, plain)
+end
+
+local function rep(text, count, separator)
+  local size = #tostring(text) + #(separator or "")
+  if type(count) == "number" and count * size > MAX_BYTES then
+    error("string.rep would make more than a mebibyte", 2)
+  end
+  return string.rep(text, count, separator)
+end
+
+local function make_string()
+  local library = {}
+  for _, name in ipairs({ "byte", "char", "format", "len", "lower", "pack",
+    "packsize", "reverse", "sub", "unpack", "upper" })
+  do
+    library[name] = string[name]
+  end
+  for _, name in ipairs({ "match", "gmatch", "gsub" }) do
+    library[name] = guard_pattern(name)
+  end
+  library.find, library.rep = find, rep
+  return library
+end
+
+------------------------------------------------------------------- table --
+
+local function check_size(items, level)
+  if type(items) == "table" and #items > MAX_ITEMS then
+    error("the table is too long: over " .. MAX_ITEMS .. " items", level + 1)
+  end
+end
+
+local function guard_table(name)
+  local unguarded = table[name]
+  return function(items, ...)
+    check_size(items, 2)
+    return unguarded(items, ...)
+  end
+end
+
+local function check_span(first, last)
+  if math.type(first) == "integer" and math.type(last) == "integer"
+    and (last - first >= MAX_ITEMS or last - first < -1 and last > first)
+  then
+    error("the range is too long: over " .. MAX_ITEMS .. " items", 3)
+  end
+end
+
+local function move(from, first, last, ...)
+  check_span(first, last)
+  return table.move(from, first, last, ...)
+end
+
+local function concat(items, separator, first, last)
+  check_size(items, 2)
+  check_span(first or 1, last or #items)
+  return table.concat(items, separator, first, last)
+end
+
+local function unpack(items, first, last)
+  check_size(items, 2)
+  check_span(first or 1, last or #items)
+  return table.unpack(items, first, last)
+end
+
+local function make_table()
+  local library = { pack = table.pack, move = move, concat = concat,
+    unpack = unpack }
+  for _, name in ipairs({ "insert", "remove", "sort" }) do
+    library[name] = guard_table(name)
+  end
+  return library
+end
+
+-------------------------------------------------------------------- math --
+
+-- A generator fed by the node, so that a simulation can be repeated.
+local function make_random(network)
+  local function float()
+    return (string.unpack("<I8", network:random(8)) >> 11) * 2.0 ^ -53
+  end
+  return function(low, high)
+    if low == nil then
+      return float()
+    elseif high == nil then
+      low, high = 1, low
+    end
+    if math.type(low) ~= "integer" or math.type(high) ~= "integer"
+      or low > high
+    then
+      error("math.random needs integers, the lower one first", 2)
+    end
+    return low + math.floor(float() * (high - low + 1))
+  end
+end
+
+local function make_math(network)
+  local library = {}
+  for name, value in pairs(math) do
+    library[name] = value
+  end
+  library.random, library.randomseed = make_random(network), nil
+  return library
+end
+
+----------------------------------------------------------------- globals --
+
+-- A finalizer runs with the meter off: scripts have none.
+local function set_metatable(object, meta)
+  if type(meta) == "table" and meta.__gc ~= nil then
+    error("a policy cannot have finalizers (__gc)", 2)
+  end
+  return setmetatable(object, meta)
+end
+
+local function make_log()
+  local log = {}
+  for _, level in ipairs({ "error", "warn", "info", "debug" }) do
+    log[level] = safe.log[level]
+  end
+  return read_only(log, "kad.log")
+end
+
+-- The part of the library that a policy has.
+local function make_kadenza(node, network)
+  local library = {}
+  for name, value in pairs(safe) do
+    library[name] = value
+  end
+  library.log = make_log()
+  library.bencode = read_only(safe.bencode, "kad.bencode")
+  library.key = function(name)
+    return key.of(name, node:id_bits())
+  end
+  library.now = function()
+    return network:now()
+  end
+  return read_only(library, "kad")
+end
+
+-- `require` of a policy: the library, and modules beside its file.
+local function make_require(folder, libraries, load_module)
+  local loaded = {}
+  return function(name)
+    if type(name) ~= "string" or not name:find("^[%w_]+[%w_.]*$")
+      or name:find("..", 1, true)
+    then
+      error("'" .. tostring(name) .. "' is no name of a module", 2)
+    elseif libraries[name] then
+      return libraries[name]
+    elseif name:find("^kadenza%.") then
+      error("policies have no module '" .. name .. "'", 2)
+    elseif loaded[name] == nil then
+      loaded[name] = load_module(folder .. name:gsub("%.", "/") .. ".lua")
+      if loaded[name] == nil then
+        loaded[name] = true
+      end
+    end
+    return loaded[name]
+  end
+end
+
+local BASE <const> = {
+  assert = assert,
+  error = error,
+  ipairs = ipairs,
+  next = next,
+  pairs = pairs,
+  pcall = pcall,
+  select = select,
+  setmetatable = set_metatable,
+  tonumber = tonumber,
+  tostring = tostring,
+  type = type,
+}
+
+local function make_environment(globals)
+  return setmetatable({}, {
+    __index = setmetatable(globals, {
+      __index = function(_, name)
+        error("undefined global '" .. tostring(name) .. "'", 2)
+      end,
+    }),
+    __newindex = function(_, name)
+      error("global '" .. tostring(name) .. "' cannot be set: use 'local'", 2)
+    end,
+    __metatable = false,
+  })
+end
+
+-- Reads and runs a file; raises what goes wrong, a string.
+local function run_file(path, environment)
+  local text, problem = core.read_source(path)
+  if not text then
+    error(problem, 0)
+  end
+  local chunk, message = core.load_text(text, "@" .. path, environment)
+  if not chunk then
+    error(message, 0)
+  end
+  return chunk()
+end
+
+local function environment_of(path, node, network)
+  local globals = {}
+  for name, value in pairs(BASE) do
+    globals[name] = value
+  end
+  local strings = make_string()
+  core.freeze_strings(strings)
+  globals.string = read_only(strings, "string")
+  globals.table = read_only(make_table(), "table")
+  globals.math = read_only(make_math(network), "math")
+  local environment = make_environment(globals)
+  globals.require = make_require(path:match("^.*/") or "",
+    { kadenza = make_kadenza(node, network) }, function(file)
+      return run_file(file, environment)
+    end)
+  return environment
+end
+
+local function describe(err)
+  return type(err) == "string" and err or "an error that is no string"
+end
+
+--- Loads a policy file: a table, or a function of the node that returns one.
+---@param path string
+---@param node kadenza.Node
+---@param network kadenza.core.Network
+---@return table? policy
+---@return string? message  with file and line
+function M.load_policy(path, node, network)
+  local fine, policy = pcall(function()
+    local returned = run_file(path, environment_of(path, node, network))
+    if type(returned) == "function" then
+      returned = returned(node)
+    end
+    return returned
+  end)
+  if not fine then
+    return nil, describe(policy)
+  elseif type(policy) ~= "table" then
+    return nil, string.format("%s: it returns a %s, not a policy, a table",
+      path, type(policy))
+  end
+  return policy
+end
+
+return M
