@@ -1,10 +1,5 @@
 #include "link.h"
 
-/* A build without the policy host has a module without it. */
-__attribute__((weak)) void kad_lua_add_policy_host(lua_State *L) {
-  (void)L;
-}
-
 int luaopen_kadenza_core(lua_State *L) {
   luaL_checkversion(L);
   (void)kad_lua_context(L);
