@@ -135,8 +135,14 @@ build = {
     },
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
-    ["kadenza.cli.common"] =
-      "scripts/kadenza/cli/common.lua",
+    ["kadenza.cli.check"] =
+      "scripts/kadenza/cli/check.lua",
+    ["kadenza.cli.client"] =
+      "scripts/kadenza/cli/client.lua",
+    ["kadenza.cli.config"] =
+      "scripts/kadenza/cli/config.lua",
+    ["kadenza.cli.fault"] =
+      "scripts/kadenza/cli/fault.lua",
     ["kadenza.cli.get"] =
       "scripts/kadenza/cli/get.lua",
     ["kadenza.cli.id"] =
@@ -147,14 +153,30 @@ build = {
       "scripts/kadenza/cli/keygen.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
+    ["kadenza.cli.output"] =
+      "scripts/kadenza/cli/output.lua",
     ["kadenza.cli.peers"] =
       "scripts/kadenza/cli/peers.lua",
     ["kadenza.cli.ping"] =
       "scripts/kadenza/cli/ping.lua",
     ["kadenza.cli.put"] =
       "scripts/kadenza/cli/put.lua",
+    ["kadenza.cli.record_options"] =
+      "scripts/kadenza/cli/record_options.lua",
+    ["kadenza.cli.remote"] =
+      "scripts/kadenza/cli/remote.lua",
     ["kadenza.cli.run"] =
       "scripts/kadenza/cli/run.lua",
+    ["kadenza.cli.schema"] =
+      "scripts/kadenza/cli/schema.lua",
+    ["kadenza.cli.secret"] =
+      "scripts/kadenza/cli/secret.lua",
+    ["kadenza.cli.source"] =
+      "scripts/kadenza/cli/source.lua",
+    ["kadenza.cli.status"] =
+      "scripts/kadenza/cli/status.lua",
+    ["kadenza.cli.suggest"] =
+      "scripts/kadenza/cli/suggest.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
     ["kadenza.group"] =
@@ -175,10 +197,20 @@ build = {
       "scripts/kadenza/operation.lua",
     ["kadenza.options"] =
       "scripts/kadenza/options.lua",
+    ["kadenza.policy"] =
+      "scripts/kadenza/policy.lua",
+    ["kadenza.policy.compose"] =
+      "scripts/kadenza/policy/compose.lua",
+    ["kadenza.policy.host"] =
+      "scripts/kadenza/policy/host.lua",
+    ["kadenza.policy.shape"] =
+      "scripts/kadenza/policy/shape.lua",
     ["kadenza.run"] =
       "scripts/kadenza/run.lua",
     ["kadenza.safe"] =
       "scripts/kadenza/safe.lua",
+    ["kadenza.sandbox"] =
+      "scripts/kadenza/sandbox.lua",
     ["kadenza.sim"] =
       "scripts/kadenza/sim.lua",
     ["kadenza.state"] =
