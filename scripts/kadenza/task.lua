@@ -351,25 +351,6 @@ function M.spawn(network, fn, ...)
   return task
 end
 
---- Makes a task of a coroutine that somebody else resumes, such as the policy
---- host, until it waits for the first time: then `take_over` has to be told.
----@param network kadenza.core.Network
----@param thread thread
----@return kadenza.Task task
-function M.adopt(network, thread)
-  return new_task(network, thread, "running")
-end
-
---- Takes over an adopted task whose coroutine has yielded these values: from
---- now on it is resumed here, as every other.
----@param task kadenza.Task
----@param ... any
-function M.take_over(task, ...)
-  enlist(task)
-  after(task, true, ...)
-  drain(task.scheduler)
-end
-
 --- Waits until the task has ended. Returns what its function returned, or nil,
 --- message, code if it was canceled; raises its error if it failed.
 ---@async
@@ -451,6 +432,7 @@ end
 function Task:__tostring()
   return string.format("kadenza.Task (%s)", self:status())
 end
+
 ---------------------------------------------------------------- adoption --
 
 --- Makes a task of a coroutine that something else has made and will resume: a
@@ -459,30 +441,22 @@ end
 ---@param thread thread
 ---@return kadenza.Task task
 function M.adopt(network, thread)
-  local task = setmetatable({
-    scheduler = scheduler_of(network),
-    state = "running",
-    thread = thread,
-    watchers = {},
-  }, Task)
-  tasks[thread] = task
-  return task
+  return new_task(network, thread, "running")
 end
 
---- Takes over an adopted task that has yielded, with what it has yielded.
---- `ended(state, text)` is called when it has ended: done, failed or canceled.
+--- Takes over an adopted task that has yielded, with what it has yielded: from
+--- now on it is resumed here. `ended(state, text)` is called when it has ended:
+--- done, failed or canceled.
 ---@param task kadenza.Task
 ---@param ended fun(state: string, text?: string)
 ---@param ... any
 function M.suspended(task, ended, ...)
-  local scheduler = task.scheduler
-  scheduler.count = scheduler.count + 1
-  scheduler.live[task] = scheduler.count
+  enlist(task)
   task:on_end(function()
     ended(task.state, task.state == "failed" and describe(task) or nil)
   end)
   after(task, true, ...)
-  drain(scheduler)
+  drain(task.scheduler)
 end
 
 ------------------------------------------------------- end of a network --
