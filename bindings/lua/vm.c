@@ -12,8 +12,9 @@
 #include <string.h>
 
 enum {
-  SOURCE_MAX = 1048576
-}; /* bytes of a policy file */
+  SOURCE_MAX = 1048576, /* bytes of a policy file */
+  READ_SIZE = 4096      /* bytes read at a time */
+};
 
 static const char sources_key = 0;
 
@@ -86,8 +87,8 @@ static const char *read_file(lua_State *L, FILE *file) {
   size_t total = 0;
   size_t got = 0;
   do {
-    char *const room = luaL_prepbuffer(&buffer);
-    got = fread(room, 1, LUAL_BUFFERSIZE, file);
+    char *const room = luaL_prepbuffsize(&buffer, READ_SIZE);
+    got = fread(room, 1, READ_SIZE, file);
     luaL_addsize(&buffer, got);
     total += got;
   } while (got > 0 && total <= SOURCE_MAX);
