@@ -264,7 +264,9 @@ struct kad_writer {
   bool overflow;
 };
 
+/* Writes an integer. */
 KAD_API void kad_write_integer(struct kad_writer *writer, int64_t value);
+/* Writes a byte string. */
 KAD_API void kad_write_string(struct kad_writer *writer,
                               struct kad_slice bytes);
 /* Writes a dictionary key. The caller writes keys in ascending byte order. */
@@ -674,7 +676,10 @@ enum kad_state {
   KAD_STATE_ISOLATED  /* had contacts, nobody answers now */
 };
 
+/* Returns how the node stands now. */
 KAD_API enum kad_state kad_node_state(const struct kad_node *node);
+
+/* Returns "new", "joining", "healthy", "degraded" or "isolated". */
 KAD_API const char *kad_state_name(enum kad_state state);
 
 /* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
@@ -725,6 +730,7 @@ struct kad_stats {
 #undef KAD_STATS_FIELD
 };
 
+/* Copies the counters of the node, as they are now, to `stats`. */
 KAD_API void kad_node_stats(const struct kad_node *node,
                             struct kad_stats *stats);
 
