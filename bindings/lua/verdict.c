@@ -108,6 +108,16 @@ static void read_records(lua_State *L, struct kad_runner *runner, bool one) {
   answer->record_count = (size_t)count;
 }
 
+/* What to hold, or nil, reason[, code]: the record that came is refused, what
+ * was held stays. [-0, +0|1, v] */
+static void read_merge(lua_State *L, struct kad_runner *runner, int count) {
+  if (count >= 2 && lua_isnil(L, 1)) {
+    read_refusal(L, count, &runner->answer);
+    return;
+  }
+  read_records(L, runner, false);
+}
+
 /* Seconds, brought into range: 0 and less is `least`. [-0, +0, v] */
 static void read_seconds(lua_State *L, struct kad_runner *runner,
                          uint32_t least) {
@@ -165,7 +175,7 @@ void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
     answer->verdict = lua_toboolean(L, 1) ? KAD_ACCEPT : KAD_REFUSE;
     return;
   case KAD_HOOK_MERGE:
-    read_records(L, runner, false);
+    read_merge(L, runner, count);
     return;
   case KAD_HOOK_SELECT:
     read_records(L, runner, true);
