@@ -1,19 +1,29 @@
 /* The `kadenza` program: a Lua state with the library's scripts built in, which
  * runs kadenza.cli. Everything else is Lua. */
+
+/* The system's calls beside those of C11. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "scripts.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-  EXIT_BROKEN = 3
-}; /* the program itself failed: a bug, or no memory */
+  EXIT_BROKEN = 3 /* the program itself failed: a bug, or no memory */
+};
+
+/* Registry key of the name that the program was called by. */
+static const char program_key = 0;
 
 int luaopen_kadenza_core(lua_State *L);
 
@@ -60,10 +70,25 @@ static int host_is_terminal(lua_State *L) {
   return 1;
 }
 
+/* host.program(): returns the name that the program was called by.
+ * [-0, +1, -] */
+static int host_program(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
+  return 1;
+}
+
+/* host.pid(): returns the id of the process. [-0, +1, -] */
+static int host_pid(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
 static const luaL_Reg host_functions[] = {
     {"source", host_source},
     {"scripts", host_scripts},
     {"is_terminal", host_is_terminal},
+    {"program", host_program},
+    {"pid", host_pid},
     {NULL, NULL},
 };
 
@@ -120,6 +145,8 @@ struct arguments {
 static int run_program(lua_State *L) {
   const struct arguments *arguments = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  lua_pushstring(L, arguments->count > 0 ? arguments->values[0] : "kadenza");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   preload(L, "kadenza.core", luaopen_kadenza_core);
   preload(L, "kadenza.host", open_host);
   add_searcher(L);
@@ -143,9 +170,30 @@ static int describe_error(lua_State *L) {
   return 1;
 }
 
+/* A standard stream that is closed would become the number of the next socket,
+ * and what is printed would be sent. The other way round it fails, as it
+ * should.
+ */
+static void keep_standard_streams(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+      (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
+/* Lets a reader that has gone away be an error of the write. */
+static void ignore_broken_pipes(void) {
+  struct sigaction action = {.sa_handler = SIG_IGN};
+  (void)sigemptyset(&action.sa_mask);
+  (void)sigaction(SIGPIPE, &action, NULL);
+}
+
 int main(int argc, char **argv) {
   struct arguments arguments = {.count = argc, .values = argv};
   int status = EXIT_BROKEN;
+  keep_standard_streams();
+  ignore_broken_pipes();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("kadenza: out of memory\n", stderr);

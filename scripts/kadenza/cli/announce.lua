@@ -1,29 +1,38 @@
 --- kadenza announce: announces a peer of an info hash (BEP 5).
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
+local fault = require("kadenza.cli.fault")
 
-local M = { summary = "Announce a peer." }
+local M = {
+  summary = "Announce a peer of an info hash.",
+  description = "Tells the nodes closest to INFOHASH that this machine serves "
+    .. "it on PORT (BEP 5). They forget it after half an hour.",
+  usage = "INFOHASH PORT",
+  settings = client.SETTINGS,
+}
 
-function M.options(command)
-  common.node_options(command)
+function M.arguments(command)
   command:argument("infohash", "40 hexadecimal digits.")
-  command:argument("port", "Port of the peer."):convert(tonumber)
+  command:argument("port", "Port of the peer, 1 to 65535.")
 end
 
-function M.run(args)
-  return common.one_shot(args, function(node)
-    local key = common.key(args.infohash, node:id_bits())
-    local info, message = node:announce(key, args.port)
-    if not info then
-      return common.failed(message)
-    end
-    if args.json then
-      common.print_json({ stored = info.stored, asked = info.asked })
-    else
-      io.stdout:write("announced at ", info.stored, " of ", info.asked,
-        " nodes\n")
-    end
-    return 0
+function M.run(args, settings)
+  local key, problem = check.id(args.infohash, settings.id_bits)
+  if not key then
+    fault.misuse("INFOHASH %s", problem)
+  end
+  local port, wrong = check.port(args.port)
+  if not port then
+    fault.misuse("PORT %s", wrong)
+  end
+  return client.join(settings, function(node)
+    local info = client.need(node:announce(key, port))
+    return {
+      stored = info.stored,
+      asked = info.asked,
+      messages = info.messages,
+    }, ("announced at %d of %d nodes\n"):format(info.stored, info.asked)
   end)
 end
 

@@ -1,28 +1,83 @@
---- kadenza get: one value of the overlay.
+--- kadenza get: values of the overlay.
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
+local host = require("kadenza.host")
+local kad = require("kadenza")
+local output = require("kadenza.cli.output")
+local record_options = require("kadenza.cli.record_options")
 
-local M = { summary = "Look up a value." }
+local STDOUT <const> = 1
+local MAX_QUORUM <const> = 64
 
-function M.options(command)
-  common.node_options(command)
+local M = {
+  summary = "Look up a value.",
+  description = "Prints the value under KEY, byte for byte; on a terminal, a "
+    .. "newline follows.",
+  usage = "KEY",
+  example = "get greeting --bootstrap 192.0.2.1:6881",
+  settings = client.SETTINGS,
+}
+
+function M.arguments(command)
   command:argument("key", "An id in hexadecimal, or a name that is hashed.")
-  command:option("--type", "Record type."):argname("T"):default("value")
+  return {
+    record_options.type_option(command),
+    command:flag("--all", "Print every value, one a line."),
+    command:option("--quorum", "End when so many nodes had a value; otherwise "
+      .. "all of the closest are asked."):argname("N"),
+  }
 end
 
-function M.run(args)
-  return common.one_shot(args, function(node)
-    local key = common.key(args.key, node:id_bits())
-    local value, info = node:get(key, { type = args.type })
-    if not value then
-      return common.failed(info)
-    end
-    if args.json then
-      common.print_json({ value = value, seq = info.seq, ttl = info.ttl })
-    else
-      io.stdout:write(value, "\n")
-    end
-    return 0
+-- Returns what a program is told of a record.
+local function describe(record)
+  local described = {
+    type = record.type,
+    seq = record.seq,
+    ttl = record.ttl,
+    age = record.age,
+    publisher = record.publisher and kad.hex(record.publisher),
+  }
+  output.set_bytes(described, "value", record.value)
+  output.set_bytes(described, "salt", record.salt)
+  return described
+end
+
+local function add_info(document, info)
+  document.holders = info.holders
+  document.hops = info.hops
+  document.messages = info.messages
+  return document
+end
+
+local function print_all(key, records, info)
+  local rows, lines = {}, {}
+  for i, record in ipairs(records) do
+    rows[i] = describe(record)
+    lines[i] = record.value .. "\n"
+  end
+  return add_info({ key = kad.hex(key), values = output.array(rows) }, info),
+    table.concat(lines)
+end
+
+local function print_one(key, value, info)
+  local document = describe(info)
+  document.value, document.value_hex, document.key = nil, nil, kad.hex(key)
+  output.set_bytes(document, "value", value)
+  return add_info(document, info),
+    host.is_terminal(STDOUT) and value .. "\n" or value
+end
+
+function M.run(args, settings)
+  local key = check.key(args.key, settings.id_bits)
+  local wishes = {
+    type = record_options.type(args),
+    all = args.all,
+    quorum = record_options.integer("--quorum", args.quorum, 1, MAX_QUORUM),
+  }
+  return client.join(settings, function(node)
+    local value, info = client.need(node:get(key, wishes))
+    return (args.all and print_all or print_one)(key, value, info)
   end)
 end
 

@@ -1,20 +1,50 @@
---- kadenza id: a new random id, or the id of a saved state.
+--- kadenza id: a new random id, or the id in a state folder.
 
 local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+local kad = require("kadenza")
+local state = require("kadenza.state")
 
-local M = { summary = "Print a new random id." }
+local M = {
+  summary = "Print a new random id, or that of a state folder.",
+  description = "Prints a new random id in hexadecimal; with --state, the id "
+    .. "of the node whose state folder that is.",
+  usage = "",
+  settings = {
+    flags = { "state", "id_bits", "json" },
+    variables = { "id_bits", "json" },
+  },
+}
 
-function M.options(command)
-  command:option("--bits", "160 or 256."):choices({ "160", "256" })
-    :default("160")
+function M.arguments(_) end
+
+-- The folder is only read: nothing is made in it.
+local function saved_id(folder)
+  local file, message = io.open(folder .. "/node.state", "rb")
+  if not file then
+    fault.failed(message, "KAD_ENOTFOUND")
+  end
+  file:close()
+  local loaded, problem, code = state.load(folder)
+  if not loaded or not loaded.id then
+    fault.failed(problem or folder .. ": no id in its state", code)
+  end
+  return loaded.id
 end
 
-function M.run(args)
-  local network = assert(core.udp())
-  local id = network:random(tonumber(args.bits) // 8)
-  network:close()
-  io.stdout:write(core.hex(id), "\n")
-  return 0
+local function random_id(bits)
+  return kad.run(function()
+    local network = assert(core.udp())
+    local id = network:random(bits // 8)
+    network:close()
+    return id
+  end)
+end
+
+function M.run(_, settings)
+  local id = kad.hex(settings.state and saved_id(settings.state)
+    or random_id(settings.id_bits))
+  return { id = id }, id .. "\n"
 end
 
 return M

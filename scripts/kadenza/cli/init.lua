@@ -2,58 +2,159 @@
 --
 -- A command is a module kadenza.cli.NAME:
 --
---     { summary = "…", options = function(command) … end,
---       run = function(args) return 0 end }
+--     { summary = "…", description = "…", usage = "KEY [VALUE]",
+--       example = "put greeting hello",
+--       settings = …, -- a kadenza.cli.Settings
+--       arguments = function(command) … return options end,
+--       run = function(args, settings) return document, text end }
 --
--- `run` returns the exit status: 0, 1 for a failed operation, 2 for misuse.
+-- `arguments` adds to a command of argparse and returns the options added.
+-- `run` returns what came of it, for programs and for people, or raises a fault
+-- (kadenza.cli.fault).
 
 local argparse = require("argparse")
 
+local config = require("kadenza.cli.config")
+local fault = require("kadenza.cli.fault")
+local log = require("kadenza.log")
+local output = require("kadenza.cli.output")
+local schema = require("kadenza.cli.schema")
+
 local M = {}
 
-M.OK = 0
-M.FAILED = 1
-M.MISUSE = 2
-
 local COMMANDS <const> = {
-  "run", "get", "put", "announce", "peers", "ping", "lookup", "id", "keygen",
+  "run", "put", "get", "announce", "peers", "lookup", "ping", "id", "keygen",
   "version",
 }
+
+local WIDTH <const> = 79
+local MARGIN <const> = 27
+
+local EPILOG <const> = [[
+First steps, on one machine:
+  kadenza run --listen 127.0.0.1:7001 --allow-local
+  kadenza put greeting hello --bootstrap 127.0.0.1:7001 --allow-local
+  kadenza get greeting --bootstrap 127.0.0.1:7001 --allow-local
+
+`kadenza COMMAND --help` says more of a command. The exit status is 0, 1 if an
+operation failed, 2 for a mistake in the command line, a configuration or a
+policy.]]
 
 local function command_module(name)
   return require("kadenza.cli." .. name)
 end
 
--- Ends the program after a mistake on the command line: one line, status 2.
+-- Ends the program with a text that was asked for, such as the help.
+local Text = {}
+
+local function show_text(text)
+  error(setmetatable({ text = text }, Text), 0)
+end
+
+-- argparse puts its guess in a line of its own.
 local function misuse(parser, message)
-  io.stderr:write("kadenza: ", message, "\n")
-  io.stderr:write("Try '", parser._name or "kadenza", " --help'.\n")
-  os.exit(M.MISUSE)
+  fault.usage(parser:_get_fullname(),
+    (message:gsub("\nDid you mean", "; did you mean")))
+end
+
+-- Sets up a parser or command; returns its option for help.
+local function configure(parser)
+  parser.error = misuse
+  parser:help_max_width(WIDTH)
+  parser:help_description_margin(MARGIN)
+  parser:help_usage_margin(2)
+  parser:add_help(false)
+  return parser:flag("-h --help", "Show this help."):action(function()
+    show_text(parser:get_help() .. "\n")
+  end)
+end
+
+local function usage(...)
+  return "Usage: " .. table.concat({ ... }, " "):gsub(" +$", "")
+end
+
+local function add_command(parser, name)
+  local module = command_module(name)
+  local command = parser:command(name):summary(module.summary)
+  local help = configure(command)
+  command:description(module.description)
+  command:usage(usage("kadenza", name, "[OPTION]...", module.usage))
+  if module.example then
+    command:epilog("Example:\n  kadenza " .. module.example)
+  end
+  schema.add(command, module.settings, module.arguments(command) or {}, help)
 end
 
 local function make_parser()
-  local parser = argparse("kadenza", "A Kademlia DHT node with Lua policies.")
-    :command_target("command")
-    :require_command(true)
-    :help_max_width(79)
-    :add_help("-h --help")
-  parser.error = misuse
+  local parser = argparse("kadenza", "A Kademlia DHT node with Lua policies.",
+    EPILOG):command_target("command")
+  configure(parser)
+  parser:usage("Usage: kadenza COMMAND [OPTION]... [ARGUMENT]...")
+  parser:flag("--version", "Print the version."):action(function()
+    show_text(select(2, command_module("version").run()))
+  end)
   for _, name in ipairs(COMMANDS) do
-    local module = command_module(name)
-    local command = parser:command(name, module.summary)
-      :help_max_width(79)
-    command.error = misuse
-    module.options(command)
+    add_command(parser, name)
   end
   return parser
+end
+
+-- Parses the command line; the parser, which is large, does not stay.
+local function parse(arguments)
+  return make_parser():parse(arguments)
+end
+
+local function execute(arguments, known)
+  local args = parse(arguments)
+  local module = command_module(args.command)
+  local _, settings = config.gather(module.settings, args)
+  known.json = settings.json
+  log.configure({
+    level = settings.log,
+    format = settings.json and "json" or "text",
+  })
+  local document, text = module.run(args, settings)
+  if document then
+    output.show(document, text, settings.json)
+  end
+end
+
+local function report(problem)
+  io.stderr:write("kadenza: ", problem.message, "\n")
+  if problem.command then
+    io.stderr:write("Try '", problem.command, " --help'.\n")
+  end
+end
+
+-- An error of ours is shown with where it came from.
+local function trace(problem)
+  return type(problem) == "string" and debug.traceback(problem, 2) or problem
+end
+
+-- Calls `fn`; returns the status that it ends the program with.
+local function guard(fn, ...)
+  local ran, problem = xpcall(fn, trace, ...)
+  if ran then
+    return 0
+  elseif getmetatable(problem) == Text then
+    return guard(output.write, problem.text)
+  elseif not fault.is(problem) then
+    error(problem, 0)
+  end
+  report(problem)
+  return problem.status, problem
 end
 
 --- Runs the program.
 ---@param arguments string[]  without the program's name
 ---@return integer status
 function M.main(arguments)
-  local args = make_parser():parse(arguments)
-  return command_module(args.command).run(args)
+  local known = {}
+  local status, problem = guard(execute, arguments, known)
+  if status == fault.FAILED and known.json then
+    guard(output.json, { error = problem.message, code = problem.code })
+  end
+  return math.max(status, (guard(output.flush)))
 end
 
 return M

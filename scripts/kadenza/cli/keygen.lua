@@ -1,16 +1,49 @@
 --- kadenza keygen: a new Ed25519 key pair.
 
 local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+local kad = require("kadenza")
+local secret = require("kadenza.cli.secret")
 
-local M = { summary = "Print a new key pair." }
+local M = {
+  summary = "Make a key pair to sign values with.",
+  description = "Makes an Ed25519 key pair. With FILE, writes it there, "
+    .. "readable by you alone, and prints the public key; without, prints "
+    .. "both. `kadenza put --key FILE` signs with it.",
+  usage = "[FILE]",
+  settings = { flags = { "json" }, variables = { "json" } },
+}
 
-function M.options(_) end
+function M.arguments(command)
+  command:argument("file", "A file that does not exist."):args("?")
+end
 
-function M.run(_)
-  local publisher, secret = core.keypair()
-  io.stdout:write("publisher ", core.hex(publisher), "\nsecret ",
-    core.hex(secret), "\n")
-  return 0
+local function exists(path)
+  local file = io.open(path, "rb")
+  return file and file:close() or false
+end
+
+local function save(path, pair)
+  if exists(path) then
+    fault.failed(path .. " exists and is left as it is")
+  end
+  local written, message, code = core.write_file(path, secret.format(pair))
+  if not written then
+    fault.failed(message, code)
+  end
+end
+
+function M.run(args, _)
+  local pair = kad.run(function()
+    return kad.keypair()
+  end)
+  local publisher = kad.hex(pair.publisher)
+  if args.file then
+    save(args.file, pair)
+    return { publisher = publisher }, ("publisher %s\n"):format(publisher)
+  end
+  return { publisher = publisher, secret = kad.hex(pair.secret) },
+    secret.format(pair)
 end
 
 return M

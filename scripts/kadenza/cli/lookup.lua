@@ -1,35 +1,38 @@
 --- kadenza lookup: the contacts closest to an id.
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
 local kad = require("kadenza")
+local output = require("kadenza.cli.output")
 
-local M = { summary = "Look up the contacts closest to an id." }
+local M = {
+  summary = "Look up the nodes closest to an id.",
+  description = "Prints id and address of the nodes closest to ID, the "
+    .. "closest first.",
+  usage = "ID",
+  example = "lookup greeting --bootstrap 192.0.2.1:6881",
+  settings = client.SETTINGS,
+}
 
-function M.options(command)
-  common.node_options(command)
-  command:argument("target", "An id in hexadecimal, or a name that is hashed.")
+function M.arguments(command)
+  command:argument("id", "An id in hexadecimal, or a name that is hashed.")
+    :target("target")
 end
 
-function M.run(args)
-  return common.one_shot(args, function(node)
-    local target = common.key(args.target, node:id_bits())
-    local contacts, info = node:find_node(target)
-    if not contacts then
-      return common.failed(info)
-    end
-    local lines = {}
+function M.run(args, settings)
+  local target = check.key(args.target, settings.id_bits)
+  return client.join(settings, function(node)
+    local contacts, info = client.need(node:find_node(target))
+    local rows, lines = {}, {}
     for i, contact in ipairs(contacts) do
-      lines[i] = { id = kad.hex(contact.id), address = contact.address }
+      rows[i] = { id = kad.hex(contact.id), address = contact.address }
+      lines[i] = ("%s %s\n"):format(rows[i].id, contact.address)
     end
-    if args.json then
-      common.print_json({ contacts = lines, hops = info.hops,
-        messages = info.messages })
-    else
-      for _, line in ipairs(lines) do
-        io.stdout:write(line.id, " ", line.address, "\n")
-      end
-    end
-    return 0
+    return {
+      contacts = output.array(rows),
+      hops = info.hops,
+      messages = info.messages,
+    }, table.concat(lines)
   end)
 end
 

@@ -1,27 +1,34 @@
 --- kadenza peers: the peers of an info hash (BEP 5).
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
+local fault = require("kadenza.cli.fault")
+local output = require("kadenza.cli.output")
 
-local M = { summary = "Look up peers." }
+local M = {
+  summary = "Look up the peers of an info hash.",
+  description = "Prints the peers that were announced for INFOHASH (BEP 5), "
+    .. "one a line.",
+  usage = "INFOHASH",
+  settings = client.SETTINGS,
+}
 
-function M.options(command)
-  common.node_options(command)
+function M.arguments(command)
   command:argument("infohash", "40 hexadecimal digits.")
 end
 
-function M.run(args)
-  return common.one_shot(args, function(node)
-    local key = common.key(args.infohash, node:id_bits())
-    local peers, message = node:get_peers(key)
-    if not peers then
-      return common.failed(message)
-    end
-    if args.json then
-      common.print_json({ peers = peers })
-    else
-      io.stdout:write(table.concat(peers, "\n"), "\n")
-    end
-    return 0
+function M.run(args, settings)
+  local key, problem = check.id(args.infohash, settings.id_bits)
+  if not key then
+    fault.misuse("INFOHASH %s", problem)
+  end
+  return client.join(settings, function(node)
+    local peers, info = client.need(node:get_peers(key))
+    return {
+      peers = output.array(peers),
+      hops = info.hops,
+      messages = info.messages,
+    }, table.concat(peers, "\n") .. "\n"
   end)
 end
 

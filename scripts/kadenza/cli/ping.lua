@@ -1,29 +1,34 @@
 --- kadenza ping: asks one node whether it is there.
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
+local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
 
-local M = { summary = "Ping a node." }
+local M = {
+  summary = "Ask a node whether it is there.",
+  description = "Prints the id of the node at HOST:PORT, and how long its "
+    .. "answer took.",
+  usage = "HOST:PORT",
+  example = "ping 192.0.2.1:6881",
+  settings = client.ALONE,
+}
 
-function M.options(command)
-  common.node_options(command)
-  command:argument("address", "HOST:PORT of the node.")
+function M.arguments(command)
+  command:argument("address", "Where the node is, such as 192.0.2.1:6881.")
 end
 
-function M.run(args)
-  args.bootstrap = {}
-  return common.alone(args, function(node)
-    local contact, info = node:ping(args.address)
-    if not contact then
-      return common.failed(info)
-    end
+function M.run(args, settings)
+  local address, problem = check.remote(args.address)
+  if not address then
+    fault.misuse("the address %s", problem)
+  end
+  return client.alone(settings, address, function(node)
+    local contact, info = client.need(node:ping(address))
+    local id = kad.hex(contact.id)
     local ms = math.floor(info.took * 1000 + 0.5)
-    if args.json then
-      common.print_json({ id = kad.hex(contact.id), ms = ms })
-    else
-      io.stdout:write(kad.hex(contact.id), " ", ms, " ms\n")
-    end
-    return 0
+    return { id = id, address = contact.address, took_ms = ms },
+      ("%s %d ms\n"):format(id, ms)
   end)
 end
 

@@ -1,30 +1,86 @@
 --- kadenza put: stores a value in the overlay.
 
-local common = require("kadenza.cli.common")
+local check = require("kadenza.cli.check")
+local client = require("kadenza.cli.client")
+local fault = require("kadenza.cli.fault")
+local host = require("kadenza.host")
+local kad = require("kadenza")
+local record_options = require("kadenza.cli.record_options")
+local secret = require("kadenza.cli.secret")
 
-local M = { summary = "Store a value." }
+local STDIN <const> = 0
+local MAX_VALUE <const> = 1000
+local MAX_SALT <const> = 64
+local MAX_TTL <const> = 4294967295
 
-function M.options(command)
-  common.node_options(command)
+local M = {
+  summary = "Store a value.",
+  description = "Stores VALUE, at most 1000 bytes, under KEY at the nodes "
+    .. "closest to it. Without VALUE, or with -, it is read from standard "
+    .. "input to its end.",
+  usage = "KEY [VALUE]",
+  example = "put greeting hello --bootstrap 192.0.2.1:6881",
+  settings = client.SETTINGS,
+}
+
+function M.arguments(command)
   command:argument("key", "An id in hexadecimal, or a name that is hashed.")
-  command:argument("value", "The value, at most 1000 bytes.")
-  command:option("--type", "Record type."):argname("T"):default("value")
+  command:argument("value", "The value; after -- it may begin with a dash.")
+    :args("?")
+  return {
+    record_options.type_option(command),
+    command:option("--ttl", "Life of the value; otherwise the type decides.")
+      :argname("SECONDS"),
+    command:option("--key", "Sign with the secret key in FILE, which `kadenza "
+      .. "keygen FILE` has made."):argname("FILE"):target("key_file"),
+    command:option("--seq", "Sequence number: the highest one wins.")
+      :argname("N"),
+    command:option("--salt", "Tells values of one key pair and KEY apart.")
+      :argname("TEXT"),
+  }
 end
 
-function M.run(args)
-  return common.one_shot(args, function(node)
-    local key = common.key(args.key, node:id_bits())
-    local info, message = node:put(key, args.value, { type = args.type })
-    if not info then
-      return common.failed(message)
-    end
-    if args.json then
-      common.print_json({ stored = info.stored, asked = info.asked })
-    else
-      io.stdout:write("stored at ", info.stored, " of ", info.asked,
-        " nodes\n")
-    end
-    return 0
+local function read_value(argument)
+  if argument and argument ~= "-" then
+    return argument
+  end
+  if host.is_terminal(STDIN) then
+    io.stderr:write("Type the value, then Ctrl-D on a line of its own.\n")
+  end
+  local value, message = io.stdin:read(MAX_VALUE + 1)
+  if not value and message then
+    fault.failed("standard input: " .. message, "KAD_ESYSTEM")
+  end
+  return value or ""
+end
+
+local function check_length(name, text, max)
+  if text and #text > max then
+    fault.misuse("%s must have %d bytes at most", name, max)
+  end
+  return text
+end
+
+function M.run(args, settings)
+  local key = check.key(args.key, settings.id_bits)
+  local wishes = {
+    type = record_options.type(args),
+    ttl = record_options.integer("--ttl", args.ttl, 1, MAX_TTL),
+    seq = record_options.integer("--seq", args.seq, math.mininteger,
+      math.maxinteger),
+    salt = check_length("--salt", args.salt, MAX_SALT),
+    secret = args.key_file and secret.read(args.key_file),
+  }
+  client.check(settings) -- before somebody types a value in vain
+  local value = check_length("VALUE", read_value(args.value), MAX_VALUE)
+  return client.join(settings, function(node)
+    local info = client.need(node:put(key, value, wishes))
+    return {
+      key = kad.hex(key),
+      stored = info.stored,
+      asked = info.asked,
+      messages = info.messages,
+    }, ("stored at %d of %d nodes\n"):format(info.stored, info.asked)
   end)
 end
 

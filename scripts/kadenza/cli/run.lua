@@ -1,102 +1,183 @@
 --- kadenza run: a node until it is told to stop.
 
-local common = require("kadenza.cli.common")
+local config = require("kadenza.cli.config")
 local kad = require("kadenza")
 local log = require("kadenza.log")
+local output = require("kadenza.cli.output")
+local remote = require("kadenza.cli.remote")
+local schema = require("kadenza.cli.schema")
+local source = require("kadenza.cli.source")
+local status = require("kadenza.cli.status")
+local task = require("kadenza.task")
 
-local M = { summary = "Run a node." }
-
-function M.options(command)
-  common.node_options(command)
-  command:option("--policy", "Policy file; may be repeated.")
-    :argname("FILE"):count("*")
-  command:option("--state", "Folder for id and contacts."):argname("DIR")
-  command:flag("--read-only", "Ask, never serve (BEP 43).")
-  command:option("--limits", "off: no rate limits."):choices({ "on", "off" })
+local names = {}
+for i, option in ipairs(schema.OPTIONS) do
+  names[i] = option.name
 end
 
-local function node_options(args)
-  return {
-    listen = args.listen[1] and args.listen or { "0.0.0.0:6881" },
-    bootstrap = args.bootstrap,
-    policies = args.policy[1] and args.policy or nil,
-    state = args.state,
-    id = args.id,
-    id_bits = args.id and #args.id == 64 and 256 or nil,
-    allow_local = args.allow_local,
-    read_only = args.read_only,
-    limits = args.limits ~= "off",
-  }
+local M = {
+  summary = "Run a node.",
+  description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
+    .. "its policies, SIGUSR1 logs statistics.\n\nEvery option may also stand "
+    .. "in CONFIG, a file that holds one Lua table, or in the environment: "
+    .. "KADENZA_K=20 goes before `k = 20` in the file, and --k 20 goes before "
+    .. "both. --dump-config prints what results, as such a file.",
+  usage = "[CONFIG]",
+  example = "run --listen 127.0.0.1:7001 --allow-local --state var/node",
+  settings = { flags = names, variables = names },
+}
+
+function M.arguments(command)
+  command:argument("config", "Configuration file."):args("?")
+  return { command:flag("--dump-config", "Print the configuration and end.") }
 end
+
+-------------------------------------------------------------- while it runs --
 
 -- One line a socket, flushed, for whoever started us.
 local function announce(node)
   for _, address in ipairs(node:addresses()) do
-    io.stdout:write("kadenza: listening on ", address, " id=",
-      kad.hex(node:id()), "\n")
+    output.write("kadenza: listening on ", address, " id=", kad.hex(node:id()),
+      "\n")
   end
-  io.stdout:flush()
+  output.flush()
 end
 
-local function join(node)
-  local info, message = node:bootstrap()
+local function join(node, known)
+  local info, message = node:bootstrap(known)
   if info then
     log.info("joined", { contacts = #node:contacts() })
-  else
-    log.warn("could not join yet", { error = message })
+  elseif node:is_open() then
+    log.warn("could not join yet, goes on trying", { error = message })
   end
 end
 
+-- Who asks for statistics gets them, whatever else is logged.
 local function log_stats(node)
+  local before = log.configure({ level = "info" })
   log.info("statistics", node:stats())
+  log.restore(before)
 end
 
-local function reload(node)
+local function reload(node, settings)
+  if #settings.policies == 0 then
+    log.info("no policies to reload")
+    return
+  end
   local done, message = node:reload()
   if done then
     log.info("policies reloaded")
   else
-    log.error("policies not reloaded", { error = message })
+    log.error("policies not reloaded, the old ones stay", { error = message })
   end
 end
 
--- Runs until a signal says to stop.
-local function serve(args)
-  local node, message = kad.node(node_options(args))
+----------------------------------------------------------------- start, end --
+
+-- Where a signal finds what it is about: `running.node` once there is one.
+local function handle_signals(network, running, settings)
+  local function stop()
+    if not running.node then
+      os.exit(0) -- nothing has begun, and a name may take long to resolve
+    end
+    running.stop()
+  end
+  local function with_node(act)
+    return function()
+      if running.node and running.node:is_open() then
+        kad.spawn(act, running.node, settings)
+      end
+    end
+  end
+  network:on_signal("SIGTERM", stop)
+  network:on_signal("SIGINT", stop)
+  network:on_signal("SIGHUP", with_node(reload))
+  network:on_signal("SIGUSR1", with_node(log_stats))
+end
+
+local function file_exists(path)
+  local file = io.open(path, "rb")
+  return file and file:close() or false
+end
+
+-- Resolves the bootstrap names before anything is begun; a saved state may know
+-- other nodes. Returns the addresses, and whether there is anybody to join.
+local function find_known(network, settings)
+  local has_state = settings.state
+    and file_exists(settings.state .. "/node.state")
+  local known = remote.resolve(network, settings.bootstrap, has_state)
+  return known, #known > 0 or has_state
+end
+
+-- A folder that the attempt has made is no state.
+local function open(settings)
+  local was_there = settings.state and file_exists(settings.state)
+  local node, message, code = kad.node(config.node_options(settings))
   if not node then
-    return common.failed(message)
+    if settings.state and not was_there then
+      os.remove(settings.state)
+    end
+    source.refuse(message, code)
   end
-  local network = node:network()
-  local stopped = kad.spawn(function()
-    kad.wait(function(resume)
-      network:on_signal("SIGTERM", resume)
-      network:on_signal("SIGINT", resume)
-    end)
-  end)
-  network:on_signal("SIGHUP", function()
-    reload(node)
-  end)
-  network:on_signal("SIGUSR1", function()
-    log_stats(node)
-  end)
-  announce(node)
-  if #args.bootstrap > 0 then
-    kad.spawn(join, node)
-  end
-  stopped:await()
-  node:close()
-  return 0
+  return node
 end
 
-function M.run(args)
-  common.configure_log(args, "info")
-  local ok, status = pcall(kad.run, function()
-    return serve(args)
-  end)
-  if not ok then
-    return common.misused(tostring(status):gsub("^[^:]+:%d+: ", ""))
+local function warn_of_local(settings)
+  for _, address in ipairs(settings.listen) do
+    if remote.is_local(address) and not settings.allow_local then
+      log.warn("local addresses are not served without --allow-local",
+        { listen = address })
+    end
   end
-  return status
+end
+
+local function start(network, settings, running)
+  handle_signals(network, running, settings)
+  local known, has_known = find_known(network, settings)
+  running.node = open(settings)
+  announce(running.node)
+  local for_people = status.is_for_people(settings)
+  if for_people then
+    status.greet(running.node, settings)
+  end
+  warn_of_local(settings)
+  kad.spawn(status.watch, running.node, for_people)
+  if has_known then
+    kad.spawn(join, running.node, known)
+  end
+end
+
+local function serve(settings)
+  local running = {}
+  local stopped = false
+  function running.stop()
+    stopped = true
+  end
+  start(task.network(), settings, running)
+  collectgarbage()
+  if not stopped then
+    kad.wait(function(resume)
+      running.stop = resume
+    end)
+  end
+  running.node:close()
+  log.info("stopped")
+end
+
+local function check_beforehand(settings)
+  remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
+  source.check(settings.policies)
+end
+
+function M.run(args, settings)
+  check_beforehand(settings)
+  if args.dump_config then
+    output.write(config.dump(settings))
+    return
+  end
+  kad.run(function()
+    serve(settings)
+  end)
 end
 
 return M

@@ -2,13 +2,17 @@
 
 local kad = require("kadenza")
 
-local M = { summary = "Print the version." }
+local M = {
+  summary = "Print the version.",
+  description = "Prints the version of the program.",
+  usage = "",
+  settings = { flags = { "json" }, variables = { "json" } },
+}
 
-function M.options(_) end
+function M.arguments(_) end
 
-function M.run(_)
-  io.stdout:write(kad._VERSION, "\n")
-  return 0
+function M.run(_, _)
+  return { version = kad._VERSION:match("%S+$") }, kad._VERSION .. "\n"
 end
 
 return M

@@ -1,0 +1,138 @@
+--- Commands that act once: they join the overlay, ask, print and end.
+--
+--     return client.join(settings, function(node)
+--       local info = client.need(node:announce(key, port))
+--       return { stored = info.stored }, "announced\n"
+--     end)
+
+local config = require("kadenza.cli.config")
+local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+local kad = require("kadenza")
+local remote = require("kadenza.cli.remote")
+local source = require("kadenza.cli.source")
+
+local M = {}
+
+local ANY4 <const> = "0.0.0.0:0"
+local ANY6 <const> = "[::]:0"
+
+local FLAGS <const> = {
+  "bootstrap", "listen", "policies", "id", "id_bits", "allow_local", "log",
+  "json", "k", "alpha", "lookup_ms", "query_ms",
+}
+
+-- A service's own address and id are no client's: two cannot share them.
+local VARIABLES <const> = {
+  "bootstrap", "policies", "id_bits", "allow_local", "log", "json", "k",
+  "alpha", "lookup_ms", "query_ms",
+}
+
+--- What these commands take of the node's options.
+---@type kadenza.cli.Settings
+M.SETTINGS = { flags = FLAGS, variables = VARIABLES, defaults = {
+  listen = {}, log = "warn", read_only = true,
+} }
+
+--- The same without what is for joining.
+---@type kadenza.cli.Settings
+M.ALONE = {
+  flags = { "listen", "id", "id_bits", "allow_local", "log", "json",
+    "query_ms" },
+  variables = { "id_bits", "allow_local", "log", "json", "query_ms" },
+  defaults = M.SETTINGS.defaults,
+}
+
+-- What to do about it, where that is not plain.
+local HINTS <const> = {
+  KAD_ETYPE = " (--policy FILE defines record types)",
+}
+
+--- Returns its arguments, the results of an operation; raises a fault if it
+--- failed.
+---@param result any
+---@param info any
+---@param code? kadenza.Code
+---@return any result
+---@return any info
+function M.need(result, info, code)
+  if result == nil then
+    fault.failed(tostring(info) .. (HINTS[code] or ""), code)
+  end
+  return result, info
+end
+
+-- Where to listen so that addresses of these families can be asked; names may
+-- have either. A machine may lack IPv6.
+local function choices_of(addresses)
+  local has4, has6, has_name = false, false, false
+  for _, address in ipairs(addresses) do
+    local is6 = address:find("^%[") ~= nil
+    has6 = has6 or is6
+    has4 = has4 or not is6 and core.address(address) ~= nil
+    has_name = has_name or core.address(address) == nil
+  end
+  if has_name then
+    return { { ANY4, ANY6 }, { ANY4 } }
+  elseif has6 then
+    return { has4 and { ANY4, ANY6 } or { ANY6 } }
+  end
+  return { { ANY4 } }
+end
+
+local function open(settings, addresses)
+  local options = config.node_options(settings)
+  local choices = options.listen and { options.listen } or choices_of(addresses)
+  local node, message, code
+  for _, listen in ipairs(choices) do
+    options.listen = listen
+    node, message, code = kad.node(options)
+    if node then
+      return node
+    end
+  end
+  source.refuse(message, code)
+end
+
+--- Calls `act(node)` with a node that can reach `address`. It asks and never
+--- serves, so that the overlay does not count on it.
+---@param settings table
+---@param address string
+---@param act async fun(node: kadenza.Node): any, any
+---@return any ...
+function M.alone(settings, address, act)
+  remote.check_local({ address }, settings.allow_local, "")
+  return kad.run(function()
+    return act(open(settings, { address }))
+  end)
+end
+
+--- Raises a fault for settings that `join` could do nothing with.
+---@param settings table
+function M.check(settings)
+  if #settings.bootstrap == 0 then
+    fault.misuse("--bootstrap HOST:PORT is needed: a node to join through")
+  end
+  remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
+  source.check(settings.policies)
+end
+
+--- Joins through the bootstrap nodes, then calls `act(node)`.
+---@param settings table
+---@param act async fun(node: kadenza.Node): any, any
+---@return any ...
+function M.join(settings, act)
+  M.check(settings)
+  return kad.run(function()
+    local node = open(settings, settings.bootstrap)
+    local known = remote.resolve(node:network(), settings.bootstrap)
+    local joined, message, code = node:bootstrap(known)
+    if not joined then
+      fault.failed(("could not join through %s: %s"):format(
+        table.concat(settings.bootstrap, ", "), message), code)
+    end
+    return act(node)
+  end)
+end
+
+return M

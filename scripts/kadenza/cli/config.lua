@@ -1,0 +1,226 @@
+--- The configuration of a command: defaults, a file, the environment and flags,
+--- each overriding the one before.
+--
+-- A file is one Lua table, read as data:
+--
+--     { listen = "0.0.0.0:6881", bootstrap = { "192.0.2.1:6881" }, k = 20 }
+
+local check = require("kadenza.cli.check")
+local fault = require("kadenza.cli.fault")
+local literal = require("kadenza.literal")
+local schema = require("kadenza.cli.schema")
+local suggest = require("kadenza.cli.suggest")
+
+local M = {}
+
+-- Takes a value that was found somewhere into `values`.
+local function take(values, option, value, where)
+  local checked, problem = check.option(option, value)
+  if problem then
+    fault.misuse("%s %s", where, problem)
+  end
+  values[option.name] = checked
+end
+
+-------------------------------------------------------------------- file --
+
+local function names_of(is_limit)
+  local names = {}
+  for _, option in ipairs(schema.OPTIONS) do
+    if is_limit == (option.limit or false) then
+      names[#names + 1] = option.name
+    end
+  end
+  return names
+end
+
+-- Returns the fields of a table of the file, sorted by their lines, so that the
+-- first mistake is the one that is said.
+local function fields_of(fields, lines)
+  local sorted = {}
+  for name in pairs(fields) do
+    sorted[#sorted + 1] = name
+  end
+  table.sort(sorted, function(a, b)
+    local line_a, line_b = lines[fields][a], lines[fields][b]
+    if line_a ~= line_b then
+      return line_a < line_b
+    end
+    return tostring(a) < tostring(b)
+  end)
+  return sorted
+end
+
+local function read_fields(file, fields, is_limit)
+  for _, name in ipairs(fields_of(fields, file.lines)) do
+    local option = schema.BY_NAME[name]
+    local where = ("%s:%d:"):format(file.path, file.lines[fields][name])
+    if name == "limits" and not is_limit and type(fields.limits) == "table" then
+      file.values.limits = true
+      read_fields(file, fields.limits, true)
+    elseif not option or is_limit ~= (option.limit or false) then
+      fault.misuse("%s unknown option %s%s", where, check.shown(name),
+        suggest.of(tostring(name), names_of(is_limit)))
+    else
+      take(file.values, option, fields[name], where .. " " .. name)
+    end
+  end
+end
+
+local function read_file(path, values)
+  local fields, lines = literal.read(path)
+  if not fields then
+    fault.misuse("%s", lines)
+  end
+  read_fields({ path = path, lines = lines, values = values }, fields, false)
+end
+
+------------------------------------------------- environment, command line --
+
+local function read_environment(names, values)
+  for _, name in ipairs(names) do
+    local option = schema.BY_NAME[name]
+    local variable = schema.variable(option)
+    local text = os.getenv(variable)
+    if text and text ~= "" then
+      take(values, option, check.read(option, text), variable)
+    end
+  end
+end
+
+-- A list without items is an option that was not used.
+local function is_given(value)
+  return value ~= nil and (type(value) ~= "table" or #value > 0)
+end
+
+local function read_flags(names, args, values)
+  for _, name in ipairs(names) do
+    local option = schema.BY_NAME[name]
+    local given = args[name]
+    if is_given(given) then
+      if type(given) == "string" then
+        given = check.read(option, given)
+      end
+      take(values, option, given, option.flag)
+    end
+  end
+end
+
+-------------------------------------------------------------------- whole --
+
+-- The width follows from the id, unless it was given, too.
+local function settle_id(values)
+  local bits = values.id and #values.id * 4
+  if values.id_bits and bits and values.id_bits ~= bits then
+    fault.misuse("id must have %d hexadecimal digits in an overlay of %d bits",
+      values.id_bits // 4, values.id_bits)
+  end
+  values.id_bits = values.id_bits or bits
+end
+
+--- What a command takes: which options on its command line, which of them from
+--- the environment, and defaults of its own.
+---@class kadenza.cli.Settings
+---@field flags string[]
+---@field variables string[]
+---@field defaults? table
+
+--- Gathers the configuration of a command. Raises a fault for a mistake.
+---@param settings kadenza.cli.Settings
+---@param args table  of argparse; `args.config` is the path of a file
+---@return table given  option → value, of those that were set
+---@return table effective  the same, with defaults for the others
+function M.gather(settings, args)
+  local given = {}
+  if args.config then
+    read_file(args.config, given)
+  end
+  read_environment(settings.variables, given)
+  read_flags(settings.flags, args, given)
+  settle_id(given)
+  local effective = {}
+  for _, option in ipairs(schema.OPTIONS) do
+    effective[option.name] = option.default
+  end
+  for _, values in ipairs({ settings.defaults or {}, given }) do
+    for name, value in pairs(values) do
+      effective[name] = value
+    end
+  end
+  return given, effective
+end
+
+-- Options that are about the program, and none of the node's.
+local PROGRAM <const> = { log = true, json = true }
+
+local function limits_of(values)
+  if values.limits == false then
+    return false
+  end
+  local limits = {}
+  for _, option in ipairs(schema.OPTIONS) do
+    if option.limit then
+      limits[option.name] = values[option.name]
+    end
+  end
+  return next(limits) and limits or true
+end
+
+--- Returns the options of kad.node that a configuration means.
+---@param values table  option → value
+---@return kadenza.NodeOptions options
+function M.node_options(values)
+  local options = {}
+  for name, value in pairs(values) do
+    if not PROGRAM[name] and not schema.BY_NAME[name].limit
+      and not (type(value) == "table" and #value == 0) then
+      options[name] = value
+    end
+  end
+  options.limits = limits_of(values)
+  return options
+end
+
+--------------------------------------------------------------------- dump --
+
+local function dump_field(option, value, indent)
+  local text = option.text:gsub("%.$", "")
+  if option.unit then
+    text = text .. "; " .. option.unit
+  end
+  local field = value == nil and ("-- %s ="):format(option.name)
+    or ("%s = %s,"):format(option.name, literal.format(value))
+  return ("%s-- %s\n%s%s\n"):format(indent, text, indent, field)
+end
+
+local function dump_limits(values, parts)
+  if not values.limits then
+    parts[#parts + 1] = "  -- Rate limits are off\n  limits = false,\n"
+    return
+  end
+  parts[#parts + 1] = "  limits = {\n"
+  for _, option in ipairs(schema.OPTIONS) do
+    if option.limit then
+      parts[#parts + 1] = dump_field(option, values[option.name], "    ")
+    end
+  end
+  parts[#parts + 1] = "  },\n"
+end
+
+--- Writes a configuration as a file that can be read back.
+---@param values table  option → value
+---@return string text
+function M.dump(values)
+  local parts = { "{\n" }
+  for _, option in ipairs(schema.OPTIONS) do
+    if option.name == "limits" then
+      dump_limits(values, parts)
+    elseif not option.limit then
+      parts[#parts + 1] = dump_field(option, values[option.name], "  ")
+    end
+  end
+  parts[#parts + 1] = "}\n"
+  return table.concat(parts)
+end
+
+return M

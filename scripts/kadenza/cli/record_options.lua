@@ -1,0 +1,48 @@
+--- Options of get and put about the record.
+
+local check = require("kadenza.cli.check")
+local fault = require("kadenza.cli.fault")
+
+local M = {}
+
+local MAX_TYPE <const> = 32
+
+--- Adds --type to a command of argparse; returns it.
+---@param command table
+---@return table element  of argparse
+function M.type_option(command)
+  return command:option("--type", "Record type that a --policy defines. "
+    .. "Default: value."):argname("TYPE")
+end
+
+--- Returns the record type that was asked for.
+---@param args table
+---@return string type
+function M.type(args)
+  local name = args.type or "value"
+  if name == "" or #name > MAX_TYPE then
+    fault.misuse("--type must have 1 to %d bytes, not %s", MAX_TYPE,
+      check.shown(name))
+  end
+  return name
+end
+
+--- Reads an integer option that may be absent.
+---@param flag string
+---@param text? string
+---@param min integer
+---@param max integer
+---@return integer? value
+function M.integer(flag, text, min, max)
+  if not text then
+    return nil
+  end
+  local value, problem = check.option({ kind = "number", min = min, max = max },
+    check.read({ kind = "number" }, text))
+  if problem then
+    fault.misuse("%s %s", flag, problem)
+  end
+  return value
+end
+
+return M

@@ -1,0 +1,82 @@
+--- Addresses of other nodes that a user gave: names and local ones.
+
+local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+local log = require("kadenza.log")
+local task = require("kadenza.task")
+
+local M = {}
+
+-- Hosts that only a node with allow_local listens to.
+local LOCAL <const> = {
+  "^127%.", "^10%.", "^192%.168%.", "^169%.254%.", "^172%.1[6-9]%.",
+  "^172%.2%d%.", "^172%.3[01]%.", "^%[::1%]", "^%[fe[89ab]%x:", "^%[f[cd]%x%x:",
+  "^localhost:",
+}
+
+--- Tells whether an address is of this machine or its private network.
+---@param address string
+---@return boolean
+function M.is_local(address)
+  for _, pattern in ipairs(LOCAL) do
+    if address:lower():find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Raises a fault for a local address if those are not allowed: nodes ignore
+--- them, and each other's, and one would wait for nothing.
+---@param addresses string[]
+---@param allowed boolean
+---@param what string  before the address, in the message
+function M.check_local(addresses, allowed, what)
+  for _, address in ipairs(addresses) do
+    if not allowed and M.is_local(address) then
+      fault.misuse("%s%s is a local address, which needs --allow-local", what,
+        address)
+    end
+  end
+end
+
+local function resolve_one(network, name)
+  if core.address(name) then
+    return { name }
+  end
+  return task.wait(function(resume)
+    local started, message, code = network:resolve(name, resume)
+    if not started then
+      resume(nil, message, code)
+    end
+  end)
+end
+
+--- Resolves names. Those that cannot be are logged if others can; if none can,
+--- raises a fault, unless `may_fail`.
+---@async
+---@param network kadenza.core.Network
+---@param names string[]
+---@param may_fail? boolean
+---@return string[] addresses
+function M.resolve(network, names, may_fail)
+  local addresses, problems = {}, {}
+  for _, name in ipairs(names) do
+    local found, message = resolve_one(network, name)
+    for _, address in ipairs(found or {}) do
+      addresses[#addresses + 1] = address
+    end
+    if not found then
+      problems[#problems + 1] = ("--bootstrap %s: %s"):format(name, message)
+    end
+  end
+  if #addresses == 0 and problems[1] and not may_fail then
+    fault.failed(problems[1], "KAD_ERESOLVE")
+  end
+  for _, problem in ipairs(problems) do
+    log.warn("a bootstrap name is left out", { error = problem })
+  end
+  return addresses
+end
+
+return M

@@ -1,0 +1,51 @@
+--- Files with a secret key: what `keygen` writes and `put --key` reads.
+--
+--     publisher 64 hexadecimal digits
+--     secret 128 hexadecimal digits
+
+local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+
+local M = {}
+
+local MAX_SIZE <const> = 4096
+local SEED_SIZE <const> = 32
+
+--- Writes a key pair as the text of such a file.
+---@param pair { publisher: string, secret: string }
+---@return string text
+function M.format(pair)
+  return ("publisher %s\nsecret %s\n"):format(core.hex(pair.publisher),
+    core.hex(pair.secret))
+end
+
+-- Returns the secret key that a text holds, or nil.
+local function parse(text)
+  local digits = text:match("^secret (%x+)%s*$")
+    or text:match("\nsecret (%x+)%s*$") or text:match("^(%x+)%s*$")
+  local secret = digits and #digits == 128 and core.unhex(digits)
+  if not secret then
+    return nil
+  end
+  local _, whole = core.keypair(secret:sub(1, SEED_SIZE))
+  return whole == secret and secret or nil
+end
+
+--- Reads the secret key in a file; raises a fault if there is none.
+---@param path string
+---@return string secret
+function M.read(path)
+  local file, message = io.open(path, "rb")
+  if not file then
+    fault.misuse("--key %s", message)
+  end
+  local text = file:read(MAX_SIZE)
+  file:close()
+  local secret = parse(text or "")
+  if not secret then
+    fault.misuse("--key %s: no secret key, as `kadenza keygen` writes it", path)
+  end
+  return secret
+end
+
+return M

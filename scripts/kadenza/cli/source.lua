@@ -1,0 +1,53 @@
+--- Policy files that a user gave: what can be said of them before a node runs,
+--- and why a node could not be opened.
+
+local fault = require("kadenza.cli.fault")
+
+local M = {}
+
+-- Codes for what is wrong with the machine and not with what the user wrote.
+local FAILURES <const> = {
+  KAD_EADDRINUSE = true,
+  KAD_EADDRNOTAVAIL = true,
+  KAD_EACCESS = true,
+  KAD_ESYSTEM = true,
+  KAD_ENOMEM = true,
+}
+
+local function read(path)
+  local file, message = io.open(path, "rb")
+  if not file then
+    return nil, message
+  end
+  local text, problem = file:read("a")
+  file:close()
+  return text, problem and path .. ": " .. problem
+end
+
+--- Raises a fault for a policy that cannot be read or is not Lua. Nothing of it
+--- is run.
+---@param paths string[]
+function M.check(paths)
+  for _, path in ipairs(paths) do
+    local text, message = read(path)
+    if not text then
+      fault.misuse("policy %s", message)
+    end
+    local chunk, problem = load(text, "@" .. path, "t")
+    if not chunk then
+      fault.misuse("policy %s", problem)
+    end
+  end
+end
+
+--- Raises a fault for a node that could not be opened.
+---@param message string
+---@param code? kadenza.Code
+function M.refuse(message, code)
+  if FAILURES[code] then
+    fault.failed(message, code)
+  end
+  fault.misuse("%s", message)
+end
+
+return M

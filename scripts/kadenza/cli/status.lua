@@ -1,0 +1,106 @@
+--- What `kadenza run` tells of its node: to a person at a terminal in words, to
+--- anybody else in the log.
+
+local host = require("kadenza.host")
+local kad = require("kadenza")
+local log = require("kadenza.log")
+
+local M = {}
+
+local STDERR <const> = 2
+
+-- How often the node is asked for its state, and how long a mere change of the
+-- number of contacts waits to be told.
+local WATCH_SECONDS <const> = 0.5
+local CONTACTS_SECONDS <const> = 10
+
+local WORDS <const> = {
+  new = "waiting for other nodes",
+  joining = "joining the overlay",
+  healthy = "in touch with the overlay",
+  degraded = "most contacts do not answer",
+  isolated = "nobody answers any more",
+}
+
+local function list_or(list, otherwise)
+  return #list > 0 and table.concat(list, ", ") or otherwise
+end
+
+-- Returns an address that this machine can use to reach the node.
+local function reachable(node)
+  local address = node:addresses()[1]
+  return (address:gsub("^0%.0%.0%.0:", "127.0.0.1:"):gsub("^%[::%]:", "[::1]:"))
+end
+
+local function next_steps(node, settings)
+  if not settings.allow_local then
+    return "Nodes of this machine are not served: --allow-local admits them, "
+      .. "to try things out.\n"
+  end
+  local through = ("--bootstrap %s --allow-local"):format(reachable(node))
+  return ("Try in another terminal:\n"
+    .. "  %s put greeting hello %s\n"
+    .. "  %s get greeting %s\n"):format(host.program(), through,
+    host.program(), through)
+end
+
+local function greeting(node, settings)
+  local lines = {
+    ("%s runs a node.\n"):format(kad._VERSION),
+    ("  policies  %s\n"):format(list_or(settings.policies,
+      "none, only the built-in record types")),
+    ("  state     %s\n"):format(settings.state
+      or "none, it is forgotten at the end (--state DIR keeps it)"),
+    ("  joins     %s\n"):format(list_or(settings.bootstrap,
+      "nobody, others join through it (--bootstrap HOST:PORT)")),
+    next_steps(node, settings),
+    ("Ctrl-C stops it; kill -HUP %d reloads policies, kill -USR1 %d logs "
+      .. "statistics.\n"):format(host.pid(), host.pid()),
+  }
+  return table.concat(lines)
+end
+
+--- Tells whether a person reads standard error.
+---@param settings table
+---@return boolean
+function M.is_for_people(settings)
+  return host.is_terminal(STDERR) and not settings.json
+end
+
+--- Tells a person what the node does and what to type next.
+---@param node kadenza.Node
+---@param settings table
+function M.greet(node, settings)
+  io.stderr:write(greeting(node, settings))
+end
+
+local function tell(state, contacts, for_people)
+  if not for_people then
+    log.info("state", { state = state, contacts = contacts })
+    return
+  end
+  local noun = contacts == 1 and "contact" or "contacts"
+  io.stderr:write(("%s: %s (%s, %d %s)\n"):format("kadenza", WORDS[state],
+    state, contacts, noun))
+end
+
+--- Tells when the node's state changes, until it is closed.
+---@async
+---@param node kadenza.Node
+---@param for_people boolean
+function M.watch(node, for_people)
+  local told_state, told_contacts, told_at = "new", 0, kad.now()
+  while node:is_open() do
+    local state, contacts = node:state(), node:stats().contacts
+    local is_new = state ~= told_state
+    local has_changed = contacts ~= told_contacts
+      and kad.now() - told_at >= CONTACTS_SECONDS
+    if is_new or has_changed then
+      tell(state, contacts, for_people)
+      told_state, told_contacts, told_at = state, contacts, kad.now()
+    end
+    kad.sleep(WATCH_SECONDS)
+  end
+end
+
+return M

@@ -1,0 +1,393 @@
+--- Literals: Lua tables as data, read without running anything.
+--
+--     local options, lines = literal.parse("{ k = 8, -- wide\n}", "node.lua")
+--     print(options.k, lines[options].k)          -- 8   1
+--     print(literal.parse("{ k = os.exit() }", "node.lua"))
+--     -- nil   node.lua:1: a value is expected, not 'os'
+--
+-- What can be written: strings (quoted with every escape, or in long brackets),
+-- finite numbers, booleans, nil, tables of those, and comments; `return` may
+-- come before the table. There are no expressions. The time to read is linear
+-- in the size, which is bounded, and so is the depth.
+
+local M = {}
+
+--- Bytes of a text at most.
+M.MAX_SIZE = 1 << 20
+
+--- Tables inside of one another at most.
+M.MAX_DEPTH = 16
+
+-- How much of what is unexpected an error shows.
+local SHOWN <const> = 20
+
+local KEYWORDS <const> = {}
+for word in ([[and break do else elseif end false for function goto if in local
+  nil not or repeat return then true until while]]):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+local CONSTANTS <const> = { ["true"] = true, ["false"] = false }
+
+local ESCAPES <const> = {
+  a = "\a", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v",
+  ["\\"] = "\\", ['"'] = '"', ["'"] = "'", ["\n"] = "\n",
+}
+
+local Reader = {}
+Reader.__index = Reader
+
+---------------------------------------------------------------- problems --
+
+-- An error of the text, which `parse` returns; others are ours.
+local Problem = {}
+
+-- Returns the line of a place. Places are asked for in ascending order, so that
+-- every byte is looked at once.
+function Reader:line_of(place)
+  while self.newline and self.newline < place do
+    self.line = self.line + 1
+    self.newline = self.text:find("\n", self.newline + 1, true)
+  end
+  return self.line
+end
+
+function Reader:fail(...)
+  local message = string.format(...)
+  error(setmetatable({
+    text = ("%s:%d: %s"):format(self.name, self:line_of(self.at), message),
+  }, Problem), 0)
+end
+
+-- Returns what is at the reader's place, to be shown.
+function Reader:shown()
+  if self.at > #self.text then
+    return "the end of the file"
+  end
+  local word = self.text:match("^[%w_]+", self.at)
+    or self.text:match("^[^\128-\255]", self.at)
+    or self.text:match("^" .. utf8.charpattern, self.at)
+    or self.text:sub(self.at, self.at)
+  local safe = word:sub(1, SHOWN):gsub("%c", function(char)
+    return ("\\%d"):format(char:byte())
+  end)
+  return "'" .. safe .. "'"
+end
+
+function Reader:expect(what)
+  self:fail("%s is expected, not %s", what, self:shown())
+end
+
+------------------------------------------------------------------ lexing --
+
+-- Takes what matches the pattern here, and returns its first capture.
+function Reader:take(pattern)
+  local first, last, capture = self.text:find("^" .. pattern, self.at)
+  if not first then
+    return nil
+  end
+  self.at = last + 1
+  return capture or self.text:sub(first, last)
+end
+
+-- Takes a long bracket, such as [==[text]==], and returns what it holds.
+function Reader:take_long()
+  local level = self.text:match("^%[(=*)%[", self.at)
+  if not level then
+    return nil
+  end
+  local inside = self.at + #level + 2
+  local first, last = self.text:find("]" .. level .. "]", inside, true)
+  if not first then
+    self:fail("'[%s[' is not closed", level:sub(1, SHOWN))
+  end
+  self.at = last + 1
+  local text = self.text:sub(inside, first - 1):gsub("\r\n", "\n")
+  return (text:gsub("^\n", ""))
+end
+
+-- Skips blanks and comments.
+function Reader:skip()
+  while true do
+    self:take("%s+")
+    if not self:take("%-%-") then
+      return
+    end
+    if not self:take_long() then
+      self:take("[^\n]*")
+    end
+  end
+end
+
+----------------------------------------------------------------- strings --
+
+function Reader:take_code_point()
+  local digits = self:take("u{(%x+)}")
+  local code = digits and #digits <= 16 and tonumber(digits, 16)
+  if not code or code < 0 or code > 0x7FFFFFFF then
+    self:fail("a \\u escape needs a code point in braces")
+  end
+  return utf8.char(code)
+end
+
+-- Takes an escape behind its backslash; returns what it stands for.
+function Reader:take_escape()
+  local plain = ESCAPES[self.text:sub(self.at, self.at)]
+  if plain then
+    self.at = self.at + 1
+    return plain
+  elseif self:take("\r\n") then
+    return "\n"
+  elseif self:take("z%s*") then
+    return ""
+  elseif self.text:find("^u", self.at) then
+    return self:take_code_point()
+  end
+  local hex = self:take("x(%x%x)")
+  if hex then
+    return string.char(tonumber(hex, 16))
+  end
+  local number = tonumber(self:take("%d%d?%d?"))
+  if not number or number > 255 then
+    self:fail("this escape is not one of Lua's")
+  end
+  return string.char(number)
+end
+
+function Reader:take_quoted()
+  local quote = self:take("[\"']")
+  if not quote then
+    return nil
+  end
+  local parts = {}
+  while true do
+    parts[#parts + 1] = self:take("[^\\\n\"']+")
+    local char = self.text:sub(self.at, self.at)
+    if char == "" or char == "\n" then
+      self:fail("a string is not closed")
+    end
+    self.at = self.at + 1
+    if char == quote then
+      return table.concat(parts)
+    end
+    parts[#parts + 1] = char == "\\" and self:take_escape() or char
+  end
+end
+
+------------------------------------------------------------------ values --
+
+-- Takes the digits of a number; those of an exponent may have a sign.
+function Reader:take_digits()
+  local digits = self:take("%.?%d[%w.]*")
+  local exponent = digits and digits:find("^0[xX]") and "[pP]$" or "[eE]$"
+  if digits and digits:find(exponent) then
+    digits = digits .. (self:take("[+-]%w*") or "")
+  end
+  return digits
+end
+
+function Reader:take_number()
+  local place = self.at
+  local sign = self:take("%-")
+  self:skip()
+  local digits = self:take_digits()
+  if not digits then
+    self.at = place
+    return nil
+  end
+  local number = tonumber(digits)
+  if not number or math.abs(number) == math.huge then
+    self:fail("'%s' is no finite number", digits:sub(1, SHOWN))
+  end
+  return sign and -number or number
+end
+
+-- Takes a word; returns whether it is a value, and that.
+function Reader:take_constant()
+  local word = self.text:match("^[%a_][%w_]*", self.at)
+  if word ~= "nil" and CONSTANTS[word or ""] == nil then
+    return false
+  end
+  self.at = self.at + #word
+  return true, CONSTANTS[word]
+end
+
+function Reader:value()
+  self:skip()
+  if self.text:find("^{", self.at) then
+    return self:table()
+  end
+  local value = self:take_quoted() or self:take_long() or self:take_number()
+  if value ~= nil then
+    return value
+  end
+  local found, constant = self:take_constant()
+  if not found then
+    self:expect("a value")
+  end
+  return constant
+end
+
+-- Takes the key of a field and its `=`; nil for a field without one.
+function Reader:take_key()
+  local name = self.text:match("^([%a_][%w_]*)", self.at)
+  if name and not KEYWORDS[name] then
+    local place = self.at
+    self.at = self.at + #name
+    self:skip()
+    if self:take("=") then
+      return name
+    end
+    self.at = place
+    self:expect("a value")
+  elseif not self.text:find("^%[[^%[=]", self.at) then
+    return nil
+  end
+  self:take("%[")
+  local key = self:value()
+  self:skip()
+  if key == nil or type(key) == "table" or not self:take("]") then
+    self:expect("a key and ']'")
+  end
+  self:skip()
+  return self:take("=") and key or self:expect("'='")
+end
+
+-- Takes one field into `table`; returns the index of the next without a key.
+function Reader:field(table, index)
+  local key = self:take_key()
+  local place = self:line_of(self.at)
+  if key == nil then
+    key, index = index, index + 1
+  elseif math.type(key) == "float" then
+    key = math.tointeger(key) or key
+  end
+  local lines = self.lines[table]
+  if lines[key] then
+    self:fail("'%s' is set twice, first in line %d",
+      tostring(key):sub(1, SHOWN), lines[key])
+  end
+  lines[key] = place
+  table[key] = self:value()
+  return index
+end
+
+function Reader:table()
+  self:take("{")
+  self.depth = self.depth + 1
+  if self.depth > M.MAX_DEPTH then
+    self:fail("more than %d tables inside of one another", M.MAX_DEPTH)
+  end
+  local result = {}
+  self.lines[result] = {}
+  local index = 1
+  self:skip()
+  while not self:take("}") do
+    index = self:field(result, index)
+    self:skip()
+    if not self:take("[,;]") and not self.text:find("^}", self.at) then
+      self:expect("',' or '}'")
+    end
+    self:skip()
+  end
+  self.depth = self.depth - 1
+  return result
+end
+
+function Reader:whole()
+  self:skip()
+  if self:take("return%f[^%w_]") then
+    self:skip()
+  end
+  if not self.text:find("^{", self.at) then
+    self:expect("a table in braces")
+  end
+  local value = self:table()
+  self:skip()
+  self:take(";")
+  self:skip()
+  if self.at <= #self.text then
+    self:expect("the end of the file")
+  end
+  return value
+end
+
+--- Reads a table. Returns it and, by table and key, the lines where its fields
+--- are; or nil and what is wrong, with name and line.
+---@param text string
+---@param name string  of the file, for messages
+---@return table? value
+---@return table<table, table<any, integer>>|string lines
+function M.parse(text, name)
+  if #text > M.MAX_SIZE then
+    return nil, ("%s: larger than %d bytes"):format(name, M.MAX_SIZE)
+  end
+  local reader = setmetatable({
+    text = text, name = name, at = 1, depth = 0, lines = {},
+    line = 1, newline = text:find("\n", 1, true),
+  }, Reader)
+  local read, value = pcall(reader.whole, reader)
+  if read then
+    return value, reader.lines
+  elseif getmetatable(value) == Problem then
+    return nil, value.text
+  end
+  error(value, 0)
+end
+
+--- Reads the table in a file.
+---@param path string
+---@return table? value
+---@return table<table, table<any, integer>>|string lines
+function M.read(path)
+  local file, message = io.open(path, "rb")
+  if not file then
+    return nil, message
+  end
+  local text, problem = file:read(M.MAX_SIZE + 1)
+  file:close()
+  if not text and problem then
+    return nil, path .. ": " .. problem
+  end
+  return M.parse(text or "", path)
+end
+
+----------------------------------------------------------------- writing --
+
+local function quote(text)
+  local quoted = text:gsub('[%c"\\\127]', function(char)
+    return ({ ["\n"] = "\\n", ["\t"] = "\\t", ['"'] = '\\"',
+      ["\\"] = "\\\\" })[char] or ("\\x%02x"):format(char:byte())
+  end)
+  if not utf8.len(text) then
+    quoted = quoted:gsub("[\128-\255]", function(char)
+      return ("\\x%02x"):format(char:byte())
+    end)
+  end
+  return '"' .. quoted .. '"'
+end
+
+local function format_list(list)
+  local items = {}
+  for i, item in ipairs(list) do
+    items[i] = M.format(item)
+  end
+  return #items == 0 and "{}" or "{ " .. table.concat(items, ", ") .. " }"
+end
+
+--- Writes a value as a literal: a string, a number, a boolean, or a list of
+--- such values.
+---@param value string|number|boolean|table
+---@return string text
+function M.format(value)
+  if type(value) == "string" then
+    return quote(value)
+  elseif type(value) == "table" then
+    return format_list(value)
+  elseif math.type(value) == "float" then
+    return ("%.17g"):format(value)
+  end
+  return tostring(value)
+end
+
+return M
