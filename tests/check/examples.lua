@@ -3,13 +3,22 @@
 --   lua5.4 tests/check/examples.lua README.md
 --
 -- Every fenced block marked `lua` or `c` is a program that must end well within
--- EXAMPLE_SECONDS; in a block marked `sh`, every `make TARGET` must exist. All
--- blocks of a document share one scratch folder, in which they run in order. A
--- comment on the line above a fence asks for something else:
+-- EXAMPLE_SECONDS; a Lua program with lines that end in `--> TEXT` must print
+-- these texts and nothing else. In a block marked `sh`, each `make TARGET` must
+-- exist. A block marked `console` is a session: behind `$ ` stands a command,
+-- and below it what it must print. A command that ends in ` &` must print these
+-- lines first, and goes on until the session ends. In what is printed, `…`
+-- stands for anything within a line.
+--
+-- The blocks of a document run in order, in one scratch folder. A comment on
+-- the line above a fence asks for something else:
 --
 --   <!-- example: file NAME -->    a file of that name, for those that follow
 --   <!-- example: run -->          a shell script (`sh`) that must end well
 --   <!-- example: skip REASON -->  only shown
+--
+-- 127.0.0.1 becomes another address of the loopback network where there is one,
+-- so that two runs at once do not meet.
 --
 -- BUILD names the folder of the build, LUA and CC the interpreter and compiler.
 
@@ -64,9 +73,22 @@ end
 
 local ROOT <const> = capture("pwd")
 
+-- The whole of 127.0.0.0/8 is the loopback network on Linux, and there alone.
+local PROCESS <const> = tonumber(capture("echo $PPID"))
+local LOOPBACK <const> = capture("uname -s") ~= "Linux" and "127.0.0.1"
+  or ("127.%d.%d.1"):format(PROCESS >> 8 & 127, PROCESS & 255)
+
+local function move_in(text)
+  return (text:gsub("127%.0%.0%.1%f[%D]", LOOPBACK))
+end
+
+local function move_out(text)
+  return (text:gsub(LOOPBACK:gsub("%.", "%%.") .. "%f[%D]", "127.0.0.1"))
+end
+
 local function write(path, text)
   local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(text))
+  assert(file:write(move_in(text)))
 end
 
 ---Runs `command` in `folder`; its output is shown only when it fails.
@@ -78,14 +100,45 @@ local function run(folder, command)
     quote(folder), path, EXAMPLE_SECONDS, command
   )
   local output, status = capture(whole):match("^(.-)\n?(%d+)$")
-  return status == "0", output
+  return status == "0", move_out(output)
+end
+
+-- Compares what was printed with what is shown, line by line.
+---@return boolean same
+---@return string? difference
+local function compare(shown, printed)
+  for i = 1, math.max(#shown, #printed) do
+    local pattern = "^" .. (shown[i] or "(nothing)"):gsub("%p", "%%%0")
+      :gsub("…", ".*") .. "$"
+    if not (printed[i] and printed[i]:find(pattern)) then
+      return false, ("shown:   %s\nprinted: %s"):format(shown[i] or "(nothing)",
+        printed[i] or "(nothing)")
+    end
+  end
+  return true
+end
+
+local function to_lines(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do
+    lines[#lines + 1] = line
+  end
+  return lines
 end
 
 local RUNNERS <const> = {} -- language: function(folder, example)
 
 function RUNNERS.lua(folder, example)
   write(folder .. "/example.lua", example.text)
-  return run(folder, LUA .. " example.lua")
+  local succeeded, output = run(folder, LUA .. " example.lua")
+  local shown = {}
+  for text in example.text:gmatch("%-%-> ([^\n]*)") do
+    shown[#shown + 1] = text
+  end
+  if succeeded and #shown > 0 then
+    return compare(shown, to_lines(output))
+  end
+  return succeeded, output
 end
 
 function RUNNERS.c(folder, example)
@@ -113,6 +166,64 @@ function RUNNERS.sh(folder, example)
   for target in ("\n" .. example.text):gmatch("\n[%s$]*make ([%a-]+)") do
     if not makefile:find("\n" .. target:gsub("%-", "%%-") .. ":") then
       return false, "no target: make " .. target
+    end
+  end
+  return true, ""
+end
+
+-- Commands that go on are ended with the session, whatever becomes of it.
+local SESSION_HEAD <const> = [[
+exec 2>&1
+running=
+trap 'kill $running 2>/dev/null; wait' EXIT
+await() { # file, lines
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ "$(wc -l <"$1")" -ge "$2" ] && return
+    sleep 0.1
+  done
+}
+]]
+
+local function session_step(step, index)
+  local command, goes_on = step.command:gsub(" &$", "")
+  if goes_on == 0 then
+    return ("(%s\n) >out.%d\n"):format(command, index)
+  end
+  return ("%s >out.%d 2>err.%d &\nrunning=\"$running $!\"\nawait out.%d %d\n")
+    :format(command, index, index, index, #step.shown)
+end
+
+---@return table[] steps  commands, and what is shown below them
+local function read_session(text)
+  local steps = {}
+  for line in text:gmatch("[^\n]+") do
+    local command = line:match("^%$ (.*)")
+    if command then
+      steps[#steps + 1] = { command = command, shown = {} }
+    else
+      table.insert(assert(steps[1] and steps[#steps].shown, line), line)
+    end
+  end
+  return steps
+end
+
+function RUNNERS.console(folder, example)
+  local steps = read_session(example.text)
+  local script = SESSION_HEAD
+  for index, step in ipairs(steps) do
+    script = script .. session_step(step, index)
+  end
+  write(folder .. "/session.sh", script)
+  local ended, output = run(folder, "sh session.sh")
+  if not ended then
+    return false, output
+  end
+  for index, step in ipairs(steps) do
+    local file <close> = assert(io.open(folder .. "/out." .. index))
+    local same, difference =
+      compare(step.shown, to_lines(move_out(file:read("a"))))
+    if not same then
+      return false, step.command .. "\n" .. difference
     end
   end
   return true, ""
