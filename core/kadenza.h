@@ -369,9 +369,10 @@ struct kad_answer {
   enum kad_verdict verdict;
   int code;                         /* of a refusal; 0 is KAD_CODE_REFUSED */
   struct kad_slice reason;          /* of a refusal: text, at most 200 bytes */
-  const struct kad_record *records; /* merge: what to hold; select: results.
-                                       Only value, publisher, signature, seq,
-                                       salt and ttl are read */
+  const struct kad_record *records; /* merge: what to hold, the first max_values
+                                       of it; select: results. Their key and
+                                       type are not read, nor, by a merge, their
+                                       ttl: `expire` says how long they live */
   size_t record_count;
   uint32_t seconds;       /* expire: life; republish: 0 is never again */
   struct kad_slice reply; /* methods: a bencoded dictionary */
@@ -461,9 +462,10 @@ struct kad_result {
   uint32_t hops;     /* longest chain of answers to the last contact */
   uint32_t messages; /* queries sent */
   uint32_t took_ms;  /* from start to end */
-  uint32_t stored;   /* put, announce: contacts that took it */
-  uint32_t asked;    /* put, announce: contacts asked to take it, at most k */
-  uint32_t holders;  /* get: contacts that had a value */
+  uint32_t stored;   /* put, announce: contacts that took it; for a put, we
+                        ourselves among them where we are one of the k closest */
+  uint32_t asked;    /* put, announce: contacts, and we, asked to take it */
+  uint32_t holders;  /* get, get_peers: contacts, and we, that had a value */
 };
 
 /* Called exactly once an operation, never from inside the call that started
@@ -473,10 +475,14 @@ typedef void (*kad_done)(void *data, const struct kad_result *result);
 
 /* How a lookup runs. Zero fields take the node's configuration. */
 struct kad_lookup_options {
-  uint32_t alpha;       /* queries in flight; 1 … 32 */
-  uint32_t k;           /* width; 1 … 64 */
-  uint32_t quorum;      /* get: end when so many contacts had a value; 0: all */
-  uint32_t deadline_ms; /* whole operation */
+  uint32_t alpha;  /* queries in flight in each address family, slow ones (past
+                      the soft timeout) not counted; up to k once so many answers
+                      in a row brought nothing closer; 1 … 32 */
+  uint32_t k;      /* width; 1 … 64 */
+  uint32_t quorum; /* get, get_peers: end when so many had a value; 0: all */
+  uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
+                           what it has. Storing and hooks get query_ms and a
+                           second more; then it ends with KAD_ETIMEOUT */
 };
 
 /* ---------------------------------------------------------------- node -- */
@@ -588,11 +594,14 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
  * NULL, receives its name. Slices, ids, addresses and records are copied.
  * Return 0, KAD_EINVAL, KAD_ENOMEM, or KAD_EBUSY when too many wait. */
 
-/* Joins: pings `known`, looks up our own id from them and from what the table
- * has, then refreshes every bucket farther than the closest neighbour. Ends
- * when the own-id lookup has ended and, if any contact was found, with 0;
- * KAD_ENOCONTACTS when nobody answered (it keeps trying in the background, with
- * back-off). Source: Kademlia §2.3. */
+/* Joins: pings `known`, 16 at a time, looks up our own id from those that
+ * answer and from what the table has, then refreshes every bucket farther than
+ * the closest neighbour. Ends with 0 when the own-id lookup has found a
+ * contact; KAD_ENOCONTACTS when all of `known` were silent (it keeps trying in
+ * the background, with back-off, whenever no contact answers). Of more than 256
+ * addresses the first 256 are used. They are remembered, with those of earlier
+ * calls, to join again from; of more than 256 in all the latest.
+ * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               const struct kad_address *known,
                                               size_t count, kad_done done,
@@ -614,23 +623,34 @@ KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          struct kad_slice args, kad_done done,
                                          void *data, kad_operation *operation);
 
-/* Looks up the k contacts closest to `target`. Source: Kademlia §2.3. */
+/* Looks up the k contacts closest to `target`. KAD_ETIMEOUT when the deadline
+ * came first, with the closest that had answered; KAD_ENOCONTACTS when nobody
+ * did. Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_find_node(
     struct kad_node *node, const struct kad_id *target,
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
-/* Looks up the records of `type` under `key`, checks, merges and selects.
- * KAD_ENOTFOUND when there are none. */
+/* Looks up the records of `type` under `key`, ours among them, checks, merges
+ * and selects. KAD_ENOTFOUND when there are none; when nobody answered either,
+ * KAD_ENOCONTACTS, or KAD_ETIMEOUT if the deadline came first; KAD_ETYPE when
+ * no rules for `type` are known. */
 KAD_API KAD_MUST_CHECK int kad_node_get(
     struct kad_node *node, const struct kad_id *key, struct kad_slice type,
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
-/* Stores `record` at the k contacts closest to its key (and here, if we are one
- * of them). KAD_EREFUSED, KAD_ETOOBIG, … when our own rules refuse it, with
- * `code` and `reason`; KAD_EREMOTE when every contact refused; KAD_ENOCONTACTS.
- */
+/* Stores `record` at the k contacts closest to its key, and here, if we are one
+ * of the k closest and not read-only. 0 when a contact took it. Otherwise:
+ *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
+ *                    our own rules refuse it, with `code` and `reason`; nobody
+ *                    was asked
+ *   KAD_EREMOTE      contacts were asked and none took it; `code` and `reason`
+ *                    are of the first refusal
+ *   KAD_ETIMEOUT     none of those asked answered
+ *   KAD_ENOCONTACTS  nobody answered the lookup; unless we are read-only it is
+ *                    held here (`stored` is 1) and republished like others, so
+ *                    it reaches the overlay once there is one */
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
     const struct kad_lookup_options *options, kad_done done, void *data,

@@ -5,6 +5,7 @@
 #include "overlay/holding.h"
 #include "overlay/judge.h"
 #include "overlay/node.h"
+#include "records/record.h"
 
 #include <string.h>
 
@@ -42,7 +43,10 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   const struct kad_record *record = current(admission);
   const char *reason = NULL;
   admission->type = kad_ruleset_type(admission->ruleset, record->type);
-  int code = kad_judge(admission->type, record, node->config.id_bits, &reason);
+  bool judged = admission->request.judged && admission->type != NULL;
+  int code = judged ? 0
+                    : kad_judge(admission->type, record, node->config.id_bits,
+                                &reason);
   if (code != 0) {
     refuse(admission, code, kad_slice_of(reason));
     return true;
@@ -51,7 +55,7 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   if (record->ttl > 0 && record->ttl < admission->life_s) {
     admission->life_s = record->ttl;
   }
-  admission->step = KAD_ADMIT_VALIDATE;
+  admission->step = judged ? KAD_ADMIT_MERGE : KAD_ADMIT_VALIDATE;
   return true;
 }
 
@@ -116,20 +120,44 @@ static void take_validate(struct kad_admission *admission,
          failed ? kad_slice_of("the policy failed") : answer->reason);
 }
 
+/* Returns false if a merge hook wants what may not be held. */
+static bool may_be_held(const struct kad_admission *admission,
+                        const struct kad_record *record) {
+  struct kad_record named = *record;
+  named.type = current(admission)->type;
+  return record->value.len <= admission->type->max_size &&
+         kad_record_check(&named) == 0;
+}
+
+/* Copies what a merge hook wants held: the first `max_values` of its list.
+ * Returns false when one has no valid form, or when out of memory. */
+static bool keep_merged(struct kad_node *node, struct kad_admission *admission,
+                        const struct kad_answer *answer) {
+  size_t most = admission->type->max_values;
+  most = most < KAD_HELD_MAX ? most : KAD_HELD_MAX;
+  size_t count = answer->record_count < most ? answer->record_count : most;
+  node->stats.hook_failures += count < answer->record_count;
+  for (size_t i = 0; i < count; i++) {
+    if (!may_be_held(admission, &answer->records[i])) {
+      node->stats.hook_failures++;
+      return false;
+    }
+  }
+  return count == 0 ||
+         kad_bundle_copy_as(&admission->merged, &node->env.allocator,
+                            current(admission), answer->records, count) == 0;
+}
+
 /* A merge that fails leaves what was held, and the record is not taken. */
 static void take_merge(struct kad_node *node, struct kad_admission *admission,
                        const struct kad_answer *answer) {
-  if (answer->verdict != KAD_ACCEPT) {
-    take_validate(admission, answer);
+  const struct kad_answer failed = {.verdict = KAD_FAILED};
+  if (answer->verdict == KAD_ACCEPT && keep_merged(node, admission, answer)) {
+    admission->step = KAD_ADMIT_EXPIRE;
+    admission->has_merged = true;
     return;
   }
-  admission->step = KAD_ADMIT_EXPIRE;
-  admission->has_merged = true;
-  if (answer->record_count > 0 &&
-      kad_bundle_copy(&admission->merged, &node->env.allocator, answer->records,
-                      answer->record_count) != 0) {
-    refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
-  }
+  take_validate(admission, answer->verdict == KAD_ACCEPT ? &failed : answer);
 }
 
 static void take_expire(struct kad_admission *admission,
@@ -172,9 +200,6 @@ static bool hook_step(struct kad_node *node, struct kad_admission *admission,
     return true;
   }
   if (ask(node, admission, hook, &question, &answer) == KAD_LATER) {
-    if (admission->has_merged) {
-      lock(node, admission);
-    }
     return false;
   }
   take(node, admission, &answer);
@@ -206,38 +231,58 @@ static void wait_for(struct kad_admission *holder,
   holder->next = admission;
 }
 
-static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
-  struct kad_question question = {0};
+/* Copies what is held under the key of the current record: the hook may answer
+ * other questions, and so change the store. Returns 0 or KAD_ENOMEM. */
+static int copy_held(const struct kad_node *node,
+                     const struct kad_admission *admission,
+                     struct kad_bundle *copies) {
+  struct kad_held_list held;
+  *copies = (struct kad_bundle){0};
+  int error = kad_held_read(node, current(admission), admission->type, &held);
+  if (error == 0 && held.count > 0) {
+    error =
+        kad_bundle_copy(copies, &node->env.allocator, held.records, held.count);
+  }
+  kad_held_free(node, &held);
+  return error;
+}
+
+/* Asks the merge hook, with the key locked. Returns false when the answer comes
+ * later. */
+static bool merge(struct kad_node *node, struct kad_admission *admission) {
+  struct kad_bundle held;
   struct kad_answer answer;
+  if (copy_held(node, admission, &held) != 0) {
+    refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
+    return true;
+  }
+  struct kad_question question = {.held = held.records,
+                                  .held_count = held.count};
+  lock(node, admission);
+  enum kad_verdict verdict =
+      ask(node, admission, admission->type->merge, &question, &answer);
+  if (verdict != KAD_LATER) {
+    take_merge(node, admission, &answer);
+  }
+  kad_bundle_free(&held, &node->env.allocator);
+  return verdict != KAD_LATER;
+}
+
+static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
   if (admission->type->merge == NULL) {
     admission->step = KAD_ADMIT_EXPIRE;
     return true;
   }
   struct kad_admission *holder = lock_holder(node, admission);
-  if (holder != NULL) {
-    if (keep_records(node, admission)) {
-      wait_for(holder, admission);
-      return false;
-    }
-    refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
-    return true;
+  if (holder == NULL) {
+    return merge(node, admission);
   }
-  struct kad_held_list held;
-  if (kad_held_read(node, current(admission), admission->type, &held) != 0) {
-    refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
-    return true;
+  if (keep_records(node, admission)) {
+    wait_for(holder, admission);
+    return false;
   }
-  question.held = held.records;
-  question.held_count = held.count;
-  enum kad_verdict verdict =
-      ask(node, admission, admission->type->merge, &question, &answer);
-  if (verdict == KAD_LATER) {
-    lock(node, admission);
-  } else {
-    take_merge(node, admission, &answer);
-  }
-  kad_held_free(node, &held);
-  return verdict != KAD_LATER;
+  refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
+  return true;
 }
 
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {

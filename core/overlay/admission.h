@@ -3,9 +3,10 @@
  *   record ─► check ─► validate ─► merge ─► expire ─► hold ─► next
  *               └────────┴─ refused, with a code and a reason ───┘
  *
- * Each arrow with a hook may wait for a later answer. While a merge waits,
- * other admissions to its key wait for it, so that no accepted value is lost.
- * Signatures are verified in `check`, after the caller has checked the token.
+ * Each arrow with a hook may wait for a later answer. From a merge until what
+ * it wants is held, other admissions to its key wait, so that no accepted value
+ * is lost. Signatures are verified in `check`, after the caller has checked the
+ * token.
  */
 #ifndef KAD_OVERLAY_ADMISSION_H
 #define KAD_OVERLAY_ADMISSION_H
@@ -19,7 +20,8 @@ struct kad_admission;
 
 enum {
   KAD_REASONS_SIZE = 256,   /* bytes for the reasons of refusals */
-  KAD_HELD_MAX = 1024,      /* records under a key that a merge may see */
+  KAD_HELD_MAX = 1024,      /* records under a key that a merge may see or
+                               want held */
   KAD_LIFE_MAX_S = 2592000, /* no record lives longer than 30 days at a time */
 };
 
@@ -46,6 +48,7 @@ struct kad_admission_request {
   size_t count;            /* 1 … KAD_RECORDS_PER_MESSAGE */
   struct kad_contact from; /* address.family 0: our own user */
   bool proven;
+  bool judged; /* our rules have said yes already: no check, no validate */
   enum kad_reason reason;
   /* Called once, perhaps inside kad_admit. The admission is gone after it. */
   void (*done)(struct kad_node *node, const struct kad_admission *admission,

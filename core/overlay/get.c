@@ -96,12 +96,7 @@ static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
   for (size_t i = 0; i < reply->record_count; i++) {
     add_answer(node, get_of(op), &reply->records[i]);
   }
-  bool had_value = reply->record_count > 0;
-  if (had_value && op->options.quorum > 0 &&
-      op->holders + 1 >= op->options.quorum) {
-    kad_lookup_finish(node, lookup);
-  }
-  return had_value;
+  return reply->record_count > 0;
 }
 
 static void start_get(struct kad_node *node, struct kad_op *op) {
@@ -122,7 +117,11 @@ static void start_get(struct kad_node *node, struct kad_op *op) {
     op->holders += held.count > 0;
     kad_held_free(node, &held);
   }
-  kad_op_look_up(node, op, NULL);
+  if (kad_op_has_quorum(op)) {
+    op->kind->looked_up(node, op);
+    return;
+  }
+  kad_op_look_up(node, op);
 }
 
 static void resume(struct kad_node *node, void *self,
@@ -147,16 +146,13 @@ static bool ask(struct kad_node *node, struct get *get, kad_hook hook,
 static void set_results(struct kad_node *node, struct get *get,
                         const struct kad_record *records, size_t count) {
   struct kad_bundle copies = {0};
-  if (count > 0 &&
-      kad_bundle_copy(&copies, &node->env.allocator, records, count) != 0) {
+  const struct kad_record named = {.key = get->op.target, .type = get->op.type};
+  if (count > 0 && kad_bundle_copy_as(&copies, &node->env.allocator, &named,
+                                      records, count) != 0) {
     return;
   }
   kad_bundle_free(&get->results, &node->env.allocator);
   get->results = copies;
-  for (size_t i = 0; i < copies.count; i++) {
-    copies.records[i].key = get->op.target;
-    copies.records[i].type = get->op.type;
-  }
 }
 
 /* The order of the default select: highest seq, then most answers. */
@@ -283,8 +279,8 @@ static void end_get(struct kad_node *node, struct get *get) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
   if (get->results.count == 0) {
-    status =
-        kad_op_closest(&get->op, closest) > 0 ? KAD_ENOTFOUND : KAD_ENOCONTACTS;
+    status = kad_op_closest(&get->op, closest) > 0 ? KAD_ENOTFOUND
+                                                   : kad_op_silence(&get->op);
   }
   kad_op_end(node, &get->op, status);
 }
@@ -322,8 +318,9 @@ static void run(struct kad_node *node, struct get *get) {
 static void resume(struct kad_node *node, void *self,
                    const struct kad_answer *answer) {
   struct get *get = self;
-  take(node, get, answer);
-  if (get->op.state == KAD_OPERATION_RUNNING) {
+  get->ticket = 0;
+  if (get->op.state == KAD_OPERATION_RUNNING && !node->closing) {
+    take(node, get, answer);
     run(node, get);
   }
 }

@@ -76,7 +76,7 @@ void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
 void kad_hold_drop(struct kad_node *node, kad_handle handle) {
   const struct kad_store *store = node->store;
   struct kad_held held;
-  if (!store->read(store->state, handle, &held)) {
+  if (handle == 0 || !store->read(store->state, handle, &held)) {
     return;
   }
   const struct kad_type *type =
@@ -120,23 +120,84 @@ static void make_room(struct kad_node *node) {
   }
 }
 
-/* Adds `record` to the store within the quota. Returns 0 or a KRPC code. */
-static int add(struct kad_node *node, const struct kad_record *record,
-               const struct kad_holding *holding, const char **reason) {
+static bool is_held(const struct kad_node *node, kad_handle handle) {
+  struct kad_held held;
+  return node->store->read(node->store->state, handle, &held);
+}
+
+/* Returns true if the record `handle` was stored by the host of `origin`. */
+static bool is_of_host(const struct kad_node *node, kad_handle handle,
+                       const struct kad_address *origin) {
+  struct kad_held held;
+  return handle != 0 && node->store->read(node->store->state, handle, &held) &&
+         kad_address_same_host(&held.holding.origin, origin);
+}
+
+/* Adds `record` to the store if the quota lets it in. One that replaces another
+ * of the same host takes no more of the host's share. Returns 0 or a KRPC code.
+ */
+static int enter(struct kad_node *node, const struct kad_record *record,
+                 const struct kad_holding *holding, bool replaces,
+                 kad_handle *handle, const char **reason) {
   const struct kad_store *store = node->store;
-  kad_handle handle;
-  if (kad_quota_check(&node->quota, store, &holding->origin,
-                      record->value.len) != 0) {
+  size_t len = record->value.len;
+  int error = replaces
+                  ? kad_quota_check_room(&node->quota, store, len)
+                  : kad_quota_check(&node->quota, store, &holding->origin, len);
+  if (error != 0) {
     *reason = "quota exceeded";
     return KAD_CODE_REFUSED;
   }
-  if (store->add(store->state, record, holding, &handle) != 0) {
+  if (store->add(store->state, record, holding, handle) != 0) {
     *reason = "the store is full";
     return KAD_CODE_FAILED;
   }
-  make_room(node);
-  kad_maintenance_stored(node);
   return 0;
+}
+
+/* Adds `record` in the place of `replaced` (0: of none), then makes room, in
+ * which it may go itself. Returns 0 or a KRPC code. */
+static int add(struct kad_node *node, const struct kad_record *record,
+               const struct kad_holding *holding, kad_handle replaced,
+               const char **reason) {
+  kad_handle handle = 0;
+  bool replaces = is_of_host(node, replaced, &holding->origin);
+  int code = enter(node, record, holding, replaces, &handle, reason);
+  if (code != 0) {
+    return code;
+  }
+  kad_hold_drop(node, replaced);
+  make_room(node);
+  if (!is_held(node, handle)) {
+    *reason = "quota exceeded";
+    code = KAD_CODE_REFUSED;
+  }
+  kad_maintenance_stored(node);
+  return code;
+}
+
+/* Notes that a held record was stored again. Whoever confirms what another one
+ * stored neither takes it over, with which it would count and go as his, nor
+ * shortens its life, nor has it republished again when that has ended. */
+static void confirm(const struct kad_node *node, kad_handle handle,
+                    const struct kad_holding *incoming) {
+  const struct kad_store *store = node->store;
+  struct kad_holding holding = *incoming;
+  struct kad_held held;
+  if (handle == 0 || !store->read(store->state, handle, &held)) {
+    return;
+  }
+  const struct kad_holding *old = &held.holding;
+  if (!kad_address_same_host(&old->origin, &holding.origin)) {
+    holding.origin = old->origin;
+    if (old->expires_at > holding.expires_at) {
+      holding.expires_at = old->expires_at;
+    }
+    if (old->republish_at == KAD_TIME_NEVER) {
+      holding.republish_at = KAD_TIME_NEVER;
+    }
+  }
+  store->touch(store->state, handle, &holding);
 }
 
 /* Returns true if both hold the very same value, so that one refreshes the
@@ -151,11 +212,8 @@ static bool identical(const struct kad_record *a, const struct kad_record *b) {
 static size_t pick_oldest(const struct kad_node *node,
                           const struct kad_held_list *held,
                           const struct kad_address *origin) {
-  const struct kad_store *store = node->store;
   for (size_t i = held->count; i > 0; i--) {
-    struct kad_held one;
-    if (store->read(store->state, held->handles[i - 1], &one) &&
-        kad_address_same_host(&one.holding.origin, origin)) {
+    if (is_of_host(node, held->handles[i - 1], origin)) {
       return i - 1;
     }
   }
@@ -166,7 +224,6 @@ static size_t pick_oldest(const struct kad_node *node,
 static int hold_default(struct kad_node *node,
                         const struct kad_admission *admission,
                         const struct kad_held_list *held, const char **reason) {
-  const struct kad_store *store = node->store;
   const struct kad_record *record =
       &admission->request.records[admission->index];
   struct kad_holding holding = new_holding(node, admission);
@@ -174,7 +231,7 @@ static int hold_default(struct kad_node *node,
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
     if (identical(record, other)) {
-      store->touch(store->state, held->handles[i], &holding);
+      confirm(node, held->handles[i], &holding);
       kad_maintenance_stored(node);
       return 0;
     }
@@ -189,11 +246,7 @@ static int hold_default(struct kad_node *node,
   if (replaced == 0 && held->count >= admission->type->max_values) {
     replaced = held->handles[pick_oldest(node, held, &holding.origin)];
   }
-  int code = add(node, record, &holding, reason);
-  if (code == 0 && replaced != 0) {
-    kad_hold_drop(node, replaced);
-  }
-  return code;
+  return add(node, record, &holding, replaced, reason);
 }
 
 /* Returns true if `records` holds a value identical to `record`. */
@@ -210,13 +263,10 @@ static bool contains(const struct kad_record *records, size_t count,
 /* Moves those of `merged` that are not held to its front, each once, and
  * returns how many they are. */
 static size_t gather_new(struct kad_bundle *merged,
-                         const struct kad_held_list *held,
-                         const struct kad_record *incoming) {
+                         const struct kad_held_list *held) {
   size_t fresh = 0;
   for (size_t i = 0; i < merged->count; i++) {
     struct kad_record record = merged->records[i];
-    record.key = incoming->key;
-    record.type = incoming->type;
     if (!contains(held->records, held->count, &record) &&
         !contains(merged->records, fresh, &record)) {
       merged->records[i] = merged->records[fresh];
@@ -226,48 +276,92 @@ static size_t gather_new(struct kad_bundle *merged,
   return fresh;
 }
 
-/* Forgets the handles of those held that stay, and confirms the one that is
- * identical to `incoming`. What is left of the handles has to go. */
-static void keep_held(const struct kad_node *node, struct kad_held_list *held,
-                      const struct kad_bundle *merged,
-                      const struct kad_record *incoming,
-                      const struct kad_holding *holding) {
-  const struct kad_store *store = node->store;
+/* Forgets the handles of those held that stay; what is left of the handles has
+ * to go. Returns the handle of the one that is identical to `incoming`, or 0.
+ */
+static kad_handle keep_held(struct kad_held_list *held,
+                            const struct kad_bundle *merged,
+                            const struct kad_record *incoming) {
+  kad_handle confirmed = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *record = &held->records[i];
     if (!contains(merged->records, merged->count, record)) {
       continue;
     }
     if (identical(record, incoming)) {
-      store->touch(store->state, held->handles[i], holding);
+      confirmed = held->handles[i];
     }
     held->handles[i] = 0;
   }
+  return confirmed;
 }
 
-/* What a merge hook wants is held: what is new enters, then what it left out
- * goes, so that a full store loses nothing. */
-static int hold_merged(struct kad_node *node, struct kad_admission *admission,
-                       struct kad_held_list *held, const char **reason) {
-  const struct kad_record *incoming =
-      &admission->request.records[admission->index];
-  struct kad_bundle *merged = &admission->merged;
-  struct kad_holding holding = new_holding(node, admission);
-  size_t fresh = gather_new(merged, held, incoming);
-  keep_held(node, held, merged, incoming, &holding);
+/* Drops what is left of `handles`. */
+static void drop_all(struct kad_node *node, const kad_handle *handles,
+                     size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    kad_hold_drop(node, handles[i]);
+  }
+}
+
+/* Returns how many of those that have to go are of the host of `origin`. */
+static size_t count_of_host(const struct kad_node *node,
+                            const struct kad_held_list *held,
+                            const struct kad_address *origin) {
+  size_t count = 0;
+  for (size_t i = 0; i < held->count; i++) {
+    count += is_of_host(node, held->handles[i], origin);
+  }
+  return count;
+}
+
+/* Adds `fresh` records of `merged`, all or none. Returns 0 or a KRPC code. */
+static int add_fresh(struct kad_node *node,
+                     const struct kad_admission *admission, size_t fresh,
+                     const struct kad_held_list *held, kad_handle *added,
+                     const char **reason) {
+  size_t replaced = count_of_host(node, held, &admission->request.from.address);
   for (size_t i = 0; i < fresh; i++) {
-    int code = add(node, &merged->records[i], &holding, reason);
+    struct kad_holding holding = new_holding(node, admission);
+    int code = enter(node, &admission->merged.records[i], &holding,
+                     i < replaced, &added[i], reason);
     if (code != 0) {
+      for (size_t j = 0; j < i; j++) {
+        node->store->remove(node->store->state, added[j]);
+      }
       return code;
     }
   }
-  for (size_t i = 0; i < held->count; i++) {
-    if (held->handles[i] != 0) {
-      kad_hold_drop(node, held->handles[i]);
+  return 0;
+}
+
+/* What a merge hook wants is held: what is new enters, then what it left out
+ * goes, so that what does not fit changes nothing. */
+static int hold_merged(struct kad_node *node, struct kad_admission *admission,
+                       struct kad_held_list *held, const char **reason) {
+  struct kad_holding holding = new_holding(node, admission);
+  size_t fresh = gather_new(&admission->merged, held);
+  kad_handle confirmed = keep_held(
+      held, &admission->merged, &admission->request.records[admission->index]);
+  size_t size = fresh * sizeof(kad_handle);
+  kad_handle *added = size > 0 ? kad_alloc(&node->env.allocator, size) : NULL;
+  if (size > 0 && added == NULL) {
+    *reason = "out of memory";
+    return KAD_CODE_FAILED;
+  }
+  int code = add_fresh(node, admission, fresh, held, added, reason);
+  if (code == 0) {
+    confirm(node, confirmed, &holding);
+    drop_all(node, held->handles, held->count);
+    make_room(node);
+    if (fresh > 0 && !is_held(node, added[0])) {
+      *reason = "quota exceeded";
+      code = KAD_CODE_REFUSED;
     }
   }
+  kad_release(&node->env.allocator, added, size);
   kad_maintenance_stored(node);
-  return 0;
+  return code;
 }
 
 int kad_hold(struct kad_node *node, struct kad_admission *admission,

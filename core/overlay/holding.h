@@ -36,7 +36,7 @@ void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
                    kad_hook hook, const struct kad_type *type,
                    const struct kad_record *record);
 
-/* Drops a held record, and tells its type's `dropped` hook. */
+/* Drops a held record (0: none), and tells its type's `dropped` hook. */
 void kad_hold_drop(struct kad_node *node, kad_handle handle);
 
 #endif

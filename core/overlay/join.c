@@ -1,35 +1,75 @@
-/* Joining: the bootstrap addresses are pinged; with the first that answers the
- * own id is looked up; then every bucket farther than the closest neighbour is
- * refreshed in the background. Source: Kademlia §2.3. */
+/* Joining: the bootstrap addresses are pinged, some at a time; from those that
+ * answer our own id is looked up, in the overlay of each family; then every
+ * bucket farther than the closest neighbour is refreshed in the background.
+ * Source: Kademlia §2.3. */
+#include "base/allocator.h"
 #include "overlay/node.h"
 
 #include <string.h>
 
+enum {
+  PINGS_MAX = 16 /* under way, those that are slow not counted */
+};
+
 struct join {
   struct kad_op op;
-  struct kad_address known[KAD_KNOWN_MAX];
   size_t known_count;
-  uint32_t open; /* pings under way, one for the function that sends them */
-  bool looking;
+  size_t next;   /* of the known ones, to be pinged */
+  uint32_t open; /* pings under way */
+  uint32_t slow; /* of these */
+  struct kad_address known[];
 };
 
 static struct join *join_of(struct kad_op *op) {
   return kad_container_of(op, struct join, op);
 }
 
-static void look_up_self(struct kad_node *node, struct join *join,
-                         const struct kad_contact *seed) {
-  if (!join->looking && join->op.state == KAD_OPERATION_RUNNING) {
-    join->looking = true;
-    kad_op_look_up(node, &join->op, seed);
+static void ping_event(struct kad_node *node, struct kad_query *query,
+                       enum kad_query_event event,
+                       const struct kad_message *message);
+
+/* Pings the next known ones. */
+static void ping_more(struct kad_node *node, struct join *join) {
+  while (join->next < join->known_count &&
+         join->open - join->slow < PINGS_MAX) {
+    const struct kad_contact contact = {.address = join->known[join->next++]};
+    struct kad_message message;
+    kad_message_init(&message, KAD_MESSAGE_QUERY);
+    message.method = KAD_METHOD_PING;
+    join->open +=
+        kad_rpc_send(node, &contact, &message, ping_event, join, NULL) == 0;
   }
 }
 
-/* Counts one ping less; when nobody has answered, the table is all there is. */
-static void close_ping(struct kad_node *node, struct join *join) {
-  if (--join->open == 0) {
-    look_up_self(node, join, NULL);
+/* Ends a join whose lookups have ended: when they found somebody, or when there
+ * is nobody left who might answer. */
+static void end_if_done(struct kad_node *node, struct join *join) {
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  if (join->op.lookups_open > 0) {
+    return;
   }
+  if (kad_op_closest(&join->op, closest) > 0) {
+    kad_maintenance_joined(node);
+    kad_op_end(node, &join->op, 0);
+  } else if (join->open == 0) {
+    kad_op_end(node, &join->op, KAD_ENOCONTACTS);
+  }
+}
+
+/* Looks our id up from `seed`, which has answered. When lookups have ended that
+ * found nobody, it is begun again. */
+static void look_up_from(struct kad_node *node, struct join *join,
+                         const struct kad_contact *seed) {
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  bool again =
+      join->op.lookups_open == 0 && kad_op_closest(&join->op, closest) == 0;
+  for (size_t i = 0; again && i < KAD_OPERATION_FAMILIES; i++) {
+    if (join->op.lookups[i] != NULL) {
+      kad_lookup_free(node, join->op.lookups[i]);
+      join->op.lookups[i] = NULL;
+    }
+  }
+  kad_op_look_up_from(node, &join->op, seed);
 }
 
 static void ping_event(struct kad_node *node, struct kad_query *query,
@@ -37,37 +77,35 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
                        const struct kad_message *message) {
   struct join *join = query->owner;
   (void)message;
-  if (event == KAD_QUERY_SOFT) {
+  if (join->op.state != KAD_OPERATION_RUNNING) {
     return;
   }
-  if (event == KAD_QUERY_REPLY) {
-    look_up_self(node, join, &query->to);
+  if (event == KAD_QUERY_SOFT) {
+    join->slow++;
+    ping_more(node, join);
+    return;
   }
-  close_ping(node, join);
+  join->open--;
+  join->slow -= query->soft;
+  if (event == KAD_QUERY_REPLY) {
+    look_up_from(node, join, &query->to);
+  }
+  ping_more(node, join);
+  end_if_done(node, join);
 }
 
+/* What the table has is looked up from at once. */
 static void start_join(struct kad_node *node, struct kad_op *op) {
-  struct join *join = join_of(op);
-  join->open = 1;
-  for (size_t i = 0; i < join->known_count; i++) {
-    const struct kad_contact contact = {.address = join->known[i]};
-    struct kad_message message;
-    kad_message_init(&message, KAD_MESSAGE_QUERY);
-    message.method = KAD_METHOD_PING;
-    if (kad_rpc_send(node, &contact, &message, ping_event, join, NULL) == 0) {
-      join->open++;
-    }
+  ping_more(node, join_of(op));
+  if (kad_maintenance_has_contacts(node)) {
+    kad_op_look_up(node, op);
+  } else {
+    end_if_done(node, join_of(op));
   }
-  close_ping(node, join);
 }
 
 static void end_join(struct kad_node *node, struct kad_op *op) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
-  bool found = kad_op_closest(op, closest) > 0;
-  if (found) {
-    kad_maintenance_joined(node);
-  }
-  kad_op_end(node, op, found ? 0 : KAD_ENOCONTACTS);
+  end_if_done(node, join_of(op));
 }
 
 static const struct kad_op_kind join_kind = {
@@ -83,8 +121,10 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   if (node == NULL || (known == NULL && count > 0)) {
     return KAD_EINVAL;
   }
+  size_t used = count < KAD_KNOWN_MAX ? count : KAD_KNOWN_MAX;
   const struct kad_op_request request = {.kind = &join_kind,
-                                         .size = sizeof(struct join),
+                                         .size = sizeof(struct join) +
+                                                 used * sizeof *known,
                                          .target = &node->config.id,
                                          .done = done,
                                          .data = data};
@@ -93,11 +133,11 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
     return error;
   }
   struct join *join = join_of(op);
-  join->known_count = count < KAD_KNOWN_MAX ? count : KAD_KNOWN_MAX;
-  if (count > 0) {
-    memcpy(join->known, known, join->known_count * sizeof *known);
+  join->known_count = used;
+  if (used > 0) {
+    memcpy(join->known, known, used * sizeof *known);
   }
-  kad_maintenance_remember(node, known, join->known_count);
+  kad_maintenance_remember(node, join->known, used);
   if (operation != NULL) {
     *operation = op->name;
   }

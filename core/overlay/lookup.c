@@ -44,18 +44,21 @@ static bool is_known(const struct kad_lookup *lookup,
   return false;
 }
 
-/* Makes room for one more candidate. When there are too many, the farthest goes
- * if it has not been asked. Returns false if there is no room. */
-static bool make_room(struct kad_node *node, struct kad_lookup *lookup) {
+/* Makes room for one more candidate at `place`. When there are too many, the
+ * farthest goes if it is farther and has not been asked. Returns false if there
+ * is no room. */
+static bool make_room(struct kad_node *node, struct kad_lookup *lookup,
+                      size_t place) {
   if (lookup->count < lookup->cap) {
     return true;
   }
   if (lookup->cap >= KAD_CANDIDATES_MAX) {
-    if (lookup->candidates[lookup->count - 1].state == KAD_CANDIDATE_HEARD) {
-      lookup->count--;
-      return true;
+    if (place == lookup->count ||
+        lookup->candidates[lookup->count - 1].state != KAD_CANDIDATE_HEARD) {
+      return false;
     }
-    return false;
+    lookup->count--;
+    return true;
   }
   size_t cap = lookup->cap + GROWTH;
   void *grown = kad_resize(&node->env.allocator, lookup->candidates,
@@ -86,10 +89,10 @@ static bool add(struct kad_node *node, struct kad_lookup *lookup,
     made.heard_from_id = source->contact.id;
     made.hop = source->hop + 1;
   }
-  if (!make_room(node, lookup)) {
+  size_t place = place_of(lookup, &contact->id);
+  if (!make_room(node, lookup, place)) {
     return false;
   }
-  size_t place = place_of(lookup, &contact->id);
   memmove(&lookup->candidates[place + 1], &lookup->candidates[place],
           (lookup->count - place) * sizeof *lookup->candidates);
   lookup->candidates[place] = made;
@@ -156,8 +159,11 @@ static void take_event(struct kad_node *node, struct kad_query *query,
   struct kad_lookup *lookup = query->owner;
   struct kad_candidate *candidate = asked(lookup, query);
   assert(candidate != NULL);
-  if (candidate->state == KAD_CANDIDATE_ASKED) {
-    lookup->in_flight--;
+  lookup->in_flight -= candidate->state == KAD_CANDIDATE_ASKED;
+  lookup->unanswered -= event != KAD_QUERY_SOFT;
+  if (lookup->finished) {
+    candidate->state = KAD_CANDIDATE_FAILED;
+    return;
   }
   switch (event) {
   case KAD_QUERY_SOFT:
@@ -225,6 +231,7 @@ static void ask(struct kad_node *node, struct kad_lookup *lookup,
   }
   candidate->state = KAD_CANDIDATE_ASKED;
   lookup->in_flight++;
+  lookup->unanswered++;
   lookup->messages++;
 }
 
@@ -312,8 +319,18 @@ int kad_lookup_start(struct kad_node *node,
   return 0;
 }
 
+void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
+                     const struct kad_contact *contact) {
+  if (!lookup->finished) {
+    (void)add(node, lookup, contact, NULL);
+    advance(node, lookup);
+  }
+}
+
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
-  kad_rpc_cancel_all(node, lookup);
+  if (lookup->unanswered > 0) {
+    kad_rpc_disown(node, lookup);
+  }
   kad_alarm_unset(node, &lookup->deadline);
   kad_alarm_unset(node, &lookup->ending);
   kad_release(&node->env.allocator, lookup->candidates,

@@ -5,10 +5,11 @@
  *                         ├────► slow (soft timeout; another one is asked)
  *                         └────► failed
  *
- * Asks the closest candidates first, α at a time; all k when α answers in a row
- * brought nothing closer. Ends when the k closest candidates that have not
- * failed have answered, when told to (`kad_lookup_finish`), or at its deadline.
- * Nobody is asked twice. Source: Kademlia §2.3. */
+ * Asks the closest candidates first, α at a time; up to k when α answers in a
+ * row brought nothing closer. Ends when the k closest candidates that have not
+ * failed have answered, when told to (`kad_lookup_finish`), or at its deadline;
+ * what is answered after that changes nothing. Nobody is asked twice.
+ * Source: Kademlia §2.3. */
 #ifndef KAD_OVERLAY_LOOKUP_H
 #define KAD_OVERLAY_LOOKUP_H
 
@@ -74,8 +75,9 @@ struct kad_lookup {
   struct kad_step *steps;
   size_t step_count;
   size_t step_cap;
-  uint32_t in_flight; /* asked, and not slow */
-  uint32_t fruitless; /* answers in a row that brought nothing closer */
+  uint32_t in_flight;  /* asked, and not slow */
+  uint32_t unanswered; /* asked, slow ones too */
+  uint32_t fruitless;  /* answers in a row that brought nothing closer */
   uint32_t messages;
   kad_time_ms started_at;
   bool timed_out;
@@ -89,10 +91,15 @@ KAD_MUST_CHECK int kad_lookup_start(struct kad_node *node,
                                     const struct kad_lookup_config *config,
                                     struct kad_lookup **lookup);
 
+/* Tells a lookup of a contact that has answered otherwise. Ignored when the
+ * lookup has ended, or knows it. */
+void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
+                     const struct kad_contact *contact);
+
 /* Ends a lookup early; `done` follows. */
 void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup);
 
-/* Gives up what is under way and frees the lookup. `done` is not told. */
+/* Frees the lookup. `done` is not told. Queries under way go on without it. */
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
 
 /* Copies up to `cap` candidates that answered, closest first, to `out`, and

@@ -29,12 +29,12 @@ static void ping_questionable(struct kad_node *node,
   }
 }
 
-static void refresh_next(struct kad_node *node);
+static void look_next(struct kad_node *node);
 
-static void refreshed(struct kad_node *node, struct kad_lookup *lookup) {
+static void looked_up(struct kad_node *node, struct kad_lookup *lookup) {
   node->maintenance.refresh = NULL;
   kad_lookup_free(node, lookup);
-  refresh_next(node);
+  look_next(node);
 }
 
 /* Starts a background lookup. */
@@ -47,7 +47,7 @@ static void look_up(struct kad_node *node, unsigned family,
       .alpha = node->config.alpha,
       .k = node->config.k,
       .deadline_ms = node->config.lookup_ms,
-      .done = refreshed,
+      .done = looked_up,
   };
   if (kad_lookup_start(node, &config, &node->maintenance.refresh) != 0) {
     node->maintenance.refresh = NULL;
@@ -75,61 +75,77 @@ static size_t pick_bucket(struct kad_node *node, const struct kad_table *table,
   return buckets;
 }
 
-/* Refreshes one bucket of either family, unless a refresh runs. */
-static void refresh_next(struct kad_node *node) {
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    const struct kad_table *table = node->tables[i];
-    if (table == NULL || kad_table_count(table) == 0 ||
-        node->maintenance.refresh != NULL || node->closing) {
-      continue;
-    }
-    size_t bucket = pick_bucket(node, table, i);
-    if (bucket < kad_table_buckets(table)) {
-      uint8_t random[KAD_ID_SIZE];
-      struct kad_id target;
-      node->env.random(node->env.state, random, sizeof random);
-      kad_table_random_id(table, bucket, random, &target);
-      node->stats.refreshes++;
-      look_up(node, i == 0 ? 4 : 6, &target);
-    }
+/* Refreshes a bucket of `table` if it is time. */
+static void refresh_next(struct kad_node *node, const struct kad_table *table,
+                         size_t family_index) {
+  size_t bucket = pick_bucket(node, table, family_index);
+  if (bucket < kad_table_buckets(table)) {
+    uint8_t random[KAD_ID_SIZE];
+    struct kad_id target;
+    node->env.random(node->env.state, random, sizeof random);
+    kad_table_random_id(table, bucket, random, &target);
+    node->stats.refreshes++;
+    look_up(node, family_index == 0 ? 4 : 6, &target);
   }
-}
-
-static size_t count_contacts(const struct kad_node *node) {
-  size_t count = 0;
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    count += node->tables[i] != NULL ? kad_table_count(node->tables[i]) : 0;
-  }
-  return count;
-}
-
-static size_t count_good(const struct kad_node *node) {
-  size_t count = 0;
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    if (node->tables[i] != NULL) {
-      count += kad_table_good(node->tables[i], kad_node_now(node));
-    }
-  }
-  return count;
 }
 
 /* Looks our own id up now and then, often while we know few. */
-static void look_around(struct kad_node *node, kad_time_ms now) {
+static void look_around(struct kad_node *node, size_t family_index) {
   struct kad_maintenance *maintenance = &node->maintenance;
-  if (now < maintenance->self_at || maintenance->refresh != NULL ||
-      count_contacts(node) == 0) {
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms after = maintenance->self_after[family_index];
+  if (now < maintenance->self_at[family_index]) {
     return;
   }
-  kad_time_ms after = maintenance->self_after;
-  maintenance->self_at = kad_time_add(now, kad_node_jitter(node, after));
-  maintenance->self_after =
+  maintenance->self_at[family_index] =
+      kad_time_add(now, kad_node_jitter(node, after));
+  maintenance->self_after[family_index] =
       2 * after < KAD_SELF_MAX_MS ? 2 * after : KAD_SELF_MAX_MS;
-  for (unsigned i = 0; i < KAD_FAMILIES; i++) {
-    if (node->tables[i] != NULL && kad_table_count(node->tables[i]) > 0 &&
-        maintenance->refresh == NULL) {
-      look_up(node, i == 0 ? 4 : 6, &node->config.id);
+  look_up(node, family_index == 0 ? 4 : 6, &node->config.id);
+}
+
+/* Starts the background lookup that is due, unless one runs. */
+static void look_next(struct kad_node *node) {
+  for (size_t i = 0; i < KAD_FAMILIES && !node->closing; i++) {
+    const struct kad_table *table = node->tables[i];
+    if (table == NULL || kad_table_count(table) == 0) {
+      continue;
+    }
+    if (node->maintenance.refresh == NULL) {
+      look_around(node, i);
+    }
+    if (node->maintenance.refresh == NULL) {
+      refresh_next(node, table, i);
     }
   }
+}
+
+/* How many contacts there are, and how many of them answer. */
+struct census {
+  size_t all;
+  size_t answering; /* the latest query */
+  size_t bad;
+};
+
+static struct census take_census(const struct kad_node *node) {
+  struct census census = {0};
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    size_t bucket = 0;
+    size_t slot = 0;
+    const struct kad_entry *entry;
+    while (node->tables[i] != NULL &&
+           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
+      census.all++;
+      census.answering += entry->failures == 0;
+      census.bad += kad_entry_is_bad(entry);
+    }
+  }
+  return census;
+}
+
+bool kad_maintenance_has_contacts(const struct kad_node *node) {
+  struct census census = take_census(node);
+  return census.bad < census.all;
 }
 
 static void rejoined(void *data, const struct kad_result *result) {
@@ -149,35 +165,57 @@ static void rejoined(void *data, const struct kad_result *result) {
 static void rejoin(struct kad_node *node, kad_time_ms now) {
   struct kad_maintenance *maintenance = &node->maintenance;
   if (!maintenance->asked_to_join || maintenance->known_count == 0 ||
-      maintenance->rejoining || now < maintenance->rejoin_at ||
-      count_good(node) > 0) {
+      maintenance->rejoining || now < maintenance->rejoin_at) {
     return;
   }
-  maintenance->rejoin_at =
-      kad_time_add(now, kad_node_jitter(node, maintenance->rejoin_after));
   maintenance->rejoining =
       kad_node_bootstrap(node, maintenance->known, maintenance->known_count,
                          rejoined, node, NULL) == 0;
+  maintenance->rejoin_at =
+      kad_time_add(now, kad_node_jitter(node, maintenance->rejoin_after));
+}
+
+/* Drops the dead, unless all are: then it is we who are cut off, and they are
+ * asked until one answers. After that we look around as after a join. */
+static void prune(struct kad_node *node, kad_time_ms now) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  bool alone = !kad_maintenance_has_contacts(node);
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    if (node->tables[i] != NULL && !alone) {
+      (void)kad_table_prune(node->tables[i], now);
+    }
+    if (maintenance->alone && !alone) {
+      maintenance->self_at[i] = now;
+      maintenance->self_after[i] = KAD_SELF_MIN_MS;
+    }
+  }
+  if (maintenance->alone && !alone) {
+    kad_maintenance_joined(node);
+  }
+  maintenance->alone = alone;
 }
 
 static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
   kad_time_ms now = kad_node_now(node);
   (void)alarm;
+  prune(node, now);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (node->tables[i] != NULL) {
-      (void)kad_table_prune(node->tables[i], now);
       ping_questionable(node, node->tables[i], now);
     }
   }
-  rejoin(node, now);
-  look_around(node, now);
-  refresh_next(node);
+  if (node->maintenance.alone) {
+    rejoin(node, now);
+  }
+  look_next(node);
   plan_round(node);
 }
 
 void kad_maintenance_start(struct kad_node *node) {
   node->maintenance.rejoin_after = KAD_REJOIN_MIN_MS;
-  node->maintenance.self_after = KAD_SELF_MIN_MS;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    node->maintenance.self_after[i] = KAD_SELF_MIN_MS;
+  }
   plan_round(node);
 }
 
@@ -190,34 +228,80 @@ void kad_maintenance_stop(struct kad_node *node) {
   kad_alarm_unset(node, &maintenance->round);
   kad_alarm_unset(node, &maintenance->expiry);
   kad_alarm_unset(node, &maintenance->republish);
+  kad_release(&node->env.allocator, maintenance->known,
+              maintenance->known_cap * sizeof *maintenance->known);
+  maintenance->known = NULL;
+  maintenance->known_count = 0;
+  maintenance->known_cap = 0;
 }
 
-void kad_maintenance_met(struct kad_node *node) {
+void kad_maintenance_met(struct kad_node *node, unsigned family) {
   struct kad_maintenance *maintenance = &node->maintenance;
+  size_t index = family == 6 ? 1 : 0;
   maintenance->had_contacts = true;
-  if (count_contacts(node) <= node->config.k) {
+  if (kad_table_count(node->tables[index]) <= node->config.k) {
     kad_time_ms soon =
         kad_time_add(kad_node_now(node), kad_node_jitter(node, KAD_TICK_MS));
-    maintenance->self_after = KAD_SELF_MIN_MS;
-    maintenance->self_at =
-        soon < maintenance->self_at ? soon : maintenance->self_at;
+    kad_time_ms *self_at = &maintenance->self_at[index];
+    maintenance->self_after[index] = KAD_SELF_MIN_MS;
+    *self_at = soon < *self_at ? soon : *self_at;
   }
+}
+
+static bool remembers(const struct kad_maintenance *maintenance,
+                      const struct kad_address *address) {
+  for (size_t i = 0; i < maintenance->known_count; i++) {
+    if (kad_address_equal(&maintenance->known[i], address)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Makes room for `count` more addresses, as far as there may be. Returns false
+ * when out of memory. */
+static bool make_room(struct kad_node *node, size_t count) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  size_t cap = maintenance->known_count + count;
+  cap = cap < KAD_KNOWN_MAX ? cap : KAD_KNOWN_MAX;
+  if (cap <= maintenance->known_cap) {
+    return true;
+  }
+  void *grown = kad_resize(&node->env.allocator, maintenance->known,
+                           maintenance->known_cap * sizeof *maintenance->known,
+                           cap * sizeof *maintenance->known);
+  if (grown == NULL) {
+    return false;
+  }
+  maintenance->known = grown;
+  maintenance->known_cap = cap;
+  return true;
 }
 
 void kad_maintenance_remember(struct kad_node *node,
                               const struct kad_address *known, size_t count) {
   struct kad_maintenance *maintenance = &node->maintenance;
   maintenance->asked_to_join = true;
-  if (known == maintenance->known || count == 0) {
-    return;
-  }
-  memcpy(maintenance->known, known, count * sizeof *known);
-  maintenance->known_count = count;
   maintenance->rejoin_at =
       kad_time_add(kad_node_now(node), maintenance->rejoin_after);
+  if (count == 0 || !make_room(node, count)) {
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (remembers(maintenance, &known[i])) {
+      continue;
+    }
+    if (maintenance->known_count < maintenance->known_cap) {
+      maintenance->known[maintenance->known_count++] = known[i];
+    } else {
+      maintenance->known[maintenance->known_next++] = known[i];
+      maintenance->known_next %= KAD_KNOWN_MAX;
+    }
+  }
 }
 
 void kad_maintenance_joined(struct kad_node *node) {
+  node->maintenance.rejoin_after = KAD_REJOIN_MIN_MS;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_table *table = node->tables[i];
     struct kad_contact closest;
@@ -227,15 +311,15 @@ void kad_maintenance_joined(struct kad_node *node) {
       node->maintenance.farther[i] = kad_table_bucket_of(table, &closest.id);
     }
   }
-  refresh_next(node);
+  look_next(node);
 }
 
 enum kad_state kad_maintenance_state(const struct kad_node *node) {
   const struct kad_maintenance *maintenance = &node->maintenance;
-  size_t contacts = count_contacts(node);
-  size_t good = count_good(node);
-  if (good > 0) {
-    return 2 * good < contacts ? KAD_STATE_DEGRADED : KAD_STATE_HEALTHY;
+  struct census census = take_census(node);
+  if (census.bad < census.all) {
+    return 2 * census.answering < census.all ? KAD_STATE_DEGRADED
+                                             : KAD_STATE_HEALTHY;
   }
   if (maintenance->had_contacts) {
     return KAD_STATE_ISOLATED;

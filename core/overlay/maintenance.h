@@ -8,7 +8,7 @@
 #include "overlay/lookup.h"
 
 enum {
-  KAD_KNOWN_MAX = 32,       /* bootstrap addresses remembered */
+  KAD_KNOWN_MAX = 256,      /* bootstrap addresses remembered */
   KAD_REPUBLISHES_MAX = 4,  /* republishing puts at a time */
   KAD_TICK_MS = 5000,       /* between two rounds */
   KAD_ROUND_PINGS = 4,      /* questionable contacts pinged in a round */
@@ -27,15 +27,18 @@ struct kad_maintenance {
   struct kad_lookup *refresh; /* that runs, or NULL */
   size_t farther[2];          /* buckets below this one are to be refreshed
                                  after a join, a family each */
-  struct kad_address known[KAD_KNOWN_MAX]; /* bootstrap addresses */
+  struct kad_address *known;  /* bootstrap addresses, or NULL */
   size_t known_count;
+  size_t known_cap;
+  size_t known_next; /* the one to be forgotten next, once all are taken */
   bool asked_to_join;
   bool had_contacts;
   bool rejoining;
+  bool alone; /* no contact answered when the last round began */
   kad_time_ms rejoin_at;
   kad_time_ms rejoin_after;      /* the present back-off */
-  kad_time_ms self_at;           /* the next own-id lookup */
-  kad_time_ms self_after;        /* its period, which grows */
+  kad_time_ms self_at[2];        /* the next own-id lookup, a family each */
+  kad_time_ms self_after[2];     /* its period, which grows */
   kad_time_ms republish_free_at; /* the budget allows the next one */
   uint32_t republishing;
 };
@@ -49,11 +52,16 @@ void kad_maintenance_stop(struct kad_node *node);
 /* Notes that a record was stored, touched or removed: deadlines may differ. */
 void kad_maintenance_stored(struct kad_node *node);
 
-/* Notes that a contact has entered a table: the first ones are a reason to look
- * around soon. */
-void kad_maintenance_met(struct kad_node *node);
+/* Notes that a contact has entered the table of `family`: the first ones are a
+ * reason to look around soon. */
+void kad_maintenance_met(struct kad_node *node, unsigned family);
 
-/* Remembers where to join again from. */
+/* Returns true if some contact has not left KAD_FAILURES_BAD queries in a row
+ * unanswered. */
+bool kad_maintenance_has_contacts(const struct kad_node *node);
+
+/* Remembers where to join again from, besides what it remembers already; of
+ * more than KAD_KNOWN_MAX the latest. */
 void kad_maintenance_remember(struct kad_node *node,
                               const struct kad_address *known, size_t count);
 

@@ -48,7 +48,7 @@ static void enter(struct kad_node *node, const struct kad_contact *contact,
     probe_standing(node, probe);
   }
   if (kad_table_count(table) > before) {
-    kad_maintenance_met(node);
+    kad_maintenance_met(node, contact->address.family);
   }
 }
 

@@ -27,10 +27,11 @@ static void link_op(struct kad_node *node, struct kad_op *op) {
 
 static void free_op(struct kad_node *node, struct kad_op *op) {
   kad_alarm_unset(node, &op->alarm);
+  kad_alarm_unset(node, &op->overdue);
   if (op->kind->stop != NULL) {
     op->kind->stop(node, op);
   }
-  kad_rpc_cancel_all(node, op);
+  kad_rpc_disown(node, op);
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_free(node, op->lookups[i]);
@@ -40,10 +41,19 @@ static void free_op(struct kad_node *node, struct kad_op *op) {
   kad_release(&node->env.allocator, op, op->size);
 }
 
+static void give_up(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_op *op = kad_container_of(alarm, struct kad_op, overdue);
+  kad_op_end(node, op, KAD_ETIMEOUT);
+}
+
 static void start(struct kad_node *node, struct kad_alarm *alarm) {
   struct kad_op *op = kad_container_of(alarm, struct kad_op, alarm);
+  kad_time_ms most = (kad_time_ms)op->options.deadline_ms +
+                     node->config.query_ms + KAD_OVERDUE_MS;
   op->state = KAD_OPERATION_RUNNING;
   op->started_at = kad_node_now(node);
+  kad_alarm_set(node, &op->overdue, kad_time_add(op->started_at, most),
+                give_up);
   if (op->kind->method != KAD_METHOD_PING) {
     op->counted = true;
     node->operations.running++;
@@ -215,12 +225,27 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
   return 0;
 }
 
+bool kad_op_has_quorum(const struct kad_op *op) {
+  return op->options.quorum > 0 && op->holders >= op->options.quorum;
+}
+
+static void finish_lookups(struct kad_node *node, struct kad_op *op) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      kad_lookup_finish(node, op->lookups[i]);
+    }
+  }
+}
+
 static bool replied(struct kad_node *node, struct kad_lookup *lookup,
                     const struct kad_contact *from,
                     const struct kad_message *reply) {
   struct kad_op *op = lookup->config.owner;
   bool had_value = op->kind->replied(node, lookup, from, reply);
   op->holders += had_value;
+  if (kad_op_has_quorum(op)) {
+    finish_lookups(node, op);
+  }
   return had_value;
 }
 
@@ -232,31 +257,61 @@ static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
   }
 }
 
-void kad_op_look_up(struct kad_node *node, struct kad_op *op,
-                    const struct kad_contact *seed) {
-  int error = KAD_EFAMILY;
-  for (unsigned i = 0; i < KAD_OPERATION_FAMILIES; i++) {
-    const struct kad_lookup_config config = {
-        .family = i == 0 ? 4 : 6,
-        .target = op->target,
-        .method = op->kind->method,
-        .type = op->type,
-        .skip = op->skip,
-        .alpha = op->options.alpha,
-        .k = op->options.k,
-        .deadline_ms = op->options.deadline_ms,
-        .seed = seed,
-        .replied = op->kind->replied != NULL ? replied : NULL,
-        .done = lookup_done,
-        .owner = op,
-    };
-    int failed = kad_lookup_start(node, &config, &op->lookups[i]);
-    op->lookups_open += failed == 0;
-    error = failed == KAD_ENOMEM ? KAD_ENOMEM : error;
-  }
+/* Starts the lookup of a family. Its deadline is the operation's. */
+static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
+                      const struct kad_contact *seed) {
+  kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
+  const struct kad_lookup_config config = {
+      .family = family,
+      .target = op->target,
+      .method = op->kind->method,
+      .type = op->type,
+      .skip = op->skip,
+      .alpha = op->options.alpha,
+      .k = op->options.k,
+      .deadline_ms = kad_time_since(spent, op->options.deadline_ms),
+      .seed = seed,
+      .replied = op->kind->replied != NULL ? replied : NULL,
+      .done = lookup_done,
+      .owner = op,
+  };
+  int error =
+      kad_lookup_start(node, &config, &op->lookups[family == 6 ? 1 : 0]);
+  op->lookups_open += error == 0;
+  return error;
+}
+
+void kad_op_look_up(struct kad_node *node, struct kad_op *op) {
+  int error4 = look_up_in(node, op, 4, NULL);
+  int error6 = look_up_in(node, op, 6, NULL);
   if (op->lookups_open == 0) {
-    kad_op_end(node, op, error == KAD_ENOMEM ? error : KAD_ENOCONTACTS);
+    bool starved = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
+    kad_op_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
   }
+}
+
+void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
+                         const struct kad_contact *seed) {
+  unsigned family = seed->address.family;
+  struct kad_lookup *lookup = op->lookups[family == 6 ? 1 : 0];
+  if (lookup != NULL) {
+    kad_lookup_hear(node, lookup, seed);
+  } else if (look_up_in(node, op, family, seed) != 0) {
+    node->stats.lookups_failed++;
+  }
+}
+
+bool kad_op_timed_out(const struct kad_op *op) {
+  bool timed_out = false;
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    timed_out =
+        timed_out || (op->lookups[i] != NULL && op->lookups[i]->timed_out);
+  }
+  return timed_out;
+}
+
+int kad_op_silence(const struct kad_op *op) {
+  return kad_op_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
 }
 
 void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
@@ -298,7 +353,7 @@ int kad_node_cancel(struct kad_node *node, kad_operation operation) {
   if (op == NULL || op->state == KAD_OPERATION_ENDING) {
     return KAD_ENOTFOUND;
   }
-  kad_rpc_cancel_all(node, op);
+  kad_rpc_disown(node, op);
   kad_op_end(node, op, KAD_ECANCELED);
   return 0;
 }

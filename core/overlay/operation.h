@@ -14,7 +14,8 @@
 enum {
   KAD_OPERATION_FAMILIES = 2,
   KAD_OPERATIONS_QUEUED = 4096, /* that wait for their turn */
-  KAD_WIDTH_MAX = 64            /* the greatest k */
+  KAD_WIDTH_MAX = 64,           /* the greatest k */
+  KAD_OVERDUE_MS = 1000         /* see `overdue` of struct kad_op */
 };
 
 enum kad_operation_state {
@@ -55,6 +56,8 @@ struct kad_op {
   void *data;
   kad_time_ms started_at;
   struct kad_alarm alarm;            /* to begin, or to tell, from the heap */
+  struct kad_alarm overdue;          /* ends it when its deadline has passed and
+                                        what followed the lookups had its time */
   struct kad_lookup_options options; /* filled in */
   struct kad_id target;
   uint8_t type_name[KAD_TYPE_NAME_MAX];
@@ -99,10 +102,25 @@ KAD_MUST_CHECK int kad_op_new(struct kad_node *node,
                               const struct kad_op_request *request,
                               struct kad_op **op);
 
-/* Starts a lookup in every family. When there is none, `looked_up` follows at
- * once. `seed` may be NULL. */
-void kad_op_look_up(struct kad_node *node, struct kad_op *op,
-                    const struct kad_contact *seed);
+/* Starts a lookup in every family; `looked_up` follows. Without any family, or
+ * memory for it, the operation ends. */
+void kad_op_look_up(struct kad_node *node, struct kad_op *op);
+
+/* Starts the lookup of `seed`'s family with it, if that has not been; tells it
+ * of `seed` otherwise. Without memory for it, nothing happens. */
+void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
+                         const struct kad_contact *seed);
+
+/* Returns true if as many contacts as its quorum, if it has one, had a value.
+ */
+bool kad_op_has_quorum(const struct kad_op *op);
+
+/* Returns what to end with when nobody answered: KAD_ETIMEOUT when the deadline
+ * came first, else KAD_ENOCONTACTS. */
+int kad_op_silence(const struct kad_op *op);
+
+/* Returns true if the deadline ended one of its lookups. */
+bool kad_op_timed_out(const struct kad_op *op);
 
 /* Ends an operation with `status`; its callback follows in the next tick. */
 void kad_op_end(struct kad_node *node, struct kad_op *op, int status);

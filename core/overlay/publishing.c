@@ -6,7 +6,7 @@
 #include "overlay/node.h"
 
 enum {
-  LATER_MS = 1000
+  LATER_MS = 1000 /* until it is tried again when too many are under way */
 };
 
 /* A republish hook that answers later: which record it was about. */
@@ -66,6 +66,24 @@ static void expire(struct kad_node *node, struct kad_alarm *alarm) {
   kad_publishing_plan(node);
 }
 
+/* Takes a share of the budget: a place among those under way, and the time that
+ * its stores fill. */
+static void take_share(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  uint32_t budget = node->config.stores_per_s;
+  kad_time_ms gap =
+      (kad_time_ms)node->config.k * KAD_MS_PER_S / (budget > 0 ? budget : 1);
+  maintenance->republishing++;
+  maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
+}
+
+/* Gives back a share that nothing was stored for. */
+static void return_share(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  maintenance->republishing--;
+  maintenance->republish_free_at = 0;
+}
+
 static void republished(void *data, const struct kad_result *result) {
   struct kad_node *node = data;
   node->maintenance.republishing--;
@@ -85,40 +103,42 @@ static void postpone(struct kad_node *node, const struct kad_held *held,
   node->store->touch(node->store->state, held->handle, &holding);
 }
 
-/* Stores a held record again, with what is left of its life. */
-static void publish(struct kad_node *node, struct kad_held *held) {
-  struct kad_maintenance *maintenance = &node->maintenance;
-  kad_held_age(&held->holding, kad_node_now(node), &held->record);
-  if (held->record.ttl == 0) {
-    return;
+/* Stores a held record again, with what is left of its life. Returns false when
+ * there is nothing to store. */
+static bool publish(struct kad_node *node, kad_handle handle) {
+  struct kad_held held;
+  if (!node->store->read(node->store->state, handle, &held)) {
+    return false;
   }
-  if (kad_republish(node, &held->record, republished, node) == 0) {
-    uint32_t budget = node->config.stores_per_s;
-    kad_time_ms gap =
-        (kad_time_ms)node->config.k * KAD_MS_PER_S / (budget > 0 ? budget : 1);
-    maintenance->republishing++;
-    maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
-  }
+  kad_held_age(&held.holding, kad_node_now(node), &held.record);
+  return held.record.ttl > 0 &&
+         kad_republish(node, &held.record, republished, node) == 0;
 }
 
-/* Acts on what the policy said of a record whose republish is due: `seconds`
- * to the next time, 0 for never again. */
+/* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
+static uint32_t period_of(const struct kad_node *node,
+                          const struct kad_record *record,
+                          const struct kad_answer *answer) {
+  const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
+  if (answer->verdict == KAD_ACCEPT) {
+    return answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
+  }
+  return type != NULL ? type->republish : UINT32_MAX;
+}
+
+/* Acts on what the policy said of a record whose republish is due, for which
+ * there is a share of the budget. */
 static void decide(struct kad_node *node, kad_handle handle,
                    const struct kad_answer *answer) {
   struct kad_held held;
-  if (!node->store->read(node->store->state, handle, &held)) {
-    return;
+  bool published = false;
+  if (node->store->read(node->store->state, handle, &held)) {
+    uint32_t seconds = period_of(node, &held.record, answer);
+    postpone(node, &held, seconds);
+    published = seconds != 0 && seconds != UINT32_MAX && publish(node, handle);
   }
-  const struct kad_type *type =
-      kad_ruleset_type(node->ruleset, held.record.type);
-  uint32_t seconds = type != NULL ? type->republish : UINT32_MAX;
-  if (answer->verdict == KAD_ACCEPT) {
-    seconds =
-        answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
-  }
-  postpone(node, &held, seconds);
-  if (seconds != 0 && node->store->read(node->store->state, handle, &held)) {
-    publish(node, &held);
+  if (!published) {
+    return_share(node);
   }
   kad_publishing_plan(node);
 }
@@ -126,34 +146,39 @@ static void decide(struct kad_node *node, kad_handle handle,
 static void resume(struct kad_node *node, void *self,
                    const struct kad_answer *answer) {
   struct republishing *republishing = self;
-  decide(node, republishing->handle, answer);
+  if (!node->closing) {
+    decide(node, republishing->handle, answer);
+  }
   kad_release(&node->env.allocator, republishing, sizeof *republishing);
 }
 
 /* Asks the policy about a record. While it has not answered, the record is not
- * due again. */
+ * due again. It gets a copy: the hook may do what changes the store. */
 static void ask(struct kad_node *node, struct kad_held *held,
                 const struct kad_type *type) {
+  struct kad_bundle copy = {0};
   struct kad_answer answer = {.verdict = KAD_FAILED};
   struct republishing *republishing =
       kad_alloc(&node->env.allocator, sizeof *republishing);
-  kad_handle handle = held->handle;
-  postpone(node, held, type->republish);
+  kad_held_age(&held->holding, kad_node_now(node), &held->record);
   if (republishing == NULL ||
-      !node->store->read(node->store->state, handle, held)) {
+      kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1) != 0) {
     kad_release(&node->env.allocator, republishing, sizeof *republishing);
+    postpone(node, held, type->republish);
+    return_share(node);
     return;
   }
-  republishing->handle = handle;
-  kad_held_age(&held->holding, kad_node_now(node), &held->record);
+  postpone(node, held, type->republish);
+  republishing->handle = held->handle;
   const struct kad_asker asker = {
       .self = republishing, .resume = resume, .ruleset = node->ruleset};
   struct kad_question question = {.reason = KAD_REASON_REPUBLISH,
-                                  .record = &held->record};
+                                  .record = copy.records};
   if (kad_ask(node, type->republish_at, type->state, &asker, &question,
               &answer) != KAD_LATER) {
     resume(node, republishing, &answer);
   }
+  kad_bundle_free(&copy, &node->env.allocator);
 }
 
 /* Republishes the record that is due, unless too many are under way. */
@@ -176,11 +201,12 @@ static void republish(struct kad_node *node, struct kad_alarm *alarm) {
   }
   const struct kad_type *type =
       kad_ruleset_type(node->ruleset, held.record.type);
+  const struct kad_answer none = {.verdict = KAD_FAILED};
+  take_share(node);
   if (type != NULL && type->republish_at != NULL) {
     ask(node, &held, type);
-    kad_publishing_plan(node);
-    return;
+  } else {
+    decide(node, handle, &none);
   }
-  const struct kad_answer none = {.verdict = KAD_FAILED};
-  decide(node, handle, &none);
+  kad_publishing_plan(node);
 }

@@ -8,14 +8,25 @@
 
 #include <string.h>
 
+struct put;
+
+/* The copy that is stored here. A merge or an expire hook may answer after the
+ * put has ended, so this is neither's part. */
+struct local_store {
+  struct put *put; /* NULL once that has ended */
+};
+
 struct put {
   struct kad_op op;
-  struct kad_bundle record; /* none for an announce */
-  uint16_t port;            /* announce; 0: implied */
-  bool again;               /* a record that is held already is republished */
-  uint32_t open;            /* stores under way, one for this function */
-  uint32_t refused;
-  bool reached; /* some contact was there to take it */
+  struct kad_bundle record;  /* none for an announce */
+  uint16_t port;             /* announce; 0: implied */
+  bool again;                /* a record that is held already is republished */
+  uint32_t open;             /* stores under way, one for this function */
+  uint32_t sent;             /* to contacts */
+  uint32_t taken;            /* by contacts */
+  bool refused;              /* by some contact */
+  bool reached;              /* some contact answered the lookup */
+  struct local_store *local; /* under way, or NULL */
   uint64_t ticket;
 };
 
@@ -35,9 +46,8 @@ static void refuse(struct kad_node *node, struct put *put, int code,
 
 static void take_verdict(struct kad_node *node, struct put *put,
                          const struct kad_answer *answer) {
-  put->ticket = 0;
   if (answer->verdict == KAD_ACCEPT) {
-    kad_op_look_up(node, &put->op, NULL);
+    kad_op_look_up(node, &put->op);
     return;
   }
   bool failed = answer->verdict == KAD_FAILED;
@@ -49,7 +59,8 @@ static void take_verdict(struct kad_node *node, struct put *put,
 static void resume(struct kad_node *node, void *self,
                    const struct kad_answer *answer) {
   struct put *put = self;
-  if (put->op.state == KAD_OPERATION_RUNNING) {
+  put->ticket = 0;
+  if (put->op.state == KAD_OPERATION_RUNNING && !node->closing) {
     take_verdict(node, put, answer);
   }
 }
@@ -84,29 +95,26 @@ static void start_put(struct kad_node *node, struct kad_op *op) {
   if (code != 0) {
     refuse(node, put, code, kad_slice_of(reason));
   } else if (type->validate == NULL || put->again) {
-    kad_op_look_up(node, op, NULL);
+    kad_op_look_up(node, op);
   } else {
     validate(node, put, type);
   }
 }
 
-static void start_announce(struct kad_node *node, struct kad_op *op) {
-  kad_op_look_up(node, op, NULL);
-}
-
+/* A contact that gave no token has refused, in a way. */
 static int end_status(const struct put *put) {
-  if (put->op.stored > 0 && put->reached) {
-    return 0;
-  }
   if (!put->reached) {
     return KAD_ENOCONTACTS;
   }
-  return put->refused > 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
+  if (put->taken > 0) {
+    return 0;
+  }
+  return put->refused || put->sent == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
 }
 
 /* Counts one store less under way; after the last, the operation ends. */
 static void close_store(struct kad_node *node, struct put *put) {
-  if (--put->open == 0) {
+  if (--put->open == 0 && !node->closing) {
     kad_op_end(node, &put->op, end_status(put));
   }
 }
@@ -121,8 +129,9 @@ static void store_event(struct kad_node *node, struct kad_query *query,
   if (event == KAD_QUERY_REPLY &&
       (!message->has_stored || message->stored > 0)) {
     put->op.stored++;
+    put->taken++;
   } else if (event == KAD_QUERY_ERROR) {
-    put->refused++;
+    put->refused = true;
     kad_op_keep_error(node, &put->op, message);
   }
   close_store(node, put);
@@ -148,48 +157,80 @@ static void send_store(struct kad_node *node, struct put *put,
     message.port = put->port != 0 ? put->port : candidate->contact.address.port;
     message.implied_port = put->port == 0;
   }
-  put->op.asked++;
-  put->open++;
   if (kad_rpc_send(node, &candidate->contact, &message, store_event, put,
-                   NULL) != 0) {
-    put->open--;
+                   NULL) == 0) {
+    put->op.asked++;
+    put->open++;
+    put->sent++;
   }
 }
 
 static void admitted(struct kad_node *node,
                      const struct kad_admission *admission, void *data) {
-  (void)node;
-  uint32_t *stored = data;
-  *stored += admission->stored;
+  struct local_store *local = data;
+  struct put *put = local->put;
+  kad_release(&node->env.allocator, local, sizeof *local);
+  if (put == NULL) {
+    return;
+  }
+  put->local = NULL;
+  put->op.stored += admission->stored;
+  if (admission->stored == 0 && put->op.code == 0) {
+    put->op.code = admission->outcomes[0].code;
+    kad_op_keep_text(node, &put->op, kad_admission_reason(admission, 0));
+  }
+  close_store(node, put);
 }
 
-/* Returns true if we belong to the k closest: fewer answered, or the last of
- * them is farther than we are. */
-static bool is_holder(const struct kad_node *node, const struct put *put,
-                      const struct kad_candidate *const *closest,
-                      size_t count) {
+/* Returns true if, in the overlay of `lookup`, we are closer to the key than
+ * the last of the k that answered, or fewer did. Where nobody did there is no
+ * telling. */
+static bool is_among_closest(const struct kad_node *node,
+                             const struct kad_lookup *lookup) {
+  const struct kad_candidate *closest[KAD_WIDTH_MAX];
+  uint32_t k = lookup->config.k;
+  size_t count = kad_lookup_closest(lookup, closest, k);
+  return count > 0 &&
+         (count < k || kad_id_compare(&lookup->config.target, &node->config.id,
+                                      &closest[count - 1]->contact.id) < 0);
+}
+
+/* Returns true if the record is to be held here: we are one of the k closest of
+ * either overlay, or alone. */
+static bool is_holder(const struct kad_node *node, const struct put *put) {
   if (node->config.read_only || put->again || put->record.count == 0) {
     return false;
   }
-  return count < put->op.options.k ||
-         kad_id_compare(&put->op.target, &node->config.id,
-                        &closest[count - 1]->contact.id) < 0;
+  bool holder = !put->reached;
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup *lookup = put->op.lookups[i];
+    holder = holder || (lookup != NULL && is_among_closest(node, lookup));
+  }
+  return holder;
 }
 
-/* Holds the record here. The answer is not waited for: our rules have already
- * said yes, and only a merge that yields answers later. */
+/* Holds the record here. The answer may come later. */
 static void store_here(struct kad_node *node, struct put *put) {
-  uint32_t stored = 0;
+  struct local_store *local = kad_alloc(&node->env.allocator, sizeof *local);
   const struct kad_admission_request request = {
       .records = put->record.records,
       .count = 1,
+      .judged = true,
       .reason = KAD_REASON_STORE,
       .done = admitted,
-      .data = &stored,
+      .data = local,
   };
+  if (local == NULL) {
+    return;
+  }
+  local->put = put;
+  put->local = local;
   put->op.asked++;
-  if (kad_admit(node, &request) == 0) {
-    put->op.stored += stored;
+  put->open++;
+  if (kad_admit(node, &request) != 0) {
+    kad_release(&node->env.allocator, local, sizeof *local);
+    put->local = NULL;
+    put->open--;
   }
 }
 
@@ -199,21 +240,30 @@ static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   size_t count = kad_op_closest(op, closest);
   put->open = 1;
   put->reached = count > 0;
-  if (is_holder(node, put, closest, count)) {
-    store_here(node, put);
-  }
   for (size_t i = 0; i < count; i++) {
     if (closest[i]->token_len > 0) {
       send_store(node, put, closest[i]);
     }
   }
+  if (is_holder(node, put)) {
+    store_here(node, put);
+  }
   close_store(node, put);
+}
+
+static void report_put(struct kad_node *node, struct kad_op *op,
+                       struct kad_result *result) {
+  (void)node;
+  result->messages += put_of(op)->sent;
 }
 
 static void stop_put(struct kad_node *node, struct kad_op *op) {
   struct put *put = put_of(op);
   if (put->ticket != 0) {
     kad_question_withdraw(node, put->ticket);
+  }
+  if (put->local != NULL) {
+    put->local->put = NULL;
   }
   kad_bundle_free(&put->record, &node->env.allocator);
 }
@@ -222,13 +272,15 @@ static const struct kad_op_kind put_kind = {
     .method = KAD_METHOD_FIND_VALUE,
     .start = start_put,
     .looked_up = store_at_closest,
+    .report = report_put,
     .stop = stop_put,
 };
 
 static const struct kad_op_kind announce_kind = {
     .method = KAD_METHOD_GET_PEERS,
-    .start = start_announce,
+    .start = kad_op_look_up,
     .looked_up = store_at_closest,
+    .report = report_put,
     .stop = stop_put,
 };
 

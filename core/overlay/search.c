@@ -21,13 +21,11 @@ static struct search *search_of(struct kad_op *op) {
   return kad_container_of(op, struct search, op);
 }
 
-static void start_search(struct kad_node *node, struct kad_op *op) {
-  kad_op_look_up(node, op, NULL);
-}
-
+/* One that its deadline ended has not found the closest for sure. */
 static void end_find_node(struct kad_node *node, struct kad_op *op) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
-  kad_op_end(node, op, kad_op_closest(op, closest) > 0 ? 0 : KAD_ENOCONTACTS);
+  bool found = kad_op_closest(op, closest) > 0 && !kad_op_timed_out(op);
+  kad_op_end(node, op, found ? 0 : kad_op_silence(op));
 }
 
 static bool has_peer(const struct search *search,
@@ -69,12 +67,7 @@ static bool take_peers(struct kad_node *node, struct kad_lookup *lookup,
   for (size_t i = 0; i < reply->peer_count; i++) {
     add_peer(node, search_of(op), &reply->peers[i]);
   }
-  bool had_value = reply->peer_count > 0;
-  if (had_value && op->options.quorum > 0 &&
-      op->holders + 1 >= op->options.quorum) {
-    kad_lookup_finish(node, lookup);
-  }
-  return had_value;
+  return reply->peer_count > 0;
 }
 
 /* Adds the peers that we hold ourselves. */
@@ -93,14 +86,19 @@ static void start_get_peers(struct kad_node *node, struct kad_op *op) {
     op->holders += held.count > 0;
     kad_held_free(node, &held);
   }
-  kad_op_look_up(node, op, NULL);
+  if (kad_op_has_quorum(op)) {
+    kad_op_end(node, op, 0);
+    return;
+  }
+  kad_op_look_up(node, op);
 }
 
 static void end_get_peers(struct kad_node *node, struct kad_op *op) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
   if (search_of(op)->count == 0) {
-    status = kad_op_closest(op, closest) > 0 ? KAD_ENOTFOUND : KAD_ENOCONTACTS;
+    status =
+        kad_op_closest(op, closest) > 0 ? KAD_ENOTFOUND : kad_op_silence(op);
   }
   kad_op_end(node, op, status);
 }
@@ -120,7 +118,7 @@ static void stop_search(struct kad_node *node, struct kad_op *op) {
 
 static const struct kad_op_kind find_node_kind = {
     .method = KAD_METHOD_FIND_NODE,
-    .start = start_search,
+    .start = kad_op_look_up,
     .looked_up = end_find_node,
 };
 

@@ -32,12 +32,25 @@ static void copy_record(struct kad_record *to, const struct kad_record *from,
   to->signature = put(end, from->signature, KAD_SIGNATURE_SIZE);
 }
 
-int kad_bundle_copy(struct kad_bundle *bundle,
-                    const struct kad_allocator *allocator,
-                    const struct kad_record *records, size_t count) {
+/* Returns `record`, under the key and type of `named` unless that is NULL. */
+static struct kad_record rename_record(const struct kad_record *record,
+                                       const struct kad_record *named) {
+  struct kad_record renamed = *record;
+  if (named != NULL) {
+    renamed.key = named->key;
+    renamed.type = named->type;
+  }
+  return renamed;
+}
+
+int kad_bundle_copy_as(struct kad_bundle *bundle,
+                       const struct kad_allocator *allocator,
+                       const struct kad_record *named,
+                       const struct kad_record *records, size_t count) {
   size_t size = count * sizeof *records;
   for (size_t i = 0; i < count; i++) {
-    size += record_bytes(&records[i]);
+    const struct kad_record record = rename_record(&records[i], named);
+    size += record_bytes(&record);
   }
   struct kad_record *block = kad_alloc(allocator, size);
   if (block == NULL) {
@@ -45,10 +58,17 @@ int kad_bundle_copy(struct kad_bundle *bundle,
   }
   uint8_t *end = (uint8_t *)(block + count);
   for (size_t i = 0; i < count; i++) {
-    copy_record(&block[i], &records[i], &end);
+    const struct kad_record record = rename_record(&records[i], named);
+    copy_record(&block[i], &record, &end);
   }
   *bundle = (struct kad_bundle){.records = block, .count = count, .size = size};
   return 0;
+}
+
+int kad_bundle_copy(struct kad_bundle *bundle,
+                    const struct kad_allocator *allocator,
+                    const struct kad_record *records, size_t count) {
+  return kad_bundle_copy_as(bundle, allocator, NULL, records, count);
 }
 
 void kad_bundle_free(struct kad_bundle *bundle,
