@@ -157,11 +157,11 @@ static int make_body(lua_State *L) {
   const unsigned bits = runner->host->bits;
   lua_pushlightuserdata(L, runner);
   push_function(L, runner->host, "hooks");
-  runner->record = kad_view_push(L, KAD_VIEW_RECORD, bits, &runner->host->node);
+  runner->record = kad_view_push(L, KAD_VIEW_RECORD, bits, &runner->host->L);
   runner->request =
-      kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->node);
+      kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->L);
   runner->context =
-      kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->node);
+      kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->L);
   runner->thread = lua_newthread(L);
   kad_meter_watch(runner->thread);
   lua_pushvalue(L, -1);
@@ -387,6 +387,6 @@ void kad_hook_set_up(lua_State *L, struct kad_host *host, int index) {
   lua_pushcfunction(L, hook_ended);
   lua_setfield(L, -2, "ended");
   lua_getfield(L, -1, "node");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->node);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, host);
 }
