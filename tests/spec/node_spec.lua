@@ -361,6 +361,42 @@ describe("kadenza.node", function()
       assert.equal(204, details.krpc)
     end))
 
+    -- Runs `fn` with a node that answers the query hello, and one that asks.
+    local function with_greeter(fn)
+      local policy = {
+        name = "greeter",
+        rpc = {
+          hello = function(request)
+            return { text = "hi " .. request.args.name, list = { 1, { 2 } } }
+          end,
+        },
+      }
+      return spec(function()
+        kad.run(function()
+          local a = assert(kad.node(local_node({ policies = { policy } })))
+          fn(a, assert(kad.node(local_node())))
+        end, { timeout = 20 })
+      end)
+    end
+
+    it("returns what the other node replied", with_greeter(function(a, b)
+      local reply, info = b:call(a:addresses()[1], "hello", { name = "b" })
+
+      assert.equal("hi b", reply.text)
+      assert.same({ 1, { 2 } }, reply.list)
+      assert.equal(a:id(), reply.id)
+      assert.equal(a:id(), info.from.id)
+    end))
+
+    it("minds the id of a contact", with_greeter(function(a, b)
+      local address, args = a:addresses()[1], { name = "b" }
+      local right = { id = a:id(), address = address }
+      local wrong = { id = kad.key("other"), address = address }
+
+      assert.is_table(b:call(right, "hello", args))
+      assert.is_nil((b:call(wrong, "hello", args)))
+    end))
+
     it("refuses the core's own queries", with_pair(function(a, b)
       local reply, _, code = b:call(a:addresses()[1], "ping")
 
