@@ -7,7 +7,7 @@
 #include "wire/krpc.h"
 
 enum {
-  OVERHEAD = 192,    /* more than what a reply has around its lists, token and
+  OVERHEAD = 200,    /* more than what a reply has around its lists, token and
                         transaction included */
   PAGE_HANDLES = 160 /* records looked at for one reply */
 };
@@ -81,17 +81,29 @@ static size_t add_contacts(const struct kad_node *node,
   return room;
 }
 
-/* Adds a write token, unless the store would have no room for this sender. */
+/* Adds a write token, unless the store would have no room. An address that has
+ * its share of records gets one too, to refresh or replace them. */
 static void add_token(const struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_message *reply, uint8_t *token) {
   const struct kad_address *from = &incoming->from.address;
-  if (kad_quota_check(&node->quota, node->store, from, 0) != 0) {
+  if (kad_quota_check_room(&node->quota, node->store, 0) != 0) {
     return;
   }
   kad_token_make(&node->tokens, from, &incoming->message->target,
                  kad_node_now(node), token);
   reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
+}
+
+/* Takes contacts out of the reply, the last ones first, until there is `needed`
+ * room for what is held, or none is left. */
+static void make_room(const struct kad_node *node, size_t needed,
+                      struct kad_message *reply, size_t *room) {
+  while (*room < needed && reply->contact_count > 0) {
+    const struct kad_contact *last = &reply->contacts[--reply->contact_count];
+    *room += node->id_size +
+             (last->address.family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  }
 }
 
 static void finish(struct kad_node *node, const struct kad_incoming *incoming,
@@ -117,17 +129,22 @@ void kad_answer_find_node(struct kad_node *node,
   finish(node, incoming, &reply, &node->stats.served_find_node);
 }
 
-/* Adds peers within `room` bytes, a random run of them if there are more. */
+/* Adds peers within `room` bytes, a random run of them if there are more. They
+ * have at least half of the room, where the contacts would fill it. */
 static void add_peers(struct kad_node *node,
-                      const struct kad_incoming *incoming, size_t room,
-                      struct kad_message *reply) {
+                      const struct kad_incoming *incoming, size_t limit,
+                      size_t room, struct kad_message *reply) {
   const struct kad_store *store = node->store;
   const struct kad_id *key = &incoming->message->target;
   bool six = incoming->from.address.family == 6;
-  size_t cap = room / (six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2);
-  cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
+  size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
   kad_handle handles[KAD_MESSAGE_PEERS];
-  size_t there = store->find(store->state, key, peers_type, 0, handles, cap);
+  size_t there =
+      store->find(store->state, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
+  size_t half = limit > OVERHEAD ? (limit - OVERHEAD) / 2 : 0;
+  make_room(node, there * size < half ? there * size : half, reply, &room);
+  size_t cap = room / size;
+  cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
   if (there > cap) {
     uint32_t skip = kad_node_random(node, (uint32_t)(there - cap) + 1);
     (void)store->find(store->state, key, peers_type, skip, handles, cap);
@@ -151,12 +168,13 @@ void kad_answer_get_peers(struct kad_node *node,
   size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
   begin(node, incoming, &reply);
   size_t room = add_contacts(node, incoming, limit, &reply);
-  add_peers(node, incoming, room, &reply);
+  add_peers(node, incoming, limit, room, &reply);
   add_token(node, incoming, &reply, token);
   finish(node, incoming, &reply, &node->stats.served_get_peers);
 }
 
-/* Adds a page of records within `room` bytes. */
+/* Adds a page of records within `room` bytes. The first has room in any case,
+ * or a reader would not get on. */
 static void add_records(struct kad_node *node,
                         const struct kad_incoming *incoming, size_t room,
                         struct kad_message *reply) {
@@ -176,6 +194,9 @@ static void add_records(struct kad_node *node,
     }
     kad_held_age(&held.holding, kad_node_now(node), &held.record);
     size_t size = kad_krpc_record_size(&held.record);
+    if (reply->record_count == 0) {
+      make_room(node, size, reply, &room);
+    }
     if (size > room) {
       return;
     }
@@ -202,11 +223,14 @@ void kad_answer_custom(struct kad_node *node,
   struct kad_message reply;
   begin(node, incoming, &reply);
   reply.reply = body;
-  if (kad_node_send(node, &incoming->from.address, &reply) == 0) {
+  int error = kad_node_send(node, &incoming->from.address, &reply);
+  if (error == 0) {
     node->stats.served_custom++;
     return;
   }
   node->stats.hook_failures++;
   kad_serve_error(node, &incoming->from.address, reply.transaction,
-                  KAD_CODE_FAILED, kad_slice_of("the reply is too large"));
+                  KAD_CODE_FAILED,
+                  kad_slice_of(error == KAD_ETOOBIG ? "the reply is too large"
+                                                    : "the policy failed"));
 }

@@ -8,6 +8,12 @@
 
 #include <string.h>
 
+enum {
+  REPLY_OVERHEAD = 200, /* more than what a reply has around its errors */
+  ERROR_OVERHEAD = 24   /* and an error around its reason: two integers, of at
+                           most two digits and eleven, and the length */
+};
+
 /* Where the reply to a store goes, once its records are in or refused. */
 struct store_reply {
   struct kad_address to;
@@ -26,16 +32,26 @@ static void reply_refused(struct kad_node *node,
                   kad_admission_reason(admission, 0));
 }
 
-static void list_errors(const struct kad_admission *admission,
+/* Lists which records were not taken, and why, within the bytes of a datagram.
+ * Where they are scarce, reasons are cut first. */
+static void list_errors(const struct kad_node *node,
+                        const struct kad_admission *admission,
                         struct kad_message *message) {
+  size_t room = node->config.max_reply - REPLY_OVERHEAD;
   for (uint32_t i = 0; i < admission->request.count; i++) {
-    if (admission->outcomes[i].code != 0) {
-      message->errors[message->error_count++] = (struct kad_record_error){
-          .index = i,
-          .code = admission->outcomes[i].code,
-          .reason = kad_admission_reason(admission, i),
-      };
+    const struct kad_outcome *outcome = &admission->outcomes[i];
+    if (outcome->code == 0) {
+      continue;
     }
+    if (room < ERROR_OVERHEAD) {
+      return;
+    }
+    room -= ERROR_OVERHEAD;
+    struct kad_slice reason = kad_admission_reason(admission, i);
+    reason.len = reason.len < room ? reason.len : room;
+    room -= reason.len;
+    message->errors[message->error_count++] = (struct kad_record_error){
+        .index = i, .code = outcome->code, .reason = reason};
   }
 }
 
@@ -52,7 +68,7 @@ static void reply_taken(struct kad_node *node,
   if (!reply->announce) {
     message.has_stored = true;
     message.stored = admission->stored;
-    list_errors(admission, &message);
+    list_errors(node, admission, &message);
   }
   if (kad_node_send(node, &reply->to, &message) == 0) {
     node->stats.served_announce_peer += reply->announce;
@@ -135,6 +151,16 @@ void kad_answer_announce_peer(struct kad_node *node,
   admit(node, incoming, &record, 1);
 }
 
+/* Returns true if `record` is a peer at another address than the sender's: a
+ * token proves nothing about that one, and whole swarms would be sent there. */
+static bool names_another(const struct kad_incoming *incoming,
+                          const struct kad_record *record) {
+  struct kad_address peer;
+  return kad_slice_equal(record->type, kad_slice_of("peers")) &&
+         kad_address_unpack(record->value, &peer) == 0 &&
+         !kad_address_same_host(&peer, &incoming->from.address);
+}
+
 void kad_answer_store(struct kad_node *node,
                       const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
@@ -148,6 +174,10 @@ void kad_answer_store(struct kad_node *node,
   }
   for (size_t i = 0; i < query->record_count; i++) {
     records[i] = query->records[i];
+    if (names_another(incoming, &records[i])) {
+      refuse(node, incoming, KAD_CODE_REFUSED, "a peer announces itself");
+      return;
+    }
     if (records[i].ttl == 0 && query->has_ttl) {
       records[i].ttl = query->ttl;
     }

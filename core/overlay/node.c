@@ -147,8 +147,8 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
   made->config = *config;
   made->env = *env;
   int error = kad_ruleset_new(&env->allocator, NULL, &made->ruleset);
-  error = error == 0 ? set_up_store(made) : error;
   error = error == 0 ? set_up(made) : error;
+  error = error == 0 ? set_up_store(made) : error;
   if (error != 0) {
     kad_node_free(made);
     return error;
@@ -212,9 +212,10 @@ int kad_node_send(struct kad_node *node, const struct kad_address *to,
   message->version =
       (struct kad_slice){.data = (const uint8_t *)node->config.version,
                          .len = sizeof node->config.version};
-  if (node->codec->encode(node->codec->state, message, node->id_size,
-                          &writer) != 0) {
-    return KAD_ETOOBIG;
+  int error =
+      node->codec->encode(node->codec->state, message, node->id_size, &writer);
+  if (error != 0) {
+    return error;
   }
   if (message->kind != KAD_MESSAGE_QUERY && node->limiter != NULL &&
       !kad_limiter_reply(node->limiter, writer.len, kad_node_now(node))) {

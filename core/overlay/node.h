@@ -72,8 +72,9 @@ uint32_t kad_node_random(struct kad_node *node, uint32_t bound);
 /* Returns `period` with up to a tenth added or taken off at random. */
 kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period);
 
-/* Encodes and sends `message`, whose version is filled in. Returns 0 or
- * KAD_ETOOBIG. */
+/* Encodes and sends `message`, whose version is filled in. Returns 0, or what
+ * the codec does: KAD_ETOOBIG, or KAD_EINVAL for a dictionary of the caller's
+ * that cannot be sent. */
 int kad_node_send(struct kad_node *node, const struct kad_address *to,
                   struct kad_message *message);
 

@@ -117,18 +117,19 @@ enum kad_verdict kad_ask(struct kad_node *node, kad_hook hook, void *state,
   question->node = node;
   question->ticket = ++node->questions.last_ticket;
   question->now = kad_node_now(node);
+  /* The hook may replace the policy, and must not free it under itself. */
+  kad_ruleset_retain(asker->ruleset);
   hook(state, question, answer);
   if (answer->verdict == KAD_FAILED) {
     node->stats.hook_failures++;
   }
-  if (answer->verdict != KAD_LATER) {
-    return answer->verdict;
-  }
-  if (open_question(node, question->ticket, asker) != 0) {
+  if (answer->verdict == KAD_LATER &&
+      open_question(node, question->ticket, asker) != 0) {
     node->stats.hook_failures++;
     abandon(asker->ruleset, question->ticket);
     answer->verdict = KAD_FAILED;
   }
+  kad_ruleset_drop(asker->ruleset, &node->env.allocator);
   return answer->verdict;
 }
 

@@ -31,6 +31,7 @@ struct kad_questions {
   size_t count;
 };
 
+/* Begins without any question. */
 void kad_questions_init(struct kad_node *node);
 
 /* Fails every open question, so that the askers end, and frees the map. The

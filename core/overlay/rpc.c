@@ -47,9 +47,10 @@ static void free_query(struct kad_node *node, struct kad_query *query) {
   kad_release(&node->env.allocator, query, sizeof *query);
 }
 
+/* Adds a sample, which is at least 1. */
 static void sample_rtt(struct kad_rtt *rtt, uint32_t sample_ms) {
   if (rtt->mean_ms == 0) {
-    rtt->mean_ms = sample_ms > 0 ? sample_ms : 1;
+    rtt->mean_ms = sample_ms;
     rtt->deviation_ms = sample_ms / 2;
     return;
   }
@@ -77,11 +78,10 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
   return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
 }
 
-/* The contact has failed: the table is told before the handler. */
+/* The contact of a query that has ended has failed: the table is told before
+ * the handler. */
 static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
-  end_query(node, query);
-  node->stats.timeouts++;
   if (table != NULL && query->expects_id) {
     kad_table_failed(table, &query->to);
   }
@@ -92,6 +92,8 @@ static void fail_query(struct kad_node *node, struct kad_query *query) {
 static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
   struct kad_query *query = kad_container_of(alarm, struct kad_query, alarm);
   if (query->soft || kad_node_now(node) >= query->hard_at) {
+    end_query(node, query);
+    node->stats.timeouts++;
     fail_query(node, query);
     return;
   }
@@ -154,6 +156,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   }
   made->to = *to;
   made->expects_id = memcmp(to->id.bytes, no_id, KAD_ID_SIZE) != 0;
+  made->custom = message->method == KAD_METHOD_CUSTOM;
   made->handler = handler;
   made->owner = owner;
   made->sent_at = kad_node_now(node);
@@ -188,7 +191,16 @@ void kad_rpc_cancel(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-void kad_rpc_cancel_all(struct kad_node *node, const void *owner) {
+static void tell_nobody(struct kad_node *node, struct kad_query *query,
+                        enum kad_query_event event,
+                        const struct kad_message *message) {
+  (void)node;
+  (void)query;
+  (void)event;
+  (void)message;
+}
+
+void kad_rpc_disown(struct kad_node *node, const void *owner) {
   const struct kad_map *map = &node->rpc.pending;
   for (size_t i = 0; i < map->bucket_count; i++) {
     struct kad_map_entry *entry = map->buckets[i];
@@ -197,7 +209,8 @@ void kad_rpc_cancel_all(struct kad_node *node, const void *owner) {
           kad_container_of(entry, struct kad_query, entry);
       entry = entry->next;
       if (query->owner == owner) {
-        kad_rpc_cancel(node, query);
+        query->owner = NULL;
+        query->handler = tell_nobody;
       }
     }
   }
@@ -229,22 +242,29 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   fail_query(node, query);
 }
 
+/* Takes the reply to a query that has ended with it: whatever hooks do now,
+ * nobody else finds the query. */
 static void take_reply(struct kad_node *node, struct kad_query *query,
                        const struct kad_message *message) {
   kad_time_ms now = kad_node_now(node);
   uint32_t rtt_ms = (uint32_t)kad_time_since(query->sent_at, now);
   struct kad_contact answered = {.id = message->id,
                                  .address = query->to.address};
+  rtt_ms = rtt_ms > 0 ? rtt_ms : 1;
+  if (message->misfit && !query->custom) {
+    node->stats.dropped_malformed++;
+    fail_query(node, query);
+    return;
+  }
+  node->stats.replies++;
+  node->stats.late += query->soft;
   if (query->expects_id && !kad_id_equal(&message->id, &query->to.id)) {
     replace_contact(node, query, &answered, rtt_ms);
     return;
   }
-  end_query(node, query);
-  node->stats.replies++;
-  node->stats.late += query->soft;
   sample_rtt(&node->rpc.rtt, rtt_ms);
   query->to.id = message->id;
-  kad_node_answered(node, &answered, rtt_ms > 0 ? rtt_ms : 1);
+  kad_node_answered(node, &answered, rtt_ms);
   query->handler(node, query, KAD_QUERY_REPLY, message);
   free_query(node, query);
 }
@@ -256,11 +276,11 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_unmatched++;
     return;
   }
+  end_query(node, query);
   if (message->kind == KAD_MESSAGE_REPLY) {
     take_reply(node, query, message);
     return;
   }
-  end_query(node, query);
   node->stats.errors++;
   (void)kad_table_seen(kad_node_table(node, from->family), &query->to,
                        kad_node_now(node));

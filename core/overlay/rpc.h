@@ -18,7 +18,7 @@ enum kad_query_event {
   KAD_QUERY_SOFT,    /* slow; the query goes on */
   KAD_QUERY_REPLY,   /* the message is the reply */
   KAD_QUERY_ERROR,   /* the message is the error */
-  KAD_QUERY_TIMEOUT, /* nobody answered, or with another id */
+  KAD_QUERY_TIMEOUT, /* nobody answered, or with another id, or with nonsense */
 };
 
 struct kad_query;
@@ -37,6 +37,7 @@ struct kad_query {
   uint32_t transaction;
   struct kad_contact to;
   bool expects_id; /* the answer must come from to.id */
+  bool custom;     /* its reply may have any form */
   bool soft;       /* the soft timeout has passed */
   kad_time_ms sent_at;
   kad_time_ms hard_at;
@@ -57,6 +58,7 @@ struct kad_rpc {
   struct kad_rtt rtt; /* over all contacts: for those not yet known */
 };
 
+/* Begins without any query. */
 void kad_rpc_init(struct kad_node *node);
 
 /* Frees every query without telling anybody. */
@@ -76,8 +78,9 @@ KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
 /* Gives up a query; nobody is told. */
 void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);
 
-/* Gives every query of `owner` up. */
-void kad_rpc_cancel_all(struct kad_node *node, const void *owner);
+/* Lets every query of `owner` go on without it: nobody is told, but what
+ * becomes of them still counts for the tables. */
+void kad_rpc_disown(struct kad_node *node, const void *owner);
 
 /* Matches a reply or error with its query, and tells the handler. */
 void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,

@@ -23,6 +23,7 @@ void kad_serve_error(struct kad_node *node, const struct kad_address *to,
   struct kad_message reply;
   kad_message_init(&reply, KAD_MESSAGE_ERROR);
   reply.transaction = transaction;
+  reply.observed = *to;
   reply.code = code;
   reply.text = text;
   reply.text.len = text.len < REASON_MAX ? text.len : REASON_MAX;
@@ -40,12 +41,15 @@ static void hold_query_end(struct kad_node *node, struct held_query *query) {
   kad_release(&node->env.allocator, query, sizeof *query + query->len);
 }
 
-/* Copies a query. NULL when out of memory. */
+/* Copies a query. NULL when out of memory, or when it is longer than any that
+ * we would send: many may wait at a time. */
 static struct held_query *hold_query(struct kad_node *node,
                                      const struct kad_incoming *incoming) {
   size_t len = incoming->datagram.len;
   struct held_query *query =
-      kad_alloc(&node->env.allocator, sizeof *query + len);
+      len <= KAD_DATAGRAM_MAX
+          ? kad_alloc(&node->env.allocator, sizeof *query + len)
+          : NULL;
   if (query == NULL) {
     return NULL;
   }
@@ -71,17 +75,12 @@ static void reread(const struct kad_node *node, const struct held_query *query,
 static void answer_method(struct kad_node *node,
                           const struct kad_incoming *incoming,
                           const struct kad_answer *answer) {
-  struct kad_bencode reply;
-  bool valid = answer->reply.len == 0 ||
-               (kad_bencode_parse(answer->reply, &reply) == 0 &&
-                reply.type == KAD_BENCODE_DICT);
-  if (answer->verdict == KAD_ACCEPT && valid) {
+  if (answer->verdict == KAD_ACCEPT) {
     kad_answer_custom(node, incoming, answer->reply);
   } else if (answer->verdict == KAD_REFUSE) {
     int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
     refuse(node, incoming, code, answer->reason);
   } else {
-    node->stats.hook_failures += answer->verdict == KAD_ACCEPT;
     refuse(node, incoming, KAD_CODE_FAILED, kad_slice_of("the policy failed"));
   }
 }
@@ -194,15 +193,19 @@ static void resume_request(struct kad_node *node, void *self,
 }
 
 void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
-  kad_hook hook = node->ruleset->policy.on_request;
+  /* A hook may replace the policy; what it answered is still of the old one. */
+  struct kad_ruleset *ruleset = node->ruleset;
+  kad_hook hook = ruleset->policy.on_request;
   struct kad_answer answer;
+  kad_ruleset_retain(ruleset);
   if (hook == NULL) {
     dispatch(node, incoming);
-  } else if (ask(node, incoming, hook, node->ruleset->policy.state,
-                 resume_request, &answer) != KAD_LATER) {
+  } else if (ask(node, incoming, hook, ruleset->policy.state, resume_request,
+                 &answer) != KAD_LATER) {
     decide(node, incoming, &answer);
   }
   if (!incoming->message->read_only) {
     kad_verify_seen(node, &incoming->from);
   }
+  kad_ruleset_drop(ruleset, &node->env.allocator);
 }

@@ -1,5 +1,6 @@
 #include "overlay/verify.h"
 
+#include "base/address.h"
 #include "base/time.h"
 #include "overlay/node.h"
 
@@ -10,33 +11,56 @@ enum {
 /* Fills the allowance up for the time that has passed, and takes a ping off it.
  * Returns false when there is none. */
 static bool take_allowance(struct kad_verifier *verifier, kad_time_ms now) {
-  const uint32_t full = KAD_VERIFY_MAX * PING_COST;
+  const uint32_t most = KAD_VERIFY_MAX * PING_COST;
   kad_time_ms since = kad_time_since(verifier->filled, now);
-  since = since < full ? since : full;
-  kad_time_ms allowance = verifier->allowance + since * KAD_VERIFY_PER_S;
-  verifier->allowance = (uint32_t)(allowance < full ? allowance : full);
+  since = since < most ? since : most;
+  uint32_t regained = (uint32_t)since * KAD_VERIFY_PER_S;
+  verifier->spent = verifier->spent > regained ? verifier->spent - regained : 0;
   verifier->filled = now;
-  if (verifier->allowance < PING_COST) {
+  if (verifier->spent + PING_COST > most) {
     return false;
   }
-  verifier->allowance -= PING_COST;
+  verifier->spent += PING_COST;
   return true;
 }
 
-/* Returns the slot of `address`, or, if it has none, a free one; NULL when
- * there is no free one either. */
+/* Returns the slot of `address`, or NULL if it is not being pinged. */
 static struct kad_address *slot_of(struct kad_verifier *verifier,
                                    const struct kad_address *address) {
-  struct kad_address *free_slot = NULL;
   for (size_t i = 0; i < KAD_VERIFY_MAX; i++) {
-    struct kad_address *slot = &verifier->pending[i];
-    if (slot->family == 0) {
-      free_slot = free_slot == NULL ? slot : free_slot;
-    } else if (kad_address_equal(slot, address)) {
-      return slot;
+    if (kad_address_equal(&verifier->pending[i], address)) {
+      return &verifier->pending[i];
     }
   }
-  return free_slot;
+  return NULL;
+}
+
+/* Returns a free slot for `address`, or NULL when there is none for it: all are
+ * taken, it is being pinged, or its subnet has its share. */
+static struct kad_address *free_slot_for(struct kad_node *node,
+                                         const struct kad_address *address) {
+  struct kad_verifier *verifier = &node->verifier;
+  bool exempt = node->config.allow_local && kad_address_is_local(address);
+  struct kad_address *slot = NULL;
+  size_t of_subnet = 0;
+  size_t taken = 0;
+  for (size_t i = 0; i < KAD_VERIFY_MAX; i++) {
+    struct kad_address *other = &verifier->pending[i];
+    if (other->family == 0) {
+      slot = slot == NULL ? other : slot;
+      if (taken == verifier->count) {
+        return slot; /* the rest is free, too */
+      }
+      continue;
+    }
+    taken++;
+    of_subnet += kad_address_same_subnet(other, address);
+    if (kad_address_equal(other, address) ||
+        (of_subnet == KAD_VERIFY_SUBNET && !exempt)) {
+      return NULL;
+    }
+  }
+  return slot;
 }
 
 static void verified(struct kad_node *node, struct kad_query *query,
@@ -48,27 +72,21 @@ static void verified(struct kad_node *node, struct kad_query *query,
   }
   struct kad_verifier *verifier = &node->verifier;
   struct kad_address *slot = slot_of(verifier, &query->to.address);
-  if (slot != NULL && slot->family != 0) {
+  if (slot != NULL) {
     *slot = (struct kad_address){0};
     verifier->count--;
   }
 }
 
-static void ping(struct kad_node *node, const struct kad_contact *contact) {
-  struct kad_verifier *verifier = &node->verifier;
-  if (verifier->count == KAD_VERIFY_MAX) {
-    return;
-  }
-  struct kad_address *slot = slot_of(verifier, &contact->address);
-  if (slot == NULL || slot->family != 0) {
-    return;
-  }
+static void ping(struct kad_node *node, const struct kad_contact *contact,
+                 struct kad_address *slot) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_PING;
-  if (kad_rpc_send(node, contact, &message, verified, verifier, NULL) == 0) {
+  if (kad_rpc_send(node, contact, &message, verified, &node->verifier, NULL) ==
+      0) {
     *slot = contact->address;
-    verifier->count++;
+    node->verifier.count++;
   }
 }
 
@@ -78,16 +96,19 @@ void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
     return;
   }
   kad_time_ms now = kad_node_now(node);
-  if (kad_table_seen(table, contact, now) ||
-      node->verifier.count == KAD_VERIFY_MAX) {
+  if (kad_table_seen(table, contact, now)) {
     return;
   }
-  if (take_allowance(&node->verifier, now)) {
-    ping(node, contact);
+  struct kad_address *slot = free_slot_for(node, &contact->address);
+  if (slot != NULL && take_allowance(&node->verifier, now)) {
+    ping(node, contact, slot);
   }
 }
 
 void kad_verify_probe(struct kad_node *node,
                       const struct kad_contact *contact) {
-  ping(node, contact);
+  struct kad_address *slot = free_slot_for(node, &contact->address);
+  if (slot != NULL) {
+    ping(node, contact, slot);
+  }
 }

@@ -10,14 +10,18 @@ struct kad_node;
 
 enum {
   KAD_VERIFY_MAX = 64,   /* pings in flight */
+  KAD_VERIFY_SUBNET = 8, /* of these to one subnet, which cannot have more
+                            contacts in a table; local addresses, where they
+                            are allowed, are exempt */
   KAD_VERIFY_PER_S = 50, /* pings a second, after a burst of the above */
 };
 
-/* The pings of a node that verify contacts. */
+/* The pings of a node that verify contacts. Zero-initialised none is under way.
+ */
 struct kad_verifier {
   struct kad_address pending[KAD_VERIFY_MAX]; /* family 0: free */
   size_t count;
-  uint32_t allowance; /* thousandths of a ping */
+  uint32_t spent;     /* of the allowance: thousandths of a ping */
   kad_time_ms filled; /* when the allowance was last filled up */
 };
 
