@@ -187,7 +187,7 @@ await() { # file, lines
 local function session_step(step, index)
   local command, goes_on = step.command:gsub(" &$", "")
   if goes_on == 0 then
-    return ("(%s\n) >out.%d\n"):format(command, index)
+    return ("{ %s\n} >out.%d\n"):format(command, index)
   end
   return ("%s >out.%d 2>err.%d &\nrunning=\"$running $!\"\nawait out.%d %d\n")
     :format(command, index, index, index, #step.shown)
