@@ -51,6 +51,17 @@ local function fields_of(fields, lines)
   return sorted
 end
 
+-- Says what is wrong with a name that does not belong in this table.
+local function refuse_name(where, name, is_limit)
+  local option = schema.BY_NAME[name]
+  if option then
+    fault.misuse("%s '%s' belongs %s the table 'limits'", where, name,
+      option.limit and "in" or "outside of")
+  end
+  fault.misuse("%s unknown option %s%s", where, check.shown(name),
+    suggest.of(tostring(name), names_of(is_limit)))
+end
+
 local function read_fields(file, fields, is_limit)
   for _, name in ipairs(fields_of(fields, file.lines)) do
     local option = schema.BY_NAME[name]
@@ -59,8 +70,7 @@ local function read_fields(file, fields, is_limit)
       file.values.limits = true
       read_fields(file, fields.limits, true)
     elseif not option or is_limit ~= (option.limit or false) then
-      fault.misuse("%s unknown option %s%s", where, check.shown(name),
-        suggest.of(tostring(name), names_of(is_limit)))
+      refuse_name(where, name, is_limit)
     else
       take(file.values, option, fields[name], where .. " " .. name)
     end

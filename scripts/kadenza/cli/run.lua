@@ -100,13 +100,12 @@ local function file_exists(path)
   return file and file:close() or false
 end
 
--- Resolves the bootstrap names before anything is begun; a saved state may know
--- other nodes. Returns the addresses, and whether there is anybody to join.
+-- Resolves the bootstrap names before anything is begun. A saved state may know
+-- other nodes.
 local function find_known(network, settings)
   local has_state = settings.state
     and file_exists(settings.state .. "/node.state")
-  local known = remote.resolve(network, settings.bootstrap, has_state)
-  return known, #known > 0 or has_state
+  return remote.resolve(network, settings.bootstrap, has_state)
 end
 
 -- A folder that the attempt has made is no state.
@@ -133,7 +132,7 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running, settings)
-  local known, has_known = find_known(network, settings)
+  local known = find_known(network, settings)
   running.node = open(settings)
   announce(running.node)
   local for_people = status.is_for_people(settings)
@@ -142,7 +141,7 @@ local function start(network, settings, running)
   end
   warn_of_local(settings)
   kad.spawn(status.watch, running.node, for_people)
-  if has_known then
+  if #known + #running.node.saved > 0 then
     kad.spawn(join, running.node, known)
   end
 end

@@ -16,10 +16,10 @@ local CONTACTS_SECONDS <const> = 10
 
 local WORDS <const> = {
   new = "waiting for other nodes",
-  joining = "joining the overlay",
-  healthy = "in touch with the overlay",
-  degraded = "most contacts do not answer",
-  isolated = "nobody answers any more",
+  joining = "joining",
+  healthy = "healthy",
+  degraded = "degraded (most contacts do not answer)",
+  isolated = "isolated (nobody answers)",
 }
 
 local function list_or(list, otherwise)
@@ -80,8 +80,8 @@ local function tell(state, contacts, for_people)
     return
   end
   local noun = contacts == 1 and "contact" or "contacts"
-  io.stderr:write(("%s: %s (%s, %d %s)\n"):format("kadenza", WORDS[state],
-    state, contacts, noun))
+  io.stderr:write(("kadenza: %s, %d %s\n"):format(WORDS[state], contacts,
+    noun))
 end
 
 --- Tells when the node's state changes, until it is closed.

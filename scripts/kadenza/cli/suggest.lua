@@ -2,10 +2,11 @@
 
 local M = {}
 
--- A name is suggested if so many letters at most differ, in words of any length
--- and for each so many letters of the word.
-local DISTANCE <const> = 1
-local LETTERS_A_CHANGE <const> = 4
+-- A name is suggested if one letter differs for each so many of the word.
+local LETTERS_A_CHANGE <const> = 3
+
+-- What is longer is no mistyped name.
+local LONGEST <const> = 40
 
 -- Returns the next row of the edit distances between two words.
 local function next_row(before, char, other)
@@ -37,9 +38,12 @@ end
 ---@param names string[]
 ---@return string suggestion
 function M.of(word, names)
-  local best, least = nil, DISTANCE + #word // LETTERS_A_CHANGE + 1
+  if #word > LONGEST then
+    return ""
+  end
+  local best, least = nil, #word // LETTERS_A_CHANGE + 1
   for _, name in ipairs(names) do
-    local distance = #word < 40 and M.distance(word, name) or least
+    local distance = M.distance(word, name)
     if distance < least then
       best, least = name, distance
     end

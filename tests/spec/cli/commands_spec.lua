@@ -1,0 +1,230 @@
+local dkjson = require("dkjson")
+local process = require("support.process")
+local support = require("support")
+
+local INFO_HASH <const> = ("0123456789"):rep(4)
+
+describe("kadenza's one-shot commands", function()
+  local node
+  local folder, remove
+
+  before_each(function()
+    folder, remove = support.temporary_folder()
+    node = process.start_node()
+  end)
+
+  after_each(function()
+    process.end_all()
+    remove()
+  end)
+
+  local function run(args, options)
+    local all = table.move(args, 1, #args, 1, {})
+    table.move({ "--bootstrap", node.address, "--allow-local" }, 1, 3,
+      #all + 1, all)
+    return process.run(all, options)
+  end
+
+  -- Returns the standard output of a command that succeeds and says no more.
+  local function output(args, options)
+    local done = run(args, options)
+    assert.equal("", done.stderr)
+    assert.equal(0, done.status)
+    return done.stdout
+  end
+
+  -- The same of one JSON document, decoded.
+  local function document(args)
+    args[#args + 1] = "--json"
+    local text = output(args)
+    local decoded, last = dkjson.decode(text)
+    assert.equal("\n", text:sub(last))
+    return decoded
+  end
+
+  it("put a value and get it", function()
+    assert.equal("stored at 1 of 1 nodes\n", output({ "put", "a", "one" }))
+    assert.equal("one", output({ "get", "a" }))
+  end)
+
+  it("put what standard input holds, byte for byte", function()
+    local value = "a\0\255\n"
+    output({ "put", "a" }, { stdin = value })
+    assert.equal(value, output({ "get", "a" }))
+    output({ "put", "b", "-" }, { stdin = "" })
+    assert.equal("", output({ "get", "b" }))
+  end)
+
+  it("take a value that begins with a dash", function()
+    local done = process.run({ "put", "--bootstrap", node.address,
+      "--allow-local", "a", "--", "-5" })
+    assert.equal("", done.stderr)
+    assert.equal("-5", output({ "get", "a" }))
+  end)
+
+  it("take a key in hexadecimal as it is, and hash any other", function()
+    output({ "put", INFO_HASH, "one" })
+    assert.equal(INFO_HASH, document({ "get", INFO_HASH:upper() }).key)
+    local hashed = document({ "put", "name", "two" }).key
+    assert.equal("two", output({ "get", hashed }))
+  end)
+
+  it("get every value when asked to", function()
+    output({ "put", "a", "one" })
+    output({ "put", "a", "two" })
+    local lines = {}
+    for text in output({ "get", "a", "--all" }):gmatch("[^\n]+") do
+      lines[#lines + 1] = text
+    end
+    table.sort(lines)
+    assert.same({ "one", "two" }, lines)
+    assert.equal(2, #document({ "get", "a", "--all" }).values)
+  end)
+
+  it("get bytes that are no UTF-8 as hexadecimal in JSON", function()
+    output({ "put", "a" }, { stdin = "\255\0" })
+    local got = document({ "get", "a" })
+    assert.equal("ff00", got.value_hex)
+    assert.is_nil(got.value)
+    output({ "put", "b", "grün\n\1" })
+    assert.equal("grün\n\1", document({ "get", "b" }).value)
+  end)
+
+  it("sign what they put with a key of keygen", function()
+    local path = folder .. "/key"
+    local publisher = process.run({ "keygen", path }).stdout:match("(%x+)\n")
+    output({ "put", "a", "signed", "--key", path, "--seq", "2", "--salt", "s",
+      "--ttl", "100" })
+    local got = document({ "get", "a" })
+    assert.same({ publisher, 2, "s" }, { got.publisher, got.seq, got.salt })
+    assert.is_true(got.ttl > 0 and got.ttl <= 100)
+    local late = run({ "put", "a", "old", "--key", path, "--seq", "1", "--salt",
+      "s" })
+    assert.equal(1, late.status)
+    assert.is_truthy(late.stderr:find("302", 1, true))
+  end)
+
+  it("make keys that nobody else reads and never overwrite one", function()
+    local path = folder .. "/key"
+    local made = process.run({ "keygen", path })
+    assert.is_truthy(made.stdout:find("^publisher %x+\n$"))
+    local listed = process.run({ "-l", path }, { path = "/bin/ls" })
+    assert.equal("-rw-------", listed.stdout:sub(1, 10))
+    local again = process.run({ "keygen", path })
+    assert.equal("kadenza: " .. path .. " exists and is left as it is\n",
+      again.stderr)
+    assert.equal(1, again.status)
+    local shown = process.run({ "keygen", "--json" })
+    local pair = assert(dkjson.decode(shown.stdout))
+    assert.same({ 64, 128 }, { #pair.publisher, #pair.secret })
+  end)
+
+  it("announce a peer and find it", function()
+    assert.equal("announced at 1 of 1 nodes\n",
+      output({ "announce", INFO_HASH, "4321" }))
+    assert.equal("127.0.0.1:4321\n", output({ "peers", INFO_HASH }))
+    assert.same({ "127.0.0.1:4321" }, document({ "peers", INFO_HASH }).peers)
+  end)
+
+  it("look up the closest nodes", function()
+    local row = ("%s %s\n"):format(node.id, node.address)
+    assert.equal(row, output({ "lookup", "anything" }))
+    assert.same({ { id = node.id, address = node.address } },
+      document({ "lookup", node.id }).contacts)
+  end)
+
+  it("ping a node by address and by name", function()
+    for _, host in ipairs({ "127.0.0.1", "localhost" }) do
+      local address = host .. ":" .. node.address:match("%d+$")
+      local done = process.run({ "ping", address, "--allow-local" })
+      assert.is_truthy(done.stdout:find("^" .. node.id .. " %d+ ms\n$"))
+    end
+    local done = process.run({ "ping", node.address, "--allow-local",
+      "--json" })
+    local pong = assert(dkjson.decode(done.stdout))
+    assert.same({ node.id, node.address }, { pong.id, pong.address })
+  end)
+
+  it("reach IPv6 nodes", function()
+    local other = process.start({ "run", "--listen", "[::1]:0",
+      "--allow-local" })
+    local address = other:wait_for("id=", "stdout"):match("on (%S+)")
+    local done = process.run({ "ping", address, "--allow-local" })
+    assert.equal("", done.stderr)
+    assert.equal(0, done.status)
+  end)
+
+  it("fail with 1 when there is nothing", function()
+    for _, args in ipairs({ { "get", "a" }, { "peers", INFO_HASH } }) do
+      local done = run(args)
+      assert.equal("kadenza: not found\n", done.stderr)
+      assert.equal("", done.stdout)
+      assert.equal(1, done.status)
+    end
+  end)
+
+  it("say what failed as JSON, too", function()
+    local done = run({ "get", "a", "--json" })
+    assert.same({ error = "not found", code = "KAD_ENOTFOUND" },
+      (dkjson.decode(done.stdout)))
+    assert.equal(1, done.status)
+  end)
+
+  it("fail with 1 when nobody answers", function()
+    local done = process.run({ "get", "a", "--bootstrap", "127.0.0.1:9",
+      "--allow-local", "--query-ms", "200" })
+    assert.is_truthy(done.stderr:find("^kadenza: could not join through "
+      .. "127%.0%.0%.1:9: [^\n]*\n$"))
+    assert.equal(1, done.status)
+    local ping = process.run({ "ping", "127.0.0.1:9", "--allow-local",
+      "--query-ms", "200" })
+    assert.equal("kadenza: no answer in time\n", ping.stderr)
+    assert.equal(1, ping.status)
+  end)
+
+  it("fail with 1 when a name cannot be resolved", function()
+    for _, args in ipairs({
+      { "ping", "nowhere.invalid:1" },
+      { "get", "a", "--bootstrap", "nowhere.invalid:1" },
+    }) do
+      local done = process.run(args)
+      assert.is_truthy(done.stderr:find("nowhere.invalid:1: name could not be "
+        .. "resolved\n", 1, true))
+      assert.equal(1, done.status)
+    end
+  end)
+
+  it("know the types of the policies that they are given", function()
+    local path = folder .. "/note.lua"
+    local file = assert(io.open(path, "wb"))
+    file:write("return { types = { note = {} } }")
+    file:close()
+    local unknown = run({ "put", "a", "b", "--type", "note" })
+    assert.equal("kadenza: unknown record type (--policy FILE defines record "
+      .. "types)\n", unknown.stderr)
+    assert.equal(1, unknown.status)
+    local refused = run({ "put", "a", "b", "--type", "note", "--policy", path })
+    assert.equal(1, refused.status)
+    assert.equal(1, select(2, refused.stderr:gsub("\n", "")))
+  end)
+
+  it("take what all commands need from the environment", function()
+    local done = process.run({ "put", "a", "b" }, { env = {
+      KADENZA_BOOTSTRAP = node.address, KADENZA_ALLOW_LOCAL = "1",
+      KADENZA_LISTEN = node.address, KADENZA_STATE = "/nonexistent",
+    } })
+    assert.equal("", done.stderr)
+    assert.equal("stored at 1 of 1 nodes\n", done.stdout)
+  end)
+
+  it("print ids", function()
+    local one, other = process.run({ "id" }), process.run({ "id" })
+    assert.is_truthy(one.stdout:find("^%x+\n$"))
+    assert.equal(41, #one.stdout)
+    assert.not_equal(one.stdout, other.stdout)
+    assert.equal(65, #process.run({ "id", "--id-bits", "256" }).stdout)
+    local none = process.run({ "id", "--state", folder .. "/none" })
+    assert.equal(1, none.status)
+    assert.is_nil(io.open(folder .. "/none"))
+  end)
+end)

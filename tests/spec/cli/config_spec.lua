@@ -1,0 +1,210 @@
+local process = require("support.process")
+local schema = require("kadenza.cli.schema")
+local literal = require("kadenza.literal")
+local support = require("support")
+
+describe("kadenza run, its configuration,", function()
+  local folder, remove
+
+  before_each(function()
+    folder, remove = support.temporary_folder()
+  end)
+
+  after_each(function()
+    process.end_all()
+    remove()
+  end)
+
+  local function write(text)
+    local path = folder .. "/node.lua"
+    local file <close> = assert(io.open(path, "wb"))
+    assert(file:write(text))
+    return path
+  end
+
+  -- Returns the effective configuration.
+  local function dump(args, env)
+    local done = process.run({ "run", "--dump-config", table.unpack(args) },
+      { env = env })
+    assert.equal("", done.stderr)
+    assert.equal(0, done.status)
+    return (assert(literal.parse(done.stdout, "dump")))
+  end
+
+  local function assert_refused(text, message)
+    local path = write(text)
+    local done = process.run({ "run", path, "--state", folder .. "/state" })
+    assert.equal(("kadenza: %s:%s\n"):format(path, message), done.stderr)
+    assert.equal("", done.stdout)
+    assert.equal(2, done.status)
+    assert.is_nil(io.open(folder .. "/state"))
+  end
+
+  it("is read from a file", function()
+    local config = dump({ write([[
+      -- a node of the test
+      return { k = 20, listen = { "127.0.0.1:0", "[::1]:0" },
+        bootstrap = "192.0.2.1:6881", allow_local = true,
+        limits = { queries_per_s = 7 } }
+    ]]) })
+    assert.equal(20, config.k)
+    assert.same({ "127.0.0.1:0", "[::1]:0" }, config.listen)
+    assert.same({ "192.0.2.1:6881" }, config.bootstrap)
+    assert.is_true(config.allow_local)
+    assert.equal(7, config.limits.queries_per_s)
+    assert.equal(3, config.alpha)
+  end)
+
+  it("is overridden by the environment, and that by flags", function()
+    local path = write("{ k = 20, alpha = 4, listen = '192.0.2.1:1' }")
+    local env = {
+      KADENZA_K = "21", KADENZA_LISTEN = "192.0.2.1:2, [::]:3",
+      KADENZA_READ_ONLY = "yes", KADENZA_LIMITS = "off", KADENZA_PING_S = "",
+    }
+    local config = dump({ path, "--k", "22" }, env)
+    assert.equal(22, config.k)
+    assert.equal(4, config.alpha)
+    assert.same({ "192.0.2.1:2", "[::]:3" }, config.listen)
+    assert.is_true(config.read_only)
+    assert.is_false(config.limits)
+    assert.equal(600, config.ping_s)
+    assert.same({ "192.0.2.1:4" },
+      dump({ path, "--listen", "192.0.2.1:4" }, env).listen)
+  end)
+
+  it("has a flag, a variable and a field for every option", function()
+    for _, option in ipairs(schema.OPTIONS) do
+      if option.kind == "number" then
+        local text = tostring(option.max)
+        local fields = "{ " .. option.name .. " = " .. text .. " }"
+        local file = option.limit and "{ limits = " .. fields .. " }" or fields
+        for _, config in ipairs({
+          dump({ option.flag, text }),
+          dump({}, { [schema.variable(option)] = text }),
+          dump({ write(file) }),
+        }) do
+          local found = option.limit and config.limits or config
+          assert.equal(option.max, found[option.name])
+        end
+      end
+    end
+  end)
+
+  it("is printed as a file that means the same", function()
+    local path = write([[{ k = 20, id = "00112233445566778899aabbccddeeff00112233",
+      state = "a \"b\"", version = "\0\255ab", json = true, log = "off",
+      limits = { bytes_per_s = 5 }, policies = {} }]])
+    local first = process.run({ "run", "--dump-config", path }).stdout
+    local second = process.run({ "run", "--dump-config", write(first) }).stdout
+    assert.equal(first, second)
+    assert.equal("\0\255ab", assert(literal.parse(first, "x")).version)
+    assert.is_truthy(load("return " .. first))
+  end)
+
+  it("takes the width of ids from the id", function()
+    assert.equal(256, dump({ "--id", ("ab"):rep(32) }).id_bits)
+    assert.equal(160, dump({ "--id", ("ab"):rep(20) }).id_bits)
+  end)
+
+  it("is refused with file and line where it is wrong", function()
+    assert_refused("{\n  k = 20,\n  listn = 5,\n}",
+      "3: unknown option 'listn'; did you mean 'listen'?")
+    assert_refused("{ something_else = 5 }",
+      "1: unknown option 'something_else'")
+    assert_refused("{ 'k' }", "1: unknown option 1")
+    assert_refused("{\n\n k = 'eight' }",
+      "3: k must be an integer from 1 to 64, not 'eight'")
+    assert_refused("{ k = 8.0 }",
+      "1: k must be an integer from 1 to 64, not 8.0")
+    assert_refused("{ allow_local = 'yes' }",
+      "1: allow_local must be on or off, not 'yes'")
+    assert_refused("{ listen = {} }", "1: listen must hold 1 to 8 addresses")
+    assert_refused("{ bootstrap = { '192.0.2.1:1', 5 } }",
+      "1: bootstrap must be a string, not 5")
+    assert_refused("{ policies = { a = 'b' } }",
+      "1: policies must be a string or a list of strings, not a table")
+    assert_refused("{ limits = {\n queries_per_sec = 5 } }",
+      "2: unknown option 'queries_per_sec'; did you mean 'queries_per_s'?")
+    assert_refused("{ queries_per_s = 5 }",
+      "1: 'queries_per_s' belongs in the table 'limits'")
+    assert_refused("{ limits = { k = 5 } }",
+      "1: 'k' belongs outside of the table 'limits'")
+    assert_refused("{ version = 'KADENZA' }",
+      "1: version must be 4 bytes, not 'KADENZA'")
+    assert_refused("{ k = 5\n alpha = 3 }",
+      "2: ',' or '}' is expected, not 'alpha'")
+    assert_refused("{ k = math.huge }",
+      "1: a value is expected, not 'math'")
+  end)
+
+  it("is refused when the file cannot be read", function()
+    local done = process.run({ "run", folder .. "/none.lua" })
+    assert.equal("kadenza: " .. folder .. "/none.lua: No such file or "
+      .. "directory\n", done.stderr)
+    assert.equal(2, done.status)
+  end)
+
+  it("is refused with the variable where that is wrong", function()
+    for text, message in pairs({
+      ["0"] = "KADENZA_ALPHA must be an integer from 1 to 32, not 0",
+      x = "KADENZA_ALPHA must be an integer from 1 to 32, not 'x'",
+    }) do
+      local done = process.run({ "run" }, { env = { KADENZA_ALPHA = text } })
+      assert.equal("kadenza: " .. message .. "\n", done.stderr)
+      assert.equal(2, done.status)
+    end
+    local done = process.run({ "run" }, { env = { KADENZA_JSON = "maybe" } })
+    assert.equal("kadenza: KADENZA_JSON must be on or off, not 'maybe'\n",
+      done.stderr)
+  end)
+
+  it("is the node's", function()
+    local node = process.start_node({ write("{ read_only = true }") })
+    local ping = process.run({ "ping", node.address, "--allow-local",
+      "--query-ms", "300" })
+    assert.equal("kadenza: no answer in time\n", ping.stderr)
+    assert.equal(1, ping.status)
+  end)
+end)
+
+describe("kadenza, its table of options,", function()
+  local function read(path)
+    local file <close> = assert(io.open(path, "rb"))
+    return file:read("a")
+  end
+
+  -- Fields that a program of ours has no use for.
+  local INTERNAL <const> = { codec = true, store = true, has_id = true }
+
+  it("has every field of the core's configuration", function()
+    local fields = read("core/kadenza.h"):match("struct kad_config {(.-)\n};")
+    fields = fields:gsub("/%*.-%*/", "")
+    local count = 0
+    for name in fields:gmatch("([%w_]+)[%[%]%d]*;") do
+      count = count + 1
+      assert.is_truthy(schema.BY_NAME[name] or INTERNAL[name], name)
+    end
+    assert.is_true(count > 20)
+  end)
+
+  it("has the defaults of the core", function()
+    local body = read("core/overlay/node.c")
+      :match("void kad_config_default.-%b{}")
+    local count = 0
+    for name, value in body:gmatch("%.([%w_]+) = (%w+)") do
+      local default = schema.BY_NAME[name].default
+      assert.equal(value, tostring(default), name)
+      count = count + 1
+    end
+    assert.is_true(count >= 20)
+  end)
+
+  it("has nothing that kad.node does not know", function()
+    local options = require("kadenza.options")
+    local config = require("kadenza.cli.config")
+    local _, effective = config.gather({ flags = {}, variables = {} }, {})
+    assert.has_no.errors(function()
+      options.node(config.node_options(effective), 1)
+    end)
+  end)
+end)

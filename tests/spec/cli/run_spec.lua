@@ -1,0 +1,200 @@
+local process = require("support.process")
+local support = require("support")
+
+-- Python's pty gives a program the terminal that it asks for.
+local TERMINAL <const> = [[
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+signal.signal(signal.SIGTERM, lambda *_: os.write(terminal, b"\x03"))
+while True:
+    try:
+        data = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    os.write(1, data)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+]]
+
+-- Starts the program on a terminal, whose output is its standard output.
+local function start_on_terminal(args)
+  return process.start({ "-c", TERMINAL, process.program(),
+    table.unpack(args) }, { path = "/usr/bin/python3" })
+end
+
+describe("kadenza run", function()
+  local folder, remove
+
+  before_each(function()
+    folder, remove = support.temporary_folder()
+  end)
+
+  after_each(function()
+    process.end_all()
+    remove()
+  end)
+
+  local function write(name, text)
+    local path = folder .. "/" .. name
+    local file <close> = assert(io.open(path, "wb"))
+    assert(file:write(text))
+    return path
+  end
+
+  it("prints one line a socket, and nothing else", function()
+    local id = ("0123456789abcdef"):rep(3):sub(1, 40)
+    local node = process.start({ "run", "--allow-local", "--id", id:upper(),
+      "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0",
+      "--listen", "[::1]:0" })
+    node:wait_for("%[::1%][^\n]*\n", "stdout")
+    node:kill("sigterm")
+    node:wait()
+    local lines = {}
+    for text in node.stdout:gmatch("([^\n]*)\n") do
+      lines[#lines + 1] = text:gsub(":[1-9]%d* ", ":PORT ")
+    end
+    assert.same({
+      "kadenza: listening on 127.0.0.1:PORT id=" .. id,
+      "kadenza: listening on 127.0.0.2:PORT id=" .. id,
+      "kadenza: listening on [::1]:PORT id=" .. id,
+    }, lines)
+  end)
+
+  it("can be reached and stopped from that line on", function()
+    for _, signal in ipairs({ "sigterm", "sigint" }) do
+      local node = process.start_node({ "--state", folder .. "/state" })
+      node:kill(signal)
+      assert.equal(0, node:wait(1))
+      assert.equal(0, node.signal)
+      local saved = process.run({ "id", "--state", folder .. "/state" })
+      assert.equal(node.id .. "\n", saved.stdout)
+    end
+  end)
+
+  it("keeps id and contacts in its state folder", function()
+    local other = process.start_node()
+    local args = { "--state", folder .. "/a/b" }
+    local first = process.start_node({ "--bootstrap", other.address,
+      table.unpack(args) })
+    first:wait_for("state=healthy", "stderr")
+    first:kill("sigterm")
+    first:wait(1)
+    local second = process.start_node(args)
+    assert.equal(first.id, second.id)
+    second:wait_for("state=healthy", "stderr")
+  end)
+
+  it("logs statistics when it gets SIGUSR1, whatever the level", function()
+    local node = process.start_node({ "--log", "error" })
+    process.run({ "ping", node.address, "--allow-local" })
+    node:kill("sigusr1")
+    local log = node:wait_for("waiting=0\n", "stderr")
+    assert.is_truthy(log:find("info statistics bad_token=0 ", 1, true))
+    assert.is_truthy(log:find(" served_ping=1 ", 1, true))
+  end)
+
+  it("reloads its policies when it gets SIGHUP", function()
+    local path = write("note.lua", "return { types = { note = {} } }")
+    local node = process.start_node({ "--policy", path })
+    write("note.lua", "return { types = { memo = {} } }")
+    node:kill("sighup")
+    node:wait_for("info policies reloaded\n", "stderr")
+    write("note.lua", "return { types = ")
+    node:kill("sighup")
+    local log = node:wait_for("the old ones stay [^\n]*\n", "stderr")
+    assert.is_truthy(log:find("note.lua:1:", 1, true))
+    local done = process.run({ "put", "a", "b", "--type", "memo", "--policy",
+      write("memo.lua", "return { types = { memo = {} } }"), "--bootstrap",
+      node.address, "--allow-local" })
+    assert.equal("stored at 1 of 1 nodes\n", done.stdout)
+  end)
+
+  it("survives SIGHUP without policies", function()
+    local node = process.start_node()
+    node:kill("sighup")
+    node:wait_for("no policies to reload", "stderr")
+    assert.is_nil(node.status)
+  end)
+
+  it("goes on trying when nobody answers", function()
+    local node = process.start_node({ "--query-ms", "200", "--bootstrap",
+      "127.0.0.1:9" })
+    node:wait_for("warn could not join yet, goes on trying", "stderr")
+    assert.is_nil(node.status)
+  end)
+
+  it("logs JSON when asked to", function()
+    local dkjson = require("dkjson")
+    local node = process.start_node({ "--json" })
+    node:kill("sigusr1")
+    node:wait_for("statistics[^\n]*\n", "stderr")
+    node:kill("sigterm")
+    node:wait(1)
+    local count = 0
+    for text in node.stderr:gmatch("[^\n]+") do
+      local event = assert(dkjson.decode(text), text)
+      assert.is_string(event.time)
+      assert.equal("info", event.level)
+      count = count + 1
+    end
+    assert.is_true(count >= 2)
+  end)
+
+  it("warns of a local address that it does not serve", function()
+    local node = process.start({ "run", "--listen", "127.0.0.1:0" })
+    node:wait_for("warn local addresses are not served without "
+      .. "%-%-allow%-local", "stderr")
+  end)
+
+  it("serves nobody when it is read-only", function()
+    local node = process.start_node({ "--read-only" })
+    local ping = process.run({ "ping", node.address, "--allow-local",
+      "--query-ms", "300" })
+    assert.equal(1, ping.status)
+  end)
+end)
+
+describe("kadenza run on a terminal", function()
+  after_each(process.end_all)
+
+  it("says what it does and what to type next", function()
+    local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
+      "--allow-local" })
+    local text = node:wait_for("statistics%.", "stdout")
+    local address = text:match("listening on (%S+) id=")
+    assert.is_truthy(text:find("state     none", 1, true))
+    assert.is_truthy(text:find("policies  none", 1, true))
+    for command in text:gmatch("\n  %S*kadenza ([^\r\n]*)") do
+      local args = {}
+      for word in command:gmatch("%S+") do
+        args[#args + 1] = word
+      end
+      local done = process.run(args)
+      assert.equal("", done.stderr)
+      assert.equal(0, done.status)
+    end
+    assert.is_truthy(text:find("put greeting hello --bootstrap " .. address
+      .. " --allow-local", 1, true))
+  end)
+
+  it("tells when its state changes, and ends with Ctrl-C", function()
+    local other = process.start_node()
+    local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
+      "--allow-local", "--bootstrap", other.address })
+    node:wait_for("kadenza: healthy, 1 contact\r\n", "stdout")
+    node:kill("sigterm")
+    assert.equal(0, node:wait(3))
+  end)
+
+  it("ends the value of a get with a newline", function()
+    local node = process.start_node()
+    local join = { "--bootstrap", node.address, "--allow-local" }
+    process.run({ "put", "greeting", "hello", table.unpack(join) })
+    local get = start_on_terminal({ "get", "greeting", table.unpack(join) })
+    get:wait()
+    assert.equal("hello\r\n", get.stdout)
+  end)
+end)
