@@ -4,7 +4,7 @@ import dataclasses
 
 FEW = 16
 MANY = 10_000
-POLICY_KEYS = 1024
+HOOK_ROUNDS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Case:
     stores: bool = False  # stores each key first
     fill: bool = False  # wants a full routing table
     policy: str = "none"
-    server: str = "plain"  # cases of one name share a server process
+    group: str = "plain"  # shares its servers, one for each policy
+    rounds: int = 1  # parts of a measurement, in turn with the group's others
 
 
 # In the order in which one server process meets them: what it holds grows.
@@ -32,11 +33,9 @@ CASES = (
     Case("get_peers 10k", "get_peers", MANY),
     Case("store 10k", "store", MANY, stores=True),
     Case("find_value 10k", "find_value", MANY),
-    Case("store none", "store", POLICY_KEYS, stores=True, server="none"),
-    Case("store validate", "store", POLICY_KEYS, stores=True,
-         policy="validate", server="validate"),
-    Case("store yielding", "store", POLICY_KEYS, stores=True,
-         policy="yielding", server="yielding"),
+    *(Case(f"store {policy}", "store", stores=True, policy=policy,
+           group="hooks", rounds=HOOK_ROUNDS)
+      for policy in ("none", "validate", "yielding")),
 )
 
 # Quotients and differences of two rows: title, row, row to compare with.

@@ -112,7 +112,7 @@ class Bench:
             server, "--kind", case.kind, "--spread", "--keys", case.keys,
             "--window", self.options.window,
             "--sources", self.options.sources,
-            "--seconds", self.options.seconds, *extra)
+            "--seconds", self.options.seconds / case.rounds, *extra)
 
     @contextlib.contextmanager
     def full_table(self, server):
@@ -145,34 +145,48 @@ class Bench:
             self.add(case, limit, figures)
 
     def selected(self):
-        """Returns the cases that the options ask for, by server process."""
+        """Returns the cases that the options ask for, by group."""
         wanted = [text for text in self.options.only.split(",") if text]
         groups = {}
         for case in CASES:
             possible = case.policy == "none" or not self.options.server
             asked = not wanted or any(text in case.name for text in wanted)
             if possible and asked:
-                groups.setdefault(case.server, []).append(case)
+                groups.setdefault(case.group, []).append(case)
         return groups
 
     def repeat(self, number):
         """Runs every case once. A node that fails costs only its cases."""
-        for name, cases in self.selected().items():
-            if name in self.failures:
+        for group, cases in self.selected().items():
+            if group in self.failures:
                 continue
             try:
-                self.run_cases(number, cases)
+                self.run_group(number, cases)
             except Failure as failure:
-                self.failures[name] = str(failure)
+                self.failures[group] = str(failure)
 
-    def run_cases(self, number, cases):
-        """Runs cases that share a server process."""
-        with (self.start_echo() as echo,
-              self.start_node(cases[0].policy) as node):
-            for case in cases:
-                progress(f"repetition {number + 1} of "
-                         f"{self.options.repetitions}: {case.name}")
-                self.run_case(case, echo, node)
+    def run_group(self, number, cases):
+        """Runs the cases of a group, in rounds."""
+        with contextlib.ExitStack() as stack:
+            echo = stack.enter_context(self.start_echo())
+            nodes = self.start_nodes(stack, cases)
+            for case in cases * cases[0].rounds:
+                if case.policy in nodes:
+                    progress(f"repetition {number + 1} of "
+                             f"{self.options.repetitions}: {case.name}")
+                    self.run_case(case, echo, nodes[case.policy])
+
+    def start_nodes(self, stack, cases):
+        """Starts a node for each policy and returns those that run."""
+        nodes = {}
+        for policy in dict.fromkeys(case.policy for case in cases):
+            if f"policy {policy}" in self.failures:
+                continue
+            try:
+                nodes[policy] = stack.enter_context(self.start_node(policy))
+            except Failure as failure:
+                self.failures[f"policy {policy}"] = str(failure)
+        return nodes
 
     def weigh(self, memory):
         """Measures what records of one sort cost in memory."""
