@@ -1,0 +1,276 @@
+/* A node's whole life, again and again, with another allocation failing each
+ * time: nothing leaks, nothing crashes, and the node serves on. */
+#include "lone_node.h"
+#include "unit.h"
+
+#include <string.h>
+
+enum {
+  CONTACTS = 12,
+  TICKETS_MAX = 512,
+  RUNS_MAX = 20000
+};
+
+static struct kad_lone lone_node;
+static struct kad_contact contacts[CONTACTS];
+
+/* What happened in one run. */
+struct run {
+  uint64_t tickets[TICKETS_MAX];
+  size_t ticket_count;
+  unsigned asked;
+  unsigned started; /* operations */
+  unsigned ended;
+  unsigned accepted; /* policies */
+  unsigned released;
+};
+
+static struct run run;
+
+/* Answers every other question later. */
+static void answer_sometimes(void *state, const struct kad_question *question,
+                             struct kad_answer *answer) {
+  struct run *it = state;
+  if (it->asked++ % 2 == 0 && it->ticket_count < TICKETS_MAX) {
+    it->tickets[it->ticket_count++] = question->ticket;
+    answer->verdict = KAD_LATER;
+  }
+  answer->reply = kad_slice_of("d1:yi1ee");
+  answer->seconds = 600;
+}
+
+/* Holds what comes beside what is held, or the first of the answers. */
+static void merge(void *state, const struct kad_question *question,
+                  struct kad_answer *answer) {
+  static struct kad_record records[2];
+  answer_sometimes(state, question, answer);
+  records[0] = question->held_count > 0 ? question->held[0] : *question->record;
+  answer->record_count = 1;
+  if (question->record != NULL && question->held_count > 0) {
+    records[1] = *question->record;
+    answer->record_count = 2;
+  }
+  answer->records = records;
+}
+
+static void note_abandoned(void *state, uint64_t ticket) {
+  (void)state;
+  assert_true(ticket != 0);
+}
+
+static void note_released(void *state) {
+  struct run *it = state;
+  it->released++;
+}
+
+static void note_end(void *data, const struct kad_result *result) {
+  struct run *it = data;
+  (void)result;
+  it->ended++;
+}
+
+/* Answers every second question that waits; the others find their deadline. */
+static void answer_waiting(struct kad_lone *lone) {
+  const struct kad_record merged = {.value = kad_slice_of("merged")};
+  const struct kad_answer yes = {.records = &merged,
+                                 .record_count = 1,
+                                 .seconds = 600,
+                                 .reply = kad_slice_of("d1:yi2ee")};
+  for (size_t i = 0; i < run.ticket_count; i += 2) {
+    int error = kad_node_answer(lone->node, run.tickets[i], &yes);
+    assert_true(error == 0 || error == KAD_ENOTFOUND);
+  }
+}
+
+static void set_policy(struct kad_lone *lone) {
+  const struct kad_type types[] = {
+      {.name = "value",
+       .state = &run,
+       .validate = answer_sometimes,
+       .expire = answer_sometimes,
+       .stored = answer_sometimes,
+       .dropped = answer_sometimes},
+      {.name = "song", .state = &run, .merge = merge, .select = merge},
+  };
+  const struct kad_method hello = {"hello", &run, answer_sometimes};
+  const struct kad_policy policy = {
+      .state = &run,
+      .on_request = answer_sometimes,
+      .on_contact = answer_sometimes,
+      .types = types,
+      .type_count = 2,
+      .methods = &hello,
+      .method_count = 1,
+      .abandon = note_abandoned,
+      .release = note_released,
+  };
+  int error = kad_node_set_policy(lone->node, &policy);
+  assert_true(error == 0 || error == KAD_ENOMEM);
+  run.accepted += error == 0;
+}
+
+/* Lets everybody send one query of each kind. */
+static void receive_all(struct kad_lone *lone, const char *type) {
+  static const enum kad_method_id methods[] = {
+      KAD_METHOD_PING, KAD_METHOD_FIND_NODE, KAD_METHOD_GET_PEERS,
+      KAD_METHOD_FIND_VALUE};
+  for (unsigned i = 0; i < CONTACTS; i++) {
+    uint8_t token[8];
+    struct kad_message message;
+    for (size_t j = 0; j < sizeof methods / sizeof *methods; j++) {
+      kad_lone_ask(lone, &contacts[i], methods[j]);
+    }
+    kad_lone_call(lone, &contacts[i], "hello", "");
+    /* The last token that was given to anybody is that of this one. */
+    struct kad_message reply;
+    memset(token, 0, sizeof token);
+    for (size_t back = 0; back < lone->sent && back < 16; back++) {
+      (void)kad_lone_sent(lone, back, &reply);
+      if (reply.kind == KAD_MESSAGE_REPLY && reply.token.len == 8) {
+        memcpy(token, reply.token.data, 8);
+        break;
+      }
+    }
+    kad_lone_begin(&message, KAD_METHOD_STORE);
+    message.target = kad_lone_target;
+    message.type = kad_slice_of(type);
+    message.token = (struct kad_slice){token, 8};
+    message.record_count = 2;
+    message.records[0] = (struct kad_record){.value = {&token[i % 4], 3}};
+    message.records[1] = (struct kad_record){.value = {&token[i % 4], 4}};
+    kad_lone_send(lone, &contacts[i], &message);
+    message.method = KAD_METHOD_ANNOUNCE_PEER;
+    message.has_port = true;
+    message.port = 7000;
+    kad_lone_send(lone, &contacts[i], &message);
+  }
+}
+
+static void count_start(int error) {
+  assert_true(error == 0 || error == KAD_ENOMEM);
+  run.started += error == 0;
+}
+
+/* Starts an operation of each kind. */
+static void request_all(struct kad_lone *lone, const char *type) {
+  struct kad_node *node = lone->node;
+  const struct kad_record record = {.key = kad_lone_target,
+                                    .type = kad_slice_of(type),
+                                    .value = kad_slice_of("ours")};
+  const struct kad_slice none = {NULL, 0};
+  count_start(
+      kad_node_bootstrap(node, &contacts[0].address, 1, note_end, &run, NULL));
+  count_start(kad_node_ping(node, &contacts[1].address, note_end, &run, NULL));
+  count_start(kad_node_call(node, &contacts[2], kad_slice_of("hello"), none,
+                            note_end, &run, NULL));
+  count_start(
+      kad_node_find_node(node, &record.key, NULL, note_end, &run, NULL));
+  count_start(kad_node_put(node, &record, NULL, note_end, &run, NULL));
+  count_start(
+      kad_node_announce(node, &record.key, 7001, NULL, note_end, &run, NULL));
+  kad_lone_live(lone, 500, contacts, CONTACTS);
+  answer_waiting(lone);
+  count_start(
+      kad_node_get(node, &record.key, record.type, NULL, note_end, &run, NULL));
+  count_start(
+      kad_node_get_peers(node, &record.key, NULL, note_end, &run, NULL));
+  kad_lone_live(lone, 500, contacts, CONTACTS);
+  answer_waiting(lone);
+}
+
+static void add_family(struct kad_lone *lone, unsigned family) {
+  int error = kad_node_add_family(lone->node, family);
+  assert_true(error == 0 || error == KAD_ENOMEM);
+}
+
+/* A node's life. */
+static void live(struct kad_lone *lone) {
+  add_family(lone, 4);
+  add_family(lone, 6);
+  receive_all(lone, "value");
+  kad_lone_live(lone, 1000, contacts, CONTACTS);
+  set_policy(lone);
+  receive_all(lone, "value");
+  answer_waiting(lone);
+  receive_all(lone, "song");
+  request_all(lone, "value");
+  request_all(lone, "song");
+  kad_lone_live(lone, 30000, contacts, CONTACTS / 2);
+  set_policy(lone);
+  int error = kad_node_set_policy(lone->node, NULL);
+  assert_true(error == 0 || error == KAD_ENOMEM);
+}
+
+static void ping_must_be_answered(struct kad_lone *lone) {
+  const struct kad_contact reader = kad_lone_contact(900);
+  const uint64_t served = kad_lone_stats(lone).served_ping;
+  assert_ok(kad_node_set_policy(lone->node, NULL));
+  kad_lone_ask(lone, &reader, KAD_METHOD_PING);
+  assert_int_equal(kad_lone_stats(lone).served_ping, served + 1);
+}
+
+/* Lives once, with the allocation `n` failing. Returns false when none did. */
+static bool live_with_failure(struct kad_lone *lone, size_t n) {
+  struct kad_config config;
+  const struct kad_env env = kad_lone_env(lone, 1);
+  run = (struct run){0};
+  kad_config_default(&config);
+  config.limits = false;
+  kad_counting_fail_at(&lone->counting, n);
+  int error = kad_node_new(&config, &env, &lone->node);
+  if (error != 0) {
+    assert_int_equal(error, KAD_ENOMEM);
+    kad_counting_deinit(&lone->counting);
+    return true;
+  }
+  live(lone);
+  bool failed = lone->counting.has_failed;
+  kad_counting_never_fail(&lone->counting);
+  ping_must_be_answered(lone);
+  kad_lone_close(lone);
+  assert_int_equal(run.ended, run.started);
+  assert_int_equal(run.released, run.accepted);
+  return failed;
+}
+
+static void each_allocation_may_fail(void **state) {
+  size_t n = 0;
+  (void)state;
+  for (unsigned i = 0; i < CONTACTS; i++) {
+    contacts[i] = kad_lone_contact(1 + i);
+  }
+  while (live_with_failure(&lone_node, n)) {
+    n++;
+    assert_true(n < RUNS_MAX);
+  }
+  assert_true(n > 100);
+}
+
+/* Memory that stays short: no more than so many bytes at once. */
+static void memory_may_stay_short(void **state) {
+  (void)state;
+  for (size_t limit = 4096; limit <= 262144; limit += limit / 8) {
+    struct kad_config config;
+    const struct kad_env env = kad_lone_env(&lone_node, 1);
+    run = (struct run){0};
+    kad_config_default(&config);
+    config.limits = false;
+    lone_node.counting.limit_bytes = limit;
+    if (kad_node_new(&config, &env, &lone_node.node) == 0) {
+      live(&lone_node);
+      lone_node.counting.limit_bytes = SIZE_MAX;
+      ping_must_be_answered(&lone_node);
+      assert_int_equal(kad_lone_stats(&lone_node).waiting, 0);
+    }
+    kad_lone_close(&lone_node);
+    assert_int_equal(run.ended, run.started);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_allocation_may_fail),
+      cmocka_unit_test(memory_may_stay_short),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
