@@ -64,7 +64,8 @@ class Server:
                 return found[1]
             if self.process.poll() is not None:
                 said = self.text().strip().splitlines() or ["nothing said"]
-                raise Failure(f"{self.name} ended: {said[0]}")
+                said = dict.fromkeys((said[0], said[-1]))
+                raise Failure(f"{self.name} ended: {' … '.join(said)}")
             time.sleep(0.01)
         raise Failure(f"{self.name} does not say where it listens")
 
