@@ -150,6 +150,7 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(suite) unit 'env CMOCKA_MESSAGE_OUTPUT=TAP' $(unit_tests)
 	@$(suite) corpus '' $(replays)
 	@$(suite) spec '$(busted)' $(spec_files)
+	@$(if $(examples),$(suite) programs tests/check/program $(examples))
 	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
 	  $(documents))
 	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
