@@ -1,0 +1,509 @@
+/* Storing in an overlay: where a record goes, what the putter is told. */
+#include "overlay.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+  NODES = 40,
+  K = 8
+};
+
+static struct kad_overlay overlay;
+static struct kad_ending ending;
+
+static int open_forty(void **state) {
+  (void)state;
+  kad_overlay_open(&overlay, 3);
+  kad_overlay_grow(&overlay, NODES);
+  kad_ending_init(&ending, &overlay);
+  return 0;
+}
+
+static int close_overlay(void **state) {
+  (void)state;
+  kad_ending_deinit(&ending);
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+static void record_goes_to_the_k_closest(void **state) {
+  (void)state;
+  for (unsigned i = 0; i < 10; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    const struct kad_record record = kad_overlay_record(&key, "v");
+    const size_t putter = i * 3;
+    size_t closest[K];
+    kad_ending_deinit(&ending);
+    kad_ending_init(&ending, &overlay);
+    const size_t held_before = kad_overlay_held(&overlay, putter);
+    (void)kad_overlay_closest(&overlay, &key, NULL, closest, K);
+    size_t before[K];
+    for (size_t j = 0; j < K; j++) {
+      before[j] = kad_overlay_held(&overlay, closest[j]);
+    }
+
+    assert_ok(kad_overlay_put(&overlay, putter, &record, &ending));
+
+    bool is_own = false;
+    for (size_t j = 0; j < K; j++) {
+      assert_int_equal(kad_overlay_held(&overlay, closest[j]), before[j] + 1);
+      is_own = is_own || closest[j] == putter;
+    }
+    assert_int_equal(kad_overlay_held(&overlay, putter), held_before + is_own);
+    assert_int_equal(ending.result.stored, K + is_own);
+    assert_int_equal(ending.result.asked, K + is_own);
+    assert_true(ending.result.messages >= 2 * K);
+    assert_int_equal(ending.result.code, 0);
+  }
+}
+
+/* Makes a record of `seq`, signed by the key pair of `seed`. */
+static struct kad_record sign(const struct kad_id *key, const char *value,
+                              int64_t seq, uint8_t seed) {
+  static uint8_t publisher[KAD_PUBLISHER_SIZE];
+  static uint8_t secret[KAD_SECRET_SIZE];
+  static uint8_t signature[KAD_SIGNATURE_SIZE];
+  const uint8_t seeds[32] = {seed};
+  struct kad_record record = kad_overlay_record(key, value);
+  kad_keypair(seeds, publisher, secret);
+  record.publisher = publisher;
+  record.signature = signature;
+  record.seq = seq;
+  record.has_seq = true;
+  assert_ok(kad_record_sign(&record, 160, secret, signature));
+  return record;
+}
+
+static void put_of_a_lower_seq_is_refused_by_the_holders(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record newer = sign(&key, "new", 5, 1);
+  assert_ok(kad_overlay_put(&overlay, 1, &newer, NULL));
+
+  const struct kad_record older = sign(&key, "old", 4, 1);
+  assert_int_equal(kad_overlay_put(&overlay, 2, &older, &ending), KAD_EREMOTE);
+
+  assert_int_equal(ending.result.code, KAD_CODE_SEQ);
+  assert_string_equal(ending.reason, "sequence number too low");
+  assert_int_equal(ending.result.stored, 0);
+}
+
+static void bad_signature_is_refused_here(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(1);
+  struct kad_record record = sign(&key, "v", 1, 1);
+  record.seq = 2;
+  const uint64_t queries = kad_overlay_stats(&overlay, 1).queries;
+
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+                         &ending, NULL));
+  kad_overlay_run(&overlay, 10);
+
+  assert_int_equal(ending.result.status, KAD_ESIGNATURE);
+  assert_int_equal(ending.result.code, KAD_CODE_SIGNATURE);
+  assert_int_equal(kad_overlay_stats(&overlay, 1).queries, queries);
+}
+
+static void value_too_large_is_refused_here(void **state) {
+  (void)state;
+  static const uint8_t bytes[KAD_VALUE_MAX + 1];
+  const struct kad_id key = kad_overlay_key(1);
+  struct kad_record record = kad_overlay_record(&key, "");
+  record.value = (struct kad_slice){bytes, sizeof bytes};
+
+  assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_ETOOBIG);
+
+  assert_int_equal(ending.result.code, KAD_CODE_TOO_BIG);
+}
+
+static void largest_value_fits(void **state) {
+  (void)state;
+  static const uint8_t bytes[KAD_VALUE_MAX];
+  const struct kad_id key = kad_overlay_key(1);
+  struct kad_record record = kad_overlay_record(&key, "");
+  record.value = (struct kad_slice){bytes, sizeof bytes};
+
+  assert_ok(kad_overlay_put(&overlay, 1, &record, &ending));
+
+  assert_true(ending.result.stored >= K);
+}
+
+static void unknown_type_is_an_error(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(1);
+  struct kad_record record = kad_overlay_record(&key, "v");
+  record.type = kad_slice_of("unheard-of");
+
+  assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_ETYPE);
+}
+
+/* A policy that puts questions off until the test answers them. */
+struct slow {
+  uint64_t tickets[8];
+  size_t asked;
+  size_t abandoned;
+  enum kad_verdict verdict; /* what it says at once, or KAD_LATER */
+};
+
+static void think(void *state, const struct kad_question *question,
+                  struct kad_answer *answer) {
+  struct slow *slow = state;
+  answer->verdict = slow->verdict;
+  answer->code = 299;
+  answer->reason = kad_slice_of("not like that");
+  if (slow->verdict == KAD_LATER) {
+    assert_true(slow->asked < 8);
+    slow->tickets[slow->asked] = question->ticket;
+  }
+  slow->asked++;
+}
+
+static void abandon(void *state, uint64_t ticket) {
+  struct slow *slow = state;
+  (void)ticket;
+  slow->abandoned++;
+}
+
+/* Gives node `i` the hooks `validate` and `merge` for plain values. */
+static void set_policy(size_t i, struct slow *slow, kad_hook validate,
+                       kad_hook merge) {
+  const struct kad_type type = {
+      .name = "value", .state = slow, .validate = validate, .merge = merge};
+  const struct kad_policy policy = {
+      .state = slow, .types = &type, .type_count = 1, .abandon = abandon};
+  assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
+}
+
+static void own_policy_refuses_before_anybody_is_asked(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_REFUSE};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  set_policy(1, &slow, think, NULL);
+
+  assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending),
+                   KAD_EREFUSED);
+
+  assert_int_equal(ending.result.code, 299);
+  assert_string_equal(ending.reason, "not like that");
+  assert_int_equal(ending.result.messages, 0);
+}
+
+static void own_policy_may_answer_later(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_LATER};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  set_policy(1, &slow, think, NULL);
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+                         &ending, NULL));
+  kad_overlay_run(&overlay, 1500);
+  assert_int_equal(ending.calls, 0);
+
+  assert_ok(kad_node_answer(overlay.nodes[1], slow.tickets[0], &yes));
+
+  assert_ok(kad_ending_await(&ending));
+  assert_true(ending.result.stored >= K);
+  assert_int_equal(slow.asked, 1);
+}
+
+static void own_policy_that_never_answers_fails_the_put(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_LATER};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  set_policy(1, &slow, think, NULL);
+
+  assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending),
+                   KAD_EREFUSED);
+
+  assert_int_equal(ending.result.code, KAD_CODE_FAILED);
+  assert_int_equal(slow.abandoned, 1);
+}
+
+static void cancel_withdraws_the_question(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_LATER};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  kad_operation operation;
+  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  set_policy(1, &slow, think, NULL);
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+                         &ending, &operation));
+  kad_overlay_run(&overlay, 10);
+
+  assert_ok(kad_node_cancel(overlay.nodes[1], operation));
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
+  assert_int_equal(slow.abandoned, 1);
+  assert_int_equal(kad_node_answer(overlay.nodes[1], slow.tickets[0], &yes),
+                   KAD_ENOTFOUND);
+}
+
+static void refusal_of_every_contact_is_told(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_REFUSE};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  for (size_t i = 0; i < NODES; i++) {
+    set_policy(i, &slow, i == 1 ? NULL : think, NULL);
+  }
+
+  assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_EREMOTE);
+
+  assert_int_equal(ending.result.code, 299);
+  assert_string_equal(ending.reason, "not like that");
+  assert_true(ending.result.asked >= K);
+}
+
+static void put_goes_on_while_some_holders_die(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  size_t closest[K];
+  (void)kad_overlay_closest(&overlay, &key, overlay.nodes[1], closest, K);
+  for (size_t i = 0; i < K; i += 2) {
+    kad_overlay_kill(&overlay, closest[i]);
+  }
+
+  assert_ok(kad_overlay_put(&overlay, 1, &record, &ending));
+
+  assert_true(ending.result.stored >= K);
+}
+
+/* ------------------------------------------------------ kept here alone -- */
+
+static void put_without_an_overlay_is_held_here(void **state) {
+  (void)state;
+  const size_t lone = overlay.count;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  (void)kad_overlay_add(&overlay);
+
+  assert_int_equal(kad_overlay_put(&overlay, lone, &record, &ending),
+                   KAD_ENOCONTACTS);
+
+  assert_int_equal(ending.result.stored, 1);
+  assert_int_equal(kad_overlay_held(&overlay, lone), 1);
+}
+
+static void read_only_node_holds_nothing_itself(void **state) {
+  (void)state;
+  const size_t lone = overlay.count;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  overlay.config.read_only = true;
+  (void)kad_overlay_add(&overlay);
+
+  assert_int_equal(kad_overlay_put(&overlay, lone, &record, &ending),
+                   KAD_ENOCONTACTS);
+
+  assert_int_equal(ending.result.stored, 0);
+  assert_int_equal(kad_overlay_held(&overlay, lone), 0);
+}
+
+static void lone_put_reaches_the_overlay_once_there_is_one(void **state) {
+  (void)state;
+  const size_t lone = overlay.count;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  (void)kad_overlay_add(&overlay);
+  (void)kad_overlay_put(&overlay, lone, &record, NULL);
+  kad_overlay_join(&overlay, lone, 0);
+  struct kad_ending got;
+  kad_ending_init(&got, &overlay);
+
+  kad_overlay_run(&overlay, 80 * KAD_MINUTE_MS);
+
+  assert_ok(kad_overlay_get(&overlay, 7, &key, "value", NULL, &got));
+  assert_int_equal(got.result.record_count, 1);
+  assert_true(got.result.holders >= K);
+  kad_ending_deinit(&got);
+}
+
+/* The copy that is stored here may be merged long after everybody else has
+ * answered, or after the put was given up. */
+static size_t open_lone_with_slow_merge(struct slow *slow) {
+  const size_t lone = overlay.count;
+  *slow = (struct slow){.verdict = KAD_LATER};
+  (void)kad_overlay_add(&overlay);
+  set_policy(lone, slow, NULL, think);
+  return lone;
+}
+
+static void put_waits_for_its_own_copy(void **state) {
+  (void)state;
+  struct slow slow;
+  const size_t lone = open_lone_with_slow_merge(&slow);
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  const struct kad_answer yes = {
+      .verdict = KAD_ACCEPT, .records = &record, .record_count = 1};
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+                         &ending, NULL));
+  kad_overlay_run(&overlay, 1000);
+  assert_int_equal(slow.asked, 1);
+  assert_int_equal(ending.calls, 0);
+
+  assert_ok(kad_node_answer(overlay.nodes[lone], slow.tickets[0], &yes));
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  assert_int_equal(ending.result.stored, 1);
+  assert_int_equal(kad_overlay_held(&overlay, lone), 1);
+}
+
+static void own_copy_is_held_after_the_put_was_canceled(void **state) {
+  (void)state;
+  struct slow slow;
+  const size_t lone = open_lone_with_slow_merge(&slow);
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  const struct kad_answer yes = {
+      .verdict = KAD_ACCEPT, .records = &record, .record_count = 1};
+  kad_operation operation;
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+                         &ending, &operation));
+  kad_overlay_run(&overlay, 100);
+  assert_ok(kad_node_cancel(overlay.nodes[lone], operation));
+  assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
+
+  /* The question is past its deadline by now; the next one is not. */
+  kad_operation again;
+  struct kad_ending other;
+  kad_ending_init(&other, &overlay);
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+                         &other, &again));
+  kad_overlay_run(&overlay, 100);
+  assert_ok(kad_node_cancel(overlay.nodes[lone], again));
+  kad_overlay_run(&overlay, 100);
+  assert_ok(kad_node_answer(overlay.nodes[lone], slow.tickets[1], &yes));
+
+  assert_int_equal(other.calls, 1);
+  assert_int_equal(kad_overlay_held(&overlay, lone), 1);
+  kad_ending_deinit(&other);
+}
+
+static void node_closes_while_its_own_copy_waits(void **state) {
+  (void)state;
+  struct slow slow;
+  const size_t lone = open_lone_with_slow_merge(&slow);
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+                         &ending, NULL));
+  kad_overlay_run(&overlay, 100);
+
+  kad_overlay_kill(&overlay, lone);
+  kad_overlay_run(&overlay, 100);
+
+  assert_int_equal(ending.calls, 1);
+  assert_int_equal(ending.result.status, KAD_ECLOSED);
+  assert_int_equal(slow.abandoned, 1);
+}
+
+/* ------------------------------------------------------------- announce -- */
+
+static bool has_peer(const struct kad_ending *got,
+                     const struct kad_address *peer) {
+  for (size_t i = 0; i < got->result.peer_count; i++) {
+    if (kad_address_equal(&got->result.peers[i], peer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void announced_peers_are_found(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(9);
+  struct kad_address with_port = kad_overlay_address(3);
+  const struct kad_address implied = kad_overlay_address(4);
+  struct kad_ending announced;
+  with_port.port = 4242;
+  for (size_t i = 3; i <= 4; i++) {
+    kad_ending_init(&announced, &overlay);
+    assert_ok(kad_node_announce(overlay.nodes[i], &key, i == 3 ? 4242 : 0, NULL,
+                                kad_ending_take, &announced, NULL));
+    assert_ok(kad_ending_await(&announced));
+    assert_int_equal(announced.result.stored, K);
+    kad_ending_deinit(&announced);
+  }
+
+  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_take,
+                               &ending, NULL));
+
+  assert_ok(kad_ending_await(&ending));
+  assert_int_equal(ending.result.peer_count, 2);
+  assert_true(has_peer(&ending, &with_port));
+  assert_true(has_peer(&ending, &implied));
+  assert_true(ending.result.holders >= K - 1);
+}
+
+static void no_peers_are_not_found(void **state) {
+  (void)state;
+  const struct kad_id key = kad_overlay_key(9);
+
+  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_take,
+                               &ending, NULL));
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOTFOUND);
+  assert_int_equal(ending.result.peer_count, 0);
+}
+
+static void announce_and_put_work_in_both_families(void **state) {
+  (void)state;
+  struct kad_overlay both;
+  struct kad_ending got;
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  kad_overlay_open(&both, 4);
+  both.dual = true;
+  kad_overlay_grow(&both, 20);
+  kad_ending_init(&got, &both);
+
+  assert_ok(kad_overlay_put(&both, 5, &record, &got));
+
+  assert_true(got.result.stored >= 2 * K);
+  size_t of_v6 = 0;
+  for (size_t i = 0; i < got.result.closest_count; i++) {
+    of_v6 += got.result.closest[i].address.family == 6;
+  }
+  assert_int_equal(of_v6, K);
+  assert_int_equal(got.result.closest_count, 2 * K);
+  kad_ending_deinit(&got);
+  kad_overlay_close(&both);
+}
+
+#define in_overlay(test) \
+  cmocka_unit_test_setup_teardown(test, open_forty, close_overlay)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      in_overlay(record_goes_to_the_k_closest),
+      in_overlay(put_of_a_lower_seq_is_refused_by_the_holders),
+      in_overlay(bad_signature_is_refused_here),
+      in_overlay(value_too_large_is_refused_here),
+      in_overlay(largest_value_fits),
+      in_overlay(unknown_type_is_an_error),
+      in_overlay(own_policy_refuses_before_anybody_is_asked),
+      in_overlay(own_policy_may_answer_later),
+      in_overlay(own_policy_that_never_answers_fails_the_put),
+      in_overlay(cancel_withdraws_the_question),
+      in_overlay(refusal_of_every_contact_is_told),
+      in_overlay(put_goes_on_while_some_holders_die),
+      in_overlay(put_without_an_overlay_is_held_here),
+      in_overlay(read_only_node_holds_nothing_itself),
+      in_overlay(lone_put_reaches_the_overlay_once_there_is_one),
+      in_overlay(put_waits_for_its_own_copy),
+      in_overlay(own_copy_is_held_after_the_put_was_canceled),
+      in_overlay(node_closes_while_its_own_copy_waits),
+      in_overlay(announced_peers_are_found),
+      in_overlay(no_peers_are_not_found),
+      in_overlay(announce_and_put_work_in_both_families),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
