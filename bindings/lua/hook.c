@@ -46,25 +46,19 @@ static bool count_failure(struct kad_lua_hook *hook, kad_time_ms now) {
 /* What report_failure needs of a failure. */
 struct failure {
   struct kad_lua_hook *hook;
-  lua_State *thread; /* whose top is the error */
+  lua_State *thread; /* whose top is the error; NULL: `text` says it */
+  const char *text;
 };
 
-/* Calls report(name, message, unsaid, breaker seconds). [-0, +0, e] */
-static int report_body(lua_State *L) {
+/* Leaves at the top what the error value at the top says of itself, a string.
+ * [-1, +1, e] */
+static int describe_body(lua_State *L) {
   const struct failure *const failure = lua_touserdata(L, 1);
-  const struct kad_lua_hook *const hook = failure->hook;
-  push_function(L, hook->host, "report");
-  lua_pushstring(L, hook->name);
-  if (failure->thread != NULL && lua_gettop(failure->thread) > 0) {
-    const char *text = lua_tostring(failure->thread, -1);
-    luaL_traceback(L, failure->thread,
-                   text != NULL ? text : "an error that is no string", 0);
-  } else {
-    lua_pushliteral(L, "the work did not end well");
-  }
-  lua_pushinteger(L, (lua_Integer)hook->unsaid);
-  lua_pushboolean(L, hook->open_until > hook->window_from);
-  lua_call(L, 4, 0);
+  luaL_checkstack(failure->thread, 5, NULL);
+  lua_pushvalue(failure->thread, -1);
+  lua_xmove(failure->thread, L, 1);
+  luaL_tolstring(L, -1, NULL);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, failure->hook);
   return 0;
 }
 
@@ -73,8 +67,66 @@ static void ignore_report(lua_State *L, int status) {
   (void)status;
 }
 
-static void report_failure(struct kad_lua_hook *hook, lua_State *thread) {
-  struct failure failure = {.hook = hook, .thread = thread};
+/* Pushes the text of an error. One that is no string may have a __tostring,
+ * which is a script's as the hook was: it has an entry of its own.
+ * [-0, +1, m] */
+static void push_error(lua_State *L, const struct failure *failure) {
+  struct kad_meter *const meter = failure->hook->host->meter;
+  struct kad_meter_entry entry;
+  if (lua_type(failure->thread, -1) == LUA_TSTRING) {
+    lua_pushstring(L, lua_tostring(failure->thread, -1));
+    return;
+  }
+  lua_State *const shown = lua_newthread(L);
+  kad_meter_enter(shown, meter, &entry);
+  const int status =
+      kad_lua_protect(shown, describe_body, (void *)failure, ignore_report);
+  kad_meter_leave(meter);
+  lua_pop(L, 1);
+  if (status == LUA_OK) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, failure->hook);
+  } else {
+    lua_pushliteral(L, "an error that cannot be shown");
+  }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, failure->hook);
+}
+
+/* Pushes where the hook is defined, "file:line". [-0, +1, m] */
+static void push_place(lua_State *L, const struct kad_lua_hook *hook) {
+  lua_Debug at;
+  push_function(L, hook->host, "hooks");
+  lua_rawgeti(L, -1, hook - hook->host->hooks + 1);
+  lua_remove(L, -2);
+  if (!lua_isfunction(L, -1)) {
+    return;
+  }
+  lua_getinfo(L, ">S", &at);
+  lua_pushfstring(L, "%s:%d", at.short_src, at.linedefined);
+}
+
+/* Calls report(name, message, place, unsaid, breaker is open). [-0, +0, e] */
+static int report_body(lua_State *L) {
+  const struct failure *const failure = lua_touserdata(L, 1);
+  const struct kad_lua_hook *const hook = failure->hook;
+  push_function(L, hook->host, "report");
+  lua_pushstring(L, hook->name);
+  if (failure->thread != NULL) {
+    push_error(L, failure);
+    luaL_traceback(L, failure->thread, lua_tostring(L, -1), 0);
+    lua_remove(L, -2);
+  } else {
+    lua_pushstring(L, failure->text);
+  }
+  push_place(L, hook);
+  lua_pushinteger(L, (lua_Integer)hook->unsaid);
+  lua_pushboolean(L, hook->open_until > hook->said_at);
+  lua_call(L, 5, 0);
+  return 0;
+}
+
+static void report_failure(struct failure failure) {
+  struct kad_lua_hook *const hook = failure.hook;
   struct kad_host *const host = hook->host;
   const kad_time_ms now = now_of(host);
   if (count_failure(hook, now)) {
@@ -158,10 +210,8 @@ static int make_body(lua_State *L) {
   lua_pushlightuserdata(L, runner);
   push_function(L, runner->host, "hooks");
   runner->record = kad_view_push(L, KAD_VIEW_RECORD, bits, &runner->host->L);
-  runner->request =
-      kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->L);
-  runner->context =
-      kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->L);
+  runner->request = kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->L);
+  runner->context = kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->L);
   runner->thread = lua_newthread(L);
   kad_meter_watch(runner->thread);
   lua_pushvalue(L, -1);
@@ -182,11 +232,30 @@ static int drop_body(lua_State *L) {
   return 0;
 }
 
+static void enlist(struct kad_runner *runner) {
+  struct kad_host *const host = runner->host;
+  runner->after = host->runners;
+  if (runner->after != NULL) {
+    runner->after->before = runner;
+  }
+  host->runners = runner;
+}
+
+static void unlist(const struct kad_runner *runner) {
+  if (runner->before != NULL) {
+    runner->before->after = runner->after;
+  } else {
+    runner->host->runners = runner->after;
+  }
+  if (runner->after != NULL) {
+    runner->after->before = runner->before;
+  }
+}
+
 static void free_runner(struct kad_runner *runner) {
   const struct kad_allocator heap = kad_allocator_default();
-  if (runner->host->L != NULL) {
-    (void)kad_lua_protect(runner->host->L, drop_body, runner, ignore_report);
-  }
+  (void)kad_lua_protect(runner->host->L, drop_body, runner, ignore_report);
+  unlist(runner);
   (void)heap.resize(heap.state, runner, sizeof *runner, 0);
 }
 
@@ -198,6 +267,7 @@ static struct kad_runner *new_runner(struct kad_host *host) {
     return NULL;
   }
   *runner = (struct kad_runner){.host = host};
+  enlist(runner);
   if (kad_lua_protect(host->L, make_body, runner, ignore_report) != LUA_OK) {
     free_runner(runner);
     return NULL;
@@ -210,25 +280,28 @@ static struct kad_runner *take_runner(struct kad_host *host) {
   if (runner == NULL) {
     return new_runner(host);
   }
-  host->free_runners = runner->next;
+  host->free_runners = runner->next_free;
   return runner;
 }
 
-static void give_runner(struct kad_runner *runner) {
+static void empty_views(const struct kad_runner *runner) {
   kad_view_empty(runner->record);
   kad_view_empty(runner->request);
   kad_view_empty(runner->context);
+}
+
+static void give_runner(struct kad_runner *runner) {
+  empty_views(runner);
   runner->question = NULL;
-  runner->next = runner->host->free_runners;
+  runner->next_free = runner->host->free_runners;
   runner->host->free_runners = runner;
 }
 
 void kad_hook_free_runners(struct kad_host *host) {
-  while (host->free_runners != NULL) {
-    struct kad_runner *const runner = host->free_runners;
-    host->free_runners = runner->next;
-    free_runner(runner);
+  while (host->runners != NULL) {
+    free_runner(host->runners);
   }
+  host->free_runners = NULL;
 }
 
 /* ---------------------------------------------------------------- waiting --
@@ -274,45 +347,83 @@ static void suspend_hook(struct kad_runner *runner, uint64_t ticket,
   }
 }
 
-/* ended(runner, done): the task of a hook that had waited has ended. Called by
- * the scheduler while what the hook returned is kept by the task. */
+/* ended(runner, done, problem, overrun): the task of a hook that had waited has
+ * ended. Called by the scheduler while the task keeps what the hook returned.
+ * `problem` is nil when there is nothing to say. */
 static int hook_ended(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
-  struct kad_host *const host = runner->host;
-  const uint64_t ticket = runner->ticket;
-  struct kad_answer answer = {.verdict = KAD_FAILED};
   luaL_argexpected(L, runner != NULL, 1, "runner");
+  const struct kad_lua_link *const link = runner->host->node;
+  struct kad_answer answer = {.verdict = KAD_FAILED};
+  const uint64_t ticket = runner->ticket;
   if (lua_toboolean(L, 2)) {
     answer = runner->answer;
   } else if (lua_isstring(L, 3)) {
-    lua_settop(L, 3);
-    report_failure(runner->hook, L);
+    runner->hook->overruns += (uint64_t)lua_toboolean(L, 4);
+    report_failure(
+        (struct failure){.hook = runner->hook, .text = lua_tostring(L, 3)});
+  }
+  empty_views(runner); /* the host outlives this: its handle is not collected */
+  if (link->node != NULL) {
+    (void)kad_node_answer(link->node, ticket, &answer);
   }
   free_runner(runner);
-  if (host->node->node != NULL && ticket != 0) {
-    (void)kad_node_answer(host->node->node, ticket, &answer);
-  }
   return 0;
 }
 
 /* Whose work is abandoned. */
 struct abandoned {
-  const struct kad_host *host;
+  struct kad_host *host;
   uint64_t ticket;
+  const char *problem; /* NULL: nobody wants the answer any more */
+  bool overrun;
 };
 
-/* cancel(ticket) [-0, +0, e] */
+/* Returns the runner of the hook that waits with `ticket`, or NULL. */
+static const struct kad_runner *find_waiting(const struct kad_host *host,
+                                             uint64_t ticket) {
+  const struct kad_runner *runner = host->runners;
+  while (runner != NULL && runner->ticket != ticket) {
+    runner = runner->after;
+  }
+  return runner;
+}
+
+/* Finds out why a hook need not go on. */
+static void find_problem(struct abandoned *abandoned) {
+  const struct kad_host *const host = abandoned->host;
+  const struct kad_runner *const runner = find_waiting(host, abandoned->ticket);
+  const struct kad_node *const node = host->node->node;
+  struct kad_stats stats;
+  if (runner == NULL || node == NULL) {
+    return;
+  }
+  const kad_time_ms deadline_ms =
+      host->deadline_ms > 0 ? host->deadline_ms : KAD_HOOK_DEADLINE_MS;
+  kad_node_stats(node, &stats);
+  if (now_of(host) - runner->began >= deadline_ms) {
+    abandoned->problem = "did not answer before its deadline";
+    abandoned->overrun = true;
+  } else if (stats.waiting >= kad_node_config(node)->max_waiting) {
+    abandoned->problem = "cannot wait: too many hooks do";
+  }
+}
+
+/* cancel(ticket, problem, overrun) [-0, +0, e] */
 static int abandon_body(lua_State *L) {
   const struct abandoned *const abandoned = lua_touserdata(L, 1);
   push_function(L, abandoned->host, "cancel");
   lua_pushinteger(L, (lua_Integer)abandoned->ticket);
-  lua_call(L, 1, 0);
+  lua_pushstring(L, abandoned->problem);
+  lua_pushboolean(L, abandoned->overrun);
+  lua_call(L, 3, 0);
   return 0;
 }
 
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
   struct abandoned abandoned = {.host = host, .ticket = ticket};
   if (host->L != NULL) {
+    find_problem(&abandoned);
     (void)kad_lua_protect(host->L, abandon_body, &abandoned, ignore_report);
   }
 }
@@ -326,10 +437,9 @@ static void fail_hook(struct kad_runner *runner, bool killed,
                       struct kad_answer *answer) {
   answer->verdict = KAD_FAILED;
   runner->hook->overruns += killed;
-  report_failure(runner->hook, runner->thread);
-  kad_view_empty(runner->record);
-  kad_view_empty(runner->request);
-  kad_view_empty(runner->context);
+  empty_views(runner);
+  report_failure(
+      (struct failure){.hook = runner->hook, .thread = runner->thread});
   free_runner(runner);
 }
 
@@ -346,8 +456,10 @@ static void run_hook(struct kad_runner *runner,
   runner->context->subject.question = question;
   lua_settop(runner->thread, 0);
   lua_rawgetp(runner->thread, LUA_REGISTRYINDEX, runner);
-  kad_meter_enter(host->meter, &entry);
+  kad_meter_enter(runner->thread, host->meter, &entry);
+  host->depth++;
   const int status = lua_resume(runner->thread, host->L, 0, &results);
+  host->depth--;
   kad_meter_leave(host->meter);
   if (status == LUA_OK) {
     *answer = runner->answer;
@@ -359,26 +471,39 @@ static void run_hook(struct kad_runner *runner,
   }
 }
 
+/* Tells whether the breaker of `hook` is open; closes it when it is time. */
+static bool is_suspended(struct kad_lua_hook *hook) {
+  if (hook->open_until == 0) {
+    return false;
+  }
+  if (now_of(hook->host) < hook->open_until) {
+    return true;
+  }
+  hook->open_until = 0;
+  return false;
+}
+
 void kad_hook_answer(void *state, const struct kad_question *question,
                      struct kad_answer *answer) {
   struct kad_lua_hook *const hook = state;
   struct kad_host *const host = hook->host;
   answer->verdict = KAD_FAILED;
-  if (host->L == NULL) {
-    return;
-  }
-  if (hook->open_until != 0) {
-    if (now_of(host) < hook->open_until) {
-      return;
-    }
-    hook->open_until = 0;
-  }
-  struct kad_runner *const runner = take_runner(host);
-  if (runner == NULL) {
+  if (host->L == NULL || is_suspended(hook)) {
     return;
   }
   hook->calls++;
+  if (host->depth >= KAD_HOOK_DEPTH_MAX) {
+    report_failure((struct failure){
+        .hook = hook, .text = "runs because of itself, time and again"});
+    return;
+  }
+  struct kad_runner *const runner = take_runner(host);
+  if (runner == NULL) {
+    report_failure((struct failure){.hook = hook, .text = "out of memory"});
+    return;
+  }
   runner->hook = hook;
+  runner->began = question->now;
   run_hook(runner, question, answer);
 }
 
@@ -386,6 +511,7 @@ void kad_hook_set_up(lua_State *L, struct kad_host *host, int index) {
   lua_pushvalue(L, index);
   lua_pushcfunction(L, hook_ended);
   lua_setfield(L, -2, "ended");
+  kad_meter_add_functions(L);
   lua_getfield(L, -1, "node");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, host);

@@ -2,9 +2,11 @@
  * the same on every machine and in simulation.
  *
  * An *entry* is one way from C, or from the scheduler, into a script. Whatever
- * the script calls, on whatever coroutine, is charged to the innermost entry.
- * One over its budget is raised at, again and again, until it has ended: no
- * pcall, message handler or __close of the script outlives it. */
+ * the script calls, on whatever coroutine, is charged to it: what an inner
+ * entry has used is added to the outer one. One over its budget is raised at,
+ * again and again, until it has ended: no pcall, message handler or __close of
+ * the script outlives it. Only kadenza's own modules are left to finish what
+ * they are at, so that the scheduler is never torn. */
 #ifndef KAD_LUA_METER_H
 #define KAD_LUA_METER_H
 
@@ -15,7 +17,7 @@
 
 enum {
   KAD_METER_SLICE = 10000, /* instructions between two looks at the meter */
-  KAD_METER_BUDGET = 2000  /* slices of one entry: some 100 ms */
+  KAD_METER_BUDGET = 2000  /* slices of one entry: some 100 ms in all */
 };
 
 /* One entry; lives on the C stack of who enters. */
@@ -42,8 +44,9 @@ void kad_meter_add_functions(lua_State *L);
 /* Has the code that runs on `L` metered from now on. [-0, +0, -] */
 void kad_meter_watch(lua_State *L);
 
-/* Begins and ends an entry. [-0, +0, -] */
-void kad_meter_enter(struct kad_meter *meter, struct kad_meter_entry *entry);
+/* Begins an entry, whose code will run on `L`, and ends it. [-0, +0, -] */
+void kad_meter_enter(lua_State *L, struct kad_meter *meter,
+                     struct kad_meter_entry *entry);
 void kad_meter_leave(struct kad_meter *meter);
 
 #endif

@@ -58,16 +58,20 @@ static void close_host(struct kad_host *host) {
   }
 }
 
-static int handle_close(lua_State *L) {
-  struct handle *const handle = luaL_checkudata(L, 1, handle_name);
-  if (handle->host != NULL) {
-    struct kad_host *const host = handle->host;
+/* Closes a handle, which may be closed already. [-0, +0, m] */
+static void close_handle(lua_State *L, struct handle *handle) {
+  struct kad_host *const host = handle->host;
+  if (host != NULL) {
     handle->host = NULL;
     close_host(host);
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, host);
     drop_host(host);
   }
+}
+
+static int handle_close(lua_State *L) {
+  close_handle(L, luaL_checkudata(L, 1, handle_name));
   return 0;
 }
 
@@ -310,7 +314,8 @@ static void install(lua_State *L, struct installation *installation) {
   lua_pushvalue(L, 2);
   host->on_request = field_hook(L, host, "on_request", KAD_HOOK_REQUEST);
   host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_CONTACT);
-  installation->policy.deadline_ms = field_number(L, "deadline_ms");
+  host->deadline_ms = field_number(L, "deadline_ms");
+  installation->policy.deadline_ms = host->deadline_ms;
   installation->policy.state = host;
   installation->policy.on_request =
       host->on_request != NULL ? ask_request : NULL;
@@ -466,18 +471,18 @@ static int policy_vm(lua_State *L) {
   }
   loading.installation.host = host;
   struct kad_meter_entry entry;
-  kad_meter_watch(host->L);
-  kad_meter_enter(host->meter, &entry);
+  kad_meter_enter(host->L, host->meter, &entry);
   const int status =
       kad_lua_protect(host->L, load_body, &loading, keep_message);
   kad_meter_leave(host->meter);
-  if (status != LUA_OK || !loading.loaded) {
-    return push_problem(L, host);
+  if (status == LUA_OK && loading.loaded && loading.installation.error == 0) {
+    return 1;
   }
-  if (loading.installation.error != 0) {
-    return kad_lua_push_error(L, loading.installation.error);
-  }
-  return 1;
+  const int results = loading.installation.error != 0
+                          ? kad_lua_push_error(L, loading.installation.error)
+                          : push_problem(L, host);
+  close_handle(L, lua_touserdata(L, 7));
+  return results;
 }
 
 static struct kad_host *check_host(lua_State *L) {
@@ -508,10 +513,14 @@ static int handle_call(lua_State *L) {
   struct call call = {.host = host,
                       .name = names[luaL_checkoption(L, 2, NULL, names)]};
   struct kad_meter_entry entry;
-  kad_meter_enter(host->meter, &entry);
+  if (host->owns_state) { /* the caller's state is the caller's to meter */
+    kad_meter_enter(host->L, host->meter, &entry);
+  }
   (void)kad_lua_protect(host->L, call_body, &call,
                         kad_lua_context(host->L)->report);
-  kad_meter_leave(host->meter);
+  if (host->owns_state) {
+    kad_meter_leave(host->meter);
+  }
   return 0;
 }
 

@@ -18,10 +18,12 @@
 
 enum {
   KAD_HOOK_NAME_MAX = 96,        /* bytes of "policy: type.hook" */
+  KAD_HOOK_DEADLINE_MS = 2000,   /* what a kad_policy has by default */
   KAD_BREAKER_FAILURES = 10,     /* within … */
   KAD_BREAKER_WINDOW_MS = 10000, /* … open the breaker for … */
   KAD_BREAKER_OPEN_MS = 30000,
-  KAD_REPORT_EVERY_MS = 10000 /* a hook's failures are said so often */
+  KAD_REPORT_EVERY_MS = 10000, /* a hook's failures are said so often */
+  KAD_HOOK_DEPTH_MAX = 16      /* hooks that run because of one another */
 };
 
 /* What a hook is asked, and so what it may return. */
@@ -66,12 +68,15 @@ struct kad_lua_type {
 
 /* A coroutine that runs hooks, one at a time, with its views. */
 struct kad_runner {
-  struct kad_runner *next; /* in the list of those that are free */
+  struct kad_runner *next_free; /* NULL for the last, and while it runs */
+  struct kad_runner *before;    /* in the list of all */
+  struct kad_runner *after;
   struct kad_host *host;
   lua_State *thread;
   struct kad_lua_hook *hook;           /* that runs */
   const struct kad_question *question; /* NULL once the hook has waited */
   uint64_t ticket;                     /* of a hook that waits; else 0 */
+  kad_time_ms began;                   /* when the hook was asked */
   struct kad_answer answer;            /* what the hook has said */
   struct kad_view *record;
   struct kad_view *request;
@@ -90,7 +95,10 @@ struct kad_host {
   struct kad_meter *meter; /* of its state */
   size_t memory_used;      /* bytes of an own state */
   size_t memory_limit;
+  struct kad_runner *runners; /* all of them */
   struct kad_runner *free_runners;
+  uint32_t depth; /* hooks that run now, one inside the other */
+  uint32_t deadline_ms;
   struct kad_lua_hook *hooks; /* `hook_count` of them */
   size_t hook_count;
   struct kad_lua_type *types; /* `type_count` of them */
@@ -119,11 +127,12 @@ void kad_hook_answer(void *state, const struct kad_question *question,
 /* Cancels the hook that waits with `ticket`. */
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket);
 
-/* Frees the runners of a host whose state is gone or going. */
+/* Frees the runners of a host whose state is going. None may be running. */
 void kad_hook_free_runners(struct kad_host *host);
 
 /* Makes functions of Lua known to hook.c: the table at `index` has hooks,
- * adopt, suspended, cancel and report, and is given `ended`. [-0, +0, m] */
+ * adopt, suspended, cancel and report, and is given `ended`, `resume` and
+ * `close`. [-0, +0, m] */
 void kad_hook_set_up(lua_State *L, struct kad_host *host, int index);
 
 /* log(level, message, name, value, …) of VMs: hands an event to the function

@@ -43,8 +43,7 @@ static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
                          void *argument) {
   struct kad_host *const host = context->host;
   struct kad_meter_entry entry;
-  kad_meter_watch(context->main);
-  kad_meter_enter(host->meter, &entry);
+  kad_meter_enter(context->main, host->meter, &entry);
   const int status =
       kad_lua_protect(context->main, body, argument, context->report);
   kad_meter_leave(host->meter);
@@ -71,7 +70,8 @@ static int search_sources(lua_State *L) {
     lua_pushfstring(L, "no module '%s' for policies", name);
     return 1;
   }
-  const char *const chunk = lua_pushfstring(L, "@%s.lua", name);
+  /* A name that no file has, by which the meter knows our own. */
+  const char *const chunk = lua_pushfstring(L, "=%s", name);
   if (luaL_loadbufferx(L, text, len, chunk, "t") != LUA_OK) {
     return lua_error(L);
   }

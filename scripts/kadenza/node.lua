@@ -67,11 +67,15 @@ function Node:contacts()
   return self.core:contacts()
 end
 
---- Returns the node's counters by name.
----@return table<string, integer> stats
+--- Returns the node's counters by name, and under `policies` those of its
+--- policies, if it has any: see `kadenza.policy.stats`.
+---@return table<string, integer|table> stats
 function Node:stats()
   check_open(self)
-  return self.core:stats()
+  local stats = self.core:stats()
+  stats.policies = self.policy_handle
+    and require("kadenza.policy").stats(self)
+  return stats
 end
 
 --- Returns how the node stands with its overlay.

@@ -243,6 +243,9 @@ function M.node(given, level)
   if given.id then
     set_id(config, given.id, level + 1)
   end
+  if given.policies then
+    require("kadenza.policy").check_list(given.policies, level + 1)
+  end
   local listen = M.list(given.listen or "0.0.0.0:6881")
   check_addresses(listen, level + 1)
   return config, listen

@@ -1,5 +1,5 @@
---- Policies of a node: files, each in the node's own sandboxed VM, or tables, in
---- the caller's state and trusted.
+--- Policies of a node: files, in a sandboxed VM of the node's own, or tables,
+--- in the caller's state and trusted.
 --
 --     kad.node { policies = { "counter.lua", "registry.lua" } }
 --     kad.node { policies = { { types = { note = { max_size = 100 } } } } }
@@ -7,11 +7,29 @@
 local core = require("kadenza.core")
 local host = require("kadenza.policy.host")
 local log = require("kadenza.log")
+local task = require("kadenza.task")
 
 local M = {}
 
+-- What logs show of statistics: "counter: counter.validate calls=3 errors=1".
+local Stats = {}
+Stats.__name = "kadenza.PolicyStats"
+
+function Stats:__tostring()
+  local lines = {}
+  for name, hook in pairs(self.hooks) do
+    lines[#lines + 1] =
+      string.format("%s calls=%d errors=%d", name, hook.calls, hook.errors)
+  end
+  table.sort(lines)
+  return table.concat(lines, "; ")
+end
+
 --- Bytes that the policies of a node may take.
 M.MEMORY = 64 * 1024 * 1024
+
+-- Milliseconds between two looks whether replaced policies are still needed.
+local RETIRE_MS <const> = 100
 
 -- Where a VM begins; what they require comes along.
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
@@ -62,15 +80,28 @@ local function attach_files(node, paths)
     M.MEMORY, write_log)
 end
 
-local function attach_tables(node, tables)
+-- Returns the policies of tables and functions, or nil and a message.
+local function list_tables(node, policies)
   local list = {}
-  for i, policy in ipairs(tables) do
-    if type(policy) == "function" then
-      policy = policy(node)
-    end
+  for i, policy in ipairs(policies) do
     local label = "policy " .. i
+    if type(policy) == "function" then
+      local fine, made = pcall(policy, node)
+      if not fine then
+        return nil, label .. ": " .. task.text_of(made)
+      end
+      policy = made
+    end
     list[i] = { label = label, name = host.name_of(policy, label),
       policy = policy }
+  end
+  return list
+end
+
+local function attach_tables(node, policies)
+  local list, problem = list_tables(node, policies)
+  if not list then
+    return nil, problem, "KAD_EINVAL"
   end
   local setup, message = host.set_up(list, node, node.net)
   if not setup then
@@ -80,14 +111,22 @@ local function attach_tables(node, tables)
   return core.policy_install(node.core, setup)
 end
 
--- Returns "files" or "tables"; raises for anything else.
-local function kind_of(policies, level)
+local function is_table(policy)
+  return type(policy) == "table" or type(policy) == "function"
+end
+
+--- Raises unless `policies` is a list of files or one of tables and functions.
+---@param policies any
+---@param level integer  whom to blame, as of `error`
+---@return "files"|"tables" kind
+function M.check_list(policies, level)
+  if type(policies) ~= "table" then
+    error("policies must be a list, not a " .. type(policies), level + 1)
+  end
   local kind
   for i, policy in ipairs(policies) do
-    local is = type(policy) == "string" and "files" or "tables"
-    if is == "tables" and type(policy) ~= "table"
-      and type(policy) ~= "function"
-    then
+    local is = is_table(policy) and "tables" or "files"
+    if is == "files" and type(policy) ~= "string" then
       error(string.format("policy %d is a %s: a file's path, a table or a "
         .. "function is needed", i, type(policy)), level + 1)
     elseif kind and kind ~= is then
@@ -95,27 +134,28 @@ local function kind_of(policies, level)
     end
     kind = is
   end
-  return kind
+  return kind or "tables"
 end
 
-local function make(node, policies, level)
-  local kind = kind_of(policies, level + 1)
-  if kind == "files" then
-    return attach_files(node, policies)
-  elseif kind == "tables" then
-    return attach_tables(node, policies)
-  end
-  return attach_tables(node, {})
-end
-
--- Closes replaced policies once nothing of them is under way.
-local function retire(node, handle)
-  if handle:is_released() or not node:is_open() then
+-- Closes policies that have stopped once nothing of them is under way.
+local function retire(net, handle)
+  if handle:is_released() or not net:is_open() then
     handle:close()
     return
   end
-  node.net:start_timer(100, function()
-    retire(node, handle)
+  net:start_timer(RETIRE_MS, function()
+    retire(net, handle)
+  end)
+end
+
+-- Closes the policies with their node.
+local function close_with(node)
+  node:on_close(function()
+    local handle = node.policy_handle
+    handle:call("stop")
+    node.net:start_timer(0, function()
+      retire(node.net, handle)
+    end)
   end)
 end
 
@@ -126,7 +166,9 @@ end
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
 function M.attach(node, policies)
-  local handle, message, code = make(node, policies, 2)
+  local make = M.check_list(policies, 2) == "files" and attach_files
+    or attach_tables
+  local handle, message, code = make(node, policies)
   if not handle then
     return nil, message, code
   end
@@ -134,11 +176,9 @@ function M.attach(node, policies)
   node.policy_handle, node.policies = handle, policies
   if before then
     before:call("stop")
-    retire(node, before)
+    retire(node.net, before)
   else
-    node:on_close(function()
-      node.policy_handle:call("stop")
-    end)
+    close_with(node)
   end
   handle:call("start")
   return true
@@ -153,12 +193,42 @@ function M.reload(node)
   return M.attach(node, node.policies or {})
 end
 
---- Returns what the policies of a node have done: calls, errors, overruns and
---- yields of each hook, and memory in bytes.
+--- Returns what the policies of a node have done: `hooks`, by name, each with
+--- calls, errors, overruns (among the errors), yields and whether its breaker
+--- is open (`suspended`); `memory`, the bytes that files take; and `clamped`,
+--- how often a hook returned seconds out of range.
 ---@param node kadenza.Node
 ---@return table? stats  nil when it has none
 function M.stats(node)
-  return node.policy_handle and node.policy_handle:stats()
+  if not node.policy_handle then
+    return nil
+  end
+  return setmetatable(node.policy_handle:stats(), Stats)
+end
+
+--- Checks policies as a node would that loads them, without a node: nothing is
+--- sent or started. `on_start` does not run.
+---@param policies string|(string|table|function)[]  a file, or a list
+---@return true? fine
+---@return string? message  names the file, and the line where there is one
+---@return kadenza.Code? code
+function M.check(policies)
+  if type(policies) == "string" then
+    policies = { policies }
+  end
+  local make = M.check_list(policies, 2) == "files" and attach_files
+    or attach_tables
+  local network <close> = assert(core.sim({ seed = 1 }))
+  local node = assert(require("kadenza.node").open_in(network, {
+    listen = "192.0.2.1:6881",
+  }))
+  local handle, message, code = make(node, policies)
+  node:close()
+  if not handle then
+    return nil, message, code
+  end
+  handle:close()
+  return true
 end
 
 return M

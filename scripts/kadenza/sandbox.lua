@@ -6,6 +6,7 @@
 local core = require("kadenza.core")
 local key = require("kadenza.key")
 local safe = require("kadenza.safe")
+local task = require("kadenza.task")
 
 local M = {}
 
@@ -27,8 +28,10 @@ local function read_only(shown, name)
       error(string.format("'%s.%s' cannot be set: '%s' is read-only", name,
         tostring(field), name), 2)
     end,
-    __pairs = function()
-      return next, shown, nil
+    __pairs = function(proxy)
+      return function(_, field)
+        return next(shown, field)
+      end, proxy, nil
     end,
     __metatable = false,
   })
@@ -70,9 +73,13 @@ local function find(subject, pattern, init, plain)
   return string.find(subject, pattern, init, plain)
 end
 
+-- What is neither text nor number is left to string.rep, to be named there.
 local function rep(text, count, separator)
-  local size = #tostring(text) + #(separator or "")
-  if type(count) == "number" and count * size > MAX_BYTES then
+  local size = #tostring(text) + #tostring(separator or "")
+  local times = tonumber(count)
+  if size == 0 and times and times > 0 then
+    return ""
+  elseif times and times * size > MAX_BYTES then
     error("string.rep would make more than a mebibyte", 2)
   end
   return string.rep(text, count, separator)
@@ -94,8 +101,15 @@ end
 
 ------------------------------------------------------------------- table --
 
+-- A table that lies about its length would be walked for ever.
 local function check_size(items, level)
-  if type(items) == "table" and #items > MAX_ITEMS then
+  if type(items) ~= "table" then
+    return
+  end
+  local meta = getmetatable(items)
+  if meta ~= nil and (type(meta) ~= "table" or rawget(meta, "__len")) then
+    error("a table with a length of its own cannot be used here", level + 1)
+  elseif #items > MAX_ITEMS then
     error("the table is too long: over " .. MAX_ITEMS .. " items", level + 1)
   end
 end
@@ -108,9 +122,11 @@ local function guard_table(name)
   end
 end
 
+-- Bounds may be floats and texts: they are taken as table's functions do.
 local function check_span(first, last)
-  if math.type(first) == "integer" and math.type(last) == "integer"
-    and (last - first >= MAX_ITEMS or last - first < -1 and last > first)
+  first, last = math.tointeger(tonumber(first)), math.tointeger(tonumber(last))
+  if first and last and first <= last
+    and (last - first >= MAX_ITEMS or last - first < 0)
   then
     error("the range is too long: over " .. MAX_ITEMS .. " items", 3)
   end
@@ -144,23 +160,42 @@ end
 
 -------------------------------------------------------------------- math --
 
+-- Raises unless both are integers, in order.
+local function check_bounds(low, high)
+  if math.type(low) ~= "integer" or math.type(high) ~= "integer" or low > high
+  then
+    error("math.random needs integers, the lower one first", 3)
+  end
+end
+
 -- A generator fed by the node, so that a simulation can be repeated.
 local function make_random(network)
-  local function float()
-    return (string.unpack("<I8", network:random(8)) >> 11) * 2.0 ^ -53
+  local function bits()
+    return (string.unpack("<i8", network:random(8)))
   end
+
+  local function between(low, high)
+    local span = high - low + 1 -- wraps when there are 2^63 or more
+    if span > 0 then
+      return low + (bits() >> 1) % span
+    end
+    local value
+    repeat
+      value = bits()
+    until value >= low and value <= high
+    return value
+  end
+
   return function(low, high)
     if low == nil then
-      return float()
+      return (bits() >> 11) * 2.0 ^ -53
+    elseif low == 0 and high == nil then
+      return bits()
     elseif high == nil then
       low, high = 1, low
     end
-    if math.type(low) ~= "integer" or math.type(high) ~= "integer"
-      or low > high
-    then
-      error("math.random needs integers, the lower one first", 2)
-    end
-    return low + math.floor(float() * (high - low + 1))
+    check_bounds(low, high)
+    return between(low, high)
   end
 end
 
@@ -208,6 +243,9 @@ local function make_kadenza(node, network)
   return read_only(library, "kad")
 end
 
+-- Stands for a module whose file is being run.
+local LOADING <const> = {}
+
 -- `require` of a policy: the library, and modules beside its file.
 local function make_require(folder, libraries, load_module)
   local loaded = {}
@@ -220,11 +258,17 @@ local function make_require(folder, libraries, load_module)
       return libraries[name]
     elseif name:find("^kadenza%.") then
       error("policies have no module '" .. name .. "'", 2)
+    elseif loaded[name] == LOADING then
+      error("module '" .. name .. "' requires itself", 2)
     elseif loaded[name] == nil then
-      loaded[name] = load_module(folder .. name:gsub("%.", "/") .. ".lua")
-      if loaded[name] == nil then
-        loaded[name] = true
+      loaded[name] = LOADING
+      local fine, value =
+        pcall(load_module, folder .. name:gsub("%.", "/") .. ".lua")
+      if not fine then
+        loaded[name] = nil
+        error(value, 0)
       end
+      loaded[name] = value == nil or value
     end
     return loaded[name]
   end
@@ -289,9 +333,6 @@ local function environment_of(path, node, network)
   return environment
 end
 
-local function describe(err)
-  return type(err) == "string" and err or "an error that is no string"
-end
 
 --- Loads a policy file: a table, or a function of the node that returns one.
 ---@param path string
@@ -308,7 +349,7 @@ function M.load_policy(path, node, network)
     return returned
   end)
   if not fine then
-    return nil, describe(policy)
+    return nil, task.text_of(policy)
   elseif type(policy) ~= "table" then
     return nil, string.format("%s: it returns a %s, not a policy, a table",
       path, type(policy))

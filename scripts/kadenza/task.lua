@@ -34,6 +34,10 @@ local CANCEL <const> = {}
 
 local ENDED <const> = { done = true, failed = true, canceled = true }
 
+-- Steps in one turn of the network: tasks that keep waking one another let it
+-- do something else in between.
+local MAX_STEPS <const> = 1000
+
 -- Which task a coroutine is, and what each network has to run. Both forget with
 -- their keys; they are a cache of what is, not settings.
 local tasks = setmetatable({}, { __mode = "k" })
@@ -76,17 +80,25 @@ end
 
 local step -- below: it and what wakes tasks need each other
 
-local function drain(scheduler)
+local drain
+function drain(scheduler)
   if scheduler.draining then
     return
   end
   scheduler.draining = true
   local _ <close> = scheduler.idle
-  while scheduler.first <= scheduler.last do
+  local steps = 0
+  while scheduler.first <= scheduler.last and steps < MAX_STEPS do
     local entry = scheduler.queue[scheduler.first]
     scheduler.queue[scheduler.first] = nil
     scheduler.first = scheduler.first + 1
+    steps = steps + 1
     step(entry.task, table.unpack(entry))
+  end
+  if scheduler.first <= scheduler.last and scheduler.network:is_open() then
+    scheduler.network:start_timer(0, function()
+      drain(scheduler)
+    end)
   end
 end
 
@@ -95,9 +107,21 @@ local function wake(task)
   enqueue(task)
 end
 
+--- Returns what an error says of itself. One that is no string may have a
+--- __tostring that fails or never ends: that runs on a coroutine of its own.
+---@param err any
+---@return string text
+function M.text_of(err)
+  if type(err) == "string" then
+    return err
+  end
+  local fine, text = coroutine.resume(coroutine.create(tostring), err)
+  return fine and text or "an error that cannot be shown"
+end
+
 local function describe(task)
   local trace = task.traceback
-  return tostring(task.outcome[1]) .. (trace and "\n" .. trace or "")
+  return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
 end
 
 -- A failure that nobody awaits is said in the next turn, and kept for the end.
@@ -152,7 +176,7 @@ end
 local function close(task)
   task.state = "closing"
   withdraw(task)
-  local closed, err = coroutine.close(task.thread)
+  local closed, err = task.driver.close(task.thread)
   if closed then
     finish(task, "canceled")
   else
@@ -201,7 +225,7 @@ function step(task, ...)
     return -- it was canceled meanwhile
   end
   task.state = "running"
-  after(task, coroutine.resume(task.thread, ...))
+  after(task, task.driver.resume(task.thread, ...))
 end
 
 local function outcome_of(task)
@@ -316,12 +340,13 @@ end
 
 ------------------------------------------------------------------- tasks --
 
-local function new_task(network, thread, state)
+local function new_task(network, thread, state, driver)
   local scheduler = scheduler_of(network)
   local task = setmetatable({
     scheduler = scheduler,
     state = state,
     thread = thread,
+    driver = driver or coroutine,
     watchers = {},
   }, Task)
   tasks[thread] = task
@@ -439,9 +464,10 @@ end
 --- policy host. It counts as running until `suspended` is called.
 ---@param network kadenza.core.Network
 ---@param thread thread
+---@param driver? { resume: function, close: function }  instead of `coroutine`
 ---@return kadenza.Task task
-function M.adopt(network, thread)
-  return new_task(network, thread, "running")
+function M.adopt(network, thread, driver)
+  return new_task(network, thread, "running", driver)
 end
 
 --- Takes over an adopted task that has yielded, with what it has yielded: from

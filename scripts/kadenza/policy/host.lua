@@ -15,7 +15,7 @@ local function call_stoppers(list, node)
       if not fine then
         log.error("a policy failed", {
           hook = loaded.name .. ": on_stop",
-          error = tostring(err),
+          error = task.text_of(err),
         })
       end
     end
@@ -27,7 +27,10 @@ local function run_task(network, name, fn, node)
   local work = task.spawn(network, fn, node)
   local fine, err = pcall(work.await, work)
   if not fine then
-    log.error("a policy failed", { hook = name, error = tostring(err) })
+    log.error("a policy failed", {
+      hook = name,
+      error = task.text_of(err),
+    })
   end
 end
 
@@ -60,10 +63,11 @@ local function start_all(list, node, network, tasks)
 end
 
 -- Says that a hook has failed: `text` has the place and the traceback.
-local function report(name, text, unsaid, suspended)
+local function report(name, text, place, unsaid, suspended)
   log.error("a policy failed", {
     hook = name,
     error = text,
+    defined = place,
     before = unsaid > 0 and unsaid or nil,
     breaker = suspended and "open" or nil,
   })
@@ -75,24 +79,25 @@ local function add_scheduling(setup, network)
   local waiting = {}
 
   function setup.adopt(thread, runner)
-    threads[thread] = { task = task.adopt(network, thread), runner = runner }
+    threads[thread] =
+      { task = task.adopt(network, thread, setup), runner = runner }
   end
 
   function setup.suspended(thread, ticket, ...)
-    local work, runner = threads[thread].task, threads[thread].runner
-    waiting[ticket] = work
-    task.suspended(work, function(state, text)
+    local entry = threads[thread]
+    waiting[ticket] = entry
+    task.suspended(entry.task, function(state, text)
       waiting[ticket] = nil
-      if state == "canceled" and not setup.stopped then
-        text = "did not answer before its deadline"
-      end
-      setup.ended(runner, state == "done", text)
+      setup.ended(entry.runner, state == "done", text or entry.problem,
+        entry.overrun)
     end, ...)
   end
 
-  function setup.cancel(ticket)
-    if waiting[ticket] then
-      waiting[ticket]:cancel()
+  function setup.cancel(ticket, problem, overrun)
+    local entry = waiting[ticket]
+    if entry then
+      entry.problem, entry.overrun = problem, overrun
+      entry.task:cancel()
     end
   end
 end
@@ -121,7 +126,6 @@ function M.set_up(list, node, network)
     start_all(list, node, network, tasks)
   end
   function setup.stop()
-    setup.stopped = true
     call_stoppers(list, node)
     for _, work in ipairs(tasks) do
       work:cancel()

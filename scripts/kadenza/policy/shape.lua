@@ -63,6 +63,9 @@ end
 ---@return string hint
 function M.suggest(word, names)
   local best, least = nil, 3
+  if #word > MAX_NAME then
+    return ""
+  end
   for name in pairs(names) do
     local far = distance(word, name)
     if far < least or far == least and best and name < best then
@@ -145,21 +148,22 @@ local function check_every(index, entry)
   end
 end
 
+-- Calls `check(key, value)` for all that a part of the policy holds.
+local function check_each(part, check)
+  for key, value in pairs(part or {}) do
+    check(key, value)
+  end
+end
+
 local function check_policy(policy)
   check_kind(policy, "table", "a policy")
   check_keys(policy, POLICY_KEYS, "")
   for key, value in pairs(policy) do
     check_kind(value, POLICY_KEYS[key], key)
   end
-  for name, spec in pairs(policy.types or {}) do
-    check_type(name, spec)
-  end
-  for name, fn in pairs(policy.rpc or {}) do
-    check_rpc(name, fn)
-  end
-  for index, entry in pairs(policy.every or {}) do
-    check_every(index, entry)
-  end
+  check_each(policy.types, check_type)
+  check_each(policy.rpc, check_rpc)
+  check_each(policy.every, check_every)
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
     fail("deadline must be seconds of more than 0 and at most 3600")
