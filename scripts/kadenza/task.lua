@@ -270,9 +270,9 @@ function M.check(level)
 end
 
 --- Waits until `resume` is called, and returns what it is called with.
--- `start(resume)` begins what is waited for. It may return a function that
--- withdraws it, which is called when the task is canceled meanwhile. `resume`
--- may be called at once; all calls but the first do nothing.
+--- `start(resume)` begins what is waited for. It may return a function that
+--- withdraws it, which is called when the task is canceled meanwhile. `resume`
+--- may be called at once; all calls but the first do nothing.
 ---@async
 ---@param start fun(resume: fun(...)): fun()?
 ---@return any ...
