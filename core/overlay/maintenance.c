@@ -175,24 +175,38 @@ static void rejoin(struct kad_node *node, kad_time_ms now) {
       kad_time_add(now, kad_node_jitter(node, maintenance->rejoin_after));
 }
 
-/* Drops the dead, unless all are: then it is we who are cut off, and they are
- * asked until one answers. After that we look around as after a join. */
+/* Looks around as after a join. Who was silent while we were alone is given the
+ * time to answer again. */
+static void come_back(struct kad_node *node, kad_time_ms now) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S;
+  maintenance->prune_at = kad_time_add(now, ping_ms);
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    maintenance->self_at[i] = now;
+    maintenance->self_after[i] = KAD_SELF_MIN_MS;
+  }
+  kad_maintenance_joined(node);
+}
+
+/* Drops the dead, but while nobody at all answers: then it is we who are cut
+ * off, and they are asked until one does. */
 static void prune(struct kad_node *node, kad_time_ms now) {
   struct kad_maintenance *maintenance = &node->maintenance;
-  bool alone = !kad_maintenance_has_contacts(node);
+  bool was_alone = maintenance->alone;
+  bool silent = node->stats.replies == maintenance->replies;
+  maintenance->alone = !kad_maintenance_has_contacts(node);
+  maintenance->replies = node->stats.replies;
+  if (was_alone && !maintenance->alone) {
+    come_back(node, now);
+  }
+  if (maintenance->alone || silent || now < maintenance->prune_at) {
+    return;
+  }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    if (node->tables[i] != NULL && !alone) {
+    if (node->tables[i] != NULL) {
       (void)kad_table_prune(node->tables[i], now);
     }
-    if (maintenance->alone && !alone) {
-      maintenance->self_at[i] = now;
-      maintenance->self_after[i] = KAD_SELF_MIN_MS;
-    }
   }
-  if (maintenance->alone && !alone) {
-    kad_maintenance_joined(node);
-  }
-  maintenance->alone = alone;
 }
 
 static void run_round(struct kad_node *node, struct kad_alarm *alarm) {

@@ -34,7 +34,9 @@ struct kad_maintenance {
   bool asked_to_join;
   bool had_contacts;
   bool rejoining;
-  bool alone; /* no contact answered when the last round began */
+  bool alone;           /* no contact answered when the last round began */
+  uint64_t replies;     /* that had come when the last round began */
+  kad_time_ms prune_at; /* the dead are kept until then */
   kad_time_ms rejoin_at;
   kad_time_ms rejoin_after;      /* the present back-off */
   kad_time_ms self_at[2];        /* the next own-id lookup, a family each */

@@ -1,0 +1,331 @@
+/* Joining an overlay, and coming back to it. */
+#include "overlay.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+enum {
+  NODES = 60,
+  K = 8
+};
+
+static struct kad_overlay overlay;
+static struct kad_ending ending;
+
+static int open_sixty(void **state) {
+  (void)state;
+  kad_overlay_open(&overlay, 9);
+  kad_overlay_grow(&overlay, NODES);
+  kad_ending_init(&ending, &overlay);
+  return 0;
+}
+
+static int open_empty(void **state) {
+  (void)state;
+  kad_overlay_open(&overlay, 9);
+  kad_ending_init(&ending, &overlay);
+  return 0;
+}
+
+static int close_overlay(void **state) {
+  (void)state;
+  kad_ending_deinit(&ending);
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+/* Starts to join with `count` known addresses, of nodes `first` and after. */
+static void begin_join(size_t i, size_t first, size_t count) {
+  struct kad_address *known = calloc(count + 1, sizeof *known);
+  assert_non_null(known);
+  for (size_t j = 0; j < count; j++) {
+    known[j] = kad_overlay_address(first + j);
+  }
+  assert_ok(kad_node_bootstrap(overlay.nodes[i], known, count, kad_ending_take,
+                               &ending, NULL));
+  free(known);
+}
+
+static bool knows(const struct kad_node *node, const struct kad_id *id) {
+  static struct kad_contact_info contacts[KAD_OVERLAY_MAX];
+  const size_t count = kad_node_contacts(node, contacts, KAD_OVERLAY_MAX);
+  for (size_t i = 0; i < count; i++) {
+    if (kad_id_equal(&contacts[i].contact.id, id)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void newcomer_knows_its_neighbours_and_they_it(void **state) {
+  (void)state;
+  size_t closest[K];
+  struct kad_node *node = kad_overlay_add(&overlay);
+  assert_int_equal(kad_node_state(node), KAD_STATE_NEW);
+
+  begin_join(NODES, 0, 1);
+
+  assert_int_equal(kad_node_state(node), KAD_STATE_JOINING);
+  assert_ok(kad_ending_await(&ending));
+  assert_int_equal(kad_node_state(node), KAD_STATE_HEALTHY);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  (void)kad_overlay_closest(&overlay, &overlay.ids[NODES], node, closest, K);
+  for (size_t i = 0; i < K; i++) {
+    assert_true(knows(node, &overlay.ids[closest[i]]));
+    assert_true(knows(overlay.nodes[closest[i]], &overlay.ids[NODES]));
+  }
+}
+
+/* The own-id lookup comes first; then each bucket farther than the closest
+ * neighbour is looked into, and filled with what there is. */
+static void buckets_farther_than_the_neighbour_are_refreshed(void **state) {
+  (void)state;
+  size_t closest[1];
+  size_t in_bucket[KAD_ID_SIZE * 8 + 1] = {0};
+  size_t known[KAD_ID_SIZE * 8 + 1] = {0};
+  struct kad_node *node = kad_overlay_add(&overlay);
+  const struct kad_id *own = &overlay.ids[NODES];
+
+  begin_join(NODES, 0, 1);
+  assert_ok(kad_ending_await(&ending));
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+
+  (void)kad_overlay_closest(&overlay, own, node, closest, 1);
+  const unsigned neighbour = kad_id_prefix(own, &overlay.ids[closest[0]]);
+  const uint64_t refreshes = kad_overlay_stats(&overlay, NODES).refreshes;
+  assert_in_range(refreshes, 3, neighbour);
+  for (size_t i = 0; i < NODES; i++) {
+    const unsigned bucket = kad_id_prefix(own, &overlay.ids[i]);
+    in_bucket[bucket]++;
+    known[bucket] += knows(node, &overlay.ids[i]);
+  }
+  for (unsigned i = 0; i < neighbour; i++) {
+    const size_t most = in_bucket[i] < K ? in_bucket[i] : K;
+    assert_true(known[i] + 2 >= most);
+  }
+}
+
+static void join_by_way_of_silent_addresses_alone_fails(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+
+  begin_join(NODES, 100, 3);
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  assert_int_equal(kad_node_state(overlay.nodes[NODES]), KAD_STATE_JOINING);
+}
+
+static void one_living_address_among_many_is_enough(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+
+  /* 199 dead ones, then node 0. */
+  struct kad_address known[200];
+  for (size_t i = 0; i < 199; i++) {
+    known[i] = kad_overlay_address(1000 + i);
+  }
+  known[199] = kad_overlay_address(0);
+  assert_ok(kad_node_bootstrap(overlay.nodes[NODES], known, 200,
+                               kad_ending_take, &ending, NULL));
+
+  assert_ok(kad_ending_await(&ending));
+  assert_true(ending.result.took_ms < 20000);
+  assert_true(ending.result.closest_count >= K);
+}
+
+static void many_known_addresses_are_pinged_some_at_a_time(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+
+  begin_join(NODES, 1000, 200);
+  kad_overlay_run(&overlay, 1);
+
+  assert_int_equal(kad_overlay_stats(&overlay, NODES).queries, 16);
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  assert_int_equal(kad_overlay_stats(&overlay, NODES).queries >= 200, true);
+}
+
+static void more_addresses_than_are_remembered_are_let_be(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+
+  begin_join(NODES, 1000, 300);
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  const uint64_t queries = kad_overlay_stats(&overlay, NODES).queries;
+  assert_in_range(queries, 256, 2 * 256 + 16);
+}
+
+static void first_node_joins_nobody_and_is_joined(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+  (void)kad_overlay_add(&overlay);
+
+  begin_join(0, 0, 0);
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  kad_overlay_join(&overlay, 1, 0);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+
+  assert_int_equal(overlay.joined, 1);
+  assert_int_equal(kad_node_state(overlay.nodes[0]), KAD_STATE_HEALTHY);
+  assert_int_equal(kad_node_state(overlay.nodes[1]), KAD_STATE_HEALTHY);
+}
+
+static void own_address_among_the_known_is_harmless(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+
+  begin_join(0, 0, 1);
+
+  assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
+  assert_int_equal(kad_overlay_stats(&overlay, 0).contacts, 0);
+}
+
+/* Returns the queries that node 0 sends in the next `span_ms`. */
+static uint64_t queries_in(kad_time_ms span_ms) {
+  const uint64_t before = kad_overlay_stats(&overlay, 0).queries;
+  kad_overlay_run(&overlay, span_ms);
+  return kad_overlay_stats(&overlay, 0).queries - before;
+}
+
+static void silent_bootstrap_is_asked_ever_less_often(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+  begin_join(0, 1, 1);
+
+  const uint64_t first = queries_in(2 * KAD_MINUTE_MS);
+  const uint64_t second = queries_in(2 * KAD_MINUTE_MS);
+  (void)queries_in(KAD_HOUR_MS);
+  const uint64_t hour = queries_in(KAD_HOUR_MS);
+
+  assert_in_range(first, 4, 8);
+  assert_in_range(second, 1, first - 1);
+  assert_in_range(hour, 5, 8);
+  assert_int_equal(kad_node_state(overlay.nodes[0]), KAD_STATE_JOINING);
+}
+
+static void node_joins_when_its_bootstrap_appears(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay);
+  begin_join(0, 1, 1);
+  kad_overlay_run(&overlay, 3 * KAD_HOUR_MS);
+
+  (void)kad_overlay_add(&overlay);
+  kad_overlay_run(&overlay, 15 * KAD_MINUTE_MS);
+
+  assert_int_equal(kad_node_state(overlay.nodes[0]), KAD_STATE_HEALTHY);
+  assert_int_equal(kad_node_state(overlay.nodes[1]), KAD_STATE_HEALTHY);
+  assert_int_equal(ending.calls, 1);
+}
+
+static void both_families_are_joined(void **state) {
+  (void)state;
+  static struct kad_contact_info contacts[KAD_OVERLAY_MAX];
+  overlay.dual = true;
+  kad_overlay_grow(&overlay, 30);
+
+  for (size_t i = 0; i < 30; i++) {
+    const size_t count =
+        kad_node_contacts(overlay.nodes[i], contacts, KAD_OVERLAY_MAX);
+    size_t of_v6 = 0;
+    for (size_t j = 0; j < count; j++) {
+      of_v6 += contacts[j].contact.address.family == 6;
+    }
+    assert_true(of_v6 >= K);
+    assert_true(count - of_v6 >= K);
+  }
+}
+
+/* A bootstrap address of one family is answered while the other is silent. */
+static void dual_node_joins_by_one_family(void **state) {
+  (void)state;
+  const struct kad_address known[] = {kad_overlay_address(77),
+                                      kad_overlay_address6(0)};
+  overlay.dual = true;
+  kad_overlay_grow(&overlay, 20);
+  struct kad_node *node = kad_overlay_add(&overlay);
+
+  assert_ok(kad_node_bootstrap(node, known, 2, kad_ending_take, &ending, NULL));
+
+  assert_ok(kad_ending_await(&ending));
+  assert_int_equal(ending.result.closest_count, K);
+  assert_int_equal(ending.result.closest[0].address.family, 6);
+}
+
+static void isolated_node_comes_back_when_the_net_heals(void **state) {
+  (void)state;
+  struct kad_node *node = overlay.nodes[1];
+  for (size_t i = 0; i < NODES; i++) {
+    if (i != 1) {
+      kad_overlay_kill(&overlay, i);
+    }
+  }
+
+  kad_overlay_run(&overlay, 2 * KAD_HOUR_MS);
+  assert_int_equal(kad_node_state(node), KAD_STATE_ISOLATED);
+  assert_true(kad_overlay_stats(&overlay, 1).contacts > K);
+  assert_int_equal(kad_overlay_stats(&overlay, 1).contacts_good, 0);
+  /* Its bootstrap, node 0, never returns; the others, who know nobody, do. */
+  for (size_t i = 2; i < NODES; i++) {
+    kad_overlay_revive(&overlay, i);
+  }
+  kad_overlay_run(&overlay, 30 * KAD_MINUTE_MS);
+
+  assert_int_equal(kad_node_state(node), KAD_STATE_HEALTHY);
+  assert_true(kad_overlay_stats(&overlay, 1).contacts_good >= K);
+}
+
+static void node_with_most_contacts_dead_is_degraded(void **state) {
+  (void)state;
+  struct kad_node *node = overlay.nodes[1];
+  for (size_t i = 2; i < NODES; i++) {
+    if (i % 6 != 0) {
+      kad_overlay_kill(&overlay, i);
+    }
+  }
+  bool degraded = false;
+
+  for (unsigned i = 0; i < 3600 && !degraded; i++) {
+    kad_overlay_run(&overlay, KAD_SECOND_MS);
+    degraded = kad_node_state(node) == KAD_STATE_DEGRADED;
+  }
+
+  assert_true(degraded);
+  kad_overlay_run(&overlay, 2 * KAD_HOUR_MS);
+  assert_int_equal(kad_node_state(node), KAD_STATE_HEALTHY);
+}
+
+static void states_have_names(void **state) {
+  (void)state;
+  assert_string_equal(kad_state_name(KAD_STATE_NEW), "new");
+  assert_string_equal(kad_state_name(KAD_STATE_JOINING), "joining");
+  assert_string_equal(kad_state_name(KAD_STATE_HEALTHY), "healthy");
+  assert_string_equal(kad_state_name(KAD_STATE_DEGRADED), "degraded");
+  assert_string_equal(kad_state_name(KAD_STATE_ISOLATED), "isolated");
+}
+
+#define in_overlay(test) \
+  cmocka_unit_test_setup_teardown(test, open_sixty, close_overlay)
+#define in_nothing(test) \
+  cmocka_unit_test_setup_teardown(test, open_empty, close_overlay)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      in_overlay(newcomer_knows_its_neighbours_and_they_it),
+      in_overlay(buckets_farther_than_the_neighbour_are_refreshed),
+      in_overlay(join_by_way_of_silent_addresses_alone_fails),
+      in_overlay(one_living_address_among_many_is_enough),
+      in_overlay(many_known_addresses_are_pinged_some_at_a_time),
+      in_overlay(more_addresses_than_are_remembered_are_let_be),
+      in_nothing(first_node_joins_nobody_and_is_joined),
+      in_nothing(own_address_among_the_known_is_harmless),
+      in_nothing(silent_bootstrap_is_asked_ever_less_often),
+      in_nothing(node_joins_when_its_bootstrap_appears),
+      in_nothing(both_families_are_joined),
+      in_nothing(dual_node_joins_by_one_family),
+      in_overlay(isolated_node_comes_back_when_the_net_heals),
+      in_overlay(node_with_most_contacts_dead_is_degraded),
+      cmocka_unit_test(states_have_names),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
