@@ -1,0 +1,220 @@
+--- The C reference: what a header says, as a page.
+--
+-- A header is sections (`/* --- name -- */`) of paragraphs, which blank lines
+-- part. A paragraph is a comment, what it is about, or both.
+
+local M = {}
+
+-- Reads a header without what is for C++, whose braces would enclose it all.
+---@param path string
+---@return string[] lines
+local function read_lines(path)
+  local lines, is_c = {}, true
+  for line in io.lines(path) do
+    is_c = is_c and line ~= "#ifdef __cplusplus"
+    if is_c then
+      lines[#lines + 1] = line
+    end
+    is_c = is_c or line == "#endif"
+  end
+  return lines
+end
+
+-- Parts the lines into paragraphs. Blank lines inside of comments and braces
+-- part nothing.
+---@param lines string[]
+---@return string[][] paragraphs
+local function paragraphs_of(lines)
+  local paragraphs, current, depth, in_comment = {}, {}, 0, false
+  for _, line in ipairs(lines) do
+    local code = line:gsub("/%*.-%*/", "")
+    if code:find("/*", 1, true) then
+      in_comment = true
+    elseif code:find("*/", 1, true) then
+      in_comment = false
+    elseif not in_comment then
+      local _, opened = code:gsub("[{(]", "")
+      local _, closed = code:gsub("[})]", "")
+      depth = depth + opened - closed
+    end
+    if line == "" and depth == 0 and not in_comment then
+      paragraphs[#paragraphs + 1] = current
+      current = {}
+    else
+      current[#current + 1] = line
+    end
+  end
+  paragraphs[#paragraphs + 1] = current
+  return paragraphs
+end
+
+-- Takes the comment off the head of a paragraph.
+---@param lines string[]
+---@return string[] comment  without its stars
+---@return string[] code
+local function part(lines)
+  local comment, code = {}, {}
+  if not (lines[1] or ""):find("^/%*") then
+    return comment, lines
+  end
+  local last = 1
+  while not lines[last]:find("*/", 1, true) do
+    last = last + 1
+  end
+  for i = 1, last do
+    comment[i] = lines[i]:gsub("^/%*%s?", ""):gsub("^ %*%s?", "")
+      :gsub("%s*%*/$", "")
+  end
+  table.move(lines, last + 1, #lines, 1, code)
+  return comment, code
+end
+
+-- Escapes what Markdown would take for markup, outside of code spans.
+local function escape(line)
+  local spans = {}
+  line = line:gsub("`[^`]*`", function(span)
+    spans[#spans + 1] = span
+    return "\0"
+  end)
+  line = line:gsub("[*<]", "\\%0")
+  return (line:gsub("\0", function()
+    return table.remove(spans, 1)
+  end))
+end
+
+-- Writes a comment: prose, where lines that are indented are code.
+---@param comment string[]
+---@return string text
+local function prose(comment)
+  local out, in_code = {}, false
+  for _, line in ipairs(comment) do
+    local is_code = line:find("^    ") ~= nil or in_code and line == ""
+    if is_code ~= in_code then
+      out[#out + 1] = ""
+    end
+    in_code = is_code
+    out[#out + 1] = is_code and line or escape((line:gsub("^%s+", "")))
+  end
+  return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("%s+$", ""))
+end
+
+-- What a declaration declares, by the first pattern that fits its text.
+local NAMES <const> = {
+  "^%s*#define ([%w_]+)",
+  "^typedef [^;]-%(%*([%w_]+)%)",
+  "^typedef [^;]-([%w_]+);",
+  "^struct ([%w_]+);",
+  "^struct ([%w_]+) {",
+  "^enum ([%w_]+) {",
+  "^enum {%s*([%w_]+)",
+  "^[%w_ *]-([%w_]+)%(",
+}
+
+---@param code string
+---@return string? name
+local function name_of(code)
+  local text = code:gsub("/%*.-%*/", ""):gsub("%s+", " ")
+  for _, pattern in ipairs(NAMES) do
+    local name = text:match(pattern)
+    if name then
+      return name
+    end
+  end
+  return nil
+end
+
+-- Takes off what the compiler alone has to know, and moves the lines that were
+-- aligned behind it.
+---@param code string[]
+---@return string[] lines
+local function plain(code)
+  local lines, shift = {}, 0
+  for i, line in ipairs(code) do
+    local bare = line:gsub("^KAD_API ", ""):gsub("^KAD_MUST_CHECK ", "")
+    if line:find("^%S") then
+      shift = #line - #bare
+    elseif #line:match("^ *") <= shift then
+      shift = 0
+    end
+    lines[i] = line:find("^%S") and bare or line:sub(shift + 1)
+  end
+  return lines
+end
+
+-- Returns a list made by an X-macro as a table; nil for other code.
+local function list_table(text)
+  if not text:find("^#define [%w_]+_MAP%(X%)") then
+    return nil
+  end
+  local rows = { "| name | text |", "|---|---|" }
+  for item in text:gmatch("X(%b())") do
+    local name, number, meaning = item:match('^%(([%w_]+), ?(%-?%d*),? ?"(.*)"')
+    rows[#rows + 1] = ("| `%s`%s | %s |"):format(name,
+      number ~= "" and " = " .. number or "", meaning)
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
+---@param comment string[]
+---@param code string[]
+---@return string text
+local function declaration(comment, code)
+  local text = table.concat(plain(code), "\n")
+  local parts = {}
+  local name = name_of(text)
+  if name then
+    parts[#parts + 1] = ("### %s\n"):format(name)
+  end
+  if #comment > 0 then
+    parts[#parts + 1] = prose(comment) .. "\n"
+  end
+  parts[#parts + 1] = list_table(text) or "```c\n" .. text .. "\n```\n"
+  return table.concat(parts, "\n")
+end
+
+-- Preprocessor lines that frame a header and say nothing of the library.
+local function is_frame(code)
+  local text = table.concat(code, "\n")
+  return text:find("^#include") or text:find("__GNUC__") or text == "#endif"
+end
+
+---@param lines string[]
+---@return string? text  nil for what is left out
+local function paragraph(lines)
+  local section = (lines[1] or ""):match("^/%* %-+ ([%w ]+) %-+ %*/$")
+  if section then
+    return ("## %s\n"):format(section:sub(1, 1):upper() .. section:sub(2))
+  end
+  local comment, code = part(lines)
+  if is_frame(code) or #lines == 0 then
+    return nil
+  elseif #code == 0 then
+    return prose(comment) .. "\n"
+  end
+  return declaration(comment, code)
+end
+
+-- Writes the comment at the head of the file, without its name and what it says
+-- of its length.
+local function head(lines)
+  local text = prose((part(lines)))
+  return text:gsub("^[%w_]+%.h: (%l)", string.upper)
+    :gsub("\n\nThe length of this file.-%.%f[%s%z]", "") .. "\n"
+end
+
+--- Makes the page of a header.
+---@param path string
+---@return string markdown
+function M.reference(path)
+  local pages = { ([[
+# C reference
+
+Made from `%s` by `make docs`.
+]]):format(path) }
+  for i, lines in ipairs(paragraphs_of(read_lines(path))) do
+    pages[#pages + 1] = (i == 1 and head or paragraph)(lines)
+  end
+  return table.concat(pages, "\n")
+end
+
+return M

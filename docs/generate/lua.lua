@@ -1,0 +1,249 @@
+--- The Lua reference: what the annotations of the library say, as a page.
+
+local annotations = require("docs.generate.annotations")
+
+local M = {}
+
+-- What the page holds, in this order: the functions of modules (`title`), the
+-- methods of classes, the fields of others, and the values of aliases. `from`
+-- names the modules; `prefix` stands before names, `head` says that the first
+-- comment of the first module is the text.
+local SECTIONS <const> = {
+  { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
+  { class = "kadenza.Node", from = { "node", "operation" }, prefix = "node:" },
+  { class = "kadenza.Task", from = { "task" }, prefix = "task:",
+    hidden = { abandon = true } },
+  { class = "kadenza.Sim", from = { "sim" }, prefix = "net:", head = true },
+  { title = "kad.log", from = { "log" }, prefix = "kad.log.", head = true },
+  { title = "kad.loop", from = { "loop" }, prefix = "kad.loop.", head = true },
+  { class = "kadenza.core.Network", from = { "loop" } },
+  { class = "kadenza.NodeOptions", from = { "options" } },
+  { class = "kadenza.Contact", from = { "operation" } },
+  { class = "kadenza.Info", from = { "operation" } },
+  { alias = "kadenza.Code", from = { "safe" } },
+  { alias = "kadenza.Level", from = { "log" } },
+}
+
+local CONVENTIONS <const> = [[
+# Lua reference
+
+Made from the annotations in `scripts/kadenza` by `make docs`.
+
+What may happen at run time is returned: `nil`, a message and a code such as
+`"KAD_ETIMEOUT"`. A caller's mistake is raised. A function that *waits* is called
+inside a task (`kad.run`, `kad.spawn`, `net:perform`); where it takes a callback,
+it may be called anywhere, returns at once, and gives to that what it would have
+returned. Keys, ids and hashes are binary strings.
+]]
+
+-- Types that have a heading, to which others are linked.
+local linked = {}
+for _, section in ipairs(SECTIONS) do
+  local name = section.class or section.alias
+  if name then
+    linked[name] = "#" .. name:lower():gsub("%.", "")
+  end
+end
+
+---@param kind string
+---@return string text  a code span, linked if the type is of this page
+local function type_text(kind)
+  local span = "`" .. kind .. "`"
+  for name in kind:gmatch("kadenza[%w_.]+") do
+    if linked[name] then
+      return ("[%s](%s)"):format(span, linked[name])
+    end
+  end
+  return span
+end
+
+---@param item table  { name, optional, type, text }
+---@return string line
+local function item_line(item)
+  return ("- `%s`%s: %s%s"):format(item.name, item.optional and "?" or "",
+    type_text(item.type), item.text ~= "" and ", " .. item.text or "")
+end
+
+local function return_text(item, may_fail)
+  local kind = item.type
+  if may_fail then
+    kind = kind:gsub("%?$", ""):gsub("|string$", ""):gsub("|nil$", "")
+  end
+  local name = item.name:find("%w") and " " .. item.name or ""
+  local text = item.text ~= "" and " (" .. item.text .. ")" or ""
+  return type_text(kind) .. name .. text
+end
+
+-- Says what a function returns. What may fail at run time has a code for its
+-- third value, and a message in the place of the second.
+local function returns_line(returns)
+  local may_fail = #returns >= 3 and returns[#returns].type == "kadenza.Code?"
+  local values = {}
+  for i = 1, #returns - (may_fail and 1 or 0) do
+    if not (may_fail and returns[i].type == "string?" and i == 2) then
+      values[#values + 1] = return_text(returns[i], may_fail)
+    end
+  end
+  return "→ " .. table.concat(values, ", ")
+    .. (may_fail and "; or nil, message, code" or "")
+end
+
+local function signature(item, prefix, name)
+  local optional = {}
+  for _, param in ipairs(item.params) do
+    optional[param.name] = param.optional
+  end
+  local arguments = {}
+  for i, argument in ipairs(item.arguments) do
+    arguments[i] = argument .. (optional[argument] and "?" or "")
+  end
+  return prefix .. name .. "(" .. table.concat(arguments, ", ") .. ")"
+end
+
+---@param item Annotated
+---@param prefix string
+---@param name string  by which it is known
+---@return string[] lines
+local function function_lines(item, prefix, name)
+  local lines = { "### " .. signature(item, prefix, name), "" }
+  table.move(item.text, 1, #item.text, #lines + 1, lines)
+  if item.waits then
+    lines[#lines + 1] = "*Waits.*"
+  end
+  lines[#lines + 1] = ""
+  for _, param in ipairs(item.params) do
+    lines[#lines + 1] = item_line(param)
+  end
+  if #item.params > 0 then
+    lines[#lines + 1] = ""
+  end
+  if #item.returns > 0 then
+    table.move({ returns_line(item.returns), "" }, 1, 2, #lines + 1, lines)
+  end
+  return lines
+end
+
+local function value_lines(item, prefix)
+  local lines = { "### " .. prefix .. item.name, "" }
+  table.move(item.text, 1, #item.text, #lines + 1, lines)
+  lines[#lines + 1] = ""
+  return lines
+end
+
+---@class Library
+---@field folder string
+---@field modules table<string, table>  what has been read, by name
+local Library = {}
+Library.__index = Library
+
+function Library:read(name)
+  if not self.modules[name] then
+    self.modules[name] =
+      annotations.read(("%s/%s.lua"):format(self.folder, name))
+  end
+  return self.modules[name]
+end
+
+-- Returns what `key.of` is in a module that has required `kadenza.key`; nil if
+-- it is a whole module.
+function Library:resolve(module, target)
+  local name, field = target:match("^([%w_]+)%.?([%w_]*)$")
+  local required = assert(module.modules[name], target):gsub("^kadenza%.", "")
+  for _, item in ipairs(self:read(required).items) do
+    if item.kind == "function" and item.name == field
+      and item.owner == (field == "" and "" or "M")
+    then
+      return item
+    end
+  end
+  return nil
+end
+
+---@return string[] lines
+function Library:member(module, item, section)
+  if item.kind == "value" then
+    return value_lines(item, section.prefix)
+  end
+  local found = item.kind == "same" and self:resolve(module, item.target)
+    or item.kind == "function" and item
+  return found and function_lines(found, section.prefix, item.name) or {}
+end
+
+local function append(lines, more)
+  table.move(more, 1, #more, #lines + 1, lines)
+end
+
+-- The members of the sections' modules, or of its class.
+function Library:members(section)
+  local owner = section.class and section.class:match("[%w_]+$") or "M"
+  local lines = {}
+  for _, name in ipairs(section.prefix and section.from or {}) do
+    local module = self:read(name)
+    for _, item in ipairs(module.items) do
+      local is_hidden = section.hidden and section.hidden[item.name]
+      if item.owner == owner and not is_hidden then
+        append(lines, self:member(module, item, section))
+      end
+    end
+  end
+  return lines
+end
+
+-- Finds the class or alias of a section. A class in several files has its text
+-- in one of them.
+function Library:find(section)
+  local found
+  for _, name in ipairs(section.from) do
+    for _, item in ipairs(self:read(name).items) do
+      if item.owner == "" and item.name == (section.class or section.alias) then
+        found = (not found or #item.text > #found.text) and item or found
+      end
+    end
+  end
+  return assert(found, section.class or section.alias)
+end
+
+-- What a class or alias says of itself, and its fields or values.
+function Library:type_lines(section)
+  local item = self:find(section)
+  local lines = {}
+  append(lines, item.text)
+  lines[#lines + 1] = ""
+  for _, field in ipairs(item.fields) do
+    lines[#lines + 1] = item_line(field)
+  end
+  if item.values then
+    local values = item.values:gsub("^| *", ""):gsub("\"", "`")
+    lines[#lines + 1] = values:gsub(" *| *", ", ") .. "."
+  end
+  lines[#lines + 1] = ""
+  return lines
+end
+
+function Library:section(section)
+  local name = section.title or section.class or section.alias
+  local lines = { "## " .. name, "" }
+  if section.head then
+    append(lines, self:read(section.from[1]).text)
+    lines[#lines + 1] = ""
+  end
+  if not section.title then
+    append(lines, self:type_lines(section))
+  end
+  append(lines, self:members(section))
+  return lines
+end
+
+--- Makes the page of the library in a folder.
+---@param folder string
+---@return string markdown
+function M.reference(folder)
+  local library = setmetatable({ folder = folder, modules = {} }, Library)
+  local lines = { CONVENTIONS }
+  for _, section in ipairs(SECTIONS) do
+    append(lines, library:section(section))
+  end
+  return (table.concat(lines, "\n"):gsub("\n\n\n+", "\n\n"):gsub("\n+$", "\n"))
+end
+
+return M
