@@ -150,6 +150,9 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   if (table == NULL) {
     return KAD_EFAMILY;
   }
+  if (kad_address_is_martian(&to->address, node->config.allow_local)) {
+    return KAD_EMARTIAN;
+  }
   struct kad_query *made = kad_alloc_zero(&node->env.allocator, sizeof *made);
   if (made == NULL) {
     return KAD_ENOMEM;

@@ -67,8 +67,9 @@ void kad_rpc_deinit(struct kad_node *node);
 /* Sends `message` (a query; its transaction, id, version and read_only are
  * filled in here) to `to`. With `to->id` all zero, any id may answer. `tag` is
  * kept for the handler.
- * Returns 0, KAD_ENOMEM, KAD_ETOOBIG, or KAD_EFAMILY when we have no socket of
- * that family. `*query` may be NULL. */
+ * Returns 0, KAD_ENOMEM, KAD_EFAMILY when we have no socket of that family,
+ * KAD_EMARTIAN for an address that we would not hear an answer of, or what the
+ * codec says: KAD_ETOOBIG or KAD_EINVAL. `*query` may be NULL. */
 KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 const struct kad_contact *to,
                                 struct kad_message *message,

@@ -279,6 +279,7 @@ void kad_lone_meet(struct kad_lone *lone, const struct kad_contact *contact) {
 size_t kad_lone_token(struct kad_lone *lone, const struct kad_contact *from,
                       uint8_t *token) {
   struct kad_message reply;
+  kad_message_init(&reply, KAD_MESSAGE_REPLY);
   kad_lone_ask(lone, from, KAD_METHOD_GET_PEERS);
   (void)kad_lone_reply(lone, &reply);
   assert_int_equal(reply.kind, KAD_MESSAGE_REPLY);

@@ -359,6 +359,17 @@ static void an_error_reaches_the_caller(void **state) {
   assert_int_equal(kad_lone_stats(lone).errors, 1);
 }
 
+static void a_martian_is_not_asked(void **state) {
+  struct kad_lone *lone = *state;
+  struct outcome outcome = {0};
+  struct kad_contact to = kad_lone_contact(1);
+  to.address.ip[0] = 127;
+  assert_ok(kad_node_ping(lone->node, &to.address, note, &outcome, NULL));
+  kad_lone_run(lone, 1);
+  assert_int_equal(outcome.status, KAD_EMARTIAN);
+  assert_int_equal(lone->sent, 0);
+}
+
 static void arguments_that_cannot_be_sent_end_the_call(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
@@ -435,6 +446,7 @@ int main(void) {
       TEST(a_misfit_reply_to_our_own_query_fails_it),
       TEST(a_reply_to_a_custom_call_may_have_any_form),
       TEST(an_error_reaches_the_caller),
+      TEST(a_martian_is_not_asked),
       TEST(arguments_that_cannot_be_sent_end_the_call),
       TEST(a_hook_may_cancel_what_is_being_answered),
       TEST(a_hook_may_cancel_what_another_id_answers),

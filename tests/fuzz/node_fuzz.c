@@ -1,0 +1,582 @@
+/* A whole node, driven by bytes: datagrams (raw, or queries and replies that
+ * are nearly right), time, requests of a user, and a policy that answers at
+ * once, later, or never. After each step what must always hold is checked. */
+#include "overlay/node.h"
+
+#include "base/time.h"
+#include "wire/krpc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+  PEOPLE = 24, /* addresses that send us something, each with an id */
+  KEPT = 32,   /* queries of the node that can be answered */
+  TICKETS = 16,
+  START = 100000,
+  TICKS_MAX = 10000 /* at one moment, or the node is busy for ever */
+};
+
+#define CHECK(condition) \
+  do {                   \
+    if (!(condition)) {  \
+      abort();           \
+    }                    \
+  } while (0)
+
+/* A query that the node sent. */
+struct asked {
+  struct kad_address to;
+  uint8_t len;
+  uint8_t transaction[KAD_TRANSACTION_MAX];
+};
+
+struct world {
+  const uint8_t *data;
+  size_t size;
+  struct kad_config config;
+  struct kad_node *node;
+  kad_time_ms now;
+  uint64_t random;
+  size_t bytes;          /* held of memory */
+  long allocations_left; /* negative: no limit */
+  struct kad_contact people[PEOPLE];
+  uint32_t answered[PEOPLE]; /* the ids with which each address has answered */
+  struct asked asked[KEPT];
+  size_t asked_count;
+  uint8_t token[KAD_TOKEN_MAX]; /* the last that the node gave */
+  size_t token_len;
+  uint64_t sent;
+  size_t longest_answer; /* that the node sent since this was cleared */
+  uint64_t tickets[TICKETS];
+  size_t ticket_count;
+  uint8_t verdicts; /* what the policy does next */
+  uint64_t started;
+  uint64_t ended;
+  uint64_t accepted; /* policies */
+  uint64_t released;
+  kad_operation last_operation;
+};
+
+/* --------------------------------------------------------- environment -- */
+
+static uint8_t next_byte(struct world *world) {
+  if (world->size == 0) {
+    return 0;
+  }
+  world->size--;
+  return *world->data++;
+}
+
+static unsigned next_below(struct world *world, unsigned bound) {
+  return next_byte(world) % bound;
+}
+
+static kad_time_ms now(void *state) {
+  return ((struct world *)state)->now;
+}
+
+static int64_t wall_clock(void *state) {
+  return (int64_t)(((struct world *)state)->now / KAD_MS_PER_S);
+}
+
+static void random_bytes(void *state, uint8_t *out, size_t len) {
+  struct world *world = state;
+  for (size_t i = 0; i < len; i++) {
+    world->random = world->random * 6364136223846793005 + 1442695040888963407;
+    out[i] = (uint8_t)(world->random >> 56);
+  }
+}
+
+static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
+  struct world *world = state;
+  if (new_size > old_size) {
+    if (world->allocations_left == 0) {
+      world->allocations_left = -1;
+      return NULL;
+    }
+    world->allocations_left -= world->allocations_left > 0;
+  }
+  CHECK(world->bytes >= old_size);
+  world->bytes = world->bytes - old_size + new_size;
+  if (new_size == 0) {
+    free(old);
+    return NULL;
+  }
+  /* A new block each time, so that stale pointers show. */
+  void *block = malloc(new_size);
+  CHECK(block != NULL);
+  if (old != NULL) {
+    memcpy(block, old, old_size < new_size ? old_size : new_size);
+    free(old);
+  }
+  return block;
+}
+
+/* Returns the number of the person at `address`, or PEOPLE. */
+static unsigned person_at(const struct world *world,
+                          const struct kad_address *address) {
+  unsigned i = 0;
+  while (i < PEOPLE && !kad_address_equal(&world->people[i].address, address)) {
+    i++;
+  }
+  return i;
+}
+
+static void keep_query(struct world *world, const struct kad_address *to,
+                       const struct kad_message *message) {
+  struct asked *asked = &world->asked[world->asked_count++ % KEPT];
+  CHECK(message->read_only == world->config.read_only);
+  CHECK(message->transaction.len <= KAD_TRANSACTION_MAX);
+  asked->to = *to;
+  asked->len = (uint8_t)message->transaction.len;
+  memcpy(asked->transaction, message->transaction.data,
+         message->transaction.len);
+}
+
+static void take_datagram(void *state, const struct kad_address *to,
+                          struct kad_slice datagram) {
+  struct world *world = state;
+  struct kad_message message;
+  CHECK(datagram.len > 0 && datagram.len <= world->config.max_reply);
+  CHECK(!kad_address_is_martian(to, world->config.allow_local));
+  CHECK(kad_krpc_decode(NULL, datagram, world->config.id_bits / 8, &message) ==
+        0);
+  world->sent++;
+  if (message.kind == KAD_MESSAGE_QUERY) {
+    keep_query(world, to, &message);
+    return;
+  }
+  CHECK(!world->config.read_only);
+  if (datagram.len > world->longest_answer) {
+    world->longest_answer = datagram.len;
+  }
+  if (message.token.len > 0) {
+    world->token_len = message.token.len;
+    memcpy(world->token, message.token.data, message.token.len);
+  }
+}
+
+/* ------------------------------------------------------------- policies -- */
+
+static void decide(void *state, const struct kad_question *question,
+                   struct kad_answer *answer) {
+  static const char *const replies[] = {"", "de", "d1:xi5ee", "nonsense"};
+  struct world *world = state;
+  CHECK(question->ticket != 0 && question->now == world->now);
+  world->verdicts = (uint8_t)(world->verdicts * 5 + 3);
+  answer->verdict = (enum kad_verdict)(world->verdicts / 8 % 5);
+  answer->code = world->verdicts;
+  answer->reason = kad_slice_of("because");
+  answer->reply = kad_slice_of(replies[world->verdicts % 4]);
+  answer->seconds = world->verdicts;
+  answer->records = question->held;
+  answer->record_count = question->held_count;
+  if (question->held_count == 0 && question->record != NULL) {
+    answer->records = question->record;
+    answer->record_count = 1;
+  }
+  if (answer->verdict == KAD_LATER) {
+    world->tickets[world->ticket_count++ % TICKETS] = question->ticket;
+  }
+}
+
+static void note_abandoned(void *state, uint64_t ticket) {
+  (void)state;
+  CHECK(ticket != 0);
+}
+
+static void note_released(void *state) {
+  ((struct world *)state)->released++;
+}
+
+static void set_policy(struct world *world) {
+  uint8_t hooks = next_byte(world);
+  kad_hook hook[5];
+  for (unsigned i = 0; i < 5; i++) {
+    hook[i] = (hooks >> i & 1) != 0 ? decide : NULL;
+  }
+  const struct kad_type types[] = {
+      {.name = "value",
+       .state = world,
+       .validate = hook[0],
+       .expire = hook[1],
+       .republish_at = hook[1],
+       .select = hook[2]},
+      {.name = "song",
+       .state = world,
+       .max_values = 3,
+       .merge = hook[0],
+       .select = hook[1],
+       .stored = hook[2],
+       .dropped = hook[2]},
+  };
+  const struct kad_method method = {"hello", world, decide};
+  const struct kad_policy policy = {
+      .state = world,
+      .on_request = hook[3],
+      .on_contact = hook[4],
+      .types = types,
+      .type_count = 2,
+      .methods = &method,
+      .method_count = 1,
+      .deadline_ms = (hooks >> 5) * 500U,
+      .abandon = note_abandoned,
+      .release = note_released,
+  };
+  bool none = hooks == 0;
+  if (kad_node_set_policy(world->node, none ? NULL : &policy) == 0) {
+    world->accepted += !none;
+  }
+}
+
+static void answer_later(struct world *world) {
+  const struct kad_record record = {.value = kad_slice_of("later")};
+  const struct kad_answer answer = {
+      .verdict = (enum kad_verdict)next_below(world, 5),
+      .seconds = next_byte(world),
+      .records = &record,
+      .record_count = next_below(world, 2),
+      .reply = kad_slice_of("d1:xi6ee"),
+  };
+  (void)kad_node_answer(world->node, world->tickets[next_below(world, TICKETS)],
+                        &answer);
+}
+
+/* ------------------------------------------------------------ datagrams -- */
+
+/* Fills an id with one of a few, some of them next to the node's own. */
+static struct kad_id make_id(const struct world *world, unsigned number) {
+  struct kad_id id = *kad_node_id(world->node);
+  size_t size = world->config.id_bits / 8;
+  id.bytes[size - 1] ^= (uint8_t)(number % 8 * 32 + 1);
+  if (number % 2 == 0) {
+    id.bytes[0] ^= (uint8_t)(0x80 >> number % 8);
+    id.bytes[1] ^= (uint8_t)(number * 11);
+  }
+  return id;
+}
+
+/* Gives the node `bytes`, some of which the input may change first. */
+static void receive(struct world *world, unsigned person, uint8_t *bytes,
+                    size_t len, unsigned changes) {
+  const struct kad_slice datagram = {bytes, len};
+  struct kad_message message;
+  for (unsigned i = 0; i < changes && len > 0; i++) {
+    bytes[(next_byte(world) * 256U + next_byte(world)) % len] =
+        next_byte(world);
+  }
+  bool understood =
+      kad_krpc_decode(NULL, datagram, world->config.id_bits / 8, &message) == 0;
+  for (unsigned i = 0; understood && i < PEOPLE; i++) {
+    if (message.kind == KAD_MESSAGE_REPLY &&
+        kad_id_equal(&message.id, &world->people[i].id)) {
+      world->answered[person] |= UINT32_C(1) << i;
+    }
+  }
+  world->longest_answer = 0;
+  kad_node_receive(world->node, &world->people[person].address, datagram);
+  /* What a policy says is its own affair. */
+  if (!understood || message.method != KAD_METHOD_CUSTOM) {
+    bool known = kad_node_is_proven(
+        world->node,
+        &(struct kad_contact){.id = message.id,
+                              .address = world->people[person].address});
+    CHECK(known || world->longest_answer <= KAD_AMPLIFICATION_MAX * len);
+  }
+}
+
+static void send_raw(struct world *world) {
+  uint8_t bytes[256];
+  unsigned person = next_below(world, PEOPLE);
+  size_t len = next_byte(world);
+  for (size_t i = 0; i < len; i++) {
+    bytes[i] = next_byte(world);
+  }
+  receive(world, person, bytes, len, 0);
+}
+
+/* Fills in records of a store or a reply. */
+static void add_records(struct world *world, struct kad_message *message) {
+  static const uint8_t text[KAD_VALUE_MAX + 50] = {1};
+  message->record_count = next_below(world, 4);
+  for (size_t i = 0; i < message->record_count; i++) {
+    uint8_t shape = next_byte(world);
+    message->records[i] = (struct kad_record){
+        .value = {&text[shape % 2], shape * 4U},
+        .salt = {text, shape % 16 == 3 ? shape : 0},
+        .publisher = shape % 32 == 5 ? text : NULL,
+        .signature = shape % 32 == 5 ? text : NULL,
+        .has_seq = shape % 8 == 1,
+        .seq = shape,
+        .ttl = shape % 4 * 100U,
+    };
+  }
+}
+
+static void encode_and_receive(struct world *world, unsigned person,
+                               const struct kad_message *message) {
+  uint8_t bytes[4096];
+  struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
+  unsigned changes = next_byte(world);
+  if (kad_krpc_encode(NULL, message, world->config.id_bits / 8, &writer) == 0) {
+    receive(world, person, bytes, writer.len, changes < 192 ? 0 : changes % 4);
+  }
+}
+
+static void send_query(struct world *world) {
+  static const char *const names[] = {"hello", "vote"};
+  static const char *const types[] = {"value", "song", "peers", "none"};
+  struct kad_message message;
+  unsigned person = next_below(world, PEOPLE);
+  uint8_t flags = next_byte(world);
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = (enum kad_method_id)next_below(world, 7);
+  message.name = kad_slice_of(names[flags % 2]);
+  message.transaction = kad_slice_of("tt");
+  message.id = world->people[(person + flags / 128) % PEOPLE].id;
+  message.target = make_id(world, flags % 4);
+  message.read_only = flags % 16 == 7;
+  message.want4 = flags % 8 == 1;
+  message.want6 = flags % 8 <= 2;
+  message.implied_port = flags % 4 == 1;
+  message.has_port = true;
+  message.port = (uint16_t)(flags + 1);
+  message.skip = flags % 3;
+  message.type = kad_slice_of(types[flags / 4 % 4]);
+  message.token = (struct kad_slice){world->token, world->token_len};
+  if (message.method == KAD_METHOD_STORE) {
+    add_records(world, &message);
+  }
+  encode_and_receive(world, person, &message);
+}
+
+/* Fills in what the core reads from replies. */
+static void fill_reply(struct world *world, struct kad_message *message) {
+  uint8_t flags = next_byte(world);
+  message->has_nodes = flags % 2 == 1;
+  message->has_nodes6 = flags % 4 == 1;
+  message->contact_count = flags % 2 == 1 ? next_below(world, 8) : 0;
+  for (size_t i = 0; i < message->contact_count; i++) {
+    message->contacts[i] = world->people[next_below(world, PEOPLE)];
+  }
+  message->token = kad_slice_of((flags & 8) != 0 ? "token" : "");
+  message->has_stored = (flags & 16) != 0;
+  message->stored = flags % 3;
+  message->has_total = (flags & 32) != 0;
+  message->total = flags;
+  if (flags % 4 == 2) {
+    add_records(world, message);
+  } else if (flags % 4 == 3) {
+    message->peer_count = 1;
+    message->peers[0] = world->people[next_below(world, PEOPLE)].address;
+  }
+}
+
+/* Answers a query of the node: most often in the name of who was asked. */
+static void send_reply(struct world *world, enum kad_message_kind kind) {
+  struct kad_message message;
+  const struct asked *asked = &world->asked[next_below(world, KEPT)];
+  unsigned person = person_at(world, &asked->to);
+  uint8_t lie = next_byte(world);
+  if (person == PEOPLE) {
+    return;
+  }
+  kad_message_init(&message, kind);
+  message.transaction = (struct kad_slice){asked->transaction, asked->len};
+  message.id = world->people[lie < 240 ? person : lie % PEOPLE].id;
+  if (kind == KAD_MESSAGE_ERROR) {
+    message.code = 200 + lie % 8;
+    message.text = kad_slice_of("no");
+  } else {
+    fill_reply(world, &message);
+  }
+  encode_and_receive(world, lie % 16 == 15 ? lie % PEOPLE : person, &message);
+}
+
+/* ------------------------------------------------------------- requests -- */
+
+static void note_end(void *data, const struct kad_result *result) {
+  struct world *world = data;
+  world->ended++;
+  for (size_t i = 1; i < result->closest_count; i++) {
+    CHECK(!kad_id_equal(&result->closest[i].id, &result->closest[i - 1].id) ||
+          result->closest[i].address.family !=
+              result->closest[i - 1].address.family);
+  }
+}
+
+static int request(struct world *world, unsigned kind, unsigned person) {
+  struct kad_node *node = world->node;
+  const struct kad_contact *to = &world->people[person];
+  const struct kad_id target = make_id(world, person);
+  const char *type = person % 2 == 0 ? "value" : "song";
+  const struct kad_record record = {
+      .key = target, .type = kad_slice_of(type), .value = kad_slice_of("ours")};
+  kad_operation *name = &world->last_operation;
+  switch (kind) {
+  case 0:
+    return kad_node_ping(node, &to->address, note_end, world, name);
+  case 1:
+    return kad_node_call(node, to, kad_slice_of("hello"), kad_slice_of("de"),
+                         note_end, world, name);
+  case 2:
+    return kad_node_find_node(node, &target, NULL, note_end, world, name);
+  case 3:
+    return kad_node_get(node, &target, record.type, NULL, note_end, world,
+                        name);
+  case 4:
+    return kad_node_put(node, &record, NULL, note_end, world, name);
+  case 5:
+    return kad_node_get_peers(node, &target, NULL, note_end, world, name);
+  case 6:
+    return kad_node_announce(node, &target, (uint16_t)person, NULL, note_end,
+                             world, name);
+  default:
+    return kad_node_bootstrap(node, &to->address, 1, note_end, world, name);
+  }
+}
+
+/* --------------------------------------------------------------- checks -- */
+
+static void check_contacts(const struct world *world, uint64_t count) {
+  struct kad_contact_info info[2 * PEOPLE];
+  size_t there = kad_node_contacts(world->node, info, 2 * PEOPLE);
+  CHECK(there == count && there <= PEOPLE);
+  for (size_t i = 0; i < there; i++) {
+    unsigned person = person_at(world, &info[i].contact.address);
+    unsigned id = 0;
+    CHECK(person < PEOPLE);
+    while (id < PEOPLE &&
+           !kad_id_equal(&world->people[id].id, &info[i].contact.id)) {
+      id++;
+    }
+    /* An id that the input made up is not followed. */
+    CHECK(id == PEOPLE || (world->answered[person] >> id & 1) != 0);
+  }
+}
+
+static void check(const struct world *world) {
+  struct kad_stats stats;
+  kad_node_stats(world->node, &stats);
+  CHECK(stats.contacts_good <= stats.contacts);
+  CHECK(stats.waiting <= world->config.max_waiting);
+  /* The node may be joining again, and republishing, on its own. */
+  uint64_t ours = world->started - world->ended;
+  CHECK(stats.operations >= ours);
+  CHECK(stats.operations <= ours + 1 + KAD_REPUBLISHES_MAX);
+  CHECK(stats.records <= world->config.max_records);
+  CHECK(stats.record_bytes <= world->config.max_bytes);
+  CHECK(stats.datagrams_out == world->sent);
+  CHECK(stats.replies + stats.errors + stats.timeouts + stats.pending <=
+        stats.queries);
+  CHECK(kad_node_deadline(world->node) != KAD_TIME_NEVER);
+  check_contacts(world, stats.contacts);
+}
+
+/* Lets `span_ms` pass, with a tick whenever one is due. */
+static void pass_time(struct world *world, kad_time_ms span_ms) {
+  kad_time_ms until = world->now + span_ms;
+  unsigned ticks = 0;
+  while (kad_node_deadline(world->node) <= until) {
+    kad_time_ms next = kad_node_deadline(world->node);
+    ticks = next > world->now ? 0 : ticks + 1;
+    CHECK(ticks < TICKS_MAX);
+    world->now = next > world->now ? next : world->now;
+    kad_node_tick(world->node);
+  }
+  world->now = until;
+}
+
+static void run_step(struct world *world) {
+  unsigned kind = next_below(world, 16);
+  if (kind < 2) {
+    send_raw(world);
+  } else if (kind < 5) {
+    send_query(world);
+  } else if (kind < 9) {
+    send_reply(world, KAD_MESSAGE_REPLY);
+  } else if (kind == 9) {
+    send_reply(world, KAD_MESSAGE_ERROR);
+  } else if (kind == 10) {
+    pass_time(world, next_byte(world) * 8U);
+  } else if (kind == 11) {
+    pass_time(world, next_byte(world) * 10000U);
+  } else if (kind == 12) {
+    set_policy(world);
+  } else if (kind == 13) {
+    answer_later(world);
+  } else if (kind == 14) {
+    world->allocations_left = next_byte(world) % 16;
+  } else if (next_byte(world) < 32) {
+    (void)kad_node_cancel(world->node, world->last_operation);
+  } else {
+    unsigned what = next_below(world, 8);
+    int error = request(world, what, next_below(world, PEOPLE));
+    world->started += error == 0;
+  }
+}
+
+/* ---------------------------------------------------------------- setup -- */
+
+static void configure(struct world *world) {
+  uint8_t options = next_byte(world);
+  kad_config_default(&world->config);
+  world->config.id_bits = (options & 1) != 0 ? 256 : 160;
+  world->config.allow_local = (options & 2) != 0;
+  world->config.read_only = (options & 60) == 60;
+  world->config.limits = (options & 64) != 0;
+  world->config.max_reply = (options & 128) != 0 ? 512 : 1232;
+  world->config.k = 1 + next_below(world, 20);
+  world->config.max_waiting = 8;
+  world->config.max_records = 20;
+  world->config.max_bytes = 20000;
+  world->config.max_records_address = 5;
+  world->random = next_byte(world);
+}
+
+/* Some in one subnet, some local, half of IPv6. */
+static void make_people(struct world *world) {
+  for (unsigned i = 0; i < PEOPLE; i++) {
+    struct kad_address *address = &world->people[i].address;
+    bool six = i % 2 == 1;
+    bool local = i % 8 >= 6;
+    *address =
+        (struct kad_address){.port = (uint16_t)(i + 1), .family = six ? 6 : 4};
+    address->ip[0] = six ? (local ? 0xfd : 0x2a) : (local ? 127 : 80);
+    address->ip[2] = (uint8_t)(i / 6);
+    address->ip[six ? 15 : 3] = (uint8_t)(i + 1);
+    world->people[i].id = make_id(world, i);
+    world->people[i].id.bytes[2] ^= (uint8_t)i;
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static struct world world;
+  world = (struct world){
+      .data = data, .size = size, .now = START, .allocations_left = -1};
+  configure(&world);
+  const struct kad_env env = {
+      .state = &world,
+      .now = now,
+      .wall_clock = wall_clock,
+      .random = random_bytes,
+      .send = take_datagram,
+      .allocator = {resize, &world},
+  };
+  CHECK(kad_node_new(&world.config, &env, &world.node) == 0);
+  CHECK(kad_node_add_family(world.node, 4) == 0);
+  CHECK(kad_node_add_family(world.node, 6) == 0);
+  make_people(&world);
+  while (world.size > 0) {
+    run_step(&world);
+    check(&world);
+  }
+  kad_node_free(world.node);
+  CHECK(world.bytes == 0);
+  CHECK(world.ended == world.started);
+  CHECK(world.released == world.accepted);
+  return 0;
+}
