@@ -1,0 +1,59 @@
+local process = require("support.process")
+
+local LUA <const> = os.getenv("LUA") or "lua5.4"
+local BUILD <const> = os.getenv("BUILD") or "build"
+
+-- Modules are those of the tree and of its build.
+local ENVIRONMENT <const> = {
+  LUA_PATH = "./scripts/?.lua;./scripts/?/init.lua;;",
+  LUA_CPATH = BUILD .. "/lua/?.so;;",
+}
+
+local function options(more)
+  local result = { path = LUA, env = ENVIRONMENT }
+  for name, value in pairs(more or {}) do
+    result[name] = value
+  end
+  return result
+end
+
+describe("the examples", function()
+  after_each(process.end_all)
+
+  it("demonstrate what they say (demo)", function()
+    local demo = process.start({ "scripts/examples/demo/run" },
+      options({ path = "/bin/sh" }))
+    assert.equal(0, demo:wait(90), demo.stderr)
+    assert.equal("", demo.stderr)
+    for _, title in ipairs({
+      "An overlay", "A store that is rejected", "A merge of concurrent writes",
+      "A query of a policy's own", "A republish", "All of this has happened",
+    }) do
+      assert.is_truthy(demo.stdout:find("\n" .. title, 1, true), title)
+    end
+  end)
+
+  it("keep and find values (store)", function()
+    local node = process.start_node()
+    local store = process.run(
+      { "scripts/examples/store/store.lua", node.address, "local" },
+      options({ stdin = "put a b c\nget a\nget none\nhelp\nquit\n" }))
+    assert.equal("", store.stderr)
+    assert.equal("kept by 1 nodes\nb c\nnot found\n"
+      .. "put KEY VALUE, get KEY or quit\n", store.stdout)
+    assert.equal(0, store.status)
+  end)
+
+  it("see each other (presence)", function()
+    local node = process.start_node({ "--policy", "scripts/policies/chat.lua" })
+    local function enter(name)
+      return process.start({ "scripts/examples/presence/presence.lua",
+        node.address, "lobby", name, "local" }, options())
+    end
+    local ann = enter("ann")
+    ann:wait_for("ann\n", "stdout")
+    local bob = enter("bob")
+    ann:wait_for("ann, bob\n", "stdout")
+    bob:wait_for("ann, bob\n", "stdout")
+  end)
+end)
