@@ -27,8 +27,13 @@ int kad_random_start(void) {
   return sodium_init() < 0 ? KAD_ESYSTEM : 0;
 }
 
-void kad_random_system(uint8_t *out, size_t len) {
-  randombytes_buf(out, len);
+void kad_random_init_secret(struct kad_random *random) {
+  *random = (struct kad_random){0};
+  randombytes_buf(random->key, sizeof random->key);
+}
+
+void kad_random_forget(struct kad_random *random) {
+  sodium_memzero(random, sizeof *random);
 }
 
 void kad_random_init(struct kad_random *random, uint64_t seed,

@@ -7,9 +7,6 @@
 /* Prepares the system's source. Returns 0, or KAD_ESYSTEM if there is none. */
 KAD_MUST_CHECK int kad_random_start(void);
 
-/* Fills `out` with `len` bytes of the system's source, fit for secrets. */
-void kad_random_system(uint8_t *out, size_t len);
-
 enum {
   KAD_RANDOM_KEY_SIZE = 32,
   KAD_RANDOM_BLOCK_SIZE = 64,
@@ -24,6 +21,13 @@ struct kad_random {
   uint8_t block[KAD_RANDOM_BLOCK_SIZE];
   size_t left; /* bytes at the end of `block` that were not given out yet */
 };
+
+/* Begins a stream that nobody can foretell, fit for secrets: its key is of the
+ * system's source. It saves a system call a draw. */
+void kad_random_init_secret(struct kad_random *random);
+
+/* Wipes a stream that was secret. */
+void kad_random_forget(struct kad_random *random);
 
 /* Begins stream `number` of `seed`. */
 void kad_random_init(struct kad_random *random, uint64_t seed, uint64_t number);

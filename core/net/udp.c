@@ -65,6 +65,7 @@ static void udp_free(struct kad_network *network) {
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
   kad_release(&allocator, udp->incoming, udp->incoming_size);
+  kad_random_forget(&udp->random);
   kad_release(&allocator, udp, sizeof *udp);
 }
 
@@ -77,13 +78,12 @@ static void udp_refresh(struct kad_network *network) {
 }
 
 static void udp_random(struct kad_network *network, uint8_t *out, size_t len) {
-  (void)network;
-  kad_random_system(out, len);
+  kad_random_fill(&kad_udp_of(network)->random, out, len);
 }
 
 static void udp_member_random(void *state, uint8_t *out, size_t len) {
-  (void)state;
-  kad_random_system(out, len);
+  const struct kad_member *member = state;
+  udp_random(member->network, out, len);
 }
 
 static int64_t udp_wall_clock(void *state) {
@@ -189,6 +189,7 @@ int kad_network_udp_new(struct kad_allocator allocator,
     return error == UV_ENOMEM ? KAD_ENOMEM : KAD_ESYSTEM;
   }
   kad_network_init(&udp->base, &methods, &allocator);
+  kad_random_init_secret(&udp->random);
   udp->names = NULL;
   udp->signals = NULL;
   udp->incoming = NULL;

@@ -7,6 +7,7 @@
 #define KAD_NET_UDP_H
 
 #include "net/network.h"
+#include "net/random.h"
 
 #include <uv.h>
 
@@ -79,6 +80,7 @@ struct kad_udp {
   uint8_t *incoming; /* NULL until the first socket; shared by all */
   size_t incoming_size;
   struct kad_outgoing outgoing;
+  struct kad_random random; /* of the user and of every node */
 };
 
 /* Returns the network that `base` is part of. */

@@ -7,31 +7,26 @@
 #include <assert.h>
 #include <string.h>
 
-static_assert(KAD_TOKEN_SECRET_SIZE == crypto_generichash_KEYBYTES,
-              "the secret is a BLAKE2b key");
+static_assert(KAD_TOKEN_SECRET_SIZE == crypto_shorthash_KEYBYTES,
+              "the secret is a SipHash key");
+static_assert(KAD_TOKEN_SIZE == crypto_shorthash_BYTES,
+              "a token is one SipHash");
 
-static void absorb_slot(crypto_generichash_state *hash, uint64_t slot) {
-  uint8_t bytes[8];
-  for (size_t i = 0; i < sizeof bytes; i++) {
-    bytes[i] = (uint8_t)(slot >> (56 - 8 * i));
-  }
-  crypto_generichash_update(hash, bytes, sizeof bytes);
-}
+enum {
+  MESSAGE_SIZE = 1 + 16 + KAD_ID_SIZE + 8
+};
 
 static void make_for_slot(const struct kad_token_maker *maker,
                           const struct kad_address *address,
                           const struct kad_id *target, uint64_t slot,
                           uint8_t token[KAD_TOKEN_SIZE]) {
-  crypto_generichash_state hash;
-  uint8_t digest[crypto_generichash_BYTES_MIN];
-  crypto_generichash_init(&hash, maker->secret, sizeof maker->secret,
-                          sizeof digest);
-  crypto_generichash_update(&hash, &address->family, 1);
-  crypto_generichash_update(&hash, address->ip, kad_address_ip_size(address));
-  crypto_generichash_update(&hash, target->bytes, sizeof target->bytes);
-  absorb_slot(&hash, slot);
-  crypto_generichash_final(&hash, digest, sizeof digest);
-  memcpy(token, digest, KAD_TOKEN_SIZE);
+  uint8_t message[MESSAGE_SIZE] = {address->family};
+  memcpy(message + 1, address->ip, kad_address_ip_size(address));
+  memcpy(message + 17, target->bytes, KAD_ID_SIZE);
+  for (size_t i = 0; i < 8; i++) {
+    message[MESSAGE_SIZE - 8 + i] = (uint8_t)(slot >> (56 - 8 * i));
+  }
+  (void)crypto_shorthash(token, message, sizeof message, maker->secret);
 }
 
 void kad_token_make(const struct kad_token_maker *maker,

@@ -1,7 +1,7 @@
 /* Write tokens: proof that whoever stores has received our answer at the
- * address it stores from. A keyed hash (BLAKE2b) over address, target and time
- * slot; the port is left out, since NATs move ports (BEP 5 binds the address).
- * Source: BEP 5 "announce_peer". */
+ * address it stores from. A keyed hash (SipHash-2-4) over address, target and
+ * time slot; the port is left out, since NATs move ports (BEP 5 binds the
+ * address). Source: BEP 5 "announce_peer". */
 #ifndef KAD_RECORDS_TOKEN_H
 #define KAD_RECORDS_TOKEN_H
 
@@ -9,7 +9,7 @@
 
 enum {
   KAD_TOKEN_SIZE = 8,
-  KAD_TOKEN_SECRET_SIZE = 32
+  KAD_TOKEN_SECRET_SIZE = 16
 };
 
 /* What makes and checks tokens. Secret: wiped by the node when it is freed. */
