@@ -300,7 +300,8 @@ test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
 suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' \
   tests/suites $(BUILD)/results run
 # An interpreter that is not built with ASan needs it loaded first.
-preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so)
+preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so) \
+  LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/tests/check/leaks
 busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
   --cpath=$(BUILD)/lua/?.so -o TAP
 sanitizer_env = $(if $(SANITIZE),UBSAN_OPTIONS=print_stacktrace=1)
