@@ -1,0 +1,60 @@
+-- docs/operations.md and the manual page say what the program does.
+
+local literal = require("kadenza.literal")
+local schema = require("kadenza.cli.schema")
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local function assert_row(text, ...)
+  local row = "\n| " .. table.concat({ ... }, " | ") .. " |\n"
+  assert.is_truthy(text:find(row, 1, true), row)
+end
+
+describe("docs/operations.md", function()
+  local text = read("docs/operations.md")
+
+  it("lists every option with default, unit and range", function()
+    for _, option in ipairs(schema.OPTIONS) do
+      local default = option.default ~= nil
+        and "`" .. literal.format(option.default) .. "`" or ""
+      local range = option.kind == "number"
+        and ("%d to %d"):format(option.min, option.max) or ""
+      assert_row(text, "`" .. option.name .. "`", default, option.unit or "",
+        range, option.text)
+    end
+  end)
+
+  it("lists every counter of a node", function()
+    local map = read("core/kadenza.h"):match("KAD_STATS_MAP%(X%)(.-)\n\n")
+    local count = 0
+    for name, meaning in map:gmatch('X%(([%w_]+),%s+"([^"]*)"%)') do
+      assert_row(text, "`" .. name .. "`", meaning)
+      count = count + 1
+    end
+    assert.is_true(count > 30)
+  end)
+
+  it("lists every counter under the name that Lua has for it", function()
+    local kad = require("kadenza")
+    kad.run(function()
+      local node = assert(kad.node({ listen = "127.0.0.1:0" }))
+      for name in pairs(node:stats()) do
+        assert.is_truthy(text:find("\n| `" .. name .. "` | ", 1, true), name)
+      end
+    end)
+  end)
+end)
+
+describe("docs/kadenza.1", function()
+  it("lists every option", function()
+    local text = read("docs/kadenza.1"):gsub("\\%-", "-")
+    for _, option in ipairs(schema.OPTIONS) do
+      local words = "\n" .. option.text
+      assert.is_truthy(text:find(words, 1, true), words)
+      assert.is_truthy(text:find(" " .. option.flag, 1, true), option.flag)
+    end
+  end)
+end)
