@@ -463,7 +463,7 @@ struct kad_result {
   uint32_t messages; /* queries sent */
   uint32_t took_ms;  /* from start to end */
   uint32_t stored;   /* put, announce: contacts that took it; for a put, we
-                        ourselves among them where we are one of the k closest */
+                        ourselves too where we are one of the k closest */
   uint32_t asked;    /* put, announce: contacts, and we, asked to take it */
   uint32_t holders;  /* get, get_peers: contacts, and we, that had a value */
 };
@@ -640,8 +640,8 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
-/* Stores `record` at the k contacts closest to its key, and here, if we are one
- * of the k closest and not read-only. 0 when a contact took it. Otherwise:
+/* Stores `record` at the k nodes closest to its key; we are one of them where
+ * we are close enough and not read-only. 0 when a contact took it. Otherwise:
  *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
  *                    our own rules refuse it, with `code` and `reason`; nobody
  *                    was asked

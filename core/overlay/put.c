@@ -22,10 +22,12 @@ struct put {
   uint16_t port;             /* announce; 0: implied */
   bool again;                /* a record that is held already is republished */
   uint32_t open;             /* stores under way, one for this function */
+  uint32_t places;           /* contacts that it belongs to */
   uint32_t sent;             /* to contacts */
   uint32_t taken;            /* by contacts */
   bool refused;              /* by some contact */
   bool reached;              /* some contact answered the lookup */
+  bool here;                 /* we are one of those that hold it */
   struct local_store *local; /* under way, or NULL */
   uint64_t ticket;
 };
@@ -101,12 +103,14 @@ static void start_put(struct kad_node *node, struct kad_op *op) {
   }
 }
 
-/* A contact that gave no token has refused, in a way. */
+/* A contact that gave no token has refused, in a way. With k = 1 the only place
+ * may be here. */
 static int end_status(const struct put *put) {
   if (!put->reached) {
     return KAD_ENOCONTACTS;
   }
-  if (put->taken > 0) {
+  if (put->taken > 0 ||
+      (put->places == 0 && (put->again || put->op.stored > 0))) {
     return 0;
   }
   return put->refused || put->sent == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
@@ -182,31 +186,31 @@ static void admitted(struct kad_node *node,
   close_store(node, put);
 }
 
-/* Returns true if, in the overlay of `lookup`, we are closer to the key than
- * the last of the k that answered, or fewer did. Where nobody did there is no
- * telling. */
-static bool is_among_closest(const struct kad_node *node,
-                             const struct kad_lookup *lookup) {
+/* Returns true if we may hold what is put, or hold it already. */
+static bool may_hold(const struct kad_node *node, const struct put *put) {
+  return !node->config.read_only && put->record.count > 0;
+}
+
+/* Stores at the k closest that the lookup of a family found. When we are one of
+ * them, one contact less is: there are k holders then, too. */
+static void store_in(struct kad_node *node, struct put *put,
+                     const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[KAD_WIDTH_MAX];
   uint32_t k = lookup->config.k;
   size_t count = kad_lookup_closest(lookup, closest, k);
-  return count > 0 &&
-         (count < k || kad_id_compare(&lookup->config.target, &node->config.id,
-                                      &closest[count - 1]->contact.id) < 0);
-}
-
-/* Returns true if the record is to be held here: we are one of the k closest of
- * either overlay, or alone. */
-static bool is_holder(const struct kad_node *node, const struct put *put) {
-  if (node->config.read_only || put->again || put->record.count == 0) {
-    return false;
+  put->reached = put->reached || count > 0;
+  if (may_hold(node, put) && count > 0 &&
+      (count < k || kad_id_compare(&put->op.target, &node->config.id,
+                                   &closest[count - 1]->contact.id) < 0)) {
+    put->here = true;
+    count -= count == k;
   }
-  bool holder = !put->reached;
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
-    const struct kad_lookup *lookup = put->op.lookups[i];
-    holder = holder || (lookup != NULL && is_among_closest(node, lookup));
+  for (size_t i = 0; i < count; i++) {
+    put->places++;
+    if (closest[i]->token_len > 0) {
+      send_store(node, put, closest[i]);
+    }
   }
-  return holder;
 }
 
 /* Holds the record here. The answer may come later. */
@@ -234,18 +238,17 @@ static void store_here(struct kad_node *node, struct put *put) {
   }
 }
 
+/* What nobody answers for is held here, by whoever may. */
 static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   struct put *put = put_of(op);
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
-  size_t count = kad_op_closest(op, closest);
   put->open = 1;
-  put->reached = count > 0;
-  for (size_t i = 0; i < count; i++) {
-    if (closest[i]->token_len > 0) {
-      send_store(node, put, closest[i]);
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      store_in(node, put, op->lookups[i]);
     }
   }
-  if (is_holder(node, put)) {
+  put->here = put->here || (!put->reached && may_hold(node, put));
+  if (put->here && !put->again) {
     store_here(node, put);
   }
   close_store(node, put);

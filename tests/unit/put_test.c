@@ -52,8 +52,8 @@ static void record_goes_to_the_k_closest(void **state) {
       is_own = is_own || closest[j] == putter;
     }
     assert_int_equal(kad_overlay_held(&overlay, putter), held_before + is_own);
-    assert_int_equal(ending.result.stored, K + is_own);
-    assert_int_equal(ending.result.asked, K + is_own);
+    assert_int_equal(ending.result.stored, K);
+    assert_int_equal(ending.result.asked, K);
     assert_true(ending.result.messages >= 2 * K);
     assert_int_equal(ending.result.code, 0);
   }
@@ -260,6 +260,21 @@ static void refusal_of_every_contact_is_told(void **state) {
   assert_true(ending.result.asked >= K);
 }
 
+/* With one place, which is here, nobody else is asked to take it. */
+static void only_place_may_be_here(void **state) {
+  (void)state;
+  const struct kad_id key = overlay.ids[1];
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  const struct kad_lookup_options one = {.k = 1};
+
+  assert_ok(kad_node_put(overlay.nodes[1], &record, &one, kad_ending_take,
+                         &ending, NULL));
+
+  assert_ok(kad_ending_await(&ending));
+  assert_int_equal(ending.result.stored, 1);
+  assert_int_equal(kad_overlay_held(&overlay, 1), 1);
+}
+
 static void put_goes_on_while_some_holders_die(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
@@ -272,7 +287,7 @@ static void put_goes_on_while_some_holders_die(void **state) {
 
   assert_ok(kad_overlay_put(&overlay, 1, &record, &ending));
 
-  assert_true(ending.result.stored >= K);
+  assert_int_equal(ending.result.stored, K);
 }
 
 /* ------------------------------------------------------ kept here alone -- */
@@ -494,6 +509,7 @@ int main(void) {
       in_overlay(own_policy_that_never_answers_fails_the_put),
       in_overlay(cancel_withdraws_the_question),
       in_overlay(refusal_of_every_contact_is_told),
+      in_overlay(only_place_may_be_here),
       in_overlay(put_goes_on_while_some_holders_die),
       in_overlay(put_without_an_overlay_is_held_here),
       in_overlay(read_only_node_holds_nothing_itself),

@@ -1,0 +1,243 @@
+/* How long records live. */
+#include "lone_node.h"
+#include "unit.h"
+
+#include <string.h>
+
+enum {
+  SECOND_MS = 1000,
+  MINUTE_MS = 60 * SECOND_MS,
+  MANY = 300,
+  DAY_S = 86400
+};
+
+static struct kad_lone lone;
+static unsigned dropped_count;
+static unsigned char last_dropped;
+static enum kad_verdict verdict;
+static uint32_t life_s;
+
+static int open_node(void **state) {
+  struct kad_config config;
+  (void)state;
+  kad_config_default(&config);
+  config.limits = false;
+  kad_lone_open(&lone, &config);
+  dropped_count = 0;
+  return 0;
+}
+
+static int close_node(void **state) {
+  (void)state;
+  kad_lone_close(&lone);
+  return 0;
+}
+
+static void dropped(void *state, const struct kad_question *question,
+                    struct kad_answer *answer) {
+  (void)state;
+  (void)answer;
+  dropped_count++;
+  last_dropped = question->record->value.data[0];
+}
+
+static void expire(void *state, const struct kad_question *question,
+                   struct kad_answer *answer) {
+  (void)state;
+  (void)question;
+  answer->verdict = verdict;
+  answer->seconds = life_s;
+}
+
+static void set_type(struct kad_type type) {
+  type.name = "value";
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  assert_ok(kad_node_set_policy(lone.node, &policy));
+}
+
+static void store(unsigned who, uint8_t value, uint32_t ttl) {
+  const struct kad_contact from = kad_lone_contact(who);
+  const struct kad_record record = {.value = {&value, 1}, .ttl = ttl};
+  kad_lone_store(&lone, &from, &record, 1);
+}
+
+static size_t count_records(void) {
+  return kad_lone_stats(&lone).records;
+}
+
+/* Fails unless what is held lives for `seconds` more, to the second. */
+static void assert_lives(uint32_t seconds) {
+  kad_lone_run(&lone, (kad_time_ms)seconds * SECOND_MS - 1);
+  assert_int_equal(count_records(), 1);
+  kad_lone_run(&lone, 1);
+  assert_int_equal(count_records(), 0);
+  assert_int_equal(kad_lone_stats(&lone).expired, 1);
+}
+
+static void value_lives_for_a_day(void **state) {
+  (void)state;
+  store(1, 'a', 0);
+  assert_lives(DAY_S);
+}
+
+static void type_says_how_long_its_records_live(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90});
+  store(1, 'a', 0);
+  assert_lives(90);
+}
+
+static void record_may_ask_for_less(void **state) {
+  (void)state;
+  store(1, 'a', 10);
+  assert_lives(10);
+}
+
+static void record_may_not_ask_for_more(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90});
+  store(1, 'a', 5000);
+  assert_lives(90);
+}
+
+static void hook_decides_how_long_a_record_lives(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90, .expire = expire});
+  verdict = KAD_ACCEPT;
+  life_s = 300;
+  store(1, 'a', 0);
+  assert_lives(300);
+}
+
+static void life_of_nothing_is_a_second(void **state) {
+  (void)state;
+  set_type((struct kad_type){.expire = expire});
+  verdict = KAD_ACCEPT;
+  life_s = 0;
+  store(1, 'a', 0);
+  assert_lives(1);
+}
+
+static void life_has_an_end(void **state) {
+  (void)state;
+  set_type((struct kad_type){.expire = expire, .republish = UINT32_MAX});
+  verdict = KAD_ACCEPT;
+  life_s = UINT32_MAX;
+  store(1, 'a', 0);
+  assert_lives(30 * DAY_S);
+}
+
+static void failing_hook_leaves_the_type_its_say(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90, .expire = expire});
+  verdict = KAD_FAILED;
+  life_s = 7;
+  store(1, 'a', 0);
+  assert_lives(90);
+}
+
+static void store_of_the_same_value_begins_a_new_life(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90});
+  store(1, 'a', 0);
+  kad_lone_run(&lone, 60 * SECOND_MS);
+  store(2, 'a', 0);
+  assert_lives(90);
+}
+
+static void dropped_hook_is_told(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90, .dropped = dropped});
+  store(1, 'a', 0);
+  store(2, 'b', 20);
+
+  kad_lone_run(&lone, 30 * SECOND_MS);
+  assert_int_equal(dropped_count, 1);
+  assert_int_equal(last_dropped, 'b');
+
+  kad_lone_run(&lone, MINUTE_MS);
+  assert_int_equal(dropped_count, 2);
+  assert_int_equal(last_dropped, 'a');
+}
+
+/* A hook that stores again while records expire: nothing goes astray. */
+static void store_again(void *state, const struct kad_question *question,
+                        struct kad_answer *answer) {
+  const struct kad_record record = {.key = question->record->key,
+                                    .type = kad_slice_of("value"),
+                                    .value = kad_slice_of("again")};
+  (void)state;
+  (void)answer;
+  if (dropped_count++ == 0) {
+    assert_ok(kad_node_put(question->node, &record, NULL, NULL, NULL, NULL));
+  }
+}
+
+static void dropped_hook_may_store(void **state) {
+  (void)state;
+  set_type((struct kad_type){.ttl = 90, .dropped = store_again});
+  store(1, 'a', 0);
+
+  kad_lone_run(&lone, 100 * SECOND_MS);
+
+  assert_int_equal(dropped_count, 1);
+  assert_int_equal(count_records(), 1);
+  kad_lone_run(&lone, 90 * SECOND_MS);
+  assert_int_equal(count_records(), 0);
+}
+
+static void many_expire_at_once(void **state) {
+  (void)state;
+  set_type(
+      (struct kad_type){.ttl = 90, .dropped = dropped, .max_values = MANY});
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_contact from = kad_lone_contact(1 + i);
+    const uint8_t value[] = {(uint8_t)i, (uint8_t)(i >> 8)};
+    const struct kad_record record = {.value = {value, sizeof value}};
+    kad_lone_store(&lone, &from, &record, 1);
+  }
+  assert_int_equal(count_records(), MANY);
+
+  kad_lone_run(&lone, 90 * SECOND_MS);
+
+  assert_int_equal(count_records(), 0);
+  assert_int_equal(dropped_count, MANY);
+}
+
+static void peers_live_for_half_an_hour(void **state) {
+  (void)state;
+  const struct kad_contact from = kad_lone_contact(1);
+  uint8_t token[KAD_TOKEN_MAX];
+  struct kad_message message;
+  kad_lone_begin(&message, KAD_METHOD_ANNOUNCE_PEER);
+  message.has_target = true;
+  message.target = kad_lone_target;
+  message.token.len = kad_lone_token(&lone, &from, token);
+  message.token.data = token;
+  message.has_port = true;
+  message.port = 5;
+  kad_lone_send(&lone, &from, &message);
+  assert_lives(1800);
+}
+
+#define with_node(test) \
+  cmocka_unit_test_setup_teardown(test, open_node, close_node)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      with_node(value_lives_for_a_day),
+      with_node(type_says_how_long_its_records_live),
+      with_node(record_may_ask_for_less),
+      with_node(record_may_not_ask_for_more),
+      with_node(hook_decides_how_long_a_record_lives),
+      with_node(life_of_nothing_is_a_second),
+      with_node(life_has_an_end),
+      with_node(failing_hook_leaves_the_type_its_say),
+      with_node(store_of_the_same_value_begins_a_new_life),
+      with_node(dropped_hook_is_told),
+      with_node(dropped_hook_may_store),
+      with_node(many_expire_at_once),
+      with_node(peers_live_for_half_an_hour),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
