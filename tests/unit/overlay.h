@@ -100,9 +100,12 @@ void kad_ending_deinit(struct kad_ending *ending);
 /* The callback: `data` is the ending. */
 void kad_ending_take(void *data, const struct kad_result *result);
 
-/* Runs until the callback has come; fails the test when it does not come within
- * three minutes, or comes again in the ten seconds after it. Returns the
- * status. */
+/* Runs until the callback has come, and fails the test when it does not come
+ * within three minutes. Returns the status. */
+int kad_ending_reach(struct kad_ending *ending);
+
+/* The same, and fails the test when it comes again in the ten seconds after it.
+ */
 int kad_ending_await(struct kad_ending *ending);
 
 /* Puts the text `value`, or a record, from node `i`, and returns the status of
