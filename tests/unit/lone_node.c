@@ -304,6 +304,18 @@ void kad_lone_store(struct kad_lone *lone, const struct kad_contact *from,
   kad_lone_send(lone, from, &message);
 }
 
+void kad_lone_announce(struct kad_lone *lone, const struct kad_contact *from,
+                       uint16_t port) {
+  uint8_t token[KAD_TOKEN_MAX];
+  struct kad_message message;
+  kad_lone_begin(&message, KAD_METHOD_ANNOUNCE_PEER);
+  message.target = kad_lone_target;
+  message.token = (struct kad_slice){token, kad_lone_token(lone, from, token)};
+  message.has_port = true;
+  message.port = port;
+  kad_lone_send(lone, from, &message);
+}
+
 bool kad_lone_knows(const struct kad_lone *lone,
                     const struct kad_contact *contact) {
   static struct kad_contact_info known[MAX_CONTACTS];

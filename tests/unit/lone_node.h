@@ -123,6 +123,10 @@ size_t kad_lone_token(struct kad_lone *lone, const struct kad_contact *from,
 void kad_lone_store(struct kad_lone *lone, const struct kad_contact *from,
                     const struct kad_record *values, size_t count);
 
+/* Announces a peer on `port` for kad_lone_target, with a good token. */
+void kad_lone_announce(struct kad_lone *lone, const struct kad_contact *from,
+                       uint16_t port);
+
 /* Returns true if the node holds `contact` at exactly this address. */
 bool kad_lone_knows(const struct kad_lone *lone,
                     const struct kad_contact *contact);

@@ -231,6 +231,17 @@ static void an_answer_that_does_not_come_is_given_up(void **state) {
   assert_int_equal(answers(lone), 1);
 }
 
+static void a_later_answer_may_be_that_it_failed(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_answer failed = {.verdict = KAD_FAILED};
+  soloist.next.verdict = KAD_LATER;
+  call(lone);
+  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &failed));
+  assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
+  assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
+  assert_int_equal(soloist.abandoned, 0);
+}
+
 static void a_later_answer_may_not_be_later_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_answer later = {.verdict = KAD_LATER};
@@ -276,6 +287,7 @@ static void only_so_many_questions_wait(void **state) {
   assert_int_equal(kad_lone_stats(lone).waiting, 3);
   assert_int_equal(soloist.abandoned, 1);
   assert_true(soloist.last_abandoned == soloist.tickets[3]);
+  assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
 }
 
 static void a_query_longer_than_a_datagram_of_ours_does_not_wait(void **state) {
@@ -375,6 +387,7 @@ static void on_contact_lets_contacts_in_or_not(void **state) {
   set_policy(lone, false, true);
   kad_lone_meet(lone, &good);
   assert_true(kad_id_equal(&soloist.from.id, &good.id));
+  assert_true(soloist.proven);
   soloist.next = refusal(0, "no");
   kad_lone_meet(lone, &bad);
   soloist.next.verdict = KAD_FAILED;
@@ -487,6 +500,7 @@ int main(void) {
       TEST(a_reply_that_cannot_be_sent_is_answered_202),
       TEST(an_answer_may_come_later),
       TEST(an_answer_that_does_not_come_is_given_up),
+      TEST(a_later_answer_may_be_that_it_failed),
       TEST(a_later_answer_may_not_be_later_again),
       TEST(tickets_are_never_reused),
       TEST(only_so_many_questions_wait),

@@ -216,6 +216,25 @@ static void a_reply_with_another_id_evicts_the_contact(void **state) {
   assert_int_equal(kad_lone_stats(lone).contacts, 1);
 }
 
+static void an_id_that_answers_replaces_the_one_at_its_address(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact to = kad_lone_contact(1);
+  struct kad_contact changed = kad_lone_contact(2);
+  struct outcome outcome;
+  struct kad_message query;
+  changed.address = to.address;
+  kad_lone_meet(lone, &to);
+  start_ping(lone, &to, &outcome, &query); /* whatever id it has */
+
+  kad_lone_answer(lone, &changed, &query);
+  kad_lone_run(lone, 1);
+
+  assert_int_equal(outcome.status, 0);
+  assert_true(kad_id_equal(&outcome.from.id, &changed.id));
+  assert_false(kad_lone_knows(lone, &to));
+  assert_true(kad_lone_knows(lone, &changed));
+}
+
 /* ------------------------------------------------------------ timeouts -- */
 
 static void a_late_reply_counts(void **state) {
@@ -285,6 +304,35 @@ static void timeouts_follow_the_round_trip_time(void **state) {
   assert_int_equal(time_silence(lone, 1, 50), 800);
   assert_int_equal(time_silence(lone, 2, 200), 2000);
   assert_int_equal(time_silence(lone, 3, 700), 4000);
+}
+
+/* Strangers get the time that others took, and what they differed by. */
+static void timeouts_of_strangers_follow_what_others_took(void **state) {
+  struct kad_lone *lone = *state;
+  struct outcome outcome;
+  struct kad_message query;
+  for (unsigned i = 1; i <= 30; i++) {
+    const struct kad_contact contact = kad_lone_contact(i);
+    start_ping(lone, &contact, &outcome, &query);
+    kad_lone_run(lone, 300);
+    kad_lone_answer(lone, &contact, &query);
+    kad_lone_run(lone, 1);
+  }
+  const struct kad_contact stranger = kad_lone_contact(99);
+  start_ping(lone, &stranger, &outcome, &query);
+  kad_lone_run(lone, 10000);
+  assert_int_equal(outcome.status, KAD_ETIMEOUT);
+  assert_in_range(outcome.took_ms, 4 * 300, 4 * 310);
+
+  start_ping(lone, &stranger, &outcome, &query);
+  kad_lone_run(lone, 1000);
+  kad_lone_answer(lone, &stranger, &query);
+  kad_lone_run(lone, 1);
+  const struct kad_contact other = kad_lone_contact(98);
+  start_ping(lone, &other, &outcome, &query);
+  kad_lone_run(lone, 10000);
+  /* Its mean is (7 * 300 + 1000) / 8, its deviation 700 / 4. */
+  assert_in_range(outcome.took_ms, 4000, 4000);
 }
 
 static void no_query_takes_longer_than_is_configured(void **state) {
@@ -438,10 +486,12 @@ int main(void) {
       TEST(a_reply_counts_only_with_the_whole_transaction),
       TEST(a_reply_counts_once),
       TEST(a_reply_with_another_id_evicts_the_contact),
+      TEST(an_id_that_answers_replaces_the_one_at_its_address),
       TEST(a_late_reply_counts),
       TEST(a_reply_in_time_is_not_late),
       TEST(silence_ends_at_the_hard_timeout),
       TEST(timeouts_follow_the_round_trip_time),
+      TEST(timeouts_of_strangers_follow_what_others_took),
       TEST(no_query_takes_longer_than_is_configured),
       TEST(a_misfit_reply_to_our_own_query_fails_it),
       TEST(a_reply_to_a_custom_call_may_have_any_form),

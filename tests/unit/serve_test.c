@@ -1,13 +1,10 @@
 #include "overlay/serve.h"
 
-#include "base/address.h"
 #include "lone_node.h"
 #include "records/token.h"
 #include "unit.h"
 
 #include <string.h>
-
-static const struct kad_slice empty = {NULL, 0};
 
 static struct kad_lone lone_node;
 
@@ -129,17 +126,6 @@ static void serving_a_ping_or_find_node_allocates_nothing(void **state) {
 
 /* ------------------------------------------------------- bounds of size -- */
 
-static void announce(struct kad_lone *lone, const struct kad_contact *from) {
-  uint8_t token[KAD_TOKEN_MAX];
-  struct kad_message message;
-  kad_lone_begin(&message, KAD_METHOD_ANNOUNCE_PEER);
-  message.target = kad_lone_target;
-  message.token = (struct kad_slice){token, kad_lone_token(lone, from, token)};
-  message.has_port = true;
-  message.port = 7000;
-  kad_lone_send(lone, from, &message);
-}
-
 /* Asks for both families and fails if the reply is large, or is everything. */
 static void check_size(struct kad_lone *lone, const struct kad_contact *from,
                        enum kad_method_id method) {
@@ -169,7 +155,7 @@ static void fill(struct kad_lone *lone) {
     lone->now += 1000;
     kad_lone_meet(lone, &four);
     kad_lone_meet(lone, &six);
-    announce(lone, i % 2 == 0 ? &four : &six);
+    kad_lone_announce(lone, i % 2 == 0 ? &four : &six, 7000);
   }
   assert_int_equal(kad_lone_stats(lone).records, 500);
 }
@@ -225,247 +211,75 @@ static void a_value_of_1000_bytes_is_read_whatever_else_there_is(void **state) {
   assert_int_equal(reply.records[0].value.len, KAD_VALUE_MAX);
 }
 
-/* -------------------------------------------------------------- tokens -- */
+/* --------------------------------------------------------------- pages -- */
 
-/* Sends an announcement with `token` and returns the code of the error. */
-static int announce_with(struct kad_lone *lone, const struct kad_contact *from,
-                         struct kad_slice token) {
+/* Asks for what is under the target, from the `skip`th on. */
+static void find_value(struct kad_lone *lone, uint32_t skip,
+                       struct kad_message *reply) {
+  const struct kad_contact from = kad_lone_contact(2);
   struct kad_message message;
-  kad_lone_begin(&message, KAD_METHOD_ANNOUNCE_PEER);
-  message.target = kad_lone_target;
-  message.token = token;
-  message.has_port = true;
-  message.port = 7000;
-  kad_lone_send(lone, from, &message);
-  return kad_lone_error(lone);
-}
-
-static void a_token_is_good_for_its_address_on_any_port(void **state) {
-  struct kad_lone *lone = *state;
-  struct kad_contact from = kad_lone_contact(1);
-  const struct kad_contact other = kad_lone_contact(2);
-  uint8_t bytes[KAD_TOKEN_MAX];
-  const struct kad_slice token = {bytes, kad_lone_token(lone, &from, bytes)};
-
-  assert_int_equal(announce_with(lone, &other, token), KAD_CODE_PROTOCOL);
-  assert_int_equal(announce_with(lone, &from, empty), KAD_CODE_PROTOCOL);
-  assert_int_equal(announce_with(lone, &from, kad_slice_of("12345678")),
-                   KAD_CODE_PROTOCOL);
-  assert_int_equal(kad_lone_stats(lone).bad_token, 3);
-  assert_int_equal(kad_lone_stats(lone).records, 0);
-  from.address.port = 9;
-  assert_int_equal(announce_with(lone, &from, token), 0);
-  assert_int_equal(kad_lone_stats(lone).records, 1);
-}
-
-static void a_token_is_good_for_five_minutes_and_not_for_ten(void **state) {
-  struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  uint8_t bytes[KAD_TOKEN_MAX];
-  const struct kad_slice token = {bytes, kad_lone_token(lone, &from, bytes)};
-  lone->now += 300000;
-  assert_int_equal(announce_with(lone, &from, token), 0);
-  lone->now += 300000;
-  assert_int_equal(announce_with(lone, &from, token), KAD_CODE_PROTOCOL);
-}
-
-static void an_address_with_its_share_can_refresh_what_it_has(void **state) {
-  struct kad_config config;
-  const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_record record = {.value = kad_slice_of("one")};
-  const struct kad_record other = {.value = kad_slice_of("two")};
-  kad_config_default(&config);
-  config.max_records_address = 1;
-  kad_lone_close(&lone_node);
-  kad_lone_open(&lone_node, &config);
-  struct kad_lone *lone = *state;
-  kad_lone_store(lone, &from, &record, 1);
-  assert_int_equal(kad_lone_error(lone), 0);
-
-  kad_lone_store(lone, &from, &record, 1);
-
-  assert_int_equal(kad_lone_error(lone), 0);
-  kad_lone_store(lone, &from, &other, 1);
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_REFUSED);
-}
-
-static void signatures_are_looked_at_after_the_token(void **state) {
-  struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  uint8_t zeros[KAD_SIGNATURE_SIZE] = {0};
-  const struct kad_record forged = {
-      .value = kad_slice_of("v"), .publisher = zeros, .signature = zeros};
-  struct kad_message message;
-  kad_lone_begin(&message, KAD_METHOD_STORE);
+  kad_lone_begin(&message, KAD_METHOD_FIND_VALUE);
   message.target = kad_lone_target;
   message.type = kad_slice_of("value");
-  message.token = kad_slice_of("12345678");
-  message.records[0] = forged;
-  message.record_count = 1;
-
+  message.skip = skip;
   kad_lone_send(lone, &from, &message);
-
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_PROTOCOL);
-  kad_lone_store(lone, &from, &forged, 1);
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_SIGNATURE);
-  assert_int_equal(kad_lone_stats(lone).records, 0);
+  (void)kad_lone_reply(lone, reply);
+  assert_int_equal(reply->token.len, KAD_TOKEN_SIZE);
 }
 
-/* --------------------------------------------------------------- peers -- */
-
-static void check_peer(struct kad_lone *lone, uint16_t port) {
-  const struct kad_contact reader = kad_lone_contact(2);
+static void values_are_read_page_by_page(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  uint8_t values[5][400];
   struct kad_message reply;
-  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
-  (void)kad_lone_reply(lone, &reply);
-  assert_int_equal(reply.peer_count, 1);
-  struct kad_address expected = kad_lone_contact(1).address;
-  expected.port = port;
-  assert_true(kad_address_equal(&reply.peers[0], &expected));
+  bool seen[5] = {false};
+  uint32_t read = 0;
+  unsigned pages = 0;
+  for (uint8_t i = 0; i < 5; i++) {
+    const struct kad_record record = {.value = {values[i], sizeof values[i]}};
+    memset(values[i], i, sizeof values[i]);
+    kad_lone_store(lone, &from, &record, 1);
+  }
+  do {
+    find_value(lone, read, &reply);
+    assert_true(reply.has_total);
+    assert_int_equal(reply.total, 5);
+    for (size_t i = 0; i < reply.record_count; i++) {
+      seen[reply.records[i].value.data[0]] = true;
+    }
+    read += (uint32_t)reply.record_count;
+    pages++;
+  } while (read < 5 && reply.record_count > 0);
+  assert_int_equal(read, 5);
+  assert_int_equal(pages, 3);
+  assert_true(seen[0] && seen[1] && seen[2] && seen[3] && seen[4]);
+  find_value(lone, 7, &reply);
+  assert_int_equal(reply.record_count, 0);
 }
 
-static void a_peer_is_found_at_the_port_that_it_announced(void **state) {
+static void what_is_left_of_a_life_is_told(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
-  announce(lone, &from);
-  check_peer(lone, 7000);
-}
-
-static void an_implied_port_is_the_one_that_was_heard(void **state) {
-  struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  uint8_t token[KAD_TOKEN_MAX];
-  struct kad_message message;
-  kad_lone_begin(&message, KAD_METHOD_ANNOUNCE_PEER);
-  message.target = kad_lone_target;
-  message.token = (struct kad_slice){token, kad_lone_token(lone, &from, token)};
-  message.implied_port = true;
-  message.has_port = true;
-  message.port = 1;
-  kad_lone_send(lone, &from, &message);
-  check_peer(lone, 6881);
-}
-
-static void nobody_stores_another_address_as_a_peer(void **state) {
-  struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_address victim = kad_lone_contact(3).address;
-  uint8_t compact[KAD_COMPACT_IP6];
-  uint8_t token[KAD_TOKEN_MAX];
-  struct kad_message message;
-  kad_lone_begin(&message, KAD_METHOD_STORE);
-  message.target = kad_lone_target;
-  message.type = kad_slice_of("peers");
-  message.token = (struct kad_slice){token, kad_lone_token(lone, &from, token)};
-  message.records[0] = (struct kad_record){
-      .value = {compact, kad_address_pack(&victim, compact)}};
-  message.record_count = 1;
-  kad_lone_send(lone, &from, &message);
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_REFUSED);
-  assert_int_equal(kad_lone_stats(lone).records, 0);
-}
-
-/* --------------------------------------------------------------- store -- */
-
-static void a_sequence_number_past_2_53_comes_back_as_it_was(void **state) {
-  struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  const uint8_t seed[32] = {7};
-  uint8_t publisher[KAD_PUBLISHER_SIZE];
-  uint8_t secret[KAD_SECRET_SIZE];
-  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct kad_record record = {.value = kad_slice_of("v"), .ttl = 600};
   struct kad_message reply;
-  struct kad_record record = {
-      .key = kad_lone_target,
-      .type = kad_slice_of("value"),
-      .value = kad_slice_of("v"),
-      .publisher = publisher,
-      .has_seq = true,
-      .seq = 9007199254740993,
-  };
-  kad_keypair(seed, publisher, secret);
-  assert_ok(kad_record_sign(&record, 160, secret, signature));
-  record.signature = signature;
   kad_lone_store(lone, &from, &record, 1);
-
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_VALUE);
-
-  (void)kad_lone_reply(lone, &reply);
+  lone->now += 100000;
+  find_value(lone, 0, &reply);
   assert_int_equal(reply.record_count, 1);
-  assert_true(reply.records[0].seq == 9007199254740993);
+  assert_int_equal(reply.records[0].ttl, 500);
 }
 
-static void what_is_too_large_has_codes_of_its_own(void **state) {
+static void readers_of_many_peers_see_different_ones(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_contact from = kad_lone_contact(1);
-  uint8_t large[KAD_VALUE_MAX + 1] = {0};
-  const struct kad_record value = {.value = {large, sizeof large}};
-  const struct kad_record salted = {.value = kad_slice_of("v"),
-                                    .salt = {large, KAD_SALT_MAX + 1}};
-  kad_lone_store(lone, &from, &value, 1);
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_TOO_BIG);
-  kad_lone_store(lone, &from, &salted, 1);
-  assert_int_equal(kad_lone_error(lone), KAD_CODE_SALT);
-}
-
-/* Takes "yes", refuses all else with a reason of 200 bytes and a long code. */
-static void refuse_at_length(void *state, const struct kad_question *question,
-                             struct kad_answer *answer) {
-  static uint8_t reason[200];
-  (void)state;
-  memset(reason, 'r', sizeof reason);
-  if (!kad_slice_equal(question->record->value, kad_slice_of("yes"))) {
-    answer->verdict = KAD_REFUSE;
-    answer->code = -2000000000;
-    answer->reason = (struct kad_slice){reason, sizeof reason};
-  }
-}
-
-/* Stores 32 records of which the last is taken; checks that the reply comes. */
-static void check_refusals(struct kad_lone *lone, size_t least_errors) {
-  const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_type type = {.name = "value", .validate = refuse_at_length};
-  const struct kad_policy policy = {.types = &type, .type_count = 1};
-  struct kad_record records[KAD_RECORDS_PER_MESSAGE];
-  struct kad_message reply;
-  for (size_t i = 0; i < KAD_RECORDS_PER_MESSAGE; i++) {
-    records[i] = (struct kad_record){.value = kad_slice_of("no")};
-  }
-  records[KAD_RECORDS_PER_MESSAGE - 1].value = kad_slice_of("yes");
-  assert_ok(kad_node_set_policy(lone->node, &policy));
-
-  kad_lone_store(lone, &from, records, KAD_RECORDS_PER_MESSAGE);
-
-  (void)kad_lone_reply(lone, &reply);
-  assert_int_equal(reply.kind, KAD_MESSAGE_REPLY);
-  assert_true(reply.has_stored);
-  assert_int_equal(reply.stored, 1);
-  assert_in_range(reply.error_count, least_errors, 31);
-  assert_int_equal(reply.errors[0].code, -2000000000);
-  assert_true(reply.errors[0].reason.len > 0);
-}
-
-static void a_reply_to_a_store_fits_whatever_was_refused(void **state) {
-  struct kad_config config;
-  check_refusals(*state, 31);
-  kad_lone_close(&lone_node);
-  kad_config_default(&config);
-  config.max_reply = 512;
-  kad_lone_open(&lone_node, &config);
-  check_refusals(&lone_node, 1);
-}
-
-/* ---------------------------------------------------------------- room -- */
-
-static void no_token_is_given_when_nothing_could_be_stored(void **state) {
-  struct kad_config config;
-  const struct kad_contact from = kad_lone_contact(1);
-  uint8_t token[KAD_TOKEN_MAX];
-  kad_config_default(&config);
-  config.max_records = 0;
-  kad_lone_close(&lone_node);
-  kad_lone_open(&lone_node, &config);
-  assert_int_equal(kad_lone_token(*state, &from, token), 0);
+  const struct kad_contact reader = kad_lone_contact(1);
+  struct kad_message first;
+  struct kad_message second;
+  fill(lone);
+  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
+  (void)kad_lone_reply(lone, &first);
+  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
+  (void)kad_lone_reply(lone, &second);
+  assert_false(kad_address_equal(&first.peers[0], &second.peers[0]));
 }
 
 int main(void) {
@@ -479,17 +293,9 @@ int main(void) {
       TEST(replies_have_at_most_1024_bytes),
       TEST(a_reply_to_a_stranger_is_at_most_ten_times_the_query),
       TEST(a_value_of_1000_bytes_is_read_whatever_else_there_is),
-      TEST(a_token_is_good_for_its_address_on_any_port),
-      TEST(a_token_is_good_for_five_minutes_and_not_for_ten),
-      TEST(an_address_with_its_share_can_refresh_what_it_has),
-      TEST(signatures_are_looked_at_after_the_token),
-      TEST(a_peer_is_found_at_the_port_that_it_announced),
-      TEST(an_implied_port_is_the_one_that_was_heard),
-      TEST(nobody_stores_another_address_as_a_peer),
-      TEST(a_sequence_number_past_2_53_comes_back_as_it_was),
-      TEST(what_is_too_large_has_codes_of_its_own),
-      TEST(a_reply_to_a_store_fits_whatever_was_refused),
-      TEST(no_token_is_given_when_nothing_could_be_stored),
+      TEST(values_are_read_page_by_page),
+      TEST(what_is_left_of_a_life_is_told),
+      TEST(readers_of_many_peers_see_different_ones),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,16 @@ static void a_lone_node_introduces_its_visitors_to_each_other(void **state) {
   assert_true(kad_lone_hands_out(&reply, &visitors[1]));
 }
 
+static void a_visitor_is_asked_with_a_ping(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitor = kad_lone_contact(1);
+  struct kad_message query;
+  kad_lone_ask(lone, &visitor, KAD_METHOD_FIND_NODE);
+  assert_true(kad_lone_find_query(lone, &visitor.address, &query));
+  assert_int_equal(query.method, KAD_METHOD_PING);
+  assert_true(kad_id_equal(&query.id, kad_node_id(lone->node)));
+}
+
 static void who_never_answered_is_not_handed_out(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact silent = kad_lone_contact(1);
@@ -89,6 +99,21 @@ static void who_has_moved_is_found_again_once_its_old_address_is_dead(
   assert_false(kad_lone_knows(lone, &before));
 }
 
+static void who_stands_in_the_way_is_pinged_at_once(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact before = kad_lone_contact(1);
+  struct kad_contact after = before;
+  struct kad_message query;
+  after.address = kad_lone_contact(2).address;
+  kad_lone_meet(lone, &before);
+  const size_t sent = lone->sent;
+  kad_lone_meet(lone, &after);
+  assert_int_equal(lone->sent, sent + 3);
+  const struct kad_lone_datagram *last = kad_lone_sent(lone, 0, &query);
+  assert_int_equal(query.kind, KAD_MESSAGE_QUERY);
+  assert_true(kad_address_equal(&last->to, &before.address));
+}
+
 /* ------------------------------------------------- who is pinged, or not -- */
 
 static void a_known_contact_is_not_pinged_again(void **state) {
@@ -98,6 +123,28 @@ static void a_known_contact_is_not_pinged_again(void **state) {
   const uint64_t before = pings(lone);
   kad_lone_ask(lone, &contact, KAD_METHOD_FIND_NODE);
   assert_int_equal(pings(lone), before);
+}
+
+static void who_is_being_pinged_is_not_pinged_again(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact first = kad_lone_contact(1);
+  const struct kad_contact second = kad_lone_contact(2);
+  struct kad_message query;
+  kad_lone_ask(lone, &first, KAD_METHOD_PING);
+  assert_true(kad_lone_find_query(lone, &first.address, &query));
+  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  kad_lone_answer(lone, &first, &query); /* its place is free again */
+  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), 2);
+}
+
+static void who_was_pinged_in_vain_is_pinged_again(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitor = kad_lone_contact(1);
+  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  kad_lone_run(lone, 4000);
+  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), 2);
 }
 
 static void who_is_read_only_is_not_pinged(void **state) {
@@ -218,6 +265,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       TEST(a_lone_node_introduces_its_visitors_to_each_other),
+      TEST(a_visitor_is_asked_with_a_ping),
+      TEST(who_stands_in_the_way_is_pinged_at_once),
+      TEST(who_is_being_pinged_is_not_pinged_again),
+      TEST(who_was_pinged_in_vain_is_pinged_again),
       TEST(who_never_answered_is_not_handed_out),
       TEST(a_ping_from_elsewhere_displaces_nobody),
       TEST(who_has_moved_is_found_again_once_its_old_address_is_dead),
