@@ -34,8 +34,10 @@ end
 
 local function next_steps(node, settings)
   if not settings.allow_local then
-    return "Nodes of this machine are not served: --allow-local admits them, "
-      .. "to try things out.\n"
+    return ("Other nodes join through this machine's public address; local "
+      .. "ones are not served.\nTo try things out on one machine, type:\n"
+      .. "  %s run --listen 127.0.0.1:7001 --allow-local\n"):format(
+      host.program())
   end
   local through = ("--bootstrap %s --allow-local"):format(reachable(node))
   return ("Try in another terminal:\n"

@@ -199,6 +199,29 @@ describe("kadenza, its table of options,", function()
     assert.is_true(count >= 20)
   end)
 
+  it("has the ranges of the core", function()
+    local network = assert(require("kadenza.core").udp())
+    local function is_taken(name, value)
+      local opened, node = pcall(network.open_node, network,
+        { [name] = value }, { "127.0.0.1:0" })
+      if opened and node then
+        node:close()
+      end
+      return opened and node ~= nil
+    end
+    for _, option in ipairs(schema.OPTIONS) do
+      if option.kind == "number" then
+        assert.is_true(is_taken(option.name, option.min), option.name)
+        assert.is_true(is_taken(option.name, option.max), option.name)
+        assert.is_false(is_taken(option.name, option.min - 1), option.name)
+        if option.max < math.maxinteger then
+          assert.is_false(is_taken(option.name, option.max + 1), option.name)
+        end
+      end
+    end
+    network:close()
+  end)
+
   it("has nothing that kad.node does not know", function()
     local options = require("kadenza.options")
     local config = require("kadenza.cli.config")

@@ -180,6 +180,13 @@ describe("kadenza run on a terminal", function()
       .. " --allow-local", 1, true))
   end)
 
+  it("says how to try things out when local nodes are not served", function()
+    local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0" })
+    local text = node:wait_for("statistics%.", "stdout")
+    assert.is_truthy(text:find("run --listen 127.0.0.1:7001 --allow-local\r\n",
+      1, true))
+  end)
+
   it("tells when its state changes, and ends with Ctrl-C", function()
     local other = process.start_node()
     local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
