@@ -174,6 +174,7 @@ end
 -- Commands that go on are ended with the session, whatever becomes of it.
 local SESSION_HEAD <const> = [[
 exec 2>&1
+rm -f out.* err.*
 running=
 trap 'kill $running 2>/dev/null; wait' EXIT
 await() { # file, lines
@@ -187,7 +188,7 @@ await() { # file, lines
 local function session_step(step, index)
   local command, goes_on = step.command:gsub(" &$", "")
   if goes_on == 0 then
-    return ("{ %s\n} >out.%d\n"):format(command, index)
+    return ("{ %s\n} >out.%d 2>&1\n"):format(command, index)
   end
   return ("%s >out.%d 2>err.%d &\nrunning=\"$running $!\"\nawait out.%d %d\n")
     :format(command, index, index, index, #step.shown)
