@@ -306,33 +306,34 @@ static void timeouts_follow_the_round_trip_time(void **state) {
   assert_int_equal(time_silence(lone, 3, 700), 4000);
 }
 
-/* Strangers get the time that others took, and what they differed by. */
-static void timeouts_of_strangers_follow_what_others_took(void **state) {
-  struct kad_lone *lone = *state;
+/* Lets `count` strangers, from `first` on, each answer after `rtt_ms`, and
+ * returns how long the next one may be silent. */
+static uint32_t time_stranger(struct kad_lone *lone, unsigned first,
+                              unsigned count, kad_time_ms rtt_ms) {
   struct outcome outcome;
   struct kad_message query;
-  for (unsigned i = 1; i <= 30; i++) {
-    const struct kad_contact contact = kad_lone_contact(i);
+  for (unsigned i = 0; i < count; i++) {
+    const struct kad_contact contact = kad_lone_contact(first + i);
     start_ping(lone, &contact, &outcome, &query);
-    kad_lone_run(lone, 300);
+    kad_lone_run(lone, rtt_ms);
     kad_lone_answer(lone, &contact, &query);
     kad_lone_run(lone, 1);
   }
-  const struct kad_contact stranger = kad_lone_contact(99);
-  start_ping(lone, &stranger, &outcome, &query);
+  const struct kad_contact silent = kad_lone_contact(first + count);
+  start_ping(lone, &silent, &outcome, &query);
   kad_lone_run(lone, 10000);
   assert_int_equal(outcome.status, KAD_ETIMEOUT);
-  assert_in_range(outcome.took_ms, 4 * 300, 4 * 310);
+  return outcome.took_ms;
+}
 
-  start_ping(lone, &stranger, &outcome, &query);
-  kad_lone_run(lone, 1000);
-  kad_lone_answer(lone, &stranger, &query);
-  kad_lone_run(lone, 1);
-  const struct kad_contact other = kad_lone_contact(98);
-  start_ping(lone, &other, &outcome, &query);
-  kad_lone_run(lone, 10000);
-  /* Its mean is (7 * 300 + 1000) / 8, its deviation 700 / 4. */
-  assert_in_range(outcome.took_ms, 4000, 4000);
+static void timeouts_of_strangers_follow_what_others_took(void **state) {
+  struct kad_lone *lone = *state;
+  /* As RFC 6298: a mean of 300 with a deviation of 150, of nothing, and, after
+   * one of 380, of 310 with 20. Then everybody is fast. */
+  assert_int_equal(time_stranger(lone, 1, 1, 300), 4 * (300 + 4 * 150) * 1);
+  assert_in_range(time_stranger(lone, 100, 30, 300), 4 * 300, 4 * 310);
+  assert_int_equal(time_stranger(lone, 200, 1, 380), 4 * (310 + 4 * 20));
+  assert_in_range(time_stranger(lone, 300, 60, 220), 4 * 220, 4 * 250);
 }
 
 static void no_query_takes_longer_than_is_configured(void **state) {
