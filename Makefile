@@ -159,7 +159,7 @@ test: ## build and run every test (TESTS=part of a path)
 check: check-tree check-symbols ## check layers, lengths, versions, symbols
 check-tree: | deps-build
 	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec \
-	  reference counts
+	  reference links counts
 check-symbols: $(library) $(shared)
 	@BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 

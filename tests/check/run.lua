@@ -9,7 +9,7 @@ package.path = "./?.lua;" .. package.path
 
 local CHECKS <const> = {
   "layers", "headers", "lengths", "words", "versions", "rockspec", "reference",
-  "counts", "symbols",
+  "links", "counts", "symbols",
 }
 
 local names = #arg > 0 and table.move(arg, 1, #arg, 1, {}) or CHECKS
