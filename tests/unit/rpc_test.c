@@ -134,6 +134,30 @@ static void transaction_ids_cannot_be_guessed(void **state) {
   }
 }
 
+static void give_zeros(void *state, uint8_t *out, size_t len) {
+  (void)state;
+  memset(out, 0, len);
+}
+
+static void a_broken_random_source_ends_in_an_error(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_address first = kad_lone_contact(1).address;
+  const struct kad_address second = kad_lone_contact(2).address;
+  struct outcome outcome = {0};
+  struct kad_config config;
+  kad_config_default(&config);
+  kad_lone_close(lone);
+  struct kad_env env = kad_lone_env(lone, 1);
+  env.random = give_zeros;
+  assert_ok(kad_node_new(&config, &env, &lone->node));
+  assert_ok(kad_node_add_family(lone->node, 4));
+  assert_ok(kad_node_ping(lone->node, &first, NULL, NULL, NULL));
+  assert_ok(kad_node_ping(lone->node, &second, note, &outcome, NULL));
+  kad_lone_run(lone, 1);
+  assert_int_equal(outcome.status, KAD_EBUSY);
+  assert_int_equal(lone->sent, 1);
+}
+
 static void a_reply_counts_only_from_the_endpoint_asked(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
@@ -253,6 +277,15 @@ static void a_late_reply_counts(void **state) {
   assert_int_equal(kad_lone_stats(lone).late, 1);
   assert_int_equal(kad_lone_stats(lone).timeouts, 0);
   assert_true(kad_lone_knows(lone, &to));
+}
+
+static void a_reply_at_once_took_a_millisecond(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
+  struct kad_contact_info info;
+  kad_lone_meet(lone, &contact);
+  assert_int_equal(kad_node_contacts(lone->node, &info, 1), 1);
+  assert_int_equal(info.rtt_ms, 1); /* 0 would be unknown */
 }
 
 static void a_reply_in_time_is_not_late(void **state) {
@@ -432,6 +465,26 @@ static void arguments_that_cannot_be_sent_end_the_call(void **state) {
   assert_int_equal(kad_lone_stats(lone).pending, 0);
 }
 
+static void who_answers_what_was_cancelled_is_known_all_the_same(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact to = kad_lone_contact(1);
+  struct outcome outcome = {0};
+  struct kad_message query;
+  kad_operation operation;
+  assert_ok(kad_node_ping(lone->node, &to.address, note, &outcome, &operation));
+  kad_node_tick(lone->node);
+  assert_true(kad_lone_find_query(lone, &to.address, &query));
+  assert_ok(kad_node_cancel(lone->node, operation));
+  kad_lone_run(lone, 1);
+  assert_int_equal(outcome.status, KAD_ECANCELED);
+
+  kad_lone_answer(lone, &to, &query);
+  kad_lone_run(lone, 1);
+
+  assert_int_equal(outcome.calls, 1);
+  assert_true(kad_lone_knows(lone, &to));
+}
+
 /* --------------------------------------------------------------- hooks -- */
 
 struct canceller {
@@ -483,12 +536,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(transaction_ids_cannot_be_guessed),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+      TEST(a_broken_random_source_ends_in_an_error),
       TEST(a_reply_counts_only_from_the_endpoint_asked),
       TEST(a_reply_counts_only_with_the_whole_transaction),
       TEST(a_reply_counts_once),
       TEST(a_reply_with_another_id_evicts_the_contact),
       TEST(an_id_that_answers_replaces_the_one_at_its_address),
       TEST(a_late_reply_counts),
+      TEST(a_reply_at_once_took_a_millisecond),
       TEST(a_reply_in_time_is_not_late),
       TEST(silence_ends_at_the_hard_timeout),
       TEST(timeouts_follow_the_round_trip_time),
@@ -499,6 +554,7 @@ int main(void) {
       TEST(an_error_reaches_the_caller),
       TEST(a_martian_is_not_asked),
       TEST(arguments_that_cannot_be_sent_end_the_call),
+      TEST(who_answers_what_was_cancelled_is_known_all_the_same),
       TEST(a_hook_may_cancel_what_is_being_answered),
       TEST(a_hook_may_cancel_what_another_id_answers),
 #undef TEST
