@@ -71,4 +71,4 @@ if not name then
 end
 kad.run(function()
   main(address, room, name, arg[4] == "local")
-end)
+end, { signals = false })

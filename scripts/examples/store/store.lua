@@ -56,4 +56,4 @@ if not address then
 end
 kad.run(function()
   main(address, arg[2] == "local")
-end)
+end, { signals = false })

@@ -17,6 +17,9 @@ local M = {}
 local ANY4 <const> = "0.0.0.0:0"
 local ANY6 <const> = "[::]:0"
 
+-- A signal ends these commands at once, as it does any program.
+local NO_SIGNALS <const> = { signals = false }
+
 local FLAGS <const> = {
   "bootstrap", "listen", "policies", "id", "id_bits", "allow_local", "log",
   "json", "k", "alpha", "lookup_ms", "query_ms",
@@ -104,7 +107,7 @@ function M.alone(settings, address, act)
   remote.check_local({ address }, settings.allow_local, "")
   return kad.run(function()
     return act(open(settings, { address }))
-  end)
+  end, NO_SIGNALS)
 end
 
 --- Raises a fault for settings that `join` could do nothing with.
@@ -132,7 +135,7 @@ function M.join(settings, act)
         table.concat(settings.bootstrap, ", "), message), code)
     end
     return act(node)
-  end)
+  end, NO_SIGNALS)
 end
 
 return M

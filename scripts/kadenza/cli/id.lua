@@ -33,12 +33,8 @@ local function saved_id(folder)
 end
 
 local function random_id(bits)
-  return kad.run(function()
-    local network = assert(core.udp())
-    local id = network:random(bits // 8)
-    network:close()
-    return id
-  end)
+  local network <close> = assert(core.udp())
+  return network:random(bits // 8)
 end
 
 function M.run(_, settings)

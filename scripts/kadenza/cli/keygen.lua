@@ -5,6 +5,8 @@ local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
 local secret = require("kadenza.cli.secret")
 
+local SEED_SIZE <const> = 32
+
 local M = {
   summary = "Make a key pair to sign values with.",
   description = "Makes an Ed25519 key pair. With FILE, writes it there, "
@@ -33,10 +35,14 @@ local function save(path, pair)
   end
 end
 
+local function make_pair()
+  local network <close> = assert(core.udp())
+  local publisher, secret_key = core.keypair(network:random(SEED_SIZE))
+  return { publisher = publisher, secret = secret_key }
+end
+
 function M.run(args, _)
-  local pair = kad.run(function()
-    return kad.keypair()
-  end)
+  local pair = make_pair()
   local publisher = kad.hex(pair.publisher)
   if args.file then
     save(args.file, pair)

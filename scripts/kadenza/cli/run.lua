@@ -1,6 +1,7 @@
 --- kadenza run: a node until it is told to stop.
 
 local config = require("kadenza.cli.config")
+local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
@@ -78,7 +79,7 @@ end
 local function handle_signals(network, running, settings)
   local function stop()
     if not running.node then
-      os.exit(0) -- nothing has begun, and a name may take long to resolve
+      host.quit(0) -- nothing has begun that would have to end
     end
     running.stop()
   end
@@ -161,6 +162,7 @@ local function serve(settings)
   end
   running.node:close()
   log.info("stopped")
+  host.quit(0) -- a policy may be resolving a name
 end
 
 local function check_beforehand(settings)
@@ -176,7 +178,7 @@ function M.run(args, settings)
   end
   kad.run(function()
     serve(settings)
-  end)
+  end, { signals = false })
 end
 
 return M

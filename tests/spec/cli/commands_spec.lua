@@ -182,6 +182,14 @@ describe("kadenza's one-shot commands", function()
     assert.equal(1, ping.status)
   end)
 
+  it("end at once with a signal", function()
+    local ping = process.start({ "ping", "127.0.0.1:9", "--allow-local" })
+    ping:kill("sigint")
+    ping:wait(1)
+    assert.equal(2, ping.signal)
+    assert.equal("", ping.stderr)
+  end)
+
   it("fail with 1 when a name cannot be resolved", function()
     for _, args in ipairs({
       { "ping", "nowhere.invalid:1" },

@@ -112,6 +112,17 @@ describe("kadenza run", function()
     assert.equal("stored at 1 of 1 nodes\n", done.stdout)
   end)
 
+  it("stops its policies when it stops", function()
+    local path = write("bye.lua", [[
+      local kad = require("kadenza")
+      return { on_stop = function() kad.log.info("goodbye") end }
+    ]])
+    local node = process.start_node({ "--policy", path })
+    node:kill("sigterm")
+    assert.equal(0, node:wait(1))
+    assert.is_truthy(node.stderr:find("info goodbye", 1, true))
+  end)
+
   it("survives SIGHUP without policies", function()
     local node = process.start_node()
     node:kill("sighup")
