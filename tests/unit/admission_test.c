@@ -1,5 +1,5 @@
 /* What may enter the store of a node: validate, merge, expire, quotas. */
-#include "lone_node.h"
+#include "stores.h"
 #include "unit.h"
 
 #include <string.h>
@@ -181,62 +181,6 @@ static int close_node(void **state) {
   return 0;
 }
 
-/* Stores the single byte `value` from contact `who`. */
-static void store(unsigned who, uint8_t value) {
-  const struct kad_contact from = kad_lone_contact(who);
-  const struct kad_record record = {.value = {&value, 1}};
-  kad_lone_store(&lone, &from, &record, 1);
-}
-
-/* Stores it and returns the code of the error that answers it, or 0. */
-static int store_code(unsigned who, uint8_t value) {
-  store(who, value);
-  return kad_lone_error(&lone);
-}
-
-/* Asks for the values under the key; writes their first bytes, newest first. */
-static size_t held(uint8_t *out) {
-  const struct kad_contact reader = kad_lone_contact(999);
-  size_t count = 0;
-  struct kad_message reply;
-  for (;;) {
-    struct kad_message query;
-    kad_lone_begin(&query, KAD_METHOD_FIND_VALUE);
-    query.has_target = true;
-    query.target = kad_lone_target;
-    query.type = kad_slice_of("value");
-    query.skip = (uint32_t)count;
-    kad_lone_send(&lone, &reader, &query);
-    (void)kad_lone_reply(&lone, &reply);
-    if (reply.record_count == 0) {
-      return count;
-    }
-    for (size_t i = 0; i < reply.record_count; i++) {
-      out[count++] = reply.records[i].value.data[0];
-    }
-  }
-}
-
-/* Fails unless exactly the bytes of `expected` are held, in this order. */
-static void assert_held(const char *expected) {
-  uint8_t values[256];
-  char text[257];
-  const size_t count = held(values);
-  memcpy(text, values, count);
-  text[count] = '\0';
-  assert_string_equal(text, expected);
-}
-
-/* Fails unless exactly the bytes of `expected` are held, in any order. */
-static void assert_held_set(const uint8_t *expected, size_t size) {
-  uint8_t values[256];
-  const size_t count = held(values);
-  assert_int_equal(count, size);
-  for (size_t i = 0; i < size; i++) {
-    assert_non_null(memchr(values, expected[i], count));
-  }
-}
-
 static size_t count_records(void) {
   return kad_lone_stats(&lone).records;
 }
@@ -249,7 +193,7 @@ static void refused_record_is_answered_with_its_reason(void **state) {
   set_rules((struct kad_type){.validate = validate});
   rules.validate = KAD_REFUSE;
 
-  assert_int_equal(store_code(1, 'a'), 250);
+  assert_int_equal(kad_stores_code(&lone, 1, 'a'), 250);
 
   (void)kad_lone_reply(&lone, &reply);
   assert_slice_is(reply.text, "not today");
@@ -262,15 +206,15 @@ static void validate_sees_who_stores(void **state) {
   const struct kad_contact known = kad_lone_contact(2);
   set_rules((struct kad_type){.validate = validate});
 
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
 
   assert_int_equal(rules.reason, KAD_REASON_STORE);
   assert_int_equal(rules.from.address.ip[2], 1);
   assert_false(rules.proven);
   kad_lone_meet(&lone, &known);
-  store(2, 'b');
+  kad_stores_put(&lone, 2, 'b');
   assert_true(rules.proven);
-  assert_held("ba");
+  kad_stores_assert(&lone, "ba");
 }
 
 static void failing_validate_refuses(void **state) {
@@ -278,7 +222,7 @@ static void failing_validate_refuses(void **state) {
   set_rules((struct kad_type){.validate = validate});
   rules.validate = KAD_FAILED;
 
-  assert_int_equal(store_code(1, 'a'), KAD_CODE_FAILED);
+  assert_int_equal(kad_stores_code(&lone, 1, 'a'), KAD_CODE_FAILED);
 
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
   assert_int_equal(count_records(), 0);
@@ -289,7 +233,7 @@ static void store_waits_for_a_later_answer(void **state) {
   const struct kad_answer yes = {.verdict = KAD_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
   rules.validate = KAD_LATER;
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
   const size_t sent = lone.sent;
   kad_lone_run(&lone, 1500);
   assert_int_equal(lone.sent, sent);
@@ -298,7 +242,7 @@ static void store_waits_for_a_later_answer(void **state) {
 
   assert_int_equal(lone.sent, sent + 1);
   assert_int_equal(kad_lone_error(&lone), 0);
-  assert_held("a");
+  kad_stores_assert(&lone, "a");
 }
 
 static void answer_past_its_deadline_is_a_failure(void **state) {
@@ -306,7 +250,7 @@ static void answer_past_its_deadline_is_a_failure(void **state) {
   const struct kad_answer yes = {.verdict = KAD_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
   rules.validate = KAD_LATER;
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
 
   kad_lone_run(&lone, 2500);
 
@@ -337,18 +281,18 @@ static void records_of_one_store_are_judged_each(void **state) {
   assert_int_equal(reply.error_count, 1);
   assert_int_equal(reply.errors[0].index, 1);
   assert_int_equal(reply.errors[0].code, KAD_CODE_TOO_BIG);
-  assert_held("ca");
+  kad_stores_assert(&lone, "ca");
 }
 
 static void closing_abandons_what_waits(void **state) {
   (void)state;
   set_rules((struct kad_type){.validate = validate, .merge = merge});
   rules.validate = KAD_LATER;
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
   rules.validate = KAD_ACCEPT;
   rules.merge = KAD_LATER;
-  store(2, 'b');
-  store(3, 'c');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 3, 'c');
   assert_int_equal(rules.open_count, 2);
 
   kad_node_free(lone.node);
@@ -365,12 +309,12 @@ static void merge_says_what_is_held(void **state) {
   const uint8_t all[] = {'a', 'b', 'c'};
   set_rules((struct kad_type){.merge = merge});
 
-  store(1, 'a');
-  store(2, 'b');
-  store(3, 'c');
-  store(3, 'a');
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 3, 'c');
+  kad_stores_put(&lone, 3, 'a');
 
-  assert_held_set(all, sizeof all);
+  kad_stores_assert_set(&lone, all, sizeof all);
   assert_int_equal(rules.stored, 4);
   assert_int_equal(rules.dropped, 0);
 }
@@ -392,13 +336,13 @@ static void merge_may_drop_what_was_held(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = winner});
 
-  store(1, 'b');
-  store(2, 'd');
+  kad_stores_put(&lone, 1, 'b');
+  kad_stores_put(&lone, 2, 'd');
   assert_int_equal(rules.dropped, 1);
   assert_int_equal(rules.last_dropped, 'b');
-  store(3, 'c');
+  kad_stores_put(&lone, 3, 'c');
 
-  assert_held("d");
+  kad_stores_assert(&lone, "d");
   assert_int_equal(rules.dropped, 1);
 }
 
@@ -413,9 +357,9 @@ static void drop_everything(void *state, const struct kad_question *question,
 static void merge_may_leave_nothing(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = drop_everything});
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
 
-  assert_int_equal(store_code(2, '0'), 0);
+  assert_int_equal(kad_stores_code(&lone, 2, '0'), 0);
 
   assert_int_equal(count_records(), 0);
   assert_int_equal(rules.dropped, 1);
@@ -424,23 +368,23 @@ static void merge_may_leave_nothing(void **state) {
 static void failing_merge_leaves_what_was_held(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
   rules.merge = KAD_FAILED;
 
-  assert_int_equal(store_code(2, 'b'), KAD_CODE_FAILED);
+  assert_int_equal(kad_stores_code(&lone, 2, 'b'), KAD_CODE_FAILED);
 
-  assert_held("a");
+  kad_stores_assert(&lone, "a");
 }
 
 static void merge_that_wants_what_may_not_be_held_fails(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
-  store(1, 'a');
+  kad_stores_put(&lone, 1, 'a');
   rules.overlong = true;
 
-  assert_int_equal(store_code(2, 'b'), KAD_CODE_FAILED);
+  assert_int_equal(kad_stores_code(&lone, 2, 'b'), KAD_CODE_FAILED);
 
-  assert_held("a");
+  kad_stores_assert(&lone, "a");
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
 }
 
@@ -448,9 +392,9 @@ static void merge_beyond_max_values_is_cut_and_counted(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge, .max_values = 2});
 
-  store(1, 'a');
-  store(2, 'b');
-  assert_int_equal(store_code(3, 'c'), 0);
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  assert_int_equal(kad_stores_code(&lone, 3, 'c'), 0);
 
   assert_int_equal(count_records(), 2);
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
@@ -462,9 +406,9 @@ static void merges_of_one_key_take_turns(void **state) {
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_LATER;
 
-  store(1, 'a');
-  store(2, 'b');
-  store(3, 'c');
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 3, 'c');
   assert_int_equal(rules.open_count, 1);
   for (size_t i = 0; i < 3; i++) {
     assert_int_equal(rules.open_count, i + 1);
@@ -476,20 +420,20 @@ static void merges_of_one_key_take_turns(void **state) {
     assert_ok(kad_node_answer(lone.node, rules.open[i].ticket, &answer));
   }
 
-  assert_held_set(all, sizeof all);
+  kad_stores_assert_set(&lone, all, sizeof all);
 }
 
 static void merge_that_never_answers_lets_the_next_go_on(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_LATER;
-  store(1, 'a');
-  store(2, 'b');
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
   rules.merge = KAD_ACCEPT;
 
   kad_lone_run(&lone, 2500);
 
-  assert_held("b");
+  kad_stores_assert(&lone, "b");
 }
 
 static uint32_t draw(uint64_t *state, uint32_t bound) {
@@ -533,7 +477,7 @@ static void interleaved_merges_lose_nothing(void **state) {
       rules.validate = draw(&random, 2) ? KAD_LATER : KAD_ACCEPT;
       rules.merge = draw(&random, 3) ? KAD_LATER : KAD_ACCEPT;
       rules.expire = draw(&random, 2) ? KAD_FAILED : KAD_ACCEPT;
-      store(1 + i, value);
+      kad_stores_put(&lone, 1 + i, value);
       if (memchr(model, value, size) == NULL) {
         model[size++] = value;
       }
@@ -543,221 +487,9 @@ static void interleaved_merges_lose_nothing(void **state) {
     while (answer_one(&random)) {
     }
 
-    assert_held_set(model, size);
+    kad_stores_assert_set(&lone, model, size);
     kad_lone_close(&lone);
   }
-}
-
-/* --------------------------------------------------- default and limits -- */
-
-static void newest_value_comes_first(void **state) {
-  (void)state;
-  store(1, 'a');
-  kad_lone_run(&lone, 1000);
-  store(2, 'b');
-  kad_lone_run(&lone, 1000);
-  store(3, 'c');
-  assert_held("cba");
-  kad_lone_run(&lone, 1000);
-
-  store(3, 'a');
-
-  assert_held("acb");
-}
-
-static void full_key_drops_the_oldest_of_the_same_host(void **state) {
-  (void)state;
-  set_rules((struct kad_type){.max_values = 3});
-  store(1, 'a');
-  store(2, 'b');
-  store(2, 'c');
-
-  store(2, 'd');
-  assert_held("dca");
-  assert_int_equal(rules.last_dropped, 'b');
-
-  store(3, 'e');
-  assert_held("edc");
-  assert_int_equal(rules.last_dropped, 'a');
-}
-
-static void host_at_its_share_is_refused(void **state) {
-  (void)state;
-  struct kad_config config = plain_config();
-  config.max_records_address = 3;
-  open_node(&config);
-  for (uint8_t i = 0; i < 3; i++) {
-    assert_int_equal(store_code(1, (uint8_t)('a' + i)), 0);
-  }
-
-  assert_int_equal(store_code(1, 'd'), KAD_CODE_REFUSED);
-
-  assert_int_equal(store_code(2, 'd'), 0);
-  assert_int_equal(count_records(), 4);
-  kad_lone_close(&lone);
-}
-
-/* Stores a signed record from contact 1; returns the code of the answer. */
-static int store_signed(int64_t seq, const char *value) {
-  const uint8_t seed[32] = {5};
-  uint8_t publisher[KAD_PUBLISHER_SIZE];
-  uint8_t secret[KAD_SECRET_SIZE];
-  uint8_t signature[KAD_SIGNATURE_SIZE];
-  const struct kad_contact from = kad_lone_contact(1);
-  struct kad_record record = {
-      .key = kad_lone_target,
-      .type = kad_slice_of("value"),
-      .value = kad_slice_of(value),
-      .publisher = publisher,
-      .signature = signature,
-      .seq = seq,
-      .has_seq = true,
-  };
-  kad_keypair(seed, publisher, secret);
-  assert_ok(kad_record_sign(&record, 160, secret, signature));
-  kad_lone_store(&lone, &from, &record, 1);
-  return kad_lone_error(&lone);
-}
-
-static void host_at_its_share_may_update_and_refresh(void **state) {
-  (void)state;
-  struct kad_config config = plain_config();
-  config.max_records_address = 2;
-  open_node(&config);
-  assert_int_equal(store_signed(1, "x"), 0);
-  assert_int_equal(store_code(1, 'a'), 0);
-
-  assert_int_equal(store_signed(2, "y"), 0);
-  assert_int_equal(store_signed(2, "y"), 0);
-  assert_int_equal(store_code(1, 'a'), 0);
-
-  assert_int_equal(store_code(1, 'b'), KAD_CODE_REFUSED);
-  assert_int_equal(count_records(), 2);
-  kad_lone_close(&lone);
-}
-
-static void lower_seq_is_refused(void **state) {
-  (void)state;
-  assert_int_equal(store_signed(5, "x"), 0);
-  assert_int_equal(store_signed(4, "w"), KAD_CODE_SEQ);
-  assert_int_equal(store_signed(5, "x"), 0);
-  assert_int_equal(store_signed(6, "y"), 0);
-  assert_held("y");
-}
-
-static void full_store_drops_of_the_largest_user(void **state) {
-  (void)state;
-  struct kad_config config = plain_config();
-  config.max_records = 6;
-  open_node(&config);
-  for (uint8_t i = 0; i < 5; i++) {
-    store(1, (uint8_t)('a' + i));
-  }
-  store(2, 'x');
-  assert_int_equal(count_records(), 6);
-
-  store(3, 'y');
-
-  uint8_t values[16];
-  const size_t count = held(values);
-  assert_int_equal(count, 6);
-  assert_non_null(memchr(values, 'x', count));
-  assert_non_null(memchr(values, 'y', count));
-  assert_int_equal(kad_lone_stats(&lone).evicted, 1);
-  kad_lone_close(&lone);
-}
-
-/* When what has just come is what has to go, as it is the first of its host to
- * expire, it is not acknowledged. */
-static void record_that_goes_at_once_is_refused(void **state) {
-  (void)state;
-  const struct kad_contact from = kad_lone_contact(1);
-  struct kad_config config = plain_config();
-  unsigned refused = 0;
-  config.max_records = 4;
-  open_node(&config);
-  for (unsigned i = 0; i < 20; i++) {
-    const uint8_t value = (uint8_t)('a' + i);
-    const struct kad_record record = {.value = {&value, 1},
-                                      .ttl = i % 3 == 0 ? 50 : 0};
-    uint8_t values[16];
-    kad_lone_store(&lone, &from, &record, 1);
-    const int code = kad_lone_error(&lone);
-    const size_t count = held(values);
-    assert_int_equal(memchr(values, value, count) != NULL, code == 0);
-    refused += code == KAD_CODE_REFUSED;
-  }
-  assert_int_equal(count_records(), 4);
-  assert_in_range(refused, 1, 7);
-  kad_lone_close(&lone);
-}
-
-static void update_in_a_full_store_costs_nobody_a_record(void **state) {
-  (void)state;
-  struct kad_config config = plain_config();
-  config.max_records = 4;
-  open_node(&config);
-  assert_int_equal(store_signed(1, "s"), 0);
-  store(2, 'a');
-  store(2, 'b');
-  store(2, 'c');
-
-  assert_int_equal(store_signed(2, "t"), 0);
-
-  assert_held("tcba");
-  assert_int_equal(kad_lone_stats(&lone).evicted, 0);
-  kad_lone_close(&lone);
-}
-
-/* Stores `value` with a life, and returns how long it lives then. */
-static uint32_t store_for(unsigned who, uint8_t value, uint32_t ttl) {
-  const struct kad_contact from = kad_lone_contact(who);
-  const struct kad_record record = {.value = {&value, 1}, .ttl = ttl};
-  struct kad_message query;
-  struct kad_message reply;
-  kad_lone_store(&lone, &from, &record, 1);
-  kad_lone_begin(&query, KAD_METHOD_FIND_VALUE);
-  query.has_target = true;
-  query.target = kad_lone_target;
-  query.type = kad_slice_of("value");
-  kad_lone_send(&lone, &from, &query);
-  (void)kad_lone_reply(&lone, &reply);
-  return reply.records[0].ttl;
-}
-
-static void another_host_does_not_shorten_a_life(void **state) {
-  (void)state;
-
-  assert_int_equal(store_for(1, 'a', 5000), 5000);
-  assert_int_equal(store_for(2, 'a', 1), 5000);
-  assert_int_equal(store_for(2, 'a', 6000), 6000);
-  assert_int_equal(store_for(1, 'a', 100), 100);
-}
-
-/* Confirming the records of others neither counts against one's share nor
- * makes them one's own. */
-static void confirming_does_not_take_records_over(void **state) {
-  (void)state;
-  struct kad_config config = plain_config();
-  config.max_records_address = 2;
-  config.max_records = 4;
-  open_node(&config);
-  store(1, 'a');
-  store(2, 'b');
-  store(3, 'c');
-
-  store(9, 'a');
-  store(9, 'b');
-  store(9, 'c');
-  assert_int_equal(store_code(9, 'x'), 0);
-  assert_int_equal(store_code(9, 'y'), 0);
-
-  uint8_t values[16];
-  const size_t count = held(values);
-  assert_non_null(memchr(values, 'a', count));
-  assert_non_null(memchr(values, 'b', count));
-  assert_non_null(memchr(values, 'c', count));
-  kad_lone_close(&lone);
 }
 
 /* Whatever allocation fails, an answer comes, and nothing is half held. */
@@ -770,7 +502,7 @@ static void store_survives_any_failed_allocation(void **state) {
     const uint8_t value = (uint8_t)(1 + n);
     const size_t before = count_records();
     kad_counting_fail_at(&lone.counting, n);
-    const int code = store_code(1, value);
+    const int code = kad_stores_code(&lone, 1, value);
     failed = lone.counting.has_failed;
     kad_counting_never_fail(&lone.counting);
     assert_int_equal(count_records(), before + (code == 0));
@@ -799,16 +531,6 @@ int main(void) {
       with_node(merges_of_one_key_take_turns),
       with_node(merge_that_never_answers_lets_the_next_go_on),
       cmocka_unit_test(interleaved_merges_lose_nothing),
-      with_node(newest_value_comes_first),
-      with_node(full_key_drops_the_oldest_of_the_same_host),
-      cmocka_unit_test(host_at_its_share_is_refused),
-      cmocka_unit_test(host_at_its_share_may_update_and_refresh),
-      with_node(lower_seq_is_refused),
-      cmocka_unit_test(full_store_drops_of_the_largest_user),
-      cmocka_unit_test(record_that_goes_at_once_is_refused),
-      cmocka_unit_test(update_in_a_full_store_costs_nobody_a_record),
-      with_node(another_host_does_not_shorten_a_life),
-      cmocka_unit_test(confirming_does_not_take_records_over),
       with_node(store_survives_any_failed_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

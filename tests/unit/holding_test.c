@@ -1,0 +1,275 @@
+/* What takes the place of what, without a merge hook, and within the quotas. */
+#include "stores.h"
+#include "unit.h"
+
+#include <string.h>
+
+static struct kad_lone lone;
+static uint8_t last_dropped;
+
+static void dropped(void *state, const struct kad_question *question,
+                    struct kad_answer *answer) {
+  (void)state;
+  (void)answer;
+  last_dropped = question->record->value.data[0];
+}
+
+static struct kad_config plain_config(void) {
+  struct kad_config config;
+  kad_config_default(&config);
+  config.limits = false;
+  return config;
+}
+
+static void open_node(const struct kad_config *config) {
+  kad_lone_open(&lone, config);
+}
+
+static int open_plain(void **state) {
+  const struct kad_config config = plain_config();
+  (void)state;
+  open_node(&config);
+  return 0;
+}
+
+static int close_node(void **state) {
+  (void)state;
+  kad_lone_close(&lone);
+  return 0;
+}
+
+static size_t count_records(void) {
+  return kad_lone_stats(&lone).records;
+}
+
+static void newest_value_comes_first(void **state) {
+  (void)state;
+  kad_stores_put(&lone, 1, 'a');
+  kad_lone_run(&lone, 1000);
+  kad_stores_put(&lone, 2, 'b');
+  kad_lone_run(&lone, 1000);
+  kad_stores_put(&lone, 3, 'c');
+  kad_stores_assert(&lone, "cba");
+  kad_lone_run(&lone, 1000);
+
+  kad_stores_put(&lone, 3, 'a');
+
+  kad_stores_assert(&lone, "acb");
+}
+
+static void full_key_drops_the_oldest_of_the_same_host(void **state) {
+  (void)state;
+  const struct kad_type type = {
+      .name = "value", .max_values = 3, .dropped = dropped};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  assert_ok(kad_node_set_policy(lone.node, &policy));
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 2, 'c');
+
+  kad_stores_put(&lone, 2, 'd');
+  kad_stores_assert(&lone, "dca");
+  assert_int_equal(last_dropped, 'b');
+
+  kad_stores_put(&lone, 3, 'e');
+  kad_stores_assert(&lone, "edc");
+  assert_int_equal(last_dropped, 'a');
+}
+
+static void host_at_its_share_is_refused(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_records_address = 3;
+  open_node(&config);
+  for (uint8_t i = 0; i < 3; i++) {
+    assert_int_equal(kad_stores_code(&lone, 1, (uint8_t)('a' + i)), 0);
+  }
+
+  assert_int_equal(kad_stores_code(&lone, 1, 'd'), KAD_CODE_REFUSED);
+
+  assert_int_equal(kad_stores_code(&lone, 2, 'd'), 0);
+  assert_int_equal(count_records(), 4);
+  kad_lone_close(&lone);
+}
+
+/* Stores a signed record from contact 1; returns the code of the answer. */
+static int store_signed(int64_t seq, const char *value) {
+  const uint8_t seed[32] = {5};
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t secret[KAD_SECRET_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_record record = {
+      .key = kad_lone_target,
+      .type = kad_slice_of("value"),
+      .value = kad_slice_of(value),
+      .publisher = publisher,
+      .signature = signature,
+      .seq = seq,
+      .has_seq = true,
+  };
+  kad_keypair(seed, publisher, secret);
+  assert_ok(kad_record_sign(&record, 160, secret, signature));
+  kad_lone_store(&lone, &from, &record, 1);
+  return kad_lone_error(&lone);
+}
+
+static void host_at_its_share_may_update_and_refresh(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_records_address = 2;
+  open_node(&config);
+  assert_int_equal(store_signed(1, "x"), 0);
+  assert_int_equal(kad_stores_code(&lone, 1, 'a'), 0);
+
+  assert_int_equal(store_signed(2, "y"), 0);
+  assert_int_equal(store_signed(2, "y"), 0);
+  assert_int_equal(kad_stores_code(&lone, 1, 'a'), 0);
+
+  assert_int_equal(kad_stores_code(&lone, 1, 'b'), KAD_CODE_REFUSED);
+  assert_int_equal(count_records(), 2);
+  kad_lone_close(&lone);
+}
+
+static void lower_seq_is_refused(void **state) {
+  (void)state;
+  assert_int_equal(store_signed(5, "x"), 0);
+  assert_int_equal(store_signed(4, "w"), KAD_CODE_SEQ);
+  assert_int_equal(store_signed(5, "x"), 0);
+  assert_int_equal(store_signed(6, "y"), 0);
+  kad_stores_assert(&lone, "y");
+}
+
+static void full_store_drops_of_the_largest_user(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_records = 6;
+  open_node(&config);
+  for (uint8_t i = 0; i < 5; i++) {
+    kad_stores_put(&lone, 1, (uint8_t)('a' + i));
+  }
+  kad_stores_put(&lone, 2, 'x');
+  assert_int_equal(count_records(), 6);
+
+  kad_stores_put(&lone, 3, 'y');
+
+  uint8_t values[16];
+  const size_t count = kad_stores_held(&lone, values);
+  assert_int_equal(count, 6);
+  assert_non_null(memchr(values, 'x', count));
+  assert_non_null(memchr(values, 'y', count));
+  assert_int_equal(kad_lone_stats(&lone).evicted, 1);
+  kad_lone_close(&lone);
+}
+
+/* When what has just come is what has to go, as it is the first of its host to
+ * expire, it is not acknowledged. */
+static void record_that_goes_at_once_is_refused(void **state) {
+  (void)state;
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_config config = plain_config();
+  unsigned refused = 0;
+  config.max_records = 4;
+  open_node(&config);
+  for (unsigned i = 0; i < 20; i++) {
+    const uint8_t value = (uint8_t)('a' + i);
+    const struct kad_record record = {.value = {&value, 1},
+                                      .ttl = i % 3 == 0 ? 50 : 0};
+    uint8_t values[16];
+    kad_lone_store(&lone, &from, &record, 1);
+    const int code = kad_lone_error(&lone);
+    const size_t count = kad_stores_held(&lone, values);
+    assert_int_equal(memchr(values, value, count) != NULL, code == 0);
+    refused += code == KAD_CODE_REFUSED;
+  }
+  assert_int_equal(count_records(), 4);
+  assert_in_range(refused, 1, 7);
+  kad_lone_close(&lone);
+}
+
+static void update_in_a_full_store_costs_nobody_a_record(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_records = 4;
+  open_node(&config);
+  assert_int_equal(store_signed(1, "s"), 0);
+  kad_stores_put(&lone, 2, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 2, 'c');
+
+  assert_int_equal(store_signed(2, "t"), 0);
+
+  kad_stores_assert(&lone, "tcba");
+  assert_int_equal(kad_lone_stats(&lone).evicted, 0);
+  kad_lone_close(&lone);
+}
+
+/* Stores `value` with a life, and returns how long it lives then. */
+static uint32_t store_for(unsigned who, uint8_t value, uint32_t ttl) {
+  const struct kad_contact from = kad_lone_contact(who);
+  const struct kad_record record = {.value = {&value, 1}, .ttl = ttl};
+  struct kad_message query;
+  struct kad_message reply;
+  kad_lone_store(&lone, &from, &record, 1);
+  kad_lone_begin(&query, KAD_METHOD_FIND_VALUE);
+  query.has_target = true;
+  query.target = kad_lone_target;
+  query.type = kad_slice_of("value");
+  kad_lone_send(&lone, &from, &query);
+  (void)kad_lone_reply(&lone, &reply);
+  return reply.records[0].ttl;
+}
+
+static void another_host_does_not_shorten_a_life(void **state) {
+  (void)state;
+
+  assert_int_equal(store_for(1, 'a', 5000), 5000);
+  assert_int_equal(store_for(2, 'a', 1), 5000);
+  assert_int_equal(store_for(2, 'a', 6000), 6000);
+  assert_int_equal(store_for(1, 'a', 100), 100);
+}
+
+/* Confirming the records of others neither counts against one's share nor
+ * makes them one's own. */
+static void confirming_does_not_take_records_over(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_records_address = 2;
+  config.max_records = 4;
+  open_node(&config);
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 3, 'c');
+
+  kad_stores_put(&lone, 9, 'a');
+  kad_stores_put(&lone, 9, 'b');
+  kad_stores_put(&lone, 9, 'c');
+  assert_int_equal(kad_stores_code(&lone, 9, 'x'), 0);
+  assert_int_equal(kad_stores_code(&lone, 9, 'y'), 0);
+
+  uint8_t values[16];
+  const size_t count = kad_stores_held(&lone, values);
+  assert_non_null(memchr(values, 'a', count));
+  assert_non_null(memchr(values, 'b', count));
+  assert_non_null(memchr(values, 'c', count));
+  kad_lone_close(&lone);
+}
+
+#define with_node(test) \
+  cmocka_unit_test_setup_teardown(test, open_plain, close_node)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      with_node(newest_value_comes_first),
+      with_node(full_key_drops_the_oldest_of_the_same_host),
+      cmocka_unit_test(host_at_its_share_is_refused),
+      cmocka_unit_test(host_at_its_share_may_update_and_refresh),
+      with_node(lower_seq_is_refused),
+      cmocka_unit_test(full_store_drops_of_the_largest_user),
+      cmocka_unit_test(record_that_goes_at_once_is_refused),
+      cmocka_unit_test(update_in_a_full_store_costs_nobody_a_record),
+      with_node(another_host_does_not_shorten_a_life),
+      cmocka_unit_test(confirming_does_not_take_records_over),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
