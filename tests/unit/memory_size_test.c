@@ -1,0 +1,179 @@
+/* What memory a memory store takes, and what it does when there is none. */
+#include "memory_fixture.h"
+#include "unit.h"
+
+static const uint8_t bytes[KAD_VALUE_MAX];
+
+/* -------------------------------------------------------------- memory -- */
+
+static void is_made_whole_or_not_at_all(void **state) {
+  (void)state;
+  const uint8_t secret[KAD_STORE_SECRET_SIZE] = {0};
+  struct kad_counting_allocator counting;
+  struct kad_store *store = NULL;
+  kad_counting_init(&counting);
+
+  kad_counting_fail_at(&counting, 0);
+  assert_int_equal(kad_store_memory_new(&counting.allocator, secret, &store),
+                   KAD_ENOMEM);
+  assert_null(store);
+  kad_store_memory_free(NULL);
+  kad_counting_deinit(&counting);
+}
+
+/* Adds a record to a store of `held` others, failing one request after the
+ * other, and returns how many there were. */
+static size_t add_with_failures(uint32_t held) {
+  struct kad_memory_fixture fixture;
+  kad_handle handle = 0;
+  int status = KAD_ENOMEM;
+  size_t failures = 0;
+  kad_memory_open(&fixture);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 0, held);
+  struct kad_record record = kad_memory_record(held, "new");
+  record.type = kad_slice_of("rare");
+  struct kad_holding holding = kad_memory_holding(5, kad_memory_wide_host(1));
+  size_t before = kad_memory_bytes(&fixture);
+
+  for (size_t n = 0; status == KAD_ENOMEM; n++) {
+    kad_counting_fail_at(&fixture.counting, n);
+    status =
+        fixture.store->add(fixture.store->state, &record, &holding, &handle);
+    if (status != 0) {
+      failures++;
+      assert_int_equal(status, KAD_ENOMEM);
+      assert_int_equal(handle, 0);
+      assert_int_equal(kad_memory_count(&fixture), held);
+      assert_int_equal(kad_memory_bytes(&fixture), before);
+      assert_int_equal(kad_memory_find(&fixture, held, "rare", 0, NULL, 0), 0);
+      assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(1)),
+                       0);
+    }
+  }
+
+  assert_ok(status);
+  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  assert_int_equal(kad_memory_count(&fixture), held + 1);
+  kad_memory_close(&fixture);
+  return failures;
+}
+
+static void stays_as_it_was_when_an_allocation_fails(void **state) {
+  (void)state;
+
+  size_t of_an_empty_store = add_with_failures(0);
+  size_t of_a_full_array = add_with_failures(8);
+  size_t of_room_enough = add_with_failures(12);
+
+  /* Names, slots, two rankings, keys, three parts of origins, the entry. */
+  assert_int_equal(of_an_empty_store, 9);
+  /* Where buckets cannot grow, adding goes on without. */
+  assert_int_equal(of_a_full_array, 2);
+  assert_int_equal(of_room_enough, 1);
+}
+
+static void frees_everything_with_its_last_record(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_handle handles[50];
+  kad_memory_open(&fixture);
+  size_t empty = fixture.counting.bytes;
+  for (uint32_t i = 0; i < 50; i++) {
+    struct kad_record record = kad_memory_record(i % 20, "v");
+    struct kad_holding holding = kad_memory_holding(i, kad_memory_host(i % 7));
+    handles[i] = kad_memory_add(&fixture, &record, &holding);
+  }
+
+  size_t before = kad_memory_bytes(&fixture);
+  for (size_t i = 0; i < 50; i++) {
+    kad_memory_remove(&fixture, handles[(i * 7) % 50]);
+    assert_true(kad_memory_bytes(&fixture) < before);
+    before = kad_memory_bytes(&fixture);
+  }
+
+  assert_int_equal(before, 0);
+  assert_int_equal(kad_memory_count(&fixture), 0);
+  assert_int_equal(fixture.counting.bytes, empty);
+  assert_int_equal(fixture.counting.blocks, 1);
+  kad_memory_close(&fixture);
+}
+
+static void frees_what_it_still_holds_at_its_end(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+
+  kad_memory_add_many(&fixture, kad_memory_host(1), 0, 30);
+
+  kad_memory_close(&fixture);
+}
+
+/* ---------------------------------------------------------------- size -- */
+
+enum {
+  KEYS_APART = 1,
+  HOSTS_APART = 2,
+  WIDE_HOSTS = 4,
+  LONG_KEYS = 8
+};
+
+/* Checks what a record with a value of `len` bytes takes, in stores of many
+ * sizes, since arrays grow by steps: `limit` bytes at most, by the store's own
+ * account and the allocator's. */
+static void assert_takes(unsigned choice, size_t len, size_t limit) {
+  enum {
+    RECORDS = 9000
+  };
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+  size_t empty = fixture.counting.bytes;
+  for (uint32_t i = 0; i < RECORDS; i++) {
+    uint32_t host = (choice & HOSTS_APART) != 0 ? i : i / 64;
+    struct kad_record record =
+        kad_memory_record((choice & KEYS_APART) != 0 ? i : 0, "");
+    record.key.bytes[KAD_ID_SIZE - 1] = (choice & LONG_KEYS) != 0;
+    record.type = kad_slice_of("peers");
+    record.value = (struct kad_slice){bytes, len};
+    struct kad_holding holding = kad_memory_holding(
+        i, (choice & WIDE_HOSTS) != 0 ? kad_memory_wide_host(host)
+                                      : kad_memory_host(host));
+    kad_memory_add(&fixture, &record, &holding);
+    if (i >= 1000) {
+      size_t taken = fixture.counting.bytes - empty;
+      assert_in_range(taken / (i + 1), 0, limit);
+      assert_in_range(kad_memory_bytes(&fixture) / (i + 1), 0, limit);
+      assert_in_range(taken, 0, kad_memory_bytes(&fixture) + 1024);
+    }
+  }
+  kad_memory_close(&fixture);
+}
+
+static void takes_at_most_200_bytes_a_peer(void **state) {
+  (void)state;
+
+  assert_takes(KEYS_APART, 6, 150);
+  assert_takes(HOSTS_APART, 6, 200);
+  assert_takes(KEYS_APART | HOSTS_APART, 6, 200);
+  assert_takes(KEYS_APART | HOSTS_APART | LONG_KEYS, 6, 200);
+  assert_takes(KEYS_APART | WIDE_HOSTS, 18, 200);
+  assert_takes(KEYS_APART | HOSTS_APART | WIDE_HOSTS, 18, 200);
+}
+
+static void takes_at_most_350_bytes_a_value_of_100(void **state) {
+  (void)state;
+
+  assert_takes(KEYS_APART, 100, 250);
+  assert_takes(KEYS_APART | HOSTS_APART | WIDE_HOSTS | LONG_KEYS, 100, 350);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(is_made_whole_or_not_at_all),
+      cmocka_unit_test(stays_as_it_was_when_an_allocation_fails),
+      cmocka_unit_test(frees_everything_with_its_last_record),
+      cmocka_unit_test(frees_what_it_still_holds_at_its_end),
+      cmocka_unit_test(takes_at_most_200_bytes_a_peer),
+      cmocka_unit_test(takes_at_most_350_bytes_a_value_of_100),
+  };
+  return cmocka_run_group_tests_name("memory_size", tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* Whose records a memory store counts, and takes when room is needed. */
+#include "memory_fixture.h"
+#include "unit.h"
+
+static const uint8_t bytes[KAD_VALUE_MAX];
+static const struct kad_address nobody = {0};
+
+static void counts_the_records_of_an_address(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+  struct kad_record record = kad_memory_record(1, "v");
+  struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
+  kad_handle first = kad_memory_add(&fixture, &record, &holding);
+  holding.origin.port = 1;
+  holding.origin.via = 1;
+  kad_memory_add(&fixture, &record, &holding);
+  holding.origin = kad_memory_host(2);
+  kad_memory_add(&fixture, &record, &holding);
+  holding.origin = nobody;
+  kad_memory_add(&fixture, &record, &holding);
+
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 2);
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(2)), 1);
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(3)), 0);
+  assert_int_equal(kad_memory_count_of(&fixture, nobody), 1);
+  kad_memory_remove(&fixture, first);
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 1);
+  kad_memory_close(&fixture);
+}
+
+static void counts_a_64_of_ipv6_as_one_address(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_address neighbour = kad_memory_wide_host(1);
+  neighbour.ip[8] = 0xff;
+  struct kad_address stranger = kad_memory_wide_host(1);
+  stranger.ip[7] = 0xff;
+  kad_memory_open(&fixture);
+  struct kad_record record = kad_memory_record(1, "v");
+  struct kad_holding holding = kad_memory_holding(0, kad_memory_wide_host(1));
+  kad_memory_add(&fixture, &record, &holding);
+  holding.origin = neighbour;
+  kad_handle handle = kad_memory_add(&fixture, &record, &holding);
+
+  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(1)), 2);
+  assert_int_equal(kad_memory_count_of(&fixture, neighbour), 2);
+  assert_int_equal(kad_memory_count_of(&fixture, stranger), 0);
+  kad_memory_close(&fixture);
+}
+
+/* The first bytes of an IPv6 address may be those of an IPv4 one. */
+static void counts_families_apart(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_address four = {.family = 4, .port = 1, .ip = {32, 1, 13, 184}};
+  struct kad_address six = four;
+  six.family = 6;
+  kad_memory_open(&fixture);
+  struct kad_record record = kad_memory_record(1, "v");
+  struct kad_holding holding = kad_memory_holding(0, four);
+  kad_memory_add(&fixture, &record, &holding);
+
+  assert_int_equal(kad_memory_count_of(&fixture, four), 1);
+  assert_int_equal(kad_memory_count_of(&fixture, six), 0);
+  kad_memory_close(&fixture);
+}
+
+/* Returns who would lose a record. */
+static struct kad_address victims_host(
+    const struct kad_memory_fixture *fixture) {
+  struct kad_id self = kad_memory_key(0);
+  struct kad_held held;
+  kad_handle victim = fixture->store->victim(fixture->store->state, &self);
+  assert_true(kad_memory_read(fixture, victim, &held));
+  return held.holding.origin;
+}
+
+static void takes_from_the_address_with_most_bytes(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 0, 3);
+  kad_memory_add_many(&fixture, kad_memory_host(2), 10, 5);
+  kad_memory_add_many(&fixture, kad_memory_host(3), 20, 4);
+  struct kad_address two = kad_memory_host(2);
+  struct kad_address one = kad_memory_host(1);
+
+  struct kad_address host = victims_host(&fixture);
+  assert_memory_equal(&host, &two, sizeof host);
+  struct kad_record large = kad_memory_record(30, "");
+  large.value = (struct kad_slice){bytes, KAD_VALUE_MAX};
+  struct kad_holding holding = kad_memory_holding(1, one);
+  kad_memory_add(&fixture, &large, &holding);
+  host = victims_host(&fixture);
+  assert_memory_equal(&host, &one, sizeof host);
+  kad_memory_close(&fixture);
+}
+
+static void takes_from_our_own_user_last(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_id self = kad_memory_key(0);
+  kad_memory_open(&fixture);
+  kad_memory_add_many(&fixture, nobody, 0, 20);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 30, 1);
+  kad_memory_add_many(&fixture, kad_memory_wide_host(1), 40, 1);
+  struct kad_store *store = fixture.store;
+
+  assert_int_not_equal(victims_host(&fixture).family, 0);
+  kad_memory_remove(&fixture, store->victim(store->state, &self));
+  assert_int_not_equal(victims_host(&fixture).family, 0);
+  kad_memory_remove(&fixture, store->victim(store->state, &self));
+  assert_int_equal(victims_host(&fixture).family, 0);
+  kad_memory_close(&fixture);
+}
+
+static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_id self = {.bytes = {0x80}};
+  static const struct {
+    uint8_t first; /* byte of the key */
+    kad_time_ms expires_at;
+  } expected[] = {{0x01, 100}, {0x7f, 200}, {0x02, 300},
+                  {0xc0, 10},  {0xff, 20},  {0x81, 5}};
+  kad_memory_open(&fixture);
+  for (size_t i = 0; i < 6; i++) {
+    struct kad_record record = {.type = kad_slice_of("value")};
+    record.key.bytes[0] = expected[(i * 5 + 2) % 6].first;
+    struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
+    holding.expires_at = expected[(i * 5 + 2) % 6].expires_at;
+    kad_memory_add(&fixture, &record, &holding);
+  }
+
+  for (size_t i = 0; i < 6; i++) {
+    struct kad_held held;
+    kad_handle victim = fixture.store->victim(fixture.store->state, &self);
+    assert_true(kad_memory_read(&fixture, victim, &held));
+    assert_int_equal(held.record.key.bytes[0], expected[i].first);
+    kad_memory_remove(&fixture, victim);
+  }
+  kad_memory_close(&fixture);
+}
+
+/* Returns true if the next to go is under the farthest key. */
+static bool takes_the_far_one(const struct kad_memory_fixture *fixture) {
+  struct kad_id self = kad_memory_key(0);
+  struct kad_held held;
+  kad_handle victim = fixture->store->victim(fixture->store->state, &self);
+  assert_true(kad_memory_read(fixture, victim, &held));
+  return held.record.key.bytes[0] == 0xff;
+}
+
+static void weighs_the_128_earliest_of_an_address(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+  kad_handle first = kad_memory_add_value(&fixture, 0, "v", 1);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 1, 127);
+  struct kad_record far = kad_memory_record(0, "v");
+  far.key.bytes[0] = 0xff;
+  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
+
+  kad_memory_add(&fixture, &far, &holding);
+  assert_false(takes_the_far_one(&fixture));
+  holding.stored_at = 2;
+  kad_memory_touch(&fixture, first, &holding);
+  assert_true(takes_the_far_one(&fixture));
+  kad_memory_close(&fixture);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(counts_the_records_of_an_address),
+      cmocka_unit_test(counts_a_64_of_ipv6_as_one_address),
+      cmocka_unit_test(counts_families_apart),
+      cmocka_unit_test(takes_from_the_address_with_most_bytes),
+      cmocka_unit_test(takes_from_our_own_user_last),
+      cmocka_unit_test(takes_the_farthest_then_the_soonest_to_expire),
+      cmocka_unit_test(weighs_the_128_earliest_of_an_address),
+  };
+  return cmocka_run_group_tests_name("origins", tests, NULL, NULL);
+}
