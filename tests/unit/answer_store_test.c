@@ -207,7 +207,8 @@ static void what_is_too_large_has_codes_of_its_own(void **state) {
   assert_int_equal(kad_lone_error(lone), 0);
 }
 
-/* Takes "yes", refuses all else with a reason of 200 bytes and a long code. */
+/* Takes "yes", refuses all else with a long code, and "no" with a reason of 200
+ * bytes. */
 static void refuse_at_length(void *state, const struct kad_question *question,
                              struct kad_answer *answer) {
   static uint8_t reason[200];
@@ -216,19 +217,23 @@ static void refuse_at_length(void *state, const struct kad_question *question,
   if (!kad_slice_equal(question->record->value, kad_slice_of("yes"))) {
     answer->verdict = KAD_REFUSE;
     answer->code = -2000000000;
-    answer->reason = (struct kad_slice){reason, sizeof reason};
+    bool no = kad_slice_equal(question->record->value, kad_slice_of("no"));
+    answer->reason = (struct kad_slice){reason, no ? sizeof reason : 0};
   }
 }
 
-/* Stores 32 records of which the last is taken; checks that the reply comes. */
-static void check_refusals(struct kad_lone *lone, size_t least_errors) {
+/* Stores 32 records of which the last is taken, and the first `mum` are refused
+ * without a reason; checks that the reply comes. */
+static void check_refusals(struct kad_lone *lone, size_t mum,
+                           size_t least_errors) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_type type = {.name = "value", .validate = refuse_at_length};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
   struct kad_message reply;
   for (size_t i = 0; i < KAD_RECORDS_PER_MESSAGE; i++) {
-    records[i] = (struct kad_record){.value = kad_slice_of("no")};
+    records[i] =
+        (struct kad_record){.value = kad_slice_of(i < mum ? "mum" : "no")};
   }
   records[KAD_RECORDS_PER_MESSAGE - 1].value = kad_slice_of("yes");
   assert_ok(kad_node_set_policy(lone->node, &policy));
@@ -241,17 +246,18 @@ static void check_refusals(struct kad_lone *lone, size_t least_errors) {
   assert_int_equal(reply.stored, 1);
   assert_in_range(reply.error_count, least_errors, 31);
   assert_int_equal(reply.errors[0].code, -2000000000);
-  assert_true(reply.errors[0].reason.len > 0);
+  assert_in_range(reply.errors[mum].reason.len, 1, 200);
 }
 
 static void a_reply_to_a_store_fits_whatever_was_refused(void **state) {
   struct kad_config config;
-  check_refusals(*state, 31);
+  check_refusals(*state, 0, 31);
   kad_lone_close(&lone_node);
   kad_config_default(&config);
   config.max_reply = 512;
   kad_lone_open(&lone_node, &config);
-  check_refusals(&lone_node, 1);
+  check_refusals(&lone_node, 0, 1);
+  check_refusals(&lone_node, 6, 7);
 }
 
 static void a_store_is_answered_with_our_id_and_a_count(void **state) {

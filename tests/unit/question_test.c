@@ -33,6 +33,7 @@ static void answer_next(void *state, const struct kad_question *question,
                         struct kad_answer *answer) {
   struct soloist *it = state;
   it->tickets[it->asked++ % TICKETS_MAX] = question->ticket;
+  assert_true(question->now == lone_node.now);
   it->from = question->from;
   it->proven = question->proven;
   if (question->request != NULL) {

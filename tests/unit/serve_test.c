@@ -227,6 +227,14 @@ static void find_value(struct kad_lone *lone, uint32_t skip,
   assert_int_equal(reply->token.len, KAD_TOKEN_SIZE);
 }
 
+static void nothing_is_said_of_values_that_are_not_held(void **state) {
+  struct kad_message reply;
+  find_value(*state, 0, &reply);
+  assert_false(reply.has_total);
+  assert_int_equal(reply.record_count, 0);
+  assert_int_equal(kad_lone_stats(*state).served_find_value, 1);
+}
+
 static void values_are_read_page_by_page(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
@@ -293,6 +301,7 @@ int main(void) {
       TEST(replies_have_at_most_1024_bytes),
       TEST(a_reply_to_a_stranger_is_at_most_ten_times_the_query),
       TEST(a_value_of_1000_bytes_is_read_whatever_else_there_is),
+      TEST(nothing_is_said_of_values_that_are_not_held),
       TEST(values_are_read_page_by_page),
       TEST(what_is_left_of_a_life_is_told),
       TEST(readers_of_many_peers_see_different_ones),

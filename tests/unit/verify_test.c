@@ -217,8 +217,17 @@ static void few_pings_are_sent_a_second(void **state) {
                   10 * KAD_VERIFY_PER_S + KAD_VERIFY_MAX);
 }
 
-static void one_subnet_has_few_pings_in_flight(void **state) {
-  struct kad_lone *lone = *state;
+/* Opens the node anew, with local addresses allowed. */
+static void allow_local(struct kad_lone *lone) {
+  struct kad_config config;
+  kad_config_default(&config);
+  config.allow_local = true;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+}
+
+/* Lets many of one subnet visit, and then another. */
+static void visit_from_one_subnet(struct kad_lone *lone) {
   const struct kad_contact other = kad_lone_contact(2);
   for (unsigned i = 1; i <= 100; i++) {
     struct kad_contact visitor = kad_lone_contact(1);
@@ -232,13 +241,15 @@ static void one_subnet_has_few_pings_in_flight(void **state) {
   assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_SUBNET + 1);
 }
 
+static void one_subnet_has_few_pings_in_flight(void **state) {
+  visit_from_one_subnet(*state);
+  allow_local(*state);
+  visit_from_one_subnet(*state);
+}
+
 static void local_addresses_share_no_bound(void **state) {
   struct kad_lone *lone = *state;
-  struct kad_config config;
-  kad_config_default(&config);
-  config.allow_local = true;
-  kad_lone_close(lone);
-  kad_lone_open(lone, &config);
+  allow_local(lone);
   for (unsigned i = 1; i <= 20; i++) {
     struct kad_contact visitor = kad_lone_contact(i);
     visitor.address.ip[0] = 127;
