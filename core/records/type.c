@@ -8,8 +8,9 @@
 enum {
   DAY_S = 86400,
   HOUR_S = 3600,
-  /* Clients announce themselves again every 15 to 30 minutes. */
-  PEER_TTL_S = 1800,
+  /* Clients announce themselves again every 15 to 30 minutes: the slowest have
+   * half a period more, or they would be forgotten just before they do. */
+  PEER_TTL_S = 2700,
   /* A sample of a popular swarm, several datagrams' worth; it bounds what one
    * info hash can take to some 70 kB. */
   PEER_MAX_VALUES = 500,

@@ -23,7 +23,7 @@ KAD_MUST_CHECK int kad_type_check(const struct kad_type *type);
 /* Writes the built-in types followed by `types`, merged where they refine a
  * built-in one, to `out` (KAD_TYPES_MAX), and their number to `*count`.
  *
- * Built in: `peers`, 500 values a key of at most 18 bytes for 30 minutes, never
+ * Built in: `peers`, 500 values a key of at most 18 bytes for 45 minutes, never
  * republished, and `value`, 64 values a key of at most KAD_VALUE_MAX bytes for
  * a day, republished hourly. A limit of 0 is the built-in type's in a
  * refinement, the one that struct kad_type names otherwise; any other limit

@@ -217,27 +217,27 @@ static void peers_live_for_half_an_hour(void **state) {
   message.has_port = true;
   message.port = 5;
   kad_lone_send(&lone, &from, &message);
-  assert_lives(1800);
+  assert_lives(2700);
 }
 
-#define with_node(test) \
+#define WITH_NODE(test) \
   cmocka_unit_test_setup_teardown(test, open_node, close_node)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      with_node(value_lives_for_a_day),
-      with_node(type_says_how_long_its_records_live),
-      with_node(record_may_ask_for_less),
-      with_node(record_may_not_ask_for_more),
-      with_node(hook_decides_how_long_a_record_lives),
-      with_node(life_of_nothing_is_a_second),
-      with_node(life_has_an_end),
-      with_node(failing_hook_leaves_the_type_its_say),
-      with_node(store_of_the_same_value_begins_a_new_life),
-      with_node(dropped_hook_is_told),
-      with_node(dropped_hook_may_store),
-      with_node(many_expire_at_once),
-      with_node(peers_live_for_half_an_hour),
+      WITH_NODE(value_lives_for_a_day),
+      WITH_NODE(type_says_how_long_its_records_live),
+      WITH_NODE(record_may_ask_for_less),
+      WITH_NODE(record_may_not_ask_for_more),
+      WITH_NODE(hook_decides_how_long_a_record_lives),
+      WITH_NODE(life_of_nothing_is_a_second),
+      WITH_NODE(life_has_an_end),
+      WITH_NODE(failing_hook_leaves_the_type_its_say),
+      WITH_NODE(store_of_the_same_value_begins_a_new_life),
+      WITH_NODE(dropped_hook_is_told),
+      WITH_NODE(dropped_hook_may_store),
+      WITH_NODE(many_expire_at_once),
+      WITH_NODE(peers_live_for_half_an_hour),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static void has_peers_and_value_built_in(void **state) {
   assert_non_null(peers);
   assert_int_equal(peers->max_size, 18);
   assert_int_equal(peers->max_values, 500);
-  assert_int_equal(peers->ttl, 1800);
+  assert_int_equal(peers->ttl, 2700);
   assert_int_equal(peers->republish, UINT32_MAX);
   const struct kad_type *value = find(types, count, "value");
   assert_non_null(value);
@@ -118,7 +118,7 @@ static void refines_a_built_in_type(void **state) {
   const struct kad_type *peers = find(types, count, "peers");
   assert_int_equal(peers->max_size, 18);
   assert_int_equal(peers->max_values, 2000);
-  assert_int_equal(peers->ttl, 1800);
+  assert_int_equal(peers->ttl, 2700);
   assert_int_equal(peers->republish, UINT32_MAX);
   assert_ptr_equal(peers->state, &hooks);
   assert_ptr_equal(peers->merge, accept);
