@@ -78,7 +78,7 @@ soname := libkadenza.so.0
 shared_name := libkadenza.so
 shared_flags = -shared -Wl,-soname,$(soname) -Wl,-Bsymbolic-functions \
   $(if $(SANITIZE)$(FUZZ),,-Wl,--no-undefined)
-module_flags := -shared -Wl,-Bsymbolic-functions
+module_flags := -shared -Wl,-Bsymbolic-functions -Wl,--exclude-libs,ALL
 export_flags := -Wl,-E
 endif
 
@@ -160,7 +160,7 @@ check: check-tree check-symbols ## check layers, lengths, versions, symbols
 check-tree: | deps-build
 	@$(LUA) tests/check/run.lua layers headers lengths words versions rockspec \
 	  reference links counts
-check-symbols: $(library) $(shared)
+check-symbols: $(library) $(shared) $(module)
 	@BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 
 .PHONY: lint
@@ -247,8 +247,9 @@ $(BUILD)/sources: always
 	$(call remember,$(core_sources) $(binding_sources) $(host_sources) \
 	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies))
 
-# Only what kadenza.h marks KAD_API leaves libkadenza.
-$(core_objects): extra_flags = -fvisibility=hidden
+# Only what is marked KAD_API leaves libkadenza: kadenza.h. The module has the
+# library inside, and only what Lua opens it by leaves it.
+$(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
 $(BUILD)/obj/tests/%: extra_flags = -UNDEBUG
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -265,11 +266,10 @@ $(shared): $(core_objects) $(BUILD)/sources
 	@$(link) $(shared_flags) -o $(BUILD)/$(soname) $(core_objects) $(core_libs)
 	@ln -sf $(soname) $@
 
-$(module): $(core_objects) $(binding_objects) $(BUILD)/sources
+$(module): $(library) $(binding_objects) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) $(module_flags) -o $@ $(core_objects) $(binding_objects) \
-	  $(core_libs)
+	@$(link) $(module_flags) -o $@ $(binding_objects) $(library) $(core_libs)
 
 $(program): $(core_objects) $(binding_objects) $(host_objects) $(BUILD)/sources
 	@echo "  ld $@"

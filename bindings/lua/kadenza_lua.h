@@ -256,6 +256,6 @@ void kad_lua_push_safe_module(lua_State *L);
 void kad_lua_add_policy_host(lua_State *L);
 
 /* Opens `require "kadenza.core"`. [-1, +1, m] */
-int luaopen_kadenza_core(lua_State *L);
+KAD_API int luaopen_kadenza_core(lua_State *L);
 
 #endif

@@ -1,5 +1,6 @@
 -- Checks what was built: the shared library exports the names of the API and no
--- other, and core keeps no state of its own, so that two nodes share nothing.
+-- other, the Lua module only what Lua opens it by, and core keeps no state of
+-- its own, so that two nodes share nothing.
 --
 -- BUILD names the folder, build/ by default.
 
@@ -9,18 +10,18 @@ local BUILD <const> = os.getenv("BUILD") or "build"
 
 local problems = {}
 
-local function check_exports()
+local function check_exports(file, pattern)
   local lines = tree.run(
-    ("nm -D --defined-only %s/libkadenza.so"):format(BUILD)
+    ("nm -D --defined-only %s/%s"):format(BUILD, file)
   )
   for _, line in ipairs(lines) do
     local name = line:match("%S+$")
-    if not name:find("^kad_") then
-      problems[#problems + 1] = "libkadenza.so exports " .. name
+    if not name:find(pattern) then
+      problems[#problems + 1] = ("%s exports %s"):format(file, name)
     end
   end
   if #lines == 0 then
-    problems[#problems + 1] = "libkadenza.so exports nothing"
+    problems[#problems + 1] = file .. " exports nothing"
   end
 end
 
@@ -45,6 +46,7 @@ local function check_state()
   end
 end
 
-check_exports()
+check_exports("libkadenza.so", "^kad_")
+check_exports("lua/kadenza/core.so", "^luaopen_kadenza_core$")
 check_state()
 return problems
