@@ -443,6 +443,19 @@ static void a_policy_is_released_after_its_last_question(void **state) {
   assert_int_equal(soloist.abandoned, 1);
 }
 
+static void a_policy_that_is_refused_leaves_the_one_before(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_method ping = {"ping", &soloist, answer_next};
+  const struct kad_policy policy = {.state = &soloist,
+                                    .methods = &ping,
+                                    .method_count = 1,
+                                    .release = note_released};
+  assert_int_equal(kad_node_set_policy(lone->node, &policy), KAD_ECONFLICT);
+  assert_int_equal(kad_node_set_policy(NULL, &policy), KAD_EINVAL);
+  assert_int_equal(soloist.released, 0);
+  assert_int_equal(reply_code(lone, "de"), 0);
+}
+
 static void a_policy_is_released_when_the_node_is_freed(void **state) {
   struct kad_lone *lone = *state;
   soloist.next.verdict = KAD_LATER;
@@ -515,6 +528,7 @@ int main(void) {
       TEST(on_contact_is_not_asked_about_who_is_in),
       TEST(on_contact_may_decide_later),
       TEST(a_policy_is_released_after_its_last_question),
+      TEST(a_policy_that_is_refused_leaves_the_one_before),
       TEST(a_policy_is_released_when_the_node_is_freed),
       TEST(a_hook_may_replace_the_policy_that_it_is_of),
 #undef TEST
