@@ -2,8 +2,10 @@
  * merged into one list, and the type's `select` says what the reader gets.
  *
  *   looked up ─► validate each ─► merge each ─► select ─► ended
+ *       └─► more pages of who holds more than one answer can carry
  */
 #include "base/allocator.h"
+#include "base/time.h"
 #include "overlay/holding.h"
 #include "overlay/judge.h"
 #include "overlay/node.h"
@@ -34,6 +36,7 @@ struct get {
   struct found *found;
   size_t count;
   size_t cap;
+  uint32_t pages_open;         /* queries for further pages under way */
   struct kad_ruleset *ruleset; /* kept while the answers are judged */
   const struct kad_type *type;
   enum get_step step;
@@ -88,14 +91,70 @@ static void add_answer(struct kad_node *node, struct get *get,
   }
 }
 
+static void run(struct kad_node *node, struct get *get);
+
+/* Takes what becomes of a query for a further page; its tag is how many records
+ * came before. */
+static void page_event(struct kad_node *node, struct kad_query *query,
+                       enum kad_query_event event,
+                       const struct kad_message *message);
+
+/* Tells whether it is worth asking for the page behind `seen` records: there is
+ * one, nobody else has given its records yet, and the time is not up. */
+static bool wants_page(const struct kad_node *node, const struct get *get,
+                       const struct kad_message *reply, uint32_t seen) {
+  kad_time_ms since = kad_time_since(get->op.started_at, kad_node_now(node));
+  return reply->has_total && reply->record_count > 0 && seen < reply->total &&
+         get->count < reply->total && get->count < ANSWERS_MAX &&
+         since < get->op.options.deadline_ms;
+}
+
+/* Takes a page that begins after `skip` records, and asks for the next one. */
+static void take_page(struct kad_node *node, struct get *get,
+                      const struct kad_contact *from, uint32_t skip,
+                      const struct kad_message *reply) {
+  struct kad_query *query;
+  for (size_t i = 0; i < reply->record_count; i++) {
+    add_answer(node, get, &reply->records[i]);
+  }
+  uint32_t seen = skip + (uint32_t)reply->record_count;
+  if (!wants_page(node, get, reply, seen)) {
+    return;
+  }
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = KAD_METHOD_FIND_VALUE;
+  message.has_target = true;
+  message.target = get->op.target;
+  message.type = get->op.type;
+  message.skip = seen;
+  if (kad_rpc_send(node, from, &message, page_event, get, &query) == 0) {
+    query->tag = seen;
+    get->pages_open++;
+  }
+}
+
+static void page_event(struct kad_node *node, struct kad_query *query,
+                       enum kad_query_event event,
+                       const struct kad_message *message) {
+  struct get *get = query->owner;
+  if (event == KAD_QUERY_SOFT || get->op.state != KAD_OPERATION_RUNNING) {
+    return;
+  }
+  get->pages_open--;
+  if (event == KAD_QUERY_REPLY) {
+    take_page(node, get, &query->to, query->tag, message);
+  }
+  if (get->pages_open == 0 && get->op.lookups_open == 0) {
+    run(node, get);
+  }
+}
+
 static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
                          const struct kad_contact *from,
                          const struct kad_message *reply) {
   struct kad_op *op = lookup->config.owner;
-  (void)from;
-  for (size_t i = 0; i < reply->record_count; i++) {
-    add_answer(node, get_of(op), &reply->records[i]);
-  }
+  take_page(node, get_of(op), from, 0, reply);
   return reply->record_count > 0;
 }
 
@@ -206,11 +265,6 @@ static void take(struct kad_node *node, struct get *get,
     get->found[get->index++].valid = answer->verdict == KAD_ACCEPT;
     return;
   case GET_MERGE:
-    get->index++;
-    if (answer->verdict == KAD_ACCEPT) {
-      set_results(node, get, answer->records, answer->record_count);
-    }
-    return;
   case GET_SELECT:
     get->index++;
     if (answer->verdict == KAD_ACCEPT) {
@@ -326,7 +380,9 @@ static void resume(struct kad_node *node, void *self,
 }
 
 static void judge_answers(struct kad_node *node, struct kad_op *op) {
-  run(node, get_of(op));
+  if (get_of(op)->pages_open == 0) {
+    run(node, get_of(op));
+  }
 }
 
 static void report_records(struct kad_node *node, struct kad_op *op,

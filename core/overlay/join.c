@@ -5,10 +5,16 @@
 #include "base/allocator.h"
 #include "overlay/node.h"
 
-#include <string.h>
-
 enum {
-  PINGS_MAX = 16 /* under way, those that are slow not counted */
+  PINGS_MAX = 16, /* under way, those that are slow not counted */
+  PING_TRIES = 3  /* of one address: a datagram may be lost */
+};
+
+/* A known address; its place in `known` is the tag of its pings. */
+struct known {
+  struct kad_address address;
+  uint8_t tries;
+  bool answered;
 };
 
 struct join {
@@ -17,7 +23,7 @@ struct join {
   size_t next;   /* of the known ones, to be pinged */
   uint32_t open; /* pings under way */
   uint32_t slow; /* of these */
-  struct kad_address known[];
+  struct known known[];
 };
 
 static struct join *join_of(struct kad_op *op) {
@@ -28,16 +34,36 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message);
 
+static void ping(struct kad_node *node, struct join *join, uint32_t place) {
+  struct known *known = &join->known[place];
+  const struct kad_contact contact = {.address = known->address};
+  struct kad_query *query;
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = KAD_METHOD_PING;
+  known->tries++;
+  if (kad_rpc_send(node, &contact, &message, ping_event, join, &query) == 0) {
+    query->tag = place;
+    join->open++;
+  }
+}
+
 /* Pings the next known ones. */
 static void ping_more(struct kad_node *node, struct join *join) {
   while (join->next < join->known_count &&
          join->open - join->slow < PINGS_MAX) {
-    const struct kad_contact contact = {.address = join->known[join->next++]};
-    struct kad_message message;
-    kad_message_init(&message, KAD_MESSAGE_QUERY);
-    message.method = KAD_METHOD_PING;
-    join->open +=
-        kad_rpc_send(node, &contact, &message, ping_event, join, NULL) == 0;
+    ping(node, join, (uint32_t)join->next++);
+  }
+}
+
+/* Pings an address once more that is slow to answer. Of many addresses others
+ * are asked instead. */
+static void ping_again(struct kad_node *node, struct join *join,
+                       uint32_t place) {
+  const struct known *known = &join->known[place];
+  if (join->known_count <= PINGS_MAX && !known->answered &&
+      known->tries < PING_TRIES) {
+    ping(node, join, place);
   }
 }
 
@@ -82,12 +108,15 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
   }
   if (event == KAD_QUERY_SOFT) {
     join->slow++;
+    ping_again(node, join, query->tag);
     ping_more(node, join);
     return;
   }
   join->open--;
   join->slow -= query->soft;
   if (event == KAD_QUERY_REPLY) {
+    join->known[query->tag].answered = true;
+    kad_maintenance_reached(node);
     look_up_from(node, join, &query->to);
   }
   ping_more(node, join);
@@ -124,7 +153,7 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   size_t used = count < KAD_KNOWN_MAX ? count : KAD_KNOWN_MAX;
   const struct kad_op_request request = {.kind = &join_kind,
                                          .size = sizeof(struct join) +
-                                                 used * sizeof *known,
+                                                 used * sizeof(struct known),
                                          .target = &node->config.id,
                                          .done = done,
                                          .data = data};
@@ -134,10 +163,10 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   }
   struct join *join = join_of(op);
   join->known_count = used;
-  if (used > 0) {
-    memcpy(join->known, known, used * sizeof *known);
+  for (size_t i = 0; i < used; i++) {
+    join->known[i].address = known[i];
   }
-  kad_maintenance_remember(node, join->known, used);
+  kad_maintenance_remember(node, known, used);
   if (operation != NULL) {
     *operation = op->name;
   }

@@ -153,7 +153,7 @@ static void rejoined(void *data, const struct kad_result *result) {
   struct kad_maintenance *maintenance = &node->maintenance;
   kad_time_ms after = maintenance->rejoin_after;
   maintenance->rejoining = false;
-  if (result->status == 0) {
+  if (result->status == 0 && maintenance->reached) {
     maintenance->rejoin_after = KAD_REJOIN_MIN_MS;
     return;
   }
@@ -161,7 +161,9 @@ static void rejoined(void *data, const struct kad_result *result) {
       2 * after < KAD_REJOIN_MAX_MS ? 2 * after : KAD_REJOIN_MAX_MS;
 }
 
-/* Joins again while we are alone, backing off when the bootstrap is silent. */
+/* Joins again while we are alone, or as long as no known address has ever
+ * answered: others may have found us, and all of us be cut off from the rest.
+ * Backs off when the bootstrap is silent. */
 static void rejoin(struct kad_node *node, kad_time_ms now) {
   struct kad_maintenance *maintenance = &node->maintenance;
   if (!maintenance->asked_to_join || maintenance->known_count == 0 ||
@@ -218,7 +220,7 @@ static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
       ping_questionable(node, node->tables[i], now);
     }
   }
-  if (node->maintenance.alone) {
+  if (node->maintenance.alone || !node->maintenance.reached) {
     rejoin(node, now);
   }
   look_next(node);
@@ -298,7 +300,7 @@ void kad_maintenance_remember(struct kad_node *node,
   maintenance->asked_to_join = true;
   maintenance->rejoin_at =
       kad_time_add(kad_node_now(node), maintenance->rejoin_after);
-  if (count == 0 || !make_room(node, count)) {
+  if (count == 0 || known == maintenance->known || !make_room(node, count)) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
@@ -314,8 +316,14 @@ void kad_maintenance_remember(struct kad_node *node,
   }
 }
 
+void kad_maintenance_reached(struct kad_node *node) {
+  node->maintenance.reached = true;
+}
+
 void kad_maintenance_joined(struct kad_node *node) {
-  node->maintenance.rejoin_after = KAD_REJOIN_MIN_MS;
+  if (node->maintenance.reached) {
+    node->maintenance.rejoin_after = KAD_REJOIN_MIN_MS;
+  }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_table *table = node->tables[i];
     struct kad_contact closest;

@@ -32,6 +32,7 @@ struct kad_maintenance {
   size_t known_cap;
   size_t known_next; /* the one to be forgotten next, once all are taken */
   bool asked_to_join;
+  bool reached; /* a known address has answered */
   bool had_contacts;
   bool rejoining;
   bool alone;           /* no contact answered when the last round began */
@@ -66,6 +67,9 @@ bool kad_maintenance_has_contacts(const struct kad_node *node);
  * more than KAD_KNOWN_MAX the latest. */
 void kad_maintenance_remember(struct kad_node *node,
                               const struct kad_address *known, size_t count);
+
+/* Notes that a known address has answered: we are no island. */
+void kad_maintenance_reached(struct kad_node *node);
 
 /* Refreshes every bucket farther than the closest neighbour, one at a time.
  * Source: Kademlia §2.3. */

@@ -3,6 +3,7 @@
 #include "overlay.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -113,6 +114,25 @@ static void several_values_stand_side_by_side(void **state) {
   assert_true(find_value("one") < 3);
   assert_true(find_value("two") < 3);
   assert_true(find_value("three") < 3);
+}
+
+static void more_values_than_a_datagram_carries_all_come(void **state) {
+  (void)state;
+  enum {
+    VALUES = 40
+  };
+  char value[100];
+  for (int i = 0; i < VALUES; i++) {
+    memset(value, 'a' + i % 26, sizeof value - 1);
+    snprintf(value, sizeof value, "%02d", i);
+    value[2] = '.';
+    value[sizeof value - 1] = 0;
+    put(1, value);
+  }
+
+  assert_ok(get(pick_far(), NULL));
+
+  assert_int_equal(got.result.record_count, VALUES);
 }
 
 static void empty_value_is_a_value(void **state) {
@@ -459,29 +479,30 @@ static void node_closes_while_a_get_waits(void **state) {
   assert_int_equal(policy.open, 1);
 }
 
-#define in_overlay(test) \
+#define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_forty, close_overlay)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      in_overlay(value_comes_back),
-      in_overlay(nothing_is_not_found),
-      in_overlay(lone_node_knows_nobody),
-      in_overlay(unknown_type_is_an_error),
-      in_overlay(several_values_stand_side_by_side),
-      in_overlay(empty_value_is_a_value),
-      in_overlay(put_again_is_no_second_value),
-      in_overlay(higher_seq_takes_the_place_of_a_lower),
-      in_overlay(stale_holders_do_not_win),
-      in_overlay(quorum_ends_a_get_early),
-      in_overlay(holder_with_quorum_one_asks_nobody),
-      in_overlay(quorum_ends_a_search_for_peers),
-      in_overlay(reader_judges_what_it_gets),
-      in_overlay(reader_merges_and_selects),
-      in_overlay(select_that_fails_leaves_the_default),
-      in_overlay(merge_that_fails_drops_that_answer),
-      in_overlay(policy_that_never_answers_does_not_hold_up_a_get),
-      in_overlay(node_closes_while_a_get_waits),
+      IN_OVERLAY(value_comes_back),
+      IN_OVERLAY(nothing_is_not_found),
+      IN_OVERLAY(lone_node_knows_nobody),
+      IN_OVERLAY(unknown_type_is_an_error),
+      IN_OVERLAY(several_values_stand_side_by_side),
+      IN_OVERLAY(more_values_than_a_datagram_carries_all_come),
+      IN_OVERLAY(empty_value_is_a_value),
+      IN_OVERLAY(put_again_is_no_second_value),
+      IN_OVERLAY(higher_seq_takes_the_place_of_a_lower),
+      IN_OVERLAY(stale_holders_do_not_win),
+      IN_OVERLAY(quorum_ends_a_get_early),
+      IN_OVERLAY(holder_with_quorum_one_asks_nobody),
+      IN_OVERLAY(quorum_ends_a_search_for_peers),
+      IN_OVERLAY(reader_judges_what_it_gets),
+      IN_OVERLAY(reader_merges_and_selects),
+      IN_OVERLAY(select_that_fails_leaves_the_default),
+      IN_OVERLAY(merge_that_fails_drops_that_answer),
+      IN_OVERLAY(policy_that_never_answers_does_not_hold_up_a_get),
+      IN_OVERLAY(node_closes_while_a_get_waits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
