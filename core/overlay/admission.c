@@ -7,6 +7,7 @@
 #include "overlay/node.h"
 #include "records/record.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct kad_record *current(const struct kad_admission *admission) {
@@ -51,6 +52,7 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
     refuse(admission, code, kad_slice_of(reason));
     return true;
   }
+  assert(admission->type != NULL);
   admission->life_s = admission->type->ttl;
   if (record->ttl > 0 && record->ttl < admission->life_s) {
     admission->life_s = record->ttl;
@@ -222,13 +224,12 @@ static struct kad_admission *lock_holder(
   return NULL;
 }
 
-/* Waits at the end of the queue of `holder`. */
-static void wait_for(struct kad_admission *holder,
-                     struct kad_admission *admission) {
-  while (holder->next != NULL) {
-    holder = holder->next;
+/* Puts `added`, one or a list, at the end of `list`. */
+static void append(struct kad_admission **list, struct kad_admission *added) {
+  while (*list != NULL) {
+    list = &(*list)->next;
   }
-  holder->next = admission;
+  *list = added;
 }
 
 /* Copies what is held under the key of the current record: the hook may answer
@@ -278,7 +279,7 @@ static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
     return merge(node, admission);
   }
   if (keep_records(node, admission)) {
-    wait_for(holder, admission);
+    append(&holder->waiters, admission);
     return false;
   }
   refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
@@ -301,7 +302,6 @@ static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
   return true;
 }
 
-/* Lets the next admission to our key have its turn. */
 static void unlock(struct kad_node *node, struct kad_admission *admission) {
   struct kad_admission **link = &node->merging;
   while (*link != admission) {
@@ -311,11 +311,7 @@ static void unlock(struct kad_node *node, struct kad_admission *admission) {
   admission->locked = false;
 }
 
-static void run(struct kad_node *node, struct kad_admission *admission);
-
 static bool next_step(struct kad_node *node, struct kad_admission *admission) {
-  struct kad_admission *waiting = admission->next;
-  admission->next = NULL;
   kad_bundle_free(&admission->merged, &node->env.allocator);
   admission->has_merged = false;
   if (admission->locked) {
@@ -323,12 +319,6 @@ static bool next_step(struct kad_node *node, struct kad_admission *admission) {
   }
   admission->index++;
   admission->step = KAD_ADMIT_CHECK;
-  while (waiting != NULL) {
-    struct kad_admission *after = waiting->next;
-    waiting->next = NULL;
-    run(node, waiting);
-    waiting = after;
-  }
   return true;
 }
 
@@ -359,14 +349,40 @@ static void finish(struct kad_node *node, struct kad_admission *admission) {
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }
 
-/* Goes on until the admission has to wait or has ended. */
-static void run(struct kad_node *node, struct kad_admission *admission) {
-  while (admission->index < admission->request.count) {
-    if (!step(node, admission)) {
-      return;
+/* Goes on until the admission has to wait or has ended, or until its key is
+ * free for those that waited: they are returned, and its next record has its
+ * turn after them. */
+static struct kad_admission *advance(struct kad_node *node,
+                                     struct kad_admission *admission) {
+  struct kad_admission *woken = NULL;
+  bool goes_on = true;
+  while (goes_on && woken == NULL &&
+         admission->index < admission->request.count) {
+    goes_on = step(node, admission);
+    if (!admission->locked) {
+      woken = admission->waiters;
+      admission->waiters = NULL;
     }
   }
-  finish(node, admission);
+  if (goes_on && admission->index == admission->request.count) {
+    finish(node, admission);
+  } else if (goes_on) {
+    append(&woken, admission);
+  }
+  return woken;
+}
+
+/* Lets an admission go on, and whoever it was that made others wait. */
+static void run(struct kad_node *node, struct kad_admission *admission) {
+  struct kad_admission *ready = admission;
+  while (ready != NULL) {
+    struct kad_admission *first = ready;
+    ready = first->next;
+    first->next = NULL;
+    struct kad_admission *woken = advance(node, first);
+    append(&woken, ready);
+    ready = woken;
+  }
 }
 
 static void resume(struct kad_node *node, void *self,

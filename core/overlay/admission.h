@@ -57,7 +57,8 @@ struct kad_admission_request {
 };
 
 struct kad_admission {
-  struct kad_admission *next;         /* that waits for the same key */
+  struct kad_admission *next;         /* in the list that this one waits in */
+  struct kad_admission *waiters;      /* that wait for the same key */
   struct kad_admission *next_merging; /* of the node's, while `locked` */
   struct kad_admission_request request;
   struct kad_ruleset *ruleset;

@@ -128,6 +128,7 @@ static bool args_are_valid(struct kad_slice args) {
                            parsed.type == KAD_BENCODE_DICT);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_call(struct kad_node *node, const struct kad_contact *to,
                   struct kad_slice method, struct kad_slice args, kad_done done,
                   void *data, kad_operation *operation) {

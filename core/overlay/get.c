@@ -416,6 +416,7 @@ static const struct kad_op_kind get_kind = {
     .stop = stop_get,
 };
 
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_get(struct kad_node *node, const struct kad_id *key,
                  struct kad_slice type,
                  const struct kad_lookup_options *options, kad_done done,

@@ -243,7 +243,8 @@ static int hold_default(struct kad_node *node,
       replaced = held->handles[i];
     }
   }
-  if (replaced == 0 && held->count >= admission->type->max_values) {
+  if (replaced == 0 && held->count > 0 &&
+      held->count >= admission->type->max_values) {
     replaced = held->handles[pick_oldest(node, held, &holding.origin)];
   }
   return add(node, record, &holding, replaced, reason);
@@ -343,9 +344,9 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
   size_t fresh = gather_new(&admission->merged, held);
   kad_handle confirmed = keep_held(
       held, &admission->merged, &admission->request.records[admission->index]);
-  size_t size = fresh * sizeof(kad_handle);
-  kad_handle *added = size > 0 ? kad_alloc(&node->env.allocator, size) : NULL;
-  if (size > 0 && added == NULL) {
+  size_t size = (fresh + 1) * sizeof(kad_handle);
+  kad_handle *added = kad_alloc(&node->env.allocator, size);
+  if (added == NULL) {
     *reason = "out of memory";
     return KAD_CODE_FAILED;
   }

@@ -343,6 +343,7 @@ int kad_republish(struct kad_node *node, const struct kad_record *record,
   return error;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
                       uint16_t port, const struct kad_lookup_options *options,
                       kad_done done, void *data, kad_operation *operation) {

@@ -510,28 +510,28 @@ static void store_survives_any_failed_allocation(void **state) {
   }
 }
 
-#define with_node(test) \
+#define WITH_NODE(test) \
   cmocka_unit_test_setup_teardown(test, open_plain, close_node)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      with_node(refused_record_is_answered_with_its_reason),
-      with_node(validate_sees_who_stores),
-      with_node(failing_validate_refuses),
-      with_node(store_waits_for_a_later_answer),
-      with_node(answer_past_its_deadline_is_a_failure),
-      with_node(records_of_one_store_are_judged_each),
-      with_node(closing_abandons_what_waits),
-      with_node(merge_says_what_is_held),
-      with_node(merge_may_drop_what_was_held),
-      with_node(merge_may_leave_nothing),
-      with_node(failing_merge_leaves_what_was_held),
-      with_node(merge_that_wants_what_may_not_be_held_fails),
-      with_node(merge_beyond_max_values_is_cut_and_counted),
-      with_node(merges_of_one_key_take_turns),
-      with_node(merge_that_never_answers_lets_the_next_go_on),
+      WITH_NODE(refused_record_is_answered_with_its_reason),
+      WITH_NODE(validate_sees_who_stores),
+      WITH_NODE(failing_validate_refuses),
+      WITH_NODE(store_waits_for_a_later_answer),
+      WITH_NODE(answer_past_its_deadline_is_a_failure),
+      WITH_NODE(records_of_one_store_are_judged_each),
+      WITH_NODE(closing_abandons_what_waits),
+      WITH_NODE(merge_says_what_is_held),
+      WITH_NODE(merge_may_drop_what_was_held),
+      WITH_NODE(merge_may_leave_nothing),
+      WITH_NODE(failing_merge_leaves_what_was_held),
+      WITH_NODE(merge_that_wants_what_may_not_be_held_fails),
+      WITH_NODE(merge_beyond_max_values_is_cut_and_counted),
+      WITH_NODE(merges_of_one_key_take_turns),
+      WITH_NODE(merge_that_never_answers_lets_the_next_go_on),
       cmocka_unit_test(interleaved_merges_lose_nothing),
-      with_node(store_survives_any_failed_allocation),
+      WITH_NODE(store_survives_any_failed_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,20 +255,20 @@ static void confirming_does_not_take_records_over(void **state) {
   kad_lone_close(&lone);
 }
 
-#define with_node(test) \
+#define WITH_NODE(test) \
   cmocka_unit_test_setup_teardown(test, open_plain, close_node)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      with_node(newest_value_comes_first),
-      with_node(full_key_drops_the_oldest_of_the_same_host),
+      WITH_NODE(newest_value_comes_first),
+      WITH_NODE(full_key_drops_the_oldest_of_the_same_host),
       cmocka_unit_test(host_at_its_share_is_refused),
       cmocka_unit_test(host_at_its_share_may_update_and_refresh),
-      with_node(lower_seq_is_refused),
+      WITH_NODE(lower_seq_is_refused),
       cmocka_unit_test(full_store_drops_of_the_largest_user),
       cmocka_unit_test(record_that_goes_at_once_is_refused),
       cmocka_unit_test(update_in_a_full_store_costs_nobody_a_record),
-      with_node(another_host_does_not_shorten_a_life),
+      WITH_NODE(another_host_does_not_shorten_a_life),
       cmocka_unit_test(confirming_does_not_take_records_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

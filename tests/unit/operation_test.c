@@ -322,23 +322,23 @@ static void call_is_refused_for_what_is_no_custom_query(void **state) {
                    KAD_EINVAL);
 }
 
-#define in_overlay(test) \
+#define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_thirty, close_overlay)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      in_overlay(options_out_of_range_are_refused),
-      in_overlay(missing_arguments_are_refused),
-      in_overlay(more_lookups_than_may_run_take_turns),
-      in_overlay(full_queue_is_busy),
-      in_overlay(cancel_ends_a_queued_and_a_running_operation_once),
-      in_overlay(callback_may_start_and_cancel_operations),
-      in_overlay(closing_a_node_ends_what_runs),
-      in_overlay(operation_ends_whatever_allocation_fails),
-      in_overlay(ping_tells_who_answered),
-      in_overlay(ping_of_nobody_times_out),
-      in_overlay(call_of_an_unknown_method_brings_its_error),
-      in_overlay(call_is_refused_for_what_is_no_custom_query),
+      IN_OVERLAY(options_out_of_range_are_refused),
+      IN_OVERLAY(missing_arguments_are_refused),
+      IN_OVERLAY(more_lookups_than_may_run_take_turns),
+      IN_OVERLAY(full_queue_is_busy),
+      IN_OVERLAY(cancel_ends_a_queued_and_a_running_operation_once),
+      IN_OVERLAY(callback_may_start_and_cancel_operations),
+      IN_OVERLAY(closing_a_node_ends_what_runs),
+      IN_OVERLAY(operation_ends_whatever_allocation_fails),
+      IN_OVERLAY(ping_tells_who_answered),
+      IN_OVERLAY(ping_of_nobody_times_out),
+      IN_OVERLAY(call_of_an_unknown_method_brings_its_error),
+      IN_OVERLAY(call_is_refused_for_what_is_no_custom_query),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

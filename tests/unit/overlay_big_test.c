@@ -227,15 +227,15 @@ static void thousand_lookups_at_once_all_end(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, NODES).pending, 0);
 }
 
-#define in_overlay(test) \
+#define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_big, close_overlay)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      in_overlay(lookups_find_the_k_closest),
-      in_overlay(lookups_find_them_among_the_dead),
-      in_overlay(values_reach_the_k_closest_and_are_read),
-      in_overlay(thousand_lookups_at_once_all_end),
+      IN_OVERLAY(lookups_find_the_k_closest),
+      IN_OVERLAY(lookups_find_them_among_the_dead),
+      IN_OVERLAY(values_reach_the_k_closest_and_are_read),
+      IN_OVERLAY(thousand_lookups_at_once_all_end),
       cmocka_unit_test(lossy_network_is_borne),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

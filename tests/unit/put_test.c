@@ -493,33 +493,33 @@ static void announce_and_put_work_in_both_families(void **state) {
   kad_overlay_close(&both);
 }
 
-#define in_overlay(test) \
+#define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_forty, close_overlay)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      in_overlay(record_goes_to_the_k_closest),
-      in_overlay(put_of_a_lower_seq_is_refused_by_the_holders),
-      in_overlay(bad_signature_is_refused_here),
-      in_overlay(value_too_large_is_refused_here),
-      in_overlay(largest_value_fits),
-      in_overlay(unknown_type_is_an_error),
-      in_overlay(own_policy_refuses_before_anybody_is_asked),
-      in_overlay(own_policy_may_answer_later),
-      in_overlay(own_policy_that_never_answers_fails_the_put),
-      in_overlay(cancel_withdraws_the_question),
-      in_overlay(refusal_of_every_contact_is_told),
-      in_overlay(only_place_may_be_here),
-      in_overlay(put_goes_on_while_some_holders_die),
-      in_overlay(put_without_an_overlay_is_held_here),
-      in_overlay(read_only_node_holds_nothing_itself),
-      in_overlay(lone_put_reaches_the_overlay_once_there_is_one),
-      in_overlay(put_waits_for_its_own_copy),
-      in_overlay(own_copy_is_held_after_the_put_was_canceled),
-      in_overlay(node_closes_while_its_own_copy_waits),
-      in_overlay(announced_peers_are_found),
-      in_overlay(no_peers_are_not_found),
-      in_overlay(announce_and_put_work_in_both_families),
+      IN_OVERLAY(record_goes_to_the_k_closest),
+      IN_OVERLAY(put_of_a_lower_seq_is_refused_by_the_holders),
+      IN_OVERLAY(bad_signature_is_refused_here),
+      IN_OVERLAY(value_too_large_is_refused_here),
+      IN_OVERLAY(largest_value_fits),
+      IN_OVERLAY(unknown_type_is_an_error),
+      IN_OVERLAY(own_policy_refuses_before_anybody_is_asked),
+      IN_OVERLAY(own_policy_may_answer_later),
+      IN_OVERLAY(own_policy_that_never_answers_fails_the_put),
+      IN_OVERLAY(cancel_withdraws_the_question),
+      IN_OVERLAY(refusal_of_every_contact_is_told),
+      IN_OVERLAY(only_place_may_be_here),
+      IN_OVERLAY(put_goes_on_while_some_holders_die),
+      IN_OVERLAY(put_without_an_overlay_is_held_here),
+      IN_OVERLAY(read_only_node_holds_nothing_itself),
+      IN_OVERLAY(lone_put_reaches_the_overlay_once_there_is_one),
+      IN_OVERLAY(put_waits_for_its_own_copy),
+      IN_OVERLAY(own_copy_is_held_after_the_put_was_canceled),
+      IN_OVERLAY(node_closes_while_its_own_copy_waits),
+      IN_OVERLAY(announced_peers_are_found),
+      IN_OVERLAY(no_peers_are_not_found),
+      IN_OVERLAY(announce_and_put_work_in_both_families),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

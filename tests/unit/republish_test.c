@@ -300,22 +300,22 @@ static void budget_bounds_the_stores_of_a_restart(void **state) {
   assert_true(kad_overlay_stats(&overlay, i).republishes >= 60);
 }
 
-#define in_overlay(test) \
+#define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_thirty, close_overlay)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      in_overlay(one_holder_republishes_for_all),
-      in_overlay(republished_record_keeps_its_end),
-      in_overlay(record_outlives_its_holders),
-      in_overlay(store_in_time_makes_republishing_needless),
-      in_overlay(type_may_never_be_republished),
-      in_overlay(hook_may_say_never),
-      in_overlay(hook_says_when_next),
-      in_overlay(failing_hook_leaves_the_period),
-      in_overlay(hook_may_answer_later),
-      in_overlay(hook_that_never_answers_leaves_the_period),
-      in_overlay(policy_without_the_type_leaves_its_records),
+      IN_OVERLAY(one_holder_republishes_for_all),
+      IN_OVERLAY(republished_record_keeps_its_end),
+      IN_OVERLAY(record_outlives_its_holders),
+      IN_OVERLAY(store_in_time_makes_republishing_needless),
+      IN_OVERLAY(type_may_never_be_republished),
+      IN_OVERLAY(hook_may_say_never),
+      IN_OVERLAY(hook_says_when_next),
+      IN_OVERLAY(failing_hook_leaves_the_period),
+      IN_OVERLAY(hook_may_answer_later),
+      IN_OVERLAY(hook_that_never_answers_leaves_the_period),
+      IN_OVERLAY(policy_without_the_type_leaves_its_records),
       cmocka_unit_test_setup_teardown(budget_bounds_the_stores_of_a_restart,
                                       open_few, close_overlay),
   };
