@@ -250,6 +250,26 @@ static void one_subnet_silences_nobody_else(void **state) {
   assert_true(kad_lone_stats(lone).dropped_limited > 15000);
 }
 
+static void replies_stay_within_the_bytes_allowed(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_config config;
+  kad_config_default(&config);
+  config.bytes_per_s = 2000;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  const uint64_t before = kad_lone_stats(lone).bytes_out;
+  for (unsigned i = 1; i <= 1000; i++) {
+    struct kad_message message;
+    const struct kad_contact from = kad_lone_contact(i);
+    kad_lone_begin(&message, KAD_METHOD_PING);
+    message.read_only = true; /* so that the replies are all that is sent */
+    kad_lone_send(lone, &from, &message);
+    lone->now += 10;
+  }
+  assert_in_range(kad_lone_stats(lone).bytes_out - before, 9 * 2000, 12 * 2000);
+  assert_true(kad_lone_stats(lone).dropped_limited > 0);
+}
+
 static void malformed_queries_are_limited_too(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
@@ -283,6 +303,7 @@ int main(void) {
       TEST(nobody_makes_us_ask_a_martian_or_port_0),
       TEST(one_address_silences_nobody_else),
       TEST(one_subnet_silences_nobody_else),
+      TEST(replies_stay_within_the_bytes_allowed),
       TEST(malformed_queries_are_limited_too),
       TEST(an_error_is_at_most_ten_times_the_query),
 #undef TEST

@@ -64,6 +64,21 @@ static void a_token_is_good_for_five_minutes_and_not_for_ten(void **state) {
   assert_int_equal(announce_with(lone, &from, token), KAD_CODE_PROTOCOL);
 }
 
+static void tokens_of_two_nodes_differ(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_config config;
+  uint8_t first[KAD_TOKEN_MAX];
+  uint8_t second[KAD_TOKEN_MAX];
+  const size_t len = kad_lone_token(lone, &from, first);
+  kad_config_default(&config);
+  kad_lone_close(lone);
+  const struct kad_env env = kad_lone_env(lone, 2);
+  assert_ok(kad_node_new(&config, &env, &lone->node));
+  assert_int_equal(kad_lone_token(lone, &from, second), len);
+  assert_memory_not_equal(first, second, len);
+}
+
 static void an_address_with_its_share_can_refresh_what_it_has(void **state) {
   struct kad_config config;
   const struct kad_contact from = kad_lone_contact(1);
@@ -344,6 +359,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       TEST(a_token_is_good_for_its_address_on_any_port),
       TEST(a_token_is_good_for_five_minutes_and_not_for_ten),
+      TEST(tokens_of_two_nodes_differ),
       TEST(an_address_with_its_share_can_refresh_what_it_has),
       TEST(signatures_are_looked_at_after_the_token),
       TEST(a_peer_is_found_at_the_port_that_it_announced),

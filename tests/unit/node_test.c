@@ -71,6 +71,22 @@ static void a_field_out_of_its_range_is_refused(void **state) {
 #undef CHECK_FIELD
 }
 
+static void the_ends_of_ranges_are_in_them(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_config config;
+  kad_config_default(&config);
+  config.k = 64;
+  config.alpha = 32;
+  config.query_ms = 60000;
+  config.max_reply = 1452;
+  reopen(lone, &config);
+  config.k = 1;
+  config.alpha = 1;
+  config.query_ms = 1;
+  config.max_reply = 512;
+  reopen(lone, &config);
+}
+
 static void an_incomplete_environment_is_refused(void **state) {
   static struct kad_lone other;
   struct kad_config config;
@@ -309,6 +325,24 @@ static void contacts_are_told_with_what_is_known_of_them(void **state) {
   assert_int_equal(kad_node_contacts(lone->node, NULL, 0), 2);
 }
 
+static void datagrams_and_their_bytes_are_counted(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
+  struct kad_message message;
+  size_t out = 0;
+  kad_lone_receive(lone, &contact, kad_slice_of("d1:t1:a1:y1:qe"));
+  kad_lone_receive(lone, &contact, kad_slice_of("nonsense"));
+  kad_lone_ask(lone, &contact, KAD_METHOD_FIND_NODE);
+  const struct kad_stats stats = kad_lone_stats(lone);
+  assert_int_equal(stats.datagrams_in, 3);
+  assert_in_range(stats.bytes_in, 14 + 8 + 80, 14 + 8 + 100);
+  assert_int_equal(stats.datagrams_out, 3); /* 203, the reply, our ping */
+  for (size_t i = 0; i < 3; i++) {
+    out += kad_lone_sent(lone, i, &message)->len;
+  }
+  assert_int_equal(stats.bytes_out, out);
+}
+
 /* ----------------------------------------------------------------- time -- */
 
 static void a_request_moves_the_deadline_to_now(void **state) {
@@ -398,6 +432,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       cmocka_unit_test(a_field_out_of_its_range_is_refused),
+      TEST(the_ends_of_ranges_are_in_them),
       cmocka_unit_test(an_incomplete_environment_is_refused),
       TEST(only_two_families_can_be_added),
       TEST(an_id_is_random_unless_it_is_given),
@@ -411,6 +446,7 @@ int main(void) {
       TEST(the_state_says_how_a_node_stands),
       cmocka_unit_test(states_have_names),
       TEST(contacts_are_told_with_what_is_known_of_them),
+      TEST(datagrams_and_their_bytes_are_counted),
       TEST(a_request_moves_the_deadline_to_now),
       TEST(waking_after_a_week_is_no_storm),
       TEST(freeing_a_node_ends_what_is_under_way),

@@ -105,8 +105,9 @@ static void a_method_without_a_function_is_refused(void **state) {
 
 static void methods_are_found_by_their_whole_name(void **state) {
   char name[] = "hello";
-  const struct kad_method method = {name, &counting, answer};
-  const struct kad_policy policy = {.methods = &method, .method_count = 1};
+  const struct kad_method methods[] = {{name, &counting, answer},
+                                       {"other", name, answer}};
+  const struct kad_policy policy = {.methods = methods, .method_count = 2};
   struct kad_ruleset *ruleset;
   (void)state;
   assert_ok(make(&policy, &ruleset));
@@ -116,6 +117,9 @@ static void methods_are_found_by_their_whole_name(void **state) {
   assert_non_null(found);
   assert_string_equal(found->name, "hello");
   assert_ptr_equal(found->state, &counting);
+  found = kad_ruleset_method(ruleset, kad_slice_of("other"));
+  assert_non_null(found);
+  assert_ptr_equal(found->state, name);
   assert_null(kad_ruleset_method(ruleset, kad_slice_of("hell")));
   assert_null(kad_ruleset_method(ruleset, kad_slice_of("hello!")));
   assert_null(kad_ruleset_method(ruleset, kad_slice_of("")));
