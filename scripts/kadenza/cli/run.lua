@@ -76,7 +76,9 @@ end
 ----------------------------------------------------------------- start, end --
 
 -- Where a signal finds what it is about: `running.node` once there is one.
+-- SIGHUP has two meanings: a terminal sends it when it is closed.
 local function handle_signals(network, running, settings)
+  local on_terminal = status.is_for_people(settings)
   local function stop()
     if not running.node then
       host.quit(0) -- nothing has begun that would have to end
@@ -90,9 +92,13 @@ local function handle_signals(network, running, settings)
       end
     end
   end
+  local reload_node = with_node(reload)
   network:on_signal("SIGTERM", stop)
   network:on_signal("SIGINT", stop)
-  network:on_signal("SIGHUP", with_node(reload))
+  network:on_signal("SIGHUP", function()
+    local is_closed = on_terminal and not status.is_for_people(settings)
+    return (is_closed and stop or reload_node)()
+  end)
   network:on_signal("SIGUSR1", with_node(log_stats))
 end
 

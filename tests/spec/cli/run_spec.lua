@@ -1,28 +1,11 @@
 local process = require("support.process")
 local support = require("support")
 
--- Python's pty gives a program the terminal that it asks for.
-local TERMINAL <const> = [[
-import os, pty, signal, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-signal.signal(signal.SIGTERM, lambda *_: os.write(terminal, b"\x03"))
-while True:
-    try:
-        data = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    os.write(1, data)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-]]
-
 -- Starts the program on a terminal, whose output is its standard output.
 local function start_on_terminal(args)
-  return process.start({ "-c", TERMINAL, process.program(),
-    table.unpack(args) }, { path = "/usr/bin/python3" })
+  local words = { "exec", process.program(), table.unpack(args) }
+  return process.start({ "-qec", table.concat(words, " "), "/dev/null" },
+    { path = "script", open = true })
 end
 
 describe("kadenza run", function()
@@ -203,8 +186,25 @@ describe("kadenza run on a terminal", function()
     local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
       "--allow-local", "--bootstrap", other.address })
     node:wait_for("kadenza: healthy, 1 contact\r\n", "stdout")
-    node:kill("sigterm")
+    node:write("\3")
     assert.equal(0, node:wait(3))
+  end)
+
+  it("ends with its terminal", function()
+    local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
+      "--allow-local" })
+    local text = node:wait_for("kill %-HUP", "stdout")
+    local address = text:match("listening on (%S+) id=")
+    node:kill("sigkill") -- the terminal
+    node:wait()
+    for _ = 1, 50 do
+      local ping = process.run({ "ping", address, "--allow-local",
+        "--query-ms", "200" })
+      if ping.status == 1 then
+        return
+      end
+    end
+    error("it is still there")
   end)
 
   it("ends the value of a get with a newline", function()

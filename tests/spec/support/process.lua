@@ -69,8 +69,9 @@ end
 
 --- Starts a program.
 ---@param args string[]
----@param options? { path?: string, stdin?: string, env?: table<string, string>,
----  folder?: string }  `stdin` is written to it, which is then closed
+---@param options? { path?: string, stdin?: string, open?: boolean,
+---  env?: table<string, string>, folder?: string }  `stdin` is written to it;
+---  its standard input is then closed, unless it is to stay open
 ---@return table process  with `stdout`, `stderr`, and, when it has ended,
 ---  `status` and `signal`
 function M.start(args, options)
@@ -89,6 +90,7 @@ function M.start(args, options)
   }, function(status, signal)
     process.status, process.signal = status, signal
     process.handle:close()
+    process:close_input()
     running[process] = nil
   end)
   if not process.handle then
@@ -98,11 +100,29 @@ function M.start(args, options)
   running[process] = true
   read_output()
   read_errors()
+  process.input = input
   input:write(options.stdin or "")
-  input:shutdown(function()
-    input:close()
-  end)
+  if not options.open then
+    process:close_input()
+  end
   return process
+end
+
+--- Writes to its standard input.
+---@param text string
+function Process:write(text)
+  self.input:write(text)
+end
+
+--- Closes its standard input, once what was written has arrived.
+function Process:close_input()
+  local input = self.input
+  self.input = nil
+  if input then
+    input:shutdown(function()
+      input:close()
+    end)
+  end
 end
 
 -- Runs the event loop until `is_done` says so; returns whether it did.
