@@ -15,6 +15,7 @@ struct known {
   struct kad_address address;
   uint8_t tries;
   bool answered;
+  bool due; /* one of the first, and still in time to answer */
 };
 
 struct join {
@@ -23,6 +24,7 @@ struct join {
   size_t next;   /* of the known ones, to be pinged */
   uint32_t open; /* pings under way */
   uint32_t slow; /* of these */
+  uint32_t due;  /* known ones that are */
   struct known known[];
 };
 
@@ -45,7 +47,17 @@ static void ping(struct kad_node *node, struct join *join, uint32_t place) {
   if (kad_rpc_send(node, &contact, &message, ping_event, join, &query) == 0) {
     query->tag = place;
     join->open++;
+    if (known->tries == 1 && place < PINGS_MAX) {
+      known->due = true;
+      join->due++;
+    }
   }
+}
+
+/* Notes that a ping of the address `place` was answered, or is late. */
+static void settle(struct join *join, uint32_t place) {
+  join->due -= join->known[place].due;
+  join->known[place].due = false;
 }
 
 /* Pings the next known ones. */
@@ -67,14 +79,17 @@ static void ping_again(struct kad_node *node, struct join *join,
   }
 }
 
-/* Ends a join whose lookups have ended: when they found somebody, or when there
- * is nobody left who might answer. */
+/* Ends a join whose lookups have ended: when they found k, or fewer and no
+ * known address is in time to lead to more, or when nobody is left who might
+ * answer.
+ */
 static void end_if_done(struct kad_node *node, struct join *join) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   if (join->op.lookups_open > 0) {
     return;
   }
-  if (kad_op_closest(&join->op, closest) > 0) {
+  size_t found = kad_op_closest(&join->op, closest);
+  if (found >= join->op.options.k || (found > 0 && join->due == 0)) {
     kad_maintenance_joined(node);
     kad_op_end(node, &join->op, 0);
   } else if (join->open == 0) {
@@ -82,13 +97,11 @@ static void end_if_done(struct kad_node *node, struct join *join) {
   }
 }
 
-/* Looks our id up from `seed`, which has answered. When lookups have ended that
- * found nobody, it is begun again. */
+/* Looks our id up from `seed`, which has answered. When lookups have ended,
+ * they found too few, and it is begun again. */
 static void look_up_from(struct kad_node *node, struct join *join,
                          const struct kad_contact *seed) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
-  bool again =
-      join->op.lookups_open == 0 && kad_op_closest(&join->op, closest) == 0;
+  bool again = join->op.lookups_open == 0;
   for (size_t i = 0; again && i < KAD_OPERATION_FAMILIES; i++) {
     if (join->op.lookups[i] != NULL) {
       kad_lookup_free(node, join->op.lookups[i]);
@@ -106,10 +119,12 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
   if (join->op.state != KAD_OPERATION_RUNNING) {
     return;
   }
+  settle(join, query->tag);
   if (event == KAD_QUERY_SOFT) {
     join->slow++;
     ping_again(node, join, query->tag);
     ping_more(node, join);
+    end_if_done(node, join);
     return;
   }
   join->open--;

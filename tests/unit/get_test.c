@@ -155,20 +155,33 @@ static void put_again_is_no_second_value(void **state) {
   assert_int_equal(got.result.record_count, 1);
 }
 
-static void put_signed(size_t i, const char *value, int64_t seq,
-                       const char *salt) {
+/* Where the keys of a signed record go. */
+struct signer {
+  uint8_t *publisher;
+  uint8_t *signature;
+};
+
+static struct kad_record sign(const struct signer *signer, const char *value,
+                              int64_t seq, const char *salt) {
   const uint8_t seed[32] = {7};
-  uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
-  uint8_t signature[KAD_SIGNATURE_SIZE];
   struct kad_record record = kad_overlay_record(&key, value);
-  kad_keypair(seed, publisher, secret);
-  record.publisher = publisher;
-  record.signature = signature;
+  kad_keypair(seed, signer->publisher, secret);
+  record.publisher = signer->publisher;
+  record.signature = signer->signature;
   record.salt = kad_slice_of(salt);
   record.seq = seq;
   record.has_seq = true;
-  assert_ok(kad_record_sign(&record, 160, secret, signature));
+  assert_ok(kad_record_sign(&record, 160, secret, signer->signature));
+  return record;
+}
+
+static void put_signed(size_t i, const char *value, int64_t seq,
+                       const char *salt) {
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct signer signer = {publisher, signature};
+  const struct kad_record record = sign(&signer, value, seq, salt);
   assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
 }
 
@@ -186,24 +199,27 @@ static void higher_seq_takes_the_place_of_a_lower(void **state) {
   assert_int_equal(find_value("beside"), 1);
 }
 
-/* Some holders missed the update: the reader gets the newer one alone. */
+/* Only the four closest learn of the update: the reader gets the newer one
+ * alone. */
 static void stale_holders_do_not_win(void **state) {
   (void)state;
-  size_t closest[K];
-  (void)kad_overlay_closest(&overlay, &key, NULL, closest, K);
+  const struct kad_lookup_options four = {.k = 4};
+  struct kad_ending put_ending;
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct signer signer = {publisher, signature};
+  const struct kad_record record = sign(&signer, "new", 2, "");
   put_signed(pick_far(), "old", 1, "");
-  for (size_t i = 0; i < K / 2; i++) {
-    kad_overlay_kill(&overlay, closest[i]);
-  }
-  put_signed(pick_far(), "new", 2, "");
-  for (size_t i = 0; i < K / 2; i++) {
-    kad_overlay_revive(&overlay, closest[i]);
-    kad_overlay_join(&overlay, closest[i], pick_far());
-  }
-  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  kad_ending_init(&put_ending, &overlay);
+  assert_ok(kad_node_put(overlay.nodes[pick_far()], &record, &four,
+                         kad_ending_take, &put_ending, NULL));
+  assert_ok(kad_ending_await(&put_ending));
+  assert_int_equal(put_ending.result.stored, 4);
+  kad_ending_deinit(&put_ending);
 
   assert_ok(get(pick_far(), NULL));
 
+  assert_int_equal(got.result.holders, K);
   assert_int_equal(got.result.record_count, 1);
   assert_slice_is(got.result.records[0].value, "new");
 }

@@ -166,6 +166,26 @@ static void one_living_address_among_many_is_enough(void **state) {
   assert_true(ending.result.closest_count >= K);
 }
 
+/* Whoever answers first may know nobody: those that answer later count, too. */
+static void first_answer_is_not_the_only_one(void **state) {
+  (void)state;
+  (void)kad_overlay_add(&overlay); /* has not joined */
+  for (size_t i = NODES + 1; i < NODES + 11; i++) {
+    const struct kad_address known[] = {kad_overlay_address(NODES),
+                                        kad_overlay_address(3)};
+    struct kad_ending joined;
+    kad_ending_init(&joined, &overlay);
+    struct kad_node *node = kad_overlay_add(&overlay);
+    assert_ok(
+        kad_node_bootstrap(node, known, 2, kad_ending_take, &joined, NULL));
+    assert_ok(kad_ending_reach(&joined));
+    assert_true(joined.result.closest_count >= K);
+    kad_ending_deinit(&joined);
+    kad_overlay_kill(&overlay, NODES);
+    kad_overlay_revive(&overlay, NODES);
+  }
+}
+
 static void many_known_addresses_are_pinged_some_at_a_time(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
@@ -348,6 +368,7 @@ int main(void) {
       IN_OVERLAY(buckets_farther_than_the_neighbour_are_refreshed),
       IN_OVERLAY(join_by_way_of_silent_addresses_alone_fails),
       IN_OVERLAY(one_living_address_among_many_is_enough),
+      IN_OVERLAY(first_answer_is_not_the_only_one),
       IN_OVERLAY(many_known_addresses_are_pinged_some_at_a_time),
       IN_OVERLAY(more_addresses_than_are_remembered_are_let_be),
       IN_NOTHING(first_node_joins_nobody_and_is_joined),

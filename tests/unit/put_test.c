@@ -244,6 +244,25 @@ static void cancel_withdraws_the_question(void **state) {
                    KAD_ENOTFOUND);
 }
 
+static void node_closes_while_its_policy_thinks(void **state) {
+  (void)state;
+  struct slow slow = {.verdict = KAD_LATER};
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  set_policy(1, &slow, think, NULL);
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+                         &ending, NULL));
+  kad_overlay_run(&overlay, 10);
+  assert_int_equal(slow.asked, 1);
+
+  kad_overlay_kill(&overlay, 1);
+  kad_overlay_run(&overlay, 10);
+
+  assert_int_equal(ending.calls, 1);
+  assert_int_equal(ending.result.status, KAD_ECLOSED);
+  assert_int_equal(slow.abandoned, 1);
+}
+
 static void refusal_of_every_contact_is_told(void **state) {
   (void)state;
   struct slow slow = {.verdict = KAD_REFUSE};
@@ -508,6 +527,7 @@ int main(void) {
       IN_OVERLAY(own_policy_may_answer_later),
       IN_OVERLAY(own_policy_that_never_answers_fails_the_put),
       IN_OVERLAY(cancel_withdraws_the_question),
+      IN_OVERLAY(node_closes_while_its_policy_thinks),
       IN_OVERLAY(refusal_of_every_contact_is_told),
       IN_OVERLAY(only_place_may_be_here),
       IN_OVERLAY(put_goes_on_while_some_holders_die),
