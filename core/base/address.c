@@ -3,11 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-  SUBNET_BYTES_IP4 = 3,
-  SUBNET_BYTES_IP6 = 8
-};
-
 /* Where the addresses of a block may be met. */
 enum reach {
   REACH_GLOBAL,

@@ -32,7 +32,7 @@ struct kad_member {
   struct kad_member *next;         /* in the list of members, or of leavers */
   struct kad_member *back;         /* in the list of members */
   struct kad_member *next_touched; /* in the list of touched ones */
-  struct kad_address addresses[KAD_MEMBER_ADDRESSES]; /* via is its own */
+  struct kad_address addresses[KAD_MEMBER_ADDRESSES]; /* as bound; via is 0 */
   size_t address_count;
   bool touched; /* its deadline is to be asked again */
   bool leaving; /* closed: the node is freed when no callback runs */

@@ -10,10 +10,6 @@
 static_assert(KAD_INDEX_SECRET_SIZE == crypto_shorthash_KEYBYTES,
               "the secret is a SipHash key");
 
-enum {
-  INDEX_MIN_BUCKETS = 8
-};
-
 uint64_t kad_index_hash(const uint8_t *secret, const void *bytes, size_t len) {
   uint64_t hash = 0;
   unsigned char out[crypto_shorthash_BYTES];

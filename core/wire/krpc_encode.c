@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-enum {
-  SIGN_AND_ENDS = 3
-}; /* bytes of an integer besides its digits */
-
 static struct kad_slice id_bytes(const struct kad_id *id, size_t id_size) {
   return (struct kad_slice){id->bytes, id_size};
 }
