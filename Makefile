@@ -134,10 +134,10 @@ products := $(if $(core_sources),$(library) $(shared)) \
 all: $(products) ## build the libraries, the Lua module and the program
 
 .PHONY: run
-run: $(program) ## start a node with the policies that ship (ARGS=...)
+run: $(program) ## start a node to try things with (ARGS=...)
 	@mkdir -p var/node
-	@exec $(program) run --state var/node $(addprefix --policy ,$(policies)) \
-	  $(ARGS)
+	@exec $(program) run --allow-local --state var/node \
+	  $(addprefix --policy ,$(policies)) $(ARGS)
 
 .PHONY: demo
 demo: $(products) ## run 32 nodes on loopback and tell what they do
