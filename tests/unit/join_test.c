@@ -68,6 +68,15 @@ static void join_all(size_t count) {
   kad_overlay_run(&overlay, 2 * KAD_MINUTE_MS);
 }
 
+/* Fails if one of `count` nodes knows fewer than k others. */
+static void check_islands(size_t count, uint64_t seed) {
+  for (size_t i = 0; i < count; i++) {
+    if (kad_node_contacts(overlay.nodes[i], NULL, 0) < K) {
+      fail_msg("seed %d: node %zu is on an island", (int)seed, i);
+    }
+  }
+}
+
 static void lost_datagrams_make_no_islands(void **state) {
   (void)state;
   enum {
@@ -81,11 +90,7 @@ static void lost_datagrams_make_no_islands(void **state) {
 
     join_all(COUNT);
 
-    for (size_t i = 0; i < COUNT; i++) {
-      if (kad_node_contacts(overlay.nodes[i], NULL, 0) < K) {
-        fail_msg("seed %d: node %zu is on an island", (int)seed, i);
-      }
-    }
+    check_islands(COUNT, seed);
     kad_overlay_close(&overlay);
   }
 }
