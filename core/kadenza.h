@@ -287,6 +287,7 @@ enum {
   KAD_TYPE_NAME_MAX = 32,      /* bytes of a record type's name */
   KAD_METHOD_NAME_MAX = 32,    /* bytes of a query's name */
   KAD_VALUE_MAX = 1000,        /* bytes of a value, whatever its type allows */
+  KAD_VALUES_MAX = 1024,       /* values a key, whatever its type allows */
   KAD_RECORDS_PER_MESSAGE = 32 /* records in one store or one page */
 };
 
@@ -388,7 +389,7 @@ typedef void (*kad_hook)(void *state, const struct kad_question *question,
 struct kad_type {
   const char *name;      /* at most KAD_TYPE_NAME_MAX bytes */
   uint32_t max_size;     /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
-  uint32_t max_values;   /* values a key; 0 is 64 */
+  uint32_t max_values;   /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
   uint32_t ttl;          /* seconds; 0 is 86400 (Kademlia §2.3) */
   uint32_t republish;    /* seconds; 0 is 3600; UINT32_MAX is never */
   bool signed_only;      /* refuse records without a publisher */

@@ -63,7 +63,10 @@ int kad_type_check(const struct kad_type *type) {
   if (type->signed_only && strcmp(type->name, "peers") == 0) {
     return KAD_EINVAL;
   }
-  return type->max_size > KAD_VALUE_MAX ? KAD_EINVAL : 0;
+  if (type->max_size > KAD_VALUE_MAX || type->max_values > KAD_VALUES_MAX) {
+    return KAD_EINVAL;
+  }
+  return 0;
 }
 
 static uint32_t given_or(uint32_t given, uint32_t otherwise) {

@@ -16,8 +16,9 @@ struct kad_rules {
 };
 
 /* Checks a type that a policy declares: its name (1 … KAD_TYPE_NAME_MAX bytes
- * of a-z, 0-9, `_`, `-`, `.`), its size within KAD_VALUE_MAX, and that `peers`,
- * who sign nothing, are not refused for it. Returns 0 or KAD_EINVAL. */
+ * of a-z, 0-9, `_`, `-`, `.`), its limits within KAD_VALUE_MAX and
+ * KAD_VALUES_MAX, and that `peers`, who sign nothing, are not refused for it.
+ * Returns 0 or KAD_EINVAL. */
 KAD_MUST_CHECK int kad_type_check(const struct kad_type *type);
 
 /* Writes the built-in types followed by `types`, merged where they refine a

@@ -52,6 +52,17 @@ static void refuses_values_larger_than_the_wire_takes(void **state) {
   assert_int_equal(kad_type_check(&type), KAD_EINVAL);
 }
 
+/* What is past that many would neither be compared nor counted. */
+static void refuses_more_values_than_a_key_may_have(void **state) {
+  (void)state;
+  struct kad_type type = {.name = "wide", .max_values = KAD_VALUES_MAX};
+
+  assert_int_equal(KAD_VALUES_MAX, 1024);
+  assert_ok(kad_type_check(&type));
+  type.max_values++;
+  assert_int_equal(kad_type_check(&type), KAD_EINVAL);
+}
+
 static void refuses_peers_that_would_have_to_sign(void **state) {
   (void)state;
   const struct kad_type type = {.name = "peers", .signed_only = true};
@@ -108,7 +119,7 @@ static void refines_a_built_in_type(void **state) {
   (void)state;
   int hooks = 0;
   const struct kad_type refined = {
-      .name = "peers", .max_values = 2000, .state = &hooks, .merge = accept};
+      .name = "peers", .max_values = 1024, .state = &hooks, .merge = accept};
   struct kad_rules types[KAD_TYPES_MAX];
   size_t count = 0;
 
@@ -117,7 +128,7 @@ static void refines_a_built_in_type(void **state) {
   assert_int_equal(count, 2);
   const struct kad_type *peers = find(types, count, "peers");
   assert_int_equal(peers->max_size, 18);
-  assert_int_equal(peers->max_values, 2000);
+  assert_int_equal(peers->max_values, 1024);
   assert_int_equal(peers->ttl, 2700);
   assert_int_equal(peers->republish, UINT32_MAX);
   assert_ptr_equal(peers->state, &hooks);
@@ -221,6 +232,7 @@ int main(void) {
       cmocka_unit_test(admits_names_of_lower_case_digits_and_marks),
       cmocka_unit_test(refuses_other_names),
       cmocka_unit_test(refuses_values_larger_than_the_wire_takes),
+      cmocka_unit_test(refuses_more_values_than_a_key_may_have),
       cmocka_unit_test(refuses_peers_that_would_have_to_sign),
       cmocka_unit_test(has_peers_and_value_built_in),
       cmocka_unit_test(gives_a_new_type_the_defaults),
