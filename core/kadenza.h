@@ -568,8 +568,9 @@ KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
 /* Replaces the node's policy by a copy of `policy`; NULL for the core's rules
  * alone. Questions under way end in the policy that they began in.
  * Returns 0, KAD_ENOMEM, KAD_EINVAL for a name too long, an empty name or a
- * limit out of range, or KAD_ECONFLICT for a type named twice or a method named
- * twice or like one of the core's. */
+ * limit out of range, KAD_ECONFLICT for a type named twice or a method named
+ * twice or like one of the core's, or KAD_EFULL for more than 62 types beside
+ * the built-in ones. */
 KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
                                                const struct kad_policy *policy);
 
@@ -783,15 +784,16 @@ KAD_API KAD_MUST_CHECK int kad_network_sim_new(
     const struct kad_sim_config *config, struct kad_allocator allocator,
     struct kad_network **network);
 
-/* Closes every node and timer and frees the network. Not from a callback. NULL
- * is ignored. */
+/* Closes every node and timer and frees the network. Not from a callback. Waits
+ * for the system's resolver if that is looking a name up. NULL is ignored. */
 KAD_API void kad_network_free(struct kad_network *network);
 
 /* Makes a node on `count` sockets bound to `listen` (1 … 8; port 0 takes a free
  * one). In a simulated network any address not yet taken may be bound. The node
  * belongs to the network: end it with kad_network_close_node.
  * Returns 0, an error of kad_node_new, KAD_EADDRINUSE, KAD_EADDRNOTAVAIL,
- * KAD_EACCESS or KAD_ESYSTEM; then nothing is left bound. */
+ * KAD_EACCESS, KAD_ESYSTEM, or KAD_ECLOSED while the network is freed; then
+ * nothing is left bound. */
 KAD_API KAD_MUST_CHECK int kad_network_open_node(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *listen, size_t count, struct kad_node **node);
