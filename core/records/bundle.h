@@ -19,8 +19,8 @@ KAD_MUST_CHECK int kad_bundle_copy(struct kad_bundle *bundle,
                                    const struct kad_record *records,
                                    size_t count);
 
-/* Copies `count` records (at least 1) as kad_bundle_copy does, under the key and
- * the type of `named`; their own are not read. Returns 0 or KAD_ENOMEM. */
+/* Copies `count` records (at least 1) as kad_bundle_copy does, under the key
+ * and the type of `named`; their own are not read. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_bundle_copy_as(struct kad_bundle *bundle,
                                       const struct kad_allocator *allocator,
                                       const struct kad_record *named,
