@@ -86,8 +86,9 @@ enum {
  *
  * It asks the allocator for at most 200 bytes a peer and 350 a plain value of
  * 100 bytes, whoever stores them; `bytes` is an upper bound of what it has
- * asked for, but for a few hundred bytes. Of 256 types at once it refuses one
- * (KAD_EFULL). `victim` looks at the 128 earliest records of an address. */
+ * asked for, but for a few hundred bytes and some 45 a type. Of 256 types at
+ * once it refuses one (KAD_EFULL). `victim` looks at the 128 earliest records
+ * of an address. */
 KAD_MUST_CHECK int kad_store_memory_new(const struct kad_allocator *allocator,
                                         const uint8_t *secret,
                                         struct kad_store **store);
