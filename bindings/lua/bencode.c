@@ -15,7 +15,7 @@ struct key {
 struct frame {
   int table;              /* its index on the Lua stack */
   int top;                /* what the stack goes back to at its end */
-  const struct key *keys; /* sorted, borrowed from the table; NULL for a list */
+  const struct key *keys; /* sorted, kept on the Lua stack; NULL for a list */
   size_t count;           /* of items, or of keys */
   size_t done;            /* of them, the one being encoded included */
 };
@@ -99,18 +99,28 @@ static int compare_keys(const void *left, const void *right) {
   return (a->len > b->len) - (a->len < b->len);
 }
 
-/* Pushes a block with the keys of the table at `index`, sorted. They are
- * borrowed from the table. [-0, +1, m] */
-static const struct key *push_keys(lua_State *L, int index, size_t count) {
-  struct key *const keys = lua_newuserdatauv(L, count * sizeof *keys + 1, 0);
+/* Pushes a list that keeps the string keys of the table at `index`, and a block
+ * with the same keys, sorted; their number goes to `*count`. Making room may
+ * run the collector, and that takes entries out of weak tables: a table may
+ * have fewer keys afterwards, and does not keep those it had. [-0, +2, m] */
+static const struct key *push_keys(lua_State *L, int index, size_t *count) {
+  const size_t room = *count;
+  lua_createtable(L, (int)room, 0);
+  const int kept = lua_gettop(L);
+  struct key *const keys = lua_newuserdatauv(L, room * sizeof *keys + 1, 0);
   size_t i = 0;
   lua_pushnil(L);
   while (lua_next(L, index) != 0) {
     lua_pop(L, 1);
-    keys[i].bytes = lua_tolstring(L, -1, &keys[i].len);
-    i++;
+    if (i < room && lua_type(L, -1) == LUA_TSTRING) {
+      keys[i].bytes = lua_tolstring(L, -1, &keys[i].len);
+      i++;
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, kept, (lua_Integer)i);
+    }
   }
-  qsort(keys, count, sizeof *keys, compare_keys);
+  qsort(keys, i, sizeof *keys, compare_keys);
+  *count = i;
   return keys;
 }
 
@@ -159,15 +169,15 @@ static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   return keys;
 }
 
-/* Begins the table at the top, which stays there until its end. [-0, +0|1, v]
+/* Begins the table at the top, which stays there until its end. [-0, +0|2, v]
  */
 static void begin_table(struct encoder *encoder, bool dictionary) {
   const struct keys keys = check_table(encoder, dictionary);
   const int table = lua_gettop(encoder->L);
   struct frame frame = {.table = table, .top = table - 1, .count = keys.others};
   if (keys.strings > 0 || dictionary) {
-    frame.keys = push_keys(encoder->L, table, keys.strings);
     frame.count = keys.strings;
+    frame.keys = push_keys(encoder->L, table, &frame.count);
   }
   append(encoder, frame.keys != NULL ? "d" : "l", 1);
   encoder->frames[encoder->depth++] = frame;
@@ -229,7 +239,7 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
                             bool dictionary) {
   enum {
     FIRST_SIZE = 256,
-    LEVEL_SLOTS = 2,
+    LEVEL_SLOTS = 3,
     OWN_SLOTS = 10
   };
   index = lua_absindex(L, index);

@@ -80,6 +80,18 @@ describe("kadenza.bencode", function()
     end
   end)
 
+  it("encodes what is left of a table that the collector empties", function()
+    local weak = setmetatable({}, { __mode = "v" })
+    for i = 1, 2000 do
+      weak["key " .. i] = { ("long enough to be freed "):rep(4) }
+    end
+    weak.kept = "kept"
+
+    local decoded = bencode.decode(bencode.encode(weak))
+
+    assert.equal("kept", decoded.kept)
+  end)
+
   it("needs a value", function()
     assert.error_matches(function()
       bencode.encode()
