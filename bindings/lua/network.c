@@ -207,6 +207,9 @@ static int network_gc(lua_State *L) {
     end_borrower(self);
     return 0;
   }
+  if (self->running) {
+    return 0; /* the state ends inside a callback: the process's end frees it */
+  }
   close_nodes(L, self, true);
   end_owner(self);
   return 0;

@@ -104,6 +104,7 @@ static int node_contacts(lua_State *L) {
   const size_t room = kad_node_contacts(self->link->node, NULL, 0);
   struct kad_contact_info *const infos =
       lua_newuserdatauv(L, room * sizeof *infos + 1, 0);
+  (void)kad_lua_check_node(L, 1); /* a finalizer may have closed it */
   const size_t total = kad_node_contacts(self->link->node, infos, room);
   const size_t count = total < room ? total : room;
   const kad_time_ms now_ms = kad_network_now(self->link->network);

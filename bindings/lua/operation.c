@@ -35,10 +35,19 @@ static void operation_done(void *data, const struct kad_result *result) {
   kad_lua_pending_free(pending);
 }
 
+/* Makes the callback of an operation. What this allocates may run the
+ * collector, and that a finalizer that closes the node: it is open afterwards.
+ * [-0, +0, v] */
 static struct kad_lua_pending *begin(lua_State *L, struct kad_lua_node *self,
                                      int function) {
   luaL_checktype(L, function, LUA_TFUNCTION);
-  return kad_lua_pending_new(L, 1, function, &self->pending, &self->serial);
+  struct kad_lua_pending *const pending =
+      kad_lua_pending_new(L, 1, function, &self->pending, &self->serial);
+  if (self->link == NULL || self->link->node == NULL) {
+    kad_lua_pending_drop(L, 1, pending);
+    luaL_error(L, "closed node");
+  }
+  return pending;
 }
 
 static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
