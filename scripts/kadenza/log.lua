@@ -23,13 +23,16 @@ local function escape(text)
   end))
 end
 
-local function sorted_keys(fields)
-  local keys = {}
-  for key in pairs(fields) do
-    keys[#keys + 1] = key
+-- Returns the names of fields in order, and the values by name.
+local function sorted(fields)
+  local names, values = {}, {}
+  for key, value in pairs(fields) do
+    local name = tostring(key)
+    names[#names + 1] = name
+    values[name] = value
   end
-  table.sort(keys)
-  return keys
+  table.sort(names)
+  return names, values
 end
 
 local function text_value(value)
@@ -42,8 +45,9 @@ end
 
 local function as_text(event, time)
   local parts = { time, event.level, escape(event.message) }
-  for _, key in ipairs(sorted_keys(event.fields)) do
-    parts[#parts + 1] = key .. "=" .. text_value(event.fields[key])
+  local names, values = sorted(event.fields)
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = text_value(name) .. "=" .. text_value(values[name])
   end
   return table.concat(parts, " ")
 end
@@ -73,8 +77,9 @@ local function as_json(event, time)
     '"level":' .. json_string(event.level),
     '"message":' .. json_string(event.message),
   }
-  for _, key in ipairs(sorted_keys(event.fields)) do
-    parts[#parts + 1] = json_string(key) .. ":" .. json_value(event.fields[key])
+  local names, values = sorted(event.fields)
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = json_string(name) .. ":" .. json_value(values[name])
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -126,6 +131,9 @@ end
 ---@param message string
 ---@param fields? table<string, any>
 function M.write(level, message, fields)
+  if not RANKS[level] then
+    error("unknown level '" .. tostring(level) .. "'", 2)
+  end
   if RANKS[level] <= RANKS[settings.level] then
     local sink = settings.sink or to_standard_error
     sink({ level = level, message = message, fields = fields or {} })

@@ -19,6 +19,11 @@ describe("kadenza.log", function()
       line("a\nb", { x = "\27[2J" }))
   end)
 
+  it("takes fields of any name, and lets none break a line", function()
+    assert.equal("2026-11-22T12:00:00Z info x 1=b a\\nb=c",
+      line("x", { "b", ["a\nb"] = "c" }))
+  end)
+
   it("writes JSON", function()
     assert.equal('{"time":"' .. TIME .. '","level":"info",'
       .. '"message":"a\\u000a\\u0022","f":0.5,"n":1,"ok":true,"s":"é"}',
@@ -54,6 +59,9 @@ describe("kadenza.log", function()
   end)
 
   it("refuses an unknown level or option, naming it", function()
+    support.assert_blames_caller("unknown level 'loud'", function()
+      log.write("loud", "x")
+    end)
     assert.error_matches(function()
       log.configure({ level = "loud" })
     end, "unknown level 'loud'")
