@@ -217,5 +217,7 @@ build = {
       "scripts/kadenza/state.lua",
     ["kadenza.task"] =
       "scripts/kadenza/task.lua",
+    ["kadenza.unwind"] =
+      "scripts/kadenza/unwind.lua",
   },
 }

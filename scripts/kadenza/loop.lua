@@ -82,6 +82,7 @@ end
 --- Runs the default network for so many seconds, or until loop.stop.
 ---@param seconds? number
 function M.run(seconds)
+  require("kadenza.task").check_outside(M.network(), 2)
   M.network():run(seconds and math.ceil(seconds * 1000))
 end
 
@@ -90,12 +91,17 @@ function M.stop()
   M.network():stop()
 end
 
---- Closes the default network and its nodes.
+--- Cancels the tasks of the default network and closes it and its nodes.
 function M.close()
-  if default then
-    default:close()
+  if not (default and default:is_open()) then
     default = nil
+    return
   end
+  local task = require("kadenza.task") -- which needs this module itself
+  task.check_outside(default, 2)
+  local network <close> = default
+  task.finish(network)
+  default = nil
 end
 
 return M

@@ -10,6 +10,7 @@ local loop = require("kadenza.loop")
 local operation = require("kadenza.operation")
 local options = require("kadenza.options")
 local task = require("kadenza.task")
+local unwind = require("kadenza.unwind")
 
 local M = {}
 
@@ -115,6 +116,7 @@ function Node:save()
   return require("kadenza.state").save(self.folder, {
     id = self.core:id(),
     contacts = self.core:contacts(),
+    before = self.saved,
   })
 end
 
@@ -122,6 +124,9 @@ end
 ---@param fn fun(node: kadenza.Node)
 function Node:on_close(fn)
   check_open(self)
+  if type(fn) ~= "function" then
+    error("on_close needs a function, not " .. type(fn), 2)
+  end
   table.insert(self.closers, fn)
 end
 
@@ -132,8 +137,9 @@ local function save_or_log(self)
   end
 end
 
---- Saves the state and closes the node; its operations end with KAD_ECLOSED.
---- Does nothing when it is closed.
+--- Does what `on_close` was told, saves the state and closes the node; its
+--- operations end with KAD_ECLOSED. Does nothing when it is closed. The first
+--- error of an `on_close` function is raised afterwards.
 function Node:close()
   if self.closing or not self.core:is_open() then
     return
@@ -141,12 +147,19 @@ function Node:close()
     error("this node is not a policy's to close", 2)
   end
   self.closing = true
-  while #self.closers > 0 do
-    table.remove(self.closers)(self)
-  end
-  self.forget()
-  save_or_log(self)
-  self.core:close()
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      self.forget()
+      if self.save_timer then
+        self.net:stop_timer(self.save_timer)
+      end
+      save_or_log(self)
+      self.core:close()
+    end,
+  })
+  unwind(self.closers, function(fn)
+    fn(self)
+  end)
 end
 
 Node.__close = Node.close
@@ -197,21 +210,35 @@ end
 local function save_regularly(self)
   if self.core:is_open() then
     save_or_log(self)
-    self.net:start_timer(SAVE_SECONDS * 1000, function()
+    self.save_timer = self.net:start_timer(SAVE_SECONDS * 1000, function()
       save_regularly(self)
     end)
   end
 end
 
+-- Attaches policies, if any; without them nothing is left half-started, and
+-- nothing written.
+local function attach(self, policies)
+  if not policies then
+    return true
+  end
+  local fine, attached, message, code =
+    pcall(require("kadenza.policy").attach, self, policies)
+  if fine and attached then
+    return true
+  end
+  self.folder = nil
+  self:close()
+  if not fine then
+    error(attached, 0)
+  end
+  return nil, message, code
+end
+
 local function finish_opening(self, wishes)
-  if wishes.policies then
-    local attached, message, code =
-      require("kadenza.policy").attach(self, wishes.policies)
-    if not attached then
-      self.folder = nil -- nothing half-started, nothing written
-      self:close()
-      return nil, message, code
-    end
+  local attached, message, code = attach(self, wishes.policies)
+  if not attached then
+    return nil, message, code
   end
   if self.folder then
     save_regularly(self)
@@ -231,7 +258,8 @@ function M.open_in(network, wishes)
   if not state then
     return nil, problem, kind
   end
-  local handle, message, code = network:open_node(config, listen)
+  local handle, message, code =
+    options.call(2, network.open_node, network, config, listen)
   if not handle then
     local where = table.concat(listen, ", ")
     return nil, string.format("%s: %s", where, message), code

@@ -18,6 +18,21 @@ M.PUT = {
 
 local LOOKUP <const> = { alpha = "integer", k = "integer", timeout = "number" }
 
+-- What the core takes of get and put: numbers from … to, bytes from … to.
+local RANGES <const> = {
+  alpha = { 1, 32 },
+  k = { 1, 64 },
+  quorum = { 0, 64 },
+  ttl = { 0, 0xffffffff },
+}
+local LENGTHS <const> = {
+  type = { 1, 32 },
+  salt = { 0, 64 },
+  secret = { 64, 64 },
+  publisher = { 32, 32 },
+  signature = { 64, 64 },
+}
+
 ---@class kadenza.NodeOptions
 ---@field listen? string|string[]  "ip:port"; "0.0.0.0:6881" if there is none
 ---@field bootstrap? string|string[]  "host:port"
@@ -145,6 +160,57 @@ function M.check_string(value, name, level)
   end
 end
 
+--- Raises unless there is no callback or it is a function.
+function M.check_callback(callback, level)
+  if callback ~= nil and type(callback) ~= "function" then
+    error("the callback must be a function, not " .. type(callback), level + 1)
+  end
+end
+
+--- Raises unless `value` is a binary id of so many bits.
+function M.check_id(value, name, bits, level)
+  M.check_string(value, name, level + 1)
+  if #value ~= bits // 8 then
+    error(string.format("%s must have %d bytes, not %d%s", name, bits // 8,
+      #value, name == "key" and ": kad.key(name) makes one" or ""), level + 1)
+  end
+end
+
+-- Raises when an option is out of its range.
+local function check_ranges(given, level)
+  for name, value in pairs(given) do
+    local range, length = RANGES[name], LENGTHS[name]
+    if range and (value < range[1] or value > range[2]) then
+      error(string.format("option '%s' must be in %d to %d", name, range[1],
+        range[2]), level + 1)
+    elseif length and (#value < length[1] or #value > length[2]) then
+      error(string.format("option '%s' must have %s bytes, not %d", name,
+        length[1] == length[2] and tostring(length[1])
+        or length[1] .. " to " .. length[2], #value), level + 1)
+    end
+  end
+end
+
+--- Calls a function. What it raises is raised anew in the name of whoever made
+--- the mistake, without what names a function of the core.
+---@param level integer  whom to blame, as of `error`; -1 for nobody
+---@param fn function
+---@param ... any
+---@return any ...
+function M.call(level, fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if not results[1] then
+    local message = tostring(results[2])
+    local number, text = message:match("^bad argument #(%d+) to '.-' %((.*)%)$")
+    if text then
+      message = text:find("^option") and text
+        or string.format("argument %d: %s", number, text)
+    end
+    error(message, level + 1)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
 --- Returns a list of what may be one string, a list or nil.
 ---@param value? string|string[]
 ---@return string[] list
@@ -177,6 +243,8 @@ function M.lookup(given, callback, more, level)
     error("options must be a table, not " .. type(given), level + 1)
   end
   M.check(given, level + 1, LOOKUP, more)
+  check_ranges(given, level + 1)
+  M.check_callback(callback, level + 1)
   local timeout = given.timeout
   if timeout and not (timeout > 0 and timeout < 1e6) then
     error("option 'timeout' must be positive seconds", level + 1)
@@ -214,6 +282,9 @@ local function set_id(config, id, level)
 end
 
 local function check_addresses(list, level)
+  if #list < 1 or #list > 8 then
+    error("option 'listen' needs 1 to 8 addresses", level + 1)
+  end
   for _, address in ipairs(list) do
     local parsed, message = core.address(address)
     if not parsed then
@@ -233,6 +304,9 @@ function M.node(given, level)
     error("options must be a table, not " .. type(given), level + 1)
   end
   M.check(given, level + 1, CORE, OTHER)
+  if given.state == "" then
+    error("option 'state' must name a folder", level + 1)
+  end
   local config = {}
   for name in pairs(CORE) do
     config[name] = given[name]

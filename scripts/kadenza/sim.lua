@@ -59,12 +59,7 @@ local function raise_failures(self)
   end
 end
 
---- Opens one more node and returns it. It has not joined.
----@param wishes? kadenza.NodeOptions
----@return kadenza.Node? node
----@return string? message
----@return kadenza.Code? code
-function Sim:open(wishes)
+local function open_one(self, wishes)
   local index = self.opened + 1
   local all = { listen = address_of(index), policies = self.policies }
   for name, value in pairs(self.config) do
@@ -73,13 +68,23 @@ function Sim:open(wishes)
   for name, value in pairs(wishes or {}) do
     all[name] = value
   end
-  local opened, message, code = node.open_in(self.network, all)
+  local opened, message, code =
+    options.call(-1, node.open_in, self.network, all)
   if not opened then
     return nil, message, code
   end
   self.opened = index
   self.nodes[#self.nodes + 1] = opened
   return opened
+end
+
+--- Opens one more node and returns it. It has not joined.
+---@param wishes? kadenza.NodeOptions
+---@return kadenza.Node? node
+---@return string? message
+---@return kadenza.Code? code
+function Sim:open(wishes)
+  return options.call(1, open_one, self, wishes) -- a tail call: blames ours
 end
 
 --- Runs for so many seconds of its clock; raises the error of a task that has
@@ -89,6 +94,7 @@ function Sim:run(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
     error("seconds must be a number from 0 to a milliard", 2)
   end
+  task.check_outside(self.network, 2)
   self.network:run(math.ceil(seconds * 1000))
   raise_failures(self)
 end
@@ -98,6 +104,7 @@ end
 ---@param ... any
 ---@return any ...
 function Sim:perform(fn, ...)
+  task.check_outside(self.network, 2)
   local results =
     table.pack(task.run_until(self.network, self:spawn(fn, ...)))
   raise_failures(self)
@@ -128,8 +135,9 @@ end
 --- Closes the nodes and the simulation. Does nothing when it is closed.
 function Sim:close()
   if self.network:is_open() then
-    task.finish(self.network)
-    self.network:close()
+    task.check_outside(self.network, 2)
+    local network <close> = self.network
+    task.finish(network)
   end
 end
 
@@ -152,7 +160,22 @@ local function join_all(self)
   end)
 end
 
+local function populate(self, given)
+  for _ = 1, given.nodes or 0 do
+    local opened, message = open_one(self)
+    if not opened then
+      error(message, 0)
+    end
+  end
+  if given.join ~= false then
+    join_all(self)
+  end
+end
+
 local function check(given)
+  if type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), 3)
+  end
   options.check(given, 3, OPTIONS)
   local count = given.nodes or 0
   if count < 0 or count > 65536 then
@@ -160,7 +183,8 @@ local function check(given)
   end
 end
 
---- Makes an overlay of `nodes` nodes that have joined.
+--- Makes an overlay of `nodes` nodes that have joined. Raises when one of them
+--- cannot be opened: its policies or its configuration are wrong.
 ---@param given? { nodes?: integer, seed?: integer, latency?: integer[],
 ---  loss?: number, policies?: table, join?: boolean,
 ---  config?: kadenza.NodeOptions }  latency: { min, max } milliseconds one way;
@@ -169,7 +193,7 @@ end
 function M.new(given)
   given = given or {}
   check(given)
-  local network = assert(core.sim({
+  local network = assert(options.call(2, core.sim, {
     seed = given.seed,
     latency = given.latency,
     loss = given.loss,
@@ -181,11 +205,10 @@ function M.new(given)
     policies = given.policies,
     config = given.config or {},
   }, Sim)
-  for _ = 1, given.nodes or 0 do
-    assert(self:open())
-  end
-  if given.join ~= false then
-    join_all(self)
+  local made, message = pcall(populate, self, given)
+  if not made then
+    self:close()
+    error(message, 2)
   end
   return self
 end

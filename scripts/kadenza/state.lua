@@ -51,10 +51,10 @@ end
 
 local function set_aside(path, why)
   local aside = path .. ".corrupt"
-  os.rename(path, aside)
+  local renamed, message = os.rename(path, aside)
   log.warn("the saved state is corrupt and was set aside", {
     file = path,
-    aside = aside,
+    aside = renamed and aside or message,
     error = why,
   })
 end
@@ -78,9 +78,12 @@ function M.load(folder)
     end
     return nil, why, "KAD_EACCESS"
   end
-  local bytes = file:read("a")
+  local bytes, failure = file:read("a")
   file:close()
-  local state, problem = read(bytes or "")
+  if not bytes then
+    return nil, path .. ": " .. failure, "KAD_ESYSTEM"
+  end
+  local state, problem = read(bytes)
   if not state then
     set_aside(path, problem)
     return { contacts = {} }
@@ -106,17 +109,19 @@ local function choose(contacts)
   return addresses
 end
 
---- Saves a state in `folder`.
+--- Saves a state in `folder`. While the node knows nobody, the contacts that
+--- were saved before stay.
 ---@param folder string
----@param state { id: string, contacts: kadenza.Contact[] }
+---@param state { id: string, contacts: kadenza.Contact[], before: string[] }
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
 function M.save(folder, state)
+  local contacts = choose(state.contacts)
   return core.write_file(path_of(folder), core.encode({
     version = VERSION,
     id = state.id,
-    contacts = choose(state.contacts),
+    contacts = contacts[1] and contacts or state.before,
   }))
 end
 

@@ -17,6 +17,7 @@
 
 local loop = require("kadenza.loop")
 local log = require("kadenza.log")
+local unwind = require("kadenza.unwind")
 
 local M = {}
 
@@ -58,6 +59,7 @@ local function scheduler_of(network)
     scheduler = {
       network = network,
       draining = false,
+      planned = false, -- a timer is to go on with the queue
       first = 1, -- the queue is at first … last
       last = 0,
       queue = {},
@@ -95,8 +97,11 @@ function drain(scheduler)
     steps = steps + 1
     step(entry.task, table.unpack(entry))
   end
-  if scheduler.first <= scheduler.last and scheduler.network:is_open() then
+  if scheduler.first <= scheduler.last and not scheduler.planned
+    and scheduler.network:is_open() then
+    scheduler.planned = true
     scheduler.network:start_timer(0, function()
+      scheduler.planned = false
       drain(scheduler)
     end)
   end
@@ -124,18 +129,31 @@ local function describe(task)
   return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
 end
 
--- A failure that nobody awaits is said in the next turn, and kept for the end.
+-- Says a failure that nobody has awaited. The first is kept for the end, the
+-- others need not be: a node that runs for months may have many.
+local function say_unseen(task)
+  local kept = {}
+  for _, other in ipairs(task.scheduler.unseen) do
+    local is_over = other.seen or (other == task and #kept > 0)
+    if not is_over then
+      kept[#kept + 1] = other
+    end
+  end
+  task.scheduler.unseen = kept
+  if not task.seen then
+    log.error("a task failed", { error = describe(task) })
+  end
+end
+
+-- A failure that nobody awaits until the next turn is said then.
 local function report_unseen(task)
   local scheduler = task.scheduler
   scheduler.unseen[#scheduler.unseen + 1] = task
-  if not scheduler.network:is_open() then
-    return
+  if scheduler.network:is_open() then
+    scheduler.network:start_timer(0, function()
+      say_unseen(task)
+    end)
   end
-  scheduler.network:start_timer(0, function()
-    if not task.seen then
-      log.error("a task failed", { error = describe(task) })
-    end
-  end)
 end
 
 local function finish(task, state, ...)
@@ -269,6 +287,17 @@ function M.check(level)
   return task
 end
 
+--- Raises if the caller is a task of `network`: a task cannot run or close what
+--- it runs in.
+---@param network kadenza.core.Network
+---@param level integer  whom to blame, as of `error`
+function M.check_outside(network, level)
+  local task = M.current()
+  if task and task.scheduler.network == network then
+    error("a task cannot run or close the network it runs in", level + 1)
+  end
+end
+
 --- Waits until `resume` is called, and returns what it is called with.
 --- `start(resume)` begins what is waited for. It may return a function that
 --- withdraws it, which is called when the task is canceled meanwhile. `resume`
@@ -333,7 +362,7 @@ function M.operate(start, callback)
     return M.wait(start)
   end
   if type(callback) ~= "function" then
-    error("the callback must be a function, not " .. type(callback), 3)
+    error("the callback must be a function, not " .. type(callback), 2)
   end
   start(callback)
 end
@@ -506,7 +535,8 @@ function M.at_end(network, fn)
   end
 end
 
---- Takes the errors of tasks that have failed and were not awaited.
+--- Takes the errors of tasks that have failed and were not awaited: of those
+--- that were logged the first, and all that were not.
 ---@param network kadenza.core.Network
 ---@return any[] errors
 function M.take_failures(network)
@@ -523,7 +553,7 @@ function M.take_failures(network)
 end
 
 --- Cancels what is left of a network's tasks, in the order of their start, and
---- does what `at_end` was told.
+--- does all that `at_end` was told: the first error is raised afterwards.
 ---@param network kadenza.core.Network
 function M.finish(network)
   local scheduler = scheduler_of(network)
@@ -537,9 +567,9 @@ function M.finish(network)
   for _, task in ipairs(left) do
     task:cancel()
   end
-  while #scheduler.endings > 0 do
-    table.remove(scheduler.endings).fn()
-  end
+  unwind(scheduler.endings, function(ending)
+    ending.fn()
+  end)
 end
 
 --- Runs a network until `task` has ended; returns its results or raises.
@@ -548,11 +578,12 @@ end
 ---@return any ...
 function M.run_until(network, task)
   if not ENDED[task.state] then
-    local forget = task:on_end(function()
-      network:stop()
-    end)
+    local _ <close> = setmetatable({}, {
+      __close = task:on_end(function()
+        network:stop()
+      end),
+    })
     network:run()
-    forget()
   end
   if not ENDED[task.state] then
     error("the network has nothing left to do and the task still waits", 2)

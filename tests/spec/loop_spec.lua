@@ -239,4 +239,40 @@ describe("a network", function()
     end
     kad.loop.close()
   end))
+
+  it("ends tasks and nodes when it closes", spec(function(t)
+    local node = assert(kad.node(support.local_node()))
+    node:on_close(t.expect(1))
+    local waiting = kad.spawn(function()
+      local _ <close> = setmetatable({}, { __close = t.expect(1) })
+      kad.sleep(1000)
+    end)
+    kad.loop.run(0)
+    kad.loop.close()
+
+    assert.equal("canceled", waiting:status())
+    assert.is_false(node:is_open())
+    kad.loop.close()
+  end))
+
+  it("cannot be run or closed by a task of its own", spec(function()
+    kad.run(function()
+      for _, method in ipairs({ "run", "close" }) do
+        support.assert_blames_caller("a task cannot run or close the network",
+          function()
+            kad.loop[method]()
+          end)
+      end
+    end)
+  end))
+
+  it("outlives a state that ends inside a callback", function()
+    local status = table.pack(os.execute("exec lua5.4 -e '"
+      .. 'package.path = "' .. package.path .. '" '
+      .. 'package.cpath = "' .. package.cpath .. '" '
+      .. 'local kad = require("kadenza") kad.run(function() '
+      .. 'kad.sleep(0) os.exit(3, true) end)' .. "' 2>&1"))
+
+    assert.same({ nil, "exit", 3, n = 3 }, status)
+  end)
 end)

@@ -94,6 +94,48 @@ describe("kadenza.sim", function()
       assert.equal(32, #net.nodes[1]:id())
     end))
 
+  it("runs on after an error in a callback ended what was performed",
+    with_sim({ seed = 1 }, function(net)
+      assert.error_matches(function()
+        net:perform(function()
+          net.network:start_timer(1, function()
+            error("broken")
+          end)
+          kad.sleep(10)
+        end)
+      end, "broken")
+      local before = net:now()
+      net:run(100)
+
+      assert.equal(100, net:now() - before)
+    end))
+
+  it("cannot be run, closed or asked to perform by a task of its own",
+    with_sim({ seed = 1 }, function(net)
+      net:perform(function()
+        for _, method in ipairs({ "run", "perform", "close" }) do
+          support.assert_blames_caller("a task cannot run or close",
+            function()
+              net[method](net, 1)
+            end)
+        end
+      end)
+    end))
+
+  it("closes what it has opened when a node cannot be", spec(function()
+    local path = os.tmpname()
+    support.assert_blames_caller("unknown option 'colour'", function()
+      kad.sim({ nodes = 3, config = { colour = 1 } })
+    end)
+    support.assert_blames_caller(path, function()
+      local file = assert(io.open(path, "w"))
+      file:write("return {")
+      file:close()
+      kad.sim({ nodes = 3, policies = { path } })
+    end)
+    os.remove(path)
+  end))
+
   it("raises the error of a task that nobody awaited",
     with_sim({ seed = 1 }, function(net)
       support.logged(function()

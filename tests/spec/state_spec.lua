@@ -34,6 +34,43 @@ describe("kadenza.state", function()
     end, { timeout = 20 })
   end))
 
+  it("keeps the contacts of before while the node knows nobody",
+    with_folder(function(folder)
+      kad.run(function()
+        local host = assert(kad.node(local_node()))
+        local options =
+          local_node({ listen = "127.0.0.2:0", state = folder })
+        local node = assert(kad.node(options))
+        assert(node:bootstrap(host:addresses()))
+        node:close()
+        assert(kad.node(options)):close()
+        assert(kad.node(options)):close()
+
+        local again = assert(kad.node(options))
+        assert(again:bootstrap())
+        assert.equal(host:id(), again:contacts()[1].id)
+      end, { timeout = 20 })
+    end))
+
+  it("is not written by a node whose policies are wrong",
+    with_folder(function(folder)
+      kad.run(function()
+        local address
+        local node, message = kad.node(local_node({
+          state = folder,
+          policies = { function(opened)
+            address = opened:addresses()[1]
+            error("no policy")
+          end },
+        }))
+
+        assert.is_nil(node)
+        assert.matches("no policy", message)
+        assert.is_nil(io.open(folder .. "/node.state"))
+        assert(kad.node(local_node({ listen = address })))
+      end)
+    end))
+
   it("gives way to an id that is given", with_folder(function(folder)
     kad.run(function()
       assert(kad.node(local_node({ state = folder }))):close()

@@ -144,6 +144,21 @@ function M.local_node(more)
   return options
 end
 
+--- Wraps the body of a spec that is given two nodes that know each other.
+---@param fn async fun(a: kadenza.Node, b: kadenza.Node, t: table)
+---@return fun()
+function M.with_pair(fn)
+  return M.spec(function(t)
+    local kad = require("kadenza")
+    return kad.run(function()
+      local a = assert(kad.node(M.local_node()))
+      local b = assert(kad.node(M.local_node({ listen = "127.0.0.2:0" })))
+      assert(b:bootstrap(a:addresses()))
+      return fn(a, b, t)
+    end, { timeout = 20 })
+  end)
+end
+
 --- Makes a folder for one spec; returns its path and what removes it.
 ---@return string path
 ---@return fun() remove

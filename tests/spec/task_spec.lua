@@ -423,6 +423,23 @@ describe("kadenza.task", function()
       assert.same({}, events)
     end))
 
+    it("is kept for the end once, however many there are", spec(function()
+      support.logged(function()
+        local network = require("kadenza.core").sim({ seed = 1 })
+        for i = 1, 50 do
+          task.spawn(network, error, i)
+          network:run(1)
+        end
+        task.spawn(network, error, "fresh")
+        local failures = task.take_failures(network)
+
+        assert.equal(2, #failures)
+        assert.equal(1, failures[1].value)
+        assert.equal("fresh", failures[2].value)
+        network:close()
+      end)
+    end))
+
     it("is kept for the end", spec(function()
       support.logged(function()
         local network = require("kadenza.core").sim({ seed = 1 })
@@ -436,6 +453,53 @@ describe("kadenza.task", function()
       end)
     end))
   end)
+
+  it("does all that is to be done at the end, and raises the first error then",
+    spec(function(t)
+      local network = require("kadenza.core").sim({ seed = 1 })
+      task.at_end(network, t.expect(1))
+      task.at_end(network, function()
+        error("broken", 0)
+      end)
+
+      assert.has_error(function()
+        task.finish(network)
+      end, "broken")
+      network:close()
+    end))
+
+  it("gives tasks that keep waking one another an equal share of every turn",
+    spec(function()
+      in_virtual_time(function(network)
+        local on, rounds, waiting = true, 0, nil
+        local function play()
+          while on do
+            rounds = rounds + 1
+            task.wait(function(resume)
+              local other = waiting
+              waiting = resume
+              if other then
+                other()
+              end
+            end)
+          end
+        end
+        task.spawn(network, play)
+        task.spawn(network, play)
+        for _ = 1, 20 do
+          task.spawn(network, task.sleep, 0)
+        end
+        task.sleep(0)
+        task.sleep(0)
+        local before = rounds
+        task.sleep(0)
+        on = false
+
+        assert.is_true(rounds > before)
+        assert.is_true(rounds - before <= 5000, rounds - before)
+        waiting()
+      end)
+    end))
 
   it("cancels the tasks left at the end in the order of their start",
     spec(function()
