@@ -90,8 +90,12 @@ bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
   size_t len = 0;
   const char *const data = lua_tolstring(L, -1, &len);
   if (len < min || len > max) {
-    luaL_error(L, "field '%s' must have %I to %I bytes, not %I", name,
-               (LUAI_UACINT)min, (LUAI_UACINT)max, (LUAI_UACINT)len);
+    const char *const range =
+        min == max ? lua_pushfstring(L, "%I", (LUAI_UACINT)min)
+                   : lua_pushfstring(L, "%I to %I", (LUAI_UACINT)min,
+                                     (LUAI_UACINT)max);
+    luaL_error(L, "field '%s' must have %s bytes, not %I", name, range,
+               (LUAI_UACINT)len);
   }
   lua_pop(L, 1); /* the table still keeps it */
   *value = (struct kad_slice){.data = (const uint8_t *)data, .len = len};

@@ -6,33 +6,35 @@
 struct number_field {
   const char *name;
   size_t offset;
-  lua_Integer max; /* the core knows the exact range of each */
+  lua_Integer min; /* the ranges of the core, so that a mistake is named */
+  lua_Integer max;
+  bool wide;
 };
 
-#define NUMBER32(name) \
-  { #name, offsetof(struct kad_config, name), UINT32_MAX }
-#define NUMBER64(name) \
-  { #name, offsetof(struct kad_config, name), LUA_MAXINTEGER }
+#define NUMBER32(name, min, max) \
+  { #name, offsetof(struct kad_config, name), min, max, false }
+#define NUMBER64(name, min) \
+  { #name, offsetof(struct kad_config, name), min, LUA_MAXINTEGER, true }
 
 static const struct number_field numbers[] = {
-    NUMBER32(k),
-    NUMBER32(alpha),
-    NUMBER32(lookup_ms),
-    NUMBER32(query_ms),
-    NUMBER32(refresh_s),
-    NUMBER32(ping_s),
-    NUMBER32(token_s),
-    NUMBER32(max_reply),
-    NUMBER32(max_lookups),
-    NUMBER32(max_waiting),
-    NUMBER32(queries_per_s),
-    NUMBER32(queries_per_s_address),
-    NUMBER32(queries_per_s_subnet),
-    NUMBER64(bytes_per_s),
-    NUMBER64(max_bytes),
-    NUMBER32(max_records),
-    NUMBER32(max_records_address),
-    NUMBER32(stores_per_s),
+    NUMBER32(k, 1, 64),
+    NUMBER32(alpha, 1, 32),
+    NUMBER32(lookup_ms, 1, UINT32_MAX),
+    NUMBER32(query_ms, 1, 60000),
+    NUMBER32(refresh_s, 1, UINT32_MAX),
+    NUMBER32(ping_s, 1, UINT32_MAX),
+    NUMBER32(token_s, 1, UINT32_MAX),
+    NUMBER32(max_reply, 512, 1452),
+    NUMBER32(max_lookups, 1, UINT32_MAX),
+    NUMBER32(max_waiting, 0, UINT32_MAX),
+    NUMBER32(queries_per_s, 1, UINT32_MAX),
+    NUMBER32(queries_per_s_address, 1, UINT32_MAX),
+    NUMBER32(queries_per_s_subnet, 1, UINT32_MAX),
+    NUMBER64(bytes_per_s, 1),
+    NUMBER64(max_bytes, 0),
+    NUMBER32(max_records, 0, UINT32_MAX),
+    NUMBER32(max_records_address, 0, UINT32_MAX),
+    NUMBER32(stores_per_s, 0, UINT32_MAX),
 };
 
 enum {
@@ -61,17 +63,17 @@ static void check_names(lua_State *L, int arg) {
 static void read_numbers(lua_State *L, int arg, struct kad_config *config) {
   for (size_t i = 0; i < NUMBER_COUNT; i++) {
     lua_Integer value = 0;
-    if (!kad_lua_field_integer(L, arg, numbers[i].name, 0, numbers[i].max,
-                               &value)) {
+    if (!kad_lua_field_integer(L, arg, numbers[i].name, numbers[i].min,
+                               numbers[i].max, &value)) {
       continue;
     }
     unsigned char *const field = (unsigned char *)config + numbers[i].offset;
-    if (numbers[i].max == UINT32_MAX) {
-      const uint32_t narrow = (uint32_t)value;
-      memcpy(field, &narrow, sizeof narrow);
-    } else {
+    if (numbers[i].wide) {
       const uint64_t wide = (uint64_t)value;
       memcpy(field, &wide, sizeof wide);
+    } else {
+      const uint32_t narrow = (uint32_t)value;
+      memcpy(field, &narrow, sizeof narrow);
     }
   }
 }
@@ -80,8 +82,9 @@ static void read_id(lua_State *L, int arg, struct kad_config *config) {
   lua_Integer bits = config->id_bits;
   struct kad_slice id;
   if (kad_lua_field_integer(L, arg, "id_bits", 160, 256, &bits)) {
-    luaL_argcheck(L, bits == 160 || bits == 256, arg,
-                  "field 'id_bits' must be 160 or 256");
+    if (bits != 160 && bits != 256) {
+      luaL_error(L, "field 'id_bits' must be 160 or 256");
+    }
     config->id_bits = (unsigned)bits;
   }
   const size_t len = config->id_bits / 8;

@@ -6,23 +6,27 @@
 --     node:put(where, "1", { secret = pair.secret })
 
 local core = require("kadenza.core")
+local options = require("kadenza.options")
 local task = require("kadenza.task")
 
 local M = {}
+
+-- Below, what the core raises is a mistake of the caller's: `options.call` is a
+-- tail call, so that level 1 is that caller.
 
 --- Hashes a name to a key of 160 bits, or 256.
 ---@param name string
 ---@param bits? 160|256
 ---@return string key
 function M.of(name, bits)
-  return core.key(name, bits)
+  return options.call(1, core.key, name, bits)
 end
 
 --- Writes bytes in hexadecimal.
 ---@param bytes string
 ---@return string text
 function M.hex(bytes)
-  return core.hex(bytes)
+  return options.call(1, core.hex, bytes)
 end
 
 --- Reads hexadecimal text.
@@ -31,7 +35,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.unhex(text)
-  return core.unhex(text)
+  return options.call(1, core.unhex, text)
 end
 
 --- Returns the XOR of two ids, and how many leading bits they share.
@@ -40,7 +44,7 @@ end
 ---@return string distance
 ---@return integer prefix
 function M.distance(a, b)
-  return core.distance(a, b)
+  return options.call(1, core.distance, a, b)
 end
 
 --- Tells which id is closer to `target`: -1 for `a`, 1 for `b`, 0 for a tie.
@@ -49,14 +53,15 @@ end
 ---@param b string
 ---@return integer order
 function M.compare(target, a, b)
-  return core.compare(target, a, b)
+  return options.call(1, core.compare, target, a, b)
 end
 
 --- Makes an Ed25519 key pair, from 32 secret bytes or at random.
 ---@param seed? string
 ---@return { publisher: string, secret: string } pair
 function M.keypair(seed)
-  local publisher, secret = core.keypair(seed or task.network():random(32))
+  seed = seed or task.network():random(32)
+  local publisher, secret = options.call(2, core.keypair, seed)
   return { publisher = publisher, secret = secret }
 end
 
@@ -64,6 +69,9 @@ end
 ---@param secret string  64 bytes
 ---@return string publisher  32 bytes
 function M.publisher(secret)
+  if type(secret) ~= "string" or #secret ~= 64 then
+    error("a secret has 64 bytes", 2)
+  end
   return secret:sub(33)
 end
 
@@ -75,7 +83,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.sign(record, secret, bits)
-  return core.sign(record, secret, bits)
+  return options.call(1, core.sign, record, secret, bits)
 end
 
 return M

@@ -20,8 +20,9 @@ local task = require("kadenza.task")
 ---@field hops integer  longest chain of answers to the last contact
 ---@field messages integer  queries sent
 ---@field took number  seconds
----@field stored integer  put, announce: contacts that took it
----@field asked integer  put, announce: contacts asked to take it
+---@field stored integer  put, announce: nodes that took it, this one included
+---@field asked integer  put, announce: nodes asked to take it: the `k` closest,
+---  among which this one counts when it serves the key's type
 ---@field holders integer  get: contacts that had a value
 ---@field closest kadenza.Contact[]  that answered, closest first
 ---@field records table[]  get: every record
@@ -36,11 +37,16 @@ local Node = {}
 local MAX_VALUE <const> = 1000
 
 -- Returns what begins a core operation: `method` with the arguments, and the
--- callback behind them. A failure to begin goes to the callback, too.
+-- callback behind them. A failure to begin goes to the callback, too; so does a
+-- node that was closed while a name was resolved.
 local function starter(self, method, ...)
   local handle = self.core
   local arguments = table.pack(...)
   return function(done)
+    if not handle:is_open() then
+      done(nil, core.errors.KAD_ECLOSED, "KAD_ECLOSED")
+      return nil
+    end
     arguments[arguments.n + 1] = done
     local operation, message, code =
       handle[method](handle, table.unpack(arguments, 1, arguments.n + 1))
@@ -69,9 +75,8 @@ end
 local function perform(self, callback, fn)
   if not callback then
     return fn()
-  elseif type(callback) ~= "function" then
-    error("the callback must be a function, not " .. type(callback), 3)
   end
+  options.check_callback(callback, 2) -- level 2: this is always a tail call
   task.spawn(self.net, function()
     local results = table.pack(fn())
     self.net:start_timer(0, function()
@@ -108,6 +113,9 @@ local function resolve(self, text)
       resume(nil, why, kind)
     end
   end)
+  if code == "KAD_EINVAL" then
+    message = "no address such as 192.0.2.1:6881 or example.org:6881"
+  end
   if not found then
     return nil, string.format("%s: %s", text, message), code
   end
@@ -133,6 +141,53 @@ local function resolve_all(self, names)
     log.warn("a bootstrap name is left out", { error = failure.message })
   end
   return addresses
+end
+
+-- Failures that say nothing against the other addresses of a name.
+local TRY_NEXT <const> = {
+  KAD_ETIMEOUT = true,
+  KAD_EFAMILY = true,
+  KAD_EMARTIAN = true,
+}
+
+-- Returns the families that the node has sockets of.
+local function families_of(self)
+  local families = {}
+  for _, address in ipairs(self.core:addresses()) do
+    families[address:sub(1, 1) == "[" and 6 or 4] = true
+  end
+  return families
+end
+
+-- Puts the addresses first that the node has a socket for.
+local function prefer_own_families(self, addresses)
+  local families, own, others = families_of(self), {}, {}
+  for _, address in ipairs(addresses) do
+    local family = address:sub(1, 1) == "[" and 6 or 4
+    table.insert(families[family] and own or others, address)
+  end
+  return table.move(others, 1, #others, #own + 1, own)
+end
+
+-- Asks the addresses of `text` one after the other, by way of `start`, until
+-- one answers. Returns the result, or the first failure.
+local function ask_one_of(self, text, start)
+  local addresses, message, code = resolve(self, text)
+  if not addresses then
+    return nil, message, code
+  end
+  local failure
+  if #addresses > 1 and self.core:is_open() then
+    addresses = prefer_own_families(self, addresses)
+  end
+  for _, address in ipairs(addresses) do
+    local results = table.pack(task.wait(start(address)))
+    if results[1] or not TRY_NEXT[results[3]] then
+      return table.unpack(results, 1, results.n)
+    end
+    failure = failure or results
+  end
+  return table.unpack(failure, 1, failure.n)
 end
 
 local function to_address(to, level)
@@ -171,7 +226,8 @@ function Node:bootstrap(known, callback)
   end)
 end
 
---- Pings an address. Returns who answered, and details.
+--- Pings an address. Returns who answered, and details. Of a name with several
+--- addresses, the others are tried when one does not answer.
 ---@async
 ---@param to string|kadenza.Contact  "host:port" or a contact
 ---@param callback? fun(...)
@@ -182,20 +238,19 @@ function Node:ping(to, callback)
   check_open(self)
   local text = to_address(to, 2)
   return perform(self, callback, function()
-    local addresses, message, code = resolve(self, text)
-    if not addresses then
-      return nil, message, code
-    end
-    local result, why, kind, details =
-      task.wait(starter(self, "ping", addresses[1], nil))
+    local result, message, code, details =
+      ask_one_of(self, text, function(address)
+        return starter(self, "ping", address, nil)
+      end)
     if not result then
-      return nil, why, kind, details
+      return nil, message, code, details
     end
     return result.from, result
   end)
 end
 
---- Sends a custom query. Returns the reply, a table, and details.
+--- Sends a custom query. Returns the reply, a table, and details. Of a name
+--- with several addresses, the others are tried when one does not answer.
 ---@async
 ---@param to string|kadenza.Contact
 ---@param name string
@@ -210,16 +265,21 @@ function Node:call(to, name, args, callback)
     args, callback = nil, args
   end
   local text, id = to_address(to, 2)
-  core.encode(args or {}, "args") -- so that mistakes raise at once
+  options.check_string(name, "name", 2)
+  if id then
+    options.check_id(id, "the contact's id", self.core:id_bits(), 2)
+  end
+  if args ~= nil and type(args) ~= "table" then
+    error("args must be a table, not " .. type(args), 2)
+  end
+  options.call(2, core.encode, args or {}, "args") -- mistakes raise at once
   return perform(self, callback, function()
-    local addresses, message, code = resolve(self, text)
-    if not addresses then
-      return nil, message, code
-    end
-    local result, why, kind, details =
-      task.wait(starter(self, "call", addresses[1], id, name, args))
+    local result, message, code, details =
+      ask_one_of(self, text, function(address)
+        return starter(self, "call", address, id, name, args)
+      end)
     if not result then
-      return nil, why, kind, details
+      return nil, message, code, details
     end
     return result.reply or {}, result
   end)
@@ -235,6 +295,7 @@ end
 ---@return kadenza.Code? code
 function Node:find_node(id, wishes, callback)
   check_open(self)
+  options.check_id(id, "id", self.core:id_bits(), 2)
   local lookup, _, done = options.lookup(wishes, callback, {}, 2)
   local start = starter(self, "find_node", id, lookup)
   return operate(done, start, function(result, ...)
@@ -267,6 +328,7 @@ end
 ---@return kadenza.Code? code
 function Node:get(key, wishes, callback)
   check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
   local lookup
   lookup, wishes, callback = options.lookup(wishes, callback, options.GET, 2)
   local start = starter(self, "get", key, wishes.type or "value", lookup)
@@ -311,8 +373,8 @@ local function make_record(self, key, value, wishes)
   return record
 end
 
---- Stores a value at the contacts closest to its key. Returns details: `stored`
---- of `asked` contacts took it.
+--- Stores a value at the nodes closest to its key. Returns details: `stored` of
+--- `asked` nodes took it.
 ---@async
 ---@param key string
 ---@param value string
@@ -325,6 +387,7 @@ end
 ---@return kadenza.Code? code
 function Node:put(key, value, wishes, callback)
   check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
   options.check_string(value, "value", 2)
   local lookup
   lookup, wishes, callback = options.lookup(wishes, callback, options.PUT, 2)
@@ -351,6 +414,11 @@ function Node:announce(info_hash, port, wishes, callback)
   if type(port) == "function" then
     port, callback = nil, port
   end
+  options.check_id(info_hash, "info_hash", self.core:id_bits(), 2)
+  if port ~= nil and not (math.type(port) == "integer" and port >= 0
+    and port <= 65535) then
+    error("port must be an integer in 0 to 65535", 2)
+  end
   local lookup, _, done = options.lookup(wishes, callback, {}, 2)
   local start = starter(self, "announce", info_hash, port or 0, lookup)
   return operate(done, start, plain)
@@ -366,6 +434,7 @@ end
 ---@return kadenza.Code? code
 function Node:get_peers(info_hash, wishes, callback)
   check_open(self)
+  options.check_id(info_hash, "info_hash", self.core:id_bits(), 2)
   local lookup, _, done = options.lookup(wishes, callback, {}, 2)
   local start = starter(self, "get_peers", info_hash, lookup)
   return operate(done, start, function(result, ...)
@@ -375,6 +444,5 @@ function Node:get_peers(info_hash, wishes, callback)
     return result.peers, result
   end)
 end
-
 
 return Node
