@@ -1,7 +1,7 @@
 /* hook.c: runs the hooks of scripts.
  *
- * A hook that does not wait runs on a coroutine that is used again and again,
- * with views that are, too: nothing is allocated but what the script reads.
+ * A hook that does not wait runs on a coroutine that is used again and again:
+ * nothing is allocated but its views and what the script reads.
  * Strings in an answer live on that coroutine's stack until its next use; the
  * engine copies them before it asks anything else. */
 #include "policy.h"
@@ -48,10 +48,11 @@ struct failure {
   struct kad_lua_hook *hook;
   lua_State *thread; /* whose top is the error; NULL: `text` says it */
   const char *text;
+  const struct kad_meter_entry *killed; /* the thread was; or NULL */
 };
 
-/* Leaves at the top what the error value at the top says of itself, a string.
- * [-1, +1, e] */
+/* Leaves in the registry what the error value at the top of the thread says of
+ * itself, a string. [-0, +0, e] */
 static int describe_body(lua_State *L) {
   const struct failure *const failure = lua_touserdata(L, 1);
   luaL_checkstack(failure->thread, 5, NULL);
@@ -112,7 +113,11 @@ static int report_body(lua_State *L) {
   push_function(L, hook->host, "report");
   lua_pushstring(L, hook->name);
   if (failure->thread != NULL) {
-    push_error(L, failure);
+    if (failure->killed != NULL) {
+      kad_meter_push_reason(L, hook->host->meter, failure->killed);
+    } else {
+      push_error(L, failure);
+    }
     luaL_traceback(L, failure->thread, lua_tostring(L, -1), 0);
     lua_remove(L, -2);
   } else {
@@ -148,34 +153,64 @@ static void push_held(lua_State *L, const struct kad_runner *runner) {
   }
 }
 
-/* Pushes the arguments of the hook, the context last. [-0, +n, m] */
-static int push_arguments(lua_State *L, const struct kad_runner *runner) {
-  const int context = lua_upvalueindex(KAD_RUNNER_CONTEXT);
+/* Pushes a view for this call, and keeps it in the upvalue `slot`.
+ * [-0, +1, m] */
+static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
+                                  enum kad_view_kind kind, int slot) {
+  const struct kad_host *const host = runner->host;
+  struct kad_view *const view = kad_view_push(L, kind, host->bits, &host->L);
+  lua_pushvalue(L, -1);
+  lua_replace(L, lua_upvalueindex(slot));
+  return view;
+}
+
+static void push_record(lua_State *L, struct kad_runner *runner) {
+  runner->subject = push_view(L, runner, KAD_VIEW_RECORD, KAD_RUNNER_SUBJECT);
+  runner->subject->subject.record = runner->question->record;
+}
+
+static void push_request(lua_State *L, struct kad_runner *runner) {
+  runner->subject = push_view(L, runner, KAD_VIEW_REQUEST, KAD_RUNNER_SUBJECT);
+  runner->subject->subject.question = runner->question;
+}
+
+/* Pushes what the hook is about. Returns how many. [-0, +n, m] */
+static int push_subject(lua_State *L, struct kad_runner *runner) {
   switch (runner->hook->kind) {
   case KAD_HOOK_MERGE:
     push_held(L, runner);
-    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_RECORD));
-    lua_pushvalue(L, context);
-    return 3;
+    push_record(L, runner);
+    return 2;
   case KAD_HOOK_SELECT:
     push_held(L, runner);
-    break;
+    return 1;
   case KAD_HOOK_CONTACT:
     kad_lua_push_contact(L, &runner->question->from, runner->host->bits);
-    break;
+    return 1;
   case KAD_HOOK_REQUEST:
   case KAD_HOOK_RPC:
-    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_REQUEST));
-    break;
+    push_request(L, runner);
+    return 1;
   case KAD_HOOK_VALIDATE:
   case KAD_HOOK_EXPIRE:
   case KAD_HOOK_REPUBLISH:
   case KAD_HOOK_TOLD:
-    lua_pushvalue(L, lua_upvalueindex(KAD_RUNNER_RECORD));
-    break;
+    push_record(L, runner);
+    return 1;
   }
-  lua_pushvalue(L, context);
-  return 2;
+  return 0;
+}
+
+/* Pushes the arguments of the hook, the context last, if it takes that.
+ * [-0, +n, m] */
+static int push_arguments(lua_State *L, struct kad_runner *runner) {
+  const int count = push_subject(L, runner);
+  if (runner->hook->arguments <= count) {
+    return count;
+  }
+  runner->context = push_view(L, runner, KAD_VIEW_CONTEXT, KAD_RUNNER_CONTEXT);
+  runner->context->subject.question = runner->question;
+  return count + 1;
 }
 
 /* The hook has returned, perhaps after it has waited: its results are read, and
@@ -192,7 +227,7 @@ static int runner_end(lua_State *L, int status, lua_KContext context) {
 
 /* The body of a runner's coroutine: calls the hook. */
 static int runner_body(lua_State *L) {
-  const struct kad_runner *const runner =
+  struct kad_runner *const runner =
       lua_touserdata(L, lua_upvalueindex(KAD_RUNNER_SELF));
   const lua_Integer slot = runner->hook - runner->host->hooks + 1;
   luaL_checkstack(L, 10, NULL);
@@ -206,12 +241,10 @@ static int runner_body(lua_State *L) {
  * [-0, +0, e] */
 static int make_body(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
-  const unsigned bits = runner->host->bits;
   lua_pushlightuserdata(L, runner);
   push_function(L, runner->host, "hooks");
-  runner->record = kad_view_push(L, KAD_VIEW_RECORD, bits, &runner->host->L);
-  runner->request = kad_view_push(L, KAD_VIEW_REQUEST, bits, &runner->host->L);
-  runner->context = kad_view_push(L, KAD_VIEW_CONTEXT, bits, &runner->host->L);
+  lua_pushnil(L);
+  lua_pushnil(L);
   runner->thread = lua_newthread(L);
   kad_meter_watch(runner->thread);
   lua_pushvalue(L, -1);
@@ -284,10 +317,11 @@ static struct kad_runner *take_runner(struct kad_host *host) {
   return runner;
 }
 
-static void empty_views(const struct kad_runner *runner) {
-  kad_view_empty(runner->record);
-  kad_view_empty(runner->request);
+static void empty_views(struct kad_runner *runner) {
+  kad_view_empty(runner->subject);
   kad_view_empty(runner->context);
+  runner->subject = NULL;
+  runner->context = NULL;
 }
 
 static void give_runner(struct kad_runner *runner) {
@@ -319,9 +353,11 @@ static int suspend_body(lua_State *L) {
   const struct suspension *const suspension = lua_touserdata(L, 1);
   struct kad_runner *const runner = suspension->runner;
   lua_rawgetp(L, LUA_REGISTRYINDEX, runner);
-  for (int i = KAD_RUNNER_RECORD; i <= KAD_RUNNER_CONTEXT; i++) {
+  for (int i = KAD_RUNNER_SUBJECT; i <= KAD_RUNNER_CONTEXT; i++) {
     lua_getupvalue(L, 2, i);
-    kad_view_keep(L, lua_gettop(L));
+    if (lua_isuserdata(L, -1)) {
+      kad_view_keep(L, lua_gettop(L));
+    }
     lua_pop(L, 1);
   }
   runner->question = NULL;
@@ -422,9 +458,17 @@ static int abandon_body(lua_State *L) {
 
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
   struct abandoned abandoned = {.host = host, .ticket = ticket};
-  if (host->L != NULL) {
-    find_problem(&abandoned);
-    (void)kad_lua_protect(host->L, abandon_body, &abandoned, ignore_report);
+  struct kad_meter_entry entry;
+  if (host->L == NULL) {
+    return;
+  }
+  find_problem(&abandoned);
+  if (host->owns_state) {
+    kad_meter_enter(host->L, host->meter, &entry);
+  }
+  (void)kad_lua_protect(host->L, abandon_body, &abandoned, ignore_report);
+  if (host->owns_state) {
+    kad_meter_leave(host->meter);
   }
 }
 
@@ -433,13 +477,17 @@ void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
 
 /* Ends a hook that has failed. The coroutine is not used again: one that was
  * killed may not run its `<close>` variables either. */
-static void fail_hook(struct kad_runner *runner, bool killed,
+static void fail_hook(struct kad_runner *runner,
+                      const struct kad_meter_entry *entry,
                       struct kad_answer *answer) {
   answer->verdict = KAD_FAILED;
-  runner->hook->overruns += killed;
+  runner->hook->overruns += entry->killed;
   empty_views(runner);
-  report_failure(
-      (struct failure){.hook = runner->hook, .thread = runner->thread});
+  report_failure((struct failure){
+      .hook = runner->hook,
+      .thread = runner->thread,
+      .killed = entry->killed ? entry : NULL,
+  });
   free_runner(runner);
 }
 
@@ -450,24 +498,18 @@ static void run_hook(struct kad_runner *runner,
   struct kad_meter_entry entry;
   int results = 0;
   runner->question = question;
-  runner->record->subject.record = question->record;
-  runner->request->subject.question =
-      question->request != NULL ? question : NULL;
-  runner->context->subject.question = question;
   lua_settop(runner->thread, 0);
   lua_rawgetp(runner->thread, LUA_REGISTRYINDEX, runner);
   kad_meter_enter(runner->thread, host->meter, &entry);
-  host->depth++;
   const int status = lua_resume(runner->thread, host->L, 0, &results);
-  host->depth--;
   kad_meter_leave(host->meter);
   if (status == LUA_OK) {
     *answer = runner->answer;
     give_runner(runner);
-  } else if (status == LUA_YIELD) {
+  } else if (status == LUA_YIELD && !entry.killed) {
     suspend_hook(runner, question->ticket, results, answer);
   } else {
-    fail_hook(runner, entry.killed, answer);
+    fail_hook(runner, &entry, answer);
   }
 }
 
@@ -492,11 +534,6 @@ void kad_hook_answer(void *state, const struct kad_question *question,
     return;
   }
   hook->calls++;
-  if (host->depth >= KAD_HOOK_DEPTH_MAX) {
-    report_failure((struct failure){
-        .hook = hook, .text = "runs because of itself, time and again"});
-    return;
-  }
   struct kad_runner *const runner = take_runner(host);
   if (runner == NULL) {
     report_failure((struct failure){.hook = hook, .text = "out of memory"});

@@ -32,22 +32,60 @@ static bool is_own(lua_State *L, lua_Debug *at) {
          strcmp(at->source + len - (sizeof scheduler - 1), scheduler) == 0;
 }
 
+static void count(lua_State *L, lua_Debug *at);
+
+static void kill_entry(struct kad_meter_entry *entry) {
+  entry->killed = true;
+  lua_sethook(entry->thread, count, LUA_MASKCOUNT, 1);
+}
+
 /* The count hook. After the kill it is called at every instruction. */
 static void count(lua_State *L, lua_Debug *at) {
   const struct kad_meter *const meter = kad_meter_of(L);
   struct kad_meter_entry *const entry = meter->entry;
-  if (entry == NULL) {
+  if (entry == NULL || entry->thread != L) {
     return;
   }
   if (!entry->killed && ++entry->used < meter->budget) {
     return;
   }
-  entry->killed = true;
-  lua_sethook(L, count, LUA_MASKCOUNT, 1);
-  if (!is_own(L, at)) {
-    luaL_error(L, "ran too long: over its budget of %d instructions",
-               (int)(meter->budget * KAD_METER_SLICE));
+  kill_entry(entry);
+  if (is_own(L, at)) {
+    return;
   }
+  if (lua_isyieldable(L)) {
+    lua_yield(L, 0); /* from a hook: it is the caller that yields */
+    return;
+  }
+  kad_meter_push_reason(L, meter, entry);
+  lua_error(L);
+}
+
+void kad_meter_starve(const struct kad_meter *meter) {
+  if (meter->entry != NULL) {
+    meter->entry->starved = true;
+    kill_entry(meter->entry);
+  }
+}
+
+void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
+                           const struct kad_meter_entry *entry) {
+  lua_Debug at;
+  const char *place = "";
+  luaL_checkstack(L, 3, NULL);
+  if (lua_getstack(entry->thread, 0, &at) &&
+      lua_getinfo(entry->thread, "Sl", &at) && at.currentline > 0) {
+    place = lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+  } else {
+    lua_pushliteral(L, "");
+  }
+  if (entry->starved) {
+    lua_pushfstring(L, "%sout of memory", place);
+  } else {
+    lua_pushfstring(L, "%sran too long: over its budget of %d instructions",
+                    place, (int)(meter->budget * KAD_METER_SLICE));
+  }
+  lua_remove(L, -2);
 }
 
 void kad_meter_watch(lua_State *L) {
@@ -56,7 +94,7 @@ void kad_meter_watch(lua_State *L) {
 
 void kad_meter_enter(lua_State *L, struct kad_meter *meter,
                      struct kad_meter_entry *entry) {
-  *entry = (struct kad_meter_entry){.outer = meter->entry};
+  *entry = (struct kad_meter_entry){.outer = meter->entry, .thread = L};
   meter->entry = entry;
   if (lua_gethookcount(L) != KAD_METER_SLICE) {
     kad_meter_watch(L); /* what an earlier entry was killed by goes on */
@@ -107,6 +145,11 @@ static int meter_resume(lua_State *L) {
   kad_meter_enter(thread, meter, &entry);
   const int status = lua_resume(thread, L, arguments, &results);
   kad_meter_leave(meter);
+  if (status == LUA_YIELD && entry.killed) {
+    lua_pushboolean(L, 0);
+    kad_meter_push_reason(L, meter, &entry);
+    return 2;
+  }
   if (status != LUA_OK && status != LUA_YIELD) {
     return push_failure(L, thread);
   }
@@ -139,6 +182,30 @@ static int meter_close(lua_State *L) {
   }
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* The end of kad_meter_pcall: true and the results, or false and the error. */
+static int end_pcall(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    return lua_gettop(L);
+  }
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, -2);
+  return 2;
+}
+
+int kad_meter_pcall(lua_State *L) {
+  lua_Debug at;
+  luaL_checkany(L, 1);
+  if (lua_getstack(L, KAD_METER_DEPTH, &at)) {
+    return luaL_error(L, "too many nested calls for another pcall");
+  }
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  const int arguments = lua_gettop(L) - 2;
+  return end_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 0, 0, end_pcall),
+                   0);
 }
 
 void kad_meter_add_functions(lua_State *L) {

@@ -22,8 +22,7 @@ enum {
   KAD_BREAKER_FAILURES = 10,     /* within … */
   KAD_BREAKER_WINDOW_MS = 10000, /* … open the breaker for … */
   KAD_BREAKER_OPEN_MS = 30000,
-  KAD_REPORT_EVERY_MS = 10000, /* a hook's failures are said so often */
-  KAD_HOOK_DEPTH_MAX = 16      /* hooks that run because of one another */
+  KAD_REPORT_EVERY_MS = 10000 /* a hook's failures are said so often */
 };
 
 /* What a hook is asked, and so what it may return. */
@@ -46,6 +45,7 @@ struct kad_lua_hook {
   struct kad_host *host;
   enum kad_hook_kind kind;
   char name[KAD_HOOK_NAME_MAX]; /* for messages and counters */
+  int arguments;                /* that its function takes; more are not made */
   uint64_t calls;
   uint64_t errors;
   uint64_t overruns; /* among the errors */
@@ -66,7 +66,7 @@ struct kad_lua_type {
   struct kad_lua_hook *hooks[KAD_TYPE_HOOKS];
 };
 
-/* A coroutine that runs hooks, one at a time, with its views. */
+/* A coroutine that runs hooks, one at a time, and the views of its call. */
 struct kad_runner {
   struct kad_runner *next_free; /* NULL for the last, and while it runs */
   struct kad_runner *before;    /* in the list of all */
@@ -78,9 +78,8 @@ struct kad_runner {
   uint64_t ticket;                     /* of a hook that waits; else 0 */
   kad_time_ms began;                   /* when the hook was asked */
   struct kad_answer answer;            /* what the hook has said */
-  struct kad_view *record;
-  struct kad_view *request;
-  struct kad_view *context;
+  struct kad_view *subject;            /* a record or request; or NULL */
+  struct kad_view *context;            /* NULL: nobody asked for one */
 };
 
 /* The policies of one node in one Lua state. Counted: the node's ruleset, and
@@ -95,9 +94,9 @@ struct kad_host {
   struct kad_meter *meter; /* of its state */
   size_t memory_used;      /* bytes of an own state */
   size_t memory_limit;
+  bool refused;               /* the last block was */
   struct kad_runner *runners; /* all of them */
   struct kad_runner *free_runners;
-  uint32_t depth; /* hooks that run now, one inside the other */
   uint32_t deadline_ms;
   struct kad_lua_hook *hooks; /* `hook_count` of them */
   size_t hook_count;
@@ -108,13 +107,11 @@ struct kad_host {
   uint64_t clamped; /* returns out of range */
 };
 
-/* The upvalues of a runner's closure, and the names in a host's set-up table
- * that they come from. */
+/* The upvalues of a runner's closure. */
 enum {
   KAD_RUNNER_SELF = 1, /* light userdata */
   KAD_RUNNER_HOOKS,    /* list of functions, in the order of host->hooks */
-  KAD_RUNNER_RECORD,
-  KAD_RUNNER_REQUEST,
+  KAD_RUNNER_SUBJECT,  /* the views, so that they outlive the call */
   KAD_RUNNER_CONTEXT,
   KAD_RUNNER_THREAD, /* keeps the coroutine */
   KAD_RUNNER_UPVALUES = KAD_RUNNER_THREAD
@@ -129,6 +126,19 @@ void kad_hook_abandon(struct kad_host *host, uint64_t ticket);
 
 /* Frees the runners of a host whose state is going. None may be running. */
 void kad_hook_free_runners(struct kad_host *host);
+
+/* What a set-up table is turned into. The arrays are userdata on the stack. */
+struct kad_installation {
+  struct kad_host *host;
+  struct kad_policy policy;
+  int error; /* 0 or KAD_E… */
+};
+
+/* Installs the set-up table at 2 in the node of the host. [-0, +n, e] */
+void kad_policy_install(lua_State *L, struct kad_installation *installation);
+
+/* Ends one use of a host, whose Lua side has ended when it is the last. */
+void kad_host_drop(struct kad_host *host);
 
 /* Makes functions of Lua known to hook.c: the table at `index` has hooks,
  * adopt, suspended, cancel and report, and is given `ended`, `resume` and

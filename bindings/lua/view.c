@@ -8,6 +8,49 @@ static const char *const names[] = {
     [KAD_VIEW_CONTEXT] = "kadenza.Context",
 };
 
+/* The fields of all kinds, numbered. */
+enum field {
+  FIELD_NONE,
+  FIELD_VALUE,
+  FIELD_KEY,
+  FIELD_TYPE,
+  FIELD_PUBLISHER,
+  FIELD_SIGNATURE,
+  FIELD_SALT,
+  FIELD_TTL,
+  FIELD_AGE,
+  FIELD_SEQ,
+  FIELD_COPY,
+  FIELD_METHOD,
+  FIELD_ARGS,
+  FIELD_FROM,
+  FIELD_REASON,
+  FIELD_NOW,
+  FIELD_NODE
+};
+
+static const char *const field_names[] = {
+    [FIELD_VALUE] = "value",
+    [FIELD_KEY] = "key",
+    [FIELD_TYPE] = "type",
+    [FIELD_PUBLISHER] = "publisher",
+    [FIELD_SIGNATURE] = "signature",
+    [FIELD_SALT] = "salt",
+    [FIELD_TTL] = "ttl",
+    [FIELD_AGE] = "age",
+    [FIELD_SEQ] = "seq",
+    [FIELD_COPY] = "copy",
+    [FIELD_METHOD] = "method",
+    [FIELD_ARGS] = "args",
+    [FIELD_FROM] = "from",
+    [FIELD_REASON] = "reason",
+    [FIELD_NOW] = "now",
+    [FIELD_NODE] = "node",
+};
+
+/* Registry keys of the metatables. */
+static const char metatable_keys[sizeof names / sizeof names[0]];
+
 static void push_optional(lua_State *L, struct kad_slice slice) {
   if (slice.len == 0) {
     lua_pushnil(L);
@@ -39,34 +82,55 @@ static int record_copy(lua_State *L) {
     }
     lua_settop(L, 2);
   } else {
-    return luaL_error(L, "a record was used after its hook had ended");
+    return luaL_error(L, "a Record was used after its hook had ended");
   }
   return 1;
 }
 
-/* Pushes the field `name` of a record. [-0, +1, m] */
-static void push_record_field(lua_State *L, const struct kad_view *view,
-                              const char *name) {
-  const struct kad_record *const record = view->subject.record;
-  if (strcmp(name, "value") == 0) {
-    kad_lua_push_slice(L, record->value);
-  } else if (strcmp(name, "key") == 0) {
-    kad_lua_push_id(L, &record->key, view->bits);
-  } else if (strcmp(name, "type") == 0) {
-    kad_lua_push_slice(L, record->type);
-  } else if (strcmp(name, "publisher") == 0) {
-    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
-  } else if (strcmp(name, "signature") == 0) {
-    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
-  } else if (strcmp(name, "salt") == 0) {
-    push_optional(L, record->salt);
-  } else if (strcmp(name, "ttl") == 0) {
-    lua_pushinteger(L, record->ttl);
-  } else if (strcmp(name, "age") == 0) {
-    lua_pushinteger(L, record->age);
-  } else if (strcmp(name, "seq") == 0 && record->has_seq) {
+static void push_seq(lua_State *L, const struct kad_record *record) {
+  if (record->has_seq) {
     lua_pushinteger(L, record->seq);
   } else {
+    lua_pushnil(L);
+  }
+}
+
+/* Pushes a field of a record. [-0, +1, m] */
+static void push_record_field(lua_State *L, const struct kad_view *view,
+                              enum field field) {
+  const struct kad_record *const record = view->subject.record;
+  switch ((int)field) {
+  case FIELD_VALUE:
+    kad_lua_push_slice(L, record->value);
+    return;
+  case FIELD_KEY:
+    kad_lua_push_id(L, &record->key, view->bits);
+    return;
+  case FIELD_TYPE:
+    kad_lua_push_slice(L, record->type);
+    return;
+  case FIELD_PUBLISHER:
+    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
+    return;
+  case FIELD_SIGNATURE:
+    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
+    return;
+  case FIELD_SALT:
+    push_optional(L, record->salt);
+    return;
+  case FIELD_TTL:
+    lua_pushinteger(L, record->ttl);
+    return;
+  case FIELD_AGE:
+    lua_pushinteger(L, record->age);
+    return;
+  case FIELD_SEQ:
+    push_seq(L, record);
+    return;
+  case FIELD_COPY:
+    lua_pushcfunction(L, record_copy);
+    return;
+  default:
     lua_pushnil(L);
   }
 }
@@ -79,11 +143,11 @@ static void push_args(lua_State *L, const struct kad_request *request) {
 }
 
 static void push_request_field(lua_State *L, const struct kad_view *view,
-                               const char *name) {
+                               enum field field) {
   const struct kad_request *const request = view->subject.question->request;
-  if (strcmp(name, "method") == 0) {
+  if (field == FIELD_METHOD) {
     kad_lua_push_slice(L, request->method);
-  } else if (strcmp(name, "args") == 0) {
+  } else if (field == FIELD_ARGS) {
     push_args(L, request);
   } else {
     lua_pushnil(L);
@@ -119,32 +183,37 @@ static const char *reason_name(enum kad_reason reason) {
 }
 
 static void push_context_field(lua_State *L, const struct kad_view *view,
-                               const char *name) {
+                               enum field field) {
   const struct kad_question *const question = view->subject.question;
-  if (strcmp(name, "from") == 0) {
+  switch ((int)field) {
+  case FIELD_FROM:
     push_from(L, view);
-  } else if (strcmp(name, "reason") == 0) {
+    return;
+  case FIELD_REASON:
     lua_pushstring(L, reason_name(question->reason));
-  } else if (strcmp(name, "now") == 0) {
+    return;
+  case FIELD_NOW:
     lua_pushnumber(L, (lua_Number)question->now / 1000.0);
-  } else if (strcmp(name, "node") == 0) {
+    return;
+  case FIELD_NODE:
     lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key);
-  } else {
+    return;
+  default:
     lua_pushnil(L);
   }
 }
 
 static void push_field(lua_State *L, const struct kad_view *view,
-                       const char *name) {
+                       enum field field) {
   switch (view->kind) {
   case KAD_VIEW_RECORD:
-    push_record_field(L, view, name);
+    push_record_field(L, view, field);
     return;
   case KAD_VIEW_REQUEST:
-    push_request_field(L, view, name);
+    push_request_field(L, view, field);
     return;
   case KAD_VIEW_CONTEXT:
-    push_context_field(L, view, name);
+    push_context_field(L, view, field);
     return;
   }
 }
@@ -154,26 +223,23 @@ static bool shows(const struct kad_view *view) {
                                        : view->subject.question != NULL;
 }
 
-/* view[name] */
+/* view[name]. Upvalue 1 has the numbers of the fields: one look-up of a string
+ * that Lua has interned. */
 static int view_index(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
-  if (view == NULL || !lua_getmetatable(L, 1) ||
-      !lua_rawequal(L, -1, lua_upvalueindex(1))) {
-    return luaL_argerror(L, 1, "a view is needed");
+  lua_settop(L, 2);
+  if (shows(view)) {
+    lua_rawget(L, lua_upvalueindex(1));
+    push_field(L, view, (enum field)lua_tointeger(L, -1));
+    return 1;
   }
-  lua_pop(L, 1);
-  const char *const name = luaL_checkstring(L, 2);
-  if (view->kind == KAD_VIEW_RECORD && strcmp(name, "copy") == 0) {
-    lua_pushcfunction(L, record_copy);
-  } else if (shows(view)) {
-    push_field(L, view, name);
-  } else if (view->kept) {
-    lua_getiuservalue(L, 1, 1);
-    lua_getfield(L, -1, name);
-  } else {
+  if (!view->kept) {
     return luaL_error(L, "a %s was used after its hook had ended",
                       names[view->kind] + sizeof "kadenza." - 1);
   }
+  lua_getiuservalue(L, 1, 1);
+  lua_insert(L, 2);
+  lua_rawget(L, 2);
   return 1;
 }
 
@@ -187,38 +253,59 @@ static int view_tostring(lua_State *L) {
   return 1;
 }
 
+/* Pushes the table of the numbers of fields. [-0, +1, m] */
+static void push_numbers(lua_State *L) {
+  const size_t count = sizeof field_names / sizeof field_names[0];
+  lua_createtable(L, 0, (int)count);
+  for (size_t i = FIELD_NONE + 1; i < count; i++) {
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_setfield(L, -2, field_names[i]);
+  }
+}
+
+/* Pushes the metatable of a kind. [-0, +1, m] */
+static void push_metatable(lua_State *L, enum kad_view_kind kind) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]) == LUA_TTABLE) {
+    return;
+  }
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 5);
+  push_numbers(L);
+  lua_pushcclosure(L, view_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, view_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, view_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushstring(L, names[kind]);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]);
+}
+
 struct kad_view *kad_view_push(lua_State *L, enum kad_view_kind kind,
                                unsigned bits, const void *node_key) {
   struct kad_view *const view = lua_newuserdatauv(L, sizeof *view, 1);
   *view = (struct kad_view){.kind = kind, .bits = bits, .node_key = node_key};
-  if (luaL_newmetatable(L, names[kind]) != 0) {
-    lua_pushvalue(L, -1);
-    lua_pushcclosure(L, view_index, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, view_newindex);
-    lua_setfield(L, -2, "__newindex");
-    lua_pushcfunction(L, view_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-  }
+  push_metatable(L, kind);
   lua_setmetatable(L, -2);
   return view;
 }
 
 /* Pushes a table of the fields of the view's kind. [-0, +1, m] */
 static void push_fields(lua_State *L, const struct kad_view *view) {
-  static const char *const request[] = {"method", "args", NULL};
-  static const char *const context[] = {"node", "now", "reason", "from", NULL};
   if (view->kind == KAD_VIEW_RECORD) {
     kad_lua_push_record(L, view->subject.record, view->bits);
+    lua_pushcfunction(L, record_copy);
+    lua_setfield(L, -2, "copy");
     return;
   }
-  const char *const *name = view->kind == KAD_VIEW_REQUEST ? request : context;
   lua_newtable(L);
-  for (; *name != NULL; name++) {
-    push_field(L, view, *name);
-    lua_setfield(L, -2, *name);
+  for (enum field field = FIELD_METHOD; field <= FIELD_NODE; field++) {
+    push_field(L, view, field);
+    lua_setfield(L, -2, field_names[field]);
   }
 }
 
@@ -236,10 +323,18 @@ void kad_view_keep(lua_State *L, int index) {
 }
 
 void kad_view_empty(struct kad_view *view) {
-  memset(&view->subject, 0, sizeof view->subject);
-  view->kept = false;
+  if (view != NULL) {
+    memset(&view->subject, 0, sizeof view->subject);
+    view->kept = false;
+  }
 }
 
 const struct kad_view *kad_view_test_record(lua_State *L, int index) {
-  return luaL_testudata(L, index, names[KAD_VIEW_RECORD]);
+  const struct kad_view *view = NULL;
+  if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[KAD_VIEW_RECORD]);
+    view = lua_rawequal(L, -1, -2) ? lua_touserdata(L, index) : NULL;
+    lua_pop(L, 2);
+  }
+  return view;
 }

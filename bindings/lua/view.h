@@ -3,7 +3,8 @@
  *
  * A view shows a subject while its hook runs. When the hook waits, the view
  * keeps a copy instead; when the hook has ended it is empty, and reading it is
- * an error that says so. Views are reused: one set a runner. */
+ * an error that says so. Every call has views of its own, so that one that a
+ * script has kept never shows the subject of another call. */
 #ifndef KAD_LUA_VIEW_H
 #define KAD_LUA_VIEW_H
 
@@ -35,7 +36,8 @@ struct kad_view *kad_view_push(lua_State *L, enum kad_view_kind kind,
 /* Lets the view at `index` keep a copy of its subject. [-0, +0, m] */
 void kad_view_keep(lua_State *L, int index);
 
-/* Empties a view. A copy is dropped when the next subject comes. [-0, +0, -] */
+/* Empties a view; NULL is ignored. A copy stays until the view is collected,
+ * for an answer may borrow it. [-0, +0, -] */
 void kad_view_empty(struct kad_view *view);
 
 /* Returns the record view at `index`, or NULL if there is none. [-0, +0, -] */

@@ -18,6 +18,15 @@ enum {
 
 static const char sources_key = 0;
 
+/* Notes that a block is refused. Lua then collects garbage and asks again; when
+ * it is refused again, the script has had its share. */
+static void refuse(struct kad_host *host) {
+  if (host->refused && host->meter != NULL) {
+    kad_meter_starve(host->meter);
+  }
+  host->refused = !host->refused;
+}
+
 /* The allocator of VMs: what is over the cap is refused. */
 static void *allocate(void *state, void *old, size_t old_size,
                       size_t new_size) {
@@ -26,7 +35,11 @@ static void *allocate(void *state, void *old, size_t old_size,
   const size_t held = old != NULL ? old_size : 0;
   if (new_size > held &&
       new_size - held > host->memory_limit - host->memory_used) {
+    refuse(host);
     return NULL;
+  }
+  if (new_size > held) {
+    host->refused = false;
   }
   if (old == NULL && new_size == 0) {
     return NULL;
@@ -170,6 +183,7 @@ static int open_safe_core(lua_State *L) {
       {"read_source", read_source},
       {"load_text", load_text},
       {"freeze_strings", freeze_strings},
+      {"pcall", kad_meter_pcall},
       {NULL, NULL},
   };
   kad_lua_push_safe_module(L);

@@ -25,8 +25,11 @@ function Stats:__tostring()
   return table.concat(lines, "; ")
 end
 
---- Bytes that the policies of a node may take.
+--- Bytes that the policy files of a node may take.
 M.MEMORY = 64 * 1024 * 1024
+
+--- Instructions of Lua that they may run at a stretch: some 100 ms.
+M.INSTRUCTIONS = 20000000
 
 -- Milliseconds between two looks whether replaced policies are still needed.
 local RETIRE_MS <const> = 100
@@ -77,7 +80,7 @@ end
 
 local function attach_files(node, paths)
   return core.policy_vm(node.core, node.net, paths, library_sources(),
-    M.MEMORY, write_log)
+    M.MEMORY, M.INSTRUCTIONS, write_log)
 end
 
 -- Returns the policies of tables and functions, or nil and a message.

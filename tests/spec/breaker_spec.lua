@@ -1,0 +1,64 @@
+local kad = require("kadenza")
+local support = require("tests.spec.policy_support")
+
+local with, failures = support.with, support.failures
+
+local KEY <const> = kad.key("somewhere")
+local NOTE <const> = { type = "note" }
+
+local function note(fields)
+  return 'local kad = require("kadenza")\n'
+    .. "return { types = { note = { " .. fields .. " } } }"
+end
+
+describe("the circuit breaker", function()
+  it("opens after ten failures, is said once, and closes later", with(note([[
+    validate = function(record)
+      if record.value == "bad" then error("boom") end
+      return true
+    end ]]), function(world)
+      local function put(value)
+        return (world.node:put(KEY, value, NOTE))
+      end
+      for _ = 1, 15 do
+        put("bad")
+      end
+      local hook = world.hooks()["policy: note.validate"]
+      assert.equal(10, hook.calls)
+      assert.is_true(hook.suspended)
+      assert.is_nil(put("good"))
+      kad.sleep(31)
+      assert.is_truthy(put("good"))
+      assert.is_false(world.hooks()["policy: note.validate"].suspended)
+      world.after = function()
+        local open = 0
+        for _, event in ipairs(world.events) do
+          open = open + (event.fields.breaker == "open" and 1 or 0)
+        end
+        assert.equal(1, open)
+        assert.equal(2, #failures(world.events))
+      end
+    end))
+
+  it("does not open for failures far apart, and they are not a flood", with(
+    note('validate = function() error("boom") end'), function(world)
+      for _ = 1, 60 do
+        world.node:put(KEY, "x", NOTE)
+        kad.sleep(2)
+      end
+      local hook = world.hooks()["policy: note.validate"]
+      assert.equal(60, hook.errors)
+      world.after = function()
+        local said, before = 0, 0
+        for _, event in ipairs(world.events) do
+          said = said + 1
+          before = before + (tonumber(event.fields.before) or 0)
+          assert.equal("policy: note.validate", event.fields.hook)
+          assert.matches("policy%.lua:2$", event.fields.defined)
+          assert.is_nil(event.fields.breaker)
+        end
+        assert.is_true(said >= 11 and said <= 13)
+        assert.is_true(said + before >= 55)
+      end
+    end))
+end)

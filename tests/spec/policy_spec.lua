@@ -1,0 +1,555 @@
+local core = require("kadenza.core")
+local kad = require("kadenza")
+local policy = require("kadenza.policy")
+local shared = require("tests.spec.support")
+local support = require("tests.spec.policy_support")
+
+local spec, assert_blames_caller = shared.spec, shared.assert_blames_caller
+local with, failures = support.with, support.failures
+
+local KEY <const> = kad.key("somewhere")
+local NOTE <const> = { type = "note" }
+
+local function note(fields)
+  return 'local kad = require("kadenza")\n'
+    .. "return { types = { note = { " .. fields .. " } } }"
+end
+
+local function rpc(code)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function(request, ctx) " .. code .. " end } }"
+end
+
+local function call(world, name, args)
+  return world.other:call(world.node:addresses()[1], name or "run", args)
+end
+
+-- Opens a node with policies in files; returns what `open` does.
+local function open_with(texts)
+  local files <close> = support.files()
+  local paths = {}
+  for i, text in ipairs(texts) do
+    paths[i] = files:write(text, "p" .. i .. ".lua")
+  end
+  local net <close> = kad.sim({ join = false })
+  local node, message, code = net:open({ policies = paths })
+  return node and true, message, code
+end
+
+describe("kadenza.policy", function()
+  describe("loading", function()
+    local refused = {
+      ["no such file"] = { nil, "nothing%.lua: no such file" },
+      ["a syntax error"] = { "return {", "p1%.lua:1: .*expected" },
+      ["an error"] = { "\nerror('no')", "p1%.lua:2: no" },
+      ["an error that is a table"] = { "error({})", "table: " },
+      ["an error that cannot be shown"] = {
+        "error(setmetatable({}, { __tostring = function() error() end }))",
+        "an error that cannot be shown" },
+      ["no table"] = { "return 7", "p1%.lua: it returns a number" },
+      ["nothing"] = { "", "p1%.lua: it returns a nil" },
+      ["an endless loop"] = { "while true do end",
+        "p1%.lua:1: ran too long: over its budget of %d+ instructions" },
+      ["an unknown key"] = { "return { tyeps = {} }",
+        "p1%.lua: unknown key 'tyeps' %(did you mean 'types'%?%)" },
+      ["an unknown hook"] = { "return { types = { a = { valdate = 1 } } }",
+        "p1%.lua: unknown key 'valdate' in types%.a "
+          .. "%(did you mean 'validate'%?%)" },
+      ["a hook that is no function"] = {
+        "return { types = { a = { validate = 1 } } }",
+        "types%.a%.validate must be a function, not a number" },
+      ["the name of a core query"] = {
+        "return { rpc = { ping = function() end } }", "." },
+      ["two types of one name"] = {
+        "return { types = { A = {} } }", "'A' is no name of a type" },
+    }
+
+    for what, case in pairs(refused) do
+      it("says what is wrong with " .. what, function()
+        local text, pattern = case[1], case[2]
+        local node, message, code
+        if text then
+          node, message, code = open_with({ text })
+        else
+          local net <close> = kad.sim({ join = false })
+          node, message, code =
+            net:open({ policies = { "/tmp/nothing.lua" } })
+        end
+
+        assert.is_nil(node)
+        assert.matches(pattern, message)
+        assert.is_truthy(code == "KAD_EINVAL" or code == "KAD_ECONFLICT", code)
+      end)
+    end
+
+    it("names both files when two claim a type", function()
+      local text = "return { types = { note = {} } }"
+
+      local node, message = open_with({ text, text })
+
+      assert.is_nil(node)
+      assert.matches("p2%.lua: type 'note' is claimed by .*p1%.lua already",
+        message)
+    end)
+
+    it("names both files when two claim a query", function()
+      local text = "return { rpc = { hello = function() end } }"
+
+      local node, message = open_with({ text, text })
+
+      assert.is_nil(node)
+      assert.matches("p2%.lua: query 'hello' is claimed by .*p1%.lua already",
+        message)
+    end)
+
+    it("takes a function of the node", with([[
+      return function(node)
+        local id = node:id()
+        return { rpc = { run = function() return { id = id } end } }
+      end ]], function(world)
+        assert.equal(world.node:id(), call(world).id)
+      end))
+
+    it("raises in the caller's name for files and tables mixed", spec(function()
+      kad.run(function()
+        assert_blames_caller("are all files or all tables", function()
+          kad.node({ policies = { "a.lua", {} } })
+        end)
+        assert_blames_caller("policy 1 is a number", function()
+          kad.node({ policies = { 1 } })
+        end)
+      end)
+    end))
+
+    it("says what a function of tables raises, and opens nothing",
+      spec(function()
+        local net <close> = kad.sim({ join = false })
+
+        local node, message = net:open({ policies = { function()
+          error("no luck", 0)
+        end } })
+
+        assert.is_nil(node)
+        assert.equal("policy 1: no luck", message)
+      end))
+
+    it("leaves the old policy when the new one is wrong", with(
+      rpc('return { text = "old" }'), function(world)
+        world.files:write("return { rpc = {")
+        local reloaded, message, code = world.node:reload()
+
+        assert.is_nil(reloaded)
+        assert.matches("policy%.lua:1:", message)
+        assert.equal("KAD_EINVAL", code)
+        assert.equal("old", call(world).text)
+      end))
+
+    it("swaps to the new one when it is right", with(
+      rpc('return { text = "old" }'), function(world)
+        world.files:write(rpc('return { text = "new" }'))
+
+        assert.is_true(world.node:reload())
+
+        assert.equal("new", call(world).text)
+      end))
+
+    it("ends work in the policy that began it", with(
+      rpc('kad.sleep(1) return { text = "old" }'), function(world)
+        local reply = kad.spawn(function()
+          return call(world)
+        end)
+        kad.sleep(0.5)
+        world.files:write(rpc('return { text = "new" }'))
+        assert.is_true(world.node:reload())
+
+        assert.equal("new", call(world).text)
+        assert.equal("old", reply:await().text)
+      end))
+
+    it("leaks nothing in 200 reloads under traffic", with(
+      rpc('kad.sleep(0.3) return { text = "x" }'), function(world)
+        local asked, answered = 0, 0
+        local function ask()
+          asked = asked + 1
+          kad.spawn(function()
+            local reply = call(world)
+            answered = answered + (reply and 1 or 0)
+          end)
+        end
+        local before
+        for i = 1, 200 do
+          ask()
+          assert.is_true(world.node:reload())
+          kad.sleep(0.1)
+          if i == 50 then
+            collectgarbage()
+            before = collectgarbage("count")
+          end
+        end
+        kad.sleep(5)
+        collectgarbage()
+
+        assert.equal(asked, answered)
+        assert.is_true(collectgarbage("count") < before + 100)
+        assert.equal(0, world.node:stats().waiting)
+      end))
+
+    it("checks a policy without a node", function()
+      local files <close> = support.files()
+
+      assert.is_true(policy.check(files:write(note(""))))
+      assert.is_true(policy.check({ { types = { note = {} } } }))
+      local fine, message = policy.check(files:write("return { x = 1 }"))
+      assert.is_nil(fine)
+      assert.matches("policy%.lua: unknown key 'x'", message)
+    end)
+  end)
+
+  describe("the node's part", function()
+    it("starts, repeats and stops policies on the node's clock", with([[
+      local kad = require("kadenza")
+      return {
+        on_start = function(node) kad.sleep(1) kad.log.info("started") end,
+        on_stop = function(node) kad.log.info("stopped") end,
+        every = { { seconds = 60, run = function(node)
+          kad.log.info("again", { id = kad.hex(node:id()) })
+        end } },
+      } ]], function(world)
+        local id = kad.hex(world.node:id())
+        kad.sleep(600)
+        world.node:close()
+        kad.sleep(600)
+        world.after = function()
+          local seen = {}
+          for _, event in ipairs(world.events) do
+            seen[event.message] = (seen[event.message] or 0) + 1
+            if event.message == "again" then
+              assert.equal(id, event.fields.id)
+            end
+          end
+          assert.equal(1, seen.started)
+          assert.equal(1, seen.stopped)
+          assert.is_true(seen.again >= 8 and seen.again <= 12)
+        end
+      end))
+
+    it("goes on repeating after a failure", with([[
+      local kad = require("kadenza")
+      local n = 0
+      return { every = { { seconds = 10, run = function()
+        n = n + 1
+        if n == 1 then error("first") elseif n == 2 then while true do end end
+        kad.log.info("third")
+      end } } } ]], function(world)
+        kad.sleep(40)
+        world.after = function()
+          local errors = failures(world.events)
+          assert.equal(2, #errors)
+          assert.matches("policy%.lua:5: first", errors[1])
+          assert.matches("ran too long", errors[2])
+        end
+      end))
+
+    it("says what on_start and on_stop raise", with([[
+      return { on_start = function() error("a") end,
+        on_stop = function() error("b") end } ]], function(world)
+        world.node:close()
+        world.after = function()
+          local errors = failures(world.events)
+          assert.equal(2, #errors)
+          assert.matches("a", errors[1])
+          assert.matches("b", errors[2])
+        end
+      end))
+
+    it("stops the old policy's timers at a reload", with([[
+      local kad = require("kadenza")
+      return { every = { { seconds = 10, run = function()
+        kad.log.info("tick")
+      end } } } ]], function(world)
+        world.files:write("return {}")
+        assert.is_true(world.node:reload())
+        kad.sleep(100)
+        world.after = function()
+          for _, event in ipairs(world.events) do
+            assert.not_equal("tick", event.message)
+          end
+        end
+      end))
+
+    it("has a node that no policy can close", with(rpc([[
+      local fine, err = pcall(ctx.node.close, ctx.node)
+      return { fine = tostring(fine), err = tostring(err) } ]]),
+      function(world)
+        local reply = call(world)
+        assert.equal("false", reply.fine)
+        assert.matches("not a policy's to close", reply.err)
+        assert.is_true(world.node:is_open())
+      end))
+  end)
+
+  describe("what hooks are given", function()
+    it("has the fields of a record", with(note([[
+      validate = function(record, ctx)
+        local seen = {}
+        for _, name in ipairs({ "key", "type", "value", "seq", "salt",
+          "publisher", "signature", "ttl", "age", "other" }) do
+          seen[name] = record[name]
+        end
+        seen.reason, seen.ours = ctx.reason, ctx.from == nil and 1 or 0
+        kad.log.info("seen", { all = kad.hex(kad.bencode.encode(seen)) })
+        return true
+      end ]]), function(world)
+        local pair = kad.keypair()
+        assert(world.node:put(KEY, "x", { type = "note", seq = 7, salt = "s",
+          secret = pair.secret, ttl = 60 }))
+        world.after = function()
+          local seen
+          for _, event in ipairs(world.events) do
+            if event.message == "seen" then
+              seen = kad.bencode.decode(kad.unhex(event.fields.all))
+              break
+            end
+          end
+          assert.equal(KEY, seen.key)
+          assert.equal("note", seen.type)
+          assert.equal("x", seen.value)
+          assert.equal(7, seen.seq)
+          assert.equal("s", seen.salt)
+          assert.equal(pair.publisher, seen.publisher)
+          assert.equal(64, #seen.signature)
+          assert.equal(60, seen.ttl)
+          assert.equal(0, seen.age)
+          assert.is_nil(seen.other)
+          assert.equal("store", seen.reason)
+          assert.equal(1, seen.ours)
+        end
+      end))
+
+    it("has the fields of a request and its context", with(rpc([[
+      return { method = request.method, who = request.args.who,
+        address = ctx.from.address, host = ctx.from.host, port = ctx.from.port,
+        who_id = ctx.from.id, proven = tostring(ctx.from.proven),
+        now = math.floor(ctx.now), clock = math.floor(kad.now()),
+        node = ctx.node:id() } ]]), function(world)
+        local reply = call(world, "run", { who = "me" })
+        local address = world.other:addresses()[1]
+
+        assert.equal("run", reply.method)
+        assert.equal("me", reply.who)
+        assert.equal(address, reply.address)
+        assert.equal(address, reply.host .. ":" .. reply.port)
+        assert.equal(world.other:id(), reply.who_id)
+        assert.equal("true", reply.proven)
+        assert.equal(reply.clock, reply.now)
+        assert.equal(world.node:id(), reply.node)
+      end))
+
+    it("keeps its fields while the hook waits", with(note([[
+      validate = function(record, ctx)
+        local value, now = record.value, ctx.now
+        kad.sleep(0.1)
+        assert(record.value == value and record.key and not record.seq)
+        assert(ctx.now == now and ctx.reason == "store" and ctx.node)
+        return true
+      end ]]), function(world)
+        assert(world.node:put(KEY, "x", NOTE))
+      end))
+
+    it("refuses to be used when the hook has ended", with([[
+      local kept
+      return { types = { note = { validate = function(record, ctx)
+        if record.value == "keep" then
+          kept = { record, ctx }
+        elseif record.value == "record" then
+          return kept[1].value
+        elseif record.value == "copy" then
+          return kept[1]:copy()
+        else
+          return kept[2].now
+        end
+        return true
+      end } } } ]], function(world)
+        assert(world.node:put(KEY, "keep", NOTE))
+        for _, what in ipairs({ "record", "copy", "context" }) do
+          assert.is_nil((world.node:put(KEY, what, NOTE)))
+          kad.sleep(11) -- so that each is said
+        end
+        world.after = function()
+          local errors = failures(world.events)
+          assert.matches("a Record was used after its hook had ended",
+            errors[1])
+          assert.matches("used after its hook had ended",
+            errors[2])
+          assert.matches("a Context was used after its hook had ended",
+            errors[3])
+        end
+      end))
+
+    it("can be copied, and the copy kept", with([[
+      local kept
+      return { types = { note = { validate = function(record)
+        if kept then
+          assert(kept.value == "first" and kept.type == "note")
+          kept.value = "mine to change"
+        end
+        kept = record:copy()
+        return true
+      end } }, rpc = { run = function()
+        return { value = kept.value }
+      end } } ]],
+      function(world)
+        assert(world.node:put(KEY, "first", NOTE))
+        assert.equal("first", call(world).value)
+      end))
+
+    it("cannot be changed", with(note([[
+      validate = function(record) record.value = "y" return true end ]]),
+      function(world)
+        assert.is_nil((world.node:put(KEY, "x", NOTE)))
+        world.after = function()
+          assert.matches("cannot be changed", failures(world.events)[1])
+        end
+      end))
+  end)
+
+  describe("several policies", function()
+    local function world_of(texts, fn)
+      return spec(function()
+        local files <close> = support.files()
+        local paths = {}
+        for i, text in ipairs(texts) do
+          paths[i] = files:write(text, "p" .. i .. ".lua")
+        end
+        local net <close> = kad.sim({ join = false })
+        local node = assert(net:open({ policies = paths }))
+        local other = assert(net:open())
+        net:perform(function()
+          assert(other:bootstrap(node:addresses()))
+          fn({ node = node, other = other })
+        end)
+      end)
+    end
+
+    local function filter(answer)
+      return [[
+        local kad = require("kadenza")
+        return { on_request = function(request)
+          if request.method == "run" then kad.sleep(0.01) ]] .. answer .. [[ end
+          return true
+        end } ]]
+    end
+
+    it("are asked in order until one says no", world_of({
+      filter(""), filter('return nil, "second", 251'),
+      filter('return nil, "third", 252'), rpc("return {}"),
+    }, function(world)
+      local reply, _, _, info = call(world)
+
+      assert.is_nil(reply)
+      assert.equal(251, info.krpc)
+      assert.equal("second", info.reason)
+    end))
+
+    it("are passed when all say yes", world_of({
+      filter(""), filter(""), rpc('return { a = "b" }'),
+    }, function(world)
+      assert.equal("b", call(world).a)
+    end))
+
+    it("may all listen; one that fails keeps none from hearing", world_of({
+      "return { on_store = function() error() end }",
+      [[ local n = 0
+         return { on_store = function(record) n = n + 1 end,
+           rpc = { run = function() return { n = n } end } } ]],
+      "return { types = { note = {} } }",
+    }, function(world)
+      shared.logged(function()
+        world.node:put(KEY, "x", NOTE)
+      end)
+      assert.equal(1, call(world).n)
+    end))
+  end)
+
+  describe("tables", function()
+    it("run in the caller's state", spec(function()
+      local seen
+      local net <close> = kad.sim({ join = false })
+      local node = assert(net:open({ policies = { {
+        types = { note = { validate = function(record)
+          seen = record.value
+          return true
+        end } },
+      } } }))
+      local other = assert(net:open())
+      net:perform(function()
+        assert(other:bootstrap(node:addresses()))
+        node:put(KEY, "x", NOTE)
+      end)
+      assert.equal("x", seen)
+    end))
+
+    it("may have hooks that wait, and those have a budget", with({
+      types = { note = { validate = function(record)
+        kad.sleep(0.01)
+        while record.value == "loop" do end
+        return true
+      end } },
+    }, function(world)
+      assert(world.node:put(KEY, "x", NOTE))
+      assert.is_nil((world.node:put(KEY, "loop", NOTE)))
+      assert.truthy(world.other:ping(world.node:addresses()[1]))
+    end))
+  end)
+end)
+
+describe("statistics of policies", function()
+  it("are part of the node's", with(rpc("return {}"), function(world)
+    call(world)
+    local stats = world.node:stats()
+
+    assert.equal(1, stats.policies.hooks["policy: rpc.run"].calls)
+    assert.is_true(stats.policies.memory > 10000)
+    assert.matches("policy: rpc.run calls=1 errors=0",
+      tostring(stats.policies))
+  end))
+
+  it("are not there without policies", spec(function()
+    local net <close> = kad.sim({ nodes = 1, join = false })
+
+    assert.is_nil(net.nodes[1]:stats().policies)
+  end))
+end)
+
+describe("memory of policies", function()
+  it("is the host's cap, and what is over it fails alone", with(rpc([[
+    if request.args.much then
+      local kept = {}
+      while true do
+        kept[#kept + 1] = ("x"):rep(1 << 19) .. #kept
+      end
+    end
+    return { ok = 1 } ]]), function(world)
+      assert.is_nil((call(world, "run", { much = 1 })))
+      assert.equal(1, call(world).ok)
+      assert.is_true(world.node:stats().policies.memory <= policy.MEMORY)
+      world.after = function()
+        assert.matches("memory", failures(world.events)[1])
+      end
+    end))
+
+  it("is freed with the node", spec(function()
+    local files <close> = support.files()
+    local path = files:write("return { big = nil, types = {} }")
+    local net <close> = kad.sim({ join = false })
+    for _ = 1, 20 do
+      local node = assert(net:open({ policies = { path } }))
+      node:close()
+      net:run(1)
+      assert.has_error(function()
+        node.policy_handle:stats()
+      end)
+    end
+    assert.is_function(core.sim)
+  end))
+end)

@@ -1,0 +1,111 @@
+--- What the specs of policies share: policy files, and a simulated node that
+--- runs them with a neighbour that does not.
+
+local kad = require("kadenza")
+local policy = require("kadenza.policy")
+local support = require("tests.spec.support")
+
+local M = {}
+
+--- Instructions that a hook may run here: enough for any spec, quickly over.
+M.INSTRUCTIONS = 300000
+
+--- Writes a text to a file of its own, removed when `files` is closed.
+local Files = {}
+Files.__index = Files
+
+function Files:write(text, name)
+  local path = self.folder .. "/" .. (name or "policy.lua")
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+  return path
+end
+
+function Files:__close()
+  self.remove()
+end
+
+function M.files()
+  local folder, remove = support.temporary_folder()
+  return setmetatable({ folder = folder, remove = remove }, Files)
+end
+
+local function with_budget(fn, ...)
+  local before = policy.INSTRUCTIONS
+  policy.INSTRUCTIONS = M.INSTRUCTIONS
+  local results = table.pack(pcall(fn, ...))
+  policy.INSTRUCTIONS = before
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Returns a policy that takes every note and republishes none.
+function M.plain_policy()
+  return { types = { note = { republish = false } } }
+end
+
+--- Opens a node that runs the policy and one that takes every note, in virtual
+--- time, and calls `fn(world)` as a task: world has net, node, other, events
+--- (logged) and hooks(), the counters.
+---@param text string|table  of the file, or a policy table
+---@param fn async fun(world: table)
+---@param config? table  of both nodes
+function M.with(text, fn, config)
+  return support.spec(function()
+    local files <close> = M.files()
+    local world = { files = files }
+    world.events = support.logged(function()
+      with_budget(function()
+        local net <close> = kad.sim({ join = false, seed = 1, config = config })
+        world.net = net
+        world.path = type(text) == "string" and files:write(text)
+        world.node = assert(net:open({ policies = { world.path or text } }))
+        world.other =
+          assert(net:open({ policies = { M.plain_policy() } }))
+        world.hooks = function()
+          return policy.stats(world.node).hooks
+        end
+        net:perform(function()
+          assert(world.other:bootstrap(world.node:addresses()))
+          kad.sleep(5)
+          fn(world)
+        end)
+      end)
+    end)
+    if world.after then
+      world.after(world)
+    end
+  end)
+end
+
+--- Tries to load a policy; returns what `kad.node` says.
+---@param text string
+---@return kadenza.Node? node
+---@return string? message
+---@return string? code
+function M.load(text)
+  local files <close> = M.files()
+  local path = files:write(text)
+  return with_budget(function()
+    local net <close> = kad.sim({ join = false })
+    local node, message, code = net:open({ policies = { path } })
+    return node and true, message, code
+  end)
+end
+
+--- Returns the error fields of the logged failures of policies.
+---@param events table[]
+---@return string[] errors
+function M.failures(events)
+  local errors = {}
+  for _, event in ipairs(events) do
+    if event.message == "a policy failed" then
+      errors[#errors + 1] = event.fields.error
+    end
+  end
+  return errors
+end
+
+return M

@@ -1,0 +1,133 @@
+local kad = require("kadenza")
+local policy = require("kadenza.policy")
+local support = require("tests.spec.policy_support")
+
+local with, failures = support.with, support.failures
+
+local KEY <const> = kad.key("somewhere")
+local NOTE <const> = { type = "note" }
+
+local function note(fields)
+  return 'local kad = require("kadenza")\n'
+    .. "return { types = { note = { " .. fields .. " } } }"
+end
+
+local function rpc(code)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function(request, ctx) " .. code .. " end } }"
+end
+
+local function call(world, name, args)
+  return world.other:call(world.node:addresses()[1], name or "run", args)
+end
+
+describe("what a hook returns", function()
+  -- Returns what is said of a hook that returns what `code` does.
+  local function said(text, act)
+    local message
+    with(text, function(world)
+      act(world)
+      world.after = function()
+        message = failures(world.events)[1]
+      end
+    end)()
+    return message
+  end
+
+  local function put(world)
+    world.node:put(KEY, "x", NOTE)
+  end
+
+  local function put_and_get(world)
+    world.node:put(KEY, "x", NOTE)
+    world.node:get(KEY, NOTE)
+  end
+
+  local wrong = {
+    { "validate", "5", "returned number where true, or nil and a reason" },
+    { "validate", "", "returned nothing: true, or nil and a reason" },
+    { "validate", "nil", "returned nothing: true, or nil and a reason" },
+    { "validate", "nil, {}", "returned table where a reason" },
+    { "validate", "nil, 'a', 99", "a code that is no integer of 100" },
+    { "validate", "nil, 'a', 1000", "a code that is no integer of 100" },
+    { "validate", "nil, 'a', '201'", "a code that is no integer of 100" },
+    { "validate", "{}", "returned table where true" },
+    { "merge", "", "where a list of records is expected" },
+    { "merge", "true", "returned boolean where a list of records" },
+    { "merge", "{ 1 }", "returned number where a record" },
+    { "merge", "{ {} }", "field 'value' is missing" },
+    { "merge", "{ { value = 1 } }", "value" },
+    { "merge", "{ { value = ('x'):rep(1001) } }", "value" },
+    { "merge", "{ { value = 'x', publisher = 'x' } }", "publisher" },
+    { "merge", "(function() local t = {} for i = 1, 1025 do t[i] = "
+      .. "{ value = 'x' } end return t end)()", "more than 1024 records" },
+    { "select", "7", "returned number where a record" },
+    { "select", "", "where a record or a list of records" },
+    { "expire", "'7'", "returned string where a number of seconds" },
+    { "expire", "", "where a number of seconds" },
+    { "expire", "true", "returned boolean where a number of seconds" },
+  }
+
+  for _, case in ipairs(wrong) do
+    local hook, code, text = table.unpack(case)
+    it(("%s may not be %s"):format(hook, code == "" and "nothing" or code),
+      function()
+        local message = said(note(hook .. " = function() return " .. code
+          .. " end"), hook == "select" and put_and_get or put)
+
+        assert.is_string(message)
+        assert.is_truthy(message:find(text, 1, true), message)
+      end)
+  end
+
+  it("of a query is a table that can be encoded", function()
+    local function ask(world)
+      call(world)
+    end
+    assert.matches("returned string where a reply", said(rpc("return 'x'"),
+      ask))
+    assert.matches("reply.f", said(rpc("return { f = 1.5 }"), ask))
+    assert.matches("reply.f", said(rpc("return { f = print }")
+      :gsub("print", "kad.sleep"), ask))
+    assert.matches("reply", said(rpc("return { 1, 2 }"), ask))
+    assert.matches("reply", said(
+      rpc("local t = {} t.t = t return t"), ask))
+  end)
+
+  it("of on_contact is true or false", function()
+    assert.matches("returned nil where true or false",
+      said("return { on_contact = function() return nil end }", function() end))
+  end)
+
+  it("silences, of on_request", with([[
+    return { on_request = function(request)
+      return request.method ~= "run"
+    end, rpc = { run = function() return {} end } } ]], function(world)
+      local reply, _, code = call(world)
+
+      assert.is_nil(reply)
+      assert.equal("KAD_ETIMEOUT", code)
+    end))
+
+  it("refuses with a reason and a code, of merge", with(note([[
+    merge = function(held, record)
+      if held[1] then return nil, "taken", 299 end
+      return { record }
+    end ]]), function(world)
+      assert(world.node:put(KEY, "x", NOTE))
+      local reply, _, _, info = world.node:put(KEY, "y", NOTE)
+      assert.is_truthy(reply or info.krpc == 299)
+      assert.equal("x", (world.node:get(KEY, { type = "note", quorum = 1 })))
+      assert.equal(0, world.hooks()["policy: note.merge"].errors)
+    end))
+
+  for _, value in ipairs({ "0", "-1", "0/0", "1/0", "1e300", "-1e300" }) do
+    it("is brought into range: a life of " .. value, with(
+      note("expire = function() return " .. value .. " end"), function(world)
+        assert(world.node:put(KEY, "x", NOTE))
+
+        assert.is_true(policy.stats(world.node).clamped >= 1)
+        assert.equal(0, world.hooks()["policy: note.expire"].errors)
+      end))
+  end
+end)

@@ -1,0 +1,137 @@
+local kad = require("kadenza")
+local support = require("tests.spec.policy_support")
+
+local with, failures = support.with, support.failures
+
+local KEY <const> = kad.key("somewhere")
+local NOTE <const> = { type = "note" }
+
+local function note(fields)
+  return 'local kad = require("kadenza")\n'
+    .. "return { types = { note = { " .. fields .. " } } }"
+end
+
+local function rpc(code)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function(request, ctx) " .. code .. " end } }"
+end
+
+local function call(world, name, args)
+  return world.other:call(world.node:addresses()[1], name or "run", args)
+end
+
+describe("a hook that waits", function()
+  it("answers later", with(rpc('kad.sleep(1) return { text = "late" }'),
+    function(world)
+      assert.equal("late", call(world).text)
+    end))
+
+  it("has a deadline, and its <close> variables are closed", with([[
+    local kad = require("kadenza")
+    return { deadline = 0.5, rpc = { run = function()
+      local on_end <close> = setmetatable({}, { __close = function()
+        kad.log.info("closed")
+      end })
+      kad.sleep(1000)
+    end } } ]], function(world)
+      local begun = kad.now()
+      local reply, _, _, info = call(world)
+
+      assert.is_nil(reply)
+      assert.equal(202, info.krpc)
+      assert.is_true(kad.now() - begun < 1)
+      local hook = world.hooks()["policy: rpc.run"]
+      assert.equal(1, hook.errors)
+      assert.equal(1, hook.overruns)
+      assert.equal(1, hook.yields)
+      world.after = function()
+        assert.equal("did not answer before its deadline",
+          failures(world.events)[1])
+        assert.equal("closed", world.events[1].message)
+      end
+    end))
+
+  it("gets the default when it never answers", with(note([[
+    select = function(records) kad.sleep(1e6) end,
+    expire = function() kad.sleep(1e6) end ]]), function(world)
+      assert(world.node:put(KEY, "x", NOTE))
+      assert.equal("x", world.node:get(KEY, NOTE))
+    end))
+
+  it("may call the node that asks it", with([[
+    local kad = require("kadenza")
+    return { types = { note = { validate = function(record, ctx)
+      if record.value == "x" then return true end
+      return ctx.node:get(record.key, { type = "note" }) == "x"
+    end } } } ]], function(world)
+      assert(world.node:put(KEY, "x", NOTE))
+      assert(world.node:put(KEY, "y", NOTE))
+    end))
+
+  it("is one of a bounded number", with(rpc("kad.sleep(1) return {}"),
+    function(world)
+      local done, refused = 0, 0
+      for _ = 1, 6 do
+        kad.spawn(function()
+          local reply, _, _, info = call(world)
+          if reply then
+            done = done + 1
+          elseif info.krpc == 202 then
+            refused = refused + 1
+          end
+        end)
+      end
+      kad.sleep(5)
+
+      assert.equal(4, done)
+      assert.equal(2, refused)
+      world.after = function()
+        assert.equal("cannot wait: too many hooks do",
+          failures(world.events)[1])
+      end
+    end, { max_waiting = 4 }))
+
+  it("ends with its node", with([[
+    local kad = require("kadenza")
+    return { rpc = { run = function()
+      local on_end <close> = setmetatable({}, { __close = function()
+        kad.log.info("closed")
+      end })
+      kad.sleep(1)
+    end } } ]], function(world)
+      local task = kad.spawn(function()
+        return call(world)
+      end)
+      kad.sleep(0.5)
+      world.node:close()
+      task:await()
+      world.after = function()
+        assert.equal("closed", world.events[1].message)
+        assert.same({}, failures(world.events))
+      end
+    end))
+
+  it("loses no record when merges meet", with(note([[
+    max_values = 16,
+    merge = function(held, record)
+      kad.sleep(0.2)
+      held[#held + 1] = record
+      return held
+    end ]]), function(world)
+      local tasks = {}
+      for i = 1, 8 do
+        tasks[i] = function()
+          return assert(world.node:put(KEY, "v" .. i, NOTE))
+        end
+      end
+      kad.all(tasks)
+
+      local records = world.node:get(KEY, { type = "note", all = true })
+      local values = {}
+      for i, record in ipairs(records) do
+        values[i] = record.value
+      end
+      table.sort(values)
+      assert.same({ "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8" }, values)
+    end))
+end)
