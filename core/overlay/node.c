@@ -283,6 +283,8 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
     node->stats.dropped_martian++;
+  } else if (datagram.len > KAD_DATAGRAM_MAX) {
+    node->stats.dropped_malformed++;
   } else if (node->codec->decode(node->codec->state, datagram, node->id_size,
                                  &message) != 0) {
     receive_malformed(node, from, &message);

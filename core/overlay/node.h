@@ -24,7 +24,7 @@
 
 enum {
   KAD_FAMILIES = 2,          /* tables[0] is IPv4's, tables[1] IPv6's */
-  KAD_DATAGRAM_MAX = 1500,   /* bytes of a datagram that we send */
+  KAD_DATAGRAM_MAX = 1500,   /* bytes of a datagram read or sent */
   KAD_REPLY_MAX = 1024,      /* bytes of a find_node or get_peers reply */
   KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply to a byte of a query, for an
                                 address that is not proven */

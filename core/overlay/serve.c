@@ -41,15 +41,12 @@ static void hold_query_end(struct kad_node *node, struct held_query *query) {
   kad_release(&node->env.allocator, query, sizeof *query + query->len);
 }
 
-/* Copies a query. NULL when out of memory, or when it is longer than any that
- * we would send: many may wait at a time. */
+/* Copies a query. NULL when out of memory. */
 static struct held_query *hold_query(struct kad_node *node,
                                      const struct kad_incoming *incoming) {
   size_t len = incoming->datagram.len;
   struct held_query *query =
-      len <= KAD_DATAGRAM_MAX
-          ? kad_alloc(&node->env.allocator, sizeof *query + len)
-          : NULL;
+      kad_alloc(&node->env.allocator, sizeof *query + len);
   if (query == NULL) {
     return NULL;
   }

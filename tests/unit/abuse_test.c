@@ -3,6 +3,7 @@
 #include "lone_node.h"
 #include "overlay/node.h"
 #include "unit.h"
+#include "wire/bencode.h"
 
 #include <string.h>
 
@@ -148,6 +149,38 @@ static void a_huge_datagram_is_just_another(void **state) {
   kad_lone_receive(lone, &from, (struct kad_slice){bytes, sizeof bytes});
   assert_int_equal(lone->counting.requests, requests);
   assert_true(lives(lone, &from));
+}
+
+/* Gives the node a good ping of `len` bytes, most of which it passes over. */
+static void send_long_ping(struct kad_lone *lone, size_t len) {
+  static const char head[] = "d1:ad2:id" ID "1:x1400:";
+  static const char tail[] = "e1:q4:ping1:t2:aa1:v";
+  static const char end_of_all[] = "1:y1:qe";
+  const struct kad_contact from = kad_lone_contact(1);
+  uint8_t bytes[2048];
+  struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
+  kad_write_raw(&writer, BYTES(head));
+  memset(bytes + writer.len, 'x', 1400);
+  writer.len += 1400;
+  kad_write_raw(&writer, BYTES(tail));
+  const size_t version = len - writer.len - (sizeof end_of_all - 1) - 3;
+  assert_in_range(version, 10, 99); /* of two digits and a colon */
+  memset(kad_writer_reserve_string(&writer, version), 'v', version);
+  kad_write_raw(&writer, BYTES(end_of_all));
+  assert_int_equal(writer.len, len);
+  kad_lone_receive(lone, &from, (struct kad_slice){bytes, len});
+}
+
+static void what_is_longer_than_1500_bytes_is_not_read(void **state) {
+  struct kad_lone *lone = *state;
+  send_long_ping(lone, 1500);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, 0);
+
+  send_long_ping(lone, 1501);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, 1);
+  assert_int_equal(kad_lone_stats(lone).refused, 0);
 }
 
 static void replies_that_nobody_waits_for_are_only_counted(void **state) {
@@ -298,6 +331,7 @@ int main(void) {
       TEST(what_is_no_query_is_dropped_in_silence),
       TEST(cut_short_no_query_costs_memory),
       TEST(a_huge_datagram_is_just_another),
+      TEST(what_is_longer_than_1500_bytes_is_not_read),
       TEST(replies_that_nobody_waits_for_are_only_counted),
       TEST(what_comes_from_nowhere_is_dropped),
       TEST(nobody_makes_us_ask_a_martian_or_port_0),
