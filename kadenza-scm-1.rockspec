@@ -42,6 +42,7 @@ build = {
         "bindings/lua/config.c",
         "bindings/lua/file.c",
         "bindings/lua/hook.c",
+        "bindings/lua/install.c",
         "bindings/lua/key.c",
         "bindings/lua/link.c",
         "bindings/lua/meter.c",
