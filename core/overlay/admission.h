@@ -19,9 +19,9 @@ struct kad_node;
 struct kad_admission;
 
 enum {
-  KAD_REASONS_SIZE = 256,   /* bytes for the reasons of refusals */
-  KAD_HELD_MAX = 1024,      /* records under a key that a merge may see or
-                               want held */
+  KAD_REASONS_SIZE = 256,        /* bytes for the reasons of refusals */
+  KAD_HELD_MAX = KAD_VALUES_MAX, /* records under a key that a merge may see or
+                                    want held */
   KAD_LIFE_MAX_S = 2592000, /* no record lives longer than 30 days at a time */
 };
 
