@@ -79,6 +79,7 @@ static bool add(struct kad_node *node, struct kad_lookup *lookup,
                 const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_rpc_is_named(contact) ||
       kad_address_is_martian(&contact->address, node->config.allow_local) ||
       is_known(lookup, contact)) {
     return false;

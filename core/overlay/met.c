@@ -83,7 +83,8 @@ static void ask(struct kad_node *node, const struct kad_contact *contact,
 void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
                        uint32_t rtt_ms) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
-  if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
+  if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_rpc_is_named(contact)) {
     return;
   }
   if (node->ruleset->policy.on_contact == NULL ||

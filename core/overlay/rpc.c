@@ -17,7 +17,10 @@ enum {
                             broken random source */
 };
 
-static const uint8_t no_id[KAD_ID_SIZE];
+bool kad_rpc_is_named(const struct kad_contact *contact) {
+  static const uint8_t no_id[KAD_ID_SIZE];
+  return memcmp(contact->id.bytes, no_id, KAD_ID_SIZE) != 0;
+}
 
 static uint64_t transaction_hash(const struct kad_node *node,
                                  uint32_t transaction) {
@@ -158,7 +161,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
     return KAD_ENOMEM;
   }
   made->to = *to;
-  made->expects_id = memcmp(to->id.bytes, no_id, KAD_ID_SIZE) != 0;
+  made->expects_id = kad_rpc_is_named(to);
   made->custom = message->method == KAD_METHOD_CUSTOM;
   made->handler = handler;
   made->owner = owner;

@@ -64,8 +64,12 @@ void kad_rpc_init(struct kad_node *node);
 /* Frees every query without telling anybody. */
 void kad_rpc_deinit(struct kad_node *node);
 
+/* Returns true if the id of `contact` names it. All zero, it stands for an id
+ * that we do not know: a stranger who claims it is nobody. */
+bool kad_rpc_is_named(const struct kad_contact *contact);
+
 /* Sends `message` (a query; its transaction, id, version and read_only are
- * filled in here) to `to`. With `to->id` all zero, any id may answer. `tag` is
+ * filled in here) to `to`. When `to` is not named, any id may answer. `tag` is
  * kept for the handler.
  * Returns 0, KAD_ENOMEM, KAD_EFAMILY when we have no socket of that family,
  * KAD_EMARTIAN for an address that we would not hear an answer of, or what the
