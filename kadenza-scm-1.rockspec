@@ -206,6 +206,8 @@ build = {
       "scripts/kadenza/policy/host.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
+    ["kadenza.policy.types"] =
+      "scripts/kadenza/policy/types.lua",
     ["kadenza.run"] =
       "scripts/kadenza/run.lua",
     ["kadenza.safe"] =
