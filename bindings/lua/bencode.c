@@ -226,9 +226,12 @@ static void encode_next(struct encoder *encoder) {
   frame->done++;
   if (frame->keys != NULL) {
     const struct key *const key = &frame->keys[frame->done - 1];
-    encode_string(encoder, key->bytes, key->len);
     lua_pushlstring(L, key->bytes, key->len);
-    lua_rawget(L, frame->table);
+    if (lua_rawget(L, frame->table) == LUA_TNIL) {
+      lua_pop(L, 1); /* the collector took it out of a weak table */
+      return;
+    }
+    encode_string(encoder, key->bytes, key->len);
   } else {
     lua_rawgeti(L, frame->table, (lua_Integer)frame->done);
   }

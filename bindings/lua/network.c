@@ -208,7 +208,10 @@ static int network_gc(lua_State *L) {
     return 0;
   }
   if (self->running) {
-    return 0; /* the state ends inside a callback: the process's end frees it */
+    /* The state ends inside a callback: the process's end frees the network. */
+    kad_lua_link_release(self->link);
+    self->link = NULL;
+    return 0;
   }
   close_nodes(L, self, true);
   end_owner(self);
