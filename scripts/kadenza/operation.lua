@@ -222,7 +222,12 @@ function Node:bootstrap(known, callback)
     end
     addresses = addresses or {}
     table.move(self.saved, 1, #self.saved, #addresses + 1, addresses)
-    return plain(task.wait(starter(self, "bootstrap", addresses, nil)))
+    local info, why, kind, details =
+      task.wait(starter(self, "bootstrap", addresses, nil))
+    if not info and kind == "KAD_ENOCONTACTS" and names[1] then
+      why = "nobody answered at " .. table.concat(names, ", ")
+    end
+    return info, why, kind, details
   end)
 end
 

@@ -143,14 +143,27 @@ end
 
 Sim.__close = Sim.close
 
--- Lets every node but the first join through an earlier one, a while after it.
+-- Lets a node join through an earlier one, and through another one when that
+-- does not answer: datagrams may be lost.
+local function join(self, index)
+  local attempt = 0
+  local host = self.nodes[1 + (index * 7919) % (index - 1)]
+  while not self.nodes[index]:bootstrap(host:addresses()) do
+    attempt = attempt + 1
+    host = self.nodes[1 + (index * 7919 + attempt) % (index - 1)]
+    task.sleep(1)
+  end
+end
+
+-- Lets every node but the first join, a while after the one before.
 local function join_all(self)
+  local left = math.max(#self.nodes - 1, 0)
   local joins = {}
   for i = 2, #self.nodes do
     joins[#joins + 1] = task.spawn(self.network, function()
       task.sleep((i - 1) * JOIN_STEP)
-      local host = self.nodes[1 + (i * 7919) % (i - 1)]
-      return self.nodes[i]:bootstrap(host:addresses())
+      join(self, i)
+      left = left - 1
     end)
   end
   self:perform(function()
@@ -158,6 +171,12 @@ local function join_all(self)
       group.all(joins)
     end)
   end)
+  for _, joining in ipairs(joins) do
+    joining:cancel()
+  end
+  if left > 0 then
+    log.warn("not every node could join", { left = left })
+  end
 end
 
 local function populate(self, given)
@@ -183,8 +202,9 @@ local function check(given)
   end
 end
 
---- Makes an overlay of `nodes` nodes that have joined. Raises when one of them
---- cannot be opened: its policies or its configuration are wrong.
+--- Makes an overlay of `nodes` nodes that have joined; it is logged if some
+--- could not in ten minutes of its clock. Raises when one of them cannot be
+--- opened: its policies or its configuration are wrong.
 ---@param given? { nodes?: integer, seed?: integer, latency?: integer[],
 ---  loss?: number, policies?: table, join?: boolean,
 ---  config?: kadenza.NodeOptions }  latency: { min, max } milliseconds one way;

@@ -176,6 +176,18 @@ describe("kadenza.node", function()
       assert.same({}, events)
     end))
 
+    it("says who did not answer", spec(function()
+      kad.run(function()
+        local node = assert(kad.node(local_node()))
+
+        local info, message, code = node:bootstrap("127.0.0.9:9")
+
+        assert.is_nil(info)
+        assert.equal("nobody answered at 127.0.0.9:9", message)
+        assert.equal("KAD_ENOCONTACTS", code)
+      end, { timeout = 20 })
+    end))
+
     it("fails when there is nobody to ask", spec(function()
       kad.run(function()
         local node = assert(kad.node(local_node()))

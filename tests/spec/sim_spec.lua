@@ -79,6 +79,22 @@ describe("kadenza.sim", function()
       assert.equal("KAD_ETIMEOUT", code)
     end))
 
+  it("lets all nodes join although datagrams are lost",
+    with_sim({ nodes = 50, seed = 1, loss = 0.2 }, function(net)
+      for _, node in ipairs(net.nodes) do
+        assert.is_true(#node:contacts() > 0)
+      end
+    end))
+
+  it("says how many nodes could not join", spec(function()
+    local events = support.logged(function()
+      kad.sim({ nodes = 3, seed = 1, loss = 1 }):close()
+    end)
+
+    assert.equal("not every node could join", events[1].message)
+    assert.equal(2, events[1].fields.left)
+  end))
+
   it("opens further nodes", with_sim({ nodes = 3, seed = 1 }, function(net)
     local late = assert(net:open())
     net:perform(function()
