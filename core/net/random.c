@@ -21,6 +21,11 @@ static void take_block(struct kad_random *random) {
   (void)crypto_stream_chacha20(random->block, sizeof random->block, nonce,
                                random->key);
   random->left = sizeof random->block;
+  if (random->secret) {
+    memcpy(random->key, random->block, sizeof random->key);
+    sodium_memzero(random->block, sizeof random->key);
+    random->left -= sizeof random->key;
+  }
 }
 
 int kad_random_start(void) {
@@ -28,7 +33,7 @@ int kad_random_start(void) {
 }
 
 void kad_random_init_secret(struct kad_random *random) {
-  *random = (struct kad_random){0};
+  *random = (struct kad_random){.secret = true};
   randombytes_buf(random->key, sizeof random->key);
 }
 

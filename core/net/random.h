@@ -20,10 +20,14 @@ struct kad_random {
   uint64_t blocks; /* taken so far: the nonce of the next one */
   uint8_t block[KAD_RANDOM_BLOCK_SIZE];
   size_t left; /* bytes at the end of `block` that were not given out yet */
+  bool secret; /* every block has a key of its own */
 };
 
-/* Begins a stream that nobody can foretell, fit for secrets: its key is of the
- * system's source. It saves a system call a draw. */
+/* Begins a stream that nobody can foretell, fit for secrets: its first key is
+ * of the system's source, and each block brings the key of the next, so that
+ * what was drawn cannot be found out from what memory holds later. It saves a
+ * system call a draw. A process that forks shares it with its child: only one
+ * of them may go on. */
 void kad_random_init_secret(struct kad_random *random);
 
 /* Wipes a stream that was secret. */

@@ -93,6 +93,22 @@ static void secret_streams_differ_each_time(void **state) {
   assert_memory_not_equal(a, b, sizeof a);
 }
 
+static void secret_streams_forget_what_they_gave(void **state) {
+  (void)state;
+  struct kad_random random;
+  uint8_t given[KAD_RANDOM_BLOCK_SIZE];
+  assert_ok(kad_random_start());
+  kad_random_init_secret(&random);
+  kad_random_fill(&random, given, sizeof given);
+
+  struct kad_random again = random;
+  for (again.blocks = 0; again.blocks < 4;) {
+    uint8_t drawn[KAD_RANDOM_BLOCK_SIZE];
+    kad_random_fill(&again, drawn, sizeof drawn);
+    assert_memory_not_equal(drawn, given, sizeof given / 2);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bytes_do_not_depend_on_how_they_are_drawn),
@@ -100,6 +116,7 @@ int main(void) {
       cmocka_unit_test(numbers_are_bytes_in_one_order),
       cmocka_unit_test(every_bit_is_set_about_half_the_time),
       cmocka_unit_test(secret_streams_differ_each_time),
+      cmocka_unit_test(secret_streams_forget_what_they_gave),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
