@@ -232,6 +232,31 @@ static void append(struct kad_admission **list, struct kad_admission *added) {
   *list = added;
 }
 
+/* Returns true if as many wait behind `holder` as may, or in all: each has a
+ * copy of its records, and the last would be answered too late. */
+static bool is_crowded(const struct kad_node *node,
+                       const struct kad_admission *holder) {
+  const struct kad_admission *waiter = holder->waiters;
+  size_t length = 0;
+  for (; waiter != NULL; waiter = waiter->next) {
+    length++;
+  }
+  return length >= KAD_LINE_MAX ||
+         node->questions.count + node->in_line >= node->config.max_waiting;
+}
+
+/* Has `admission` wait behind `holder`. Returns false if it cannot. */
+static bool line_up(struct kad_node *node, struct kad_admission *holder,
+                    struct kad_admission *admission) {
+  if (is_crowded(node, holder) || !keep_records(node, admission)) {
+    return false;
+  }
+  append(&holder->waiters, admission);
+  admission->in_line = true;
+  node->in_line++;
+  return true;
+}
+
 /* Copies what is held under the key of the current record: the hook may answer
  * other questions, and so change the store. Returns 0 or KAD_ENOMEM. */
 static int copy_held(const struct kad_node *node,
@@ -278,11 +303,10 @@ static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
   if (holder == NULL) {
     return merge(node, admission);
   }
-  if (keep_records(node, admission)) {
-    append(&holder->waiters, admission);
+  if (line_up(node, holder, admission)) {
     return false;
   }
-  refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
+  refuse(admission, KAD_CODE_FAILED, kad_slice_of("too many wait"));
   return true;
 }
 
@@ -379,6 +403,8 @@ static void run(struct kad_node *node, struct kad_admission *admission) {
     struct kad_admission *first = ready;
     ready = first->next;
     first->next = NULL;
+    node->in_line -= first->in_line;
+    first->in_line = false;
     struct kad_admission *woken = advance(node, first);
     append(&woken, ready);
     ready = woken;

@@ -4,9 +4,9 @@
  *               └────────┴─ refused, with a code and a reason ───┘
  *
  * Each arrow with a hook may wait for a later answer. From a merge until what
- * it wants is held, other admissions to its key wait, so that no accepted value
- * is lost. Signatures are verified in `check`, after the caller has checked the
- * token.
+ * it wants is held, other admissions to its key wait, some at most, so that no
+ * accepted value is lost. Signatures are verified in `check`, after the caller
+ * has checked the token.
  */
 #ifndef KAD_OVERLAY_ADMISSION_H
 #define KAD_OVERLAY_ADMISSION_H
@@ -22,6 +22,7 @@ enum {
   KAD_REASONS_SIZE = 256,        /* bytes for the reasons of refusals */
   KAD_HELD_MAX = KAD_VALUES_MAX, /* records under a key that a merge may see or
                                     want held */
+  KAD_LINE_MAX = 64,             /* admissions that wait behind one */
   KAD_LIFE_MAX_S = 2592000, /* no record lives longer than 30 days at a time */
 };
 
@@ -66,7 +67,8 @@ struct kad_admission {
   struct kad_bundle copies;    /* of the records, once it has waited */
   struct kad_bundle merged;    /* what a merge hook wants held */
   bool has_merged;
-  bool locked; /* others wait for us */
+  bool locked;  /* others wait for us */
+  bool in_line; /* we wait for another */
   enum kad_admission_step step;
   uint32_t index; /* of the current record */
   uint32_t life_s;

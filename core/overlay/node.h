@@ -50,6 +50,7 @@ struct kad_node {
   struct kad_verifier verifier;
   struct kad_maintenance maintenance;
   struct kad_admission *merging; /* whose merges answer later; a list */
+  size_t in_line;                /* admissions that wait for one of these */
   struct kad_stats stats;        /* counters; gauges are filled in when asked */
   bool sending; /* inside env.send: the engine may not be entered */
   bool closing;

@@ -436,6 +436,47 @@ static void merge_that_never_answers_lets_the_next_go_on(void **state) {
   kad_stores_assert(&lone, "b");
 }
 
+/* A line that is long would be answered too late, and hold memory until then.
+ */
+static void only_so_many_wait_for_one_key(void **state) {
+  (void)state;
+  set_rules((struct kad_type){.merge = merge});
+  rules.merge = KAD_LATER;
+  for (unsigned i = 1; i <= 65; i++) {
+    kad_stores_put(&lone, i, (uint8_t)i);
+  }
+  const uint64_t refused = kad_lone_stats(&lone).refused;
+
+  assert_int_equal(kad_stores_code(&lone, 66, 66), KAD_CODE_FAILED);
+
+  assert_int_equal(refused, 0);
+  assert_int_equal(rules.open_count, 1);
+}
+
+static void who_waits_for_a_key_counts_among_all_that_wait(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  config.max_waiting = 3;
+  open_node(&config);
+  set_rules((struct kad_type){.merge = merge});
+  rules.merge = KAD_LATER;
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 2, 'b');
+  kad_stores_put(&lone, 3, 'c');
+
+  assert_int_equal(kad_stores_code(&lone, 4, 'd'), KAD_CODE_FAILED);
+
+  rules.merge = KAD_ACCEPT;
+  kad_lone_run(&lone, 2500);
+  kad_stores_assert(&lone, "cb");
+  rules.merge = KAD_LATER;
+  kad_stores_put(&lone, 5, 'e');
+  kad_stores_put(&lone, 6, 'f');
+  kad_stores_put(&lone, 7, 'g');
+  assert_int_equal(kad_stores_code(&lone, 8, 'h'), KAD_CODE_FAILED);
+  kad_lone_close(&lone);
+}
+
 static uint32_t draw(uint64_t *state, uint32_t bound) {
   *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
   return (uint32_t)(*state >> 33) % bound;
@@ -530,6 +571,8 @@ int main(void) {
       WITH_NODE(merge_beyond_max_values_is_cut_and_counted),
       WITH_NODE(merges_of_one_key_take_turns),
       WITH_NODE(merge_that_never_answers_lets_the_next_go_on),
+      WITH_NODE(only_so_many_wait_for_one_key),
+      cmocka_unit_test(who_waits_for_a_key_counts_among_all_that_wait),
       cmocka_unit_test(interleaved_merges_lose_nothing),
       WITH_NODE(store_survives_any_failed_allocation),
   };
