@@ -15,7 +15,9 @@
 
 enum {
   ANSWERS_MAX = 256,
-  ANSWERS_GROWTH = 16
+  ANSWERS_GROWTH = 16,
+  GIVERS_MAX = 64, /* contacts that are told apart; the rest count for none */
+  GIVER_SHIFT = 16 /* of the giver's number in the tag of a query */
 };
 
 enum get_step {
@@ -27,8 +29,16 @@ enum get_step {
 /* A distinct record that was found. */
 struct found {
   struct kad_bundle copy;
+  uint64_t givers;  /* a bit for each contact that gave it */
   uint32_t answers; /* contacts that gave it */
   bool valid;
+};
+
+/* A part of what a contact gives: its records from the one `skip` on. */
+struct page {
+  const struct kad_contact *from;
+  uint32_t giver; /* the number of the contact; ours is 0 */
+  uint32_t skip;
 };
 
 struct get {
@@ -36,6 +46,7 @@ struct get {
   struct found *found;
   size_t count;
   size_t cap;
+  uint32_t givers;             /* contacts that have replied */
   uint32_t pages_open;         /* queries for further pages under way */
   struct kad_ruleset *ruleset; /* kept while the answers are judged */
   const struct kad_type *type;
@@ -73,15 +84,18 @@ static bool make_room(struct kad_node *node, struct get *get) {
   return true;
 }
 
-static void add_answer(struct kad_node *node, struct get *get,
+static void add_answer(struct kad_node *node, struct get *get, uint32_t giver,
                        const struct kad_record *record) {
+  uint64_t bit = giver < GIVERS_MAX ? UINT64_C(1) << giver : 0;
   for (size_t i = 0; i < get->count; i++) {
-    if (identical(get->found[i].copy.records, record)) {
-      get->found[i].answers++;
+    struct found *found = &get->found[i];
+    if (identical(found->copy.records, record)) {
+      found->answers += (found->givers & bit) != bit;
+      found->givers |= bit;
       return;
     }
   }
-  struct found made = {.answers = 1};
+  struct found made = {.givers = bit, .answers = 1};
   struct kad_record named = *record;
   named.key = get->op.target;
   named.type = get->op.type;
@@ -93,31 +107,32 @@ static void add_answer(struct kad_node *node, struct get *get,
 
 static void run(struct kad_node *node, struct get *get);
 
-/* Takes what becomes of a query for a further page; its tag is how many records
- * came before. */
+/* Takes what becomes of a query for a further page; its tag says of whom, and
+ * how many records came before. */
 static void page_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message);
 
 /* Tells whether it is worth asking for the page behind `seen` records: there is
- * one, nobody else has given its records yet, and the time is not up. */
+ * one, nobody else has given its records yet, and the time is not up. Whoever
+ * has given as many as there may be has nothing to add. */
 static bool wants_page(const struct kad_node *node, const struct get *get,
                        const struct kad_message *reply, uint32_t seen) {
   kad_time_ms since = kad_time_since(get->op.started_at, kad_node_now(node));
   return reply->has_total && reply->record_count > 0 && seen < reply->total &&
-         get->count < reply->total && get->count < ANSWERS_MAX &&
-         since < get->op.options.deadline_ms;
+         get->count < reply->total && seen < ANSWERS_MAX &&
+         get->count < ANSWERS_MAX && since < get->op.options.deadline_ms;
 }
 
-/* Takes a page that begins after `skip` records, and asks for the next one. */
+/* Takes a page, and asks for the next one. */
 static void take_page(struct kad_node *node, struct get *get,
-                      const struct kad_contact *from, uint32_t skip,
+                      const struct page *page,
                       const struct kad_message *reply) {
   struct kad_query *query;
   for (size_t i = 0; i < reply->record_count; i++) {
-    add_answer(node, get, &reply->records[i]);
+    add_answer(node, get, page->giver, &reply->records[i]);
   }
-  uint32_t seen = skip + (uint32_t)reply->record_count;
+  uint32_t seen = page->skip + (uint32_t)reply->record_count;
   if (!wants_page(node, get, reply, seen)) {
     return;
   }
@@ -128,8 +143,8 @@ static void take_page(struct kad_node *node, struct get *get,
   message.target = get->op.target;
   message.type = get->op.type;
   message.skip = seen;
-  if (kad_rpc_send(node, from, &message, page_event, get, &query) == 0) {
-    query->tag = seen;
+  if (kad_rpc_send(node, page->from, &message, page_event, get, &query) == 0) {
+    query->tag = page->giver << GIVER_SHIFT | seen;
     get->pages_open++;
   }
 }
@@ -143,7 +158,12 @@ static void page_event(struct kad_node *node, struct kad_query *query,
   }
   get->pages_open--;
   if (event == KAD_QUERY_REPLY) {
-    take_page(node, get, &query->to, query->tag, message);
+    const struct page page = {
+        .from = &query->to,
+        .giver = query->tag >> GIVER_SHIFT,
+        .skip = query->tag & ((1U << GIVER_SHIFT) - 1),
+    };
+    take_page(node, get, &page, message);
   }
   if (get->pages_open == 0 && get->op.lookups_open == 0) {
     run(node, get);
@@ -153,8 +173,9 @@ static void page_event(struct kad_node *node, struct kad_query *query,
 static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
                          const struct kad_contact *from,
                          const struct kad_message *reply) {
-  struct kad_op *op = lookup->config.owner;
-  take_page(node, get_of(op), from, 0, reply);
+  struct get *get = get_of(lookup->config.owner);
+  const struct page first = {.from = from, .giver = ++get->givers};
+  take_page(node, get, &first, reply);
   return reply->record_count > 0;
 }
 
@@ -171,7 +192,7 @@ static void start_get(struct kad_node *node, struct kad_op *op) {
   }
   if (kad_held_read(node, &query, get->type, &held) == 0) {
     for (size_t i = 0; i < held.count; i++) {
-      add_answer(node, get, &held.records[i]);
+      add_answer(node, get, 0, &held.records[i]);
     }
     op->holders += held.count > 0;
     kad_held_free(node, &held);
