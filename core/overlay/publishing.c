@@ -17,12 +17,16 @@ struct republishing {
 static void expire(struct kad_node *node, struct kad_alarm *alarm);
 static void republish(struct kad_node *node, struct kad_alarm *alarm);
 
-/* Sets `alarm` to `at`, or unsets it when that is never. */
+/* Sets `alarm` to `at`, or unsets it when that is never. What is overdue is due
+ * now: a backlog has its turn after what else is due, not before. */
 static void plan(struct kad_node *node, struct kad_alarm *alarm, kad_time_ms at,
                  kad_ring ring) {
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms planned = alarm->deadline.at > now ? alarm->deadline.at : now;
+  at = at > now ? at : now;
   if (at == KAD_TIME_NEVER) {
     kad_alarm_unset(node, alarm);
-  } else if (!alarm->deadline.queued || alarm->deadline.at != at) {
+  } else if (!alarm->deadline.queued || planned != at) {
     kad_alarm_set(node, alarm, at, ring);
   }
 }

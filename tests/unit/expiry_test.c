@@ -186,8 +186,7 @@ static void dropped_hook_may_store(void **state) {
   assert_int_equal(count_records(), 0);
 }
 
-static void many_expire_at_once(void **state) {
-  (void)state;
+static void store_many(void) {
   set_type(
       (struct kad_type){.ttl = 90, .dropped = dropped, .max_values = MANY});
   for (unsigned i = 0; i < MANY; i++) {
@@ -197,11 +196,32 @@ static void many_expire_at_once(void **state) {
     kad_lone_store(&lone, &from, &record, 1);
   }
   assert_int_equal(count_records(), MANY);
+}
+
+static void many_expire_at_once(void **state) {
+  (void)state;
+  store_many();
 
   kad_lone_run(&lone, 90 * SECOND_MS);
 
   assert_int_equal(count_records(), 0);
   assert_int_equal(dropped_count, MANY);
+}
+
+/* A machine that slept: more is overdue than one turn may drop. */
+static void backlog_keeps_nothing_else_waiting(void **state) {
+  (void)state;
+  const struct kad_contact other = kad_lone_contact(MANY + 1);
+  struct kad_message query;
+  store_many();
+  lone.now += 3600 * SECOND_MS;
+  assert_ok(kad_node_ping(lone.node, &other.address, NULL, NULL, NULL));
+
+  kad_node_tick(lone.node);
+  kad_node_tick(lone.node);
+
+  assert_true(count_records() > 0);
+  assert_true(kad_lone_find_query(&lone, &other.address, &query));
 }
 
 static void peers_live_for_half_an_hour(void **state) {
@@ -237,6 +257,7 @@ int main(void) {
       WITH_NODE(dropped_hook_is_told),
       WITH_NODE(dropped_hook_may_store),
       WITH_NODE(many_expire_at_once),
+      WITH_NODE(backlog_keeps_nothing_else_waiting),
       WITH_NODE(peers_live_for_half_an_hour),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
