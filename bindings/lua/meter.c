@@ -19,13 +19,15 @@ struct kad_meter *kad_meter_of(lua_State *L) {
 }
 
 /* Tells whether the code that runs is kadenza's own: in a VM its modules have
- * names that no file has, elsewhere it is the scheduler that matters. */
+ * names that no file has, elsewhere it is the scheduler that matters. What
+ * matches patterns is there to be stopped. */
 static bool is_own(lua_State *L, lua_Debug *at) {
   static const char module[] = "=kadenza.";
+  static const char patterns[] = "=kadenza.policy.pattern";
   static const char scheduler[] = "kadenza/task.lua";
   lua_getinfo(L, "S", at);
   if (strncmp(at->source, module, sizeof module - 1) == 0) {
-    return true;
+    return strcmp(at->source, patterns) != 0;
   }
   const size_t len = strlen(at->source);
   return len >= sizeof scheduler &&

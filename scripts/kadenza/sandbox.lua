@@ -5,6 +5,7 @@
 
 local core = require("kadenza.core")
 local key = require("kadenza.key")
+local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
 local task = require("kadenza.task")
 
@@ -18,7 +19,8 @@ M.GLOBALS = {
 
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
-local MAX_STEPS <const> = 2e8 -- of a pattern match, at worst
+local MAX_STEPS <const> = 1e7 -- of a pattern match in C, at the worst
+local CARET <const> = ("^"):byte()
 
 -- Returns a table that shows another and cannot be changed.
 local function read_only(shown, name)
@@ -40,9 +42,11 @@ end
 ------------------------------------------------------------------ string --
 
 -- Returns how long a match may take at the worst: every repetition in the
--- pattern can end anywhere in the subject, in their order.
+-- pattern can end anywhere in the subject, in their order, and the match begin
+-- anywhere before.
 local function steps(subject, pattern)
-  local cost, count = #subject + 1, 0
+  local anchored = string.byte(pattern) == CARET
+  local cost, count = anchored and 1 or #subject + 1, anchored and 0 or 1
   for _ in string.gmatch(pattern, "[%*%+%-%?]") do
     count = count + 1
     cost = cost * (#subject + 1) / count
@@ -50,27 +54,27 @@ local function steps(subject, pattern)
   return cost
 end
 
-local function check_pattern(subject, pattern)
-  if type(subject) == "string" and type(pattern) == "string"
-    and steps(subject, pattern) > MAX_STEPS
-  then
-    error("the pattern has too many repetitions for so long a subject", 3)
+-- A function of string that does as the library's where that cannot take long,
+-- and otherwise the same in Lua, where every step is counted.
+local function guard_pattern(name)
+  local fast, counted = string[name], pattern_library[name]
+  return function(subject, pattern, ...)
+    if type(subject) == "string" and type(pattern) == "string"
+      and steps(subject, pattern) > MAX_STEPS
+    then
+      return counted(subject, pattern, ...)
+    end
+    return fast(subject, pattern, ...)
   end
 end
 
-local function guard_pattern(name)
-  local unguarded = string[name]
-  return function(subject, pattern, ...)
-    check_pattern(subject, pattern)
-    return unguarded(subject, pattern, ...)
-  end
-end
+local guarded_find = guard_pattern("find")
 
 local function find(subject, pattern, init, plain)
-  if not plain then
-    check_pattern(subject, pattern)
+  if plain then
+    return string.find(subject, pattern, init, plain)
   end
-  return string.find(subject, pattern, init, plain)
+  return guarded_find(subject, pattern, init)
 end
 
 -- What is neither text nor number is left to string.rep, to be named there.

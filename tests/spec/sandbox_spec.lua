@@ -173,6 +173,20 @@ describe("the sandbox", function()
     end)
   end
 
+  it("leaves ordinary patterns alone, however long the subject", function()
+    assert.equal("ann|example.org", evaluate([[
+      local text = ("x"):rep(200) .. " ann@example.org "
+      return table.concat({ text:match("(%w+)@([%w.]+)%s*$") }, "|") ]]))
+    assert.equal("k=v", evaluate([[
+      local k, v = (" k  =  v "):match("^%s*(%w+)%s*=%s*(%w+)%s*$")
+      return k .. "=" .. v ]]))
+    assert.equal("3", evaluate([[
+      return tostring(select(2, ("a,b,c"):gsub("%a", "x"))) ]]))
+    assert.equal("5 5", evaluate([[
+      return ("a+b.c"):find(".", 5, true) and "5 5" or
+        table.concat({ ("a+b*c"):find("c", 1, true) }, " ") ]]))
+  end)
+
   it("fails what takes too much memory, and nothing else", function()
     assert.matches("not enough memory", problem(
       'local s = "x" for i = 1, 60 do s = s .. s end'))

@@ -1,0 +1,75 @@
+local shape = require("kadenza.policy.shape")
+
+local function nothing() end
+
+describe("kadenza.policy.shape", function()
+  it("takes all that a policy may hold", function()
+    assert.is_true(shape.check({
+      name = "all", version = 1.5, deadline = 0.5,
+      types = { ["a-z_0.9"] = {
+        max_size = 1000, max_values = 1024, ttl = 2592000, signed_only = true,
+        validate = nothing, merge = nothing, select = nothing,
+        expire = nothing, republish = nothing,
+      }, b = { republish = false }, c = { republish = 1 } },
+      rpc = { hello = nothing },
+      every = { { seconds = 0.001, run = nothing } },
+      on_start = nothing, on_stop = nothing, on_request = nothing,
+      on_contact = nothing, on_store = nothing, on_expire = nothing,
+    }))
+    assert.is_true(shape.check({}))
+  end)
+
+  local cases = {
+    { 7, "a policy must be a table, not a number" },
+    { { tpyes = {} }, "unknown key 'tpyes' (did you mean 'types'?)" },
+    { { qqqqqq = 1 }, "unknown key 'qqqqqq'" },
+    { { [1] = 1 }, "unknown key '1'" },
+    { { [("x"):rep(1e6)] = 1 }, "unknown key 'x" },
+    { { on_start = 1 }, "on_start must be a function, not a number" },
+    { { deadline = 0 }, "deadline must be seconds" },
+    { { deadline = 0 / 0 }, "deadline must be seconds" },
+    { { deadline = 3601 }, "deadline must be seconds" },
+    { { types = { A = {} } }, "'A' is no name of a type" },
+    { { types = { [1] = {} } }, "'1' is no name of a type" },
+    { { types = { [("a"):rep(33)] = {} } }, "is no name of a type" },
+    { { types = { a = 1 } }, "types.a must be a table, not a number" },
+    { { types = { a = { max_size = 0 } } },
+      "types.a.max_size must be an integer of 1 … 1000" },
+    { { types = { a = { max_size = 1.5 } } }, "types.a.max_size must be" },
+    { { types = { a = { max_values = 1025 } } }, "types.a.max_values must be" },
+    { { types = { a = { ttl = "60" } } }, "types.a.ttl must be an integer" },
+    { { types = { a = { signed_only = 1 } } },
+      "types.a.signed_only must be a boolean, not a number" },
+    { { types = { a = { republish = true } } },
+      "types.a.republish must be an integer" },
+    { { types = { a = { republish = 0 } } },
+      "types.a.republish must be an integer" },
+    { { types = { a = { on_stor = nothing } } },
+      "unknown key 'on_stor' in types.a" },
+    { { rpc = { hello = 1 } }, "rpc.hello must be a function" },
+    { { rpc = { [""] = nothing } }, "'' is no name of a query" },
+    { { rpc = { [("x"):rep(33)] = nothing } }, "is no name of a query" },
+    { { every = { 1 } }, "every[1] must be a table, not a number" },
+    { { every = { { seconds = 1 } } }, "every[1].run must be a function" },
+    { { every = { { run = nothing } } }, "every[1].seconds must be a number" },
+    { { every = { { run = nothing, seconds = 0 } } },
+      "every[1].seconds must be a number of 0.001" },
+    { { every = { { run = nothing, seconds = 1, sec = 2 } } },
+      "unknown key 'sec' in every[1]" },
+  }
+
+  for i, case in ipairs(cases) do
+    it(("refuses case %d: %s"):format(i, case[2]), function()
+      local fine, message = shape.check(case[1])
+
+      assert.is_nil(fine)
+      assert.is_truthy(message:find(case[2], 1, true), message)
+    end)
+  end
+
+  it("suggests the nearest name, the first of several as near", function()
+    assert.equal(" (did you mean 'ab'?)",
+      shape.suggest("a", { ab = 1, ac = 1 }))
+    assert.equal("", shape.suggest("abcdef", { x = 1 }))
+  end)
+end)
