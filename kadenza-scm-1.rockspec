@@ -204,6 +204,8 @@ build = {
       "scripts/kadenza/policy/compose.lua",
     ["kadenza.policy.host"] =
       "scripts/kadenza/policy/host.lua",
+    ["kadenza.policy.pattern"] =
+      "scripts/kadenza/policy/pattern.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
     ["kadenza.policy.types"] =
