@@ -99,6 +99,9 @@ void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
   if (kad_table_seen(table, contact, now)) {
     return;
   }
+  if (node->verifier.count >= KAD_VERIFY_MAX - KAD_VERIFY_OURS) {
+    return;
+  }
   struct kad_address *slot = free_slot_for(node, &contact->address);
   if (slot != NULL && take_allowance(&node->verifier, now)) {
     ping(node, contact, slot);

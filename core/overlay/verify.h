@@ -10,6 +10,8 @@ struct kad_node;
 
 enum {
   KAD_VERIFY_MAX = 64,   /* pings in flight */
+  KAD_VERIFY_OURS = 16,  /* of these for contacts of our table alone: strangers
+                            who do not answer must not keep us from asking */
   KAD_VERIFY_SUBNET = 8, /* of these to one subnet, which cannot have more
                             contacts in a table; local addresses, where they
                             are allowed, are exempt */
@@ -26,7 +28,7 @@ struct kad_verifier {
 };
 
 /* Notes that `contact` sent us a query, and pings it unless it is known or
- * being pinged. */
+ * being pinged, or strangers have their share of the pings. */
 void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact);
 
 /* Pings a contact of our table, to see whether it still answers. */

@@ -184,13 +184,46 @@ static void the_first_visitors_are_pinged_at_the_start_of_the_clock(
 
 /* -------------------------------------------------------------- bounds -- */
 
-static void few_pings_are_in_flight(void **state) {
-  struct kad_lone *lone = *state;
+/* Lets many visit who do not answer. */
+static void visit_in_silence(struct kad_lone *lone) {
   for (unsigned i = 1; i <= 200; i++) {
     const struct kad_contact visitor = kad_lone_contact(i);
     kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
   }
-  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_MAX);
+}
+
+static void few_pings_are_in_flight(void **state) {
+  struct kad_lone *lone = *state;
+  visit_in_silence(lone);
+  assert_int_equal(kad_lone_stats(lone).pending,
+                   KAD_VERIFY_MAX - KAD_VERIFY_OURS);
+}
+
+/* Returns true if one of the last 20 datagrams was a ping to `contact`. */
+static bool has_pinged(struct kad_lone *lone,
+                       const struct kad_contact *contact) {
+  for (size_t back = 0; back < 20; back++) {
+    struct kad_message query;
+    const struct kad_lone_datagram *sent = kad_lone_sent(lone, back, &query);
+    if (query.kind == KAD_MESSAGE_QUERY && query.method == KAD_METHOD_PING &&
+        kad_address_equal(&sent->to, &contact->address)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void silent_strangers_do_not_keep_us_from_pinging_who_we_know(
+    void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact known = kad_lone_contact(300);
+  kad_lone_meet(lone, &known);
+  lone->now += 601000; /* it is questionable now */
+  visit_in_silence(lone);
+
+  kad_node_tick(lone->node);
+
+  assert_true(has_pinged(lone, &known));
 }
 
 static void few_pings_are_sent_a_second(void **state) {
@@ -288,6 +321,7 @@ int main(void) {
       TEST(who_has_our_own_id_is_not_pinged),
       TEST(the_first_visitors_are_pinged_at_the_start_of_the_clock),
       TEST(few_pings_are_in_flight),
+      TEST(silent_strangers_do_not_keep_us_from_pinging_who_we_know),
       TEST(few_pings_are_sent_a_second),
       TEST(one_subnet_has_few_pings_in_flight),
       TEST(local_addresses_share_no_bound),
