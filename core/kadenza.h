@@ -558,7 +558,8 @@ KAD_API void kad_node_receive(struct kad_node *node,
                               const struct kad_address *from,
                               struct kad_slice datagram);
 
-/* Does all work that is due at env.now: timeouts, refreshes, completions. */
+/* Does all work that is due at env.now: timeouts, refreshes, completions. Not
+ * from inside a callback or hook. */
 KAD_API void kad_node_tick(struct kad_node *node);
 
 /* Returns when kad_node_tick must be called at the latest; KAD_TIME_NEVER when
