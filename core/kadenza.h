@@ -595,7 +595,8 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
 
 /* The calls below start an operation. `done` may be NULL. `*operation`, if not
  * NULL, receives its name. Slices, ids, addresses and records are copied.
- * Return 0, KAD_EINVAL, KAD_ENOMEM, or KAD_EBUSY when too many wait. */
+ * Return 0, KAD_EINVAL, KAD_ENOMEM, KAD_EBUSY when too many wait, or
+ * KAD_ECLOSED while the node is being freed. */
 
 /* Joins: pings `known`, 16 at a time, looks up our own id from those that
  * answer and from what the table has, then refreshes every bucket farther than

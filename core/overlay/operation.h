@@ -97,7 +97,7 @@ struct kad_op_request {
 
 /* Makes an operation, all zero but for what the request says, that begins in
  * the next tick. Returns 0, KAD_EINVAL for options out of range or a type name
- * that is too long, KAD_EBUSY, KAD_ENOMEM. */
+ * that is too long, KAD_EBUSY, KAD_ENOMEM, KAD_ECLOSED. */
 KAD_MUST_CHECK int kad_op_new(struct kad_node *node,
                               const struct kad_op_request *request,
                               struct kad_op **op);
