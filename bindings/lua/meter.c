@@ -63,6 +63,22 @@ static void count(lua_State *L, lua_Debug *at) {
   lua_error(L);
 }
 
+void kad_meter_charge(const struct kad_meter *meter, uint64_t work) {
+  struct kad_meter_entry *const entry = meter->entry;
+  const uint64_t most = (uint64_t)meter->budget * KAD_METER_SLICE;
+  if (entry == NULL || entry->killed) {
+    return;
+  }
+  work = (work < most ? work : most) + entry->work;
+  entry->work = (uint32_t)(work % KAD_METER_SLICE);
+  if (work >= KAD_METER_SLICE) {
+    entry->used += (uint32_t)(work / KAD_METER_SLICE);
+    if (entry->used >= meter->budget) {
+      kill_entry(entry);
+    }
+  }
+}
+
 void kad_meter_starve(const struct kad_meter *meter) {
   if (meter->entry != NULL) {
     meter->entry->starved = true;

@@ -27,6 +27,7 @@ enum {
 struct kad_meter_entry {
   struct kad_meter_entry *outer;
   lua_State *thread;
+  uint32_t work; /* of C functions, in instructions, less than a slice */
   uint32_t used; /* slices */
   bool killed;
   bool starved; /* killed for memory */
@@ -49,6 +50,10 @@ void kad_meter_add_functions(lua_State *L);
 /* pcall(fn, ...) of scripts. It is refused deep in a recursion: to recover from
  * an error takes as long as the calls are deep, which no instruction counts. */
 int kad_meter_pcall(lua_State *L);
+
+/* Charges the innermost entry `work` instructions, for what a C function does
+ * on its own in about their time. [-0, +0, -] */
+void kad_meter_charge(const struct kad_meter *meter, uint64_t work);
 
 /* Kills the innermost entry: an allocation has failed for good. [-0, +0, -] */
 void kad_meter_starve(const struct kad_meter *meter);

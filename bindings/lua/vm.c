@@ -13,7 +13,8 @@
 
 enum {
   SOURCE_MAX = 1048576, /* bytes of a policy file */
-  READ_SIZE = 4096      /* bytes read at a time */
+  READ_SIZE = 4096,     /* bytes read at a time */
+  WORK_SHIFT = 4        /* 16 bytes that are filled take an instruction */
 };
 
 static const char sources_key = 0;
@@ -40,6 +41,9 @@ static void *allocate(void *state, void *old, size_t old_size,
   }
   if (new_size > held) {
     host->refused = false;
+    if (host->meter != NULL) {
+      kad_meter_charge(host->meter, (new_size - held) >> WORK_SHIFT);
+    }
   }
   if (old == NULL && new_size == 0) {
     return NULL;
@@ -177,6 +181,13 @@ static int freeze_strings(lua_State *L) {
   return 0;
 }
 
+/* charge(work): what a C function is about to do, in instructions */
+static int charge(lua_State *L) {
+  const lua_Number work = luaL_checknumber(L, 1);
+  kad_meter_charge(kad_meter_of(L), work < 1e9 ? (uint64_t)work : 1000000000);
+  return 0;
+}
+
 /* Opens `require "kadenza.core"` of VMs: the safe part. [-0, +1, m] */
 static int open_safe_core(lua_State *L) {
   static const luaL_Reg functions[] = {
@@ -184,6 +195,7 @@ static int open_safe_core(lua_State *L) {
       {"load_text", load_text},
       {"freeze_strings", freeze_strings},
       {"pcall", kad_meter_pcall},
+      {"charge", charge},
       {NULL, NULL},
   };
   kad_lua_push_safe_module(L);

@@ -20,6 +20,14 @@ M.GLOBALS = {
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
 local MAX_STEPS <const> = 1e7 -- of a pattern match in C, at the worst
+local STEPS <const> = 5 -- of a match at the worst, that count as an instruction
+local SHORT <const> = 32 -- bytes of a pattern whose own length does not count
+local PLAIN <const> = 16 -- bytes compared in the time of a step
+local ITEM_WORK <const> = 2 -- instructions that moving an item is worth
+local SORT_WORK <const> = 40 -- instructions that sorting an item is worth
+local KEY_WORK <const> = 10000 -- instructions that a signature is worth
+-- What makes a pattern of a text.
+local SPECIAL <const> = "[%^%$%*%+%?%.%(%[%%%-]"
 local CARET <const> = ("^"):byte()
 
 -- Returns a table that shows another and cannot be changed.
@@ -51,7 +59,16 @@ local function steps(subject, pattern)
     count = count + 1
     cost = cost * (#subject + 1) / count
   end
-  return cost
+  return #pattern > SHORT and cost * #pattern or cost
+end
+
+-- A plain text is searched for in C, however long that takes.
+local function check_plain(subject, text)
+  local most = (#subject + 1) * #text / PLAIN
+  if most > MAX_STEPS then
+    error("the text is too long to be found in so long a subject", 3)
+  end
+  core.charge(most / STEPS)
 end
 
 -- A function of string that does as the library's where that cannot take long,
@@ -59,10 +76,15 @@ end
 local function guard_pattern(name)
   local fast, counted = string[name], pattern_library[name]
   return function(subject, pattern, ...)
-    if type(subject) == "string" and type(pattern) == "string"
-      and steps(subject, pattern) > MAX_STEPS
-    then
-      return counted(subject, pattern, ...)
+    if type(subject) == "string" and type(pattern) == "string" then
+      local most = steps(subject, pattern)
+      if not string.find(pattern, SPECIAL) then
+        check_plain(subject, pattern)
+      elseif most > MAX_STEPS then
+        return counted(subject, pattern, ...)
+      else
+        core.charge(most / STEPS)
+      end
     end
     return fast(subject, pattern, ...)
   end
@@ -71,8 +93,9 @@ end
 local guarded_find = guard_pattern("find")
 
 local function find(subject, pattern, init, plain)
-  if plain then
-    return string.find(subject, pattern, init, plain)
+  if plain and type(subject) == "string" and type(pattern) == "string" then
+    check_plain(subject, pattern)
+    return string.find(subject, pattern, init, true)
   end
   return guarded_find(subject, pattern, init)
 end
@@ -118,10 +141,13 @@ local function check_size(items, level)
   end
 end
 
-local function guard_table(name)
+local function guard_table(name, work, quick)
   local unguarded = table[name]
   return function(items, ...)
     check_size(items, 2)
+    if type(items) == "table" and select("#", ...) ~= quick then
+      core.charge(work * #items)
+    end
     return unguarded(items, ...)
   end
 end
@@ -133,6 +159,8 @@ local function check_span(first, last)
     and (last - first >= MAX_ITEMS or last - first < 0)
   then
     error("the range is too long: over " .. MAX_ITEMS .. " items", 3)
+  elseif first and last and first <= last then
+    core.charge(ITEM_WORK * (last - first + 1))
   end
 end
 
@@ -156,9 +184,9 @@ end
 local function make_table()
   local library = { pack = table.pack, move = move, concat = concat,
     unpack = unpack }
-  for _, name in ipairs({ "insert", "remove", "sort" }) do
-    library[name] = guard_table(name)
-  end
+  library.insert = guard_table("insert", ITEM_WORK, 1) -- at the end
+  library.remove = guard_table("remove", ITEM_WORK, 0) -- at the end
+  library.sort = guard_table("sort", SORT_WORK)
   return library
 end
 
@@ -230,6 +258,14 @@ local function make_log()
   return read_only(log, "kad.log")
 end
 
+-- What calculates with keys takes the time of many instructions.
+local function charged(fn)
+  return function(...)
+    core.charge(KEY_WORK)
+    return fn(...)
+  end
+end
+
 -- The part of the library that a policy has.
 local function make_kadenza(node, network)
   local library = {}
@@ -239,8 +275,11 @@ local function make_kadenza(node, network)
   library.log = make_log()
   library.bencode = read_only(safe.bencode, "kad.bencode")
   library.key = function(name)
+    core.charge(type(name) == "string" and #name or 0)
     return key.of(name, node:id_bits())
   end
+  library.keypair = charged(safe.keypair)
+  library.sign = charged(safe.sign)
   library.now = function()
     return network:now()
   end

@@ -522,11 +522,21 @@ describe("statistics of policies", function()
 end)
 
 describe("memory of policies", function()
+  local before = policy.MEMORY
+
+  before_each(function()
+    policy.MEMORY = 2 * 1024 * 1024
+  end)
+
+  after_each(function()
+    policy.MEMORY = before
+  end)
+
   it("is the host's cap, and what is over it fails alone", with(rpc([[
     if request.args.much then
       local kept = {}
       while true do
-        kept[#kept + 1] = ("x"):rep(1 << 19) .. #kept
+        kept[#kept + 1] = ("x"):rep(1 << 18)
       end
     end
     return { ok = 1 } ]]), function(world)
