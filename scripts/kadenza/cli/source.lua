@@ -14,14 +14,20 @@ local FAILURES <const> = {
   KAD_ENOMEM = true,
 }
 
+-- Of a policy file; a device may never end.
+local MAX_BYTES <const> = 1048576
+
 local function read(path)
   local file, message = io.open(path, "rb")
   if not file then
     return nil, message
   end
-  local text, problem = file:read("a")
+  local text, problem = file:read(MAX_BYTES + 1)
   file:close()
-  return text, problem and path .. ": " .. problem
+  if text and #text > MAX_BYTES then
+    return nil, path .. ": larger than " .. MAX_BYTES .. " bytes"
+  end
+  return text or problem == nil and "", problem and path .. ": " .. problem
 end
 
 --- Raises a fault for a policy that cannot be read or is not Lua. Nothing of it
