@@ -203,6 +203,11 @@ describe("kadenza, before a node runs,", function()
       ... }
   end
 
+  it("reads no policy file that never ends", function()
+    assert_misuse(line("policy /dev/zero: larger than 1048576 bytes"),
+      { "run", "--policy", "/dev/zero" })
+  end)
+
   it("refuses a policy that is not there or not Lua", function()
     assert_misuse(line("policy " .. folder .. "/none.lua: No such file or "
       .. "directory"), run("--policy", folder .. "/none.lua"))
