@@ -459,7 +459,7 @@ static int abandon_body(lua_State *L) {
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
   struct abandoned abandoned = {.host = host, .ticket = ticket};
   struct kad_meter_entry entry;
-  if (host->L == NULL) {
+  if (host->L == NULL || host->stopped) {
     return;
   }
   find_problem(&abandoned);
@@ -530,7 +530,7 @@ void kad_hook_answer(void *state, const struct kad_question *question,
   struct kad_lua_hook *const hook = state;
   struct kad_host *const host = hook->host;
   answer->verdict = KAD_FAILED;
-  if (host->L == NULL || is_suspended(hook)) {
+  if (host->L == NULL || host->stopped || is_suspended(hook)) {
     return;
   }
   hook->calls++;

@@ -41,6 +41,18 @@ static void kill_entry(struct kad_meter_entry *entry) {
   lua_sethook(entry->thread, count, LUA_MASKCOUNT, 1);
 }
 
+/* Tells whether an entry has had more processor time than any budget of
+ * instructions stands for. It is not counted while the process is stopped, and
+ * no run that stays within its budget meets it: simulations repeat. */
+static bool is_over_time(struct kad_meter_entry *entry) {
+  const clock_t now = clock();
+  if (entry->since == 0) {
+    entry->since = now;
+  }
+  return now - entry->since >
+         (clock_t)KAD_METER_CPU_MS * (CLOCKS_PER_SEC / 1000);
+}
+
 /* The count hook. After the kill it is called at every instruction. */
 static void count(lua_State *L, lua_Debug *at) {
   const struct kad_meter *const meter = kad_meter_of(L);
@@ -48,7 +60,7 @@ static void count(lua_State *L, lua_Debug *at) {
   if (entry == NULL || entry->thread != L) {
     return;
   }
-  if (!entry->killed && ++entry->used < meter->budget) {
+  if (!entry->killed && ++entry->used < meter->budget && !is_over_time(entry)) {
     return;
   }
   kill_entry(entry);

@@ -16,10 +16,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 enum {
-  KAD_METER_SLICE = 10000, /* instructions between two looks at the meter */
-  KAD_METER_BUDGET = 2000, /* slices of one entry: some 100 ms in all */
+  KAD_METER_SLICE = 1000,   /* instructions between two looks at the meter */
+  KAD_METER_BUDGET = 20000, /* slices of one entry: some 100 ms in all */
+  KAD_METER_CPU_MS = 1000, /* processor time of one entry: a backstop for single
+                              instructions that take long, such as comparing
+                              strings of megabytes */
   KAD_METER_DEPTH = 190    /* calls above which a script has no pcall */
 };
 
@@ -29,6 +33,7 @@ struct kad_meter_entry {
   lua_State *thread;
   uint32_t work; /* of C functions, in instructions, less than a slice */
   uint32_t used; /* slices */
+  clock_t since; /* processor time at the first look; 0 before */
   bool killed;
   bool starved; /* killed for memory */
 };

@@ -282,6 +282,7 @@ static int handle_stats(lua_State *L) {
   lua_setfield(L, -2, "hooks");
   set_number(L, "memory", host->memory_used);
   set_number(L, "clamped", host->clamped);
+  set_number(L, "log_dropped", host->log_dropped);
   return 1;
 }
 

@@ -105,6 +105,12 @@ struct kad_host {
   struct kad_lua_hook *on_request; /* NULL: there is none */
   struct kad_lua_hook *on_contact;
   uint64_t clamped; /* returns out of range */
+  bool stopped;     /* for want of memory: its hooks fail, nothing runs */
+  uint32_t starved; /* callbacks without memory in the window */
+  kad_time_ms starved_since; /* its begin */
+  kad_time_ms log_since;     /* the begin of the present window of the log */
+  uint32_t log_lines;        /* written in it */
+  uint64_t log_dropped;      /* lines over the bound, in all */
 };
 
 /* The upvalues of a runner's closure. */

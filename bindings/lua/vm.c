@@ -12,9 +12,14 @@
 #include <string.h>
 
 enum {
-  SOURCE_MAX = 1048576, /* bytes of a policy file */
-  READ_SIZE = 4096,     /* bytes read at a time */
-  WORK_SHIFT = 4        /* 16 bytes that are filled take an instruction */
+  SOURCE_MAX = 1048576,      /* bytes of a policy file */
+  READ_SIZE = 4096,          /* bytes read at a time */
+  WORK_SHIFT = 4,            /* 16 bytes that are filled take an instruction */
+  STARVED_MAX = 10,          /* callbacks without memory, within … */
+  STARVED_WINDOW_MS = 10000, /* … stop the policies */
+  LOG_WINDOW_MS = 10000,     /* in so long … */
+  LOG_WINDOW_LINES = 200,    /* … the policies of a node log so many lines */
+  LOG_VALUE_MAX = 2000       /* bytes of each part of a line */
 };
 
 static const char sources_key = 0;
@@ -55,25 +60,59 @@ static void *allocate(void *state, void *old, size_t old_size,
   return block;
 }
 
+/* An error of a callback: the scheduler's own are said by Lua; this is the last
+ * resort. Want of memory is counted instead. */
+static void report_escaped(lua_State *L, int status) {
+  const char *const text = lua_tostring(L, -1);
+  if (status != LUA_ERRMEM) {
+    fprintf(stderr, "kadenza: a policy failed: %s\n",
+            text != NULL ? text : "an error that is no string");
+  }
+}
+
+/* Tells the parent's log that the host is stopped. [-0, +0, e] */
+static int say_stopped(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, lua_touserdata(L, 1)) ==
+      LUA_TFUNCTION) {
+    lua_pushliteral(L, "error");
+    lua_pushliteral(L, "the policies are out of memory again and again: they "
+                       "are stopped until they are reloaded");
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* Scripts that fill the VM again as soon as it is emptied would have the node
+ * collect garbage for ever: they are stopped. */
+static void count_starvation(struct kad_host *host) {
+  const struct kad_network *const network = host->node->network;
+  const kad_time_ms now = network != NULL ? kad_network_now(network) : 0;
+  if (now - host->starved_since >= STARVED_WINDOW_MS) {
+    host->starved_since = now;
+    host->starved = 0;
+  }
+  if (++host->starved >= STARVED_MAX) {
+    host->stopped = true;
+    (void)kad_lua_protect(host->parent, say_stopped, host, report_escaped);
+  }
+}
+
 /* Runs callbacks of the core as entries of the meter. */
 static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
                          void *argument) {
   struct kad_host *const host = context->host;
   struct kad_meter_entry entry;
+  if (host->stopped) {
+    return LUA_ERRMEM;
+  }
   kad_meter_enter(context->main, host->meter, &entry);
   const int status =
       kad_lua_protect(context->main, body, argument, context->report);
   kad_meter_leave(host->meter);
+  if (status == LUA_ERRMEM) {
+    count_starvation(host);
+  }
   return status;
-}
-
-/* An error of a callback: the scheduler's own are said by Lua; this is the last
- * resort. */
-static void report_escaped(lua_State *L, int status) {
-  const char *const text = lua_tostring(L, -1);
-  (void)status;
-  fprintf(stderr, "kadenza: a policy failed: %s\n",
-          text != NULL ? text : "out of memory");
 }
 
 /* A searcher of `require`: the sources that the VM was given. [-0, +1|2, m] */
@@ -228,16 +267,33 @@ static int log_body(lua_State *L) {
   for (int i = 1; i <= count; i++) {
     size_t len = 0;
     const char *const text = lua_tolstring(event->vm, i, &len);
+    len = len < LOG_VALUE_MAX ? len : LOG_VALUE_MAX;
     lua_pushlstring(L, text != NULL ? text : "?", text != NULL ? len : 1);
   }
   lua_call(L, count, 0);
   return 0;
 }
 
+/* Counts a line of the host's policies. Returns false when they have written
+ * too many in this window. */
+static bool may_log(struct kad_host *host) {
+  const struct kad_network *const network = host->node->network;
+  const kad_time_ms now = network != NULL ? kad_network_now(network) : 0;
+  if (now - host->log_since >= LOG_WINDOW_MS) {
+    host->log_since = now;
+    host->log_lines = 0;
+  }
+  return host->log_lines++ < LOG_WINDOW_LINES;
+}
+
 int kad_vm_log(lua_State *L) {
   struct kad_lua_context *const context = kad_lua_context(L);
   struct event event = {.vm = L, .host = context->host};
-  (void)kad_lua_protect(event.host->parent, log_body, &event, report_escaped);
+  if (may_log(context->host)) {
+    (void)kad_lua_protect(event.host->parent, log_body, &event, report_escaped);
+  } else {
+    ((struct kad_host *)context->host)->log_dropped++;
+  }
   return 0;
 }
 

@@ -17,6 +17,7 @@ M.GLOBALS = {
   "setmetatable", "tonumber", "tostring", "type", "math", "string", "table",
 }
 
+local MAX_TASKS <const> = 1000 -- of a policy under way at a time
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
 local MAX_STEPS <const> = 1e7 -- of a pattern match in C, at the worst
@@ -266,6 +267,24 @@ local function charged(fn)
   end
 end
 
+-- `kad.spawn` of a policy: what has been started and has not ended is bounded.
+local function make_spawn()
+  local living = 0
+  return function(fn, ...)
+    if living >= MAX_TASKS then
+      error("too many tasks: " .. MAX_TASKS .. " are under way", 2)
+    end
+    local work = safe.spawn(fn, ...)
+    if work:status() == "running" then
+      living = living + 1
+      work.settled = function()
+        living = living - 1
+      end
+    end
+    return work
+  end
+end
+
 -- The part of the library that a policy has.
 local function make_kadenza(node, network)
   local library = {}
@@ -273,6 +292,7 @@ local function make_kadenza(node, network)
     library[name] = value
   end
   library.log = make_log()
+  library.spawn = make_spawn()
   library.bencode = read_only(safe.bencode, "kad.bencode")
   library.key = function(name)
     core.charge(type(name) == "string" and #name or 0)

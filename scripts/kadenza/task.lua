@@ -162,6 +162,9 @@ local function finish(task, state, ...)
   task.scheduler.live[task] = nil
   local watchers = task.watchers
   task.watchers = {}
+  if task.settled then
+    task.settled() -- the sandbox counts tasks; that is not awaiting them
+  end
   if state ~= "failed" or #watchers > 0 then
     task.seen = true
   else
