@@ -146,6 +146,25 @@ static int transmit(struct kad_node *node, const struct kad_query *query,
   return kad_node_send(node, &query->to.address, message);
 }
 
+/* Returns true for queries that the other node's policy may think about before
+ * it answers: they are given the whole of query_ms. */
+static bool may_be_pondered(enum kad_method_id method) {
+  return method == KAD_METHOD_CUSTOM || method == KAD_METHOD_STORE ||
+         method == KAD_METHOD_ANNOUNCE_PEER;
+}
+
+static void set_timeouts(struct kad_node *node, struct kad_query *query,
+                         enum kad_method_id method) {
+  kad_time_ms longest = node->config.query_ms;
+  kad_time_ms soft = soft_timeout(node, &query->to);
+  kad_time_ms hard = HARD_TO_SOFT * soft;
+  hard = hard > longest || may_be_pondered(method) ? longest : hard;
+  soft = soft < hard ? soft : hard;
+  query->hard_at = kad_time_add(query->sent_at, hard);
+  kad_alarm_set(node, &query->alarm, kad_time_add(query->sent_at, soft),
+                time_out);
+}
+
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
                  struct kad_message *message, kad_query_event_handler handler,
                  void *owner, struct kad_query **query) {
@@ -177,13 +196,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
     free_query(node, made);
     return error;
   }
-  kad_time_ms soft = soft_timeout(node, to);
-  kad_time_ms hard = HARD_TO_SOFT * soft;
-  hard = hard < node->config.query_ms ? hard : node->config.query_ms;
-  made->hard_at = kad_time_add(made->sent_at, hard);
-  soft = soft < hard ? soft : hard;
-  kad_alarm_set(node, &made->alarm, kad_time_add(made->sent_at, soft),
-                time_out);
+  set_timeouts(node, made, message->method);
   kad_table_queried(table, to, made->sent_at);
   node->stats.queries++;
   if (query != NULL) {
