@@ -319,17 +319,30 @@ static void silence_ends_at_the_hard_timeout(void **state) {
   assert_int_equal(kad_lone_stats(lone).dropped_unmatched, 1);
 }
 
-/* Returns how long a call of a silent contact with `rtt_ms` takes. */
+/* Returns how long a lookup waits for a silent contact with `rtt_ms`, which is
+ * the slowest so far. */
 static uint32_t time_silence(struct kad_lone *lone, unsigned number,
                              kad_time_ms rtt_ms) {
   const struct kad_contact contact = kad_lone_contact(number);
+  struct outcome outcome = {0};
+  meet_after(lone, &contact, rtt_ms);
+  assert_ok(
+      kad_node_find_node(lone->node, &contact.id, NULL, note, &outcome, NULL));
+  kad_lone_run(lone, 10000);
+  assert_int_equal(outcome.status, KAD_ENOCONTACTS);
+  return outcome.took_ms;
+}
+
+static void a_call_is_given_the_time_of_a_hook(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
   struct outcome outcome;
   struct kad_message query;
-  meet_after(lone, &contact, rtt_ms);
+  meet_after(lone, &contact, 5);
   start_call(lone, &contact, &outcome, &query);
   kad_lone_run(lone, 10000);
   assert_int_equal(outcome.status, KAD_ETIMEOUT);
-  return outcome.took_ms;
+  assert_int_equal(outcome.took_ms, 4000);
 }
 
 static void timeouts_follow_the_round_trip_time(void **state) {
@@ -547,6 +560,7 @@ int main(void) {
       TEST(a_reply_in_time_is_not_late),
       TEST(silence_ends_at_the_hard_timeout),
       TEST(timeouts_follow_the_round_trip_time),
+      TEST(a_call_is_given_the_time_of_a_hook),
       TEST(timeouts_of_strangers_follow_what_others_took),
       TEST(no_query_takes_longer_than_is_configured),
       TEST(a_misfit_reply_to_our_own_query_fails_it),
