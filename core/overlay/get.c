@@ -60,10 +60,6 @@ static struct get *get_of(struct kad_op *op) {
   return kad_container_of(op, struct get, op);
 }
 
-static bool identical(const struct kad_record *a, const struct kad_record *b) {
-  return kad_record_same(a, b) && a->seq == b->seq && a->has_seq == b->has_seq;
-}
-
 /* Makes room for one more answer. Returns false when there is none. */
 static bool make_room(struct kad_node *node, struct get *get) {
   if (get->count < get->cap) {
@@ -89,7 +85,7 @@ static void add_answer(struct kad_node *node, struct get *get, uint32_t giver,
   uint64_t bit = giver < GIVERS_MAX ? UINT64_C(1) << giver : 0;
   for (size_t i = 0; i < get->count; i++) {
     struct found *found = &get->found[i];
-    if (identical(found->copy.records, record)) {
+    if (kad_record_identical(found->copy.records, record)) {
       found->answers += (found->givers & bit) != bit;
       found->givers |= bit;
       return;

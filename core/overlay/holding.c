@@ -200,12 +200,6 @@ static void confirm(const struct kad_node *node, kad_handle handle,
   store->touch(store->state, handle, &holding);
 }
 
-/* Returns true if both hold the very same value, so that one refreshes the
- * other. */
-static bool identical(const struct kad_record *a, const struct kad_record *b) {
-  return kad_record_same(a, b) && a->seq == b->seq && a->has_seq == b->has_seq;
-}
-
 /* Returns the index of what has to go when a key is full: the oldest value of
  * the same address, so that nobody pushes others out with values of his own;
  * else the oldest. */
@@ -230,7 +224,7 @@ static int hold_default(struct kad_node *node,
   kad_handle replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
-    if (identical(record, other)) {
+    if (kad_record_identical(record, other)) {
       confirm(node, held->handles[i], &holding);
       kad_maintenance_stored(node);
       return 0;
@@ -254,7 +248,7 @@ static int hold_default(struct kad_node *node,
 static bool contains(const struct kad_record *records, size_t count,
                      const struct kad_record *record) {
   for (size_t i = 0; i < count; i++) {
-    if (identical(&records[i], record)) {
+    if (kad_record_identical(&records[i], record)) {
       return true;
     }
   }
@@ -289,7 +283,7 @@ static kad_handle keep_held(struct kad_held_list *held,
     if (!contains(merged->records, merged->count, record)) {
       continue;
     }
-    if (identical(record, incoming)) {
+    if (kad_record_identical(record, incoming)) {
       confirmed = held->handles[i];
     }
     held->handles[i] = 0;

@@ -39,6 +39,11 @@ bool kad_record_same(const struct kad_record *a, const struct kad_record *b) {
          kad_slice_equal(a->value, b->value);
 }
 
+bool kad_record_identical(const struct kad_record *a,
+                          const struct kad_record *b) {
+  return kad_record_same(a, b) && a->seq == b->seq && a->has_seq == b->has_seq;
+}
+
 bool kad_record_replaces(const struct kad_record *incoming,
                          const struct kad_record *held) {
   if (incoming->publisher == NULL) {

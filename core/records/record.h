@@ -19,6 +19,11 @@ bool kad_record_verify(const struct kad_record *record, unsigned id_bits);
  * store of one refreshes the other. */
 bool kad_record_same(const struct kad_record *a, const struct kad_record *b);
 
+/* Returns true if both are the same as above and have the same sequence number:
+ * one only confirms the other. */
+bool kad_record_identical(const struct kad_record *a,
+                          const struct kad_record *b);
+
 /* Returns true if `incoming` takes the place of `held` without a merge hook:
  * same publisher (not none) and salt, and a seq that is not lower (a record
  * without seq counts as seq 0). For unsigned records only the same value. */
