@@ -101,7 +101,9 @@ function M.start(args, options)
   read_output()
   read_errors()
   process.input = input
-  input:write(options.stdin or "")
+  if options.stdin then -- whoever has ended already would send us SIGPIPE
+    input:write(options.stdin)
+  end
   if not options.open then
     process:close_input()
   end
