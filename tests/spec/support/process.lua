@@ -44,6 +44,15 @@ local function environment(more)
   return list
 end
 
+-- A program that ends before it has read its input must not end us: caught,
+-- the signal leaves us an error at the write, and the program its default.
+local function catch_broken_pipes()
+  local signal = uv.new_signal()
+  signal:unref()
+  signal:start("sigpipe", function() end)
+  return signal
+end
+
 -- luv breaks when its state ends with handles that are half closed.
 local function close_all(handles)
   for _, handle in ipairs(handles) do
@@ -79,6 +88,7 @@ function M.start(args, options)
   local process = setmetatable({
     stdout = "", stderr = "", open = 0,
   }, Process)
+  local broken_pipes = catch_broken_pipes()
   local input = uv.new_pipe(false)
   local output, read_output = read_into(process, "stdout")
   local errors, read_errors = read_into(process, "stderr")
@@ -94,14 +104,14 @@ function M.start(args, options)
     running[process] = nil
   end)
   if not process.handle then
-    close_all({ input, output, errors })
+    close_all({ broken_pipes, input, output, errors })
     error(M.program() .. ": " .. process.pid, 2)
   end
   running[process] = true
   read_output()
   read_errors()
-  process.input = input
-  if options.stdin then -- whoever has ended already would send us SIGPIPE
+  process.input, process.broken_pipes = input, broken_pipes
+  if options.stdin then
     input:write(options.stdin)
   end
   if not options.open then
@@ -121,8 +131,9 @@ function Process:close_input()
   local input = self.input
   self.input = nil
   if input then
-    input:shutdown(function()
+    input:shutdown(function() -- at once when nobody reads it any more
       input:close()
+      self.broken_pipes:close()
     end)
   end
 end
