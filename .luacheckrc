@@ -27,6 +27,7 @@ stds.kadenza_policy = {
   },
 }
 
+files["scripts/kadenza/limit.lua"] = { std = "kadenza_policy" }
 files["scripts/policies"] = { std = "kadenza_policy" }
 files["bench/policies"] = { std = "kadenza_policy" }
 files["scripts/examples/**/policies"] = { std = "kadenza_policy" }

@@ -186,6 +186,8 @@ build = {
       "scripts/kadenza/init.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
+    ["kadenza.limit"] =
+      "scripts/kadenza/limit.lua",
     ["kadenza.literal"] =
       "scripts/kadenza/literal.lua",
     ["kadenza.log"] =

@@ -191,6 +191,14 @@ static int read_source(lua_State *L) {
   return 1;
 }
 
+/* source(name) → the text of a module that the VM was given, or nil */
+static int source(lua_State *L) {
+  const char *const name = luaL_checkstring(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key);
+  lua_getfield(L, -1, name);
+  return 1;
+}
+
 /* load_text(text, chunk name, environment) → function, or nil, message: text
  * only, no bytecode. */
 static int load_text(lua_State *L) {
@@ -231,6 +239,7 @@ static int charge(lua_State *L) {
 static int open_safe_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"read_source", read_source},
+      {"source", source},
       {"load_text", load_text},
       {"freeze_strings", freeze_strings},
       {"pcall", kad_meter_pcall},

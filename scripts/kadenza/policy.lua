@@ -7,6 +7,7 @@
 local core = require("kadenza.core")
 local host = require("kadenza.policy.host")
 local log = require("kadenza.log")
+local sandbox = require("kadenza.sandbox")
 local task = require("kadenza.task")
 
 local M = {}
@@ -64,6 +65,10 @@ local function library_sources()
   end
   for _, name in ipairs(ROOTS) do
     add(name)
+  end
+  for _, library in ipairs(sandbox.LIBRARIES) do
+    local name = "kadenza." .. library
+    sources[name] = source_of(name)
   end
   return sources
 end

@@ -17,6 +17,11 @@ M.GLOBALS = {
   "setmetatable", "tonumber", "tostring", "type", "math", "string", "table",
 }
 
+--- The libraries for policies: `require "kadenza.limit"` and so on. They run
+--- in the policy's environment, as its own code: metered, and stopped with it.
+M.LIBRARIES = { "limit" }
+
+local PREFIX <const> = "kadenza."
 local MAX_TASKS <const> = 1000 -- of a policy under way at a time
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
@@ -309,24 +314,35 @@ end
 -- Stands for a module whose file is being run.
 local LOADING <const> = {}
 
--- `require` of a policy: the library, and modules beside its file.
-local function make_require(folder, libraries, load_module)
-  local loaded = {}
+-- Raises unless `name` may be required, in the name of who requires it.
+local function check_module(name)
+  if type(name) ~= "string" or not name:find("^[%w_]+[%w_.]*$")
+    or name:find("..", 1, true)
+  then
+    error("'" .. tostring(name) .. "' is no name of a module", 3)
+  end
+  local library = name:match("^kadenza%.(.*)$")
+  if not library then
+    return
+  end
+  for _, other in ipairs(M.LIBRARIES) do
+    if library == other then
+      return
+    end
+  end
+  error(string.format("policies have no module '%s', but kadenza.%s", name,
+    table.concat(M.LIBRARIES, ", kadenza.")), 3)
+end
+
+-- `require` of a policy: the libraries, and modules beside its file.
+local function make_require(loaded, load_module)
   return function(name)
-    if type(name) ~= "string" or not name:find("^[%w_]+[%w_.]*$")
-      or name:find("..", 1, true)
-    then
-      error("'" .. tostring(name) .. "' is no name of a module", 2)
-    elseif libraries[name] then
-      return libraries[name]
-    elseif name:find("^kadenza%.") then
-      error("policies have no module '" .. name .. "'", 2)
-    elseif loaded[name] == LOADING then
+    check_module(name)
+    if loaded[name] == LOADING then
       error("module '" .. name .. "' requires itself", 2)
     elseif loaded[name] == nil then
       loaded[name] = LOADING
-      local fine, value =
-        pcall(load_module, folder .. name:gsub("%.", "/") .. ".lua")
+      local fine, value = pcall(load_module, name)
       if not fine then
         loaded[name] = nil
         error(value, 0)
@@ -365,17 +381,31 @@ local function make_environment(globals)
   })
 end
 
--- Reads and runs a file; raises what goes wrong, a string.
-local function run_file(path, environment)
-  local text, problem = core.read_source(path)
-  if not text then
-    error(problem, 0)
-  end
+-- Runs a text; raises what goes wrong, a string.
+local function run_text(text, path, environment)
   local chunk, message = core.load_text(text, "@" .. path, environment)
   if not chunk then
     error(message, 0)
   end
   return chunk()
+end
+
+local function run_file(path, environment)
+  local text, problem = core.read_source(path)
+  if not text then
+    error(problem, 0)
+  end
+  return run_text(text, path, environment)
+end
+
+-- Runs what a policy requires: a library, whose text the VM has been given, or
+-- a file of the policy's folder.
+local function run_module(name, folder, environment)
+  local path = name:gsub("%.", "/") .. ".lua"
+  if name:sub(1, #PREFIX) == PREFIX then
+    return run_text(core.source(name), path, environment)
+  end
+  return run_file(folder .. path, environment)
 end
 
 local function environment_of(path, node, network)
@@ -389,9 +419,10 @@ local function environment_of(path, node, network)
   globals.table = read_only(make_table(), "table")
   globals.math = read_only(make_math(network), "math")
   local environment = make_environment(globals)
-  globals.require = make_require(path:match("^.*/") or "",
-    { kadenza = make_kadenza(node, network) }, function(file)
-      return run_file(file, environment)
+  local folder = path:match("^.*/") or ""
+  globals.require = make_require({ kadenza = make_kadenza(node, network) },
+    function(name)
+      return run_module(name, folder, environment)
     end)
   return environment
 end
