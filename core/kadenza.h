@@ -319,6 +319,17 @@ KAD_API KAD_MUST_CHECK int kad_record_sign(
     const uint8_t secret[KAD_SECRET_SIZE],
     uint8_t signature[KAD_SIGNATURE_SIZE]);
 
+/* Signs bytes of any kind, as RFC 8032 says. Let nobody else choose how they
+ * begin: a signature of what reads as a record signs that record. */
+KAD_API void kad_sign(struct kad_slice message,
+                      const uint8_t secret[KAD_SECRET_SIZE],
+                      uint8_t signature[KAD_SIGNATURE_SIZE]);
+
+/* Tells whether `signature` is `publisher`'s under `message`. */
+KAD_API bool kad_verify(struct kad_slice message,
+                        const uint8_t publisher[KAD_PUBLISHER_SIZE],
+                        const uint8_t signature[KAD_SIGNATURE_SIZE]);
+
 /* ------------------------------------------------------------ policies -- */
 
 struct kad_node;

@@ -121,20 +121,37 @@ static int keypair(lua_State *L) {
   return 2;
 }
 
-/* sign(record, secret [, bits]) → signature, or nil, message, code */
+/* sign(record or bytes, secret [, bits]) → signature, or nil, message, code */
 static int sign(lua_State *L) {
   struct kad_record record;
   uint8_t signature[KAD_SIGNATURE_SIZE];
-  luaL_checktype(L, 1, LUA_TTABLE);
+  int status = 0;
+  const bool is_record = lua_type(L, 1) != LUA_TSTRING;
   const struct kad_slice secret = kad_lua_check_slice(L, 2);
   const unsigned bits = optional_bits(L, 3);
   luaL_argcheck(L, secret.len == KAD_SECRET_SIZE, 2, "a secret has 64 bytes");
-  kad_lua_check_record(L, 1, bits, &record);
-  const int status = kad_record_sign(&record, bits, secret.data, signature);
+  if (is_record) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    kad_lua_check_record(L, 1, bits, &record);
+    status = kad_record_sign(&record, bits, secret.data, signature);
+  } else {
+    kad_sign(kad_lua_check_slice(L, 1), secret.data, signature);
+  }
   if (status != 0) {
     return kad_lua_push_error(L, status);
   }
   lua_pushlstring(L, (const char *)signature, sizeof signature);
+  return 1;
+}
+
+/* verify(publisher, bytes, signature) → whether it is the publisher's */
+static int verify(lua_State *L) {
+  const struct kad_slice publisher = kad_lua_check_slice(L, 1);
+  const struct kad_slice message = kad_lua_check_slice(L, 2);
+  const struct kad_slice signature = kad_lua_check_slice(L, 3);
+  lua_pushboolean(L, publisher.len == KAD_PUBLISHER_SIZE &&
+                         signature.len == KAD_SIGNATURE_SIZE &&
+                         kad_verify(message, publisher.data, signature.data));
   return 1;
 }
 
@@ -186,8 +203,8 @@ void kad_lua_push_safe_module(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"key", key_of_name},   {"hex", hex},         {"unhex", unhex},
       {"distance", distance}, {"compare", compare}, {"keypair", keypair},
-      {"sign", sign},         {"address", address}, {"encode", encode},
-      {"decode", decode},     {NULL, NULL},
+      {"sign", sign},         {"verify", verify},   {"address", address},
+      {"encode", encode},     {"decode", decode},   {NULL, NULL},
   };
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);

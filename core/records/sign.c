@@ -48,6 +48,18 @@ void kad_keypair(const uint8_t seed[32], uint8_t publisher[KAD_PUBLISHER_SIZE],
   crypto_sign_seed_keypair(publisher, secret, seed);
 }
 
+void kad_sign(struct kad_slice message, const uint8_t secret[KAD_SECRET_SIZE],
+              uint8_t signature[KAD_SIGNATURE_SIZE]) {
+  crypto_sign_detached(signature, NULL, message.data, message.len, secret);
+}
+
+bool kad_verify(struct kad_slice message,
+                const uint8_t publisher[KAD_PUBLISHER_SIZE],
+                const uint8_t signature[KAD_SIGNATURE_SIZE]) {
+  return crypto_sign_verify_detached(signature, message.data, message.len,
+                                     publisher) == 0;
+}
+
 int kad_record_sign(const struct kad_record *record, unsigned id_bits,
                     const uint8_t secret[KAD_SECRET_SIZE],
                     uint8_t signature[KAD_SIGNATURE_SIZE]) {
@@ -61,7 +73,7 @@ int kad_record_sign(const struct kad_record *record, unsigned id_bits,
   if (status != 0) {
     return status;
   }
-  crypto_sign_detached(signature, NULL, buffer, writer.len, secret);
+  kad_sign((struct kad_slice){buffer, writer.len}, secret, signature);
   return 0;
 }
 
@@ -75,6 +87,6 @@ bool kad_record_verify(const struct kad_record *record, unsigned id_bits) {
       write_signed(record, id_bits, &writer) != 0) {
     return false;
   }
-  return crypto_sign_verify_detached(record->signature, buffer, writer.len,
-                                     record->publisher) == 0;
+  return kad_verify((struct kad_slice){buffer, writer.len}, record->publisher,
+                    record->signature);
 }

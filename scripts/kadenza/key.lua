@@ -75,15 +75,34 @@ function M.publisher(secret)
   return secret:sub(33)
 end
 
---- Signs a record table (key, type, value and, if it has them, salt and seq).
----@param record table
+--- Signs a record table (key, type, value and, if it has them, salt and seq),
+--- or bytes. Let nobody else choose how bytes begin that you sign: they might
+--- read as a record.
+---@param what table|string
 ---@param secret string
 ---@param bits? 160|256  width of the overlay's keys
 ---@return string? signature
 ---@return string? message
 ---@return kadenza.Code? code
-function M.sign(record, secret, bits)
-  return options.call(1, core.sign, record, secret, bits)
+function M.sign(what, secret, bits)
+  return options.call(1, core.sign, what, secret, bits)
+end
+
+--- Tells whether a signature of bytes is the publisher's. What has the wrong
+--- size is not.
+---@param publisher string
+---@param message string
+---@param signature string
+---@return boolean valid
+function M.verify(publisher, message, signature)
+  return options.call(1, core.verify, publisher, message, signature)
+end
+
+--- Returns 32 bytes that stand for any others: BLAKE2b-256.
+---@param bytes string
+---@return string hash
+function M.hash(bytes)
+  return options.call(1, core.key, bytes, 256)
 end
 
 return M

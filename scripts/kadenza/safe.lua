@@ -27,6 +27,8 @@ M.distance = key.distance
 M.compare = key.compare
 M.keypair = key.keypair
 M.sign = key.sign
+M.verify = key.verify
+M.hash = key.hash
 
 --- Bencode: `encode(value)` raises, naming the place, for what bencode cannot
 --- carry; `decode(bytes)` returns the value or nil, message, code. An empty

@@ -264,11 +264,18 @@ local function make_log()
   return read_only(log, "kad.log")
 end
 
+-- What is hashed counts by the byte.
+local function charge_bytes(bytes)
+  core.charge(type(bytes) == "string" and #bytes or 0)
+end
+
 -- What calculates with keys takes the time of many instructions.
 local function charged(fn)
-  return function(...)
+  return function(first, second, ...)
+    charge_bytes(first)
+    charge_bytes(second)
     core.charge(KEY_WORK)
-    return fn(...)
+    return fn(first, second, ...)
   end
 end
 
@@ -300,11 +307,16 @@ local function make_kadenza(node, network)
   library.spawn = make_spawn()
   library.bencode = read_only(safe.bencode, "kad.bencode")
   library.key = function(name)
-    core.charge(type(name) == "string" and #name or 0)
+    charge_bytes(name)
     return key.of(name, node:id_bits())
+  end
+  library.hash = function(bytes)
+    charge_bytes(bytes)
+    return safe.hash(bytes)
   end
   library.keypair = charged(safe.keypair)
   library.sign = charged(safe.sign)
+  library.verify = charged(safe.verify)
   library.now = function()
     return network:now()
   end

@@ -114,6 +114,45 @@ describe("kadenza.key", function()
     end
   end))
 
+  it("signs bytes and verifies them", spec(function()
+    -- RFC 8032 §7.1, test 2
+    local pair = kad.keypair(kad.unhex(
+      "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"))
+    local signature = kad.sign("\x72", pair.secret)
+
+    assert.equal(
+      "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+      .. "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+      kad.hex(signature))
+    assert.is_true(kad.verify(pair.publisher, "\x72", signature))
+    assert.is_false(kad.verify(pair.publisher, "\x73", signature))
+    assert.is_false(kad.verify(pair.publisher, "\x72", ("x"):rep(64)))
+    assert.is_false(kad.verify(("x"):rep(32), "\x72", signature))
+  end))
+
+  it("takes no signature or publisher of another size", spec(function()
+    local pair = kad.keypair(("s"):rep(32))
+    local signature = kad.sign("a", pair.secret)
+
+    assert.is_true(kad.verify(pair.publisher, "a", signature))
+    assert.is_false(kad.verify(pair.publisher, "a", ""))
+    assert.is_false(kad.verify(pair.publisher, "a", signature .. "x"))
+    assert.is_false(kad.verify(pair.publisher .. "x", "a", signature))
+    assert.is_false(kad.verify("", "a", signature))
+    support.assert_blames_caller("argument 2: string expected", function()
+      kad.verify(pair.publisher, nil, signature)
+    end)
+  end))
+
+  it("hashes bytes to 32, with BLAKE2b", spec(function()
+    assert.equal(
+      "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319",
+      kad.hex(kad.hash("abc")))
+    support.assert_blames_caller("argument 1: string expected", function()
+      kad.hash()
+    end)
+  end))
+
   it("names the field of a record that is wrong", spec(function()
     local secret = kad.keypair(("s"):rep(32)).secret
     for name, value in pairs({

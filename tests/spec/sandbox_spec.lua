@@ -166,6 +166,7 @@ describe("the sandbox", function()
   for _, call in ipairs({ "s:rep(1)", "s:upper()", "kad.hex(s)", "kad.key(s)",
     "table.concat(t)", "table.sort(t)", "table.insert(t, 1, table.remove(t))",
     "table.unpack(t, 1, 4e4)", "table.move(t, 1, 4e4, 2, {})",
+    "kad.hash(s)", "kad.verify(('p'):rep(32), s, ('s'):rep(64))",
     "kad.bencode.encode(t)", "kad.keypair()", "s:find('y', 1, true)",
     "s:find(('.'):rep(5000) .. 'y')",
     "('a'):rep(200):find('a*a*b')" })

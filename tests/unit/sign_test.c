@@ -56,6 +56,33 @@ static void makes_the_key_pair_of_a_seed(void **state) {
   assert_memory_equal(publisher, expected, sizeof expected);
 }
 
+/* RFC 8032 §7.1, test 2. */
+static void signs_and_verifies_bytes(void **state) {
+  (void)state;
+  uint8_t seed[32];
+  uint8_t expected[KAD_SIGNATURE_SIZE];
+  struct signer signer;
+  sodium_hex2bin(
+      seed, sizeof seed,
+      "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", 64,
+      NULL, NULL, NULL);
+  sodium_hex2bin(
+      expected, sizeof expected,
+      "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+      "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+      128, NULL, NULL, NULL);
+  kad_keypair(seed, signer.publisher, signer.secret);
+  const struct kad_slice message = {(const uint8_t *)"\x72", 1};
+
+  kad_sign(message, signer.secret, signer.signature);
+
+  assert_memory_equal(signer.signature, expected, sizeof expected);
+  assert_true(kad_verify(message, signer.publisher, expected));
+  assert_false(kad_verify((struct kad_slice){0}, signer.publisher, expected));
+  expected[0] ^= 1;
+  assert_false(kad_verify(message, signer.publisher, expected));
+}
+
 static void covers_key_salt_seq_type_and_value(void **state) {
   (void)state;
   struct signer signer;
@@ -217,6 +244,7 @@ static void knows_two_widths_of_keys(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(makes_the_key_pair_of_a_seed),
+      cmocka_unit_test(signs_and_verifies_bytes),
       cmocka_unit_test(covers_key_salt_seq_type_and_value),
       cmocka_unit_test(leaves_out_what_is_absent),
       cmocka_unit_test(verifies_what_was_signed),
