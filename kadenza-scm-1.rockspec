@@ -51,6 +51,7 @@ build = {
         "bindings/lua/node.c",
         "bindings/lua/operation.c",
         "bindings/lua/pending.c",
+        "bindings/lua/plain.c",
         "bindings/lua/policy.c",
         "bindings/lua/protect.c",
         "bindings/lua/record.c",

@@ -1,4 +1,5 @@
 #include "kadenza_lua.h"
+#include "plain.h"
 
 #include <string.h>
 
@@ -208,5 +209,6 @@ void kad_lua_push_safe_module(lua_State *L) {
   };
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);
+  kad_lua_add_plain(L);
   add_errors(L);
 }

@@ -74,23 +74,19 @@ static struct kad_host *push_host(lua_State *L, int arg) {
   return host;
 }
 
-/* policy_install(node, setup) → handle, or nil, message, code. The host is in
- * the caller's own state. */
-static int policy_install(lua_State *L) {
+/* policy_host(node, setup) → handle, or nil, message, code. The host is in the
+ * caller's own state; `swap` installs it. */
+static int policy_host(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   struct kad_host *const host = push_host(L, 1);
   if (host == NULL) {
     return kad_lua_push_error(L, KAD_ENOMEM);
   }
-  struct kad_installation installation = {.host = host};
   host->L = kad_lua_context(L)->main;
   host->meter = kad_meter_of(L);
-  kad_policy_install(L, &installation);
-  if (installation.error != 0) {
-    return kad_lua_push_error(L, installation.error);
-  }
-  lua_settop(L, 3);
+  lua_pushvalue(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, host);
   return 1;
 }
 
@@ -100,7 +96,7 @@ struct loading {
   const struct kad_lua_network *network;
   lua_State *parent;
   int paths; /* index of the list in the parent */
-  struct kad_installation installation;
+  struct kad_host *host;
   bool loaded;
 };
 
@@ -117,8 +113,13 @@ static void copy_paths(lua_State *L, const struct loading *loading) {
   }
 }
 
+/* Leaves the string or nil at the top for the other state. [-1, +0, m] */
+static void leave(lua_State *L, const struct kad_host *host) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->bits);
+}
+
 /* In the VM: host.load(node, network, paths, log) gives the set-up, or nil and
- * a message, which is left in the registry for the parent. [-0, +0, e] */
+ * a message, which is left for the parent. [-0, +0, e] */
 static int load_body(lua_State *L) {
   struct loading *const loading = lua_touserdata(L, 1);
   lua_getglobal(L, "require");
@@ -130,47 +131,68 @@ static int load_body(lua_State *L) {
   copy_paths(L, loading);
   lua_pushcfunction(L, kad_vm_log);
   lua_call(L, 4, 2);
-  if (!lua_istable(L, -2)) {
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &loading->installation.host->bits);
-    return 0;
+  loading->loaded = lua_istable(L, -2);
+  if (loading->loaded) {
+    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, loading->host);
+  } else {
+    leave(L, loading->host);
   }
-  lua_pop(L, 1);
-  lua_replace(L, 2);
-  lua_settop(L, 2);
-  loading->loaded = true;
-  kad_policy_install(L, &loading->installation);
   return 0;
 }
 
 static void keep_message(lua_State *L, int status) {
   const struct kad_lua_context *const context = kad_lua_context(L);
-  const struct kad_host *const host = context->host;
-  if (status == LUA_ERRMEM) {
-    return;
+  if (status != LUA_ERRMEM) {
+    lua_pushvalue(L, -1);
+    leave(L, context->host);
   }
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->bits);
 }
 
-/* Pushes nil and what the VM said. [-0, +3, m] */
+/* Pushes what the state of `host` has left, a string or nil, and returns it.
+ * [-0, +1, -] */
+static const char *push_left(const struct kad_host *host, size_t *len) {
+  lua_checkstack(host->L, 2);
+  lua_rawgetp(host->L, LUA_REGISTRYINDEX, &host->bits);
+  return lua_tolstring(host->L, -1, len);
+}
+
+/* Pushes nil and what the state of `host` has left. [-0, +3, m] */
 static int push_problem(lua_State *L, const struct kad_host *host) {
-  lua_State *const vm = host->L;
-  luaL_pushfail(L);
-  lua_rawgetp(vm, LUA_REGISTRYINDEX, &host->bits);
   size_t len = 0;
-  const char *const text = lua_tolstring(vm, -1, &len);
+  luaL_pushfail(L);
+  const char *const text = push_left(host, &len);
   if (text != NULL) {
     lua_pushlstring(L, text, len);
   } else {
     lua_pushliteral(L, "out of memory");
   }
-  lua_pop(vm, 1);
+  if (host->L != L) {
+    lua_pop(host->L, 1);
+  } else {
+    lua_remove(L, -2);
+  }
   lua_pushliteral(L, "KAD_EINVAL");
   return 3;
 }
 
+/* Runs `body` in the state of `host`, in a VM as an entry of its own. Returns a
+ * LUA_… status. [-0, +0, -] */
+static int run(struct kad_host *host, lua_CFunction body, void *argument) {
+  struct kad_meter_entry entry;
+  if (!host->owns_state) { /* the caller's state is the caller's to meter */
+    return kad_lua_protect(host->L, body, argument,
+                           kad_lua_context(host->L)->report);
+  }
+  kad_meter_enter(host->L, host->meter, &entry);
+  const int status = kad_lua_protect(host->L, body, argument, keep_message);
+  kad_meter_leave(host->meter);
+  return status;
+}
+
 /* policy_vm(node, network, paths, sources, memory bytes, instructions, log) →
- * handle, or nil, message, code. Loads files into a VM of their own. */
+ * handle, or nil, message, code. Loads files into a VM of their own; `swap`
+ * installs them. */
 static int policy_vm(lua_State *L) {
   struct loading loading = {
       .node = kad_lua_check_node(L, 1),
@@ -195,26 +217,19 @@ static int policy_vm(lua_State *L) {
   if (error != 0) {
     return kad_lua_push_error(L, error);
   }
-  loading.installation.host = host;
+  loading.host = host;
   host->meter->budget = (uint32_t)(budget / KAD_METER_SLICE + 1);
-  struct kad_meter_entry entry;
-  kad_meter_enter(host->L, host->meter, &entry);
-  const int status =
-      kad_lua_protect(host->L, load_body, &loading, keep_message);
-  kad_meter_leave(host->meter);
-  if (status == LUA_OK && loading.loaded && loading.installation.error == 0) {
+  if (run(host, load_body, &loading) == LUA_OK && loading.loaded) {
     return 1;
   }
-  const int results = loading.installation.error != 0
-                          ? kad_lua_push_error(L, loading.installation.error)
-                          : push_problem(L, host);
+  const int results = push_problem(L, host);
   close_handle(L, lua_touserdata(L, 8));
   return results;
 }
 
-static struct kad_host *check_host(lua_State *L) {
-  const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
-  luaL_argcheck(L, handle->host != NULL && handle->host->L != NULL, 1,
+static struct kad_host *check_host(lua_State *L, int arg) {
+  const struct handle *const handle = luaL_checkudata(L, arg, handle_name);
+  luaL_argcheck(L, handle->host != NULL && handle->host->L != NULL, arg,
                 "closed policies");
   return handle->host;
 }
@@ -235,12 +250,12 @@ static int call_body(lua_State *L) {
 
 /* handle:call(name): calls a function of the set-up: start or stop */
 static int handle_call(lua_State *L) {
-  struct kad_host *const host = check_host(L);
+  struct kad_host *const host = check_host(L, 1);
   static const char *const names[] = {"start", "stop", NULL};
   struct call call = {.host = host,
                       .name = names[luaL_checkoption(L, 2, NULL, names)]};
   struct kad_meter_entry entry;
-  if (host->owns_state) { /* the caller's state is the caller's to meter */
+  if (host->owns_state) {
     kad_meter_enter(host->L, host->meter, &entry);
   }
   (void)kad_lua_protect(host->L, call_body, &call,
@@ -249,6 +264,121 @@ static int handle_call(lua_State *L) {
     kad_meter_leave(host->meter);
   }
   return 0;
+}
+
+/* ---------------------------------------------------------------- swapping --
+ */
+
+/* One state on its way from the old policies to the new ones. */
+struct passage {
+  struct kad_host *host; /* in whose state a body runs */
+  lua_Integer index;     /* of the policy that is asked to save */
+  const char *bytes;     /* what it gave */
+  size_t len;
+  bool last;     /* there is no such policy */
+  bool lost;     /* the old state cannot even be asked */
+  bool restored; /* or the problem is left */
+};
+
+/* Calls setup.save(index) → false behind the last, nil, or bytes, which are
+ * left. [-0, +0, e] */
+static int save_body(lua_State *L) {
+  struct passage *const passage = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, passage->host);
+  lua_getfield(L, -1, "save");
+  lua_pushinteger(L, passage->index);
+  lua_call(L, 1, 1);
+  passage->last = lua_isboolean(L, -1);
+  leave(L, passage->host);
+  return 0;
+}
+
+/* Calls setup.restore(bytes) → true, or nil and a message, which is left.
+ * [-0, +0, e] */
+static int restore_body(lua_State *L) {
+  struct passage *const passage = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, passage->host);
+  lua_getfield(L, -1, "restore");
+  lua_pushlstring(L, passage->bytes, passage->len);
+  lua_call(L, 1, 2);
+  passage->restored = lua_toboolean(L, -2);
+  leave(L, passage->host);
+  return 0;
+}
+
+static void forget_left(const struct kad_host *host) {
+  lua_checkstack(host->L, 2);
+  lua_pushnil(host->L);
+  lua_rawsetp(host->L, LUA_REGISTRYINDEX, &host->bits);
+}
+
+/* Takes the state of one policy across. Returns false when it cannot be
+ * restored. */
+static bool carry(struct kad_host *to, struct passage *passage) {
+  struct kad_host *const from = passage->host;
+  bool carried = true;
+  forget_left(from);
+  if (run(from, save_body, passage) != LUA_OK) {
+    forget_left(from);
+    passage->last = true;
+    passage->lost = true;
+  }
+  passage->bytes = push_left(from, &passage->len);
+  if (passage->bytes != NULL) {
+    passage->host = to;
+    carried = run(to, restore_body, passage) == LUA_OK && passage->restored;
+    passage->host = from;
+  }
+  lua_pop(from->L, 1);
+  return carried;
+}
+
+/* Takes what the old policies save across. None of their hooks runs meanwhile:
+ * what it changed would be lost. Returns false when a `restore` fails. */
+static bool carry_all(struct kad_host *to, struct passage *passage) {
+  struct kad_host *const from = passage->host;
+  const bool stopped = from->stopped;
+  bool carried = true;
+  from->stopped = true;
+  while (carried && !passage->last) {
+    passage->index++;
+    carried = carry(to, passage);
+  }
+  from->stopped = stopped;
+  return carried;
+}
+
+static int install_body(lua_State *L) {
+  struct kad_installation *const installation = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, installation->host);
+  kad_policy_install(L, installation);
+  return 0;
+}
+
+/* policy_swap(handle[, before]) → true and whether states were lost, or nil,
+ * message, code. Gives the node the policies of `handle`, with what those of
+ * `before` save. In one call, so that nothing comes in between. */
+static int policy_swap(lua_State *L) {
+  struct kad_installation installation = {.host = check_host(L, 1)};
+  struct passage passage = {0};
+  passage.host = lua_isnoneornil(L, 2) ? NULL : check_host(L, 2);
+  lua_settop(L, 2);
+  forget_left(installation.host);
+  if (passage.host != NULL && !carry_all(installation.host, &passage)) {
+    return push_problem(L, installation.host);
+  }
+  if (installation.host->node->node == NULL) {
+    return kad_lua_push_error(L, KAD_ECLOSED);
+  }
+  if (run(installation.host, install_body, &installation) != LUA_OK) {
+    return push_problem(L, installation.host);
+  }
+  if (installation.error != 0) {
+    return kad_lua_push_error(L, installation.error);
+  }
+  lua_pushboolean(L, true);
+  lua_pushboolean(L, passage.lost);
+  return 2;
 }
 
 /* handle:is_released() → true once nothing of the policies is under way */
@@ -265,7 +395,7 @@ static void set_number(lua_State *L, const char *name, uint64_t value) {
 
 /* handle:stats() → table: hooks by name, memory, clamped */
 static int handle_stats(lua_State *L) {
-  const struct kad_host *const host = check_host(L);
+  const struct kad_host *const host = check_host(L, 1);
   lua_newtable(L);
   lua_newtable(L);
   for (size_t i = 0; i < host->hook_count; i++) {
@@ -301,8 +431,10 @@ void kad_lua_add_policy_host(lua_State *L) {
   };
   kad_lua_push_metatable(L, handle_name, methods, NULL, meta);
   lua_pop(L, 1);
-  lua_pushcfunction(L, policy_install);
-  lua_setfield(L, -2, "policy_install");
+  lua_pushcfunction(L, policy_host);
+  lua_setfield(L, -2, "policy_host");
+  lua_pushcfunction(L, policy_swap);
+  lua_setfield(L, -2, "policy_swap");
   lua_pushcfunction(L, policy_vm);
   lua_setfield(L, -2, "policy_vm");
 }

@@ -116,7 +116,7 @@ local function attach_tables(node, policies)
     return nil, message, "KAD_EINVAL"
   end
   setup.node = node
-  return core.policy_install(node.core, setup)
+  return core.policy_host(node.core, setup)
 end
 
 local function is_table(policy)
@@ -167,6 +167,36 @@ local function close_with(node)
   end)
 end
 
+-- Marks the node until the value returned is closed: a policy that reloads its
+-- node while it is being loaded would do so for ever.
+local function mark_loading(node)
+  node.loading_policies = true
+  return setmetatable({}, {
+    __close = function()
+      node.loading_policies = nil
+    end,
+  })
+end
+
+-- Returns a handle of policies that the node has from now on, or nil, a message
+-- and a code. What those before have saved is with them.
+local function replace(node, policies)
+  local make = M.check_list(policies, 3) == "files" and attach_files
+    or attach_tables
+  local handle, message, code = make(node, policies)
+  if not handle then
+    return nil, message, code
+  end
+  local swapped, what, kind = core.policy_swap(handle, node.policy_handle)
+  if not swapped then
+    handle:close()
+    return nil, what, kind
+  elseif what then
+    log.error("the policies' state is lost: they are out of memory")
+  end
+  return handle
+end
+
 --- Gives a node its policies, all or none.
 ---@param node kadenza.Node
 ---@param policies (string|table|function)[]
@@ -174,9 +204,14 @@ end
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
 function M.attach(node, policies)
-  local make = M.check_list(policies, 2) == "files" and attach_files
-    or attach_tables
-  local handle, message, code = make(node, policies)
+  if node.loading_policies then
+    return nil, "the policies are being loaded already", "KAD_EBUSY"
+  end
+  local handle, message, code
+  do
+    local _ <close> = mark_loading(node)
+    handle, message, code = replace(node, policies)
+  end
   if not handle then
     return nil, message, code
   end
@@ -231,6 +266,11 @@ function M.check(policies)
     listen = "192.0.2.1:6881",
   }))
   local handle, message, code = make(node, policies)
+  if handle then
+    local swapped
+    swapped, message, code = core.policy_swap(handle)
+    handle = swapped and handle or handle:close()
+  end
   node:close()
   if not handle then
     return nil, message, code

@@ -32,6 +32,8 @@ local PLAIN <const> = 16 -- bytes compared in the time of a step
 local ITEM_WORK <const> = 2 -- instructions that moving an item is worth
 local SORT_WORK <const> = 40 -- instructions that sorting an item is worth
 local KEY_WORK <const> = 10000 -- instructions that a signature is worth
+-- What Lua says, without a place.
+local NO_MEMORY <const> = "not enough memory"
 -- What makes a pattern of a text.
 local SPECIAL <const> = "[%^%$%*%+%?%.%(%[%%%-]"
 local CARET <const> = ("^"):byte()
@@ -439,7 +441,6 @@ local function environment_of(path, node, network)
   return environment
 end
 
-
 --- Loads a policy file: a table, or a function of the node that returns one.
 ---@param path string
 ---@param node kadenza.Node
@@ -455,7 +456,8 @@ function M.load_policy(path, node, network)
     return returned
   end)
   if not fine then
-    return nil, task.text_of(policy)
+    local text = task.text_of(policy)
+    return nil, text == NO_MEMORY and path .. ": out of memory" or text
   elseif type(policy) ~= "table" then
     return nil, string.format("%s: it returns a %s, not a policy, a table",
       path, type(policy))

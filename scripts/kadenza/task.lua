@@ -344,7 +344,7 @@ end
 ---@param seconds number
 function M.sleep(seconds)
   local ms = M.milliseconds(seconds, 2)
-  local network = M.network()
+  local network = M.check(2).scheduler.network
   M.wait(function(resume)
     local timer = network:start_timer(ms, resume)
     return function()

@@ -2,6 +2,7 @@
 --- and composes them, and runs what waits.
 
 local compose = require("kadenza.policy.compose")
+local core = require("kadenza.core")
 local log = require("kadenza.log")
 local shape = require("kadenza.policy.shape")
 local task = require("kadenza.task")
@@ -102,6 +103,61 @@ local function add_scheduling(setup, network)
   end
 end
 
+-- Returns name, version and state of a policy as bytes; nil without a state.
+local function pack_state(loaded, node)
+  local policy = loaded.policy
+  local state = policy.save(node)
+  if state == nil then
+    return nil
+  end
+  return string.pack("s4s4s4", loaded.name,
+    core.pack_plain(policy.version, "version"),
+    core.pack_plain(state, "the state"))
+end
+
+-- Gives a policy the state that an older version of it has saved.
+local function restore_state(list, node, bytes)
+  local name, version, state = string.unpack("s4s4s4", bytes)
+  for _, loaded in ipairs(list) do
+    local policy = loaded.policy
+    if loaded.name == name and policy.restore then
+      local fine, verdict, reason = pcall(policy.restore,
+        core.unpack_plain(state), core.unpack_plain(version), node)
+      if not fine then
+        return nil, loaded.label .. ": restore: " .. task.text_of(verdict)
+      elseif not verdict and reason ~= nil then
+        return nil, loaded.label .. ": restore: " .. task.text_of(reason)
+      end
+    end
+  end
+  return true
+end
+
+-- The functions with which C takes states from the old policies to the new.
+local function add_passage(setup, list, node)
+  function setup.save(index)
+    local loaded = list[index]
+    if not loaded then
+      return false
+    elseif not loaded.policy.save then
+      return nil
+    end
+    local fine, bytes = pcall(pack_state, loaded, node)
+    if not fine then
+      log.error("a policy failed: its state is lost", {
+        hook = loaded.name .. ": save",
+        error = task.text_of(bytes),
+      })
+      return nil
+    end
+    return bytes
+  end
+
+  function setup.restore(bytes)
+    return restore_state(list, node, bytes)
+  end
+end
+
 --- Makes what C installs of policies that have been loaded.
 ---@param list kadenza.Loaded[]
 ---@param node kadenza.Node
@@ -120,6 +176,7 @@ function M.set_up(list, node, network)
     return nil, type(setup) == "table" and setup.problem or tostring(setup)
   end
   add_scheduling(setup, network)
+  add_passage(setup, list, node)
   setup.report = report
   local tasks = {}
   function setup.start()

@@ -9,6 +9,8 @@ local HOOK_KEYS <const> = {
   on_contact = "function",
   on_store = "function",
   on_expire = "function",
+  save = "function",
+  restore = "function",
 }
 
 local POLICY_KEYS <const> = {

@@ -73,3 +73,6 @@
 ---  ctx: kadenza.Context): boolean
 ---@field on_store? async fun(record: kadenza.Record, ctx: kadenza.Context)
 ---@field on_expire? async fun(record: kadenza.Record, ctx: kadenza.Context)
+---@field save? fun(node: kadenza.Node): any  at a reload: plain values
+---@field restore? fun(state: any, version: number?,
+---  node: kadenza.Node): any, string?  what the version before has saved
