@@ -359,19 +359,20 @@ static int install_body(lua_State *L) {
  * message, code. Gives the node the policies of `handle`, with what those of
  * `before` save. In one call, so that nothing comes in between. */
 static int policy_swap(lua_State *L) {
-  struct kad_installation installation = {.host = check_host(L, 1)};
+  struct kad_host *const host = check_host(L, 1);
   struct passage passage = {0};
+  struct kad_installation installation = {.host = host};
   passage.host = lua_isnoneornil(L, 2) ? NULL : check_host(L, 2);
   lua_settop(L, 2);
-  forget_left(installation.host);
-  if (passage.host != NULL && !carry_all(installation.host, &passage)) {
-    return push_problem(L, installation.host);
+  forget_left(host);
+  if (passage.host != NULL && !carry_all(host, &passage)) {
+    return push_problem(L, host);
   }
-  if (installation.host->node->node == NULL) {
+  if (host->node->node == NULL) {
     return kad_lua_push_error(L, KAD_ECLOSED);
   }
-  if (run(installation.host, install_body, &installation) != LUA_OK) {
-    return push_problem(L, installation.host);
+  if (run(host, install_body, &installation) != LUA_OK) {
+    return push_problem(L, host);
   }
   if (installation.error != 0) {
     return kad_lua_push_error(L, installation.error);

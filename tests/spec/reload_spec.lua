@@ -238,7 +238,8 @@ describe("reloading policies", function()
 
   describe("when restore fails", function()
     local failing = {
-      ["raises"] = { "\nerror('cannot')", "policy%.lua: restore: .*:%d+: cannot" },
+      ["raises"] = { "\nerror('cannot')",
+        "policy%.lua: restore: .*:%d+: cannot" },
       ["refuses"] = { "return nil, 'too old'", "restore: too old" },
       ["runs too long"] = { "while true do end", "restore: .*ran too long" },
       ["waits"] = { "require('kadenza').sleep(1)",
