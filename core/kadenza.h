@@ -826,6 +826,10 @@ KAD_API size_t kad_network_addresses(const struct kad_network *network,
 /* Returns the network's clock: monotonic, or virtual. */
 KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
 
+/* Returns the seconds since 1970 UTC, which the machine's user may set; in
+ * virtual time they begin with the year 2020. */
+KAD_API int64_t kad_network_wall_clock(const struct kad_network *network);
+
 /* Fills `out` with random bytes: the system's, or the seed's. */
 KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
                                 size_t len);

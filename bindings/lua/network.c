@@ -32,6 +32,12 @@ static int network_now(lua_State *L) {
   return 1;
 }
 
+/* network:time() → whole seconds since 1970 UTC */
+static int network_time(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)kad_network_wall_clock(check_open(L)));
+  return 1;
+}
+
 /* network:random(count) → so many random bytes */
 static int network_random(lua_State *L) {
   luaL_Buffer buffer;
@@ -246,11 +252,9 @@ static int network_tostring(lua_State *L) {
  */
 
 static const luaL_Reg shared_methods[] = {
-    {"now", network_now},
-    {"random", network_random},
-    {"is_simulated", network_is_simulated},
-    {"is_open", network_is_open},
-    {NULL, NULL},
+    {"now", network_now},         {"time", network_time},
+    {"random", network_random},   {"is_simulated", network_is_simulated},
+    {"is_open", network_is_open}, {NULL, NULL},
 };
 
 static const luaL_Reg owner_methods[] = {

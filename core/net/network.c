@@ -127,6 +127,11 @@ static kad_time_ms member_now(void *state) {
   return network->methods->now(network);
 }
 
+static int64_t member_wall_clock(void *state) {
+  const struct kad_member *member = state;
+  return kad_network_wall_clock(member->network);
+}
+
 static int add_families(struct kad_node *node,
                         const struct kad_member *member) {
   int error = 0;
@@ -142,7 +147,7 @@ static int make_node(struct kad_member *member,
   const struct kad_env env = {
       .state = member,
       .now = member_now,
-      .wall_clock = network->methods->wall_clock,
+      .wall_clock = member_wall_clock,
       .random = network->methods->member_random,
       .send = network->methods->send,
       .allocator = network->allocator,
@@ -236,6 +241,10 @@ kad_time_ms kad_network_now(const struct kad_network *network) {
   struct kad_network *changed = (struct kad_network *)network;
   refresh(changed);
   return network->methods->now(changed);
+}
+
+int64_t kad_network_wall_clock(const struct kad_network *network) {
+  return network->methods->wall_clock(network);
 }
 
 void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {

@@ -78,8 +78,9 @@ struct kad_network_methods {
   int (*timeout)(const struct kad_network *network);
   void (*step)(struct kad_network *network);
   uint64_t (*trace_hash)(const struct kad_network *network);
+  /* Returns the seconds since 1970 UTC. */
+  int64_t (*wall_clock)(const struct kad_network *network);
   /* The node's environment; `state` is its member. */
-  int64_t (*wall_clock)(void *state);
   void (*member_random)(void *state, uint8_t *out, size_t len);
   void (*send)(void *state, const struct kad_address *to,
                struct kad_slice datagram);

@@ -241,9 +241,8 @@ static kad_time_ms sim_now(struct kad_network *network) {
   return sim_of(network)->now;
 }
 
-static int64_t sim_wall_clock(void *state) {
-  const struct kad_member *member = state;
-  return wall_epoch + (int64_t)(sim_of(member->network)->now / KAD_MS_PER_S);
+static int64_t sim_wall_clock(const struct kad_network *network) {
+  return wall_epoch + (int64_t)(sim_of(network)->now / KAD_MS_PER_S);
 }
 
 static void sim_random(struct kad_network *network, uint8_t *out, size_t len) {

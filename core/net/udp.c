@@ -86,8 +86,8 @@ static void udp_member_random(void *state, uint8_t *out, size_t len) {
   udp_random(member->network, out, len);
 }
 
-static int64_t udp_wall_clock(void *state) {
-  (void)state;
+static int64_t udp_wall_clock(const struct kad_network *network) {
+  (void)network;
   uv_timeval64_t time = {0};
   (void)uv_gettimeofday(&time);
   return time.tv_sec;

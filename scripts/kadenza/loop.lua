@@ -17,6 +17,7 @@ local M = {}
 --- stop_timer and resolve are there.
 ---@class kadenza.core.Network
 ---@field now fun(self): number  seconds of its clock
+---@field time fun(self): integer  seconds since 1970 UTC
 ---@field random fun(self, count: integer): string
 ---@field start_timer fun(self, ms: integer, fn: fun()): integer
 ---@field stop_timer fun(self, timer: integer): boolean  it was still to fire

@@ -55,4 +55,11 @@ function M.now()
   return task.network():now()
 end
 
+--- Returns the whole seconds since 1970 UTC: by the machine's clock, or in
+--- virtual time, which begins with the year 2020.
+---@return integer seconds
+function M.time()
+  return task.network():time()
+end
+
 return M

@@ -322,6 +322,9 @@ local function make_kadenza(node, network)
   library.now = function()
     return network:now()
   end
+  library.time = function()
+    return network:time()
+  end
   return read_only(library, "kad")
 end
 

@@ -233,6 +233,14 @@ describe("kadenza.node", function()
       assert.equal(right, info.from.address)
     end))
 
+    it("has the time of the machine", with_pair(function()
+      local before = os.time()
+
+      local now = kad.time()
+
+      assert.is_true(before <= now and now <= os.time())
+    end))
+
     it("asks first where it has a socket", with_pair(function(a, b)
       resolve_to(b, { "[::1]:9", a:addresses()[1] })
       local before = kad.now()

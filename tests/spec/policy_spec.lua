@@ -331,6 +331,7 @@ describe("kadenza.policy", function()
         address = ctx.from.address, host = ctx.from.host, port = ctx.from.port,
         who_id = ctx.from.id, proven = tostring(ctx.from.proven),
         now = math.floor(ctx.now), clock = math.floor(kad.now()),
+        time = kad.time(),
         node = ctx.node:id() } ]]), function(world)
         local reply = call(world, "run", { who = "me" })
         local address = world.other:addresses()[1]
@@ -342,6 +343,7 @@ describe("kadenza.policy", function()
         assert.equal(world.other:id(), reply.who_id)
         assert.equal("true", reply.proven)
         assert.equal(reply.clock, reply.now)
+        assert.equal(kad.time(), reply.time)
         assert.equal(world.node:id(), reply.node)
       end))
 

@@ -31,6 +31,18 @@ describe("kadenza.sim", function()
       assert.equal(7200, net:now() - before)
     end))
 
+  it("has a wall clock that begins with the year 2020",
+    with_sim({ nodes = 1, seed = 1 }, function(net)
+      net:perform(function()
+        local before = kad.time()
+        assert.equal("2020", os.date("!%Y", before))
+        kad.sleep(86400)
+
+        assert.equal(before + 86400, kad.time())
+        assert.equal("integer", math.type(kad.time()))
+      end)
+    end))
+
   it("lets tasks sleep on its clock", with_sim({ seed = 1 }, function(net)
     local before, woken = net:now(), nil
     net:spawn(function()
