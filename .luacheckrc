@@ -27,6 +27,9 @@ stds.kadenza_policy = {
   },
 }
 
+files["scripts/kadenza/arguments.lua"] = { std = "kadenza_policy" }
+files["scripts/kadenza/blob"] = { std = "kadenza_policy" }
+files["scripts/kadenza/blob.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/limit.lua"] = { std = "kadenza_policy" }
 files["scripts/policies"] = { std = "kadenza_policy" }
 files["bench/policies"] = { std = "kadenza_policy" }

@@ -135,6 +135,14 @@ build = {
       incdirs = { "core", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)" },
     },
+    ["kadenza.arguments"] =
+      "scripts/kadenza/arguments.lua",
+    ["kadenza.blob"] =
+      "scripts/kadenza/blob.lua",
+    ["kadenza.blob.reader"] =
+      "scripts/kadenza/blob/reader.lua",
+    ["kadenza.blob.tree"] =
+      "scripts/kadenza/blob/tree.lua",
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =

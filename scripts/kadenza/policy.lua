@@ -66,9 +66,11 @@ local function library_sources()
   for _, name in ipairs(ROOTS) do
     add(name)
   end
-  for _, library in ipairs(sandbox.LIBRARIES) do
-    local name = "kadenza." .. library
-    sources[name] = source_of(name)
+  for _, list in ipairs({ sandbox.LIBRARIES, sandbox.PARTS }) do
+    for _, library in ipairs(list) do
+      local name = "kadenza." .. library
+      sources[name] = source_of(name)
+    end
   end
   return sources
 end

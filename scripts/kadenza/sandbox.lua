@@ -19,7 +19,10 @@ M.GLOBALS = {
 
 --- The libraries for policies: `require "kadenza.limit"` and so on. They run
 --- in the policy's environment, as its own code: metered, and stopped with it.
-M.LIBRARIES = { "limit" }
+M.LIBRARIES = { "blob", "limit" }
+
+--- What libraries require besides.
+M.PARTS = { "arguments", "blob.reader", "blob.tree" }
 
 local PREFIX <const> = "kadenza."
 local MAX_TASKS <const> = 1000 -- of a policy under way at a time
@@ -331,6 +334,15 @@ end
 -- Stands for a module whose file is being run.
 local LOADING <const> = {}
 
+local function contains(list, sought)
+  for _, item in ipairs(list) do
+    if item == sought then
+      return true
+    end
+  end
+  return false
+end
+
 -- Raises unless `name` may be required, in the name of who requires it.
 local function check_module(name)
   if type(name) ~= "string" or not name:find("^[%w_]+[%w_.]*$")
@@ -339,13 +351,10 @@ local function check_module(name)
     error("'" .. tostring(name) .. "' is no name of a module", 3)
   end
   local library = name:match("^kadenza%.(.*)$")
-  if not library then
+  if not library or contains(M.LIBRARIES, library)
+    or contains(M.PARTS, library)
+  then
     return
-  end
-  for _, other in ipairs(M.LIBRARIES) do
-    if library == other then
-      return
-    end
   end
   error(string.format("policies have no module '%s', but kadenza.%s", name,
     table.concat(M.LIBRARIES, ", kadenza.")), 3)
