@@ -688,6 +688,14 @@ KAD_API KAD_MUST_CHECK int kad_node_announce(
  * KAD_ENOTFOUND when it has ended already. */
 KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);
 
+/* Copies up to `cap` of the records of `type` that the node itself holds under
+ * `key` to `out`, newest first, and returns how many there are. Nobody is
+ * asked, no hook is. Their slices borrow the store until the node does
+ * anything. */
+KAD_API size_t kad_node_held(const struct kad_node *node,
+                             const struct kad_id *key, struct kad_slice type,
+                             struct kad_record *out, size_t cap);
+
 /* What the table knows of a contact. */
 struct kad_contact_info {
   struct kad_contact contact;

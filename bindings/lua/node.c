@@ -116,6 +116,26 @@ static int node_contacts(lua_State *L) {
   return 1;
 }
 
+/* node:held(key, type) → list of the records that it holds, newest first */
+static int node_held(lua_State *L) {
+  struct kad_id key = {{0}};
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_check_id(L, 2, self->bits, &key);
+  const struct kad_slice type = kad_lua_check_slice(L, 3);
+  const size_t room = kad_node_held(self->link->node, &key, type, NULL, 0);
+  struct kad_record *const records =
+      lua_newuserdatauv(L, room * sizeof *records + 1, 0);
+  lua_createtable(L, (int)room, 0);
+  (void)kad_lua_check_node(L, 1); /* a finalizer may have closed it */
+  const size_t total =
+      kad_node_held(self->link->node, &key, type, records, room);
+  for (size_t i = 0; i < total && i < room; i++) {
+    kad_lua_push_record(L, &records[i], self->bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
 /* node:network() → the handle of its network; owning handles only */
 static int node_network(lua_State *L) {
   (void)kad_lua_to_node(L, 1);
@@ -218,6 +238,7 @@ static const luaL_Reg shared_methods[] = {
     {"state", node_state},
     {"stats", node_stats},
     {"contacts", node_contacts},
+    {"held", node_held},
     {NULL, NULL},
 };
 

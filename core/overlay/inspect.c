@@ -1,5 +1,10 @@
 /* What a node tells of itself. */
+#include "overlay/holding.h"
 #include "overlay/node.h"
+
+enum {
+  HANDLES = 32 /* read from the store at a time */
+};
 
 size_t kad_node_contacts(const struct kad_node *node,
                          struct kad_contact_info *out, size_t cap) {
@@ -25,6 +30,27 @@ size_t kad_node_contacts(const struct kad_node *node,
     }
   }
   return count;
+}
+
+size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
+                     struct kad_slice type, struct kad_record *out,
+                     size_t cap) {
+  const struct kad_store *store = node->store;
+  kad_handle handles[HANDLES];
+  size_t total = store->find(store->state, key, type, 0, NULL, 0);
+  size_t wanted = total < cap ? total : cap;
+  for (size_t first = 0; first < wanted; first += HANDLES) {
+    size_t count = wanted - first < HANDLES ? wanted - first : HANDLES;
+    (void)store->find(store->state, key, type, first, handles, count);
+    for (size_t i = 0; i < count; i++) {
+      struct kad_held held = {0};
+      if (store->read(store->state, handles[i], &held)) {
+        kad_held_age(&held.holding, kad_node_now(node), &held.record);
+      }
+      out[first + i] = held.record;
+    }
+  }
+  return total;
 }
 
 void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {

@@ -68,6 +68,20 @@ function Node:contacts()
   return self.core:contacts()
 end
 
+--- Returns the records of a type that the node itself holds under a key, newest
+--- first. Nobody is asked: `get` is how to look a value up.
+---@param key string
+---@param kind? string  the type; `value` without one
+---@return kadenza.Record[] records  tables
+function Node:held(key, kind)
+  check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
+  if kind ~= nil then
+    options.check_string(kind, "kind", 2)
+  end
+  return self.core:held(key, kind or "value")
+end
+
 --- Returns the node's counters by name, and under `policies` those of its
 --- policies, if it has any: see `kadenza.policy.stats`.
 ---@return table<string, integer|table> stats

@@ -255,6 +255,30 @@ static void confirming_does_not_take_records_over(void **state) {
   kad_lone_close(&lone);
 }
 
+static void what_is_held_can_be_seen(void **state) {
+  (void)state;
+  struct kad_record held[40];
+  const struct kad_slice type = kad_slice_of("value");
+  assert_int_equal(kad_node_held(lone.node, &kad_lone_target, type, held, 40),
+                   0);
+  for (uint8_t i = 0; i < 40; i++) {
+    kad_stores_put(&lone, i + 1U, (uint8_t)('0' + i));
+  }
+  kad_lone_run(&lone, 5000);
+
+  assert_int_equal(kad_node_held(lone.node, &kad_lone_target, type, NULL, 0),
+                   40);
+  assert_int_equal(kad_node_held(lone.node, &kad_lone_target, type, held, 39),
+                   40);
+  for (size_t i = 0; i < 39; i++) {
+    assert_int_equal(held[i].value.data[0], '0' + 39 - i);
+    assert_int_equal(held[i].age, 5);
+  }
+  assert_int_equal(kad_node_held(lone.node, &kad_lone_target,
+                                 kad_slice_of("peers"), held, 40),
+                   0);
+}
+
 #define WITH_NODE(test) \
   cmocka_unit_test_setup_teardown(test, open_plain, close_node)
 
@@ -270,6 +294,7 @@ int main(void) {
       cmocka_unit_test(update_in_a_full_store_costs_nobody_a_record),
       WITH_NODE(another_host_does_not_shorten_a_life),
       cmocka_unit_test(confirming_does_not_take_records_over),
+      WITH_NODE(what_is_held_can_be_seen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
