@@ -38,6 +38,7 @@ build = {
     ["kadenza.core"] = {
       sources = {
         "bindings/lua/argument.c",
+        "bindings/lua/ask.c",
         "bindings/lua/bencode.c",
         "bindings/lua/config.c",
         "bindings/lua/file.c",
@@ -213,6 +214,8 @@ build = {
       "scripts/kadenza/policy.lua",
     ["kadenza.policy.compose"] =
       "scripts/kadenza/policy/compose.lua",
+    ["kadenza.policy.describe"] =
+      "scripts/kadenza/policy/describe.lua",
     ["kadenza.policy.host"] =
       "scripts/kadenza/policy/host.lua",
     ["kadenza.policy.pattern"] =
@@ -233,6 +236,16 @@ build = {
       "scripts/kadenza/state.lua",
     ["kadenza.task"] =
       "scripts/kadenza/task.lua",
+    ["kadenza.testing"] =
+      "scripts/kadenza/testing.lua",
+    ["kadenza.testing.assertions"] =
+      "scripts/kadenza/testing/assertions.lua",
+    ["kadenza.testing.literals"] =
+      "scripts/kadenza/testing/literals.lua",
+    ["kadenza.testing.overlay"] =
+      "scripts/kadenza/testing/overlay.lua",
+    ["kadenza.testing.policy"] =
+      "scripts/kadenza/testing/policy.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
   },

@@ -400,7 +400,9 @@ static int hook_ended(lua_State *L) {
         (struct failure){.hook = runner->hook, .text = lua_tostring(L, 3)});
   }
   empty_views(runner); /* the host outlives this: its handle is not collected */
-  if (link->node != NULL) {
+  if (ticket == runner->host->asked) {
+    kad_host_answered(runner->hook, &answer);
+  } else if (link->node != NULL) {
     (void)kad_node_answer(link->node, ticket, &answer);
   }
   free_runner(runner);

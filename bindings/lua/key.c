@@ -205,7 +205,8 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"key", key_of_name},   {"hex", hex},         {"unhex", unhex},
       {"distance", distance}, {"compare", compare}, {"keypair", keypair},
       {"sign", sign},         {"verify", verify},   {"address", address},
-      {"encode", encode},     {"decode", decode},   {NULL, NULL},
+      {"encode", encode},     {"decode", decode},   {"place", kad_lua_place},
+      {NULL, NULL},
   };
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);

@@ -417,10 +417,35 @@ static int handle_stats(lua_State *L) {
   return 1;
 }
 
+static int handle_ask(lua_State *L) {
+  return kad_host_ask(L, check_host(L, 1));
+}
+
+static int handle_take_answer(lua_State *L) {
+  return kad_host_take_answer(L, check_host(L, 1));
+}
+
+/* handle:give_up(): cancels the question that waits, as its deadline would */
+static int handle_give_up(lua_State *L) {
+  struct kad_host *const host = check_host(L, 1);
+  if (host->asked != 0) {
+    kad_hook_abandon(host, host->asked);
+  }
+  return 0;
+}
+
+static int handle_describe(lua_State *L) {
+  return kad_host_describe(L, check_host(L, 1));
+}
+
 void kad_lua_add_policy_host(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"call", handle_call},
       {"stats", handle_stats},
+      {"ask", handle_ask},
+      {"take_answer", handle_take_answer},
+      {"give_up", handle_give_up},
+      {"describe", handle_describe},
       {"is_released", handle_is_released},
       {"close", handle_close},
       {NULL, NULL},

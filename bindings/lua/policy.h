@@ -105,6 +105,8 @@ struct kad_host {
   struct kad_lua_hook *on_request; /* NULL: there is none */
   struct kad_lua_hook *on_contact;
   uint64_t clamped; /* returns out of range */
+  uint64_t asked;   /* ticket of a question of ask.c that waits; 0: none */
+  uint64_t asks;    /* such questions so far */
   bool stopped;     /* for want of memory: its hooks fail, nothing runs */
   uint32_t starved; /* callbacks without memory in the window */
   kad_time_ms starved_since; /* its begin */
@@ -165,5 +167,23 @@ int kad_vm_new(lua_State *L, int sources, struct kad_host *host);
  * into `runner->answer`, which then borrows it. Raises for what it may not
  * return. [-0, +1, v] */
 void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count);
+
+/* handle:ask(number, question): asks the hook of that number, as the engine
+ * would, and returns its answer as a table; nothing while the hook waits. The
+ * question has record (with age), held, from (with proven), reason, method and
+ * args; a failure is said each time, and no breaker opens. [-0, +0|1, v] */
+int kad_host_ask(lua_State *L, struct kad_host *host);
+
+/* handle:take_answer(): the answer of the hook that waited, or nil.
+ * [-0, +1, m] */
+int kad_host_take_answer(lua_State *L, struct kad_host *host);
+
+/* Takes the answer of a hook that kad_host_ask has asked and that waited. */
+void kad_host_answered(struct kad_lua_hook *hook,
+                       const struct kad_answer *answer);
+
+/* handle:describe(): what describe of the set-up returns, a string.
+ * [-0, +1, m] */
+int kad_host_describe(lua_State *L, struct kad_host *host);
 
 #endif

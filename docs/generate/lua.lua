@@ -14,6 +14,13 @@ local SECTIONS <const> = {
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },
   { class = "kadenza.Sim", from = { "sim" }, prefix = "net:", head = true },
+  { title = "kadenza.testing", from = { "testing" }, prefix = "testing.",
+    head = true },
+  { class = "kadenza.testing.Policy", from = { "testing.policy" },
+    prefix = "policy:" },
+  { class = "kadenza.testing.Answer", from = { "testing.policy" } },
+  { class = "kadenza.testing.Overlay", from = { "testing.overlay" },
+    prefix = "overlay:" },
   { title = "kad.log", from = { "log" }, prefix = "kad.log.", head = true },
   { title = "kad.loop", from = { "loop" }, prefix = "kad.loop.", head = true },
   { title = "kadenza.blob", from = { "blob" }, prefix = "blob.", head = true },
@@ -142,7 +149,8 @@ Library.__index = Library
 function Library:read(name)
   if not self.modules[name] then
     self.modules[name] =
-      annotations.read(("%s/%s.lua"):format(self.folder, name))
+      annotations.read(("%s/%s.lua"):format(self.folder,
+        (name:gsub("%.", "/"))))
   end
   return self.modules[name]
 end

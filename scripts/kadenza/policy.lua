@@ -85,9 +85,9 @@ local function write_log(level, message, ...)
   log.write(level, message, fields)
 end
 
-local function attach_files(node, paths)
+local function attach_files(node, paths, write)
   return core.policy_vm(node.core, node.net, paths, library_sources(),
-    M.MEMORY, M.INSTRUCTIONS, write_log)
+    M.MEMORY, M.INSTRUCTIONS, write or write_log)
 end
 
 -- Returns the policies of tables and functions, or nil and a message.
@@ -182,10 +182,10 @@ end
 
 -- Returns a handle of policies that the node has from now on, or nil, a message
 -- and a code. What those before have saved is with them.
-local function replace(node, policies)
+local function replace(node, policies, write)
   local make = M.check_list(policies, 3) == "files" and attach_files
     or attach_tables
-  local handle, message, code = make(node, policies)
+  local handle, message, code = make(node, policies, write)
   if not handle then
     return nil, message, code
   end
@@ -251,6 +251,19 @@ function M.stats(node)
   return setmetatable(node.policy_handle:stats(), Stats)
 end
 
+--- Gives policies to a node that has none, and starts nothing. Who calls this
+--- closes the handle. For tests; `M.attach` is what nodes do.
+---@param node kadenza.Node
+---@param policies (string|table|function)[]
+---@param write? fun(level: string, message: string, ...: string)  the log of
+---  files; fields follow, name and value
+---@return table? handle
+---@return string? message
+---@return kadenza.Code? code
+function M.host(node, policies, write)
+  return replace(node, policies, write)
+end
+
 --- Checks policies as a node would that loads them, without a node: nothing is
 --- sent or started. `on_start` does not run.
 ---@param policies string|(string|table|function)[]  a file, or a list
@@ -261,18 +274,12 @@ function M.check(policies)
   if type(policies) == "string" then
     policies = { policies }
   end
-  local make = M.check_list(policies, 2) == "files" and attach_files
-    or attach_tables
+  M.check_list(policies, 2)
   local network <close> = assert(core.sim({ seed = 1 }))
   local node = assert(require("kadenza.node").open_in(network, {
     listen = "192.0.2.1:6881",
   }))
-  local handle, message, code = make(node, policies)
-  if handle then
-    local swapped
-    swapped, message, code = core.policy_swap(handle)
-    handle = swapped and handle or handle:close()
-  end
+  local handle, message, code = replace(node, policies)
   node:close()
   if not handle then
     return nil, message, code

@@ -178,6 +178,9 @@ function M.set_up(list, node, network)
   add_scheduling(setup, network)
   add_passage(setup, list, node)
   setup.report = report
+  function setup.describe()
+    return require("kadenza.policy.describe").describe(list, setup)
+  end
   local tasks = {}
   function setup.start()
     start_all(list, node, network, tasks)

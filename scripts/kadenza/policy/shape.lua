@@ -1,5 +1,7 @@
 --- What a policy may hold, checked when it is loaded.
 
+local core = require("kadenza.core")
+
 local M = {}
 
 local HOOK_KEYS <const> = {
@@ -20,6 +22,7 @@ local POLICY_KEYS <const> = {
   rpc = "table",
   every = "table",
   deadline = "number",
+  samples = "table",
 }
 
 local TYPE_KEYS <const> = {
@@ -162,6 +165,57 @@ local function check_every(index, entry)
   end
 end
 
+local SAMPLE_KEYS <const> = {
+  value = "string",
+  key = "string",
+  salt = "string",
+  seq = "number",
+  ttl = "number",
+  signed = "boolean",
+}
+
+-- A record that `kadenza check` stores: its value, or a table with one.
+local function check_record_sample(sample, where)
+  if type(sample) == "string" then
+    return
+  end
+  check_kind(sample, "table", where)
+  check_keys(sample, SAMPLE_KEYS, " in " .. where)
+  for key, value in pairs(sample) do
+    check_kind(value, SAMPLE_KEYS[key], where .. "." .. key)
+  end
+  check_kind(sample.value, "string", where .. ".value")
+end
+
+local function check_arguments_sample(sample, where)
+  check_kind(sample, "table", where)
+  local fine, problem = pcall(core.encode, sample, where)
+  if not fine then
+    fail("%s", (tostring(problem):gsub("^[^ ]-:%d+: ", "")))
+  end
+end
+
+-- Samples are of what the policy has: `part` is its types or its rpc.
+local function check_samples(given, part, name, check)
+  local where = "samples." .. name
+  check_kind(given or {}, "table", where)
+  check_keys(given or {}, part or {}, " in " .. where)
+  for key, list in pairs(given or {}) do
+    local place = where .. "." .. key
+    check_kind(list, "table", place)
+    for i, sample in ipairs(list) do
+      check(sample, string.format("%s[%d]", place, i))
+    end
+  end
+end
+
+local function check_all_samples(policy)
+  local samples = policy.samples or {}
+  check_keys(samples, { types = true, rpc = true }, " in samples")
+  check_samples(samples.types, policy.types, "types", check_record_sample)
+  check_samples(samples.rpc, policy.rpc, "rpc", check_arguments_sample)
+end
+
 -- Calls `check(key, value)` for all that a part of the policy holds.
 local function check_each(part, check)
   for key, value in pairs(part or {}) do
@@ -178,6 +232,7 @@ local function check_policy(policy)
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
   check_each(policy.every, check_every)
+  check_all_samples(policy)
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
     fail("deadline must be seconds of more than 0 and at most 3600")

@@ -1,0 +1,143 @@
+--- What tools are told of policies that have been loaded: their hooks with the
+--- numbers that C knows them by, where their functions are written, their types
+--- and queries, and the samples that they give.
+--
+-- It leaves the state of the policies as bencode, so only as strings, integers
+-- and tables of those.
+
+local core = require("kadenza.core")
+
+local M = {}
+
+local TYPE_HOOKS <const> = {
+  "validate", "merge", "select", "expire", "republish",
+}
+local FILTERS <const> = { "on_request", "on_contact" }
+local LISTENERS <const> = { "on_store", "on_expire" }
+local LIMITS <const> = { "max_size", "max_values", "ttl", "republish_s" }
+
+-- Returns path → number of all hooks of a set-up.
+local function number_hooks(setup)
+  local numbers = {}
+  for _, entry in ipairs(setup.types) do
+    for _, name in ipairs(TYPE_HOOKS) do
+      numbers["types." .. entry.name .. "." .. name] = entry[name]
+    end
+    for _, name in ipairs(LISTENERS) do
+      numbers[name] = entry[name]
+    end
+  end
+  for _, method in ipairs(setup.methods) do
+    numbers["rpc." .. method.name] = method.call
+  end
+  for _, name in ipairs(FILTERS) do
+    numbers[name] = setup[name]
+  end
+  return numbers
+end
+
+-- Returns the types, each with its limits.
+local function list_types(setup)
+  local list = {}
+  for i, entry in ipairs(setup.types) do
+    list[i] = { name = entry.name, signed_only = entry.signed_only and 1 or 0 }
+    for _, limit in ipairs(LIMITS) do
+      list[i][limit] = entry[limit]
+    end
+  end
+  return list
+end
+
+local function list_methods(setup)
+  local list = {}
+  for i, method in ipairs(setup.methods) do
+    list[i] = method.name
+  end
+  return list
+end
+
+-- Notes where a hook of a policy is written.
+local function note(places, loaded, path, fn)
+  if type(fn) == "function" then
+    local source, first, last = core.place(fn)
+    table.insert(places, { path = path, file = loaded.label, source = source,
+      first = first, last = last })
+  end
+end
+
+local function note_types(places, loaded)
+  for name, spec in pairs(loaded.policy.types or {}) do
+    for _, hook in ipairs(TYPE_HOOKS) do
+      note(places, loaded, "types." .. name .. "." .. hook, spec[hook])
+    end
+  end
+end
+
+local function list_places(list)
+  local places = {}
+  for _, loaded in ipairs(list) do
+    local policy = loaded.policy
+    note_types(places, loaded)
+    for name, fn in pairs(policy.rpc or {}) do
+      note(places, loaded, "rpc." .. name, fn)
+    end
+    for name, fn in pairs(policy) do
+      note(places, loaded, name, fn)
+    end
+    for i, entry in ipairs(policy.every or {}) do
+      note(places, loaded, "every[" .. i .. "].run", entry.run)
+    end
+  end
+  return places
+end
+
+-- A sample as a table, without booleans.
+local function plain_record(sample)
+  if type(sample) == "string" then
+    return { value = sample }
+  end
+  local plain = {}
+  for key, value in pairs(sample) do
+    plain[key] = value
+  end
+  plain.signed = sample.signed ~= nil and (sample.signed and 1 or 0) or nil
+  return plain
+end
+
+local function add_samples(samples, policy)
+  local given = policy.samples or {}
+  for name, list in pairs(given.types or {}) do
+    samples.types[name] = samples.types[name] or {}
+    for _, sample in ipairs(list) do
+      table.insert(samples.types[name], plain_record(sample))
+    end
+  end
+  for name, list in pairs(given.rpc or {}) do
+    samples.rpc[name] = table.move(list, 1, #list, 1, {})
+  end
+end
+
+local function collect_samples(list)
+  local samples = { types = {}, rpc = {} }
+  for _, loaded in ipairs(list) do
+    add_samples(samples, loaded.policy)
+  end
+  return samples
+end
+
+--- Describes policies.
+---@param list kadenza.Loaded[]
+---@param setup table  what compose has made of them
+---@return string bencode
+function M.describe(list, setup)
+  return core.encode({
+    hooks = number_hooks(setup),
+    types = list_types(setup),
+    methods = list_methods(setup),
+    places = list_places(list),
+    samples = collect_samples(list),
+    deadline_ms = setup.deadline_ms,
+  }, "policy")
+end
+
+return M

@@ -1,0 +1,197 @@
+--- What hooks are given, as literal values for tests.
+--
+-- They are plain tables. A field that hooks do not have is an error that names
+-- the nearest one, when it is written and when it is read.
+
+local core = require("kadenza.core")
+local key = require("kadenza.key")
+local options = require("kadenza.options")
+local shape = require("kadenza.policy.shape")
+
+local M = {}
+
+local RECORD <const> = {
+  key = "string", type = "string", value = "string", seq = "integer",
+  salt = "string", publisher = "string", signature = "string",
+  ttl = "integer", age = "integer",
+}
+local CONTEXT <const> = { reason = "string", from = "table", now = "number",
+  node = "any" }
+local CONTACT <const> = { id = "string", address = "string", host = "string",
+  port = "integer", proven = "boolean" }
+local REQUEST <const> = { method = "string", args = "table" }
+
+local REASONS <const> = { store = true, republish = true, handoff = true,
+  cache = true, get = true }
+
+-- Who stores, unless a test says so: an address for documentation.
+local ADDRESS <const> = "192.0.2.1:6881"
+
+local function is_kind(value, kind)
+  return kind == "any" or type(value) == kind
+    or kind == "integer" and math.type(value) == "integer"
+end
+
+-- Raises, without a place, unless all fields are known.
+local function check(given, fields, what)
+  for name, value in pairs(given) do
+    local kind = fields[name]
+    if not kind then
+      error(("a %s has no field '%s'%s"):format(what, tostring(name),
+        shape.suggest(tostring(name), fields)), 0)
+    elseif not is_kind(value, kind) then
+      local article = kind == "integer" and "an " or "a "
+      error(("field '%s' of a %s must be %s%s, not %s"):format(name, what,
+        article, kind, tostring(value)), 0)
+    end
+  end
+end
+
+-- A metatable for tables of a kind, which may have methods.
+local function make_meta(fields, what, methods)
+  return {
+    __name = "kadenza.testing." .. what,
+    __index = function(_, name)
+      if fields[name] or methods and methods[name] then
+        return methods and methods[name]
+      end
+      error(("a %s has no field '%s'%s"):format(what, tostring(name),
+        shape.suggest(tostring(name), fields)), 2)
+    end,
+  }
+end
+
+local Record = make_meta(RECORD, "record", {
+  copy = function(self)
+    local copy = {}
+    for name, value in pairs(self) do
+      copy[name] = value
+    end
+    return copy
+  end,
+})
+local Context = make_meta(CONTEXT, "context")
+local Contact = make_meta(CONTACT, "contact")
+local Request = make_meta(REQUEST, "request")
+
+local function copy_of(given)
+  if type(given) ~= "table" then
+    error("a table is needed, not a " .. type(given), 0)
+  end
+  local copy = {}
+  for name, value in pairs(given) do
+    copy[name] = value
+  end
+  return copy
+end
+
+-- Signs a record with its secret, which leaves it.
+local function sign(record, secret)
+  if type(secret) ~= "string" or #secret ~= 64 then
+    error("secret must be a secret key of 64 bytes", 0)
+  end
+  record.publisher = secret:sub(33)
+  record.signature = assert(core.sign(record, secret, #record.key * 8))
+end
+
+local function make_record(fields)
+  local record = copy_of(fields)
+  local secret = record.secret
+  record.secret = nil
+  check(record, RECORD, "record")
+  record.key = record.key or key.of("test")
+  record.type = record.type or "value"
+  record.value = record.value or ""
+  record.age = record.age or 0
+  record.ttl = record.ttl or 0
+  if secret then
+    sign(record, secret)
+  end
+  return setmetatable(record, Record)
+end
+
+--- Makes a record as hooks get it. What is left out is a key of its own, the
+--- type `value`, an empty value and an age of 0; `secret` signs it.
+---@param fields? { key?: string, type?: string, value?: string,
+---  seq?: integer, salt?: string, publisher?: string, signature?: string,
+---  ttl?: integer, age?: integer, secret?: string }
+---@return kadenza.Record record
+function M.record(fields)
+  return options.call(1, make_record, fields or {})
+end
+
+local function make_contact(fields)
+  local contact = copy_of(fields)
+  check(contact, CONTACT, "contact")
+  contact.address = contact.address or ADDRESS
+  local host, port = contact.address:match("^(.*):(%d+)$")
+  if not core.address(contact.address) then
+    error("'" .. contact.address .. "' is no address such as " .. ADDRESS, 0)
+  end
+  contact.host = host:gsub("[%[%]]", "")
+  contact.port = math.tointeger(port)
+  return setmetatable(contact, Contact)
+end
+
+--- Makes a contact. Without an address it is 192.0.2.1:6881; `proven` is for
+--- the `from` of a context.
+---@param fields? { id?: string, address?: string, proven?: boolean }
+---@return kadenza.From contact
+function M.contact(fields)
+  return options.call(1, make_contact, fields or {})
+end
+
+local function make_context(fields)
+  local context = copy_of(fields)
+  check(context, CONTEXT, "context")
+  context.reason = context.reason or "store"
+  context.now = context.now or 0
+  if not REASONS[context.reason] then
+    error(("'%s' is no reason%s"):format(context.reason,
+      shape.suggest(context.reason, REASONS)), 0)
+  end
+  if context.from and getmetatable(context.from) ~= Contact then
+    context.from = make_contact(context.from)
+  end
+  return setmetatable(context, Context)
+end
+
+--- Makes a context. The reason is `store` if none is given, and without `from`
+--- it is the node itself that asks. `node` and `now` count where a hook is
+--- called as a function; `policy:call` has a node and a clock of its own.
+---@param fields? { reason?: string, from?: table, now?: number,
+---  node?: kadenza.Node }
+---@return kadenza.Context context
+function M.context(fields)
+  return options.call(1, make_context, fields or {})
+end
+
+local function make_request(fields)
+  local request = copy_of(fields)
+  check(request, REQUEST, "request")
+  if not request.method then
+    error("a request needs a method", 0)
+  end
+  request.args = request.args or {}
+  return setmetatable(request, Request)
+end
+
+--- Makes a request, for `on_request` and queries.
+---@param fields { method: string, args?: table }
+---@return kadenza.Request request
+function M.request(fields)
+  return options.call(1, make_request, fields)
+end
+
+--- The same as the functions above; what is wrong is raised without a place.
+M.unplaced = { record = make_record, contact = make_contact,
+  context = make_context, request = make_request }
+
+--- Tells whether `value` is a request made here.
+---@param value any
+---@return boolean
+function M.is_request(value)
+  return getmetatable(value) == Request
+end
+
+return M
