@@ -158,8 +158,8 @@ void kad_hook_set_up(lua_State *L, struct kad_host *host, int index);
 int kad_vm_log(lua_State *L);
 
 /* Makes a VM for `host`: a state with a capped allocator, where `require` finds
- * the modules of the table at `sources` of `L` (name → text) and nothing else.
- * Returns 0 or KAD_ENOMEM. [-0, +0, m] */
+ * the modules of the table at `sources` of `L` (name → text or compiled code)
+ * and nothing else. Returns 0 or KAD_ENOMEM. [-0, +0, m] */
 KAD_MUST_CHECK
 int kad_vm_new(lua_State *L, int sources, struct kad_host *host);
 

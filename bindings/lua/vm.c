@@ -126,9 +126,8 @@ static int search_sources(lua_State *L) {
     lua_pushfstring(L, "no module '%s' for policies", name);
     return 1;
   }
-  /* A name that no file has, by which the meter knows our own. */
   const char *const chunk = lua_pushfstring(L, "=%s", name);
-  if (luaL_loadbufferx(L, text, len, chunk, "t") != LUA_OK) {
+  if (luaL_loadbufferx(L, text, len, chunk, "bt") != LUA_OK) {
     return lua_error(L);
   }
   lua_pushstring(L, chunk);

@@ -51,28 +51,41 @@ local function source_of(name)
   return assert(file:read("a"))
 end
 
--- Returns the texts of the modules of a VM, by name.
-local function library_sources()
-  local sources = {}
-  local function add(name)
-    if NATIVE[name] or sources[name] then
-      return
-    end
-    sources[name] = source_of(name)
-    for other in sources[name]:gmatch('require%("(kadenza[%w_.]*)"%)') do
-      add(other)
-    end
+-- Adds a module and what it requires to `modules`, compiled: a VM is made at
+-- every reload. By its name, which no file has, the meter knows our own code.
+local function add_module(modules, name)
+  if NATIVE[name] or modules[name] then
+    return
   end
+  local text = source_of(name)
+  modules[name] = string.dump(assert(load(text, "=" .. name, "t")))
+  for other in text:gmatch('require%("(kadenza[%w_.]*)"%)') do
+    add_module(modules, other)
+  end
+end
+
+-- Returns the modules of a VM, by name, and the texts of the libraries, which
+-- run as a policy's own code.
+local function make_modules()
+  local modules = {}
   for _, name in ipairs(ROOTS) do
-    add(name)
+    add_module(modules, name)
   end
   for _, list in ipairs({ sandbox.LIBRARIES, sandbox.PARTS }) do
     for _, library in ipairs(list) do
       local name = "kadenza." .. library
-      sources[name] = source_of(name)
+      modules[name] = source_of(name)
     end
   end
-  return sources
+  return modules
+end
+
+-- Those that have been made: they are the same for every VM.
+local modules_made
+
+local function modules_of_vm()
+  modules_made = modules_made or make_modules()
+  return modules_made
 end
 
 -- Where the log of a VM goes: to ours.
@@ -86,7 +99,7 @@ local function write_log(level, message, ...)
 end
 
 local function attach_files(node, paths, write)
-  return core.policy_vm(node.core, node.net, paths, library_sources(),
+  return core.policy_vm(node.core, node.net, paths, modules_of_vm(),
     M.MEMORY, M.INSTRUCTIONS, write or write_log)
 end
 
