@@ -211,7 +211,7 @@ describe("the sandbox", function()
     local message = problem('local s = "x" for i = 1, 60 do s = s .. s end')
     policy.MEMORY = before
 
-    assert.matches("not enough memory", message)
+    assert.matches("policy%.lua: out of memory", message)
   end)
 
   describe("require", function()
