@@ -101,6 +101,7 @@ build = {
         "core/overlay/operation.c",
         "core/overlay/publishing.c",
         "core/overlay/put.c",
+        "core/overlay/query.c",
         "core/overlay/question.c",
         "core/overlay/rpc.c",
         "core/overlay/ruleset.c",
@@ -204,6 +205,8 @@ build = {
       "scripts/kadenza/log.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
+    ["kadenza.methods"] =
+      "scripts/kadenza/methods.lua",
     ["kadenza.node"] =
       "scripts/kadenza/node.lua",
     ["kadenza.operation"] =

@@ -31,6 +31,7 @@ struct encoder {
   size_t cap;
   const char *root; /* what messages call the outermost value */
   size_t depth;
+  size_t most; /* depth allowed */
   struct frame frames[KAD_BENCODE_MAX_DEPTH];
 };
 
@@ -153,7 +154,7 @@ static struct keys count_keys(lua_State *L, int index) {
 /* Raises unless the table at the top can be encoded; returns its keys.
  * [-0, +0, v] */
 static struct keys check_table(const struct encoder *encoder, bool dictionary) {
-  if (encoder->depth >= KAD_BENCODE_MAX_DEPTH) {
+  if (encoder->depth >= encoder->most) {
     fail(encoder, "nested too deep, or in a circle");
   }
   const struct keys keys = count_keys(encoder->L, lua_gettop(encoder->L));
@@ -252,6 +253,7 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
       .data = lua_newuserdatauv(L, FIRST_SIZE, 0),
       .cap = FIRST_SIZE,
       .root = root,
+      .most = KAD_BENCODE_MAX_DEPTH - (dictionary ? 1 : 0),
   };
   encoder.buffer = lua_gettop(L);
   lua_pushvalue(L, index);

@@ -152,9 +152,10 @@ int kad_lua_push_result(lua_State *L, const struct kad_result *result,
 /* ------------------------------------------------------------- bencode -- */
 
 /* Encodes the value at `index` and pushes the encoding, a string. With
- * `dictionary` it must be a table of string keys, and an empty table is a
- * dictionary; otherwise an empty table is a list. `root` is what errors call
- * the value: they name the place, like `args.list[3]`. [-0, +1, v] */
+ * `dictionary` it must be a table of string keys that a message can hold, which
+ * takes one level of the depth, and an empty table is a dictionary; otherwise
+ * an empty table is a list. `root` is what errors call the value: they name the
+ * place, like `args.list[3]`. [-0, +1, v] */
 void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
                             bool dictionary);
 

@@ -171,10 +171,12 @@ static int address(lua_State *L) {
   return 1;
 }
 
-/* encode(value [, name]) → string; raises for what bencode cannot carry */
+/* encode(value [, name [, dictionary]]) → string; raises for what bencode, or a
+ * message, if it is to be a dictionary of one, cannot carry */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
-  kad_lua_bencode_encode(L, 1, luaL_optstring(L, 2, "value"), false);
+  kad_lua_bencode_encode(L, 1, luaL_optstring(L, 2, "value"),
+                         lua_toboolean(L, 3));
   return 1;
 }
 

@@ -21,7 +21,8 @@ static int check_method(const struct kad_method *methods, size_t index) {
   if (text.len == 0 || text.len > KAD_METHOD_NAME_MAX) {
     return KAD_EINVAL;
   }
-  if (kad_method_find(text) != KAD_METHOD_CUSTOM) {
+  if (kad_method_find(text) != KAD_METHOD_CUSTOM ||
+      kad_method_is_reserved(text)) {
     return KAD_ECONFLICT;
   }
   for (size_t i = 0; i < index; i++) {

@@ -73,6 +73,20 @@ enum kad_method_id kad_method_find(struct kad_slice name) {
   return KAD_METHOD_CUSTOM;
 }
 
+bool kad_method_is_reserved(struct kad_slice name) {
+  static const char *const reserved[] = {
+      "get", "put",        /* BEP 44 */
+      "sample_infohashes", /* BEP 51 */
+      "vote",              /* asked by other programs */
+  };
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+    if (kad_slice_equal(name, kad_slice_of(reserved[i]))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 struct kad_slice kad_method_name(enum kad_method_id method) {
   return (struct kad_slice){(const uint8_t *)names[method].text,
                             names[method].len};

@@ -53,7 +53,8 @@ struct kad_message {
   enum kad_method_id method;
   struct kad_slice name; /* of the query, as sent */
   struct kad_slice args; /* the bencoded arguments, one dictionary. Written for
-                            custom queries alone, `id` put in; empty for none */
+                            custom queries alone, `id` put in, and `target`
+                            where it has none; empty for none */
   bool has_target;
   struct kad_id target; /* target, info_hash or key */
   bool want4, want6;    /* BEP 32; both false: the family of the sender */
@@ -76,7 +77,8 @@ struct kad_message {
 
   /* Replies. */
   struct kad_slice reply; /* the bencoded reply, one dictionary. Written, `id`
-                             put in, instead of the fields below; empty for
+                             put in, and `nodes` and `nodes6` where it has
+                             none, instead of the other fields below; empty for
                              those */
   bool misfit; /* a key of the core's replies has a form that they do not give
                   it, and reads as absent. Only who asked can judge: malformed
@@ -104,6 +106,10 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind);
 
 /* Returns the method that `name` names; KAD_METHOD_CUSTOM for any other. */
 enum kad_method_id kad_method_find(struct kad_slice name);
+
+/* Returns true if `name` has a meaning in BitTorrent's DHT that the core may
+ * take up: no policy can answer it. */
+bool kad_method_is_reserved(struct kad_slice name);
 
 /* Returns the name of `method`; an empty slice for KAD_METHOD_CUSTOM. */
 struct kad_slice kad_method_name(enum kad_method_id method);

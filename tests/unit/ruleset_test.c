@@ -77,8 +77,11 @@ static void a_method_named_twice_is_a_conflict(void **state) {
 }
 
 static void a_method_of_the_core_is_a_conflict(void **state) {
-  static const char *const names[] = {"ping",  "find_node",     "get_peers",
-                                      "store", "announce_peer", "find_value"};
+  static const char *const names[] = {
+      "ping",  "find_node",     "get_peers",
+      "store", "announce_peer", "find_value",
+      "get",   "put",           "sample_infohashes",
+      "vote"};
   (void)state;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(make_methods(names[i], NULL), KAD_ECONFLICT);

@@ -1,6 +1,7 @@
 --- What a policy may hold, checked when it is loaded.
 
 local core = require("kadenza.core")
+local methods = require("kadenza.methods")
 
 local M = {}
 
@@ -135,21 +136,14 @@ local function check_type(name, spec)
   end
 end
 
--- What no policy can answer.
-local CORE_QUERIES <const> = {
-  ping = true,
-  find_node = true,
-  get_peers = true,
-  announce_peer = true,
-  find_value = true,
-  store = true,
-}
-
 local function check_rpc(name, fn)
   if type(name) ~= "string" or #name == 0 or #name > MAX_NAME then
     fail("'%s' is no name of a query: 1 to 32 bytes", tostring(name))
-  elseif CORE_QUERIES[name] then
+  elseif methods.CORE[name] then
     fail("rpc.%s: the node answers '%s' itself", name, name)
+  elseif methods.RESERVED[name] then
+    fail("rpc.%s: '%s' has a meaning in BitTorrent's DHT (%s)", name, name,
+      methods.RESERVED[name])
   end
   check_kind(fn, "function", "rpc." .. name)
 end
