@@ -416,7 +416,9 @@ struct kad_type {
 
 /* A custom query: `call` answers with a bencoded dictionary. */
 struct kad_method {
-  const char *name; /* not one of the core's; at most KAD_METHOD_NAME_MAX */
+  const char *name; /* at most KAD_METHOD_NAME_MAX bytes; not one of the core's,
+                       nor `get`, `put`, `sample_infohashes` or `vote`, which
+                       mean something in BitTorrent's DHT */
   void *state;
   kad_hook call;
 };
@@ -469,7 +471,7 @@ struct kad_result {
   size_t record_count;
   const struct kad_address *peers; /* get_peers: distinct peers */
   size_t peer_count;
-  const struct kad_step *path; /* every query sent, in order */
+  const struct kad_step *path; /* every contact asked, in order */
   size_t path_count;
   uint32_t hops;     /* longest chain of answers to the last contact */
   uint32_t messages; /* queries sent */
@@ -477,7 +479,8 @@ struct kad_result {
   uint32_t stored;   /* put, announce: contacts that took it; for a put, we
                         ourselves too where we are one of the k closest */
   uint32_t asked;    /* put, announce: contacts, and we, asked to take it */
-  uint32_t holders;  /* get, get_peers: contacts, and we, that had a value */
+  uint32_t holders;  /* get, get_peers: contacts, and we, that had a value;
+                        query: replies that counted */
 };
 
 /* Called exactly once an operation, never from inside the call that started
@@ -491,7 +494,8 @@ struct kad_lookup_options {
                       the soft timeout) not counted; up to k once so many answers
                       in a row brought nothing closer; 1 … 32 */
   uint32_t k;      /* width; 1 … 64 */
-  uint32_t quorum; /* get, get_peers: end when so many had a value; 0: all */
+  uint32_t quorum; /* get, get_peers: end when so many had a value; query: when
+                      so many replies counted; 0: all */
   uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
                            what it has. Storing and hooks get query_ms and a
                            second more; then it ends with KAD_ETIMEOUT */
@@ -581,8 +585,8 @@ KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
  * alone. Questions under way end in the policy that they began in.
  * Returns 0, KAD_ENOMEM, KAD_EINVAL for a name too long, an empty name or a
  * limit out of range, KAD_ECONFLICT for a type named twice or a method named
- * twice or like one of the core's, or KAD_EFULL for more than 62 types beside
- * the built-in ones. */
+ * twice or with a name that is not free, or KAD_EFULL for more than 62 types
+ * beside the built-in ones. */
 KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
                                                const struct kad_policy *policy);
 
@@ -637,6 +641,48 @@ KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          struct kad_slice method,
                                          struct kad_slice args, kad_done done,
                                          void *data, kad_operation *operation);
+
+/* What the user makes of a reply to a query along a lookup path. */
+enum kad_reply_verdict {
+  KAD_REPLY_COUNTS,      /* for the quorum; the lookup goes on */
+  KAD_REPLY_PASSED_OVER, /* it does not count; the lookup goes on */
+  KAD_REPLY_SUFFICES     /* it counts, and the lookup ends */
+};
+
+/* Told of each reply to kad_node_query, in the order in which they come, with
+ * the data of the operation. `reply` is a bencoded dictionary, or empty where a
+ * codec gives none; untrusted. Everything is borrowed until it returns. May
+ * start and cancel operations; may not free the node. */
+typedef enum kad_reply_verdict (*kad_on_reply)(void *data,
+                                               const struct kad_contact *from,
+                                               struct kad_slice reply);
+
+/* A custom query to be carried along a lookup path. */
+struct kad_custom_query {
+  struct kad_slice method; /* 1 … KAD_METHOD_NAME_MAX bytes, none of the core's
+                            */
+  struct kad_slice args;   /* a bencoded dictionary; empty for none. `id` and
+                              `target`, the key, are added: it may not have a
+                              `target` of its own */
+  kad_on_reply on_reply;   /* NULL: every reply counts */
+};
+
+/* Looks up `key`, asking every contact on the way `custom` instead of
+ * find_node. Contacts in a reply (`nodes`, `nodes6`) continue the walk; whoever
+ * answers without any, or with an error because it does not know the method, is
+ * asked find_node, too. Ends when the k closest have answered, when a reply
+ * suffices, or when `options->quorum` replies counted; `holders` of the result
+ * is the number of those. We do not ask ourselves. 0 when a reply counted;
+ * otherwise
+ *   KAD_ENOTFOUND    contacts answered, but not the query
+ *   KAD_ENOCONTACTS, KAD_ETIMEOUT  nobody answered
+ *   KAD_ETOOBIG      the query does not fit a datagram
+ * KAD_EINVAL also for arguments that are no such dictionary. */
+KAD_API KAD_MUST_CHECK int kad_node_query(
+    struct kad_node *node, const struct kad_id *key,
+    const struct kad_custom_query *custom,
+    const struct kad_lookup_options *options, kad_done done, void *data,
+    kad_operation *operation);
 
 /* Looks up the k contacts closest to `target`. KAD_ETIMEOUT when the deadline
  * came first, with the closest that had answered; KAD_ENOCONTACTS when nobody

@@ -134,6 +134,71 @@ static int node_call(lua_State *L) {
                            pending, &pending->name));
 }
 
+/* A reply to a query along a lookup path, and what the script says to it. */
+struct heard {
+  const struct kad_lua_pending *pending;
+  const struct kad_contact *from;
+  struct kad_slice reply;
+  enum kad_reply_verdict verdict;
+};
+
+/* Calls done(false, reply, contact): true ends the lookup, false passes the
+ * reply over, nil lets it count. */
+static int call_heard(lua_State *L) {
+  struct heard *const heard = lua_touserdata(L, 1);
+  if (!kad_lua_pending_push(L, heard->pending, true)) {
+    return 0;
+  }
+  const struct kad_lua_node *const self = lua_touserdata(L, -2);
+  lua_pushboolean(L, 0);
+  if (kad_lua_bencode_decode(L, heard->reply) != 0) {
+    lua_newtable(L);
+  }
+  kad_lua_push_contact(L, heard->from, self->bits);
+  lua_call(L, 3, 1);
+  if (lua_toboolean(L, -1)) {
+    heard->verdict = KAD_REPLY_SUFFICES;
+  } else if (lua_isnil(L, -1)) {
+    heard->verdict = KAD_REPLY_COUNTS;
+  }
+  return 0;
+}
+
+/* What the script fails to say passes the reply over. */
+static enum kad_reply_verdict reply_came(void *data,
+                                         const struct kad_contact *from,
+                                         struct kad_slice reply) {
+  struct kad_lua_pending *const pending = data;
+  struct heard heard = {.pending = pending,
+                        .from = from,
+                        .reply = reply,
+                        .verdict = KAD_REPLY_PASSED_OVER};
+  if (pending->handle != NULL) {
+    (void)kad_lua_enter(pending->context, call_heard, &heard);
+  }
+  return heard.verdict;
+}
+
+/* node:query(key, method, args, options, done): `done` is called with false and
+ * each reply, too; see call_heard */
+static int node_query(lua_State *L) {
+  struct kad_id key;
+  struct kad_lookup_options options;
+  struct kad_custom_query query = {.on_reply = reply_came};
+  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_check_id(L, 2, self->bits, &key);
+  query.method = kad_lua_check_slice(L, 3);
+  check_lookup(L, 5, &options);
+  if (!lua_isnil(L, 4)) {
+    kad_lua_bencode_encode(L, 4, "args", true);
+    query.args = kad_lua_check_slice(L, lua_gettop(L));
+  }
+  struct kad_lua_pending *const pending = begin(L, self, 6);
+  return end(L, pending,
+             kad_node_query(self->link->node, &key, &query, &options,
+                            operation_done, pending, &pending->name));
+}
+
 /* node:find_node(id, options, done) */
 static int node_find_node(lua_State *L) {
   struct kad_id target;
@@ -229,6 +294,7 @@ const luaL_Reg kad_lua_operations[] = {
     {"bootstrap", node_bootstrap},
     {"ping", node_ping},
     {"call", node_call},
+    {"query", node_query},
     {"find_node", node_find_node},
     {"get", node_get},
     {"put", node_put},

@@ -217,12 +217,41 @@ void kad_answer_find_value(struct kad_node *node,
   finish(node, incoming, &reply, &node->stats.served_find_value);
 }
 
+/* Returns true if the policy's own reply names contacts, or is none. */
+static bool names_contacts(struct kad_slice body) {
+  struct kad_bencode dict;
+  struct kad_bencode value;
+  return body.len > 0 && (kad_bencode_parse(body, &dict) != 0 ||
+                          kad_bencode_find(&dict, "nodes", &value) ||
+                          kad_bencode_find(&dict, "nodes6", &value));
+}
+
+/* Adds the contacts closest to the target that a custom query names, so that a
+ * lookup can go on from here: as many as have room beside `body` in a reply of
+ * the core's. Where none has, the asker is to see that there are none. */
+static void add_custom_contacts(const struct kad_node *node,
+                                const struct kad_incoming *incoming,
+                                struct kad_slice body,
+                                struct kad_message *reply) {
+  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  if (!incoming->message->has_target || names_contacts(body)) {
+    return;
+  }
+  limit = limit > body.len ? limit - body.len : 0;
+  (void)add_contacts(node, incoming, limit, reply);
+  if (reply->contact_count == 0) {
+    reply->has_nodes = false;
+    reply->has_nodes6 = false;
+  }
+}
+
 void kad_answer_custom(struct kad_node *node,
                        const struct kad_incoming *incoming,
                        struct kad_slice body) {
   struct kad_message reply;
   begin(node, incoming, &reply);
   reply.reply = body;
+  add_custom_contacts(node, incoming, body, &reply);
   int error = kad_node_send(node, &incoming->from.address, &reply);
   if (error == 0) {
     node->stats.served_custom++;

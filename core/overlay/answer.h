@@ -28,7 +28,8 @@ void kad_answer_find_value(struct kad_node *node,
 void kad_answer_store(struct kad_node *node,
                       const struct kad_incoming *incoming);
 
-/* Answers a custom query with `body`, a bencoded dictionary or nothing. */
+/* Answers a custom query with `body`, a bencoded dictionary or nothing, and the
+ * contacts closest to the target that it may name. */
 void kad_answer_custom(struct kad_node *node,
                        const struct kad_incoming *incoming,
                        struct kad_slice body);

@@ -14,6 +14,8 @@ enum {
 };
 
 static void advance(struct kad_node *node, struct kad_lookup *lookup);
+static int send_query(struct kad_node *node, struct kad_lookup *lookup,
+                      const struct kad_contact *to, enum kad_method_id method);
 
 /* Returns where `contact` belongs in the order of distance. */
 static size_t place_of(const struct kad_lookup *lookup,
@@ -135,25 +137,70 @@ static void hear(struct kad_node *node, struct kad_lookup *lookup,
   lookup->fruitless = closer ? 0 : lookup->fruitless + 1;
 }
 
+/* Returns true if a custom query has left us without the contacts that the
+ * candidate knows: they are asked for by themselves. */
+static bool needs_bypass(const struct kad_lookup *lookup,
+                         const struct kad_candidate *candidate,
+                         const struct kad_message *answer) {
+  if (lookup->config.method != KAD_METHOD_CUSTOM || candidate->bypassed) {
+    return false;
+  }
+  return answer->kind != KAD_MESSAGE_REPLY ||
+         !(lookup->config.family == 6 ? answer->has_nodes6 : answer->has_nodes);
+}
+
+/* Asks a candidate that has answered a custom query for its contacts. Without
+ * memory for it, they are done without. */
+static void bypass(struct kad_node *node, struct kad_lookup *lookup,
+                   struct kad_candidate *candidate) {
+  candidate->bypassed = true;
+  if (!lookup->finished && send_query(node, lookup, &candidate->contact,
+                                      KAD_METHOD_FIND_NODE) == 0) {
+    candidate->state = KAD_CANDIDATE_ASKED;
+  }
+}
+
 static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
                        struct kad_candidate *candidate,
                        const struct kad_query *query,
                        const struct kad_message *reply) {
-  struct kad_step *step = &lookup->steps[candidate->step];
+  uint32_t number = candidate->step;
+  bool first = !candidate->bypassed;
+  bool bypassing = needs_bypass(lookup, candidate, reply);
   candidate->state = KAD_CANDIDATE_ANSWERED;
-  step->answered = true;
-  step->rtt_ms = (uint32_t)kad_time_since(query->sent_at, kad_node_now(node));
   keep_token(candidate, reply);
   struct kad_candidate source = *candidate;
-  hear(node, lookup, &source, reply);
+  if (!bypassing) {
+    hear(node, lookup, &source, reply);
+  }
+  if (!first) {
+    return;
+  }
+  struct kad_step *step = &lookup->steps[number];
+  step->answered = true;
+  step->rtt_ms = (uint32_t)kad_time_since(query->sent_at, kad_node_now(node));
   if (lookup->config.replied != NULL) {
     step->had_value =
         lookup->config.replied(node, lookup, &source.contact, reply);
   }
+  if (bypassing) {
+    bypass(node, lookup, asked(lookup, query));
+  }
+}
+
+static void take_error(struct kad_node *node, struct kad_lookup *lookup,
+                       struct kad_candidate *candidate,
+                       const struct kad_message *error) {
+  candidate->state = KAD_CANDIDATE_ANSWERED;
+  lookup->steps[candidate->step].answered = true;
+  if (needs_bypass(lookup, candidate, error)) {
+    bypass(node, lookup, candidate);
+  }
 }
 
 /* Takes what became of a query. An error is an answer without contacts: the
- * contact lives, but does not know this method. */
+ * contact lives, but does not know this method. So does one that has answered a
+ * custom query, whatever becomes of the question for its contacts. */
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
@@ -174,14 +221,41 @@ static void take_event(struct kad_node *node, struct kad_query *query,
     take_reply(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_ERROR:
-    candidate->state = KAD_CANDIDATE_ANSWERED;
-    lookup->steps[candidate->step].answered = true;
+    take_error(node, lookup, candidate, message);
     break;
   case KAD_QUERY_TIMEOUT:
-    candidate->state = KAD_CANDIDATE_FAILED;
+    candidate->state =
+        candidate->bypassed ? KAD_CANDIDATE_ANSWERED : KAD_CANDIDATE_FAILED;
     break;
   }
   advance(node, lookup);
+}
+
+/* Sends the lookup's query, or a find_node in its stead. Returns 0, or what
+ * kad_rpc_send does. */
+static int send_query(struct kad_node *node, struct kad_lookup *lookup,
+                      const struct kad_contact *to, enum kad_method_id method) {
+  const struct kad_lookup_config *config = &lookup->config;
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = method;
+  message.name = config->name;
+  message.args = config->args;
+  message.has_target = true;
+  message.target = config->target;
+  message.type = config->type;
+  message.skip = config->skip;
+  message.want4 = config->family == 4;
+  message.want6 = config->family == 6;
+  int error = kad_rpc_send(node, to, &message, take_event, lookup, NULL);
+  if (error != 0) {
+    lookup->error = error;
+    return error;
+  }
+  lookup->in_flight++;
+  lookup->unanswered++;
+  lookup->messages++;
+  return 0;
 }
 
 /* Notes the query to `candidate` in the path. Returns false when out of memory,
@@ -214,26 +288,12 @@ static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
 
 static void ask(struct kad_node *node, struct kad_lookup *lookup,
                 struct kad_candidate *candidate) {
-  const struct kad_lookup_config *config = &lookup->config;
-  struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = config->method;
-  message.has_target = true;
-  message.target = config->target;
-  message.type = config->type;
-  message.skip = config->skip;
-  message.want4 = config->family == 4;
-  message.want6 = config->family == 6;
-  if (!note_step(node, lookup, candidate) ||
-      kad_rpc_send(node, &candidate->contact, &message, take_event, lookup,
-                   NULL) != 0) {
-    candidate->state = KAD_CANDIDATE_FAILED;
-    return;
+  candidate->state = KAD_CANDIDATE_FAILED;
+  if (note_step(node, lookup, candidate) &&
+      send_query(node, lookup, &candidate->contact, lookup->config.method) ==
+          0) {
+    candidate->state = KAD_CANDIDATE_ASKED;
   }
-  candidate->state = KAD_CANDIDATE_ASKED;
-  lookup->in_flight++;
-  lookup->unanswered++;
-  lookup->messages++;
 }
 
 /* Asks the next candidates. Returns true if the k closest live candidates have
@@ -345,7 +405,8 @@ size_t kad_lookup_closest(const struct kad_lookup *lookup,
                           const struct kad_candidate **out, size_t cap) {
   size_t count = 0;
   for (size_t i = 0; i < lookup->count && count < cap; i++) {
-    if (lookup->candidates[i].state == KAD_CANDIDATE_ANSWERED) {
+    if (lookup->candidates[i].state == KAD_CANDIDATE_ANSWERED ||
+        lookup->candidates[i].bypassed) {
       out[count++] = &lookup->candidates[i];
     }
   }

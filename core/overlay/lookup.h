@@ -8,7 +8,9 @@
  * Asks the closest candidates first, α at a time; up to k when α answers in a
  * row brought nothing closer. Ends when the k closest candidates that have not
  * failed have answered, when told to (`kad_lookup_finish`), or at its deadline;
- * what is answered after that changes nothing. Nobody is asked twice.
+ * what is answered after that changes nothing. Nobody is asked the same twice:
+ * who answers a custom query with an error, or without contacts, is asked
+ * find_node for them before it counts as answered.
  * Source: Kademlia §2.3. */
 #ifndef KAD_OVERLAY_LOOKUP_H
 #define KAD_OVERLAY_LOOKUP_H
@@ -34,6 +36,7 @@ struct kad_candidate {
   struct kad_address heard_from; /* family 0: our table */
   struct kad_id heard_from_id;
   enum kad_candidate_state state;
+  bool bypassed; /* asked find_node after a custom query */
   uint32_t hop;
   uint32_t step; /* its place in the path, once asked */
   uint8_t token_len;
@@ -46,7 +49,10 @@ struct kad_lookup;
 struct kad_lookup_config {
   unsigned family;
   struct kad_id target;
-  enum kad_method_id method; /* FIND_NODE, GET_PEERS or FIND_VALUE */
+  enum kad_method_id method; /* FIND_NODE, GET_PEERS, FIND_VALUE or CUSTOM */
+  struct kad_slice name; /* CUSTOM: of the query, and its arguments, a bencoded
+                            dictionary; borrowed until the lookup is freed */
+  struct kad_slice args;
   struct kad_slice type; /* FIND_VALUE; borrowed until the lookup is freed */
   uint32_t skip;         /* FIND_VALUE */
   uint32_t alpha;
@@ -79,6 +85,7 @@ struct kad_lookup {
   uint32_t unanswered; /* asked, slow ones too */
   uint32_t fruitless;  /* answers in a row that brought nothing closer */
   uint32_t messages;
+  int error; /* of a query that could not be sent, the last; 0 for none */
   kad_time_ms started_at;
   bool timed_out;
   bool finished;

@@ -229,7 +229,7 @@ bool kad_op_has_quorum(const struct kad_op *op) {
   return op->options.quorum > 0 && op->holders >= op->options.quorum;
 }
 
-static void finish_lookups(struct kad_node *node, struct kad_op *op) {
+void kad_op_end_lookups(struct kad_node *node, struct kad_op *op) {
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_finish(node, op->lookups[i]);
@@ -241,10 +241,13 @@ static bool replied(struct kad_node *node, struct kad_lookup *lookup,
                     const struct kad_contact *from,
                     const struct kad_message *reply) {
   struct kad_op *op = lookup->config.owner;
+  if (op->state != KAD_OPERATION_RUNNING) {
+    return false; /* its end is on its way to the user */
+  }
   bool had_value = op->kind->replied(node, lookup, from, reply);
   op->holders += had_value;
   if (kad_op_has_quorum(op)) {
-    finish_lookups(node, op);
+    kad_op_end_lookups(node, op);
   }
   return had_value;
 }
@@ -265,6 +268,8 @@ static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
       .family = family,
       .target = op->target,
       .method = op->kind->method,
+      .name = op->query_name,
+      .args = op->query_args,
       .type = op->type,
       .skip = op->skip,
       .alpha = op->options.alpha,

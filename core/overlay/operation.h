@@ -63,6 +63,8 @@ struct kad_op {
   uint8_t type_name[KAD_TYPE_NAME_MAX];
   struct kad_slice type; /* FIND_VALUE lookups */
   uint32_t skip;
+  struct kad_slice query_name; /* CUSTOM lookups; the kind's own */
+  struct kad_slice query_args;
   struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
   uint32_t lookups_open;
   bool counted; /* as one that runs lookups */
@@ -114,6 +116,9 @@ void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
 /* Returns true if as many contacts as its quorum, if it has one, had a value.
  */
 bool kad_op_has_quorum(const struct kad_op *op);
+
+/* Ends the lookups of an operation with what they have; `looked_up` follows. */
+void kad_op_end_lookups(struct kad_node *node, struct kad_op *op);
 
 /* Returns what to end with when nobody answered: KAD_ETIMEOUT when the deadline
  * came first, else KAD_ENOCONTACTS. */

@@ -99,15 +99,116 @@ static void write_values(struct kad_writer *writer,
 
 /* ------------------------------------------------- a custom dictionary -- */
 
-static bool key_precedes_id(struct kad_slice key) {
-  size_t len = key.len < 2 ? key.len : 2;
-  int order = memcmp(key.data, "id", len);
-  return order < 0 || (order == 0 && key.len < 2);
+/* Writes the contacts of `family` one after the other into a string. */
+static void write_contacts(struct kad_writer *writer,
+                           const struct kad_message *message, unsigned family,
+                           size_t id_size) {
+  size_t entry =
+      id_size + (family == 4 ? (size_t)KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  size_t count = 0;
+  for (size_t i = 0; i < message->contact_count; i++) {
+    count += message->contacts[i].address.family == family;
+  }
+  kad_write_key(writer, family == 4 ? "nodes" : "nodes6");
+  uint8_t *place = kad_writer_reserve_string(writer, count * entry);
+  if (place == NULL) {
+    return;
+  }
+  for (size_t i = 0; i < message->contact_count; i++) {
+    const struct kad_contact *contact = &message->contacts[i];
+    if (contact->address.family == family) {
+      memcpy(place, contact->id.bytes, id_size);
+      (void)kad_address_pack(&contact->address, place + id_size);
+      place += entry;
+    }
+  }
 }
 
-/* Writes the dictionary `raw` with our id in place of any it may have. */
-static int write_merged(struct kad_writer *writer, struct kad_slice raw,
-                        struct kad_slice id) {
+/* What the core has to say beside a dictionary of the user's. */
+enum own_key {
+  OWN_ID,
+  OWN_NODES,
+  OWN_NODES6,
+  OWN_TARGET,
+  OWN_KEYS
+};
+
+static const char *const own_names[OWN_KEYS] = {
+    [OWN_ID] = "id",
+    [OWN_NODES] = "nodes",
+    [OWN_NODES6] = "nodes6",
+    [OWN_TARGET] = "target", /* in ascending order */
+};
+
+static bool has_key(const struct kad_bencode *dict, const char *key) {
+  struct kad_bencode value;
+  return kad_bencode_find(dict, key, &value);
+}
+
+/* Tells which keys of ours to write: the id always, the others where `dict` has
+ * not got them. */
+static unsigned own_keys(const struct kad_message *message,
+                         const struct kad_bencode *dict) {
+  unsigned keys = 1U << OWN_ID;
+  if (message->kind == KAD_MESSAGE_REPLY) {
+    keys |= message->has_nodes && !has_key(dict, "nodes") ? 1U << OWN_NODES : 0;
+    keys |=
+        message->has_nodes6 && !has_key(dict, "nodes6") ? 1U << OWN_NODES6 : 0;
+  } else if (message->has_target && !has_key(dict, "target") &&
+             !has_key(dict, "info_hash")) {
+    keys |= 1U << OWN_TARGET;
+  }
+  return keys;
+}
+
+static void write_own(struct kad_writer *writer,
+                      const struct kad_message *message, size_t id_size,
+                      enum own_key key) {
+  switch (key) {
+  case OWN_ID:
+    write_pair(writer, "id", id_bytes(&message->id, id_size));
+    return;
+  case OWN_NODES:
+    write_contacts(writer, message, 4, id_size);
+    return;
+  case OWN_NODES6:
+    write_contacts(writer, message, 6, id_size);
+    return;
+  case OWN_TARGET:
+    write_pair(writer, "target", id_bytes(&message->target, id_size));
+    return;
+  case OWN_KEYS:
+    return;
+  }
+}
+
+/* Returns true if the bytes of `name` do not come after those of `key`. */
+static bool precedes(const char *name, struct kad_slice key) {
+  struct kad_slice own = kad_slice_of(name);
+  size_t len = own.len < key.len ? own.len : key.len;
+  int order = len > 0 ? memcmp(own.data, key.data, len) : 0;
+  return order < 0 || (order == 0 && own.len <= key.len);
+}
+
+/* Writes those of `keys` that come before `before`, or all that are left when
+ * it is NULL, and takes them out of `*keys`. */
+static void write_own_until(struct kad_writer *writer,
+                            const struct kad_message *message, size_t id_size,
+                            unsigned *keys, const struct kad_slice *before) {
+  for (unsigned i = 0; i < OWN_KEYS; i++) {
+    if ((*keys & 1U << i) != 0 &&
+        (before == NULL || precedes(own_names[i], *before))) {
+      write_own(writer, message, id_size, (enum own_key)i);
+      *keys &= ~(1U << i);
+    }
+  }
+}
+
+/* Writes the dictionary `raw` of a custom message, with our id in place of any
+ * that it may have. */
+static int write_merged(struct kad_writer *writer,
+                        const struct kad_message *message, size_t id_size,
+                        struct kad_slice raw) {
   struct kad_bencode dict;
   /* The message around it takes one level of the depth that is read. */
   if (!kad_bencode_take(&raw, KAD_BENCODE_MAX_DEPTH - 1, &dict) ||
@@ -118,13 +219,10 @@ static int write_merged(struct kad_writer *writer, struct kad_slice raw,
   struct kad_slice key;
   struct kad_slice last = kad_slice_of("id");
   struct kad_bencode value;
-  bool id_written = false;
+  unsigned own = own_keys(message, &dict);
   kad_write_dict(writer);
   while (kad_bencode_next_pair(&rest, &key, &value)) {
-    if (!id_written && !key_precedes_id(key)) {
-      write_pair(writer, "id", id);
-      id_written = true;
-    }
+    write_own_until(writer, message, id_size, &own, &key);
     if (kad_slice_equal(key, kad_slice_of("id"))) {
       continue;
     }
@@ -136,9 +234,7 @@ static int write_merged(struct kad_writer *writer, struct kad_slice raw,
     kad_write_raw(writer, value.raw);
     last = key;
   }
-  if (!id_written) {
-    write_pair(writer, "id", id);
-  }
+  write_own_until(writer, message, id_size, &own, NULL);
   kad_write_close(writer);
   return 0;
 }
@@ -230,36 +326,11 @@ static int write_arguments(struct kad_writer *writer,
     write_core_arguments(writer, message, id_size);
     return 0;
   }
-  return write_merged(writer, message->args.len > 0 ? message->args : empty,
-                      id_bytes(&message->id, id_size));
+  return write_merged(writer, message, id_size,
+                      message->args.len > 0 ? message->args : empty);
 }
 
 /* ------------------------------------------------------------- replies -- */
-
-/* Writes the contacts of `family` one after the other into a string. */
-static void write_contacts(struct kad_writer *writer,
-                           const struct kad_message *message, unsigned family,
-                           size_t id_size) {
-  size_t entry =
-      id_size + (family == 4 ? (size_t)KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
-  size_t count = 0;
-  for (size_t i = 0; i < message->contact_count; i++) {
-    count += message->contacts[i].address.family == family;
-  }
-  kad_write_key(writer, family == 4 ? "nodes" : "nodes6");
-  uint8_t *place = kad_writer_reserve_string(writer, count * entry);
-  if (place == NULL) {
-    return;
-  }
-  for (size_t i = 0; i < message->contact_count; i++) {
-    const struct kad_contact *contact = &message->contacts[i];
-    if (contact->address.family == family) {
-      memcpy(place, contact->id.bytes, id_size);
-      (void)kad_address_pack(&contact->address, place + id_size);
-      place += entry;
-    }
-  }
-}
 
 static void write_errors(struct kad_writer *writer,
                          const struct kad_message *message) {
@@ -309,8 +380,7 @@ static int write_reply(struct kad_writer *writer,
                        const struct kad_message *message, size_t id_size) {
   kad_write_key(writer, "r");
   if (message->reply.len > 0) {
-    return write_merged(writer, message->reply,
-                        id_bytes(&message->id, id_size));
+    return write_merged(writer, message, id_size, message->reply);
   }
   write_core_reply(writer, message, id_size);
   return 0;

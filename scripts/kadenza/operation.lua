@@ -7,6 +7,7 @@
 
 local core = require("kadenza.core")
 local log = require("kadenza.log")
+local methods = require("kadenza.methods")
 local options = require("kadenza.options")
 local task = require("kadenza.task")
 
@@ -23,10 +24,11 @@ local task = require("kadenza.task")
 ---@field stored integer  put, announce: nodes that took it, this one included
 ---@field asked integer  put, announce: nodes asked to take it: the `k` closest,
 ---  among which this one counts when it serves the key's type
----@field holders integer  get: contacts that had a value
+---@field holders integer  get: contacts that had a value; query: replies that
+---  counted
 ---@field closest kadenza.Contact[]  that answered, closest first
 ---@field records table[]  get: every record
----@field path table[]  every query sent, in order
+---@field path table[]  every contact asked, in order
 ---@field krpc? integer  the error number of the other node
 ---@field reason? string  its words
 
@@ -254,6 +256,21 @@ function Node:ping(to, callback)
   end)
 end
 
+-- Raises unless they make a custom query: mistakes raise at once.
+local function check_custom(name, args, level)
+  options.check_string(name, "name", level + 1)
+  if #name < 1 or #name > 32 then
+    error("name must have 1 to 32 bytes, not " .. #name, level + 1)
+  elseif methods.CORE[name] then
+    error("'" .. name .. "' is a query of the node's own, not a custom one",
+      level + 1)
+  end
+  if args ~= nil and type(args) ~= "table" then
+    error("args must be a table, not " .. type(args), level + 1)
+  end
+  options.call(level + 1, core.encode, args or {}, "args", true)
+end
+
 --- Sends a custom query. Returns the reply, a table, and details. Of a name
 --- with several addresses, the others are tried when one does not answer.
 ---@async
@@ -270,14 +287,10 @@ function Node:call(to, name, args, callback)
     args, callback = nil, args
   end
   local text, id = to_address(to, 2)
-  options.check_string(name, "name", 2)
   if id then
     options.check_id(id, "the contact's id", self.core:id_bits(), 2)
   end
-  if args ~= nil and type(args) ~= "table" then
-    error("args must be a table, not " .. type(args), 2)
-  end
-  options.call(2, core.encode, args or {}, "args") -- mistakes raise at once
+  check_custom(name, args, 2)
   return perform(self, callback, function()
     local result, message, code, details =
       ask_one_of(self, text, function(address)
@@ -287,6 +300,87 @@ function Node:call(to, name, args, callback)
       return nil, message, code, details
     end
     return result.reply or {}, result
+  end)
+end
+
+-- Makes what the core tells of a query: it is called with false and each reply,
+-- and at the end with the results. What on_reply raises ends the lookup, and is
+-- raised where its results are waited for.
+local function hearer(on_reply, replies)
+  local failure
+  local function hear(reply, contact)
+    local verdict
+    if on_reply then
+      local fine, said = pcall(on_reply, reply, contact)
+      if not fine then
+        failure = { said }
+        return true
+      elseif said ~= nil and type(said) ~= "boolean" then
+        failure = { "on_reply must return true, false or nil, not "
+          .. type(said) }
+        return true
+      end
+      verdict = said
+    end
+    if verdict ~= false then
+      replies[#replies + 1] = { reply = reply, from = contact }
+    end
+    return verdict
+  end
+  return hear, function()
+    if failure then
+      error(failure[1], 0)
+    end
+  end
+end
+
+--- Looks up a key, asking every contact on the way a custom query. Returns the
+--- replies in the order in which they came, each with `reply`, a table, and
+--- `from`, who replied; and details.
+---
+--- `on_reply` hears each reply and may return true, which ends the lookup, or
+--- false, which leaves that reply out; it cannot wait. The lookup ends when
+--- `quorum` replies counted, or when the closest have answered. Contacts that
+--- do not know the query are walked past. The key goes along as `target`.
+---@async
+---@param key string
+---@param name string
+---@param args? table  bencoded: integers, strings, lists, tables
+---@param wishes? { on_reply?: (fun(reply: table, contact: kadenza.Contact):
+---  boolean?), quorum?: integer, alpha?: integer, k?: integer,
+---  timeout?: number }
+---@param callback? fun(...)
+---@return { reply: table, from: kadenza.Contact }[]? replies
+---@return kadenza.Info|string info
+---@return kadenza.Code? code
+function Node:query(key, name, args, wishes, callback)
+  check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
+  if type(args) == "function" then
+    args, callback = nil, args
+  end
+  check_custom(name, args, 2)
+  if args and args.target ~= nil then
+    error("args.target is the key, and goes along by itself", 2)
+  end
+  local lookup
+  lookup, wishes, callback = options.lookup(wishes, callback, options.QUERY, 2)
+  local replies = {}
+  local hear, raise = hearer(wishes.on_reply, replies)
+  local start = starter(self, "query", key, name, args, lookup)
+  return operate(callback, function(done)
+    return start(function(result, ...)
+      if result == false then
+        return hear(...)
+      end
+      return done(result, ...)
+    end)
+  end, function(result, ...)
+    raise()
+    if not result then
+      return nil, ...
+    end
+    return replies, result
   end)
 end
 

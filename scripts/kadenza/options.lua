@@ -6,6 +6,7 @@ local M = {}
 
 --- Options of get and put beside those of every lookup.
 M.GET = { type = "string", all = "boolean", quorum = "integer" }
+M.QUERY = { on_reply = "function", quorum = "integer" }
 M.PUT = {
   type = "string",
   ttl = "integer",

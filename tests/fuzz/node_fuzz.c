@@ -408,6 +408,18 @@ static void note_end(void *data, const struct kad_result *result) {
   }
 }
 
+/* Says one thing or the other, as the reply has it, or ends it all. */
+static enum kad_reply_verdict hear_reply(void *data,
+                                         const struct kad_contact *from,
+                                         struct kad_slice reply) {
+  struct world *world = data;
+  CHECK(from->address.family != 0 && reply.len > 0);
+  if (reply.len % 8 == 3) {
+    (void)kad_node_cancel(world->node, world->last_operation);
+  }
+  return (enum kad_reply_verdict)(reply.len % 3);
+}
+
 static int request(struct world *world, unsigned kind, unsigned person) {
   struct kad_node *node = world->node;
   const struct kad_contact *to = &world->people[person];
@@ -415,6 +427,9 @@ static int request(struct world *world, unsigned kind, unsigned person) {
   const char *type = person % 2 == 0 ? "value" : "song";
   const struct kad_record record = {
       .key = target, .type = kad_slice_of(type), .value = kad_slice_of("ours")};
+  const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
+                                          .args = kad_slice_of("d1:zi1ee"),
+                                          .on_reply = hear_reply};
   kad_operation *name = &world->last_operation;
   switch (kind) {
   case 0:
@@ -423,7 +438,10 @@ static int request(struct world *world, unsigned kind, unsigned person) {
     return kad_node_call(node, to, kad_slice_of("hello"), kad_slice_of("de"),
                          note_end, world, name);
   case 2:
-    return kad_node_find_node(node, &target, NULL, note_end, world, name);
+    return person % 3 == 0
+               ? kad_node_query(node, &target, &custom, NULL, note_end, world,
+                                name)
+               : kad_node_find_node(node, &target, NULL, note_end, world, name);
   case 3:
     return kad_node_get(node, &target, record.type, NULL, note_end, world,
                         name);

@@ -500,10 +500,9 @@ describe("kadenza.node", function()
     end))
 
     it("refuses the core's own queries", with_pair(function(a, b)
-      local reply, _, code = b:call(a:addresses()[1], "ping")
-
-      assert.is_nil(reply)
-      assert.equal("KAD_EINVAL", code)
+      assert_blames_caller("'ping' is a query of the node's own", function()
+        b:call(a:addresses()[1], "ping")
+      end)
     end))
 
     it("names the argument that bencode cannot carry", with_pair(function(a, b)

@@ -305,11 +305,53 @@ static void an_id_in_arguments_gives_way_to_ours(void **state) {
   assert_written(HELLO("2:id" ID "1:zi2e"));
 }
 
+static void the_target_is_put_into_custom_arguments(void **state) {
+  (void)state;
+#define ARGS(before, after)                                                   \
+  "d1:ad" before "2:id20:abcdefghij0123456789" after "e1:q5:hello1:t2:aa1:y1" \
+  ":qe"
+#define TARGET "6:target20:mnopqrstuvwxyz123456"
+  static const struct {
+    const char *args;
+    const char *written;
+  } cases[] = {
+      {"", ARGS("", TARGET)},
+      {"d1:ai1e1:zi2ee", ARGS("1:ai1e", TARGET "1:zi2e")},
+      {"d1:ti1e7:targetsi2ee", ARGS("", "1:ti1e" TARGET "7:targetsi2e")},
+      {"d6:target2:mee", ARGS("", "6:target2:me")},
+      {"d9:info_hash2:mee", ARGS("", "9:info_hash2:me")},
+      {"d1:zi2e1:ai1ee", ARGS("", TARGET "1:zi2e1:ai1e")},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    begin_custom("hello", cases[i].args);
+    message.has_target = true;
+    message.target = other_id;
+    assert_written(cases[i].written);
+  }
+#undef ARGS
+#undef TARGET
+}
+
+static void contacts_are_put_into_a_custom_reply(void **state) {
+  (void)state;
+  begin(KAD_MESSAGE_REPLY);
+  message.reply = kad_slice_of("d1:ai1e1:zi2ee");
+  message.has_nodes = true;
+  message.has_nodes6 = true;
+  message.contact_count = 1;
+  message.contacts[0] = (struct kad_contact){other_id, peer4};
+  assert_written("d1:rd1:ai1e2:id20:abcdefghij01234567895:nodes26:"
+                 "mnopqrstuvwxyz123456axje.u6:nodes60:1:zi2ee1:t2:aa1:y1:re");
+  message.reply = kad_slice_of("d5:nodes3:abc6:nodes62:ghe");
+  assert_written("d1:rd2:id20:abcdefghij01234567895:nodes3:abc6:nodes62:ghe"
+                 "1:t2:aa1:y1:re");
+}
+
 static void our_id_is_merged_into_a_custom_reply(void **state) {
   (void)state;
   begin(KAD_MESSAGE_REPLY);
   message.reply = kad_slice_of("d4:text2:hie");
-  message.has_nodes = true;
+  message.has_total = true;
   assert_written("d1:rd2:id" ID "4:text2:hie1:t2:aa1:y1:re");
 }
 
@@ -389,6 +431,8 @@ int main(void) {
       cmocka_unit_test(the_size_of_a_record_is_what_it_adds),
       cmocka_unit_test(our_id_is_merged_into_arguments_in_order),
       cmocka_unit_test(an_id_in_arguments_gives_way_to_ours),
+      cmocka_unit_test(the_target_is_put_into_custom_arguments),
+      cmocka_unit_test(contacts_are_put_into_a_custom_reply),
       cmocka_unit_test(our_id_is_merged_into_a_custom_reply),
       cmocka_unit_test(arguments_may_be_15_deep),
       cmocka_unit_test(what_could_not_be_read_is_not_written),

@@ -158,6 +158,8 @@ static void request_all(struct kad_lone *lone, const char *type) {
                                     .type = kad_slice_of(type),
                                     .value = kad_slice_of("ours")};
   const struct kad_slice none = {NULL, 0};
+  const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
+                                          .args = kad_slice_of("d1:ai1ee")};
   count_start(
       kad_node_bootstrap(node, &contacts[0].address, 1, note_end, &run, NULL));
   count_start(kad_node_ping(node, &contacts[1].address, note_end, &run, NULL));
@@ -174,6 +176,8 @@ static void request_all(struct kad_lone *lone, const char *type) {
       kad_node_get(node, &record.key, record.type, NULL, note_end, &run, NULL));
   count_start(
       kad_node_get_peers(node, &record.key, NULL, note_end, &run, NULL));
+  count_start(
+      kad_node_query(node, &record.key, &custom, NULL, note_end, &run, NULL));
   kad_lone_live(lone, 500, contacts, CONTACTS);
   answer_waiting(lone);
 }

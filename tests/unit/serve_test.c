@@ -4,6 +4,7 @@
 #include "records/token.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct kad_lone lone_node;
@@ -290,11 +291,113 @@ static void readers_of_many_peers_see_different_ones(void **state) {
   assert_false(kad_address_equal(&first.peers[0], &second.peers[0]));
 }
 
+/* ------------------------------------------------------ custom queries -- */
+
+static void say(void *state, const struct kad_question *question,
+                struct kad_answer *answer) {
+  (void)question;
+  answer->reply = kad_slice_of(state);
+}
+
+/* Lets the node answer the query `say` with `body`, a bencoded dictionary. */
+static void teach(struct kad_lone *lone, void *body) {
+  const struct kad_method method = {.name = "say", .state = body, .call = say};
+  const struct kad_policy policy = {.methods = &method, .method_count = 1};
+  assert_ok(kad_node_set_policy(lone->node, &policy));
+}
+
+/* Asks `say` with a target, and reads the reply. Returns its length. */
+static size_t ask_custom(struct kad_lone *lone, const struct kad_contact *from,
+                         struct kad_message *reply) {
+  struct kad_message message;
+  kad_lone_begin(&message, KAD_METHOD_CUSTOM);
+  message.name = kad_slice_of("say");
+  message.has_target = true;
+  message.target = kad_lone_target;
+  kad_lone_send(lone, from, &message);
+  size_t len = kad_lone_reply(lone, reply)->len;
+  assert_int_equal(reply->kind, KAD_MESSAGE_REPLY);
+  return len;
+}
+
+static void a_custom_query_with_a_target_gets_the_closest(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_message closest;
+  struct kad_message reply;
+  fill(lone);
+  teach(lone, "d4:text2:hie");
+  kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
+  (void)kad_lone_reply(lone, &closest);
+
+  (void)ask_custom(lone, &from, &reply);
+
+  assert_true(reply.has_nodes && !reply.has_nodes6);
+  assert_int_equal(reply.contact_count, 8);
+  for (size_t i = 0; i < 8; i++) {
+    assert_true(kad_id_equal(&reply.contacts[i].id, &closest.contacts[i].id));
+  }
+}
+
+static void a_custom_query_without_a_target_gets_what_was_said(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_message reply;
+  fill(lone);
+  teach(lone, "d4:text2:hie");
+  kad_lone_call(lone, &from, "say", "d6:target2:mee");
+  (void)kad_lone_reply(lone, &reply);
+  assert_false(reply.has_nodes || reply.has_nodes6);
+}
+
+static void contacts_have_the_room_that_a_policy_leaves(void **state) {
+  struct kad_lone *lone = &lone_node;
+  static char body[1200];
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_message reply;
+  kad_lone_close(lone);
+  (void)open_with(state, 20, 160);
+  fill(lone);
+
+  (void)snprintf(body, sizeof body, "d4:text600:%0600de", 0);
+  teach(lone, body);
+  assert_in_range(ask_custom(lone, &from, &reply), 1, 1024);
+  assert_in_range(reply.contact_count, 4, 19);
+
+  (void)snprintf(body, sizeof body, "d4:text900:%0900de", 0);
+  teach(lone, body);
+  (void)ask_custom(lone, &from, &reply);
+  assert_false(reply.has_nodes);
+}
+
+static void contacts_do_not_amplify_a_custom_query(void **state) {
+  struct kad_lone *lone = &lone_node;
+  const struct kad_contact stranger = kad_lone_contact(900);
+  struct kad_message reply;
+  kad_lone_close(lone);
+  (void)open_with(state, 64, 160);
+  fill(lone);
+  teach(lone, "d4:text2:hie");
+  const char query[] = "d1:ad2:id20:abcdefghij01234567896:target20:"
+                       "\x42\x13\x37\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                       "e1:q3:say1:t1:a1:y1:qe";
+  const struct kad_slice bytes = {(const uint8_t *)query, sizeof query - 1};
+
+  kad_lone_receive(lone, &stranger, bytes);
+
+  assert_in_range(kad_lone_reply(lone, &reply)->len, 1, 10 * bytes.len);
+  assert_true(reply.contact_count > 8);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       TEST(a_ping_is_answered_with_our_id_and_its_address),
       TEST(an_unknown_method_is_answered_204),
+      TEST(a_custom_query_with_a_target_gets_the_closest),
+      TEST(a_custom_query_without_a_target_gets_what_was_said),
+      TEST(contacts_have_the_room_that_a_policy_leaves),
+      TEST(contacts_do_not_amplify_a_custom_query),
       TEST(find_node_gives_the_k_closest_that_answered),
       TEST(want_chooses_the_families_of_contacts),
       TEST(serving_a_ping_or_find_node_allocates_nothing),

@@ -1,0 +1,206 @@
+-- Custom queries from one node to another: what a policy is asked, what it may
+-- say, and what the asker gets of it.
+
+local kad = require("kadenza")
+local policies = require("tests.spec.policy_support")
+local support = require("tests.spec.support")
+
+local with = policies.with
+
+-- Returns a policy that answers the query `run` with the body `code`.
+local function rpc(code)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function(request, ctx) " .. code .. " end } }"
+end
+
+local function ask(world, args)
+  return world.other:call(world.node:addresses()[1], "run", args)
+end
+
+describe("rpc.NAME", function()
+  it("is told who asks", with(rpc([[
+    local from = ctx.from
+    return { id = "not this", who = from.id, address = from.address,
+      host = from.host, port = from.port, proven = from.proven and 1 or 0,
+      name = request.method }
+  ]]), function(world)
+    local reply = assert(ask(world))
+
+    assert.equal(world.node:id(), reply.id)
+    assert.equal(world.other:id(), reply.who)
+    assert.equal(world.other:addresses()[1], reply.address)
+    assert.equal(reply.address, reply.host .. ":" .. reply.port)
+    assert.equal(1, reply.proven)
+    assert.equal("run", reply.name)
+  end))
+
+  it("says whether it has heard of the asker before", with(rpc([[
+    return { proven = ctx.from.proven and 1 or 0 }
+  ]]), function(world)
+    local stranger = assert(world.net:open({}))
+    assert.equal(0, stranger:call(world.node:addresses()[1], "run").proven)
+    kad.sleep(5) -- it has been pinged, and has answered
+    assert.equal(1, stranger:call(world.node:addresses()[1], "run").proven)
+  end))
+
+  it("gets and gives all that bencode carries", with(rpc([[
+    local args = request.args
+    args.id = nil
+    return { back = args }
+  ]]), function(world)
+    local args = {
+      zero = 0,
+      least = math.mininteger,
+      most = math.maxinteger,
+      bytes = "\0\xff\r\n",
+      empty = "",
+      list = { 1, "two", { 3, { four = 4 } } },
+      ["a key"] = { ["\0"] = "nul" },
+    }
+
+    assert.same(args, assert(ask(world, args)).back)
+  end))
+
+  it("gets an empty table for an empty list", with(rpc([[
+    return { back = request.args.list, nothing = {} }
+  ]]), function(world)
+    local reply = assert(ask(world, { list = {} }))
+    assert.same({}, reply.back)
+    assert.same({}, reply.nothing)
+  end))
+
+  it("refuses with nil, a reason and a code", with(rpc([[
+    return nil, "not " .. request.args.what, request.args.code
+  ]]), function(world)
+    local reply, message, code, info =
+      ask(world, { what = "today", code = 250 })
+
+    assert.is_nil(reply)
+    assert.equal("the other node answered with an error: 250 not today",
+      message)
+    assert.equal("KAD_EREMOTE", code)
+    assert.equal(250, info.krpc)
+    assert.equal("not today", info.reason)
+    assert.equal(201, select(4, ask(world, { what = "today" })).krpc)
+  end))
+
+  it("replies after it has waited, with what it still knows", with(rpc([[
+    local before = ctx.from.address
+    kad.sleep(1.5)
+    assert(ctx.from.address == before)
+    return { text = request.args.text, address = ctx.from.address }
+  ]]), function(world)
+    local began = world.net:now()
+    local reply = assert(ask(world, { text = "kept" }))
+
+    assert.equal("kept", reply.text)
+    assert.equal(world.other:addresses()[1], reply.address)
+    assert.is_true(world.net:now() - began >= 1.5)
+  end))
+
+  it("may call its asker back before it replies", with([[
+    local function other_number(request, ctx)
+      if request.args.depth == 0 then return { depth = 0 } end
+      local reply = assert(ctx.node:call(ctx.from, "run",
+        { depth = request.args.depth - 1 }))
+      return { depth = reply.depth + 1 }
+    end
+    return { rpc = { run = other_number } }
+  ]], function(world)
+    local third = assert(world.net:open({ policies = { world.path } }))
+    assert.equal(3,
+      third:call(world.node:addresses()[1], "run", { depth = 3 }).depth)
+  end))
+
+  local too_much = {
+    { "return { x = 0.5 }", "reply.x: bencode has no fractions" },
+    { "return { x = true }", "reply.x: bencode has no booleans; use 0 and 1" },
+    { "return { x = print }", "undefined global 'print'" },
+    { "return { x = function() end }",
+      "reply.x: bencode cannot carry a function" },
+    { "return { x = { 1, y = 2 } }",
+      "reply.x: a table has either string keys or is a list" },
+    { "return { x = { 1, nil, 3 } }",
+      "reply.x: a list has the keys 1 to n, without a gap" },
+    { "local t = {} t.t = t return t", "nested too deep, or in a circle" },
+    { "local t = {} for _ = 1, 15 do t = { t = t } end return t",
+      "nested too deep" },
+    { "return 7", "returned number where a reply" },
+    { "return true", "returned boolean where a reply" },
+    { "return { 1, 2 }", "reply: must have string keys" },
+  }
+  for _, case in ipairs(too_much) do
+    it("fails with 202 and says why: " .. case[1], with(rpc(case[1]),
+      function(world)
+        local reply, _, _, info = ask(world)
+        assert.is_nil(reply)
+        assert.equal(202, info.krpc)
+        assert.is_falsy(info.reason:find("reply", 1, true))
+        world.after = function()
+          local said = policies.failures(world.events)[1]
+          assert.is_truthy(said:find(case[2], 1, true), said)
+        end
+      end))
+  end
+
+  it("fails with 202 when the reply is too large", with(rpc([[
+    return { x = ("x"):rep(1300) }
+  ]]), function(world)
+    local _, _, _, info = ask(world)
+    assert.equal(202, info.krpc)
+    assert.equal("the reply is too large", info.reason)
+  end))
+
+  local unsendable = {
+    { { x = 0.5 }, "args.x: bencode has no fractions" },
+    { { x = 0 / 0 }, "args.x: bencode has no fractions" },
+    { { x = true }, "args.x: bencode has no booleans; use 0 and 1" },
+    { { x = print }, "args.x: bencode cannot carry a function" },
+    { { x = { 1, y = 2 } }, "args.x: a table has either string keys or is" },
+    { { 1, 2 }, "args: must have string keys" },
+    { { x = setmetatable({}, { __index = { y = 1 } }), z = { [2] = 1 } },
+      "args.z: a list has the keys 1 to n, without a gap" },
+  }
+  for _, case in ipairs(unsendable) do
+    it("is not asked what bencode cannot carry: " .. case[2], with(rpc(""),
+      function(world)
+        local passed, err = pcall(ask, world, case[1])
+        assert.is_false(passed)
+        assert.is_truthy(err:find(case[2], 1, true), err)
+      end))
+  end
+  it("is not asked too deep", with(rpc("return {}"), function(world)
+    local deep = {}
+    for _ = 1, 13 do
+      deep = { deep }
+    end
+    assert(ask(world, { x = deep }))
+    support.assert_blames_caller("nested too deep", function()
+      world.other:call("192.0.2.1:1", "run", { x = { deep } })
+    end)
+  end))
+
+  it("is not asked in circles", with(rpc(""), function(world)
+    local circle = {}
+    circle.circle = circle
+    assert.error_matches(function()
+      ask(world, circle)
+    end, "nested too deep, or in a circle")
+  end))
+
+  for _, name in ipairs({ "ping", "store", "get", "sample_infohashes" }) do
+    it("cannot be named " .. name, function()
+      local node, message =
+        policies.load("return { rpc = { " .. name .. " = function() end } }")
+      assert.is_nil(node)
+      assert.matches("policy.lua: rpc%." .. name .. ": ", message)
+    end)
+  end
+
+  it("may be sent to others under names that are reserved", with(rpc(""),
+    function(world)
+      local _, _, _, info =
+        world.other:call(world.node:addresses()[1], "get", { target = "x" })
+      assert.equal(204, info.krpc)
+    end))
+end)
