@@ -191,6 +191,10 @@ build = {
       "scripts/kadenza/cli/suggest.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
+    ["kadenza.crdt"] =
+      "scripts/kadenza/crdt.lua",
+    ["kadenza.crdt.kind"] =
+      "scripts/kadenza/crdt/kind.lua",
     ["kadenza.group"] =
       "scripts/kadenza/group.lua",
     ["kadenza"] =

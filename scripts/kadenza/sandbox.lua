@@ -19,7 +19,12 @@ M.GLOBALS = {
 
 --- The libraries for policies: `require "kadenza.limit"` and so on. They run
 --- in the policy's environment, as its own code: metered, and stopped with it.
-M.LIBRARIES = { "blob", "limit" }
+M.LIBRARIES = {
+  "blob",
+  "crdt",
+  "crdt.kind",
+  "limit",
+}
 
 --- What libraries require besides.
 M.PARTS = { "arguments", "blob.reader", "blob.tree" }

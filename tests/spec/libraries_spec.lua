@@ -33,7 +33,8 @@ describe("the libraries for policies", function()
           end,
         })))()
 
-        local rules = settings.files["scripts/kadenza/" .. name .. ".lua"]
+        local path = "scripts/kadenza/" .. name:gsub("%.", "/") .. ".lua"
+        local rules = settings.files[path]
 
         assert.same({ std = "kadenza_policy" }, rules)
       end)

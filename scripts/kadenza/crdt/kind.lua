@@ -1,0 +1,419 @@
+--- What every CRDT of `kadenza.crdt` shares: how its state travels in a record,
+--- the hooks of its type, and replicas of it. It makes more of them, too:
+--
+--     local highest = require("kadenza.crdt.kind").new({
+--       check = function(state)
+--         return math.type(state[1]) ~= "integer" and "no integer" or nil
+--       end,
+--       join = function(a, b)
+--         return { math.max(a[1] or b[1], b[1] or a[1]) }
+--       end,
+--       value = function(state)
+--         return state[1]
+--       end,
+--       ops = {
+--         raise = function(_, _, to)
+--           return { to }
+--         end,
+--       },
+--     })
+--
+-- A state is what bencode carries, `{}` where there is none yet, and is never
+-- changed: whatever changes it returns another. `join` must be commutative,
+-- associative and idempotent.
+
+local arguments = require("kadenza.arguments")
+local kad = require("kadenza")
+
+local M = {}
+
+local MAX_SIZE <const> = 1000 -- bytes of a value, whatever its type allows
+local MAX_WRITERS <const> = 64
+local MAX_REPLICA <const> = 32
+local ATTEMPTS <const> = 3 -- of a push that meets another of the same writer
+
+local REFUSED <const> = 201
+local TOO_LARGE <const> = 205
+local TOO_LOW <const> = 302
+
+--- What makes a CRDT.
+---@class kadenza.crdt.Definition
+---@field check fun(state: table, now?: integer, limits: table): string?
+---  says what is wrong with a state that a stranger made, of any shape
+---@field join fun(a: table, b: table): table
+---@field value fun(state: table, now?: integer): any  what it means
+---@field ops table<string, fun(state: table, replica: string, ...): table?,
+---  string?>  changes: each returns a state to join, or nil and what is wrong
+---@field prune? fun(state: table, now: integer): table  leaves out what has
+---  expired
+---@field owned? fun(state: table, publisher: string): table  the part that a
+---  publisher may sign; all of it without one
+---@field timed? boolean  it reads the time of the day
+---@field options? table<string, table>  of its types, beside those of all:
+---  name → kind, default and, of numbers, from and to; `check` gets them as its
+---  limits
+
+--- A CRDT: `M.new` says what it has.
+---@class kadenza.crdt.Kind
+---@field private of kadenza.crdt.Definition
+
+---------------------------------------------------------------- states --
+
+local function time_of(kind, now)
+  return kind.of.timed and (now or kad.time()) or nil
+end
+
+local function prune(kind, state, now)
+  return kind.of.prune and kind.of.prune(state, now) or state
+end
+
+-- Equal states have equal bytes.
+local encode <const> = kad.bencode.encode
+
+-- Reads a state that a stranger may have made.
+local function decode(kind, bytes, now, limits)
+  local state = #bytes <= MAX_SIZE and kad.bencode.decode(bytes)
+  if type(state) ~= "table" then
+    return nil, "not a state"
+  end
+  local problem = kind.of.check(state, now, limits)
+  if problem then
+    return nil, problem
+  elseif encode(state) ~= bytes then
+    return nil, "a state has one form only"
+  end
+  return state
+end
+
+----------------------------------------------------------------- hooks --
+
+-- What is merged has passed `validate`.
+local function state_of(record)
+  return kad.bencode.decode(record.value)
+end
+
+local function validate(kind, limits, record)
+  local now = time_of(kind)
+  local state, problem = decode(kind, record.value, now, limits)
+  if not state then
+    return nil, problem, REFUSED
+  elseif limits.signed and kind.of.owned
+    and encode(kind.of.owned(state, record.publisher)) ~= record.value
+  then
+    return nil, "it has parts of other writers", REFUSED
+  end
+  return true
+end
+
+-- Everybody's state in one record, and no more of it than fits.
+local function merge_shared(kind, limits, held, record)
+  local state, now = state_of(record), time_of(kind)
+  for _, other in ipairs(held) do
+    state = kind.of.join(state, state_of(other))
+  end
+  local value = encode(prune(kind, state, now))
+  if #value > limits.max_size then
+    return nil, "the state is full", TOO_LARGE
+  end
+  return { { value = value } }
+end
+
+-- Tells whether a state has all of another one.
+local function contains(kind, state, other, now)
+  state = prune(kind, state, now)
+  return encode(kind.of.join(state, prune(kind, other, now)))
+    == encode(state)
+end
+
+-- A record a writer, each of whose states has all of the one before.
+local function merge_signed(kind, limits, held, record)
+  for i, other in ipairs(held) do
+    if other.publisher == record.publisher then
+      if not contains(kind, state_of(record), state_of(other),
+        time_of(kind))
+      then
+        return nil, "it lacks what its writer wrote before", TOO_LOW
+      end
+      held[i] = record
+      return held
+    end
+  end
+  if #held >= limits.writers then
+    return nil, "there are too many writers", REFUSED
+  end
+  held[#held + 1] = record
+  return held
+end
+
+local function select_all(records)
+  table.sort(records, function(a, b)
+    return a.publisher < b.publisher
+  end)
+  return records
+end
+
+local TYPE_OPTIONS <const> = {
+  max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
+  ttl = { kind = "integer", from = 1, to = 2592000 },
+  writers = { default = MAX_WRITERS, kind = "integer", from = 1, to = 1024 },
+  signed = { kind = "boolean" },
+}
+
+local function make_type(kind, limits)
+  local signed = limits.signed or nil
+  local merge = signed and merge_signed or merge_shared
+  return {
+    max_size = limits.max_size,
+    max_values = signed and limits.writers or 1,
+    ttl = limits.ttl,
+    signed_only = signed,
+    validate = function(record)
+      return validate(kind, limits, record)
+    end,
+    merge = function(held, record)
+      return merge(kind, limits, held, record)
+    end,
+    select = signed and select_all,
+  }
+end
+
+-------------------------------------------------------------- replicas --
+
+--- A copy of a state that its program changes, and that follows the overlay.
+---@class kadenza.crdt.Replica
+---@field state table
+---@field private own table  what it has written itself, where that is signed
+local Replica = {}
+Replica.__name = "kadenza.crdt.Replica"
+
+-- Operations are methods: `visits:add(1)`.
+function Replica.__index(replica, name)
+  local method = Replica[name]
+  if method or not replica.kind.of.ops[name] then
+    return method
+  end
+  return function(self, ...)
+    return self:change(name, ...)
+  end
+end
+
+-- Joins what the overlay has.
+local function absorb(self, records)
+  for _, record in ipairs(records) do
+    local state = self.kind.decode(record.value)
+    if state then
+      self.state = self.kind.of.join(self.state, state)
+      if record.publisher == self.publisher then
+        self.own = self.kind.of.join(self.own, state)
+      end
+    end
+  end
+end
+
+--- Reads what the overlay has. Nothing there is no failure.
+---@async
+---@return true? read
+---@return string? message
+---@return kadenza.Code? code
+function Replica:pull()
+  local records, message, code =
+    self.node:get(self.key, { type = self.type, all = true })
+  if not records and code ~= "KAD_ENOTFOUND" then
+    return nil, message, code
+  end
+  absorb(self, records or {})
+  return true
+end
+
+-- Returns what to store, and the options of the put.
+local function offer(self)
+  local now = time_of(self.kind)
+  local state = self.secret and self.own or self.state
+  return encode(prune(self.kind, state, now)),
+    { type = self.type, ttl = self.ttl, secret = self.secret }
+end
+
+--- Stores what this replica has, such as after a change that reached nobody.
+---@async
+---@return kadenza.Info? info
+---@return string? message
+---@return kadenza.Code? code
+function Replica:push()
+  local info, message, code, details
+  for _ = 1, ATTEMPTS do
+    info, message, code, details = self.node:put(self.key, offer(self))
+    if info or not details or details.krpc ~= TOO_LOW then
+      break
+    end
+    local read, why, kind = self:pull()
+    if not read then
+      return nil, why, kind
+    end
+  end
+  return info, message, code, details
+end
+
+--- Returns what the state means, as this replica knows it.
+---@return any value
+function Replica:value()
+  return self.kind.of.value(self.state, time_of(self.kind))
+end
+
+--- Reads what the overlay has; returns what the state means then.
+---@async
+---@return any value
+---@return string? message
+---@return kadenza.Code? code
+function Replica:read()
+  local read, message, code = self:pull()
+  if not read then
+    return nil, message, code
+  end
+  return self:value()
+end
+
+--- Reads, changes the state by an operation of its kind, and stores it. A
+--- change that could not be stored is kept, and goes with the next.
+---@async
+---@param name string  of the operation: `visits:change("add", 1)` is
+---  `visits:add(1)`
+---@param ... any
+---@return kadenza.Info? info
+---@return string? message
+---@return kadenza.Code? code
+function Replica:change(name, ...)
+  local read, message, code = self:pull()
+  if not read then
+    return nil, message, code
+  end
+  local change, problem =
+    self.kind.of.ops[name](self.state, self.replica, ...)
+  if not change then
+    return nil, problem, "KAD_EINVAL"
+  end
+  local join = self.kind.of.join
+  local state, own = join(self.state, change), join(self.own, change)
+  local now = time_of(self.kind)
+  if #encode(prune(self.kind, self.secret and own or state, now))
+    > self.max_size
+  then
+    return nil, "the state is full", "KAD_ETOOBIG"
+  end
+  self.state, self.own = state, own
+  return self:push()
+end
+
+local REPLICA_OPTIONS <const> = {
+  type = { kind = "string" },
+  replica = { kind = "string" },
+  secret = { kind = "string" },
+  ttl = { kind = "integer", from = 1, to = 2592000 },
+  max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
+}
+
+local function check_replica(given)
+  local secret, replica = given.secret, given.replica
+  if not given.type then
+    error("option 'type' is missing", 3)
+  elseif secret and #secret ~= 64 then
+    error("option 'secret' must have 64 bytes", 3)
+  elseif secret and replica then
+    error("option 'replica' is the public key of 'secret'", 3)
+  elseif replica and (#replica < 1 or #replica > MAX_REPLICA) then
+    error("option 'replica' must have 1 to 32 bytes", 3)
+  end
+end
+
+local function make_replica(kind, node, key, given)
+  local publisher = given.secret and given.secret:sub(33)
+  return setmetatable({
+    kind = kind,
+    node = node,
+    key = key,
+    type = given.type,
+    ttl = given.ttl,
+    secret = given.secret,
+    publisher = publisher,
+    replica = publisher or given.replica or node:id():sub(1, 8),
+    max_size = given.max_size,
+    state = {},
+    own = {},
+  }, Replica)
+end
+
+---------------------------------------------------------------- making --
+
+-- The operations of a kind, as functions that return the state changed.
+local function add_changes(kind)
+  for name, op in pairs(kind.of.ops) do
+    if kind[name] or Replica[name] then
+      error("no operation can be called '" .. name .. "'", 3)
+    end
+    kind[name] = function(state, replica, ...)
+      local change, problem = op(state, replica, ...)
+      if not change then
+        return nil, problem
+      end
+      return kind.of.join(state, change)
+    end
+  end
+end
+
+-- What `check` is given where no type says what its limits are.
+local function widest_limits(definition)
+  local limits = {}
+  for name, rule in pairs(definition.options or {}) do
+    limits[name] = rule.to or rule.default
+  end
+  return limits
+end
+
+--- Makes a CRDT. It has `empty()`, `encode(state)`, `decode(bytes[, now])`,
+--- `join(a, b)`, `value(state[, now])`, `prune(state[, now])`, a function for
+--- each of its operations, `type(options)`, which makes a type of records, and
+--- `open(node, key, options)`, which makes a replica.
+---@param definition kadenza.crdt.Definition
+---@return kadenza.crdt.Kind kind
+function M.new(definition)
+  local kind =
+    { of = definition, encode = encode, join = definition.join }
+
+  local widest = widest_limits(definition)
+
+  function kind.empty()
+    return {}
+  end
+
+  function kind.decode(bytes, now)
+    if type(bytes) ~= "string" then
+      error("a state's bytes are needed, not a " .. type(bytes), 2)
+    end
+    return decode(kind, bytes, time_of(kind, now), widest)
+  end
+
+  function kind.value(state, now)
+    return definition.value(state, time_of(kind, now))
+  end
+
+  function kind.prune(state, now)
+    return prune(kind, state, time_of(kind, now))
+  end
+
+  function kind.type(options)
+    return make_type(kind,
+      arguments.options(options, 2, TYPE_OPTIONS, definition.options or {}))
+  end
+
+  function kind.open(node, key, options)
+    options = arguments.options(options, 2, REPLICA_OPTIONS)
+    check_replica(options)
+    arguments.check_node(node, 2)
+    arguments.check_key(node, key, "key", 2)
+    return make_replica(kind, node, key, options)
+  end
+
+  add_changes(kind)
+  return kind
+end
+
+return M
