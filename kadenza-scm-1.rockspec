@@ -223,6 +223,8 @@ build = {
       "scripts/kadenza/policy/compose.lua",
     ["kadenza.policy.describe"] =
       "scripts/kadenza/policy/describe.lua",
+    ["kadenza.policy.facade"] =
+      "scripts/kadenza/policy/facade.lua",
     ["kadenza.policy.host"] =
       "scripts/kadenza/policy/host.lua",
     ["kadenza.policy.pattern"] =

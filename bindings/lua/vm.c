@@ -234,16 +234,19 @@ static int charge(lua_State *L) {
   return 0;
 }
 
+/* has_length(table) → whether its metatable gives it a length of its own */
+static int has_length(lua_State *L) {
+  lua_pushboolean(L, luaL_getmetafield(L, 1, "__len") != LUA_TNIL);
+  return 1;
+}
+
 /* Opens `require "kadenza.core"` of VMs: the safe part. [-0, +1, m] */
 static int open_safe_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"read_source", read_source},
-      {"source", source},
-      {"load_text", load_text},
-      {"freeze_strings", freeze_strings},
-      {"pcall", kad_meter_pcall},
-      {"charge", charge},
-      {NULL, NULL},
+      {"read_source", read_source}, {"source", source},
+      {"load_text", load_text},     {"freeze_strings", freeze_strings},
+      {"pcall", kad_meter_pcall},   {"charge", charge},
+      {"has_length", has_length},   {NULL, NULL},
   };
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);

@@ -102,8 +102,8 @@ local function is_strings(value)
   if type(value) ~= "table" then
     return type(value) == "string"
   end
-  for _, item in ipairs(value) do
-    if type(item) ~= "string" then
+  for i = 1, rawlen(value) do
+    if type(rawget(value, i)) ~= "string" then
       return false
     end
   end
@@ -147,7 +147,7 @@ function M.check(given, level, ...)
       allowed[name] = kind
     end
   end
-  for name, value in pairs(given) do
+  for name, value in next, given do -- a policy's table: no __pairs
     if not allowed[name] then
       error("unknown option '" .. tostring(name) .. "'", level + 1)
     end
@@ -179,7 +179,7 @@ end
 
 -- Raises when an option is out of its range.
 local function check_ranges(given, level)
-  for name, value in pairs(given) do
+  for name, value in next, given do
     local range, length = RANGES[name], LENGTHS[name]
     if range and (value < range[1] or value > range[2]) then
       error(string.format("option '%s' must be in %d to %d", name, range[1],
@@ -224,7 +224,8 @@ function M.strings(value, name, level)
   if not is_strings(value) then
     error(name .. " must be a list of strings", level + 1)
   end
-  return M.list(value)
+  local list = M.list(value)
+  return table.move(list, 1, rawlen(list), 1, {}) -- without metamethods
 end
 
 --- Sorts out the last arguments of a lookup, options and callback.

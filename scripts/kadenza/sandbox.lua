@@ -4,6 +4,7 @@
 -- Whatever could run for long without an instruction being counted is bounded.
 
 local core = require("kadenza.core")
+local facade = require("kadenza.policy.facade")
 local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
@@ -30,7 +31,6 @@ M.LIBRARIES = {
 M.PARTS = { "arguments", "blob.reader", "blob.tree" }
 
 local PREFIX <const> = "kadenza."
-local MAX_TASKS <const> = 1000 -- of a policy under way at a time
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
 local MAX_STEPS <const> = 1e7 -- of a pattern match in C, at the worst
@@ -45,6 +45,11 @@ local NO_MEMORY <const> = "not enough memory"
 -- What makes a pattern of a text.
 local SPECIAL <const> = "[%^%$%*%+%?%.%(%[%%%-]"
 local CARET <const> = ("^"):byte()
+
+-- What is read from end to end counts by the byte.
+local function charge_bytes(bytes)
+  core.charge(type(bytes) == "string" and #bytes or 0)
+end
 
 -- Returns a table that shows another and cannot be changed.
 local function read_only(shown, name)
@@ -74,6 +79,9 @@ local function steps(subject, pattern)
   for _ in string.gmatch(pattern, "[%*%+%-%?]") do
     count = count + 1
     cost = cost * (#subject + 1) / count
+  end
+  for _ in string.gmatch(pattern, "%%b") do -- looks for its end each time
+    cost = cost * (#subject + 1)
   end
   return #pattern > SHORT and cost * #pattern or cost
 end
@@ -128,13 +136,52 @@ local function rep(text, count, separator)
   return string.rep(text, count, separator)
 end
 
+-- A function of string whose time goes by the length of its format.
+local function guard_format(name)
+  local fast = string[name]
+  return function(format, ...)
+    charge_bytes(format)
+    return fast(format, ...)
+  end
+end
+
+-- A zero-terminated string may end anywhere.
+local function unpack_string(format, subject, ...)
+  charge_bytes(format)
+  core.charge(type(subject) == "string" and #subject / PLAIN or 0)
+  return string.unpack(format, subject, ...)
+end
+
+-- Returns the place in a text that an index stands for.
+local function place(index, size)
+  index = math.tointeger(tonumber(index)) or 0
+  return index < 0 and size + index + 1 or index
+end
+
+local function byte(subject, first, last)
+  if last and type(subject) == "string" then
+    local size = #subject
+    local count = math.min(place(last, size), size)
+      - math.max(place(first or 1, size), 1)
+    if count >= MAX_ITEMS then
+      error("too many bytes at once: over " .. MAX_ITEMS, 2)
+    elseif count > SHORT then
+      core.charge(ITEM_WORK * count)
+    end
+  end
+  return string.byte(subject, first, last)
+end
+
 local function make_string()
   local library = {}
-  for _, name in ipairs({ "byte", "char", "format", "len", "lower", "pack",
-    "packsize", "reverse", "sub", "unpack", "upper" })
+  for _, name in ipairs({ "char", "format", "len", "lower", "reverse", "sub",
+    "upper" })
   do
     library[name] = string[name]
   end
+  library.pack = guard_format("pack")
+  library.packsize = guard_format("packsize")
+  library.unpack, library.byte = unpack_string, byte
   for _, name in ipairs({ "match", "gmatch", "gsub" }) do
     library[name] = guard_pattern(name)
   end
@@ -149,8 +196,7 @@ local function check_size(items, level)
   if type(items) ~= "table" then
     return
   end
-  local meta = getmetatable(items)
-  if meta ~= nil and (type(meta) ~= "table" or rawget(meta, "__len")) then
+  if core.has_length(items) then -- whatever its __metatable says
     error("a table with a length of its own cannot be used here", level + 1)
   elseif #items > MAX_ITEMS then
     error("the table is too long: over " .. MAX_ITEMS .. " items", level + 1)
@@ -274,11 +320,6 @@ local function make_log()
   return read_only(log, "kad.log")
 end
 
--- What is hashed counts by the byte.
-local function charge_bytes(bytes)
-  core.charge(type(bytes) == "string" and #bytes or 0)
-end
-
 -- What calculates with keys takes the time of many instructions.
 local function charged(fn)
   return function(first, second, ...)
@@ -289,24 +330,6 @@ local function charged(fn)
   end
 end
 
--- `kad.spawn` of a policy: what has been started and has not ended is bounded.
-local function make_spawn()
-  local living = 0
-  return function(fn, ...)
-    if living >= MAX_TASKS then
-      error("too many tasks: " .. MAX_TASKS .. " are under way", 2)
-    end
-    local work = safe.spawn(fn, ...)
-    if work:status() == "running" then
-      living = living + 1
-      work.settled = function()
-        living = living - 1
-      end
-    end
-    return work
-  end
-end
-
 -- The part of the library that a policy has.
 local function make_kadenza(node, network)
   local library = {}
@@ -314,7 +337,9 @@ local function make_kadenza(node, network)
     library[name] = value
   end
   library.log = make_log()
-  library.spawn = make_spawn()
+  for name, fn in pairs(facade.tasks()) do
+    library[name] = fn
+  end
   library.bencode = read_only(safe.bencode, "kad.bencode")
   library.key = function(name)
     charge_bytes(name)
@@ -384,6 +409,14 @@ local function make_require(loaded, load_module)
   end
 end
 
+-- A number has some digits; a long text takes as long to refuse.
+local function to_number(text, ...)
+  if type(text) == "string" and #text > SHORT then
+    core.charge(#text)
+  end
+  return tonumber(text, ...)
+end
+
 local BASE <const> = {
   assert = assert,
   error = error,
@@ -393,7 +426,7 @@ local BASE <const> = {
   pcall = core.pcall,
   select = select,
   setmetatable = set_metatable,
-  tonumber = tonumber,
+  tonumber = to_number,
   tostring = tostring,
   type = type,
 }

@@ -196,7 +196,8 @@ end
 
 -- Gives the node's metatable of contexts the node: `context.node`.
 local function wrap_node(handle, network)
-  return require("kadenza.node").wrap(handle, network)
+  local node = require("kadenza.node").wrap(handle, network)
+  return require("kadenza.policy.facade").node(node, network)
 end
 
 --- Loads policy files in a VM. Called by C.
@@ -212,7 +213,7 @@ function M.load_files(handle, network, paths, sink)
     level = "debug",
     sink = function(event)
       local fields = {}
-      for key, value in pairs(event.fields) do
+      for key, value in next, event.fields do -- a policy's: no __pairs
         fields[#fields + 1] = tostring(key)
         fields[#fields + 1] = tostring(value)
       end
