@@ -223,14 +223,36 @@ static bool shows(const struct kad_view *view) {
                                        : view->subject.question != NULL;
 }
 
+/* Tells whether views of this kind have a field. */
+static bool has_field(enum kad_view_kind kind, enum field field) {
+  switch (kind) {
+  case KAD_VIEW_RECORD:
+    return field > FIELD_NONE && field <= FIELD_COPY;
+  case KAD_VIEW_REQUEST:
+    return field == FIELD_METHOD || field == FIELD_ARGS;
+  case KAD_VIEW_CONTEXT:
+    return field >= FIELD_FROM;
+  }
+  return false;
+}
+
 /* view[name]. Upvalue 1 has the numbers of the fields: one look-up of a string
- * that Lua has interned. */
+ * that Lua has interned. A name that is no field raises: a rule that reads a
+ * misspelt one would otherwise never apply, and nobody would know. */
 static int view_index(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
   lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  const enum field field = (enum field)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (!has_field(view->kind, field)) {
+    return luaL_error(L, "a %s has no field '%s'",
+                      names[view->kind] + sizeof "kadenza." - 1,
+                      luaL_tolstring(L, 2, NULL));
+  }
   if (shows(view)) {
-    lua_rawget(L, lua_upvalueindex(1));
-    push_field(L, view, (enum field)lua_tointeger(L, -1));
+    push_field(L, view, field);
     return 1;
   }
   if (!view->kept) {

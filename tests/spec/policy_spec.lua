@@ -293,7 +293,7 @@ describe("kadenza.policy", function()
       validate = function(record, ctx)
         local seen = {}
         for _, name in ipairs({ "key", "type", "value", "seq", "salt",
-          "publisher", "signature", "ttl", "age", "other" }) do
+          "publisher", "signature", "ttl", "age" }) do
           seen[name] = record[name]
         end
         seen.reason, seen.ours = ctx.reason, ctx.from == nil and 1 or 0
@@ -320,9 +320,34 @@ describe("kadenza.policy", function()
           assert.equal(64, #seen.signature)
           assert.equal(60, seen.ttl)
           assert.equal(0, seen.age)
-          assert.is_nil(seen.other)
           assert.equal("store", seen.reason)
           assert.equal(1, seen.ours)
+        end
+      end))
+
+    it("has no other fields, which is said", with(note([[
+      validate = function(record, ctx)
+        if record.value == "sleepy" then
+          kad.sleep(0.1)
+        end
+        for _, view in ipairs({ record, ctx }) do
+          for _, name in ipairs({ "pubisher", "form", 1, view }) do
+            local fine, problem = pcall(function() return view[name] end)
+            if not (not fine and problem:find(" has no field '", 1, true)) then
+              return nil, "it has " .. tostring(name)
+            end
+          end
+        end
+        return record.pubisher == nil
+      end ]]), function(world)
+        for _, value in ipairs({ "x", "sleepy" }) do
+          local _, message =
+            world.node:put(KEY, value, { type = "note", seq = 7 })
+          assert.is_truthy(message:find("the policy failed", 1, true), message)
+        end
+        world.after = function()
+          assert.is_truthy(support.failures(world.events)[1]
+            :find("a Record has no field 'pubisher'", 1, true))
         end
       end))
 

@@ -68,7 +68,7 @@ end
 ---@param names table<string, any>
 ---@return string hint
 function M.suggest(word, names)
-  local best, least = nil, 3
+  local best, least = nil, math.min(3, math.max(2, #word))
   if #word > MAX_NAME then
     return ""
   end
