@@ -227,10 +227,14 @@ build = {
       "scripts/kadenza/policy/facade.lua",
     ["kadenza.policy.host"] =
       "scripts/kadenza/policy/host.lua",
+    ["kadenza.policy.lint"] =
+      "scripts/kadenza/policy/lint.lua",
     ["kadenza.policy.pattern"] =
       "scripts/kadenza/policy/pattern.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
+    ["kadenza.policy.tokens"] =
+      "scripts/kadenza/policy/tokens.lua",
     ["kadenza.policy.types"] =
       "scripts/kadenza/policy/types.lua",
     ["kadenza.run"] =

@@ -1,0 +1,370 @@
+--- What is surely wrong with the text of a policy, though it loads: a field
+--- that its record, request or context does not have, a name that is no global.
+--
+-- There are no false alarms: a parameter of a hook is looked at as long as
+-- nothing else in the hook has its name, and a global is unknown when the whole
+-- file declares no such name. What is passed on to other functions is not seen
+-- here, but raises when it is read.
+
+local safe = require("kadenza.safe")
+local sandbox = require("kadenza.sandbox")
+local shape = require("kadenza.policy.shape")
+local tokens = require("kadenza.policy.tokens")
+
+local M = {}
+
+---@class kadenza.Problem
+---@field file string
+---@field line integer
+---@field message string
+
+local function set_of(words)
+  local set = {}
+  for word in words:gmatch("[%w_]+") do
+    set[word] = true
+  end
+  return set
+end
+
+-- The fields of what hooks are given, and what their fields are in turn.
+local FIELDS <const> = {
+  record = set_of("key type value seq salt publisher signature ttl age copy"),
+  context = set_of("node now reason from"),
+  request = set_of("method args"),
+  contact = set_of("id address host port"),
+  from = set_of("id address host port proven"),
+}
+local INSIDE <const> = { context = { from = "from", node = "node" } }
+local NOUNS <const> = { record = "a record", context = "a context",
+  request = "a request", contact = "a contact", from = "who asks",
+  node = "a node", library = "the library of policies" }
+
+-- What the parameters of hooks are; false: nothing that is known.
+local PARAMETERS <const> = {
+  merge = { false, "record", "context" },
+  select = { false, "context" },
+  on_request = { "request", "context" },
+  on_contact = { "contact", "context" },
+  on_start = { "node" },
+  on_stop = { "node" },
+  run = { "node" },
+  rpc = { "request", "context" },
+  validate = { "record", "context" },
+  expire = { "record", "context" },
+  republish = { "record", "context" },
+  on_store = { "record", "context" },
+  on_expire = { "record", "context" },
+}
+
+-- The methods of a node, read when they are needed.
+local function node_methods()
+  local node = require("kadenza.node").wrap({}, {})
+  return getmetatable(node).__index
+end
+
+local function fields_of(kind)
+  if kind == "node" then
+    return node_methods()
+  elseif kind == "library" then
+    return safe
+  end
+  return FIELDS[kind]
+end
+
+local OPENERS <const> = { ["function"] = true, ["do"] = true, ["then"] = true,
+  ["repeat"] = true, ["else"] = true, ["{"] = true, ["("] = true,
+  ["["] = true }
+local CLOSERS <const> = { ["end"] = true, ["until"] = true, ["}"] = true,
+  [")"] = true, ["]"] = true, ["elseif"] = true, ["else"] = true }
+
+local Linter = {}
+Linter.__index = Linter
+
+function Linter:report(token, ...)
+  table.insert(self.problems, { file = self.file, line = token.line,
+    message = string.format(...) })
+end
+
+-- A token's text where it is a name or a symbol; strings have none.
+function Linter:text(at)
+  local token = self.tokens[at]
+  return token and token.text or ""
+end
+
+------------------------------------------------------------ declarations --
+
+-- Reads names with commas from `at` on into `declared`; returns what follows.
+function Linter:read_names(at, declared)
+  while self.tokens[at] and self.tokens[at].kind == "name" do
+    declared[self:text(at)] = true
+    at = at + 1
+    if self:text(at) == "<" then
+      at = at + 3 -- an attribute
+    end
+    if self:text(at) ~= "," then
+      return at
+    end
+    at = at + 1
+  end
+  return at
+end
+
+-- Returns where the parameters begin of the function whose word is at `at`, and
+-- whether it is a method.
+function Linter:parameters_of(at)
+  local is_method = false
+  while self:text(at) ~= "(" do
+    is_method = is_method or self:text(at) == ":"
+    at = at + 1
+  end
+  return at + 1, is_method
+end
+
+-- Notes what the word at `at` declares.
+function Linter:declare(at, declared)
+  local text = self:text(at)
+  if text == "local" and self:text(at + 1) == "function" then
+    declared[self:text(at + 2)] = true
+  elseif text == "local" or text == "for" then
+    self:read_names(at + 1, declared)
+  elseif text == "function" then
+    local first, is_method = self:parameters_of(at)
+    self:read_names(first, declared)
+    declared.self = declared.self or is_method or nil
+  end
+end
+
+-- Returns the names that are declared from `first` to `last`.
+function Linter:declared_in(first, last)
+  local declared = {}
+  for at = first, last do
+    if self.tokens[at].kind == "keyword" then
+      self:declare(at, declared)
+    end
+  end
+  return declared
+end
+
+------------------------------------------------------------------ fields --
+
+local function is_field(before)
+  return before == "." or before == ":"
+end
+
+-- Tells whether something else may have the name of a parameter within a span.
+function Linter:is_shadowed(name, first, last)
+  if self:declared_in(first, last)[name] then
+    return true
+  end
+  for at = first, last do
+    if self:text(at) == name and self:text(at + 1) == "="
+      and not is_field(self:text(at - 1))
+    then
+      return true
+    end
+  end
+  return false
+end
+
+-- Checks the field that is read of a value of this kind, whose name is at `at`,
+-- and the fields of that.
+function Linter:check_field(at, kind)
+  local field = self.tokens[at + 2]
+  if not is_field(self:text(at + 1)) or field.kind ~= "name" then
+    return
+  end
+  local fields = fields_of(kind)
+  if fields[field.text] == nil then
+    self:report(field, "%s has no field '%s'%s", NOUNS[kind], field.text,
+      shape.suggest(field.text, fields))
+  elseif self:text(at + 3) == "=" then
+    self:report(field, "'%s' of %s cannot be set: copy it first", field.text,
+      NOUNS[kind])
+  elseif INSIDE[kind] and INSIDE[kind][field.text] then
+    self:check_field(at + 2, INSIDE[kind][field.text])
+  end
+end
+
+function Linter:check_uses(name, kind, first, last)
+  for at = first, last do
+    if self:text(at) == name and self.tokens[at].kind == "name"
+      and not is_field(self:text(at - 1))
+    then
+      self:check_field(at, kind)
+    end
+  end
+end
+
+-- Returns the last word of the function whose word is at `first`.
+function Linter:end_of(first)
+  local depth = 0
+  for at = first, #self.tokens do
+    local text = self:text(at)
+    depth = depth + (OPENERS[text] and 1 or 0) - (CLOSERS[text] and 1 or 0)
+    if depth == 0 and at > first and text == "end" then
+      return at
+    end
+  end
+  return #self.tokens
+end
+
+-- Returns the first and last word of the function of a place; nil when several
+-- begin in its line.
+function Linter:find_function(place)
+  local found
+  for at, token in ipairs(self.tokens) do
+    if token.line == place.first and token.text == "function"
+      and token.kind == "keyword"
+    then
+      if found then
+        return nil
+      end
+      found = at
+    end
+  end
+  local last = found and self:end_of(found)
+  if last and self.tokens[last].line == place.last then
+    return found, last
+  end
+  return nil
+end
+
+-- Checks the parameters of the function at `first`, which are of these kinds.
+function Linter:check_parameters(kinds, first, last)
+  local at = self:parameters_of(first)
+  for _, kind in ipairs(kinds) do
+    if self.tokens[at].kind ~= "name" then
+      return
+    end
+    local name = self:text(at)
+    if kind and not self:is_shadowed(name, at + 2, last) then
+      self:check_uses(name, kind, at + 1, last)
+    end
+    at = at + 2
+  end
+end
+
+function Linter:check_hook(place)
+  local hook = place.path:match("^rpc%.") and "rpc"
+    or place.path:match("[%a_]+$")
+  local first, last = self:find_function(place)
+  if first and PARAMETERS[hook] then
+    self:check_parameters(PARAMETERS[hook], first, last)
+  end
+end
+
+-- What `local NAME = require("kadenza")` gives is the library.
+function Linter:check_library()
+  for at = 1, #self.tokens - 6 do
+    if self:text(at) == "local" and self:text(at + 2) == "="
+      and self:text(at + 3) == "require"
+    then
+      local string_at = self:text(at + 4) == "(" and at + 5 or at + 4
+      local name = self:text(at + 1)
+      local token = self.tokens[string_at]
+      if token.value == "kadenza"
+        and not self:is_shadowed(name, at + 4, #self.tokens)
+      then
+        self:check_uses(name, "library", at + 4, #self.tokens)
+      end
+    end
+  end
+end
+
+----------------------------------------------------------------- globals --
+
+-- Tells whether the name at `at` stands for a value: it is no field, no label
+-- and no key of a table.
+function Linter:is_value(at, inner)
+  local before, after = self:text(at - 1), self:text(at + 1)
+  if is_field(before) or before == "goto" or before == "::" then
+    return false
+  end
+  return not (inner == "{" and after == "="
+    and (before == "{" or before == "," or before == ";"))
+end
+
+local GLOBALS <const> = {}
+for _, name in ipairs(sandbox.GLOBALS) do
+  GLOBALS[name] = true
+end
+
+function Linter:check_global(at, declared, inner)
+  local token = self.tokens[at]
+  local name = token.text
+  if declared[name] or GLOBALS[name] or not self:is_value(at, inner) then
+    return
+  elseif self:text(at + 1) == "=" then
+    self:report(token, "global '%s' cannot be set: use 'local'", name)
+  else
+    local known = {}
+    for _, names in ipairs({ GLOBALS, declared }) do
+      for other in pairs(names) do
+        known[other] = true
+      end
+    end
+    self:report(token, "undefined global '%s'%s", name,
+      shape.suggest(name, known))
+  end
+end
+
+function Linter:check_globals()
+  local declared = self:declared_in(1, #self.tokens)
+  local open = {}
+  for at, token in ipairs(self.tokens) do
+    if token.kind == "keyword" or token.kind == "symbol" then
+      if CLOSERS[token.text] then
+        open[#open] = nil
+      end
+      if OPENERS[token.text] then
+        open[#open + 1] = token.text
+      end
+    elseif token.kind == "name" and not (self:text(at - 1) == "<"
+      and self:text(at + 1) == ">")
+    then
+      self:check_global(at, declared, open[#open])
+    end
+  end
+end
+
+------------------------------------------------------------------- whole --
+
+local function by_line(a, b)
+  if a.line ~= b.line then
+    return a.line < b.line
+  end
+  return a.message < b.message
+end
+
+-- A function may be several hooks: its mistakes are said once.
+local function sorted_once(problems)
+  table.sort(problems, by_line)
+  local once = {}
+  for i, problem in ipairs(problems) do
+    local before = problems[i - 1]
+    if not before or before.line ~= problem.line
+      or before.message ~= problem.message
+    then
+      once[#once + 1] = problem
+    end
+  end
+  return once
+end
+
+--- Looks through the text of a policy file.
+---@param file string
+---@param text string  Lua that compiles
+---@param places table[]  where its hooks are written: path, first, last (line)
+---@return kadenza.Problem[] problems  in the order of their lines
+function M.check(file, text, places)
+  local linter = setmetatable({ file = file, tokens = tokens.read(text),
+    problems = {} }, Linter)
+  for _, place in ipairs(places) do
+    linter:check_hook(place)
+  end
+  linter:check_library()
+  linter:check_globals()
+  return sorted_once(linter.problems)
+end
+
+return M
