@@ -235,6 +235,8 @@ build = {
       "scripts/kadenza/policy/shape.lua",
     ["kadenza.policy.tokens"] =
       "scripts/kadenza/policy/tokens.lua",
+    ["kadenza.policy.trusted"] =
+      "scripts/kadenza/policy/trusted.lua",
     ["kadenza.policy.types"] =
       "scripts/kadenza/policy/types.lua",
     ["kadenza.run"] =

@@ -94,32 +94,18 @@ static int policy_host(lua_State *L) {
 struct loading {
   const struct kad_lua_node *node;
   const struct kad_lua_network *network;
-  lua_State *parent;
-  int paths; /* index of the list in the parent */
+  struct kad_slice files; /* packed */
   struct kad_host *host;
   bool loaded;
 };
-
-/* Copies the list of paths to the VM. [-0, +1, m] */
-static void copy_paths(lua_State *L, const struct loading *loading) {
-  lua_State *const parent = loading->parent;
-  const lua_Integer count = (lua_Integer)lua_rawlen(parent, loading->paths);
-  lua_createtable(L, (int)count, 0);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(parent, loading->paths, i);
-    lua_pushstring(L, lua_tostring(parent, -1));
-    lua_pop(parent, 1);
-    lua_rawseti(L, -2, i);
-  }
-}
 
 /* Leaves the string or nil at the top for the other state. [-1, +0, m] */
 static void leave(lua_State *L, const struct kad_host *host) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->bits);
 }
 
-/* In the VM: host.load(node, network, paths, log) gives the set-up, or nil and
- * a message, which is left for the parent. [-0, +0, e] */
+/* In the VM: host.load_files(node, network, files, log) gives the set-up, or
+ * nil and a message, which is left for the parent. [-0, +0, e] */
 static int load_body(lua_State *L) {
   struct loading *const loading = lua_touserdata(L, 1);
   lua_getglobal(L, "require");
@@ -128,7 +114,7 @@ static int load_body(lua_State *L) {
   lua_getfield(L, -1, "load_files");
   (void)kad_lua_borrow_node(L, loading->node);
   (void)kad_lua_borrow_network(L, loading->network);
-  copy_paths(L, loading);
+  kad_lua_push_slice(L, loading->files);
   lua_pushcfunction(L, kad_vm_log);
   lua_call(L, 4, 2);
   loading->loaded = lua_istable(L, -2);
@@ -190,17 +176,15 @@ static int run(struct kad_host *host, lua_CFunction body, void *argument) {
   return status;
 }
 
-/* policy_vm(node, network, paths, sources, memory bytes, instructions, log) →
+/* policy_vm(node, network, files, sources, memory bytes, instructions, log) →
  * handle, or nil, message, code. Loads files into a VM of their own; `swap`
  * installs them. */
 static int policy_vm(lua_State *L) {
   struct loading loading = {
       .node = kad_lua_check_node(L, 1),
       .network = kad_lua_check_network(L, 2),
-      .parent = L,
-      .paths = 3,
+      .files = kad_lua_check_slice(L, 3),
   };
-  luaL_checktype(L, 3, LUA_TTABLE);
   luaL_checktype(L, 4, LUA_TTABLE);
   const lua_Integer memory = kad_lua_check_integer(L, 5, 1 << 20, 1LL << 40);
   const lua_Integer budget = kad_lua_check_integer(L, 6, 1, 1LL << 40);

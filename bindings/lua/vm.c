@@ -227,6 +227,51 @@ static int freeze_strings(lua_State *L) {
   return 0;
 }
 
+/* Makes `require` look at the disk again, behind the modules that the VM was
+ * given: path and cpath are at 1 and 2. [-0, +0, e] */
+static void widen_require(lua_State *L) {
+  lua_pushcfunction(L, luaopen_package);
+  lua_pushliteral(L, LUA_LOADLIBNAME);
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "path");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "cpath");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search_sources);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, LUA_LOADLIBNAME);
+  lua_pop(L, 1);
+  lua_setglobal(L, LUA_LOADLIBNAME);
+}
+
+/* open_standard(path, cpath): gives the state what is kept from sandboxes, for
+ * files that are trusted; the environments of the others do not show it. */
+static int open_standard(lua_State *L) {
+  static const luaL_Reg libraries[] = {
+      {LUA_IOLIBNAME, luaopen_io},
+      {LUA_OSLIBNAME, luaopen_os},
+      {LUA_DBLIBNAME, luaopen_debug},
+      {NULL, NULL},
+  };
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  for (const luaL_Reg *library = libraries; library->name != NULL; library++) {
+    luaL_requiref(L, library->name, library->func, 1);
+    lua_pop(L, 1);
+  }
+  widen_require(L);
+  return 0;
+}
+
 /* charge(work): what a C function is about to do, in instructions */
 static int charge(lua_State *L) {
   const lua_Number work = luaL_checknumber(L, 1);
@@ -243,10 +288,15 @@ static int has_length(lua_State *L) {
 /* Opens `require "kadenza.core"` of VMs: the safe part. [-0, +1, m] */
 static int open_safe_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"read_source", read_source}, {"source", source},
-      {"load_text", load_text},     {"freeze_strings", freeze_strings},
-      {"pcall", kad_meter_pcall},   {"charge", charge},
-      {"has_length", has_length},   {NULL, NULL},
+      {"read_source", read_source},
+      {"source", source},
+      {"load_text", load_text},
+      {"freeze_strings", freeze_strings},
+      {"pcall", kad_meter_pcall},
+      {"charge", charge},
+      {"open_standard", open_standard},
+      {"has_length", has_length},
+      {NULL, NULL},
   };
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);

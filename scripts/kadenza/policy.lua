@@ -2,6 +2,7 @@
 --- in the caller's state and trusted.
 --
 --     kad.node { policies = { "counter.lua", "registry.lua" } }
+--     kad.node { policies = { { file = "mail.lua", trusted = true } } }
 --     kad.node { policies = { { types = { note = { max_size = 100 } } } } }
 
 local core = require("kadenza.core")
@@ -98,9 +99,23 @@ local function write_log(level, message, ...)
   log.write(level, message, fields)
 end
 
-local function attach_files(node, paths, write)
-  return core.policy_vm(node.core, node.net, paths, modules_of_vm(),
-    M.MEMORY, M.INSTRUCTIONS, write or write_log)
+-- Returns what host.load_files is told of the files, packed.
+local function pack_files(policies)
+  local files = {}
+  for i, policy in ipairs(policies) do
+    local is_path = type(policy) == "string"
+    files[i] = { path = is_path and policy or policy.file,
+      trusted = not is_path and policy.trusted or nil }
+    if files[i].trusted then
+      files.standard = { path = package.path, cpath = package.cpath }
+    end
+  end
+  return core.pack_plain(files, "policies")
+end
+
+local function attach_files(node, policies, write)
+  return core.policy_vm(node.core, node.net, pack_files(policies),
+    modules_of_vm(), M.MEMORY, M.INSTRUCTIONS, write or write_log)
 end
 
 -- Returns the policies of tables and functions, or nil and a message.
@@ -134,11 +149,40 @@ local function attach_tables(node, policies)
   return core.policy_host(node.core, setup)
 end
 
-local function is_table(policy)
-  return type(policy) == "table" or type(policy) == "function"
+local FILE_KEYS <const> = { file = true, trusted = true }
+
+-- Returns what is wrong with { file = path, trusted = … }, or nil.
+local function file_problem(policy)
+  for key in pairs(policy) do
+    if not FILE_KEYS[key] then
+      return "has an unknown key '" .. tostring(key) .. "' beside 'file'"
+    end
+  end
+  if type(policy.file) ~= "string" then
+    return "has a file that is a " .. type(policy.file) .. ", not a path"
+  elseif policy.trusted ~= nil and type(policy.trusted) ~= "boolean" then
+    return "has a trusted that is a " .. type(policy.trusted)
+      .. ", not a boolean"
+  end
+end
+
+-- Returns the kind of a policy, or nil and what is wrong with it.
+local function kind_of(policy)
+  local kind = type(policy)
+  if kind == "string" then
+    return "files"
+  elseif kind == "table" and policy.file ~= nil then
+    local problem = file_problem(policy)
+    return not problem and "files" or nil, problem
+  elseif kind == "table" or kind == "function" then
+    return "tables"
+  end
+  return nil, string.format("is a %s: a file's path, a table or a function is "
+    .. "needed", kind)
 end
 
 --- Raises unless `policies` is a list of files or one of tables and functions.
+--- A file is its path, or { file = path, trusted = true }.
 ---@param policies any
 ---@param level integer  whom to blame, as of `error`
 ---@return "files"|"tables" kind
@@ -148,10 +192,9 @@ function M.check_list(policies, level)
   end
   local kind
   for i, policy in ipairs(policies) do
-    local is = is_table(policy) and "tables" or "files"
-    if is == "files" and type(policy) ~= "string" then
-      error(string.format("policy %d is a %s: a file's path, a table or a "
-        .. "function is needed", i, type(policy)), level + 1)
+    local is, problem = kind_of(policy)
+    if not is then
+      error("policy " .. i .. " " .. problem, level + 1)
     elseif kind and kind ~= is then
       error("the policies of one node are all files or all tables", level + 1)
     end

@@ -9,6 +9,7 @@ local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
 local task = require("kadenza.task")
+local trusted_files = require("kadenza.policy.trusted")
 
 local M = {}
 
@@ -472,7 +473,7 @@ local function run_module(name, folder, environment)
   return run_file(folder .. path, environment)
 end
 
-local function environment_of(path, node, network)
+local function environment_of(path, trusted, node, network)
   local globals = {}
   for name, value in pairs(BASE) do
     globals[name] = value
@@ -488,18 +489,23 @@ local function environment_of(path, node, network)
     function(name)
       return run_module(name, folder, environment)
     end)
+  if trusted then
+    trusted_files.extend(globals, environment, folder)
+  end
   return environment
 end
 
 --- Loads a policy file: a table, or a function of the node that returns one.
----@param path string
+---@param file { path: string, trusted: boolean? }
 ---@param node kadenza.Node
 ---@param network kadenza.core.Network
 ---@return table? policy
 ---@return string? message  with file and line
-function M.load_policy(path, node, network)
+function M.load_policy(file, node, network)
+  local path = file.path
   local fine, policy = pcall(function()
-    local returned = run_file(path, environment_of(path, node, network))
+    local returned =
+      run_file(path, environment_of(path, file.trusted, node, network))
     if type(returned) == "function" then
       returned = returned(node)
     end

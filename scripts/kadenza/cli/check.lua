@@ -193,6 +193,30 @@ local function is_list(value)
   return true
 end
 
+-- In a file a policy may be { file = path, trusted = true }.
+local function check_policy(option, value)
+  for key in pairs(value) do
+    if key ~= "file" and key ~= "trusted" then
+      return nil, ("has an unknown key '%s' beside 'file'"):format(key)
+    end
+  end
+  local path, problem = kinds.text(option, value.file)
+  if not path then
+    return nil, "has a file that " .. problem
+  elseif value.trusted ~= nil and type(value.trusted) ~= "boolean" then
+    local _, wanted = wrong("true or false", value.trusted)
+    return nil, "has a trusted that " .. wanted
+  end
+  return { file = path, trusted = value.trusted }
+end
+
+local function check_item(option, item)
+  if option.name == "policies" and type(item) == "table" and item.file then
+    return check_policy(option, item)
+  end
+  return kinds.text(option, item)
+end
+
 function kinds.list(option, value)
   local list = type(value) == "string" and { value } or value
   if not is_list(list) then
@@ -202,7 +226,7 @@ function kinds.list(option, value)
   end
   local checked = {}
   for i, item in ipairs(list) do
-    local good, problem = kinds.text(option, item)
+    local good, problem = check_item(option, item)
     if not good then
       return nil, problem
     end

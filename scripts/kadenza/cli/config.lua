@@ -128,6 +128,26 @@ local function settle_id(values)
   values.id_bits = values.id_bits or bits
 end
 
+-- Trust may be said beside a policy's file, or on its own. Afterwards it is in
+-- `trust` alone, which must name policies that there are.
+local function settle_trust(values)
+  local paths, trusted = {}, {}
+  for i, policy in ipairs(values.policies) do
+    local is_path = type(policy) == "string"
+    paths[i] = is_path and policy or policy.file
+    paths[paths[i]] = true
+    trusted[#trusted + 1] = not is_path and policy.trusted and paths[i] or nil
+  end
+  for _, path in ipairs(values.trust) do
+    if not paths[path] then
+      fault.misuse("trust: %s is none of the policies", check.shown(path))
+    end
+    trusted[#trusted + 1] = path
+  end
+  values.policies = table.move(paths, 1, #values.policies, 1, {})
+  values.trust = trusted
+end
+
 --- What a command takes: which options on its command line, which of them from
 --- the environment, and defaults of its own.
 ---@class kadenza.cli.Settings
@@ -157,11 +177,12 @@ function M.gather(settings, args)
       effective[name] = value
     end
   end
+  settle_trust(effective)
   return given, effective
 end
 
 -- Options that are about the program, and none of the node's.
-local PROGRAM <const> = { log = true, json = true }
+local PROGRAM <const> = { log = true, json = true, trust = true }
 
 local function limits_of(values)
   if values.limits == false then
@@ -176,6 +197,18 @@ local function limits_of(values)
   return next(limits) and limits or true
 end
 
+-- Returns the policies as kad.node takes them.
+local function policies_of(values)
+  local trusted, policies = {}, {}
+  for _, path in ipairs(values.trust or {}) do
+    trusted[path] = true
+  end
+  for i, path in ipairs(values.policies) do
+    policies[i] = trusted[path] and { file = path, trusted = true } or path
+  end
+  return policies
+end
+
 --- Returns the options of kad.node that a configuration means.
 ---@param values table  option → value
 ---@return kadenza.NodeOptions options
@@ -188,6 +221,7 @@ function M.node_options(values)
     end
   end
   options.limits = limits_of(values)
+  options.policies = options.policies and policies_of(values)
   return options
 end
 

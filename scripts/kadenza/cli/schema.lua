@@ -76,6 +76,12 @@ M.OPTIONS = {
     text = "Policy, a Lua file. May be repeated.",
   },
   {
+    name = "trust", kind = "list", flag = "--trust", argname = "FILE",
+    default = {}, check = "policy",
+    text = "Trust this one of the policies: it has the whole standard library "
+      .. "of Lua, files and processes too. May be repeated.",
+  },
+  {
     name = "state", kind = "text", flag = "--state", argname = "DIR",
     check = "path",
     text = "Folder that keeps id and contacts between runs; made if missing.",

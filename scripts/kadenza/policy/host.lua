@@ -203,12 +203,14 @@ end
 --- Loads policy files in a VM. Called by C.
 ---@param handle kadenza.core.Node  borrowed
 ---@param network kadenza.core.Network  borrowed
----@param paths string[]
+---@param packed string  a list of { path, trusted }, and in `standard` the
+--- path and cpath for trusted files, if there are any
 ---@param sink fun(level: string, message: string, ...: string)
 ---@return table? setup
 ---@return string? message
-function M.load_files(handle, network, paths, sink)
+function M.load_files(handle, network, packed, sink)
   local sandbox = require("kadenza.sandbox")
+  local files = core.unpack_plain(packed)
   log.configure({
     level = "debug",
     sink = function(event)
@@ -222,12 +224,17 @@ function M.load_files(handle, network, paths, sink)
   })
   local node = wrap_node(handle, network)
   local list = {}
-  for i, path in ipairs(paths) do
-    local policy, message = sandbox.load_policy(path, node, network)
+  if files.standard then
+    local standard = files.standard
+    require("kadenza.policy.trusted").open(standard.path, standard.cpath)
+  end
+  for i, file in ipairs(files) do
+    local policy, message = sandbox.load_policy(file, node, network)
     if not policy then
       return nil, message
     end
-    list[i] = { label = path, name = M.name_of(policy, path), policy = policy }
+    list[i] = { label = file.path, name = M.name_of(policy, file.path),
+      policy = policy }
   end
   local setup, message = M.set_up(list, node, network)
   if setup then

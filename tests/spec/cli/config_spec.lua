@@ -101,6 +101,26 @@ describe("kadenza run, its configuration,", function()
     assert.is_truthy(load("return " .. first))
   end)
 
+  it("takes trust beside a policy's file, or on its own", function()
+    local a, b, c = "scripts/policies/chat.lua", "scripts/policies/counter.lua",
+      "scripts/policies/registry.lua"
+    local path = write(([[{ policies = { "%s", { file = "%s", trusted = true },
+      { file = "%s" } }, trust = { "%s" } }]]):format(a, b, c, a))
+
+    local config = dump({ path })
+    assert.same({ a, b, c }, config.policies)
+    assert.same({ b, a }, config.trust)
+
+    -- What overrides the policies overrides the trust beside them.
+    path = write("{ policies = { { file = '" .. b .. "', trusted = true } } }")
+    config = dump({ path, "--policy", c })
+    assert.same({ c }, config.policies)
+    assert.same({}, config.trust)
+
+    config = dump({ "--policy", c }, { KADENZA_TRUST = c })
+    assert.same({ c }, config.trust)
+  end)
+
   it("takes the width of ids from the id", function()
     assert.equal(256, dump({ "--id", ("ab"):rep(32) }).id_bits)
     assert.equal(160, dump({ "--id", ("ab"):rep(20) }).id_bits)
@@ -123,6 +143,12 @@ describe("kadenza run, its configuration,", function()
       "1: bootstrap must be a string, not 5")
     assert_refused("{ policies = { a = 'b' } }",
       "1: policies must be a string or a list of strings, not a table")
+    assert_refused("{ policies = { { file = 'a', trust = true } } }",
+      "1: policies has an unknown key 'trust' beside 'file'")
+    assert_refused("{ policies = { { file = 5 } } }",
+      "1: policies has a file that must be a string, not 5")
+    assert_refused("{ policies = { { file = 'a', trusted = 'yes' } } }",
+      "1: policies has a trusted that must be true or false, not 'yes'")
     assert_refused("{ limits = {\n queries_per_sec = 5 } }",
       "2: unknown option 'queries_per_sec'; did you mean 'queries_per_s'?")
     assert_refused("{ queries_per_s = 5 }",

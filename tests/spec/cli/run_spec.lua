@@ -95,6 +95,20 @@ describe("kadenza run", function()
     assert.equal("stored at 1 of 1 nodes\n", done.stdout)
   end)
 
+  it("gives the whole standard library to a policy that is trusted",
+    function()
+      local path = write("trusted.lua", 'return { name = os.getenv("HOME") '
+        .. 'and io and "it" }')
+      local refused = process.run({ "run", "--listen", "127.0.0.1:0",
+        "--policy", path })
+      assert.equal(2, refused.status)
+      assert.is_truthy(refused.stderr:find("undefined global 'os'", 1, true))
+
+      local node = process.start_node({ "--policy", path, "--trust", path })
+      node:kill("sighup")
+      node:wait_for("info policies reloaded\n", "stderr")
+    end)
+
   it("stops its policies when it stops", function()
     local path = write("bye.lua", [[
       local kad = require("kadenza")

@@ -219,6 +219,13 @@ describe("kadenza, before a node runs,", function()
     assert_nothing_begun()
   end)
 
+  it("refuses trust in what is none of the policies", function()
+    local path = write("policy.lua", "return {}\n")
+    assert_misuse(line("trust: 'other.lua' is none of the policies"),
+      run("--policy", path, "--trust", "other.lua"))
+    assert_nothing_begun()
+  end)
+
   it("refuses a policy that is Lua and no policy", function()
     local path = write("wrong.lua", "return { typos = {} }\n")
     local done = process.run(run("--policy", path))
