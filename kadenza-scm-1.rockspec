@@ -245,6 +245,8 @@ build = {
       "scripts/kadenza/safe.lua",
     ["kadenza.sandbox"] =
       "scripts/kadenza/sandbox.lua",
+    ["kadenza.signed"] =
+      "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =
       "scripts/kadenza/sim.lua",
     ["kadenza.state"] =

@@ -15,7 +15,7 @@ local function is_of_kind(value, kind)
 end
 
 local function check_option(name, value, rule, level)
-  if not is_of_kind(value, rule.kind) then
+  if rule.kind and not is_of_kind(value, rule.kind) then
     error(string.format("option '%s' must be %s %s, not %s", name,
       rule.kind == "integer" and "an" or "a", rule.kind, type(value)),
       level + 1)
@@ -28,7 +28,8 @@ end
 --- Returns a table of the options given, and the defaults of the others.
 ---@param given table?
 ---@param level integer  whom to blame
----@param ... table<string, table>  name → default, kind, from, to
+---@param ... table<string, table>  name → default, kind, from, to; without a
+---  kind, whoever asks checks it
 ---@return table options
 function M.options(given, level, ...)
   given = given == nil and {} or given

@@ -26,6 +26,7 @@ M.LIBRARIES = {
   "crdt",
   "crdt.kind",
   "limit",
+  "signed",
 }
 
 --- What libraries require besides.
