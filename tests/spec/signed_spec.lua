@@ -459,6 +459,6 @@ describe("kadenza.signed", function()
 
     assert.equal(2, assert(put(ann)).stored)
     assert.equal(2, assert(put(bob, certificate)).stored)
-    assert.matches("may not write here", select(2, put(eve)))
+    assert.matches("may not write here", (select(2, put(eve))))
   end))
 end)
