@@ -132,6 +132,7 @@ build = {
         "core/wire/krpc_encode.c",
         "core/wire/krpc_fields.c",
         "core/wire/message.c",
+        "core/wire/message_check.c",
       },
       libraries = { "uv", "sodium" },
       incdirs = { "core", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)" },

@@ -69,7 +69,8 @@ KAD_API const char *kad_version(void);
   X(KAD_EACCESS, -25, "permission denied")                            \
   X(KAD_ERESOLVE, -26, "name could not be resolved")                  \
   X(KAD_EFAMILY, -27, "no socket of this address family")             \
-  X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")
+  X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")     \
+  X(KAD_ECODEC, -29, "the codec failed")
 
 enum kad_error {
 #define KAD_ERROR_ENUM(code, value, text) code = (value),
@@ -330,6 +331,142 @@ KAD_API bool kad_verify(struct kad_slice message,
                         const uint8_t publisher[KAD_PUBLISHER_SIZE],
                         const uint8_t signature[KAD_SIGNATURE_SIZE]);
 
+/* ------------------------------------------------------------ messages -- */
+
+enum {
+  KAD_TRANSACTION_MAX = 32, /* bytes of a transaction id that we echo */
+  KAD_TOKEN_MAX = 64,       /* bytes of a write token that we accept */
+  KAD_MESSAGE_CONTACTS = 64,
+  KAD_MESSAGE_PEERS = 160,
+  KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE
+};
+
+/* What a datagram is. */
+enum kad_message_kind {
+  KAD_MESSAGE_QUERY,
+  KAD_MESSAGE_REPLY,
+  KAD_MESSAGE_ERROR
+};
+
+/* The queries that the core serves itself. */
+enum kad_method_id {
+  KAD_METHOD_CUSTOM, /* any other; see `name` */
+  KAD_METHOD_PING,
+  KAD_METHOD_FIND_NODE,
+  KAD_METHOD_GET_PEERS,
+  KAD_METHOD_ANNOUNCE_PEER,
+  KAD_METHOD_FIND_VALUE,
+  KAD_METHOD_STORE
+};
+
+/* Why a record of a store was not taken. */
+struct kad_record_error {
+  uint32_t index;
+  int code;
+  struct kad_slice reason;
+};
+
+/* The neutral message: what a datagram says, whatever its encoding. A codec
+ * fills it from bytes and makes bytes of it; the engine knows nothing else.
+ *
+ * It is a few kilobytes, lives on the stack, and is never cleared as a whole:
+ * only the parts that counts and flags declare are meaningful. Slices borrow
+ * the datagram, or what the sender of the message gave. */
+struct kad_message {
+  enum kad_message_kind kind;
+  struct kad_slice transaction; /* 1 … KAD_TRANSACTION_MAX bytes */
+  struct kad_slice version;     /* `v`, empty for none */
+  struct kad_address observed;  /* `ip`: how the other node sees us; family 0
+                                   for none */
+  bool read_only;               /* `ro`, BEP 43 */
+
+  /* Queries. */
+  enum kad_method_id method;
+  struct kad_slice name; /* of the query, as sent */
+  struct kad_slice args; /* the bencoded arguments, one dictionary. Written for
+                            custom queries alone, `id` put in, and `target`
+                            where it has none; empty for none */
+  bool has_target;
+  struct kad_id target; /* target, info_hash or key */
+  bool want4, want6;    /* BEP 32; both false: the family of the sender */
+  bool has_port;
+  uint16_t port;     /* announce_peer; never 0 when has_port */
+  bool implied_port; /* then the port that the query came from counts. Give a
+                        `port` all the same: old nodes look at it alone */
+  uint32_t skip;     /* find_value: values to pass over */
+
+  /* Both ways. */
+  bool has_id;
+  struct kad_id id; /* the sender's */
+  struct kad_slice token;
+  struct kad_slice type; /* find_value, store: the record type's name */
+  bool has_ttl;
+  uint32_t ttl;        /* store: seconds */
+  size_t record_count; /* store: to hold; find_value: held. What is read from a
+                          reply has no key and no type: who asked knows them */
+  struct kad_record records[KAD_RECORDS_PER_MESSAGE];
+
+  /* Replies. */
+  struct kad_slice reply; /* the bencoded reply, one dictionary. Written, `id`
+                             put in, and `nodes` and `nodes6` where it has
+                             none, instead of the other fields below; empty for
+                             those */
+  bool misfit; /* a key of the core's replies has a form that they do not give
+                  it, and reads as absent. Only who asked can judge: malformed
+                  unless the query was a custom one */
+  bool has_nodes, has_nodes6; /* write `nodes`, `nodes6`, even if empty */
+  size_t contact_count;       /* of both families */
+  struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
+  size_t peer_count;
+  struct kad_address peers[KAD_MESSAGE_PEERS];
+  bool has_total;
+  uint32_t total; /* find_value: values there are */
+  bool has_stored;
+  uint32_t stored; /* store: records taken */
+  size_t error_count;
+  struct kad_record_error errors[KAD_MESSAGE_ERRORS];
+
+  /* Errors. */
+  int code;
+  struct kad_slice text;
+};
+
+/* Makes `message` an empty one of `kind`: every count 0, every flag false,
+ * every slice empty. Leaves the arrays as they are. */
+KAD_API void kad_message_init(struct kad_message *message,
+                              enum kad_message_kind kind);
+
+/* Returns the method that `name` names; KAD_METHOD_CUSTOM for any other. */
+KAD_API enum kad_method_id kad_method_find(struct kad_slice name);
+
+/* Returns the name of `method`; an empty slice for KAD_METHOD_CUSTOM. */
+KAD_API struct kad_slice kad_method_name(enum kad_method_id method);
+
+/* What turns datagrams into messages and back. */
+struct kad_codec {
+  void *state;
+  /* Reads `datagram` into `*message`, beginning with kad_message_init. Its
+   * slices borrow the datagram, or what was written to `scratch`, memory of the
+   * engine for what the datagram does not have as it is (some 4,000 bytes; what
+   * does not fit is malformed). `id_size` is 20 or 32, the bytes of the
+   * overlay's ids. Need not set what follows from the rest: `method` from
+   * `name`, the key and the type of records from those of the query. The engine
+   * checks sizes, counts, and that a query has what its method needs.
+   * Returns 0, or KAD_EMALFORMED for what is no message; if `transaction` is
+   * set then, it was a query, which is answered 203. */
+  int (*decode)(void *state, struct kad_slice datagram, size_t id_size,
+                struct kad_message *message, struct kad_writer *scratch);
+  /* Writes `message` to `writer`. Returns 0, KAD_ETOOBIG when it does not fit,
+   * or KAD_EINVAL when `args` or `reply` is not a dictionary that can be sent
+   * (for KRPC: well-formed, and less than KAD_BENCODE_MAX_DEPTH deep); the send
+   * fails with what it returns. */
+  int (*encode)(void *state, const struct kad_message *message, size_t id_size,
+                struct kad_writer *writer);
+};
+
+/* Returns the built-in codec: KRPC (BEP 5, 32, 43). Valid for ever. */
+KAD_API const struct kad_codec *kad_codec_krpc(void);
+
 /* ------------------------------------------------------------ policies -- */
 
 struct kad_node;
@@ -433,7 +570,9 @@ struct kad_policy {
   size_t type_count;
   const struct kad_method *methods;
   size_t method_count;
-  uint32_t deadline_ms; /* for an answer that comes later; 0 is 2000 */
+  uint32_t deadline_ms;          /* for an answer that comes later; 0 is 2000 */
+  const struct kad_codec *codec; /* the node's while this policy is; NULL: its
+                                    configuration's. Borrowed until `release` */
   /* Told that the core no longer waits for `ticket` (deadline, the node
    * closes): cancel the work. May be NULL. */
   void (*abandon)(void *state, uint64_t ticket);
@@ -515,7 +654,6 @@ struct kad_env {
   struct kad_allocator allocator;
 };
 
-struct kad_codec; /* core/wire/codec.h */
 struct kad_store; /* core/records/store.h */
 
 /* How a node behaves. Begin with kad_config_default. */
@@ -546,7 +684,7 @@ struct kad_config {
   uint32_t max_records_address;   /* held of one address */
   uint32_t stores_per_s;          /* own republish and hand-off stores */
   char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
-  const struct kad_codec *codec;  /* NULL for KRPC */
+  const struct kad_codec *codec;  /* NULL for KRPC; see kad_policy, too */
   struct kad_store *store; /* NULL for a memory store of its own; borrowed
                               until the node is freed */
 };
@@ -792,6 +930,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(served_custom, "queries of policies answered")             \
   X(refused, "queries answered with an error")                 \
   X(bad_token, "stores with a wrong token")                    \
+  X(unsent, "messages that could not be encoded")              \
   X(queries, "queries sent")                                   \
   X(replies, "replies received")                               \
   X(errors, "errors received")                                 \

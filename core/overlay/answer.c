@@ -106,11 +106,29 @@ static void make_room(const struct kad_node *node, size_t needed,
   }
 }
 
+/* Leaves half of what is in the lists of a reply, the closest contacts among
+ * it. Returns false when there is nothing left to leave out. */
+static bool thin_out(struct kad_message *reply) {
+  if (reply->contact_count + reply->peer_count + reply->record_count == 0) {
+    return false;
+  }
+  bool last = reply->record_count == 1 && reply->contact_count > 0;
+  reply->contact_count /= 2;
+  reply->peer_count /= 2;
+  reply->record_count = last ? 1 : reply->record_count / 2;
+  return true;
+}
+
+/* Sends a reply. What has room in KRPC may be too much in another encoding. */
 static void finish(struct kad_node *node, const struct kad_incoming *incoming,
                    struct kad_message *reply, uint64_t *counter) {
-  if (kad_node_send(node, &incoming->from.address, reply) == 0) {
-    (*counter)++;
+  const struct kad_address *to = &incoming->from.address;
+  const size_t max = reply_limit(node, incoming, node->config.max_reply);
+  int error = kad_node_send_within(node, to, reply, max);
+  while (error == KAD_ETOOBIG && thin_out(reply)) {
+    error = kad_node_send_within(node, to, reply, max);
   }
+  *(error == 0 ? counter : &node->stats.unsent) += 1;
 }
 
 void kad_answer_ping(struct kad_node *node,
@@ -252,7 +270,14 @@ void kad_answer_custom(struct kad_node *node,
   begin(node, incoming, &reply);
   reply.reply = body;
   add_custom_contacts(node, incoming, body, &reply);
-  int error = kad_node_send(node, &incoming->from.address, &reply);
+  const struct kad_address *to = &incoming->from.address;
+  int error = kad_node_send_within(node, to, &reply, SIZE_MAX);
+  if (error == KAD_ETOOBIG) {
+    reply.has_nodes = false;
+    reply.has_nodes6 = false;
+    reply.contact_count = 0;
+    error = kad_node_send(node, to, &reply);
+  }
   if (error == 0) {
     node->stats.served_custom++;
     return;

@@ -202,18 +202,47 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
                        &node->tables[family == 6 ? 1 : 0]);
 }
 
-int kad_node_send(struct kad_node *node, const struct kad_address *to,
-                  struct kad_message *message) {
+/* The codec of the policy, or of the configuration. It is used with the policy
+ * held: what it calls may replace that. */
+static const struct kad_codec *codec_of(const struct kad_node *node,
+                                        const struct kad_ruleset *ruleset) {
+  return ruleset->policy.codec != NULL ? ruleset->policy.codec : node->codec;
+}
+
+int kad_node_read(struct kad_node *node, struct kad_slice datagram,
+                  void *scratch, struct kad_message *message) {
+  struct kad_writer writer = {.data = scratch, .cap = KAD_CODEC_SCRATCH};
+  struct kad_ruleset *ruleset = node->ruleset;
+  kad_ruleset_retain(ruleset);
+  int error = kad_codec_read(codec_of(node, ruleset), datagram, node->id_size,
+                             message, &writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  return error;
+}
+
+static int encode(struct kad_node *node, const struct kad_message *message,
+                  struct kad_writer *writer) {
+  struct kad_ruleset *ruleset = node->ruleset;
+  const struct kad_codec *codec = codec_of(node, ruleset);
+  kad_ruleset_retain(ruleset);
+  int error = codec->encode(codec->state, message, node->id_size, writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  error = error == 0 && writer->overflow ? KAD_ETOOBIG : error;
+  return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
+}
+
+int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
+                         struct kad_message *message, size_t max) {
   uint8_t datagram[KAD_DATAGRAM_MAX];
-  struct kad_writer writer = {.data = datagram, .cap = node->config.max_reply};
+  const uint32_t most = node->config.max_reply;
+  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
   if (node->closing) {
     return 0;
   }
   message->version =
       (struct kad_slice){.data = (const uint8_t *)node->config.version,
                          .len = sizeof node->config.version};
-  int error =
-      node->codec->encode(node->codec->state, message, node->id_size, &writer);
+  int error = encode(node, message, &writer);
   if (error != 0) {
     return error;
   }
@@ -229,6 +258,13 @@ int kad_node_send(struct kad_node *node, const struct kad_address *to,
                  (struct kad_slice){.data = datagram, .len = writer.len});
   node->sending = false;
   return 0;
+}
+
+int kad_node_send(struct kad_node *node, const struct kad_address *to,
+                  struct kad_message *message) {
+  int error = kad_node_send_within(node, to, message, SIZE_MAX);
+  node->stats.unsent += error != 0;
+  return error;
 }
 
 bool kad_node_is_proven(const struct kad_node *node,
@@ -278,6 +314,7 @@ static void receive_malformed(struct kad_node *node,
 void kad_node_receive(struct kad_node *node, const struct kad_address *from,
                       struct kad_slice datagram) {
   struct kad_message message;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
   node->stats.datagrams_in++;
   node->stats.bytes_in += datagram.len;
@@ -285,8 +322,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_martian++;
   } else if (datagram.len > KAD_DATAGRAM_MAX) {
     node->stats.dropped_malformed++;
-  } else if (node->codec->decode(node->codec->state, datagram, node->id_size,
-                                 &message) != 0) {
+  } else if (kad_node_read(node, datagram, scratch, &message) != 0) {
     receive_malformed(node, from, &message);
   } else if (message.kind == KAD_MESSAGE_QUERY) {
     receive_query(node, from, datagram, &message);

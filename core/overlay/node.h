@@ -35,7 +35,7 @@ struct kad_node {
   struct kad_env env;
   size_t id_size; /* bytes: 20 or 32 */
   uint8_t map_secret[KAD_MAP_SECRET_SIZE];
-  const struct kad_codec *codec;
+  const struct kad_codec *codec;          /* where the policy has none */
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
   struct kad_limiter *limiter;            /* NULL: limits are off */
   struct kad_store *store;
@@ -78,6 +78,17 @@ kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period);
  * that cannot be sent. */
 int kad_node_send(struct kad_node *node, const struct kad_address *to,
                   struct kad_message *message);
+
+/* The same for a datagram of at most `max` bytes: KAD_ETOOBIG if it has more.
+ * What is not sent is not counted. */
+int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
+                         struct kad_message *message, size_t max);
+
+/* Reads a datagram with the node's codec. `*message` borrows it, and the bytes
+ * of `scratch`, of KAD_CODEC_SCRATCH bytes. Returns 0 or KAD_EMALFORMED. */
+KAD_MUST_CHECK int kad_node_read(struct kad_node *node,
+                                 struct kad_slice datagram, void *scratch,
+                                 struct kad_message *message);
 
 /* Returns true if the contact at `address` has answered us: it is in a table.
  */

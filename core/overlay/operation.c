@@ -315,7 +315,22 @@ bool kad_op_timed_out(const struct kad_op *op) {
   return timed_out;
 }
 
+/* Returns why the codec could not write the queries of an operation, or 0. */
+static int codec_error(const struct kad_op *op) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
+    if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC) {
+      return error;
+    }
+  }
+  return 0;
+}
+
 int kad_op_silence(const struct kad_op *op) {
+  int error = codec_error(op);
+  if (error != 0) {
+    return error;
+  }
   return kad_op_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
 }
 

@@ -120,8 +120,9 @@ bool kad_op_has_quorum(const struct kad_op *op);
 /* Ends the lookups of an operation with what they have; `looked_up` follows. */
 void kad_op_end_lookups(struct kad_node *node, struct kad_op *op);
 
-/* Returns what to end with when nobody answered: KAD_ETIMEOUT when the deadline
- * came first, else KAD_ENOCONTACTS. */
+/* Returns what to end with when nobody answered: what kept the codec from
+ * writing the queries; KAD_ETIMEOUT when the deadline came first; else
+ * KAD_ENOCONTACTS. */
 int kad_op_silence(const struct kad_op *op);
 
 /* Returns true if the deadline ended one of its lookups. */

@@ -36,26 +36,13 @@ static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
   return verdict != KAD_REPLY_PASSED_OVER;
 }
 
-/* Returns what kept the queries from being sent, if anything did that is our
- * user's to mend. */
-static int sending_error(const struct kad_op *op) {
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
-    int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
-    if (error == KAD_ETOOBIG || error == KAD_EINVAL) {
-      return error;
-    }
-  }
-  return 0;
-}
-
 static void end_query(struct kad_node *node, struct kad_op *op) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
   if (op->holders == 0 && kad_op_closest(op, closest) > 0) {
     status = KAD_ENOTFOUND;
   } else if (op->holders == 0) {
-    int error = sending_error(op);
-    status = error != 0 ? error : kad_op_silence(op);
+    status = kad_op_silence(op);
   }
   kad_op_end(node, op, status);
 }

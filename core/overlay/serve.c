@@ -56,16 +56,23 @@ static struct held_query *hold_query(struct kad_node *node,
   return query;
 }
 
-/* Reads a held query again. It was read before: that cannot fail. */
-static void reread(const struct kad_node *node, const struct held_query *query,
-                   struct kad_message *message, struct kad_incoming *incoming) {
+/* Reads a held query again, into memory of the caller's. Returns false when the
+ * codec has changed, or is one that does not always say the same: the query
+ * cannot be answered then. */
+static bool reread(struct kad_node *node, const struct held_query *query,
+                   void *scratch, struct kad_message *message,
+                   struct kad_incoming *incoming) {
   incoming->datagram =
       (struct kad_slice){.data = query->datagram, .len = query->len};
-  (void)node->codec->decode(node->codec->state, incoming->datagram,
-                            node->id_size, message);
+  if (kad_node_read(node, incoming->datagram, scratch, message) != 0 ||
+      message->kind != KAD_MESSAGE_QUERY) {
+    node->stats.dropped_malformed++;
+    return false;
+  }
   incoming->from.address = query->from;
   incoming->from.id = message->id;
   incoming->message = message;
+  return true;
 }
 
 /* Answers a custom query with what its method said. */
@@ -87,8 +94,10 @@ static void resume_method(struct kad_node *node, void *self,
   struct held_query *query = self;
   struct kad_message message;
   struct kad_incoming incoming;
-  reread(node, query, &message, &incoming);
-  answer_method(node, &incoming, answer);
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (reread(node, query, scratch, &message, &incoming)) {
+    answer_method(node, &incoming, answer);
+  }
   hold_query_end(node, query);
 }
 
@@ -184,8 +193,10 @@ static void resume_request(struct kad_node *node, void *self,
   struct held_query *query = self;
   struct kad_message message;
   struct kad_incoming incoming;
-  reread(node, query, &message, &incoming);
-  decide(node, &incoming, answer);
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (reread(node, query, scratch, &message, &incoming)) {
+    decide(node, &incoming, answer);
+  }
   hold_query_end(node, query);
 }
 

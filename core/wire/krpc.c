@@ -1,9 +1,16 @@
 #include "wire/krpc.h"
 
+/* All that a message of KRPC has is in its datagram. */
+static int decode(void *state, struct kad_slice datagram, size_t id_size,
+                  struct kad_message *message, struct kad_writer *scratch) {
+  (void)scratch;
+  return kad_krpc_decode(state, datagram, id_size, message);
+}
+
 const struct kad_codec *kad_codec_krpc(void) {
   static const struct kad_codec krpc = {
       .state = NULL,
-      .decode = kad_krpc_decode,
+      .decode = decode,
       .encode = kad_krpc_encode,
   };
   return &krpc;

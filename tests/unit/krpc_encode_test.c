@@ -408,7 +408,7 @@ static void the_codec_is_krpc(void **state) {
 
   assert_ok(codec->encode(codec->state, &message, 20, &writer));
   assert_ok(codec->decode(codec->state, (struct kad_slice){memory, writer.len},
-                          20, &message));
+                          20, &message, NULL));
 
   assert_int_equal(message.method, KAD_METHOD_PING);
 }
