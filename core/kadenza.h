@@ -524,6 +524,8 @@ struct kad_answer {
                                        ttl: `expire` says how long they live */
   size_t record_count;
   uint32_t seconds;       /* expire: life; republish: 0 is never again */
+  uint32_t deadline_ms;   /* of KAD_LATER: how long it may take; 0 is what the
+                             policy says */
   struct kad_slice reply; /* methods: a bencoded dictionary */
 };
 

@@ -376,6 +376,7 @@ static void suspend_hook(struct kad_runner *runner, uint64_t ticket,
   runner->ticket = ticket;
   runner->hook->yields++;
   answer->verdict = KAD_LATER;
+  answer->deadline_ms = runner->hook->deadline_ms;
   if (kad_lua_protect(runner->host->L, suspend_body, &suspension,
                       ignore_report) != LUA_OK) {
     answer->verdict = KAD_FAILED;
@@ -436,10 +437,8 @@ static void find_problem(struct abandoned *abandoned) {
   if (runner == NULL || node == NULL) {
     return;
   }
-  const kad_time_ms deadline_ms =
-      host->deadline_ms > 0 ? host->deadline_ms : KAD_HOOK_DEADLINE_MS;
   kad_node_stats(node, &stats);
-  if (now_of(host) - runner->began >= deadline_ms) {
+  if (now_of(host) - runner->began >= runner->hook->deadline_ms) {
     abandoned->problem = "did not answer before its deadline";
     abandoned->overrun = true;
   } else if (stats.waiting >= kad_node_config(node)->max_waiting) {

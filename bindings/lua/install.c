@@ -230,23 +230,29 @@ static int count_arguments(lua_State *L) {
   return function.isvararg ? INT_MAX : function.nparams;
 }
 
-/* Fills in the hooks, from the lists `names` and `hooks` of the set-up at 2.
- * [-0, +0, m] */
+/* Fills in the hooks, from the lists `names`, `deadlines` and `hooks` of the
+ * set-up at 2. [-0, +0, m] */
 static void describe_hooks(lua_State *L, struct kad_host *host) {
   lua_getfield(L, 2, "names");
+  lua_getfield(L, 2, "deadlines");
   lua_getfield(L, 2, "hooks");
   for (size_t i = 0; i < host->hook_count; i++) {
     struct kad_lua_hook *const hook = &host->hooks[i];
     hook->host = host;
-    lua_rawgeti(L, -2, (lua_Integer)i + 1);
+    lua_rawgeti(L, -3, (lua_Integer)i + 1);
     const char *const name = lua_tostring(L, -1);
     strncpy(hook->name, name != NULL ? name : "?", sizeof hook->name - 1);
+    lua_pop(L, 1);
+    lua_rawgeti(L, -2, (lua_Integer)i + 1);
+    const lua_Integer deadline_ms = lua_tointeger(L, -1);
+    hook->deadline_ms =
+        deadline_ms > 0 ? (uint32_t)deadline_ms : KAD_HOOK_DEADLINE_MS;
     lua_pop(L, 1);
     lua_rawgeti(L, -1, (lua_Integer)i + 1);
     luaL_checktype(L, -1, LUA_TFUNCTION);
     hook->arguments = count_arguments(L);
   }
-  lua_pop(L, 2);
+  lua_pop(L, 3);
 }
 
 static size_t field_count(lua_State *L, const char *name) {
@@ -273,8 +279,7 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   lua_pushvalue(L, 2);
   host->on_request = field_hook(L, host, "on_request", KAD_HOOK_REQUEST);
   host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_CONTACT);
-  host->deadline_ms = field_number(L, "deadline_ms");
-  installation->policy.deadline_ms = host->deadline_ms;
+  installation->policy.deadline_ms = field_number(L, "deadline_ms");
   installation->policy.state = host;
   installation->policy.on_request =
       host->on_request != NULL ? ask_request : NULL;

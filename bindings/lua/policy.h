@@ -46,6 +46,7 @@ struct kad_lua_hook {
   enum kad_hook_kind kind;
   char name[KAD_HOOK_NAME_MAX]; /* for messages and counters */
   int arguments;                /* that its function takes; more are not made */
+  uint32_t deadline_ms;         /* for an answer that waits */
   uint64_t calls;
   uint64_t errors;
   uint64_t overruns; /* among the errors */
@@ -97,7 +98,6 @@ struct kad_host {
   bool refused;               /* the last block was */
   struct kad_runner *runners; /* all of them */
   struct kad_runner *free_runners;
-  uint32_t deadline_ms;
   struct kad_lua_hook *hooks; /* `hook_count` of them */
   size_t hook_count;
   struct kad_lua_type *types; /* `type_count` of them */

@@ -65,7 +65,8 @@ static void expire(struct kad_node *node, struct kad_alarm *alarm) {
 }
 
 static int open_question(struct kad_node *node, uint64_t ticket,
-                         const struct kad_asker *asker) {
+                         const struct kad_asker *asker,
+                         kad_time_ms deadline_ms) {
   if (node->questions.count >= node->config.max_waiting) {
     return KAD_EBUSY;
   }
@@ -84,9 +85,11 @@ static int open_question(struct kad_node *node, uint64_t ticket,
   }
   kad_ruleset_retain(asker->ruleset);
   node->questions.count++;
+  if (deadline_ms == 0) {
+    deadline_ms = asker->ruleset->deadline_ms;
+  }
   kad_alarm_set(node, &open->alarm,
-                kad_time_add(kad_node_now(node), asker->ruleset->deadline_ms),
-                expire);
+                kad_time_add(kad_node_now(node), deadline_ms), expire);
   return 0;
 }
 
@@ -124,7 +127,7 @@ enum kad_verdict kad_ask(struct kad_node *node, kad_hook hook, void *state,
     node->stats.hook_failures++;
   }
   if (answer->verdict == KAD_LATER &&
-      open_question(node, question->ticket, asker) != 0) {
+      open_question(node, question->ticket, asker, answer->deadline_ms) != 0) {
     node->stats.hook_failures++;
     abandon(asker->ruleset, question->ticket);
     answer->verdict = KAD_FAILED;

@@ -99,9 +99,58 @@ describe("kadenza.policy.compose", function()
     assert.same({ "a", "b", "c" }, heard)
   end)
 
-  it("waits as long as the most patient", function()
-    assert.equal(2500, composed({ deadline = 1 }, { deadline = 2.5 })
-      .deadline_ms)
-    assert.is_nil(composed({}).deadline_ms)
+  it("gives each hook the deadline of its policy", function()
+    local setup = composed({ deadline = 0.5, rpc = { a = yes } },
+      { deadline = 7, rpc = { b = yes } }, { rpc = { c = yes } })
+
+    assert.same({ 500, 7000, 2000 }, setup.deadlines)
+    assert.equal(7000, setup.deadline_ms)
+  end)
+
+  it("gives a filter of several the deadline of the most patient", function()
+    local setup = composed({ deadline = 1, on_request = yes },
+      { deadline = 2.5, on_request = yes })
+
+    assert.same({ 2500 }, setup.deadlines)
+  end)
+
+  it("refuses two policies of one name, and names both files", function()
+    local list = load({}, {})
+    list[2].name = "p1"
+
+    local fine, err = pcall(compose.compose, list)
+
+    assert.is_false(fine)
+    assert.equal("p2.lua: the name 'p1' is claimed by p1.lua already: each "
+      .. "policy needs a `name` of its own", err.problem)
+  end)
+
+  describe("what a policy requires", function()
+    it("may stand before or behind it", function()
+      composed({ requires = { "p2" } }, { requires = { "p1" } })
+      composed({ requires = { "p2", p3 = 2 } }, {}, { version = 2.1 })
+      composed({ requires = { "p1" } })
+    end)
+
+    local refused = {
+      { { requires = { "p3" } }, {},
+        "p1.lua: it requires the policy 'p3', which is not loaded "
+          .. "(did you mean 'p1'?)" },
+      { { requires = { "something" } }, {},
+        "p1.lua: it requires the policy 'something', which is not loaded" },
+      { { requires = { somewhere = 2, something = 1 } }, {},
+        "p1.lua: it requires the policy 'something', which is not loaded" },
+      { {}, { requires = { p1 = 2 } },
+        "p2.lua: it requires version 2 of the policy 'p1', but p1.lua is "
+          .. "without a version" },
+      { { version = 1.5 }, { requires = { p1 = 2 } },
+        "p2.lua: it requires version 2 of the policy 'p1', but p1.lua is "
+          .. "version 1.5" },
+    }
+    for _, case in ipairs(refused) do
+      it("is missed: " .. case[3], function()
+        assert.equal(case[3], problem(case[1], case[2]))
+      end)
+    end
   end)
 end)

@@ -102,6 +102,17 @@ describe("kadenza.policy", function()
         message)
     end)
 
+    it("says what a policy requires and does not find", function()
+      local text = 'return { requires = { "p2", counter = 2 } }'
+
+      local node, message, code = open_with({ text, "return {}" })
+
+      assert.is_nil(node)
+      assert.matches("p1%.lua: it requires the policy 'counter', which is not "
+        .. "loaded", message)
+      assert.equal("KAD_EINVAL", code)
+    end)
+
     it("takes a function of the node", with([[
       return function(node)
         local id = node:id()
@@ -131,67 +142,6 @@ describe("kadenza.policy", function()
 
         assert.is_nil(node)
         assert.equal("policy 1: no luck", message)
-      end))
-
-    it("leaves the old policy when the new one is wrong", with(
-      rpc('return { text = "old" }'), function(world)
-        world.files:write("return { rpc = {")
-        local reloaded, message, code = world.node:reload()
-
-        assert.is_nil(reloaded)
-        assert.matches("policy%.lua:1:", message)
-        assert.equal("KAD_EINVAL", code)
-        assert.equal("old", call(world).text)
-      end))
-
-    it("swaps to the new one when it is right", with(
-      rpc('return { text = "old" }'), function(world)
-        world.files:write(rpc('return { text = "new" }'))
-
-        assert.is_true(world.node:reload())
-
-        assert.equal("new", call(world).text)
-      end))
-
-    it("ends work in the policy that began it", with(
-      rpc('kad.sleep(1) return { text = "old" }'), function(world)
-        local reply = kad.spawn(function()
-          return call(world)
-        end)
-        kad.sleep(0.5)
-        world.files:write(rpc('return { text = "new" }'))
-        assert.is_true(world.node:reload())
-
-        assert.equal("new", call(world).text)
-        assert.equal("old", reply:await().text)
-      end))
-
-    it("leaks nothing in 200 reloads under traffic", with(
-      rpc('kad.sleep(0.3) return { text = "x" }'), function(world)
-        local asked, answered = 0, 0
-        local function ask()
-          asked = asked + 1
-          kad.spawn(function()
-            local reply = call(world)
-            answered = answered + (reply and 1 or 0)
-          end)
-        end
-        local before
-        for i = 1, 200 do
-          ask()
-          assert.is_true(world.node:reload())
-          kad.sleep(0.1)
-          if i == 50 then
-            collectgarbage()
-            before = collectgarbage("count")
-          end
-        end
-        kad.sleep(5)
-        collectgarbage()
-
-        assert.equal(asked, answered)
-        assert.is_true(collectgarbage("count") < before + 100)
-        assert.equal(0, world.node:stats().waiting)
       end))
 
     it("checks a policy without a node", function()
@@ -259,21 +209,6 @@ describe("kadenza.policy", function()
           assert.equal(2, #errors)
           assert.matches("a", errors[1])
           assert.matches("b", errors[2])
-        end
-      end))
-
-    it("stops the old policy's timers at a reload", with([[
-      local kad = require("kadenza")
-      return { every = { { seconds = 10, run = function()
-        kad.log.info("tick")
-      end } } } ]], function(world)
-        world.files:write("return {}")
-        assert.is_true(world.node:reload())
-        kad.sleep(100)
-        world.after = function()
-          for _, event in ipairs(world.events) do
-            assert.not_equal("tick", event.message)
-          end
         end
       end))
 
@@ -476,6 +411,31 @@ describe("kadenza.policy", function()
       assert.is_nil(reply)
       assert.equal(251, info.krpc)
       assert.equal("second", info.reason)
+    end))
+
+    it("have each a deadline of its own", world_of({
+      [[local kad = require("kadenza")
+      return { name = "hasty", deadline = 0.5, rpc = {
+        hasty = function() kad.sleep(1) return {} end } }]],
+      [[local kad = require("kadenza")
+      return { rpc = { usual = function(request)
+        kad.sleep(request.args.seconds) return {} end } }]],
+      [[local kad = require("kadenza")
+      return { name = "patient", deadline = 3, rpc = {
+        patient = function() kad.sleep(2.5) return {} end } }]],
+    }, function(world)
+      local begun = kad.now()
+      local reply, _, _, info = call(world, "hasty")
+      assert.is_nil(reply)
+      assert.equal(202, info.krpc)
+      assert.is_true(kad.now() - begun < 0.9)
+
+      assert(call(world, "usual", { seconds = 1 }))
+      begun = kad.now()
+      assert.is_nil((call(world, "usual", { seconds = 3 })))
+      assert.is_true(kad.now() - begun < 2.4)
+
+      assert(call(world, "patient"))
     end))
 
     it("are passed when all say yes", world_of({

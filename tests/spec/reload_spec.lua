@@ -27,6 +27,11 @@ local function counting(more, version)
     ]])
 end
 
+local function rpc(code)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function() " .. code .. " end } }"
+end
+
 local function call(world, name)
   return world.other:call(world.node:addresses()[1], name or "run")
 end
@@ -83,6 +88,54 @@ describe("reloading policies", function()
   after_each(function()
     policy.MEMORY = memory
   end)
+
+  it("leaves the old policy when the new one is wrong", with(
+    rpc('return { text = "old" }'), function(world)
+      world.files:write("return { rpc = {")
+      local reloaded, message, code = world.node:reload()
+
+      assert.is_nil(reloaded)
+      assert.matches("policy%.lua:1:", message)
+      assert.equal("KAD_EINVAL", code)
+      assert.equal("old", call(world).text)
+    end))
+
+  it("swaps to the new one when it is right", with(
+    rpc('return { text = "old" }'), function(world)
+      world.files:write(rpc('return { text = "new" }'))
+
+      assert.is_true(world.node:reload())
+
+      assert.equal("new", call(world).text)
+    end))
+
+  it("ends work in the policy that began it", with(
+    rpc('kad.sleep(1) return { text = "old" }'), function(world)
+      local reply = kad.spawn(function()
+        return call(world)
+      end)
+      kad.sleep(0.5)
+      world.files:write(rpc('return { text = "new" }'))
+      assert.is_true(world.node:reload())
+
+      assert.equal("new", call(world).text)
+      assert.equal("old", reply:await().text)
+    end))
+
+  it("stops the old policy's timers at a reload", with([[
+    local kad = require("kadenza")
+    return { every = { { seconds = 10, run = function()
+      kad.log.info("tick")
+    end } } } ]], function(world)
+      world.files:write("return {}")
+      assert.is_true(world.node:reload())
+      kad.sleep(100)
+      world.after = function()
+        for _, event in ipairs(world.events) do
+          assert.not_equal("tick", event.message)
+        end
+      end
+    end))
 
   describe("what save returns", function()
     it("is what restore of the next version gets", with(counting(),

@@ -15,6 +15,7 @@ describe("kadenza.policy.shape", function()
       every = { { seconds = 0.001, run = nothing } },
       on_start = nothing, on_stop = nothing, on_request = nothing,
       on_contact = nothing, on_store = nothing, on_expire = nothing,
+      save = nothing, restore = nothing, requires = { "a", "b", c = 2 },
     }))
     assert.is_true(shape.check({}))
   end)
@@ -26,6 +27,11 @@ describe("kadenza.policy.shape", function()
     { { [1] = 1 }, "unknown key '1'" },
     { { [("x"):rep(1e6)] = 1 }, "unknown key 'x" },
     { { on_start = 1 }, "on_start must be a function, not a number" },
+    { { name = "" }, "name must have at least one byte" },
+    { { requires = "a" }, "requires must be a table, not a string" },
+    { { requires = { 1 } }, "requires[1] must be a string, not a number" },
+    { { requires = { a = "1" } }, "requires.a must be a number, not a string" },
+    { { requires = { [true] = 1 } }, "requires has a key that is no name" },
     { { deadline = 0 }, "deadline must be seconds" },
     { { deadline = 0 / 0 }, "deadline must be seconds" },
     { { deadline = 3601 }, "deadline must be seconds" },

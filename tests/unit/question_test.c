@@ -232,6 +232,25 @@ static void an_answer_that_does_not_come_is_given_up(void **state) {
   assert_int_equal(answers(lone), 1);
 }
 
+static void an_answer_has_the_time_that_its_hook_asks_for(void **state) {
+  struct kad_lone *lone = *state;
+  soloist.next = (struct kad_answer){.verdict = KAD_LATER, .deadline_ms = 500};
+  call(lone);
+  soloist.next.deadline_ms = DEADLINE_MS + 1000;
+  call(lone);
+
+  kad_lone_run(lone, 499);
+  assert_int_equal(soloist.abandoned, 0);
+  kad_lone_run(lone, 1);
+  assert_true(soloist.last_abandoned == soloist.tickets[0]);
+  kad_lone_run(lone, DEADLINE_MS + 499);
+  assert_int_equal(soloist.abandoned, 1);
+  kad_lone_run(lone, 1);
+
+  assert_int_equal(soloist.abandoned, 2);
+  assert_int_equal(kad_lone_stats(lone).hook_deadlines, 2);
+}
+
 static void a_later_answer_may_be_that_it_failed(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_answer failed = {.verdict = KAD_FAILED};
@@ -515,6 +534,7 @@ int main(void) {
       TEST(a_reply_that_cannot_be_sent_is_answered_202),
       TEST(an_answer_may_come_later),
       TEST(an_answer_that_does_not_come_is_given_up),
+      TEST(an_answer_has_the_time_that_its_hook_asks_for),
       TEST(a_later_answer_may_be_that_it_failed),
       TEST(a_later_answer_may_not_be_later_again),
       TEST(tickets_are_never_reused),

@@ -4,8 +4,11 @@
 -- order of the policies until one says no. What only one can decide may be
 -- claimed once: a second claim is an error that names both.
 
+local shape = require("kadenza.policy.shape")
+
 local M = {}
 
+local DEADLINE_MS <const> = 2000 -- of a hook, unless its policy says otherwise
 local FOREVER <const> = 0xFFFFFFFF -- republish: never
 local BUILT_IN <const> = { peers = true, value = true }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
@@ -50,15 +53,29 @@ local function broadcast(listeners)
   end
 end
 
+local function fail(...)
+  error({ problem = string.format(...) }, 0)
+end
+
 local Composer = {}
 Composer.__index = Composer
 
--- Returns the number of a hook: its place in the list that C has.
-function Composer:add(fn, owner, name)
+-- Returns the number of a hook of one or more policies: its place in the list
+-- that C has. It may wait as long as the most patient of them.
+function Composer:add(fn, owners, name)
   local setup = self.setup
   local number = #setup.hooks + 1
+  local names, deadline_ms = {}, 0
+  for i, loaded in ipairs(owners) do
+    local seconds = loaded.policy.deadline
+    names[i] = loaded.name
+    deadline_ms = math.max(deadline_ms,
+      seconds and math.ceil(seconds * 1000) or DEADLINE_MS)
+  end
   setup.hooks[number] = fn
-  setup.names[number] = owner .. ": " .. name
+  setup.names[number] = table.concat(names, "+") .. ": " .. name
+  setup.deadlines[number] = deadline_ms
+  setup.deadline_ms = math.max(setup.deadline_ms or 0, deadline_ms)
   return number
 end
 
@@ -66,10 +83,7 @@ end
 function Composer:claim(what, loaded)
   local before = self.claims[what]
   if before then
-    error({
-      problem = string.format("%s: %s is claimed by %s already", loaded.label,
-        what, before.label),
-    }, 0)
+    fail("%s: %s is claimed by %s already", loaded.label, what, before.label)
   end
   self.claims[what] = loaded
 end
@@ -102,7 +116,7 @@ function Composer:add_republish(entry, spec, loaded)
     entry.republish_s = FOREVER
   elseif type(spec.republish) == "function" then
     entry.republish =
-      self:add(spec.republish, loaded.name, entry.name .. ".republish")
+      self:add(spec.republish, { loaded }, entry.name .. ".republish")
   else
     entry.republish_s = spec.republish
   end
@@ -120,12 +134,12 @@ function Composer:add_type(name, spec, loaded)
   end
   for _, key in ipairs(HOOKS) do
     if spec[key] then
-      entry[key] = self:add(spec[key], loaded.name, name .. "." .. key)
+      entry[key] = self:add(spec[key], { loaded }, name .. "." .. key)
     end
   end
   if spec.validate then
     table.insert(entry.filters, spec.validate)
-    table.insert(entry.owners, loaded.name)
+    table.insert(entry.owners, loaded)
   end
   self:add_republish(entry, spec, loaded)
 end
@@ -148,13 +162,8 @@ function Composer:add_policy(loaded)
     self:claim("query '" .. name .. "'", loaded)
     table.insert(self.setup.methods, {
       name = name,
-      call = self:add(policy.rpc[name], loaded.name, "rpc." .. name),
+      call = self:add(policy.rpc[name], { loaded }, "rpc." .. name),
     })
-  end
-  local seconds = policy.deadline
-  if seconds then
-    local longest = self.setup.deadline_ms or 0
-    self.setup.deadline_ms = math.max(longest, math.ceil(seconds * 1000))
   end
 end
 
@@ -164,17 +173,17 @@ local function collect(list, name)
   for _, loaded in ipairs(list) do
     if loaded.policy[name] then
       table.insert(functions, loaded.policy[name])
-      table.insert(owners, loaded.name)
+      table.insert(owners, loaded)
     end
   end
-  return functions, table.concat(owners, "+")
+  return functions, owners
 end
 
 function Composer:add_filters(list)
   for _, name in ipairs({ "on_request", "on_contact" }) do
-    local functions, owner = collect(list, name)
+    local functions, owners = collect(list, name)
     if #functions > 0 then
-      self.setup[name] = self:add(chain(functions), owner, name)
+      self.setup[name] = self:add(chain(functions), owners, name)
     end
   end
 end
@@ -182,9 +191,9 @@ end
 -- on_store and on_expire hear of records of every type.
 function Composer:add_listeners(list)
   for _, name in ipairs({ "on_store", "on_expire" }) do
-    local functions, owner = collect(list, name)
+    local functions, owners = collect(list, name)
     if #functions > 0 then
-      local number = self:add(broadcast(functions), owner, name)
+      local number = self:add(broadcast(functions), owners, name)
       for built_in in pairs(BUILT_IN) do
         self:type_entry(built_in)
       end
@@ -200,9 +209,8 @@ function Composer:finish()
   for _, name in ipairs(self.order) do
     local entry = self.types[name]
     if #entry.filters > 0 then
-      local owner = table.concat(entry.owners, "+")
       entry.validate =
-        self:add(chain(entry.filters), owner, name .. ".validate")
+        self:add(chain(entry.filters), entry.owners, name .. ".validate")
     end
     entry.filters, entry.owners = nil, nil
     table.insert(self.setup.types, entry)
@@ -210,13 +218,60 @@ function Composer:finish()
   return self.setup
 end
 
+-- Returns the policies by their names, of which each has its own.
+local function by_name(list)
+  local named = {}
+  for _, loaded in ipairs(list) do
+    local before = named[loaded.name]
+    if before then
+      fail("%s: the name '%s' is claimed by %s already: each policy needs a "
+        .. "`name` of its own", loaded.label, loaded.name, before.label)
+    end
+    named[loaded.name] = loaded
+  end
+  return named
+end
+
+-- Raises unless the policy `name` is there, and new enough.
+local function check_need(loaded, named, name, least)
+  local other = named[name]
+  if not other then
+    fail("%s: it requires the policy '%s', which is not loaded%s",
+      loaded.label, name, shape.suggest(name, named))
+  end
+  local version = other.policy.version
+  if least and (version or 0) < least then
+    fail("%s: it requires version %s of the policy '%s', but %s is %s",
+      loaded.label, tostring(least), name, other.label,
+      version and "version " .. tostring(version) or "without a version")
+  end
+end
+
+local function check_needs(list)
+  local named = by_name(list)
+  for _, loaded in ipairs(list) do
+    local needs, least = loaded.policy.requires or {}, {}
+    for _, name in ipairs(needs) do
+      check_need(loaded, named, name)
+    end
+    for name, version in pairs(needs) do
+      least[name] = type(name) == "string" and version or nil
+    end
+    for _, name in ipairs(sorted(least)) do
+      check_need(loaded, named, name, least[name])
+    end
+  end
+end
+
 --- Composes policies that have been checked. Returns what C installs, or raises
 --- { problem = text }.
 ---@param list kadenza.Loaded[]
 ---@return table setup
 function M.compose(list)
+  check_needs(list)
   local composer = setmetatable({
-    setup = { hooks = {}, names = {}, types = {}, methods = {} },
+    setup = { hooks = {}, names = {}, deadlines = {}, types = {},
+      methods = {} },
     claims = {},
     types = {},
     order = {},

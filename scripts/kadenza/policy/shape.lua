@@ -24,6 +24,7 @@ local POLICY_KEYS <const> = {
   every = "table",
   deadline = "number",
   samples = "table",
+  requires = "table",
 }
 
 local TYPE_KEYS <const> = {
@@ -217,6 +218,17 @@ local function check_each(part, check)
   end
 end
 
+-- Names in a list, or with the least version: { "a", b = 2 }.
+local function check_need(key, value)
+  if math.type(key) == "integer" then
+    check_kind(value, "string", "requires[" .. key .. "]")
+  elseif type(key) == "string" then
+    check_kind(value, "number", "requires." .. key)
+  else
+    fail("requires has a key that is no name of a policy")
+  end
+end
+
 local function check_policy(policy)
   check_kind(policy, "table", "a policy")
   check_keys(policy, POLICY_KEYS, "")
@@ -226,7 +238,11 @@ local function check_policy(policy)
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
   check_each(policy.every, check_every)
+  check_each(policy.requires, check_need)
   check_all_samples(policy)
+  if policy.name == "" then
+    fail("name must have at least one byte")
+  end
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
     fail("deadline must be seconds of more than 0 and at most 3600")

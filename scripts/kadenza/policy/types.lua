@@ -61,6 +61,8 @@
 ---@field name? string
 ---@field version? number
 ---@field deadline? number  seconds that a hook may wait, 2 without one
+---@field requires? table<integer|string, string|number>  policies that must be
+---  loaded as well: names, or name = least version
 ---@field types? table<string, kadenza.Type>
 ---@field rpc? table<string, async fun(request: kadenza.Request,
 ---  ctx: kadenza.Context): table?, string?, integer?>
