@@ -33,6 +33,8 @@ files["scripts/kadenza/blob.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/crdt.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/crdt/kind.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/limit.lua"] = { std = "kadenza_policy" }
+files["scripts/kadenza/pubsub"] = { std = "kadenza_policy" }
+files["scripts/kadenza/pubsub.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/signed.lua"] = { std = "kadenza_policy" }
 files["scripts/policies"] = { std = "kadenza_policy" }
 files["bench/policies"] = { std = "kadenza_policy" }

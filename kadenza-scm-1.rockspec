@@ -240,6 +240,14 @@ build = {
       "scripts/kadenza/policy/trusted.lua",
     ["kadenza.policy.types"] =
       "scripts/kadenza/policy/types.lua",
+    ["kadenza.pubsub"] =
+      "scripts/kadenza/pubsub.lua",
+    ["kadenza.pubsub.board"] =
+      "scripts/kadenza/pubsub/board.lua",
+    ["kadenza.pubsub.event"] =
+      "scripts/kadenza/pubsub/event.lua",
+    ["kadenza.pubsub.feed"] =
+      "scripts/kadenza/pubsub/feed.lua",
     ["kadenza.run"] =
       "scripts/kadenza/run.lua",
     ["kadenza.safe"] =

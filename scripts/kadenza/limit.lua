@@ -51,8 +51,10 @@ local function subnet_of_ipv6(host)
   return table.concat(groups, ":", 1, 4) .. "::/64"
 end
 
--- Returns the /24 of an IPv4 address, or the /64 of an IPv6 one.
-local function subnet_of(host)
+--- Returns the /24 of an IPv4 address, or the /64 of an IPv6 one.
+---@param host string  without a port
+---@return string subnet
+function M.subnet_of(host)
   if host:find(":", 1, true) then
     return subnet_of_ipv6(host)
   end
@@ -66,7 +68,7 @@ local SUBJECTS <const> = {
     return ctx.from and ctx.from.host
   end,
   subnet = function(ctx)
-    return ctx.from and subnet_of(ctx.from.host)
+    return ctx.from and M.subnet_of(ctx.from.host)
   end,
   publisher = function(ctx, record)
     if not record.publisher then

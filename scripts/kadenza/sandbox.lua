@@ -26,11 +26,13 @@ M.LIBRARIES = {
   "crdt",
   "crdt.kind",
   "limit",
+  "pubsub",
   "signed",
 }
 
 --- What libraries require besides.
-M.PARTS = { "arguments", "blob.reader", "blob.tree" }
+M.PARTS = { "arguments", "blob.reader", "blob.tree", "pubsub.board",
+  "pubsub.event", "pubsub.feed" }
 
 local PREFIX <const> = "kadenza."
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes

@@ -1,0 +1,357 @@
+--- What a holder of topics does: it keeps who has subscribed, and pushes what
+--- is new to them.
+--
+-- Whatever strangers can make it keep or send is bounded: subscribers in all,
+-- of a topic and of a subnet, events that wait for one, pushes at a time and in
+-- a second. It pushes only to an address that has shown that it gets what is
+-- sent there: a subscriber has to repeat a token. A subscriber that refuses a
+-- push, or does not answer three in a row, is forgotten.
+
+local event = require("kadenza.pubsub.event")
+local kad = require("kadenza")
+local limit = require("kadenza.limit")
+
+local M = {}
+
+local COOKIE <const> = 8 -- bytes by which a subscriber knows its holders
+local TOKEN_SECONDS <const> = 300 -- a token is good for one to two of these
+local TOKEN <const> = 8
+local OUTBOX <const> = 16 -- events that wait for one subscriber
+local SEEN <const> = 64 -- events of a topic that are not pushed again
+local PARALLEL <const> = 32 -- pushes under way
+local MAX_PUSH <const> = 900 -- bytes of events in one
+local FAILURES <const> = 3 -- unanswered pushes that end a subscription
+local REFUSED <const>, MALFORMED <const> = 201, 203
+
+---@class kadenza.pubsub.Board
+local Board = {}
+Board.__index = Board
+
+--- Makes the board of a node.
+---@param node kadenza.Node
+---@param options table  of the hub
+---@return kadenza.pubsub.Board board
+function M.new(node, options)
+  return setmetatable({
+    node = node,
+    options = options,
+    topics = {}, -- key → { list of subscribers, by_address, seen }
+    subnets = {}, -- subnet → how many subscribers
+    count = 0, -- subscribers
+    queue = {}, -- subscribers with events to push: first … last
+    first = 1,
+    last = 0,
+    pushing = 0,
+    next_at = 0, -- when the next push may leave
+    counts = { pushes = 0, acknowledged = 0, dropped = 0, forgotten = 0,
+      refused = 0 },
+  }, Board)
+end
+
+------------------------------------------------------------ subscribers --
+
+-- Returns the token of an address: nobody else can make it. The secret comes
+-- from a key pair, which is as hard to guess in a program as in a policy file.
+local function token_of(board, address, slot)
+  board.secret = board.secret or kad.keypair().secret
+  local text = board.secret .. string.pack(">I8", slot) .. address
+  return kad.hash(text):sub(1, TOKEN)
+end
+
+local function current_slot()
+  return math.tointeger(kad.now() // TOKEN_SECONDS)
+end
+
+local function is_token(board, address, token)
+  local slot = current_slot()
+  return token == token_of(board, address, slot)
+    or slot > 0 and token == token_of(board, address, slot - 1)
+end
+
+local function remove(board, subscriber)
+  if subscriber.gone then
+    return
+  end
+  subscriber.gone = true
+  local topic = board.topics[subscriber.key]
+  topic.by_address[subscriber.address] = nil
+  for i, other in ipairs(topic.list) do
+    if other == subscriber then
+      table.remove(topic.list, i)
+      break
+    end
+  end
+  if #topic.list == 0 then
+    board.topics[subscriber.key] = nil
+  end
+  local left = board.subnets[subscriber.subnet] - 1
+  board.subnets[subscriber.subnet] = left > 0 and left or nil
+  board.count = board.count - 1
+end
+
+-- Returns why there is no room for another subscriber, or nil.
+local function lack_of_room(board, topic, subnet)
+  local options = board.options
+  if board.count >= options.max_subscribers then
+    return "full: too many subscribers"
+  elseif topic and #topic.list >= options.max_topic then
+    return "full: too many subscribers of this topic"
+  elseif (board.subnets[subnet] or 0) >= options.max_subnet then
+    return "full: too many subscribers of your network"
+  end
+  return nil
+end
+
+local function add(board, key, cookie, from)
+  local topic, subnet = board.topics[key], limit.subnet_of(from.host)
+  local problem = lack_of_room(board, topic, subnet)
+  if problem then
+    return nil, problem
+  end
+  topic = topic
+    or { list = {}, by_address = {}, seen = event.new_seen(SEEN) }
+  local subscriber = { key = key, address = from.address, subnet = subnet,
+    cookie = cookie, outbox = {}, failures = 0 }
+  board.topics[key] = topic
+  topic.by_address[from.address] = subscriber
+  topic.list[#topic.list + 1] = subscriber
+  board.subnets[subnet] = (board.subnets[subnet] or 0) + 1
+  board.count = board.count + 1
+  return subscriber
+end
+
+local function find(board, key, address)
+  local topic = board.topics[key]
+  return topic and topic.by_address[address]
+end
+
+local function check_arguments(board, args)
+  return type(args.topic) == "string"
+    and #args.topic == board.node:id_bits() // 8
+    and type(args.cookie) == "string" and #args.cookie == COOKIE
+end
+
+--- Answers a subscription: with a token alone, if it comes without a good one.
+---@param request kadenza.Request
+---@param ctx kadenza.Context
+---@return table? reply
+---@return string? reason
+---@return integer? code
+function Board:subscribe(request, ctx)
+  local args, from = request.args, ctx.from
+  if not check_arguments(self, args) then
+    return nil, "a topic and a cookie of 8 bytes are needed", MALFORMED
+  end
+  local token = token_of(self, from.address, current_slot())
+  if not is_token(self, from.address, args.token) then
+    return { token = token }
+  end
+  local subscriber, problem = find(self, args.topic, from.address), nil
+  if not subscriber then
+    subscriber, problem = add(self, args.topic, args.cookie, from)
+  end
+  if not subscriber then
+    self.counts.refused = self.counts.refused + 1
+    return nil, problem, REFUSED
+  end
+  subscriber.cookie, subscriber.failures = args.cookie, 0
+  subscriber.expires = kad.now() + self.options.ttl
+  return { token = token, ttl = self.options.ttl }
+end
+
+--- Ends a subscription.
+---@param request kadenza.Request
+---@param ctx kadenza.Context
+---@return table? reply
+---@return string? reason
+---@return integer? code
+function Board:cancel(request, ctx)
+  local args = request.args
+  if not check_arguments(self, args) then
+    return nil, "a topic and a cookie of 8 bytes are needed", MALFORMED
+  end
+  local subscriber = find(self, args.topic, ctx.from.address)
+  if subscriber and subscriber.cookie == args.cookie then
+    remove(self, subscriber)
+  end
+  return {}
+end
+
+--- Forgets the subscribers that have not renewed.
+function Board:sweep()
+  local now, over = kad.now(), {}
+  for _, topic in pairs(self.topics) do
+    for _, subscriber in ipairs(topic.list) do
+      if subscriber.expires <= now then
+        over[#over + 1] = subscriber
+      end
+    end
+  end
+  for _, subscriber in ipairs(over) do
+    remove(self, subscriber)
+  end
+end
+
+---------------------------------------------------------------- pushing --
+
+-- Has a subscriber's events pushed when it is its turn.
+local function enqueue(board, subscriber)
+  if not subscriber.queued and not subscriber.gone then
+    subscriber.queued = true
+    board.last = board.last + 1
+    board.queue[board.last] = subscriber
+  end
+end
+
+-- Returns the events of one push: as many as fit, the oldest first.
+local function next_batch(subscriber)
+  local batch, items, size = {}, {}, 0
+  for _, entry in ipairs(subscriber.outbox) do
+    size = size + event.size_of(entry.item)
+    if size > MAX_PUSH and #items > 0 then
+      break
+    end
+    items[#items + 1], batch[entry] = entry.item, true
+  end
+  return items, batch
+end
+
+-- Takes the events of a batch out of the outbox.
+local function settle(board, subscriber, batch)
+  local left = {}
+  for _, entry in ipairs(subscriber.outbox) do
+    if not batch[entry] then
+      left[#left + 1] = entry
+    end
+  end
+  subscriber.outbox, subscriber.failures = left, 0
+  board.counts.acknowledged = board.counts.acknowledged + 1
+end
+
+-- Notes that a push has failed. Whoever has answered does not want it.
+local function note_failure(board, subscriber, code)
+  subscriber.failures = subscriber.failures + 1
+  if code == "KAD_EREMOTE" or subscriber.failures >= FAILURES then
+    board.counts.forgotten = board.counts.forgotten + 1
+    remove(board, subscriber)
+  end
+end
+
+local function push(board, subscriber)
+  local items, batch = next_batch(subscriber)
+  local reply, _, code
+  subscriber.batch = batch
+  if board.node:is_open() then
+    board.counts.pushes = board.counts.pushes + 1
+    reply, _, code = board.node:call(subscriber.address,
+      board.options.name .. "_push",
+      { topic = subscriber.key, cookie = subscriber.cookie, events = items })
+  end
+  board.pushing = board.pushing - 1
+  subscriber.batch, subscriber.queued = nil, false
+  if reply then
+    settle(board, subscriber, batch)
+  else
+    note_failure(board, subscriber, code)
+  end
+  if #subscriber.outbox > 0 then
+    enqueue(board, subscriber)
+  end
+  board:pump()
+end
+
+-- Waits until another push may leave.
+local function wait_for_room(board)
+  while board.pushing >= PARALLEL do
+    kad.wait(function(resume)
+      board.wake = resume
+    end)
+    board.wake = nil
+  end
+  local now, rate = kad.now(), board.options.rate
+  if board.next_at > now then
+    kad.sleep(board.next_at - now)
+  end
+  -- What was not used for a second may be used at once.
+  board.next_at = math.max(board.next_at, now - 1) + 1 / rate
+end
+
+local PumpEnd = {}
+PumpEnd.__close = function(guard)
+  guard.board.pumping = false
+end
+
+local function run_pump(board)
+  local _ <close> = setmetatable({ board = board }, PumpEnd)
+  while board.first <= board.last and board.node:is_open() do
+    wait_for_room(board)
+    local subscriber = board.queue[board.first]
+    board.queue[board.first] = nil
+    board.first = board.first + 1
+    if subscriber.expires <= kad.now() then
+      remove(board, subscriber)
+    end
+    if not subscriber.gone then
+      board.pushing = board.pushing + 1
+      kad.spawn(push, board, subscriber)
+    end
+  end
+end
+
+--- Sees to it that what is in the queue is pushed.
+function Board:pump()
+  if self.wake then
+    self.wake()
+  elseif not self.pumping and self.first <= self.last then
+    self.pumping = true
+    local fine, err = pcall(kad.spawn, run_pump, self)
+    if not fine then
+      self.pumping = false
+      error(err, 0)
+    end
+  end
+end
+
+-- Adds an event to those that wait for a subscriber. When there are many, the
+-- oldest that is not under way has to go.
+local function add_event(board, subscriber, item)
+  local outbox, batch = subscriber.outbox, subscriber.batch or {}
+  outbox[#outbox + 1] = { item = item }
+  if #outbox <= OUTBOX then
+    return
+  end
+  for i, entry in ipairs(outbox) do
+    if not batch[entry] then
+      table.remove(outbox, i)
+      board.counts.dropped = board.counts.dropped + 1
+      return
+    end
+  end
+end
+
+--- Pushes a record to the subscribers of its key, unless it has been.
+---@param record kadenza.Record
+function Board:announce(record)
+  local topic = self.topics[record.key]
+  if not topic or not topic.seen:add(event.identify(record)) then
+    return
+  end
+  local item = event.pack(record)
+  for _, subscriber in ipairs(topic.list) do
+    add_event(self, subscriber, item)
+    enqueue(self, subscriber)
+  end
+  self:pump()
+end
+
+--- Forgets all subscribers.
+function Board:stop()
+  for _, topic in pairs(self.topics) do
+    for _, subscriber in ipairs(topic.list) do
+      subscriber.gone = true
+    end
+  end
+  self.topics, self.subnets, self.count = {}, {}, 0
+end
+
+return M

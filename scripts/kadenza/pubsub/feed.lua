@@ -1,0 +1,337 @@
+--- What a subscriber does: it subscribes to a topic at the nodes closest to its
+--- key, renews that, and hands on what they push, each event once.
+
+local event = require("kadenza.pubsub.event")
+local kad = require("kadenza")
+
+local M = {}
+
+local COOKIE <const> = 8
+local SEEN <const> = 512 -- events that are not handed on again
+local INBOX <const> = 64 -- events that wait for a function
+local MAX_EVENTS <const> = 32 -- in one push
+local MAX_TOKEN <const> = 64
+local ATTEMPTS <const> = 4 -- to subscribe at a contact
+local FIRST_RETRY <const> = 5 -- seconds, while nobody has taken it
+local MIN_TTL <const>, MAX_TTL <const> = 3, 86400
+local RENEWALS <const> = 3 -- of a subscription in its time
+
+---------------------------------------------------------- subscriptions --
+
+--- A function that is told of what is new under a key.
+---@class kadenza.pubsub.Subscription
+---@field key string
+---@field dropped integer  events that came too fast for the function
+local Subscription = {}
+Subscription.__index = Subscription
+Subscription.__name = "kadenza.pubsub.Subscription"
+
+local function say_failure(err)
+  kad.log.error("a subscriber failed",
+    { error = type(err) == "string" and err or "an error that is no string" })
+end
+
+-- Calls the function with what is in the inbox, one after the other.
+local function drain(subscription)
+  while #subscription.inbox > 0 do
+    local record = table.remove(subscription.inbox, 1)
+    local value = subscription.feed.decode(record.value)
+    local fine, err = pcall(subscription.fn, value, record)
+    if not fine then
+      say_failure(err)
+    end
+  end
+  subscription.draining = false
+end
+
+local function hand_on(subscription, record)
+  local inbox = subscription.inbox
+  if #inbox >= INBOX then
+    table.remove(inbox, 1)
+    subscription.dropped = subscription.dropped + 1
+  end
+  inbox[#inbox + 1] = record
+  if not subscription.draining then
+    subscription.draining = true
+    kad.spawn(drain, subscription)
+  end
+end
+
+--- Returns how many nodes will push what is new.
+---@return integer holders
+function Subscription:holders()
+  return self.feed and #self.feed.holders or 0
+end
+
+--- Ends the subscription: the function is not called any more, and when it was
+--- the last of its key, the holders are told. Does nothing when it has ended. A
+--- `<close>` variable does so at the end of its scope.
+function Subscription:cancel()
+  local feed = self.feed
+  if not feed then
+    return
+  end
+  self.feed, self.inbox = nil, {}
+  for i, other in ipairs(feed.subscriptions) do
+    if other == self then
+      table.remove(feed.subscriptions, i)
+      break
+    end
+  end
+  if #feed.subscriptions == 0 then
+    feed:close()
+  end
+end
+
+Subscription.__close = Subscription.cancel
+
+------------------------------------------------------------------ feeds --
+
+---@class kadenza.pubsub.Feed
+local Feed = {}
+Feed.__index = Feed
+
+--- Makes the feed of a key at a node.
+---@param node kadenza.Node
+---@param key string
+---@param hub table  options, decode and counts of the hub
+---@param forget fun(feed: kadenza.pubsub.Feed)  called when it is closed
+---@return kadenza.pubsub.Feed feed
+function M.new(node, key, hub, forget)
+  return setmetatable({
+    node = node,
+    key = key,
+    options = hub.options,
+    decode = hub.decode,
+    counts = hub.counts,
+    forget = forget,
+    cookie = kad.keypair().publisher:sub(1, COOKIE), -- nobody can guess it
+    seen = event.new_seen(SEEN),
+    subscriptions = {},
+    renewals = 0,
+    holders = {}, -- { contact, token, ttl }, the closest first
+    is_open = true,
+  }, Feed)
+end
+
+--- Adds a function.
+---@param fn async fun(value: string, record: table)
+---@return kadenza.pubsub.Subscription subscription
+function Feed:add(fn)
+  local subscription = setmetatable({ feed = self, key = self.key, fn = fn,
+    inbox = {}, dropped = 0 }, Subscription)
+  table.insert(self.subscriptions, subscription)
+  return subscription
+end
+
+-- Hands a record on that has been checked, unless it has been already.
+local function take(feed, record, id)
+  if not feed.seen:add(id) then
+    feed.counts.duplicates = feed.counts.duplicates + 1
+    return
+  end
+  feed.counts.delivered = feed.counts.delivered + 1
+  for _, subscription in ipairs({ table.unpack(feed.subscriptions) }) do
+    hand_on(subscription, record)
+  end
+end
+
+--- Hands on a record that our own node has come to hold.
+---@param record kadenza.Record
+function Feed:hold(record)
+  take(self, event.copy(record), event.identify(record))
+end
+
+-- Takes one event of a push.
+local function take_item(feed, item, is_valid)
+  local record = event.unpack(item, feed.key, feed.options.name)
+  if not record then
+    feed.counts.invalid = feed.counts.invalid + 1
+    return
+  end
+  local id = event.identify(record)
+  if feed.seen:has(id) then
+    feed.counts.duplicates = feed.counts.duplicates + 1
+  elseif not is_valid(record) then
+    feed.counts.invalid = feed.counts.invalid + 1
+  elseif feed.is_open then -- judging it may have taken a while
+    take(feed, record, id)
+  end
+end
+
+--- Takes what a holder pushes. Returns false if it is none of ours.
+---@async
+---@param args table
+---@param is_valid async fun(record: table): boolean
+---@return boolean taken
+function Feed:receive(args, is_valid)
+  if args.cookie ~= self.cookie or type(args.events) ~= "table" then
+    return false
+  end
+  for i = 1, math.min(#args.events, MAX_EVENTS) do
+    take_item(self, args.events[i], is_valid)
+  end
+  return true
+end
+
+---------------------------------------------------------------- holders --
+
+local function is_token(token)
+  return type(token) == "string" and #token <= MAX_TOKEN
+end
+
+local function ask(feed, contact, name, token)
+  if not feed.node:is_open() then
+    return nil
+  end
+  return feed.node:call(contact, feed.options.name .. "_" .. name,
+    { topic = feed.key, cookie = feed.cookie, token = token })
+end
+
+-- Subscribes at a contact: the first answer may be no more than a token, and a
+-- datagram may be lost. Returns the holder, or nil.
+local function subscribe_at(feed, contact, token)
+  for _ = 1, ATTEMPTS do
+    local reply, _, code = ask(feed, contact, "subscribe", token)
+    if not feed.is_open or not reply and code ~= "KAD_ETIMEOUT" then
+      return nil
+    end
+    local given = reply and reply.token
+    token = is_token(given) and given or token
+    if reply and math.type(reply.ttl) == "integer" then
+      local ttl = math.max(MIN_TTL, math.min(reply.ttl, MAX_TTL))
+      return { contact = contact, token = token, ttl = ttl }
+    end
+  end
+  return nil
+end
+
+-- Ends the subscription at some holders. It would end by itself, later.
+local function leave(feed, holders)
+  for _, holder in ipairs(feed.node:is_open() and holders or {}) do
+    kad.spawn(ask, feed, holder.contact, "cancel")
+  end
+end
+
+-- Subscribes at all of some contacts, and ends it at those that are not among
+-- them any more.
+local function move_to(feed, contacts)
+  local tokens, made, jobs, over = {}, {}, {}, {}
+  for _, holder in ipairs(feed.holders) do
+    tokens[holder.contact.address] = holder.token
+  end
+  for i, contact in ipairs(contacts) do
+    jobs[i] = function()
+      made[i] = subscribe_at(feed, contact, tokens[contact.address])
+    end
+  end
+  kad.all(jobs)
+  local before, wanted = feed.holders, {}
+  feed.holders = {}
+  for i, contact in ipairs(contacts) do
+    wanted[contact.address] = true
+    feed.holders[#feed.holders + 1] = made[i] -- nil when it has refused
+  end
+  for _, holder in ipairs(before) do
+    if not wanted[holder.contact.address] then
+      over[#over + 1] = holder
+    end
+  end
+  leave(feed, feed.is_open and over or feed.holders)
+end
+
+-- Looks the key up: its closest contacts, and the records that it has.
+local function look_up(feed)
+  if not feed.node:is_open() then
+    return {}, {}
+  end
+  local records, info, _, details =
+    feed.node:get(feed.key, { type = feed.options.name, all = true })
+  local closest = records and info.closest or details and details.closest
+  local width = feed.options.width
+  return table.move(closest or {}, 1, width, 1, {}), records or {}
+end
+
+-- Hands on what was missed: it is among the records of the key. What was not is
+-- for a subscription alone that wants what is held replayed, if there is one.
+local function catch_up(feed, records, replay)
+  for i = #records, 1, -1 do -- the newest comes last
+    local record = event.copy(records[i])
+    local id = event.identify(record)
+    if not feed.seen:has(id) then
+      take(feed, record, id)
+    elseif replay and replay.feed then
+      hand_on(replay, record)
+    end
+  end
+end
+
+--- Subscribes at the contacts that are closest now.
+---@async
+---@param silently? boolean  what is held is not new
+---@param replay? kadenza.pubsub.Subscription  to whom all that is held is new
+function Feed:renew(silently, replay)
+  local contacts, records = look_up(self)
+  for _, record in ipairs(silently and records or {}) do
+    self.seen:add(event.identify(record))
+  end
+  catch_up(self, silently and {} or records, replay)
+  move_to(self, contacts)
+end
+
+-- Returns the seconds to the next renewal, give or take a tenth.
+local function next_period(feed, before)
+  local period = feed.options.ttl / RENEWALS
+  for _, holder in ipairs(feed.holders) do
+    period = math.min(period, holder.ttl / RENEWALS)
+  end
+  if #feed.holders == 0 then
+    period = math.min(period, before and before * 2 or FIRST_RETRY)
+  end
+  feed.renewals = feed.renewals + 1
+  local noise = kad.hash(feed.cookie .. feed.renewals)
+  local part = string.unpack("<I2", noise) / 65535
+  return period, period * (0.9 + 0.2 * part)
+end
+
+local function keep_up(feed)
+  local retry
+  while feed.is_open do
+    local period, seconds = next_period(feed, retry)
+    retry = #feed.holders == 0 and period or nil
+    kad.sleep(seconds)
+    if not feed.node:is_open() then
+      feed:close()
+      return
+    end
+    feed:renew()
+  end
+end
+
+--- Renews the subscription from now on, until the feed is closed.
+function Feed:start()
+  if self.is_open and not self.renewal then
+    self.renewal = kad.spawn(keep_up, self)
+  end
+end
+
+--- Ends the feed, and the subscriptions at its holders.
+---@param silently? boolean  the holders find out when they push
+function Feed:close(silently)
+  if not self.is_open then
+    return
+  end
+  self.is_open = false
+  self:forget()
+  for _, subscription in ipairs({ table.unpack(self.subscriptions) }) do
+    subscription:cancel()
+  end
+  local holders, renewal = self.holders, self.renewal
+  self.holders = {}
+  leave(self, silently and {} or holders)
+  if renewal then
+    renewal:cancel()
+  end
+end
+
+return M

@@ -1,0 +1,562 @@
+local kad = require("kadenza")
+local policies = require("tests.spec.policy_support")
+local pubsub = require("kadenza.pubsub")
+local pubs = require("tests.spec.pubsub_support")
+local support = require("tests.spec.support")
+
+local NEWS <const> = pubs.NEWS
+local by_distance, listener = pubs.by_distance, pubs.listener
+local overlay, sum = pubs.overlay, pubs.sum
+
+local function sorted(list)
+  local copy = { table.unpack(list) }
+  table.sort(copy)
+  return copy
+end
+
+describe("a hub", function()
+  it("tells every subscriber once", overlay(function(hub, nodes)
+    local lists = {}
+    for i = 1, 5 do
+      local note
+      lists[i], note = listener()
+      assert.equal(8, hub:subscribe(nodes[2 * i], NEWS, note):holders())
+    end
+
+    for i = 1, 4 do
+      assert(hub:publish(nodes[1 + 3 * i], NEWS, "event " .. i))
+    end
+    kad.sleep(2)
+
+    for i = 1, 5 do
+      assert.same({ "event 1", "event 2", "event 3", "event 4" },
+        sorted(lists[i]))
+    end
+  end))
+
+  it("tells every subscriber once over a network that loses a fifth",
+    overlay(function(hub, nodes)
+      local lists, expected = {}, {}
+      for i = 1, 5 do
+        local note
+        lists[i], note = listener()
+        hub:subscribe(nodes[3 * i], NEWS, note)
+      end
+      for i = 1, 20 do
+        assert(hub:publish(nodes[1], NEWS, ("event %02d"):format(i)))
+        expected[i] = ("event %02d"):format(i)
+      end
+
+      kad.sleep(300)
+      for i = 1, 5 do
+        assert.same(expected, sorted(lists[i]))
+      end
+      kad.sleep(900)
+      for i = 1, 5 do
+        assert.equal(20, #lists[i])
+      end
+    end, { loss = 0.2 }))
+
+  it("tells of what is published twice, twice", overlay(function(hub, nodes)
+    local list, note = listener()
+    hub:subscribe(nodes[2], NEWS, note)
+
+    assert(hub:publish(nodes[5], NEWS, "same"))
+    assert(hub:publish(nodes[5], NEWS, "same"))
+    assert(hub:publish(nodes[6], NEWS, "same"))
+    kad.sleep(2)
+
+    assert.same({ "same", "same", "same" }, list)
+  end))
+
+  it("tells every function of a node, and registers once",
+    overlay(function(hub, nodes)
+      local one, note_one = listener()
+      local two, note_two = listener()
+      local first = hub:subscribe(nodes[2], NEWS, note_one)
+      hub:subscribe(nodes[2], NEWS, note_two)
+      local before = sum(hub, nodes, "subscribers")
+
+      assert(hub:publish(nodes[5], NEWS, "a"))
+      kad.sleep(2)
+      first:cancel()
+      assert(hub:publish(nodes[5], NEWS, "b"))
+      kad.sleep(2)
+
+      assert.same({ "a" }, one)
+      assert.same({ "a", "b" }, two)
+      assert.is_true(before <= 8)
+      assert.equal(before, sum(hub, nodes, "subscribers"))
+    end))
+
+  it("keeps topics apart", overlay(function(hub, nodes)
+    local list, note = listener()
+    hub:subscribe(nodes[2], NEWS, note)
+    hub:subscribe(nodes[2], kad.key("other"), note)
+
+    assert(hub:publish(nodes[5], NEWS, "news"))
+    assert(hub:publish(nodes[5], kad.key("third"), "nothing"))
+    kad.sleep(2)
+
+    assert.same({ "news" }, list)
+  end))
+
+  it("tells of what is there only when it is to be replayed",
+    overlay(function(hub, nodes)
+      assert(hub:publish(nodes[5], NEWS, "old"))
+      kad.sleep(1)
+      local plain, note_plain = listener()
+      local replayed, note_replayed = listener()
+      local second, note_second = listener()
+
+      hub:subscribe(nodes[2], NEWS, note_plain)
+      hub:subscribe(nodes[3], NEWS, note_replayed, { replay = true })
+      hub:subscribe(nodes[2], NEWS, note_second, { replay = true })
+      assert(hub:publish(nodes[5], NEWS, "new"))
+      kad.sleep(300)
+
+      assert.same({ "new" }, plain)
+      assert.same({ "old", "new" }, replayed)
+      assert.same({ "old", "new" }, second)
+    end))
+
+  it("reads what is there", overlay(function(hub, nodes)
+    assert.is_nil((hub:read(nodes[2], NEWS)))
+    assert(hub:publish(nodes[5], NEWS, "a"))
+    assert(hub:publish(nodes[6], NEWS, ""))
+
+    local values, records = hub:read(nodes[2], NEWS)
+
+    assert.same({ "", "a" }, sorted(values))
+    assert.equal("event", records[1].type)
+    kad.sleep(700)
+    local _, _, code = hub:read(nodes[2], NEWS)
+    assert.equal("KAD_ENOTFOUND", code)
+  end))
+
+  it("carries values of up to 892 bytes", overlay(function(hub, nodes)
+    local list, note = listener()
+    hub:subscribe(nodes[2], NEWS, note)
+    local pair = kad.keypair(("s"):rep(32))
+
+    assert(hub:publish(nodes[5], NEWS, ("x"):rep(892)))
+    assert(hub:publish(nodes[5], NEWS, ("y"):rep(892),
+      { secret = pair.secret, seq = math.maxinteger }))
+    local stored, message, code = hub:publish(nodes[5], NEWS, ("x"):rep(893))
+    kad.sleep(2)
+
+    assert.same({ ("x"):rep(892), ("y"):rep(892) }, sorted(list))
+    assert.same({ nil, "the value is too large", "KAD_ETOOBIG" },
+      { stored, message, code })
+    assert.equal(0, sum(hub, nodes, "forgotten"))
+  end))
+
+  it("says who has signed", overlay(function(hub, nodes)
+    local pair, records = kad.keypair(("s"):rep(32)), {}
+    hub:subscribe(nodes[2], NEWS, function(_, record)
+      records[#records + 1] = record
+    end)
+
+    assert(hub:publish(nodes[5], NEWS, "a", { secret = pair.secret }))
+    assert(hub:publish(nodes[5], NEWS, "b", { secret = pair.secret }))
+    kad.sleep(2)
+
+    assert.equal(2, #records)
+    assert.equal(pair.publisher, records[1].publisher)
+    assert.equal(NEWS, records[1].key)
+    assert.equal(2, #hub:read(nodes[3], NEWS))
+  end))
+
+  it("works in an overlay of 256 bits", overlay(function(hub, nodes)
+    local list, note = listener()
+    local key = kad.key("news", 256)
+    hub:subscribe(nodes[2], key, note)
+
+    assert(hub:publish(nodes[5], key, "a",
+      { secret = kad.keypair(("s"):rep(32)).secret }))
+    kad.sleep(2)
+
+    assert.same({ "a" }, list)
+  end, { config = { id_bits = 256 } }))
+
+  it("works with a rule book of your own", overlay(function(hub, nodes)
+    local list, note = listener()
+    hub:subscribe(nodes[2], NEWS, note)
+
+    assert(hub:publish(nodes[5], NEWS, "20"))
+    assert(nodes[6]:put(NEWS, "21", { type = "degrees" }))
+    assert.is_nil((hub:publish(nodes[5], NEWS, "warm")))
+    assert(hub:publish(nodes[7], NEWS, "21")) -- it is held already
+    kad.sleep(300)
+
+    assert.same({ "20", "21" }, sorted(list))
+  end, {
+    hub = {
+      name = "degrees",
+      type = {
+        ttl = 600,
+        validate = function(record)
+          return record.value:find("^%-?%d+$") and true or nil, "a number"
+        end,
+      },
+    },
+  }))
+
+  it("raises for a caller's mistake", overlay(function(hub, nodes)
+    local node = nodes[1]
+    for text, fn in pairs({
+      ["unknown option 'rates'"] = function()
+        pubsub.new({ rates = 1 })
+      end,
+      ["option 'name' must be 1 to 20 of a-z"] = function()
+        pubsub.new({ name = "No Name" })
+      end,
+      ["max_size must be at most 900"] = function()
+        pubsub.new({ type = { max_size = 1000 } })
+      end,
+      ["option 'rate' must be in 1 to 10000"] = function()
+        pubsub.new({ rate = 0 })
+      end,
+      ["a node is needed, not a nil"] = function()
+        hub:subscribe(nil, NEWS, print)
+      end,
+      ["the topic must be a key of 20 bytes"] = function()
+        hub:subscribe(node, "news", print)
+      end,
+      ["fn must be a function, not a nil"] = function()
+        hub:subscribe(node, NEWS)
+      end,
+      ["unknown option 'again'"] = function()
+        hub:subscribe(node, NEWS, print, { again = true })
+      end,
+      ["the value must be a string, not a number"] = function()
+        hub:publish(node, NEWS, 1)
+      end,
+      ["unknown option 'type'"] = function()
+        hub:publish(node, NEWS, "a", { type = "value" })
+      end,
+      ["unknown option 'tlt'"] = function()
+        hub:publish(node, NEWS, "a", { tlt = 1 })
+      end,
+      ["a policy must be a table, not a string"] = function()
+        hub:policy("x")
+      end,
+      ["the policy has types.event already"] = function()
+        hub:policy({ types = { event = {} } })
+      end,
+      ["the policy has rpc.event_push already"] = function()
+        hub:policy({ rpc = { event_push = print } })
+      end,
+    }) do
+      support.assert_blames_caller(text, fn)
+    end
+  end))
+end)
+
+describe("a subscription", function()
+  it("ends when it is cancelled, and the holders forget it",
+    overlay(function(hub, nodes)
+      local list, note = listener()
+      local subscription = hub:subscribe(nodes[2], NEWS, note)
+      assert.is_true(sum(hub, nodes, "subscribers") >= 7)
+
+      subscription:cancel()
+      subscription:cancel()
+      kad.sleep(1)
+      assert(hub:publish(nodes[5], NEWS, "a"))
+      kad.sleep(2)
+
+      assert.same({}, list)
+      assert.equal(0, subscription:holders())
+      assert.equal(0, sum(hub, nodes, "subscribers"))
+      assert.equal(0, sum(hub, nodes, "topics"))
+      assert.equal(0, sum(hub, nodes, "pushes"))
+    end))
+
+  it("ends with its scope", overlay(function(hub, nodes)
+    local list, note = listener()
+    do
+      local _ <close> = hub:subscribe(nodes[2], NEWS, note)
+    end
+    kad.sleep(1)
+
+    assert(hub:publish(nodes[5], NEWS, "a"))
+    kad.sleep(2)
+
+    assert.same({}, list)
+    assert.equal(0, sum(hub, nodes, "subscribers"))
+  end))
+
+  it("is gone when its task is cancelled before it has begun",
+    overlay(function(hub, nodes)
+      local list, note = listener()
+      local work = kad.spawn(function()
+        hub:subscribe(nodes[2], NEWS, note)
+      end)
+      kad.sleep(0.05)
+
+      work:cancel()
+      assert(hub:publish(nodes[5], NEWS, "a"))
+      kad.sleep(300)
+
+      assert.same({}, list)
+      assert.equal(0, sum(hub, nodes, "subscribers"))
+    end))
+
+  it("is forgotten by holders when its node dies", overlay(function(hub, nodes)
+    hub:subscribe(nodes[2], NEWS, print)
+    assert.is_true(sum(hub, nodes, "subscribers") >= 7)
+
+    nodes[2]:close()
+    kad.sleep(640)
+
+    assert.equal(0, sum(hub, nodes, "subscribers"))
+    assert.equal(0, sum(hub, nodes, "topics"))
+  end))
+
+  it("is renewed for as long as it lasts", overlay(function(hub, nodes)
+    local list, note = listener()
+    hub:subscribe(nodes[2], NEWS, note)
+    kad.sleep(86400)
+
+    assert(hub:publish(nodes[5], NEWS, "a"))
+    kad.sleep(2)
+
+    assert.same({ "a" }, list)
+  end))
+
+  it("misses nothing when all of its holders die", overlay(function(hub, nodes)
+    local far = by_distance(nodes, NEWS)
+    local subscriber, publisher = far[#far], far[#far - 1]
+    local list, note = listener()
+    local subscription = hub:subscribe(subscriber, NEWS, note)
+
+    for i = 1, 8 do
+      far[i]:close()
+    end
+    assert(hub:publish(publisher, NEWS, "while nobody pushes"))
+    kad.sleep(250)
+    assert.same({ "while nobody pushes" }, list)
+    assert.is_true(subscription:holders() > 0)
+    assert(hub:publish(publisher, NEWS, "pushed"))
+    kad.sleep(2)
+
+    assert.same({ "while nobody pushes", "pushed" }, list)
+  end))
+
+  it("moves to nodes that join closer", overlay(function(hub, nodes, net)
+    local list, note = listener()
+    local subscription = hub:subscribe(nodes[2], NEWS, note)
+    local before = by_distance(nodes, NEWS)
+    for i = 1, 8 do
+      local id = NEWS:sub(1, 19) .. string.char(i)
+      local node = assert(net:open({ id = id }))
+      assert(node:bootstrap(nodes[1]:addresses()))
+    end
+    kad.sleep(300)
+
+    for i = 1, 20 do
+      if before[i] ~= nodes[2] then
+        before[i]:close()
+      end
+    end
+    assert(hub:publish(nodes[25], NEWS, "a"))
+    kad.sleep(2)
+
+    assert.equal(8, subscription:holders())
+    assert.same({ "a" }, list)
+  end))
+
+  it("begins by itself when nobody can take it yet", support.spec(function()
+    local hub = pubsub.new()
+    local net <close> =
+      kad.sim({ nodes = 10, seed = 1, policies = { hub:policy() } })
+    local list, note = listener()
+    net:perform(function()
+      local late = assert(net:open())
+      local subscription = hub:subscribe(late, NEWS, note)
+      assert.equal(0, subscription:holders())
+
+      assert(late:bootstrap(net.nodes[1]:addresses()))
+      kad.sleep(10)
+      assert(hub:publish(net.nodes[5], NEWS, "a"))
+      kad.sleep(2)
+
+      assert.equal(8, subscription:holders())
+      assert.same({ "a" }, list)
+    end)
+  end))
+
+  it("goes on after an error of its function, which is said",
+    support.spec(function()
+      local list = {}
+      local events = support.logged(overlay(function(hub, nodes)
+        hub:subscribe(nodes[2], NEWS, function(value)
+          list[#list + 1] = value
+          error(value == "a" and "no a, please" or { "table" }, 0)
+        end)
+        assert(hub:publish(nodes[5], NEWS, "a"))
+        kad.sleep(1)
+        assert(hub:publish(nodes[5], NEWS, "b"))
+        kad.sleep(2)
+      end))
+
+      local said = {}
+      for _, record in ipairs(events) do
+        if record.message == "a subscriber failed" then
+          said[#said + 1] = record.fields.error
+        end
+      end
+      assert.same({ "a", "b" }, list)
+      assert.same({ "no a, please", "an error that is no string" }, said)
+    end))
+
+  it("calls one after the other, and drops what comes too fast",
+    overlay(function(hub, nodes)
+      local running, most, list = 0, 0, {}
+      local subscription = hub:subscribe(nodes[2], NEWS, function(value)
+        running = running + 1
+        most = math.max(most, running)
+        kad.sleep(100)
+        running = running - 1
+        list[#list + 1] = value
+      end)
+
+      for i = 1, 80 do
+        assert(hub:publish(nodes[3 + i % 5], NEWS, "event " .. i))
+      end
+      kad.sleep(2)
+      assert.equal(80 - 65, subscription.dropped)
+      kad.sleep(100 * 65)
+
+      assert.equal(1, most)
+      assert.equal(65, #list)
+    end))
+
+  it("may be cancelled by its own function", overlay(function(hub, nodes)
+    local list, subscription = {}, nil
+    subscription = hub:subscribe(nodes[2], NEWS, function(value)
+      list[#list + 1] = value
+      subscription:cancel()
+    end)
+
+    assert(hub:publish(nodes[5], NEWS, "a"))
+    assert(hub:publish(nodes[5], NEWS, "b"))
+    kad.sleep(300)
+
+    assert.equal(1, #list)
+    assert.equal(0, sum(hub, nodes, "subscribers"))
+  end))
+end)
+
+describe("the policy of a hub", function()
+  it("is added to one of yours", support.spec(function()
+    local hub, stored, stopped, ran = pubsub.new(), 0, 0, 0
+    local mine = {
+      name = "mine",
+      types = { note = {} },
+      rpc = {
+        hello = function()
+          return { text = "hi" }
+        end,
+      },
+      every = { {
+        seconds = 10,
+        run = function()
+          ran = ran + 1
+        end,
+      } },
+      on_store = function()
+        stored = stored + 1
+      end,
+      on_stop = function()
+        stopped = stopped + 1
+      end,
+    }
+    local net <close> =
+      kad.sim({ nodes = 4, seed = 1, policies = { hub:policy(mine) } })
+    local list, note = listener()
+    net:perform(function()
+      local nodes = net.nodes
+      hub:subscribe(nodes[2], NEWS, note)
+      assert(hub:publish(nodes[3], NEWS, "a"))
+      assert(nodes[3]:put(NEWS, "x", { type = "note" }))
+      assert(nodes[3]:call(nodes[1]:addresses()[1], "hello"))
+      kad.sleep(20)
+      nodes[4]:close()
+    end)
+
+    assert.same({ "a" }, list)
+    assert.equal(8, stored)
+    assert.equal(1, stopped)
+    assert.is_true(ran >= 4)
+    assert.equal(1, #mine.every)
+    assert.is_nil(mine.types.event)
+  end))
+
+  it("lets hubs of several names stand side by side", support.spec(function()
+    local news, chat = pubsub.new(), pubsub.new({ name = "chat" })
+    local both = news:policy(chat:policy())
+    local net <close> = kad.sim({ nodes = 8, seed = 1, policies = { both } })
+    local heard, note_heard = listener()
+    local said, note_said = listener()
+    net:perform(function()
+      news:subscribe(net.nodes[2], NEWS, note_heard)
+      chat:subscribe(net.nodes[2], NEWS, note_said)
+      assert(news:publish(net.nodes[3], NEWS, "news"))
+      assert(chat:publish(net.nodes[3], NEWS, "chat"))
+      kad.sleep(2)
+    end)
+
+    assert.same({ "news" }, heard)
+    assert.same({ "chat" }, said)
+  end))
+
+  it("works in a policy file, and again after a reload",
+    support.spec(function()
+      local files <close> = policies.files()
+      local path = files:write([[
+        local kad = require("kadenza")
+        local hub = require("kadenza.pubsub").new()
+        local news, heard = kad.key("news"), {}
+        return hub:policy({
+          on_start = function(node)
+            hub:subscribe(node, news, function(value)
+              heard[#heard + 1] = value
+            end)
+          end,
+          rpc = {
+            say = function(request, ctx)
+              local info, reason =
+                hub:publish(ctx.node, news, request.args.text)
+              return info and { stored = info.stored }, reason
+            end,
+            heard = function()
+              return { list = heard }
+            end,
+          },
+        })
+      ]])
+      local events = support.logged(function()
+        local net <close> =
+          kad.sim({ nodes = 6, seed = 1, policies = { path } })
+        net:perform(function()
+          local nodes = net.nodes
+          local to = nodes[2]:addresses()[1]
+          kad.sleep(30)
+          assert(nodes[5]:call(to, "say", { text = "one" }))
+          kad.sleep(2)
+          assert.same({ "one" }, assert(nodes[5]:call(to, "heard")).list)
+
+          assert(nodes[2]:reload())
+          kad.sleep(30)
+          local other = nodes[4]:addresses()[1]
+          assert(nodes[5]:call(other, "say", { text = "two" }))
+          kad.sleep(2)
+
+          assert.same({ "two" }, assert(nodes[5]:call(to, "heard")).list)
+        end)
+      end)
+      assert.same({}, policies.failures(events))
+    end))
+end)
