@@ -32,6 +32,7 @@ files["scripts/kadenza/blob"] = { std = "kadenza_policy" }
 files["scripts/kadenza/blob.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/crdt.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/crdt/kind.lua"] = { std = "kadenza_policy" }
+files["scripts/kadenza/lease.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/limit.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/pubsub"] = { std = "kadenza_policy" }
 files["scripts/kadenza/pubsub.lua"] = { std = "kadenza_policy" }

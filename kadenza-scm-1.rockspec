@@ -202,6 +202,8 @@ build = {
       "scripts/kadenza/init.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
+    ["kadenza.lease"] =
+      "scripts/kadenza/lease.lua",
     ["kadenza.limit"] =
       "scripts/kadenza/limit.lua",
     ["kadenza.literal"] =

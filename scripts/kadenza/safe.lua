@@ -55,6 +55,18 @@ function M.now()
   return task.network():now()
 end
 
+local MAX_RANDOM <const> = 65536
+
+--- Returns random bytes: the system's, or in virtual time the seed's.
+---@param count integer  at most 65536
+---@return string bytes
+function M.random(count)
+  if math.type(count) ~= "integer" or count < 0 or count > MAX_RANDOM then
+    error("the count of bytes must be an integer of 0 to " .. MAX_RANDOM, 2)
+  end
+  return task.network():random(count)
+end
+
 --- Returns the whole seconds since 1970 UTC: by the machine's clock, or in
 --- virtual time, which begins with the year 2020.
 ---@return integer seconds

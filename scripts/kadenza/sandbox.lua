@@ -25,6 +25,7 @@ M.LIBRARIES = {
   "blob",
   "crdt",
   "crdt.kind",
+  "lease",
   "limit",
   "pubsub",
   "signed",
@@ -356,6 +357,10 @@ local function make_kadenza(node, network)
   library.keypair = charged(safe.keypair)
   library.sign = charged(safe.sign)
   library.verify = charged(safe.verify)
+  library.random = function(count)
+    core.charge(math.type(count) == "integer" and count or 0)
+    return safe.random(count)
+  end
   library.now = function()
     return network:now()
   end

@@ -144,6 +144,24 @@ describe("kadenza.key", function()
     end)
   end))
 
+  it("gives random bytes, the same for the same seed", spec(function()
+    local function draw(seed)
+      local net <close> = kad.sim({ nodes = 1, seed = seed })
+      return net:perform(function()
+        return kad.random(16) .. kad.random(0)
+      end)
+    end
+
+    assert.equal(16, #draw(1))
+    assert.equal(draw(1), draw(1))
+    assert.not_equal(draw(1), draw(2))
+    for _, count in ipairs({ -1, 65537, 1.5, "1" }) do
+      support.assert_blames_caller("an integer of 0 to 65536", function()
+        kad.random(count)
+      end)
+    end
+  end))
+
   it("hashes bytes to 32, with BLAKE2b", spec(function()
     assert.equal(
       "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319",

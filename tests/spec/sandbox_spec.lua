@@ -167,6 +167,7 @@ describe("the sandbox", function()
     "table.concat(t)", "table.sort(t)", "table.insert(t, 1, table.remove(t))",
     "table.unpack(t, 1, 4e4)", "table.move(t, 1, 4e4, 2, {})",
     "kad.hash(s)", "kad.verify(('p'):rep(32), s, ('s'):rep(64))",
+    "kad.random(65536)",
     "kad.bencode.encode(t)", "kad.keypair()", "s:find('y', 1, true)",
     "s:find(('.'):rep(5000) .. 'y')",
     "('a'):rep(200):find('a*a*b')" })

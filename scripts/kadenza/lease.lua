@@ -1,0 +1,376 @@
+--- A lease: the right to do something alone for a short while.
+--
+--     local lease = require("kadenza.lease")
+--
+--     types = { turn = lease.type({ seconds = 60 }) } -- in everybody's policy
+--
+--     local turn, message =
+--       lease.acquire(node, kad.key("backup"), { type = "turn", seconds = 30 })
+--     if turn then
+--       make_backup(turn.number) -- renew it if that takes long
+--       turn:release()
+--     end
+--
+-- The nodes closest to the key each grant it to one contender at a time, and
+-- it is had once more than half of them have. Nodes come and go, and a network
+-- can fall apart: then two may have it at once, each by what he can see. Its
+-- `number` is what can be relied on: of two, the later has a higher one. Where
+-- it matters, whoever is acted upon must refuse a lower number than one seen.
+
+local arguments = require("kadenza.arguments")
+local kad = require("kadenza")
+
+local M = {}
+
+local MAX_SECONDS <const> = 3600
+local DEFAULT_SECONDS <const> = 60 -- the longest lease of a type
+local TTL <const> = 86400 -- seconds that numbers are remembered
+local GRACE <const> = 2 -- seconds by which clocks may differ
+local NONCE_SIZE <const> = 8
+local MAX_SEQ <const> = 1 << 53
+local PAUSE <const> = { 0.3, 1.2 } -- seconds between two attempts
+
+local REFUSED <const> = 201
+local TOO_LOW <const> = 302
+
+local BUSY <const> = "KAD_EBUSY"
+
+--------------------------------------------------------------- records --
+
+-- A lease is { number, when it ends, nonce }; one that was given back ends at
+-- 0. The nonce tells contenders apart that share a key. Each change of one
+-- lease has a higher seq.
+
+local function is_lease(value)
+  return type(value) == "table" and #value == 3
+    and math.type(value[1]) == "integer" and value[1] >= 1
+    and math.type(value[2]) == "integer" and value[2] >= 0
+    and type(value[3]) == "string" and #value[3] == NONCE_SIZE
+end
+
+-- Returns the lease of a record that a stranger may have made, or nil.
+local function read(record)
+  local value = kad.bencode.decode(record.value)
+  if is_lease(value) and kad.bencode.encode(value) == record.value then
+    return { number = value[1], ends = value[2], nonce = value[3],
+      publisher = record.publisher, seq = record.seq }
+  end
+end
+
+local function is_live(lease, now)
+  return now < lease.ends + GRACE
+end
+
+local function is_same(a, b)
+  return a.publisher == b.publisher and a.nonce == b.nonce
+    and a.number == b.number
+end
+
+local function validate(rules, record, ctx)
+  local lease, now = read(record), kad.time()
+  if not lease or math.type(record.seq) ~= "integer" or record.seq < 0
+    or record.seq > MAX_SEQ or record.salt
+  then
+    return nil, "not a lease", REFUSED
+  elseif lease.ends > now + rules.seconds + GRACE then
+    return nil, string.format("a lease has %d seconds at most", rules.seconds),
+      REFUSED
+  elseif lease.number > now + MAX_SECONDS then
+    return nil, "a number far above the time of the day", REFUSED
+  elseif rules.check then
+    return rules.check(record, ctx)
+  end
+  return true
+end
+
+-- Tells which of two that were granted, at different nodes, a reader gets: the
+-- same one in whatever order they come.
+local function is_better(a, b, now)
+  if is_live(a, now) ~= is_live(b, now) then
+    return is_live(a, now)
+  elseif a.number ~= b.number then
+    return a.number > b.number
+  end
+  return a.publisher .. a.nonce > b.publisher .. b.nonce
+end
+
+-- Says why a node that holds a lease does not grant another, or returns nil.
+local function find_fault(held, wanted, now)
+  if is_same(held, wanted) then
+    if wanted.seq < held.seq then
+      return "it has been renewed or given back since", TOO_LOW
+    end
+  elseif is_live(held, now) then
+    return string.format("another has it for %d seconds",
+      math.max(1, held.ends - now)), REFUSED
+  elseif wanted.number <= held.number then
+    return "a number higher than " .. held.number .. " is needed", TOO_LOW
+  end
+end
+
+local function merge(held, record, ctx)
+  local now, current = kad.time(), held[1] and read(held[1])
+  if not current then
+    return { record }
+  end
+  local wanted = read(record)
+  if ctx.reason == "get" and not is_same(current, wanted) then
+    return is_better(wanted, current, now) and { record } or held
+  end
+  local problem, code = find_fault(current, wanted, now)
+  if problem then
+    return nil, problem, code
+  end
+  return { record }
+end
+
+local TYPE_OPTIONS <const> = {
+  seconds = { default = DEFAULT_SECONDS, kind = "integer", from = 1,
+    to = MAX_SECONDS },
+  ttl = { default = TTL, kind = "integer", from = MAX_SECONDS, to = 2592000 },
+  check = { kind = "function" },
+}
+
+--- Makes a type of leases. `seconds` is how long one lasts at most (60), `ttl`
+--- how long its number is remembered (a day), and `check(record, ctx)` may
+--- refuse whom it does not know, as `validate` does.
+---@param given? { seconds?: integer, ttl?: integer, check?: function }
+---@return kadenza.Type type
+function M.type(given)
+  local rules = arguments.options(given, 2, TYPE_OPTIONS)
+  return {
+    max_size = 64,
+    max_values = 1,
+    ttl = rules.ttl,
+    signed_only = true,
+    validate = function(record, ctx)
+      return validate(rules, record, ctx)
+    end,
+    merge = merge,
+  }
+end
+
+--------------------------------------------------------------- reading --
+
+local function look(node, key, wishes)
+  local value, info, code = node:get(key,
+    { type = wishes.type, timeout = wishes.timeout })
+  local lease = value and read(info)
+  if lease then
+    return lease
+  elseif value then
+    return nil, "what is there is no lease", "KAD_EMALFORMED"
+  elseif code == "KAD_ENOTFOUND" then
+    return { number = 0, ends = 0 }
+  end
+  return nil, info, code
+end
+
+local READ_OPTIONS <const> = {
+  type = { kind = "string" },
+  timeout = { kind = "number", from = 0.001, to = 1e6 },
+}
+
+local function check_place(node, key, options)
+  if not options.type then
+    error("option 'type' is missing", 3)
+  end
+  arguments.check_node(node, 3)
+  arguments.check_key(node, key, "key", 3)
+end
+
+--- Tells who has a lease: `holder`, a public key, or nil when nobody has;
+--- `left`, the seconds that are left of it; `number`, that of the last one
+--- known, or 0.
+---@async
+---@param node kadenza.Node
+---@param key string
+---@param wishes { type: string, timeout?: number }
+---@return { holder: string?, left: integer, number: integer }? state
+---@return string? message
+---@return kadenza.Code? code
+function M.read(node, key, wishes)
+  wishes = arguments.options(wishes, 2, READ_OPTIONS)
+  check_place(node, key, wishes)
+  local lease, message, code = look(node, key, wishes)
+  if not lease then
+    return nil, message, code
+  end
+  local left = math.max(0, lease.ends - kad.time())
+  return { holder = left > 0 and lease.publisher or nil, left = left,
+    number = lease.number }
+end
+
+--------------------------------------------------------------- holding --
+
+--- A lease that was had. It may have ended since: `left` tells.
+---@class kadenza.Lease
+---@field number integer  higher than that of any lease of its key before
+---@field publisher string  the key that it was acquired with
+local Lease = {}
+Lease.__index = Lease
+Lease.__name = "kadenza.Lease"
+
+-- Stores the lease as one that ends at `ends`. Returns true once more than half
+-- of the nodes asked, and as many as the user wants, have taken it.
+local function store(self, ends)
+  self.seq = self.seq + 1
+  local value = kad.bencode.encode({ self.number, ends, self.nonce })
+  local info, message, code, details = self.node:put(self.key, value, {
+    type = self.type,
+    secret = self.secret,
+    seq = self.seq,
+    timeout = self.timeout,
+  })
+  if not info then
+    return nil, message, details and details.krpc and BUSY or code
+  elseif info.stored * 2 <= info.asked or info.stored < self.quorum then
+    return nil, string.format("only %d of %d nodes have granted it",
+      info.stored, info.asked), BUSY
+  end
+  return true
+end
+
+--- Tells how many seconds are left of the lease, by the clock of this node; 0
+--- when it has ended or was given back.
+---@return integer seconds
+function Lease:left()
+  return math.max(0, self.ends - kad.time())
+end
+
+--- Has the lease last for some seconds from now on, those that it was acquired
+--- for unless told. When that fails the lease still ends when it would have.
+---@async
+---@param seconds? integer
+---@return true? renewed
+---@return string? message
+---@return kadenza.Code? code
+function Lease:renew(seconds)
+  seconds = seconds or self.seconds
+  if math.type(seconds) ~= "integer" or seconds < 1 or seconds > MAX_SECONDS
+  then
+    error("a lease is renewed for 1 to 3600 seconds", 2)
+  elseif self:left() == 0 then
+    return nil, "the lease has ended", BUSY
+  end
+  local ends = kad.time() + seconds
+  local stored, message, code = store(self, ends)
+  if not stored then
+    return nil, message, code
+  elseif self:left() == 0 then
+    return nil, "the lease has ended meanwhile", BUSY
+  end
+  self.ends = ends
+  return true
+end
+
+--- Gives the lease back, so that others need not wait for its end. Does nothing
+--- when it has ended.
+---@async
+---@return true? released
+---@return string? message
+---@return kadenza.Code? code
+function Lease:release()
+  if self:left() == 0 then
+    return true
+  end
+  self.ends = 0
+  return store(self, 0)
+end
+
+--- Gives it back in a task of its own: whoever closes it may not wait.
+function Lease:__close()
+  if self:left() > 0 then
+    kad.spawn(self.release, self)
+  end
+end
+
+------------------------------------------------------------- acquiring --
+
+local ACQUIRE_OPTIONS <const> = {
+  type = { kind = "string" },
+  secret = { kind = "string" },
+  seconds = { kind = "integer", from = 1, to = MAX_SECONDS },
+  wait = { default = 0, kind = "number", from = 0, to = 1e6 },
+  quorum = { default = 1, kind = "integer", from = 1, to = 64 },
+  timeout = { kind = "number", from = 0.001, to = 1e6 },
+}
+
+-- Asks for the lease once.
+local function try(node, key, wishes)
+  local before, message, code = look(node, key, wishes)
+  local now = kad.time()
+  if not before then
+    return nil, message, code
+  elseif is_live(before, now) then
+    return nil, string.format("another has it for %d seconds",
+      math.max(1, before.ends - now)), BUSY
+  end
+  local wanted = setmetatable({
+    node = node,
+    key = key,
+    type = wishes.type,
+    secret = wishes.secret,
+    publisher = wishes.secret:sub(33),
+    seconds = wishes.seconds,
+    quorum = wishes.quorum,
+    timeout = wishes.timeout,
+    number = math.max(before.number + 1, now),
+    ends = now + wishes.seconds,
+    nonce = kad.random(NONCE_SIZE),
+    seq = 0,
+  }, Lease)
+  local stored
+  stored, message, code = store(wanted, wanted.ends)
+  if stored and wanted:left() > 0 then
+    return wanted
+  end
+  wanted.ends = 0
+  store(wanted, 0) -- those that have granted it need not keep it
+  return nil, message or "it took too long", code or BUSY
+end
+
+-- Sleeps for a time that others do not choose, too, or until it is in vain.
+local function pause(deadline)
+  local part = string.unpack("<I2", kad.random(2)) / 65535
+  local seconds = PAUSE[1] + part * (PAUSE[2] - PAUSE[1])
+  kad.sleep(math.max(0, math.min(seconds, deadline - kad.now())))
+end
+
+local function check_acquire(wishes)
+  if not wishes.seconds then
+    error("option 'seconds' is missing: how long the lease lasts", 3)
+  elseif wishes.secret and #wishes.secret ~= 64 then
+    error("option 'secret' must have 64 bytes", 3)
+  end
+end
+
+--- Acquires a lease. Without `wait`, the seconds to keep trying, it tries once.
+--- When another has it, the code is KAD_EBUSY. A `secret` says who asks, where
+--- the type's `check` wants to know; a new one is made otherwise. `quorum` is
+--- how many nodes have to grant it at the least: where there should be many
+--- more, it keeps a small part of a network from going its own way.
+---@async
+---@param node kadenza.Node
+---@param key string
+---@param wishes { type: string, seconds: integer, wait?: number,
+---  secret?: string, quorum?: integer, timeout?: number }
+---@return kadenza.Lease? lease
+---@return string? message
+---@return kadenza.Code? code
+function M.acquire(node, key, wishes)
+  wishes = arguments.options(wishes, 2, ACQUIRE_OPTIONS)
+  check_place(node, key, wishes)
+  check_acquire(wishes)
+  wishes.secret = wishes.secret or kad.keypair().secret
+  local deadline = kad.now() + wishes.wait
+  while true do
+    local lease, message, code = try(node, key, wishes)
+    if lease or code ~= BUSY or kad.now() >= deadline then
+      return lease, message, code
+    end
+    pause(deadline)
+  end
+end
+
+return M
