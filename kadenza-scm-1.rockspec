@@ -150,6 +150,8 @@ build = {
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =
       "scripts/kadenza/cli/check.lua",
+    ["kadenza.cli.check_policy"] =
+      "scripts/kadenza/cli/check_policy.lua",
     ["kadenza.cli.client"] =
       "scripts/kadenza/cli/client.lua",
     ["kadenza.cli.config"] =
@@ -166,6 +168,8 @@ build = {
       "scripts/kadenza/cli/keygen.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
+    ["kadenza.cli.new_policy"] =
+      "scripts/kadenza/cli/new_policy.lua",
     ["kadenza.cli.output"] =
       "scripts/kadenza/cli/output.lua",
     ["kadenza.cli.peers"] =
@@ -190,6 +194,8 @@ build = {
       "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.suggest"] =
       "scripts/kadenza/cli/suggest.lua",
+    ["kadenza.cli.template"] =
+      "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
     ["kadenza.crdt"] =
@@ -238,6 +244,8 @@ build = {
       "scripts/kadenza/policy/shape.lua",
     ["kadenza.policy.tokens"] =
       "scripts/kadenza/policy/tokens.lua",
+    ["kadenza.policy.trial"] =
+      "scripts/kadenza/policy/trial.lua",
     ["kadenza.policy.trusted"] =
       "scripts/kadenza/policy/trusted.lua",
     ["kadenza.policy.types"] =

@@ -17,7 +17,7 @@ M.MISUSED = 2
 
 ---@class kadenza.cli.Fault
 ---@field status integer
----@field message string  one line
+---@field message? string  one line; none when all has been said
 ---@field code? string  name of an error of the library
 ---@field command? string  whose help to point to
 local Fault = {}
@@ -58,6 +58,12 @@ end
 ---@param code? string
 function M.failed(message, code)
   raise({ status = M.FAILED, message = message, code = code })
+end
+
+--- Ends the command with a status when what it has printed says why.
+---@param status integer
+function M.finish(status)
+  error(setmetatable({ status = status }, Fault), 0)
 end
 
 --- Tells whether an error is a fault.

@@ -9,8 +9,8 @@
 --       run = function(args, settings) return document, text end }
 --
 -- `arguments` adds to a command of argparse and returns the options added.
--- `run` returns what came of it, for programs and for people, or raises a fault
--- (kadenza.cli.fault).
+-- `run` returns what came of it, for programs and for people, and the status to
+-- end with if that is not 0; or it raises a fault (kadenza.cli.fault).
 
 local argparse = require("argparse")
 
@@ -24,8 +24,11 @@ local M = {}
 
 local COMMANDS <const> = {
   "run", "put", "get", "announce", "peers", "lookup", "ping", "id", "keygen",
-  "version",
+  "check", "new", "version",
 }
+
+-- Commands whose module has another name.
+local MODULES <const> = { check = "check_policy", new = "new_policy" }
 
 local WIDTH <const> = 79
 local MARGIN <const> = 27
@@ -41,7 +44,7 @@ operation failed, 2 for a mistake in the command line, a configuration or a
 policy.]]
 
 local function command_module(name)
-  return require("kadenza.cli." .. name)
+  return require("kadenza.cli." .. (MODULES[name] or name))
 end
 
 -- Ends the program with a text that was asked for, such as the help.
@@ -113,13 +116,19 @@ local function execute(arguments, known)
     level = settings.log,
     format = settings.json and "json" or "text",
   })
-  local document, text = module.run(args, settings)
+  local document, text, status = module.run(args, settings)
   if document then
     output.show(document, text, settings.json)
+  end
+  if status then
+    fault.finish(status)
   end
 end
 
 local function report(problem)
+  if not problem.message then
+    return
+  end
   io.stderr:write("kadenza: ", problem.message, "\n")
   if problem.command then
     io.stderr:write("Try '", problem.command, " --help'.\n")
@@ -151,7 +160,7 @@ end
 function M.main(arguments)
   local known = {}
   local status, problem = guard(execute, arguments, known)
-  if status == fault.FAILED and known.json then
+  if status == fault.FAILED and known.json and problem.message then
     guard(output.json, { error = problem.message, code = problem.code })
   end
   return math.max(status, (guard(output.flush)))

@@ -169,7 +169,8 @@ local SAMPLE_KEYS <const> = {
   signed = "boolean",
 }
 
--- A record that `kadenza check` stores: its value, or a table with one.
+-- A record that `kadenza check` stores: its value, or a table with one, where
+-- `key` is the name of its key.
 local function check_record_sample(sample, where)
   if type(sample) == "string" then
     return
@@ -178,6 +179,9 @@ local function check_record_sample(sample, where)
   check_keys(sample, SAMPLE_KEYS, " in " .. where)
   for key, value in pairs(sample) do
     check_kind(value, SAMPLE_KEYS[key], where .. "." .. key)
+    if type(value) == "number" and math.type(value) ~= "integer" then
+      fail("%s.%s must be an integer", where, key)
+    end
   end
   check_kind(sample.value, "string", where .. ".value")
 end

@@ -27,8 +27,9 @@ describe("kadenza, on its command line,", function()
   it("shows a help for every command", function()
     local all = process.run({ "--help" })
     assert.equal(0, all.status)
-    for name in ("run put get announce peers lookup ping id keygen version")
-      :gmatch("%a+") do
+    for name in
+      ("run put get announce peers lookup ping id keygen check new version")
+        :gmatch("%a+") do
       assert.is_truthy(all.stdout:find("\n  " .. name .. " ", 1, true))
       local one = process.run({ name, "--help" })
       assert.equal(0, one.status)

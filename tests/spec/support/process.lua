@@ -30,15 +30,22 @@ function M.program()
   return path:sub(1, 1) == "/" and path or uv.cwd() .. "/" .. path
 end
 
+--- Returns the folder that the specs run in: the tree.
+---@return string path
+function M.folder()
+  return uv.cwd()
+end
+
 -- The environment, without options of kadenza, and with `more`.
 local function environment(more)
+  more = more or {}
   local list = {}
   for name, value in pairs(uv.os_environ()) do
-    if not name:find("^KADENZA") then
+    if not name:find("^KADENZA") and not more[name] then
       list[#list + 1] = name .. "=" .. value
     end
   end
-  for name, value in pairs(more or {}) do
+  for name, value in pairs(more) do
     list[#list + 1] = name .. "=" .. value
   end
   return list

@@ -1,0 +1,212 @@
+--- kadenza check: what is wrong with policies, and what their hooks cost.
+
+local check = require("kadenza.cli.check")
+local fault = require("kadenza.cli.fault")
+local output = require("kadenza.cli.output")
+local source = require("kadenza.cli.source")
+local trial = require("kadenza.policy.trial")
+
+local MICROSECONDS <const> = 1e6
+
+local M = {
+  summary = "Check policies and measure their hooks.",
+  description = "Loads the files as one node would that runs them all, looks "
+    .. "for misspelt fields and globals, lets an overlay in virtual time run "
+    .. "them, and prints what every hook cost. What a type takes and a query "
+    .. "is asked stands in the policy's `samples`; plain values are tried "
+    .. "otherwise.\n\nThe status is 0, 1 if something is wrong with a policy "
+    .. "that loads, 2 if one does not load.",
+  usage = "FILE...",
+  example = "check counter.lua registry.lua",
+  settings = { flags = { "json" }, variables = { "json" } },
+}
+
+-- The options of its own, checked as those of nodes are.
+local OPTIONS <const> = {
+  { name = "nodes", kind = "number", min = 2, max = 10000, argname = "N",
+    text = "Nodes of the overlay." },
+  { name = "seconds", kind = "number", min = 0, max = 100000000,
+    argname = "SECONDS", text = "Virtual time to run for." },
+  { name = "seed", kind = "number", min = 0, max = math.maxinteger,
+    argname = "N", text = "Another seed is another run." },
+}
+
+function M.arguments(command)
+  command:argument("file", "A policy, a Lua file."):args("+")
+  local options = {}
+  for i, option in ipairs(OPTIONS) do
+    options[i] = command:option("--" .. option.name, option.text
+      .. (" Default: %d."):format(trial.DEFAULTS[option.name]))
+      :argname(option.argname)
+  end
+  return options
+end
+
+local function read_options(args)
+  local options = {}
+  for _, option in ipairs(OPTIONS) do
+    local text = args[option.name]
+    if text then
+      local value, problem = check.option(option, check.read(option, text))
+      if problem then
+        fault.misuse("--%s %s", option.name, problem)
+      end
+      options[option.name] = value
+    end
+  end
+  return options
+end
+
+------------------------------------------------------------------- texts --
+
+-- Aligns the cells of rows: the first column to the left, others to the right.
+local function align(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, #cell)
+    end
+  end
+  local lines = {}
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local side = i == 1 and "-" or ""
+      cells[i] = ("%" .. side .. widths[i] .. "s"):format(cell)
+    end
+    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", "")) .. "\n"
+  end
+  return table.concat(lines)
+end
+
+local function microseconds(seconds)
+  return seconds and ("%.1f"):format(seconds * MICROSECONDS) or "-"
+end
+
+local function cost_row(cost)
+  local mean = cost.seconds and cost.calls > 0 and cost.seconds / cost.calls
+  return { cost.name, ("%d"):format(cost.calls), ("%d"):format(cost.errors),
+    ("%d"):format(cost.overruns), ("%d"):format(cost.yields),
+    microseconds(mean), microseconds(cost.slowest) }
+end
+
+local function cost_table(report)
+  local rows = { { "hook", "calls", "errors", "overruns", "waits", "mean us",
+    "slowest us" } }
+  for _, cost in ipairs(report.hooks) do
+    rows[#rows + 1] = cost_row(cost)
+  end
+  return #rows > 1 and align(rows) or "no hooks\n"
+end
+
+-- The reasons of refusals, the most frequent first.
+local function list_reasons(reasons)
+  local list = {}
+  for reason, count in pairs(reasons) do
+    list[#list + 1] = { reason = reason, count = count }
+  end
+  table.sort(list, function(a, b)
+    if a.count ~= b.count then
+      return a.count > b.count
+    end
+    return a.reason < b.reason
+  end)
+  return list
+end
+
+local function sample_lines(report)
+  local lines = {}
+  for _, entry in ipairs(report.samples) do
+    lines[#lines + 1] = ("%s: %d of %d %s taken\n"):format(entry.name,
+      entry.taken, entry.tried,
+      entry.are_given and "samples" or "plain values")
+    for _, refusal in ipairs(list_reasons(entry.reasons)) do
+      lines[#lines + 1] = ("  %d %s: %s\n"):format(refusal.count,
+        refusal.count == 1 and "time" or "times", fault.line(refusal.reason))
+    end
+  end
+  return table.concat(lines)
+end
+
+local function unreached(report)
+  local names = {}
+  for _, cost in ipairs(report.hooks) do
+    if cost.calls == 0 then
+      names[#names + 1] = cost.name
+    end
+  end
+  return names
+end
+
+local function finding_lines(report)
+  local lines = {}
+  for _, problem in ipairs(report.problems) do
+    lines[#lines + 1] = ("%s:%d: %s\n"):format(problem.file, problem.line,
+      problem.message)
+  end
+  for _, failure in ipairs(report.failures) do
+    lines[#lines + 1] = ("%s: %s\n"):format(failure.hook, failure.error)
+    if failure.traceback ~= "" then
+      lines[#lines + 1] = "  " .. failure.traceback:gsub("\n", "\n  ") .. "\n"
+    end
+  end
+  for _, warning in ipairs(report.warnings) do
+    lines[#lines + 1] = "warning: " .. warning .. "\n"
+  end
+  for _, name in ipairs(unreached(report)) do
+    lines[#lines + 1] = ("note: %s was never called; samples may reach it\n")
+      :format(name)
+  end
+  return table.concat(lines)
+end
+
+local function to_text(report, options)
+  local parts = {
+    ("%d nodes, %d s of virtual time, seed %d\n"):format(options.nodes,
+      options.seconds, options.seed),
+    cost_table(report),
+    ("memory of a node's policies: %d KiB at most\n"):format(
+      report.memory // 1024),
+  }
+  local samples, findings = sample_lines(report), finding_lines(report)
+  if samples ~= "" then
+    parts[#parts + 1] = samples
+  end
+  parts[#parts + 1] = findings
+  parts[#parts + 1] = trial.passed(report) and "nothing wrong\n"
+    or "something is wrong\n"
+  return table.concat(parts)
+end
+
+local function to_document(report, options, files)
+  local samples = {}
+  for i, entry in ipairs(report.samples) do
+    samples[i] = { name = entry.name, tried = entry.tried, taken = entry.taken,
+      refusals = output.array(list_reasons(entry.reasons)) }
+  end
+  return {
+    files = output.array(files),
+    nodes = options.nodes, seconds = options.seconds, seed = options.seed,
+    hooks = output.array(report.hooks),
+    memory = report.memory,
+    samples = output.array(samples),
+    problems = output.array(report.problems),
+    failures = output.array(report.failures),
+    warnings = output.array(report.warnings),
+    unreached = output.array(unreached(report)),
+    passed = trial.passed(report),
+  }
+end
+
+function M.run(args)
+  local options = setmetatable(read_options(args), { __index = trial.DEFAULTS })
+  source.check(args.file)
+  local report, message = trial.run(args.file, options)
+  if not report then
+    fault.misuse("policy %s", message)
+  end
+  return to_document(report, options, args.file), to_text(report, options),
+    not trial.passed(report) and fault.FAILED or nil
+end
+
+return M

@@ -1,0 +1,244 @@
+local json = require("dkjson")
+local process = require("support.process")
+local support = require("support")
+
+-- Calls fn(write): write(name, text) makes a policy in a folder of its own and
+-- returns its path.
+local function with_folder(fn)
+  return function()
+    local folder, remove = support.temporary_folder()
+    local _ <close> = setmetatable({}, { __close = remove })
+    fn(function(name, text)
+      local path = folder .. "/" .. name
+      local file <close> = assert(io.open(path, "wb"))
+      file:write(text)
+      return path
+    end)
+  end
+end
+
+local QUICK <const> = { "--nodes", "8", "--seconds", "4000" }
+
+local function check(...)
+  local args = { "check", ... }
+  return process.run(table.move(QUICK, 1, #QUICK, #args + 1, args))
+end
+
+local function check_json(...)
+  local done = check("--json", ...)
+  return json.decode(done.stdout), done
+end
+
+local function hook_named(document, name)
+  for _, hook in ipairs(document.hooks) do
+    if hook.name == name then
+      return hook
+    end
+  end
+  error("no hook " .. name)
+end
+
+local GOOD <const> = [[
+return {
+  name = "good",
+  types = { note = {
+    ttl = 3600, republish = 600,
+    validate = function(record)
+      return record.value ~= "bad" or nil, "that is bad"
+    end,
+    merge = function(held, record)
+      return { record, held[1] }
+    end,
+    expire = function() return 500 end,
+    select = function(records) return records[1] end,
+  }, signed = { signed_only = true, validate = function(record)
+      return record.publisher ~= nil and record.seq == 4 or nil, "who?"
+    end } },
+  rpc = { hi = function(request)
+    return request.args.name and { text = request.args.name } or nil, "who?"
+  end },
+  on_request = function() return true end,
+  on_contact = function() return true end,
+  on_store = function() end,
+  on_expire = function() end,
+  samples = {
+    types = { note = { "fine", "bad" }, signed = { { value = "x", seq = 4 } } },
+    rpc = { hi = { { name = "Ann" }, {} } },
+  },
+}]]
+
+describe("kadenza check", function()
+  after_each(process.end_all)
+
+  it("calls every hook and says what it cost", with_folder(function(write)
+    local document, done = check_json(write("good.lua", GOOD))
+
+    assert.equal("", done.stderr)
+    assert.equal(0, done.status)
+    assert.is_true(document.passed)
+    for _, name in ipairs({ "note.validate", "note.merge", "note.expire",
+      "note.select", "signed.validate", "rpc.hi", "on_request", "on_contact",
+      "on_store", "on_expire" })
+    do
+      local hook = hook_named(document, "good: " .. name)
+      assert.is_true(hook.calls > 0, name)
+      assert.equal(0, hook.errors)
+    end
+    assert.same({}, document.unreached)
+    assert.same({}, document.problems)
+    assert.is_true(document.memory > 100000)
+    assert.equal(8, document.nodes)
+  end))
+
+  it("tells which samples were taken", with_folder(function(write)
+    local document = check_json(write("good.lua", GOOD))
+
+    assert.same({
+      { name = "types.note", tried = 2, taken = 1,
+        refusals = { { count = 1, reason = "refused: 201 that is bad" } } },
+      { name = "types.signed", tried = 1, taken = 1, refusals = {} },
+      { name = "types.value", tried = 12, taken = 12, refusals = {} },
+      { name = "rpc.hi", tried = 6, taken = 3,
+        refusals = { { count = 3, reason = "201 who?" } } },
+    }, document.samples)
+  end))
+
+  it("prints a table for people", with_folder(function(write)
+    local done = check(write("good.lua", GOOD))
+
+    assert.equal(0, done.status)
+    assert.is_truthy(done.stdout:find(
+      "^8 nodes, 4000 s of virtual time, seed 1\nhook +calls +errors"))
+    assert.is_truthy(done.stdout:find("\ngood: note.validate +%d+ +0 +0 +0 "))
+    assert.is_truthy(done.stdout:find(
+      "types.note: 1 of 2 samples taken\n  1 time: refused: 201 that is bad\n",
+      1, true))
+    assert.is_truthy(done.stdout:find("\nnothing wrong\n$"))
+  end))
+
+  it("repeats its counts with one seed", with_folder(function(write)
+    local path = write("good.lua", GOOD)
+    local function calls(...)
+      local counts = {}
+      for i, hook in ipairs(check_json(path, ...).hooks) do
+        counts[i] = hook.calls
+      end
+      return counts
+    end
+    assert.same(calls("--seed", "5"), calls("--seed", "5"))
+  end))
+
+  it("finds misspelt fields and globals", with_folder(function(write)
+    local path = write("typos.lua", [[
+return { types = { note = { validate = function(record)
+  if false then
+    print(record.pubisher)
+  end
+  return true
+end } } }]])
+    local document, done = check_json(path)
+
+    assert.equal(1, done.status)
+    assert.is_false(document.passed)
+    assert.same({
+      { file = path, line = 3, message = "a record has no field 'pubisher' "
+        .. "(did you mean 'publisher'?)" },
+      { file = path, line = 3, message = "undefined global 'print'" },
+    }, document.problems)
+    assert.is_truthy(check(path).stdout:find(path .. ":3: a record has no ", 1,
+      true))
+  end))
+
+  it("says a failure once, with its place and traceback",
+    with_folder(function(write)
+      local path = write("broken.lua", [[
+return { name = "broken", types = { note = {
+  validate = function(record)
+    return #record.publisher > 0
+  end } } }]])
+      local document, done = check_json(path)
+
+      assert.equal(1, done.status)
+      assert.equal(1, #document.failures)
+      local failure = document.failures[1]
+      assert.equal("broken: note.validate", failure.hook)
+      assert.equal(path .. ":3: attempt to get length of a nil value "
+        .. "(field 'publisher')", failure.error)
+      assert.is_truthy(failure.traceback:find(path .. ":3: in ", 1, true))
+      assert.is_true(hook_named(document, "broken: note.validate").errors > 1)
+
+      local text = check(path).stdout
+      assert.is_truthy(text:find("broken: note.validate: " .. path .. ":3: ", 1,
+        true))
+      assert.is_truthy(text:find("\nsomething is wrong\n$"))
+    end))
+
+  it("counts overruns", with_folder(function(write)
+    local document, done = check_json(write("slow.lua", [[
+return { name = "slow", on_start = function() end, rpc = {
+  spin = function() while true do end end } }]]))
+
+    assert.equal(1, done.status)
+    local hook = hook_named(document, "slow: rpc.spin")
+    assert.equal(hook.calls, hook.overruns)
+    assert.is_truthy(document.failures[1].error:find("ran too long", 1, true))
+  end))
+
+  it("does not take a refusal for a failure", with_folder(function(write)
+    local document, done = check_json(write("strict.lua", [[
+return { name = "strict", types = { note = {
+  validate = function() return nil, "never" end,
+  merge = function(held) return held end } } }]]))
+
+    assert.equal(0, done.status)
+    assert.same({ "strict: note.merge" }, document.unreached)
+    assert.equal(0, document.samples[1].taken)
+    assert.equal(12, document.samples[1].tried)
+  end))
+
+  it("warns of limits that work against each other",
+    with_folder(function(write)
+      local document, done = check_json(write("limits.lua", [[
+return { types = { note = { ttl = 60, republish = 60,
+  expire = function() return 1e12 end } } }]]))
+
+      assert.equal(0, done.status)
+      assert.equal("types.note: republished every 60 s, but lives 60 s",
+        document.warnings[1])
+      assert.is_truthy(document.warnings[2]:find("out of range"))
+    end))
+
+  it("loads several files as one node would", with_folder(function(write)
+    local done = check(write("a.lua", "return { rpc = { hi = print } }"))
+    assert.equal(2, done.status)
+    assert.is_truthy(done.stderr:find("a.lua:1: undefined global 'print'", 1,
+      true))
+
+    local rpc = "return { rpc = { hi = function() return {} end } }"
+    local clash = check(write("b.lua", rpc), write("c.lua", rpc))
+    assert.equal(2, clash.status)
+    assert.equal("", clash.stdout)
+    assert.is_truthy(clash.stderr:find(
+      "c.lua: query 'hi' is claimed by [^\n]*b.lua already\n$"))
+  end))
+
+  it("refuses what cannot be read, and options out of range",
+    with_folder(function(write)
+      assert.equal(2, check("/nowhere.lua").status)
+      assert.equal(2, check(write("e.lua", "return {")).status)
+      assert.equal(2, process.run({ "check" }).status)
+      local done = process.run({ "check", "--nodes", "1", "x.lua" })
+      assert.equal("kadenza: --nodes must be an integer from 2 to 10000, not "
+        .. "1\n", done.stderr)
+      assert.equal(2, done.status)
+    end))
+
+  for _, name in ipairs({ "chat", "counter", "registry" }) do
+    it("finds nothing wrong with the policy " .. name, function()
+      local document, done =
+        check_json("scripts/policies/" .. name .. ".lua")
+      assert.equal(0, done.status, done.stdout)
+      assert.same({}, document.unreached)
+    end)
+  end
+end)
