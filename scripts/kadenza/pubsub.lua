@@ -221,8 +221,22 @@ local function both(first, second)
   end or first
 end
 
+-- Adds what takes the subscribers along in a reload, unless the policy has a
+-- state of its own.
+local function add_state(hub, made)
+  if not made.save and not made.restore then
+    function made.save(node)
+      return hub:save(node)
+    end
+    function made.restore(saved, _, node)
+      hub:restore(node, saved)
+    end
+  end
+end
+
 --- Returns a policy with what the hub needs, or a copy of yours with that
---- added. Raises when yours has the hub's type or queries already.
+--- added. Raises when yours has the hub's type or queries already. If yours has
+--- `save` or `restore`, let them call those of the hub.
 ---@param policy? kadenza.Policy
 ---@return kadenza.Policy policy
 function Hub:policy(policy)
@@ -248,7 +262,25 @@ function Hub:policy(policy)
   made.on_stop = both(function(node)
     stop(self, node)
   end, made.on_stop)
+  add_state(self, made)
   return made
+end
+
+--- Returns the subscribers that a node keeps, for `save` of a policy.
+---@param node kadenza.Node
+---@return table saved  plain values
+function Hub:save(node)
+  arguments.check_node(node, 2)
+  return state_of(self, node).board:save()
+end
+
+--- Gives a node the subscribers that `save` has returned.
+---@param node kadenza.Node
+---@param saved table
+function Hub:restore(node, saved)
+  arguments.check_node(node, 2)
+  arguments.check_kind(saved, "table", "what was saved", 2)
+  state_of(self, node).board:restore(saved)
 end
 
 ----------------------------------------------------------------- clients --
@@ -348,6 +380,8 @@ end
 ---@return table[]|string records
 ---@return kadenza.Code? code
 function Hub:read(node, key)
+  arguments.check_node(node, 2)
+  arguments.check_key(node, key, "the topic", 2)
   local records, message, code =
     node:get(key, { type = self.options.name, all = true })
   if not records then

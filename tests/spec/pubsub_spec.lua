@@ -387,6 +387,19 @@ describe("a subscription", function()
     end)
   end))
 
+  it("hears of events when it is renewed where nothing can be pushed",
+    overlay(function(hub, nodes, net)
+      local node = assert(net:open({ read_only = true }))
+      assert(node:bootstrap(nodes[1]:addresses()))
+      local list, note = listener()
+      hub:subscribe(node, NEWS, note)
+
+      assert(hub:publish(nodes[2], NEWS, "a"))
+      kad.sleep(250)
+
+      assert.same({ "a" }, list)
+    end))
+
   it("goes on after an error of its function, which is said",
     support.spec(function()
       local list = {}
@@ -558,5 +571,68 @@ describe("the policy of a hub", function()
         end)
       end)
       assert.same({}, policies.failures(events))
+    end))
+
+  it("keeps others' subscriptions across a reload", support.spec(function()
+    local files <close> = policies.files()
+    local path = files:write(
+      'return require("kadenza.pubsub").new():policy()')
+    local hub = pubsub.new()
+    local events = support.logged(function()
+      local net <close> = kad.sim({ nodes = 6, seed = 1, policies = { path } })
+      net:perform(function()
+        local list, note = listener()
+        local node = assert(net:open({ policies = { hub:policy() } }))
+        assert(node:bootstrap(net.nodes[1]:addresses()))
+        assert.equal(6, hub:subscribe(node, NEWS, note):holders())
+
+        for i = 1, 6 do
+          assert(net.nodes[i]:reload())
+        end
+        local writer = assert(net:open({ policies = { hub:policy() } }))
+        assert(writer:bootstrap(net.nodes[1]:addresses()))
+        local before = hub:stats(node).duplicates
+        assert(hub:publish(writer, NEWS, "after the reload"))
+        kad.sleep(2)
+
+        assert.same({ "after the reload" }, list)
+        assert.is_true(hub:stats(node).duplicates - before >= 5)
+      end)
+    end)
+    assert.same({}, policies.failures(events))
+  end))
+
+  it("takes its subscribers along where a state of yours does",
+    support.spec(function()
+      local files <close> = policies.files()
+      local path = files:write([[
+        local hub = require("kadenza.pubsub").new()
+        return hub:policy({
+          name = "mine",
+          rpc = {
+            subscribers = function(_, ctx)
+              return { count = hub:stats(ctx.node).subscribers }
+            end,
+          },
+          save = function(node)
+            return { hub = hub:save(node) }
+          end,
+          restore = function(state, _, node)
+            hub:restore(node, state.hub)
+          end,
+        })
+      ]])
+      local net <close> = kad.sim({ join = false, policies = { path } })
+      net:perform(function()
+        local holder, node = assert(net:open()), assert(net:open())
+        local to = holder:addresses()[1]
+        assert(pubs.subscribe_by_hand(node, holder, NEWS))
+
+        assert(holder:reload())
+
+        assert.equal(1, assert(node:call(to, "subscribers")).count)
+        kad.sleep(640)
+        assert.equal(0, assert(node:call(to, "subscribers")).count)
+      end)
     end))
 end)

@@ -20,6 +20,7 @@ local OUTBOX <const> = 16 -- events that wait for one subscriber
 local SEEN <const> = 64 -- events of a topic that are not pushed again
 local PARALLEL <const> = 32 -- pushes under way
 local MAX_PUSH <const> = 900 -- bytes of events in one
+local MAX_SAVED <const> = 5000 -- subscribers that outlive a reload
 local FAILURES <const> = 3 -- unanswered pushes that end a subscription
 local REFUSED <const>, MALFORMED <const> = 201, 203
 
@@ -110,8 +111,8 @@ local function add(board, key, cookie, from)
   end
   topic = topic
     or { list = {}, by_address = {}, seen = event.new_seen(SEEN) }
-  local subscriber = { key = key, address = from.address, subnet = subnet,
-    cookie = cookie, outbox = {}, failures = 0 }
+  local subscriber = { key = key, address = from.address, host = from.host,
+    subnet = subnet, cookie = cookie, outbox = {}, failures = 0 }
   board.topics[key] = topic
   topic.by_address[from.address] = subscriber
   topic.list[#topic.list + 1] = subscriber
@@ -288,10 +289,11 @@ local function run_pump(board)
     local subscriber = board.queue[board.first]
     board.queue[board.first] = nil
     board.first = board.first + 1
+    subscriber.queued = #subscriber.outbox > 0
     if subscriber.expires <= kad.now() then
       remove(board, subscriber)
     end
-    if not subscriber.gone then
+    if subscriber.queued and not subscriber.gone then
       board.pushing = board.pushing + 1
       kad.spawn(push, board, subscriber)
     end
@@ -344,14 +346,39 @@ function Board:announce(record)
   self:pump()
 end
 
---- Forgets all subscribers.
+--- Drops what waits to be pushed.
 function Board:stop()
+  for i = self.first, self.last do
+    self.queue[i].outbox = {}
+  end
+end
+
+--- Returns the subscribers as plain values.
+---@return table[] saved
+function Board:save()
+  local saved = {}
   for _, topic in pairs(self.topics) do
-    for _, subscriber in ipairs(topic.list) do
-      subscriber.gone = true
+    for _, one in ipairs(topic.list) do
+      if #saved < MAX_SAVED then
+        saved[#saved + 1] = { key = one.key, address = one.address,
+          host = one.host, cookie = one.cookie, expires = one.expires }
+      end
     end
   end
-  self.topics, self.subnets, self.count = {}, {}, 0
+  return saved
+end
+
+--- Adds subscribers that `save` has returned, as many as there is room for.
+---@param saved table[]
+function Board:restore(saved)
+  for _, one in ipairs(saved) do
+    if not find(self, one.key, one.address) then
+      local subscriber = add(self, one.key, one.cookie, one)
+      if subscriber then
+        subscriber.expires = one.expires
+      end
+    end
+  end
 end
 
 return M
