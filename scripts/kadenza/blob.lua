@@ -169,7 +169,9 @@ function M.put(node, bytes, options)
     return nil, string.format("the blob has %d bytes: over max_size, %d",
       #bytes, checked.max_size), "KAD_ETOOBIG", { size = #bytes }
   end
-  local chunks, root = tree.build(bytes, node:id_bits() // 8)
+  local chunks, root = tree.build(bytes, node:id_bits() // 8, function()
+    kad.sleep(0) -- others have their turn
+  end)
   local writer = setmetatable({ node = node, options = checked,
     chunks = chunks, stored = checked.stored or {}, next = 1, done = 0 },
     Writer)

@@ -99,6 +99,19 @@ describe("kadenza.blob", function()
       assert.equal(5, most)
     end))
 
+  it("lets others have their turn", overlay(function(writer)
+    local turns, puts = 0, count_calls(writer, "put")
+    local work = kad.spawn(blob.put, writer, bytes_of(2 << 20))
+
+    while puts.calls == 0 do
+      kad.sleep(0)
+      turns = turns + 1
+    end
+
+    assert.is_true(turns >= 4)
+    work:cancel()
+  end))
+
   it("refuses more than max_size", overlay(function(writer, reader)
     local root = assert(blob.put(writer, bytes_of(5000)))
 

@@ -1,5 +1,4 @@
---- The tree that a blob is: how its chunks are written and read. Nothing here
---- waits.
+--- The tree that a blob is: how its chunks are written and read.
 --
 -- A chunk is a record whose key is the hash of its value. Its first byte is its
 -- level. One of level 0 holds data. One above holds the number of bytes below
@@ -18,6 +17,7 @@ M.DATA = 999
 M.MAX_CHUNK = 1000
 
 local MAX_LEVEL <const> = 6
+local PAUSE <const> = 500 -- chunks in a stretch: some 3 ms
 local HEADER <const> = ">BI8" -- of a chunk above level 0: level, bytes below
 local HEADER_SIZE <const> = 9
 
@@ -67,13 +67,17 @@ end
 --- key.
 ---@param bytes string
 ---@param size integer  bytes of a key
+---@param pause? fun()  called now and then, as it takes a while
 ---@return { key: string, value: string }[] chunks
 ---@return string root
-function M.build(bytes, size)
+function M.build(bytes, size, pause)
   local chunks, keys, level = { known = {} }, {}, 0
   for first = 1, math.max(#bytes, 1), M.DATA do
     local data = bytes:sub(first, first + M.DATA - 1)
     keys[#keys + 1] = add_chunk(chunks, "\0" .. data, size)
+    if pause and #keys % PAUSE == 0 then
+      pause()
+    end
   end
   while #keys > 1 do
     level = level + 1
