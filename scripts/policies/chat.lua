@@ -144,4 +144,14 @@ return {
     },
   },
   rpc = { chat_say = say, chat_read = read },
+  samples = {
+    types = { presence = {
+      { value = "ann", seq = 1 }, { value = "bob", seq = 1 },
+      { value = "", seq = 1 },
+    } },
+    rpc = {
+      chat_say = { { room = "lobby", name = "ann", text = "hello" }, {} },
+      chat_read = { { room = "lobby" }, { room = "lobby", after = 1 } },
+    },
+  },
 }

@@ -93,4 +93,5 @@ return {
       select = select,
     },
   },
+  samples = { types = { counter = { "0", "1", "20", "-1" } } },
 }

@@ -79,4 +79,8 @@ return {
       merge = merge,
     },
   },
+  samples = { types = { registry = {
+    { value = "192.0.2.7:631", seq = 1 }, { value = "192.0.2.8:80", seq = 9 },
+    "no seq",
+  } } },
 }

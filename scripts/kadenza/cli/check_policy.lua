@@ -39,7 +39,25 @@ function M.arguments(command)
       .. (" Default: %d."):format(trial.DEFAULTS[option.name]))
       :argname(option.argname)
   end
+  table.insert(options, command:option("--trust", "Trust this one of the "
+    .. "files, as `kadenza run --trust` does. May be repeated.")
+    :argname("FILE"):count("*"):target("trusted"))
   return options
+end
+
+-- Returns the policies as nodes take them: those that are trusted say so.
+local function read_policies(args)
+  local policies, places = {}, {}
+  for i, path in ipairs(args.file) do
+    policies[i], places[path] = path, i
+  end
+  for _, path in ipairs(args.trusted) do
+    if not places[path] then
+      fault.misuse("--trust: %s is none of the files", check.shown(path))
+    end
+    policies[places[path]] = { file = path, trusted = true }
+  end
+  return policies
 end
 
 local function read_options(args)
@@ -200,8 +218,9 @@ end
 
 function M.run(args)
   local options = setmetatable(read_options(args), { __index = trial.DEFAULTS })
+  local policies = read_policies(args)
   source.check(args.file)
-  local report, message = trial.run(args.file, options)
+  local report, message = trial.run(policies, options)
   if not report then
     fault.misuse("policy %s", message)
   end

@@ -136,7 +136,7 @@ function M.describe(list, setup)
     methods = list_methods(setup),
     places = list_places(list),
     samples = collect_samples(list),
-    deadline_ms = setup.deadline_ms,
+    deadlines = setup.deadlines,
   }, "policy")
 end
 

@@ -169,8 +169,7 @@ local SAMPLE_KEYS <const> = {
   signed = "boolean",
 }
 
--- A record that `kadenza check` stores: its value, or a table with one, where
--- `key` is the name of its key.
+-- A record that `kadenza check` stores: its value, or a table with one.
 local function check_record_sample(sample, where)
   if type(sample) == "string" then
     return

@@ -124,10 +124,7 @@ end
 -- Stores one sample from two nodes, changed once when it has a seq, and once
 -- more for a short life.
 function Trial:store_alone(kind, sample, number, entry)
-  local name = self:key(kind.name, number)
-  if sample.key then
-    name = key.of(sample.key, self.net.nodes[1]:id_bits())
-  end
+  local name = sample.key or self:key(kind.name, number)
   local wishes = wishes_of(kind, sample, number)
   local function put(which, under)
     return attempt(self:node(which), "put", under, sample.value, wishes)
@@ -270,7 +267,7 @@ function Trial:keep(event)
   end
 end
 
-function Trial:run(paths, options)
+function Trial:run(policies, options)
   local before = log.configure({
     level = "error",
     sink = function(event)
@@ -279,7 +276,7 @@ function Trial:run(paths, options)
   })
   local fine, problem = pcall(function()
     local net <close> = sim.new({ nodes = options.nodes, seed = options.seed,
-      policies = paths })
+      policies = policies })
     self.net = net
     net:perform(self.perform, self)
     net:run(options.seconds)
@@ -297,29 +294,30 @@ local function read(path)
 end
 
 -- Looks through the texts of the files.
-local function lint_all(paths, places, problems)
-  for _, path in ipairs(paths) do
+local function lint_all(policies, places, problems)
+  for _, given in ipairs(policies) do
+    local path = type(given) == "string" and given or given.file
     local own = {}
     for _, place in ipairs(places) do
       if place.source == "@" .. path then
         own[#own + 1] = place
       end
     end
-    local found = lint.check(path, read(path), own)
+    local found = lint.check(path, read(path), own, given ~= path)
     table.move(found, 1, #found, #problems + 1, problems)
   end
 end
 
 --- Tries policy files that one node is to run. Returns nil and a message when
 --- they cannot be loaded.
----@param paths string[]
+---@param policies (string|table)[]  paths, or { file = path, trusted = true }
 ---@param options? { nodes?: integer, seed?: integer, seconds?: number }
 ---@return kadenza.Trial? report
 ---@return string? message
 ---@return kadenza.Code? code
-function M.run(paths, options)
+function M.run(policies, options)
   options = setmetatable(options or {}, { __index = M.DEFAULTS })
-  local loaded <close>, message, code = testing.load(paths)
+  local loaded <close>, message, code = testing.load(policies)
   if not loaded then
     return nil, message, code
   end
@@ -327,8 +325,8 @@ function M.run(paths, options)
     samples = {}, memory = 0, clamped = 0 }
   local self = setmetatable({ report = report, about = loaded:describe(),
     seen = {} }, Trial)
-  lint_all(paths, self.about.places, report.problems)
-  self:run(paths, options)
+  lint_all(policies, self.about.places, report.problems)
+  self:run(policies, options)
   self:judge_limits()
   return report
 end

@@ -188,9 +188,9 @@ end
 
 -- Runs virtual time until the hook that waits has answered, or its deadline
 -- passes.
-local function await(self)
-  local deadline_ms = self.about.deadline_ms or DEADLINE_MS
-  for _ = 1, deadline_ms + 1 do
+local function await(self, number)
+  local deadline_ms = self.about.deadlines[number] or 0
+  for _ = 0, deadline_ms > 0 and deadline_ms or DEADLINE_MS do
     local answer = self.handle:take_answer()
     if answer then
       return answer
@@ -211,7 +211,7 @@ local function ask(self, number, question)
     end,
   })
   local fine, answer = pcall(function()
-    return self.handle:ask(number, question) or await(self)
+    return self.handle:ask(number, question) or await(self, number)
   end)
   log.restore(before)
   if not fine then

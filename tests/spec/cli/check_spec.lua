@@ -222,6 +222,21 @@ return { types = { note = { ttl = 60, republish = 60,
       "c.lua: query 'hi' is claimed by [^\n]*b.lua already\n$"))
   end))
 
+  it("trusts a file if told to", with_folder(function(write)
+    local path = write("trusted.lua", [[
+return { rpc = { clock = function()
+  return { year = os.date("%Y") }
+end } }]])
+    assert.equal(1, check(path).status)
+    local document, done = check_json(path, "--trust", path)
+    assert.equal(0, done.status)
+    assert.is_true(document.samples[1].taken > 0)
+    local wrong = check(path, "--trust", "other.lua")
+    assert.equal(2, wrong.status)
+    assert.equal("kadenza: --trust: 'other.lua' is none of the files\n",
+      wrong.stderr)
+  end))
+
   it("refuses what cannot be read, and options out of range",
     with_folder(function(write)
       assert.equal(2, check("/nowhere.lua").status)
@@ -233,12 +248,15 @@ return { types = { note = { ttl = 60, republish = 60,
       assert.equal(2, done.status)
     end))
 
-  for _, name in ipairs({ "chat", "counter", "registry" }) do
+  for name in io.popen("ls scripts/policies"):lines() do
     it("finds nothing wrong with the policy " .. name, function()
-      local document, done =
-        check_json("scripts/policies/" .. name .. ".lua")
+      local document, done = check_json("scripts/policies/" .. name)
       assert.equal(0, done.status, done.stdout)
       assert.same({}, document.unreached)
+      for _, entry in ipairs(name == "chat.lua" and document.samples or {}) do
+        assert.is_true(entry.taken > 0 and entry.taken < entry.tried
+          or entry.name == "rpc.chat_read", entry.name)
+      end
     end)
   end
 end)
