@@ -20,7 +20,7 @@ local run = require("kadenza.run")
 local safe = require("kadenza.safe")
 local sim = require("kadenza.sim")
 
----@class kadenza
+---@class kadenza: kadenza.Safe
 local M = {}
 
 for name, value in pairs(safe) do

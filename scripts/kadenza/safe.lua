@@ -7,6 +7,7 @@ local key = require("kadenza.key")
 local log = require("kadenza.log")
 local task = require("kadenza.task")
 
+---@class kadenza.Safe
 local M = { _VERSION = "kadenza 0.1.0" }
 
 ---@alias kadenza.Code

@@ -13,6 +13,7 @@ local kad = require("kadenza")
 
 local DAY <const> = 86400
 
+---@param record kadenza.Record
 local function validate(record)
   if record.value == "" then
     return nil, "an empty value"
@@ -23,6 +24,8 @@ local function validate(record)
 end
 
 -- Answers with what it was sent.
+---@param request kadenza.Request
+---@param ctx kadenza.Context
 local function echo(request, ctx)
   local text = request.args.text
   if type(text) ~= "string" then

@@ -26,14 +26,15 @@ local function set_of(words)
   return set
 end
 
--- The fields of what hooks are given, and what their fields are in turn.
-local FIELDS <const> = {
+--- The fields of what hooks are given.
+M.FIELDS = {
   record = set_of("key type value seq salt publisher signature ttl age copy"),
   context = set_of("node now reason from"),
   request = set_of("method args"),
   contact = set_of("id address host port"),
   from = set_of("id address host port proven"),
 }
+-- What these fields are in turn.
 local INSIDE <const> = { context = { from = "from", node = "node" } }
 local NOUNS <const> = { record = "a record", context = "a context",
   request = "a request", contact = "a contact", from = "who asks",
@@ -68,7 +69,7 @@ local function fields_of(kind)
   elseif kind == "library" then
     return safe
   end
-  return FIELDS[kind]
+  return M.FIELDS[kind]
 end
 
 local OPENERS <const> = { ["function"] = true, ["do"] = true, ["then"] = true,

@@ -39,6 +39,9 @@ local TYPE_KEYS <const> = {
   republish = "republish",
 }
 
+--- The keys that a policy, and a type of it, may have.
+M.POLICY_KEYS, M.TYPE_KEYS = POLICY_KEYS, TYPE_KEYS
+
 local MAX_REPUBLISH <const> = 2592000
 local MAX_NAME <const> = 32
 

@@ -1,5 +1,6 @@
 ---@meta
 --- What policies are made of, for editors that know LuaCATS. Never loaded.
+--- A type stands in one line, however long: language servers read no further.
 
 --- A record under a key. In a hook it shows what the host holds: its fields are
 --- read when they are asked for, it cannot be changed, and it ends with the
@@ -14,7 +15,20 @@
 ---@field signature? string  64 bytes
 ---@field ttl integer  seconds left to live; 0 leaves it to the type
 ---@field age integer  seconds since it was stored here
----@field copy fun(self: kadenza.Record): table
+---@field copy fun(self: kadenza.Record): kadenza.RecordTable
+
+--- A record as a table, as `record:copy()` makes it and hooks return it. In what
+--- a merge or select returns, `value` is needed, and key and type are not read.
+---@class kadenza.RecordTable
+---@field key? string
+---@field type? string
+---@field value string
+---@field seq? integer
+---@field salt? string
+---@field publisher? string
+---@field signature? string
+---@field ttl? integer
+---@field age? integer
 
 --- A query that another node sends.
 ---@class kadenza.Request
@@ -32,9 +46,33 @@
 ---@field reason "store"|"republish"|"handoff"|"cache"|"get"
 ---@field from? kadenza.From  nil when it is the node itself
 
---- What a filter returns: true; or nil, a reason and a code (201 without one).
----@alias kadenza.Filter async fun(record: kadenza.Record,
----  ctx: kadenza.Context): true?, string?, integer?
+--- What a hook takes or gives where a record may be a view or a table.
+---@alias kadenza.AnyRecord kadenza.Record|kadenza.RecordTable
+
+--- Returns true; or nil, a reason and a code (201 without one).
+---@alias kadenza.Filter async fun(record: kadenza.Record, ctx: kadenza.Context): true?, string?, integer?
+
+--- Returns the list to hold; or nil, a reason and a code.
+---@alias kadenza.Merge async fun(held: kadenza.RecordTable[], record: kadenza.Record, ctx: kadenza.Context): kadenza.AnyRecord[]?, string?, integer?
+
+--- Returns one record or a list.
+---@alias kadenza.Select async fun(records: kadenza.RecordTable[], ctx: kadenza.Context): kadenza.AnyRecord|kadenza.AnyRecord[]
+
+--- Returns the seconds to live.
+---@alias kadenza.Expire async fun(record: kadenza.Record, ctx: kadenza.Context): number
+
+--- Returns the seconds to the next, or false for never.
+---@alias kadenza.Republish async fun(record: kadenza.Record, ctx: kadenza.Context): number|false
+
+--- Returns a reply; or nil, a reason and a code.
+---@alias kadenza.Method async fun(request: kadenza.Request, ctx: kadenza.Context): table?, string?, integer?
+
+--- Returns true; false for silence; or nil, a reason and a code.
+---@alias kadenza.RequestFilter async fun(request: kadenza.Request, ctx: kadenza.Context): boolean?, string?, integer?
+
+---@alias kadenza.ContactFilter async fun(contact: kadenza.Contact, ctx: kadenza.Context): boolean
+
+---@alias kadenza.Listener async fun(record: kadenza.Record, ctx: kadenza.Context)
 
 --- The rules of one type of records. What is left out is the core's.
 ---@class kadenza.Type
@@ -43,38 +81,44 @@
 ---@field ttl? integer  seconds
 ---@field signed_only? boolean
 ---@field validate? kadenza.Filter
----@field merge? async fun(held: kadenza.Record[], record: kadenza.Record,
----  ctx: kadenza.Context): (kadenza.Record|table)[]?, string?, integer?
----@field select? async fun(records: kadenza.Record[],
----  ctx: kadenza.Context): kadenza.Record|table|(kadenza.Record|table)[]
----@field expire? async fun(record: kadenza.Record,
----  ctx: kadenza.Context): number
----@field republish? integer|false|async fun(record: kadenza.Record,
----  ctx: kadenza.Context): number|false
+---@field merge? kadenza.Merge
+---@field select? kadenza.Select
+---@field expire? kadenza.Expire
+---@field republish? integer|false|kadenza.Republish
 
 ---@class kadenza.Every
 ---@field seconds number
 ---@field run async fun(node: kadenza.Node)
+
+--- A record that `kadenza check` stores.
+---@class kadenza.Sample
+---@field value string
+---@field key? string  binary; one of its own without
+---@field salt? string
+---@field seq? integer
+---@field ttl? integer
+---@field signed? boolean
+
+--- What `kadenza check` stores and asks, by type and by query.
+---@class kadenza.Samples
+---@field types? table<string, (string|kadenza.Sample)[]>
+---@field rpc? table<string, table[]>
 
 --- What a policy file returns, or a function of the node that returns it.
 ---@class kadenza.Policy
 ---@field name? string
 ---@field version? number
 ---@field deadline? number  seconds that a hook may wait, 2 without one
----@field requires? table<integer|string, string|number>  policies that must be
----  loaded as well: names, or name = least version
+---@field requires? table<integer|string, string|number>  policies that must be loaded as well: names, or name = least version
 ---@field types? table<string, kadenza.Type>
----@field rpc? table<string, async fun(request: kadenza.Request,
----  ctx: kadenza.Context): table?, string?, integer?>
+---@field rpc? table<string, kadenza.Method>
 ---@field every? kadenza.Every[]
 ---@field on_start? async fun(node: kadenza.Node)
 ---@field on_stop? fun(node: kadenza.Node)
----@field on_request? async fun(request: kadenza.Request,
----  ctx: kadenza.Context): boolean?, string?, integer?
----@field on_contact? async fun(contact: kadenza.Contact,
----  ctx: kadenza.Context): boolean
----@field on_store? async fun(record: kadenza.Record, ctx: kadenza.Context)
----@field on_expire? async fun(record: kadenza.Record, ctx: kadenza.Context)
+---@field on_request? kadenza.RequestFilter
+---@field on_contact? kadenza.ContactFilter
+---@field on_store? kadenza.Listener
+---@field on_expire? kadenza.Listener
 ---@field save? fun(node: kadenza.Node): any  at a reload: plain values
----@field restore? fun(state: any, version: number?,
----  node: kadenza.Node): any, string?  what the version before has saved
+---@field restore? fun(state: any, version: number?, node: kadenza.Node): any, string?  what the version before has saved
+---@field samples? kadenza.Samples
