@@ -11,11 +11,12 @@
 --       turn:release()
 --     end
 --
--- The nodes closest to the key each grant it to one contender at a time, and
--- it is had once more than half of them have. Nodes come and go, and a network
--- can fall apart: then two may have it at once, each by what he can see. Its
--- `number` is what can be relied on: of two, the later has a higher one. Where
--- it matters, whoever is acted upon must refuse a lower number than one seen.
+-- The nodes closest to the key each grant it to one contender at a time. It is
+-- had once more than half of them have, and none is seen to have granted it to
+-- another. Nodes come and go, and a network can fall apart: then two may have
+-- it at once, each by what he can see. Its `number` is what can be relied on:
+-- of two, the later has a higher one. Where it matters, whoever is acted upon
+-- must refuse a lower number than one seen.
 
 local arguments = require("kadenza.arguments")
 local kad = require("kadenza")
@@ -83,8 +84,7 @@ local function validate(rules, record, ctx)
   return true
 end
 
--- Tells which of two that were granted, at different nodes, a reader gets: the
--- same one in whatever order they come.
+-- Tells which of two that different nodes have granted a reader gets first.
 local function is_better(a, b, now)
   if is_live(a, now) ~= is_live(b, now) then
     return is_live(a, now)
@@ -108,20 +108,41 @@ local function find_fault(held, wanted, now)
   end
 end
 
+-- A reader hears of all leases that there are, each as it was changed last.
+local function gather(found, record)
+  local lease = read(record)
+  for i, other in ipairs(found) do
+    local before = read(other)
+    if is_same(before, lease) then
+      found[i] = lease.seq > before.seq and record or other
+      return found
+    end
+  end
+  found[#found + 1] = record
+  return found
+end
+
 local function merge(held, record, ctx)
-  local now, current = kad.time(), held[1] and read(held[1])
-  if not current then
-    return { record }
+  if ctx.reason == "get" then
+    return gather(held, record)
   end
-  local wanted = read(record)
-  if ctx.reason == "get" and not is_same(current, wanted) then
-    return is_better(wanted, current, now) and { record } or held
+  local current = held[1] and read(held[1])
+  local problem, code
+  if current then
+    problem, code = find_fault(current, read(record), kad.time())
   end
-  local problem, code = find_fault(current, wanted, now)
   if problem then
     return nil, problem, code
   end
   return { record }
+end
+
+local function select_best(records)
+  local now = kad.time()
+  table.sort(records, function(a, b)
+    return is_better(read(a), read(b), now)
+  end)
+  return records
 end
 
 local TYPE_OPTIONS <const> = {
@@ -147,23 +168,32 @@ function M.type(given)
       return validate(rules, record, ctx)
     end,
     merge = merge,
+    select = select_best,
   }
 end
 
 --------------------------------------------------------------- reading --
 
+-- Returns the leases of a key, the one that counts first.
 local function look(node, key, wishes)
-  local value, info, code = node:get(key,
-    { type = wishes.type, timeout = wishes.timeout })
-  local lease = value and read(info)
-  if lease then
-    return lease
-  elseif value then
-    return nil, "what is there is no lease", "KAD_EMALFORMED"
-  elseif code == "KAD_ENOTFOUND" then
-    return { number = 0, ends = 0 }
+  local records, message, code = node:get(key,
+    { type = wishes.type, timeout = wishes.timeout, all = true })
+  if not records and code ~= "KAD_ENOTFOUND" then
+    return nil, message, code
   end
-  return nil, info, code
+  local leases = {}
+  for _, record in ipairs(records or {}) do
+    leases[#leases + 1] = read(record)
+  end
+  return leases
+end
+
+local function highest_number(leases)
+  local number = 0
+  for _, lease in ipairs(leases) do
+    number = math.max(number, lease.number)
+  end
+  return number
 end
 
 local READ_OPTIONS <const> = {
@@ -192,13 +222,14 @@ end
 function M.read(node, key, wishes)
   wishes = arguments.options(wishes, 2, READ_OPTIONS)
   check_place(node, key, wishes)
-  local lease, message, code = look(node, key, wishes)
-  if not lease then
+  local leases, message, code = look(node, key, wishes)
+  if not leases then
     return nil, message, code
   end
-  local left = math.max(0, lease.ends - kad.time())
-  return { holder = left > 0 and lease.publisher or nil, left = left,
-    number = lease.number }
+  local first = leases[1]
+  local left = first and math.max(0, first.ends - kad.time()) or 0
+  return { holder = left > 0 and first.publisher or nil, left = left,
+    number = highest_number(leases) }
 end
 
 --------------------------------------------------------------- holding --
@@ -296,17 +327,26 @@ local ACQUIRE_OPTIONS <const> = {
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
 
--- Asks for the lease once.
-local function try(node, key, wishes)
-  local before, message, code = look(node, key, wishes)
-  local now = kad.time()
-  if not before then
+-- Returns the highest number that there has been, unless somebody else than
+-- `mine` has the lease.
+local function look_for_others(node, key, wishes, mine)
+  local leases, message, code = look(node, key, wishes)
+  if not leases then
     return nil, message, code
-  elseif is_live(before, now) then
-    return nil, string.format("another has it for %d seconds",
-      math.max(1, before.ends - now)), BUSY
   end
-  local wanted = setmetatable({
+  local now = kad.time()
+  for _, lease in ipairs(leases) do
+    if is_live(lease, now) and not (mine and is_same(lease, mine)) then
+      return nil, string.format("another has it for %d seconds",
+        math.max(1, lease.ends - now)), BUSY
+    end
+  end
+  return highest_number(leases)
+end
+
+local function new_lease(node, key, wishes, number)
+  local now = kad.time()
+  return setmetatable({
     node = node,
     key = key,
     type = wishes.type,
@@ -315,14 +355,28 @@ local function try(node, key, wishes)
     seconds = wishes.seconds,
     quorum = wishes.quorum,
     timeout = wishes.timeout,
-    number = math.max(before.number + 1, now),
+    number = math.max(number, now),
     ends = now + wishes.seconds,
     nonce = kad.random(NONCE_SIZE),
     seq = 0,
   }, Lease)
-  local stored
-  stored, message, code = store(wanted, wanted.ends)
-  if stored and wanted:left() > 0 then
+end
+
+-- Asks for the lease once. Lookups that lose datagrams may end at different
+-- nodes, so that two have enough of them: therefore each looks once more after
+-- he has stored his. The later of two then sees the earlier.
+local function try(node, key, wishes)
+  local number, message, code = look_for_others(node, key, wishes)
+  if not number then
+    return nil, message, code
+  end
+  local wanted = new_lease(node, key, wishes, number + 1)
+  local granted
+  granted, message, code = store(wanted, wanted.ends)
+  if granted then
+    granted, message, code = look_for_others(node, key, wishes, wanted)
+  end
+  if granted and wanted:left() > 0 then
     return wanted
   end
   wanted.ends = 0

@@ -112,6 +112,16 @@ describe("kadenza.lease", function()
     end))
   end)
 
+  it("reads each lease as it was changed last", timed(function()
+    local turn, now = lease.type(), kad.time()
+    local given, back = by(ann, 1, now + 30), by(ann, 1, 0, { seq = 2 })
+
+    assert.same({ back }, turn.merge({ given }, back, GET))
+    assert.same({ back }, turn.merge({ back }, given, GET))
+    assert.same({ by(bob, 1, now + 9), back },
+      turn.select({ back, by(bob, 1, now + 9) }))
+  end))
+
   describe("grants, at one node,", function()
     local turn = lease.type()
 
@@ -179,8 +189,10 @@ describe("kadenza.lease", function()
           end
           local held = {}
           for _, record in ipairs(records) do
-            held = turn.merge(held, record, GET) or held
+            held = turn.merge(held, record, GET)
           end
+          assert.equal(4, #held)
+          held = turn.select(held)
           first = first or held[1]
           assert.equal(first, held[1], "seed " .. seed)
         end
@@ -189,7 +201,7 @@ describe("kadenza.lease", function()
 
   it("is had by one, who can give it back", overlay({}, function(world)
     local mine = assert(world.acquire(2))
-    assert.equal(30, mine:left())
+    assert.is_true(mine:left() >= 28 and mine:left() <= 30)
 
     local theirs, message, code = world.acquire(7)
     assert.is_nil(theirs)
