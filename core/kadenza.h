@@ -477,7 +477,8 @@ enum kad_reason {
   KAD_REASON_REPUBLISH, /* a holder stores it again */
   KAD_REASON_HANDOFF,   /* it moves to a node that came closer */
   KAD_REASON_CACHE,     /* a reader leaves a copy */
-  KAD_REASON_GET        /* it came in an answer to our get */
+  KAD_REASON_GET,       /* it came in an answer to our get */
+  KAD_REASON_EXPIRE     /* dropped: its life has ended */
 };
 
 /* What a query asks, as the policy sees it. */

@@ -94,11 +94,11 @@ static void read_request(lua_State *L, int index, struct inquiry *inquiry) {
 }
 
 static void read_reason(lua_State *L, int index, struct kad_question *asked) {
-  static const char *const names[] = {"store", "republish", "handoff",
-                                      "cache", "get",       NULL};
+  static const char *const names[] = {"store", "republish", "handoff", "cache",
+                                      "get",   "expire",    NULL};
   static const enum kad_reason reasons[] = {
       KAD_REASON_STORE, KAD_REASON_REPUBLISH, KAD_REASON_HANDOFF,
-      KAD_REASON_CACHE, KAD_REASON_GET};
+      KAD_REASON_CACHE, KAD_REASON_GET,       KAD_REASON_EXPIRE};
   if (push_field(L, index, "reason")) {
     asked->reason = reasons[luaL_checkoption(L, -1, NULL, names)];
     lua_pop(L, 1);

@@ -93,8 +93,7 @@ static void push_error(lua_State *L, const struct failure *failure) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, failure->hook);
 }
 
-/* Pushes where the hook is defined, "file:line". [-0, +1, m] */
-static void push_place(lua_State *L, const struct kad_lua_hook *hook) {
+void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook) {
   lua_Debug at;
   push_function(L, hook->host, "hooks");
   lua_rawgeti(L, -1, hook - hook->host->hooks + 1);
@@ -123,7 +122,7 @@ static int report_body(lua_State *L) {
   } else {
     lua_pushstring(L, failure->text);
   }
-  push_place(L, hook);
+  kad_hook_push_place(L, hook);
   lua_pushinteger(L, (lua_Integer)hook->unsaid);
   lua_pushboolean(L, hook->open_until > hook->said_at);
   lua_call(L, 5, 0);

@@ -56,6 +56,8 @@ struct kad_lua_hook {
   kad_time_ms open_until;  /* the breaker; 0 when it is closed */
   kad_time_ms said_at;     /* the last report; 0 for never */
   uint64_t unsaid;         /* failures since then */
+  kad_time_ms clamped_at;  /* seconds out of range were said; 0 for never */
+  uint64_t clamped_unsaid; /* such since then */
 };
 
 /* The hooks of a type, by their place: see type_hooks in policy.c. */
@@ -128,6 +130,9 @@ enum {
 /* Answers a question by running a hook; `state` is a kad_lua_hook. */
 void kad_hook_answer(void *state, const struct kad_question *question,
                      struct kad_answer *answer);
+
+/* Pushes where the function of a hook is defined, "file:line". [-0, +1, m] */
+void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook);
 
 /* Cancels the hook that waits with `ticket`. */
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket);

@@ -1,4 +1,5 @@
 /* verdict.c: what hooks return, checked by type, then by value and range. */
+#include "link.h"
 #include "policy.h"
 
 #include <math.h>
@@ -118,6 +119,29 @@ static void read_merge(lua_State *L, struct kad_runner *runner, int count) {
   read_records(L, runner, false);
 }
 
+/* Says that a hook returned seconds out of range, once in a while.
+ * [-0, +0, e] */
+static void say_clamped(lua_State *L, struct kad_lua_hook *hook,
+                        uint32_t clamped) {
+  const struct kad_network *const network = hook->host->node->network;
+  const kad_time_ms now = network != NULL ? kad_network_now(network) : 0;
+  if (hook->clamped_at != 0 && now - hook->clamped_at < KAD_REPORT_EVERY_MS) {
+    hook->clamped_unsaid++;
+    return;
+  }
+  hook->clamped_at = now > 0 ? now : 1;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, hook->host);
+  lua_getfield(L, -1, "clamped");
+  lua_pushstring(L, hook->name);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, clamped);
+  kad_hook_push_place(L, hook);
+  lua_pushinteger(L, (lua_Integer)hook->clamped_unsaid);
+  hook->clamped_unsaid = 0;
+  lua_call(L, 5, 0);
+  lua_pop(L, 1);
+}
+
 /* Seconds, brought into range: 0 and less is `least`. [-0, +0, v] */
 static void read_seconds(lua_State *L, struct kad_runner *runner,
                          uint32_t least) {
@@ -131,8 +155,11 @@ static void read_seconds(lua_State *L, struct kad_runner *runner,
   } else if (seconds >= least) {
     clamped = (uint32_t)seconds;
   }
-  runner->host->clamped += !(seconds >= least && seconds <= SECONDS_MAX);
   runner->answer.seconds = clamped;
+  if (!(seconds >= least && seconds <= SECONDS_MAX)) {
+    runner->host->clamped++;
+    say_clamped(L, runner->hook, clamped);
+  }
 }
 
 /* Seconds, or false for never again. [-0, +0, v] */

@@ -178,6 +178,8 @@ static const char *reason_name(enum kad_reason reason) {
     return "cache";
   case KAD_REASON_GET:
     return "get";
+  case KAD_REASON_EXPIRE:
+    return "expire";
   }
   return "store";
 }

@@ -310,6 +310,21 @@ static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
   return true;
 }
 
+/* Tells the type's hook what is held now, for how long, and of whom. */
+static void tell_stored(struct kad_node *node,
+                        const struct kad_admission *admission) {
+  struct kad_record record = *current(admission);
+  struct kad_question question = {
+      .reason = admission->request.reason,
+      .from = admission->request.from,
+      .proven = admission->request.proven,
+      .record = &record,
+  };
+  record.ttl = admission->life_s;
+  kad_hold_tell(node, admission->ruleset, admission->type->stored,
+                admission->type, &question);
+}
+
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
   const char *reason = NULL;
   int code = kad_hold(node, admission, &reason);
@@ -320,8 +335,7 @@ static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
   admission->stored++;
   admission->step = KAD_ADMIT_NEXT;
   if (admission->type->stored != NULL) {
-    kad_hold_tell(node, admission->ruleset, admission->type->stored,
-                  admission->type, current(admission));
+    tell_stored(node, admission);
   }
   return true;
 }

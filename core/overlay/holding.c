@@ -66,14 +66,14 @@ static void ignore_answer(struct kad_node *node, void *asker,
 
 void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
                    kad_hook hook, const struct kad_type *type,
-                   const struct kad_record *record) {
+                   struct kad_question *question) {
   const struct kad_asker asker = {.resume = ignore_answer, .ruleset = ruleset};
-  struct kad_question question = {.record = record};
   struct kad_answer answer;
-  (void)kad_ask(node, hook, type->state, &asker, &question, &answer);
+  (void)kad_ask(node, hook, type->state, &asker, question, &answer);
 }
 
-void kad_hold_drop(struct kad_node *node, kad_handle handle) {
+void kad_hold_drop(struct kad_node *node, kad_handle handle,
+                   enum kad_reason reason) {
   const struct kad_store *store = node->store;
   struct kad_held held;
   if (handle == 0 || !store->read(store->state, handle, &held)) {
@@ -82,12 +82,14 @@ void kad_hold_drop(struct kad_node *node, kad_handle handle) {
   const struct kad_type *type =
       kad_ruleset_type(node->ruleset, held.record.type);
   struct kad_bundle copy = {0};
+  kad_held_age(&held.holding, kad_node_now(node), &held.record);
   bool tell =
       type != NULL && type->dropped != NULL &&
       kad_bundle_copy(&copy, &node->env.allocator, &held.record, 1) == 0;
   store->remove(store->state, handle);
   if (tell) {
-    kad_hold_tell(node, node->ruleset, type->dropped, type, copy.records);
+    struct kad_question question = {.reason = reason, .record = copy.records};
+    kad_hold_tell(node, node->ruleset, type->dropped, type, &question);
     kad_bundle_free(&copy, &node->env.allocator);
   }
 }
@@ -114,7 +116,7 @@ static struct kad_holding new_holding(struct kad_node *node,
 static void make_room(struct kad_node *node) {
   kad_handle handle = kad_quota_pick(&node->quota, node->store);
   while (handle != 0) {
-    kad_hold_drop(node, handle);
+    kad_hold_drop(node, handle, KAD_REASON_STORE);
     node->stats.evicted++;
     handle = kad_quota_pick(&node->quota, node->store);
   }
@@ -166,7 +168,7 @@ static int add(struct kad_node *node, const struct kad_record *record,
   if (code != 0) {
     return code;
   }
-  kad_hold_drop(node, replaced);
+  kad_hold_drop(node, replaced, KAD_REASON_STORE);
   make_room(node);
   if (!is_held(node, handle)) {
     *reason = "quota exceeded";
@@ -295,7 +297,7 @@ static kad_handle keep_held(struct kad_held_list *held,
 static void drop_all(struct kad_node *node, const kad_handle *handles,
                      size_t count) {
   for (size_t i = 0; i < count; i++) {
-    kad_hold_drop(node, handles[i]);
+    kad_hold_drop(node, handles[i], KAD_REASON_STORE);
   }
 }
 

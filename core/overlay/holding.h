@@ -31,12 +31,13 @@ void kad_held_age(const struct kad_holding *holding, kad_time_ms now,
 int kad_hold(struct kad_node *node, struct kad_admission *admission,
              const char **reason);
 
-/* Tells a `stored` or `dropped` hook of a record. */
+/* Tells a `stored` or `dropped` hook of a record, the question's. */
 void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
                    kad_hook hook, const struct kad_type *type,
-                   const struct kad_record *record);
+                   struct kad_question *question);
 
-/* Drops a held record (0: none), and tells its type's `dropped` hook. */
-void kad_hold_drop(struct kad_node *node, kad_handle handle);
+/* Drops a held record (0: none), and tells its type's `dropped` hook why. */
+void kad_hold_drop(struct kad_node *node, kad_handle handle,
+                   enum kad_reason reason);
 
 #endif

@@ -64,7 +64,7 @@ static void expire(struct kad_node *node, struct kad_alarm *alarm) {
     if (handle == 0 || at > kad_node_now(node)) {
       break;
     }
-    kad_hold_drop(node, handle);
+    kad_hold_drop(node, handle, KAD_REASON_EXPIRE);
     node->stats.expired++;
   }
   kad_publishing_plan(node);

@@ -121,13 +121,79 @@ describe("what a hook returns", function()
       assert.equal(0, world.hooks()["policy: note.merge"].errors)
     end))
 
-  for _, value in ipairs({ "0", "-1", "0/0", "1/0", "1e300", "-1e300" }) do
+  -- What is said of seconds out of range.
+  local function warnings(world)
+    local list = {}
+    for _, event in ipairs(world.events) do
+      if event.message == "a policy returned seconds out of range" then
+        list[#list + 1] = event.fields
+      end
+    end
+    return list
+  end
+
+  local MONTH <const> = "2592000"
+  local clamped = {
+    ["0"] = "1", ["-1"] = "1", ["0.5"] = "1", ["0/0"] = "1", ["1/0"] = MONTH,
+    ["1e300"] = MONTH, ["-1e300"] = "1", ["math.mininteger"] = "1",
+    ["math.maxinteger"] = MONTH, ["2592001"] = MONTH,
+  }
+  for value, used in pairs(clamped) do
     it("is brought into range: a life of " .. value, with(
+      note("\n\nexpire = function() return " .. value .. " end"),
+      function(world)
+        assert(world.node:put(KEY, "x", NOTE))
+
+        assert.equal(1, policy.stats(world.node).clamped)
+        assert.equal(0, world.hooks()["policy: note.expire"].errors)
+        world.after = function()
+          local said = warnings(world)
+          assert.equal(1, #said)
+          assert.equal("policy: note.expire", said[1].hook)
+          assert.equal(used, said[1].used)
+          assert.matches("policy%.lua:4$", said[1].defined)
+        end
+      end))
+  end
+
+  for _, value in ipairs({ "1", "2592000", "1.5", "86400" }) do
+    it("is in range: a life of " .. value, with(
       note("expire = function() return " .. value .. " end"), function(world)
         assert(world.node:put(KEY, "x", NOTE))
 
-        assert.is_true(policy.stats(world.node).clamped >= 1)
-        assert.equal(0, world.hooks()["policy: note.expire"].errors)
+        assert.equal(0, policy.stats(world.node).clamped)
       end))
   end
+
+  for _, value in ipairs({ "0", "-1", "0/0", "1e300" }) do
+    it("is brought into range: a republish of " .. value, with(
+      note("ttl = 2592000, republish = function() return " .. value .. " end"),
+      function(world)
+        assert(world.node:put(KEY, "x", NOTE))
+        kad.sleep(4500)
+
+        assert.is_true(policy.stats(world.node).clamped >= 1)
+        assert.equal(0, world.hooks()["policy: note.republish"].errors)
+        world.after = function()
+          assert.equal("policy: note.republish", warnings(world)[1].hook)
+        end
+      end))
+  end
+
+  it("is said to be out of range once in ten seconds", with(
+    note("expire = function() return 0 end"), function(world)
+      for i = 1, 5 do
+        assert(world.node:put(KEY, "a" .. i, NOTE))
+      end
+      kad.sleep(11)
+      assert(world.node:put(KEY, "b", NOTE))
+
+      assert.equal(6, policy.stats(world.node).clamped)
+      world.after = function()
+        local said = warnings(world)
+        assert.equal(2, #said)
+        assert.is_nil(said[1].before)
+        assert.equal("4", said[2].before)
+      end
+    end))
 end)

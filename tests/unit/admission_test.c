@@ -128,6 +128,9 @@ static void stored(void *state, const struct kad_question *question,
   (void)state;
   (void)answer;
   assert_true(question->record->value.len > 0);
+  assert_true(question->record->ttl > 0);
+  assert_int_equal(question->reason, KAD_REASON_STORE);
+  assert_int_not_equal(question->from.address.family, 0);
   rules.stored++;
 }
 

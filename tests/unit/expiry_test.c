@@ -13,6 +13,7 @@ enum {
 
 static struct kad_lone lone;
 static unsigned dropped_count;
+static uint32_t last_age;
 static unsigned char last_dropped;
 static enum kad_verdict verdict;
 static uint32_t life_s;
@@ -37,8 +38,11 @@ static void dropped(void *state, const struct kad_question *question,
                     struct kad_answer *answer) {
   (void)state;
   (void)answer;
+  assert_int_equal(question->reason, KAD_REASON_EXPIRE);
+  assert_int_equal(question->record->ttl, 0);
   dropped_count++;
   last_dropped = question->record->value.data[0];
+  last_age = question->record->age;
 }
 
 static void expire(void *state, const struct kad_question *question,
@@ -154,6 +158,7 @@ static void dropped_hook_is_told(void **state) {
   kad_lone_run(&lone, 30 * SECOND_MS);
   assert_int_equal(dropped_count, 1);
   assert_int_equal(last_dropped, 'b');
+  assert_int_equal(last_age, 20);
 
   kad_lone_run(&lone, MINUTE_MS);
   assert_int_equal(dropped_count, 2);

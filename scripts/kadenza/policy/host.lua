@@ -74,6 +74,17 @@ local function report(name, text, place, unsaid, suspended)
   })
 end
 
+-- Says that a hook returned seconds out of range, and what became of them.
+local function report_clamped(name, returned, used, place, unsaid)
+  log.warn("a policy returned seconds out of range", {
+    hook = name,
+    returned = tostring(returned),
+    used = used,
+    defined = place,
+    before = unsaid > 0 and unsaid or nil,
+  })
+end
+
 -- The functions with which hook.c hands coroutines to the scheduler.
 local function add_scheduling(setup, network)
   local threads = setmetatable({}, { __mode = "k" })
@@ -177,7 +188,7 @@ function M.set_up(list, node, network)
   end
   add_scheduling(setup, network)
   add_passage(setup, list, node)
-  setup.report = report
+  setup.report, setup.clamped = report, report_clamped
   function setup.describe()
     return require("kadenza.policy.describe").describe(list, setup)
   end

@@ -1,0 +1,193 @@
+--- What every hook is told of its circumstances, for types of policies' own and
+--- for built-in ones.
+
+local kad = require("kadenza")
+local support = require("tests.spec.policy_support")
+
+local with = support.with
+
+local KEY <const> = kad.key("somewhere")
+
+-- A policy for `kind` all of whose hooks write what they are told in the log.
+local function telling(kind)
+  return ([[
+    local kad = require("kadenza")
+    local function tell(hook, place, answer)
+      return function(...)
+        local ctx = select(place, ...)
+        local record = select(hook == "merge" and 2 or 1, ...)
+        record = hook == "select" and record[1] or record
+        local from = ctx.from
+        kad.log.info("hook", {
+          hook = hook, reason = ctx.reason, now = ctx.now,
+          node = kad.hex(ctx.node:id()), value = record.value,
+          ttl = record.ttl, age = record.age,
+          from = from and kad.hex(from.id), address = from and from.address,
+          proven = from and from.proven,
+        })
+        return answer(...)
+      end
+    end
+    local function accept() return true end
+    return {
+      types = { ["KIND"] = {
+        validate = tell("validate", 2, accept),
+        merge = tell("merge", 3, function(held, record)
+          table.insert(held, record)
+          return held
+        end),
+        select = tell("select", 2, function(records) return records end),
+        expire = tell("expire", 2, function() return 5000 end),
+        republish = tell("republish", 2, function() return 600 end),
+      } },
+      on_store = tell("on_store", 2, accept),
+      on_expire = tell("on_expire", 2, accept),
+    } ]]):gsub("KIND", kind)
+end
+
+-- Runs `act(world)`, and `check(told, world)` with what the hooks were told.
+local function told(kind, act, check)
+  return with(telling(kind), function(world)
+    local id, other = kad.hex(world.node:id()), world.other
+    local who = { node = id, from = kad.hex(other:id()),
+      address = other:addresses()[1] }
+    act(world)
+    world.after = function()
+      local list = {}
+      for _, event in ipairs(world.events) do
+        if event.message == "hook" then
+          assert.equal(who.node, event.fields.node)
+          table.insert(list, event.fields)
+        end
+      end
+      check(list, who)
+    end
+  end)
+end
+
+local function names(list)
+  local all = {}
+  for i, fields in ipairs(list) do
+    all[i] = fields.hook
+  end
+  return table.concat(all, " ")
+end
+
+-- Fields of a log are texts.
+local function number(text)
+  return assert(tonumber(text))
+end
+
+local function put(from, kind)
+  return function(world)
+    local node = world[from]
+    if kind == "peers" then
+      assert(node:announce(KEY, 7000))
+    else
+      assert(node:put(KEY, "x", { type = kind }))
+    end
+  end
+end
+
+for _, kind in ipairs({ "note", "value", "peers" }) do
+  describe("the hooks of " .. kind, function()
+    it("know of a store who asks, why and when", told(kind,
+      put("other", kind), function(list, who)
+        assert.equal("validate merge expire on_store", names(list))
+        for _, fields in ipairs(list) do
+          assert.equal("store", fields.reason)
+          assert.equal(who.from, fields.from)
+          assert.equal(who.address, fields.address)
+          assert.equal("true", fields.proven)
+          assert.is_true(number(fields.now) > 5)
+          assert.equal(list[1].now, fields.now)
+          assert.equal(list[1].value, fields.value)
+        end
+        assert.equal("5000", list[4].ttl)
+      end))
+
+    it("know that the life of a record has ended", told(kind,
+      function(world)
+        put("other", kind)(world)
+        kad.sleep(5001)
+      end, function(list)
+        local last = list[#list]
+        assert.equal("on_expire", last.hook)
+        assert.equal("expire", last.reason)
+        assert.is_nil(last.from)
+        assert.equal("5000", last.age)
+        assert.equal("0", last.ttl)
+      end))
+  end)
+end
+
+for _, kind in ipairs({ "note", "value" }) do
+  describe("the hooks of " .. kind, function()
+    it("know that it is the node itself that stores", told(kind,
+      put("node", kind), function(list)
+        assert.equal("validate merge expire on_store", names(list))
+        for _, fields in ipairs(list) do
+          assert.equal("store", fields.reason)
+          assert.is_nil(fields.from)
+          assert.is_nil(fields.proven)
+        end
+      end))
+
+    it("know that a record comes in answer to a get", told(kind,
+      function(world)
+        assert(world.other:put(KEY, "x", { type = kind }))
+        assert.equal("x", (world.node:get(KEY, { type = kind })))
+      end, function(list)
+        local read = { table.unpack(list, 5) }
+        assert.equal("validate merge select", names(read))
+        for _, fields in ipairs(read) do
+          assert.equal("get", fields.reason)
+          assert.is_nil(fields.from)
+        end
+      end))
+
+    it("know that a record is due to be republished", told(kind,
+      function(world)
+        assert(world.node:put(KEY, "x", { type = kind }))
+        kad.sleep(4700)
+      end, function(list)
+        local count = 0
+        for _, fields in ipairs(list) do
+          if fields.hook == "republish" then
+            count = count + 1
+            assert.equal("republish", fields.reason)
+            assert.equal("x", fields.value)
+            assert.is_true(number(fields.age) > 0)
+            assert.is_true(number(fields.ttl) > 0)
+            assert.is_nil(fields.from)
+          end
+        end
+        assert.is_true(count >= 1)
+      end))
+  end)
+end
+
+describe("a record that another takes the place of", function()
+  it("is dropped because of a store", with([[
+    local kad = require("kadenza")
+    return {
+      types = { note = { merge = function(held, record)
+        return { record }
+      end } },
+      on_expire = function(record, ctx)
+        kad.log.info("dropped", { value = record.value, reason = ctx.reason })
+      end,
+    } ]], function(world)
+      assert(world.node:put(KEY, "a", { type = "note" }))
+      assert(world.node:put(KEY, "b", { type = "note" }))
+      world.after = function()
+        local dropped = {}
+        for _, event in ipairs(world.events) do
+          if event.message == "dropped" then
+            table.insert(dropped, event.fields)
+          end
+        end
+        assert.same({ { value = "a", reason = "store" } }, dropped)
+      end
+    end))
+end)
