@@ -149,6 +149,7 @@ for _, kind in ipairs({ "note", "value" }) do
     it("know that a record is due to be republished", told(kind,
       function(world)
         assert(world.node:put(KEY, "x", { type = kind }))
+        world.other:close() -- or it may store the record again before
         kad.sleep(4700)
       end, function(list)
         local count = 0
@@ -162,7 +163,7 @@ for _, kind in ipairs({ "note", "value" }) do
             assert.is_nil(fields.from)
           end
         end
-        assert.is_true(count >= 1)
+        assert.is_true(count >= 2) -- hourly at first, then each 600 s
       end))
   end)
 end
