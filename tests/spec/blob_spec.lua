@@ -141,6 +141,24 @@ describe("kadenza.blob", function()
     same_bytes(bytes, assert(blob.get(reader, root)))
   end, { nodes = 20 }))
 
+  it("stores and fetches over sockets", support.spec(function()
+    kad.run(function()
+      local nodes = {}
+      for i = 1, 3 do
+        nodes[i] = assert(kad.node(support.local_node({
+          listen = "127.0.0." .. i .. ":0",
+          policies = { blob.policy() },
+        })))
+        assert(i == 1 or nodes[i]:bootstrap(nodes[1]:addresses()))
+      end
+      local bytes = bytes_of(20000)
+
+      local root = assert(blob.put(nodes[2], bytes))
+
+      same_bytes(bytes, assert(blob.get(nodes[3], root)))
+    end, { timeout = 30 })
+  end))
+
   it("raises for a caller's mistake", overlay(function(node)
     local key = kad.key("a")
     for text, fn in pairs({

@@ -201,6 +201,33 @@ describe("a hub", function()
     },
   }))
 
+  it("works over sockets", support.spec(function()
+    kad.run(function()
+      local hub, list = pubsub.new(), {}
+      local nodes = {}
+      for i = 1, 3 do
+        nodes[i] = assert(kad.node(support.local_node({
+          listen = "127.0.0." .. i .. ":0",
+          policies = { hub:policy() },
+        })))
+        assert(i == 1 or nodes[i]:bootstrap(nodes[1]:addresses()))
+      end
+      local subscription <close> = hub:subscribe(nodes[2], NEWS, function(value)
+        list[#list + 1] = value
+      end)
+      assert.equal(2, subscription:holders())
+
+      assert(hub:publish(nodes[3], NEWS, "hello"))
+      kad.timeout(10, function()
+        while #list == 0 do
+          kad.sleep(0.01)
+        end
+      end)
+
+      assert.same({ "hello" }, list)
+    end, { timeout = 30 })
+  end))
+
   it("raises for a caller's mistake", overlay(function(hub, nodes)
     local node = nodes[1]
     for text, fn in pairs({

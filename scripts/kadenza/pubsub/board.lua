@@ -339,7 +339,8 @@ function Board:announce(record)
     return
   end
   local item = event.pack(record)
-  for _, subscriber in ipairs(topic.list) do
+  -- A copy: this may take long enough for others to come and go meanwhile.
+  for _, subscriber in ipairs(table.move(topic.list, 1, #topic.list, 1, {})) do
     add_event(self, subscriber, item)
     enqueue(self, subscriber)
   end
