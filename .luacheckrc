@@ -21,9 +21,18 @@ stds.kadenza_policy = {
   read_globals = {
     "assert", "error", "ipairs", "next", "pairs", "pcall", "require",
     "select", "setmetatable", "tonumber", "tostring", "type",
-    math = { other_fields = true },
-    string = { other_fields = true },
-    table = { other_fields = true },
+    math = { fields = {
+      "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor",
+      "fmod", "huge", "log", "max", "maxinteger", "min", "mininteger", "modf",
+      "pi", "rad", "random", "sin", "sqrt", "tan", "tointeger", "type", "ult",
+    } },
+    string = { fields = {
+      "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower",
+      "match", "pack", "packsize", "rep", "reverse", "sub", "unpack", "upper",
+    } },
+    table = { fields = {
+      "concat", "insert", "move", "pack", "remove", "sort", "unpack",
+    } },
   },
 }
 

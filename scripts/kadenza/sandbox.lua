@@ -8,6 +8,7 @@ local facade = require("kadenza.policy.facade")
 local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
+local shape = require("kadenza.policy.shape")
 local task = require("kadenza.task")
 local trusted_files = require("kadenza.policy.trusted")
 
@@ -298,12 +299,18 @@ local function make_random(network)
   end
 end
 
+-- What Lua 5.4 has by itself: some builds have more, and a policy would run on
+-- those alone.
+local MATH <const> = { "abs", "acos", "asin", "atan", "ceil", "cos", "deg",
+  "exp", "floor", "fmod", "huge", "log", "max", "maxinteger", "min",
+  "mininteger", "modf", "pi", "rad", "sin", "sqrt", "tan", "tointeger", "type",
+  "ult" }
+
 local function make_math(network)
-  local library = {}
-  for name, value in pairs(math) do
-    library[name] = value
+  local library = { random = make_random(network) }
+  for _, name in ipairs(MATH) do
+    library[name] = math[name]
   end
-  library.random, library.randomseed = make_random(network), nil
   return library
 end
 
@@ -311,7 +318,9 @@ end
 
 -- A finalizer runs with the meter off: scripts have none.
 local function set_metatable(object, meta)
-  if type(meta) == "table" and meta.__gc ~= nil then
+  if type(object) ~= "table" then
+    error("setmetatable needs a table, not " .. type(object), 2)
+  elseif type(meta) == "table" and meta.__gc ~= nil then
     error("a policy cannot have finalizers (__gc)", 2)
   end
   return setmetatable(object, meta)
@@ -444,7 +453,8 @@ local function make_environment(globals)
   return setmetatable({}, {
     __index = setmetatable(globals, {
       __index = function(_, name)
-        error("undefined global '" .. tostring(name) .. "'", 2)
+        error("undefined global '" .. tostring(name) .. "'"
+          .. shape.suggest(tostring(name), globals), 2)
       end,
     }),
     __newindex = function(_, name)

@@ -1,3 +1,4 @@
+local facade = require("kadenza.policy.facade")
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local sandbox = require("kadenza.sandbox")
@@ -25,19 +26,33 @@ local function evaluate(code)
   return value
 end
 
+-- Returns what `.luacheckrc` lets policies read.
+local function luacheck_globals()
+  local settings = {}
+  assert(loadfile(".luacheckrc", "t", setmetatable(settings, {
+    __index = function(_, name)
+      if name == "files" or name == "stds" then
+        settings[name] = {}
+        return settings[name]
+      end
+    end,
+  })))()
+  return settings.stds.kadenza_policy.read_globals
+end
+
+-- Returns the names in a table as a policy sees it, in order.
+local function names_in(expression)
+  local message = problem('local kad = require("kadenza") local names = {} '
+    .. "for name in pairs(" .. expression .. ") do "
+    .. "names[#names + 1] = name end table.sort(names) "
+    .. 'error("<" .. table.concat(names, " ") .. ">")')
+  return message:match("<(.*)>")
+end
+
 describe("the sandbox", function()
   it("has the globals that .luacheckrc lists, and no other", function()
-    local settings = {}
-    assert(loadfile(".luacheckrc", "t", setmetatable(settings, {
-      __index = function(_, name)
-        if name == "files" or name == "stds" then
-          settings[name] = {}
-          return settings[name]
-        end
-      end,
-    })))()
     local listed = {}
-    for key, value in pairs(settings.stds.kadenza_policy.read_globals) do
+    for key, value in pairs(luacheck_globals()) do
       listed[#listed + 1] = type(key) == "string" and key or value
     end
     local known = table.move(sandbox.GLOBALS, 1, #sandbox.GLOBALS, 1, {})
@@ -49,6 +64,54 @@ describe("the sandbox", function()
       assert.is_nil(problem("assert(" .. name .. " ~= nil)"))
     end
   end)
+
+  for name, value in pairs(luacheck_globals()) do
+    if type(value) == "table" then
+      it("has the functions of " .. name .. " that .luacheckrc lists, and no "
+        .. "other", function()
+          table.sort(value.fields)
+          assert.equal(table.concat(value.fields, " "), names_in(name))
+        end)
+    end
+  end
+
+  it("has the part of the library that the guide lists, and no other",
+    function()
+      local file <close> = assert(io.open("docs/policies.md", "rb"))
+      local names = { "_VERSION" }
+      local list = file:read("a"):match('`require "kadenza"` gives (.-)%.')
+      for name in list:gmatch("`([%w_]+)`") do
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      assert.equal(table.concat(names, " "), names_in("kad"))
+    end)
+
+  it("shows methods of nodes that are listed, and no others", function()
+    local shown = {}
+    for _, list in ipairs({ facade.NODE, facade.WITHHELD }) do
+      table.move(list, 1, #list, #shown + 1, shown)
+    end
+    local net <close> = kad.sim({ join = false })
+    local methods = {}
+    for name, value in pairs(getmetatable(net:open({}))) do
+      if type(value) == "function" and not name:find("^__") then
+        methods[#methods + 1] = name
+      end
+    end
+    table.sort(shown)
+    table.sort(methods)
+    assert.same(methods, shown)
+  end)
+
+  for wrong, right in pairs({ sting = "string", tabel = "table",
+    xpcall = "pcall", setmetatabel = "setmetatable" })
+  do
+    it("suggests " .. right .. " for " .. wrong, function()
+      assert.matches(("undefined global '%s' %%(did you mean '%s'%%?%%)")
+        :format(wrong, right), problem("local x = " .. wrong))
+    end)
+  end
 
   for _, name in ipairs({ "os", "io", "debug", "load", "loadfile", "dofile",
     "loadstring", "collectgarbage", "coroutine", "utf8", "package", "rawset",

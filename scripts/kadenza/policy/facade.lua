@@ -14,8 +14,11 @@ local M = {}
 
 --- The methods of a policy's node.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
-  "find_node", "get", "get_peers", "id", "id_bits", "is_open", "ping", "put",
-  "state", "stats" }
+  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "ping",
+  "put", "query", "state", "stats" }
+
+--- Those that are its program's alone.
+M.WITHHELD = { "close", "network", "on_close", "reload", "save" }
 
 local WORK <const> = 2000 -- instructions that beginning an operation is worth
 local MAX_TASKS <const> = 1000 -- of a policy under way at a time
