@@ -178,7 +178,7 @@ local function assert_outcome(world, row)
     end
     assert.is_true(errors >= 1)
   elseif row.gives then
-    assert(world.reply, "there is no reply")
+    assert(world.reply, world.info and world.info.reason or "no reply")
     assert.equal(row.gives, world.reply.value)
   end
 end
