@@ -38,7 +38,7 @@ local function everything(library, skipped)
     (EVERYTHING:gsub("LIBRARY", library):gsub("SKIP", skipped or "kad")
       :gsub("print_nothing", "kad.log")),
     gives = "tried",
-    instructions = 4e9,
+    instructions = 2e8,
   }
 end
 
