@@ -275,7 +275,9 @@ static int open_standard(lua_State *L) {
 /* charge(work): what a C function is about to do, in instructions */
 static int charge(lua_State *L) {
   const lua_Number work = luaL_checknumber(L, 1);
-  kad_meter_charge(kad_meter_of(L), work < 1e9 ? (uint64_t)work : 1000000000);
+  if (work > 0) {
+    kad_meter_charge(kad_meter_of(L), work < 1e9 ? (uint64_t)work : 1000000000);
+  }
   return 0;
 }
 

@@ -17,6 +17,8 @@ M.PUT = {
   signature = "string",
 }
 
+local MAX_MESSAGE <const> = 1000 -- bytes
+
 local LOOKUP <const> = { alpha = "integer", k = "integer", timeout = "number" }
 
 -- What the core takes of get and put: numbers from … to, bytes from … to.
@@ -201,8 +203,10 @@ end
 function M.call(level, fn, ...)
   local results = table.pack(pcall(fn, ...))
   if not results[1] then
-    local message = tostring(results[2])
-    local number, text = message:match("^bad argument #(%d+) to '.-' %((.*)%)$")
+    -- Not by the methods of strings: to policies, a match has a price.
+    local message = string.sub(tostring(results[2]), 1, MAX_MESSAGE)
+    local number, text =
+      string.match(message, "^bad argument #(%d+) to '.-' %((.*)%)$")
     if text then
       message = text:find("^option") and text
         or string.format("argument %d: %s", number, text)

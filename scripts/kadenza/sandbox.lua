@@ -367,8 +367,9 @@ local function make_kadenza(node, network)
   library.sign = charged(safe.sign)
   library.verify = charged(safe.verify)
   library.random = function(count)
-    core.charge(math.type(count) == "integer" and count or 0)
-    return safe.random(count)
+    core.charge(math.type(count) == "integer" and math.min(count, MAX_ITEMS)
+      or 0)
+    return safe.random(count) -- which says what is no count
   end
   library.now = function()
     return network:now()
