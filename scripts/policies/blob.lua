@@ -20,4 +20,14 @@
 --     local root = assert(blob.put(node, bytes))
 --     local same = assert(blob.get(node, root))
 
-return require("kadenza.blob").policy()
+local kad = require("kadenza")
+
+local policy = require("kadenza.blob").policy()
+
+policy.samples = { types = { chunk = {
+  { value = "\0hello", key = kad.key("\0hello") },
+  { value = "\0", key = kad.key("\0") },
+  { value = "\0hello", key = kad.key("hello") },
+} } }
+
+return policy

@@ -26,4 +26,23 @@
 --     hub:subscribe(node, kad.key("news"), print)
 --     hub:publish(node, kad.key("news"), "hello")
 
-return require("kadenza.pubsub").new():policy()
+local pubsub = require("kadenza.pubsub")
+
+local TOPIC <const>, COOKIE <const> = ("t"):rep(20), ("c"):rep(8)
+
+return pubsub.new():policy({
+  name = "pubsub",
+  version = 1,
+  samples = {
+    types = { event = { "12345678hello", "87654321hello", "short" } },
+    rpc = {
+      event_subscribe = { { topic = TOPIC, cookie = COOKIE }, {} },
+      event_cancel = { { topic = TOPIC, cookie = COOKIE } },
+      event_push = { {
+        topic = TOPIC,
+        cookie = COOKIE,
+        events = { { v = "12345678hello" } },
+      } },
+    },
+  },
+})
