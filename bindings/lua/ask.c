@@ -176,6 +176,7 @@ static void set_content(lua_State *L, const struct kad_lua_hook *hook,
   case KAD_HOOK_REQUEST:
   case KAD_HOOK_CONTACT:
   case KAD_HOOK_TOLD:
+  case KAD_HOOK_CODEC:
     return;
   }
 }

@@ -31,7 +31,7 @@ static bool count_failure(struct kad_lua_hook *hook, kad_time_ms now) {
     hook->window_from = now;
     hook->recent = 0;
   }
-  if (++hook->recent >= KAD_BREAKER_FAILURES) {
+  if (!hook->steady && ++hook->recent >= KAD_BREAKER_FAILURES) {
     hook->open_until = now + KAD_BREAKER_OPEN_MS;
     hook->recent = 0;
     return true;
@@ -140,6 +140,13 @@ static void report_failure(struct failure failure) {
   }
 }
 
+void kad_hook_fail(struct kad_lua_hook *hook, const char *text) {
+  report_failure((struct failure){
+      .hook = hook,
+      .text = text != NULL ? text : "an error that cannot be shown",
+  });
+}
+
 /* --------------------------------------------------------------- runners -- */
 
 /* Pushes the held records as a list of tables. [-0, +1, m] */
@@ -196,6 +203,8 @@ static int push_subject(lua_State *L, struct kad_runner *runner) {
   case KAD_HOOK_TOLD:
     push_record(L, runner);
     return 1;
+  case KAD_HOOK_CODEC:
+    break;
   }
   return 0;
 }

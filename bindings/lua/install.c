@@ -1,7 +1,7 @@
 /* install.c: reads what the Lua side of a host has composed, and gives it to
  * the node as a policy of the core. */
+#include "codec.h"
 #include "link.h"
-#include "policy.h"
 
 #include <limits.h>
 #include <string.h>
@@ -280,6 +280,7 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   host->on_request = field_hook(L, host, "on_request", KAD_HOOK_REQUEST);
   host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_CONTACT);
   installation->policy.deadline_ms = field_number(L, "deadline_ms");
+  installation->policy.codec = kad_lua_codec_set_up(L, host);
   installation->policy.state = host;
   installation->policy.on_request =
       host->on_request != NULL ? ask_request : NULL;

@@ -35,7 +35,8 @@ enum kad_hook_kind {
   KAD_HOOK_TOLD, /* on_store, on_expire */
   KAD_HOOK_REQUEST,
   KAD_HOOK_CONTACT,
-  KAD_HOOK_RPC
+  KAD_HOOK_RPC,
+  KAD_HOOK_CODEC /* not asked as the others are; see codec.c */
 };
 
 struct kad_host;
@@ -58,6 +59,7 @@ struct kad_lua_hook {
   uint64_t unsaid;         /* failures since then */
   kad_time_ms clamped_at;  /* seconds out of range were said; 0 for never */
   uint64_t clamped_unsaid; /* such since then */
+  bool steady;             /* its breaker never opens */
 };
 
 /* The hooks of a type, by their place: see type_hooks in policy.c. */
@@ -85,6 +87,15 @@ struct kad_runner {
   struct kad_view *context;            /* NULL: nobody asked for one */
 };
 
+/* The codec of a host that has one. */
+struct kad_lua_codec {
+  struct kad_codec codec;
+  struct kad_lua_hook *encode;
+  struct kad_lua_hook *decode;
+  lua_State *thread; /* on which they run */
+  bool busy;         /* one of them runs */
+};
+
 /* The policies of one node in one Lua state. Counted: the node's ruleset, and
  * the handle in the state that attached it. */
 struct kad_host {
@@ -106,6 +117,7 @@ struct kad_host {
   size_t type_count;
   struct kad_lua_hook *on_request; /* NULL: there is none */
   struct kad_lua_hook *on_contact;
+  struct kad_lua_codec codec;
   uint64_t clamped; /* returns out of range */
   uint64_t asked;   /* ticket of a question of ask.c that waits; 0: none */
   uint64_t asks;    /* such questions so far */
@@ -133,6 +145,10 @@ void kad_hook_answer(void *state, const struct kad_question *question,
 
 /* Pushes where the function of a hook is defined, "file:line". [-0, +1, m] */
 void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook);
+
+/* Counts a failure of a hook that is not run here, and says it, `text`, unless
+ * one has been said just now. [-0, +0, -] */
+void kad_hook_fail(struct kad_lua_hook *hook, const char *text);
 
 /* Cancels the hook that waits with `ticket`. */
 void kad_hook_abandon(struct kad_host *host, uint64_t ticket);

@@ -217,6 +217,7 @@ void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
     read_reply(L, runner, count);
     return;
   case KAD_HOOK_TOLD:
+  case KAD_HOOK_CODEC:
     return;
   }
 }

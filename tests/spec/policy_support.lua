@@ -52,7 +52,8 @@ end
 ---@param text string|table  of the file, or a policy table
 ---@param fn async fun(world: table)
 ---@param config? table  of both nodes
-function M.with(text, fn, config)
+---@param apart? boolean  they do not understand each other: nobody joins
+function M.with(text, fn, config, apart)
   return support.spec(function()
     local files <close> = M.files()
     local world = { files = files }
@@ -68,8 +69,10 @@ function M.with(text, fn, config)
           return policy.stats(world.node).hooks
         end
         net:perform(function()
-          assert(world.other:bootstrap(world.node:addresses()))
-          kad.sleep(5)
+          if not apart then
+            assert(world.other:bootstrap(world.node:addresses()))
+            kad.sleep(5)
+          end
           fn(world)
         end)
       end)

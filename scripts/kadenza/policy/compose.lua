@@ -153,6 +153,17 @@ local function sorted(map)
   return keys
 end
 
+function Composer:add_codec(codec, loaded)
+  if not codec then
+    return
+  end
+  self:claim("the codec", loaded)
+  self.setup.codec = {
+    encode = self:add(codec.encode, { loaded }, "codec.encode"),
+    decode = self:add(codec.decode, { loaded }, "codec.decode"),
+  }
+end
+
 function Composer:add_policy(loaded)
   local policy = loaded.policy
   for _, name in ipairs(sorted(policy.types or {})) do
@@ -165,6 +176,7 @@ function Composer:add_policy(loaded)
       call = self:add(policy.rpc[name], { loaded }, "rpc." .. name),
     })
   end
+  self:add_codec(policy.codec, loaded)
 end
 
 -- Collects a hook that several policies may have.

@@ -22,6 +22,7 @@ local POLICY_KEYS <const> = {
   types = "table",
   rpc = "table",
   every = "table",
+  codec = "table",
   deadline = "number",
   samples = "table",
   requires = "table",
@@ -217,6 +218,14 @@ local function check_all_samples(policy)
   check_samples(samples.rpc, policy.rpc, "rpc", check_arguments_sample)
 end
 
+local CODEC_KEYS <const> = { encode = true, decode = true }
+
+local function check_codec(codec)
+  check_keys(codec, CODEC_KEYS, " in codec")
+  check_kind(codec.encode, "function", "codec.encode")
+  check_kind(codec.decode, "function", "codec.decode")
+end
+
 -- Calls `check(key, value)` for all that a part of the policy holds.
 local function check_each(part, check)
   for key, value in pairs(part or {}) do
@@ -245,6 +254,9 @@ local function check_policy(policy)
   check_each(policy.rpc, check_rpc)
   check_each(policy.every, check_every)
   check_each(policy.requires, check_need)
+  if policy.codec then
+    check_codec(policy.codec)
+  end
   check_all_samples(policy)
   if policy.name == "" then
     fail("name must have at least one byte")

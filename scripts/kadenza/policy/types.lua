@@ -86,6 +86,44 @@
 ---@field expire? kadenza.Expire
 ---@field republish? integer|false|kadenza.Republish
 
+--- A message as a codec has it: what is absent is nil, ids and other bytes are
+--- binary strings, addresses texts such as "192.0.2.1:6881".
+---@class kadenza.Message
+---@field kind "query"|"reply"|"error"
+---@field transaction string  1 to 32 bytes, which a reply repeats
+---@field id? string  the sender's; queries and replies have one
+---@field version? string
+---@field observed? string  replies, errors: how the sender sees the receiver
+---@field read_only? boolean  queries (BEP 43)
+---@field method? string  queries: the name; all of these are of queries:
+---@field target? string  find_node, get_peers, announce_peer, find_value, store
+---@field want4? boolean  the families of contacts to send (BEP 32)
+---@field want6? boolean
+---@field port? integer  announce_peer
+---@field implied_port? boolean  announce_peer: the port that it came from
+---@field type? string  find_value, store: name of the record type
+---@field skip? integer  find_value: values to pass over
+---@field ttl? integer  store: seconds
+---@field args? table  custom queries
+---@field token? string  announce_peer, store; and replies that give one
+---@field records? { value: string, salt?: string, publisher?: string,
+---  signature?: string, seq?: integer, ttl?: integer }[]  store; find_value's
+---  replies
+---@field nodes? { id: string, address: string }[]  of replies, as are:
+---@field nodes6? { id: string, address: string }[]  those of IPv6
+---@field peers? string[]  get_peers: addresses
+---@field total? integer  find_value: values there are
+---@field stored? integer  store: records taken
+---@field errors? { index: integer, code: integer, reason: string }[]  store
+---@field reply? table  of custom queries
+---@field code? integer  of errors, as is:
+---@field text? string
+
+--- How a node writes and reads its datagrams. Neither can wait.
+---@class kadenza.Codec
+---@field encode fun(message: kadenza.Message): string?, string?
+---@field decode fun(bytes: string): kadenza.Message?  nil for what is none
+
 ---@class kadenza.Every
 ---@field seconds number
 ---@field run async fun(node: kadenza.Node)
@@ -113,6 +151,7 @@
 ---@field types? table<string, kadenza.Type>
 ---@field rpc? table<string, kadenza.Method>
 ---@field every? kadenza.Every[]
+---@field codec? kadenza.Codec  of the whole node, instead of KRPC
 ---@field on_start? async fun(node: kadenza.Node)
 ---@field on_stop? fun(node: kadenza.Node)
 ---@field on_request? kadenza.RequestFilter

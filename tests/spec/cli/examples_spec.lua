@@ -44,6 +44,19 @@ describe("the examples", function()
     assert.equal(0, store.status)
   end)
 
+  it("speak JSON (json)", function()
+    local json = process.run({ "scripts/examples/json/json.lua" }, options())
+    assert.equal("", json.stderr)
+    local first, rest = json.stdout:match("^([^\n]*)\n(.*)$")
+    assert.equal("{", first:sub(1, 1))
+    for _, part in ipairs({ '"kind":"query"', '"method":"ping"',
+      '"transaction":"' }) do
+      assert.is_truthy(first:find(part, 1, true), first)
+    end
+    assert.equal("stored at 5 nodes\nsaid in JSON\n", rest)
+    assert.equal(0, json.status)
+  end)
+
   it("see each other (presence)", function()
     local node = process.start_node({ "--policy", "scripts/policies/chat.lua" })
     local function enter(name)
