@@ -235,6 +235,46 @@ describe("kadenza.crdt", function()
       end
     end, { loss = 0.1 }))
 
+    it("comes to the same after the network fell apart and healed",
+      support.spec(function()
+        local number, parted = {}, false
+        local function policy(node)
+          return { types = types, on_request = function(_, ctx)
+            local mine, theirs = number[node:addresses()[1]],
+              number[ctx.from.address]
+            return not (parted and mine and theirs
+              and (mine <= 8) ~= (theirs <= 8))
+          end }
+        end
+        local net <close> =
+          kad.sim({ nodes = 16, seed = 3, policies = { policy } })
+        for i, node in ipairs(net.nodes) do
+          number[node:addresses()[1]] = i
+        end
+        net:perform(function()
+          local function open(i)
+            return crdt.gcounter.open(net.nodes[i], kad.key("rift"),
+              { type = "visits" })
+          end
+          local west, east = open(2), open(12)
+          assert(west:add(1))
+          parted = true
+          for _ = 1, 5 do
+            west:add(1)
+            east:add(10)
+          end
+          assert.is_true(west:value() < 56 and east:value() < 56)
+          parted = false
+          kad.sleep(600)
+          assert(west:push())
+          assert(east:push())
+
+          assert.equal(56, west:read())
+          assert.equal(56, east:read())
+          assert.equal(56, open(7):read())
+        end)
+      end))
+
     it("has signed writers come to the same", with_overlay(function(net)
       local open = at_once(net, "stock", "pncounter", 5, true,
         function(replica, i, step)
