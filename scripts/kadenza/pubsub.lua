@@ -36,7 +36,7 @@ local NOT_SUBSCRIBED <const> = 201
 local OPTIONS <const> = {
   name = { default = "event", kind = "string" },
   type = { kind = "table" },
-  ttl = { default = 600, kind = "integer", from = 10, to = 86400 },
+  ttl = { default = 600, kind = "integer", from = 30, to = 86400 },
   width = { default = 8, kind = "integer", from = 1, to = 32 },
   max_subscribers = { default = 1000, kind = "integer", from = 1, to = 100000 },
   max_topic = { default = 200, kind = "integer", from = 1, to = 100000 },

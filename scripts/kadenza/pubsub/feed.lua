@@ -13,7 +13,7 @@ local MAX_EVENTS <const> = 32 -- in one push
 local MAX_TOKEN <const> = 64
 local ATTEMPTS <const> = 4 -- to subscribe at a contact
 local FIRST_RETRY <const> = 5 -- seconds, while nobody has taken it
-local MIN_TTL <const>, MAX_TTL <const> = 3, 86400
+local MIN_TTL <const>, MAX_TTL <const> = 30, 86400
 local RENEWALS <const> = 3 -- of a subscription in its time
 
 ---------------------------------------------------------- subscriptions --
@@ -105,7 +105,8 @@ function M.new(node, key, hub, forget)
     decode = hub.decode,
     counts = hub.counts,
     forget = forget,
-    cookie = kad.keypair().publisher:sub(1, COOKIE), -- nobody can guess it
+    secret = kad.keypair().secret,
+    cookies = {}, -- of those that may push
     seen = event.new_seen(SEEN),
     subscriptions = {},
     renewals = 0,
@@ -165,7 +166,9 @@ end
 ---@param is_valid async fun(record: table): boolean
 ---@return boolean taken
 function Feed:receive(args, is_valid)
-  if args.cookie ~= self.cookie or type(args.events) ~= "table" then
+  if not self.cookies[args.cookie or false]
+    or type(args.events) ~= "table"
+  then
     return false
   end
   for i = 1, math.min(#args.events, MAX_EVENTS) do
@@ -180,27 +183,44 @@ local function is_token(token)
   return type(token) == "string" and #token <= MAX_TOKEN
 end
 
+-- Returns what shows that a push is a contact's. Each has another one: who
+-- knows his own cannot end the subscription at others.
+local function cookie_of(feed, contact)
+  return kad.hash(feed.secret .. contact.address):sub(1, COOKIE)
+end
+
 local function ask(feed, contact, name, token)
   if not feed.node:is_open() then
     return nil
   end
   return feed.node:call(contact, feed.options.name .. "_" .. name,
-    { topic = feed.key, cookie = feed.cookie, token = token })
+    { topic = feed.key, cookie = cookie_of(feed, contact), token = token })
+end
+
+-- Returns the holder that a reply makes of a contact, or nil.
+local function holder_of(contact, reply, token)
+  if math.type(reply.ttl) ~= "integer" then
+    return nil
+  end
+  local ttl = math.max(MIN_TTL, math.min(reply.ttl, MAX_TTL))
+  return { contact = contact, token = token, ttl = ttl }
 end
 
 -- Subscribes at a contact: the first answer may be no more than a token, and a
 -- datagram may be lost. Returns the holder, or nil.
 local function subscribe_at(feed, contact, token)
+  local answers = 0
   for _ = 1, ATTEMPTS do
     local reply, _, code = ask(feed, contact, "subscribe", token)
     if not feed.is_open or not reply and code ~= "KAD_ETIMEOUT" then
       return nil
-    end
-    local given = reply and reply.token
-    token = is_token(given) and given or token
-    if reply and math.type(reply.ttl) == "integer" then
-      local ttl = math.max(MIN_TTL, math.min(reply.ttl, MAX_TTL))
-      return { contact = contact, token = token, ttl = ttl }
+    elseif reply then
+      token = is_token(reply.token) and reply.token or token
+      local holder = holder_of(contact, reply, token)
+      answers = answers + 1
+      if holder or answers == 2 then
+        return holder
+      end
     end
   end
   return nil
@@ -216,18 +236,20 @@ end
 -- Subscribes at all of some contacts, and ends it at those that are not among
 -- them any more.
 local function move_to(feed, contacts)
-  local tokens, made, jobs, over = {}, {}, {}, {}
+  local tokens, made, jobs, over, cookies = {}, {}, {}, {}, {}
   for _, holder in ipairs(feed.holders) do
     tokens[holder.contact.address] = holder.token
   end
   for i, contact in ipairs(contacts) do
+    local cookie = cookie_of(feed, contact)
+    feed.cookies[cookie], cookies[cookie] = true, true
     jobs[i] = function()
       made[i] = subscribe_at(feed, contact, tokens[contact.address])
     end
   end
   kad.all(jobs)
   local before, wanted = feed.holders, {}
-  feed.holders = {}
+  feed.holders, feed.cookies = {}, cookies
   for i, contact in ipairs(contacts) do
     wanted[contact.address] = true
     feed.holders[#feed.holders + 1] = made[i] -- nil when it has refused
@@ -289,7 +311,7 @@ local function next_period(feed, before)
     period = math.min(period, before and before * 2 or FIRST_RETRY)
   end
   feed.renewals = feed.renewals + 1
-  local noise = kad.hash(feed.cookie .. feed.renewals)
+  local noise = kad.hash(feed.secret .. feed.renewals)
   local part = string.unpack("<I2", noise) / 65535
   return period, period * (0.9 + 0.2 * part)
 end
