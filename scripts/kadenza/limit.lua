@@ -206,12 +206,20 @@ function Limit:take(ctx, record, cost)
   return true
 end
 
---- Returns a hook that takes one token each time: for `validate`, `on_request`
---- or the start of a function of an `rpc`.
----@return fun(given: table, ctx: kadenza.Context): true?, string?, integer?
-function Limit:filter()
+--- Returns a hook that takes one token each time, and then does as `next` says,
+--- if there is one: for `validate`, `on_request` and the functions of an `rpc`.
+---@param next? fun(given: table, ctx: kadenza.Context): ...
+---@return fun(given: table, ctx: kadenza.Context): ...
+function Limit:filter(next)
+  if next ~= nil and type(next) ~= "function" then
+    error("a hook is needed, not a " .. type(next), 2)
+  end
   return function(given, ctx)
-    return self:take(ctx, given)
+    local taken, why, code = self:take(ctx, given)
+    if taken and next then
+      return next(given, ctx)
+    end
+    return taken, why, code
   end
 end
 

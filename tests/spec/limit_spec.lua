@@ -217,6 +217,23 @@ describe("kadenza.limit", function()
     end)
   end)
 
+  it("asks another hook once a token was taken", function()
+    local asked = 0
+    local hook = limit.new({ per = "address", rate = 1 }):filter(
+      function(record)
+        asked = asked + 1
+        return nil, "no " .. record.value, 222
+      end)
+
+    assert.same({ nil, "no spam", 222 },
+      { hook({ value = "spam" }, from("192.0.2.1")) })
+    assert.matches("too many", select(2, hook({}, from("192.0.2.1"))), 1, true)
+    assert.equal(1, asked)
+    support.assert_blames_caller("a hook is needed, not a table", function()
+      limit.new({ per = "address", rate = 1 }):filter({})
+    end)
+  end)
+
   it("filters queries and stores in an overlay", support.spec(function()
     local writes = limit.new({ per = "publisher", rate = 0.1, burst = 2 })
     local greetings = limit.new({ per = "address", rate = 1, burst = 3 })
@@ -226,10 +243,9 @@ describe("kadenza.limit", function()
     local node = assert(net:open({ policies = { {
       types = { note = { validate = writes:filter(), republish = false } },
       rpc = {
-        hello = function(_, ctx)
-          local fine, reason, code = greetings:take(ctx)
-          return fine and { text = "hi" }, reason, code
-        end,
+        hello = greetings:filter(function()
+          return { text = "hi" }
+        end),
       },
     } } }))
     net:perform(function()
