@@ -858,9 +858,8 @@ KAD_API KAD_MUST_CHECK int kad_node_put(
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
-/* Looks up peers of `info_hash` (BEP 5). A policy that refines `peers`
- * validates each, then selects among them. KAD_ENOTFOUND when there are none.
- */
+/* Looks up peers of `info_hash` (BEP 5). A policy of `peers` validates each,
+ * then selects among them. KAD_ENOTFOUND when there are none. */
 KAD_API KAD_MUST_CHECK int kad_node_get_peers(
     struct kad_node *node, const struct kad_id *info_hash,
     const struct kad_lookup_options *options, kad_done done, void *data,

@@ -1,5 +1,5 @@
---- Policies that refine the built-in types: their hooks run after the core's own
---- checks, on stores and on reads.
+--- Policies that refine the built-in types: their hooks run after the core's
+--- own checks, on stores and on reads.
 
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
@@ -10,8 +10,8 @@ local with = support.with
 local KEY <const> = kad.key("a torrent")
 
 local function refine(kind, fields)
-  return 'local kad = require("kadenza")\nreturn { types = { ' .. kind .. " = { "
-    .. fields .. " } } }"
+  return 'local kad = require("kadenza")\nreturn { types = { ' .. kind
+    .. " = { " .. fields .. " } } }"
 end
 
 -- Announces ports of the other node, then returns those that the node reads.
