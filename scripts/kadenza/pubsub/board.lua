@@ -20,6 +20,7 @@ local OUTBOX <const> = 16 -- events that wait for one subscriber
 local SEEN <const> = 64 -- events of a topic that are not pushed again
 local PARALLEL <const> = 32 -- pushes under way
 local MAX_PUSH <const> = 900 -- bytes of events in one
+local STRETCH <const> = 20 -- subscribers that are looked at in a row
 local MAX_SAVED <const> = 5000 -- subscribers that outlive a reload
 local FAILURES <const> = 3 -- unanswered pushes that end a subscription
 local REFUSED <const>, MALFORMED <const> = 201, 203
@@ -178,18 +179,20 @@ function Board:cancel(request, ctx)
   return {}
 end
 
---- Forgets the subscribers that have not renewed.
+--- Forgets the subscribers that have not renewed, a few at a stretch.
+---@async
 function Board:sweep()
-  local now, over = kad.now(), {}
+  local all = {}
   for _, topic in pairs(self.topics) do
-    for _, subscriber in ipairs(topic.list) do
-      if subscriber.expires <= now then
-        over[#over + 1] = subscriber
-      end
-    end
+    table.move(topic.list, 1, #topic.list, #all + 1, all)
   end
-  for _, subscriber in ipairs(over) do
-    remove(self, subscriber)
+  for i, subscriber in ipairs(all) do
+    if subscriber.expires <= kad.now() then
+      remove(self, subscriber)
+    end
+    if i % STRETCH == 0 then
+      kad.sleep(0)
+    end
   end
 end
 

@@ -296,6 +296,30 @@ describe("a holder of topics", function()
     end
   end))
 
+  it("survives strangers that send anything", holder(function(world)
+    local node = world.open()
+    local token = assert(node:call(world.address, "event_subscribe",
+      { topic = NEWS, cookie = COOKIE })).token
+    local values = { NEWS, COOKIE, token, "", 0, -1, math.mininteger, {},
+      { {} }, { NEWS }, { v = "x" }, { { v = "12345678x" } },
+      { { v = {}, k = 1, sig = {} } }, ("x"):rep(500) }
+    local names = { "topic", "cookie", "token", "events", "ttl" }
+    math.randomseed(11)
+
+    for i = 1, 600 do
+      local args = {}
+      for _, name in ipairs(names) do
+        args[name] = values[math.random(#values + 4)]
+      end
+      local query = ({ "subscribe", "cancel", "push" })[i % 3 + 1]
+      node:call(world.address, "event_" .. query, args)
+      kad.sleep(0.05)
+    end
+
+    assert.is_true(world.stat("subscribers") <= 1)
+    assert.equal(0, world.stat("delivered"))
+  end))
+
   it("ends its pushes when its node closes", holder(function(world)
     local policy, taken = taker()
     for _ = 1, 50 do
