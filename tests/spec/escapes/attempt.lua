@@ -63,8 +63,11 @@ local PLACES <const> = {
   file = "%s",
 }
 
--- Calls `fn` with the budgets of an attempt.
-local function with_budgets(row, fn)
+--- Calls `fn` with the budgets of an attempt.
+---@param row table
+---@param fn fun(): ...
+---@return any ...
+function M.with_budgets(row, fn)
   local instructions, memory = policy.INSTRUCTIONS, policy.MEMORY
   policy.INSTRUCTIONS, policy.MEMORY = row.instructions or INSTRUCTIONS, MEMORY
   local results = table.pack(pcall(fn))
@@ -233,7 +236,7 @@ local function run(row)
   local _ <close> = setmetatable({}, { __close = remove })
   local begun = os.clock()
   local events = support.logged(function()
-    with_budgets(row, function()
+    M.with_budgets(row, function()
       perform(row, write_files(folder, row))
     end)
   end)
