@@ -441,6 +441,48 @@ describe("kadenza.signed", function()
     end)
   end))
 
+  it("knows keys named after publishers, of 256 bits, in the sandbox",
+    policies.with([[
+      local signed = require("kadenza.signed")
+      return {
+        types = { note = signed.type({ by = "self", delegates = true }) },
+      }
+    ]], function(world)
+      local key = signed.key(ann.publisher, nil, 256)
+      local function put(pair, certificate)
+        return signed.put(world.other, key, "x", { type = "note",
+          secret = pair.secret, certificate = certificate })
+      end
+
+      assert.equal(2, assert(put(ann)).stored)
+      assert.matches("named after another", (select(2, put(bob))))
+      assert.equal(2, assert(put(bob, signed.delegate(ann.secret,
+        { to = bob.publisher, seconds = 60, key = key }))).stored)
+    end, { id_bits = 256 }))
+
+  it("lets each write for himself in an overlay", support.spec(function()
+    local net <close> = kad.sim({ nodes = 12, seed = 3, policies = { { types = {
+      seat = signed.type({ by = "anyone", max_values = 3, delegates = true }),
+    } } } })
+    net:perform(function()
+      local function put(i, value, pair)
+        return signed.put(net.nodes[i], KEY, value,
+          { type = "seat", secret = pair.secret })
+      end
+      assert(put(1, "ann sits", ann))
+      assert(put(2, "bob sits", bob))
+      assert(put(3, "ann stands", ann))
+      local values = {}
+      for _, record in ipairs(net.nodes[9]:get(KEY,
+        { type = "seat", all = true }))
+      do
+        values[#values + 1] = record.value
+      end
+      table.sort(values)
+      assert.same({ "ann stands", "bob sits" }, values)
+    end)
+  end))
+
   it("serves a policy in the sandbox", policies.with(([[
     local kad = require("kadenza")
     local signed = require("kadenza.signed")
