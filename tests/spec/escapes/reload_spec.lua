@@ -35,6 +35,8 @@ local function stays(text)
   end
 end
 
+local LOST <const> = "its state is lost"
+
 local function save(name, code, logs)
   return { "save " .. name, saving(code), place = "file", by = "start",
     check = reloads, logs = logs }
@@ -53,21 +55,21 @@ local ROWS <const> = {
   save("that raises", 'error("boom")', "boom"),
   save("that raises what cannot be shown",
     "error(setmetatable({}, { __tostring = error }))", "cannot be shown"),
-  save("that waits", 'require("kadenza").sleep(1)', "its state is lost"),
+  save("that waits", 'require("kadenza").sleep(1)', LOST),
   save("of a function", "return { a = { error } }", "is a function"),
-  save("of what contains itself", "local t = {} t.t = t return t", "its state is lost"),
+  save("of what contains itself", "local t = {} t.t = t return t", LOST),
   save("of lists within lists",
-    "local t = {} for _ = 1, 5000 do t = { t } end return t", "its state is lost"),
+    "local t = {} for _ = 1, 5000 do t = { t } end return t", LOST),
   save("of more than may be",
     'local t = {} for i = 1, 50 do t[i] = ("x"):rep(1e5) end return t',
-    "its state is lost"),
+    LOST),
   save("of a metatable", "return setmetatable({}, { __index = error })",
-    "its state is lost"),
+    LOST),
   save("of metamethods that loop", "local function loop() while true do end end "
     .. "return setmetatable({}, { __pairs = loop, __len = loop, "
-    .. "__index = loop })", "its state is lost"),
+    .. "__index = loop })", LOST),
   save("of a number that is none", "return { [1 / 0] = 0 / 0, [0.5] = -0.0 }"),
-  save("of what stands for another", "return _ENV.error", "its state is lost"),
+  save("of what stands for another", "return _ENV.error", LOST),
   restore("that never ends", "while true do end", "ran too long"),
   restore("that raises", 'error("boom")', "boom"),
   restore("that raises nothing", "error()", "restore"),
@@ -103,7 +105,9 @@ local CODECS <const> = {
   { "decode of fields that are all tables", decode = [[
     return setmetatable({}, { __index = function() return {} end }) ]] },
   { "decode of fields that never end", decode = [[
-    return setmetatable({}, { __index = function() while true do end end }) ]] },
+    return setmetatable({}, { __index = function()
+      while true do end
+    end }) ]] },
   { "decode of lists that never end", decode = [[
     local list = setmetatable({}, { __len = function() return 1 << 40 end,
       __index = function() return { id = ("x"):rep(20) } end })
