@@ -65,7 +65,8 @@ local ROWS <const> = {
     LOST),
   save("of a metatable", "return setmetatable({}, { __index = error })",
     LOST),
-  save("of metamethods that loop", "local function loop() while true do end end "
+  save("of metamethods that loop",
+    "local function loop() while true do end end "
     .. "return setmetatable({}, { __pairs = loop, __len = loop, "
     .. "__index = loop })", LOST),
   save("of a number that is none", "return { [1 / 0] = 0 / 0, [0.5] = -0.0 }"),
