@@ -205,6 +205,8 @@ build = {
       "scripts/kadenza/crdt.lua",
     ["kadenza.crdt.kind"] =
       "scripts/kadenza/crdt/kind.lua",
+    ["kadenza.failure"] =
+      "scripts/kadenza/failure.lua",
     ["kadenza.group"] =
       "scripts/kadenza/group.lua",
     ["kadenza"] =
@@ -285,6 +287,8 @@ build = {
       "scripts/kadenza/testing/overlay.lua",
     ["kadenza.testing.policy"] =
       "scripts/kadenza/testing/policy.lua",
+    ["kadenza.throttle"] =
+      "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
   },

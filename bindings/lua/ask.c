@@ -294,6 +294,12 @@ int kad_host_describe(lua_State *L, struct kad_host *host) {
   return 1;
 }
 
+int kad_lua_stack(lua_State *L) {
+  lua_State *const thread = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  luaL_traceback(L, thread, NULL, thread == L ? 1 : 0);
+  return 1;
+}
+
 int kad_lua_place(lua_State *L) {
   lua_Debug at;
   luaL_checktype(L, 1, LUA_TFUNCTION);

@@ -204,10 +204,19 @@ static void add_errors(lua_State *L) {
 
 void kad_lua_push_safe_module(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"key", key_of_name},   {"hex", hex},         {"unhex", unhex},
-      {"distance", distance}, {"compare", compare}, {"keypair", keypair},
-      {"sign", sign},         {"verify", verify},   {"address", address},
-      {"encode", encode},     {"decode", decode},   {"place", kad_lua_place},
+      {"key", key_of_name},
+      {"hex", hex},
+      {"unhex", unhex},
+      {"distance", distance},
+      {"compare", compare},
+      {"keypair", keypair},
+      {"sign", sign},
+      {"verify", verify},
+      {"address", address},
+      {"encode", encode},
+      {"decode", decode},
+      {"place", kad_lua_place},
+      {"traceback", kad_lua_stack},
       {NULL, NULL},
   };
   luaL_checkstack(L, 4, NULL);

@@ -345,13 +345,13 @@ local function charged(fn)
 end
 
 -- The part of the library that a policy has.
-local function make_kadenza(node, network)
+local function make_kadenza(node, network, owner)
   local library = {}
   for name, value in pairs(safe) do
     library[name] = value
   end
   library.log = make_log()
-  for name, fn in pairs(facade.tasks()) do
+  for name, fn in pairs(facade.tasks(owner)) do
     library[name] = fn
   end
   library.bencode = read_only(safe.bencode, "kad.bencode")
@@ -504,10 +504,11 @@ local function environment_of(path, trusted, node, network)
   globals.math = read_only(make_math(network), "math")
   local environment = make_environment(globals)
   local folder = path:match("^.*/") or ""
-  globals.require = make_require({ kadenza = make_kadenza(node, network) },
-    function(name)
-      return run_module(name, folder, environment)
-    end)
+  globals.require = make_require({
+    kadenza = make_kadenza(node, network, path),
+  }, function(name)
+    return run_module(name, folder, environment)
+  end)
   if trusted then
     trusted_files.extend(globals, environment, folder)
   end

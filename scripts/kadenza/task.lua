@@ -15,8 +15,10 @@
 -- a task of the same network runs waits in a queue until that one waits, so
 -- that wake-ups do not nest.
 
+local core = require("kadenza.core")
+local failure = require("kadenza.failure")
 local loop = require("kadenza.loop")
-local log = require("kadenza.log")
+local throttle = require("kadenza.throttle")
 local unwind = require("kadenza.unwind")
 
 local M = {}
@@ -66,6 +68,7 @@ local function scheduler_of(network)
       live = {}, -- task → its number
       count = 0, -- of tasks so far
       unseen = {}, -- failed tasks that nobody has awaited
+      say = throttle.new(network), -- of the failures of a policy's tasks
       endings = {}, -- what to do when the network ends
     }
     scheduler.idle = setmetatable({ scheduler = scheduler }, Idle)
@@ -112,38 +115,7 @@ local function wake(task)
   enqueue(task)
 end
 
---- Returns what an error says of itself. One that is no string may have a
---- __tostring that fails or never ends: that runs on a coroutine of its own.
----@param err any
----@return string text
-function M.text_of(err)
-  if type(err) == "string" then
-    return err
-  end
-  local fine, text = coroutine.resume(coroutine.create(tostring), err)
-  return fine and text or "an error that cannot be shown"
-end
-
-local function describe(task)
-  local trace = task.traceback
-  return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
-end
-
--- Says a failure that nobody has awaited. The first is kept for the end, the
--- others need not be: a node that runs for months may have many.
-local function say_unseen(task)
-  local kept = {}
-  for _, other in ipairs(task.scheduler.unseen) do
-    local is_over = other.seen or (other == task and #kept > 0)
-    if not is_over then
-      kept[#kept + 1] = other
-    end
-  end
-  task.scheduler.unseen = kept
-  if not task.seen then
-    log.error("a task failed", { error = describe(task) })
-  end
-end
+M.text_of = failure.text_of
 
 -- A failure that nobody awaits until the next turn is said then.
 local function report_unseen(task)
@@ -151,7 +123,7 @@ local function report_unseen(task)
   scheduler.unseen[#scheduler.unseen + 1] = task
   if scheduler.network:is_open() then
     scheduler.network:start_timer(0, function()
-      say_unseen(task)
+      failure.say(task)
     end)
   end
 end
@@ -176,9 +148,7 @@ local function finish(task, state, ...)
 end
 
 local function fail(task, err)
-  if debug and debug.traceback then
-    task.traceback = debug.traceback(task.thread)
-  end
+  task.traceback = core.traceback(task.thread)
   finish(task, "failed", err)
 end
 
@@ -479,6 +449,12 @@ function Task:status()
   return ENDED[self.state] and self.state or "running"
 end
 
+--- Returns what a task that has failed says of it, with a traceback.
+---@return string text
+function Task:failure()
+  return failure.describe(self)
+end
+
 --- Tells whether `value` is a task.
 ---@param value any
 ---@return boolean
@@ -511,7 +487,7 @@ end
 function M.suspended(task, ended, ...)
   enlist(task)
   task:on_end(function()
-    ended(task.state, task.state == "failed" and describe(task) or nil)
+    ended(task.state, task.state == "failed" and failure.describe(task) or nil)
   end)
   after(task, true, ...)
   drain(task.scheduler)
@@ -543,16 +519,7 @@ end
 ---@param network kadenza.core.Network
 ---@return any[] errors
 function M.take_failures(network)
-  local scheduler = scheduler_of(network)
-  local errors = {}
-  for _, task in ipairs(scheduler.unseen) do
-    if not task.seen then
-      task.seen = true
-      errors[#errors + 1] = { value = task.outcome[1], text = describe(task) }
-    end
-  end
-  scheduler.unseen = {}
-  return errors
+  return failure.take(scheduler_of(network))
 end
 
 --- Cancels what is left of a network's tasks, in the order of their start, and

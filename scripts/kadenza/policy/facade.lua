@@ -72,7 +72,7 @@ local function wait(start)
 end
 
 -- Returns what starts tasks, of which a bounded number is under way at a time.
-local function counter()
+local function counter(owner)
   local living = 0
   return function(level, network, fn, ...)
     if living >= MAX_TASKS then
@@ -81,6 +81,7 @@ local function counter()
       error("a task needs a function, not " .. type(fn), level + 1)
     end
     local work = task.spawn(network, fn, ...)
+    work.owner = owner
     if work:status() == "running" then
       living = living + 1
       work.settled = function()
@@ -149,10 +150,11 @@ end
 
 --- Makes what a policy has for tasks: `spawn`, `all`, `race`, `timeout` and
 --- `wait`, as of the library.
+---@param owner string  what messages call the policy: its file
 ---@return table<string, function> library
-function M.tasks()
+function M.tasks(owner)
   local reals = setmetatable({}, { __mode = "k" })
-  local start = counter()
+  local start = counter(owner)
   local methods = {}
   for _, name in ipairs(TASK) do
     methods[name] = forward(reals, name)
@@ -192,7 +194,7 @@ end
 ---@return kadenza.Node shown
 function M.node(node, network)
   local reals = setmetatable({}, { __mode = "k" })
-  local start = counter()
+  local start = counter("callbacks of policies")
   local methods = {}
   for _, name in ipairs(M.NODE) do
     local call = forward(reals, name)

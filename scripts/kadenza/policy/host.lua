@@ -6,17 +6,23 @@ local core = require("kadenza.core")
 local log = require("kadenza.log")
 local shape = require("kadenza.policy.shape")
 local task = require("kadenza.task")
+local throttle = require("kadenza.throttle")
 
 local M = {}
+
+-- A message handler: what an error says, and where it came from.
+local function trace(err)
+  return task.text_of(err) .. "\n" .. core.traceback()
+end
 
 local function call_stoppers(list, node)
   for _, loaded in ipairs(list) do
     if loaded.policy.on_stop then
-      local fine, err = pcall(loaded.policy.on_stop, node)
+      local fine, err = xpcall(loaded.policy.on_stop, trace, node)
       if not fine then
         log.error("a policy failed", {
           hook = loaded.name .. ": on_stop",
-          error = task.text_of(err),
+          error = err,
         })
       end
     end
@@ -24,15 +30,18 @@ local function call_stoppers(list, node)
 end
 
 -- Runs one function of a policy in a task of its own, and says its failure.
-local function run_task(network, name, fn, node)
+local function run_task(network, say, name, fn, node)
   local work = task.spawn(network, fn, node)
-  local fine, err = pcall(work.await, work)
-  if not fine then
+  if pcall(work.await, work) then
+    return
+  end
+  say(name, function(unsaid)
     log.error("a policy failed", {
       hook = name,
-      error = task.text_of(err),
+      error = work:failure(),
+      before = unsaid,
     })
-  end
+  end)
 end
 
 -- A period with up to a tenth added or taken off.
@@ -41,24 +50,25 @@ local function jitter(network, seconds)
   return seconds * (0.9 + 0.2 * part)
 end
 
-local function repeat_forever(network, name, entry, node)
+local function repeat_forever(network, say, name, entry, node)
   while true do
     task.sleep(jitter(network, entry.seconds))
-    run_task(network, name, entry.run, node)
+    run_task(network, say, name, entry.run, node)
   end
 end
 
 local function start_all(list, node, network, tasks)
+  local say = throttle.new(network)
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     if policy.on_start then
-      table.insert(tasks, task.spawn(network, run_task, network,
+      table.insert(tasks, task.spawn(network, run_task, network, say,
         loaded.name .. ": on_start", policy.on_start, node))
     end
     for index, entry in ipairs(policy.every or {}) do
       local name = string.format("%s: every[%d]", loaded.name, index)
       table.insert(tasks,
-        task.spawn(network, repeat_forever, network, name, entry, node))
+        task.spawn(network, repeat_forever, network, say, name, entry, node))
     end
   end
 end
@@ -153,11 +163,11 @@ local function add_passage(setup, list, node)
     elseif not loaded.policy.save then
       return nil
     end
-    local fine, bytes = pcall(pack_state, loaded, node)
+    local fine, bytes = xpcall(pack_state, trace, loaded, node)
     if not fine then
       log.error("a policy failed: its state is lost", {
         hook = loaded.name .. ": save",
-        error = task.text_of(bytes),
+        error = bytes,
       })
       return nil
     end

@@ -6,6 +6,7 @@
 -- file declares no such name. What is passed on to other functions is not seen
 -- here, but raises when it is read.
 
+local facade = require("kadenza.policy.facade")
 local safe = require("kadenza.safe")
 local sandbox = require("kadenza.sandbox")
 local shape = require("kadenza.policy.shape")
@@ -57,15 +58,15 @@ local PARAMETERS <const> = {
   on_expire = { "record", "context" },
 }
 
--- The methods of a node, read when they are needed.
-local function node_methods()
-  local node = require("kadenza.node").wrap({}, {})
-  return getmetatable(node).__index
+-- The methods that policies have of a node.
+local NODE <const> = {}
+for _, name in ipairs(facade.NODE) do
+  NODE[name] = true
 end
 
 local function fields_of(kind)
   if kind == "node" then
-    return node_methods()
+    return NODE
   elseif kind == "library" then
     return safe
   end

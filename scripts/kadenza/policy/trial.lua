@@ -29,6 +29,10 @@ local VALUES <const> = { "hello", "1", "0", "a b", "{}", "" }
 -- Life of the records whose end is to be seen.
 local SHORT_LIFE <const> = 300
 
+-- What the host logs of hooks that fail.
+local FAILURES <const> = { ["a policy failed"] = true,
+  ["a policy failed: its state is lost"] = true }
+
 local FOREVER <const> = 0xFFFFFFFF
 local DEFAULT_TTL <const> = 86400
 local BUILT_IN <const> = { peers = true }
@@ -255,15 +259,18 @@ end
 -- Keeps a failure once: what else a hook logs is its own affair.
 function Trial:keep(event)
   local fields = event.fields
-  if event.message ~= "a policy failed" then
+  local hook = fields.hook
+  if event.message == "a task failed" and fields.policy then
+    hook = fields.policy .. ": a task"
+  elseif not FAILURES[event.message] then
     return
   end
   local text, traceback = tostring(fields.error):match("^([^\n]*)\n?(.*)$")
-  local name = fields.hook .. "\n" .. text
+  local name = hook .. "\n" .. text
   if not self.seen[name] then
     self.seen[name] = true
     table.insert(self.report.failures,
-      { hook = fields.hook, error = text, traceback = traceback })
+      { hook = hook, error = text, traceback = traceback })
   end
 end
 

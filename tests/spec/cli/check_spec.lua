@@ -173,6 +173,25 @@ return { name = "broken", types = { note = {
       assert.is_truthy(text:find("\nsomething is wrong\n$"))
     end))
 
+  it("finds what fails outside of hooks, too", with_folder(function(write)
+    local path = write("outside.lua", [[
+local kad = require("kadenza")
+return { name = "outside",
+  on_start = function() kad.spawn(function() error("in a task") end) end,
+  every = { { seconds = 60, run = function() error("in a timer") end } } }]])
+    local document, done = check_json(path)
+
+    assert.equal(1, done.status)
+    local found = {}
+    for _, failure in ipairs(document.failures) do
+      found[failure.hook] = failure.error
+    end
+    assert.same({
+      [path .. ": a task"] = path .. ":3: in a task",
+      ["outside: every[1]"] = path .. ":4: in a timer",
+    }, found)
+  end))
+
   it("counts overruns", with_folder(function(write)
     local document, done = check_json(write("slow.lua", [[
 return { name = "slow", on_start = function() end, rpc = {

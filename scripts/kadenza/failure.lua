@@ -1,0 +1,73 @@
+--- What is said of tasks that have failed: of the scheduler, `kadenza.task`.
+
+local log = require("kadenza.log")
+
+local M = {}
+
+--- Returns what an error says of itself. One that is no string may have a
+--- __tostring that fails or never ends: that runs on a coroutine of its own.
+---@param err any
+---@return string text
+function M.text_of(err)
+  if type(err) == "string" then
+    return err
+  end
+  local fine, text = coroutine.resume(coroutine.create(tostring), err)
+  return fine and text or "an error that cannot be shown"
+end
+
+--- Returns what a task that has failed says of it, with a traceback.
+---@param task kadenza.Task
+---@return string text
+function M.describe(task)
+  local trace = task.traceback
+  return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
+end
+
+-- A policy's tasks may fail as often as they are started.
+local function log_failure(task)
+  local owner = task.owner
+  if not owner then
+    log.error("a task failed", { error = M.describe(task) })
+    return
+  end
+  task.scheduler.say(owner, function(unsaid)
+    log.error("a task failed", { policy = owner, error = M.describe(task),
+      before = unsaid })
+  end)
+end
+
+--- Says a failure that nobody has awaited. The first is kept for the end, the
+--- others need not be: a node that runs for months may have many.
+---@param task kadenza.Task
+function M.say(task)
+  local kept = {}
+  for _, other in ipairs(task.scheduler.unseen) do
+    local is_over = other.seen or (other == task and #kept > 0)
+    if not is_over then
+      kept[#kept + 1] = other
+    end
+  end
+  task.scheduler.unseen = kept
+  if not task.seen then
+    log_failure(task)
+  end
+end
+
+--- Takes the failures of a scheduler that nobody has awaited.
+---@param scheduler table
+---@return { value: any, text: string }[] errors
+function M.take(scheduler)
+  local errors = {}
+  for _, task in ipairs(scheduler.unseen) do
+    if not task.seen then
+      task.seen = true
+      errors[#errors + 1] = { value = task.outcome[1],
+        text = M.describe(task) }
+    end
+  end
+  scheduler.unseen = {}
+  return errors
+end
+
+return M

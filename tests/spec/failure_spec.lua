@@ -1,0 +1,137 @@
+-- What is said of a policy that fails: which hook of which policy, the place,
+-- the way there, and not more often than somebody can read.
+local kad = require("kadenza")
+local support = require("tests.spec.policy_support")
+
+local with = support.with
+local KEY <const> = kad.key("failures")
+
+-- Every failure is raised in line 2, two calls deep.
+local FAILING <const> = [[
+local kad = require("kadenza")
+local function fail(what) error("no " .. what) end
+local function deep(what) fail(what) end
+local function later(what) kad.sleep(0.1) deep(what) end
+return {
+  name = "failing", version = 1,
+  types = { note = { republish = false, validate = function(record)
+    if record.value == "task" then
+      kad.spawn(later, "task")
+      return true
+    end
+    (record.value == "later" and later or deep)(record.value)
+  end, expire = function() deep("expiry") end } },
+  rpc = { bad = function() return 5 end },
+  every = { { seconds = 0.5, run = function() later("timer") end } },
+  on_start = function() deep("start") end,
+  on_stop = function() deep("stop") end,
+}]]
+
+-- Returns the events about `what`.
+local function events_of(world, what)
+  local found = {}
+  for _, event in ipairs(world.events) do
+    if tostring(event.fields.error):find("no " .. what, 1, true) then
+      found[#found + 1] = event
+    end
+  end
+  return found
+end
+
+-- Asserts that a failure was said once, with all that belongs to it.
+local function assert_said(world, what, hook)
+  local events = events_of(world, what)
+  assert.equal(1, #events, what)
+  local fields = events[1].fields
+  assert.equal("error", events[1].level)
+  if hook then
+    assert.equal(hook, fields.hook)
+  end
+  local first = fields.error:match("^[^\n]*")
+  assert.equal(world.path .. ":2: no " .. what, first)
+  assert.is_truthy(fields.error:find(
+    "\nstack traceback:\n.*" .. world.path:gsub("%p", "%%%0") .. ":3: in "),
+    fields.error)
+end
+
+-- Calls fn(world) in the overlay, and check(world) once all has been said.
+local function scene(fn, check)
+  return with(FAILING, function(world)
+    world.after = function()
+      check(world)
+    end
+    fn(world)
+  end)
+end
+
+describe("a failure is said with hook, place and traceback", function()
+  local function put(value)
+    return function(world)
+      assert.is_nil((world.node:put(KEY, value, { type = "note" })))
+    end
+  end
+
+  it("in a hook", scene(put("good"), function(world)
+    assert_said(world, "good", "failing: note.validate")
+    assert.equal(world.path .. ":7",
+      events_of(world, "good")[1].fields.defined)
+  end))
+
+  it("in a hook that has waited", scene(put("later"), function(world)
+    assert_said(world, "later", "failing: note.validate")
+  end))
+
+  it("in a task that nobody awaits, with the file", scene(function(world)
+    world.node:put(KEY, "task", { type = "note" })
+    kad.sleep(1)
+  end, function(world)
+    local events = events_of(world, "task")
+    assert.equal("a task failed", events[1].message)
+    assert.equal(world.path, events[1].fields.policy)
+    assert_said(world, "task")
+  end))
+
+  it("in on_start and on_stop", scene(function() end, function(world)
+    assert_said(world, "start", "failing: on_start")
+    assert_said(world, "stop", "failing: on_stop")
+  end))
+
+  it("in a timer, once in ten seconds", scene(function()
+    kad.sleep(34)
+  end, function(world)
+    local events = events_of(world, "timer")
+    assert.is_true(#events >= 3 and #events <= 5)
+    local said = 0
+    for _, event in ipairs(events) do
+      assert.equal("failing: every[1]", event.fields.hook)
+      said = said + 1 + (event.fields.before or 0)
+    end
+    assert.is_true(said > 40)
+    world.events = { events[1] }
+    assert_said(world, "timer", "failing: every[1]")
+  end))
+
+  it("when it returns what it may not", scene(function(world)
+    world.other:call(world.node:addresses()[1], "bad", {})
+  end, function(world)
+    for _, event in ipairs(world.events) do
+      if event.fields.hook == "failing: rpc.bad" then
+        assert.equal(world.path .. ":14", event.fields.defined)
+        assert.is_truthy(event.fields.error:find(
+          "^returned number where a reply, a table, or nil and a reason"))
+        return
+      end
+    end
+    error("nothing was said")
+  end))
+
+  it("however often hooks and tasks fail", scene(function(world)
+    for i = 1, 300 do
+      world.node:put(KEY, "task" .. i % 2, { type = "note" })
+      world.node:put(KEY, "task", { type = "note" })
+    end
+    kad.sleep(1)
+  end, function(world)
+    assert.is_true(#world.events < 30, #world.events .. " lines")
+  end))
+end)
