@@ -336,6 +336,7 @@ KAD_API bool kad_verify(struct kad_slice message,
 enum {
   KAD_TRANSACTION_MAX = 32, /* bytes of a transaction id that we echo */
   KAD_TOKEN_MAX = 64,       /* bytes of a write token that we accept */
+  KAD_WHY_MAX = 32,         /* bytes of what a store says of its reason */
   KAD_MESSAGE_CONTACTS = 64,
   KAD_MESSAGE_PEERS = 160,
   KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE
@@ -401,9 +402,11 @@ struct kad_message {
   struct kad_slice token;
   struct kad_slice type; /* find_value, store: the record type's name */
   bool has_ttl;
-  uint32_t ttl;        /* store: seconds */
-  size_t record_count; /* store: to hold; find_value: held. What is read from a
-                          reply has no key and no type: who asked knows them */
+  uint32_t ttl;         /* store: seconds */
+  struct kad_slice why; /* store: "republish", "handoff" or "cache"; empty, or
+                           anything else: a new record */
+  size_t record_count;  /* store: to hold; find_value: held. What is read from a
+                           reply has no key and no type: who asked knows them */
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
 
   /* Replies. */

@@ -150,6 +150,7 @@ static void set_query(lua_State *L, const struct kad_message *message,
     set_integer(L, "ttl", message->ttl);
   }
   set_bytes(L, "type", message->type);
+  set_bytes(L, "why", message->why);
 }
 
 static void set_reply(lua_State *L, const struct kad_message *message,
@@ -455,6 +456,7 @@ static void read_query(const struct reader *reader) {
   (void)read_number(reader, "skip", UINT32_MAX, &message->skip);
   message->has_ttl = read_number(reader, "ttl", UINT32_MAX, &message->ttl);
   (void)read_bytes(reader, "type", 1, KAD_TYPE_NAME_MAX, &message->type);
+  (void)read_bytes(reader, "why", 0, KAD_WHY_MAX, &message->why);
 }
 
 static void read_reply(const struct reader *reader) {

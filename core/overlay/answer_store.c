@@ -93,6 +93,24 @@ static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
                   code, kad_slice_of(text));
 }
 
+/* Returns why the sender says that it stores. */
+static enum kad_reason reason_of(struct kad_slice why) {
+  static const struct {
+    const char *name;
+    enum kad_reason reason;
+  } reasons[] = {
+      {"republish", KAD_REASON_REPUBLISH},
+      {"handoff", KAD_REASON_HANDOFF},
+      {"cache", KAD_REASON_CACHE},
+  };
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (kad_slice_equal(why, kad_slice_of(reasons[i].name))) {
+      return reasons[i].reason;
+    }
+  }
+  return KAD_REASON_STORE;
+}
+
 /* Admits `count` records of `incoming` and answers when that is done. */
 static void admit(struct kad_node *node, const struct kad_incoming *incoming,
                   const struct kad_record *records, size_t count) {
@@ -112,7 +130,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
       .count = count,
       .from = incoming->from,
       .proven = kad_node_is_proven(node, &incoming->from),
-      .reason = KAD_REASON_STORE,
+      .reason = reason_of(incoming->message->why),
       .done = admitted,
       .data = reply,
   };

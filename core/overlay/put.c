@@ -153,6 +153,7 @@ static void send_store(struct kad_node *node, struct put *put,
   if (put->record.count > 0) {
     message.method = KAD_METHOD_STORE;
     message.type = put->op.type;
+    message.why = kad_slice_of(put->again ? "republish" : "");
     message.records[0] = *put->record.records;
     message.record_count = 1;
   } else {

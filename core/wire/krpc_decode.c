@@ -120,6 +120,8 @@ static bool read_core_arguments(const struct kad_fields *fields, size_t id_size,
          kad_fields_number(fields, KAD_KEY_SKIP, &has_skip, &message->skip) &&
          kad_fields_number(fields, KAD_KEY_TTL, &message->has_ttl,
                            &message->ttl) &&
+         kad_fields_string(fields, KAD_KEY_WHY, 0, KAD_WHY_MAX,
+                           &message->why) &&
          read_records(fields, message);
 }
 
@@ -156,7 +158,7 @@ static const struct {
                               KAD_KEY_BIT(KAD_KEY_TYPE) |
                               KAD_KEY_BIT(KAD_KEY_TOKEN) |
                               KAD_KEY_BIT(KAD_KEY_VALUES),
-                          KAD_KEY_BIT(KAD_KEY_TTL)},
+                          KAD_KEY_BIT(KAD_KEY_TTL) | KAD_KEY_BIT(KAD_KEY_WHY)},
 };
 
 static bool read_arguments(const struct kad_bencode *dict, size_t id_size,

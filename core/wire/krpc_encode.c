@@ -290,6 +290,9 @@ static void write_typed(struct kad_writer *writer,
   if (store) {
     write_values(writer, message);
   }
+  if (store && message->why.len > 0) {
+    write_pair(writer, "why", message->why);
+  }
 }
 
 static void write_core_arguments(struct kad_writer *writer,

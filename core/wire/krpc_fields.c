@@ -30,7 +30,7 @@ static enum kad_key find_key(struct kad_slice name) {
   case 2:
     return find_among(name, KAD_KEY_ID, KAD_KEY_RO);
   case 3:
-    return find_among(name, KAD_KEY_SEQ, KAD_KEY_TTL);
+    return find_among(name, KAD_KEY_SEQ, KAD_KEY_WHY);
   case 4:
     return find_among(name, KAD_KEY_PORT, KAD_KEY_WANT);
   case 5:

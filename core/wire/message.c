@@ -47,6 +47,7 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->type = none;
   message->has_ttl = false;
   message->ttl = 0;
+  message->why = none;
   message->record_count = 0;
   message->reply = none;
   message->misfit = false;

@@ -168,6 +168,31 @@ for _, kind in ipairs({ "note", "value" }) do
   end)
 end
 
+describe("a record that another holder stores again", function()
+  it("comes for the reason republish", with([[
+    local kad = require("kadenza")
+    return { types = { value = { republish = false,
+      validate = function(record, ctx)
+        kad.log.info("asked", { reason = ctx.reason,
+          from = ctx.from and ctx.from.address })
+        return true
+      end } } } ]], function(world)
+      local address = world.other:addresses()[1]
+      assert(world.other:put(KEY, "x"))
+      kad.sleep(4500)
+      world.after = function()
+        local reasons = {}
+        for _, event in ipairs(world.events) do
+          if event.message == "asked" then
+            reasons[#reasons + 1] = event.fields.reason
+            assert.equal(address, event.fields.from)
+          end
+        end
+        assert.equal("store republish", table.concat(reasons, " ", 1, 2))
+      end
+    end))
+end)
+
 describe("a record that another takes the place of", function()
   it("is dropped because of a store", with([[
     local kad = require("kadenza")

@@ -224,6 +224,11 @@ static void a_store_and_its_reply_are_written(void **state) {
       "d1:ad2:id20:abcdefghij01234567896:target"
       "20:mnopqrstuvwxyz1234565:token2:to3:ttli0e4:type5:value" RECORDS
       "e1:q5:store1:t2:aa1:y1:qe");
+  message.why = kad_slice_of("republish");
+  assert_written(
+      "d1:ad2:id20:abcdefghij01234567896:target"
+      "20:mnopqrstuvwxyz1234565:token2:to3:ttli0e4:type5:value" RECORDS
+      "3:why9:republishe1:q5:store1:t2:aa1:y1:qe");
   begin(KAD_MESSAGE_REPLY);
   message.has_stored = true;
   message.stored = 1;

@@ -203,6 +203,17 @@ static void a_store_is_read(void **state) {
   assert_int_equal(record->ttl, 0);
 }
 
+static void a_store_may_say_why(void **state) {
+  (void)state;
+  kad_read_ok(&message, STORE("6:valuesld1:v1:xee3:why9:republish"));
+  assert_slice_is(message.why, "republish");
+  kad_read_ok(&message, STORE("6:valuesld1:v1:xee"));
+  assert_int_equal(message.why.len, 0);
+  kad_assert_bad_query(STORE("6:valuesld1:v1:xee3:whyi1e"));
+  kad_assert_bad_query(
+      STORE("6:valuesld1:v1:xee3:why33:abcdefghijklmnopqrstuvwxyz0123456"));
+}
+
 static void a_store_with_a_bad_record_is_malformed(void **state) {
   (void)state;
   kad_assert_bad_query(STORE("6:valuesde"));
@@ -292,6 +303,7 @@ int main(void) {
       cmocka_unit_test(a_number_may_be_0),
       cmocka_unit_test(a_type_has_1_to_32_bytes),
       cmocka_unit_test(a_store_is_read),
+      cmocka_unit_test(a_store_may_say_why),
       cmocka_unit_test(a_store_with_a_bad_record_is_malformed),
       cmocka_unit_test(a_salt_of_up_to_255_bytes_is_read_to_be_refused),
       cmocka_unit_test(a_store_takes_32_records_and_no_more),

@@ -104,6 +104,7 @@
 ---@field type? string  find_value, store: name of the record type
 ---@field skip? integer  find_value: values to pass over
 ---@field ttl? integer  store: seconds
+---@field why? string  store: "republish", "handoff" or "cache"
 ---@field args? table  custom queries
 ---@field token? string  announce_peer, store; and replies that give one
 ---@field records? { value: string, salt?: string, publisher?: string,
