@@ -331,6 +331,23 @@ describe("kadenza.crdt", function()
         assert.equal(18, other:read())
       end))
 
+    it("lets a program go on with what another of its writer has written",
+      with_overlay(function(net)
+        local secret = kad.keypair().secret
+        local function open(i)
+          return crdt.orset.open(net.nodes[i], kad.key("two"),
+            { type = "guests", secret = secret })
+        end
+        local one, other = open(1), open(2)
+        assert(one:add("a"))
+        assert(open(5):add("b"))
+        assert(other:add("c"))
+        assert(one:push()) -- it lacks b and c, and is refused at first
+
+        assert.same({ "a", "b", "c" }, one:value())
+        assert.same({ "a", "b", "c" }, open(9):read())
+      end))
+
     it("says when a state is full", with_overlay(function(net)
       local set = crdt.orset.open(net.nodes[1], kad.key("full"),
         { type = "guests", secret = kad.keypair().secret })

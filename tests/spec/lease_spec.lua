@@ -262,6 +262,17 @@ describe("kadenza.lease", function()
     assert.is_true(theirs.number > mine.number)
   end))
 
+  it("has a higher number even when nobody remembers the last",
+    overlay({}, function(world)
+      local mine = assert(world.acquire(2))
+      assert(mine:release())
+      kad.sleep(2 * 7200)
+      assert.equal(0, assert(lease.read(world.net.nodes[5], KEY,
+        { type = "turn" })).number)
+
+      assert.is_true(assert(world.acquire(7)).number > mine.number)
+    end))
+
   it("is given back when its variable ends", overlay({}, function(world)
     do
       local _ <close> = assert(world.acquire(2))
@@ -356,6 +367,29 @@ describe("kadenza.lease", function()
         assert.matches("only %d of %d+ nodes have granted it", message)
         assert.equal("KAD_EBUSY", code)
         assert.is_true(mine.number > 0)
+      end))
+
+    -- As where two lookups end at different nodes, and both find enough.
+    it("is not had by who sees another once he has stored his claim",
+      overlay({}, function(world)
+        part(world)
+        local mine = assert(world.acquire(2, { wait = 300 }))
+        local node = world.net.nodes[15]
+        local claimed
+        local theirs, message, code = lease.acquire(setmetatable({
+          put = function(_, ...)
+            local results = table.pack(node:put(...))
+            claimed = claimed or results[1]
+            world.apart = function() return false end
+            return table.unpack(results, 1, results.n)
+          end,
+        }, { __index = node }), KEY, { type = "turn", seconds = 30 })
+
+        assert.is_true(claimed.stored * 2 > claimed.asked)
+        assert.is_nil(theirs)
+        assert.matches("another has it", message)
+        assert.equal("KAD_EBUSY", code)
+        assert.is_true(mine:left() > 0)
       end))
 
     it("is one contender's again when it has healed", overlay({},
