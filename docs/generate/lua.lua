@@ -29,6 +29,7 @@ local SECTIONS <const> = {
   { title = "kadenza.crdt", from = { "crdt" }, prefix = "crdt.", head = true },
   { title = "kadenza.crdt.kind", from = { "crdt/kind" }, prefix = "kind.",
     head = true },
+  { class = "kadenza.crdt.Kind", from = { "crdt/kind" } },
   { class = "kadenza.crdt.Definition", from = { "crdt/kind" } },
   { class = "kadenza.crdt.Replica", from = { "crdt/kind" },
     prefix = "replica:" },

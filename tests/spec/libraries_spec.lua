@@ -56,6 +56,20 @@ describe("the libraries for policies", function()
         .. 'limit.new({ per = "address" })'))
   end)
 
+  it("serve files that are trusted, too", function()
+    local files <close> = support.files()
+    local path = files:write([[
+      assert(os and io)
+      assert(require("kadenza.crdt").gcounter)
+      assert(require("kadenza.limit").new({ per = "address", rate = 1 }))
+      return {}
+    ]])
+
+    assert.is_true(require("kadenza.policy").check({
+      { file = path, trusted = true },
+    }))
+  end)
+
   it("are a policy's own: no other file shares their tables", function()
     local files <close> = support.files()
     local one = files:write([[

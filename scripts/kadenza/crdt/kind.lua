@@ -53,9 +53,24 @@ local TOO_LOW <const> = 302
 ---  name → kind, default and, of numbers, from and to; `check` gets them as its
 ---  limits
 
---- A CRDT: `M.new` says what it has.
+--- A CRDT. Beside these it has a function for each of its operations, which
+--- takes a state, the name of a replica and what the operation needs, and
+--- returns the state changed, or nil and what is wrong.
 ---@class kadenza.crdt.Kind
 ---@field private of kadenza.crdt.Definition
+---@field empty fun(): table
+---@field encode fun(state: table): string  equal states have equal bytes
+---@field decode fun(bytes: string, now?: integer): table?, string?  nil and
+---  what is wrong with what a stranger made
+---@field join fun(a: table, b: table): table
+---@field value fun(state: table, now?: integer): any  what the state means
+---@field prune fun(state: table, now?: integer): table  leaves out what has
+---  expired
+---@field type fun(options?: { max_size?: integer, ttl?: integer,
+---  signed?: boolean, writers?: integer }): kadenza.Type
+---@field open fun(node: kadenza.Node, key: string, options: { type: string,
+---  replica?: string, secret?: string, ttl?: integer,
+---  max_size?: integer }): kadenza.crdt.Replica
 
 ---------------------------------------------------------------- states --
 
@@ -368,10 +383,7 @@ local function widest_limits(definition)
   return limits
 end
 
---- Makes a CRDT. It has `empty()`, `encode(state)`, `decode(bytes[, now])`,
---- `join(a, b)`, `value(state[, now])`, `prune(state[, now])`, a function for
---- each of its operations, `type(options)`, which makes a type of records, and
---- `open(node, key, options)`, which makes a replica.
+--- Makes a CRDT.
 ---@param definition kadenza.crdt.Definition
 ---@return kadenza.crdt.Kind kind
 function M.new(definition)
