@@ -32,6 +32,33 @@ local task = require("kadenza.task")
 ---@field krpc? integer  the error number of the other node
 ---@field reason? string  its words
 
+--- What every lookup takes.
+---@class kadenza.LookupOptions
+---@field alpha? integer  queries in flight
+---@field k? integer  how many of the closest contacts it is for
+---@field timeout? number  seconds that it may take
+
+--- What a get takes beside what every lookup does.
+---@class kadenza.GetOptions: kadenza.LookupOptions
+---@field type? string  `value` without one
+---@field all? boolean  return all records
+---@field quorum? integer  end when so many contacts have returned a value
+
+--- What a put takes beside what every lookup does.
+---@class kadenza.PutOptions: kadenza.LookupOptions
+---@field type? string  `value` without one
+---@field ttl? integer  seconds
+---@field seq? integer
+---@field salt? string
+---@field secret? string  signs the record
+---@field publisher? string
+---@field signature? string
+
+--- What a query takes beside what every lookup does.
+---@class kadenza.QueryOptions: kadenza.LookupOptions
+---@field on_reply? fun(reply: table, contact: kadenza.Contact): boolean?
+---@field quorum? integer
+
 ---@class kadenza.Node
 local Node = {}
 
@@ -346,9 +373,7 @@ end
 ---@param key string
 ---@param name string
 ---@param args? table  bencoded: integers, strings, lists, tables
----@param wishes? { on_reply?: (fun(reply: table, contact: kadenza.Contact):
----  boolean?), quorum?: integer, alpha?: integer, k?: integer,
----  timeout?: number }
+---@param wishes? kadenza.QueryOptions
 ---@param callback? fun(...)
 ---@return { reply: table, from: kadenza.Contact }[]? replies
 ---@return kadenza.Info|string info
@@ -387,7 +412,7 @@ end
 --- Looks up the contacts closest to an id, closest first.
 ---@async
 ---@param id string
----@param wishes? { alpha?: integer, k?: integer, timeout?: number }
+---@param wishes? kadenza.LookupOptions
 ---@param callback? fun(...)
 ---@return kadenza.Contact[]? contacts
 ---@return kadenza.Info|string info
@@ -419,8 +444,7 @@ end
 --- `all`, the list of records and details.
 ---@async
 ---@param key string
----@param wishes? { type?: string, all?: boolean, quorum?: integer,
----  alpha?: integer, k?: integer, timeout?: number }
+---@param wishes? kadenza.GetOptions
 ---@param callback? fun(...)
 ---@return string|table|nil value
 ---@return kadenza.Info|string info
@@ -477,9 +501,7 @@ end
 ---@async
 ---@param key string
 ---@param value string
----@param wishes? { type?: string, ttl?: integer, seq?: integer, salt?: string,
----  secret?: string, publisher?: string, signature?: string, alpha?: integer,
----  k?: integer, timeout?: number }  ttl in seconds; a secret signs the record
+---@param wishes? kadenza.PutOptions
 ---@param callback? fun(...)
 ---@return kadenza.Info? info
 ---@return string? message
@@ -503,7 +525,7 @@ end
 ---@async
 ---@param info_hash string
 ---@param port? integer
----@param wishes? { alpha?: integer, k?: integer, timeout?: number }
+---@param wishes? kadenza.LookupOptions
 ---@param callback? fun(...)
 ---@return kadenza.Info? info
 ---@return string? message
@@ -526,7 +548,7 @@ end
 --- Looks up peers of an info hash (BEP 5).
 ---@async
 ---@param info_hash string
----@param wishes? { alpha?: integer, k?: integer, timeout?: number }
+---@param wishes? kadenza.LookupOptions
 ---@param callback? fun(...)
 ---@return string[]? peers  "ip:port"
 ---@return kadenza.Info|string info

@@ -19,6 +19,15 @@ local task = require("kadenza.task")
 
 local M = {}
 
+---@class kadenza.SimOptions
+---@field nodes? integer
+---@field seed? integer
+---@field latency? integer[]  { min, max } milliseconds one way
+---@field loss? number  0 to 1
+---@field policies? table  of every node
+---@field join? boolean  false leaves them alone
+---@field config? kadenza.NodeOptions  of every node
+
 ---@class kadenza.Sim
 ---@field nodes kadenza.Node[]
 ---@field private network kadenza.core.Network
@@ -205,10 +214,7 @@ end
 --- Makes an overlay of `nodes` nodes that have joined; it is logged if some
 --- could not in ten minutes of its clock. Raises when one of them cannot be
 --- opened: its policies or its configuration are wrong.
----@param given? { nodes?: integer, seed?: integer, latency?: integer[],
----  loss?: number, policies?: table, join?: boolean,
----  config?: kadenza.NodeOptions }  latency: { min, max } milliseconds one way;
----  loss: 0 to 1; join = false leaves them alone; config: of every node
+---@param given? kadenza.SimOptions
 ---@return kadenza.Sim net
 function M.new(given)
   given = given or {}

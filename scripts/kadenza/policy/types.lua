@@ -107,9 +107,7 @@
 ---@field why? string  store: "republish", "handoff" or "cache"
 ---@field args? table  custom queries
 ---@field token? string  announce_peer, store; and replies that give one
----@field records? { value: string, salt?: string, publisher?: string,
----  signature?: string, seq?: integer, ttl?: integer }[]  store; find_value's
----  replies
+---@field records? kadenza.RecordTable[]  store; find_value's replies
 ---@field nodes? { id: string, address: string }[]  of replies, as are:
 ---@field nodes6? { id: string, address: string }[]  those of IPv6
 ---@field peers? string[]  get_peers: addresses

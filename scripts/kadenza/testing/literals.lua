@@ -10,6 +10,24 @@ local shape = require("kadenza.policy.shape")
 
 local M = {}
 
+---@class kadenza.testing.RecordFields
+---@field key? string  binary
+---@field type? string
+---@field value? string
+---@field seq? integer
+---@field salt? string
+---@field publisher? string
+---@field signature? string
+---@field ttl? integer
+---@field age? integer
+---@field secret? string  signs it
+
+---@class kadenza.testing.ContextFields
+---@field reason? "store"|"republish"|"handoff"|"cache"|"get"
+---@field from? table  a contact, or its fields
+---@field now? number
+---@field node? kadenza.Node
+
 local RECORD <const> = {
   key = "string", type = "string", value = "string", seq = "integer",
   salt = "string", publisher = "string", signature = "string",
@@ -112,9 +130,7 @@ end
 
 --- Makes a record as hooks get it. What is left out is a key of its own, the
 --- type `value`, an empty value and an age of 0; `secret` signs it.
----@param fields? { key?: string, type?: string, value?: string,
----  seq?: integer, salt?: string, publisher?: string, signature?: string,
----  ttl?: integer, age?: integer, secret?: string }
+---@param fields? kadenza.testing.RecordFields
 ---@return kadenza.Record record
 function M.record(fields)
   return options.call(1, make_record, fields or {})
@@ -159,8 +175,7 @@ end
 --- Makes a context. The reason is `store` if none is given, and without `from`
 --- it is the node itself that asks. `node` and `now` count where a hook is
 --- called as a function; `policy:call` has a node and a clock of its own.
----@param fields? { reason?: string, from?: table, now?: number,
----  node?: kadenza.Node }
+---@param fields? kadenza.testing.ContextFields
 ---@return kadenza.Context context
 function M.context(fields)
   return options.call(1, make_context, fields or {})

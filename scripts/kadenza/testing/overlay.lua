@@ -14,6 +14,11 @@ local SEED <const> = 1
 -- How often a node tries to join: datagrams may be lost.
 local ATTEMPTS <const> = 3
 
+---@class kadenza.testing.Holder
+---@field node kadenza.Node
+---@field records table[]
+---@field values string  a text of all of them
+
 ---@class kadenza.testing.Overlay
 ---@field nodes kadenza.Node[]  those that live
 ---@field seed integer
@@ -48,9 +53,7 @@ end
 --- Makes an overlay whose nodes have joined. Options are those of `kad.sim`;
 --- without a seed it is 1, and KADENZA_SEED in the environment goes before
 --- both. Close it, or declare it `<close>`.
----@param given? { nodes?: integer, policies?: table, seed?: integer,
----  latency?: integer[], loss?: number, config?: kadenza.NodeOptions,
----  join?: boolean }
+---@param given? kadenza.SimOptions
 ---@return kadenza.testing.Overlay overlay
 function M.new(given)
   given = given or {}
@@ -239,12 +242,11 @@ local function content_of(records)
   return table.concat(list, ", ")
 end
 
---- Returns the nodes that hold records under a key, with those: a list of
---- { node, records, values }, where `values` is a text of all of them. Nothing
---- is sent for that.
+--- Returns the nodes that hold records under a key, with those. Nothing is sent
+--- for that.
 ---@param key string
 ---@param kind? string  the type, `value` without one
----@return { node: kadenza.Node, records: table[], values: string }[] holders
+---@return kadenza.testing.Holder[] holders
 function Overlay:holders(key, kind)
   local holders = {}
   for _, node in ipairs(self.nodes) do
