@@ -16,14 +16,59 @@ struct handle {
   struct kad_host *host; /* NULL once closed */
 };
 
+/* ---------------------------------------------------------------- running --
+ */
+
+/* Leaves the string or nil at the top for the other state. [-1, +0, m] */
+static void leave(lua_State *L, const struct kad_host *host) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->bits);
+}
+
+static void keep_message(lua_State *L, int status) {
+  const struct kad_lua_context *const context = kad_lua_context(L);
+  if (status != LUA_ERRMEM) {
+    lua_pushvalue(L, -1);
+    leave(L, context->host);
+  }
+}
+
+/* Runs `body` in the state of `host`, in a VM as an entry of its own. Returns a
+ * LUA_… status. [-0, +0, -] */
+static int run(struct kad_host *host, lua_CFunction body, void *argument) {
+  struct kad_meter_entry entry;
+  if (!host->owns_state) { /* the caller's state is the caller's to meter */
+    return kad_lua_protect(host->L, body, argument,
+                           kad_lua_context(host->L)->report);
+  }
+  kad_meter_enter(host->L, host->meter, &entry);
+  const int status = kad_lua_protect(host->L, body, argument, keep_message);
+  kad_meter_leave(host->meter);
+  return status;
+}
+
 /* ------------------------------------------------------------------ ending --
  */
 
-/* Ends the Lua side of a host: its hooks fail from now on. */
+/* Calls setup.finish, if there is one. [-0, +0, e] */
+static int finish_body(lua_State *L) {
+  const struct kad_host *const host = lua_touserdata(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, host) == LUA_TTABLE &&
+      lua_getfield(L, -1, "finish") == LUA_TFUNCTION) {
+    lua_call(L, 0, 0);
+  }
+  return 0;
+}
+
+/* Ends the Lua side of a host: its hooks fail from now on. Tasks that are left
+ * in a VM are canceled, so that their `<close>` variables run; not while hooks
+ * wait, which only happens when the state of the node is closed. */
 static void close_host(struct kad_host *host) {
   lua_State *const L = host->L;
   if (L == NULL) {
     return;
+  }
+  if (host->owns_state && host->users == 1 && !host->stopped) {
+    (void)run(host, finish_body, host);
   }
   kad_hook_free_runners(host);
   host->L = NULL;
@@ -99,11 +144,6 @@ struct loading {
   bool loaded;
 };
 
-/* Leaves the string or nil at the top for the other state. [-1, +0, m] */
-static void leave(lua_State *L, const struct kad_host *host) {
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->bits);
-}
-
 /* In the VM: host.load_files(node, network, files, log) gives the set-up, or
  * nil and a message, which is left for the parent. [-0, +0, e] */
 static int load_body(lua_State *L) {
@@ -125,14 +165,6 @@ static int load_body(lua_State *L) {
     leave(L, loading->host);
   }
   return 0;
-}
-
-static void keep_message(lua_State *L, int status) {
-  const struct kad_lua_context *const context = kad_lua_context(L);
-  if (status != LUA_ERRMEM) {
-    lua_pushvalue(L, -1);
-    leave(L, context->host);
-  }
 }
 
 /* Pushes what the state of `host` has left, a string or nil, and returns it.
@@ -160,20 +192,6 @@ static int push_problem(lua_State *L, const struct kad_host *host) {
   }
   lua_pushliteral(L, "KAD_EINVAL");
   return 3;
-}
-
-/* Runs `body` in the state of `host`, in a VM as an entry of its own. Returns a
- * LUA_… status. [-0, +0, -] */
-static int run(struct kad_host *host, lua_CFunction body, void *argument) {
-  struct kad_meter_entry entry;
-  if (!host->owns_state) { /* the caller's state is the caller's to meter */
-    return kad_lua_protect(host->L, body, argument,
-                           kad_lua_context(host->L)->report);
-  }
-  kad_meter_enter(host->L, host->meter, &entry);
-  const int status = kad_lua_protect(host->L, body, argument, keep_message);
-  kad_meter_leave(host->meter);
-  return status;
 }
 
 /* policy_vm(node, network, files, sources, memory bytes, instructions, log) →

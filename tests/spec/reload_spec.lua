@@ -137,6 +137,48 @@ describe("reloading policies", function()
       end
     end))
 
+  it("cancels the tasks of the old policy when its hooks have ended", with([[
+    local kad = require("kadenza")
+    local function linger(name)
+      local _ <close> = setmetatable({}, { __close = function()
+        kad.log.info("closed " .. name)
+      end })
+      while true do
+        kad.sleep(1)
+        kad.log.info("alive " .. name)
+      end
+    end
+    return {
+      on_start = function() kad.spawn(linger, "spawned") linger("started") end,
+      every = { { seconds = 1, run = function() linger("repeated") end } },
+      rpc = { run = function()
+        local helper = kad.spawn(function() kad.sleep(1) return "helped" end)
+        return { text = helper:await() }
+      end },
+    } ]], function(world)
+      local reply = kad.spawn(function()
+        return call(world)
+      end)
+      kad.sleep(0.5)
+      world.files:write("return {}")
+      assert.is_true(world.node:reload())
+      assert.equal("helped", reply:await().text)
+      kad.sleep(0.5)
+      kad.log.info("mark")
+      kad.sleep(5)
+      world.after = function()
+        local closed, marked = {}, false
+        for _, event in ipairs(world.events) do
+          closed[#closed + 1] = event.message:match("^closed (.*)")
+          marked = marked or event.message == "mark"
+          assert.is_false(marked and event.message:find("^alive") ~= nil)
+        end
+        table.sort(closed)
+        assert.same({ "repeated", "spawned", "started" }, closed)
+        assert.is_true(marked)
+      end
+    end))
+
   describe("what save returns", function()
     it("is what restore of the next version gets", with(counting(),
       function(world)

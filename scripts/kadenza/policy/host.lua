@@ -260,6 +260,9 @@ function M.load_files(handle, network, packed, sink)
   local setup, message = M.set_up(list, node, network)
   if setup then
     setup.node = node
+    setup.finish = function()
+      task.finish(network)
+    end
   end
   return setup, message
 end
