@@ -184,6 +184,16 @@ static const char *reason_name(enum kad_reason reason) {
   return "store";
 }
 
+/* Pushes why a hook about records runs; of the others there is no reason.
+ * [-0, +1, m] */
+static void push_reason(lua_State *L, const struct kad_question *question) {
+  if (question->record != NULL || question->held_count > 0) {
+    lua_pushstring(L, reason_name(question->reason));
+  } else {
+    lua_pushnil(L);
+  }
+}
+
 static void push_context_field(lua_State *L, const struct kad_view *view,
                                enum field field) {
   const struct kad_question *const question = view->subject.question;
@@ -192,7 +202,7 @@ static void push_context_field(lua_State *L, const struct kad_view *view,
     push_from(L, view);
     return;
   case FIELD_REASON:
-    lua_pushstring(L, reason_name(question->reason));
+    push_reason(L, question);
     return;
   case FIELD_NOW:
     lua_pushnumber(L, (lua_Number)question->now / 1000.0);

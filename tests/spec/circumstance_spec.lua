@@ -168,6 +168,42 @@ for _, kind in ipairs({ "note", "value" }) do
   end)
 end
 
+describe("a hook that is about no record", function()
+  it("has no reason, but knows who asks and when", with([[
+    local kad = require("kadenza")
+    local function tell(name, answer)
+      return function(subject, ctx)
+        kad.log.info("hook", { hook = name, reason = ctx.reason, now = ctx.now,
+          node = kad.hex(ctx.node:id()),
+          from = ctx.from and ctx.from.address })
+        return answer
+      end
+    end
+    return {
+      on_request = tell("on_request", true),
+      on_contact = tell("on_contact", true),
+      rpc = { run = tell("rpc", {}) },
+    } ]], function(world)
+      local address = world.other:addresses()[1]
+      local id = kad.hex(world.node:id())
+      assert(world.other:call(world.node:addresses()[1], "run"))
+      world.after = function()
+        local seen = {}
+        for _, event in ipairs(world.events) do
+          local fields = event.fields
+          if event.message == "hook" then
+            seen[fields.hook] = true
+            assert.is_nil(fields.reason)
+            assert.equal(address, fields.from)
+            assert.equal(id, fields.node)
+            assert.is_true(number(fields.now) >= 0)
+          end
+        end
+        assert.same({ on_request = true, on_contact = true, rpc = true }, seen)
+      end
+    end))
+end)
+
 describe("a record that another holder stores again", function()
   it("comes for the reason republish", with([[
     local kad = require("kadenza")

@@ -43,7 +43,8 @@
 ---@class kadenza.Context
 ---@field node kadenza.Node  the node that runs the policy
 ---@field now number  seconds of the node's clock
----@field reason "store"|"republish"|"handoff"|"cache"|"get"|"expire"
+---@field reason? "store"|"republish"|"handoff"|"cache"|"get"|"expire"  of
+---  hooks about records
 ---@field from? kadenza.From  nil when it is the node itself
 
 --- What a hook takes or gives where a record may be a view or a table.
