@@ -116,6 +116,10 @@ describe("kadenza.policy.lint raises no false alarm about", function()
     function list.print(a) return a end
     function list:dofile(...) return self, ... end]]))
 
+  it_finds("globals where they may be anything's",
+    "local _ENV = setmetatable({}, { __index = _ENV })\n"
+    .. "whatever = 1\nreturn {}")
+
   it_finds("the fields of arguments",
     "return { rpc = { a = function(request) "
     .. "return { x = request.args.whatever } end } }")

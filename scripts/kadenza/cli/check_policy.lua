@@ -103,9 +103,13 @@ end
 
 local function cost_row(cost)
   local mean = cost.seconds and cost.calls > 0 and cost.seconds / cost.calls
-  return { cost.name, ("%d"):format(cost.calls), ("%d"):format(cost.errors),
-    ("%d"):format(cost.overruns), ("%d"):format(cost.yields),
-    microseconds(mean), microseconds(cost.slowest) }
+  local row = { fault.line(cost.name) }
+  for i, name in ipairs({ "calls", "errors", "overruns", "yields" }) do
+    row[i + 1] = ("%d"):format(cost[name])
+  end
+  row[#row + 1] = microseconds(mean)
+  row[#row + 1] = microseconds(cost.slowest)
+  return row
 end
 
 local function cost_table(report)
@@ -135,7 +139,8 @@ end
 local function sample_lines(report)
   local lines = {}
   for _, entry in ipairs(report.samples) do
-    lines[#lines + 1] = ("%s: %d of %d %s taken\n"):format(entry.name,
+    lines[#lines + 1] = ("%s: %d of %d %s taken\n"):format(
+      fault.line(entry.name),
       entry.taken, entry.tried,
       entry.are_given and "samples" or "plain values")
     for _, refusal in ipairs(list_reasons(entry.reasons)) do
@@ -163,7 +168,8 @@ local function finding_lines(report)
       problem.message)
   end
   for _, failure in ipairs(report.failures) do
-    lines[#lines + 1] = ("%s: %s\n"):format(failure.hook, failure.error)
+    lines[#lines + 1] = ("%s: %s\n"):format(fault.line(failure.hook),
+      fault.line(failure.error))
     if failure.traceback ~= "" then
       lines[#lines + 1] = "  " .. failure.traceback:gsub("\n", "\n  ") .. "\n"
     end
@@ -172,8 +178,9 @@ local function finding_lines(report)
     lines[#lines + 1] = "warning: " .. warning .. "\n"
   end
   for _, name in ipairs(unreached(report)) do
-    lines[#lines + 1] = ("note: %s was never called; samples may reach it\n")
-      :format(name)
+    lines[#lines + 1] =
+      ("note: %s was never called; samples may reach it\n"):format(
+        fault.line(name))
   end
   return table.concat(lines)
 end

@@ -310,6 +310,16 @@ function Linter:check_global(at, declared, inner)
   end
 end
 
+-- With `_ENV`, names may be anything's.
+function Linter:has_environment()
+  for _, token in ipairs(self.tokens) do
+    if token.text == "_ENV" then
+      return true
+    end
+  end
+  return false
+end
+
 function Linter:check_globals()
   local declared = self:declared_in(1, #self.tokens)
   local open = {}
@@ -366,7 +376,7 @@ function M.check(file, text, places, is_trusted)
     linter:check_hook(place)
   end
   linter:check_library()
-  if not is_trusted then
+  if not is_trusted and not linter:has_environment() then
     linter:check_globals()
   end
   return sorted_once(linter.problems)

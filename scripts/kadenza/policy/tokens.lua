@@ -98,8 +98,7 @@ end
 ---@param text string
 ---@return kadenza.Token[] tokens
 function M.read(text)
-  local tokens, line = {}, 1
-  local at = text:find("^#") and text:find("\n", 1, true) or 1
+  local tokens, line, at = {}, 1, 1
   while at <= #text do
     local kind, last = nil, select(2, text:find("^%s+", at))
     if not last then

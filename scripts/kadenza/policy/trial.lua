@@ -125,6 +125,12 @@ function Trial:entry(name, is_own)
   return entry
 end
 
+-- Looks a key up from two nodes.
+function Trial:read(kind, name, number)
+  attempt(self:node(number), "get", name, { type = kind.name })
+  attempt(self:node(number + 1), "get", name, { type = kind.name, all = true })
+end
+
 -- Stores one sample from two nodes, changed once when it has a seq, and once
 -- more for a short life.
 function Trial:store_alone(kind, sample, number, entry)
@@ -141,8 +147,7 @@ function Trial:store_alone(kind, sample, number, entry)
   end
   wishes.ttl = SHORT_LIFE
   put(number, self:key(kind.name, number, "short"))
-  self:node(number + 3):get(name, { type = kind.name })
-  self:node(number + 4):get(name, { type = kind.name, all = true })
+  self:read(kind, name, number + 3)
 end
 
 -- Lets all samples meet under one key.
@@ -152,8 +157,7 @@ function Trial:store_together(kind, samples)
     attempt(self:node(number), "put", name, sample.value,
       wishes_of(kind, sample, number))
   end
-  self:node(#samples + 1):get(name, { type = kind.name })
-  self:node(#samples + 2):get(name, { type = kind.name, all = true })
+  self:read(kind, name, #samples + 1)
 end
 
 function Trial:try_type(kind)
@@ -217,6 +221,7 @@ function Trial:count()
   local costs, report = {}, self.report
   for _, node in ipairs(self.net.nodes) do
     local stats = policy.stats(node)
+    report.alone = report.alone + (node:stats().contacts == 0 and 1 or 0)
     report.memory = math.max(report.memory, stats.memory)
     report.clamped = report.clamped + stats.clamped
     for name, hook in pairs(stats.hooks) do
@@ -246,6 +251,10 @@ function Trial:judge_limits()
       self:warn("types.%s: republished every %d s, but lives %d s", kind.name,
         again, ttl)
     end
+  end
+  if report.alone > 0 then
+    self:warn("%d of %d nodes know no other: all this says little",
+      report.alone, report.nodes)
   end
   if report.clamped > 0 then
     self:warn("seconds out of range were returned %d times", report.clamped)
@@ -329,7 +338,7 @@ function M.run(policies, options)
     return nil, message, code
   end
   local report = { problems = {}, warnings = {}, hooks = {}, failures = {},
-    samples = {}, memory = 0, clamped = 0 }
+    samples = {}, memory = 0, clamped = 0, alone = 0, nodes = options.nodes }
   local self = setmetatable({ report = report, about = loaded:describe(),
     seen = {} }, Trial)
   lint_all(policies, self.about.places, report.problems)

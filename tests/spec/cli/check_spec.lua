@@ -192,6 +192,35 @@ return { name = "outside",
     }, found)
   end))
 
+  it("takes samples that cannot be stored for refused ones",
+    with_folder(function(write)
+      local document, done = check_json(write("samples.lua", [[
+return { types = { note = {} }, samples = { types = { note = {
+  { value = "x", salt = ("s"):rep(70) }, { value = ("v"):rep(1001) },
+  { value = "x", signed = true, salt = ("v"):rep(1001) },
+  { value = "x", key = "short" }, { value = "x", ttl = -1 } } } } }]]))
+
+      assert.equal(0, done.status, done.stderr)
+      local entry = document.samples[1]
+      assert.equal(5, entry.tried)
+      assert.equal(0, entry.taken)
+      assert.equal(5, #entry.refusals)
+    end))
+
+  it("warns of an overlay that never was", with_folder(function(write)
+    local document, done = check_json(write("lonely.lua",
+      "return { on_contact = function() return false end }"))
+    assert.equal(0, done.status)
+    assert.same({ "8 of 8 nodes know no other: all this says little" },
+      document.warnings)
+  end))
+
+  it("prints nothing that drives a terminal", with_folder(function(write)
+    local done = check(write("names.lua",
+      'return { rpc = { ["a\\27[31m\\n"] = function() error("\\27") end } }'))
+    assert.is_nil(done.stdout:find("\27", 1, true))
+  end))
+
   it("counts overruns", with_folder(function(write)
     local document, done = check_json(write("slow.lua", [[
 return { name = "slow", on_start = function() end, rpc = {
