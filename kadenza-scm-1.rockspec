@@ -72,6 +72,7 @@ build = {
         "core/base/map.c",
         "core/base/slice.c",
         "core/base/version.c",
+        "core/net/carrier.c",
         "core/net/member.c",
         "core/net/network.c",
         "core/net/random.c",

@@ -3,8 +3,10 @@
  * The engine (`kad_node`) is sans-I/O: datagrams, time and requests go in;
  * datagrams and completions come out. `kad_network` runs engines for you, on
  * real UDP sockets (`kad_network_udp_new`) or in virtual time
- * (`kad_network_sim_new`). A program that has its own transport gives the
- * engine a `kad_env` instead and calls `kad_node_receive` and `kad_node_tick`.
+ * (`kad_network_sim_new`), and whoever carries datagrams by other means opens
+ * nodes there that have none (`kad_network_open_carried`). A program that has
+ * no use for the loop gives the engine a `kad_env` instead and calls
+ * `kad_node_receive` and `kad_node_tick`.
  *
  * Conventions. Functions that can fail return 0 or a negative KAD_E… code and
  * write their out-parameters only on success. Times are milliseconds of a
@@ -1010,6 +1012,42 @@ KAD_API void kad_network_free(struct kad_network *network);
 KAD_API KAD_MUST_CHECK int kad_network_open_node(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *listen, size_t count, struct kad_node **node);
+
+/* What carries the datagrams of a node that has no sockets: a serial line, a
+ * pipe, a radio, a test. */
+struct kad_transport {
+  void *state;
+  /* Sends one datagram to `to`, an address of the transport's own; may drop it.
+   * May do what any callback may. */
+  void (*send)(void *state, const struct kad_address *to,
+               struct kad_slice datagram);
+  /* Told that the node has ended, and `send` will not be called again. May be
+   * NULL. */
+  void (*release)(void *state);
+};
+
+/* Makes a node without sockets: what it sends leaves by `transport`, what
+ * others send to it comes by kad_network_receive. Clock, timers and random
+ * bytes are the network's. `addresses` (1 … 8, with ports) are where the
+ * transport reaches it: what they mean is the transport's affair, but contacts
+ * are compared, kept and told by them, and `allow_local` of `config` and the
+ * bounds on subnets hold for them. Copies: `transport`, which is released only
+ * when this returns 0. Returns 0, an error of kad_node_new, or KAD_ECLOSED
+ * while the network is freed. */
+KAD_API KAD_MUST_CHECK int kad_network_open_carried(
+    struct kad_network *network, const struct kad_config *config,
+    const struct kad_address *addresses, size_t count,
+    const struct kad_transport *transport, struct kad_node **node);
+
+/* Gives a node of kad_network_open_carried a datagram of the address `from`.
+ * Amid a callback, a hook or a `send` it is copied, and received in the next
+ * turn. Returns 0, KAD_EINVAL for another node or no address, KAD_ETOOBIG for
+ * more than 1,500 bytes, KAD_EFULL when 256 wait already, or KAD_ENOMEM: it is
+ * lost then, as datagrams may be. */
+KAD_API int kad_network_receive(struct kad_network *network,
+                                struct kad_node *node,
+                                const struct kad_address *from,
+                                struct kad_slice datagram);
 
 /* Closes a node of the network: its operations end with KAD_ECLOSED. Safe from
  * callbacks and hooks, where it takes effect when they have returned; the node

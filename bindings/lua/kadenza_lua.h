@@ -217,7 +217,8 @@ enum {
   KAD_LUA_NODE_CALLBACKS = 1, /* table: serial → function */
   KAD_LUA_NODE_NETWORK = 2,   /* the network's handle; owner only */
   KAD_LUA_NODE_POLICY = 3,    /* for the policy host */
-  KAD_LUA_NODE_VALUES = 3
+  KAD_LUA_NODE_SEND = 4,      /* function of a transport; owner only */
+  KAD_LUA_NODE_VALUES = 4
 };
 
 /* Pushes a borrowed handle of the network of `owner` in the state of `L`. It

@@ -242,7 +242,54 @@ static const luaL_Reg shared_methods[] = {
     {NULL, NULL},
 };
 
+/* ------------------------------------------------------------ transport -- */
+
+/* A datagram on its way out. */
+struct parcel {
+  const struct kad_lua_node *from;
+  const struct kad_address *to;
+  struct kad_slice bytes;
+};
+
+/* Calls send(bytes, address). [-0, +0, e] */
+static int call_send(lua_State *L) {
+  const struct parcel *const parcel = lua_touserdata(L, 1);
+  kad_lua_push_handle(L, parcel->from);
+  if (lua_isuserdata(L, -1)) {
+    lua_getiuservalue(L, -1, KAD_LUA_NODE_SEND);
+    kad_lua_push_slice(L, parcel->bytes);
+    kad_lua_push_address(L, parcel->to);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+static void carry(void *state, const struct kad_address *to,
+                  struct kad_slice datagram) {
+  const struct kad_lua_node *const self = state;
+  struct parcel parcel = {.from = self, .to = to, .bytes = datagram};
+  if (self->link != NULL) {
+    (void)kad_lua_enter(self->context, call_send, &parcel);
+  }
+}
+
+/* node:receive(bytes, address) → true, or nil, message, code */
+static int node_receive(lua_State *L) {
+  struct kad_address from;
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  const struct kad_slice bytes = kad_lua_check_slice(L, 2);
+  kad_lua_check_address(L, 3, &from);
+  const int status =
+      kad_network_receive(self->link->network, self->link->node, &from, bytes);
+  if (status != 0) {
+    return kad_lua_push_error(L, status);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg owner_methods[] = {
+    {"receive", node_receive},
     {"network", node_network},
     {"close", node_close},
     {NULL, NULL},
@@ -333,7 +380,26 @@ void kad_lua_release_node(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* network:open_node(config, listen) → node, or nil, message, code */
+/* Opens the node of the handle at the top, with the function at 4, if there is
+ * one, as its transport. Returns 0 or an error. [-0, +0, m] */
+static int open_node(lua_State *L, const struct kad_lua_network *network,
+                     const struct kad_config *config,
+                     const struct kad_address *listen, size_t count) {
+  struct kad_lua_node *const self = lua_touserdata(L, -1);
+  struct kad_node **const node = &self->link->node;
+  if (lua_isnil(L, 4)) {
+    return kad_network_open_node(network->link->network, config, listen, count,
+                                 node);
+  }
+  const struct kad_transport transport = {.state = self, .send = carry};
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, -2, KAD_LUA_NODE_SEND);
+  return kad_network_open_carried(network->link->network, config, listen, count,
+                                  &transport, node);
+}
+
+/* network:open_node(config, listen[, send]) → node, or nil, message, code. With
+ * `send` the node has no sockets. */
 int kad_lua_network_open_node(lua_State *L) {
   struct kad_config config;
   struct kad_address listen[MAX_LISTEN];
@@ -343,14 +409,17 @@ int kad_lua_network_open_node(lua_State *L) {
   }
   kad_lua_check_config(L, 2, &config);
   const size_t count = check_listen(L, 3, listen);
+  lua_settop(L, 4);
+  if (!lua_isnil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+  }
   struct kad_lua_node *const self = new_handle(L, false);
   keep_node(L);
   self->bits = config.id_bits;
   self->link = kad_lua_link_new();
   int status = KAD_ENOMEM;
   if (self->link != NULL) {
-    status = kad_network_open_node(network->link->network, &config, listen,
-                                   count, &self->link->node);
+    status = open_node(L, network, &config, listen, count);
   }
   if (status != 0) {
     kad_lua_link_release(self->link);

@@ -1,6 +1,7 @@
 #include "net/network.h"
 
 #include "base/time.h"
+#include "net/carrier.h"
 
 #include <assert.h>
 #include <string.h>
@@ -30,8 +31,8 @@ static uint64_t hash_node(const struct kad_network *network,
   return kad_map_hash(&network->by_node, &node, sizeof(const void *));
 }
 
-static struct kad_member *find_member(const struct kad_network *network,
-                                      const struct kad_node *node) {
+struct kad_member *kad_network_find_member(const struct kad_network *network,
+                                           const struct kad_node *node) {
   const uint64_t hash = hash_node(network, node);
   struct kad_map_entry *entry = kad_map_first(&network->by_node, hash);
   for (; entry != NULL; entry = kad_map_after(entry)) {
@@ -44,6 +45,22 @@ static struct kad_member *find_member(const struct kad_network *network,
   return NULL;
 }
 
+static void unbind(struct kad_member *member) {
+  if (member->carried) {
+    kad_carrier_unbind(member);
+  } else {
+    member->network->methods->unbind(member);
+  }
+}
+
+static void release(struct kad_member *member) {
+  if (member->carried) {
+    kad_carrier_release(member);
+  } else {
+    member->network->methods->release(member);
+  }
+}
+
 /* Takes `member` out of everything but the list of those to be freed. */
 static void close_member(struct kad_network *network,
                          struct kad_member *member) {
@@ -52,7 +69,7 @@ static void close_member(struct kad_network *network,
   kad_heap_remove(&network->deadlines, &member->deadline);
   kad_map_remove(&network->by_node, &member->entry);
   member->leaving = true;
-  network->methods->unbind(member);
+  unbind(member);
   member->next = network->leavers;
   network->leavers = member;
 }
@@ -65,7 +82,7 @@ static void free_leavers(struct kad_network *network) {
     network->depth++;
     kad_node_free(member->node);
     network->depth--;
-    network->methods->release(member);
+    release(member);
   }
 }
 
@@ -105,6 +122,7 @@ void kad_network_free(struct kad_network *network) {
   while (network->members != NULL) {
     kad_network_close_node(network, network->members->node);
   }
+  free_leavers(network); /* closed by their own transport, in the last turn */
   network->methods->free(network);
 }
 
@@ -148,8 +166,9 @@ static int make_node(struct kad_member *member,
       .state = member,
       .now = member_now,
       .wall_clock = member_wall_clock,
-      .random = network->methods->member_random,
-      .send = network->methods->send,
+      .random = member->carried ? kad_carrier_random
+                                : network->methods->member_random,
+      .send = member->carried ? kad_carrier_send : network->methods->send,
       .allocator = network->allocator,
   };
   struct kad_node *node = NULL;
@@ -182,6 +201,22 @@ static bool is_listen_valid(const struct kad_address *listen, size_t count) {
   return true;
 }
 
+/* Makes the node of `member`, which is given up when that fails. */
+static int furnish(struct kad_network *network, struct kad_member *member,
+                   const struct kad_config *config, struct kad_node **node) {
+  int error = make_node(member, config);
+  if (error < 0) {
+    member->leaving = true;
+    unbind(member);
+    release(member);
+    return error;
+  }
+  join(network, member);
+  kad_member_touch(member);
+  *node = member->node;
+  return 0;
+}
+
 int kad_network_open_node(struct kad_network *network,
                           const struct kad_config *config,
                           const struct kad_address *listen, size_t count,
@@ -194,25 +229,38 @@ int kad_network_open_node(struct kad_network *network,
   }
   struct kad_member *member = NULL;
   int error = network->methods->open(network, listen, count, &member);
-  if (error < 0) {
-    return error;
+  return error < 0 ? error : furnish(network, member, config, node);
+}
+
+static bool have_ports(const struct kad_address *addresses, size_t count) {
+  bool have = true;
+  for (size_t i = 0; i < count; i++) {
+    have = have && addresses[i].port != 0;
   }
-  error = make_node(member, config);
-  if (error < 0) {
-    member->leaving = true;
-    network->methods->unbind(member);
-    network->methods->release(member);
-    return error;
+  return have;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
+int kad_network_open_carried(struct kad_network *network,
+                             const struct kad_config *config,
+                             const struct kad_address *addresses, size_t count,
+                             const struct kad_transport *transport,
+                             struct kad_node **node) {
+  if (!is_listen_valid(addresses, count) || !have_ports(addresses, count) ||
+      transport == NULL || transport->send == NULL) {
+    return KAD_EINVAL;
   }
-  join(network, member);
-  kad_member_touch(member);
-  *node = member->node;
-  return 0;
+  if (network->freeing) {
+    return KAD_ECLOSED;
+  }
+  struct kad_member *member = NULL;
+  int error = kad_carrier_open(network, transport, addresses, count, &member);
+  return error < 0 ? error : furnish(network, member, config, node);
 }
 
 void kad_network_close_node(struct kad_network *network,
                             struct kad_node *node) {
-  struct kad_member *member = find_member(network, node);
+  struct kad_member *member = kad_network_find_member(network, node);
   if (member == NULL) {
     return;
   }
@@ -224,7 +272,7 @@ void kad_network_close_node(struct kad_network *network,
 size_t kad_network_addresses(const struct kad_network *network,
                              const struct kad_node *node,
                              struct kad_address *out, size_t cap) {
-  const struct kad_member *member = find_member(network, node);
+  const struct kad_member *member = kad_network_find_member(network, node);
   if (member == NULL) {
     return 0;
   }

@@ -36,6 +36,7 @@ struct kad_member {
   size_t address_count;
   bool touched; /* its deadline is to be asked again */
   bool leaving; /* closed: the node is freed when no callback runs */
+  bool carried; /* it has no sockets: see carrier.h */
 };
 
 /* Says what became of a name. */
@@ -113,6 +114,10 @@ void kad_network_deinit(struct kad_network *network);
 
 /* Forgets the resolutions that were not told yet. */
 void kad_network_forget_names(struct kad_network *network);
+
+/* Returns the member of `node`, or NULL. */
+struct kad_member *kad_network_find_member(const struct kad_network *network,
+                                           const struct kad_node *node);
 
 /* Says that a call into a node or of a callback begins. */
 static inline void kad_network_enter(struct kad_network *network) {

@@ -5,6 +5,7 @@
 --     assert(node:bootstrap { "192.0.2.1:6881" })
 --     local value, info = node:get(kad.key "visits")
 
+local core = require("kadenza.core")
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
 local operation = require("kadenza.operation")
@@ -58,6 +59,30 @@ end
 function Node:addresses()
   check_open(self)
   return self.core:addresses()
+end
+
+--- Gives a node with a transport a datagram that another node has sent to it.
+--- One that comes in a callback, a hook or a `send` is received in the next
+--- turn.
+---@param bytes string
+---@param address string  of the sender, "ip:port", in the transport's own space
+---@return true? taken
+---@return string? message  it is lost: 256 wait already, or it is too large
+---@return kadenza.Code? code
+function Node:receive(bytes, address)
+  check_open(self)
+  if not self.core.receive then
+    error("this node is not a policy's to receive for", 2)
+  elseif not self.carried then
+    error("this node has sockets: it needs a transport to receive", 2)
+  end
+  options.check_string(bytes, "bytes", 2)
+  options.check_string(address, "address", 2)
+  local parsed, message = core.address(address)
+  if not parsed then
+    error(message, 2)
+  end
+  return self.core:receive(bytes, parsed)
 end
 
 --- Returns the contacts of the routing table: with `idle` (seconds since it
@@ -272,14 +297,15 @@ function M.open_in(network, wishes)
   if not state then
     return nil, problem, kind
   end
-  local handle, message, code =
-    options.call(2, network.open_node, network, config, listen)
+  local handle, message, code = options.call(2, network.open_node, network,
+    config, listen, wishes.transport and wishes.transport.send)
   if not handle then
     local where = table.concat(listen, ", ")
     return nil, string.format("%s: %s", where, message), code
   end
   local self = M.wrap(handle, network)
   self.known = options.list(wishes.bootstrap)
+  self.carried = wishes.transport ~= nil
   self.saved = state.contacts
   self.folder = wishes.state
   self.forget = task.at_end(network, function()

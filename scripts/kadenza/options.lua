@@ -39,6 +39,8 @@ local LENGTHS <const> = {
 ---@class kadenza.NodeOptions
 ---@field listen? string|string[]  "ip:port"; "0.0.0.0:6881" if there is none
 ---@field bootstrap? string|string[]  "host:port"
+---@field transport? { send: fun(bytes: string, address: string) }  what carries
+---  the node's datagrams instead of sockets; others come by node:receive
 ---@field policies? table  policy files and tables, see kadenza.policy
 ---@field state? string  folder for id and contacts
 ---@field id? string  binary, or in hexadecimal
@@ -94,6 +96,7 @@ local CORE <const> = {
 local OTHER <const> = {
   listen = "strings",
   bootstrap = "strings",
+  transport = "table",
   policies = "table",
   state = "string",
   id = "string",
@@ -287,7 +290,18 @@ local function set_id(config, id, level)
   config.id = id
 end
 
-local function check_addresses(list, level)
+-- Addresses that mean something to a transport alone are admitted.
+local function set_transport(config, transport, level)
+  M.check(transport, level + 1, { send = "function" })
+  if not transport.send then
+    error("option 'transport' needs a function send", level + 1)
+  end
+  if config.allow_local == nil then
+    config.allow_local = true
+  end
+end
+
+local function check_addresses(list, carried, level)
   if #list < 1 or #list > 8 then
     error("option 'listen' needs 1 to 8 addresses", level + 1)
   end
@@ -295,8 +309,22 @@ local function check_addresses(list, level)
     local parsed, message = core.address(address)
     if not parsed then
       error("option 'listen': " .. message, level + 1)
+    elseif carried and parsed:find(":0$") then
+      error("option 'listen': with a transport a port is needed", level + 1)
     end
   end
+end
+
+-- Returns where a node is to listen; with a transport, where that reaches it.
+local function find_listen(given, config, level)
+  local carried = given.transport ~= nil
+  if carried then
+    set_transport(config, given.transport, level + 1)
+  end
+  local listen =
+    M.list(given.listen or carried and "10.0.0.1:1" or "0.0.0.0:6881")
+  check_addresses(listen, carried, level + 1)
+  return listen
 end
 
 --- Checks the options of a node. Returns the core's configuration, and where to
@@ -326,9 +354,7 @@ function M.node(given, level)
   if given.policies then
     require("kadenza.policy").check_list(given.policies, level + 1)
   end
-  local listen = M.list(given.listen or "0.0.0.0:6881")
-  check_addresses(listen, level + 1)
-  return config, listen
+  return config, find_listen(given, config, level + 1)
 end
 
 return M

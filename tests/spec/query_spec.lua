@@ -1,6 +1,7 @@
 -- Custom queries along a lookup path, as scripts send and answer them.
 
 local kad = require("kadenza")
+local policies = require("tests.spec.policy_support")
 local support = require("tests.spec.support")
 
 local spec = support.spec
@@ -208,6 +209,26 @@ describe("node:query", function()
       return { song = "la" }
     end
     return { count = #assert(ctx.node:query(request.args.key, "sing")) }
+  end))
+
+  it("is stopped with what an on_reply of a policy does", spec(function()
+    local files <close> = policies.files()
+    local path = files:write([[
+      return { rpc = { sing = function(request, ctx)
+        if not request.args.key then return { song = "la" } end
+        local replies, message = pcall(ctx.node.query, ctx.node,
+          request.args.key, "sing", nil, { on_reply = function()
+            while true do pcall(function() while true do end end) end
+          end })
+        return { message = tostring(message) }
+      end } }
+    ]])
+    local net <close> = kad.sim({ nodes = 6, seed = 1, policies = { path } })
+    net:perform(function()
+      local reply = assert(net.nodes[3]:call(net.nodes[5]:addresses()[1],
+        "sing", { key = key }))
+      assert.matches("ran too long", reply.message)
+    end)
   end))
 
   it("blames its caller for mistakes", with_singers(function(net)

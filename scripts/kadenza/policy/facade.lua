@@ -18,7 +18,8 @@ M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
   "put", "query", "state", "stats" }
 
 --- Those that are its program's alone.
-M.WITHHELD = { "close", "network", "on_close", "reload", "save" }
+M.WITHHELD = { "close", "network", "on_close", "receive", "reload",
+  "save" }
 
 local WORK <const> = 2000 -- instructions that beginning an operation is worth
 local MAX_TASKS <const> = 1000 -- of a policy under way at a time

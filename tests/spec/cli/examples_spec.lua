@@ -57,6 +57,27 @@ describe("the examples", function()
     assert.equal(0, json.status)
   end)
 
+  it("find each other without a network (pipes)", function()
+    local folder = process.folder()
+    local function arguments(...)
+      return { "scripts/examples/pipes/pipes.lua", folder .. "/pipes", ... }
+    end
+    for number = 1, 3 do
+      local node = process.start(arguments(tostring(number)), options())
+      node:wait_for("node " .. number .. " has joined\n", "stdout")
+    end
+    local put = process.run(arguments("4", "put", "tea", "oolong"), options())
+    assert.equal("", put.stderr)
+    assert.equal("kept by 4 nodes\n", put.stdout)
+    local got = process.run(arguments("5", "get", "tea"), options())
+    assert.equal("oolong\n", got.stdout)
+    assert.equal(0, got.status)
+    local none = process.run(arguments("4", "get", "coffee"), options())
+    assert.equal("pipes: not found\n", none.stdout)
+    assert.equal(1, none.status)
+    assert.equal(2, process.run(arguments("4", "sing"), options()).status)
+  end)
+
   it("see each other (presence)", function()
     local node = process.start_node({ "--policy", "scripts/policies/chat.lua" })
     local function enter(name)
