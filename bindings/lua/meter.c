@@ -91,6 +91,10 @@ void kad_meter_charge(const struct kad_meter *meter, uint64_t work) {
   }
 }
 
+bool kad_meter_is_spent(const struct kad_meter *meter) {
+  return meter->entry != NULL && meter->entry->used >= meter->budget;
+}
+
 void kad_meter_starve(const struct kad_meter *meter) {
   if (meter->entry != NULL) {
     meter->entry->starved = true;

@@ -60,6 +60,10 @@ int kad_meter_pcall(lua_State *L);
  * on its own in about their time. [-0, +0, -] */
 void kad_meter_charge(const struct kad_meter *meter, uint64_t work);
 
+/* Tells whether the innermost entry has used up its budget, with what the
+ * entries inside of it have used. [-0, +0, -] */
+bool kad_meter_is_spent(const struct kad_meter *meter);
+
 /* Kills the innermost entry: an allocation has failed for good. [-0, +0, -] */
 void kad_meter_starve(const struct kad_meter *meter);
 

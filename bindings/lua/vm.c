@@ -272,6 +272,12 @@ static int open_standard(lua_State *L) {
   return 0;
 }
 
+/* is_spent() → whether the entry that runs has used up its budget */
+static int is_spent(lua_State *L) {
+  lua_pushboolean(L, kad_meter_is_spent(kad_meter_of(L)));
+  return 1;
+}
+
 /* charge(work): what a C function is about to do, in instructions */
 static int charge(lua_State *L) {
   const lua_Number work = luaL_checknumber(L, 1);
@@ -290,15 +296,11 @@ static int has_length(lua_State *L) {
 /* Opens `require "kadenza.core"` of VMs: the safe part. [-0, +1, m] */
 static int open_safe_core(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"read_source", read_source},
-      {"source", source},
-      {"load_text", load_text},
-      {"freeze_strings", freeze_strings},
-      {"pcall", kad_meter_pcall},
-      {"charge", charge},
-      {"open_standard", open_standard},
-      {"has_length", has_length},
-      {NULL, NULL},
+      {"read_source", read_source}, {"source", source},
+      {"load_text", load_text},     {"freeze_strings", freeze_strings},
+      {"pcall", kad_meter_pcall},   {"charge", charge},
+      {"is_spent", is_spent},       {"open_standard", open_standard},
+      {"has_length", has_length},   {NULL, NULL},
   };
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);

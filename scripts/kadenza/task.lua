@@ -525,7 +525,9 @@ end
 --- Cancels what is left of a network's tasks, in the order of their start, and
 --- does all that `at_end` was told: the first error is raised afterwards.
 ---@param network kadenza.core.Network
-function M.finish(network)
+---@param is_enough? fun(): boolean  asked before each; true leaves the rest
+---@return boolean finished  false when some were left
+function M.finish(network, is_enough)
   local scheduler = scheduler_of(network)
   local left = {}
   for task in pairs(scheduler.live) do
@@ -535,11 +537,15 @@ function M.finish(network)
     return scheduler.live[a] < scheduler.live[b]
   end)
   for _, task in ipairs(left) do
+    if is_enough and is_enough() then
+      return false
+    end
     task:cancel()
   end
   unwind(scheduler.endings, function(ending)
     ending.fn()
   end)
+  return true
 end
 
 --- Runs a network until `task` has ended; returns its results or raises.

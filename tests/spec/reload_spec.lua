@@ -179,6 +179,33 @@ describe("reloading policies", function()
       end
     end))
 
+  it("drops tasks that take too long to end", with([[
+    local kad = require("kadenza")
+    return { on_start = function()
+      for i = 1, 900 do
+        kad.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function()
+            while true do end
+          end })
+          kad.sleep(1e6)
+        end)
+      end
+    end } ]], function(world)
+      world.files:write("return {}")
+      local begun = os.clock()
+      assert.is_true(world.node:reload())
+      -- Each would have its budget, some 1.5 ms here and 100 ms elsewhere.
+      assert.is_true(os.clock() - begun < 0.5)
+      world.after = function()
+        local said = 0
+        for _, event in ipairs(world.events) do
+          said = said + (event.message:find("^tasks of replaced policies were "
+            .. "dropped") and 1 or 0)
+        end
+        assert.equal(1, said)
+      end
+    end))
+
   describe("what save returns", function()
     it("is what restore of the next version gets", with(counting(),
       function(world)

@@ -209,10 +209,22 @@ function M.set_up(list, node, network)
   function setup.stop()
     call_stoppers(list, node)
     for _, work in ipairs(tasks) do
+      if core.is_spent and core.is_spent() then
+        break -- what is left is dropped with the state
+      end
       work:cancel()
     end
   end
   return setup
+end
+
+-- Cancels the tasks that are left, within one budget: each has one of its own,
+-- and there may be a thousand.
+local function finish_tasks(network)
+  if not task.finish(network, core.is_spent) then
+    log.warn("tasks of replaced policies were dropped: they take too long to "
+      .. "end")
+  end
 end
 
 -- Gives the node's metatable of contexts the node: `context.node`.
@@ -261,7 +273,7 @@ function M.load_files(handle, network, packed, sink)
   if setup then
     setup.node = node
     setup.finish = function()
-      task.finish(network)
+      finish_tasks(network)
     end
   end
   return setup, message
