@@ -265,11 +265,8 @@ function M.attach(node, policies)
   if node.loading_policies then
     return nil, "the policies are being loaded already", "KAD_EBUSY"
   end
-  local handle, message, code
-  do
-    local _ <close> = mark_loading(node)
-    handle, message, code = replace(node, policies)
-  end
+  local _ <close> = mark_loading(node)
+  local handle, message, code = replace(node, policies)
   if not handle then
     return nil, message, code
   end
@@ -281,7 +278,9 @@ function M.attach(node, policies)
   else
     close_with(node)
   end
-  handle:call("start")
+  if node:is_open() then -- what has stopped may have closed it
+    handle:call("start")
+  end
   return true
 end
 

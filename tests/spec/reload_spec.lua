@@ -439,6 +439,54 @@ describe("reloading policies", function()
     assert.is_true(node:reload())
   end))
 
+  it("refuses a reload by what stops or starts", spec(function()
+    local made, answers = 0, {}
+    local node
+    local function reload()
+      answers[#answers + 1] = table.pack(node:reload())
+    end
+    local function make()
+      made = made + 1
+      return { on_stop = reload, on_start = made > 1 and reload or nil }
+    end
+    local net <close> = kad.sim({ join = false })
+    node = assert(net:open({ policies = { make } }))
+
+    assert.is_true(node:reload())
+    net:run(1)
+
+    assert.equal(2, made)
+    assert.equal(2, #answers)
+    for _, answer in ipairs(answers) do
+      assert.is_nil(answer[1])
+      assert.equal("KAD_EBUSY", answer[3])
+    end
+  end))
+
+  it("starts nothing when what stops closes the node", spec(function()
+    local made, started = 0, 0
+    local node
+    local function make()
+      made = made + 1
+      return {
+        on_stop = function()
+          node:close()
+        end,
+        on_start = function()
+          started = started + 1
+        end,
+      }
+    end
+    local net <close> = kad.sim({ join = false })
+    node = assert(net:open({ policies = { make } }))
+
+    node:reload()
+    net:run(1)
+
+    assert.equal(2, made)
+    assert.equal(1, started)
+  end))
+
   it("survives a restore that closes the node", spec(function()
     local node
     local mine = {
