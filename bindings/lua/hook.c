@@ -512,6 +512,8 @@ static void run_hook(struct kad_runner *runner,
   kad_meter_enter(runner->thread, host->meter, &entry);
   const int status = lua_resume(runner->thread, host->L, 0, &results);
   kad_meter_leave(host->meter);
+  runner->hook->instructions +=
+      (uint64_t)entry.used * KAD_METER_SLICE + entry.work;
   if (status == LUA_OK) {
     *answer = runner->answer;
     give_runner(runner);

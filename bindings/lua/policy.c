@@ -408,6 +408,7 @@ static int handle_stats(lua_State *L) {
     set_number(L, "errors", hook->errors);
     set_number(L, "overruns", hook->overruns);
     set_number(L, "yields", hook->yields);
+    set_number(L, "instructions", hook->instructions);
     lua_pushboolean(L, hook->open_until != 0);
     lua_setfield(L, -2, "suspended");
     lua_setfield(L, -2, hook->name);

@@ -52,6 +52,7 @@ struct kad_lua_hook {
   uint64_t errors;
   uint64_t overruns; /* among the errors */
   uint64_t yields;
+  uint64_t instructions;   /* run before a wait, counted in slices */
   uint32_t recent;         /* failures in the present window */
   kad_time_ms window_from; /* its begin */
   kad_time_ms open_until;  /* the breaker; 0 when it is closed */

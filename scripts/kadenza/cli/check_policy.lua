@@ -107,14 +107,15 @@ local function cost_row(cost)
   for i, name in ipairs({ "calls", "errors", "overruns", "yields" }) do
     row[i + 1] = ("%d"):format(cost[name])
   end
+  row[#row + 1] = ("%d"):format(cost.instructions // math.max(cost.calls, 1))
   row[#row + 1] = microseconds(mean)
   row[#row + 1] = microseconds(cost.slowest)
   return row
 end
 
 local function cost_table(report)
-  local rows = { { "hook", "calls", "errors", "overruns", "waits", "mean us",
-    "slowest us" } }
+  local rows = { { "hook", "calls", "errors", "overruns", "waits",
+    "instructions", "mean us", "slowest us" } }
   for _, cost in ipairs(report.hooks) do
     rows[#rows + 1] = cost_row(cost)
   end

@@ -36,7 +36,8 @@ local FAILURES <const> = { ["a policy failed"] = true,
 local FOREVER <const> = 0xFFFFFFFF
 local DEFAULT_TTL <const> = 86400
 local BUILT_IN <const> = { peers = true }
-local COUNTERS <const> = { "calls", "errors", "overruns", "yields" }
+local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
+  "instructions" }
 
 ---@class kadenza.Cost
 ---@field name string
@@ -44,6 +45,8 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields" }
 ---@field errors integer
 ---@field overruns integer  among the errors
 ---@field yields integer
+---@field instructions integer  of all calls before they wait, about: they are
+---  counted in slices of 1000, whichever hook ends a slice
 ---@field seconds? number  running time in all
 ---@field slowest? number  seconds of the longest call
 
@@ -226,7 +229,8 @@ function Trial:count()
     report.clamped = report.clamped + stats.clamped
     for name, hook in pairs(stats.hooks) do
       costs[name] = costs[name]
-        or { name = name, calls = 0, errors = 0, overruns = 0, yields = 0 }
+        or { name = name, calls = 0, errors = 0, overruns = 0, yields = 0,
+          instructions = 0 }
       add(costs[name], hook)
     end
   end

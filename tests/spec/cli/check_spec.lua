@@ -103,6 +103,23 @@ describe("kadenza check", function()
     }, document.samples)
   end))
 
+  it("estimates the instructions of a hook", with_folder(function(write)
+    local function loop(times)
+      return ("for _ = 1, %d do end return true"):format(times)
+    end
+    local document = check_json(write("loops.lua", ([[
+return { name = "loops", types = {
+  short = { validate = function() %s end },
+  long = { validate = function() %s end } } }]]):format(loop(300),
+      loop(3000))))
+    local function mean(name)
+      local hook = hook_named(document, "loops: " .. name .. ".validate")
+      return hook.instructions / hook.calls
+    end
+    assert.is_true(math.abs(mean("short") - 300) < 90, mean("short"))
+    assert.is_true(math.abs(mean("long") - 3000) < 300, mean("long"))
+  end))
+
   it("prints a table for people", with_folder(function(write)
     local done = check(write("good.lua", GOOD))
 
