@@ -239,6 +239,11 @@ describe("reloading policies", function()
         assert(world.node:reload())
 
         assert.equal(1, call(world).calls)
+        world.after = function()
+          assert.equal("a state is lost: no policy of that name restores it",
+            world.events[1].message)
+          assert.equal("count", world.events[1].fields.policy)
+        end
       end))
 
     it("may be nothing: restore is not called then", with(

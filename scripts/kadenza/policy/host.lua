@@ -149,8 +149,11 @@ local function restore_state(list, node, bytes)
       elseif not verdict and reason ~= nil then
         return nil, loaded.label .. ": restore: " .. task.text_of(reason)
       end
+      return true
     end
   end
+  log.warn("a state is lost: no policy of that name restores it",
+    { policy = name })
   return true
 end
 
