@@ -200,6 +200,73 @@ describe("kadenza.testing, calling one hook,", function()
     end):find("used after its hook had ended", 1, true))
   end))
 
+  it("starts a policy, lets time pass and stops it", spec(function()
+    local files <close> = policies.files()
+    local path = files:write([[
+local kad = require("kadenza")
+return {
+  name = "clock",
+  on_start = function() kad.log.info("begins") error("badly") end,
+  on_stop = function() kad.log.info("ends") end,
+  every = { { seconds = 60, run = function() kad.log.info("ticks") end } },
+}]])
+    local clock = assert(testing.load(path))
+    clock:run(1000)
+    assert.same({}, clock.log)
+    clock:start()
+    clock:run(3600)
+    local counts = { begins = 0, ticks = 0 }
+    for _, event in ipairs(clock.log) do
+      counts[event.message] = counts[event.message] + 1
+    end
+    assert.equal(1, counts.begins)
+    assert.is_true(counts.ticks > 53 and counts.ticks < 68)
+    assert.equal(1, #clock.failures)
+    assert.equal("clock: on_start", clock.failures[1].hook)
+    assert.equal(path .. ":4: badly", clock.failures[1].error)
+    assert.is_truthy(clock.failures[1].traceback:find(path .. ":4", 1, true))
+    support.assert_blames_caller("seconds must be a number", function()
+      clock:run(-1)
+    end)
+    clock:close()
+    assert.equal("ends", clock.log[#clock.log].message)
+    support.assert_blames_caller("closed policy", function()
+      clock:start()
+    end)
+  end))
+
+  it("reloads as a node does, with what was saved", spec(function()
+    local files <close> = policies.files()
+    local text = [[
+local count = 0
+return {
+  name = "sum", version = %d,
+  rpc = { add = function() count = count + 1 return { count = count } end },
+  save = function() return { count = count } end,
+  restore = function(state, version)
+    if version > %d then return nil, "too new" end
+    count = state.count
+  end,
+}]]
+    local path = files:write(text:format(1, 1))
+    local sum <close> = assert(testing.load(path))
+    assert.equal(1, sum:call("rpc.add", {}).reply.count)
+    assert.equal(2, sum:call("rpc.add", {}).reply.count)
+
+    assert.is_true(sum:reload())
+    assert.equal(3, sum:call("rpc.add", {}).reply.count)
+
+    files:write(text:format(2, 0))
+    local reloaded, message = sum:reload()
+    assert.is_nil(reloaded)
+    assert.is_truthy(message:find("restore: too new", 1, true))
+    assert.equal(4, sum:call("rpc.add", {}).reply.count)
+
+    files:write("return {")
+    assert.is_nil((sum:reload()))
+    assert.equal(5, sum:call("rpc.add", {}).reply.count)
+  end))
+
   it("says what a policy that cannot be loaded lacks", spec(function()
     local files <close> = policies.files()
     local path = files:write("return { types = { a = { valdate = 1 } } }")

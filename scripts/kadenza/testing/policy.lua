@@ -11,6 +11,7 @@ local node = require("kadenza.node")
 local options = require("kadenza.options")
 local policy = require("kadenza.policy")
 local shape = require("kadenza.policy.shape")
+local task = require("kadenza.task")
 
 local M = {}
 
@@ -45,21 +46,36 @@ function Answer:__tostring()
   return self.verdict
 end
 
+---@class kadenza.testing.Failure
+---@field hook string  "policy: hook", or the file that a task is of
+---@field error string  with file and line
+---@field traceback string
+
 ---@class kadenza.testing.Policy
 ---@field log table[]  what the policy has logged: level, message, fields
+---@field failures kadenza.testing.Failure[]  what the host has said of it
 ---@field private handle table
 local Policy = {}
 Policy.__index = Policy
 Policy.__name = "kadenza.testing.Policy"
 
--- Keeps an event: a failure for the answer, anything else in `log`.
+-- Tells whether an event is the host's, about a failure, and not the policy's.
+local function is_failure(message, fields)
+  return fields.error and (message:find("^a policy failed") ~= nil
+    or message == "a task failed" and fields.policy ~= nil)
+end
+
+-- Keeps an event: a failure, or anything else in `log`.
 local function keep(self, level, message, fields)
-  if message == "a policy failed" then
-    self.failure = fields
-  else
+  if not is_failure(message, fields) then
     table.insert(self.log, { level = level, message = message,
       fields = fields })
+    return
   end
+  local text, traceback = tostring(fields.error):match("^([^\n]*)\n?(.*)$")
+  self.failure = { hook = fields.hook or fields.policy, error = text,
+    traceback = traceback }
+  table.insert(self.failures, self.failure)
 end
 
 -- Takes the log of a VM, which comes as names and values.
@@ -74,33 +90,116 @@ local function writer(self)
   end
 end
 
+-- Calls `fn`; what tables log meanwhile goes to the policy's log, too.
+local function listening(self, fn, ...)
+  local before = log.configure({
+    level = "debug",
+    sink = function(event)
+      keep(self, event.level, event.message, event.fields)
+    end,
+  })
+  local results = table.pack(pcall(fn, ...))
+  log.restore(before)
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+-- Returns a list of what may be one policy.
+local function to_list(policies)
+  return type(policies) == "table" and #policies > 0 and policies
+    or { policies }
+end
+
+-- Gives the node policies, in the place of those that it has.
+local function take(self, policies)
+  local handle, message, code =
+    policy.host(self.node, policies, writer(self))
+  if not handle then
+    return nil, message, code
+  end
+  self.handle, self.policies = handle, policies
+  self.node.policy_handle = handle
+  self.about = core.decode(handle:describe())
+  return true
+end
+
+-- Raises in the name of the caller's caller when the policy is closed.
+local function check_open(self)
+  if not self.net:is_open() then
+    error("closed policy", 3)
+  end
+end
+
 --- Loads a policy, or several that one node is to have: files in a sandbox, or
---- tables. `on_start` does not run. Close it when it is not used any more.
+--- tables. Nothing of it is started. Close it when it is not used any more.
 ---@param policies string|table|function|(string|table|function)[]
 ---@return kadenza.testing.Policy? policy
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
 function M.load(policies)
-  if type(policies) ~= "table" or #policies == 0 then
-    policies = { policies }
-  end
+  policies = to_list(policies)
   policy.check_list(policies, 2)
-  local self = setmetatable({ log = {} }, Policy)
+  local self = setmetatable({ log = {}, failures = {}, policies = policies },
+    Policy)
   self.net = assert(core.sim({ seed = 1 }))
   self.node = assert(node.open_in(self.net, { listen = LISTEN }))
-  local handle, message, code = policy.host(self.node, policies, writer(self))
-  if not handle then
+  local taken, message, code = take(self, policies)
+  if not taken then
     self:close()
     return nil, message, code
   end
-  self.handle = handle
-  self.about = core.decode(handle:describe())
   return self
 end
 
---- Ends the policy and its node. Does nothing when it is closed.
+--- Calls `on_start` and begins the timers (`every`), which run in `run`.
+function Policy:start()
+  check_open(self)
+  listening(self, self.handle.call, self.handle, "start")
+  self.started = true
+end
+
+--- Lets so many seconds of virtual time pass, at once.
+---@param seconds number
+function Policy:run(seconds)
+  check_open(self)
+  listening(self, self.net.run, self.net,
+    options.call(2, task.milliseconds, seconds, 0))
+end
+
+--- Loads the files anew, or other policies, as a reload of a node does: what
+--- `save` returns goes to `restore`, and if anything is wrong the old ones
+--- stay.
+---@param policies? string|table|function|(string|table|function)[]
+---@return true? reloaded
+---@return string? message
+---@return kadenza.Code? code
+function Policy:reload(policies)
+  check_open(self)
+  local list = to_list(policies or self.policies)
+  policy.check_list(list, 2)
+  local before = self.handle
+  local taken, message, code = listening(self, take, self, list)
+  if not taken then
+    return nil, message, code
+  end
+  if self.started then
+    listening(self, before.call, before, "stop")
+    self:start()
+  end
+  self.net:run(1)
+  before:close()
+  return true
+end
+
+--- Ends the policy, with `on_stop` if it was started, and its node. Does nothing
+--- when it is closed.
 function Policy:close()
   if self.net:is_open() then
+    if self.started then
+      listening(self, self.handle.call, self.handle, "stop")
+    end
     self.node:close()
     if self.handle then
       self.handle:close()
@@ -202,22 +301,8 @@ local function await(self, number)
   return self.handle:take_answer() or { verdict = "failed" }
 end
 
--- Asks the hook; what tables log goes to the policy's log, too.
 local function ask(self, number, question)
-  local before = log.configure({
-    level = "debug",
-    sink = function(event)
-      keep(self, event.level, event.message, event.fields)
-    end,
-  })
-  local fine, answer = pcall(function()
-    return self.handle:ask(number, question) or await(self, number)
-  end)
-  log.restore(before)
-  if not fine then
-    error(answer, 0)
-  end
-  return answer
+  return self.handle:ask(number, question) or await(self, number)
 end
 
 -- Of what a merge or select returns, key, type and age are not read.
@@ -234,10 +319,10 @@ local function finish(self, answer, path, began)
     answer.seconds = false
   end
   if answer.verdict == "failed" then
-    local text = self.failure and self.failure.error
-      or "it did not run: out of memory"
+    local failure = self.failure
+      or { error = "it did not run: out of memory", traceback = "" }
     answer.code = 202
-    answer.error, answer.traceback = text:match("^([^\n]*)\n?(.*)$")
+    answer.error, answer.traceback = failure.error, failure.traceback
   end
   return setmetatable(answer, Answer)
 end
@@ -258,9 +343,7 @@ end
 ---@param ... any
 ---@return kadenza.testing.Answer answer
 function Policy:call(path, ...)
-  if not self.net:is_open() then
-    error("closed policy", 2)
-  end
+  check_open(self)
   local number = self.about.hooks[path]
   if not number then
     error(("the policy has no hook '%s'%s"):format(tostring(path),
@@ -269,7 +352,7 @@ function Policy:call(path, ...)
   local question = options.call(2, make_question, path, ...)
   self.failure = nil
   local began = self.net:now()
-  local answer = ask(self, number, question)
+  local answer = listening(self, ask, self, number, question)
   return finish(self, answer, path, began)
 end
 
