@@ -193,8 +193,8 @@ function Policy:reload(policies)
   return true
 end
 
---- Ends the policy, with `on_stop` if it was started, and its node. Does nothing
---- when it is closed.
+--- Ends the policy, with `on_stop` if it was started, and its node. Does
+--- nothing when it is closed.
 function Policy:close()
   if self.net:is_open() then
     if self.started then
