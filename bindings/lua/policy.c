@@ -89,7 +89,22 @@ static void close_handle(lua_State *L, struct handle *handle) {
   }
 }
 
+/* Tells whether a VM is running: what it calls in the parent, such as the log,
+ * may not close it. */
+static bool is_running(const struct kad_host *host) {
+  return host->owns_state && host->L != NULL && host->meter->entry != NULL;
+}
+
 static int handle_close(lua_State *L) {
+  struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  if (handle->host != NULL && is_running(handle->host)) {
+    return luaL_error(L, "policies cannot be closed while they run");
+  }
+  close_handle(L, handle);
+  return 0;
+}
+
+static int handle_gc(lua_State *L) {
   close_handle(L, luaL_checkudata(L, 1, handle_name));
   return 0;
 }
@@ -250,13 +265,15 @@ static int call_body(lua_State *L) {
   return 0;
 }
 
-/* handle:call(name): calls a function of the set-up: start or stop */
+/* handle:call(name): calls a function of the set-up: start or stop. What it
+ * calls may reload the node: the host stays until it has returned. */
 static int handle_call(lua_State *L) {
   struct kad_host *const host = check_host(L, 1);
   static const char *const names[] = {"start", "stop", NULL};
   struct call call = {.host = host,
                       .name = names[luaL_checkoption(L, 2, NULL, names)]};
   struct kad_meter_entry entry;
+  host->users++;
   if (host->owns_state) {
     kad_meter_enter(host->L, host->meter, &entry);
   }
@@ -265,6 +282,7 @@ static int handle_call(lua_State *L) {
   if (host->owns_state) {
     kad_meter_leave(host->meter);
   }
+  kad_host_drop(host);
   return 0;
 }
 
@@ -387,7 +405,8 @@ static int policy_swap(lua_State *L) {
 /* handle:is_released() → true once nothing of the policies is under way */
 static int handle_is_released(lua_State *L) {
   const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
-  lua_pushboolean(L, handle->host == NULL || handle->host->users == 1);
+  const struct kad_host *const host = handle->host;
+  lua_pushboolean(L, host == NULL || (host->users == 1 && !is_running(host)));
   return 1;
 }
 
@@ -454,7 +473,7 @@ void kad_lua_add_policy_host(lua_State *L) {
       {NULL, NULL},
   };
   static const luaL_Reg meta[] = {
-      {"__gc", handle_close},
+      {"__gc", handle_gc},
       {"__close", handle_close},
       {NULL, NULL},
   };

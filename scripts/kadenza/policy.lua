@@ -262,7 +262,9 @@ end
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
 function M.attach(node, policies)
-  if node.loading_policies then
+  if node.closing then
+    return nil, "the node is closing", "KAD_ECLOSED"
+  elseif node.loading_policies then
     return nil, "the policies are being loaded already", "KAD_EBUSY"
   end
   local _ <close> = mark_loading(node)

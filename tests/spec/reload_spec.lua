@@ -466,7 +466,40 @@ describe("reloading policies", function()
       assert.is_nil(answer[1])
       assert.equal("KAD_EBUSY", answer[3])
     end
+
+    node:close()
+
+    assert.equal(2, made)
+    assert.equal("KAD_ECLOSED", answers[3][3])
   end))
+
+  it("may be asked for by who hears what the old policies log",
+    spec(function()
+      local files <close> = support.files()
+      local path = files:write([[
+        local kad = require("kadenza")
+        return { every = { { seconds = 1, run = function()
+          kad.log.info("before")
+          kad.log.info("after")
+        end } } } ]])
+      local net <close> = kad.sim({ join = false })
+      local node = assert(net:open({ policies = { path } }))
+      local heard, reloaded = {}, nil
+      local before = kad.log.configure({ level = "info", sink = function(event)
+        heard[#heard + 1] = event.message
+        if not reloaded then
+          files:write("return {}")
+          reloaded = table.pack(node:reload())
+        end
+      end })
+      net:run(10)
+      kad.log.restore(before)
+
+      assert.is_true(reloaded[1])
+      assert.equal("before", heard[1])
+      -- The state goes when what had logged has ended.
+      assert.is_true(#heard <= 2)
+    end))
 
   it("starts nothing when what stops closes the node", spec(function()
     local made, started = 0, 0
