@@ -257,7 +257,6 @@ static int view_index(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
   const enum field field = (enum field)lua_tointeger(L, -1);
-  lua_pop(L, 1);
   if (!has_field(view->kind, field)) {
     return luaL_error(L, "a %s has no field '%s'",
                       names[view->kind] + sizeof "kadenza." - 1,
@@ -272,8 +271,8 @@ static int view_index(lua_State *L) {
                       names[view->kind] + sizeof "kadenza." - 1);
   }
   lua_getiuservalue(L, 1, 1);
-  lua_insert(L, 2);
-  lua_rawget(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
   return 1;
 }
 

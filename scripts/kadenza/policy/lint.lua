@@ -363,7 +363,24 @@ local function sorted_once(problems)
   return once
 end
 
---- Looks through the text of a policy file.
+--- Returns the names of the modules beside a policy that its text requires.
+---@param text string  Lua that compiles
+---@return string[] names
+function M.modules(text)
+  local names, words = {}, tokens.read(text)
+  for at, token in ipairs(words) do
+    local after = words[at + 1] or token
+    local value = after.text == "(" and words[at + 2] or after
+    if token.text == "require" and value.kind == "string"
+      and not value.value:find("^kadenza%f[%W]")
+    then
+      names[#names + 1] = value.value
+    end
+  end
+  return names
+end
+
+--- Looks through the text of a policy file, or of a module beside it.
 ---@param file string
 ---@param text string  Lua that compiles
 ---@param places table[]  where its hooks are written: path, first, last (line)

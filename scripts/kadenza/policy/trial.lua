@@ -308,23 +308,41 @@ function Trial:run(policies, options)
   end
 end
 
+-- Returns the text of a file; nil when there is none or it is no Lua.
 local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return assert(file:read("a"))
+  local file <close> = io.open(path, "rb")
+  local text = file and file:read("a")
+  return text and load(text, "=", "t") and text
+end
+
+-- Looks through a file once, and through those beside the policy that it
+-- requires. What a hook is in it, `places` says.
+local function lint_file(look, path)
+  local text = not look.seen[path] and read(path)
+  look.seen[path] = true
+  if not text then
+    return
+  end
+  local own = {}
+  for _, place in ipairs(look.places) do
+    if place.source == "@" .. path then
+      own[#own + 1] = place
+    end
+  end
+  local found = lint.check(path, text, own, look.is_trusted)
+  table.move(found, 1, #found, #look.problems + 1, look.problems)
+  for _, name in ipairs(lint.modules(text)) do
+    lint_file(look, look.folder .. name:gsub("%.", "/") .. ".lua")
+  end
 end
 
 -- Looks through the texts of the files.
 local function lint_all(policies, places, problems)
+  local seen = {}
   for _, given in ipairs(policies) do
     local path = type(given) == "string" and given or given.file
-    local own = {}
-    for _, place in ipairs(places) do
-      if place.source == "@" .. path then
-        own[#own + 1] = place
-      end
-    end
-    local found = lint.check(path, read(path), own, given ~= path)
-    table.move(found, 1, #found, #problems + 1, problems)
+    lint_file({ places = places, problems = problems, seen = seen,
+      folder = path:match("^.*/") or "", is_trusted = given ~= path }, path)
   end
 end
 

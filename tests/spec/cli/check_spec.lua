@@ -166,6 +166,25 @@ end } } }]])
       true))
   end))
 
+  it("looks through the modules beside a policy", with_folder(function(write)
+    local words = write("words.lua", [[
+require("words") -- itself: refused when it is run
+return { count = function(text) return #text + extra end }]])
+    local rules = write("rules.lua", [[
+local words = require "words"
+return function(record) return words.count(record.value) > 0 end]])
+    local path = write("main.lua", [[
+local kad = require("kadenza")
+local crdt = require("kadenza.crdt")
+local rules = function(record) return require("rules")(record) end
+return { types = { note = { validate = rules } }, name = "main" }]])
+    local document, done = check_json(path)
+    assert.equal(1, done.status)
+    assert.same({ { file = words, line = 2,
+      message = "undefined global 'extra'" } }, document.problems)
+    assert.is_truthy(rules)
+  end))
+
   it("says a failure once, with its place and traceback",
     with_folder(function(write)
       local path = write("broken.lua", [[
