@@ -42,6 +42,7 @@ build = {
         "bindings/lua/bencode.c",
         "bindings/lua/codec.c",
         "bindings/lua/config.c",
+        "bindings/lua/failure.c",
         "bindings/lua/file.c",
         "bindings/lua/hook.c",
         "bindings/lua/install.c",
@@ -59,10 +60,12 @@ build = {
         "bindings/lua/protect.c",
         "bindings/lua/record.c",
         "bindings/lua/result.c",
+        "bindings/lua/runner.c",
         "bindings/lua/verdict.c",
         "bindings/lua/view.c",
         "bindings/lua/vm.c",
         "bindings/lua/wait.c",
+        "bindings/lua/waiting.c",
         "core/base/address.c",
         "core/base/address_text.c",
         "core/base/allocator.c",
@@ -270,6 +273,8 @@ build = {
       "scripts/kadenza/safe.lua",
     ["kadenza.sandbox"] =
       "scripts/kadenza/sandbox.lua",
+    ["kadenza.scheduler"] =
+      "scripts/kadenza/scheduler.lua",
     ["kadenza.signed"] =
       "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =

@@ -1061,6 +1061,11 @@ KAD_API size_t kad_network_addresses(const struct kad_network *network,
                                      const struct kad_node *node,
                                      struct kad_address *out, size_t cap);
 
+/* Returns the number of the present turn, which grows: what a network calls
+ * without waiting in between, for datagrams or for timers, is one turn. Whoever
+ * has much to do takes his share of a turn and goes on in the next. */
+KAD_API uint64_t kad_network_turn(const struct kad_network *network);
+
 /* Returns the network's clock: monotonic, or virtual. */
 KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
 

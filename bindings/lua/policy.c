@@ -235,7 +235,7 @@ static int policy_vm(lua_State *L) {
     return kad_lua_push_error(L, error);
   }
   loading.host = host;
-  host->meter->budget = (uint32_t)(budget / KAD_METER_SLICE + 1);
+  host->meter->budget = (uint64_t)budget;
   if (run(host, load_body, &loading) == LUA_OK && loading.loaded) {
     return 1;
   }
@@ -415,6 +415,16 @@ static void set_number(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
+/* Pushes the histogram of a hook: calls under 1, 2, 4 ... microseconds.
+ * [-0, +1, m] */
+static void push_times(lua_State *L, const struct kad_lua_hook *hook) {
+  lua_createtable(L, KAD_HOOK_TIMES, 0);
+  for (lua_Integer i = 0; i < KAD_HOOK_TIMES; i++) {
+    lua_pushinteger(L, (lua_Integer)hook->times[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
 /* handle:stats() → table: hooks by name, memory, clamped */
 static int handle_stats(lua_State *L) {
   const struct kad_host *const host = check_host(L, 1);
@@ -428,6 +438,13 @@ static int handle_stats(lua_State *L) {
     set_number(L, "overruns", hook->overruns);
     set_number(L, "yields", hook->yields);
     set_number(L, "instructions", hook->instructions);
+    set_number(L, "preempted", hook->preempted);
+    lua_pushnumber(L, (lua_Number)hook->ns / 1e9);
+    lua_setfield(L, -2, "seconds");
+    lua_pushnumber(L, (lua_Number)hook->slowest_ns / 1e9);
+    lua_setfield(L, -2, "slowest");
+    push_times(L, hook);
+    lua_setfield(L, -2, "time");
     lua_pushboolean(L, hook->open_until != 0);
     lua_setfield(L, -2, "suspended");
     lua_setfield(L, -2, hook->name);

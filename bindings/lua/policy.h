@@ -22,7 +22,8 @@ enum {
   KAD_BREAKER_FAILURES = 10,     /* within … */
   KAD_BREAKER_WINDOW_MS = 10000, /* … open the breaker for … */
   KAD_BREAKER_OPEN_MS = 30000,
-  KAD_REPORT_EVERY_MS = 10000 /* a hook's failures are said so often */
+  KAD_REPORT_EVERY_MS = 10000, /* a hook's failures are said so often */
+  KAD_HOOK_TIMES = 20          /* buckets: under 1 us … over 0.26 s */
 };
 
 /* What a hook is asked, and so what it may return. */
@@ -50,17 +51,22 @@ struct kad_lua_hook {
   uint32_t deadline_ms;         /* for an answer that waits */
   uint64_t calls;
   uint64_t errors;
-  uint64_t overruns; /* among the errors */
-  uint64_t yields;
-  uint64_t instructions;   /* run before a wait, counted in slices */
-  uint32_t recent;         /* failures in the present window */
-  kad_time_ms window_from; /* its begin */
-  kad_time_ms open_until;  /* the breaker; 0 when it is closed */
-  kad_time_ms said_at;     /* the last report; 0 for never */
-  uint64_t unsaid;         /* failures since then */
-  kad_time_ms clamped_at;  /* seconds out of range were said; 0 for never */
-  uint64_t clamped_unsaid; /* such since then */
-  bool steady;             /* its breaker never opens */
+  uint64_t overruns;  /* among the errors */
+  uint64_t yields;    /* calls that waited */
+  uint64_t preempted; /* calls that had not ended with their share of a turn */
+  uint64_t instructions; /* run before a wait, about */
+  uint64_t ns;           /* running time in all */
+  uint64_t slowest_ns;
+  uint64_t times[KAD_HOOK_TIMES]; /* calls by time: less than 2^i us, the last
+                                     more */
+  uint32_t recent;                /* failures in the present window */
+  kad_time_ms window_from;        /* its begin */
+  kad_time_ms open_until;         /* the breaker; 0 when it is closed */
+  kad_time_ms said_at;            /* the last report; 0 for never */
+  uint64_t unsaid;                /* failures since then */
+  kad_time_ms clamped_at;         /* seconds out of range were said; 0: never */
+  uint64_t clamped_unsaid;        /* such since then */
+  bool steady;                    /* its breaker never opens */
 };
 
 /* The hooks of a type, by their place: see type_hooks in policy.c. */
@@ -86,6 +92,7 @@ struct kad_runner {
   struct kad_answer answer;            /* what the hook has said */
   struct kad_view *subject;            /* a record or request; or NULL */
   struct kad_view *context;            /* NULL: nobody asked for one */
+  uint64_t ns;                         /* that it ran before it waited */
 };
 
 /* The codec of a host that has one. */
@@ -107,9 +114,11 @@ struct kad_host {
   uint32_t users;
   unsigned bits;
   struct kad_meter *meter; /* of its state */
+  struct kad_views *views; /* of its state */
   size_t memory_used;      /* bytes of an own state */
   size_t memory_limit;
   bool refused;               /* the last block was */
+  unsigned pace;              /* how full it was when its collector was set */
   struct kad_runner *runners; /* all of them */
   struct kad_runner *free_runners;
   struct kad_lua_hook *hooks; /* `hook_count` of them */
@@ -128,16 +137,6 @@ struct kad_host {
   kad_time_ms log_since;     /* the begin of the present window of the log */
   uint32_t log_lines;        /* written in it */
   uint64_t log_dropped;      /* lines over the bound, in all */
-};
-
-/* The upvalues of a runner's closure. */
-enum {
-  KAD_RUNNER_SELF = 1, /* light userdata */
-  KAD_RUNNER_HOOKS,    /* list of functions, in the order of host->hooks */
-  KAD_RUNNER_SUBJECT,  /* the views, so that they outlive the call */
-  KAD_RUNNER_CONTEXT,
-  KAD_RUNNER_THREAD, /* keeps the coroutine */
-  KAD_RUNNER_UPVALUES = KAD_RUNNER_THREAD
 };
 
 /* Answers a question by running a hook; `state` is a kad_lua_hook. */
@@ -184,6 +183,9 @@ int kad_vm_log(lua_State *L);
  * and nothing else. Returns 0 or KAD_ENOMEM. [-0, +0, m] */
 KAD_MUST_CHECK
 int kad_vm_new(lua_State *L, int sources, struct kad_host *host);
+
+/* Sets the collector of a host's own state by how full that is. [-0, +0, -] */
+void kad_vm_pace(struct kad_host *host);
 
 /* Reads what the hook of `runner` has returned, at 1 … `count` of the stack,
  * into `runner->answer`, which then borrows it. Raises for what it may not

@@ -253,7 +253,6 @@ static bool has_field(enum kad_view_kind kind, enum field field) {
  * misspelt one would otherwise never apply, and nobody would know. */
 static int view_index(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
-  lua_settop(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
   const enum field field = (enum field)lua_tointeger(L, -1);
@@ -318,15 +317,6 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]);
 }
 
-struct kad_view *kad_view_push(lua_State *L, enum kad_view_kind kind,
-                               unsigned bits, const void *node_key) {
-  struct kad_view *const view = lua_newuserdatauv(L, sizeof *view, 1);
-  *view = (struct kad_view){.kind = kind, .bits = bits, .node_key = node_key};
-  push_metatable(L, kind);
-  lua_setmetatable(L, -2);
-  return view;
-}
-
 /* Pushes a table of the fields of the view's kind. [-0, +1, m] */
 static void push_fields(lua_State *L, const struct kad_view *view) {
   if (view->kind == KAD_VIEW_RECORD) {
@@ -342,23 +332,105 @@ static void push_fields(lua_State *L, const struct kad_view *view) {
   }
 }
 
-void kad_view_keep(lua_State *L, int index) {
-  struct kad_view *const view = lua_touserdata(L, index);
-  if (!shows(view)) {
-    return;
+/* ----------------------------------------------------------------- rings -- */
+
+static const char views_key = 0;
+
+enum {
+  VIEWS_TABLE = 1 /* the user value of the rings */
+};
+
+struct kad_views *kad_views_of(lua_State *L) {
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  struct kad_views *views = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (views == NULL) {
+    views = lua_newuserdatauv(L, sizeof *views, 1);
+    memset(views, 0, sizeof *views);
+    lua_createtable(L, KAD_VIEW_KINDS * KAD_VIEW_RING, 0);
+    lua_setiuservalue(L, -2, VIEWS_TABLE);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &views_key);
   }
-  index = lua_absindex(L, index);
-  luaL_checkstack(L, 10, NULL);
-  push_fields(L, view);
-  lua_setiuservalue(L, index, 1);
-  kad_view_empty(view);
-  view->kept = true;
+  return views;
 }
 
-void kad_view_empty(struct kad_view *view) {
-  if (view != NULL) {
-    memset(&view->subject, 0, sizeof view->subject);
-    view->kept = false;
+void kad_views_push_table(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  lua_getiuservalue(L, -1, VIEWS_TABLE);
+  lua_remove(L, -2);
+}
+
+struct kad_view *kad_views_take(struct kad_views *views,
+                                enum kad_view_kind kind) {
+  struct kad_view *const view =
+      views->rings[kind][views->next[kind] % KAD_VIEW_RING];
+  if (view == NULL || view->busy || view->spent) {
+    return NULL;
+  }
+  views->next[kind]++;
+  view->busy = true;
+  return view;
+}
+
+/* Keeps a busy view whose place another will have. [-0, +0, m] */
+static void displace(lua_State *L, struct kad_view *view) {
+  lua_rawgeti(L, -1, view->place);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, view);
+  view->displaced = true;
+}
+
+void kad_views_refill(lua_State *L, struct kad_views *views,
+                      enum kad_view_kind kind) {
+  const unsigned index = views->next[kind] % KAD_VIEW_RING;
+  luaL_checkstack(L, 4, NULL);
+  kad_views_push_table(L);
+  if (views->rings[kind][index] != NULL && views->rings[kind][index]->busy) {
+    displace(L, views->rings[kind][index]);
+  }
+  struct kad_view *const view = lua_newuserdatauv(L, sizeof *view, 1);
+  *view = (struct kad_view){
+      .kind = kind,
+      .place = (int)kind * KAD_VIEW_RING + (int)index + 1,
+  };
+  push_metatable(L, kind);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, view->place);
+  views->rings[kind][index] = view;
+  lua_pop(L, 1);
+}
+
+void kad_view_push(lua_State *L, const struct kad_view *view) {
+  if (view->displaced) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, view);
+    return;
+  }
+  kad_views_push_table(L);
+  lua_rawgeti(L, -1, view->place);
+  lua_remove(L, -2);
+}
+
+void kad_view_keep(lua_State *L, struct kad_view *view) {
+  luaL_checkstack(L, 10, NULL);
+  kad_view_push(L, view);
+  push_fields(L, view);
+  lua_setiuservalue(L, -2, 1);
+  memset(&view->subject, 0, sizeof view->subject);
+  view->kept = true;
+  lua_pop(L, 1);
+}
+
+void kad_view_give(lua_State *L, struct kad_view *view) {
+  if (view == NULL) {
+    return;
+  }
+  memset(&view->subject, 0, sizeof view->subject);
+  view->spent = view->kept;
+  view->kept = false;
+  view->busy = false;
+  if (view->displaced) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, view);
   }
 }
 

@@ -3,8 +3,11 @@
  *
  * A view shows a subject while its hook runs. When the hook waits, the view
  * keeps a copy instead; when the hook has ended it is empty, and reading it is
- * an error that says so. Every call has views of its own, so that one that a
- * script has kept never shows the subject of another call. */
+ * an error that says so.
+ *
+ * The views of a Lua state stand in rings, one a kind, and are used again in
+ * turn, so that a call allocates none. One that a script has kept stays empty
+ * until its turn comes again, KAD_VIEW_RING calls later. */
 #ifndef KAD_LUA_VIEW_H
 #define KAD_LUA_VIEW_H
 
@@ -16,11 +19,20 @@ enum kad_view_kind {
   KAD_VIEW_CONTEXT
 };
 
+enum {
+  KAD_VIEW_KINDS = KAD_VIEW_CONTEXT + 1,
+  KAD_VIEW_RING = 128 /* views of a kind; a power of two */
+};
+
 /* The memory of a view. User value 1 is the copy, a table. */
 struct kad_view {
   enum kad_view_kind kind;
   unsigned bits;
+  int place;            /* in the table of views */
+  bool busy;            /* its hook has not ended */
+  bool displaced;       /* another has its place; the registry keeps it */
   bool kept;            /* there is a copy */
+  bool spent;           /* there was a copy: not used again */
   const void *node_key; /* of the node in the registry; of contexts */
   union {
     const struct kad_record *record;
@@ -28,17 +40,38 @@ struct kad_view {
   } subject;                             /* NULL: nothing to show */
 };
 
-/* Pushes a new, empty view. `context.node` is what the registry has under
- * `node_key`. [-0, +1, m] */
-struct kad_view *kad_view_push(lua_State *L, enum kad_view_kind kind,
-                               unsigned bits, const void *node_key);
+/* The rings of a Lua state. */
+struct kad_views {
+  unsigned next[KAD_VIEW_KINDS]; /* whose turn it is */
+  struct kad_view *rings[KAD_VIEW_KINDS][KAD_VIEW_RING];
+};
 
-/* Lets the view at `index` keep a copy of its subject. [-0, +0, m] */
-void kad_view_keep(lua_State *L, int index);
+/* Returns the views of the state of `L`, made at the first call. Valid as long
+ * as the state. [-0, +0, m] */
+struct kad_views *kad_views_of(lua_State *L);
 
-/* Empties a view; NULL is ignored. A copy stays until the view is collected,
+/* Pushes the table of the views: a view is at its place. [-0, +1, -] */
+void kad_views_push_table(lua_State *L);
+
+/* Returns the view of `kind` whose turn it is, busy from now on and empty; NULL
+ * when it cannot be used: see kad_views_refill. */
+struct kad_view *kad_views_take(struct kad_views *views,
+                                enum kad_view_kind kind);
+
+/* Puts a new view where kad_views_take found none of `kind`. [-0, +0, m] */
+void kad_views_refill(lua_State *L, struct kad_views *views,
+                      enum kad_view_kind kind);
+
+/* Pushes a busy view. [-0, +1, -] */
+void kad_view_push(lua_State *L, const struct kad_view *view);
+
+/* Lets a busy view keep a copy of its subject, which is about to end.
+ * [-0, +0, m] */
+void kad_view_keep(lua_State *L, struct kad_view *view);
+
+/* Ends the use of a view; NULL is ignored. A copy stays as long as the view,
  * for an answer may borrow it. [-0, +0, -] */
-void kad_view_empty(struct kad_view *view);
+void kad_view_give(lua_State *L, struct kad_view *view);
 
 /* Returns the record view at `index`, or NULL if there is none. [-0, +0, -] */
 const struct kad_view *kad_view_test_record(lua_State *L, int index);

@@ -12,9 +12,15 @@
 #include <string.h>
 
 enum {
-  SOURCE_MAX = 1048576,      /* bytes of a policy file */
-  READ_SIZE = 4096,          /* bytes read at a time */
-  WORK_SHIFT = 4,            /* 16 bytes that are filled take an instruction */
+  SOURCE_MAX = 1048576, /* bytes of a policy file */
+  READ_SIZE = 4096,     /* bytes read at a time */
+  WORK_SHIFT = 4,       /* 16 bytes that are filled take an instruction */
+  PACE_PARTS = 16,      /* of the memory, at which the collector's … */
+  PAUSE = 200,          /* … settings change: those of Lua, … */
+  STEP = 100,
+  PAUSE_LARGE = 110, /* … and those of a heap over a quarter of the limit */
+  STEP_LARGE = 400,
+  RESERVE_PART = 16,         /* of the memory one part is kadenza's own */
   STARVED_MAX = 10,          /* callbacks without memory, within … */
   STARVED_WINDOW_MS = 10000, /* … stop the policies */
   LOG_WINDOW_MS = 10000,     /* in so long … */
@@ -33,19 +39,41 @@ static void refuse(struct kad_host *host) {
   host->refused = !host->refused;
 }
 
+/* Notes that a block was refused and is given now that garbage is collected. If
+ * that has left little room, each of the next ones will wait so long. */
+static void grant_late(struct kad_host *host, size_t limit) {
+  host->refused = false;
+  if (host->meter != NULL && host->memory_used > limit / 8 * 7) {
+    kad_meter_squeeze(host->meter);
+  }
+}
+
+/* Returns how many bytes may be held: what keeps the scheduler going has a
+ * reserve, so that scripts that take all they can take nothing from it. */
+static size_t limit_now(const struct kad_host *host) {
+  const struct kad_meter *const meter = host->meter;
+  const bool is_script =
+      meter != NULL && meter->entry != NULL && !meter->entry->own;
+  return is_script ? host->memory_limit - host->memory_limit / RESERVE_PART
+                   : host->memory_limit;
+}
+
 /* The allocator of VMs: what is over the cap is refused. */
 static void *allocate(void *state, void *old, size_t old_size,
                       size_t new_size) {
   struct kad_host *const host = state;
   const struct kad_allocator heap = kad_allocator_default();
   const size_t held = old != NULL ? old_size : 0;
-  if (new_size > held &&
-      new_size - held > host->memory_limit - host->memory_used) {
-    refuse(host);
-    return NULL;
-  }
   if (new_size > held) {
-    host->refused = false;
+    const size_t limit = limit_now(host);
+    if (host->memory_used > limit ||
+        new_size - held > limit - host->memory_used) {
+      refuse(host);
+      return NULL;
+    }
+    if (host->refused) {
+      grant_late(host, limit);
+    }
     if (host->meter != NULL) {
       kad_meter_charge(host->meter, (new_size - held) >> WORK_SHIFT);
     }
@@ -97,6 +125,20 @@ static void count_starvation(struct kad_host *host) {
   }
 }
 
+void kad_vm_pace(struct kad_host *host) {
+  const size_t part = host->memory_limit / PACE_PARTS;
+  const unsigned pace = (unsigned)(host->memory_used / part);
+  if (pace == host->pace) {
+    return;
+  }
+  host->pace = pace;
+  /* The heap may double while it is small, and grow by a tenth when it is most
+   * of what there is: then the collector works harder, too. */
+  const bool is_large = pace >= PACE_PARTS / 4;
+  (void)lua_gc(host->L, LUA_GCINC, is_large ? PAUSE_LARGE : PAUSE,
+               is_large ? STEP_LARGE : STEP, 0);
+}
+
 /* Runs callbacks of the core as entries of the meter. */
 static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
                          void *argument) {
@@ -105,10 +147,16 @@ static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
   if (host->stopped) {
     return LUA_ERRMEM;
   }
+  if (host->node->network != NULL) {
+    kad_meter_turn(host->meter, host->node->network);
+  }
   kad_meter_enter(context->main, host->meter, &entry);
+  entry.own = true;
   const int status =
       kad_lua_protect(context->main, body, argument, context->report);
   kad_meter_leave(host->meter);
+  kad_meter_collect(context->main, host->meter);
+  kad_vm_pace(host);
   if (status == LUA_ERRMEM) {
     count_starvation(host);
   }
@@ -419,6 +467,7 @@ static int furnish(lua_State *L) {
   lua_getglobal(L, LUA_COLIBNAME);
   kad_meter_add_functions(L);
   birth->host->meter = kad_meter_of(L);
+  birth->host->meter->is_vm = true;
   struct kad_lua_context *const context = kad_lua_context(L);
   context->host = birth->host;
   context->enter = enter_metered;

@@ -284,6 +284,10 @@ size_t kad_network_addresses(const struct kad_network *network,
   return member->address_count;
 }
 
+uint64_t kad_network_turn(const struct kad_network *network) {
+  return network->turn;
+}
+
 kad_time_ms kad_network_now(const struct kad_network *network) {
   /* The time that is noted in the network is nobody's to see. */
   struct kad_network *changed = (struct kad_network *)network;

@@ -202,6 +202,7 @@ static bool turn(struct sim *sim, kad_time_ms end) {
   if (next > sim->now) {
     sim->now = next;
   }
+  sim->base.turn++;
   kad_network_fire_due(&sim->base, sim->now);
   deliver_due(sim);
   kad_network_settle(&sim->base);

@@ -36,12 +36,17 @@ static void settle(struct kad_udp *udp) {
   }
 }
 
+/* Timers were before this, datagrams come next. */
 static void on_prepare(uv_prepare_t *prepare) {
-  settle(prepare->loop->data);
+  struct kad_udp *const udp = prepare->loop->data;
+  udp->base.turn++;
+  settle(udp);
 }
 
 static void on_check(uv_check_t *check) {
-  settle(check->loop->data);
+  struct kad_udp *const udp = check->loop->data;
+  udp->base.turn++;
+  settle(udp);
 }
 
 static void on_end(uv_timer_t *timer) {

@@ -24,15 +24,18 @@ function M.describe(task)
   return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
 end
 
--- A policy's tasks may fail as often as they are started.
-local function log_failure(task)
+--- Says what a task, or what it has begun, has failed by. A policy's tasks may
+--- fail as often as they are started.
+---@param task kadenza.Task
+---@param text string
+function M.say_text(task, text)
   local owner = task.owner
   if not owner then
-    log.error("a task failed", { error = M.describe(task) })
+    log.error("a task failed", { error = text })
     return
   end
   task.scheduler.say(owner, function(unsaid)
-    log.error("a task failed", { policy = owner, error = M.describe(task),
+    log.error("a task failed", { policy = owner, error = text,
       before = unsaid })
   end)
 end
@@ -50,7 +53,7 @@ function M.say(task)
   end
   task.scheduler.unseen = kept
   if not task.seen then
-    log_failure(task)
+    M.say_text(task, M.describe(task))
   end
 end
 

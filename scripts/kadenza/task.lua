@@ -18,7 +18,7 @@
 local core = require("kadenza.core")
 local failure = require("kadenza.failure")
 local loop = require("kadenza.loop")
-local throttle = require("kadenza.throttle")
+local scheduler = require("kadenza.scheduler")
 local unwind = require("kadenza.unwind")
 
 local M = {}
@@ -37,92 +37,37 @@ local CANCEL <const> = {}
 
 local ENDED <const> = { done = true, failed = true, canceled = true }
 
--- Steps in one turn of the network: tasks that keep waking one another let it
--- do something else in between.
-local MAX_STEPS <const> = 1000
-
 -- Which task a coroutine is, and what each network has to run. Both forget with
 -- their keys; they are a cache of what is, not settings.
 local tasks = setmetatable({}, { __mode = "k" })
 local schedulers = setmetatable({}, { __mode = "k" })
 
---------------------------------------------------------------- scheduler --
-
-local Idle = {} -- ends the work of a driver, also when an error ends it
-Idle.__index = Idle
-
-function Idle:__close()
-  self.scheduler.draining = false
-end
+local step -- below
 
 local function scheduler_of(network)
-  local scheduler = schedulers[network]
-  if not scheduler then
-    scheduler = {
-      network = network,
-      draining = false,
-      planned = false, -- a timer is to go on with the queue
-      first = 1, -- the queue is at first … last
-      last = 0,
-      queue = {},
-      live = {}, -- task → its number
-      count = 0, -- of tasks so far
-      unseen = {}, -- failed tasks that nobody has awaited
-      say = throttle.new(network), -- of the failures of a policy's tasks
-      endings = {}, -- what to do when the network ends
-    }
-    scheduler.idle = setmetatable({ scheduler = scheduler }, Idle)
-    schedulers[network] = scheduler
-  end
-  return scheduler
-end
-
-local function enqueue(task, ...)
-  local scheduler = task.scheduler
-  scheduler.last = scheduler.last + 1
-  scheduler.queue[scheduler.last] = { task = task, ... }
-end
-
-local step -- below: it and what wakes tasks need each other
-
-local drain
-function drain(scheduler)
-  if scheduler.draining then
-    return
-  end
-  scheduler.draining = true
-  local _ <close> = scheduler.idle
-  local steps = 0
-  while scheduler.first <= scheduler.last and steps < MAX_STEPS do
-    local entry = scheduler.queue[scheduler.first]
-    scheduler.queue[scheduler.first] = nil
-    scheduler.first = scheduler.first + 1
-    steps = steps + 1
-    step(entry.task, table.unpack(entry))
-  end
-  if scheduler.first <= scheduler.last and not scheduler.planned
-    and scheduler.network:is_open() then
-    scheduler.planned = true
-    scheduler.network:start_timer(0, function()
-      scheduler.planned = false
-      drain(scheduler)
+  local found = schedulers[network]
+  if not found then
+    found = scheduler.new(network, function(...)
+      step(...)
     end)
+    schedulers[network] = found
   end
+  return found
 end
 
 local function wake(task)
   task.state = "ready"
-  enqueue(task)
+  task.scheduler:enqueue(task)
 end
 
 M.text_of = failure.text_of
 
 -- A failure that nobody awaits until the next turn is said then.
 local function report_unseen(task)
-  local scheduler = task.scheduler
-  scheduler.unseen[#scheduler.unseen + 1] = task
-  if scheduler.network:is_open() then
-    scheduler.network:start_timer(0, function()
+  local unseen, network = task.scheduler.unseen, task.scheduler.network
+  unseen[#unseen + 1] = task
+  if network:is_open() then
+    network:start_timer(0, function()
       failure.say(task)
     end)
   end
@@ -149,6 +94,8 @@ end
 
 local function fail(task, err)
   task.traceback = core.traceback(task.thread)
+  task.state = "closing"
+  task.driver.close(task.thread) -- its `<close>` variables
   finish(task, "failed", err)
 end
 
@@ -157,8 +104,9 @@ local function withdraw(task)
   task.wait = nil
   if wait then
     wait.withdrawn = true
-    if wait.cancel then
-      wait.cancel()
+    local fine, err = pcall(wait.cancel or type, nil)
+    if not fine then
+      failure.say_text(task, M.text_of(err))
     end
   end
 end
@@ -187,15 +135,22 @@ end
 
 local function preempted(task)
   task.state = "ready"
-  task.scheduler.network:start_timer(0, function()
-    if task.state == "ready" then
-      enqueue(task)
-      drain(task.scheduler)
-    end
-  end)
+  task.has_used = task.driver.carry ~= nil
+  task.scheduler:pause(task)
+end
+
+-- Notes what a metered task has used, for its hook's time and in case that it
+-- has been preempted.
+local function note_use(task)
+  local ns
+  task.used, task.cpu, ns, task.killed = task.driver.used()
+  task.ran = (task.ran or 0) + ns
 end
 
 local function after(task, succeeded, first, second, ...)
+  if task.driver.used then
+    note_use(task)
+  end
   if ENDED[task.state] then
     return -- it was abandoned while it ran
   elseif not succeeded then
@@ -216,7 +171,12 @@ function step(task, ...)
     return -- it was canceled meanwhile
   end
   task.state = "running"
-  after(task, task.driver.resume(task.thread, ...))
+  if task.has_used then
+    task.driver.carry(task.used, task.cpu)
+    task.has_used = nil
+  end
+  local run = task.driver.run or task.driver.resume
+  after(task, run(task.thread, ...))
 end
 
 local function outcome_of(task)
@@ -289,7 +249,7 @@ function M.wait(start)
     if task.wait == wait then
       task.wait = nil
       wake(task)
-      drain(task.scheduler)
+      task.scheduler:drain()
     end
   end)
   if not wait.results then
@@ -343,9 +303,8 @@ end
 ------------------------------------------------------------------- tasks --
 
 local function new_task(network, thread, state, driver)
-  local scheduler = scheduler_of(network)
   local task = setmetatable({
-    scheduler = scheduler,
+    scheduler = scheduler_of(network),
     state = state,
     thread = thread,
     driver = driver or coroutine,
@@ -353,12 +312,6 @@ local function new_task(network, thread, state, driver)
   }, Task)
   tasks[thread] = task
   return task
-end
-
-local function enlist(task)
-  local scheduler = task.scheduler
-  scheduler.count = scheduler.count + 1
-  scheduler.live[task] = scheduler.count
 end
 
 --- Starts a task in a network. It runs at once if no other task of the network
@@ -372,9 +325,9 @@ function M.spawn(network, fn, ...)
     error("a task needs a function, not " .. type(fn), 2)
   end
   local task = new_task(network, coroutine.create(fn), "ready")
-  enlist(task)
-  enqueue(task, ...)
-  drain(task.scheduler)
+  task.scheduler:enlist(task)
+  task.scheduler:enqueue(task, ...)
+  task.scheduler:drain()
   return task
 end
 
@@ -410,7 +363,7 @@ function Task:cancel()
     return true
   end
   close(self)
-  drain(self.scheduler)
+  self.scheduler:drain()
   return true
 end
 
@@ -479,18 +432,27 @@ function M.adopt(network, thread, driver)
 end
 
 --- Takes over an adopted task that has yielded, with what it has yielded: from
---- now on it is resumed here. `ended(state, text)` is called when it has ended:
---- done, failed or canceled.
+--- now on it is resumed here. `ended(state, ran, ...)` is called at its end:
+--- done, with its results; failed, with a text; or canceled. `ran` is how long
+--- it ran after this, in nanoseconds.
 ---@param task kadenza.Task
----@param ended fun(state: string, text?: string)
+---@param ended fun(state: string, ran: integer, ...)
 ---@param ... any
 function M.suspended(task, ended, ...)
-  enlist(task)
+  task.scheduler:enlist(task)
+  task.scheduler.meter = task.scheduler.meter
+    or task.driver.has_time and task.driver
   task:on_end(function()
-    ended(task.state, task.state == "failed" and failure.describe(task) or nil)
+    if task.state == "done" then
+      ended("done", task.ran or 0,
+        table.unpack(task.outcome, 1, task.outcome.n))
+    else
+      ended(task.state, task.ran or 0,
+        task.state == "failed" and failure.describe(task) or nil)
+    end
   end)
   after(task, true, ...)
-  drain(task.scheduler)
+  task.scheduler:drain()
 end
 
 ------------------------------------------------------- end of a network --
@@ -528,21 +490,14 @@ end
 ---@param is_enough? fun(): boolean  asked before each; true leaves the rest
 ---@return boolean finished  false when some were left
 function M.finish(network, is_enough)
-  local scheduler = scheduler_of(network)
-  local left = {}
-  for task in pairs(scheduler.live) do
-    left[#left + 1] = task
-  end
-  table.sort(left, function(a, b)
-    return scheduler.live[a] < scheduler.live[b]
-  end)
-  for _, task in ipairs(left) do
+  local finished = scheduler_of(network)
+  for _, task in ipairs(finished:list()) do
     if is_enough and is_enough() then
       return false
     end
     task:cancel()
   end
-  unwind(scheduler.endings, function(ending)
+  unwind(finished.endings, function(ending)
     ending.fn()
   end)
   return true

@@ -1,10 +1,22 @@
 local kad = require("kadenza")
+local policy = require("kadenza.policy")
 local support = require("tests.spec.policy_support")
 
 local with, failures = support.with, support.failures
 
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
+
+-- Calls `fn` while the policies of a node may take `bytes`, and time to do so.
+local function with_memory(bytes, fn)
+  local memory, instructions = policy.MEMORY, support.INSTRUCTIONS
+  policy.MEMORY, support.INSTRUCTIONS = bytes, 10000000
+  local fine, problem = pcall(fn)
+  policy.MEMORY, support.INSTRUCTIONS = memory, instructions
+  if not fine then
+    error(problem, 0)
+  end
+end
 
 local function note(fields)
   return 'local kad = require("kadenza")\n'
@@ -61,4 +73,25 @@ describe("the circuit breaker", function()
         assert.is_true(said + before >= 55)
       end
     end))
+
+  it("opens for a hook that goes on with its memory full", function()
+    with_memory(4 << 20, with([[
+      local kept = {}
+      return { types = { note = { validate = function()
+        kept[#kept + 1] = ("x"):rep(20000) .. #kept
+        for i = 1, 40 do local _ = ("y"):rep(10000) .. i end
+        return true
+      end } } }
+    ]], function(world)
+      for _ = 1, 200 do
+        world.node:put(KEY, "x", NOTE)
+      end
+      local hook = world.hooks()["policy: note.validate"]
+      assert.is_true(hook.suspended)
+      assert.is_true(hook.calls > 50) -- all was well with half of it
+      world.after = function()
+        assert.matches("memory", failures(world.events)[1])
+      end
+    end))
+  end)
 end)

@@ -108,17 +108,21 @@ local function add_scheduling(setup, network)
   function setup.suspended(thread, ticket, ...)
     local entry = threads[thread]
     waiting[ticket] = entry
-    task.suspended(entry.task, function(state, text)
+    task.suspended(entry.task, function(state, ran, ...)
       waiting[ticket] = nil
-      setup.ended(entry.runner, state == "done", text or entry.problem,
-        entry.overrun)
+      if state == "done" then
+        setup.ended(entry.runner, true, nil, false, ran, ...)
+      else
+        setup.ended(entry.runner, false, ... or entry.problem,
+          entry.overrun or entry.task.killed, ran)
+      end
     end, ...)
   end
 
-  function setup.cancel(ticket, problem, overrun)
+  function setup.cancel(ticket)
     local entry = waiting[ticket]
     if entry then
-      entry.problem, entry.overrun = problem, overrun
+      entry.problem, entry.overrun = setup.problem(entry.runner)
       entry.task:cancel()
     end
   end

@@ -45,8 +45,7 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
 ---@field errors integer
 ---@field overruns integer  among the errors
 ---@field yields integer
----@field instructions integer  of all calls before they wait, about: they are
----  counted in slices of 1000, whichever hook ends a slice
+---@field instructions integer  of all calls before they wait, about
 ---@field seconds? number  running time in all
 ---@field slowest? number  seconds of the longest call
 

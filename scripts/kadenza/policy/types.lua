@@ -96,7 +96,7 @@
 ---@field version? string
 ---@field observed? string  replies, errors: how the sender sees the receiver
 ---@field read_only? boolean  queries (BEP 43)
----@field method? string  queries: the name; all of these are of queries:
+---@field method? string  of queries: the name
 ---@field target? string  find_node, get_peers, announce_peer, find_value, store
 ---@field want4? boolean  the families of contacts to send (BEP 32)
 ---@field want6? boolean

@@ -102,7 +102,7 @@ local ROWS <const> = {
       kad.spawn(function() kad.sleep(1) while true do end end)
     end
     return { value = "spawned" } ]], gives = "spawned",
-    logs = "ran too long" },
+    logs = "ran too long", instructions = 400000 },
   { "tasks that keep waking one another", [[
     local function play(mine, other)
       for _ = 1, 50000 do
