@@ -31,7 +31,7 @@ local function echo(request, ctx)
   if type(text) ~= "string" then
     return nil, "text is needed", 203
   end
-  kad.log.debug("echo", { from = ctx.from.address })
+  kad.log.debug("echo", { from = ctx.from and ctx.from.address })
   return { text = text }
 end
 
@@ -61,6 +61,7 @@ return policy
 ]=]
 
 M.spec = [=[
+local assert = require("luassert")
 local kad = require("kadenza")
 local testing = require("kadenza.testing")
 
@@ -68,6 +69,7 @@ local FILE <const> =
   (debug.getinfo(1, "S").source:match("^@(.*/)") or "") .. "NAME.lua"
 
 describe("the policy NAME", function()
+  ---@type kadenza.testing.Policy
   local policy
 
   before_each(function()
