@@ -818,12 +818,11 @@ struct kad_custom_query {
  * answers without any, or with an error because it does not know the method, is
  * asked find_node, too. Ends when the k closest have answered, when a reply
  * suffices, or when `options->quorum` replies counted; `holders` of the result
- * is the number of those. We do not ask ourselves. 0 when a reply counted;
- * otherwise
- *   KAD_ENOTFOUND    contacts answered, but not the query
- *   KAD_ENOCONTACTS, KAD_ETIMEOUT  nobody answered
- *   KAD_ETOOBIG      the query does not fit a datagram
- * KAD_EINVAL also for arguments that are no such dictionary. */
+ * is the number of those, `code` and `reason` are of the first error but 204.
+ * We do not ask ourselves. 0 when a reply counted; otherwise KAD_ENOTFOUND
+ * contacts answered, but not the query KAD_ENOCONTACTS, KAD_ETIMEOUT  nobody
+ * answered KAD_ETOOBIG      the query does not fit a datagram KAD_EINVAL also
+ * for arguments that are no such dictionary. */
 KAD_API KAD_MUST_CHECK int kad_node_query(
     struct kad_node *node, const struct kad_id *key,
     const struct kad_custom_query *custom,

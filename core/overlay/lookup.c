@@ -194,6 +194,7 @@ static void take_error(struct kad_node *node, struct kad_lookup *lookup,
   candidate->state = KAD_CANDIDATE_ANSWERED;
   lookup->steps[candidate->step].answered = true;
   if (needs_bypass(lookup, candidate, error)) {
+    lookup->config.refused(node, lookup, error);
     bypass(node, lookup, candidate);
   }
 }

@@ -65,6 +65,9 @@ struct kad_lookup_config {
   bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,
                   const struct kad_contact *from,
                   const struct kad_message *reply);
+  /* Told of each error in answer to a custom query; may be NULL without one. */
+  void (*refused)(struct kad_node *node, struct kad_lookup *lookup,
+                  const struct kad_message *error);
   /* Told once that it has ended, never from inside kad_lookup_start. Frees it.
    */
   void (*done)(struct kad_node *node, struct kad_lookup *lookup);

@@ -252,6 +252,14 @@ static bool replied(struct kad_node *node, struct kad_lookup *lookup,
   return had_value;
 }
 
+/* Not to know a query is no news. */
+static void refused(struct kad_node *node, struct kad_lookup *lookup,
+                    const struct kad_message *error) {
+  if (error->code != KAD_CODE_METHOD) {
+    kad_op_keep_error(node, lookup->config.owner, error);
+  }
+}
+
 static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_op *op = lookup->config.owner;
   op->lookups_open--;
@@ -277,6 +285,7 @@ static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
       .deadline_ms = kad_time_since(spent, op->options.deadline_ms),
       .seed = seed,
       .replied = op->kind->replied != NULL ? replied : NULL,
+      .refused = refused,
       .done = lookup_done,
       .owner = op,
   };

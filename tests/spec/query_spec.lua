@@ -114,6 +114,18 @@ describe("node:query", function()
     assert.equal(by_distance(net, key, net.nodes[9])[1], info.closest[1].id)
   end))
 
+  it("tells why the first refused where all do", with_singers(function(net)
+    local replies, message, code, info = net.nodes[9]:query(key, "sing")
+
+    assert.is_nil(replies)
+    assert.equal("not found: 250 hoarse", message)
+    assert.equal("KAD_ENOTFOUND", code)
+    assert.equal(250, info.krpc)
+    assert.equal("hoarse", info.reason)
+  end, function()
+    return nil, "hoarse", 250
+  end))
+
   it("ends with the reply that suffices", with_singers(function(net, t)
     local heard = 0
     local replies, info = net.nodes[9]:query(key, "sing", {}, {
