@@ -49,14 +49,34 @@ static int run(struct kad_host *host, lua_CFunction body, void *argument) {
 /* ------------------------------------------------------------------ ending --
  */
 
-/* Calls setup.finish, if there is one. [-0, +0, e] */
+/* The end of what runs in a VM. */
+struct finish {
+  const struct kad_host *host;
+  bool at_last;  /* what does not end now is dropped */
+  bool finished; /* nothing is left */
+};
+
+/* Calls setup.finish(at last) → whether nothing is left. [-0, +0, e] */
 static int finish_body(lua_State *L) {
-  const struct kad_host *const host = lua_touserdata(L, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, host) == LUA_TTABLE &&
+  struct finish *const finish = lua_touserdata(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, finish->host) == LUA_TTABLE &&
       lua_getfield(L, -1, "finish") == LUA_TFUNCTION) {
-    lua_call(L, 0, 0);
+    lua_pushboolean(L, finish->at_last);
+    lua_call(L, 1, 1);
+    finish->finished = lua_toboolean(L, -1);
   }
   return 0;
+}
+
+/* Cancels what is left in the VM of a host that is released. Returns true when
+ * it has ended. */
+static bool finish_host(struct kad_host *host, bool at_last) {
+  struct finish finish = {.host = host, .at_last = at_last};
+  if (host->L == NULL || !host->owns_state || host->users > 1 ||
+      host->stopped) {
+    return true;
+  }
+  return run(host, finish_body, &finish) != LUA_OK || finish.finished;
 }
 
 /* Ends the Lua side of a host: its hooks fail from now on. Tasks that are left
@@ -67,9 +87,7 @@ static void close_host(struct kad_host *host) {
   if (L == NULL) {
     return;
   }
-  if (host->owns_state && host->users == 1 && !host->stopped) {
-    (void)run(host, finish_body, host);
-  }
+  (void)finish_host(host, true);
   kad_hook_free_runners(host);
   host->L = NULL;
   if (host->owns_state) {
@@ -410,6 +428,14 @@ static int handle_is_released(lua_State *L) {
   return 1;
 }
 
+/* handle:finish() → true once nothing is left in the VM of policies that are
+ * released; what is left is canceled, and ends in the next turns of the loop */
+static int handle_finish(lua_State *L) {
+  const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  lua_pushboolean(L, handle->host == NULL || finish_host(handle->host, false));
+  return 1;
+}
+
 static void set_number(lua_State *L, const char *name, uint64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
   lua_setfield(L, -2, name);
@@ -486,6 +512,7 @@ void kad_lua_add_policy_host(lua_State *L) {
       {"give_up", handle_give_up},
       {"describe", handle_describe},
       {"is_released", handle_is_released},
+      {"finish", handle_finish},
       {"close", handle_close},
       {NULL, NULL},
   };

@@ -203,14 +203,16 @@ function M.check_list(policies, level)
   return kind or "tables"
 end
 
--- Closes policies that have stopped once nothing of them is under way.
-local function retire(net, handle)
-  if handle:is_released() or not net:is_open() then
+-- Closes policies that have stopped once nothing of them is under way. Tasks
+-- that are left then have a while to end.
+local function retire(net, handle, canceled)
+  local released = handle:is_released()
+  if not net:is_open() or canceled or released and handle:finish() then
     handle:close()
     return
   end
   net:start_timer(RETIRE_MS, function()
-    retire(net, handle)
+    retire(net, handle, released)
   end)
 end
 
@@ -297,11 +299,11 @@ end
 
 --- Returns what the policies of a node have done: `hooks`, by name, each with
 --- calls, errors, overruns (among the errors), yields (calls that waited),
---- preempted (calls that went on in a later turn), instructions (before a wait,
---- about), seconds (that it ran), slowest (of one call), time (a histogram: calls
---- under 1, 2, 4 … microseconds, the last all others) and whether its breaker is
---- open (`suspended`); `memory`, the bytes that files take; and `clamped`, how
---- often a hook returned seconds out of range.
+--- preempted (calls that went on in a later turn), instructions (before a
+--- wait, about), seconds (that it ran), slowest (of one call), time (a
+--- histogram: calls under 1, 2, 4 … microseconds, the last all others) and
+--- whether its breaker is open (`suspended`); `memory`, the bytes that files
+--- take; and `clamped`, how often a hook returned seconds out of range.
 ---@param node kadenza.Node
 ---@return table? stats  nil when it has none
 function M.stats(node)

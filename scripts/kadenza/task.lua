@@ -488,7 +488,7 @@ end
 --- does all that `at_end` was told: the first error is raised afterwards.
 ---@param network kadenza.core.Network
 ---@param is_enough? fun(): boolean  asked before each; true leaves the rest
----@return boolean finished  false when some were left
+---@return boolean finished  false when some are left
 function M.finish(network, is_enough)
   local finished = scheduler_of(network)
   for _, task in ipairs(finished:list()) do
@@ -500,7 +500,7 @@ function M.finish(network, is_enough)
   unwind(finished.endings, function(ending)
     ending.fn()
   end)
-  return true
+  return #finished:list() == 0
 end
 
 --- Runs a network until `task` has ended; returns its results or raises.

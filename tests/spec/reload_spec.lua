@@ -179,7 +179,7 @@ describe("reloading policies", function()
       end
     end))
 
-  it("drops tasks that take too long to end", with([[
+  it("does not wait for tasks that take long to end", with([[
     local kad = require("kadenza")
     return { on_start = function()
       for i = 1, 900 do
@@ -194,16 +194,11 @@ describe("reloading policies", function()
       world.files:write("return {}")
       local begun = os.clock()
       assert.is_true(world.node:reload())
-      -- Each would have its budget, some 1.5 ms here and 100 ms elsewhere.
-      assert.is_true(os.clock() - begun < 0.5)
-      world.after = function()
-        local said = 0
-        for _, event in ipairs(world.events) do
-          said = said + (event.message:find("^tasks of replaced policies were "
-            .. "dropped") and 1 or 0)
-        end
-        assert.equal(1, said)
-      end
+      -- Each may use up a budget to end, but not one after the other.
+      assert.is_true(os.clock() - begun < 0.3)
+      assert(world.other:ping(world.node:addresses()[1]))
+      kad.sleep(1)
+      assert(world.other:ping(world.node:addresses()[1]))
     end))
 
   describe("what save returns", function()

@@ -226,12 +226,15 @@ function M.set_up(list, node, network)
 end
 
 -- Cancels the tasks that are left, within one budget: each has one of its own,
--- and there may be a thousand.
-local function finish_tasks(network)
-  if not task.finish(network, core.is_spent) then
+-- and there may be a thousand. Returns true when none is left; at last those
+-- are dropped.
+local function finish_tasks(network, at_last)
+  local finished = task.finish(network, core.is_spent)
+  if at_last and not finished then
     log.warn("tasks of replaced policies were dropped: they take too long to "
       .. "end")
   end
+  return finished
 end
 
 -- Gives the node's metatable of contexts the node: `context.node`.
@@ -279,8 +282,8 @@ function M.load_files(handle, network, packed, sink)
   local setup, message = M.set_up(list, node, network)
   if setup then
     setup.node = node
-    setup.finish = function()
-      finish_tasks(network)
+    setup.finish = function(at_last)
+      return finish_tasks(network, at_last)
     end
   end
   return setup, message
