@@ -81,8 +81,8 @@ int kad_ruleset_new(const struct kad_allocator *allocator,
   if (error != 0) {
     return error;
   }
-  if (policy->type_count > KAD_TYPES_MAX - BUILT_IN_TYPES) {
-    return KAD_EINVAL;
+  if (policy->type_count > KAD_TYPES_MAX) { /* those it refines included */
+    return KAD_EFULL;
   }
   size_t type_count = policy->type_count + BUILT_IN_TYPES;
   size_t size = sizeof(struct kad_ruleset) +

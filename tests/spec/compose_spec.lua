@@ -114,6 +114,25 @@ describe("kadenza.policy.compose", function()
     assert.same({ 2500 }, setup.deadlines)
   end)
 
+  it("names the file with which there are too many types or queries",
+    function()
+      local function many(part, count, value, prefix)
+        local policy = { [part] = {} }
+        for i = 1, count do
+          policy[part][prefix .. i] = value
+        end
+        return policy
+      end
+
+      composed(many("types", 62, {}, "a"), { types = { value = {} } },
+        { types = { peers = { validate = yes } }, on_store = yes })
+      assert.equal("p2.lua: there are more than 62 types",
+        problem(many("types", 60, {}, "a"), many("types", 3, {}, "b")))
+      composed(many("rpc", 256, yes, "a"))
+      assert.equal("p2.lua: there are more than 256 queries",
+        problem(many("rpc", 256, yes, "a"), many("rpc", 1, yes, "b")))
+    end)
+
   it("refuses two policies of one name, and names both files", function()
     local list = load({}, {})
     list[2].name = "p1"

@@ -51,6 +51,8 @@ describe("kadenza.policy.shape", function()
     { { types = { a = { ttl = "60" } } }, "types.a.ttl must be an integer" },
     { { types = { a = { signed_only = 1 } } },
       "types.a.signed_only must be a boolean, not a number" },
+    { { types = { peers = { signed_only = true } } },
+      "types.peers.signed_only: peers have no publisher" },
     { { types = { a = { republish = true } } },
       "types.a.republish must be an integer" },
     { { types = { a = { republish = 0 } } },

@@ -9,6 +9,8 @@ local shape = require("kadenza.policy.shape")
 local M = {}
 
 local DEADLINE_MS <const> = 2000 -- of a hook, unless its policy says otherwise
+local MAX_TYPES <const> = 62 -- beside the built-in ones
+local MAX_QUERIES <const> = 256
 local FOREVER <const> = 0xFFFFFFFF -- republish: never
 local BUILT_IN <const> = { peers = true, value = true }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
@@ -88,9 +90,21 @@ function Composer:claim(what, loaded)
   self.claims[what] = loaded
 end
 
-function Composer:type_entry(name)
+-- Counts one more of what there may be so many of. The core has these bounds.
+function Composer:count(what, most, loaded)
+  local count = (self.counts[what] or 0) + 1
+  if count > most then
+    fail("%s: there are more than %d %s", loaded.label, most, what)
+  end
+  self.counts[what] = count
+end
+
+function Composer:type_entry(name, loaded)
   local entry = self.types[name]
   if not entry then
+    if not BUILT_IN[name] then
+      self:count("types", MAX_TYPES, loaded)
+    end
     entry = { name = name, filters = {}, owners = {} }
     self.types[name] = entry
     table.insert(self.order, name)
@@ -123,7 +137,7 @@ function Composer:add_republish(entry, spec, loaded)
 end
 
 function Composer:add_type(name, spec, loaded)
-  local entry = self:type_entry(name)
+  local entry = self:type_entry(name, loaded)
   if not only_filters(name, spec) then
     self:claim("type '" .. name .. "'", loaded)
   end
@@ -171,6 +185,7 @@ function Composer:add_policy(loaded)
   end
   for _, name in ipairs(sorted(policy.rpc or {})) do
     self:claim("query '" .. name .. "'", loaded)
+    self:count("queries", MAX_QUERIES, loaded)
     table.insert(self.setup.methods, {
       name = name,
       call = self:add(policy.rpc[name], { loaded }, "rpc." .. name),
@@ -285,6 +300,7 @@ function M.compose(list)
     setup = { hooks = {}, names = {}, deadlines = {}, types = {},
       methods = {} },
     claims = {},
+    counts = {},
     types = {},
     order = {},
   }, Composer)

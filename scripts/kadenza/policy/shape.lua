@@ -129,6 +129,9 @@ local function check_type(name, spec)
   end
   check_kind(spec, "table", where)
   check_keys(spec, TYPE_KEYS, " in " .. where)
+  if name == "peers" and spec.signed_only then
+    fail("types.peers.signed_only: peers have no publisher")
+  end
   for key, value in pairs(spec) do
     local kind = TYPE_KEYS[key]
     if type(kind) == "table" then
