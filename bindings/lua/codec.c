@@ -6,6 +6,9 @@
  * breaker ever opens: a stranger's nonsense would deafen the node. */
 #include "codec.h"
 
+#include "hook.h"
+#include "link.h"
+
 #include <string.h>
 
 /* What a call is about, and what has come of it. */
@@ -70,13 +73,35 @@ static int decode_body(lua_State *L) {
   return 0;
 }
 
-/* Runs `body` as an entry of the meter. A failure is counted and said, and
- * leaves the status as it was. One that comes while the codec is at work, by
- * way of what it has called, fails. */
+/* Calls `body` on the stack of `L` as an entry of the meter. Returns a LUA_…
+ * status: otherwise the text of the error is at the top. [-0, +0|1, -] */
+static int call(lua_State *L, lua_CFunction body, struct exchange *exchange,
+                struct kad_lua_hook *hook) {
+  struct kad_host *const host = hook->host;
+  struct kad_meter_entry entry;
+  const uint64_t weight = kad_hook_weight(hook);
+  const uint64_t begun = weight > 0 ? kad_meter_clock_ns() : 0;
+  kad_meter_enter(L, host->meter, &entry);
+  lua_pushcfunction(L, kad_lua_traceback);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, exchange);
+  const int status = lua_pcall(L, 1, 0, 1);
+  kad_meter_leave(host->meter);
+  if (weight > 0) {
+    kad_hook_add_time(hook, kad_meter_clock_ns() - begun, weight);
+  }
+  /* The last look was some instructions ago. */
+  hook->instructions += entry.use.instructions + KAD_METER_FIRST / 2;
+  hook->overruns += status != LUA_OK && entry.killed;
+  return status;
+}
+
+/* Runs `body`. A failure is counted and said, and leaves the status as it was.
+ * One that comes while the codec is at work, by way of what it has called,
+ * fails. */
 static void run(struct kad_host *host, struct kad_lua_hook *hook,
                 lua_CFunction body, struct exchange *exchange) {
   lua_State *const L = host->codec.thread;
-  struct kad_meter_entry entry;
   if (host->L == NULL || host->stopped || host->codec.busy ||
       !lua_checkstack(L, 3)) {
     return;
@@ -85,19 +110,19 @@ static void run(struct kad_host *host, struct kad_lua_hook *hook,
   exchange->hook = hook;
   hook->calls++;
   host->codec.busy = true;
-  kad_meter_enter(L, host->meter, &entry);
+  if (host->node->network != NULL) {
+    kad_meter_turn(host->meter, host->node->network);
+  }
   lua_settop(L, 0);
-  lua_pushcfunction(L, kad_lua_traceback);
-  lua_pushcfunction(L, body);
-  lua_pushlightuserdata(L, exchange);
-  const int status = lua_pcall(L, 1, 0, 1);
-  kad_meter_leave(host->meter);
-  if (status != LUA_OK) {
-    hook->overruns += entry.killed;
+  if (call(L, body, exchange, hook) != LUA_OK) {
     kad_hook_fail(hook, lua_tostring(L, -1));
   }
   lua_settop(L, 0);
   host->codec.busy = false;
+  kad_meter_collect(host->L, host->meter);
+  if (host->owns_state) {
+    kad_vm_pace(host);
+  }
 }
 
 static int encode(void *state, const struct kad_message *message,

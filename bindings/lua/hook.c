@@ -190,16 +190,15 @@ int kad_hook_read(lua_State *L, struct kad_runner *runner, int count) {
 /* ------------------------------------------------------------------- time --
  */
 
-/* Returns how many calls one that begins now stands for; 0 if it is not timed.
- */
-static uint64_t weight_of(const struct kad_lua_hook *hook) {
+uint64_t kad_hook_weight(const struct kad_lua_hook *hook) {
   if (hook->calls <= TIMED_ALL) {
     return 1;
   }
   return hook->calls % TIMED_EVERY == 0 ? TIMED_EVERY : 0;
 }
 
-static void add_time(struct kad_lua_hook *hook, uint64_t ns, uint64_t weight) {
+void kad_hook_add_time(struct kad_lua_hook *hook, uint64_t ns,
+                       uint64_t weight) {
   size_t bucket = 0;
   uint64_t us = ns / NS_PER_US;
   while (us > 0 && bucket < KAD_HOOK_TIMES - 1) {
@@ -212,7 +211,7 @@ static void add_time(struct kad_lua_hook *hook, uint64_t ns, uint64_t weight) {
 }
 
 void kad_hook_count_time(struct kad_lua_hook *hook, uint64_t ns) {
-  add_time(hook, ns, 1);
+  kad_hook_add_time(hook, ns, 1);
 }
 
 /* ---------------------------------------------------------------- running --
@@ -276,7 +275,7 @@ static void run_hook(struct kad_runner *runner, struct kad_answer *answer) {
   struct kad_lua_hook *const hook = runner->hook;
   struct kad_meter_entry entry;
   int yielded = 0;
-  const uint64_t weight = weight_of(hook);
+  const uint64_t weight = kad_hook_weight(hook);
   const uint64_t begun = weight > 0 ? kad_meter_clock_ns() : 0;
   const int status = resume(runner, &entry, &yielded);
   const uint64_t ns = weight > 0 ? kad_meter_clock_ns() - begun : 0;
@@ -286,7 +285,7 @@ static void run_hook(struct kad_runner *runner, struct kad_answer *answer) {
     return;
   }
   if (weight > 0) {
-    add_time(hook, ns, weight);
+    kad_hook_add_time(hook, ns, weight);
   }
   if (status != LUA_OK) {
     fail_hook(runner, status, &entry, answer);

@@ -43,6 +43,13 @@ void kad_hook_report(struct kad_failure failure);
 /* Tells whether the breaker of `hook` is open; closes it when it is time. */
 bool kad_hook_is_suspended(struct kad_lua_hook *hook);
 
+/* Returns how many calls one that begins now stands for; 0 if it is not timed.
+ */
+uint64_t kad_hook_weight(const struct kad_lua_hook *hook);
+
+/* Notes that `weight` calls of a hook have run for `ns` nanoseconds each. */
+void kad_hook_add_time(struct kad_lua_hook *hook, uint64_t ns, uint64_t weight);
+
 /* Notes that a hook has run for `ns` nanoseconds in all. */
 void kad_hook_count_time(struct kad_lua_hook *hook, uint64_t ns);
 

@@ -357,6 +357,19 @@ describe("A codec", function()
     assert.is_true(spoken > 20)
   end))
 
+  it("is counted and timed as hooks are", overlay(function(net)
+    net.nodes[2]:put(kad.key("a"), "b")
+    local hooks = net.nodes[2]:stats().policies.hooks
+    for _, name in ipairs({ "encode", "decode" }) do
+      local hook = hooks["policy: codec." .. name]
+      assert.is_true(hook.calls > 10)
+      assert.equal(0, hook.errors)
+      assert.is_true(hook.instructions > 10 * hook.calls)
+      assert.is_true(hook.seconds > 0)
+      assert.is_true(hook.slowest > 0)
+    end
+  end))
+
   it("repeats itself, datagram for datagram", spec(function()
     local function run()
       local files <close> = policies.files()
