@@ -54,7 +54,7 @@ struct kad_lua_hook {
   uint64_t overruns;  /* among the errors */
   uint64_t yields;    /* calls that waited */
   uint64_t preempted; /* calls that had not ended with their share of a turn */
-  uint64_t instructions; /* run before a wait, about */
+  uint64_t instructions; /* about */
   uint64_t ns;           /* running time in all */
   uint64_t slowest_ns;
   uint64_t times[KAD_HOOK_TIMES]; /* calls by time: less than 2^i us, the last

@@ -5,7 +5,7 @@
 /* Where kad_hook_ended has what the hook returned: behind its own arguments,
  * and what lay below the hook on the coroutine's stack, which ends with it. */
 enum {
-  OUTCOME = 6 + KAD_RUNNER_BASE
+  OUTCOME = 7 + KAD_RUNNER_BASE
 };
 
 /* What a hook that waits has yielded. */
@@ -70,9 +70,9 @@ static void read_outcome(lua_State *L, struct kad_runner *runner) {
   }
 }
 
-/* ended(runner, done, problem, overrun, nanoseconds, result...): the task of a
- * hook that had waited has ended. `problem` is nil when there is nothing to
- * say. */
+/* ended(runner, done, problem, overrun, nanoseconds, instructions, result...):
+ * the task of a hook that had waited has ended. `problem` is nil when there is
+ * nothing to say. */
 int kad_hook_ended(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_argexpected(L, runner != NULL, 1, "runner");
@@ -80,6 +80,7 @@ int kad_hook_ended(lua_State *L) {
   runner->answer = (struct kad_answer){.verdict = KAD_FAILED};
   const lua_Integer ns = luaL_checkinteger(L, 5);
   kad_hook_count_time(runner->hook, runner->ns + (uint64_t)ns);
+  runner->hook->instructions += (uint64_t)luaL_checkinteger(L, 6);
   if (lua_toboolean(L, 2)) {
     read_outcome(L, runner);
   } else if (lua_isstring(L, 3)) {

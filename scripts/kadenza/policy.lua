@@ -299,11 +299,11 @@ end
 
 --- Returns what the policies of a node have done: `hooks`, by name, each with
 --- calls, errors, overruns (among the errors), yields (calls that waited),
---- preempted (calls that went on in a later turn), instructions (before a
---- wait, about), seconds (that it ran), slowest (of one call), time (a
---- histogram: calls under 1, 2, 4 … microseconds, the last all others) and
---- whether its breaker is open (`suspended`); `memory`, the bytes that files
---- take; and `clamped`, how often a hook returned seconds out of range.
+--- preempted (calls that went on in a later turn), instructions (about),
+--- seconds (that it ran), slowest (of one call), time (a histogram: calls under
+--- 1, 2, 4 … microseconds, the last all others) and whether its breaker is open
+--- (`suspended`); `memory`, the bytes that files take; and `clamped`, how often
+--- a hook returned seconds out of range.
 ---@param node kadenza.Node
 ---@return table? stats  nil when it has none
 function M.stats(node)

@@ -139,12 +139,15 @@ local function preempted(task)
   task.scheduler:pause(task)
 end
 
--- Notes what a metered task has used, for its hook's time and in case that it
--- has been preempted.
+-- Notes what a metered task has used, for its hook's figures and in case that
+-- it has been preempted. What it did before it was adopted, C has counted.
 local function note_use(task)
   local ns
   task.used, task.cpu, ns, task.killed = task.driver.used()
   task.ran = (task.ran or 0) + ns
+  if task.carried then
+    task.steps = (task.steps or 0) + task.used - task.carried
+  end
 end
 
 local function after(task, succeeded, first, second, ...)
@@ -171,6 +174,7 @@ function step(task, ...)
     return -- it was canceled meanwhile
   end
   task.state = "running"
+  task.carried = task.has_used and task.used or 0
   if task.has_used then
     task.driver.carry(task.used, task.cpu)
     task.has_used = nil

@@ -98,17 +98,17 @@ local function align(rows)
 end
 
 local function microseconds(seconds)
-  return seconds and ("%.1f"):format(seconds * MICROSECONDS) or "-"
+  return ("%.1f"):format(seconds * MICROSECONDS)
 end
 
 local function cost_row(cost)
-  local mean = cost.seconds and cost.calls > 0 and cost.seconds / cost.calls
+  local calls = math.max(cost.calls, 1)
   local row = { fault.line(cost.name) }
   for i, name in ipairs({ "calls", "errors", "overruns", "yields" }) do
     row[i + 1] = ("%d"):format(cost[name])
   end
-  row[#row + 1] = ("%d"):format(cost.instructions // math.max(cost.calls, 1))
-  row[#row + 1] = microseconds(mean)
+  row[#row + 1] = ("%d"):format(cost.instructions // calls)
+  row[#row + 1] = microseconds(cost.seconds / calls)
   row[#row + 1] = microseconds(cost.slowest)
   return row
 end

@@ -61,7 +61,7 @@ return policy
 ]=]
 
 M.spec = [=[
-local assert = require("luassert")
+local assert = require "luassert"
 local kad = require("kadenza")
 local testing = require("kadenza.testing")
 

@@ -109,12 +109,13 @@ local function add_scheduling(setup, network)
     local entry = threads[thread]
     waiting[ticket] = entry
     task.suspended(entry.task, function(state, ran, ...)
+      local steps = entry.task.steps or 0
       waiting[ticket] = nil
       if state == "done" then
-        setup.ended(entry.runner, true, nil, false, ran, ...)
+        setup.ended(entry.runner, true, nil, false, ran, steps, ...)
       else
         setup.ended(entry.runner, false, ... or entry.problem,
-          entry.overrun or entry.task.killed, ran)
+          entry.overrun or entry.task.killed, ran, steps)
       end
     end, ...)
   end

@@ -37,7 +37,7 @@ local FOREVER <const> = 0xFFFFFFFF
 local DEFAULT_TTL <const> = 86400
 local BUILT_IN <const> = { peers = true }
 local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
-  "instructions" }
+  "preempted", "instructions" }
 
 ---@class kadenza.Cost
 ---@field name string
@@ -45,9 +45,11 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
 ---@field errors integer
 ---@field overruns integer  among the errors
 ---@field yields integer
----@field instructions integer  of all calls before they wait, about
----@field seconds? number  running time in all
----@field slowest? number  seconds of the longest call
+---@field preempted integer  calls that went on in a later turn
+---@field instructions integer  of all calls, about
+---@field time integer[]  calls under 1, 2, 4 … microseconds
+---@field seconds number  running time in all
+---@field slowest number  seconds of the longest call
 
 ---@class kadenza.Trial
 ---@field problems kadenza.Problem[]  in the texts
@@ -213,10 +215,19 @@ local function add(cost, hook)
   for _, name in ipairs(COUNTERS) do
     cost[name] = cost[name] + hook[name]
   end
-  if hook.seconds then
-    cost.seconds = (cost.seconds or 0) + hook.seconds
-    cost.slowest = math.max(cost.slowest or 0, hook.slowest or 0)
+  cost.seconds = cost.seconds + hook.seconds
+  cost.slowest = math.max(cost.slowest, hook.slowest)
+  for i, count in ipairs(hook.time) do
+    cost.time[i] = (cost.time[i] or 0) + count
   end
+end
+
+local function new_cost(name)
+  local cost = { name = name, seconds = 0, slowest = 0, time = {} }
+  for _, counter in ipairs(COUNTERS) do
+    cost[counter] = 0
+  end
+  return cost
 end
 
 function Trial:count()
@@ -227,9 +238,7 @@ function Trial:count()
     report.memory = math.max(report.memory, stats.memory)
     report.clamped = report.clamped + stats.clamped
     for name, hook in pairs(stats.hooks) do
-      costs[name] = costs[name]
-        or { name = name, calls = 0, errors = 0, overruns = 0, yields = 0,
-          instructions = 0 }
+      costs[name] = costs[name] or new_cost(name)
       add(costs[name], hook)
     end
   end

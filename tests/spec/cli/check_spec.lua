@@ -82,6 +82,8 @@ describe("kadenza check", function()
     do
       local hook = hook_named(document, "good: " .. name)
       assert.is_true(hook.calls > 0, name)
+      assert.is_true(hook.seconds > 0 and hook.slowest > 0, name)
+      assert.is_true(#hook.time > 1)
       assert.equal(0, hook.errors)
     end
     assert.same({}, document.unreached)
@@ -110,14 +112,19 @@ describe("kadenza check", function()
     local document = check_json(write("loops.lua", ([[
 return { name = "loops", types = {
   short = { validate = function() %s end },
-  long = { validate = function() %s end } } }]]):format(loop(300),
-      loop(3000))))
+  long = { validate = function() %s end } },
+  rpc = { longest = function() for _ = 1, 1000000 do end return {} end } }]])
+      :format(loop(300), loop(3000))))
     local function mean(name)
       local hook = hook_named(document, "loops: " .. name .. ".validate")
       return hook.instructions / hook.calls
     end
     assert.is_true(math.abs(mean("short") - 300) < 90, mean("short"))
     assert.is_true(math.abs(mean("long") - 3000) < 300, mean("long"))
+    local longest = hook_named(document, "loops: rpc.longest")
+    assert.is_true(longest.instructions > longest.calls * 0.99e6)
+    assert.is_true(longest.instructions < longest.calls * 1.01e6)
+    assert.is_true(longest.preempted > 0)
   end))
 
   it("prints a table for people", with_folder(function(write)
