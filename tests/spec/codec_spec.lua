@@ -370,6 +370,42 @@ describe("A codec", function()
     end
   end))
 
+  it("answers in its new state what was asked in the old", overlay(
+    function(net)
+      local a, b = net.nodes[3], net.nodes[9]
+      local asked = kad.spawn(function()
+        return a:call(b:addresses()[1], "sing", { a = "kept" })
+      end)
+      kad.sleep(0.5)
+      assert(b:reload())
+      assert.equal("kept", assert(asked:await()).back)
+    end, [[ rpc = { sing = function(request)
+      local back = request.args.a
+      kad.sleep(1)
+      return { back = back }
+    end } ]]))
+
+  it("outlives reloads under traffic", overlay(function(net)
+    local a, b = net.nodes[3], net.nodes[9]
+    local lost, sung = 0, 0
+    for _ = 1, 100 do
+      for _ = 1, 3 do
+        a:call(b:addresses()[1], "sing", { a = 1 }, function(reply)
+          lost, sung = lost + (reply and 0 or 1), sung + (reply and 1 or 0)
+        end)
+      end
+      kad.sleep(0.05)
+      assert(b:reload())
+    end
+    kad.sleep(10)
+    assert.equal(0, lost)
+    assert.equal(300, sung)
+    assert.equal(0, b:stats().dropped_malformed)
+  end, [[ rpc = { sing = function(request)
+    kad.sleep(0.07)
+    return { back = request.args.a }
+  end } ]], 10))
+
   it("repeats itself, datagram for datagram", spec(function()
     local function run()
       local files <close> = policies.files()
