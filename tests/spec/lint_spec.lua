@@ -124,6 +124,29 @@ describe("kadenza.policy.lint raises no false alarm about", function()
     "return { rpc = { a = function(request) "
     .. "return { x = request.args.whatever } end } }")
 
+  it("what the library and the node of a policy have", support.spec(function()
+    local files <close> = policies.files()
+    local loaded <close> = assert(testing.load(files:write([[
+local kad = require("kadenza")
+return function(node)
+  for name in pairs(kad) do
+    kad.log.info(name)
+  end
+  return {}
+end]])))
+    assert.is_true(#loaded.log > 20)
+    local uses = {}
+    for i, event in ipairs(loaded.log) do
+      uses[i] = "local _ = kad." .. event.message
+    end
+    assert.same({}, problems_of('local kad = require("kadenza")\n'
+      .. "return { on_start = function()\n" .. table.concat(uses, "\n")
+      .. "\nend }"))
+    for _, name in ipairs(require("kadenza.policy.facade").NODE) do
+      assert.same({}, problems_of(validate("local _ = ctx.node." .. name)))
+    end
+  end))
+
   for _, name in ipairs({ "chat", "counter", "registry" }) do
     it(name, support.spec(function()
       local path = "scripts/policies/" .. name .. ".lua"
