@@ -59,6 +59,7 @@ struct finish {
 /* Calls setup.finish(at last) → whether nothing is left. [-0, +0, e] */
 static int finish_body(lua_State *L) {
   struct finish *const finish = lua_touserdata(L, 1);
+  finish->host->meter->entry->own = true; /* the scripts' memory may be full */
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, finish->host) == LUA_TTABLE &&
       lua_getfield(L, -1, "finish") == LUA_TFUNCTION) {
     lua_pushboolean(L, finish->at_last);
