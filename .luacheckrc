@@ -21,6 +21,10 @@ stds.kadenza_policy = {
   read_globals = {
     "assert", "error", "ipairs", "next", "pairs", "pcall", "require",
     "select", "setmetatable", "tonumber", "tostring", "type",
+    coroutine = { fields = {
+      "close", "create", "isyieldable", "resume", "running", "status", "wrap",
+      "yield",
+    } },
     math = { fields = {
       "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor",
       "fmod", "huge", "log", "max", "maxinteger", "min", "mininteger", "modf",

@@ -42,6 +42,7 @@ build = {
         "bindings/lua/bencode.c",
         "bindings/lua/codec.c",
         "bindings/lua/config.c",
+        "bindings/lua/coroutine.c",
         "bindings/lua/failure.c",
         "bindings/lua/file.c",
         "bindings/lua/hook.c",

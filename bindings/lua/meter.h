@@ -74,6 +74,7 @@ struct kad_meter {
   struct kad_meter_use last; /* of the entry that was left last */
   uint64_t last_ns;          /* that it ran, where that was measured */
   bool last_killed;
+  lua_State *yielder; /* the coroutine whose script has yielded just now */
   struct kad_meter_use carry; /* what the next coroutine begins with */
 };
 
@@ -85,6 +86,14 @@ struct kad_meter *kad_meter_of(lua_State *L);
  * the top, and what the scheduler needs of the meter: `run`, `used`,
  * `carry` and `has_time`. [-0, +0, m] */
 void kad_meter_add_functions(lua_State *L);
+
+/* Pushes the coroutine library of scripts: its coroutines count for the entry
+ * that resumes them, and pass on what is the scheduler's. [-0, +1, m] */
+void kad_meter_push_coroutines(lua_State *L);
+
+/* Has `running` of the scheduler's coroutine library, the table at the top,
+ * name the task and not the coroutine that its script has made. [-0, +0, m] */
+void kad_meter_see_through(lua_State *L);
 
 /* pcall(fn, ...) of scripts. It is refused deep in a recursion: to recover from
  * an error takes as long as the calls are deep, which no instruction counts. */

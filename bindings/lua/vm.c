@@ -361,6 +361,8 @@ static int open_safe_core(lua_State *L) {
   lua_setfield(L, -2, "errors");
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
+  kad_meter_push_coroutines(L);
+  lua_setfield(L, -2, "coroutine");
   return 1;
 }
 
@@ -466,6 +468,7 @@ static int furnish(lua_State *L) {
   confine_require(L);
   lua_getglobal(L, LUA_COLIBNAME);
   kad_meter_add_functions(L);
+  kad_meter_see_through(L);
   birth->host->meter = kad_meter_of(L);
   birth->host->meter->is_vm = true;
   struct kad_lua_context *const context = kad_lua_context(L);

@@ -17,7 +17,8 @@ local M = {}
 --- The globals of a policy. `.luacheckrc` has the same list.
 M.GLOBALS = {
   "assert", "error", "ipairs", "next", "pairs", "pcall", "require", "select",
-  "setmetatable", "tonumber", "tostring", "type", "math", "string", "table",
+  "setmetatable", "tonumber", "tostring", "type", "coroutine", "math",
+  "string", "table",
 }
 
 --- The libraries for policies: `require "kadenza.limit"` and so on. They run
@@ -501,6 +502,7 @@ local function environment_of(path, trusted, node, network)
   core.freeze_strings(strings)
   globals.string = read_only(strings, "string")
   globals.table = read_only(make_table(), "table")
+  globals.coroutine = read_only(core.coroutine, "coroutine")
   globals.math = read_only(make_math(network), "math")
   local environment = make_environment(globals)
   local folder = path:match("^.*/") or ""
