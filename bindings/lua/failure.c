@@ -78,9 +78,17 @@ static void push_error(lua_State *L, const struct kad_failure *failure) {
 }
 
 void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook) {
+  const lua_Integer number = hook - hook->host->hooks + 1;
   lua_Debug at;
+  kad_hook_push_function(L, hook->host, "places");
+  const int type = lua_rawgeti(L, -1, number);
+  lua_remove(L, -2);
+  if (type == LUA_TSTRING) { /* of several policies */
+    return;
+  }
+  lua_pop(L, 1);
   kad_hook_push_function(L, hook->host, "hooks");
-  lua_rawgeti(L, -1, hook - hook->host->hooks + 1);
+  lua_rawgeti(L, -1, number);
   lua_remove(L, -2);
   if (!lua_isfunction(L, -1)) {
     return;

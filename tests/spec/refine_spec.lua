@@ -3,6 +3,7 @@
 
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
+local shared = require("tests.spec.support")
 local support = require("tests.spec.policy_support")
 
 local with = support.with
@@ -154,6 +155,25 @@ describe("a policy that refines value", function()
       assert.equal(1, #all)
       assert.equal("a", all[1].value)
     end))
+
+  it("is named among others that it may be when it fails", function()
+    local files <close> = support.files()
+    local filter = "\nreturn { types = { value = { validate = function(record) "
+      .. "return %s end } } }"
+    local events = shared.logged(function()
+      local net <close> = kad.sim({ join = false })
+      local node = assert(net:open({ policies = {
+        files:write(filter:format("true"), "a.lua"),
+        files:write("\n" .. filter:format("7"), "b.lua"),
+      } }))
+      net:perform(function()
+        assert.is_nil((node:put(KEY, "x")))
+      end)
+    end)
+    assert.equal("a+b: value.validate", events[1].fields.hook)
+    assert.matches("returned number where true", events[1].fields.error)
+    assert.matches("a%.lua:2, .*b%.lua:3$", events[1].fields.defined)
+  end)
 
   it("may stand beside others that only filter", function()
     local files <close> = support.files()

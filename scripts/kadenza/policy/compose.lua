@@ -4,6 +4,7 @@
 -- order of the policies until one says no. What only one can decide may be
 -- claimed once: a second claim is an error that names both.
 
+local core = require("kadenza.core")
 local shape = require("kadenza.policy.shape")
 
 local M = {}
@@ -78,6 +79,21 @@ function Composer:add(fn, owners, name)
   setup.names[number] = table.concat(names, "+") .. ": " .. name
   setup.deadlines[number] = deadline_ms
   setup.deadline_ms = math.max(setup.deadline_ms or 0, deadline_ms)
+  return number
+end
+
+-- The same for functions of several policies, which `join` makes one. Who reads
+-- of a failure is told where all of them are.
+function Composer:add_joined(functions, join, owners, name)
+  local number = self:add(join(functions), owners, name)
+  if #functions > 1 then
+    local places = {}
+    for i, fn in ipairs(functions) do
+      local source, first = core.place(fn)
+      places[i] = (source:match("^[@=](.*)") or "a text") .. ":" .. first
+    end
+    self.setup.places[number] = table.concat(places, ", ")
+  end
   return number
 end
 
@@ -210,7 +226,7 @@ function Composer:add_filters(list)
   for _, name in ipairs({ "on_request", "on_contact" }) do
     local functions, owners = collect(list, name)
     if #functions > 0 then
-      self.setup[name] = self:add(chain(functions), owners, name)
+      self.setup[name] = self:add_joined(functions, chain, owners, name)
     end
   end
 end
@@ -220,7 +236,7 @@ function Composer:add_listeners(list)
   for _, name in ipairs({ "on_store", "on_expire" }) do
     local functions, owners = collect(list, name)
     if #functions > 0 then
-      local number = self:add(broadcast(functions), owners, name)
+      local number = self:add_joined(functions, broadcast, owners, name)
       for built_in in pairs(BUILT_IN) do
         self:type_entry(built_in)
       end
@@ -237,7 +253,7 @@ function Composer:finish()
     local entry = self.types[name]
     if #entry.filters > 0 then
       entry.validate =
-        self:add(chain(entry.filters), entry.owners, name .. ".validate")
+        self:add_joined(entry.filters, chain, entry.owners, name .. ".validate")
     end
     entry.filters, entry.owners = nil, nil
     table.insert(self.setup.types, entry)
@@ -297,7 +313,7 @@ end
 function M.compose(list)
   check_needs(list)
   local composer = setmetatable({
-    setup = { hooks = {}, names = {}, deadlines = {}, types = {},
+    setup = { hooks = {}, names = {}, deadlines = {}, places = {}, types = {},
       methods = {} },
     claims = {},
     counts = {},
