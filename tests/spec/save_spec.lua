@@ -109,6 +109,18 @@ describe("what policies save", function()
         assert.equal(702, call(world).calls)
       end))
 
+    it("is there before on_start", with(counting(), function(world)
+      call(world)
+      world.files:write(counting([[
+        restore = function(state) calls = state.calls end,
+        on_start = function() calls = calls * 10 end,
+      ]]))
+
+      assert(world.node:reload())
+
+      assert.equal(11, call(world).calls)
+    end))
+
     it("is for the policy of the same name only", with(counting(),
       function(world)
         call(world)
