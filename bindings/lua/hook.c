@@ -82,7 +82,7 @@ static bool push_subject(lua_State *L, struct kad_runner *runner) {
   if (is_record) {
     view->subject.record = question->record;
   } else {
-    view->subject.question = question;
+    view->subject.request = question->request;
   }
   return true;
 }

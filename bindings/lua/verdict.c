@@ -71,10 +71,6 @@ static void read_record(lua_State *L, int index, unsigned bits,
     kad_lua_check_record(L, index, bits, record);
   } else if (view->subject.record != NULL) {
     *record = *view->subject.record;
-  } else if (view->kept) {
-    lua_getiuservalue(L, index, 1);
-    kad_lua_check_record(L, lua_gettop(L), bits, record);
-    lua_pop(L, 1); /* the view keeps the table */
   } else {
     luaL_error(L, "returned a record of a call that has ended");
   }

@@ -72,15 +72,6 @@ static int record_copy(lua_State *L) {
   luaL_argexpected(L, kad_view_test_record(L, 1) != NULL, 1, "record");
   if (view->subject.record != NULL) {
     kad_lua_push_record(L, view->subject.record, view->bits);
-  } else if (view->kept) {
-    lua_newtable(L);
-    lua_getiuservalue(L, 1, 1);
-    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, 2);
-    }
-    lua_settop(L, 2);
   } else {
     return luaL_error(L, "a Record was used after its hook had ended");
   }
@@ -144,7 +135,7 @@ static void push_args(lua_State *L, const struct kad_request *request) {
 
 static void push_request_field(lua_State *L, const struct kad_view *view,
                                enum field field) {
-  const struct kad_request *const request = view->subject.question->request;
+  const struct kad_request *const request = view->subject.request;
   if (field == FIELD_METHOD) {
     kad_lua_push_slice(L, request->method);
   } else if (field == FIELD_ARGS) {
@@ -231,8 +222,15 @@ static void push_field(lua_State *L, const struct kad_view *view,
 }
 
 static bool shows(const struct kad_view *view) {
-  return view->kind == KAD_VIEW_RECORD ? view->subject.record != NULL
-                                       : view->subject.question != NULL;
+  switch (view->kind) {
+  case KAD_VIEW_RECORD:
+    return view->subject.record != NULL;
+  case KAD_VIEW_REQUEST:
+    return view->subject.request != NULL;
+  case KAD_VIEW_CONTEXT:
+    return view->subject.question != NULL;
+  }
+  return false;
 }
 
 /* Tells whether views of this kind have a field. */
@@ -261,17 +259,11 @@ static int view_index(lua_State *L) {
                       names[view->kind] + sizeof "kadenza." - 1,
                       luaL_tolstring(L, 2, NULL));
   }
-  if (shows(view)) {
-    push_field(L, view, field);
-    return 1;
-  }
-  if (!view->kept) {
+  if (!shows(view)) {
     return luaL_error(L, "a %s was used after its hook had ended",
                       names[view->kind] + sizeof "kadenza." - 1);
   }
-  lua_getiuservalue(L, 1, 1);
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
+  push_field(L, view, field);
   return 1;
 }
 
@@ -317,18 +309,90 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]);
 }
 
-/* Pushes a table of the fields of the view's kind. [-0, +1, m] */
-static void push_fields(lua_State *L, const struct kad_view *view) {
-  if (view->kind == KAD_VIEW_RECORD) {
-    kad_lua_push_record(L, view->subject.record, view->bits);
-    lua_pushcfunction(L, record_copy);
-    lua_setfield(L, -2, "copy");
-    return;
+/* ---------------------------------------------------------------- copies --
+ *
+ * Thousands of hooks may wait: a copy is one block, made as the core has it. */
+
+/* A copy of a record or request, with the bytes that it borrows. */
+struct copied_record {
+  struct kad_record record;
+  uint8_t bytes[];
+};
+
+struct copied_request {
+  struct kad_request request;
+  uint8_t bytes[];
+};
+
+/* Copies bytes to `*room`, which moves on. */
+static struct kad_slice copy_slice(uint8_t **room, struct kad_slice slice) {
+  const struct kad_slice copy = {.data = *room, .len = slice.len};
+  if (slice.len > 0) {
+    memcpy(*room, slice.data, slice.len);
+    *room += slice.len;
   }
-  lua_newtable(L);
-  for (enum field field = FIELD_METHOD; field <= FIELD_NODE; field++) {
-    push_field(L, view, field);
-    lua_setfield(L, -2, field_names[field]);
+  return copy;
+}
+
+static const uint8_t *copy_bytes(uint8_t **room, const uint8_t *bytes,
+                                 size_t len) {
+  return bytes != NULL ? copy_slice(room, (struct kad_slice){bytes, len}).data
+                       : NULL;
+}
+
+/* Pushes a copy of the record of a view, and shows that. [-0, +1, m] */
+static void copy_record(lua_State *L, struct kad_view *view) {
+  const struct kad_record *const record = view->subject.record;
+  const size_t size = record->type.len + record->value.len + record->salt.len +
+                      (record->publisher != NULL ? KAD_PUBLISHER_SIZE : 0) +
+                      (record->signature != NULL ? KAD_SIGNATURE_SIZE : 0);
+  struct copied_record *const copy =
+      lua_newuserdatauv(L, sizeof *copy + size, 0);
+  uint8_t *room = copy->bytes;
+  copy->record = *record;
+  copy->record.type = copy_slice(&room, record->type);
+  copy->record.value = copy_slice(&room, record->value);
+  copy->record.salt = copy_slice(&room, record->salt);
+  copy->record.publisher =
+      copy_bytes(&room, record->publisher, KAD_PUBLISHER_SIZE);
+  copy->record.signature =
+      copy_bytes(&room, record->signature, KAD_SIGNATURE_SIZE);
+  view->subject.record = &copy->record;
+}
+
+static void copy_request(lua_State *L, struct kad_view *view) {
+  const struct kad_request *const request = view->subject.request;
+  struct copied_request *const copy = lua_newuserdatauv(
+      L, sizeof *copy + request->method.len + request->args.len, 0);
+  uint8_t *room = copy->bytes;
+  copy->request.method = copy_slice(&room, request->method);
+  copy->request.args = copy_slice(&room, request->args);
+  view->subject.request = &copy->request;
+}
+
+/* A context shows who asks, why and when, and nothing that is borrowed: of
+ * records only whether there were any, which says that it has a reason. */
+static void copy_context(lua_State *L, struct kad_view *view) {
+  struct kad_question *const copy = lua_newuserdatauv(L, sizeof *copy, 0);
+  *copy = *view->subject.question;
+  copy->held_count += copy->record != NULL;
+  copy->request = NULL;
+  copy->record = NULL;
+  copy->held = NULL;
+  view->subject.question = copy;
+}
+
+static void push_copy(lua_State *L, struct kad_view *view) {
+  switch (view->kind) {
+  case KAD_VIEW_RECORD:
+    copy_record(L, view);
+    return;
+  case KAD_VIEW_REQUEST:
+    copy_request(L, view);
+    return;
+  case KAD_VIEW_CONTEXT:
+    copy_context(L, view);
+    return;
   }
 }
 
@@ -413,9 +477,8 @@ void kad_view_push(lua_State *L, const struct kad_view *view) {
 void kad_view_keep(lua_State *L, struct kad_view *view) {
   luaL_checkstack(L, 10, NULL);
   kad_view_push(L, view);
-  push_fields(L, view);
+  push_copy(L, view);
   lua_setiuservalue(L, -2, 1);
-  memset(&view->subject, 0, sizeof view->subject);
   view->kept = true;
   lua_pop(L, 1);
 }

@@ -31,12 +31,13 @@ struct kad_view {
   int place;            /* in the table of views */
   bool busy;            /* its hook has not ended */
   bool displaced;       /* another has its place; the registry keeps it */
-  bool kept;            /* there is a copy */
+  bool kept;            /* it shows a copy, its user value */
   bool spent;           /* there was a copy: not used again */
   const void *node_key; /* of the node in the registry; of contexts */
   union {
     const struct kad_record *record;
-    const struct kad_question *question; /* requests and contexts */
+    const struct kad_request *request;
+    const struct kad_question *question; /* contexts */
   } subject;                             /* NULL: nothing to show */
 };
 

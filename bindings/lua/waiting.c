@@ -70,9 +70,9 @@ static void read_outcome(lua_State *L, struct kad_runner *runner) {
   }
 }
 
-/* ended(runner, done, problem, overrun, nanoseconds, instructions, result...):
- * the task of a hook that had waited has ended. `problem` is nil when there is
- * nothing to say. */
+/* ended(runner, done, problem, overrun, nanoseconds, instructions, result...) →
+ * ticket: the task of a hook that had waited has ended. `problem` is nil when
+ * there is nothing to say. */
 int kad_hook_ended(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_argexpected(L, runner != NULL, 1, "runner");
@@ -94,8 +94,9 @@ int kad_hook_ended(lua_State *L) {
   } else if (link->node != NULL) {
     (void)kad_node_answer(link->node, runner->ticket, &answer);
   }
+  lua_pushinteger(L, (lua_Integer)runner->ticket);
   kad_runner_free(runner);
-  return 0;
+  return 1;
 }
 
 /* problem(runner) → why the hook that waits is to end, if it is its fault, and

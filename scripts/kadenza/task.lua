@@ -73,22 +73,36 @@ local function report_unseen(task)
   end
 end
 
+-- Tells a host how the task ended that it had handed over.
+local function tell_end(task)
+  if task.state == "done" then
+    task.ended(task, "done", task.ran or 0,
+      table.unpack(task.outcome, 1, task.outcome.n))
+  else
+    task.ended(task, task.state, task.ran or 0,
+      task.state == "failed" and failure.describe(task) or nil)
+  end
+end
+
 local function finish(task, state, ...)
   task.state = state
   task.outcome = table.pack(...)
   task.scheduler.live[task] = nil
-  local watchers = task.watchers
-  task.watchers = {}
+  local watchers = task.watchers or {}
+  task.watchers = nil
   if task.settled then
     task.settled() -- the sandbox counts tasks; that is not awaiting them
   end
-  if state ~= "failed" or #watchers > 0 then
+  if state ~= "failed" or #watchers > 0 or task.ended then
     task.seen = true
   else
     report_unseen(task)
   end
   for _, watcher in ipairs(watchers) do
     watcher()
+  end
+  if task.ended then
+    tell_end(task)
   end
 end
 
@@ -104,6 +118,9 @@ local function withdraw(task)
   task.wait = nil
   if wait then
     wait.withdrawn = true
+    if wait.timer then
+      task.scheduler.network:stop_timer(wait.timer)
+    end
     local fine, err = pcall(wait.cancel or type, nil)
     if not fine then
       failure.say_text(task, M.text_of(err))
@@ -133,26 +150,31 @@ local function suspend(task, wait)
   end
 end
 
-local function preempted(task)
+local function preempted(task, used, cpu)
   task.state = "ready"
-  task.has_used = task.driver.carry ~= nil
+  if task.driver.carry then
+    task.used, task.cpu = used, cpu
+  end
   task.scheduler:pause(task)
 end
 
--- Notes what a metered task has used, for its hook's figures and in case that
--- it has been preempted. What it did before it was adopted, C has counted.
-local function note_use(task)
-  local ns
-  task.used, task.cpu, ns, task.killed = task.driver.used()
+-- Notes what a metered task has used, for its hook's figures, and returns what
+-- matters if it has been preempted. What it did before it was adopted, C has
+-- counted. Thousands may wait: what says nothing makes no field.
+local function note_use(task, carried)
+  local used, cpu, ns, killed = task.driver.used()
   task.ran = (task.ran or 0) + ns
-  if task.carried then
-    task.steps = (task.steps or 0) + task.used - task.carried
+  if carried then
+    task.steps = (task.steps or 0) + used - carried
   end
+  task.killed = killed or nil
+  return used, cpu
 end
 
-local function after(task, succeeded, first, second, ...)
+local function after(task, carried, succeeded, first, second, ...)
+  local used, cpu
   if task.driver.used then
-    note_use(task)
+    used, cpu = note_use(task, carried)
   end
   if ENDED[task.state] then
     return -- it was abandoned while it ran
@@ -165,7 +187,7 @@ local function after(task, succeeded, first, second, ...)
   elseif first == CANCEL then
     close(task)
   else
-    preempted(task)
+    preempted(task, used, cpu)
   end
 end
 
@@ -174,13 +196,13 @@ function step(task, ...)
     return -- it was canceled meanwhile
   end
   task.state = "running"
-  task.carried = task.has_used and task.used or 0
-  if task.has_used then
+  local carried = task.used or 0
+  if task.used then
     task.driver.carry(task.used, task.cpu)
-    task.has_used = nil
+    task.used, task.cpu = nil, nil
   end
   local run = task.driver.run or task.driver.resume
-  after(task, run(task.thread, ...))
+  after(task, carried, run(task.thread, ...))
 end
 
 local function outcome_of(task)
@@ -235,6 +257,20 @@ function M.check_outside(network, level)
   end
 end
 
+-- Wakes up the task that waits like this, once.
+local function wake_up(wait, ...)
+  if wait.results or wait.withdrawn then
+    return
+  end
+  wait.results = table.pack(...)
+  local task = wait.task
+  if task.wait == wait then
+    task.wait = nil
+    wake(task)
+    task.scheduler:drain()
+  end
+end
+
 --- Waits until `resume` is called, and returns what it is called with.
 --- `start(resume)` begins what is waited for. It may return a function that
 --- withdraws it, which is called when the task is canceled meanwhile. `resume`
@@ -243,18 +279,9 @@ end
 ---@param start fun(resume: fun(...)): fun()?
 ---@return any ...
 function M.wait(start)
-  local task = M.check(2)
-  local wait = {}
+  local wait = { task = M.check(2) }
   wait.cancel = start(function(...)
-    if wait.results or wait.withdrawn then
-      return
-    end
-    wait.results = table.pack(...)
-    if task.wait == wait then
-      task.wait = nil
-      wake(task)
-      task.scheduler:drain()
-    end
+    wake_up(wait, ...)
   end)
   if not wait.results then
     coroutine.yield(WAIT, wait)
@@ -278,13 +305,12 @@ end
 ---@param seconds number
 function M.sleep(seconds)
   local ms = M.milliseconds(seconds, 2)
-  local network = M.check(2).scheduler.network
-  M.wait(function(resume)
-    local timer = network:start_timer(ms, resume)
-    return function()
-      network:stop_timer(timer)
-    end
+  -- As M.wait, without what it needs for others: thousands may sleep.
+  local wait = { task = M.check(2) }
+  wait.timer = wait.task.scheduler.network:start_timer(ms, function()
+    wake_up(wait)
   end)
+  coroutine.yield(WAIT, wait)
 end
 
 --- Begins an operation: `start(done)` calls `done` with its results, and
@@ -312,7 +338,6 @@ local function new_task(network, thread, state, driver)
     state = state,
     thread = thread,
     driver = driver or coroutine,
-    watchers = {},
   }, Task)
   tasks[thread] = task
   return task
@@ -389,9 +414,10 @@ end
 ---@param watcher fun()
 ---@return fun() withdraw
 function Task:on_end(watcher)
+  self.watchers = self.watchers or {}
   table.insert(self.watchers, watcher)
   return function()
-    for i, other in ipairs(self.watchers) do
+    for i, other in ipairs(self.watchers or {}) do
       if other == watcher then
         table.remove(self.watchers, i)
         return
@@ -436,26 +462,18 @@ function M.adopt(network, thread, driver)
 end
 
 --- Takes over an adopted task that has yielded, with what it has yielded: from
---- now on it is resumed here. `ended(state, ran, ...)` is called at its end:
---- done, with its results; failed, with a text; or canceled. `ran` is how long
---- it ran after this, in nanoseconds.
+--- now on it is resumed here. `ended(task, state, ran, ...)` is called at its
+--- end: done, with its results; failed, with a text; or canceled. `ran` is how
+--- long it ran after this, in nanoseconds.
 ---@param task kadenza.Task
----@param ended fun(state: string, ran: integer, ...)
+---@param ended fun(task: kadenza.Task, state: string, ran: integer, ...)
 ---@param ... any
 function M.suspended(task, ended, ...)
   task.scheduler:enlist(task)
   task.scheduler.meter = task.scheduler.meter
     or task.driver.has_time and task.driver
-  task:on_end(function()
-    if task.state == "done" then
-      ended("done", task.ran or 0,
-        table.unpack(task.outcome, 1, task.outcome.n))
-    else
-      ended(task.state, task.ran or 0,
-        task.state == "failed" and failure.describe(task) or nil)
-    end
-  end)
-  after(task, true, ...)
+  task.ended = ended
+  after(task, nil, true, ...)
   task.scheduler:drain()
 end
 

@@ -134,4 +134,23 @@ describe("a hook that waits", function()
       table.sort(values)
       assert.same({ "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8" }, values)
     end))
+
+  it("takes less than 2,600 bytes of the policies' memory", with(rpc([[
+    kad.sleep(1e4)
+    return { waited = request.args.n, since = ctx.now }
+  ]]), function(world)
+    local function memory()
+      return require("kadenza.policy").stats(world.node).memory
+    end
+    local before, count = memory(), 1000
+    for i = 1, count do
+      world.other:call(world.node:addresses()[1], "run", { n = i },
+        function() end)
+    end
+    kad.sleep(1)
+
+    assert.equal(count, world.node:stats().waiting)
+    local each = (memory() - before) / count
+    assert.is_true(each < 2600, each)
+  end, { max_waiting = 2000, limits = false }))
 end)

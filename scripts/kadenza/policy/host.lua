@@ -98,33 +98,38 @@ end
 -- The functions with which hook.c hands coroutines to the scheduler.
 local function add_scheduling(setup, network)
   local threads = setmetatable({}, { __mode = "k" })
-  local waiting = {}
+  local waiting = {} -- ticket → task
+
+  -- One function for all, and fields of the task instead of a table for each:
+  -- thousands may wait.
+  local function ended(work, state, ran, ...)
+    local steps, ticket = work.steps or 0, nil
+    if state == "done" then
+      ticket = setup.ended(work.runner, true, nil, false, ran, steps, ...)
+    else
+      ticket = setup.ended(work.runner, false, ... or work.problem,
+        work.overrun or work.killed, ran, steps)
+    end
+    waiting[ticket] = nil
+  end
 
   function setup.adopt(thread, runner)
-    threads[thread] =
-      { task = task.adopt(network, thread, setup), runner = runner }
+    local work = task.adopt(network, thread, setup)
+    work.runner = runner
+    threads[thread] = work
   end
 
   function setup.suspended(thread, ticket, ...)
-    local entry = threads[thread]
-    waiting[ticket] = entry
-    task.suspended(entry.task, function(state, ran, ...)
-      local steps = entry.task.steps or 0
-      waiting[ticket] = nil
-      if state == "done" then
-        setup.ended(entry.runner, true, nil, false, ran, steps, ...)
-      else
-        setup.ended(entry.runner, false, ... or entry.problem,
-          entry.overrun or entry.task.killed, ran, steps)
-      end
-    end, ...)
+    local work = threads[thread]
+    waiting[ticket] = work
+    task.suspended(work, ended, ...)
   end
 
   function setup.cancel(ticket)
-    local entry = waiting[ticket]
-    if entry then
-      entry.problem, entry.overrun = setup.problem(entry.runner)
-      entry.task:cancel()
+    local work = waiting[ticket]
+    if work then
+      work.problem, work.overrun = setup.problem(work.runner)
+      work:cancel()
     end
   end
 end

@@ -1,0 +1,15 @@
+--- A query whose hook waits for as long as it is measured.
+
+local kad = require("kadenza")
+
+return {
+  name = "bench-waiting",
+  version = 1,
+  deadline = 600,
+  rpc = {
+    wait = function(request, ctx)
+      kad.sleep(600)
+      return { waited = request.args.n, since = ctx.now }
+    end,
+  },
+}
