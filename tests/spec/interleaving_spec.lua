@@ -35,7 +35,7 @@ local POLICY <const> = [[
       merges = merges + 1
       doze()
       if math.random(10) == 1 then return nil, "rather not" end
-      if math.random(10) == 1 then merging[key] = nil error("x") end
+      if math.random(10) == 1 then error("a mistake") end
       for i, other in ipairs(held) do
         if other.value == record.value then table.remove(held, i) break end
       end

@@ -103,14 +103,13 @@ local function add_scheduling(setup, network)
   -- One function for all, and fields of the task instead of a table for each:
   -- thousands may wait.
   local function ended(work, state, ran, ...)
-    local steps, ticket = work.steps or 0, nil
+    local steps = work.steps or 0
     if state == "done" then
-      ticket = setup.ended(work.runner, true, nil, false, ran, steps, ...)
+      waiting[setup.ended(work.runner, true, nil, false, ran, steps, ...)] = nil
     else
-      ticket = setup.ended(work.runner, false, ... or work.problem,
-        work.overrun or work.killed, ran, steps)
+      waiting[setup.ended(work.runner, false, ... or work.problem,
+        work.overrun or work.killed, ran, steps)] = nil
     end
-    waiting[ticket] = nil
   end
 
   function setup.adopt(thread, runner)

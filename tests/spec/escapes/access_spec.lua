@@ -123,6 +123,10 @@ local ROWS <const> = {
   { "a module of bytecode", 'return require("binary")',
     files = { ["binary.lua"] = string.dump(function() end) },
     fails = "attempt to load a binary chunk" },
+  { "a module that calls itself the library's",
+    'return require("x.kadenza.task")',
+    files = { ["x/kadenza/task.lua"] = "while true do end" },
+    fails = "ran too long" },
   { "the request of another call", place = "file", [[
     local kept
     return { name = "attack", rpc = { attack = function(request)

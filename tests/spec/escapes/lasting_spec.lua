@@ -98,7 +98,7 @@ local ROWS <const> = {
     return { value = "spawned" } ]], gives = "spawned",
     logs = "ran too long" },
   { "tasks that outlive their hook, in storms", [[
-    for _ = 1, 900 do
+    for _ = 1, 400 do
       kad.spawn(function() kad.sleep(1) while true do end end)
     end
     return { value = "spawned" } ]], gives = "spawned",
@@ -201,6 +201,11 @@ local ROWS <const> = {
   { "a policy whose metatable loops", place = "file", [[
     return setmetatable({}, { __index = function() while true do end end,
       __pairs = function() while true do end end }) ]],
+    refused = "ran too long" },
+  { "a policy whose metatable has no end", place = "file", [[
+    return setmetatable({}, { __pairs = function()
+      return assert, "name", "name"
+    end, __index = function() return nil end }) ]],
     refused = "ran too long" },
   { "a type that takes every record away", place = "file", [[
     return { name = "attack", types = { kept = {

@@ -67,7 +67,7 @@ local ROWS <const> = {
     local _ <close> = setmetatable({}, { __close = function()
       while true do end
     end })
-    error("x") ]], fails = "" },
+    error("x") ]], fails = "x" },
   { "__close that loops after the hook is killed", [[
     local _ <close> = setmetatable({}, { __close = function()
       while true do end
