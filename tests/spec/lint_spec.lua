@@ -83,7 +83,54 @@ describe("kadenza.policy.lint finds", function()
     "3: undefined global 'os'")
 end)
 
+describe("kadenza.policy.lint finds in tables and functions", function()
+  it_finds("globals that are values and indices", [[
+    local function one() return { os } end
+    local function two() return { [io] = 1, a = debug; load } end
+    local function three() return { f = function() total = 1 end } end
+    return { on_start = function() return one, two, three end }]],
+    "1: undefined global 'os'", "2: undefined global 'debug'",
+    "2: undefined global 'io'", "2: undefined global 'load'",
+    "3: global 'total' cannot be set: use 'local'")
+
+  it_finds("self outside of methods", [[
+    local list = {}
+    function list.plain() return self end
+    return { on_start = function() return list end }]],
+    "2: undefined global 'self'")
+
+  it_finds("a field behind an index, a call and a comparison", validate([[
+    local list = { [record.value] = (record.salt == record.pubisher) }
+    if #list < 2 and record.sequ > 1 then list[record.typ] = nil end]]),
+    "2: a record has no field 'pubisher' (did you mean 'publisher'?)",
+    "3: a record has no field 'sequ' (did you mean 'seq'?)",
+    "3: a record has no field 'typ' (did you mean 'type'?)")
+end)
+
+describe("kadenza.policy.lint tells", function()
+  it("which modules beside a policy are required", function()
+    assert.same({ "words", "deep.er" }, lint.modules([[
+      local kad = require("kadenza")
+      local crdt, words = require "kadenza.crdt", require("words")
+      local name = "other"
+      return require(name), require "deep.er", "require", required("x")]]))
+    assert.same({}, lint.modules("return require"))
+    assert.same({ "kadenzas" }, lint.modules('return require("kadenzas")'))
+  end)
+end)
+
 describe("kadenza.policy.lint raises no false alarm about", function()
+  it_finds("another function in the line of a hook",
+    "local other = function(record) return record.foo end return { types = { "
+    .. "a = { validate = function(record) return other(record) end } } }")
+
+  it_finds("a library that is another's, or named anew", [[
+    local function pick(name) return { slep = name } end
+    local lib = pick("kadenza")
+    local kad = require("kadenza")
+    local function each(kad) return kad.slep end
+    return { on_start = function() return lib.slep, each(lib), kad end }]])
+
   it_finds("what is as it should be", validate([[
     local copy = record:copy()
     copy.anything = record.value:lower() .. (record.salt or "")
