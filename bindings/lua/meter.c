@@ -97,9 +97,11 @@ static bool is_over_time(lua_State *L, struct kad_meter *meter,
     return false;
   }
   if (now - before > SLOW_NS) {
-    next = KAD_METER_FIRST;
-    meter->spent = meter->share;
     count_time(entry, now - before);
+    if (!meter->is_virtual) { /* there it would be another in each run */
+      next = KAD_METER_FIRST;
+      meter->spent = meter->share;
+    }
   }
   if (next != executed) {
     watch(L, next);
@@ -210,8 +212,8 @@ void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
   if (entry->starved) {
     lua_pushfstring(L, "%sout of memory", place);
   } else {
-    lua_pushfstring(L, "%sran too long: over its budget of %d instructions",
-                    place, (int)meter->budget);
+    lua_pushfstring(L, "%sran too long: over its budget of %I instructions",
+                    place, (LUAI_UACINT)meter->budget);
   }
   lua_remove(L, -2);
 }
@@ -266,8 +268,8 @@ void kad_meter_turn(struct kad_meter *meter,
   if (meter->turn != turn) {
     meter->turn = turn;
     meter->spent = 0;
-    meter->share =
-        kad_network_fd(network) >= 0 ? KAD_METER_SHARE : KAD_METER_MS;
+    meter->is_virtual = kad_network_fd(network) < 0;
+    meter->share = meter->is_virtual ? KAD_METER_MS : KAD_METER_SHARE;
   }
 }
 

@@ -71,6 +71,7 @@ struct kad_meter {
   uint64_t share;                /* instructions of a turn */
   uint64_t spent;                /* of the present turn */
   uint64_t turn;
+  bool is_virtual;           /* the time of the network is */
   struct kad_meter_use last; /* of the entry that was left last */
   uint64_t last_ns;          /* that it ran, where that was measured */
   bool last_killed;
