@@ -17,7 +17,8 @@ enum {
 
 static const char made_key = 0;
 
-/* Pushes the table whose keys are the coroutines of scripts. [-0, +1, m] */
+/* Pushes the table whose keys are the coroutines of scripts: true, or false for
+ * one that waits, whoever has resumed it. [-0, +1, m] */
 static void push_made(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &made_key) == LUA_TTABLE) {
     return;
@@ -39,6 +40,16 @@ static bool is_made(lua_State *L) {
   const bool made = lua_rawget(L, -2) == LUA_TBOOLEAN;
   lua_pop(L, 2);
   return made;
+}
+
+/* Notes whether the coroutine at 1 waits. [-0, +0, m] */
+static void set_waiting(lua_State *L, bool waits) {
+  luaL_checkstack(L, 4, NULL);
+  push_made(L);
+  lua_pushvalue(L, 1);
+  lua_pushboolean(L, !waits);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }
 
 /* Returns the coroutine at `arg`. [-0, +0, v] */
@@ -100,6 +111,7 @@ static int go_on(lua_State *L, int status, lua_KContext mode);
  * return, if that is to be passed on; false if it is to go on at once. */
 static int pass_on(lua_State *L, lua_State *thread, int count,
                    lua_KContext mode) {
+  set_waiting(L, true);
   luaL_checkstack(L, count, NULL);
   lua_xmove(thread, L, count);
   return lua_yieldk(L, count, mode, go_on);
@@ -111,7 +123,9 @@ static int go_on(lua_State *L, int status, lua_KContext mode) {
   struct kad_meter *const meter = kad_meter_of(L);
   int arguments = lua_gettop(L) - 1;
   int count = 0;
-  (void)status;
+  if (status == LUA_YIELD) {
+    set_waiting(L, false);
+  }
   if (!lua_checkstack(thread, arguments)) {
     return luaL_error(L, "too many arguments");
   }
@@ -141,6 +155,58 @@ static int go_on(lua_State *L, int status, lua_KContext mode) {
   }
 }
 
+static const char *status_of(lua_State *L, lua_State *thread) {
+  lua_Debug at;
+  if (L == thread) {
+    return "running";
+  }
+  switch (lua_status(thread)) {
+  case LUA_YIELD:
+    return "suspended";
+  case LUA_OK:
+    if (lua_getstack(thread, 0, &at)) {
+      return "normal";
+    }
+    return lua_gettop(thread) == 0 ? "dead" : "suspended";
+  default:
+    return "dead";
+  }
+}
+
+/* Says why the coroutine at 1 cannot be resumed, or returns NULL. [-0, +0, m]
+ */
+static const char *find_obstacle(lua_State *L) {
+  lua_State *const thread = lua_tothread(L, 1);
+  const char *const state = status_of(L, thread);
+  luaL_checkstack(L, 2, NULL);
+  push_made(L);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  const bool waits = !lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  if (state[0] == 'd') {
+    return "cannot resume dead coroutine";
+  }
+  if (state[0] != 's') {
+    return "cannot resume non-suspended coroutine";
+  }
+  return waits ? "cannot resume a coroutine that waits" : NULL;
+}
+
+/* Resumes the coroutine at 1 with what is above it, if that can be. */
+static int begin(lua_State *L, lua_KContext mode) {
+  const char *const obstacle = find_obstacle(L);
+  if (obstacle == NULL) {
+    return go_on(L, LUA_OK, mode);
+  }
+  if (mode == OF_WRAP) {
+    return luaL_error(L, "%s", obstacle);
+  }
+  lua_pushboolean(L, 0);
+  lua_pushstring(L, obstacle);
+  return 2;
+}
+
 static int coroutine_create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -157,13 +223,13 @@ static int coroutine_create(lua_State *L) {
 
 static int coroutine_resume(lua_State *L) {
   check_made(L, 1);
-  return go_on(L, LUA_OK, OF_RESUME);
+  return begin(L, OF_RESUME);
 }
 
 static int call_wrapped(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  return go_on(L, LUA_OK, OF_WRAP);
+  return begin(L, OF_WRAP);
 }
 
 static int coroutine_wrap(lua_State *L) {
@@ -183,24 +249,6 @@ static int coroutine_yield(lua_State *L) {
   }
   kad_meter_of(L)->yielder = L;
   return lua_yield(L, count);
-}
-
-static const char *status_of(lua_State *L, lua_State *thread) {
-  lua_Debug at;
-  if (L == thread) {
-    return "running";
-  }
-  switch (lua_status(thread)) {
-  case LUA_YIELD:
-    return "suspended";
-  case LUA_OK:
-    if (lua_getstack(thread, 0, &at)) {
-      return "normal";
-    }
-    return lua_gettop(thread) == 0 ? "dead" : "suspended";
-  default:
-    return "dead";
-  }
 }
 
 static int coroutine_status(lua_State *L) {
