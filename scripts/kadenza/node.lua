@@ -308,6 +308,8 @@ function M.open_in(network, wishes)
   self.carried = wishes.transport ~= nil
   self.saved = state.contacts
   self.folder = wishes.state
+  self.policy_memory = wishes.policy_memory
+  self.policy_instructions = wishes.policy_instructions
   self.forget = task.at_end(network, function()
     self:close()
   end)

@@ -25,6 +25,8 @@ local LOOKUP <const> = { alpha = "integer", k = "integer", timeout = "number" }
 local RANGES <const> = {
   alpha = { 1, 32 },
   k = { 1, 64 },
+  policy_memory = { 1 << 20, 1 << 40 },
+  policy_instructions = { 100000, 1 << 40 },
   quorum = { 0, 64 },
   ttl = { 0, 0xffffffff },
 }
@@ -42,6 +44,8 @@ local LENGTHS <const> = {
 ---@field transport? { send: fun(bytes: string, address: string) }  what carries
 ---  the node's datagrams instead of sockets; others come by node:receive
 ---@field policies? table  policy files and tables, see kadenza.policy
+---@field policy_memory? integer  bytes that policy files may take, 64 MiB
+---@field policy_instructions? integer  that they may run at a stretch, 20000000
 ---@field state? string  folder for id and contacts
 ---@field id? string  binary, or in hexadecimal
 ---@field id_bits? 160|256
@@ -98,6 +102,8 @@ local OTHER <const> = {
   bootstrap = "strings",
   transport = "table",
   policies = "table",
+  policy_memory = "integer",
+  policy_instructions = "integer",
   state = "string",
   id = "string",
   limits = "limits",
@@ -351,6 +357,7 @@ function M.node(given, level)
   if given.id then
     set_id(config, given.id, level + 1)
   end
+  check_ranges(given, level + 1)
   if given.policies then
     require("kadenza.policy").check_list(given.policies, level + 1)
   end

@@ -13,24 +13,28 @@ local task = require("kadenza.task")
 
 local M = {}
 
--- What logs show of statistics: "counter: counter.validate calls=3 errors=1".
+-- What logs show of statistics: "counter: counter.validate calls=3 errors=1
+-- overruns=0 yields=2 preempted=0 slowest_us=812".
 local Stats = {}
 Stats.__name = "kadenza.PolicyStats"
 
 function Stats:__tostring()
   local lines = {}
   for name, hook in pairs(self.hooks) do
-    lines[#lines + 1] =
-      string.format("%s calls=%d errors=%d", name, hook.calls, hook.errors)
+    lines[#lines + 1] = string.format("%s calls=%d errors=%d overruns=%d "
+      .. "yields=%d preempted=%d slowest_us=%d%s", name, hook.calls,
+      hook.errors, hook.overruns, hook.yields, hook.preempted,
+      math.ceil(hook.slowest * 1e6), hook.suspended and " breaker=open" or "")
   end
   table.sort(lines)
   return table.concat(lines, "; ")
 end
 
---- Bytes that the policy files of a node may take.
+--- Bytes that the policy files of a node may take, unless it says otherwise.
 M.MEMORY = 64 * 1024 * 1024
 
---- Instructions of Lua that they may run at a stretch: some 100 ms.
+--- Instructions of Lua that they may run at a stretch, unless it says
+--- otherwise: some 100 ms.
 M.INSTRUCTIONS = 20000000
 
 -- Milliseconds between two looks whether replaced policies are still needed.
@@ -115,7 +119,8 @@ end
 
 local function attach_files(node, policies, write)
   return core.policy_vm(node.core, node.net, pack_files(policies),
-    modules_of_vm(), M.MEMORY, M.INSTRUCTIONS, write or write_log)
+    modules_of_vm(), node.policy_memory or M.MEMORY,
+    node.policy_instructions or M.INSTRUCTIONS, write or write_log)
 end
 
 -- Returns the policies of tables and functions, or nil and a message.

@@ -490,6 +490,41 @@ describe("kadenza.policy", function()
   end)
 end)
 
+describe("the budgets of policies", function()
+  it("are those of the node's options", spec(function()
+    local files <close> = support.files()
+    local path = files:write([[
+      return { rpc = {
+        compute = function() for _ = 1, 500000 do end return {} end,
+        keep = function() return { size = #("x"):rep(1000000):rep(1) } end,
+      } } ]])
+    shared.logged(function()
+      local net <close> = kad.sim({ join = false, seed = 1 })
+      local function open(options)
+        options.policies = { path }
+        return assert(net:open(options))
+      end
+      local little = open({ policy_memory = 1 << 20,
+        policy_instructions = 100000 })
+      local enough = open({})
+      net:perform(function()
+        local asker = assert(net:open({}))
+        for _, name in ipairs({ "compute", "keep" }) do
+          assert.is_nil((asker:call(little:addresses()[1], name)))
+          assert(asker:call(enough:addresses()[1], name))
+        end
+      end)
+    end)
+  end))
+
+  it("must be in their ranges", spec(function()
+    local net <close> = kad.sim({ join = false })
+    assert.has_error(function()
+      net:open({ policy_memory = 1000 })
+    end, "option 'policy_memory' must be in 1048576 to 1099511627776")
+  end))
+end)
+
 describe("statistics of policies", function()
   it("are part of the node's", with(rpc("return {}"), function(world)
     call(world)

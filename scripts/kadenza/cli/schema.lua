@@ -132,6 +132,10 @@ M.OPTIONS = {
   number("max_lookups", 64, 1, U32, nil, "Lookups at once; others wait."),
   number("max_waiting", 10000, 0, U32, nil,
     "Questions that may wait for a policy at once."),
+  number("policy_memory", 64 << 20, 1 << 20, 1 << 40, "bytes",
+    "Memory of all policy files."),
+  number("policy_instructions", 20000000, 100000, 1 << 40, nil,
+    "Instructions of Lua that policies may run at a stretch."),
   {
     name = "version", kind = "text", flag = "--wire-version",
     argname = "TEXT", default = "KZ\0\1", check = "version", group = "Tuning",

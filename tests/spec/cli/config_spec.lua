@@ -225,11 +225,17 @@ describe("kadenza, its table of options,", function()
     assert.is_true(count >= 20)
   end)
 
-  it("has the ranges of the core", function()
+  it("has the ranges of the core, and of the library", function()
     local network = assert(require("kadenza.core").udp())
     local function is_taken(name, value)
-      local opened, node = pcall(network.open_node, network,
-        { [name] = value }, { "127.0.0.1:0" })
+      local config, opened, node = { [name] = value }, nil, nil
+      if name:find("^policy_") then
+        opened, config = pcall(require("kadenza.options").node, config, 1)
+      end
+      if opened ~= false then
+        opened, node = pcall(network.open_node, network, config,
+          { "127.0.0.1:0" })
+      end
       if opened and node then
         node:close()
       end
