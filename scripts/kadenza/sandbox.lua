@@ -90,6 +90,9 @@ local function steps(subject, pattern)
   for _ in string.gmatch(pattern, "%%b") do -- looks for its end each time
     cost = cost * (#subject + 1)
   end
+  for _ in string.gmatch(pattern, "%%%d") do -- compares what it has captured
+    cost = cost * (#subject / PLAIN + 1)
+  end
   return #pattern > SHORT and cost * #pattern or cost
 end
 
