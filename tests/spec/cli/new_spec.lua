@@ -25,10 +25,16 @@ local function absolute(variable)
     :gsub("%f[^;\0]build", process.folder() .. "/build")
 end
 
+-- What is run computes all the time, which takes long with sanitizers.
+local SECONDS <const> = 60
+
 local function run_in(folder, path, ...)
-  return process.run({ ... }, { folder = folder, path = path, env = {
-    LUA_PATH = absolute("LUA_PATH"), LUA_CPATH = absolute("LUA_CPATH"),
-  } })
+  local program = process.start({ ... }, { folder = folder, path = path,
+    env = {
+      LUA_PATH = absolute("LUA_PATH"), LUA_CPATH = absolute("LUA_CPATH"),
+    } })
+  program:wait(SECONDS)
+  return program
 end
 
 describe("kadenza new policy", function()
