@@ -21,7 +21,7 @@ enum kad_view_kind {
 
 enum {
   KAD_VIEW_KINDS = KAD_VIEW_CONTEXT + 1,
-  KAD_VIEW_RING = 128 /* views of a kind; a power of two */
+  KAD_VIEW_RING = 32 /* views of a kind; a power of two */
 };
 
 /* The memory of a view. User value 1 is the copy, a table. */
