@@ -413,15 +413,39 @@ local function check_module(name)
     table.concat(M.LIBRARIES, ", kadenza.")), 3)
 end
 
+-- Runs a text; raises what goes wrong, a string.
+local function run_text(text, path, environment)
+  local chunk, message = core.load_text(text, "@" .. path, environment)
+  if not chunk then
+    error(message, 0)
+  end
+  return chunk()
+end
+
+-- Returns the text and the path of what a policy requires, or nil and why not.
+-- It is a library, which the VM has been given, or a file beside the policy.
+local function read_module(name, folder)
+  local path = name:gsub("%.", "/") .. ".lua"
+  if name:sub(1, #PREFIX) == PREFIX then
+    return core.source(name), path
+  end
+  local text, problem = core.read_source(folder .. path)
+  return text, text and folder .. path or problem
+end
+
 -- `require` of a policy: the libraries, and modules beside its file.
-local function make_require(loaded, load_module)
+local function make_require(loaded, folder, environment)
   return function(name)
     check_module(name)
     if loaded[name] == LOADING then
       error("module '" .. name .. "' requires itself", 2)
     elseif loaded[name] == nil then
+      local text, path = read_module(name, folder)
+      if not text then
+        error("module '" .. name .. "': " .. path, 2)
+      end
       loaded[name] = LOADING
-      local fine, value = pcall(load_module, name)
+      local fine, value = pcall(run_text, text, path, environment)
       if not fine then
         loaded[name] = nil
         error(value, 0)
@@ -469,31 +493,12 @@ local function make_environment(globals)
   })
 end
 
--- Runs a text; raises what goes wrong, a string.
-local function run_text(text, path, environment)
-  local chunk, message = core.load_text(text, "@" .. path, environment)
-  if not chunk then
-    error(message, 0)
-  end
-  return chunk()
-end
-
 local function run_file(path, environment)
   local text, problem = core.read_source(path)
   if not text then
     error(problem, 0)
   end
   return run_text(text, path, environment)
-end
-
--- Runs what a policy requires: a library, whose text the VM has been given, or
--- a file of the policy's folder.
-local function run_module(name, folder, environment)
-  local path = name:gsub("%.", "/") .. ".lua"
-  if name:sub(1, #PREFIX) == PREFIX then
-    return run_text(core.source(name), path, environment)
-  end
-  return run_file(folder .. path, environment)
 end
 
 local function environment_of(path, trusted, node, network)
@@ -511,9 +516,7 @@ local function environment_of(path, trusted, node, network)
   local folder = path:match("^.*/") or ""
   globals.require = make_require({
     kadenza = make_kadenza(node, network, path),
-  }, function(name)
-    return run_module(name, folder, environment)
-  end)
+  }, folder, environment)
   if trusted then
     trusted_files.extend(globals, environment, folder)
   end
@@ -540,8 +543,8 @@ function M.load_policy(file, node, network)
     local text = task.text_of(policy)
     return nil, text == NO_MEMORY and path .. ": out of memory" or text
   elseif type(policy) ~= "table" then
-    return nil, string.format("%s: it returns a %s, not a policy, a table",
-      path, type(policy))
+    return nil, string.format("%s: it returns %s where a policy, a table, is "
+      .. "needed", path, policy == nil and "nothing" or "a " .. type(policy))
   end
   return policy
 end
