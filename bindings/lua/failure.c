@@ -101,6 +101,7 @@ void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook) {
 static int report_body(lua_State *L) {
   const struct kad_failure *const failure = lua_touserdata(L, 1);
   const struct kad_lua_hook *const hook = failure->hook;
+  lua_Debug at;
   kad_hook_push_function(L, hook->host, "report");
   lua_pushstring(L, hook->name);
   if (failure->thread != NULL) {
@@ -109,8 +110,10 @@ static int report_body(lua_State *L) {
     } else {
       push_error(L, failure);
     }
-    luaL_traceback(L, failure->thread, lua_tostring(L, -1), 0);
-    lua_remove(L, -2);
+    if (lua_getstack(failure->thread, 0, &at)) { /* else it has returned */
+      luaL_traceback(L, failure->thread, lua_tostring(L, -1), 0);
+      lua_remove(L, -2);
+    }
   } else {
     lua_pushstring(L, failure->text);
   }

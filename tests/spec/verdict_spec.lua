@@ -77,6 +77,7 @@ describe("what a hook returns", function()
 
         assert.is_string(message)
         assert.is_truthy(message:find(text, 1, true), message)
+        assert.is_nil(message:find("traceback:$"), message)
       end)
   end
 
