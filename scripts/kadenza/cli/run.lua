@@ -53,10 +53,39 @@ local function join(node, known)
   end
 end
 
+-- An event for each hook, by name.
+local function log_hooks(hooks)
+  local hook_names = {}
+  for name in pairs(hooks) do
+    hook_names[#hook_names + 1] = name
+  end
+  table.sort(hook_names)
+  for _, name in ipairs(hook_names) do
+    local fields = { hook = name }
+    for key, value in pairs(hooks[name]) do
+      fields[key] = value
+    end
+    fields.seconds = ("%.6f"):format(fields.seconds)
+    fields.slowest = ("%.6f"):format(fields.slowest)
+    fields.time = table.concat(fields.time, ",")
+    fields.suspended = nil
+    fields.breaker = hooks[name].suspended and "open" or "closed"
+    log.info("statistics of a hook", fields)
+  end
+end
+
 -- Who asks for statistics gets them, whatever else is logged.
 local function log_stats(node)
+  local stats = node:stats()
+  local policies = stats.policies
+  stats.policies = nil
   local before = log.configure({ level = "info" })
-  log.info("statistics", node:stats())
+  log.info("statistics", stats)
+  if policies then
+    log.info("statistics of policies", { memory = policies.memory,
+      clamped = policies.clamped, log_dropped = policies.log_dropped })
+    log_hooks(policies.hooks)
+  end
   log.restore(before)
 end
 

@@ -79,6 +79,19 @@ describe("kadenza run", function()
     assert.is_truthy(log:find(" served_ping=1 ", 1, true))
   end)
 
+  it("logs the statistics of its hooks, one event each", function()
+    local path = write("busy.lua", "return { name = 'busy', rpc = { "
+      .. "one = function() return {} end, two = function() end } }")
+    local node = process.start_node({ "--policy", path })
+    node:kill("sigusr1")
+    local log = node:wait_for("busy: rpc%.two[^\n]*\n", "stderr")
+    assert.is_truthy(log:find("statistics of policies clamped=0 [^\n]*"
+      .. "memory=%d+"))
+    assert.is_truthy(log:find("statistics of a hook breaker=closed calls=0 "
+      .. "errors=0 hook=\"busy: rpc.one\" instructions=0 overruns=0 "
+      .. "preempted=0 seconds=0.000000 slowest=0.000000 time=0,0,", 1, true))
+  end)
+
   it("reloads its policies when it gets SIGHUP", function()
     local path = write("note.lua", "return { types = { note = {} } }")
     local node = process.start_node({ "--policy", path })
