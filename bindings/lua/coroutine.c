@@ -284,9 +284,13 @@ static int coroutine_close(lua_State *L) {
     lua_pushboolean(L, 1); /* what was killed does not run again */
     return 1;
   }
+  int status = LUA_OK;
   set_inner(L, thread);
-  const int status = lua_resetthread(thread);
+  const char *const problem = kad_meter_reset(kad_meter_of(L), thread, &status);
   set_inner(L, NULL);
+  if (problem != NULL) {
+    return luaL_error(L, "%s", problem);
+  }
   lua_pushboolean(L, status == LUA_OK);
   if (status == LUA_OK) {
     return 1;

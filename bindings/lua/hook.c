@@ -221,8 +221,9 @@ void kad_hook_count_time(struct kad_lua_hook *hook, uint64_t ns) {
 static void close_variables(struct kad_runner *runner) {
   struct kad_host *const host = runner->host;
   struct kad_meter_entry entry;
+  int status = LUA_OK;
   kad_meter_enter(runner->thread, host->meter, &entry);
-  (void)lua_resetthread(runner->thread);
+  (void)kad_meter_reset(host->meter, runner->thread, &status);
   kad_meter_leave(host->meter);
 }
 

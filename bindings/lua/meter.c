@@ -360,6 +360,17 @@ static int meter_run(lua_State *L) {
   return resume(L, true);
 }
 
+const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
+                            int *status) {
+  if (meter->closing >= KAD_METER_CLOSES) {
+    return "too many coroutines are being closed within one another";
+  }
+  meter->closing++;
+  *status = lua_resetthread(thread);
+  meter->closing--;
+  return NULL;
+}
+
 /* close(thread): coroutine.close, as an entry of its own. A coroutine that was
  * killed is left to the collector: hooks stay off in it, so that a `<close>`
  * variable could run for ever. */
@@ -372,9 +383,15 @@ static int meter_close(lua_State *L) {
   }
   struct kad_meter *const meter = kad_meter_of(L);
   struct kad_meter_entry entry;
+  int status = LUA_OK;
   kad_meter_enter(thread, meter, &entry);
-  const int status = lua_resetthread(thread);
+  const char *const problem = kad_meter_reset(meter, thread, &status);
   kad_meter_leave(meter);
+  if (problem != NULL) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, problem);
+    return 2;
+  }
   if (status != LUA_OK) {
     return push_failure(L, thread);
   }

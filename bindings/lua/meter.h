@@ -34,7 +34,8 @@ enum {
   KAD_METER_CPU_MS = 1000, /* processor time of one entry: a backstop for single
                               instructions that take long, such as comparing
                               strings of megabytes */
-  KAD_METER_DEPTH = 190    /* calls above which a script has no pcall */
+  KAD_METER_DEPTH = 190,   /* calls above which a script has no pcall */
+  KAD_METER_CLOSES = 8     /* coroutines that are closed within one another */
 };
 
 /* What an entry has used: it is kept while the entry is preempted. */
@@ -77,6 +78,7 @@ struct kad_meter {
   bool last_killed;
   lua_State *yielder; /* the coroutine whose script has yielded just now */
   struct kad_meter_use carry; /* what the next coroutine begins with */
+  unsigned closing;           /* coroutines that are being closed */
 };
 
 /* Returns the meter of the state of `L`, made at the first call. Valid as long
@@ -99,6 +101,13 @@ void kad_meter_see_through(lua_State *L);
 /* pcall(fn, ...) of scripts. It is refused deep in a recursion: to recover from
  * an error takes as long as the calls are deep, which no instruction counts. */
 int kad_meter_pcall(lua_State *L);
+
+/* Closes the variables of a coroutine that does not run. Lua lets each one that
+ * another's `__close` closes begin with the C stack of where it was resumed, as
+ * if that were empty: a chain of them would overflow it. Returns NULL and the
+ * status of lua_resetthread, or why it is left as it is. [-0, +0, -] */
+const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
+                            int *status);
 
 /* Returns the time of a monotonic clock. It is measured, and decides nothing.
  */

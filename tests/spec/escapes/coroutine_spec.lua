@@ -146,6 +146,28 @@ local ROWS <const> = {
     coroutine.resume(closing)
     return { value = tostring((coroutine.close(closing))) } ]],
     gives = "false" },
+  { "coroutines that close one another, in a chain", [[
+    local last, message
+    local function close(before)
+      local fine, problem = pcall(coroutine.close, before)
+      message = message or not fine and problem
+      return ""
+    end
+    for _ = 1, 3000 do
+      local before = last
+      last = coroutine.create(function()
+        local _ <close> = setmetatable({}, { __close = function()
+          string.gsub("x", ".", function()
+            return (string.gsub("x", ".", function() return close(before) end))
+          end)
+        end })
+        coroutine.yield()
+      end)
+      coroutine.resume(last)
+    end
+    coroutine.close(last)
+    return { value = message } ]], instructions = 2e7,
+    gives = "too many coroutines are being closed within one another" },
   { "__close that resumes another", [[
     local other = coroutine.wrap(function() while true do end end)
     local _ <close> = setmetatable({}, { __close = function() other() end })
