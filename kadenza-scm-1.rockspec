@@ -280,6 +280,8 @@ build = {
       "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =
       "scripts/kadenza/sim.lua",
+    ["kadenza.sorted"] =
+      "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =
       "scripts/kadenza/state.lua",
     ["kadenza.task"] =

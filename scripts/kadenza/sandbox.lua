@@ -348,17 +348,8 @@ local function charged(fn)
   end
 end
 
--- The part of the library that a policy has.
-local function make_kadenza(node, network, owner)
-  local library = {}
-  for name, value in pairs(safe) do
-    library[name] = value
-  end
-  library.log = make_log()
-  for name, fn in pairs(facade.tasks(owner)) do
-    library[name] = fn
-  end
-  library.bencode = read_only(safe.bencode, "kad.bencode")
+-- The functions that take long for what they are given.
+local function add_charged(library, node)
   library.key = function(name)
     charge_bytes(name)
     return key.of(name, node:id_bits())
@@ -375,6 +366,20 @@ local function make_kadenza(node, network, owner)
       or 0)
     return safe.random(count) -- which says what is no count
   end
+end
+
+-- The part of the library that a policy has.
+local function make_kadenza(node, network, owner)
+  local library = {}
+  for name, value in pairs(safe) do
+    library[name] = value
+  end
+  for name, fn in pairs(facade.tasks(owner)) do
+    library[name] = fn
+  end
+  library.log = make_log()
+  library.bencode = read_only(safe.bencode, "kad.bencode")
+  add_charged(library, node)
   library.now = function()
     return network:now()
   end

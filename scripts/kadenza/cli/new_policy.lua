@@ -4,6 +4,7 @@ local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local sandbox = require("kadenza.sandbox")
+local sorted = require("kadenza.sorted")
 local template = require("kadenza.cli.template")
 
 local MAX_NAME <const> = 24
@@ -139,15 +140,6 @@ local function write(path, text)
   end
 end
 
-local function sorted_names(files)
-  local names = {}
-  for name in pairs(files) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 function M.run(args)
   if args.kind ~= "policy" then
     fault.misuse("only a policy can be made, not '%s': kadenza new policy NAME",
@@ -159,7 +151,7 @@ function M.run(args)
     fault.failed(folder .. " exists and is left as it is")
   end
   local files = make_files(args.name)
-  local names = sorted_names(files)
+  local names = sorted(files)
   for _, name in ipairs(names) do
     write(folder .. "/" .. name, files[name])
   end

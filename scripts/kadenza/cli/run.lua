@@ -7,6 +7,7 @@ local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
+local sorted = require("kadenza.sorted")
 local source = require("kadenza.cli.source")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
@@ -55,12 +56,7 @@ end
 
 -- An event for each hook, by name.
 local function log_hooks(hooks)
-  local hook_names = {}
-  for name in pairs(hooks) do
-    hook_names[#hook_names + 1] = name
-  end
-  table.sort(hook_names)
-  for _, name in ipairs(hook_names) do
+  for _, name in ipairs(sorted(hooks)) do
     local fields = { hook = name }
     for key, value in pairs(hooks[name]) do
       fields[key] = value

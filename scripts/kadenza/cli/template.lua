@@ -134,9 +134,13 @@ A policy for kadenza, a Kademlia DHT node: say here what it is for.
 
 Run these in this folder:
 
-    busted                       # the tests; kadenza has to be installed
-    luacheck .                   # what the sandbox does not have, and more
-    kadenza check NAME.lua       # a trial with 50 nodes in virtual time
+    # the tests; kadenza has to be installed
+    busted
+    # what the sandbox does not have, and more
+    luacheck .
+    # a trial with 50 nodes in virtual time
+    kadenza check NAME.lua
+    # a node
     kadenza run --policy NAME.lua --listen 127.0.0.1:7001 --allow-local
 
 In another terminal:

@@ -6,6 +6,7 @@
 
 local core = require("kadenza.core")
 local shape = require("kadenza.policy.shape")
+local sorted = require("kadenza.sorted")
 
 local M = {}
 
@@ -172,15 +173,6 @@ function Composer:add_type(name, spec, loaded)
     table.insert(entry.owners, loaded)
   end
   self:add_republish(entry, spec, loaded)
-end
-
-local function sorted(map)
-  local keys = {}
-  for key in pairs(map) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
 end
 
 function Composer:add_codec(codec, loaded)

@@ -95,14 +95,10 @@ local function report_clamped(name, returned, used, place, unsaid)
   })
 end
 
--- The functions with which hook.c hands coroutines to the scheduler.
-local function add_scheduling(setup, network)
-  local threads = setmetatable({}, { __mode = "k" })
-  local waiting = {} -- ticket → task
-
-  -- One function for all, and fields of the task instead of a table for each:
-  -- thousands may wait.
-  local function ended(work, state, ran, ...)
+-- Returns what is told how hooks that waited have ended. One function for all,
+-- and fields of the task instead of a table for each: thousands may wait.
+local function make_ended(setup, waiting)
+  return function(work, state, ran, ...)
     local steps = work.steps or 0
     if state == "done" then
       waiting[setup.ended(work.runner, true, nil, false, ran, steps, ...)] = nil
@@ -111,6 +107,13 @@ local function add_scheduling(setup, network)
         work.overrun or work.killed, ran, steps)] = nil
     end
   end
+end
+
+-- The functions with which hook.c hands coroutines to the scheduler.
+local function add_scheduling(setup, network)
+  local threads = setmetatable({}, { __mode = "k" })
+  local waiting = {} -- ticket → task
+  local ended = make_ended(setup, waiting)
 
   function setup.adopt(thread, runner)
     local work = task.adopt(network, thread, setup)
@@ -191,6 +194,24 @@ local function add_passage(setup, list, node)
   end
 end
 
+-- The functions with which the policies begin and end.
+local function add_life(setup, list, node, network)
+  local tasks = {}
+  function setup.start()
+    start_all(list, node, network, tasks)
+  end
+
+  function setup.stop()
+    call_stoppers(list, node)
+    for _, work in ipairs(tasks) do
+      if core.is_spent and core.is_spent() then
+        break -- what is left is dropped with the state
+      end
+      work:cancel()
+    end
+  end
+end
+
 --- Makes what C installs of policies that have been loaded.
 ---@param list kadenza.Loaded[]
 ---@param node kadenza.Node
@@ -214,19 +235,7 @@ function M.set_up(list, node, network)
   function setup.describe()
     return require("kadenza.policy.describe").describe(list, setup)
   end
-  local tasks = {}
-  function setup.start()
-    start_all(list, node, network, tasks)
-  end
-  function setup.stop()
-    call_stoppers(list, node)
-    for _, work in ipairs(tasks) do
-      if core.is_spent and core.is_spent() then
-        break -- what is left is dropped with the state
-      end
-      work:cancel()
-    end
-  end
+  add_life(setup, list, node, network)
   return setup
 end
 
@@ -248,17 +257,8 @@ local function wrap_node(handle, network)
   return require("kadenza.policy.facade").node(node, network)
 end
 
---- Loads policy files in a VM. Called by C.
----@param handle kadenza.core.Node  borrowed
----@param network kadenza.core.Network  borrowed
----@param packed string  a list of { path, trusted }, and in `standard` the
---- path and cpath for trusted files, if there are any
----@param sink fun(level: string, message: string, ...: string)
----@return table? setup
----@return string? message
-function M.load_files(handle, network, packed, sink)
-  local sandbox = require("kadenza.sandbox")
-  local files = core.unpack_plain(packed)
+-- Has the log of the VM go to a function, the fields as names and values.
+local function log_to(sink)
   log.configure({
     level = "debug",
     sink = function(event)
@@ -270,6 +270,20 @@ function M.load_files(handle, network, packed, sink)
       sink(event.level, event.message, table.unpack(fields))
     end,
   })
+end
+
+--- Loads policy files in a VM. Called by C.
+---@param handle kadenza.core.Node  borrowed
+---@param network kadenza.core.Network  borrowed
+---@param packed string  a list of { path, trusted }, and in `standard` the
+--- path and cpath for trusted files, if there are any
+---@param sink fun(level: string, message: string, ...: string)
+---@return table? setup
+---@return string? message
+function M.load_files(handle, network, packed, sink)
+  local sandbox = require("kadenza.sandbox")
+  local files = core.unpack_plain(packed)
+  log_to(sink)
   local node = wrap_node(handle, network)
   local list = {}
   if files.standard then
