@@ -18,7 +18,8 @@ enum {
 static const char made_key = 0;
 
 /* Pushes the table whose keys are the coroutines of scripts: true, or false for
- * one that waits, whoever has resumed it. [-0, +1, m] */
+ * one that is not theirs to resume, whoever has: it waits, or was killed.
+ * [-0, +1, m] */
 static void push_made(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &made_key) == LUA_TTABLE) {
     return;
@@ -96,8 +97,10 @@ static int finish(lua_State *L, lua_State *thread, bool succeeded, int count,
   return count;
 }
 
-/* Stops the caller, too, when the entry has been killed. */
+/* Stops the caller, too, when the entry has been killed. What has been stopped
+ * is never resumed, by later entries neither. */
 static int stop(lua_State *L, const struct kad_meter *meter) {
+  set_waiting(L, true);
   if (lua_isyieldable(L)) {
     return lua_yield(L, 0);
   }
@@ -148,7 +151,8 @@ static int go_on(lua_State *L, int status, lua_KContext mode) {
     if (lua_isyieldable(L)) {
       return pass_on(L, thread, count, mode);
     }
-    if (count > 0) { /* it waits */
+    if (count > 0) { /* it waits, and cannot any more */
+      set_waiting(L, true);
       return luaL_error(L, "attempt to wait across a C-call boundary");
     }
     arguments = 0; /* preempted: it goes on, as its caller cannot be */
@@ -189,6 +193,9 @@ static const char *find_obstacle(lua_State *L) {
   }
   if (state[0] != 's') {
     return "cannot resume non-suspended coroutine";
+  }
+  if (lua_gethookcount(thread) == KAD_METER_DEAD) {
+    return "cannot resume a coroutine that was stopped";
   }
   return waits ? "cannot resume a coroutine that waits" : NULL;
 }

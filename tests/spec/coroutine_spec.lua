@@ -182,4 +182,51 @@ describe("coroutines of policies", function()
         assert.truthy(world.other:ping(world.node:addresses()[1]))
       end))
   end
+
+  it("are not resumed by later calls once they were stopped",
+    policies.with([[
+      local kept = coroutine.create(function()
+        for _ = 1, 1e6 do end
+        return "outlived"
+      end)
+      return { rpc = { run = function()
+        local _, message = coroutine.resume(kept)
+        return { message = message }
+      end } }
+    ]], function(world)
+      assert.is_nil(call(world))
+      local reply = assert(call(world))
+      assert.equal("cannot resume a coroutine that was stopped", reply.message)
+    end))
+
+  it("do not outlive the coroutine that they have resumed", policies.with([[
+    local outer
+    return { rpc = { run = function()
+      outer = coroutine.create(function()
+        coroutine.resume(coroutine.create(function()
+          for i = 1, 1e9 do end
+        end))
+        return "outlived"
+      end)
+      coroutine.resume(outer)
+      return {}
+    end, again = function()
+      local _, message = coroutine.resume(outer)
+      return { message = message }
+    end } }
+  ]], function(world)
+    assert.is_nil(call(world))
+    local reply = assert(world.other:call(world.node:addresses()[1], "again"))
+    assert.truthy(reply.message:find("^cannot resume a coroutine that"))
+  end))
+
+  it_gives("cannot go on when they could not wait", [[
+    local co = coroutine.create(function() kad.sleep(1) end)
+    local fine, message = pcall(table.sort, { 1, 2 }, function()
+      return coroutine.resume(co)
+    end)
+    return { tostring(fine), message:match("attempt.*"),
+      (select(2, coroutine.resume(co))) }
+  ]], { "false", "attempt to wait across a C-call boundary",
+    "cannot resume a coroutine that waits" })
 end)

@@ -178,7 +178,7 @@ local ROWS <const> = {
       kept = kept or coroutine.create(function() while true do end end)
       local fine, message = coroutine.resume(kept)
       return { value = tostring(fine) }
-    end } } ]], times = 3, fails = LONG },
+    end } } ]], times = 3, counted = true },
   { "a coroutine kept from a call, with its request", place = "file", [[
     local kept
     return { name = "attack", rpc = { attack = function(request)
