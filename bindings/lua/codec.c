@@ -90,8 +90,7 @@ static int call(lua_State *L, lua_CFunction body, struct exchange *exchange,
   if (weight > 0) {
     kad_hook_add_time(hook, kad_meter_clock_ns() - begun, weight);
   }
-  /* The last look was some instructions ago. */
-  hook->instructions += entry.use.instructions + KAD_METER_FIRST / 2;
+  hook->instructions += entry.use.instructions + kad_meter_unseen(L);
   hook->overruns += status != LUA_OK && entry.killed;
   return status;
 }

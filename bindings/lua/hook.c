@@ -267,8 +267,8 @@ static int resume(struct kad_runner *runner, struct kad_meter_entry *entry,
         kad_hook_read(thread, runner, lua_gettop(thread) - KAD_RUNNER_BASE);
   }
   kad_meter_leave(host->meter);
-  /* The last look was some instructions ago. */
-  runner->hook->instructions += entry->use.instructions + KAD_METER_FIRST / 2;
+  runner->hook->instructions +=
+      entry->use.instructions + kad_meter_unseen(thread);
   return status;
 }
 

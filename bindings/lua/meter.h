@@ -147,4 +147,8 @@ void kad_meter_enter(lua_State *L, struct kad_meter *meter,
                      struct kad_meter_entry *entry);
 void kad_meter_leave(struct kad_meter *meter);
 
+/* Returns about how many instructions an entry has run on `L` since the last
+ * look at it. [-0, +0, -] */
+uint64_t kad_meter_unseen(lua_State *L);
+
 #endif
