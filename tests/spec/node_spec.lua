@@ -79,8 +79,8 @@ describe("kadenza.node", function()
       { { colour = 1 }, "unknown option 'colour'" },
       { { limits = { colour = 1 } }, "unknown option 'colour'" },
       { { k = "8" }, "option 'k' must be an integer, not string" },
-      { { k = -1 }, "field 'k' must be in 1 to 64" },
-      { { alpha = 33 }, "field 'alpha' must be in 1 to 32" },
+      { { k = -1 }, "option 'k' must be in 1 to 64" },
+      { { alpha = 33 }, "option 'alpha' must be in 1 to 32" },
       { { max_reply = 1 }, "field 'max_reply' must be in 512 to 1452" },
       { { listen = {} }, "option 'listen' needs 1 to 8 addresses" },
       { { state = "" }, "option 'state' must name a folder" },
@@ -112,7 +112,7 @@ describe("kadenza.node", function()
         assert_blames_caller("unknown option 'colour'", function()
           kad.node({ colour = 1 })
         end)
-        assert_blames_caller("field 'k' must be in 1 to 64", function()
+        assert_blames_caller("option 'k' must be in 1 to 64", function()
           kad.node({ k = 0 })
         end)
       end)
