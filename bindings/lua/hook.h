@@ -60,6 +60,11 @@ struct kad_runner *kad_runner_take(struct kad_host *host);
  * stack of its coroutine until it is taken again. */
 void kad_runner_give(struct kad_runner *runner);
 
+/* Takes from a runner what its hook was asked, when memory has ended while it
+ * was handed over: the scheduler may have it, so that it is freed with its
+ * task, or with the host. */
+void kad_runner_lose(struct kad_runner *runner);
+
 /* Frees a runner that does not run. */
 void kad_runner_free(struct kad_runner *runner);
 

@@ -41,15 +41,22 @@ void kad_hook_suspend(struct kad_runner *runner, int yielded,
                       struct kad_answer *answer) {
   struct suspension suspension = {.runner = runner, .yielded = yielded};
   struct kad_lua_hook *const hook = runner->hook;
+  bool ended = false;
+  runner->gone = &ended;
   runner->ticket = runner->question->ticket;
   hook->preempted += yielded == 0;
   hook->yields += yielded > 0;
   answer->verdict = KAD_LATER;
   answer->deadline_ms = hook->deadline_ms;
-  if (kad_lua_protect(runner->host->L, suspend_body, &suspension,
-                      kad_hook_ignore) != LUA_OK) {
+  const int status = kad_lua_protect(hook->host->L, suspend_body, &suspension,
+                                     kad_hook_ignore);
+  if (ended) { /* it has answered */
+    return;
+  }
+  runner->gone = NULL;
+  if (status != LUA_OK) {
     answer->verdict = KAD_FAILED;
-    kad_runner_free(runner);
+    kad_runner_lose(runner);
     kad_hook_report(
         (struct kad_failure){.hook = hook, .text = "out of memory"});
   }
@@ -70,13 +77,9 @@ static void read_outcome(lua_State *L, struct kad_runner *runner) {
   }
 }
 
-/* ended(runner, done, problem, overrun, nanoseconds, instructions, result...) →
- * ticket: the task of a hook that had waited has ended. `problem` is nil when
- * there is nothing to say. */
-int kad_hook_ended(lua_State *L) {
-  struct kad_runner *const runner = lua_touserdata(L, 1);
-  luaL_argexpected(L, runner != NULL, 1, "runner");
-  const struct kad_lua_link *const link = runner->host->node;
+/* Reads and counts what has become of a hook that waited; see kad_hook_ended.
+ * What the answer borrows is left at the top. [-0, +n, v] */
+static void read_end(lua_State *L, struct kad_runner *runner) {
   runner->answer = (struct kad_answer){.verdict = KAD_FAILED};
   const lua_Integer ns = luaL_checkinteger(L, 5);
   kad_hook_count_time(runner->hook, runner->ns + (uint64_t)ns);
@@ -88,11 +91,28 @@ int kad_hook_ended(lua_State *L) {
     kad_hook_report(
         (struct kad_failure){.hook = runner->hook, .text = lua_tostring(L, 3)});
   }
+}
+
+/* Gives what the hook has said to who has asked. */
+static void give_answer(const struct kad_runner *runner) {
+  const struct kad_lua_link *const link = runner->host->node;
   const struct kad_answer answer = runner->answer;
   if (runner->ticket == runner->host->asked) {
     kad_host_answered(runner->hook, &answer);
   } else if (link->node != NULL) {
     (void)kad_node_answer(link->node, runner->ticket, &answer);
+  }
+}
+
+/* ended(runner, done, problem, overrun, nanoseconds, instructions, result...) →
+ * ticket: the task of a hook that had waited has ended. `problem` is nil when
+ * there is nothing to say. */
+int kad_hook_ended(lua_State *L) {
+  struct kad_runner *const runner = lua_touserdata(L, 1);
+  luaL_argexpected(L, runner != NULL, 1, "runner");
+  if (!runner->lost) { /* that question has been answered */
+    read_end(L, runner);
+    give_answer(runner);
   }
   lua_pushinteger(L, (lua_Integer)runner->ticket);
   kad_runner_free(runner);

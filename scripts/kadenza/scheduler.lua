@@ -99,11 +99,11 @@ end
 -- Calls `go_on` in a later turn; `flag` tells that this is planned.
 function Scheduler:plan(flag, go_on)
   if not self[flag] and self.network:is_open() then
-    self[flag] = true
     self.network:start_timer(0, function()
       self[flag] = false
       go_on(self)
     end)
+    self[flag] = true -- not before: start_timer raises when memory ends
   end
 end
 

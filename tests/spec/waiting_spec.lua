@@ -153,4 +153,44 @@ describe("a hook that waits", function()
     local each = (memory() - before) / count
     assert.is_true(each < 2600, each)
   end, { max_waiting = 2000, limits = false }))
+
+  -- Calls of a hook whose task ends, or waits, before memory does.
+  local function is_failed_once(what, wait, expected)
+    it(what, function()
+      local task = require("kadenza.task")
+      local suspended = task.suspended
+      local _ <close> = setmetatable({}, { __close = function()
+        task.suspended = suspended
+      end })
+      local ran = 0
+      with({ rpc = { run = function()
+        wait()
+        ran = ran + 1
+        return {}
+      end } }, function(world)
+        task.suspended = function(...)
+          suspended(...)
+          error("not enough memory", 0)
+        end
+        local reply, message = call(world)
+        task.suspended = suspended
+        kad.sleep(2)
+        assert.equal(expected, not reply and message or nil)
+        assert.equal(1, ran)
+        assert.equal(0, world.node:stats().waiting)
+        assert.truthy(call(world))
+      end)()
+    end)
+  end
+
+  is_failed_once("fails once when memory ends as it begins to wait",
+    function()
+      kad.sleep(1)
+    end, "the other node answered with an error: 202 the policy failed")
+
+  is_failed_once("answers once when it had not to wait", function()
+    require("kadenza.task").wait(function(resume)
+      kad.spawn(resume)
+    end)
+  end)
 end)
