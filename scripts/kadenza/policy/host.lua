@@ -130,7 +130,11 @@ local function add_scheduling(setup, network)
   function setup.cancel(ticket)
     local work = waiting[ticket]
     if work then
-      work.problem, work.overrun = setup.problem(work.runner)
+      local problem, is_overrun = setup.problem(work.runner)
+      if problem then -- it tells where the hook waits, too
+        problem = problem .. "\n" .. core.traceback(work.thread)
+      end
+      work.problem, work.overrun = problem, is_overrun
       work:cancel()
     end
   end
