@@ -50,6 +50,7 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
 ---@field time integer[]  calls under 1, 2, 4 … microseconds
 ---@field seconds number  running time in all
 ---@field slowest number  seconds of the longest call
+---@field suspended integer  nodes at which its breaker is open at the end
 
 ---@class kadenza.Trial
 ---@field problems kadenza.Problem[]  in the texts
@@ -217,13 +218,15 @@ local function add(cost, hook)
   end
   cost.seconds = cost.seconds + hook.seconds
   cost.slowest = math.max(cost.slowest, hook.slowest)
+  cost.suspended = cost.suspended + (hook.suspended and 1 or 0)
   for i, count in ipairs(hook.time) do
     cost.time[i] = (cost.time[i] or 0) + count
   end
 end
 
 local function new_cost(name)
-  local cost = { name = name, seconds = 0, slowest = 0, time = {} }
+  local cost =
+    { name = name, seconds = 0, slowest = 0, suspended = 0, time = {} }
   for _, counter in ipairs(COUNTERS) do
     cost[counter] = 0
   end
@@ -252,6 +255,15 @@ end
 
 function Trial:warn(...)
   table.insert(self.report.warnings, string.format(...))
+end
+
+function Trial:judge_breakers()
+  for _, cost in ipairs(self.report.hooks) do
+    if cost.suspended > 0 then
+      self:warn("%s: its breaker is open at %d nodes", cost.name,
+        cost.suspended)
+    end
+  end
 end
 
 function Trial:judge_limits()
@@ -373,6 +385,7 @@ function M.run(policies, options)
     seen = {} }, Trial)
   lint_all(policies, self.about.places, report.problems)
   self:run(policies, options)
+  self:judge_breakers()
   self:judge_limits()
   return report
 end

@@ -132,6 +132,15 @@ return { name = "loops", types = {
     assert.is_true(longest.preempted > 0)
   end))
 
+  it("says whose breaker is open", with_folder(function(write)
+    local document = check_json(write("deaf.lua", [[
+return { name = "deaf", on_request = function() error("no") end }]]))
+    local hook = hook_named(document, "deaf: on_request")
+    assert.is_true(hook.suspended > 0)
+    assert.matches("^deaf: on_request: its breaker is open at %d+ nodes$",
+      document.warnings[1])
+  end))
+
   it("prints a table for people", with_folder(function(write)
     local done = check(write("good.lua", GOOD))
 
