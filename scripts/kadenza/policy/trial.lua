@@ -260,8 +260,8 @@ end
 function Trial:judge_breakers()
   for _, cost in ipairs(self.report.hooks) do
     if cost.suspended > 0 then
-      self:warn("%s: its breaker is open at %d nodes", cost.name,
-        cost.suspended)
+      self:warn("%s: its breaker is open at %d of %d nodes", cost.name,
+        cost.suspended, self.report.nodes)
     end
   end
 end
@@ -299,6 +299,9 @@ function Trial:keep(event)
     return
   end
   local text, traceback = tostring(fields.error):match("^([^\n]*)\n?(.*)$")
+  if traceback == "" and fields.defined then
+    text = fields.defined .. ": " .. text
+  end
   local name = hook .. "\n" .. text
   if not self.seen[name] then
     self.seen[name] = true

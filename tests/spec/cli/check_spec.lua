@@ -132,12 +132,22 @@ return { name = "loops", types = {
     assert.is_true(longest.preempted > 0)
   end))
 
+  it("says where a hook is that returns what it may not", with_folder(
+    function(write)
+      local path = write("odd.lua", [[
+return { types = { odd = {
+  validate = function() return 42 end } } }]])
+      local document = check_json(path, "--nodes", "5")
+      assert.is_truthy(document.failures[1].error:find(
+        path .. ":2: returned number where true", 1, true))
+    end))
+
   it("says whose breaker is open", with_folder(function(write)
     local document = check_json(write("deaf.lua", [[
 return { name = "deaf", on_request = function() error("no") end }]]))
     local hook = hook_named(document, "deaf: on_request")
     assert.is_true(hook.suspended > 0)
-    assert.matches("^deaf: on_request: its breaker is open at %d+ nodes$",
+    assert.matches("^deaf: on_request: its breaker is open at %d+ of %d+ nodes$",
       document.warnings[1])
   end))
 
