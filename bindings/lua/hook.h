@@ -65,7 +65,7 @@ void kad_runner_give(struct kad_runner *runner);
  * task, or with the host. */
 void kad_runner_lose(struct kad_runner *runner);
 
-/* Frees a runner that does not run. */
+/* Frees a runner that does not run. One that is held is only let go of. */
 void kad_runner_free(struct kad_runner *runner);
 
 /* Reads what the hook of `runner` has returned, the `count` values at the top

@@ -93,8 +93,8 @@ struct kad_runner {
   struct kad_view *subject;            /* a record or request; or NULL */
   struct kad_view *context;            /* NULL: nobody asked for one */
   uint64_t ns;                         /* that it ran before it waited */
-  bool lost;  /* memory ended while it was handed over to the scheduler */
-  bool *gone; /* while it is handed over: to be set when it is freed */
+  bool lost; /* memory ended while it was handed over to the scheduler */
+  bool held; /* it is being handed over: it is freed only afterwards */
 };
 
 /* The codec of a host that has one. */

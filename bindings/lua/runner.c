@@ -59,16 +59,16 @@ static void give_views(struct kad_runner *runner) {
 void kad_runner_lose(struct kad_runner *runner) {
   give_views(runner);
   runner->question = NULL;
-  runner->gone = NULL;
   runner->lost = true;
 }
 
 void kad_runner_free(struct kad_runner *runner) {
   const struct kad_allocator heap = kad_allocator_default();
-  give_views(runner);
-  if (runner->gone != NULL) {
-    *runner->gone = true;
+  if (runner->held) {
+    runner->held = false;
+    return;
   }
+  give_views(runner);
   (void)kad_lua_protect(runner->host->L, drop_thread, runner, kad_hook_ignore);
   unlist(runner);
   (void)heap.resize(heap.state, runner, sizeof *runner, 0);

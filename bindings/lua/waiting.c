@@ -41,8 +41,7 @@ void kad_hook_suspend(struct kad_runner *runner, int yielded,
                       struct kad_answer *answer) {
   struct suspension suspension = {.runner = runner, .yielded = yielded};
   struct kad_lua_hook *const hook = runner->hook;
-  bool ended = false;
-  runner->gone = &ended;
+  runner->held = true;
   runner->ticket = runner->question->ticket;
   hook->preempted += yielded == 0;
   hook->yields += yielded > 0;
@@ -50,10 +49,11 @@ void kad_hook_suspend(struct kad_runner *runner, int yielded,
   answer->deadline_ms = hook->deadline_ms;
   const int status = kad_lua_protect(hook->host->L, suspend_body, &suspension,
                                      kad_hook_ignore);
-  if (ended) { /* it has answered */
+  if (!runner->held) { /* it has ended, and answered */
+    kad_runner_free(runner);
     return;
   }
-  runner->gone = NULL;
+  runner->held = false;
   if (status != LUA_OK) {
     answer->verdict = KAD_FAILED;
     kad_runner_lose(runner);
