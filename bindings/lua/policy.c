@@ -96,14 +96,24 @@ static void close_host(struct kad_host *host) {
   }
 }
 
+/* Lets the registry forget what a host has under its addresses: the set-up or
+ * the log, the node, what was left and answers. [-0, +0, m] */
+static void forget_host(lua_State *L, const struct kad_host *host) {
+  const void *const keys[] = {host, &host->L, &host->bits, &host->asked,
+                              &host->asks};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, keys[i]);
+  }
+}
+
 /* Closes a handle, which may be closed already. [-0, +0, m] */
 static void close_handle(lua_State *L, struct handle *handle) {
   struct kad_host *const host = handle->host;
   if (host != NULL) {
     handle->host = NULL;
     close_host(host);
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, host);
+    forget_host(L, host);
     kad_host_drop(host);
   }
 }

@@ -37,6 +37,28 @@ describe("closing a kadenza.node", function()
     end
   end))
 
+  it("lets go of its policies, and they of it", function()
+    local seen = setmetatable({}, { __mode = "v" })
+    do
+      local net <close> = kad.sim({ join = false, seed = 1 })
+      for i = 1, 3 do
+        local node = assert(net:open({ policies = { {
+          rpc = { run = function()
+            return {}
+          end },
+        } } }))
+        seen[i] = node
+        node:close()
+        net:perform(function()
+          kad.sleep(1)
+        end)
+      end
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(seen))
+  end)
+
   it("calls what on_close was given, the last one first",
     with_pair(function(_, b)
       local order = {}
