@@ -262,8 +262,7 @@ static size_t field_count(lua_State *L, const char *name) {
   return count;
 }
 
-/* Installs the set-up table at 2; the argument is a struct installation.
- * [-0, +0, e] */
+/* Leaves the arrays that the core's policy borrows on the stack. */
 void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   struct kad_host *const host = installation->host;
   luaL_checkstack(L, 20, NULL);

@@ -311,11 +311,11 @@ static int meter_has_time(lua_State *L) {
 }
 
 /* Lets an entry that was preempted begin with what it has used. */
-static void take_carry(struct kad_meter *meter, struct kad_meter_entry *entry) {
-  entry->use = meter->carry;
-  entry->before = entry->use.instructions;
-  entry->since = entry->before > 0 ? clock() - entry->use.cpu : 0;
-  meter->carry = (struct kad_meter_use){0};
+static void continue_with(struct kad_meter_entry *entry,
+                          const struct kad_meter_use *carried) {
+  entry->use = *carried;
+  entry->before = carried->instructions;
+  entry->since = entry->before > 0 ? clock() - carried->cpu : 0;
 }
 
 /* Resumes the coroutine at 1 with the other arguments, as an entry of its own.
@@ -325,15 +325,17 @@ static int resume(lua_State *L, bool may_pause) {
   const int arguments = lua_gettop(L) - 1;
   int results = 0;
   luaL_argexpected(L, thread != NULL, 1, "coroutine");
+  struct kad_meter *const meter = kad_meter_of(L);
+  const struct kad_meter_use carried = meter->carry;
+  meter->carry = (struct kad_meter_use){0};
   if (!lua_checkstack(thread, arguments)) {
     return luaL_error(L, "too many arguments");
   }
   lua_xmove(L, thread, arguments);
-  struct kad_meter *const meter = kad_meter_of(L);
   struct kad_meter_entry entry;
   kad_meter_enter(thread, meter, &entry);
   entry.may_pause = may_pause;
-  take_carry(meter, &entry);
+  continue_with(&entry, &carried);
   const uint64_t begun = kad_meter_clock_ns();
   const int status = lua_resume(thread, L, arguments, &results);
   kad_meter_leave(meter);

@@ -172,8 +172,8 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation);
 void kad_host_drop(struct kad_host *host);
 
 /* Makes functions of Lua known to hook.c: the table at `index` has hooks,
- * adopt, suspended, cancel and report, and is given `ended`, `resume` and
- * `close`. [-0, +0, m] */
+ * adopt, suspended, cancel and report, and is given `ended`, `problem` and the
+ * metered functions of coroutines. [-0, +0, m] */
 void kad_hook_set_up(lua_State *L, struct kad_host *host, int index);
 
 /* log(level, message, name, value, …) of VMs: hands an event to the function
