@@ -115,11 +115,7 @@ static void start_get_peers(struct kad_node *node, struct kad_op *op) {
     op->holders += held.count > 0;
     kad_held_free(node, &held);
   }
-  if (kad_op_has_quorum(op)) {
-    op->kind->looked_up(node, op);
-    return;
-  }
-  kad_op_look_up(node, op);
+  kad_op_look_further(node, op);
 }
 
 static void resume(struct kad_node *node, void *self,

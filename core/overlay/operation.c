@@ -225,7 +225,9 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
   return 0;
 }
 
-bool kad_op_has_quorum(const struct kad_op *op) {
+/* Returns true if as many contacts as its quorum, if it has one, had a value.
+ */
+static bool has_quorum(const struct kad_op *op) {
   return op->options.quorum > 0 && op->holders >= op->options.quorum;
 }
 
@@ -246,7 +248,7 @@ static bool replied(struct kad_node *node, struct kad_lookup *lookup,
   }
   bool had_value = op->kind->replied(node, lookup, from, reply);
   op->holders += had_value;
-  if (kad_op_has_quorum(op)) {
+  if (has_quorum(op)) {
     kad_op_end_lookups(node, op);
   }
   return had_value;
@@ -301,6 +303,14 @@ void kad_op_look_up(struct kad_node *node, struct kad_op *op) {
   if (op->lookups_open == 0) {
     bool starved = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
     kad_op_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
+  }
+}
+
+void kad_op_look_further(struct kad_node *node, struct kad_op *op) {
+  if (has_quorum(op)) {
+    op->kind->looked_up(node, op);
+  } else {
+    kad_op_look_up(node, op);
   }
 }
 

@@ -108,14 +108,14 @@ KAD_MUST_CHECK int kad_op_new(struct kad_node *node,
  * memory for it, the operation ends. */
 void kad_op_look_up(struct kad_node *node, struct kad_op *op);
 
+/* The same for an operation that reads, and has counted what is held here: when
+ * that is enough for its quorum, `looked_up` is called at once. */
+void kad_op_look_further(struct kad_node *node, struct kad_op *op);
+
 /* Starts the lookup of `seed`'s family with it, if that has not been; tells it
  * of `seed` otherwise. Without memory for it, nothing happens. */
 void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
                          const struct kad_contact *seed);
-
-/* Returns true if as many contacts as its quorum, if it has one, had a value.
- */
-bool kad_op_has_quorum(const struct kad_op *op);
 
 /* Ends the lookups of an operation with what they have; `looked_up` follows. */
 void kad_op_end_lookups(struct kad_node *node, struct kad_op *op);
