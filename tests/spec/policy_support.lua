@@ -111,4 +111,37 @@ function M.failures(events)
   return errors
 end
 
+--- Takes more memory than specs allow before it runs too long.
+M.HUNGRY =
+  "local t = {} while true do t[#t + 1] = ('x'):rep(5e5 + #t) end"
+
+--- Returns a policy that counts its calls and keeps the number; `more` is in
+--- the table.
+---@param more? string
+---@param version? integer
+---@return string text
+function M.counting(more, version)
+  return string.format([[
+    local kad = require("kadenza")
+    local calls = 0
+    return {
+      name = "count", version = %s,
+      rpc = { run = function()
+        calls = calls + 1
+        return { calls = calls }
+      end },
+      %s
+    } ]], version or 1, more or [[
+      save = function() return { calls = calls } end,
+      restore = function(state) calls = state.calls end,
+    ]])
+end
+
+--- Calls the policies' node with a query without arguments.
+---@param world table
+---@param name? string  "run" without one
+function M.call(world, name)
+  return world.other:call(world.node:addresses()[1], name or "run")
+end
+
 return M

@@ -3,37 +3,12 @@ local policy = require("kadenza.policy")
 local spec = require("tests.spec.support").spec
 local support = require("tests.spec.policy_support")
 
-local with = support.with
-
--- Takes more memory than these specs allow before it runs too long.
-local HUNGRY <const> =
-  "local t = {} while true do t[#t + 1] = ('x'):rep(5e5 + #t) end"
-
--- A policy that counts its calls and keeps the number; `more` is in the table.
-local function counting(more, version)
-  return string.format([[
-    local kad = require("kadenza")
-    local calls = 0
-    return {
-      name = "count", version = %s,
-      rpc = { run = function()
-        calls = calls + 1
-        return { calls = calls }
-      end },
-      %s
-    } ]], version or 1, more or [[
-      save = function() return { calls = calls } end,
-      restore = function(state) calls = state.calls end,
-    ]])
-end
+local call, counting, with = support.call, support.counting, support.with
+local HUNGRY <const> = support.HUNGRY
 
 local function rpc(code)
   return 'local kad = require("kadenza")\nreturn { rpc = { run = '
     .. "function() " .. code .. " end } }"
-end
-
-local function call(world, name)
-  return world.other:call(world.node:addresses()[1], name or "run")
 end
 
 describe("reloading policies", function()

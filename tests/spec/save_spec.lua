@@ -3,33 +3,9 @@ local policy = require("kadenza.policy")
 local spec = require("tests.spec.support").spec
 local support = require("tests.spec.policy_support")
 
-local with, failures = support.with, support.failures
-
--- Takes more memory than these specs allow before it runs too long.
-local HUNGRY <const> =
-  "local t = {} while true do t[#t + 1] = ('x'):rep(5e5 + #t) end"
-
--- A policy that counts its calls and keeps the number; `more` is in the table.
-local function counting(more, version)
-  return string.format([[
-    local kad = require("kadenza")
-    local calls = 0
-    return {
-      name = "count", version = %s,
-      rpc = { run = function()
-        calls = calls + 1
-        return { calls = calls }
-      end },
-      %s
-    } ]], version or 1, more or [[
-      save = function() return { calls = calls } end,
-      restore = function(state) calls = state.calls end,
-    ]])
-end
-
-local function call(world, name)
-  return world.other:call(world.node:addresses()[1], name or "run")
-end
+local failures = support.failures
+local call, counting, with = support.call, support.counting, support.with
+local HUNGRY <const> = support.HUNGRY
 
 -- Saves `expression` and returns what comes out of it, as the restored policy
 -- shows it in the log.
