@@ -114,7 +114,6 @@ static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
                     struct kad_meter_entry *entry) {
   if (entry->may_pause && meter->spent >= meter->share && lua_isyieldable(L) &&
       (L == entry->thread || L == entry->inner) && !is_own(L, at, meter)) {
-    entry->preempted = true;
     lua_yield(L, 0); /* from a hook: it is the caller that yields */
   }
 }

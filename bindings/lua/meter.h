@@ -57,7 +57,6 @@ struct kad_meter_entry {
   uint32_t grace;  /* instructions of our own code since the kill */
   bool own;        /* it is kadenza that runs, not a script */
   bool may_pause;  /* whoever resumes it knows what a preemption is */
-  bool preempted;
   bool killed;
   bool starved;  /* killed for memory */
   bool squeezed; /* it had memory only once the garbage was collected for it */

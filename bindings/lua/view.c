@@ -464,7 +464,8 @@ void kad_views_refill(lua_State *L, struct kad_views *views,
   lua_pop(L, 1);
 }
 
-void kad_view_push(lua_State *L, const struct kad_view *view) {
+/* Pushes a busy view. [-0, +1, -] */
+static void push_view(lua_State *L, const struct kad_view *view) {
   if (view->displaced) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, view);
     return;
@@ -476,7 +477,7 @@ void kad_view_push(lua_State *L, const struct kad_view *view) {
 
 void kad_view_keep(lua_State *L, struct kad_view *view) {
   luaL_checkstack(L, 10, NULL);
-  kad_view_push(L, view);
+  push_view(L, view);
   push_copy(L, view);
   lua_setiuservalue(L, -2, 1);
   view->kept = true;

@@ -63,9 +63,6 @@ struct kad_view *kad_views_take(struct kad_views *views,
 void kad_views_refill(lua_State *L, struct kad_views *views,
                       enum kad_view_kind kind);
 
-/* Pushes a busy view. [-0, +1, -] */
-void kad_view_push(lua_State *L, const struct kad_view *view);
-
 /* Lets a busy view keep a copy of its subject, which is about to end.
  * [-0, +0, m] */
 void kad_view_keep(lua_State *L, struct kad_view *view);

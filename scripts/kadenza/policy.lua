@@ -6,10 +6,10 @@
 --     kad.node { policies = { { types = { note = { max_size = 100 } } } } }
 
 local core = require("kadenza.core")
+local failure = require("kadenza.failure")
 local host = require("kadenza.policy.host")
 local log = require("kadenza.log")
 local sandbox = require("kadenza.sandbox")
-local task = require("kadenza.task")
 
 local M = {}
 
@@ -131,7 +131,7 @@ local function list_tables(node, policies)
     if type(policy) == "function" then
       local fine, made = pcall(policy, node)
       if not fine then
-        return nil, label .. ": " .. task.text_of(made)
+        return nil, label .. ": " .. failure.text_of(made)
       end
       policy = made
     end

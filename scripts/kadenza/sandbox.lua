@@ -4,12 +4,12 @@
 -- Whatever could run for long without an instruction being counted is bounded.
 
 local core = require("kadenza.core")
+local failure = require("kadenza.failure")
 local facade = require("kadenza.policy.facade")
 local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
 local shape = require("kadenza.policy.shape")
-local task = require("kadenza.task")
 local trusted_files = require("kadenza.policy.trusted")
 
 local M = {}
@@ -545,7 +545,7 @@ function M.load_policy(file, node, network)
     return returned
   end)
   if not fine then
-    local text = task.text_of(policy)
+    local text = failure.text_of(policy)
     return nil, text == NO_MEMORY and path .. ": out of memory" or text
   elseif type(policy) ~= "table" then
     return nil, string.format("%s: it returns %s where a policy, a table, is "

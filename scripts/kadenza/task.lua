@@ -60,8 +60,6 @@ local function wake(task)
   task.scheduler:enqueue(task)
 end
 
-M.text_of = failure.text_of
-
 -- A failure that nobody awaits until the next turn is said then.
 local function report_unseen(task)
   local unseen, network = task.scheduler.unseen, task.scheduler.network
@@ -113,6 +111,14 @@ local function fail(task, err)
   finish(task, "failed", err)
 end
 
+-- What a user's function raises must not tear the scheduler.
+local function call_off(task, cancel)
+  local fine, err = pcall(cancel)
+  if not fine then
+    failure.say_text(task, failure.text_of(err))
+  end
+end
+
 local function withdraw(task)
   local wait = task.wait
   task.wait = nil
@@ -121,9 +127,8 @@ local function withdraw(task)
     if wait.timer then
       task.scheduler.network:stop_timer(wait.timer)
     end
-    local fine, err = pcall(wait.cancel or type, nil)
-    if not fine then
-      failure.say_text(task, M.text_of(err))
+    if wait.cancel then
+      call_off(task, wait.cancel)
     end
   end
 end

@@ -5,6 +5,7 @@
 -- back runs as a task of its own: it is metered, and its failure is logged.
 
 local core = require("kadenza.core")
+local failure = require("kadenza.failure")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local safe = require("kadenza.safe")
@@ -57,7 +58,7 @@ end
 local function call_apart(fn)
   local fine, err = coroutine.resume(coroutine.create(fn))
   if not fine then
-    log.error("a policy failed", { error = task.text_of(err) })
+    log.error("a policy failed", { error = failure.text_of(err) })
   end
 end
 

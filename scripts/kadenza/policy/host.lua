@@ -1,6 +1,7 @@
 --- The Lua side of a policy host, in the state where the policies run: it loads
 --- and composes them, and runs what waits.
 
+local failure = require("kadenza.failure")
 local compose = require("kadenza.policy.compose")
 local core = require("kadenza.core")
 local log = require("kadenza.log")
@@ -12,7 +13,7 @@ local M = {}
 
 -- A message handler: what an error says, and where it came from.
 local function trace(err)
-  return task.text_of(err) .. "\n" .. core.traceback()
+  return failure.text_of(err) .. "\n" .. core.traceback()
 end
 
 local function call_stoppers(list, node)
@@ -161,9 +162,9 @@ local function restore_state(list, node, bytes)
       local fine, verdict, reason = pcall(policy.restore,
         core.unpack_plain(state), core.unpack_plain(version), node)
       if not fine then
-        return nil, loaded.label .. ": restore: " .. task.text_of(verdict)
+        return nil, loaded.label .. ": restore: " .. failure.text_of(verdict)
       elseif not verdict and reason ~= nil then
-        return nil, loaded.label .. ": restore: " .. task.text_of(reason)
+        return nil, loaded.label .. ": restore: " .. failure.text_of(reason)
       end
       return true
     end
