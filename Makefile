@@ -98,7 +98,8 @@ library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
 unit_sources := $(wildcard tests/unit/*_test.c)
-unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/*.c))
+rule_sources := $(wildcard tests/sim/*_test.c)
+unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/*.c tests/sim/*.c))
 fuzz_sources := $(wildcard tests/fuzz/*_fuzz.c)
 bench_sources := $(wildcard bench/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
@@ -108,13 +109,14 @@ spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
   scripts/*/*_spec.lua scripts/*/*/*_spec.lua)
 documents := $(wildcard README.md docs/*.md)
 c_files := $(wildcard $(addsuffix /*.[ch],core core/* bindings/* tests/unit \
-  tests/fuzz tests/interop bench scripts/examples/*))
+  tests/sim tests/fuzz tests/interop bench scripts/examples/*))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
 binding_objects := $(call object,$(binding_sources))
 host_objects := $(call object,$(host_sources)) $(BUILD)/gen/scripts.o
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_sources))
+rule_tests := $(patsubst %.c,$(BUILD)/%,$(rule_sources))
 replays := $(patsubst %_fuzz.c,$(BUILD)/%_replay,$(fuzz_sources))
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(fuzz_sources))
 benches := $(patsubst %.c,$(BUILD)/%,$(bench_mains))
@@ -144,10 +146,12 @@ demo: $(products) ## run 32 nodes on loopback and tell what they do
 	@$(test_env) sh scripts/examples/demo/run
 
 .PHONY: test
-test: $(products) $(unit_tests) $(replays) $(examples) | deps-test
+test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) | deps-test
 test: ## build and run every test (TESTS=part of a path)
 	@rm -rf $(BUILD)/results
 	@$(suite) unit 'env CMOCKA_MESSAGE_OUTPUT=TAP' $(unit_tests)
+	@$(if $(rule_tests),$(suite) rules 'env CMOCKA_MESSAGE_OUTPUT=TAP' \
+	  $(rule_tests))
 	@$(suite) corpus '' $(replays)
 	@$(suite) spec '$(busted)' $(spec_files)
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
@@ -306,8 +310,9 @@ busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
   --cpath=$(BUILD)/lua/?.so -o TAP
 sanitizer_env = $(if $(SANITIZE),UBSAN_OPTIONS=print_stacktrace=1)
 
-$(call object,$(unit_sources) $(unit_shared)): | deps-test
-$(BUILD)/tests/unit/%_test: $(BUILD)/obj/tests/unit/%_test.o \
+$(call object,$(unit_sources) $(rule_sources) $(unit_shared)): | deps-test
+$(call object,$(rule_sources)): extra_flags = -UNDEBUG -Itests/unit
+$(BUILD)/tests/%_test: $(BUILD)/obj/tests/%_test.o \
   $(call object,$(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo "  ld $@"
@@ -354,7 +359,7 @@ $(tidied): $(BUILD)/tidy/%.ok: % $(filter %.h,$(c_files)) .clang-tidy \
   tests/.clang-tidy | deps-lint
 	@mkdir -p $(@D)
 	@echo "  tidy $<"
-	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host \
+	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host -Itests/unit \
 	  2>$(@:ok=err) || { cat $(@:ok=err); exit 1; }
 	@touch $@
 
