@@ -108,6 +108,7 @@ build = {
         "core/overlay/met.c",
         "core/overlay/node.c",
         "core/overlay/operation.c",
+        "core/overlay/placing.c",
         "core/overlay/publishing.c",
         "core/overlay/put.c",
         "core/overlay/query.c",

@@ -847,7 +847,9 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
     kad_operation *operation);
 
 /* Stores `record` at the k nodes closest to its key; we are one of them where
- * we are close enough and not read-only. 0 when a contact took it. Otherwise:
+ * we are close enough and not read-only. A contact that is silent is asked
+ * again, up to three times in all; the next closest is asked in the place of
+ * one that does not take it. 0 when a contact took it. Otherwise:
  *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
  *                    our own rules refuse it, with `code` and `reason`; nobody
  *                    was asked

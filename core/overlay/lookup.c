@@ -414,6 +414,18 @@ size_t kad_lookup_closest(const struct kad_lookup *lookup,
   return count;
 }
 
+size_t kad_lookup_living(const struct kad_lookup *lookup,
+                         const struct kad_candidate **out, size_t cap) {
+  size_t count = 0;
+  for (size_t i = 0; i < lookup->count && count < cap; i++) {
+    if (lookup->candidates[i].state == KAD_CANDIDATE_ANSWERED ||
+        lookup->candidates[i].state == KAD_CANDIDATE_HEARD) {
+      out[count++] = &lookup->candidates[i];
+    }
+  }
+  return count;
+}
+
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {
   uint32_t hops = 0;
   for (size_t i = 0; i < lookup->step_count; i++) {

@@ -117,6 +117,11 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
 size_t kad_lookup_closest(const struct kad_lookup *lookup,
                           const struct kad_candidate **out, size_t cap);
 
+/* Copies up to `cap` candidates that have answered, or have not been asked, to
+ * `out`, closest first, and returns their number. */
+size_t kad_lookup_living(const struct kad_lookup *lookup,
+                         const struct kad_candidate **out, size_t cap);
+
 /* Returns the longest chain of answers that led to one that answered. */
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup);
 

@@ -119,7 +119,6 @@ static void tell(struct kad_node *node, struct kad_op *op) {
       .code = op->code,
       .took_ms = (uint32_t)kad_time_since(op->started_at, kad_node_now(node)),
       .stored = op->stored,
-      .asked = op->asked,
       .holders = op->holders,
   };
   result.reason = (struct kad_slice){.data = op->text, .len = op->text_len};

@@ -73,7 +73,6 @@ struct kad_op {
   uint8_t *text; /* owns `reason` and `reply` of the result */
   size_t text_len;
   uint32_t stored;
-  uint32_t asked;
   uint32_t holders;
 };
 

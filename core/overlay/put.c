@@ -1,12 +1,18 @@
 /* Storing: our own rules first, then a lookup that gathers write tokens, then a
- * store (or announce_peer) to the k closest that gave one, and to ourselves
- * when we are one of them. Source: Kademlia §2.3; BEP 5 "announce_peer". */
+ * store (or announce_peer) to the k closest that gave one, sent again while
+ * they are silent, and to ourselves when we are one of them. Source: Kademlia
+ * §2.3; BEP 5 "announce_peer". */
 #include "base/allocator.h"
 #include "overlay/admission.h"
 #include "overlay/judge.h"
 #include "overlay/node.h"
+#include "overlay/placing.h"
 
 #include <string.h>
+
+enum {
+  SPARES = 2 /* places that are looked at in each family, in k */
+};
 
 struct put;
 
@@ -18,16 +24,17 @@ struct local_store {
 
 struct put {
   struct kad_op op;
-  struct kad_bundle record;  /* none for an announce */
-  uint16_t port;             /* announce; 0: implied */
-  bool again;                /* a record that is held already is republished */
-  uint32_t open;             /* stores under way, one for this function */
+  struct kad_bundle record; /* none for an announce */
+  uint16_t port;            /* announce; 0: implied */
+  bool again;               /* a record that is held already is republished */
+  bool beginning;           /* not all that it begins with is under way */
+  struct kad_placing placing;
   uint32_t places;           /* contacts that it belongs to */
-  uint32_t sent;             /* to contacts */
   uint32_t taken;            /* by contacts */
   bool refused;              /* by some contact */
   bool reached;              /* some contact answered the lookup */
   bool here;                 /* we are one of those that hold it */
+  bool here_asked;           /* and our rules were asked whether we do */
   struct local_store *local; /* under way, or NULL */
   uint64_t ticket;
 };
@@ -113,62 +120,63 @@ static int end_status(const struct put *put) {
       (put->places == 0 && (put->again || put->op.stored > 0))) {
     return 0;
   }
-  return put->refused || put->sent == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
+  return put->refused || put->placing.asked == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
 }
 
-/* Counts one store less under way; after the last, the operation ends. */
-static void close_store(struct kad_node *node, struct put *put) {
-  if (--put->open == 0 && !node->closing) {
+/* Ends the operation once nothing is under way any more. */
+static void close_put(struct kad_node *node, struct put *put) {
+  if (put->placing.open == 0 && put->local == NULL && !put->beginning &&
+      !node->closing) {
     kad_op_end(node, &put->op, end_status(put));
   }
 }
 
-static void store_event(struct kad_node *node, struct kad_query *query,
-                        enum kad_query_event event,
-                        const struct kad_message *message) {
-  struct put *put = query->owner;
-  if (event == KAD_QUERY_SOFT) {
-    return;
+/* Writes the query for a token: the one of the lookup. */
+static void write_call(const struct put *put, struct kad_message *message) {
+  message->method = put->op.kind->method;
+  message->type = put->op.type;
+  message->skip = put->op.skip;
+}
+
+/* Writes the store, or the announce. */
+static void write_store(const struct kad_placing *placing,
+                        const struct kad_place *place,
+                        struct kad_message *message) {
+  const struct put *put = kad_container_of(placing, struct put, placing);
+  if (place->token_len == 0) {
+    write_call(put, message);
+  } else if (put->record.count > 0) {
+    message->method = KAD_METHOD_STORE;
+    message->type = put->op.type;
+    message->why = kad_slice_of(put->again ? "republish" : "");
+    message->records[0] = *put->record.records;
+    message->record_count = 1;
+  } else {
+    message->method = KAD_METHOD_ANNOUNCE_PEER;
+    message->has_port = true;
+    message->port = put->port != 0 ? put->port : place->contact.address.port;
+    message->implied_port = put->port == 0;
   }
-  if (event == KAD_QUERY_REPLY &&
-      (!message->has_stored || message->stored > 0)) {
+}
+
+static void settled(struct kad_node *node, struct kad_placing *placing,
+                    const struct kad_place *place,
+                    const struct kad_message *message) {
+  struct put *put = kad_container_of(placing, struct put, placing);
+  if (place->state == KAD_PLACE_TAKEN) {
     put->op.stored++;
     put->taken++;
-  } else if (event == KAD_QUERY_ERROR) {
+  } else if (message != NULL && message->kind == KAD_MESSAGE_ERROR) {
     put->refused = true;
     kad_op_keep_error(node, &put->op, message);
   }
-  close_store(node, put);
+  close_put(node, put);
 }
 
-/* Sends the store, or the announce, to one contact with its token. */
-static void send_store(struct kad_node *node, struct put *put,
-                       const struct kad_candidate *candidate) {
-  struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.has_target = true;
-  message.target = put->op.target;
-  message.token =
-      (struct kad_slice){.data = candidate->token, .len = candidate->token_len};
-  if (put->record.count > 0) {
-    message.method = KAD_METHOD_STORE;
-    message.type = put->op.type;
-    message.why = kad_slice_of(put->again ? "republish" : "");
-    message.records[0] = *put->record.records;
-    message.record_count = 1;
-  } else {
-    message.method = KAD_METHOD_ANNOUNCE_PEER;
-    message.has_port = true;
-    message.port = put->port != 0 ? put->port : candidate->contact.address.port;
-    message.implied_port = put->port == 0;
-  }
-  if (kad_rpc_send(node, &candidate->contact, &message, store_event, put,
-                   NULL) == 0) {
-    put->op.asked++;
-    put->open++;
-    put->sent++;
-  }
-}
+static const struct kad_placing_kind placing_kind = {
+    .write = write_store,
+    .settled = settled,
+};
 
 static void admitted(struct kad_node *node,
                      const struct kad_admission *admission, void *data) {
@@ -184,12 +192,33 @@ static void admitted(struct kad_node *node,
     put->op.code = admission->outcomes[0].code;
     kad_op_keep_text(node, &put->op, kad_admission_reason(admission, 0));
   }
-  close_store(node, put);
+  close_put(node, put);
 }
 
 /* Returns true if we may hold what is put, or hold it already. */
 static bool may_hold(const struct kad_node *node, const struct put *put) {
   return !node->config.read_only && put->record.count > 0;
+}
+
+/* Adds as places the closest candidates of a lookup: those that answered and
+ * gave a token, and behind them those that there was no need to ask. Whoever
+ * answered without a token has no room, or does not know what was asked. */
+static void add_places(struct kad_node *node, struct put *put,
+                       const struct kad_lookup *lookup) {
+  const struct kad_candidate *near[2 * KAD_WIDTH_MAX];
+  const uint8_t group = (uint8_t)lookup->config.family;
+  size_t count =
+      kad_lookup_living(lookup, near, (size_t)SPARES * lookup->config.k);
+  if (kad_placing_reserve(node, &put->placing, count) != 0) {
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const struct kad_slice token = {.data = near[i]->token,
+                                    .len = near[i]->token_len};
+    if (token.len > 0 || near[i]->state == KAD_CANDIDATE_HEARD) {
+      kad_placing_add(&put->placing, &near[i]->contact, token, group);
+    }
+  }
 }
 
 /* Stores at the k closest that the lookup of a family found. When we are one of
@@ -198,20 +227,18 @@ static void store_in(struct kad_node *node, struct put *put,
                      const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[KAD_WIDTH_MAX];
   uint32_t k = lookup->config.k;
-  size_t count = kad_lookup_closest(lookup, closest, k);
+  size_t want = kad_lookup_closest(lookup, closest, k);
+  const size_t count = want;
   put->reached = put->reached || count > 0;
   if (may_hold(node, put) && count > 0 &&
       (count < k || kad_id_compare(&put->op.target, &node->config.id,
                                    &closest[count - 1]->contact.id) < 0)) {
     put->here = true;
-    count -= count == k;
+    want -= count == k;
   }
-  for (size_t i = 0; i < count; i++) {
-    put->places++;
-    if (closest[i]->token_len > 0) {
-      send_store(node, put, closest[i]);
-    }
-  }
+  put->places += (uint32_t)want;
+  add_places(node, put, lookup);
+  kad_placing_begin(node, &put->placing, (uint8_t)lookup->config.family, want);
 }
 
 /* Holds the record here. The answer may come later. */
@@ -230,19 +257,20 @@ static void store_here(struct kad_node *node, struct put *put) {
   }
   local->put = put;
   put->local = local;
-  put->op.asked++;
-  put->open++;
+  put->here_asked = true;
   if (kad_admit(node, &request) != 0) {
     kad_release(&node->env.allocator, local, sizeof *local);
     put->local = NULL;
-    put->open--;
   }
 }
 
 /* What nobody answers for is held here, by whoever may. */
 static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   struct put *put = put_of(op);
-  put->open = 1;
+  put->beginning = true;
+  put->placing.kind = &placing_kind;
+  put->placing.target = op->target;
+  put->placing.until = op->overdue.deadline.at;
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_in(node, put, op->lookups[i]);
@@ -252,13 +280,16 @@ static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   if (put->here && !put->again) {
     store_here(node, put);
   }
-  close_store(node, put);
+  put->beginning = false;
+  close_put(node, put);
 }
 
 static void report_put(struct kad_node *node, struct kad_op *op,
                        struct kad_result *result) {
+  const struct put *put = put_of(op);
   (void)node;
-  result->messages += put_of(op)->sent;
+  result->messages += put->placing.messages;
+  result->asked = put->placing.asked + put->here_asked;
 }
 
 static void stop_put(struct kad_node *node, struct kad_op *op) {
@@ -269,6 +300,7 @@ static void stop_put(struct kad_node *node, struct kad_op *op) {
   if (put->local != NULL) {
     put->local->put = NULL;
   }
+  kad_placing_end(node, &put->placing);
   kad_bundle_free(&put->record, &node->env.allocator);
 }
 

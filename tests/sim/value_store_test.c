@@ -1,0 +1,205 @@
+/* Kademlia §2.3, STORE: where a value goes, what happens to a store that is
+ * lost or refused, what the putter is told. */
+#include "kadenza.h"
+#include "overlay.h"
+#include "unit.h"
+
+enum {
+  K = 8,
+  SIZE = 60,
+  PUTTER = 5,
+  ROUNDS = 25
+};
+
+static struct kad_overlay overlay;
+static struct kad_ending ending;
+
+/* Opens an overlay in which nodes join one after the other. */
+static void begin(uint64_t seed, double loss) {
+  kad_overlay_open_lossy(&overlay, seed, loss);
+  for (size_t i = 0; i < SIZE; i++) {
+    (void)kad_overlay_add(&overlay);
+    if (i > 0) {
+      kad_overlay_join(&overlay, i, i - 1);
+    }
+    kad_overlay_run(&overlay, KAD_SECOND_MS);
+  }
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  kad_ending_init(&ending, &overlay);
+}
+
+static int end(void **state) {
+  (void)state;
+  kad_ending_deinit(&ending);
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+static void put(const struct kad_id *key) {
+  const struct kad_record record = kad_overlay_record(key, "v");
+  kad_ending_deinit(&ending);
+  kad_ending_init(&ending, &overlay);
+  assert_ok(kad_overlay_put(&overlay, PUTTER, &record, &ending));
+}
+
+static bool holds(size_t i, const struct kad_id *key) {
+  struct kad_record found;
+  return kad_node_held(overlay.nodes[i], key, kad_slice_of("value"), &found,
+                       1) > 0;
+}
+
+static size_t count_holders(const struct kad_id *key) {
+  size_t count = 0;
+  for (size_t i = 0; i < overlay.count; i++) {
+    count += overlay.nodes[i] != NULL && holds(i, key);
+  }
+  return count;
+}
+
+static void refuse(void *state, const struct kad_question *question,
+                   struct kad_answer *answer) {
+  (void)state;
+  (void)question;
+  answer->verdict = KAD_REFUSE;
+  answer->reason = kad_slice_of("no room");
+}
+
+/* Makes node `i` refuse every plain value. */
+static void make_refuse(size_t i) {
+  const struct kad_type type = {.name = "value", .validate = refuse};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
+}
+
+/* Kademlia §2.3: "to store a pair, a participant locates the k closest nodes to
+ * the key and sends them STORE RPCs". */
+static void test_a_store_reaches_the_k_closest_and_counts_them(void **state) {
+  (void)state;
+  begin(21, 0);
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    size_t closest[K];
+    (void)kad_overlay_closest(&overlay, &key, NULL, closest, K);
+
+    put(&key);
+
+    for (size_t j = 0; j < K; j++) {
+      assert_true(holds(closest[j], &key));
+    }
+    assert_int_equal(count_holders(&key), K);
+    assert_int_equal(ending.result.stored, K);
+    assert_int_equal(ending.result.asked, K);
+  }
+}
+
+/* Kademlia §2.3 needs the store at k; a datagram may be lost (BEP 5 is over
+ * UDP): it is sent again. */
+static void test_a_store_that_is_lost_is_sent_again(void **state) {
+  size_t stored = 0;
+  size_t held = 0;
+  (void)state;
+  begin(22, 0.1);
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    put(&key);
+    stored += ending.result.stored;
+    const size_t holders = count_holders(&key);
+    held += holders < K ? holders : K;
+    assert_true(ending.result.stored <= holders);
+  }
+  print_message("reported %zu, held %zu of %d\n", stored, held, ROUNDS * K);
+  assert_true(stored * 100 >= (size_t)ROUNDS * K * 95);
+  assert_true(held * 100 >= (size_t)ROUNDS * K * 95);
+}
+
+/* Kademlia §2.3: k nodes are to hold it. Who refuses is replaced by the next
+ * closest. */
+static void test_who_refuses_a_store_is_replaced(void **state) {
+  const struct kad_id key = kad_overlay_key(7);
+  size_t closest[K];
+  (void)state;
+  begin(23, 0);
+  (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
+  make_refuse(closest[0]);
+  make_refuse(closest[3]);
+
+  put(&key);
+
+  assert_false(holds(closest[0], &key));
+  assert_int_equal(count_holders(&key), K);
+  assert_int_equal(ending.result.stored, K);
+  assert_int_equal(ending.result.asked, K + 2);
+}
+
+static bool is_store(const struct kad_question *question) {
+  return kad_slice_equal(question->request->method, kad_slice_of("store"));
+}
+
+static void ignore_stores(void *state, const struct kad_question *question,
+                          struct kad_answer *answer) {
+  (void)state;
+  answer->verdict = is_store(question) ? KAD_SILENT : KAD_ACCEPT;
+}
+
+/* The same for one that is silent. */
+static void test_who_leaves_a_store_unanswered_is_replaced(void **state) {
+  const struct kad_id key = kad_overlay_key(8);
+  const struct kad_policy policy = {.on_request = ignore_stores};
+  size_t closest[K];
+  (void)state;
+  begin(24, 0);
+  (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
+  assert_ok(kad_node_set_policy(overlay.nodes[closest[2]], &policy));
+
+  put(&key);
+
+  assert_false(holds(closest[2], &key));
+  assert_int_equal(count_holders(&key), K);
+  assert_int_equal(ending.result.stored, K);
+  assert_int_equal(ending.result.asked, K + 1);
+}
+
+/* One that is refused for what it is, here its sequence number, is not offered
+ * to others who do not know better. */
+static void test_a_record_that_is_too_old_goes_to_nobody_else(void **state) {
+  uint8_t seed[32] = {7};
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t secret[KAD_SECRET_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct kad_id key = kad_overlay_key(9);
+  struct kad_record record = kad_overlay_record(&key, "new");
+  (void)state;
+  begin(25, 0);
+  kad_keypair(seed, publisher, secret);
+  record.publisher = publisher;
+  record.signature = signature;
+  record.has_seq = true;
+  record.seq = 2;
+  assert_ok(kad_record_sign(&record, 160, secret, signature));
+  assert_ok(kad_overlay_put(&overlay, PUTTER, &record, &ending));
+  record.seq = 1;
+  record.value = kad_slice_of("old");
+  assert_ok(kad_record_sign(&record, 160, secret, signature));
+  kad_ending_deinit(&ending);
+  kad_ending_init(&ending, &overlay);
+
+  assert_int_equal(kad_overlay_put(&overlay, PUTTER, &record, &ending),
+                   KAD_EREMOTE);
+
+  assert_int_equal(ending.result.code, KAD_CODE_SEQ);
+  assert_int_equal(count_holders(&key), K);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(
+          test_a_store_reaches_the_k_closest_and_counts_them, end),
+      cmocka_unit_test_teardown(test_a_store_that_is_lost_is_sent_again, end),
+      cmocka_unit_test_teardown(test_who_refuses_a_store_is_replaced, end),
+      cmocka_unit_test_teardown(test_who_leaves_a_store_unanswered_is_replaced,
+                                end),
+      cmocka_unit_test_teardown(
+          test_a_record_that_is_too_old_goes_to_nobody_else, end),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
