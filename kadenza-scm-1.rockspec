@@ -281,6 +281,20 @@ build = {
       "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =
       "scripts/kadenza/sim.lua",
+    ["kadenza.sim.agenda"] =
+      "scripts/kadenza/sim/agenda.lua",
+    ["kadenza.sim.chance"] =
+      "scripts/kadenza/sim/chance.lua",
+    ["kadenza.sim.churn"] =
+      "scripts/kadenza/sim/churn.lua",
+    ["kadenza.sim.faults"] =
+      "scripts/kadenza/sim/faults.lua",
+    ["kadenza.sim.population"] =
+      "scripts/kadenza/sim/population.lua",
+    ["kadenza.sim.schedule"] =
+      "scripts/kadenza/sim/schedule.lua",
+    ["kadenza.sim.sessions"] =
+      "scripts/kadenza/sim/sessions.lua",
     ["kadenza.sorted"] =
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =

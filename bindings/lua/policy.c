@@ -294,11 +294,11 @@ static int call_body(lua_State *L) {
   return 0;
 }
 
-/* handle:call(name): calls a function of the set-up: start or stop. What it
- * calls may reload the node: the host stays until it has returned. */
+/* handle:call(name): calls a function of the set-up: start, stop or halt. What
+ * it calls may reload the node: the host stays until it has returned. */
 static int handle_call(lua_State *L) {
   struct kad_host *const host = check_host(L, 1);
-  static const char *const names[] = {"start", "stop", NULL};
+  static const char *const names[] = {"start", "stop", "halt", NULL};
   struct call call = {.host = host,
                       .name = names[luaL_checkoption(L, 2, NULL, names)]};
   struct kad_meter_entry entry;

@@ -4,6 +4,13 @@ local annotations = require("docs.generate.annotations")
 
 local M = {}
 
+-- What the parts of a simulation do for one another.
+local SIM_PARTS <const> = {}
+for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
+  remember open_again join_again]]):gmatch("%g+") do
+  SIM_PARTS[name] = true
+end
+
 -- What the page holds, in this order: the functions of modules (`title`), the
 -- methods of classes, the fields of others, and the values of aliases. `from`
 -- names the modules; `prefix` stands before names, `head` says that the first
@@ -13,7 +20,9 @@ local SECTIONS <const> = {
   { class = "kadenza.Node", from = { "node", "operation" }, prefix = "node:" },
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },
-  { class = "kadenza.Sim", from = { "sim" }, prefix = "net:", head = true },
+  { class = "kadenza.Sim", from = { "sim", "sim/population", "sim/faults",
+    "sim/churn", "sim/schedule" }, prefix = "net:", head = true,
+    hidden = SIM_PARTS },
   { title = "kadenza.testing", from = { "testing" }, prefix = "testing.",
     head = true },
   { class = "kadenza.testing.Policy", from = { "testing.policy" },
@@ -57,6 +66,7 @@ local SECTIONS <const> = {
   { class = "kadenza.PutOptions", from = { "operation" } },
   { class = "kadenza.QueryOptions", from = { "operation" } },
   { class = "kadenza.SimOptions", from = { "sim" } },
+  { class = "kadenza.ChurnOptions", from = { "sim/churn" } },
   { class = "kadenza.Contact", from = { "operation" } },
   { class = "kadenza.Info", from = { "operation" } },
   { alias = "kadenza.Code", from = { "safe" } },

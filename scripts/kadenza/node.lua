@@ -166,7 +166,19 @@ function Node:on_close(fn)
   if type(fn) ~= "function" then
     error("on_close needs a function, not " .. type(fn), 2)
   end
+  self.closers = self.closers or {}
   table.insert(self.closers, fn)
+end
+
+-- Ends what belongs to the node beside its core.
+local function let_go(self)
+  self.closing = true
+  if self.forget then
+    self.forget(self)
+  end
+  if self.save_timer then
+    self.net:stop_timer(self.save_timer)
+  end
 end
 
 local function save_or_log(self)
@@ -188,15 +200,12 @@ function Node:close()
   self.closing = true
   local _ <close> = setmetatable({}, {
     __close = function()
-      self.forget()
-      if self.save_timer then
-        self.net:stop_timer(self.save_timer)
-      end
+      let_go(self)
       save_or_log(self)
       self.core:close()
     end,
   })
-  unwind(self.closers, function(fn)
+  unwind(self.closers or {}, function(fn)
     fn(self)
   end)
 end
@@ -212,7 +221,31 @@ function Node:reload()
   return require("kadenza.policy").reload(self)
 end
 
+--- Tells whether `value` is a node.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Node
+end
+
+--- Ends a node as a power failure does, for simulations: nothing is saved, and
+--- neither its policies nor what `on_close` was told hear of it.
+---@param node kadenza.Node
+function M.crash(node)
+  if node.closing or not node.core:is_open() then
+    return
+  end
+  let_go(node)
+  node.core:close()
+  if node.policy_handle then
+    require("kadenza.policy").abandon(node)
+  end
+end
+
 ------------------------------------------------------------ construction --
+
+-- What most nodes have nothing of. Nobody writes to it.
+local NONE <const> = {}
 
 --- Makes a node of a core handle: in a policy VM, of a borrowed one.
 ---@param handle kadenza.core.Node
@@ -222,17 +255,15 @@ function M.wrap(handle, network)
   return setmetatable({
     core = handle,
     net = network,
-    known = {},
-    saved = {},
-    closers = {},
-    forget = function() end,
+    known = NONE,
+    saved = NONE,
   }, Node)
 end
 
 -- Reads the state folder, if there is one, into the core's configuration.
 local function load_state(folder, config)
   if not folder then
-    return { contacts = {} }
+    return { contacts = NONE }
   end
   local state = require("kadenza.state")
   local loaded, message, code = state.load(folder)
@@ -285,13 +316,16 @@ local function finish_opening(self, wishes)
   return self
 end
 
---- Opens a node in a network.
+--- Opens a node in a network. It is closed when the network ends, unless there
+--- is a `forget`: whoever gives that sees to it, and `forget(node)` tells him
+--- when the node is closed before.
 ---@param network kadenza.core.Network
 ---@param wishes kadenza.NodeOptions
+---@param forget? fun(node: kadenza.Node)
 ---@return kadenza.Node? node
 ---@return string? message
 ---@return kadenza.Code? code
-function M.open_in(network, wishes)
+function M.open_in(network, wishes, forget)
   local config, listen = options.node(wishes, 2)
   local state, problem, kind = load_state(wishes.state, config)
   if not state then
@@ -304,13 +338,13 @@ function M.open_in(network, wishes)
     return nil, string.format("%s: %s", where, message), code
   end
   local self = M.wrap(handle, network)
-  self.known = options.list(wishes.bootstrap)
+  self.known = wishes.bootstrap and options.list(wishes.bootstrap) or NONE
   self.carried = wishes.transport ~= nil
   self.saved = state.contacts
   self.folder = wishes.state
   self.policy_memory = wishes.policy_memory
   self.policy_instructions = wishes.policy_instructions
-  self.forget = task.at_end(network, function()
+  self.forget = forget or task.at_end(network, function()
     self:close()
   end)
   return finish_opening(self, wishes)

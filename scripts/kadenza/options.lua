@@ -136,6 +136,12 @@ local KINDS <const> = {
     end,
     name = "a boolean or a table",
   },
+  stay = {
+    is = function(value)
+      return math.type(value) == "integer" or type(value) == "table"
+    end,
+    name = "an integer or a list of nodes",
+  },
 }
 
 local function check_kind(name, value, kind, level)
@@ -169,6 +175,15 @@ end
 function M.check_string(value, name, level)
   if type(value) ~= "string" then
     error(name .. " must be a string, not " .. type(value), level + 1)
+  end
+end
+
+--- Raises unless `value` is a number that is finite.
+function M.check_number(value, name, level)
+  if type(value) ~= "number" then
+    error(name .. " must be a number, not " .. type(value), level + 1)
+  elseif value ~= value or value == math.huge or value == -math.huge then
+    error(name .. " must be finite", level + 1)
   end
 end
 

@@ -221,15 +221,27 @@ local function retire(net, handle, canceled)
   end)
 end
 
+-- Closes the policies of a node once nothing of them is under way.
+local function retire_soon(node)
+  local handle = node.policy_handle
+  node.net:start_timer(0, function()
+    retire(node.net, handle)
+  end)
+end
+
 -- Closes the policies with their node.
 local function close_with(node)
   node:on_close(function()
-    local handle = node.policy_handle
-    handle:call("stop")
-    node.net:start_timer(0, function()
-      retire(node.net, handle)
-    end)
+    node.policy_handle:call("stop")
+    retire_soon(node)
   end)
+end
+
+--- Ends the policies of a node that has crashed, which do not hear of it.
+---@param node kadenza.Node
+function M.abandon(node)
+  node.policy_handle:call("halt")
+  retire_soon(node)
 end
 
 -- Marks the node until the value returned is closed: a policy that reloads its

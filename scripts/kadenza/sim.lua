@@ -10,12 +10,15 @@
 --
 -- The same options and calls give the same run, datagram for datagram.
 
+local churn = require("kadenza.sim.churn")
 local core = require("kadenza.core")
-local group = require("kadenza.group")
+local faults = require("kadenza.sim.faults")
 local log = require("kadenza.log")
-local node = require("kadenza.node")
 local options = require("kadenza.options")
+local population = require("kadenza.sim.population")
+local schedule = require("kadenza.sim.schedule")
 local task = require("kadenza.task")
+local unwind = require("kadenza.unwind")
 
 local M = {}
 
@@ -27,35 +30,36 @@ local M = {}
 ---@field policies? table  of every node
 ---@field join? boolean  false leaves them alone
 ---@field config? kadenza.NodeOptions  of every node
+---@field churn? kadenza.ChurnOptions  nodes come and go
 
 ---@class kadenza.Sim
----@field nodes kadenza.Node[]
+---@field nodes kadenza.Node[]  those that live
 ---@field private network kadenza.core.Network
 local Sim = {}
 Sim.__index = Sim
 Sim.__name = "kadenza.Sim"
 
+for _, part in ipairs({ population, faults, churn.methods, schedule }) do
+  for name, method in pairs(part) do
+    Sim[name] = method
+  end
+end
+
+-- What is Lua's to see to, and what the core is given as it is.
 local OPTIONS <const> = {
   nodes = "integer",
-  seed = "integer",
-  latency = "table",
-  loss = "number",
   policies = "table",
   join = "boolean",
   config = "table",
+  churn = "table",
+}
+local CORE <const> = {
+  seed = "integer",
+  latency = "table",
+  loss = "number",
 }
 
-local PORT <const> = 6881
-
--- Seconds between two joins, and the longest that joining may take.
-local JOIN_STEP <const> = 0.1
-local JOIN_SECONDS <const> = 600
-
--- Every node has a /24 of its own, of addresses of the open internet.
-local function address_of(index)
-  return string.format("%d.%d.%d.1:%d", 20 + (index >> 16), (index >> 8) & 255,
-    index & 255, PORT)
-end
+local MAX_NODES <const> = 1000000
 
 -- Raises the first error of a task that nobody has awaited.
 local function raise_failures(self)
@@ -66,34 +70,6 @@ local function raise_failures(self)
   if failures[1] then
     error(failures[1].value, 0)
   end
-end
-
-local function open_one(self, wishes)
-  local index = self.opened + 1
-  local all = { listen = address_of(index), policies = self.policies }
-  for name, value in pairs(self.config) do
-    all[name] = value
-  end
-  for name, value in pairs(wishes or {}) do
-    all[name] = value
-  end
-  local opened, message, code =
-    options.call(-1, node.open_in, self.network, all)
-  if not opened then
-    return nil, message, code
-  end
-  self.opened = index
-  self.nodes[#self.nodes + 1] = opened
-  return opened
-end
-
---- Opens one more node and returns it. It has not joined.
----@param wishes? kadenza.NodeOptions
----@return kadenza.Node? node
----@return string? message
----@return kadenza.Code? code
-function Sim:open(wishes)
-  return options.call(1, open_one, self, wishes) -- a tail call: blames ours
 end
 
 --- Runs for so many seconds of its clock; raises the error of a task that has
@@ -118,6 +94,18 @@ function Sim:perform(fn, ...)
     table.pack(task.run_until(self.network, self:spawn(fn, ...)))
   raise_failures(self)
   return table.unpack(results, 1, results.n)
+end
+
+--- Runs `fn` as `perform` does, or here if this is a task of the network.
+---@async
+---@param fn async fun(...): ...
+---@param ... any
+---@return any ...
+function Sim:in_task(fn, ...)
+  if task.current() and task.network() == self.network then
+    return fn(...)
+  end
+  return self:perform(fn, ...)
 end
 
 --- Starts a task in the simulation.
@@ -152,51 +140,40 @@ end
 
 Sim.__close = Sim.close
 
--- Lets a node join through an earlier one, and through another one when that
--- does not answer: datagrams may be lost.
-local function join(self, index)
-  local attempt = 0
-  local host = self.nodes[1 + (index * 7919) % (index - 1)]
-  while not self.nodes[index]:bootstrap(host:addresses()) do
-    attempt = attempt + 1
-    host = self.nodes[1 + (index * 7919 + attempt) % (index - 1)]
-    task.sleep(1)
-  end
-end
+------------------------------------------------------------ construction --
 
--- Lets every node but the first join, a while after the one before.
-local function join_all(self)
-  local left = math.max(#self.nodes - 1, 0)
-  local joins = {}
-  for i = 2, #self.nodes do
-    joins[#joins + 1] = task.spawn(self.network, function()
-      task.sleep((i - 1) * JOIN_STEP)
-      join(self, i)
-      left = left - 1
-    end)
-  end
-  self:perform(function()
-    group.timeout(JOIN_SECONDS, function()
-      group.all(joins)
+-- Returns the simulation of a network, without nodes.
+local function new(network, given)
+  local self = setmetatable({
+    network = network,
+    nodes = {},
+    opened = 0, -- addresses given out
+    counts = { crashed = 0, left = 0, joined = 0 },
+    sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
+    forget = function() end,
+    policies = given.policies,
+    config = given.config or {},
+  }, Sim)
+  task.at_end(network, function()
+    unwind(table.move(self.nodes, 1, #self.nodes, 1, {}), function(node)
+      node:close()
     end)
   end)
-  for _, joining in ipairs(joins) do
-    joining:cancel()
-  end
-  if left > 0 then
-    log.warn("not every node could join", { left = left })
-  end
+  return self
 end
 
 local function populate(self, given)
   for _ = 1, given.nodes or 0 do
-    local opened, message = open_one(self)
+    local opened, message = self:open()
     if not opened then
       error(message, 0)
     end
   end
   if given.join ~= false then
-    join_all(self)
+    self:join_all()
+  end
+  if given.churn then
+    self:churn(given.churn)
   end
 end
 
@@ -204,11 +181,22 @@ local function check(given)
   if type(given) ~= "table" then
     error("options must be a table, not " .. type(given), 3)
   end
-  options.check(given, 3, OPTIONS)
+  options.check(given, 3, OPTIONS, CORE)
   local count = given.nodes or 0
-  if count < 0 or count > 65536 then
-    error("option 'nodes' must be in 0 to 65536", 3)
+  if count < 0 or count > MAX_NODES then
+    error("option 'nodes' must be in 0 to " .. MAX_NODES, 3)
   end
+  if given.churn then
+    churn.check(given.churn, 3)
+  end
+end
+
+local function open_core(given)
+  local wishes = {}
+  for name in pairs(CORE) do
+    wishes[name] = given[name]
+  end
+  return assert(options.call(3, core.sim, wishes))
 end
 
 --- Makes an overlay of `nodes` nodes that have joined; it is logged if some
@@ -219,18 +207,7 @@ end
 function M.new(given)
   given = given or {}
   check(given)
-  local network = assert(options.call(2, core.sim, {
-    seed = given.seed,
-    latency = given.latency,
-    loss = given.loss,
-  }))
-  local self = setmetatable({
-    network = network,
-    nodes = {},
-    opened = 0,
-    policies = given.policies,
-    config = given.config or {},
-  }, Sim)
+  local self = new(open_core(given), given)
   local made, message = pcall(populate, self, given)
   if not made then
     self:close()

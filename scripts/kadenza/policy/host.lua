@@ -206,14 +206,18 @@ local function add_life(setup, list, node, network)
     start_all(list, node, network, tasks)
   end
 
-  function setup.stop()
-    call_stoppers(list, node)
+  function setup.halt()
     for _, work in ipairs(tasks) do
       if core.is_spent and core.is_spent() then
         break -- what is left is dropped with the state
       end
       work:cancel()
     end
+  end
+
+  function setup.stop()
+    call_stoppers(list, node)
+    setup.halt()
   end
 end
 

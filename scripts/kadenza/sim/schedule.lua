@@ -1,0 +1,57 @@
+--- What is to happen in a simulation at which time: `kadenza.sim` makes these
+--- functions methods of its networks.
+
+local options = require("kadenza.options")
+local task = require("kadenza.task")
+
+---@class kadenza.Sim
+local Sim = {}
+
+local function check_function(fn, level)
+  if type(fn) ~= "function" then
+    error("a function is needed, not " .. type(fn), level + 1)
+  end
+end
+
+--- Calls `fn` as a task when the clock stands at `time`, as `net:now()` tells
+--- it. Returns the task: canceled before, it does nothing.
+---@param time number  seconds, not before now
+---@param fn async fun(net: kadenza.Sim)
+---@return kadenza.Task task
+function Sim:at(time, fn)
+  check_function(fn, 2)
+  options.check_number(time, "time", 2)
+  local wait = time - self:now()
+  if wait < 0 then
+    error(("time must not be before now, which is %g"):format(self:now()), 2)
+  end
+  return self:spawn(function()
+    task.sleep(wait)
+    fn(self)
+  end)
+end
+
+--- Calls `fn` as a task every so many seconds, for the first time when they
+--- have passed. One that takes longer misses turns. Ends when `fn` returns
+--- false, or when the task returned is canceled.
+---@param seconds number
+---@param fn async fun(net: kadenza.Sim): boolean?
+---@return kadenza.Task task
+function Sim:every(seconds, fn)
+  check_function(fn, 2)
+  options.check_number(seconds, "seconds", 2)
+  if seconds < 0.001 then
+    error("seconds must be at least 0.001", 2)
+  end
+  return self:spawn(function()
+    local next_time = self:now() + seconds
+    repeat
+      task.sleep(next_time - self:now())
+      local goes_on = fn(self)
+      local missed = math.max((self:now() - next_time) // seconds, 0)
+      next_time = next_time + (missed + 1) * seconds
+    until goes_on == false
+  end)
+end
+
+return Sim
