@@ -10,12 +10,14 @@
 #include <string.h>
 
 enum {
-  SETS = 1024, /* a power of two */
+  FIRST_SETS = 4, /* powers of two */
+  SETS_MAX = 1024,
   WAYS = 4,
   BURST_S_ALL = 1,
   BURST_S_ONE = 4,
   DATAGRAM_BYTES = 1500,
   MILLI = 1000,
+  NOBODY = 1, /* the hash of no slot */
 };
 
 /* How fast a bucket fills, and how much it holds. A token is a query or a byte;
@@ -39,10 +41,16 @@ enum kind {
   KINDS
 };
 
-/* The bucket of one address or one subnet; a hash of 0 is nobody's. */
+/* The bucket of one address or one subnet. A hash of 0 is a free slot's; none
+ * is NOBODY. */
 struct slot {
   uint64_t hash;
   struct level level;
+};
+
+/* The slots that a hash may be in: the last bits but one choose the set. */
+struct set {
+  struct slot slots[WAYS];
 };
 
 struct kad_limiter {
@@ -54,7 +62,8 @@ struct kad_limiter {
   struct rate byte_rate;
   struct level queries;
   struct level bytes;
-  struct slot slots[SETS][WAYS];
+  struct set *sets;
+  size_t set_count;
 };
 
 static struct rate make_rate(uint64_t per_s, uint64_t burst_s) {
@@ -93,6 +102,12 @@ int kad_limiter_new(const struct kad_limiter_config *config,
   if (made == NULL) {
     return KAD_ENOMEM;
   }
+  made->sets = kad_alloc_zero(allocator, FIRST_SETS * sizeof *made->sets);
+  if (made->sets == NULL) {
+    kad_release(allocator, made, sizeof *made);
+    return KAD_ENOMEM;
+  }
+  made->set_count = FIRST_SETS;
   made->allocator = *allocator;
   memcpy(made->secret, secret, sizeof made->secret);
   made->allow_local = config->allow_local;
@@ -117,7 +132,13 @@ void kad_limiter_free(struct kad_limiter *limiter) {
   }
   const struct kad_allocator allocator = limiter->allocator;
   sodium_memzero(limiter->secret, sizeof limiter->secret);
+  kad_release(&allocator, limiter->sets,
+              limiter->set_count * sizeof *limiter->sets);
   kad_release(&allocator, limiter, sizeof *limiter);
+}
+
+size_t kad_limiter_size(const struct kad_limiter *limiter) {
+  return sizeof *limiter + limiter->set_count * sizeof *limiter->sets;
 }
 
 static enum kind kind_of(const struct slot *slot) {
@@ -137,7 +158,7 @@ static uint64_t hash_of(const struct kad_limiter *limiter, enum kind kind,
   uint64_t hash;
   memcpy(&hash, out, sizeof hash);
   hash = (hash & ~UINT64_C(1)) | (uint64_t)kind;
-  return hash > 1 ? hash : hash + 2;
+  return hash > NOBODY ? hash : hash + 2;
 }
 
 /* Returns the milliseconds after which the bucket is full, and can be forgotten
@@ -146,47 +167,97 @@ static uint64_t memory_of(const struct slot *slot, const struct rate *rate) {
   return rate->per_s == 0 ? 0 : slot->level.missing / rate->per_s;
 }
 
-/* Returns the slot of `hash`, filled up to `now`: its own, a free one, or that
- * of its set which has least to remember, but never `taken`. */
-static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
-                              const struct slot *taken, kad_time_ms now) {
-  struct slot *set = limiter->slots[hash >> 1 & (SETS - 1)];
+/* Doubles the table: one more bit of each hash tells which half it is in.
+ * Returns false, with nothing changed, when it is as great as it may be or out
+ * of memory. */
+static bool grow(struct kad_limiter *limiter) {
+  const size_t half = limiter->set_count;
+  const size_t size = sizeof *limiter->sets;
+  if (half == SETS_MAX) {
+    return false;
+  }
+  struct set *sets = kad_resize(&limiter->allocator, limiter->sets, half * size,
+                                2 * half * size);
+  if (sets == NULL) {
+    return false;
+  }
+  memset(&sets[half], 0, half * size);
+  for (size_t i = 0; i < half * WAYS; i++) {
+    struct slot *slot = &sets[i / WAYS].slots[i % WAYS];
+    if ((slot->hash >> 1 & half) != 0) {
+      sets[half + i / WAYS].slots[i % WAYS] = *slot;
+      *slot = (struct slot){0};
+    }
+  }
+  limiter->sets = sets;
+  limiter->set_count = 2 * half;
+  return true;
+}
+
+static struct set *set_of(const struct kad_limiter *limiter, uint64_t hash) {
+  return &limiter->sets[hash >> 1 & (limiter->set_count - 1)];
+}
+
+/* Returns the slot of `hash`, or, of its set, that which has least to remember,
+ * but never that of `taken`; both are filled up to `now`. `*memory` is what it
+ * has to remember, if it is another's. */
+static struct slot *pick_slot(struct kad_limiter *limiter, uint64_t hash,
+                              uint64_t taken, kad_time_ms now,
+                              uint64_t *memory) {
+  struct set *set = set_of(limiter, hash);
   struct slot *fullest = NULL;
-  uint64_t least = 0;
+  *memory = 0;
   for (size_t i = 0; i < WAYS; i++) {
-    struct slot *slot = &set[i];
+    struct slot *slot = &set->slots[i];
     const struct rate *rate = &limiter->rates[kind_of(slot)];
     fill(&slot->level, rate, now);
     if (slot->hash == hash) {
+      *memory = 0;
       return slot;
     }
-    const uint64_t memory = slot->hash != 0 ? memory_of(slot, rate) : 0;
-    if (slot != taken && (fullest == NULL || memory < least)) {
+    const uint64_t least = slot->hash != 0 ? memory_of(slot, rate) : 0;
+    if (slot->hash != taken && (fullest == NULL || least < *memory)) {
       fullest = slot;
-      least = memory;
+      *memory = least;
     }
   }
   assert(fullest != NULL);
-  *fullest = (struct slot){.hash = hash, .level = {.at = now}};
   return fullest;
+}
+
+/* Returns the slot of `hash`, filled up to `now`: its own, a free one, or that
+ * of its set which has least to remember, but never that of `taken`, another
+ * hash. Slots move when the table grows. */
+static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
+                              uint64_t taken, kad_time_ms now) {
+  uint64_t memory = 0;
+  struct slot *slot = pick_slot(limiter, hash, taken, now, &memory);
+  while (memory > 0 && grow(limiter)) {
+    slot = pick_slot(limiter, hash, taken, now, &memory);
+  }
+  if (slot->hash != hash) {
+    *slot = (struct slot){.hash = hash, .level = {.at = now}};
+  }
+  return slot;
 }
 
 bool kad_limiter_query(struct kad_limiter *limiter,
                        const struct kad_address *from, kad_time_ms now) {
   const struct rate *address_rate = &limiter->rates[KIND_ADDRESS];
   const struct rate *subnet_rate = &limiter->rates[KIND_SUBNET];
-  struct slot *address =
-      find_slot(limiter, hash_of(limiter, KIND_ADDRESS, from), NULL, now);
+  const uint64_t own = hash_of(limiter, KIND_ADDRESS, from);
+  struct slot *address = find_slot(limiter, own, NOBODY, now);
   if (!has(&address->level, address_rate, MILLI)) {
     return false;
   }
   struct slot *subnet = NULL;
   if (!(limiter->allow_local && kad_address_is_local(from))) {
-    subnet =
-        find_slot(limiter, hash_of(limiter, KIND_SUBNET, from), address, now);
+    const uint64_t shared = hash_of(limiter, KIND_SUBNET, from);
+    subnet = find_slot(limiter, shared, own, now);
     if (!has(&subnet->level, subnet_rate, MILLI)) {
       return false;
     }
+    address = find_slot(limiter, own, shared, now); /* it may have moved */
   }
   fill(&limiter->queries, &limiter->query_rate, now);
   if (!has(&limiter->queries, &limiter->query_rate, MILLI)) {

@@ -1,7 +1,9 @@
-/* Rate limits on what strangers ask: token buckets in a fixed-size table, keyed
- * by SipHash of the address and of its subnet, and two for all together. A
- * table that is full forgets the fullest bucket, which has least to remember.
- * Nothing is allocated after kad_limiter_new. */
+/* Rate limits on what strangers ask: token buckets in a table, keyed by SipHash
+ * of the address and of its subnet, and two for all together. The table begins
+ * with half a KB and doubles, up to about 100 KB, when it would have to forget
+ * a bucket that is not full again; so a node that few ask stays small. At its
+ * greatest, or out of memory, it forgets the fullest one, which has least to
+ * remember. */
 #ifndef KAD_OVERLAY_LIMITER_H
 #define KAD_OVERLAY_LIMITER_H
 
@@ -22,7 +24,7 @@ struct kad_limiter_config {
                        one of their subnet */
 };
 
-/* Makes a limiter of about 100 KB. Copies: `config`, `allocator`, `secret` (16
+/* Makes a limiter. Copies: `config`, `allocator`, `secret` (16
  * random bytes). Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_limiter_new(const struct kad_limiter_config *config,
                                    const struct kad_allocator *allocator,
@@ -31,6 +33,9 @@ KAD_MUST_CHECK int kad_limiter_new(const struct kad_limiter_config *config,
 
 /* Frees the limiter. NULL is ignored. */
 void kad_limiter_free(struct kad_limiter *limiter);
+
+/* Returns the bytes that the limiter takes up now. */
+size_t kad_limiter_size(const struct kad_limiter *limiter);
 
 /* Takes one query of `from` off its allowances. Returns false when one of them
  * is used up, and takes nothing off any: drop the query. So an address over its

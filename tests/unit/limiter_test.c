@@ -327,27 +327,72 @@ static void half_a_table_of_flooders_is_remembered(void **state) {
   assert_in_range(allowed, 0, 64);
 }
 
-static void nothing_is_allocated_while_serving(void **state) {
+/* Ten thousand addresses, each of which has most of its allowance left soon:
+ * the table forgets them without loss. */
+static void a_node_that_few_ask_at_once_stays_small(void **state) {
   struct limits *it = *state;
   const size_t requests = it->counting.requests;
   for (uint32_t i = 0; i < 10000; i++) {
     (void)ask(it, FAR + i * 257, 1);
+    it->now += 1000;
   }
   assert_int_equal(it->counting.requests, requests);
-  assert_in_range(it->counting.bytes, 1, 128 * 1024);
+  assert_in_range(kad_limiter_size(it->limiter), 1, 1024);
+}
+
+static void a_table_grows_no_further_than_its_bound(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
+  for (uint32_t i = 0; i < 100000; i++) {
+    (void)ask(it, FAR + i * 257, 1);
+  }
+  const size_t size = kad_limiter_size(it->limiter);
+  assert_in_range(size, 64 * 1024, 128 * 1024);
+  assert_int_equal(size, it->counting.bytes);
+}
+
+/* However little room there is at first, whoever is over his allowance is
+ * remembered while the table grows. */
+static void growing_forgets_nobody(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
+  for (uint32_t i = 0; i < 64; i++) {
+    assert_int_equal(ask(it, FAR + i * 257, BURST_S + 1), BURST_S);
+    for (uint32_t j = 0; j <= i; j++) {
+      assert_int_equal(ask(it, FAR + j * 257, 1), 0);
+    }
+  }
+  assert_in_range(kad_limiter_size(it->limiter), 1, 16 * 1024);
+}
+
+static void without_memory_to_grow_the_table_forgets(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){.queries_per_s_address = 1,
+                                     .allow_local = true},
+        1000);
+  const size_t size = kad_limiter_size(it->limiter);
+  for (uint32_t i = 0; i < 1000; i++) {
+    kad_counting_fail_at(&it->counting, 0);
+    assert_int_equal(ask(it, LOCAL + i * 257, 1), 1);
+  }
+  assert_int_equal(kad_limiter_size(it->limiter), size);
+  kad_counting_never_fail(&it->counting);
 }
 
 static void no_memory_is_an_error(void **state) {
   struct limits *it = *state;
   static const uint8_t secret[16] = {0};
-  struct kad_limiter *limiter = NULL;
-  kad_counting_fail_at(&it->counting, 0);
+  for (size_t n = 0; n < 2; n++) {
+    struct kad_limiter *limiter = NULL;
+    kad_counting_fail_at(&it->counting, n);
 
-  assert_int_equal(kad_limiter_new(&(struct kad_limiter_config){0},
-                                   &it->counting.allocator, secret, 0,
-                                   &limiter),
-                   KAD_ENOMEM);
-  assert_null(limiter);
+    assert_int_equal(kad_limiter_new(&(struct kad_limiter_config){0},
+                                     &it->counting.allocator, secret, 0,
+                                     &limiter),
+                     KAD_ENOMEM);
+    assert_null(limiter);
+  }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -372,7 +417,10 @@ int main(void) {
       TEST(an_address_and_its_subnet_keep_apart),
       TEST(a_full_table_remembers_who_took_most),
       TEST(half_a_table_of_flooders_is_remembered),
-      TEST(nothing_is_allocated_while_serving),
+      TEST(a_node_that_few_ask_at_once_stays_small),
+      TEST(a_table_grows_no_further_than_its_bound),
+      TEST(growing_forgets_nobody),
+      TEST(without_memory_to_grow_the_table_forgets),
       TEST(no_memory_is_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
