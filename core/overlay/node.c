@@ -169,6 +169,7 @@ void kad_node_free(struct kad_node *node) {
   kad_operations_close(node);
   kad_maintenance_stop(node);
   kad_rpc_deinit(node);
+  kad_verify_deinit(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     kad_table_free(node->tables[i]);
   }

@@ -1,12 +1,49 @@
 #include "overlay/verify.h"
 
 #include "base/address.h"
+#include "base/allocator.h"
 #include "base/time.h"
 #include "overlay/node.h"
 
+#include <assert.h>
+#include <string.h>
+
 enum {
-  PING_COST = 1000
+  PING_COST = 1000,
+  FIRST_CAP = 4
 };
+
+static_assert(KAD_VERIFY_MAX % FIRST_CAP == 0, "the slots double up to it");
+
+void kad_verify_deinit(struct kad_node *node) {
+  struct kad_verifier *verifier = &node->verifier;
+  kad_release(&node->env.allocator, verifier->pending,
+              verifier->cap * sizeof *verifier->pending);
+  verifier->pending = NULL;
+  verifier->cap = 0;
+  verifier->count = 0;
+}
+
+/* Makes room for more pings, and returns the first of the new slots. NULL when
+ * there may not be more, or when out of memory. */
+static struct kad_address *grow(struct kad_node *node) {
+  struct kad_verifier *verifier = &node->verifier;
+  const size_t size = sizeof *verifier->pending;
+  const size_t old = verifier->cap;
+  const size_t cap = old == 0 ? FIRST_CAP : 2 * old;
+  if (old == KAD_VERIFY_MAX) {
+    return NULL;
+  }
+  struct kad_address *pending = kad_resize(
+      &node->env.allocator, verifier->pending, old * size, cap * size);
+  if (pending == NULL) {
+    return NULL;
+  }
+  memset(&pending[old], 0, (cap - old) * size);
+  verifier->pending = pending;
+  verifier->cap = cap;
+  return &pending[old];
+}
 
 /* Fills the allowance up for the time that has passed, and takes a ping off it.
  * Returns false when there is none. */
@@ -27,7 +64,7 @@ static bool take_allowance(struct kad_verifier *verifier, kad_time_ms now) {
 /* Returns the slot of `address`, or NULL if it is not being pinged. */
 static struct kad_address *slot_of(struct kad_verifier *verifier,
                                    const struct kad_address *address) {
-  for (size_t i = 0; i < KAD_VERIFY_MAX; i++) {
+  for (size_t i = 0; i < verifier->cap; i++) {
     if (kad_address_equal(&verifier->pending[i], address)) {
       return &verifier->pending[i];
     }
@@ -44,7 +81,7 @@ static struct kad_address *free_slot_for(struct kad_node *node,
   struct kad_address *slot = NULL;
   size_t of_subnet = 0;
   size_t taken = 0;
-  for (size_t i = 0; i < KAD_VERIFY_MAX; i++) {
+  for (size_t i = 0; i < verifier->cap; i++) {
     struct kad_address *other = &verifier->pending[i];
     if (other->family == 0) {
       slot = slot == NULL ? other : slot;
@@ -60,7 +97,7 @@ static struct kad_address *free_slot_for(struct kad_node *node,
       return NULL;
     }
   }
-  return slot;
+  return slot != NULL ? slot : grow(node);
 }
 
 static void verified(struct kad_node *node, struct kad_query *query,

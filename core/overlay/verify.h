@@ -21,11 +21,15 @@ enum {
 /* The pings of a node that verify contacts. Zero-initialised none is under way.
  */
 struct kad_verifier {
-  struct kad_address pending[KAD_VERIFY_MAX]; /* family 0: free */
+  struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
+  size_t cap;                  /* at most KAD_VERIFY_MAX */
   size_t count;
   uint32_t spent;     /* of the allowance: thousandths of a ping */
   kad_time_ms filled; /* when the allowance was last filled up */
 };
+
+/* Frees the memory of the verifier; for kad_node_free. */
+void kad_verify_deinit(struct kad_node *node);
 
 /* Notes that `contact` sent us a query, and pings it unless it is known or
  * being pinged, or strangers have their share of the pings. */
