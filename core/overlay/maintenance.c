@@ -143,9 +143,19 @@ static struct census take_census(const struct kad_node *node) {
   return census;
 }
 
+/* The first contact that may answer is enough: it is asked often. */
 bool kad_maintenance_has_contacts(const struct kad_node *node) {
-  struct census census = take_census(node);
-  return census.bad < census.all;
+  bool has = false;
+  for (size_t i = 0; i < KAD_FAMILIES && !has; i++) {
+    size_t bucket = 0;
+    size_t slot = 0;
+    const struct kad_entry *entry;
+    while (!has && node->tables[i] != NULL &&
+           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
+      has = !kad_entry_is_bad(entry);
+    }
+  }
+  return has;
 }
 
 static void rejoined(void *data, const struct kad_result *result) {
