@@ -982,20 +982,56 @@ struct kad_network;
 KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
                                                struct kad_network **network);
 
-/* How a simulated network behaves. Begin with kad_sim_config_default. */
-struct kad_sim_config {
-  uint64_t seed;           /* same seed and calls, same run, byte for byte */
-  uint32_t latency_min_ms; /* one way, uniform in latency_min … latency_max; 0
-                              counts as 1, so that the clock goes on */
-  uint32_t latency_max_ms;
-  double loss; /* 0 … 1: share of datagrams that are lost */
+/* How long datagrams are under way in a simulated network. Round-trip times of
+ * a pair of nodes are the pair's for ever; half of it goes by each way. */
+enum kad_sim_latency {
+  KAD_SIM_UNIFORM,    /* drawn for each datagram: latency_min … latency_max */
+  KAD_SIM_LOG_NORMAL, /* for each pair of nodes: rtt_median_ms, rtt_sigma */
+  KAD_SIM_QUANTILES,  /* for each pair of nodes: `quantiles` */
+  KAD_SIM_JIMENEZ     /* for each pair of nodes: as from a node of the mainline
+                         DHT to others; half of them 175 ms, 75 % 344 ms, 98 %
+                         1,094 ms at most (Jimenez and others 2011) */
 };
 
-/* Fills `config` with seed 1, 10 … 100 ms one way and no loss. */
+/* One line of a table of round-trip times: `share` of the pairs of nodes have
+ * at most `rtt_ms`. Between two lines the logarithm of the time is that of a
+ * normal distribution, and beyond the first and the last one it goes on like
+ * that between the two next to it: three lines already make a likely curve. 0
+ * and 1 stand for one pair in 10,000; nothing is drawn beyond those. */
+struct kad_sim_quantile {
+  double share;  /* 0 … 1 */
+  double rtt_ms; /* more than 0, an hour at most */
+};
+
+enum {
+  KAD_SIM_QUANTILES_MAX = 64
+};
+
+/* How a simulated network behaves. Begin with kad_sim_config_default. */
+struct kad_sim_config {
+  uint64_t seed; /* same seed and calls, same run, byte for byte */
+  enum kad_sim_latency latency;
+  uint32_t latency_min_ms; /* one way; 0 counts as 1, so that the clock goes
+                              on, and a round trip takes 2 at least */
+  uint32_t latency_max_ms;
+  double rtt_median_ms; /* more than 0, an hour at most */
+  double rtt_sigma;     /* of its natural logarithm: 0 … 4 */
+  const struct kad_sim_quantile *quantiles; /* 2 … KAD_SIM_QUANTILES_MAX, both
+                              columns growing. Copied */
+  size_t quantile_count;
+  uint32_t jitter_ms;  /* each datagram takes up to that much longer */
+  double loss;         /* 0 … 1: share of datagrams that are lost */
+  double duplicate;    /* share that arrives twice */
+  double reorder;      /* share that is held up, so that others overtake */
+  uint32_t reorder_ms; /* and for how long at most, 1 at least */
+};
+
+/* Fills `config` with seed 1 and 10 … 100 ms one way; nothing is lost, doubled
+ * or held up. rtt_median_ms is 80, rtt_sigma 0.6, reorder_ms 200. */
 KAD_API void kad_sim_config_default(struct kad_sim_config *config);
 
 /* Makes a network in virtual time: one seeded event queue, no sockets.
- * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a loss or latency out of range. */
+ * Returns 0, KAD_ENOMEM, or KAD_EINVAL for what is out of its range. */
 KAD_API KAD_MUST_CHECK int kad_network_sim_new(
     const struct kad_sim_config *config, struct kad_allocator allocator,
     struct kad_network **network);
@@ -1128,9 +1164,52 @@ KAD_API int kad_network_fd(const struct kad_network *network);
 KAD_API int kad_network_timeout(const struct kad_network *network);
 KAD_API void kad_network_step(struct kad_network *network);
 
-/* Simulated networks: returns a hash of every datagram delivered so far (time,
- * from, to, bytes). Two runs of one seed have the same. 0 elsewhere. */
+/* -------------------------------------------------- simulated networks --
+ *
+ * What may happen to nodes in virtual time. Each of these calls returns
+ * KAD_EINVAL for a network that is not simulated, and for a node that has no
+ * sockets there. */
+
+/* Returns a hash of every datagram delivered so far (time, from, to, bytes).
+ * Two runs of one seed have the same. 0 in networks that are not simulated. */
 KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
+
+/* What became of datagrams, counted since the network began. */
+#define KAD_SIM_STATS_MAP(X)                                           \
+  X(sent, "Datagrams that nodes have sent")                            \
+  X(sent_bytes, "Bytes of those, without headers")                     \
+  X(delivered, "Datagrams that have reached a node")                   \
+  X(delivered_bytes, "Bytes of those")                                 \
+  X(duplicated, "Datagrams that were delivered once more")             \
+  X(lost, "Datagrams lost by chance")                                  \
+  X(unreachable, "Datagrams to addresses that no node has (any more)") \
+  X(partitioned, "Datagrams between nodes of different groups")        \
+  X(dropped, "Datagrams for which there was no memory")
+
+struct kad_sim_stats {
+#define KAD_SIM_STATS_FIELD(name, text) uint64_t name;
+  KAD_SIM_STATS_MAP(KAD_SIM_STATS_FIELD)
+#undef KAD_SIM_STATS_FIELD
+};
+
+/* Copies the counters of `network` to `stats`. */
+KAD_API KAD_MUST_CHECK int kad_sim_stats(const struct kad_network *network,
+                                         struct kad_sim_stats *stats);
+
+/* Puts `node` into a group: datagrams between groups are lost, those under way
+ * too. All begin in group 0. */
+KAD_API KAD_MUST_CHECK int kad_sim_set_group(struct kad_network *network,
+                                             struct kad_node *node,
+                                             uint32_t group);
+
+/* Puts all nodes into group 0 again. */
+KAD_API KAD_MUST_CHECK int kad_sim_heal(struct kad_network *network);
+
+/* Ends a node as a crash does: its callbacks are not called any more, and what
+ * it had under way is dropped; only the `release` of its policy is called. Safe
+ * where kad_network_close_node is. */
+KAD_API KAD_MUST_CHECK int kad_sim_kill(struct kad_network *network,
+                                        struct kad_node *node);
 
 #ifdef __cplusplus
 }

@@ -43,8 +43,13 @@ void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config);
 /* The methods that begin operations. Ends with NULL. */
 extern const luaL_Reg kad_lua_operations[];
 
-/* Reads argument 1, the options of a simulated network. [-0, +0, v] */
-void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config);
+/* Reads argument 1, the options of a simulated network. `quantiles` has room
+ * for KAD_SIM_QUANTILES_MAX, and `config` may point there. [-0, +0, v] */
+void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
+                              struct kad_sim_quantile *quantiles);
+
+/* The methods of simulated networks. Ends with NULL. */
+extern const luaL_Reg kad_lua_sim_methods[];
 
 /* The longest delay of a timer and length of a run: about 31 years. */
 #define KAD_LUA_MAX_MS ((lua_Integer)1000000000000)

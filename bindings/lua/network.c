@@ -301,6 +301,7 @@ static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
                            owner_meta);
     lua_getfield(L, -1, "__index");
     luaL_setfuncs(L, owner_methods, 0);
+    luaL_setfuncs(L, kad_lua_sim_methods, 0);
     lua_pop(L, 1);
   }
   lua_setmetatable(L, -2);
@@ -339,11 +340,11 @@ static int open_udp(lua_State *L) {
   return finish_opening(L, self, status);
 }
 
-/* sim { seed, latency = {min, max}, loss } → network, or nil, message, code
- */
+/* sim { seed, latency, loss, … } → network, or nil, message, code */
 static int open_sim(lua_State *L) {
   struct kad_sim_config config;
-  kad_lua_check_sim_config(L, &config);
+  struct kad_sim_quantile quantiles[KAD_SIM_QUANTILES_MAX];
+  kad_lua_check_sim_config(L, &config, quantiles);
   struct kad_lua_network *const self = new_handle(L, false);
   self->simulated = true;
   self->link = kad_lua_link_new();

@@ -404,3 +404,10 @@ void kad_operations_close(struct kad_node *node) {
     finish(node, op);
   }
 }
+
+void kad_operations_forget(struct kad_node *node) {
+  struct kad_op *op = node->operations.first;
+  for (; op != NULL; op = op->next) {
+    op->done = NULL;
+  }
+}

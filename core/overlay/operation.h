@@ -147,6 +147,9 @@ size_t kad_op_closest(const struct kad_op *op,
 /* Ends every operation with KAD_ECLOSED and tells their callbacks. */
 void kad_operations_close(struct kad_node *node);
 
+/* Lets every operation forget its callback: it will end without a word. */
+void kad_operations_forget(struct kad_node *node);
+
 /* Starts a put of a held record to where it belongs now. `done` as usual. */
 KAD_MUST_CHECK int kad_republish(struct kad_node *node,
                                  const struct kad_record *record, kad_done done,

@@ -31,6 +31,12 @@ local M = {}
 ---@field fd fun(self): integer?
 ---@field timeout fun(self): integer?
 ---@field trace_hash fun(self): string
+---@field set_group fun(self, node: kadenza.core.Node, group: integer)  in
+---  virtual time, as the rest up to `stats`: out of reach of other groups
+---@field heal fun(self)  all nodes into group 0 again
+---@field kill fun(self, node: kadenza.core.Node)  ends it as a crash does, and
+---  no function of its operations is called
+---@field stats fun(self): table<string, integer>  as struct kad_sim_stats
 ---@field is_simulated fun(self): boolean
 ---@field is_open fun(self): boolean
 ---@field close fun(self)

@@ -1,0 +1,133 @@
+/* The parts of a simulated network.
+ *
+ *     kadenza.h ──► sim.c (open, turn, deliver) ──► sim_link.c (what becomes of
+ *                       │                           a datagram on its way)
+ *                       ├─► sim_curve.c (round-trip times of pairs)
+ *     kadenza.h ──► sim_control.c (groups, crashes, counters)
+ *
+ * A datagram is judged when it is sent, and again when it arrives: in between
+ * its receiver may have gone, or been parted from its sender. Chance decides at
+ * the first moment, by numbers that depend on the seed alone. */
+#ifndef KAD_NET_SIM_H
+#define KAD_NET_SIM_H
+
+#include "net/network.h"
+#include "net/random.h"
+#include "net/trace.h"
+
+enum {
+  KAD_SIM_CURVE_STEPS = 1024
+};
+
+/* Round-trip times by their share, in equal steps. */
+struct kad_sim_curve {
+  uint32_t rtt_us[KAD_SIM_CURVE_STEPS + 1];
+};
+
+struct kad_sim_member;
+
+/* An address of a member, in the table of all addresses. */
+struct kad_sim_socket {
+  struct kad_map_entry entry;
+  struct kad_address address; /* via is the index + 1 */
+  struct kad_sim_member *member;
+};
+
+struct kad_sim_member {
+  struct kad_member base;
+  struct kad_random random;
+  uint32_t number; /* of the member, for ever its own */
+  uint32_t group;  /* others are out of its reach */
+  size_t socket_cap;
+  struct kad_sim_socket sockets[];
+};
+
+/* A datagram on its way. */
+struct kad_sim_flight {
+  struct kad_deadline arrival;
+  struct kad_sim_flight *next_free;
+  struct kad_address from;
+  struct kad_address to;
+  uint64_t to_hash;
+  uint32_t group; /* of the sender, when it sent */
+  uint16_t cap;   /* bytes of room */
+  uint16_t len;
+  uint8_t bytes[];
+};
+
+struct kad_sim {
+  struct kad_network base;
+  struct kad_sim_config config; /* without the quantiles */
+  kad_time_ms now;
+  struct kad_heap flights;
+  struct kad_sim_flight *free_small;
+  struct kad_sim_flight *free_large;
+  struct kad_map sockets;
+  struct kad_sim_curve *curve; /* NULL: each datagram draws for itself */
+  uint64_t pairs;              /* what the pairs' times are hashed with */
+  uint64_t draws;              /* chances taken so far, and the seed's start */
+  struct kad_random user;
+  uint32_t next_number; /* of the next member */
+  bool grouped;         /* not all members are in group 0 */
+  uint16_t next_port;
+  struct kad_trace trace;
+  struct kad_sim_stats stats;
+};
+
+/* Return what a network, or a member with sockets, is the base of. */
+static inline struct kad_sim *kad_sim_of(const struct kad_network *base) {
+  return kad_container_of(base, struct kad_sim, base);
+}
+
+/* See kad_sim_of. */
+static inline struct kad_sim_member *kad_sim_member_of(
+    struct kad_member *base) {
+  return kad_container_of(base, struct kad_sim_member, base);
+}
+
+/* Returns `network` if it is a simulated one, else NULL. */
+struct kad_sim *kad_sim_checked(const struct kad_network *network);
+
+/* Returns the member of `node` if it has sockets in a simulated network, else
+ * NULL. */
+struct kad_sim_member *kad_sim_find_member(const struct kad_network *network,
+                                           const struct kad_node *node);
+
+/* Returns a number as good as a random one for each `number`. */
+static inline uint64_t kad_sim_mix(uint64_t number) {
+  number = (number ^ (number >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  number = (number ^ (number >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return number ^ (number >> 31);
+}
+
+/* Hashes an address, whatever its `via`. */
+uint64_t kad_sim_hash(const struct kad_address *address);
+
+/* Returns the socket at `address`, whose hash is `hash`, or NULL. */
+struct kad_sim_socket *kad_sim_find(const struct kad_sim *sim,
+                                    const struct kad_address *address,
+                                    uint64_t hash);
+
+/* Begins the seed's chances, and makes the curve that the configuration asks
+ * for. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_sim_link_init(struct kad_sim *sim,
+                                     const struct kad_sim_config *config);
+
+/* Frees the curve, and the flights. */
+void kad_sim_link_deinit(struct kad_sim *sim);
+
+/* Sends a datagram from the address `i` of `from`, or loses it. */
+void kad_sim_transmit(struct kad_sim_member *from, int i,
+                      const struct kad_address *to, struct kad_slice datagram);
+
+/* Puts a flight that has ended aside for the next one. */
+void kad_sim_give_back(struct kad_sim *sim, struct kad_sim_flight *flight);
+
+/* Returns true if the latency of `config` is one that can be had. */
+bool kad_sim_curve_is_valid(const struct kad_sim_config *config);
+
+/* Fills in the curve of `config`, which is valid and not KAD_SIM_UNIFORM. */
+void kad_sim_curve_fill(const struct kad_sim_config *config,
+                        struct kad_sim_curve *curve);
+
+#endif

@@ -1,0 +1,218 @@
+#include "base/allocator.h"
+#include "base/time.h"
+#include "net/sim.h"
+
+#include <string.h>
+
+enum {
+  SMALL_SIZE = 256, /* bytes: most queries and replies fit in */
+  STREAM_LINKS = 0, /* number of the seed's stream */
+};
+
+/* ------------------------------------------------------------- flights -- */
+
+static struct kad_sim_flight **free_list(struct kad_sim *sim, size_t cap) {
+  return cap == SMALL_SIZE ? &sim->free_small : &sim->free_large;
+}
+
+static struct kad_sim_flight *take_flight(struct kad_sim *sim, size_t len) {
+  const size_t cap = len <= SMALL_SIZE ? SMALL_SIZE : KAD_NETWORK_DATAGRAM_MAX;
+  struct kad_sim_flight **list = free_list(sim, cap);
+  struct kad_sim_flight *flight = *list;
+  if (flight != NULL) {
+    *list = flight->next_free;
+    return flight;
+  }
+  flight = kad_alloc(&sim->base.allocator, sizeof *flight + cap);
+  if (flight != NULL) {
+    flight->cap = (uint16_t)cap;
+    flight->arrival = (struct kad_deadline){0};
+  }
+  return flight;
+}
+
+void kad_sim_give_back(struct kad_sim *sim, struct kad_sim_flight *flight) {
+  struct kad_sim_flight **list = free_list(sim, flight->cap);
+  flight->next_free = *list;
+  *list = flight;
+}
+
+static void free_flights(struct kad_sim *sim, struct kad_sim_flight *list) {
+  while (list != NULL) {
+    struct kad_sim_flight *flight = list;
+    list = flight->next_free;
+    kad_release(&sim->base.allocator, flight, sizeof *flight + flight->cap);
+  }
+}
+
+/* -------------------------------------------------------------- chance -- */
+
+int kad_sim_link_init(struct kad_sim *sim,
+                      const struct kad_sim_config *config) {
+  struct kad_random start;
+  kad_random_init(&start, config->seed, STREAM_LINKS);
+  sim->draws = kad_random_next(&start);
+  sim->pairs = kad_random_next(&start);
+  if (config->latency == KAD_SIM_UNIFORM) {
+    return 0;
+  }
+  sim->curve = kad_alloc(&sim->base.allocator, sizeof *sim->curve);
+  if (sim->curve == NULL) {
+    return KAD_ENOMEM;
+  }
+  kad_sim_curve_fill(config, sim->curve);
+  return 0;
+}
+
+void kad_sim_link_deinit(struct kad_sim *sim) {
+  struct kad_deadline *due = NULL;
+  while ((due = kad_heap_pop_due(&sim->flights, KAD_TIME_NEVER)) != NULL) {
+    kad_sim_give_back(sim,
+                      kad_container_of(due, struct kad_sim_flight, arrival));
+  }
+  free_flights(sim, sim->free_small);
+  free_flights(sim, sim->free_large);
+  kad_release(&sim->base.allocator, sim->curve, sizeof *sim->curve);
+}
+
+/* What is left to chance about one datagram. Each has numbers of its own, so
+ * that another rate of loss changes nothing about those that arrive. */
+enum chance {
+  CHANCE_LOSS,
+  CHANCE_TWICE,
+  CHANCE_LATENCY,
+  CHANCE_HELD_UP,
+  CHANCE_LATENCY_TWIN, /* the same of a duplicate */
+  CHANCE_HELD_UP_TWIN,
+  CHANCES
+};
+
+static const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+
+/* Draws a number for the present datagram: Weyl's sequence, mixed. */
+static uint64_t draw(const struct kad_sim *sim, enum chance chance) {
+  return kad_sim_mix(sim->draws + (uint64_t)chance * golden);
+}
+
+/* Returns true in `share` of the cases, by the upper bits of `drawn`. */
+static bool falls_within(uint64_t drawn, double share) {
+  return (double)(drawn >> 11) / 9007199254740992.0 < share;
+}
+
+/* Returns a number in 0 … `most` by the lower bits of `drawn`. */
+static uint32_t up_to(uint64_t drawn, uint32_t most) {
+  return (uint32_t)(((drawn & UINT32_MAX) * ((uint64_t)most + 1)) >> 32);
+}
+
+/* ------------------------------------------------------------- latency -- */
+
+/* Returns the half of the pair's round trip that goes from `from` to `to`. The
+ * pair is hashed, so that it takes no memory. */
+static uint32_t pair_ms(const struct kad_sim *sim, uint32_t from, uint32_t to) {
+  const uint64_t low = from < to ? from : to;
+  const uint64_t high = from < to ? to : from;
+  const uint64_t hash =
+      kad_sim_mix(sim->pairs + kad_sim_mix((high << 32 | low) + sim->pairs));
+  const size_t step = (size_t)(hash % KAD_SIM_CURVE_STEPS);
+  const uint32_t *rtt_us = &sim->curve->rtt_us[step];
+  const uint64_t rise = (rtt_us[1] - rtt_us[0]) * (hash >> 32) >> 32;
+  const uint32_t rtt_ms = (uint32_t)((rtt_us[0] + rise + 500) / 1000);
+  return from < to ? rtt_ms / 2 : rtt_ms - rtt_ms / 2;
+}
+
+/* Draws how long one datagram takes, or its twin. */
+static uint32_t draw_latency(const struct kad_sim *sim, uint32_t from,
+                             uint32_t to, bool twin) {
+  const struct kad_sim_config *config = &sim->config;
+  const uint64_t drawn = draw(sim, twin ? CHANCE_LATENCY_TWIN : CHANCE_LATENCY);
+  uint32_t ms = 0;
+  if (sim->curve == NULL) {
+    ms = config->latency_min_ms +
+         up_to(drawn, config->latency_max_ms - config->latency_min_ms);
+  } else if (from != to) {
+    ms = pair_ms(sim, from, to);
+  }
+  if (config->jitter_ms > 0) {
+    ms += up_to(drawn >> 32, config->jitter_ms);
+  }
+  if (config->reorder > 0) {
+    const uint64_t held_up =
+        draw(sim, twin ? CHANCE_HELD_UP_TWIN : CHANCE_HELD_UP);
+    if (falls_within(held_up, config->reorder)) {
+      ms += 1 + up_to(held_up, config->reorder_ms - 1);
+    }
+  }
+  /* What arrives at once could be answered at once, for ever. */
+  return ms > 0 ? ms : 1;
+}
+
+/* ------------------------------------------------------------- sending -- */
+
+struct parcel {
+  const struct kad_sim_member *from;
+  const struct kad_sim_member *to;
+  const struct kad_address *from_address;
+  const struct kad_address *to_address;
+  uint64_t to_hash;
+  struct kad_slice bytes;
+};
+
+static void fly(struct kad_sim *sim, const struct parcel *parcel, bool twin) {
+  const uint32_t ms =
+      draw_latency(sim, parcel->from->number, parcel->to->number, twin);
+  struct kad_sim_flight *flight = take_flight(sim, parcel->bytes.len);
+  if (flight == NULL) {
+    sim->stats.dropped++;
+    return;
+  }
+  flight->from = *parcel->from_address;
+  flight->to = *parcel->to_address;
+  flight->to_hash = parcel->to_hash;
+  flight->group = parcel->from->group;
+  flight->len = (uint16_t)parcel->bytes.len;
+  if (flight->len > 0) {
+    memcpy(flight->bytes, parcel->bytes.data, flight->len);
+  }
+  kad_heap_add(&sim->flights, &flight->arrival, kad_time_add(sim->now, ms));
+}
+
+static void take_chances(struct kad_sim *sim, const struct parcel *parcel) {
+  const struct kad_sim_config *config = &sim->config;
+  sim->draws += CHANCES * golden;
+  if (falls_within(draw(sim, CHANCE_LOSS), config->loss)) {
+    sim->stats.lost++;
+    return;
+  }
+  fly(sim, parcel, false);
+  if (config->duplicate > 0 &&
+      falls_within(draw(sim, CHANCE_TWICE), config->duplicate)) {
+    sim->stats.duplicated++;
+    fly(sim, parcel, true);
+  }
+}
+
+void kad_sim_transmit(struct kad_sim_member *from, int i,
+                      const struct kad_address *to, struct kad_slice datagram) {
+  struct kad_sim *sim = kad_sim_of(from->base.network);
+  const uint64_t hash = kad_sim_hash(to);
+  const struct kad_sim_socket *socket = kad_sim_find(sim, to, hash);
+  sim->stats.sent++;
+  sim->stats.sent_bytes += datagram.len;
+  if (socket == NULL) {
+    sim->stats.unreachable++;
+    return;
+  }
+  if (socket->member->group != from->group) {
+    sim->stats.partitioned++;
+    return;
+  }
+  const struct parcel parcel = {
+      .from = from,
+      .to = socket->member,
+      .from_address = &from->base.addresses[i],
+      .to_address = to,
+      .to_hash = hash,
+      .bytes = datagram,
+  };
+  take_chances(sim, &parcel);
+}

@@ -1,0 +1,132 @@
+local core = require("kadenza.core")
+local support = require("tests.spec.support")
+
+local spec = support.spec
+
+local MINUTE <const> = 60000
+
+-- Opens a simulated network with nodes at 20.0.1.1:1, 20.0.2.1:1, …
+local function open(options, count)
+  local network = assert(core.sim(options))
+  local nodes = {}
+  for i = 1, count do
+    nodes[i] = assert(network:open_node({}, { ("20.0.%d.1:1"):format(i) }))
+  end
+  return network, nodes
+end
+
+-- Pings node `to` from `from`; returns the milliseconds, or nil.
+local function ping(network, from, to)
+  local took
+  from:ping(("20.0.%d.1:1"):format(to), nil, function(result)
+    took = result and result.took
+  end)
+  network:run(MINUTE)
+  return took and math.floor(took * 1000 + 0.5)
+end
+
+describe("kadenza.core.sim", function()
+  it("takes a constant latency", spec(function()
+    local network <close>, nodes = open({ latency = 30 }, 2)
+
+    assert.equal(60, ping(network, nodes[1], 2))
+  end))
+
+  it("takes distributions of round-trip times", spec(function()
+    for _, latency in ipairs({
+      { median = 90, sigma = 0 },
+      { quantiles = { { 0, 90 }, { 1, 90 } } },
+    }) do
+      local network <close>, nodes = open({ latency = latency }, 2)
+
+      assert.equal(90, ping(network, nodes[1], 2))
+    end
+  end))
+
+  it("knows the measured one by name", spec(function()
+    local network <close>, nodes = open({ latency = "jimenez2011" }, 2)
+
+    assert.equal(ping(network, nodes[1], 2), ping(network, nodes[2], 1))
+  end))
+
+  it("parts groups and heals them", spec(function()
+    local network <close>, nodes = open({}, 2)
+    network:set_group(nodes[1], 1)
+    assert.is_nil(ping(network, nodes[1], 2))
+    assert.is_true(network:stats().partitioned > 0)
+
+    network:heal()
+
+    assert.is_number(ping(network, nodes[1], 2))
+  end))
+
+  it("kills a node without a word", spec(function()
+    local network <close>, nodes = open({}, 2)
+    local called = false
+    nodes[1]:ping("20.0.2.1:1", nil, function()
+      called = true
+    end)
+
+    network:kill(nodes[1])
+    network:run(MINUTE)
+
+    assert.is_false(called)
+    assert.is_false(nodes[1]:is_open())
+    network:kill(nodes[1])
+    assert.is_nil(ping(network, nodes[2], 1))
+  end))
+
+  it("counts datagrams", spec(function()
+    local network <close>, nodes = open({ duplicate = 1 }, 2)
+    ping(network, nodes[1], 2)
+
+    local stats = network:stats()
+
+    assert.is_true(stats.sent >= 2)
+    assert.equal(2 * stats.sent, stats.delivered)
+    assert.equal(stats.sent, stats.duplicated)
+    assert.equal(0, stats.lost)
+  end))
+
+  it("refuses nodes of other networks", spec(function()
+    local network <close> = open({}, 0)
+    local _ <close>, others = open({}, 1)
+    for _, name in ipairs({ "set_group", "kill" }) do
+      assert.error_matches(function()
+        network[name](network, others[1], 1)
+      end, "this node is of another network", 1, true)
+    end
+  end))
+
+  it("does so only in virtual time", spec(function()
+    local network <close> = assert(core.udp())
+    assert.error_matches(function()
+      network:heal()
+    end, "a simulated network is needed", 1, true)
+  end))
+
+  for name, case in pairs({
+    latency = { { -1, "an hour at most" }, { true, "a table or a name" },
+      { "slow", "jimenez2011" }, { { 2, 1 }, "the smaller one first" },
+      { { median = 0 }, "more than 0" }, { { mean = 3 }, "'mean'" },
+      { { sigma = 5 }, "'latency.sigma' must be a number in 0 to 4" },
+      { { quantiles = 3 }, "must be a table" },
+      { { quantiles = { { 0.5, 3 } } }, "2 to 64 pairs" },
+      { { quantiles = { { 0.5, 3 }, 4 } }, "pairs {share, ms}" },
+      { { quantiles = { { 0.5, 3 }, { 0.4, 4 } } }, "must grow" },
+      { { quantiles = { { 0.5, 3 }, { 2, 4 } } }, "in 0 to 1" },
+      { { quantiles = { { 0, 3 }, { 1, 4 } }, sigma = 1 }, "'sigma'" } },
+    duplicate = { { 2, "'duplicate' must be a number in 0 to 1" } },
+    reorder = { { "x", "'reorder' must be a number in 0 to 1" } },
+    jitter = { { 0.5, "'jitter' must be an integer" } },
+    reorder_ms = { { 0, "'reorder_ms' must be in 1 to" } },
+  }) do
+    it("raises for a wrong " .. name, spec(function()
+      for _, wrong in ipairs(case) do
+        assert.error_matches(function()
+          core.sim({ [name] = wrong[1] })
+        end, wrong[2], 1, true)
+      end
+    end))
+  end
+end)
