@@ -599,6 +599,7 @@ struct kad_step {
   struct kad_contact contact;
   struct kad_contact heard_from; /* who told us; family 0: our own table */
   uint32_t hop;                  /* 1 for contacts of our own table */
+  uint32_t path;                 /* of disjoint ones, from 0 */
   uint32_t rtt_ms;               /* when it answered */
   bool answered;
   bool had_value;
@@ -637,10 +638,11 @@ typedef void (*kad_done)(void *data, const struct kad_result *result);
 
 /* How a lookup runs. Zero fields take the node's configuration. */
 struct kad_lookup_options {
-  uint32_t alpha;  /* queries in flight in each address family, slow ones (past
-                      the soft timeout) not counted; up to k once so many answers
-                      in a row brought nothing closer; 1 … 32 */
+  uint32_t alpha;  /* queries in flight in each address family and on each path,
+                      slow ones (past the soft timeout) not counted; up to k once
+                      so many answers in a row brought nothing closer; 1 … 32 */
   uint32_t k;      /* width; 1 … 64 */
+  uint32_t paths;  /* disjoint ones, against contacts that lie; 1 … 16 */
   uint32_t quorum; /* get, get_peers: end when so many had a value; query: when
                       so many replies counted; 0: all */
   uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
@@ -674,7 +676,8 @@ struct kad_config {
   bool read_only;       /* BEP 43: ask, never serve */
   bool limits;          /* rate limits on */
   uint32_t k;           /* bucket size and lookup width; 1 … 64 */
-  uint32_t alpha;       /* queries in flight a lookup; 1 … 32 */
+  uint32_t alpha;       /* queries in flight on a path of a lookup; 1 … 32 */
+  uint32_t paths;       /* disjoint ones of a lookup (S/Kademlia); 1 … 16 */
   uint32_t lookup_ms;   /* deadline of a lookup */
   uint32_t query_ms;    /* longest a query may take (hard timeout) */
   uint32_t refresh_s;   /* refresh of a bucket not looked into */

@@ -59,13 +59,14 @@ static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
   return 1;
 }
 
-/* Reads how a lookup runs: alpha, k, quorum, deadline_ms. [-0, +0, v] */
+/* Reads how a lookup runs: alpha, k, paths, quorum, deadline_ms. [-0, +0, v] */
 static void check_lookup(lua_State *L, int arg,
                          struct kad_lookup_options *options) {
-  static const char *const names[] = {"alpha", "k", "quorum", "deadline_ms",
-                                      NULL};
+  static const char *const names[] = {"alpha",  "k",           "paths",
+                                      "quorum", "deadline_ms", NULL};
   lua_Integer alpha = 0;
   lua_Integer k = 0;
+  lua_Integer paths = 0;
   lua_Integer quorum = 0;
   lua_Integer deadline_ms = 0;
   *options = (struct kad_lookup_options){.alpha = 0};
@@ -75,11 +76,13 @@ static void check_lookup(lua_State *L, int arg,
   }
   (void)kad_lua_field_integer(L, arg, "alpha", 1, 32, &alpha);
   (void)kad_lua_field_integer(L, arg, "k", 1, 64, &k);
+  (void)kad_lua_field_integer(L, arg, "paths", 1, 16, &paths);
   (void)kad_lua_field_integer(L, arg, "quorum", 0, 64, &quorum);
   (void)kad_lua_field_integer(L, arg, "deadline_ms", 1, UINT32_MAX,
                               &deadline_ms);
   options->alpha = (uint32_t)alpha;
   options->k = (uint32_t)k;
+  options->paths = (uint32_t)paths;
   options->quorum = (uint32_t)quorum;
   options->deadline_ms = (uint32_t)deadline_ms;
 }

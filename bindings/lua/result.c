@@ -95,6 +95,8 @@ static void push_step(lua_State *L, const struct kad_step *step,
   }
   lua_pushinteger(L, step->hop);
   lua_setfield(L, -2, "hop");
+  lua_pushinteger(L, (lua_Integer)step->path + 1);
+  lua_setfield(L, -2, "path");
   lua_pushboolean(L, step->answered);
   lua_setfield(L, -2, "answered");
   lua_pushboolean(L, step->had_value);

@@ -8,110 +8,46 @@
 #include <string.h>
 
 enum {
-  GROWTH = 32,      /* candidates and steps by which the arrays grow */
+  GROWTH = 32,      /* steps by which their array grows */
   HEARD_FACTOR = 2, /* contacts taken from one reply, in k */
-  GROUP_MAX = 64    /* the greatest k */
+  GROUP_MAX = 64    /* the greatest k, and own contacts to begin with */
 };
 
 static void advance(struct kad_node *node, struct kad_lookup *lookup);
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
-                      const struct kad_contact *to, enum kad_method_id method);
+                      uint32_t path, struct kad_candidate *candidate,
+                      enum kad_method_id method);
 
-/* Returns where `contact` belongs in the order of distance. */
-static size_t place_of(const struct kad_lookup *lookup,
-                       const struct kad_id *id) {
-  size_t low = 0;
-  size_t high = lookup->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (kad_id_compare(&lookup->config.target,
-                       &lookup->candidates[middle].contact.id, id) < 0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
-static bool is_known(const struct kad_lookup *lookup,
-                     const struct kad_contact *contact) {
-  for (size_t i = 0; i < lookup->count; i++) {
-    const struct kad_contact *other = &lookup->candidates[i].contact;
-    if (kad_id_equal(&other->id, &contact->id) ||
-        kad_address_equal(&other->address, &contact->address)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Makes room for one more candidate at `place`. When there are too many, the
- * farthest goes if it is farther and has not been asked. Returns false if there
- * is no room. */
-static bool make_room(struct kad_node *node, struct kad_lookup *lookup,
-                      size_t place) {
-  if (lookup->count < lookup->cap) {
-    return true;
-  }
-  if (lookup->cap >= KAD_CANDIDATES_MAX) {
-    if (place == lookup->count ||
-        lookup->candidates[lookup->count - 1].state != KAD_CANDIDATE_HEARD) {
-      return false;
-    }
-    lookup->count--;
-    return true;
-  }
-  size_t cap = lookup->cap + GROWTH;
-  void *grown = kad_resize(&node->env.allocator, lookup->candidates,
-                           lookup->cap * sizeof *lookup->candidates,
-                           cap * sizeof *lookup->candidates);
-  if (grown == NULL) {
-    return false;
-  }
-  lookup->candidates = grown;
-  lookup->cap = cap;
-  return true;
-}
-
-/* Adds a candidate that `source` (NULL: our table) told us of. Returns true if
- * it is closer than every one before. */
-static bool add(struct kad_node *node, struct kad_lookup *lookup,
+/* Adds a candidate that `source` (NULL: our table) told us of to a path.
+ * Returns true if it is closer than every one before. */
+static bool add(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
                 const struct kad_contact *contact,
                 const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_id_equal(&contact->id, &node->config.id) ||
       !kad_rpc_is_named(contact) ||
-      kad_address_is_martian(&contact->address, node->config.allow_local) ||
-      is_known(lookup, contact)) {
+      kad_address_is_martian(&contact->address, node->config.allow_local)) {
     return false;
   }
   struct kad_candidate made = {.contact = *contact, .hop = 1};
   if (source != NULL) {
-    made.heard_from = source->contact.address;
-    made.heard_from_id = source->contact.id;
+    made.heard_from = source->contact;
     made.hop = source->hop + 1;
   }
-  size_t place = place_of(lookup, &contact->id);
-  if (!make_room(node, lookup, place)) {
-    return false;
-  }
-  memmove(&lookup->candidates[place + 1], &lookup->candidates[place],
-          (lookup->count - place) * sizeof *lookup->candidates);
-  lookup->candidates[place] = made;
-  lookup->count++;
-  return place == 0;
+  return kad_candidates_add(&lookup->paths.path[path].candidates,
+                            &node->env.allocator, &lookup->config.target,
+                            &made);
 }
 
-/* Returns the candidate that `query` asked, or NULL if it has been dropped. */
+/* Returns the candidate that `query` asked, on the path of its tag. Who has
+ * been asked is not dropped. */
 static struct kad_candidate *asked(const struct kad_lookup *lookup,
                                    const struct kad_query *query) {
-  size_t place = place_of(lookup, &query->to.id);
-  if (place < lookup->count &&
-      kad_id_equal(&lookup->candidates[place].contact.id, &query->to.id)) {
-    return &lookup->candidates[place];
-  }
-  return NULL;
+  struct kad_candidate *candidate =
+      kad_candidates_find(&lookup->paths.path[query->tag].candidates,
+                          &lookup->config.target, &query->to);
+  assert(candidate != NULL);
+  return candidate;
 }
 
 static void keep_token(struct kad_candidate *candidate,
@@ -122,19 +58,20 @@ static void keep_token(struct kad_candidate *candidate,
   }
 }
 
-/* Adds the contacts of a reply. */
+/* Adds the contacts of a reply to the path that it came on. */
 static void hear(struct kad_node *node, struct kad_lookup *lookup,
-                 const struct kad_candidate *source,
+                 uint32_t path, const struct kad_candidate *source,
                  const struct kad_message *reply) {
+  struct kad_path *on = &lookup->paths.path[path];
   size_t most = (size_t)HEARD_FACTOR * lookup->config.k;
   bool closer = false;
   for (size_t i = 0; i < reply->contact_count && most > 0; i++) {
     if (reply->contacts[i].address.family == lookup->config.family) {
-      closer = add(node, lookup, &reply->contacts[i], source) || closer;
+      closer = add(node, lookup, path, &reply->contacts[i], source) || closer;
       most--;
     }
   }
-  lookup->fruitless = closer ? 0 : lookup->fruitless + 1;
+  on->fruitless = closer ? 0 : on->fruitless + 1;
 }
 
 /* Returns true if a custom query has left us without the contacts that the
@@ -152,11 +89,11 @@ static bool needs_bypass(const struct kad_lookup *lookup,
 /* Asks a candidate that has answered a custom query for its contacts. Without
  * memory for it, they are done without. */
 static void bypass(struct kad_node *node, struct kad_lookup *lookup,
-                   struct kad_candidate *candidate) {
+                   uint32_t path, struct kad_candidate *candidate) {
   candidate->bypassed = true;
-  if (!lookup->finished && send_query(node, lookup, &candidate->contact,
-                                      KAD_METHOD_FIND_NODE) == 0) {
-    candidate->state = KAD_CANDIDATE_ASKED;
+  if (!lookup->finished &&
+      send_query(node, lookup, path, candidate, KAD_METHOD_FIND_NODE) == 0) {
+    kad_paths_set(&lookup->paths, path, candidate, KAD_CANDIDATE_ASKED);
   }
 }
 
@@ -167,11 +104,11 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
   uint32_t number = candidate->step;
   bool first = !candidate->bypassed;
   bool bypassing = needs_bypass(lookup, candidate, reply);
-  candidate->state = KAD_CANDIDATE_ANSWERED;
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   keep_token(candidate, reply);
   struct kad_candidate source = *candidate;
   if (!bypassing) {
-    hear(node, lookup, &source, reply);
+    hear(node, lookup, query->tag, &source, reply);
   }
   if (!first) {
     return;
@@ -184,18 +121,19 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
         lookup->config.replied(node, lookup, &source.contact, reply);
   }
   if (bypassing) {
-    bypass(node, lookup, asked(lookup, query));
+    bypass(node, lookup, query->tag, asked(lookup, query));
   }
 }
 
 static void take_error(struct kad_node *node, struct kad_lookup *lookup,
                        struct kad_candidate *candidate,
+                       const struct kad_query *query,
                        const struct kad_message *error) {
-  candidate->state = KAD_CANDIDATE_ANSWERED;
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   lookup->steps[candidate->step].answered = true;
   if (needs_bypass(lookup, candidate, error)) {
     lookup->config.refused(node, lookup, error);
-    bypass(node, lookup, candidate);
+    bypass(node, lookup, query->tag, candidate);
   }
 }
 
@@ -207,26 +145,24 @@ static void take_event(struct kad_node *node, struct kad_query *query,
                        const struct kad_message *message) {
   struct kad_lookup *lookup = query->owner;
   struct kad_candidate *candidate = asked(lookup, query);
-  assert(candidate != NULL);
-  lookup->in_flight -= candidate->state == KAD_CANDIDATE_ASKED;
   lookup->unanswered -= event != KAD_QUERY_SOFT;
   if (lookup->finished) {
-    candidate->state = KAD_CANDIDATE_FAILED;
     return;
   }
   switch (event) {
   case KAD_QUERY_SOFT:
-    candidate->state = KAD_CANDIDATE_SLOW;
+    kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_SLOW);
     break;
   case KAD_QUERY_REPLY:
     take_reply(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_ERROR:
-    take_error(node, lookup, candidate, message);
+    take_error(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_TIMEOUT:
-    candidate->state =
-        candidate->bypassed ? KAD_CANDIDATE_ANSWERED : KAD_CANDIDATE_FAILED;
+    kad_paths_set(&lookup->paths, query->tag, candidate,
+                  candidate->bypassed ? KAD_CANDIDATE_ANSWERED
+                                      : KAD_CANDIDATE_FAILED);
     break;
   }
   advance(node, lookup);
@@ -235,9 +171,11 @@ static void take_event(struct kad_node *node, struct kad_query *query,
 /* Sends the lookup's query, or a find_node in its stead. Returns 0, or what
  * kad_rpc_send does. */
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
-                      const struct kad_contact *to, enum kad_method_id method) {
+                      uint32_t path, struct kad_candidate *candidate,
+                      enum kad_method_id method) {
   const struct kad_lookup_config *config = &lookup->config;
   struct kad_message message;
+  struct kad_query *query;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = method;
   message.name = config->name;
@@ -248,26 +186,36 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.skip = config->skip;
   message.want4 = config->family == 4;
   message.want6 = config->family == 6;
-  int error = kad_rpc_send(node, to, &message, take_event, lookup, NULL);
+  int error = kad_rpc_send(node, &candidate->contact, &message, take_event,
+                           lookup, &query);
   if (error != 0) {
     lookup->error = error;
     return error;
   }
-  lookup->in_flight++;
+  query->tag = path;
   lookup->unanswered++;
   lookup->messages++;
   return 0;
 }
 
-/* Notes the query to `candidate` in the path. Returns false when out of memory,
- * or when the path is as long as it may be. */
+/* Returns how many contacts a path may ask: with several paths, none leaves the
+ * others without. */
+static uint32_t most_steps(const struct kad_lookup *lookup) {
+  const uint32_t share = KAD_STEPS_MAX / lookup->paths.count;
+  const uint32_t least = 2 * lookup->config.k;
+  return share > least ? share : least;
+}
+
+/* Notes the query to `candidate` among the steps. Returns false when out of
+ * memory, or when the path is as long as it may be. */
 static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
-                      struct kad_candidate *candidate) {
+                      uint32_t path, struct kad_candidate *candidate) {
+  struct kad_path *on = &lookup->paths.path[path];
+  if (on->asked >= most_steps(lookup)) {
+    return false;
+  }
   if (lookup->step_count == lookup->step_cap) {
     size_t cap = lookup->step_cap + GROWTH;
-    if (cap > KAD_STEPS_MAX) {
-      return false;
-    }
     void *grown = kad_resize(&node->env.allocator, lookup->steps,
                              lookup->step_cap * sizeof *lookup->steps,
                              cap * sizeof *lookup->steps);
@@ -277,48 +225,40 @@ static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
     lookup->steps = grown;
     lookup->step_cap = cap;
   }
+  on->asked++;
   candidate->step = (uint32_t)lookup->step_count;
   lookup->steps[lookup->step_count++] = (struct kad_step){
       .contact = candidate->contact,
-      .heard_from = {.id = candidate->heard_from_id,
-                     .address = candidate->heard_from},
+      .heard_from = candidate->heard_from,
       .hop = candidate->hop,
+      .path = path,
   };
   return true;
 }
 
-static void ask(struct kad_node *node, struct kad_lookup *lookup,
+static void ask(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
                 struct kad_candidate *candidate) {
-  candidate->state = KAD_CANDIDATE_FAILED;
-  if (note_step(node, lookup, candidate) &&
-      send_query(node, lookup, &candidate->contact, lookup->config.method) ==
-          0) {
-    candidate->state = KAD_CANDIDATE_ASKED;
-  }
+  bool sent =
+      note_step(node, lookup, path, candidate) &&
+      send_query(node, lookup, path, candidate, lookup->config.method) == 0;
+  kad_paths_set(&lookup->paths, path, candidate,
+                sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
 }
 
-/* Asks the next candidates. Returns true if the k closest live candidates have
- * answered. One that is slow counts as dead while there are others: farther
- * ones are asked in its stead, and only for want of k answers is it awaited. */
-static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup) {
+/* Asks the next candidates of a path. Returns true if it has come to its end.
+ */
+static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
+                        uint32_t path) {
+  const struct kad_path *on = &lookup->paths.path[path];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
-  uint32_t parallel = lookup->fruitless >= alpha ? k : alpha;
-  uint32_t answered = 0;
-  uint32_t waiting = 0; /* that have to answer before it ends */
-  uint32_t slow = 0;
-  for (size_t i = 0; i < lookup->count && answered + waiting < k; i++) {
-    struct kad_candidate *candidate = &lookup->candidates[i];
-    if (candidate->state == KAD_CANDIDATE_HEARD &&
-        lookup->in_flight < parallel) {
-      ask(node, lookup, candidate);
-    }
-    slow += candidate->state == KAD_CANDIDATE_SLOW;
-    answered += candidate->state == KAD_CANDIDATE_ANSWERED;
-    waiting += candidate->state == KAD_CANDIDATE_HEARD ||
-               candidate->state == KAD_CANDIDATE_ASKED;
+  uint32_t parallel = on->fruitless >= alpha ? k : alpha;
+  struct kad_path_view view = kad_paths_view(&lookup->paths, path, k);
+  while (view.next != NULL && on->in_flight < parallel) {
+    ask(node, lookup, path, view.next);
+    view = kad_paths_view(&lookup->paths, path, k);
   }
-  return waiting == 0 && (answered == k || slow == 0);
+  return view.reached;
 }
 
 static void tell_done(struct kad_node *node, struct kad_alarm *alarm) {
@@ -336,8 +276,13 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
   kad_alarm_set(node, &lookup->ending, kad_node_now(node), tell_done);
 }
 
+/* What a path comes to know of its candidates may let any other go on. */
 static void advance(struct kad_node *node, struct kad_lookup *lookup) {
-  if (!lookup->finished && ask_closest(node, lookup)) {
+  bool reached = true;
+  for (uint32_t i = 0; i < lookup->paths.count && !lookup->finished; i++) {
+    reached = ask_closest(node, lookup, i) && reached;
+  }
+  if (reached && !lookup->finished) {
     kad_lookup_finish(node, lookup);
   }
 }
@@ -347,6 +292,27 @@ static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
       kad_container_of(alarm, struct kad_lookup, deadline);
   lookup->timed_out = true;
   kad_lookup_finish(node, lookup);
+}
+
+/* Deals our own contacts closest to the target among the paths, in turn. With
+ * several paths each has as many as it may ask at once, so that it does not
+ * depend on a single one. */
+static void deal(struct kad_node *node, struct kad_lookup *lookup,
+                 const struct kad_table *table) {
+  const struct kad_lookup_config *config = &lookup->config;
+  struct kad_contact closest[GROUP_MAX];
+  const uint32_t paths = lookup->paths.count;
+  size_t most = paths > 1 ? (size_t)paths * config->alpha : 0;
+  most = most > config->k ? most : config->k;
+  most = most < GROUP_MAX ? most : GROUP_MAX;
+  const size_t count = kad_table_closest(table, &config->target,
+                                         lookup->started_at, closest, most);
+  for (size_t i = 0; i < count; i++) {
+    (void)add(node, lookup, (uint32_t)i % paths, &closest[i], NULL);
+  }
+  if (config->seed != NULL) {
+    (void)add(node, lookup, (uint32_t)count % paths, config->seed, NULL);
+  }
 }
 
 int kad_lookup_start(struct kad_node *node,
@@ -362,15 +328,9 @@ int kad_lookup_start(struct kad_node *node,
   }
   made->config = *config;
   made->started_at = kad_node_now(node);
-  struct kad_contact closest[GROUP_MAX];
-  size_t count = kad_table_closest(table, &config->target, made->started_at,
-                                   closest, config->k);
-  for (size_t i = 0; i < count; i++) {
-    (void)add(node, made, &closest[i], NULL);
-  }
-  if (config->seed != NULL) {
-    (void)add(node, made, config->seed, NULL);
-  }
+  kad_paths_init(&made->paths, &config->target,
+                 config->paths > 0 ? config->paths : 1);
+  deal(node, made, table);
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);
   kad_alarm_set(node, &made->deadline,
@@ -384,7 +344,7 @@ int kad_lookup_start(struct kad_node *node,
 void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
                      const struct kad_contact *contact) {
   if (!lookup->finished) {
-    (void)add(node, lookup, contact, NULL);
+    (void)add(node, lookup, 0, contact, NULL);
     advance(node, lookup);
   }
 }
@@ -395,8 +355,7 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
   }
   kad_alarm_unset(node, &lookup->deadline);
   kad_alarm_unset(node, &lookup->ending);
-  kad_release(&node->env.allocator, lookup->candidates,
-              lookup->cap * sizeof *lookup->candidates);
+  kad_paths_deinit(&lookup->paths, &node->env.allocator);
   kad_release(&node->env.allocator, lookup->steps,
               lookup->step_cap * sizeof *lookup->steps);
   kad_release(&node->env.allocator, lookup, sizeof *lookup);
@@ -404,26 +363,12 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
 
 size_t kad_lookup_closest(const struct kad_lookup *lookup,
                           const struct kad_candidate **out, size_t cap) {
-  size_t count = 0;
-  for (size_t i = 0; i < lookup->count && count < cap; i++) {
-    if (lookup->candidates[i].state == KAD_CANDIDATE_ANSWERED ||
-        lookup->candidates[i].bypassed) {
-      out[count++] = &lookup->candidates[i];
-    }
-  }
-  return count;
+  return kad_paths_closest(&lookup->paths, out, cap);
 }
 
 size_t kad_lookup_living(const struct kad_lookup *lookup,
                          const struct kad_candidate **out, size_t cap) {
-  size_t count = 0;
-  for (size_t i = 0; i < lookup->count && count < cap; i++) {
-    if (lookup->candidates[i].state == KAD_CANDIDATE_ANSWERED ||
-        lookup->candidates[i].state == KAD_CANDIDATE_HEARD) {
-      out[count++] = &lookup->candidates[i];
-    }
-  }
-  return count;
+  return kad_paths_living(&lookup->paths, out, cap);
 }
 
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {

@@ -11,36 +11,19 @@
  * what is answered after that changes nothing. Nobody is asked the same twice:
  * who answers a custom query with an error, or without contacts, is asked
  * find_node for them before it counts as answered.
- * Source: Kademlia §2.3. */
+ *
+ * A lookup may run on several disjoint paths: see paths.h.
+ * Source: Kademlia §2.3; S/Kademlia §4.4. */
 #ifndef KAD_OVERLAY_LOOKUP_H
 #define KAD_OVERLAY_LOOKUP_H
 
 #include "overlay/alarm.h"
+#include "overlay/paths.h"
 #include "overlay/rpc.h"
 
 enum {
-  KAD_CANDIDATES_MAX = 256, /* remembered at a time; the farthest go first */
-  KAD_STEPS_MAX = 512       /* queries of one lookup */
-};
-
-enum kad_candidate_state {
-  KAD_CANDIDATE_HEARD,
-  KAD_CANDIDATE_ASKED,
-  KAD_CANDIDATE_SLOW,
-  KAD_CANDIDATE_ANSWERED,
-  KAD_CANDIDATE_FAILED
-};
-
-struct kad_candidate {
-  struct kad_contact contact;
-  struct kad_address heard_from; /* family 0: our table */
-  struct kad_id heard_from_id;
-  enum kad_candidate_state state;
-  bool bypassed; /* asked find_node after a custom query */
-  uint32_t hop;
-  uint32_t step; /* its place in the path, once asked */
-  uint8_t token_len;
-  uint8_t token[KAD_TOKEN_MAX];
+  KAD_STEPS_MAX = 512 /* queries of one lookup; of several paths, each may ask
+                         2 k at least */
 };
 
 struct kad_lookup;
@@ -57,6 +40,7 @@ struct kad_lookup_config {
   uint32_t skip;         /* FIND_VALUE */
   uint32_t alpha;
   uint32_t k;
+  uint32_t paths;                 /* disjoint ones; 0 counts as 1 */
   kad_time_ms deadline_ms;        /* from the start */
   const struct kad_contact *seed; /* one more contact to begin with, or NULL;
                                      borrowed by kad_lookup_start */
@@ -78,20 +62,16 @@ struct kad_lookup {
   struct kad_lookup_config config;
   struct kad_alarm deadline;
   struct kad_alarm ending; /* tells `done` from the heap, not from a handler */
-  struct kad_candidate *candidates; /* closest first */
-  size_t count;
-  size_t cap;
   struct kad_step *steps;
   size_t step_count;
   size_t step_cap;
-  uint32_t in_flight;  /* asked, and not slow */
   uint32_t unanswered; /* asked, slow ones too */
-  uint32_t fruitless;  /* answers in a row that brought nothing closer */
   uint32_t messages;
   int error; /* of a query that could not be sent, the last; 0 for none */
   kad_time_ms started_at;
   bool timed_out;
   bool finished;
+  struct kad_paths paths;
 };
 
 /* Starts a lookup from the contacts of the table. Returns 0, KAD_ENOMEM, or
@@ -112,8 +92,8 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup);
 /* Frees the lookup. `done` is not told. Queries under way go on without it. */
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
 
-/* Copies up to `cap` candidates that answered, closest first, to `out`, and
- * returns their number. */
+/* Copies up to `cap` candidates that answered on any path, closest first, to
+ * `out`, and returns their number. */
 size_t kad_lookup_closest(const struct kad_lookup *lookup,
                           const struct kad_candidate **out, size_t cap);
 

@@ -23,6 +23,7 @@ void kad_config_default(struct kad_config *config) {
       .limits = true,
       .k = 8,
       .alpha = 3,
+      .paths = 1,
       .lookup_ms = 20000,
       .query_ms = 4000,
       .refresh_s = 900,
@@ -50,7 +51,8 @@ static bool in_range(uint32_t value, uint32_t low, uint32_t high) {
 static bool config_is_valid(const struct kad_config *config) {
   return (config->id_bits == 160 || config->id_bits == 256) &&
          in_range(config->k, 1, K_MAX) &&
-         in_range(config->alpha, 1, ALPHA_MAX) && config->lookup_ms > 0 &&
+         in_range(config->alpha, 1, ALPHA_MAX) &&
+         in_range(config->paths, 1, KAD_PATHS_MAX) && config->lookup_ms > 0 &&
          in_range(config->query_ms, 1, QUERY_MS_MAX) && config->refresh_s > 0 &&
          config->ping_s > 0 && config->token_s > 0 &&
          in_range(config->max_reply, REPLY_MIN, REPLY_MAX) &&

@@ -34,8 +34,9 @@ local task = require("kadenza.task")
 
 --- What every lookup takes.
 ---@class kadenza.LookupOptions
----@field alpha? integer  queries in flight
+---@field alpha? integer  queries in flight, on each path
 ---@field k? integer  how many of the closest contacts it is for
+---@field paths? integer  disjoint ones, against contacts that lie
 ---@field timeout? number  seconds that it may take
 
 --- What a get takes beside what every lookup does.

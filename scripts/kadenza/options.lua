@@ -19,12 +19,18 @@ M.PUT = {
 
 local MAX_MESSAGE <const> = 1000 -- bytes
 
-local LOOKUP <const> = { alpha = "integer", k = "integer", timeout = "number" }
+local LOOKUP <const> = {
+  alpha = "integer",
+  k = "integer",
+  paths = "integer",
+  timeout = "number",
+}
 
 -- What the core takes of get and put: numbers from … to, bytes from … to.
 local RANGES <const> = {
   alpha = { 1, 32 },
   k = { 1, 64 },
+  paths = { 1, 16 },
   policy_memory = { 1 << 20, 1 << 40 },
   policy_instructions = { 100000, 1 << 40 },
   quorum = { 0, 64 },
@@ -54,7 +60,8 @@ local LENGTHS <const> = {
 ---@field limits? boolean|table  false: no rate limits; or the limits themselves
 ---@field version? string  4 bytes, `v` of messages
 ---@field k? integer  bucket size and width of lookups
----@field alpha? integer  queries in flight a lookup
+---@field alpha? integer  queries in flight on a path of a lookup
+---@field paths? integer  disjoint paths of a lookup
 ---@field lookup_ms? integer  deadline of a lookup
 ---@field query_ms? integer  longest a query may take
 ---@field refresh_s? integer  refresh of a bucket not looked into
@@ -83,6 +90,7 @@ local CORE <const> = {
   version = "string",
   k = "integer",
   alpha = "integer",
+  paths = "integer",
   lookup_ms = "integer",
   query_ms = "integer",
   refresh_s = "integer",
@@ -282,6 +290,7 @@ function M.lookup(given, callback, more, level)
   return {
     alpha = given.alpha,
     k = given.k,
+    paths = given.paths,
     quorum = given.quorum,
     deadline_ms = timeout and math.ceil(timeout * 1000),
   }, given, callback

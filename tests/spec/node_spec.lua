@@ -81,6 +81,7 @@ describe("kadenza.node", function()
       { { k = "8" }, "option 'k' must be an integer, not string" },
       { { k = -1 }, "option 'k' must be in 1 to 64" },
       { { alpha = 33 }, "option 'alpha' must be in 1 to 32" },
+      { { paths = 17 }, "option 'paths' must be in 1 to 16" },
       { { max_reply = 1 }, "field 'max_reply' must be in 512 to 1452" },
       { { listen = {} }, "option 'listen' needs 1 to 8 addresses" },
       { { state = "" }, "option 'state' must name a folder" },
@@ -315,6 +316,7 @@ describe("kadenza.node", function()
       assert.equal(a:id(), contacts[1].id)
       assert.is_true(info.messages >= 1)
       assert.equal(a:addresses()[1], info.path[1].address)
+      assert.equal(1, info.path[1].path)
       assert.is_true(info.path[1].answered)
     end))
 

@@ -55,6 +55,8 @@ static void a_field_out_of_its_range_is_refused(void **state) {
   CHECK_FIELD(k, 65);
   CHECK_FIELD(alpha, 0);
   CHECK_FIELD(alpha, 33);
+  CHECK_FIELD(paths, 0);
+  CHECK_FIELD(paths, 17);
   CHECK_FIELD(lookup_ms, 0);
   CHECK_FIELD(query_ms, 0);
   CHECK_FIELD(query_ms, 60001);

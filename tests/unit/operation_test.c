@@ -37,12 +37,14 @@ static void options_out_of_range_are_refused(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_lookup_options wide = {.k = 65};
   const struct kad_lookup_options busy = {.alpha = 33};
-  const struct kad_lookup_options most = {.k = 64, .alpha = 32};
+  const struct kad_lookup_options many = {.paths = 17};
+  const struct kad_lookup_options most = {.k = 64, .alpha = 32, .paths = 16};
   struct kad_node *node = overlay.nodes[1];
   const struct kad_slice value = kad_slice_of("value");
 
   assert_int_equal(find(1, &key, &wide), KAD_EINVAL);
   assert_int_equal(find(1, &key, &busy), KAD_EINVAL);
+  assert_int_equal(find(1, &key, &many), KAD_EINVAL);
   assert_int_equal(kad_node_get(node, &key, value, &wide, NULL, NULL, NULL),
                    KAD_EINVAL);
   assert_int_equal(kad_node_put(node, &record, &busy, NULL, NULL, NULL),

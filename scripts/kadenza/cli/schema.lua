@@ -116,7 +116,11 @@ M.OPTIONS = {
   },
   number("k", 8, 1, 64, nil,
     "Contacts a bucket, and width of lookups and stores."),
-  number("alpha", 3, 1, 32, nil, "Queries in flight a lookup."),
+  number("alpha", 3, 1, 32, nil,
+    "Queries in flight on each path of a lookup."),
+  number("paths", 1, 1, 16, nil,
+    "Disjoint paths of a lookup: several find what is stored though contacts "
+      .. "lie."),
   number("lookup_ms", 20000, 1, U32, "ms", "Longest that a lookup may take."),
   number("query_ms", 4000, 1, 60000, "ms", "Longest that a query may take."),
   number("refresh_s", 900, 1, U32, "s",
