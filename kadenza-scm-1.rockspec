@@ -64,6 +64,7 @@ build = {
         "bindings/lua/runner.c",
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
+        "bindings/lua/spawn.c",
         "bindings/lua/verdict.c",
         "bindings/lua/view.c",
         "bindings/lua/vm.c",

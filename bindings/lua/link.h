@@ -67,4 +67,7 @@ void kad_lua_add_networks(lua_State *L);
  */
 void kad_lua_add_files(lua_State *L);
 
+/* Adds what runs other programs to the table at the top. [-0, +0, m] */
+void kad_lua_add_spawn(lua_State *L);
+
 #endif

@@ -1,0 +1,247 @@
+/* Other programs, such as the one that draws charts: started by name with a
+ * list of arguments, without a shell, and waited for. Only the whole module has
+ * this; policies in their sandbox do not. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum {
+  MAX_ARGUMENTS = 64,
+  MAX_SECONDS = 3600,
+  FILE_MODE = 0600,
+  /* How long to sleep between two looks whether the program has ended. */
+  FIRST_WAIT_MS = 1,
+  LONGEST_WAIT_MS = 50
+};
+
+/* What is to run. The strings belong to the arguments of the Lua function. */
+struct command {
+  char *argv[MAX_ARGUMENTS + 1];
+  const char *input; /* path, or NULL for nothing to read */
+  const char *output;
+  const char *errors;
+  lua_Integer seconds;
+};
+
+/* Reads argument 1, the program and its arguments. [-0, +0, v] */
+static void check_argv(lua_State *L, struct command *command) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const size_t count = lua_rawlen(L, 1);
+  luaL_argcheck(L, count >= 1 && count <= MAX_ARGUMENTS, 1,
+                "1 to 64 strings expected");
+  for (size_t i = 0; i < count; i++) {
+    /* The table keeps the string: not converted, so that it is the same. */
+    luaL_argcheck(L, lua_rawgeti(L, 1, (lua_Integer)i + 1) == LUA_TSTRING, 1,
+                  "1 to 64 strings expected");
+    size_t len = 0;
+    const char *const text = lua_tolstring(L, -1, &len);
+    luaL_argcheck(L, strlen(text) == len, 1, "a string contains a zero byte");
+    command->argv[i] = (char *)text;
+    lua_pop(L, 1);
+  }
+  command->argv[count] = NULL;
+}
+
+/* Reads a path of the options at argument 2. [-0, +0, v] */
+static void check_path(lua_State *L, const char *name, const char **path) {
+  struct kad_slice text;
+  if (!kad_lua_field_string(L, 2, name, 1, 4095, &text)) {
+    return;
+  }
+  *path = (const char *)text.data;
+  luaL_argcheck(L, strlen(*path) == text.len, 2, "a path contains a zero byte");
+}
+
+/* [-0, +0, v] */
+static void check_command(lua_State *L, struct command *command) {
+  static const char *const names[] = {"input", "output", "errors", "timeout",
+                                      NULL};
+  *command = (struct command){.input = "/dev/null",
+                              .output = "/dev/null",
+                              .errors = "/dev/null",
+                              .seconds = 60};
+  check_argv(L, command);
+  kad_lua_check_options(L, 2, names);
+  if (lua_isnoneornil(L, 2)) {
+    return;
+  }
+  check_path(L, "input", &command->input);
+  check_path(L, "output", &command->output);
+  check_path(L, "errors", &command->errors);
+  (void)kad_lua_field_integer(L, 2, "timeout", 1, MAX_SECONDS,
+                              &command->seconds);
+}
+
+/* Adds what the program's three streams are. Returns 0 or an errno. */
+static int add_files(posix_spawn_file_actions_t *actions,
+                     const struct command *command) {
+  const int write_flags = O_WRONLY | O_CREAT | O_TRUNC;
+  int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO,
+                                               command->input, O_RDONLY, 0);
+  if (error == 0) {
+    error = posix_spawn_file_actions_addopen(
+        actions, STDOUT_FILENO, command->output, write_flags, FILE_MODE);
+  }
+  if (error == 0) {
+    error = posix_spawn_file_actions_addopen(
+        actions, STDERR_FILENO, command->errors, write_flags, FILE_MODE);
+  }
+  return error;
+}
+
+/* Lets the program begin with no signal blocked, and die of a broken pipe as
+ * programs expect to. Returns 0 or an errno. */
+static int reset_signals(posix_spawnattr_t *attributes) {
+  sigset_t none;
+  sigset_t defaults;
+  (void)sigemptyset(&none);
+  (void)sigemptyset(&defaults);
+  (void)sigaddset(&defaults, SIGPIPE);
+  int error = posix_spawnattr_setsigmask(attributes, &none);
+  if (error == 0) {
+    error = posix_spawnattr_setsigdefault(attributes, &defaults);
+  }
+  if (error == 0) {
+    error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
+                                                     POSIX_SPAWN_SETSIGDEF);
+  }
+  return error;
+}
+
+/* Starts the program. Returns 0 or an errno. */
+static int start(const struct command *command, pid_t *pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error != 0) {
+    return error;
+  }
+  error = posix_spawnattr_init(&attributes);
+  if (error == 0) {
+    error = add_files(&actions, command);
+    if (error == 0) {
+      error = reset_signals(&attributes);
+    }
+    if (error == 0) {
+      error = posix_spawnp(pid, command->argv[0], &actions, &attributes,
+                           command->argv, environ);
+    }
+    (void)posix_spawnattr_destroy(&attributes);
+  }
+  (void)posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+/* Returns the milliseconds of a clock that nobody sets. */
+static lua_Integer clock_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (lua_Integer)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_for(lua_Integer wait_ms) {
+  const struct timespec wait = {.tv_nsec = (long)wait_ms * 1000000};
+  (void)nanosleep(&wait, NULL);
+}
+
+/* Waits until the program has ended; one that takes too long is killed.
+ * Returns 0, ETIMEDOUT, or another errno. */
+static int await_end(pid_t pid, lua_Integer seconds, int *status) {
+  const lua_Integer deadline_ms = clock_ms() + seconds * 1000;
+  lua_Integer wait_ms = FIRST_WAIT_MS;
+  for (;;) {
+    const pid_t ended = waitpid(pid, status, WNOHANG);
+    if (ended == pid) {
+      return 0;
+    }
+    if (ended < 0 && errno != EINTR) {
+      return errno;
+    }
+    if (clock_ms() >= deadline_ms) {
+      (void)kill(pid, SIGKILL);
+      while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
+      }
+      return ETIMEDOUT;
+    }
+    pause_for(wait_ms);
+    wait_ms = wait_ms * 2 < LONGEST_WAIT_MS ? wait_ms * 2 : LONGEST_WAIT_MS;
+  }
+}
+
+static enum kad_error code_of(int error) {
+  switch (error) {
+  case ENOENT:
+    return KAD_ENOTFOUND;
+  case EACCES:
+  case EPERM:
+    return KAD_EACCESS;
+  case ENOMEM:
+    return KAD_ENOMEM;
+  case ETIMEDOUT:
+    return KAD_ETIMEOUT;
+  default:
+    return KAD_ESYSTEM;
+  }
+}
+
+/* Pushes nil, "program: reason" and the code. [-0, +3, m] */
+static int push_failure(lua_State *L, const struct command *command,
+                        int error) {
+  lua_pushnil(L);
+  if (error == ETIMEDOUT) {
+    lua_pushfstring(L, "%s: did not end within %I s", command->argv[0],
+                    (LUAI_UACINT)command->seconds);
+  } else {
+    lua_pushfstring(L, "%s: %s", command->argv[0], strerror(error));
+  }
+  lua_pushstring(L, kad_error_name(code_of(error)));
+  return 3;
+}
+
+/* Pushes how the program ended. [-0, +1 or 3, m] */
+static int push_status(lua_State *L, const struct command *command,
+                       int status) {
+  if (WIFEXITED(status)) {
+    lua_pushinteger(L, WEXITSTATUS(status));
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: ended by signal %d", command->argv[0],
+                  WTERMSIG(status));
+  lua_pushstring(L, kad_error_name(KAD_ESYSTEM));
+  return 3;
+}
+
+/* spawn({program, argument...} [, {input, output, errors, timeout}]) → exit
+ * status, or nil, message, code. The program is looked for as a shell does
+ * (KAD_ENOTFOUND: it is not there, or one of the files is not), its streams are
+ * files or nothing, and nothing else runs until it has ended or `timeout`
+ * seconds, 60 without it, are over: then it is killed (KAD_ETIMEOUT). */
+static int spawn(lua_State *L) {
+  struct command command;
+  pid_t pid = 0;
+  int status = 0;
+  check_command(L, &command);
+  int error = start(&command, &pid);
+  if (error == 0) {
+    error = await_end(pid, command.seconds, &status);
+  }
+  return error == 0 ? push_status(L, &command, status)
+                    : push_failure(L, &command, error);
+}
+
+void kad_lua_add_spawn(lua_State *L) {
+  lua_pushcfunction(L, spawn);
+  lua_setfield(L, -2, "spawn");
+}
