@@ -293,16 +293,30 @@ build = {
       "scripts/kadenza/sim/agenda.lua",
     ["kadenza.sim.chance"] =
       "scripts/kadenza/sim/chance.lua",
+    ["kadenza.sim.charts"] =
+      "scripts/kadenza/sim/charts.lua",
     ["kadenza.sim.churn"] =
       "scripts/kadenza/sim/churn.lua",
     ["kadenza.sim.faults"] =
       "scripts/kadenza/sim/faults.lua",
+    ["kadenza.sim.page"] =
+      "scripts/kadenza/sim/page.lua",
+    ["kadenza.sim.plot"] =
+      "scripts/kadenza/sim/plot.lua",
     ["kadenza.sim.population"] =
       "scripts/kadenza/sim/population.lua",
+    ["kadenza.sim.quote"] =
+      "scripts/kadenza/sim/quote.lua",
+    ["kadenza.sim.recorder"] =
+      "scripts/kadenza/sim/recorder.lua",
+    ["kadenza.sim.report"] =
+      "scripts/kadenza/sim/report.lua",
     ["kadenza.sim.schedule"] =
       "scripts/kadenza/sim/schedule.lua",
     ["kadenza.sim.sessions"] =
       "scripts/kadenza/sim/sessions.lua",
+    ["kadenza.sim.statistics"] =
+      "scripts/kadenza/sim/statistics.lua",
     ["kadenza.sorted"] =
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =

@@ -38,8 +38,10 @@ struct command {
 static void check_argv(lua_State *L, struct command *command) {
   luaL_checktype(L, 1, LUA_TTABLE);
   const size_t count = lua_rawlen(L, 1);
-  luaL_argcheck(L, count >= 1 && count <= MAX_ARGUMENTS, 1,
-                "1 to 64 strings expected");
+  if (count < 1 || count > MAX_ARGUMENTS) {
+    luaL_argerror(L, 1, "1 to 64 strings expected");
+    return; /* never: it has raised */
+  }
   for (size_t i = 0; i < count; i++) {
     /* The table keeps the string: not converted, so that it is the same. */
     luaL_argcheck(L, lua_rawgeti(L, 1, (lua_Integer)i + 1) == LUA_TSTRING, 1,
@@ -67,7 +69,9 @@ static void check_path(lua_State *L, const char *name, const char **path) {
 static void check_command(lua_State *L, struct command *command) {
   static const char *const names[] = {"input", "output", "errors", "timeout",
                                       NULL};
-  *command = (struct command){.input = "/dev/null",
+  static char none[] = "";
+  *command = (struct command){.argv = {none},
+                              .input = "/dev/null",
                               .output = "/dev/null",
                               .errors = "/dev/null",
                               .seconds = 60};

@@ -1,0 +1,153 @@
+--- The page of a report: one HTML file that needs no other and asks no network.
+
+local plot = require("kadenza.sim.plot")
+local quote = require("kadenza.sim.quote")
+
+local M = {}
+
+local HEAD <const> = [[
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="kadenza">
+<title>%s</title>
+<style>
+:root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1d2329;
+--soft:#5b6570;--line:#dde2e7;--good:#1c7c43;--bad:#b3342d}
+@media (prefers-color-scheme:dark){:root{--page:#14181c;--card:#1c2127;
+--ink:#e2e7ec;--soft:#98a3ae;--line:#333b44;--good:#5fc587;--bad:#f0857d}
+%s}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:2rem 1.25rem 3rem;max-width:1560px;
+background:var(--page);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
+h1{font-size:1.7rem;line-height:1.2;margin:0}
+h2{font-size:1.1rem;margin:0 0 .6rem}
+p{margin:.3rem 0 0;color:var(--soft)}
+header{margin-bottom:1.5rem}
+code,pre,.number{font-family:ui-monospace,Menlo,Consolas,monospace;
+font-size:.92em;font-variant-numeric:tabular-nums}
+.grid{display:grid;gap:1.1rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%%,440px),1fr))}
+section,figure{background:var(--card);border:1px solid var(--line);
+border-radius:10px;padding:1rem 1.15rem;margin:0;min-width:0}
+table{border-collapse:collapse;width:100%%}
+td,th{padding:.28rem .6rem .28rem 0;text-align:left;vertical-align:top;
+border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+tr:last-child td{border-bottom:0}
+th{font-weight:600;color:var(--soft)}
+.number{text-align:right;white-space:nowrap}
+.met{color:var(--good)}.missed{color:var(--bad)}
+.charts{margin-top:1.1rem}
+figure svg{display:block;width:100%%;height:auto}
+figcaption{color:var(--soft);margin-top:.5rem}
+details{margin-top:.4rem}
+summary{cursor:pointer;color:var(--soft)}
+pre{max-height:16rem;overflow:auto;margin:.4rem 0 0}
+.warning{color:var(--bad)}
+footer{margin-top:1.5rem;color:var(--soft);font-size:.88rem}
+</style>
+</head>
+<body>
+]]
+
+local function cell(text, class)
+  return ("<td%s>%s</td>"):format(class and ' class="' .. class .. '"' or "",
+    quote.html(text))
+end
+
+local VERDICTS <const> = { [true] = { "met", "met" },
+  [false] = { "missed", "missed" } }
+
+local function verdict_cell(row)
+  local verdict = VERDICTS[row.met]
+  return verdict and cell(verdict[1], verdict[2]) or cell("")
+end
+
+local function has_goals(rows)
+  for _, row in ipairs(rows) do
+    if row.goal then
+      return true
+    end
+  end
+  return false
+end
+
+local function summary_of(rows)
+  local goals = has_goals(rows)
+  local lines = {}
+  for i, row in ipairs(rows) do
+    lines[i] = "<tr>" .. cell(row.name) .. cell(row.text, "number")
+      .. (goals and cell(row.goal or "", "number") .. verdict_cell(row) or "")
+      .. "</tr>"
+  end
+  local head = goals and "<tr><th>figure</th><th class=\"number\">value</th>"
+    .. "<th class=\"number\">goal</th><th></th></tr>\n" or ""
+  return "<section><h2>Summary</h2>\n<table>\n" .. head
+    .. table.concat(lines, "\n") .. "\n</table></section>\n"
+end
+
+local function options_of(report)
+  local lines = {}
+  local function add(name, value)
+    lines[#lines + 1] = "<tr>" .. cell(name) .. "<td><code>"
+      .. quote.html(value) .. "</code></td></tr>"
+  end
+  add("scenario", report.scenario)
+  add("seed", ("%d"):format(report.seed))
+  for _, option in ipairs(report.options) do
+    add(option.name, option.value)
+  end
+  add("trace hash", report.hash)
+  return "<section><h2>Run</h2>\n<table>\n" .. table.concat(lines, "\n")
+    .. "\n</table></section>\n"
+end
+
+-- An SVG file as a part of a page: without its prolog and its style.
+local function inline(svg, chart)
+  svg = svg:gsub("^.-<svg", "<svg", 1):gsub("<style>.-</style>", "", 1)
+  return (svg:gsub("<svg", function()
+    return ('<svg role="img" aria-label="%s"'):format(quote.html(chart.title))
+  end, 1))
+end
+
+local function figure(chart, svg)
+  local drawn = svg and inline(svg, chart)
+    or "<h2>" .. quote.html(chart.title) .. "</h2>"
+  return ("<figure>%s\n<figcaption>%s<details><summary>%s.csv</summary>"
+    .. "<pre>%s</pre></details></figcaption></figure>\n"):format(drawn,
+    quote.html(chart.note or ""), chart.name,
+    (plot.csv(chart):gsub("[^\r\n]+", quote.html)))
+end
+
+--- Returns the page of a report.
+---@param report kadenza.sim.Report
+---@param drawings table<string, string>  SVG by the name of the chart
+---@param warning? string  why a chart is not there
+---@return string html
+function M.render(report, drawings, warning)
+  local parts = { HEAD:format(quote.html(report.title), plot.DARK),
+    "<header><h1>", quote.html(report.title), "</h1>\n<p>",
+    quote.html(report.about or ""), "</p></header>\n" }
+  local function add(text)
+    parts[#parts + 1] = text
+  end
+  if warning then
+    add('<p class="warning">' .. quote.html(warning) .. "</p>\n")
+  end
+  add('<main>\n<div class="grid">\n')
+  add(summary_of(report.summary))
+  add(options_of(report))
+  add('</div>\n<div class="grid charts">\n')
+  for _, chart in ipairs(report.charts) do
+    add(figure(chart, drawings[chart.name]))
+  end
+  add("</div>\n</main>\n<footer>The same scenario, options and seed give the "
+    .. "same trace hash. Numbers are also in summary.json and the CSV files, "
+    .. "charts in the SVG files beside this page.</footer>\n</body>\n</html>\n")
+  return table.concat(parts)
+end
+
+return M

@@ -1,0 +1,115 @@
+local statistics = require("kadenza.sim.statistics")
+
+-- Adds the numbers that `next_value` gives.
+local function filled(count, next_value, limit)
+  local distribution = statistics.distribution(limit)
+  for i = 1, count do
+    distribution:add(next_value(i))
+  end
+  return distribution
+end
+
+describe("a distribution", function()
+  it("knows every value while there are few", function()
+    local few = filled(100, function(i)
+      return i
+    end)
+
+    assert.equal(50, few:quantile(0.5))
+    assert.equal(99, few:quantile(0.99))
+    assert.equal(1, few:quantile(0))
+    assert.equal(100, few:quantile(1))
+    assert.equal(50.5, few:mean())
+    assert.is_true(few.exact)
+  end)
+
+  it("says nothing of no values", function()
+    local empty = statistics.distribution()
+
+    assert.is_nil(empty:quantile(0.5))
+    assert.is_nil(empty:mean())
+    assert.same({}, empty:cumulative())
+  end)
+
+  it("leaves out what is no number to count", function()
+    local odd = filled(3, function(i)
+      return ({ 0 / 0, math.huge, 7 })[i]
+    end)
+
+    assert.equal(1, odd.count)
+    assert.equal(7, odd:mean())
+  end)
+
+  it("keeps few values of many, and quantiles within a hundredth", function()
+    local many = filled(200000, function(i)
+      return (i * 7919 % 200000 + 1) * 0.37
+    end)
+
+    assert.is_false(many.exact)
+    assert.is_true(#many:values() < 1000)
+    for _, share in ipairs({ 0.01, 0.5, 0.9, 0.99, 0.999 }) do
+      local right = share * 200000 * 0.37
+      assert.is_true(math.abs(many:quantile(share) - right) <= 0.0101 * right)
+    end
+    assert.equal(0.37 * 200000, many:quantile(1))
+  end)
+
+  it("keeps zeros and negative values apart when it rounds", function()
+    local signs = filled(5, function(i)
+      return ({ -100, 0, 0, 50, 100 })[i]
+    end, 2)
+
+    assert.is_true(math.abs(signs:quantile(0.1) + 100) < 1)
+    assert.equal(0, signs:quantile(0.5))
+    assert.is_true(math.abs(signs:quantile(1) - 100) < 1)
+  end)
+
+  it("gives a cumulative curve that ends with all", function()
+    local points = filled(10000, function(i)
+      return i % 1000
+    end):cumulative(50)
+
+    assert.is_true(#points <= 51)
+    assert.same({ 999, 1 }, points[#points])
+    for i = 2, #points do
+      assert.is_true(points[i][1] > points[i - 1][1])
+      assert.is_true(points[i][2] > points[i - 1][2])
+    end
+  end)
+end)
+
+describe("a course", function()
+  it("gives mean, sum and count of each interval", function()
+    local course = statistics.course({ interval = 10, start = 100 })
+    course:add(101, 1)
+    course:add(109, 3)
+    course:add(125, 5)
+
+    assert.same({ { 105, 2, 4, 2 }, { 125, 5, 5, 1 } }, course:rows())
+  end)
+
+  it("weighs what stands for several values", function()
+    local course = statistics.course({ interval = 10 })
+    course:add(1, 1, 3)
+    course:add(2, 5)
+
+    assert.same({ { 5, 2, 8, 4 } }, course:rows())
+  end)
+
+  it("makes its intervals longer rather than more", function()
+    local course = statistics.course({ interval = 1, limit = 8 })
+    for second = 0, 999 do
+      course:add(second, second)
+    end
+    local rows = course:rows()
+    local sum, count = 0, 0
+    for _, row in ipairs(rows) do
+      sum, count = sum + row[3], count + row[4]
+    end
+
+    assert.is_true(#rows <= 8)
+    assert.equal(128, course.interval)
+    assert.equal(1000, count)
+    assert.equal(999 * 500, sum)
+  end)
+end)
