@@ -79,6 +79,7 @@ build = {
         "core/base/map.c",
         "core/base/slice.c",
         "core/base/version.c",
+        "core/base/wheel.c",
         "core/net/carrier.c",
         "core/net/member.c",
         "core/net/network.c",

@@ -29,6 +29,7 @@ struct kad_deadline {
   struct kad_deadline *next;  /* next sibling */
   struct kad_deadline *back;  /* parent of a first child, else sibling left */
   bool queued;
+  bool near; /* in the ring of a wheel: see wheel.h */
 };
 
 /* The heap. Zero-initialised it is empty. */

@@ -55,9 +55,9 @@ static void settle_member(struct kad_network *network,
     at = soonest;
   }
   if (at == KAD_TIME_NEVER) {
-    kad_heap_remove(&network->deadlines, &member->deadline);
+    kad_wheel_remove(&network->deadlines, &member->deadline);
   } else if (!member->deadline.queued || member->deadline.at != at) {
-    kad_heap_add(&network->deadlines, &member->deadline, at);
+    kad_wheel_add(&network->deadlines, &member->deadline, at);
   }
 }
 
@@ -72,7 +72,7 @@ void kad_network_settle(struct kad_network *network) {
 
 kad_time_ms kad_network_next(const struct kad_network *network) {
   const kad_time_ms timer = kad_timers_next(&network->timers);
-  const kad_time_ms deadline = kad_heap_next(&network->deadlines);
+  const kad_time_ms deadline = kad_wheel_next(&network->deadlines);
   return timer < deadline ? timer : deadline;
 }
 
@@ -89,16 +89,15 @@ void kad_network_fire_due(struct kad_network *network, kad_time_ms now) {
 }
 
 void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
-  const uint64_t mark = network->deadlines.added;
-  for (;;) {
-    const struct kad_deadline *first = network->deadlines.root;
-    if (network->stopped || first == NULL || first->at > now ||
-        first->order >= mark) {
+  const uint64_t mark = network->deadlines.beyond.added;
+  while (!network->stopped) {
+    struct kad_deadline *first = kad_wheel_due(&network->deadlines, now);
+    if (first == NULL || first->order >= mark) {
       return;
     }
     struct kad_member *member =
         kad_container_of(first, struct kad_member, deadline);
-    kad_heap_remove(&network->deadlines, &member->deadline);
+    kad_wheel_remove(&network->deadlines, first);
     member->ticked_at = now;
     kad_member_touch(member);
     kad_network_enter(network);

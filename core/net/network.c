@@ -66,7 +66,7 @@ static void close_member(struct kad_network *network,
                          struct kad_member *member) {
   part(network, member);
   kad_member_untouch(member);
-  kad_heap_remove(&network->deadlines, &member->deadline);
+  kad_wheel_remove(&network->deadlines, &member->deadline);
   kad_map_remove(&network->by_node, &member->entry);
   member->leaving = true;
   unbind(member);
@@ -102,6 +102,7 @@ void kad_network_init(struct kad_network *network,
       .allocator = *allocator,
   };
   kad_timers_init(&network->timers, allocator);
+  kad_wheel_init(&network->deadlines, allocator);
   /* No stranger chooses where our nodes lie, so the hash needs no secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&network->by_node, allocator, secret);
@@ -110,6 +111,7 @@ void kad_network_init(struct kad_network *network,
 void kad_network_deinit(struct kad_network *network) {
   kad_network_forget_names(network);
   kad_timers_deinit(&network->timers);
+  kad_wheel_deinit(&network->deadlines);
   kad_map_deinit(&network->by_node);
 }
 

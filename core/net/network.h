@@ -12,8 +12,8 @@
 #ifndef KAD_NET_NETWORK_H
 #define KAD_NET_NETWORK_H
 
-#include "base/heap.h"
 #include "base/map.h"
+#include "base/wheel.h"
 #include "net/timers.h"
 
 enum {
@@ -92,8 +92,8 @@ struct kad_network {
   const struct kad_network_methods *methods;
   struct kad_allocator allocator;
   struct kad_timers timers;
-  struct kad_heap deadlines; /* of members */
-  struct kad_map by_node;    /* members by the address of their node */
+  struct kad_wheel deadlines; /* of members */
+  struct kad_map by_node;     /* members by the address of their node */
   struct kad_member *members;
   struct kad_member *touched;
   struct kad_member *leavers;

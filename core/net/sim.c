@@ -80,7 +80,7 @@ static void deliver(struct kad_sim *sim, struct kad_sim_flight *flight) {
 
 static void deliver_due(struct kad_sim *sim) {
   while (!sim->base.stopped) {
-    struct kad_deadline *due = kad_heap_pop_due(&sim->flights, sim->now);
+    struct kad_deadline *due = kad_wheel_pop_due(&sim->flights, sim->now);
     if (due == NULL) {
       return;
     }
@@ -94,7 +94,7 @@ static void deliver_due(struct kad_sim *sim) {
 static kad_time_ms next_event(struct kad_sim *sim) {
   kad_network_settle(&sim->base);
   const kad_time_ms own = kad_network_next(&sim->base);
-  const kad_time_ms arrival = kad_heap_next(&sim->flights);
+  const kad_time_ms arrival = kad_wheel_next(&sim->flights);
   return own < arrival ? own : arrival;
 }
 

@@ -59,7 +59,7 @@ struct kad_sim {
   struct kad_network base;
   struct kad_sim_config config; /* without the quantiles */
   kad_time_ms now;
-  struct kad_heap flights;
+  struct kad_wheel flights;
   struct kad_sim_flight *free_small;
   struct kad_sim_flight *free_large;
   struct kad_map sockets;

@@ -49,6 +49,7 @@ static void free_flights(struct kad_sim *sim, struct kad_sim_flight *list) {
 
 int kad_sim_link_init(struct kad_sim *sim,
                       const struct kad_sim_config *config) {
+  kad_wheel_init(&sim->flights, &sim->base.allocator);
   struct kad_random start;
   kad_random_init(&start, config->seed, STREAM_LINKS);
   sim->draws = kad_random_next(&start);
@@ -66,10 +67,11 @@ int kad_sim_link_init(struct kad_sim *sim,
 
 void kad_sim_link_deinit(struct kad_sim *sim) {
   struct kad_deadline *due = NULL;
-  while ((due = kad_heap_pop_due(&sim->flights, KAD_TIME_NEVER)) != NULL) {
+  while ((due = kad_wheel_pop_due(&sim->flights, KAD_TIME_NEVER)) != NULL) {
     kad_sim_give_back(sim,
                       kad_container_of(due, struct kad_sim_flight, arrival));
   }
+  kad_wheel_deinit(&sim->flights);
   free_flights(sim, sim->free_small);
   free_flights(sim, sim->free_large);
   kad_release(&sim->base.allocator, sim->curve, sizeof *sim->curve);
@@ -173,7 +175,7 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel, bool twin) {
   if (flight->len > 0) {
     memcpy(flight->bytes, parcel->bytes.data, flight->len);
   }
-  kad_heap_add(&sim->flights, &flight->arrival, kad_time_add(sim->now, ms));
+  kad_wheel_add(&sim->flights, &flight->arrival, kad_time_add(sim->now, ms));
 }
 
 static void take_chances(struct kad_sim *sim, const struct parcel *parcel) {

@@ -1,0 +1,167 @@
+#include "base/wheel.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+
+#include <assert.h>
+
+enum {
+  WORD_BITS = 64,
+  WORDS = KAD_WHEEL_SLOTS / WORD_BITS
+};
+
+/* What is due in one millisecond, in the order of additions; the list of the
+ * base begins with what is late. */
+struct slot {
+  struct kad_deadline *first;
+  struct kad_deadline *last;
+};
+
+struct kad_wheel_ring {
+  uint64_t busy[WORDS]; /* a bit a slot: it has deadlines */
+  struct slot slots[KAD_WHEEL_SLOTS];
+};
+
+static bool is_before(const struct kad_deadline *a,
+                      const struct kad_deadline *b) {
+  return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+/* The ring's slots begin at the base, whose own also has what is late. */
+static size_t slot_of(const struct kad_wheel *wheel, kad_time_ms at) {
+  const kad_time_ms planned = at > wheel->base ? at : wheel->base;
+  return (size_t)(planned % KAD_WHEEL_SLOTS);
+}
+
+static bool is_near(const struct kad_wheel *wheel, kad_time_ms at) {
+  return wheel->ring != NULL && at < kad_time_add(wheel->base, KAD_WHEEL_SLOTS);
+}
+
+/* Puts `deadline` into its slot, nearly always at the end. */
+static void enlist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
+  const size_t index = slot_of(wheel, deadline->at);
+  struct slot *slot = &wheel->ring->slots[index];
+  struct kad_deadline *back = slot->last;
+  while (back != NULL && is_before(deadline, back)) {
+    back = back->back;
+  }
+  deadline->back = back;
+  deadline->next = back != NULL ? back->next : slot->first;
+  *(back != NULL ? &back->next : &slot->first) = deadline;
+  *(deadline->next != NULL ? &deadline->next->back : &slot->last) = deadline;
+  deadline->queued = true;
+  deadline->near = true;
+  wheel->ring->busy[index / WORD_BITS] |= UINT64_C(1) << index % WORD_BITS;
+  wheel->near++;
+}
+
+static void delist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
+  const size_t index = slot_of(wheel, deadline->at);
+  struct slot *slot = &wheel->ring->slots[index];
+  struct kad_deadline *back = deadline->back;
+  struct kad_deadline *next = deadline->next;
+  *(back != NULL ? &back->next : &slot->first) = next;
+  *(next != NULL ? &next->back : &slot->last) = back;
+  deadline->back = NULL;
+  deadline->next = NULL;
+  deadline->queued = false;
+  deadline->near = false;
+  if (slot->first == NULL) {
+    wheel->ring->busy[index / WORD_BITS] &= ~(UINT64_C(1) << index % WORD_BITS);
+  }
+  wheel->near--;
+}
+
+/* Brings what has come near from the heap into the ring. It does so before
+ * anything later can be added there. */
+static void bring_near(struct kad_wheel *wheel) {
+  while (wheel->beyond.root != NULL && is_near(wheel, wheel->beyond.root->at)) {
+    struct kad_deadline *deadline = wheel->beyond.root;
+    kad_heap_remove(&wheel->beyond, deadline);
+    enlist(wheel, deadline);
+  }
+}
+
+void kad_wheel_init(struct kad_wheel *wheel,
+                    const struct kad_allocator *allocator) {
+  *wheel = (struct kad_wheel){.allocator = *allocator};
+}
+
+void kad_wheel_deinit(struct kad_wheel *wheel) {
+  kad_release(&wheel->allocator, wheel->ring, sizeof *wheel->ring);
+  wheel->ring = NULL;
+}
+
+/* Makes the ring. Without memory the heap goes on alone, and a later addition
+ * tries again. */
+static void make_ring(struct kad_wheel *wheel) {
+  wheel->ring = kad_alloc_zero(&wheel->allocator, sizeof *wheel->ring);
+  bring_near(wheel);
+}
+
+void kad_wheel_add(struct kad_wheel *wheel, struct kad_deadline *deadline,
+                   kad_time_ms at) {
+  kad_wheel_remove(wheel, deadline);
+  if (wheel->ring == NULL && wheel->beyond.count >= KAD_WHEEL_FEW) {
+    make_ring(wheel);
+  }
+  if (!is_near(wheel, at)) {
+    kad_heap_add(&wheel->beyond, deadline, at);
+    return;
+  }
+  *deadline = (struct kad_deadline){
+      .at = at,
+      .order = wheel->beyond.added++,
+  };
+  enlist(wheel, deadline);
+}
+
+void kad_wheel_remove(struct kad_wheel *wheel, struct kad_deadline *deadline) {
+  if (deadline->near) {
+    delist(wheel, deadline);
+  } else {
+    kad_heap_remove(&wheel->beyond, deadline);
+  }
+}
+
+/* Returns the first busy slot at or after the base, which there is. */
+static const struct slot *first_slot(const struct kad_wheel *wheel) {
+  const struct kad_wheel_ring *ring = wheel->ring;
+  const size_t from = slot_of(wheel, wheel->base);
+  size_t word = from / WORD_BITS;
+  uint64_t bits = ring->busy[word] & UINT64_MAX << from % WORD_BITS;
+  while (bits == 0) { /* around to the bits before `from`, if need be */
+    word = (word + 1) % WORDS;
+    bits = ring->busy[word];
+  }
+  return &ring->slots[word * WORD_BITS + (size_t)__builtin_ctzll(bits)];
+}
+
+/* All that is in the ring is due before all that lies beyond. */
+static struct kad_deadline *first_of(const struct kad_wheel *wheel) {
+  return wheel->near > 0 ? first_slot(wheel)->first : wheel->beyond.root;
+}
+
+kad_time_ms kad_wheel_next(const struct kad_wheel *wheel) {
+  const struct kad_deadline *first = first_of(wheel);
+  return first != NULL ? first->at : KAD_TIME_NEVER;
+}
+
+struct kad_deadline *kad_wheel_due(struct kad_wheel *wheel, kad_time_ms now) {
+  const kad_time_ms next = kad_wheel_next(wheel);
+  const kad_time_ms base = next < now ? next : now;
+  if (base > wheel->base) { /* all slots before it are empty */
+    wheel->base = base;
+    bring_near(wheel);
+  }
+  return next <= now ? first_of(wheel) : NULL;
+}
+
+struct kad_deadline *kad_wheel_pop_due(struct kad_wheel *wheel,
+                                       kad_time_ms now) {
+  struct kad_deadline *due = kad_wheel_due(wheel, now);
+  if (due != NULL) {
+    kad_wheel_remove(wheel, due);
+  }
+  return due;
+}
