@@ -300,6 +300,10 @@ build = {
       "scripts/kadenza/sim/churn.lua",
     ["kadenza.sim.faults"] =
       "scripts/kadenza/sim/faults.lua",
+    ["kadenza.sim.holders"] =
+      "scripts/kadenza/sim/holders.lua",
+    ["kadenza.sim.measure"] =
+      "scripts/kadenza/sim/measure.lua",
     ["kadenza.sim.page"] =
       "scripts/kadenza/sim/page.lua",
     ["kadenza.sim.plot"] =
@@ -312,6 +316,12 @@ build = {
       "scripts/kadenza/sim/recorder.lua",
     ["kadenza.sim.report"] =
       "scripts/kadenza/sim/report.lua",
+    ["kadenza.sim.run"] =
+      "scripts/kadenza/sim/run.lua",
+    ["kadenza.sim.sampler"] =
+      "scripts/kadenza/sim/sampler.lua",
+    ["kadenza.sim.scenario"] =
+      "scripts/kadenza/sim/scenario.lua",
     ["kadenza.sim.schedule"] =
       "scripts/kadenza/sim/schedule.lua",
     ["kadenza.sim.sessions"] =

@@ -7,7 +7,7 @@ local M = {}
 -- What the parts of a simulation do for one another.
 local SIM_PARTS <const> = {}
 for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
-  remember open_again join_again]]):gmatch("%g+") do
+  remember open_again join_again draw_joined]]):gmatch("%g+") do
   SIM_PARTS[name] = true
 end
 
@@ -23,6 +23,13 @@ local SECTIONS <const> = {
   { class = "kadenza.Sim", from = { "sim", "sim/population", "sim/faults",
     "sim/churn", "sim/schedule" }, prefix = "net:", head = true,
     hidden = SIM_PARTS },
+  { title = "kadenza.sim.scenario", from = { "sim/scenario" },
+    prefix = "scenario.", head = true, hidden = { check = true } },
+  { class = "kadenza.SimRun", from = { "sim/run" }, prefix = "run:" },
+  { class = "kadenza.Scenario", from = { "sim/scenario" } },
+  { class = "kadenza.Step", from = { "sim/scenario" } },
+  { class = "kadenza.Workload", from = { "sim/run" } },
+  { class = "kadenza.RunOptions", from = { "sim/scenario" } },
   { title = "kadenza.testing", from = { "testing" }, prefix = "testing.",
     head = true },
   { class = "kadenza.testing.Policy", from = { "testing.policy" },

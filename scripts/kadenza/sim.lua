@@ -31,9 +31,12 @@ local M = {}
 ---@field join? boolean  false leaves them alone
 ---@field config? kadenza.NodeOptions  of every node
 ---@field churn? kadenza.ChurnOptions  nodes come and go
+---@field watch? fun(net: kadenza.Sim)  called ten times a second of the
+---  processor while it runs, to show how far it is; its error ends what runs
 
 ---@class kadenza.Sim
 ---@field nodes kadenza.Node[]  those that live
+---@field seed integer
 ---@field private network kadenza.core.Network
 local Sim = {}
 Sim.__index = Sim
@@ -52,6 +55,7 @@ local OPTIONS <const> = {
   join = "boolean",
   config = "table",
   churn = "table",
+  watch = "function",
 }
 local CORE <const> = {
   seed = "integer",
@@ -60,6 +64,12 @@ local CORE <const> = {
 }
 
 local MAX_NODES <const> = 1000000
+
+-- Who watches is called after each slice of a run: of so many milliseconds of
+-- its clock, as takes about so many seconds.
+local FIRST_SLICE <const> = 100
+local LONGEST_SLICE <const> = 1 << 30
+local SLICE_SECONDS <const> = 0.1
 
 -- Raises the first error of a task that nobody has awaited.
 local function raise_failures(self)
@@ -72,6 +82,28 @@ local function raise_failures(self)
   end
 end
 
+-- Runs the network for so long, or until `is_over` says so. Who watches it
+-- is asked now and then: then it is run in slices, longer ones when little
+-- happens. What happens is the same.
+local function drive(self, ms, is_over)
+  if not self.watch then
+    return self.network:run(ms)
+  end
+  while ms > 0 and not (is_over and is_over()) and self.network:timeout() do
+    local slice = math.min(ms, self.slice)
+    local before = os.clock()
+    self.network:run(slice)
+    ms = ms - slice
+    local took = os.clock() - before
+    if took < SLICE_SECONDS / 2 and self.slice < LONGEST_SLICE then
+      self.slice = self.slice * 2
+    elseif took > SLICE_SECONDS and self.slice > 1 then
+      self.slice = self.slice // 2
+    end
+    self.watch(self)
+  end
+end
+
 --- Runs for so many seconds of its clock; raises the error of a task that has
 --- failed and that nobody awaited.
 ---@param seconds number
@@ -80,7 +112,7 @@ function Sim:run(seconds)
     error("seconds must be a number from 0 to a milliard", 2)
   end
   task.check_outside(self.network, 2)
-  self.network:run(math.ceil(seconds * 1000))
+  drive(self, math.ceil(seconds * 1000))
   raise_failures(self)
 end
 
@@ -90,8 +122,10 @@ end
 ---@return any ...
 function Sim:perform(fn, ...)
   task.check_outside(self.network, 2)
-  local results =
-    table.pack(task.run_until(self.network, self:spawn(fn, ...)))
+  local results = table.pack(task.run_until(self.network,
+    self:spawn(fn, ...), self.watch and function(is_over)
+      drive(self, math.huge, is_over)
+    end))
   raise_failures(self)
   return table.unpack(results, 1, results.n)
 end
@@ -129,6 +163,17 @@ function Sim:trace_hash()
   return self.network:trace_hash()
 end
 
+--- Returns what has happened so far: nodes that have `joined` by churn,
+--- `crashed` and `left`, and how many are `alive`.
+---@return table<string, number> statistics
+function Sim:statistics()
+  local statistics = { alive = self:alive(), time = self:now() }
+  for name, count in pairs(self.counts) do
+    statistics[name] = count
+  end
+  return statistics
+end
+
 --- Closes the nodes and the simulation. Does nothing when it is closed.
 function Sim:close()
   if self.network:is_open() then
@@ -147,6 +192,9 @@ local function new(network, given)
   local self = setmetatable({
     network = network,
     nodes = {},
+    seed = given.seed or 1,
+    watch = given.watch,
+    slice = FIRST_SLICE,
     opened = 0, -- addresses given out
     counts = { crashed = 0, left = 0, joined = 0 },
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition

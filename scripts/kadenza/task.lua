@@ -533,15 +533,23 @@ end
 --- Runs a network until `task` has ended; returns its results or raises.
 ---@param network kadenza.core.Network
 ---@param task kadenza.Task
+---@param run? fun(is_over: fun(): boolean)  what runs it instead, until it is
+---  over or nothing is left to do
 ---@return any ...
-function M.run_until(network, task)
+function M.run_until(network, task, run)
   if not ENDED[task.state] then
     local _ <close> = setmetatable({}, {
       __close = task:on_end(function()
         network:stop()
       end),
     })
-    network:run()
+    if run then
+      run(function()
+        return ENDED[task.state] or false
+      end)
+    else
+      network:run()
+    end
   end
   if not ENDED[task.state] then
     error("the network has nothing left to do and the task still waits", 2)

@@ -157,11 +157,13 @@ end
 -- a partition as `joiner`, and another one; among the first `last` of the list.
 local function draw_host(self, joiner, last)
   local found
-  local side = self.sides[joiner]
+  local side = joiner and self.sides[joiner]
   for _ = 1, DRAWS do
     local node =
       self.nodes[chance.integer(self.network, math.min(last, #self.nodes))]
-    if node ~= joiner and node:is_open() and self.sides[node] == side then
+    if node ~= joiner and node:is_open()
+      and (not joiner or self.sides[node] == side)
+    then
       found = node
       if node:state() == "healthy" then
         break
@@ -180,6 +182,14 @@ local function list_open(self)
     end
   end
   return list
+end
+
+--- Returns a random open node that has joined, or another one if hardly any
+--- have; nil if none is open.
+---@return kadenza.Node? node
+function Sim:draw_joined()
+  return #self.nodes > 0 and draw_host(self, nil, #self.nodes)
+    or list_open(self)[1]
 end
 
 -- Returns how many of `count` nodes a number means: below 1, it is a share.

@@ -1,0 +1,74 @@
+--- Who holds what in a simulation, by looking into every node: nothing is sent.
+
+local M = {}
+
+-- Contacts that a record is stored at: the core's default of `k`.
+local K <const> = 8
+
+-- Returns the beginning of an id as a number: two ids of a simulation that have
+-- the same are as good as equally close to a key.
+local function head(id)
+  return (string.unpack(">i8", id))
+end
+
+-- Puts a node in its place among the `k` closest, sorted by distance.
+local function insert(closest, k, node, distance)
+  local i = math.min(#closest + 1, k)
+  if #closest == k and not math.ult(distance, closest[k].distance) then
+    return
+  end
+  while i > 1 and math.ult(distance, closest[i - 1].distance) do
+    closest[i] = closest[i - 1]
+    i = i - 1
+  end
+  closest[i] = { node = node, distance = distance }
+end
+
+--- Returns the live nodes closest to a key, closest first.
+---@param net kadenza.Sim
+---@param key string
+---@param count integer
+---@return kadenza.Node[] nodes
+function M.closest(net, key, count)
+  local closest, target = {}, head(key)
+  for _, node in ipairs(net.nodes) do
+    if node:is_open() then
+      insert(closest, count, node, head(node:id()) ~ target)
+    end
+  end
+  for i, entry in ipairs(closest) do
+    closest[i] = entry.node
+  end
+  return closest
+end
+
+--- Returns how many contacts a record is to be stored at.
+---@param net kadenza.Sim
+---@return integer k
+function M.width(net)
+  return net.config.k or K
+end
+
+--- Returns how many of the `k` live nodes closest to a key hold records of it,
+--- k, and how many nodes do in all.
+---@param net kadenza.Sim
+---@param key string
+---@param kind string
+---@return integer holding
+---@return integer k
+---@return integer all
+function M.count(net, key, kind)
+  local k = M.width(net)
+  local holding, all = 0, 0
+  for _, node in ipairs(M.closest(net, key, k)) do
+    holding = holding + (#node:held(key, kind) > 0 and 1 or 0)
+  end
+  for _, node in ipairs(net.nodes) do
+    if node:is_open() and #node:held(key, kind) > 0 then
+      all = all + 1
+    end
+  end
+  return holding, k, all
+end
+
+return M

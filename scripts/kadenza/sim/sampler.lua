@@ -1,0 +1,203 @@
+--- Looks at a running overlay in regular intervals, and records how it stands:
+--- one record of the kind "sample" each time, with
+--
+--     alive      live nodes
+--     healthy    share of them that are in touch with the overlay
+--     joined, crashed, left      nodes since the sample before
+--     contacts, good, records    of a node, on average
+--     queries, datagrams, bytes  sent by a node a minute, on average, since the
+--                                sample before
+--     queries_max  of the node that sent most, a minute
+--     held       share of the `k` closest nodes that hold a value, on average
+--                over the first values of the run
+--     copies     nodes that hold such a value, on average
+--     success    share of gets that found a value, since the sample before
+--     correct    share of those found that were the right one
+--
+-- What cannot be told, such as the success of no gets, is left out.
+
+local measure = require("kadenza.sim.measure")
+local task = require("kadenza.task")
+
+local M = {}
+
+-- Of a large overlay so many nodes are looked at, equally far apart.
+local LOOKED_AT <const> = 2000
+
+-- Seconds, at least, between two samples.
+local LEAST_DISTANCE <const> = 1
+
+-- Values whose holders are counted.
+local WATCHED <const> = 32
+
+-- What is added up over nodes: fields of a sample and of kad_stats.
+local GAUGES <const> = { contacts = "contacts", good = "contacts_good",
+  records = "records" }
+local RATES <const> = { queries = "queries", datagrams = "datagrams_out",
+  bytes = "bytes_out" }
+local COUNTS <const> = { "joined", "crashed", "left" }
+
+---@class kadenza.sim.Sampler
+---@field private run kadenza.SimRun
+---@field private last number  time of the last sample
+---@field private before table<kadenza.Node, table>  its counters then
+local Sampler = {}
+Sampler.__index = Sampler
+
+--- Makes the sampler of a run; what happens from now on is in its samples.
+---@param run kadenza.SimRun
+---@return kadenza.sim.Sampler sampler
+function M.new(run)
+  local self = setmetatable({
+    run = run,
+    last = run:now(),
+    before = setmetatable({}, { __mode = "k" }),
+    counts = {},
+  }, Sampler)
+  self:look({})
+  self:count({})
+  return self
+end
+
+-- Adds what a node has sent since the last look to the sums.
+local function add_rates(self, node, stats, sample)
+  local before = self.before[node]
+  if not before then
+    before = {}
+    self.before[node] = before
+  end
+  for name, counter in pairs(RATES) do
+    local grown = stats[counter] - (before[name] or 0)
+    before[name] = stats[counter]
+    sample[name] = (sample[name] or 0) + grown
+    if name == "queries" then
+      sample.queries_max = math.max(sample.queries_max or 0, grown)
+    end
+  end
+end
+
+-- Looks at the nodes, or some of them.
+function Sampler:look(sample)
+  local nodes, looked = self.run.net.nodes, 0
+  for i = 1, #nodes, math.ceil(#nodes / LOOKED_AT) do
+    local node = nodes[i]
+    if node:is_open() then
+      looked = looked + 1
+      local stats = node.core:stats()
+      for name, gauge in pairs(GAUGES) do
+        sample[name] = (sample[name] or 0) + stats[gauge]
+      end
+      add_rates(self, node, stats, sample)
+      sample.healthy = (sample.healthy or 0)
+        + (node:state() == "healthy" and 1 or 0)
+    end
+  end
+  return looked
+end
+
+-- Makes averages of sums.
+local function divide(sample, looked, minutes)
+  if looked == 0 then
+    return
+  end
+  for name in pairs(GAUGES) do
+    sample[name] = sample[name] / looked
+  end
+  sample.healthy = sample.healthy / looked
+  for name in pairs(RATES) do
+    sample[name] = minutes > 0 and sample[name] / looked / minutes or nil
+  end
+  sample.queries_max = minutes > 0 and sample.queries_max / minutes or nil
+end
+
+-- Notes how many nodes have come and gone since the last time.
+function Sampler:count(sample)
+  for _, name in ipairs(COUNTS) do
+    local count = self.run.net.counts[name]
+    sample[name] = count - (self.counts[name] or 0)
+    self.counts[name] = count
+  end
+end
+
+local function count_holders(run, sample)
+  local held, copies = 0, 0
+  local count = math.min(#run.values, WATCHED)
+  for i = 1, count do
+    local value = run.values[i]
+    local holding, k, all = run:holders(value.key, value.type)
+    held, copies = held + holding / k, copies + all
+  end
+  if count > 0 then
+    sample.held, sample.copies = held / count, copies / count
+  end
+end
+
+--- Records how the overlay stands, unless that was done just now.
+function Sampler:sample()
+  local run = self.run
+  if run.records.sample and run:now() - self.last < LEAST_DISTANCE then
+    return
+  end
+  local sample = { alive = run.net:alive() }
+  local looked = self:look(sample)
+  divide(sample, looked, (run:now() - self.last) / 60)
+  self:count(sample)
+  count_holders(run, sample)
+  local gets = run:select("get", self.last)
+  sample.success = measure.share(gets, "ok")
+  local found = {}
+  for _, get in ipairs(gets) do
+    found[#found + 1] = get.correct ~= nil and get or nil
+  end
+  sample.correct = measure.share(found, "correct")
+  self.last = run:now()
+  run:record("sample", sample)
+end
+
+--- Records how it stands every so many seconds, until the task ends.
+---@async
+---@param seconds number
+function Sampler:go_on(seconds)
+  while true do
+    task.sleep(seconds)
+    self:sample()
+  end
+end
+
+--------------------------------------------------------------- policies --
+
+-- What is added up over the nodes of what a hook has cost.
+local COSTS <const> = { "calls", "errors", "overruns", "yields", "preempted",
+  "instructions", "seconds" }
+
+local function add_hook(sums, name, hook)
+  local sum = sums[name]
+  if not sum then
+    sum = { hook = name, slowest = 0 }
+    sums[name] = sum
+    sums[#sums + 1] = name
+  end
+  for _, cost in ipairs(COSTS) do
+    sum[cost] = (sum[cost] or 0) + (hook[cost] or 0)
+  end
+  sum.slowest = math.max(sum.slowest, hook.slowest or 0)
+end
+
+--- Records what the hooks of the live nodes' policies have cost: one record of
+--- the kind "policy" a hook, with hook, calls, errors, overruns, yields,
+--- preempted, instructions, seconds and slowest. Seconds are of the machine.
+function Sampler:policies()
+  local sums = {}
+  for _, node in ipairs(self.run.net.nodes) do
+    local policies = node:is_open() and node:stats().policies
+    for name, hook in pairs(policies and policies.hooks or {}) do
+      add_hook(sums, name, hook)
+    end
+  end
+  table.sort(sums)
+  for _, name in ipairs(sums) do
+    self.run:record("policy", sums[name])
+  end
+end
+
+return M

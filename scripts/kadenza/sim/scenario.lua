@@ -1,0 +1,295 @@
+--- Scenarios: Lua files that say what overlay is made, what happens in it and
+--- what that is to show.
+--
+--     return {
+--       name = "outage",
+--       summary = "A third of the nodes fails at once.",
+--       nodes = 100, seed = 1, hours = 1,
+--       network = { loss = 0.01 },
+--       workload = { keys = 20, gets = 30 },
+--       steps = { { part = 0.5, name = "outage", run = function(net)
+--         net:kill(0.33)
+--       end } },
+--       expect = function(net, run)
+--         run:expect("gets that succeed", run:share("get"), ">=", 0.9)
+--       end,
+--     }
+--
+-- `kadenza sim FILE` runs one, and so does this module.
+
+local core = require("kadenza.core")
+local options = require("kadenza.options")
+local run_module = require("kadenza.sim.run")
+local sampler_module = require("kadenza.sim.sampler")
+local sim = require("kadenza.sim")
+local task = require("kadenza.task")
+
+local M = {}
+
+--- Something that happens at a moment of a run.
+---@class kadenza.Step
+---@field at? number  seconds since the run began
+---@field part? number  of the run's length, 0 to 1, instead of `at`
+---@field name string  for the report
+---@field run async fun(net: kadenza.Sim, run: kadenza.SimRun)
+
+--- What a scenario file returns.
+---@class kadenza.Scenario
+---@field name string
+---@field summary string  one sentence
+---@field nodes? integer  100
+---@field seed? integer  1
+---@field hours? number  1
+---@field network? kadenza.SimOptions|fun(wishes: table): kadenza.SimOptions
+---  given `nodes`, `seed` and `hours`
+---@field sample? number  seconds between two samples; 0 takes none
+---@field workload? kadenza.Workload
+---@field setup? async fun(net: kadenza.Sim, run: kadenza.SimRun)  before the
+---  workload and everything else
+---@field tasks? (async fun(net: kadenza.Sim, run: kadenza.SimRun))[]  that run
+---  side by side; those that still do at the end are canceled
+---@field steps? kadenza.Step[]
+---@field expect? async fun(net: kadenza.Sim, run: kadenza.SimRun)  at the end
+
+--- What may be chosen for one run of a scenario.
+---@class kadenza.RunOptions
+---@field nodes? integer
+---@field seed? integer
+---@field hours? number
+---@field watch? fun(net: kadenza.Sim, run?: kadenza.SimRun)  called now and
+---  then; raises `scenario.INTERRUPTED` to end the run
+
+--- Raised by `watch`, it ends a run before its time.
+M.INTERRUPTED = setmetatable({}, {
+  __tostring = function()
+    return "the run was interrupted"
+  end,
+})
+
+local DEFAULTS <const> = { nodes = 100, seed = 1, hours = 1 }
+local SECONDS_AN_HOUR <const> = 3600
+local MAX_HOURS <const> = 100000
+
+-- Samples of a run, unless it says how far apart they are, and the least
+-- distance of these.
+local SAMPLES <const> = 60
+local LEAST_SAMPLE <const> = 60
+
+local WISHES <const> = { nodes = "integer", seed = "integer", hours = "number",
+  watch = "function" }
+local FIELDS <const> = {
+  name = "string", summary = "string", nodes = "integer", seed = "integer",
+  hours = "number", sample = "number", workload = "table",
+  setup = "function", tasks = "table", steps = "table", expect = "function",
+}
+local STEP <const> = { at = "number", part = "number", name = "string",
+  run = "function" }
+
+----------------------------------------------------------------- checking --
+
+local function check_range(name, value, low, high, level)
+  if value and not (value >= low and value <= high) then
+    error(("option '%s' must be in %s to %s"):format(name, low, high),
+      level + 1)
+  end
+end
+
+local function check_step(number, step, level)
+  if type(step) ~= "table" then
+    error(("step %d must be a table"):format(number), level + 1)
+  end
+  options.check(step, level + 1, STEP)
+  if not step.name or not step.run or not step.at == not step.part then
+    error(("step %d needs a name, a function run, and at or part"):format(
+      number), level + 1)
+  end
+  check_range("at", step.at, 0, MAX_HOURS * SECONDS_AN_HOUR, level + 1)
+  check_range("part", step.part, 0, 1, level + 1)
+end
+
+local function check_fields(scenario, level)
+  local plain = {}
+  for name, value in pairs(scenario) do
+    plain[name] = name ~= "network" and value or nil
+  end
+  options.check(plain, level + 1, FIELDS)
+  local network = type(scenario.network)
+  if network ~= "table" and network ~= "function" and network ~= "nil" then
+    error("option 'network' must be a table or a function", level + 1)
+  elseif not scenario.name or not scenario.summary then
+    error("a scenario needs a name and a summary", level + 1)
+  end
+end
+
+--- Raises unless `scenario` is one.
+---@param scenario any
+---@param level integer  whom to blame, as of `error`
+function M.check(scenario, level)
+  if type(scenario) ~= "table" then
+    error("a scenario must be a table, not " .. type(scenario), level + 1)
+  end
+  check_fields(scenario, level + 1)
+  for number, step in ipairs(scenario.steps or {}) do
+    check_step(number, step, level + 1)
+  end
+  if scenario.workload then
+    run_module.check_workload(scenario.workload, level + 1)
+  end
+  check_range("hours", scenario.hours, 0, MAX_HOURS, level + 1)
+  check_range("sample", scenario.sample, 0, MAX_HOURS * SECONDS_AN_HOUR,
+    level + 1)
+end
+
+--- Reads a scenario file.
+---@param path string
+---@param text? string  what it holds, if that is not to be read
+---@return kadenza.Scenario? scenario
+---@return string? message  names the file, and the line where there is one
+---@return kadenza.Code? code
+function M.load(path, text)
+  local problem
+  if not text then
+    local file, message = io.open(path, "rb")
+    if not file then
+      return nil, message, "KAD_ESYSTEM"
+    end
+    text, problem = file:read("a")
+    file:close()
+  end
+  local chunk, message = load(text or "", "@" .. path, "t")
+  if problem or not chunk then
+    return nil, problem and path .. ": " .. problem or message, "KAD_EINVAL"
+  end
+  local fine, scenario = xpcall(chunk, function(err)
+    return type(err) == "string" and err or core.traceback(coroutine.running())
+  end)
+  if not fine then
+    return nil, scenario, "KAD_EINVAL"
+  end
+  local checked, wrong = pcall(M.check, scenario, 0)
+  if not checked then
+    return nil, path .. ": " .. wrong, "KAD_EINVAL"
+  end
+  return scenario
+end
+
+------------------------------------------------------------------ running --
+
+-- Returns the options of the network.
+local function network_of(scenario, wishes)
+  local given = scenario.network or {}
+  if type(given) == "function" then
+    given = given(wishes)
+  end
+  local all = { nodes = wishes.nodes, seed = wishes.seed }
+  for name, value in pairs(given) do
+    all[name] = value
+  end
+  return all
+end
+
+local function spawn_steps(net, run, steps, works)
+  for _, step in ipairs(steps or {}) do
+    works[#works + 1] = net:spawn(function()
+      task.sleep(step.at or step.part * run.seconds)
+      run:mark(step.name)
+      step.run(net, run)
+    end)
+  end
+end
+
+-- Starts all that the scenario does, and returns its tasks.
+local function start(net, run, sampler)
+  local scenario, works = run.scenario, {}
+  local distance = scenario.sample
+    or math.max(run.seconds / SAMPLES, LEAST_SAMPLE)
+  if distance > 0 then
+    works[1] = net:spawn(sampler.go_on, sampler, distance)
+  end
+  if scenario.workload then
+    works[#works + 1] = net:spawn(run.workload, run, scenario.workload)
+  end
+  for _, work in ipairs(scenario.tasks or {}) do
+    works[#works + 1] = net:spawn(work, net, run)
+  end
+  spawn_steps(net, run, scenario.steps, works)
+  return works
+end
+
+-- Lets a run take its course.
+local function go(net, run, sampler)
+  local scenario = run.scenario
+  if scenario.setup then
+    net:perform(scenario.setup, net, run)
+  end
+  local works = start(net, run, sampler)
+  net:run(math.max(run.seconds - run:now(), 0))
+  for _, work in ipairs(works) do
+    work:cancel()
+  end
+end
+
+local function finish(net, run, sampler, interrupted)
+  run.interrupted = interrupted
+  run.lasted = run:now()
+  run.trace_hash = net:trace_hash()
+  sampler:sample()
+  sampler:policies()
+  run.statistics = net:statistics()
+  net.watch = nil
+  if run.scenario.expect and not interrupted then
+    net:perform(run.scenario.expect, net, run)
+  end
+end
+
+local function perform(net, scenario, wishes)
+  local run = run_module.new(net, scenario, wishes.hours * SECONDS_AN_HOUR)
+  net.watch = wishes.watch and function()
+    wishes.watch(net, run)
+  end
+  local sampler = sampler_module.new(run)
+  local fine, problem = xpcall(go, function(err)
+    return type(err) == "string" and debug.traceback(err, 2) or err
+  end, net, run, sampler)
+  if not fine and problem ~= M.INTERRUPTED then
+    error(problem, 0)
+  end
+  finish(net, run, sampler, not fine)
+  return run
+end
+
+--- Runs a scenario to its end. Raises what its functions raise, and
+--- `scenario.INTERRUPTED` when that came before the nodes had joined. The
+--- network is closed afterwards; what is known of it is in the run.
+---@param scenario kadenza.Scenario
+---@param given? kadenza.RunOptions
+---@return kadenza.SimRun run  with `interrupted`, `lasted`, seconds,
+---  `trace_hash` and `statistics`, those of net:statistics
+function M.run(scenario, given)
+  given = given or {}
+  M.check(scenario, 2)
+  options.check(given, 2, WISHES)
+  check_range("hours", given.hours, 0, MAX_HOURS, 2)
+  local wishes = { watch = given.watch }
+  for name, default in pairs(DEFAULTS) do
+    wishes[name] = given[name] or scenario[name] or default
+  end
+  local all = network_of(scenario, wishes)
+  all.watch = wishes.watch
+  local net <close> = sim.new(all)
+  return perform(net, scenario, wishes)
+end
+
+--- Tells whether a run has shown all that it was to show.
+---@param run kadenza.SimRun
+---@return boolean passed
+function M.passed(run)
+  for _, expectation in ipairs(run.expectations) do
+    if not expectation.passed then
+      return false
+    end
+  end
+  return not run.interrupted
+end
+
+return M
