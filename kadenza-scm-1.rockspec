@@ -86,6 +86,8 @@ build = {
         "core/net/random.c",
         "core/net/resolve.c",
         "core/net/sim.c",
+        "core/net/sim_arrival.c",
+        "core/net/sim_clock.c",
         "core/net/sim_control.c",
         "core/net/sim_curve.c",
         "core/net/sim_link.c",

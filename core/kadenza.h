@@ -1027,6 +1027,7 @@ struct kad_sim_config {
   double duplicate;    /* share that arrives twice */
   double reorder;      /* share that is held up, so that others overtake */
   uint32_t reorder_ms; /* and for how long at most, 1 at least */
+  uint64_t bandwidth;  /* of every node: see kad_sim_set_bandwidth */
 };
 
 /* Fills `config` with seed 1 and 10 … 100 ms one way; nothing is lost, doubled
@@ -1183,10 +1184,12 @@ KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
   X(sent_bytes, "Bytes of those, without headers")                     \
   X(delivered, "Datagrams that have reached a node")                   \
   X(delivered_bytes, "Bytes of those")                                 \
-  X(duplicated, "Datagrams that were delivered once more")             \
+  X(duplicated, "Datagrams that were sent once more on the way")       \
   X(lost, "Datagrams lost by chance")                                  \
-  X(unreachable, "Datagrams to addresses that no node has (any more)") \
+  X(congested, "Datagrams for which too much was queued already")      \
   X(partitioned, "Datagrams between nodes of different groups")        \
+  X(asleep, "Datagrams to nodes that were suspended")                  \
+  X(unreachable, "Datagrams to addresses that no node has (any more)") \
   X(dropped, "Datagrams for which there was no memory")
 
 struct kad_sim_stats {
@@ -1207,6 +1210,71 @@ KAD_API KAD_MUST_CHECK int kad_sim_set_group(struct kad_network *network,
 
 /* Puts all nodes into group 0 again. */
 KAD_API KAD_MUST_CHECK int kad_sim_heal(struct kad_network *network);
+
+/* Bounds what `node` sends, and what it receives, to so many bytes a second, 28
+ * or 48 for the headers of each datagram included; 0 for no bound. What is over
+ * it waits; what would wait for more than a second is lost. */
+KAD_API KAD_MUST_CHECK int kad_sim_set_bandwidth(struct kad_network *network,
+                                                 struct kad_node *node,
+                                                 uint64_t bytes_per_s);
+
+/* Lets the clocks of `node` be wrong from now on: its monotonic one gains
+ * `drift_ppm` millionths (-100,000 … 100,000), the one of its wall is
+ * `wall_offset_s` ahead (a hundred years at most, either way). */
+KAD_API KAD_MUST_CHECK int kad_sim_set_clock(struct kad_network *network,
+                                             struct kad_node *node,
+                                             int32_t drift_ppm,
+                                             int64_t wall_offset_s);
+
+/* Puts the machine of `node` to sleep: it does nothing, and datagrams to it are
+ * lost. When it wakes, its monotonic clock has gone on, or has stood still if
+ * `clock_stands`: machines do either. The wall's goes on. Timers are the
+ * network's, not the node's: they fire. Does nothing to one asleep. */
+KAD_API KAD_MUST_CHECK int kad_sim_suspend(struct kad_network *network,
+                                           struct kad_node *node,
+                                           bool clock_stands);
+
+/* Wakes it. Does nothing to one awake. */
+KAD_API KAD_MUST_CHECK int kad_sim_resume(struct kad_network *network,
+                                          struct kad_node *node);
+
+/* Gives `node` other addresses, as a new network of its machine does; it is not
+ * told. There must be as many as it has, of the same families in the same
+ * order; port 0 takes a free one. Returns KAD_EINVAL otherwise, or
+ * KAD_EADDRINUSE; then it has its old ones. */
+KAD_API KAD_MUST_CHECK int kad_sim_move(struct kad_network *network,
+                                        struct kad_node *node,
+                                        const struct kad_address *listen,
+                                        size_t count);
+
+/* What became of a datagram: as in struct kad_sim_stats. */
+enum kad_sim_fate {
+  KAD_SIM_DELIVERED,
+  KAD_SIM_LOST,
+  KAD_SIM_CONGESTED,
+  KAD_SIM_PARTITIONED,
+  KAD_SIM_ASLEEP,
+  KAD_SIM_UNREACHABLE
+};
+
+/* Returns the name of `fate`, such as "delivered". Valid for ever. */
+KAD_API const char *kad_sim_fate_name(enum kad_sim_fate fate);
+
+/* A datagram that has arrived or is lost. All is borrowed during the call. */
+struct kad_sim_event {
+  kad_time_ms at;
+  enum kad_sim_fate fate;
+  const struct kad_address *from;
+  const struct kad_address *to;
+  struct kad_slice bytes;
+};
+
+/* Calls `trace` with every datagram that is sent from now on, at the moment of
+ * its arrival or, if it is lost on the way, at about that moment. NULL ends it.
+ * `trace` may do what a timer may. The hash and the run stay the same. */
+KAD_API KAD_MUST_CHECK int kad_sim_set_trace(
+    struct kad_network *network,
+    void (*trace)(void *data, const struct kad_sim_event *event), void *data);
 
 /* Ends a node as a crash does: its callbacks are not called any more, and what
  * it had under way is dropped; only the `release` of its policy is called. Safe

@@ -193,6 +193,7 @@ struct kad_lua_network {
   struct kad_lua_pending *pending; /* timers, names being resolved, signals */
   lua_Integer serial;              /* of the last pending callback */
   lua_Integer signals[KAD_LUA_SIGNALS]; /* serials of theirs; 0 for none */
+  lua_Integer trace;                    /* likewise, of the trace */
   bool borrowed;
   bool simulated;
   bool running; /* callbacks may be called: it cannot be run or freed */

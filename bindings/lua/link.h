@@ -40,6 +40,14 @@ void kad_lua_release_node(lua_State *L, int index);
  * [-0, +0, v] */
 void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config);
 
+enum {
+  KAD_LUA_MAX_LISTEN = 8 /* addresses of a node */
+};
+
+/* Reads the list of 1 to KAD_LUA_MAX_LISTEN addresses at argument `arg` and
+ * returns how many there are. [-0, +0, v] */
+size_t kad_lua_check_listen(lua_State *L, int arg, struct kad_address *listen);
+
 /* The methods that begin operations. Ends with NULL. */
 extern const luaL_Reg kad_lua_operations[];
 

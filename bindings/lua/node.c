@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-enum {
-  MAX_LISTEN = 8
-};
-
 /* -------------------------------------------------------------- handles -- */
 
 struct kad_lua_node *kad_lua_to_node(lua_State *L, int arg) {
@@ -49,11 +45,11 @@ static int node_is_open(lua_State *L) {
 
 /* node:addresses() → list of "ip:port" */
 static int node_addresses(lua_State *L) {
-  struct kad_address addresses[MAX_LISTEN];
+  struct kad_address addresses[KAD_LUA_MAX_LISTEN];
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   const size_t total = kad_network_addresses(
-      self->link->network, self->link->node, addresses, MAX_LISTEN);
-  const size_t count = total < MAX_LISTEN ? total : MAX_LISTEN;
+      self->link->network, self->link->node, addresses, KAD_LUA_MAX_LISTEN);
+  const size_t count = total < KAD_LUA_MAX_LISTEN ? total : KAD_LUA_MAX_LISTEN;
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     kad_lua_push_address(L, &addresses[i]);
@@ -342,11 +338,10 @@ struct kad_lua_node *kad_lua_borrow_node(lua_State *L,
   return self;
 }
 
-/* Reads the list of addresses at argument `arg`. [-0, +0, v] */
-static size_t check_listen(lua_State *L, int arg, struct kad_address *listen) {
+size_t kad_lua_check_listen(lua_State *L, int arg, struct kad_address *listen) {
   luaL_checktype(L, arg, LUA_TTABLE);
   const size_t count = lua_rawlen(L, arg);
-  luaL_argcheck(L, count >= 1 && count <= MAX_LISTEN, arg,
+  luaL_argcheck(L, count >= 1 && count <= KAD_LUA_MAX_LISTEN, arg,
                 "1 to 8 addresses are needed");
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, arg, (lua_Integer)i + 1);
@@ -402,13 +397,13 @@ static int open_node(lua_State *L, const struct kad_lua_network *network,
  * `send` the node has no sockets. */
 int kad_lua_network_open_node(lua_State *L) {
   struct kad_config config;
-  struct kad_address listen[MAX_LISTEN];
+  struct kad_address listen[KAD_LUA_MAX_LISTEN];
   const struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   if (network->closing) {
     return luaL_error(L, "closed network");
   }
   kad_lua_check_config(L, 2, &config);
-  const size_t count = check_listen(L, 3, listen);
+  const size_t count = kad_lua_check_listen(L, 3, listen);
   lua_settop(L, 4);
   if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TFUNCTION);

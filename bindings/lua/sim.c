@@ -1,4 +1,5 @@
 #include "link.h"
+#include "pending.h"
 
 /* What may happen to the nodes of simulated networks. */
 
@@ -41,6 +42,112 @@ static int network_heal(lua_State *L) {
   return kad_sim_heal(self->link->network) == 0 ? 0 : luaL_error(L, "no sim");
 }
 
+/* network:set_bandwidth(node, bytes a second) */
+static int network_set_bandwidth(lua_State *L) {
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  const lua_Integer bytes = kad_lua_check_integer(L, 3, 0, LUA_MAXINTEGER);
+  check_status(
+      L, kad_sim_set_bandwidth(self->link->network, node, (uint64_t)bytes));
+  return 0;
+}
+
+/* network:set_clock(node, drift in ppm, seconds that the wall's is ahead) */
+static int network_set_clock(lua_State *L) {
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  const lua_Integer drift = kad_lua_check_integer(L, 3, -100000, 100000);
+  const lua_Integer offset =
+      kad_lua_check_integer(L, 4, -3155760000, 3155760000);
+  check_status(L, kad_sim_set_clock(self->link->network, node, (int32_t)drift,
+                                    (int64_t)offset));
+  return 0;
+}
+
+/* network:suspend(node[, whether its clock stands still]) */
+static int network_suspend(lua_State *L) {
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  const bool clock_stands = lua_toboolean(L, 3) != 0;
+  check_status(L, kad_sim_suspend(self->link->network, node, clock_stands));
+  return 0;
+}
+
+static int network_resume(lua_State *L) {
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  check_status(L, kad_sim_resume(self->link->network, node));
+  return 0;
+}
+
+/* network:move(node, addresses) → true, or nil, message, code */
+static int network_move(lua_State *L) {
+  struct kad_address listen[KAD_LUA_MAX_LISTEN];
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  const size_t count = kad_lua_check_listen(L, 3, listen);
+  const int status = kad_sim_move(self->link->network, node, listen, count);
+  if (status == KAD_EADDRINUSE) {
+    return kad_lua_push_error(L, status);
+  }
+  luaL_argcheck(L, status == 0, 3,
+                "as many addresses of the same families are needed");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* --------------------------------------------------------------- trace -- */
+
+/* A datagram for the function of network:trace. */
+struct sight {
+  const struct kad_lua_pending *pending;
+  const struct kad_sim_event *event;
+};
+
+/* Calls fn(fate, from, to, bytes). [-0, +0, e] */
+static int call_trace(lua_State *L) {
+  const struct sight *const sight = lua_touserdata(L, 1);
+  const struct kad_sim_event *const event = sight->event;
+  if (kad_lua_pending_push(L, sight->pending, true)) {
+    lua_pushstring(L, kad_sim_fate_name(event->fate));
+    kad_lua_push_address(L, event->from);
+    kad_lua_push_address(L, event->to);
+    kad_lua_push_slice(L, event->bytes);
+    lua_call(L, 4, 0);
+  }
+  return 0;
+}
+
+static void see(void *data, const struct kad_sim_event *event) {
+  struct kad_lua_pending *const pending = data;
+  struct sight sight = {.pending = pending, .event = event};
+  if (pending->handle != NULL) {
+    (void)kad_lua_enter(pending->context, call_trace, &sight);
+  }
+}
+
+/* network:trace(fn): fn(fate, from, to, bytes) for every datagram from now on;
+ * nil ends it */
+static int network_trace(lua_State *L) {
+  struct kad_lua_network *const self = check_sim(L);
+  struct kad_lua_pending *pending = NULL;
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    pending = kad_lua_pending_new(L, 1, 2, &self->pending, &self->serial);
+  }
+  struct kad_lua_pending *const before =
+      kad_lua_pending_find(L, 1, self->trace);
+  check_status(L, kad_sim_set_trace(self->link->network,
+                                    pending != NULL ? see : NULL, pending));
+  if (before != NULL) {
+    kad_lua_pending_drop(L, 1, before);
+  }
+  self->trace = pending != NULL ? pending->serial : 0;
+  return 0;
+}
+
+/* -------------------------------------------------------------- ending -- */
+
 /* network:kill(node): ends it as a crash does, no function is called */
 static int network_kill(lua_State *L) {
   struct kad_lua_network *const self = check_sim(L);
@@ -77,6 +184,12 @@ static int network_stats(lua_State *L) {
 const luaL_Reg kad_lua_sim_methods[] = {
     {"set_group", network_set_group},
     {"heal", network_heal},
+    {"set_bandwidth", network_set_bandwidth},
+    {"set_clock", network_set_clock},
+    {"suspend", network_suspend},
+    {"resume", network_resume},
+    {"move", network_move},
+    {"trace", network_trace},
     {"kill", network_kill},
     {"stats", network_stats},
     {NULL, NULL},

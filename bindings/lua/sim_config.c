@@ -164,8 +164,8 @@ static void check_latency(lua_State *L, struct kad_sim_config *config,
 void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
                               struct kad_sim_quantile *quantiles) {
   static const char *const names[] = {
-      "seed",      "latency", "jitter",     "loss",
-      "duplicate", "reorder", "reorder_ms", NULL,
+      "seed",    "latency",    "jitter",    "loss", "duplicate",
+      "reorder", "reorder_ms", "bandwidth", NULL,
   };
   lua_Integer seed = 0;
   kad_sim_config_default(config);
@@ -183,4 +183,8 @@ void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
   read_number(L, OPTIONS, "loss", "loss", 1, &config->loss);
   read_number(L, OPTIONS, "duplicate", "duplicate", 1, &config->duplicate);
   read_number(L, OPTIONS, "reorder", "reorder", 1, &config->reorder);
+  lua_Integer bandwidth = 0;
+  (void)kad_lua_field_integer(L, OPTIONS, "bandwidth", 0, LUA_MAXINTEGER,
+                              &bandwidth);
+  config->bandwidth = (uint64_t)bandwidth;
 }

@@ -50,6 +50,9 @@ int kad_member_way(const struct kad_member *member,
 static void settle_member(struct kad_network *network,
                           struct kad_member *member) {
   kad_time_ms at = kad_node_deadline(member->node);
+  if (member->own_clock) {
+    at = network->methods->due(member, at);
+  }
   const kad_time_ms soonest = member->ticked_at + network->methods->shortest_ms;
   if (at < soonest) {
     at = soonest;

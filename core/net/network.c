@@ -144,12 +144,14 @@ static kad_time_ms member_now(void *state) {
   if (network->depth == 0) {
     refresh(network);
   }
-  return network->methods->now(network);
+  return member->own_clock ? network->methods->member_now(member)
+                           : network->methods->now(network);
 }
 
 static int64_t member_wall_clock(void *state) {
   const struct kad_member *member = state;
-  return kad_network_wall_clock(member->network);
+  return member->own_clock ? member->network->methods->member_wall(member)
+                           : kad_network_wall_clock(member->network);
 }
 
 static int add_families(struct kad_node *node,

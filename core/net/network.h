@@ -34,9 +34,10 @@ struct kad_member {
   struct kad_member *next_touched; /* in the list of touched ones */
   struct kad_address addresses[KAD_MEMBER_ADDRESSES]; /* as bound; via is 0 */
   size_t address_count;
-  bool touched; /* its deadline is to be asked again */
-  bool leaving; /* closed: the node is freed when no callback runs */
-  bool carried; /* it has no sockets: see carrier.h */
+  bool touched;   /* its deadline is to be asked again */
+  bool leaving;   /* closed: the node is freed when no callback runs */
+  bool carried;   /* it has no sockets: see carrier.h */
+  bool own_clock; /* `member_now`, `member_wall` and `due` are to be asked */
 };
 
 /* Says what became of a name. */
@@ -83,6 +84,11 @@ struct kad_network_methods {
   int64_t (*wall_clock)(const struct kad_network *network);
   /* The node's environment; `state` is its member. */
   void (*member_random)(void *state, uint8_t *out, size_t len);
+  /* For a member with its own clock: what its clocks show, and when in the
+   * network's time its deadline `at` will have come. */
+  kad_time_ms (*member_now)(struct kad_member *member);
+  int64_t (*member_wall)(const struct kad_member *member);
+  kad_time_ms (*due)(const struct kad_member *member, kad_time_ms at);
   void (*send)(void *state, const struct kad_address *to,
                struct kad_slice datagram);
 };

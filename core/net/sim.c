@@ -41,41 +41,11 @@ static void sim_send(void *state, const struct kad_address *to,
                      struct kad_slice datagram) {
   struct kad_sim_member *member = state;
   const int i = kad_member_way(&member->base, to);
-  if (i >= 0 && !member->base.leaving &&
+  const bool awake = member->extra == NULL || !member->extra->asleep;
+  if (i >= 0 && awake && !member->base.leaving &&
       datagram.len <= KAD_NETWORK_DATAGRAM_MAX) {
     kad_sim_transmit(member, i, to, datagram);
   }
-}
-
-/* Tells whether sender and receiver are in different groups by now. */
-static bool is_parted(const struct kad_sim *sim,
-                      const struct kad_sim_flight *flight,
-                      const struct kad_sim_member *to) {
-  if (!sim->grouped) {
-    return false;
-  }
-  const struct kad_sim_socket *from =
-      kad_sim_find(sim, &flight->from, kad_sim_hash(&flight->from));
-  return to->group != (from != NULL ? from->member->group : flight->group);
-}
-
-static void deliver(struct kad_sim *sim, struct kad_sim_flight *flight) {
-  const struct kad_sim_socket *socket =
-      kad_sim_find(sim, &flight->to, flight->to_hash);
-  if (socket == NULL) {
-    sim->stats.unreachable++;
-    return;
-  }
-  if (is_parted(sim, flight, socket->member)) {
-    sim->stats.partitioned++;
-    return;
-  }
-  const struct kad_slice datagram = {flight->bytes, flight->len};
-  sim->stats.delivered++;
-  sim->stats.delivered_bytes += datagram.len;
-  kad_trace_add(&sim->trace, sim->now, &flight->from, &flight->to, datagram);
-  flight->from.via = socket->address.via;
-  kad_member_receive(&socket->member->base, &flight->from, datagram);
 }
 
 static void deliver_due(struct kad_sim *sim) {
@@ -86,8 +56,7 @@ static void deliver_due(struct kad_sim *sim) {
     }
     struct kad_sim_flight *flight =
         kad_container_of(due, struct kad_sim_flight, arrival);
-    deliver(sim, flight);
-    kad_sim_give_back(sim, flight);
+    kad_sim_arrive(sim, flight);
   }
 }
 
@@ -148,8 +117,12 @@ static kad_time_ms sim_now(struct kad_network *network) {
   return kad_sim_of(network)->now;
 }
 
+int64_t kad_sim_wall(const struct kad_sim *sim) {
+  return wall_epoch + (int64_t)(sim->now / KAD_MS_PER_S);
+}
+
 static int64_t sim_wall_clock(const struct kad_network *network) {
-  return wall_epoch + (int64_t)(kad_sim_of(network)->now / KAD_MS_PER_S);
+  return kad_sim_wall(kad_sim_of(network));
 }
 
 static void sim_random(struct kad_network *network, uint8_t *out, size_t len) {
@@ -205,12 +178,29 @@ static int bind_address(struct kad_sim *sim, struct kad_sim_member *member,
   return 0;
 }
 
-static void sim_unbind(struct kad_member *base) {
-  struct kad_sim *sim = kad_sim_of(base->network);
-  struct kad_sim_member *member = kad_sim_member_of(base);
-  for (size_t i = 0; i < base->address_count; i++) {
+void kad_sim_unbind(struct kad_sim_member *member) {
+  struct kad_sim *sim = kad_sim_of(member->base.network);
+  for (size_t i = 0; i < member->base.address_count; i++) {
     kad_map_remove(&sim->sockets, &member->sockets[i].entry);
   }
+  member->base.address_count = 0;
+}
+
+int kad_sim_bind(struct kad_sim_member *member,
+                 const struct kad_address *listen, size_t count) {
+  struct kad_sim *sim = kad_sim_of(member->base.network);
+  for (size_t i = 0; i < count; i++) {
+    const int error = bind_address(sim, member, &listen[i]);
+    if (error < 0) {
+      kad_sim_unbind(member);
+      return error;
+    }
+  }
+  return 0;
+}
+
+static void sim_unbind(struct kad_member *base) {
+  kad_sim_unbind(kad_sim_member_of(base));
 }
 
 /* With room for `count` sockets: most nodes have one. */
@@ -220,8 +210,20 @@ static size_t member_size(size_t count) {
 
 static void sim_release(struct kad_member *base) {
   struct kad_sim_member *member = kad_sim_member_of(base);
+  kad_sim_extra_free(member);
   kad_release(&base->network->allocator, member,
               member_size(member->socket_cap));
+}
+
+/* Gives a new member the bandwidth of all. */
+static int limit(const struct kad_sim *sim, struct kad_sim_member *member) {
+  struct kad_sim_extra *extra = kad_sim_extra_of(member);
+  if (extra == NULL) {
+    kad_sim_unbind(member);
+    return KAD_ENOMEM;
+  }
+  extra->bandwidth = sim->config.bandwidth;
+  return 0;
 }
 
 static int sim_open(struct kad_network *network,
@@ -235,13 +237,13 @@ static int sim_open(struct kad_network *network,
   }
   opened->base.network = network;
   opened->socket_cap = count;
-  for (size_t i = 0; i < count; i++) {
-    const int error = bind_address(sim, opened, &listen[i]);
-    if (error < 0) {
-      sim_unbind(&opened->base);
-      sim_release(&opened->base);
-      return error;
-    }
+  int error = kad_sim_bind(opened, listen, count);
+  if (error == 0 && sim->config.bandwidth > 0) {
+    error = limit(sim, opened);
+  }
+  if (error < 0) {
+    sim_release(&opened->base);
+    return error;
   }
   opened->number = sim->next_number++;
   kad_random_init(&opened->random, sim->config.seed,
@@ -275,6 +277,9 @@ static const struct kad_network_methods methods = {
     .trace_hash = sim_trace_hash,
     .wall_clock = sim_wall_clock,
     .member_random = sim_member_random,
+    .member_now = kad_sim_member_now,
+    .member_wall = kad_sim_member_wall,
+    .due = kad_sim_due,
     .send = sim_send,
 };
 

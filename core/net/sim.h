@@ -1,9 +1,10 @@
 /* The parts of a simulated network.
  *
- *     kadenza.h ──► sim.c (open, turn, deliver) ──► sim_link.c (what becomes of
- *                       │                           a datagram on its way)
- *                       ├─► sim_curve.c (round-trip times of pairs)
+ *     kadenza.h ──► sim.c (open, turn) ──► sim_link.c (a datagram leaves)
+ *                         │                sim_arrival.c (and arrives)
+ *                         └──────────────► sim_curve.c (times of pairs)
  *     kadenza.h ──► sim_control.c (groups, crashes, counters)
+ *                 sim_clock.c (clocks that are wrong, machines that sleep)
  *
  * A datagram is judged when it is sent, and again when it arrives: in between
  * its receiver may have gone, or been parted from its sender. Chance decides at
@@ -26,6 +27,24 @@ struct kad_sim_curve {
 
 struct kad_sim_member;
 
+/* The clocks of a node that are not those of the network. */
+struct kad_sim_clock {
+  kad_time_ms since; /* of the network: when this was set */
+  kad_time_ms shown; /* by the node's clock at that moment */
+  int32_t drift_ppm;
+  int64_t wall_offset_s;
+  bool stands;
+};
+
+/* What few members have. */
+struct kad_sim_extra {
+  struct kad_sim_clock clock;
+  uint64_t bandwidth; /* bytes a second; 0: no bound */
+  uint64_t sent_us;   /* when all that it sent so far has left it */
+  uint64_t heard_us;  /* when all that has reached it is received */
+  bool asleep;
+};
+
 /* An address of a member, in the table of all addresses. */
 struct kad_sim_socket {
   struct kad_map_entry entry;
@@ -36,8 +55,9 @@ struct kad_sim_socket {
 struct kad_sim_member {
   struct kad_member base;
   struct kad_random random;
-  uint32_t number; /* of the member, for ever its own */
-  uint32_t group;  /* others are out of its reach */
+  uint32_t number;             /* of the member, for ever its own */
+  uint32_t group;              /* others are out of its reach */
+  struct kad_sim_extra *extra; /* NULL: none of that */
   size_t socket_cap;
   struct kad_sim_socket sockets[];
 };
@@ -52,6 +72,8 @@ struct kad_sim_flight {
   uint32_t group; /* of the sender, when it sent */
   uint16_t cap;   /* bytes of room */
   uint16_t len;
+  uint8_t fate; /* an enum kad_sim_fate: KAD_SIM_DELIVERED if it arrives */
+  bool queued;  /* it has waited for its receiver's bandwidth */
   uint8_t bytes[];
 };
 
@@ -72,6 +94,8 @@ struct kad_sim {
   uint16_t next_port;
   struct kad_trace trace;
   struct kad_sim_stats stats;
+  void (*tracer)(void *data, const struct kad_sim_event *event);
+  void *tracer_data;
 };
 
 /* Return what a network, or a member with sockets, is the base of. */
@@ -83,6 +107,12 @@ static inline struct kad_sim *kad_sim_of(const struct kad_network *base) {
 static inline struct kad_sim_member *kad_sim_member_of(
     struct kad_member *base) {
   return kad_container_of(base, struct kad_sim_member, base);
+}
+
+/* Returns what `base`, a member with sockets, has of that; may be NULL. */
+static inline struct kad_sim_extra *kad_sim_extra_at(
+    const struct kad_member *base) {
+  return kad_container_of(base, struct kad_sim_member, base)->extra;
 }
 
 /* Returns `network` if it is a simulated one, else NULL. */
@@ -99,6 +129,28 @@ static inline uint64_t kad_sim_mix(uint64_t number) {
   number = (number ^ (number >> 27)) * UINT64_C(0x94d049bb133111eb);
   return number ^ (number >> 31);
 }
+
+/* Returns the extra of `member`, made if it has none; NULL when memory ends. */
+struct kad_sim_extra *kad_sim_extra_of(struct kad_sim_member *member);
+
+/* Frees what the extra has, and itself. */
+void kad_sim_extra_free(struct kad_sim_member *member);
+
+/* The methods of network.h for members with clocks of their own. */
+kad_time_ms kad_sim_member_now(struct kad_member *base);
+int64_t kad_sim_member_wall(const struct kad_member *base);
+kad_time_ms kad_sim_due(const struct kad_member *base, kad_time_ms at);
+
+/* Returns the seconds since 1970 at the network's time. */
+int64_t kad_sim_wall(const struct kad_sim *sim);
+
+/* Binds `member`, which has no address, to `count` of them. Returns 0,
+ * KAD_EADDRINUSE or KAD_ENOMEM, and then it has none. */
+KAD_MUST_CHECK int kad_sim_bind(struct kad_sim_member *member,
+                                const struct kad_address *listen, size_t count);
+
+/* Takes all addresses from `member`. */
+void kad_sim_unbind(struct kad_sim_member *member);
 
 /* Hashes an address, whatever its `via`. */
 uint64_t kad_sim_hash(const struct kad_address *address);
@@ -119,6 +171,19 @@ void kad_sim_link_deinit(struct kad_sim *sim);
 /* Sends a datagram from the address `i` of `from`, or loses it. */
 void kad_sim_transmit(struct kad_sim_member *from, int i,
                       const struct kad_address *to, struct kad_slice datagram);
+
+/* Returns the milliseconds that a datagram waits until those before it are
+ * through, or -1 when it is lost for that. `*through_us` is when they are. */
+int kad_sim_queue(const struct kad_sim *sim, uint64_t bandwidth,
+                  const struct kad_address *to, size_t len,
+                  uint64_t *through_us);
+
+/* Counts a datagram with `fate`. */
+void kad_sim_count(struct kad_sim *sim, enum kad_sim_fate fate);
+
+/* Ends a flight: what becomes of it is counted, traced and, if it arrives,
+ * received. */
+void kad_sim_arrive(struct kad_sim *sim, struct kad_sim_flight *flight);
 
 /* Puts a flight that has ended aside for the next one. */
 void kad_sim_give_back(struct kad_sim *sim, struct kad_sim_flight *flight);

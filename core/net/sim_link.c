@@ -7,6 +7,11 @@
 enum {
   SMALL_SIZE = 256, /* bytes: most queries and replies fit in */
   STREAM_LINKS = 0, /* number of the seed's stream */
+  US_PER_MS = 1000,
+  US_PER_S = 1000000,
+  LONGEST_QUEUE_US = US_PER_S,
+  HEADERS_IP4 = 28, /* bytes of IP and UDP */
+  HEADERS_IP6 = 48
 };
 
 /* ------------------------------------------------------------- flights -- */
@@ -148,20 +153,34 @@ static uint32_t draw_latency(const struct kad_sim *sim, uint32_t from,
   return ms > 0 ? ms : 1;
 }
 
+/* ----------------------------------------------------------- bandwidth -- */
+
+int kad_sim_queue(const struct kad_sim *sim, uint64_t bandwidth,
+                  const struct kad_address *to, size_t len,
+                  uint64_t *through_us) {
+  const uint64_t now_us = sim->now * US_PER_MS;
+  const uint64_t size = len + (to->family == 4 ? HEADERS_IP4 : HEADERS_IP6);
+  const uint64_t begin_us = *through_us > now_us ? *through_us : now_us;
+  if (begin_us - now_us > LONGEST_QUEUE_US) {
+    return -1;
+  }
+  *through_us = begin_us + size * US_PER_S / bandwidth;
+  return (int)((*through_us - now_us) / US_PER_MS);
+}
+
 /* ------------------------------------------------------------- sending -- */
 
 struct parcel {
   const struct kad_sim_member *from;
-  const struct kad_sim_member *to;
+  const struct kad_sim_member *to; /* NULL: nobody is there */
   const struct kad_address *from_address;
   const struct kad_address *to_address;
   uint64_t to_hash;
   struct kad_slice bytes;
 };
 
-static void fly(struct kad_sim *sim, const struct parcel *parcel, bool twin) {
-  const uint32_t ms =
-      draw_latency(sim, parcel->from->number, parcel->to->number, twin);
+static void fly(struct kad_sim *sim, const struct parcel *parcel,
+                enum kad_sim_fate fate, uint32_t ms) {
   struct kad_sim_flight *flight = take_flight(sim, parcel->bytes.len);
   if (flight == NULL) {
     sim->stats.dropped++;
@@ -171,6 +190,8 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel, bool twin) {
   flight->to = *parcel->to_address;
   flight->to_hash = parcel->to_hash;
   flight->group = parcel->from->group;
+  flight->fate = (uint8_t)fate;
+  flight->queued = false;
   flight->len = (uint16_t)parcel->bytes.len;
   if (flight->len > 0) {
     memcpy(flight->bytes, parcel->bytes.data, flight->len);
@@ -178,18 +199,57 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel, bool twin) {
   kad_wheel_add(&sim->flights, &flight->arrival, kad_time_add(sim->now, ms));
 }
 
-static void take_chances(struct kad_sim *sim, const struct parcel *parcel) {
-  const struct kad_sim_config *config = &sim->config;
+/* Decides by the parties and by chance what becomes of a datagram. `*wait_ms`
+ * is for how long it queues at its sender. */
+static enum kad_sim_fate decide(struct kad_sim *sim,
+                                const struct parcel *parcel, int *wait_ms) {
+  struct kad_sim_extra *extra = parcel->from->extra;
+  if (extra != NULL && extra->bandwidth > 0) {
+    *wait_ms = kad_sim_queue(sim, extra->bandwidth, parcel->to_address,
+                             parcel->bytes.len, &extra->sent_us);
+  }
+  if (*wait_ms < 0) {
+    *wait_ms = 0;
+    return KAD_SIM_CONGESTED;
+  }
+  if (parcel->to == NULL) {
+    return KAD_SIM_UNREACHABLE;
+  }
+  if (parcel->to->group != parcel->from->group) {
+    return KAD_SIM_PARTITIONED;
+  }
+  return falls_within(draw(sim, CHANCE_LOSS), sim->config.loss)
+             ? KAD_SIM_LOST
+             : KAD_SIM_DELIVERED;
+}
+
+/* Sends a datagram that will be lost: it flies only to be traced. */
+static void lose(struct kad_sim *sim, const struct parcel *parcel,
+                 enum kad_sim_fate fate) {
+  if (sim->tracer != NULL) {
+    fly(sim, parcel, fate, 1);
+  } else {
+    kad_sim_count(sim, fate);
+  }
+}
+
+static void dispatch(struct kad_sim *sim, const struct parcel *parcel) {
+  const double duplicate = sim->config.duplicate;
+  int wait_ms = 0;
   sim->draws += CHANCES * golden;
-  if (falls_within(draw(sim, CHANCE_LOSS), config->loss)) {
-    sim->stats.lost++;
+  const enum kad_sim_fate fate = decide(sim, parcel, &wait_ms);
+  if (fate != KAD_SIM_DELIVERED) {
+    lose(sim, parcel, fate);
     return;
   }
-  fly(sim, parcel, false);
-  if (config->duplicate > 0 &&
-      falls_within(draw(sim, CHANCE_TWICE), config->duplicate)) {
+  const uint32_t from = parcel->from->number;
+  const uint32_t to = parcel->to->number;
+  const uint32_t ms = draw_latency(sim, from, to, false);
+  fly(sim, parcel, fate, (uint32_t)wait_ms + ms);
+  if (duplicate > 0 && falls_within(draw(sim, CHANCE_TWICE), duplicate)) {
+    const uint32_t twin_ms = draw_latency(sim, from, to, true);
     sim->stats.duplicated++;
-    fly(sim, parcel, true);
+    fly(sim, parcel, fate, (uint32_t)wait_ms + twin_ms);
   }
 }
 
@@ -198,23 +258,15 @@ void kad_sim_transmit(struct kad_sim_member *from, int i,
   struct kad_sim *sim = kad_sim_of(from->base.network);
   const uint64_t hash = kad_sim_hash(to);
   const struct kad_sim_socket *socket = kad_sim_find(sim, to, hash);
-  sim->stats.sent++;
-  sim->stats.sent_bytes += datagram.len;
-  if (socket == NULL) {
-    sim->stats.unreachable++;
-    return;
-  }
-  if (socket->member->group != from->group) {
-    sim->stats.partitioned++;
-    return;
-  }
   const struct parcel parcel = {
       .from = from,
-      .to = socket->member,
+      .to = socket != NULL ? socket->member : NULL,
       .from_address = &from->base.addresses[i],
       .to_address = to,
       .to_hash = hash,
       .bytes = datagram,
   };
-  take_chances(sim, &parcel);
+  sim->stats.sent++;
+  sim->stats.sent_bytes += datagram.len;
+  dispatch(sim, &parcel);
 }

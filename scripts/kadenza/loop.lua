@@ -34,6 +34,17 @@ local M = {}
 ---@field set_group fun(self, node: kadenza.core.Node, group: integer)  in
 ---  virtual time, as the rest up to `stats`: out of reach of other groups
 ---@field heal fun(self)  all nodes into group 0 again
+---@field set_bandwidth fun(self, node: kadenza.core.Node,
+---  bytes_per_s: integer)  what is over it queues; 0 for no bound
+---@field set_clock fun(self, node: kadenza.core.Node, drift_ppm: integer,
+---  wall_offset: integer)  its clock gains, and the wall's is ahead by seconds
+---@field suspend fun(self, node: kadenza.core.Node, clock_stands?: boolean)
+---  it does and hears nothing until `resume`
+---@field resume fun(self, node: kadenza.core.Node)
+---@field move fun(self, node: kadenza.core.Node,
+---  addresses: string[]): true?, string?, kadenza.Code?
+---@field trace fun(self, fn?: fun(fate: string, from: string, to: string,
+---  bytes: string))  of every datagram, at its arrival
 ---@field kill fun(self, node: kadenza.core.Node)  ends it as a crash does, and
 ---  no function of its operations is called
 ---@field stats fun(self): table<string, integer>  as struct kad_sim_stats

@@ -76,6 +76,91 @@ describe("kadenza.core.sim", function()
     assert.is_nil(ping(network, nodes[2], 1))
   end))
 
+  it("suspends a node and wakes it", spec(function()
+    for _, clock_stands in ipairs({ false, true }) do
+      local network <close>, nodes = open({}, 2)
+      network:suspend(nodes[2], clock_stands)
+      assert.is_nil(ping(network, nodes[1], 2))
+      assert.is_true(network:stats().asleep > 0)
+
+      network:resume(nodes[2])
+
+      assert.is_number(ping(network, nodes[1], 2))
+    end
+  end))
+
+  it("lets a node's clock drift", spec(function()
+    local network <close>, nodes = open({ latency = 500 }, 2)
+
+    network:set_clock(nodes[1], 100000, -3600)
+
+    assert.equal(1100, ping(network, nodes[1], 2))
+  end))
+
+  it("moves a node", spec(function()
+    local network <close>, nodes = open({}, 2)
+
+    assert.is_true(network:move(nodes[2], { "20.0.3.1:1" }))
+
+    assert.is_nil(ping(network, nodes[1], 2))
+    assert.is_number(ping(network, nodes[1], 3))
+    local moved, _, code = network:move(nodes[2], { "20.0.1.1:1" })
+    assert.is_nil(moved)
+    assert.equal("KAD_EADDRINUSE", code)
+    assert.error_matches(function()
+      network:move(nodes[2], { "[2001:db8::1]:1" })
+    end, "of the same families", 1, true)
+  end))
+
+  it("bounds bandwidth", spec(function()
+    for _, options in ipairs({ {}, { bandwidth = 200 } }) do
+      local network <close>, nodes = open(options, 2)
+      if not options.bandwidth then
+        network:set_bandwidth(nodes[1], 200)
+      end
+      for _ = 1, 8 do
+        nodes[1]:ping("20.0.2.1:1", nil, function() end)
+      end
+
+      network:run(1000)
+
+      assert.is_true(network:stats().congested > 0)
+    end
+  end))
+
+  it("traces datagrams", spec(function()
+    local network <close>, nodes = open({ loss = 0.3 }, 2)
+    local seen = { lost = 0, delivered = 0 }
+    network:trace(function(fate, from, to, bytes)
+      seen[fate] = seen[fate] + 1
+      assert.not_equal(from, to)
+      assert.equal("d", bytes:sub(1, 1))
+    end)
+    for _ = 1, 10 do
+      ping(network, nodes[1], 2)
+    end
+    local stats = network:stats()
+    assert.is_true(seen.lost > 0 and seen.delivered > 0)
+    assert.same({ stats.lost, stats.delivered }, { seen.lost, seen.delivered })
+
+    network:trace(function()
+      network:trace(nil)
+    end)
+
+    ping(network, nodes[1], 2)
+    assert.equal(stats.lost, seen.lost)
+  end))
+
+  it("raises the error of a trace", spec(function()
+    local network <close>, nodes = open({}, 2)
+    network:trace(function()
+      error("seen enough")
+    end)
+    assert.error_matches(function()
+      ping(network, nodes[1], 2)
+    end, "seen enough", 1, true)
+  end))
+
   it("counts datagrams", spec(function()
     local network <close>, nodes = open({ duplicate = 1 }, 2)
     ping(network, nodes[1], 2)
@@ -91,7 +176,7 @@ describe("kadenza.core.sim", function()
   it("refuses nodes of other networks", spec(function()
     local network <close> = open({}, 0)
     local _ <close>, others = open({}, 1)
-    for _, name in ipairs({ "set_group", "kill" }) do
+    for _, name in ipairs({ "set_group", "kill", "suspend", "move" }) do
       assert.error_matches(function()
         network[name](network, others[1], 1)
       end, "this node is of another network", 1, true)
@@ -119,6 +204,7 @@ describe("kadenza.core.sim", function()
     duplicate = { { 2, "'duplicate' must be a number in 0 to 1" } },
     reorder = { { "x", "'reorder' must be a number in 0 to 1" } },
     jitter = { { 0.5, "'jitter' must be an integer" } },
+    bandwidth = { { -1, "'bandwidth' must be in 0 to" } },
     reorder_ms = { { 0, "'reorder_ms' must be in 1 to" } },
   }) do
     it("raises for a wrong " .. name, spec(function()

@@ -3,97 +3,12 @@
 #include "kadenza.h"
 #include "net/sim.h"
 #include "overlay.h"
+#include "sim_hub.h"
 #include "unit.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-  OTHERS = 600
-};
-
-/* A hub that pings others, and how long each took; 0 for no answer. */
-struct fixture {
-  struct kad_counting_allocator counting;
-  struct kad_network *network;
-  struct kad_node *hub;
-  struct kad_node *others[OTHERS];
-  uint32_t took_ms[OTHERS];
-  size_t ended;
-};
-
-struct wait {
-  struct fixture *fixture;
-  size_t i;
-};
-
-static struct wait waits[OTHERS];
-
-static struct kad_node *open_at(struct kad_network *network,
-                                const struct kad_address *listen) {
-  struct kad_config config;
-  kad_config_default(&config);
-  config.limits = false;
-  config.query_ms = 60000;
-  struct kad_node *node = NULL;
-  assert_ok(kad_network_open_node(network, &config, listen, 1, &node));
-  return node;
-}
-
-static void set_up(struct fixture *fixture,
-                   const struct kad_sim_config *config) {
-  *fixture = (struct fixture){0};
-  kad_counting_init(&fixture->counting);
-  assert_ok(kad_network_sim_new(config, fixture->counting.allocator,
-                                &fixture->network));
-  const struct kad_address hub = kad_overlay_address(OTHERS);
-  fixture->hub = open_at(fixture->network, &hub);
-  for (size_t i = 0; i < OTHERS; i++) {
-    const struct kad_address address = kad_overlay_address(i);
-    fixture->others[i] = open_at(fixture->network, &address);
-    waits[i] = (struct wait){.fixture = fixture, .i = i};
-  }
-}
-
-static void tear_down(struct fixture *fixture) {
-  kad_network_free(fixture->network);
-  kad_counting_deinit(&fixture->counting);
-}
-
-static void note(void *data, const struct kad_result *result) {
-  const struct wait *wait = data;
-  wait->fixture->ended++;
-  wait->fixture->took_ms[wait->i] = result->status == 0 ? result->took_ms : 0;
-}
-
-/* Pings the first `count` others and waits for the answers. */
-static void ping_all(struct fixture *fixture, size_t count) {
-  fixture->ended = 0;
-  for (size_t i = 0; i < count; i++) {
-    const struct kad_address to = kad_overlay_address(i);
-    assert_ok(kad_node_ping(fixture->hub, &to, note, &waits[i], NULL));
-    if (i % 10 == 9) {
-      kad_network_run(fixture->network, KAD_SECOND_MS / 10);
-    }
-  }
-  kad_network_run(fixture->network, 2 * KAD_MINUTE_MS);
-  assert_int_equal(fixture->ended, count);
-}
-
-static size_t answered(const struct fixture *fixture, size_t count) {
-  size_t answers = 0;
-  for (size_t i = 0; i < count; i++) {
-    answers += fixture->took_ms[i] > 0;
-  }
-  return answers;
-}
-
-static struct kad_sim_stats stats_of(const struct fixture *fixture) {
-  struct kad_sim_stats stats;
-  assert_ok(kad_sim_stats(fixture->network, &stats));
-  return stats;
-}
 
 /* -------------------------------------------------------------- curves -- */
 
@@ -175,11 +90,11 @@ static int by_value(const void *a, const void *b) {
 
 /* Fails unless `expected` of the pings, give or take `slack`, took at most
  * `ms`. */
-static void assert_within(const struct fixture *fixture, uint32_t ms,
+static void assert_within(const struct kad_hub *hub, uint32_t ms,
                           size_t expected, size_t slack) {
   size_t within = 0;
-  for (size_t i = 0; i < OTHERS; i++) {
-    within += fixture->took_ms[i] > 0 && fixture->took_ms[i] <= ms;
+  for (size_t i = 0; i < KAD_HUB_OTHERS; i++) {
+    within += hub->took_ms[i] > 0 && hub->took_ms[i] <= ms;
   }
   assert_in_range(within, expected - slack, expected + slack);
 }
@@ -190,17 +105,17 @@ static void pairs_of_nodes_are_spread_like_the_table(void **state) {
   kad_sim_config_default(&config);
   config.seed = 3;
   config.latency = KAD_SIM_JIMENEZ;
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
 
-  ping_all(&fixture, OTHERS);
+  kad_hub_ping_all(&hub, KAD_HUB_OTHERS);
 
   /* The slack is four standard deviations. */
-  assert_within(&fixture, 89, OTHERS / 4, 42);
-  assert_within(&fixture, 175, OTHERS / 2, 49);
-  assert_within(&fixture, 344, OTHERS * 3 / 4, 42);
-  assert_within(&fixture, 1094, OTHERS * 98 / 100, 14);
-  tear_down(&fixture);
+  assert_within(&hub, 89, KAD_HUB_OTHERS / 4, 42);
+  assert_within(&hub, 175, KAD_HUB_OTHERS / 2, 49);
+  assert_within(&hub, 344, KAD_HUB_OTHERS * 3 / 4, 42);
+  assert_within(&hub, 1094, KAD_HUB_OTHERS * 98 / 100, 14);
+  kad_hub_close(&hub);
 }
 
 static void round_trip_of_a_pair_is_always_the_same(void **state) {
@@ -208,18 +123,18 @@ static void round_trip_of_a_pair_is_always_the_same(void **state) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.latency = KAD_SIM_LOG_NORMAL;
-  struct fixture fixture;
-  set_up(&fixture, &config);
-  ping_all(&fixture, 50);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
+  kad_hub_ping_all(&hub, 50);
   uint32_t before[50];
-  memcpy(before, fixture.took_ms, sizeof before);
+  memcpy(before, hub.took_ms, sizeof before);
 
-  ping_all(&fixture, 50);
+  kad_hub_ping_all(&hub, 50);
 
-  assert_memory_equal(fixture.took_ms, before, sizeof before);
+  assert_memory_equal(hub.took_ms, before, sizeof before);
   qsort(before, 50, sizeof *before, by_value);
   assert_int_not_equal(before[0], before[49]);
-  tear_down(&fixture);
+  kad_hub_close(&hub);
 }
 
 static void jitter_makes_datagrams_take_longer(void **state) {
@@ -229,15 +144,15 @@ static void jitter_makes_datagrams_take_longer(void **state) {
   config.latency_min_ms = 100;
   config.latency_max_ms = 100;
   config.jitter_ms = 40;
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
 
-  ping_all(&fixture, OTHERS);
+  kad_hub_ping_all(&hub, KAD_HUB_OTHERS);
 
-  qsort(fixture.took_ms, OTHERS, sizeof *fixture.took_ms, by_value);
-  assert_in_range(fixture.took_ms[0], 200, 210);
-  assert_in_range(fixture.took_ms[OTHERS - 1], 270, 280);
-  tear_down(&fixture);
+  qsort(hub.took_ms, KAD_HUB_OTHERS, sizeof *hub.took_ms, by_value);
+  assert_in_range(hub.took_ms[0], 200, 210);
+  assert_in_range(hub.took_ms[KAD_HUB_OTHERS - 1], 270, 280);
+  kad_hub_close(&hub);
 }
 
 /* ------------------------------------------------------------ mischance -- */
@@ -247,16 +162,16 @@ static void share_of_datagrams_arrives_twice(void **state) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.duplicate = 0.25;
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
 
-  ping_all(&fixture, OTHERS);
+  kad_hub_ping_all(&hub, KAD_HUB_OTHERS);
 
-  const struct kad_sim_stats stats = stats_of(&fixture);
-  assert_int_equal(answered(&fixture, OTHERS), OTHERS);
+  const struct kad_sim_stats stats = kad_hub_stats(&hub);
+  assert_int_equal(kad_hub_answered(&hub, KAD_HUB_OTHERS), KAD_HUB_OTHERS);
   assert_int_equal(stats.delivered, stats.sent + stats.duplicated);
   assert_in_range(stats.duplicated, stats.sent / 5, stats.sent * 3 / 10);
-  tear_down(&fixture);
+  kad_hub_close(&hub);
 }
 
 static void share_of_datagrams_is_held_up(void **state) {
@@ -267,20 +182,20 @@ static void share_of_datagrams_is_held_up(void **state) {
   config.latency_max_ms = 10;
   config.reorder = 0.5;
   config.reorder_ms = 1000;
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
 
-  ping_all(&fixture, OTHERS);
+  kad_hub_ping_all(&hub, KAD_HUB_OTHERS);
 
   size_t in_time = 0;
-  for (size_t i = 0; i < OTHERS; i++) {
-    in_time += fixture.took_ms[i] == 20;
+  for (size_t i = 0; i < KAD_HUB_OTHERS; i++) {
+    in_time += hub.took_ms[i] == 20;
   }
   /* A quarter goes well both ways, give or take four standard deviations. */
-  assert_in_range(in_time, OTHERS / 4 - 43, OTHERS / 4 + 43);
-  qsort(fixture.took_ms, OTHERS, sizeof *fixture.took_ms, by_value);
-  assert_in_range(fixture.took_ms[OTHERS - 1], 1500, 2020);
-  tear_down(&fixture);
+  assert_in_range(in_time, KAD_HUB_OTHERS / 4 - 43, KAD_HUB_OTHERS / 4 + 43);
+  qsort(hub.took_ms, KAD_HUB_OTHERS, sizeof *hub.took_ms, by_value);
+  assert_in_range(hub.took_ms[KAD_HUB_OTHERS - 1], 1500, 2020);
+  kad_hub_close(&hub);
 }
 
 /* Notes after how many milliseconds ten pings arrive; 0 for those that do not.
@@ -290,22 +205,22 @@ static void note_arrivals(double loss, unsigned *arrivals) {
   kad_sim_config_default(&config);
   config.loss = loss;
   config.reorder = 0.2;
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
   for (size_t i = 0; i < 10; i++) {
     const struct kad_address to = kad_overlay_address(i);
-    assert_ok(kad_node_ping(fixture.hub, &to, NULL, NULL, NULL));
+    assert_ok(kad_node_ping(hub.hub, &to, NULL, NULL, NULL));
   }
   memset(arrivals, 0, 10 * sizeof *arrivals);
   for (unsigned ms = 1; ms <= 400; ms++) {
-    kad_network_run(fixture.network, 1);
+    kad_network_run(hub.network, 1);
     for (size_t i = 0; i < 10; i++) {
       struct kad_stats stats;
-      kad_node_stats(fixture.others[i], &stats);
+      kad_node_stats(hub.others[i], &stats);
       arrivals[i] += arrivals[i] == 0 && stats.datagrams_in > 0 ? ms : 0;
     }
   }
-  tear_down(&fixture);
+  kad_hub_close(&hub);
 }
 
 static void other_loss_changes_nothing_about_what_arrives(void **state) {
@@ -330,60 +245,60 @@ static void groups_do_not_hear_each_other_until_healed(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
   for (size_t i = 0; i < 5; i++) {
-    assert_ok(kad_sim_set_group(fixture.network, fixture.others[i], 7));
+    assert_ok(kad_sim_set_group(hub.network, hub.others[i], 7));
   }
 
-  ping_all(&fixture, 10);
+  kad_hub_ping_all(&hub, 10);
 
-  assert_int_equal(answered(&fixture, 5), 0);
-  assert_int_equal(answered(&fixture, 10), 5);
-  assert_true(stats_of(&fixture).partitioned >= 5);
-  assert_ok(kad_sim_heal(fixture.network));
-  ping_all(&fixture, 10);
-  assert_int_equal(answered(&fixture, 10), 10);
-  tear_down(&fixture);
+  assert_int_equal(kad_hub_answered(&hub, 5), 0);
+  assert_int_equal(kad_hub_answered(&hub, 10), 5);
+  assert_true(kad_hub_stats(&hub).partitioned >= 5);
+  assert_ok(kad_sim_heal(hub.network));
+  kad_hub_ping_all(&hub, 10);
+  assert_int_equal(kad_hub_answered(&hub, 10), 10);
+  kad_hub_close(&hub);
 }
 
 static void what_is_under_way_does_not_cross_into_another_group(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  struct fixture fixture;
-  set_up(&fixture, &config);
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
   const struct kad_address to = kad_overlay_address(0);
-  assert_ok(kad_node_ping(fixture.hub, &to, note, &waits[0], NULL));
-  kad_network_run(fixture.network, 5);
-  assert_int_equal(stats_of(&fixture).sent, 1);
+  kad_hub_ping(&hub, hub.hub, &to, 0);
+  kad_network_run(hub.network, 5);
+  assert_int_equal(kad_hub_stats(&hub).sent, 1);
 
-  assert_ok(kad_sim_set_group(fixture.network, fixture.hub, 1));
-  kad_network_run(fixture.network, KAD_SECOND_MS);
+  assert_ok(kad_sim_set_group(hub.network, hub.hub, 1));
+  kad_network_run(hub.network, KAD_SECOND_MS);
 
-  assert_int_equal(stats_of(&fixture).delivered, 0);
-  assert_int_equal(stats_of(&fixture).partitioned, 1);
-  tear_down(&fixture);
+  assert_int_equal(kad_hub_stats(&hub).delivered, 0);
+  assert_int_equal(kad_hub_stats(&hub).partitioned, 1);
+  kad_hub_close(&hub);
 }
 
 static void killed_node_calls_nobody_and_answers_nobody(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  struct fixture fixture;
-  set_up(&fixture, &config);
-  const struct kad_address to = kad_overlay_address(OTHERS);
-  assert_ok(kad_node_ping(fixture.others[0], &to, note, &waits[0], NULL));
+  struct kad_hub hub;
+  kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
+  const struct kad_address to = kad_overlay_address(KAD_HUB_OTHERS);
+  kad_hub_ping(&hub, hub.others[0], &to, 0);
 
-  assert_ok(kad_sim_kill(fixture.network, fixture.others[0]));
+  assert_ok(kad_sim_kill(hub.network, hub.others[0]));
 
-  kad_network_run(fixture.network, KAD_MINUTE_MS);
-  assert_int_equal(fixture.ended, 0);
-  ping_all(&fixture, 2);
-  assert_int_equal(fixture.took_ms[0], 0);
-  assert_true(fixture.took_ms[1] > 0);
-  assert_true(stats_of(&fixture).unreachable > 0);
-  tear_down(&fixture);
+  kad_network_run(hub.network, KAD_MINUTE_MS);
+  assert_int_equal(hub.ended, 0);
+  kad_hub_ping_all(&hub, 2);
+  assert_int_equal(hub.took_ms[0], 0);
+  assert_true(hub.took_ms[1] > 0);
+  assert_true(kad_hub_stats(&hub).unreachable > 0);
+  kad_hub_close(&hub);
 }
 
 /* -------------------------------------------------------------- errors -- */
