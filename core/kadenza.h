@@ -682,6 +682,9 @@ struct kad_config {
   uint32_t query_ms;    /* longest a query may take (hard timeout) */
   uint32_t refresh_s;   /* refresh of a bucket not looked into */
   uint32_t ping_s;      /* a contact silent for so long is questionable */
+  uint32_t neighbour_s; /* while records are held, one of the contacts closest
+                           to us that was silent for so long is asked whether
+                           it is there; 0: never */
   uint32_t token_s;     /* slot of a write token; two slots are accepted */
   uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
   uint32_t max_lookups; /* lookups at once, others wait */
@@ -953,6 +956,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(lookups_failed, "lookups that found nothing or failed")    \
   X(refreshes, "buckets refreshed")                            \
   X(republishes, "records republished")                        \
+  X(handoffs, "records handed to other nodes")                 \
   X(expired, "records that expired")                           \
   X(evicted, "records dropped for room")                       \
   X(hook_failures, "hooks that failed, or answered nonsense")  \

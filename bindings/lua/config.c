@@ -24,6 +24,7 @@ static const struct number_field numbers[] = {
     NUMBER32(query_ms, 1, 60000),
     NUMBER32(refresh_s, 1, UINT32_MAX),
     NUMBER32(ping_s, 1, UINT32_MAX),
+    NUMBER32(neighbour_s, 0, UINT32_MAX),
     NUMBER32(token_s, 1, UINT32_MAX),
     NUMBER32(max_reply, 512, 1452),
     NUMBER32(max_lookups, 1, UINT32_MAX),

@@ -27,25 +27,35 @@ static int replace(struct kad_node *node, struct kad_table *table,
   if (old != NULL) {
     struct kad_contact gone = old->contact;
     kad_table_remove(table, &gone);
+    kad_neighbours_gone(node, &gone);
   }
   return kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
 }
 
-static void enter(struct kad_node *node, const struct kad_contact *contact,
-                  uint32_t rtt_ms) {
-  struct kad_table *table = kad_node_table(node, contact->address.family);
+/* Lets a contact into its table. Returns what kad_table_add does. */
+static int enter_table(struct kad_node *node, struct kad_table *table,
+                       const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_entry *probe = NULL;
-  size_t before = kad_table_count(table);
   int error = kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
   switch (error) {
   case KAD_EADDRESS:
-    (void)replace(node, table, contact, rtt_ms);
-    break;
+    return replace(node, table, contact, rtt_ms);
   case KAD_EID:
     probe_standing(node, kad_table_find(table, &contact->id));
     break;
   default:
     probe_standing(node, probe);
+  }
+  return error;
+}
+
+static void enter(struct kad_node *node, const struct kad_contact *contact,
+                  uint32_t rtt_ms) {
+  struct kad_table *table = kad_node_table(node, contact->address.family);
+  size_t before = kad_table_count(table);
+  int error = enter_table(node, table, contact, rtt_ms);
+  if (error == 0 || error == KAD_EFULL) {
+    kad_neighbours_met(node, contact);
   }
   if (kad_table_count(table) > before) {
     kad_maintenance_met(node, contact->address.family);

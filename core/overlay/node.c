@@ -28,6 +28,7 @@ void kad_config_default(struct kad_config *config) {
       .query_ms = 4000,
       .refresh_s = 900,
       .ping_s = 600,
+      .neighbour_s = 150,
       .token_s = 300,
       .max_reply = 1232,
       .max_lookups = 64,
@@ -111,6 +112,7 @@ static int set_up(struct kad_node *node) {
       .max_records = config->max_records,
       .max_records_address = config->max_records_address,
   };
+  node->budget.per_s = config->stores_per_s;
   kad_rpc_init(node);
   kad_questions_init(node);
   const struct kad_limiter_config limits = {
@@ -170,6 +172,8 @@ void kad_node_free(struct kad_node *node) {
   kad_questions_deinit(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
+  kad_handoff_stop(node);
+  kad_neighbours_stop(node);
   kad_rpc_deinit(node);
   kad_verify_deinit(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {

@@ -9,8 +9,11 @@
 #define KAD_OVERLAY_NODE_H
 
 #include "overlay/alarm.h"
+#include "overlay/budget.h"
+#include "overlay/handoff.h"
 #include "overlay/limiter.h"
 #include "overlay/maintenance.h"
+#include "overlay/neighbours.h"
 #include "overlay/operation.h"
 #include "overlay/question.h"
 #include "overlay/rpc.h"
@@ -49,10 +52,13 @@ struct kad_node {
   struct kad_operations operations;
   struct kad_verifier verifier;
   struct kad_maintenance maintenance;
-  struct kad_admission *merging; /* whose merges answer later; a list */
-  size_t in_line;                /* admissions that wait for one of these */
-  struct kad_stats stats;        /* counters; gauges are filled in when asked */
-  bool sending; /* inside env.send: the engine may not be entered */
+  struct kad_budget budget; /* of stores that nobody asked for */
+  struct kad_handoff handoff;
+  struct kad_neighbours *neighbours; /* NULL until a record is held */
+  struct kad_admission *merging;     /* whose merges answer later; a list */
+  size_t in_line;                    /* admissions that wait for one of these */
+  struct kad_stats stats; /* counters; gauges are filled in when asked */
+  bool sending;           /* inside env.send: the engine may not be entered */
   bool closing;
 };
 

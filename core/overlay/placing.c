@@ -11,9 +11,11 @@ static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message);
 
-/* Sends the query to a place once more. Returns false if it cannot be. */
-static bool send(struct kad_node *node, struct kad_placing *placing,
-                 struct kad_place *place) {
+static void go_on(struct kad_node *node, struct kad_alarm *alarm);
+
+/* Sends the query to a place now. Returns false if it cannot be. */
+static bool transmit(struct kad_node *node, struct kad_placing *placing,
+                     struct kad_place *place) {
   struct kad_message message;
   struct kad_query *query;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
@@ -29,6 +31,20 @@ static bool send(struct kad_node *node, struct kad_placing *placing,
   query->tag = (uint32_t)(place - placing->places);
   place->queries[place->tries++] = query;
   placing->messages++;
+  return true;
+}
+
+/* Sends the query to a place once more, when the budget allows it. Returns
+ * false if it cannot be sent. */
+static bool send(struct kad_node *node, struct kad_placing *placing,
+                 struct kad_place *place) {
+  const bool paced = placing->paced && place->token_len > 0;
+  if (!paced || kad_budget_take(&node->budget, kad_node_now(node))) {
+    return transmit(node, placing, place);
+  }
+  place->delayed = true;
+  kad_alarm_set(node, &placing->alarm, kad_budget_free_at(&node->budget),
+                go_on);
   return true;
 }
 
@@ -135,6 +151,31 @@ static bool take_token(struct kad_node *node, struct kad_placing *placing,
   return ask(node, placing, place);
 }
 
+/* Sends what was delayed, as far as the budget allows it now. Whom it comes too
+ * late for was silent, in effect. */
+static void go_on(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_placing *placing =
+      kad_container_of(alarm, struct kad_placing, alarm);
+  size_t i = 0;
+  while (i < placing->count && !placing->places[i].delayed) {
+    i++;
+  }
+  if (i == placing->count) {
+    return;
+  }
+  struct kad_place *place = &placing->places[i];
+  const bool first = place->tries == 0;
+  place->delayed = false;
+  kad_alarm_set(node, alarm, kad_node_now(node), go_on);
+  if (place->state != KAD_PLACE_ASKED ||
+      (has_time(node, placing) && send(node, placing, place)) || !first) {
+    return;
+  }
+  place->state = KAD_PLACE_SILENT;
+  placing->open--;
+  placing->kind->settled(node, placing, place, NULL);
+}
+
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
@@ -220,6 +261,7 @@ void kad_placing_end(struct kad_node *node, struct kad_placing *placing) {
     return;
   }
   kad_rpc_disown(node, placing);
+  kad_alarm_unset(node, &placing->alarm);
   kad_release(&node->env.allocator, placing->places,
               placing->cap * sizeof *placing->places);
   placing->places = NULL;

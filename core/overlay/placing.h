@@ -1,7 +1,8 @@
 /* What is to be held elsewhere, on its way to its holders: the closest contacts
  * are asked to take it, again while they are silent, since datagrams are lost,
  * and the next closest in the place of one that does not take it. Who has not
- * given a token yet is asked for one first.
+ * given a token yet is asked for one first. One that nobody asked for is paced:
+ * each of its stores waits for the node's budget.
  *
  *   spare ─► (asked for a token) ─► asked ─► taken
  *                      └──────────────┼────► refused ─┐ the next spare place
@@ -10,6 +11,7 @@
 #ifndef KAD_OVERLAY_PLACING_H
 #define KAD_OVERLAY_PLACING_H
 
+#include "overlay/alarm.h"
 #include "overlay/rpc.h"
 
 enum {
@@ -34,6 +36,7 @@ struct kad_place {
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
   uint8_t tries;
+  bool delayed; /* a query to it waits for the budget */
   struct kad_query *queries[KAD_PLACE_TRIES]; /* under way, or NULL */
 };
 
@@ -61,10 +64,12 @@ struct kad_placing {
   struct kad_place *places; /* of each group, closest first */
   size_t count;
   size_t cap;
-  kad_time_ms until; /* no query begins that could end after this */
-  uint32_t open;     /* places tried that have not settled */
-  uint32_t asked;    /* places that were asked to take it */
-  uint32_t messages; /* queries sent */
+  kad_time_ms until;      /* no query begins that could end after this */
+  bool paced;             /* its stores are within the node's budget */
+  struct kad_alarm alarm; /* for the budget */
+  uint32_t open;          /* places tried that have not settled */
+  uint32_t asked;         /* places that were asked to take it */
+  uint32_t messages;      /* queries sent */
 };
 
 /* Makes room for `count` more places. Returns 0 or KAD_ENOMEM. */

@@ -38,6 +38,9 @@ void kad_publishing_plan(struct kad_node *node) {
   if (node->closing) {
     return;
   }
+  if (node->neighbours == NULL && store->count(store->state) > 0) {
+    kad_neighbours_start(node);
+  }
   if (store->due_expire(store->state, &at) == 0) {
     at = KAD_TIME_NEVER;
   }
@@ -74,9 +77,7 @@ static void expire(struct kad_node *node, struct kad_alarm *alarm) {
  * its stores fill. */
 static void take_share(struct kad_node *node) {
   struct kad_maintenance *maintenance = &node->maintenance;
-  uint32_t budget = node->config.stores_per_s;
-  kad_time_ms gap =
-      (kad_time_ms)node->config.k * KAD_MS_PER_S / (budget > 0 ? budget : 1);
+  kad_time_ms gap = kad_budget_span(&node->budget, node->config.k);
   maintenance->republishing++;
   maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
 }

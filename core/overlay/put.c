@@ -3,6 +3,7 @@
  * they are silent, and to ourselves when we are one of them. Source: Kademlia
  * §2.3; BEP 5 "announce_peer". */
 #include "base/allocator.h"
+#include "base/time.h"
 #include "overlay/admission.h"
 #include "overlay/judge.h"
 #include "overlay/node.h"
@@ -264,13 +265,27 @@ static void store_here(struct kad_node *node, struct put *put) {
   }
 }
 
+/* Returns when the stores have to be done. Those of a republish wait for the
+ * budget, which others share. */
+static kad_time_ms time_to_store(struct kad_node *node, struct put *put) {
+  struct kad_alarm *overdue = &put->op.overdue;
+  if (put->again) {
+    kad_time_ms span =
+        kad_budget_span(&node->budget, KAD_REPUBLISHES_MAX * node->config.k);
+    kad_alarm_set(node, overdue, kad_time_add(overdue->deadline.at, span),
+                  overdue->ring);
+  }
+  return overdue->deadline.at;
+}
+
 /* What nobody answers for is held here, by whoever may. */
 static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   struct put *put = put_of(op);
   put->beginning = true;
   put->placing.kind = &placing_kind;
   put->placing.target = op->target;
-  put->placing.until = op->overdue.deadline.at;
+  put->placing.until = time_to_store(node, put);
+  put->placing.paced = put->again;
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_in(node, put, op->lookups[i]);

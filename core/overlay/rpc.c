@@ -87,6 +87,7 @@ static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   if (table != NULL && query->expects_id) {
     kad_table_failed(table, &query->to);
+    kad_neighbours_lost(node, &query->to);
   }
   query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);
   free_query(node, query);
@@ -257,6 +258,7 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
                             uint32_t rtt_ms) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   kad_table_remove(table, &query->to);
+  kad_neighbours_gone(node, &query->to);
   kad_node_answered(node, answered, rtt_ms);
   fail_query(node, query);
 }

@@ -133,6 +133,7 @@ void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
     return;
   }
   kad_time_ms now = kad_node_now(node);
+  kad_neighbours_heard(node, contact);
   if (kad_table_seen(table, contact, now)) {
     return;
   }

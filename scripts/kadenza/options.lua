@@ -66,6 +66,8 @@ local LENGTHS <const> = {
 ---@field query_ms? integer  longest a query may take
 ---@field refresh_s? integer  refresh of a bucket not looked into
 ---@field ping_s? integer  a contact silent for so long is questionable
+---@field neighbour_s? integer  one of the closest contacts, silent for so long,
+---  is asked whether it is there while records are held; 0: never
 ---@field token_s? integer  slot of a write token
 ---@field max_reply? integer  bytes of a datagram
 ---@field max_lookups? integer  at once
@@ -95,6 +97,7 @@ local CORE <const> = {
   query_ms = "integer",
   refresh_s = "integer",
   ping_s = "integer",
+  neighbour_s = "integer",
   token_s = "integer",
   max_reply = "integer",
   max_lookups = "integer",

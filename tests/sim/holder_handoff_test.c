@@ -1,0 +1,294 @@
+/* Kademlia §2.5: who comes among the k closest to a key gets what is held under
+ * it, from the closest holder, once. */
+#include "kadenza.h"
+#include "overlay.h"
+#include "unit.h"
+
+#include <string.h>
+
+enum {
+  K = 8,
+  SIZE = 60,
+  PUTTER = 5,
+  DAY_S = 86400,
+  NEVER_S = 30 * DAY_S, /* so that nothing but a hand-off moves a record */
+  MANY = 300
+};
+
+static struct kad_overlay overlay;
+static enum kad_reason reasons[16];
+static size_t reason_count;
+
+static void note_reason(void *state, const struct kad_question *question,
+                        struct kad_answer *answer) {
+  (void)state;
+  (void)answer;
+  if (reason_count < sizeof reasons / sizeof reasons[0]) {
+    reasons[reason_count++] = question->reason;
+  }
+}
+
+/* Gives a node a type of values that are hardly ever republished. */
+static void set_type(struct kad_node *node, kad_hook validate) {
+  const struct kad_type type = {.name = "value",
+                                .ttl = 3 * DAY_S,
+                                .republish = NEVER_S,
+                                .validate = validate};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  assert_ok(kad_node_set_policy(node, &policy));
+}
+
+static void begin(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, SIZE);
+  for (size_t i = 0; i < SIZE; i++) {
+    set_type(overlay.nodes[i], NULL);
+  }
+  reason_count = 0;
+}
+
+static int end(void **state) {
+  (void)state;
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+static void put(size_t i, const struct kad_id *key, const char *value) {
+  const struct kad_record record = kad_overlay_record(key, value);
+  assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
+}
+
+static bool holds(size_t i, const struct kad_id *key) {
+  struct kad_record found;
+  return kad_node_held(overlay.nodes[i], key, kad_slice_of("value"), &found,
+                       1) > 0;
+}
+
+/* Returns how many of the k closest living nodes hold something under `key`. */
+static size_t count_holders(const struct kad_id *key) {
+  size_t closest[K];
+  size_t count = 0;
+  (void)kad_overlay_closest(&overlay, key, NULL, closest, K);
+  for (size_t i = 0; i < K; i++) {
+    count += holds(closest[i], key);
+  }
+  return count;
+}
+
+static uint64_t count_handoffs(void) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < overlay.count; i++) {
+    sum +=
+        overlay.nodes[i] != NULL ? kad_overlay_stats(&overlay, i).handoffs : 0;
+  }
+  return sum;
+}
+
+/* Opens a node whose id differs from `key` in bit `bit` (0: the first) alone.
+ * Returns its number. */
+static size_t open_near(const struct kad_id *key, unsigned bit,
+                        kad_hook validate) {
+  overlay.config.has_id = true;
+  overlay.config.id = *key;
+  overlay.config.id.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+  set_type(kad_overlay_add(&overlay), validate);
+  overlay.config.has_id = false;
+  return overlay.count - 1;
+}
+
+/* The same, and lets it join. */
+static size_t add_near(const struct kad_id *key, unsigned bit,
+                       kad_hook validate) {
+  const size_t i = open_near(key, bit, validate);
+  kad_overlay_join(&overlay, i, 0);
+  return i;
+}
+
+/* Kademlia §2.5: "when a node u learns of a new node w, it stores at w those of
+ * its records to which w is closer". */
+static void test_a_new_contact_gets_what_it_is_among_the_k_closest_for(
+    void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+
+  const size_t newcomer = add_near(&key, 100, note_reason);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+
+  assert_true(holds(newcomer, &key));
+  assert_int_equal(reason_count, 1);
+  assert_int_equal(reasons[0], KAD_REASON_HANDOFF);
+}
+
+/* Kademlia §2.5: "to avoid redundant store RPCs, a node only transfers a pair
+ * if its own id is closer to the key than are the ids of other nodes". */
+static void test_the_closest_holder_alone_hands_it_over(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  size_t closest;
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+  (void)kad_overlay_closest(&overlay, &key, NULL, &closest, 1);
+
+  (void)add_near(&key, 100, NULL);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+
+  assert_int_equal(count_handoffs(), 1);
+  assert_int_equal(kad_overlay_stats(&overlay, closest).handoffs, 1);
+}
+
+/* Nor is it asked again, or given what has come since from elsewhere. */
+static void test_it_is_handed_over_once(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+
+  const size_t newcomer = add_near(&key, 100, NULL);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  const struct kad_stats before = kad_overlay_stats(&overlay, newcomer);
+  kad_overlay_run(&overlay, 4 * KAD_HOUR_MS);
+  const struct kad_stats after = kad_overlay_stats(&overlay, newcomer);
+
+  assert_int_equal(after.served_store, before.served_store);
+  assert_int_equal(after.served_find_value, before.served_find_value);
+}
+
+static void test_a_contact_farther_than_the_k_closest_gets_nothing(
+    void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+
+  const size_t newcomer = add_near(&key, 0, NULL);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+
+  assert_false(holds(newcomer, &key));
+  assert_int_equal(count_handoffs(), 0);
+}
+
+/* Kademlia §2.5, as kadenza does it: it is asked first, and what it holds
+ * already is not sent to it. */
+static void test_a_contact_that_has_it_is_given_nothing(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+
+  const size_t newcomer = open_near(&key, 100, NULL);
+  assert_ok(
+      kad_node_put(overlay.nodes[newcomer], &record, NULL, NULL, NULL, NULL));
+  kad_overlay_run(&overlay, KAD_SECOND_MS);
+  assert_true(holds(newcomer, &key));
+  kad_overlay_join(&overlay, newcomer, 0);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+
+  assert_int_equal(count_handoffs(), 0);
+  assert_int_equal(kad_overlay_stats(&overlay, newcomer).served_store, 0);
+}
+
+/* Several values under one key go in one message. */
+static void test_values_of_a_key_are_handed_over_together(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  static const char *const values[] = {"a", "b", "c", "d", "e"};
+  (void)state;
+  begin(31);
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    put(PUTTER, &key, values[i]);
+  }
+
+  const size_t newcomer = add_near(&key, 100, NULL);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+
+  assert_int_equal(kad_overlay_stats(&overlay, newcomer).records, 5);
+  assert_int_equal(kad_overlay_stats(&overlay, newcomer).served_store, 1);
+}
+
+static void test_what_is_handed_over_keeps_its_end(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  struct kad_record record = kad_overlay_record(&key, "v");
+  (void)state;
+  begin(31);
+  record.ttl = 3600;
+  assert_ok(kad_overlay_put(&overlay, PUTTER, &record, NULL));
+  kad_overlay_run(&overlay, KAD_HOUR_MS / 2);
+
+  const size_t newcomer = add_near(&key, 100, NULL);
+  kad_overlay_run(&overlay, 20 * KAD_MINUTE_MS);
+  assert_true(holds(newcomer, &key));
+  kad_overlay_run(&overlay, 11 * KAD_MINUTE_MS);
+
+  assert_false(holds(newcomer, &key));
+}
+
+/* Kademlia §2.5, stores_per_s: a node that comes among the k closest for many
+ * records is not flooded. */
+static void test_hand_offs_keep_to_the_budget(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  uint64_t before = 0;
+  uint64_t most = 0;
+  (void)state;
+  kad_overlay_open(&overlay, 31);
+  overlay.config.stores_per_s = 4;
+  kad_overlay_grow(&overlay, K);
+  for (size_t i = 0; i < K; i++) {
+    set_type(overlay.nodes[i], NULL);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id other = kad_overlay_key(i);
+    put(1, &other, "v");
+  }
+
+  const size_t newcomer = add_near(&key, 100, NULL);
+  for (unsigned second = 0; second < 120; second++) {
+    kad_overlay_run(&overlay, KAD_SECOND_MS);
+    const uint64_t now = count_handoffs();
+    most = now - before > most ? now - before : most;
+    before = now;
+  }
+
+  /* Nine nodes are there now, so that it is among the eight for most records,
+   * and one of eight others hands over each. */
+  assert_true(most <= 4 * K);
+  assert_true(kad_overlay_held(&overlay, newcomer) > MANY / 2);
+}
+
+/* Kademlia §2.5: a holder that dies is replaced long before the next
+ * republish, by who is among the k closest without it. */
+static void test_the_place_of_a_dead_holder_is_filled(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  begin(31);
+  put(PUTTER, &key, "v");
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  for (unsigned i = 0; i < 6; i++) {
+    size_t closest[K];
+    (void)kad_overlay_closest(&overlay, &key, NULL, closest, K);
+
+    kad_overlay_kill(&overlay, closest[(3 * i) % K]);
+    assert_true(count_holders(&key) < K);
+    kad_overlay_run(&overlay, 5 * KAD_MINUTE_MS);
+
+    assert_int_equal(count_holders(&key), K);
+  }
+}
+
+#define IN_OVERLAY(test) cmocka_unit_test_teardown(test, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      IN_OVERLAY(test_a_new_contact_gets_what_it_is_among_the_k_closest_for),
+      IN_OVERLAY(test_the_closest_holder_alone_hands_it_over),
+      IN_OVERLAY(test_it_is_handed_over_once),
+      IN_OVERLAY(test_a_contact_farther_than_the_k_closest_gets_nothing),
+      IN_OVERLAY(test_a_contact_that_has_it_is_given_nothing),
+      IN_OVERLAY(test_values_of_a_key_are_handed_over_together),
+      IN_OVERLAY(test_what_is_handed_over_keeps_its_end),
+      IN_OVERLAY(test_hand_offs_keep_to_the_budget),
+      IN_OVERLAY(test_the_place_of_a_dead_holder_is_filled),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
