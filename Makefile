@@ -97,6 +97,7 @@ host_sources := $(wildcard bindings/host/*.c)
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
+scenarios := $(wildcard scripts/scenarios/*.lua)
 unit_sources := $(wildcard tests/unit/*_test.c)
 rule_sources := $(wildcard tests/sim/*_test.c)
 unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/*.c tests/sim/*.c))
@@ -249,7 +250,8 @@ $(BUILD)/flags: always | deps-build
 	$(call remember,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
 $(BUILD)/sources: always
 	$(call remember,$(core_sources) $(binding_sources) $(host_sources) \
-	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies))
+	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies) \
+	  $(scenarios))
 
 # Only what is marked KAD_API leaves libkadenza: kadenza.h. The module has the
 # library inside, and only what Lua opens it by leaves it.
@@ -281,11 +283,11 @@ $(program): $(core_objects) $(binding_objects) $(host_objects) $(BUILD)/sources
 	  $(host_objects) $(program_libs)
 
 $(BUILD)/gen/scripts.c: bindings/host/embed.lua $(library_scripts) \
-  $(policies) $(BUILD)/sources | deps-build
+  $(policies) $(scenarios) $(BUILD)/sources | deps-build
 	@mkdir -p $(@D)
 	@echo "  embed $@"
 	@$(LUA) bindings/host/embed.lua $@ argparse dkjson $(library_scripts) \
-	  $(policies)
+	  $(policies) $(scenarios)
 
 $(BUILD)/gen/scripts.o: $(BUILD)/gen/scripts.c $(BUILD)/flags
 	@$(compile) -Ibindings/host
@@ -399,6 +401,9 @@ define installer
 	done; \
 	for file in $(notdir $(policies)); do \
 	  put 644 scripts/policies/$$file share/kadenza/policies/$$file; \
+	done; \
+	for file in $(notdir $(scenarios)); do \
+	  put 644 scripts/scenarios/$$file share/kadenza/scenarios/$$file; \
 	done; \
 	for file in $(manual); do \
 	  put 644 $$file share/man/man1/kadenza.1; \

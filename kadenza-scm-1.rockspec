@@ -199,6 +199,8 @@ build = {
       "scripts/kadenza/cli/peers.lua",
     ["kadenza.cli.ping"] =
       "scripts/kadenza/cli/ping.lua",
+    ["kadenza.cli.progress"] =
+      "scripts/kadenza/cli/progress.lua",
     ["kadenza.cli.put"] =
       "scripts/kadenza/cli/put.lua",
     ["kadenza.cli.record_options"] =
@@ -211,6 +213,8 @@ build = {
       "scripts/kadenza/cli/schema.lua",
     ["kadenza.cli.secret"] =
       "scripts/kadenza/cli/secret.lua",
+    ["kadenza.cli.sim"] =
+      "scripts/kadenza/cli/sim.lua",
     ["kadenza.cli.source"] =
       "scripts/kadenza/cli/source.lua",
     ["kadenza.cli.status"] =
@@ -309,6 +313,8 @@ build = {
       "scripts/kadenza/sim/holders.lua",
     ["kadenza.sim.measure"] =
       "scripts/kadenza/sim/measure.lua",
+    ["kadenza.sim.outcome"] =
+      "scripts/kadenza/sim/outcome.lua",
     ["kadenza.sim.page"] =
       "scripts/kadenza/sim/page.lua",
     ["kadenza.sim.plot"] =

@@ -7,6 +7,7 @@
 --   scripts/kadenza/init.lua      is called  kadenza
 --   scripts/kadenza/task.lua                 kadenza.task
 --   scripts/policies/counter.lua             policies/counter.lua
+--   scripts/scenarios/churn.lua              scenarios/churn.lua
 --   argparse                                 argparse
 --
 -- The text itself is embedded, not bytecode: a message names its line, and any
@@ -25,7 +26,7 @@ local function locate(source)
   if not inside then
     error("not a script below scripts/: " .. source, 0)
   end
-  if inside:find("^policies/") then
+  if inside:find("^policies/") or inside:find("^scenarios/") then
     return inside .. ".lua", source
   end
   return (inside:gsub("/init$", ""):gsub("/", ".")), source

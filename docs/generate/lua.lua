@@ -7,7 +7,8 @@ local M = {}
 -- What the parts of a simulation do for one another.
 local SIM_PARTS <const> = {}
 for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
-  remember open_again join_again draw_joined]]):gmatch("%g+") do
+  remember open_again join_again draw_joined
+  put_on_side]]):gmatch("%g+") do
   SIM_PARTS[name] = true
 end
 

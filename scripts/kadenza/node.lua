@@ -236,10 +236,10 @@ function M.crash(node)
     return
   end
   let_go(node)
-  node.core:close()
   if node.policy_handle then
     require("kadenza.policy").abandon(node)
   end
+  node.core:close()
 end
 
 ------------------------------------------------------------ construction --

@@ -147,6 +147,11 @@ local KINDS <const> = {
     end,
     name = "a boolean or a table",
   },
+  any = {
+    is = function()
+      return true
+    end,
+  },
   stay = {
     is = function(value)
       return math.type(value) == "integer" or type(value) == "table"

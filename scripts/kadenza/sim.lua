@@ -25,8 +25,16 @@ local M = {}
 ---@class kadenza.SimOptions
 ---@field nodes? integer
 ---@field seed? integer
----@field latency? integer[]  { min, max } milliseconds one way
----@field loss? number  0 to 1
+---@field latency? integer|integer[]|table|"jimenez2011"  one way, in
+---  milliseconds: always the same, or { min, max } (10 and 100 without it); of
+---  a round trip, the same for each pair of nodes: { median, sigma } of a
+---  log-normal distribution, { quantiles = { { share, milliseconds }, … } }, or
+---  what Jimenez and others measured in 2011
+---@field jitter? integer  milliseconds that a datagram may take longer
+---@field loss? number  share of datagrams that are lost, 0 to 1
+---@field duplicate? number  share that arrives twice
+---@field reorder? number  share that is held up, so that others overtake it
+---@field reorder_ms? integer  for how long at most, 200
 ---@field policies? table  of every node
 ---@field join? boolean  false leaves them alone
 ---@field config? kadenza.NodeOptions  of every node
@@ -48,7 +56,7 @@ for _, part in ipairs({ population, faults, churn.methods, schedule }) do
   end
 end
 
--- What is Lua's to see to, and what the core is given as it is.
+-- What is Lua's to see to, and what the core is given as it is and checks.
 local OPTIONS <const> = {
   nodes = "integer",
   policies = "table",
@@ -59,8 +67,12 @@ local OPTIONS <const> = {
 }
 local CORE <const> = {
   seed = "integer",
-  latency = "table",
-  loss = "number",
+  latency = "any",
+  jitter = "any",
+  loss = "any",
+  duplicate = "any",
+  reorder = "any",
+  reorder_ms = "any",
 }
 
 local MAX_NODES <const> = 1000000
@@ -164,10 +176,14 @@ function Sim:trace_hash()
 end
 
 --- Returns what has happened so far: nodes that have `joined` by churn,
---- `crashed` and `left`, and how many are `alive`.
+--- `crashed` and `left`, and how many are `alive`; datagrams `sent`,
+--- `delivered`, `lost`, `duplicated`, `unreachable` (nobody has the address),
+--- `partitioned` and `dropped` (for want of memory); `sent_bytes` and
+--- `delivered_bytes`.
 ---@return table<string, number> statistics
 function Sim:statistics()
-  local statistics = { alive = self:alive(), time = self:now() }
+  local statistics = self.network:stats()
+  statistics.alive, statistics.time = self:alive(), self:now()
   for name, count in pairs(self.counts) do
     statistics[name] = count
   end
@@ -198,6 +214,7 @@ local function new(network, given)
     opened = 0, -- addresses given out
     counts = { crashed = 0, left = 0, joined = 0 },
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
+    last_side = 0,
     forget = function() end,
     policies = given.policies,
     config = given.config or {},

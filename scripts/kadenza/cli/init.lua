@@ -24,7 +24,7 @@ local M = {}
 
 local COMMANDS <const> = {
   "run", "put", "get", "announce", "peers", "lookup", "ping", "id", "keygen",
-  "check", "new", "version",
+  "check", "new", "sim", "version",
 }
 
 -- Commands whose module has another name.

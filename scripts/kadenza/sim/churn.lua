@@ -94,7 +94,7 @@ end
 local function replace(self, churn, node)
   local side = self.sides[node]
   local newcomer = self:open_at(end_session(self, churn, node))
-  self.sides[newcomer] = side
+  self:put_on_side(newcomer, side)
   begin_session(self, churn, newcomer)
   let_join(self, newcomer)
 end

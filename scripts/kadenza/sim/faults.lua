@@ -9,6 +9,9 @@ local task = require("kadenza.task")
 ---@class kadenza.Sim
 local Sim = {}
 
+-- Seconds after which the address of a node that has ended is free again.
+local LEAST_ABSENCE <const> = 0.001
+
 -- Ends nodes; those that are closed already are left out. Returns those ended.
 local function end_all(self, nodes, finish)
   local ended = {}
@@ -44,6 +47,55 @@ function Sim:leave(what)
   end)
 end
 
+--------------------------------------------------------------- partitions --
+
+-- Returns the lists of nodes that a partition is to have.
+local function groups_of(self, given, level)
+  if type(given) ~= "table" or node_module.is(given[1]) then
+    return { options.call(level + 1, self.choose, self, given or 0.5) }
+  end
+  local groups = {}
+  for i, group_given in ipairs(given) do
+    groups[i] = options.call(level + 1, self.choose, self, group_given)
+  end
+  return groups
+end
+
+--- Cuts nodes off from all others: nothing that is sent passes. New nodes are
+--- on the side of the ones that they join by or whose place they take.
+---@param groups? integer|number|kadenza.Node[]|kadenza.Node[][]  a share of
+---  the nodes or so many, drawn by chance, a list of them, or several lists
+---  cut off from one another and all others; half of them without it
+---@return kadenza.Node[][] groups  that were cut off
+function Sim:partition(groups)
+  local lists = groups_of(self, groups, 2)
+  for _, list in ipairs(lists) do
+    self.last_side = self.last_side + 1
+    for _, node in ipairs(list) do
+      self:put_on_side(node, self.last_side)
+    end
+  end
+  return lists
+end
+
+--- Puts a node on a side of a partition.
+---@param node kadenza.Node
+---@param side? integer
+function Sim:put_on_side(node, side)
+  self.sides[node] = side
+  if node:is_open() then
+    self.network:set_group(node.core, side or 0)
+  end
+end
+
+--- Ends all partitions.
+function Sim:heal()
+  self.network:heal()
+  for node in pairs(self.sides) do
+    self.sides[node] = nil
+  end
+end
+
 ------------------------------------------------------------------ restart --
 
 --- Returns what a node keeps over its restart: where it was, who it was, and,
@@ -70,7 +122,7 @@ end
 ---@return kadenza.Node node
 function Sim:open_again(memory)
   local node = assert(self:open(memory.wishes))
-  self.sides[node] = memory.side
+  self:put_on_side(node, memory.side)
   return node
 end
 
@@ -100,7 +152,7 @@ function Sim:restart(what, seconds)
   end
   self:kill(nodes)
   self:in_task(function()
-    task.sleep(seconds or 0)
+    task.sleep(math.max(seconds or 0, LEAST_ABSENCE))
     local joins = {}
     for i, memory in ipairs(memories) do
       returned[i] = self:open_again(memory)

@@ -21,16 +21,19 @@ M.OPERATORS = {
   end,
 }
 
---- Returns the share of records whose field is true; nil of none.
+--- Returns the share of records whose field is true, of those that have it; nil
+--- of none.
 ---@param list table[]
 ---@param field string
 ---@return number? share
 function M.share(list, field)
-  local count = 0
+  local yes, count = 0, 0
   for _, record in ipairs(list) do
-    count = count + (record[field] and 1 or 0)
+    if record[field] ~= nil then
+      yes, count = yes + (record[field] and 1 or 0), count + 1
+    end
   end
-  return #list > 0 and count / #list or nil
+  return count > 0 and yes / count or nil
 end
 
 --- Returns the mean of a field over the records that have it; nil of none.

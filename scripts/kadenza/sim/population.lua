@@ -220,8 +220,8 @@ local function choose(self, what, level)
     local list = list_open(self)
     return chance.sample(self.network, list, count_of(what, #list, level + 1))
   end
-  local list = type(what) == "table" and not node_module.is(what) and what
-    or { what }
+  local list = type(what) == "table" and not node_module.is(what)
+    and table.move(what, 1, #what, 1, {}) or { what }
   for _, node in ipairs(list) do
     check_node(self, node, level + 1)
   end
@@ -265,11 +265,16 @@ function Sim:let_join(node)
   return join(self, node)
 end
 
+-- Opens nodes; in a partition, each is on the side of a random other one.
 local function open_many(self, count, wishes)
   local opened = {}
   for i = 1, count do
+    local side = next(self.sides) and self.sides[self:draw_joined()]
     local node, message = open_at(self, wishes)
     opened[i] = node or error(message, 0)
+    if side then
+      self:put_on_side(node, side)
+    end
   end
   return opened
 end
@@ -315,6 +320,7 @@ end
 local function start_joins(self)
   local began = self:now()
   local joins = { left = #self.nodes - 1 }
+  self.joining = joins
   for i = 2, #self.nodes do
     local node = self.nodes[i]
     task.sleep(began + SPREAD * math.log(1 + i / CROWD) - self:now())
@@ -341,6 +347,7 @@ function Sim:join_all()
         joins[i]:cancel()
       end
     end
+    self.joining = nil
     if joins.left > 0 then
       log.warn("not every node could join", { left = joins.left })
     end

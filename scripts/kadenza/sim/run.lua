@@ -19,6 +19,7 @@ local holders = require("kadenza.sim.holders")
 local key_module = require("kadenza.key")
 local measure = require("kadenza.sim.measure")
 local options = require("kadenza.options")
+local recorder = require("kadenza.sim.recorder")
 local task = require("kadenza.task")
 
 local M = {}
@@ -28,13 +29,17 @@ local M = {}
 ---@field scenario kadenza.Scenario
 ---@field nodes integer  that it began with
 ---@field seed integer
+---@field wishes { nodes: integer, seed: integer, hours: number }
 ---@field seconds number  that it lasts
 ---@field records table<string, table[]>  by kind
+---@field recorder kadenza.sim.Recorder  what its report is made of
 ---@field expectations table[]  name, value, operator, goal, passed
 ---@field values table[]  that were put: key, type, value
 local Run = {}
 Run.__index = Run
 Run.__name = "kadenza.SimRun"
+
+local SECONDS_AN_HOUR <const> = 3600
 
 -- Keys of get and put that are the run's own, and no option of an operation.
 local OWN <const> = { node = true, value = true }
@@ -42,19 +47,21 @@ local OWN <const> = { node = true, value = true }
 --- Makes the run of a scenario, whose time begins now.
 ---@param net kadenza.Sim
 ---@param scenario kadenza.Scenario
----@param seconds number
+---@param wishes { nodes: integer, seed: integer, hours: number }
 ---@return kadenza.SimRun run
-function M.new(net, scenario, seconds)
+function M.new(net, scenario, wishes)
   return setmetatable({
     net = net,
     scenario = scenario,
     nodes = #net.nodes,
     seed = net.seed,
-    seconds = seconds,
+    wishes = wishes,
+    seconds = wishes.hours * SECONDS_AN_HOUR,
     began = net:now(),
     records = {},
     expectations = {},
     values = {},
+    recorder = recorder.new({ start = net:now() }),
   }, Run)
 end
 
@@ -127,7 +134,8 @@ function Run:count(what)
   return #list_of(self, what)
 end
 
---- Returns the share of records whose field is true, 0 … 1; nil of none.
+--- Returns the share of records whose field is true, 0 … 1, of those that have
+--- it; nil of none.
 ---@param what string|table[]  a kind, or a list
 ---@param field? string  `ok` without one
 ---@return number? share
@@ -200,6 +208,8 @@ local function note(self, kind, fields, result, info, code, details)
   fields.messages = known.messages
   fields.code = code
   self:record(kind, fields)
+  self.recorder:operation(self.net:now(), kind, fields.ok,
+    known.took and known or nil)
   return result, info, code, details
 end
 
@@ -324,12 +334,15 @@ local WORKLOAD <const> = {
   lookups = "number",
 }
 
--- Does an operation so many times a minute, at random moments.
+-- Does an operation so many times a minute, at random moments, while there is
+-- a node to do it.
 local function repeat_operation(self, a_minute, act)
   return self.net:spawn(function()
     while true do
       task.sleep(-math.log(1 - self:random()) * 60 / a_minute)
-      self.net:spawn(act)
+      if self.net:draw_joined() then
+        self.net:spawn(act)
+      end
     end
   end)
 end

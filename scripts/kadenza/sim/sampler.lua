@@ -79,7 +79,7 @@ end
 -- Looks at the nodes, or some of them.
 function Sampler:look(sample)
   local nodes, looked = self.run.net.nodes, 0
-  for i = 1, #nodes, math.ceil(#nodes / LOOKED_AT) do
+  for i = 1, #nodes, math.max(math.ceil(#nodes / LOOKED_AT), 1) do
     local node = nodes[i]
     if node:is_open() then
       looked = looked + 1
@@ -98,6 +98,7 @@ end
 -- Makes averages of sums.
 local function divide(sample, looked, minutes)
   if looked == 0 then
+    sample.queries_max = nil
     return
   end
   for name in pairs(GAUGES) do
@@ -126,6 +127,7 @@ local function count_holders(run, sample)
     local value = run.values[i]
     local holding, k, all = run:holders(value.key, value.type)
     held, copies = held + holding / k, copies + all
+    run.recorder:holders(run.net:now(), holding / k)
   end
   if count > 0 then
     sample.held, sample.copies = held / count, copies / count
@@ -145,12 +147,9 @@ function Sampler:sample()
   count_holders(run, sample)
   local gets = run:select("get", self.last)
   sample.success = measure.share(gets, "ok")
-  local found = {}
-  for _, get in ipairs(gets) do
-    found[#found + 1] = get.correct ~= nil and get or nil
-  end
-  sample.correct = measure.share(found, "correct")
+  sample.correct = measure.share(gets, "correct")
   self.last = run:now()
+  run.recorder:sample(run.net:now(), run.net.nodes)
   run:record("sample", sample)
 end
 

@@ -57,7 +57,8 @@ local M = {}
 ---@field seed? integer
 ---@field hours? number
 ---@field watch? fun(net: kadenza.Sim, run?: kadenza.SimRun)  called now and
----  then; raises `scenario.INTERRUPTED` to end the run
+---  then, without a run while nodes join; raises `scenario.INTERRUPTED` to end
+---  the run
 
 --- Raised by `watch`, it ends a run before its time.
 M.INTERRUPTED = setmetatable({}, {
@@ -67,7 +68,7 @@ M.INTERRUPTED = setmetatable({}, {
 })
 
 local DEFAULTS <const> = { nodes = 100, seed = 1, hours = 1 }
-local SECONDS_AN_HOUR <const> = 3600
+local SECONDS_AN_HOUR <const> = 3600 -- as in kadenza.sim.run
 local MAX_HOURS <const> = 100000
 
 -- Samples of a run, unless it says how far apart they are, and the least
@@ -243,7 +244,7 @@ local function finish(net, run, sampler, interrupted)
 end
 
 local function perform(net, scenario, wishes)
-  local run = run_module.new(net, scenario, wishes.hours * SECONDS_AN_HOUR)
+  local run = run_module.new(net, scenario, wishes)
   net.watch = wishes.watch and function()
     wishes.watch(net, run)
   end

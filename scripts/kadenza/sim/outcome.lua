@@ -1,0 +1,99 @@
+--- What came of a run, as a report: figures, what was expected, charts.
+
+local charts = require("kadenza.sim.charts")
+
+local M = {}
+
+local SECONDS_AN_HOUR <const> = 3600
+
+local function number(value)
+  if value == nil then
+    return "nothing measured"
+  end
+  return ("%.4g"):format(value)
+end
+
+local function plural(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
+end
+
+--- Returns a time in words, such as "2 h 30 min".
+---@param seconds number
+---@return string text
+function M.duration(seconds)
+  if seconds < 60 then
+    return ("%.3g s"):format(seconds)
+  end
+  local minutes = math.floor(seconds / 60 + 0.5)
+  local hours = minutes // 60
+  if hours == 0 then
+    return ("%d min"):format(minutes)
+  elseif minutes % 60 == 0 then
+    return ("%d h"):format(hours)
+  end
+  return ("%d h %d min"):format(hours, minutes % 60)
+end
+
+local function options_of(run)
+  return {
+    { name = "nodes", value = ("%d"):format(run.nodes) },
+    { name = "length", value = M.duration(run.seconds) },
+    { name = "simulated", value = M.duration(run.lasted) },
+  }
+end
+
+local function node_figures(run)
+  local statistics = run.statistics
+  local figures = { { name = "nodes at the end", value = statistics.alive,
+    text = ("%d"):format(statistics.alive) } }
+  for _, name in ipairs({ "crashed", "left", "joined" }) do
+    if statistics[name] > 0 then
+      figures[#figures + 1] = { name = "nodes that " .. name,
+        value = statistics[name], text = ("%d"):format(statistics[name]) }
+    end
+  end
+  return figures
+end
+
+-- What was expected, as figures with goals.
+local function verdicts(run)
+  local figures = {}
+  for i, expectation in ipairs(run.expectations) do
+    figures[i] = { name = expectation.name, value = expectation.value,
+      text = number(expectation.value),
+      goal = expectation.operator .. " " .. number(expectation.goal),
+      met = expectation.passed }
+  end
+  return figures
+end
+
+--- Returns the report of a run.
+---@param run kadenza.SimRun
+---@return kadenza.sim.Report report
+function M.report(run)
+  local scenario = run.scenario
+  local figures = charts.figures(run.recorder)
+  for _, more in ipairs({ node_figures(run), verdicts(run) }) do
+    table.move(more, 1, #more, #figures + 1, figures)
+  end
+  return {
+    title = ("%s: %s, %s%s"):format(scenario.name, plural(run.nodes, "node"),
+      M.duration(run.lasted), run.interrupted and ", interrupted" or ""),
+    about = scenario.summary,
+    scenario = scenario.name,
+    seed = run.seed,
+    hash = run.trace_hash,
+    options = options_of(run),
+    summary = figures,
+    charts = charts.charts(run.recorder, run.began),
+  }
+end
+
+--- Returns how many hours a run was to last.
+---@param run kadenza.SimRun
+---@return number hours
+function M.hours(run)
+  return run.seconds / SECONDS_AN_HOUR
+end
+
+return M

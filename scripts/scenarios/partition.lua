@@ -1,0 +1,96 @@
+--- A partition: two halves of an overlay cannot reach one another for a while.
+--- Both store values of their own, and change the same ones; when they meet
+--- again, everything must be found everywhere, and what both have changed must
+--- be merged by the policy.
+
+local kad = require("kadenza")
+
+-- Words that are stored under one key are merged into one sorted list.
+local words = { name = "words", types = { words = {
+  max_values = 1,
+  merge = function(held, record)
+    local known, list = {}, {}
+    for _, from in ipairs({ held[1] or { value = "" }, record }) do
+      for word in from.value:gmatch("%g+") do
+        list[#list + 1] = not known[word] and word or nil
+        known[word] = true
+      end
+    end
+    table.sort(list)
+    return { { value = table.concat(list, " ") } }
+  end,
+} } }
+
+local KEYS <const> = 10
+local WITHIN_SECONDS <const> = 600
+
+local function key_of(side, i)
+  return kad.key(("%s %d"):format(side, i))
+end
+
+-- A live node of a side.
+local function node_of(run, side)
+  return run.halves[side][run:random(#run.halves[side])]
+end
+
+-- Both sides store values of their own, and words under the same keys.
+local function store(run)
+  for i = 1, KEYS do
+    for side = 1, 2 do
+      run:put(key_of(side, i), tostring(side), { node = node_of(run, side) })
+      run:put(key_of("words", i), "side" .. side,
+        { node = node_of(run, side), type = "words" })
+    end
+  end
+end
+
+-- Every value is looked up from both sides.
+local function look_up(run)
+  for i = 1, KEYS do
+    for side = 1, 2 do
+      for of = 1, 2 do
+        local value = run:get(key_of(of, i), { node = node_of(run, side) })
+        run:record("found", { ok = value == tostring(of),
+          across = side ~= of })
+      end
+      local value = run:get(key_of("words", i), { type = "words",
+        node = node_of(run, side), value = "side1 side2" })
+      run:record("merged", { ok = value == "side1 side2" })
+    end
+  end
+end
+
+return {
+  name = "partition",
+  summary = "Two halves of an overlay are parted for two hours and meet again.",
+  nodes = 60,
+  hours = 3,
+  network = { latency = "jimenez2011", policies = { words } },
+  workload = { keys = 20, gets = 6 },
+  steps = {
+    { part = 1 / 6, name = "partition", run = function(net, run)
+      local there = net:partition(0.5)[1]
+      local away = {}
+      for _, node in ipairs(there) do
+        away[node] = true
+      end
+      run.halves = { {}, there }
+      for _, node in ipairs(net.nodes) do
+        table.insert(run.halves[1], not away[node] and node or nil)
+      end
+      store(run)
+    end },
+    { part = 5 / 6, name = "heal", run = function(net, run)
+      net:heal()
+      kad.sleep(WITHIN_SECONDS)
+      look_up(run)
+    end },
+  },
+  expect = function(_, run)
+    run:expect("found by their side", run:share("put"), ">=", 0.99)
+    run:expect("found ten minutes after", run:share("found"), ">=", 0.95)
+    run:expect("merged ten minutes after", run:share("merged"), ">=", 0.95)
+    run:expect("nodes in touch at the end",
+      run:mean(run:select("sample", run.seconds * 0.9), "healthy"), "==", 1)
+  end,
+}
