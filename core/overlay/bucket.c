@@ -6,7 +6,8 @@
 #include <assert.h>
 
 enum {
-  FIRST_BUCKETS = 4
+  FIRST_BUCKETS = 4,
+  FIRST_ENTRIES = 4
 };
 
 bool kad_entry_is_good(const struct kad_entry *entry, kad_time_ms now,
@@ -57,13 +58,25 @@ size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
   return worst;
 }
 
-int kad_bucket_prepare(struct kad_bucket *bucket,
-                       const struct kad_table *table) {
-  if (bucket->entries == NULL) {
-    bucket->entries =
-        kad_alloc(&table->allocator, table->config.k * sizeof *bucket->entries);
+int kad_bucket_prepare(struct kad_bucket *bucket, const struct kad_table *table,
+                       size_t count) {
+  const size_t limit = kad_bucket_limit(table, bucket);
+  const size_t size = sizeof *bucket->entries;
+  assert(count <= limit);
+  if (count <= bucket->cap) {
+    return 0;
   }
-  return bucket->entries != NULL ? 0 : KAD_ENOMEM;
+  size_t cap = bucket->cap == 0 ? FIRST_ENTRIES : 2UL * bucket->cap;
+  cap = cap > count ? cap : count;
+  cap = cap < limit ? cap : limit;
+  struct kad_entry *entries = kad_resize(&table->allocator, bucket->entries,
+                                         bucket->cap * size, cap * size);
+  if (entries == NULL) {
+    return KAD_ENOMEM;
+  }
+  bucket->entries = entries;
+  bucket->cap = (uint16_t)cap;
+  return 0;
 }
 
 int kad_table_grow(struct kad_table *table) {
@@ -110,15 +123,17 @@ static int divide(const struct kad_table *table, struct kad_bucket *far,
   if (moving == far->count) {
     near->entries = far->entries;
     near->count = far->count;
+    near->cap = far->cap;
     far->entries = NULL;
     far->count = 0;
+    far->cap = 0;
     return 0;
   }
-  const int error = kad_bucket_prepare(near, table);
+  const int error = kad_bucket_prepare(near, table, moving);
   if (error != 0) {
     return error;
   }
-  uint8_t kept = 0;
+  uint16_t kept = 0;
   for (size_t i = 0; i < far->count; i++) {
     const struct kad_entry *entry = &far->entries[i];
     if (is_nearer(table, entry)) {

@@ -10,10 +10,11 @@
 /* Contacts whose ids share a prefix of one length with ours. Zero-initialised
  * it is empty. */
 struct kad_bucket {
-  struct kad_entry *entries;  /* room for k; NULL until the first comes */
-  struct kad_waiting waiting; /* empty unless there have been k contacts */
+  struct kad_entry *entries;  /* room for `cap`; NULL until the first comes */
+  struct kad_waiting waiting; /* empty unless it has been full */
   kad_time_ms looked_up;      /* when a lookup last went into it */
-  uint8_t count;              /* contacts, at most k */
+  uint16_t count;             /* contacts, at most kad_bucket_limit */
+  uint16_t cap;               /* contacts that there is room for */
 };
 
 /* Bucket i holds the contacts that share exactly i leading bits with us, the
@@ -23,9 +24,11 @@ struct kad_table {
   struct kad_allocator allocator;
   struct kad_waiting_format format;
   struct kad_bucket *buckets;
-  size_t bucket_count; /* 1 … id_bits */
-  size_t bucket_cap;   /* buckets that there is room for */
-  size_t count;        /* contacts in all buckets */
+  size_t bucket_count;    /* 1 … id_bits */
+  size_t bucket_cap;      /* buckets that there is room for */
+  size_t count;           /* contacts in all buckets */
+  size_t bad;             /* of these, as kad_entry_is_bad says */
+  kad_time_ms good_until; /* all contacts are good before this moment */
 };
 
 /* What says that nothing was found. */
@@ -38,6 +41,13 @@ static inline struct kad_bucket *kad_table_last(const struct kad_table *table) {
   return &table->buckets[table->bucket_count - 1];
 }
 
+/* Returns how many contacts `bucket` may have. */
+static inline size_t kad_bucket_limit(const struct kad_table *table,
+                                      const struct kad_bucket *bucket) {
+  (void)bucket;
+  return table->config.k;
+}
+
 /* Finds the contact of `id`. Returns its index or KAD_BUCKET_NONE. */
 size_t kad_bucket_find(const struct kad_bucket *bucket,
                        const struct kad_id *id);
@@ -48,9 +58,12 @@ size_t kad_bucket_find(const struct kad_bucket *bucket,
 size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
                         kad_time_ms ping_ms, bool bad_only);
 
-/* Makes room for the first contact. Returns 0 or KAD_ENOMEM. */
+/* Makes room for `count` contacts, at most kad_bucket_limit of them: most
+ * buckets near to us never have as many as they may. Returns 0, or KAD_ENOMEM
+ * with nothing changed. */
 KAD_MUST_CHECK int kad_bucket_prepare(struct kad_bucket *bucket,
-                                      const struct kad_table *table);
+                                      const struct kad_table *table,
+                                      size_t count);
 
 /* Finds the contact of `id`, or NULL. */
 struct kad_entry *kad_table_entry(const struct kad_table *table,

@@ -17,8 +17,8 @@ static void plan_round(struct kad_node *node) {
 }
 
 /* Pings the questionable contacts that were seen longest ago. */
-static void ping_questionable(struct kad_node *node,
-                              const struct kad_table *table, kad_time_ms now) {
+static void ping_questionable(struct kad_node *node, struct kad_table *table,
+                              kad_time_ms now) {
   kad_time_ms before = kad_time_since((kad_time_ms)node->config.query_ms, now);
   for (int i = 0; i < KAD_ROUND_PINGS; i++) {
     const struct kad_entry *entry = kad_table_questionable(table, now, before);
@@ -143,17 +143,12 @@ static struct census take_census(const struct kad_node *node) {
   return census;
 }
 
-/* The first contact that may answer is enough: it is asked often. */
 bool kad_maintenance_has_contacts(const struct kad_node *node) {
   bool has = false;
-  for (size_t i = 0; i < KAD_FAMILIES && !has; i++) {
-    size_t bucket = 0;
-    size_t slot = 0;
-    const struct kad_entry *entry;
-    while (!has && node->tables[i] != NULL &&
-           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
-      has = !kad_entry_is_bad(entry);
-    }
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    const struct kad_table *table = node->tables[i];
+    has =
+        has || (table != NULL && kad_table_bad(table) < kad_table_count(table));
   }
   return has;
 }

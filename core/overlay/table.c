@@ -39,7 +39,7 @@ void kad_table_free(struct kad_table *table) {
   for (size_t i = 0; i < table->bucket_count; i++) {
     struct kad_bucket *bucket = &table->buckets[i];
     kad_release(&allocator, bucket->entries,
-                table->config.k * sizeof *bucket->entries);
+                bucket->cap * sizeof *bucket->entries);
     kad_waiting_deinit(&bucket->waiting, &table->format, &allocator);
   }
   kad_release(&allocator, table->buckets,
@@ -54,7 +54,7 @@ static struct kad_bucket *bucket_for(const struct kad_table *table,
 
 static bool is_full(const struct kad_table *table,
                     const struct kad_bucket *bucket) {
-  return bucket->count == table->config.k;
+  return bucket->count >= kad_bucket_limit(table, bucket);
 }
 
 /* Finds `contact`, by its id and exactly its address. */
@@ -116,8 +116,22 @@ static int check_place(const struct kad_table *table,
   return is_crowded && !is_exempt(table, address) ? KAD_ESUBNET : 0;
 }
 
+/* Notes that the contact of `entry` is about to leave, or to be good again. */
+static void forget_bad(struct kad_table *table, const struct kad_entry *entry) {
+  if (kad_entry_is_bad(entry)) {
+    table->bad--;
+  }
+}
+
+/* Enters a contact whose failures are none into a free place. */
 static void place(struct kad_table *table, struct kad_bucket *bucket,
                   size_t index, const struct kad_entry *entry) {
+  const kad_time_ms good_until =
+      kad_time_add(entry->last_seen, table->config.ping_ms);
+  assert(entry->failures == 0);
+  if (good_until < table->good_until) {
+    table->good_until = good_until;
+  }
   bucket->entries[index] = *entry;
   kad_waiting_drop(&bucket->waiting, &table->format, &entry->contact);
 }
@@ -135,6 +149,7 @@ static bool replace(struct kad_table *table, struct kad_bucket *bucket,
     kad_waiting_remove(waiting, &table->format, best);
     if (check_place(table, bucket, &entry.contact.address,
                     &bucket->entries[index]) == 0) {
+      forget_bad(table, &bucket->entries[index]);
       place(table, bucket, index, &entry);
       return true;
     }
@@ -146,6 +161,7 @@ static bool replace(struct kad_table *table, struct kad_bucket *bucket,
 static void take_out(struct kad_table *table, struct kad_bucket *bucket,
                      size_t index) {
   if (!replace(table, bucket, index)) {
+    forget_bad(table, &bucket->entries[index]);
     bucket->count--;
     bucket->entries[index] = bucket->entries[bucket->count];
     table->count--;
@@ -160,8 +176,10 @@ static uint16_t smooth(uint16_t old, uint16_t measured) {
   return (uint16_t)((old * 7U + measured + 4U) / 8U);
 }
 
-static void refresh(struct kad_entry *entry, const struct kad_contact *contact,
-                    uint16_t rtt_ms, kad_time_ms now) {
+static void refresh(struct kad_table *table, struct kad_entry *entry,
+                    const struct kad_contact *contact, uint16_t rtt_ms,
+                    kad_time_ms now) {
+  forget_bad(table, entry);
   entry->contact.address.via = contact->address.via;
   entry->last_seen = now;
   entry->rtt_ms = smooth(entry->rtt_ms, rtt_ms);
@@ -174,7 +192,7 @@ static int add_known(struct kad_table *table, struct kad_entry *entry,
                      const struct kad_entry **probe) {
   const struct kad_contact *contact = &newcomer->contact;
   if (kad_address_equal(&entry->contact.address, &contact->address)) {
-    refresh(entry, contact, newcomer->rtt_ms, now);
+    refresh(table, entry, contact, newcomer->rtt_ms, now);
     return 0;
   }
   if (!kad_entry_is_bad(entry)) {
@@ -185,6 +203,7 @@ static int add_known(struct kad_table *table, struct kad_entry *entry,
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
   const int error = check_place(table, bucket, &contact->address, entry);
   if (error == 0) {
+    forget_bad(table, entry);
     place(table, bucket, (size_t)(entry - bucket->entries), newcomer);
   }
   return error;
@@ -198,7 +217,9 @@ static int make_room(struct kad_table *table, const struct kad_id *id,
     *bucket = bucket_for(table, id);
     if (!is_full(table, *bucket) || *bucket != kad_table_last(table) ||
         table->bucket_count == table->config.id_bits) {
-      return kad_bucket_prepare(*bucket, table);
+      return is_full(table, *bucket)
+                 ? 0
+                 : kad_bucket_prepare(*bucket, table, (*bucket)->count + 1U);
     }
     const int error = kad_table_split(table);
     if (error != 0) {
@@ -238,7 +259,7 @@ static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
   }
   const int error =
       kad_waiting_add(&bucket->waiting, &table->format, &table->allocator,
-                      newcomer, table->config.k);
+                      newcomer, kad_bucket_limit(table, bucket));
   if (error != 0) {
     return error;
   }
@@ -258,6 +279,7 @@ static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
   }
   size_t bad = kad_bucket_worst(bucket, now, table->config.ping_ms, true);
   if (is_full(table, bucket) && bad != KAD_BUCKET_NONE) {
+    forget_bad(table, &bucket->entries[bad]);
     place(table, bucket, bad, newcomer);
     return 0;
   }
@@ -338,8 +360,10 @@ void kad_table_failed(struct kad_table *table,
     stop_waiting(table, bucket, contact);
     return;
   }
+  table->good_until = 0;
   if (entry->failures < UINT8_MAX) {
     entry->failures++;
+    table->bad += entry->failures == KAD_FAILURES_BAD;
   }
   if (kad_entry_is_bad(entry)) {
     (void)replace(table, bucket, (size_t)(entry - bucket->entries));
@@ -377,7 +401,7 @@ static size_t prune(struct kad_table *table, struct kad_bucket *bucket,
 
 size_t kad_table_prune(struct kad_table *table, kad_time_ms now) {
   size_t dropped = 0;
-  for (size_t i = 0; i < table->bucket_count; i++) {
+  for (size_t i = 0; i < table->bucket_count && table->bad > 0; i++) {
     dropped += prune(table, &table->buckets[i], now);
   }
   return dropped;

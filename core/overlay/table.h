@@ -125,7 +125,7 @@ bool kad_entry_is_staler(const struct kad_entry *a, const struct kad_entry *b);
  * queried at or after `before`, for the maintenance to ping; NULL for none.
  * Each query in a row that it left unanswered doubles the time from `before` to
  * `now` for it, up to 64 times. */
-const struct kad_entry *kad_table_questionable(const struct kad_table *table,
+const struct kad_entry *kad_table_questionable(struct kad_table *table,
                                                kad_time_ms now,
                                                kad_time_ms before);
 
@@ -137,6 +137,7 @@ size_t kad_table_prune(struct kad_table *table, kad_time_ms now);
  * kad_table_buckets - 1, which holds our own id. */
 size_t kad_table_buckets(const struct kad_table *table);
 size_t kad_table_count(const struct kad_table *table); /* contacts */
+size_t kad_table_bad(const struct kad_table *table);   /* bad ones of these */
 size_t kad_table_good(const struct kad_table *table, kad_time_ms now);
 
 /* Notes that a lookup for `target` ran: its bucket is fresh. */

@@ -163,20 +163,28 @@ static bool is_due(const struct kad_entry *entry, kad_time_ms now,
               kad_time_since(before, now));
 }
 
-const struct kad_entry *kad_table_questionable(const struct kad_table *table,
+const struct kad_entry *kad_table_questionable(struct kad_table *table,
                                                kad_time_ms now,
                                                kad_time_ms before) {
   const kad_time_ms ping_ms = table->config.ping_ms;
   const struct kad_entry *stalest = NULL;
+  kad_time_ms good_until = KAD_TIME_NEVER;
   size_t bucket = 0;
   size_t slot = 0;
   const struct kad_entry *entry;
+  if (now < table->good_until) {
+    return NULL;
+  }
   while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
-    if (!kad_entry_is_good(entry, now, ping_ms) && is_due(entry, now, before) &&
+    const kad_time_ms until =
+        entry->failures == 0 ? kad_time_add(entry->last_seen, ping_ms) : 0;
+    good_until = until < good_until ? until : good_until;
+    if (now >= until && is_due(entry, now, before) &&
         (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
       stalest = entry;
     }
   }
+  table->good_until = good_until;
   return stalest;
 }
 
@@ -186,6 +194,10 @@ size_t kad_table_buckets(const struct kad_table *table) {
 
 size_t kad_table_count(const struct kad_table *table) {
   return table->count;
+}
+
+size_t kad_table_bad(const struct kad_table *table) {
+  return table->bad;
 }
 
 size_t kad_table_good(const struct kad_table *table, kad_time_ms now) {

@@ -173,13 +173,32 @@ static void check_entry(const struct world *world,
   CHECK(known->failures == entry->failures);
 }
 
+/* Everyone who was not queried in this very moment is due. */
+static void check_questionable(const struct world *world,
+                               const struct kad_entry *const *entries,
+                               size_t count) {
+  const struct kad_entry *stalest = NULL;
+  for (size_t i = 0; i < count; i++) {
+    const struct kad_entry *entry = entries[i];
+    if (!kad_entry_is_good(entry, world->now, PING_MS) &&
+        (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
+      stalest = entry;
+    }
+  }
+  const struct kad_entry *found =
+      kad_table_questionable(world->table, world->now, world->now + 1);
+  CHECK(found == stalest);
+}
+
 static void check_table(const struct world *world) {
   static const struct kad_entry *entries[ENTRIES_MAX];
   static size_t buckets[ENTRIES_MAX];
   const size_t count = list_entries(world, entries, buckets);
   CHECK(count == kad_table_count(world->table));
   size_t run = 0;
+  size_t bad = 0;
   for (size_t i = 0; i < count; i++) {
+    bad += kad_entry_is_bad(entries[i]) ? 1 : 0;
     run = i > 0 && buckets[i] == buckets[i - 1] ? run + 1 : 1;
     CHECK(run <= world->config.k);
     check_entry(world, entries[i], buckets[i]);
@@ -188,6 +207,8 @@ static void check_table(const struct world *world) {
       check_pair(entries[i], entries[j]);
     }
   }
+  CHECK(bad == kad_table_bad(world->table));
+  check_questionable(world, entries, count);
 }
 
 /* The naive way: picks the closest of all that are left, again and again. */

@@ -289,6 +289,52 @@ static void who_fails_is_questioned_ever_more_rarely(void **state) {
   }
 }
 
+static void who_comes_is_questionable_in_time(void **state) {
+  struct kad_tables *it = *state;
+  const kad_time_ms came = it->now;
+  assert_null(kad_table_questionable(it->table, came, came));
+  assert_ok(kad_tables_add(it, 0, 1));
+
+  it->now = came + KAD_TABLES_PING_MS;
+  assert_null(kad_table_questionable(it->table, it->now - 1, it->now - 1));
+  assert_ptr_equal(kad_table_questionable(it->table, it->now, it->now),
+                   kad_tables_find(it, 0, 1));
+}
+
+/* It was seen before all others when it entered. */
+static void who_waited_is_questionable_in_time(void **state) {
+  struct kad_tables *it = *state;
+  kad_tables_fill(it, 0, KAD_TABLES_K);
+  const kad_time_ms waiting = it->now;
+  assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
+  it->now += 1000;
+  for (unsigned i = 0; i < KAD_TABLES_K; i++) {
+    assert_ok(kad_tables_add(it, 0, i));
+  }
+  assert_null(kad_table_questionable(it->table, it->now, it->now));
+  const struct kad_contact leaving = kad_tables_contact(it, 0, 0);
+  kad_table_remove(it->table, &leaving);
+
+  it->now = waiting + KAD_TABLES_PING_MS;
+  assert_ptr_equal(kad_table_questionable(it->table, it->now, it->now),
+                   kad_tables_find(it, 0, 100));
+}
+
+static void counts_the_bad_ones(void **state) {
+  struct kad_tables *it = *state;
+  kad_tables_fill(it, 0, 5);
+  kad_tables_fail(it, 0, 1, 1);
+  kad_tables_fail(it, 0, 2, KAD_FAILURES_BAD);
+  kad_tables_fail(it, 0, 3, KAD_FAILURES_BAD + 1);
+  assert_int_equal(kad_table_bad(it->table), 2);
+
+  assert_ok(kad_tables_add(it, 0, 2));
+  assert_int_equal(kad_table_bad(it->table), 1);
+  const struct kad_contact leaving = kad_tables_contact(it, 0, 3);
+  kad_table_remove(it->table, &leaving);
+  assert_int_equal(kad_table_bad(it->table), 0);
+}
+
 static void counts_the_good_ones(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 5);
@@ -320,6 +366,9 @@ int main(void) {
       TEST(the_most_silent_questionable_contact_comes_first),
       TEST(who_was_just_queried_is_not_questioned_again),
       TEST(who_fails_is_questioned_ever_more_rarely),
+      TEST(who_comes_is_questionable_in_time),
+      TEST(who_waited_is_questionable_in_time),
+      TEST(counts_the_bad_ones),
       TEST(counts_the_good_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
