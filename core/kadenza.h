@@ -1251,6 +1251,48 @@ KAD_API KAD_MUST_CHECK int kad_sim_move(struct kad_network *network,
                                         const struct kad_address *listen,
                                         size_t count);
 
+/* What a node may be to the others. Its engine goes on, joins, and answers
+ * pings, so that they keep it in their tables; but what comes to it is taken
+ * from it, or it sends more than is right. All speak KRPC. */
+#define KAD_SIM_BEHAVIOUR_MAP(X)                                \
+  X(HONEST, "honest", "Nothing is changed")                     \
+  X(SILENT, "silent", "Answers pings, and nothing else")        \
+  X(LIAR, "liar",                                               \
+    "Names contacts that it invents, closer than any, and the " \
+    "other liars; says it stores, and does not; has no values") \
+  X(SYBIL, "sybil",                                             \
+    "The same, but names only the sybils of the same key. "     \
+    "Give the node an id close to it when it is opened")        \
+  X(FLOODER, "flooder",                                         \
+    "Stores junk under random keys, with tokens, at the "       \
+    "nodes that it learns of")                                  \
+  X(REPLAYER, "replayer",                                       \
+    "Sends what it has heard again, to anyone, as its "         \
+    "own or under the first sender's address")                  \
+  X(GARBAGE, "garbage",                                         \
+    "Sends random bytes, and what it has heard cut off or "     \
+    "changed in some places")
+
+enum kad_sim_behaviour {
+#define KAD_SIM_BEHAVIOUR_ENUM(code, name, text) KAD_SIM_##code,
+  KAD_SIM_BEHAVIOUR_MAP(KAD_SIM_BEHAVIOUR_ENUM)
+#undef KAD_SIM_BEHAVIOUR_ENUM
+};
+
+/* How a node behaves. */
+struct kad_sim_hostility {
+  enum kad_sim_behaviour behaviour;
+  struct kad_id key; /* of sybils */
+  uint32_t per_s; /* datagrams that flooders, replayers and senders of garbage
+                     send a second: up to 1,000; 0 counts as 10 */
+};
+
+/* Lets `node` behave like that from now on. Returns 0, KAD_EINVAL or
+ * KAD_ENOMEM; then it behaves as before. */
+KAD_API KAD_MUST_CHECK int kad_sim_set_behaviour(
+    struct kad_network *network, struct kad_node *node,
+    const struct kad_sim_hostility *hostility);
+
 /* What became of a datagram: as in struct kad_sim_stats. */
 enum kad_sim_fate {
   KAD_SIM_DELIVERED,

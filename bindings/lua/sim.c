@@ -1,6 +1,8 @@
 #include "link.h"
 #include "pending.h"
 
+#include <string.h>
+
 /* What may happen to the nodes of simulated networks. */
 
 /* Returns the handle at argument 1, of an open simulated network.
@@ -96,6 +98,42 @@ static int network_move(lua_State *L) {
   return 1;
 }
 
+/* Reads the options at argument 4. [-0, +0, v] */
+static void check_hostility(lua_State *L, struct kad_sim_hostility *how) {
+  static const char *const names[] = {"key", "rate", NULL};
+  const size_t id_size = kad_lua_check_node(L, 2)->bits / 8;
+  struct kad_slice key;
+  lua_Integer rate = 0;
+  kad_lua_check_options(L, 4, names);
+  if (lua_isnoneornil(L, 4)) {
+    return;
+  }
+  if (kad_lua_field_string(L, 4, "key", id_size, id_size, &key)) {
+    memcpy(how->key.bytes, key.data, id_size);
+  }
+  (void)kad_lua_field_integer(L, 4, "rate", 1, 1000, &rate);
+  how->per_s = (uint32_t)rate;
+}
+
+/* network:set_behaviour(node, name[, {key, rate}]) */
+static int network_set_behaviour(lua_State *L) {
+  static const char *const names[] = {
+#define NAME(code, name, text) name,
+      KAD_SIM_BEHAVIOUR_MAP(NAME)
+#undef NAME
+          NULL,
+  };
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  struct kad_sim_hostility how = {KAD_SIM_HONEST};
+  how.behaviour = (enum kad_sim_behaviour)luaL_checkoption(L, 3, NULL, names);
+  check_hostility(L, &how);
+  luaL_argcheck(L, how.behaviour != KAD_SIM_SYBIL || lua_istable(L, 4), 4,
+                "a sybil needs a key");
+  check_status(L, kad_sim_set_behaviour(self->link->network, node, &how));
+  return 0;
+}
+
 /* --------------------------------------------------------------- trace -- */
 
 /* A datagram for the function of network:trace. */
@@ -189,6 +227,7 @@ const luaL_Reg kad_lua_sim_methods[] = {
     {"suspend", network_suspend},
     {"resume", network_resume},
     {"move", network_move},
+    {"set_behaviour", network_set_behaviour},
     {"trace", network_trace},
     {"kill", network_kill},
     {"stats", network_stats},

@@ -5,6 +5,7 @@
  *                         └──────────────► sim_curve.c (times of pairs)
  *     kadenza.h ──► sim_control.c (groups, crashes, counters)
  *                 sim_clock.c (clocks that are wrong, machines that sleep)
+ *                 hostile.c … (nodes that do others harm)
  *
  * A datagram is judged when it is sent, and again when it arrives: in between
  * its receiver may have gone, or been parted from its sender. Chance decides at
@@ -39,9 +40,10 @@ struct kad_sim_clock {
 /* What few members have. */
 struct kad_sim_extra {
   struct kad_sim_clock clock;
-  uint64_t bandwidth; /* bytes a second; 0: no bound */
-  uint64_t sent_us;   /* when all that it sent so far has left it */
-  uint64_t heard_us;  /* when all that has reached it is received */
+  uint64_t bandwidth;          /* bytes a second; 0: no bound */
+  uint64_t sent_us;            /* when all that it sent so far has left it */
+  uint64_t heard_us;           /* when all that has reached it is received */
+  struct kad_hostile *hostile; /* NULL: honest */
   bool asleep;
 };
 
@@ -96,6 +98,9 @@ struct kad_sim {
   struct kad_sim_stats stats;
   void (*tracer)(void *data, const struct kad_sim_event *event);
   void *tracer_data;
+  struct kad_hostile **hostiles; /* all of them, in no order */
+  size_t hostile_count;
+  size_t hostile_cap;
 };
 
 /* Return what a network, or a member with sockets, is the base of. */
@@ -171,6 +176,11 @@ void kad_sim_link_deinit(struct kad_sim *sim);
 /* Sends a datagram from the address `i` of `from`, or loses it. */
 void kad_sim_transmit(struct kad_sim_member *from, int i,
                       const struct kad_address *to, struct kad_slice datagram);
+
+/* The same under a false address. */
+void kad_sim_forge(struct kad_sim_member *from,
+                   const struct kad_address *from_address,
+                   const struct kad_address *to, struct kad_slice datagram);
 
 /* Returns the milliseconds that a datagram waits until those before it are
  * through, or -1 when it is lost for that. `*through_us` is when they are. */

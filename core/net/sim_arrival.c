@@ -1,5 +1,5 @@
 #include "base/time.h"
-#include "net/sim.h"
+#include "net/hostile.h"
 
 static uint64_t *counter(struct kad_sim_stats *stats, enum kad_sim_fate fate) {
   switch (fate) {
@@ -104,6 +104,11 @@ static void receive(struct kad_sim *sim, struct kad_sim_flight *flight,
   sim->stats.delivered_bytes += datagram.len;
   kad_trace_add(&sim->trace, sim->now, &flight->from, &flight->to, datagram);
   flight->from.via = socket->address.via;
+  const struct kad_sim_extra *extra = socket->member->extra;
+  if (extra != NULL && extra->hostile != NULL &&
+      kad_hostile_takes(extra->hostile, &flight->from, datagram)) {
+    return;
+  }
   kad_member_receive(&socket->member->base, &flight->from, datagram);
 }
 

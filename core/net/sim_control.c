@@ -1,5 +1,5 @@
 #include "base/allocator.h"
-#include "net/sim.h"
+#include "net/hostile.h"
 #include "overlay/operation.h"
 
 #include <assert.h>
@@ -25,6 +25,10 @@ struct kad_sim_extra *kad_sim_extra_of(struct kad_sim_member *member) {
 }
 
 void kad_sim_extra_free(struct kad_sim_member *member) {
+  if (member->extra == NULL) {
+    return;
+  }
+  kad_hostile_end(member->extra->hostile);
   kad_release(&member->base.network->allocator, member->extra,
               sizeof *member->extra);
   member->extra = NULL;

@@ -80,6 +80,8 @@ void kad_sim_link_deinit(struct kad_sim *sim) {
   free_flights(sim, sim->free_small);
   free_flights(sim, sim->free_large);
   kad_release(&sim->base.allocator, sim->curve, sizeof *sim->curve);
+  kad_release(&sim->base.allocator, sim->hostiles,
+              sim->hostile_cap * sizeof(struct kad_hostile *));
 }
 
 /* What is left to chance about one datagram. Each has numbers of its own, so
@@ -253,15 +255,16 @@ static void dispatch(struct kad_sim *sim, const struct parcel *parcel) {
   }
 }
 
-void kad_sim_transmit(struct kad_sim_member *from, int i,
-                      const struct kad_address *to, struct kad_slice datagram) {
+void kad_sim_forge(struct kad_sim_member *from,
+                   const struct kad_address *from_address,
+                   const struct kad_address *to, struct kad_slice datagram) {
   struct kad_sim *sim = kad_sim_of(from->base.network);
   const uint64_t hash = kad_sim_hash(to);
   const struct kad_sim_socket *socket = kad_sim_find(sim, to, hash);
   const struct parcel parcel = {
       .from = from,
       .to = socket != NULL ? socket->member : NULL,
-      .from_address = &from->base.addresses[i],
+      .from_address = from_address,
       .to_address = to,
       .to_hash = hash,
       .bytes = datagram,
@@ -269,4 +272,9 @@ void kad_sim_transmit(struct kad_sim_member *from, int i,
   sim->stats.sent++;
   sim->stats.sent_bytes += datagram.len;
   dispatch(sim, &parcel);
+}
+
+void kad_sim_transmit(struct kad_sim_member *from, int i,
+                      const struct kad_address *to, struct kad_slice datagram) {
+  kad_sim_forge(from, &from->base.addresses[i], to, datagram);
 }

@@ -43,6 +43,9 @@ local M = {}
 ---@field resume fun(self, node: kadenza.core.Node)
 ---@field move fun(self, node: kadenza.core.Node,
 ---  addresses: string[]): true?, string?, kadenza.Code?
+---@field set_behaviour fun(self, node: kadenza.core.Node,
+---  name: "honest"|"silent"|"liar"|"sybil"|"flooder"|"replayer"|"garbage",
+---  options?: { key: string?, rate: integer? })  as enum kad_sim_behaviour
 ---@field trace fun(self, fn?: fun(fate: string, from: string, to: string,
 ---  bytes: string))  of every datagram, at its arrival
 ---@field kill fun(self, node: kadenza.core.Node)  ends it as a crash does, and

@@ -161,6 +161,31 @@ describe("kadenza.core.sim", function()
     end, "seen enough", 1, true)
   end))
 
+  it("lets nodes be hostile", spec(function()
+    local network <close>, nodes = open({}, 2)
+    local key = ("\1"):rep(20)
+    network:set_behaviour(nodes[2], "silent")
+    local code
+    nodes[1]:call("20.0.2.1:1", nil, "hello", {}, function(_, _, name)
+      code = name
+    end)
+    network:run(MINUTE)
+    assert.equal("KAD_ETIMEOUT", code)
+    assert.is_number(ping(network, nodes[1], 2))
+
+    network:set_behaviour(nodes[2], "sybil", { key = key })
+    network:set_behaviour(nodes[2], "garbage", { rate = 100 })
+    network:run(MINUTE)
+
+    assert.is_true(nodes[1]:stats().dropped_malformed > 100)
+    assert.error_matches(function()
+      network:set_behaviour(nodes[2], "rude")
+    end, "invalid option 'rude'", 1, true)
+    assert.error_matches(function()
+      network:set_behaviour(nodes[2], "sybil")
+    end, "a sybil needs a key", 1, true)
+  end))
+
   it("counts datagrams", spec(function()
     local network <close>, nodes = open({ duplicate = 1 }, 2)
     ping(network, nodes[1], 2)
