@@ -188,6 +188,10 @@ interop: $(products) | deps-interop ## let BitTorrent clients meet a node
 bench: | deps-bench ## measure against an echo server as the limit
 	@$(MAKE) --no-print-directory RELEASE=1 bench-run
 
+.PHONY: bench-sim
+bench-sim: | deps-build ## measure the quality of an overlay in virtual time
+	@$(MAKE) --no-print-directory RELEASE=1 bench-sim-run
+
 .PHONY: docs
 docs: | deps-build ## write the reference from headers and annotations
 	@$(LUA) docs/generate.lua
@@ -218,7 +222,7 @@ clean: ## remove build/; var/, the state of nodes, stays
 .PHONY: help
 help: ## list the targets
 	@echo "kadenza $(version)  make [target]... [VARIABLE=value]..."
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 	  while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
 	@sed -n '/^# Variants/,/^# puts/s/^# //p' Makefile
 
@@ -342,6 +346,10 @@ fuzz-run: $(fuzzers)
 .PHONY: bench-run
 bench-run: $(products) $(benches)
 	@$(test_env) bench/run $(ARGS)
+
+.PHONY: bench-sim-run
+bench-sim-run: $(products) $(BUILD)/bench/sim_size
+	@$(test_env) $(LUA) bench/sim/run.lua $(ARGS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call object,$(filter-out \
   $(bench_mains),$(bench_sources))) $(library) $(BUILD)/sources

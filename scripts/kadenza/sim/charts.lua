@@ -1,5 +1,7 @@
 --- The charts and figures of a run, made of what a recorder has of it.
 
+local QUERIES <const> = require("kadenza.sim.recorder").QUERIES
+
 local M = {}
 
 local HOUR <const> = 3600
@@ -47,12 +49,12 @@ local function merge(curves)
 end
 
 -- Rows of courses over the hours of a run.
-local function over_hours(start, courses, scale)
+local function over_hours(courses, scale)
   local curves = {}
   for i, course in ipairs(courses) do
     local points = {}
     for _, row in ipairs(course:rows()) do
-      points[#points + 1] = { (row[1] - start) / HOUR, row[2] * (scale or 1) }
+      points[#points + 1] = { row[1] / HOUR, row[2] * (scale or 1) }
     end
     curves[i] = points
   end
@@ -114,28 +116,32 @@ function make.messages(recorder)
     columns = names_of("queries", kinds), rows = merge(curves) }
 end
 
-function make.success(recorder, start)
+function make.success(recorder)
   local columns, courses = { "hours" }, {}
+  local function add(name, course)
+    if #course:rows() > 0 then
+      columns[#columns + 1] = name
+      courses[#courses + 1] = course
+    end
+  end
   for _, of in ipairs(recorder.kinds) do
-    columns[#columns + 1] = of.kind .. " succeeded"
-    courses[#courses + 1] = of.success
+    add(of.kind .. " succeeded", of.success)
   end
-  if recorder.held.count > 0 then
-    columns[#columns + 1] = "holders found / k"
-    courses[#courses + 1] = recorder.shares
-  end
+  add("holders found / k", recorder.found)
+  add("holders / k", recorder.courses.held)
   return { title = "Success over time", kind = "lines", x = "hours",
     y = "%", range = { 0, 105 }, columns = columns,
-    note = "Operations that did what they were to do, and of the nodes that "
-      .. "should hold a record those that did.",
-    rows = over_hours(start, courses, 100) }
+    note = "Operations that did what they were to do, and of the k nodes that "
+      .. "should hold a value those that did.",
+    rows = over_hours(courses, 100) }
 end
 
-function make.traffic(recorder, start)
+function make.traffic(recorder)
+  local courses = recorder.courses
   return { title = "Messages of a node", kind = "lines", x = "hours",
     y = "a minute", columns = { "hours", "datagrams sent", "queries sent" },
     note = "What a node sends in a minute, on average.",
-    rows = over_hours(start, { recorder.sent, recorder.asked }) }
+    rows = over_hours({ courses.datagrams, courses.queries }) }
 end
 
 local function is_used(course)
@@ -147,40 +153,41 @@ local function is_used(course)
   return false
 end
 
-function make.kinds(recorder, start, queries)
+function make.kinds(recorder)
   local columns, courses = { "hours" }, {}
-  for _, name in ipairs(queries) do
-    if is_used(recorder.queries[name]) then
+  for _, name in ipairs(QUERIES) do
+    local course = recorder.courses["served_" .. name]
+    if is_used(course) then
       columns[#columns + 1] = name
-      courses[#courses + 1] = recorder.queries[name]
+      courses[#courses + 1] = course
     end
   end
   return { title = "Queries that a node answers", kind = "lines", x = "hours",
-    y = "a minute", columns = columns, rows = over_hours(start, courses),
+    y = "a minute", columns = columns, rows = over_hours(courses),
     note = "By what they ask, in a minute, on average." }
 end
 
-function make.table(recorder, start)
+function make.table(recorder)
+  local courses = recorder.courses
   return { title = "Contacts in the routing table", kind = "lines",
     x = "hours", y = "contacts",
-    columns = { "hours", "mean", "lowest", "highest" },
-    note = "Of the nodes looked at.", rows = over_hours(start,
-      { recorder.contacts, recorder.lowest, recorder.highest }) }
+    columns = { "hours", "mean", "fewest", "most" },
+    note = "Of the nodes looked at.", rows = over_hours(
+      { courses.contacts, courses.contacts_least, courses.contacts_most }) }
 end
 
-function make.population(recorder, start)
+function make.population(recorder)
   return { title = "Nodes", kind = "lines", x = "hours", y = "nodes",
-    columns = { "hours", "nodes" }, note = "How many there were.",
-    rows = over_hours(start, { recorder.population }) }
+    columns = { "hours", "nodes" }, note = "How many lived.",
+    rows = over_hours({ recorder.courses.alive }) }
 end
 
 -- Hooks that were called, by name.
-local function hooks_of(recorder)
+local function hooks_of(recorder, values_of)
   local rows = {}
-  for name, hook in pairs(recorder.hooks) do
+  for _, hook in ipairs(recorder.hooks) do
     if hook.calls > 0 then
-      rows[#rows + 1] = { name, hook.seconds * 1e6 / hook.calls, hook.calls,
-        hook.slowest * 1e6 }
+      rows[#rows + 1] = { hook.hook, values_of(hook) }
     end
   end
   table.sort(rows, function(a, b)
@@ -190,40 +197,50 @@ local function hooks_of(recorder)
 end
 
 function make.policy(recorder)
-  local rows = hooks_of(recorder)
-  for _, row in ipairs(rows) do
-    table.remove(row, 3)
-  end
   return { title = "Time of hooks", kind = "labels", x = "hook",
     y = "microseconds", logarithmic = "y",
-    columns = { "hook", "mean", "slowest" }, rows = rows,
-    note = "What a call of a policy's hook takes on this machine: it is the "
-      .. "one thing in a report that a second run changes." }
+    columns = { "hook", "mean", "slowest" },
+    rows = hooks_of(recorder, function(hook)
+      return hook.seconds * 1e6 / hook.calls, hook.slowest * 1e6
+    end),
+    note = "What a call of a policy's hook takes on this machine: the one "
+      .. "thing in a report that a second run changes." }
 end
 
 function make.calls(recorder)
-  local rows = hooks_of(recorder)
-  for i, row in ipairs(rows) do
-    rows[i] = { row[1], row[3] }
-  end
   return { title = "Calls of hooks", kind = "labels", x = "hook", y = "calls",
-    columns = { "hook", "calls" }, rows = rows,
-    note = "By the nodes looked at, in the whole run." }
+    columns = { "hook", "calls" },
+    rows = hooks_of(recorder, function(hook)
+      return hook.calls
+    end),
+    note = "By the nodes that lived at the end, in all." }
 end
 
 local ORDER <const> = { "success", "time", "hops", "messages", "traffic",
   "kinds", "table", "population", "policy", "calls" }
 
+-- Charts whose axis is time.
+local OVER_TIME <const> = { success = true, traffic = true, kinds = true,
+  table = true, population = true }
+
+local function marks_of(recorder)
+  local marks = {}
+  for i, mark in ipairs(recorder.marks) do
+    marks[i] = { mark.time / HOUR, mark.text }
+  end
+  return marks
+end
+
 --- Returns the charts of a run, those that would be empty left out.
 ---@param recorder kadenza.sim.Recorder
----@param start? number  when the run began, 0 without it
 ---@return kadenza.sim.Chart[] charts
-function M.charts(recorder, start)
-  local queries = require("kadenza.sim.recorder").QUERIES
+function M.charts(recorder)
   local charts = {}
+  local marks = marks_of(recorder)
   for _, name in ipairs(ORDER) do
-    local chart = make[name](recorder, start or 0, queries)
+    local chart = make[name](recorder)
     chart.name = name
+    chart.marks = OVER_TIME[name] and marks or nil
     if #chart.rows > 0 then
       charts[#charts + 1] = chart
     end
@@ -249,14 +266,12 @@ local function add_operations(add, of)
   local kind = of.kind
   add(kind .. ": how many", of.count, ("%d"):format(of.count))
   add(kind .. ": succeeded", of.good / of.count, percent(of.good / of.count))
-  if of.took.count > 0 then
-    local median, most = of.took:quantile(0.5), of.took:quantile(0.99)
-    add(kind .. ": median time", median, ("%.0f ms"):format(median))
-    add(kind .. ": 99 % within", most, ("%.0f ms"):format(most))
-    add(kind .. ": hops, mean", of.hops:mean(), ("%.2f"):format(of.hops:mean()))
-    add(kind .. ": queries, mean", of.messages:mean(),
-      ("%.1f"):format(of.messages:mean()))
-  end
+  local took, hops, messages = of.took, of.hops, of.messages
+  local median, most = took:quantile(0.5), took:quantile(0.99)
+  add(kind .. ": median time", median, median and ("%.0f ms"):format(median))
+  add(kind .. ": 99 % within", most, most and ("%.0f ms"):format(most))
+  add(kind .. ": hops, mean", hops:mean())
+  add(kind .. ": queries, mean", messages:mean())
 end
 
 --- Returns the figures of a run.
@@ -267,18 +282,23 @@ function M.figures(recorder)
   local function add(name, value, text)
     if value then
       figures[#figures + 1] = { name = name, value = value,
-        text = text or ("%.1f"):format(value) }
+        text = text or ("%.2f"):format(value) }
     end
+  end
+  local function add_share(name, course)
+    local share = mean_of(course)
+    add(name, share, share and percent(share))
   end
   for _, of in ipairs(recorder.kinds) do
     add_operations(add, of)
   end
-  local held = recorder.held:mean()
-  add("holders found / k", held, held and percent(held))
-  add("datagrams a node a minute", mean_of(recorder.sent))
-  add("queries a node a minute", mean_of(recorder.asked))
-  add("bytes a node a second", mean_of(recorder.bytes))
-  add("contacts in a table", mean_of(recorder.contacts))
+  local courses = recorder.courses
+  add_share("holders found / k", recorder.found)
+  add_share("holders / k", courses.held)
+  add("datagrams a node a minute", mean_of(courses.datagrams))
+  add("queries a node a minute", mean_of(courses.queries))
+  add("bytes a node a minute", mean_of(courses.bytes))
+  add("contacts in a table", mean_of(courses.contacts))
   return figures
 end
 

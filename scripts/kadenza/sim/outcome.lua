@@ -10,7 +10,7 @@ local function number(value)
   if value == nil then
     return "nothing measured"
   end
-  return ("%.4g"):format(value)
+  return ("%.6g"):format(value)
 end
 
 local function plural(count, noun)
@@ -55,13 +55,16 @@ local function node_figures(run)
   return figures
 end
 
+local SIGNS <const> = { [">="] = "≥", ["<="] = "≤", ["=="] = "=", [">"] = ">",
+  ["<"] = "<" }
+
 -- What was expected, as figures with goals.
 local function verdicts(run)
   local figures = {}
   for i, expectation in ipairs(run.expectations) do
     figures[i] = { name = expectation.name, value = expectation.value,
       text = number(expectation.value),
-      goal = expectation.operator .. " " .. number(expectation.goal),
+      goal = SIGNS[expectation.operator] .. " " .. number(expectation.goal),
       met = expectation.passed }
   end
   return figures
@@ -72,8 +75,8 @@ end
 ---@return kadenza.sim.Report report
 function M.report(run)
   local scenario = run.scenario
-  local figures = charts.figures(run.recorder)
-  for _, more in ipairs({ node_figures(run), verdicts(run) }) do
+  local figures = verdicts(run)
+  for _, more in ipairs({ charts.figures(run.recorder), node_figures(run) }) do
     table.move(more, 1, #more, #figures + 1, figures)
   end
   return {
@@ -85,7 +88,7 @@ function M.report(run)
     hash = run.trace_hash,
     options = options_of(run),
     summary = figures,
-    charts = charts.charts(run.recorder, run.began),
+    charts = charts.charts(run.recorder),
   }
 end
 

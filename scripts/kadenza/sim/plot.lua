@@ -23,6 +23,7 @@ local M = {}
 ---@field rows table[]
 ---@field range? number[]  of the y axis: from and to
 ---@field logarithmic? "x"|"y"|"xy"
+---@field marks? table[]  lists of a place on the x axis and a text
 
 -- Light enough for a dark page and dark enough for a light one.
 local COLOURS <const> = { "#2f7fd6", "#e07b1a", "#2f9e5b", "#b557c7", "#d64545",
@@ -135,6 +136,19 @@ function draw.labels(chart)
     #chart.rows - 1) .. bars(chart, "$0")
 end
 
+-- Upright lines with a text beside them.
+local function marks(chart)
+  local lines = {}
+  for _, mark in ipairs(chart.marks or {}) do
+    local place = quote.number(mark[1])
+    lines[#lines + 1] = ("set arrow from %s, graph 0 to %s, graph 1 nohead "
+      .. "dashtype 3 linecolor rgb '%s'\nset label %s at %s, graph 0.03 "
+      .. "rotate offset character -0.6, 0 font ',10' textcolor rgb '%s'\n")
+      :format(place, place, INK, quote.gnuplot(mark[2]), place, INK)
+  end
+  return table.concat(lines)
+end
+
 -- The smallest value above zero, which a logarithmic axis has to show.
 local function smallest(chart)
   local least = math.huge
@@ -171,7 +185,7 @@ function M.script(chart)
     quote.gnuplot(chart.title), ink, quote.gnuplot(chart.x), ink,
     quote.gnuplot(chart.y), ink, ink, ink, GRID,
     many and KEY or "off", ink, many and 5 or 3)
-    .. axes(chart) .. draw[chart.kind](chart)
+    .. axes(chart) .. marks(chart) .. draw[chart.kind](chart)
 end
 
 --- Returns the CSV file of a chart.

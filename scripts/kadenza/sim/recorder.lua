@@ -1,28 +1,33 @@
---- What is measured of a run: operations that a scenario tells of, and a panel
---- of nodes that is looked at now and then. It takes as much memory after a day
---- as after an hour.
+--- What the records of a run come to, in as much memory after a day as after an
+--- hour.
 --
 --     local recorder = require("kadenza.sim.recorder").new()
---     recorder:sample(net:now(), net.nodes)            -- every minute or so
---     local value, info = node:get(key)
---     recorder:operation(net:now(), "get", value ~= nil, info)
---     recorder:holders(net:now(), info.holders / 8)
+--     recorder:record("get", { time = 1.5, ok = true, took = 0.2, hops = 2,
+--       messages = 9 })
+--     print(recorder.kinds[1].took:quantile(0.5))
+--
+-- The kinds of records are those of kadenza.sim.run. Of those that it does not
+-- know, the ones with a field `ok` are operations, too.
 
 local statistics = require("kadenza.sim.statistics")
 
 local M = {}
 
--- Nodes whose counters are read at a sample: the whole of a small network, and
--- of a large one enough that their mean is within some per cent of all.
-local PANEL <const> = 400
-
 -- Kinds of operations told apart; those that come after them are one.
 local KINDS <const> = 6
 local OTHER <const> = "other"
 
--- Queries by what they ask, as those who answered them count.
-local QUERIES <const> = { "ping", "find_node", "get_peers", "announce_peer",
-  "find_value", "store", "custom" }
+-- Moments that are marked in charts, at most.
+local MARKS <const> = 32
+
+--- Queries by what they ask, as those who answered them count.
+M.QUERIES = { "ping", "find_node", "get_peers", "announce_peer", "find_value",
+  "store", "custom" }
+
+-- What of a sample has a course over time.
+local COURSES <const> = { "alive", "contacts", "contacts_least",
+  "contacts_most", "queries", "queries_max", "datagrams", "bytes", "held",
+  "records", "healthy" }
 
 --- What operations of a kind have come to.
 ---@class kadenza.sim.Operations
@@ -36,50 +41,33 @@ local QUERIES <const> = { "ping", "find_node", "get_peers", "announce_peer",
 
 ---@class kadenza.sim.Recorder
 ---@field kinds kadenza.sim.Operations[]
----@field shares kadenza.sim.Course  of holders found
----@field held kadenza.sim.Distribution  the same
----@field population kadenza.sim.Course
----@field sent kadenza.sim.Course  datagrams of a node a minute
----@field bytes kadenza.sim.Course  of a node a second
----@field asked kadenza.sim.Course  queries of a node a minute
----@field queries table<string, kadenza.sim.Course>  answered by a node a minute
----@field contacts kadenza.sim.Course
----@field lowest kadenza.sim.Course  contacts of the node that has the fewest
----@field highest kadenza.sim.Course
----@field hooks table<string, { calls: integer, seconds: number,
----  slowest: number, errors: integer }>
+---@field courses table<string, kadenza.sim.Course>  of what samples say
+---@field found kadenza.sim.Course  share of the holders of a record found
+---@field hooks table[]  records of the kind "policy"
+---@field marks { time: number, text: string }[]
 ---@field private settings table
 ---@field private by_kind table<string, kadenza.sim.Operations>
----@field private panel table<kadenza.Node, table>
 local Recorder = {}
 Recorder.__index = Recorder
 Recorder.__name = "kadenza.sim.Recorder"
 
-M.QUERIES = QUERIES
-
-local COURSES <const> = { "shares", "population", "sent", "bytes", "asked",
-  "contacts", "lowest", "highest" }
-
 --- Makes a recorder.
----@param options? { start?: number, interval?: number, panel?: integer }  when
----  the clock of its charts begins, the seconds that a point of theirs stands
----  for at first (60), and how many nodes are looked at (400)
+---@param options? { start?: number, interval?: number }  when the clock of its
+---  courses begins, and the seconds that a point of theirs stands for at first
 ---@return kadenza.sim.Recorder recorder
 function M.new(options)
   options = options or {}
-  local self = setmetatable({ kinds = {}, by_kind = {}, queries = {},
-    hooks = {}, panel = {}, settings = options,
-    held = statistics.distribution() }, Recorder)
+  local self = setmetatable({ kinds = {}, by_kind = {}, courses = {},
+    hooks = {}, marks = {}, settings = options,
+    found = statistics.course(options) }, Recorder)
   for _, name in ipairs(COURSES) do
-    self[name] = statistics.course(options)
+    self.courses[name] = statistics.course(options)
   end
-  for _, name in ipairs(QUERIES) do
-    self.queries[name] = statistics.course(options)
+  for _, name in ipairs(M.QUERIES) do
+    self.courses["served_" .. name] = statistics.course(options)
   end
   return self
 end
-
--------------------------------------------------------------- operations --
 
 local function kind_of(self, kind)
   local known = self.by_kind[kind]
@@ -97,118 +85,54 @@ local function kind_of(self, kind)
   return known
 end
 
---- Tells of an operation that has ended.
----@param time number  seconds of the simulation's clock
----@param kind string  such as "get"
----@param good boolean  whether it did what it was to do
----@param info? kadenza.Info  what it returned, if it asked anybody
-function Recorder:operation(time, kind, good, info)
+local function add_operation(self, kind, record)
   local of = kind_of(self, kind)
   of.count = of.count + 1
-  of.good = of.good + (good and 1 or 0)
-  of.success:add(time, good and 1 or 0)
-  if info and info.hops then
-    of.hops:add(info.hops)
-    of.took:add(info.took * 1000)
-    of.messages:add(info.messages)
+  of.good = of.good + (record.ok and 1 or 0)
+  of.success:add(record.time, record.ok and 1 or 0)
+  if record.took then
+    of.took:add(record.took * 1000)
+  end
+  if record.hops then
+    of.hops:add(record.hops)
+  end
+  if record.messages then
+    of.messages:add(record.messages)
   end
 end
 
---- Tells which share of the nodes that should hold a record does.
----@param time number
----@param share number  0 to 1
-function Recorder:holders(time, share)
-  self.shares:add(time, share)
-  self.held:add(share)
-end
+local take = {}
 
-------------------------------------------------------------------- panel --
-
--- Forgets nodes that have closed, and looks at others in their place: at those
--- in even steps along the list.
-local function renew_panel(self, nodes)
-  local size = 0
-  for node in pairs(self.panel) do
-    if node:is_open() then
-      size = size + 1
-    else
-      self.panel[node] = nil
-    end
-  end
-  local wanted = math.min(self.settings.panel or PANEL, #nodes)
-  local stride = #nodes / math.max(wanted, 1)
-  for step = 0, wanted - 1 do
-    local node = nodes[1 + math.floor(step * stride)]
-    if size < wanted and node and not self.panel[node] and node:is_open() then
-      self.panel[node] = {}
-      size = size + 1
+function take.sample(self, record)
+  for name, course in pairs(self.courses) do
+    if record[name] then
+      course:add(record.time, record[name])
     end
   end
 end
 
--- Adds what the hooks of a node have done since it was last looked at.
-local function add_hooks(self, now, before)
-  for name, hook in pairs(now) do
-    local last = before and before[name] or {}
-    local sum = self.hooks[name]
-      or { calls = 0, seconds = 0, slowest = 0, errors = 0 }
-    self.hooks[name] = sum
-    sum.calls = sum.calls + hook.calls - (last.calls or 0)
-    sum.seconds = sum.seconds + hook.seconds - (last.seconds or 0)
-    sum.errors = sum.errors + hook.errors - (last.errors or 0)
-    sum.slowest = math.max(sum.slowest, hook.slowest)
+function take.found(self, record)
+  self.found:add(record.time, record.share)
+end
+
+function take.policy(self, record)
+  self.hooks[#self.hooks + 1] = record
+end
+
+function take.mark(self, record)
+  if #self.marks < MARKS then
+    self.marks[#self.marks + 1] = { time = record.time, text = record.text }
   end
 end
 
--- Adds what a node has sent and answered since it was last looked at.
-local function add_traffic(self, time, now, before)
-  local seconds = time - before.time
-  local function rate(name, per)
-    return (now[name] - before[name]) * per / seconds
-  end
-  self.sent:add(time, rate("datagrams_out", 60))
-  self.bytes:add(time, rate("bytes_out", 1))
-  self.asked:add(time, rate("queries", 60))
-  for _, name in ipairs(QUERIES) do
-    self.queries[name]:add(time, rate("served_" .. name, 60))
-  end
-end
-
-local function look_at(self, time, node, before)
-  local now = node:stats()
-  now.time = time
-  if before.time and time > before.time then
-    add_traffic(self, time, now, before)
-  end
-  if now.policies then
-    now.hooks = now.policies.hooks
-    add_hooks(self, now.hooks, before.hooks)
-    now.policies = nil
-  end
-  return now
-end
-
---- Looks at the nodes that live.
----@param time number
----@param nodes kadenza.Node[]
-function Recorder:sample(time, nodes)
-  renew_panel(self, nodes)
-  local sum, count, lowest, highest = 0, 0, math.huge, 0
-  for _, node in ipairs(nodes) do
-    local before = self.panel[node]
-    if before then
-      local now = look_at(self, time, node, before)
-      self.panel[node] = now
-      sum, count = sum + now.contacts, count + 1
-      lowest = math.min(lowest, now.contacts)
-      highest = math.max(highest, now.contacts)
-    end
-  end
-  self.population:add(time, #nodes)
-  if count > 0 then
-    self.contacts:add(time, sum / count)
-    self.lowest:add(time, lowest)
-    self.highest:add(time, highest)
+--- Adds a record.
+---@param kind string
+---@param record table  with `time`, in seconds
+function Recorder:record(kind, record)
+  if take[kind] then
+    take[kind](self, record)
+  elseif record.ok ~= nil then
+    add_operation(self, kind, record)
   end
 end
 

@@ -61,7 +61,7 @@ function M.new(net, scenario, wishes)
     records = {},
     expectations = {},
     values = {},
-    recorder = recorder.new({ start = net:now() }),
+    recorder = recorder.new(),
   }, Run)
 end
 
@@ -99,6 +99,7 @@ function Run:record(kind, fields)
     self.records[kind] = list
   end
   list[#list + 1] = fields
+  self.recorder:record(kind, fields)
 end
 
 --- Records that something happens to the overlay, which charts show as a line.
@@ -208,8 +209,6 @@ local function note(self, kind, fields, result, info, code, details)
   fields.messages = known.messages
   fields.code = code
   self:record(kind, fields)
-  self.recorder:operation(self.net:now(), kind, fields.ok,
-    known.took and known or nil)
   return result, info, code, details
 end
 

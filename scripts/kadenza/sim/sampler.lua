@@ -7,6 +7,8 @@
 --     contacts, good, records    of a node, on average
 --     queries, datagrams, bytes  sent by a node a minute, on average, since the
 --                                sample before
+--     contacts_least, contacts_most  of the node that has the fewest, the most
+--     served_ping, served_find_node, …  queries that a node answered a minute
 --     queries_max  of the node that sent most, a minute
 --     held       share of the `k` closest nodes that hold a value, on average
 --                over the first values of the run
@@ -17,6 +19,7 @@
 -- What cannot be told, such as the success of no gets, is left out.
 
 local measure = require("kadenza.sim.measure")
+local QUERIES <const> = require("kadenza.sim.recorder").QUERIES
 local task = require("kadenza.task")
 
 local M = {}
@@ -36,6 +39,9 @@ local GAUGES <const> = { contacts = "contacts", good = "contacts_good",
 local RATES <const> = { queries = "queries", datagrams = "datagrams_out",
   bytes = "bytes_out" }
 local COUNTS <const> = { "joined", "crashed", "left" }
+for _, query in ipairs(QUERIES) do
+  RATES["served_" .. query] = "served_" .. query
+end
 
 ---@class kadenza.sim.Sampler
 ---@field private run kadenza.SimRun
@@ -87,6 +93,10 @@ function Sampler:look(sample)
       for name, gauge in pairs(GAUGES) do
         sample[name] = (sample[name] or 0) + stats[gauge]
       end
+      sample.contacts_least =
+        math.min(sample.contacts_least or stats.contacts, stats.contacts)
+      sample.contacts_most =
+        math.max(sample.contacts_most or 0, stats.contacts)
       add_rates(self, node, stats, sample)
       sample.healthy = (sample.healthy or 0)
         + (node:state() == "healthy" and 1 or 0)
@@ -127,7 +137,6 @@ local function count_holders(run, sample)
     local value = run.values[i]
     local holding, k, all = run:holders(value.key, value.type)
     held, copies = held + holding / k, copies + all
-    run.recorder:holders(run.net:now(), holding / k)
   end
   if count > 0 then
     sample.held, sample.copies = held / count, copies / count
@@ -149,7 +158,6 @@ function Sampler:sample()
   sample.success = measure.share(gets, "ok")
   sample.correct = measure.share(gets, "correct")
   self.last = run:now()
-  run.recorder:sample(run.net:now(), run.net.nodes)
   run:record("sample", sample)
 end
 

@@ -3,10 +3,11 @@ local uv = require("luv")
 
 local core = require("kadenza.core")
 local kad = require("kadenza")
-local charts = require("kadenza.sim.charts")
+local outcome = require("kadenza.sim.outcome")
 local plot = require("kadenza.sim.plot")
 local recorder = require("kadenza.sim.recorder")
 local report = require("kadenza.sim.report")
+local scenario = require("kadenza.sim.scenario")
 local support = require("tests.spec.support")
 
 local spec = support.spec
@@ -250,43 +251,45 @@ describe("a report that cannot be finished", function()
   end))
 end)
 
--- A small run with a recorder: puts and gets, one that fails, and a policy.
-local function record()
-  local net <close> = kad.sim({ nodes = 20, seed = 5, policies = {
-    { name = "p", on_request = function()
+-- A small run of a scenario with a policy and a get that fails.
+local function run_scenario()
+  return scenario.run({
+    name = "small",
+    summary = "A few values in a small overlay.",
+    nodes = 20,
+    hours = 0.5,
+    sample = 60,
+    network = { policies = { { name = "p", on_request = function()
       return true
-    end },
-  } })
-  local start = net:now()
-  local made = recorder.new({ start = start, interval = 30 })
-  local infos = {}
-  net:perform(function()
-    for i = 1, 20 do
-      made:sample(net:now(), net.nodes)
-      assert(net.nodes[i]:put(kad.key("a" .. i), "1"))
-      local value, info = net.nodes[21 - i]:get(kad.key("a" .. i))
-      made:operation(net:now(), "get", value == "1", info)
-      made:holders(net:now(), info.holders / 8)
-      infos[i] = info
-      kad.sleep(60)
-    end
-    made:operation(net:now(), "get", false)
-  end)
-  return made, start, infos
+    end } } },
+    workload = { keys = 10, gets = 4 },
+    steps = { { part = 0.5, name = "half", run = function(_, run)
+      run:get(kad.key("nothing is here"))
+    end } },
+    expect = function(_, run)
+      run:expect("gets that succeed", run:share("get"), ">=", 1)
+      run:expect("nodes", run.net:alive(), "==", 20)
+      run:expect("nothing measured", nil, ">=", 1)
+    end,
+  }, { seed = 5 })
 end
 
-describe("a recorder", function()
-  local made, start, infos
-  local by_name = {}
+describe("the report of a run", function()
+  local run, made
+  local by_name, figures = {}, {}
 
   setup(spec(function()
-    made, start, infos = record()
-    for _, chart in ipairs(charts.charts(made, start)) do
+    run = run_scenario()
+    made = outcome.report(run)
+    for _, chart in ipairs(made.charts) do
       by_name[chart.name] = chart
+    end
+    for _, figure in ipairs(made.summary) do
+      figures[figure.name] = figure
     end
   end))
 
-  it("makes every chart that a run with a policy has", function()
+  it("has every chart that a run with a policy has", function()
     for _, name in ipairs({ "success", "time", "hops", "messages", "traffic",
       "kinds", "table", "population", "policy", "calls" })
     do
@@ -294,40 +297,50 @@ describe("a recorder", function()
     end
   end)
 
+  it("says seed, hash, and what the run was to show", function()
+    assert.equal(5, made.seed)
+    assert.equal(run.trace_hash, made.hash)
+    assert.same({ name = "nodes", value = 20, text = "20", goal = "= 20",
+      met = true }, figures["nodes"])
+    assert.is_false(figures["gets that succeed"].met)
+    assert.equal("nothing measured", figures["nothing measured"].text)
+  end)
+
   it("counts hops as they were", function()
-    local counts = {}
-    for _, info in ipairs(infos) do
-      counts[info.hops] = (counts[info.hops] or 0) + 1
+    local counts, gets, column = {}, 0, nil
+    for _, get in ipairs(run.records.get) do
+      if get.hops then
+        counts[get.hops] = (counts[get.hops] or 0) + 1
+        gets = gets + 1
+      end
+    end
+    for i, name in ipairs(by_name.hops.columns) do
+      column = name == "get" and i or column
     end
     for _, row in ipairs(by_name.hops.rows) do
-      assert.equal(counts[row[1]] * 100 / #infos, row[2])
+      assert.equal(counts[row[1]] and counts[row[1]] * 100 / gets, row[column])
       counts[row[1]] = nil
     end
     assert.is_nil(next(counts))
   end)
 
-  it("gives times whose median is that of the operations", function()
+  it("gives times whose quantiles are those of the operations", function()
     local took = {}
-    for i, info in ipairs(infos) do
-      took[i] = info.took * 1000
+    for _, get in ipairs(run.records.get) do
+      took[#took + 1] = get.took * 1000
     end
     table.sort(took)
-    local figures = {}
-    for _, figure in ipairs(charts.figures(made)) do
-      figures[figure.name] = figure.value
-    end
 
-    assert.equal(took[10], figures["get: median time"])
-    assert.equal(took[20], figures["get: 99 % within"])
-    assert.equal(20 / 21, figures["get: succeeded"])
-    local rows = by_name.time.rows
-    assert.same({ took[20], 1 }, rows[#rows])
+    assert.equal(took[math.ceil(#took * 0.5)],
+      figures["get: median time"].value)
+    assert.equal(took[math.ceil(#took * 0.99)],
+      figures["get: 99 % within"].value)
+    assert.equal(run:share("get"), figures["get: succeeded"].value)
   end)
 
   it("writes as CSV what it has counted", with_folder(function(folder)
+    assert(report.write(folder, made))
     for _, chart in pairs(by_name) do
-      assert(core.make_folder(folder))
-      assert(plot.write(folder, chart))
       local rows = parse_csv(read(folder .. "/" .. chart.name .. ".csv"))
 
       assert.equal(#chart.rows + 1, #rows)
@@ -346,48 +359,58 @@ describe("a recorder", function()
   end))
 
   it("tells what nodes send and answer", function()
-    local rows = by_name.traffic.rows
-
-    assert.is_true(#rows >= 18)
-    for _, row in ipairs(rows) do
+    for _, row in ipairs(by_name.traffic.rows) do
       assert.is_true(row[2] >= row[3] and row[3] > 0)
     end
     assert.same({ "hours", "ping", "find_node", "find_value", "store" },
       by_name.kinds.columns)
+    for _, row in ipairs(by_name.table.rows) do
+      assert.is_true(row[3] <= row[2] and row[2] <= row[4])
+    end
   end)
 
   it("counts the calls of hooks", function()
     local row = by_name.calls.rows[1]
 
     assert.equal("p: on_request", row[1])
+    assert.equal(run.records.policy[1].calls, row[2])
     assert.is_true(row[2] > 100)
   end)
 
-  it("looks at no more nodes than its panel has, and at those that live",
-    spec(function()
-      local net <close> = kad.sim({ nodes = 30, seed = 5 })
-      local small = recorder.new({ start = net:now(), panel = 10 })
-      for round = 1, 5 do
-        small:sample(net:now(), net.nodes)
-        local looked = 0
-        for node in pairs(small.panel) do
-          assert.is_true(node:is_open())
-          looked = looked + 1
-        end
-        assert.equal(10, looked)
-        net.nodes[1]:close()
-        table.remove(net.nodes, 1)
-        net:run(60 * round)
-      end
-    end))
+  it("marks what has happened", function()
+    assert.same({ { 0.25, "half" } }, by_name.success.marks)
+    assert.matches("'half' at 0%.25", plot.script(by_name.success))
+    assert.is_nil(by_name.hops.marks)
+  end)
 
+  it("is the same for the same seed, but for the time of hooks", function()
+    local again = outcome.report(run_scenario())
+    assert.equal(made.hash, again.hash)
+    for i, chart in ipairs(again.charts) do
+      if chart.name ~= "policy" then
+        assert.equal(plot.csv(made.charts[i]), plot.csv(chart))
+      end
+    end
+  end)
+end)
+
+describe("a recorder", function()
   it("keeps to six kinds of operations", function()
     local many = recorder.new()
     for i = 1, 100 do
-      many:operation(i, "kind " .. i, true)
+      many:record("kind " .. i, { time = i, ok = true })
     end
 
     assert.equal(7, #many.kinds)
     assert.equal(94, many.kinds[7].count)
+  end)
+
+  it("marks no more than a chart can show", function()
+    local many = recorder.new()
+    for i = 1, 1000 do
+      many:record("mark", { time = i, text = "x" })
+    end
+
+    assert.equal(32, #many.marks)
   end)
 end)

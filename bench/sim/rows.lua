@@ -1,0 +1,18 @@
+-- The rows of the quality table, in its order: the scenario, of which NAME.lua
+-- is the file, and how large it is when it is to be quick, or only to run.
+
+return {
+  { name = "churn24-k8", quick = { nodes = 1000, hours = 6 },
+    smoke = { nodes = 40, hours = 0.2 } },
+  { name = "churn24-k20", quick = { nodes = 1000, hours = 6 },
+    smoke = { nodes = 40, hours = 0.2 } },
+  { name = "latency", quick = { nodes = 1000 }, smoke = { nodes = 50 } },
+  { name = "hops", sizes = { 100, 300, 1000, 3000, 10000, 30000, 100000 },
+    quick = { nodes = 3000 }, smoke = { nodes = 100 } },
+  { name = "hostile", quick = { nodes = 500 }, smoke = { nodes = 40 } },
+  { name = "sybil", quick = { nodes = 500 }, smoke = { nodes = 40 } },
+  { name = "restart", quick = { nodes = 40 }, smoke = { nodes = 12 } },
+  { name = "heal", quick = { nodes = 300 }, smoke = { nodes = 30 } },
+  { name = "idle", quick = { nodes = 1000 },
+    smoke = { nodes = 40, hours = 0.5 } },
+}

@@ -1,0 +1,232 @@
+-- Measures the quality of the overlay in virtual time: every scenario of
+-- bench/sim/rows.lua, one after the other, its goal, its figure, met or not.
+--
+--     make bench-sim ARGS='--only churn24-k8,latency --nodes 1000 --hours 2'
+--
+-- Figures are goals and no test: the exit status is 0 when all was measured.
+
+local core = require("kadenza.core")
+local dkjson = require("dkjson")
+
+local growth = require("bench.sim.growth")
+local outcome = require("kadenza.sim.outcome")
+local report = require("kadenza.sim.report")
+local rows = require("bench.sim.rows")
+local scenario = require("kadenza.sim.scenario")
+
+local USAGE <const> = [[
+usage: bench/sim/run.lua [--only NAME,...] [--nodes N] [--hours H] [--seed S]
+                         [--quick] [--smoke] [--out DIR] [--list]
+
+  --only NAME,...  these scenarios
+  --nodes N        so many nodes instead of what the goal is for
+  --hours H        so many hours of the scenario's clock
+  --seed S         another run of the same; 1
+  --quick          a few minutes for all
+  --smoke          seconds: does everything run?
+  --out DIR        where the table and the reports go: build/bench-sim, and
+                   folders in it for runs that are smaller
+  --list           name the scenarios
+]]
+
+local FLAGS <const> = { quick = true, smoke = true, list = true, help = true }
+local VALUES <const> = { only = true, nodes = true, hours = true, seed = true,
+  out = true }
+local NUMBERS <const> = { nodes = math.tointeger, hours = tonumber,
+  seed = math.tointeger }
+
+local function misuse(message)
+  io.stderr:write("bench-sim: ", message, "\n", USAGE)
+  os.exit(2)
+end
+
+-- Returns the options of the command line.
+local function parse(arguments)
+  local given, i = {}, 1
+  while arguments[i] do
+    local name = arguments[i]:match("^%-%-(%l+)$")
+    if FLAGS[name] then
+      given[name] = true
+    elseif VALUES[name] and arguments[i + 1] then
+      i = i + 1
+      given[name] = arguments[i]
+    else
+      misuse("what is '" .. arguments[i] .. "'?")
+    end
+    i = i + 1
+  end
+  for name, convert in pairs(NUMBERS) do
+    local number = given[name] and convert(tonumber(given[name]))
+    if given[name] and not (number and number > 0) then
+      misuse(("--%s needs a number above 0, not '%s'"):format(name,
+        given[name]))
+    end
+    given[name] = number
+  end
+  return given
+end
+
+-- Returns the rows that were asked for.
+local function chosen(only)
+  local list, wanted = {}, {}
+  for name in (only or ""):gmatch("[^,]+") do
+    wanted[name] = true
+  end
+  for _, row in ipairs(rows) do
+    if not only or wanted[row.name] then
+      list[#list + 1] = row
+      wanted[row.name] = nil
+    end
+  end
+  if next(wanted) then
+    misuse("no scenario is called '" .. next(wanted) .. "'")
+  end
+  return list
+end
+
+-- A run that is smaller than its goal asks for replaces none that is not.
+local function folder_of(given)
+  local base = (os.getenv("BUILD") or "build"):gsub("/release$", "")
+    .. "/bench-sim"
+  local part = given.smoke and "/smoke" or given.quick and "/quick"
+    or (given.nodes or given.hours) and "/custom" or ""
+  return given.out or base .. part
+end
+
+local function wishes_of(row, given)
+  local small = given.smoke and row.smoke or given.quick and row.quick or {}
+  return { nodes = given.nodes or small.nodes, seed = given.seed,
+    hours = given.hours or small.hours }
+end
+
+local function load_scenario(name)
+  return assert(scenario.load("bench/sim/" .. name .. ".lua"))
+end
+
+-- Writes a report. Without gnuplot it has no charts: that is said, no error.
+local function write_report(folder, made)
+  local written, message, code = report.write(folder, made)
+  if not written and code == "KAD_ENOTFOUND" then
+    io.stderr:write("bench-sim: ", message, "\n")
+  elseif not written then
+    error(message, 0)
+  end
+end
+
+-- Runs a row of one size. Returns its report.
+local function run_once(row, wishes)
+  local run = scenario.run(load_scenario(row.name), wishes)
+  return outcome.report(run), run
+end
+
+-- Runs a row of several sizes. Returns one report of all.
+local function run_sizes(row, wishes, folder)
+  local most = wishes.nodes or row.sizes[#row.sizes]
+  local runs = {}
+  for _, size in ipairs(row.sizes) do
+    if size <= most then
+      local made, run = run_once(row, { nodes = size, seed = wishes.seed,
+        hours = wishes.hours })
+      write_report(("%s/%d"):format(folder, size), made)
+      runs[#runs + 1] = run
+    end
+  end
+  return growth.report(runs), runs[#runs]
+end
+
+-- What the table shows of a row.
+local function result_of(row, made, run, seconds)
+  local figures = {}
+  for _, figure in ipairs(made.summary) do
+    if figure.goal then
+      figures[#figures + 1] = figure
+    end
+  end
+  return { name = row.name, nodes = run.nodes, seed = run.seed,
+    hours = run.lasted / 3600, cpu_seconds = seconds, hash = made.hash,
+    figures = figures }
+end
+
+local function perform(row, given, folder)
+  local began = os.clock()
+  local wishes = wishes_of(row, given)
+  local made, run = (row.sizes and run_sizes or run_once)(row, wishes, folder)
+  local result = result_of(row, made, run, os.clock() - began)
+  write_report(folder, made)
+  assert(core.write_file(folder .. "/row.json",
+    dkjson.encode(result, { indent = true }) .. "\n"))
+end
+
+------------------------------------------------------------------- table --
+
+local VERDICTS <const> = { [true] = "met", [false] = "**missed**" }
+
+local function read_result(path)
+  local file <close> = io.open(path, "rb")
+  return file and dkjson.decode(file:read("a"))
+end
+
+-- Returns what was measured last of every row.
+local function results_in(folder)
+  local results = {}
+  for _, row in ipairs(rows) do
+    results[#results + 1] = read_result(("%s/%s/row.json"):format(folder,
+      row.name))
+  end
+  return results
+end
+
+local NOTHING <const> = { "", "", "", "" }
+
+local function table_of(results)
+  local lines = {
+    "| scenario | nodes | hours | CPU s | figure | goal | measured | |",
+    "|---|--:|--:|--:|---|--:|--:|---|",
+  }
+  for _, result in ipairs(results) do
+    local cells = { result.name, ("%d"):format(result.nodes),
+      ("%.1f"):format(result.hours), ("%.0f"):format(result.cpu_seconds) }
+    for _, figure in ipairs(result.figures) do
+      lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(
+        table.concat(cells, " | "), figure.name, figure.goal,
+        figure.text .. " | " .. VERDICTS[figure.met])
+      cells = NOTHING
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function main()
+  local given = parse(arg)
+  if given.help then
+    io.write(USAGE)
+    return 0
+  end
+  local folder, status = folder_of(given), 0
+  for _, row in ipairs(chosen(given.only)) do
+    if given.list then
+      print(("%-12s %s"):format(row.name, load_scenario(row.name).summary))
+    else
+      io.stderr:write("bench-sim: ", row.name, "\n")
+      local fine, problem = xpcall(perform, debug.traceback, row, given,
+        folder .. "/" .. row.name)
+      if not fine then
+        io.stderr:write("bench-sim: ", row.name, ": ", problem, "\n")
+        status = 1
+      end
+    end
+  end
+  if given.list then
+    return 0
+  end
+  local results = results_in(folder)
+  local text = table_of(results)
+  assert(core.make_folder(folder))
+  assert(core.write_file(folder .. "/table.md", text))
+  assert(core.write_file(folder .. "/table.json",
+    dkjson.encode(results, { indent = true }) .. "\n"))
+  io.write(text, "\nreports: ", folder, "/NAME/index.html\n")
+  return status
+end
+
+os.exit(main(), true)

@@ -1,0 +1,110 @@
+-- What the scenarios of the quality table share.
+
+local kad = require("kadenza")
+
+local M = {}
+
+-- Stores under way at once.
+local WORKERS <const> = 16
+
+--- The first values of a scenario: so many, stored by random nodes.
+---@async
+---@param run kadenza.SimRun
+---@param count integer
+---@param wishes? kadenza.PutOptions
+function M.store(run, count, wishes)
+  local workers, next_one = {}, 0
+  for i = 1, WORKERS do
+    workers[i] = kad.spawn(function()
+      while next_one < count do
+        next_one = next_one + 1
+        run:put(kad.key(("key %d"):format(next_one)),
+          ("value %d"):format(next_one), wishes)
+      end
+    end)
+  end
+  kad.all(workers)
+end
+
+--- Looks up every holder of random values, every so many seconds, and records
+--- which share of the k that should hold one was found: kind "found".
+---@async
+---@param run kadenza.SimRun
+---@param seconds number
+---@param k integer
+function M.look_for_holders(run, seconds, k)
+  while true do
+    kad.sleep(seconds)
+    local known = run.values[run:random(#run.values)]
+    local node = run.net:draw_joined()
+    local value, info, _, details =
+      node:get(known.key, { all = true, quorum = k, type = known.type })
+    local found = value ~= nil and info or details or {}
+    run:record("found", { share = math.min((found.holders or 0) / k, 1) })
+  end
+end
+
+--- Looks values up, so many within so many seconds.
+---@async
+---@param run kadenza.SimRun
+---@param count integer
+---@param seconds number
+---@param wishes? kadenza.GetOptions
+function M.get_many(run, count, seconds, wishes)
+  local gets = {}
+  for i = 1, count do
+    kad.sleep(seconds / count)
+    gets[i] = kad.spawn(function()
+      run:get(nil, wishes)
+    end)
+  end
+  kad.all(gets)
+end
+
+--- Returns the share of gets that found the value stored last.
+---@param gets table[]
+---@return number? share
+function M.right(gets)
+  local right = 0
+  for _, get in ipairs(gets) do
+    right = right + (get.ok and get.correct ~= false and 1 or 0)
+  end
+  return #gets > 0 and right / #gets or nil
+end
+
+--- Returns the live nodes that are not in a list.
+---@param net kadenza.Sim
+---@param list kadenza.Node[]
+---@return kadenza.Node[] others
+function M.others(net, list)
+  local listed, others = {}, {}
+  for _, node in ipairs(list) do
+    listed[node] = true
+  end
+  for _, node in ipairs(net.nodes) do
+    others[#others + 1] = not listed[node] and node or nil
+  end
+  return others
+end
+
+---------------------------------------------------------------- hostile --
+
+-- Nodes that serve until a moment and are silent from then on.
+local function silent_from(time)
+  return { name = "silent", on_request = function()
+    return kad.now() < time
+  end }
+end
+
+--- Lets nodes that will be hostile join: for a share of all to be.
+---@async
+---@param net kadenza.Sim
+---@param share number
+---@param time number  when they begin to be
+---@return kadenza.Node[] hostile
+function M.join_hostile(net, share, time)
+  local count = math.floor(#net.nodes * share / (1 - share) + 0.5)
+  return net:join(count, { policies = { silent_from(time) } })
+end
+
+return M
