@@ -926,47 +926,50 @@ KAD_API enum kad_state kad_node_state(const struct kad_node *node);
 KAD_API const char *kad_state_name(enum kad_state state);
 
 /* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
-#define KAD_STATS_MAP(X)                                       \
-  X(datagrams_in, "datagrams received")                        \
-  X(datagrams_out, "datagrams sent")                           \
-  X(bytes_in, "bytes received")                                \
-  X(bytes_out, "bytes sent")                                   \
-  X(dropped_malformed, "datagrams that were no message")       \
-  X(dropped_martian, "datagrams from addresses not allowed")   \
-  X(dropped_limited, "queries over a rate limit")              \
-  X(dropped_unmatched, "replies that nobody waited for")       \
-  X(dropped_read_only, "queries that came while read-only")    \
-  X(dropped_silenced, "queries that a policy left unanswered") \
-  X(served_ping, "ping queries answered")                      \
-  X(served_find_node, "find_node queries answered")            \
-  X(served_get_peers, "get_peers queries answered")            \
-  X(served_announce_peer, "announce_peer queries answered")    \
-  X(served_find_value, "find_value queries answered")          \
-  X(served_store, "store queries answered")                    \
-  X(served_custom, "queries of policies answered")             \
-  X(refused, "queries answered with an error")                 \
-  X(bad_token, "stores with a wrong token")                    \
-  X(unsent, "messages that could not be encoded")              \
-  X(queries, "queries sent")                                   \
-  X(replies, "replies received")                               \
-  X(errors, "errors received")                                 \
-  X(timeouts, "queries that went unanswered")                  \
-  X(late, "replies after the soft timeout")                    \
-  X(lookups, "lookups begun")                                  \
-  X(lookups_failed, "lookups that found nothing or failed")    \
-  X(refreshes, "buckets refreshed")                            \
-  X(republishes, "records republished")                        \
-  X(handoffs, "records handed to other nodes")                 \
-  X(expired, "records that expired")                           \
-  X(evicted, "records dropped for room")                       \
-  X(hook_failures, "hooks that failed, or answered nonsense")  \
-  X(hook_deadlines, "hooks that answered too late")            \
-  X(contacts, "contacts in the tables (gauge)")                \
-  X(contacts_good, "good ones among them (gauge)")             \
-  X(pending, "queries in flight (gauge)")                      \
-  X(operations, "operations under way (gauge)")                \
-  X(waiting, "questions waiting for a policy (gauge)")         \
-  X(records, "records held (gauge)")                           \
+#define KAD_STATS_MAP(X)                                        \
+  X(datagrams_in, "datagrams received")                         \
+  X(datagrams_out, "datagrams sent")                            \
+  X(bytes_in, "bytes received")                                 \
+  X(bytes_out, "bytes sent")                                    \
+  X(dropped_malformed, "datagrams that were no message")        \
+  X(dropped_martian, "datagrams from addresses not allowed")    \
+  X(dropped_limited, "queries over a rate limit")               \
+  X(dropped_unmatched, "replies that nobody waited for")        \
+  X(dropped_read_only, "queries that came while read-only")     \
+  X(dropped_silenced, "queries that a policy left unanswered")  \
+  X(served_ping, "ping queries answered")                       \
+  X(served_find_node, "find_node queries answered")             \
+  X(served_get_peers, "get_peers queries answered")             \
+  X(served_announce_peer, "announce_peer queries answered")     \
+  X(served_find_value, "find_value queries answered")           \
+  X(served_store, "store queries answered")                     \
+  X(served_custom, "queries of policies answered")              \
+  X(refused, "queries answered with an error")                  \
+  X(bad_token, "stores with a wrong token")                     \
+  X(unsent, "messages that could not be encoded")               \
+  X(queries, "queries sent")                                    \
+  X(replies, "replies received")                                \
+  X(errors, "errors received")                                  \
+  X(timeouts, "queries that went unanswered")                   \
+  X(late, "replies after the soft timeout")                     \
+  X(lookups, "lookups begun")                                   \
+  X(lookups_failed, "lookups that found nothing or failed")     \
+  X(refreshes, "buckets refreshed")                             \
+  X(probes, "contacts pinged because they were silent")         \
+  X(verifications, "strangers pinged before they are believed") \
+  X(upkeep, "queries of lookups that nobody asked for")         \
+  X(republishes, "records republished")                         \
+  X(handoffs, "records handed to other nodes")                  \
+  X(expired, "records that expired")                            \
+  X(evicted, "records dropped for room")                        \
+  X(hook_failures, "hooks that failed, or answered nonsense")   \
+  X(hook_deadlines, "hooks that answered too late")             \
+  X(contacts, "contacts in the tables (gauge)")                 \
+  X(contacts_good, "good ones among them (gauge)")              \
+  X(pending, "queries in flight (gauge)")                       \
+  X(operations, "operations under way (gauge)")                 \
+  X(waiting, "questions waiting for a policy (gauge)")          \
+  X(records, "records held (gauge)")                            \
   X(record_bytes, "bytes that they take (gauge)")
 
 struct kad_stats {

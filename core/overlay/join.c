@@ -7,7 +7,8 @@
 
 enum {
   PINGS_MAX = 16, /* under way, those that are slow not counted */
-  PING_TRIES = 3  /* of one address: a datagram may be lost */
+  PING_TRIES = 3, /* of one address: a datagram may be lost */
+  LOOKUP_TRIES = 3
 };
 
 /* A known address; its place in `known` is the tag of its pings. */
@@ -21,10 +22,12 @@ struct known {
 struct join {
   struct kad_op op;
   size_t known_count;
-  size_t next;   /* of the known ones, to be pinged */
-  uint32_t open; /* pings under way */
-  uint32_t slow; /* of these */
-  uint32_t due;  /* known ones that are */
+  size_t next;             /* of the known ones, to be pinged */
+  uint32_t open;           /* pings under way */
+  uint32_t slow;           /* of these */
+  uint32_t due;            /* known ones that are */
+  struct kad_contact seed; /* the known one that answered last */
+  uint32_t lookups;        /* from it, that have come to nothing */
   struct known known[];
 };
 
@@ -79,6 +82,21 @@ static void ping_again(struct kad_node *node, struct join *join,
   }
 }
 
+static void look_up_from(struct kad_node *node, struct join *join,
+                         const struct kad_contact *seed);
+
+/* Looks up once more from an address that has answered a ping: of its lookup
+ * the only datagram may have been lost. Returns false if there is none, or it
+ * was tried often enough. */
+static bool look_up_again(struct kad_node *node, struct join *join) {
+  if (join->seed.address.family == 0 || join->lookups == LOOKUP_TRIES) {
+    return false;
+  }
+  join->lookups++;
+  look_up_from(node, join, &join->seed);
+  return join->op.lookups_open > 0;
+}
+
 /* Ends a join whose lookups have ended: when they found k, or fewer and no
  * known address is in time to lead to more, or when nobody is left who might
  * answer.
@@ -92,7 +110,7 @@ static void end_if_done(struct kad_node *node, struct join *join) {
   if (found >= join->op.options.k || (found > 0 && join->due == 0)) {
     kad_maintenance_joined(node);
     kad_op_end(node, &join->op, 0);
-  } else if (join->open == 0) {
+  } else if (join->open == 0 && !look_up_again(node, join)) {
     kad_op_end(node, &join->op, KAD_ENOCONTACTS);
   }
 }
@@ -131,7 +149,8 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
   join->slow -= query->soft;
   if (event == KAD_QUERY_REPLY) {
     join->known[query->tag].answered = true;
-    kad_maintenance_reached(node);
+    join->seed = query->to;
+    kad_rejoin_reached(node);
     look_up_from(node, join, &query->to);
   }
   ping_more(node, join);
@@ -141,7 +160,7 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
 /* What the table has is looked up from at once. */
 static void start_join(struct kad_node *node, struct kad_op *op) {
   ping_more(node, join_of(op));
-  if (kad_maintenance_has_contacts(node)) {
+  if (kad_liveness_has_contacts(node)) {
     kad_op_look_up(node, op);
   } else {
     end_if_done(node, join_of(op));
@@ -181,7 +200,7 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   for (size_t i = 0; i < used; i++) {
     join->known[i].address = known[i];
   }
-  kad_maintenance_remember(node, known, used);
+  kad_rejoin_remember(node, known, used);
   if (operation != NULL) {
     *operation = op->name;
   }

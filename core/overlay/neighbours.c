@@ -213,6 +213,13 @@ void kad_neighbours_met(struct kad_node *node,
   kad_handoff_entered(node, contact);
 }
 
+bool kad_neighbours_want(const struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_neighbourhood *hood = hood_of(node, contact->address.family);
+  return hood != NULL && is_wanted(node, hood, &contact->id) &&
+         find(hood, contact) == NULL;
+}
+
 /* Looks at a contact that a neighbour has told us of. Returns true if it is
  * asked whether it is there. */
 static bool look_at(struct kad_node *node, const struct kad_contact *contact) {

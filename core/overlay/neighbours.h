@@ -64,6 +64,10 @@ void kad_neighbours_stop(struct kad_node *node);
 void kad_neighbours_met(struct kad_node *node,
                         const struct kad_contact *contact);
 
+/* Returns true if `contact` would be a neighbour, once it has answered us. */
+bool kad_neighbours_want(const struct kad_node *node,
+                         const struct kad_contact *contact);
+
 /* Notes that `contact` has queried us. */
 void kad_neighbours_heard(struct kad_node *node,
                           const struct kad_contact *contact);

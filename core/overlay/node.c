@@ -26,7 +26,7 @@ void kad_config_default(struct kad_config *config) {
       .paths = 1,
       .lookup_ms = 20000,
       .query_ms = 4000,
-      .refresh_s = 900,
+      .refresh_s = 3600,
       .ping_s = 600,
       .neighbour_s = 150,
       .token_s = 300,

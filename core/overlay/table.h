@@ -76,6 +76,13 @@ KAD_MUST_CHECK int kad_table_add(struct kad_table *table,
 bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
                     kad_time_ms now);
 
+/* Returns true if the bucket of `id`, whom we do not know, has a use for one
+ * more contact: a place, now or when one of its contacts is bad, or a
+ * replacement cache in which fewer than half of k have been heard of in the
+ * last `fresh_ms`. */
+bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
+                     kad_time_ms now, kad_time_ms fresh_ms);
+
 /* Notes that a query went out to `contact`. */
 void kad_table_queried(struct kad_table *table,
                        const struct kad_contact *contact, kad_time_ms now);

@@ -148,6 +148,26 @@ size_t kad_table_closest(const struct kad_table *table,
   return selection.count;
 }
 
+bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
+                     kad_time_ms now, kad_time_ms fresh_ms) {
+  const struct kad_bucket *bucket =
+      &table->buckets[kad_table_bucket_of(table, id)];
+  const bool may_split = bucket == kad_table_last(table) &&
+                         table->bucket_count < table->config.id_bits;
+  uint32_t fresh = 0;
+  if (bucket->count < kad_bucket_limit(table, bucket) || may_split ||
+      kad_bucket_worst(bucket, now, table->config.ping_ms, true) !=
+          KAD_BUCKET_NONE) {
+    return true;
+  }
+  for (size_t i = 0; i < bucket->waiting.count; i++) {
+    struct kad_entry entry;
+    kad_waiting_get(&bucket->waiting, &table->format, i, &entry);
+    fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
+  }
+  return fresh < (table->config.k + 1) / 2;
+}
+
 /* Who left queries unanswered is asked at ever longer intervals, so that many
  * dead contacts do not keep the others waiting for their turn. */
 static bool is_due(const struct kad_entry *entry, kad_time_ms now,

@@ -10,7 +10,8 @@
 
 enum {
   PING_COST = 1000,
-  FIRST_CAP = 4
+  FIRST_CAP = 4,
+  TAG_PROBE = 1 /* of a ping to a contact of our table */
 };
 
 static_assert(KAD_VERIFY_MAX % FIRST_CAP == 0, "the slots double up to it");
@@ -113,18 +114,39 @@ static void verified(struct kad_node *node, struct kad_query *query,
     *slot = (struct kad_address){0};
     verifier->count--;
   }
+  if (query->tag == TAG_PROBE) {
+    kad_liveness_heard(node, event != KAD_QUERY_TIMEOUT);
+  }
 }
 
-static void ping(struct kad_node *node, const struct kad_contact *contact,
-                 struct kad_address *slot) {
+/* Returns the ping, or NULL if it could not be sent. */
+static struct kad_query *ping(struct kad_node *node,
+                              const struct kad_contact *contact,
+                              struct kad_address *slot) {
+  struct kad_query *query = NULL;
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_PING;
-  if (kad_rpc_send(node, contact, &message, verified, &node->verifier, NULL) ==
-      0) {
+  if (kad_rpc_send(node, contact, &message, verified, &node->verifier,
+                   &query) == 0) {
     *slot = contact->address;
     node->verifier.count++;
   }
+  return query;
+}
+
+/* Returns true if it is worth a ping to know who `contact` is: it may become a
+ * neighbour, its bucket has a use for it, or what we know of its id or address
+ * may no longer hold. */
+static bool is_worth_a_ping(const struct kad_node *node,
+                            const struct kad_table *table,
+                            const struct kad_contact *contact) {
+  const kad_time_ms fresh_ms =
+      (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
+  return kad_neighbours_want(node, contact) ||
+         kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
+         kad_table_find(table, &contact->id) != NULL ||
+         kad_table_find_address(table, &contact->address) != NULL;
 }
 
 void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
@@ -132,24 +154,33 @@ void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
   if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
     return;
   }
-  kad_time_ms now = kad_node_now(node);
+  const kad_time_ms now = kad_node_now(node);
   kad_neighbours_heard(node, contact);
-  if (kad_table_seen(table, contact, now)) {
+  if (kad_table_seen(table, contact, now) ||
+      !is_worth_a_ping(node, table, contact)) {
     return;
   }
   if (node->verifier.count >= KAD_VERIFY_MAX - KAD_VERIFY_OURS) {
     return;
   }
   struct kad_address *slot = free_slot_for(node, &contact->address);
-  if (slot != NULL && take_allowance(&node->verifier, now)) {
-    ping(node, contact, slot);
+  if (slot != NULL && take_allowance(&node->verifier, now) &&
+      ping(node, contact, slot) != NULL) {
+    node->stats.verifications++;
   }
 }
 
 void kad_verify_probe(struct kad_node *node,
                       const struct kad_contact *contact) {
   struct kad_address *slot = free_slot_for(node, &contact->address);
-  if (slot != NULL) {
-    ping(node, contact, slot);
+  struct kad_query *query = slot != NULL ? ping(node, contact, slot) : NULL;
+  if (query == NULL) {
+    return;
+  }
+  if (kad_node_is_proven(node, contact)) {
+    query->tag = TAG_PROBE;
+    node->stats.probes++;
+  } else {
+    node->stats.verifications++;
   }
 }

@@ -35,7 +35,8 @@ void kad_verify_deinit(struct kad_node *node);
  * being pinged, or strangers have their share of the pings. */
 void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact);
 
-/* Pings a contact of our table, to see whether it still answers. */
+/* Pings a contact of our table, to see whether it still answers, or one that a
+ * neighbour has told us of. */
 void kad_verify_probe(struct kad_node *node, const struct kad_contact *contact);
 
 #endif

@@ -271,9 +271,13 @@ void kad_lone_answer_all(struct kad_lone *lone,
 
 void kad_lone_meet(struct kad_lone *lone, const struct kad_contact *contact) {
   struct kad_message query;
+  const size_t sent = lone->sent;
   kad_lone_ask(lone, contact, KAD_METHOD_PING);
-  assert_true(kad_lone_find_query(lone, &contact->address, &query));
-  kad_lone_answer(lone, contact, &query);
+  /* Our answer, then the node's ping; none when it has no use for more. */
+  if (lone->sent > sent + 1) {
+    assert_true(kad_lone_find_query(lone, &contact->address, &query));
+    kad_lone_answer(lone, contact, &query);
+  }
 }
 
 size_t kad_lone_token(struct kad_lone *lone, const struct kad_contact *from,

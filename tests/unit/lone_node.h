@@ -111,7 +111,8 @@ void kad_lone_answer(struct kad_lone *lone, const struct kad_contact *from,
 void kad_lone_answer_all(struct kad_lone *lone,
                          const struct kad_contact *contacts, size_t count);
 
-/* Lets `contact` ping the node and answer its ping. */
+/* Lets `contact` ping the node and answer its ping, if it is pinged: its bucket
+ * may have contacts enough, and others that wait. */
 void kad_lone_meet(struct kad_lone *lone, const struct kad_contact *contact);
 
 /* Asks for a write token for kad_lone_target, in the name of `from`, and copies

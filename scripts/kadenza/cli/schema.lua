@@ -123,7 +123,7 @@ M.OPTIONS = {
       .. "lie."),
   number("lookup_ms", 20000, 1, U32, "ms", "Longest that a lookup may take."),
   number("query_ms", 4000, 1, 60000, "ms", "Longest that a query may take."),
-  number("refresh_s", 900, 1, U32, "s",
+  number("refresh_s", 3600, 1, U32, "s",
     "Refresh a bucket that was not looked into for so long."),
   number("ping_s", 600, 1, U32, "s",
     "Ping a contact that was silent for so long."),

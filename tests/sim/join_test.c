@@ -1,0 +1,90 @@
+/* Kademlia §2.3, joining: what a newcomer looks up, and in which buckets. */
+#include "overlay.h"
+#include "unit.h"
+#include "watch.h"
+
+enum {
+  SIZE = 120,
+  NEWCOMER = SIZE
+};
+
+static struct kad_overlay overlay;
+static struct kad_watch watch;
+
+/* Opens an overlay, and a newcomer whose lookups are watched and who joins by
+ * way of node 0. Half a minute passes: own-id lookups that follow the join
+ * begin later than the refreshes. */
+static void join_watched(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, SIZE);
+  (void)kad_overlay_add(&overlay);
+  kad_watch_begin(&watch, &overlay, NEWCOMER);
+  kad_overlay_join(&overlay, NEWCOMER, 0);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS / 2);
+}
+
+/* Returns how many leading bits the node closest to the newcomer shares. */
+static unsigned neighbour_bucket(void) {
+  size_t closest[1];
+  const struct kad_id *own = &overlay.ids[NEWCOMER];
+  (void)kad_overlay_closest(&overlay, own, overlay.nodes[NEWCOMER], closest, 1);
+  return kad_id_prefix(own, &overlay.ids[closest[0]]);
+}
+
+/* "It then performs a node lookup for its own node ID." */
+static void test_joining_looks_up_the_own_id(void **state) {
+  (void)state;
+  join_watched(1);
+  assert_true(kad_watch_has_own_id(&watch));
+  assert_true(kad_id_equal(&watch.targets[0], &overlay.ids[NEWCOMER]));
+  kad_overlay_close(&overlay);
+}
+
+/* "Finally, it refreshes all k-buckets further away than its closest
+ * neighbour." Buckets that are one in the table are one here. */
+static void test_joining_refreshes_each_bucket_beyond_the_neighbour(
+    void **state) {
+  (void)state;
+  join_watched(2);
+  const unsigned neighbour = neighbour_bucket();
+  assert_true(neighbour >= 4);
+  for (unsigned bits = 0; bits < neighbour - 3; bits++) {
+    assert_int_equal(kad_watch_in_bucket(&watch, bits), 1);
+  }
+  assert_true(watch.count - 1 <= neighbour);
+  kad_overlay_close(&overlay);
+}
+
+/* "…by a random id in that bucket": another one each time. */
+static void test_a_bucket_is_refreshed_by_another_id_each_time(void **state) {
+  struct kad_id first[KAD_WATCH_MAX];
+  (void)state;
+  join_watched(3);
+  const size_t count = watch.count;
+  for (size_t i = 0; i < count; i++) {
+    first[i] = watch.targets[i];
+  }
+  kad_overlay_kill(&overlay, NEWCOMER);
+  kad_watch_clear(&watch);
+  kad_overlay_revive(&overlay, NEWCOMER);
+  kad_overlay_join(&overlay, NEWCOMER, 0);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS / 2);
+  assert_true(count > 3);
+  assert_true(watch.count > 3);
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < watch.count; j++) {
+      const bool is_same = kad_id_equal(&first[i], &watch.targets[j]);
+      assert_int_equal(is_same, i == 0 && j == 0);
+    }
+  }
+  kad_overlay_close(&overlay);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_joining_looks_up_the_own_id),
+      cmocka_unit_test(test_joining_refreshes_each_bucket_beyond_the_neighbour),
+      cmocka_unit_test(test_a_bucket_is_refreshed_by_another_id_each_time),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,263 @@
+/* Kademlia §2.3, refreshing; BEP 5 "Routing Table", who is alive; and what all
+ * of it costs a node that does nothing else. */
+#include "overlay.h"
+#include "unit.h"
+#include "watch.h"
+
+enum {
+  SIZE = 100,
+  WATCHED = 7,
+  PERIOD_MS = KAD_HOUR_MS
+};
+
+static struct kad_overlay overlay;
+static struct kad_watch watch;
+
+/* Opens an overlay and lets it come to rest: buckets were refreshed by the
+ * joins, and own-id lookups have become rare. */
+static void open_quiet(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, SIZE);
+  kad_overlay_run(&overlay, 2 * PERIOD_MS);
+}
+
+/* "Refresh any bucket to which there were no node lookups in the past hour." In
+ * an overlay of 100 nodes the three farthest buckets are full for sure. */
+static void test_an_idle_bucket_is_refreshed_each_period(void **state) {
+  (void)state;
+  open_quiet(1);
+  kad_watch_begin(&watch, &overlay, WATCHED);
+  kad_overlay_run(&overlay, 4 * PERIOD_MS);
+  for (unsigned bits = 0; bits < 3; bits++) {
+    assert_in_range(kad_watch_in_bucket(&watch, bits), 3, 4);
+  }
+  kad_overlay_close(&overlay);
+}
+
+/* …and no other: lookups of the user's own do for bucket 0. */
+static void test_a_bucket_in_use_is_not_refreshed(void **state) {
+  (void)state;
+  open_quiet(2);
+  struct kad_id used = overlay.ids[WATCHED];
+  used.bytes[0] ^= 0x80;
+  kad_overlay_run(&overlay, PERIOD_MS);
+  assert_ok(kad_node_find_node(overlay.nodes[WATCHED], &used, NULL, NULL, NULL,
+                               NULL));
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  kad_watch_begin(&watch, &overlay, WATCHED);
+  for (unsigned i = 0; i < 8; i++) {
+    assert_ok(kad_node_find_node(overlay.nodes[WATCHED], &used, NULL, NULL,
+                                 NULL, NULL));
+    kad_overlay_run(&overlay, PERIOD_MS / 2);
+  }
+  assert_int_equal(kad_watch_in_bucket(&watch, 0), 1); /* the user's */
+  assert_in_range(kad_watch_in_bucket(&watch, 1), 3, 4);
+  kad_overlay_close(&overlay);
+}
+
+/* The bucket that holds our own id is looked into by looking that up. */
+static void test_the_own_id_is_looked_up_each_period(void **state) {
+  (void)state;
+  open_quiet(3);
+  for (unsigned i = 0; i < 3; i++) {
+    kad_watch_begin(&watch, &overlay, WATCHED);
+    kad_overlay_run(&overlay, PERIOD_MS + PERIOD_MS / 5);
+    assert_true(kad_watch_has_own_id(&watch));
+  }
+  kad_overlay_close(&overlay);
+}
+
+static size_t knows(size_t i, size_t other) {
+  static struct kad_contact_info known[KAD_OVERLAY_MAX];
+  const size_t count =
+      kad_node_contacts(overlay.nodes[i], known, KAD_OVERLAY_MAX);
+  for (size_t n = 0; n < count; n++) {
+    if (kad_id_equal(&known[n].contact.id, &overlay.ids[other])) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Returns in how many tables of living nodes the `count` nodes from `first` on
+ * are. */
+static size_t count_known(size_t first, size_t count) {
+  size_t known = 0;
+  for (size_t i = 0; i < overlay.count; i++) {
+    for (size_t j = first; overlay.nodes[i] != NULL && j < first + count; j++) {
+      known += knows(i, j);
+    }
+  }
+  return known;
+}
+
+/* Kademlia §2.2: whoever fails to respond is removed. */
+static void test_the_dead_leave_every_table(void **state) {
+  enum {
+    DEAD = 5
+  };
+  (void)state;
+  open_quiet(4);
+  const size_t known = count_known(SIZE - DEAD, DEAD);
+  for (size_t i = SIZE - DEAD; i < SIZE; i++) {
+    kad_overlay_kill(&overlay, i);
+  }
+  assert_true(known > 50);
+  kad_overlay_run(&overlay, PERIOD_MS);
+  assert_int_equal(count_known(SIZE - DEAD, DEAD), 0);
+  kad_overlay_close(&overlay);
+}
+
+/* A lost datagram is not a death: two queries in a row have to fail. */
+static void test_the_living_stay_though_datagrams_are_lost(void **state) {
+  size_t contacts = 0;
+  (void)state;
+  kad_overlay_open_lossy(&overlay, 5, 0.05);
+  kad_overlay_grow(&overlay, SIZE);
+  kad_overlay_run(&overlay, 2 * PERIOD_MS);
+  for (size_t i = 0; i < SIZE; i++) {
+    contacts += kad_node_contacts(overlay.nodes[i], NULL, 0);
+  }
+  kad_overlay_run(&overlay, 2 * PERIOD_MS);
+  size_t later = 0;
+  for (size_t i = 0; i < SIZE; i++) {
+    later += kad_node_contacts(overlay.nodes[i], NULL, 0);
+  }
+  assert_true(later * 100 >= contacts * 95);
+  kad_overlay_close(&overlay);
+}
+
+/* What all nodes have sent. */
+struct traffic {
+  uint64_t queries;
+  uint64_t probes;
+  uint64_t verifications;
+  uint64_t upkeep;
+};
+
+static struct traffic count_traffic(void) {
+  struct traffic traffic = {0};
+  for (size_t i = 0; i < overlay.count; i++) {
+    if (overlay.nodes[i] != NULL) {
+      const struct kad_stats stats = kad_overlay_stats(&overlay, i);
+      traffic.queries += stats.queries;
+      traffic.probes += stats.probes;
+      traffic.verifications += stats.verifications;
+      traffic.upkeep += stats.upkeep;
+    }
+  }
+  return traffic;
+}
+
+/* The traffic of a node in an hour of rest, by kind, in an overlay of 300. */
+static void test_a_quiet_node_sends_few_queries(void **state) {
+  enum {
+    MANY = 300
+  };
+  (void)state;
+  kad_overlay_open(&overlay, 6);
+  kad_overlay_grow(&overlay, MANY);
+  kad_overlay_run(&overlay, PERIOD_MS);
+  const struct traffic before = count_traffic();
+  kad_overlay_run(&overlay, PERIOD_MS);
+  const struct traffic after = count_traffic();
+  const uint64_t node_minutes = (uint64_t)MANY * 60;
+  const uint64_t queries = after.queries - before.queries;
+  const uint64_t probes = after.probes - before.probes;
+  const uint64_t verifications = after.verifications - before.verifications;
+  const uint64_t upkeep = after.upkeep - before.upkeep;
+  /* Queries of lookups under way are not counted yet. */
+  const uint64_t kinds = probes + verifications + upkeep;
+  assert_in_range(queries + MANY, kinds, kinds + 2 * MANY);
+  assert_true(queries <= 4 * node_minutes);
+  assert_true(probes >= node_minutes);
+  assert_true(probes * 10 <= 25 * node_minutes);
+  assert_true(upkeep * 10 <= 15 * node_minutes);
+  assert_true(verifications * 10 <= 3 * node_minutes);
+  kad_overlay_close(&overlay);
+}
+
+/* Where k is 20, refreshes are no wider than 8. */
+static void test_a_refresh_is_no_wider_than_it_needs_to_be(void **state) {
+  (void)state;
+  kad_overlay_open(&overlay, 9);
+  overlay.config.k = 20;
+  kad_overlay_grow(&overlay, 2 * SIZE);
+  kad_overlay_run(&overlay, PERIOD_MS);
+  const struct traffic before = count_traffic();
+  uint64_t lookups = 0;
+  for (size_t i = 0; i < overlay.count; i++) {
+    lookups -= kad_overlay_stats(&overlay, i).lookups;
+  }
+  kad_overlay_run(&overlay, 2 * PERIOD_MS);
+  for (size_t i = 0; i < overlay.count; i++) {
+    lookups += kad_overlay_stats(&overlay, i).lookups;
+  }
+  const uint64_t upkeep = count_traffic().upkeep - before.upkeep;
+  assert_in_range(upkeep, 8 * lookups, 14 * lookups);
+  kad_overlay_close(&overlay);
+}
+
+/* The pace of pings follows the deaths: a third of all nodes die, and for a
+ * while the others ask much more often than at rest. */
+static void test_contacts_are_asked_more_often_while_some_are_dead(
+    void **state) {
+  (void)state;
+  open_quiet(7);
+  const uint64_t start = count_traffic().probes;
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  const uint64_t quiet = (count_traffic().probes - start) / SIZE;
+  for (size_t i = SIZE * 2 / 3; i < SIZE; i++) {
+    kad_overlay_kill(&overlay, i);
+  }
+  const uint64_t death = count_traffic().probes;
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  const uint64_t restless = (count_traffic().probes - death) / (SIZE * 2 / 3);
+  assert_true(restless >= 2 * quiet);
+  kad_overlay_run(&overlay, PERIOD_MS);
+  const uint64_t rest = count_traffic().probes;
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  const uint64_t again = (count_traffic().probes - rest) / (SIZE * 2 / 3);
+  assert_true(again * 2 <= restless);
+  kad_overlay_close(&overlay);
+}
+
+/* Whoever is of no use to the table is believed without being asked: strangers
+ * that query us do not double the traffic. */
+static void test_strangers_are_not_pinged_without_need(void **state) {
+  enum {
+    MANY = 300
+  };
+  (void)state;
+  kad_overlay_open(&overlay, 8);
+  kad_overlay_grow(&overlay, MANY);
+  kad_overlay_run(&overlay, PERIOD_MS);
+  const uint64_t before = kad_overlay_stats(&overlay, 0).verifications;
+  const uint64_t served = kad_overlay_stats(&overlay, 0).served_find_node;
+  for (unsigned round = 0; round < 20; round++) {
+    for (size_t i = 1; i < MANY; i++) {
+      const struct kad_address to = kad_overlay_address(0);
+      assert_ok(kad_node_ping(overlay.nodes[i], &to, NULL, NULL, NULL));
+    }
+    kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  }
+  assert_true(kad_overlay_stats(&overlay, 0).served_find_node >= served);
+  const uint64_t pinged = kad_overlay_stats(&overlay, 0).verifications - before;
+  assert_in_range(pinged, 0, 4 * 20);
+  kad_overlay_close(&overlay);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_an_idle_bucket_is_refreshed_each_period),
+      cmocka_unit_test(test_a_bucket_in_use_is_not_refreshed),
+      cmocka_unit_test(test_the_own_id_is_looked_up_each_period),
+      cmocka_unit_test(test_the_dead_leave_every_table),
+      cmocka_unit_test(test_the_living_stay_though_datagrams_are_lost),
+      cmocka_unit_test(test_a_quiet_node_sends_few_queries),
+      cmocka_unit_test(test_a_refresh_is_no_wider_than_it_needs_to_be),
+      cmocka_unit_test(test_contacts_are_asked_more_often_while_some_are_dead),
+      cmocka_unit_test(test_strangers_are_not_pinged_without_need),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
