@@ -251,13 +251,16 @@ bool kad_limiter_query(struct kad_limiter *limiter,
     return false;
   }
   struct slot *subnet = NULL;
+  const size_t set_count = limiter->set_count;
   if (!(limiter->allow_local && kad_address_is_local(from))) {
     const uint64_t shared = hash_of(limiter, KIND_SUBNET, from);
     subnet = find_slot(limiter, shared, own, now);
     if (!has(&subnet->level, subnet_rate, MILLI)) {
       return false;
     }
-    address = find_slot(limiter, own, shared, now); /* it may have moved */
+    if (limiter->set_count != set_count) { /* it may have moved */
+      address = find_slot(limiter, own, shared, now);
+    }
   }
   fill(&limiter->queries, &limiter->query_rate, now);
   if (!has(&limiter->queries, &limiter->query_rate, MILLI)) {

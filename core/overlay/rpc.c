@@ -22,15 +22,16 @@ bool kad_rpc_is_named(const struct kad_contact *contact) {
   return memcmp(contact->id.bytes, no_id, KAD_ID_SIZE) != 0;
 }
 
-static uint64_t transaction_hash(const struct kad_node *node,
-                                 uint32_t transaction) {
-  return kad_map_hash(&node->rpc.pending, &transaction, sizeof transaction);
+/* We draw the numbers ourselves at random, so they are their own hash: whoever
+ * makes some up can ask for a query, but not add one. */
+static uint64_t transaction_hash(uint32_t transaction) {
+  return transaction;
 }
 
 static struct kad_query *find(const struct kad_node *node,
                               uint32_t transaction) {
   struct kad_map_entry *entry =
-      kad_map_first(&node->rpc.pending, transaction_hash(node, transaction));
+      kad_map_first(&node->rpc.pending, transaction_hash(transaction));
   while (entry != NULL) {
     struct kad_query *query = kad_container_of(entry, struct kad_query, entry);
     if (query->transaction == transaction) {
@@ -129,7 +130,7 @@ static int name_query(struct kad_node *node, struct kad_query *query) {
     memcpy(&query->transaction, bytes, sizeof bytes);
     if (find(node, query->transaction) == NULL) {
       return kad_map_add(&node->rpc.pending, &query->entry,
-                         transaction_hash(node, query->transaction));
+                         transaction_hash(query->transaction));
     }
   }
   return KAD_EBUSY;
