@@ -1,4 +1,5 @@
--- An overlay of which a fifth has turned against the others.
+-- An overlay of which a fifth is against the others: half of those invent
+-- contacts, the other half answers nothing but pings.
 
 local kad = require("kadenza")
 local support = require("bench.sim.support")
@@ -20,27 +21,33 @@ local function get(run, honest, kind, paths)
     hops = found.hops, messages = found.messages })
 end
 
+local function turn_hostile(net)
+  local hostile = net:choose(HOSTILE)
+  local half = #hostile // 2
+  support.turn(net, table.move(hostile, 1, half, 1, {}), "liar")
+  support.turn(net, table.move(hostile, half + 1, #hostile, 1, {}), "silent")
+  return support.others(net, hostile)
+end
+
 return {
   name = "hostile",
-  summary = "A fifth of the nodes turns hostile after the values were stored; "
-    .. "lookups take eight disjoint paths, or one.",
+  summary = "A fifth of the nodes lies about contacts or is silent; the others "
+    .. "store and look up on eight disjoint paths, or on one.",
   nodes = 2000,
   hours = (2 * SETTLE + SECONDS) / 3600 + 0.1,
   sample = 120,
   network = { latency = "jimenez2011" },
   tasks = {
     function(net, run)
-      local honest = table.move(net.nodes, 1, #net.nodes, 1, {})
-      local began = net:now()
-      support.join_hostile(net, HOSTILE, began + SETTLE)
-      kad.sleep(math.max(began + SETTLE / 2 - net:now(), 0))
-      support.store(run, KEYS)
-      kad.sleep(math.max(began + SETTLE - net:now(), 0))
+      local honest = turn_hostile(net)
       run:mark("hostile")
+      kad.sleep(SETTLE)
+      support.store(run, KEYS, { paths = PATHS }, honest)
+      kad.sleep(math.max(2 * SETTLE - run:now(), 0))
       for _ = 1, GETS do
         kad.sleep(SECONDS / GETS)
-        run.net:spawn(get, run, honest, "d = 8", PATHS)
-        run.net:spawn(get, run, honest, "d = 1", 1)
+        net:spawn(get, run, honest, "d = 8", PATHS)
+        net:spawn(get, run, honest, "d = 1", 1)
       end
     end,
   },

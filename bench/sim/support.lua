@@ -12,14 +12,19 @@ local WORKERS <const> = 16
 ---@param run kadenza.SimRun
 ---@param count integer
 ---@param wishes? kadenza.PutOptions
-function M.store(run, count, wishes)
+---@param nodes? kadenza.Node[]  of which random ones store; all without it
+function M.store(run, count, wishes, nodes)
   local workers, next_one = {}, 0
   for i = 1, WORKERS do
     workers[i] = kad.spawn(function()
       while next_one < count do
         next_one = next_one + 1
+        local all = { node = nodes and nodes[run:random(#nodes)] }
+        for name, wish in pairs(wishes or {}) do
+          all[name] = wish
+        end
         run:put(kad.key(("key %d"):format(next_one)),
-          ("value %d"):format(next_one), wishes)
+          ("value %d"):format(next_one), all)
       end
     end)
   end
@@ -89,22 +94,17 @@ end
 
 ---------------------------------------------------------------- hostile --
 
--- Nodes that serve until a moment and are silent from then on.
-local function silent_from(time)
-  return { name = "silent", on_request = function()
-    return kad.now() < time
-  end }
-end
-
---- Lets nodes that will be hostile join: for a share of all to be.
----@async
+--- Turns nodes hostile; returns them.
 ---@param net kadenza.Sim
----@param share number
----@param time number  when they begin to be
----@return kadenza.Node[] hostile
-function M.join_hostile(net, share, time)
-  local count = math.floor(#net.nodes * share / (1 - share) + 0.5)
-  return net:join(count, { policies = { silent_from(time) } })
+---@param nodes kadenza.Node[]
+---@param kind string  as of network:set_behaviour
+---@param options? table
+---@return kadenza.Node[] nodes
+function M.turn(net, nodes, kind, options)
+  for _, node in ipairs(nodes) do
+    net.network:set_behaviour(node.core, kind, options)
+  end
+  return nodes
 end
 
 return M

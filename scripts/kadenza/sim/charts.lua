@@ -61,6 +61,19 @@ local function over_hours(courses, scale)
   return merge(curves)
 end
 
+-- From where to where an axis of per cent goes: down to the lowest value, so
+-- that what differs can be seen.
+local function percent_range(rows)
+  local lowest = 100
+  for _, row in ipairs(rows) do
+    for i = 2, #row do
+      lowest = math.min(lowest, row[i] or 100)
+    end
+  end
+  return { math.max(lowest // 10 * 10 - (lowest % 10 < 2 and 10 or 0), 0),
+    101 }
+end
+
 local make = {}
 
 function make.hops(recorder)
@@ -129,11 +142,11 @@ function make.success(recorder)
   end
   add("holders found / k", recorder.found)
   add("holders / k", recorder.courses.held)
+  local rows = over_hours(courses, 100)
   return { title = "Success over time", kind = "lines", x = "hours",
-    y = "%", range = { 0, 105 }, columns = columns,
+    y = "%", range = percent_range(rows), columns = columns, rows = rows,
     note = "Operations that did what they were to do, and of the k nodes that "
-      .. "should hold a value those that did.",
-    rows = over_hours(courses, 100) }
+      .. "should hold a value those that did." }
 end
 
 function make.traffic(recorder)

@@ -66,6 +66,7 @@ set grid ytics linetype 1 linewidth 1 linecolor rgb '%s'
 set key %s noenhanced textcolor rgb '%s'
 set tmargin %d
 set rmargin 3
+set autoscale xfix
 ]]
 
 local function list_of(chart, write)
