@@ -18,6 +18,7 @@ local options = require("kadenza.options")
 local population = require("kadenza.sim.population")
 local schedule = require("kadenza.sim.schedule")
 local task = require("kadenza.task")
+local trace = require("kadenza.sim.trace")
 local unwind = require("kadenza.unwind")
 
 local M = {}
@@ -35,6 +36,7 @@ local M = {}
 ---@field duplicate? number  share that arrives twice
 ---@field reorder? number  share that is held up, so that others overtake it
 ---@field reorder_ms? integer  for how long at most, 200
+---@field bandwidth? integer  bytes a second that a node can send and receive
 ---@field policies? table  of every node
 ---@field join? boolean  false leaves them alone
 ---@field config? kadenza.NodeOptions  of every node
@@ -50,7 +52,7 @@ local Sim = {}
 Sim.__index = Sim
 Sim.__name = "kadenza.Sim"
 
-for _, part in ipairs({ population, faults, churn.methods, schedule }) do
+for _, part in ipairs({ population, faults, churn.methods, schedule, trace }) do
   for name, method in pairs(part) do
     Sim[name] = method
   end
@@ -68,14 +70,19 @@ local OPTIONS <const> = {
 local CORE <const> = {
   seed = "integer",
   latency = "any",
-  jitter = "any",
+  jitter = "integer",
   loss = "any",
   duplicate = "any",
   reorder = "any",
-  reorder_ms = "any",
+  reorder_ms = "integer",
+  bandwidth = "integer",
 }
-
-local MAX_NODES <const> = 1000000
+local RANGES <const> = {
+  nodes = { 0, 1000000 },
+  jitter = { 0, 3600000 },
+  reorder_ms = { 1, 3600000 },
+  bandwidth = { 0, math.maxinteger },
+}
 
 -- Who watches is called after each slice of a run: of so many milliseconds of
 -- its clock, as takes about so many seconds.
@@ -215,6 +222,7 @@ local function new(network, given)
     counts = { crashed = 0, left = 0, joined = 0 },
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
     last_side = 0,
+    asleep = setmetatable({}, { __mode = "k" }), -- nodes as keys
     forget = function() end,
     policies = given.policies,
     config = given.config or {},
@@ -247,9 +255,12 @@ local function check(given)
     error("options must be a table, not " .. type(given), 3)
   end
   options.check(given, 3, OPTIONS, CORE)
-  local count = given.nodes or 0
-  if count < 0 or count > MAX_NODES then
-    error("option 'nodes' must be in 0 to " .. MAX_NODES, 3)
+  for name, range in pairs(RANGES) do
+    local value = given[name] or range[1]
+    if value < range[1] or value > range[2] then
+      error(("option '%s' must be in %d to %d"):format(name, range[1],
+        range[2]), 3)
+    end
   end
   if given.churn then
     churn.check(given.churn, 3)

@@ -9,11 +9,17 @@ local task = require("kadenza.task")
 ---@class kadenza.Sim
 local Sim = {}
 
+-- How wrong a clock can be: millionths, and seconds.
+local MAX_DRIFT <const> = 100000
+local MAX_AHEAD <const> = 3155760000
+local SKEW <const> = { drift = "integer", ahead = "integer" }
+
 -- Seconds after which the address of a node that has ended is free again.
 local LEAST_ABSENCE <const> = 0.001
 
--- Ends nodes; those that are closed already are left out. Returns those ended.
-local function end_all(self, nodes, finish)
+-- Ends nodes; those that are closed already are left out. Counts and returns
+-- those ended.
+local function end_all(self, nodes, counter, finish)
   local ended = {}
   for _, node in ipairs(nodes) do
     if node:is_open() then
@@ -22,6 +28,7 @@ local function end_all(self, nodes, finish)
       finish(node)
     end
   end
+  self.counts[counter] = self.counts[counter] + #ended
   return ended
 end
 
@@ -31,8 +38,7 @@ end
 ---@return kadenza.Node[] ended
 function Sim:kill(what)
   local nodes = options.call(2, self.choose, self, what)
-  self.counts.crashed = self.counts.crashed + #nodes
-  return end_all(self, nodes, node_module.crash)
+  return end_all(self, nodes, "crashed", node_module.crash)
 end
 
 --- Closes nodes as node:close does: their policies hear of it. They leave
@@ -41,8 +47,7 @@ end
 ---@return kadenza.Node[] ended
 function Sim:leave(what)
   local nodes = options.call(2, self.choose, self, what)
-  self.counts.left = self.counts.left + #nodes
-  return end_all(self, nodes, function(node)
+  return end_all(self, nodes, "left", function(node)
     node:close()
   end)
 end
@@ -94,6 +99,93 @@ function Sim:heal()
   for node in pairs(self.sides) do
     self.sides[node] = nil
   end
+end
+
+---------------------------------------------------------- sleep, movement --
+
+--- Lets nodes sleep, as a laptop does that is closed: they neither hear nor do
+--- anything, and think afterwards that no time has passed if their clock stands
+--- still meanwhile. They wake up by `wake`, or when the seconds have passed.
+---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
+---@param seconds? number
+---@param clock_stands? boolean
+---@return kadenza.Node[] asleep
+function Sim:suspend(what, seconds, clock_stands)
+  local nodes = options.call(2, self.choose, self, what)
+  if seconds ~= nil then
+    options.check_number(seconds, "seconds", 2)
+  end
+  for _, node in ipairs(nodes) do
+    if node:is_open() then
+      self.network:suspend(node.core, clock_stands)
+      self.asleep[node] = true
+    end
+  end
+  if seconds then
+    self:spawn(function()
+      task.sleep(seconds)
+      self:wake(nodes)
+    end)
+  end
+  return nodes
+end
+
+--- Wakes nodes up that sleep, all of them if none is named.
+---@param what? kadenza.Node|kadenza.Node[]
+function Sim:wake(what)
+  if what == nil then
+    what = {}
+    for _, node in ipairs(self.nodes) do
+      what[#what + 1] = self.asleep[node] and node or nil
+    end
+  end
+  for _, node in ipairs(options.call(2, self.choose, self, what)) do
+    if node:is_open() then
+      self.network:resume(node.core)
+    end
+    self.asleep[node] = nil
+  end
+end
+
+--- Gives nodes other addresses, as a phone gets that changes its network: what
+--- is sent to their old ones is lost.
+---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
+---@return kadenza.Node[] moved
+function Sim:move(what)
+  local nodes = options.call(2, self.choose, self, what)
+  for _, node in ipairs(nodes) do
+    if node:is_open() then
+      local addresses = {}
+      for i in ipairs(node:addresses()) do
+        addresses[i] = self:fresh_address()
+      end
+      assert(self.network:move(node.core, addresses))
+    end
+  end
+  return nodes
+end
+
+--- Lets the clocks of nodes be wrong from now on.
+---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
+---@param error_of { drift?: integer, ahead?: integer }  millionths that they
+---  run fast, and seconds that the date is ahead; either may be negative
+---@return kadenza.Node[] nodes
+function Sim:skew(what, error_of)
+  local nodes = options.call(2, self.choose, self, what)
+  if type(error_of) ~= "table" then
+    error("drift and ahead must be in a table, not a " .. type(error_of), 2)
+  end
+  options.check(error_of, 2, SKEW)
+  local drift, ahead = error_of.drift or 0, error_of.ahead or 0
+  if math.abs(drift) > MAX_DRIFT then
+    error("option 'drift' must be in -100000 to 100000", 2)
+  elseif math.abs(ahead) > MAX_AHEAD then
+    error("option 'ahead' must be a hundred years at most", 2)
+  end
+  for _, node in ipairs(nodes) do
+    self.network:set_clock(node.core, drift, ahead)
+  end
+  return nodes
 end
 
 ------------------------------------------------------------------ restart --

@@ -161,7 +161,7 @@ local function draw_host(self, joiner, last)
   for _ = 1, DRAWS do
     local node =
       self.nodes[chance.integer(self.network, math.min(last, #self.nodes))]
-    if node ~= joiner and node:is_open()
+    if node ~= joiner and node:is_open() and not self.asleep[node]
       and (not joiner or self.sides[node] == side)
     then
       found = node

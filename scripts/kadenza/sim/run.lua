@@ -68,7 +68,7 @@ end
 --- Returns the seconds since the run began.
 ---@return number seconds
 function Run:now()
-  return self.net:now() - self.began
+  return math.floor((self.net:now() - self.began) * 1000 + 0.5) / 1000
 end
 
 --- Returns a number from 0 to below 1, or an integer from 1 to `last`: the same

@@ -28,7 +28,7 @@ describe("kadenza, on its command line,", function()
     local all = process.run({ "--help" })
     assert.equal(0, all.status)
     for name in
-      ("run put get announce peers lookup ping id keygen check new version")
+      ("run put get announce peers lookup ping id keygen check new sim version")
         :gmatch("%a+") do
       assert.is_truthy(all.stdout:find("\n  " .. name .. " ", 1, true))
       local one = process.run({ name, "--help" })

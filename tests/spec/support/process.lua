@@ -149,6 +149,7 @@ end
 local function run_until(is_done, seconds)
   local late = false
   local timer = uv.new_timer()
+  uv.update_time() -- or what was computed before would count, too
   timer:start(math.ceil(seconds * 1000), 0, function()
     late = true
   end)

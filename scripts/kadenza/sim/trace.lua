@@ -1,0 +1,82 @@
+--- Every datagram of a simulation, told as it goes: `kadenza.sim` makes these
+--- functions methods of its networks.
+
+local core = require("kadenza.core")
+local task = require("kadenza.task")
+
+---@class kadenza.Sim
+local Sim = {}
+
+-- What a message is, by its field `y`.
+local KINDS <const> = { r = "reply", e = "error" }
+
+-- Returns what a datagram asks, or that it answers; "other" for what is no
+-- message of ours, such as a sealed one.
+local function name_of(bytes)
+  local message = core.decode(bytes)
+  if type(message) ~= "table" then
+    return "other"
+  elseif message.y == "q" and type(message.q) == "string" then
+    return (message.q:gsub("[^%w_]", "?"))
+  end
+  return KINDS[message.y] or "other"
+end
+
+-- Returns a function that writes a line for each datagram.
+local function writer(self, file)
+  return function(fate, from, to, bytes)
+    file:write(("%.3f %s %s %s %d %s\n"):format(self:now(), fate, from, to,
+      #bytes, name_of(bytes)))
+  end
+end
+
+local function stop(self)
+  self.network:trace(nil)
+  if self.trace_file then
+    self.trace_file:close()
+    self.trace_file = nil
+  end
+end
+
+-- Opens the file of a trace, which is closed with the network.
+local function open(self, path)
+  local file, message = io.open(path, "wb")
+  if not file then
+    return nil, message, "KAD_ESYSTEM"
+  end
+  stop(self)
+  self.trace_file = file
+  if not self.closes_trace then
+    self.closes_trace = task.at_end(self.network, function()
+      stop(self)
+    end)
+  end
+  return writer(self, file)
+end
+
+--- Tells of every datagram from now on what becomes of it: `delivered`,
+--- `lost`, `congested`, `partitioned`, `asleep` or `unreachable`. A function is
+--- called with that, the addresses it goes from and to, and its bytes; it cannot
+--- wait. A file gets a line for each: time, fate, from, to, bytes, and the
+--- query, `reply`, `error` or `other`. Without either, it ends.
+---@param to? string|fun(fate: string, from: string, to: string, bytes: string)
+---@return true? traced
+---@return string? message  the file cannot be written
+---@return kadenza.Code? code
+function Sim:trace(to)
+  if type(to) == "string" then
+    local write, message, code = open(self, to)
+    if not write then
+      return nil, message, code
+    end
+    to = write
+  elseif to ~= nil and type(to) ~= "function" then
+    error("a path or a function is needed, not " .. type(to), 2)
+  else
+    stop(self)
+  end
+  self.network:trace(to)
+  return true
+end
+
+return Sim
