@@ -317,6 +317,8 @@ build = {
       "scripts/kadenza/sim/faults.lua",
     ["kadenza.sim.holders"] =
       "scripts/kadenza/sim/holders.lua",
+    ["kadenza.sim.hostility"] =
+      "scripts/kadenza/sim/hostility.lua",
     ["kadenza.sim.measure"] =
       "scripts/kadenza/sim/measure.lua",
     ["kadenza.sim.outcome"] =
@@ -345,6 +347,8 @@ build = {
       "scripts/kadenza/sim/sessions.lua",
     ["kadenza.sim.statistics"] =
       "scripts/kadenza/sim/statistics.lua",
+    ["kadenza.sim.trace"] =
+      "scripts/kadenza/sim/trace.lua",
     ["kadenza.sorted"] =
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =

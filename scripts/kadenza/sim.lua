@@ -13,6 +13,7 @@
 local churn = require("kadenza.sim.churn")
 local core = require("kadenza.core")
 local faults = require("kadenza.sim.faults")
+local hostility = require("kadenza.sim.hostility")
 local log = require("kadenza.log")
 local options = require("kadenza.options")
 local population = require("kadenza.sim.population")
@@ -52,7 +53,8 @@ local Sim = {}
 Sim.__index = Sim
 Sim.__name = "kadenza.Sim"
 
-for _, part in ipairs({ population, faults, churn.methods, schedule, trace }) do
+for _, part in ipairs({ population, faults, churn.methods, hostility, schedule,
+  trace }) do
   for name, method in pairs(part) do
     Sim[name] = method
   end
@@ -223,6 +225,7 @@ local function new(network, given)
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
     last_side = 0,
     asleep = setmetatable({}, { __mode = "k" }), -- nodes as keys
+    hostiles = setmetatable({}, { __mode = "k" }), -- node → how it behaves
     forget = function() end,
     policies = given.policies,
     config = given.config or {},

@@ -92,9 +92,10 @@ local function end_session(self, churn, node)
 end
 
 local function replace(self, churn, node)
-  local side = self.sides[node]
+  local side, hostility = self.sides[node], self.hostiles[node]
   local newcomer = self:open_at(end_session(self, churn, node))
   self:put_on_side(newcomer, side)
+  self:inherit_hostility(newcomer, hostility)
   begin_session(self, churn, newcomer)
   let_join(self, newcomer)
 end

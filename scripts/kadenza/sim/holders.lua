@@ -24,7 +24,8 @@ local function insert(closest, k, node, distance)
   closest[i] = { node = node, distance = distance }
 end
 
---- Returns the live nodes closest to a key, closest first.
+--- Returns the live nodes closest to a key, closest first, without hostile
+--- ones.
 ---@param net kadenza.Sim
 ---@param key string
 ---@param count integer
@@ -32,7 +33,7 @@ end
 function M.closest(net, key, count)
   local closest, target = {}, head(key)
   for _, node in ipairs(net.nodes) do
-    if node:is_open() then
+    if node:is_open() and not net.hostiles[node] then
       insert(closest, count, node, head(node:id()) ~ target)
     end
   end

@@ -153,6 +153,11 @@ function Sim:alive()
   return count
 end
 
+-- Tells whether a node does what is asked of it.
+local function is_ready(self, node)
+  return node:is_open() and not self.asleep[node] and not self.hostiles[node]
+end
+
 -- Draws an open node that has joined, if one is found soon, on the same side of
 -- a partition as `joiner`, and another one; among the first `last` of the list.
 local function draw_host(self, joiner, last)
@@ -161,7 +166,7 @@ local function draw_host(self, joiner, last)
   for _ = 1, DRAWS do
     local node =
       self.nodes[chance.integer(self.network, math.min(last, #self.nodes))]
-    if node ~= joiner and node:is_open() and not self.asleep[node]
+    if node ~= joiner and is_ready(self, node)
       and (not joiner or self.sides[node] == side)
     then
       found = node

@@ -157,13 +157,14 @@ describe("a simulated network", function()
 
   it("ends what a killed node was about", with_sim({ nodes = 5, loss = 1,
     join = false }, function(net)
-    local code
+    local results
     net:spawn(function()
-      _, _, code = net.nodes[1]:bootstrap(net.nodes[2]:addresses())
+      results =
+        table.pack(net.nodes[1]:bootstrap(net.nodes[2]:addresses()))
     end)
     net:kill(net.nodes[1])
     net:run(1)
-    assert.equal("KAD_ECLOSED", code)
+    assert.equal("KAD_ECLOSED", results[3])
   end))
 
   it("lets nodes leave as they close", spec(function()
@@ -293,6 +294,67 @@ describe("a simulated network", function()
       net:skew(1, { late = 1 })
     end)
   end))
+
+  it("lets nodes break the rules", with_sim({ nodes = 20, seed = 1 },
+    function(net)
+      local bad = net:hostile(5, "silent")
+      assert.equal(5, #bad)
+      net:perform(function()
+        local node = net:draw_joined()
+        assert.is_truthy(node:ping(bad[1]:addresses()[1]))
+        assert.is_nil((node:call(bad[1]:addresses()[1], "hello")))
+      end)
+      for _ = 1, 50 do
+        assert.is_nil(net.hostiles[net:draw_joined()])
+      end
+      net:hostile(bad, "honest")
+      assert.is_nil(next(net.hostiles))
+      net:hostile(bad[1], "flooder", { rate = 50 })
+      local before = net:statistics().sent
+      net:run(10)
+      assert.is_true(net:statistics().sent - before >= 200)
+    end))
+
+  it("gathers sybils around a key, closer than anybody else",
+    with_sim({ nodes = 30, seed = 1 }, function(net)
+      local key = kad.key("a")
+      local sybils = net:sybils(10, key)
+      assert.equal(10, #sybils)
+      assert.equal(40, net:alive())
+      for _, node in ipairs(sybils) do
+        assert.equal(key:sub(1, 4), node:id():sub(1, 4))
+        assert.equal("sybil", net.hostiles[node].kind)
+      end
+      net:perform(function()
+        local found = {}
+        for _, contact in ipairs(net.nodes[1]:find_node(key)) do
+          found[contact.id] = true
+        end
+        local count = 0
+        for _, node in ipairs(sybils) do
+          count = count + (found[node:id()] and 1 or 0)
+        end
+        assert.is_true(count > 0)
+      end)
+    end))
+
+  it("says what is wrong with hostile nodes", with_sim({ nodes = 2 },
+    function(net)
+      for _, case in ipairs({
+        { "rude", nil, "the kind must be silent, liar, sybil" },
+        { "sybil", nil, "option 'key' is needed" },
+        { "sybil", { key = "short" }, "option 'key' must have 20 bytes" },
+        { "flooder", { rate = 0 }, "option 'rate' must be in 1 to 1000" },
+        { "flooder", { speed = 1 }, "unknown option 'speed'" },
+      }) do
+        support.assert_blames_caller(case[3], function()
+          net:hostile(1, case[1], case[2])
+        end)
+      end
+      support.assert_blames_caller("must be a positive integer", function()
+        net:sybils(0, kad.key("a"))
+      end)
+    end))
 
   it("tells of every datagram", with_sim({ nodes = 10, loss = 0.2, seed = 2 },
     function(net)
