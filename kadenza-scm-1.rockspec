@@ -94,6 +94,7 @@ build = {
         "core/net/sim_control.c",
         "core/net/sim_curve.c",
         "core/net/sim_link.c",
+        "core/net/sim_nat.c",
         "core/net/timers.c",
         "core/net/trace.c",
         "core/net/udp.c",

@@ -1196,6 +1196,7 @@ KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
   X(congested, "Datagrams for which too much was queued already")      \
   X(partitioned, "Datagrams between nodes of different groups")        \
   X(asleep, "Datagrams to nodes that were suspended")                  \
+  X(filtered, "Datagrams that a NAT has not let through")              \
   X(unreachable, "Datagrams to addresses that no node has (any more)") \
   X(dropped, "Datagrams for which there was no memory")
 
@@ -1254,6 +1255,43 @@ KAD_API KAD_MUST_CHECK int kad_sim_move(struct kad_network *network,
                                         const struct kad_address *listen,
                                         size_t count);
 
+/* What stands between a node and the others. All but the first give the node an
+ * outer address when it sends, which others see it by, and let in what comes to
+ * that (RFC 4787 has other words: mapping and filtering by endpoint). */
+#define KAD_SIM_NAT_MAP(X)                                                     \
+  X(OPEN, "open", "Nothing")                                                   \
+  X(FULL_CONE, "full_cone", "Lets in everybody")                               \
+  X(RESTRICTED, "restricted", "Lets in the hosts that were sent to")           \
+  X(PORT_RESTRICTED, "port_restricted", "Lets in addresses that were sent to") \
+  X(SYMMETRIC, "symmetric",                                                    \
+    "Has an outer address for each address that is "                           \
+    "sent to, and lets in only that one")
+
+enum kad_sim_nat_kind {
+#define KAD_SIM_NAT_ENUM(code, name, text) KAD_SIM_NAT_##code,
+  KAD_SIM_NAT_MAP(KAD_SIM_NAT_ENUM)
+#undef KAD_SIM_NAT_ENUM
+};
+
+struct kad_sim_nat {
+  enum kad_sim_nat_kind kind;
+  uint32_t idle_s; /* an outer address, and a way in, is forgotten when nothing
+                      was sent by it for so long: up to a day; 0 counts as 60 */
+  struct kad_address outer; /* the NAT's: its ip, which nodes may share. Family
+                               0, or of a socket another: the ip that the node
+                               is bound to. The port does not matter */
+};
+
+/* Puts the sockets of `node` behind a NAT of their own, or out of it. The outer
+ * port is the socket's own if that is free, but with a symmetric NAT always
+ * another. What a node behind a NAT sends to the NAT's own ip is lost: there is
+ * no hairpin. A node that moves takes the kind of its NAT along. Returns 0,
+ * KAD_EINVAL, KAD_ENOMEM, or KAD_EADDRINUSE when another node has meanwhile
+ * taken an address that is to be open again; then nothing has changed. */
+KAD_API KAD_MUST_CHECK int kad_sim_set_nat(struct kad_network *network,
+                                           struct kad_node *node,
+                                           const struct kad_sim_nat *nat);
+
 /* What a node may be to the others. Its engine goes on, joins, and answers
  * pings, so that they keep it in their tables; but what comes to it is taken
  * from it, or it sends more than is right. All speak KRPC. */
@@ -1303,7 +1341,8 @@ enum kad_sim_fate {
   KAD_SIM_CONGESTED,
   KAD_SIM_PARTITIONED,
   KAD_SIM_ASLEEP,
-  KAD_SIM_UNREACHABLE
+  KAD_SIM_UNREACHABLE,
+  KAD_SIM_FILTERED
 };
 
 /* Returns the name of `fate`, such as "delivered". Valid for ever. */

@@ -98,6 +98,49 @@ static int network_move(lua_State *L) {
   return 1;
 }
 
+/* Reads the field `outer`, an ip, of the table at argument 4. [-0, +0, v] */
+static void check_outer(lua_State *L, struct kad_address *outer) {
+  struct kad_slice ip;
+  if (!kad_lua_field_string(L, 4, "outer", 1, 64, &ip)) {
+    return;
+  }
+  lua_pushlstring(L, (const char *)ip.data, ip.len);
+  lua_pushliteral(L, ":1");
+  lua_concat(L, 2);
+  luaL_argcheck(L, kad_address_parse(kad_lua_check_slice(L, -1), outer) == 0, 4,
+                "field 'outer' must be an ip, such as 192.0.2.1 or [2001::1]");
+  lua_pop(L, 1);
+}
+
+/* network:set_nat(node, kind[, {idle, outer}]) → true, or nil, message, code */
+static int network_set_nat(lua_State *L) {
+  static const char *const kinds[] = {
+#define NAME(code, name, text) name,
+      KAD_SIM_NAT_MAP(NAME)
+#undef NAME
+          NULL,
+  };
+  static const char *const names[] = {"idle", "outer", NULL};
+  const struct kad_lua_network *const self = check_sim(L);
+  struct kad_node *const node = check_member(L, self);
+  struct kad_sim_nat nat = {KAD_SIM_NAT_OPEN};
+  lua_Integer idle_s = 0;
+  nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
+  kad_lua_check_options(L, 4, names);
+  if (!lua_isnoneornil(L, 4)) {
+    (void)kad_lua_field_integer(L, 4, "idle", 1, 86400, &idle_s);
+    check_outer(L, &nat.outer);
+  }
+  nat.idle_s = (uint32_t)idle_s;
+  const int status = kad_sim_set_nat(self->link->network, node, &nat);
+  if (status == KAD_EADDRINUSE) {
+    return kad_lua_push_error(L, status);
+  }
+  check_status(L, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* Reads the options at argument 4. [-0, +0, v] */
 static void check_hostility(lua_State *L, struct kad_sim_hostility *how) {
   static const char *const names[] = {"key", "rate", NULL};
@@ -227,6 +270,7 @@ const luaL_Reg kad_lua_sim_methods[] = {
     {"suspend", network_suspend},
     {"resume", network_resume},
     {"move", network_move},
+    {"set_nat", network_set_nat},
     {"set_behaviour", network_set_behaviour},
     {"trace", network_trace},
     {"kill", network_kill},

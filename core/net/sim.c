@@ -1,7 +1,6 @@
-#include "net/sim.h"
-
 #include "base/allocator.h"
 #include "base/time.h"
+#include "net/sim_nat.h"
 
 #include <string.h>
 
@@ -138,9 +137,7 @@ static uint64_t sim_trace_hash(const struct kad_network *network) {
   return kad_sim_of(network)->trace.hash;
 }
 
-/* Gives `address` a port that is free with its ip. Returns false if all are
- * taken. */
-static bool choose_port(struct kad_sim *sim, struct kad_address *address) {
+bool kad_sim_choose_port(struct kad_sim *sim, struct kad_address *address) {
   for (unsigned i = FIRST_FREE_PORT; i <= UINT16_MAX; i++) {
     address->port = sim->next_port;
     sim->next_port = sim->next_port < UINT16_MAX
@@ -162,7 +159,7 @@ static int bind_address(struct kad_sim *sim, struct kad_sim_member *member,
   const bool is_free =
       listen->port != 0
           ? kad_sim_find(sim, listen, kad_sim_hash(listen)) == NULL
-          : choose_port(sim, &socket->address);
+          : kad_sim_choose_port(sim, &socket->address);
   if (!is_free) {
     return KAD_EADDRINUSE;
   }
@@ -178,10 +175,18 @@ static int bind_address(struct kad_sim *sim, struct kad_sim_member *member,
   return 0;
 }
 
-void kad_sim_unbind(struct kad_sim_member *member) {
+void kad_sim_hide(struct kad_sim_member *member) {
   struct kad_sim *sim = kad_sim_of(member->base.network);
   for (size_t i = 0; i < member->base.address_count; i++) {
     kad_map_remove(&sim->sockets, &member->sockets[i].entry);
+  }
+}
+
+void kad_sim_unbind(struct kad_sim_member *member) {
+  if (member->extra != NULL && member->extra->nat != NULL) {
+    kad_nat_forget(member->extra->nat);
+  } else {
+    kad_sim_hide(member);
   }
   member->base.address_count = 0;
 }
@@ -192,9 +197,13 @@ int kad_sim_bind(struct kad_sim_member *member,
   for (size_t i = 0; i < count; i++) {
     const int error = bind_address(sim, member, &listen[i]);
     if (error < 0) {
-      kad_sim_unbind(member);
+      kad_sim_hide(member);
+      member->base.address_count = 0;
       return error;
     }
+  }
+  if (member->extra != NULL && member->extra->nat != NULL) {
+    kad_sim_hide(member);
   }
   return 0;
 }

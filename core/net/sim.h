@@ -5,6 +5,7 @@
  *                         └──────────────► sim_curve.c (times of pairs)
  *     kadenza.h ──► sim_control.c (groups, crashes, counters)
  *                 sim_clock.c (clocks that are wrong, machines that sleep)
+ *                 sim_nat.c (addresses that others see, and who gets in)
  *                 hostile.c … (nodes that do others harm)
  *
  * A datagram is judged when it is sent, and again when it arrives: in between
@@ -44,6 +45,7 @@ struct kad_sim_extra {
   uint64_t sent_us;            /* when all that it sent so far has left it */
   uint64_t heard_us;           /* when all that has reached it is received */
   struct kad_hostile *hostile; /* NULL: honest */
+  struct kad_nat *nat;         /* NULL: open to all */
   bool asleep;
 };
 
@@ -51,6 +53,7 @@ struct kad_sim_extra {
 struct kad_sim_socket {
   struct kad_map_entry entry;
   struct kad_address address; /* via is the index + 1 */
+  bool mapped;                /* it is the outer one of a NAT: see sim_nat.h */
   struct kad_sim_member *member;
 };
 
@@ -154,6 +157,14 @@ int64_t kad_sim_wall(const struct kad_sim *sim);
 KAD_MUST_CHECK int kad_sim_bind(struct kad_sim_member *member,
                                 const struct kad_address *listen, size_t count);
 
+/* Gives `address` a port that is free with its ip. Returns false if all are
+ * taken. */
+bool kad_sim_choose_port(struct kad_sim *sim, struct kad_address *address);
+
+/* Takes the sockets of `member` out of the table of addresses: they are behind
+ * a NAT. */
+void kad_sim_hide(struct kad_sim_member *member);
+
 /* Takes all addresses from `member`. */
 void kad_sim_unbind(struct kad_sim_member *member);
 
@@ -177,9 +188,8 @@ void kad_sim_link_deinit(struct kad_sim *sim);
 void kad_sim_transmit(struct kad_sim_member *from, int i,
                       const struct kad_address *to, struct kad_slice datagram);
 
-/* The same under a false address. */
-void kad_sim_forge(struct kad_sim_member *from,
-                   const struct kad_address *from_address,
+/* The same under the false address `as`. `from` is hostile. */
+void kad_sim_forge(struct kad_sim_member *from, const struct kad_address *as,
                    const struct kad_address *to, struct kad_slice datagram);
 
 /* Returns the milliseconds that a datagram waits until those before it are

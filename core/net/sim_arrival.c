@@ -1,5 +1,6 @@
 #include "base/time.h"
 #include "net/hostile.h"
+#include "net/sim_nat.h"
 
 static uint64_t *counter(struct kad_sim_stats *stats, enum kad_sim_fate fate) {
   switch (fate) {
@@ -15,6 +16,8 @@ static uint64_t *counter(struct kad_sim_stats *stats, enum kad_sim_fate fate) {
     return &stats->asleep;
   case KAD_SIM_UNREACHABLE:
     return &stats->unreachable;
+  case KAD_SIM_FILTERED:
+    return &stats->filtered;
   }
   return &stats->dropped;
 }
@@ -37,6 +40,8 @@ const char *kad_sim_fate_name(enum kad_sim_fate fate) {
     return "asleep";
   case KAD_SIM_UNREACHABLE:
     return "unreachable";
+  case KAD_SIM_FILTERED:
+    return "filtered";
   }
   return "unknown";
 }
@@ -79,6 +84,8 @@ static void judge(const struct kad_sim *sim, struct kad_sim_flight *flight,
     flight->fate = KAD_SIM_UNREACHABLE;
   } else if (is_parted(sim, flight, socket->member)) {
     flight->fate = KAD_SIM_PARTITIONED;
+  } else if (socket->mapped && !kad_nat_admits(socket, &flight->from)) {
+    flight->fate = KAD_SIM_FILTERED;
   } else if (socket->member->extra != NULL && socket->member->extra->asleep) {
     flight->fate = KAD_SIM_ASLEEP;
   }

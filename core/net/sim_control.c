@@ -1,5 +1,6 @@
 #include "base/allocator.h"
 #include "net/hostile.h"
+#include "net/sim_nat.h"
 #include "overlay/operation.h"
 
 #include <assert.h>
@@ -29,6 +30,7 @@ void kad_sim_extra_free(struct kad_sim_member *member) {
     return;
   }
   kad_hostile_end(member->extra->hostile);
+  kad_nat_free(member->extra->nat);
   kad_release(&member->base.network->allocator, member->extra,
               sizeof *member->extra);
   member->extra = NULL;

@@ -1,6 +1,6 @@
 #include "base/allocator.h"
 #include "base/time.h"
-#include "net/sim.h"
+#include "net/sim_nat.h"
 
 #include <string.h>
 
@@ -179,6 +179,7 @@ struct parcel {
   const struct kad_address *to_address;
   uint64_t to_hash;
   struct kad_slice bytes;
+  bool filtered; /* by its own NAT */
 };
 
 static void fly(struct kad_sim *sim, const struct parcel *parcel,
@@ -213,6 +214,9 @@ static enum kad_sim_fate decide(struct kad_sim *sim,
   if (*wait_ms < 0) {
     *wait_ms = 0;
     return KAD_SIM_CONGESTED;
+  }
+  if (parcel->filtered) {
+    return KAD_SIM_FILTERED;
   }
   if (parcel->to == NULL) {
     return KAD_SIM_UNREACHABLE;
@@ -255,26 +259,40 @@ static void dispatch(struct kad_sim *sim, const struct parcel *parcel) {
   }
 }
 
-void kad_sim_forge(struct kad_sim_member *from,
-                   const struct kad_address *from_address,
-                   const struct kad_address *to, struct kad_slice datagram) {
+/* Sends `bytes` under the address `as`; NULL: the sender's NAT lets it not. */
+static void post(struct kad_sim_member *from, const struct kad_address *as,
+                 const struct kad_address *to, struct kad_slice bytes) {
   struct kad_sim *sim = kad_sim_of(from->base.network);
   const uint64_t hash = kad_sim_hash(to);
   const struct kad_sim_socket *socket = kad_sim_find(sim, to, hash);
   const struct parcel parcel = {
       .from = from,
       .to = socket != NULL ? socket->member : NULL,
-      .from_address = from_address,
+      .from_address = as != NULL ? as : &from->base.addresses[0],
       .to_address = to,
       .to_hash = hash,
-      .bytes = datagram,
+      .bytes = bytes,
+      .filtered = as == NULL,
   };
   sim->stats.sent++;
-  sim->stats.sent_bytes += datagram.len;
+  sim->stats.sent_bytes += bytes.len;
   dispatch(sim, &parcel);
 }
 
 void kad_sim_transmit(struct kad_sim_member *from, int i,
                       const struct kad_address *to, struct kad_slice datagram) {
-  kad_sim_forge(from, &from->base.addresses[i], to, datagram);
+  struct kad_nat *nat = from->extra != NULL ? from->extra->nat : NULL;
+  const struct kad_address *as =
+      nat != NULL ? kad_nat_out(nat, i, to) : &from->base.addresses[i];
+  post(from, as, to, datagram);
+}
+
+void kad_sim_forge(struct kad_sim_member *from, const struct kad_address *as,
+                   const struct kad_address *to, struct kad_slice datagram) {
+  const int i = kad_member_way(&from->base, to);
+  if (from->extra->nat == NULL) {
+    post(from, as, to, datagram);
+  } else if (i >= 0) {
+    kad_sim_transmit(from, i, to, datagram); /* NATs put their own there */
+  }
 }

@@ -43,6 +43,10 @@ local M = {}
 ---@field resume fun(self, node: kadenza.core.Node)
 ---@field move fun(self, node: kadenza.core.Node,
 ---  addresses: string[]): true?, string?, kadenza.Code?
+---@field set_nat fun(self, node: kadenza.core.Node,
+---  kind: "open"|"full_cone"|"restricted"|"port_restricted"|"symmetric",
+---  options?: { idle: integer?, outer: string? }): true?, string?,
+---  kadenza.Code?  seconds until it forgets, and its ip: as struct kad_sim_nat
 ---@field set_behaviour fun(self, node: kadenza.core.Node,
 ---  name: "honest"|"silent"|"liar"|"sybil"|"flooder"|"replayer"|"garbage",
 ---  options?: { key: string?, rate: integer? })  as enum kad_sim_behaviour

@@ -186,6 +186,32 @@ describe("kadenza.core.sim", function()
     end, "a sybil needs a key", 1, true)
   end))
 
+  it("puts nodes behind NATs", spec(function()
+    local network <close>, nodes = open({}, 2)
+    local outer
+    network:trace(function(_, from)
+      outer = outer or from
+    end)
+    assert.is_true(network:set_nat(nodes[2], "symmetric",
+      { idle = 30, outer = "20.9.9.9" }))
+
+    assert.is_nil(ping(network, nodes[1], 2))
+    outer = nil
+    assert.is_number(ping(network, nodes[2], 1))
+    assert.matches("^20%.9%.9%.9:%d+$", outer)
+    assert.is_true(network:set_nat(nodes[2], "open"))
+
+    assert.is_number(ping(network, nodes[1], 2))
+    for _, wrong in ipairs({ { "closed", nil, "invalid option 'closed'" },
+      { "open", { idle = 0 }, "'idle' must be in 1 to 86400" },
+      { "open", { outer = "here" }, "'outer' must be an ip" },
+      { "open", { inner = 1 }, "'inner'" } }) do
+      assert.error_matches(function()
+        network:set_nat(nodes[2], wrong[1], wrong[2])
+      end, wrong[3], 1, true)
+    end
+  end))
+
   it("counts datagrams", spec(function()
     local network <close>, nodes = open({ duplicate = 1 }, 2)
     ping(network, nodes[1], 2)
