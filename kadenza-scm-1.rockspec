@@ -109,6 +109,7 @@ build = {
         "core/overlay/bucket.c",
         "core/overlay/budget.c",
         "core/overlay/candidates.c",
+        "core/overlay/copies.c",
         "core/overlay/direct.c",
         "core/overlay/find_node.c",
         "core/overlay/get.c",

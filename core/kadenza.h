@@ -675,6 +675,8 @@ struct kad_config {
                            exempt them from subnet bounds */
   bool read_only;       /* BEP 43: ask, never serve */
   bool limits;          /* rate limits on */
+  bool cache;           /* a get leaves a short-lived copy near the key */
+  bool repair;          /* a get gives holders the records that they lack */
   uint32_t k;           /* bucket size and lookup width; 1 … 64 */
   uint32_t alpha;       /* queries in flight on a path of a lookup; 1 … 32 */
   uint32_t paths;       /* disjoint ones of a lookup (S/Kademlia); 1 … 16 */
@@ -696,7 +698,8 @@ struct kad_config {
   uint64_t max_bytes;             /* held in records in all */
   uint32_t max_records;           /* held in all */
   uint32_t max_records_address;   /* held of one address */
-  uint32_t stores_per_s;          /* own republish and hand-off stores */
+  uint32_t stores_per_s;          /* own stores to republish, hand off, repair
+                                     and cache */
   char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
   const struct kad_codec *codec;  /* NULL for KRPC; see kad_policy, too */
   struct kad_store *store; /* NULL for a memory store of its own; borrowed
@@ -855,16 +858,13 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
 /* Stores `record` at the k nodes closest to its key; we are one of them where
  * we are close enough and not read-only. A contact that is silent is asked
  * again, up to three times in all; the next closest is asked in the place of
- * one that does not take it. 0 when a contact took it. Otherwise:
- *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
- *                    our own rules refuse it, with `code` and `reason`; nobody
- *                    was asked
- *   KAD_EREMOTE      contacts were asked and none took it; `code` and `reason`
- *                    are of the first refusal
- *   KAD_ETIMEOUT     none of those asked answered
- *   KAD_ENOCONTACTS  nobody answered the lookup; unless we are read-only it is
- *                    held here (`stored` is 1) and republished like others, so
- *                    it reaches the overlay once there is one */
+ * one that stays silent or fails, not of one that refuses. 0 when a contact
+ * took it. Otherwise: KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE our
+ * own rules refuse it, with `code` and `reason`; nobody was asked KAD_EREMOTE
+ * contacts were asked and none took it; `code` and `reason` are of the first
+ * refusal KAD_ETIMEOUT     none of those asked answered KAD_ENOCONTACTS  nobody
+ * answered the lookup; unless we are read-only it is held here (`stored` is 1)
+ * and republished like others, so it reaches the overlay once there is one */
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
     const struct kad_lookup_options *options, kad_done done, void *data,
@@ -960,6 +960,8 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(upkeep, "queries of lookups that nobody asked for")         \
   X(republishes, "records republished")                         \
   X(handoffs, "records handed to other nodes")                  \
+  X(repaired, "holders that a get gave what they lacked")       \
+  X(cached, "copies that gets left near the key")               \
   X(expired, "records that expired")                            \
   X(evicted, "records dropped for room")                        \
   X(hook_failures, "hooks that failed, or answered nonsense")   \

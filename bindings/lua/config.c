@@ -44,7 +44,8 @@ enum {
 };
 
 static const char *const other_fields[] = {
-    "id", "id_bits", "allow_local", "read_only", "limits", "version",
+    "id",     "id_bits", "allow_local", "read_only",
+    "limits", "cache",   "repair",      "version",
 };
 
 enum {
@@ -108,6 +109,8 @@ void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
   (void)kad_lua_field_boolean(L, arg, "allow_local", &config->allow_local);
   (void)kad_lua_field_boolean(L, arg, "read_only", &config->read_only);
   (void)kad_lua_field_boolean(L, arg, "limits", &config->limits);
+  (void)kad_lua_field_boolean(L, arg, "cache", &config->cache);
+  (void)kad_lua_field_boolean(L, arg, "repair", &config->repair);
   if (kad_lua_field_string(L, arg, "version", sizeof config->version,
                            sizeof config->version, &version)) {
     memcpy(config->version, version.data, sizeof config->version);

@@ -162,11 +162,14 @@ static void take_merge(struct kad_node *node, struct kad_admission *admission,
   take_validate(admission, answer->verdict == KAD_ACCEPT ? &failed : answer);
 }
 
+/* A cache lives no longer than its sender says, whatever the hook does. */
 static void take_expire(struct kad_admission *admission,
                         const struct kad_answer *answer) {
+  const bool is_cache = admission->request.reason == KAD_REASON_CACHE;
+  const uint32_t most = is_cache ? admission->life_s : KAD_LIFE_MAX_S;
   if (answer->verdict == KAD_ACCEPT) {
     uint32_t life = answer->seconds > 0 ? answer->seconds : 1;
-    admission->life_s = life < KAD_LIFE_MAX_S ? life : KAD_LIFE_MAX_S;
+    admission->life_s = life < most ? life : most;
   }
   admission->step = KAD_ADMIT_HOLD;
 }

@@ -14,8 +14,13 @@ enum {
                            most two digits and eleven, and the length */
 };
 
-/* Where the reply to a store goes, once its records are in or refused. */
+/* Where the reply to a store goes, once its records are in or refused. While it
+ * waits, the same query sent again is known by its address, transaction and
+ * target, and not taken twice. */
 struct store_reply {
+  struct kad_map_entry entry;
+  struct kad_id target;
+  bool mapped;
   struct kad_address to;
   bool announce;
   uint8_t transaction_len;
@@ -76,6 +81,13 @@ static void reply_taken(struct kad_node *node,
   }
 }
 
+static void forget(struct kad_node *node, struct store_reply *reply) {
+  if (reply->mapped) {
+    kad_map_remove(&node->storing, &reply->entry);
+  }
+  kad_release(&node->env.allocator, reply, sizeof *reply);
+}
+
 static void admitted(struct kad_node *node,
                      const struct kad_admission *admission, void *data) {
   struct store_reply *reply = data;
@@ -84,7 +96,33 @@ static void admitted(struct kad_node *node,
   } else {
     reply_taken(node, admission, reply);
   }
-  kad_release(&node->env.allocator, reply, sizeof *reply);
+  forget(node, reply);
+}
+
+static uint64_t hash_of(const struct kad_node *node,
+                        const struct store_reply *reply) {
+  return kad_map_hash(&node->storing, reply->transaction,
+                      sizeof reply->transaction);
+}
+
+/* Returns true if a store like this one, down to its transaction, is being
+ * answered. */
+static bool is_under_way(const struct kad_node *node,
+                         const struct store_reply *reply) {
+  const struct kad_map_entry *entry =
+      kad_map_first(&node->storing, hash_of(node, reply));
+  for (; entry != NULL; entry = kad_map_after(entry)) {
+    const struct store_reply *other =
+        kad_container_of(entry, struct store_reply, entry);
+    if (other->transaction_len == reply->transaction_len &&
+        memcmp(other->transaction, reply->transaction,
+               reply->transaction_len) == 0 &&
+        kad_address_equal(&other->to, &reply->to) &&
+        kad_id_equal(&other->target, &reply->target)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
@@ -125,6 +163,13 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
   reply->announce = incoming->message->method == KAD_METHOD_ANNOUNCE_PEER;
   reply->transaction_len = (uint8_t)transaction.len;
   memcpy(reply->transaction, transaction.data, transaction.len);
+  reply->target = incoming->message->target;
+  if (is_under_way(node, reply)) {
+    kad_release(&node->env.allocator, reply, sizeof *reply);
+    return;
+  }
+  reply->mapped =
+      kad_map_add(&node->storing, &reply->entry, hash_of(node, reply)) == 0;
   const struct kad_admission_request request = {
       .records = records,
       .count = count,
@@ -135,7 +180,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
       .data = reply,
   };
   if (kad_admit(node, &request) != 0) {
-    kad_release(&node->env.allocator, reply, sizeof *reply);
+    forget(node, reply);
     refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
   }
 }

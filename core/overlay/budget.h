@@ -25,6 +25,11 @@ kad_time_ms kad_budget_free_at(const struct kad_budget *budget);
 /* Takes one store off the budget. Returns false if none may leave `now`. */
 bool kad_budget_take(struct kad_budget *budget, kad_time_ms now);
 
+/* Takes one that leaves now or never, though others are ahead of it: by at most
+ * a second, which is how long those that can wait have to wait longer for it.
+ * Returns false if that much has been taken already. */
+bool kad_budget_borrow(struct kad_budget *budget, kad_time_ms now);
+
 /* Returns how long `stores` of them take. */
 kad_time_ms kad_budget_span(const struct kad_budget *budget, uint32_t stores);
 

@@ -6,6 +6,7 @@
  */
 #include "base/allocator.h"
 #include "base/time.h"
+#include "overlay/copies.h"
 #include "overlay/holding.h"
 #include "overlay/judge.h"
 #include "overlay/node.h"
@@ -29,8 +30,9 @@ enum get_step {
 /* A distinct record that was found. */
 struct found {
   struct kad_bundle copy;
-  uint64_t givers;  /* a bit for each contact that gave it */
-  uint32_t answers; /* contacts that gave it */
+  uint64_t givers;    /* a bit for each contact that gave it */
+  uint32_t answers;   /* contacts that gave it */
+  uint32_t longest_s; /* the longest life that one of them said is left */
   bool valid;
 };
 
@@ -47,6 +49,9 @@ struct get {
   size_t count;
   size_t cap;
   uint32_t givers;             /* contacts that have replied */
+  uint32_t most_read;          /* records of a contact that were all read */
+  uint64_t partial;            /* bits of those that have more than was read */
+  struct kad_id *giver_ids;    /* GIVERS_MAX, by number; or NULL */
   uint32_t pages_open;         /* queries for further pages under way */
   struct kad_ruleset *ruleset; /* kept while the answers are judged */
   const struct kad_type *type;
@@ -80,18 +85,44 @@ static bool make_room(struct kad_node *node, struct get *get) {
   return true;
 }
 
+static uint64_t bit_of(uint32_t giver) {
+  return giver < GIVERS_MAX ? UINT64_C(1) << giver : 0;
+}
+
+/* Returns the number of the contact `id`, 0 for one that is not told apart. */
+static uint32_t number_of(const struct get *get, const struct kad_id *id) {
+  uint32_t most = get->givers < GIVERS_MAX - 1 ? get->givers : GIVERS_MAX - 1;
+  for (uint32_t i = 1; get->giver_ids != NULL && i <= most; i++) {
+    if (kad_id_equal(&get->giver_ids[i], id)) {
+      return i;
+    }
+  }
+  return 0;
+}
+
+/* Gives a contact that has replied a number. */
+static uint32_t number(struct get *get, const struct kad_id *id) {
+  const uint32_t made = ++get->givers;
+  if (made < GIVERS_MAX && get->giver_ids != NULL) {
+    get->giver_ids[made] = *id;
+  }
+  return made;
+}
+
 static void add_answer(struct kad_node *node, struct get *get, uint32_t giver,
                        const struct kad_record *record) {
-  uint64_t bit = giver < GIVERS_MAX ? UINT64_C(1) << giver : 0;
+  const uint64_t bit = bit_of(giver);
   for (size_t i = 0; i < get->count; i++) {
     struct found *found = &get->found[i];
     if (kad_record_identical(found->copy.records, record)) {
       found->answers += (found->givers & bit) != bit;
       found->givers |= bit;
+      found->longest_s =
+          record->ttl > found->longest_s ? record->ttl : found->longest_s;
       return;
     }
   }
-  struct found made = {.givers = bit, .answers = 1};
+  struct found made = {.givers = bit, .answers = 1, .longest_s = record->ttl};
   struct kad_record named = *record;
   named.key = get->op.target;
   named.type = get->op.type;
@@ -110,14 +141,26 @@ static void page_event(struct kad_node *node, struct kad_query *query,
                        const struct kad_message *message);
 
 /* Tells whether it is worth asking for the page behind `seen` records: there is
- * one, nobody else has given its records yet, and the time is not up. Whoever
- * has given as many as there may be has nothing to add. */
+ * one, and the time is not up. Where another contact has given all of as many,
+ * only when `news`, a record that nobody else gave, says that these differ. */
 static bool wants_page(const struct kad_node *node, const struct get *get,
-                       const struct kad_message *reply, uint32_t seen) {
+                       const struct kad_message *reply, uint32_t seen,
+                       bool news) {
   kad_time_ms since = kad_time_since(get->op.started_at, kad_node_now(node));
   return reply->has_total && reply->record_count > 0 && seen < reply->total &&
-         get->count < reply->total && seen < ANSWERS_MAX &&
+         (get->most_read < reply->total || news) && seen < ANSWERS_MAX &&
          get->count < ANSWERS_MAX && since < get->op.options.deadline_ms;
+}
+
+/* Notes how much of what a contact has was read. */
+static void note_read(struct get *get, const struct page *page,
+                      const struct kad_message *reply, uint32_t seen) {
+  if (reply->has_total && seen < reply->total) {
+    get->partial |= bit_of(page->giver);
+    return;
+  }
+  get->partial &= ~bit_of(page->giver);
+  get->most_read = seen > get->most_read ? seen : get->most_read;
 }
 
 /* Takes a page, and asks for the next one. */
@@ -125,11 +168,13 @@ static void take_page(struct kad_node *node, struct get *get,
                       const struct page *page,
                       const struct kad_message *reply) {
   struct kad_query *query;
+  const size_t before = get->count;
   for (size_t i = 0; i < reply->record_count; i++) {
     add_answer(node, get, page->giver, &reply->records[i]);
   }
   uint32_t seen = page->skip + (uint32_t)reply->record_count;
-  if (!wants_page(node, get, reply, seen)) {
+  note_read(get, page, reply, seen);
+  if (!wants_page(node, get, reply, seen, get->count > before)) {
     return;
   }
   struct kad_message message;
@@ -170,7 +215,7 @@ static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
                          const struct kad_contact *from,
                          const struct kad_message *reply) {
   struct get *get = get_of(lookup->config.owner);
-  const struct page first = {.from = from, .giver = ++get->givers};
+  const struct page first = {.from = from, .giver = number(get, &from->id)};
   take_page(node, get, &first, reply);
   return reply->record_count > 0;
 }
@@ -186,6 +231,8 @@ static void start_get(struct kad_node *node, struct kad_op *op) {
     kad_op_end(node, op, KAD_ETYPE);
     return;
   }
+  get->giver_ids =
+      kad_alloc(&node->env.allocator, GIVERS_MAX * sizeof *get->giver_ids);
   if (kad_held_read(node, &query, get->type, &held) == 0) {
     for (size_t i = 0; i < held.count; i++) {
       add_answer(node, get, 0, &held.records[i]);
@@ -342,6 +389,90 @@ static bool select_results(struct kad_node *node, struct get *get) {
   return true;
 }
 
+/* ------------------------------------------------ what is left behind -- */
+
+static enum kad_gift gift_of(const void *giver, const struct kad_id *contact) {
+  const struct get *get = giver;
+  const uint64_t bit = bit_of(number_of(get, contact));
+  if (bit == bit_of(0) || (get->partial & bit) != 0) {
+    return KAD_GIFT_UNKNOWN;
+  }
+  for (size_t i = 0; i < get->count; i++) {
+    if ((get->found[i].givers & bit) != 0) {
+      return KAD_GIFT_SOME;
+    }
+  }
+  return KAD_GIFT_NOTHING;
+}
+
+/* Returns what was found that is `record`, or NULL if a merge has made it. */
+static const struct found *find(const struct get *get,
+                                const struct kad_record *record) {
+  for (size_t i = 0; i < get->count; i++) {
+    if (kad_record_identical(get->found[i].copy.records, record)) {
+      return &get->found[i];
+    }
+  }
+  return NULL;
+}
+
+static bool gave(const void *giver, const struct kad_id *contact,
+                 const struct kad_record *record) {
+  const struct get *get = giver;
+  const struct found *found = find(get, record);
+  return found != NULL &&
+         (found->givers & bit_of(number_of(get, contact))) != 0;
+}
+
+/* Returns the longest life that a valid answer has left. */
+static uint32_t longest_life(const struct get *get) {
+  uint32_t longest = 0;
+  for (size_t i = 0; i < get->count; i++) {
+    const struct found *found = &get->found[i];
+    longest =
+        found->valid && found->longest_s > longest ? found->longest_s : longest;
+  }
+  return longest;
+}
+
+/* Returns true if others may be given what was found. Peers speak for
+ * themselves, and what its type keeps from being republished stays where it was
+ * put: the application does not want copies of it. More values than a holder
+ * keeps are not all missed. */
+static bool may_be_copied(const struct get *get) {
+  return get->results.count > 0 &&
+         get->results.count <= get->type->max_values &&
+         get->type->republish != UINT32_MAX &&
+         !kad_slice_equal(get->op.type, kad_slice_of("peers"));
+}
+
+/* Leaves the merged records with who lacks them. What a merge has made lives as
+ * long as what it was made of. */
+static void leave_copies(struct kad_node *node, const struct get *get) {
+  struct kad_record records[ANSWERS_MAX];
+  const struct kad_copies copies = {.target = &get->op.target,
+                                    .type = get->type,
+                                    .records = records,
+                                    .count = get->results.count,
+                                    .giver = get,
+                                    .gift = gift_of,
+                                    .gave = gave};
+  if (!may_be_copied(get) || get->results.count > ANSWERS_MAX) {
+    return;
+  }
+  const uint32_t longest = longest_life(get);
+  for (size_t i = 0; i < get->results.count; i++) {
+    const struct found *found = find(get, &get->results.records[i]);
+    records[i] = get->results.records[i];
+    records[i].ttl = found != NULL ? found->longest_s : longest;
+  }
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (get->op.lookups[i] != NULL) {
+      kad_copies_leave(node, &copies, get->op.lookups[i]);
+    }
+  }
+}
+
 static void end_get(struct kad_node *node, struct get *get) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
@@ -374,6 +505,7 @@ static void run(struct kad_node *node, struct get *get) {
   if (get->step == GET_MERGE) {
     get->step = GET_SELECT;
     get->index = 0;
+    leave_copies(node, get);
   }
   bool asks = get->type->select != NULL && get->results.count > 0;
   if (asks && get->index == 0 && !select_results(node, get)) {
@@ -414,6 +546,8 @@ static void stop_get(struct kad_node *node, struct kad_op *op) {
     kad_bundle_free(&get->found[i].copy, &node->env.allocator);
   }
   kad_release(&node->env.allocator, get->found, get->cap * sizeof *get->found);
+  kad_release(&node->env.allocator, get->giver_ids,
+              get->giver_ids != NULL ? GIVERS_MAX * sizeof *get->giver_ids : 0);
   kad_bundle_free(&get->results, &node->env.allocator);
   if (get->ruleset != NULL) {
     kad_ruleset_drop(get->ruleset, &node->env.allocator);

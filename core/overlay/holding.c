@@ -3,6 +3,7 @@
 #include "base/address.h"
 #include "base/allocator.h"
 #include "base/time.h"
+#include "overlay/copies.h"
 #include "overlay/node.h"
 #include "records/record.h"
 
@@ -105,7 +106,8 @@ static struct kad_holding new_holding(struct kad_node *node,
       .republish_at = KAD_TIME_NEVER,
       .origin = admission->request.from.address,
   };
-  if (admission->type->republish != UINT32_MAX) {
+  if (admission->type->republish != UINT32_MAX &&
+      admission->request.reason != KAD_REASON_CACHE) {
     kad_time_ms period = (kad_time_ms)admission->type->republish * KAD_MS_PER_S;
     holding.republish_at = kad_time_add(now, kad_node_jitter(node, period));
   }
@@ -180,9 +182,10 @@ static int add(struct kad_node *node, const struct kad_record *record,
 
 /* Notes that a held record was stored again. Whoever confirms what another one
  * stored neither takes it over, with which it would count and go as his, nor
- * shortens its life, nor has it republished again when that has ended. */
-static void confirm(const struct kad_node *node, kad_handle handle,
-                    const struct kad_holding *incoming) {
+ * shortens its life, nor has it republished again when that has ended. A cache
+ * becomes the record itself. */
+static void confirm(const struct kad_node *node, const struct kad_type *type,
+                    kad_handle handle, const struct kad_holding *incoming) {
   const struct kad_store *store = node->store;
   struct kad_holding holding = *incoming;
   struct kad_held held;
@@ -190,12 +193,13 @@ static void confirm(const struct kad_node *node, kad_handle handle,
     return;
   }
   const struct kad_holding *old = &held.holding;
+  const bool was_cache = kad_copies_is_cache(type, old->republish_at);
   if (!kad_address_same_host(&old->origin, &holding.origin)) {
-    holding.origin = old->origin;
+    holding.origin = was_cache ? holding.origin : old->origin;
     if (old->expires_at > holding.expires_at) {
       holding.expires_at = old->expires_at;
     }
-    if (old->republish_at == KAD_TIME_NEVER) {
+    if (old->republish_at == KAD_TIME_NEVER && !was_cache) {
       holding.republish_at = KAD_TIME_NEVER;
     }
   }
@@ -227,7 +231,7 @@ static int hold_default(struct kad_node *node,
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
     if (kad_record_identical(record, other)) {
-      confirm(node, held->handles[i], &holding);
+      confirm(node, admission->type, held->handles[i], &holding);
       kad_maintenance_stored(node);
       return 0;
     }
@@ -348,7 +352,7 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
   }
   int code = add_fresh(node, admission, fresh, held, added, reason);
   if (code == 0) {
-    confirm(node, confirmed, &holding);
+    confirm(node, admission->type, confirmed, &holding);
     drop_all(node, held->handles, held->count);
     make_room(node);
     if (fresh > 0 && !is_held(node, added[0])) {
@@ -361,6 +365,22 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
   return code;
 }
 
+/* Returns true if something other than caches is held. */
+static bool holds_more_than_caches(const struct kad_node *node,
+                                   const struct kad_type *type,
+                                   const struct kad_held_list *list) {
+  for (size_t i = 0; i < list->count; i++) {
+    struct kad_held held;
+    if (node->store->read(node->store->state, list->handles[i], &held) &&
+        !kad_copies_is_cache(type, held.holding.republish_at)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* A cache is taken where there is nothing but caches: it neither replaces the
+ * records themselves nor changes their lives. */
 int kad_hold(struct kad_node *node, struct kad_admission *admission,
              const char **reason) {
   struct kad_held_list held;
@@ -369,6 +389,12 @@ int kad_hold(struct kad_node *node, struct kad_admission *admission,
   if (kad_held_read(node, record, admission->type, &held) != 0) {
     *reason = "out of memory";
     return KAD_CODE_FAILED;
+  }
+  if (admission->request.reason == KAD_REASON_CACHE &&
+      holds_more_than_caches(node, admission->type, &held)) {
+    kad_held_free(node, &held);
+    *reason = "held already";
+    return KAD_CODE_REFUSED;
   }
   int code = admission->has_merged
                  ? hold_merged(node, admission, &held, reason)

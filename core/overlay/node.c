@@ -21,6 +21,8 @@ void kad_config_default(struct kad_config *config) {
   *config = (struct kad_config){
       .id_bits = 160,
       .limits = true,
+      .cache = true,
+      .repair = true,
       .k = 8,
       .alpha = 3,
       .paths = 1,
@@ -114,6 +116,7 @@ static int set_up(struct kad_node *node) {
   };
   node->budget.per_s = config->stores_per_s;
   kad_rpc_init(node);
+  kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_questions_init(node);
   const struct kad_limiter_config limits = {
       .queries_per_s = config->queries_per_s,
@@ -175,6 +178,7 @@ void kad_node_free(struct kad_node *node) {
   kad_handoff_stop(node);
   kad_neighbours_stop(node);
   kad_rpc_deinit(node);
+  kad_map_deinit(&node->storing);
   kad_verify_deinit(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     kad_table_free(node->tables[i]);

@@ -57,6 +57,7 @@ struct kad_node {
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admission *merging;     /* whose merges answer later; a list */
   size_t in_line;                    /* admissions that wait for one of these */
+  struct kad_map storing;            /* stores that are being answered */
   struct kad_stats stats; /* counters; gauges are filled in when asked */
   bool sending;           /* inside env.send: the engine may not be entered */
   bool closing;

@@ -17,19 +17,21 @@ static void go_on(struct kad_node *node, struct kad_alarm *alarm);
 static bool transmit(struct kad_node *node, struct kad_placing *placing,
                      struct kad_place *place) {
   struct kad_message message;
-  struct kad_query *query;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.has_target = true;
   message.target = placing->target;
   message.token =
       (struct kad_slice){.data = place->token, .len = place->token_len};
   placing->kind->write(placing, place, &message);
-  if (kad_rpc_send(node, &place->contact, &message, take_event, placing,
-                   &query) != 0) {
+  int error = place->query != NULL
+                  ? kad_rpc_resend(node, place->query, &message)
+                  : kad_rpc_send(node, &place->contact, &message, take_event,
+                                 placing, &place->query);
+  if (error != 0) {
     return false;
   }
-  query->tag = (uint32_t)(place - placing->places);
-  place->queries[place->tries++] = query;
+  place->query->tag = (uint32_t)(place - placing->places);
+  place->tries++;
   placing->messages++;
   return true;
 }
@@ -88,39 +90,22 @@ static bool ask_next(struct kad_node *node, struct kad_placing *placing,
   return false;
 }
 
-/* Forgets a query that has ended. */
-static void forget(struct kad_place *place, const struct kad_query *query) {
-  for (size_t i = 0; i < KAD_PLACE_TRIES; i++) {
-    if (place->queries[i] == query) {
-      place->queries[i] = NULL;
-    }
-  }
+/* Returns true if the error is the contact's own affair: another one may take
+ * what this one does not. What is refused for what it is goes to nobody else,
+ * who would not know better: a name that belongs to another key, for one. */
+static bool is_own_affair(const struct kad_message *error) {
+  return error->code == KAD_CODE_FAILED || error->code == KAD_CODE_PROTOCOL ||
+         error->code == KAD_CODE_METHOD;
 }
 
-/* Gives up the queries to a contact that has had its time, so that it has
- * failed once and not three times. */
-static void give_up(struct kad_node *node, struct kad_place *place) {
-  for (size_t i = 0; i < KAD_PLACE_TRIES; i++) {
-    if (place->queries[i] != NULL) {
-      kad_rpc_cancel(node, place->queries[i]);
-      place->queries[i] = NULL;
-    }
-  }
-}
-
-/* Returns true if the error is about what was to be held: no other contact
- * would take it, or only one that does not know better. */
-static bool is_final(const struct kad_message *error) {
-  switch (error->code) {
-  case KAD_CODE_TOO_BIG:
-  case KAD_CODE_SIGNATURE:
-  case KAD_CODE_SALT:
-  case KAD_CODE_CAS:
-  case KAD_CODE_SEQ:
-    return true;
-  default:
-    return false;
-  }
+/* Returns true if the next place is to be tried, after the last event of this
+ * one. */
+static bool wants_another(const struct kad_place *place,
+                          enum kad_query_event event,
+                          const struct kad_message *message) {
+  return place->state == KAD_PLACE_SILENT ||
+         (place->state == KAD_PLACE_REFUSED &&
+          (event != KAD_QUERY_ERROR || is_own_affair(message)));
 }
 
 /* Returns what has become of a place, by its last event. */
@@ -145,7 +130,6 @@ static bool take_token(struct kad_node *node, struct kad_placing *placing,
   if (token.len == 0 || token.len > KAD_TOKEN_MAX || !has_time(node, placing)) {
     return false;
   }
-  give_up(node, place);
   place->token_len = (uint8_t)token.len;
   memcpy(place->token, token.data, token.len);
   return ask(node, placing, place);
@@ -181,28 +165,20 @@ static void take_event(struct kad_node *node, struct kad_query *query,
                        const struct kad_message *message) {
   struct kad_placing *placing = query->owner;
   struct kad_place *place = &placing->places[query->tag];
-  if (event != KAD_QUERY_SOFT) {
-    forget(place, query);
-  }
-  if (place->state != KAD_PLACE_CALLED && place->state != KAD_PLACE_ASKED) {
-    return; /* it has answered another one of its queries */
-  }
   if (event == KAD_QUERY_SOFT) {
     if (place->tries < KAD_PLACE_TRIES) {
       (void)send(node, placing, place);
     }
     return;
   }
+  place->query = NULL;
+  place->delayed = false;
   if (event == KAD_QUERY_REPLY && place->state == KAD_PLACE_CALLED &&
       take_token(node, placing, place, message)) {
     return;
   }
   place->state = outcome(place, event, message);
-  if (place->state == KAD_PLACE_SILENT) {
-    give_up(node, place);
-  }
-  if (place->state != KAD_PLACE_TAKEN &&
-      (event != KAD_QUERY_ERROR || !is_final(message))) {
+  if (wants_another(place, event, message)) {
     (void)ask_next(node, placing, place->group);
   }
   placing->open--;

@@ -1,13 +1,16 @@
 /* What is to be held elsewhere, on its way to its holders: the closest contacts
  * are asked to take it, again while they are silent, since datagrams are lost,
- * and the next closest in the place of one that does not take it. Who has not
- * given a token yet is asked for one first. One that nobody asked for is paced:
- * each of its stores waits for the node's budget.
+ * and the next closest in the place of one that cannot. Who has not given a
+ * token yet is asked for one first. One that nobody asked for is paced: each of
+ * its stores waits for the node's budget.
  *
- *   spare ─► (asked for a token) ─► asked ─► taken
- *                      └──────────────┼────► refused ─┐ the next spare place
- *                                     └────► silent  ─┘ of its group is asked
- */
+ *   spare ─► (called: asked for a token) ─► asked ─► taken
+ *                         └───────────────────┼────► refused
+ *                                             └────► silent
+ *
+ * After one that is silent, has no token, failed or does not know the query,
+ * the next spare place of its group is tried. Not after one that refused what
+ * was to be held for what it is. */
 #ifndef KAD_OVERLAY_PLACING_H
 #define KAD_OVERLAY_PLACING_H
 
@@ -15,7 +18,7 @@
 #include "overlay/rpc.h"
 
 enum {
-  KAD_PLACE_TRIES = 3 /* queries to one contact, each a soft timeout after the
+  KAD_PLACE_TRIES = 3 /* times a query is sent, each a soft timeout after the
                          one before; the hard timeout of the first ends all */
 };
 
@@ -36,8 +39,8 @@ struct kad_place {
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
   uint8_t tries;
-  bool delayed; /* a query to it waits for the budget */
-  struct kad_query *queries[KAD_PLACE_TRIES]; /* under way, or NULL */
+  bool delayed;            /* a query to it waits for the budget */
+  struct kad_query *query; /* under way, or NULL */
 };
 
 struct kad_placing;

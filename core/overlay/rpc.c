@@ -207,6 +207,22 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   return 0;
 }
 
+int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
+                   struct kad_message *message) {
+  int error = transmit(node, query, message);
+  if (error != 0) {
+    return error;
+  }
+  kad_time_ms soft =
+      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
+  query->soft = false;
+  query->resent = true;
+  kad_alarm_set(node, &query->alarm,
+                soft < query->hard_at ? soft : query->hard_at, time_out);
+  node->stats.queries++;
+  return 0;
+}
+
 void kad_rpc_cancel(struct kad_node *node, struct kad_query *query) {
   end_query(node, query);
   free_query(node, query);
@@ -284,9 +300,14 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
     replace_contact(node, query, &answered, rtt_ms);
     return;
   }
-  sample_rtt(&node->rpc.rtt, rtt_ms);
   query->to.id = message->id;
-  kad_node_answered(node, &answered, rtt_ms);
+  if (query->resent) { /* to which of them it is the answer is not known */
+    (void)kad_table_seen(kad_node_table(node, answered.address.family),
+                         &answered, now);
+  } else {
+    sample_rtt(&node->rpc.rtt, rtt_ms);
+    kad_node_answered(node, &answered, rtt_ms);
+  }
   query->handler(node, query, KAD_QUERY_REPLY, message);
   free_query(node, query);
 }

@@ -23,9 +23,9 @@ enum kad_query_event {
 
 struct kad_query;
 
-/* Told what becomes of a query: any number of SOFT (at most one), then one of
- * the others, after which the query is gone. `message` is NULL but for REPLY
- * and ERROR. */
+/* Told what becomes of a query: SOFT, at most once for each time it was sent,
+ * then one of the others, after which the query is gone. `message` is NULL but
+ * for REPLY and ERROR. */
 typedef void (*kad_query_event_handler)(struct kad_node *node,
                                         struct kad_query *query,
                                         enum kad_query_event event,
@@ -39,6 +39,7 @@ struct kad_query {
   bool expects_id; /* the answer must come from to.id */
   bool custom;     /* its reply may have any form */
   bool soft;       /* the soft timeout has passed */
+  bool resent;     /* its time says nothing of the round trip */
   kad_time_ms sent_at;
   kad_time_ms hard_at;
   kad_query_event_handler handler;
@@ -79,6 +80,13 @@ KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 struct kad_message *message,
                                 kad_query_event_handler handler, void *owner,
                                 struct kad_query **query);
+
+/* Sends `message`, which says the same as before, once more as `query`: whoever
+ * has the first one already knows it by its transaction. The soft timeout
+ * begins anew, the hard one does not. Returns 0, or what kad_rpc_send does. */
+KAD_MUST_CHECK int kad_rpc_resend(struct kad_node *node,
+                                  struct kad_query *query,
+                                  struct kad_message *message);
 
 /* Gives up a query; nobody is told. */
 void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);

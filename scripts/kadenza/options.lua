@@ -75,7 +75,9 @@ local LENGTHS <const> = {
 ---@field max_bytes? integer  held in records
 ---@field max_records? integer
 ---@field max_records_address? integer  held of one address
----@field stores_per_s? integer  own republish and hand-off stores
+---@field stores_per_s? integer  own stores: republish, hand off, repair, cache
+---@field cache? boolean  a get leaves a copy near the key, true
+---@field repair? boolean  a get gives holders what they lack, true
 
 local LIMITS <const> = {
   queries_per_s = "integer",
@@ -89,6 +91,8 @@ local CORE <const> = {
   id_bits = "integer",
   allow_local = "boolean",
   read_only = "boolean",
+  cache = "boolean",
+  repair = "boolean",
   version = "string",
   k = "integer",
   alpha = "integer",

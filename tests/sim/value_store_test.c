@@ -56,17 +56,24 @@ static size_t count_holders(const struct kad_id *key) {
   return count;
 }
 
+static void break_down(void *state, const struct kad_question *question,
+                       struct kad_answer *answer) {
+  (void)state;
+  (void)question;
+  answer->verdict = KAD_FAILED;
+}
+
 static void refuse(void *state, const struct kad_question *question,
                    struct kad_answer *answer) {
   (void)state;
   (void)question;
   answer->verdict = KAD_REFUSE;
-  answer->reason = kad_slice_of("no room");
+  answer->reason = kad_slice_of("the name belongs to another key");
 }
 
-/* Makes node `i` refuse every plain value. */
-static void make_refuse(size_t i) {
-  const struct kad_type type = {.name = "value", .validate = refuse};
+/* Has node `i` validate plain values so. */
+static void set_validate(size_t i, kad_hook validate) {
+  const struct kad_type type = {.name = "value", .validate = validate};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
   assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
 }
@@ -112,16 +119,16 @@ static void test_a_store_that_is_lost_is_sent_again(void **state) {
   assert_true(held * 100 >= (size_t)ROUNDS * K * 95);
 }
 
-/* Kademlia §2.3: k nodes are to hold it. Who refuses is replaced by the next
+/* Kademlia §2.3: k nodes are to hold it. Who cannot is replaced by the next
  * closest. */
-static void test_who_refuses_a_store_is_replaced(void **state) {
+static void test_who_fails_a_store_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(7);
   size_t closest[K];
   (void)state;
   begin(23, 0);
   (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
-  make_refuse(closest[0]);
-  make_refuse(closest[3]);
+  set_validate(closest[0], break_down);
+  set_validate(closest[3], break_down);
 
   put(&key);
 
@@ -129,6 +136,54 @@ static void test_who_refuses_a_store_is_replaced(void **state) {
   assert_int_equal(count_holders(&key), K);
   assert_int_equal(ending.result.stored, K);
   assert_int_equal(ending.result.asked, K + 2);
+}
+
+/* Who refuses is not: what the k closest do not want is not offered to others,
+ * who would not know better. */
+static void test_what_is_refused_is_offered_to_nobody_else(void **state) {
+  const struct kad_id key = kad_overlay_key(10);
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  size_t closest[K];
+  (void)state;
+  begin(26, 0);
+  (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
+  for (size_t i = 0; i < K; i++) {
+    set_validate(closest[i], refuse);
+  }
+
+  assert_int_equal(kad_overlay_put(&overlay, PUTTER, &record, &ending),
+                   KAD_EREMOTE);
+
+  assert_int_equal(count_holders(&key), 0);
+  assert_int_equal(ending.result.asked, K);
+}
+
+static unsigned thoughts;
+
+static void think(void *state, const struct kad_question *question,
+                  struct kad_answer *answer) {
+  (void)state;
+  (void)question;
+  thoughts++;
+  answer->verdict = KAD_LATER;
+}
+
+/* A policy that thinks for longer than the soft timeout judges a store once,
+ * though it comes several times. */
+static void test_a_store_that_comes_again_is_judged_once(void **state) {
+  const struct kad_id key = kad_overlay_key(11);
+  size_t closest[K];
+  (void)state;
+  begin(27, 0);
+  (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
+  set_validate(closest[1], think);
+  thoughts = 0;
+
+  put(&key);
+
+  assert_true(ending.result.messages >
+              ending.result.path_count + ending.result.asked);
+  assert_int_equal(thoughts, 1);
 }
 
 static bool is_store(const struct kad_question *question) {
@@ -195,7 +250,11 @@ int main(void) {
       cmocka_unit_test_teardown(
           test_a_store_reaches_the_k_closest_and_counts_them, end),
       cmocka_unit_test_teardown(test_a_store_that_is_lost_is_sent_again, end),
-      cmocka_unit_test_teardown(test_who_refuses_a_store_is_replaced, end),
+      cmocka_unit_test_teardown(test_who_fails_a_store_is_replaced, end),
+      cmocka_unit_test_teardown(test_what_is_refused_is_offered_to_nobody_else,
+                                end),
+      cmocka_unit_test_teardown(test_a_store_that_comes_again_is_judged_once,
+                                end),
       cmocka_unit_test_teardown(test_who_leaves_a_store_unanswered_is_replaced,
                                 end),
       cmocka_unit_test_teardown(

@@ -96,10 +96,29 @@ static void pages_without_end_are_not_all_read(void **state) {
   assert_int_equal(calls, 1);
 }
 
+/* What we hold may be old: it does not stand for the pages of others. */
+static void own_records_are_no_reason_to_leave_pages_unread(void **state) {
+  (void)state;
+  const struct kad_contact contacts[] = {kad_lone_contact(1),
+                                         kad_lone_contact(2)};
+  const struct kad_record own[] = {{.value = kad_slice_of("a")},
+                                   {.value = kad_slice_of("b")}};
+  kad_lone_meet(&lone, &contacts[0]);
+  kad_lone_store(&lone, &contacts[1], own, 2);
+  start_get();
+
+  assert_true(give(&contacts[0], 'x', 1, 2));
+  kad_lone_run(&lone, 60000);
+  assert_int_equal(calls, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(one_contact_is_one_answer, open_node,
                                       close_node),
+      cmocka_unit_test_setup_teardown(
+          own_records_are_no_reason_to_leave_pages_unread, open_node,
+          close_node),
       cmocka_unit_test_setup_teardown(pages_without_end_are_not_all_read,
                                       open_node, close_node),
   };

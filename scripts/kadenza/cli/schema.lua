@@ -133,7 +133,17 @@ M.OPTIONS = {
   number("token_s", 300, 1, U32, "s",
     "Slot of a write token; the last two slots are accepted."),
   number("stores_per_s", 80, 0, U32, "1/s",
-    "Own stores to republish and hand over records."),
+    "Own stores to republish, hand over, repair and cache records."),
+  {
+    name = "cache", kind = "switch", flag = "--cache", argname = "on|off",
+    default = true,
+    text = "A get leaves a short-lived copy of what it found near the key.",
+  },
+  {
+    name = "repair", kind = "switch", flag = "--repair", argname = "on|off",
+    default = true,
+    text = "A get gives holders the records that they lack.",
+  },
   number("max_reply", 1232, 512, 1452, "bytes",
     "Largest datagram that is sent."),
   number("max_lookups", 64, 1, U32, nil, "Lookups at once; others wait."),
