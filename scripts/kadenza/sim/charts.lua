@@ -63,10 +63,10 @@ end
 
 -- From where to where an axis of per cent goes: down to the lowest value, so
 -- that what differs can be seen.
-local function percent_range(rows)
+local function percent_range(rows, columns)
   local lowest = 100
   for _, row in ipairs(rows) do
-    for i = 2, #row do
+    for i = 2, #columns do
       lowest = math.min(lowest, row[i] or 100)
     end
   end
@@ -144,7 +144,8 @@ function make.success(recorder)
   add("holders / k", recorder.courses.held)
   local rows = over_hours(courses, 100)
   return { title = "Success over time", kind = "lines", x = "hours",
-    y = "%", range = percent_range(rows), columns = columns, rows = rows,
+    y = "%", range = percent_range(rows, columns), columns = columns,
+    rows = rows,
     note = "Operations that did what they were to do, and of the k nodes that "
       .. "should hold a value those that did." }
 end
@@ -276,15 +277,17 @@ local function mean_of(course)
 end
 
 local function add_operations(add, of)
-  local kind = of.kind
-  add(kind .. ": how many", of.count, ("%d"):format(of.count))
-  add(kind .. ": succeeded", of.good / of.count, percent(of.good / of.count))
+  local function tell(name, value, text)
+    add(name, value, text, of.kind)
+  end
+  tell("how many", of.count, ("%d"):format(of.count))
+  tell("succeeded", of.good / of.count, percent(of.good / of.count))
   local took, hops, messages = of.took, of.hops, of.messages
   local median, most = took:quantile(0.5), took:quantile(0.99)
-  add(kind .. ": median time", median, median and ("%.0f ms"):format(median))
-  add(kind .. ": 99 % within", most, most and ("%.0f ms"):format(most))
-  add(kind .. ": hops, mean", hops:mean())
-  add(kind .. ": queries, mean", messages:mean())
+  tell("median time", median, median and ("%.0f ms"):format(median))
+  tell("99 % within", most, most and ("%.0f ms"):format(most))
+  tell("hops, mean", hops:mean())
+  tell("queries, mean", messages:mean())
 end
 
 --- Returns the figures of a run.
@@ -292,10 +295,11 @@ end
 ---@return kadenza.sim.Figure[] figures
 function M.figures(recorder)
   local figures = {}
-  local function add(name, value, text)
+  local function add(name, value, text, of)
     if value then
-      figures[#figures + 1] = { name = name, value = value,
-        text = text or ("%.2f"):format(value) }
+      figures[#figures + 1] = { name = of and of .. ": " .. name or name,
+        value = value, text = text or ("%.2f"):format(value), of = of,
+        what = of and name }
     end
   end
   local function add_share(name, course)

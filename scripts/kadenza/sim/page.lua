@@ -31,14 +31,19 @@ code,pre,.number{font-family:ui-monospace,Menlo,Consolas,monospace;
 font-size:.92em;font-variant-numeric:tabular-nums}
 .grid{display:grid;gap:1.1rem;
 grid-template-columns:repeat(auto-fit,minmax(min(100%%,440px),1fr))}
+section{overflow-x:auto}
 section,figure{background:var(--card);border:1px solid var(--line);
 border-radius:10px;padding:1rem 1.15rem;margin:0;min-width:0}
 table{border-collapse:collapse;width:100%%}
 td,th{padding:.28rem .6rem .28rem 0;text-align:left;vertical-align:top;
-border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+border-bottom:1px solid var(--line);overflow-wrap:break-word}
 tr:last-child td{border-bottom:0}
 th{font-weight:600;color:var(--soft)}
-.number{text-align:right;white-space:nowrap}
+td:first-child{min-width:5rem}
+.number{text-align:right}
+td.number{white-space:nowrap}
+.side{display:flex;flex-direction:column;gap:1.1rem;min-width:0}
+code{overflow-wrap:anywhere}
 .met{color:var(--good)}.missed{color:var(--bad)}
 .charts{margin-top:1.1rem}
 figure svg{display:block;width:100%%;height:auto}
@@ -66,27 +71,72 @@ local function verdict_cell(row)
   return verdict and cell(verdict[1], verdict[2]) or cell("")
 end
 
-local function has_goals(rows)
-  for _, row in ipairs(rows) do
-    if row.goal then
-      return true
-    end
-  end
-  return false
+local function section(title, head, rows)
+  return ("<section><h2>%s</h2>\n<table>\n%s%s\n</table></section>\n")
+    :format(title, head, table.concat(rows, "\n"))
 end
 
-local function summary_of(rows)
-  local goals = has_goals(rows)
-  local lines = {}
-  for i, row in ipairs(rows) do
-    lines[i] = "<tr>" .. cell(row.name) .. cell(row.text, "number")
-      .. (goals and cell(row.goal or "", "number") .. verdict_cell(row) or "")
-      .. "</tr>"
+local function heading(names)
+  local cells = {}
+  for i, name in ipairs(names) do
+    cells[i] = ("<th%s>%s</th>"):format(i > 1 and ' class="number"' or "",
+      quote.html(name))
   end
-  local head = goals and "<tr><th>figure</th><th class=\"number\">value</th>"
-    .. "<th class=\"number\">goal</th><th></th></tr>\n" or ""
-  return "<section><h2>Summary</h2>\n<table>\n" .. head
-    .. table.concat(lines, "\n") .. "\n</table></section>\n"
+  return "<tr>" .. table.concat(cells) .. "</tr>\n"
+end
+
+-- What was to be reached; nothing if there was nothing.
+local function goals_of(figures)
+  local rows = {}
+  for _, figure in ipairs(figures) do
+    if figure.goal then
+      rows[#rows + 1] = "<tr>" .. cell(figure.name)
+        .. cell(figure.text, "number") .. cell(figure.goal, "number")
+        .. verdict_cell(figure) .. "</tr>"
+    end
+  end
+  return rows[1] and section("Goals",
+    heading({ "figure", "measured", "goal", "" }), rows) or ""
+end
+
+-- The figures of operations: a row a kind, a column a figure.
+local function operations_of(figures)
+  local names, kinds, texts = {}, {}, {}
+  for _, figure in ipairs(figures) do
+    if figure.of then
+      if not texts[figure.of] then
+        texts[figure.of] = {}
+        kinds[#kinds + 1] = figure.of
+      end
+      if not names[figure.what] then
+        names[figure.what] = true
+        names[#names + 1] = figure.what
+      end
+      texts[figure.of][figure.what] = figure.text
+    end
+  end
+  local rows = {}
+  for i, kind in ipairs(kinds) do
+    local cells = { cell(kind) }
+    for _, name in ipairs(names) do
+      cells[#cells + 1] = cell(texts[kind][name] or "", "number")
+    end
+    rows[i] = "<tr>" .. table.concat(cells) .. "</tr>"
+  end
+  return rows[1] and section("Operations",
+    heading({ "", table.unpack(names) }), rows) or ""
+end
+
+-- All the others.
+local function others_of(figures)
+  local rows = {}
+  for _, figure in ipairs(figures) do
+    if not figure.goal and not figure.of then
+      rows[#rows + 1] = "<tr>" .. cell(figure.name)
+        .. cell(figure.text, "number") .. "</tr>"
+    end
+  end
+  return rows[1] and section("Overlay", "", rows) or ""
 end
 
 local function options_of(report)
@@ -101,8 +151,7 @@ local function options_of(report)
     add(option.name, option.value)
   end
   add("trace hash", report.hash)
-  return "<section><h2>Run</h2>\n<table>\n" .. table.concat(lines, "\n")
-    .. "\n</table></section>\n"
+  return section("Run", "", lines)
 end
 
 -- An SVG file as a part of a page: without its prolog and its style.
@@ -138,8 +187,13 @@ function M.render(report, drawings, warning)
     add('<p class="warning">' .. quote.html(warning) .. "</p>\n")
   end
   add('<main>\n<div class="grid">\n')
-  add(summary_of(report.summary))
+  add('<div class="side">\n')
+  add(goals_of(report.summary))
+  add(operations_of(report.summary))
+  add('</div>\n<div class="side">\n')
+  add(others_of(report.summary))
   add(options_of(report))
+  add("</div>\n")
   add('</div>\n<div class="grid charts">\n')
   for _, chart in ipairs(report.charts) do
     add(figure(chart, drawings[chart.name]))

@@ -23,7 +23,8 @@ local M = {}
 ---@field rows table[]
 ---@field range? number[]  of the y axis: from and to
 ---@field logarithmic? "x"|"y"|"xy"
----@field marks? table[]  lists of a place on the x axis and a text
+---@field marks? table[]  lists of a place on the x axis and a text; the axis
+---  then begins with 0
 
 -- Light enough for a dark page and dark enough for a light one.
 local COLOURS <const> = { "#2f7fd6", "#e07b1a", "#2f9e5b", "#b557c7", "#d64545",
@@ -139,7 +140,7 @@ end
 
 -- Upright lines with a text beside them.
 local function marks(chart)
-  local lines = {}
+  local lines = { chart.marks and "set xrange [0:*]\n" or "" }
   for _, mark in ipairs(chart.marks or {}) do
     local place = quote.number(mark[1])
     lines[#lines + 1] = ("set arrow from %s, graph 0 to %s, graph 1 nohead "

@@ -25,6 +25,8 @@ local M = {}
 ---@field text string  the value as people read it
 ---@field goal? string  what it should be
 ---@field met? boolean  whether it is
+---@field of? string  the kind of operations that it is of
+---@field what? string  its name among the figures of that kind
 
 --- What a report is made of.
 ---@class kadenza.sim.Report
