@@ -34,12 +34,12 @@ describe("kadenza.core.sim", function()
 
   it("takes distributions of round-trip times", spec(function()
     for _, latency in ipairs({
-      { median = 90, sigma = 0 },
-      { quantiles = { { 0, 90 }, { 1, 90 } } },
+      { median = 91, sigma = 0 },
+      { quantiles = { { 0, 91 }, { 1, 91 } } },
     }) do
       local network <close>, nodes = open({ latency = latency }, 2)
 
-      assert.equal(90, ping(network, nodes[1], 2))
+      assert.equal(91, ping(network, nodes[1], 2))
     end
   end))
 

@@ -281,12 +281,14 @@ static void sleeping_flooder_sends_nothing(void **state) {
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_GARBAGE};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
   for (size_t i = HONEST; i < SIZE; i++) {
     assert_ok(kad_sim_suspend(overlay.network, overlay.nodes[i], true));
   }
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
   const size_t offset = offsetof(struct kad_stats, dropped_malformed);
   const uint64_t before = sum_over_honest(&overlay, offset);
+  assert_true(before > 0);
 
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
 

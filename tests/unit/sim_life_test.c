@@ -221,6 +221,24 @@ static void narrow_link_delays_what_queues(void **state) {
   kad_hub_close(&hub);
 }
 
+static void narrow_link_delays_what_arrives(void **state) {
+  (void)state;
+  struct kad_hub hub;
+  open_pair(&hub);
+  const struct kad_address to = kad_overlay_address(0);
+  assert_ok(kad_sim_set_bandwidth(hub.network, hub.others[0], 1000));
+  for (size_t i = 0; i < 4; i++) {
+    kad_hub_ping(&hub, hub.hub, &to, i);
+  }
+  unsigned ms = 0;
+  for (; stats_of(hub.others[0]).datagrams_in < 4 && ms < 2000; ms++) {
+    kad_hub_run(&hub, 1);
+  }
+
+  assert_in_range(ms, 50 + 4 * 50, 50 + 4 * 200);
+  kad_hub_close(&hub);
+}
+
 static void what_would_queue_too_long_is_lost(void **state) {
   (void)state;
   for (unsigned i = 0; i < PAIR; i++) {
@@ -400,6 +418,7 @@ int main(void) {
       cmocka_unit_test(moved_node_is_heard_at_its_new_address),
       cmocka_unit_test(move_that_fails_changes_nothing),
       cmocka_unit_test(narrow_link_delays_what_queues),
+      cmocka_unit_test(narrow_link_delays_what_arrives),
       cmocka_unit_test(what_would_queue_too_long_is_lost),
       cmocka_unit_test(bandwidth_of_the_network_is_that_of_each_node),
       cmocka_unit_test(trace_tells_every_fate),
