@@ -1,5 +1,7 @@
 -- The rows of the quality table, in its order: the scenario, of which NAME.lua
--- is the file, and how large it is when it is to be quick, or only to run.
+-- is the file, and how large it is when it is to be quick, or only to run. With
+-- `sizes`, it is run for each up to the size asked for. A `program` is a module
+-- that measures by itself.
 
 return {
   { name = "churn24-k8", quick = { nodes = 1000, hours = 6 },
@@ -15,4 +17,8 @@ return {
   { name = "heal", quick = { nodes = 300 }, smoke = { nodes = 30 } },
   { name = "idle", quick = { nodes = 1000 },
     smoke = { nodes = 40, hours = 0.5 } },
+  { name = "size", program = "bench.sim.size",
+    summary = "Memory and processor time of quiet overlays of growing size.",
+    sizes = { 100, 1000, 10000, 100000 }, quick = { nodes = 1000 },
+    smoke = { nodes = 100 } },
 }

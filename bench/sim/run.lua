@@ -119,22 +119,39 @@ local function run_once(row, wishes)
   return outcome.report(run), run
 end
 
+local function sizes_of(row, wishes)
+  local sizes = {}
+  for _, size in ipairs(row.sizes) do
+    if size <= (wishes.nodes or math.huge) then
+      sizes[#sizes + 1] = size
+    end
+  end
+  return #sizes > 0 and sizes or { wishes.nodes }
+end
+
 -- Runs a row of several sizes. Returns one report of all.
 local function run_sizes(row, wishes, folder)
-  local most = wishes.nodes or row.sizes[#row.sizes]
   local runs = {}
-  for _, size in ipairs(row.sizes) do
-    if size <= most then
-      local made, run = run_once(row, { nodes = size, seed = wishes.seed,
-        hours = wishes.hours })
-      write_report(("%s/%d"):format(folder, size), made)
-      runs[#runs + 1] = run
-    end
+  for i, size in ipairs(sizes_of(row, wishes)) do
+    local made, run = run_once(row, { nodes = size, seed = wishes.seed,
+      hours = wishes.hours })
+    write_report(("%s/%d"):format(folder, size), made)
+    runs[i] = run
   end
   return growth.report(runs), runs[#runs]
 end
 
--- What the table shows of a row.
+local function run_row(row, wishes, folder)
+  if row.program then
+    return require(row.program).run(sizes_of(row, wishes), wishes.seed or 1,
+      folder)
+  elseif row.sizes then
+    return run_sizes(row, wishes, folder)
+  end
+  return run_once(row, wishes)
+end
+
+-- What the table shows of a row: what has a goal, or everything.
 local function result_of(row, made, run, seconds)
   local figures = {}
   for _, figure in ipairs(made.summary) do
@@ -142,6 +159,7 @@ local function result_of(row, made, run, seconds)
       figures[#figures + 1] = figure
     end
   end
+  figures = #figures > 0 and figures or made.summary
   return { name = row.name, nodes = run.nodes, seed = run.seed,
     hours = run.lasted / 3600, cpu_seconds = seconds, hash = made.hash,
     figures = figures }
@@ -150,7 +168,7 @@ end
 local function perform(row, given, folder)
   local began = os.clock()
   local wishes = wishes_of(row, given)
-  local made, run = (row.sizes and run_sizes or run_once)(row, wishes, folder)
+  local made, run = run_row(row, wishes, folder)
   local result = result_of(row, made, run, os.clock() - began)
   write_report(folder, made)
   assert(core.write_file(folder .. "/row.json",
@@ -188,8 +206,8 @@ local function table_of(results)
       ("%.1f"):format(result.hours), ("%.0f"):format(result.cpu_seconds) }
     for _, figure in ipairs(result.figures) do
       lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(
-        table.concat(cells, " | "), figure.name, figure.goal,
-        figure.text .. " | " .. VERDICTS[figure.met])
+        table.concat(cells, " | "), figure.name, figure.goal or "",
+        figure.text .. " | " .. (VERDICTS[figure.met] or ""))
       cells = NOTHING
     end
   end
@@ -205,7 +223,8 @@ local function main()
   local folder, status = folder_of(given), 0
   for _, row in ipairs(chosen(given.only)) do
     if given.list then
-      print(("%-12s %s"):format(row.name, load_scenario(row.name).summary))
+      print(("%-12s %s"):format(row.name,
+        row.summary or load_scenario(row.name).summary))
     else
       io.stderr:write("bench-sim: ", row.name, "\n")
       local fine, problem = xpcall(perform, debug.traceback, row, given,
