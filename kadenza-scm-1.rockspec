@@ -122,6 +122,7 @@ build = {
         "core/overlay/limiter.c",
         "core/overlay/liveness.c",
         "core/overlay/lookup.c",
+        "core/overlay/lost.c",
         "core/overlay/maintenance.c",
         "core/overlay/met.c",
         "core/overlay/neighbours.c",

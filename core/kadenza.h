@@ -958,6 +958,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(probes, "contacts pinged because they were silent")         \
   X(verifications, "strangers pinged before they are believed") \
   X(upkeep, "queries of lookups that nobody asked for")         \
+  X(reunions, "lost contacts and known addresses asked")        \
   X(republishes, "records republished")                         \
   X(handoffs, "records handed to other nodes")                  \
   X(repaired, "holders that a get gave what they lacked")       \

@@ -43,6 +43,25 @@ void kad_liveness_heard(struct kad_node *node, bool answered) {
   set_pace(node, answered ? pace_ms + pace_ms / SLOWING : pace_ms / 2);
 }
 
+/* Returns true if `contact` is in the table at exactly this address, and not
+ * bad. */
+static bool is_trusted(const struct kad_table *table,
+                       const struct kad_contact *contact) {
+  const struct kad_entry *entry = kad_table_find(table, &contact->id);
+  return entry != NULL && !kad_entry_is_bad(entry) &&
+         kad_address_equal(&entry->contact.address, &contact->address);
+}
+
+void kad_liveness_failed(struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_table *table = kad_node_table(node, contact->address.family);
+  const bool was_trusted = is_trusted(table, contact);
+  kad_table_failed(table, contact);
+  if (was_trusted && !is_trusted(table, contact)) {
+    kad_lost_add(node, contact);
+  }
+}
+
 void kad_liveness_start(struct kad_node *node) {
   set_pace(node, KAD_PACE_MIN_MS);
 }

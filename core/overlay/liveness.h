@@ -53,6 +53,11 @@ void kad_liveness_ping(struct kad_node *node);
 /* Notes what came of a ping of a contact of ours. */
 void kad_liveness_heard(struct kad_node *node, bool answered);
 
+/* Notes that `contact` left a query unanswered; remembers it as lost if that
+ * makes a contact of ours bad. */
+void kad_liveness_failed(struct kad_node *node,
+                         const struct kad_contact *contact);
+
 /* Returns true if some contact has not left KAD_FAILURES_BAD queries in a row
  * unanswered. */
 bool kad_liveness_has_contacts(const struct kad_node *node);

@@ -305,8 +305,10 @@ static void deal(struct kad_node *node, struct kad_lookup *lookup,
   size_t most = paths > 1 ? (size_t)paths * config->alpha : 0;
   most = most > config->k ? most : config->k;
   most = most < GROUP_MAX ? most : GROUP_MAX;
-  const size_t count = kad_table_closest(table, &config->target,
-                                         lookup->started_at, closest, most);
+  const size_t count =
+      config->only_seed ? 0
+                        : kad_table_closest(table, &config->target,
+                                            lookup->started_at, closest, most);
   for (size_t i = 0; i < count; i++) {
     (void)add(node, lookup, (uint32_t)i % paths, &closest[i], NULL);
   }

@@ -44,6 +44,7 @@ struct kad_lookup_config {
   kad_time_ms deadline_ms;        /* from the start */
   const struct kad_contact *seed; /* one more contact to begin with, or NULL;
                                      borrowed by kad_lookup_start */
+  bool only_seed;                 /* begin with no other */
   /* Told of each reply. Returns true if it had a value. May be NULL. May call
    * kad_lookup_finish. */
   bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,

@@ -37,6 +37,7 @@ static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
   }
   kad_liveness_ping(node);
   kad_rejoin_round(node);
+  kad_lost_round(node);
   kad_refresh_next(node);
   plan_round(node);
 }
@@ -52,6 +53,7 @@ void kad_maintenance_stop(struct kad_node *node) {
   struct kad_maintenance *maintenance = &node->maintenance;
   kad_refresh_stop(node);
   kad_rejoin_stop(node);
+  kad_lost_stop(node);
   kad_alarm_unset(node, &maintenance->round);
   kad_alarm_unset(node, &maintenance->expiry);
   kad_alarm_unset(node, &maintenance->republish);

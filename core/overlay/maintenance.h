@@ -1,5 +1,6 @@
 /* What a node does unasked, in rounds: looks for the dead (liveness.h),
- * refreshes idle buckets (refresh.h), joins again when it is alone (rejoin.h);
+ * refreshes idle buckets (refresh.h), joins again when it is alone (rejoin.h),
+ * looks for the other side of a partition (lost.h);
  * and, when their time has come, expires and republishes records
  * (publishing.h). Every period is jittered. */
 #ifndef KAD_OVERLAY_MAINTENANCE_H
@@ -7,6 +8,7 @@
 
 #include "overlay/alarm.h"
 #include "overlay/liveness.h"
+#include "overlay/lost.h"
 #include "overlay/refresh.h"
 #include "overlay/rejoin.h"
 
@@ -22,6 +24,7 @@ struct kad_maintenance {
   struct kad_liveness liveness;
   struct kad_refresh refresh;
   struct kad_rejoin rejoin;
+  struct kad_lost lost;
   struct kad_alarm expiry;
   struct kad_alarm republish;
   kad_time_ms republish_free_at; /* the budget allows the next one */

@@ -97,6 +97,7 @@ void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
       !kad_rpc_is_named(contact)) {
     return;
   }
+  kad_lost_found(node, contact);
   if (node->ruleset->policy.on_contact == NULL ||
       kad_node_is_proven(node, contact)) {
     enter(node, contact, rtt_ms);

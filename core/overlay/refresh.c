@@ -39,7 +39,8 @@ static uint32_t width_of(const struct kad_node *node,
 }
 
 static void look_up(struct kad_node *node, unsigned family,
-                    const struct kad_id *target) {
+                    const struct kad_id *target,
+                    const struct kad_contact *seed) {
   struct kad_refresh *refresh = &node->maintenance.refresh;
   const struct kad_lookup_config config = {
       .family = family,
@@ -48,6 +49,8 @@ static void look_up(struct kad_node *node, unsigned family,
       .alpha = node->config.alpha,
       .k = width_of(node, target),
       .deadline_ms = node->config.lookup_ms,
+      .seed = seed,
+      .only_seed = seed != NULL,
       .done = looked_up,
   };
   if (kad_lookup_start(node, &config, &refresh->lookup) != 0) {
@@ -86,7 +89,7 @@ static void refresh_bucket(struct kad_node *node, const struct kad_table *table,
     node->env.random(node->env.state, random, sizeof random);
     kad_table_random_id(table, bucket, random, &target);
     node->stats.refreshes++;
-    look_up(node, family_of(index), &target);
+    look_up(node, family_of(index), &target, NULL);
   }
 }
 
@@ -101,7 +104,7 @@ static void look_around(struct kad_node *node, size_t index) {
   }
   refresh->self_at[index] = kad_time_add(now, kad_node_jitter(node, after));
   refresh->self_after[index] = 2 * after < longest ? 2 * after : longest;
-  look_up(node, family_of(index), &node->config.id);
+  look_up(node, family_of(index), &node->config.id, NULL);
 }
 
 void kad_refresh_next(struct kad_node *node) {
@@ -117,6 +120,16 @@ void kad_refresh_next(struct kad_node *node) {
     if (refresh->lookup == NULL) {
       refresh_bucket(node, table, i);
     }
+  }
+}
+
+void kad_refresh_through(struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  const kad_time_ms now = kad_node_now(node);
+  if (refresh->lookup == NULL && now >= refresh->through_at) {
+    refresh->through_at = kad_time_add(now, KAD_THROUGH_MS);
+    look_up(node, contact->address.family, &node->config.id, contact);
   }
 }
 

@@ -12,7 +12,8 @@
 #include "overlay/lookup.h"
 
 enum {
-  KAD_REFRESH_WIDTH = 8,  /* of the lookup of a random id; k if that is less */
+  KAD_REFRESH_WIDTH = 8,   /* of the lookup of a random id; k if that is less */
+  KAD_THROUGH_MS = 120000, /* between two lookups on the other side */
   KAD_SELF_MIN_MS = 10000 /* between own-id lookups, while the table is small */
 };
 
@@ -22,6 +23,7 @@ struct kad_refresh {
   size_t farther[2];         /* buckets below this one are to be refreshed */
   kad_time_ms self_at[2];    /* the next own-id lookup */
   kad_time_ms self_after[2]; /* its period, which grows */
+  kad_time_ms through_at;    /* the next lookup on the other side may begin */
 };
 
 /* Begins with frequent own-id lookups; frees the lookup that runs. */
@@ -38,6 +40,12 @@ void kad_refresh_farther(struct kad_node *node);
 /* Lets own-id lookups of the family `index` be frequent again, the next one at
  * `at` at the latest. */
 void kad_refresh_soon(struct kad_node *node, size_t index, kad_time_ms at);
+
+/* Looks our own id up among those whom `contact` knows, and nobody else: it is
+ * of a part of the overlay that we do not know. Nothing happens while another
+ * lookup runs, or when it was done less than KAD_THROUGH_MS ago. */
+void kad_refresh_through(struct kad_node *node,
+                         const struct kad_contact *contact);
 
 /* Returns when the next own-id lookup is due; KAD_TIME_NEVER without contacts.
  */

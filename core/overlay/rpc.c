@@ -87,7 +87,7 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
 static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   if (table != NULL && query->expects_id) {
-    kad_table_failed(table, &query->to);
+    kad_liveness_failed(node, &query->to);
     kad_neighbours_lost(node, &query->to);
   }
   query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);

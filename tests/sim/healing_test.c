@@ -1,0 +1,190 @@
+/* What becomes of an overlay that was cut in two, or was two from the start:
+ * Kademlia says nothing of it; design.md §2, "Joining" and "Maintenance". */
+#include "overlay.h"
+#include "unit.h"
+
+enum {
+  SIZE = 160,
+  VALUES = 20,
+  CUT_MS = 2 * KAD_HOUR_MS,
+  HEALED_MS = 10 * KAD_MINUTE_MS
+};
+
+static struct kad_overlay overlay;
+
+static uint32_t side_of(size_t i) {
+  return (uint32_t)(i % 2);
+}
+
+/* Cuts the nodes with even numbers off those with odd ones. */
+static void cut(void) {
+  for (size_t i = 0; i < overlay.count; i++) {
+    if (overlay.nodes[i] == NULL) {
+      continue;
+    }
+    assert_ok(
+        kad_sim_set_group(overlay.network, overlay.nodes[i], 1 + side_of(i)));
+  }
+}
+
+/* Opens an overlay and cuts it in two for two hours; each side stores values of
+ * its own meanwhile: `VALUES` keys from 1000 on, and from 2000 on. Node 0,
+ * which all have joined by, is no more. */
+static void open_cut(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, SIZE);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  kad_overlay_kill(&overlay, 0);
+  cut();
+  kad_overlay_run(&overlay, CUT_MS / 2);
+  for (unsigned i = 0; i < VALUES; i++) {
+    for (unsigned side = 0; side < 2; side++) {
+      const struct kad_id key = kad_overlay_key((1 + side) * 1000 + i);
+      const struct kad_record record = kad_overlay_record(&key, "v");
+      assert_ok(kad_node_put(overlay.nodes[2 * i + side + 2], &record, NULL,
+                             NULL, NULL, NULL));
+    }
+  }
+  kad_overlay_run(&overlay, CUT_MS / 2);
+}
+
+static void heal(void) {
+  assert_ok(kad_sim_heal(overlay.network));
+  kad_overlay_run(&overlay, HEALED_MS);
+}
+
+static bool knows(size_t i, size_t other) {
+  static struct kad_contact_info known[KAD_OVERLAY_MAX];
+  const size_t count =
+      kad_node_contacts(overlay.nodes[i], known, KAD_OVERLAY_MAX);
+  for (size_t n = 0; n < count; n++) {
+    if (kad_id_equal(&known[n].contact.id, &overlay.ids[other])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Returns how many nodes know somebody of the other side. */
+static size_t count_reunited(void) {
+  size_t reunited = 0;
+  for (size_t i = 0; i < overlay.count; i++) {
+    for (size_t j = 0; j < overlay.count; j++) {
+      if (overlay.nodes[i] != NULL && side_of(i) != side_of(j) && knows(i, j)) {
+        reunited++;
+        break;
+      }
+    }
+  }
+  return reunited;
+}
+
+/* Returns how many records node `i` gets of key `number`. */
+static size_t get(size_t i, unsigned number) {
+  struct kad_ending ending;
+  const struct kad_id key = kad_overlay_key(number);
+  kad_ending_init(&ending, &overlay);
+  const int status = kad_overlay_get(&overlay, i, &key, "value", NULL, &ending);
+  const size_t count = status == 0 ? ending.result.record_count : 0;
+  kad_ending_deinit(&ending);
+  return count;
+}
+
+/* Both sides have forgotten each other, and remember whom they lost. */
+static void test_two_halves_find_each_other_again(void **state) {
+  (void)state;
+  open_cut(1);
+  assert_int_equal(count_reunited(), 0);
+  assert_int_equal(get(1, 1000), 0);
+  heal();
+  assert_true(count_reunited() >= SIZE * 95 / 100);
+  for (unsigned i = 0; i < VALUES; i++) {
+    assert_int_equal(get(2 * i + 1, 1000 + i), 1);
+    assert_int_equal(get(2 * i + 2, 2000 + i), 1);
+  }
+  kad_overlay_close(&overlay);
+}
+
+/* What was written under one key on both sides is there for both: values of a
+ * plain record are kept side by side. */
+static void test_what_both_halves_wrote_is_merged(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  kad_overlay_open(&overlay, 2);
+  kad_overlay_grow(&overlay, SIZE);
+  cut();
+  kad_overlay_run(&overlay, CUT_MS);
+  for (size_t i = 0; i < 2; i++) {
+    const struct kad_record record =
+        kad_overlay_record(&key, i == 0 ? "even" : "odd");
+    assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
+    assert_int_equal(get(10 + i, 1), 1);
+  }
+  heal();
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(get(20 + i, 1), 2);
+  }
+  kad_overlay_close(&overlay);
+}
+
+/* Two islands that were never one: the nodes of each know an address of the
+ * other, which did not answer when they joined. */
+static void test_islands_meet_through_known_addresses(void **state) {
+  enum {
+    FEW = 60
+  };
+  (void)state;
+  kad_overlay_open(&overlay, 3);
+  for (size_t i = 0; i < FEW; i++) {
+    (void)kad_overlay_add(&overlay);
+  }
+  cut();
+  for (size_t i = 0; i < FEW; i++) {
+    const struct kad_address known[] = {kad_overlay_address(0),
+                                        kad_overlay_address(1)};
+    assert_ok(kad_node_bootstrap(overlay.nodes[i], known, 2, NULL, NULL, NULL));
+    kad_overlay_run(&overlay, KAD_SECOND_MS);
+  }
+  kad_overlay_run(&overlay, 2 * KAD_HOUR_MS);
+  assert_int_equal(count_reunited(), 0);
+  assert_ok(kad_sim_heal(overlay.network));
+  kad_overlay_run(&overlay, 2 * HEALED_MS);
+  assert_true(count_reunited() >= FEW * 95 / 100);
+  kad_overlay_close(&overlay);
+}
+
+/* Whom we lost is asked for rarely, ever more rarely, and not for ever. */
+static void test_the_lost_cost_little(void **state) {
+  uint64_t asked[3] = {0};
+  (void)state;
+  open_cut(4);
+  for (size_t i = 1; i < SIZE; i++) {
+    asked[0] += kad_overlay_stats(&overlay, i).reunions;
+  }
+  assert_in_range(asked[0], SIZE * 20, SIZE * 120);
+  /* The other side never comes back. */
+  for (size_t i = 1; i < SIZE; i += 2) {
+    kad_overlay_kill(&overlay, i);
+  }
+  kad_overlay_run(&overlay, 26 * KAD_HOUR_MS);
+  for (size_t i = 2; i < SIZE; i += 2) {
+    asked[1] += kad_overlay_stats(&overlay, i).reunions;
+  }
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  for (size_t i = 2; i < SIZE; i += 2) {
+    asked[2] += kad_overlay_stats(&overlay, i).reunions;
+  }
+  assert_true(asked[1] <= SIZE / 2 * 1000);
+  assert_in_range(asked[2] - asked[1], 0, SIZE / 2 * 8);
+  kad_overlay_close(&overlay);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_two_halves_find_each_other_again),
+      cmocka_unit_test(test_what_both_halves_wrote_is_merged),
+      cmocka_unit_test(test_islands_meet_through_known_addresses),
+      cmocka_unit_test(test_the_lost_cost_little),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
