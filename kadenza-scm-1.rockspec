@@ -111,6 +111,7 @@ build = {
         "core/overlay/candidates.c",
         "core/overlay/copies.c",
         "core/overlay/direct.c",
+        "core/overlay/estimate.c",
         "core/overlay/find_node.c",
         "core/overlay/get.c",
         "core/overlay/get_peers.c",

@@ -969,6 +969,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(hook_deadlines, "hooks that answered too late")             \
   X(contacts, "contacts in the tables (gauge)")                 \
   X(contacts_good, "good ones among them (gauge)")              \
+  X(network_size, "nodes of the overlay, estimated (gauge)")    \
   X(pending, "queries in flight (gauge)")                       \
   X(operations, "operations under way (gauge)")                 \
   X(waiting, "questions waiting for a policy (gauge)")          \

@@ -100,19 +100,6 @@ static bool deliver(struct kad_node *node, const struct kad_copies *copies,
   return sent;
 }
 
-/* Returns true if the k closest of `near` have all answered: only of a lookup
- * that has come to its end is it known who they are. */
-static bool is_whole(const struct kad_candidate *const *near, size_t count,
-                     size_t k) {
-  size_t closest = count < k ? count : k;
-  for (size_t i = 0; i < closest; i++) {
-    if (near[i]->state != KAD_CANDIDATE_ANSWERED) {
-      return false;
-    }
-  }
-  return closest > 0;
-}
-
 /* Returns how often the life of a copy is halved at the contact that has
  * `closer` ones between it and the key: the k closest of them count as none,
  * since they hold the records themselves. */
@@ -126,7 +113,6 @@ void kad_copies_leave(struct kad_node *node, const struct kad_copies *copies,
   const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
   const size_t k = lookup->config.k;
   const size_t count = kad_lookup_living(lookup, near, NEAR_FACTOR * k);
-  const bool whole = is_whole(near, count, k);
   bool caches = node->config.cache;
   for (size_t i = 0; i < count; i++) {
     struct parcel parcel = {
@@ -136,7 +122,8 @@ void kad_copies_leave(struct kad_node *node, const struct kad_copies *copies,
     }
     const enum kad_gift gift =
         copies->gift(copies->giver, &near[i]->contact.id);
-    if (whole && i < k && node->config.repair && gift != KAD_GIFT_UNKNOWN) {
+    if (lookup->whole && i < k && node->config.repair &&
+        gift != KAD_GIFT_UNKNOWN) {
       (void)deliver(node, copies, &parcel);
     } else if (caches && gift == KAD_GIFT_NOTHING) {
       parcel.why = "cache";

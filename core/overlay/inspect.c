@@ -61,6 +61,9 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
       stats->contacts += kad_table_count(node->tables[i]);
       stats->contacts_good += kad_table_good(node->tables[i], now);
     }
+    const uint64_t size = (uint64_t)kad_estimate_size(&node->estimates[i], now);
+    stats->network_size =
+        size > stats->network_size ? size : stats->network_size;
   }
   stats->pending = node->rpc.pending.count;
   stats->operations = node->operations.count;

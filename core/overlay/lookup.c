@@ -261,9 +261,30 @@ static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
   return view.reached;
 }
 
+/* Lets the estimate of the overlay's size know what a lookup has found. */
+static void note_density(struct kad_node *node,
+                         const struct kad_lookup *lookup) {
+  const struct kad_lookup_config *config = &lookup->config;
+  const struct kad_candidate *closest[GROUP_MAX];
+  size_t count = kad_lookup_closest(lookup, closest, config->k);
+  if (!lookup->whole || count == 0) {
+    return;
+  }
+  const struct kad_estimate_finding finding = {
+      .target = &config->target,
+      .farthest = &closest[count - 1]->contact.id,
+      .count = count,
+      .k = config->k,
+      .own = kad_id_equal(&config->target, &node->config.id),
+  };
+  kad_estimate_add(&node->estimates[config->family == 6 ? 1 : 0], &finding,
+                   kad_node_now(node));
+}
+
 static void tell_done(struct kad_node *node, struct kad_alarm *alarm) {
   struct kad_lookup *lookup =
       kad_container_of(alarm, struct kad_lookup, ending);
+  note_density(node, lookup);
   lookup->config.done(node, lookup);
 }
 
@@ -283,6 +304,7 @@ static void advance(struct kad_node *node, struct kad_lookup *lookup) {
     reached = ask_closest(node, lookup, i) && reached;
   }
   if (reached && !lookup->finished) {
+    lookup->whole = true;
     kad_lookup_finish(node, lookup);
   }
 }

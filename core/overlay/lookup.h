@@ -72,6 +72,7 @@ struct kad_lookup {
   kad_time_ms started_at;
   bool timed_out;
   bool finished;
+  bool whole; /* it ended because the k closest have answered */
   struct kad_paths paths;
 };
 

@@ -10,6 +10,7 @@
 
 #include "overlay/alarm.h"
 #include "overlay/budget.h"
+#include "overlay/estimate.h"
 #include "overlay/handoff.h"
 #include "overlay/limiter.h"
 #include "overlay/maintenance.h"
@@ -51,6 +52,7 @@ struct kad_node {
   struct kad_questions questions;
   struct kad_operations operations;
   struct kad_verifier verifier;
+  struct kad_estimate estimates[KAD_FAMILIES];
   struct kad_maintenance maintenance;
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;

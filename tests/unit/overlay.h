@@ -18,7 +18,7 @@
 #include "counting_allocator.h"
 
 enum {
-  KAD_OVERLAY_MAX = 400,
+  KAD_OVERLAY_MAX = 2048,
   KAD_SECOND_MS = 1000,
   KAD_MINUTE_MS = 60 * KAD_SECOND_MS,
   KAD_HOUR_MS = 60 * KAD_MINUTE_MS
