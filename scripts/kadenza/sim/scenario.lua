@@ -169,6 +169,7 @@ function M.load(path, text)
   end
   local checked, wrong = pcall(M.check, scenario, 0)
   if not checked then
+    wrong = wrong:gsub("^[^\n]-%.lua:%d+: ", "") -- where we noticed
     return nil, path .. ": " .. wrong, "KAD_EINVAL"
   end
   return scenario
