@@ -325,6 +325,8 @@ build = {
       "scripts/kadenza/sim/hostility.lua",
     ["kadenza.sim.measure"] =
       "scripts/kadenza/sim/measure.lua",
+    ["kadenza.sim.nat"] =
+      "scripts/kadenza/sim/nat.lua",
     ["kadenza.sim.outcome"] =
       "scripts/kadenza/sim/outcome.lua",
     ["kadenza.sim.page"] =

@@ -8,7 +8,7 @@ local M = {}
 local SIM_PARTS <const> = {}
 for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
   remember open_again join_again draw_joined
-  put_on_side inherit_hostility]]):gmatch("%g+") do
+  put_on_side inherit_hostility draw_nat]]):gmatch("%g+") do
   SIM_PARTS[name] = true
 end
 
@@ -22,7 +22,7 @@ local SECTIONS <const> = {
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },
   { class = "kadenza.Sim", from = { "sim", "sim/population", "sim/faults",
-    "sim/churn", "sim/hostility", "sim/schedule", "sim/trace" },
+    "sim/churn", "sim/hostility", "sim/nat", "sim/schedule", "sim/trace" },
     prefix = "net:", head = true, hidden = SIM_PARTS },
   { title = "kadenza.sim.scenario", from = { "sim/scenario" },
     prefix = "scenario.", head = true, hidden = { check = true } },

@@ -15,6 +15,7 @@ local core = require("kadenza.core")
 local faults = require("kadenza.sim.faults")
 local hostility = require("kadenza.sim.hostility")
 local log = require("kadenza.log")
+local nat = require("kadenza.sim.nat")
 local options = require("kadenza.options")
 local population = require("kadenza.sim.population")
 local schedule = require("kadenza.sim.schedule")
@@ -42,6 +43,8 @@ local M = {}
 ---@field join? boolean  false leaves them alone
 ---@field config? kadenza.NodeOptions  of every node
 ---@field churn? kadenza.ChurnOptions  nodes come and go
+---@field nat? table<string, number>  shares of nodes that are behind NATs, by
+---  kind, see net:nat; `idle` is how many seconds they remember
 ---@field watch? fun(net: kadenza.Sim)  called ten times a second of the
 ---  processor while it runs, to show how far it is; its error ends what runs
 
@@ -53,8 +56,8 @@ local Sim = {}
 Sim.__index = Sim
 Sim.__name = "kadenza.Sim"
 
-for _, part in ipairs({ population, faults, churn.methods, hostility, schedule,
-  trace }) do
+for _, part in ipairs({ population, faults, churn.methods, hostility,
+  nat.methods, schedule, trace }) do
   for name, method in pairs(part) do
     Sim[name] = method
   end
@@ -67,6 +70,7 @@ local OPTIONS <const> = {
   join = "boolean",
   config = "table",
   churn = "table",
+  nat = "table",
   watch = "function",
 }
 local CORE <const> = {
@@ -225,6 +229,8 @@ local function new(network, given)
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
     last_side = 0,
     asleep = setmetatable({}, { __mode = "k" }), -- nodes as keys
+    nat_shares = given.nat,
+    nats = setmetatable({}, { __mode = "k" }), -- node → kind of its NAT
     hostiles = setmetatable({}, { __mode = "k" }), -- node → how it behaves
     forget = function() end,
     policies = given.policies,
@@ -267,6 +273,9 @@ local function check(given)
   end
   if given.churn then
     churn.check(given.churn, 3)
+  end
+  if given.nat then
+    nat.check(given.nat, 3)
   end
 end
 

@@ -1,5 +1,5 @@
---- Mobile nodes: a third of the nodes are phones, which change their addresses
---- and sleep for minutes, with their clocks standing still.
+--- Mobile nodes: a third of the nodes are phones. They are behind NATs, change
+--- their addresses and sleep for minutes, with their clocks standing still.
 
 local kad = require("kadenza")
 
@@ -33,14 +33,15 @@ end
 
 return {
   name = "mobile",
-  summary = "A third of the nodes are phones, which move and sleep.",
+  summary = "A third of the nodes are phones behind NATs; they move and sleep.",
   nodes = 100,
   hours = 2,
   network = { latency = "jimenez2011", loss = 0.01 },
   workload = { keys = 30, gets = 15 },
   tasks = { function(net, run)
     local works = {}
-    for _, phone in ipairs(net:choose(PHONES)) do
+    for i, phone in ipairs(net:choose(PHONES)) do
+      net:nat(phone, i % 2 == 0 and "symmetric" or "port_restricted")
       works[#works + 1] = function()
         walk(net, run, phone)
       end

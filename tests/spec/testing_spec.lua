@@ -379,6 +379,34 @@ describe("kadenza.testing, in an overlay,", function()
     assert.converged(overlay, key, "line")
   end))
 
+  it("tells the seed of a failure, and who leaves, joins and is parted",
+    spec(function()
+      local stopped = 0
+      local overlay <close> = testing.overlay({ nodes = 6, seed = 31,
+        churn = { median = 1e6 }, policies = { { on_stop = function()
+          stopped = stopped + 1
+        end } } })
+      overlay:kill(1)
+      assert.equal(0, stopped)
+      overlay:leave(overlay.nodes[1])
+      assert.equal(1, stopped)
+      assert.equal(4, #overlay.nodes)
+      local message = message_of(function()
+        overlay:perform(function()
+          assert.equal("healthy", overlay:join():state())
+          overlay:partition({ overlay.nodes[1] })
+          assert.is_nil((overlay.nodes[2]:ping(
+            overlay.nodes[1]:addresses()[1])))
+          overlay:heal()
+          assert(overlay.nodes[2]:ping(overlay.nodes[1]:addresses()[1]))
+          error("all is well")
+        end)
+      end)
+      assert.is_truthy(message:find("all is well", 1, true))
+      assert.is_truthy(message:find("(seed 31; KADENZA_SEED=31 repeats it)", 1,
+        true))
+    end))
+
   it("kills nodes, which say nothing", with_overlay({ nodes = 6 },
     function(overlay)
       local second, address =

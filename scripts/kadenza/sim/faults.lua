@@ -206,6 +206,7 @@ function Sim:remember(node)
       bootstrap = contacts,
     },
     side = self.sides[node],
+    nat = self.nats[node],
   }
 end
 
@@ -215,6 +216,7 @@ end
 function Sim:open_again(memory)
   local node = assert(self:open(memory.wishes))
   self:put_on_side(node, memory.side)
+  self:nat(node, memory.nat or "open")
   return node
 end
 

@@ -37,9 +37,9 @@ local LOOK_SECONDS <const> = 0.1
 local DRAWS <const> = 8
 
 local function address_of(index)
-  local subnet = (index - 1) % (BLOCKS * SUBNETS)
+  local subnet = index % (BLOCKS * SUBNETS)
   return string.format("%d.%d.%d.%d:%d", FIRST_BLOCK + subnet // SUBNETS,
-    subnet >> 8 & 255, subnet & 255, 1 + (index - 1) // (BLOCKS * SUBNETS),
+    subnet >> 8 & 255, subnet & 255, 1 + index // (BLOCKS * SUBNETS),
     PORT)
 end
 
@@ -121,6 +121,7 @@ local function open_at(self, wishes, place)
     return nil, message, code
   end
   insert(self, opened, place)
+  self:draw_nat(opened)
   return opened
 end
 
@@ -167,7 +168,7 @@ local function draw_host(self, joiner, last)
     local node =
       self.nodes[chance.integer(self.network, math.min(last, #self.nodes))]
     if node ~= joiner and is_ready(self, node)
-      and (not joiner or self.sides[node] == side)
+      and (not joiner or self.sides[node] == side and not self.nats[node])
     then
       found = node
       if node:state() == "healthy" then

@@ -11,9 +11,6 @@ local M = {}
 local SEED_VARIABLE <const> = "KADENZA_SEED"
 local SEED <const> = 1
 
--- How often a node tries to join: datagrams may be lost.
-local ATTEMPTS <const> = 3
-
 ---@class kadenza.testing.Holder
 ---@field node kadenza.Node
 ---@field records table[]
@@ -26,20 +23,6 @@ local ATTEMPTS <const> = 3
 local Overlay = {}
 Overlay.__index = Overlay
 Overlay.__name = "kadenza.testing.Overlay"
-
-local OPTIONS <const> = { nodes = true, policies = true, seed = true,
-  latency = true, loss = true, config = true, join = true }
-
-local function check(given)
-  if type(given) ~= "table" then
-    error("options must be a table, not " .. type(given), 3)
-  end
-  for name in pairs(given) do
-    if not OPTIONS[name] then
-      error("unknown option '" .. tostring(name) .. "'", 3)
-    end
-  end
-end
 
 local function seed_of(given)
   local text = os.getenv(SEED_VARIABLE)
@@ -57,7 +40,9 @@ end
 ---@return kadenza.testing.Overlay overlay
 function M.new(given)
   given = given or {}
-  check(given)
+  if type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), 2)
+  end
   local wishes = { seed = seed_of(given) }
   for name, value in pairs(given) do
     wishes[name] = wishes[name] or value
@@ -126,36 +111,47 @@ Overlay.__close = Overlay.close
 -- Returns a node of this overlay, named by itself or its number.
 local function node_of(self, which)
   local node = type(which) == "number" and self.nodes[which] or which
-  for index, other in ipairs(self.nodes) do
+  for _, other in ipairs(self.nodes) do
     if other == node then
-      return other, index
+      return other
     end
   end
   error("no node of this overlay: " .. tostring(which), 3)
 end
 
---- Ends a node at once, as a power failure does: it says nothing to the others.
---- It leaves `nodes`, so that the numbers of those after it change.
+--- Ends a node at once, as a power failure does: its policies do not hear of
+--- it, and it says nothing to the others. It leaves `nodes`, so that those
+--- after it have other numbers.
 ---@param which integer|kadenza.Node
 function Overlay:kill(which)
-  local node, index = node_of(self, which)
-  table.remove(self.nodes, index)
-  node:close()
+  self.net:kill(node_of(self, which))
 end
 
---- Opens one more node and lets it join.
+--- Closes a node, which also leaves `nodes`: its policies' `on_stop` runs.
+---@param which integer|kadenza.Node
+function Overlay:leave(which)
+  self.net:leave(node_of(self, which))
+end
+
+--- Opens one more node and lets it join by a random one, however often it has
+--- to ask.
 ---@async
 ---@param options? kadenza.NodeOptions  without `policies`, those of the others
 ---@return kadenza.Node node
 function Overlay:join(options)
-  local node = assert(self.net:open(options))
-  local host = self.nodes[1]
-  for _ = 1, ATTEMPTS do
-    if node:bootstrap(host:addresses()) then
-      return node
-    end
-  end
-  error("the node could not join", 2)
+  return self.net:join(options)
+end
+
+--- Cuts nodes off from all others, as net:partition does.
+---@param groups? integer|number|kadenza.Node[]|kadenza.Node[][]
+---@return kadenza.Node[][] groups
+function Overlay:partition(groups)
+  return self.net:partition(groups)
+end
+
+--- Ends all partitions.
+function Overlay:heal()
+  self.net:heal()
 end
 
 -- Random bytes of the simulation, so that a run can be repeated.
