@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "overlay/holding.h"
 #include "overlay/node.h"
+#include "overlay/publishing.h"
 #include "records/record.h"
 #include "wire/krpc.h"
 
@@ -19,6 +20,7 @@ struct kad_handing {
   struct kad_contact to;
   kad_handle handle; /* the newest of them */
   uint8_t tries;
+  bool looking; /* we only want to know whether it has them */
   bool waiting; /* for the budget */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
@@ -250,6 +252,34 @@ static bool send_ask(struct kad_node *node, struct kad_handing *handing) {
                       NULL) == 0;
 }
 
+/* Ends what was asked for without a store; `has` tells whether the contact has
+ * the records. */
+static void end_ask(struct kad_node *node, struct kad_handing *handing,
+                    bool has) {
+  const bool looking = handing->looking;
+  const kad_handle handle = handing->handle;
+  end_handing(node, handing);
+  if (looking) {
+    kad_publishing_looked(node, handle, has);
+  }
+}
+
+/* Goes on with what the contact has shown. */
+static void take_shown(struct kad_node *node, struct kad_handing *handing,
+                       const struct kad_message *message) {
+  size_t token_len = message->token.len;
+  bool lacks = find_lacking(node, handing, message);
+  if (!lacks || handing->looking || token_len == 0 ||
+      token_len > sizeof handing->token) {
+    end_ask(node, handing, !lacks);
+    return;
+  }
+  memcpy(handing->token, message->token.data, token_len);
+  handing->token_len = (uint8_t)token_len;
+  handing->tries = 0;
+  wait_for_budget(node, handing);
+}
+
 static void take_values(struct kad_node *node, struct kad_query *query,
                         enum kad_query_event event,
                         const struct kad_message *message) {
@@ -259,43 +289,37 @@ static void take_values(struct kad_node *node, struct kad_query *query,
     return;
   case KAD_QUERY_TIMEOUT:
     if (++handing->tries >= KAD_HANDOFF_TRIES || !send_ask(node, handing)) {
-      end_handing(node, handing);
+      end_ask(node, handing, false);
     }
     return;
   case KAD_QUERY_ERROR:
-    end_handing(node, handing);
+    end_ask(node, handing, false);
     return;
   case KAD_QUERY_REPLY:
-    break;
-  }
-  size_t token_len = message->token.len;
-  if (token_len == 0 || token_len > sizeof handing->token ||
-      !find_lacking(node, handing, message)) {
-    end_handing(node, handing);
+    take_shown(node, handing, message);
     return;
   }
-  memcpy(handing->token, message->token.data, token_len);
-  handing->token_len = (uint8_t)token_len;
-  handing->tries = 0;
-  wait_for_budget(node, handing);
 }
 
-static void begin_handing(struct kad_node *node, kad_handle handle,
-                          const struct kad_contact *to) {
+/* Begins with a question. Returns false if it cannot be asked. */
+static bool begin_handing(struct kad_node *node, kad_handle handle,
+                          const struct kad_contact *to, bool looking) {
   struct kad_handing *handing =
       kad_alloc_zero(&node->env.allocator, sizeof *handing);
   if (handing == NULL) {
-    return;
+    return false;
   }
   handing->to = *to;
   handing->handle = handle;
+  handing->looking = looking;
   if (!send_ask(node, handing)) {
     free_handing(node, handing);
-    return;
+    return false;
   }
   handing->next = node->handoff.handings;
   node->handoff.handings = handing;
   node->handoff.handing_count++;
+  return true;
 }
 
 /* ------------------------------------------------------------- walking -- */
@@ -337,6 +361,25 @@ static const struct kad_contact *last_of_k(const struct kad_node *node,
   return NULL;
 }
 
+/* Returns the neighbour closest to `key`, if k of them are closer than we are;
+ * or NULL. */
+static const struct kad_contact *first_of_k(
+    const struct kad_node *node, const struct kad_neighbourhood *hood,
+    const struct kad_id *key) {
+  const struct kad_contact *closest = NULL;
+  if (kad_neighbourhood_closer(hood, key, &node->config.id) < node->config.k) {
+    return NULL;
+  }
+  for (size_t i = 0; i < hood->count; i++) {
+    const struct kad_contact *contact = &hood->items[i].contact;
+    if (closest == NULL ||
+        kad_id_compare(key, &contact->id, &closest->id) < 0) {
+      closest = contact;
+    }
+  }
+  return closest;
+}
+
 /* Returns whom the event of `walk` has brought among the k closest to `key`, if
  * it is for us to hand him what is under it; or NULL. */
 static const struct kad_contact *receiver_of(
@@ -367,7 +410,7 @@ static void look_at(struct kad_node *node, const struct kad_handoff_walk *walk,
   }
   (void)store->find(store->state, &record.key, record.type, 0, &newest, 1);
   if (newest == handle) {
-    begin_handing(node, handle, to);
+    (void)begin_handing(node, handle, to, false);
   }
 }
 
@@ -465,6 +508,27 @@ void kad_handoff_entered(struct kad_node *node,
 void kad_handoff_died(struct kad_node *node,
                       const struct kad_contact *contact) {
   add_walk(node, KAD_HANDOFF_DIED, contact);
+}
+
+/* With sockets of both families, a record is held in both: whoever is one of
+ * the k in either goes on. */
+bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
+  const struct kad_contact *to = NULL;
+  struct kad_record record;
+  if (!read_record(node, handle, &record)) {
+    return false;
+  }
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    const struct kad_neighbourhood *hood =
+        kad_neighbours_of(node, i == 0 ? 4 : 6);
+    if (node->tables[i] != NULL) {
+      to = hood != NULL ? first_of_k(node, hood, &record.key) : NULL;
+      if (to == NULL) {
+        return false;
+      }
+    }
+  }
+  return to != NULL && begin_handing(node, handle, to, true);
 }
 
 void kad_handoff_stop(struct kad_node *node) {

@@ -56,6 +56,12 @@ void kad_handoff_entered(struct kad_node *node,
 /* Notes that `contact`, which was a neighbour, is none any more. */
 void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
 
+/* Asks the contact closest to the key of a held record whether it has what is
+ * held here under it, if there are k contacts closer than we are. Then
+ * kad_publishing_looked is told. Returns false if there are not, or it cannot
+ * be asked. */
+bool kad_handoff_look(struct kad_node *node, kad_handle handle);
+
 /* Stops everything; for kad_node_free. */
 void kad_handoff_stop(struct kad_node *node);
 

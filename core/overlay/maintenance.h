@@ -13,9 +13,10 @@
 #include "overlay/rejoin.h"
 
 enum {
-  KAD_REPUBLISHES_MAX = 4, /* republishing puts at a time */
-  KAD_SOON_MS = 5000,      /* to the round after something has changed */
-  KAD_EXPIRE_BATCH = 64    /* records dropped at once */
+  KAD_REPUBLISHES_MAX = 4,   /* republishing puts at a time, at the least */
+  KAD_REPUBLISHES_MOST = 32, /* and at the most: half of max_lookups */
+  KAD_SOON_MS = 5000,        /* to the round after something has changed */
+  KAD_EXPIRE_BATCH = 64      /* records dropped at once */
 };
 
 /* What is under way, and when. */

@@ -120,6 +120,21 @@ static bool publish(struct kad_node *node, kad_handle handle) {
          kad_republish(node, &held.record, republished, node) == 0;
 }
 
+/* Begins to republish. A holder that is no longer one of the k closest leaves
+ * it to them, once it has seen that they hold the record: of all that were
+ * holders some time, one republishes. Returns false when there is nothing to
+ * do. */
+static bool begin(struct kad_node *node, kad_handle handle) {
+  return kad_handoff_look(node, handle) || publish(node, handle);
+}
+
+void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has) {
+  if (has || !publish(node, handle)) {
+    return_share(node);
+  }
+  kad_publishing_plan(node);
+}
+
 /* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
 static uint32_t period_of(const struct kad_node *node,
                           const struct kad_record *record,
@@ -140,7 +155,7 @@ static void decide(struct kad_node *node, kad_handle handle,
   if (node->store->read(node->store->state, handle, &held)) {
     uint32_t seconds = period_of(node, &held.record, answer);
     postpone(node, &held, seconds);
-    published = seconds != 0 && seconds != UINT32_MAX && publish(node, handle);
+    published = seconds != 0 && seconds != UINT32_MAX && begin(node, handle);
   }
   if (!published) {
     return_share(node);
@@ -186,6 +201,14 @@ static void ask(struct kad_node *node, struct kad_held *held,
   kad_bundle_free(&copy, &node->env.allocator);
 }
 
+/* Returns how many may be under way: what the budget allows in two seconds,
+ * about as long as a lookup takes. */
+static uint32_t most_at_once(const struct kad_node *node) {
+  uint32_t most = 2 * (node->config.stores_per_s / node->config.k);
+  most = most < KAD_REPUBLISHES_MOST ? most : KAD_REPUBLISHES_MOST;
+  return most > KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
+}
+
 /* Republishes the record that is due, unless too many are under way. */
 static void republish(struct kad_node *node, struct kad_alarm *alarm) {
   const struct kad_store *store = node->store;
@@ -194,7 +217,7 @@ static void republish(struct kad_node *node, struct kad_alarm *alarm) {
   kad_time_ms now = kad_node_now(node);
   kad_time_ms at;
   (void)alarm;
-  if (maintenance->republishing >= KAD_REPUBLISHES_MAX) {
+  if (maintenance->republishing >= most_at_once(node)) {
     maintenance->republish_free_at = kad_time_add(now, LATER_MS);
     kad_publishing_plan(node);
     return;

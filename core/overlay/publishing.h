@@ -3,9 +3,15 @@
 #ifndef KAD_OVERLAY_PUBLISHING_H
 #define KAD_OVERLAY_PUBLISHING_H
 
+#include "records/store.h"
+
 struct kad_node;
 
 /* Sets the alarms for the next record that expires or is republished. */
 void kad_publishing_plan(struct kad_node *node);
+
+/* Takes what kad_handoff_look has found: `has` is true if the closest contact
+ * has what is held here. */
+void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has);
 
 #endif
