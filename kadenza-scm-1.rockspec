@@ -129,6 +129,7 @@ build = {
         "core/overlay/neighbours.c",
         "core/overlay/node.c",
         "core/overlay/operation.c",
+        "core/overlay/own.c",
         "core/overlay/paths.c",
         "core/overlay/placing.c",
         "core/overlay/publishing.c",

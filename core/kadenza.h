@@ -648,6 +648,8 @@ struct kad_lookup_options {
   uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
                            what it has. Storing and hooks get query_ms and a
                            second more; then it ends with KAD_ETIMEOUT */
+  bool keep;            /* put: keep the record as one of our own, see
+                           kad_node_keep */
 };
 
 /* ---------------------------------------------------------------- node -- */
@@ -700,6 +702,7 @@ struct kad_config {
   uint32_t max_records_address;   /* held of one address */
   uint32_t stores_per_s;          /* own stores to republish, hand off, repair
                                      and cache */
+  uint32_t max_own;               /* records of our own user that are kept */
   char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
   const struct kad_codec *codec;  /* NULL for KRPC; see kad_policy, too */
   struct kad_store *store; /* NULL for a memory store of its own; borrowed
@@ -888,6 +891,32 @@ KAD_API KAD_MUST_CHECK int kad_node_announce(
  * KAD_ENOTFOUND when it has ended already. */
 KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);
 
+/* Keeps `record` as one of our own: the node stores it at the k closest each
+ * period of its type, whoever else holds it, until its `ttl` has passed (0:
+ * until it is withdrawn). It is stored first at a random moment within the next
+ * `within_s` seconds, all of them within the budget (`stores_per_s`): so a node
+ * that starts gives back what it kept. A put with `keep` does both. It takes
+ * the place of one with the same publisher and salt and a lower `seq`.
+ * Copies: `record`. Returns 0, KAD_EINVAL, KAD_ENOMEM, KAD_ETYPE, KAD_ETOOBIG,
+ * KAD_ESIGNATURE, KAD_EREFUSED for what has no valid form or is older than what
+ * is kept, or KAD_EFULL for more than `max_own`. */
+KAD_API KAD_MUST_CHECK int kad_node_keep(struct kad_node *node,
+                                         const struct kad_record *record,
+                                         uint32_t within_s);
+
+/* Keeps the records of ours of `type` under `key` no longer, or only the one
+ * with this `value` (NULL: all). Copies at their holders live out their time.
+ * Returns 0, KAD_EINVAL, or KAD_ENOTFOUND when there was none. */
+KAD_API int kad_node_withdraw(struct kad_node *node, const struct kad_id *key,
+                              struct kad_slice type,
+                              const struct kad_slice *value);
+
+/* Walks the records of ours that are kept: begin with `*cursor` 0; false at the
+ * end. `ttl` of the record is what is left, 0 for no end. Its slices borrow the
+ * node until it does anything. */
+KAD_API bool kad_node_own(const struct kad_node *node, uint64_t *cursor,
+                          struct kad_record *record);
+
 /* Copies up to `cap` of the records of `type` that the node itself holds under
  * `key` to `out`, newest first, and returns how many there are. Nobody is
  * asked, no hook is. Their slices borrow the store until the node does
@@ -963,6 +992,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(handoffs, "records handed to other nodes")                  \
   X(repaired, "holders that a get gave what they lacked")       \
   X(cached, "copies that gets left near the key")               \
+  X(own_changes, "records of our own kept, ended, withdrawn")   \
   X(expired, "records that expired")                            \
   X(evicted, "records dropped for room")                        \
   X(hook_failures, "hooks that failed, or answered nonsense")   \
@@ -974,7 +1004,8 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(operations, "operations under way (gauge)")                 \
   X(waiting, "questions waiting for a policy (gauge)")          \
   X(records, "records held (gauge)")                            \
-  X(record_bytes, "bytes that they take (gauge)")
+  X(record_bytes, "bytes that they take (gauge)")               \
+  X(own, "records of our own kept (gauge)")
 
 struct kad_stats {
 #define KAD_STATS_FIELD(name, text) uint64_t name;

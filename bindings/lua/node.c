@@ -132,6 +132,55 @@ static int node_held(lua_State *L) {
   return 1;
 }
 
+/* node:keep(record, within) → true, or nil, message, code */
+static int node_keep(lua_State *L) {
+  struct kad_record record;
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_check_record(L, 2, self->bits, &record);
+  const lua_Integer within = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, within >= 0 && within <= UINT32_MAX, 3, "out of range");
+  const int error = kad_node_keep(self->link->node, &record, (uint32_t)within);
+  if (error != 0) {
+    return kad_lua_push_error(L, error);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* node:withdraw(key, type, value or nil) → true, or nil, message, code */
+static int node_withdraw(lua_State *L) {
+  struct kad_id key = {{0}};
+  struct kad_slice value = {0};
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_check_id(L, 2, self->bits, &key);
+  const struct kad_slice type = kad_lua_check_slice(L, 3);
+  const bool has_value = !lua_isnoneornil(L, 4);
+  if (has_value) {
+    value = kad_lua_check_slice(L, 4);
+  }
+  const int error = kad_node_withdraw(self->link->node, &key, type,
+                                      has_value ? &value : NULL);
+  if (error != 0) {
+    return kad_lua_push_error(L, error);
+  }
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* node:own() → list of the records that it keeps as its own */
+static int node_own(lua_State *L) {
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  uint64_t cursor = 0;
+  struct kad_record record;
+  lua_newtable(L);
+  /* Each step is by itself: a finalizer may run, and close the node. */
+  while (kad_node_own(kad_lua_check_node(L, 1)->link->node, &cursor, &record)) {
+    kad_lua_push_record(L, &record, self->bits);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  return 1;
+}
+
 /* node:network() → the handle of its network; owning handles only */
 static int node_network(lua_State *L) {
   (void)kad_lua_to_node(L, 1);
@@ -235,6 +284,9 @@ static const luaL_Reg shared_methods[] = {
     {"stats", node_stats},
     {"contacts", node_contacts},
     {"held", node_held},
+    {"keep", node_keep},
+    {"withdraw", node_withdraw},
+    {"own", node_own},
     {NULL, NULL},
 };
 

@@ -59,11 +59,12 @@ static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
   return 1;
 }
 
-/* Reads how a lookup runs: alpha, k, paths, quorum, deadline_ms. [-0, +0, v] */
+/* Reads how a lookup runs: alpha, k, paths, quorum, deadline_ms,
+ * keep. [-0, +0, v] */
 static void check_lookup(lua_State *L, int arg,
                          struct kad_lookup_options *options) {
-  static const char *const names[] = {"alpha",  "k",           "paths",
-                                      "quorum", "deadline_ms", NULL};
+  static const char *const names[] = {"alpha",       "k",    "paths", "quorum",
+                                      "deadline_ms", "keep", NULL};
   lua_Integer alpha = 0;
   lua_Integer k = 0;
   lua_Integer paths = 0;
@@ -80,6 +81,7 @@ static void check_lookup(lua_State *L, int arg,
   (void)kad_lua_field_integer(L, arg, "quorum", 0, 64, &quorum);
   (void)kad_lua_field_integer(L, arg, "deadline_ms", 1, UINT32_MAX,
                               &deadline_ms);
+  (void)kad_lua_field_boolean(L, arg, "keep", &options->keep);
   options->alpha = (uint32_t)alpha;
   options->k = (uint32_t)k;
   options->paths = (uint32_t)paths;

@@ -361,25 +361,6 @@ static const struct kad_contact *last_of_k(const struct kad_node *node,
   return NULL;
 }
 
-/* Returns the neighbour closest to `key`, if k of them are closer than we are;
- * or NULL. */
-static const struct kad_contact *first_of_k(
-    const struct kad_node *node, const struct kad_neighbourhood *hood,
-    const struct kad_id *key) {
-  const struct kad_contact *closest = NULL;
-  if (kad_neighbourhood_closer(hood, key, &node->config.id) < node->config.k) {
-    return NULL;
-  }
-  for (size_t i = 0; i < hood->count; i++) {
-    const struct kad_contact *contact = &hood->items[i].contact;
-    if (closest == NULL ||
-        kad_id_compare(key, &contact->id, &closest->id) < 0) {
-      closest = contact;
-    }
-  }
-  return closest;
-}
-
 /* Returns whom the event of `walk` has brought among the k closest to `key`, if
  * it is for us to hand him what is under it; or NULL. */
 static const struct kad_contact *receiver_of(
@@ -510,25 +491,41 @@ void kad_handoff_died(struct kad_node *node,
   add_walk(node, KAD_HANDOFF_DIED, contact);
 }
 
+/* Writes to `*to` the contact of `table` that is closest to `key`, if k of them
+ * are closer than we are. Returns false otherwise. */
+static bool find_first_of_k(const struct kad_node *node,
+                            const struct kad_table *table,
+                            const struct kad_id *key, struct kad_contact *to) {
+  struct kad_contact closest[KAD_BUCKET_MAX];
+  uint32_t k = node->config.k;
+  size_t count = kad_table_closest(table, key, kad_node_now(node), closest, k);
+  if (count < k ||
+      kad_id_compare(key, &node->config.id, &closest[k - 1].id) < 0) {
+    return false;
+  }
+  *to = closest[0];
+  return true;
+}
+
 /* With sockets of both families, a record is held in both: whoever is one of
  * the k in either goes on. */
 bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
-  const struct kad_contact *to = NULL;
+  struct kad_contact to;
   struct kad_record record;
+  bool found = false;
   if (!read_record(node, handle, &record)) {
     return false;
   }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    const struct kad_neighbourhood *hood =
-        kad_neighbours_of(node, i == 0 ? 4 : 6);
-    if (node->tables[i] != NULL) {
-      to = hood != NULL ? first_of_k(node, hood, &record.key) : NULL;
-      if (to == NULL) {
+    const struct kad_table *table = node->tables[i];
+    if (table != NULL) {
+      found = find_first_of_k(node, table, &record.key, &to);
+      if (!found) {
         return false;
       }
     }
   }
-  return to != NULL && begin_handing(node, handle, to, true);
+  return found && begin_handing(node, handle, &to, true);
 }
 
 void kad_handoff_stop(struct kad_node *node) {

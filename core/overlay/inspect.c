@@ -70,6 +70,9 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->waiting = node->questions.count;
   stats->records = node->store->count(node->store->state);
   stats->record_bytes = node->store->bytes(node->store->state);
+  stats->own = node->own.store == NULL
+                   ? 0
+                   : node->own.store->count(node->own.store->state);
 }
 
 const char *kad_state_name(enum kad_state state) {

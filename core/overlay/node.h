@@ -16,6 +16,7 @@
 #include "overlay/maintenance.h"
 #include "overlay/neighbours.h"
 #include "overlay/operation.h"
+#include "overlay/own.h"
 #include "overlay/question.h"
 #include "overlay/rpc.h"
 #include "overlay/ruleset.h"
@@ -56,6 +57,7 @@ struct kad_node {
   struct kad_maintenance maintenance;
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
+  struct kad_own own;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admission *merging;     /* whose merges answer later; a list */
   size_t in_line;                    /* admissions that wait for one of these */

@@ -150,9 +150,10 @@ void kad_operations_close(struct kad_node *node);
 /* Lets every operation forget its callback: it will end without a word. */
 void kad_operations_forget(struct kad_node *node);
 
-/* Starts a put of a held record to where it belongs now. `done` as usual. */
+/* Starts a put, within the budget, of a held record to where it belongs now; or
+ * of one of our `own`, which need not be held here yet. `done` as usual. */
 KAD_MUST_CHECK int kad_republish(struct kad_node *node,
-                                 const struct kad_record *record, kad_done done,
-                                 void *data);
+                                 const struct kad_record *record, bool own,
+                                 kad_done done, void *data);
 
 #endif

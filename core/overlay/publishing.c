@@ -31,6 +31,17 @@ static void plan(struct kad_node *node, struct kad_alarm *alarm, kad_time_ms at,
   }
 }
 
+/* Returns when the next record, held or our own, is to be stored again. */
+static kad_time_ms next_turn(const struct kad_node *node) {
+  kad_time_ms held;
+  kad_time_ms own;
+  if (node->store->due_republish(node->store->state, &held) == 0) {
+    held = KAD_TIME_NEVER;
+  }
+  (void)kad_own_due(node, &own);
+  return held < own ? held : own;
+}
+
 void kad_publishing_plan(struct kad_node *node) {
   const struct kad_store *store = node->store;
   struct kad_maintenance *maintenance = &node->maintenance;
@@ -44,10 +55,10 @@ void kad_publishing_plan(struct kad_node *node) {
   if (store->due_expire(store->state, &at) == 0) {
     at = KAD_TIME_NEVER;
   }
-  plan(node, &maintenance->expiry, at, expire);
-  if (store->due_republish(store->state, &at) == 0) {
-    at = KAD_TIME_NEVER;
-  } else if (at < maintenance->republish_free_at) {
+  kad_time_ms end = kad_own_ends_at(node);
+  plan(node, &maintenance->expiry, at < end ? at : end, expire);
+  at = next_turn(node);
+  if (at < maintenance->republish_free_at) {
     at = maintenance->republish_free_at;
   }
   plan(node, &maintenance->republish, at, republish);
@@ -61,6 +72,7 @@ void kad_maintenance_stored(struct kad_node *node) {
 static void expire(struct kad_node *node, struct kad_alarm *alarm) {
   const struct kad_store *store = node->store;
   (void)alarm;
+  kad_own_expire(node);
   for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
     kad_time_ms at;
     kad_handle handle = store->due_expire(store->state, &at);
@@ -89,10 +101,15 @@ static void return_share(struct kad_node *node) {
   maintenance->republish_free_at = 0;
 }
 
+void kad_publishing_ended(struct kad_node *node, bool well) {
+  node->maintenance.republishing--;
+  node->stats.republishes += well;
+  kad_publishing_plan(node);
+}
+
 static void republished(void *data, const struct kad_result *result) {
   struct kad_node *node = data;
-  node->maintenance.republishing--;
-  node->stats.republishes += result->status == 0;
+  kad_publishing_ended(node, result->status == 0);
 }
 
 /* Moves the next republish of a held record to `seconds` from now. */
@@ -117,7 +134,7 @@ static bool publish(struct kad_node *node, kad_handle handle) {
   }
   kad_held_age(&held.holding, kad_node_now(node), &held.record);
   return held.record.ttl > 0 &&
-         kad_republish(node, &held.record, republished, node) == 0;
+         kad_republish(node, &held.record, false, republished, node) == 0;
 }
 
 /* Begins to republish. A holder that is no longer one of the k closest leaves
@@ -201,6 +218,15 @@ static void ask(struct kad_node *node, struct kad_held *held,
   kad_bundle_free(&copy, &node->env.allocator);
 }
 
+/* Stores one of our own records again. */
+static void republish_own(struct kad_node *node, kad_handle handle) {
+  take_share(node);
+  if (!kad_own_publish(node, handle)) {
+    return_share(node);
+  }
+  kad_publishing_plan(node);
+}
+
 /* Returns how many may be under way: what the budget allows in two seconds,
  * about as long as a lookup takes. */
 static uint32_t most_at_once(const struct kad_node *node) {
@@ -220,6 +246,12 @@ static void republish(struct kad_node *node, struct kad_alarm *alarm) {
   if (maintenance->republishing >= most_at_once(node)) {
     maintenance->republish_free_at = kad_time_add(now, LATER_MS);
     kad_publishing_plan(node);
+    return;
+  }
+  kad_time_ms own_at;
+  kad_handle own = kad_own_due(node, &own_at);
+  if (own != 0 && own_at <= now && own_at <= next_turn(node)) {
+    republish_own(node, own);
     return;
   }
   kad_handle handle = store->due_republish(store->state, &at);

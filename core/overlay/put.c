@@ -27,7 +27,8 @@ struct put {
   struct kad_op op;
   struct kad_bundle record; /* none for an announce */
   uint16_t port;            /* announce; 0: implied */
-  bool again;               /* a record that is held already is republished */
+  bool again;               /* it has been put before */
+  bool own;                 /* by our own user */
   bool beginning;           /* not all that it begins with is under way */
   struct kad_placing placing;
   uint32_t places;           /* contacts that it belongs to */
@@ -54,10 +55,25 @@ static void refuse(struct kad_node *node, struct put *put, int code,
                                           : KAD_EREFUSED);
 }
 
+/* Our rules have agreed: keeps the record if that was asked for, and looks for
+ * its holders. */
+static void agree(struct kad_node *node, struct put *put) {
+  int error = 0;
+  if (put->op.options.keep && !put->again) {
+    const struct kad_record *record = put->record.records;
+    error = kad_own_keep(node, record, kad_own_period(node, record));
+  }
+  if (error == 0) {
+    kad_op_look_up(node, &put->op);
+  } else {
+    kad_op_end(node, &put->op, error);
+  }
+}
+
 static void take_verdict(struct kad_node *node, struct put *put,
                          const struct kad_answer *answer) {
   if (answer->verdict == KAD_ACCEPT) {
-    kad_op_look_up(node, &put->op);
+    agree(node, put);
     return;
   }
   bool failed = answer->verdict == KAD_FAILED;
@@ -105,7 +121,7 @@ static void start_put(struct kad_node *node, struct kad_op *op) {
   if (code != 0) {
     refuse(node, put, code, kad_slice_of(reason));
   } else if (type->validate == NULL || put->again) {
-    kad_op_look_up(node, op);
+    agree(node, put);
   } else {
     validate(node, put, type);
   }
@@ -249,7 +265,7 @@ static void store_here(struct kad_node *node, struct put *put) {
       .records = put->record.records,
       .count = 1,
       .judged = true,
-      .reason = KAD_REASON_STORE,
+      .reason = put->again ? KAD_REASON_REPUBLISH : KAD_REASON_STORE,
       .done = admitted,
       .data = local,
   };
@@ -292,7 +308,7 @@ static void store_at_closest(struct kad_node *node, struct kad_op *op) {
     }
   }
   put->here = put->here || (!put->reached && may_hold(node, put));
-  if (put->here && !put->again) {
+  if (put->here && (put->own || !put->again)) {
     store_here(node, put);
   }
   put->beginning = false;
@@ -376,7 +392,7 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
 }
 
 int kad_republish(struct kad_node *node, const struct kad_record *record,
-                  kad_done done, void *data) {
+                  bool own, kad_done done, void *data) {
   struct kad_op *op;
   const struct kad_op_request request = {.kind = &put_kind,
                                          .size = sizeof(struct put),
@@ -387,6 +403,7 @@ int kad_republish(struct kad_node *node, const struct kad_record *record,
   int error = start_record(node, &request, record, &op);
   if (error == 0) {
     put_of(op)->again = true;
+    put_of(op)->own = own;
   }
   return error;
 }

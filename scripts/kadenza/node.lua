@@ -6,6 +6,7 @@
 --     local value, info = node:get(kad.key "visits")
 
 local core = require("kadenza.core")
+local hex = require("kadenza.key").hex
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
 local operation = require("kadenza.operation")
@@ -31,6 +32,11 @@ end
 
 -- The state is saved this often, and when the node closes.
 local SAVE_SECONDS <const> = 300
+
+-- What the core takes of a configuration that does not say, and how long it may
+-- take at most until all of its own records have been stored again, in seconds.
+local STORES_PER_S <const>, K <const> = 80, 8
+local MAX_WITHIN <const> = 1800
 
 -- The gate: raises in the caller's name when the node is closed.
 local function check_open(self)
@@ -107,6 +113,14 @@ function Node:held(key, kind)
   return self.core:held(key, kind or "value")
 end
 
+--- Returns the records that the node keeps as its own, those of a put with
+--- `keep`; `ttl` is what is left of their life, if they have an end.
+---@return kadenza.Record[] records  tables
+function Node:own()
+  check_open(self)
+  return self.core:own()
+end
+
 --- Returns the node's counters by name, and under `policies` those of its
 --- policies, if it has any: see `kadenza.policy.stats`.
 ---@return table<string, integer|table> stats
@@ -143,7 +157,23 @@ end
 
 ------------------------------------------------------------------ ending --
 
---- Saves id and contacts to the state folder. Without one, does nothing.
+-- Saves the records that the node keeps, and those of types that it does not
+-- know now, unless they are those that were saved last.
+local function save_own(self, state)
+  local changes = self.core:stats().own_changes
+  if changes == (self.saved_changes or 0) then
+    return true
+  end
+  local saved, message, code = state.save_own(self.folder, self.core:own(),
+    self.unknown or {}, self.net:time())
+  if saved then
+    self.saved_changes = changes
+  end
+  return saved, message, code
+end
+
+--- Saves id, contacts and the records that the node keeps as its own to the
+--- state folder. Without one, does nothing.
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
@@ -152,11 +182,16 @@ function Node:save()
   if not self.folder then
     return true
   end
-  return require("kadenza.state").save(self.folder, {
+  local state = require("kadenza.state")
+  local saved, message, code = state.save(self.folder, {
     id = self.core:id(),
     contacts = self.core:contacts(),
     before = self.saved,
   })
+  if not saved then
+    return nil, message, code
+  end
+  return save_own(self, state)
 end
 
 --- Calls `fn` when the node closes, before it does; the last one first.
@@ -305,10 +340,32 @@ local function attach(self, policies)
   return nil, message, code
 end
 
-local function finish_opening(self, wishes)
+-- Keeps again what was kept before: it is stored again soon, at half of what
+-- the budget allows. What the policies know no type of stays as it was saved.
+local function keep_again(self, config)
+  local records = require("kadenza.state").load_own(self.folder,
+    self.net:time())
+  local rate = math.max(config.stores_per_s or STORES_PER_S, 1)
+  local stores = #records * (config.k or K)
+  local within = math.min(30 + 2 * stores // rate, MAX_WITHIN)
+  for _, record in ipairs(records) do
+    local kept, message = self.core:keep(record, within)
+    if not kept then
+      self.unknown = self.unknown or {}
+      self.unknown[#self.unknown + 1] = record
+      log.warn("a record of its own cannot be stored again", {
+        key = hex(record.key), type = record.type, error = message })
+    end
+  end
+end
+
+local function finish_opening(self, wishes, config)
   local attached, message, code = attach(self, wishes.policies)
   if not attached then
     return nil, message, code
+  end
+  if self.folder then
+    keep_again(self, config)
   end
   if self.folder then
     save_regularly(self)
@@ -347,7 +404,7 @@ function M.open_in(network, wishes, forget)
   self.forget = forget or task.at_end(network, function()
     self:close()
   end)
-  return finish_opening(self, wishes)
+  return finish_opening(self, wishes, config)
 end
 
 --- Opens a node in the network of the caller's task, or in the default one.

@@ -54,6 +54,8 @@ local task = require("kadenza.task")
 ---@field secret? string  signs the record
 ---@field publisher? string
 ---@field signature? string
+---@field keep? boolean  the node keeps the record as its own: it stores it
+---  again each period, until its ttl has passed or it is withdrawn
 
 --- What a query takes beside what every lookup does.
 ---@class kadenza.QueryOptions: kadenza.LookupOptions
@@ -513,12 +515,32 @@ function Node:put(key, value, wishes, callback)
   options.check_string(value, "value", 2)
   local lookup
   lookup, wishes, callback = options.lookup(wishes, callback, options.PUT, 2)
+  lookup.keep = wishes.keep
   local record, message, code = make_record(self, key, value, wishes)
   local start = record and starter(self, "put", record, lookup)
     or function(done)
       done(nil, message, code)
     end
   return operate(callback, start, plain)
+end
+
+--- Keeps a record of its own no longer, which a put with `keep` has made it
+--- keep: all under the key, or the one with this `value`. Its copies at other
+--- nodes live out their time.
+---@param key string
+---@param wishes? { type?: string, value?: string }  `value` without a type
+---@return true? withdrawn
+---@return string? message
+---@return kadenza.Code? code
+function Node:withdraw(key, wishes)
+  check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
+  wishes = wishes or {}
+  if type(wishes) ~= "table" then
+    error("options must be a table, not " .. type(wishes), 2)
+  end
+  options.check(wishes, 2, options.WITHDRAW)
+  return self.core:withdraw(key, wishes.type or "value", wishes.value)
 end
 
 --- Announces a peer of an info hash (BEP 5) on `port`, or, without one, on the

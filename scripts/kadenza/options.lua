@@ -15,7 +15,9 @@ M.PUT = {
   secret = "string",
   publisher = "string",
   signature = "string",
+  keep = "boolean",
 }
+M.WITHDRAW = { type = "string", value = "string" }
 
 local MAX_MESSAGE <const> = 1000 -- bytes
 
@@ -52,7 +54,7 @@ local LENGTHS <const> = {
 ---@field policies? table  policy files and tables, see kadenza.policy
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  that they may run at a stretch, 20000000
----@field state? string  folder for id and contacts
+---@field state? string  folder for id, contacts and own records
 ---@field id? string  binary, or in hexadecimal
 ---@field id_bits? 160|256
 ---@field allow_local? boolean  admit loopback and private addresses
@@ -78,6 +80,7 @@ local LENGTHS <const> = {
 ---@field stores_per_s? integer  own stores: republish, hand off, repair, cache
 ---@field cache? boolean  a get leaves a copy near the key, true
 ---@field repair? boolean  a get gives holders what they lack, true
+---@field max_own? integer  records kept as its own
 
 local LIMITS <const> = {
   queries_per_s = "integer",
@@ -109,6 +112,7 @@ local CORE <const> = {
   max_bytes = "integer",
   max_records = "integer",
   max_records_address = "integer",
+  max_own = "integer",
   stores_per_s = "integer",
 }
 

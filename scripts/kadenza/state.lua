@@ -1,6 +1,8 @@
---- The state of a node on disk: its id and its contacts, one bencoded file.
+--- The state of a node on disk: its id and its contacts, one bencoded file; and
+--- the records that it keeps as its own, another one, since they are many and
+--- seldom change.
 --
--- It is written beside the old one, flushed to the disk and renamed over it:
+-- Each is written beside the old one, flushed to the disk and renamed over it:
 -- whoever reads it finds the old state or the new. A file that cannot be read
 -- back is set aside and said; the node starts without it.
 
@@ -10,13 +12,17 @@ local log = require("kadenza.log")
 local M = {}
 
 local FILE <const> = "node.state"
+local OWN_FILE <const> = "own.state"
 local VERSION <const> = 1
+
+-- What stands for the bytes of a file that is not there.
+local MISSING <const> = {}
 
 --- Contacts that are saved at most.
 M.MAX_CONTACTS = 200
 
-local function path_of(folder)
-  return folder .. "/" .. FILE
+local function path_of(folder, file)
+  return folder .. "/" .. file
 end
 
 -- Returns the addresses of a decoded list of contacts; nil if it is no such.
@@ -59,6 +65,23 @@ local function set_aside(path, why)
   })
 end
 
+-- Returns the bytes of a file; MISSING if there is none.
+local function read_file(path)
+  local file, why, number = io.open(path, "rb")
+  if not file then
+    if number == 2 then -- ENOENT
+      return MISSING
+    end
+    return nil, why, "KAD_EACCESS"
+  end
+  local bytes, failure = file:read("a")
+  file:close()
+  if not bytes then
+    return nil, path .. ": " .. failure, "KAD_ESYSTEM"
+  end
+  return bytes
+end
+
 --- Loads the state in `folder`, which is made if it is not there. Without a
 --- state, or with a corrupt one, the result has no id and no contacts.
 ---@param folder string
@@ -70,18 +93,12 @@ function M.load(folder)
   if not made then
     return nil, message, code
   end
-  local path = path_of(folder)
-  local file, why, number = io.open(path, "rb")
-  if not file then
-    if number == 2 then -- ENOENT: there was no state yet
-      return { contacts = {} }
-    end
-    return nil, why, "KAD_EACCESS"
-  end
-  local bytes, failure = file:read("a")
-  file:close()
+  local path = path_of(folder, FILE)
+  local bytes, why, kind = read_file(path)
   if not bytes then
-    return nil, path .. ": " .. failure, "KAD_ESYSTEM"
+    return nil, why, kind
+  elseif bytes == MISSING then
+    return { contacts = {} }
   end
   local state, problem = read(bytes)
   if not state then
@@ -118,11 +135,111 @@ end
 ---@return kadenza.Code? code
 function M.save(folder, state)
   local contacts = choose(state.contacts)
-  return core.write_file(path_of(folder), core.encode({
+  return core.write_file(path_of(folder, FILE), core.encode({
     version = VERSION,
     id = state.id,
     contacts = contacts[1] and contacts or state.before,
   }))
+end
+
+------------------------------------------------------------- own records --
+
+-- The fields of a record that are saved, with their types.
+local FIELDS <const> = {
+  key = "string",
+  type = "string",
+  value = "string",
+  salt = "string",
+  publisher = "string",
+  signature = "string",
+  seq = "number",
+  ends = "number",
+}
+
+-- Returns a record as it is saved: with the second of its end instead of the
+-- time that is left.
+local function pack(record, now)
+  local packed = {}
+  for name in pairs(FIELDS) do
+    packed[name] = record[name]
+  end
+  packed.ends = record.ttl and now + record.ttl
+  return packed
+end
+
+local function is_record(packed)
+  if type(packed) ~= "table" then
+    return false
+  end
+  for name, kind in pairs(FIELDS) do
+    if packed[name] ~= nil and type(packed[name]) ~= kind then
+      return false
+    end
+  end
+  return packed.key and packed.type and packed.value
+end
+
+-- Returns the records that `bytes` hold, as they are kept, but for those whose
+-- time has passed; or nil and what is wrong.
+local function read_own(bytes, now)
+  local value = core.decode(bytes)
+  if type(value) ~= "table" or value.version ~= VERSION
+    or type(value.records) ~= "table" then
+    return nil, "they are no records of version " .. VERSION
+  end
+  local records = {}
+  for _, record in ipairs(value.records) do
+    if not is_record(record) then
+      return nil, "the fields of a record are wrong"
+    end
+    local ends = record.ends
+    record.ends = nil
+    record.ttl = ends and ends - now
+    if not ends or ends > now then
+      records[#records + 1] = record
+    end
+  end
+  return records
+end
+
+--- Loads the records in `folder` that a node keeps as its own, those whose time
+--- has not passed. What cannot be read back is set aside, and said.
+---@param folder string
+---@param now integer  seconds since 1970
+---@return table[] records
+function M.load_own(folder, now)
+  local path = path_of(folder, OWN_FILE)
+  local bytes, why = read_file(path)
+  if not bytes then
+    log.error("the records of its own cannot be read", { error = why })
+    return {}
+  elseif bytes == MISSING then
+    return {}
+  end
+  local records, problem = read_own(bytes, now)
+  if not records then
+    set_aside(path, problem)
+  end
+  return records or {}
+end
+
+--- Saves the records that a node keeps as its own in `folder`.
+---@param folder string
+---@param records table[]
+---@param more table[]  others, that it could not keep when it began
+---@param now integer  seconds since 1970
+---@return true? saved
+---@return string? message
+---@return kadenza.Code? code
+function M.save_own(folder, records, more, now)
+  local packed = {}
+  for _, list in ipairs({ records, more }) do
+    for _, record in ipairs(list) do
+      packed[#packed + 1] = pack(record, now)
+    end
+  end
+  return core.write_file(path_of(folder, OWN_FILE),
+    core.encode({ version = VERSION, records = packed }))
 end
 
 return M

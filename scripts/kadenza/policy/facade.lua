@@ -15,8 +15,8 @@ local M = {}
 
 --- The methods of a policy's node.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
-  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "ping",
-  "put", "query", "state", "stats" }
+  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "own",
+  "ping", "put", "query", "state", "stats", "withdraw" }
 
 --- Those that are its program's alone.
 M.WITHHELD = { "close", "network", "on_close", "receive", "reload",

@@ -1,0 +1,141 @@
+/* Kademlia §2.5: values expire; before that, their holders store them again
+ * each period, one for all. */
+#include "kadenza.h"
+#include "overlay.h"
+#include "unit.h"
+
+enum {
+  K = 8,
+  SIZE = 50,
+  PUTTER = 5,
+  HOURS = 6
+};
+
+static struct kad_overlay overlay;
+static struct kad_id key;
+
+static int begin(void **state) {
+  (void)state;
+  kad_overlay_open(&overlay, 51);
+  kad_overlay_grow(&overlay, SIZE);
+  key = kad_overlay_key(1);
+  return 0;
+}
+
+static int end(void **state) {
+  (void)state;
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+static void put(uint32_t ttl) {
+  struct kad_record record = kad_overlay_record(&key, "v");
+  record.ttl = ttl;
+  assert_ok(kad_overlay_put(&overlay, PUTTER, &record, NULL));
+}
+
+/* What all nodes together have done and hold. */
+struct sums {
+  uint64_t republishes;
+  uint64_t stores;
+  uint64_t held;
+};
+
+static struct sums add_up(void) {
+  struct sums sums = {0};
+  for (size_t i = 0; i < overlay.count; i++) {
+    if (overlay.nodes[i] != NULL) {
+      const struct kad_stats stats = kad_overlay_stats(&overlay, i);
+      sums.republishes += stats.republishes;
+      sums.stores += stats.served_store;
+      sums.held += stats.records;
+    }
+  }
+  return sums;
+}
+
+/* Opens a node whose id differs from the key in bit `bit` alone, so that it is
+ * closer than those before it, and lets it join. */
+static void add_closer(unsigned bit) {
+  overlay.config.has_id = true;
+  overlay.config.id = key;
+  overlay.config.id.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+  (void)kad_overlay_add(&overlay);
+  overlay.config.has_id = false;
+  kad_overlay_join(&overlay, overlay.count - 1, 0);
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+}
+
+/* Kademlia §2.5: "key-value pairs expire 24 hours after their publication". */
+static void test_values_expire(void **state) {
+  (void)state;
+  put(2 * 3600);
+  kad_overlay_run(&overlay, 2 * KAD_HOUR_MS - KAD_MINUTE_MS);
+  assert_true(add_up().held >= K);
+
+  kad_overlay_run(&overlay, 2 * KAD_MINUTE_MS);
+
+  assert_int_equal(add_up().held, 0);
+}
+
+/* Kademlia §2.5: "when a node receives a store RPC for a pair, it assumes the
+ * RPC was also issued to the other k - 1 closest nodes, and does not republish
+ * it in the next hour". */
+static void test_one_holder_republishes_for_all(void **state) {
+  (void)state;
+  put(0);
+  const struct sums before = add_up();
+  kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
+  const struct sums after = add_up();
+
+  /* A second holder may be due while the first is at it. */
+  assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
+  assert_in_range(after.stores - before.stores, (HOURS - 1) * (K - 1),
+                  (HOURS + 2) * K);
+}
+
+/* The same, for those that are holders no longer since closer ones have come:
+ * nobody stores at them any more, and they would republish each on their own.
+ */
+static void test_former_holders_leave_it_to_the_k_closest(void **state) {
+  (void)state;
+  put(0);
+  for (unsigned i = 0; i < K; i++) {
+    add_closer(60 + i);
+  }
+  assert_true(add_up().held >= 2 * K);
+  const struct sums before = add_up();
+  kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
+  const struct sums after = add_up();
+
+  assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
+}
+
+/* Unless those do not hold the record: then it is they who restore it. */
+static void test_former_holders_republish_what_the_closest_lacks(void **state) {
+  (void)state;
+  overlay.config.max_records = 0; /* newcomers refuse every record at first */
+  put(0);
+  for (unsigned i = 0; i < K; i++) {
+    add_closer(60 + i);
+  }
+  const struct sums before = add_up();
+  assert_int_equal(before.held, K);
+  kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
+  const struct sums after = add_up();
+
+  assert_true(after.republishes - before.republishes >= HOURS - 1);
+  assert_true(after.held >= K);
+}
+
+#define IN_OVERLAY(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      IN_OVERLAY(test_values_expire),
+      IN_OVERLAY(test_one_holder_republishes_for_all),
+      IN_OVERLAY(test_former_holders_leave_it_to_the_k_closest),
+      IN_OVERLAY(test_former_holders_republish_what_the_closest_lacks),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,163 @@
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec = support.spec
+
+describe("own records", function()
+  -- Runs `fn` with a simulation of ten nodes and a folder.
+  local function with_net(fn)
+    return spec(function()
+      local folder, remove = support.temporary_folder()
+      local net <close> = kad.sim({ nodes = 10, seed = 5 })
+      local passed, err = pcall(fn, net, folder)
+      net:close()
+      remove()
+      if not passed then
+        error(err, 0)
+      end
+    end)
+  end
+
+  -- Opens a node with a state, which joins.
+  local function open(net, folder, more)
+    local wishes = { state = folder, id = ("a1"):rep(20) }
+    for name, value in pairs(more or {}) do
+      wishes[name] = value
+    end
+    local node = assert(net:open(wishes))
+    net:perform(function()
+      assert(node:bootstrap(net.nodes[1]:addresses()))
+    end)
+    return node
+  end
+
+  local function values_of(node)
+    local values = {}
+    for _, record in ipairs(node:own()) do
+      values[#values + 1] = record.value
+    end
+    table.sort(values)
+    return values
+  end
+
+  -- Returns how many nodes of the net hold something under `key`.
+  local function holders(net, key)
+    local count = 0
+    for _, node in ipairs(net.nodes) do
+      if node:is_open() and node:held(key)[1] then
+        count = count + 1
+      end
+    end
+    return count
+  end
+
+  it("are those of a put with keep", with_net(function(net, folder)
+    local node = open(net, folder)
+    net:perform(function()
+      assert(node:put(kad.key("a"), "1", { keep = true }))
+      assert(node:put(kad.key("a"), "2", { keep = true, ttl = 600 }))
+      assert(node:put(kad.key("a"), "3"))
+    end)
+
+    assert.same({ "1", "2" }, values_of(node))
+    assert.equal(2, node:stats().own)
+    for _, record in ipairs(node:own()) do
+      assert.equal(record.value == "2" and 600 or nil, record.ttl)
+    end
+  end))
+
+  it("are kept until they are withdrawn", with_net(function(net, folder)
+    local node = open(net, folder)
+    net:perform(function()
+      assert(node:put(kad.key("a"), "1", { keep = true }))
+      assert(node:put(kad.key("a"), "2", { keep = true }))
+    end)
+
+    assert.is_true(node:withdraw(kad.key("a"), { value = "1" }))
+    assert.same({ "2" }, values_of(node))
+    assert.is_true(node:withdraw(kad.key("a")))
+    assert.same({}, values_of(node))
+    local _, _, code = node:withdraw(kad.key("a"))
+    assert.equal("KAD_ENOTFOUND", code)
+    assert.has_error(function()
+      node:withdraw(kad.key("a"), { kind = "value" })
+    end, "unknown option 'kind'")
+  end))
+
+  it("survive a restart of every node", with_net(function(net, folder)
+    local node = open(net, folder)
+    local key = kad.key("a")
+    net:perform(function()
+      assert(node:put(key, "1", { keep = true }))
+      assert(node:put(kad.key("b"), "2", { keep = true, ttl = 7200 }))
+    end)
+    node:close()
+    for i = 2, 10 do
+      net.nodes[i]:close()
+    end
+    net:run(600)
+    for _ = 2, 10 do
+      local fresh = assert(net:open())
+      net:perform(function()
+        assert(fresh:bootstrap(net.nodes[1]:addresses()))
+      end)
+    end
+    assert.is_true(holders(net, key) <= 1)
+
+    local again = open(net, folder)
+    assert.same({ "1", "2" }, values_of(again))
+    for _, record in ipairs(again:own()) do
+      assert.is_true(record.value == "1" or record.ttl <= 6600)
+    end
+    net:run(120)
+    assert.equal(8, holders(net, key))
+  end))
+
+  it("are not saved beyond their end", with_net(function(net, folder)
+    local node = open(net, folder)
+    net:perform(function()
+      assert(node:put(kad.key("a"), "1", { keep = true, ttl = 600 }))
+    end)
+    node:close()
+    net:run(700)
+
+    assert.same({}, values_of(open(net, folder)))
+  end))
+
+  it("wait for policies that know their type", with_net(function(net, folder)
+    local policies = { { name = "note", types = { note = {} } } }
+    local node = open(net, folder, { policies = policies })
+    net:perform(function()
+      node:put(kad.key("a"), "1", { type = "note", keep = true })
+    end)
+    assert.same({ "1" }, values_of(node))
+    node:close()
+
+    local without = open(net, folder)
+    assert.same({}, values_of(without))
+    without:close()
+    local with = open(net, folder, { policies = policies })
+    assert.same({ "1" }, values_of(with))
+  end))
+
+  it("are set aside when they cannot be read", with_net(function(net, folder)
+    local file = assert(io.open(folder .. "/own.state", "wb"))
+    file:write("nonsense")
+    file:close()
+
+    assert.same({}, values_of(open(net, folder)))
+    file = assert(io.open(folder .. "/own.state.corrupt", "rb"))
+    assert.equal("nonsense", file:read("a"))
+    file:close()
+  end))
+
+  it("are bounded", with_net(function(net, folder)
+    local node = open(net, folder, { max_own = 1 })
+    net:perform(function()
+      assert(node:put(kad.key("a"), "1", { keep = true }))
+      local info, _, code = node:put(kad.key("b"), "2", { keep = true })
+      assert.is_nil(info)
+      assert.equal("KAD_EFULL", code)
+    end)
+  end))
+end)
