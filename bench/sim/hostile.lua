@@ -24,8 +24,8 @@ end
 local function turn_hostile(net)
   local hostile = net:choose(HOSTILE)
   local half = #hostile // 2
-  support.turn(net, table.move(hostile, 1, half, 1, {}), "liar")
-  support.turn(net, table.move(hostile, half + 1, #hostile, 1, {}), "silent")
+  net:hostile(table.move(hostile, 1, half, 1, {}), "liar")
+  net:hostile(table.move(hostile, half + 1, #hostile, 1, {}), "silent")
   return support.others(net, hostile)
 end
 

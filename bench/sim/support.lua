@@ -92,19 +92,4 @@ function M.others(net, list)
   return others
 end
 
----------------------------------------------------------------- hostile --
-
---- Turns nodes hostile; returns them.
----@param net kadenza.Sim
----@param nodes kadenza.Node[]
----@param kind string  as of network:set_behaviour
----@param options? table
----@return kadenza.Node[] nodes
-function M.turn(net, nodes, kind, options)
-  for _, node in ipairs(nodes) do
-    net.network:set_behaviour(node.core, kind, options)
-  end
-  return nodes
-end
-
 return M

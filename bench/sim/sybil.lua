@@ -3,30 +3,15 @@
 -- Half of the keys hold a value before the attacker comes.
 
 local kad = require("kadenza")
-local support = require("bench.sim.support")
 
 local KEYS <const> = 6 -- fewer in a small overlay
 local NODES_A_KEY <const> = 200
 local SYBILS <const> = 100
-local PREFIX_BYTES <const> = 4 -- that their ids share with the key
 local GETS <const> = 100 -- a key
 local SETTLE <const> = 600
 
 local function key_of(i)
   return kad.key(("key %d"):format(i))
-end
-
--- Opens a hundred nodes whose ids are next to the key, and lets them join.
-local function surround(net, key)
-  local joins = {}
-  for i = 1, SYBILS do
-    local id = key:sub(1, PREFIX_BYTES)
-      .. net.network:random(#key - PREFIX_BYTES)
-    joins[i] = kad.spawn(function()
-      support.turn(net, { net:join({ id = id }) }, "sybil", { key = key })
-    end)
-  end
-  kad.all(joins)
 end
 
 -- What every second key has its value before or after.
@@ -63,7 +48,7 @@ return {
       local keys = math.max(math.min(KEYS, #honest // NODES_A_KEY), 2)
       store(run, honest, keys, "value first")
       for i = 1, keys do
-        surround(net, key_of(i))
+        net:sybils(SYBILS, key_of(i))
       end
       run:mark("sybils")
       kad.sleep(SETTLE)

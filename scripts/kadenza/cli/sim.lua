@@ -199,12 +199,17 @@ local function document(run, about)
   return made
 end
 
-local function write_report(folder, about)
+-- Writes the report. What keeps it from being whole is said, and what the run
+-- came to is printed nevertheless. Returns what is to be printed of it, and
+-- whether all was written.
+local function write_report(folder, about, made)
   local written, message, code = report.write(folder, about)
   if not written then
-    fault.failed(message, code)
+    io.stderr:write("kadenza: ", fault.line(message), "\n")
+    made.error, made.code = message, code
+    return "", false
   end
-  return ("  report: %s/index.html\n"):format(folder)
+  return ("  report: %s/index.html\n"):format(folder), true
 end
 
 local function closing_words(run)
@@ -227,12 +232,13 @@ function M.run(args, settings)
   local chosen = find(args.scenario)
   local run = run_scenario(chosen, options, args.quiet or settings.json)
   local about = outcome.report(run)
-  local text = report.summary(about)
+  local made, text = document(run, about), report.summary(about)
+  local fine = scenario.passed(run)
   if args.report then
-    text = text .. write_report(args.report, about)
+    local line, written = write_report(args.report, about, made)
+    text, fine = text .. line, fine and written
   end
-  return document(run, about), text .. closing_words(run),
-    not scenario.passed(run) and fault.FAILED or nil
+  return made, text .. closing_words(run), not fine and fault.FAILED or nil
 end
 
 return M
