@@ -3,7 +3,9 @@
  *     build/release/bench/sim_size --nodes 10000 --seconds 3600
  *
  * Nodes join through random earlier ones, the overlay growing by a share of its
- * size each second; then it is left alone. */
+ * size each second; then it is left alone. An event is a datagram delivered or
+ * a node that does what is due. Bytes are a node's: what the process has had in
+ * memory at most, and what is allocated. */
 #define _GNU_SOURCE
 
 #include "kadenza.h"
@@ -177,7 +179,8 @@ static void open_next(void *data) {
 struct reading {
   double processor_s;
   double clock_s;
-  uint64_t datagrams;
+  uint64_t datagrams; /* delivered */
+  uint64_t ticks;
   uint64_t queries;
   uint64_t contacts;
 };
@@ -185,37 +188,47 @@ struct reading {
 static struct reading read_now(const struct world *world) {
   struct timespec spent;
   (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+  struct kad_sim_stats network;
+  if (kad_sim_stats(world->network, &network) != 0) {
+    network = (struct kad_sim_stats){0};
+  }
   struct reading reading = {
+      .datagrams = network.delivered,
+      .ticks = network.ticks,
       .processor_s = (double)spent.tv_sec + (double)spent.tv_nsec / 1e9,
       .clock_s = (double)kad_network_now(world->network) / MS_PER_S,
   };
   for (size_t i = 0; i < world->opened; i++) {
     struct kad_stats stats;
     kad_node_stats(world->places[i].node, &stats);
-    reading.datagrams += stats.datagrams_in;
     reading.queries += stats.queries;
     reading.contacts += stats.contacts;
   }
   return reading;
 }
 
+static const char heading[] =
+    "phase    nodes  clock s   cpu s datagrams    ticks  events/s  queries/min "
+    "contacts  resident   blocks\n";
+
 static void show(const struct world *world, const char *what,
                  const struct reading *before, const struct reading *after) {
   const double processor_s = after->processor_s - before->processor_s;
   const double clock_s = after->clock_s - before->clock_s;
   const double datagrams = (double)(after->datagrams - before->datagrams);
+  const double ticks = (double)(after->ticks - before->ticks);
   const double queries = (double)(after->queries - before->queries);
   const double nodes = world->nodes;
-  printf("%-6s %7u %8.0f %9.2f %10.0f %8.2f %8.1f %9.0f %9.0f\n", what,
-         world->nodes, clock_s, processor_s, datagrams / processor_s,
-         queries * 60 / clock_s / nodes, (double)after->contacts / nodes,
-         resident_bytes() / nodes, (double)world->live_bytes / nodes);
+  printf("%-6s %7u %8.0f %7.2f %9.0f %8.0f %9.0f %12.2f %8.1f %9.0f %8.0f\n",
+         what, world->nodes, clock_s, processor_s, datagrams, ticks,
+         (datagrams + ticks) / processor_s, queries * 60 / clock_s / nodes,
+         (double)after->contacts / nodes, resident_bytes() / nodes,
+         (double)world->live_bytes / nodes);
   (void)fflush(stdout);
 }
 
 static void measure(struct world *world) {
-  printf("%-6s %7s %8s %9s %10s %8s %8s %9s %9s\n", "phase", "nodes", "clock s",
-         "cpu s", "dgram/s", "q/min", "contacts", "rss/node", "live/node");
+  fputs(heading, stdout);
   const struct reading begin = {0};
   plan_next(world);
   while (world->joined < world->nodes) {

@@ -1220,7 +1220,8 @@ KAD_API void kad_network_step(struct kad_network *network);
  * Two runs of one seed have the same. 0 in networks that are not simulated. */
 KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
 
-/* What became of datagrams, counted since the network began. */
+/* What became of datagrams, and what else the network had to do, counted since
+ * it began. */
 #define KAD_SIM_STATS_MAP(X)                                           \
   X(sent, "Datagrams that nodes have sent")                            \
   X(sent_bytes, "Bytes of those, without headers")                     \
@@ -1233,7 +1234,8 @@ KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
   X(asleep, "Datagrams to nodes that were suspended")                  \
   X(filtered, "Datagrams that a NAT has not let through")              \
   X(unreachable, "Datagrams to addresses that no node has (any more)") \
-  X(dropped, "Datagrams for which there was no memory")
+  X(dropped, "Datagrams for which there was no memory")                \
+  X(ticks, "Times that nodes were given to do what was due")
 
 struct kad_sim_stats {
 #define KAD_SIM_STATS_FIELD(name, text) uint64_t name;

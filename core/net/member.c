@@ -102,6 +102,7 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
         kad_container_of(first, struct kad_member, deadline);
     kad_wheel_remove(&network->deadlines, first);
     member->ticked_at = now;
+    network->ticks++;
     kad_member_touch(member);
     kad_network_enter(network);
     kad_node_tick(member->node);

@@ -105,6 +105,7 @@ struct kad_network {
   struct kad_member *leavers;
   struct kad_answered_name *answered_names; /* waiting to be told, a list */
   uint64_t turn;  /* counts what kad_network_turn says */
+  uint64_t ticks; /* nodes ticked so far */
   unsigned depth; /* nodes, callbacks and hooks that are being called */
   bool running;   /* inside kad_network_run or kad_network_step */
   bool stopped;   /* kad_network_run is to end */

@@ -43,6 +43,7 @@ int kad_sim_stats(const struct kad_network *network,
     return KAD_EINVAL;
   }
   *stats = sim->stats;
+  stats->ticks = sim->base.ticks;
   return 0;
 }
 
