@@ -18,7 +18,7 @@ local PORT <const> = 6881
 local FIRST_BLOCK <const> = 20
 local BLOCKS <const> = 80
 local SUBNETS <const> = 65536
-local MAX_OPENED <const> = BLOCKS * SUBNETS * 254
+local MAX_OPENED <const> = BLOCKS * SUBNETS * 254 - 1
 
 -- The i-th node begins to join SPREAD * log(1 + i / CROWD) seconds after the
 -- first: ten a second, and when there are thousands, a tenth of them a second.
