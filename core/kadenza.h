@@ -1152,6 +1152,13 @@ KAD_API uint64_t kad_network_turn(const struct kad_network *network);
 /* Returns the network's clock: monotonic, or virtual. */
 KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
 
+/* Returns what the monotonic clock of `node` shows, which the moments that the
+ * node tells of are by: the network's, unless kad_sim_set_clock or
+ * kad_sim_suspend gave it one of its own. The network's for a node of another.
+ */
+KAD_API kad_time_ms kad_network_node_now(const struct kad_network *network,
+                                         const struct kad_node *node);
+
 /* Returns the seconds since 1970 UTC, which the machine's user may set; in
  * virtual time they begin with the year 2020. */
 KAD_API int64_t kad_network_wall_clock(const struct kad_network *network);

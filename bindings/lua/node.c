@@ -103,7 +103,8 @@ static int node_contacts(lua_State *L) {
   (void)kad_lua_check_node(L, 1); /* a finalizer may have closed it */
   const size_t total = kad_node_contacts(self->link->node, infos, room);
   const size_t count = total < room ? total : room;
-  const kad_time_ms now_ms = kad_network_now(self->link->network);
+  const kad_time_ms now_ms =
+      kad_network_node_now(self->link->network, self->link->node);
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     push_info(L, &infos[i], now_ms, self->bits);

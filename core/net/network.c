@@ -299,6 +299,14 @@ kad_time_ms kad_network_now(const struct kad_network *network) {
   return network->methods->now(changed);
 }
 
+kad_time_ms kad_network_node_now(const struct kad_network *network,
+                                 const struct kad_node *node) {
+  struct kad_member *member = kad_network_find_member(network, node);
+  return member != NULL && member->own_clock
+             ? network->methods->member_now(member)
+             : kad_network_now(network);
+}
+
 int64_t kad_network_wall_clock(const struct kad_network *network) {
   return network->methods->wall_clock(network);
 }

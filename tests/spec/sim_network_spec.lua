@@ -97,6 +97,17 @@ describe("kadenza.core.sim", function()
     assert.equal(1100, ping(network, nodes[1], 2))
   end))
 
+  it("tells how long contacts are idle by the node's clock", spec(function()
+    local network <close>, nodes = open({}, 2)
+    ping(network, nodes[1], 2)
+    local before = nodes[1]:contacts()[1].idle
+
+    network:suspend(nodes[1], true)
+    network:run(60 * MINUTE)
+
+    assert.equal(before, nodes[1]:contacts()[1].idle)
+  end))
+
   it("moves a node", spec(function()
     local network <close>, nodes = open({}, 2)
 

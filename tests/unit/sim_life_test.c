@@ -139,6 +139,25 @@ static void deadlines_are_those_of_the_nodes_clock(void **state) {
   assert_in_range(ended[1], ended[0] * 10 / 9 - 2, ended[0] * 10 / 9 + 2);
 }
 
+static void node_has_its_own_time(void **state) {
+  (void)state;
+  struct kad_hub hub;
+  open_pair(&hub);
+  const kad_time_ms began = kad_network_now(hub.network);
+  assert_ok(kad_sim_set_clock(hub.network, hub.others[0], 100000, 0));
+  assert_ok(kad_sim_suspend(hub.network, hub.others[1], true));
+
+  kad_hub_run(&hub, KAD_MINUTE_MS);
+
+  const struct kad_network *network = hub.network;
+  assert_int_equal(kad_network_node_now(network, hub.hub),
+                   began + KAD_MINUTE_MS);
+  assert_int_equal(kad_network_node_now(network, hub.others[0]),
+                   began + KAD_MINUTE_MS * 11 / 10);
+  assert_int_equal(kad_network_node_now(network, hub.others[1]), began);
+  kad_hub_close(&hub);
+}
+
 static void clocks_out_of_range_are_refused(void **state) {
   (void)state;
   struct kad_hub hub;
@@ -414,6 +433,7 @@ int main(void) {
       cmocka_unit_test(clock_of_a_sleeper_goes_on_or_stands),
       cmocka_unit_test(drifting_clock_measures_other_times),
       cmocka_unit_test(deadlines_are_those_of_the_nodes_clock),
+      cmocka_unit_test(node_has_its_own_time),
       cmocka_unit_test(clocks_out_of_range_are_refused),
       cmocka_unit_test(moved_node_is_heard_at_its_new_address),
       cmocka_unit_test(move_that_fails_changes_nothing),
