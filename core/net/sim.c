@@ -178,7 +178,7 @@ static int bind_address(struct kad_sim *sim, struct kad_sim_member *member,
 void kad_sim_hide(struct kad_sim_member *member) {
   struct kad_sim *sim = kad_sim_of(member->base.network);
   for (size_t i = 0; i < member->base.address_count; i++) {
-    kad_map_remove(&sim->sockets, &member->sockets[i].entry);
+    kad_sim_take_out(sim, &member->sockets[i]);
   }
 }
 

@@ -74,8 +74,10 @@ struct kad_sim_flight {
   struct kad_address from;
   struct kad_address to;
   uint64_t to_hash;
-  uint32_t group; /* of the sender, when it sent */
-  uint16_t cap;   /* bytes of room */
+  struct kad_sim_socket *socket; /* at `to`, if none has been unbound since */
+  uint64_t unbound;              /* how many had been then */
+  uint32_t group;                /* of the sender, when it sent */
+  uint16_t cap;                  /* bytes of room */
   uint16_t len;
   uint8_t fate; /* an enum kad_sim_fate: KAD_SIM_DELIVERED if it arrives */
   bool queued;  /* it has waited for its receiver's bandwidth */
@@ -90,6 +92,7 @@ struct kad_sim {
   struct kad_sim_flight *free_small;
   struct kad_sim_flight *free_large;
   struct kad_map sockets;
+  uint64_t unbound;            /* sockets that were taken out of it so far */
   struct kad_sim_curve *curve; /* NULL: each datagram draws for itself */
   uint64_t pairs;              /* what the pairs' times are hashed with */
   uint64_t draws;              /* chances taken so far, and the seed's start */
@@ -170,6 +173,13 @@ void kad_sim_unbind(struct kad_sim_member *member);
 
 /* Hashes an address, whatever its `via`. */
 uint64_t kad_sim_hash(const struct kad_address *address);
+
+/* Takes `socket` out of the table of addresses. */
+static inline void kad_sim_take_out(struct kad_sim *sim,
+                                    struct kad_sim_socket *socket) {
+  kad_map_remove(&sim->sockets, &socket->entry);
+  sim->unbound++;
+}
 
 /* Returns the socket at `address`, whose hash is `hash`, or NULL. */
 struct kad_sim_socket *kad_sim_find(const struct kad_sim *sim,

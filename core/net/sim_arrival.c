@@ -46,6 +46,14 @@ const char *kad_sim_fate_name(enum kad_sim_fate fate) {
   return "unknown";
 }
 
+/* Returns where a flight ends, or NULL if nobody is there any more. */
+static const struct kad_sim_socket *end_of(
+    const struct kad_sim *sim, const struct kad_sim_flight *flight) {
+  return flight->unbound == sim->unbound
+             ? flight->socket
+             : kad_sim_find(sim, &flight->to, flight->to_hash);
+}
+
 /* Tells whether sender and receiver are in different groups by now. */
 static bool is_parted(const struct kad_sim *sim,
                       const struct kad_sim_flight *flight,
@@ -122,7 +130,7 @@ static void receive(struct kad_sim *sim, struct kad_sim_flight *flight,
 void kad_sim_arrive(struct kad_sim *sim, struct kad_sim_flight *flight) {
   const struct kad_sim_socket *socket = NULL;
   if (flight->fate == KAD_SIM_DELIVERED) {
-    socket = kad_sim_find(sim, &flight->to, flight->to_hash);
+    socket = end_of(sim, flight);
     judge(sim, flight, socket);
   }
   if (flight->fate == KAD_SIM_DELIVERED && socket->member->extra != NULL &&
@@ -132,7 +140,7 @@ void kad_sim_arrive(struct kad_sim *sim, struct kad_sim_flight *flight) {
   kad_sim_count(sim, (enum kad_sim_fate)flight->fate);
   if (sim->tracer != NULL) {
     trace(sim, flight);
-    socket = kad_sim_find(sim, &flight->to, flight->to_hash);
+    socket = end_of(sim, flight);
   }
   if (flight->fate == KAD_SIM_DELIVERED && socket != NULL) {
     receive(sim, flight, socket);

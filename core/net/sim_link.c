@@ -174,7 +174,7 @@ int kad_sim_queue(const struct kad_sim *sim, uint64_t bandwidth,
 
 struct parcel {
   const struct kad_sim_member *from;
-  const struct kad_sim_member *to; /* NULL: nobody is there */
+  struct kad_sim_socket *socket; /* NULL: nobody is there */
   const struct kad_address *from_address;
   const struct kad_address *to_address;
   uint64_t to_hash;
@@ -192,6 +192,8 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel,
   flight->from = *parcel->from_address;
   flight->to = *parcel->to_address;
   flight->to_hash = parcel->to_hash;
+  flight->socket = parcel->socket;
+  flight->unbound = sim->unbound;
   flight->group = parcel->from->group;
   flight->fate = (uint8_t)fate;
   flight->queued = false;
@@ -218,10 +220,10 @@ static enum kad_sim_fate decide(struct kad_sim *sim,
   if (parcel->filtered) {
     return KAD_SIM_FILTERED;
   }
-  if (parcel->to == NULL) {
+  if (parcel->socket == NULL) {
     return KAD_SIM_UNREACHABLE;
   }
-  if (parcel->to->group != parcel->from->group) {
+  if (parcel->socket->member->group != parcel->from->group) {
     return KAD_SIM_PARTITIONED;
   }
   return falls_within(draw(sim, CHANCE_LOSS), sim->config.loss)
@@ -249,7 +251,7 @@ static void dispatch(struct kad_sim *sim, const struct parcel *parcel) {
     return;
   }
   const uint32_t from = parcel->from->number;
-  const uint32_t to = parcel->to->number;
+  const uint32_t to = parcel->socket->member->number;
   const uint32_t ms = draw_latency(sim, from, to, false);
   fly(sim, parcel, fate, (uint32_t)wait_ms + ms);
   if (duplicate > 0 && falls_within(draw(sim, CHANCE_TWICE), duplicate)) {
@@ -264,10 +266,9 @@ static void post(struct kad_sim_member *from, const struct kad_address *as,
                  const struct kad_address *to, struct kad_slice bytes) {
   struct kad_sim *sim = kad_sim_of(from->base.network);
   const uint64_t hash = kad_sim_hash(to);
-  const struct kad_sim_socket *socket = kad_sim_find(sim, to, hash);
   const struct parcel parcel = {
       .from = from,
-      .to = socket != NULL ? socket->member : NULL,
+      .socket = kad_sim_find(sim, to, hash),
       .from_address = as != NULL ? as : &from->base.addresses[0],
       .to_address = to,
       .to_hash = hash,

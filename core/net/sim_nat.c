@@ -24,7 +24,7 @@ static bool is_over(const struct kad_nat *nat, kad_time_ms used) {
 
 static void unbind(struct kad_nat_mapping *mapping) {
   if (mapping->bound) {
-    kad_map_remove(&sim_of(mapping->nat)->sockets, &mapping->outer.entry);
+    kad_sim_take_out(sim_of(mapping->nat), &mapping->outer);
     mapping->bound = false;
   }
 }
