@@ -231,6 +231,7 @@ local function new(network, given)
     asleep = setmetatable({}, { __mode = "k" }), -- nodes as keys
     nat_shares = given.nat,
     nats = setmetatable({}, { __mode = "k" }), -- node → kind of its NAT
+    heads = setmetatable({}, { __mode = "k" }), -- of ids: sim.holders
     hostiles = setmetatable({}, { __mode = "k" }), -- node → how it behaves
     forget = function() end,
     policies = given.policies,

@@ -61,6 +61,7 @@ function M.new(net, scenario, wishes)
     records = {},
     expectations = {},
     values = {},
+    named = 0, -- keys that were made
     recorder = recorder.new(),
   }, Run)
 end
@@ -225,8 +226,10 @@ end
 function Run:put(key, value, wishes)
   wishes = wishes or {}
   local node = actor(self, wishes)
-  key = key or key_module.of(("value %d"):format(#self.values + 1),
-    node:id_bits())
+  if not key then
+    self.named = self.named + 1 -- others may be under way
+    key = key_module.of(("value %d"):format(self.named), node:id_bits())
+  end
   local fields = { time = self:now() }
   local info, message, code, details =
     node:put(key, value, wishes_of(wishes))
@@ -305,12 +308,12 @@ function Run:lookup(id, wishes)
 end
 
 --- Returns how many of the `k` live nodes closest to a key hold records of it,
---- k, and how many nodes do in all. Nothing is sent for that.
+--- k, and how many of the 64 closest do. Nothing is sent for that.
 ---@param key string
 ---@param kind? string  the type, `value` without one
 ---@return integer holding
 ---@return integer k
----@return integer all
+---@return integer near
 function Run:holders(key, kind)
   return holders.count(self.net, key, kind or "value")
 end
@@ -368,7 +371,7 @@ end
 function Run:workload(given)
   M.check_workload(given, 2)
   local function put()
-    self:put(nil, ("%d"):format(#self.values + 1), { ttl = given.ttl })
+    self:put(nil, ("%d"):format(self.named + 1), { ttl = given.ttl })
   end
   for _ = 1, given.keys or 0 do
     put()

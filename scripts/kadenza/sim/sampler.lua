@@ -12,7 +12,7 @@
 --     queries_max  of the node that sent most, a minute
 --     held       share of the `k` closest nodes that hold a value, on average
 --                over the first values of the run
---     copies     nodes that hold such a value, on average
+--     copies     nodes that do among the 64 closest, on average
 --     success    share of gets that found a value, since the sample before
 --     correct    share of those found that were the right one
 --
@@ -135,8 +135,8 @@ local function count_holders(run, sample)
   local count = math.min(#run.values, WATCHED)
   for i = 1, count do
     local value = run.values[i]
-    local holding, k, all = run:holders(value.key, value.type)
-    held, copies = held + holding / k, copies + all
+    local holding, k, near = run:holders(value.key, value.type)
+    held, copies = held + holding / k, copies + near
   end
   if count > 0 then
     sample.held, sample.copies = held / count, copies / count
