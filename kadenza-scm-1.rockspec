@@ -137,6 +137,7 @@ build = {
         "core/overlay/query.c",
         "core/overlay/question.c",
         "core/overlay/refresh.c",
+        "core/overlay/region.c",
         "core/overlay/rejoin.c",
         "core/overlay/rpc.c",
         "core/overlay/ruleset.c",

@@ -626,6 +626,9 @@ struct kad_result {
   uint32_t took_ms;  /* from start to end */
   uint32_t stored;   /* put, announce: contacts that took it; for a put, we
                         ourselves too where we are one of the k closest */
+  bool widened;      /* get, get_peers, put, announce: ids lay so densely around
+                        the key that somebody has to have gathered them there.
+                        Contacts beside it were asked, or stored at, too */
   uint32_t asked;    /* put, announce: contacts, and we, asked to take it */
   uint32_t holders;  /* get, get_peers: contacts, and we, that had a value;
                         query: replies that counted */
@@ -990,6 +993,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(reunions, "lost contacts and known addresses asked")        \
   X(republishes, "records republished")                         \
   X(handoffs, "records handed to other nodes")                  \
+  X(widened, "operations that met a crowded key")               \
   X(repaired, "holders that a get gave what they lacked")       \
   X(cached, "copies that gets left near the key")               \
   X(own_changes, "records of our own kept, ended, withdrawn")   \

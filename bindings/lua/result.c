@@ -130,6 +130,8 @@ static void set_counts(lua_State *L, const struct kad_result *result) {
   set_count(L, "holders", result->holders);
   lua_pushnumber(L, result->took_ms / 1000.0);
   lua_setfield(L, -2, "took");
+  lua_pushboolean(L, result->widened);
+  lua_setfield(L, -2, "widened");
 }
 
 /* Sets what a call, or a remote error, brought. [-0, +0, m] */

@@ -438,9 +438,9 @@ static uint32_t longest_life(const struct get *get) {
 /* Returns true if others may be given what was found. Peers speak for
  * themselves, and what its type keeps from being republished stays where it was
  * put: the application does not want copies of it. More values than a holder
- * keeps are not all missed. */
+ * keeps are not all missed. Around a crowded key there is nobody to trust. */
 static bool may_be_copied(const struct get *get) {
-  return get->results.count > 0 &&
+  return get->results.count > 0 && get->op.region == NULL &&
          get->results.count <= get->type->max_values &&
          get->type->republish != UINT32_MAX &&
          !kad_slice_equal(get->op.type, kad_slice_of("peers"));

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "overlay/node.h"
+#include "overlay/region.h"
 
 #include <string.h>
 
@@ -37,6 +38,7 @@ static void free_op(struct kad_node *node, struct kad_op *op) {
       kad_lookup_free(node, op->lookups[i]);
     }
   }
+  kad_region_free(node, op);
   kad_release(&node->env.allocator, op->text, op->text_len);
   kad_release(&node->env.allocator, op, op->size);
 }
@@ -128,6 +130,8 @@ static void tell(struct kad_node *node, struct kad_op *op) {
   }
   result.closest = contacts;
   report_lookups(op, &result);
+  result.messages += kad_region_messages(op);
+  result.widened = op->region != NULL;
   size_t steps = result.path_count;
   struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
   result.path = path;
@@ -266,7 +270,8 @@ static void refused(struct kad_node *node, struct kad_lookup *lookup,
 static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_op *op = lookup->config.owner;
   op->lookups_open--;
-  if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING) {
+  if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING &&
+      !kad_region_begin(node, op)) {
     op->kind->looked_up(node, op);
   }
 }

@@ -25,6 +25,7 @@ enum kad_operation_state {
 };
 
 struct kad_op;
+struct kad_region;
 
 /* What differs between kinds of operations. */
 struct kad_op_kind {
@@ -67,7 +68,8 @@ struct kad_op {
   struct kad_slice query_args;
   struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
   uint32_t lookups_open;
-  bool counted; /* as one that runs lookups */
+  struct kad_region *region; /* what was looked for beside a crowded key */
+  bool counted;              /* as one that runs lookups */
   int status;
   int code;      /* of a refusal */
   uint8_t *text; /* owns `reason` and `reply` of the result */

@@ -8,11 +8,13 @@
 #include "overlay/judge.h"
 #include "overlay/node.h"
 #include "overlay/placing.h"
+#include "overlay/region.h"
 
 #include <string.h>
 
 enum {
-  SPARES = 2 /* places that are looked at in each family, in k */
+  BESIDE = 8, /* added to a family: its group beside a crowded key */
+  SPARES = 2  /* places that are looked at in each family, in k */
 };
 
 struct put;
@@ -258,6 +260,26 @@ static void store_in(struct kad_node *node, struct put *put,
   kad_placing_begin(node, &put->placing, (uint8_t)lookup->config.family, want);
 }
 
+/* Stores at the k closest beside a crowded key, too. */
+static void store_beside(struct kad_node *node, struct put *put,
+                         unsigned family) {
+  struct kad_contact found[SPARES * KAD_WIDTH_MAX];
+  const struct kad_slice no_token = {0};
+  const uint8_t group = (uint8_t)(BESIDE + family);
+  const size_t k = put->op.options.k;
+  const size_t count =
+      kad_region_contacts(&put->op, family, found, (size_t)SPARES * k);
+  if (kad_placing_reserve(node, &put->placing, count) != 0) {
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (!kad_placing_has(&put->placing, &found[i])) {
+      kad_placing_add(&put->placing, &found[i], no_token, group);
+    }
+  }
+  kad_placing_begin(node, &put->placing, group, k);
+}
+
 /* Holds the record here. The answer may come later. */
 static void store_here(struct kad_node *node, struct put *put) {
   struct local_store *local = kad_alloc(&node->env.allocator, sizeof *local);
@@ -305,6 +327,7 @@ static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_in(node, put, op->lookups[i]);
+      store_beside(node, put, op->lookups[i]->config.family);
     }
   }
   put->here = put->here || (!put->reached && may_hold(node, put));

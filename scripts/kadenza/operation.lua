@@ -26,6 +26,9 @@ local task = require("kadenza.task")
 ---  among which this one counts when it serves the key's type
 ---@field holders integer  get: contacts that had a value; query: replies that
 ---  counted
+---@field widened boolean  get, get_peers, put, announce: ids lay so densely
+---  around the key that somebody has gathered them there; nodes beside it were
+---  asked, or stored at, too
 ---@field closest kadenza.Contact[]  that answered, closest first
 ---@field records table[]  get: every record
 ---@field path table[]  every contact asked, in order

@@ -86,14 +86,26 @@ local function tell(state, contacts, for_people)
     noun))
 end
 
+-- Said once: an operator cannot do much more about it than know.
+local function tell_crowd(widened, told)
+  if widened > 0 and not told then
+    log.warn("somebody has gathered ids around a key: lookups of it are wider",
+      { widened = widened })
+  end
+  return widened > 0
+end
+
 --- Tells when the node's state changes, until it is closed.
 ---@async
 ---@param node kadenza.Node
 ---@param for_people boolean
 function M.watch(node, for_people)
   local told_state, told_contacts, told_at = "new", 0, kad.now()
+  local told_crowd = false
   while node:is_open() do
-    local state, contacts = node:state(), node:stats().contacts
+    local state, stats = node:state(), node:stats()
+    local contacts = stats.contacts
+    told_crowd = tell_crowd(stats.widened, told_crowd)
     local is_new = state ~= told_state
     local has_changed = contacts ~= told_contacts
       and kad.now() - told_at >= CONTACTS_SECONDS

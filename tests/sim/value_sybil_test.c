@@ -1,0 +1,198 @@
+/* Vertical sybils: an attacker gathers ids around one key, so that every store
+ * and every search for it ends with him. design, "Lookup". */
+#include "kadenza.h"
+#include "overlay.h"
+#include "overlay/region.h"
+#include "unit.h"
+
+#include <string.h>
+
+enum {
+  K = 8,
+  HONEST = 1000,
+  SYBILS = 100,
+  GETS = 60,
+  LOOKUPS = 12,     /* of an honest node before, so that it knows the size */
+  SHARED_BYTES = 5, /* of a key, that the ids of its sybils have, too */
+  DRAWS = 20000
+};
+
+static struct kad_overlay overlay;
+
+static int end(void **state) {
+  (void)state;
+  kad_overlay_close(&overlay);
+  return 0;
+}
+
+/* Opens a node whose id begins as `key`, and lets it join. */
+static void open_sybil(const struct kad_id *key) {
+  const struct kad_sim_hostility hostility = {.behaviour = KAD_SIM_SYBIL,
+                                              .key = *key};
+  overlay.config.has_id = true;
+  overlay.config.id = *key;
+  kad_network_random(overlay.network, overlay.config.id.bytes + SHARED_BYTES,
+                     20 - SHARED_BYTES);
+  struct kad_node *node = kad_overlay_add(&overlay);
+  overlay.config.has_id = false;
+  assert_ok(kad_sim_set_behaviour(overlay.network, node, &hostility));
+  kad_overlay_join(&overlay, overlay.count - 1, 0);
+  kad_overlay_run(&overlay, KAD_SECOND_MS / 10);
+}
+
+static void surround(const struct kad_id *key) {
+  for (size_t i = 0; i < SYBILS; i++) {
+    open_sybil(key);
+  }
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+}
+
+/* Lets node `i` look up some keys, as a node in use does. */
+static void use(size_t i) {
+  for (unsigned n = 0; n < LOOKUPS; n++) {
+    const struct kad_id key = kad_overlay_key(1000 + 20 * (unsigned)i + n);
+    struct kad_ending ending;
+    kad_ending_init(&ending, &overlay);
+    assert_ok(kad_node_find_node(overlay.nodes[i], &key, NULL, kad_ending_take,
+                                 &ending, NULL));
+    (void)kad_ending_reach(&ending);
+    kad_ending_deinit(&ending);
+  }
+}
+
+/* Puts a value from node `i`. Returns whether the put was widened. */
+static bool put(size_t i, const struct kad_id *key) {
+  const struct kad_record record = kad_overlay_record(key, "v");
+  struct kad_ending ending;
+  use(i);
+  kad_ending_init(&ending, &overlay);
+  assert_ok(kad_overlay_put(&overlay, i, &record, &ending));
+  const bool widened = ending.result.widened;
+  kad_ending_deinit(&ending);
+  return widened;
+}
+
+/* Returns how many of GETS gets, each of another honest node, find the value.
+ */
+static size_t count_found(const struct kad_id *key) {
+  size_t found = 0;
+  size_t widened = 0;
+  size_t messages = 0;
+  for (size_t i = 0; i < GETS; i++) {
+    const size_t reader = 1 + i * (HONEST / GETS);
+    struct kad_ending ending;
+    use(reader);
+    kad_ending_init(&ending, &overlay);
+    assert_ok(kad_node_get(overlay.nodes[reader], key, kad_slice_of("value"),
+                           NULL, kad_ending_take, &ending, NULL));
+    found += kad_ending_reach(&ending) == 0;
+    widened += ending.result.widened;
+    messages += ending.result.messages;
+    kad_ending_deinit(&ending);
+  }
+  print_message("%zu of %d found, %zu widened, %zu messages each\n", found,
+                GETS, widened, messages / GETS);
+  return found;
+}
+
+static void begin(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, HONEST);
+}
+
+static void test_a_value_is_found_behind_sybils_that_came_after_it(
+    void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  (void)state;
+  begin(61);
+  assert_false(put(3, &key));
+  surround(&key);
+  assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
+}
+
+static void test_a_value_is_found_behind_sybils_that_came_before_it(
+    void **state) {
+  const struct kad_id key = kad_overlay_key(2);
+  (void)state;
+  begin(62);
+  surround(&key);
+  assert_true(put(3, &key));
+  assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
+}
+
+/* Nothing of it costs those anything who are not attacked. */
+static void test_an_honest_overlay_is_hardly_ever_thought_crowded(
+    void **state) {
+  unsigned widened = 0;
+  (void)state;
+  kad_overlay_open(&overlay, 63);
+  kad_overlay_grow(&overlay, 300);
+  for (unsigned i = 0; i < 300; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    struct kad_ending ending;
+    kad_ending_init(&ending, &overlay);
+    assert_ok(kad_node_get(overlay.nodes[i % 10], &key, kad_slice_of("value"),
+                           NULL, kad_ending_take, &ending, NULL));
+    (void)kad_ending_reach(&ending);
+    widened += ending.result.widened;
+    kad_ending_deinit(&ending);
+  }
+  print_message("%u of 300 widened\n", widened);
+  assert_true(widened <= 3);
+}
+
+/* Fills `distances` with those of the k closest of `size` random ids. */
+static void draw(size_t size, size_t k, uint64_t *state, double *farthest) {
+  double closest[20];
+  size_t count = 0;
+  for (size_t i = 0; i < size; i++) {
+    *state = *state * UINT64_C(6364136223846793005) + 1442695040888963407U;
+    const double distance = (double)(*state >> 11) / 9007199254740992.0;
+    size_t place = count < k ? count++ : k;
+    for (; place > 0 && distance < closest[place - 1]; place--) {
+      if (place < k) {
+        closest[place] = closest[place - 1];
+      }
+    }
+    if (place < k) {
+      closest[place] = distance;
+    }
+  }
+  *farthest = closest[k - 1];
+}
+
+/* The statistics of it: once in a thousand times by chance, always for a
+ * hundred ids in the place of one. */
+static void test_density_is_judged_by_chance(void **state) {
+  static const size_t widths[] = {4, 8, 20};
+  uint64_t random = 1;
+  (void)state;
+  for (size_t w = 0; w < 3; w++) {
+    const struct kad_id target = {.bytes = {0}};
+    unsigned crowded = 0;
+    for (unsigned i = 0; i < DRAWS; i++) {
+      struct kad_id id = {.bytes = {0}};
+      double farthest;
+      draw(200, widths[w], &random, &farthest);
+      const uint64_t bits = (uint64_t)(farthest * 9007199254740992.0) << 11;
+      for (size_t b = 0; b < 8; b++) {
+        id.bytes[b] = (uint8_t)(bits >> (56 - 8 * b));
+      }
+      crowded += kad_region_is_crowded(&target, &id, widths[w], 200);
+    }
+    print_message("k = %zu: %u of %d\n", widths[w], crowded, DRAWS);
+    assert_true(crowded > 0 && crowded * 500 < DRAWS);
+  }
+}
+
+#define RULE(test) cmocka_unit_test_teardown(test, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      RULE(test_a_value_is_found_behind_sybils_that_came_after_it),
+      RULE(test_a_value_is_found_behind_sybils_that_came_before_it),
+      RULE(test_an_honest_overlay_is_hardly_ever_thought_crowded),
+      cmocka_unit_test(test_density_is_judged_by_chance),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
