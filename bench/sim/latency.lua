@@ -4,7 +4,7 @@
 local support = require("bench.sim.support")
 local kad = require("kadenza")
 
-local KEYS <const> = 300
+local KEYS <const> = 1000 -- so many that few are asked for again
 local GETS <const> = 2000
 local SECONDS <const> = 120 -- in which they are begun
 local SETTLE <const> = 1200 -- for the tables to know who is near

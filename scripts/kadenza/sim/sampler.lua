@@ -59,67 +59,85 @@ function M.new(run)
     last = run:now(),
     before = setmetatable({}, { __mode = "k" }),
     counts = {},
+    looks = 0,
   }, Sampler)
   self:look({})
   self:count({})
   return self
 end
 
--- Adds what a node has sent since the last look to the sums.
-local function add_rates(self, node, stats, sample)
+local NEW <const> = setmetatable({}, { __index = function()
+  return 0
+end })
+
+-- Returns the counters of a node at the last look, or nil. Where only some are
+-- looked at, one that was not the last time may have sent it all long ago.
+local function counters_of(self, node, all)
   local before = self.before[node]
   if not before then
-    before = {}
-    self.before[node] = before
+    return all and NEW or nil
   end
-  for name, counter in pairs(RATES) do
-    local grown = stats[counter] - (before[name] or 0)
-    before[name] = stats[counter]
-    sample[name] = (sample[name] or 0) + grown
-    if name == "queries" then
-      sample.queries_max = math.max(sample.queries_max or 0, grown)
-    end
-  end
+  return before.look == self.looks - 1 and before or nil
 end
 
--- Looks at the nodes, or some of them.
+-- Adds what a node has sent since the last look to the sums; returns whether
+-- that is known.
+local function add_rates(self, node, stats, sample, all)
+  local before = counters_of(self, node, all)
+  local now = { look = self.looks }
+  for name, counter in pairs(RATES) do
+    now[name] = stats[counter]
+    if before then
+      sample[name] = (sample[name] or 0) + now[name] - before[name]
+    end
+  end
+  if before then
+    sample.queries_max =
+      math.max(sample.queries_max or 0, now.queries - before.queries)
+  end
+  self.before[node] = now
+  return before ~= nil
+end
+
+local function add_gauges(node, stats, sample)
+  for name, gauge in pairs(GAUGES) do
+    sample[name] = (sample[name] or 0) + stats[gauge]
+  end
+  local contacts = stats.contacts
+  sample.contacts_least = math.min(sample.contacts_least or contacts, contacts)
+  sample.contacts_most = math.max(sample.contacts_most or 0, contacts)
+  sample.healthy = (sample.healthy or 0)
+    + (node:state() == "healthy" and 1 or 0)
+end
+
+-- Looks at the nodes, or some of them. Returns how many, and of how many it is
+-- known what they have sent.
 function Sampler:look(sample)
-  local nodes, looked = self.run.net.nodes, 0
-  for i = 1, #nodes, math.max(math.ceil(#nodes / LOOKED_AT), 1) do
+  local nodes, looked, rated = self.run.net.nodes, 0, 0
+  local stride = math.max(math.ceil(#nodes / LOOKED_AT), 1)
+  self.looks = self.looks + 1
+  for i = 1, #nodes, stride do
     local node = nodes[i]
     if node:is_open() then
       looked = looked + 1
       local stats = node.core:stats()
-      for name, gauge in pairs(GAUGES) do
-        sample[name] = (sample[name] or 0) + stats[gauge]
-      end
-      sample.contacts_least =
-        math.min(sample.contacts_least or stats.contacts, stats.contacts)
-      sample.contacts_most =
-        math.max(sample.contacts_most or 0, stats.contacts)
-      add_rates(self, node, stats, sample)
-      sample.healthy = (sample.healthy or 0)
-        + (node:state() == "healthy" and 1 or 0)
+      add_gauges(node, stats, sample)
+      local known = add_rates(self, node, stats, sample, stride == 1)
+      rated = rated + (known and 1 or 0)
     end
   end
-  return looked
+  return looked, rated
 end
 
--- Makes averages of sums.
-local function divide(sample, looked, minutes)
-  if looked == 0 then
-    sample.queries_max = nil
-    return
+-- Makes averages of sums, over so many.
+local function divide(sample, names, by)
+  for name in pairs(names) do
+    sample[name] = by > 0 and sample[name] and sample[name] / by or nil
   end
-  for name in pairs(GAUGES) do
-    sample[name] = sample[name] / looked
-  end
-  sample.healthy = sample.healthy / looked
-  for name in pairs(RATES) do
-    sample[name] = minutes > 0 and sample[name] / looked / minutes or nil
-  end
-  sample.queries_max = minutes > 0 and sample.queries_max / minutes or nil
 end
+
+local HEALTHY <const> = { healthy = true }
+local MOST <const> = { queries_max = true }
 
 -- Notes how many nodes have come and gone since the last time.
 function Sampler:count(sample)
@@ -150,8 +168,12 @@ function Sampler:sample()
     return
   end
   local sample = { alive = run.net:alive() }
-  local looked = self:look(sample)
-  divide(sample, looked, (run:now() - self.last) / 60)
+  local looked, rated = self:look(sample)
+  local minutes = (run:now() - self.last) / 60
+  divide(sample, GAUGES, looked)
+  divide(sample, HEALTHY, looked)
+  divide(sample, RATES, rated * minutes)
+  divide(sample, MOST, minutes)
   self:count(sample)
   count_holders(run, sample)
   local gets = run:select("get", self.last)
