@@ -15,7 +15,7 @@ return {
     local gone = net.counts.crashed + net.counts.left
     run:expect("values found", run:share("get"), ">=", 0.99)
     run:expect("values that are right", run:share("get", "correct"), "==", 1)
-    run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.8)
+    run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.9)
     run:expect("nodes gone, of those at the beginning", gone / run.nodes, ">",
       run.seconds / 3600 / 4)
     run:expect("nodes left", net:alive(), "==", run.nodes)

@@ -57,7 +57,7 @@ return {
       run.nodes * PHONES * run.seconds / MOVE_SECONDS / 2)
     run:expect("values found", run:share("get"), ">=", 0.98)
     run:expect("values that are right", run:share("get", "correct"), "==", 1)
-    run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.7)
+    run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.9)
     run:expect("nodes left", net:alive(), "==", run.nodes)
   end,
 }

@@ -50,8 +50,8 @@ local function look_up(run)
     for side = 1, 2 do
       for of = 1, 2 do
         local value = run:get(key_of(of, i), { node = node_of(run, side) })
-        run:record("found", { ok = value == tostring(of),
-          across = side ~= of })
+        run:record(side == of and "same side" or "other side",
+          { ok = value == tostring(of) })
       end
       local value = run:get(key_of("words", i), { type = "words",
         node = node_of(run, side), value = "side1 side2" })
@@ -87,9 +87,11 @@ return {
     end },
   },
   expect = function(_, run)
-    run:expect("found by their side", run:share("put"), ">=", 0.99)
-    run:expect("found ten minutes after", run:share("found"), ">=", 0.95)
-    run:expect("merged ten minutes after", run:share("merged"), ">=", 0.95)
+    run:expect("stored while parted", run:share("put"), ">=", 0.99)
+    run:expect("ten minutes after: own side's found", run:share("same side"),
+      ">=", 0.95)
+    run:expect("the other side's found", run:share("other side"), ">=", 0.95)
+    run:expect("merged", run:share("merged"), ">=", 0.95)
     run:expect("nodes in touch at the end",
       run:mean(run:select("sample", run.seconds * 0.9), "healthy"), "==", 1)
   end,

@@ -112,7 +112,9 @@ function take.sample(self, record)
 end
 
 function take.found(self, record)
-  self.found:add(record.time, record.share)
+  if record.share then
+    self.found:add(record.time, record.share)
+  end
 end
 
 function take.policy(self, record)

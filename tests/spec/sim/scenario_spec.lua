@@ -280,8 +280,8 @@ end)
 describe("the scenarios that ship", function()
   after_each(process.end_all)
 
-  local NAMES <const> = { "steady", "churn", "flash_crowd", "restart", "lossy",
-    "mobile", "sybil" }
+  local NAMES <const> = { "steady", "churn", "flash_crowd", "partition",
+    "restart", "lossy", "mobile", "sybil" }
 
   for _, name in ipairs(NAMES) do
     it("show what they are to show (" .. name .. ")", spec(function()
