@@ -190,9 +190,10 @@ end
 
 --- Returns what has happened so far: nodes that have `joined` by churn,
 --- `crashed` and `left`, and how many are `alive`; datagrams `sent`,
---- `delivered`, `lost`, `duplicated`, `unreachable` (nobody has the address),
---- `partitioned` and `dropped` (for want of memory); `sent_bytes` and
---- `delivered_bytes`.
+--- `delivered`, `duplicated`, `lost`, `congested` (there were too many for the
+--- bandwidth), `partitioned`, `filtered` (by a NAT), `asleep` (their receiver
+--- is), `unreachable` (nobody has the address) and `dropped` (for want of
+--- memory); `sent_bytes` and `delivered_bytes`.
 ---@return table<string, number> statistics
 function Sim:statistics()
   local statistics = self.network:stats()

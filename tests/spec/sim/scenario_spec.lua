@@ -206,6 +206,17 @@ describe("a run of a scenario", function()
     end)
   end))
 
+  it("has nothing to tell when it is interrupted while nodes join",
+    spec(function()
+      local fine, problem = pcall(run_small, {}, { watch = function(_, run)
+        assert.is_nil(run)
+        error(scenario.INTERRUPTED, 0)
+      end })
+      assert.is_false(fine)
+      assert.equal(scenario.INTERRUPTED, problem)
+      assert.equal("the run was interrupted", tostring(problem))
+    end))
+
   it("ends early when it is interrupted, and tells what it knows",
     spec(function()
       local run = run_small({ hours = 100, expect = function()
