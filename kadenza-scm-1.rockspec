@@ -142,6 +142,7 @@ build = {
         "core/overlay/rpc.c",
         "core/overlay/ruleset.c",
         "core/overlay/serve.c",
+        "core/overlay/subnets.c",
         "core/overlay/table.c",
         "core/overlay/table_view.c",
         "core/overlay/verify.c",

@@ -353,7 +353,8 @@ int kad_lookup_start(struct kad_node *node,
   made->config = *config;
   made->started_at = kad_node_now(node);
   kad_paths_init(&made->paths, &config->target,
-                 config->paths > 0 ? config->paths : 1);
+                 config->paths > 0 ? config->paths : 1,
+                 node->config.allow_local);
   deal(node, made, table);
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);

@@ -1,11 +1,14 @@
 #include "overlay/paths.h"
 
+#include "overlay/subnets.h"
+
 #include <assert.h>
 
 void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
-                    uint32_t count) {
+                    uint32_t count, bool allow_local) {
   assert(count > 0 && count <= KAD_PATHS_MAX);
-  *paths = (struct kad_paths){.target = *target, .count = count};
+  *paths = (struct kad_paths){
+      .target = *target, .count = count, .allow_local = allow_local};
 }
 
 void kad_paths_deinit(struct kad_paths *paths,
@@ -58,17 +61,24 @@ struct tally {
   uint32_t waiting; /* that have to answer before it ends */
   uint32_t slow;
   uint32_t doubted; /* passed over */
+  struct kad_subnets *subnets;
 };
 
 static void count_candidate(const struct kad_paths *paths, uint32_t number,
                             struct kad_candidate *candidate, bool credulous,
                             struct tally *tally) {
-  switch (state_of(paths, number, candidate)) {
+  const enum kad_candidate_state state = state_of(paths, number, candidate);
+  if (state == KAD_CANDIDATE_HEARD && !credulous &&
+      is_doubtful(paths, number, candidate)) {
+    tally->doubted++;
+    return;
+  }
+  if (state != KAD_CANDIDATE_SLOW && state != KAD_CANDIDATE_FAILED &&
+      !kad_subnets_take(tally->subnets, &candidate->contact.address)) {
+    return;
+  }
+  switch (state) {
   case KAD_CANDIDATE_HEARD:
-    if (!credulous && is_doubtful(paths, number, candidate)) {
-      tally->doubted++;
-      return;
-    }
     tally->next = tally->next != NULL ? tally->next : candidate;
     tally->waiting++;
     return;
@@ -89,7 +99,9 @@ static void count_candidate(const struct kad_paths *paths, uint32_t number,
 static struct tally count_closest(const struct kad_paths *paths,
                                   uint32_t number, uint32_t k, bool credulous) {
   const struct kad_candidates *known = &paths->path[number].candidates;
-  struct tally tally = {0};
+  struct kad_subnets subnets;
+  struct tally tally = {.subnets = &subnets};
+  kad_subnets_init(&subnets, paths->allow_local);
   for (size_t i = 0; i < known->count && tally.answered + tally.waiting < k;
        i++) {
     count_candidate(paths, number, &known->items[i], credulous, &tally);
@@ -162,6 +174,8 @@ static size_t join(const struct kad_paths *paths, bool heard,
                    const struct kad_candidate **out, size_t cap) {
   size_t at[KAD_PATHS_MAX] = {0};
   size_t count = 0;
+  struct kad_subnets subnets;
+  kad_subnets_init(&subnets, paths->allow_local);
   while (count < cap) {
     const uint32_t best = closest_path(paths, at, heard);
     if (best == paths->count) {
@@ -169,8 +183,9 @@ static size_t join(const struct kad_paths *paths, bool heard,
     }
     const struct kad_candidate *candidate =
         &paths->path[best].candidates.items[at[best]++];
-    if (count == 0 ||
-        !kad_id_equal(&out[count - 1]->contact.id, &candidate->contact.id)) {
+    if ((count == 0 ||
+         !kad_id_equal(&out[count - 1]->contact.id, &candidate->contact.id)) &&
+        kad_subnets_take(&subnets, &candidate->contact.address)) {
       out[count++] = candidate;
     }
   }

@@ -8,6 +8,9 @@
  *                 ├─► path 1: candidates ─► asked ─┼─► the k closest answers
  *                 └─► …                            ┘
  *
+ * Of one subnet two live candidates count, the closest, on each path and of all
+ * that have answered: a third is passed over as if it were dead.
+ *
  * Whoever named several contacts of which none is heard of in time is not
  * believed any more: what else it named is asked when nothing else is left.
  * Source: S/Kademlia §4.4. */
@@ -30,6 +33,7 @@ struct kad_path {
 
 struct kad_paths {
   struct kad_id target;
+  bool allow_local; /* local addresses are exempt from subnet bounds */
   uint32_t count;
   struct kad_path path[KAD_PATHS_MAX]; /* but the first `count` are unused */
 };
@@ -42,7 +46,7 @@ struct kad_path_view {
 
 /* Begins with `count` paths (1 … KAD_PATHS_MAX) that know nobody. */
 void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
-                    uint32_t count);
+                    uint32_t count, bool allow_local);
 void kad_paths_deinit(struct kad_paths *paths,
                       const struct kad_allocator *allocator);
 

@@ -120,6 +120,50 @@ static void test_a_value_is_found_behind_sybils_that_came_before_it(
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
+/* Opens a sybil of `key` at an address of one subnet. */
+static void open_neighbour(const struct kad_id *key, uint8_t number) {
+  const struct kad_address address = {
+      .ip = {90, 0, 0, number}, .port = 6881, .family = 4};
+  const struct kad_address known = kad_overlay_address(0);
+  const struct kad_sim_hostility hostility = {.behaviour = KAD_SIM_SYBIL,
+                                              .key = *key};
+  struct kad_config config = overlay.config;
+  struct kad_node *node;
+  config.has_id = true;
+  config.id = *key;
+  config.id.bytes[19] ^= number;
+  assert_ok(
+      kad_network_open_node(overlay.network, &config, &address, 1, &node));
+  assert_ok(kad_sim_set_behaviour(overlay.network, node, &hostility));
+  assert_ok(kad_node_bootstrap(node, &known, 1, NULL, NULL, NULL));
+  kad_overlay_run(&overlay, KAD_SECOND_MS);
+}
+
+/* Two of one /24 are among the closest that a lookup ends with, as in a bucket:
+ * many addresses are cheaper than many networks. */
+static void test_a_lookup_takes_two_of_one_subnet(void **state) {
+  const struct kad_id key = kad_overlay_key(5);
+  struct kad_ending ending;
+  size_t of_subnet = 0;
+  (void)state;
+  kad_overlay_open(&overlay, 64);
+  kad_overlay_grow(&overlay, 100);
+  for (uint8_t i = 1; i <= 20; i++) {
+    open_neighbour(&key, i);
+  }
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  kad_ending_init(&ending, &overlay);
+  assert_ok(kad_node_find_node(overlay.nodes[50], &key, NULL, kad_ending_take,
+                               &ending, NULL));
+  assert_ok(kad_ending_reach(&ending));
+  assert_int_equal(ending.result.closest_count, K);
+  for (size_t i = 0; i < K; i++) {
+    of_subnet += ending.result.closest[i].address.ip[0] == 90;
+  }
+  kad_ending_deinit(&ending);
+  assert_int_equal(of_subnet, 2);
+}
+
 /* Nothing of it costs those anything who are not attacked. */
 static void test_an_honest_overlay_is_hardly_ever_thought_crowded(
     void **state) {
@@ -191,6 +235,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       RULE(test_a_value_is_found_behind_sybils_that_came_after_it),
       RULE(test_a_value_is_found_behind_sybils_that_came_before_it),
+      RULE(test_a_lookup_takes_two_of_one_subnet),
       RULE(test_an_honest_overlay_is_hardly_ever_thought_crowded),
       cmocka_unit_test(test_density_is_judged_by_chance),
   };
