@@ -13,6 +13,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -69,11 +70,23 @@ static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
   return block;
 }
 
-/* The most that the process has had in memory so far. */
+/* The most that the process has had in memory so far. Not from getrusage: a
+ * program begins there with the most that the one had that started it. */
 static double resident_bytes(void) {
-  struct rusage usage;
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss * 1024
-                                             : 0;
+  static const char field[] = "VmHWM:";
+  char line[256];
+  double kilobytes = 0;
+  FILE *const status = fopen("/proc/self/status", "re");
+  if (status == NULL) {
+    return 0;
+  }
+  while (fgets(line, sizeof line, status) != NULL) {
+    if (strncmp(line, field, sizeof field - 1) == 0) {
+      kilobytes = strtod(line + sizeof field - 1, NULL);
+    }
+  }
+  (void)fclose(status);
+  return kilobytes * 1024;
 }
 
 /* Shows the sizes of which there are the most bytes. */

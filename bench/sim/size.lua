@@ -20,19 +20,40 @@ local function read(path)
   return file:read("a")
 end
 
--- Returns the last phase of what sim_size has printed, and its trace hash.
-local function parse(text)
-  local numbers = {}
-  for number in (text:match("\nquiet%s+([^\n]+)") or ""):gmatch("%S+") do
-    numbers[#numbers + 1] = tonumber(number)
+-- What is read of the table of sim_size, by the names of its columns.
+local COLUMNS <const> = { nodes = "nodes", seconds = "cpu_s",
+  rate = "events/s", queries = "queries/min", contacts = "contacts",
+  resident = "resident", live = "blocks" }
+
+local function words_of(line)
+  local words = {}
+  for word in line:gmatch("%S+") do
+    words[#words + 1] = word
   end
-  local hash = text:match("\ntrace (%x+)")
-  if #numbers ~= 8 or not hash then
-    error("sim_size has printed something else:\n" .. text, 0)
+  return words
+end
+
+--- Reads what sim_size has printed: returns figures of its last phase, and the
+--- trace hash.
+---@param text string
+---@return table point
+function M.parse(text)
+  local head = text:match("^phase[^\n]*") or ""
+  local names = words_of((head:gsub("(%a) s ", "%1_s ")))
+  local cells = words_of(text:match("\n(quiet[^\n]*)") or "")
+  local by_name = {}
+  for i, name in ipairs(names) do
+    by_name[name] = tonumber(cells[i])
   end
-  return { nodes = numbers[1], seconds = numbers[3], rate = numbers[4],
-    queries = numbers[5], contacts = numbers[6], resident = numbers[7],
-    live = numbers[8], hash = hash }
+  local point = { hash = text:match("\ntrace (%x+)") }
+  for field, name in pairs(COLUMNS) do
+    point[field] = by_name[name]
+    if not point[field] or not point.hash or #names ~= #cells then
+      error("sim_size has printed something else:\n" .. text, 0)
+    end
+  end
+  point.nodes = math.tointeger(point.nodes)
+  return point
 end
 
 local function measure(nodes, seed, folder)
@@ -44,7 +65,7 @@ local function measure(nodes, seed, folder)
   if status ~= 0 then
     error(message or read(errors), 0)
   end
-  return parse(read(output))
+  return M.parse(read(output))
 end
 
 local function figures_of(points)
@@ -63,7 +84,7 @@ local function figures_of(points)
       goals.megabytes)
     add("CPU s of a quiet hour", point.seconds, "%.1f", goals.seconds)
     add("bytes a node", point.resident, "%.0f")
-    add("datagrams a second of the processor", point.rate, "%.0f")
+    add("events a second of the processor", point.rate, "%.0f")
     add("queries a node a minute", point.queries, "%.2f")
   end
   return figures
@@ -85,8 +106,8 @@ local function charts_of(points)
       { "resident", "allocated by the overlay" }, function(point)
         return point.resident, point.live
       end),
-    chart("speed", "Speed", "datagrams a second of the processor", points,
-      { "datagrams" }, function(point)
+    chart("speed", "Speed", "events a second of the processor", points,
+      { "events" }, function(point)
         return point.rate
       end),
     chart("time", "A quiet hour", "seconds of the processor", points,

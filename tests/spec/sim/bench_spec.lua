@@ -1,5 +1,6 @@
 local growth = require("bench.sim.growth")
 local rows = require("bench.sim.rows")
+local size = require("bench.sim.size")
 local scenario = require("kadenza.sim.scenario")
 
 -- What growth.report asks of a run.
@@ -69,5 +70,31 @@ describe("the growth of hops", function()
 
     assert.is_false(figures["variance that c · log n explains"].met)
     assert.is_false(figures["mean hops / log2 n, worst"].met)
+  end)
+end)
+
+describe("what sim_size prints", function()
+  local text = [[
+phase nodes clock s cpu s datagrams ticks events/s queries/min contacts resident blocks
+join 100 148 0.02 14839 1402 659779 30.12 31.9 234947 9719
+quiet 100 3600 0.04 30746 12654 1022925 2.56 35.7 234947 10112
+trace 8649e733f6872127
+]]
+
+  it("is read by the names of its columns", function()
+    assert.same({ nodes = 100, seconds = 0.04, rate = 1022925, queries = 2.56,
+      contacts = 35.7, resident = 234947, live = 10112,
+      hash = "8649e733f6872127" }, size.parse(text))
+  end)
+
+  it("is not guessed when it is something else", function()
+    for _, other in ipairs({ "", "phase nodes\nquiet 1\n",
+      (text:gsub("resident", "size")), (text:gsub("35.7 ", "")),
+      (text:gsub("trace", "hash ")) })
+    do
+      assert.error_matches(function()
+        size.parse(other)
+      end, "something else")
+    end
   end)
 end)
