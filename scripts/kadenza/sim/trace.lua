@@ -2,6 +2,7 @@
 --- functions methods of its networks.
 
 local core = require("kadenza.core")
+local log = require("kadenza.log")
 local task = require("kadenza.task")
 
 ---@class kadenza.Sim
@@ -25,17 +26,24 @@ end
 -- Returns a function that writes a line for each datagram.
 local function writer(self, file)
   return function(fate, from, to, bytes)
-    file:write(("%.3f %s %s %s %d %s\n"):format(self:now(), fate, from, to,
-      #bytes, name_of(bytes)))
+    local written, message = file:write(("%.3f %s %s %s %d %s\n"):format(
+      self:now(), fate, from, to, #bytes, name_of(bytes)))
+    if not written then
+      self.trace_problem = self.trace_problem or message
+    end
   end
 end
 
+-- Ends a trace; returns true, or nil and why its file is not whole.
 local function stop(self)
   self.network:trace(nil)
-  if self.trace_file then
-    self.trace_file:close()
-    self.trace_file = nil
+  local file, problem = self.trace_file, self.trace_problem
+  self.trace_file, self.trace_problem = nil, nil
+  if not file then
+    return true
   end
+  local closed, message = file:close()
+  return closed and not problem or nil, problem or message
 end
 
 -- Opens the file of a trace, which is closed with the network.
@@ -48,7 +56,10 @@ local function open(self, path)
   self.trace_file = file
   if not self.closes_trace then
     self.closes_trace = task.at_end(self.network, function()
-      stop(self)
+      local closed, problem = stop(self)
+      if not closed then
+        log.error("the trace is not whole", { error = problem })
+      end
     end)
   end
   return writer(self, file)
@@ -61,7 +72,7 @@ end
 --- the query, `reply`, `error` or `other`. Without either, it ends.
 ---@param to? string|fun(fate: string, from: string, to: string, bytes: string)
 ---@return true? traced
----@return string? message  the file cannot be written
+---@return string? message  the file, or the one before, cannot be written
 ---@return kadenza.Code? code
 function Sim:trace(to)
   if type(to) == "string" then
@@ -73,7 +84,10 @@ function Sim:trace(to)
   elseif to ~= nil and type(to) ~= "function" then
     error("a path or a function is needed, not " .. type(to), 2)
   else
-    stop(self)
+    local closed, problem = stop(self)
+    if not closed then
+      return nil, problem, "KAD_ESYSTEM"
+    end
   end
   self.network:trace(to)
   return true

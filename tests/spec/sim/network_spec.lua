@@ -446,6 +446,24 @@ describe("a simulated network", function()
     assert.equal("KAD_ESYSTEM", code)
   end))
 
+  it("says when a trace cannot be written whole", with_sim({ nodes = 5 },
+    function(net)
+      local device = io.open("/dev/full", "wb")
+      if not device then
+        return -- not every system has one
+      end
+      device:close()
+      assert(net:trace("/dev/full"))
+      net:perform(function()
+        net.nodes[1]:ping(net.nodes[2]:addresses()[1])
+      end)
+      local ended, message, code = net:trace()
+      assert.is_nil(ended)
+      assert.equal("string", type(message))
+      assert.equal("KAD_ESYSTEM", code)
+      assert.is_true(net:trace())
+    end))
+
   it("shows who watches how far it is, and is the same run", spec(function()
     local function run(watch)
       local net <close> = kad.sim({ nodes = 50, seed = 1, watch = watch })
