@@ -991,6 +991,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(verifications, "strangers pinged before they are believed") \
   X(upkeep, "queries of lookups that nobody asked for")         \
   X(reunions, "lost contacts and known addresses asked")        \
+  X(watches, "neighbours asked whether they are there")         \
   X(republishes, "records republished")                         \
   X(handoffs, "records handed to other nodes")                  \
   X(widened, "operations that met a crowded key")               \

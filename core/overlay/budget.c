@@ -5,9 +5,10 @@ enum {
   US_PER_S = 1000000
 };
 
-/* Returns the microseconds between two stores. */
+/* Returns the microseconds between two stores, rounded up: it is a bound. */
 static uint64_t gap_us(const struct kad_budget *budget) {
-  return US_PER_S / (budget->per_s > 0 ? budget->per_s : 1);
+  uint64_t per_s = budget->per_s > 0 ? budget->per_s : 1;
+  return (US_PER_S + per_s - 1) / per_s;
 }
 
 kad_time_ms kad_budget_free_at(const struct kad_budget *budget) {

@@ -165,10 +165,10 @@ void kad_neighbours_lost(struct kad_node *node,
     bury(node, hood, neighbour);
     return;
   }
-  neighbour->ask_at =
-      kad_time_add(kad_node_now(node), neighbour->lost < LOST_MAX
-                                           ? KAD_NEIGHBOUR_RETRY_MS
-                                           : KAD_NEIGHBOUR_SILENCE_MS);
+  kad_time_ms now = kad_node_now(node);
+  neighbour->ask_at = neighbour->lost < LOST_MAX
+                          ? kad_time_add(now, KAD_NEIGHBOUR_RETRY_MS)
+                          : due_after(node, now);
   wake_at(node, neighbour->ask_at);
 }
 
@@ -249,16 +249,17 @@ static void take_event(struct kad_node *node, struct kad_query *query,
   }
 }
 
-/* Asks a neighbour for the contacts closest to us. Returns what kad_rpc_send
- * does. */
-static int ask(struct kad_node *node, const struct kad_contact *contact) {
+/* Asks a neighbour for the contacts closest to us. */
+static void ask(struct kad_node *node, const struct kad_contact *contact) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_FIND_NODE;
   message.has_target = true;
   message.target = node->config.id;
-  return kad_rpc_send(node, contact, &message, take_event, node->neighbours,
-                      NULL);
+  if (kad_rpc_send(node, contact, &message, take_event, node->neighbours,
+                   NULL) == 0) {
+    node->stats.watches++;
+  }
 }
 
 /* Asks those neighbours that are due. */
@@ -273,9 +274,8 @@ static void watch(struct kad_node *node, struct kad_alarm *alarm) {
       struct kad_neighbour *neighbour = &hood->items[j];
       if (neighbour->ask_at <= now) {
         /* Its answer, or its silence, sets this anew. */
-        neighbour->ask_at = ask(node, &neighbour->contact) == 0
-                                ? due_after(node, now)
-                                : kad_time_add(now, KAD_NEIGHBOUR_SILENCE_MS);
+        neighbour->ask_at = due_after(node, now);
+        ask(node, &neighbour->contact);
       }
       next = neighbour->ask_at < next ? neighbour->ask_at : next;
     }

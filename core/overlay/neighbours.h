@@ -22,8 +22,7 @@ enum {
                               tell of them is not believed */
   KAD_NEIGHBOURS_TOLD = 4, /* contacts of a reply that are looked at more
                               closely */
-  KAD_NEIGHBOUR_RETRY_MS = 2000,   /* after a query was left unanswered */
-  KAD_NEIGHBOUR_SILENCE_MS = 30000 /* while nobody answers at all */
+  KAD_NEIGHBOUR_RETRY_MS = 2000 /* after a query was left unanswered */
 };
 
 struct kad_neighbour {

@@ -30,7 +30,7 @@ void kad_config_default(struct kad_config *config) {
       .query_ms = 4000,
       .refresh_s = 3600,
       .ping_s = 600,
-      .neighbour_s = 150,
+      .neighbour_s = 180,
       .token_s = 300,
       .max_reply = 1232,
       .max_lookups = 64,

@@ -128,7 +128,7 @@ M.OPTIONS = {
     "Refresh a bucket that was not looked into for so long."),
   number("ping_s", 600, 1, U32, "s",
     "Ping a contact that was silent for so long."),
-  number("neighbour_s", 150, 0, U32, "s",
+  number("neighbour_s", 180, 0, U32, "s",
     "While records are held, ask one of the closest contacts that was silent "
       .. "for so long; 0: never."),
   number("token_s", 300, 1, U32, "s",
