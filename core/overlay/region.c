@@ -85,7 +85,7 @@ static struct kad_id point_beside(struct kad_node *node,
   id.bytes[prefix / BITS] ^= (uint8_t)(0x80U >> prefix % BITS);
   for (unsigned i = 0; i < node->id_size; i++) {
     const unsigned kept = prefix + 1 > i * BITS ? prefix + 1 - i * BITS : 0;
-    const uint8_t mask = kept >= BITS ? 0 : (uint8_t)(0xff >> kept);
+    const uint8_t mask = (uint8_t)(kept >= BITS ? 0 : 0xff >> kept);
     id.bytes[i] = (uint8_t)((id.bytes[i] & ~mask) | (noise.bytes[i] & mask));
   }
   return id;
