@@ -954,6 +954,12 @@ enum kad_state {
 /* Returns how the node stands now. */
 KAD_API enum kad_state kad_node_state(const struct kad_node *node);
 
+/* Writes our address of `family` (4 or 6), as contacts of several subnets see
+ * it, to `*address` (BEP 42, `ip`). Returns false while that is not known: for
+ * want of contacts, or because each sees another one. */
+KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
+                               struct kad_address *address);
+
 /* Returns "new", "joining", "healthy", "degraded" or "isolated". */
 KAD_API const char *kad_state_name(enum kad_state state);
 

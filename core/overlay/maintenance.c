@@ -23,6 +23,13 @@ static void plan_round(struct kad_node *node) {
 
 /* Looks around as after a join: we were away, and much may have changed. */
 static void come_back(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  const kad_time_ms now = kad_node_now(node);
+  if (now < maintenance->calm_at) {
+    return;
+  }
+  maintenance->disturbed = false;
+  maintenance->calm_at = kad_time_add(now, KAD_CALM_MS);
   kad_liveness_hasten(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     kad_refresh_soon(node, i, kad_node_now(node));
@@ -32,7 +39,10 @@ static void come_back(struct kad_node *node) {
 
 static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
   (void)alarm;
-  if (kad_liveness_judge(node)) {
+  if (kad_wake_has_jumped(node) || kad_liveness_judge(node)) {
+    node->maintenance.disturbed = true;
+  }
+  if (node->maintenance.disturbed) {
     come_back(node);
   }
   kad_liveness_ping(node);
@@ -71,6 +81,14 @@ void kad_maintenance_met(struct kad_node *node, unsigned family) {
   kad_refresh_soon(node, index, soon);
   if (maintenance->round.deadline.at > soon) {
     kad_alarm_set(node, &maintenance->round, soon, run_round);
+  }
+}
+
+void kad_maintenance_disturbed(struct kad_node *node) {
+  struct kad_alarm *round = &node->maintenance.round;
+  node->maintenance.disturbed = true;
+  if (!node->closing) {
+    kad_alarm_set(node, round, kad_node_now(node), run_round);
   }
 }
 

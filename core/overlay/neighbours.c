@@ -262,6 +262,15 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   }
 }
 
+/* Asks a neighbour that is due; its answer, or its silence, says when it is
+ * again. While nobody answers at all, it is let be. */
+static void ask_due(struct kad_node *node, struct kad_neighbour *neighbour) {
+  neighbour->ask_at = due_after(node, kad_node_now(node));
+  if (!node->maintenance.liveness.alone) {
+    ask(node, &neighbour->contact);
+  }
+}
+
 /* Asks those neighbours that are due. */
 static void watch(struct kad_node *node, struct kad_alarm *alarm) {
   struct kad_neighbours *neighbours = node->neighbours;
@@ -273,9 +282,7 @@ static void watch(struct kad_node *node, struct kad_alarm *alarm) {
     for (size_t j = 0; j < hood->count; j++) {
       struct kad_neighbour *neighbour = &hood->items[j];
       if (neighbour->ask_at <= now) {
-        /* Its answer, or its silence, sets this anew. */
-        neighbour->ask_at = due_after(node, now);
-        ask(node, &neighbour->contact);
+        ask_due(node, neighbour);
       }
       next = neighbour->ask_at < next ? neighbour->ask_at : next;
     }

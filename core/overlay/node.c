@@ -72,8 +72,10 @@ static bool env_is_valid(const struct kad_env *env) {
 
 void kad_alarm_set(struct kad_node *node, struct kad_alarm *alarm,
                    kad_time_ms at, kad_ring ring) {
+  /* What is set to the past is due now: an alarm that is late means sleep. */
+  const kad_time_ms now = kad_node_now(node);
   alarm->ring = ring;
-  kad_heap_add(&node->alarms, &alarm->deadline, at);
+  kad_heap_add(&node->alarms, &alarm->deadline, at > now ? at : now);
 }
 
 void kad_alarm_unset(struct kad_node *node, struct kad_alarm *alarm) {
@@ -329,6 +331,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   struct kad_message message;
   uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
+  kad_wake_notice(node);
   node->stats.datagrams_in++;
   node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
@@ -347,6 +350,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
 /* Rings what is due. What is set meanwhile waits for the next call, so that an
  * alarm that sets itself again starves nobody. */
 void kad_node_tick(struct kad_node *node) {
+  kad_wake_notice(node);
   kad_time_ms now = kad_node_now(node);
   uint64_t before = node->alarms.added;
   assert(!node->sending);
@@ -363,7 +367,7 @@ void kad_node_tick(struct kad_node *node) {
 }
 
 kad_time_ms kad_node_deadline(const struct kad_node *node) {
-  return kad_heap_next(&node->alarms);
+  return kad_node_tell(node, kad_heap_next(&node->alarms));
 }
 
 int kad_node_set_policy(struct kad_node *node,

@@ -8,6 +8,7 @@
 #ifndef KAD_OVERLAY_NODE_H
 #define KAD_OVERLAY_NODE_H
 
+#include "base/time.h"
 #include "overlay/alarm.h"
 #include "overlay/budget.h"
 #include "overlay/estimate.h"
@@ -15,6 +16,7 @@
 #include "overlay/limiter.h"
 #include "overlay/maintenance.h"
 #include "overlay/neighbours.h"
+#include "overlay/observed.h"
 #include "overlay/operation.h"
 #include "overlay/own.h"
 #include "overlay/question.h"
@@ -22,6 +24,7 @@
 #include "overlay/ruleset.h"
 #include "overlay/table.h"
 #include "overlay/verify.h"
+#include "overlay/wake.h"
 #include "records/quota.h"
 #include "records/store.h"
 #include "records/token.h"
@@ -55,6 +58,8 @@ struct kad_node {
   struct kad_verifier verifier;
   struct kad_estimate estimates[KAD_FAMILIES];
   struct kad_maintenance maintenance;
+  struct kad_wake wake;
+  struct kad_observed observed[KAD_FAMILIES];
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
   struct kad_own own;
@@ -67,9 +72,16 @@ struct kad_node {
   bool closing;
 };
 
-/* Returns the moment it is. */
+/* Returns the moment it is, sleep left out: what everything in the engine goes
+ * by. */
 static inline kad_time_ms kad_node_now(const struct kad_node *node) {
-  return node->env.now(node->env.state);
+  return node->env.now(node->env.state) - node->wake.slept;
+}
+
+/* Returns what env.now says at the engine's `moment`: what others are told. */
+static inline kad_time_ms kad_node_tell(const struct kad_node *node,
+                                        kad_time_ms moment) {
+  return kad_time_add(moment, node->wake.slept);
 }
 
 /* Returns the table of `family`, or NULL. */

@@ -201,6 +201,7 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
   if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
     return KAD_EBUSY;
   }
+  kad_wake_notice(node);
   struct kad_op *made = kad_alloc_zero(&node->env.allocator, request->size);
   if (made == NULL) {
     return KAD_ENOMEM;

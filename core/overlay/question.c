@@ -119,7 +119,7 @@ enum kad_verdict kad_ask(struct kad_node *node, kad_hook hook, void *state,
   }
   question->node = node;
   question->ticket = ++node->questions.last_ticket;
-  question->now = kad_node_now(node);
+  question->now = kad_node_tell(node, kad_node_now(node));
   /* The hook may replace the policy, and must not free it under itself. */
   kad_ruleset_retain(asker->ruleset);
   hook(state, question, answer);
@@ -162,6 +162,7 @@ int kad_node_answer(struct kad_node *node, uint64_t ticket,
   if (open == NULL) {
     return KAD_ENOTFOUND;
   }
+  kad_wake_notice(node);
   struct kad_asker asker = open->asker;
   close_question(node, open);
   if (answer->verdict == KAD_FAILED) {

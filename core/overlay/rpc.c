@@ -301,6 +301,7 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
     return;
   }
   query->to.id = message->id;
+  kad_observed_vote(node, &query->to.address, &message->observed);
   if (query->resent) { /* to which of them it is the answer is not known */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);

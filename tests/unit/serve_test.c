@@ -272,7 +272,7 @@ static void what_is_left_of_a_life_is_told(void **state) {
   const struct kad_record record = {.value = kad_slice_of("v"), .ttl = 600};
   struct kad_message reply;
   kad_lone_store(lone, &from, &record, 1);
-  lone->now += 100000;
+  kad_lone_run(lone, 100000);
   find_value(lone, 0, &reply);
   assert_int_equal(reply.record_count, 1);
   assert_int_equal(reply.records[0].ttl, 500);

@@ -1,0 +1,247 @@
+/* A node that was asleep, has moved, or finds nobody: it recovers by itself,
+ * says how it stands, and asks no more than it has to. design.md §2, "Joining"
+ * and "Maintenance". */
+#include "overlay.h"
+#include "unit.h"
+
+enum {
+  SIZE = 80,
+  SLEEPER = 5,
+  SLEEP_MS = 8 * KAD_HOUR_MS
+};
+
+static struct kad_overlay overlay;
+
+static struct kad_stats stats(void) {
+  return kad_overlay_stats(&overlay, SLEEPER);
+}
+
+static enum kad_state state_of(size_t i) {
+  return kad_node_state(overlay.nodes[i]);
+}
+
+/* Opens an overlay that holds some records, and lets it come to rest. */
+static void open_quiet(uint64_t seed) {
+  kad_overlay_open(&overlay, seed);
+  kad_overlay_grow(&overlay, SIZE);
+  for (unsigned i = 0; i < 40; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    struct kad_record record = kad_overlay_record(&key, "v");
+    record.ttl = 4 * 3600;
+    assert_ok(kad_node_put(overlay.nodes[i], &record, NULL, NULL, NULL, NULL));
+  }
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+}
+
+static void sleep_and_wake(bool clock_stands) {
+  struct kad_node *node = overlay.nodes[SLEEPER];
+  assert_ok(kad_sim_suspend(overlay.network, node, clock_stands));
+  kad_overlay_run(&overlay, SLEEP_MS);
+  assert_ok(kad_sim_resume(overlay.network, node));
+}
+
+/* Eight hours asleep are eight hours in which nothing expired: the records have
+ * lives of four. */
+static void test_sleep_is_no_mass_expiry(void **state) {
+  (void)state;
+  for (uint64_t stands = 0; stands < 2; stands++) {
+    open_quiet(1 + stands);
+    const struct kad_stats before = stats();
+    assert_true(before.records >= 3);
+    sleep_and_wake(stands == 1);
+    kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+    assert_true(stats().records >= before.records);
+    assert_int_equal(stats().expired, before.expired);
+    kad_overlay_close(&overlay);
+  }
+}
+
+/* …and contacts are not given up because they were silent so long. */
+static void test_sleep_costs_no_contacts(void **state) {
+  (void)state;
+  for (uint64_t stands = 0; stands < 2; stands++) {
+    open_quiet(3 + stands);
+    const uint64_t before = stats().contacts;
+    sleep_and_wake(stands == 1);
+    assert_true(stats().contacts == before);
+    assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
+    kad_overlay_run(&overlay, 20 * KAD_MINUTE_MS);
+    assert_true(stats().contacts * 10 >= before * 9);
+    assert_true(stats().contacts_good * 2 >= before);
+    kad_overlay_close(&overlay);
+  }
+}
+
+/* A clock jump starts a refresh, whichever of the clocks jumps, and no flood.
+ */
+static void test_waking_refreshes_the_table(void **state) {
+  (void)state;
+  for (uint64_t stands = 0; stands < 2; stands++) {
+    open_quiet(5 + stands);
+    kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+    const struct kad_stats before = stats();
+    sleep_and_wake(stands == 1);
+    kad_overlay_run(&overlay, KAD_MINUTE_MS);
+    const struct kad_stats after = stats();
+    assert_in_range(after.refreshes - before.refreshes, 2, 12);
+    assert_in_range(after.probes - before.probes, 1, 20);
+    assert_in_range(after.queries - before.queries, 20, 200);
+    kad_overlay_close(&overlay);
+  }
+}
+
+/* A program that is held up for most of a minute has not slept. */
+static void test_a_late_timer_is_no_sleep(void **state) {
+  (void)state;
+  open_quiet(7);
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  const uint64_t before = stats().refreshes;
+  struct kad_node *node = overlay.nodes[SLEEPER];
+  assert_ok(kad_sim_suspend(overlay.network, node, false));
+  kad_overlay_run(&overlay, 55 * KAD_SECOND_MS);
+  assert_ok(kad_sim_resume(overlay.network, node));
+  kad_overlay_run(&overlay, KAD_MINUTE_MS);
+  assert_in_range(stats().refreshes - before, 0, 1);
+  kad_overlay_close(&overlay);
+}
+
+/* Returns how many of the 8 nodes closest to the sleeper know it at `address`.
+ */
+static size_t count_knowing(const struct kad_address *address) {
+  static struct kad_contact_info known[KAD_OVERLAY_MAX];
+  size_t closest[8];
+  size_t knowing = 0;
+  (void)kad_overlay_closest(&overlay, &overlay.ids[SLEEPER],
+                            overlay.nodes[SLEEPER], closest, 8);
+  for (size_t i = 0; i < 8; i++) {
+    const size_t count =
+        kad_node_contacts(overlay.nodes[closest[i]], known, KAD_OVERLAY_MAX);
+    for (size_t n = 0; n < count; n++) {
+      knowing += kad_address_equal(&known[n].contact.address, address) &&
+                 kad_id_equal(&known[n].contact.id, &overlay.ids[SLEEPER]);
+    }
+  }
+  return knowing;
+}
+
+/* BEP 42, `ip`: replies tell the node that it has moved. It looks around, so
+ * that its neighbours know it at its new address minutes later. */
+static void test_a_node_that_has_moved_makes_itself_known(void **state) {
+  struct kad_address seen;
+  (void)state;
+  kad_overlay_open(&overlay, 8);
+  kad_overlay_grow(&overlay, SIZE);
+  kad_overlay_run(&overlay, 3 * KAD_HOUR_MS);
+  struct kad_node *node = overlay.nodes[SLEEPER];
+  const struct kad_address old = kad_overlay_address(SLEEPER);
+  const struct kad_address moved = kad_overlay_address(1000);
+  assert_true(kad_node_observed(node, 4, &seen));
+  assert_true(kad_address_equal(&seen, &old));
+  assert_int_equal(count_knowing(&old), 8);
+  const uint64_t refreshes = stats().refreshes;
+  assert_ok(kad_sim_move(overlay.network, node, &moved, 1));
+  kad_overlay_run(&overlay, 5 * KAD_MINUTE_MS);
+  assert_true(kad_node_observed(node, 4, &seen));
+  assert_true(kad_address_equal(&seen, &moved));
+  assert_in_range(stats().refreshes - refreshes, 2, 12);
+  assert_true(count_knowing(&moved) >= 7);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
+  kad_overlay_close(&overlay);
+}
+
+/* A single contact that lies about our address moves nobody. */
+static void test_one_witness_is_not_enough(void **state) {
+  struct kad_address seen;
+  (void)state;
+  kad_overlay_open(&overlay, 9);
+  kad_overlay_grow(&overlay, 4);
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  assert_false(kad_node_observed(overlay.nodes[0], 4, &seen));
+  kad_overlay_grow(&overlay, 4);
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  assert_true(kad_node_observed(overlay.nodes[0], 4, &seen));
+  kad_overlay_close(&overlay);
+}
+
+/* Bootstrap silent for an hour: the node says that it is joining, asks ever
+ * less often, and has joined soon after it is there. */
+static void test_a_silent_bootstrap_is_waited_for(void **state) {
+  (void)state;
+  const struct kad_address known = kad_overlay_address(1);
+  kad_overlay_open(&overlay, 10);
+  (void)kad_overlay_add(&overlay);
+  assert_int_equal(state_of(0), KAD_STATE_NEW);
+  assert_ok(kad_node_bootstrap(overlay.nodes[0], &known, 1, NULL, NULL, NULL));
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(0), KAD_STATE_JOINING);
+  const uint64_t early = kad_overlay_stats(&overlay, 0).queries;
+  kad_overlay_run(&overlay, 50 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(0), KAD_STATE_JOINING);
+  const uint64_t hour = kad_overlay_stats(&overlay, 0).queries;
+  assert_in_range(hour, 15, 60);
+  assert_true(hour - early < early);
+  kad_overlay_grow(&overlay, 1);
+  kad_overlay_run(&overlay, 12 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(0), KAD_STATE_HEALTHY);
+  kad_overlay_close(&overlay);
+}
+
+/* The node's own line is cut: it says so within two minutes, asks little, drops
+ * nobody, and is back within a minute or two of the line. */
+static void test_a_node_that_is_cut_off_knows_it(void **state) {
+  (void)state;
+  open_quiet(11);
+  struct kad_node *node = overlay.nodes[SLEEPER];
+  const uint64_t contacts = stats().contacts;
+  assert_ok(kad_sim_set_group(overlay.network, node, 1));
+  kad_overlay_run(&overlay, 3 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_ISOLATED);
+  const uint64_t before = stats().queries;
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_ISOLATED);
+  assert_in_range(stats().queries - before, 60, 10 * 60);
+  assert_int_equal(stats().contacts, contacts);
+  assert_ok(kad_sim_heal(overlay.network));
+  kad_overlay_run(&overlay, 3 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
+  kad_overlay_run(&overlay, 20 * KAD_MINUTE_MS);
+  assert_true(stats().contacts_good * 2 >= contacts);
+  kad_overlay_close(&overlay);
+}
+
+/* All contacts are dead, and others come: by way of the bootstrap address, that
+ * never was silent for good. */
+static void test_a_node_whose_contacts_are_all_dead_joins_again(void **state) {
+  (void)state;
+  open_quiet(12);
+  for (size_t i = 0; i < SIZE; i++) {
+    if (i != SLEEPER) {
+      kad_overlay_kill(&overlay, i);
+    }
+  }
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_ISOLATED);
+  overlay.ids[0].bytes[0] ^= 0x80; /* another node, at that address */
+  kad_overlay_revive(&overlay, 0);
+  kad_overlay_run(&overlay, 12 * KAD_MINUTE_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_DEGRADED);
+  kad_overlay_run(&overlay, KAD_HOUR_MS);
+  assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
+  assert_int_equal(stats().contacts, 1);
+  kad_overlay_close(&overlay);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_sleep_is_no_mass_expiry),
+      cmocka_unit_test(test_sleep_costs_no_contacts),
+      cmocka_unit_test(test_waking_refreshes_the_table),
+      cmocka_unit_test(test_a_late_timer_is_no_sleep),
+      cmocka_unit_test(test_a_node_that_has_moved_makes_itself_known),
+      cmocka_unit_test(test_one_witness_is_not_enough),
+      cmocka_unit_test(test_a_silent_bootstrap_is_waited_for),
+      cmocka_unit_test(test_a_node_that_is_cut_off_knows_it),
+      cmocka_unit_test(test_a_node_whose_contacts_are_all_dead_joins_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
