@@ -1,5 +1,4 @@
 local kad = require("kadenza")
-local process = require("support.process")
 local scenario = require("kadenza.sim.scenario")
 local support = require("tests.spec.support")
 
@@ -285,41 +284,5 @@ describe("a scenario", function()
     assert.is_nil(none)
     assert.matches("/nonexistent.lua", message)
     assert.equal("KAD_ESYSTEM", code)
-  end)
-end)
-
-describe("the scenarios that ship", function()
-  after_each(process.end_all)
-
-  local NAMES <const> = { "steady", "churn", "flash_crowd", "partition",
-    "restart", "lossy", "mobile", "sybil" }
-
-  for _, name in ipairs(NAMES) do
-    it("show what they are to show (" .. name .. ")", spec(function()
-      local loaded = assert(scenario.load("scripts/scenarios/" .. name
-        .. ".lua"))
-      assert.equal(name, loaded.name)
-      local run = scenario.run(loaded)
-      assert.is_true(#run.expectations >= 2)
-      for _, expectation in ipairs(run.expectations) do
-        assert.is_true(expectation.passed, ("%s: %s %s %s"):format(
-          expectation.name, expectation.value, expectation.operator,
-          expectation.goal))
-      end
-    end))
-  end
-
-  it("are the same run for the same seed, in two processes", function()
-    local arguments = { "sim", "churn", "--nodes", "40", "--hours", "0.5",
-      "--json", "--seed", "7" }
-    local function hash(with)
-      local done = process.run(with)
-      return done.stdout:match('"trace_hash":"(%x+)"')
-    end
-    local first = hash(arguments)
-    assert.equal(16, #first)
-    assert.equal(first, hash(arguments))
-    arguments[#arguments] = "8"
-    assert.not_equal(first, hash(arguments))
   end)
 end)
