@@ -621,7 +621,8 @@ struct kad_result {
   size_t peer_count;
   const struct kad_step *path; /* every contact asked, in order */
   size_t path_count;
-  uint32_t hops;     /* longest chain of answers to the last contact */
+  uint32_t hops;     /* answers in a row that led to the first value; without
+                        one, to the closest contact: 1 if we knew it */
   uint32_t messages; /* queries sent */
   uint32_t took_ms;  /* from start to end */
   uint32_t stored;   /* put, announce: contacts that took it; for a put, we
@@ -644,6 +645,10 @@ struct kad_lookup_options {
   uint32_t alpha;  /* queries in flight in each address family and on each path,
                       slow ones (past the soft timeout) not counted; up to k once
                       so many answers in a row brought nothing closer; 1 … 32 */
+  uint32_t beta;   /* queries that an answer which came closer lets go out at
+                      once, whatever is in flight; 1: one in its stead, and
+                      strictly by distance, as in the paper; more: quick contacts
+                      first among those about as close; 1 … 32 */
   uint32_t k;      /* width; 1 … 64 */
   uint32_t paths;  /* disjoint ones, against contacts that lie; 1 … 16 */
   uint32_t quorum; /* get, get_peers: end when so many had a value; query: when
@@ -684,6 +689,8 @@ struct kad_config {
   bool repair;          /* a get gives holders the records that they lack */
   uint32_t k;           /* bucket size and lookup width; 1 … 64 */
   uint32_t alpha;       /* queries in flight on a path of a lookup; 1 … 32 */
+  uint32_t beta;        /* queries at once for an answer that came closer; see
+                           kad_lookup_options; 1 … 32 */
   uint32_t paths;       /* disjoint ones of a lookup (S/Kademlia); 1 … 16 */
   uint32_t lookup_ms;   /* deadline of a lookup */
   uint32_t query_ms;    /* longest a query may take (hard timeout) */
@@ -696,7 +703,9 @@ struct kad_config {
   uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
   uint32_t max_lookups; /* lookups at once, others wait */
   uint32_t max_waiting; /* questions waiting for a later answer */
-  uint32_t queries_per_s;         /* served in all */
+  uint32_t far_contacts;  /* room of the farthest bucket; half as much in each
+                             next  one, but k at least; 0 … 128 */
+  uint32_t queries_per_s; /* served in all */
   uint32_t queries_per_s_address; /* served an address */
   uint32_t queries_per_s_subnet;  /* served a subnet (/24, /64) */
   uint64_t bytes_per_s;           /* of replies in all */

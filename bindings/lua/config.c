@@ -19,7 +19,9 @@ struct number_field {
 static const struct number_field numbers[] = {
     NUMBER32(k, 1, 64),
     NUMBER32(alpha, 1, 32),
+    NUMBER32(beta, 1, 32),
     NUMBER32(paths, 1, 16),
+    NUMBER32(far_contacts, 0, 128),
     NUMBER32(lookup_ms, 1, UINT32_MAX),
     NUMBER32(query_ms, 1, 60000),
     NUMBER32(refresh_s, 1, UINT32_MAX),

@@ -59,13 +59,14 @@ static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
   return 1;
 }
 
-/* Reads how a lookup runs: alpha, k, paths, quorum, deadline_ms,
- * keep. [-0, +0, v] */
+/* Reads how a lookup runs: alpha, beta, k, paths, quorum, deadline_ms and keep.
+ * [-0, +0, v] */
 static void check_lookup(lua_State *L, int arg,
                          struct kad_lookup_options *options) {
-  static const char *const names[] = {"alpha",       "k",    "paths", "quorum",
-                                      "deadline_ms", "keep", NULL};
+  static const char *const names[] = {"alpha",  "beta",        "k",    "paths",
+                                      "quorum", "deadline_ms", "keep", NULL};
   lua_Integer alpha = 0;
+  lua_Integer beta = 0;
   lua_Integer k = 0;
   lua_Integer paths = 0;
   lua_Integer quorum = 0;
@@ -76,6 +77,7 @@ static void check_lookup(lua_State *L, int arg,
     return;
   }
   (void)kad_lua_field_integer(L, arg, "alpha", 1, 32, &alpha);
+  (void)kad_lua_field_integer(L, arg, "beta", 1, 32, &beta);
   (void)kad_lua_field_integer(L, arg, "k", 1, 64, &k);
   (void)kad_lua_field_integer(L, arg, "paths", 1, 16, &paths);
   (void)kad_lua_field_integer(L, arg, "quorum", 0, 64, &quorum);
@@ -83,6 +85,7 @@ static void check_lookup(lua_State *L, int arg,
                               &deadline_ms);
   (void)kad_lua_field_boolean(L, arg, "keep", &options->keep);
   options->alpha = (uint32_t)alpha;
+  options->beta = (uint32_t)beta;
   options->k = (uint32_t)k;
   options->paths = (uint32_t)paths;
   options->quorum = (uint32_t)quorum;

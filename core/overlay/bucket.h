@@ -41,11 +41,19 @@ static inline struct kad_bucket *kad_table_last(const struct kad_table *table) {
   return &table->buckets[table->bucket_count - 1];
 }
 
-/* Returns how many contacts `bucket` may have. */
+/* Returns how many contacts `bucket` may have. The farthest ones may have more
+ * than k: each doubling brings the first hop of half, a quarter … of all
+ * lookups one bit closer. Not the last one, which splits instead. */
 static inline size_t kad_bucket_limit(const struct kad_table *table,
                                       const struct kad_bucket *bucket) {
-  (void)bucket;
-  return table->config.k;
+  enum {
+    FAR_BUCKETS = 8 /* that can have more at all */
+  };
+  const size_t index = (size_t)(bucket - table->buckets);
+  const size_t far = index < FAR_BUCKETS && index + 1 < table->bucket_count
+                         ? table->config.far >> index
+                         : 0;
+  return far > table->config.k ? far : table->config.k;
 }
 
 /* Finds the contact of `id`. Returns its index or KAD_BUCKET_NONE. */

@@ -31,6 +31,7 @@ struct kad_candidate {
   enum kad_candidate_state state;
   bool bypassed; /* asked find_node after a custom query */
   uint32_t hop;
+  uint32_t cost;  /* of asking it, by distance and round-trip time */
   uint32_t step;  /* its place in the list of steps, once asked */
   uint32_t spoke; /* contacts that it was the first to name and that answered */
   uint32_t silent; /* such that are slow, or have failed */

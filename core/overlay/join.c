@@ -196,6 +196,7 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
     return error;
   }
   struct join *join = join_of(op);
+  op->options.beta = 1;
   join->known_count = used;
   for (size_t i = 0; i < used; i++) {
     join->known[i].address = known[i];

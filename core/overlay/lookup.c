@@ -1,6 +1,7 @@
 #include "overlay/lookup.h"
 
 #include "base/allocator.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "overlay/node.h"
 
@@ -10,13 +11,48 @@
 enum {
   GROWTH = 32,      /* steps by which their array grows */
   HEARD_FACTOR = 2, /* contacts taken from one reply, in k */
-  GROUP_MAX = 64    /* the greatest k, and own contacts to begin with */
+  LOG_BITS = 4,     /* of the distance, beside the first, that tell */
+  LOG_UNIT = 1 << LOG_BITS,
+  BITS_A_HOP = 6, /* that an answer brings a lookup closer, about */
+  GROUP_MAX = 64  /* the greatest k, and own contacts to begin with */
 };
 
 static void advance(struct kad_node *node, struct kad_lookup *lookup);
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
                       uint32_t path, struct kad_candidate *candidate,
                       enum kad_method_id method);
+
+/* Returns the bits of the distance of `id`, in units of LOG_UNIT a bit. */
+static uint32_t log_distance(const struct kad_lookup *lookup,
+                             const struct kad_id *id) {
+  const struct kad_id *target = &lookup->config.target;
+  const uint32_t shared = kad_id_prefix(target, id);
+  uint32_t bits = (8 * KAD_ID_SIZE - shared) * LOG_UNIT;
+  for (uint32_t i = 1; i <= LOG_BITS && shared + i < 8 * KAD_ID_SIZE; i++) {
+    if (kad_id_bit(target, shared + i) != kad_id_bit(id, shared + i)) {
+      bits += LOG_UNIT >> i;
+    }
+  }
+  return bits;
+}
+
+/* Returns what asking `contact` costs: the round-trip time that is expected of
+ * it, and that of the hops which remain from there. All the same where β is 1:
+ * the closest are first then. */
+static uint32_t cost_of(const struct kad_node *node,
+                        const struct kad_lookup *lookup,
+                        const struct kad_contact *contact) {
+  if (lookup->config.beta <= 1) {
+    return 0;
+  }
+  const struct kad_entry *known =
+      kad_table_find(kad_node_table(node, lookup->config.family), &contact->id);
+  const uint32_t usual_ms = node->rpc.rtt.mean_ms;
+  const uint32_t rtt_ms =
+      known != NULL && known->rtt_ms > 0 ? known->rtt_ms : usual_ms;
+  return rtt_ms * LOG_UNIT +
+         log_distance(lookup, &contact->id) * usual_ms / BITS_A_HOP;
+}
 
 /* Adds a candidate that `source` (NULL: our table) told us of to a path.
  * Returns true if it is closer than every one before. */
@@ -29,7 +65,8 @@ static bool add(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
       kad_address_is_martian(&contact->address, node->config.allow_local)) {
     return false;
   }
-  struct kad_candidate made = {.contact = *contact, .hop = 1};
+  struct kad_candidate made = {
+      .contact = *contact, .hop = 1, .cost = cost_of(node, lookup, contact)};
   if (source != NULL) {
     made.heard_from = source->contact;
     made.hop = source->hop + 1;
@@ -71,6 +108,7 @@ static void hear(struct kad_node *node, struct kad_lookup *lookup,
       most--;
     }
   }
+  on->burst = closer ? lookup->config.beta : 0;
   on->fruitless = closer ? 0 : on->fruitless + 1;
 }
 
@@ -119,6 +157,9 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
   if (lookup->config.replied != NULL) {
     step->had_value =
         lookup->config.replied(node, lookup, &source.contact, reply);
+    if (step->had_value && lookup->value_hop == 0) {
+      lookup->value_hop = source.hop;
+    }
   }
   if (bypassing) {
     bypass(node, lookup, query->tag, asked(lookup, query));
@@ -249,15 +290,17 @@ static void ask(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
  */
 static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
                         uint32_t path) {
-  const struct kad_path *on = &lookup->paths.path[path];
+  struct kad_path *on = &lookup->paths.path[path];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
   uint32_t parallel = on->fruitless >= alpha ? k : alpha;
   struct kad_path_view view = kad_paths_view(&lookup->paths, path, k);
-  while (view.next != NULL && on->in_flight < parallel) {
+  while (view.next != NULL && (on->in_flight < parallel || on->burst > 0)) {
+    on->burst -= on->burst > 0;
     ask(node, lookup, path, view.next);
     view = kad_paths_view(&lookup->paths, path, k);
   }
+  on->burst = 0;
   return view.reached;
 }
 
@@ -397,11 +440,9 @@ size_t kad_lookup_living(const struct kad_lookup *lookup,
 }
 
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {
-  uint32_t hops = 0;
-  for (size_t i = 0; i < lookup->step_count; i++) {
-    if (lookup->steps[i].answered && lookup->steps[i].hop > hops) {
-      hops = lookup->steps[i].hop;
-    }
+  const struct kad_candidate *closest;
+  if (lookup->value_hop > 0) {
+    return lookup->value_hop;
   }
-  return hops;
+  return kad_lookup_closest(lookup, &closest, 1) > 0 ? closest->hop : 0;
 }

@@ -6,7 +6,10 @@
  *                         └────► failed
  *
  * Asks the closest candidates first, α at a time; up to k when α answers in a
- * row brought nothing closer. Ends when the k closest candidates that have not
+ * row brought nothing closer. With β > 1, an answer that came closer lets β
+ * queries go out whatever is in flight, and of contacts about as close the
+ * quicker is asked first: a bit of distance is worth a sixth of the usual
+ * round-trip time. Ends when the k closest candidates that have not
  * failed have answered, when told to (`kad_lookup_finish`), or at its deadline;
  * what is answered after that changes nothing. Nobody is asked the same twice:
  * who answers a custom query with an error, or without contacts, is asked
@@ -39,6 +42,7 @@ struct kad_lookup_config {
   struct kad_slice type; /* FIND_VALUE; borrowed until the lookup is freed */
   uint32_t skip;         /* FIND_VALUE */
   uint32_t alpha;
+  uint32_t beta; /* 0 counts as 1 */
   uint32_t k;
   uint32_t paths;                 /* disjoint ones; 0 counts as 1 */
   kad_time_ms deadline_ms;        /* from the start */
@@ -68,6 +72,7 @@ struct kad_lookup {
   size_t step_cap;
   uint32_t unanswered; /* asked, slow ones too */
   uint32_t messages;
+  uint32_t value_hop; /* of the first that had a value; 0 for none */
   int error; /* of a query that could not be sent, the last; 0 for none */
   kad_time_ms started_at;
   bool timed_out;
@@ -104,7 +109,8 @@ size_t kad_lookup_closest(const struct kad_lookup *lookup,
 size_t kad_lookup_living(const struct kad_lookup *lookup,
                          const struct kad_candidate **out, size_t cap);
 
-/* Returns the longest chain of answers that led to one that answered. */
+/* Returns the answers in a row that led to the first value, or, without one, to
+ * the closest that answered; 0 when nobody has. */
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup);
 
 #endif

@@ -25,7 +25,9 @@ void kad_config_default(struct kad_config *config) {
       .repair = true,
       .k = 8,
       .alpha = 3,
+      .beta = 3,
       .paths = 1,
+      .far_contacts = 0,
       .lookup_ms = 20000,
       .query_ms = 4000,
       .refresh_s = 3600,
@@ -56,7 +58,9 @@ static bool config_is_valid(const struct kad_config *config) {
   return (config->id_bits == 160 || config->id_bits == 256) &&
          in_range(config->k, 1, K_MAX) &&
          in_range(config->alpha, 1, ALPHA_MAX) &&
-         in_range(config->paths, 1, KAD_PATHS_MAX) && config->lookup_ms > 0 &&
+         in_range(config->beta, 1, ALPHA_MAX) &&
+         in_range(config->paths, 1, KAD_PATHS_MAX) &&
+         config->far_contacts <= KAD_BUCKET_MAX && config->lookup_ms > 0 &&
          in_range(config->query_ms, 1, QUERY_MS_MAX) && config->refresh_s > 0 &&
          config->ping_s > 0 && config->token_s > 0 &&
          in_range(config->max_reply, REPLY_MIN, REPLY_MAX) &&
@@ -204,6 +208,7 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
       .id_bits = node->config.id_bits,
       .family = family,
       .k = node->config.k,
+      .far = node->config.far_contacts,
       .ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S,
       .allow_local = node->config.allow_local,
   };

@@ -176,12 +176,13 @@ static int fill_options(const struct kad_node *node,
   static const struct kad_lookup_options none = {0};
   const struct kad_config *config = &node->config;
   *options = *(given != NULL ? given : &none);
-  if (options->alpha > ALPHA_MAX || options->k > KAD_WIDTH_MAX ||
-      options->paths > KAD_PATHS_MAX) {
+  if (options->alpha > ALPHA_MAX || options->beta > ALPHA_MAX ||
+      options->k > KAD_WIDTH_MAX || options->paths > KAD_PATHS_MAX) {
     return KAD_EINVAL;
   }
   options->alpha = options->alpha > 0 ? options->alpha : config->alpha;
   options->k = options->k > 0 ? options->k : config->k;
+  options->beta = options->beta > 0 ? options->beta : config->beta;
   options->paths = options->paths > 0 ? options->paths : config->paths;
   options->deadline_ms =
       options->deadline_ms > 0 ? options->deadline_ms : config->lookup_ms;
@@ -291,6 +292,7 @@ static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
       .skip = op->skip,
       .alpha = op->options.alpha,
       .k = op->options.k,
+      .beta = op->options.beta,
       .paths = op->options.paths,
       .deadline_ms = kad_time_since(spent, op->options.deadline_ms),
       .seed = seed,

@@ -79,7 +79,9 @@ static void count_candidate(const struct kad_paths *paths, uint32_t number,
   }
   switch (state) {
   case KAD_CANDIDATE_HEARD:
-    tally->next = tally->next != NULL ? tally->next : candidate;
+    if (tally->next == NULL || candidate->cost < tally->next->cost) {
+      tally->next = candidate;
+    }
     tally->waiting++;
     return;
   case KAD_CANDIDATE_ASKED:

@@ -27,6 +27,7 @@ enum {
 struct kad_path {
   struct kad_candidates candidates;
   uint32_t in_flight; /* asked, and not slow */
+  uint32_t burst;     /* queries that may go out whatever is in flight */
   uint32_t fruitless; /* answers in a row that brought nothing closer */
   uint32_t asked;     /* candidates */
 };
@@ -40,7 +41,8 @@ struct kad_paths {
 
 /* What a path waits for, and whom to ask next. */
 struct kad_path_view {
-  struct kad_candidate *next; /* the closest that nobody has asked; or NULL */
+  struct kad_candidate *next; /* of those that nobody has asked the one that
+                                 costs least, of equals the closest; or NULL */
   bool reached;               /* the k closest live candidates have answered */
 };
 

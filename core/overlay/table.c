@@ -7,10 +7,15 @@
 
 #include <assert.h>
 
+enum {
+  MUCH_FASTER = 2 /* times */
+};
+
 int kad_table_new(const struct kad_table_config *config,
                   const struct kad_allocator *allocator, kad_time_ms now,
                   struct kad_table **table) {
   assert(config->k >= 1 && config->k <= KAD_BUCKET_MAX);
+  assert(config->far <= KAD_BUCKET_MAX);
   assert(config->family == 4 || config->family == 6);
   struct kad_table *made = kad_alloc(allocator, sizeof *made);
   if (made == NULL) {
@@ -259,7 +264,7 @@ static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
   }
   const int error =
       kad_waiting_add(&bucket->waiting, &table->format, &table->allocator,
-                      newcomer, kad_bucket_limit(table, bucket));
+                      newcomer, table->config.k);
   if (error != 0) {
     return error;
   }
@@ -267,6 +272,28 @@ static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
       kad_bucket_worst(bucket, now, table->config.ping_ms, false);
   *probe = worst != KAD_BUCKET_NONE ? &bucket->entries[worst] : NULL;
   return KAD_EFULL;
+}
+
+/* Lets a much faster newcomer take the place of the slowest contact in a bucket
+ * that has more than k. Those in the first half of the places keep them:
+ * whoever is quick to answer cannot drive all others out. Returns false if
+ * there is no such place. */
+static bool displace(struct kad_table *table, struct kad_bucket *bucket,
+                     const struct kad_entry *newcomer) {
+  size_t slowest = bucket->count / 2U;
+  if (bucket->count <= table->config.k || newcomer->rtt_ms == 0) {
+    return false;
+  }
+  for (size_t i = slowest + 1; i < bucket->count; i++) {
+    if (bucket->entries[i].rtt_ms > bucket->entries[slowest].rtt_ms) {
+      slowest = i;
+    }
+  }
+  if (bucket->entries[slowest].rtt_ms < MUCH_FASTER * newcomer->rtt_ms) {
+    return false;
+  }
+  place(table, bucket, slowest, newcomer);
+  return true;
 }
 
 static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
@@ -286,6 +313,9 @@ static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
   error = make_room(table, &contact->id, &bucket);
   if (error != 0) {
     return error;
+  }
+  if (is_full(table, bucket) && displace(table, bucket, newcomer)) {
+    return 0;
   }
   if (is_full(table, bucket)) {
     return add_waiting(table, bucket, newcomer, now, probe);

@@ -16,7 +16,7 @@
 #include "kadenza.h"
 
 enum {
-  KAD_BUCKET_MAX = 64,      /* the greatest k */
+  KAD_BUCKET_MAX = 128,     /* contacts of a bucket at most */
   KAD_SUBNET_MAX = 2,       /* contacts of one subnet in a bucket */
   KAD_SUBNET_TABLE_MAX = 8, /* contacts of one subnet in the table */
   KAD_FAILURES_BAD = 2      /* unanswered queries that make a contact bad */
@@ -39,6 +39,8 @@ struct kad_table_config {
   unsigned id_bits;
   unsigned family;     /* 4 or 6 */
   uint32_t k;          /* 1 … KAD_BUCKET_MAX */
+  uint32_t far;        /* contacts of the farthest bucket, half as many of each
+                          next one, k at least; 0 … KAD_BUCKET_MAX */
   kad_time_ms ping_ms; /* silent for so long is questionable */
   bool allow_local;    /* local addresses are exempt from subnet bounds */
 };
@@ -77,9 +79,9 @@ bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
                     kad_time_ms now);
 
 /* Returns true if the bucket of `id`, whom we do not know, has a use for one
- * more contact: a place, now or when one of its contacts is bad, or a
- * replacement cache in which fewer than half of k have been heard of in the
- * last `fresh_ms`. */
+ * more contact that is worth a ping: it has fewer than k, or one that is bad,
+ * or a replacement cache in which fewer than half of k have been heard of in
+ * the last `fresh_ms`. Places beyond k are for those that answer us anyway. */
 bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
                      kad_time_ms now, kad_time_ms fresh_ms);
 

@@ -155,10 +155,13 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
   const bool may_split = bucket == kad_table_last(table) &&
                          table->bucket_count < table->config.id_bits;
   uint32_t fresh = 0;
-  if (bucket->count < kad_bucket_limit(table, bucket) || may_split ||
+  if (bucket->count < table->config.k || may_split ||
       kad_bucket_worst(bucket, now, table->config.ping_ms, true) !=
           KAD_BUCKET_NONE) {
     return true;
+  }
+  if (bucket->count < kad_bucket_limit(table, bucket)) {
+    return false;
   }
   for (size_t i = 0; i < bucket->waiting.count; i++) {
     struct kad_entry entry;

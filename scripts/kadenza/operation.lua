@@ -38,6 +38,7 @@ local task = require("kadenza.task")
 --- What every lookup takes.
 ---@class kadenza.LookupOptions
 ---@field alpha? integer  queries in flight, on each path
+---@field beta? integer  queries that an answer which came closer lets go out
 ---@field k? integer  how many of the closest contacts it is for
 ---@field paths? integer  disjoint ones, against contacts that lie
 ---@field timeout? number  seconds that it may take

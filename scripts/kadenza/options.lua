@@ -23,6 +23,7 @@ local MAX_MESSAGE <const> = 1000 -- bytes
 
 local LOOKUP <const> = {
   alpha = "integer",
+  beta = "integer",
   k = "integer",
   paths = "integer",
   timeout = "number",
@@ -31,6 +32,7 @@ local LOOKUP <const> = {
 -- What the core takes of get and put: numbers from … to, bytes from … to.
 local RANGES <const> = {
   alpha = { 1, 32 },
+  beta = { 1, 32 },
   k = { 1, 64 },
   paths = { 1, 16 },
   policy_memory = { 1 << 20, 1 << 40 },
@@ -63,7 +65,9 @@ local LENGTHS <const> = {
 ---@field version? string  4 bytes, `v` of messages
 ---@field k? integer  bucket size and width of lookups
 ---@field alpha? integer  queries in flight on a path of a lookup
+---@field beta? integer  queries that an answer which came closer lets go out
 ---@field paths? integer  disjoint paths of a lookup
+---@field far_contacts? integer  room of the farthest bucket
 ---@field lookup_ms? integer  deadline of a lookup
 ---@field query_ms? integer  longest a query may take
 ---@field refresh_s? integer  refresh of a bucket not looked into
@@ -99,7 +103,9 @@ local CORE <const> = {
   version = "string",
   k = "integer",
   alpha = "integer",
+  beta = "integer",
   paths = "integer",
+  far_contacts = "integer",
   lookup_ms = "integer",
   query_ms = "integer",
   refresh_s = "integer",
@@ -305,6 +311,7 @@ function M.lookup(given, callback, more, level)
   end
   return {
     alpha = given.alpha,
+    beta = given.beta,
     k = given.k,
     paths = given.paths,
     quorum = given.quorum,

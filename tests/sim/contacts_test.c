@@ -101,6 +101,7 @@ static void open_watched(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   overlay.config.ping_s = NEVER_S;
   overlay.config.refresh_s = NEVER_S;
+  overlay.config.far_contacts = 0;
   open_node(0x00);
 }
 

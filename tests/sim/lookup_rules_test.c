@@ -32,8 +32,8 @@ static void find_closest(size_t count, size_t *out) {
 /* Kademlia §2.3: "the lookup initiator starts by picking α nodes from its
  * closest non-empty k-bucket". */
 static void test_a_search_asks_the_alpha_closest_first(void **state) {
-  const struct kad_lookup_options options = {.alpha = 3};
-  size_t closest[8];
+  const struct kad_lookup_options options = {.alpha = 3, .beta = 1};
+  size_t closest[8] = {0};
   (void)state;
   kad_played_open(&world, 20, 20);
   find_closest(8, closest);
@@ -52,7 +52,7 @@ static void test_a_search_asks_the_alpha_closest_first(void **state) {
 static void test_a_search_has_alpha_queries_in_flight(void **state) {
   (void)state;
   for (uint32_t alpha = 1; alpha <= 6; alpha++) {
-    const struct kad_lookup_options options = {.alpha = alpha};
+    const struct kad_lookup_options options = {.alpha = alpha, .beta = 1};
     kad_played_open_chain(&world, 40, 8);
     world.last = 39;
 
@@ -152,7 +152,8 @@ static void test_a_search_ends_with_the_k_closest_that_live(void **state) {
 
 /* Design: a get ends once `quorum` contacts had a value. */
 static void test_a_quorum_ends_a_search(void **state) {
-  const struct kad_lookup_options two = {.quorum = 2};
+  const struct kad_lookup_options two = {.beta = 1, .quorum = 2};
+  const struct kad_lookup_options full = {.beta = 1};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "kept by many");
   struct kad_overlay overlay;
@@ -166,7 +167,7 @@ static void test_a_quorum_ends_a_search(void **state) {
   assert_ok(kad_overlay_put(&overlay, 1, &record, NULL));
 
   assert_ok(kad_overlay_get(&overlay, 2, &key, "value", &two, &some));
-  assert_ok(kad_overlay_get(&overlay, 2, &key, "value", NULL, &all));
+  assert_ok(kad_overlay_get(&overlay, 2, &key, "value", &full, &all));
 
   assert_int_equal(some.result.holders, 2);
   assert_true(all.result.holders >= 7);
@@ -179,7 +180,8 @@ static void test_a_quorum_ends_a_search(void **state) {
 /* Design: every operation ends. */
 static void test_a_deadline_ends_a_search_with_what_it_has(void **state) {
   (void)state;
-  const struct kad_lookup_options options = {.alpha = 1, .deadline_ms = 275};
+  const struct kad_lookup_options options = {
+      .alpha = 1, .beta = 1, .deadline_ms = 275};
   kad_played_open_chain(&world, 40, 3);
 
   kad_played_look_up(&world, &options);
@@ -236,7 +238,7 @@ static void test_a_ping_is_answered_with_the_id(void **state) {
 /* Kademlia §2.3, BEP 5 "find_node": the k closest of the table. */
 static void test_find_node_is_answered_with_the_k_closest(void **state) {
   struct kad_message reply;
-  size_t closest[8];
+  size_t closest[8] = {0};
   (void)state;
   kad_played_open(&world, 20, 20);
   find_closest(8, closest);
@@ -251,6 +253,79 @@ static void test_find_node_is_answered_with_the_k_closest(void **state) {
   kad_played_close(&world);
 }
 
+/* The first contact tells of eight that are closer, who know nobody. */
+static size_t teach_eight_closer(const struct kad_played *w, size_t who,
+                                 struct kad_contact *out) {
+  size_t count = 0;
+  for (size_t i = 8; who == 0 && i < 16; i++) {
+    out[count++] = w->contacts[i];
+  }
+  return count;
+}
+
+/* Design: an answer that comes closer lets β queries go out, whatever is in
+ * flight. */
+static void test_an_answer_that_comes_closer_lets_beta_queries_go(
+    void **state) {
+  (void)state;
+  for (uint32_t beta = 1; beta <= 4; beta++) {
+    const struct kad_lookup_options options = {.alpha = 1, .beta = beta};
+    size_t asked = 0;
+    kad_played_open_chain(&world, 16, 0);
+    world.teach = teach_eight_closer;
+    kad_lone_meet(&world.lone, &world.contacts[0]);
+    world.lone.answered = world.lone.sent;
+
+    (void)kad_played_begin(&world, &options);
+    kad_played_run(&world, KAD_PLAYED_DELAY_MS + 1);
+
+    for (size_t i = 8; i < 16; i++) {
+      asked += world.asked[i];
+    }
+    assert_int_equal(asked, beta);
+    kad_played_run(&world, KAD_PLAYED_PATIENCE_MS);
+    kad_played_close(&world);
+  }
+}
+
+/* Lets contact 0 be a little closer to the target than contact 1, but slow, and
+ * returns which of them a lookup with `beta` asks first. */
+static size_t ask_first(uint32_t beta, uint8_t farther) {
+  const struct kad_lookup_options options = {.alpha = 1, .beta = beta};
+  kad_played_open(&world, 2, 0);
+  for (size_t i = 0; i < 2; i++) {
+    world.contacts[i].id = kad_lone_target;
+    world.contacts[i].id.bytes[2] ^= i == 0 ? 4 : farther;
+    kad_lone_meet(&world.lone, &world.contacts[i]);
+  }
+  world.lone.answered = world.lone.sent;
+  world.delay_ms[0] = 150;
+  world.delay_ms[1] = 10;
+  for (int times = 0; times < 20; times++) { /* it learns who is quick */
+    world.calls = 0;
+    kad_played_look_up(&world, &options);
+  }
+  world.asked[0] = 0;
+  world.asked[1] = 0;
+  world.calls = 0;
+  (void)kad_played_begin(&world, &options);
+  kad_played_run(&world, 1);
+  assert_int_equal(world.asked[0] + world.asked[1], 1);
+  const size_t first = world.asked[1];
+  kad_played_run(&world, KAD_PLAYED_PATIENCE_MS);
+  kad_played_close(&world);
+  return first;
+}
+
+/* Design: of contacts about as close, the quick one is asked first; with β = 1
+ * the closest always is. */
+static void test_of_contacts_about_as_close_the_quick_one_is_first(
+    void **state) {
+  (void)state;
+  assert_int_equal(ask_first(3, 5), 1);
+  assert_int_equal(ask_first(1, 5), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_search_asks_the_alpha_closest_first),
@@ -262,6 +337,8 @@ int main(void) {
       cmocka_unit_test(test_a_quorum_ends_a_search),
       cmocka_unit_test(test_a_deadline_ends_a_search_with_what_it_has),
       cmocka_unit_test(test_a_cancelled_search_asks_nobody_more),
+      cmocka_unit_test(test_an_answer_that_comes_closer_lets_beta_queries_go),
+      cmocka_unit_test(test_of_contacts_about_as_close_the_quick_one_is_first),
       cmocka_unit_test(test_a_ping_is_answered_with_the_id),
       cmocka_unit_test(test_find_node_is_answered_with_the_k_closest),
   };

@@ -55,6 +55,9 @@ static void a_field_out_of_its_range_is_refused(void **state) {
   CHECK_FIELD(k, 65);
   CHECK_FIELD(alpha, 0);
   CHECK_FIELD(alpha, 33);
+  CHECK_FIELD(beta, 0);
+  CHECK_FIELD(beta, 33);
+  CHECK_FIELD(far_contacts, 129);
   CHECK_FIELD(paths, 0);
   CHECK_FIELD(paths, 17);
   CHECK_FIELD(lookup_ms, 0);

@@ -191,22 +191,30 @@ static void *copy(struct kad_ending *ending, size_t slot, const void *data,
   return ending->copies[slot];
 }
 
-/* Copies the records with their values; what else they point to is left. */
+/* Copies `slice` to `*place`, and moves that on. */
+static struct kad_slice copy_slice(uint8_t **place, struct kad_slice slice) {
+  const struct kad_slice copied = {.data = *place, .len = slice.len};
+  if (slice.len > 0) {
+    memcpy(*place, slice.data, slice.len);
+  }
+  *place += slice.len;
+  return copied;
+}
+
+/* Copies the records with their values and types; what else they point to is
+ * left. */
 static void copy_records(struct kad_ending *ending,
                          const struct kad_result *result) {
   struct kad_record *records =
       copy(ending, 2, result->records,
            result->record_count * sizeof *result->records);
-  uint8_t *values = malloc(result->record_count * KAD_VALUE_MAX + 1);
+  uint8_t *values =
+      malloc(result->record_count * (KAD_VALUE_MAX + KAD_TYPE_NAME_MAX) + 1);
   assert_non_null(values);
   ending->copies[4] = values;
   for (size_t i = 0; i < result->record_count; i++) {
-    const struct kad_slice value = result->records[i].value;
-    if (value.len > 0) {
-      memcpy(values, value.data, value.len);
-    }
-    records[i].value.data = values;
-    values += value.len;
+    records[i].value = copy_slice(&values, records[i].value);
+    records[i].type = copy_slice(&values, records[i].type);
   }
   ending->result.records = records;
 }

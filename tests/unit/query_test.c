@@ -237,7 +237,7 @@ static void the_dead_do_not_keep_it_past_its_deadline(void **state) {
   assert_ok(query("", &options));
   assert_ok(kad_ending_await(&ending));
 
-  assert_true(ending.result.took_ms <= 3000);
+  assert_in_range(ending.result.took_ms, 0, 3000);
   assert_true(hearing.calls > 0);
 }
 

@@ -22,13 +22,13 @@ local NO_SIGNALS <const> = { signals = false }
 
 local FLAGS <const> = {
   "bootstrap", "listen", "policies", "trust", "id", "id_bits", "allow_local",
-  "log", "json", "k", "alpha", "paths", "lookup_ms", "query_ms",
+  "log", "json", "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
 }
 
 -- A service's own address and id are no client's: two cannot share them.
 local VARIABLES <const> = {
   "bootstrap", "policies", "trust", "id_bits", "allow_local", "log", "json",
-  "k", "alpha", "paths", "lookup_ms", "query_ms",
+  "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
 }
 
 --- What these commands take of the node's options.

@@ -119,9 +119,14 @@ M.OPTIONS = {
     "Contacts a bucket, and width of lookups and stores."),
   number("alpha", 3, 1, 32, nil,
     "Queries in flight on each path of a lookup."),
+  number("beta", 3, 1, 32, nil,
+    "Queries that an answer which came closer lets go out at once; 1: as in "
+      .. "the paper."),
   number("paths", 1, 1, 16, nil,
     "Disjoint paths of a lookup: several find what is stored though contacts "
       .. "lie."),
+  number("far_contacts", 0, 0, 128, nil,
+    "Room of the farthest bucket, half as much in each next one, k at least."),
   number("lookup_ms", 20000, 1, U32, "ms", "Longest that a lookup may take."),
   number("query_ms", 4000, 1, 60000, "ms", "Longest that a query may take."),
   number("refresh_s", 3600, 1, U32, "s",
