@@ -21,9 +21,10 @@ local SUBNETS <const> = 65536
 local MAX_OPENED <const> = BLOCKS * SUBNETS * 254 - 1
 
 -- The i-th node begins to join SPREAD * log(1 + i / CROWD) seconds after the
--- first: ten a second, and when there are thousands, a tenth of them a second.
-local SPREAD <const> = 10
-local CROWD <const> = 100
+-- first: ten a second, and when there are thousands, a fiftieth of them: what
+-- joining takes for a while stays little beside what the nodes are.
+local SPREAD <const> = 50
+local CROWD <const> = 500
 
 -- Seconds after the last has begun that joining may take, and until a node
 -- tries again, by another.
