@@ -7,6 +7,7 @@
 
 enum {
   BITS = 8,
+  SIZE_MIN = 4,    /* nodes of an overlay, in k: a smaller one has no beside */
   NEAR_FACTOR = 2, /* contacts that a lookup beside the key may give, in k */
   SUBNET_MAX = 2   /* of one subnet */
 };
@@ -58,7 +59,8 @@ static bool is_crowded(const struct kad_node *node,
   const size_t k = lookup->config.k;
   const double size = kad_estimate_size(
       &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
-  return k >= KAD_ESTIMATE_K_MIN && lookup->whole && size > 0 &&
+  return k >= KAD_ESTIMATE_K_MIN && lookup->whole &&
+         size >= (double)(SIZE_MIN * k) &&
          kad_lookup_closest(lookup, closest, k) == k &&
          kad_region_is_crowded(&lookup->config.target,
                                &closest[k - 1]->contact.id, k, size);
