@@ -115,6 +115,7 @@ build = {
         "core/overlay/find_node.c",
         "core/overlay/get.c",
         "core/overlay/get_peers.c",
+        "core/overlay/handing.c",
         "core/overlay/handoff.c",
         "core/overlay/holding.c",
         "core/overlay/inspect.c",

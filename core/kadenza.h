@@ -899,6 +899,15 @@ KAD_API KAD_MUST_CHECK int kad_node_announce(
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
+/* Hands what is held here to who becomes one of the k closest without us, for
+ * a node that is about to be closed: `deadline_ms` is how long that may take
+ * (0: lookup_ms), within the budget. 0 when all has been handed over,
+ * KAD_ETIMEOUT when there was no time for some of it. KAD_EBUSY while it is
+ * leaving already. */
+KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
+                                          uint32_t deadline_ms, kad_done done,
+                                          void *data, kad_operation *operation);
+
 /* Ends an operation with KAD_ECANCELED, by way of its callback. Returns
  * KAD_ENOTFOUND when it has ended already. */
 KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);

@@ -286,6 +286,18 @@ static int node_announce(lua_State *L) {
                                operation_done, pending, &pending->name));
 }
 
+/* node:leave(deadline_ms, done) */
+static int node_leave(lua_State *L) {
+  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  const lua_Integer deadline_ms = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, deadline_ms >= 1 && deadline_ms <= UINT32_MAX, 2,
+                "out of range");
+  struct kad_lua_pending *const pending = begin(L, self, 3);
+  return end(L, pending,
+             kad_node_leave(self->link->node, (uint32_t)deadline_ms,
+                            operation_done, pending, &pending->name));
+}
+
 /* node:cancel(operation) → whether it was still under way */
 static int node_cancel(lua_State *L) {
   const struct kad_lua_node *const self = kad_lua_to_node(L, 1);
@@ -308,6 +320,7 @@ const luaL_Reg kad_lua_operations[] = {
     {"put", node_put},
     {"get_peers", node_get_peers},
     {"announce", node_announce},
+    {"leave", node_leave},
     {"cancel", node_cancel},
     {NULL, NULL},
 };

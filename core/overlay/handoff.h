@@ -18,6 +18,7 @@
 
 enum {
   KAD_HANDOFFS_MAX = 8,        /* keys on their way at a time */
+  KAD_HANDOFFS_LEAVING = 64,   /* while we leave */
   KAD_HANDOFF_WALKS_MAX = 128, /* events that wait; what more there are is left
                                   to the next republish */
   KAD_HANDOFF_BATCH = 256,     /* records looked at in a turn */
@@ -28,7 +29,8 @@ enum {
 
 enum kad_handoff_event {
   KAD_HANDOFF_ENTERED, /* the contact is a neighbour now */
-  KAD_HANDOFF_DIED     /* it was one */
+  KAD_HANDOFF_DIED,    /* it was one */
+  KAD_HANDOFF_LEAVING  /* it is we: our places become free */
 };
 
 /* An event: the records that it is about are looked for one after another. */
@@ -47,6 +49,7 @@ struct kad_handoff {
   uint32_t walks;
   struct kad_handing *handings; /* keys on their way */
   uint32_t handing_count;
+  struct kad_op *leaving; /* ends when nothing is left to hand over, or NULL */
 };
 
 /* Notes that `contact` has become a neighbour. */
@@ -61,6 +64,9 @@ void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
  * kad_publishing_looked is told. Returns false if there are not, or it cannot
  * be asked. */
 bool kad_handoff_look(struct kad_node *node, kad_handle handle);
+
+/* Sets the alarm for what can be done next without an answer. */
+void kad_handoff_plan(struct kad_node *node);
 
 /* Stops everything; for kad_node_free. */
 void kad_handoff_stop(struct kad_node *node);

@@ -121,6 +121,25 @@ function Node:own()
   return self.core:own()
 end
 
+--- Keeps a record of its own no longer, which a put with `keep` has made it
+--- keep: all under the key, or the one with this `value`. Its copies at other
+--- nodes live out their time.
+---@param key string
+---@param wishes? { type?: string, value?: string }  `value` without a type
+---@return true? withdrawn
+---@return string? message
+---@return kadenza.Code? code
+function Node:withdraw(key, wishes)
+  check_open(self)
+  options.check_id(key, "key", self.core:id_bits(), 2)
+  wishes = wishes or {}
+  if type(wishes) ~= "table" then
+    error("options must be a table, not " .. type(wishes), 2)
+  end
+  options.check(wishes, 2, options.WITHDRAW)
+  return self.core:withdraw(key, wishes.type or "value", wishes.value)
+end
+
 --- Returns the node's counters by name, and under `policies` those of its
 --- policies, if it has any: see `kadenza.policy.stats`.
 ---@return table<string, integer|table> stats

@@ -69,6 +69,9 @@ local task = require("kadenza.task")
 ---@class kadenza.Node
 local Node = {}
 
+-- How long a node may take to leave, unless it is told.
+local LEAVE_SECONDS <const> = 5
+
 -- Bytes of a value at most: KAD_VALUE_MAX.
 local MAX_VALUE <const> = 1000
 
@@ -528,23 +531,24 @@ function Node:put(key, value, wishes, callback)
   return operate(callback, start, plain)
 end
 
---- Keeps a record of its own no longer, which a put with `keep` has made it
---- keep: all under the key, or the one with this `value`. Its copies at other
---- nodes live out their time.
----@param key string
----@param wishes? { type?: string, value?: string }  `value` without a type
----@return true? withdrawn
----@return string? message
+--- Hands what the node holds to those that become the closest without it: for
+--- one that is to be closed. It takes `seconds` at most, 5 without any, and
+--- keeps to `stores_per_s`.
+---@async
+---@param seconds? number
+---@param callback? fun(...)
+---@return kadenza.Info? info
+---@return string? message  there was no time for some of it
 ---@return kadenza.Code? code
-function Node:withdraw(key, wishes)
+function Node:leave(seconds, callback)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
-  wishes = wishes or {}
-  if type(wishes) ~= "table" then
-    error("options must be a table, not " .. type(wishes), 2)
+  seconds = seconds or LEAVE_SECONDS
+  if type(seconds) ~= "number" or not (seconds > 0 and seconds < 1e6) then
+    error("seconds must be a positive number", 2)
   end
-  options.check(wishes, 2, options.WITHDRAW)
-  return self.core:withdraw(key, wishes.type or "value", wishes.value)
+  options.check_callback(callback, 2)
+  local start = starter(self, "leave", math.ceil(seconds * 1000))
+  return operate(callback, start, plain)
 end
 
 --- Announces a peer of an info hash (BEP 5) on `port`, or, without one, on the

@@ -276,6 +276,59 @@ static void test_the_place_of_a_dead_holder_is_filled(void **state) {
   }
 }
 
+/* Who leaves cleanly hands over what it holds, so that nobody has to miss it
+ * first. */
+static void test_who_leaves_hands_its_records_over(void **state) {
+  (void)state;
+  begin(31);
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    put(PUTTER, &key, "v");
+  }
+  kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
+  for (size_t i = 1; i <= 3; i++) {
+    struct kad_ending ending;
+    kad_ending_init(&ending, &overlay);
+    assert_ok(kad_node_leave(overlay.nodes[i], 10 * KAD_SECOND_MS,
+                             kad_ending_take, &ending, NULL));
+    assert_ok(kad_ending_reach(&ending));
+    kad_ending_deinit(&ending);
+    kad_overlay_kill(&overlay, i);
+  }
+
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    assert_int_equal(count_holders(&key), K);
+  }
+}
+
+/* What holds nothing leaves at once, and nobody leaves for longer than it may.
+ */
+static void test_leaving_takes_no_longer_than_it_may(void **state) {
+  struct kad_ending ending;
+  (void)state;
+  begin(31);
+  kad_ending_init(&ending, &overlay);
+  assert_ok(
+      kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &ending, NULL));
+  kad_overlay_run(&overlay, KAD_SECOND_MS);
+  assert_int_equal(ending.calls, 1);
+  assert_int_equal(ending.result.status, 0);
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    put(PUTTER, &key, "v");
+  }
+
+  kad_ending_deinit(&ending);
+  kad_ending_init(&ending, &overlay);
+  assert_ok(
+      kad_node_leave(overlay.nodes[1], 50, kad_ending_take, &ending, NULL));
+  kad_overlay_run(&overlay, KAD_SECOND_MS);
+  assert_int_equal(ending.calls, 1);
+  assert_int_equal(ending.result.status, KAD_ETIMEOUT);
+  kad_ending_deinit(&ending);
+}
+
 #define IN_OVERLAY(test) cmocka_unit_test_teardown(test, end)
 
 int main(void) {
@@ -289,6 +342,8 @@ int main(void) {
       IN_OVERLAY(test_what_is_handed_over_keeps_its_end),
       IN_OVERLAY(test_hand_offs_keep_to_the_budget),
       IN_OVERLAY(test_the_place_of_a_dead_holder_is_filled),
+      IN_OVERLAY(test_who_leaves_hands_its_records_over),
+      IN_OVERLAY(test_leaving_takes_no_longer_than_it_may),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

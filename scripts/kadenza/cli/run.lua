@@ -12,6 +12,9 @@ local source = require("kadenza.cli.source")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
 
+-- How long a node that is stopped hands its records over.
+local LEAVE_SECONDS <const> = 3
+
 local names = {}
 for i, option in ipairs(schema.OPTIONS) do
   names[i] = option.name
@@ -178,6 +181,14 @@ local function start(network, settings, running)
   end
 end
 
+-- Hands over what the node holds, for some seconds; a second signal ends that.
+local function leave(running)
+  kad.wait(function(resume)
+    running.stop = resume
+    running.node:leave(LEAVE_SECONDS, resume)
+  end)
+end
+
 local function serve(settings)
   local running = {}
   local stopped = false
@@ -191,6 +202,7 @@ local function serve(settings)
       running.stop = resume
     end)
   end
+  leave(running)
   running.node:close()
   log.info("stopped")
   host.quit(0) -- a policy may be resolving a name

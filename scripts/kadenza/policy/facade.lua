@@ -19,7 +19,7 @@ M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
   "ping", "put", "query", "state", "stats", "withdraw" }
 
 --- Those that are its program's alone.
-M.WITHHELD = { "close", "network", "on_close", "receive", "reload",
+M.WITHHELD = { "close", "leave", "network", "on_close", "receive", "reload",
   "save" }
 
 local WORK <const> = 2000 -- instructions that beginning an operation is worth
