@@ -316,8 +316,7 @@ describe("kadenza.node", function()
       assert.equal(a:id(), contacts[1].id)
       assert.is_true(info.messages >= 1)
       assert.equal(a:addresses()[1], info.path[1].address)
-      assert.equal(1, info.path[1].path)
-      assert.is_true(info.path[1].answered)
+      assert.same({ 1, true }, { info.path[1].path, info.path[1].answered })
     end))
 
     it("raises for an id of the wrong width", with_pair(function(_, b)
@@ -338,26 +337,7 @@ describe("kadenza.node", function()
       assert.equal("value", details.type)
       assert.equal(kad.key("visits"), details.key)
       assert.is_true(details.holders >= 1)
-      assert.is_false(info.widened)
-      assert.is_false(details.widened)
-    end))
-
-    it("leave copies behind, unless that is turned off", support.spec(function()
-      for _, on in ipairs({ true, false }) do
-        local net <close> = kad.sim({ nodes = 30, seed = 4,
-          config = { cache = on, repair = on } })
-        net:perform(function()
-          for i = 1, 20 do
-            local key = kad.key("copy " .. i)
-            assert(net.nodes[3]:put(key, "x", { k = 3 }))
-            assert(net.nodes[20]:get(key))
-          end
-          kad.sleep(10)
-          local stats = net.nodes[20]:stats()
-          local left = stats.cached + stats.repaired
-          assert.equal(on, left > 0)
-        end)
-      end
+      assert.same({ false, false }, { info.widened, details.widened })
     end))
 
     it("carry any bytes", with_pair(function(a, b)
