@@ -30,7 +30,7 @@ static uint32_t log_distance(const struct kad_lookup *lookup,
   uint32_t bits = (8 * KAD_ID_SIZE - shared) * LOG_UNIT;
   for (uint32_t i = 1; i <= LOG_BITS && shared + i < 8 * KAD_ID_SIZE; i++) {
     if (kad_id_bit(target, shared + i) != kad_id_bit(id, shared + i)) {
-      bits += LOG_UNIT >> i;
+      bits += (uint32_t)LOG_UNIT >> i;
     }
   }
   return bits;
