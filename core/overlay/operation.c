@@ -212,6 +212,7 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
   made->options = options;
   made->done = request->done;
   made->data = request->data;
+  made->inner = request->inner;
   made->name = ++node->operations.last_name;
   made->started_at = kad_node_now(node);
   if (request->target != NULL) {
@@ -419,6 +420,6 @@ void kad_operations_close(struct kad_node *node) {
 void kad_operations_forget(struct kad_node *node) {
   struct kad_op *op = node->operations.first;
   for (; op != NULL; op = op->next) {
-    op->done = NULL;
+    op->done = op->inner ? op->done : NULL;
   }
 }

@@ -70,6 +70,7 @@ struct kad_op {
   uint32_t lookups_open;
   struct kad_region *region; /* what was looked for beside a crowded key */
   bool counted;              /* as one that runs lookups */
+  bool inner;                /* its callback is the node's */
   int status;
   int code;      /* of a refusal */
   uint8_t *text; /* owns `reason` and `reply` of the result */
@@ -96,6 +97,7 @@ struct kad_op_request {
   struct kad_slice type;                    /* or empty */
   kad_done done;
   void *data;
+  bool inner; /* `done` is the node's, not a user's */
 };
 
 /* Makes an operation, all zero but for what the request says, that begins in
@@ -149,7 +151,8 @@ size_t kad_op_closest(const struct kad_op *op,
 /* Ends every operation with KAD_ECLOSED and tells their callbacks. */
 void kad_operations_close(struct kad_node *node);
 
-/* Lets every operation forget its callback: it will end without a word. */
+/* Lets every operation forget its user's callback: it will end without a word.
+ */
 void kad_operations_forget(struct kad_node *node);
 
 /* Starts a put, within the budget, of a held record to where it belongs now; or

@@ -422,7 +422,8 @@ int kad_republish(struct kad_node *node, const struct kad_record *record,
                                          .target = &record->key,
                                          .type = record->type,
                                          .done = done,
-                                         .data = data};
+                                         .data = data,
+                                         .inner = true};
   int error = start_record(node, &request, record, &op);
   if (error == 0) {
     put_of(op)->again = true;

@@ -249,6 +249,19 @@ static void test_a_start_keeps_to_the_budget(void **state) {
   }
 }
 
+/* What is under way to the holders of its own records ends with a node that
+ * crashes: the overlay fails on a leak when it is closed. */
+static void test_a_crash_in_the_middle_of_it_leaves_nothing(void **state) {
+  struct kad_node *node = overlay.nodes[OWNER];
+  const struct kad_record record = kad_overlay_record(&key, "v");
+  (void)state;
+  assert_ok(kad_node_keep(node, &record, 0));
+  kad_overlay_run(&overlay, KAD_SECOND_MS / 10);
+  assert_int_equal(kad_overlay_stats(&overlay, OWNER).republishes, 0);
+  assert_ok(kad_sim_kill(overlay.network, node));
+  overlay.nodes[OWNER] = NULL;
+}
+
 #define IN_OVERLAY(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
@@ -262,6 +275,7 @@ int main(void) {
       IN_OVERLAY(test_they_are_bounded),
       IN_OVERLAY(test_it_waits_for_contacts),
       IN_OVERLAY(test_a_start_keeps_to_the_budget),
+      IN_OVERLAY(test_a_crash_in_the_middle_of_it_leaves_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
