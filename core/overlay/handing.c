@@ -167,6 +167,7 @@ static void take_store(struct kad_node *node, struct kad_query *query,
     if (++handing->tries < KAD_HANDOFF_TRIES) {
       wait_for_budget(node, handing);
     } else {
+      kad_handoff_unanswered(node, &handing->to);
       end_handing(node, handing);
     }
     return;
@@ -237,9 +238,13 @@ static void take_values(struct kad_node *node, struct kad_query *query,
   case KAD_QUERY_SOFT:
     return;
   case KAD_QUERY_TIMEOUT:
-    if (++handing->tries >= KAD_HANDOFF_TRIES || !send_ask(node, handing)) {
-      end_ask(node, handing, false);
+    if (++handing->tries < KAD_HANDOFF_TRIES && send_ask(node, handing)) {
+      return;
     }
+    if (handing->tries == KAD_HANDOFF_TRIES) {
+      kad_handoff_unanswered(node, &handing->to);
+    }
+    end_ask(node, handing, false);
     return;
   case KAD_QUERY_ERROR:
     end_ask(node, handing, false);

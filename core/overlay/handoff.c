@@ -222,6 +222,16 @@ void kad_handoff_died(struct kad_node *node,
   add_walk(node, KAD_HANDOFF_DIED, contact, KAD_HANDOFF_DELAY_MS);
 }
 
+void kad_handoff_unanswered(struct kad_node *node,
+                            const struct kad_contact *contact) {
+  const struct kad_handoff_walk *walk = node->handoff.first;
+  if (walk != NULL && walk->event == KAD_HANDOFF_ENTERED &&
+      kad_id_equal(&walk->contact.id, &contact->id) &&
+      kad_address_equal(&walk->contact.address, &contact->address)) {
+    end_walk(node);
+  }
+}
+
 /* Writes to `*to` the contact of `table` that is closest to `key`, if k of them
  * are closer than we are. Returns false otherwise. */
 static bool find_first_of_k(const struct kad_node *node,
@@ -274,7 +284,6 @@ void kad_handoff_stop(struct kad_node *node) {
 static void start_leave(struct kad_node *node, struct kad_op *op) {
   struct kad_handoff *handoff = &node->handoff;
   kad_time_ms end = kad_time_add(kad_node_now(node), op->options.deadline_ms);
-  kad_alarm_set(node, &op->overdue, end, op->overdue.ring);
   while (handoff->first != NULL) {
     end_walk(node);
   }

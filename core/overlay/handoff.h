@@ -59,6 +59,11 @@ void kad_handoff_entered(struct kad_node *node,
 /* Notes that `contact`, which was a neighbour, is none any more. */
 void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
 
+/* Notes that `contact` has left a key's queries unanswered: if it is who has
+ * come, it is not asked about the other keys, for which all would wait. */
+void kad_handoff_unanswered(struct kad_node *node,
+                            const struct kad_contact *contact);
+
 /* Asks the contact closest to the key of a held record whether it has what is
  * held here under it, if there are k contacts closer than we are. Then
  * kad_publishing_looked is told. Returns false if there are not, or it cannot

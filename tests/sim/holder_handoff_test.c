@@ -256,6 +256,37 @@ static void test_hand_offs_keep_to_the_budget(void **state) {
   assert_true(kad_overlay_held(&overlay, newcomer) > MANY / 2);
 }
 
+/* Who has just come and dies is not asked about one key after the other: while
+ * it was, others would wait for what they are to be handed. */
+static void test_who_dies_early_keeps_no_hand_off_busy(void **state) {
+  const struct kad_id key = kad_overlay_key(1);
+  uint64_t timeouts = 0;
+  (void)state;
+  kad_overlay_open(&overlay, 31);
+  kad_overlay_grow(&overlay, K);
+  for (size_t i = 0; i < K; i++) {
+    set_type(overlay.nodes[i], NULL);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id other = kad_overlay_key(i);
+    put(1, &other, "v");
+  }
+  const size_t newcomer = add_near(&key, 100, NULL);
+  kad_overlay_run(&overlay, 4 * KAD_SECOND_MS);
+  for (size_t i = 0; i < K; i++) {
+    timeouts -= kad_overlay_stats(&overlay, i).timeouts;
+  }
+  kad_overlay_kill(&overlay, newcomer);
+  kad_overlay_run(&overlay, 3 * KAD_MINUTE_MS);
+
+  /* Each may have asked about eight keys, thrice. */
+  for (size_t i = 0; i < K; i++) {
+    timeouts += kad_overlay_stats(&overlay, i).timeouts;
+  }
+  print_message("# %u queries were left unanswered\n", (unsigned)timeouts);
+  assert_in_range(timeouts, 1, K * 8 * 3 + K * 8);
+}
+
 /* Kademlia §2.5: a holder that dies is replaced long before the next
  * republish, by who is among the k closest without it. */
 static void test_the_place_of_a_dead_holder_is_filled(void **state) {
@@ -341,6 +372,7 @@ int main(void) {
       IN_OVERLAY(test_values_of_a_key_are_handed_over_together),
       IN_OVERLAY(test_what_is_handed_over_keeps_its_end),
       IN_OVERLAY(test_hand_offs_keep_to_the_budget),
+      IN_OVERLAY(test_who_dies_early_keeps_no_hand_off_busy),
       IN_OVERLAY(test_the_place_of_a_dead_holder_is_filled),
       IN_OVERLAY(test_who_leaves_hands_its_records_over),
       IN_OVERLAY(test_leaving_takes_no_longer_than_it_may),
