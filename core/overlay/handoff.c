@@ -284,6 +284,11 @@ void kad_handoff_stop(struct kad_node *node) {
 static void start_leave(struct kad_node *node, struct kad_op *op) {
   struct kad_handoff *handoff = &node->handoff;
   kad_time_ms end = kad_time_add(kad_node_now(node), op->options.deadline_ms);
+  if (handoff->leaving != NULL) { /* both were asked for in one turn */
+    kad_op_end(node, op, KAD_EBUSY);
+    return;
+  }
+  kad_alarm_set(node, &op->overdue, end, op->overdue.ring);
   while (handoff->first != NULL) {
     end_walk(node);
   }

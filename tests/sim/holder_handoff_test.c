@@ -360,6 +360,27 @@ static void test_leaving_takes_no_longer_than_it_may(void **state) {
   kad_ending_deinit(&ending);
 }
 
+/* Who is told twice at once to leave does so once. */
+static void test_it_leaves_once_at_a_time(void **state) {
+  struct kad_ending first;
+  struct kad_ending second;
+  (void)state;
+  begin(31);
+  for (unsigned i = 0; i < MANY / 10; i++) {
+    const struct kad_id key = kad_overlay_key(i);
+    put(PUTTER, &key, "v");
+  }
+  kad_ending_init(&first, &overlay);
+  kad_ending_init(&second, &overlay);
+  assert_ok(kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &first, NULL));
+  assert_ok(
+      kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &second, NULL));
+  assert_int_equal(kad_ending_reach(&second), KAD_EBUSY);
+  assert_ok(kad_ending_reach(&first));
+  kad_ending_deinit(&first);
+  kad_ending_deinit(&second);
+}
+
 #define IN_OVERLAY(test) cmocka_unit_test_teardown(test, end)
 
 int main(void) {
@@ -376,6 +397,7 @@ int main(void) {
       IN_OVERLAY(test_the_place_of_a_dead_holder_is_filled),
       IN_OVERLAY(test_who_leaves_hands_its_records_over),
       IN_OVERLAY(test_leaving_takes_no_longer_than_it_may),
+      IN_OVERLAY(test_it_leaves_once_at_a_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
