@@ -163,10 +163,11 @@ describe("own records", function()
       end
       assert(node:leave(2))
     end)
-    assert.equal(8, holders(net, key))
     assert.has_error(function()
       node:leave(-1)
     end, "seconds must be a positive number")
+    node:close()
+    assert.equal(8, holders(net, key))
   end))
 
   it("are bounded", with_net(function(net, folder)
