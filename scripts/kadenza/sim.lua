@@ -248,7 +248,7 @@ end
 
 local function populate(self, given)
   for _ = 1, given.nodes or 0 do
-    local opened, message = self:open()
+    local opened, message = options.call(-1, self.open, self)
     if not opened then
       error(message, 0)
     end

@@ -51,6 +51,9 @@ end
 ---@return kadenza.Node[] nodes
 function Sim:hostile(what, kind, given)
   given = given or {}
+  if type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), 2)
+  end
   check(kind, given, 2)
   local nodes = options.call(2, self.choose, self, what)
   for _, node in ipairs(nodes) do

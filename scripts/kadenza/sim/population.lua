@@ -108,6 +108,9 @@ end
 ------------------------------------------------------------------ opening --
 
 local function open_at(self, wishes, place)
+  if wishes ~= nil and type(wishes) ~= "table" then
+    error("options must be a table, not " .. type(wishes), 0)
+  end
   local all = { policies = self.policies }
   for name, value in pairs(self.config) do
     all[name] = value
@@ -241,7 +244,7 @@ end
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]
 ---@return kadenza.Node[] nodes
 function Sim:choose(what)
-  return choose(self, what, 2)
+  return choose(self, what, 1) -- a tail call: blames ours
 end
 
 ------------------------------------------------------------------- joining --

@@ -131,6 +131,25 @@ describe("a simulated network", function()
       assert.equal(2, net:alive())
     end))
 
+  it("blames whoever chose, named options, or had it do so",
+    with_sim({ nodes = 2 }, function(net)
+      support.assert_blames_caller("a node is needed", function()
+        net:choose("a")
+      end)
+      support.assert_blames_caller("a node is needed", function()
+        net:kill("a")
+      end)
+      support.assert_blames_caller("options must be a table", function()
+        net:hostile(1, "liar", 5)
+      end)
+      support.assert_blames_caller("options must be a table", function()
+        net:join("a")
+      end)
+      support.assert_blames_caller("unknown option 'kk'", function()
+        kad.sim({ nodes = 1, config = { kk = 1 } })
+      end)
+    end))
+
   it("kills nodes without a word", spec(function()
     local stopped, closed = 0, 0
     local net <close> = kad.sim({ nodes = 10, seed = 1, policies = { {
