@@ -65,23 +65,25 @@ function M.width(net)
 end
 
 --- Returns how many of the `k` live nodes closest to a key hold records of it,
---- k, and how many of the 64 closest do.
+--- how many these are (k, or all that live where they are fewer), and how many
+--- of the 64 closest do.
 ---@param net kadenza.Sim
 ---@param key string
 ---@param kind string
 ---@return integer holding
----@return integer k
+---@return integer of
 ---@return integer near
 function M.count(net, key, kind)
   local k = M.width(net)
+  local closest = M.closest(net, key, math.max(k, NEAR))
   local holding, near = 0, 0
-  for place, node in ipairs(M.closest(net, key, math.max(k, NEAR))) do
+  for place, node in ipairs(closest) do
     if #node:held(key, kind) > 0 then
       near = near + 1
       holding = holding + (place <= k and 1 or 0)
     end
   end
-  return holding, k, near
+  return holding, math.min(k, #closest), near
 end
 
 return M

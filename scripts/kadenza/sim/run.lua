@@ -308,11 +308,12 @@ function Run:lookup(id, wishes)
 end
 
 --- Returns how many of the `k` live nodes closest to a key hold records of it,
---- k, and how many of the 64 closest do. Nothing is sent for that.
+--- how many these are (k, or all that live where they are fewer), and how many
+--- of the 64 closest do. Nothing is sent for that.
 ---@param key string
 ---@param kind? string  the type, `value` without one
 ---@return integer holding
----@return integer k
+---@return integer of
 ---@return integer near
 function Run:holders(key, kind)
   return holders.count(self.net, key, kind or "value")

@@ -153,8 +153,8 @@ local function count_holders(run, sample)
   local count = math.min(#run.values, WATCHED)
   for i = 1, count do
     local value = run.values[i]
-    local holding, k, near = run:holders(value.key, value.type)
-    held, copies = held + holding / k, copies + near
+    local holding, of, near = run:holders(value.key, value.type)
+    held, copies = held + holding / math.max(of, 1), copies + near
   end
   if count > 0 then
     sample.held, sample.copies = held / count, copies / count
