@@ -18,6 +18,7 @@ local chance = require("kadenza.sim.chance")
 local holders = require("kadenza.sim.holders")
 local key_module = require("kadenza.key")
 local measure = require("kadenza.sim.measure")
+local node_module = require("kadenza.node")
 local options = require("kadenza.options")
 local recorder = require("kadenza.sim.recorder")
 local task = require("kadenza.task")
@@ -175,6 +176,9 @@ function Run:expect(name, value, operator, goal)
     error("the operator must be one of >= <= == > <, not '"
       .. tostring(operator) .. "'", 2)
   end
+  if value ~= nil and type(value) ~= "number" then
+    error("value must be a number or nil, not " .. type(value), 2)
+  end
   options.check_number(goal, "goal", 2)
   local passed = value ~= nil and compare(value, goal)
   table.insert(self.expectations, { name = name, value = value,
@@ -187,6 +191,9 @@ end
 -- Returns the node that is to act: the one wished for, or a random one that has
 -- joined.
 local function actor(self, wishes)
+  if wishes.node and not node_module.is(wishes.node) then
+    error("option 'node' must be a node, not " .. type(wishes.node), 3)
+  end
   return wishes.node or self.net:draw_joined()
     or error("no node is left to act", 0)
 end

@@ -17,7 +17,6 @@
 --
 -- `kadenza sim FILE` runs one, and so does this module.
 
-local core = require("kadenza.core")
 local options = require("kadenza.options")
 local run_module = require("kadenza.sim.run")
 local sampler_module = require("kadenza.sim.sampler")
@@ -141,6 +140,11 @@ function M.check(scenario, level)
     level + 1)
 end
 
+-- Returns a message that names the file.
+local function naming(path, message)
+  return message:sub(1, #path) == path and message or path .. ": " .. message
+end
+
 --- Reads a scenario file.
 ---@param path string
 ---@param text? string  what it holds, if that is not to be read
@@ -161,11 +165,9 @@ function M.load(path, text)
   if problem or not chunk then
     return nil, problem and path .. ": " .. problem or message, "KAD_EINVAL"
   end
-  local fine, scenario = xpcall(chunk, function(err)
-    return type(err) == "string" and err or core.traceback(coroutine.running())
-  end)
+  local fine, scenario = pcall(chunk)
   if not fine then
-    return nil, scenario, "KAD_EINVAL"
+    return nil, naming(path, tostring(scenario)), "KAD_EINVAL"
   end
   local checked, wrong = pcall(M.check, scenario, 0)
   if not checked then
@@ -182,12 +184,27 @@ local function network_of(scenario, wishes)
   local given = scenario.network or {}
   if type(given) == "function" then
     given = given(wishes)
+    if type(given) ~= "table" then
+      error("network must return a table, not " .. type(given), 0)
+    end
   end
   local all = { nodes = wishes.nodes, seed = wishes.seed }
   for name, value in pairs(given) do
     all[name] = value
   end
   return all
+end
+
+-- Opens the network. That its options are wrong is a mistake of the scenario,
+-- at no place that could be told.
+local function open_network(scenario, wishes)
+  local all = network_of(scenario, wishes)
+  all.watch = wishes.watch
+  local opened, net = pcall(sim.new, all)
+  if not opened then
+    error(type(net) == "string" and "network: " .. net or net, 0)
+  end
+  return net
 end
 
 local function spawn_steps(net, run, steps, works)
@@ -276,9 +293,7 @@ function M.run(scenario, given)
   for name, default in pairs(DEFAULTS) do
     wishes[name] = given[name] or scenario[name] or default
   end
-  local all = network_of(scenario, wishes)
-  all.watch = wishes.watch
-  local net <close> = sim.new(all)
+  local net <close> = open_network(scenario, wishes)
   return perform(net, scenario, wishes)
 end
 

@@ -179,6 +179,24 @@ describe("a run of a scenario", function()
     assert.is_nil(run:share("none"))
   end))
 
+  it("refuses nodes and values that are none", spec(function()
+    run_small({ setup = function(net, run)
+      local some = { node = net:choose(1) }
+      for _, act in ipairs({
+        function() run:put(nil, "a", some) end,
+        function() run:get(kad.key("a"), some) end,
+        function() run:lookup(nil, some) end,
+      }) do
+        support.assert_blames_caller("option 'node' must be a node, not table",
+          act)
+      end
+      support.assert_blames_caller("value must be a number or nil, not string",
+        function()
+          run:expect("a", "b", ">=", 1)
+        end)
+    end })
+  end))
+
   it("asks no more holders of an overlay than it has nodes", spec(function()
     local run = run_small({ nodes = 5, setup = function(net, run)
       local key = kad.key("a")
@@ -267,6 +285,22 @@ describe("a scenario", function()
     end))
   end
 
+  for text, network in pairs({
+    ["network: unknown option 'los'"] = { los = 0.1 },
+    ["network: unknown option 'kk'"] = { config = { kk = 1 } },
+    ["network: none.lua: no such file, or it cannot be opened"] =
+      { policies = { "none.lua" } },
+    ["network must return a table, not number"] = function()
+      return 5
+    end,
+  }) do
+    it("says what is wrong: " .. text, spec(function()
+      local fine, message = pcall(run_small, { network = network })
+      assert.is_false(fine)
+      assert.equal(text, message)
+    end))
+  end
+
   it("needs a name and a summary", function()
     assert.error_matches(function()
       scenario.run({ name = "a" })
@@ -280,6 +314,8 @@ describe("a scenario", function()
     for _, case in ipairs({
       { "return {", "unexpected symbol near <eof>" },
       { "error('broken')", ":1: broken" },
+      { "coroutine.yield()", "attempt to yield" },
+      { "error({})", "table: " },
       { "return 5", "a scenario must be a table, not number" },
       { "return { name = 'a', summary = 'b', nods = 1 }",
         "unknown option 'nods'" },
