@@ -47,6 +47,7 @@ build = {
         "bindings/lua/file.c",
         "bindings/lua/hook.c",
         "bindings/lua/install.c",
+        "bindings/lua/interrupt.c",
         "bindings/lua/key.c",
         "bindings/lua/link.c",
         "bindings/lua/message.c",

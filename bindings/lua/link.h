@@ -78,4 +78,7 @@ void kad_lua_add_files(lua_State *L);
 /* Adds what runs other programs to the table at the top. [-0, +0, m] */
 void kad_lua_add_spawn(lua_State *L);
 
+/* Adds what catches Ctrl-C to the table at the top. [-0, +0, m] */
+void kad_lua_add_interrupt(lua_State *L);
+
 #endif

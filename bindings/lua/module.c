@@ -7,6 +7,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_networks(L);
   kad_lua_add_files(L);
   kad_lua_add_spawn(L);
+  kad_lua_add_interrupt(L);
   kad_lua_add_policy_host(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");

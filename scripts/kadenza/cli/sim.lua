@@ -18,8 +18,8 @@ local M = {
   description = "Runs a scenario in virtual time: one that ships, by its name "
     .. "(--list tells which there are), or a Lua file. Prints what it came to "
     .. "and a hash of all datagrams, which is the same for the same seed. "
-    .. "Ctrl-C ends it before its time.\n\nThe status is 1 if the run did not "
-    .. "show what it was to show.",
+    .. "Ctrl-C ends it before its time, a second one at once.\n\nThe status is "
+    .. "1 if the run did not show what it was to show.",
   usage = "SCENARIO | --list",
   example = "sim churn --nodes 500 --hours 6 --report var/churn",
   settings = { flags = { "log", "json" }, variables = { "log", "json" },
@@ -31,7 +31,8 @@ local OPTIONS <const> = {
   { name = "nodes", kind = "number", min = 1, max = 1000000, argname = "N",
     text = "Nodes at the beginning. Default: the scenario's." },
   { name = "seed", kind = "number", min = 0, max = math.maxinteger,
-    argname = "N", text = "Another seed is another run. Default: 1." },
+    argname = "N", text = "Another seed is another run. Default: the "
+      .. "scenario's, or 1." },
 }
 
 function M.arguments(command)
@@ -131,25 +132,10 @@ end
 
 ------------------------------------------------------------------- running --
 
--- Lets Ctrl-C end a run, so that what it came to can be printed. A simulation
--- hears no signals: a network of sockets, without any, does. Returns it and
--- what tells whether it has heard one.
-local function hear_interrupts()
-  local network = assert(core.udp())
-  local heard = false
-  assert(network:on_signal("SIGINT", function()
-    heard = true
-  end))
-  return network, function()
-    network:step()
-    return heard
-  end
-end
-
 -- Returns what is called now and then while the simulation runs.
-local function watcher(is_interrupted, line)
+local function watcher(line)
   return function(net, run)
-    if is_interrupted() then
+    if core.was_interrupted() then
       error(scenario.INTERRUPTED, 0)
     end
     if line then
@@ -175,10 +161,10 @@ local function run_scenario(chosen, options, is_quiet)
     and progress.new(function(text)
       io.stderr:write(text)
     end)
-  local signals, is_interrupted = hear_interrupts()
-  options.watch = watcher(is_interrupted, line)
+  options.watch = watcher(line)
+  core.catch_interrupt(true)
   local fine, run = pcall(scenario.run, chosen, options)
-  signals:close()
+  core.catch_interrupt(false)
   if line then
     line:clear()
   end

@@ -175,6 +175,34 @@ return {
     assert.is_truthy(sim.stdout:find("\nendless: 5 nodes, .*, interrupted\n"))
     assert.is_truthy(sim.stdout:find("\ninterrupted\n$"))
   end)
+
+  it("is ended by a second interrupt when its scenario loops", function()
+    local path = os.tmpname()
+    local file <close> = assert(io.open(path .. ".lua", "w"))
+    file:write([[
+return {
+  name = "loop", summary = "It loops.", nodes = 2,
+  setup = function()
+    print("it loops")
+    io.stdout:flush()
+    while true do
+    end
+  end,
+}
+]])
+    file:close()
+    local sim = process.start({ "sim", path .. ".lua" })
+    sim:wait_for("it loops", "stdout")
+    for _ = 1, 100 do -- two that come at once are one
+      sim:kill("sigint")
+      if pcall(sim.wait, sim, 0.2) then
+        break
+      end
+    end
+    os.remove(path)
+    os.remove(path .. ".lua")
+    assert.equal(2, sim.signal)
+  end)
 end)
 
 describe("the progress of a simulation", function()
