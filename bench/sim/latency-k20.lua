@@ -1,0 +1,1 @@
+return require("bench.sim.latency")(20)
