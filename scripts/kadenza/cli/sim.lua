@@ -185,6 +185,14 @@ local function document(run, about)
   return made
 end
 
+-- Makes the folder of a report before a run that may take hours.
+local function make_folder(folder)
+  local made, message, code = core.make_folder(folder)
+  if not made then
+    fault.failed(message, code)
+  end
+end
+
 -- Writes the report. What keeps it from being whole is said, and what the run
 -- came to is printed nevertheless. Returns what is to be printed of it, and
 -- whether all was written.
@@ -216,6 +224,9 @@ function M.run(args, settings)
   end
   local options = read_options(args)
   local chosen = find(args.scenario)
+  if args.report then
+    make_folder(args.report)
+  end
   local run = run_scenario(chosen, options, args.quiet or settings.json)
   local about = outcome.report(run)
   local made, text = document(run, about), report.summary(about)
