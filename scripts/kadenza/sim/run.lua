@@ -86,6 +86,9 @@ end
 
 --------------------------------------------------------------- recording --
 
+-- Fields of any record of which figures are made.
+local NUMBERS <const> = { "time", "took", "hops", "messages", "share" }
+
 --- Adds a record. Its time is now, unless it says otherwise.
 ---@param kind string
 ---@param fields table  of numbers, strings and booleans; becomes the record
@@ -93,6 +96,11 @@ function Run:record(kind, fields)
   options.check_string(kind, "kind", 2)
   if type(fields) ~= "table" then
     error("fields must be a table, not " .. type(fields), 2)
+  end
+  for _, name in ipairs(NUMBERS) do
+    if fields[name] ~= nil then
+      options.check_number(fields[name], "field '" .. name .. "'", 2)
+    end
   end
   fields.time = fields.time or self:now()
   local list = self.records[kind]

@@ -197,6 +197,23 @@ describe("a run of a scenario", function()
     end })
   end))
 
+  it("refuses records of which no figure can be made", spec(function()
+    run_small({ setup = function(_, run)
+      for _, case in ipairs({
+        { { took = "5" }, "field 'took' must be a number, not string" },
+        { { hops = "x" }, "field 'hops' must be a number" },
+        { { time = {} }, "field 'time' must be a number" },
+        { { took = 0 / 0 }, "field 'took' must be finite" },
+      }) do
+        support.assert_blames_caller(case[2], function()
+          case[1].ok = true
+          run:record("draw", case[1])
+        end)
+      end
+      assert.equal(0, run:count("draw"))
+    end })
+  end))
+
   it("asks no more holders of an overlay than it has nodes", spec(function()
     local run = run_small({ nodes = 5, setup = function(net, run)
       local key = kad.key("a")
