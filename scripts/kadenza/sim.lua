@@ -193,7 +193,8 @@ end
 --- `delivered`, `duplicated`, `lost`, `congested` (there were too many for the
 --- bandwidth), `partitioned`, `filtered` (by a NAT), `asleep` (their receiver
 --- is), `unreachable` (nobody has the address) and `dropped` (for want of
---- memory); `sent_bytes` and `delivered_bytes`.
+--- memory); `sent_bytes` and `delivered_bytes`; `ticks`, how often nodes did
+--- what was due, and `time`, as net:now.
 ---@return table<string, number> statistics
 function Sim:statistics()
   local statistics = self.network:stats()

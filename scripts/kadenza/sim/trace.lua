@@ -65,11 +65,12 @@ local function open(self, path)
   return writer(self, file)
 end
 
---- Tells of every datagram from now on what becomes of it: `delivered`,
---- `lost`, `congested`, `partitioned`, `asleep` or `unreachable`. A function is
---- called with that, the addresses it goes from and to, and its bytes; it
---- cannot wait. A file gets a line for each: time, fate, from, to, bytes, and
---- the query, `reply`, `error` or `other`. Without either, it ends.
+--- Tells of every datagram from now on what becomes of it: `delivered`, `lost`,
+--- `congested`, `partitioned`, `filtered`, `asleep` or `unreachable`, as
+--- net:statistics says. A function is called with that, the addresses it goes
+--- from and to, and its bytes; it cannot wait. A file gets a line for each:
+--- time, fate, from, to, bytes, and the query, `reply`, `error` or `other`.
+--- Without either, it ends.
 ---@param to? string|fun(fate: string, from: string, to: string, bytes: string)
 ---@return true? traced
 ---@return string? message  the file, or the one before, cannot be written
