@@ -113,23 +113,51 @@ static int node_contacts(lua_State *L) {
   return 1;
 }
 
-/* node:held(key, type) → list of the records that it holds, newest first */
-static int node_held(lua_State *L) {
-  struct kad_id key = {{0}};
-  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &key);
-  const struct kad_slice type = kad_lua_check_slice(L, 3);
-  const size_t room = kad_node_held(self->link->node, &key, type, NULL, 0);
+/* Calls `push`, which returns one value, with `data`, while no finalizer runs:
+ * one might close the node, or drop the records that it lends. [-0, +1, e] */
+static void push_undisturbed(lua_State *L, lua_CFunction push, void *data) {
+  const bool runs = lua_gc(L, LUA_GCISRUNNING) != 0;
+  (void)lua_gc(L, LUA_GCSTOP);
+  lua_pushcfunction(L, push);
+  lua_pushlightuserdata(L, data);
+  const int status = lua_pcall(L, 1, 1, 0);
+  if (runs) {
+    (void)lua_gc(L, LUA_GCRESTART);
+  }
+  if (status != LUA_OK) {
+    (void)lua_error(L);
+  }
+}
+
+/* What is looked for among the records that a node holds. */
+struct search {
+  const struct kad_lua_node *self;
+  struct kad_id key;
+  struct kad_slice type;
+};
+
+/* [-0, +1, m] */
+static int push_held(lua_State *L) {
+  const struct search *const search = lua_touserdata(L, 1);
+  const struct kad_node *const node = search->self->link->node;
+  const size_t total = kad_node_held(node, &search->key, search->type, NULL, 0);
   struct kad_record *const records =
-      lua_newuserdatauv(L, room * sizeof *records + 1, 0);
-  lua_createtable(L, (int)room, 0);
-  (void)kad_lua_check_node(L, 1); /* a finalizer may have closed it */
-  const size_t total =
-      kad_node_held(self->link->node, &key, type, records, room);
-  for (size_t i = 0; i < total && i < room; i++) {
-    kad_lua_push_record(L, &records[i], self->bits);
+      lua_newuserdatauv(L, total * sizeof *records + 1, 0);
+  (void)kad_node_held(node, &search->key, search->type, records, total);
+  lua_createtable(L, (int)total, 0);
+  for (size_t i = 0; i < total; i++) {
+    kad_lua_push_record(L, &records[i], search->self->bits);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  return 1;
+}
+
+/* node:held(key, type) → list of the records that it holds, newest first */
+static int node_held(lua_State *L) {
+  struct search search = {.self = kad_lua_check_node(L, 1)};
+  kad_lua_check_id(L, 2, search.self->bits, &search.key);
+  search.type = kad_lua_check_slice(L, 3);
+  push_undisturbed(L, push_held, &search);
   return 1;
 }
 
@@ -168,17 +196,22 @@ static int node_withdraw(lua_State *L) {
   return 1;
 }
 
-/* node:own() → list of the records that it keeps as its own */
-static int node_own(lua_State *L) {
-  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+/* [-0, +1, m] */
+static int push_own(lua_State *L) {
+  const struct kad_lua_node *const self = lua_touserdata(L, 1);
   uint64_t cursor = 0;
   struct kad_record record;
   lua_newtable(L);
-  /* Each step is by itself: a finalizer may run, and close the node. */
-  while (kad_node_own(kad_lua_check_node(L, 1)->link->node, &cursor, &record)) {
+  while (kad_node_own(self->link->node, &cursor, &record)) {
     kad_lua_push_record(L, &record, self->bits);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
+  return 1;
+}
+
+/* node:own() → list of the records that it keeps as its own */
+static int node_own(lua_State *L) {
+  push_undisturbed(L, push_own, kad_lua_check_node(L, 1));
   return 1;
 }
 

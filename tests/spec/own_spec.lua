@@ -179,4 +179,39 @@ describe("own records", function()
       assert.equal("KAD_EFULL", code)
     end)
   end))
+
+  -- What the node lends is copied while no finalizer runs.
+  it("are listed whole though a finalizer closes the node", spec(function()
+    local core = require("kadenza.core")
+    local net = core.sim({ seed = 1 })
+    -- Returns those of a node that the `cycles`th collection closes.
+    local function list(cycles)
+      local port = 5000 + cycles
+      local node = assert(net:open_node({}, { "198.51.100.1:" .. port }))
+      for i = 1, 1000 do
+        local key, value = kad.key("key " .. i), ("v"):rep(900) .. i
+        assert(node:keep({ key = key, type = "value", value = value }, 1000))
+      end
+      local function count_down()
+        cycles = cycles - 1
+        if cycles < 0 then
+          node:close()
+        else
+          setmetatable({}, { __gc = count_down })
+        end
+      end
+      count_down()
+      return node:own()
+    end
+    collectgarbage()
+    local mode = collectgarbage("generational", 1, 100)
+    for cycles = 1, 5 do
+      local listed, records = pcall(list, cycles)
+      assert.is_true(listed, records)
+      assert.equal(1000, #records)
+    end
+    collectgarbage("generational", 20, 100)
+    collectgarbage(mode)
+    net:close()
+  end))
 end)
