@@ -124,6 +124,17 @@ describe("a run of a scenario", function()
     assert.equal(1, run:share("get", "correct"))
   end))
 
+  it("looks nothing up while nothing could be stored", spec(function()
+    local run = run_small({ nodes = 1, workload = { keys = 3, gets = 10 } })
+    assert.equal(0, run:share("put"))
+    assert.equal(0, run:count("get"))
+    support.logged(function()
+      assert.error_matches(function()
+        run_small({ workload = { gets = 10 } })
+      end, "no value was put that could be looked up")
+    end)
+  end))
+
   it("samples how the overlay stands", spec(function()
     local run = run_small({ hours = 0.5, sample = 300,
       workload = { keys = 3, gets = 6 },
