@@ -2,7 +2,7 @@
  * which hears no signals. Only the first is caught: the second ends a process
  * that does not get to look, because a script of its user loops. Only the whole
  * module has this. */
-#define _XOPEN_SOURCE 700
+#define _POSIX_C_SOURCE 200809L
 
 #include "link.h"
 

@@ -123,7 +123,7 @@ static int network_set_nat(lua_State *L) {
   static const char *const names[] = {"idle", "outer", NULL};
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
-  struct kad_sim_nat nat = {KAD_SIM_NAT_OPEN};
+  struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_OPEN};
   lua_Integer idle_s = 0;
   nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
   kad_lua_check_options(L, 4, names);
@@ -168,7 +168,7 @@ static int network_set_behaviour(lua_State *L) {
   };
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
-  struct kad_sim_hostility how = {KAD_SIM_HONEST};
+  struct kad_sim_hostility how = {.behaviour = KAD_SIM_HONEST};
   how.behaviour = (enum kad_sim_behaviour)luaL_checkoption(L, 3, NULL, names);
   check_hostility(L, &how);
   luaL_argcheck(L, how.behaviour != KAD_SIM_SYBIL || lua_istable(L, 4), 4,
