@@ -1,6 +1,7 @@
 --- kadenza check: what is wrong with policies, and what their hooks cost.
 
 local check = require("kadenza.cli.check")
+local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local output = require("kadenza.cli.output")
 local source = require("kadenza.cli.source")
@@ -58,21 +59,6 @@ local function read_policies(args)
     policies[places[path]] = { file = path, trusted = true }
   end
   return policies
-end
-
-local function read_options(args)
-  local options = {}
-  for _, option in ipairs(OPTIONS) do
-    local text = args[option.name]
-    if text then
-      local value, problem = check.option(option, check.read(option, text))
-      if problem then
-        fault.misuse("--%s %s", option.name, problem)
-      end
-      options[option.name] = value
-    end
-  end
-  return options
 end
 
 ------------------------------------------------------------------- texts --
@@ -225,7 +211,8 @@ local function to_document(report, options, files)
 end
 
 function M.run(args)
-  local options = setmetatable(read_options(args), { __index = trial.DEFAULTS })
+  local options = setmetatable(config.own(OPTIONS, args),
+    { __index = trial.DEFAULTS })
   local policies = read_policies(args)
   source.check(args.file)
   local report, message = trial.run(policies, options)

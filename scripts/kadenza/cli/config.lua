@@ -103,17 +103,33 @@ local function is_given(value)
   return value ~= nil and (type(value) ~= "table" or #value > 0)
 end
 
+local function read_flag(option, flag, args, values)
+  local given = args[option.name]
+  if is_given(given) then
+    if type(given) == "string" then
+      given = check.read(option, given)
+    end
+    take(values, option, given, flag)
+  end
+end
+
 local function read_flags(names, args, values)
   for _, name in ipairs(names) do
     local option = schema.BY_NAME[name]
-    local given = args[name]
-    if is_given(given) then
-      if type(given) == "string" then
-        given = check.read(option, given)
-      end
-      take(values, option, given, option.flag)
-    end
+    read_flag(option, option.flag, args, values)
   end
+end
+
+--- Reads the options that a command has of its own, which are in no file.
+---@param options kadenza.cli.Option[]
+---@param args table  of the command line
+---@return table<string, any> values  by name
+function M.own(options, args)
+  local values = {}
+  for _, option in ipairs(options) do
+    read_flag(option, "--" .. option.name, args, values)
+  end
+  return values
 end
 
 -------------------------------------------------------------------- whole --

@@ -1,6 +1,7 @@
 --- kadenza sim: runs a scenario in virtual time.
 
 local check = require("kadenza.cli.check")
+local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
@@ -116,17 +117,8 @@ local function read_hours(text)
 end
 
 local function read_options(args)
-  local options = { hours = args.hours and read_hours(args.hours) }
-  for _, option in ipairs(OPTIONS) do
-    local text = args[option.name]
-    if text then
-      local value, problem = check.option(option, check.read(option, text))
-      if problem then
-        fault.misuse("--%s %s", option.name, problem)
-      end
-      options[option.name] = value
-    end
-  end
+  local options = config.own(OPTIONS, args)
+  options.hours = args.hours and read_hours(args.hours)
   return options
 end
 
