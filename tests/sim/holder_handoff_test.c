@@ -224,6 +224,18 @@ static void test_what_is_handed_over_keeps_its_end(void **state) {
   assert_false(holds(newcomer, &key));
 }
 
+/* Opens k nodes, each of which then holds many records. */
+static void hold_many(void) {
+  kad_overlay_grow(&overlay, K);
+  for (size_t i = 0; i < K; i++) {
+    set_type(overlay.nodes[i], NULL);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    const struct kad_id other = kad_overlay_key(i);
+    put(1, &other, "v");
+  }
+}
+
 /* Kademlia §2.5, stores_per_s: a node that comes among the k closest for many
  * records is not flooded. */
 static void test_hand_offs_keep_to_the_budget(void **state) {
@@ -233,14 +245,7 @@ static void test_hand_offs_keep_to_the_budget(void **state) {
   (void)state;
   kad_overlay_open(&overlay, 31);
   overlay.config.stores_per_s = 4;
-  kad_overlay_grow(&overlay, K);
-  for (size_t i = 0; i < K; i++) {
-    set_type(overlay.nodes[i], NULL);
-  }
-  for (unsigned i = 0; i < MANY; i++) {
-    const struct kad_id other = kad_overlay_key(i);
-    put(1, &other, "v");
-  }
+  hold_many();
 
   const size_t newcomer = add_near(&key, 100, NULL);
   for (unsigned second = 0; second < 120; second++) {
@@ -263,14 +268,7 @@ static void test_who_dies_early_keeps_no_hand_off_busy(void **state) {
   uint64_t timeouts = 0;
   (void)state;
   kad_overlay_open(&overlay, 31);
-  kad_overlay_grow(&overlay, K);
-  for (size_t i = 0; i < K; i++) {
-    set_type(overlay.nodes[i], NULL);
-  }
-  for (unsigned i = 0; i < MANY; i++) {
-    const struct kad_id other = kad_overlay_key(i);
-    put(1, &other, "v");
-  }
+  hold_many();
   const size_t newcomer = add_near(&key, 100, NULL);
   kad_overlay_run(&overlay, 4 * KAD_SECOND_MS);
   for (size_t i = 0; i < K; i++) {

@@ -34,26 +34,6 @@ static void put(uint32_t ttl) {
   assert_ok(kad_overlay_put(&overlay, PUTTER, &record, NULL));
 }
 
-/* What all nodes together have done and hold. */
-struct sums {
-  uint64_t republishes;
-  uint64_t stores;
-  uint64_t held;
-};
-
-static struct sums add_up(void) {
-  struct sums sums = {0};
-  for (size_t i = 0; i < overlay.count; i++) {
-    if (overlay.nodes[i] != NULL) {
-      const struct kad_stats stats = kad_overlay_stats(&overlay, i);
-      sums.republishes += stats.republishes;
-      sums.stores += stats.served_store;
-      sums.held += stats.records;
-    }
-  }
-  return sums;
-}
-
 /* Opens a node whose id differs from the key in bit `bit` alone, so that it is
  * closer than those before it, and lets it join. */
 static void add_closer(unsigned bit) {
@@ -71,11 +51,11 @@ static void test_values_expire(void **state) {
   (void)state;
   put(2 * 3600);
   kad_overlay_run(&overlay, 2 * KAD_HOUR_MS - KAD_MINUTE_MS);
-  assert_true(add_up().held >= K);
+  assert_true(kad_overlay_sums(&overlay).held >= K);
 
   kad_overlay_run(&overlay, 2 * KAD_MINUTE_MS);
 
-  assert_int_equal(add_up().held, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).held, 0);
 }
 
 /* Kademlia §2.5: "when a node receives a store RPC for a pair, it assumes the
@@ -84,9 +64,9 @@ static void test_values_expire(void **state) {
 static void test_one_holder_republishes_for_all(void **state) {
   (void)state;
   put(0);
-  const struct sums before = add_up();
+  const struct kad_overlay_sums before = kad_overlay_sums(&overlay);
   kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
-  const struct sums after = add_up();
+  const struct kad_overlay_sums after = kad_overlay_sums(&overlay);
 
   /* A second holder may be due while the first is at it. */
   assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
@@ -103,10 +83,10 @@ static void test_former_holders_leave_it_to_the_k_closest(void **state) {
   for (unsigned i = 0; i < K; i++) {
     add_closer(60 + i);
   }
-  assert_true(add_up().held >= 2 * K);
-  const struct sums before = add_up();
+  assert_true(kad_overlay_sums(&overlay).held >= 2 * K);
+  const struct kad_overlay_sums before = kad_overlay_sums(&overlay);
   kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
-  const struct sums after = add_up();
+  const struct kad_overlay_sums after = kad_overlay_sums(&overlay);
 
   assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
 }
@@ -119,10 +99,10 @@ static void test_former_holders_republish_what_the_closest_lacks(void **state) {
   for (unsigned i = 0; i < K; i++) {
     add_closer(60 + i);
   }
-  const struct sums before = add_up();
+  const struct kad_overlay_sums before = kad_overlay_sums(&overlay);
   assert_int_equal(before.held, K);
   kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
-  const struct sums after = add_up();
+  const struct kad_overlay_sums after = kad_overlay_sums(&overlay);
 
   assert_true(after.republishes - before.republishes >= HOURS - 1);
   assert_true(after.held >= K);

@@ -122,6 +122,19 @@ struct kad_stats kad_overlay_stats(const struct kad_overlay *overlay,
   return stats;
 }
 
+struct kad_overlay_sums kad_overlay_sums(const struct kad_overlay *overlay) {
+  struct kad_overlay_sums sums = {0};
+  for (size_t i = 0; i < overlay->count; i++) {
+    if (overlay->nodes[i] != NULL) {
+      const struct kad_stats stats = kad_overlay_stats(overlay, i);
+      sums.republishes += stats.republishes;
+      sums.stores += stats.served_store;
+      sums.held += stats.records;
+    }
+  }
+  return sums;
+}
+
 size_t kad_overlay_held(const struct kad_overlay *overlay, size_t i) {
   return kad_overlay_stats(overlay, i).records;
 }

@@ -119,6 +119,15 @@ int kad_overlay_get(struct kad_overlay *overlay, size_t i,
                     const struct kad_lookup_options *options,
                     struct kad_ending *ending);
 
+/* What all open nodes together have done and hold. */
+struct kad_overlay_sums {
+  uint64_t republishes; /* made */
+  uint64_t stores;      /* served */
+  uint64_t held;        /* records */
+};
+
+struct kad_overlay_sums kad_overlay_sums(const struct kad_overlay *overlay);
+
 /* Returns how many records of all types node `i` holds. */
 size_t kad_overlay_held(const struct kad_overlay *overlay, size_t i);
 

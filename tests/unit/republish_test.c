@@ -42,26 +42,6 @@ static void put(size_t i) {
   assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
 }
 
-/* How many republishes and stores the living nodes have made and served. */
-struct sums {
-  uint64_t republishes;
-  uint64_t stores;
-  uint64_t held;
-};
-
-static struct sums add_up(void) {
-  struct sums sums = {0};
-  for (size_t i = 0; i < overlay.count; i++) {
-    if (overlay.nodes[i] != NULL) {
-      const struct kad_stats stats = kad_overlay_stats(&overlay, i);
-      sums.republishes += stats.republishes;
-      sums.stores += stats.served_store;
-      sums.held += stats.records;
-    }
-  }
-  return sums;
-}
-
 /* All nodes get a type with these hooks. */
 static void set_type(struct kad_type type) {
   type.name = "value";
@@ -74,16 +54,16 @@ static void set_type(struct kad_type type) {
 static void one_holder_republishes_for_all(void **state) {
   (void)state;
   put(1);
-  assert_int_equal(add_up().held, K);
+  assert_int_equal(kad_overlay_sums(&overlay).held, K);
 
   kad_overlay_run(&overlay, 50 * KAD_MINUTE_MS);
-  assert_int_equal(add_up().republishes, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
   kad_overlay_run(&overlay, 4 * KAD_HOUR_MS);
 
   /* Nearly five periods; a second holder may be due while the first is at it.
    */
-  assert_in_range(add_up().republishes, 4, 10);
-  assert_int_equal(add_up().held, K);
+  assert_in_range(kad_overlay_sums(&overlay).republishes, 4, 10);
+  assert_int_equal(kad_overlay_sums(&overlay).held, K);
 }
 
 static void republished_record_keeps_its_end(void **state) {
@@ -91,10 +71,10 @@ static void republished_record_keeps_its_end(void **state) {
   put(1);
 
   kad_overlay_run(&overlay, 23 * KAD_HOUR_MS);
-  assert_true(add_up().held >= K);
+  assert_true(kad_overlay_sums(&overlay).held >= K);
   kad_overlay_run(&overlay, 70 * KAD_MINUTE_MS);
 
-  assert_int_equal(add_up().held, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).held, 0);
 }
 
 static void record_outlives_its_holders(void **state) {
@@ -106,11 +86,11 @@ static void record_outlives_its_holders(void **state) {
   for (size_t i = 0; i < K - 1; i++) {
     kad_overlay_kill(&overlay, closest[i]);
   }
-  assert_int_equal(add_up().held, 1);
+  assert_int_equal(kad_overlay_sums(&overlay).held, 1);
 
   kad_overlay_run(&overlay, 70 * KAD_MINUTE_MS);
 
-  assert_true(add_up().held >= K);
+  assert_true(kad_overlay_sums(&overlay).held >= K);
   kad_ending_init(&got, &overlay);
   size_t reader = 0;
   while (overlay.nodes[reader] == NULL) {
@@ -129,7 +109,7 @@ static void store_in_time_makes_republishing_needless(void **state) {
     kad_overlay_run(&overlay, 30 * KAD_MINUTE_MS);
   }
 
-  assert_int_equal(add_up().republishes, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
 }
 
 static void type_may_never_be_republished(void **state) {
@@ -139,7 +119,7 @@ static void type_may_never_be_republished(void **state) {
 
   kad_overlay_run(&overlay, 5 * KAD_HOUR_MS);
 
-  assert_int_equal(add_up().republishes, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
 }
 
 /* ----------------------------------------------------------------- hooks -- */
@@ -182,7 +162,7 @@ static void hook_may_say_never(void **state) {
   kad_overlay_run(&overlay, KAD_HOUR_MS);
 
   assert_int_equal(hook.asked, K);
-  assert_int_equal(add_up().republishes, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
 }
 
 static void hook_says_when_next(void **state) {
@@ -194,7 +174,7 @@ static void hook_says_when_next(void **state) {
    * with those who take them. */
   kad_overlay_run(&overlay, (kad_time_ms)(PERIOD_S + 600) * KAD_SECOND_MS);
 
-  assert_in_range(add_up().republishes, 8, 16);
+  assert_in_range(kad_overlay_sums(&overlay).republishes, 8, 16);
 }
 
 static void failing_hook_leaves_the_period(void **state) {
@@ -204,7 +184,7 @@ static void failing_hook_leaves_the_period(void **state) {
 
   kad_overlay_run(&overlay, (kad_time_ms)PERIOD_S * 5 * KAD_SECOND_MS);
 
-  assert_in_range(add_up().republishes, 4, 9);
+  assert_in_range(kad_overlay_sums(&overlay).republishes, 4, 9);
 }
 
 static void hook_may_answer_later(void **state) {
@@ -214,14 +194,14 @@ static void hook_may_answer_later(void **state) {
   while (hook.asked == 0) {
     kad_overlay_run(&overlay, KAD_SECOND_MS);
   }
-  const uint64_t stores = add_up().stores;
+  const uint64_t stores = kad_overlay_sums(&overlay).stores;
   const struct kad_answer soon = {.verdict = KAD_ACCEPT, .seconds = 5000};
 
   assert_ok(kad_node_answer(hook.nodes[0], hook.tickets[0], &soon));
   kad_overlay_run(&overlay, 10 * KAD_SECOND_MS);
 
-  assert_int_equal(add_up().republishes, 1);
-  assert_in_range(add_up().stores - stores, K - 1, K);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 1);
+  assert_in_range(kad_overlay_sums(&overlay).stores - stores, K - 1, K);
 }
 
 static void hook_that_never_answers_leaves_the_period(void **state) {
@@ -231,7 +211,7 @@ static void hook_that_never_answers_leaves_the_period(void **state) {
 
   kad_overlay_run(&overlay, (kad_time_ms)PERIOD_S * 4 * KAD_SECOND_MS);
 
-  assert_in_range(add_up().republishes, 3, 9);
+  assert_in_range(kad_overlay_sums(&overlay).republishes, 3, 9);
 }
 
 static void policy_without_the_type_leaves_its_records(void **state) {
@@ -250,8 +230,8 @@ static void policy_without_the_type_leaves_its_records(void **state) {
   }
   kad_overlay_run(&overlay, KAD_HOUR_MS);
 
-  assert_int_equal(add_up().republishes, 0);
-  assert_int_equal(add_up().held, K);
+  assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
+  assert_int_equal(kad_overlay_sums(&overlay).held, K);
 }
 
 /* ---------------------------------------------------------------- budget -- */
@@ -281,13 +261,13 @@ static void budget_bounds_the_stores_of_a_restart(void **state) {
   const size_t i = open_loaded();
   kad_overlay_run(&overlay, 80 * KAD_SECOND_MS);
   uint64_t most = 0;
-  const uint64_t begin = add_up().stores;
+  const uint64_t begin = kad_overlay_sums(&overlay).stores;
   uint64_t before = begin;
 
   /* All are due by now, and at a second's worth of stores at a time. */
   for (unsigned second = 0; second < 120; second++) {
     kad_overlay_run(&overlay, KAD_SECOND_MS);
-    const uint64_t now = add_up().stores;
+    const uint64_t now = kad_overlay_sums(&overlay).stores;
     most = now - before > most ? now - before : most;
     before = now;
   }
