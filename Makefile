@@ -61,7 +61,8 @@ variant_flags := $(if $(FUZZ),$(sanitizers) -fsanitize=fuzzer-no-link,$(if \
   $(SANITIZE),$(sanitizers),$(if $(RELEASE),-DNDEBUG)))
 
 CFLAGS ?= -O2 -g
-language_flags = -std=c11 $(warnings) -Icore $(package_flags) $(CPPFLAGS)
+language_flags = -std=c11 $(warnings) -Icore -Ibindings $(package_flags) \
+  $(CPPFLAGS)
 compile_flags = $(language_flags) -fPIC -fno-semantic-interposition \
   $(CFLAGS) $(variant_flags)
 compile = $(CC) $(compile_flags) $(extra_flags) -MMD -MP -c -o $@ $<
@@ -91,16 +92,17 @@ program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(lua_libs))
 
 # ------------------------------------------------------------ sources --
 
-core_sources := $(wildcard core/*.c core/*/*.c)
-binding_sources := $(wildcard bindings/lua/*.c)
+core_sources := $(wildcard core/*.c core/*/*.c core/*/*/*.c)
+binding_sources := $(wildcard bindings/lua/*.c bindings/policy/*.c)
 host_sources := $(wildcard bindings/host/*.c)
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
 scenarios := $(wildcard scripts/scenarios/*.lua)
-unit_sources := $(wildcard tests/unit/*_test.c)
+unit_sources := $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
 rule_sources := $(wildcard tests/sim/*_test.c)
-unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/*.c tests/sim/*.c))
+unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/fixtures/*.c \
+  tests/sim/*.c))
 fuzz_sources := $(wildcard tests/fuzz/*_fuzz.c)
 bench_sources := $(wildcard bench/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
@@ -109,7 +111,8 @@ example_sources := $(wildcard scripts/examples/*/*.c)
 spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
   scripts/*/*_spec.lua scripts/*/*/*_spec.lua)
 documents := $(wildcard README.md docs/*.md)
-c_files := $(wildcard $(addsuffix /*.[ch],core core/* bindings/* tests/unit \
+c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
+  tests/unit/* tests/unit/*/* \
   tests/sim tests/fuzz tests/interop bench scripts/examples/*))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -260,7 +263,7 @@ $(BUILD)/sources: always
 # Only what is marked KAD_API leaves libkadenza: kadenza.h. The module has the
 # library inside, and only what Lua opens it by leaves it.
 $(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
-$(BUILD)/obj/tests/%: extra_flags = -UNDEBUG
+$(BUILD)/obj/tests/%: extra_flags = -UNDEBUG -Itests/unit/fixtures
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  cc $<"
@@ -317,7 +320,6 @@ busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
 sanitizer_env = $(if $(SANITIZE),UBSAN_OPTIONS=print_stacktrace=1)
 
 $(call object,$(unit_sources) $(rule_sources) $(unit_shared)): | deps-test
-$(call object,$(rule_sources)): extra_flags = -UNDEBUG -Itests/unit
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/%_test.o \
   $(call object,$(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
@@ -369,14 +371,16 @@ $(tidied): $(BUILD)/tidy/%.ok: % $(filter %.h,$(c_files)) .clang-tidy \
   tests/.clang-tidy | deps-lint
 	@mkdir -p $(@D)
 	@echo "  tidy $<"
-	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host -Itests/unit \
+	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host \
+	  -Itests/unit/fixtures \
 	  2>$(@:ok=err) || { cat $(@:ok=err); exit 1; }
 	@touch $@
 
 lint-cppcheck: | deps-lint
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
 	  --enable=warning,performance,portability \
-	  --suppress=missingIncludeSystem -Icore $(wildcard core bindings)
+	  --suppress=missingIncludeSystem -Icore -Ibindings \
+	  $(wildcard core bindings)
 
 lint-lua: | deps-lint
 	@luacheck --quiet .

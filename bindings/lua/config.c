@@ -1,4 +1,4 @@
-#include "link.h"
+#include "lua/link.h"
 
 #include <string.h>
 

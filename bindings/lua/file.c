@@ -1,7 +1,7 @@
 /* What the state of a node on disk needs and plain Lua does not have. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "link.h"
+#include "lua/link.h"
 
 #include <errno.h>
 #include <fcntl.h>

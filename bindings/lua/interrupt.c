@@ -4,7 +4,7 @@
  * module has this. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "link.h"
+#include "lua/link.h"
 
 #include <signal.h>
 

@@ -1,5 +1,5 @@
-#include "kadenza_lua.h"
-#include "plain.h"
+#include "lua/kadenza_lua.h"
+#include "policy/plain.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "link.h"
+#include "lua/link.h"
 
 struct kad_lua_link *kad_lua_link_new(void) {
   const struct kad_allocator allocator = kad_allocator_default();

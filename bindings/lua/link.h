@@ -2,7 +2,7 @@
 #ifndef KAD_LUA_LINK_H
 #define KAD_LUA_LINK_H
 
-#include "kadenza_lua.h"
+#include "lua/kadenza_lua.h"
 
 /* Makes a link with one handle. NULL when memory ends. */
 struct kad_lua_link *kad_lua_link_new(void);

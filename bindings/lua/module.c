@@ -1,4 +1,4 @@
-#include "link.h"
+#include "lua/link.h"
 
 int luaopen_kadenza_core(lua_State *L) {
   luaL_checkversion(L);

@@ -1,4 +1,4 @@
-#include "pending.h"
+#include "lua/pending.h"
 
 static struct kad_lua_pending *allocate(void) {
   const struct kad_allocator allocator = kad_allocator_default();

@@ -8,7 +8,7 @@
 #ifndef KAD_LUA_PENDING_H
 #define KAD_LUA_PENDING_H
 
-#include "kadenza_lua.h"
+#include "lua/kadenza_lua.h"
 
 struct kad_lua_pending {
   struct kad_lua_pending *next; /* in the list of the handle */

@@ -1,4 +1,4 @@
-#include "kadenza_lua.h"
+#include "lua/kadenza_lua.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "link.h"
+#include "lua/link.h"
 
 /* The options of a simulated network: the table at argument 1. */
 

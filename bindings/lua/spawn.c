@@ -3,7 +3,7 @@
  * this; policies in their sandbox do not. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "link.h"
+#include "lua/link.h"
 
 #include <errno.h>
 #include <fcntl.h>

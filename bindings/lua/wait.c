@@ -1,5 +1,5 @@
-#include "link.h"
-#include "pending.h"
+#include "lua/link.h"
+#include "lua/pending.h"
 
 #include <signal.h>
 

@@ -1,7 +1,7 @@
 #include "net/network.h"
 
 #include "base/time.h"
-#include "net/carrier.h"
+#include "net/transport.h"
 
 #include <assert.h>
 #include <string.h>

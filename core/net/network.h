@@ -14,7 +14,7 @@
 
 #include "base/map.h"
 #include "base/wheel.h"
-#include "net/timers.h"
+#include "net/user_timers.h"
 
 enum {
   KAD_MEMBER_ADDRESSES = 8,        /* addresses of a node at most */

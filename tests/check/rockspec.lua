@@ -9,7 +9,7 @@ local tree = require("tests.check.tree")
 local PATH <const> = "kadenza-scm-1.rockspec"
 
 local function sources()
-  return tree.files({ "core", "bindings/lua" }, "c")
+  return tree.files({ "core", "bindings/lua", "bindings/policy" }, "c")
 end
 
 local function modules()

@@ -1,6 +1,6 @@
 /* Operations on a memory store, read from bytes, with allocations that fail.
  * After each one the store is compared with a list of what it has to hold. */
-#include "records/origins.h"
+#include "records/memory/origins.h"
 #include "records/store.h"
 
 #include <stdlib.h>

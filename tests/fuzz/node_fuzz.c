@@ -1,7 +1,7 @@
 /* A whole node, driven by bytes: datagrams (raw, or queries and replies that
  * are nearly right), time, requests of a user, and a policy that answers at
  * once, later, or never. After each step what must always hold is checked. */
-#include "overlay/node.h"
+#include "engine/node.h"
 
 #include "base/time.h"
 #include "wire/krpc.h"

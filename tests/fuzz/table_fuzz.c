@@ -2,7 +2,7 @@
  * compared with what is simple to say about it: who is in it answered at that
  * address, every bound holds, and the closest contacts are the first of all
  * when they are sorted. */
-#include "overlay/table.h"
+#include "routing/table.h"
 
 #include "base/address.h"
 #include "base/time.h"

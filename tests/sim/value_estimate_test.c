@@ -1,7 +1,7 @@
 /* design, "Lookup": the size of the network is estimated from lookups. */
 #include "kadenza.h"
+#include "lookup/network_size.h"
 #include "overlay.h"
-#include "overlay/estimate.h"
 #include "unit.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Vertical sybils: an attacker gathers ids around one key, so that every store
  * and every search for it ends with him. design, "Lookup". */
 #include "kadenza.h"
+#include "operations/sybil_search.h"
 #include "overlay.h"
-#include "overlay/region.h"
 #include "unit.h"
 
 #include <string.h>

@@ -214,7 +214,7 @@ describe("kadenza, its table of options,", function()
   end)
 
   it("has the defaults of the core", function()
-    local body = read("core/overlay/node.c")
+    local body = read("core/node/node.c")
       :match("void kad_config_default.-%b{}")
     local count = 0
     for name, value in body:gmatch("%.([%w_]+) = (%w+)") do

@@ -1,0 +1,541 @@
+/* message.c: messages as the codec of a policy has them. */
+#include "policy/codec.h"
+
+#include <limits.h>
+#include <string.h>
+
+static const char *const kind_names[] = {
+    [KAD_MESSAGE_QUERY] = "query",
+    [KAD_MESSAGE_REPLY] = "reply",
+    [KAD_MESSAGE_ERROR] = "error",
+};
+
+/* -------------------------------------------------------------- pushing -- */
+
+/* The setters give a field to the table at the top. [-0, +0, m] */
+
+static void set_slice(lua_State *L, const char *name, struct kad_slice bytes) {
+  kad_lua_push_slice(L, bytes);
+  lua_setfield(L, -2, name);
+}
+
+/* Leaves an empty one out. */
+static void set_bytes(lua_State *L, const char *name, struct kad_slice bytes) {
+  if (bytes.len > 0) {
+    set_slice(L, name, bytes);
+  }
+}
+
+static void set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value) {
+  if (value) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, name);
+  }
+}
+
+static void set_address(lua_State *L, const char *name,
+                        const struct kad_address *address) {
+  kad_lua_push_address(L, address);
+  lua_setfield(L, -2, name);
+}
+
+static void set_id(lua_State *L, const char *name, const struct kad_id *id,
+                   unsigned bits) {
+  kad_lua_push_id(L, id, bits);
+  lua_setfield(L, -2, name);
+}
+
+/* What bencode has, decoded; nothing of an empty one. */
+static void set_value(lua_State *L, const char *name, struct kad_slice bytes) {
+  if (bytes.len > 0 && kad_lua_bencode_decode(L, bytes) == 0) {
+    lua_setfield(L, -2, name);
+  }
+}
+
+static void set_contacts(lua_State *L, const char *name,
+                         const struct kad_message *message, unsigned family,
+                         unsigned bits) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < message->contact_count; i++) {
+    const struct kad_contact *const contact = &message->contacts[i];
+    if (contact->address.family == family) {
+      lua_createtable(L, 0, 2);
+      set_id(L, "id", &contact->id, bits);
+      set_address(L, "address", &contact->address);
+      lua_rawseti(L, -2, ++count);
+    }
+  }
+  lua_setfield(L, -2, name);
+}
+
+static void set_peers(lua_State *L, const struct kad_message *message) {
+  if (message->peer_count == 0) {
+    return;
+  }
+  lua_createtable(L, (int)message->peer_count, 0);
+  for (size_t i = 0; i < message->peer_count; i++) {
+    kad_lua_push_address(L, &message->peers[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "peers");
+}
+
+/* Without key and type, which are the query's, and age, which nobody tells. */
+static void push_record(lua_State *L, const struct kad_record *record,
+                        unsigned bits) {
+  static const char *const own[] = {"key", "type", "age"};
+  kad_lua_push_record(L, record, bits);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, own[i]);
+  }
+}
+
+static void set_records(lua_State *L, const struct kad_message *message,
+                        unsigned bits) {
+  if (message->record_count == 0) {
+    return;
+  }
+  lua_createtable(L, (int)message->record_count, 0);
+  for (size_t i = 0; i < message->record_count; i++) {
+    push_record(L, &message->records[i], bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "records");
+}
+
+static void set_errors(lua_State *L, const struct kad_message *message) {
+  if (message->error_count == 0) {
+    return;
+  }
+  lua_createtable(L, (int)message->error_count, 0);
+  for (size_t i = 0; i < message->error_count; i++) {
+    const struct kad_record_error *const error = &message->errors[i];
+    lua_createtable(L, 0, 3);
+    set_integer(L, "index", error->index);
+    set_integer(L, "code", error->code);
+    set_slice(L, "reason", error->reason);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "errors");
+}
+
+static void set_query(lua_State *L, const struct kad_message *message,
+                      unsigned bits) {
+  const bool custom = message->method == KAD_METHOD_CUSTOM;
+  set_slice(L, "method",
+            custom ? message->name : kad_method_name(message->method));
+  if (custom) {
+    set_value(L, "args", message->args);
+  }
+  if (message->has_target) {
+    set_id(L, "target", &message->target, bits);
+  }
+  set_flag(L, "want4", message->want4);
+  set_flag(L, "want6", message->want6);
+  set_flag(L, "implied_port", message->implied_port);
+  if (message->has_port) {
+    set_integer(L, "port", message->port);
+  }
+  if (message->skip > 0) {
+    set_integer(L, "skip", message->skip);
+  }
+  if (message->has_ttl) {
+    set_integer(L, "ttl", message->ttl);
+  }
+  set_bytes(L, "type", message->type);
+  set_bytes(L, "why", message->why);
+}
+
+static void set_reply(lua_State *L, const struct kad_message *message,
+                      unsigned bits) {
+  set_value(L, "reply", message->reply);
+  if (message->has_nodes) {
+    set_contacts(L, "nodes", message, 4, bits);
+  }
+  if (message->has_nodes6) {
+    set_contacts(L, "nodes6", message, 6, bits);
+  }
+  set_peers(L, message);
+  if (message->has_total) {
+    set_integer(L, "total", message->total);
+  }
+  if (message->has_stored) {
+    set_integer(L, "stored", message->stored);
+  }
+  set_errors(L, message);
+}
+
+void kad_lua_push_message(lua_State *L, const struct kad_message *message,
+                          unsigned bits) {
+  luaL_checkstack(L, 8, NULL);
+  lua_createtable(L, 0, 12);
+  lua_pushstring(L, kind_names[message->kind]);
+  lua_setfield(L, -2, "kind");
+  set_slice(L, "transaction", message->transaction);
+  set_bytes(L, "version", message->version);
+  set_flag(L, "read_only", message->read_only);
+  if (message->observed.family != 0) {
+    set_address(L, "observed", &message->observed);
+  }
+  if (message->has_id) {
+    set_id(L, "id", &message->id, bits);
+  }
+  set_bytes(L, "token", message->token);
+  set_records(L, message, bits);
+  switch (message->kind) {
+  case KAD_MESSAGE_QUERY:
+    set_query(L, message, bits);
+    return;
+  case KAD_MESSAGE_REPLY:
+    set_reply(L, message, bits);
+    return;
+  case KAD_MESSAGE_ERROR:
+    set_integer(L, "code", message->code);
+    set_slice(L, "text", message->text);
+    return;
+  }
+}
+
+/* -------------------------------------------------------------- reading -- */
+
+/* What the readers share: the table is at `index`. */
+struct reader {
+  lua_State *L;
+  int index;
+  unsigned bits;
+  struct kad_message *message;
+  struct kad_writer *scratch;
+};
+
+/* Copies bytes to where they outlive their string. */
+static struct kad_slice keep(const struct reader *reader,
+                             struct kad_slice bytes) {
+  struct kad_writer *const scratch = reader->scratch;
+  const size_t from = scratch->len;
+  if (bytes.len > 0) {
+    kad_write_raw(scratch, bytes);
+  }
+  return (struct kad_slice){scratch->data + from, scratch->len - from};
+}
+
+/* The readers leave what is not there as it is. [-0, +0, v] */
+
+static bool read_bytes(const struct reader *reader, const char *name,
+                       size_t min, size_t max, struct kad_slice *bytes) {
+  struct kad_slice borrowed;
+  if (!kad_lua_field_string(reader->L, reader->index, name, min, max,
+                            &borrowed)) {
+    return false;
+  }
+  *bytes = keep(reader, borrowed);
+  return true;
+}
+
+static bool read_id(const struct reader *reader, const char *name,
+                    struct kad_id *id) {
+  const size_t size = reader->bits / 8;
+  struct kad_slice bytes;
+  if (!kad_lua_field_string(reader->L, reader->index, name, size, size,
+                            &bytes)) {
+    return false;
+  }
+  *id = (struct kad_id){{0}};
+  memcpy(id->bytes, bytes.data, size);
+  return true;
+}
+
+static bool read_number(const struct reader *reader, const char *name,
+                        lua_Integer max, uint32_t *number) {
+  lua_Integer value = 0;
+  if (!kad_lua_field_integer(reader->L, reader->index, name, 0, max, &value)) {
+    return false;
+  }
+  *number = (uint32_t)value;
+  return true;
+}
+
+static void read_flag(const struct reader *reader, const char *name,
+                      bool *flag) {
+  (void)kad_lua_field_boolean(reader->L, reader->index, name, flag);
+}
+
+/* Reads the address at the top, and pops it. `name` is what messages call it.
+ * [-1, +0, v] */
+static void read_address(const struct reader *reader, const char *name,
+                         struct kad_address *address) {
+  size_t len = 0;
+  const char *const text = lua_type(reader->L, -1) == LUA_TSTRING
+                               ? lua_tolstring(reader->L, -1, &len)
+                               : NULL;
+  if (text == NULL ||
+      kad_address_parse((struct kad_slice){(const uint8_t *)text, len},
+                        address) != 0) {
+    luaL_error(reader->L, "field '%s' has no address such as 192.0.2.1:6881",
+               name);
+  }
+  lua_pop(reader->L, 1);
+}
+
+/* Pushes the list `name`, and returns how many items it has; without one,
+ * pushes nothing and returns false. [-0, +0|1, v] */
+static bool push_list(const struct reader *reader, const char *name, size_t max,
+                      size_t *count) {
+  lua_State *const L = reader->L;
+  const int type = lua_getfield(L, reader->index, name);
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (type != LUA_TTABLE) {
+    luaL_error(L, "field '%s' must be a list, not %s", name,
+               luaL_typename(L, -1));
+  }
+  *count = (size_t)lua_rawlen(L, -1);
+  if (*count > max) {
+    luaL_error(L, "field '%s' has more than %d items", name, (int)max);
+  }
+  return true;
+}
+
+/* Pushes item `i`, which must be a table, of the list at the top, and returns
+ * a reader of it. [-0, +1, v] */
+static struct reader push_item(const struct reader *reader, const char *name,
+                               size_t i) {
+  struct reader item = *reader;
+  if (lua_rawgeti(reader->L, -1, (lua_Integer)i + 1) != LUA_TTABLE) {
+    luaL_error(reader->L, "field '%s' must be a list of tables", name);
+  }
+  item.index = lua_gettop(reader->L);
+  return item;
+}
+
+static void read_contacts(const struct reader *reader, const char *name,
+                          unsigned family, bool *has) {
+  struct kad_message *const message = reader->message;
+  size_t count = 0;
+  if (!push_list(reader, name, KAD_MESSAGE_CONTACTS - message->contact_count,
+                 &count)) {
+    return;
+  }
+  *has = true;
+  for (size_t i = 0; i < count; i++) {
+    struct kad_contact *const contact =
+        &message->contacts[message->contact_count++];
+    const struct reader item = push_item(reader, name, i);
+    if (!read_id(&item, "id", &contact->id)) {
+      luaL_error(reader->L, "a contact of '%s' lacks its id", name);
+    }
+    lua_getfield(reader->L, -1, "address");
+    read_address(reader, name, &contact->address);
+    if (contact->address.family != family) {
+      luaL_error(reader->L, "field '%s' has an address of another family",
+                 name);
+    }
+    lua_pop(reader->L, 1);
+  }
+  lua_pop(reader->L, 1);
+}
+
+static void read_peers(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  if (!push_list(reader, "peers", KAD_MESSAGE_PEERS, &message->peer_count)) {
+    return;
+  }
+  for (size_t i = 0; i < message->peer_count; i++) {
+    lua_rawgeti(reader->L, -1, (lua_Integer)i + 1);
+    read_address(reader, "peers", &message->peers[i]);
+  }
+  lua_pop(reader->L, 1);
+}
+
+static void read_records(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  if (!push_list(reader, "records", KAD_RECORDS_PER_MESSAGE,
+                 &message->record_count)) {
+    return;
+  }
+  for (size_t i = 0; i < message->record_count; i++) {
+    struct kad_record *const record = &message->records[i];
+    const struct reader item = push_item(reader, "records", i);
+    kad_lua_check_record(item.L, item.index, item.bits, record);
+    record->value = keep(reader, record->value);
+    record->salt = keep(reader, record->salt);
+    if (record->publisher != NULL) {
+      record->publisher = keep(reader, (struct kad_slice){record->publisher,
+                                                          KAD_PUBLISHER_SIZE})
+                              .data;
+    }
+    if (record->signature != NULL) {
+      record->signature = keep(reader, (struct kad_slice){record->signature,
+                                                          KAD_SIGNATURE_SIZE})
+                              .data;
+    }
+    lua_pop(reader->L, 1);
+  }
+  lua_pop(reader->L, 1);
+}
+
+static void read_errors(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  if (!push_list(reader, "errors", KAD_MESSAGE_ERRORS, &message->error_count)) {
+    return;
+  }
+  for (size_t i = 0; i < message->error_count; i++) {
+    struct kad_record_error *const error = &message->errors[i];
+    const struct reader item = push_item(reader, "errors", i);
+    lua_Integer code = 0;
+    *error = (struct kad_record_error){.index = 0};
+    (void)read_number(&item, "index", UINT32_MAX, &error->index);
+    (void)kad_lua_field_integer(item.L, item.index, "code", INT_MIN, INT_MAX,
+                                &code);
+    error->code = (int)code;
+    (void)read_bytes(&item, "reason", 0, SIZE_MAX / 2, &error->reason);
+    lua_pop(reader->L, 1);
+  }
+  lua_pop(reader->L, 1);
+}
+
+/* Adds the id `name` to the table at the top, if that has none. [-0, +0, v] */
+static void add_id(const struct reader *reader, const char *name,
+                   const struct kad_id *id) {
+  lua_State *const L = reader->L;
+  lua_pushstring(L, name);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pushstring(L, name);
+    kad_lua_push_id(L, id, reader->bits);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
+}
+
+/* Reads the table `name`, a dictionary of a policy's, with the ids that it has
+ * in KRPC, and encodes it. */
+static struct kad_slice read_dict(const struct reader *reader,
+                                  const char *name) {
+  lua_State *const L = reader->L;
+  const struct kad_message *const message = reader->message;
+  const int type = lua_getfield(L, reader->index, name);
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  } else if (type != LUA_TTABLE) {
+    luaL_error(L, "field '%s' must be a table, not %s", name,
+               luaL_typename(L, -1));
+  }
+  add_id(reader, "id", &message->id);
+  if (message->kind == KAD_MESSAGE_QUERY && message->has_target) {
+    add_id(reader, "target", &message->target);
+  }
+  kad_lua_bencode_encode(L, -1, name, true);
+  const struct kad_slice kept =
+      keep(reader, kad_lua_check_slice(L, lua_gettop(L)));
+  lua_pop(L, 2);
+  return kept;
+}
+
+static void read_query(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  uint32_t port = 0;
+  if (!read_bytes(reader, "method", 1, SIZE_MAX / 2, &message->name)) {
+    luaL_error(reader->L, "field 'method' is missing");
+  }
+  message->has_target = read_id(reader, "target", &message->target);
+  message->args = read_dict(reader, "args");
+  read_flag(reader, "want4", &message->want4);
+  read_flag(reader, "want6", &message->want6);
+  read_flag(reader, "implied_port", &message->implied_port);
+  message->has_port = read_number(reader, "port", UINT16_MAX, &port);
+  message->port = (uint16_t)port;
+  (void)read_number(reader, "skip", UINT32_MAX, &message->skip);
+  message->has_ttl = read_number(reader, "ttl", UINT32_MAX, &message->ttl);
+  (void)read_bytes(reader, "type", 1, KAD_TYPE_NAME_MAX, &message->type);
+  (void)read_bytes(reader, "why", 0, KAD_WHY_MAX, &message->why);
+}
+
+static void read_reply(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  message->reply = read_dict(reader, "reply");
+  read_contacts(reader, "nodes", 4, &message->has_nodes);
+  read_contacts(reader, "nodes6", 6, &message->has_nodes6);
+  read_peers(reader);
+  message->has_total =
+      read_number(reader, "total", UINT32_MAX, &message->total);
+  message->has_stored =
+      read_number(reader, "stored", UINT32_MAX, &message->stored);
+  read_errors(reader);
+}
+
+static void read_error(const struct reader *reader) {
+  lua_Integer code = 0;
+  if (!kad_lua_field_integer(reader->L, reader->index, "code", INT_MIN, INT_MAX,
+                             &code)) {
+    luaL_error(reader->L, "field 'code' is missing");
+  }
+  reader->message->code = (int)code;
+  (void)read_bytes(reader, "text", 0, SIZE_MAX / 2, &reader->message->text);
+}
+
+static enum kad_message_kind read_kind(lua_State *L) {
+  struct kad_slice name = {.len = 0};
+  (void)kad_lua_field_string(L, lua_gettop(L), "kind", 0, SIZE_MAX / 2, &name);
+  for (unsigned i = KAD_MESSAGE_QUERY; i <= KAD_MESSAGE_ERROR; i++) {
+    if (kad_slice_equal(name, kad_slice_of(kind_names[i]))) {
+      return (enum kad_message_kind)i;
+    }
+  }
+  luaL_error(L, "field 'kind' must be query, reply or error");
+  return KAD_MESSAGE_ERROR;
+}
+
+/* Reads what every kind of message has. */
+static void read_envelope(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  if (!read_bytes(reader, "transaction", 1, KAD_TRANSACTION_MAX,
+                  &message->transaction)) {
+    luaL_error(reader->L, "field 'transaction' is missing");
+  }
+  (void)read_bytes(reader, "version", 0, SIZE_MAX / 2, &message->version);
+  read_flag(reader, "read_only", &message->read_only);
+  if (lua_getfield(reader->L, reader->index, "observed") != LUA_TNIL) {
+    read_address(reader, "observed", &message->observed);
+  } else {
+    lua_pop(reader->L, 1);
+  }
+  message->has_id = read_id(reader, "id", &message->id);
+  if (!message->has_id && message->kind != KAD_MESSAGE_ERROR) {
+    luaL_error(reader->L, "field 'id' is missing");
+  }
+  (void)read_bytes(reader, "token", 0, KAD_TOKEN_MAX, &message->token);
+}
+
+void kad_lua_read_message(lua_State *L, unsigned bits,
+                          struct kad_message *message,
+                          struct kad_writer *scratch) {
+  luaL_checkstack(L, 12, NULL);
+  const struct reader reader = {.L = L,
+                                .index = lua_gettop(L),
+                                .bits = bits,
+                                .message = message,
+                                .scratch = scratch};
+  kad_message_init(message, read_kind(L));
+  read_envelope(&reader);
+  switch (message->kind) {
+  case KAD_MESSAGE_QUERY:
+    read_query(&reader);
+    break;
+  case KAD_MESSAGE_REPLY:
+    read_reply(&reader);
+    break;
+  case KAD_MESSAGE_ERROR:
+    read_error(&reader);
+    return;
+  }
+  read_records(&reader);
+}

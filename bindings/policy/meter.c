@@ -1,0 +1,441 @@
+/* time.h needs more of the system than C11 shows. */
+#define _DEFAULT_SOURCE
+
+#include "policy/meter.h"
+
+#include "lua/link.h"
+
+#include <lauxlib.h>
+
+#include <string.h>
+
+static const char meter_key = 0;
+
+enum {
+  GRACE = 100000,       /* instructions of our own code after a kill */
+  SLOW_NS = 2000000,    /* so long between two looks is slow */
+  KNOWN_NS = 100000000, /* what at most passes for processor time unmeasured */
+  NS_PER_S = 1000000000
+};
+
+struct kad_meter *kad_meter_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &meter_key);
+  struct kad_meter *meter = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (meter == NULL) {
+    meter = lua_newuserdatauv(L, sizeof *meter, 0);
+    *meter = (struct kad_meter){
+        .budget = KAD_METER_BUDGET,
+        .share = KAD_METER_SHARE,
+    };
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &meter_key);
+  }
+  return meter;
+}
+
+uint64_t kad_meter_clock_ns(void) {
+  struct timespec time = {0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+/* Tells whether `text` ends with `end`. */
+static bool ends_with(const char *text, const char *end) {
+  const size_t len = strlen(text);
+  const size_t end_len = strlen(end);
+  return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Tells whether the code that runs is kadenza's own: in a VM its modules have
+ * names that no file has, elsewhere it is the scheduler that matters. What
+ * matches patterns is there to be stopped. */
+static bool is_own(lua_State *L, lua_Debug *at, const struct kad_meter *meter) {
+  static const char module[] = "=kadenza.";
+  lua_getinfo(L, "S", at);
+  if (strncmp(at->source, module, sizeof module - 1) == 0) {
+    return strcmp(at->source, "=kadenza.policy.pattern") != 0;
+  }
+  return !meter->is_vm && (ends_with(at->source, "kadenza/task.lua") ||
+                           ends_with(at->source, "kadenza/scheduler.lua"));
+}
+
+static void count(lua_State *L, lua_Debug *at);
+
+static void watch(lua_State *L, int instructions) {
+  lua_sethook(L, count, LUA_MASKCOUNT, instructions);
+}
+
+static void kill_entry(struct kad_meter_entry *entry) {
+  entry->killed = true;
+  watch(entry->thread, KAD_METER_DEAD);
+}
+
+/* Counts the processor time of an entry, `slow_ns` after the last look. When it
+ * is the first time that this is done, those are all that is known of it. */
+static void count_time(struct kad_meter_entry *entry, uint64_t slow_ns) {
+  const clock_t now = clock();
+  if (entry->since == 0) {
+    const uint64_t known = slow_ns < KNOWN_NS ? slow_ns : KNOWN_NS;
+    entry->since =
+        now - entry->use.cpu - (clock_t)(known / (NS_PER_S / CLOCKS_PER_SEC));
+  }
+  entry->use.cpu = now - entry->since;
+}
+
+/* Tells whether an entry has had more processor time than any budget of
+ * instructions stands for. It is not counted while the process is stopped, and
+ * no run that stays within its budget meets it: simulations repeat. To look at
+ * the clock of the processor takes long: only when instructions do, too. Then
+ * the next look is soon, and the turn over. */
+static bool is_over_time(lua_State *L, struct kad_meter *meter,
+                         struct kad_meter_entry *entry, int executed) {
+  const uint64_t now = kad_meter_clock_ns();
+  const uint64_t before = entry->looked;
+  int next = executed * 4 < KAD_METER_SLICE ? executed * 4 : KAD_METER_SLICE;
+  entry->looked = now;
+  if (before == 0) {
+    return false;
+  }
+  if (now - before > SLOW_NS) {
+    count_time(entry, now - before);
+    if (!meter->is_virtual) { /* there it would be another in each run */
+      next = KAD_METER_FIRST;
+      meter->spent = meter->share;
+    }
+  }
+  if (next != executed) {
+    watch(L, next);
+  }
+  return entry->use.cpu > (clock_t)KAD_METER_CPU_MS * (CLOCKS_PER_SEC / 1000);
+}
+
+/* Lets the loop do something else, if that is due and can be. */
+static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
+                    struct kad_meter_entry *entry) {
+  if (entry->may_pause && meter->spent >= meter->share && lua_isyieldable(L) &&
+      (L == entry->thread || L == entry->inner) && !is_own(L, at, meter)) {
+    lua_yield(L, 0); /* from a hook: it is the caller that yields */
+  }
+}
+
+/* Stops what belongs to a killed entry; kadenza's own code has some time to end
+ * what it is at. */
+static void stop(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
+                 struct kad_meter_entry *entry) {
+  if (entry->grace < GRACE && is_own(L, at, meter)) {
+    entry->grace++;
+    return;
+  }
+  if (lua_isyieldable(L)) {
+    lua_yield(L, 0);
+    return;
+  }
+  kad_meter_push_reason(L, meter, entry);
+  lua_error(L);
+}
+
+/* The count hook. After the kill it is called at every instruction. */
+static void count(lua_State *L, lua_Debug *at) {
+  struct kad_meter *const meter = kad_meter_of(L);
+  struct kad_meter_entry *const entry = meter->entry;
+  const int executed = lua_gethookcount(L);
+  if (entry == NULL) {
+    return;
+  }
+  meter->spent += (uint64_t)executed;
+  entry->use.instructions += (uint64_t)executed;
+  if (!entry->killed) {
+    if (entry->use.instructions < meter->budget &&
+        !is_over_time(L, meter, entry, executed)) {
+      preempt(L, at, meter, entry);
+      return;
+    }
+    kill_entry(entry);
+  }
+  if (executed != KAD_METER_DEAD) {
+    watch(L, KAD_METER_DEAD);
+  }
+  stop(L, at, meter, entry);
+}
+
+void kad_meter_charge(struct kad_meter *meter, uint64_t work) {
+  struct kad_meter_entry *const entry = meter->entry;
+  if (entry == NULL || entry->killed) {
+    return;
+  }
+  work = work < meter->budget ? work : meter->budget;
+  entry->use.instructions += work;
+  meter->spent += work;
+  if (entry->use.instructions >= meter->budget) {
+    kill_entry(entry);
+  }
+}
+
+bool kad_meter_is_spent(const struct kad_meter *meter) {
+  const struct kad_meter_entry *const entry = meter->entry;
+  return entry != NULL && entry->use.instructions >= meter->budget;
+}
+
+void kad_meter_squeeze(const struct kad_meter *meter) {
+  if (meter->entry != NULL) {
+    meter->entry->squeezed = true;
+  }
+}
+
+void kad_meter_starve(struct kad_meter *meter) {
+  if (meter->entry != NULL) {
+    meter->entry->starved = true;
+    meter->is_full = true;
+    kill_entry(meter->entry);
+  }
+}
+
+void kad_meter_collect(lua_State *L, struct kad_meter *meter) {
+  if (meter->is_full && meter->entry == NULL) {
+    meter->is_full = false;
+    (void)lua_gc(L, LUA_GCCOLLECT);
+  }
+}
+
+void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
+                           const struct kad_meter_entry *entry) {
+  lua_Debug at;
+  const char *place = "";
+  luaL_checkstack(L, 3, NULL);
+  if (lua_getstack(entry->thread, 0, &at) &&
+      lua_getinfo(entry->thread, "Sl", &at) && at.currentline > 0) {
+    place = lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+  } else {
+    lua_pushliteral(L, "");
+  }
+  if (entry->starved) {
+    lua_pushfstring(L, "%sout of memory", place);
+  } else {
+    lua_pushfstring(L, "%sran too long: over its budget of %I instructions",
+                    place, (LUAI_UACINT)meter->budget);
+  }
+  lua_remove(L, -2);
+}
+
+void kad_meter_watch(lua_State *L) {
+  watch(L, KAD_METER_FIRST);
+}
+
+void kad_meter_enter(lua_State *L, struct kad_meter *meter,
+                     struct kad_meter_entry *entry) {
+  *entry = (struct kad_meter_entry){.outer = meter->entry, .thread = L};
+  meter->entry = entry;
+  watch(L, KAD_METER_FIRST);
+}
+
+void kad_meter_leave(struct kad_meter *meter) {
+  const struct kad_meter_entry *const entry = meter->entry;
+  meter->entry = entry->outer;
+  meter->last = entry->use;
+  meter->last_ns = 0;
+  meter->last_killed = entry->killed;
+  if (entry->outer != NULL) {
+    entry->outer->use.instructions += entry->use.instructions - entry->before;
+    entry->outer->squeezed |= entry->squeezed;
+  }
+}
+
+/* Short entries are more frequent than long ones, so that most end early in the
+ * time between two looks. */
+uint64_t kad_meter_unseen(lua_State *L) {
+  return (uint64_t)lua_gethookcount(L) / 4;
+}
+
+/* create(fn): a coroutine whose code is metered */
+static int meter_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *const thread = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, thread, 1);
+  kad_meter_watch(thread);
+  return 1;
+}
+
+/* Leaves on `L` false and the error of `thread`. */
+static int push_failure(lua_State *L, lua_State *thread) {
+  lua_pushboolean(L, 0);
+  if (lua_gettop(thread) > 0) {
+    lua_xmove(thread, L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  return 2;
+}
+
+void kad_meter_turn(struct kad_meter *meter,
+                    const struct kad_network *network) {
+  const uint64_t turn = kad_network_turn(network);
+  if (meter->turn != turn) {
+    meter->turn = turn;
+    meter->spent = 0;
+    meter->is_virtual = kad_network_fd(network) < 0;
+    meter->share = meter->is_virtual ? KAD_METER_MS : KAD_METER_SHARE;
+  }
+}
+
+/* used() → instructions and processor time of the entry that was left last,
+ * which `carry` takes after a preemption; the nanoseconds that it ran; whether
+ * it was killed */
+static int meter_used(lua_State *L) {
+  const struct kad_meter_use *const last = &kad_meter_of(L)->last;
+  lua_pushinteger(L, (lua_Integer)last->instructions);
+  lua_pushinteger(L, (lua_Integer)last->cpu);
+  lua_pushinteger(L, (lua_Integer)kad_meter_of(L)->last_ns);
+  lua_pushboolean(L, kad_meter_of(L)->last_killed);
+  return 4;
+}
+
+/* carry(instructions, processor time): the next coroutine that is resumed has
+ * used this already */
+static int meter_carry(lua_State *L) {
+  kad_meter_of(L)->carry = (struct kad_meter_use){
+      .instructions = (uint64_t)luaL_checkinteger(L, 1),
+      .cpu = (clock_t)luaL_checkinteger(L, 2),
+  };
+  return 0;
+}
+
+/* has_time(network) → whether the share of its turn is not used up */
+static int meter_has_time(lua_State *L) {
+  const struct kad_lua_network *const network = kad_lua_check_network(L, 1);
+  struct kad_meter *const meter = kad_meter_of(L);
+  kad_meter_turn(meter, network->link->network);
+  lua_pushboolean(L, meter->spent < meter->share);
+  return 1;
+}
+
+/* Lets an entry that was preempted begin with what it has used. */
+static void continue_with(struct kad_meter_entry *entry,
+                          const struct kad_meter_use *carried) {
+  entry->use = *carried;
+  entry->before = carried->instructions;
+  entry->since = entry->before > 0 ? clock() - carried->cpu : 0;
+}
+
+/* Resumes the coroutine at 1 with the other arguments, as an entry of its own.
+ */
+static int resume(lua_State *L, bool may_pause) {
+  lua_State *const thread = lua_tothread(L, 1);
+  const int arguments = lua_gettop(L) - 1;
+  int results = 0;
+  luaL_argexpected(L, thread != NULL, 1, "coroutine");
+  struct kad_meter *const meter = kad_meter_of(L);
+  const struct kad_meter_use carried = meter->carry;
+  meter->carry = (struct kad_meter_use){0};
+  if (!lua_checkstack(thread, arguments)) {
+    return luaL_error(L, "too many arguments");
+  }
+  lua_xmove(L, thread, arguments);
+  struct kad_meter_entry entry;
+  kad_meter_enter(thread, meter, &entry);
+  entry.may_pause = may_pause;
+  continue_with(&entry, &carried);
+  const uint64_t begun = kad_meter_clock_ns();
+  const int status = lua_resume(thread, L, arguments, &results);
+  kad_meter_leave(meter);
+  meter->last_ns = kad_meter_clock_ns() - begun;
+  if (status == LUA_YIELD && entry.killed) {
+    lua_pushboolean(L, 0);
+    kad_meter_push_reason(L, meter, &entry);
+    return 2;
+  }
+  if (status != LUA_OK && status != LUA_YIELD) {
+    return push_failure(L, thread);
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_settop(thread, 0);
+    return luaL_error(L, "too many results");
+  }
+  lua_pushboolean(L, 1);
+  lua_xmove(thread, L, results);
+  return results + 1;
+}
+
+/* resume(thread, ...): coroutine.resume, metered */
+static int meter_resume(lua_State *L) {
+  return resume(L, false);
+}
+
+/* run(thread, ...): the same for the scheduler: it may be preempted, and yields
+ * nothing then */
+static int meter_run(lua_State *L) {
+  return resume(L, true);
+}
+
+const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
+                            int *status) {
+  if (meter->closing >= KAD_METER_CLOSES) {
+    return "too many coroutines are being closed within one another";
+  }
+  meter->closing++;
+  *status = lua_resetthread(thread);
+  meter->closing--;
+  return NULL;
+}
+
+/* close(thread): coroutine.close, as an entry of its own. A coroutine that was
+ * killed is left to the collector: hooks stay off in it, so that a `<close>`
+ * variable could run for ever. */
+static int meter_close(lua_State *L) {
+  lua_State *const thread = lua_tothread(L, 1);
+  luaL_argexpected(L, thread != NULL, 1, "coroutine");
+  if (lua_gethookcount(thread) == KAD_METER_DEAD) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  struct kad_meter *const meter = kad_meter_of(L);
+  struct kad_meter_entry entry;
+  int status = LUA_OK;
+  kad_meter_enter(thread, meter, &entry);
+  const char *const problem = kad_meter_reset(meter, thread, &status);
+  kad_meter_leave(meter);
+  if (problem != NULL) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, problem);
+    return 2;
+  }
+  if (status != LUA_OK) {
+    return push_failure(L, thread);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* The end of kad_meter_pcall: true and the results, or false and the error. */
+static int end_pcall(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    return lua_gettop(L);
+  }
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, -2);
+  return 2;
+}
+
+int kad_meter_pcall(lua_State *L) {
+  lua_Debug at;
+  luaL_checkany(L, 1);
+  if (lua_getstack(L, KAD_METER_DEPTH, &at)) {
+    return luaL_error(L, "too many nested calls for another pcall");
+  }
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  const int arguments = lua_gettop(L) - 2;
+  return end_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 0, 0, end_pcall),
+                   0);
+}
+
+void kad_meter_add_functions(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"create", meter_create},     {"resume", meter_resume},
+      {"run", meter_run},           {"close", meter_close},
+      {"used", meter_used},         {"carry", meter_carry},
+      {"has_time", meter_has_time}, {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,310 @@
+/* plain.c: carries plain values from one Lua state to another, as bytes.
+ *
+ * A value is a tag and what belongs to it; a table is '{', its keys and values
+ * in turn, and '}'. The bytes stay in the process, so that numbers have its
+ * form. Metamethods are not used: nothing of a script runs here. */
+#include "policy/plain.h"
+
+#include "lua/kadenza_lua.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+  NIL = 'n', /* tags */
+  YES = 't',
+  NO = 'f',
+  INTEGER = 'i',
+  FLOAT = 'd',
+  STRING = 's',
+  BEGIN = '{',
+  END = '}',
+  NAME_MAX_SHOWN = 60 /* bytes of a key in a message */
+};
+
+/* ----------------------------------------------------------------- packing --
+ */
+
+/* A walk over a value: the first measures, the second writes. A table that is
+ * being walked is on the stack, its present key above it. */
+struct packer {
+  lua_State *L;
+  const char *root; /* what messages call the value */
+  uint8_t *data;    /* NULL: nothing is written */
+  size_t len;
+  int base;  /* index of the outermost table */
+  int depth; /* of tables that are open */
+};
+
+/* Raises `problem`, naming the place, like "state.names[3]". [-0, +0, v] */
+static void fail(const struct packer *packer, const char *problem) {
+  lua_State *const L = packer->L;
+  lua_settop(L, packer->base + 2 * packer->depth - 1);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  luaL_addstring(&buffer, packer->root);
+  for (int i = 0; i < packer->depth; i++) {
+    char text[NAME_MAX_SHOWN + 4];
+    const int key = packer->base + 2 * i + 1;
+    if (lua_type(L, key) == LUA_TSTRING) {
+      (void)snprintf(text, sizeof text, ".%.*s", NAME_MAX_SHOWN,
+                     lua_tostring(L, key));
+    } else if (lua_isinteger(L, key)) {
+      (void)snprintf(text, sizeof text, "[%lld]",
+                     (long long)lua_tointeger(L, key));
+    } else {
+      (void)snprintf(text, sizeof text, "[a %s]", luaL_typename(L, key));
+    }
+    luaL_addstring(&buffer, text);
+  }
+  luaL_pushresult(&buffer);
+  luaL_error(L, "%s %s", lua_tostring(L, -1), problem);
+}
+
+static void append(struct packer *packer, const void *bytes, size_t len) {
+  if (len > KAD_PLAIN_MAX - packer->len) {
+    fail(packer, "is too much: over a mebibyte in all");
+  }
+  if (packer->data != NULL) {
+    memcpy(packer->data + packer->len, bytes, len);
+  }
+  packer->len += len;
+}
+
+/* Writes a tag, and `len` bytes that belong to it. [-0, +0, v] */
+static void put(struct packer *packer, char tag, const void *bytes,
+                size_t len) {
+  append(packer, &tag, 1);
+  if (len > 0) {
+    append(packer, bytes, len);
+  }
+}
+
+static void put_string(struct packer *packer, int index) {
+  size_t len = 0;
+  const char *const bytes = lua_tolstring(packer->L, index, &len);
+  const uint32_t size = len < KAD_PLAIN_MAX ? (uint32_t)len : KAD_PLAIN_MAX;
+  put(packer, STRING, &size, sizeof size);
+  append(packer, bytes, len);
+}
+
+static void put_number(struct packer *packer, int index) {
+  if (lua_isinteger(packer->L, index)) {
+    const lua_Integer value = lua_tointeger(packer->L, index);
+    put(packer, INTEGER, &value, sizeof value);
+  } else {
+    const lua_Number value = lua_tonumber(packer->L, index);
+    put(packer, FLOAT, &value, sizeof value);
+  }
+}
+
+/* Opens the table at the top. [-0, +1, v] */
+static void open_table(struct packer *packer) {
+  lua_State *const L = packer->L;
+  if (lua_getmetatable(L, -1)) {
+    fail(packer, "has a metatable: a plain table is needed");
+  }
+  if (packer->depth == KAD_PLAIN_DEPTH) {
+    fail(packer, "is nested too deep, or contains itself");
+  }
+  put(packer, BEGIN, NULL, 0);
+  packer->depth++;
+  lua_pushnil(L);
+}
+
+/* Raises what is wrong with the value at the top. [-0, +0, v] */
+static void refuse(const struct packer *packer) {
+  char problem[100];
+  (void)snprintf(problem, sizeof problem,
+                 "is a %s: nil, booleans, numbers, strings and tables of them "
+                 "are plain",
+                 luaL_typename(packer->L, -1));
+  fail(packer, problem);
+}
+
+/* Writes the value at the top, or opens it. [-0|1, +0|1, v] */
+static void put_value(struct packer *packer) {
+  lua_State *const L = packer->L;
+  switch (lua_type(L, -1)) {
+  case LUA_TNIL:
+    put(packer, NIL, NULL, 0);
+    break;
+  case LUA_TBOOLEAN:
+    put(packer, lua_toboolean(L, -1) ? YES : NO, NULL, 0);
+    break;
+  case LUA_TNUMBER:
+    put_number(packer, -1);
+    break;
+  case LUA_TSTRING:
+    put_string(packer, -1);
+    break;
+  case LUA_TTABLE:
+    open_table(packer);
+    return;
+  default:
+    refuse(packer);
+  }
+  lua_pop(L, 1);
+}
+
+/* Writes the key below the value at the top. [-0, +0, v] */
+static void put_key(struct packer *packer) {
+  lua_State *const L = packer->L;
+  switch (lua_type(L, -2)) {
+  case LUA_TBOOLEAN:
+    put(packer, lua_toboolean(L, -2) ? YES : NO, NULL, 0);
+    return;
+  case LUA_TNUMBER:
+    put_number(packer, -2);
+    return;
+  case LUA_TSTRING:
+    put_string(packer, -2);
+    return;
+  default:
+    fail(packer, "is a key that is no boolean, number or string");
+  }
+}
+
+/* Walks over the value at the top. [-1, +0, v] */
+static void walk(struct packer *packer) {
+  lua_State *const L = packer->L;
+  packer->len = 0;
+  packer->depth = 0;
+  packer->base = lua_gettop(L);
+  put_value(packer);
+  while (packer->depth > 0) {
+    if (lua_next(L, -2) != 0) {
+      put_key(packer);
+      put_value(packer);
+    } else {
+      put(packer, END, NULL, 0);
+      packer->depth--;
+      lua_pop(L, 1);
+    }
+  }
+}
+
+/* pack(value, root) → bytes */
+static int plain_pack(lua_State *L) {
+  struct packer packer = {.L = L, .root = luaL_checkstring(L, 2)};
+  luaL_checkstack(L, 2 * KAD_PLAIN_DEPTH + 20, NULL);
+  lua_pushvalue(L, 1);
+  walk(&packer);
+  /* One byte more: a block of none may have no address. */
+  packer.data = lua_newuserdatauv(L, packer.len + 1, 0);
+  lua_pushvalue(L, 1);
+  walk(&packer);
+  lua_pushlstring(L, (const char *)packer.data, packer.len);
+  return 1;
+}
+
+/* --------------------------------------------------------------- unpacking --
+ */
+
+struct unpacker {
+  lua_State *L;
+  const char *bytes;
+  size_t len;
+  size_t done;
+  int depth;
+  bool has_key[KAD_PLAIN_DEPTH + 1]; /* the key of the next value is pushed */
+};
+
+/* Takes `len` bytes to `*into`. [-0, +0, v] */
+static void take(struct unpacker *unpacker, void *into, size_t len) {
+  if (len > unpacker->len - unpacker->done) {
+    luaL_error(unpacker->L, "packed values end too soon");
+  }
+  memcpy(into, unpacker->bytes + unpacker->done, len);
+  unpacker->done += len;
+}
+
+static void take_string(struct unpacker *unpacker) {
+  uint32_t size = 0;
+  take(unpacker, &size, sizeof size);
+  if (size > unpacker->len - unpacker->done) {
+    luaL_error(unpacker->L, "packed values end too soon");
+  }
+  lua_pushlstring(unpacker->L, unpacker->bytes + unpacker->done, size);
+  unpacker->done += size;
+}
+
+/* Pushes the scalar of `tag`. [-0, +1, v] */
+static void take_scalar(struct unpacker *unpacker, int tag) {
+  lua_State *const L = unpacker->L;
+  lua_Integer integer = 0;
+  lua_Number number = 0;
+  switch (tag) {
+  case NIL:
+    lua_pushnil(L);
+    return;
+  case YES:
+  case NO:
+    lua_pushboolean(L, tag == YES);
+    return;
+  case INTEGER:
+    take(unpacker, &integer, sizeof integer);
+    lua_pushinteger(L, integer);
+    return;
+  case FLOAT:
+    take(unpacker, &number, sizeof number);
+    lua_pushnumber(L, number);
+    return;
+  case STRING:
+    take_string(unpacker);
+    return;
+  default:
+    luaL_error(L, "packed values have an unknown tag");
+  }
+}
+
+/* Takes the next tag. Leaves a whole value at the top and returns true, or
+ * opens a table and returns false. [-0, +0|1, v] */
+static bool take_value(struct unpacker *unpacker) {
+  char tag = 0;
+  take(unpacker, &tag, 1);
+  if (tag == END && unpacker->depth > 0 &&
+      !unpacker->has_key[unpacker->depth]) {
+    unpacker->depth--;
+    return true;
+  }
+  if (tag != BEGIN) {
+    take_scalar(unpacker, tag);
+    return true;
+  }
+  if (unpacker->depth == KAD_PLAIN_DEPTH) {
+    luaL_error(unpacker->L, "packed values are nested too deep");
+  }
+  lua_newtable(unpacker->L);
+  unpacker->has_key[++unpacker->depth] = false;
+  return false;
+}
+
+/* unpack(bytes) → value */
+static int plain_unpack(lua_State *L) {
+  struct unpacker unpacker = {.L = L};
+  unpacker.bytes = luaL_checklstring(L, 1, &unpacker.len);
+  luaL_checkstack(L, 2 * KAD_PLAIN_DEPTH + 20, NULL);
+  for (;;) {
+    if (!take_value(&unpacker)) {
+      continue;
+    }
+    if (unpacker.depth == 0) {
+      return 1;
+    }
+    bool *const has_key = &unpacker.has_key[unpacker.depth];
+    if (*has_key) {
+      lua_rawset(L, -3);
+    }
+    *has_key = !*has_key;
+  }
+}
+
+void kad_lua_add_plain(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"pack_plain", plain_pack},
+      {"unpack_plain", plain_unpack},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,509 @@
+#include "policy/view.h"
+
+#include <string.h>
+
+static const char *const names[] = {
+    [KAD_VIEW_RECORD] = "kadenza.Record",
+    [KAD_VIEW_REQUEST] = "kadenza.Request",
+    [KAD_VIEW_CONTEXT] = "kadenza.Context",
+};
+
+/* The fields of all kinds, numbered. */
+enum field {
+  FIELD_NONE,
+  FIELD_VALUE,
+  FIELD_KEY,
+  FIELD_TYPE,
+  FIELD_PUBLISHER,
+  FIELD_SIGNATURE,
+  FIELD_SALT,
+  FIELD_TTL,
+  FIELD_AGE,
+  FIELD_SEQ,
+  FIELD_COPY,
+  FIELD_METHOD,
+  FIELD_ARGS,
+  FIELD_FROM,
+  FIELD_REASON,
+  FIELD_NOW,
+  FIELD_NODE
+};
+
+static const char *const field_names[] = {
+    [FIELD_VALUE] = "value",
+    [FIELD_KEY] = "key",
+    [FIELD_TYPE] = "type",
+    [FIELD_PUBLISHER] = "publisher",
+    [FIELD_SIGNATURE] = "signature",
+    [FIELD_SALT] = "salt",
+    [FIELD_TTL] = "ttl",
+    [FIELD_AGE] = "age",
+    [FIELD_SEQ] = "seq",
+    [FIELD_COPY] = "copy",
+    [FIELD_METHOD] = "method",
+    [FIELD_ARGS] = "args",
+    [FIELD_FROM] = "from",
+    [FIELD_REASON] = "reason",
+    [FIELD_NOW] = "now",
+    [FIELD_NODE] = "node",
+};
+
+/* Registry keys of the metatables. */
+static const char metatable_keys[sizeof names / sizeof names[0]];
+
+static void push_optional(lua_State *L, struct kad_slice slice) {
+  if (slice.len == 0) {
+    lua_pushnil(L);
+  } else {
+    kad_lua_push_slice(L, slice);
+  }
+}
+
+static void push_bytes(lua_State *L, const uint8_t *bytes, size_t len) {
+  if (bytes == NULL) {
+    lua_pushnil(L);
+  } else {
+    lua_pushlstring(L, (const char *)bytes, len);
+  }
+}
+
+static int record_copy(lua_State *L) {
+  const struct kad_view *const view = lua_touserdata(L, 1);
+  luaL_argexpected(L, kad_view_test_record(L, 1) != NULL, 1, "record");
+  if (view->subject.record != NULL) {
+    kad_lua_push_record(L, view->subject.record, view->bits);
+  } else {
+    return luaL_error(L, "a Record was used after its hook had ended");
+  }
+  return 1;
+}
+
+static void push_seq(lua_State *L, const struct kad_record *record) {
+  if (record->has_seq) {
+    lua_pushinteger(L, record->seq);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* Pushes a field of a record. [-0, +1, m] */
+static void push_record_field(lua_State *L, const struct kad_view *view,
+                              enum field field) {
+  const struct kad_record *const record = view->subject.record;
+  switch ((int)field) {
+  case FIELD_VALUE:
+    kad_lua_push_slice(L, record->value);
+    return;
+  case FIELD_KEY:
+    kad_lua_push_id(L, &record->key, view->bits);
+    return;
+  case FIELD_TYPE:
+    kad_lua_push_slice(L, record->type);
+    return;
+  case FIELD_PUBLISHER:
+    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
+    return;
+  case FIELD_SIGNATURE:
+    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
+    return;
+  case FIELD_SALT:
+    push_optional(L, record->salt);
+    return;
+  case FIELD_TTL:
+    lua_pushinteger(L, record->ttl);
+    return;
+  case FIELD_AGE:
+    lua_pushinteger(L, record->age);
+    return;
+  case FIELD_SEQ:
+    push_seq(L, record);
+    return;
+  case FIELD_COPY:
+    lua_pushcfunction(L, record_copy);
+    return;
+  default:
+    lua_pushnil(L);
+  }
+}
+
+/* Pushes the arguments of a request, decoded. [-0, +1, m] */
+static void push_args(lua_State *L, const struct kad_request *request) {
+  if (request->args.len == 0 || kad_lua_bencode_decode(L, request->args) != 0) {
+    lua_newtable(L);
+  }
+}
+
+static void push_request_field(lua_State *L, const struct kad_view *view,
+                               enum field field) {
+  const struct kad_request *const request = view->subject.request;
+  if (field == FIELD_METHOD) {
+    kad_lua_push_slice(L, request->method);
+  } else if (field == FIELD_ARGS) {
+    push_args(L, request);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* Pushes who asks: a contact with `proven`; nil when it is us. [-0, +1, m] */
+static void push_from(lua_State *L, const struct kad_view *view) {
+  const struct kad_question *const question = view->subject.question;
+  if (question->from.address.family == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  kad_lua_push_contact(L, &question->from, view->bits);
+  lua_pushboolean(L, question->proven);
+  lua_setfield(L, -2, "proven");
+}
+
+static const char *reason_name(enum kad_reason reason) {
+  switch (reason) {
+  case KAD_REASON_STORE:
+    return "store";
+  case KAD_REASON_REPUBLISH:
+    return "republish";
+  case KAD_REASON_HANDOFF:
+    return "handoff";
+  case KAD_REASON_CACHE:
+    return "cache";
+  case KAD_REASON_GET:
+    return "get";
+  case KAD_REASON_EXPIRE:
+    return "expire";
+  }
+  return "store";
+}
+
+/* Pushes why a hook about records runs; of the others there is no reason.
+ * [-0, +1, m] */
+static void push_reason(lua_State *L, const struct kad_question *question) {
+  if (question->record != NULL || question->held_count > 0) {
+    lua_pushstring(L, reason_name(question->reason));
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+static void push_context_field(lua_State *L, const struct kad_view *view,
+                               enum field field) {
+  const struct kad_question *const question = view->subject.question;
+  switch ((int)field) {
+  case FIELD_FROM:
+    push_from(L, view);
+    return;
+  case FIELD_REASON:
+    push_reason(L, question);
+    return;
+  case FIELD_NOW:
+    lua_pushnumber(L, (lua_Number)question->now / 1000.0);
+    return;
+  case FIELD_NODE:
+    lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key);
+    return;
+  default:
+    lua_pushnil(L);
+  }
+}
+
+static void push_field(lua_State *L, const struct kad_view *view,
+                       enum field field) {
+  switch (view->kind) {
+  case KAD_VIEW_RECORD:
+    push_record_field(L, view, field);
+    return;
+  case KAD_VIEW_REQUEST:
+    push_request_field(L, view, field);
+    return;
+  case KAD_VIEW_CONTEXT:
+    push_context_field(L, view, field);
+    return;
+  }
+}
+
+static bool shows(const struct kad_view *view) {
+  switch (view->kind) {
+  case KAD_VIEW_RECORD:
+    return view->subject.record != NULL;
+  case KAD_VIEW_REQUEST:
+    return view->subject.request != NULL;
+  case KAD_VIEW_CONTEXT:
+    return view->subject.question != NULL;
+  }
+  return false;
+}
+
+/* Tells whether views of this kind have a field. */
+static bool has_field(enum kad_view_kind kind, enum field field) {
+  switch (kind) {
+  case KAD_VIEW_RECORD:
+    return field > FIELD_NONE && field <= FIELD_COPY;
+  case KAD_VIEW_REQUEST:
+    return field == FIELD_METHOD || field == FIELD_ARGS;
+  case KAD_VIEW_CONTEXT:
+    return field >= FIELD_FROM;
+  }
+  return false;
+}
+
+/* view[name]. Upvalue 1 has the numbers of the fields: one look-up of a string
+ * that Lua has interned. A name that is no field raises: a rule that reads a
+ * misspelt one would otherwise never apply, and nobody would know. */
+static int view_index(lua_State *L) {
+  const struct kad_view *const view = lua_touserdata(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  const enum field field = (enum field)lua_tointeger(L, -1);
+  if (!has_field(view->kind, field)) {
+    return luaL_error(L, "a %s has no field '%s'",
+                      names[view->kind] + sizeof "kadenza." - 1,
+                      luaL_tolstring(L, 2, NULL));
+  }
+  if (!shows(view)) {
+    return luaL_error(L, "a %s was used after its hook had ended",
+                      names[view->kind] + sizeof "kadenza." - 1);
+  }
+  push_field(L, view, field);
+  return 1;
+}
+
+static int view_newindex(lua_State *L) {
+  return luaL_error(L, "a view cannot be changed: copy it");
+}
+
+static int view_tostring(lua_State *L) {
+  const struct kad_view *const view = lua_touserdata(L, 1);
+  lua_pushstring(L, names[view->kind]);
+  return 1;
+}
+
+/* Pushes the table of the numbers of fields. [-0, +1, m] */
+static void push_numbers(lua_State *L) {
+  const size_t count = sizeof field_names / sizeof field_names[0];
+  lua_createtable(L, 0, (int)count);
+  for (size_t i = FIELD_NONE + 1; i < count; i++) {
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_setfield(L, -2, field_names[i]);
+  }
+}
+
+/* Pushes the metatable of a kind. [-0, +1, m] */
+static void push_metatable(lua_State *L, enum kad_view_kind kind) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]) == LUA_TTABLE) {
+    return;
+  }
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 5);
+  push_numbers(L);
+  lua_pushcclosure(L, view_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, view_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, view_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushstring(L, names[kind]);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]);
+}
+
+/* ---------------------------------------------------------------- copies --
+ *
+ * Thousands of hooks may wait: a copy is one block, made as the core has it. */
+
+/* A copy of a record or request, with the bytes that it borrows. */
+struct copied_record {
+  struct kad_record record;
+  uint8_t bytes[];
+};
+
+struct copied_request {
+  struct kad_request request;
+  uint8_t bytes[];
+};
+
+/* Copies bytes to `*room`, which moves on. */
+static struct kad_slice copy_slice(uint8_t **room, struct kad_slice slice) {
+  const struct kad_slice copy = {.data = *room, .len = slice.len};
+  if (slice.len > 0) {
+    memcpy(*room, slice.data, slice.len);
+    *room += slice.len;
+  }
+  return copy;
+}
+
+static const uint8_t *copy_bytes(uint8_t **room, const uint8_t *bytes,
+                                 size_t len) {
+  return bytes != NULL ? copy_slice(room, (struct kad_slice){bytes, len}).data
+                       : NULL;
+}
+
+/* Pushes a copy of the record of a view, and shows that. [-0, +1, m] */
+static void copy_record(lua_State *L, struct kad_view *view) {
+  const struct kad_record *const record = view->subject.record;
+  const size_t size = record->type.len + record->value.len + record->salt.len +
+                      (record->publisher != NULL ? KAD_PUBLISHER_SIZE : 0) +
+                      (record->signature != NULL ? KAD_SIGNATURE_SIZE : 0);
+  struct copied_record *const copy =
+      lua_newuserdatauv(L, sizeof *copy + size, 0);
+  uint8_t *room = copy->bytes;
+  copy->record = *record;
+  copy->record.type = copy_slice(&room, record->type);
+  copy->record.value = copy_slice(&room, record->value);
+  copy->record.salt = copy_slice(&room, record->salt);
+  copy->record.publisher =
+      copy_bytes(&room, record->publisher, KAD_PUBLISHER_SIZE);
+  copy->record.signature =
+      copy_bytes(&room, record->signature, KAD_SIGNATURE_SIZE);
+  view->subject.record = &copy->record;
+}
+
+static void copy_request(lua_State *L, struct kad_view *view) {
+  const struct kad_request *const request = view->subject.request;
+  struct copied_request *const copy = lua_newuserdatauv(
+      L, sizeof *copy + request->method.len + request->args.len, 0);
+  uint8_t *room = copy->bytes;
+  copy->request.method = copy_slice(&room, request->method);
+  copy->request.args = copy_slice(&room, request->args);
+  view->subject.request = &copy->request;
+}
+
+/* A context shows who asks, why and when, and nothing that is borrowed: of
+ * records only whether there were any, which says that it has a reason. */
+static void copy_context(lua_State *L, struct kad_view *view) {
+  struct kad_question *const copy = lua_newuserdatauv(L, sizeof *copy, 0);
+  *copy = *view->subject.question;
+  copy->held_count += copy->record != NULL;
+  copy->request = NULL;
+  copy->record = NULL;
+  copy->held = NULL;
+  view->subject.question = copy;
+}
+
+static void push_copy(lua_State *L, struct kad_view *view) {
+  switch (view->kind) {
+  case KAD_VIEW_RECORD:
+    copy_record(L, view);
+    return;
+  case KAD_VIEW_REQUEST:
+    copy_request(L, view);
+    return;
+  case KAD_VIEW_CONTEXT:
+    copy_context(L, view);
+    return;
+  }
+}
+
+/* ----------------------------------------------------------------- rings -- */
+
+static const char views_key = 0;
+
+enum {
+  VIEWS_TABLE = 1 /* the user value of the rings */
+};
+
+struct kad_views *kad_views_of(lua_State *L) {
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  struct kad_views *views = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (views == NULL) {
+    views = lua_newuserdatauv(L, sizeof *views, 1);
+    memset(views, 0, sizeof *views);
+    lua_createtable(L, KAD_VIEW_KINDS * KAD_VIEW_RING, 0);
+    lua_setiuservalue(L, -2, VIEWS_TABLE);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &views_key);
+  }
+  return views;
+}
+
+void kad_views_push_table(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  lua_getiuservalue(L, -1, VIEWS_TABLE);
+  lua_remove(L, -2);
+}
+
+struct kad_view *kad_views_take(struct kad_views *views,
+                                enum kad_view_kind kind) {
+  struct kad_view *const view =
+      views->rings[kind][views->next[kind] % KAD_VIEW_RING];
+  if (view == NULL || view->busy || view->spent) {
+    return NULL;
+  }
+  views->next[kind]++;
+  view->busy = true;
+  return view;
+}
+
+/* Keeps a busy view whose place another will have. [-0, +0, m] */
+static void displace(lua_State *L, struct kad_view *view) {
+  lua_rawgeti(L, -1, view->place);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, view);
+  view->displaced = true;
+}
+
+void kad_views_refill(lua_State *L, struct kad_views *views,
+                      enum kad_view_kind kind) {
+  const unsigned index = views->next[kind] % KAD_VIEW_RING;
+  luaL_checkstack(L, 4, NULL);
+  kad_views_push_table(L);
+  if (views->rings[kind][index] != NULL && views->rings[kind][index]->busy) {
+    displace(L, views->rings[kind][index]);
+  }
+  struct kad_view *const view = lua_newuserdatauv(L, sizeof *view, 1);
+  *view = (struct kad_view){
+      .kind = kind,
+      .place = (int)kind * KAD_VIEW_RING + (int)index + 1,
+  };
+  push_metatable(L, kind);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, view->place);
+  views->rings[kind][index] = view;
+  lua_pop(L, 1);
+}
+
+/* Pushes a busy view. [-0, +1, -] */
+static void push_view(lua_State *L, const struct kad_view *view) {
+  if (view->displaced) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, view);
+    return;
+  }
+  kad_views_push_table(L);
+  lua_rawgeti(L, -1, view->place);
+  lua_remove(L, -2);
+}
+
+void kad_view_keep(lua_State *L, struct kad_view *view) {
+  luaL_checkstack(L, 10, NULL);
+  push_view(L, view);
+  push_copy(L, view);
+  lua_setiuservalue(L, -2, 1);
+  view->kept = true;
+  lua_pop(L, 1);
+}
+
+void kad_view_give(lua_State *L, struct kad_view *view) {
+  if (view == NULL) {
+    return;
+  }
+  memset(&view->subject, 0, sizeof view->subject);
+  view->spent = view->kept;
+  view->kept = false;
+  view->busy = false;
+  if (view->displaced) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, view);
+  }
+}
+
+const struct kad_view *kad_view_test_record(lua_State *L, int index) {
+  const struct kad_view *view = NULL;
+  if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[KAD_VIEW_RECORD]);
+    view = lua_rawequal(L, -1, -2) ? lua_touserdata(L, index) : NULL;
+    lua_pop(L, 2);
+  }
+  return view;
+}

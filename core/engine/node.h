@@ -1,0 +1,126 @@
+/* The engine: what its parts share. node.c only joins them.
+ *
+ *     datagram ─► node.c ─► serve.c ─────► admission.c ─► the store
+ *                   └─────► rpc.c ──► lookup.c, verify.c, join.c …
+ *     request ──► operation.c ─► ping, lookup, get, put ─► rpc.c
+ *     time ─────► the heap of alarms ─► whichever set them
+ */
+#ifndef KAD_ENGINE_NODE_H
+#define KAD_ENGINE_NODE_H
+
+#include "base/time.h"
+#include "engine/hook_call.h"
+#include "engine/ruleset.h"
+#include "engine/timer.h"
+#include "lookup/network_size.h"
+#include "membership/maintenance.h"
+#include "membership/neighbours.h"
+#include "membership/observed_address.h"
+#include "membership/suspend.h"
+#include "membership/verification.h"
+#include "operations/operation.h"
+#include "records/quota.h"
+#include "records/store.h"
+#include "records/token.h"
+#include "replication/handoff.h"
+#include "replication/publications.h"
+#include "replication/store_budget.h"
+#include "routing/table.h"
+#include "rpc/limiter.h"
+#include "rpc/rpc.h"
+#include "wire/codec.h"
+
+enum {
+  KAD_FAMILIES = 2,          /* tables[0] is IPv4's, tables[1] IPv6's */
+  KAD_DATAGRAM_MAX = 1500,   /* bytes of a datagram read or sent */
+  KAD_REPLY_MAX = 1024,      /* bytes of a find_node or get_peers reply */
+  KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply to a byte of a query, for an
+                                address that is not proven */
+};
+
+struct kad_node {
+  struct kad_config config;
+  struct kad_env env;
+  size_t id_size; /* bytes: 20 or 32 */
+  uint8_t map_secret[KAD_MAP_SECRET_SIZE];
+  const struct kad_codec *codec;          /* where the policy has none */
+  struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
+  struct kad_limiter *limiter;            /* NULL: limits are off */
+  struct kad_store *store;
+  bool owns_store;
+  struct kad_quota quota;
+  struct kad_token_maker tokens;
+  struct kad_ruleset *ruleset;
+  struct kad_heap alarms;
+  struct kad_rpc rpc;
+  struct kad_questions questions;
+  struct kad_operations operations;
+  struct kad_verifier verifier;
+  struct kad_estimate estimates[KAD_FAMILIES];
+  struct kad_maintenance maintenance;
+  struct kad_wake wake;
+  struct kad_observed observed[KAD_FAMILIES];
+  struct kad_budget budget; /* of stores that nobody asked for */
+  struct kad_handoff handoff;
+  struct kad_own own;
+  struct kad_neighbours *neighbours; /* NULL until a record is held */
+  struct kad_admission *merging;     /* whose merges answer later; a list */
+  size_t in_line;                    /* admissions that wait for one of these */
+  struct kad_map storing;            /* stores that are being answered */
+  struct kad_stats stats; /* counters; gauges are filled in when asked */
+  bool sending;           /* inside env.send: the engine may not be entered */
+  bool closing;
+};
+
+/* Returns the moment it is, sleep left out: what everything in the engine goes
+ * by. */
+static inline kad_time_ms kad_node_now(const struct kad_node *node) {
+  return node->env.now(node->env.state) - node->wake.slept;
+}
+
+/* Returns what env.now says at the engine's `moment`: what others are told. */
+static inline kad_time_ms kad_node_tell(const struct kad_node *node,
+                                        kad_time_ms moment) {
+  return kad_time_add(moment, node->wake.slept);
+}
+
+/* Returns the table of `family`, or NULL. */
+static inline struct kad_table *kad_node_table(const struct kad_node *node,
+                                               unsigned family) {
+  return node->tables[family == 6 ? 1 : 0];
+}
+
+/* Returns a random number below `bound` (more than 0). */
+uint32_t kad_node_random(struct kad_node *node, uint32_t bound);
+
+/* Returns `period` with up to a tenth added or taken off at random. */
+kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period);
+
+/* Encodes and sends `message`, whose version is filled in. Returns 0, or what
+ * the codec does: KAD_ETOOBIG, or KAD_EINVAL for a dictionary of the caller's
+ * that cannot be sent. */
+int kad_node_send(struct kad_node *node, const struct kad_address *to,
+                  struct kad_message *message);
+
+/* The same for a datagram of at most `max` bytes: KAD_ETOOBIG if it has more.
+ * What is not sent is not counted. */
+int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
+                         struct kad_message *message, size_t max);
+
+/* Reads a datagram with the node's codec. `*message` borrows it, and the bytes
+ * of `scratch`, of KAD_CODEC_SCRATCH bytes. Returns 0 or KAD_EMALFORMED. */
+KAD_MUST_CHECK int kad_node_read(struct kad_node *node,
+                                 struct kad_slice datagram, void *scratch,
+                                 struct kad_message *message);
+
+/* Returns true if the contact at `address` has answered us: it is in a table.
+ */
+bool kad_node_is_proven(const struct kad_node *node,
+                        const struct kad_contact *contact);
+
+/* Notes that `contact` answered us after `rtt_ms`: asks on_contact and enters
+ * it into its table. */
+void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
+                       uint32_t rtt_ms);
+
+#endif

@@ -1,0 +1,105 @@
+#include "lookup/candidates.h"
+
+#include "base/allocator.h"
+
+#include <string.h>
+
+enum {
+  GROWTH = 32,   /* candidates by which the array grows */
+  MISLEADING = 3 /* silent contacts in a row that cost a contact its credit */
+};
+
+void kad_candidates_deinit(struct kad_candidates *candidates,
+                           const struct kad_allocator *allocator) {
+  kad_release(allocator, candidates->items,
+              candidates->cap * sizeof *candidates->items);
+  *candidates = (struct kad_candidates){0};
+}
+
+/* Returns where `id` belongs in the order of distance. */
+static size_t place_of(const struct kad_candidates *candidates,
+                       const struct kad_id *target, const struct kad_id *id) {
+  size_t low = 0;
+  size_t high = candidates->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (kad_id_compare(target, &candidates->items[middle].contact.id, id) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+static bool is_known(const struct kad_candidates *candidates,
+                     const struct kad_contact *contact) {
+  for (size_t i = 0; i < candidates->count; i++) {
+    const struct kad_contact *other = &candidates->items[i].contact;
+    if (kad_id_equal(&other->id, &contact->id) ||
+        kad_address_equal(&other->address, &contact->address)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Makes room for one more at `place`. Returns false if there is none. */
+static bool make_room(struct kad_candidates *candidates,
+                      const struct kad_allocator *allocator, size_t place) {
+  if (candidates->count < candidates->cap) {
+    return true;
+  }
+  if (candidates->cap >= KAD_CANDIDATES_MAX) {
+    const size_t last = candidates->count - 1;
+    if (place > last || candidates->items[last].state != KAD_CANDIDATE_HEARD) {
+      return false;
+    }
+    candidates->count--;
+    return true;
+  }
+  const size_t cap = candidates->cap + GROWTH;
+  void *grown = kad_resize(allocator, candidates->items,
+                           candidates->cap * sizeof *candidates->items,
+                           cap * sizeof *candidates->items);
+  if (grown == NULL) {
+    return false;
+  }
+  candidates->items = grown;
+  candidates->cap = cap;
+  return true;
+}
+
+bool kad_candidates_add(struct kad_candidates *candidates,
+                        const struct kad_allocator *allocator,
+                        const struct kad_id *target,
+                        const struct kad_candidate *made) {
+  const size_t place = place_of(candidates, target, &made->contact.id);
+  if (is_known(candidates, &made->contact) ||
+      !make_room(candidates, allocator, place)) {
+    return false;
+  }
+  memmove(&candidates->items[place + 1], &candidates->items[place],
+          (candidates->count - place) * sizeof *candidates->items);
+  candidates->items[place] = *made;
+  candidates->count++;
+  return place == 0;
+}
+
+struct kad_candidate *kad_candidates_find(
+    const struct kad_candidates *candidates, const struct kad_id *target,
+    const struct kad_contact *contact) {
+  const size_t place = place_of(candidates, target, &contact->id);
+  if (place == candidates->count) {
+    return NULL;
+  }
+  struct kad_candidate *found = &candidates->items[place];
+  return kad_id_equal(&found->contact.id, &contact->id) &&
+                 kad_address_equal(&found->contact.address, &contact->address)
+             ? found
+             : NULL;
+}
+
+bool kad_candidate_misleads(const struct kad_candidate *candidate) {
+  return candidate->spoke == 0 && candidate->silent >= MISLEADING;
+}

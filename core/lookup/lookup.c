@@ -1,0 +1,448 @@
+#include "lookup/lookup.h"
+
+#include "base/allocator.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "engine/node.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  GROWTH = 32,      /* steps by which their array grows */
+  HEARD_FACTOR = 2, /* contacts taken from one reply, in k */
+  LOG_BITS = 4,     /* of the distance, beside the first, that tell */
+  LOG_UNIT = 1 << LOG_BITS,
+  BITS_A_HOP = 6, /* that an answer brings a lookup closer, about */
+  GROUP_MAX = 64  /* the greatest k, and own contacts to begin with */
+};
+
+static void advance(struct kad_node *node, struct kad_lookup *lookup);
+static int send_query(struct kad_node *node, struct kad_lookup *lookup,
+                      uint32_t path, struct kad_candidate *candidate,
+                      enum kad_method_id method);
+
+/* Returns the bits of the distance of `id`, in units of LOG_UNIT a bit. */
+static uint32_t log_distance(const struct kad_lookup *lookup,
+                             const struct kad_id *id) {
+  const struct kad_id *target = &lookup->config.target;
+  const uint32_t shared = kad_id_prefix(target, id);
+  uint32_t bits = (8 * KAD_ID_SIZE - shared) * LOG_UNIT;
+  for (uint32_t i = 1; i <= LOG_BITS && shared + i < 8 * KAD_ID_SIZE; i++) {
+    if (kad_id_bit(target, shared + i) != kad_id_bit(id, shared + i)) {
+      bits += (uint32_t)LOG_UNIT >> i;
+    }
+  }
+  return bits;
+}
+
+/* Returns what asking `contact` costs: the round-trip time that is expected of
+ * it, and that of the hops which remain from there. All the same where β is 1:
+ * the closest are first then. */
+static uint32_t cost_of(const struct kad_node *node,
+                        const struct kad_lookup *lookup,
+                        const struct kad_contact *contact) {
+  if (lookup->config.beta <= 1) {
+    return 0;
+  }
+  const struct kad_entry *known =
+      kad_table_find(kad_node_table(node, lookup->config.family), &contact->id);
+  const uint32_t usual_ms = node->rpc.rtt.mean_ms;
+  const uint32_t rtt_ms =
+      known != NULL && known->rtt_ms > 0 ? known->rtt_ms : usual_ms;
+  return rtt_ms * LOG_UNIT +
+         log_distance(lookup, &contact->id) * usual_ms / BITS_A_HOP;
+}
+
+/* Adds a candidate that `source` (NULL: our table) told us of to a path.
+ * Returns true if it is closer than every one before. */
+static bool add(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
+                const struct kad_contact *contact,
+                const struct kad_candidate *source) {
+  if (contact->address.family != lookup->config.family ||
+      kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_rpc_is_named(contact) ||
+      kad_address_is_martian(&contact->address, node->config.allow_local)) {
+    return false;
+  }
+  struct kad_candidate made = {
+      .contact = *contact, .hop = 1, .cost = cost_of(node, lookup, contact)};
+  if (source != NULL) {
+    made.heard_from = source->contact;
+    made.hop = source->hop + 1;
+  }
+  return kad_candidates_add(&lookup->paths.path[path].candidates,
+                            &node->env.allocator, &lookup->config.target,
+                            &made);
+}
+
+/* Returns the candidate that `query` asked, on the path of its tag. Who has
+ * been asked is not dropped. */
+static struct kad_candidate *asked(const struct kad_lookup *lookup,
+                                   const struct kad_query *query) {
+  struct kad_candidate *candidate =
+      kad_candidates_find(&lookup->paths.path[query->tag].candidates,
+                          &lookup->config.target, &query->to);
+  assert(candidate != NULL);
+  return candidate;
+}
+
+static void keep_token(struct kad_candidate *candidate,
+                       const struct kad_message *reply) {
+  if (reply->token.len > 0 && reply->token.len <= KAD_TOKEN_MAX) {
+    memcpy(candidate->token, reply->token.data, reply->token.len);
+    candidate->token_len = (uint8_t)reply->token.len;
+  }
+}
+
+/* Adds the contacts of a reply to the path that it came on. */
+static void hear(struct kad_node *node, struct kad_lookup *lookup,
+                 uint32_t path, const struct kad_candidate *source,
+                 const struct kad_message *reply) {
+  struct kad_path *on = &lookup->paths.path[path];
+  size_t most = (size_t)HEARD_FACTOR * lookup->config.k;
+  bool closer = false;
+  for (size_t i = 0; i < reply->contact_count && most > 0; i++) {
+    if (reply->contacts[i].address.family == lookup->config.family) {
+      closer = add(node, lookup, path, &reply->contacts[i], source) || closer;
+      most--;
+    }
+  }
+  on->burst = closer ? lookup->config.beta : 0;
+  on->fruitless = closer ? 0 : on->fruitless + 1;
+}
+
+/* Returns true if a custom query has left us without the contacts that the
+ * candidate knows: they are asked for by themselves. */
+static bool needs_bypass(const struct kad_lookup *lookup,
+                         const struct kad_candidate *candidate,
+                         const struct kad_message *answer) {
+  if (lookup->config.method != KAD_METHOD_CUSTOM || candidate->bypassed) {
+    return false;
+  }
+  return answer->kind != KAD_MESSAGE_REPLY ||
+         !(lookup->config.family == 6 ? answer->has_nodes6 : answer->has_nodes);
+}
+
+/* Asks a candidate that has answered a custom query for its contacts. Without
+ * memory for it, they are done without. */
+static void bypass(struct kad_node *node, struct kad_lookup *lookup,
+                   uint32_t path, struct kad_candidate *candidate) {
+  candidate->bypassed = true;
+  if (!lookup->finished &&
+      send_query(node, lookup, path, candidate, KAD_METHOD_FIND_NODE) == 0) {
+    kad_paths_set(&lookup->paths, path, candidate, KAD_CANDIDATE_ASKED);
+  }
+}
+
+static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
+                       struct kad_candidate *candidate,
+                       const struct kad_query *query,
+                       const struct kad_message *reply) {
+  uint32_t number = candidate->step;
+  bool first = !candidate->bypassed;
+  bool bypassing = needs_bypass(lookup, candidate, reply);
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
+  keep_token(candidate, reply);
+  struct kad_candidate source = *candidate;
+  if (!bypassing) {
+    hear(node, lookup, query->tag, &source, reply);
+  }
+  if (!first) {
+    return;
+  }
+  struct kad_step *step = &lookup->steps[number];
+  step->answered = true;
+  step->rtt_ms = (uint32_t)kad_time_since(query->sent_at, kad_node_now(node));
+  if (lookup->config.replied != NULL) {
+    step->had_value =
+        lookup->config.replied(node, lookup, &source.contact, reply);
+    if (step->had_value && lookup->value_hop == 0) {
+      lookup->value_hop = source.hop;
+    }
+  }
+  if (bypassing) {
+    bypass(node, lookup, query->tag, asked(lookup, query));
+  }
+}
+
+static void take_error(struct kad_node *node, struct kad_lookup *lookup,
+                       struct kad_candidate *candidate,
+                       const struct kad_query *query,
+                       const struct kad_message *error) {
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
+  lookup->steps[candidate->step].answered = true;
+  if (needs_bypass(lookup, candidate, error)) {
+    lookup->config.refused(node, lookup, error);
+    bypass(node, lookup, query->tag, candidate);
+  }
+}
+
+/* Takes what became of a query. An error is an answer without contacts: the
+ * contact lives, but does not know this method. So does one that has answered a
+ * custom query, whatever becomes of the question for its contacts. */
+static void take_event(struct kad_node *node, struct kad_query *query,
+                       enum kad_query_event event,
+                       const struct kad_message *message) {
+  struct kad_lookup *lookup = query->owner;
+  struct kad_candidate *candidate = asked(lookup, query);
+  lookup->unanswered -= event != KAD_QUERY_SOFT;
+  if (lookup->finished) {
+    return;
+  }
+  switch (event) {
+  case KAD_QUERY_SOFT:
+    kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_SLOW);
+    break;
+  case KAD_QUERY_REPLY:
+    take_reply(node, lookup, candidate, query, message);
+    break;
+  case KAD_QUERY_ERROR:
+    take_error(node, lookup, candidate, query, message);
+    break;
+  case KAD_QUERY_TIMEOUT:
+    kad_paths_set(&lookup->paths, query->tag, candidate,
+                  candidate->bypassed ? KAD_CANDIDATE_ANSWERED
+                                      : KAD_CANDIDATE_FAILED);
+    break;
+  }
+  advance(node, lookup);
+}
+
+/* Sends the lookup's query, or a find_node in its stead. Returns 0, or what
+ * kad_rpc_send does. */
+static int send_query(struct kad_node *node, struct kad_lookup *lookup,
+                      uint32_t path, struct kad_candidate *candidate,
+                      enum kad_method_id method) {
+  const struct kad_lookup_config *config = &lookup->config;
+  struct kad_message message;
+  struct kad_query *query;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = method;
+  message.name = config->name;
+  message.args = config->args;
+  message.has_target = true;
+  message.target = config->target;
+  message.type = config->type;
+  message.skip = config->skip;
+  message.want4 = config->family == 4;
+  message.want6 = config->family == 6;
+  int error = kad_rpc_send(node, &candidate->contact, &message, take_event,
+                           lookup, &query);
+  if (error != 0) {
+    lookup->error = error;
+    return error;
+  }
+  query->tag = path;
+  lookup->unanswered++;
+  lookup->messages++;
+  return 0;
+}
+
+/* Returns how many contacts a path may ask: with several paths, none leaves the
+ * others without. */
+static uint32_t most_steps(const struct kad_lookup *lookup) {
+  const uint32_t share = KAD_STEPS_MAX / lookup->paths.count;
+  const uint32_t least = 2 * lookup->config.k;
+  return share > least ? share : least;
+}
+
+/* Notes the query to `candidate` among the steps. Returns false when out of
+ * memory, or when the path is as long as it may be. */
+static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
+                      uint32_t path, struct kad_candidate *candidate) {
+  struct kad_path *on = &lookup->paths.path[path];
+  if (on->asked >= most_steps(lookup)) {
+    return false;
+  }
+  if (lookup->step_count == lookup->step_cap) {
+    size_t cap = lookup->step_cap + GROWTH;
+    void *grown = kad_resize(&node->env.allocator, lookup->steps,
+                             lookup->step_cap * sizeof *lookup->steps,
+                             cap * sizeof *lookup->steps);
+    if (grown == NULL) {
+      return false;
+    }
+    lookup->steps = grown;
+    lookup->step_cap = cap;
+  }
+  on->asked++;
+  candidate->step = (uint32_t)lookup->step_count;
+  lookup->steps[lookup->step_count++] = (struct kad_step){
+      .contact = candidate->contact,
+      .heard_from = candidate->heard_from,
+      .hop = candidate->hop,
+      .path = path,
+  };
+  return true;
+}
+
+static void ask(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
+                struct kad_candidate *candidate) {
+  bool sent =
+      note_step(node, lookup, path, candidate) &&
+      send_query(node, lookup, path, candidate, lookup->config.method) == 0;
+  kad_paths_set(&lookup->paths, path, candidate,
+                sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
+}
+
+/* Asks the next candidates of a path. Returns true if it has come to its end.
+ */
+static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
+                        uint32_t path) {
+  struct kad_path *on = &lookup->paths.path[path];
+  uint32_t k = lookup->config.k;
+  uint32_t alpha = lookup->config.alpha;
+  uint32_t parallel = on->fruitless >= alpha ? k : alpha;
+  struct kad_path_view view = kad_paths_view(&lookup->paths, path, k);
+  while (view.next != NULL && (on->in_flight < parallel || on->burst > 0)) {
+    on->burst -= on->burst > 0;
+    ask(node, lookup, path, view.next);
+    view = kad_paths_view(&lookup->paths, path, k);
+  }
+  on->burst = 0;
+  return view.reached;
+}
+
+/* Lets the estimate of the overlay's size know what a lookup has found. */
+static void note_density(struct kad_node *node,
+                         const struct kad_lookup *lookup) {
+  const struct kad_lookup_config *config = &lookup->config;
+  const struct kad_candidate *closest[GROUP_MAX];
+  size_t count = kad_lookup_closest(lookup, closest, config->k);
+  if (!lookup->whole || count == 0) {
+    return;
+  }
+  const struct kad_estimate_finding finding = {
+      .target = &config->target,
+      .farthest = &closest[count - 1]->contact.id,
+      .count = count,
+      .k = config->k,
+      .own = kad_id_equal(&config->target, &node->config.id),
+  };
+  kad_estimate_add(&node->estimates[config->family == 6 ? 1 : 0], &finding,
+                   kad_node_now(node));
+}
+
+static void tell_done(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_lookup *lookup =
+      kad_container_of(alarm, struct kad_lookup, ending);
+  note_density(node, lookup);
+  lookup->config.done(node, lookup);
+}
+
+void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
+  if (lookup->finished) {
+    return;
+  }
+  lookup->finished = true;
+  kad_alarm_unset(node, &lookup->deadline);
+  kad_alarm_set(node, &lookup->ending, kad_node_now(node), tell_done);
+}
+
+/* What a path comes to know of its candidates may let any other go on. */
+static void advance(struct kad_node *node, struct kad_lookup *lookup) {
+  bool reached = true;
+  for (uint32_t i = 0; i < lookup->paths.count && !lookup->finished; i++) {
+    reached = ask_closest(node, lookup, i) && reached;
+  }
+  if (reached && !lookup->finished) {
+    lookup->whole = true;
+    kad_lookup_finish(node, lookup);
+  }
+}
+
+static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_lookup *lookup =
+      kad_container_of(alarm, struct kad_lookup, deadline);
+  lookup->timed_out = true;
+  kad_lookup_finish(node, lookup);
+}
+
+/* Deals our own contacts closest to the target among the paths, in turn. With
+ * several paths each has as many as it may ask at once, so that it does not
+ * depend on a single one. */
+static void deal(struct kad_node *node, struct kad_lookup *lookup,
+                 const struct kad_table *table) {
+  const struct kad_lookup_config *config = &lookup->config;
+  struct kad_contact closest[GROUP_MAX];
+  const uint32_t paths = lookup->paths.count;
+  size_t most = paths > 1 ? (size_t)paths * config->alpha : 0;
+  most = most > config->k ? most : config->k;
+  most = most < GROUP_MAX ? most : GROUP_MAX;
+  const size_t count =
+      config->only_seed ? 0
+                        : kad_table_closest(table, &config->target,
+                                            lookup->started_at, closest, most);
+  for (size_t i = 0; i < count; i++) {
+    (void)add(node, lookup, (uint32_t)i % paths, &closest[i], NULL);
+  }
+  if (config->seed != NULL) {
+    (void)add(node, lookup, (uint32_t)count % paths, config->seed, NULL);
+  }
+}
+
+int kad_lookup_start(struct kad_node *node,
+                     const struct kad_lookup_config *config,
+                     struct kad_lookup **lookup) {
+  struct kad_table *table = kad_node_table(node, config->family);
+  if (table == NULL) {
+    return KAD_EFAMILY;
+  }
+  struct kad_lookup *made = kad_alloc_zero(&node->env.allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->config = *config;
+  made->started_at = kad_node_now(node);
+  kad_paths_init(&made->paths, &config->target,
+                 config->paths > 0 ? config->paths : 1,
+                 node->config.allow_local);
+  deal(node, made, table);
+  made->config.seed = NULL;
+  kad_table_looked_up(table, &config->target, made->started_at);
+  kad_alarm_set(node, &made->deadline,
+                kad_time_add(made->started_at, config->deadline_ms), time_out);
+  node->stats.lookups++;
+  *lookup = made;
+  advance(node, made);
+  return 0;
+}
+
+void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
+                     const struct kad_contact *contact) {
+  if (!lookup->finished) {
+    (void)add(node, lookup, 0, contact, NULL);
+    advance(node, lookup);
+  }
+}
+
+void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
+  if (lookup->unanswered > 0) {
+    kad_rpc_disown(node, lookup);
+  }
+  kad_alarm_unset(node, &lookup->deadline);
+  kad_alarm_unset(node, &lookup->ending);
+  kad_paths_deinit(&lookup->paths, &node->env.allocator);
+  kad_release(&node->env.allocator, lookup->steps,
+              lookup->step_cap * sizeof *lookup->steps);
+  kad_release(&node->env.allocator, lookup, sizeof *lookup);
+}
+
+size_t kad_lookup_closest(const struct kad_lookup *lookup,
+                          const struct kad_candidate **out, size_t cap) {
+  return kad_paths_closest(&lookup->paths, out, cap);
+}
+
+size_t kad_lookup_living(const struct kad_lookup *lookup,
+                         const struct kad_candidate **out, size_t cap) {
+  return kad_paths_living(&lookup->paths, out, cap);
+}
+
+uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {
+  const struct kad_candidate *closest;
+  if (lookup->value_hop > 0) {
+    return lookup->value_hop;
+  }
+  return kad_lookup_closest(lookup, &closest, 1) > 0 ? closest->hop : 0;
+}

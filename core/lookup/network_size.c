@@ -1,0 +1,107 @@
+#include "lookup/network_size.h"
+
+#include "base/time.h"
+
+/* 2^64: the distances that there are, to their first 64 bits. */
+static const double all_distances = 18446744073709551616.0;
+
+static uint64_t distance_of(const struct kad_id *a, const struct kad_id *b) {
+  uint64_t distance = 0;
+  for (size_t i = 0; i < sizeof distance; i++) {
+    distance = distance << 8 | (uint64_t)(a->bytes[i] ^ b->bytes[i]);
+  }
+  return distance;
+}
+
+double kad_estimate_share(const struct kad_id *target,
+                          const struct kad_id *id) {
+  return ((double)distance_of(target, id) + 1) / all_distances;
+}
+
+/* Returns the share of all ids that a node has to itself. The distance of the
+ * k-th has a gamma distribution, whose median is k - 1/3 such shares. */
+static double share_of(const struct kad_estimate_finding *finding) {
+  if (finding->count < finding->k) {
+    return 1.0 / (double)finding->count;
+  }
+  return kad_estimate_share(finding->target, finding->farthest) /
+         ((double)finding->count - 1.0 / 3);
+}
+
+/* Returns true if both samples are of one place: one's nodes are the other's.
+ */
+static bool is_same_place(const struct kad_estimate_sample *a,
+                          const struct kad_estimate_sample *b) {
+  const uint32_t apart = a->target ^ b->target;
+  return apart <= a->reach || apart <= b->reach;
+}
+
+/* Returns where `sample` goes: in the place of one of the same place, else in
+ * turn. */
+static struct kad_estimate_sample *place_for(
+    struct kad_estimate *estimate, const struct kad_estimate_sample *sample) {
+  for (size_t i = 0; i < KAD_ESTIMATE_SAMPLES; i++) {
+    struct kad_estimate_sample *other = &estimate->samples[i];
+    if (other->share > 0 && is_same_place(other, sample)) {
+      return other;
+    }
+  }
+  struct kad_estimate_sample *place = &estimate->samples[estimate->next];
+  estimate->next = (uint8_t)((estimate->next + 1) % KAD_ESTIMATE_SAMPLES);
+  return place;
+}
+
+void kad_estimate_add(struct kad_estimate *estimate,
+                      const struct kad_estimate_finding *finding,
+                      kad_time_ms now) {
+  static const struct kad_id zero = {.bytes = {0}};
+  if (finding->count == 0 || finding->k < KAD_ESTIMATE_K_MIN) {
+    return;
+  }
+  const struct kad_estimate_sample sample = {
+      .target = (uint32_t)(distance_of(finding->target, &zero) >> 32),
+      .reach =
+          (uint32_t)(distance_of(finding->target, finding->farthest) >> 32),
+      .share = (float)share_of(finding),
+      .at_s = (uint32_t)(now / KAD_MS_PER_S),
+  };
+  *(finding->own ? &estimate->own : place_for(estimate, &sample)) = sample;
+}
+
+/* Returns the `i`th sample, our own the last. */
+static const struct kad_estimate_sample *sample_at(
+    const struct kad_estimate *estimate, size_t i) {
+  return i < KAD_ESTIMATE_SAMPLES ? &estimate->samples[i] : &estimate->own;
+}
+
+/* Copies the shares of the samples that are not older than `span_s` to
+ * `sorted`, in order, and returns their number. */
+static size_t gather(const struct kad_estimate *estimate, uint32_t now_s,
+                     uint32_t span_s, double *sorted) {
+  size_t count = 0;
+  for (size_t i = 0; i <= KAD_ESTIMATE_SAMPLES; i++) {
+    const struct kad_estimate_sample *sample = sample_at(estimate, i);
+    if (sample->share <= 0 || now_s - sample->at_s > span_s) {
+      continue;
+    }
+    size_t place = count++;
+    for (; place > 0 && (double)sample->share < sorted[place - 1]; place--) {
+      sorted[place] = sorted[place - 1];
+    }
+    sorted[place] = (double)sample->share;
+  }
+  return count;
+}
+
+double kad_estimate_size(const struct kad_estimate *estimate, kad_time_ms now) {
+  double sorted[KAD_ESTIMATE_SAMPLES + 1];
+  const uint32_t now_s = (uint32_t)(now / KAD_MS_PER_S);
+  size_t count = gather(estimate, now_s, KAD_ESTIMATE_FRESH_S, sorted);
+  if (count < KAD_ESTIMATE_ENOUGH) {
+    count = gather(estimate, now_s, UINT32_MAX, sorted);
+  }
+  if (count == 0) {
+    return 0;
+  }
+  return 2 / (sorted[(count - 1) / 2] + sorted[count / 2]) + 1;
+}

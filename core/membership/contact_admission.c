@@ -1,0 +1,107 @@
+/* Meeting contacts: one that has answered us is let into its table, if the
+ * policy agrees. */
+#include "base/allocator.h"
+#include "engine/node.h"
+
+/* A contact that waits for on_contact. */
+struct meeting {
+  struct kad_contact contact;
+  uint32_t rtt_ms;
+};
+
+/* The contact that stands in the way is asked whether it is still there. */
+static void probe_standing(struct kad_node *node,
+                           const struct kad_entry *standing) {
+  if (standing != NULL) {
+    struct kad_contact contact = standing->contact;
+    kad_verify_probe(node, &contact);
+  }
+}
+
+/* Another id answers at an address: the contact that was there is no more. */
+static int replace(struct kad_node *node, struct kad_table *table,
+                   const struct kad_contact *contact, uint32_t rtt_ms) {
+  const struct kad_entry *probe = NULL;
+  const struct kad_entry *old =
+      kad_table_find_address(table, &contact->address);
+  if (old != NULL) {
+    struct kad_contact gone = old->contact;
+    kad_table_remove(table, &gone);
+    kad_neighbours_gone(node, &gone);
+  }
+  return kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
+}
+
+/* Lets a contact into its table. Returns what kad_table_add does. */
+static int enter_table(struct kad_node *node, struct kad_table *table,
+                       const struct kad_contact *contact, uint32_t rtt_ms) {
+  const struct kad_entry *probe = NULL;
+  int error = kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
+  switch (error) {
+  case KAD_EADDRESS:
+    return replace(node, table, contact, rtt_ms);
+  case KAD_EID:
+    probe_standing(node, kad_table_find(table, &contact->id));
+    break;
+  default:
+    probe_standing(node, probe);
+  }
+  return error;
+}
+
+static void enter(struct kad_node *node, const struct kad_contact *contact,
+                  uint32_t rtt_ms) {
+  struct kad_table *table = kad_node_table(node, contact->address.family);
+  size_t before = kad_table_count(table);
+  int error = enter_table(node, table, contact, rtt_ms);
+  if (error == 0 || error == KAD_EFULL) {
+    kad_neighbours_met(node, contact);
+  }
+  if (kad_table_count(table) > before) {
+    kad_maintenance_met(node, contact->address.family);
+  }
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct meeting *meeting = self;
+  if (answer->verdict == KAD_ACCEPT && !node->closing) {
+    enter(node, &meeting->contact, meeting->rtt_ms);
+  }
+  kad_release(&node->env.allocator, meeting, sizeof *meeting);
+}
+
+/* Asks the policy whether the contact may enter. */
+static void ask(struct kad_node *node, const struct kad_contact *contact,
+                uint32_t rtt_ms) {
+  const struct kad_policy *policy = &node->ruleset->policy;
+  struct meeting *meeting = kad_alloc(&node->env.allocator, sizeof *meeting);
+  if (meeting == NULL) {
+    return;
+  }
+  *meeting = (struct meeting){.contact = *contact, .rtt_ms = rtt_ms};
+  const struct kad_asker asker = {
+      .self = meeting, .resume = resume, .ruleset = node->ruleset};
+  struct kad_question question = {.from = *contact, .proven = true};
+  struct kad_answer answer;
+  if (kad_ask(node, policy->on_contact, policy->state, &asker, &question,
+              &answer) != KAD_LATER) {
+    resume(node, meeting, &answer);
+  }
+}
+
+void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
+                       uint32_t rtt_ms) {
+  const struct kad_table *table = kad_node_table(node, contact->address.family);
+  if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_rpc_is_named(contact)) {
+    return;
+  }
+  kad_lost_found(node, contact);
+  if (node->ruleset->policy.on_contact == NULL ||
+      kad_node_is_proven(node, contact)) {
+    enter(node, contact, rtt_ms);
+  } else {
+    ask(node, contact, rtt_ms);
+  }
+}

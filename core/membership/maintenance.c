@@ -1,0 +1,127 @@
+#include "membership/maintenance.h"
+
+#include "base/time.h"
+#include "engine/node.h"
+
+static void run_round(struct kad_node *node, struct kad_alarm *alarm);
+
+/* Sets the next round: when the next ping is due, or what else cannot wait for
+ * it. */
+static void plan_round(struct kad_node *node) {
+  const kad_time_ms now = kad_node_now(node);
+  const kad_time_ms pace = node->maintenance.liveness.pace_ms;
+  const kad_time_ms soon =
+      kad_time_add(now, kad_node_jitter(node, KAD_SOON_MS));
+  const kad_time_ms due[] = {kad_refresh_due(node), kad_rejoin_due(node)};
+  kad_time_ms at = kad_time_add(now, kad_node_jitter(node, pace));
+  for (size_t i = 0; i < sizeof due / sizeof *due; i++) {
+    at = due[i] < at ? due[i] : at;
+  }
+  kad_alarm_set(node, &node->maintenance.round, at > soon ? at : soon,
+                run_round);
+}
+
+/* Looks around as after a join: we were away, and much may have changed. */
+static void come_back(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  const kad_time_ms now = kad_node_now(node);
+  if (now < maintenance->calm_at) {
+    return;
+  }
+  maintenance->disturbed = false;
+  maintenance->calm_at = kad_time_add(now, KAD_CALM_MS);
+  kad_liveness_hasten(node);
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    kad_refresh_soon(node, i, kad_node_now(node));
+  }
+  kad_maintenance_joined(node);
+}
+
+static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
+  (void)alarm;
+  if (kad_wake_has_jumped(node) || kad_liveness_judge(node)) {
+    node->maintenance.disturbed = true;
+  }
+  if (node->maintenance.disturbed) {
+    come_back(node);
+  }
+  kad_liveness_ping(node);
+  kad_rejoin_round(node);
+  kad_lost_round(node);
+  kad_refresh_next(node);
+  plan_round(node);
+}
+
+void kad_maintenance_start(struct kad_node *node) {
+  kad_liveness_start(node);
+  kad_refresh_start(node);
+  kad_rejoin_start(node);
+  plan_round(node);
+}
+
+void kad_maintenance_stop(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_refresh_stop(node);
+  kad_rejoin_stop(node);
+  kad_lost_stop(node);
+  kad_alarm_unset(node, &maintenance->round);
+  kad_alarm_unset(node, &maintenance->expiry);
+  kad_alarm_unset(node, &maintenance->republish);
+}
+
+void kad_maintenance_met(struct kad_node *node, unsigned family) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  const size_t index = family == 6 ? 1 : 0;
+  const kad_time_ms soon =
+      kad_time_add(kad_node_now(node), kad_node_jitter(node, KAD_SOON_MS));
+  maintenance->liveness.had_contacts = true;
+  if (kad_table_count(node->tables[index]) > node->config.k) {
+    return;
+  }
+  kad_refresh_soon(node, index, soon);
+  if (maintenance->round.deadline.at > soon) {
+    kad_alarm_set(node, &maintenance->round, soon, run_round);
+  }
+}
+
+void kad_maintenance_disturbed(struct kad_node *node) {
+  struct kad_alarm *round = &node->maintenance.round;
+  node->maintenance.disturbed = true;
+  if (!node->closing) {
+    kad_alarm_set(node, round, kad_node_now(node), run_round);
+  }
+}
+
+void kad_maintenance_joined(struct kad_node *node) {
+  kad_rejoin_succeeded(node);
+  kad_refresh_farther(node);
+}
+
+/* Returns true if less than half of the contacts have answered the latest query
+ * to them. */
+static bool most_are_silent(const struct kad_node *node) {
+  size_t all = 0;
+  size_t answering = 0;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    size_t bucket = 0;
+    size_t slot = 0;
+    const struct kad_entry *entry;
+    while (node->tables[i] != NULL &&
+           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
+      all++;
+      answering += entry->failures == 0;
+    }
+  }
+  return 2 * answering < all;
+}
+
+enum kad_state kad_maintenance_state(const struct kad_node *node) {
+  const struct kad_maintenance *maintenance = &node->maintenance;
+  if (!maintenance->liveness.had_contacts) {
+    return maintenance->rejoin.asked ? KAD_STATE_JOINING : KAD_STATE_NEW;
+  }
+  if (kad_liveness_is_alone(node)) {
+    return KAD_STATE_ISOLATED;
+  }
+  return most_are_silent(node) ? KAD_STATE_DEGRADED : KAD_STATE_HEALTHY;
+}

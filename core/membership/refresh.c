@@ -1,0 +1,180 @@
+#include "membership/refresh.h"
+
+#include "base/time.h"
+#include "engine/node.h"
+
+static unsigned family_of(size_t index) {
+  return index == 0 ? 4 : 6;
+}
+
+static kad_time_ms period_ms(const struct kad_node *node) {
+  return (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
+}
+
+/* Returns true if `table` has somebody to ask. */
+static bool has_contacts(const struct kad_table *table) {
+  return table != NULL && kad_table_count(table) > 0;
+}
+
+/* After a join the next one follows at once; others wait for the next round, so
+ * that buckets that fall due together are not refreshed in one burst. */
+static void looked_up(struct kad_node *node, struct kad_lookup *lookup) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  refresh->lookup = NULL;
+  node->stats.upkeep += lookup->messages;
+  kad_lookup_free(node, lookup);
+  if (refresh->farther[0] > 0 || refresh->farther[1] > 0) {
+    kad_refresh_next(node);
+  }
+}
+
+/* The k closest to a random id teach us no more about its bucket than a few of
+ * them do. Of our neighbours all k count. */
+static uint32_t width_of(const struct kad_node *node,
+                         const struct kad_id *target) {
+  const uint32_t k = node->config.k;
+  return kad_id_equal(target, &node->config.id) || k < KAD_REFRESH_WIDTH
+             ? k
+             : KAD_REFRESH_WIDTH;
+}
+
+static void look_up(struct kad_node *node, unsigned family,
+                    const struct kad_id *target,
+                    const struct kad_contact *seed) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  const struct kad_lookup_config config = {
+      .family = family,
+      .target = *target,
+      .method = KAD_METHOD_FIND_NODE,
+      .alpha = node->config.alpha,
+      .k = width_of(node, target),
+      .deadline_ms = node->config.lookup_ms,
+      .seed = seed,
+      .only_seed = seed != NULL,
+      .done = looked_up,
+  };
+  if (kad_lookup_start(node, &config, &refresh->lookup) != 0) {
+    refresh->lookup = NULL;
+  }
+}
+
+/* Returns the bucket of `table` to refresh now, or its number of buckets: first
+ * those that a join left, then one that was not looked into for a period. The
+ * last one is looked into by own-id lookups. */
+static size_t pick_bucket(struct kad_node *node, const struct kad_table *table,
+                          size_t index) {
+  size_t *farther = &node->maintenance.refresh.farther[index];
+  const size_t buckets = kad_table_buckets(table);
+  if (*farther > 0) {
+    *farther = *farther < buckets ? *farther : buckets;
+    return --*farther;
+  }
+  for (size_t i = 0; i + 1 < buckets; i++) {
+    const kad_time_ms since =
+        kad_time_since(kad_table_refreshed(table, i), kad_node_now(node));
+    if (since >= period_ms(node)) {
+      return i;
+    }
+  }
+  return buckets;
+}
+
+/* Refreshes a bucket of `table` if it is time. */
+static void refresh_bucket(struct kad_node *node, const struct kad_table *table,
+                           size_t index) {
+  const size_t bucket = pick_bucket(node, table, index);
+  if (bucket < kad_table_buckets(table)) {
+    uint8_t random[KAD_ID_SIZE];
+    struct kad_id target;
+    node->env.random(node->env.state, random, sizeof random);
+    kad_table_random_id(table, bucket, random, &target);
+    node->stats.refreshes++;
+    look_up(node, family_of(index), &target, NULL);
+  }
+}
+
+/* Looks our own id up now and then, often while we know few. */
+static void look_around(struct kad_node *node, size_t index) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  const kad_time_ms now = kad_node_now(node);
+  const kad_time_ms after = refresh->self_after[index];
+  const kad_time_ms longest = period_ms(node);
+  if (now < refresh->self_at[index]) {
+    return;
+  }
+  refresh->self_at[index] = kad_time_add(now, kad_node_jitter(node, after));
+  refresh->self_after[index] = 2 * after < longest ? 2 * after : longest;
+  look_up(node, family_of(index), &node->config.id, NULL);
+}
+
+void kad_refresh_next(struct kad_node *node) {
+  const struct kad_refresh *refresh = &node->maintenance.refresh;
+  for (size_t i = 0; i < KAD_FAMILIES && !node->closing; i++) {
+    const struct kad_table *table = node->tables[i];
+    if (!has_contacts(table)) {
+      continue;
+    }
+    if (refresh->lookup == NULL) {
+      look_around(node, i);
+    }
+    if (refresh->lookup == NULL) {
+      refresh_bucket(node, table, i);
+    }
+  }
+}
+
+void kad_refresh_through(struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  const kad_time_ms now = kad_node_now(node);
+  if (refresh->lookup == NULL && now >= refresh->through_at) {
+    refresh->through_at = kad_time_add(now, KAD_THROUGH_MS);
+    look_up(node, contact->address.family, &node->config.id, contact);
+  }
+}
+
+void kad_refresh_farther(struct kad_node *node) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    const struct kad_table *table = node->tables[i];
+    struct kad_contact closest;
+    if (table != NULL &&
+        kad_table_closest(table, &node->config.id, kad_node_now(node), &closest,
+                          1) == 1) {
+      node->maintenance.refresh.farther[i] =
+          kad_table_bucket_of(table, &closest.id);
+    }
+  }
+  kad_refresh_next(node);
+}
+
+void kad_refresh_soon(struct kad_node *node, size_t index, kad_time_ms at) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  kad_time_ms *self_at = &refresh->self_at[index];
+  refresh->self_after[index] = KAD_SELF_MIN_MS;
+  *self_at = at < *self_at ? at : *self_at;
+}
+
+kad_time_ms kad_refresh_due(const struct kad_node *node) {
+  const struct kad_refresh *refresh = &node->maintenance.refresh;
+  kad_time_ms due = KAD_TIME_NEVER;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    if (has_contacts(node->tables[i]) && refresh->self_at[i] < due) {
+      due = refresh->self_at[i];
+    }
+  }
+  return due;
+}
+
+void kad_refresh_start(struct kad_node *node) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    node->maintenance.refresh.self_after[i] = KAD_SELF_MIN_MS;
+  }
+}
+
+void kad_refresh_stop(struct kad_node *node) {
+  struct kad_refresh *refresh = &node->maintenance.refresh;
+  if (refresh->lookup != NULL) {
+    kad_lookup_free(node, refresh->lookup);
+    refresh->lookup = NULL;
+  }
+}

@@ -1,0 +1,186 @@
+#include "membership/verification.h"
+
+#include "base/address.h"
+#include "base/allocator.h"
+#include "base/time.h"
+#include "engine/node.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  PING_COST = 1000,
+  FIRST_CAP = 4,
+  TAG_PROBE = 1 /* of a ping to a contact of our table */
+};
+
+static_assert(KAD_VERIFY_MAX % FIRST_CAP == 0, "the slots double up to it");
+
+void kad_verify_deinit(struct kad_node *node) {
+  struct kad_verifier *verifier = &node->verifier;
+  kad_release(&node->env.allocator, verifier->pending,
+              verifier->cap * sizeof *verifier->pending);
+  verifier->pending = NULL;
+  verifier->cap = 0;
+  verifier->count = 0;
+}
+
+/* Makes room for more pings, and returns the first of the new slots. NULL when
+ * there may not be more, or when out of memory. */
+static struct kad_address *grow(struct kad_node *node) {
+  struct kad_verifier *verifier = &node->verifier;
+  const size_t size = sizeof *verifier->pending;
+  const size_t old = verifier->cap;
+  const size_t cap = old == 0 ? FIRST_CAP : 2 * old;
+  if (old == KAD_VERIFY_MAX) {
+    return NULL;
+  }
+  struct kad_address *pending = kad_resize(
+      &node->env.allocator, verifier->pending, old * size, cap * size);
+  if (pending == NULL) {
+    return NULL;
+  }
+  memset(&pending[old], 0, (cap - old) * size);
+  verifier->pending = pending;
+  verifier->cap = cap;
+  return &pending[old];
+}
+
+/* Fills the allowance up for the time that has passed, and takes a ping off it.
+ * Returns false when there is none. */
+static bool take_allowance(struct kad_verifier *verifier, kad_time_ms now) {
+  const uint32_t most = KAD_VERIFY_MAX * PING_COST;
+  kad_time_ms since = kad_time_since(verifier->filled, now);
+  since = since < most ? since : most;
+  uint32_t regained = (uint32_t)since * KAD_VERIFY_PER_S;
+  verifier->spent = verifier->spent > regained ? verifier->spent - regained : 0;
+  verifier->filled = now;
+  if (verifier->spent + PING_COST > most) {
+    return false;
+  }
+  verifier->spent += PING_COST;
+  return true;
+}
+
+/* Returns the slot of `address`, or NULL if it is not being pinged. */
+static struct kad_address *slot_of(struct kad_verifier *verifier,
+                                   const struct kad_address *address) {
+  for (size_t i = 0; i < verifier->cap; i++) {
+    if (kad_address_equal(&verifier->pending[i], address)) {
+      return &verifier->pending[i];
+    }
+  }
+  return NULL;
+}
+
+/* Returns a free slot for `address`, or NULL when there is none for it: all are
+ * taken, it is being pinged, or its subnet has its share. */
+static struct kad_address *free_slot_for(struct kad_node *node,
+                                         const struct kad_address *address) {
+  struct kad_verifier *verifier = &node->verifier;
+  bool exempt = node->config.allow_local && kad_address_is_local(address);
+  struct kad_address *slot = NULL;
+  size_t of_subnet = 0;
+  size_t taken = 0;
+  for (size_t i = 0; i < verifier->cap; i++) {
+    struct kad_address *other = &verifier->pending[i];
+    if (other->family == 0) {
+      slot = slot == NULL ? other : slot;
+      if (taken == verifier->count) {
+        return slot; /* the rest is free, too */
+      }
+      continue;
+    }
+    taken++;
+    of_subnet += kad_address_same_subnet(other, address);
+    if (kad_address_equal(other, address) ||
+        (of_subnet == KAD_VERIFY_SUBNET && !exempt)) {
+      return NULL;
+    }
+  }
+  return slot != NULL ? slot : grow(node);
+}
+
+static void verified(struct kad_node *node, struct kad_query *query,
+                     enum kad_query_event event,
+                     const struct kad_message *message) {
+  (void)message;
+  if (event == KAD_QUERY_SOFT) {
+    return;
+  }
+  struct kad_verifier *verifier = &node->verifier;
+  struct kad_address *slot = slot_of(verifier, &query->to.address);
+  if (slot != NULL) {
+    *slot = (struct kad_address){0};
+    verifier->count--;
+  }
+  if (query->tag == TAG_PROBE) {
+    kad_liveness_heard(node, event != KAD_QUERY_TIMEOUT);
+  }
+}
+
+/* Returns the ping, or NULL if it could not be sent. */
+static struct kad_query *ping(struct kad_node *node,
+                              const struct kad_contact *contact,
+                              struct kad_address *slot) {
+  struct kad_query *query = NULL;
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_QUERY);
+  message.method = KAD_METHOD_PING;
+  if (kad_rpc_send(node, contact, &message, verified, &node->verifier,
+                   &query) == 0) {
+    *slot = contact->address;
+    node->verifier.count++;
+  }
+  return query;
+}
+
+/* Returns true if it is worth a ping to know who `contact` is: it may become a
+ * neighbour, its bucket has a use for it, or what we know of its id or address
+ * may no longer hold. */
+static bool is_worth_a_ping(const struct kad_node *node,
+                            const struct kad_table *table,
+                            const struct kad_contact *contact) {
+  const kad_time_ms fresh_ms =
+      (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
+  return kad_neighbours_want(node, contact) ||
+         kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
+         kad_table_find(table, &contact->id) != NULL ||
+         kad_table_find_address(table, &contact->address) != NULL;
+}
+
+void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
+  struct kad_table *table = kad_node_table(node, contact->address.family);
+  if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
+    return;
+  }
+  const kad_time_ms now = kad_node_now(node);
+  kad_neighbours_heard(node, contact);
+  if (kad_table_seen(table, contact, now) ||
+      !is_worth_a_ping(node, table, contact)) {
+    return;
+  }
+  if (node->verifier.count >= KAD_VERIFY_MAX - KAD_VERIFY_OURS) {
+    return;
+  }
+  struct kad_address *slot = free_slot_for(node, &contact->address);
+  if (slot != NULL && take_allowance(&node->verifier, now) &&
+      ping(node, contact, slot) != NULL) {
+    node->stats.verifications++;
+  }
+}
+
+void kad_verify_probe(struct kad_node *node,
+                      const struct kad_contact *contact) {
+  struct kad_address *slot = free_slot_for(node, &contact->address);
+  struct kad_query *query = slot != NULL ? ping(node, contact, slot) : NULL;
+  if (query == NULL) {
+    return;
+  }
+  if (kad_node_is_proven(node, contact)) {
+    query->tag = TAG_PROBE;
+    node->stats.probes++;
+  } else {
+    node->stats.verifications++;
+  }
+}

@@ -1,0 +1,92 @@
+/* What a node tells of itself. */
+#include "engine/node.h"
+#include "replication/commit.h"
+
+enum {
+  HANDLES = 32 /* read from the store at a time */
+};
+
+size_t kad_node_contacts(const struct kad_node *node,
+                         struct kad_contact_info *out, size_t cap) {
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * 1000;
+  size_t count = 0;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    size_t bucket = 0;
+    size_t slot = 0;
+    const struct kad_entry *entry = NULL;
+    while (node->tables[i] != NULL &&
+           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
+      if (count < cap) {
+        out[count] = (struct kad_contact_info){
+            .contact = entry->contact,
+            .last_seen = kad_node_tell(node, entry->last_seen),
+            .rtt_ms = entry->rtt_ms,
+            .failures = entry->failures,
+            .good = kad_entry_is_good(entry, now, ping_ms),
+        };
+      }
+      count++;
+    }
+  }
+  return count;
+}
+
+size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
+                     struct kad_slice type, struct kad_record *out,
+                     size_t cap) {
+  const struct kad_store *store = node->store;
+  kad_handle handles[HANDLES];
+  size_t total = store->find(store->state, key, type, 0, NULL, 0);
+  size_t wanted = total < cap ? total : cap;
+  for (size_t first = 0; first < wanted; first += HANDLES) {
+    size_t count = wanted - first < HANDLES ? wanted - first : HANDLES;
+    (void)store->find(store->state, key, type, first, handles, count);
+    for (size_t i = 0; i < count; i++) {
+      struct kad_held held = {0};
+      if (store->read(store->state, handles[i], &held)) {
+        kad_held_age(&held.holding, kad_node_now(node), &held.record);
+      }
+      out[first + i] = held.record;
+    }
+  }
+  return total;
+}
+
+void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
+  kad_time_ms now = kad_node_now(node);
+  *stats = node->stats;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    if (node->tables[i] != NULL) {
+      stats->contacts += kad_table_count(node->tables[i]);
+      stats->contacts_good += kad_table_good(node->tables[i], now);
+    }
+    const uint64_t size = (uint64_t)kad_estimate_size(&node->estimates[i], now);
+    stats->network_size =
+        size > stats->network_size ? size : stats->network_size;
+  }
+  stats->pending = node->rpc.pending.count;
+  stats->operations = node->operations.count;
+  stats->waiting = node->questions.count;
+  stats->records = node->store->count(node->store->state);
+  stats->record_bytes = node->store->bytes(node->store->state);
+  stats->own = node->own.store == NULL
+                   ? 0
+                   : node->own.store->count(node->own.store->state);
+}
+
+const char *kad_state_name(enum kad_state state) {
+  switch (state) {
+  case KAD_STATE_NEW:
+    return "new";
+  case KAD_STATE_JOINING:
+    return "joining";
+  case KAD_STATE_HEALTHY:
+    return "healthy";
+  case KAD_STATE_DEGRADED:
+    return "degraded";
+  case KAD_STATE_ISOLATED:
+    return "isolated";
+  }
+  return "unknown";
+}

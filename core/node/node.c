@@ -1,0 +1,404 @@
+#include "engine/node.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "node/serve.h"
+
+#include <sodium.h>
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  K_MAX = 64,
+  ALPHA_MAX = 32,
+  REPLY_MIN = 512,
+  REPLY_MAX = 1452, /* of an IPv6 datagram on Ethernet */
+  QUERY_MS_MAX = 60000
+};
+
+void kad_config_default(struct kad_config *config) {
+  *config = (struct kad_config){
+      .id_bits = 160,
+      .limits = true,
+      .cache = true,
+      .repair = true,
+      .k = 8,
+      .alpha = 3,
+      .beta = 3,
+      .paths = 1,
+      .far_contacts = 0,
+      .lookup_ms = 20000,
+      .query_ms = 4000,
+      .refresh_s = 3600,
+      .ping_s = 600,
+      .neighbour_s = 180,
+      .token_s = 300,
+      .max_reply = 1232,
+      .max_lookups = 64,
+      .max_waiting = 10000,
+      .queries_per_s = 4000,
+      .queries_per_s_address = 100,
+      .queries_per_s_subnet = 400,
+      .bytes_per_s = 1250000,
+      .max_bytes = 67108864,
+      .max_records = 200000,
+      .max_records_address = 5000,
+      .max_own = 10000,
+      .stores_per_s = 80,
+      .version = {'K', 'Z', 0, 1},
+  };
+}
+
+static bool in_range(uint32_t value, uint32_t low, uint32_t high) {
+  return value >= low && value <= high;
+}
+
+static bool config_is_valid(const struct kad_config *config) {
+  return (config->id_bits == 160 || config->id_bits == 256) &&
+         in_range(config->k, 1, K_MAX) &&
+         in_range(config->alpha, 1, ALPHA_MAX) &&
+         in_range(config->beta, 1, ALPHA_MAX) &&
+         in_range(config->paths, 1, KAD_PATHS_MAX) &&
+         config->far_contacts <= KAD_BUCKET_MAX && config->lookup_ms > 0 &&
+         in_range(config->query_ms, 1, QUERY_MS_MAX) && config->refresh_s > 0 &&
+         config->ping_s > 0 && config->token_s > 0 &&
+         in_range(config->max_reply, REPLY_MIN, REPLY_MAX) &&
+         config->max_lookups > 0 && config->queries_per_s > 0 &&
+         config->queries_per_s_address > 0 &&
+         config->queries_per_s_subnet > 0 && config->bytes_per_s > 0;
+}
+
+static bool env_is_valid(const struct kad_env *env) {
+  return env->now != NULL && env->wall_clock != NULL && env->random != NULL &&
+         env->send != NULL && env->allocator.resize != NULL;
+}
+
+void kad_alarm_set(struct kad_node *node, struct kad_alarm *alarm,
+                   kad_time_ms at, kad_ring ring) {
+  /* What is set to the past is due now: an alarm that is late means sleep. */
+  const kad_time_ms now = kad_node_now(node);
+  alarm->ring = ring;
+  kad_heap_add(&node->alarms, &alarm->deadline, at > now ? at : now);
+}
+
+void kad_alarm_unset(struct kad_node *node, struct kad_alarm *alarm) {
+  kad_heap_remove(&node->alarms, &alarm->deadline);
+}
+
+uint32_t kad_node_random(struct kad_node *node, uint32_t bound) {
+  uint8_t bytes[4];
+  uint32_t number;
+  node->env.random(node->env.state, bytes, sizeof bytes);
+  memcpy(&number, bytes, sizeof number);
+  return (uint32_t)(((uint64_t)number * bound) >> 32);
+}
+
+kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period) {
+  uint32_t part = period / 5 < UINT32_MAX ? (uint32_t)(period / 5) : UINT32_MAX;
+  return period - part / 2 + kad_node_random(node, part + 1);
+}
+
+/* Makes the id, the secrets, and what is sized by the configuration. */
+static int set_up(struct kad_node *node) {
+  struct kad_config *config = &node->config;
+  const struct kad_env *env = &node->env;
+  uint8_t limiter_secret[KAD_MAP_SECRET_SIZE];
+  node->id_size = config->id_bits / 8;
+  if (!config->has_id) {
+    env->random(env->state, config->id.bytes, node->id_size);
+    config->has_id = true;
+  }
+  memset(config->id.bytes + node->id_size, 0, KAD_ID_SIZE - node->id_size);
+  env->random(env->state, node->map_secret, sizeof node->map_secret);
+  env->random(env->state, node->tokens.secret, sizeof node->tokens.secret);
+  env->random(env->state, limiter_secret, sizeof limiter_secret);
+  node->tokens.slot_ms = (kad_time_ms)config->token_s * KAD_MS_PER_S;
+  node->codec = config->codec != NULL ? config->codec : kad_codec_krpc();
+  node->quota = (struct kad_quota){
+      .self = config->id,
+      .max_bytes = config->max_bytes,
+      .max_records = config->max_records,
+      .max_records_address = config->max_records_address,
+  };
+  node->budget.per_s = config->stores_per_s;
+  kad_rpc_init(node);
+  kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
+  kad_questions_init(node);
+  const struct kad_limiter_config limits = {
+      .queries_per_s = config->queries_per_s,
+      .queries_per_s_address = config->queries_per_s_address,
+      .queries_per_s_subnet = config->queries_per_s_subnet,
+      .bytes_per_s = config->bytes_per_s,
+      .allow_local = config->allow_local,
+  };
+  return config->limits
+             ? kad_limiter_new(&limits, &env->allocator, limiter_secret,
+                               kad_node_now(node), &node->limiter)
+             : 0;
+}
+
+static int set_up_store(struct kad_node *node) {
+  node->store = node->config.store;
+  if (node->store != NULL) {
+    return 0;
+  }
+  node->owns_store = true;
+  return kad_store_memory_new(&node->env.allocator, node->map_secret,
+                              &node->store);
+}
+
+int kad_node_new(const struct kad_config *config, const struct kad_env *env,
+                 struct kad_node **node) {
+  if (config == NULL || env == NULL || node == NULL ||
+      !config_is_valid(config) || !env_is_valid(env)) {
+    return KAD_EINVAL;
+  }
+  struct kad_node *made = kad_alloc_zero(&env->allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->config = *config;
+  made->env = *env;
+  int error = kad_ruleset_new(&env->allocator, NULL, &made->ruleset);
+  error = error == 0 ? set_up(made) : error;
+  error = error == 0 ? set_up_store(made) : error;
+  if (error != 0) {
+    kad_node_free(made);
+    return error;
+  }
+  kad_maintenance_start(made);
+  *node = made;
+  return 0;
+}
+
+void kad_node_free(struct kad_node *node) {
+  if (node == NULL) {
+    return;
+  }
+  struct kad_allocator allocator = node->env.allocator;
+  assert(!node->sending);
+  node->closing = true;
+  kad_questions_deinit(node);
+  kad_operations_close(node);
+  kad_maintenance_stop(node);
+  kad_handoff_stop(node);
+  kad_neighbours_stop(node);
+  kad_own_stop(node);
+  kad_rpc_deinit(node);
+  kad_map_deinit(&node->storing);
+  kad_verify_deinit(node);
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    kad_table_free(node->tables[i]);
+  }
+  kad_limiter_free(node->limiter);
+  if (node->owns_store) {
+    kad_store_memory_free(node->store);
+  }
+  if (node->ruleset != NULL) {
+    kad_ruleset_drop(node->ruleset, &allocator);
+  }
+  sodium_memzero(&node->tokens, sizeof node->tokens);
+  kad_release(&allocator, node, sizeof *node);
+}
+
+int kad_node_add_family(struct kad_node *node, unsigned family) {
+  const struct kad_table_config config = {
+      .self = node->config.id,
+      .id_bits = node->config.id_bits,
+      .family = family,
+      .k = node->config.k,
+      .far = node->config.far_contacts,
+      .ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S,
+      .allow_local = node->config.allow_local,
+  };
+  if (family != 4 && family != 6) {
+    return KAD_EINVAL;
+  }
+  if (kad_node_table(node, family) != NULL) {
+    return 0;
+  }
+  return kad_table_new(&config, &node->env.allocator, kad_node_now(node),
+                       &node->tables[family == 6 ? 1 : 0]);
+}
+
+/* The codec of the policy, or of the configuration. It is used with the policy
+ * held: what it calls may replace that. */
+static const struct kad_codec *codec_of(const struct kad_node *node,
+                                        const struct kad_ruleset *ruleset) {
+  return ruleset->policy.codec != NULL ? ruleset->policy.codec : node->codec;
+}
+
+int kad_node_read(struct kad_node *node, struct kad_slice datagram,
+                  void *scratch, struct kad_message *message) {
+  struct kad_writer writer = {.data = scratch, .cap = KAD_CODEC_SCRATCH};
+  struct kad_ruleset *ruleset = node->ruleset;
+  kad_ruleset_retain(ruleset);
+  int error = kad_codec_read(codec_of(node, ruleset), datagram, node->id_size,
+                             message, &writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  return error;
+}
+
+static int encode(struct kad_node *node, const struct kad_message *message,
+                  struct kad_writer *writer) {
+  struct kad_ruleset *ruleset = node->ruleset;
+  const struct kad_codec *codec = codec_of(node, ruleset);
+  kad_ruleset_retain(ruleset);
+  int error = codec->encode(codec->state, message, node->id_size, writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  error = error == 0 && writer->overflow ? KAD_ETOOBIG : error;
+  return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
+}
+
+int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
+                         struct kad_message *message, size_t max) {
+  uint8_t datagram[KAD_DATAGRAM_MAX];
+  const uint32_t most = node->config.max_reply;
+  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
+  if (node->closing) {
+    return 0;
+  }
+  message->version =
+      (struct kad_slice){.data = (const uint8_t *)node->config.version,
+                         .len = sizeof node->config.version};
+  int error = encode(node, message, &writer);
+  if (error != 0) {
+    return error;
+  }
+  if (message->kind != KAD_MESSAGE_QUERY && node->limiter != NULL &&
+      !kad_limiter_reply(node->limiter, writer.len, kad_node_now(node))) {
+    node->stats.dropped_limited++;
+    return 0;
+  }
+  node->stats.datagrams_out++;
+  node->stats.bytes_out += writer.len;
+  node->sending = true;
+  node->env.send(node->env.state, to,
+                 (struct kad_slice){.data = datagram, .len = writer.len});
+  node->sending = false;
+  return 0;
+}
+
+int kad_node_send(struct kad_node *node, const struct kad_address *to,
+                  struct kad_message *message) {
+  int error = kad_node_send_within(node, to, message, SIZE_MAX);
+  node->stats.unsent += error != 0;
+  return error;
+}
+
+bool kad_node_is_proven(const struct kad_node *node,
+                        const struct kad_contact *contact) {
+  const struct kad_table *table = kad_node_table(node, contact->address.family);
+  const struct kad_entry *entry =
+      table != NULL ? kad_table_find(table, &contact->id) : NULL;
+  return entry != NULL &&
+         kad_address_equal(&entry->contact.address, &contact->address);
+}
+
+/* Serves a query within the limits. */
+static void receive_query(struct kad_node *node, const struct kad_address *from,
+                          struct kad_slice datagram,
+                          const struct kad_message *message) {
+  if (node->config.read_only) {
+    node->stats.dropped_read_only++;
+    return;
+  }
+  if (node->limiter != NULL &&
+      !kad_limiter_query(node->limiter, from, kad_node_now(node))) {
+    node->stats.dropped_limited++;
+    return;
+  }
+  const struct kad_incoming incoming = {
+      .from = {.id = message->id, .address = *from},
+      .datagram = datagram,
+      .message = message,
+  };
+  kad_serve(node, &incoming);
+}
+
+/* Answers 203 to what was a query, within the limits. */
+static void receive_malformed(struct kad_node *node,
+                              const struct kad_address *from,
+                              const struct kad_message *message) {
+  node->stats.dropped_malformed++;
+  if (message->transaction.len == 0 || node->config.read_only ||
+      (node->limiter != NULL &&
+       !kad_limiter_query(node->limiter, from, kad_node_now(node)))) {
+    return;
+  }
+  kad_serve_error(node, from, message->transaction, KAD_CODE_PROTOCOL,
+                  kad_slice_of("malformed message"));
+}
+
+void kad_node_receive(struct kad_node *node, const struct kad_address *from,
+                      struct kad_slice datagram) {
+  struct kad_message message;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  assert(!node->sending);
+  kad_wake_notice(node);
+  node->stats.datagrams_in++;
+  node->stats.bytes_in += datagram.len;
+  if (kad_address_is_martian(from, node->config.allow_local)) {
+    node->stats.dropped_martian++;
+  } else if (datagram.len > KAD_DATAGRAM_MAX) {
+    node->stats.dropped_malformed++;
+  } else if (kad_node_read(node, datagram, scratch, &message) != 0) {
+    receive_malformed(node, from, &message);
+  } else if (message.kind == KAD_MESSAGE_QUERY) {
+    receive_query(node, from, datagram, &message);
+  } else {
+    kad_rpc_receive(node, from, &message);
+  }
+}
+
+/* Rings what is due. What is set meanwhile waits for the next call, so that an
+ * alarm that sets itself again starves nobody. */
+void kad_node_tick(struct kad_node *node) {
+  kad_wake_notice(node);
+  kad_time_ms now = kad_node_now(node);
+  uint64_t before = node->alarms.added;
+  assert(!node->sending);
+  struct kad_deadline *due = kad_heap_pop_due(&node->alarms, now);
+  while (due != NULL) {
+    struct kad_alarm *alarm = kad_container_of(due, struct kad_alarm, deadline);
+    if (due->order >= before) {
+      kad_heap_add(&node->alarms, due, due->at);
+      return;
+    }
+    alarm->ring(node, alarm);
+    due = kad_heap_pop_due(&node->alarms, now);
+  }
+}
+
+kad_time_ms kad_node_deadline(const struct kad_node *node) {
+  return kad_node_tell(node, kad_heap_next(&node->alarms));
+}
+
+int kad_node_set_policy(struct kad_node *node,
+                        const struct kad_policy *policy) {
+  struct kad_ruleset *ruleset;
+  if (node == NULL) {
+    return KAD_EINVAL;
+  }
+  int error = kad_ruleset_new(&node->env.allocator, policy, &ruleset);
+  if (error != 0) {
+    return error;
+  }
+  struct kad_ruleset *old = node->ruleset;
+  node->ruleset = ruleset;
+  kad_ruleset_drop(old, &node->env.allocator);
+  return 0;
+}
+
+const struct kad_id *kad_node_id(const struct kad_node *node) {
+  return &node->config.id;
+}
+
+const struct kad_config *kad_node_config(const struct kad_node *node) {
+  return &node->config;
+}
+
+enum kad_state kad_node_state(const struct kad_node *node) {
+  return kad_maintenance_state(node);
+}

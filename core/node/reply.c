@@ -1,0 +1,290 @@
+#include "node/reply.h"
+
+#include "base/address.h"
+#include "engine/node.h"
+#include "replication/admission.h"
+#include "replication/commit.h"
+#include "wire/krpc.h"
+
+enum {
+  OVERHEAD = 200,    /* more than what a reply has around its lists, token and
+                        transaction included */
+  PAGE_HANDLES = 160 /* records looked at for one reply */
+};
+
+static const struct kad_slice peers_type = {
+    .data = (const uint8_t *)"peers",
+    .len = sizeof "peers" - 1,
+};
+
+/* Begins the reply to `incoming`. */
+static void begin(const struct kad_node *node,
+                  const struct kad_incoming *incoming,
+                  struct kad_message *reply) {
+  kad_message_init(reply, KAD_MESSAGE_REPLY);
+  reply->transaction = incoming->message->transaction;
+  reply->has_id = true;
+  reply->id = node->config.id;
+  reply->observed = incoming->from.address;
+}
+
+/* Returns how many bytes the reply may have: `max`, but for an address that is
+ * not proven no more than a multiple of its query. */
+static size_t reply_limit(const struct kad_node *node,
+                          const struct kad_incoming *incoming, size_t max) {
+  size_t limit = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
+  max = max < node->config.max_reply ? max : node->config.max_reply;
+  if (limit >= max || kad_node_is_proven(node, &incoming->from)) {
+    return max;
+  }
+  return limit;
+}
+
+/* Adds contacts of one family, and takes their bytes off `*room`. */
+static void add_family(const struct kad_node *node, const struct kad_id *target,
+                       unsigned family, struct kad_message *reply,
+                       size_t *room) {
+  const struct kad_table *table = kad_node_table(node, family);
+  size_t size =
+      node->id_size + (family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  if (table == NULL) {
+    return;
+  }
+  size_t cap = *room / size;
+  size_t left = KAD_MESSAGE_CONTACTS - reply->contact_count;
+  cap = cap < node->config.k ? cap : node->config.k;
+  cap = cap < left ? cap : left;
+  size_t count = kad_table_closest(table, target, kad_node_now(node),
+                                   reply->contacts + reply->contact_count, cap);
+  reply->contact_count += count;
+  *room -= count * size;
+}
+
+/* Adds the contacts closest to the target, of the families wanted. Returns the
+ * bytes that are left for other lists. */
+static size_t add_contacts(const struct kad_node *node,
+                           const struct kad_incoming *incoming, size_t limit,
+                           struct kad_message *reply) {
+  const struct kad_message *query = incoming->message;
+  size_t room = limit > OVERHEAD ? limit - OVERHEAD : 0;
+  bool unsaid = !query->want4 && !query->want6;
+  reply->has_nodes =
+      query->want4 || (unsaid && incoming->from.address.family == 4);
+  reply->has_nodes6 =
+      query->want6 || (unsaid && incoming->from.address.family == 6);
+  if (reply->has_nodes) {
+    add_family(node, &query->target, 4, reply, &room);
+  }
+  if (reply->has_nodes6) {
+    add_family(node, &query->target, 6, reply, &room);
+  }
+  return room;
+}
+
+/* Adds a write token, unless the store would have no room. An address that has
+ * its share of records gets one too, to refresh or replace them. */
+static void add_token(const struct kad_node *node,
+                      const struct kad_incoming *incoming,
+                      struct kad_message *reply, uint8_t *token) {
+  const struct kad_address *from = &incoming->from.address;
+  if (kad_quota_check_room(&node->quota, node->store, 0) != 0) {
+    return;
+  }
+  kad_token_make(&node->tokens, from, &incoming->message->target,
+                 kad_node_now(node), token);
+  reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
+}
+
+/* Takes contacts out of the reply, the last ones first, until there is `needed`
+ * room for what is held, or none is left. */
+static void make_room(const struct kad_node *node, size_t needed,
+                      struct kad_message *reply, size_t *room) {
+  while (*room < needed && reply->contact_count > 0) {
+    const struct kad_contact *last = &reply->contacts[--reply->contact_count];
+    *room += node->id_size +
+             (last->address.family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  }
+}
+
+/* Leaves half of what is in the lists of a reply, the closest contacts among
+ * it. Returns false when there is nothing left to leave out. */
+static bool thin_out(struct kad_message *reply) {
+  if (reply->contact_count + reply->peer_count + reply->record_count == 0) {
+    return false;
+  }
+  bool last = reply->record_count == 1 && reply->contact_count > 0;
+  reply->contact_count /= 2;
+  reply->peer_count /= 2;
+  reply->record_count = last ? 1 : reply->record_count / 2;
+  return true;
+}
+
+/* Sends a reply. What has room in KRPC may be too much in another encoding. */
+static void finish(struct kad_node *node, const struct kad_incoming *incoming,
+                   struct kad_message *reply, uint64_t *counter) {
+  const struct kad_address *to = &incoming->from.address;
+  const size_t max = reply_limit(node, incoming, node->config.max_reply);
+  int error = kad_node_send_within(node, to, reply, max);
+  while (error == KAD_ETOOBIG && thin_out(reply)) {
+    error = kad_node_send_within(node, to, reply, max);
+  }
+  *(error == 0 ? counter : &node->stats.unsent) += 1;
+}
+
+void kad_answer_ping(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  finish(node, incoming, &reply, &node->stats.served_ping);
+}
+
+void kad_answer_find_node(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  (void)add_contacts(node, incoming, reply_limit(node, incoming, KAD_REPLY_MAX),
+                     &reply);
+  finish(node, incoming, &reply, &node->stats.served_find_node);
+}
+
+/* Adds peers within `room` bytes, a random run of them if there are more. They
+ * have at least half of the room, where the contacts would fill it. */
+static void add_peers(struct kad_node *node,
+                      const struct kad_incoming *incoming, size_t limit,
+                      size_t room, struct kad_message *reply) {
+  const struct kad_store *store = node->store;
+  const struct kad_id *key = &incoming->message->target;
+  bool six = incoming->from.address.family == 6;
+  size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
+  kad_handle handles[KAD_MESSAGE_PEERS];
+  size_t there =
+      store->find(store->state, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
+  size_t half = limit > OVERHEAD ? (limit - OVERHEAD) / 2 : 0;
+  make_room(node, there * size < half ? there * size : half, reply, &room);
+  size_t cap = room / size;
+  cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
+  if (there > cap) {
+    uint32_t skip = kad_node_random(node, (uint32_t)(there - cap) + 1);
+    (void)store->find(store->state, key, peers_type, skip, handles, cap);
+    there = cap;
+  }
+  for (size_t i = 0; i < there; i++) {
+    struct kad_held held;
+    struct kad_address *peer = &reply->peers[reply->peer_count];
+    if (store->read(store->state, handles[i], &held) &&
+        kad_address_unpack(held.record.value, peer) == 0 &&
+        (peer->family == 6) == six) {
+      reply->peer_count++;
+    }
+  }
+}
+
+void kad_answer_get_peers(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  uint8_t token[KAD_TOKEN_SIZE];
+  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  begin(node, incoming, &reply);
+  size_t room = add_contacts(node, incoming, limit, &reply);
+  add_peers(node, incoming, limit, room, &reply);
+  add_token(node, incoming, &reply, token);
+  finish(node, incoming, &reply, &node->stats.served_get_peers);
+}
+
+/* Adds a page of records within `room` bytes. The first has room in any case,
+ * or a reader would not get on. */
+static void add_records(struct kad_node *node,
+                        const struct kad_incoming *incoming, size_t room,
+                        struct kad_message *reply) {
+  const struct kad_store *store = node->store;
+  const struct kad_message *query = incoming->message;
+  kad_handle handles[KAD_RECORDS_PER_MESSAGE];
+  size_t there = store->find(store->state, &query->target, query->type,
+                             query->skip, handles, KAD_RECORDS_PER_MESSAGE);
+  reply->has_total = there > 0;
+  reply->total = (uint32_t)there;
+  size_t left = there > query->skip ? there - query->skip : 0;
+  left = left < KAD_RECORDS_PER_MESSAGE ? left : KAD_RECORDS_PER_MESSAGE;
+  for (size_t i = 0; i < left; i++) {
+    struct kad_held held;
+    if (!store->read(store->state, handles[i], &held)) {
+      continue;
+    }
+    kad_held_age(&held.holding, kad_node_now(node), &held.record);
+    size_t size = kad_krpc_record_size(&held.record);
+    if (reply->record_count == 0) {
+      make_room(node, size, reply, &room);
+    }
+    if (size > room) {
+      return;
+    }
+    room -= size;
+    reply->records[reply->record_count++] = held.record;
+  }
+}
+
+void kad_answer_find_value(struct kad_node *node,
+                           const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  uint8_t token[KAD_TOKEN_SIZE];
+  size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
+  begin(node, incoming, &reply);
+  size_t room = add_contacts(node, incoming, limit, &reply);
+  add_records(node, incoming, room, &reply);
+  add_token(node, incoming, &reply, token);
+  finish(node, incoming, &reply, &node->stats.served_find_value);
+}
+
+/* Returns true if the policy's own reply names contacts, or is none. */
+static bool names_contacts(struct kad_slice body) {
+  struct kad_bencode dict;
+  struct kad_bencode value;
+  return body.len > 0 && (kad_bencode_parse(body, &dict) != 0 ||
+                          kad_bencode_find(&dict, "nodes", &value) ||
+                          kad_bencode_find(&dict, "nodes6", &value));
+}
+
+/* Adds the contacts closest to the target that a custom query names, so that a
+ * lookup can go on from here: as many as have room beside `body` in a reply of
+ * the core's. Where none has, the asker is to see that there are none. */
+static void add_custom_contacts(const struct kad_node *node,
+                                const struct kad_incoming *incoming,
+                                struct kad_slice body,
+                                struct kad_message *reply) {
+  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  if (!incoming->message->has_target || names_contacts(body)) {
+    return;
+  }
+  limit = limit > body.len ? limit - body.len : 0;
+  (void)add_contacts(node, incoming, limit, reply);
+  if (reply->contact_count == 0) {
+    reply->has_nodes = false;
+    reply->has_nodes6 = false;
+  }
+}
+
+void kad_answer_custom(struct kad_node *node,
+                       const struct kad_incoming *incoming,
+                       struct kad_slice body) {
+  struct kad_message reply;
+  begin(node, incoming, &reply);
+  reply.reply = body;
+  add_custom_contacts(node, incoming, body, &reply);
+  const struct kad_address *to = &incoming->from.address;
+  int error = kad_node_send_within(node, to, &reply, SIZE_MAX);
+  if (error == KAD_ETOOBIG) {
+    reply.has_nodes = false;
+    reply.has_nodes6 = false;
+    reply.contact_count = 0;
+    error = kad_node_send(node, to, &reply);
+  }
+  if (error == 0) {
+    node->stats.served_custom++;
+    return;
+  }
+  node->stats.hook_failures++;
+  kad_serve_error(node, &incoming->from.address, reply.transaction,
+                  KAD_CODE_FAILED,
+                  kad_slice_of(error == KAD_ETOOBIG ? "the reply is too large"
+                                                    : "the policy failed"));
+}

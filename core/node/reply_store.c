@@ -1,0 +1,249 @@
+/* The answers to announce_peer and store: the token first, since a signature
+ * costs 50 µs to verify, then admission, then the reply. */
+#include "base/address.h"
+#include "base/allocator.h"
+#include "engine/node.h"
+#include "node/reply.h"
+#include "replication/admission.h"
+
+#include <string.h>
+
+enum {
+  REPLY_OVERHEAD = 200, /* more than what a reply has around its errors */
+  ERROR_OVERHEAD = 24   /* and an error around its reason: two integers, of at
+                           most two digits and eleven, and the length */
+};
+
+/* Where the reply to a store goes, once its records are in or refused. While it
+ * waits, the same query sent again is known by its address, transaction and
+ * target, and not taken twice. */
+struct store_reply {
+  struct kad_map_entry entry;
+  struct kad_id target;
+  bool mapped;
+  struct kad_address to;
+  bool announce;
+  uint8_t transaction_len;
+  uint8_t transaction[KAD_TRANSACTION_MAX];
+};
+
+/* Answers with the error of the first record: none was taken. */
+static void reply_refused(struct kad_node *node,
+                          const struct kad_admission *admission,
+                          const struct store_reply *reply) {
+  struct kad_slice transaction = {.data = reply->transaction,
+                                  .len = reply->transaction_len};
+  kad_serve_error(node, &reply->to, transaction, admission->outcomes[0].code,
+                  kad_admission_reason(admission, 0));
+}
+
+/* Lists which records were not taken, and why, within the bytes of a datagram.
+ * Where they are scarce, reasons are cut first. */
+static void list_errors(const struct kad_node *node,
+                        const struct kad_admission *admission,
+                        struct kad_message *message) {
+  size_t room = node->config.max_reply - REPLY_OVERHEAD;
+  for (uint32_t i = 0; i < admission->request.count; i++) {
+    const struct kad_outcome *outcome = &admission->outcomes[i];
+    if (outcome->code == 0) {
+      continue;
+    }
+    if (room < ERROR_OVERHEAD) {
+      return;
+    }
+    room -= ERROR_OVERHEAD;
+    struct kad_slice reason = kad_admission_reason(admission, i);
+    reason.len = reason.len < room ? reason.len : room;
+    room -= reason.len;
+    message->errors[message->error_count++] = (struct kad_record_error){
+        .index = i, .code = outcome->code, .reason = reason};
+  }
+}
+
+static void reply_taken(struct kad_node *node,
+                        const struct kad_admission *admission,
+                        const struct store_reply *reply) {
+  struct kad_message message;
+  kad_message_init(&message, KAD_MESSAGE_REPLY);
+  message.transaction = (struct kad_slice){.data = reply->transaction,
+                                           .len = reply->transaction_len};
+  message.has_id = true;
+  message.id = node->config.id;
+  message.observed = reply->to;
+  if (!reply->announce) {
+    message.has_stored = true;
+    message.stored = admission->stored;
+    list_errors(node, admission, &message);
+  }
+  if (kad_node_send(node, &reply->to, &message) == 0) {
+    node->stats.served_announce_peer += reply->announce;
+    node->stats.served_store += !reply->announce;
+  }
+}
+
+static void forget(struct kad_node *node, struct store_reply *reply) {
+  if (reply->mapped) {
+    kad_map_remove(&node->storing, &reply->entry);
+  }
+  kad_release(&node->env.allocator, reply, sizeof *reply);
+}
+
+static void admitted(struct kad_node *node,
+                     const struct kad_admission *admission, void *data) {
+  struct store_reply *reply = data;
+  if (admission->stored == 0) {
+    reply_refused(node, admission, reply);
+  } else {
+    reply_taken(node, admission, reply);
+  }
+  forget(node, reply);
+}
+
+static uint64_t hash_of(const struct kad_node *node,
+                        const struct store_reply *reply) {
+  return kad_map_hash(&node->storing, reply->transaction,
+                      sizeof reply->transaction);
+}
+
+/* Returns true if a store like this one, down to its transaction, is being
+ * answered. */
+static bool is_under_way(const struct kad_node *node,
+                         const struct store_reply *reply) {
+  const struct kad_map_entry *entry =
+      kad_map_first(&node->storing, hash_of(node, reply));
+  for (; entry != NULL; entry = kad_map_after(entry)) {
+    const struct store_reply *other =
+        kad_container_of(entry, struct store_reply, entry);
+    if (other->transaction_len == reply->transaction_len &&
+        memcmp(other->transaction, reply->transaction,
+               reply->transaction_len) == 0 &&
+        kad_address_equal(&other->to, &reply->to) &&
+        kad_id_equal(&other->target, &reply->target)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
+                   int code, const char *text) {
+  kad_serve_error(node, &incoming->from.address, incoming->message->transaction,
+                  code, kad_slice_of(text));
+}
+
+/* Returns why the sender says that it stores. */
+static enum kad_reason reason_of(struct kad_slice why) {
+  static const struct {
+    const char *name;
+    enum kad_reason reason;
+  } reasons[] = {
+      {"republish", KAD_REASON_REPUBLISH},
+      {"handoff", KAD_REASON_HANDOFF},
+      {"cache", KAD_REASON_CACHE},
+  };
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (kad_slice_equal(why, kad_slice_of(reasons[i].name))) {
+      return reasons[i].reason;
+    }
+  }
+  return KAD_REASON_STORE;
+}
+
+/* Admits `count` records of `incoming` and answers when that is done. */
+static void admit(struct kad_node *node, const struct kad_incoming *incoming,
+                  const struct kad_record *records, size_t count) {
+  struct kad_slice transaction = incoming->message->transaction;
+  struct store_reply *reply =
+      kad_alloc_zero(&node->env.allocator, sizeof *reply);
+  if (reply == NULL) {
+    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+    return;
+  }
+  reply->to = incoming->from.address;
+  reply->announce = incoming->message->method == KAD_METHOD_ANNOUNCE_PEER;
+  reply->transaction_len = (uint8_t)transaction.len;
+  memcpy(reply->transaction, transaction.data, transaction.len);
+  reply->target = incoming->message->target;
+  if (is_under_way(node, reply)) {
+    kad_release(&node->env.allocator, reply, sizeof *reply);
+    return;
+  }
+  reply->mapped =
+      kad_map_add(&node->storing, &reply->entry, hash_of(node, reply)) == 0;
+  const struct kad_admission_request request = {
+      .records = records,
+      .count = count,
+      .from = incoming->from,
+      .proven = kad_node_is_proven(node, &incoming->from),
+      .reason = reason_of(incoming->message->why),
+      .done = admitted,
+      .data = reply,
+  };
+  if (kad_admit(node, &request) != 0) {
+    forget(node, reply);
+    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+  }
+}
+
+static bool token_is_good(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  if (kad_token_check(&node->tokens, &incoming->from.address, &query->target,
+                      kad_node_now(node), query->token)) {
+    return true;
+  }
+  node->stats.bad_token++;
+  refuse(node, incoming, KAD_CODE_PROTOCOL, "bad token");
+  return false;
+}
+
+void kad_answer_announce_peer(struct kad_node *node,
+                              const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  uint8_t compact[KAD_COMPACT_IP6];
+  struct kad_address peer = incoming->from.address;
+  if (!token_is_good(node, incoming)) {
+    return;
+  }
+  peer.port = query->implied_port ? peer.port : query->port;
+  const struct kad_record record = {
+      .key = query->target,
+      .type = kad_slice_of("peers"),
+      .value = {.data = compact, .len = kad_address_pack(&peer, compact)},
+  };
+  admit(node, incoming, &record, 1);
+}
+
+/* Returns true if `record` is a peer at another address than the sender's: a
+ * token proves nothing about that one, and whole swarms would be sent there. */
+static bool names_another(const struct kad_incoming *incoming,
+                          const struct kad_record *record) {
+  struct kad_address peer;
+  return kad_slice_equal(record->type, kad_slice_of("peers")) &&
+         kad_address_unpack(record->value, &peer) == 0 &&
+         !kad_address_same_host(&peer, &incoming->from.address);
+}
+
+void kad_answer_store(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  struct kad_record records[KAD_RECORDS_PER_MESSAGE];
+  if (!token_is_good(node, incoming)) {
+    return;
+  }
+  if (query->record_count == 0) {
+    refuse(node, incoming, KAD_CODE_PROTOCOL, "no records");
+    return;
+  }
+  for (size_t i = 0; i < query->record_count; i++) {
+    records[i] = query->records[i];
+    if (names_another(incoming, &records[i])) {
+      refuse(node, incoming, KAD_CODE_REFUSED, "a peer announces itself");
+      return;
+    }
+    if (records[i].ttl == 0 && query->has_ttl) {
+      records[i].ttl = query->ttl;
+    }
+  }
+  admit(node, incoming, records, query->record_count);
+}

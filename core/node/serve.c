@@ -1,0 +1,219 @@
+#include "node/serve.h"
+
+#include "base/allocator.h"
+#include "engine/node.h"
+#include "node/reply.h"
+
+#include <string.h>
+
+enum {
+  REASON_MAX = 200
+};
+
+/* A query that waits for the policy: the datagram, to be read again. */
+struct held_query {
+  struct kad_address from;
+  size_t len; /* bytes of `datagram` */
+  uint8_t datagram[];
+};
+
+void kad_serve_error(struct kad_node *node, const struct kad_address *to,
+                     struct kad_slice transaction, int code,
+                     struct kad_slice text) {
+  struct kad_message reply;
+  kad_message_init(&reply, KAD_MESSAGE_ERROR);
+  reply.transaction = transaction;
+  reply.observed = *to;
+  reply.code = code;
+  reply.text = text;
+  reply.text.len = text.len < REASON_MAX ? text.len : REASON_MAX;
+  node->stats.refused++;
+  (void)kad_node_send(node, to, &reply);
+}
+
+static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
+                   int code, struct kad_slice text) {
+  kad_serve_error(node, &incoming->from.address, incoming->message->transaction,
+                  code, text);
+}
+
+static void hold_query_end(struct kad_node *node, struct held_query *query) {
+  kad_release(&node->env.allocator, query, sizeof *query + query->len);
+}
+
+/* Copies a query. NULL when out of memory. */
+static struct held_query *hold_query(struct kad_node *node,
+                                     const struct kad_incoming *incoming) {
+  size_t len = incoming->datagram.len;
+  struct held_query *query =
+      kad_alloc(&node->env.allocator, sizeof *query + len);
+  if (query == NULL) {
+    return NULL;
+  }
+  query->from = incoming->from.address;
+  query->len = len;
+  memcpy(query->datagram, incoming->datagram.data, len);
+  return query;
+}
+
+/* Reads a held query again, into memory of the caller's. Returns false when the
+ * codec has changed, or is one that does not always say the same: the query
+ * cannot be answered then. */
+static bool reread(struct kad_node *node, const struct held_query *query,
+                   void *scratch, struct kad_message *message,
+                   struct kad_incoming *incoming) {
+  incoming->datagram =
+      (struct kad_slice){.data = query->datagram, .len = query->len};
+  if (kad_node_read(node, incoming->datagram, scratch, message) != 0 ||
+      message->kind != KAD_MESSAGE_QUERY) {
+    node->stats.dropped_malformed++;
+    return false;
+  }
+  incoming->from.address = query->from;
+  incoming->from.id = message->id;
+  incoming->message = message;
+  return true;
+}
+
+/* Answers a custom query with what its method said. */
+static void answer_method(struct kad_node *node,
+                          const struct kad_incoming *incoming,
+                          const struct kad_answer *answer) {
+  if (answer->verdict == KAD_ACCEPT) {
+    kad_answer_custom(node, incoming, answer->reply);
+  } else if (answer->verdict == KAD_REFUSE) {
+    int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
+    refuse(node, incoming, code, answer->reason);
+  } else {
+    refuse(node, incoming, KAD_CODE_FAILED, kad_slice_of("the policy failed"));
+  }
+}
+
+static void resume_method(struct kad_node *node, void *self,
+                          const struct kad_answer *answer) {
+  struct held_query *query = self;
+  struct kad_message message;
+  struct kad_incoming incoming;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (reread(node, query, scratch, &message, &incoming)) {
+    answer_method(node, &incoming, answer);
+  }
+  hold_query_end(node, query);
+}
+
+/* Asks `hook` about a query. When the answer comes later, `resume` has the copy
+ * of the query; else `*answer` is filled in. Returns the verdict. */
+static enum kad_verdict ask(struct kad_node *node,
+                            const struct kad_incoming *incoming, kad_hook hook,
+                            void *state, kad_resume resume,
+                            struct kad_answer *answer) {
+  const struct kad_message *message = incoming->message;
+  const struct kad_request request = {.method = message->name,
+                                      .args = message->args};
+  const struct kad_asker asker = {.resume = resume, .ruleset = node->ruleset};
+  struct kad_question question = {
+      .from = incoming->from,
+      .proven = kad_node_is_proven(node, &incoming->from),
+      .request = &request,
+  };
+  enum kad_verdict verdict =
+      kad_ask(node, hook, state, &asker, &question, answer);
+  if (verdict != KAD_LATER) {
+    return verdict;
+  }
+  struct held_query *query = hold_query(node, incoming);
+  if (query == NULL) {
+    kad_question_withdraw(node, question.ticket);
+    *answer = (struct kad_answer){.verdict = KAD_FAILED};
+    return KAD_FAILED;
+  }
+  kad_question_attach(node, question.ticket, query);
+  return KAD_LATER;
+}
+
+static void serve_custom(struct kad_node *node,
+                         const struct kad_incoming *incoming) {
+  struct kad_answer answer;
+  const struct kad_method *method =
+      kad_ruleset_method(node->ruleset, incoming->message->name);
+  if (method == NULL) {
+    refuse(node, incoming, KAD_CODE_METHOD, kad_slice_of("method unknown"));
+    return;
+  }
+  if (ask(node, incoming, method->call, method->state, resume_method,
+          &answer) != KAD_LATER) {
+    answer_method(node, incoming, &answer);
+  }
+}
+
+static void dispatch(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
+  switch (incoming->message->method) {
+  case KAD_METHOD_PING:
+    kad_answer_ping(node, incoming);
+    return;
+  case KAD_METHOD_FIND_NODE:
+    kad_answer_find_node(node, incoming);
+    return;
+  case KAD_METHOD_GET_PEERS:
+    kad_answer_get_peers(node, incoming);
+    return;
+  case KAD_METHOD_FIND_VALUE:
+    kad_answer_find_value(node, incoming);
+    return;
+  case KAD_METHOD_ANNOUNCE_PEER:
+    kad_answer_announce_peer(node, incoming);
+    return;
+  case KAD_METHOD_STORE:
+    kad_answer_store(node, incoming);
+    return;
+  case KAD_METHOD_CUSTOM:
+    serve_custom(node, incoming);
+    return;
+  }
+}
+
+/* Goes on after on_request. */
+static void decide(struct kad_node *node, const struct kad_incoming *incoming,
+                   const struct kad_answer *answer) {
+  if (answer->verdict == KAD_ACCEPT) {
+    dispatch(node, incoming);
+  } else if (answer->verdict == KAD_SILENT) {
+    node->stats.dropped_silenced++;
+  } else if (answer->verdict == KAD_REFUSE) {
+    int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
+    refuse(node, incoming, code, answer->reason);
+  } else {
+    refuse(node, incoming, KAD_CODE_FAILED, kad_slice_of("the policy failed"));
+  }
+}
+
+static void resume_request(struct kad_node *node, void *self,
+                           const struct kad_answer *answer) {
+  struct held_query *query = self;
+  struct kad_message message;
+  struct kad_incoming incoming;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (reread(node, query, scratch, &message, &incoming)) {
+    decide(node, &incoming, answer);
+  }
+  hold_query_end(node, query);
+}
+
+void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
+  /* A hook may replace the policy; what it answered is still of the old one. */
+  struct kad_ruleset *ruleset = node->ruleset;
+  kad_hook hook = ruleset->policy.on_request;
+  struct kad_answer answer;
+  kad_ruleset_retain(ruleset);
+  if (hook == NULL) {
+    dispatch(node, incoming);
+  } else if (ask(node, incoming, hook, ruleset->policy.state, resume_request,
+                 &answer) != KAD_LATER) {
+    decide(node, incoming, &answer);
+  }
+  if (!incoming->message->read_only) {
+    kad_verify_seen(node, &incoming->from);
+  }
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+}

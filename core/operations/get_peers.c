@@ -1,0 +1,301 @@
+/* Searches for the peers of a torrent: a lookup gathers them, then the policy
+ * has its say, as about any record that is read.
+ *
+ *   looked up ─► validate each ─► select ─► ended
+ *
+ * There may be many, so they are kept as addresses; only what a hook is asked
+ * about is made a record. */
+#include "base/address.h"
+#include "base/allocator.h"
+#include "engine/node.h"
+#include "replication/commit.h"
+
+#include <string.h>
+
+enum {
+  PEERS_MAX = 1024,
+  PEERS_GROWTH = 64
+};
+
+enum step {
+  VALIDATE,
+  SELECT,
+  DONE
+};
+
+struct search {
+  struct kad_op op;
+  struct kad_address *peers;
+  size_t count;
+  size_t cap;
+  struct kad_ruleset *ruleset; /* kept while the peers are judged */
+  const struct kad_type *type;
+  enum step step;
+  size_t index;    /* of the peer that is being validated */
+  size_t valid;    /* those that were found to be, at the front */
+  uint64_t ticket; /* of the open question; 0 for none */
+};
+
+/* A peer in the form that hooks know. */
+struct peer_record {
+  struct kad_record record;
+  uint8_t compact[KAD_COMPACT_IP6];
+};
+
+static struct search *search_of(struct kad_op *op) {
+  return kad_container_of(op, struct search, op);
+}
+
+static bool has_peer(const struct search *search,
+                     const struct kad_address *peer) {
+  for (size_t i = 0; i < search->count; i++) {
+    if (kad_address_equal(&search->peers[i], peer)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void add_peer(struct kad_node *node, struct search *search,
+                     const struct kad_address *peer) {
+  if (search->count == PEERS_MAX ||
+      kad_address_is_martian(peer, node->config.allow_local) ||
+      has_peer(search, peer)) {
+    return;
+  }
+  if (search->count == search->cap) {
+    size_t cap = search->cap + PEERS_GROWTH;
+    void *grown = kad_resize(&node->env.allocator, search->peers,
+                             search->cap * sizeof *search->peers,
+                             cap * sizeof *search->peers);
+    if (grown == NULL) {
+      return;
+    }
+    search->peers = grown;
+    search->cap = cap;
+  }
+  search->peers[search->count++] = *peer;
+}
+
+/* Adds the peer that a record holds. Returns false if it holds none. */
+static bool add_record(struct kad_node *node, struct search *search,
+                       const struct kad_record *record) {
+  struct kad_address peer;
+  if (kad_address_unpack(record->value, &peer) != 0) {
+    return false;
+  }
+  add_peer(node, search, &peer);
+  return true;
+}
+
+static bool take_peers(struct kad_node *node, struct kad_lookup *lookup,
+                       const struct kad_contact *from,
+                       const struct kad_message *reply) {
+  struct kad_op *op = lookup->config.owner;
+  (void)from;
+  for (size_t i = 0; i < reply->peer_count; i++) {
+    add_peer(node, search_of(op), &reply->peers[i]);
+  }
+  return reply->peer_count > 0;
+}
+
+/* Adds the peers that we hold ourselves. */
+static void start_get_peers(struct kad_node *node, struct kad_op *op) {
+  struct search *search = search_of(op);
+  const struct kad_record query = {.key = op->target,
+                                   .type = kad_slice_of("peers")};
+  struct kad_held_list held;
+  search->ruleset = node->ruleset;
+  kad_ruleset_retain(search->ruleset);
+  search->type = kad_ruleset_type(search->ruleset, query.type);
+  if (kad_held_read(node, &query, search->type, &held) == 0) {
+    for (size_t i = 0; i < held.count; i++) {
+      (void)add_record(node, search, &held.records[i]);
+    }
+    op->holders += held.count > 0;
+    kad_held_free(node, &held);
+  }
+  kad_op_look_further(node, op);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer);
+
+/* Asks `hook`. Returns false when the answer comes later. */
+static bool ask(struct kad_node *node, struct search *search, kad_hook hook,
+                struct kad_question *question, struct kad_answer *answer) {
+  const struct kad_asker asker = {
+      .self = search, .resume = resume, .ruleset = search->ruleset};
+  question->reason = KAD_REASON_GET;
+  search->ticket = 0;
+  if (kad_ask(node, hook, search->type->state, &asker, question, answer) ==
+      KAD_LATER) {
+    search->ticket = question->ticket;
+    return false;
+  }
+  return true;
+}
+
+static void make_record(const struct search *search, size_t index,
+                        struct peer_record *made) {
+  const size_t len = kad_address_pack(&search->peers[index], made->compact);
+  made->record = (struct kad_record){
+      .key = search->op.target,
+      .type = kad_slice_of("peers"),
+      .value = {made->compact, len},
+  };
+}
+
+/* Replaces the peers by what the policy has selected. */
+static void take_selection(struct kad_node *node, struct search *search,
+                           const struct kad_answer *answer) {
+  if (answer->verdict != KAD_ACCEPT) {
+    return;
+  }
+  search->count = 0;
+  for (size_t i = 0; i < answer->record_count; i++) {
+    node->stats.hook_failures += !add_record(node, search, &answer->records[i]);
+  }
+}
+
+/* Takes the answer to the question of the current step. */
+static void take(struct kad_node *node, struct search *search,
+                 const struct kad_answer *answer) {
+  if (search->step == SELECT) {
+    take_selection(node, search, answer);
+    search->step = DONE;
+    return;
+  }
+  if (answer->verdict == KAD_ACCEPT) {
+    search->peers[search->valid++] = search->peers[search->index];
+  }
+  search->index++;
+}
+
+/* Has every peer validated. Returns false when it has to wait. */
+static bool validate(struct kad_node *node, struct search *search) {
+  while (search->index < search->count) {
+    struct peer_record peer;
+    struct kad_answer answer;
+    make_record(search, search->index, &peer);
+    struct kad_question question = {.record = &peer.record};
+    if (!ask(node, search, search->type->validate, &question, &answer)) {
+      return false;
+    }
+    take(node, search, &answer);
+  }
+  search->count = search->valid;
+  return true;
+}
+
+/* Has the policy select among the peers. Returns false when it has to wait. */
+static bool select_peers(struct kad_node *node, struct search *search) {
+  const struct kad_allocator *allocator = &node->env.allocator;
+  const size_t count = search->count;
+  struct peer_record *peers = kad_alloc(allocator, count * sizeof *peers);
+  struct kad_record *records = kad_alloc(allocator, count * sizeof *records);
+  struct kad_answer answer = {.verdict = KAD_FAILED};
+  bool answered = true;
+  if (peers != NULL && records != NULL) {
+    for (size_t i = 0; i < count; i++) {
+      make_record(search, i, &peers[i]);
+      records[i] = peers[i].record;
+    }
+    struct kad_question question = {.held = records, .held_count = count};
+    answered = ask(node, search, search->type->select, &question, &answer);
+  }
+  if (answered) {
+    take(node, search, &answer);
+  }
+  kad_release(allocator, peers, count * sizeof *peers);
+  kad_release(allocator, records, count * sizeof *records);
+  return answered;
+}
+
+static void end_search(struct kad_node *node, struct search *search) {
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  struct kad_op *op = &search->op;
+  int status = 0;
+  if (search->count == 0) {
+    status =
+        kad_op_closest(op, closest) > 0 ? KAD_ENOTFOUND : kad_op_silence(op);
+  }
+  kad_op_end(node, op, status);
+}
+
+/* Goes on until the search has to wait or has ended. */
+static void run(struct kad_node *node, struct search *search) {
+  if (search->step == VALIDATE) {
+    if (search->type->validate != NULL && !validate(node, search)) {
+      return;
+    }
+    search->step = SELECT;
+  }
+  if (search->step == SELECT && search->type->select != NULL &&
+      search->count > 0 && !select_peers(node, search)) {
+    return;
+  }
+  end_search(node, search);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct search *search = self;
+  search->ticket = 0;
+  if (search->op.state == KAD_OPERATION_RUNNING && !node->closing) {
+    take(node, search, answer);
+    run(node, search);
+  }
+}
+
+static void judge_peers(struct kad_node *node, struct kad_op *op) {
+  run(node, search_of(op));
+}
+
+static void report_peers(struct kad_node *node, struct kad_op *op,
+                         struct kad_result *result) {
+  (void)node;
+  result->peers = search_of(op)->peers;
+  result->peer_count = op->status == 0 ? search_of(op)->count : 0;
+}
+
+static void stop_search(struct kad_node *node, struct kad_op *op) {
+  struct search *search = search_of(op);
+  if (search->ticket != 0) {
+    kad_question_withdraw(node, search->ticket);
+  }
+  kad_release(&node->env.allocator, search->peers,
+              search->cap * sizeof *search->peers);
+  if (search->ruleset != NULL) {
+    kad_ruleset_drop(search->ruleset, &node->env.allocator);
+  }
+}
+
+static const struct kad_op_kind get_peers_kind = {
+    .method = KAD_METHOD_GET_PEERS,
+    .start = start_get_peers,
+    .replied = take_peers,
+    .looked_up = judge_peers,
+    .report = report_peers,
+    .stop = stop_search,
+};
+
+int kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
+                       const struct kad_lookup_options *options, kad_done done,
+                       void *data, kad_operation *operation) {
+  const struct kad_op_request request = {.kind = &get_peers_kind,
+                                         .size = sizeof(struct search),
+                                         .options = options,
+                                         .target = info_hash,
+                                         .done = done,
+                                         .data = data};
+  struct kad_op *op;
+  if (node == NULL || info_hash == NULL) {
+    return KAD_EINVAL;
+  }
+  int error = kad_op_new(node, &request, &op);
+  if (error == 0 && operation != NULL) {
+    *operation = op->name;
+  }
+  return error;
+}

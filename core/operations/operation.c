@@ -1,0 +1,425 @@
+#include "operations/operation.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "engine/node.h"
+#include "operations/sybil_search.h"
+
+#include <string.h>
+
+enum {
+  ALPHA_MAX = 32
+};
+
+static void unlink_op(struct kad_node *node, struct kad_op *op) {
+  struct kad_operations *all = &node->operations;
+  *(op->previous != NULL ? &op->previous->next : &all->first) = op->next;
+  *(op->next != NULL ? &op->next->previous : &all->last) = op->previous;
+  all->count--;
+}
+
+static void link_op(struct kad_node *node, struct kad_op *op) {
+  struct kad_operations *all = &node->operations;
+  op->previous = all->last;
+  *(all->last != NULL ? &all->last->next : &all->first) = op;
+  all->last = op;
+  all->count++;
+}
+
+static void free_op(struct kad_node *node, struct kad_op *op) {
+  kad_alarm_unset(node, &op->alarm);
+  kad_alarm_unset(node, &op->overdue);
+  if (op->kind->stop != NULL) {
+    op->kind->stop(node, op);
+  }
+  kad_rpc_disown(node, op);
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      kad_lookup_free(node, op->lookups[i]);
+    }
+  }
+  kad_region_free(node, op);
+  kad_release(&node->env.allocator, op->text, op->text_len);
+  kad_release(&node->env.allocator, op, op->size);
+}
+
+static void give_up(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_op *op = kad_container_of(alarm, struct kad_op, overdue);
+  kad_op_end(node, op, KAD_ETIMEOUT);
+}
+
+static void start(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_op *op = kad_container_of(alarm, struct kad_op, alarm);
+  kad_time_ms most = (kad_time_ms)op->options.deadline_ms +
+                     node->config.query_ms + KAD_OVERDUE_MS;
+  op->state = KAD_OPERATION_RUNNING;
+  op->started_at = kad_node_now(node);
+  kad_alarm_set(node, &op->overdue, kad_time_add(op->started_at, most),
+                give_up);
+  if (op->kind->method != KAD_METHOD_PING) {
+    op->counted = true;
+    node->operations.running++;
+  }
+  op->kind->start(node, op);
+}
+
+/* Starts those that wait for their turn, as far as there is room. */
+static void start_queued(struct kad_node *node) {
+  uint32_t running = node->operations.running;
+  for (struct kad_op *op = node->operations.first; op != NULL; op = op->next) {
+    if (op->state != KAD_OPERATION_QUEUED ||
+        op->kind->method == KAD_METHOD_PING) {
+      continue;
+    }
+    if (running >= node->config.max_lookups) {
+      return;
+    }
+    running++;
+    if (!op->alarm.deadline.queued) {
+      kad_alarm_set(node, &op->alarm, kad_node_now(node), start);
+    }
+  }
+}
+
+/* The counts of both lookups; their paths are joined by `join_paths`. */
+static void report_lookups(const struct kad_op *op, struct kad_result *result) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup *lookup = op->lookups[i];
+    if (lookup == NULL) {
+      continue;
+    }
+    uint32_t hops = kad_lookup_hops(lookup);
+    result->hops = hops > result->hops ? hops : result->hops;
+    result->messages += lookup->messages;
+    result->path_count += lookup->step_count;
+  }
+}
+
+/* Copies the paths of both lookups into one array, NULL when out of memory. */
+static struct kad_step *join_paths(const struct kad_node *node,
+                                   const struct kad_op *op, size_t count) {
+  struct kad_step *joined =
+      kad_alloc(&node->env.allocator, count * sizeof *joined);
+  size_t used = 0;
+  for (size_t i = 0; joined != NULL && i < KAD_OPERATION_FAMILIES; i++) {
+    const struct kad_lookup *lookup = op->lookups[i];
+    if (lookup != NULL && lookup->step_count > 0) {
+      memcpy(joined + used, lookup->steps, lookup->step_count * sizeof *joined);
+      used += lookup->step_count;
+    }
+  }
+  return joined;
+}
+
+/* Fills in `result` and calls the user. `contacts` is where the closest go. */
+static void tell(struct kad_node *node, struct kad_op *op) {
+  struct kad_contact contacts[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  struct kad_result result = {
+      .operation = op->name,
+      .status = op->status,
+      .code = op->code,
+      .took_ms = (uint32_t)kad_time_since(op->started_at, kad_node_now(node)),
+      .stored = op->stored,
+      .holders = op->holders,
+  };
+  result.reason = (struct kad_slice){.data = op->text, .len = op->text_len};
+  result.closest_count = kad_op_closest(op, closest);
+  for (size_t i = 0; i < result.closest_count; i++) {
+    contacts[i] = closest[i]->contact;
+  }
+  result.closest = contacts;
+  report_lookups(op, &result);
+  result.messages += kad_region_messages(op);
+  result.widened = op->region != NULL;
+  size_t steps = result.path_count;
+  struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
+  result.path = path;
+  result.path_count = path != NULL ? steps : 0;
+  if (op->kind->report != NULL) {
+    op->kind->report(node, op, &result);
+  }
+  op->done(op->data, &result);
+  kad_release(&node->env.allocator, path, steps * sizeof *path);
+}
+
+static void finish(struct kad_node *node, struct kad_op *op) {
+  unlink_op(node, op);
+  node->operations.running -= op->counted;
+  if (op->status != 0 && op->counted) {
+    node->stats.lookups_failed++;
+  }
+  if (op->done != NULL) {
+    tell(node, op);
+  }
+  free_op(node, op);
+}
+
+static void deliver(struct kad_node *node, struct kad_alarm *alarm) {
+  finish(node, kad_container_of(alarm, struct kad_op, alarm));
+  start_queued(node);
+}
+
+void kad_op_end(struct kad_node *node, struct kad_op *op, int status) {
+  if (op->state == KAD_OPERATION_ENDING) {
+    return;
+  }
+  op->state = KAD_OPERATION_ENDING;
+  op->status = status;
+  kad_alarm_set(node, &op->alarm, kad_node_now(node), deliver);
+}
+
+/* Fills in the options that were left 0. Returns 0 or KAD_EINVAL. */
+static int fill_options(const struct kad_node *node,
+                        const struct kad_lookup_options *given,
+                        struct kad_lookup_options *options) {
+  static const struct kad_lookup_options none = {0};
+  const struct kad_config *config = &node->config;
+  *options = *(given != NULL ? given : &none);
+  if (options->alpha > ALPHA_MAX || options->beta > ALPHA_MAX ||
+      options->k > KAD_WIDTH_MAX || options->paths > KAD_PATHS_MAX) {
+    return KAD_EINVAL;
+  }
+  options->alpha = options->alpha > 0 ? options->alpha : config->alpha;
+  options->k = options->k > 0 ? options->k : config->k;
+  options->beta = options->beta > 0 ? options->beta : config->beta;
+  options->paths = options->paths > 0 ? options->paths : config->paths;
+  options->deadline_ms =
+      options->deadline_ms > 0 ? options->deadline_ms : config->lookup_ms;
+  return 0;
+}
+
+int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
+               struct kad_op **op) {
+  struct kad_lookup_options options;
+  if (fill_options(node, request->options, &options) != 0 ||
+      request->type.len > KAD_TYPE_NAME_MAX) {
+    return KAD_EINVAL;
+  }
+  if (node->closing) {
+    return KAD_ECLOSED;
+  }
+  if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
+    return KAD_EBUSY;
+  }
+  kad_wake_notice(node);
+  struct kad_op *made = kad_alloc_zero(&node->env.allocator, request->size);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->size = request->size;
+  made->kind = request->kind;
+  made->options = options;
+  made->done = request->done;
+  made->data = request->data;
+  made->inner = request->inner;
+  made->name = ++node->operations.last_name;
+  made->started_at = kad_node_now(node);
+  if (request->target != NULL) {
+    made->target = *request->target;
+  }
+  if (request->type.len > 0) {
+    memcpy(made->type_name, request->type.data, request->type.len);
+    made->type =
+        (struct kad_slice){.data = made->type_name, .len = request->type.len};
+  }
+  link_op(node, made);
+  if (made->kind->method == KAD_METHOD_PING) {
+    kad_alarm_set(node, &made->alarm, made->started_at, start);
+  } else {
+    start_queued(node);
+  }
+  *op = made;
+  return 0;
+}
+
+/* Returns true if as many contacts as its quorum, if it has one, had a value.
+ */
+static bool has_quorum(const struct kad_op *op) {
+  return op->options.quorum > 0 && op->holders >= op->options.quorum;
+}
+
+void kad_op_end_lookups(struct kad_node *node, struct kad_op *op) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      kad_lookup_finish(node, op->lookups[i]);
+    }
+  }
+}
+
+static bool replied(struct kad_node *node, struct kad_lookup *lookup,
+                    const struct kad_contact *from,
+                    const struct kad_message *reply) {
+  struct kad_op *op = lookup->config.owner;
+  if (op->state != KAD_OPERATION_RUNNING) {
+    return false; /* its end is on its way to the user */
+  }
+  bool had_value = op->kind->replied(node, lookup, from, reply);
+  op->holders += had_value;
+  if (has_quorum(op)) {
+    kad_op_end_lookups(node, op);
+  }
+  return had_value;
+}
+
+/* Not to know a query is no news. */
+static void refused(struct kad_node *node, struct kad_lookup *lookup,
+                    const struct kad_message *error) {
+  if (error->code != KAD_CODE_METHOD) {
+    kad_op_keep_error(node, lookup->config.owner, error);
+  }
+}
+
+static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
+  struct kad_op *op = lookup->config.owner;
+  op->lookups_open--;
+  if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING &&
+      !kad_region_begin(node, op)) {
+    op->kind->looked_up(node, op);
+  }
+}
+
+/* Starts the lookup of a family. Its deadline is the operation's. */
+static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
+                      const struct kad_contact *seed) {
+  kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
+  const struct kad_lookup_config config = {
+      .family = family,
+      .target = op->target,
+      .method = op->kind->method,
+      .name = op->query_name,
+      .args = op->query_args,
+      .type = op->type,
+      .skip = op->skip,
+      .alpha = op->options.alpha,
+      .k = op->options.k,
+      .beta = op->options.beta,
+      .paths = op->options.paths,
+      .deadline_ms = kad_time_since(spent, op->options.deadline_ms),
+      .seed = seed,
+      .replied = op->kind->replied != NULL ? replied : NULL,
+      .refused = refused,
+      .done = lookup_done,
+      .owner = op,
+  };
+  int error =
+      kad_lookup_start(node, &config, &op->lookups[family == 6 ? 1 : 0]);
+  op->lookups_open += error == 0;
+  return error;
+}
+
+void kad_op_look_up(struct kad_node *node, struct kad_op *op) {
+  int error4 = look_up_in(node, op, 4, NULL);
+  int error6 = look_up_in(node, op, 6, NULL);
+  if (op->lookups_open == 0) {
+    bool starved = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
+    kad_op_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
+  }
+}
+
+void kad_op_look_further(struct kad_node *node, struct kad_op *op) {
+  if (has_quorum(op)) {
+    op->kind->looked_up(node, op);
+  } else {
+    kad_op_look_up(node, op);
+  }
+}
+
+void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
+                         const struct kad_contact *seed) {
+  unsigned family = seed->address.family;
+  struct kad_lookup *lookup = op->lookups[family == 6 ? 1 : 0];
+  if (lookup != NULL) {
+    kad_lookup_hear(node, lookup, seed);
+  } else if (look_up_in(node, op, family, seed) != 0) {
+    node->stats.lookups_failed++;
+  }
+}
+
+bool kad_op_timed_out(const struct kad_op *op) {
+  bool timed_out = false;
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    timed_out =
+        timed_out || (op->lookups[i] != NULL && op->lookups[i]->timed_out);
+  }
+  return timed_out;
+}
+
+/* Returns why the codec could not write the queries of an operation, or 0. */
+static int codec_error(const struct kad_op *op) {
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
+    if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+int kad_op_silence(const struct kad_op *op) {
+  int error = codec_error(op);
+  if (error != 0) {
+    return error;
+  }
+  return kad_op_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
+}
+
+void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
+                      struct kad_slice text) {
+  if (op->text != NULL || text.len == 0) {
+    return;
+  }
+  op->text = kad_alloc(&node->env.allocator, text.len);
+  if (op->text != NULL) {
+    memcpy(op->text, text.data, text.len);
+    op->text_len = text.len;
+  }
+}
+
+void kad_op_keep_error(struct kad_node *node, struct kad_op *op,
+                       const struct kad_message *message) {
+  if (op->code == 0) {
+    op->code = message->code;
+    kad_op_keep_text(node, op, message->text);
+  }
+}
+
+size_t kad_op_closest(const struct kad_op *op,
+                      const struct kad_candidate **out) {
+  size_t count = 0;
+  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+    if (op->lookups[i] != NULL) {
+      count += kad_lookup_closest(op->lookups[i], out + count, op->options.k);
+    }
+  }
+  return count;
+}
+
+int kad_node_cancel(struct kad_node *node, kad_operation operation) {
+  struct kad_op *op = node->operations.first;
+  while (op != NULL && op->name != operation) {
+    op = op->next;
+  }
+  if (op == NULL || op->state == KAD_OPERATION_ENDING) {
+    return KAD_ENOTFOUND;
+  }
+  kad_rpc_disown(node, op);
+  kad_op_end(node, op, KAD_ECANCELED);
+  return 0;
+}
+
+void kad_operations_close(struct kad_node *node) {
+  while (node->operations.first != NULL) {
+    struct kad_op *op = node->operations.first;
+    op->status = op->state == KAD_OPERATION_ENDING ? op->status : KAD_ECLOSED;
+    op->state = KAD_OPERATION_ENDING;
+    finish(node, op);
+  }
+}
+
+void kad_operations_forget(struct kad_node *node) {
+  struct kad_op *op = node->operations.first;
+  for (; op != NULL; op = op->next) {
+    op->done = op->inner ? op->done : NULL;
+  }
+}

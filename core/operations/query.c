@@ -1,0 +1,109 @@
+/* A custom query carried along a lookup path: every contact on the way to a key
+ * is asked it, and the user hears each reply. */
+#include "engine/node.h"
+#include "wire/bencode.h"
+
+#include <string.h>
+
+/* A query, with its name and arguments. */
+struct query {
+  struct kad_op op;
+  kad_on_reply on_reply; /* or NULL */
+  bool sufficed;         /* the user wants no more */
+  char name[KAD_METHOD_NAME_MAX];
+  uint8_t args[];
+};
+
+static struct query *query_of(struct kad_op *op) {
+  return kad_container_of(op, struct query, op);
+}
+
+static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
+                       const struct kad_contact *from,
+                       const struct kad_message *reply) {
+  struct query *query = query_of(lookup->config.owner);
+  enum kad_reply_verdict verdict = KAD_REPLY_COUNTS;
+  if (query->sufficed) {
+    return false;
+  }
+  if (query->on_reply != NULL) {
+    verdict = query->on_reply(query->op.data, from, reply->reply);
+  }
+  if (verdict == KAD_REPLY_SUFFICES) {
+    query->sufficed = true;
+    kad_op_end_lookups(node, &query->op);
+  }
+  return verdict != KAD_REPLY_PASSED_OVER;
+}
+
+static void end_query(struct kad_node *node, struct kad_op *op) {
+  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  int status = 0;
+  if (op->holders == 0 && kad_op_closest(op, closest) > 0) {
+    status = KAD_ENOTFOUND;
+  } else if (op->holders == 0) {
+    status = kad_op_silence(op);
+  }
+  kad_op_end(node, op, status);
+}
+
+static const struct kad_op_kind query_kind = {
+    .method = KAD_METHOD_CUSTOM,
+    .start = kad_op_look_up,
+    .replied = take_reply,
+    .looked_up = end_query,
+};
+
+/* Returns true for nothing, and for a dictionary without a target that a
+ * message can hold. */
+static bool args_are_valid(struct kad_slice args) {
+  struct kad_bencode dict;
+  struct kad_bencode value;
+  struct kad_slice rest = args;
+  return args.len == 0 ||
+         (args.len <= KAD_DATAGRAM_MAX &&
+          kad_bencode_take(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
+          rest.len == 0 && dict.type == KAD_BENCODE_DICT &&
+          !kad_bencode_find(&dict, "target", &value));
+}
+
+static bool is_valid(const struct kad_custom_query *custom) {
+  return custom->method.len > 0 && custom->method.len <= KAD_METHOD_NAME_MAX &&
+         kad_method_find(custom->method) == KAD_METHOD_CUSTOM &&
+         args_are_valid(custom->args);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
+int kad_node_query(struct kad_node *node, const struct kad_id *key,
+                   const struct kad_custom_query *custom,
+                   const struct kad_lookup_options *options, kad_done done,
+                   void *data, kad_operation *operation) {
+  struct kad_op *op;
+  if (node == NULL || key == NULL || custom == NULL || !is_valid(custom)) {
+    return KAD_EINVAL;
+  }
+  const struct kad_op_request request = {.kind = &query_kind,
+                                         .size = sizeof(struct query) +
+                                                 custom->args.len,
+                                         .options = options,
+                                         .target = key,
+                                         .done = done,
+                                         .data = data};
+  int error = kad_op_new(node, &request, &op);
+  if (error != 0) {
+    return error;
+  }
+  struct query *query = query_of(op);
+  query->on_reply = custom->on_reply;
+  memcpy(query->name, custom->method.data, custom->method.len);
+  op->query_name =
+      (struct kad_slice){(const uint8_t *)query->name, custom->method.len};
+  if (custom->args.len > 0) {
+    memcpy(query->args, custom->args.data, custom->args.len);
+    op->query_args = (struct kad_slice){query->args, custom->args.len};
+  }
+  if (operation != NULL) {
+    *operation = op->name;
+  }
+  return 0;
+}

@@ -1,0 +1,47 @@
+/* What is done about a crowded key. When the k closest to a key lie far more
+ * densely than the estimated size of the overlay allows, somebody has gathered
+ * ids of his own around it (vertical sybils): whoever takes only them at their
+ * word stores into the void, and finds nothing.
+ *
+ * The honest holders are where they would be without them. They are looked for
+ * beside the key: in each of the subtrees around it that hold k, k/2, k/4 …
+ * nodes by the estimate, towards a random point, so that it costs ids all over
+ * the region to be there as well. A get asks whom it finds there, too; a put
+ * stores at the k closest of them, too.
+ *
+ *   looked up ─► crowded? ─► lookups beside the key ─► (get: ask them) ─► on
+ */
+#ifndef KAD_OPERATIONS_SYBIL_SEARCH_H
+#define KAD_OPERATIONS_SYBIL_SEARCH_H
+
+#include "operations/operation.h"
+
+enum {
+  KAD_REGION_POINTS = 4, /* subtrees that are searched, in each family */
+  KAD_REGION_ASKED = 3   /* contacts that are asked or stored at, in k */
+};
+
+/* Returns true if the k closest to `target` that a lookup has found lie more
+ * densely than they do by chance once in a thousand times in an overlay of
+ * `size` nodes. `farthest` is the k-th; k is at least KAD_ESTIMATE_K_MIN. */
+bool kad_region_is_crowded(const struct kad_id *target,
+                           const struct kad_id *farthest, size_t k,
+                           double size);
+
+/* Looks beside the key of an operation whose lookups have ended, if it is
+ * crowded. Returns true if that is under way: the operation's `looked_up`
+ * follows. */
+bool kad_region_begin(struct kad_node *node, struct kad_op *op);
+
+/* Copies up to `cap` contacts of `family` that were found beside the key,
+ * closest first, to `out`, and returns their number. */
+size_t kad_region_contacts(const struct kad_op *op, unsigned family,
+                           struct kad_contact *out, size_t cap);
+
+/* Returns how many queries were sent. */
+uint32_t kad_region_messages(const struct kad_op *op);
+
+/* Ends and frees it; an operation without one is left as it is. */
+void kad_region_free(struct kad_node *node, struct kad_op *op);
+
+#endif

@@ -1,0 +1,171 @@
+#include "records/memory/entry.h"
+
+#include "base/address.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Parts of a tail, in the order in which they stand there. */
+enum {
+  PART_LONG_KEY = 1, /* 32 bytes instead of 20 */
+  PART_IP4 = 2,      /* the origin's ip; neither for our own user */
+  PART_IP6 = 4,
+  PART_SEQ = 8,
+  PART_PUBLISHER = 16,
+  PART_SIGNATURE = 32
+};
+
+enum {
+  SHORT_KEY = 20,
+  SEQ_SIZE = sizeof(int64_t)
+};
+
+static_assert(KAD_VALUE_MAX <= UINT16_MAX, "value_len holds every length");
+static_assert(KAD_SALT_MAX <= UINT8_MAX, "salt_len holds every length");
+
+static const uint8_t no_bytes[KAD_ID_SIZE];
+
+/* A key whose last bytes are 0 is most likely one of 160 bits. */
+static bool is_short(const struct kad_id *key) {
+  return memcmp(key->bytes + SHORT_KEY, no_bytes, KAD_ID_SIZE - SHORT_KEY) == 0;
+}
+
+static unsigned part_if(bool has, unsigned part) {
+  return has ? part : 0;
+}
+
+static unsigned parts_of(const struct kad_record *record,
+                         const struct kad_address *origin) {
+  return part_if(!is_short(&record->key), PART_LONG_KEY) |
+         part_if(origin->family == 4, PART_IP4) |
+         part_if(origin->family == 6, PART_IP6) |
+         part_if(record->has_seq, PART_SEQ) |
+         part_if(record->publisher != NULL, PART_PUBLISHER) |
+         part_if(record->signature != NULL, PART_SIGNATURE);
+}
+
+static size_t key_size(unsigned parts) {
+  return (parts & PART_LONG_KEY) != 0 ? KAD_ID_SIZE : SHORT_KEY;
+}
+
+static size_t ip_size(unsigned parts) {
+  if ((parts & PART_IP4) != 0) {
+    return 4;
+  }
+  return (parts & PART_IP6) != 0 ? 16 : 0;
+}
+
+static size_t part_size(unsigned parts, unsigned part, size_t size) {
+  return (parts & part) != 0 ? size : 0;
+}
+
+static size_t size_of(unsigned parts, size_t salt_len, size_t value_len) {
+  return offsetof(struct kad_entry, tail) + key_size(parts) + ip_size(parts) +
+         part_size(parts, PART_SEQ, SEQ_SIZE) +
+         part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE) +
+         part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE) + salt_len +
+         value_len;
+}
+
+size_t kad_entry_size(const struct kad_record *record,
+                      const struct kad_address *origin) {
+  return size_of(parts_of(record, origin), record->salt.len, record->value.len);
+}
+
+size_t kad_entry_size_held(const struct kad_entry *entry) {
+  return size_of(entry->parts, entry->salt_len, entry->value_len);
+}
+
+/* Appends `len` bytes to a tail, which may be none from nowhere. */
+static uint8_t *append(uint8_t *to, const void *bytes, size_t len) {
+  if (len > 0) {
+    memcpy(to, bytes, len);
+  }
+  return to + len;
+}
+
+void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
+                     uint8_t type, const struct kad_holding *holding) {
+  assert(record->value.len <= KAD_VALUE_MAX);
+  assert(record->salt.len <= KAD_SALT_MAX);
+  unsigned parts = parts_of(record, &holding->origin);
+  entry->type = type;
+  entry->parts = (uint8_t)parts;
+  entry->salt_len = (uint8_t)record->salt.len;
+  entry->value_len = (uint16_t)record->value.len;
+  uint8_t *tail = entry->tail;
+  tail = append(tail, record->key.bytes, key_size(parts));
+  tail = append(tail, holding->origin.ip, ip_size(parts));
+  tail = append(tail, &record->seq, part_size(parts, PART_SEQ, SEQ_SIZE));
+  tail = append(tail, record->publisher,
+                part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE));
+  tail = append(tail, record->signature,
+                part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
+  tail = append(tail, record->salt.data, record->salt.len);
+  append(tail, record->value.data, record->value.len);
+  kad_entry_touch(entry, holding);
+}
+
+void kad_entry_touch(struct kad_entry *entry,
+                     const struct kad_holding *holding) {
+  entry->stored_at = holding->stored_at;
+  entry->due[KAD_RANK_EXPIRE] = holding->expires_at;
+  entry->due[KAD_RANK_REPUBLISH] = holding->republish_at;
+  entry->port = holding->origin.port;
+  entry->via = holding->origin.via;
+}
+
+/* Takes a part of `size` bytes off a tail; NULL when the entry has it not. */
+static const uint8_t *take(const uint8_t **tail, size_t size) {
+  const uint8_t *part = size > 0 ? *tail : NULL;
+  *tail += size;
+  return part;
+}
+
+void kad_entry_record(const struct kad_entry *entry,
+                      struct kad_record *record) {
+  unsigned parts = entry->parts;
+  *record = (struct kad_record){0};
+  kad_entry_key(entry, &record->key);
+  const uint8_t *tail = entry->tail + key_size(parts) + ip_size(parts);
+  const uint8_t *seq = take(&tail, part_size(parts, PART_SEQ, SEQ_SIZE));
+  if (seq != NULL) {
+    memcpy(&record->seq, seq, SEQ_SIZE);
+    record->has_seq = true;
+  }
+  record->publisher =
+      take(&tail, part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE));
+  record->signature =
+      take(&tail, part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
+  record->salt.data = take(&tail, entry->salt_len);
+  record->salt.len = entry->salt_len;
+  record->value.data = take(&tail, entry->value_len);
+  record->value.len = entry->value_len;
+}
+
+void kad_entry_holding(const struct kad_entry *entry,
+                       struct kad_holding *holding) {
+  unsigned parts = entry->parts;
+  *holding = (struct kad_holding){
+      .stored_at = entry->stored_at,
+      .expires_at = entry->due[KAD_RANK_EXPIRE],
+      .republish_at = entry->due[KAD_RANK_REPUBLISH],
+      .origin = {.port = entry->port, .via = entry->via},
+  };
+  if (ip_size(parts) > 0) {
+    holding->origin.family = (parts & PART_IP4) != 0 ? 4 : 6;
+    memcpy(holding->origin.ip, entry->tail + key_size(parts), ip_size(parts));
+  }
+}
+
+void kad_entry_key(const struct kad_entry *entry, struct kad_id *key) {
+  *key = (struct kad_id){0};
+  memcpy(key->bytes, entry->tail, key_size(entry->parts));
+}
+
+bool kad_entry_has_key(const struct kad_entry *entry,
+                       const struct kad_id *key) {
+  size_t size = key_size(entry->parts);
+  return memcmp(entry->tail, key->bytes, size) == 0 &&
+         memcmp(no_bytes, key->bytes + size, KAD_ID_SIZE - size) == 0;
+}

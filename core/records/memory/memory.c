@@ -1,0 +1,376 @@
+/* The memory store. A record is one block (entry.h) with a number (slots.h).
+ * Entries of one key and type form a ring (keys.h), those of one address
+ * another (origins.h); two rankings tell what is due. All of these link by
+ * number, which takes half of what pointers take and lets blocks move.
+ *
+ * Room is reserved in every part before anything changes, so that running out
+ * of memory leaves the store as it was. */
+#include "base/allocator.h"
+#include "records/memory/entry.h"
+#include "records/memory/keys.h"
+#include "records/memory/names.h"
+#include "records/memory/origins.h"
+#include "records/memory/ranking.h"
+#include "records/memory/slots.h"
+#include "records/store.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert((int)KAD_STORE_SECRET_SIZE == (int)KAD_INDEX_SECRET_SIZE,
+              "the store's secret is the index's");
+
+/* What an entry takes at most besides its block: a slot, two places in rankings
+ * and a bucket, in arrays grown by an eighth. */
+enum {
+  ENTRY_OVERHEAD = 32
+};
+
+struct memory {
+  struct kad_store store;
+  struct kad_allocator allocator;
+  uint8_t secret[KAD_STORE_SECRET_SIZE];
+  struct kad_slots slots;
+  struct kad_names names;
+  struct kad_keys keys;
+  struct kad_ranking ranks[KAD_RANK_COUNT];
+  struct kad_origins origins;
+  size_t bytes; /* of the entries */
+};
+
+static struct kad_entry *entry_at(const struct memory *memory,
+                                  uint32_t number) {
+  return kad_slots_at(&memory->slots, number);
+}
+
+/* ------------------------------------------- what the parts ask about -- */
+
+static bool expires_before(void *state, uint32_t a, uint32_t b) {
+  return entry_at(state, a)->due[KAD_RANK_EXPIRE] <
+         entry_at(state, b)->due[KAD_RANK_EXPIRE];
+}
+
+static bool republishes_before(void *state, uint32_t a, uint32_t b) {
+  return entry_at(state, a)->due[KAD_RANK_REPUBLISH] <
+         entry_at(state, b)->due[KAD_RANK_REPUBLISH];
+}
+
+static uint32_t *expire_place(void *state, uint32_t number) {
+  return &entry_at(state, number)->places[KAD_RANK_EXPIRE];
+}
+
+static uint32_t *republish_place(void *state, uint32_t number) {
+  return &entry_at(state, number)->places[KAD_RANK_REPUBLISH];
+}
+
+/* --------------------------------------------- adding and removing -- */
+
+/* The slots keep their serial, so that old handles stay stale. */
+static void clear(struct memory *memory) {
+  const struct kad_allocator *allocator = &memory->allocator;
+  kad_keys_clear(&memory->keys, allocator);
+  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
+    kad_ranking_deinit(&memory->ranks[i], allocator);
+  }
+  kad_origins_clear(&memory->origins, allocator);
+  kad_names_clear(&memory->names, allocator);
+  kad_slots_clear(&memory->slots, allocator);
+}
+
+static void clear_if_empty(struct memory *memory) {
+  if (memory->slots.count == 0) {
+    clear(memory);
+  }
+}
+
+static int reserve(struct memory *memory) {
+  const struct kad_allocator *allocator = &memory->allocator;
+  int status = kad_slots_reserve(&memory->slots, allocator);
+  for (size_t i = 0; i < KAD_RANK_COUNT && status == 0; i++) {
+    status = kad_ranking_reserve(&memory->ranks[i], allocator);
+  }
+  if (status == 0) {
+    status = kad_keys_reserve(&memory->keys, allocator);
+  }
+  return status != 0 ? status
+                     : kad_origins_reserve(&memory->origins, allocator);
+}
+
+static size_t cost_of(const struct kad_entry *entry) {
+  return kad_entry_size_held(entry) + ENTRY_OVERHEAD;
+}
+
+static uint32_t insert(struct memory *memory, struct kad_entry *entry,
+                       const struct kad_address *origin) {
+  uint32_t number = kad_slots_add(&memory->slots, entry);
+  kad_keys_add(&memory->keys, number);
+  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
+    kad_ranking_add(&memory->ranks[i], number);
+  }
+  kad_origins_add(&memory->origins, number, origin, cost_of(entry));
+  memory->names.items[entry->type].records++;
+  memory->bytes += cost_of(entry);
+  return number;
+}
+
+static int make_entry(struct memory *memory, const struct kad_record *record,
+                      const struct kad_holding *holding,
+                      struct kad_entry **entry) {
+  unsigned type = 0;
+  int status = kad_names_reserve(&memory->names, &memory->allocator,
+                                 record->type, &type);
+  if (status == 0) {
+    status = reserve(memory);
+  }
+  if (status != 0) {
+    return status;
+  }
+  struct kad_entry *made =
+      kad_alloc(&memory->allocator, kad_entry_size(record, &holding->origin));
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  kad_entry_write(made, record, (uint8_t)type, holding);
+  *entry = made;
+  return 0;
+}
+
+static int memory_add(void *state, const struct kad_record *record,
+                      const struct kad_holding *holding, kad_handle *handle) {
+  struct memory *memory = state;
+  struct kad_entry *entry = NULL;
+  int status = make_entry(memory, record, holding, &entry);
+  if (status != 0) {
+    clear_if_empty(memory);
+    return status;
+  }
+  uint32_t number = insert(memory, entry, &holding->origin);
+  *handle = kad_slots_handle(&memory->slots, number);
+  return 0;
+}
+
+static void memory_remove(void *state, kad_handle handle) {
+  struct memory *memory = state;
+  uint32_t number = kad_slots_find(&memory->slots, handle);
+  if (number == KAD_NO_ITEM) {
+    return;
+  }
+  struct kad_entry *entry = entry_at(memory, number);
+  size_t cost = cost_of(entry);
+  kad_origins_remove(&memory->origins, number, cost);
+  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
+    kad_ranking_remove(&memory->ranks[i], number);
+  }
+  kad_keys_remove(&memory->keys, number);
+  memory->names.items[entry->type].records--;
+  memory->bytes -= cost;
+  kad_slots_remove(&memory->slots, number);
+  kad_release(&memory->allocator, entry, kad_entry_size_held(entry));
+  clear_if_empty(memory);
+}
+
+/* ------------------------------------------------------ touching -- */
+
+static bool is_same_ip(const struct kad_address *a,
+                       const struct kad_address *b) {
+  return a->family == b->family &&
+         (a->family == 0 || memcmp(a->ip, b->ip, sizeof a->ip) == 0);
+}
+
+/* Moves an entry to the account of another address, in a block of its own,
+ * since the address may be longer. Returns 0 or KAD_ENOMEM. */
+static int change_origin(struct memory *memory, uint32_t number,
+                         const struct kad_holding *holding) {
+  int status = kad_origins_reserve(&memory->origins, &memory->allocator);
+  if (status != 0) {
+    return status;
+  }
+  struct kad_entry *old = entry_at(memory, number);
+  struct kad_record record;
+  kad_entry_record(old, &record);
+  struct kad_entry *entry =
+      kad_alloc(&memory->allocator, kad_entry_size(&record, &holding->origin));
+  if (entry == NULL) {
+    return KAD_ENOMEM;
+  }
+  memcpy(entry, old, offsetof(struct kad_entry, tail));
+  kad_entry_write(entry, &record, old->type, holding);
+  kad_origins_remove(&memory->origins, number, cost_of(old));
+  memory->bytes = memory->bytes - cost_of(old) + cost_of(entry);
+  kad_slots_replace(&memory->slots, number, entry);
+  kad_release(&memory->allocator, old, kad_entry_size_held(old));
+  kad_origins_add(&memory->origins, number, &holding->origin, cost_of(entry));
+  return 0;
+}
+
+static void memory_touch(void *state, kad_handle handle,
+                         const struct kad_holding *holding) {
+  struct memory *memory = state;
+  uint32_t number = kad_slots_find(&memory->slots, handle);
+  if (number == KAD_NO_ITEM) {
+    return;
+  }
+  struct kad_holding before;
+  struct kad_holding after = *holding;
+  kad_entry_holding(entry_at(memory, number), &before);
+  if (!is_same_ip(&before.origin, &after.origin) &&
+      change_origin(memory, number, &after) != 0) {
+    after.origin = before.origin;
+  }
+  kad_entry_touch(entry_at(memory, number), &after);
+  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
+    kad_ranking_move(&memory->ranks[i], number);
+  }
+  if (after.stored_at != before.stored_at) {
+    kad_keys_renew(&memory->keys, number);
+    kad_origins_renew(&memory->origins, number);
+  }
+}
+
+/* ------------------------------------------------------- reading -- */
+
+static bool memory_read(void *state, kad_handle handle, struct kad_held *held) {
+  const struct memory *memory = state;
+  uint32_t number = kad_slots_find(&memory->slots, handle);
+  if (number == KAD_NO_ITEM) {
+    return false;
+  }
+  const struct kad_entry *entry = entry_at(memory, number);
+  const struct kad_name *name = &memory->names.items[entry->type];
+  held->handle = handle;
+  kad_entry_record(entry, &held->record);
+  held->record.type = (struct kad_slice){name->text, name->len};
+  kad_entry_holding(entry, &held->holding);
+  return true;
+}
+
+static size_t memory_find(void *state, const struct kad_id *key,
+                          struct kad_slice type, size_t skip,
+                          kad_handle *handles, size_t cap) {
+  const struct memory *memory = state;
+  unsigned name = kad_names_find(&memory->names, type);
+  if (name == KAD_NO_NAME) {
+    return 0;
+  }
+  uint32_t number = kad_keys_find(&memory->keys, key, name);
+  if (number == KAD_NO_ITEM) {
+    return 0;
+  }
+  size_t total = entry_at(memory, number)->siblings;
+  size_t copied = 0;
+  for (size_t i = 0; i < total && copied < cap; i++) {
+    if (i >= skip) {
+      handles[copied] = kad_slots_handle(&memory->slots, number);
+      copied++;
+    }
+    number = entry_at(memory, number)->older;
+  }
+  return total;
+}
+
+static kad_handle first_due(const struct memory *memory,
+                            enum kad_entry_rank rank, kad_time_ms *at) {
+  uint32_t number = kad_ranking_first(&memory->ranks[rank]);
+  *at = number == KAD_NO_ITEM ? KAD_TIME_NEVER
+                              : entry_at(memory, number)->due[rank];
+  return *at == KAD_TIME_NEVER ? 0 : kad_slots_handle(&memory->slots, number);
+}
+
+static kad_handle memory_due_expire(void *state, kad_time_ms *at) {
+  return first_due(state, KAD_RANK_EXPIRE, at);
+}
+
+static kad_handle memory_due_republish(void *state, kad_time_ms *at) {
+  return first_due(state, KAD_RANK_REPUBLISH, at);
+}
+
+static kad_handle memory_next(void *state, uint64_t *cursor) {
+  const struct memory *memory = state;
+  for (uint64_t i = *cursor; i < memory->slots.used; i++) {
+    if (entry_at(memory, (uint32_t)i) != NULL) {
+      *cursor = i + 1;
+      return kad_slots_handle(&memory->slots, (uint32_t)i);
+    }
+  }
+  return 0;
+}
+
+static size_t memory_count(void *state) {
+  const struct memory *memory = state;
+  return memory->slots.count;
+}
+
+static size_t memory_bytes(void *state) {
+  const struct memory *memory = state;
+  return memory->bytes +
+         kad_origins_count(&memory->origins) * KAD_ORIGIN_OVERHEAD;
+}
+
+static size_t memory_count_of(void *state, const struct kad_address *origin) {
+  const struct memory *memory = state;
+  uint32_t item = kad_origins_find(&memory->origins, origin);
+  return item == KAD_NO_ITEM ? 0 : memory->origins.items[item].records;
+}
+
+static kad_handle memory_victim(void *state, const struct kad_id *self) {
+  const struct memory *memory = state;
+  uint32_t number = kad_origins_victim(&memory->origins, self);
+  return number == KAD_NO_ITEM ? 0 : kad_slots_handle(&memory->slots, number);
+}
+
+/* ------------------------------------------------- making and freeing -- */
+
+int kad_store_memory_new(const struct kad_allocator *allocator,
+                         const uint8_t *secret, struct kad_store **store) {
+  struct memory *memory = kad_alloc(allocator, sizeof *memory);
+  if (memory == NULL) {
+    return KAD_ENOMEM;
+  }
+  *memory = (struct memory){
+      .store =
+          {
+              .state = memory,
+              .add = memory_add,
+              .touch = memory_touch,
+              .remove = memory_remove,
+              .read = memory_read,
+              .find = memory_find,
+              .due_expire = memory_due_expire,
+              .due_republish = memory_due_republish,
+              .next = memory_next,
+              .count = memory_count,
+              .bytes = memory_bytes,
+              .count_of = memory_count_of,
+              .victim = memory_victim,
+          },
+      .allocator = *allocator,
+      .ranks[KAD_RANK_EXPIRE] = {.state = memory,
+                                 .before = expires_before,
+                                 .place = expire_place},
+      .ranks[KAD_RANK_REPUBLISH] = {.state = memory,
+                                    .before = republishes_before,
+                                    .place = republish_place},
+  };
+  memcpy(memory->secret, secret, sizeof memory->secret);
+  kad_slots_init(&memory->slots);
+  kad_keys_init(&memory->keys, &memory->slots, memory->secret);
+  kad_origins_init(&memory->origins, &memory->slots, memory->secret);
+  *store = &memory->store;
+  return 0;
+}
+
+void kad_store_memory_free(struct kad_store *store) {
+  if (store == NULL) {
+    return;
+  }
+  struct memory *memory = store->state;
+  struct kad_allocator allocator = memory->allocator;
+  for (uint32_t i = 0; i < memory->slots.used; i++) {
+    struct kad_entry *entry = entry_at(memory, i);
+    if (entry != NULL) {
+      kad_release(&allocator, entry, kad_entry_size_held(entry));
+    }
+  }
+  clear(memory);
+  kad_release(&allocator, memory, sizeof *memory);
+}

@@ -1,0 +1,74 @@
+#include "records/memory/slots.h"
+
+#include "base/allocator.h"
+
+#include <assert.h>
+
+enum {
+  SERIAL_SHIFT = 32
+};
+
+void kad_slots_init(struct kad_slots *slots) {
+  *slots = (struct kad_slots){.free = KAD_NO_ITEM};
+}
+
+int kad_slots_reserve(struct kad_slots *slots,
+                      const struct kad_allocator *allocator) {
+  if (slots->free != KAD_NO_ITEM || slots->used < slots->cap) {
+    return 0;
+  }
+  struct kad_slot *items =
+      kad_array_grow(allocator, slots->items, &slots->cap, sizeof *items);
+  if (items == NULL) {
+    return KAD_ENOMEM;
+  }
+  slots->items = items;
+  return 0;
+}
+
+void kad_slots_clear(struct kad_slots *slots,
+                     const struct kad_allocator *allocator) {
+  uint32_t serial = slots->serial;
+  kad_release(allocator, slots->items, slots->cap * sizeof *slots->items);
+  kad_slots_init(slots);
+  slots->serial = serial;
+}
+
+uint32_t kad_slots_add(struct kad_slots *slots, struct kad_entry *entry) {
+  uint32_t number = slots->free;
+  if (number != KAD_NO_ITEM) {
+    slots->free = slots->items[number].next_free;
+  } else {
+    assert(slots->used < slots->cap);
+    number = (uint32_t)slots->used;
+    slots->used++;
+  }
+  slots->serial++;
+  if (slots->serial == 0) {
+    slots->serial++;
+  }
+  slots->items[number] =
+      (struct kad_slot){.entry = entry, .serial = slots->serial};
+  slots->count++;
+  return number;
+}
+
+void kad_slots_remove(struct kad_slots *slots, uint32_t number) {
+  slots->items[number] = (struct kad_slot){.next_free = slots->free};
+  slots->free = number;
+  slots->count--;
+}
+
+kad_handle kad_slots_handle(const struct kad_slots *slots, uint32_t number) {
+  return (uint64_t)slots->items[number].serial << SERIAL_SHIFT | number;
+}
+
+uint32_t kad_slots_find(const struct kad_slots *slots, kad_handle handle) {
+  uint32_t number = (uint32_t)(handle & UINT32_MAX);
+  uint32_t serial = (uint32_t)(handle >> SERIAL_SHIFT);
+  if (number >= slots->used || slots->items[number].entry == NULL ||
+      slots->items[number].serial != serial) {
+    return KAD_NO_ITEM;
+  }
+  return number;
+}

@@ -1,0 +1,272 @@
+#include "replication/republish.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "engine/node.h"
+#include "replication/commit.h"
+
+enum {
+  LATER_MS = 1000 /* until it is tried again when too many are under way */
+};
+
+/* A republish hook that answers later: which record it was about. */
+struct republishing {
+  kad_handle handle;
+};
+
+static void expire(struct kad_node *node, struct kad_alarm *alarm);
+static void republish(struct kad_node *node, struct kad_alarm *alarm);
+
+/* Sets `alarm` to `at`, or unsets it when that is never. What is overdue is due
+ * now: a backlog has its turn after what else is due, not before. */
+static void plan(struct kad_node *node, struct kad_alarm *alarm, kad_time_ms at,
+                 kad_ring ring) {
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms planned = alarm->deadline.at > now ? alarm->deadline.at : now;
+  at = at > now ? at : now;
+  if (at == KAD_TIME_NEVER) {
+    kad_alarm_unset(node, alarm);
+  } else if (!alarm->deadline.queued || planned != at) {
+    kad_alarm_set(node, alarm, at, ring);
+  }
+}
+
+/* Returns when the next record, held or our own, is to be stored again. */
+static kad_time_ms next_turn(const struct kad_node *node) {
+  kad_time_ms held;
+  kad_time_ms own;
+  if (node->store->due_republish(node->store->state, &held) == 0) {
+    held = KAD_TIME_NEVER;
+  }
+  (void)kad_own_due(node, &own);
+  return held < own ? held : own;
+}
+
+void kad_publishing_plan(struct kad_node *node) {
+  const struct kad_store *store = node->store;
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_time_ms at;
+  if (node->closing) {
+    return;
+  }
+  if (node->neighbours == NULL && store->count(store->state) > 0) {
+    kad_neighbours_start(node);
+  }
+  if (store->due_expire(store->state, &at) == 0) {
+    at = KAD_TIME_NEVER;
+  }
+  kad_time_ms end = kad_own_ends_at(node);
+  plan(node, &maintenance->expiry, at < end ? at : end, expire);
+  at = next_turn(node);
+  if (at < maintenance->republish_free_at) {
+    at = maintenance->republish_free_at;
+  }
+  plan(node, &maintenance->republish, at, republish);
+}
+
+void kad_maintenance_stored(struct kad_node *node) {
+  kad_publishing_plan(node);
+}
+
+/* Drops what is due, some at a time. */
+static void expire(struct kad_node *node, struct kad_alarm *alarm) {
+  const struct kad_store *store = node->store;
+  (void)alarm;
+  kad_own_expire(node);
+  for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
+    kad_time_ms at;
+    kad_handle handle = store->due_expire(store->state, &at);
+    if (handle == 0 || at > kad_node_now(node)) {
+      break;
+    }
+    kad_hold_drop(node, handle, KAD_REASON_EXPIRE);
+    node->stats.expired++;
+  }
+  kad_publishing_plan(node);
+}
+
+/* Takes a share of the budget: a place among those under way, and the time that
+ * its stores fill. */
+static void take_share(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  kad_time_ms gap = kad_budget_span(&node->budget, node->config.k);
+  maintenance->republishing++;
+  maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
+}
+
+/* Gives back a share that nothing was stored for. */
+static void return_share(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  maintenance->republishing--;
+  maintenance->republish_free_at = 0;
+}
+
+void kad_publishing_ended(struct kad_node *node, bool well) {
+  node->maintenance.republishing--;
+  node->stats.republishes += well;
+  kad_publishing_plan(node);
+}
+
+static void republished(void *data, const struct kad_result *result) {
+  struct kad_node *node = data;
+  kad_publishing_ended(node, result->status == 0);
+}
+
+/* Moves the next republish of a held record to `seconds` from now. */
+static void postpone(struct kad_node *node, const struct kad_held *held,
+                     uint32_t seconds) {
+  struct kad_holding holding = held->holding;
+  holding.republish_at = KAD_TIME_NEVER;
+  if (seconds != 0 && seconds != UINT32_MAX) {
+    kad_time_ms period = (kad_time_ms)seconds * KAD_MS_PER_S;
+    holding.republish_at =
+        kad_time_add(kad_node_now(node), kad_node_jitter(node, period));
+  }
+  node->store->touch(node->store->state, held->handle, &holding);
+}
+
+/* Stores a held record again, with what is left of its life. Returns false when
+ * there is nothing to store. */
+static bool publish(struct kad_node *node, kad_handle handle) {
+  struct kad_held held;
+  if (!node->store->read(node->store->state, handle, &held)) {
+    return false;
+  }
+  kad_held_age(&held.holding, kad_node_now(node), &held.record);
+  return held.record.ttl > 0 &&
+         kad_republish(node, &held.record, false, republished, node) == 0;
+}
+
+/* Begins to republish. A holder that is no longer one of the k closest leaves
+ * it to them, once it has seen that they hold the record: of all that were
+ * holders some time, one republishes. Returns false when there is nothing to
+ * do. */
+static bool begin(struct kad_node *node, kad_handle handle) {
+  return kad_handoff_look(node, handle) || publish(node, handle);
+}
+
+void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has) {
+  if (has || !publish(node, handle)) {
+    return_share(node);
+  }
+  kad_publishing_plan(node);
+}
+
+/* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
+static uint32_t period_of(const struct kad_node *node,
+                          const struct kad_record *record,
+                          const struct kad_answer *answer) {
+  const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
+  if (answer->verdict == KAD_ACCEPT) {
+    return answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
+  }
+  return type != NULL ? type->republish : UINT32_MAX;
+}
+
+/* Acts on what the policy said of a record whose republish is due, for which
+ * there is a share of the budget. */
+static void decide(struct kad_node *node, kad_handle handle,
+                   const struct kad_answer *answer) {
+  struct kad_held held;
+  bool published = false;
+  if (node->store->read(node->store->state, handle, &held)) {
+    uint32_t seconds = period_of(node, &held.record, answer);
+    postpone(node, &held, seconds);
+    published = seconds != 0 && seconds != UINT32_MAX && begin(node, handle);
+  }
+  if (!published) {
+    return_share(node);
+  }
+  kad_publishing_plan(node);
+}
+
+static void resume(struct kad_node *node, void *self,
+                   const struct kad_answer *answer) {
+  struct republishing *republishing = self;
+  if (!node->closing) {
+    decide(node, republishing->handle, answer);
+  }
+  kad_release(&node->env.allocator, republishing, sizeof *republishing);
+}
+
+/* Asks the policy about a record. While it has not answered, the record is not
+ * due again. It gets a copy: the hook may do what changes the store. */
+static void ask(struct kad_node *node, struct kad_held *held,
+                const struct kad_type *type) {
+  struct kad_bundle copy = {0};
+  struct kad_answer answer = {.verdict = KAD_FAILED};
+  struct republishing *republishing =
+      kad_alloc(&node->env.allocator, sizeof *republishing);
+  kad_held_age(&held->holding, kad_node_now(node), &held->record);
+  if (republishing == NULL ||
+      kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1) != 0) {
+    kad_release(&node->env.allocator, republishing, sizeof *republishing);
+    postpone(node, held, type->republish);
+    return_share(node);
+    return;
+  }
+  postpone(node, held, type->republish);
+  republishing->handle = held->handle;
+  const struct kad_asker asker = {
+      .self = republishing, .resume = resume, .ruleset = node->ruleset};
+  struct kad_question question = {.reason = KAD_REASON_REPUBLISH,
+                                  .record = copy.records};
+  if (kad_ask(node, type->republish_at, type->state, &asker, &question,
+              &answer) != KAD_LATER) {
+    resume(node, republishing, &answer);
+  }
+  kad_bundle_free(&copy, &node->env.allocator);
+}
+
+/* Stores one of our own records again. */
+static void republish_own(struct kad_node *node, kad_handle handle) {
+  take_share(node);
+  if (!kad_own_publish(node, handle)) {
+    return_share(node);
+  }
+  kad_publishing_plan(node);
+}
+
+/* Returns how many may be under way: what the budget allows in two seconds,
+ * about as long as a lookup takes. */
+static uint32_t most_at_once(const struct kad_node *node) {
+  uint32_t most = 2 * (node->config.stores_per_s / node->config.k);
+  most = most < KAD_REPUBLISHES_MOST ? most : KAD_REPUBLISHES_MOST;
+  return most > KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
+}
+
+/* Republishes the record that is due, unless too many are under way. */
+static void republish(struct kad_node *node, struct kad_alarm *alarm) {
+  const struct kad_store *store = node->store;
+  struct kad_maintenance *maintenance = &node->maintenance;
+  struct kad_held held;
+  kad_time_ms now = kad_node_now(node);
+  kad_time_ms at;
+  (void)alarm;
+  if (maintenance->republishing >= most_at_once(node)) {
+    maintenance->republish_free_at = kad_time_add(now, LATER_MS);
+    kad_publishing_plan(node);
+    return;
+  }
+  kad_time_ms own_at;
+  kad_handle own = kad_own_due(node, &own_at);
+  if (own != 0 && own_at <= now && own_at <= next_turn(node)) {
+    republish_own(node, own);
+    return;
+  }
+  kad_handle handle = store->due_republish(store->state, &at);
+  if (handle == 0 || at > now || !store->read(store->state, handle, &held)) {
+    kad_publishing_plan(node);
+    return;
+  }
+  const struct kad_type *type =
+      kad_ruleset_type(node->ruleset, held.record.type);
+  const struct kad_answer none = {.verdict = KAD_FAILED};
+  take_share(node);
+  if (type != NULL && type->republish_at != NULL) {
+    ask(node, &held, type);
+  } else {
+    decide(node, handle, &none);
+  }
+  kad_publishing_plan(node);
+}

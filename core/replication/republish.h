@@ -1,0 +1,20 @@
+/* Records whose time has come: they expire, or are stored again at the k
+ * closest. Source: Kademlia §2.5. */
+#ifndef KAD_REPLICATION_REPUBLISH_H
+#define KAD_REPLICATION_REPUBLISH_H
+
+#include "records/store.h"
+
+struct kad_node;
+
+/* Sets the alarms for the next record that expires or is republished. */
+void kad_publishing_plan(struct kad_node *node);
+
+/* Notes that a record was stored again, or could not be. */
+void kad_publishing_ended(struct kad_node *node, bool well);
+
+/* Takes what kad_handoff_look has found: `has` is true if the closest contact
+ * has what is held here. */
+void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has);
+
+#endif

@@ -1,0 +1,36 @@
+/* The budget of the stores that a node sends unasked: to republish, to hand
+ * records over, to leave copies. They leave one by one, evenly: no second has
+ * more than stores_per_s of them, however many are due at once.
+ *
+ *     if (kad_budget_take(&node->budget, now)) {
+ *       …send one store…
+ *     } else {
+ *       kad_alarm_set(node, &alarm, kad_budget_free_at(&node->budget), again);
+ *     } */
+#ifndef KAD_REPLICATION_STORE_BUDGET_H
+#define KAD_REPLICATION_STORE_BUDGET_H
+
+#include "kadenza.h"
+
+/* The budget. Zero but for `per_s`, all of it is there. */
+struct kad_budget {
+  uint32_t per_s;   /* stores a second; 0 counts as 1 */
+  uint64_t free_us; /* when the next one may leave, in microseconds */
+};
+
+/* Returns when the next store may leave: not before the last, but perhaps long
+ * ago. */
+kad_time_ms kad_budget_free_at(const struct kad_budget *budget);
+
+/* Takes one store off the budget. Returns false if none may leave `now`. */
+bool kad_budget_take(struct kad_budget *budget, kad_time_ms now);
+
+/* Takes one that leaves now or never, though others are ahead of it: by at most
+ * a second, which is how long those that can wait have to wait longer for it.
+ * Returns false if that much has been taken already. */
+bool kad_budget_borrow(struct kad_budget *budget, kad_time_ms now);
+
+/* Returns how long `stores` of them take. */
+kad_time_ms kad_budget_span(const struct kad_budget *budget, uint32_t stores);
+
+#endif

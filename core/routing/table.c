@@ -1,0 +1,438 @@
+#include "routing/table.h"
+
+#include "base/address.h"
+#include "base/allocator.h"
+#include "base/time.h"
+#include "routing/bucket.h"
+
+#include <assert.h>
+
+enum {
+  MUCH_FASTER = 2 /* times */
+};
+
+int kad_table_new(const struct kad_table_config *config,
+                  const struct kad_allocator *allocator, kad_time_ms now,
+                  struct kad_table **table) {
+  assert(config->k >= 1 && config->k <= KAD_BUCKET_MAX);
+  assert(config->far <= KAD_BUCKET_MAX);
+  assert(config->family == 4 || config->family == 6);
+  struct kad_table *made = kad_alloc(allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  *made = (struct kad_table){
+      .config = *config,
+      .allocator = *allocator,
+      .format = kad_waiting_format(config->id_bits, config->family),
+  };
+  if (kad_table_grow(made) != 0) {
+    kad_release(allocator, made, sizeof *made);
+    return KAD_ENOMEM;
+  }
+  made->buckets[0] = (struct kad_bucket){.looked_up = now};
+  made->bucket_count = 1;
+  *table = made;
+  return 0;
+}
+
+void kad_table_free(struct kad_table *table) {
+  if (table == NULL) {
+    return;
+  }
+  const struct kad_allocator allocator = table->allocator;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    struct kad_bucket *bucket = &table->buckets[i];
+    kad_release(&allocator, bucket->entries,
+                bucket->cap * sizeof *bucket->entries);
+    kad_waiting_deinit(&bucket->waiting, &table->format, &allocator);
+  }
+  kad_release(&allocator, table->buckets,
+              table->bucket_cap * sizeof *table->buckets);
+  kad_release(&allocator, table, sizeof *table);
+}
+
+static struct kad_bucket *bucket_for(const struct kad_table *table,
+                                     const struct kad_id *id) {
+  return &table->buckets[kad_table_bucket_of(table, id)];
+}
+
+static bool is_full(const struct kad_table *table,
+                    const struct kad_bucket *bucket) {
+  return bucket->count >= kad_bucket_limit(table, bucket);
+}
+
+/* Finds `contact`, by its id and exactly its address. */
+static struct kad_entry *find_exactly(const struct kad_table *table,
+                                      const struct kad_contact *contact) {
+  struct kad_entry *entry = kad_table_entry(table, &contact->id);
+  return entry != NULL &&
+                 kad_address_equal(&entry->contact.address, &contact->address)
+             ? entry
+             : NULL;
+}
+
+/* Local addresses that are allowed have no share of a subnet. */
+static bool is_exempt(const struct kad_table *table,
+                      const struct kad_address *address) {
+  return table->config.allow_local && kad_address_is_local(address);
+}
+
+/* Counts the contacts of one bucket that are in the subnet of `address`, but
+ * for `leaving`. */
+static size_t count_neighbours(const struct kad_bucket *bucket,
+                               const struct kad_address *address,
+                               const struct kad_entry *leaving,
+                               bool *has_address) {
+  size_t count = 0;
+  for (size_t i = 0; i < bucket->count; i++) {
+    const struct kad_entry *entry = &bucket->entries[i];
+    const struct kad_address *other = &entry->contact.address;
+    if (kad_address_same_subnet(other, address) && entry != leaving) {
+      *has_address = *has_address || kad_address_equal(other, address);
+      count++;
+    }
+  }
+  return count;
+}
+
+/* Returns 0, KAD_EADDRESS or KAD_ESUBNET: whether a contact may have `address`
+ * in `bucket` besides those that there are, not counting `leaving`, which may
+ * be NULL. */
+static int check_place(const struct kad_table *table,
+                       const struct kad_bucket *bucket,
+                       const struct kad_address *address,
+                       const struct kad_entry *leaving) {
+  size_t in_table = 0;
+  size_t in_bucket = 0;
+  bool has_address = false;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    const struct kad_bucket *other = &table->buckets[i];
+    const size_t count =
+        count_neighbours(other, address, leaving, &has_address);
+    in_table += count;
+    in_bucket += other == bucket ? count : 0;
+  }
+  if (has_address) {
+    return KAD_EADDRESS;
+  }
+  const bool is_crowded =
+      in_bucket >= KAD_SUBNET_MAX || in_table >= KAD_SUBNET_TABLE_MAX;
+  return is_crowded && !is_exempt(table, address) ? KAD_ESUBNET : 0;
+}
+
+/* Notes that the contact of `entry` is about to leave, or to be good again. */
+static void forget_bad(struct kad_table *table, const struct kad_entry *entry) {
+  if (kad_entry_is_bad(entry)) {
+    table->bad--;
+  }
+}
+
+/* Enters a contact whose failures are none into a free place. */
+static void place(struct kad_table *table, struct kad_bucket *bucket,
+                  size_t index, const struct kad_entry *entry) {
+  const kad_time_ms good_until =
+      kad_time_add(entry->last_seen, table->config.ping_ms);
+  assert(entry->failures == 0);
+  if (good_until < table->good_until) {
+    table->good_until = good_until;
+  }
+  bucket->entries[index] = *entry;
+  kad_waiting_drop(&bucket->waiting, &table->format, &entry->contact);
+}
+
+/* Lets the best contact that waits and may have the place take that of the
+ * contact `index`. Returns false, with that one still there, if there is none.
+ */
+static bool replace(struct kad_table *table, struct kad_bucket *bucket,
+                    size_t index) {
+  struct kad_waiting *waiting = &bucket->waiting;
+  while (waiting->count > 0) {
+    const size_t best = kad_waiting_best(waiting, &table->format);
+    struct kad_entry entry;
+    kad_waiting_get(waiting, &table->format, best, &entry);
+    kad_waiting_remove(waiting, &table->format, best);
+    if (check_place(table, bucket, &entry.contact.address,
+                    &bucket->entries[index]) == 0) {
+      forget_bad(table, &bucket->entries[index]);
+      place(table, bucket, index, &entry);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Takes the contact `index` out of `bucket`. */
+static void take_out(struct kad_table *table, struct kad_bucket *bucket,
+                     size_t index) {
+  if (!replace(table, bucket, index)) {
+    forget_bad(table, &bucket->entries[index]);
+    bucket->count--;
+    bucket->entries[index] = bucket->entries[bucket->count];
+    table->count--;
+  }
+}
+
+/* Smooths like RFC 6298: an eighth of each new time counts. */
+static uint16_t smooth(uint16_t old, uint16_t measured) {
+  if (old == 0 || measured == 0) {
+    return old != 0 ? old : measured;
+  }
+  return (uint16_t)((old * 7U + measured + 4U) / 8U);
+}
+
+static void refresh(struct kad_table *table, struct kad_entry *entry,
+                    const struct kad_contact *contact, uint16_t rtt_ms,
+                    kad_time_ms now) {
+  forget_bad(table, entry);
+  entry->contact.address.via = contact->address.via;
+  entry->last_seen = now;
+  entry->rtt_ms = smooth(entry->rtt_ms, rtt_ms);
+  entry->failures = 0;
+}
+
+/* Adds a contact whose id is known already, as `*entry`. */
+static int add_known(struct kad_table *table, struct kad_entry *entry,
+                     const struct kad_entry *newcomer, kad_time_ms now,
+                     const struct kad_entry **probe) {
+  const struct kad_contact *contact = &newcomer->contact;
+  if (kad_address_equal(&entry->contact.address, &contact->address)) {
+    refresh(table, entry, contact, newcomer->rtt_ms, now);
+    return 0;
+  }
+  if (!kad_entry_is_bad(entry)) {
+    const kad_time_ms ping_ms = table->config.ping_ms;
+    *probe = kad_entry_is_good(entry, now, ping_ms) ? NULL : entry;
+    return KAD_EID;
+  }
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  const int error = check_place(table, bucket, &contact->address, entry);
+  if (error == 0) {
+    forget_bad(table, entry);
+    place(table, bucket, (size_t)(entry - bucket->entries), newcomer);
+  }
+  return error;
+}
+
+/* Splits the last bucket until the one for `id` has room or may not split.
+ * Writes that one to `*bucket`. */
+static int make_room(struct kad_table *table, const struct kad_id *id,
+                     struct kad_bucket **bucket) {
+  for (;;) {
+    *bucket = bucket_for(table, id);
+    if (!is_full(table, *bucket) || *bucket != kad_table_last(table) ||
+        table->bucket_count == table->config.id_bits) {
+      return is_full(table, *bucket)
+                 ? 0
+                 : kad_bucket_prepare(*bucket, table, (*bucket)->count + 1U);
+    }
+    const int error = kad_table_split(table);
+    if (error != 0) {
+      return error;
+    }
+  }
+}
+
+/* Returns true if its subnet has its share of those that wait in `bucket`: no
+ * subnet may keep all others out. */
+static bool is_crowd(const struct kad_table *table,
+                     const struct kad_bucket *bucket,
+                     const struct kad_contact *contact) {
+  const struct kad_address *address = &contact->address;
+  if (is_exempt(table, address)) {
+    return false;
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < bucket->waiting.count; i++) {
+    struct kad_entry other;
+    kad_waiting_get(&bucket->waiting, &table->format, i, &other);
+    if (!kad_id_equal(&other.contact.id, &contact->id) &&
+        !kad_address_equal(&other.contact.address, address) &&
+        kad_address_same_subnet(&other.contact.address, address)) {
+      count++;
+    }
+  }
+  return count >= KAD_SUBNET_MAX;
+}
+
+/* Lets `newcomer` wait for a place in the full `bucket`. */
+static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
+                       const struct kad_entry *newcomer, kad_time_ms now,
+                       const struct kad_entry **probe) {
+  if (is_crowd(table, bucket, &newcomer->contact)) {
+    return KAD_ESUBNET;
+  }
+  const int error =
+      kad_waiting_add(&bucket->waiting, &table->format, &table->allocator,
+                      newcomer, table->config.k);
+  if (error != 0) {
+    return error;
+  }
+  const size_t worst =
+      kad_bucket_worst(bucket, now, table->config.ping_ms, false);
+  *probe = worst != KAD_BUCKET_NONE ? &bucket->entries[worst] : NULL;
+  return KAD_EFULL;
+}
+
+/* Lets a much faster newcomer take the place of the slowest contact in a bucket
+ * that has more than k. Those in the first half of the places keep them:
+ * whoever is quick to answer cannot drive all others out. Returns false if
+ * there is no such place. */
+static bool displace(struct kad_table *table, struct kad_bucket *bucket,
+                     const struct kad_entry *newcomer) {
+  size_t slowest = bucket->count / 2U;
+  if (bucket->count <= table->config.k || newcomer->rtt_ms == 0) {
+    return false;
+  }
+  for (size_t i = slowest + 1; i < bucket->count; i++) {
+    if (bucket->entries[i].rtt_ms > bucket->entries[slowest].rtt_ms) {
+      slowest = i;
+    }
+  }
+  if (bucket->entries[slowest].rtt_ms < MUCH_FASTER * newcomer->rtt_ms) {
+    return false;
+  }
+  place(table, bucket, slowest, newcomer);
+  return true;
+}
+
+static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
+                   kad_time_ms now, const struct kad_entry **probe) {
+  const struct kad_contact *contact = &newcomer->contact;
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  int error = check_place(table, bucket, &contact->address, NULL);
+  if (error != 0) {
+    return error;
+  }
+  size_t bad = kad_bucket_worst(bucket, now, table->config.ping_ms, true);
+  if (is_full(table, bucket) && bad != KAD_BUCKET_NONE) {
+    forget_bad(table, &bucket->entries[bad]);
+    place(table, bucket, bad, newcomer);
+    return 0;
+  }
+  error = make_room(table, &contact->id, &bucket);
+  if (error != 0) {
+    return error;
+  }
+  if (is_full(table, bucket) && displace(table, bucket, newcomer)) {
+    return 0;
+  }
+  if (is_full(table, bucket)) {
+    return add_waiting(table, bucket, newcomer, now, probe);
+  }
+  place(table, bucket, bucket->count, newcomer);
+  bucket->count++;
+  table->count++;
+  return 0;
+}
+
+int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
+                  uint32_t rtt_ms, kad_time_ms now,
+                  const struct kad_entry **probe) {
+  assert(contact->address.family == table->config.family);
+  *probe = NULL;
+  if (kad_id_equal(&contact->id, &table->config.self)) {
+    return KAD_EOWNID;
+  }
+  const struct kad_entry newcomer = {
+      .contact = *contact,
+      .last_seen = now,
+      .rtt_ms = (uint16_t)(rtt_ms < UINT16_MAX ? rtt_ms : UINT16_MAX),
+  };
+  struct kad_entry *known = kad_table_entry(table, &contact->id);
+  return known != NULL ? add_known(table, known, &newcomer, now, probe)
+                       : add_new(table, &newcomer, now, probe);
+}
+
+bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
+                    kad_time_ms now) {
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry != NULL) {
+    if (kad_entry_is_bad(entry)) {
+      return false;
+    }
+    entry->last_seen = now;
+    return true;
+  }
+  struct kad_waiting *waiting = &bucket_for(table, &contact->id)->waiting;
+  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  if (index == waiting->count) {
+    return false;
+  }
+  kad_waiting_seen(waiting, &table->format, index, now);
+  return true;
+}
+
+void kad_table_queried(struct kad_table *table,
+                       const struct kad_contact *contact, kad_time_ms now) {
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry != NULL) {
+    entry->last_queried = now;
+  }
+}
+
+/* Takes `contact` out of the replacement cache, if it is there. */
+static void stop_waiting(const struct kad_table *table,
+                         struct kad_bucket *bucket,
+                         const struct kad_contact *contact) {
+  struct kad_waiting *waiting = &bucket->waiting;
+  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  if (index < waiting->count) {
+    kad_waiting_remove(waiting, &table->format, index);
+  }
+}
+
+void kad_table_failed(struct kad_table *table,
+                      const struct kad_contact *contact) {
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  struct kad_entry *entry = find_exactly(table, contact);
+  if (entry == NULL) {
+    stop_waiting(table, bucket, contact);
+    return;
+  }
+  table->good_until = 0;
+  if (entry->failures < UINT8_MAX) {
+    entry->failures++;
+    table->bad += entry->failures == KAD_FAILURES_BAD;
+  }
+  if (kad_entry_is_bad(entry)) {
+    (void)replace(table, bucket, (size_t)(entry - bucket->entries));
+  }
+}
+
+void kad_table_remove(struct kad_table *table,
+                      const struct kad_contact *contact) {
+  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  const struct kad_entry *entry = find_exactly(table, contact);
+  if (entry == NULL) {
+    stop_waiting(table, bucket, contact);
+    return;
+  }
+  take_out(table, bucket, (size_t)(entry - bucket->entries));
+}
+
+/* Drops what is long dead in one bucket. */
+static size_t prune(struct kad_table *table, struct kad_bucket *bucket,
+                    kad_time_ms now) {
+  size_t dropped = 0;
+  size_t i = 0;
+  while (i < bucket->count) {
+    const struct kad_entry *entry = &bucket->entries[i];
+    if (kad_entry_is_bad(entry) &&
+        kad_time_since(entry->last_seen, now) >= table->config.ping_ms) {
+      take_out(table, bucket, i);
+      dropped++;
+    } else {
+      i++;
+    }
+  }
+  return dropped;
+}
+
+size_t kad_table_prune(struct kad_table *table, kad_time_ms now) {
+  size_t dropped = 0;
+  for (size_t i = 0; i < table->bucket_count && table->bad > 0; i++) {
+    dropped += prune(table, &table->buckets[i], now);
+  }
+  return dropped;
+}

@@ -1,0 +1,283 @@
+/* What the routing table answers, changing nothing but its notes on lookups. */
+#include "base/address.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "routing/bucket.h"
+#include "routing/table.h"
+
+#include <assert.h>
+
+const struct kad_entry *kad_table_find(const struct kad_table *table,
+                                       const struct kad_id *id) {
+  return kad_table_entry(table, id);
+}
+
+const struct kad_entry *kad_table_find_address(
+    const struct kad_table *table, const struct kad_address *address) {
+  size_t bucket = 0;
+  size_t slot = 0;
+  const struct kad_entry *entry;
+  while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
+    /* The port alone tells most of them apart. */
+    if (entry->contact.address.port == address->port &&
+        kad_address_equal(&entry->contact.address, address)) {
+      break;
+    }
+  }
+  return entry;
+}
+
+/* Where kad_table_closest writes, and what it judges by. */
+struct selection {
+  const struct kad_table *table;
+  const struct kad_id *target;
+  kad_time_ms now;
+  struct kad_contact *out;
+  size_t count;
+  size_t cap;
+};
+
+/* A contact with the first bits of its distance, which nearly always decide. */
+struct candidate {
+  uint64_t distance;
+  const struct kad_contact *contact;
+};
+
+/* A contact that may be dead is worth no query of others. */
+static bool is_worth_telling(const struct kad_entry *entry, kad_time_ms now,
+                             kad_time_ms ping_ms) {
+  return entry->failures == 0 ||
+         (!kad_entry_is_bad(entry) &&
+          kad_time_since(entry->last_seen, now) < ping_ms);
+}
+
+static bool is_closer(const struct kad_id *target, const struct candidate *a,
+                      const struct candidate *b) {
+  if (a->distance != b->distance) {
+    return a->distance < b->distance;
+  }
+  return kad_id_compare(target, &a->contact->id, &b->contact->id) < 0;
+}
+
+/* Inserts into a sorted array of which the first `*count` of at most `cap` are
+ * taken; the farthest falls out. */
+static void insert(struct candidate *sorted, size_t *count, size_t cap,
+                   const struct kad_id *target,
+                   const struct candidate *newcomer) {
+  size_t i = *count;
+  if (i < cap) {
+    (*count)++;
+  } else if (is_closer(target, newcomer, &sorted[i - 1])) {
+    i--;
+  } else {
+    return;
+  }
+  while (i > 0 && is_closer(target, newcomer, &sorted[i - 1])) {
+    sorted[i] = sorted[i - 1];
+    i--;
+  }
+  sorted[i] = *newcomer;
+}
+
+/* Appends the closest contacts of one bucket, as many as there is room for.
+ * Returns false when there is no room left. */
+static bool take_bucket(struct selection *selection, size_t index) {
+  const struct kad_bucket *bucket = &selection->table->buckets[index];
+  const kad_time_ms ping_ms = selection->table->config.ping_ms;
+  const uint64_t target = kad_id_word(selection->target, 0);
+  const size_t room = selection->cap - selection->count;
+  struct candidate sorted[KAD_BUCKET_MAX];
+  size_t count = 0;
+  for (size_t i = 0; i < bucket->count && room > 0; i++) {
+    const struct kad_entry *entry = &bucket->entries[i];
+    if (is_worth_telling(entry, selection->now, ping_ms)) {
+      const struct candidate candidate = {
+          .distance = kad_id_word(&entry->contact.id, 0) ^ target,
+          .contact = &entry->contact,
+      };
+      insert(sorted, &count, room, selection->target, &candidate);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    selection->out[selection->count++] = *sorted[i].contact;
+  }
+  return selection->count < selection->cap;
+}
+
+/* Every contact in a bucket is closer to the target than any in the buckets
+ * after it in this order, because the first bit in which their distances differ
+ * is known: in the target's own bucket contacts share most bits with it. A
+ * deeper bucket j shares our bits before j and differs in bit j; where the
+ * target differs from us there too, the bucket is closer than all that are
+ * deeper still, elsewhere it is farther. The shallower ones follow. */
+static void visit_buckets(struct selection *selection) {
+  const struct kad_table *table = selection->table;
+  const struct kad_id *self = &table->config.self;
+  const size_t last = table->bucket_count - 1;
+  const size_t own = kad_table_bucket_of(table, selection->target);
+  bool more = take_bucket(selection, own);
+  for (size_t j = own + 1; more && j < last; j++) {
+    if (kad_id_bit(self, j) != kad_id_bit(selection->target, j)) {
+      more = take_bucket(selection, j);
+    }
+  }
+  if (more && own < last) {
+    more = take_bucket(selection, last);
+  }
+  for (size_t j = last; more && j-- > own + 1;) {
+    if (kad_id_bit(self, j) == kad_id_bit(selection->target, j)) {
+      more = take_bucket(selection, j);
+    }
+  }
+  for (size_t j = own; more && j-- > 0;) {
+    more = take_bucket(selection, j);
+  }
+}
+
+size_t kad_table_closest(const struct kad_table *table,
+                         const struct kad_id *target, kad_time_ms now,
+                         struct kad_contact *out, size_t cap) {
+  struct selection selection = {
+      .table = table,
+      .target = target,
+      .now = now,
+      .out = out,
+      .cap = cap,
+  };
+  visit_buckets(&selection);
+  return selection.count;
+}
+
+bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
+                     kad_time_ms now, kad_time_ms fresh_ms) {
+  const struct kad_bucket *bucket =
+      &table->buckets[kad_table_bucket_of(table, id)];
+  const bool may_split = bucket == kad_table_last(table) &&
+                         table->bucket_count < table->config.id_bits;
+  uint32_t fresh = 0;
+  if (bucket->count < table->config.k || may_split ||
+      kad_bucket_worst(bucket, now, table->config.ping_ms, true) !=
+          KAD_BUCKET_NONE) {
+    return true;
+  }
+  if (bucket->count < kad_bucket_limit(table, bucket)) {
+    return false;
+  }
+  for (size_t i = 0; i < bucket->waiting.count; i++) {
+    struct kad_entry entry;
+    kad_waiting_get(&bucket->waiting, &table->format, i, &entry);
+    fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
+  }
+  return fresh < (table->config.k + 1) / 2;
+}
+
+/* Who left queries unanswered is asked at ever longer intervals, so that many
+ * dead contacts do not keep the others waiting for their turn. */
+static bool is_due(const struct kad_entry *entry, kad_time_ms now,
+                   kad_time_ms before) {
+  enum {
+    SHIFT_MAX = 6
+  };
+  const unsigned shift =
+      entry->failures < SHIFT_MAX ? entry->failures : SHIFT_MAX;
+  return entry->last_queried == 0 ||
+         (entry->last_queried < before &&
+          kad_time_since(entry->last_queried, now) >> shift >=
+              kad_time_since(before, now));
+}
+
+const struct kad_entry *kad_table_questionable(struct kad_table *table,
+                                               kad_time_ms now,
+                                               kad_time_ms before) {
+  const kad_time_ms ping_ms = table->config.ping_ms;
+  const struct kad_entry *stalest = NULL;
+  kad_time_ms good_until = KAD_TIME_NEVER;
+  size_t bucket = 0;
+  size_t slot = 0;
+  const struct kad_entry *entry;
+  if (now < table->good_until) {
+    return NULL;
+  }
+  while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
+    const kad_time_ms until =
+        entry->failures == 0 ? kad_time_add(entry->last_seen, ping_ms) : 0;
+    good_until = until < good_until ? until : good_until;
+    if (now >= until && is_due(entry, now, before) &&
+        (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
+      stalest = entry;
+    }
+  }
+  table->good_until = good_until;
+  return stalest;
+}
+
+size_t kad_table_buckets(const struct kad_table *table) {
+  return table->bucket_count;
+}
+
+size_t kad_table_count(const struct kad_table *table) {
+  return table->count;
+}
+
+size_t kad_table_bad(const struct kad_table *table) {
+  return table->bad;
+}
+
+size_t kad_table_good(const struct kad_table *table, kad_time_ms now) {
+  size_t good = 0;
+  size_t bucket = 0;
+  size_t slot = 0;
+  const struct kad_entry *entry;
+  while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
+    good += kad_entry_is_good(entry, now, table->config.ping_ms) ? 1 : 0;
+  }
+  return good;
+}
+
+void kad_table_looked_up(struct kad_table *table, const struct kad_id *target,
+                         kad_time_ms now) {
+  table->buckets[kad_table_bucket_of(table, target)].looked_up = now;
+}
+
+kad_time_ms kad_table_refreshed(const struct kad_table *table, size_t index) {
+  assert(index < table->bucket_count);
+  return table->buckets[index].looked_up;
+}
+
+void kad_table_random_id(const struct kad_table *table, size_t index,
+                         const uint8_t random[KAD_ID_SIZE], struct kad_id *id) {
+  assert(index < table->bucket_count);
+  const uint8_t *self = table->config.self.bytes;
+  *id = (struct kad_id){0};
+  for (size_t i = 0; i < table->config.id_bits / 8; i++) {
+    const size_t shared = index > 8 * i ? index - 8 * i : 0;
+    const unsigned rest = shared < 8 ? 0xffU >> shared : 0;
+    id->bytes[i] = (uint8_t)((self[i] & ~rest) | (random[i] & rest));
+  }
+  if (index < table->bucket_count - 1) {
+    const unsigned bit = 0x80U >> index % 8;
+    const uint8_t own = self[index / 8];
+    uint8_t *byte = &id->bytes[index / 8];
+    *byte = (uint8_t)((*byte & ~bit) | (~own & bit));
+  }
+}
+
+size_t kad_table_bucket_of(const struct kad_table *table,
+                           const struct kad_id *id) {
+  const size_t prefix = kad_id_prefix(&table->config.self, id);
+  const size_t last = table->bucket_count - 1;
+  return prefix < last ? prefix : last;
+}
+
+const struct kad_entry *kad_table_next(const struct kad_table *table,
+                                       size_t *bucket, size_t *slot) {
+  while (*bucket < table->bucket_count) {
+    const struct kad_bucket *current = &table->buckets[*bucket];
+    if (*slot < current->count) {
+      return &current->entries[(*slot)++];
+    }
+    (*bucket)++;
+    *slot = 0;
+  }
+  return NULL;
+}

@@ -1,0 +1,333 @@
+#include "rpc/rpc.h"
+
+#include "base/allocator.h"
+#include "base/time.h"
+#include "engine/node.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  SOFT_MIN_MS = 200,   /* below this a timeout is noise */
+  SOFT_MAX_MS = 1500,  /* above it a lookup stalls */
+  SOFT_FIRST_MS = 800, /* before any sample */
+  HARD_TO_SOFT = 4,    /* the hard timeout, in soft ones */
+  TRANSACTION_SIZE = 4,
+  TRANSACTION_TRIES = 16 /* a free 32-bit number is found at once but for a
+                            broken random source */
+};
+
+bool kad_rpc_is_named(const struct kad_contact *contact) {
+  static const uint8_t no_id[KAD_ID_SIZE];
+  return memcmp(contact->id.bytes, no_id, KAD_ID_SIZE) != 0;
+}
+
+/* We draw the numbers ourselves at random, so they are their own hash: whoever
+ * makes some up can ask for a query, but not add one. */
+static uint64_t transaction_hash(uint32_t transaction) {
+  return transaction;
+}
+
+static struct kad_query *find(const struct kad_node *node,
+                              uint32_t transaction) {
+  struct kad_map_entry *entry =
+      kad_map_first(&node->rpc.pending, transaction_hash(transaction));
+  while (entry != NULL) {
+    struct kad_query *query = kad_container_of(entry, struct kad_query, entry);
+    if (query->transaction == transaction) {
+      return query;
+    }
+    entry = kad_map_after(entry);
+  }
+  return NULL;
+}
+
+static void end_query(struct kad_node *node, struct kad_query *query) {
+  kad_alarm_unset(node, &query->alarm);
+  kad_map_remove(&node->rpc.pending, &query->entry);
+}
+
+static void free_query(struct kad_node *node, struct kad_query *query) {
+  kad_release(&node->env.allocator, query, sizeof *query);
+}
+
+/* Adds a sample, which is at least 1. */
+static void sample_rtt(struct kad_rtt *rtt, uint32_t sample_ms) {
+  if (rtt->mean_ms == 0) {
+    rtt->mean_ms = sample_ms;
+    rtt->deviation_ms = sample_ms / 2;
+    return;
+  }
+  uint32_t mean = rtt->mean_ms;
+  uint32_t off = sample_ms > mean ? sample_ms - mean : mean - sample_ms;
+  rtt->deviation_ms = (3 * rtt->deviation_ms + off) / 4;
+  rtt->mean_ms = (7 * mean + sample_ms) / 8;
+  rtt->mean_ms = rtt->mean_ms > 0 ? rtt->mean_ms : 1;
+}
+
+/* Returns how long `to` is given before the lookup looks elsewhere: by its own
+ * round-trip time if it is known, else by everybody's. */
+static kad_time_ms soft_timeout(const struct kad_node *node,
+                                const struct kad_contact *to) {
+  const struct kad_table *table = kad_node_table(node, to->address.family);
+  const struct kad_entry *entry =
+      table != NULL ? kad_table_find(table, &to->id) : NULL;
+  uint32_t soft = SOFT_FIRST_MS;
+  if (entry != NULL && entry->rtt_ms > 0) {
+    soft = 2U * entry->rtt_ms + SOFT_MIN_MS / 2;
+  } else if (node->rpc.rtt.mean_ms > 0) {
+    soft = node->rpc.rtt.mean_ms + 4 * node->rpc.rtt.deviation_ms;
+  }
+  soft = soft < SOFT_MIN_MS ? SOFT_MIN_MS : soft;
+  return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
+}
+
+/* The contact of a query that has ended has failed: the table is told before
+ * the handler. */
+static void fail_query(struct kad_node *node, struct kad_query *query) {
+  struct kad_table *table = kad_node_table(node, query->to.address.family);
+  if (table != NULL && query->expects_id) {
+    kad_liveness_failed(node, &query->to);
+    kad_neighbours_lost(node, &query->to);
+  }
+  query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);
+  free_query(node, query);
+}
+
+static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
+  struct kad_query *query = kad_container_of(alarm, struct kad_query, alarm);
+  if (query->soft || kad_node_now(node) >= query->hard_at) {
+    end_query(node, query);
+    node->stats.timeouts++;
+    fail_query(node, query);
+    return;
+  }
+  query->soft = true;
+  kad_alarm_set(node, &query->alarm, query->hard_at, time_out);
+  query->handler(node, query, KAD_QUERY_SOFT, NULL);
+}
+
+void kad_rpc_init(struct kad_node *node) {
+  kad_map_init(&node->rpc.pending, &node->env.allocator, node->map_secret);
+}
+
+void kad_rpc_deinit(struct kad_node *node) {
+  struct kad_map *map = &node->rpc.pending;
+  for (size_t i = 0; i < map->bucket_count; i++) {
+    while (map->buckets[i] != NULL) {
+      kad_rpc_cancel(
+          node, kad_container_of(map->buckets[i], struct kad_query, entry));
+    }
+  }
+  kad_map_deinit(map);
+}
+
+/* Gives `query` a transaction number that no other one has. */
+static int name_query(struct kad_node *node, struct kad_query *query) {
+  for (int i = 0; i < TRANSACTION_TRIES; i++) {
+    uint8_t bytes[TRANSACTION_SIZE];
+    node->env.random(node->env.state, bytes, sizeof bytes);
+    memcpy(&query->transaction, bytes, sizeof bytes);
+    if (find(node, query->transaction) == NULL) {
+      return kad_map_add(&node->rpc.pending, &query->entry,
+                         transaction_hash(query->transaction));
+    }
+  }
+  return KAD_EBUSY;
+}
+
+static int transmit(struct kad_node *node, const struct kad_query *query,
+                    struct kad_message *message) {
+  uint8_t transaction[TRANSACTION_SIZE];
+  memcpy(transaction, &query->transaction, sizeof transaction);
+  message->transaction =
+      (struct kad_slice){.data = transaction, .len = sizeof transaction};
+  message->has_id = true;
+  message->id = node->config.id;
+  message->read_only = node->config.read_only;
+  return kad_node_send(node, &query->to.address, message);
+}
+
+/* Returns true for queries that the other node's policy may think about before
+ * it answers: they are given the whole of query_ms. */
+static bool may_be_pondered(enum kad_method_id method) {
+  return method == KAD_METHOD_CUSTOM || method == KAD_METHOD_STORE ||
+         method == KAD_METHOD_ANNOUNCE_PEER;
+}
+
+static void set_timeouts(struct kad_node *node, struct kad_query *query,
+                         enum kad_method_id method) {
+  kad_time_ms longest = node->config.query_ms;
+  kad_time_ms soft = soft_timeout(node, &query->to);
+  kad_time_ms hard = HARD_TO_SOFT * soft;
+  hard = hard > longest || may_be_pondered(method) ? longest : hard;
+  soft = soft < hard ? soft : hard;
+  query->hard_at = kad_time_add(query->sent_at, hard);
+  kad_alarm_set(node, &query->alarm, kad_time_add(query->sent_at, soft),
+                time_out);
+}
+
+int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
+                 struct kad_message *message, kad_query_event_handler handler,
+                 void *owner, struct kad_query **query) {
+  struct kad_table *table = kad_node_table(node, to->address.family);
+  if (table == NULL) {
+    return KAD_EFAMILY;
+  }
+  if (kad_address_is_martian(&to->address, node->config.allow_local)) {
+    return KAD_EMARTIAN;
+  }
+  struct kad_query *made = kad_alloc_zero(&node->env.allocator, sizeof *made);
+  if (made == NULL) {
+    return KAD_ENOMEM;
+  }
+  made->to = *to;
+  made->expects_id = kad_rpc_is_named(to);
+  made->custom = message->method == KAD_METHOD_CUSTOM;
+  made->handler = handler;
+  made->owner = owner;
+  made->sent_at = kad_node_now(node);
+  int error = name_query(node, made);
+  if (error != 0) {
+    free_query(node, made);
+    return error;
+  }
+  error = transmit(node, made, message);
+  if (error != 0) {
+    end_query(node, made);
+    free_query(node, made);
+    return error;
+  }
+  set_timeouts(node, made, message->method);
+  kad_table_queried(table, to, made->sent_at);
+  node->stats.queries++;
+  if (query != NULL) {
+    *query = made;
+  }
+  return 0;
+}
+
+int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
+                   struct kad_message *message) {
+  int error = transmit(node, query, message);
+  if (error != 0) {
+    return error;
+  }
+  kad_time_ms soft =
+      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
+  query->soft = false;
+  query->resent = true;
+  kad_alarm_set(node, &query->alarm,
+                soft < query->hard_at ? soft : query->hard_at, time_out);
+  node->stats.queries++;
+  return 0;
+}
+
+void kad_rpc_cancel(struct kad_node *node, struct kad_query *query) {
+  end_query(node, query);
+  free_query(node, query);
+}
+
+static void tell_nobody(struct kad_node *node, struct kad_query *query,
+                        enum kad_query_event event,
+                        const struct kad_message *message) {
+  (void)node;
+  (void)query;
+  (void)event;
+  (void)message;
+}
+
+void kad_rpc_disown(struct kad_node *node, const void *owner) {
+  const struct kad_map *map = &node->rpc.pending;
+  for (size_t i = 0; i < map->bucket_count; i++) {
+    struct kad_map_entry *entry = map->buckets[i];
+    while (entry != NULL) {
+      struct kad_query *query =
+          kad_container_of(entry, struct kad_query, entry);
+      entry = entry->next;
+      if (query->owner == owner) {
+        query->owner = NULL;
+        query->handler = tell_nobody;
+      }
+    }
+  }
+}
+
+/* Returns the query that `message` from `from` answers, or NULL. */
+static struct kad_query *match(const struct kad_node *node,
+                               const struct kad_address *from,
+                               const struct kad_message *message) {
+  if (message->transaction.len != TRANSACTION_SIZE) {
+    return NULL;
+  }
+  uint32_t transaction;
+  memcpy(&transaction, message->transaction.data, sizeof transaction);
+  struct kad_query *query = find(node, transaction);
+  if (query == NULL || !kad_address_equal(&query->to.address, from)) {
+    return NULL;
+  }
+  return query;
+}
+
+/* A reply with another id than expected: that contact is no more. */
+static void replace_contact(struct kad_node *node, struct kad_query *query,
+                            const struct kad_contact *answered,
+                            uint32_t rtt_ms) {
+  struct kad_table *table = kad_node_table(node, query->to.address.family);
+  kad_table_remove(table, &query->to);
+  kad_neighbours_gone(node, &query->to);
+  kad_node_answered(node, answered, rtt_ms);
+  fail_query(node, query);
+}
+
+/* Takes the reply to a query that has ended with it: whatever hooks do now,
+ * nobody else finds the query. */
+static void take_reply(struct kad_node *node, struct kad_query *query,
+                       const struct kad_message *message) {
+  kad_time_ms now = kad_node_now(node);
+  uint32_t rtt_ms = (uint32_t)kad_time_since(query->sent_at, now);
+  struct kad_contact answered = {.id = message->id,
+                                 .address = query->to.address};
+  rtt_ms = rtt_ms > 0 ? rtt_ms : 1;
+  if (message->misfit && !query->custom) {
+    node->stats.dropped_malformed++;
+    fail_query(node, query);
+    return;
+  }
+  node->stats.replies++;
+  node->stats.late += query->soft;
+  if (query->expects_id && !kad_id_equal(&message->id, &query->to.id)) {
+    replace_contact(node, query, &answered, rtt_ms);
+    return;
+  }
+  query->to.id = message->id;
+  kad_observed_vote(node, &query->to.address, &message->observed);
+  if (query->resent) { /* to which of them it is the answer is not known */
+    (void)kad_table_seen(kad_node_table(node, answered.address.family),
+                         &answered, now);
+  } else {
+    sample_rtt(&node->rpc.rtt, rtt_ms);
+    kad_node_answered(node, &answered, rtt_ms);
+  }
+  query->handler(node, query, KAD_QUERY_REPLY, message);
+  free_query(node, query);
+}
+
+void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
+                     const struct kad_message *message) {
+  struct kad_query *query = match(node, from, message);
+  if (query == NULL) {
+    node->stats.dropped_unmatched++;
+    return;
+  }
+  end_query(node, query);
+  if (message->kind == KAD_MESSAGE_REPLY) {
+    take_reply(node, query, message);
+    return;
+  }
+  node->stats.errors++;
+  (void)kad_table_seen(kad_node_table(node, from->family), &query->to,
+                       kad_node_now(node));
+  query->handler(node, query, KAD_QUERY_ERROR, message);
+  free_query(node, query);
+}

@@ -1,0 +1,123 @@
+#include "base/time.h"
+#include "sim/sim.h"
+
+/* Clocks that go wrong, and machines that sleep. */
+
+enum {
+  DRIFT_MAX = 100000
+};
+
+static const int64_t ppm = 1000000;
+
+/* 31 years: what is later is never. */
+static const uint64_t farthest_ms = UINT64_C(1000000000000);
+static const int64_t most_offset_s = INT64_C(3155760000);
+
+static const struct kad_sim_clock *clock_of(const struct kad_member *base) {
+  return &kad_sim_extra_at(base)->clock;
+}
+
+/* Returns what the node's clock shows when that of the network shows `now`. */
+static kad_time_ms shown_at(const struct kad_sim_clock *clock,
+                            kad_time_ms now) {
+  if (clock->stands || now <= clock->since) {
+    return clock->shown;
+  }
+  const uint64_t elapsed = now - clock->since;
+  return clock->shown +
+         elapsed * (uint64_t)(ppm + clock->drift_ppm) / (uint64_t)ppm;
+}
+
+kad_time_ms kad_sim_member_now(struct kad_member *base) {
+  return shown_at(clock_of(base), kad_sim_of(base->network)->now);
+}
+
+int64_t kad_sim_member_wall(const struct kad_member *base) {
+  return kad_sim_wall(kad_sim_of(base->network)) +
+         clock_of(base)->wall_offset_s;
+}
+
+kad_time_ms kad_sim_due(const struct kad_member *base, kad_time_ms at) {
+  const struct kad_sim_extra *extra = kad_sim_extra_at(base);
+  const struct kad_sim_clock *clock = &extra->clock;
+  if (extra->asleep || at == KAD_TIME_NEVER) {
+    return KAD_TIME_NEVER;
+  }
+  if (at <= clock->shown) {
+    return clock->since;
+  }
+  const uint64_t left = at - clock->shown;
+  if (left > farthest_ms) {
+    return KAD_TIME_NEVER;
+  }
+  /* Rounded up: the clock must not show less. */
+  const uint64_t pace = (uint64_t)(ppm + clock->drift_ppm);
+  return clock->since + (left * (uint64_t)ppm + pace - 1) / pace;
+}
+
+/* Lets the clock go on from what it shows now, as it is set next. */
+static void hold(const struct kad_sim *sim, struct kad_sim_clock *clock) {
+  clock->shown = shown_at(clock, sim->now);
+  clock->since = sim->now;
+}
+
+/* Returns the extra of a member that is to have a clock of its own, which may
+ * show what the network's does; NULL with `*error` set. */
+static struct kad_sim_extra *take_clock(struct kad_network *network,
+                                        struct kad_node *node, int *error) {
+  struct kad_sim_member *member = kad_sim_find_member(network, node);
+  if (member == NULL) {
+    *error = KAD_EINVAL;
+    return NULL;
+  }
+  struct kad_sim_extra *extra = kad_sim_extra_of(member);
+  if (extra == NULL) {
+    *error = KAD_ENOMEM;
+    return NULL;
+  }
+  const struct kad_sim *sim = kad_sim_of(network);
+  if (!member->base.own_clock) {
+    extra->clock = (struct kad_sim_clock){.since = sim->now, .shown = sim->now};
+    member->base.own_clock = true;
+  }
+  hold(sim, &extra->clock);
+  kad_member_touch(&member->base);
+  *error = 0;
+  return extra;
+}
+
+int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
+                      int32_t drift_ppm, int64_t wall_offset_s) {
+  if (drift_ppm < -DRIFT_MAX || drift_ppm > DRIFT_MAX ||
+      wall_offset_s < -most_offset_s || wall_offset_s > most_offset_s) {
+    return KAD_EINVAL;
+  }
+  int error = 0;
+  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  if (extra != NULL) {
+    extra->clock.drift_ppm = drift_ppm;
+    extra->clock.wall_offset_s = wall_offset_s;
+  }
+  return error;
+}
+
+int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
+                    bool clock_stands) {
+  int error = 0;
+  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  if (extra != NULL && !extra->asleep) {
+    extra->asleep = true;
+    extra->clock.stands = clock_stands;
+  }
+  return error;
+}
+
+int kad_sim_resume(struct kad_network *network, struct kad_node *node) {
+  int error = 0;
+  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  if (extra != NULL) {
+    extra->asleep = false;
+    extra->clock.stands = false;
+  }
+  return error;
+}

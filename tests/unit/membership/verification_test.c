@@ -1,0 +1,337 @@
+#include "membership/verification.h"
+
+#include "lone_node.h"
+#include "unit.h"
+
+static struct kad_lone lone_node;
+
+static int begin(void **state) {
+  kad_lone_open(&lone_node, NULL);
+  *state = &lone_node;
+  return 0;
+}
+
+static int end(void **state) {
+  kad_lone_close(*state);
+  return 0;
+}
+
+/* Returns the pings that the node has sent. */
+static uint64_t pings(const struct kad_lone *lone) {
+  return kad_lone_stats(lone).queries;
+}
+
+/* ------------------------------------------------------------- entering -- */
+
+static void a_lone_node_introduces_its_visitors_to_each_other(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitors[] = {kad_lone_contact(1),
+                                         kad_lone_contact(2)};
+  struct kad_message reply;
+  kad_lone_ask(lone, &visitors[0], KAD_METHOD_FIND_NODE);
+  kad_lone_ask(lone, &visitors[1], KAD_METHOD_FIND_NODE);
+  (void)kad_lone_reply(lone, &reply);
+  assert_int_equal(reply.contact_count, 0);
+
+  kad_lone_live(lone, 1000, visitors, 2);
+  kad_lone_ask(lone, &visitors[0], KAD_METHOD_FIND_NODE);
+
+  (void)kad_lone_reply(lone, &reply);
+  assert_true(kad_lone_hands_out(&reply, &visitors[1]));
+}
+
+static void a_visitor_is_asked_with_a_ping(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitor = kad_lone_contact(1);
+  struct kad_message query;
+  kad_lone_ask(lone, &visitor, KAD_METHOD_FIND_NODE);
+  assert_true(kad_lone_find_query(lone, &visitor.address, &query));
+  assert_int_equal(query.method, KAD_METHOD_PING);
+  assert_true(kad_id_equal(&query.id, kad_node_id(lone->node)));
+}
+
+static void who_never_answered_is_not_handed_out(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact silent = kad_lone_contact(1);
+  const struct kad_contact reader = kad_lone_contact(2);
+  struct kad_message reply;
+  for (unsigned i = 0; i < 20; i++) {
+    kad_lone_ask(lone, &silent, KAD_METHOD_FIND_NODE);
+    kad_lone_run(lone, 1000);
+  }
+
+  kad_lone_ask(lone, &reader, KAD_METHOD_FIND_NODE);
+
+  (void)kad_lone_reply(lone, &reply);
+  assert_int_equal(reply.contact_count, 0);
+  assert_false(kad_lone_knows(lone, &silent));
+  assert_true(pings(lone) >= 2);
+}
+
+static void a_ping_from_elsewhere_displaces_nobody(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact real = kad_lone_contact(1);
+  struct kad_contact impostor = real;
+  impostor.address = kad_lone_contact(2).address;
+  const struct kad_contact both[] = {real, impostor};
+  kad_lone_meet(lone, &real);
+
+  kad_lone_ask(lone, &impostor, KAD_METHOD_PING);
+  assert_true(kad_lone_knows(lone, &real));
+  kad_lone_live(lone, 60000, both, 2);
+
+  assert_true(kad_lone_knows(lone, &real));
+  assert_false(kad_lone_knows(lone, &impostor));
+}
+
+static void who_has_moved_is_found_again_once_its_old_address_is_dead(
+    void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact before = kad_lone_contact(1);
+  struct kad_contact after = before;
+  after.address = kad_lone_contact(2).address;
+  kad_lone_meet(lone, &before);
+  for (unsigned i = 0; i < 30 && !kad_lone_knows(lone, &after); i++) {
+    kad_lone_ask(lone, &after, KAD_METHOD_PING);
+    kad_lone_live(lone, 60000, &after, 1);
+  }
+  assert_true(kad_lone_knows(lone, &after));
+  assert_false(kad_lone_knows(lone, &before));
+}
+
+static void who_stands_in_the_way_is_pinged_at_once(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact before = kad_lone_contact(1);
+  struct kad_contact after = before;
+  struct kad_message query;
+  after.address = kad_lone_contact(2).address;
+  kad_lone_meet(lone, &before);
+  const size_t sent = lone->sent;
+  kad_lone_meet(lone, &after);
+  assert_int_equal(lone->sent, sent + 3);
+  const struct kad_lone_datagram *last = kad_lone_sent(lone, 0, &query);
+  assert_int_equal(query.kind, KAD_MESSAGE_QUERY);
+  assert_true(kad_address_equal(&last->to, &before.address));
+}
+
+/* ------------------------------------------------- who is pinged, or not -- */
+
+static void a_known_contact_is_not_pinged_again(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
+  kad_lone_meet(lone, &contact);
+  const uint64_t before = pings(lone);
+  kad_lone_ask(lone, &contact, KAD_METHOD_FIND_NODE);
+  assert_int_equal(pings(lone), before);
+}
+
+static void who_is_being_pinged_is_not_pinged_again(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact first = kad_lone_contact(1);
+  const struct kad_contact second = kad_lone_contact(2);
+  struct kad_message query;
+  kad_lone_ask(lone, &first, KAD_METHOD_PING);
+  assert_true(kad_lone_find_query(lone, &first.address, &query));
+  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  kad_lone_answer(lone, &first, &query); /* its place is free again */
+  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), 2);
+}
+
+static void who_was_pinged_in_vain_is_pinged_again(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitor = kad_lone_contact(1);
+  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  kad_lone_run(lone, 4000);
+  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), 2);
+}
+
+static void who_is_read_only_is_not_pinged(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
+  struct kad_message message;
+  kad_lone_begin(&message, KAD_METHOD_PING);
+  message.read_only = true;
+  kad_lone_send(lone, &contact, &message);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(pings(lone), 0);
+}
+
+static void who_has_our_own_id_is_not_pinged(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_contact mirror = kad_lone_contact(1);
+  mirror.id = *kad_node_id(lone->node);
+  kad_lone_ask(lone, &mirror, KAD_METHOD_PING);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(pings(lone), 0);
+}
+
+static void the_first_visitors_are_pinged_at_the_start_of_the_clock(
+    void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact visitor = kad_lone_contact(1);
+  struct kad_config config;
+  kad_config_default(&config);
+  kad_lone_close(lone);
+  const struct kad_env env = kad_lone_env(lone, 1);
+  lone->now = 0;
+  assert_ok(kad_node_new(&config, &env, &lone->node));
+  assert_ok(kad_node_add_family(lone->node, 4));
+  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), 1);
+}
+
+/* -------------------------------------------------------------- bounds -- */
+
+/* Lets many visit who do not answer. */
+static void visit_in_silence(struct kad_lone *lone) {
+  for (unsigned i = 1; i <= 200; i++) {
+    const struct kad_contact visitor = kad_lone_contact(i);
+    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  }
+}
+
+static void few_pings_are_in_flight(void **state) {
+  struct kad_lone *lone = *state;
+  visit_in_silence(lone);
+  assert_int_equal(kad_lone_stats(lone).pending,
+                   KAD_VERIFY_MAX - KAD_VERIFY_OURS);
+}
+
+/* Returns true if one of the last 20 datagrams was a ping to `contact`. */
+static bool has_pinged(struct kad_lone *lone,
+                       const struct kad_contact *contact) {
+  for (size_t back = 0; back < 20; back++) {
+    struct kad_message query;
+    const struct kad_lone_datagram *sent = kad_lone_sent(lone, back, &query);
+    if (query.kind == KAD_MESSAGE_QUERY && query.method == KAD_METHOD_PING &&
+        kad_address_equal(&sent->to, &contact->address)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void silent_strangers_do_not_keep_us_from_pinging_who_we_know(
+    void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact known = kad_lone_contact(300);
+  struct kad_config config;
+  kad_config_default(&config);
+  config.ping_s = 20;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  kad_lone_meet(lone, &known);
+  lone->now += 21000; /* it is questionable now */
+  visit_in_silence(lone);
+
+  kad_node_tick(lone->node);
+
+  assert_true(has_pinged(lone, &known));
+}
+
+static void few_pings_are_sent_a_second(void **state) {
+  struct kad_lone *lone = *state;
+  unsigned number = 0;
+  for (unsigned i = 0; i < 200; i++) {
+    for (unsigned j = 0; j < 10; j++) {
+      const struct kad_contact visitor = kad_lone_contact(++number);
+      struct kad_message query;
+      kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+      /* Answers with an error, so that the slot is free again at once. */
+      if (kad_lone_find_query(lone, &visitor.address, &query)) {
+        uint8_t bytes[100];
+        struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
+        kad_write_raw(&writer, kad_slice_of("d1:eli201e0:e1:t"));
+        kad_write_string(&writer, query.transaction);
+        kad_write_raw(&writer, kad_slice_of("1:y1:ee"));
+        kad_lone_receive(lone, &visitor, (struct kad_slice){bytes, writer.len});
+      }
+    }
+    kad_lone_run(lone, 50);
+  }
+  assert_in_range(pings(lone), 10 * KAD_VERIFY_PER_S,
+                  10 * KAD_VERIFY_PER_S + KAD_VERIFY_MAX);
+}
+
+/* Opens the node anew, with local addresses allowed. */
+static void allow_local(struct kad_lone *lone) {
+  struct kad_config config;
+  kad_config_default(&config);
+  config.allow_local = true;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+}
+
+/* Lets many of one subnet visit, and then another. */
+static void visit_from_one_subnet(struct kad_lone *lone) {
+  const struct kad_contact other = kad_lone_contact(2);
+  for (unsigned i = 1; i <= 100; i++) {
+    struct kad_contact visitor = kad_lone_contact(1);
+    visitor.id = kad_lone_contact(1000 + i).id;
+    visitor.address.ip[3] = (uint8_t)(i / 10);
+    visitor.address.port = (uint16_t)(1000 + i);
+    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  }
+  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_SUBNET);
+  kad_lone_ask(lone, &other, KAD_METHOD_PING);
+  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_SUBNET + 1);
+}
+
+static void one_subnet_has_few_pings_in_flight(void **state) {
+  visit_from_one_subnet(*state);
+  allow_local(*state);
+  visit_from_one_subnet(*state);
+}
+
+static void local_addresses_share_no_bound(void **state) {
+  struct kad_lone *lone = *state;
+  allow_local(lone);
+  for (unsigned i = 1; i <= 20; i++) {
+    struct kad_contact visitor = kad_lone_contact(i);
+    visitor.address.ip[0] = 127;
+    visitor.address.ip[2] = 0;
+    visitor.address.ip[3] = (uint8_t)i;
+    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  }
+  assert_int_equal(kad_lone_stats(lone).pending, 20);
+}
+
+static void who_does_not_answer_uses_up_nobody_elses_pings(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact silent = kad_lone_contact(1);
+  const struct kad_contact visitor = kad_lone_contact(2);
+  for (unsigned i = 0; i < 300; i++) {
+    kad_lone_ask(lone, &silent, KAD_METHOD_PING);
+  }
+  assert_int_equal(pings(lone), 1);
+  kad_lone_meet(lone, &visitor);
+  assert_true(kad_lone_knows(lone, &visitor));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+      TEST(a_lone_node_introduces_its_visitors_to_each_other),
+      TEST(a_visitor_is_asked_with_a_ping),
+      TEST(who_stands_in_the_way_is_pinged_at_once),
+      TEST(who_is_being_pinged_is_not_pinged_again),
+      TEST(who_was_pinged_in_vain_is_pinged_again),
+      TEST(who_never_answered_is_not_handed_out),
+      TEST(a_ping_from_elsewhere_displaces_nobody),
+      TEST(who_has_moved_is_found_again_once_its_old_address_is_dead),
+      TEST(a_known_contact_is_not_pinged_again),
+      TEST(who_is_read_only_is_not_pinged),
+      TEST(who_has_our_own_id_is_not_pinged),
+      TEST(the_first_visitors_are_pinged_at_the_start_of_the_clock),
+      TEST(few_pings_are_in_flight),
+      TEST(silent_strangers_do_not_keep_us_from_pinging_who_we_know),
+      TEST(few_pings_are_sent_a_second),
+      TEST(one_subnet_has_few_pings_in_flight),
+      TEST(local_addresses_share_no_bound),
+      TEST(who_does_not_answer_uses_up_nobody_elses_pings),
+#undef TEST
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

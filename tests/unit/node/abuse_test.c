@@ -1,0 +1,346 @@
+/* What others must not be able to do to a node, or by way of it. */
+#include "decoding.h"
+#include "engine/node.h"
+#include "lone_node.h"
+#include "unit.h"
+#include "wire/bencode.h"
+
+#include <string.h>
+
+static struct kad_lone lone_node;
+
+static int begin(void **state) {
+  kad_lone_open(&lone_node, NULL);
+  *state = &lone_node;
+  return 0;
+}
+
+static int end(void **state) {
+  kad_lone_close(*state);
+  return 0;
+}
+
+/* Returns true if the node answers a ping of `from`. */
+static bool lives(struct kad_lone *lone, const struct kad_contact *from) {
+  const uint64_t before = kad_lone_stats(lone).served_ping;
+  kad_lone_ask(lone, from, KAD_METHOD_PING);
+  return kad_lone_stats(lone).served_ping == before + 1;
+}
+
+/* ----------------------------------------------------------- bad input -- */
+
+/* Queries with something wrong, whose transaction "aa" can be read. */
+static const char *const bad_queries[] = {
+    "d1:ade1:q4:ping1:t2:aa1:y1:qe",
+    "d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe",
+    "d1:ad2:idi5ee1:q4:ping1:t2:aa1:y1:qe",
+    "d1:ale1:q4:ping1:t2:aa1:y1:qe",
+    "d1:t2:aa1:y1:qe",
+    "d1:q4:ping1:t2:aa1:y1:qe",
+    "d1:ad2:id" ID "e1:qi4e1:t2:aa1:y1:qe",
+    QUERY("9:find_node", ""),
+    QUERY("9:find_node", "6:target3:abc"),
+    QUERY("9:find_node", "6:targeti7e"),
+    QUERY("9:find_node", "6:target" HASH "4:wanti4e"),
+    QUERY("9:get_peers", "9:info_hash19:mnopqrstuvwxyz12345"),
+    /* A token that is a number, and ports that no host has. */
+    QUERY("13:announce_peer", "9:info_hash" HASH "4:porti80e5:tokeni5e"),
+    QUERY("13:announce_peer", "9:info_hash" HASH "4:porti0e5:token2:to"),
+    QUERY("13:announce_peer", "9:info_hash" HASH "4:porti-1e5:token2:to"),
+    QUERY("13:announce_peer", "9:info_hash" HASH "4:porti65536e5:token2:to"),
+    QUERY("13:announce_peer",
+          "9:info_hash" HASH "4:porti4294967376e5:token2:to"),
+    QUERY("13:announce_peer", "9:info_hash" HASH "4:port2:805:token2:to"),
+    QUERY("13:announce_peer", "9:info_hash" HASH "5:token2:to"),
+    QUERY("10:find_value", "6:target" HASH),
+    QUERY("10:find_value", "4:skipi-1e6:target" HASH "4:type5:value"),
+    QUERY("10:find_value", "6:target" HASH "4:type0:"),
+    STORE(""),
+    STORE("6:valuesle"),
+    STORE("6:valuesl1:ve"),
+    STORE("6:valuesld1:vi5eee"),
+    STORE("6:valuesld3:seq1:11:v1:xee"),
+};
+
+static void a_malformed_query_is_answered_203_at_no_cost(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  const size_t count = sizeof bad_queries / sizeof *bad_queries;
+  for (size_t i = 0; i < count; i++) {
+    struct kad_message reply;
+    const size_t requests = lone->counting.requests;
+    kad_lone_receive(lone, &from, kad_slice_of(bad_queries[i]));
+    assert_int_equal(lone->counting.requests, requests);
+    assert_int_equal(lone->sent, i + 1);
+    (void)kad_lone_sent(lone, 0, &reply);
+    assert_int_equal(reply.kind, KAD_MESSAGE_ERROR);
+    assert_int_equal(reply.code, KAD_CODE_PROTOCOL);
+    assert_slice_is(reply.transaction, "aa");
+  }
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, count);
+  assert_int_equal(kad_lone_stats(lone).refused, count);
+  assert_int_equal(kad_lone_stats(lone).queries, 0);
+  assert_true(lives(lone, &from));
+}
+
+static void what_is_no_query_is_dropped_in_silence(void **state) {
+  static const char *const datagrams[] = {
+      "",
+      "d",
+      "i5e",
+      "le",
+      "de",
+      "hello",
+      "d1:y1:qe",
+      "d1:t0:1:y1:qe",
+      "d1:ti5e1:y1:qe",
+      "d1:t33:ttttttttttttttttttttttttttttttttt1:y1:qe",
+      "d1:t2:aa1:y1:xe",
+      "d1:t2:aa1:yi1ee",
+      "d1:t2:aa1:y1:re",
+      "d1:rd2:id3:abce1:t2:aa1:y1:re",
+      "d1:eli201ee1:t2:aa1:y1:ee",
+      "d1:t99999999999999999999:aa1:y1:qe",
+      QUERY("4:ping", "") "x",
+      "llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll",
+  };
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  const size_t count = sizeof datagrams / sizeof *datagrams;
+  const size_t requests = lone->counting.requests;
+  for (size_t i = 0; i < count; i++) {
+    kad_lone_receive(lone, &from, kad_slice_of(datagrams[i]));
+    assert_int_equal(kad_lone_stats(lone).dropped_malformed, i + 1);
+  }
+  assert_int_equal(lone->counting.requests, requests);
+  assert_int_equal(lone->sent, 0);
+  assert_true(lives(lone, &from));
+}
+
+static void cut_short_no_query_costs_memory(void **state) {
+  static const char query[] =
+      QUERY("9:get_peers", "9:info_hash" HASH "4:wantl2:n42:n6e");
+  struct kad_lone *lone = *state;
+  struct kad_config config;
+  const struct kad_contact from = kad_lone_contact(1);
+  kad_config_default(&config);
+  config.limits = false;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  kad_lone_meet(lone, &from);
+  for (size_t len = 0; len < sizeof query - 1; len++) {
+    const struct kad_slice cut = {(const uint8_t *)query, len};
+    const size_t requests = lone->counting.requests;
+    kad_lone_receive(lone, &from, cut);
+    assert_int_equal(lone->counting.requests, requests);
+  }
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, sizeof query - 1);
+  assert_int_equal(kad_lone_stats(lone).served_get_peers, 0);
+}
+
+static void a_huge_datagram_is_just_another(void **state) {
+  static uint8_t bytes[65507];
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  const size_t requests = lone->counting.requests;
+  memset(bytes, 'l', sizeof bytes);
+  kad_lone_receive(lone, &from, (struct kad_slice){bytes, sizeof bytes});
+  memset(bytes, '9', sizeof bytes);
+  kad_lone_receive(lone, &from, (struct kad_slice){bytes, sizeof bytes});
+  assert_int_equal(lone->counting.requests, requests);
+  assert_true(lives(lone, &from));
+}
+
+/* Gives the node a good ping of `len` bytes, most of which it passes over. */
+static void send_long_ping(struct kad_lone *lone, size_t len) {
+  static const char head[] = "d1:ad2:id" ID "1:x1400:";
+  static const char tail[] = "e1:q4:ping1:t2:aa1:v";
+  static const char end_of_all[] = "1:y1:qe";
+  const struct kad_contact from = kad_lone_contact(1);
+  uint8_t bytes[2048];
+  struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
+  kad_write_raw(&writer, BYTES(head));
+  memset(bytes + writer.len, 'x', 1400);
+  writer.len += 1400;
+  kad_write_raw(&writer, BYTES(tail));
+  const size_t version = len - writer.len - (sizeof end_of_all - 1) - 3;
+  assert_in_range(version, 10, 99); /* of two digits and a colon */
+  memset(kad_writer_reserve_string(&writer, version), 'v', version);
+  kad_write_raw(&writer, BYTES(end_of_all));
+  assert_int_equal(writer.len, len);
+  kad_lone_receive(lone, &from, (struct kad_slice){bytes, len});
+}
+
+static void what_is_longer_than_1500_bytes_is_not_read(void **state) {
+  struct kad_lone *lone = *state;
+  send_long_ping(lone, 1500);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, 0);
+
+  send_long_ping(lone, 1501);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, 1);
+  assert_int_equal(kad_lone_stats(lone).refused, 0);
+}
+
+static void replies_that_nobody_waits_for_are_only_counted(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  const size_t requests = lone->counting.requests;
+  kad_lone_receive(lone, &from, kad_slice_of(REPLY("")));
+  kad_lone_receive(lone, &from, kad_slice_of("d1:eli201e1:xe1:t4:aaaa1:y1:ee"));
+  assert_int_equal(kad_lone_stats(lone).dropped_unmatched, 2);
+  assert_int_equal(lone->counting.requests, requests);
+  assert_int_equal(lone->sent, 0);
+}
+
+/* ----------------------------------------------------------- addresses -- */
+
+static void what_comes_from_nowhere_is_dropped(void **state) {
+  static const char *const nowhere[] = {
+      "0.0.0.0:1",         "127.0.0.1:1",  "10.0.0.1:1",  "192.168.0.1:1",
+      "224.0.0.1:1",       "80.1.2.3:0",   "[::1]:1",     "[fe80::1]:1",
+      "[ff02::1]:1",       "172.16.0.1:1", "[fd00::1]:1", "169.254.0.1:1",
+      "255.255.255.255:1",
+  };
+  struct kad_lone *lone = *state;
+  const size_t count = sizeof nowhere / sizeof *nowhere;
+  for (size_t i = 0; i < count; i++) {
+    struct kad_contact from = kad_lone_contact(1);
+    assert_ok(kad_address_parse(kad_slice_of(nowhere[i]), &from.address));
+    kad_lone_ask(lone, &from, KAD_METHOD_PING);
+    kad_lone_receive(lone, &from, kad_slice_of(bad_queries[0]));
+  }
+  assert_int_equal(kad_lone_stats(lone).dropped_martian, 2 * count);
+  assert_int_equal(lone->sent, 0);
+}
+
+static void nobody_makes_us_ask_a_martian_or_port_0(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_message query;
+  uint8_t bytes[500];
+  struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
+  const uint8_t nodes[] =
+      "aaaaaaaaaaaaaaaaaaaa\x7f\0\0\1\x1a\xe1"  /* loopback */
+      "bbbbbbbbbbbbbbbbbbbb\x50\1\2\3\0\0"      /* port 0 */
+      "cccccccccccccccccccc\xe0\0\0\1\x1a\xe1"  /* multicast */
+      "dddddddddddddddddddd\x0a\0\0\1\x1a\xe1"; /* private */
+  kad_lone_meet(lone, &from);
+  assert_ok(
+      kad_node_find_node(lone->node, &kad_lone_target, NULL, NULL, NULL, NULL));
+  kad_node_tick(lone->node);
+  assert_true(kad_lone_find_query(lone, &from.address, &query));
+  assert_int_equal(query.method, KAD_METHOD_FIND_NODE);
+  kad_write_raw(&writer, kad_slice_of("d1:rd2:id20:"));
+  kad_write_raw(&writer, (struct kad_slice){from.id.bytes, 20});
+  kad_write_raw(&writer, kad_slice_of("5:nodes"));
+  kad_write_string(&writer, (struct kad_slice){nodes, sizeof nodes - 1});
+  kad_write_raw(&writer, kad_slice_of("e1:t"));
+  kad_write_string(&writer, query.transaction);
+  kad_write_raw(&writer, kad_slice_of("1:y1:re"));
+  const uint64_t queries = kad_lone_stats(lone).queries;
+
+  kad_lone_receive(lone, &from, (struct kad_slice){bytes, writer.len});
+  kad_lone_run(lone, 1);
+
+  assert_int_equal(kad_lone_stats(lone).queries, queries);
+  assert_int_equal(kad_lone_stats(lone).operations, 0);
+}
+
+/* -------------------------------------------------------------- limits -- */
+
+static void one_address_silences_nobody_else(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_contact loud = kad_lone_contact(1);
+  const struct kad_contact other = kad_lone_contact(2);
+  for (unsigned i = 0; i < 20000; i++) {
+    loud.address.port = (uint16_t)(1 + i);
+    kad_lone_ask(lone, &loud, KAD_METHOD_FIND_NODE);
+    kad_lone_receive(lone, &loud, kad_slice_of(bad_queries[i % 20]));
+    if (i % 1000 == 0) {
+      kad_lone_run(lone, 50);
+      assert_true(lives(lone, &other));
+    }
+  }
+  assert_true(kad_lone_stats(lone).dropped_limited > 15000);
+  assert_true(kad_lone_stats(lone).served_find_node < 1000);
+}
+
+static void one_subnet_silences_nobody_else(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_contact loud = kad_lone_contact_v6(1);
+  const struct kad_contact other = kad_lone_contact(2);
+  for (unsigned i = 0; i < 20000; i++) {
+    loud.address.ip[14] = (uint8_t)(i >> 8);
+    loud.address.ip[15] = (uint8_t)i;
+    kad_lone_ask(lone, &loud, KAD_METHOD_GET_PEERS);
+    if (i % 1000 == 0) {
+      kad_lone_run(lone, 50);
+      assert_true(lives(lone, &other));
+    }
+  }
+  assert_true(kad_lone_stats(lone).dropped_limited > 15000);
+}
+
+static void replies_stay_within_the_bytes_allowed(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_config config;
+  kad_config_default(&config);
+  config.bytes_per_s = 2000;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  const uint64_t before = kad_lone_stats(lone).bytes_out;
+  for (unsigned i = 1; i <= 1000; i++) {
+    struct kad_message message;
+    const struct kad_contact from = kad_lone_contact(i);
+    kad_lone_begin(&message, KAD_METHOD_PING);
+    message.read_only = true; /* so that the replies are all that is sent */
+    kad_lone_send(lone, &from, &message);
+    lone->now += 10;
+  }
+  assert_in_range(kad_lone_stats(lone).bytes_out - before, 9 * 2000, 12 * 2000);
+  assert_true(kad_lone_stats(lone).dropped_limited > 0);
+}
+
+static void malformed_queries_are_limited_too(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  for (unsigned i = 0; i < 5000; i++) {
+    kad_lone_receive(lone, &from, kad_slice_of(bad_queries[0]));
+  }
+  assert_int_equal(kad_lone_stats(lone).dropped_malformed, 5000);
+  assert_int_equal(lone->sent, 400);
+}
+
+static void an_error_is_at_most_ten_times_the_query(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact_v6(1);
+  struct kad_message reply;
+  const char query[] = "d1:t1:a1:y1:qe";
+  kad_lone_receive(lone, &from, kad_slice_of(query));
+  assert_in_range(kad_lone_sent(lone, 0, &reply)->len, 1,
+                  KAD_AMPLIFICATION_MAX * (sizeof query - 1));
+  assert_true(kad_address_equal(&reply.observed, &from.address));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+      TEST(a_malformed_query_is_answered_203_at_no_cost),
+      TEST(what_is_no_query_is_dropped_in_silence),
+      TEST(cut_short_no_query_costs_memory),
+      TEST(a_huge_datagram_is_just_another),
+      TEST(what_is_longer_than_1500_bytes_is_not_read),
+      TEST(replies_that_nobody_waits_for_are_only_counted),
+      TEST(what_comes_from_nowhere_is_dropped),
+      TEST(nobody_makes_us_ask_a_martian_or_port_0),
+      TEST(one_address_silences_nobody_else),
+      TEST(one_subnet_silences_nobody_else),
+      TEST(replies_stay_within_the_bytes_allowed),
+      TEST(malformed_queries_are_limited_too),
+      TEST(an_error_is_at_most_ten_times_the_query),
+#undef TEST
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

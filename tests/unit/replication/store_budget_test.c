@@ -1,0 +1,76 @@
+/* The budget of stores that nobody asked for. */
+#include "replication/store_budget.h"
+
+#include "unit.h"
+
+enum {
+  SECOND_MS = 1000
+};
+
+/* Takes all that may leave in `span_ms` from `*now` on, and returns how many
+ * that are. */
+static unsigned take_all(struct kad_budget *budget, kad_time_ms *now,
+                         kad_time_ms span_ms) {
+  unsigned taken = 0;
+  for (const kad_time_ms end = *now + span_ms; *now < end; (*now)++) {
+    while (kad_budget_take(budget, *now)) {
+      taken++;
+    }
+  }
+  return taken;
+}
+
+static void every_second_has_its_share(void **state) {
+  static const uint32_t rates[] = {1, 7, 80, 999, 1000, 20000};
+  (void)state;
+  for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+    struct kad_budget budget = {.per_s = rates[i]};
+    kad_time_ms now = 5 * SECOND_MS;
+    for (unsigned second = 0; second < 20; second++) {
+      const unsigned taken = take_all(&budget, &now, SECOND_MS);
+      assert_in_range(taken, rates[i] - rates[i] / 100, rates[i]);
+    }
+  }
+}
+
+/* What was not used is gone: there are no bursts. */
+static void what_was_not_used_is_not_saved(void **state) {
+  struct kad_budget budget = {.per_s = 80};
+  kad_time_ms now = 3600 * SECOND_MS;
+  (void)state;
+  assert_int_equal(take_all(&budget, &now, 1), 1);
+  now += 3600 * SECOND_MS;
+
+  assert_int_equal(take_all(&budget, &now, 1), 1);
+  assert_int_equal(take_all(&budget, &now, 99), 7);
+}
+
+static void it_says_when_the_next_may_leave(void **state) {
+  struct kad_budget budget = {.per_s = 10};
+  (void)state;
+  assert_true(kad_budget_free_at(&budget) <= 50);
+  assert_true(kad_budget_take(&budget, 50));
+
+  assert_int_equal(kad_budget_free_at(&budget), 150);
+  assert_false(kad_budget_take(&budget, 149));
+  assert_true(kad_budget_take(&budget, 150));
+  assert_int_equal(kad_budget_span(&budget, 25), 2500);
+}
+
+static void none_at_all_is_one_a_second(void **state) {
+  struct kad_budget budget = {.per_s = 0};
+  kad_time_ms now = SECOND_MS;
+  (void)state;
+
+  assert_int_equal(take_all(&budget, &now, 10 * SECOND_MS), 10);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_second_has_its_share),
+      cmocka_unit_test(what_was_not_used_is_not_saved),
+      cmocka_unit_test(it_says_when_the_next_may_leave),
+      cmocka_unit_test(none_at_all_is_one_a_second),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

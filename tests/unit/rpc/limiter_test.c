@@ -1,0 +1,427 @@
+#include "rpc/limiter.h"
+
+#include "base/time.h"
+#include "counting_allocator.h"
+#include "unit.h"
+
+/* Four seconds' worth of an address's allowance, which may come at once. */
+enum {
+  ADDRESS = 10,
+  SUBNET = 25,
+  ALL = 200,
+  BURST_S = 4
+};
+
+struct limits {
+  struct kad_counting_allocator counting;
+  struct kad_limiter *limiter;
+  kad_time_ms now;
+};
+
+static void start(struct limits *it, const struct kad_limiter_config *config,
+                  kad_time_ms now) {
+  static const uint8_t secret[16] = {1, 2, 3};
+  kad_limiter_free(it->limiter);
+  it->now = now;
+  assert_ok(kad_limiter_new(config, &it->counting.allocator, secret, now,
+                            &it->limiter));
+}
+
+static int begin(void **state) {
+  static struct limits it;
+  it = (struct limits){0};
+  kad_counting_init(&it.counting);
+  start(&it,
+        &(struct kad_limiter_config){
+            .queries_per_s = ALL,
+            .queries_per_s_address = ADDRESS,
+            .queries_per_s_subnet = SUBNET,
+            .bytes_per_s = 10000,
+        },
+        1000);
+  *state = &it;
+  return 0;
+}
+
+static int end(void **state) {
+  struct limits *it = *state;
+  kad_limiter_free(it->limiter);
+  kad_counting_deinit(&it->counting);
+  return 0;
+}
+
+static struct kad_address ip4(uint32_t ip) {
+  return (struct kad_address){
+      .ip = {(uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
+             (uint8_t)ip},
+      .port = 6881,
+      .family = 4,
+  };
+}
+
+enum {
+  NEAR = 0x50000001,
+  FAR = 0x51000001,
+  LOCAL = 0x7f000001
+};
+
+/* Asks `count` times at once. Returns how many were allowed. */
+static unsigned ask(struct limits *it, uint32_t ip, unsigned count) {
+  unsigned allowed = 0;
+  for (unsigned i = 0; i < count; i++) {
+    const struct kad_address from = ip4(ip);
+    allowed += kad_limiter_query(it->limiter, &from, it->now) ? 1 : 0;
+  }
+  return allowed;
+}
+
+static void an_address_has_a_burst_and_then_its_rate(void **state) {
+  struct limits *it = *state;
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+
+  it->now += 99;
+  assert_int_equal(ask(it, NEAR, 1), 0);
+  it->now += 1;
+  assert_int_equal(ask(it, NEAR, 10), 1);
+  it->now += 1000;
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS);
+  it->now += 3600 * 1000;
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+}
+
+static void a_rate_is_exact_however_often_it_is_asked(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){.queries_per_s = 0,
+                                     .queries_per_s_address = 7},
+        0);
+  assert_int_equal(ask(it, NEAR, 100), 28);
+  unsigned allowed = 0;
+  for (unsigned i = 0; i < 60000; i++) {
+    it->now++;
+    allowed += ask(it, NEAR, 1);
+  }
+  assert_int_equal(allowed, 60 * 7);
+}
+
+static void ports_share_the_allowance_of_their_address(void **state) {
+  struct limits *it = *state;
+  unsigned allowed = 0;
+  for (uint16_t port = 1; port <= 100; port++) {
+    struct kad_address from = ip4(NEAR);
+    from.port = port;
+    allowed += kad_limiter_query(it->limiter, &from, it->now) ? 1 : 0;
+  }
+  assert_int_equal(allowed, ADDRESS * BURST_S);
+}
+
+static void a_flood_of_one_address_leaves_others_served(void **state) {
+  struct limits *it = *state;
+  unsigned served = 0;
+  for (unsigned second = 0; second < 10; second++) {
+    for (unsigned i = 0; i < 10; i++) {
+      it->now += 100;
+      (void)ask(it, NEAR, 1000);
+      served += ask(it, NEAR + 1, 1); /* of the same subnet */
+      served += ask(it, FAR, 1);
+    }
+  }
+  assert_int_equal(served, 2 * 10 * 10);
+}
+
+static void a_flood_of_one_subnet_leaves_others_served(void **state) {
+  struct limits *it = *state;
+  unsigned of_subnet = 0;
+  for (uint32_t host = 1; host < 255; host++) {
+    of_subnet += ask(it, (NEAR & 0xffffff00) + host, 10);
+  }
+
+  assert_int_equal(of_subnet, SUBNET * BURST_S);
+  assert_int_equal(ask(it, FAR, 100), ADDRESS * BURST_S);
+}
+
+static void all_together_have_one_second_at_once(void **state) {
+  struct limits *it = *state;
+  unsigned allowed = 0;
+  for (uint32_t i = 0; i < 100; i++) {
+    allowed += ask(it, NEAR + (i << 8), 10);
+  }
+  assert_int_equal(allowed, ALL);
+
+  it->now += 500;
+  allowed = 0;
+  for (uint32_t i = 0; i < 100; i++) {
+    allowed += ask(it, FAR + (i << 8), 10);
+  }
+  assert_int_equal(allowed, ALL / 2);
+}
+
+static void a_refused_query_takes_nothing(void **state) {
+  struct limits *it = *state;
+  for (uint32_t i = 0; i < 5; i++) {
+    assert_int_equal(ask(it, FAR + (i << 8), 100), ADDRESS * BURST_S);
+  }
+  assert_int_equal(ask(it, NEAR, 1000), 0);
+  it->now += 1000;
+
+  assert_int_equal(ask(it, NEAR, 1000), ADDRESS * BURST_S);
+}
+
+static void ip6_has_subnets_of_64_bits(void **state) {
+  struct limits *it = *state;
+  unsigned allowed = 0;
+  for (unsigned i = 0; i < 2000; i++) {
+    const struct kad_address from = {
+        .ip = {0x2a, 1, 2, 3, 4, 5, 6,
+               7, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i},
+        .port = 1,
+        .family = 6,
+    };
+    allowed += kad_limiter_query(it->limiter, &from, it->now) ? 1 : 0;
+  }
+  assert_int_equal(allowed, SUBNET * BURST_S);
+  const struct kad_address other = {
+      .ip = {0x2a, 1, 2, 3, 4, 5, 6, 8}, .port = 1, .family = 6};
+  assert_true(kad_limiter_query(it->limiter, &other, it->now));
+}
+
+static void local_addresses_have_no_subnet_when_allowed(void **state) {
+  struct limits *it = *state;
+  struct kad_limiter_config config = {
+      .queries_per_s_address = ADDRESS,
+      .queries_per_s_subnet = SUBNET,
+  };
+  start(it, &config, 0);
+  unsigned allowed = 0;
+  for (uint32_t i = 0; i < 20; i++) {
+    allowed += ask(it, LOCAL + i, 100);
+  }
+  assert_int_equal(allowed, SUBNET * BURST_S);
+
+  config.allow_local = true;
+  start(it, &config, 0);
+  allowed = 0;
+  for (uint32_t i = 0; i < 20; i++) {
+    allowed += ask(it, LOCAL + i, 100);
+  }
+  assert_int_equal(allowed, 20 * ADDRESS * BURST_S);
+}
+
+static void replies_have_their_bytes(void **state) {
+  struct limits *it = *state;
+  assert_true(kad_limiter_reply(it->limiter, 9000, it->now));
+  assert_false(kad_limiter_reply(it->limiter, 1001, it->now));
+  assert_true(kad_limiter_reply(it->limiter, 1000, it->now));
+  assert_false(kad_limiter_reply(it->limiter, 1, it->now));
+  it->now += 50;
+  assert_false(kad_limiter_reply(it->limiter, 501, it->now));
+  assert_true(kad_limiter_reply(it->limiter, 500, it->now));
+}
+
+static void the_lowest_rate_still_lets_a_datagram_out(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.bytes_per_s = 1}, 0);
+
+  assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
+  assert_false(kad_limiter_reply(it->limiter, 1452, it->now));
+  it->now += 1452 * 1000;
+  assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
+}
+
+static void no_limit_allows_everything(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){0}, 0);
+
+  assert_int_equal(ask(it, NEAR, 100000), 100000);
+  for (unsigned i = 0; i < 1000; i++) {
+    assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
+  }
+}
+
+static void the_greatest_numbers_do_not_overflow(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){
+            .queries_per_s = UINT32_MAX,
+            .queries_per_s_address = UINT32_MAX,
+            .queries_per_s_subnet = UINT32_MAX,
+            .bytes_per_s = UINT64_MAX,
+        },
+        0);
+  const kad_time_ms moments[] = {
+      0, 1, 3999, KAD_TIME_NEVER - 2, KAD_TIME_NEVER - 1, KAD_TIME_NEVER};
+  for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
+    it->now = moments[i];
+    assert_int_equal(ask(it, NEAR, 1000), 1000);
+    assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
+  }
+}
+
+static void late_clocks_fill_once_and_early_ones_not_at_all(void **state) {
+  struct limits *it = *state;
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  it->now = KAD_TIME_NEVER;
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(ask(it, NEAR, 100), 0);
+  it->now = 5000;
+  assert_int_equal(ask(it, NEAR, 100), 0);
+  it->now = KAD_TIME_NEVER;
+  assert_int_equal(ask(it, NEAR, 100), 0);
+}
+
+static void a_span_whose_product_wraps_fills(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 2}, 0);
+  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+
+  it->now = UINT64_C(1) << 63;
+
+  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+}
+
+/* An address and its subnet may meet in one set of a table where every other
+ * entry has more to remember. */
+static void an_address_and_its_subnet_keep_apart(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){.queries_per_s_address = 5,
+                                     .queries_per_s_subnet = 5},
+        1000);
+  for (uint32_t i = 0; i < 20000; i++) {
+    (void)ask(it, NEAR + (i << 8), 5 * BURST_S);
+  }
+
+  for (uint32_t i = 0; i < 10000; i++) {
+    assert_int_equal(ask(it, FAR + (i << 8), 5 * BURST_S + 1), 5 * BURST_S);
+  }
+}
+
+/* Strangers in numbers that the table cannot hold do not wash the memory of a
+ * flooder away. */
+static void a_full_table_remembers_who_took_most(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = ADDRESS},
+        1000);
+  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  for (uint32_t i = 0; i < 100000; i++) {
+    assert_int_equal(ask(it, FAR + i * 257, 1), 1);
+  }
+
+  assert_int_equal(ask(it, NEAR, 100), 0);
+}
+
+/* 4,096 entries are twice as many as are asked for here, and sets of four: few
+ * of those that are used up are forgotten. */
+static void half_a_table_of_flooders_is_remembered(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
+  for (uint32_t i = 0; i < 1024; i++) {
+    (void)ask(it, FAR + i * 257, BURST_S);
+  }
+
+  unsigned allowed = 0;
+  for (uint32_t i = 0; i < 1024; i++) {
+    allowed += ask(it, FAR + i * 257, 1);
+  }
+
+  assert_in_range(allowed, 0, 64);
+}
+
+/* Ten thousand addresses, each of which has most of its allowance left soon:
+ * the table forgets them without loss. */
+static void a_node_that_few_ask_at_once_stays_small(void **state) {
+  struct limits *it = *state;
+  const size_t requests = it->counting.requests;
+  for (uint32_t i = 0; i < 10000; i++) {
+    (void)ask(it, FAR + i * 257, 1);
+    it->now += 1000;
+  }
+  assert_int_equal(it->counting.requests, requests);
+  assert_in_range(kad_limiter_size(it->limiter), 1, 1024);
+}
+
+static void a_table_grows_no_further_than_its_bound(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
+  for (uint32_t i = 0; i < 100000; i++) {
+    (void)ask(it, FAR + i * 257, 1);
+  }
+  const size_t size = kad_limiter_size(it->limiter);
+  assert_in_range(size, 64 * 1024, 128 * 1024);
+  assert_int_equal(size, it->counting.bytes);
+}
+
+/* However little room there is at first, whoever is over his allowance is
+ * remembered while the table grows. */
+static void growing_forgets_nobody(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
+  for (uint32_t i = 0; i < 64; i++) {
+    assert_int_equal(ask(it, FAR + i * 257, BURST_S + 1), BURST_S);
+    for (uint32_t j = 0; j <= i; j++) {
+      assert_int_equal(ask(it, FAR + j * 257, 1), 0);
+    }
+  }
+  assert_in_range(kad_limiter_size(it->limiter), 1, 16 * 1024);
+}
+
+static void without_memory_to_grow_the_table_forgets(void **state) {
+  struct limits *it = *state;
+  start(it,
+        &(struct kad_limiter_config){.queries_per_s_address = 1,
+                                     .allow_local = true},
+        1000);
+  const size_t size = kad_limiter_size(it->limiter);
+  for (uint32_t i = 0; i < 1000; i++) {
+    kad_counting_fail_at(&it->counting, 0);
+    assert_int_equal(ask(it, LOCAL + i * 257, 1), 1);
+  }
+  assert_int_equal(kad_limiter_size(it->limiter), size);
+  kad_counting_never_fail(&it->counting);
+}
+
+static void no_memory_is_an_error(void **state) {
+  struct limits *it = *state;
+  static const uint8_t secret[16] = {0};
+  for (size_t n = 0; n < 2; n++) {
+    struct kad_limiter *limiter = NULL;
+    kad_counting_fail_at(&it->counting, n);
+
+    assert_int_equal(kad_limiter_new(&(struct kad_limiter_config){0},
+                                     &it->counting.allocator, secret, 0,
+                                     &limiter),
+                     KAD_ENOMEM);
+    assert_null(limiter);
+  }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(an_address_has_a_burst_and_then_its_rate),
+      TEST(a_rate_is_exact_however_often_it_is_asked),
+      TEST(ports_share_the_allowance_of_their_address),
+      TEST(a_flood_of_one_address_leaves_others_served),
+      TEST(a_flood_of_one_subnet_leaves_others_served),
+      TEST(all_together_have_one_second_at_once),
+      TEST(a_refused_query_takes_nothing),
+      TEST(ip6_has_subnets_of_64_bits),
+      TEST(local_addresses_have_no_subnet_when_allowed),
+      TEST(replies_have_their_bytes),
+      TEST(the_lowest_rate_still_lets_a_datagram_out),
+      TEST(no_limit_allows_everything),
+      TEST(the_greatest_numbers_do_not_overflow),
+      TEST(late_clocks_fill_once_and_early_ones_not_at_all),
+      TEST(a_span_whose_product_wraps_fills),
+      TEST(an_address_and_its_subnet_keep_apart),
+      TEST(a_full_table_remembers_who_took_most),
+      TEST(half_a_table_of_flooders_is_remembered),
+      TEST(a_node_that_few_ask_at_once_stays_small),
+      TEST(a_table_grows_no_further_than_its_bound),
+      TEST(growing_forgets_nobody),
+      TEST(without_memory_to_grow_the_table_forgets),
+      TEST(no_memory_is_an_error),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
