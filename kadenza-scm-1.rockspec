@@ -256,6 +256,8 @@ build = {
       "scripts/kadenza/key.lua",
     ["kadenza.lease"] =
       "scripts/kadenza/lease.lua",
+    ["kadenza.lexer"] =
+      "scripts/kadenza/lexer.lua",
     ["kadenza.limit"] =
       "scripts/kadenza/limit.lua",
     ["kadenza.literal"] =
@@ -288,8 +290,6 @@ build = {
       "scripts/kadenza/policy/pattern.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
-    ["kadenza.policy.tokens"] =
-      "scripts/kadenza/policy/tokens.lua",
     ["kadenza.policy.trial"] =
       "scripts/kadenza/policy/trial.lua",
     ["kadenza.policy.trusted"] =

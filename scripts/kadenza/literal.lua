@@ -10,6 +10,8 @@
 -- come before the table. There are no expressions. The time to read is linear
 -- in the size, which is bounded, and so is the depth.
 
+local lexer = require("kadenza.lexer")
+
 local M = {}
 
 --- Bytes of a text at most.
@@ -20,12 +22,6 @@ M.MAX_DEPTH = 16
 
 -- How much of what is unexpected an error shows.
 local SHOWN <const> = 20
-
-local KEYWORDS <const> = {}
-for word in ([[and break do else elseif end false for function goto if in local
-  nil not or repeat return then true until while]]):gmatch("%a+") do
-  KEYWORDS[word] = true
-end
 
 local CONSTANTS <const> = { ["true"] = true, ["false"] = false }
 
@@ -90,32 +86,26 @@ function Reader:take(pattern)
   return capture or self.text:sub(first, last)
 end
 
--- Takes a long bracket, such as [==[text]==], and returns what it holds.
+-- Takes a long bracket; returns the text in it as Lua reads it.
 function Reader:take_long()
-  local level = self.text:match("^%[(=*)%[", self.at)
-  if not level then
-    return nil
-  end
-  local inside = self.at + #level + 2
-  local first, last = self.text:find("]" .. level .. "]", inside, true)
+  local first, last, close = lexer.long_bracket(self.text, self.at)
   if not first then
-    self:fail("'[%s[' is not closed", level:sub(1, SHOWN))
+    return nil
+  elseif not close then
+    self:fail("'%s' is not closed",
+      self.text:sub(self.at, first - 1):sub(1, SHOWN))
   end
-  self.at = last + 1
-  local text = self.text:sub(inside, first - 1):gsub("\r\n", "\n")
+  self.at = close + 1
+  local text = self.text:sub(first, last):gsub("\r\n", "\n")
   return (text:gsub("^\n", ""))
 end
 
 -- Skips blanks and comments.
 function Reader:skip()
-  while true do
-    self:take("%s+")
-    if not self:take("%-%-") then
-      return
-    end
-    if not self:take_long() then
-      self:take("[^\n]*")
-    end
+  local is_unclosed
+  self.at, is_unclosed = lexer.skip(self.text, self.at)
+  if is_unclosed then
+    self:take_long() -- raises
   end
 end
 
@@ -176,25 +166,17 @@ end
 
 ------------------------------------------------------------------ values --
 
--- Takes the digits of a number; those of an exponent may have a sign.
-function Reader:take_digits()
-  local digits = self:take("%.?%d[%w.]*")
-  local exponent = digits and digits:find("^0[xX]") and "[pP]$" or "[eE]$"
-  if digits and digits:find(exponent) then
-    digits = digits .. (self:take("[+-]%w*") or "")
-  end
-  return digits
-end
-
 function Reader:take_number()
   local place = self.at
   local sign = self:take("%-")
   self:skip()
-  local digits = self:take_digits()
-  if not digits then
+  local last = lexer.number_end(self.text, self.at)
+  if not last then
     self.at = place
     return nil
   end
+  local digits = self.text:sub(self.at, last)
+  self.at = last + 1
   local number = tonumber(digits)
   if not number or math.abs(number) == math.huge then
     self:fail("'%s' is no finite number", digits:sub(1, SHOWN))
@@ -231,7 +213,7 @@ end
 -- Takes the key of a field and its `=`; nil for a field without one.
 function Reader:take_key()
   local name = self.text:match("^([%a_][%w_]*)", self.at)
-  if name and not KEYWORDS[name] then
+  if name and not lexer.KEYWORDS[name] then
     local place = self.at
     self.at = self.at + #name
     self:skip()

@@ -7,10 +7,10 @@
 -- here, but raises when it is read.
 
 local facade = require("kadenza.policy.facade")
+local lexer = require("kadenza.lexer")
 local safe = require("kadenza.safe")
 local sandbox = require("kadenza.sandbox")
 local shape = require("kadenza.policy.shape")
-local tokens = require("kadenza.policy.tokens")
 
 local M = {}
 
@@ -367,7 +367,7 @@ end
 ---@param text string  Lua that compiles
 ---@return string[] names
 function M.modules(text)
-  local names, words = {}, tokens.read(text)
+  local names, words = {}, lexer.tokens(text)
   for at, token in ipairs(words) do
     local after = words[at + 1] or token
     local value = after.text == "(" and words[at + 2] or after
@@ -387,7 +387,7 @@ end
 ---@param is_trusted? boolean  it may have any global
 ---@return kadenza.Problem[] problems  in the order of their lines
 function M.check(file, text, places, is_trusted)
-  local linter = setmetatable({ file = file, tokens = tokens.read(text),
+  local linter = setmetatable({ file = file, tokens = lexer.tokens(text),
     problems = {} }, Linter)
   for _, place in ipairs(places) do
     linter:check_hook(place)
