@@ -366,6 +366,8 @@ build = {
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =
       "scripts/kadenza/state.lua",
+    ["kadenza.suggest"] =
+      "scripts/kadenza/suggest.lua",
     ["kadenza.task"] =
       "scripts/kadenza/task.lua",
     ["kadenza.testing"] =

@@ -9,7 +9,7 @@ local facade = require("kadenza.policy.facade")
 local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
 local safe = require("kadenza.safe")
-local shape = require("kadenza.policy.shape")
+local suggest = require("kadenza.suggest")
 local trusted_files = require("kadenza.policy.trusted")
 
 local M = {}
@@ -488,7 +488,7 @@ local function make_environment(globals)
     __index = setmetatable(globals, {
       __index = function(_, name)
         error("undefined global '" .. tostring(name) .. "'"
-          .. shape.suggest(tostring(name), globals), 2)
+          .. suggest.hint(tostring(name), globals), 2)
       end,
     }),
     __newindex = function(_, name)

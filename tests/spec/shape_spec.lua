@@ -104,10 +104,4 @@ describe("kadenza.policy.shape", function()
       assert.is_truthy(message:find(case[2], 1, true), message)
     end)
   end
-
-  it("suggests the nearest name, the first of several as near", function()
-    assert.equal(" (did you mean 'ab'?)",
-      shape.suggest("a", { ab = 1, ac = 1 }))
-    assert.equal("", shape.suggest("abcdef", { x = 1 }))
-  end)
 end)

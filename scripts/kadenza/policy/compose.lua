@@ -5,8 +5,8 @@
 -- claimed once: a second claim is an error that names both.
 
 local core = require("kadenza.core")
-local shape = require("kadenza.policy.shape")
 local sorted = require("kadenza.sorted")
+local suggest = require("kadenza.suggest")
 
 local M = {}
 
@@ -272,7 +272,7 @@ local function check_need(loaded, named, name, least)
   local other = named[name]
   if not other then
     fail("%s: it requires the policy '%s', which is not loaded%s",
-      loaded.label, name, shape.suggest(name, named))
+      loaded.label, name, suggest.hint(name, named))
   end
   local version = other.policy.version
   if least and (version or 0) < least then

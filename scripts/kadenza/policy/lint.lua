@@ -10,7 +10,7 @@ local facade = require("kadenza.policy.facade")
 local lexer = require("kadenza.lexer")
 local safe = require("kadenza.safe")
 local sandbox = require("kadenza.sandbox")
-local shape = require("kadenza.policy.shape")
+local suggest = require("kadenza.suggest")
 
 local M = {}
 
@@ -178,7 +178,7 @@ function Linter:check_field(at, kind)
   local fields = fields_of(kind)
   if fields[field.text] == nil then
     self:report(field, "%s has no field '%s'%s", NOUNS[kind], field.text,
-      shape.suggest(field.text, fields))
+      suggest.hint(field.text, fields))
   elseif self:text(at + 3) == "=" then
     self:report(field, "'%s' of %s cannot be set: copy it first", field.text,
       NOUNS[kind])
@@ -306,7 +306,7 @@ function Linter:check_global(at, declared, inner)
       end
     end
     self:report(token, "undefined global '%s'%s", name,
-      shape.suggest(name, known))
+      suggest.hint(name, known))
   end
 end
 

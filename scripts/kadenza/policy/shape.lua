@@ -2,6 +2,7 @@
 
 local core = require("kadenza.core")
 local methods = require("kadenza.methods")
+local suggest = require("kadenza.suggest")
 
 local M = {}
 
@@ -50,42 +51,6 @@ for key, kind in pairs(HOOK_KEYS) do
   POLICY_KEYS[key] = kind
 end
 
--- Returns how many single-character changes make one word of the other.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-      diagonal, row[j] = row[j], best
-    end
-  end
-  return row[#b]
-end
-
---- Returns " (did you mean 'x'?)" for the name nearest to `word`, or "".
----@param word string
----@param names table<string, any>
----@return string hint
-function M.suggest(word, names)
-  local best, least = nil, math.min(3, math.max(2, #word))
-  if #word > MAX_NAME then
-    return ""
-  end
-  for name in pairs(names) do
-    local far = distance(word, name)
-    if far < least or far == least and best and name < best then
-      best, least = name, far
-    end
-  end
-  return best and " (did you mean '" .. best .. "'?)" or ""
-end
-
 -- Raises what is wrong; M.check catches it.
 local function fail(...)
   error({ problem = string.format(...) }, 0)
@@ -95,7 +60,7 @@ local function check_keys(value, keys, where)
   for key in pairs(value) do
     if type(key) ~= "string" or not keys[key] then
       fail("unknown key '%s'%s%s", tostring(key), where,
-        M.suggest(tostring(key), keys))
+        suggest.hint(tostring(key), keys))
     end
   end
 end

@@ -6,7 +6,7 @@
 local core = require("kadenza.core")
 local key = require("kadenza.key")
 local options = require("kadenza.options")
-local shape = require("kadenza.policy.shape")
+local suggest = require("kadenza.suggest")
 
 local M = {}
 
@@ -56,7 +56,7 @@ local function check(given, fields, what)
     local kind = fields[name]
     if not kind then
       error(("a %s has no field '%s'%s"):format(what, tostring(name),
-        shape.suggest(tostring(name), fields)), 0)
+        suggest.hint(tostring(name), fields)), 0)
     elseif not is_kind(value, kind) then
       local article = kind == "integer" and "an " or "a "
       error(("field '%s' of a %s must be %s%s, not %s"):format(name, what,
@@ -74,7 +74,7 @@ local function make_meta(fields, what, methods)
         return methods and methods[name]
       end
       error(("a %s has no field '%s'%s"):format(what, tostring(name),
-        shape.suggest(tostring(name), fields)), 2)
+        suggest.hint(tostring(name), fields)), 2)
     end,
   }
 end
@@ -164,7 +164,7 @@ local function make_context(fields)
   context.now = context.now or 0
   if not REASONS[context.reason] then
     error(("'%s' is no reason%s"):format(context.reason,
-      shape.suggest(context.reason, REASONS)), 0)
+      suggest.hint(context.reason, REASONS)), 0)
   end
   if context.from and getmetatable(context.from) ~= Contact then
     context.from = make_contact(context.from)

@@ -10,7 +10,7 @@ local log = require("kadenza.log")
 local node = require("kadenza.node")
 local options = require("kadenza.options")
 local policy = require("kadenza.policy")
-local shape = require("kadenza.policy.shape")
+local suggest = require("kadenza.suggest")
 local task = require("kadenza.task")
 
 local M = {}
@@ -347,7 +347,7 @@ function Policy:call(path, ...)
   local number = self.about.hooks[path]
   if not number then
     error(("the policy has no hook '%s'%s"):format(tostring(path),
-      shape.suggest(tostring(path), self.about.hooks)), 2)
+      suggest.hint(tostring(path), self.about.hooks)), 2)
   end
   local question = options.call(2, make_question, path, ...)
   self.failure = nil
