@@ -1,15 +1,18 @@
--- Checks that dependencies point one way and that the engine stays sans-I/O:
--- who may include which header, and who may call what.
+-- Checks the includes of core, and that the engine stays sans-I/O:
+--
+-- * A room includes its own headers and those of lower rooms (room_order.lua).
+-- * Core includes no header of Lua.
+-- * Outside of core/net nothing reaches a socket, a clock, a thread or a random
+--   device. Memory comes from kad_allocator.
+--
+-- Calls between rooms are the subject of calls.lua.
 
+local known = require("tests.check.known")
+local rooms = require("tests.check.room_order")
 local tree = require("tests.check.tree")
 
-local LAYERS <const> = {
-  base = 1, wire = 2, records = 3, routing = 4, engine = 5, rpc = 6, lookup = 7,
-  membership = 8, replication = 8, operations = 9, node = 10, net = 11,
-  sim = 12,
-}
-
--- The struct of the node has parts of all rooms, which share it.
+-- The struct of the node has parts of all rooms from engine to node, so this
+-- header includes headers of rooms above its own.
 local SHARED <const> = "core/engine/node.h"
 
 -- Headers that the engine must not know; core/net may.
@@ -39,9 +42,9 @@ local ALLOCATOR <const> = "core/base/allocator.c"
 local problems = {}
 
 local function report(path, number, ...)
-  problems[#problems + 1] = ("%s:%d: %s"):format(
-    path, number, string.format(...)
-  )
+  problems[#problems + 1] = {
+    path = path, line = number, text = string.format(...),
+  }
 end
 
 local function matches_any(text, patterns)
@@ -51,10 +54,6 @@ local function matches_any(text, patterns)
     end
   end
   return false
-end
-
-local function layer_of(path)
-  return path:match("^core/(%a+)/")
 end
 
 ---@return string? path  of a quoted header, seen from `path`
@@ -73,16 +72,16 @@ local function check_direction(path, number, header)
   if not target then
     return report(path, number, "no header '%s' in core", header)
   end
-  local from, to = layer_of(path), layer_of(target)
-  if from and to and LAYERS[from] < LAYERS[to] and path ~= SHARED then
-    report(path, number, "%s must not depend on %s (%s)", from, to, header)
+  local from, to = rooms.of(path), rooms.of(target)
+  if from and to and path ~= SHARED and not rooms.may_use(from, to) then
+    report(path, number, "%s must not include %s of %s", from, header, to)
   end
 end
 
 local function check_system_header(path, number, header)
   if matches_any(header, LUA_HEADERS) then
     report(path, number, "core knows nothing of Lua: <%s>", header)
-  elseif layer_of(path) ~= "net" and matches_any(header, OUTSIDE_HEADERS) then
+  elseif rooms.of(path) ~= "net" and matches_any(header, OUTSIDE_HEADERS) then
     report(path, number, "only core/net sees the outside: <%s>", header)
   end
 end
@@ -106,7 +105,7 @@ local function check_core_line(path, number, line)
   if system then
     check_system_header(path, number, system)
   end
-  if layer_of(path) ~= "net" then
+  if rooms.of(path) ~= "net" then
     check_calls(path, number, line, OUTSIDE_CALLS, "only core/net may call")
   end
 end
@@ -119,9 +118,9 @@ end
 
 local function check_core()
   for _, path in ipairs(tree.files({ "core" }, "[ch]")) do
-    local layer = layer_of(path)
-    if layer and not LAYERS[layer] then
-      report(path, 1, "'%s' is not a layer of core", layer)
+    local room = rooms.of(path)
+    if room and not rooms.is_known(room) then
+      report(path, 1, "'%s' is not a room of core", room)
     end
     for number, line in ipairs(tree.code(path)) do
       check_core_line(path, number, line)
@@ -148,4 +147,4 @@ end
 
 check_core()
 check_bindings()
-return problems
+return known.filter("layers", problems)

@@ -41,6 +41,12 @@ function M.read(path)
   return file and file:read("a")
 end
 
+---@param path string
+---@return boolean is_public  one of the headers that are installed
+function M.is_public(path)
+  return path:find("^core/kadenza[%w_]*%.h$") ~= nil
+end
+
 ---@param text string
 ---@return string[] lines
 local function split(text)
