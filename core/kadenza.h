@@ -837,16 +837,19 @@ struct kad_custom_query {
   kad_on_reply on_reply;   /* NULL: every reply counts */
 };
 
-/* Looks up `key`, asking every contact on the way `custom` instead of
- * find_node. Contacts in a reply (`nodes`, `nodes6`) continue the walk; whoever
- * answers without any, or with an error because it does not know the method, is
- * asked find_node, too. Ends when the k closest have answered, when a reply
- * suffices, or when `options->quorum` replies counted; `holders` of the result
- * is the number of those, `code` and `reason` are of the first error but 204.
- * We do not ask ourselves. 0 when a reply counted; otherwise KAD_ENOTFOUND
- * contacts answered, but not the query KAD_ENOCONTACTS, KAD_ETIMEOUT  nobody
- * answered KAD_ETOOBIG      the query does not fit a datagram KAD_EINVAL also
- * for arguments that are no such dictionary. */
+/* Looks up `key` with the query `custom` in place of find_node. Contacts in a
+ * reply (`nodes`, `nodes6`) continue the lookup; a contact that replies without
+ * any, or with an error because it does not support the query, is sent
+ * find_node too. This node does not query itself. Ends when the k closest have
+ * replied, when a reply suffices, or when `options->quorum` replies counted;
+ * `holders` of the result is the number of replies that counted, `code` and
+ * `reason` are those of the first error other than 204.
+ * Returns KAD_EINVAL also for `custom->args` that is not such a dictionary.
+ * Ends with 0 when a reply counted, or
+ *   KAD_ENOTFOUND    contacts answered, but not this query
+ *   KAD_ENOCONTACTS, KAD_ETIMEOUT
+ *                    no contact answered
+ *   KAD_ETOOBIG      the query does not fit a datagram */
 KAD_API KAD_MUST_CHECK int kad_node_query(
     struct kad_node *node, const struct kad_id *key,
     const struct kad_custom_query *custom,
@@ -870,16 +873,21 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
     const struct kad_lookup_options *options, kad_done done, void *data,
     kad_operation *operation);
 
-/* Stores `record` at the k nodes closest to its key; we are one of them where
- * we are close enough and not read-only. A contact that is silent is asked
- * again, up to three times in all; the next closest is asked in the place of
- * one that stays silent or fails, not of one that refuses. 0 when a contact
- * took it. Otherwise: KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE our
- * own rules refuse it, with `code` and `reason`; nobody was asked KAD_EREMOTE
- * contacts were asked and none took it; `code` and `reason` are of the first
- * refusal KAD_ETIMEOUT     none of those asked answered KAD_ENOCONTACTS  nobody
- * answered the lookup; unless we are read-only it is held here (`stored` is 1)
- * and republished like others, so it reaches the overlay once there is one */
+/* Stores `record` at the k nodes closest to its key, this node among them if it
+ * is close enough and not read-only. Sends a store to a contact that does not
+ * answer up to three times in all. The next closest contact replaces one that
+ * does not answer or fails, but not one that refuses.
+ * Ends with 0 when a contact stored the record, or
+ *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
+ *                    the rules of this node refuse it, with `code` and
+ *                    `reason`; no contact was asked
+ *   KAD_EREMOTE      contacts were asked and none stored it; `code` and
+ *                    `reason` are those of the first refusal
+ *   KAD_ETIMEOUT     no contact that was asked answered
+ *   KAD_ENOCONTACTS  no contact answered the lookup; unless this node is
+ *                    read-only, it holds the record (`stored` is 1) and
+ *                    republishes it like others, so that the record reaches
+ *                    the overlay when there is one */
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
     const struct kad_lookup_options *options, kad_done done, void *data,

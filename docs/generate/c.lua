@@ -82,18 +82,51 @@ local function escape(line)
   end))
 end
 
--- Writes a comment: prose, where lines that are indented are code.
+-- Makes an item of a Markdown list of the first line of an item in a list of
+-- errors ("  KAD_EINVAL  MEANING"), nil of any other line.
+---@param line string
+---@return string? item
+local function list_item(line)
+  local names, meaning = line:match("^  (KAD_E[%u_, ]*)(.*)$")
+  if not names or meaning ~= "" and not names:find("  $") then
+    return nil
+  end
+  names = names:gsub("%s+$", ""):gsub("[%w_]+", "`%0`")
+  return ("- %s: %s"):format(names, escape(meaning)):gsub("%s+$", "")
+end
+
+---@alias LineKind "code" | "list" | "prose"
+
+---@param line string
+---@param previous LineKind  of the line before
+---@return LineKind
+local function kind_of(line, previous)
+  if line:find("^  KAD_E") or previous == "list" and line:find("^   ") then
+    return "list"
+  elseif line:find("^    ") or previous == "code" and line == "" then
+    return "code"
+  end
+  return "prose"
+end
+
+-- Writes a comment: prose, lists of errors, and code, whose lines are indented.
 ---@param comment string[]
 ---@return string text
 local function prose(comment)
-  local out, in_code = {}, false
+  local out, kind = {}, "prose"
   for _, line in ipairs(comment) do
-    local is_code = line:find("^    ") ~= nil or in_code and line == ""
-    if is_code ~= in_code then
+    local previous = kind
+    kind = kind_of(line, previous)
+    if kind ~= previous then
       out[#out + 1] = ""
     end
-    in_code = is_code
-    out[#out + 1] = is_code and line or escape((line:gsub("^%s+", "")))
+    local bare = escape((line:gsub("^%s+", "")))
+    if kind == "code" then
+      bare = line
+    elseif kind == "list" then
+      bare = list_item(line) or "  " .. bare
+    end
+    out[#out + 1] = bare
   end
   return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("%s+$", ""))
 end
