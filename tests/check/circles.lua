@@ -10,8 +10,6 @@ local known = require("tests.check.known")
 local linkage = require("tests.check.linkage")
 local tree = require("tests.check.tree")
 
-local HEAD_LINES <const> = 40
-
 local problems = {}
 
 local function report(path, text, detail)
@@ -87,10 +85,8 @@ end
 local function partners_of(file)
   local partners = {}
   for _, ending in ipairs({ ".h", ".c" }) do
-    local lines = tree.read(file .. ending) and tree.lines(file .. ending) or {}
-    local head = table.concat(lines, " ", 1, math.min(#lines, HEAD_LINES))
-      :match("^/%*(.-)%*/") or ""
-    local names = head:gsub("[%s*]+", " "):match("One module with ([^:]+): %S")
+    local names = tree.head(file .. ending)
+      :match("One module with ([^:]+): %S")
     for name in (names or ""):gmatch("([%w_]+)%.c") do
       partners[file:gsub("[^/]*$", name)] = true
     end

@@ -1,11 +1,10 @@
 -- Checks that files and functions stay short. A longer file says why in the
--- comment at its head, in a sentence with "The length of this file".
+-- comment at its head, in a sentence that begins "The length of this file".
 
 local tree = require("tests.check.tree")
 
 local FILE_LINES <const> = 600
 local FUNCTION_LINES <const> = 60
-local HEAD_LINES <const> = 40
 
 -- Functions that may be longer, with the reason.
 local LONG_FUNCTIONS <const> = {}
@@ -18,19 +17,15 @@ local function report(path, number, ...)
   )
 end
 
-local function explains_length(lines)
-  local head = table.concat(lines, " ", 1, math.min(#lines, HEAD_LINES))
-  return head:gsub("[%s*%-]+", " "):find("The length of this file", 1, true)
-end
-
 local function check_file(path, lines)
-  if #lines > FILE_LINES and not explains_length(lines) then
+  local is_explained = tree.head(path):find("The length of this file", 1, true)
+  if #lines > FILE_LINES and not is_explained then
     report(path, 1, "%d lines, more than %d", #lines, FILE_LINES)
   end
 end
 
--- Sources are formatted, so that a function's last line is its closing word in
--- the first column.
+-- Sources are formatted: a function ends with its closing word in the first
+-- column.
 local function check_functions(path, lines, opening, closing)
   local first, name
   for number, line in ipairs(lines) do

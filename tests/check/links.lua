@@ -1,13 +1,8 @@
--- Checks that what the documents link to is in the tree.
+-- Checks that each file that the documents link to is in the tree.
 
 local tree = require("tests.check.tree")
 
 local problems = {}
-
-local function exists(path)
-  local file <close> = io.open(path, "rb")
-  return file ~= nil
-end
 
 local paths = tree.run("find . -name '*.md' -type f -not -path './build/*' "
   .. "-not -path './var/*' | sed 's|^./||' | LC_ALL=C sort")
@@ -16,9 +11,9 @@ for _, path in ipairs(paths) do
   local folder = path:match("^.*/") or ""
   for number, line in ipairs(tree.lines(path)) do
     for target in line:gmatch("%]%(([^)#]+)#?[^)]*%)") do
-      if not target:find("^%a+:") and not exists(folder .. target) then
-        problems[#problems + 1] = ("%s:%d: there is no %s"):format(path, number,
-          target)
+      if not target:find("^%a+:") and not tree.exists(folder .. target) then
+        problems[#problems + 1] = ("%s:%d: %s does not exist"):format(path,
+          number, target)
       end
     end
   end

@@ -10,8 +10,8 @@
 package.path = "./?.lua;" .. package.path
 
 local CHECKS <const> = {
-  "layers", "calls", "circles", "headers", "errors", "lengths", "words",
-  "versions", "rockspec", "reference", "links", "counts",
+  "layers", "calls", "circles", "mirrors", "headers", "errors", "lengths",
+  "words", "versions", "rockspec", "reference", "links", "counts",
 }
 
 ---@param arguments string[]

@@ -42,6 +42,27 @@ function M.read(path)
 end
 
 ---@param path string
+---@return boolean  there is a file or folder
+function M.exists(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil
+end
+
+---Reads the comment at the head of a C or Lua file.
+---@param path string
+---@return string text  in one line, without marks; empty for none
+function M.head(path)
+  local text = M.read(path) or ""
+  if path:find("%.[ch]$") then
+    text = text:match("^/%*(.-)%*/") or ""
+  else
+    text = ("\n" .. text):match("^[\n]*\n%-%-(.*)") or ""
+    text = text:gsub("\n[^-].*", ""):gsub("\n\n.*", "")
+  end
+  return (text:gsub("\n[ *-]*", " "))
+end
+
+---@param path string
 ---@return boolean is_public  one of the headers that are installed
 function M.is_public(path)
   return path:find("^core/kadenza[%w_]*%.h$") ~= nil
