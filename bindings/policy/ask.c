@@ -127,9 +127,9 @@ static const char *verdict_name(enum kad_verdict verdict) {
   case KAD_ACCEPT:
     return "accept";
   case KAD_REFUSE:
-    return "refuse";
+    return "reject";
   case KAD_SILENT:
-    return "silence";
+    return "drop";
   case KAD_FAILED:
   case KAD_LATER:
     return "failed";

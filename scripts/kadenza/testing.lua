@@ -1,15 +1,16 @@
---- Testing policies: hooks on literal values, overlays in virtual time, faults.
+--- Tests of policies: hook calls with literal values, overlays in virtual time,
+--- faults.
 --
 --     local testing = require("kadenza.testing")
 --
 --     describe("the guest book", function()
---       it("takes no spam", function()
+--       it("rejects spam", function()
 --         local book <close> = assert(testing.load("guestbook.lua"))
---         local answer = book:call("types.line.validate", { value = "spam" })
---         assert.refused(answer, "no spam", 201)
+--         local result = book:call("types.line.validate", { value = "spam" })
+--         assert.rejected(result, "no spam", 201)
 --       end)
 --
---       it("keeps what it takes", function()
+--       it("holds a line at 8 nodes", function()
 --         local overlay <close> =
 --           testing.overlay({ nodes = 20, policies = { "guestbook.lua" } })
 --         overlay:perform(function()
@@ -20,11 +21,13 @@
 --       end)
 --     end)
 --
--- With luassert, so in busted, there are `assert.accepted(answer)`,
--- `assert.refused(answer, reason, code)`, `assert.fails(answer, text)`,
--- `assert.holders(count, overlay, key, type)` and
--- `assert.converged(overlay, key, type)`; reasons and texts are parts of what
--- has to be said. Without it, everything else works.
+-- With luassert (as in busted), these assertions are added:
+--
+--     assert.accepted(result)
+--     assert.rejected(result, "no spam", 201)     -- part of the reason, code
+--     assert.fails(result, "policy.lua:7: ")      -- part of the error
+--     assert.holders(8, overlay, key, "line")     -- number of holders
+--     assert.converged(overlay, key, "line")      -- all hold the same
 
 local literals = require("kadenza.testing.literals")
 local overlay = require("kadenza.testing.overlay")

@@ -108,7 +108,7 @@ local function cost_table(report)
   return #rows > 1 and align(rows) or "no hooks\n"
 end
 
--- The reasons of refusals, the most frequent first.
+-- Returns the reasons of rejections, the most frequent first.
 local function list_reasons(reasons)
   local list = {}
   for reason, count in pairs(reasons) do
@@ -126,13 +126,13 @@ end
 local function sample_lines(report)
   local lines = {}
   for _, entry in ipairs(report.samples) do
-    lines[#lines + 1] = ("%s: %d of %d %s taken\n"):format(
-      fault.line(entry.name),
-      entry.taken, entry.tried,
-      entry.are_given and "samples" or "plain values")
-    for _, refusal in ipairs(list_reasons(entry.reasons)) do
-      lines[#lines + 1] = ("  %d %s: %s\n"):format(refusal.count,
-        refusal.count == 1 and "time" or "times", fault.line(refusal.reason))
+    lines[#lines + 1] = ("%s: %d of %d %s accepted\n"):format(
+      fault.line(entry.name), entry.accepted, entry.tried,
+      entry.has_samples and "samples" or "plain values")
+    for _, rejection in ipairs(list_reasons(entry.reasons)) do
+      lines[#lines + 1] = ("  %d %s: %s\n"):format(rejection.count,
+        rejection.count == 1 and "time" or "times",
+        fault.line(rejection.reason))
     end
   end
   return table.concat(lines)
@@ -193,8 +193,9 @@ end
 local function to_document(report, options, files)
   local samples = {}
   for i, entry in ipairs(report.samples) do
-    samples[i] = { name = entry.name, tried = entry.tried, taken = entry.taken,
-      refusals = output.array(list_reasons(entry.reasons)) }
+    samples[i] = { name = entry.name, tried = entry.tried,
+      accepted = entry.accepted,
+      rejections = output.array(list_reasons(entry.reasons)) }
   end
   return {
     files = output.array(files),

@@ -90,15 +90,15 @@ describe("the policy NAME", function()
   end)
 
   it("refuses what is none", function()
-    assert.refused(validate(""), "an empty value", 201)
-    assert.refused(validate("two\nlines"), "one line of text, please", 201)
+    assert.rejected(validate(""), "an empty value", 201)
+    assert.rejected(validate("two\nlines"), "one line of text, please", 201)
   end)
 
   it("echoes", function()
     local from = { from = testing.contact() }
     local answer = policy:call("rpc.NAME_echo", { text = "hi" }, from)
     assert.same({ text = "hi" }, answer.reply)
-    assert.refused(policy:call("rpc.NAME_echo", {}, from), "text is needed",
+    assert.rejected(policy:call("rpc.NAME_echo", {}, from), "text is needed",
       203)
   end)
 

@@ -1,15 +1,15 @@
---- A trial of policies: a simulated overlay whose nodes run them, in which
---- every hook is reached as far as records and queries can be made up, and what
---- each hook cost.
+--- Tries policies in a simulated overlay whose nodes run them, and measures the
+--- cost of each hook. Stores and queries the policies' samples, so that as many
+--- hooks as possible are called.
 --
--- A policy says in `samples` what its types take and its queries are asked:
+-- A policy declares samples of its records and of its queries' arguments:
 --
 --     samples = {
 --       types = { line = { "hello", { value = "signed", signed = true } } },
 --       rpc = { greet = { { name = "Ann" } } },
 --     }
 --
--- Without samples some plain values are tried. A refusal is no failure.
+-- Without samples, some plain values are tried. A rejection is not a failure.
 
 local key = require("kadenza.key")
 local lint = require("kadenza.policy.lint")
@@ -20,20 +20,20 @@ local testing = require("kadenza.testing.policy")
 
 local M = {}
 
---- What a trial does unless told otherwise.
+--- Default options of a trial.
 M.DEFAULTS = { nodes = 50, seed = 1, seconds = 7200 }
 
--- Tried for a type without samples, each also signed and with a seq.
+-- Values for a type without samples; each is also tried signed and with a seq.
 local VALUES <const> = { "hello", "1", "0", "a b", "{}", "" }
 
--- Life of the records whose end is to be seen.
+-- Life of records that expire during the trial, in seconds.
 local SHORT_LIFE <const> = 300
 
--- What the host logs of hooks that fail.
+-- Messages that the host logs for hooks that fail.
 local FAILURES <const> = { ["a policy failed"] = true,
   ["a policy failed: its state is lost"] = true }
 
-local FOREVER <const> = 0xFFFFFFFF
+local NEVER <const> = 0xFFFFFFFF -- republish_s
 local DEFAULT_TTL <const> = 86400
 local BUILT_IN <const> = { peers = true }
 local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
@@ -43,22 +43,22 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
 ---@field name string
 ---@field calls integer
 ---@field errors integer
----@field overruns integer  among the errors
----@field yields integer
----@field preempted integer  calls that went on in a later turn
----@field instructions integer  of all calls, about
+---@field overruns integer  errors by exceeding a budget or the deadline
+---@field yields integer  calls that waited
+---@field preempted integer  calls continued in a later turn of the loop
+---@field instructions integer  of all calls, approximate
 ---@field time integer[]  calls under 1, 2, 4 … microseconds
----@field seconds number  running time in all
----@field slowest number  seconds of the longest call
----@field suspended integer  nodes at which its breaker is open at the end
+---@field seconds number  running time of all calls
+---@field slowest number  seconds of the slowest call
+---@field suspended integer  nodes whose circuit breaker is open at the end
 
 ---@class kadenza.Trial
----@field problems kadenza.Problem[]  in the texts
+---@field problems kadenza.Problem[]  in the sources
 ---@field warnings string[]
 ---@field hooks kadenza.Cost[]  by name, over all nodes
 ---@field failures { hook: string, error: string, traceback: string }[]
----@field samples table[]  of a type or query: name, tried, taken, reasons
----@field memory integer  bytes that the policies of a node took at most
+---@field samples table[]  of a type or query: name, tried, accepted, reasons
+---@field memory integer  bytes that the policies of one node used at most
 
 local Trial = {}
 Trial.__index = Trial
@@ -69,7 +69,6 @@ local function keypair(number)
   return key.keypair(("%-32d"):format(number))
 end
 
--- Plain samples of a type that has none.
 local function plain_samples()
   local samples = {}
   for _, value in ipairs(VALUES) do
@@ -79,8 +78,8 @@ local function plain_samples()
   return samples
 end
 
--- Returns what a put of a sample needs beside key and value.
-local function wishes_of(kind, sample, number)
+-- Returns the options of a put of a sample.
+local function put_options(kind, sample, number)
   local is_signed = sample.signed == 1
     or sample.signed == nil and kind.signed_only == 1
   return {
@@ -92,7 +91,7 @@ local function wishes_of(kind, sample, number)
   }
 end
 
--- Returns a node, another one for each number.
+-- Returns a node; successive numbers give different nodes.
 function Trial:node(number)
   return self.net.nodes[1 + number * 7 % #self.net.nodes]
 end
@@ -102,8 +101,8 @@ function Trial:key(...)
     self.net.nodes[1]:id_bits())
 end
 
--- Calls a method; a sample that cannot even be sent is not taken.
-local function attempt(node, method, ...)
+-- Calls a method of a node. An error that it raises is returned as a message.
+local function try_call(node, method, ...)
   local results = table.pack(pcall(node[method], node, ...))
   if not results[1] then
     return nil, (tostring(results[2]):gsub("^[^ ]-%.lua:%d+: ", ""))
@@ -111,11 +110,11 @@ local function attempt(node, method, ...)
   return table.unpack(results, 2, results.n)
 end
 
--- Notes what became of a sample: taken, or why not.
-local function note(entry, result, message)
+-- Counts a sample as accepted, or counts the reason of its rejection.
+local function count_result(entry, result, message)
   entry.tried = entry.tried + 1
   if result then
-    entry.taken = entry.taken + 1
+    entry.accepted = entry.accepted + 1
   else
     local reason = tostring(message)
       :gsub("^the other node answered with an error: ", "")
@@ -123,52 +122,52 @@ local function note(entry, result, message)
   end
 end
 
-function Trial:entry(name, is_own)
-  local entry = { name = name, tried = 0, taken = 0, reasons = {},
-    are_given = is_own }
+function Trial:add_entry(name, has_samples)
+  local entry = { name = name, tried = 0, accepted = 0, reasons = {},
+    has_samples = has_samples }
   table.insert(self.report.samples, entry)
   return entry
 end
 
--- Looks a key up from two nodes.
-function Trial:read(kind, name, number)
-  attempt(self:node(number), "get", name, { type = kind.name })
-  attempt(self:node(number + 1), "get", name, { type = kind.name, all = true })
+-- Gets a key from two nodes.
+function Trial:get(kind, name, number)
+  try_call(self:node(number), "get", name, { type = kind.name })
+  try_call(self:node(number + 1), "get", name, { type = kind.name, all = true })
 end
 
--- Stores one sample from two nodes, changed once when it has a seq, and once
--- more for a short life.
+-- Stores a sample from two nodes: unchanged, with a higher seq if it has a seq,
+-- and under another key with a short life.
 function Trial:store_alone(kind, sample, number, entry)
   local name = sample.key or self:key(kind.name, number)
-  local wishes = wishes_of(kind, sample, number)
+  local options = put_options(kind, sample, number)
   local function put(which, under)
-    return attempt(self:node(which), "put", under, sample.value, wishes)
+    return try_call(self:node(which), "put", under, sample.value, options)
   end
-  note(entry, put(number, name))
+  count_result(entry, put(number, name))
   put(number + 1, name)
-  if wishes.seq then
-    wishes.seq = wishes.seq + 1
+  if options.seq then
+    options.seq = options.seq + 1
     put(number + 2, name)
   end
-  wishes.ttl = SHORT_LIFE
+  options.ttl = SHORT_LIFE
   put(number, self:key(kind.name, number, "short"))
-  self:read(kind, name, number + 3)
+  self:get(kind, name, number + 3)
 end
 
--- Lets all samples meet under one key.
+-- Stores all samples under one key.
 function Trial:store_together(kind, samples)
   local name = self:key(kind.name, "together")
   for number, sample in ipairs(samples) do
-    attempt(self:node(number), "put", name, sample.value,
-      wishes_of(kind, sample, number))
+    try_call(self:node(number), "put", name, sample.value,
+      put_options(kind, sample, number))
   end
-  self:read(kind, name, #samples + 1)
+  self:get(kind, name, #samples + 1)
 end
 
 function Trial:try_type(kind)
-  local own = self.about.samples.types[kind.name]
-  local samples = own or plain_samples()
-  local entry = self:entry("types." .. kind.name, own ~= nil)
+  local given = self.about.samples.types[kind.name]
+  local samples = given or plain_samples()
+  local entry = self:add_entry("types." .. kind.name, given ~= nil)
   for number, sample in ipairs(samples) do
     self:store_alone(kind, sample, number, entry)
   end
@@ -186,12 +185,12 @@ end
 ----------------------------------------------------------------- queries --
 
 function Trial:try_method(name)
-  local own = self.about.samples.rpc[name]
-  local entry = self:entry("rpc." .. name, own ~= nil)
-  for number, args in ipairs(own or { {} }) do
+  local given = self.about.samples.rpc[name]
+  local entry = self:add_entry("rpc." .. name, given ~= nil)
+  for number, args in ipairs(given or { {} }) do
     for asker = 1, 3 do
       local to = self:node(number + asker + 1):addresses()[1]
-      note(entry, attempt(self:node(number), "call", to, name, args))
+      count_result(entry, try_call(self:node(number), "call", to, name, args))
     end
   end
 end
@@ -212,7 +211,7 @@ end
 ------------------------------------------------------------------ report --
 
 -- Adds the counters of one node's hook.
-local function add(cost, hook)
+local function add_cost(cost, hook)
   for _, name in ipairs(COUNTERS) do
     cost[name] = cost[name] + hook[name]
   end
@@ -233,16 +232,16 @@ local function new_cost(name)
   return cost
 end
 
-function Trial:count()
+function Trial:collect_costs()
   local costs, report = {}, self.report
   for _, node in ipairs(self.net.nodes) do
     local stats = policy.stats(node)
-    report.alone = report.alone + (node:stats().contacts == 0 and 1 or 0)
+    report.isolated = report.isolated + (node:stats().contacts == 0 and 1 or 0)
     report.memory = math.max(report.memory, stats.memory)
     report.clamped = report.clamped + stats.clamped
     for name, hook in pairs(stats.hooks) do
       costs[name] = costs[name] or new_cost(name)
-      add(costs[name], hook)
+      add_cost(costs[name], hook)
     end
   end
   for _, cost in pairs(costs) do
@@ -257,40 +256,40 @@ function Trial:warn(...)
   table.insert(self.report.warnings, string.format(...))
 end
 
-function Trial:judge_breakers()
+function Trial:warn_of_breakers()
   for _, cost in ipairs(self.report.hooks) do
     if cost.suspended > 0 then
-      self:warn("%s: its breaker is open at %d of %d nodes", cost.name,
+      self:warn("%s: its circuit breaker is open at %d of %d nodes", cost.name,
         cost.suspended, self.report.nodes)
     end
   end
 end
 
-function Trial:judge_limits()
+function Trial:warn_of_limits()
   local report = self.report
   for _, kind in ipairs(self.about.types) do
     local ttl = kind.ttl or DEFAULT_TTL
     local again = kind.republish_s
-    if again and again ~= FOREVER and again >= ttl then
+    if again and again ~= NEVER and again >= ttl then
       self:warn("types.%s: republished every %d s, but lives %d s", kind.name,
         again, ttl)
     end
   end
-  if report.alone > 0 then
-    self:warn("%d of %d nodes know no other: all this says little",
-      report.alone, report.nodes)
+  if report.isolated > 0 then
+    self:warn("%d of %d nodes have no contacts: the results mean little",
+      report.isolated, report.nodes)
   end
   if report.clamped > 0 then
-    self:warn("seconds out of range were returned %d times", report.clamped)
+    self:warn("hooks returned seconds out of range %d times", report.clamped)
   end
   if report.memory > policy.MEMORY // 2 then
-    self:warn("%d of %d bytes of memory were taken", report.memory,
+    self:warn("policies used %d of %d bytes of memory", report.memory,
       policy.MEMORY)
   end
 end
 
--- Keeps a failure once: what else a hook logs is its own affair.
-function Trial:keep(event)
+-- Adds a failure of a hook, once each. Other log events are ignored.
+function Trial:add_failure(event)
   local fields = event.fields
   local hook = fields.hook
   if event.message == "a task failed" and fields.policy then
@@ -314,7 +313,7 @@ function Trial:run(policies, options)
   local before = log.configure({
     level = "error",
     sink = function(event)
-      self:keep(event)
+      self:add_failure(event)
     end,
   })
   local fine, problem = pcall(function()
@@ -323,7 +322,7 @@ function Trial:run(policies, options)
     self.net = net
     net:perform(self.perform, self)
     net:run(options.seconds)
-    self:count()
+    self:collect_costs()
   end)
   log.restore(before)
   if not fine then
@@ -331,35 +330,33 @@ function Trial:run(policies, options)
   end
 end
 
--- Returns the text of a file; nil when there is none or it is no Lua.
-local function read(path)
+-- Returns the source in a file; nil if it cannot be read or is not Lua.
+local function read_source(path)
   local file <close> = io.open(path, "rb")
   local text = file and file:read("a")
   return text and load(text, "=", "t") and text
 end
 
--- Looks through a file once, and through those beside the policy that it
--- requires. What a hook is in it, `places` says.
-local function lint_file(look, path)
-  local text = not look.seen[path] and read(path)
-  look.seen[path] = true
+-- Checks a file, and the modules beside the policy that it requires, once each.
+local function lint_file(run, path)
+  local text = not run.seen[path] and read_source(path)
+  run.seen[path] = true
   if not text then
     return
   end
-  local own = {}
-  for _, place in ipairs(look.places) do
+  local hooks = {}
+  for _, place in ipairs(run.places) do
     if place.source == "@" .. path then
-      own[#own + 1] = place
+      hooks[#hooks + 1] = place
     end
   end
-  local found = lint.check(path, text, own, look.is_trusted)
-  table.move(found, 1, #found, #look.problems + 1, look.problems)
+  local found = lint.check(path, text, hooks, run.is_trusted)
+  table.move(found, 1, #found, #run.problems + 1, run.problems)
   for _, name in ipairs(lint.modules(text)) do
-    lint_file(look, look.folder .. name:gsub("%.", "/") .. ".lua")
+    lint_file(run, run.folder .. name:gsub("%.", "/") .. ".lua")
   end
 end
 
--- Looks through the texts of the files.
 local function lint_all(policies, places, problems)
   local seen = {}
   for _, given in ipairs(policies) do
@@ -369,7 +366,7 @@ local function lint_all(policies, places, problems)
   end
 end
 
---- Tries policy files that one node is to run. Returns nil and a message when
+--- Tries policy files as the policies of one node. Returns nil and a message if
 --- they cannot be loaded.
 ---@param policies (string|table)[]  paths, or { file = path, trusted = true }
 ---@param options? { nodes?: integer, seed?: integer, seconds?: number }
@@ -383,17 +380,17 @@ function M.run(policies, options)
     return nil, message, code
   end
   local report = { problems = {}, warnings = {}, hooks = {}, failures = {},
-    samples = {}, memory = 0, clamped = 0, alone = 0, nodes = options.nodes }
+    samples = {}, memory = 0, clamped = 0, isolated = 0, nodes = options.nodes }
   local self = setmetatable({ report = report, about = loaded:describe(),
     seen = {} }, Trial)
   lint_all(policies, self.about.places, report.problems)
   self:run(policies, options)
-  self:judge_breakers()
-  self:judge_limits()
+  self:warn_of_breakers()
+  self:warn_of_limits()
   return report
 end
 
---- Tells whether a trial has found nothing wrong. Warnings are nothing wrong.
+--- Tells whether a trial found no errors. Warnings are not errors.
 ---@param report kadenza.Trial
 ---@return boolean passed
 function M.passed(report)

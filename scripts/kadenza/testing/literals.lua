@@ -1,7 +1,7 @@
---- What hooks are given, as literal values for tests.
+--- Makes the arguments of hooks from literal values, for tests.
 --
--- They are plain tables. A field that hooks do not have is an error that names
--- the nearest one, when it is written and when it is read.
+-- They are plain tables. To set or to read an unknown field is an error that
+-- suggests the nearest known field.
 
 local core = require("kadenza.core")
 local key = require("kadenza.key")
@@ -20,7 +20,7 @@ local M = {}
 ---@field signature? string
 ---@field ttl? integer
 ---@field age? integer
----@field secret? string  signs it
+---@field secret? string  secret key; signs the record
 
 ---@class kadenza.testing.ContextFields
 ---@field reason? "store"|"republish"|"handoff"|"cache"|"get"
@@ -42,22 +42,22 @@ local REQUEST <const> = { method = "string", args = "table" }
 local REASONS <const> = { store = true, republish = true, handoff = true,
   cache = true, get = true }
 
--- Who stores, unless a test says so: an address for documentation.
+-- The default address of a contact, from the range for documentation.
 local ADDRESS <const> = "192.0.2.1:6881"
 
-local function is_kind(value, kind)
+local function has_kind(value, kind)
   return kind == "any" or type(value) == kind
     or kind == "integer" and math.type(value) == "integer"
 end
 
--- Raises, without a place, unless all fields are known.
-local function check(given, fields, what)
+-- Raises, without a place, unless all fields are known and of their kind.
+local function check_fields(given, fields, what)
   for name, value in pairs(given) do
     local kind = fields[name]
     if not kind then
       error(("a %s has no field '%s'%s"):format(what, tostring(name),
         suggest.hint(tostring(name), fields)), 0)
-    elseif not is_kind(value, kind) then
+    elseif not has_kind(value, kind) then
       local article = kind == "integer" and "an " or "a "
       error(("field '%s' of a %s must be %s%s, not %s"):format(name, what,
         article, kind, tostring(value)), 0)
@@ -65,7 +65,7 @@ local function check(given, fields, what)
   end
 end
 
--- A metatable for tables of a kind, which may have methods.
+-- Returns the metatable of a kind of arguments: unknown fields raise.
 local function make_meta(fields, what, methods)
   return {
     __name = "kadenza.testing." .. what,
@@ -92,7 +92,7 @@ local Context = make_meta(CONTEXT, "context")
 local Contact = make_meta(CONTACT, "contact")
 local Request = make_meta(REQUEST, "request")
 
-local function copy_of(given)
+local function copy_table(given)
   if type(given) ~= "table" then
     error("a table is needed, not a " .. type(given), 0)
   end
@@ -103,7 +103,6 @@ local function copy_of(given)
   return copy
 end
 
--- Signs a record with its secret, which leaves it.
 local function sign(record, secret)
   if type(secret) ~= "string" or #secret ~= 64 then
     error("secret must be a secret key of 64 bytes", 0)
@@ -113,10 +112,10 @@ local function sign(record, secret)
 end
 
 local function make_record(fields)
-  local record = copy_of(fields)
+  local record = copy_table(fields)
   local secret = record.secret
   record.secret = nil
-  check(record, RECORD, "record")
+  check_fields(record, RECORD, "record")
   record.key = record.key or key.of("test")
   record.type = record.type or "value"
   record.value = record.value or ""
@@ -128,8 +127,8 @@ local function make_record(fields)
   return setmetatable(record, Record)
 end
 
---- Makes a record as hooks get it. What is left out is a key of its own, the
---- type `value`, an empty value and an age of 0; `secret` signs it.
+--- Makes a record as hooks receive it. Defaults: the key of "test", the type
+--- `value`, an empty value, `ttl` and `age` 0. A `secret` signs the record.
 ---@param fields? kadenza.testing.RecordFields
 ---@return kadenza.Record record
 function M.record(fields)
@@ -137,20 +136,21 @@ function M.record(fields)
 end
 
 local function make_contact(fields)
-  local contact = copy_of(fields)
-  check(contact, CONTACT, "contact")
+  local contact = copy_table(fields)
+  check_fields(contact, CONTACT, "contact")
   contact.address = contact.address or ADDRESS
   local host, port = contact.address:match("^(.*):(%d+)$")
   if not core.address(contact.address) then
-    error("'" .. contact.address .. "' is no address such as " .. ADDRESS, 0)
+    error("'" .. contact.address .. "' is not an address such as " .. ADDRESS,
+      0)
   end
   contact.host = host:gsub("[%[%]]", "")
   contact.port = math.tointeger(port)
   return setmetatable(contact, Contact)
 end
 
---- Makes a contact. Without an address it is 192.0.2.1:6881; `proven` is for
---- the `from` of a context.
+--- Makes a contact. The default address is 192.0.2.1:6881. `proven` is for the
+--- `from` of a context.
 ---@param fields? { id?: string, address?: string, proven?: boolean }
 ---@return kadenza.From contact
 function M.contact(fields)
@@ -158,12 +158,12 @@ function M.contact(fields)
 end
 
 local function make_context(fields)
-  local context = copy_of(fields)
-  check(context, CONTEXT, "context")
+  local context = copy_table(fields)
+  check_fields(context, CONTEXT, "context")
   context.reason = context.reason or "store"
   context.now = context.now or 0
   if not REASONS[context.reason] then
-    error(("'%s' is no reason%s"):format(context.reason,
+    error(("'%s' is not a reason%s"):format(context.reason,
       suggest.hint(context.reason, REASONS)), 0)
   end
   if context.from and getmetatable(context.from) ~= Contact then
@@ -172,9 +172,9 @@ local function make_context(fields)
   return setmetatable(context, Context)
 end
 
---- Makes a context. The reason is `store` if none is given, and without `from`
---- it is the node itself that asks. `node` and `now` count where a hook is
---- called as a function; `policy:call` has a node and a clock of its own.
+--- Makes a context. The default reason is `store`; without `from` the node
+--- itself is the source. `node` and `now` are used where a test calls a hook as
+--- a function; `policy:call` has a node and a clock of its own.
 ---@param fields? kadenza.testing.ContextFields
 ---@return kadenza.Context context
 function M.context(fields)
@@ -182,8 +182,8 @@ function M.context(fields)
 end
 
 local function make_request(fields)
-  local request = copy_of(fields)
-  check(request, REQUEST, "request")
+  local request = copy_table(fields)
+  check_fields(request, REQUEST, "request")
   if not request.method then
     error("a request needs a method", 0)
   end
@@ -191,14 +191,14 @@ local function make_request(fields)
   return setmetatable(request, Request)
 end
 
---- Makes a request, for `on_request` and queries.
+--- Makes a request, for `on_request` and for custom queries.
 ---@param fields { method: string, args?: table }
 ---@return kadenza.Request request
 function M.request(fields)
   return options.call(1, make_request, fields)
 end
 
---- The same as the functions above; what is wrong is raised without a place.
+--- The same functions, which raise errors without a place.
 M.unplaced = { record = make_record, contact = make_contact,
   context = make_context, request = make_request }
 

@@ -1,5 +1,5 @@
---- An overlay in virtual time for tests: a simulation that says its seed when a
---- test fails, with faults to order and questions about who holds what.
+--- An overlay in virtual time for tests: a simulation that adds its seed to
+--- failures, causes faults on request, and lists the holders of records.
 
 local key_module = require("kadenza.key")
 local policy = require("kadenza.testing.policy")
@@ -7,17 +7,17 @@ local sim = require("kadenza.sim")
 
 local M = {}
 
--- The variable that names the seed of a run that is to be repeated.
+-- The environment variable with the seed of a run to repeat.
 local SEED_VARIABLE <const> = "KADENZA_SEED"
-local SEED <const> = 1
+local DEFAULT_SEED <const> = 1
 
 ---@class kadenza.testing.Holder
 ---@field node kadenza.Node
 ---@field records table[]
----@field values string  a text of all of them
+---@field values string  the values of all records, as a text
 
 ---@class kadenza.testing.Overlay
----@field nodes kadenza.Node[]  those that live
+---@field nodes kadenza.Node[]  the running nodes
 ---@field seed integer
 ---@field net kadenza.Sim  the simulation
 local Overlay = {}
@@ -30,12 +30,12 @@ local function seed_of(given)
   if text and text ~= "" and not seed then
     error(SEED_VARIABLE .. " must be an integer, not '" .. text .. "'", 3)
   end
-  return seed or given.seed or SEED
+  return seed or given.seed or DEFAULT_SEED
 end
 
---- Makes an overlay whose nodes have joined. Options are those of `kad.sim`;
---- without a seed it is 1, and KADENZA_SEED in the environment goes before
---- both. Close it, or declare it `<close>`.
+--- Makes an overlay whose nodes have joined. Options are those of `kad.sim`.
+--- The default seed is 1; KADENZA_SEED in the environment overrides the seed.
+--- Close the overlay, or declare it `<close>`.
 ---@param given? kadenza.SimOptions
 ---@return kadenza.testing.Overlay overlay
 function M.new(given)
@@ -43,23 +43,23 @@ function M.new(given)
   if type(given) ~= "table" then
     error("options must be a table, not " .. type(given), 2)
   end
-  local wishes = { seed = seed_of(given) }
+  local options = { seed = seed_of(given) }
   for name, value in pairs(given) do
-    wishes[name] = wishes[name] or value
+    options[name] = options[name] or value
   end
-  local made, net = pcall(sim.new, wishes)
+  local made, net = pcall(sim.new, options)
   if not made then
     error((tostring(net):gsub("^[^\n]-%.lua:%d+: ", "")), 2)
   end
   return setmetatable({
     net = net,
     nodes = net.nodes,
-    seed = wishes.seed,
+    seed = options.seed,
     policies = given.policies,
   }, Overlay)
 end
 
--- Adds the seed to what a failure says.
+-- Adds the seed to an error.
 local function add_seed(self, problem)
   local note = ("\n(seed %d; %s=%d repeats it)"):format(self.seed,
     SEED_VARIABLE, self.seed)
@@ -71,8 +71,8 @@ local function add_seed(self, problem)
   return problem
 end
 
---- Runs `fn` as a task until it has ended and returns its results. Its error is
---- raised with the seed.
+--- Runs `fn` as a task until it ends, and returns its results. Raises its error
+--- with the seed added.
 ---@param fn async fun(...): ...
 ---@param ... any
 ---@return any ...
@@ -84,7 +84,7 @@ function Overlay:perform(fn, ...)
   return table.unpack(results, 2, results.n)
 end
 
---- Runs for so many seconds of its clock, at once.
+--- Lets virtual time pass.
 ---@param seconds number
 function Overlay:run(seconds)
   local fine, problem = pcall(self.net.run, self.net, seconds)
@@ -93,7 +93,7 @@ function Overlay:run(seconds)
   end
 end
 
---- Returns the seconds of its clock.
+--- Returns the overlay's clock.
 ---@return number seconds
 function Overlay:now()
   return self.net:now()
@@ -108,7 +108,7 @@ Overlay.__close = Overlay.close
 
 ------------------------------------------------------------------ faults --
 
--- Returns a node of this overlay, named by itself or its number.
+-- Returns a node of this overlay: itself, or the one with a number.
 local function node_of(self, which)
   local node = type(which) == "number" and self.nodes[which] or which
   for _, other in ipairs(self.nodes) do
@@ -116,33 +116,33 @@ local function node_of(self, which)
       return other
     end
   end
-  error("no node of this overlay: " .. tostring(which), 3)
+  error("not a node of this overlay: " .. tostring(which), 3)
 end
 
---- Ends a node at once, as a power failure does: its policies do not hear of
---- it, and it says nothing to the others. It leaves `nodes`, so that those
---- after it have other numbers.
+--- Ends a node at once, like a power failure: without `on_stop` and without a
+--- message to other nodes. Removes it from `nodes`, so the numbers of the nodes
+--- after it change.
 ---@param which integer|kadenza.Node
 function Overlay:kill(which)
   self.net:kill(node_of(self, which))
 end
 
---- Closes a node, which also leaves `nodes`: its policies' `on_stop` runs.
+--- Closes a node, with `on_stop` of its policies. Removes it from `nodes`.
 ---@param which integer|kadenza.Node
 function Overlay:leave(which)
   self.net:leave(node_of(self, which))
 end
 
---- Opens one more node and lets it join by a random one, however often it has
---- to ask.
+--- Opens a node and joins it through a random node; tries again until it has
+--- joined.
 ---@async
----@param options? kadenza.NodeOptions  without `policies`, those of the others
+---@param options? kadenza.NodeOptions  default of `policies`: the overlay's
 ---@return kadenza.Node node
 function Overlay:join(options)
   return self.net:join(options)
 end
 
---- Cuts nodes off from all others, as net:partition does.
+--- Partitions the overlay, as net:partition does.
 ---@param groups? integer|number|kadenza.Node[]|kadenza.Node[][]
 ---@return kadenza.Node[][] groups
 function Overlay:partition(groups)
@@ -154,13 +154,13 @@ function Overlay:heal()
   self.net:heal()
 end
 
--- Random bytes of the simulation, so that a run can be repeated.
-local function noise(self, size)
+-- Returns random bytes from the simulation's seed.
+local function random_bytes(self, size)
   return self.net.network:random(size)
 end
 
--- The types and queries of the policies that the others run.
-local function known_names(self)
+-- Returns the names of the types and queries of the overlay's policies.
+local function policy_names(self)
   local names = { types = {}, methods = {} }
   if self.policies and #self.policies > 0 then
     local loaded <close> = assert(policy.load(self.policies))
@@ -173,16 +173,15 @@ local function known_names(self)
   return names
 end
 
+-- Makers of the policies of bad nodes.
 local bad = {}
 
--- Never answers a query.
 function bad.silent()
   return { on_request = function()
     return false
   end }
 end
 
--- Answers every query with an error.
 function bad.errors()
   return { on_request = function()
     return nil, "out of order", 202
@@ -191,41 +190,44 @@ end
 
 local BUILT_IN <const> = { peers = true, value = true }
 
--- Takes every record, without a rule, and answers the policies' queries with
--- bytes that mean nothing.
 function bad.garbage(self)
-  local names = known_names(self)
+  local names = policy_names(self)
   local made = { types = {}, rpc = {} }
   for _, name in ipairs(names.types) do
     made.types[name] = not BUILT_IN[name] and {} or nil
   end
   for _, name in ipairs(names.methods) do
     made.rpc[name] = function()
-      return { [noise(self, 8)] = noise(self, 100), text = { noise(self, 8) } }
+      return {
+        [random_bytes(self, 8)] = random_bytes(self, 100),
+        text = { random_bytes(self, 8) },
+      }
     end
   end
   return made
 end
 
---- Lets a node join that does not keep to the rules, and returns it: `silent`
---- never answers, `errors` answers each query with an error, and `garbage`
---- holds whatever it is given, valid or not, and answers the policies' queries
---- with noise. It is among `nodes`, as the last.
+--- Joins a node that breaks the rules and returns it, the last of `nodes`:
+---
+--- - `silent`: never answers
+--- - `errors`: answers each query with an error
+--- - `garbage`: holds every record, valid or not, and answers the policies'
+---   queries with random bytes
 ---@async
 ---@param kind "silent"|"errors"|"garbage"
 ---@return kadenza.Node node
 function Overlay:bad_node(kind)
   local make = bad[kind]
   if not make then
-    error("'" .. tostring(kind) .. "' is no kind of a bad node: silent, errors "
-      .. "or garbage", 2)
+    error("the kind of a bad node must be silent, errors or garbage, not '"
+      .. tostring(kind) .. "'", 2)
   end
   return self:join({ policies = { make(self) } })
 end
 
---------------------------------------------------------------- questions --
+----------------------------------------------------------------- holders --
 
--- All values of a list of records, as a text that does not depend on its order.
+-- Returns the values of a list of records as a text, in no order of the list.
 local function content_of(records)
   local list = {}
   for i, record in ipairs(records) do
@@ -238,10 +240,10 @@ local function content_of(records)
   return table.concat(list, ", ")
 end
 
---- Returns the nodes that hold records under a key, with those. Nothing is sent
---- for that.
+--- Returns the nodes that hold records under a key, with these records. Sends
+--- nothing.
 ---@param key string
----@param kind? string  the type, `value` without one
+---@param kind? string  the type; default `value`
 ---@return kadenza.testing.Holder[] holders
 function Overlay:holders(key, kind)
   local holders = {}

@@ -1,8 +1,8 @@
---- A policy under test: loaded as a node would load it, in a sandbox of its own
---- with its budgets, and asked hook by hook.
+--- A policy under test: loaded as a node loads it, sandboxed and with budgets.
+--- A test calls its hooks one by one.
 --
--- Its node lives alone in virtual time, so that a hook that waits takes no time
--- and needs no socket.
+-- Its node is alone in virtual time, so a hook that waits takes no real time,
+-- and no socket is needed.
 
 local core = require("kadenza.core")
 local literals = require("kadenza.testing.literals")
@@ -17,56 +17,56 @@ local M = {}
 
 local unplaced <const> = literals.unplaced
 
--- Milliseconds that a hook may wait, unless its policy says how long.
+-- Default deadline of a hook call.
 local DEADLINE_MS <const> = 2000
 
 local LISTEN <const> = "192.0.2.200:6881"
 
---- What the host makes of an answer.
----@class kadenza.testing.Answer
----@field verdict "accept"|"refuse"|"silence"|"failed"
----@field reason? string  of a refusal
----@field code? integer  of a refusal; 202 when the hook failed
+--- The result of a hook call, as the host understands it.
+---@class kadenza.testing.HookResult
+---@field verdict "accept"|"reject"|"drop"|"failed"
+---@field reason? string  of a rejection
+---@field code? integer  of a rejection; 202 if the hook failed
 ---@field records? table[]  of merge and select
----@field seconds? integer|false  of expire and republish, brought into range;
----  false: never again
+---@field seconds? integer|false  of expire and republish, clamped to the range;
+---  false: never republish
 ---@field reply? table  of a query
----@field error? string  when it failed: the message, with file and line
----@field traceback? string  when it failed
----@field waited number  seconds that it waited
-local Answer = {}
-Answer.__name = "kadenza.testing.Answer"
+---@field error? string  if it failed: the message, with file and line
+---@field traceback? string  if it failed
+---@field waited number  seconds that the call waited
+local HookResult = {}
+HookResult.__name = "kadenza.testing.HookResult"
 
-function Answer:__tostring()
+function HookResult:__tostring()
   if self.verdict == "failed" then
     return "failed: " .. (self.error or "it cannot run")
-  elseif self.verdict == "refuse" then
-    return ("refuse, %d: %s"):format(self.code, self.reason)
+  elseif self.verdict == "reject" then
+    return ("reject, %d: %s"):format(self.code, self.reason)
   end
   return self.verdict
 end
 
 ---@class kadenza.testing.Failure
----@field hook string  "policy: hook", or the file that a task is of
+---@field hook string  "policy: hook", or the file of a failed task
 ---@field error string  with file and line
 ---@field traceback string
 
 ---@class kadenza.testing.Policy
----@field log table[]  what the policy has logged: level, message, fields
----@field failures kadenza.testing.Failure[]  what the host has said of it
+---@field log table[]  events that the policy logged: level, message, fields
+---@field failures kadenza.testing.Failure[]  failures that the host logged
 ---@field private handle table
 local Policy = {}
 Policy.__index = Policy
 Policy.__name = "kadenza.testing.Policy"
 
--- Tells whether an event is the host's, about a failure, and not the policy's.
+-- Tells whether an event was logged by the host about a failure.
 local function is_failure(message, fields)
   return fields.error and (message:find("^a policy failed") ~= nil
     or message == "a task failed" and fields.policy ~= nil)
 end
 
--- Keeps an event: a failure, or anything else in `log`.
-local function keep(self, level, message, fields)
+-- Adds an event to `failures` or to `log`.
+local function add_event(self, level, message, fields)
   if not is_failure(message, fields) then
     table.insert(self.log, { level = level, message = message,
       fields = fields })
@@ -78,24 +78,25 @@ local function keep(self, level, message, fields)
   table.insert(self.failures, self.failure)
 end
 
--- Takes the log of a VM, which comes as names and values.
-local function writer(self)
+-- Returns the log function of a VM, which gets the fields as names and values.
+local function make_log_writer(self)
   return function(level, message, ...)
     local fields = {}
     for i = 1, select("#", ...), 2 do
       local name, value = select(i, ...)
       fields[name] = value
     end
-    keep(self, level, message, fields)
+    add_event(self, level, message, fields)
   end
 end
 
--- Calls `fn`; what tables log meanwhile goes to the policy's log, too.
-local function listening(self, fn, ...)
+-- Calls `fn`, and adds the events of this state's log to the policy's: policies
+-- that are tables log to it.
+local function with_log(self, fn, ...)
   local before = log.configure({
     level = "debug",
     sink = function(event)
-      keep(self, event.level, event.message, event.fields)
+      add_event(self, event.level, event.message, event.fields)
     end,
   })
   local results = table.pack(pcall(fn, ...))
@@ -106,16 +107,16 @@ local function listening(self, fn, ...)
   return table.unpack(results, 2, results.n)
 end
 
--- Returns a list of what may be one policy.
+-- Returns a list of policies, given one policy or a list.
 local function to_list(policies)
   return type(policies) == "table" and #policies > 0 and policies
     or { policies }
 end
 
--- Gives the node policies, in the place of those that it has.
-local function take(self, policies)
+-- Replaces the policies of the node.
+local function replace_policies(self, policies)
   local handle, message, code =
-    policy.host(self.node, policies, writer(self))
+    policy.host(self.node, policies, make_log_writer(self))
   if not handle then
     return nil, message, code
   end
@@ -125,18 +126,18 @@ local function take(self, policies)
   return true
 end
 
--- Raises in the name of the caller's caller when the policy is closed.
+-- Raises an error that names the caller's caller if the policy is closed.
 local function check_open(self)
   if not self.net:is_open() then
     error("closed policy", 3)
   end
 end
 
---- Loads a policy, or several that one node is to have: files in a sandbox, or
---- tables. Nothing of it is started. Close it when it is not used any more.
+--- Loads a policy, or several policies of one node: sandboxed files, or tables.
+--- Starts nothing. Close the policy after use.
 ---@param policies string|table|function|(string|table|function)[]
 ---@return kadenza.testing.Policy? policy
----@return string? message  names the file, and the line where there is one
+---@return string? message  names the file and, where known, the line
 ---@return kadenza.Code? code
 function M.load(policies)
   policies = to_list(policies)
@@ -145,32 +146,31 @@ function M.load(policies)
     Policy)
   self.net = assert(core.sim({ seed = 1 }))
   self.node = assert(node.open_in(self.net, { listen = LISTEN }))
-  local taken, message, code = take(self, policies)
-  if not taken then
+  local replaced, message, code = replace_policies(self, policies)
+  if not replaced then
     self:close()
     return nil, message, code
   end
   return self
 end
 
---- Calls `on_start` and begins the timers (`every`), which run in `run`.
+--- Calls `on_start` and starts the timers (`every`). They run within `run`.
 function Policy:start()
   check_open(self)
-  listening(self, self.handle.call, self.handle, "start")
+  with_log(self, self.handle.call, self.handle, "start")
   self.started = true
 end
 
---- Lets so many seconds of virtual time pass, at once.
+--- Lets virtual time pass.
 ---@param seconds number
 function Policy:run(seconds)
   check_open(self)
-  listening(self, self.net.run, self.net,
+  with_log(self, self.net.run, self.net,
     options.call(2, task.milliseconds, seconds, 0))
 end
 
---- Loads the files anew, or other policies, as a reload of a node does: what
---- `save` returns goes to `restore`, and if anything is wrong the old ones
---- stay.
+--- Loads the files again, or other policies, like a reload of a node: what
+--- `save` returns goes to `restore`, and on failure the old policies stay.
 ---@param policies? string|table|function|(string|table|function)[]
 ---@return true? reloaded
 ---@return string? message
@@ -180,12 +180,13 @@ function Policy:reload(policies)
   local list = to_list(policies or self.policies)
   policy.check_list(list, 2)
   local before = self.handle
-  local taken, message, code = listening(self, take, self, list)
-  if not taken then
+  local replaced, message, code =
+    with_log(self, replace_policies, self, list)
+  if not replaced then
     return nil, message, code
   end
   if self.started then
-    listening(self, before.call, before, "stop")
+    with_log(self, before.call, before, "stop")
     self:start()
   end
   self.net:run(1)
@@ -193,12 +194,12 @@ function Policy:reload(policies)
   return true
 end
 
---- Ends the policy, with `on_stop` if it was started, and its node. Does
---- nothing when it is closed.
+--- Closes the policy, with `on_stop` if it was started, and its node. Does
+--- nothing if it is already closed.
 function Policy:close()
   if self.net:is_open() then
     if self.started then
-      listening(self, self.handle.call, self.handle, "stop")
+      with_log(self, self.handle.call, self.handle, "stop")
     end
     self.node:close()
     if self.handle then
@@ -211,7 +212,7 @@ end
 Policy.__close = Policy.close
 Policy.__gc = Policy.close
 
---- Returns what is known of the policy: `hooks` (path → number), `types`,
+--- Returns a description of the policy: `hooks` (path → number), `types`,
 --- `methods`, `places`, `samples`.
 ---@return table about
 function Policy:describe()
@@ -220,7 +221,7 @@ end
 
 ------------------------------------------------------------------- calls --
 
-local function records(list, kind)
+local function make_records(list, kind)
   local all = {}
   for i, record in ipairs(list) do
     all[i] = unplaced.record(record)
@@ -229,23 +230,25 @@ local function records(list, kind)
   return all
 end
 
-local function record_of(given, kind)
+local function make_record(given, kind)
   local record = unplaced.record(given)
   record.type = kind or record.type
   return record
 end
 
--- How the arguments of a hook make a question, by its last name. Each returns
--- the question and the context.
+-- Functions that turn the arguments of policy:call into a hook call and its
+-- context, by the last name of the hook's path.
 local readers = {}
 
 function readers.merge(kind, held, record, context)
-  return { held = records(held, kind), record = record_of(record, kind) },
-    context
+  return {
+    held = make_records(held, kind),
+    record = make_record(record, kind),
+  }, context
 end
 
 function readers.select(kind, list, context)
-  return { held = records(list, kind) }, context
+  return { held = make_records(list, kind) }, context
 end
 
 function readers.on_request(_, request, context)
@@ -258,7 +261,7 @@ function readers.on_contact(_, contact, context)
 end
 
 function readers.record(kind, record, context)
-  return { record = record_of(record, kind) }, context
+  return { record = make_record(record, kind) }, context
 end
 
 function readers.rpc(name, request, context)
@@ -266,7 +269,7 @@ function readers.rpc(name, request, context)
   return { method = name, args = args or {} }, context
 end
 
--- Returns the reader of a path, and the type or query that it is of.
+-- Returns the reader of a path, and the name of its type or query.
 local function reader_of(path)
   local kind, hook = path:match("^types%.(.+)%.([%a_]+)$")
   local query = path:match("^rpc%.(.+)$")
@@ -276,23 +279,23 @@ local function reader_of(path)
   return readers[hook or path] or readers.record, kind
 end
 
-local function make_question(path, ...)
+local function make_hook_call(path, ...)
   local reader, kind = reader_of(path)
-  local question, given = reader(kind, ...)
+  local call, given = reader(kind, ...)
   local context = unplaced.context(given or {})
-  question.reason = context.reason
-  question.from = question.from or rawget(context, "from")
-  return question
+  call.reason = context.reason
+  call.from = call.from or rawget(context, "from")
+  return call
 end
 
--- Runs virtual time until the hook that waits has answered, or its deadline
--- passes.
-local function await(self, number)
+-- Lets virtual time pass until the pending hook call ends or its deadline has
+-- passed.
+local function await_result(self, number)
   local deadline_ms = self.about.deadlines[number] or 0
   for _ = 0, deadline_ms > 0 and deadline_ms or DEADLINE_MS do
-    local answer = self.handle:take_answer()
-    if answer then
-      return answer
+    local result = self.handle:take_answer()
+    if result then
+      return result
     end
     self.net:run(1)
   end
@@ -301,34 +304,34 @@ local function await(self, number)
   return self.handle:take_answer() or { verdict = "failed" }
 end
 
-local function ask(self, number, question)
-  return self.handle:ask(number, question) or await(self, number)
+local function call_hook(self, number, call)
+  return self.handle:ask(number, call) or await_result(self, number)
 end
 
--- Of what a merge or select returns, key, type and age are not read.
-local function plain_records(list)
+-- Removes the fields that are ignored in records of a merge or select.
+local function remove_ignored_fields(list)
   for _, record in ipairs(list or {}) do
     record.key, record.type, record.age = nil, nil, nil
   end
 end
 
-local function finish(self, answer, path, began)
-  answer.waited = self.net:now() - began
-  plain_records(answer.records)
-  if path:find("%.republish$") and answer.seconds == 0 then
-    answer.seconds = false
+local function finish_result(self, result, path, began)
+  result.waited = self.net:now() - began
+  remove_ignored_fields(result.records)
+  if path:find("%.republish$") and result.seconds == 0 then
+    result.seconds = false
   end
-  if answer.verdict == "failed" then
+  if result.verdict == "failed" then
     local failure = self.failure
       or { error = "it did not run: out of memory", traceback = "" }
-    answer.code = 202
-    answer.error, answer.traceback = failure.error, failure.traceback
+    result.code = 202
+    result.error, result.traceback = failure.error, failure.traceback
   end
-  return setmetatable(answer, Answer)
+  return setmetatable(result, HookResult)
 end
 
---- Calls one hook and returns what the host makes of it. What it is about is a
---- literal, as `testing.record` makes it or a table for that:
+--- Calls a hook and returns its result. Records, requests, contacts and
+--- contexts are made by `testing.record` and so on, or are tables of fields:
 ---
 ---     policy:call("types.line.validate", { value = "hello" }, context)
 ---     policy:call("types.line.merge", { held… }, record, context)
@@ -337,11 +340,11 @@ end
 ---     policy:call("on_request", { method = "ping" }, context)
 ---     policy:call("on_contact", { address = "192.0.2.7:6881" }, context)
 ---
---- The hook gets views, as in a node, and has its budgets. The core's own
---- checks (size, signature) are not made: an overlay does.
+--- The hook receives views, as in a node, and has its budgets. The core's own
+--- checks (size, signature) are not made here; an overlay makes them.
 ---@param path string
 ---@param ... any
----@return kadenza.testing.Answer answer
+---@return kadenza.testing.HookResult result
 function Policy:call(path, ...)
   check_open(self)
   local number = self.about.hooks[path]
@@ -349,11 +352,11 @@ function Policy:call(path, ...)
     error(("the policy has no hook '%s'%s"):format(tostring(path),
       suggest.hint(tostring(path), self.about.hooks)), 2)
   end
-  local question = options.call(2, make_question, path, ...)
+  local call = options.call(2, make_hook_call, path, ...)
   self.failure = nil
   local began = self.net:now()
-  local answer = listening(self, ask, self, number, question)
-  return finish(self, answer, path, began)
+  local result = with_log(self, call_hook, self, number, call)
+  return finish_result(self, result, path, began)
 end
 
 return M

@@ -97,16 +97,16 @@ describe("kadenza check", function()
     assert.equal(8, document.nodes)
   end))
 
-  it("tells which samples were taken", with_folder(function(write)
+  it("tells which samples were accepted", with_folder(function(write)
     local document = check_json(write("good.lua", GOOD))
 
     assert.same({
-      { name = "types.note", tried = 2, taken = 1,
-        refusals = { { count = 1, reason = "refused: 201 that is bad" } } },
-      { name = "types.signed", tried = 1, taken = 1, refusals = {} },
-      { name = "types.value", tried = 12, taken = 12, refusals = {} },
-      { name = "rpc.hi", tried = 6, taken = 3,
-        refusals = { { count = 3, reason = "201 who?" } } },
+      { name = "types.note", tried = 2, accepted = 1,
+        rejections = { { count = 1, reason = "refused: 201 that is bad" } } },
+      { name = "types.signed", tried = 1, accepted = 1, rejections = {} },
+      { name = "types.value", tried = 12, accepted = 12, rejections = {} },
+      { name = "rpc.hi", tried = 6, accepted = 3,
+        rejections = { { count = 3, reason = "201 who?" } } },
     }, document.samples)
   end))
 
@@ -159,7 +159,7 @@ return { name = "deaf", on_request = function() error("no") end }]]))
       "^8 nodes, 4000 s of virtual time, seed 1\nhook +calls +errors"))
     assert.is_truthy(done.stdout:find("\ngood: note.validate +%d+ +0 +0 +0 "))
     assert.is_truthy(done.stdout:find(
-      "types.note: 1 of 2 samples taken\n  1 time: refused: 201 that is bad\n",
+      "types.note: 1 of 2 samples accepted\n  1 time: refused: 201 that is bad\n",
       1, true))
     assert.is_truthy(done.stdout:find("\nnothing wrong\n$"))
   end))
@@ -270,7 +270,7 @@ return { types = { note = {} }, samples = { types = { note = {
       assert.equal(0, done.status, done.stderr)
       local entry = document.samples[1]
       assert.equal(5, entry.tried)
-      assert.equal(0, entry.taken)
+      assert.equal(0, entry.accepted)
       assert.equal(5, #entry.refusals)
     end))
 
@@ -307,7 +307,7 @@ return { name = "strict", types = { note = {
 
     assert.equal(0, done.status)
     assert.same({ "strict: note.merge" }, document.unreached)
-    assert.equal(0, document.samples[1].taken)
+    assert.equal(0, document.samples[1].accepted)
     assert.equal(12, document.samples[1].tried)
   end))
 
@@ -345,7 +345,7 @@ end } }]])
     assert.equal(1, check(path).status)
     local document, done = check_json(path, "--trust", path)
     assert.equal(0, done.status)
-    assert.is_true(document.samples[1].taken > 0)
+    assert.is_true(document.samples[1].accepted > 0)
     local wrong = check(path, "--trust", "other.lua")
     assert.equal(2, wrong.status)
     assert.equal("kadenza: --trust: 'other.lua' is none of the files\n",
@@ -369,7 +369,7 @@ end } }]])
       assert.equal(0, done.status, done.stdout)
       assert.same({}, document.unreached)
       for _, entry in ipairs(name == "chat.lua" and document.samples or {}) do
-        assert.is_true(entry.taken > 0 and entry.taken < entry.tried
+        assert.is_true(entry.accepted > 0 and entry.accepted < entry.tried
           or entry.name == "rpc.chat_read", entry.name)
       end
     end)
