@@ -249,7 +249,7 @@ function Node:close()
   if self.closing or not self.core:is_open() then
     return
   elseif not self.core.close then
-    error("this node is not a policy's to close", 2)
+    error("a policy cannot close its node", 2)
   end
   self.closing = true
   local _ <close> = setmetatable({}, {

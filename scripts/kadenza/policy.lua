@@ -1,5 +1,5 @@
---- Policies of a node: files, in a sandboxed VM of the node's own, or tables,
---- in the caller's state and trusted.
+--- Loads the policies of a node. Files run sandboxed in a Lua VM of the node's
+--- own; tables run in the caller's Lua state and are trusted.
 --
 --     kad.node { policies = { "counter.lua", "registry.lua" } }
 --     kad.node { policies = { { file = "mail.lua", trusted = true } } }
@@ -13,7 +13,7 @@ local sandbox = require("kadenza.sandbox")
 
 local M = {}
 
--- What logs show of statistics: "counter: counter.validate calls=3 errors=1
+-- Statistics of hooks. As a text: "counter: counter.validate calls=3 errors=1
 -- overruns=0 yields=2 preempted=0 slowest_us=812".
 local Stats = {}
 Stats.__name = "kadenza.PolicyStats"
@@ -30,22 +30,21 @@ function Stats:__tostring()
   return table.concat(lines, "; ")
 end
 
---- Bytes that the policy files of a node may take, unless it says otherwise.
+--- Default memory limit of a node's policy files, in bytes.
 M.MEMORY = 64 * 1024 * 1024
 
---- Instructions of Lua that they may run at a stretch, unless it says
---- otherwise: some 100 ms.
+--- Default budget of a hook call, in Lua instructions: about 100 ms.
 M.INSTRUCTIONS = 20000000
 
--- Milliseconds between two looks whether replaced policies are still needed.
+-- Milliseconds between checks whether replaced policies are still in use.
 local RETIRE_MS <const> = 100
 
--- Where a VM begins; what they require comes along.
+-- The modules that a VM starts with; the modules they require are added.
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
 local NATIVE <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true }
 
--- Returns the text of a module of ours: built into the program, or a file.
-local function source_of(name)
+-- Returns the source of a kadenza module, built into the program or a file.
+local function module_source(name)
   local built_in, program = pcall(require, "kadenza.host")
   local text = built_in and program.source(name)
   if text then
@@ -56,22 +55,23 @@ local function source_of(name)
   return assert(file:read("a"))
 end
 
--- Adds a module and what it requires to `modules`, compiled: a VM is made at
--- every reload. By its name, which no file has, the meter knows our own code.
+-- Adds a module and the modules it requires to `modules`, compiled, since each
+-- reload makes a VM. The chunk name is "=NAME", which no file can have: the
+-- meter recognises kadenza's own code by it.
 local function add_module(modules, name)
   if NATIVE[name] or modules[name] then
     return
   end
-  local text = source_of(name)
+  local text = module_source(name)
   modules[name] = string.dump(assert(load(text, "=" .. name, "t")))
   for other in text:gmatch('require%("(kadenza[%w_.]*)"%)') do
     add_module(modules, other)
   end
 end
 
--- Returns the modules of a VM, by name, and the texts of the libraries, which
--- run as a policy's own code.
-local function make_modules()
+-- Returns the modules of a VM by name. Libraries are sources, not bytecode:
+-- the meter counts them as the policy's own code.
+local function make_vm_modules()
   local modules = {}
   for _, name in ipairs(ROOTS) do
     add_module(modules, name)
@@ -79,21 +79,20 @@ local function make_modules()
   for _, list in ipairs({ sandbox.LIBRARIES, sandbox.PARTS }) do
     for _, library in ipairs(list) do
       local name = "kadenza." .. library
-      modules[name] = source_of(name)
+      modules[name] = module_source(name)
     end
   end
   return modules
 end
 
--- Those that have been made: they are the same for every VM.
-local modules_made
+local cached_modules -- they are the same for every VM
 
-local function modules_of_vm()
-  modules_made = modules_made or make_modules()
-  return modules_made
+local function vm_modules()
+  cached_modules = cached_modules or make_vm_modules()
+  return cached_modules
 end
 
--- Where the log of a VM goes: to ours.
+-- Writes an event of a VM's log to the log of this state.
 local function write_log(level, message, ...)
   local fields = {}
   for i = 1, select("#", ...), 2 do
@@ -103,7 +102,7 @@ local function write_log(level, message, ...)
   log.write(level, message, fields)
 end
 
--- Returns what host.load_files is told of the files, packed.
+-- Returns the packed argument of host.load_files.
 local function pack_files(policies)
   local files = {}
   for i, policy in ipairs(policies) do
@@ -119,11 +118,12 @@ end
 
 local function attach_files(node, policies, write)
   return core.policy_vm(node.core, node.net, pack_files(policies),
-    modules_of_vm(), node.policy_memory or M.MEMORY,
+    vm_modules(), node.policy_memory or M.MEMORY,
     node.policy_instructions or M.INSTRUCTIONS, write or write_log)
 end
 
--- Returns the policies of tables and functions, or nil and a message.
+-- Returns the policies that are tables or are returned by functions, or nil and
+-- a message.
 local function list_tables(node, policies)
   local list = {}
   for i, policy in ipairs(policies) do
@@ -156,7 +156,7 @@ end
 
 local FILE_KEYS <const> = { file = true, trusted = true }
 
--- Returns what is wrong with { file = path, trusted = … }, or nil.
+-- Returns the problem of { file = path, trusted = … }, or nil.
 local function file_problem(policy)
   for key in pairs(policy) do
     if not FILE_KEYS[key] then
@@ -171,7 +171,7 @@ local function file_problem(policy)
   end
 end
 
--- Returns the kind of a policy, or nil and what is wrong with it.
+-- Returns the kind of a policy, or nil and a message.
 local function kind_of(policy)
   local kind = type(policy)
   if kind == "string" then
@@ -182,14 +182,14 @@ local function kind_of(policy)
   elseif kind == "table" or kind == "function" then
     return "tables"
   end
-  return nil, string.format("is a %s: a file's path, a table or a function is "
-    .. "needed", kind)
+  return nil, string.format("must be a path, a table or a function, not a %s",
+    kind)
 end
 
---- Raises unless `policies` is a list of files or one of tables and functions.
---- A file is its path, or { file = path, trusted = true }.
+--- Raises unless `policies` is a list of files, or of tables and functions.
+--- A file is a path or { file = path, trusted = true }.
 ---@param policies any
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the error, as for `error`
 ---@return "files"|"tables" kind
 function M.check_list(policies, level)
   if type(policies) ~= "table" then
@@ -197,22 +197,22 @@ function M.check_list(policies, level)
   end
   local kind
   for i, policy in ipairs(policies) do
-    local is, problem = kind_of(policy)
-    if not is then
+    local this_kind, problem = kind_of(policy)
+    if not this_kind then
       error("policy " .. i .. " " .. problem, level + 1)
-    elseif kind and kind ~= is then
-      error("the policies of one node are all files or all tables", level + 1)
+    elseif kind and kind ~= this_kind then
+      error("the policies of a node must be all files or all tables", level + 1)
     end
-    kind = is
+    kind = this_kind
   end
   return kind or "tables"
 end
 
--- Closes policies that have stopped once nothing of them is under way. Tasks
--- that are left then have a while to end.
-local function retire(net, handle, canceled)
+-- Closes stopped policies once no hook call of theirs is pending. Their last
+-- tasks are then cancelled and have RETIRE_MS to end.
+local function retire(net, handle, is_last_try)
   local released = handle:is_released()
-  if not net:is_open() or canceled or released and handle:finish() then
+  if not net:is_open() or is_last_try or released and handle:finish() then
     handle:close()
     return
   end
@@ -221,7 +221,7 @@ local function retire(net, handle, canceled)
   end)
 end
 
--- Closes the policies of a node once nothing of them is under way.
+-- Retires the policies of a node from the loop: not from within their hook.
 local function retire_soon(node)
   local handle = node.policy_handle
   node.net:start_timer(0, function()
@@ -229,7 +229,7 @@ local function retire_soon(node)
   end)
 end
 
--- Closes the policies with their node.
+-- Stops and closes the policies when their node closes.
 local function close_with(node)
   node:on_close(function()
     node.policy_handle:call("stop")
@@ -237,15 +237,15 @@ local function close_with(node)
   end)
 end
 
---- Ends the policies of a node that has crashed, which do not hear of it.
+--- Ends the policies of a node that crashed, without `on_stop`.
 ---@param node kadenza.Node
 function M.abandon(node)
   node.policy_handle:call("halt")
   retire_soon(node)
 end
 
--- Marks the node until the value returned is closed: a policy that reloads its
--- node while it is being loaded would do so for ever.
+-- Marks the node until the returned value is closed. The mark prevents endless
+-- recursion of a policy that reloads its node while it is being loaded.
 local function mark_loading(node)
   node.loading_policies = true
   return setmetatable({}, {
@@ -255,9 +255,9 @@ local function mark_loading(node)
   })
 end
 
--- Returns a handle of policies that the node has from now on, or nil, a message
--- and a code. What those before have saved is with them.
-local function replace(node, policies, write)
+-- Replaces the policies of a node and migrates their state. Returns the new
+-- handle, or nil, a message and a code.
+local function replace_policies(node, policies, write)
   local make = M.check_list(policies, 3) == "files" and attach_files
     or attach_tables
   local handle, message, code = make(node, policies, write)
@@ -269,25 +269,25 @@ local function replace(node, policies, write)
     handle:close()
     return nil, what, kind
   elseif what then
-    log.error("the policies' state is lost: they are out of memory")
+    log.error("the policies' state is lost: out of memory")
   end
   return handle
 end
 
---- Gives a node its policies, all or none.
+--- Sets the policies of a node. On failure it keeps those that it has.
 ---@param node kadenza.Node
 ---@param policies (string|table|function)[]
 ---@return true? attached
----@return string? message  names the file, and the line where there is one
+---@return string? message  names the file and, where known, the line
 ---@return kadenza.Code? code
 function M.attach(node, policies)
   if node.closing then
     return nil, "the node is closing", "KAD_ECLOSED"
   elseif node.loading_policies then
-    return nil, "the policies are being loaded already", "KAD_EBUSY"
+    return nil, "the policies are already being loaded", "KAD_EBUSY"
   end
   local _ <close> = mark_loading(node)
-  local handle, message, code = replace(node, policies)
+  local handle, message, code = replace_policies(node, policies)
   if not handle then
     return nil, message, code
   end
@@ -299,13 +299,13 @@ function M.attach(node, policies)
   else
     close_with(node)
   end
-  if node:is_open() then -- what has stopped may have closed it
+  if node:is_open() then -- an `on_stop` may have closed it
     handle:call("start")
   end
   return true
 end
 
---- Loads the policies of a node anew. When anything is wrong the old ones stay.
+--- Loads the policies of a node again. On failure it keeps the old ones.
 ---@param node kadenza.Node
 ---@return true? reloaded
 ---@return string? message
@@ -314,15 +314,24 @@ function M.reload(node)
   return M.attach(node, node.policies or {})
 end
 
---- Returns what the policies of a node have done: `hooks`, by name, each with
---- calls, errors, overruns (among the errors), yields (calls that waited),
---- preempted (calls that went on in a later turn), instructions (about),
---- seconds (that it ran), slowest (of one call), time (a histogram: calls under
---- 1, 2, 4 … microseconds, the last all others) and whether its breaker is open
---- (`suspended`); `memory`, the bytes that files take; and `clamped`, how often
---- a hook returned seconds out of range.
+--- Returns statistics of the policies of a node:
+---
+--- - `hooks`: by name, each with
+---   - `calls`
+---   - `errors`
+---   - `overruns`: errors because a budget or the deadline was exceeded
+---   - `yields`: calls that waited
+---   - `preempted`: calls that were continued in a later turn of the loop
+---   - `instructions`: of all calls, approximate
+---   - `seconds`: running time of all calls
+---   - `slowest`: running time of the slowest call, in seconds
+---   - `time`: a histogram of calls under 1, 2, 4 … microseconds; the last
+---     entry counts all others
+---   - `suspended`: whether its circuit breaker is open
+--- - `memory`: bytes that policy files use
+--- - `clamped`: how often a hook returned seconds out of range
 ---@param node kadenza.Node
----@return table? stats  nil when it has none
+---@return table? stats  nil for a node without policies
 function M.stats(node)
   if not node.policy_handle then
     return nil
@@ -330,24 +339,24 @@ function M.stats(node)
   return setmetatable(node.policy_handle:stats(), Stats)
 end
 
---- Gives policies to a node that has none, and starts nothing. Who calls this
---- closes the handle. For tests; `M.attach` is what nodes do.
+--- Loads policies for a node and starts none of them. The caller closes the
+--- handle. For tests; nodes use `M.attach`.
 ---@param node kadenza.Node
 ---@param policies (string|table|function)[]
----@param write? fun(level: string, message: string, ...: string)  the log of
----  files; fields follow, name and value
+---@param write? fun(level: string, message: string, ...: string)  receives log
+---  events of files; the fields follow as names and values
 ---@return table? handle
 ---@return string? message
 ---@return kadenza.Code? code
 function M.host(node, policies, write)
-  return replace(node, policies, write)
+  return replace_policies(node, policies, write)
 end
 
---- Checks policies as a node would that loads them, without a node: nothing is
---- sent or started. `on_start` does not run.
+--- Checks policies as a node does when it loads them. Sends nothing and starts
+--- nothing: `on_start` does not run.
 ---@param policies string|(string|table|function)[]  a file, or a list
 ---@return true? fine
----@return string? message  names the file, and the line where there is one
+---@return string? message  names the file and, where known, the line
 ---@return kadenza.Code? code
 function M.check(policies)
   if type(policies) == "string" then
@@ -358,7 +367,7 @@ function M.check(policies)
   local node = assert(require("kadenza.node").open_in(network, {
     listen = "192.0.2.1:6881",
   }))
-  local handle, message, code = replace(node, policies)
+  local handle, message, code = replace_policies(node, policies)
   node:close()
   if not handle then
     return nil, message, code

@@ -38,7 +38,7 @@ describe("kadenza.policy.lint finds", function()
   it_finds("one of a context, and of who asks",
     validate("local a = ctx.form\nreturn ctx.from.adress"),
     "2: a context has no field 'form' (did you mean 'from'?)",
-    "3: who asks has no field 'adress' (did you mean 'address'?)")
+    "3: context.from has no field 'adress' (did you mean 'address'?)")
 
   it_finds("one of a node", validate("ctx.node:gett(record.key)"),
     "2: a node has no field 'gett' (did you mean 'get'?)")
@@ -71,7 +71,7 @@ describe("kadenza.policy.lint finds", function()
   it_finds("a function that the library does not have", [[
     local kad = require "kadenza"
     return { on_start = function() kad.slep(1) end }]],
-    "2: the library of policies has no field 'slep' (did you mean 'sleep'?)")
+    "2: kadenza in a policy has no field 'slep' (did you mean 'sleep'?)")
 
   it_finds("globals that there are not", [[
     local count = 0

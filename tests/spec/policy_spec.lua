@@ -63,7 +63,7 @@ describe("kadenza.policy", function()
       ["the name of a core query"] = {
         "return { rpc = { ping = function() end } }", "." },
       ["two types of one name"] = {
-        "return { types = { A = {} } }", "'A' is no name of a type" },
+        "return { types = { A = {} } }", "'A' is not a name of a type" },
     }
 
     for what, case in pairs(refused) do
@@ -125,7 +125,7 @@ describe("kadenza.policy", function()
 
     it("raises in the caller's name for files and tables mixed", spec(function()
       kad.run(function()
-        assert_blames_caller("are all files or all tables", function()
+        assert_blames_caller("must be all files or all tables", function()
           kad.node({ policies = { "a.lua", {} } })
         end)
         assert_blames_caller("policy 1 is a number", function()
@@ -220,7 +220,7 @@ describe("kadenza.policy", function()
       function(world)
         local reply = call(world)
         assert.equal("false", reply.fine)
-        assert.matches("not a policy's to close", reply.err)
+        assert.matches("a policy cannot close its node", reply.err)
         assert.is_true(world.node:is_open())
       end))
   end)

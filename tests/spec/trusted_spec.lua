@@ -137,7 +137,7 @@ describe("a trusted policy file", function()
         net:open({ policies = { entry } })
       end)
     end
-    assert_blames_caller("are all files or all tables", function()
+    assert_blames_caller("must be all files or all tables", function()
       net:open({ policies = { { file = "a.lua" }, {} } })
     end)
   end)

@@ -1,8 +1,8 @@
---- Makes one set of rules of several policies.
+--- Composes several policies into one set of rules.
 --
 -- Filters (`on_request`, `on_contact`, a built-in type's `validate`) run in the
--- order of the policies until one says no. What only one can decide may be
--- claimed once: a second claim is an error that names both.
+-- order of the policies until one does not accept. A type, a query name and the
+-- codec belong to one policy: a second claim is an error that names both.
 
 local core = require("kadenza.core")
 local sorted = require("kadenza.sorted")
@@ -10,21 +10,21 @@ local suggest = require("kadenza.suggest")
 
 local M = {}
 
-local DEADLINE_MS <const> = 2000 -- of a hook, unless its policy says otherwise
-local MAX_TYPES <const> = 62 -- beside the built-in ones
-local MAX_QUERIES <const> = 256
-local FOREVER <const> = 0xFFFFFFFF -- republish: never
+local DEADLINE_MS <const> = 2000 -- default, of a hook call
+local MAX_TYPES <const> = 62 -- without the built-in ones; the core's limit
+local MAX_QUERIES <const> = 256 -- the core's limit
+local NEVER <const> = 0xFFFFFFFF -- republish_s
 local BUILT_IN <const> = { peers = true, value = true }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
 local HOOKS <const> = { "merge", "select", "expire" }
 
 ---@class kadenza.Loaded
----@field label string  the file, or what a table is called
----@field name string  of the policy
+---@field label string  the file, or "policy N" for a table
+---@field name string
 ---@field policy table
 
--- Runs filters in order until one does not return true. They are called one by
--- one, so that any of them may wait.
+-- Returns a filter that calls `filters` in order until one returns not true.
+-- The calls are not nested, so each filter may yield.
 local function chain(filters)
   if #filters == 1 then
     return filters[1]
@@ -40,7 +40,8 @@ local function chain(filters)
   end
 end
 
--- Calls all of `listeners`; the first error is raised once all have run.
+-- Returns a listener that calls all of `listeners`, then raises the first
+-- error.
 local function broadcast(listeners)
   if #listeners == 1 then
     return listeners[1]
@@ -64,8 +65,8 @@ end
 local Composer = {}
 Composer.__index = Composer
 
--- Returns the number of a hook of one or more policies: its place in the list
--- that C has. It may wait as long as the most patient of them.
+-- Adds a hook of one or more policies. Returns its number, which is its place
+-- in the list that C receives. Its deadline is the longest of its policies.
 function Composer:add(fn, owners, name)
   local setup = self.setup
   local number = #setup.hooks + 1
@@ -83,22 +84,22 @@ function Composer:add(fn, owners, name)
   return number
 end
 
--- The same for functions of several policies, which `join` makes one. Who reads
--- of a failure is told where all of them are.
+-- Adds a hook made of functions of several policies, which `join` combines.
+-- Notes where each of them is defined, for messages about a failure.
 function Composer:add_joined(functions, join, owners, name)
   local number = self:add(join(functions), owners, name)
   if #functions > 1 then
     local places = {}
     for i, fn in ipairs(functions) do
       local source, first = core.place(fn)
-      places[i] = (source:match("^[@=](.*)") or "a text") .. ":" .. first
+      places[i] = (source:match("^[@=](.*)") or "a string") .. ":" .. first
     end
     self.setup.places[number] = table.concat(places, ", ")
   end
   return number
 end
 
--- Notes that `loaded` decides `what`, which nobody else may.
+-- Claims `what` for one policy, or raises if another one claimed it.
 function Composer:claim(what, loaded)
   local before = self.claims[what]
   if before then
@@ -107,11 +108,11 @@ function Composer:claim(what, loaded)
   self.claims[what] = loaded
 end
 
--- Counts one more of what there may be so many of. The core has these bounds.
-function Composer:count(what, most, loaded)
+-- Counts one more `what`; raises above `max`.
+function Composer:count(what, max, loaded)
   local count = (self.counts[what] or 0) + 1
-  if count > most then
-    fail("%s: there are more than %d %s", loaded.label, most, what)
+  if count > max then
+    fail("%s: there are more than %d %s", loaded.label, max, what)
   end
   self.counts[what] = count
 end
@@ -129,7 +130,7 @@ function Composer:type_entry(name, loaded)
   return entry
 end
 
--- Tells whether a policy does nothing to a built-in type but filter it.
+-- Tells whether a policy adds nothing but a filter to a built-in type.
 local function only_filters(name, spec)
   if not BUILT_IN[name] then
     return false
@@ -144,7 +145,7 @@ end
 
 function Composer:add_republish(entry, spec, loaded)
   if spec.republish == false then
-    entry.republish_s = FOREVER
+    entry.republish_s = NEVER
   elseif type(spec.republish) == "function" then
     entry.republish =
       self:add(spec.republish, { loaded }, entry.name .. ".republish")
@@ -202,8 +203,9 @@ function Composer:add_policy(loaded)
   self:add_codec(policy.codec, loaded)
 end
 
--- Collects a hook that several policies may have.
-local function collect(list, name)
+-- Returns the functions of a hook that several policies may have, and their
+-- policies.
+local function collect_hook(list, name)
   local functions, owners = {}, {}
   for _, loaded in ipairs(list) do
     if loaded.policy[name] then
@@ -216,17 +218,17 @@ end
 
 function Composer:add_filters(list)
   for _, name in ipairs({ "on_request", "on_contact" }) do
-    local functions, owners = collect(list, name)
+    local functions, owners = collect_hook(list, name)
     if #functions > 0 then
       self.setup[name] = self:add_joined(functions, chain, owners, name)
     end
   end
 end
 
--- on_store and on_expire hear of records of every type.
+-- on_store and on_expire receive records of every type.
 function Composer:add_listeners(list)
   for _, name in ipairs({ "on_store", "on_expire" }) do
-    local functions, owners = collect(list, name)
+    local functions, owners = collect_hook(list, name)
     if #functions > 0 then
       local number = self:add_joined(functions, broadcast, owners, name)
       for built_in in pairs(BUILT_IN) do
@@ -253,7 +255,7 @@ function Composer:finish()
   return self.setup
 end
 
--- Returns the policies by their names, of which each has its own.
+-- Returns the policies by name. Raises when two have the same name.
 local function by_name(list)
   local named = {}
   for _, loaded in ipairs(list) do
@@ -267,43 +269,43 @@ local function by_name(list)
   return named
 end
 
--- Raises unless the policy `name` is there, and new enough.
-local function check_need(loaded, named, name, least)
+-- Raises unless the policy `name` is loaded in version `min_version` or later.
+local function check_requirement(loaded, named, name, min_version)
   local other = named[name]
   if not other then
     fail("%s: it requires the policy '%s', which is not loaded%s",
       loaded.label, name, suggest.hint(name, named))
   end
   local version = other.policy.version
-  if least and (version or 0) < least then
+  if min_version and (version or 0) < min_version then
     fail("%s: it requires version %s of the policy '%s', but %s is %s",
-      loaded.label, tostring(least), name, other.label,
+      loaded.label, tostring(min_version), name, other.label,
       version and "version " .. tostring(version) or "without a version")
   end
 end
 
-local function check_needs(list)
+local function check_requirements(list)
   local named = by_name(list)
   for _, loaded in ipairs(list) do
-    local needs, least = loaded.policy.requires or {}, {}
-    for _, name in ipairs(needs) do
-      check_need(loaded, named, name)
+    local required, versions = loaded.policy.requires or {}, {}
+    for _, name in ipairs(required) do
+      check_requirement(loaded, named, name)
     end
-    for name, version in pairs(needs) do
-      least[name] = type(name) == "string" and version or nil
+    for name, version in pairs(required) do
+      versions[name] = type(name) == "string" and version or nil
     end
-    for _, name in ipairs(sorted(least)) do
-      check_need(loaded, named, name, least[name])
+    for _, name in ipairs(sorted(versions)) do
+      check_requirement(loaded, named, name, versions[name])
     end
   end
 end
 
---- Composes policies that have been checked. Returns what C installs, or raises
---- { problem = text }.
+--- Composes policies that shape.check has accepted. Returns the table that C
+--- installs, or raises { problem = text }.
 ---@param list kadenza.Loaded[]
 ---@return table setup
 function M.compose(list)
-  check_needs(list)
+  check_requirements(list)
   local composer = setmetatable({
     setup = { hooks = {}, names = {}, deadlines = {}, places = {}, types = {},
       methods = {} },

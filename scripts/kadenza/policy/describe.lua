@@ -1,9 +1,8 @@
---- What tools are told of policies that have been loaded: their hooks with the
---- numbers that C knows them by, where their functions are written, their types
---- and queries, and the samples that they give.
+--- Describes loaded policies for tools: their hooks with the numbers that C
+--- uses, where their functions are defined, their types, queries and samples.
 --
--- It leaves the state of the policies as bencode, so only as strings, integers
--- and tables of those.
+-- The description leaves the Lua state of the policies as bencode: it consists
+-- of strings, integers and tables.
 
 local core = require("kadenza.core")
 
@@ -16,8 +15,8 @@ local FILTERS <const> = { "on_request", "on_contact" }
 local LISTENERS <const> = { "on_store", "on_expire" }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "republish_s" }
 
--- Returns path → number of all hooks of a set-up.
-local function number_hooks(setup)
+-- Returns the numbers of all hooks by their paths.
+local function hook_numbers(setup)
   local numbers = {}
   for _, entry in ipairs(setup.types) do
     for _, name in ipairs(TYPE_HOOKS) do
@@ -36,7 +35,6 @@ local function number_hooks(setup)
   return numbers
 end
 
--- Returns the types, each with its limits.
 local function list_types(setup)
   local list = {}
   for i, entry in ipairs(setup.types) do
@@ -56,8 +54,8 @@ local function list_methods(setup)
   return list
 end
 
--- Notes where a hook of a policy is written.
-local function note(places, loaded, path, fn)
+-- Adds where a hook of a policy is defined.
+local function add_place(places, loaded, path, fn)
   if type(fn) == "function" then
     local source, first, last = core.place(fn)
     table.insert(places, { path = path, file = loaded.label, source = source,
@@ -65,10 +63,10 @@ local function note(places, loaded, path, fn)
   end
 end
 
-local function note_types(places, loaded)
+local function add_type_places(places, loaded)
   for name, spec in pairs(loaded.policy.types or {}) do
     for _, hook in ipairs(TYPE_HOOKS) do
-      note(places, loaded, "types." .. name .. "." .. hook, spec[hook])
+      add_place(places, loaded, "types." .. name .. "." .. hook, spec[hook])
     end
   end
 end
@@ -77,21 +75,21 @@ local function list_places(list)
   local places = {}
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
-    note_types(places, loaded)
+    add_type_places(places, loaded)
     for name, fn in pairs(policy.rpc or {}) do
-      note(places, loaded, "rpc." .. name, fn)
+      add_place(places, loaded, "rpc." .. name, fn)
     end
     for name, fn in pairs(policy) do
-      note(places, loaded, name, fn)
+      add_place(places, loaded, name, fn)
     end
     for i, entry in ipairs(policy.every or {}) do
-      note(places, loaded, "every[" .. i .. "].run", entry.run)
+      add_place(places, loaded, "every[" .. i .. "].run", entry.run)
     end
   end
   return places
 end
 
--- A sample as a table, without booleans.
+-- Returns a sample as a table without booleans, which bencode does not have.
 local function plain_record(sample)
   if type(sample) == "string" then
     return { value = sample }
@@ -127,11 +125,11 @@ end
 
 --- Describes policies.
 ---@param list kadenza.Loaded[]
----@param setup table  what compose has made of them
+---@param setup table  the result of compose
 ---@return string bencode
 function M.describe(list, setup)
   return core.encode({
-    hooks = number_hooks(setup),
+    hooks = hook_numbers(setup),
     types = list_types(setup),
     methods = list_methods(setup),
     places = list_places(list),

@@ -1,8 +1,9 @@
---- What policies see of nodes and tasks: methods, and nothing that is inside.
+--- Objects through which policies use nodes and tasks: they have methods and no
+--- visible fields.
 --
--- A policy that could reach the scheduler behind a task, or the handle behind a
--- node, could do to them what no budget bounds. What it hands over to be called
--- back runs as a task of its own: it is metered, and its failure is logged.
+-- A policy must not reach the scheduler behind a task or the handle behind a
+-- node, where no budget would bound it. A policy's callback runs as a task of
+-- its own: it is metered, and its failure is logged.
 
 local core = require("kadenza.core")
 local failure = require("kadenza.failure")
@@ -13,21 +14,21 @@ local task = require("kadenza.task")
 
 local M = {}
 
---- The methods of a policy's node.
+--- The methods of a node that policies may call.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
   "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "own",
   "ping", "put", "query", "state", "stats", "withdraw" }
 
---- Those that are its program's alone.
+--- The methods of a node that only its program may call.
 M.WITHHELD = { "close", "leave", "network", "on_close", "receive", "reload",
   "save" }
 
-local WORK <const> = 2000 -- instructions that beginning an operation is worth
-local MAX_TASKS <const> = 1000 -- of a policy under way at a time
-local TASK <const> = { "await", "cancel", "status" }
+local CALL_COST <const> = 2000 -- instructions charged for a method call
+local MAX_TASKS <const> = 1000 -- running tasks of a policy
+local TASK_METHODS <const> = { "await", "cancel", "status" }
 
--- Returns the metatable of objects that show methods alone.
-local function shut(methods, name, describe)
+-- Returns the metatable of read-only objects that have methods only.
+local function make_metatable(methods, name, describe)
   return {
     __index = methods,
     __newindex = function(_, field)
@@ -40,8 +41,8 @@ local function shut(methods, name, describe)
   }
 end
 
--- Returns what calls the method of the object behind a facade. These are tail
--- calls, so that errors blame whoever has called the facade.
+-- Returns a function that calls a method of the object behind a facade. It is a
+-- tail call, so that errors name the caller of the facade.
 local function forward(reals, name)
   return function(self, ...)
     local real = reals[self]
@@ -54,63 +55,62 @@ end
 
 ------------------------------------------------------------------- tasks --
 
--- Calls a script's function as an entry of the meter, and says its failure.
-local function call_apart(fn)
+-- Calls a policy's function metered, in a coroutine; logs its failure.
+local function call_metered(fn)
   local fine, err = coroutine.resume(coroutine.create(fn))
   if not fine then
     log.error("a policy failed", { error = failure.text_of(err) })
   end
 end
 
--- As `kad.wait`, for a `start` that cannot be trusted to return a function that
--- ends, and without an error.
+-- Like `kad.wait`, but the function that `start` returns may fail or not end.
 local function wait(start)
   return safe.wait(function(resume)
     local cancel = start(resume)
     return type(cancel) == "function" and function()
-      call_apart(cancel)
+      call_metered(cancel)
     end or nil
   end)
 end
 
--- Returns what starts tasks, of which a bounded number is under way at a time.
-local function counter(owner)
-  local living = 0
+-- Returns a function that starts tasks, of which at most MAX_TASKS run at once.
+local function bounded_spawn(owner)
+  local running = 0
   return function(level, network, fn, ...)
-    if living >= MAX_TASKS then
-      error("too many tasks: " .. MAX_TASKS .. " are under way", level + 1)
+    if running >= MAX_TASKS then
+      error("too many tasks: " .. MAX_TASKS .. " are running", level + 1)
     elseif type(fn) ~= "function" then
       error("a task needs a function, not " .. type(fn), level + 1)
     end
     local work = task.spawn(network, fn, ...)
     work.owner = owner
     if work:status() == "running" then
-      living = living + 1
+      running = running + 1
       work.settled = function()
-        living = living - 1
+        running = running - 1
       end
     end
     return work
   end
 end
 
--- Tasks that end with whoever has made them.
-local Made = {}
+-- A list of tasks that are cancelled when it is closed.
+local OwnedTasks = {}
 
-function Made:__close()
+function OwnedTasks:__close()
   for _, work in ipairs(self) do
     work:cancel()
   end
 end
 
--- Returns what a list of tasks and functions stands for, and of that what was
--- started here. Raises in the caller's caller's name.
+-- Returns the tasks of a list of tasks and functions, and those among them that
+-- it started for functions. Errors name the caller's caller.
 local function to_tasks(start, reals, list)
   task.check(3)
   if type(list) ~= "table" then
     error("a list of tasks is needed, not " .. type(list), 3)
   end
-  local all, made = {}, setmetatable({}, Made)
+  local all, started = {}, setmetatable({}, OwnedTasks)
   for i = 1, rawlen(list) do
     local item = rawget(list, i)
     if type(item) ~= "function" and not reals[item] then
@@ -120,12 +120,13 @@ local function to_tasks(start, reals, list)
   end
   for i, item in ipairs(all) do
     all[i] = reals[item] or start(3, task.network(), item)
-    made[#made + 1] = not reals[item] and all[i] or nil
+    started[#started + 1] = not reals[item] and all[i] or nil
   end
-  return all, made
+  return all, started
 end
 
--- What waits for several tasks; those made here do not outlive the call.
+-- Adds the functions that wait for several tasks. Tasks that they start end
+-- with the call.
 local function add_groups(library, start, reals)
   function library.all(list)
     local all, _ <close> = to_tasks(start, reals, list)
@@ -150,18 +151,18 @@ local function add_groups(library, start, reals)
   end
 end
 
---- Makes what a policy has for tasks: `spawn`, `all`, `race`, `timeout` and
---- `wait`, as of the library.
----@param owner string  what messages call the policy: its file
+--- Makes a policy's task functions: `spawn`, `all`, `race`, `timeout`, `wait`.
+--- They do the same as those of the library.
+---@param owner string  the policy's name in messages: its file
 ---@return table<string, function> library
 function M.tasks(owner)
   local reals = setmetatable({}, { __mode = "k" })
-  local start = counter(owner)
+  local start = bounded_spawn(owner)
   local methods = {}
-  for _, name in ipairs(TASK) do
+  for _, name in ipairs(TASK_METHODS) do
     methods[name] = forward(reals, name)
   end
-  local meta = shut(methods, "kadenza.Task", function(self)
+  local meta = make_metatable(methods, "kadenza.Task", function(self)
     return tostring(reals[self])
   end)
   local library = { wait = wait }
@@ -176,7 +177,8 @@ end
 
 ------------------------------------------------------------------- nodes --
 
--- Puts a task in the place of the callback that the last argument may be.
+-- Returns the arguments. If the last one is a callback, it is replaced by a
+-- function that runs it as a task.
 local function with_task(start, network, ...)
   local count = select("#", ...)
   local callback = count > 0 and select(count, ...)
@@ -190,27 +192,28 @@ local function with_task(start, network, ...)
   return table.unpack(arguments, 1, count)
 end
 
---- Returns what a policy sees of its node.
+--- Returns the object that a policy has for its node.
 ---@param node kadenza.Node
 ---@param network kadenza.core.Network
 ---@return kadenza.Node shown
 function M.node(node, network)
   local reals = setmetatable({}, { __mode = "k" })
-  local start = counter("callbacks of policies")
+  local start = bounded_spawn("callbacks of policies")
   local methods = {}
   for _, name in ipairs(M.NODE) do
     local call = forward(reals, name)
     methods[name] = function(self, ...)
-      core.charge(WORK)
+      core.charge(CALL_COST)
       return call(self, with_task(start, network, ...))
     end
   end
   function methods.close()
-    error("this node is not a policy's to close", 2)
+    error("a policy cannot close its node", 2)
   end
-  local shown = setmetatable({}, shut(methods, "kadenza.Node", function()
-    return tostring(node)
-  end))
+  local shown = setmetatable({}, make_metatable(methods, "kadenza.Node",
+    function()
+      return tostring(node)
+    end))
   reals[shown] = node
   return shown
 end

@@ -1,5 +1,5 @@
---- The Lua side of a policy host, in the state where the policies run: it loads
---- and composes them, and runs what waits.
+--- The Lua side of the policy host, in the state where the policies run. Loads
+--- and composes policies, runs their timers, schedules hook calls that wait.
 
 local failure = require("kadenza.failure")
 local compose = require("kadenza.policy.compose")
@@ -11,12 +11,12 @@ local throttle = require("kadenza.throttle")
 
 local M = {}
 
--- A message handler: what an error says, and where it came from.
+-- A message handler: returns the error's text with a traceback.
 local function trace(err)
   return failure.text_of(err) .. "\n" .. core.traceback()
 end
 
-local function call_stoppers(list, node)
+local function call_on_stop(list, node)
   for _, loaded in ipairs(list) do
     if loaded.policy.on_stop then
       local fine, err = xpcall(loaded.policy.on_stop, trace, node)
@@ -30,74 +30,77 @@ local function call_stoppers(list, node)
   end
 end
 
--- Runs one function of a policy in a task of its own, and says its failure.
-local function run_task(network, say, name, fn, node)
+-- Runs a function of a policy in a task of its own; logs its failure through
+-- `throttled`.
+local function run_task(network, throttled, name, fn, node)
   local work = task.spawn(network, fn, node)
   if pcall(work.await, work) then
     return
   end
-  say(name, function(unsaid)
+  throttled(name, function(suppressed)
     log.error("a policy failed", {
       hook = name,
       error = work:failure(),
-      before = unsaid,
+      before = suppressed,
     })
   end)
 end
 
--- A period with up to a tenth added or taken off.
+-- Returns a period of 0.9 to 1.1 times `seconds`, at random.
 local function jitter(network, seconds)
   local part = string.unpack("<I2", network:random(2)) / 65535
   return seconds * (0.9 + 0.2 * part)
 end
 
-local function repeat_forever(network, say, name, entry, node)
+local function run_timer(network, throttled, name, entry, node)
   while true do
     task.sleep(jitter(network, entry.seconds))
-    run_task(network, say, name, entry.run, node)
+    run_task(network, throttled, name, entry.run, node)
   end
 end
 
 local function start_all(list, node, network, tasks)
-  local say = throttle.new(network)
+  local throttled = throttle.new(network)
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     if policy.on_start then
-      table.insert(tasks, task.spawn(network, run_task, network, say,
+      table.insert(tasks, task.spawn(network, run_task, network, throttled,
         loaded.name .. ": on_start", policy.on_start, node))
     end
     for index, entry in ipairs(policy.every or {}) do
       local name = string.format("%s: every[%d]", loaded.name, index)
-      table.insert(tasks,
-        task.spawn(network, repeat_forever, network, say, name, entry, node))
+      table.insert(tasks, task.spawn(network, run_timer, network, throttled,
+        name, entry, node))
     end
   end
 end
 
--- Says that a hook has failed: `text` has the place and the traceback.
-local function report(name, text, place, unsaid, suspended)
+-- Logs the failure of a hook. `text` has the place and the traceback.
+-- `suppressed` is the number of failures since the one logged last.
+local function log_failure(name, text, place, suppressed, is_breaker_open)
   log.error("a policy failed", {
     hook = name,
     error = text,
     defined = place,
-    before = unsaid > 0 and unsaid or nil,
-    breaker = suspended and "open" or nil,
+    before = suppressed > 0 and suppressed or nil,
+    breaker = is_breaker_open and "open" or nil,
   })
 end
 
--- Says that a hook returned seconds out of range, and what became of them.
-local function report_clamped(name, returned, used, place, unsaid)
+-- Logs that a hook returned seconds out of range, and the seconds used instead.
+local function log_clamped(name, returned, used, place, suppressed)
   log.warn("a policy returned seconds out of range", {
     hook = name,
     returned = tostring(returned),
     used = used,
     defined = place,
-    before = unsaid > 0 and unsaid or nil,
+    before = suppressed > 0 and suppressed or nil,
   })
 end
 
--- Returns what is told how hooks that waited have ended. One function for all,
--- and fields of the task instead of a table for each: thousands may wait.
+-- Returns the function that completes hook calls that waited. One function
+-- serves all calls, with its data in fields of the task, because thousands of
+-- calls may wait.
 local function make_ended(setup, waiting)
   return function(work, state, ran, ...)
     local steps = work.steps or 0
@@ -110,7 +113,8 @@ local function make_ended(setup, waiting)
   end
 end
 
--- The functions with which hook.c hands coroutines to the scheduler.
+-- Adds the functions with which C gives the coroutines of hook calls to the
+-- scheduler.
 local function add_scheduling(setup, network)
   local threads = setmetatable({}, { __mode = "k" })
   local waiting = {} -- ticket → task
@@ -132,7 +136,7 @@ local function add_scheduling(setup, network)
     local work = waiting[ticket]
     if work then
       local problem, is_overrun = setup.problem(work.runner)
-      if problem then -- it tells where the hook waits, too
+      if problem then -- add where the hook waits
         problem = problem .. "\n" .. core.traceback(work.thread)
       end
       work.problem, work.overrun = problem, is_overrun
@@ -141,7 +145,8 @@ local function add_scheduling(setup, network)
   end
 end
 
--- Returns name, version and state of a policy as bytes; nil without a state.
+-- Returns the name, version and state of a policy as bytes; nil if it has no
+-- state.
 local function pack_state(loaded, node)
   local policy = loaded.policy
   local state = policy.save(node)
@@ -153,7 +158,7 @@ local function pack_state(loaded, node)
     core.pack_plain(state, "the state"))
 end
 
--- Gives a policy the state that an older version of it has saved.
+-- Restores the state that an older version of a policy saved.
 local function restore_state(list, node, bytes)
   local name, version, state = string.unpack("s4s4s4", bytes)
   for _, loaded in ipairs(list) do
@@ -169,13 +174,13 @@ local function restore_state(list, node, bytes)
       return true
     end
   end
-  log.warn("a state is lost: no policy of that name restores it",
+  log.warn("a policy's state is lost: no policy of that name restores it",
     { policy = name })
   return true
 end
 
--- The functions with which C takes states from the old policies to the new.
-local function add_passage(setup, list, node)
+-- Adds the functions with which C migrates states from old policies to new.
+local function add_migration(setup, list, node)
   function setup.save(index)
     local loaded = list[index]
     if not loaded then
@@ -199,8 +204,8 @@ local function add_passage(setup, list, node)
   end
 end
 
--- The functions with which the policies begin and end.
-local function add_life(setup, list, node, network)
+-- Adds the functions that start and stop the policies.
+local function add_lifecycle(setup, list, node, network)
   local tasks = {}
   function setup.start()
     start_all(list, node, network, tasks)
@@ -209,19 +214,19 @@ local function add_life(setup, list, node, network)
   function setup.halt()
     for _, work in ipairs(tasks) do
       if core.is_spent and core.is_spent() then
-        break -- what is left is dropped with the state
+        break -- the others end with the Lua state
       end
       work:cancel()
     end
   end
 
   function setup.stop()
-    call_stoppers(list, node)
+    call_on_stop(list, node)
     setup.halt()
   end
 end
 
---- Makes what C installs of policies that have been loaded.
+--- Makes the table that C installs for loaded policies.
 ---@param list kadenza.Loaded[]
 ---@param node kadenza.Node
 ---@param network kadenza.core.Network
@@ -239,40 +244,40 @@ function M.set_up(list, node, network)
     return nil, type(setup) == "table" and setup.problem or tostring(setup)
   end
   add_scheduling(setup, network)
-  add_passage(setup, list, node)
-  setup.report, setup.clamped = report, report_clamped
+  add_migration(setup, list, node)
+  setup.report, setup.clamped = log_failure, log_clamped
   function setup.describe()
     return require("kadenza.policy.describe").describe(list, setup)
   end
-  add_life(setup, list, node, network)
+  add_lifecycle(setup, list, node, network)
   return setup
 end
 
--- Cancels the tasks that are left, within one budget: each has one of its own,
--- and there may be a thousand. Returns true when none is left; at last those
--- are dropped.
-local function finish_tasks(network, at_last)
+-- Cancels the remaining tasks within one budget: each task has a budget of its
+-- own, and there may be a thousand tasks. Returns true when none remains. With
+-- `is_last_try` remaining tasks are dropped.
+local function finish_tasks(network, is_last_try)
   local finished = task.finish(network, core.is_spent)
-  if at_last and not finished then
-    log.warn("tasks of replaced policies were dropped: they take too long to "
-      .. "end")
+  if is_last_try and not finished then
+    log.warn("tasks of replaced policies were dropped: they did not end in "
+      .. "time")
   end
   return finished
 end
 
--- Gives the node's metatable of contexts the node: `context.node`.
+-- Returns the node as policies see it.
 local function wrap_node(handle, network)
   local node = require("kadenza.node").wrap(handle, network)
   return require("kadenza.policy.facade").node(node, network)
 end
 
--- Has the log of the VM go to a function, the fields as names and values.
+-- Sends the log of the VM to a function, the fields as names and values.
 local function log_to(sink)
   log.configure({
     level = "debug",
     sink = function(event)
       local fields = {}
-      for key, value in next, event.fields do -- a policy's: no __pairs
+      for key, value in next, event.fields do -- without a policy's __pairs
         fields[#fields + 1] = tostring(key)
         fields[#fields + 1] = tostring(value)
       end
@@ -285,7 +290,7 @@ end
 ---@param handle kadenza.core.Node  borrowed
 ---@param network kadenza.core.Network  borrowed
 ---@param packed string  a list of { path, trusted }, and in `standard` the
---- path and cpath for trusted files, if there are any
+--- path and cpath for trusted files, if there are any such files
 ---@param sink fun(level: string, message: string, ...: string)
 ---@return table? setup
 ---@return string? message
@@ -310,14 +315,14 @@ function M.load_files(handle, network, packed, sink)
   local setup, message = M.set_up(list, node, network)
   if setup then
     setup.node = node
-    setup.finish = function(at_last)
-      return finish_tasks(network, at_last)
+    setup.finish = function(is_last_try)
+      return finish_tasks(network, is_last_try)
     end
   end
   return setup, message
 end
 
---- Returns what messages call a policy: its name, or that of its file.
+--- Returns the name of a policy in messages: its `name`, or its file's name.
 ---@param policy table
 ---@param label string
 ---@return string name

@@ -1,10 +1,10 @@
---- What is surely wrong with the text of a policy, though it loads: a field
---- that its record, request or context does not have, a name that is no global.
+--- Finds mistakes in the source of a policy that loads: unknown fields of
+--- records, requests and contexts, and undefined globals.
 --
--- There are no false alarms: a parameter of a hook is looked at as long as
--- nothing else in the hook has its name, and a global is unknown when the whole
--- file declares no such name. What is passed on to other functions is not seen
--- here, but raises when it is read.
+-- There are no false alarms. A hook's parameter is checked only while nothing
+-- else in the hook has its name, and a global is unknown only if the file
+-- declares no such name. Values passed to other functions are not followed;
+-- their unknown fields raise when they are read.
 
 local facade = require("kadenza.policy.facade")
 local lexer = require("kadenza.lexer")
@@ -27,7 +27,7 @@ local function set_of(words)
   return set
 end
 
---- The fields of what hooks are given.
+--- The fields of the arguments of hooks, by kind.
 M.FIELDS = {
   record = set_of("key type value seq salt publisher signature ttl age copy"),
   context = set_of("node now reason from"),
@@ -35,13 +35,13 @@ M.FIELDS = {
   contact = set_of("id address host port"),
   from = set_of("id address host port proven"),
 }
--- What these fields are in turn.
-local INSIDE <const> = { context = { from = "from", node = "node" } }
+-- The kinds of fields that have fields themselves.
+local NESTED <const> = { context = { from = "from", node = "node" } }
 local NOUNS <const> = { record = "a record", context = "a context",
-  request = "a request", contact = "a contact", from = "who asks",
-  node = "a node", library = "the library of policies" }
+  request = "a request", contact = "a contact", from = "context.from",
+  node = "a node", library = "kadenza in a policy" }
 
--- What the parameters of hooks are; false: nothing that is known.
+-- The kinds of the parameters of hooks; false: not checked.
 local PARAMETERS <const> = {
   merge = { false, "record", "context" },
   select = { false, "context" },
@@ -58,15 +58,15 @@ local PARAMETERS <const> = {
   on_expire = { "record", "context" },
 }
 
--- The methods that policies have of a node.
-local NODE <const> = {}
+-- The methods of a node that policies may call.
+local NODE_METHODS <const> = {}
 for _, name in ipairs(facade.NODE) do
-  NODE[name] = true
+  NODE_METHODS[name] = true
 end
 
 local function fields_of(kind)
   if kind == "node" then
-    return NODE
+    return NODE_METHODS
   elseif kind == "library" then
     return safe
   end
@@ -87,7 +87,7 @@ function Linter:report(token, ...)
     message = string.format(...) })
 end
 
--- A token's text where it is a name or a symbol; strings have none.
+-- Returns the text of a token; "" for a string.
 function Linter:text(at)
   local token = self.tokens[at]
   return token and token.text or ""
@@ -95,7 +95,8 @@ end
 
 ------------------------------------------------------------ declarations --
 
--- Reads names with commas from `at` on into `declared`; returns what follows.
+-- Adds the names of a list with commas at `at` to `declared`. Returns the place
+-- of the token after the list.
 function Linter:read_names(at, declared)
   while self.tokens[at] and self.tokens[at].kind == "name" do
     declared[self:text(at)] = true
@@ -111,8 +112,8 @@ function Linter:read_names(at, declared)
   return at
 end
 
--- Returns where the parameters begin of the function whose word is at `at`, and
--- whether it is a method.
+-- Returns where the parameters of the function whose keyword is at `at` begin,
+-- and whether it is a method.
 function Linter:parameters_of(at)
   local is_method = false
   while self:text(at) ~= "(" do
@@ -122,7 +123,7 @@ function Linter:parameters_of(at)
   return at + 1, is_method
 end
 
--- Notes what the word at `at` declares.
+-- Adds the names that the keyword at `at` declares to `declared`.
 function Linter:declare(at, declared)
   local text = self:text(at)
   if text == "local" and self:text(at + 1) == "function" then
@@ -153,7 +154,7 @@ local function is_field(before)
   return before == "." or before == ":"
 end
 
--- Tells whether something else may have the name of a parameter within a span.
+-- Tells whether `name` is declared or assigned from `first` to `last`.
 function Linter:is_shadowed(name, first, last)
   if self:declared_in(first, last)[name] then
     return true
@@ -168,8 +169,8 @@ function Linter:is_shadowed(name, first, last)
   return false
 end
 
--- Checks the field that is read of a value of this kind, whose name is at `at`,
--- and the fields of that.
+-- Checks a field that is read of a value whose name is at `at`, and the fields
+-- of that field.
 function Linter:check_field(at, kind)
   local field = self.tokens[at + 2]
   if not is_field(self:text(at + 1)) or field.kind ~= "name" then
@@ -182,8 +183,8 @@ function Linter:check_field(at, kind)
   elseif self:text(at + 3) == "=" then
     self:report(field, "'%s' of %s cannot be set: copy it first", field.text,
       NOUNS[kind])
-  elseif INSIDE[kind] and INSIDE[kind][field.text] then
-    self:check_field(at + 2, INSIDE[kind][field.text])
+  elseif NESTED[kind] and NESTED[kind][field.text] then
+    self:check_field(at + 2, NESTED[kind][field.text])
   end
 end
 
@@ -197,7 +198,7 @@ function Linter:check_uses(name, kind, first, last)
   end
 end
 
--- Returns the last word of the function whose word is at `first`.
+-- Returns the place of the `end` of the function whose keyword is at `first`.
 function Linter:end_of(first)
   local depth = 0
   for at = first, #self.tokens do
@@ -210,8 +211,8 @@ function Linter:end_of(first)
   return #self.tokens
 end
 
--- Returns the first and last word of the function of a place; nil when several
--- begin in its line.
+-- Returns the places of the first and last token of the function of a hook; nil
+-- when several functions begin on its line.
 function Linter:find_function(place)
   local found
   for at, token in ipairs(self.tokens) do
@@ -231,7 +232,7 @@ function Linter:find_function(place)
   return nil
 end
 
--- Checks the parameters of the function at `first`, which are of these kinds.
+-- Checks the uses of the parameters of the function at `first`.
 function Linter:check_parameters(kinds, first, last)
   local at = self:parameters_of(first)
   for _, kind in ipairs(kinds) do
@@ -255,7 +256,7 @@ function Linter:check_hook(place)
   end
 end
 
--- What `local NAME = require("kadenza")` gives is the library.
+-- Checks the uses of NAME after `local NAME = require("kadenza")`.
 function Linter:check_library()
   for at = 1, #self.tokens - 6 do
     if self:text(at) == "local" and self:text(at + 2) == "="
@@ -275,9 +276,9 @@ end
 
 ----------------------------------------------------------------- globals --
 
--- Tells whether the name at `at` stands for a value: it is no field, no label
--- and no key of a table.
-function Linter:is_value(at, inner)
+-- Tells whether the name at `at` is a variable: not a field, a label or a key
+-- in a table constructor. `inner` is the innermost open bracket or block.
+function Linter:is_variable(at, inner)
   local before, after = self:text(at - 1), self:text(at + 1)
   if is_field(before) or before == "goto" or before == "::" then
     return false
@@ -294,7 +295,7 @@ end
 function Linter:check_global(at, declared, inner)
   local token = self.tokens[at]
   local name = token.text
-  if declared[name] or GLOBALS[name] or not self:is_value(at, inner) then
+  if declared[name] or GLOBALS[name] or not self:is_variable(at, inner) then
     return
   elseif self:text(at + 1) == "=" then
     self:report(token, "global '%s' cannot be set: use 'local'", name)
@@ -310,8 +311,8 @@ function Linter:check_global(at, declared, inner)
   end
 end
 
--- With `_ENV`, names may be anything's.
-function Linter:has_environment()
+-- Tells whether the source uses `_ENV`: then names need not be globals.
+function Linter:uses_environment()
   for _, token in ipairs(self.tokens) do
     if token.text == "_ENV" then
       return true
@@ -339,7 +340,7 @@ function Linter:check_globals()
   end
 end
 
-------------------------------------------------------------------- whole --
+----------------------------------------------------------------- sources --
 
 local function by_line(a, b)
   if a.line ~= b.line then
@@ -348,7 +349,7 @@ local function by_line(a, b)
   return a.message < b.message
 end
 
--- A function may be several hooks: its mistakes are said once.
+-- Returns the problems by line, each once: a function may serve several hooks.
 local function sorted_once(problems)
   table.sort(problems, by_line)
   local once = {}
@@ -363,7 +364,7 @@ local function sorted_once(problems)
   return once
 end
 
---- Returns the names of the modules beside a policy that its text requires.
+--- Returns the names of the modules beside a policy that its source requires.
 ---@param text string  Lua that compiles
 ---@return string[] names
 function M.modules(text)
@@ -380,12 +381,12 @@ function M.modules(text)
   return names
 end
 
---- Looks through the text of a policy file, or of a module beside it.
+--- Checks the source of a policy file, or of a module beside it.
 ---@param file string
 ---@param text string  Lua that compiles
----@param places table[]  where its hooks are written: path, first, last (line)
----@param is_trusted? boolean  it may have any global
----@return kadenza.Problem[] problems  in the order of their lines
+---@param places table[]  of its hooks: path, first and last line
+---@param is_trusted? boolean  do not check globals
+---@return kadenza.Problem[] problems  by line
 function M.check(file, text, places, is_trusted)
   local linter = setmetatable({ file = file, tokens = lexer.tokens(text),
     problems = {} }, Linter)
@@ -393,7 +394,7 @@ function M.check(file, text, places, is_trusted)
     linter:check_hook(place)
   end
   linter:check_library()
-  if not is_trusted and not linter:has_environment() then
+  if not is_trusted and not linter:uses_environment() then
     linter:check_globals()
   end
   return sorted_once(linter.problems)

@@ -1,20 +1,19 @@
---- Lua's patterns, matched in Lua: slower than the library's own, but each step
---- is counted, so that a match that would take too long can be stopped. The
---- sandbox uses it where string's functions might never return.
+--- Matches Lua patterns in Lua. This is slower than Lua's string library, but
+--- the meter counts each step, so a match that takes too long can be stopped.
+--- The sandbox uses it for patterns that might take unbounded time.
 --
 --     pattern.find("key = value", "^(%w+)%s*=%s*(%w+)$")
 
 local M = {}
 
-local OPEN <const> = -1 -- the length of a capture that has not ended
-local POSITION <const> = -2 -- of one that is a position
+local OPEN <const> = -1 -- length of a capture without its end yet
+local POSITION <const> = -2 -- length of a position capture
 local CLOSE <const> = (")"):byte()
 
 local Matcher = {}
 Matcher.__index = Matcher
 
--- Returns the place behind the single item (a character, a class or a set) that
--- begins at `p`.
+-- Returns the place after the single item (a character, class or set) at `p`.
 function Matcher:item_end(p)
   local char = self.pattern:sub(p, p)
   if char == "%" then
@@ -39,7 +38,7 @@ function Matcher:item_end(p)
   return p + 1
 end
 
--- Tells whether the character at `s` is one of the item's.
+-- Tells whether the character at `s` matches the item.
 function Matcher:is_single(s, p, stop)
   local char = self.subject:sub(s, s)
   if char == "" then
@@ -52,8 +51,8 @@ function Matcher:is_single(s, p, stop)
   return string.find(char, item) ~= nil
 end
 
--- Returns the byte that has to follow where the rest of the pattern, from `p`
--- on, is to match; nil if several may.
+-- Returns the byte that any match of the pattern from `p` on begins with; nil
+-- if there is no single one.
 function Matcher:next_byte(p)
   while self.pattern:byte(p) == CLOSE do
     p = p + 1
@@ -120,7 +119,7 @@ function Matcher:close_capture(s, p)
   error("invalid pattern capture", 0)
 end
 
--- %bxy: returns the place behind the balanced text at `s`, or nil.
+-- %bxy: returns the place after the balanced text at `s`, or nil.
 function Matcher:balanced(s, p)
   local open, close = self.pattern:sub(p, p), self.pattern:sub(p + 1, p + 1)
   if close == "" then
@@ -143,7 +142,7 @@ function Matcher:balanced(s, p)
   return nil
 end
 
--- %f[set]: tells whether a run of the set's characters begins at `s`.
+-- %f[set]: tells whether `s` is a frontier of the set.
 function Matcher:is_frontier(s, p, stop)
   local set = self.pattern:sub(p, stop - 1)
   local before, after = self.subject:sub(s - 1, s - 1), self.subject:sub(s, s)
@@ -152,7 +151,7 @@ function Matcher:is_frontier(s, p, stop)
   return not string.find(before, set) and string.find(after, set) ~= nil
 end
 
--- %1: returns the place behind the text of a capture at `s`, or nil.
+-- %1: returns the place after a copy of a capture's text at `s`, or nil.
 function Matcher:repeated(s, digit)
   local capture = self.captures[tonumber(digit)]
   if not capture or capture.len == OPEN then
@@ -167,7 +166,7 @@ function Matcher:repeated(s, digit)
   return nil
 end
 
--- Matches an item and what says how often.
+-- Matches an item with its repetition suffix.
 function Matcher:match_item(s, p)
   local stop = self:item_end(p)
   local suffix = self.pattern:sub(stop, stop)
@@ -205,7 +204,8 @@ function Matcher:match_escape(s, p)
   return self:match_item(s, p)
 end
 
--- Matches the pattern from `p` on at `s`. Returns the place behind, or nil.
+-- Matches the pattern from `p` on at `s`. Returns the place after the match, or
+-- nil.
 function Matcher:match(s, p)
   local char = self.pattern:sub(p, p)
   if char == "" then
@@ -239,7 +239,7 @@ function Matcher:capture(level, first, behind)
   return self.subject:sub(capture.from, capture.from + capture.len - 1)
 end
 
--- Returns the captures; without any, the whole match if `whole`.
+-- Returns the captures; without captures, the whole match if `whole` is true.
 function Matcher:results(first, behind, whole)
   local results = {}
   local count = #self.captures
@@ -260,7 +260,7 @@ local function new(subject, pattern)
   }, Matcher)
 end
 
--- Returns where the first match at `init` or later begins, and what is behind.
+-- Returns the first match at `init` or later: its start and the place after it.
 local function search(matcher, init)
   local anchored = matcher.pattern:sub(1, 1) == "^"
   local begin = anchored and 2 or 1
@@ -285,7 +285,7 @@ local function start_of(subject, init)
   return math.max(init, 1)
 end
 
---- string.find, for patterns.
+--- Like string.find.
 function M.find(subject, pattern, init)
   if not string.find(pattern, "[%^$*+?.(%[%%-]") then
     return string.find(subject, pattern, init, true)
@@ -298,7 +298,7 @@ function M.find(subject, pattern, init)
   return first, behind - 1, matcher:results(first, behind, false)
 end
 
---- string.match.
+--- Like string.match.
 function M.match(subject, pattern, init)
   local matcher = new(subject, pattern)
   local first, behind = search(matcher, start_of(matcher.subject, init))
@@ -308,7 +308,7 @@ function M.match(subject, pattern, init)
   return matcher:results(first, behind, true)
 end
 
---- string.gmatch.
+--- Like string.gmatch.
 function M.gmatch(subject, pattern, init)
   local matcher = new(subject, pattern)
   local s, last = start_of(matcher.subject, init), nil
@@ -355,7 +355,7 @@ local function expand(matcher, replacement, first, behind)
   return tostring(value)
 end
 
---- string.gsub.
+--- Like string.gsub.
 function M.gsub(subject, pattern, replacement, limit)
   local matcher = new(subject, pattern)
   local anchored = matcher.pattern:sub(1, 1) == "^"

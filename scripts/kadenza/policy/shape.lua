@@ -1,4 +1,4 @@
---- What a policy may hold, checked when it is loaded.
+--- Checks the fields of a policy when it is loaded.
 
 local core = require("kadenza.core")
 local methods = require("kadenza.methods")
@@ -41,7 +41,7 @@ local TYPE_KEYS <const> = {
   republish = "republish",
 }
 
---- The keys that a policy, and a type of it, may have.
+--- The allowed keys of a policy and of its types.
 M.POLICY_KEYS, M.TYPE_KEYS = POLICY_KEYS, TYPE_KEYS
 
 local MAX_REPUBLISH <const> = 2592000
@@ -51,7 +51,7 @@ for key, kind in pairs(HOOK_KEYS) do
   POLICY_KEYS[key] = kind
 end
 
--- Raises what is wrong; M.check catches it.
+-- Raises a problem, which M.check catches.
 local function fail(...)
   error({ problem = string.format(...) }, 0)
 end
@@ -67,7 +67,7 @@ end
 
 local function check_range(value, range, name)
   if math.type(value) ~= "integer" or value < range[1] or value > range[2] then
-    fail("%s must be an integer of %d … %d", name, range[1], range[2])
+    fail("%s must be an integer from %d to %d", name, range[1], range[2])
   end
 end
 
@@ -89,8 +89,8 @@ local function check_type(name, spec)
   if type(name) ~= "string" or #name > MAX_NAME
     or not name:find("^[a-z0-9_.-]+$")
   then
-    fail("'%s' is no name of a type: a-z, 0-9, '_', '-' and '.' make one",
-      tostring(name))
+    fail("'%s' is not a name of a type: it needs 1 to %d of a-z, 0-9, '_', '-' "
+      .. "and '.'", tostring(name), MAX_NAME)
   end
   check_kind(spec, "table", where)
   check_keys(spec, TYPE_KEYS, " in " .. where)
@@ -111,9 +111,10 @@ end
 
 local function check_rpc(name, fn)
   if type(name) ~= "string" or #name == 0 or #name > MAX_NAME then
-    fail("'%s' is no name of a query: 1 to 32 bytes", tostring(name))
+    fail("'%s' is not a name of a query: it needs 1 to %d bytes",
+      tostring(name), MAX_NAME)
   elseif methods.CORE[name] then
-    fail("rpc.%s: the node answers '%s' itself", name, name)
+    fail("rpc.%s: the node itself answers '%s'", name, name)
   elseif methods.RESERVED[name] then
     fail("rpc.%s: '%s' has a meaning in BitTorrent's DHT (%s)", name, name,
       methods.RESERVED[name])
@@ -128,7 +129,7 @@ local function check_every(index, entry)
   check_kind(entry.run, "function", where .. ".run")
   check_kind(entry.seconds, "number", where .. ".seconds")
   if not (entry.seconds >= 0.001 and entry.seconds <= MAX_REPUBLISH) then
-    fail("%s.seconds must be a number of 0.001 … %d", where, MAX_REPUBLISH)
+    fail("%s.seconds must be a number from 0.001 to %d", where, MAX_REPUBLISH)
   end
 end
 
@@ -141,7 +142,7 @@ local SAMPLE_KEYS <const> = {
   signed = "boolean",
 }
 
--- A record that `kadenza check` stores: its value, or a table with one.
+-- A record sample is a value, or a table with one.
 local function check_record_sample(sample, where)
   if type(sample) == "string" then
     return
@@ -165,7 +166,7 @@ local function check_arguments_sample(sample, where)
   end
 end
 
--- Samples are of what the policy has: `part` is its types or its rpc.
+-- Checks the samples of one part of the policy: its `types` or its `rpc`.
 local function check_samples(given, part, name, check)
   local where = "samples." .. name
   check_kind(given or {}, "table", where)
@@ -194,21 +195,22 @@ local function check_codec(codec)
   check_kind(codec.decode, "function", "codec.decode")
 end
 
--- Calls `check(key, value)` for all that a part of the policy holds.
+-- Calls `check(key, value)` for each entry of a part of the policy.
 local function check_each(part, check)
   for key, value in pairs(part or {}) do
     check(key, value)
   end
 end
 
--- Names in a list, or with the least version: { "a", b = 2 }.
-local function check_need(key, value)
+-- Checks an entry of `requires`: { "a", b = 2 } are names, without and with the
+-- minimum version.
+local function check_requirement(key, value)
   if math.type(key) == "integer" then
     check_kind(value, "string", "requires[" .. key .. "]")
   elseif type(key) == "string" then
     check_kind(value, "number", "requires." .. key)
   else
-    fail("requires has a key that is no name of a policy")
+    fail("requires has a key that is not the name of a policy")
   end
 end
 
@@ -221,7 +223,7 @@ local function check_policy(policy)
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
   check_each(policy.every, check_every)
-  check_each(policy.requires, check_need)
+  check_each(policy.requires, check_requirement)
   if policy.codec then
     check_codec(policy.codec)
   end
@@ -231,11 +233,11 @@ local function check_policy(policy)
   end
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
-    fail("deadline must be seconds of more than 0 and at most 3600")
+    fail("deadline must be more than 0 and at most 3600 seconds")
   end
 end
 
---- Checks a policy. Returns true, or nil and what is wrong with it.
+--- Checks a policy. Returns true, or nil and a problem.
 ---@param policy any
 ---@return true? fine
 ---@return string? problem

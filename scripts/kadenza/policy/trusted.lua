@@ -1,8 +1,8 @@
---- What a trusted policy file sees: the whole standard library, and every
---- module that the program can require.
+--- The environment of a trusted policy file: the whole standard library and
+--- every module that the program can require.
 --
--- Nothing of it reaches the other files of the node, whose environments are
--- their own. Budgets hold as far as the file lets them: it can take them off.
+-- Other files of the node have environments of their own and get none of it. A
+-- trusted file can remove its budgets.
 
 local core = require("kadenza.core")
 
@@ -10,11 +10,11 @@ local M = {}
 
 local PREFIX <const> = "kadenza"
 
--- What of the sandbox stays, so that budgets hold.
+-- The sandbox's versions of these remain: they keep the budgets.
 local METERED <const> = { pcall = true, xpcall = true, coroutine = true }
 
--- The globals that Lua's own functions would give a chunk are those of the
--- host: a chunk of the file gets the file's.
+-- Adds loaders that give a chunk the environment of the file. Lua's own ones
+-- would give it the globals of the host.
 local function add_loaders(globals, environment)
   function globals.load(chunk, name, mode, ...)
     if select("#", ...) > 0 then
@@ -43,7 +43,8 @@ local function exists(path)
   return file ~= nil
 end
 
--- kadenza's modules and those beside the file come first, as for every policy.
+-- Returns a `require` that finds kadenza's modules and those beside the file
+-- first, as for every policy.
 local function make_require(confined, folder)
   return function(name)
     local beside = folder .. tostring(name):gsub("%.", "/") .. ".lua"
@@ -56,17 +57,17 @@ local function make_require(confined, folder)
   end
 end
 
---- Opens the whole standard library in this state, for files that are trusted.
----@param path string  package.path and package.cpath of the program
----@param cpath string
+--- Opens the whole standard library in this state, for trusted files.
+---@param path string  package.path of the program
+---@param cpath string  package.cpath of the program
 function M.open(path, cpath)
   core.open_standard(path, cpath)
 end
 
---- Adds to the globals of a policy what a trusted one has beside them.
+--- Adds the globals of a trusted policy to those of a policy.
 ---@param globals table
 ---@param environment table  of the file
----@param folder string  of the file, which ends with '/' or is empty
+---@param folder string  of the file; ends with '/' or is empty
 function M.extend(globals, environment, folder)
   local confined = globals.require
   for name, value in pairs(_G) do

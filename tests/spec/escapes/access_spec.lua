@@ -81,7 +81,7 @@ local ROWS <const> = {
     "kad.spawn(kad.sleep, 0).await({ state = 'done' })", "with a colon"),
   refused("tasks that are tables", "kad.all({ { state = 'done' } })",
     "item 1 is neither a task nor a function"),
-  refused("the node's end", "ctx.node:close()", "not a policy's to close"),
+  refused("the node's end", "ctx.node:close()", "a policy cannot close its node"),
   refused("the node's end, by a scope", "local node <close> = ctx.node",
     "non-closable value"),
   refused("the node's policies", "ctx.node:reload()", "a nil value"),
