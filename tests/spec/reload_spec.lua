@@ -302,8 +302,8 @@ describe("reloading policies", function()
       HUNGRY, "policy%.lua: out of memory" },
     ["has a misspelt hook"] = { "return { on_strat = 1 }",
       "policy%.lua: unknown key 'on_strat'" },
-    ["claims a type twice"] = { "return { types = { A = {} } }",
-      "policy%.lua: 'A' is no name" },
+    ["names a type wrongly"] = { "return { types = { A = {} } }",
+      "policy%.lua: 'A' is not a name" },
   }
   for what, case in pairs(broken) do
     it("keeps the old policy when the file " .. what, with(counting(),

@@ -142,12 +142,12 @@ return { types = { odd = {
         path .. ":2: returned number where true", 1, true))
     end))
 
-  it("says whose breaker is open", with_folder(function(write)
+  it("warns of hooks whose circuit breaker is open", with_folder(function(write)
     local document = check_json(write("deaf.lua", [[
 return { name = "deaf", on_request = function() error("no") end }]]))
     local hook = hook_named(document, "deaf: on_request")
     assert.is_true(hook.suspended > 0)
-    assert.matches("^deaf: .* its breaker is open at %d+ of %d+ nodes$",
+    assert.matches("^deaf: .* its circuit breaker is open at %d+ of %d+ nodes$",
       document.warnings[1])
   end))
 
@@ -271,14 +271,14 @@ return { types = { note = {} }, samples = { types = { note = {
       local entry = document.samples[1]
       assert.equal(5, entry.tried)
       assert.equal(0, entry.accepted)
-      assert.equal(5, #entry.refusals)
+      assert.equal(5, #entry.rejections)
     end))
 
-  it("warns of an overlay that never was", with_folder(function(write)
+  it("warns of an overlay whose nodes know no others", with_folder(function(write)
     local document, done = check_json(write("lonely.lua",
       "return { on_contact = function() return false end }"))
     assert.equal(0, done.status)
-    assert.same({ "8 of 8 nodes know no other: all this says little" },
+    assert.same({ "8 of 8 nodes have no contacts: the results mean little" },
       document.warnings)
   end))
 

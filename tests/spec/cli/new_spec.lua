@@ -69,7 +69,7 @@ describe("kadenza new policy", function()
     file:close()
     local tests = run_in(folder .. "/book", "busted")
     assert.equal(1, tests.status)
-    assert.is_truthy(tests.stdout:find("Expected the hook to refuse", 1, true))
+    assert.is_truthy(tests.stdout:find("Expected the hook to reject", 1, true))
   end))
 
   it("gives luacheck the globals of the sandbox", with_folder(function(folder)
