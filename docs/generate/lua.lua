@@ -35,7 +35,7 @@ local SECTIONS <const> = {
     head = true },
   { class = "kadenza.testing.Policy", from = { "testing.policy" },
     prefix = "policy:" },
-  { class = "kadenza.testing.Answer", from = { "testing.policy" } },
+  { class = "kadenza.testing.HookResult", from = { "testing.policy" } },
   { class = "kadenza.testing.Overlay", from = { "testing.overlay" },
     prefix = "overlay:" },
   { class = "kadenza.testing.Holder", from = { "testing.overlay" } },

@@ -106,8 +106,8 @@ describe("what policies save", function()
 
         assert.equal(1, call(world).calls)
         world.after = function()
-          assert.equal("a policy's state is lost: no policy of that name restores it",
-            world.events[1].message)
+          assert.equal("a policy's state is lost: no policy of that name "
+            .. "restores it", world.events[1].message)
           assert.equal("count", world.events[1].fields.policy)
         end
       end))

@@ -126,7 +126,7 @@ describe("a policy that claims a query of the node's", function()
     local node, message =
       policies.load("return { rpc = { ping = function() end } }")
     assert.is_nil(node)
-    assert.is_truthy(message:find("policy.lua: rpc.ping: the node itself answers "
-      .. "'ping'", 1, true))
+    assert.is_truthy(message:find("policy.lua: rpc.ping: the node itself "
+      .. "answers 'ping'", 1, true))
   end)
 end)

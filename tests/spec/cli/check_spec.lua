@@ -159,7 +159,8 @@ return { name = "deaf", on_request = function() error("no") end }]]))
       "^8 nodes, 4000 s of virtual time, seed 1\nhook +calls +errors"))
     assert.is_truthy(done.stdout:find("\ngood: note.validate +%d+ +0 +0 +0 "))
     assert.is_truthy(done.stdout:find(
-      "types.note: 1 of 2 samples accepted\n  1 time: refused: 201 that is bad\n",
+      "types.note: 1 of 2 samples accepted\n"
+        .. "  1 time: refused: 201 that is bad\n",
       1, true))
     assert.is_truthy(done.stdout:find("\nnothing wrong\n$"))
   end))
@@ -274,7 +275,7 @@ return { types = { note = {} }, samples = { types = { note = {
       assert.equal(5, #entry.rejections)
     end))
 
-  it("warns of an overlay whose nodes know no others", with_folder(function(write)
+  it("warns of nodes that know no others", with_folder(function(write)
     local document, done = check_json(write("lonely.lua",
       "return { on_contact = function() return false end }"))
     assert.equal(0, done.status)
