@@ -28,6 +28,8 @@
 --     assert.fails(result, "policy.lua:7: ")      -- part of the error
 --     assert.holders(8, overlay, key, "line")     -- number of holders
 --     assert.converged(overlay, key, "line")      -- all hold the same
+--
+-- Tested by tests/spec/testing.
 
 local literals = require("kadenza.testing.literals")
 local overlay = require("kadenza.testing.overlay")
