@@ -1,4 +1,6 @@
 --- What is said of tasks that have failed: of the scheduler, `kadenza.task`.
+--
+-- Tested by tests/spec/policy/failure_spec.lua.
 
 local log = require("kadenza.log")
 

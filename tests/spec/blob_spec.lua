@@ -1,7 +1,7 @@
 local blob = require("kadenza.blob")
 local kad = require("kadenza")
 local blobs = require("tests.spec.blob_support")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 local tree = require("kadenza.blob.tree")
 

@@ -1,7 +1,7 @@
 local crdt = require("kadenza.crdt")
 local kad = require("kadenza")
 local kinds = require("kadenza.crdt.kind")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 describe("kadenza.crdt", function()

@@ -1,6 +1,6 @@
 local kad = require("kadenza")
 local lease = require("kadenza.lease")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 local seed = tonumber(os.getenv("SEED")) or os.time() % 1000000

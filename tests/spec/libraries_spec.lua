@@ -1,5 +1,5 @@
 local sandbox = require("kadenza.sandbox")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, load_policy = support.with, support.load
 

@@ -1,7 +1,7 @@
 -- Custom queries along a lookup path, as scripts send and answer them.
 
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 local spec = support.spec

@@ -2,7 +2,7 @@ local facade = require("kadenza.policy.facade")
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local sandbox = require("kadenza.sandbox")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, load_policy = support.with, support.load
 

@@ -1,5 +1,5 @@
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local signed = require("kadenza.signed")
 local support = require("tests.spec.support")
 

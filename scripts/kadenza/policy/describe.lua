@@ -3,6 +3,8 @@
 --
 -- The description leaves the Lua state of the policies as bencode: it consists
 -- of strings, integers and tables.
+--
+-- Tested by tests/spec/testing/policy_spec.lua, tests/spec/cli/check_spec.lua.
 
 local core = require("kadenza.core")
 

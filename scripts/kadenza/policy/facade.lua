@@ -4,6 +4,8 @@
 -- A policy must not reach the scheduler behind a task or the handle behind a
 -- node, where no budget would bound it. A policy's callback runs as a task of
 -- its own: it is metered, and its failure is logged.
+--
+-- Tested by tests/spec/sandbox_spec.lua, tests/spec/policy/overload_spec.lua.
 
 local core = require("kadenza.core")
 local failure = require("kadenza.failure")

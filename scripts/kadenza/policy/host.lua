@@ -1,5 +1,7 @@
 --- The Lua side of the policy host, in the state where the policies run. Loads
 --- and composes policies, runs their timers, schedules hook calls that wait.
+--
+-- Tested by tests/spec/policy.
 
 local failure = require("kadenza.failure")
 local compose = require("kadenza.policy.compose")

@@ -10,6 +10,8 @@
 --     }
 --
 -- Without samples, some plain values are tried. A rejection is not a failure.
+--
+-- Tested by tests/spec/cli/check_spec.lua.
 
 local key = require("kadenza.key")
 local lint = require("kadenza.policy.lint")

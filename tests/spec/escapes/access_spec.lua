@@ -1,5 +1,7 @@
--- Attempts to reach what a policy has no business with: the program's state,
--- the machine, the scheduler, another policy, a node that is not its own.
+-- Attempts to reach the program's state, the machine, the scheduler, another
+-- policy or another node.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local attempt = require("tests.spec.escapes.attempt")
 

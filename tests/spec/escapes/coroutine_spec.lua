@@ -1,4 +1,6 @@
--- Attempts by way of coroutines.
+-- Attempts by means of coroutines.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local attempt = require("tests.spec.escapes.attempt")
 

@@ -1,5 +1,7 @@
--- What has broken other programs that run scripts, tried here: the holes of
--- Redis and HAProxy that have become known, and the bugs of Lua 5.4 itself.
+-- Attacks on other programs that run scripts: the published vulnerabilities of
+-- Redis and HAProxy, and the bugs of Lua 5.4.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local attempt = require("tests.spec.escapes.attempt")
 

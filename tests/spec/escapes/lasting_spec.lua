@@ -1,5 +1,7 @@
--- Attempts to stay: in what waits, in timers and tasks, after the hook, after
--- the kill, after the reload; and to stall the node or lose what it holds.
+-- Attempts to stay: in waiting calls, timers and tasks, after the hook, the
+-- kill or the reload; and to stall the node or lose its records.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local assert = require("luassert")
 local attempt = require("tests.spec.escapes.attempt")

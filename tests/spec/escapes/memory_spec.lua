@@ -1,4 +1,6 @@
--- Attempts to take more memory than there is for policies.
+-- Attempts to use more memory than policies may.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local attempt = require("tests.spec.escapes.attempt")
 

@@ -1,9 +1,12 @@
--- Attempts by what runs at a reload, and by what speaks for the node.
+-- Attempts from the functions that run at a reload, and from those that speak
+-- for the node.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local assert = require("luassert")
 local attempt = require("tests.spec.escapes.attempt")
 local kad = require("kadenza")
-local policy_support = require("tests.spec.policy_support")
+local policy_support = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 -- A policy that takes this along when it is replaced.

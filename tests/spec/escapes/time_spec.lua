@@ -1,4 +1,6 @@
--- Attempts to run for ever, or longer than the budget.
+-- Attempts to run without end, or longer than the budget.
+--
+-- Tests scripts/kadenza/sandbox.lua, bindings/policy.
 
 local attempt = require("tests.spec.escapes.attempt")
 

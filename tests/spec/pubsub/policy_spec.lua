@@ -1,5 +1,5 @@
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local pubs = require("tests.spec.pubsub_support")
 local pubsub = require("kadenza.pubsub")
 local support = require("tests.spec.support")

@@ -1,6 +1,6 @@
 --- A policy and wrappers that the specs of kadenza.testing share.
 
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 local testing = require("kadenza.testing")
 

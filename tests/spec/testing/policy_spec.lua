@@ -1,5 +1,5 @@
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local shared = require("tests.spec.support.testing")
 local support = require("tests.spec.support")
 local testing = require("kadenza.testing")

@@ -1,9 +1,11 @@
--- Stores to one key whose hooks wait, with seeds: whatever interleaves, is lost
--- on the way, fails or is reloaded meanwhile, merges of one key do not overlap,
--- and no value that was accepted is lost.
+-- Stores to one key whose hooks wait, with random seeds. Under any
+-- interleaving, loss, failure and reload, merges of one key do not overlap, and
+-- no accepted value is lost.
+--
+-- Tests bindings/policy, core/replication.
 
 local kad = require("kadenza")
-local policy_support = require("tests.spec.policy_support")
+local policy_support = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 local SEEDS <const> = 150

@@ -1,6 +1,10 @@
+-- The circuit breaker stops calling a hook that keeps failing.
+--
+-- Tests bindings/policy.
+
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
 

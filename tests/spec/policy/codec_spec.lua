@@ -1,7 +1,9 @@
 -- Policies that replace the encoding of their node.
+--
+-- Tests bindings/policy/codec.c, bindings/policy/message.c.
 
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local shape = require("kadenza.policy.shape")
 local support = require("tests.spec.support")
 

@@ -1,7 +1,7 @@
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local shared = require("tests.spec.support")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local spec, assert_blames_caller = shared.spec, shared.assert_blames_caller
 

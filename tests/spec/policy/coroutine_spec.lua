@@ -1,6 +1,8 @@
--- Coroutines that sandboxed scripts make.
+-- Coroutines that policies create.
+--
+-- Tests bindings/policy.
 
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 
 -- A policy whose query `run` does this.
 local function rpc(body)

@@ -1,10 +1,12 @@
---- Policies that refine the built-in types: their hooks run after the core's
---- own checks, on stores and on reads.
+-- Policies that refine the built-in types: their hooks run after the core's own
+-- checks, on stores and on gets.
+--
+-- Tests scripts/kadenza/policy/compose.lua, bindings/policy, core/replication.
 
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local shared = require("tests.spec.support")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with = support.with
 

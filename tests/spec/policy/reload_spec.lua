@@ -1,7 +1,12 @@
+-- Reloads replace the policies of a running node.
+--
+-- Tests scripts/kadenza/policy.lua, scripts/kadenza/policy/host.lua,
+-- bindings/policy.
+
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local spec = require("tests.spec.support").spec
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local call, counting, with = support.call, support.counting, support.with
 local HUNGRY <const> = support.HUNGRY

@@ -1,5 +1,9 @@
+-- Hook calls that wait.
+--
+-- Tests bindings/policy, scripts/kadenza/policy/host.lua.
+
 local kad = require("kadenza")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
 

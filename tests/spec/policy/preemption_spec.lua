@@ -1,8 +1,10 @@
--- Hooks that compute for long: they share the turns of the network with all
--- else, and lose nothing by it.
+-- Hooks that compute for long are preempted: they share the turns of the loop
+-- with all other work and lose nothing.
+--
+-- Tests bindings/policy, scripts/kadenza/scheduler.lua.
 
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 
 -- A policy whose query `run` does this. A turn of virtual time has room for
 -- 200,000 instructions.

@@ -1,7 +1,10 @@
--- What hooks may do, and what becomes of those that misbehave.
+-- Every kind of failure in every hook: the default verdict holds, the failure
+-- is logged, and the node serves on.
+--
+-- Tests bindings/policy.
 
 local kad = require("kadenza")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
 

@@ -1,7 +1,11 @@
--- What is said of a policy that fails: which hook of which policy, the place,
--- the way there, and not more often than somebody can read.
+-- The log of a policy that fails names the hook, the policy, the place and the
+-- traceback, and is rate-limited.
+--
+-- Tests bindings/policy, scripts/kadenza/policy/host.lua,
+-- scripts/kadenza/failure.lua, scripts/kadenza/throttle.lua.
+
 local kad = require("kadenza")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with = support.with
 local KEY <const> = kad.key("failures")

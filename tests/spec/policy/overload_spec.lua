@@ -1,8 +1,9 @@
--- Policies that would keep their node busy for ever, without one hook that is
--- over its budget.
+-- Policies that keep their node busy although no hook exceeds its budget.
+--
+-- Tests scripts/kadenza/policy/facade.lua, bindings/policy.
 
 local policy = require("kadenza.policy")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 
 local function messages(events, part)
   local count = 0

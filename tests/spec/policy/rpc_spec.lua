@@ -1,8 +1,9 @@
--- Custom queries from one node to another: what a policy is asked, what it may
--- say, and what the asker gets of it.
+-- Custom queries from one node to another.
+--
+-- Tests bindings/policy.
 
 local kad = require("kadenza")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 local with = policies.with

@@ -1,8 +1,10 @@
---- What every hook is told of its circumstances, for types of policies' own and
---- for built-in ones.
+-- The context of each hook: reason, time and source, for record types of
+-- policies and for built-in types.
+--
+-- Tests bindings/policy, core/engine.
 
 local kad = require("kadenza")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with = support.with
 

@@ -1,5 +1,5 @@
 local lint = require("kadenza.policy.lint")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 local testing = require("kadenza.testing")
 

@@ -1,5 +1,7 @@
--- Whatever a codec makes of a datagram, the node lives: messages at random, in
--- which each field is now right, now nearly so, now nonsense.
+-- A codec that returns random messages, whose fields are valid, nearly valid or
+-- nonsense, does not harm its node.
+--
+-- Tests bindings/policy/codec.c, bindings/policy/message.c.
 
 local kad = require("kadenza")
 local support = require("tests.spec.support")

@@ -1,8 +1,9 @@
--- Every hook may wait before it answers, in every way that there is, and is
--- ended by whatever ends it.
+-- Every hook may wait, in every way, and every way of ending it works.
+--
+-- Tests bindings/policy, scripts/kadenza/policy/host.lua.
 
 local kad = require("kadenza")
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
 

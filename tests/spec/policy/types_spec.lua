@@ -1,6 +1,6 @@
 -- The definitions for editors say what the host does.
 local lint = require("kadenza.policy.lint")
-local policies = require("tests.spec.policy_support")
+local policies = require("tests.spec.support.policy")
 local shape = require("kadenza.policy.shape")
 local support = require("tests.spec.support")
 local testing = require("kadenza.testing")

@@ -1,7 +1,11 @@
+-- A reload migrates the state that policies save.
+--
+-- Tests scripts/kadenza/policy/host.lua, bindings/policy/plain.c.
+
 local kad = require("kadenza")
 local policy = require("kadenza.policy")
 local spec = require("tests.spec.support").spec
-local support = require("tests.spec.policy_support")
+local support = require("tests.spec.support.policy")
 
 local failures = support.failures
 local call, counting, with = support.call, support.counting, support.with

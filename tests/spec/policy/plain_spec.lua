@@ -1,4 +1,6 @@
---- The bytes in which plain values go from one Lua state to another.
+-- Plain values, packed to go from one Lua state to another.
+--
+-- Tests bindings/policy/plain.c.
 
 local core = require("kadenza.core")
 
