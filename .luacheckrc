@@ -40,7 +40,7 @@ stds.kadenza_policy = {
   },
 }
 
-files["scripts/kadenza/arguments.lua"] = { std = "kadenza_policy" }
+files["scripts/kadenza/check.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/blob"] = { std = "kadenza_policy" }
 files["scripts/kadenza/blob.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/crdt.lua"] = { std = "kadenza_policy" }

@@ -178,14 +178,14 @@ build = {
       incdirs = { "core", "bindings", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)" },
     },
-    ["kadenza.arguments"] =
-      "scripts/kadenza/arguments.lua",
     ["kadenza.blob"] =
       "scripts/kadenza/blob.lua",
     ["kadenza.blob.reader"] =
       "scripts/kadenza/blob/reader.lua",
     ["kadenza.blob.tree"] =
       "scripts/kadenza/blob/tree.lua",
+    ["kadenza.check"] =
+      "scripts/kadenza/check.lua",
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =
@@ -246,6 +246,8 @@ build = {
       "scripts/kadenza/crdt.lua",
     ["kadenza.crdt.kind"] =
       "scripts/kadenza/crdt/kind.lua",
+    ["kadenza.errors"] =
+      "scripts/kadenza/errors.lua",
     ["kadenza.failure"] =
       "scripts/kadenza/failure.lua",
     ["kadenza.group"] =
@@ -264,16 +266,18 @@ build = {
       "scripts/kadenza/literal.lua",
     ["kadenza.log"] =
       "scripts/kadenza/log.lua",
+    ["kadenza.lookup_options"] =
+      "scripts/kadenza/lookup_options.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
     ["kadenza.methods"] =
       "scripts/kadenza/methods.lua",
     ["kadenza.node"] =
       "scripts/kadenza/node.lua",
+    ["kadenza.node_options"] =
+      "scripts/kadenza/node_options.lua",
     ["kadenza.operation"] =
       "scripts/kadenza/operation.lua",
-    ["kadenza.options"] =
-      "scripts/kadenza/options.lua",
     ["kadenza.policy"] =
       "scripts/kadenza/policy.lua",
     ["kadenza.policy.compose"] =

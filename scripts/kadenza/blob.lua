@@ -13,7 +13,7 @@
 -- what each has to look like. Whatever a stranger publishes, a reader never
 -- fetches more than the length that he has agreed to, `max_size`.
 
-local arguments = require("kadenza.arguments")
+local check = require("kadenza.check")
 local kad = require("kadenza")
 local reader = require("kadenza.blob.reader")
 local tree = require("kadenza.blob.tree")
@@ -75,14 +75,14 @@ end
 ---  hour
 ---@return kadenza.Type type
 function M.chunk(options)
-  return make_type(arguments.options(options, 2, TYPE_OPTIONS))
+  return make_type(check.with_defaults(options, 2, TYPE_OPTIONS))
 end
 
 --- Returns a policy that does nothing but hold chunks.
 ---@param options? { ttl?: integer, republish?: integer }
 ---@return kadenza.Policy policy
 function M.policy(options)
-  local chunk = make_type(arguments.options(options, 2, TYPE_OPTIONS))
+  local chunk = make_type(check.with_defaults(options, 2, TYPE_OPTIONS))
   return { name = "blob", version = 1, types = { chunk = chunk } }
 end
 
@@ -162,9 +162,9 @@ end
 ---@return kadenza.Code? code
 ---@return table? details
 function M.put(node, bytes, options)
-  arguments.check_node(node, 2)
-  arguments.check_kind(bytes, "string", "what a blob is made of", 2)
-  local checked = arguments.options(options, 2, OPTIONS, PUT_OPTIONS)
+  check.node(node, 2)
+  check.kind(bytes, "string", "what a blob is made of", 2)
+  local checked = check.with_defaults(options, 2, OPTIONS, PUT_OPTIONS)
   if #bytes > checked.max_size then
     return nil, string.format("the blob has %d bytes: over max_size, %d",
       #bytes, checked.max_size), "KAD_ETOOBIG", { size = #bytes }
@@ -199,9 +199,9 @@ end
 ---@return kadenza.Code? code
 ---@return table? details
 function M.open(node, root, options)
-  arguments.check_node(node, 2)
-  arguments.check_key(node, root, "the root of a blob", 2)
-  local checked = arguments.options(options, 2, OPTIONS, OPEN_OPTIONS)
+  check.node(node, 2)
+  check.id(node, root, "the root of a blob", 2)
+  local checked = check.with_defaults(options, 2, OPTIONS, OPEN_OPTIONS)
   return reader.open(node, root, checked)
 end
 
@@ -243,9 +243,9 @@ end
 ---@return kadenza.Code? code
 ---@return table? details
 function M.get(node, root, options)
-  arguments.check_node(node, 2)
-  arguments.check_key(node, root, "the root of a blob", 2)
-  local checked = arguments.options(options, 2, OPTIONS, GET_OPTIONS)
+  check.node(node, 2)
+  check.id(node, root, "the root of a blob", 2)
+  local checked = check.with_defaults(options, 2, OPTIONS, GET_OPTIONS)
   checked.offset = 0
   local opened <close>, message, code, details =
     reader.open(node, root, checked)

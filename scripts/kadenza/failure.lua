@@ -2,28 +2,17 @@
 --
 -- Tested by tests/spec/policy/failure_spec.lua.
 
+local errors = require("kadenza.errors")
 local log = require("kadenza.log")
 
 local M = {}
-
---- Returns what an error says of itself. One that is no string may have a
---- __tostring that fails or never ends: that runs on a coroutine of its own.
----@param err any
----@return string text
-function M.text_of(err)
-  if type(err) == "string" then
-    return err
-  end
-  local fine, text = coroutine.resume(coroutine.create(tostring), err)
-  return fine and text or "an error that cannot be shown"
-end
 
 --- Returns what a task that has failed says of it, with a traceback.
 ---@param task kadenza.Task
 ---@return string text
 function M.describe(task)
   local trace = task.traceback
-  return M.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
+  return errors.text_of(task.outcome[1]) .. (trace and "\n" .. trace or "")
 end
 
 --- Says what a task, or what it has begun, has failed by. A policy's tasks may
@@ -61,18 +50,18 @@ end
 
 --- Takes the failures of a scheduler that nobody has awaited.
 ---@param scheduler table
----@return { value: any, text: string }[] errors
+---@return { value: any, text: string }[] failures
 function M.take(scheduler)
-  local errors = {}
+  local failures = {}
   for _, task in ipairs(scheduler.unseen) do
     if not task.seen then
       task.seen = true
-      errors[#errors + 1] = { value = task.outcome[1],
+      failures[#failures + 1] = { value = task.outcome[1],
         text = M.describe(task) }
     end
   end
   scheduler.unseen = {}
-  return errors
+  return failures
 end
 
 return M

@@ -6,27 +6,27 @@
 --     node:put(where, "1", { secret = pair.secret })
 
 local core = require("kadenza.core")
-local options = require("kadenza.options")
+local errors = require("kadenza.errors")
 local task = require("kadenza.task")
 
 local M = {}
 
--- Below, what the core raises is a mistake of the caller's: `options.call` is a
--- tail call, so that level 1 is that caller.
+-- An error of the core is a mistake of the caller: `errors.at_level` is a tail
+-- call, so that level 1 is the caller.
 
 --- Hashes a name to a key of 160 bits, or 256.
 ---@param name string
 ---@param bits? 160|256
 ---@return string key
 function M.of(name, bits)
-  return options.call(1, core.key, name, bits)
+  return errors.at_level(1, core.key, name, bits)
 end
 
 --- Writes bytes in hexadecimal.
 ---@param bytes string
 ---@return string text
 function M.hex(bytes)
-  return options.call(1, core.hex, bytes)
+  return errors.at_level(1, core.hex, bytes)
 end
 
 --- Reads hexadecimal text.
@@ -35,7 +35,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.unhex(text)
-  return options.call(1, core.unhex, text)
+  return errors.at_level(1, core.unhex, text)
 end
 
 --- Returns the XOR of two ids, and how many leading bits they share.
@@ -44,7 +44,7 @@ end
 ---@return string distance
 ---@return integer prefix
 function M.distance(a, b)
-  return options.call(1, core.distance, a, b)
+  return errors.at_level(1, core.distance, a, b)
 end
 
 --- Tells which id is closer to `target`: -1 for `a`, 1 for `b`, 0 for a tie.
@@ -53,7 +53,7 @@ end
 ---@param b string
 ---@return integer order
 function M.compare(target, a, b)
-  return options.call(1, core.compare, target, a, b)
+  return errors.at_level(1, core.compare, target, a, b)
 end
 
 --- Makes an Ed25519 key pair, from 32 secret bytes or at random.
@@ -61,7 +61,7 @@ end
 ---@return { publisher: string, secret: string } pair
 function M.keypair(seed)
   seed = seed or task.network():random(32)
-  local publisher, secret = options.call(2, core.keypair, seed)
+  local publisher, secret = errors.at_level(2, core.keypair, seed)
   return { publisher = publisher, secret = secret }
 end
 
@@ -85,7 +85,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.sign(what, secret, bits)
-  return options.call(1, core.sign, what, secret, bits)
+  return errors.at_level(1, core.sign, what, secret, bits)
 end
 
 --- Tells whether a signature of bytes is the publisher's. What has the wrong
@@ -95,14 +95,14 @@ end
 ---@param signature string
 ---@return boolean valid
 function M.verify(publisher, message, signature)
-  return options.call(1, core.verify, publisher, message, signature)
+  return errors.at_level(1, core.verify, publisher, message, signature)
 end
 
 --- Returns 32 bytes that stand for any others: BLAKE2b-256.
 ---@param bytes string
 ---@return string hash
 function M.hash(bytes)
-  return options.call(1, core.key, bytes, 256)
+  return errors.at_level(1, core.key, bytes, 256)
 end
 
 return M

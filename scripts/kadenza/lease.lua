@@ -18,7 +18,7 @@
 -- of two, the later has a higher one. Where it matters, whoever is acted upon
 -- must refuse a lower number than one seen.
 
-local arguments = require("kadenza.arguments")
+local check = require("kadenza.check")
 local kad = require("kadenza")
 
 local M = {}
@@ -158,7 +158,7 @@ local TYPE_OPTIONS <const> = {
 ---@param given? { seconds?: integer, ttl?: integer, check?: function }
 ---@return kadenza.Type type
 function M.type(given)
-  local rules = arguments.options(given, 2, TYPE_OPTIONS)
+  local rules = check.with_defaults(given, 2, TYPE_OPTIONS)
   return {
     max_size = 64,
     max_values = 1,
@@ -197,17 +197,9 @@ local function highest_number(leases)
 end
 
 local READ_OPTIONS <const> = {
-  type = { kind = "string" },
+  type = { kind = "string", required = true },
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
-
-local function check_place(node, key, options)
-  if not options.type then
-    error("option 'type' is missing", 3)
-  end
-  arguments.check_node(node, 3)
-  arguments.check_key(node, key, "key", 3)
-end
 
 --- Tells who has a lease: `holder`, a public key, or nil when nobody has;
 --- `left`, the seconds that are left of it; `number`, that of the last one
@@ -220,8 +212,9 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.read(node, key, wishes)
-  wishes = arguments.options(wishes, 2, READ_OPTIONS)
-  check_place(node, key, wishes)
+  wishes = check.with_defaults(wishes, 2, READ_OPTIONS)
+  check.node(node, 2)
+  check.id(node, key, "key", 2)
   local leases, message, code = look(node, key, wishes)
   if not leases then
     return nil, message, code
@@ -319,9 +312,10 @@ end
 ------------------------------------------------------------- acquiring --
 
 local ACQUIRE_OPTIONS <const> = {
-  type = { kind = "string" },
-  secret = { kind = "string" },
-  seconds = { kind = "integer", from = 1, to = MAX_SECONDS },
+  type = { kind = "string", required = true },
+  secret = { kind = "string", bytes = { 64, 64 } },
+  seconds = { kind = "integer", from = 1, to = MAX_SECONDS,
+    required = "how long the lease lasts" },
   wait = { default = 0, kind = "number", from = 0, to = 1e6 },
   quorum = { default = 1, kind = "integer", from = 1, to = 64 },
   timeout = { kind = "number", from = 0.001, to = 1e6 },
@@ -391,14 +385,6 @@ local function pause(deadline)
   kad.sleep(math.max(0, math.min(seconds, deadline - kad.now())))
 end
 
-local function check_acquire(wishes)
-  if not wishes.seconds then
-    error("option 'seconds' is missing: how long the lease lasts", 3)
-  elseif wishes.secret and #wishes.secret ~= 64 then
-    error("option 'secret' must have 64 bytes", 3)
-  end
-end
-
 --- Acquires a lease. Without `wait`, the seconds to keep trying, it tries once.
 --- When another has it, the code is KAD_EBUSY. A `secret` says who asks, where
 --- the type's `check` wants to know; a new one is made otherwise. `quorum` is
@@ -413,9 +399,9 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.acquire(node, key, wishes)
-  wishes = arguments.options(wishes, 2, ACQUIRE_OPTIONS)
-  check_place(node, key, wishes)
-  check_acquire(wishes)
+  wishes = check.with_defaults(wishes, 2, ACQUIRE_OPTIONS)
+  check.node(node, 2)
+  check.id(node, key, "key", 2)
   wishes.secret = wishes.secret or kad.keypair().secret
   local deadline = kad.now() + wishes.wait
   while true do

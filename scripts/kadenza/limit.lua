@@ -13,8 +13,11 @@
 -- the node's clock, so that a simulation can be repeated, and remembers a
 -- bounded number of buckets: who has been silent longest is forgotten first.
 
+local check = require("kadenza.check")
+
 local M = {}
 
+local MAX_TOKENS <const> = 1000000000
 local MAX_BUCKETS <const> = 10000 -- remembered, unless told
 local REFUSED <const> = 201
 local SLACK <const> = 1e-9 -- of a bucket: sums of fractions are not exact
@@ -80,49 +83,19 @@ local SUBJECTS <const> = {
 
 ----------------------------------------------------------------- options --
 
-local REQUIRED <const> = { "per", "rate" }
-
--- Numbers from … to, and whether they are integers.
-local RANGES <const> = {
-  rate = { 1e-6, 1e9 },
-  burst = { 1, 1e9 },
-  max = { 2, 100000, "integer" },
-  code = { 100, 999, "integer" },
+local OPTIONS <const> = {
+  per = {
+    is = function(value)
+      return type(value) == "function" or SUBJECTS[value] ~= nil
+    end,
+    name = "'address', 'subnet', 'publisher' or a function",
+    required = true,
+  },
+  rate = { kind = "number", from = 1e-6, to = MAX_TOKENS, required = true },
+  burst = { kind = "number", from = 1, to = MAX_TOKENS },
+  max = { kind = "integer", from = 2, to = 100000, default = MAX_BUCKETS },
+  code = { kind = "integer", from = 100, to = 999, default = REFUSED },
 }
-
-local function is_in(value, range)
-  return type(value) == "number" and value >= range[1] and value <= range[2]
-    and (not range[3] or math.type(value) == range[3])
-end
-
-local function check_option(name, value)
-  local range = RANGES[name]
-  if name == "per" then
-    if type(value) ~= "function" and not SUBJECTS[value] then
-      error("option 'per' must be 'address', 'subnet', 'publisher' or a "
-        .. "function", 4)
-    end
-  elseif not range then
-    error("unknown option '" .. tostring(name) .. "' of limit.new", 4)
-  elseif not is_in(value, range) then
-    error(string.format("option '%s' must be %s of %.7g to %.7g", name,
-      range[3] and "an integer" or "a number", range[1], range[2]), 4)
-  end
-end
-
-local function check_options(given)
-  if type(given) ~= "table" then
-    error("limit.new needs a table of options", 3)
-  end
-  for name, value in pairs(given) do
-    check_option(name, value)
-  end
-  for _, name in ipairs(REQUIRED) do
-    if given[name] == nil then
-      error("option '" .. name .. "' of limit.new is missing", 3)
-    end
-  end
-end
 
 --- Makes a limiter.
 --
@@ -135,13 +108,13 @@ end
 ---  max?: integer, code?: integer }
 ---@return kadenza.Limit limiter
 function M.new(given)
-  check_options(given)
+  given = check.with_defaults(given, 2, OPTIONS)
   local burst = given.burst or math.max(1, given.rate)
   return setmetatable({
     rate = given.rate,
     span = burst / given.rate,
-    code = given.code or REFUSED,
-    room = (given.max or MAX_BUCKETS) // 2,
+    code = given.code,
+    room = given.max // 2,
     name = SUBJECTS[given.per] or given.per,
     fresh = {},
     stale = {},
@@ -190,7 +163,8 @@ end
 ---@return string? reason
 ---@return integer? code
 function Limit:take(ctx, record, cost)
-  if cost ~= nil and not is_in(cost, { 0, 1e9 }) then
+  cost = cost or 1
+  if type(cost) ~= "number" or not (cost >= 0 and cost <= MAX_TOKENS) then
     error("a cost is a number of tokens", 2)
   elseif not ctx.from or ctx.reason == "get" then
     return true
@@ -199,7 +173,7 @@ function Limit:take(ctx, record, cost)
   if problem then
     return nil, problem, self.code
   end
-  local late = name ~= nil and draw(self, name, ctx.now, cost or 1)
+  local late = name ~= nil and draw(self, name, ctx.now, cost)
   if late then
     return nil, reason(late), self.code
   end

@@ -5,12 +5,14 @@
 --     assert(node:bootstrap { "192.0.2.1:6881" })
 --     local value, info = node:get(kad.key "visits")
 
+local check = require("kadenza.check")
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local hex = require("kadenza.key").hex
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
 local operation = require("kadenza.operation")
-local options = require("kadenza.options")
+local node_options = require("kadenza.node_options")
 local task = require("kadenza.task")
 local unwind = require("kadenza.unwind")
 
@@ -29,6 +31,11 @@ Node.__name = "kadenza.Node"
 for name, method in pairs(operation) do
   Node[name] = method
 end
+
+local WITHDRAW <const> = {
+  type = { kind = "string", default = "value" },
+  value = "string",
+}
 
 -- The state is saved this often, and when the node closes.
 local SAVE_SECONDS <const> = 300
@@ -82,8 +89,8 @@ function Node:receive(bytes, address)
   elseif not self.carried then
     error("this node has sockets: it needs a transport to receive", 2)
   end
-  options.check_string(bytes, "bytes", 2)
-  options.check_string(address, "address", 2)
+  check.kind(bytes, "string", "bytes", 2)
+  check.kind(address, "string", "address", 2)
   local parsed, message = core.address(address)
   if not parsed then
     error(message, 2)
@@ -106,9 +113,9 @@ end
 ---@return kadenza.Record[] records  tables
 function Node:held(key, kind)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
+  check.id(self, key, "key", 2)
   if kind ~= nil then
-    options.check_string(kind, "kind", 2)
+    check.kind(kind, "string", "kind", 2)
   end
   return self.core:held(key, kind or "value")
 end
@@ -131,13 +138,9 @@ end
 ---@return kadenza.Code? code
 function Node:withdraw(key, wishes)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
-  wishes = wishes or {}
-  if type(wishes) ~= "table" then
-    error("options must be a table, not " .. type(wishes), 2)
-  end
-  options.check(wishes, 2, options.WITHDRAW)
-  return self.core:withdraw(key, wishes.type or "value", wishes.value)
+  check.id(self, key, "key", 2)
+  wishes = check.with_defaults(wishes, 2, WITHDRAW)
+  return self.core:withdraw(key, wishes.type, wishes.value)
 end
 
 --- Returns the node's counters by name, and under `policies` those of its
@@ -402,19 +405,20 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.open_in(network, wishes, forget)
-  local config, listen = options.node(wishes, 2)
+  local config, listen = node_options.read(wishes, 2)
   local state, problem, kind = load_state(wishes.state, config)
   if not state then
     return nil, problem, kind
   end
-  local handle, message, code = options.call(2, network.open_node, network,
+  local handle, message, code = errors.at_level(2, network.open_node, network,
     config, listen, wishes.transport and wishes.transport.send)
   if not handle then
     local where = table.concat(listen, ", ")
     return nil, string.format("%s: %s", where, message), code
   end
   local self = M.wrap(handle, network)
-  self.known = wishes.bootstrap and options.list(wishes.bootstrap) or NONE
+  self.known = wishes.bootstrap
+    and node_options.strings(wishes.bootstrap, "bootstrap", 2) or NONE
   self.carried = wishes.transport ~= nil
   self.saved = state.contacts
   self.folder = wishes.state
@@ -432,7 +436,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.open(wishes)
-  options.node(wishes, 2) -- so that mistakes raise where the caller is
+  node_options.read(wishes, 2) -- so that mistakes raise where the caller is
   return M.open_in(task.current() and task.network() or loop.network(), wishes)
 end
 

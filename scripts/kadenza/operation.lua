@@ -5,10 +5,13 @@
 -- argument, which gets what they would return. What fails at run time gives
 -- nil, message, code and, once something was sent, a table of details.
 
+local check = require("kadenza.check")
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local log = require("kadenza.log")
+local lookup_options = require("kadenza.lookup_options")
 local methods = require("kadenza.methods")
-local options = require("kadenza.options")
+local strings = require("kadenza.node_options").strings
 local task = require("kadenza.task")
 
 ---@class kadenza.Contact
@@ -34,37 +37,6 @@ local task = require("kadenza.task")
 ---@field path table[]  every contact asked, in order
 ---@field krpc? integer  the error number of the other node
 ---@field reason? string  its words
-
---- What every lookup takes.
----@class kadenza.LookupOptions
----@field alpha? integer  queries in flight, on each path
----@field beta? integer  queries that an answer which came closer lets go out
----@field k? integer  how many of the closest contacts it is for
----@field paths? integer  disjoint ones, against contacts that lie
----@field timeout? number  seconds that it may take
-
---- What a get takes beside what every lookup does.
----@class kadenza.GetOptions: kadenza.LookupOptions
----@field type? string  `value` without one
----@field all? boolean  return all records
----@field quorum? integer  end when so many contacts have returned a value
-
---- What a put takes beside what every lookup does.
----@class kadenza.PutOptions: kadenza.LookupOptions
----@field type? string  `value` without one
----@field ttl? integer  seconds
----@field seq? integer
----@field salt? string
----@field secret? string  signs the record
----@field publisher? string
----@field signature? string
----@field keep? boolean  the node keeps the record as its own: it stores it
----  again each period, until its ttl has passed or it is withdrawn
-
---- What a query takes beside what every lookup does.
----@class kadenza.QueryOptions: kadenza.LookupOptions
----@field on_reply? fun(reply: table, contact: kadenza.Contact): boolean?
----@field quorum? integer
 
 ---@class kadenza.Node
 local Node = {}
@@ -115,7 +87,7 @@ local function perform(self, callback, fn)
   if not callback then
     return fn()
   end
-  options.check_callback(callback, 2) -- level 2: this is always a tail call
+  check.callback(callback, 2) -- level 2: this is always a tail call
   task.spawn(self.net, function()
     local results = table.pack(fn())
     self.net:start_timer(0, function()
@@ -253,7 +225,7 @@ function Node:bootstrap(known, callback)
   if type(known) == "function" then
     known, callback = nil, known
   end
-  local names = options.strings(known or self.known, "known", 2)
+  local names = strings(known or self.known, "known", 2)
   return perform(self, callback, function()
     local addresses, message, code = resolve_all(self, names)
     if not addresses and #self.saved == 0 then
@@ -295,7 +267,7 @@ end
 
 -- Raises unless they make a custom query: mistakes raise at once.
 local function check_custom(name, args, level)
-  options.check_string(name, "name", level + 1)
+  check.kind(name, "string", "name", level + 1)
   if #name < 1 or #name > 32 then
     error("name must have 1 to 32 bytes, not " .. #name, level + 1)
   elseif methods.CORE[name] then
@@ -305,7 +277,7 @@ local function check_custom(name, args, level)
   if args ~= nil and type(args) ~= "table" then
     error("args must be a table, not " .. type(args), level + 1)
   end
-  options.call(level + 1, core.encode, args or {}, "args", true)
+  errors.at_level(level + 1, core.encode, args or {}, "args", true)
 end
 
 --- Sends a custom query. Returns the reply, a table, and details. Of a name
@@ -325,7 +297,7 @@ function Node:call(to, name, args, callback)
   end
   local text, id = to_address(to, 2)
   if id then
-    options.check_id(id, "the contact's id", self.core:id_bits(), 2)
+    check.id(self, id, "the contact's id", 2)
   end
   check_custom(name, args, 2)
   return perform(self, callback, function()
@@ -390,7 +362,7 @@ end
 ---@return kadenza.Code? code
 function Node:query(key, name, args, wishes, callback)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
+  check.id(self, key, "key", 2)
   if type(args) == "function" then
     args, callback = nil, args
   end
@@ -399,7 +371,8 @@ function Node:query(key, name, args, wishes, callback)
     error("args.target is the key, and goes along by itself", 2)
   end
   local lookup
-  lookup, wishes, callback = options.lookup(wishes, callback, options.QUERY, 2)
+  lookup, wishes, callback =
+    lookup_options.read(wishes, callback, lookup_options.QUERY, 2)
   local replies = {}
   local hear, raise = hearer(wishes.on_reply, replies)
   local start = starter(self, "query", key, name, args, lookup)
@@ -429,8 +402,9 @@ end
 ---@return kadenza.Code? code
 function Node:find_node(id, wishes, callback)
   check_open(self)
-  options.check_id(id, "id", self.core:id_bits(), 2)
-  local lookup, _, done = options.lookup(wishes, callback, {}, 2)
+  check.id(self, id, "id", 2)
+  local lookup, _, done =
+    lookup_options.read(wishes, callback, lookup_options.FIND, 2)
   local start = starter(self, "find_node", id, lookup)
   return operate(done, start, function(result, ...)
     if not result then
@@ -461,9 +435,10 @@ end
 ---@return kadenza.Code? code
 function Node:get(key, wishes, callback)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
+  check.id(self, key, "key", 2)
   local lookup
-  lookup, wishes, callback = options.lookup(wishes, callback, options.GET, 2)
+  lookup, wishes, callback =
+    lookup_options.read(wishes, callback, lookup_options.GET, 2)
   local start = starter(self, "get", key, wishes.type or "value", lookup)
   return operate(callback, start, function(result, ...)
     if not result then
@@ -518,10 +493,11 @@ end
 ---@return kadenza.Code? code
 function Node:put(key, value, wishes, callback)
   check_open(self)
-  options.check_id(key, "key", self.core:id_bits(), 2)
-  options.check_string(value, "value", 2)
+  check.id(self, key, "key", 2)
+  check.kind(value, "string", "value", 2)
   local lookup
-  lookup, wishes, callback = options.lookup(wishes, callback, options.PUT, 2)
+  lookup, wishes, callback =
+    lookup_options.read(wishes, callback, lookup_options.PUT, 2)
   lookup.keep = wishes.keep
   local record, message, code = make_record(self, key, value, wishes)
   local start = record and starter(self, "put", record, lookup)
@@ -546,7 +522,7 @@ function Node:leave(seconds, callback)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds < 1e6) then
     error("seconds must be a positive number", 2)
   end
-  options.check_callback(callback, 2)
+  check.callback(callback, 2)
   local start = starter(self, "leave", math.ceil(seconds * 1000))
   return operate(callback, start, plain)
 end
@@ -566,12 +542,13 @@ function Node:announce(info_hash, port, wishes, callback)
   if type(port) == "function" then
     port, callback = nil, port
   end
-  options.check_id(info_hash, "info_hash", self.core:id_bits(), 2)
+  check.id(self, info_hash, "info_hash", 2)
   if port ~= nil and not (math.type(port) == "integer" and port >= 0
     and port <= 65535) then
     error("port must be an integer in 0 to 65535", 2)
   end
-  local lookup, _, done = options.lookup(wishes, callback, {}, 2)
+  local lookup, _, done =
+    lookup_options.read(wishes, callback, lookup_options.FIND, 2)
   local start = starter(self, "announce", info_hash, port or 0, lookup)
   return operate(done, start, plain)
 end
@@ -586,8 +563,9 @@ end
 ---@return kadenza.Code? code
 function Node:get_peers(info_hash, wishes, callback)
   check_open(self)
-  options.check_id(info_hash, "info_hash", self.core:id_bits(), 2)
-  local lookup, _, done = options.lookup(wishes, callback, {}, 2)
+  check.id(self, info_hash, "info_hash", 2)
+  local lookup, _, done =
+    lookup_options.read(wishes, callback, lookup_options.FIND, 2)
   local start = starter(self, "get_peers", info_hash, lookup)
   return operate(done, start, function(result, ...)
     if not result then

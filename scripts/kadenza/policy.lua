@@ -6,7 +6,7 @@
 --     kad.node { policies = { { types = { note = { max_size = 100 } } } } }
 
 local core = require("kadenza.core")
-local failure = require("kadenza.failure")
+local errors = require("kadenza.errors")
 local host = require("kadenza.policy.host")
 local log = require("kadenza.log")
 local sandbox = require("kadenza.sandbox")
@@ -131,7 +131,7 @@ local function list_tables(node, policies)
     if type(policy) == "function" then
       local fine, made = pcall(policy, node)
       if not fine then
-        return nil, label .. ": " .. failure.text_of(made)
+        return nil, label .. ": " .. errors.text_of(made)
       end
       policy = made
     end

@@ -20,8 +20,8 @@
 -- A hub has a type of records and the custom queries NAME_subscribe,
 -- NAME_cancel and NAME_push, where NAME is that of the hub and of the type.
 
-local arguments = require("kadenza.arguments")
 local board = require("kadenza.pubsub.board")
+local check = require("kadenza.check")
 local event = require("kadenza.pubsub.event")
 local feed = require("kadenza.pubsub.feed")
 local kad = require("kadenza")
@@ -95,7 +95,7 @@ end
 ---  it sends a second, 100
 ---@return kadenza.pubsub.Hub hub
 function M.new(options)
-  local checked = arguments.options(options, 2, OPTIONS)
+  local checked = check.with_defaults(options, 2, OPTIONS)
   check_hub(checked)
   local given = {}
   for name, value in pairs(checked.type or own_type()) do
@@ -241,7 +241,7 @@ end
 ---@return kadenza.Policy policy
 function Hub:policy(policy)
   if policy ~= nil then
-    arguments.check_kind(policy, "table", "a policy", 2)
+    check.kind(policy, "table", "a policy", 2)
   end
   local made = {}
   for key, value in pairs(policy or { name = "pubsub", version = 1 }) do
@@ -270,7 +270,7 @@ end
 ---@param node kadenza.Node
 ---@return table saved  plain values
 function Hub:save(node)
-  arguments.check_node(node, 2)
+  check.node(node, 2)
   return state_of(self, node).board:save()
 end
 
@@ -278,8 +278,8 @@ end
 ---@param node kadenza.Node
 ---@param saved table
 function Hub:restore(node, saved)
-  arguments.check_node(node, 2)
-  arguments.check_kind(saved, "table", "what was saved", 2)
+  check.node(node, 2)
+  check.kind(saved, "table", "what was saved", 2)
   state_of(self, node).board:restore(saved)
 end
 
@@ -318,10 +318,10 @@ end
 ---@param options? { replay?: boolean }
 ---@return kadenza.pubsub.Subscription subscription
 function Hub:subscribe(node, key, fn, options)
-  arguments.check_node(node, 2)
-  arguments.check_key(node, key, "the topic", 2)
-  arguments.check_kind(fn, "function", "fn", 2)
-  local checked = arguments.options(options, 2, SUBSCRIBE_OPTIONS)
+  check.node(node, 2)
+  check.id(node, key, "the topic", 2)
+  check.kind(fn, "function", "fn", 2)
+  local checked = check.with_defaults(options, 2, SUBSCRIBE_OPTIONS)
   local found = feed_of(self, node, key)
   local guard <close> =
     setmetatable({ subscription = found:add(fn) }, Undo)
@@ -345,10 +345,10 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Hub:publish(node, key, value, options)
-  arguments.check_node(node, 2)
-  arguments.check_kind(value, "string", "the value", 2)
+  check.node(node, 2)
+  check.kind(value, "string", "the value", 2)
   if options ~= nil then
-    arguments.check_kind(options, "table", "options", 2)
+    check.kind(options, "table", "options", 2)
   end
   local wishes = {}
   for name, wish in pairs(options or {}) do
@@ -380,8 +380,8 @@ end
 ---@return table[]|string records
 ---@return kadenza.Code? code
 function Hub:read(node, key)
-  arguments.check_node(node, 2)
-  arguments.check_key(node, key, "the topic", 2)
+  check.node(node, 2)
+  check.id(node, key, "the topic", 2)
   local records, message, code =
     node:get(key, { type = self.options.name, all = true })
   if not records then
@@ -402,7 +402,7 @@ end
 ---@param node kadenza.Node
 ---@return table<string, integer> stats
 function Hub:stats(node)
-  arguments.check_node(node, 2)
+  check.node(node, 2)
   local state = state_of(self, node)
   local stats = { subscribers = state.board.count, topics = 0 }
   for _ in pairs(state.board.topics) do

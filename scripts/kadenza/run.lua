@@ -1,10 +1,10 @@
 --- kad.run: a network of its own for one main task.
 
+local check = require("kadenza.check")
 local core = require("kadenza.core")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
-local check = require("kadenza.options").check
 local task = require("kadenza.task")
 
 local Session = {} -- ends the network, also when an error ends the session
@@ -79,7 +79,7 @@ return function(fn, options)
     error("kad.run needs a function, not " .. type(fn), 2)
   end
   options = options or {}
-  check(options, 2, OPTIONS)
+  check.options(options, 2, OPTIONS)
   local network = assert(core.udp())
   local results
   do

@@ -4,7 +4,7 @@
 -- Whatever could run for long without an instruction being counted is bounded.
 
 local core = require("kadenza.core")
-local failure = require("kadenza.failure")
+local errors = require("kadenza.errors")
 local facade = require("kadenza.policy.facade")
 local key = require("kadenza.key")
 local pattern_library = require("kadenza.policy.pattern")
@@ -34,7 +34,7 @@ M.LIBRARIES = {
 }
 
 --- What libraries require besides.
-M.PARTS = { "arguments", "blob.reader", "blob.tree", "pubsub.board",
+M.PARTS = { "blob.reader", "blob.tree", "check", "pubsub.board",
   "pubsub.event", "pubsub.feed" }
 
 local PREFIX <const> = "kadenza."
@@ -545,7 +545,7 @@ function M.load_policy(file, node, network)
     return returned
   end)
   if not fine then
-    local text = failure.text_of(policy)
+    local text = errors.text_of(policy)
     return nil, text == NO_MEMORY and path .. ": out of memory" or text
   elseif type(policy) ~= "table" then
     return nil, string.format("%s: it returns %s where a policy, a table, is "

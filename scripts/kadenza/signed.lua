@@ -18,7 +18,7 @@
 -- A record has a sequence number, and a change a higher one. Of two records
 -- with the same number, the same one counts everywhere.
 
-local arguments = require("kadenza.arguments")
+local check = require("kadenza.check")
 local kad = require("kadenza")
 
 local M = {}
@@ -116,23 +116,13 @@ local function find_fault(certificate, record)
 end
 
 local DELEGATION <const> = {
-  to = { kind = "string" },
-  seconds = { kind = "integer", from = 1, to = MAX_SECONDS },
+  to = { kind = "string", bytes = { KEY_SIZE, KEY_SIZE },
+    required = "the public key that may write" },
+  seconds = { kind = "integer", from = 1, to = MAX_SECONDS,
+    required = "how long the delegation lasts" },
   type = { kind = "string" },
   key = { kind = "string" },
 }
-
-local function check_delegation(given, secret)
-  if not is_bytes(secret, SECRET_SIZE) then
-    error("a secret has 64 bytes", 3)
-  elseif not is_bytes(given.to, KEY_SIZE) then
-    error("option 'to' must be a public key, of 32 bytes", 3)
-  elseif not given.seconds then
-    error("option 'seconds' is missing: how long the delegation lasts", 3)
-  elseif given.key and not KINDS.k(given.key) then
-    error("option 'key' must have 20 or 32 bytes", 3)
-  end
-end
 
 --- Lets another key write for the owner of a secret, for a while, and if told,
 --- records of one type or of one key alone. It cannot be taken back before it
@@ -141,8 +131,13 @@ end
 ---@param given { to: string, seconds: integer, type?: string, key?: string }
 ---@return string certificate
 function M.delegate(secret, given)
-  given = arguments.options(given, 2, DELEGATION)
-  check_delegation(given, secret)
+  if not is_bytes(secret, SECRET_SIZE) then
+    error("a secret has 64 bytes", 2)
+  end
+  given = check.with_defaults(given, 2, DELEGATION)
+  if given.key and not KINDS.k(given.key) then
+    error("option 'key' must have 20 or 32 bytes", 2)
+  end
   local certificate = {
     e = kad.time() + given.seconds,
     k = given.key,
@@ -163,7 +158,7 @@ function M.wrap(certificate, value)
   if not is_certificate(decoded) then
     error("that is no certificate: signed.delegate makes one", 2)
   end
-  arguments.check_kind(value, "string", "value", 2)
+  check.kind(value, "string", "value", 2)
   return kad.bencode.encode({ c = decoded, v = value })
 end
 
@@ -190,9 +185,7 @@ end
 
 -- Returns a rule for what `by` was given, or raises.
 local function make_rule(by)
-  if by == nil then
-    error("option 'by' is missing: who may write", 3)
-  elseif RULES[by] then
+  if RULES[by] then
     return RULES[by]
   end
   local list, writers = type(by) == "table" and by or { by }, {}
@@ -301,7 +294,7 @@ local function expire(rules, record)
 end
 
 local TYPE_OPTIONS <const> = {
-  by = {},
+  by = { required = "who may write" },
   max_size = { default = 1000, kind = "integer", from = 1, to = 1000 },
   max_values = { default = 64, kind = "integer", from = 1, to = 1024 },
   ttl = { default = 86400, kind = "integer", from = 1, to = 2592000 },
@@ -330,7 +323,7 @@ end
 ---  ttl?: integer, delegates?: boolean, check?: function }
 ---@return kadenza.Type type
 function M.type(given)
-  local rules = arguments.options(given, 2, TYPE_OPTIONS)
+  local rules = check.with_defaults(given, 2, TYPE_OPTIONS)
   rules.rule = make_rule(rules.by)
   if rules.by ~= "anyone" then
     rules.max_values = 1
@@ -372,24 +365,14 @@ function M.key(publisher, salt, bits)
 end
 
 local PUT_OPTIONS <const> = {
-  type = { kind = "string" },
-  secret = { kind = "string" },
+  type = { kind = "string", required = true },
+  secret = { kind = "string", bytes = { SECRET_SIZE, SECRET_SIZE },
+    required = true },
   certificate = { kind = "string" },
   salt = { kind = "string" },
   ttl = { kind = "integer", from = 1, to = 2592000 },
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
-
-local function check_put(given)
-  for _, name in ipairs({ "type", "secret" }) do
-    if not given[name] then
-      error("option '" .. name .. "' is missing", 3)
-    end
-  end
-  if #given.secret ~= SECRET_SIZE then
-    error("option 'secret' must have 64 bytes", 3)
-  end
-end
 
 -- Returns a sequence number that is higher than what a key has: the time of the
 -- day where that is higher, so that it rises after all is lost, too.
@@ -418,11 +401,10 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.put(node, key, value, given)
-  given = arguments.options(given, 2, PUT_OPTIONS)
-  check_put(given)
-  arguments.check_node(node, 2)
-  arguments.check_key(node, key, "key", 2)
-  arguments.check_kind(value, "string", "value", 2)
+  given = check.with_defaults(given, 2, PUT_OPTIONS)
+  check.node(node, 2)
+  check.id(node, key, "key", 2)
+  check.kind(value, "string", "value", 2)
   if given.certificate then
     value = M.wrap(given.certificate, value)
   end

@@ -10,13 +10,14 @@
 --
 -- The same options and calls give the same run, datagram for datagram.
 
+local check = require("kadenza.check")
 local churn = require("kadenza.sim.churn")
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local faults = require("kadenza.sim.faults")
 local hostility = require("kadenza.sim.hostility")
 local log = require("kadenza.log")
 local nat = require("kadenza.sim.nat")
-local options = require("kadenza.options")
 local population = require("kadenza.sim.population")
 local schedule = require("kadenza.sim.schedule")
 local task = require("kadenza.task")
@@ -65,7 +66,7 @@ end
 
 -- What is Lua's to see to, and what the core is given as it is and checks.
 local OPTIONS <const> = {
-  nodes = "integer",
+  nodes = { kind = "integer", from = 0, to = 1000000 },
   policies = "table",
   join = "boolean",
   config = "table",
@@ -75,19 +76,13 @@ local OPTIONS <const> = {
 }
 local CORE <const> = {
   seed = "integer",
-  latency = "any",
-  jitter = "integer",
-  loss = "any",
-  duplicate = "any",
-  reorder = "any",
-  reorder_ms = "integer",
-  bandwidth = "integer",
-}
-local RANGES <const> = {
-  nodes = { 0, 1000000 },
-  jitter = { 0, 3600000 },
-  reorder_ms = { 1, 3600000 },
-  bandwidth = { 0, math.maxinteger },
+  latency = {},
+  jitter = { kind = "integer", from = 0, to = 3600000 },
+  loss = {},
+  duplicate = {},
+  reorder = {},
+  reorder_ms = { kind = "integer", from = 1, to = 3600000 },
+  bandwidth = { kind = "integer", from = 0, to = math.maxinteger },
 }
 
 -- Who watches is called after each slice of a run: of so many milliseconds of
@@ -249,7 +244,7 @@ end
 
 local function populate(self, given)
   for _ = 1, given.nodes or 0 do
-    local opened, message = options.call(-1, self.open, self)
+    local opened, message = errors.at_level(-1, self.open, self)
     if not opened then
       error(message, 0)
     end
@@ -262,18 +257,8 @@ local function populate(self, given)
   end
 end
 
-local function check(given)
-  if type(given) ~= "table" then
-    error("options must be a table, not " .. type(given), 3)
-  end
-  options.check(given, 3, OPTIONS, CORE)
-  for name, range in pairs(RANGES) do
-    local value = given[name] or range[1]
-    if value < range[1] or value > range[2] then
-      error(("option '%s' must be in %d to %d"):format(name, range[1],
-        range[2]), 3)
-    end
-  end
+local function check_options(given)
+  check.options(given, 3, OPTIONS, CORE)
   if given.churn then
     churn.check(given.churn, 3)
   end
@@ -287,7 +272,7 @@ local function open_core(given)
   for name in pairs(CORE) do
     wishes[name] = given[name]
   end
-  return assert(options.call(3, core.sim, wishes))
+  return assert(errors.at_level(3, core.sim, wishes))
 end
 
 --- Makes an overlay of `nodes` nodes that have joined; it is logged if some
@@ -297,7 +282,7 @@ end
 ---@return kadenza.Sim net
 function M.new(given)
   given = given or {}
-  check(given)
+  check_options(given)
   local self = new(open_core(given), given)
   local made, message = pcall(populate, self, given)
   if not made then

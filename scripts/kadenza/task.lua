@@ -16,6 +16,7 @@
 -- that wake-ups do not nest.
 
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local failure = require("kadenza.failure")
 local loop = require("kadenza.loop")
 local scheduler = require("kadenza.scheduler")
@@ -115,7 +116,7 @@ end
 local function call_off(task, cancel)
   local fine, err = pcall(cancel)
   if not fine then
-    failure.say_text(task, failure.text_of(err))
+    failure.say_text(task, errors.text_of(err))
   end
 end
 

@@ -165,7 +165,7 @@ describe("kadenza.blob", function()
       ["a node is needed, not a nil"] = function()
         blob.put(nil, "x")
       end,
-      ["what a blob is made of must be a string, not a number"] = function()
+      ["what a blob is made of must be a string, not number"] = function()
         blob.put(node, 1)
       end,
       ["unknown option 'paralel'"] = function()
@@ -180,7 +180,7 @@ describe("kadenza.blob", function()
       ["option 'ttl' must be an integer, not number"] = function()
         blob.put(node, "x", { ttl = 1.5 })
       end,
-      ["the root of a blob must be a key of 20 bytes"] = function()
+      ["the root of a blob must have 20 bytes"] = function()
         blob.get(node, "short")
       end,
       ["options must be a table, not number"] = function()

@@ -51,7 +51,7 @@ describe("the libraries for policies", function()
   end)
 
   it("blame the policy's line for its mistakes", function()
-    assert.matches("policy%.lua:2: option 'rate' of limit.new is missing",
+    assert.matches("policy%.lua:2: option 'rate' is missing",
       problem('local limit = require("kadenza.limit")\n'
         .. 'limit.new({ per = "address" })'))
   end)

@@ -184,21 +184,21 @@ describe("kadenza.limit", function()
       end
     end
     local mistakes = {
-      ["needs a table of options"] = 1,
+      ["options must be a table, not number"] = 1,
       ["unknown option 'rat'"] = { per = "address", rat = 1 },
-      ["option 'rate' of limit.new is missing"] = { per = "address" },
-      ["option 'per' of limit.new is missing"] = { rate = 1 },
+      ["option 'rate' is missing"] = { per = "address" },
+      ["option 'per' is missing"] = { rate = 1 },
       ["option 'per' must be"] = { per = "node", rate = 1 },
-      ["option 'rate' must be a number"] = { per = "address", rate = 0 / 0 },
-      ["option 'rate' must be a number of"] = { per = "address", rate = 0 },
-      ["option 'rate' must be a number of 1e-06 to"] =
+      ["option 'rate' must be in"] = { per = "address", rate = 0 / 0 },
+      ["option 'rate' must be in 1e-06 to"] = { per = "address", rate = 0 },
+      ["option 'rate' must be in 1e-06 to 1000000000"] =
         { per = "address", rate = math.huge },
       ["option 'burst' must be"] = { per = "address", rate = 1, burst = 0 },
-      ["option 'max' must be an integer of 2 to 100000"] =
+      ["option 'max' must be in 2 to 100000"] =
         { per = "address", rate = 1, max = 1 },
       ["option 'max' must be an integer"] =
         { per = "address", rate = 1, max = 10.5 },
-      ["option 'code' must be an integer of 100 to 999"] =
+      ["option 'code' must be in 100 to 999"] =
         { per = "address", rate = 1, code = 99 },
     }
     for text, given in pairs(mistakes) do

@@ -246,16 +246,16 @@ describe("a hub", function()
       ["a node is needed, not a nil"] = function()
         hub:subscribe(nil, NEWS, print)
       end,
-      ["the topic must be a key of 20 bytes"] = function()
+      ["the topic must have 20 bytes"] = function()
         hub:subscribe(node, "news", print)
       end,
-      ["fn must be a function, not a nil"] = function()
+      ["fn must be a function, not nil"] = function()
         hub:subscribe(node, NEWS)
       end,
       ["unknown option 'again'"] = function()
         hub:subscribe(node, NEWS, print, { again = true })
       end,
-      ["the value must be a string, not a number"] = function()
+      ["the value must be a string, not number"] = function()
         hub:publish(node, NEWS, 1)
       end,
       ["unknown option 'type'"] = function()
@@ -264,7 +264,7 @@ describe("a hub", function()
       ["unknown option 'tlt'"] = function()
         hub:publish(node, NEWS, "a", { tlt = 1 })
       end,
-      ["a policy must be a table, not a string"] = function()
+      ["a policy must be a table, not string"] = function()
         hub:policy("x")
       end,
       ["the policy has types.event already"] = function()

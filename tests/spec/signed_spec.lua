@@ -366,7 +366,10 @@ describe("kadenza.signed", function()
 
     local wrong = {
       ["a secret has 64 bytes"] = { ("s"):rep(32), { to = bob.publisher } },
-      ["option 'to' must be a public key"] = { ann.secret, { seconds = 1 } },
+      ["option 'to' is missing: the public key"] =
+        { ann.secret, { seconds = 1 } },
+      ["option 'to' must have 32 bytes"] =
+        { ann.secret, { to = "x", seconds = 1 } },
       ["option 'seconds' is missing"] = { ann.secret, { to = bob.publisher } },
       ["option 'seconds' must be in"] =
         { ann.secret, { to = bob.publisher, seconds = 0 } },

@@ -22,7 +22,7 @@
 -- changed: whatever changes it returns another. `join` must be commutative,
 -- associative and idempotent.
 
-local arguments = require("kadenza.arguments")
+local check = require("kadenza.check")
 local kad = require("kadenza")
 
 local M = {}
@@ -319,25 +319,12 @@ function Replica:change(name, ...)
 end
 
 local REPLICA_OPTIONS <const> = {
-  type = { kind = "string" },
-  replica = { kind = "string" },
-  secret = { kind = "string" },
+  type = { kind = "string", required = true },
+  replica = { kind = "string", bytes = { 1, MAX_REPLICA } },
+  secret = { kind = "string", bytes = { 64, 64 } },
   ttl = { kind = "integer", from = 1, to = 2592000 },
   max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
 }
-
-local function check_replica(given)
-  local secret, replica = given.secret, given.replica
-  if not given.type then
-    error("option 'type' is missing", 3)
-  elseif secret and #secret ~= 64 then
-    error("option 'secret' must have 64 bytes", 3)
-  elseif secret and replica then
-    error("option 'replica' is the public key of 'secret'", 3)
-  elseif replica and (#replica < 1 or #replica > MAX_REPLICA) then
-    error("option 'replica' must have 1 to 32 bytes", 3)
-  end
-end
 
 local function make_replica(kind, node, key, given)
   local publisher = given.secret and given.secret:sub(33)
@@ -413,14 +400,16 @@ function M.new(definition)
 
   function kind.type(options)
     return make_type(kind,
-      arguments.options(options, 2, TYPE_OPTIONS, definition.options or {}))
+      check.with_defaults(options, 2, TYPE_OPTIONS, definition.options or {}))
   end
 
   function kind.open(node, key, options)
-    options = arguments.options(options, 2, REPLICA_OPTIONS)
-    check_replica(options)
-    arguments.check_node(node, 2)
-    arguments.check_key(node, key, "key", 2)
+    options = check.with_defaults(options, 2, REPLICA_OPTIONS)
+    if options.secret and options.replica then
+      error("option 'replica' is the public key of 'secret'", 2)
+    end
+    check.node(node, 2)
+    check.id(node, key, "key", 2)
     return make_replica(kind, node, key, options)
   end
 

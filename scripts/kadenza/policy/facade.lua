@@ -8,7 +8,7 @@
 -- Tested by tests/spec/sandbox_spec.lua, tests/spec/policy/overload_spec.lua.
 
 local core = require("kadenza.core")
-local failure = require("kadenza.failure")
+local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local safe = require("kadenza.safe")
@@ -61,7 +61,7 @@ end
 local function call_metered(fn)
   local fine, err = coroutine.resume(coroutine.create(fn))
   if not fine then
-    log.error("a policy failed", { error = failure.text_of(err) })
+    log.error("a policy failed", { error = errors.text_of(err) })
   end
 end
 

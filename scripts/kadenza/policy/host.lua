@@ -3,7 +3,7 @@
 --
 -- Tested by tests/spec/policy.
 
-local failure = require("kadenza.failure")
+local errors = require("kadenza.errors")
 local compose = require("kadenza.policy.compose")
 local core = require("kadenza.core")
 local log = require("kadenza.log")
@@ -15,7 +15,7 @@ local M = {}
 
 -- A message handler: returns the error's text with a traceback.
 local function trace(err)
-  return failure.text_of(err) .. "\n" .. core.traceback()
+  return errors.text_of(err) .. "\n" .. core.traceback()
 end
 
 local function call_on_stop(list, node)
@@ -169,9 +169,9 @@ local function restore_state(list, node, bytes)
       local fine, verdict, reason = pcall(policy.restore,
         core.unpack_plain(state), core.unpack_plain(version), node)
       if not fine then
-        return nil, loaded.label .. ": restore: " .. failure.text_of(verdict)
+        return nil, loaded.label .. ": restore: " .. errors.text_of(verdict)
       elseif not verdict and reason ~= nil then
-        return nil, loaded.label .. ": restore: " .. failure.text_of(reason)
+        return nil, loaded.label .. ": restore: " .. errors.text_of(reason)
       end
       return true
     end

@@ -3,8 +3,8 @@
 
 local agenda = require("kadenza.sim.agenda")
 local chance = require("kadenza.sim.chance")
+local check = require("kadenza.check")
 local node_module = require("kadenza.node")
-local options = require("kadenza.options")
 local sessions = require("kadenza.sim.sessions")
 local task = require("kadenza.task")
 
@@ -32,7 +32,12 @@ local OPTIONS <const> = {
   shape = "number",
   crash = "number",
   return_after = "number",
-  stay = "stay",
+  stay = {
+    is = function(value)
+      return math.type(value) == "integer" or type(value) == "table"
+    end,
+    name = "an integer or a list of nodes",
+  },
 }
 
 local CRASH <const> = 0.5
@@ -44,7 +49,7 @@ function M.check(given, level)
   if type(given) ~= "table" then
     error("churn must be a table, not " .. type(given), level + 1)
   end
-  options.check(given, level + 1, OPTIONS)
+  check.options(given, level + 1, OPTIONS)
   sessions.check(given, level + 1)
   local crash, away = given.crash or CRASH, given.return_after or 0
   if not (crash >= 0 and crash <= 1) then

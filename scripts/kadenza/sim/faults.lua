@@ -1,9 +1,10 @@
 --- What can go wrong in a simulation: nodes that end, are cut off or restart.
 --- `kadenza.sim` makes these functions methods of its networks.
 
+local check = require("kadenza.check")
+local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 local node_module = require("kadenza.node")
-local options = require("kadenza.options")
 local task = require("kadenza.task")
 
 ---@class kadenza.Sim
@@ -37,7 +38,7 @@ end
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] ended
 function Sim:kill(what)
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   return end_all(self, nodes, "crashed", node_module.crash)
 end
 
@@ -46,7 +47,7 @@ end
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] ended
 function Sim:leave(what)
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   return end_all(self, nodes, "left", function(node)
     node:close()
   end)
@@ -57,11 +58,11 @@ end
 -- Returns the lists of nodes that a partition is to have.
 local function groups_of(self, given, level)
   if type(given) ~= "table" or node_module.is(given[1]) then
-    return { options.call(level + 1, self.choose, self, given or 0.5) }
+    return { errors.at_level(level + 1, self.choose, self, given or 0.5) }
   end
   local groups = {}
   for i, group_given in ipairs(given) do
-    groups[i] = options.call(level + 1, self.choose, self, group_given)
+    groups[i] = errors.at_level(level + 1, self.choose, self, group_given)
   end
   return groups
 end
@@ -111,9 +112,9 @@ end
 ---@param clock_stands? boolean
 ---@return kadenza.Node[] asleep
 function Sim:suspend(what, seconds, clock_stands)
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   if seconds ~= nil then
-    options.check_number(seconds, "seconds", 2)
+    check.number(seconds, "seconds", 2)
   end
   for _, node in ipairs(nodes) do
     if node:is_open() then
@@ -139,7 +140,7 @@ function Sim:wake(what)
       what[#what + 1] = self.asleep[node] and node or nil
     end
   end
-  for _, node in ipairs(options.call(2, self.choose, self, what)) do
+  for _, node in ipairs(errors.at_level(2, self.choose, self, what)) do
     if node:is_open() then
       self.network:resume(node.core)
     end
@@ -152,7 +153,7 @@ end
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] moved
 function Sim:move(what)
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   for _, node in ipairs(nodes) do
     if node:is_open() then
       local addresses = {}
@@ -171,11 +172,11 @@ end
 ---  run fast, and seconds that the date is ahead; either may be negative
 ---@return kadenza.Node[] nodes
 function Sim:skew(what, error_of)
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   if type(error_of) ~= "table" then
     error("drift and ahead must be in a table, not a " .. type(error_of), 2)
   end
-  options.check(error_of, 2, SKEW)
+  check.options(error_of, 2, SKEW)
   local drift, ahead = error_of.drift or 0, error_of.ahead or 0
   if math.abs(drift) > MAX_DRIFT then
     error("option 'drift' must be in -100000 to 100000", 2)
@@ -238,8 +239,8 @@ end
 ---@param seconds? number  that they are away; 0 without it
 ---@return kadenza.Node[] nodes
 function Sim:restart(what, seconds)
-  local nodes = options.call(2, self.choose, self, what)
-  options.check_number(seconds or 0, "seconds", 2)
+  local nodes = errors.at_level(2, self.choose, self, what)
+  check.number(seconds or 0, "seconds", 2)
   local memories, returned = {}, {}
   for i, node in ipairs(nodes) do
     memories[i] = self:remember(node)

@@ -1,8 +1,9 @@
 --- Nodes that do not keep to the rules: `kadenza.sim` makes these functions
 --- methods of its networks.
 
+local check = require("kadenza.check")
+local errors = require("kadenza.errors")
 local group = require("kadenza.group")
-local options = require("kadenza.options")
 
 ---@class kadenza.Sim
 local Sim = {}
@@ -12,22 +13,22 @@ local KINDS <const> = { silent = true, liar = true, sybil = true,
 local NAMES <const> =
   "silent, liar, sybil, flooder, replayer, garbage or honest"
 
-local OPTIONS <const> = { key = "string", rate = "integer" }
-local MAX_RATE <const> = 1000
+local OPTIONS <const> = {
+  key = "string",
+  rate = { kind = "integer", from = 1, to = 1000 },
+}
 
 -- Bits that the ids of sybils have in common with their key: no honest node is
 -- as close, however many there are.
 local COMMON_BITS <const> = 32
 
-local function check(kind, given, level)
+local function check_behaviour(kind, given, level)
   if not KINDS[kind] then
     error(("the kind must be %s, not '%s'"):format(NAMES, tostring(kind)),
       level + 1)
   end
-  options.check(given, level + 1, OPTIONS)
-  if given.rate and (given.rate < 1 or given.rate > MAX_RATE) then
-    error("option 'rate' must be in 1 to " .. MAX_RATE, level + 1)
-  elseif kind == "sybil" and not given.key then
+  check.options(given, level + 1, OPTIONS)
+  if kind == "sybil" and not given.key then
     error("option 'key' is needed: what sybils gather around", level + 1)
   end
 end
@@ -51,14 +52,11 @@ end
 ---@return kadenza.Node[] nodes
 function Sim:hostile(what, kind, given)
   given = given or {}
-  if type(given) ~= "table" then
-    error("options must be a table, not " .. type(given), 2)
-  end
-  check(kind, given, 2)
-  local nodes = options.call(2, self.choose, self, what)
+  check_behaviour(kind, given, 2)
+  local nodes = errors.at_level(2, self.choose, self, what)
   for _, node in ipairs(nodes) do
     if given.key then
-      options.check_id(given.key, "option 'key'", node:id_bits(), 2)
+      check.id(node, given.key, "option 'key'", 2)
     end
     if node:is_open() then
       set(self, node, kind, given)
@@ -87,7 +85,7 @@ function Sim:sybils(count, key)
   if math.type(count) ~= "integer" or count < 1 then
     error("the number of sybils must be a positive integer", 2)
   end
-  options.check_string(key, "key", 2)
+  check.kind(key, "string", "key", 2)
   local sybils, joins = {}, {}
   local common = COMMON_BITS // 8
   for i = 1, count do

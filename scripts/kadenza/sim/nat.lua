@@ -2,7 +2,8 @@
 --- networks.
 
 local chance = require("kadenza.sim.chance")
-local options = require("kadenza.options")
+local check = require("kadenza.check")
+local errors = require("kadenza.errors")
 
 ---@class kadenza.Sim
 local Sim = {}
@@ -31,7 +32,7 @@ function M.check(given, level)
   for _, kind in ipairs(KINDS) do
     kinds[kind] = "number"
   end
-  options.check(given, level + 1, kinds)
+  check.options(given, level + 1, kinds)
   check_idle(given.idle, level + 1)
   for _, kind in ipairs(KINDS) do
     local share = given[kind] or 0
@@ -80,7 +81,7 @@ end
 ---@return kadenza.Node[] nodes
 function Sim:nat(what, kind, given)
   given = given or {}
-  options.check(given, 2, OPTIONS)
+  check.options(given, 2, OPTIONS)
   check_idle(given.idle, 2)
   local is_known = kind == "open"
   for _, name in ipairs(KINDS) do
@@ -90,7 +91,7 @@ function Sim:nat(what, kind, given)
     error(("the kind must be one of %s, not '%s'"):format(NAMES,
       tostring(kind)), 2)
   end
-  local nodes = options.call(2, self.choose, self, what)
+  local nodes = errors.at_level(2, self.choose, self, what)
   for _, node in ipairs(nodes) do
     if node:is_open() then
       set(self, node, kind, given)

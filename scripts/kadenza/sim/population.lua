@@ -2,10 +2,10 @@
 --- `kadenza.sim` makes these functions methods of its networks.
 
 local chance = require("kadenza.sim.chance")
+local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local node_module = require("kadenza.node")
-local options = require("kadenza.options")
 local task = require("kadenza.task")
 
 ---@class kadenza.Sim
@@ -120,7 +120,7 @@ local function open_at(self, wishes, place)
   end
   all.listen = all.listen or self:fresh_address()
   local opened, message, code =
-    options.call(-1, node_module.open_in, self.network, all, self.forget)
+    errors.at_level(-1, node_module.open_in, self.network, all, self.forget)
   if not opened then
     return nil, message, code
   end
@@ -135,7 +135,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Sim:open(wishes)
-  return options.call(1, open_at, self, wishes) -- a tail call: blames ours
+  return errors.at_level(1, open_at, self, wishes) -- a tail call: blames ours
 end
 
 --- Opens a node at the place of another, which has been ended.

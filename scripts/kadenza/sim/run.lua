@@ -15,11 +15,11 @@
 -- Others may be added under names of their own.
 
 local chance = require("kadenza.sim.chance")
+local check = require("kadenza.check")
 local holders = require("kadenza.sim.holders")
 local key_module = require("kadenza.key")
 local measure = require("kadenza.sim.measure")
 local node_module = require("kadenza.node")
-local options = require("kadenza.options")
 local recorder = require("kadenza.sim.recorder")
 local task = require("kadenza.task")
 
@@ -93,13 +93,13 @@ local NUMBERS <const> = { "time", "took", "hops", "messages", "share" }
 ---@param kind string
 ---@param fields table  of numbers, strings and booleans; becomes the record
 function Run:record(kind, fields)
-  options.check_string(kind, "kind", 2)
+  check.kind(kind, "string", "kind", 2)
   if type(fields) ~= "table" then
     error("fields must be a table, not " .. type(fields), 2)
   end
   for _, name in ipairs(NUMBERS) do
     if fields[name] ~= nil then
-      options.check_number(fields[name], "field '" .. name .. "'", 2)
+      check.number(fields[name], "field '" .. name .. "'", 2)
     end
   end
   fields.time = fields.time or self:now()
@@ -115,7 +115,7 @@ end
 --- Records that something happens to the overlay, which charts show as a line.
 ---@param text string
 function Run:mark(text)
-  options.check_string(text, "text", 2)
+  check.kind(text, "string", "text", 2)
   self:record("mark", { text = text })
 end
 
@@ -178,7 +178,7 @@ end
 ---@param goal number
 ---@return boolean passed
 function Run:expect(name, value, operator, goal)
-  options.check_string(name, "name", 2)
+  check.kind(name, "string", "name", 2)
   local compare = measure.OPERATORS[operator]
   if not compare then
     error("the operator must be one of >= <= == > <, not '"
@@ -187,7 +187,7 @@ function Run:expect(name, value, operator, goal)
   if value ~= nil and type(value) ~= "number" then
     error("value must be a number or nil, not " .. type(value), 2)
   end
-  options.check_number(goal, "goal", 2)
+  check.number(goal, "goal", 2)
   local passed = value ~= nil and compare(value, goal)
   table.insert(self.expectations, { name = name, value = value,
     operator = operator, goal = goal, passed = passed })
@@ -372,7 +372,7 @@ function M.check_workload(given, level)
   if type(given) ~= "table" then
     error("workload must be a table, not " .. type(given), level + 1)
   end
-  options.check(given, level + 1, WORKLOAD)
+  check.options(given, level + 1, WORKLOAD)
   for name, value in pairs(given) do
     if not (value >= 0 and value <= 1e9) then
       error(("option '%s' must be in 0 to 1e9"):format(name), level + 1)

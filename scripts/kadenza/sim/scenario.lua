@@ -17,7 +17,7 @@
 --
 -- `kadenza sim FILE` runs one, and so does this module.
 
-local options = require("kadenza.options")
+local check = require("kadenza.check")
 local run_module = require("kadenza.sim.run")
 local sampler_module = require("kadenza.sim.sampler")
 local sim = require("kadenza.sim")
@@ -98,7 +98,7 @@ local function check_step(number, step, level)
   if type(step) ~= "table" then
     error(("step %d must be a table"):format(number), level + 1)
   end
-  options.check(step, level + 1, STEP)
+  check.options(step, level + 1, STEP)
   if not step.name or not step.run or not step.at == not step.part then
     error(("step %d needs a name, a function run, and at or part"):format(
       number), level + 1)
@@ -112,7 +112,7 @@ local function check_fields(scenario, level)
   for name, value in pairs(scenario) do
     plain[name] = name ~= "network" and value or nil
   end
-  options.check(plain, level + 1, FIELDS)
+  check.options(plain, level + 1, FIELDS)
   local network = type(scenario.network)
   if network ~= "table" and network ~= "function" and network ~= "nil" then
     error("option 'network' must be a table or a function", level + 1)
@@ -287,7 +287,7 @@ end
 function M.run(scenario, given)
   given = given or {}
   M.check(scenario, 2)
-  options.check(given, 2, WISHES)
+  check.options(given, 2, WISHES)
   check_range("hours", given.hours, 0, MAX_HOURS, 2)
   local wishes = { watch = given.watch }
   for name, default in pairs(DEFAULTS) do

@@ -1,7 +1,7 @@
 --- What is to happen in a simulation at which time: `kadenza.sim` makes these
 --- functions methods of its networks.
 
-local options = require("kadenza.options")
+local check = require("kadenza.check")
 local task = require("kadenza.task")
 
 ---@class kadenza.Sim
@@ -20,7 +20,7 @@ end
 ---@return kadenza.Task task
 function Sim:at(time, fn)
   check_function(fn, 2)
-  options.check_number(time, "time", 2)
+  check.number(time, "time", 2)
   local wait = time - self:now()
   if wait < 0 then
     error(("time must not be before now, which is %g"):format(self:now()), 2)
@@ -39,7 +39,7 @@ end
 ---@return kadenza.Task task
 function Sim:every(seconds, fn)
   check_function(fn, 2)
-  options.check_number(seconds, "seconds", 2)
+  check.number(seconds, "seconds", 2)
   if seconds < 0.001 then
     error("seconds must be at least 0.001", 2)
   end

@@ -4,8 +4,8 @@
 -- suggests the nearest known field.
 
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local key = require("kadenza.key")
-local options = require("kadenza.options")
 local suggest = require("kadenza.suggest")
 
 local M = {}
@@ -132,7 +132,7 @@ end
 ---@param fields? kadenza.testing.RecordFields
 ---@return kadenza.Record record
 function M.record(fields)
-  return options.call(1, make_record, fields or {})
+  return errors.at_level(1, make_record, fields or {})
 end
 
 local function make_contact(fields)
@@ -154,7 +154,7 @@ end
 ---@param fields? { id?: string, address?: string, proven?: boolean }
 ---@return kadenza.From contact
 function M.contact(fields)
-  return options.call(1, make_contact, fields or {})
+  return errors.at_level(1, make_contact, fields or {})
 end
 
 local function make_context(fields)
@@ -178,7 +178,7 @@ end
 ---@param fields? kadenza.testing.ContextFields
 ---@return kadenza.Context context
 function M.context(fields)
-  return options.call(1, make_context, fields or {})
+  return errors.at_level(1, make_context, fields or {})
 end
 
 local function make_request(fields)
@@ -195,7 +195,7 @@ end
 ---@param fields { method: string, args?: table }
 ---@return kadenza.Request request
 function M.request(fields)
-  return options.call(1, make_request, fields)
+  return errors.at_level(1, make_request, fields)
 end
 
 --- The same functions, which raise errors without a place.

@@ -5,10 +5,10 @@
 -- and no socket is needed.
 
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local literals = require("kadenza.testing.literals")
 local log = require("kadenza.log")
 local node = require("kadenza.node")
-local options = require("kadenza.options")
 local policy = require("kadenza.policy")
 local suggest = require("kadenza.suggest")
 local task = require("kadenza.task")
@@ -166,7 +166,7 @@ end
 function Policy:run(seconds)
   check_open(self)
   with_log(self, self.net.run, self.net,
-    options.call(2, task.milliseconds, seconds, 0))
+    errors.at_level(2, task.milliseconds, seconds, 0))
 end
 
 --- Loads the files again, or other policies, like a reload of a node: what
@@ -352,7 +352,7 @@ function Policy:call(path, ...)
     error(("the policy has no hook '%s'%s"):format(tostring(path),
       suggest.hint(tostring(path), self.about.hooks)), 2)
   end
-  local call = options.call(2, make_hook_call, path, ...)
+  local call = errors.at_level(2, make_hook_call, path, ...)
   self.failure = nil
   local began = self.net:now()
   local result = with_log(self, call_hook, self, number, call)

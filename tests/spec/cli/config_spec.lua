@@ -230,7 +230,7 @@ describe("kadenza, its table of options,", function()
     local function is_taken(name, value)
       local config, opened, node = { [name] = value }, nil, nil
       if name:find("^policy_") then
-        opened, config = pcall(require("kadenza.options").node, config, 1)
+        opened, config = pcall(require("kadenza.node_options").read, config, 1)
       end
       if opened ~= false then
         opened, node = pcall(network.open_node, network, config,
@@ -255,11 +255,11 @@ describe("kadenza, its table of options,", function()
   end)
 
   it("has nothing that kad.node does not know", function()
-    local options = require("kadenza.options")
+    local node_options = require("kadenza.node_options")
     local config = require("kadenza.cli.config")
     local _, effective = config.gather({ flags = {}, variables = {} }, {})
     assert.has_no.errors(function()
-      options.node(config.node_options(effective), 1)
+      node_options.read(config.node_options(effective), 1)
     end)
   end)
 end)

@@ -1,0 +1,97 @@
+--- The options of lookups: what `find_node`, `get`, `put` and `query` take.
+--- Tested by tests/spec/node_spec.lua.
+
+
+local check = require("kadenza.check")
+
+local M = {}
+
+--- Options of every lookup.
+---@class kadenza.LookupOptions
+---@field alpha? integer  queries in flight on each path, 1 to 32
+---@field beta? integer  queries that a reply from a closer contact starts
+---@field k? integer  number of closest contacts to find, 1 to 64
+---@field paths? integer  disjoint paths, against contacts that lie; 1 to 16
+---@field timeout? number  seconds until the lookup ends
+
+--- Options of `get`.
+---@class kadenza.GetOptions: kadenza.LookupOptions
+---@field type? string  of the record; "value" without one
+---@field all? boolean  return all records
+---@field quorum? integer  end when so many contacts have returned a value
+
+--- Options of `put`.
+---@class kadenza.PutOptions: kadenza.LookupOptions
+---@field type? string  of the record; "value" without one
+---@field ttl? integer  life of the record in seconds
+---@field seq? integer
+---@field salt? string
+---@field secret? string  signs the record
+---@field publisher? string
+---@field signature? string
+---@field keep? boolean  the node keeps the record as its own: it stores it
+---  again each period, until its ttl has passed or it is withdrawn
+
+--- Options of `query`.
+---@class kadenza.QueryOptions: kadenza.LookupOptions
+---@field on_reply? fun(reply: table, contact: kadenza.Contact): boolean?
+---@field quorum? integer  end when so many replies counted
+
+local TYPE <const> = { kind = "string", bytes = { 1, 32 } }
+local QUORUM <const> = { kind = "integer", from = 0, to = 64 }
+
+--- The options of every lookup.
+M.LOOKUP = {
+  alpha = { kind = "integer", from = 1, to = 32 },
+  beta = { kind = "integer", from = 1, to = 32 },
+  k = { kind = "integer", from = 1, to = 64 },
+  paths = { kind = "integer", from = 1, to = 16 },
+  timeout = "number",
+}
+
+--- The options that an operation adds to them.
+M.FIND = {}
+M.GET = { type = TYPE, all = "boolean", quorum = QUORUM }
+M.QUERY = { on_reply = "function", quorum = QUORUM }
+M.PUT = {
+  type = TYPE,
+  ttl = { kind = "integer", from = 0, to = 0xffffffff },
+  seq = "integer",
+  salt = { kind = "string", bytes = { 0, 64 } },
+  secret = { kind = "string", bytes = { 64, 64 } },
+  publisher = { kind = "string", bytes = { 32, 32 } },
+  signature = { kind = "string", bytes = { 64, 64 } },
+  keep = "boolean",
+}
+
+--- Checks the last two arguments of a lookup, options and callback; either may
+--- be missing.
+---@param given? table|fun(...)
+---@param callback? fun(...)
+---@param more table<string, any>  the options beside those of every lookup
+---@param level integer  as of `error`
+---@return table lookup  the lookup options as the core takes them
+---@return table given  all options
+---@return fun(...)? callback
+function M.read(given, callback, more, level)
+  if type(given) == "function" and callback == nil then
+    given, callback = {}, given
+  end
+  given = given or {}
+  check.options(given, level + 1, M.LOOKUP, more)
+  check.callback(callback, level + 1)
+  local timeout = given.timeout
+  if timeout and not (timeout > 0 and timeout < 1e6) then
+    error("option 'timeout' must be positive seconds", level + 1)
+  end
+  return {
+    alpha = given.alpha,
+    beta = given.beta,
+    k = given.k,
+    paths = given.paths,
+    quorum = given.quorum,
+    deadline_ms = timeout and math.ceil(timeout * 1000),
+  }, given, callback
+end
+
+return M

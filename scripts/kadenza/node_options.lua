@@ -1,0 +1,223 @@
+--- The options of a node: what they may be, and the configuration of the core
+--- that they make. Tested by tests/spec/node_spec.lua.
+
+local check = require("kadenza.check")
+local core = require("kadenza.core")
+local lookup = require("kadenza.lookup_options").LOOKUP
+
+local M = {}
+
+---@class kadenza.NodeOptions
+---@field listen? string|string[]  "ip:port", 1 to 8; "0.0.0.0:6881" without
+---@field bootstrap? string|string[]  "host:port" of nodes to join by
+---@field transport? { send: fun(bytes: string, address: string) }  sends the
+---  node's datagrams instead of sockets; pass it those for the node by
+---  node:receive
+---@field policies? table  policy files and tables, see kadenza.policy
+---@field policy_memory? integer  bytes that policy files may take, 64 MiB
+---@field policy_instructions? integer  Lua instructions that policies may run
+---  without a break, 20000000
+---@field state? string  folder for id, contacts and own records
+---@field id? string  binary or hexadecimal; random without one
+---@field id_bits? 160|256  width of ids and keys, 160
+---@field allow_local? boolean  admit loopback and private addresses
+---@field read_only? boolean  send queries, answer none (BEP 43)
+---@field limits? boolean|table  false: no rate limits; a table: the limits
+---@field version? string  4 bytes, `v` of messages
+---@field k? integer  bucket size, and closest contacts of a lookup
+---@field alpha? integer  queries in flight on each path of a lookup
+---@field beta? integer  queries that a reply from a closer contact starts
+---@field paths? integer  disjoint paths of a lookup
+---@field far_contacts? integer  size of the farthest bucket
+---@field lookup_ms? integer  deadline of a lookup
+---@field query_ms? integer  longest time to wait for a reply
+---@field refresh_s? integer  refresh a bucket that no lookup used for so long
+---@field ping_s? integer  a contact that was silent for so long is questionable
+---@field neighbour_s? integer  ping the closest contacts after so long a
+---  silence while the node holds records; 0: never
+---@field token_s? integer  period after which write tokens change
+---@field max_reply? integer  bytes of a datagram
+---@field max_lookups? integer  lookups at a time
+---@field max_waiting? integer  hook calls of policies that are pending
+---@field max_bytes? integer  of all records held
+---@field max_records? integer  records held
+---@field max_records_address? integer  records held for one address
+---@field stores_per_s? integer  stores that the node sends by itself: to
+---  republish, hand off, repair and cache
+---@field cache? boolean  a get leaves a cached copy near the key, true
+---@field repair? boolean  a get gives holders what they lack, true
+---@field max_own? integer  records kept as its own
+
+local LIMITS <const> = {
+  queries_per_s = "integer",
+  queries_per_s_address = "integer",
+  queries_per_s_subnet = "integer",
+  bytes_per_s = "integer",
+}
+
+-- Options that the core takes under the same name, and checks further.
+local CORE <const> = {
+  id_bits = "integer",
+  allow_local = "boolean",
+  read_only = "boolean",
+  cache = "boolean",
+  repair = "boolean",
+  version = "string",
+  k = lookup.k,
+  alpha = lookup.alpha,
+  beta = lookup.beta,
+  paths = lookup.paths,
+  far_contacts = "integer",
+  lookup_ms = "integer",
+  query_ms = "integer",
+  refresh_s = "integer",
+  ping_s = "integer",
+  neighbour_s = "integer",
+  token_s = "integer",
+  max_reply = "integer",
+  max_lookups = "integer",
+  max_waiting = "integer",
+  max_bytes = "integer",
+  max_records = "integer",
+  max_records_address = "integer",
+  max_own = "integer",
+  stores_per_s = "integer",
+}
+
+local function is_strings(value)
+  if type(value) ~= "table" then
+    return type(value) == "string"
+  end
+  for i = 1, rawlen(value) do
+    if type(rawget(value, i)) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_limits(value)
+  return type(value) == "boolean" or type(value) == "table"
+end
+
+local STRINGS <const> =
+  { is = is_strings, name = "a string or a list of strings" }
+
+-- Options that this library interprets.
+local LIBRARY <const> = {
+  listen = STRINGS,
+  bootstrap = STRINGS,
+  transport = "table",
+  policies = "table",
+  policy_memory = { kind = "integer", from = 1 << 20, to = 1 << 40 },
+  policy_instructions = { kind = "integer", from = 100000, to = 1 << 40 },
+  state = "string",
+  id = "string",
+  limits = { is = is_limits, name = "a boolean or a table" },
+}
+
+--- Returns a copy of a string or a list of strings, as a list; raises for
+--- another value.
+---@param value any
+---@param name string
+---@param level integer  as of `error`
+---@return string[] list
+function M.strings(value, name, level)
+  if not is_strings(value) then
+    error(name .. " must be a list of strings", level + 1)
+  elseif type(value) == "string" then
+    return { value }
+  end
+  return table.move(value, 1, rawlen(value), 1, {}) -- without metamethods
+end
+
+local function set_limits(config, limits, level)
+  if type(limits) ~= "table" then
+    config.limits = limits
+    return
+  end
+  check.options(limits, level + 1, LIMITS)
+  for name, value in pairs(limits) do
+    config[name] = value
+  end
+end
+
+-- An id may be hexadecimal: then it is twice as long.
+local function set_id(config, id, level)
+  local size = (config.id_bits or 160) // 8
+  if #id == 2 * size then
+    id = core.unhex(id) or error("option 'id' is not hexadecimal", level + 1)
+  end
+  if #id ~= size then
+    error(string.format("option 'id' must have %d bytes or %d digits", size,
+      2 * size), level + 1)
+  end
+  config.id = id
+end
+
+-- A node with a transport admits all addresses: the transport alone knows what
+-- they mean.
+local function set_transport(config, transport, level)
+  check.options(transport, level + 1, { send = "function" })
+  if not transport.send then
+    error("option 'transport' needs a function send", level + 1)
+  end
+  if config.allow_local == nil then
+    config.allow_local = true
+  end
+end
+
+local function check_addresses(list, has_transport, level)
+  if #list < 1 or #list > 8 then
+    error("option 'listen' needs 1 to 8 addresses", level + 1)
+  end
+  for _, address in ipairs(list) do
+    local parsed, message = core.address(address)
+    if not parsed then
+      error("option 'listen': " .. message, level + 1)
+    elseif has_transport and parsed:find(":0$") then
+      error("option 'listen': with a transport a port is needed", level + 1)
+    end
+  end
+end
+
+-- Returns the addresses to bind; with a transport, those that it reaches the
+-- node at.
+local function read_listen(given, config, level)
+  local has_transport = given.transport ~= nil
+  if has_transport then
+    set_transport(config, given.transport, level + 1)
+  end
+  local listen = M.strings(given.listen
+    or has_transport and "10.0.0.1:1" or "0.0.0.0:6881", "listen", level + 1)
+  check_addresses(listen, has_transport, level + 1)
+  return listen
+end
+
+--- Checks the options of a node.
+---@param given kadenza.NodeOptions
+---@param level integer  as of `error`
+---@return table config  of the core
+---@return string[] listen  addresses to bind
+function M.read(given, level)
+  check.options(given, level + 1, CORE, LIBRARY)
+  if given.state == "" then
+    error("option 'state' must name a folder", level + 1)
+  end
+  local config = {}
+  for name in pairs(CORE) do
+    config[name] = given[name]
+  end
+  if given.limits ~= nil then
+    set_limits(config, given.limits, level + 1)
+  end
+  if given.id then
+    set_id(config, given.id, level + 1)
+  end
+  if given.policies then
+    require("kadenza.policy").check_list(given.policies, level + 1)
+  end
+  return config, read_listen(given, config, level + 1)
+end
+
+return M
