@@ -1205,7 +1205,7 @@ KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
                                 size_t len);
 
 /* Names a timer; 0 names none; never reused. */
-typedef uint64_t kad_timer;
+typedef uint64_t kad_timer_id;
 
 /* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn, which in a
  * simulated network is the next millisecond). `fire` may do anything but free
@@ -1214,11 +1214,11 @@ KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
                                                    kad_time_ms delay_ms,
                                                    void (*fire)(void *data),
                                                    void *data,
-                                                   kad_timer *timer);
+                                                   kad_timer_id *timer);
 
 /* Stops a timer that has not fired. Returns KAD_ENOTFOUND if it has. */
 KAD_API int kad_network_stop_timer(struct kad_network *network,
-                                   kad_timer timer);
+                                   kad_timer_id timer);
 
 /* Resolves "host:port" (names too, by the system's resolver, without blocking;
  * in a simulated network only addresses) and calls `found` once, never from

@@ -9,7 +9,7 @@
 /* A question whose answer comes later. */
 struct open_question {
   struct kad_map_entry entry;
-  struct kad_alarm alarm;
+  struct kad_timer timer;
   uint64_t ticket;
   struct kad_asker asker;
 };
@@ -36,7 +36,7 @@ static struct open_question *find(const struct kad_node *node,
 /* Frees `open`, but not its ruleset, which the caller drops last: that may run
  * the policy's release. */
 static void close_question(struct kad_node *node, struct open_question *open) {
-  kad_alarm_unset(node, &open->alarm);
+  kad_timer_cancel(node, &open->timer);
   kad_map_remove(&node->questions.open, &open->entry);
   kad_release(&node->env.allocator, open, sizeof *open);
   node->questions.count--;
@@ -59,9 +59,9 @@ static void fail(struct kad_node *node, struct open_question *open) {
   kad_ruleset_drop(asker.ruleset, &node->env.allocator);
 }
 
-static void expire(struct kad_node *node, struct kad_alarm *alarm) {
+static void expire(struct kad_node *node, struct kad_timer *timer) {
   node->stats.hook_deadlines++;
-  fail(node, kad_container_of(alarm, struct open_question, alarm));
+  fail(node, kad_container_of(timer, struct open_question, timer));
 }
 
 static int open_question(struct kad_node *node, uint64_t ticket,
@@ -88,7 +88,7 @@ static int open_question(struct kad_node *node, uint64_t ticket,
   if (deadline_ms == 0) {
     deadline_ms = asker->ruleset->deadline_ms;
   }
-  kad_alarm_set(node, &open->alarm,
+  kad_timer_set(node, &open->timer,
                 kad_time_add(kad_node_now(node), deadline_ms), expire);
   return 0;
 }

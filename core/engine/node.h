@@ -3,7 +3,7 @@
  *     datagram ─► node.c ─► serve.c ─────► admission.c ─► the store
  *                   └─────► rpc.c ──► lookup.c, verify.c, join.c …
  *     request ──► operation.c ─► ping, lookup, get, put ─► rpc.c
- *     time ─────► the heap of alarms ─► whichever set them
+ *     time ─────► the heap of timers ─► whichever set them
  */
 #ifndef KAD_ENGINE_NODE_H
 #define KAD_ENGINE_NODE_H
@@ -51,7 +51,7 @@ struct kad_node {
   struct kad_quota quota;
   struct kad_token_maker tokens;
   struct kad_ruleset *ruleset;
-  struct kad_heap alarms;
+  struct kad_heap timers;
   struct kad_rpc rpc;
   struct kad_questions questions;
   struct kad_operations operations;

@@ -5,22 +5,22 @@
 #include "base/heap.h"
 
 struct kad_node;
-struct kad_alarm;
+struct kad_timer;
 
-/* Does what is due. May set the alarm again and may free what holds it. */
-typedef void (*kad_ring)(struct kad_node *node, struct kad_alarm *alarm);
+/* Does what is due. May set the timer again and may free what holds it. */
+typedef void (*kad_timer_fn)(struct kad_node *node, struct kad_timer *timer);
 
 /* Embedded in what it wakes. */
-struct kad_alarm {
+struct kad_timer {
   struct kad_deadline deadline;
-  kad_ring ring;
+  kad_timer_fn ring;
 };
 
-/* Sets `alarm` to call `ring` at `at`; one that is set already is moved. */
-void kad_alarm_set(struct kad_node *node, struct kad_alarm *alarm,
-                   kad_time_ms at, kad_ring ring);
+/* Sets `timer` to call `ring` at `at`; one that is set already is moved. */
+void kad_timer_set(struct kad_node *node, struct kad_timer *timer,
+                   kad_time_ms at, kad_timer_fn ring);
 
-/* Unsets `alarm`; one that is not set is left as it is. */
-void kad_alarm_unset(struct kad_node *node, struct kad_alarm *alarm);
+/* Unsets `timer`; one that is not set is left as it is. */
+void kad_timer_cancel(struct kad_node *node, struct kad_timer *timer);
 
 #endif

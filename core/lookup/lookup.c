@@ -324,9 +324,9 @@ static void note_density(struct kad_node *node,
                    kad_node_now(node));
 }
 
-static void tell_done(struct kad_node *node, struct kad_alarm *alarm) {
+static void tell_done(struct kad_node *node, struct kad_timer *timer) {
   struct kad_lookup *lookup =
-      kad_container_of(alarm, struct kad_lookup, ending);
+      kad_container_of(timer, struct kad_lookup, ending);
   note_density(node, lookup);
   lookup->config.done(node, lookup);
 }
@@ -336,8 +336,8 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
     return;
   }
   lookup->finished = true;
-  kad_alarm_unset(node, &lookup->deadline);
-  kad_alarm_set(node, &lookup->ending, kad_node_now(node), tell_done);
+  kad_timer_cancel(node, &lookup->deadline);
+  kad_timer_set(node, &lookup->ending, kad_node_now(node), tell_done);
 }
 
 /* What a path comes to know of its candidates may let any other go on. */
@@ -352,9 +352,9 @@ static void advance(struct kad_node *node, struct kad_lookup *lookup) {
   }
 }
 
-static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
+static void time_out(struct kad_node *node, struct kad_timer *timer) {
   struct kad_lookup *lookup =
-      kad_container_of(alarm, struct kad_lookup, deadline);
+      kad_container_of(timer, struct kad_lookup, deadline);
   lookup->timed_out = true;
   kad_lookup_finish(node, lookup);
 }
@@ -401,7 +401,7 @@ int kad_lookup_start(struct kad_node *node,
   deal(node, made, table);
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);
-  kad_alarm_set(node, &made->deadline,
+  kad_timer_set(node, &made->deadline,
                 kad_time_add(made->started_at, config->deadline_ms), time_out);
   node->stats.lookups++;
   *lookup = made;
@@ -421,8 +421,8 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
   if (lookup->unanswered > 0) {
     kad_rpc_disown(node, lookup);
   }
-  kad_alarm_unset(node, &lookup->deadline);
-  kad_alarm_unset(node, &lookup->ending);
+  kad_timer_cancel(node, &lookup->deadline);
+  kad_timer_cancel(node, &lookup->ending);
   kad_paths_deinit(&lookup->paths, &node->env.allocator);
   kad_release(&node->env.allocator, lookup->steps,
               lookup->step_cap * sizeof *lookup->steps);

@@ -65,8 +65,8 @@ struct kad_lookup_config {
 
 struct kad_lookup {
   struct kad_lookup_config config;
-  struct kad_alarm deadline;
-  struct kad_alarm ending; /* tells `done` from the heap, not from a handler */
+  struct kad_timer deadline;
+  struct kad_timer ending; /* tells `done` from the heap, not from a handler */
   struct kad_step *steps;
   size_t step_count;
   size_t step_cap;

@@ -3,7 +3,7 @@
 #include "base/time.h"
 #include "engine/node.h"
 
-static void run_round(struct kad_node *node, struct kad_alarm *alarm);
+static void run_round(struct kad_node *node, struct kad_timer *timer);
 
 /* Sets the next round: when the next ping is due, or what else cannot wait for
  * it. */
@@ -17,7 +17,7 @@ static void plan_round(struct kad_node *node) {
   for (size_t i = 0; i < sizeof due / sizeof *due; i++) {
     at = due[i] < at ? due[i] : at;
   }
-  kad_alarm_set(node, &node->maintenance.round, at > soon ? at : soon,
+  kad_timer_set(node, &node->maintenance.round, at > soon ? at : soon,
                 run_round);
 }
 
@@ -37,8 +37,8 @@ static void come_back(struct kad_node *node) {
   kad_maintenance_joined(node);
 }
 
-static void run_round(struct kad_node *node, struct kad_alarm *alarm) {
-  (void)alarm;
+static void run_round(struct kad_node *node, struct kad_timer *timer) {
+  (void)timer;
   if (kad_wake_has_jumped(node) || kad_liveness_judge(node)) {
     node->maintenance.disturbed = true;
   }
@@ -64,9 +64,9 @@ void kad_maintenance_stop(struct kad_node *node) {
   kad_refresh_stop(node);
   kad_rejoin_stop(node);
   kad_lost_stop(node);
-  kad_alarm_unset(node, &maintenance->round);
-  kad_alarm_unset(node, &maintenance->expiry);
-  kad_alarm_unset(node, &maintenance->republish);
+  kad_timer_cancel(node, &maintenance->round);
+  kad_timer_cancel(node, &maintenance->expiry);
+  kad_timer_cancel(node, &maintenance->republish);
 }
 
 void kad_maintenance_met(struct kad_node *node, unsigned family) {
@@ -80,15 +80,15 @@ void kad_maintenance_met(struct kad_node *node, unsigned family) {
   }
   kad_refresh_soon(node, index, soon);
   if (maintenance->round.deadline.at > soon) {
-    kad_alarm_set(node, &maintenance->round, soon, run_round);
+    kad_timer_set(node, &maintenance->round, soon, run_round);
   }
 }
 
 void kad_maintenance_disturbed(struct kad_node *node) {
-  struct kad_alarm *round = &node->maintenance.round;
+  struct kad_timer *round = &node->maintenance.round;
   node->maintenance.disturbed = true;
   if (!node->closing) {
-    kad_alarm_set(node, round, kad_node_now(node), run_round);
+    kad_timer_set(node, round, kad_node_now(node), run_round);
   }
 }
 

@@ -23,7 +23,7 @@ enum {
 
 /* What is under way, and when. */
 struct kad_maintenance {
-  struct kad_alarm round;
+  struct kad_timer round;
   struct kad_liveness liveness;
   struct kad_refresh refresh;
   struct kad_rejoin rejoin;
@@ -31,8 +31,8 @@ struct kad_maintenance {
   bool disturbed;
   kad_time_ms calm_at; /* not to be disturbed before then: lines that come and
                           go are no reason for a storm */
-  struct kad_alarm expiry;
-  struct kad_alarm republish;
+  struct kad_timer expiry;
+  struct kad_timer republish;
   kad_time_ms republish_free_at; /* the budget allows the next one */
   uint32_t republishing;
 };

@@ -11,7 +11,7 @@ enum {
   LOST_MAX = 2 /* queries in a row that it may leave unanswered */
 };
 
-static void watch(struct kad_node *node, struct kad_alarm *alarm);
+static void watch(struct kad_node *node, struct kad_timer *timer);
 
 static struct kad_neighbourhood *hood_of(const struct kad_node *node,
                                          unsigned family) {
@@ -68,12 +68,12 @@ static kad_time_ms due_after(struct kad_node *node, kad_time_ms heard_at) {
   return kad_time_add(heard_at, kad_node_jitter(node, period_of(node)));
 }
 
-/* Moves the alarm forward when `at` comes before it. */
+/* Moves the timer forward when `at` comes before it. */
 static void wake_at(struct kad_node *node, kad_time_ms at) {
-  struct kad_alarm *alarm = &node->neighbours->alarm;
+  struct kad_timer *timer = &node->neighbours->timer;
   if (!node->closing && at != KAD_TIME_NEVER &&
-      (!alarm->deadline.queued || at < alarm->deadline.at)) {
-    kad_alarm_set(node, alarm, at, watch);
+      (!timer->deadline.queued || at < timer->deadline.at)) {
+    kad_timer_set(node, timer, at, watch);
   }
 }
 
@@ -272,11 +272,11 @@ static void ask_due(struct kad_node *node, struct kad_neighbour *neighbour) {
 }
 
 /* Asks those neighbours that are due. */
-static void watch(struct kad_node *node, struct kad_alarm *alarm) {
+static void watch(struct kad_node *node, struct kad_timer *timer) {
   struct kad_neighbours *neighbours = node->neighbours;
   kad_time_ms now = kad_node_now(node);
   kad_time_ms next = KAD_TIME_NEVER;
-  (void)alarm;
+  (void)timer;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_neighbourhood *hood = &neighbours->families[i];
     for (size_t j = 0; j < hood->count; j++) {
@@ -323,7 +323,7 @@ void kad_neighbours_stop(struct kad_node *node) {
   if (neighbours == NULL) {
     return;
   }
-  kad_alarm_unset(node, &neighbours->alarm);
+  kad_timer_cancel(node, &neighbours->timer);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     struct kad_neighbourhood *hood = &neighbours->families[i];
     kad_release(&node->env.allocator, hood->items,

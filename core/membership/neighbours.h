@@ -46,7 +46,7 @@ struct kad_neighbourhood {
 };
 
 struct kad_neighbours {
-  struct kad_alarm alarm;
+  struct kad_timer timer;
   struct kad_neighbourhood families[2];
   struct kad_gone gone[KAD_NEIGHBOURS_GONE];
   size_t next_gone;

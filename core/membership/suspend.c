@@ -5,7 +5,7 @@
 
 void kad_wake_notice(struct kad_node *node) {
   const kad_time_ms late =
-      kad_time_since(kad_heap_next(&node->alarms), kad_node_now(node));
+      kad_time_since(kad_heap_next(&node->timers), kad_node_now(node));
   if (late >= KAD_SLEEP_MS) {
     node->wake.slept += late;
     kad_maintenance_disturbed(node);

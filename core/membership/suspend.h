@@ -11,7 +11,7 @@
 #include "kadenza.h"
 
 enum {
-  KAD_SLEEP_MS = 60000 /* an alarm so late, or a wall clock so far ahead of the
+  KAD_SLEEP_MS = 60000 /* an timer so late, or a wall clock so far ahead of the
                           other one: we have slept */
 };
 

@@ -101,7 +101,7 @@ void kad_network_init(struct kad_network *network,
       .methods = methods,
       .allocator = *allocator,
   };
-  kad_timers_init(&network->timers, allocator);
+  kad_user_timers_init(&network->timers, allocator);
   kad_wheel_init(&network->deadlines, allocator);
   /* No stranger chooses where our nodes lie, so the hash needs no secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
@@ -110,7 +110,7 @@ void kad_network_init(struct kad_network *network,
 
 void kad_network_deinit(struct kad_network *network) {
   kad_network_forget_names(network);
-  kad_timers_deinit(&network->timers);
+  kad_user_timers_deinit(&network->timers);
   kad_wheel_deinit(&network->deadlines);
   kad_map_deinit(&network->by_node);
 }
@@ -317,16 +317,16 @@ void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {
 
 int kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
                             void (*fire)(void *data), void *data,
-                            kad_timer *timer) {
+                            kad_timer_id *timer) {
   const kad_time_ms shortest_ms = network->methods->shortest_ms;
   const kad_time_ms at =
       kad_time_add(kad_network_now(network),
                    delay_ms > shortest_ms ? delay_ms : shortest_ms);
-  return kad_timers_start(&network->timers, at, fire, data, timer);
+  return kad_user_timers_start(&network->timers, at, fire, data, timer);
 }
 
-int kad_network_stop_timer(struct kad_network *network, kad_timer timer) {
-  return kad_timers_stop(&network->timers, timer);
+int kad_network_stop_timer(struct kad_network *network, kad_timer_id timer) {
+  return kad_user_timers_stop(&network->timers, timer);
 }
 
 int kad_network_on_signal(struct kad_network *network, int number,

@@ -97,7 +97,7 @@ struct kad_network_methods {
 struct kad_network {
   const struct kad_network_methods *methods;
   struct kad_allocator allocator;
-  struct kad_timers timers;
+  struct kad_user_timers timers;
   struct kad_wheel deadlines; /* of members */
   struct kad_map by_node;     /* members by the address of their node */
   struct kad_member *members;

@@ -53,7 +53,7 @@ static int answer_name(struct kad_network *network, int status,
       .address = *address,
       .status = status,
   };
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   int error =
       kad_network_start_timer(network, 0, tell_answered_name, name, &timer);
   if (error < 0) {

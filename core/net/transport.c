@@ -20,7 +20,7 @@ struct carrier {
   struct parcel *first;
   struct parcel **last;
   size_t count;
-  kad_timer timer; /* delivers them; 0: none wait */
+  kad_timer_id timer; /* delivers them; 0: none wait */
 };
 
 static struct carrier *carrier_of(struct kad_member *member) {

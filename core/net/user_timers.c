@@ -5,12 +5,13 @@
 struct timer {
   struct kad_map_entry entry;
   struct kad_deadline deadline;
-  kad_timer name;
+  kad_timer_id name;
   void (*fire)(void *data);
   void *data;
 };
 
-static struct timer *find(const struct kad_timers *timers, kad_timer name) {
+static struct timer *find(const struct kad_user_timers *timers,
+                          kad_timer_id name) {
   const uint64_t hash = kad_map_hash(&timers->map, &name, sizeof name);
   struct kad_map_entry *entry = kad_map_first(&timers->map, hash);
   for (; entry != NULL; entry = kad_map_after(entry)) {
@@ -22,21 +23,21 @@ static struct timer *find(const struct kad_timers *timers, kad_timer name) {
   return NULL;
 }
 
-static void forget(struct kad_timers *timers, struct timer *timer) {
+static void forget(struct kad_user_timers *timers, struct timer *timer) {
   kad_map_remove(&timers->map, &timer->entry);
   kad_heap_remove(&timers->heap, &timer->deadline);
   kad_release(&timers->allocator, timer, sizeof *timer);
 }
 
-void kad_timers_init(struct kad_timers *timers,
-                     const struct kad_allocator *allocator) {
-  *timers = (struct kad_timers){.allocator = *allocator};
+void kad_user_timers_init(struct kad_user_timers *timers,
+                          const struct kad_allocator *allocator) {
+  *timers = (struct kad_user_timers){.allocator = *allocator};
   /* No stranger chooses the names, so the hash needs no secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&timers->map, allocator, secret);
 }
 
-void kad_timers_deinit(struct kad_timers *timers) {
+void kad_user_timers_deinit(struct kad_user_timers *timers) {
   struct kad_deadline *due = NULL;
   while ((due = kad_heap_pop_due(&timers->heap, KAD_TIME_NEVER)) != NULL) {
     forget(timers, kad_container_of(due, struct timer, deadline));
@@ -44,8 +45,9 @@ void kad_timers_deinit(struct kad_timers *timers) {
   kad_map_deinit(&timers->map);
 }
 
-int kad_timers_start(struct kad_timers *timers, kad_time_ms at,
-                     void (*fire)(void *data), void *data, kad_timer *timer) {
+int kad_user_timers_start(struct kad_user_timers *timers, kad_time_ms at,
+                          void (*fire)(void *data), void *data,
+                          kad_timer_id *timer) {
   struct timer *started = kad_alloc_zero(&timers->allocator, sizeof *started);
   if (started == NULL) {
     return KAD_ENOMEM;
@@ -67,7 +69,7 @@ int kad_timers_start(struct kad_timers *timers, kad_time_ms at,
   return 0;
 }
 
-int kad_timers_stop(struct kad_timers *timers, kad_timer timer) {
+int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer) {
   struct timer *found = find(timers, timer);
   if (found == NULL) {
     return KAD_ENOTFOUND;
@@ -76,16 +78,17 @@ int kad_timers_stop(struct kad_timers *timers, kad_timer timer) {
   return 0;
 }
 
-kad_time_ms kad_timers_next(const struct kad_timers *timers) {
+kad_time_ms kad_user_timers_next(const struct kad_user_timers *timers) {
   return kad_heap_next(&timers->heap);
 }
 
-uint64_t kad_timers_mark(const struct kad_timers *timers) {
+uint64_t kad_user_timers_mark(const struct kad_user_timers *timers) {
   return timers->heap.added;
 }
 
-bool kad_timers_take(struct kad_timers *timers, kad_time_ms now, uint64_t mark,
-                     void (**fire)(void *data), void **data) {
+bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
+                          uint64_t mark, void (**fire)(void *data),
+                          void **data) {
   const struct kad_deadline *first = timers->heap.root;
   if (first == NULL || first->at > now || first->order >= mark) {
     return false;

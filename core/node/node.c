@@ -74,16 +74,16 @@ static bool env_is_valid(const struct kad_env *env) {
          env->send != NULL && env->allocator.resize != NULL;
 }
 
-void kad_alarm_set(struct kad_node *node, struct kad_alarm *alarm,
-                   kad_time_ms at, kad_ring ring) {
-  /* What is set to the past is due now: an alarm that is late means sleep. */
+void kad_timer_set(struct kad_node *node, struct kad_timer *timer,
+                   kad_time_ms at, kad_timer_fn ring) {
+  /* What is set to the past is due now: an timer that is late means sleep. */
   const kad_time_ms now = kad_node_now(node);
-  alarm->ring = ring;
-  kad_heap_add(&node->alarms, &alarm->deadline, at > now ? at : now);
+  timer->ring = ring;
+  kad_heap_add(&node->timers, &timer->deadline, at > now ? at : now);
 }
 
-void kad_alarm_unset(struct kad_node *node, struct kad_alarm *alarm) {
-  kad_heap_remove(&node->alarms, &alarm->deadline);
+void kad_timer_cancel(struct kad_node *node, struct kad_timer *timer) {
+  kad_heap_remove(&node->timers, &timer->deadline);
 }
 
 uint32_t kad_node_random(struct kad_node *node, uint32_t bound) {
@@ -353,26 +353,26 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
 }
 
 /* Rings what is due. What is set meanwhile waits for the next call, so that an
- * alarm that sets itself again starves nobody. */
+ * timer that sets itself again starves nobody. */
 void kad_node_tick(struct kad_node *node) {
   kad_wake_notice(node);
   kad_time_ms now = kad_node_now(node);
-  uint64_t before = node->alarms.added;
+  uint64_t before = node->timers.added;
   assert(!node->sending);
-  struct kad_deadline *due = kad_heap_pop_due(&node->alarms, now);
+  struct kad_deadline *due = kad_heap_pop_due(&node->timers, now);
   while (due != NULL) {
-    struct kad_alarm *alarm = kad_container_of(due, struct kad_alarm, deadline);
+    struct kad_timer *timer = kad_container_of(due, struct kad_timer, deadline);
     if (due->order >= before) {
-      kad_heap_add(&node->alarms, due, due->at);
+      kad_heap_add(&node->timers, due, due->at);
       return;
     }
-    alarm->ring(node, alarm);
-    due = kad_heap_pop_due(&node->alarms, now);
+    timer->ring(node, timer);
+    due = kad_heap_pop_due(&node->timers, now);
   }
 }
 
 kad_time_ms kad_node_deadline(const struct kad_node *node) {
-  return kad_node_tell(node, kad_heap_next(&node->alarms));
+  return kad_node_tell(node, kad_heap_next(&node->timers));
 }
 
 int kad_node_set_policy(struct kad_node *node,

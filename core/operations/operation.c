@@ -27,8 +27,8 @@ static void link_op(struct kad_node *node, struct kad_op *op) {
 }
 
 static void free_op(struct kad_node *node, struct kad_op *op) {
-  kad_alarm_unset(node, &op->alarm);
-  kad_alarm_unset(node, &op->overdue);
+  kad_timer_cancel(node, &op->timer);
+  kad_timer_cancel(node, &op->overdue);
   if (op->kind->stop != NULL) {
     op->kind->stop(node, op);
   }
@@ -43,18 +43,18 @@ static void free_op(struct kad_node *node, struct kad_op *op) {
   kad_release(&node->env.allocator, op, op->size);
 }
 
-static void give_up(struct kad_node *node, struct kad_alarm *alarm) {
-  struct kad_op *op = kad_container_of(alarm, struct kad_op, overdue);
+static void give_up(struct kad_node *node, struct kad_timer *timer) {
+  struct kad_op *op = kad_container_of(timer, struct kad_op, overdue);
   kad_op_end(node, op, KAD_ETIMEOUT);
 }
 
-static void start(struct kad_node *node, struct kad_alarm *alarm) {
-  struct kad_op *op = kad_container_of(alarm, struct kad_op, alarm);
+static void start(struct kad_node *node, struct kad_timer *timer) {
+  struct kad_op *op = kad_container_of(timer, struct kad_op, timer);
   kad_time_ms most = (kad_time_ms)op->options.deadline_ms +
                      node->config.query_ms + KAD_OVERDUE_MS;
   op->state = KAD_OPERATION_RUNNING;
   op->started_at = kad_node_now(node);
-  kad_alarm_set(node, &op->overdue, kad_time_add(op->started_at, most),
+  kad_timer_set(node, &op->overdue, kad_time_add(op->started_at, most),
                 give_up);
   if (op->kind->method != KAD_METHOD_PING) {
     op->counted = true;
@@ -75,8 +75,8 @@ static void start_queued(struct kad_node *node) {
       return;
     }
     running++;
-    if (!op->alarm.deadline.queued) {
-      kad_alarm_set(node, &op->alarm, kad_node_now(node), start);
+    if (!op->timer.deadline.queued) {
+      kad_timer_set(node, &op->timer, kad_node_now(node), start);
     }
   }
 }
@@ -155,8 +155,8 @@ static void finish(struct kad_node *node, struct kad_op *op) {
   free_op(node, op);
 }
 
-static void deliver(struct kad_node *node, struct kad_alarm *alarm) {
-  finish(node, kad_container_of(alarm, struct kad_op, alarm));
+static void deliver(struct kad_node *node, struct kad_timer *timer) {
+  finish(node, kad_container_of(timer, struct kad_op, timer));
   start_queued(node);
 }
 
@@ -166,7 +166,7 @@ void kad_op_end(struct kad_node *node, struct kad_op *op, int status) {
   }
   op->state = KAD_OPERATION_ENDING;
   op->status = status;
-  kad_alarm_set(node, &op->alarm, kad_node_now(node), deliver);
+  kad_timer_set(node, &op->timer, kad_node_now(node), deliver);
 }
 
 /* Fills in the options that were left 0. Returns 0 or KAD_EINVAL. */
@@ -225,7 +225,7 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
   }
   link_op(node, made);
   if (made->kind->method == KAD_METHOD_PING) {
-    kad_alarm_set(node, &made->alarm, made->started_at, start);
+    kad_timer_set(node, &made->timer, made->started_at, start);
   } else {
     start_queued(node);
   }

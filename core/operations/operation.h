@@ -56,8 +56,8 @@ struct kad_op {
   kad_done done;
   void *data;
   kad_time_ms started_at;
-  struct kad_alarm alarm;            /* to begin, or to tell, from the heap */
-  struct kad_alarm overdue;          /* ends it when its deadline has passed and
+  struct kad_timer timer;            /* to begin, or to tell, from the heap */
+  struct kad_timer overdue;          /* ends it when its deadline has passed and
                                         what followed the lookups had its time */
   struct kad_lookup_options options; /* filled in */
   struct kad_id target;

@@ -306,11 +306,11 @@ static void store_here(struct kad_node *node, struct put *put) {
 /* Returns when the stores have to be done. Those of a republish wait for the
  * budget, which others share. */
 static kad_time_ms time_to_store(struct kad_node *node, struct put *put) {
-  struct kad_alarm *overdue = &put->op.overdue;
+  struct kad_timer *overdue = &put->op.overdue;
   if (put->again) {
     kad_time_ms span =
         kad_budget_span(&node->budget, KAD_REPUBLISHES_MAX * node->config.k);
-    kad_alarm_set(node, overdue, kad_time_add(overdue->deadline.at, span),
+    kad_timer_set(node, overdue, kad_time_add(overdue->deadline.at, span),
                   overdue->ring);
   }
   return overdue->deadline.at;

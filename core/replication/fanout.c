@@ -11,7 +11,7 @@ static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message);
 
-static void go_on(struct kad_node *node, struct kad_alarm *alarm);
+static void go_on(struct kad_node *node, struct kad_timer *timer);
 
 /* Sends the query to a place now. Returns false if it cannot be. */
 static bool transmit(struct kad_node *node, struct kad_placing *placing,
@@ -45,7 +45,7 @@ static bool send(struct kad_node *node, struct kad_placing *placing,
     return transmit(node, placing, place);
   }
   place->delayed = true;
-  kad_alarm_set(node, &placing->alarm, kad_budget_free_at(&node->budget),
+  kad_timer_set(node, &placing->timer, kad_budget_free_at(&node->budget),
                 go_on);
   return true;
 }
@@ -137,9 +137,9 @@ static bool take_token(struct kad_node *node, struct kad_placing *placing,
 
 /* Sends what was delayed, as far as the budget allows it now. Whom it comes too
  * late for was silent, in effect. */
-static void go_on(struct kad_node *node, struct kad_alarm *alarm) {
+static void go_on(struct kad_node *node, struct kad_timer *timer) {
   struct kad_placing *placing =
-      kad_container_of(alarm, struct kad_placing, alarm);
+      kad_container_of(timer, struct kad_placing, timer);
   size_t i = 0;
   while (i < placing->count && !placing->places[i].delayed) {
     i++;
@@ -150,7 +150,7 @@ static void go_on(struct kad_node *node, struct kad_alarm *alarm) {
   struct kad_place *place = &placing->places[i];
   const bool first = place->tries == 0;
   place->delayed = false;
-  kad_alarm_set(node, alarm, kad_node_now(node), go_on);
+  kad_timer_set(node, timer, kad_node_now(node), go_on);
   if (place->state != KAD_PLACE_ASKED ||
       (has_time(node, placing) && send(node, placing, place)) || !first) {
     return;
@@ -237,7 +237,7 @@ void kad_placing_end(struct kad_node *node, struct kad_placing *placing) {
     return;
   }
   kad_rpc_disown(node, placing);
-  kad_alarm_unset(node, &placing->alarm);
+  kad_timer_cancel(node, &placing->timer);
   kad_release(&node->env.allocator, placing->places,
               placing->cap * sizeof *placing->places);
   placing->places = NULL;

@@ -69,7 +69,7 @@ struct kad_placing {
   size_t cap;
   kad_time_ms until;      /* no query begins that could end after this */
   bool paced;             /* its stores are within the node's budget */
-  struct kad_alarm alarm; /* for the budget */
+  struct kad_timer timer; /* for the budget */
   uint32_t open;          /* places tried that have not settled */
   uint32_t asked;         /* places that were asked to take it */
   uint32_t messages;      /* queries sent */

@@ -5,7 +5,7 @@
 #include "engine/node.h"
 #include "replication/transfer.h"
 
-static void work(struct kad_node *node, struct kad_alarm *alarm);
+static void work(struct kad_node *node, struct kad_timer *timer);
 
 static bool some_wait(const struct kad_handoff *handoff) {
   const struct kad_handing *handing = handoff->handings;
@@ -37,11 +37,11 @@ void kad_handoff_plan(struct kad_node *node) {
     at = handoff->first->at;
   }
   if (at == KAD_TIME_NEVER || node->closing) {
-    kad_alarm_unset(node, &handoff->alarm);
+    kad_timer_cancel(node, &handoff->timer);
     return;
   }
   kad_time_ms now = kad_node_now(node);
-  kad_alarm_set(node, &handoff->alarm, at > now ? at : now, work);
+  kad_timer_set(node, &handoff->timer, at > now ? at : now, work);
 }
 
 /* ------------------------------------------------------------- walking -- */
@@ -172,8 +172,8 @@ static void go_on(struct kad_node *node) {
   }
 }
 
-static void work(struct kad_node *node, struct kad_alarm *alarm) {
-  (void)alarm;
+static void work(struct kad_node *node, struct kad_timer *timer) {
+  (void)timer;
   kad_handing_send(node);
   const struct kad_handoff_walk *walk = node->handoff.first;
   if (walk != NULL && walk->at <= kad_node_now(node)) {
@@ -271,7 +271,7 @@ bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
 
 void kad_handoff_stop(struct kad_node *node) {
   struct kad_handoff *handoff = &node->handoff;
-  kad_alarm_unset(node, &handoff->alarm);
+  kad_timer_cancel(node, &handoff->timer);
   while (handoff->first != NULL) {
     end_walk(node);
   }
@@ -288,7 +288,7 @@ static void start_leave(struct kad_node *node, struct kad_op *op) {
     kad_op_end(node, op, KAD_EBUSY);
     return;
   }
-  kad_alarm_set(node, &op->overdue, end, op->overdue.ring);
+  kad_timer_set(node, &op->overdue, end, op->overdue.ring);
   while (handoff->first != NULL) {
     end_walk(node);
   }

@@ -43,7 +43,7 @@ struct kad_handoff_walk {
 };
 
 struct kad_handoff {
-  struct kad_alarm alarm;
+  struct kad_timer timer;
   struct kad_handoff_walk *first; /* the one under way */
   struct kad_handoff_walk *last;
   uint32_t walks;
@@ -70,7 +70,7 @@ void kad_handoff_unanswered(struct kad_node *node,
  * be asked. */
 bool kad_handoff_look(struct kad_node *node, kad_handle handle);
 
-/* Sets the alarm for what can be done next without an answer. */
+/* Sets the timer for what can be done next without an answer. */
 void kad_handoff_plan(struct kad_node *node);
 
 /* Stops everything; for kad_node_free. */

@@ -14,20 +14,20 @@ struct republishing {
   kad_handle handle;
 };
 
-static void expire(struct kad_node *node, struct kad_alarm *alarm);
-static void republish(struct kad_node *node, struct kad_alarm *alarm);
+static void expire(struct kad_node *node, struct kad_timer *timer);
+static void republish(struct kad_node *node, struct kad_timer *timer);
 
-/* Sets `alarm` to `at`, or unsets it when that is never. What is overdue is due
+/* Sets `timer` to `at`, or unsets it when that is never. What is overdue is due
  * now: a backlog has its turn after what else is due, not before. */
-static void plan(struct kad_node *node, struct kad_alarm *alarm, kad_time_ms at,
-                 kad_ring ring) {
+static void plan(struct kad_node *node, struct kad_timer *timer, kad_time_ms at,
+                 kad_timer_fn ring) {
   kad_time_ms now = kad_node_now(node);
-  kad_time_ms planned = alarm->deadline.at > now ? alarm->deadline.at : now;
+  kad_time_ms planned = timer->deadline.at > now ? timer->deadline.at : now;
   at = at > now ? at : now;
   if (at == KAD_TIME_NEVER) {
-    kad_alarm_unset(node, alarm);
-  } else if (!alarm->deadline.queued || planned != at) {
-    kad_alarm_set(node, alarm, at, ring);
+    kad_timer_cancel(node, timer);
+  } else if (!timer->deadline.queued || planned != at) {
+    kad_timer_set(node, timer, at, ring);
   }
 }
 
@@ -69,9 +69,9 @@ void kad_maintenance_stored(struct kad_node *node) {
 }
 
 /* Drops what is due, some at a time. */
-static void expire(struct kad_node *node, struct kad_alarm *alarm) {
+static void expire(struct kad_node *node, struct kad_timer *timer) {
   const struct kad_store *store = node->store;
-  (void)alarm;
+  (void)timer;
   kad_own_expire(node);
   for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
     kad_time_ms at;
@@ -236,13 +236,13 @@ static uint32_t most_at_once(const struct kad_node *node) {
 }
 
 /* Republishes the record that is due, unless too many are under way. */
-static void republish(struct kad_node *node, struct kad_alarm *alarm) {
+static void republish(struct kad_node *node, struct kad_timer *timer) {
   const struct kad_store *store = node->store;
   struct kad_maintenance *maintenance = &node->maintenance;
   struct kad_held held;
   kad_time_ms now = kad_node_now(node);
   kad_time_ms at;
-  (void)alarm;
+  (void)timer;
   if (maintenance->republishing >= most_at_once(node)) {
     maintenance->republish_free_at = kad_time_add(now, LATER_MS);
     kad_publishing_plan(node);

@@ -7,7 +7,7 @@
 
 struct kad_node;
 
-/* Sets the alarms for the next record that expires or is republished. */
+/* Sets the timers for the next record that expires or is republished. */
 void kad_publishing_plan(struct kad_node *node);
 
 /* Notes that a record was stored again, or could not be. */

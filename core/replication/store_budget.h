@@ -5,7 +5,7 @@
  *     if (kad_budget_take(&node->budget, now)) {
  *       …send one store…
  *     } else {
- *       kad_alarm_set(node, &alarm, kad_budget_free_at(&node->budget), again);
+ *       kad_timer_set(node, &timer, kad_budget_free_at(&node->budget), again);
  *     } */
 #ifndef KAD_REPLICATION_STORE_BUDGET_H
 #define KAD_REPLICATION_STORE_BUDGET_H

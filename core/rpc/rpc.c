@@ -43,7 +43,7 @@ static struct kad_query *find(const struct kad_node *node,
 }
 
 static void end_query(struct kad_node *node, struct kad_query *query) {
-  kad_alarm_unset(node, &query->alarm);
+  kad_timer_cancel(node, &query->timer);
   kad_map_remove(&node->rpc.pending, &query->entry);
 }
 
@@ -94,8 +94,8 @@ static void fail_query(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
-  struct kad_query *query = kad_container_of(alarm, struct kad_query, alarm);
+static void time_out(struct kad_node *node, struct kad_timer *timer) {
+  struct kad_query *query = kad_container_of(timer, struct kad_query, timer);
   if (query->soft || kad_node_now(node) >= query->hard_at) {
     end_query(node, query);
     node->stats.timeouts++;
@@ -103,7 +103,7 @@ static void time_out(struct kad_node *node, struct kad_alarm *alarm) {
     return;
   }
   query->soft = true;
-  kad_alarm_set(node, &query->alarm, query->hard_at, time_out);
+  kad_timer_set(node, &query->timer, query->hard_at, time_out);
   query->handler(node, query, KAD_QUERY_SOFT, NULL);
 }
 
@@ -163,7 +163,7 @@ static void set_timeouts(struct kad_node *node, struct kad_query *query,
   hard = hard > longest || may_be_pondered(method) ? longest : hard;
   soft = soft < hard ? soft : hard;
   query->hard_at = kad_time_add(query->sent_at, hard);
-  kad_alarm_set(node, &query->alarm, kad_time_add(query->sent_at, soft),
+  kad_timer_set(node, &query->timer, kad_time_add(query->sent_at, soft),
                 time_out);
 }
 
@@ -217,7 +217,7 @@ int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
       kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
   query->soft = false;
   query->resent = true;
-  kad_alarm_set(node, &query->alarm,
+  kad_timer_set(node, &query->timer,
                 soft < query->hard_at ? soft : query->hard_at, time_out);
   node->stats.queries++;
   return 0;

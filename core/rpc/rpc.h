@@ -33,7 +33,7 @@ typedef void (*kad_query_event_handler)(struct kad_node *node,
 
 struct kad_query {
   struct kad_map_entry entry; /* by transaction */
-  struct kad_alarm alarm;
+  struct kad_timer timer;
   uint32_t transaction;
   struct kad_contact to;
   bool expects_id; /* the answer must come from to.id */

@@ -45,7 +45,7 @@ struct kad_hostile {
   struct kad_sim_hostility how;
   size_t place;                      /* among the hostiles of the network */
   uint64_t draws;                    /* numbers drawn so far */
-  kad_timer timer;                   /* 0: none */
+  kad_timer_id timer;                /* 0: none */
   struct kad_hostile_memory *memory; /* NULL: it only answers */
 };
 

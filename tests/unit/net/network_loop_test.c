@@ -18,8 +18,8 @@ static void timers_fire_once_and_may_stop_each_other(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
-  kad_timer first = 0;
-  kad_timer last = 0;
+  kad_timer_id first = 0;
+  kad_timer_id last = 0;
   assert_ok(kad_network_start_timer(fixture.network, 0, stop_the_other_timer,
                                     &fixture, &first));
   assert_ok(kad_network_start_timer(fixture.network, 0, kad_fixture_count_fire,
@@ -43,7 +43,7 @@ static void timers_wait_as_long_as_asked(void **state) {
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
   const kad_time_ms begun = kad_network_now(fixture.network);
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(kad_network_start_timer(fixture.network, 30, kad_fixture_stop,
                                     &fixture, &timer));
 
@@ -68,7 +68,7 @@ static void timer_waits_from_the_moment_of_its_start(void **state) {
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
   const kad_time_ms begun = kad_network_now(fixture.network);
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(kad_network_start_timer(
       fixture.network, 0, dawdle_and_start_a_timer, &fixture, &timer));
 
@@ -95,7 +95,7 @@ static void timer_that_starts_itself_lets_datagrams_through(void **state) {
       kad_fixture_open_node(fixture.network, "127.0.0.1:0");
   const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
   start_again(&fixture);
-  const kad_timer first = fixture.timer;
+  const kad_timer_id first = fixture.timer;
 
   kad_fixture_ping(&fixture, asker, &to);
   kad_fixture_run(&fixture);
@@ -324,7 +324,7 @@ static void timeout_tells_when_the_next_timer_is_due(void **state) {
   }
   assert_int_equal(kad_network_timeout(fixture.network), -1);
 
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(kad_network_start_timer(fixture.network, 60000,
                                     kad_fixture_count_fire, &fixture, &timer));
   while (kad_network_timeout(fixture.network) == 0) {

@@ -149,7 +149,7 @@ static void flood(void *data) {
 static void a_bounded_number_waits_amid_callbacks(void **state) {
   unsigned refused = 0;
   struct kad_stats stats;
-  kad_timer timer;
+  kad_timer_id timer;
   (void)state;
   assert_ok(kad_network_start_timer(network, 0, flood, &refused, &timer));
 
@@ -168,7 +168,7 @@ static void flood_and_close(void *data) {
 
 static void what_waits_for_a_closed_node_is_dropped(void **state) {
   unsigned refused = 0;
-  kad_timer timer;
+  kad_timer_id timer;
   (void)state;
   assert_ok(
       kad_network_start_timer(network, 0, flood_and_close, &refused, &timer));

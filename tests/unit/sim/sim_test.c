@@ -317,7 +317,7 @@ static void timers_fire_at_their_millisecond(void **state) {
   open_default(&fixture);
   const kad_time_ms begun = kad_network_now(fixture.network);
   const kad_time_ms delays[] = {500, 1, DAY, 500};
-  kad_timer timers[4];
+  kad_timer_id timers[4];
   for (size_t i = 0; i < 4; i++) {
     assert_ok(kad_network_start_timer(fixture.network, delays[i], note_fire,
                                       &fixture, &timers[i]));
@@ -338,7 +338,7 @@ static void timers_fire_at_their_millisecond(void **state) {
 static void start_again(void *data) {
   struct fixture *fixture = data;
   fixture->fired++;
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(kad_network_start_timer(fixture->network, 0, start_again, fixture,
                                     &timer));
 }
@@ -395,7 +395,7 @@ static void stop_ends_the_run_after_the_callback(void **state) {
   struct fixture fixture;
   open_default(&fixture);
   const kad_time_ms begun = kad_network_now(fixture.network);
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   for (int i = 0; i < 2; i++) {
     assert_ok(kad_network_start_timer(fixture.network, 10, stop_network,
                                       &fixture, &timer));
@@ -431,7 +431,7 @@ static void steps_go_from_event_to_event(void **state) {
   const kad_time_ms begun = kad_network_now(fixture.network);
   assert_int_equal(kad_network_timeout(fixture.network), -1);
   assert_int_equal(kad_network_fd(fixture.network), -1);
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(kad_network_start_timer(fixture.network, 70, note_fire, &fixture,
                                     &timer));
 
@@ -496,7 +496,7 @@ static void datagrams_on_their_way_are_freed(void **state) {
   struct kad_node *asker = open_node(&fixture, "10.0.0.1:1");
   const struct kad_address to = address_of("10.0.0.2:1");
   assert_ok(kad_node_ping(asker, &to, count_result, &fixture, NULL));
-  kad_timer timer = 0;
+  kad_timer_id timer = 0;
   assert_ok(
       kad_network_start_timer(fixture.network, 1, note_fire, &fixture, &timer));
 
