@@ -592,7 +592,7 @@ struct kad_policy {
 /* ---------------------------------------------------------- operations -- */
 
 /* Names a running operation of a node; 0 names none; never reused. */
-typedef uint64_t kad_operation;
+typedef uint64_t kad_operation_id;
 
 /* One query of a lookup, for its trace. */
 struct kad_step {
@@ -607,7 +607,7 @@ struct kad_step {
 
 /* What came of an operation. Borrowed until the callback returns. */
 struct kad_result {
-  kad_operation operation;
+  kad_operation_id operation;
   int status;              /* 0 or KAD_E…; KAD_EREMOTE: see code and reason */
   int code;                /* KRPC error code, 0 for none */
   struct kad_slice reason; /* the other node's words; untrusted */
@@ -795,13 +795,13 @@ KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               const struct kad_address *known,
                                               size_t count, kad_done done,
                                               void *data,
-                                              kad_operation *operation);
+                                              kad_operation_id *operation);
 
 /* Pings an address. */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
                                          kad_done done, void *data,
-                                         kad_operation *operation);
+                                         kad_operation_id *operation);
 
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
  * which is added; empty for none) to an address. A `to->id` that is not all
@@ -810,7 +810,8 @@ KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          const struct kad_contact *to,
                                          struct kad_slice method,
                                          struct kad_slice args, kad_done done,
-                                         void *data, kad_operation *operation);
+                                         void *data,
+                                         kad_operation_id *operation);
 
 /* What the user makes of a reply to a query along a lookup path. */
 enum kad_reply_verdict {
@@ -854,7 +855,7 @@ KAD_API KAD_MUST_CHECK int kad_node_query(
     struct kad_node *node, const struct kad_id *key,
     const struct kad_custom_query *custom,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Looks up the k contacts closest to `target`. KAD_ETIMEOUT when the deadline
  * came first, with the closest that had answered; KAD_ENOCONTACTS when nobody
@@ -862,7 +863,7 @@ KAD_API KAD_MUST_CHECK int kad_node_query(
 KAD_API KAD_MUST_CHECK int kad_node_find_node(
     struct kad_node *node, const struct kad_id *target,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Looks up the records of `type` under `key`, ours among them, checks, merges
  * and selects. KAD_ENOTFOUND when there are none; when nobody answered either,
@@ -871,7 +872,7 @@ KAD_API KAD_MUST_CHECK int kad_node_find_node(
 KAD_API KAD_MUST_CHECK int kad_node_get(
     struct kad_node *node, const struct kad_id *key, struct kad_slice type,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Stores `record` at the k nodes closest to its key, this node among them if it
  * is close enough and not read-only. Sends a store to a contact that does not
@@ -891,21 +892,21 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Looks up peers of `info_hash` (BEP 5). A policy of `peers` validates each,
  * then selects among them. KAD_ENOTFOUND when there are none. */
 KAD_API KAD_MUST_CHECK int kad_node_get_peers(
     struct kad_node *node, const struct kad_id *info_hash,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Announces us as a peer of `info_hash` on `port` (BEP 5); 0 announces the port
  * that our datagrams come from (implied_port). */
 KAD_API KAD_MUST_CHECK int kad_node_announce(
     struct kad_node *node, const struct kad_id *info_hash, uint16_t port,
     const struct kad_lookup_options *options, kad_done done, void *data,
-    kad_operation *operation);
+    kad_operation_id *operation);
 
 /* Hands what is held here to who becomes one of the k closest without us, for
  * a node that is about to be closed: `deadline_ms` is how long that may take
@@ -914,11 +915,12 @@ KAD_API KAD_MUST_CHECK int kad_node_announce(
  * leaving already. */
 KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
                                           uint32_t deadline_ms, kad_done done,
-                                          void *data, kad_operation *operation);
+                                          void *data,
+                                          kad_operation_id *operation);
 
 /* Ends an operation with KAD_ECANCELED, by way of its callback. Returns
  * KAD_ENOTFOUND when it has ended already. */
-KAD_API int kad_node_cancel(struct kad_node *node, kad_operation operation);
+KAD_API int kad_node_cancel(struct kad_node *node, kad_operation_id operation);
 
 /* Keeps `record` as one of our own: the node stores it at the k closest each
  * period of its type, whoever else holds it, until its `ttl` has passed (0:

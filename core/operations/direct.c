@@ -6,7 +6,7 @@
 
 /* A query to one contact. */
 struct direct {
-  struct kad_op op;
+  struct kad_operation op;
   struct kad_contact to;
   bool answered;
   size_t name_len;
@@ -15,7 +15,7 @@ struct direct {
   uint8_t args[]; /* a bencoded dictionary */
 };
 
-static struct direct *direct_of(struct kad_op *op) {
+static struct direct *direct_of(struct kad_operation *op) {
   return kad_container_of(op, struct direct, op);
 }
 
@@ -29,21 +29,21 @@ static void take_event(struct kad_node *node, struct kad_query *query,
   case KAD_QUERY_REPLY:
     direct->to = query->to;
     direct->answered = true;
-    kad_op_keep_text(node, &direct->op, message->reply);
-    kad_op_end(node, &direct->op, 0);
+    kad_operation_keep_text(node, &direct->op, message->reply);
+    kad_operation_end(node, &direct->op, 0);
     return;
   case KAD_QUERY_ERROR:
     direct->answered = true;
-    kad_op_keep_error(node, &direct->op, message);
-    kad_op_end(node, &direct->op, KAD_EREMOTE);
+    kad_operation_keep_error(node, &direct->op, message);
+    kad_operation_end(node, &direct->op, KAD_EREMOTE);
     return;
   case KAD_QUERY_TIMEOUT:
-    kad_op_end(node, &direct->op, KAD_ETIMEOUT);
+    kad_operation_end(node, &direct->op, KAD_ETIMEOUT);
     return;
   }
 }
 
-static void start_direct(struct kad_node *node, struct kad_op *op) {
+static void start_direct(struct kad_node *node, struct kad_operation *op) {
   struct direct *direct = direct_of(op);
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
@@ -55,11 +55,11 @@ static void start_direct(struct kad_node *node, struct kad_op *op) {
   int error =
       kad_rpc_send(node, &direct->to, &message, take_event, direct, NULL);
   if (error != 0) {
-    kad_op_end(node, op, error);
+    kad_operation_end(node, op, error);
   }
 }
 
-static void report_direct(struct kad_node *node, struct kad_op *op,
+static void report_direct(struct kad_node *node, struct kad_operation *op,
                           struct kad_result *result) {
   const struct direct *direct = direct_of(op);
   (void)node;
@@ -71,7 +71,7 @@ static void report_direct(struct kad_node *node, struct kad_op *op,
   }
 }
 
-static const struct kad_op_kind direct_kind = {
+static const struct kad_operation_kind direct_kind = {
     .method = KAD_METHOD_PING,
     .start = start_direct,
     .report = report_direct,
@@ -80,10 +80,10 @@ static const struct kad_op_kind direct_kind = {
 /* Starts a query to one contact; a ping when `method` is empty. */
 static int start_query(struct kad_node *node, const struct kad_contact *to,
                        struct kad_slice method, struct kad_slice args,
-                       const struct kad_op_request *request,
-                       kad_operation *operation) {
-  struct kad_op *op;
-  int error = kad_op_new(node, request, &op);
+                       const struct kad_operation_request *request,
+                       kad_operation_id *operation) {
+  struct kad_operation *op;
+  int error = kad_operation_new(node, request, &op);
   if (error != 0) {
     return error;
   }
@@ -108,11 +108,11 @@ static bool address_is_valid(const struct kad_address *address) {
 }
 
 int kad_node_ping(struct kad_node *node, const struct kad_address *to,
-                  kad_done done, void *data, kad_operation *operation) {
-  const struct kad_op_request request = {.kind = &direct_kind,
-                                         .size = sizeof(struct direct),
-                                         .done = done,
-                                         .data = data};
+                  kad_done done, void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &direct_kind,
+                                                .size = sizeof(struct direct),
+                                                .done = done,
+                                                .data = data};
   const struct kad_slice nothing = {0};
   if (node == NULL || to == NULL || !address_is_valid(to)) {
     return KAD_EINVAL;
@@ -131,12 +131,12 @@ static bool args_are_valid(struct kad_slice args) {
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_call(struct kad_node *node, const struct kad_contact *to,
                   struct kad_slice method, struct kad_slice args, kad_done done,
-                  void *data, kad_operation *operation) {
-  const struct kad_op_request request = {.kind = &direct_kind,
-                                         .size =
-                                             sizeof(struct direct) + args.len,
-                                         .done = done,
-                                         .data = data};
+                  void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &direct_kind,
+                                                .size = sizeof(struct direct) +
+                                                        args.len,
+                                                .done = done,
+                                                .data = data};
   if (node == NULL || to == NULL || !address_is_valid(&to->address) ||
       method.len == 0 || method.len > KAD_METHOD_NAME_MAX ||
       kad_method_find(method) != KAD_METHOD_CUSTOM || !args_are_valid(args)) {

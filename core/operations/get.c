@@ -44,7 +44,7 @@ struct page {
 };
 
 struct get {
-  struct kad_op op;
+  struct kad_operation op;
   struct found *found;
   size_t count;
   size_t cap;
@@ -61,7 +61,7 @@ struct get {
   struct kad_bundle results; /* what the reader gets */
 };
 
-static struct get *get_of(struct kad_op *op) {
+static struct get *get_of(struct kad_operation *op) {
   return kad_container_of(op, struct get, op);
 }
 
@@ -220,7 +220,7 @@ static bool take_records(struct kad_node *node, struct kad_lookup *lookup,
   return reply->record_count > 0;
 }
 
-static void start_get(struct kad_node *node, struct kad_op *op) {
+static void start_get(struct kad_node *node, struct kad_operation *op) {
   struct get *get = get_of(op);
   const struct kad_record query = {.key = op->target, .type = op->type};
   struct kad_held_list held;
@@ -228,7 +228,7 @@ static void start_get(struct kad_node *node, struct kad_op *op) {
   kad_ruleset_retain(get->ruleset);
   get->type = kad_ruleset_type(get->ruleset, op->type);
   if (get->type == NULL) {
-    kad_op_end(node, op, KAD_ETYPE);
+    kad_operation_end(node, op, KAD_ETYPE);
     return;
   }
   get->giver_ids =
@@ -240,7 +240,7 @@ static void start_get(struct kad_node *node, struct kad_op *op) {
     op->holders += held.count > 0;
     kad_held_free(node, &held);
   }
-  kad_op_look_further(node, op);
+  kad_operation_look_further(node, op);
 }
 
 static void resume(struct kad_node *node, void *self,
@@ -477,10 +477,11 @@ static void end_get(struct kad_node *node, struct get *get) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
   if (get->results.count == 0) {
-    status = kad_op_closest(&get->op, closest) > 0 ? KAD_ENOTFOUND
-                                                   : kad_op_silence(&get->op);
+    status = kad_operation_closest(&get->op, closest) > 0
+                 ? KAD_ENOTFOUND
+                 : kad_operation_silence(&get->op);
   }
-  kad_op_end(node, &get->op, status);
+  kad_operation_end(node, &get->op, status);
 }
 
 /* Goes on until the get has to wait or has ended. */
@@ -524,20 +525,20 @@ static void resume(struct kad_node *node, void *self,
   }
 }
 
-static void judge_answers(struct kad_node *node, struct kad_op *op) {
+static void judge_answers(struct kad_node *node, struct kad_operation *op) {
   if (get_of(op)->pages_open == 0) {
     run(node, get_of(op));
   }
 }
 
-static void report_records(struct kad_node *node, struct kad_op *op,
+static void report_records(struct kad_node *node, struct kad_operation *op,
                            struct kad_result *result) {
   (void)node;
   result->records = get_of(op)->results.records;
   result->record_count = op->status == 0 ? get_of(op)->results.count : 0;
 }
 
-static void stop_get(struct kad_node *node, struct kad_op *op) {
+static void stop_get(struct kad_node *node, struct kad_operation *op) {
   struct get *get = get_of(op);
   if (get->ticket != 0) {
     kad_question_withdraw(node, get->ticket);
@@ -554,7 +555,7 @@ static void stop_get(struct kad_node *node, struct kad_op *op) {
   }
 }
 
-static const struct kad_op_kind get_kind = {
+static const struct kad_operation_kind get_kind = {
     .method = KAD_METHOD_FIND_VALUE,
     .start = start_get,
     .replied = take_records,
@@ -567,19 +568,19 @@ static const struct kad_op_kind get_kind = {
 int kad_node_get(struct kad_node *node, const struct kad_id *key,
                  struct kad_slice type,
                  const struct kad_lookup_options *options, kad_done done,
-                 void *data, kad_operation *operation) {
-  const struct kad_op_request request = {.kind = &get_kind,
-                                         .size = sizeof(struct get),
-                                         .options = options,
-                                         .target = key,
-                                         .type = type,
-                                         .done = done,
-                                         .data = data};
-  struct kad_op *op;
+                 void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &get_kind,
+                                                .size = sizeof(struct get),
+                                                .options = options,
+                                                .target = key,
+                                                .type = type,
+                                                .done = done,
+                                                .data = data};
+  struct kad_operation *op;
   if (node == NULL || key == NULL || type.len == 0) {
     return KAD_EINVAL;
   }
-  int error = kad_op_new(node, &request, &op);
+  int error = kad_operation_new(node, &request, &op);
   if (error == 0 && operation != NULL) {
     *operation = op->name;
   }

@@ -24,7 +24,7 @@ enum step {
 };
 
 struct search {
-  struct kad_op op;
+  struct kad_operation op;
   struct kad_address *peers;
   size_t count;
   size_t cap;
@@ -42,7 +42,7 @@ struct peer_record {
   uint8_t compact[KAD_COMPACT_IP6];
 };
 
-static struct search *search_of(struct kad_op *op) {
+static struct search *search_of(struct kad_operation *op) {
   return kad_container_of(op, struct search, op);
 }
 
@@ -91,7 +91,7 @@ static bool add_record(struct kad_node *node, struct search *search,
 static bool take_peers(struct kad_node *node, struct kad_lookup *lookup,
                        const struct kad_contact *from,
                        const struct kad_message *reply) {
-  struct kad_op *op = lookup->config.owner;
+  struct kad_operation *op = lookup->config.owner;
   (void)from;
   for (size_t i = 0; i < reply->peer_count; i++) {
     add_peer(node, search_of(op), &reply->peers[i]);
@@ -100,7 +100,7 @@ static bool take_peers(struct kad_node *node, struct kad_lookup *lookup,
 }
 
 /* Adds the peers that we hold ourselves. */
-static void start_get_peers(struct kad_node *node, struct kad_op *op) {
+static void start_get_peers(struct kad_node *node, struct kad_operation *op) {
   struct search *search = search_of(op);
   const struct kad_record query = {.key = op->target,
                                    .type = kad_slice_of("peers")};
@@ -115,7 +115,7 @@ static void start_get_peers(struct kad_node *node, struct kad_op *op) {
     op->holders += held.count > 0;
     kad_held_free(node, &held);
   }
-  kad_op_look_further(node, op);
+  kad_operation_look_further(node, op);
 }
 
 static void resume(struct kad_node *node, void *self,
@@ -214,13 +214,13 @@ static bool select_peers(struct kad_node *node, struct search *search) {
 
 static void end_search(struct kad_node *node, struct search *search) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
-  struct kad_op *op = &search->op;
+  struct kad_operation *op = &search->op;
   int status = 0;
   if (search->count == 0) {
-    status =
-        kad_op_closest(op, closest) > 0 ? KAD_ENOTFOUND : kad_op_silence(op);
+    status = kad_operation_closest(op, closest) > 0 ? KAD_ENOTFOUND
+                                                    : kad_operation_silence(op);
   }
-  kad_op_end(node, op, status);
+  kad_operation_end(node, op, status);
 }
 
 /* Goes on until the search has to wait or has ended. */
@@ -248,18 +248,18 @@ static void resume(struct kad_node *node, void *self,
   }
 }
 
-static void judge_peers(struct kad_node *node, struct kad_op *op) {
+static void judge_peers(struct kad_node *node, struct kad_operation *op) {
   run(node, search_of(op));
 }
 
-static void report_peers(struct kad_node *node, struct kad_op *op,
+static void report_peers(struct kad_node *node, struct kad_operation *op,
                          struct kad_result *result) {
   (void)node;
   result->peers = search_of(op)->peers;
   result->peer_count = op->status == 0 ? search_of(op)->count : 0;
 }
 
-static void stop_search(struct kad_node *node, struct kad_op *op) {
+static void stop_search(struct kad_node *node, struct kad_operation *op) {
   struct search *search = search_of(op);
   if (search->ticket != 0) {
     kad_question_withdraw(node, search->ticket);
@@ -271,7 +271,7 @@ static void stop_search(struct kad_node *node, struct kad_op *op) {
   }
 }
 
-static const struct kad_op_kind get_peers_kind = {
+static const struct kad_operation_kind get_peers_kind = {
     .method = KAD_METHOD_GET_PEERS,
     .start = start_get_peers,
     .replied = take_peers,
@@ -282,18 +282,18 @@ static const struct kad_op_kind get_peers_kind = {
 
 int kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
                        const struct kad_lookup_options *options, kad_done done,
-                       void *data, kad_operation *operation) {
-  const struct kad_op_request request = {.kind = &get_peers_kind,
-                                         .size = sizeof(struct search),
-                                         .options = options,
-                                         .target = info_hash,
-                                         .done = done,
-                                         .data = data};
-  struct kad_op *op;
+                       void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &get_peers_kind,
+                                                .size = sizeof(struct search),
+                                                .options = options,
+                                                .target = info_hash,
+                                                .done = done,
+                                                .data = data};
+  struct kad_operation *op;
   if (node == NULL || info_hash == NULL) {
     return KAD_EINVAL;
   }
-  int error = kad_op_new(node, &request, &op);
+  int error = kad_operation_new(node, &request, &op);
   if (error == 0 && operation != NULL) {
     *operation = op->name;
   }

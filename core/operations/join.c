@@ -20,7 +20,7 @@ struct known {
 };
 
 struct join {
-  struct kad_op op;
+  struct kad_operation op;
   size_t known_count;
   size_t next;             /* of the known ones, to be pinged */
   uint32_t open;           /* pings under way */
@@ -31,7 +31,7 @@ struct join {
   struct known known[];
 };
 
-static struct join *join_of(struct kad_op *op) {
+static struct join *join_of(struct kad_operation *op) {
   return kad_container_of(op, struct join, op);
 }
 
@@ -106,12 +106,12 @@ static void end_if_done(struct kad_node *node, struct join *join) {
   if (join->op.lookups_open > 0) {
     return;
   }
-  size_t found = kad_op_closest(&join->op, closest);
+  size_t found = kad_operation_closest(&join->op, closest);
   if (found >= join->op.options.k || (found > 0 && join->due == 0)) {
     kad_maintenance_joined(node);
-    kad_op_end(node, &join->op, 0);
+    kad_operation_end(node, &join->op, 0);
   } else if (join->open == 0 && !look_up_again(node, join)) {
-    kad_op_end(node, &join->op, KAD_ENOCONTACTS);
+    kad_operation_end(node, &join->op, KAD_ENOCONTACTS);
   }
 }
 
@@ -126,7 +126,7 @@ static void look_up_from(struct kad_node *node, struct join *join,
       join->op.lookups[i] = NULL;
     }
   }
-  kad_op_look_up_from(node, &join->op, seed);
+  kad_operation_look_up_from(node, &join->op, seed);
 }
 
 static void ping_event(struct kad_node *node, struct kad_query *query,
@@ -158,20 +158,20 @@ static void ping_event(struct kad_node *node, struct kad_query *query,
 }
 
 /* What the table has is looked up from at once. */
-static void start_join(struct kad_node *node, struct kad_op *op) {
+static void start_join(struct kad_node *node, struct kad_operation *op) {
   ping_more(node, join_of(op));
   if (kad_liveness_has_contacts(node)) {
-    kad_op_look_up(node, op);
+    kad_operation_look_up(node, op);
   } else {
     end_if_done(node, join_of(op));
   }
 }
 
-static void end_join(struct kad_node *node, struct kad_op *op) {
+static void end_join(struct kad_node *node, struct kad_operation *op) {
   end_if_done(node, join_of(op));
 }
 
-static const struct kad_op_kind join_kind = {
+static const struct kad_operation_kind join_kind = {
     .method = KAD_METHOD_FIND_NODE,
     .start = start_join,
     .looked_up = end_join,
@@ -179,19 +179,19 @@ static const struct kad_op_kind join_kind = {
 
 int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
                        size_t count, kad_done done, void *data,
-                       kad_operation *operation) {
-  struct kad_op *op;
+                       kad_operation_id *operation) {
+  struct kad_operation *op;
   if (node == NULL || (known == NULL && count > 0)) {
     return KAD_EINVAL;
   }
   size_t used = count < KAD_KNOWN_MAX ? count : KAD_KNOWN_MAX;
-  const struct kad_op_request request = {.kind = &join_kind,
-                                         .size = sizeof(struct join) +
-                                                 used * sizeof(struct known),
-                                         .target = &node->config.id,
-                                         .done = done,
-                                         .data = data};
-  int error = kad_op_new(node, &request, &op);
+  const struct kad_operation_request request = {
+      .kind = &join_kind,
+      .size = sizeof(struct join) + used * sizeof(struct known),
+      .target = &node->config.id,
+      .done = done,
+      .data = data};
+  int error = kad_operation_new(node, &request, &op);
   if (error != 0) {
     return error;
   }

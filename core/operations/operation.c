@@ -11,14 +11,14 @@ enum {
   ALPHA_MAX = 32
 };
 
-static void unlink_op(struct kad_node *node, struct kad_op *op) {
+static void unlink_op(struct kad_node *node, struct kad_operation *op) {
   struct kad_operations *all = &node->operations;
   *(op->previous != NULL ? &op->previous->next : &all->first) = op->next;
   *(op->next != NULL ? &op->next->previous : &all->last) = op->previous;
   all->count--;
 }
 
-static void link_op(struct kad_node *node, struct kad_op *op) {
+static void link_op(struct kad_node *node, struct kad_operation *op) {
   struct kad_operations *all = &node->operations;
   op->previous = all->last;
   *(all->last != NULL ? &all->last->next : &all->first) = op;
@@ -26,7 +26,7 @@ static void link_op(struct kad_node *node, struct kad_op *op) {
   all->count++;
 }
 
-static void free_op(struct kad_node *node, struct kad_op *op) {
+static void free_op(struct kad_node *node, struct kad_operation *op) {
   kad_timer_cancel(node, &op->timer);
   kad_timer_cancel(node, &op->overdue);
   if (op->kind->stop != NULL) {
@@ -44,12 +44,14 @@ static void free_op(struct kad_node *node, struct kad_op *op) {
 }
 
 static void give_up(struct kad_node *node, struct kad_timer *timer) {
-  struct kad_op *op = kad_container_of(timer, struct kad_op, overdue);
-  kad_op_end(node, op, KAD_ETIMEOUT);
+  struct kad_operation *op =
+      kad_container_of(timer, struct kad_operation, overdue);
+  kad_operation_end(node, op, KAD_ETIMEOUT);
 }
 
 static void start(struct kad_node *node, struct kad_timer *timer) {
-  struct kad_op *op = kad_container_of(timer, struct kad_op, timer);
+  struct kad_operation *op =
+      kad_container_of(timer, struct kad_operation, timer);
   kad_time_ms most = (kad_time_ms)op->options.deadline_ms +
                      node->config.query_ms + KAD_OVERDUE_MS;
   op->state = KAD_OPERATION_RUNNING;
@@ -66,7 +68,8 @@ static void start(struct kad_node *node, struct kad_timer *timer) {
 /* Starts those that wait for their turn, as far as there is room. */
 static void start_queued(struct kad_node *node) {
   uint32_t running = node->operations.running;
-  for (struct kad_op *op = node->operations.first; op != NULL; op = op->next) {
+  for (struct kad_operation *op = node->operations.first; op != NULL;
+       op = op->next) {
     if (op->state != KAD_OPERATION_QUEUED ||
         op->kind->method == KAD_METHOD_PING) {
       continue;
@@ -82,7 +85,8 @@ static void start_queued(struct kad_node *node) {
 }
 
 /* The counts of both lookups; their paths are joined by `join_paths`. */
-static void report_lookups(const struct kad_op *op, struct kad_result *result) {
+static void report_lookups(const struct kad_operation *op,
+                           struct kad_result *result) {
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     const struct kad_lookup *lookup = op->lookups[i];
     if (lookup == NULL) {
@@ -97,7 +101,8 @@ static void report_lookups(const struct kad_op *op, struct kad_result *result) {
 
 /* Copies the paths of both lookups into one array, NULL when out of memory. */
 static struct kad_step *join_paths(const struct kad_node *node,
-                                   const struct kad_op *op, size_t count) {
+                                   const struct kad_operation *op,
+                                   size_t count) {
   struct kad_step *joined =
       kad_alloc(&node->env.allocator, count * sizeof *joined);
   size_t used = 0;
@@ -112,7 +117,7 @@ static struct kad_step *join_paths(const struct kad_node *node,
 }
 
 /* Fills in `result` and calls the user. `contacts` is where the closest go. */
-static void tell(struct kad_node *node, struct kad_op *op) {
+static void tell(struct kad_node *node, struct kad_operation *op) {
   struct kad_contact contacts[2 * KAD_WIDTH_MAX];
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   struct kad_result result = {
@@ -124,7 +129,7 @@ static void tell(struct kad_node *node, struct kad_op *op) {
       .holders = op->holders,
   };
   result.reason = (struct kad_slice){.data = op->text, .len = op->text_len};
-  result.closest_count = kad_op_closest(op, closest);
+  result.closest_count = kad_operation_closest(op, closest);
   for (size_t i = 0; i < result.closest_count; i++) {
     contacts[i] = closest[i]->contact;
   }
@@ -143,7 +148,7 @@ static void tell(struct kad_node *node, struct kad_op *op) {
   kad_release(&node->env.allocator, path, steps * sizeof *path);
 }
 
-static void finish(struct kad_node *node, struct kad_op *op) {
+static void finish(struct kad_node *node, struct kad_operation *op) {
   unlink_op(node, op);
   node->operations.running -= op->counted;
   if (op->status != 0 && op->counted) {
@@ -156,11 +161,12 @@ static void finish(struct kad_node *node, struct kad_op *op) {
 }
 
 static void deliver(struct kad_node *node, struct kad_timer *timer) {
-  finish(node, kad_container_of(timer, struct kad_op, timer));
+  finish(node, kad_container_of(timer, struct kad_operation, timer));
   start_queued(node);
 }
 
-void kad_op_end(struct kad_node *node, struct kad_op *op, int status) {
+void kad_operation_end(struct kad_node *node, struct kad_operation *op,
+                       int status) {
   if (op->state == KAD_OPERATION_ENDING) {
     return;
   }
@@ -189,8 +195,9 @@ static int fill_options(const struct kad_node *node,
   return 0;
 }
 
-int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
-               struct kad_op **op) {
+int kad_operation_new(struct kad_node *node,
+                      const struct kad_operation_request *request,
+                      struct kad_operation **op) {
   struct kad_lookup_options options;
   if (fill_options(node, request->options, &options) != 0 ||
       request->type.len > KAD_TYPE_NAME_MAX) {
@@ -203,7 +210,8 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
     return KAD_EBUSY;
   }
   kad_wake_notice(node);
-  struct kad_op *made = kad_alloc_zero(&node->env.allocator, request->size);
+  struct kad_operation *made =
+      kad_alloc_zero(&node->env.allocator, request->size);
   if (made == NULL) {
     return KAD_ENOMEM;
   }
@@ -235,11 +243,12 @@ int kad_op_new(struct kad_node *node, const struct kad_op_request *request,
 
 /* Returns true if as many contacts as its quorum, if it has one, had a value.
  */
-static bool has_quorum(const struct kad_op *op) {
+static bool has_quorum(const struct kad_operation *op) {
   return op->options.quorum > 0 && op->holders >= op->options.quorum;
 }
 
-void kad_op_end_lookups(struct kad_node *node, struct kad_op *op) {
+void kad_operation_end_lookups(struct kad_node *node,
+                               struct kad_operation *op) {
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_finish(node, op->lookups[i]);
@@ -250,14 +259,14 @@ void kad_op_end_lookups(struct kad_node *node, struct kad_op *op) {
 static bool replied(struct kad_node *node, struct kad_lookup *lookup,
                     const struct kad_contact *from,
                     const struct kad_message *reply) {
-  struct kad_op *op = lookup->config.owner;
+  struct kad_operation *op = lookup->config.owner;
   if (op->state != KAD_OPERATION_RUNNING) {
     return false; /* its end is on its way to the user */
   }
   bool had_value = op->kind->replied(node, lookup, from, reply);
   op->holders += had_value;
   if (has_quorum(op)) {
-    kad_op_end_lookups(node, op);
+    kad_operation_end_lookups(node, op);
   }
   return had_value;
 }
@@ -266,12 +275,12 @@ static bool replied(struct kad_node *node, struct kad_lookup *lookup,
 static void refused(struct kad_node *node, struct kad_lookup *lookup,
                     const struct kad_message *error) {
   if (error->code != KAD_CODE_METHOD) {
-    kad_op_keep_error(node, lookup->config.owner, error);
+    kad_operation_keep_error(node, lookup->config.owner, error);
   }
 }
 
 static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
-  struct kad_op *op = lookup->config.owner;
+  struct kad_operation *op = lookup->config.owner;
   op->lookups_open--;
   if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING &&
       !kad_region_begin(node, op)) {
@@ -280,8 +289,8 @@ static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
 }
 
 /* Starts the lookup of a family. Its deadline is the operation's. */
-static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
-                      const struct kad_contact *seed) {
+static int look_up_in(struct kad_node *node, struct kad_operation *op,
+                      unsigned family, const struct kad_contact *seed) {
   kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
   const struct kad_lookup_config config = {
       .family = family,
@@ -308,25 +317,26 @@ static int look_up_in(struct kad_node *node, struct kad_op *op, unsigned family,
   return error;
 }
 
-void kad_op_look_up(struct kad_node *node, struct kad_op *op) {
+void kad_operation_look_up(struct kad_node *node, struct kad_operation *op) {
   int error4 = look_up_in(node, op, 4, NULL);
   int error6 = look_up_in(node, op, 6, NULL);
   if (op->lookups_open == 0) {
     bool starved = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
-    kad_op_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
+    kad_operation_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
   }
 }
 
-void kad_op_look_further(struct kad_node *node, struct kad_op *op) {
+void kad_operation_look_further(struct kad_node *node,
+                                struct kad_operation *op) {
   if (has_quorum(op)) {
     op->kind->looked_up(node, op);
   } else {
-    kad_op_look_up(node, op);
+    kad_operation_look_up(node, op);
   }
 }
 
-void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
-                         const struct kad_contact *seed) {
+void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
+                                const struct kad_contact *seed) {
   unsigned family = seed->address.family;
   struct kad_lookup *lookup = op->lookups[family == 6 ? 1 : 0];
   if (lookup != NULL) {
@@ -336,7 +346,7 @@ void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
   }
 }
 
-bool kad_op_timed_out(const struct kad_op *op) {
+bool kad_operation_timed_out(const struct kad_operation *op) {
   bool timed_out = false;
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     timed_out =
@@ -346,7 +356,7 @@ bool kad_op_timed_out(const struct kad_op *op) {
 }
 
 /* Returns why the codec could not write the queries of an operation, or 0. */
-static int codec_error(const struct kad_op *op) {
+static int codec_error(const struct kad_operation *op) {
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
     if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC) {
@@ -356,16 +366,16 @@ static int codec_error(const struct kad_op *op) {
   return 0;
 }
 
-int kad_op_silence(const struct kad_op *op) {
+int kad_operation_silence(const struct kad_operation *op) {
   int error = codec_error(op);
   if (error != 0) {
     return error;
   }
-  return kad_op_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
+  return kad_operation_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
 }
 
-void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
-                      struct kad_slice text) {
+void kad_operation_keep_text(struct kad_node *node, struct kad_operation *op,
+                             struct kad_slice text) {
   if (op->text != NULL || text.len == 0) {
     return;
   }
@@ -376,16 +386,16 @@ void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
   }
 }
 
-void kad_op_keep_error(struct kad_node *node, struct kad_op *op,
-                       const struct kad_message *message) {
+void kad_operation_keep_error(struct kad_node *node, struct kad_operation *op,
+                              const struct kad_message *message) {
   if (op->code == 0) {
     op->code = message->code;
-    kad_op_keep_text(node, op, message->text);
+    kad_operation_keep_text(node, op, message->text);
   }
 }
 
-size_t kad_op_closest(const struct kad_op *op,
-                      const struct kad_candidate **out) {
+size_t kad_operation_closest(const struct kad_operation *op,
+                             const struct kad_candidate **out) {
   size_t count = 0;
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
@@ -395,8 +405,8 @@ size_t kad_op_closest(const struct kad_op *op,
   return count;
 }
 
-int kad_node_cancel(struct kad_node *node, kad_operation operation) {
-  struct kad_op *op = node->operations.first;
+int kad_node_cancel(struct kad_node *node, kad_operation_id operation) {
+  struct kad_operation *op = node->operations.first;
   while (op != NULL && op->name != operation) {
     op = op->next;
   }
@@ -404,13 +414,13 @@ int kad_node_cancel(struct kad_node *node, kad_operation operation) {
     return KAD_ENOTFOUND;
   }
   kad_rpc_disown(node, op);
-  kad_op_end(node, op, KAD_ECANCELED);
+  kad_operation_end(node, op, KAD_ECANCELED);
   return 0;
 }
 
 void kad_operations_close(struct kad_node *node) {
   while (node->operations.first != NULL) {
-    struct kad_op *op = node->operations.first;
+    struct kad_operation *op = node->operations.first;
     op->status = op->state == KAD_OPERATION_ENDING ? op->status : KAD_ECLOSED;
     op->state = KAD_OPERATION_ENDING;
     finish(node, op);
@@ -418,7 +428,7 @@ void kad_operations_close(struct kad_node *node) {
 }
 
 void kad_operations_forget(struct kad_node *node) {
-  struct kad_op *op = node->operations.first;
+  struct kad_operation *op = node->operations.first;
   for (; op != NULL; op = op->next) {
     op->done = op->inner ? op->done : NULL;
   }

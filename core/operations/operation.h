@@ -15,7 +15,7 @@ enum {
   KAD_OPERATION_FAMILIES = 2,
   KAD_OPERATIONS_QUEUED = 4096, /* that wait for their turn */
   KAD_WIDTH_MAX = 64,           /* the greatest k */
-  KAD_OVERDUE_MS = 1000         /* see `overdue` of struct kad_op */
+  KAD_OVERDUE_MS = 1000         /* see `overdue` of struct kad_operation */
 };
 
 enum kad_operation_state {
@@ -24,35 +24,35 @@ enum kad_operation_state {
   KAD_OPERATION_ENDING
 };
 
-struct kad_op;
+struct kad_operation;
 struct kad_region;
 
 /* What differs between kinds of operations. */
-struct kad_op_kind {
+struct kad_operation_kind {
   enum kad_method_id method; /* of its lookups; KAD_METHOD_PING: it has none */
   /* Begins it. May end it. */
-  void (*start)(struct kad_node *node, struct kad_op *op);
+  void (*start)(struct kad_node *node, struct kad_operation *op);
   /* Told of each reply in a lookup; see kad_lookup_config. May be NULL. */
   bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,
                   const struct kad_contact *from,
                   const struct kad_message *reply);
   /* Goes on once every lookup has ended. Must end it, now or later. */
-  void (*looked_up)(struct kad_node *node, struct kad_op *op);
+  void (*looked_up)(struct kad_node *node, struct kad_operation *op);
   /* Fills in what only this kind has in its result. May be NULL. */
-  void (*report)(struct kad_node *node, struct kad_op *op,
+  void (*report)(struct kad_node *node, struct kad_operation *op,
                  struct kad_result *result);
   /* Frees what only this kind has. May be NULL. */
-  void (*stop)(struct kad_node *node, struct kad_op *op);
+  void (*stop)(struct kad_node *node, struct kad_operation *op);
 };
 
 /* An operation. Kinds with more to remember embed it as their first member. */
-struct kad_op {
-  struct kad_op *previous; /* all of the node's, oldest first */
-  struct kad_op *next;
+struct kad_operation {
+  struct kad_operation *previous; /* all of the node's, oldest first */
+  struct kad_operation *next;
   size_t size; /* bytes of the whole, the kind's part included */
-  const struct kad_op_kind *kind;
+  const struct kad_operation_kind *kind;
   enum kad_operation_state state;
-  kad_operation name;
+  kad_operation_id name;
   kad_done done;
   void *data;
   kad_time_ms started_at;
@@ -81,17 +81,17 @@ struct kad_op {
 
 /* The operations of a node. */
 struct kad_operations {
-  struct kad_op *first;
-  struct kad_op *last;
-  kad_operation last_name;
+  struct kad_operation *first;
+  struct kad_operation *last;
+  kad_operation_id last_name;
   uint32_t running; /* with lookups */
   uint32_t count;
 };
 
 /* How an operation is made. */
-struct kad_op_request {
-  const struct kad_op_kind *kind;
-  size_t size; /* bytes, at least sizeof(struct kad_op) */
+struct kad_operation_request {
+  const struct kad_operation_kind *kind;
+  size_t size; /* bytes, at least sizeof(struct kad_operation) */
   const struct kad_lookup_options *options; /* or NULL */
   const struct kad_id *target;              /* or NULL */
   struct kad_slice type;                    /* or empty */
@@ -103,50 +103,52 @@ struct kad_op_request {
 /* Makes an operation, all zero but for what the request says, that begins in
  * the next tick. Returns 0, KAD_EINVAL for options out of range or a type name
  * that is too long, KAD_EBUSY, KAD_ENOMEM, KAD_ECLOSED. */
-KAD_MUST_CHECK int kad_op_new(struct kad_node *node,
-                              const struct kad_op_request *request,
-                              struct kad_op **op);
+KAD_MUST_CHECK int kad_operation_new(
+    struct kad_node *node, const struct kad_operation_request *request,
+    struct kad_operation **op);
 
 /* Starts a lookup in every family; `looked_up` follows. Without any family, or
  * memory for it, the operation ends. */
-void kad_op_look_up(struct kad_node *node, struct kad_op *op);
+void kad_operation_look_up(struct kad_node *node, struct kad_operation *op);
 
 /* The same for an operation that reads, and has counted what is held here: when
  * that is enough for its quorum, `looked_up` is called at once. */
-void kad_op_look_further(struct kad_node *node, struct kad_op *op);
+void kad_operation_look_further(struct kad_node *node,
+                                struct kad_operation *op);
 
 /* Starts the lookup of `seed`'s family with it, if that has not been; tells it
  * of `seed` otherwise. Without memory for it, nothing happens. */
-void kad_op_look_up_from(struct kad_node *node, struct kad_op *op,
-                         const struct kad_contact *seed);
+void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
+                                const struct kad_contact *seed);
 
 /* Ends the lookups of an operation with what they have; `looked_up` follows. */
-void kad_op_end_lookups(struct kad_node *node, struct kad_op *op);
+void kad_operation_end_lookups(struct kad_node *node, struct kad_operation *op);
 
 /* Returns what to end with when nobody answered: what kept the codec from
  * writing the queries; KAD_ETIMEOUT when the deadline came first; else
  * KAD_ENOCONTACTS. */
-int kad_op_silence(const struct kad_op *op);
+int kad_operation_silence(const struct kad_operation *op);
 
 /* Returns true if the deadline ended one of its lookups. */
-bool kad_op_timed_out(const struct kad_op *op);
+bool kad_operation_timed_out(const struct kad_operation *op);
 
 /* Ends an operation with `status`; its callback follows in the next tick. */
-void kad_op_end(struct kad_node *node, struct kad_op *op, int status);
+void kad_operation_end(struct kad_node *node, struct kad_operation *op,
+                       int status);
 
 /* Keeps a copy of `text` as the result's reason or reply; nothing when out of
  * memory. */
-void kad_op_keep_text(struct kad_node *node, struct kad_op *op,
-                      struct kad_slice text);
+void kad_operation_keep_text(struct kad_node *node, struct kad_operation *op,
+                             struct kad_slice text);
 
 /* Notes an error reply: its code and text, unless there is one already. */
-void kad_op_keep_error(struct kad_node *node, struct kad_op *op,
-                       const struct kad_message *message);
+void kad_operation_keep_error(struct kad_node *node, struct kad_operation *op,
+                              const struct kad_message *message);
 
 /* Copies the candidates of both families that answered, at most k of each, to
  * `out`, which holds 2 * KAD_WIDTH_MAX, and returns their number. */
-size_t kad_op_closest(const struct kad_op *op,
-                      const struct kad_candidate **out);
+size_t kad_operation_closest(const struct kad_operation *op,
+                             const struct kad_candidate **out);
 
 /* Ends every operation with KAD_ECLOSED and tells their callbacks. */
 void kad_operations_close(struct kad_node *node);

@@ -26,7 +26,7 @@ struct local_store {
 };
 
 struct put {
-  struct kad_op op;
+  struct kad_operation op;
   struct kad_bundle record; /* none for an announce */
   uint16_t port;            /* announce; 0: implied */
   bool again;               /* it has been put before */
@@ -43,18 +43,18 @@ struct put {
   uint64_t ticket;
 };
 
-static struct put *put_of(struct kad_op *op) {
+static struct put *put_of(struct kad_operation *op) {
   return kad_container_of(op, struct put, op);
 }
 
 static void refuse(struct kad_node *node, struct put *put, int code,
                    struct kad_slice reason) {
   put->op.code = code;
-  kad_op_keep_text(node, &put->op, reason);
-  kad_op_end(node, &put->op,
-             code == KAD_CODE_TOO_BIG     ? KAD_ETOOBIG
-             : code == KAD_CODE_SIGNATURE ? KAD_ESIGNATURE
-                                          : KAD_EREFUSED);
+  kad_operation_keep_text(node, &put->op, reason);
+  kad_operation_end(node, &put->op,
+                    code == KAD_CODE_TOO_BIG     ? KAD_ETOOBIG
+                    : code == KAD_CODE_SIGNATURE ? KAD_ESIGNATURE
+                                                 : KAD_EREFUSED);
 }
 
 /* Our rules have agreed: keeps the record if that was asked for, and looks for
@@ -66,9 +66,9 @@ static void agree(struct kad_node *node, struct put *put) {
     error = kad_own_keep(node, record, kad_own_period(node, record));
   }
   if (error == 0) {
-    kad_op_look_up(node, &put->op);
+    kad_operation_look_up(node, &put->op);
   } else {
-    kad_op_end(node, &put->op, error);
+    kad_operation_end(node, &put->op, error);
   }
 }
 
@@ -109,13 +109,13 @@ static void validate(struct kad_node *node, struct put *put,
 }
 
 /* Our own rules come first, so that a mistake is told without any traffic. */
-static void start_put(struct kad_node *node, struct kad_op *op) {
+static void start_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
   const struct kad_record *record = put->record.records;
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
   const char *reason = NULL;
   if (type == NULL) {
-    kad_op_end(node, op, KAD_ETYPE);
+    kad_operation_end(node, op, KAD_ETYPE);
     return;
   }
   int code =
@@ -146,7 +146,7 @@ static int end_status(const struct put *put) {
 static void close_put(struct kad_node *node, struct put *put) {
   if (put->placing.open == 0 && put->local == NULL && !put->beginning &&
       !node->closing) {
-    kad_op_end(node, &put->op, end_status(put));
+    kad_operation_end(node, &put->op, end_status(put));
   }
 }
 
@@ -187,7 +187,7 @@ static void settled(struct kad_node *node, struct kad_placing *placing,
     put->taken++;
   } else if (message != NULL && message->kind == KAD_MESSAGE_ERROR) {
     put->refused = true;
-    kad_op_keep_error(node, &put->op, message);
+    kad_operation_keep_error(node, &put->op, message);
   }
   close_put(node, put);
 }
@@ -209,7 +209,7 @@ static void admitted(struct kad_node *node,
   put->op.stored += admission->stored;
   if (admission->stored == 0 && put->op.code == 0) {
     put->op.code = admission->outcomes[0].code;
-    kad_op_keep_text(node, &put->op, kad_admission_reason(admission, 0));
+    kad_operation_keep_text(node, &put->op, kad_admission_reason(admission, 0));
   }
   close_put(node, put);
 }
@@ -317,7 +317,7 @@ static kad_time_ms time_to_store(struct kad_node *node, struct put *put) {
 }
 
 /* What nobody answers for is held here, by whoever may. */
-static void store_at_closest(struct kad_node *node, struct kad_op *op) {
+static void store_at_closest(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
   put->beginning = true;
   put->placing.kind = &placing_kind;
@@ -338,7 +338,7 @@ static void store_at_closest(struct kad_node *node, struct kad_op *op) {
   close_put(node, put);
 }
 
-static void report_put(struct kad_node *node, struct kad_op *op,
+static void report_put(struct kad_node *node, struct kad_operation *op,
                        struct kad_result *result) {
   const struct put *put = put_of(op);
   (void)node;
@@ -346,7 +346,7 @@ static void report_put(struct kad_node *node, struct kad_op *op,
   result->asked = put->placing.asked + put->here_asked;
 }
 
-static void stop_put(struct kad_node *node, struct kad_op *op) {
+static void stop_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
   if (put->ticket != 0) {
     kad_question_withdraw(node, put->ticket);
@@ -358,7 +358,7 @@ static void stop_put(struct kad_node *node, struct kad_op *op) {
   kad_bundle_free(&put->record, &node->env.allocator);
 }
 
-static const struct kad_op_kind put_kind = {
+static const struct kad_operation_kind put_kind = {
     .method = KAD_METHOD_FIND_VALUE,
     .start = start_put,
     .looked_up = store_at_closest,
@@ -366,9 +366,9 @@ static const struct kad_op_kind put_kind = {
     .stop = stop_put,
 };
 
-static const struct kad_op_kind announce_kind = {
+static const struct kad_operation_kind announce_kind = {
     .method = KAD_METHOD_GET_PEERS,
-    .start = kad_op_look_up,
+    .start = kad_operation_look_up,
     .looked_up = store_at_closest,
     .report = report_put,
     .stop = stop_put,
@@ -376,14 +376,15 @@ static const struct kad_op_kind announce_kind = {
 
 /* Starts a put of `record`. The lookup skips every value: it wants tokens. */
 static int start_record(struct kad_node *node,
-                        const struct kad_op_request *request,
-                        const struct kad_record *record, struct kad_op **op) {
+                        const struct kad_operation_request *request,
+                        const struct kad_record *record,
+                        struct kad_operation **op) {
   struct kad_bundle copy = {0};
   int error = kad_bundle_copy(&copy, &node->env.allocator, record, 1);
   if (error != 0) {
     return error;
   }
-  error = kad_op_new(node, request, op);
+  error = kad_operation_new(node, request, op);
   if (error != 0) {
     kad_bundle_free(&copy, &node->env.allocator);
     return error;
@@ -395,18 +396,18 @@ static int start_record(struct kad_node *node,
 
 int kad_node_put(struct kad_node *node, const struct kad_record *record,
                  const struct kad_lookup_options *options, kad_done done,
-                 void *data, kad_operation *operation) {
-  struct kad_op *op;
+                 void *data, kad_operation_id *operation) {
+  struct kad_operation *op;
   if (node == NULL || record == NULL || record->type.len == 0) {
     return KAD_EINVAL;
   }
-  const struct kad_op_request request = {.kind = &put_kind,
-                                         .size = sizeof(struct put),
-                                         .options = options,
-                                         .target = &record->key,
-                                         .type = record->type,
-                                         .done = done,
-                                         .data = data};
+  const struct kad_operation_request request = {.kind = &put_kind,
+                                                .size = sizeof(struct put),
+                                                .options = options,
+                                                .target = &record->key,
+                                                .type = record->type,
+                                                .done = done,
+                                                .data = data};
   int error = start_record(node, &request, record, &op);
   if (error == 0 && operation != NULL) {
     *operation = op->name;
@@ -416,14 +417,14 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
 
 int kad_republish(struct kad_node *node, const struct kad_record *record,
                   bool own, kad_done done, void *data) {
-  struct kad_op *op;
-  const struct kad_op_request request = {.kind = &put_kind,
-                                         .size = sizeof(struct put),
-                                         .target = &record->key,
-                                         .type = record->type,
-                                         .done = done,
-                                         .data = data,
-                                         .inner = true};
+  struct kad_operation *op;
+  const struct kad_operation_request request = {.kind = &put_kind,
+                                                .size = sizeof(struct put),
+                                                .target = &record->key,
+                                                .type = record->type,
+                                                .done = done,
+                                                .data = data,
+                                                .inner = true};
   int error = start_record(node, &request, record, &op);
   if (error == 0) {
     put_of(op)->again = true;
@@ -435,18 +436,18 @@ int kad_republish(struct kad_node *node, const struct kad_record *record,
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
                       uint16_t port, const struct kad_lookup_options *options,
-                      kad_done done, void *data, kad_operation *operation) {
-  const struct kad_op_request request = {.kind = &announce_kind,
-                                         .size = sizeof(struct put),
-                                         .options = options,
-                                         .target = info_hash,
-                                         .done = done,
-                                         .data = data};
-  struct kad_op *op;
+                      kad_done done, void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &announce_kind,
+                                                .size = sizeof(struct put),
+                                                .options = options,
+                                                .target = info_hash,
+                                                .done = done,
+                                                .data = data};
+  struct kad_operation *op;
   if (node == NULL || info_hash == NULL) {
     return KAD_EINVAL;
   }
-  int error = kad_op_new(node, &request, &op);
+  int error = kad_operation_new(node, &request, &op);
   if (error == 0) {
     put_of(op)->port = port;
     if (operation != NULL) {

@@ -7,14 +7,14 @@
 
 /* A query, with its name and arguments. */
 struct query {
-  struct kad_op op;
+  struct kad_operation op;
   kad_on_reply on_reply; /* or NULL */
   bool sufficed;         /* the user wants no more */
   char name[KAD_METHOD_NAME_MAX];
   uint8_t args[];
 };
 
-static struct query *query_of(struct kad_op *op) {
+static struct query *query_of(struct kad_operation *op) {
   return kad_container_of(op, struct query, op);
 }
 
@@ -31,25 +31,25 @@ static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
   }
   if (verdict == KAD_REPLY_SUFFICES) {
     query->sufficed = true;
-    kad_op_end_lookups(node, &query->op);
+    kad_operation_end_lookups(node, &query->op);
   }
   return verdict != KAD_REPLY_PASSED_OVER;
 }
 
-static void end_query(struct kad_node *node, struct kad_op *op) {
+static void end_query(struct kad_node *node, struct kad_operation *op) {
   const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
   int status = 0;
-  if (op->holders == 0 && kad_op_closest(op, closest) > 0) {
+  if (op->holders == 0 && kad_operation_closest(op, closest) > 0) {
     status = KAD_ENOTFOUND;
   } else if (op->holders == 0) {
-    status = kad_op_silence(op);
+    status = kad_operation_silence(op);
   }
-  kad_op_end(node, op, status);
+  kad_operation_end(node, op, status);
 }
 
-static const struct kad_op_kind query_kind = {
+static const struct kad_operation_kind query_kind = {
     .method = KAD_METHOD_CUSTOM,
-    .start = kad_op_look_up,
+    .start = kad_operation_look_up,
     .replied = take_reply,
     .looked_up = end_query,
 };
@@ -77,19 +77,19 @@ static bool is_valid(const struct kad_custom_query *custom) {
 int kad_node_query(struct kad_node *node, const struct kad_id *key,
                    const struct kad_custom_query *custom,
                    const struct kad_lookup_options *options, kad_done done,
-                   void *data, kad_operation *operation) {
-  struct kad_op *op;
+                   void *data, kad_operation_id *operation) {
+  struct kad_operation *op;
   if (node == NULL || key == NULL || custom == NULL || !is_valid(custom)) {
     return KAD_EINVAL;
   }
-  const struct kad_op_request request = {.kind = &query_kind,
-                                         .size = sizeof(struct query) +
-                                                 custom->args.len,
-                                         .options = options,
-                                         .target = key,
-                                         .done = done,
-                                         .data = data};
-  int error = kad_op_new(node, &request, &op);
+  const struct kad_operation_request request = {.kind = &query_kind,
+                                                .size = sizeof(struct query) +
+                                                        custom->args.len,
+                                                .options = options,
+                                                .target = key,
+                                                .done = done,
+                                                .data = data};
+  int error = kad_operation_new(node, &request, &op);
   if (error != 0) {
     return error;
   }

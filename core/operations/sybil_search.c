@@ -23,7 +23,7 @@ struct point {
 };
 
 struct kad_region {
-  struct kad_op *op;
+  struct kad_operation *op;
   struct point points[KAD_OPERATION_FAMILIES * KAD_REGION_POINTS];
   size_t count;
   uint32_t searching; /* lookups under way */
@@ -94,7 +94,7 @@ static struct kad_id point_beside(struct kad_node *node,
 }
 
 static void end_region(struct kad_node *node, struct kad_region *region) {
-  struct kad_op *op = region->op;
+  struct kad_operation *op = region->op;
   op->lookups_open--;
   if (op->state == KAD_OPERATION_RUNNING) {
     op->kind->looked_up(node, op);
@@ -109,7 +109,7 @@ static void close_query(struct kad_node *node, struct kad_region *region) {
 }
 
 /* Returns a lookup of the operation, in whose name replies are passed on. */
-static struct kad_lookup *any_lookup(const struct kad_op *op) {
+static struct kad_lookup *any_lookup(const struct kad_operation *op) {
   return op->lookups[0] != NULL ? op->lookups[0] : op->lookups[1];
 }
 
@@ -117,7 +117,7 @@ static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
   struct kad_region *region = query->owner;
-  struct kad_op *op = region->op;
+  struct kad_operation *op = region->op;
   if (event == KAD_QUERY_SOFT) {
     return;
   }
@@ -130,7 +130,7 @@ static void take_event(struct kad_node *node, struct kad_query *query,
 /* Asks a contact beside the key what the operation asks all. */
 static void ask(struct kad_node *node, struct kad_region *region,
                 const struct kad_contact *contact) {
-  const struct kad_op *op = region->op;
+  const struct kad_operation *op = region->op;
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = op->kind->method;
@@ -148,7 +148,7 @@ static void ask(struct kad_node *node, struct kad_region *region,
  * found. */
 static void searched(struct kad_node *node, struct kad_region *region) {
   struct kad_contact found[KAD_REGION_ASKED * KAD_WIDTH_MAX];
-  const struct kad_op *op = region->op;
+  const struct kad_operation *op = region->op;
   const size_t most = (size_t)KAD_REGION_ASKED * op->options.k;
   region->asking = 1;
   for (unsigned family = 4; op->kind->replied != NULL && family <= 6;
@@ -171,7 +171,7 @@ static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
 /* Searches the subtrees around the key in the family of `lookup`. */
 static void search(struct kad_node *node, struct kad_region *region,
                    const struct kad_lookup *lookup, kad_time_ms left) {
-  const struct kad_op *op = region->op;
+  const struct kad_operation *op = region->op;
   const size_t k = op->options.k;
   const double size = kad_estimate_size(
       &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
@@ -199,7 +199,8 @@ static void search(struct kad_node *node, struct kad_region *region,
 
 /* Returns the region of an operation, made if need be; NULL when out of memory.
  */
-static struct kad_region *region_of(struct kad_node *node, struct kad_op *op) {
+static struct kad_region *region_of(struct kad_node *node,
+                                    struct kad_operation *op) {
   if (op->region == NULL) {
     op->region = kad_alloc_zero(&node->env.allocator, sizeof *op->region);
     if (op->region != NULL) {
@@ -210,7 +211,7 @@ static struct kad_region *region_of(struct kad_node *node, struct kad_op *op) {
   return op->region;
 }
 
-bool kad_region_begin(struct kad_node *node, struct kad_op *op) {
+bool kad_region_begin(struct kad_node *node, struct kad_operation *op) {
   const kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
   const kad_time_ms left = kad_time_since(spent, op->options.deadline_ms);
   const bool is_value = op->kind->method == KAD_METHOD_FIND_VALUE ||
@@ -262,7 +263,7 @@ static void insert(const struct kad_id *target,
 
 /* The narrowest subtrees are the closest: what does not fit is of the widest.
  */
-size_t kad_region_contacts(const struct kad_op *op, unsigned family,
+size_t kad_region_contacts(const struct kad_operation *op, unsigned family,
                            struct kad_contact *out, size_t cap) {
   const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
   const struct kad_region *region = op->region;
@@ -285,7 +286,7 @@ size_t kad_region_contacts(const struct kad_op *op, unsigned family,
   return count;
 }
 
-uint32_t kad_region_messages(const struct kad_op *op) {
+uint32_t kad_region_messages(const struct kad_operation *op) {
   uint32_t messages = op->region != NULL ? op->region->messages : 0;
   for (size_t i = 0; op->region != NULL && i < op->region->count; i++) {
     messages += op->region->points[i].lookup->messages;
@@ -293,7 +294,7 @@ uint32_t kad_region_messages(const struct kad_op *op) {
   return messages;
 }
 
-void kad_region_free(struct kad_node *node, struct kad_op *op) {
+void kad_region_free(struct kad_node *node, struct kad_operation *op) {
   struct kad_region *region = op->region;
   if (region == NULL) {
     return;

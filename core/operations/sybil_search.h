@@ -31,17 +31,17 @@ bool kad_region_is_crowded(const struct kad_id *target,
 /* Looks beside the key of an operation whose lookups have ended, if it is
  * crowded. Returns true if that is under way: the operation's `looked_up`
  * follows. */
-bool kad_region_begin(struct kad_node *node, struct kad_op *op);
+bool kad_region_begin(struct kad_node *node, struct kad_operation *op);
 
 /* Copies up to `cap` contacts of `family` that were found beside the key,
  * closest first, to `out`, and returns their number. */
-size_t kad_region_contacts(const struct kad_op *op, unsigned family,
+size_t kad_region_contacts(const struct kad_operation *op, unsigned family,
                            struct kad_contact *out, size_t cap);
 
 /* Returns how many queries were sent. */
-uint32_t kad_region_messages(const struct kad_op *op);
+uint32_t kad_region_messages(const struct kad_operation *op);
 
 /* Ends and frees it; an operation without one is left as it is. */
-void kad_region_free(struct kad_node *node, struct kad_op *op);
+void kad_region_free(struct kad_node *node, struct kad_operation *op);
 
 #endif

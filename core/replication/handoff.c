@@ -25,9 +25,9 @@ void kad_handoff_plan(struct kad_node *node) {
   kad_time_ms at = KAD_TIME_NEVER;
   if (handoff->leaving != NULL && handoff->first == NULL &&
       handoff->handings == NULL && !node->closing) {
-    struct kad_op *op = handoff->leaving;
+    struct kad_operation *op = handoff->leaving;
     handoff->leaving = NULL;
-    kad_op_end(node, op, 0);
+    kad_operation_end(node, op, 0);
   }
   if (some_wait(handoff)) {
     at = kad_budget_free_at(&node->budget);
@@ -281,11 +281,11 @@ void kad_handoff_stop(struct kad_node *node) {
 /* ------------------------------------------------------------- leaving -- */
 
 /* What waited makes way: it is about a neighbourhood without us. */
-static void start_leave(struct kad_node *node, struct kad_op *op) {
+static void start_leave(struct kad_node *node, struct kad_operation *op) {
   struct kad_handoff *handoff = &node->handoff;
   kad_time_ms end = kad_time_add(kad_node_now(node), op->options.deadline_ms);
   if (handoff->leaving != NULL) { /* both were asked for in one turn */
-    kad_op_end(node, op, KAD_EBUSY);
+    kad_operation_end(node, op, KAD_EBUSY);
     return;
   }
   kad_timer_set(node, &op->overdue, end, op->overdue.ring);
@@ -301,34 +301,35 @@ static void start_leave(struct kad_node *node, struct kad_op *op) {
   kad_handoff_plan(node);
 }
 
-static void stop_leave(struct kad_node *node, struct kad_op *op) {
+static void stop_leave(struct kad_node *node, struct kad_operation *op) {
   if (node->handoff.leaving == op) {
     node->handoff.leaving = NULL;
   }
 }
 
-static const struct kad_op_kind leave_kind = {
+static const struct kad_operation_kind leave_kind = {
     .method = KAD_METHOD_PING,
     .start = start_leave,
     .stop = stop_leave,
 };
 
 int kad_node_leave(struct kad_node *node, uint32_t deadline_ms, kad_done done,
-                   void *data, kad_operation *operation) {
+                   void *data, kad_operation_id *operation) {
   const struct kad_lookup_options options = {.deadline_ms = deadline_ms};
-  const struct kad_op_request request = {.kind = &leave_kind,
-                                         .size = sizeof(struct kad_op),
-                                         .options = &options,
-                                         .done = done,
-                                         .data = data};
-  struct kad_op *op;
+  const struct kad_operation_request request = {
+      .kind = &leave_kind,
+      .size = sizeof(struct kad_operation),
+      .options = &options,
+      .done = done,
+      .data = data};
+  struct kad_operation *op;
   if (node == NULL) {
     return KAD_EINVAL;
   }
   if (node->handoff.leaving != NULL) {
     return KAD_EBUSY;
   }
-  int error = kad_op_new(node, &request, &op);
+  int error = kad_operation_new(node, &request, &op);
   if (error == 0 && operation != NULL) {
     *operation = op->name;
   }

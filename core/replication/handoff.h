@@ -49,7 +49,8 @@ struct kad_handoff {
   uint32_t walks;
   struct kad_handing *handings; /* keys on their way */
   uint32_t handing_count;
-  struct kad_op *leaving; /* ends when nothing is left to hand over, or NULL */
+  struct kad_operation
+      *leaving; /* ends when nothing is left to hand over, or NULL */
 };
 
 /* Notes that `contact` has become a neighbour. */

@@ -57,7 +57,7 @@ struct world {
   uint64_t ended;
   uint64_t accepted; /* policies */
   uint64_t released;
-  kad_operation last_operation;
+  kad_operation_id last_operation;
 };
 
 /* --------------------------------------------------------- environment -- */
@@ -430,7 +430,7 @@ static int request(struct world *world, unsigned kind, unsigned person) {
   const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
                                           .args = kad_slice_of("d1:zi1ee"),
                                           .on_reply = hear_reply};
-  kad_operation *name = &world->last_operation;
+  kad_operation_id *name = &world->last_operation;
   switch (kind) {
   case 0:
     return kad_node_ping(node, &to->address, note_end, world, name);

@@ -198,7 +198,7 @@ static void test_a_deadline_ends_a_search_with_what_it_has(void **state) {
 static void test_a_cancelled_search_asks_nobody_more(void **state) {
   (void)state;
   kad_played_open(&world, 30, 10);
-  const kad_operation operation = kad_played_begin(&world, NULL);
+  const kad_operation_id operation = kad_played_begin(&world, NULL);
   kad_played_run(&world, KAD_PLAYED_DELAY_MS - 1);
 
   assert_ok(kad_node_cancel(world.lone.node, operation));

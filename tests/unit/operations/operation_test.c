@@ -163,7 +163,7 @@ static void cancel_ends_a_queued_and_a_running_operation_once(void **state) {
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
   struct counter counter = {.node = node};
   const struct kad_id key = kad_overlay_key(1);
-  kad_operation operations[2];
+  kad_operation_id operations[2];
   for (size_t i = 0; i < 2; i++) {
     assert_ok(kad_node_find_node(node, &key, NULL, count_end, &counter,
                                  &operations[i]));
@@ -187,7 +187,7 @@ static void cancel_ends_a_queued_and_a_running_operation_once(void **state) {
 /* Starts operations from inside their callbacks, cancelling every other. */
 static void chain(void *data, const struct kad_result *result) {
   struct counter *counter = data;
-  kad_operation operation;
+  kad_operation_id operation;
   const struct kad_id key = kad_overlay_key(counter->ended);
   assert_false(counter->inside);
   assert_int_equal(kad_node_cancel(counter->node, result->operation),

@@ -229,7 +229,7 @@ static void cancel_withdraws_the_question(void **state) {
   struct slow slow = {.verdict = KAD_LATER};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  kad_operation operation;
+  kad_operation_id operation;
   const struct kad_answer yes = {.verdict = KAD_ACCEPT};
   set_policy(1, &slow, think, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
@@ -398,7 +398,7 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_answer yes = {
       .verdict = KAD_ACCEPT, .records = &record, .record_count = 1};
-  kad_operation operation;
+  kad_operation_id operation;
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
                          &ending, &operation));
   kad_overlay_run(&overlay, 100);
@@ -406,7 +406,7 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
 
   /* The question is past its deadline by now; the next one is not. */
-  kad_operation again;
+  kad_operation_id again;
   struct kad_ending other;
   kad_ending_init(&other, &overlay);
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,

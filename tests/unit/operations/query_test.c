@@ -24,7 +24,7 @@ struct hearing {
 static struct kad_overlay overlay;
 static struct kad_ending ending;
 static struct hearing hearing;
-static kad_operation running;
+static kad_operation_id running;
 static struct kad_id key;
 
 static int open_sixty(void **state) {

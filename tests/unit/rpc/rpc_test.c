@@ -483,7 +483,7 @@ static void who_answers_what_was_cancelled_is_known_all_the_same(void **state) {
   const struct kad_contact to = kad_lone_contact(1);
   struct outcome outcome = {0};
   struct kad_message query;
-  kad_operation operation;
+  kad_operation_id operation;
   assert_ok(kad_node_ping(lone->node, &to.address, note, &outcome, &operation));
   kad_node_tick(lone->node);
   assert_true(kad_lone_find_query(lone, &to.address, &query));
@@ -502,7 +502,7 @@ static void who_answers_what_was_cancelled_is_known_all_the_same(void **state) {
 
 struct canceller {
   struct kad_node *node;
-  kad_operation operation;
+  kad_operation_id operation;
 };
 
 static void cancel_the_call(void *state, const struct kad_question *question,
