@@ -492,11 +492,12 @@ struct kad_request {
   struct kad_slice args;   /* its bencoded arguments, one dictionary */
 };
 
-/* A question to the policy. Everything is borrowed until the hook returns, or,
+/* A call to the policy. Everything is borrowed until the hook returns, or,
  * if it answers later, copied by it. */
-struct kad_question {
+struct kad_hook_call {
   struct kad_node *node;
-  uint64_t ticket; /* names it for kad_node_answer; never 0, never reused */
+  uint64_t
+      call_id; /* names it for kad_node_complete_hook; never 0, never reused */
   enum kad_reason reason;
   kad_time_ms now;
   struct kad_contact from;           /* who asks; family 0 when it is us */
@@ -510,17 +511,20 @@ struct kad_question {
 
 /* What a policy decides. */
 enum kad_verdict {
-  KAD_ACCEPT, /* yes; and the fields below, as the hook has them */
-  KAD_REFUSE, /* no, with `code` and `reason` */
-  KAD_SILENT, /* on_request: no answer at all */
-  KAD_FAILED, /* the hook failed: what design calls the default happens */
-  KAD_LATER   /* kad_node_answer will be called with the question's ticket */
+  KAD_VERDICT_ACCEPT, /* yes; and the fields below, as the hook has them */
+  KAD_VERDICT_REJECT, /* no, with `code` and `reason` */
+  KAD_VERDICT_DROP,   /* on_request: no answer at all */
+  KAD_VERDICT_FAILED, /* the hook failed: what design calls the default happens
+                       */
+  KAD_VERDICT_PENDING /* kad_node_complete_hook will be called with the call's
+                         call_id */
 };
 
-/* An answer to a question. Zero-initialised it accepts. Everything is borrowed
- * until the hook, or kad_node_answer, returns to the caller; the core copies.
+/* An answer to a call. Zero-initialised it accepts. Everything is borrowed
+ * until the hook, or kad_node_complete_hook, returns to the caller; the core
+ * copies.
  */
-struct kad_answer {
+struct kad_hook_result {
   enum kad_verdict verdict;
   int code;                         /* of a refusal; 0 is KAD_CODE_REFUSED */
   struct kad_slice reason;          /* of a refusal: text, at most 200 bytes */
@@ -530,33 +534,33 @@ struct kad_answer {
                                        ttl: `expire` says how long they live */
   size_t record_count;
   uint32_t seconds;       /* expire: life; republish: 0 is never again */
-  uint32_t deadline_ms;   /* of KAD_LATER: how long it may take; 0 is what the
-                             policy says */
+  uint32_t deadline_ms;   /* of KAD_VERDICT_PENDING: how long it may take; 0 is
+                             what the   policy says */
   struct kad_slice reply; /* methods: a bencoded dictionary */
 };
 
-/* Answers one question into `*answer`, which is zeroed before the call. */
-typedef void (*kad_hook)(void *state, const struct kad_question *question,
-                         struct kad_answer *answer);
+/* Answers one call into `*answer`, which is zeroed before the call. */
+typedef void (*kad_hook_fn)(void *state, const struct kad_hook_call *call,
+                            struct kad_hook_result *answer);
 
 /* A named bundle of rules. A hook that is NULL costs one test.
  * Naming a built-in type (`peers`, `value`) refines it: its own checks run
  * first, limits that are 0 stay as they are. */
 struct kad_type {
-  const char *name;      /* at most KAD_TYPE_NAME_MAX bytes */
-  uint32_t max_size;     /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
-  uint32_t max_values;   /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
-  uint32_t ttl;          /* seconds; 0 is 86400 (Kademlia §2.3) */
-  uint32_t republish;    /* seconds; 0 is 3600; UINT32_MAX is never */
-  bool signed_only;      /* refuse records without a publisher */
-  void *state;           /* given to the hooks */
-  kad_hook validate;     /* accept, or refuse with a reason */
-  kad_hook merge;        /* which records to hold */
-  kad_hook select;       /* which of the answers the reader gets */
-  kad_hook expire;       /* how long a record lives here */
-  kad_hook republish_at; /* when it is republished next */
-  kad_hook stored;       /* told after a record is held; answer ignored */
-  kad_hook dropped;      /* told after a record is dropped; answer ignored */
+  const char *name;     /* at most KAD_TYPE_NAME_MAX bytes */
+  uint32_t max_size;    /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
+  uint32_t max_values;  /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
+  uint32_t ttl;         /* seconds; 0 is 86400 (Kademlia §2.3) */
+  uint32_t republish;   /* seconds; 0 is 3600; UINT32_MAX is never */
+  bool signed_only;     /* refuse records without a publisher */
+  void *state;          /* given to the hooks */
+  kad_hook_fn validate; /* accept, or refuse with a reason */
+  kad_hook_fn merge;    /* which records to hold */
+  kad_hook_fn select;   /* which of the answers the reader gets */
+  kad_hook_fn expire;   /* how long a record lives here */
+  kad_hook_fn republish_at; /* when it is republished next */
+  kad_hook_fn stored;       /* told after a record is held; answer ignored */
+  kad_hook_fn dropped;      /* told after a record is dropped; answer ignored */
 };
 
 /* A custom query: `call` answers with a bencoded dictionary. */
@@ -565,15 +569,15 @@ struct kad_method {
                        nor `get`, `put`, `sample_infohashes` or `vote`, which
                        mean something in BitTorrent's DHT */
   void *state;
-  kad_hook call;
+  kad_hook_fn call;
 };
 
 /* Everything an application decides. Copied by kad_node_set_policy, except what
  * the states point to. */
 struct kad_policy {
   void *state;
-  kad_hook on_request; /* before a query is served */
-  kad_hook on_contact; /* before a contact enters the table */
+  kad_hook_fn on_request; /* before a query is served */
+  kad_hook_fn on_contact; /* before a contact enters the table */
   const struct kad_type *types;
   size_t type_count;
   const struct kad_method *methods;
@@ -581,10 +585,10 @@ struct kad_policy {
   uint32_t deadline_ms;          /* for an answer that comes later; 0 is 2000 */
   const struct kad_codec *codec; /* the node's while this policy is; NULL: its
                                     configuration's. Borrowed until `release` */
-  /* Told that the core no longer waits for `ticket` (deadline, the node
+  /* Told that the core no longer waits for `call_id` (deadline, the node
    * closes): cancel the work. May be NULL. */
-  void (*abandon)(void *state, uint64_t ticket);
-  /* Told once that no question of this policy is open and none will come. May
+  void (*abandon)(void *state, uint64_t call_id);
+  /* Told once that no call of this policy is open and none will come. May
    * be NULL. */
   void (*release)(void *state);
 };
@@ -702,7 +706,7 @@ struct kad_config {
   uint32_t token_s;     /* slot of a write token; two slots are accepted */
   uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
   uint32_t max_lookups; /* lookups at once, others wait */
-  uint32_t max_waiting; /* questions waiting for a later answer */
+  uint32_t max_waiting; /* pending_hooks waiting for a later answer */
   uint32_t far_contacts;  /* room of the farthest bucket; half as much in each
                              next  one, but k at least; 0 … 128 */
   uint32_t queries_per_s; /* served in all */
@@ -732,8 +736,8 @@ KAD_API KAD_MUST_CHECK int kad_node_new(const struct kad_config *config,
                                         const struct kad_env *env,
                                         struct kad_node **node);
 
-/* Ends every operation with KAD_ECLOSED, abandons open questions, releases the
- * policy and frees the node. Not from inside a callback or hook. NULL is
+/* Ends every operation with KAD_ECLOSED, abandons open pending_hooks, releases
+ * the policy and frees the node. Not from inside a callback or hook. NULL is
  * ignored. */
 KAD_API void kad_node_free(struct kad_node *node);
 
@@ -760,10 +764,11 @@ KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
 KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
                                                const struct kad_policy *policy);
 
-/* Answers the question `ticket` that was KAD_LATER. Returns 0, or KAD_ENOTFOUND
- * when it is no longer open. `answer->verdict` may not be KAD_LATER again. */
-KAD_API int kad_node_answer(struct kad_node *node, uint64_t ticket,
-                            const struct kad_answer *answer);
+/* Answers the call `call_id` that was KAD_VERDICT_PENDING. Returns 0, or
+ * KAD_ENOTFOUND when it is no longer open. `answer->verdict` may not be
+ * KAD_VERDICT_PENDING again. */
+KAD_API int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
+                                   const struct kad_hook_result *answer);
 
 /* Returns the node's id. Valid as long as the node. */
 KAD_API const struct kad_id *kad_node_id(const struct kad_node *node);
@@ -1041,7 +1046,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(network_size, "nodes of the overlay, estimated (gauge)")    \
   X(pending, "queries in flight (gauge)")                       \
   X(operations, "operations under way (gauge)")                 \
-  X(waiting, "questions waiting for a policy (gauge)")          \
+  X(waiting, "pending_hooks waiting for a policy (gauge)")      \
   X(records, "records held (gauge)")                            \
   X(record_bytes, "bytes that they take (gauge)")               \
   X(own, "records of our own kept (gauge)")

@@ -70,7 +70,7 @@ static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
 /* Pushes the view of what the hook is about. Returns false when memory ends.
  * [-0, +1, -] */
 static bool push_subject(lua_State *L, struct kad_runner *runner) {
-  const struct kad_question *const question = runner->question;
+  const struct kad_hook_call *const call = runner->call;
   const bool is_record = runner->hook->kind != KAD_HOOK_REQUEST &&
                          runner->hook->kind != KAD_HOOK_RPC;
   struct kad_view *const view =
@@ -80,19 +80,19 @@ static bool push_subject(lua_State *L, struct kad_runner *runner) {
     return false;
   }
   if (is_record) {
-    view->subject.record = question->record;
+    view->subject.record = call->record;
   } else {
-    view->subject.request = question->request;
+    view->subject.request = call->request;
   }
   return true;
 }
 
 /* Pushes the held records as a list of tables. [-0, +1, m] */
 static void push_held(lua_State *L, const struct kad_runner *runner) {
-  const struct kad_question *const question = runner->question;
-  lua_createtable(L, (int)question->held_count, 0);
-  for (size_t i = 0; i < question->held_count; i++) {
-    kad_lua_push_record(L, &question->held[i], runner->host->bits);
+  const struct kad_hook_call *const call = runner->call;
+  lua_createtable(L, (int)call->held_count, 0);
+  for (size_t i = 0; i < call->held_count; i++) {
+    kad_lua_push_record(L, &call->held[i], runner->host->bits);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
 }
@@ -102,7 +102,7 @@ static int make_table(lua_State *L) {
   const struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_checkstack(L, 10, NULL);
   if (runner->hook->kind == KAD_HOOK_CONTACT) {
-    kad_lua_push_contact(L, &runner->question->from, runner->host->bits);
+    kad_lua_push_contact(L, &runner->call->from, runner->host->bits);
   } else {
     push_held(L, runner);
   }
@@ -131,7 +131,7 @@ static int push_arguments(lua_State *L, struct kad_runner *runner) {
     fine = runner->context != NULL;
     count++;
     if (fine) {
-      runner->context->subject.question = runner->question;
+      runner->context->subject.call = runner->call;
     }
   }
   return fine ? count : -1;
@@ -173,7 +173,7 @@ static int read_body(lua_State *L) {
 
 int kad_hook_read(lua_State *L, struct kad_runner *runner, int count) {
   if (is_plain_yes(L, runner->hook->kind, count)) {
-    runner->answer = (struct kad_answer){.verdict = KAD_ACCEPT};
+    runner->answer = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
     return LUA_OK;
   }
   if (!lua_checkstack(L, 2)) {
@@ -231,9 +231,9 @@ static void close_variables(struct kad_runner *runner) {
  * killed may not run its `<close>` variables either. */
 static void fail_hook(struct kad_runner *runner, int status,
                       const struct kad_meter_entry *entry,
-                      struct kad_answer *answer) {
+                      struct kad_hook_result *answer) {
   const bool starved = status == LUA_ERRMEM && !entry->killed;
-  answer->verdict = KAD_FAILED;
+  answer->verdict = KAD_VERDICT_FAILED;
   runner->hook->overruns += entry->killed;
   kad_hook_report((struct kad_failure){
       .hook = runner->hook,
@@ -272,7 +272,8 @@ static int resume(struct kad_runner *runner, struct kad_meter_entry *entry,
   return status;
 }
 
-static void run_hook(struct kad_runner *runner, struct kad_answer *answer) {
+static void run_hook(struct kad_runner *runner,
+                     struct kad_hook_result *answer) {
   struct kad_lua_hook *const hook = runner->hook;
   struct kad_meter_entry entry;
   int yielded = 0;
@@ -303,11 +304,11 @@ static void run_hook(struct kad_runner *runner, struct kad_answer *answer) {
   }
 }
 
-void kad_hook_answer(void *state, const struct kad_question *question,
-                     struct kad_answer *answer) {
+void kad_hook_complete(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
   struct kad_lua_hook *const hook = state;
   struct kad_host *const host = hook->host;
-  answer->verdict = KAD_FAILED;
+  answer->verdict = KAD_VERDICT_FAILED;
   if (host->L == NULL || host->stopped || kad_hook_is_suspended(hook)) {
     return;
   }
@@ -323,8 +324,8 @@ void kad_hook_answer(void *state, const struct kad_question *question,
   }
   lua_settop(runner->thread, KAD_RUNNER_BASE);
   runner->hook = hook;
-  runner->began = question->now;
-  runner->question = question;
+  runner->began = call->now;
+  runner->call = call;
   run_hook(runner, answer);
   kad_meter_collect(host->L, host->meter);
   if (host->owns_state) {

@@ -76,7 +76,7 @@ int kad_hook_read(lua_State *L, struct kad_runner *runner, int count);
 
 /* The hook of `runner` has yielded `yielded` values: it waits. */
 void kad_hook_suspend(struct kad_runner *runner, int yielded,
-                      struct kad_answer *answer);
+                      struct kad_hook_result *answer);
 
 /* What the scheduler calls when a hook that waited has ended, and to find out
  * why one has to. */

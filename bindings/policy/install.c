@@ -28,8 +28,8 @@ static void release(void *state) {
   kad_host_drop(state);
 }
 
-static void abandon(void *state, uint64_t ticket) {
-  kad_hook_abandon(state, ticket);
+static void abandon(void *state, uint64_t call_id) {
+  kad_hook_abandon(state, call_id);
 }
 
 /* Places in kad_lua_type. */
@@ -78,57 +78,57 @@ static struct kad_lua_hook *field_hook(lua_State *L, struct kad_host *host,
   return hook;
 }
 
-static void ask(void *state, size_t place, const struct kad_question *question,
-                struct kad_answer *answer) {
+static void ask(void *state, size_t place, const struct kad_hook_call *call,
+                struct kad_hook_result *answer) {
   const struct kad_lua_type *const type = state;
-  kad_hook_answer(type->hooks[place], question, answer);
+  kad_hook_complete(type->hooks[place], call, answer);
 }
 
-static void ask_validate(void *state, const struct kad_question *question,
-                         struct kad_answer *answer) {
-  ask(state, VALIDATE, question, answer);
+static void ask_validate(void *state, const struct kad_hook_call *call,
+                         struct kad_hook_result *answer) {
+  ask(state, VALIDATE, call, answer);
 }
 
-static void ask_merge(void *state, const struct kad_question *question,
-                      struct kad_answer *answer) {
-  ask(state, MERGE, question, answer);
+static void ask_merge(void *state, const struct kad_hook_call *call,
+                      struct kad_hook_result *answer) {
+  ask(state, MERGE, call, answer);
 }
 
-static void ask_select(void *state, const struct kad_question *question,
-                       struct kad_answer *answer) {
-  ask(state, SELECT, question, answer);
+static void ask_select(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
+  ask(state, SELECT, call, answer);
 }
 
-static void ask_expire(void *state, const struct kad_question *question,
-                       struct kad_answer *answer) {
-  ask(state, EXPIRE, question, answer);
+static void ask_expire(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
+  ask(state, EXPIRE, call, answer);
 }
 
-static void ask_republish(void *state, const struct kad_question *question,
-                          struct kad_answer *answer) {
-  ask(state, REPUBLISH, question, answer);
+static void ask_republish(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *answer) {
+  ask(state, REPUBLISH, call, answer);
 }
 
-static void tell_stored(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
-  ask(state, STORED, question, answer);
+static void tell_stored(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
+  ask(state, STORED, call, answer);
 }
 
-static void tell_dropped(void *state, const struct kad_question *question,
-                         struct kad_answer *answer) {
-  ask(state, DROPPED, question, answer);
+static void tell_dropped(void *state, const struct kad_hook_call *call,
+                         struct kad_hook_result *answer) {
+  ask(state, DROPPED, call, answer);
 }
 
-static void ask_request(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
+static void ask_request(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   const struct kad_host *const host = state;
-  kad_hook_answer(host->on_request, question, answer);
+  kad_hook_complete(host->on_request, call, answer);
 }
 
-static void ask_contact(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
+static void ask_contact(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   const struct kad_host *const host = state;
-  kad_hook_answer(host->on_contact, question, answer);
+  kad_hook_complete(host->on_contact, call, answer);
 }
 
 /* A hook that no script has stays NULL. */
@@ -190,7 +190,7 @@ static void read_methods(lua_State *L, struct kad_installation *installation) {
     lua_getfield(L, -1, "name");
     methods[i].name = lua_tostring(L, -1);
     lua_pop(L, 1);
-    methods[i].call = kad_hook_answer;
+    methods[i].call = kad_hook_complete;
     methods[i].state = field_hook(L, installation->host, "call", KAD_HOOK_RPC);
     lua_pop(L, 1);
   }

@@ -501,7 +501,7 @@ static int handle_take_answer(lua_State *L) {
   return kad_host_take_answer(L, check_host(L, 1));
 }
 
-/* handle:give_up(): cancels the question that waits, as its deadline would */
+/* handle:give_up(): cancels the call that waits, as its deadline would */
 static int handle_give_up(lua_State *L) {
   struct kad_host *const host = check_host(L, 1);
   if (host->asked != 0) {

@@ -1,11 +1,11 @@
 /* policy.h: what the files of the policy host share.
  *
- *   engine ──question──► hook.c: a runner, i.e. a coroutine of the host's state
+ *   engine ──call──► hook.c: a runner, i.e. a coroutine of the host's state
  *                         │ runs the script, verdict.c reads what it returns
  *                         ├─ returned ──► the answer
- *                         ├─ waits ─────► KAD_LATER; the coroutine is a task of
- *                         │               kadenza.task, whose end answers
- *                         └─ failed ────► KAD_FAILED, counted, said
+ *                         ├─ waits ─────► KAD_VERDICT_PENDING; the coroutine is
+ * a task of │               kadenza.task, whose end answers └─ failed ────►
+ * KAD_VERDICT_FAILED, counted, said
  *
  * A host is the policies of one node in one Lua state: a VM of its own for
  * files, the caller's for tables. hook.c does not care which. */
@@ -85,14 +85,14 @@ struct kad_runner {
   struct kad_runner *after;
   struct kad_host *host;
   lua_State *thread;
-  struct kad_lua_hook *hook;           /* that runs */
-  const struct kad_question *question; /* NULL once the hook has waited */
-  uint64_t ticket;                     /* of a hook that waits; else 0 */
-  kad_time_ms began;                   /* when the hook was asked */
-  struct kad_answer answer;            /* what the hook has said */
-  struct kad_view *subject;            /* a record or request; or NULL */
-  struct kad_view *context;            /* NULL: nobody asked for one */
-  uint64_t ns;                         /* that it ran before it waited */
+  struct kad_lua_hook *hook;        /* that runs */
+  const struct kad_hook_call *call; /* NULL once the hook has waited */
+  uint64_t call_id;                 /* of a hook that waits; else 0 */
+  kad_time_ms began;                /* when the hook was asked */
+  struct kad_hook_result answer;    /* what the hook has said */
+  struct kad_view *subject;         /* a record or request; or NULL */
+  struct kad_view *context;         /* NULL: nobody asked for one */
+  uint64_t ns;                      /* that it ran before it waited */
   bool lost; /* memory ended while it was handed over to the scheduler */
   bool held; /* it is being handed over: it is freed only afterwards */
 };
@@ -131,7 +131,7 @@ struct kad_host {
   struct kad_lua_hook *on_contact;
   struct kad_lua_codec codec;
   uint64_t clamped; /* returns out of range */
-  uint64_t asked;   /* ticket of a question of ask.c that waits; 0: none */
+  uint64_t asked;   /* call_id of a call of ask.c that waits; 0: none */
   uint64_t asks;    /* such questions so far */
   bool stopped;     /* for want of memory: its hooks fail, nothing runs */
   uint32_t starved; /* callbacks without memory in the window */
@@ -141,9 +141,9 @@ struct kad_host {
   uint64_t log_dropped;      /* lines over the bound, in all */
 };
 
-/* Answers a question by running a hook; `state` is a kad_lua_hook. */
-void kad_hook_answer(void *state, const struct kad_question *question,
-                     struct kad_answer *answer);
+/* Answers a call by running a hook; `state` is a kad_lua_hook. */
+void kad_hook_complete(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer);
 
 /* Pushes where the function of a hook is defined, "file:line". [-0, +1, m] */
 void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook);
@@ -152,8 +152,8 @@ void kad_hook_push_place(lua_State *L, const struct kad_lua_hook *hook);
  * one has been said just now. [-0, +0, -] */
 void kad_hook_fail(struct kad_lua_hook *hook, const char *text);
 
-/* Cancels the hook that waits with `ticket`. */
-void kad_hook_abandon(struct kad_host *host, uint64_t ticket);
+/* Cancels the hook that waits with `call_id`. */
+void kad_hook_abandon(struct kad_host *host, uint64_t call_id);
 
 /* Frees the runners of a host whose state is going. None may be running. */
 void kad_hook_free_runners(struct kad_host *host);
@@ -194,9 +194,9 @@ void kad_vm_pace(struct kad_host *host);
  * return. [-0, +1, v] */
 void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count);
 
-/* handle:ask(number, question): asks the hook of that number, as the engine
+/* handle:ask(number, call): asks the hook of that number, as the engine
  * would, and returns its answer as a table; nothing while the hook waits. The
- * question has record (with age), held, from (with proven), reason, method and
+ * call has record (with age), held, from (with proven), reason, method and
  * args; a failure is said each time, and no breaker opens. [-0, +0|1, v] */
 int kad_host_ask(lua_State *L, struct kad_host *host);
 
@@ -206,7 +206,7 @@ int kad_host_take_answer(lua_State *L, struct kad_host *host);
 
 /* Takes the answer of a hook that kad_host_ask has asked and that waited. */
 void kad_host_answered(struct kad_lua_hook *hook,
-                       const struct kad_answer *answer);
+                       const struct kad_hook_result *answer);
 
 /* handle:describe(): what describe of the set-up returns, a string.
  * [-0, +1, m] */

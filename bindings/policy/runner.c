@@ -58,7 +58,7 @@ static void give_views(struct kad_runner *runner) {
 
 void kad_runner_lose(struct kad_runner *runner) {
   give_views(runner);
-  runner->question = NULL;
+  runner->call = NULL;
   runner->lost = true;
 }
 
@@ -102,7 +102,7 @@ struct kad_runner *kad_runner_take(struct kad_host *host) {
 
 void kad_runner_give(struct kad_runner *runner) {
   give_views(runner);
-  runner->question = NULL;
+  runner->call = NULL;
   runner->next_free = runner->host->free_runners;
   runner->host->free_runners = runner;
 }

@@ -18,8 +18,9 @@ static int raise_type(lua_State *L, int index, const char *expected) {
 }
 
 /* Reads nil, reason[, code]. [-0, +0, v] */
-static void read_refusal(lua_State *L, int count, struct kad_answer *answer) {
-  answer->verdict = KAD_REFUSE;
+static void read_refusal(lua_State *L, int count,
+                         struct kad_hook_result *answer) {
+  answer->verdict = KAD_VERDICT_REJECT;
   if (count >= 2 && !lua_isnil(L, 2)) {
     if (lua_type(L, 2) != LUA_TSTRING) {
       raise_type(L, 2, "a reason, a string,");
@@ -38,13 +39,13 @@ static void read_refusal(lua_State *L, int count, struct kad_answer *answer) {
 /* true, or nil, reason[, code]; and false, where `silent` says that it means
  * silence. [-0, +0, v] */
 static void read_decision(lua_State *L, int count, bool silent,
-                          struct kad_answer *answer) {
+                          struct kad_hook_result *answer) {
   switch (count > 0 ? lua_type(L, 1) : LUA_TNIL) {
   case LUA_TBOOLEAN:
     if (lua_toboolean(L, 1)) {
-      answer->verdict = KAD_ACCEPT;
+      answer->verdict = KAD_VERDICT_ACCEPT;
     } else if (silent) {
-      answer->verdict = KAD_SILENT;
+      answer->verdict = KAD_VERDICT_DROP;
     } else {
       read_refusal(L, count, answer);
     }
@@ -79,7 +80,7 @@ static void read_record(lua_State *L, int index, unsigned bits,
 /* A list of records, or, where `one` allows it, a single one. The array is left
  * at the top, where it lives as long as the answer. [-0, +1, v] */
 static void read_records(lua_State *L, struct kad_runner *runner, bool one) {
-  struct kad_answer *const answer = &runner->answer;
+  struct kad_hook_result *const answer = &runner->answer;
   const bool is_list = lua_type(L, 1) == LUA_TTABLE &&
                        (!one || lua_getfield(L, 1, "value") == LUA_TNIL);
   if (!is_list && !(one && !lua_isnoneornil(L, 1))) {
@@ -182,8 +183,8 @@ static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
 }
 
 void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
-  struct kad_answer *const answer = &runner->answer;
-  *answer = (struct kad_answer){.verdict = KAD_ACCEPT};
+  struct kad_hook_result *const answer = &runner->answer;
+  *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
   switch (runner->hook->kind) {
   case KAD_HOOK_VALIDATE:
     read_decision(L, count, false, answer);
@@ -195,7 +196,8 @@ void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
     if (count == 0 || lua_type(L, 1) != LUA_TBOOLEAN) {
       raise_type(L, 1, "true or false");
     }
-    answer->verdict = lua_toboolean(L, 1) ? KAD_ACCEPT : KAD_REFUSE;
+    answer->verdict =
+        lua_toboolean(L, 1) ? KAD_VERDICT_ACCEPT : KAD_VERDICT_REJECT;
     return;
   case KAD_HOOK_MERGE:
     read_merge(L, runner, count);

@@ -147,13 +147,13 @@ static void push_request_field(lua_State *L, const struct kad_view *view,
 
 /* Pushes who asks: a contact with `proven`; nil when it is us. [-0, +1, m] */
 static void push_from(lua_State *L, const struct kad_view *view) {
-  const struct kad_question *const question = view->subject.question;
-  if (question->from.address.family == 0) {
+  const struct kad_hook_call *const call = view->subject.call;
+  if (call->from.address.family == 0) {
     lua_pushnil(L);
     return;
   }
-  kad_lua_push_contact(L, &question->from, view->bits);
-  lua_pushboolean(L, question->proven);
+  kad_lua_push_contact(L, &call->from, view->bits);
+  lua_pushboolean(L, call->proven);
   lua_setfield(L, -2, "proven");
 }
 
@@ -177,9 +177,9 @@ static const char *reason_name(enum kad_reason reason) {
 
 /* Pushes why a hook about records runs; of the others there is no reason.
  * [-0, +1, m] */
-static void push_reason(lua_State *L, const struct kad_question *question) {
-  if (question->record != NULL || question->held_count > 0) {
-    lua_pushstring(L, reason_name(question->reason));
+static void push_reason(lua_State *L, const struct kad_hook_call *call) {
+  if (call->record != NULL || call->held_count > 0) {
+    lua_pushstring(L, reason_name(call->reason));
   } else {
     lua_pushnil(L);
   }
@@ -187,16 +187,16 @@ static void push_reason(lua_State *L, const struct kad_question *question) {
 
 static void push_context_field(lua_State *L, const struct kad_view *view,
                                enum field field) {
-  const struct kad_question *const question = view->subject.question;
+  const struct kad_hook_call *const call = view->subject.call;
   switch ((int)field) {
   case FIELD_FROM:
     push_from(L, view);
     return;
   case FIELD_REASON:
-    push_reason(L, question);
+    push_reason(L, call);
     return;
   case FIELD_NOW:
-    lua_pushnumber(L, (lua_Number)question->now / 1000.0);
+    lua_pushnumber(L, (lua_Number)call->now / 1000.0);
     return;
   case FIELD_NODE:
     lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key);
@@ -228,7 +228,7 @@ static bool shows(const struct kad_view *view) {
   case KAD_VIEW_REQUEST:
     return view->subject.request != NULL;
   case KAD_VIEW_CONTEXT:
-    return view->subject.question != NULL;
+    return view->subject.call != NULL;
   }
   return false;
 }
@@ -373,13 +373,13 @@ static void copy_request(lua_State *L, struct kad_view *view) {
 /* A context shows who asks, why and when, and nothing that is borrowed: of
  * records only whether there were any, which says that it has a reason. */
 static void copy_context(lua_State *L, struct kad_view *view) {
-  struct kad_question *const copy = lua_newuserdatauv(L, sizeof *copy, 0);
-  *copy = *view->subject.question;
+  struct kad_hook_call *const copy = lua_newuserdatauv(L, sizeof *copy, 0);
+  *copy = *view->subject.call;
   copy->held_count += copy->record != NULL;
   copy->request = NULL;
   copy->record = NULL;
   copy->held = NULL;
-  view->subject.question = copy;
+  view->subject.call = copy;
 }
 
 static void push_copy(lua_State *L, struct kad_view *view) {

@@ -37,8 +37,8 @@ struct kad_view {
   union {
     const struct kad_record *record;
     const struct kad_request *request;
-    const struct kad_question *question; /* contexts */
-  } subject;                             /* NULL: nothing to show */
+    const struct kad_hook_call *call; /* contexts */
+  } subject;                          /* NULL: nothing to show */
 };
 
 /* The rings of a Lua state. */

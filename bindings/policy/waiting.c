@@ -21,16 +21,16 @@ static void keep_view(lua_State *L, struct kad_view *view) {
 }
 
 /* Keeps copies of what the views show, and hands the coroutine over to the
- * scheduler: suspended(thread, ticket, yielded…). [-0, +0, e] */
+ * scheduler: suspended(thread, call_id, yielded…). [-0, +0, e] */
 static int suspend_body(lua_State *L) {
   const struct suspension *const suspension = lua_touserdata(L, 1);
   struct kad_runner *const runner = suspension->runner;
   keep_view(L, runner->subject);
   keep_view(L, runner->context);
-  runner->question = NULL;
+  runner->call = NULL;
   kad_hook_push_function(L, runner->host, "suspended");
   lua_rawgetp(L, LUA_REGISTRYINDEX, runner);
-  lua_pushinteger(L, (lua_Integer)runner->ticket);
+  lua_pushinteger(L, (lua_Integer)runner->call_id);
   luaL_checkstack(L, suspension->yielded, NULL);
   lua_xmove(runner->thread, L, suspension->yielded);
   lua_call(L, suspension->yielded + 2, 0);
@@ -38,14 +38,14 @@ static int suspend_body(lua_State *L) {
 }
 
 void kad_hook_suspend(struct kad_runner *runner, int yielded,
-                      struct kad_answer *answer) {
+                      struct kad_hook_result *answer) {
   struct suspension suspension = {.runner = runner, .yielded = yielded};
   struct kad_lua_hook *const hook = runner->hook;
   runner->held = true;
-  runner->ticket = runner->question->ticket;
+  runner->call_id = runner->call->call_id;
   hook->preempted += yielded == 0;
   hook->yields += yielded > 0;
-  answer->verdict = KAD_LATER;
+  answer->verdict = KAD_VERDICT_PENDING;
   answer->deadline_ms = hook->deadline_ms;
   const int status = kad_lua_protect(hook->host->L, suspend_body, &suspension,
                                      kad_hook_ignore);
@@ -55,7 +55,7 @@ void kad_hook_suspend(struct kad_runner *runner, int yielded,
   }
   runner->held = false;
   if (status != LUA_OK) {
-    answer->verdict = KAD_FAILED;
+    answer->verdict = KAD_VERDICT_FAILED;
     kad_runner_lose(runner);
     kad_hook_report(
         (struct kad_failure){.hook = hook, .text = "out of memory"});
@@ -71,7 +71,7 @@ static void read_outcome(lua_State *L, struct kad_runner *runner) {
     lua_pushvalue(L, OUTCOME + i);
   }
   if (kad_hook_read(L, runner, count) != LUA_OK) {
-    runner->answer = (struct kad_answer){.verdict = KAD_FAILED};
+    runner->answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
     kad_hook_report((struct kad_failure){.hook = runner->hook,
                                          .text = lua_tostring(L, -1)});
   }
@@ -80,7 +80,7 @@ static void read_outcome(lua_State *L, struct kad_runner *runner) {
 /* Reads and counts what has become of a hook that waited; see kad_hook_ended.
  * What the answer borrows is left at the top. [-0, +n, v] */
 static void read_end(lua_State *L, struct kad_runner *runner) {
-  runner->answer = (struct kad_answer){.verdict = KAD_FAILED};
+  runner->answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
   const lua_Integer ns = luaL_checkinteger(L, 5);
   kad_hook_count_time(runner->hook, runner->ns + (uint64_t)ns);
   runner->hook->instructions += (uint64_t)luaL_checkinteger(L, 6);
@@ -96,25 +96,25 @@ static void read_end(lua_State *L, struct kad_runner *runner) {
 /* Gives what the hook has said to who has asked. */
 static void give_answer(const struct kad_runner *runner) {
   const struct kad_lua_link *const link = runner->host->node;
-  const struct kad_answer answer = runner->answer;
-  if (runner->ticket == runner->host->asked) {
+  const struct kad_hook_result answer = runner->answer;
+  if (runner->call_id == runner->host->asked) {
     kad_host_answered(runner->hook, &answer);
   } else if (link->node != NULL) {
-    (void)kad_node_answer(link->node, runner->ticket, &answer);
+    (void)kad_node_complete_hook(link->node, runner->call_id, &answer);
   }
 }
 
 /* ended(runner, done, problem, overrun, nanoseconds, instructions, result...) →
- * ticket: the task of a hook that had waited has ended. `problem` is nil when
+ * call_id: the task of a hook that had waited has ended. `problem` is nil when
  * there is nothing to say. */
 int kad_hook_ended(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_argexpected(L, runner != NULL, 1, "runner");
-  if (!runner->lost) { /* that question has been answered */
+  if (!runner->lost) { /* that call has been answered */
     read_end(L, runner);
     give_answer(runner);
   }
-  lua_pushinteger(L, (lua_Integer)runner->ticket);
+  lua_pushinteger(L, (lua_Integer)runner->call_id);
   kad_runner_free(runner);
   return 1;
 }
@@ -147,20 +147,20 @@ int kad_hook_problem(lua_State *L) {
 /* A hook whose answer nobody waits for. */
 struct abandoned {
   const struct kad_host *host;
-  uint64_t ticket;
+  uint64_t call_id;
 };
 
-/* cancel(ticket) [-0, +0, e] */
+/* cancel(call_id) [-0, +0, e] */
 static int abandon_body(lua_State *L) {
   const struct abandoned *const abandoned = lua_touserdata(L, 1);
   kad_hook_push_function(L, abandoned->host, "cancel");
-  lua_pushinteger(L, (lua_Integer)abandoned->ticket);
+  lua_pushinteger(L, (lua_Integer)abandoned->call_id);
   lua_call(L, 1, 0);
   return 0;
 }
 
-void kad_hook_abandon(struct kad_host *host, uint64_t ticket) {
-  struct abandoned abandoned = {.host = host, .ticket = ticket};
+void kad_hook_abandon(struct kad_host *host, uint64_t call_id) {
+  struct abandoned abandoned = {.host = host, .call_id = call_id};
   struct kad_meter_entry entry;
   if (host->L == NULL || host->stopped) {
     return;

@@ -6,26 +6,26 @@
 
 #include <assert.h>
 
-/* A question whose answer comes later. */
+/* A call whose answer comes later. */
 struct open_question {
   struct kad_map_entry entry;
   struct kad_timer timer;
-  uint64_t ticket;
-  struct kad_asker asker;
+  uint64_t call_id;
+  struct kad_hook_caller asker;
 };
 
-static uint64_t ticket_hash(const struct kad_node *node, uint64_t ticket) {
-  return kad_map_hash(&node->questions.open, &ticket, sizeof ticket);
+static uint64_t ticket_hash(const struct kad_node *node, uint64_t call_id) {
+  return kad_map_hash(&node->pending_hooks.open, &call_id, sizeof call_id);
 }
 
 static struct open_question *find(const struct kad_node *node,
-                                  uint64_t ticket) {
+                                  uint64_t call_id) {
   struct kad_map_entry *entry =
-      kad_map_first(&node->questions.open, ticket_hash(node, ticket));
+      kad_map_first(&node->pending_hooks.open, ticket_hash(node, call_id));
   while (entry != NULL) {
     struct open_question *open =
         kad_container_of(entry, struct open_question, entry);
-    if (open->ticket == ticket) {
+    if (open->call_id == call_id) {
       return open;
     }
     entry = kad_map_after(entry);
@@ -37,24 +37,24 @@ static struct open_question *find(const struct kad_node *node,
  * the policy's release. */
 static void close_question(struct kad_node *node, struct open_question *open) {
   kad_timer_cancel(node, &open->timer);
-  kad_map_remove(&node->questions.open, &open->entry);
+  kad_map_remove(&node->pending_hooks.open, &open->entry);
   kad_release(&node->env.allocator, open, sizeof *open);
-  node->questions.count--;
+  node->pending_hooks.count--;
 }
 
-static void abandon(const struct kad_ruleset *ruleset, uint64_t ticket) {
+static void abandon(const struct kad_ruleset *ruleset, uint64_t call_id) {
   if (ruleset->policy.abandon != NULL) {
-    ruleset->policy.abandon(ruleset->policy.state, ticket);
+    ruleset->policy.abandon(ruleset->policy.state, call_id);
   }
 }
 
 /* Tells the policy and the asker that no answer is waited for any more. */
 static void fail(struct kad_node *node, struct open_question *open) {
-  struct kad_asker asker = open->asker;
-  uint64_t ticket = open->ticket;
-  const struct kad_answer failed = {.verdict = KAD_FAILED};
+  struct kad_hook_caller asker = open->asker;
+  uint64_t call_id = open->call_id;
+  const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
   close_question(node, open);
-  abandon(asker.ruleset, ticket);
+  abandon(asker.ruleset, call_id);
   asker.resume(node, asker.self, &failed);
   kad_ruleset_drop(asker.ruleset, &node->env.allocator);
 }
@@ -64,10 +64,10 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
   fail(node, kad_container_of(timer, struct open_question, timer));
 }
 
-static int open_question(struct kad_node *node, uint64_t ticket,
-                         const struct kad_asker *asker,
+static int open_question(struct kad_node *node, uint64_t call_id,
+                         const struct kad_hook_caller *asker,
                          kad_time_ms deadline_ms) {
-  if (node->questions.count >= node->config.max_waiting) {
+  if (node->pending_hooks.count >= node->config.max_waiting) {
     return KAD_EBUSY;
   }
   struct open_question *open =
@@ -75,16 +75,16 @@ static int open_question(struct kad_node *node, uint64_t ticket,
   if (open == NULL) {
     return KAD_ENOMEM;
   }
-  open->ticket = ticket;
+  open->call_id = call_id;
   open->asker = *asker;
-  int error = kad_map_add(&node->questions.open, &open->entry,
-                          ticket_hash(node, ticket));
+  int error = kad_map_add(&node->pending_hooks.open, &open->entry,
+                          ticket_hash(node, call_id));
   if (error != 0) {
     kad_release(&node->env.allocator, open, sizeof *open);
     return error;
   }
   kad_ruleset_retain(asker->ruleset);
-  node->questions.count++;
+  node->pending_hooks.count++;
   if (deadline_ms == 0) {
     deadline_ms = asker->ruleset->deadline_ms;
   }
@@ -93,12 +93,13 @@ static int open_question(struct kad_node *node, uint64_t ticket,
   return 0;
 }
 
-void kad_questions_init(struct kad_node *node) {
-  kad_map_init(&node->questions.open, &node->env.allocator, node->map_secret);
+void kad_pending_hooks_init(struct kad_node *node) {
+  kad_map_init(&node->pending_hooks.open, &node->env.allocator,
+               node->map_secret);
 }
 
-void kad_questions_deinit(struct kad_node *node) {
-  struct kad_map *map = &node->questions.open;
+void kad_pending_hooks_deinit(struct kad_node *node) {
+  struct kad_map *map = &node->pending_hooks.open;
   for (size_t i = 0; i < map->bucket_count; i++) {
     while (map->buckets[i] != NULL) {
       fail(node,
@@ -108,64 +109,67 @@ void kad_questions_deinit(struct kad_node *node) {
   kad_map_deinit(map);
 }
 
-enum kad_verdict kad_ask(struct kad_node *node, kad_hook hook, void *state,
-                         const struct kad_asker *asker,
-                         struct kad_question *question,
-                         struct kad_answer *answer) {
-  *answer = (struct kad_answer){0};
+enum kad_verdict kad_hook_call_begin(struct kad_node *node, kad_hook_fn hook,
+                                     void *state,
+                                     const struct kad_hook_caller *asker,
+                                     struct kad_hook_call *call,
+                                     struct kad_hook_result *answer) {
+  *answer = (struct kad_hook_result){0};
   if (node->closing) {
-    answer->verdict = KAD_FAILED;
-    return KAD_FAILED;
+    answer->verdict = KAD_VERDICT_FAILED;
+    return KAD_VERDICT_FAILED;
   }
-  question->node = node;
-  question->ticket = ++node->questions.last_ticket;
-  question->now = kad_node_tell(node, kad_node_now(node));
+  call->node = node;
+  call->call_id = ++node->pending_hooks.last_id;
+  call->now = kad_node_tell(node, kad_node_now(node));
   /* The hook may replace the policy, and must not free it under itself. */
   kad_ruleset_retain(asker->ruleset);
-  hook(state, question, answer);
-  if (answer->verdict == KAD_FAILED) {
+  hook(state, call, answer);
+  if (answer->verdict == KAD_VERDICT_FAILED) {
     node->stats.hook_failures++;
   }
-  if (answer->verdict == KAD_LATER &&
-      open_question(node, question->ticket, asker, answer->deadline_ms) != 0) {
+  if (answer->verdict == KAD_VERDICT_PENDING &&
+      open_question(node, call->call_id, asker, answer->deadline_ms) != 0) {
     node->stats.hook_failures++;
-    abandon(asker->ruleset, question->ticket);
-    answer->verdict = KAD_FAILED;
+    abandon(asker->ruleset, call->call_id);
+    answer->verdict = KAD_VERDICT_FAILED;
   }
   kad_ruleset_drop(asker->ruleset, &node->env.allocator);
   return answer->verdict;
 }
 
-void kad_question_attach(struct kad_node *node, uint64_t ticket, void *self) {
-  struct open_question *open = find(node, ticket);
+void kad_hook_call_set_context(struct kad_node *node, uint64_t call_id,
+                               void *self) {
+  struct open_question *open = find(node, call_id);
   assert(open != NULL);
   open->asker.self = self;
 }
 
-void kad_question_withdraw(struct kad_node *node, uint64_t ticket) {
-  struct open_question *open = find(node, ticket);
+void kad_hook_call_cancel(struct kad_node *node, uint64_t call_id) {
+  struct open_question *open = find(node, call_id);
   if (open == NULL) {
     return;
   }
   struct kad_ruleset *ruleset = open->asker.ruleset;
   close_question(node, open);
-  abandon(ruleset, ticket);
+  abandon(ruleset, call_id);
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }
 
-int kad_node_answer(struct kad_node *node, uint64_t ticket,
-                    const struct kad_answer *answer) {
-  if (node == NULL || answer == NULL || answer->verdict == KAD_LATER) {
+int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
+                           const struct kad_hook_result *answer) {
+  if (node == NULL || answer == NULL ||
+      answer->verdict == KAD_VERDICT_PENDING) {
     return KAD_EINVAL;
   }
-  struct open_question *open = find(node, ticket);
+  struct open_question *open = find(node, call_id);
   if (open == NULL) {
     return KAD_ENOTFOUND;
   }
   kad_wake_notice(node);
-  struct kad_asker asker = open->asker;
+  struct kad_hook_caller asker = open->asker;
   close_question(node, open);
-  if (answer->verdict == KAD_FAILED) {
+  if (answer->verdict == KAD_VERDICT_FAILED) {
     node->stats.hook_failures++;
   }
   asker.resume(node, asker.self, answer);

@@ -53,7 +53,7 @@ struct kad_node {
   struct kad_ruleset *ruleset;
   struct kad_heap timers;
   struct kad_rpc rpc;
-  struct kad_questions questions;
+  struct kad_pending_hooks pending_hooks;
   struct kad_operations operations;
   struct kad_verifier verifier;
   struct kad_estimate estimates[KAD_FAMILIES];

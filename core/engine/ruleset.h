@@ -1,5 +1,5 @@
 /* The policy of a node, copied, with its record types completed. Counted, since
- * questions under way keep the one that they began in. */
+ * pending_hooks under way keep the one that they began in. */
 #ifndef KAD_ENGINE_RULESET_H
 #define KAD_ENGINE_RULESET_H
 
@@ -14,7 +14,7 @@ struct kad_method_rule {
 struct kad_ruleset {
   struct kad_policy policy; /* its types and methods are not used */
   kad_time_ms deadline_ms;
-  uint32_t users; /* the node, and each open question */
+  uint32_t users; /* the node, and each open call */
   size_t size;    /* bytes of this block */
   size_t type_count;
   size_t method_count;

@@ -180,7 +180,7 @@ static void take_error(struct kad_node *node, struct kad_lookup *lookup,
 
 /* Takes what became of a query. An error is an answer without contacts: the
  * contact lives, but does not know this method. So does one that has answered a
- * custom query, whatever becomes of the question for its contacts. */
+ * custom query, whatever becomes of the call for its contacts. */
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {

@@ -63,9 +63,9 @@ static void enter(struct kad_node *node, const struct kad_contact *contact,
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct meeting *meeting = self;
-  if (answer->verdict == KAD_ACCEPT && !node->closing) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
     enter(node, &meeting->contact, meeting->rtt_ms);
   }
   kad_release(&node->env.allocator, meeting, sizeof *meeting);
@@ -80,12 +80,12 @@ static void ask(struct kad_node *node, const struct kad_contact *contact,
     return;
   }
   *meeting = (struct meeting){.contact = *contact, .rtt_ms = rtt_ms};
-  const struct kad_asker asker = {
+  const struct kad_hook_caller asker = {
       .self = meeting, .resume = resume, .ruleset = node->ruleset};
-  struct kad_question question = {.from = *contact, .proven = true};
-  struct kad_answer answer;
-  if (kad_ask(node, policy->on_contact, policy->state, &asker, &question,
-              &answer) != KAD_LATER) {
+  struct kad_hook_call call = {.from = *contact, .proven = true};
+  struct kad_hook_result answer;
+  if (kad_hook_call_begin(node, policy->on_contact, policy->state, &asker,
+                          &call, &answer) != KAD_VERDICT_PENDING) {
     resume(node, meeting, &answer);
   }
 }

@@ -16,11 +16,11 @@
 
 enum {
   KAD_LOST_MAX = 32,             /* contacts remembered, any of those lost */
-  KAD_LOST_EVERY_MS = 60000,     /* between two questions */
+  KAD_LOST_EVERY_MS = 60000,     /* between two pending_hooks */
   KAD_LOST_SHARE = 8,            /* a contact is asked again after this part of
                                     the time that it has been lost */
   KAD_LOST_FORGET_MS = 86400000, /* contacts lost for so long are forgotten */
-  KAD_KNOWN_EVERY_MS = 600000    /* between questions to known addresses */
+  KAD_KNOWN_EVERY_MS = 600000    /* between pending_hooks to known addresses */
 };
 
 struct kad_lost_contact {
@@ -34,7 +34,7 @@ struct kad_lost {
   struct kad_lost_contact *items; /* room for `cap`, or NULL */
   size_t count;
   size_t cap;          /* at most KAD_LOST_MAX */
-  kad_time_ms free_at; /* the next question may be asked */
+  kad_time_ms free_at; /* the next call may be asked */
   kad_time_ms known_at;
   size_t known_next; /* of the known addresses, to be asked */
 };

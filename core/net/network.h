@@ -103,7 +103,7 @@ struct kad_network {
   struct kad_member *members;
   struct kad_member *touched;
   struct kad_member *leavers;
-  struct kad_answered_name *answered_names; /* waiting to be told, a list */
+  struct kad_resolved_name *answered_names; /* waiting to be told, a list */
   uint64_t turn;  /* counts what kad_network_turn says */
   uint64_t ticks; /* nodes ticked so far */
   unsigned depth; /* nodes, callbacks and hooks that are being called */

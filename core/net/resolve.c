@@ -9,9 +9,9 @@ enum {
 };
 
 /* A resolution whose answer is known already: it is told in the next turn. */
-struct kad_answered_name {
+struct kad_resolved_name {
   struct kad_network *network;
-  struct kad_answered_name *next;
+  struct kad_resolved_name *next;
   kad_found found;
   void *data;
   struct kad_address address;
@@ -20,20 +20,20 @@ struct kad_answered_name {
 
 void kad_network_forget_names(struct kad_network *network) {
   while (network->answered_names != NULL) {
-    struct kad_answered_name *name = network->answered_names;
+    struct kad_resolved_name *name = network->answered_names;
     network->answered_names = name->next;
     kad_release(&network->allocator, name, sizeof *name);
   }
 }
 
 static void tell_answered_name(void *data) {
-  struct kad_answered_name *name = data;
-  struct kad_answered_name **link = &name->network->answered_names;
+  struct kad_resolved_name *name = data;
+  struct kad_resolved_name **link = &name->network->answered_names;
   while (*link != name) {
     link = &(*link)->next;
   }
   *link = name->next;
-  const struct kad_answered_name told = *name;
+  const struct kad_resolved_name told = *name;
   kad_release(&told.network->allocator, name, sizeof *name);
   told.found(told.data, told.status, &told.address, told.status == 0 ? 1 : 0);
 }
@@ -41,11 +41,11 @@ static void tell_answered_name(void *data) {
 static int answer_name(struct kad_network *network, int status,
                        const struct kad_address *address, kad_found found,
                        void *data) {
-  struct kad_answered_name *name = kad_alloc(&network->allocator, sizeof *name);
+  struct kad_resolved_name *name = kad_alloc(&network->allocator, sizeof *name);
   if (name == NULL) {
     return KAD_ENOMEM;
   }
-  *name = (struct kad_answered_name){
+  *name = (struct kad_resolved_name){
       .network = network,
       .next = network->answered_names,
       .found = found,

@@ -67,7 +67,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   }
   stats->pending = node->rpc.pending.count;
   stats->operations = node->operations.count;
-  stats->waiting = node->questions.count;
+  stats->waiting = node->pending_hooks.count;
   stats->records = node->store->count(node->store->state);
   stats->record_bytes = node->store->bytes(node->store->state);
   stats->own = node->own.store == NULL

@@ -124,7 +124,7 @@ static int set_up(struct kad_node *node) {
   node->budget.per_s = config->stores_per_s;
   kad_rpc_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
-  kad_questions_init(node);
+  kad_pending_hooks_init(node);
   const struct kad_limiter_config limits = {
       .queries_per_s = config->queries_per_s,
       .queries_per_s_address = config->queries_per_s_address,
@@ -179,7 +179,7 @@ void kad_node_free(struct kad_node *node) {
   struct kad_allocator allocator = node->env.allocator;
   assert(!node->sending);
   node->closing = true;
-  kad_questions_deinit(node);
+  kad_pending_hooks_deinit(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
   kad_handoff_stop(node);

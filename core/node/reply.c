@@ -131,15 +131,15 @@ static void finish(struct kad_node *node, const struct kad_incoming *incoming,
   *(error == 0 ? counter : &node->stats.unsent) += 1;
 }
 
-void kad_answer_ping(struct kad_node *node,
-                     const struct kad_incoming *incoming) {
+void kad_reply_ping(struct kad_node *node,
+                    const struct kad_incoming *incoming) {
   struct kad_message reply;
   begin(node, incoming, &reply);
   finish(node, incoming, &reply, &node->stats.served_ping);
 }
 
-void kad_answer_find_node(struct kad_node *node,
-                          const struct kad_incoming *incoming) {
+void kad_reply_find_node(struct kad_node *node,
+                         const struct kad_incoming *incoming) {
   struct kad_message reply;
   begin(node, incoming, &reply);
   (void)add_contacts(node, incoming, reply_limit(node, incoming, KAD_REPLY_MAX),
@@ -179,8 +179,8 @@ static void add_peers(struct kad_node *node,
   }
 }
 
-void kad_answer_get_peers(struct kad_node *node,
-                          const struct kad_incoming *incoming) {
+void kad_reply_get_peers(struct kad_node *node,
+                         const struct kad_incoming *incoming) {
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
@@ -223,8 +223,8 @@ static void add_records(struct kad_node *node,
   }
 }
 
-void kad_answer_find_value(struct kad_node *node,
-                           const struct kad_incoming *incoming) {
+void kad_reply_find_value(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
@@ -263,9 +263,9 @@ static void add_custom_contacts(const struct kad_node *node,
   }
 }
 
-void kad_answer_custom(struct kad_node *node,
-                       const struct kad_incoming *incoming,
-                       struct kad_slice body) {
+void kad_reply_custom(struct kad_node *node,
+                      const struct kad_incoming *incoming,
+                      struct kad_slice body) {
   struct kad_message reply;
   begin(node, incoming, &reply);
   reply.reply = body;

@@ -5,33 +5,32 @@
 #include "node/serve.h"
 
 /* Answers a ping. Source: BEP 5 "ping". */
-void kad_answer_ping(struct kad_node *node,
-                     const struct kad_incoming *incoming);
+void kad_reply_ping(struct kad_node *node, const struct kad_incoming *incoming);
 
 /* Answers with the contacts closest to a target. Source: BEP 5, 32. */
-void kad_answer_find_node(struct kad_node *node,
-                          const struct kad_incoming *incoming);
+void kad_reply_find_node(struct kad_node *node,
+                         const struct kad_incoming *incoming);
 
 /* Answers with peers, the closest contacts and a token. Source: BEP 5. */
-void kad_answer_get_peers(struct kad_node *node,
-                          const struct kad_incoming *incoming);
+void kad_reply_get_peers(struct kad_node *node,
+                         const struct kad_incoming *incoming);
 
 /* Takes a peer in. Source: BEP 5 "announce_peer". */
-void kad_answer_announce_peer(struct kad_node *node,
-                              const struct kad_incoming *incoming);
+void kad_reply_announce_peer(struct kad_node *node,
+                             const struct kad_incoming *incoming);
 
 /* Answers with a page of records, the closest contacts and a token. */
-void kad_answer_find_value(struct kad_node *node,
-                           const struct kad_incoming *incoming);
+void kad_reply_find_value(struct kad_node *node,
+                          const struct kad_incoming *incoming);
 
 /* Takes records in. */
-void kad_answer_store(struct kad_node *node,
-                      const struct kad_incoming *incoming);
+void kad_reply_store(struct kad_node *node,
+                     const struct kad_incoming *incoming);
 
 /* Answers a custom query with `body`, a bencoded dictionary or nothing, and the
  * contacts closest to the target that it may name. */
-void kad_answer_custom(struct kad_node *node,
-                       const struct kad_incoming *incoming,
-                       struct kad_slice body);
+void kad_reply_custom(struct kad_node *node,
+                      const struct kad_incoming *incoming,
+                      struct kad_slice body);
 
 #endif

@@ -197,8 +197,8 @@ static bool token_is_good(struct kad_node *node,
   return false;
 }
 
-void kad_answer_announce_peer(struct kad_node *node,
-                              const struct kad_incoming *incoming) {
+void kad_reply_announce_peer(struct kad_node *node,
+                             const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   uint8_t compact[KAD_COMPACT_IP6];
   struct kad_address peer = incoming->from.address;
@@ -224,8 +224,8 @@ static bool names_another(const struct kad_incoming *incoming,
          !kad_address_same_host(&peer, &incoming->from.address);
 }
 
-void kad_answer_store(struct kad_node *node,
-                      const struct kad_incoming *incoming) {
+void kad_reply_store(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
   if (!token_is_good(node, incoming)) {

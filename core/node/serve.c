@@ -78,10 +78,10 @@ static bool reread(struct kad_node *node, const struct held_query *query,
 /* Answers a custom query with what its method said. */
 static void answer_method(struct kad_node *node,
                           const struct kad_incoming *incoming,
-                          const struct kad_answer *answer) {
-  if (answer->verdict == KAD_ACCEPT) {
-    kad_answer_custom(node, incoming, answer->reply);
-  } else if (answer->verdict == KAD_REFUSE) {
+                          const struct kad_hook_result *answer) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
+    kad_reply_custom(node, incoming, answer->reply);
+  } else if (answer->verdict == KAD_VERDICT_REJECT) {
     int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
     refuse(node, incoming, code, answer->reason);
   } else {
@@ -90,7 +90,7 @@ static void answer_method(struct kad_node *node,
 }
 
 static void resume_method(struct kad_node *node, void *self,
-                          const struct kad_answer *answer) {
+                          const struct kad_hook_result *answer) {
   struct held_query *query = self;
   struct kad_message message;
   struct kad_incoming incoming;
@@ -104,36 +104,38 @@ static void resume_method(struct kad_node *node, void *self,
 /* Asks `hook` about a query. When the answer comes later, `resume` has the copy
  * of the query; else `*answer` is filled in. Returns the verdict. */
 static enum kad_verdict ask(struct kad_node *node,
-                            const struct kad_incoming *incoming, kad_hook hook,
-                            void *state, kad_resume resume,
-                            struct kad_answer *answer) {
+                            const struct kad_incoming *incoming,
+                            kad_hook_fn hook, void *state,
+                            kad_hook_resume_fn resume,
+                            struct kad_hook_result *answer) {
   const struct kad_message *message = incoming->message;
   const struct kad_request request = {.method = message->name,
                                       .args = message->args};
-  const struct kad_asker asker = {.resume = resume, .ruleset = node->ruleset};
-  struct kad_question question = {
+  const struct kad_hook_caller asker = {.resume = resume,
+                                        .ruleset = node->ruleset};
+  struct kad_hook_call call = {
       .from = incoming->from,
       .proven = kad_node_is_proven(node, &incoming->from),
       .request = &request,
   };
   enum kad_verdict verdict =
-      kad_ask(node, hook, state, &asker, &question, answer);
-  if (verdict != KAD_LATER) {
+      kad_hook_call_begin(node, hook, state, &asker, &call, answer);
+  if (verdict != KAD_VERDICT_PENDING) {
     return verdict;
   }
   struct held_query *query = hold_query(node, incoming);
   if (query == NULL) {
-    kad_question_withdraw(node, question.ticket);
-    *answer = (struct kad_answer){.verdict = KAD_FAILED};
-    return KAD_FAILED;
+    kad_hook_call_cancel(node, call.call_id);
+    *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
+    return KAD_VERDICT_FAILED;
   }
-  kad_question_attach(node, question.ticket, query);
-  return KAD_LATER;
+  kad_hook_call_set_context(node, call.call_id, query);
+  return KAD_VERDICT_PENDING;
 }
 
 static void serve_custom(struct kad_node *node,
                          const struct kad_incoming *incoming) {
-  struct kad_answer answer;
+  struct kad_hook_result answer;
   const struct kad_method *method =
       kad_ruleset_method(node->ruleset, incoming->message->name);
   if (method == NULL) {
@@ -141,7 +143,7 @@ static void serve_custom(struct kad_node *node,
     return;
   }
   if (ask(node, incoming, method->call, method->state, resume_method,
-          &answer) != KAD_LATER) {
+          &answer) != KAD_VERDICT_PENDING) {
     answer_method(node, incoming, &answer);
   }
 }
@@ -150,22 +152,22 @@ static void dispatch(struct kad_node *node,
                      const struct kad_incoming *incoming) {
   switch (incoming->message->method) {
   case KAD_METHOD_PING:
-    kad_answer_ping(node, incoming);
+    kad_reply_ping(node, incoming);
     return;
   case KAD_METHOD_FIND_NODE:
-    kad_answer_find_node(node, incoming);
+    kad_reply_find_node(node, incoming);
     return;
   case KAD_METHOD_GET_PEERS:
-    kad_answer_get_peers(node, incoming);
+    kad_reply_get_peers(node, incoming);
     return;
   case KAD_METHOD_FIND_VALUE:
-    kad_answer_find_value(node, incoming);
+    kad_reply_find_value(node, incoming);
     return;
   case KAD_METHOD_ANNOUNCE_PEER:
-    kad_answer_announce_peer(node, incoming);
+    kad_reply_announce_peer(node, incoming);
     return;
   case KAD_METHOD_STORE:
-    kad_answer_store(node, incoming);
+    kad_reply_store(node, incoming);
     return;
   case KAD_METHOD_CUSTOM:
     serve_custom(node, incoming);
@@ -175,12 +177,12 @@ static void dispatch(struct kad_node *node,
 
 /* Goes on after on_request. */
 static void decide(struct kad_node *node, const struct kad_incoming *incoming,
-                   const struct kad_answer *answer) {
-  if (answer->verdict == KAD_ACCEPT) {
+                   const struct kad_hook_result *answer) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     dispatch(node, incoming);
-  } else if (answer->verdict == KAD_SILENT) {
+  } else if (answer->verdict == KAD_VERDICT_DROP) {
     node->stats.dropped_silenced++;
-  } else if (answer->verdict == KAD_REFUSE) {
+  } else if (answer->verdict == KAD_VERDICT_REJECT) {
     int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
     refuse(node, incoming, code, answer->reason);
   } else {
@@ -189,7 +191,7 @@ static void decide(struct kad_node *node, const struct kad_incoming *incoming,
 }
 
 static void resume_request(struct kad_node *node, void *self,
-                           const struct kad_answer *answer) {
+                           const struct kad_hook_result *answer) {
   struct held_query *query = self;
   struct kad_message message;
   struct kad_incoming incoming;
@@ -203,13 +205,13 @@ static void resume_request(struct kad_node *node, void *self,
 void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
   /* A hook may replace the policy; what it answered is still of the old one. */
   struct kad_ruleset *ruleset = node->ruleset;
-  kad_hook hook = ruleset->policy.on_request;
-  struct kad_answer answer;
+  kad_hook_fn hook = ruleset->policy.on_request;
+  struct kad_hook_result answer;
   kad_ruleset_retain(ruleset);
   if (hook == NULL) {
     dispatch(node, incoming);
   } else if (ask(node, incoming, hook, ruleset->policy.state, resume_request,
-                 &answer) != KAD_LATER) {
+                 &answer) != KAD_VERDICT_PENDING) {
     decide(node, incoming, &answer);
   }
   if (!incoming->message->read_only) {

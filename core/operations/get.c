@@ -57,7 +57,7 @@ struct get {
   const struct kad_type *type;
   enum get_step step;
   size_t index;              /* of the answer being judged, or merged */
-  uint64_t ticket;           /* of the open question; 0 for none */
+  uint64_t call_id;          /* of the open call; 0 for none */
   struct kad_bundle results; /* what the reader gets */
 };
 
@@ -244,18 +244,18 @@ static void start_get(struct kad_node *node, struct kad_operation *op) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer);
+                   const struct kad_hook_result *answer);
 
 /* Asks `hook`. Returns false when the answer comes later. */
-static bool ask(struct kad_node *node, struct get *get, kad_hook hook,
-                struct kad_question *question, struct kad_answer *answer) {
-  const struct kad_asker asker = {
+static bool ask(struct kad_node *node, struct get *get, kad_hook_fn hook,
+                struct kad_hook_call *call, struct kad_hook_result *answer) {
+  const struct kad_hook_caller asker = {
       .self = get, .resume = resume, .ruleset = get->ruleset};
-  question->reason = KAD_REASON_GET;
-  get->ticket = 0;
-  if (kad_ask(node, hook, get->type->state, &asker, question, answer) ==
-      KAD_LATER) {
-    get->ticket = question->ticket;
+  call->reason = KAD_REASON_GET;
+  get->call_id = 0;
+  if (kad_hook_call_begin(node, hook, get->type->state, &asker, call, answer) ==
+      KAD_VERDICT_PENDING) {
+    get->call_id = call->call_id;
     return false;
   }
   return true;
@@ -315,19 +315,19 @@ static void merge_default(struct kad_node *node, struct get *get) {
   set_results(node, get, records, count);
 }
 
-/* Takes the answer to the question of the current step, and goes to the next.
+/* Takes the answer to the call of the current step, and goes to the next.
  */
 static void take(struct kad_node *node, struct get *get,
-                 const struct kad_answer *answer) {
-  get->ticket = 0;
+                 const struct kad_hook_result *answer) {
+  get->call_id = 0;
   switch (get->step) {
   case GET_VALIDATE:
-    get->found[get->index++].valid = answer->verdict == KAD_ACCEPT;
+    get->found[get->index++].valid = answer->verdict == KAD_VERDICT_ACCEPT;
     return;
   case GET_MERGE:
   case GET_SELECT:
     get->index++;
-    if (answer->verdict == KAD_ACCEPT) {
+    if (answer->verdict == KAD_VERDICT_ACCEPT) {
       set_results(node, get, answer->records, answer->record_count);
     }
     return;
@@ -337,8 +337,8 @@ static void take(struct kad_node *node, struct get *get,
 /* Judges the next answer. Returns false when it has to wait. */
 static bool validate_next(struct kad_node *node, struct get *get) {
   struct found *found = &get->found[get->index];
-  struct kad_question question = {.record = found->copy.records};
-  struct kad_answer answer;
+  struct kad_hook_call call = {.record = found->copy.records};
+  struct kad_hook_result answer;
   const char *reason = NULL;
   if (kad_judge(get->type, found->copy.records, node->config.id_bits,
                 &reason) != 0) {
@@ -350,7 +350,7 @@ static bool validate_next(struct kad_node *node, struct get *get) {
     get->index++;
     return true;
   }
-  if (!ask(node, get, get->type->validate, &question, &answer)) {
+  if (!ask(node, get, get->type->validate, &call, &answer)) {
     return false;
   }
   take(node, get, &answer);
@@ -361,15 +361,15 @@ static bool validate_next(struct kad_node *node, struct get *get) {
  */
 static bool merge_next(struct kad_node *node, struct get *get) {
   const struct found *found = &get->found[get->index];
-  struct kad_question question = {.record = found->copy.records,
-                                  .held = get->results.records,
-                                  .held_count = get->results.count};
-  struct kad_answer answer;
+  struct kad_hook_call call = {.record = found->copy.records,
+                               .held = get->results.records,
+                               .held_count = get->results.count};
+  struct kad_hook_result answer;
   if (!found->valid) {
     get->index++;
     return true;
   }
-  if (!ask(node, get, get->type->merge, &question, &answer)) {
+  if (!ask(node, get, get->type->merge, &call, &answer)) {
     return false;
   }
   take(node, get, &answer);
@@ -379,10 +379,10 @@ static bool merge_next(struct kad_node *node, struct get *get) {
 /* Has the policy select among the results. Returns false when it has to wait.
  */
 static bool select_results(struct kad_node *node, struct get *get) {
-  struct kad_question question = {.held = get->results.records,
-                                  .held_count = get->results.count};
-  struct kad_answer answer;
-  if (!ask(node, get, get->type->select, &question, &answer)) {
+  struct kad_hook_call call = {.held = get->results.records,
+                               .held_count = get->results.count};
+  struct kad_hook_result answer;
+  if (!ask(node, get, get->type->select, &call, &answer)) {
     return false;
   }
   take(node, get, &answer);
@@ -516,9 +516,9 @@ static void run(struct kad_node *node, struct get *get) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct get *get = self;
-  get->ticket = 0;
+  get->call_id = 0;
   if (get->op.state == KAD_OPERATION_RUNNING && !node->closing) {
     take(node, get, answer);
     run(node, get);
@@ -540,8 +540,8 @@ static void report_records(struct kad_node *node, struct kad_operation *op,
 
 static void stop_get(struct kad_node *node, struct kad_operation *op) {
   struct get *get = get_of(op);
-  if (get->ticket != 0) {
-    kad_question_withdraw(node, get->ticket);
+  if (get->call_id != 0) {
+    kad_hook_call_cancel(node, get->call_id);
   }
   for (size_t i = 0; i < get->count; i++) {
     kad_bundle_free(&get->found[i].copy, &node->env.allocator);

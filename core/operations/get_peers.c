@@ -31,9 +31,9 @@ struct search {
   struct kad_ruleset *ruleset; /* kept while the peers are judged */
   const struct kad_type *type;
   enum step step;
-  size_t index;    /* of the peer that is being validated */
-  size_t valid;    /* those that were found to be, at the front */
-  uint64_t ticket; /* of the open question; 0 for none */
+  size_t index;     /* of the peer that is being validated */
+  size_t valid;     /* those that were found to be, at the front */
+  uint64_t call_id; /* of the open call; 0 for none */
 };
 
 /* A peer in the form that hooks know. */
@@ -119,18 +119,18 @@ static void start_get_peers(struct kad_node *node, struct kad_operation *op) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer);
+                   const struct kad_hook_result *answer);
 
 /* Asks `hook`. Returns false when the answer comes later. */
-static bool ask(struct kad_node *node, struct search *search, kad_hook hook,
-                struct kad_question *question, struct kad_answer *answer) {
-  const struct kad_asker asker = {
+static bool ask(struct kad_node *node, struct search *search, kad_hook_fn hook,
+                struct kad_hook_call *call, struct kad_hook_result *answer) {
+  const struct kad_hook_caller asker = {
       .self = search, .resume = resume, .ruleset = search->ruleset};
-  question->reason = KAD_REASON_GET;
-  search->ticket = 0;
-  if (kad_ask(node, hook, search->type->state, &asker, question, answer) ==
-      KAD_LATER) {
-    search->ticket = question->ticket;
+  call->reason = KAD_REASON_GET;
+  search->call_id = 0;
+  if (kad_hook_call_begin(node, hook, search->type->state, &asker, call,
+                          answer) == KAD_VERDICT_PENDING) {
+    search->call_id = call->call_id;
     return false;
   }
   return true;
@@ -148,8 +148,8 @@ static void make_record(const struct search *search, size_t index,
 
 /* Replaces the peers by what the policy has selected. */
 static void take_selection(struct kad_node *node, struct search *search,
-                           const struct kad_answer *answer) {
-  if (answer->verdict != KAD_ACCEPT) {
+                           const struct kad_hook_result *answer) {
+  if (answer->verdict != KAD_VERDICT_ACCEPT) {
     return;
   }
   search->count = 0;
@@ -158,15 +158,15 @@ static void take_selection(struct kad_node *node, struct search *search,
   }
 }
 
-/* Takes the answer to the question of the current step. */
+/* Takes the answer to the call of the current step. */
 static void take(struct kad_node *node, struct search *search,
-                 const struct kad_answer *answer) {
+                 const struct kad_hook_result *answer) {
   if (search->step == SELECT) {
     take_selection(node, search, answer);
     search->step = DONE;
     return;
   }
-  if (answer->verdict == KAD_ACCEPT) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     search->peers[search->valid++] = search->peers[search->index];
   }
   search->index++;
@@ -176,10 +176,10 @@ static void take(struct kad_node *node, struct search *search,
 static bool validate(struct kad_node *node, struct search *search) {
   while (search->index < search->count) {
     struct peer_record peer;
-    struct kad_answer answer;
+    struct kad_hook_result answer;
     make_record(search, search->index, &peer);
-    struct kad_question question = {.record = &peer.record};
-    if (!ask(node, search, search->type->validate, &question, &answer)) {
+    struct kad_hook_call call = {.record = &peer.record};
+    if (!ask(node, search, search->type->validate, &call, &answer)) {
       return false;
     }
     take(node, search, &answer);
@@ -194,15 +194,15 @@ static bool select_peers(struct kad_node *node, struct search *search) {
   const size_t count = search->count;
   struct peer_record *peers = kad_alloc(allocator, count * sizeof *peers);
   struct kad_record *records = kad_alloc(allocator, count * sizeof *records);
-  struct kad_answer answer = {.verdict = KAD_FAILED};
+  struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
   bool answered = true;
   if (peers != NULL && records != NULL) {
     for (size_t i = 0; i < count; i++) {
       make_record(search, i, &peers[i]);
       records[i] = peers[i].record;
     }
-    struct kad_question question = {.held = records, .held_count = count};
-    answered = ask(node, search, search->type->select, &question, &answer);
+    struct kad_hook_call call = {.held = records, .held_count = count};
+    answered = ask(node, search, search->type->select, &call, &answer);
   }
   if (answered) {
     take(node, search, &answer);
@@ -239,9 +239,9 @@ static void run(struct kad_node *node, struct search *search) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct search *search = self;
-  search->ticket = 0;
+  search->call_id = 0;
   if (search->op.state == KAD_OPERATION_RUNNING && !node->closing) {
     take(node, search, answer);
     run(node, search);
@@ -261,8 +261,8 @@ static void report_peers(struct kad_node *node, struct kad_operation *op,
 
 static void stop_search(struct kad_node *node, struct kad_operation *op) {
   struct search *search = search_of(op);
-  if (search->ticket != 0) {
-    kad_question_withdraw(node, search->ticket);
+  if (search->call_id != 0) {
+    kad_hook_call_cancel(node, search->call_id);
   }
   kad_release(&node->env.allocator, search->peers,
               search->cap * sizeof *search->peers);

@@ -40,7 +40,7 @@ struct put {
   bool here;                 /* we are one of those that hold it */
   bool here_asked;           /* and our rules were asked whether we do */
   struct local_store *local; /* under way, or NULL */
-  uint64_t ticket;
+  uint64_t call_id;
 };
 
 static struct put *put_of(struct kad_operation *op) {
@@ -73,21 +73,21 @@ static void agree(struct kad_node *node, struct put *put) {
 }
 
 static void take_verdict(struct kad_node *node, struct put *put,
-                         const struct kad_answer *answer) {
-  if (answer->verdict == KAD_ACCEPT) {
+                         const struct kad_hook_result *answer) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     agree(node, put);
     return;
   }
-  bool failed = answer->verdict == KAD_FAILED;
+  bool failed = answer->verdict == KAD_VERDICT_FAILED;
   int code = failed || answer->code == 0 ? KAD_CODE_REFUSED : answer->code;
   refuse(node, put, failed ? KAD_CODE_FAILED : code,
          failed ? kad_slice_of("the policy failed") : answer->reason);
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct put *put = self;
-  put->ticket = 0;
+  put->call_id = 0;
   if (put->op.state == KAD_OPERATION_RUNNING && !node->closing) {
     take_verdict(node, put, answer);
   }
@@ -95,14 +95,14 @@ static void resume(struct kad_node *node, void *self,
 
 static void validate(struct kad_node *node, struct put *put,
                      const struct kad_type *type) {
-  const struct kad_asker asker = {
+  const struct kad_hook_caller asker = {
       .self = put, .resume = resume, .ruleset = node->ruleset};
-  struct kad_question question = {.reason = KAD_REASON_STORE,
-                                  .record = put->record.records};
-  struct kad_answer answer;
-  if (kad_ask(node, type->validate, type->state, &asker, &question, &answer) ==
-      KAD_LATER) {
-    put->ticket = question.ticket;
+  struct kad_hook_call call = {.reason = KAD_REASON_STORE,
+                               .record = put->record.records};
+  struct kad_hook_result answer;
+  if (kad_hook_call_begin(node, type->validate, type->state, &asker, &call,
+                          &answer) == KAD_VERDICT_PENDING) {
+    put->call_id = call.call_id;
     return;
   }
   take_verdict(node, put, &answer);
@@ -348,8 +348,8 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
-  if (put->ticket != 0) {
-    kad_question_withdraw(node, put->ticket);
+  if (put->call_id != 0) {
+    kad_hook_call_cancel(node, put->call_id);
   }
   if (put->local != NULL) {
     put->local->put = NULL;

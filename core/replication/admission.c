@@ -87,36 +87,36 @@ static void lock(struct kad_node *node, struct kad_admission *admission) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer);
+                   const struct kad_hook_result *answer);
 
 /* Asks `hook` about the current record. Returns the verdict. */
 static enum kad_verdict ask(struct kad_node *node,
-                            struct kad_admission *admission, kad_hook hook,
-                            struct kad_question *question,
-                            struct kad_answer *answer) {
-  const struct kad_asker asker = {
+                            struct kad_admission *admission, kad_hook_fn hook,
+                            struct kad_hook_call *call,
+                            struct kad_hook_result *answer) {
+  const struct kad_hook_caller asker = {
       .self = admission, .resume = resume, .ruleset = admission->ruleset};
-  question->reason = admission->request.reason;
-  question->from = admission->request.from;
-  question->proven = admission->request.proven;
-  question->record = current(admission);
-  enum kad_verdict verdict =
-      kad_ask(node, hook, admission->type->state, &asker, question, answer);
-  if (verdict == KAD_LATER && !keep_records(node, admission)) {
-    kad_question_withdraw(node, question->ticket);
-    *answer = (struct kad_answer){.verdict = KAD_FAILED};
-    return KAD_FAILED;
+  call->reason = admission->request.reason;
+  call->from = admission->request.from;
+  call->proven = admission->request.proven;
+  call->record = current(admission);
+  enum kad_verdict verdict = kad_hook_call_begin(
+      node, hook, admission->type->state, &asker, call, answer);
+  if (verdict == KAD_VERDICT_PENDING && !keep_records(node, admission)) {
+    kad_hook_call_cancel(node, call->call_id);
+    *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
+    return KAD_VERDICT_FAILED;
   }
   return verdict;
 }
 
 static void take_validate(struct kad_admission *admission,
-                          const struct kad_answer *answer) {
-  if (answer->verdict == KAD_ACCEPT) {
+                          const struct kad_hook_result *answer) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     admission->step = KAD_ADMIT_MERGE;
     return;
   }
-  bool failed = answer->verdict == KAD_FAILED;
+  bool failed = answer->verdict == KAD_VERDICT_FAILED;
   int code = failed ? KAD_CODE_FAILED : answer->code;
   refuse(admission, code != 0 ? code : KAD_CODE_REFUSED,
          failed ? kad_slice_of("the policy failed") : answer->reason);
@@ -134,7 +134,7 @@ static bool may_be_held(const struct kad_admission *admission,
 /* Copies what a merge hook wants held: the first `max_values` of its list.
  * Returns false when one has no valid form, or when out of memory. */
 static bool keep_merged(struct kad_node *node, struct kad_admission *admission,
-                        const struct kad_answer *answer) {
+                        const struct kad_hook_result *answer) {
   size_t most = admission->type->max_values;
   most = most < KAD_HELD_MAX ? most : KAD_HELD_MAX;
   size_t count = answer->record_count < most ? answer->record_count : most;
@@ -152,31 +152,33 @@ static bool keep_merged(struct kad_node *node, struct kad_admission *admission,
 
 /* A merge that fails leaves what was held, and the record is not taken. */
 static void take_merge(struct kad_node *node, struct kad_admission *admission,
-                       const struct kad_answer *answer) {
-  const struct kad_answer failed = {.verdict = KAD_FAILED};
-  if (answer->verdict == KAD_ACCEPT && keep_merged(node, admission, answer)) {
+                       const struct kad_hook_result *answer) {
+  const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
+  if (answer->verdict == KAD_VERDICT_ACCEPT &&
+      keep_merged(node, admission, answer)) {
     admission->step = KAD_ADMIT_EXPIRE;
     admission->has_merged = true;
     return;
   }
-  take_validate(admission, answer->verdict == KAD_ACCEPT ? &failed : answer);
+  take_validate(admission,
+                answer->verdict == KAD_VERDICT_ACCEPT ? &failed : answer);
 }
 
 /* A cache lives no longer than its sender says, whatever the hook does. */
 static void take_expire(struct kad_admission *admission,
-                        const struct kad_answer *answer) {
+                        const struct kad_hook_result *answer) {
   const bool is_cache = admission->request.reason == KAD_REASON_CACHE;
   const uint32_t most = is_cache ? admission->life_s : KAD_LIFE_MAX_S;
-  if (answer->verdict == KAD_ACCEPT) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     uint32_t life = answer->seconds > 0 ? answer->seconds : 1;
     admission->life_s = life < most ? life : most;
   }
   admission->step = KAD_ADMIT_HOLD;
 }
 
-/* Takes the answer to the question of the current step. */
+/* Takes the answer to the call of the current step. */
 static void take(struct kad_node *node, struct kad_admission *admission,
-                 const struct kad_answer *answer) {
+                 const struct kad_hook_result *answer) {
   switch (admission->step) {
   case KAD_ADMIT_VALIDATE:
     take_validate(admission, answer);
@@ -197,14 +199,14 @@ static void take(struct kad_node *node, struct kad_admission *admission,
 /* Asks `hook`, or, when there is none, goes on to `next`. Returns false when
  * the answer comes later. */
 static bool hook_step(struct kad_node *node, struct kad_admission *admission,
-                      kad_hook hook, enum kad_admission_step next) {
-  struct kad_question question = {0};
-  struct kad_answer answer;
+                      kad_hook_fn hook, enum kad_admission_step next) {
+  struct kad_hook_call call = {0};
+  struct kad_hook_result answer;
   if (hook == NULL) {
     admission->step = next;
     return true;
   }
-  if (ask(node, admission, hook, &question, &answer) == KAD_LATER) {
+  if (ask(node, admission, hook, &call, &answer) == KAD_VERDICT_PENDING) {
     return false;
   }
   take(node, admission, &answer);
@@ -245,7 +247,7 @@ static bool is_crowded(const struct kad_node *node,
     length++;
   }
   return length >= KAD_LINE_MAX ||
-         node->questions.count + node->in_line >= node->config.max_waiting;
+         node->pending_hooks.count + node->in_line >= node->config.max_waiting;
 }
 
 /* Has `admission` wait behind `holder`. Returns false if it cannot. */
@@ -261,7 +263,7 @@ static bool line_up(struct kad_node *node, struct kad_admission *holder,
 }
 
 /* Copies what is held under the key of the current record: the hook may answer
- * other questions, and so change the store. Returns 0 or KAD_ENOMEM. */
+ * other pending_hooks, and so change the store. Returns 0 or KAD_ENOMEM. */
 static int copy_held(const struct kad_node *node,
                      const struct kad_admission *admission,
                      struct kad_bundle *copies) {
@@ -280,21 +282,20 @@ static int copy_held(const struct kad_node *node,
  * later. */
 static bool merge(struct kad_node *node, struct kad_admission *admission) {
   struct kad_bundle held;
-  struct kad_answer answer;
+  struct kad_hook_result answer;
   if (copy_held(node, admission, &held) != 0) {
     refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
     return true;
   }
-  struct kad_question question = {.held = held.records,
-                                  .held_count = held.count};
+  struct kad_hook_call call = {.held = held.records, .held_count = held.count};
   lock(node, admission);
   enum kad_verdict verdict =
-      ask(node, admission, admission->type->merge, &question, &answer);
-  if (verdict != KAD_LATER) {
+      ask(node, admission, admission->type->merge, &call, &answer);
+  if (verdict != KAD_VERDICT_PENDING) {
     take_merge(node, admission, &answer);
   }
   kad_bundle_free(&held, &node->env.allocator);
-  return verdict != KAD_LATER;
+  return verdict != KAD_VERDICT_PENDING;
 }
 
 static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
@@ -317,7 +318,7 @@ static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
 static void tell_stored(struct kad_node *node,
                         const struct kad_admission *admission) {
   struct kad_record record = *current(admission);
-  struct kad_question question = {
+  struct kad_hook_call call = {
       .reason = admission->request.reason,
       .from = admission->request.from,
       .proven = admission->request.proven,
@@ -325,7 +326,7 @@ static void tell_stored(struct kad_node *node,
   };
   record.ttl = admission->life_s;
   kad_hold_tell(node, admission->ruleset, admission->type->stored,
-                admission->type, &question);
+                admission->type, &call);
 }
 
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
@@ -429,7 +430,7 @@ static void run(struct kad_node *node, struct kad_admission *admission) {
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct kad_admission *admission = self;
   take(node, admission, answer);
   run(node, admission);

@@ -59,18 +59,19 @@ void kad_held_free(const struct kad_node *node, struct kad_held_list *held) {
 }
 
 static void ignore_answer(struct kad_node *node, void *asker,
-                          const struct kad_answer *answer) {
+                          const struct kad_hook_result *answer) {
   (void)node;
   (void)asker;
   (void)answer;
 }
 
 void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
-                   kad_hook hook, const struct kad_type *type,
-                   struct kad_question *question) {
-  const struct kad_asker asker = {.resume = ignore_answer, .ruleset = ruleset};
-  struct kad_answer answer;
-  (void)kad_ask(node, hook, type->state, &asker, question, &answer);
+                   kad_hook_fn hook, const struct kad_type *type,
+                   struct kad_hook_call *call) {
+  const struct kad_hook_caller asker = {.resume = ignore_answer,
+                                        .ruleset = ruleset};
+  struct kad_hook_result answer;
+  (void)kad_hook_call_begin(node, hook, type->state, &asker, call, &answer);
 }
 
 void kad_hold_drop(struct kad_node *node, kad_handle handle,
@@ -89,8 +90,8 @@ void kad_hold_drop(struct kad_node *node, kad_handle handle,
       kad_bundle_copy(&copy, &node->env.allocator, &held.record, 1) == 0;
   store->remove(store->state, handle);
   if (tell) {
-    struct kad_question question = {.reason = reason, .record = copy.records};
-    kad_hold_tell(node, node->ruleset, type->dropped, type, &question);
+    struct kad_hook_call call = {.reason = reason, .record = copy.records};
+    kad_hold_tell(node, node->ruleset, type->dropped, type, &call);
     kad_bundle_free(&copy, &node->env.allocator);
   }
 }

@@ -31,10 +31,10 @@ void kad_held_age(const struct kad_holding *holding, kad_time_ms now,
 int kad_hold(struct kad_node *node, struct kad_admission *admission,
              const char **reason);
 
-/* Tells a `stored` or `dropped` hook of a record, the question's. */
+/* Tells a `stored` or `dropped` hook of a record, the call's. */
 void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
-                   kad_hook hook, const struct kad_type *type,
-                   struct kad_question *question);
+                   kad_hook_fn hook, const struct kad_type *type,
+                   struct kad_hook_call *call);
 
 /* Drops a held record (0: none), and tells its type's `dropped` hook why. */
 void kad_hold_drop(struct kad_node *node, kad_handle handle,

@@ -155,9 +155,9 @@ void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has) {
 /* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
 static uint32_t period_of(const struct kad_node *node,
                           const struct kad_record *record,
-                          const struct kad_answer *answer) {
+                          const struct kad_hook_result *answer) {
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
-  if (answer->verdict == KAD_ACCEPT) {
+  if (answer->verdict == KAD_VERDICT_ACCEPT) {
     return answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
   }
   return type != NULL ? type->republish : UINT32_MAX;
@@ -166,7 +166,7 @@ static uint32_t period_of(const struct kad_node *node,
 /* Acts on what the policy said of a record whose republish is due, for which
  * there is a share of the budget. */
 static void decide(struct kad_node *node, kad_handle handle,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct kad_held held;
   bool published = false;
   if (node->store->read(node->store->state, handle, &held)) {
@@ -181,7 +181,7 @@ static void decide(struct kad_node *node, kad_handle handle,
 }
 
 static void resume(struct kad_node *node, void *self,
-                   const struct kad_answer *answer) {
+                   const struct kad_hook_result *answer) {
   struct republishing *republishing = self;
   if (!node->closing) {
     decide(node, republishing->handle, answer);
@@ -194,7 +194,7 @@ static void resume(struct kad_node *node, void *self,
 static void ask(struct kad_node *node, struct kad_held *held,
                 const struct kad_type *type) {
   struct kad_bundle copy = {0};
-  struct kad_answer answer = {.verdict = KAD_FAILED};
+  struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
   struct republishing *republishing =
       kad_alloc(&node->env.allocator, sizeof *republishing);
   kad_held_age(&held->holding, kad_node_now(node), &held->record);
@@ -207,12 +207,12 @@ static void ask(struct kad_node *node, struct kad_held *held,
   }
   postpone(node, held, type->republish);
   republishing->handle = held->handle;
-  const struct kad_asker asker = {
+  const struct kad_hook_caller asker = {
       .self = republishing, .resume = resume, .ruleset = node->ruleset};
-  struct kad_question question = {.reason = KAD_REASON_REPUBLISH,
-                                  .record = copy.records};
-  if (kad_ask(node, type->republish_at, type->state, &asker, &question,
-              &answer) != KAD_LATER) {
+  struct kad_hook_call call = {.reason = KAD_REASON_REPUBLISH,
+                               .record = copy.records};
+  if (kad_hook_call_begin(node, type->republish_at, type->state, &asker, &call,
+                          &answer) != KAD_VERDICT_PENDING) {
     resume(node, republishing, &answer);
   }
   kad_bundle_free(&copy, &node->env.allocator);
@@ -261,7 +261,7 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
   }
   const struct kad_type *type =
       kad_ruleset_type(node->ruleset, held.record.type);
-  const struct kad_answer none = {.verdict = KAD_FAILED};
+  const struct kad_hook_result none = {.verdict = KAD_VERDICT_FAILED};
   take_share(node);
   if (type != NULL && type->republish_at != NULL) {
     ask(node, &held, type);

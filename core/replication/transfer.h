@@ -27,7 +27,7 @@ struct kad_handing {
   size_t sent; /* of these, in the store that is under way */
 };
 
-/* Begins with a question; kad_handoff_plan is called when it has ended. Where
+/* Begins with a call; kad_handoff_plan is called when it has ended. Where
  * we are only `looking`, kad_publishing_looked is told. Returns false if it
  * cannot be asked. */
 bool kad_handing_begin(struct kad_node *node, kad_handle handle,

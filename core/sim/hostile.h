@@ -78,7 +78,7 @@ bool kad_hostile_lie(struct kad_hostile *hostile,
                      const struct kad_message *query);
 
 /* Learns from a datagram, whose message is NULL if it is none. Returns true if
- * it was an answer to its own question. */
+ * it was an answer to its own call. */
 bool kad_hostile_learn(struct kad_hostile *hostile,
                        const struct kad_address *from,
                        struct kad_slice datagram,

@@ -50,7 +50,7 @@ struct world {
   size_t token_len;
   uint64_t sent;
   size_t longest_answer; /* that the node sent since this was cleared */
-  uint64_t tickets[TICKETS];
+  uint64_t call_ids[TICKETS];
   size_t ticket_count;
   uint8_t verdicts; /* what the policy does next */
   uint64_t started;
@@ -161,31 +161,31 @@ static void take_datagram(void *state, const struct kad_address *to,
 
 /* ------------------------------------------------------------- policies -- */
 
-static void decide(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void decide(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   static const char *const replies[] = {"", "de", "d1:xi5ee", "nonsense"};
   struct world *world = state;
-  CHECK(question->ticket != 0 && question->now == world->now);
+  CHECK(call->call_id != 0 && call->now == world->now);
   world->verdicts = (uint8_t)(world->verdicts * 5 + 3);
   answer->verdict = (enum kad_verdict)(world->verdicts / 8 % 5);
   answer->code = world->verdicts;
   answer->reason = kad_slice_of("because");
   answer->reply = kad_slice_of(replies[world->verdicts % 4]);
   answer->seconds = world->verdicts;
-  answer->records = question->held;
-  answer->record_count = question->held_count;
-  if (question->held_count == 0 && question->record != NULL) {
-    answer->records = question->record;
+  answer->records = call->held;
+  answer->record_count = call->held_count;
+  if (call->held_count == 0 && call->record != NULL) {
+    answer->records = call->record;
     answer->record_count = 1;
   }
-  if (answer->verdict == KAD_LATER) {
-    world->tickets[world->ticket_count++ % TICKETS] = question->ticket;
+  if (answer->verdict == KAD_VERDICT_PENDING) {
+    world->call_ids[world->ticket_count++ % TICKETS] = call->call_id;
   }
 }
 
-static void note_abandoned(void *state, uint64_t ticket) {
+static void note_abandoned(void *state, uint64_t call_id) {
   (void)state;
-  CHECK(ticket != 0);
+  CHECK(call_id != 0);
 }
 
 static void note_released(void *state) {
@@ -194,7 +194,7 @@ static void note_released(void *state) {
 
 static void set_policy(struct world *world) {
   uint8_t hooks = next_byte(world);
-  kad_hook hook[5];
+  kad_hook_fn hook[5];
   for (unsigned i = 0; i < 5; i++) {
     hook[i] = (hooks >> i & 1) != 0 ? decide : NULL;
   }
@@ -234,15 +234,15 @@ static void set_policy(struct world *world) {
 
 static void answer_later(struct world *world) {
   const struct kad_record record = {.value = kad_slice_of("later")};
-  const struct kad_answer answer = {
+  const struct kad_hook_result answer = {
       .verdict = (enum kad_verdict)next_below(world, 5),
       .seconds = next_byte(world),
       .records = &record,
       .record_count = next_below(world, 2),
       .reply = kad_slice_of("d1:xi6ee"),
   };
-  (void)kad_node_answer(world->node, world->tickets[next_below(world, TICKETS)],
-                        &answer);
+  (void)kad_node_complete_hook(
+      world->node, world->call_ids[next_below(world, TICKETS)], &answer);
 }
 
 /* ------------------------------------------------------------ datagrams -- */

@@ -19,17 +19,17 @@ static struct kad_overlay overlay;
 static enum kad_reason reasons[16];
 static size_t reason_count;
 
-static void note_reason(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
+static void note_reason(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
   if (reason_count < sizeof reasons / sizeof reasons[0]) {
-    reasons[reason_count++] = question->reason;
+    reasons[reason_count++] = call->reason;
   }
 }
 
 /* Gives a node a type of values that are hardly ever republished. */
-static void set_type(struct kad_node *node, kad_hook validate) {
+static void set_type(struct kad_node *node, kad_hook_fn validate) {
   const struct kad_type type = {.name = "value",
                                 .ttl = 3 * DAY_S,
                                 .republish = NEVER_S,
@@ -87,7 +87,7 @@ static uint64_t count_handoffs(void) {
 /* Opens a node whose id differs from `key` in bit `bit` (0: the first) alone.
  * Returns its number. */
 static size_t open_near(const struct kad_id *key, unsigned bit,
-                        kad_hook validate) {
+                        kad_hook_fn validate) {
   overlay.config.has_id = true;
   overlay.config.id = *key;
   overlay.config.id.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
@@ -98,7 +98,7 @@ static size_t open_near(const struct kad_id *key, unsigned bit,
 
 /* The same, and lets it join. */
 static size_t add_near(const struct kad_id *key, unsigned bit,
-                       kad_hook validate) {
+                       kad_hook_fn validate) {
   const size_t i = open_near(key, bit, validate);
   kad_overlay_join(&overlay, i, 0);
   return i;

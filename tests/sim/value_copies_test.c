@@ -27,13 +27,13 @@ struct told {
 
 static struct told told[SIZE];
 
-static void note(void *state, const struct kad_question *question,
-                 struct kad_answer *answer) {
+static void note(void *state, const struct kad_hook_call *call,
+                 struct kad_hook_result *answer) {
   struct told *one = state;
   (void)answer;
   one->calls++;
-  one->caches += question->reason == KAD_REASON_CACHE;
-  one->reason = question->reason;
+  one->caches += call->reason == KAD_REASON_CACHE;
+  one->reason = call->reason;
 }
 
 /* Gives node `i` rules for plain values. */
@@ -267,10 +267,10 @@ static void test_a_cache_is_never_republished(void **state) {
   assert_int_equal(count_holders(&key), 0);
 }
 
-static void live_long(void *state, const struct kad_question *question,
-                      struct kad_answer *answer) {
+static void live_long(void *state, const struct kad_hook_call *call,
+                      struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
+  (void)call;
   answer->seconds = 10 * DAY_S;
 }
 
@@ -296,10 +296,10 @@ static void test_an_expire_hook_does_not_lengthen_a_cache(void **state) {
   assert_true(records[0].ttl <= 10 * DAY_S / 2);
 }
 
-static void pick_first(void *state, const struct kad_question *question,
-                       struct kad_answer *answer) {
+static void pick_first(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
   (void)state;
-  answer->records = question->held;
+  answer->records = call->held;
   answer->record_count = 1;
 }
 

@@ -56,23 +56,23 @@ static size_t count_holders(const struct kad_id *key) {
   return count;
 }
 
-static void break_down(void *state, const struct kad_question *question,
-                       struct kad_answer *answer) {
+static void break_down(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
-  answer->verdict = KAD_FAILED;
+  (void)call;
+  answer->verdict = KAD_VERDICT_FAILED;
 }
 
-static void refuse(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void refuse(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
-  answer->verdict = KAD_REFUSE;
+  (void)call;
+  answer->verdict = KAD_VERDICT_REJECT;
   answer->reason = kad_slice_of("the name belongs to another key");
 }
 
 /* Has node `i` validate plain values so. */
-static void set_validate(size_t i, kad_hook validate) {
+static void set_validate(size_t i, kad_hook_fn validate) {
   const struct kad_type type = {.name = "value", .validate = validate};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
   assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
@@ -160,12 +160,12 @@ static void test_what_is_refused_is_offered_to_nobody_else(void **state) {
 
 static unsigned thoughts;
 
-static void think(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void think(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
+  (void)call;
   thoughts++;
-  answer->verdict = KAD_LATER;
+  answer->verdict = KAD_VERDICT_PENDING;
 }
 
 /* A policy that thinks for longer than the soft timeout judges a store once,
@@ -186,14 +186,14 @@ static void test_a_store_that_comes_again_is_judged_once(void **state) {
   assert_int_equal(thoughts, 1);
 }
 
-static bool is_store(const struct kad_question *question) {
-  return kad_slice_equal(question->request->method, kad_slice_of("store"));
+static bool is_store(const struct kad_hook_call *call) {
+  return kad_slice_equal(call->request->method, kad_slice_of("store"));
 }
 
-static void ignore_stores(void *state, const struct kad_question *question,
-                          struct kad_answer *answer) {
+static void ignore_stores(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *answer) {
   (void)state;
-  answer->verdict = is_store(question) ? KAD_SILENT : KAD_ACCEPT;
+  answer->verdict = is_store(call) ? KAD_VERDICT_DROP : KAD_VERDICT_ACCEPT;
 }
 
 /* The same for one that is silent. */

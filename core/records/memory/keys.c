@@ -1,6 +1,6 @@
 #include "records/memory/keys.h"
 
-/* An entry's key with its hash, which every question about it needs. */
+/* An entry's key with its hash, which every call about it needs. */
 struct hashed {
   struct kad_id id;
   uint64_t hash;

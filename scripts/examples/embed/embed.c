@@ -7,11 +7,11 @@
 static const char *const words[] = {"a long goodbye", "hello", NULL};
 static struct kad_network *network;
 
-static void check(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void check(void *state, const struct kad_hook_call *question,
+                  struct kad_hook_result *answer) {
   (void)state;
   if (question->record->value.len > 10) {
-    answer->verdict = KAD_REFUSE;
+    answer->verdict = KAD_VERDICT_REJECT;
     answer->reason = kad_slice_of("more than ten bytes");
   }
 }

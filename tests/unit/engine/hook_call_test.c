@@ -14,11 +14,11 @@ static struct kad_lone lone_node;
 
 /* A policy that answers whatever the test has set, and notes what it saw. */
 struct soloist {
-  struct kad_answer next; /* the answer to every question */
+  struct kad_hook_result next; /* the answer to every call */
   unsigned asked;
   unsigned abandoned;
   unsigned released;
-  uint64_t tickets[TICKETS_MAX]; /* of questions, in order */
+  uint64_t call_ids[TICKETS_MAX]; /* of pending_hooks, in order */
   uint64_t last_abandoned;
   struct kad_contact from;
   bool proven;
@@ -29,15 +29,15 @@ struct soloist {
 
 static struct soloist soloist;
 
-static void answer_next(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
+static void answer_next(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   struct soloist *it = state;
-  it->tickets[it->asked++ % TICKETS_MAX] = question->ticket;
-  assert_true(question->now == lone_node.now);
-  it->from = question->from;
-  it->proven = question->proven;
-  if (question->request != NULL) {
-    const struct kad_request *request = question->request;
+  it->call_ids[it->asked++ % TICKETS_MAX] = call->call_id;
+  assert_true(call->now == lone_node.now);
+  it->from = call->from;
+  it->proven = call->proven;
+  if (call->request != NULL) {
+    const struct kad_request *request = call->request;
     memcpy(it->method, request->method.data, request->method.len);
     it->method[request->method.len] = 0;
     memcpy(it->args, request->args.data, request->args.len);
@@ -46,10 +46,10 @@ static void answer_next(void *state, const struct kad_question *question,
   *answer = it->next;
 }
 
-static void note_abandoned(void *state, uint64_t ticket) {
+static void note_abandoned(void *state, uint64_t call_id) {
   struct soloist *it = state;
   it->abandoned++;
-  it->last_abandoned = ticket;
+  it->last_abandoned = call_id;
 }
 
 static void note_released(void *state) {
@@ -93,14 +93,15 @@ static void call(struct kad_lone *lone) {
 
 /* Calls it, with `reply` as the policy's, and returns the code of the error. */
 static int reply_code(struct kad_lone *lone, const char *reply) {
-  soloist.next = (struct kad_answer){.reply = kad_slice_of(reply)};
+  soloist.next = (struct kad_hook_result){.reply = kad_slice_of(reply)};
   call(lone);
   return kad_lone_error(lone);
 }
 
-static struct kad_answer refusal(int code, const char *reason) {
-  return (struct kad_answer){
-      .verdict = KAD_REFUSE, .code = code, .reason = kad_slice_of(reason)};
+static struct kad_hook_result refusal(int code, const char *reason) {
+  return (struct kad_hook_result){.verdict = KAD_VERDICT_REJECT,
+                                  .code = code,
+                                  .reason = kad_slice_of(reason)};
 }
 
 /* Returns the datagrams that were sent, our own pings left out. */
@@ -173,7 +174,7 @@ static void a_long_reason_is_cut(void **state) {
 
 static void a_method_that_fails_is_answered_202(void **state) {
   struct kad_lone *lone = *state;
-  soloist.next.verdict = KAD_FAILED;
+  soloist.next.verdict = KAD_VERDICT_FAILED;
   call(lone);
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
   assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
@@ -198,43 +199,46 @@ static void a_reply_that_cannot_be_sent_is_answered_202(void **state) {
 
 static void an_answer_may_come_later(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer answer = {.reply = kad_slice_of("d4:text2:hie")};
-  soloist.next.verdict = KAD_LATER;
+  const struct kad_hook_result answer = {.reply = kad_slice_of("d4:text2:hie")};
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
   kad_lone_run(lone, DEADLINE_MS - 1);
   assert_int_equal(answers(lone), 0);
   assert_int_equal(kad_lone_stats(lone).waiting, 1);
 
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &answer));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &answer));
 
   assert_int_equal(kad_lone_error(lone), 0);
   assert_int_equal(kad_lone_stats(lone).served_custom, 1);
   assert_int_equal(kad_lone_stats(lone).waiting, 0);
-  assert_int_equal(kad_node_answer(lone->node, soloist.tickets[0], &answer),
-                   KAD_ENOTFOUND);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, soloist.call_ids[0], &answer),
+      KAD_ENOTFOUND);
   assert_int_equal(soloist.abandoned, 0);
 }
 
 static void an_answer_that_does_not_come_is_given_up(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer answer = {0};
-  soloist.next.verdict = KAD_LATER;
+  const struct kad_hook_result answer = {0};
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
 
   kad_lone_run(lone, DEADLINE_MS);
 
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
   assert_int_equal(soloist.abandoned, 1);
-  assert_true(soloist.last_abandoned == soloist.tickets[0]);
+  assert_true(soloist.last_abandoned == soloist.call_ids[0]);
   assert_int_equal(kad_lone_stats(lone).hook_deadlines, 1);
-  assert_int_equal(kad_node_answer(lone->node, soloist.tickets[0], &answer),
-                   KAD_ENOTFOUND);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, soloist.call_ids[0], &answer),
+      KAD_ENOTFOUND);
   assert_int_equal(answers(lone), 1);
 }
 
 static void an_answer_has_the_time_that_its_hook_asks_for(void **state) {
   struct kad_lone *lone = *state;
-  soloist.next = (struct kad_answer){.verdict = KAD_LATER, .deadline_ms = 500};
+  soloist.next = (struct kad_hook_result){.verdict = KAD_VERDICT_PENDING,
+                                          .deadline_ms = 500};
   call(lone);
   soloist.next.deadline_ms = DEADLINE_MS + 1000;
   call(lone);
@@ -242,7 +246,7 @@ static void an_answer_has_the_time_that_its_hook_asks_for(void **state) {
   kad_lone_run(lone, 499);
   assert_int_equal(soloist.abandoned, 0);
   kad_lone_run(lone, 1);
-  assert_true(soloist.last_abandoned == soloist.tickets[0]);
+  assert_true(soloist.last_abandoned == soloist.call_ids[0]);
   kad_lone_run(lone, DEADLINE_MS + 499);
   assert_int_equal(soloist.abandoned, 1);
   kad_lone_run(lone, 1);
@@ -253,10 +257,10 @@ static void an_answer_has_the_time_that_its_hook_asks_for(void **state) {
 
 static void a_later_answer_may_be_that_it_failed(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer failed = {.verdict = KAD_FAILED};
-  soloist.next.verdict = KAD_LATER;
+  const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &failed));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &failed));
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
   assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
   assert_int_equal(soloist.abandoned, 0);
@@ -264,24 +268,26 @@ static void a_later_answer_may_be_that_it_failed(void **state) {
 
 static void a_later_answer_may_not_be_later_again(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer later = {.verdict = KAD_LATER};
-  soloist.next.verdict = KAD_LATER;
+  const struct kad_hook_result later = {.verdict = KAD_VERDICT_PENDING};
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
-  assert_int_equal(kad_node_answer(lone->node, soloist.tickets[0], &later),
-                   KAD_EINVAL);
-  assert_int_equal(kad_node_answer(lone->node, soloist.tickets[0], NULL),
-                   KAD_EINVAL);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, soloist.call_ids[0], &later),
+      KAD_EINVAL);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, soloist.call_ids[0], NULL),
+      KAD_EINVAL);
   assert_int_equal(kad_lone_stats(lone).waiting, 1);
 }
 
 static void tickets_are_never_reused(void **state) {
   struct kad_lone *lone = *state;
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   for (unsigned i = 0; i < 10; i++) {
     call(lone);
-    assert_true(soloist.tickets[i] != 0);
+    assert_true(soloist.call_ids[i] != 0);
     for (unsigned j = 0; j < i; j++) {
-      assert_true(soloist.tickets[i] != soloist.tickets[j]);
+      assert_true(soloist.call_ids[i] != soloist.call_ids[j]);
     }
   }
   assert_int_equal(kad_lone_stats(lone).waiting, 10);
@@ -295,7 +301,7 @@ static void only_so_many_questions_wait(void **state) {
   kad_lone_close(lone);
   kad_lone_open(lone, &config);
   set_policy(lone, false, false);
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   for (unsigned i = 0; i < 3; i++) {
     call(lone);
   }
@@ -306,7 +312,7 @@ static void only_so_many_questions_wait(void **state) {
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
   assert_int_equal(kad_lone_stats(lone).waiting, 3);
   assert_int_equal(soloist.abandoned, 1);
-  assert_true(soloist.last_abandoned == soloist.tickets[3]);
+  assert_true(soloist.last_abandoned == soloist.call_ids[3]);
   assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
 }
 
@@ -316,7 +322,7 @@ static void a_query_longer_than_a_datagram_of_ours_asks_nobody(void **state) {
   static char args[2000] = "d1:x1600:";
   memset(args + 9, 'x', 1600);
   args[1609] = 'e';
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   kad_lone_call(lone, &from, "hello", args);
   assert_int_equal(kad_lone_stats(lone).dropped_malformed, 1);
   assert_int_equal(lone->sent, 0);
@@ -327,7 +333,7 @@ static void a_query_longer_than_a_datagram_of_ours_asks_nobody(void **state) {
 /* ---------------------------------------------------------- on_request -- */
 
 /* Pings, with on_request about to answer `verdict`, and returns the code. */
-static int ping_with(struct kad_lone *lone, struct kad_answer answer) {
+static int ping_with(struct kad_lone *lone, struct kad_hook_result answer) {
   const struct kad_contact from = kad_lone_contact(1);
   soloist.next = answer;
   kad_lone_ask(lone, &from, KAD_METHOD_PING);
@@ -337,7 +343,7 @@ static int ping_with(struct kad_lone *lone, struct kad_answer answer) {
 static void on_request_accepts_and_refuses(void **state) {
   struct kad_lone *lone = *state;
   set_policy(lone, true, false);
-  assert_int_equal(ping_with(lone, (struct kad_answer){0}), 0);
+  assert_int_equal(ping_with(lone, (struct kad_hook_result){0}), 0);
   assert_string_equal(soloist.method, "ping");
   assert_int_equal(ping_with(lone, refusal(0, "no")), KAD_CODE_REFUSED);
   assert_int_equal(ping_with(lone, refusal(250, "no")), 250);
@@ -347,7 +353,7 @@ static void on_request_accepts_and_refuses(void **state) {
 static void on_request_that_fails_denies(void **state) {
   struct kad_lone *lone = *state;
   set_policy(lone, true, false);
-  const struct kad_answer failed = {.verdict = KAD_FAILED};
+  const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
   assert_int_equal(ping_with(lone, failed), KAD_CODE_FAILED);
   assert_int_equal(kad_lone_stats(lone).served_ping, 0);
 }
@@ -356,7 +362,7 @@ static void on_request_may_leave_a_query_unanswered(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   set_policy(lone, true, false);
-  soloist.next.verdict = KAD_SILENT;
+  soloist.next.verdict = KAD_VERDICT_DROP;
   kad_lone_ask(lone, &from, KAD_METHOD_PING);
   kad_lone_run(lone, 10000);
   assert_int_equal(answers(lone), 0);
@@ -366,18 +372,18 @@ static void on_request_may_leave_a_query_unanswered(void **state) {
 static void on_request_may_decide_later(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_answer yes = {0};
-  const struct kad_answer silent = {.verdict = KAD_SILENT};
+  const struct kad_hook_result yes = {0};
+  const struct kad_hook_result silent = {.verdict = KAD_VERDICT_DROP};
   set_policy(lone, true, false);
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   kad_lone_ask(lone, &from, KAD_METHOD_PING);
   kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
   kad_lone_ask(lone, &from, KAD_METHOD_GET_PEERS);
   assert_int_equal(answers(lone), 0);
 
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[1], &yes));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[1], &yes));
   assert_int_equal(kad_lone_stats(lone).served_find_node, 1);
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &silent));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &silent));
   assert_int_equal(kad_lone_stats(lone).dropped_silenced, 1);
   kad_lone_run(lone, DEADLINE_MS);
 
@@ -387,14 +393,14 @@ static void on_request_may_decide_later(void **state) {
 
 static void a_method_may_answer_later_after_on_request_did(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer yes = {.reply = kad_slice_of("d1:yi1ee")};
+  const struct kad_hook_result yes = {.reply = kad_slice_of("d1:yi1ee")};
   set_policy(lone, true, false);
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &yes));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &yes));
   assert_int_equal(soloist.asked, 2);
   assert_int_equal(answers(lone), 0);
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[1], &yes));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[1], &yes));
   assert_int_equal(kad_lone_error(lone), 0);
 }
 
@@ -411,7 +417,7 @@ static void on_contact_lets_contacts_in_or_not(void **state) {
   assert_true(soloist.proven);
   soloist.next = refusal(0, "no");
   kad_lone_meet(lone, &bad);
-  soloist.next.verdict = KAD_FAILED;
+  soloist.next.verdict = KAD_VERDICT_FAILED;
   kad_lone_meet(lone, &unlucky);
   assert_true(kad_lone_knows(lone, &good));
   assert_false(kad_lone_knows(lone, &bad));
@@ -432,13 +438,13 @@ static void on_contact_may_decide_later(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   const struct kad_contact late = kad_lone_contact(2);
-  const struct kad_answer yes = {0};
+  const struct kad_hook_result yes = {0};
   set_policy(lone, false, true);
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   kad_lone_meet(lone, &contact);
   kad_lone_meet(lone, &late);
   assert_false(kad_lone_knows(lone, &contact));
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &yes));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &yes));
   assert_true(kad_lone_knows(lone, &contact));
   kad_lone_run(lone, DEADLINE_MS);
   assert_false(kad_lone_knows(lone, &late));
@@ -448,15 +454,15 @@ static void on_contact_may_decide_later(void **state) {
 
 static void a_policy_is_released_after_its_last_question(void **state) {
   struct kad_lone *lone = *state;
-  const struct kad_answer yes = {0};
-  soloist.next.verdict = KAD_LATER;
+  const struct kad_hook_result yes = {0};
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
   call(lone);
   assert_ok(kad_node_set_policy(lone->node, NULL));
   assert_int_equal(soloist.released, 0);
   call(lone);
   assert_int_equal(kad_lone_error(lone), KAD_CODE_METHOD);
-  assert_ok(kad_node_answer(lone->node, soloist.tickets[0], &yes));
+  assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &yes));
   assert_int_equal(soloist.released, 0);
   kad_lone_run(lone, DEADLINE_MS);
   assert_int_equal(soloist.released, 1);
@@ -478,7 +484,7 @@ static void a_policy_that_is_refused_leaves_the_one_before(void **state) {
 
 static void a_policy_is_released_when_the_node_is_freed(void **state) {
   struct kad_lone *lone = *state;
-  soloist.next.verdict = KAD_LATER;
+  soloist.next.verdict = KAD_VERDICT_PENDING;
   call(lone);
   call(lone);
   kad_lone_close(lone);
@@ -487,10 +493,10 @@ static void a_policy_is_released_when_the_node_is_freed(void **state) {
   kad_lone_open(lone, NULL);
 }
 
-static void replace_policy(void *state, const struct kad_question *question,
-                           struct kad_answer *answer) {
+static void replace_policy(void *state, const struct kad_hook_call *call,
+                           struct kad_hook_result *answer) {
   struct soloist *it = state;
-  assert_ok(kad_node_set_policy(question->node, NULL));
+  assert_ok(kad_node_set_policy(call->node, NULL));
   assert_int_equal(it->released, 0);
   *answer = it->next;
 }
@@ -503,7 +509,7 @@ static void a_hook_may_replace_the_policy_that_it_is_of(void **state) {
                                     .method_count = 1,
                                     .abandon = note_abandoned,
                                     .release = note_released};
-  const struct kad_answer yes = {0};
+  const struct kad_hook_result yes = {0};
   soloist.next.reply = kad_slice_of("d1:yi1ee");
   assert_ok(kad_node_set_policy(lone->node, &policy));
   soloist.released = 0;
@@ -511,7 +517,7 @@ static void a_hook_may_replace_the_policy_that_it_is_of(void **state) {
   assert_int_equal(kad_lone_error(lone), 0);
   assert_int_equal(soloist.released, 1);
 
-  soloist.next = (struct kad_answer){.verdict = KAD_LATER};
+  soloist.next = (struct kad_hook_result){.verdict = KAD_VERDICT_PENDING};
   assert_ok(kad_node_set_policy(lone->node, &policy));
   soloist.released = 0;
   call(lone);
@@ -519,7 +525,7 @@ static void a_hook_may_replace_the_policy_that_it_is_of(void **state) {
   assert_int_equal(kad_lone_stats(lone).waiting, 1);
   kad_lone_run(lone, DEADLINE_MS);
   assert_int_equal(soloist.released, 1);
-  assert_int_equal(kad_node_answer(lone->node, 1, &yes), KAD_ENOTFOUND);
+  assert_int_equal(kad_node_complete_hook(lone->node, 1, &yes), KAD_ENOTFOUND);
 }
 
 int main(void) {

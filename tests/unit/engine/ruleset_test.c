@@ -22,10 +22,10 @@ static int end(void **state) {
   return 0;
 }
 
-static void answer(void *state, const struct kad_question *question,
-                   struct kad_answer *out) {
+static void answer(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *out) {
   (void)state;
-  (void)question;
+  (void)call;
   (void)out;
 }
 

@@ -196,9 +196,9 @@ static void node_may_be_closed_by_its_callback(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void close_both_in_hook(void *state, const struct kad_question *question,
-                               struct kad_answer *answer) {
-  (void)question;
+static void close_both_in_hook(void *state, const struct kad_hook_call *call,
+                               struct kad_hook_result *answer) {
+  (void)call;
   (void)answer;
   struct kad_fixture *fixture = state;
   fixture->fired++;
@@ -252,12 +252,12 @@ static void closing_a_node_ends_its_operations(void **state) {
 }
 
 static void close_at_the_second_request(void *state,
-                                        const struct kad_question *question,
-                                        struct kad_answer *answer) {
+                                        const struct kad_hook_call *call,
+                                        struct kad_hook_result *answer) {
   (void)answer;
   struct kad_fixture *fixture = state;
   if (++fixture->fired == 2) {
-    kad_network_close_node(fixture->network, question->node);
+    kad_network_close_node(fixture->network, call->node);
   }
 }
 

@@ -16,7 +16,7 @@ static struct kad_contact contacts[CONTACTS];
 
 /* What happened in one run. */
 struct run {
-  uint64_t tickets[TICKETS_MAX];
+  uint64_t call_ids[TICKETS_MAX];
   size_t ticket_count;
   unsigned asked;
   unsigned started; /* operations */
@@ -27,35 +27,35 @@ struct run {
 
 static struct run run;
 
-/* Answers every other question later. */
-static void answer_sometimes(void *state, const struct kad_question *question,
-                             struct kad_answer *answer) {
+/* Answers every other call later. */
+static void answer_sometimes(void *state, const struct kad_hook_call *call,
+                             struct kad_hook_result *answer) {
   struct run *it = state;
   if (it->asked++ % 2 == 0 && it->ticket_count < TICKETS_MAX) {
-    it->tickets[it->ticket_count++] = question->ticket;
-    answer->verdict = KAD_LATER;
+    it->call_ids[it->ticket_count++] = call->call_id;
+    answer->verdict = KAD_VERDICT_PENDING;
   }
   answer->reply = kad_slice_of("d1:yi1ee");
   answer->seconds = 600;
 }
 
 /* Holds what comes beside what is held, or the first of the answers. */
-static void merge(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void merge(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *answer) {
   static struct kad_record records[2];
-  answer_sometimes(state, question, answer);
-  records[0] = question->held_count > 0 ? question->held[0] : *question->record;
+  answer_sometimes(state, call, answer);
+  records[0] = call->held_count > 0 ? call->held[0] : *call->record;
   answer->record_count = 1;
-  if (question->record != NULL && question->held_count > 0) {
-    records[1] = *question->record;
+  if (call->record != NULL && call->held_count > 0) {
+    records[1] = *call->record;
     answer->record_count = 2;
   }
   answer->records = records;
 }
 
-static void note_abandoned(void *state, uint64_t ticket) {
+static void note_abandoned(void *state, uint64_t call_id) {
   (void)state;
-  assert_true(ticket != 0);
+  assert_true(call_id != 0);
 }
 
 static void note_released(void *state) {
@@ -69,15 +69,15 @@ static void note_end(void *data, const struct kad_result *result) {
   it->ended++;
 }
 
-/* Answers every second question that waits; the others find their deadline. */
+/* Answers every second call that waits; the others find their deadline. */
 static void answer_waiting(struct kad_lone *lone) {
   const struct kad_record merged = {.value = kad_slice_of("merged")};
-  const struct kad_answer yes = {.records = &merged,
-                                 .record_count = 1,
-                                 .seconds = 600,
-                                 .reply = kad_slice_of("d1:yi2ee")};
+  const struct kad_hook_result yes = {.records = &merged,
+                                      .record_count = 1,
+                                      .seconds = 600,
+                                      .reply = kad_slice_of("d1:yi2ee")};
   for (size_t i = 0; i < run.ticket_count; i += 2) {
-    int error = kad_node_answer(lone->node, run.tickets[i], &yes);
+    int error = kad_node_complete_hook(lone->node, run.call_ids[i], &yes);
     assert_true(error == 0 || error == KAD_ENOTFOUND);
   }
 }

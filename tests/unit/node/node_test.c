@@ -144,10 +144,11 @@ static void freeing_nothing_does_nothing(void **state) {
 
 /* --------------------------------------------------------- determinism -- */
 
-static void refuse_some(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
+static void refuse_some(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   (void)state;
-  answer->verdict = question->ticket % 3 == 0 ? KAD_LATER : KAD_ACCEPT;
+  answer->verdict =
+      call->call_id % 3 == 0 ? KAD_VERDICT_PENDING : KAD_VERDICT_ACCEPT;
 }
 
 /* Runs a node through an hour of visits, and returns a hash of what it sent. */

@@ -224,15 +224,15 @@ static void what_is_too_large_has_codes_of_its_own(void **state) {
 
 /* Takes "yes", refuses all else with a long code, and "no" with a reason of 200
  * bytes. */
-static void refuse_at_length(void *state, const struct kad_question *question,
-                             struct kad_answer *answer) {
+static void refuse_at_length(void *state, const struct kad_hook_call *call,
+                             struct kad_hook_result *answer) {
   static uint8_t reason[200];
   (void)state;
   memset(reason, 'r', sizeof reason);
-  if (!kad_slice_equal(question->record->value, kad_slice_of("yes"))) {
-    answer->verdict = KAD_REFUSE;
+  if (!kad_slice_equal(call->record->value, kad_slice_of("yes"))) {
+    answer->verdict = KAD_VERDICT_REJECT;
     answer->code = -2000000000;
-    bool no = kad_slice_equal(question->record->value, kad_slice_of("no"));
+    bool no = kad_slice_equal(call->record->value, kad_slice_of("no"));
     answer->reason = (struct kad_slice){reason, no ? sizeof reason : 0};
   }
 }

@@ -293,9 +293,9 @@ static void readers_of_many_peers_see_different_ones(void **state) {
 
 /* ------------------------------------------------------ custom queries -- */
 
-static void say(void *state, const struct kad_question *question,
-                struct kad_answer *answer) {
-  (void)question;
+static void say(void *state, const struct kad_hook_call *call,
+                struct kad_hook_result *answer) {
+  (void)call;
   answer->reply = kad_slice_of(state);
 }
 

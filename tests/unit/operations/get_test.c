@@ -282,8 +282,8 @@ struct policy {
   bool refuse_select;
   bool fail_merge;
   struct kad_node *node;
-  uint64_t tickets[64];
-  struct kad_record answers[64]; /* to the tickets, with `has` */
+  uint64_t call_ids[64];
+  struct kad_record answers[64]; /* to the call_ids, with `has` */
   bool has[64];
   enum kad_verdict verdicts[64];
   size_t open;
@@ -294,9 +294,10 @@ struct policy {
 
 static struct policy policy;
 
-/* Answers now, or keeps the answer for the ticket. */
-static void give(const struct kad_question *question, struct kad_answer *answer,
-                 enum kad_verdict verdict, const struct kad_record *record) {
+/* Answers now, or keeps the answer for the call_id. */
+static void give(const struct kad_hook_call *call,
+                 struct kad_hook_result *answer, enum kad_verdict verdict,
+                 const struct kad_record *record) {
   if (!policy.later) {
     answer->verdict = verdict;
     answer->records = record;
@@ -304,17 +305,17 @@ static void give(const struct kad_question *question, struct kad_answer *answer,
     return;
   }
   assert_true(policy.open < 64);
-  policy.tickets[policy.open] = question->ticket;
+  policy.call_ids[policy.open] = call->call_id;
   policy.verdicts[policy.open] = verdict;
   policy.has[policy.open] = record != NULL;
   if (record != NULL) {
     policy.answers[policy.open] = *record;
   }
   policy.open++;
-  answer->verdict = KAD_LATER;
+  answer->verdict = KAD_VERDICT_PENDING;
 }
 
-/* What is given later is copied for good: the question's bytes are not ours. */
+/* What is given later is copied for good: the call's bytes are not ours. */
 static struct kad_record keep(const struct kad_record *record) {
   static uint8_t bytes[64][64];
   static size_t used;
@@ -326,40 +327,43 @@ static struct kad_record keep(const struct kad_record *record) {
   return kept;
 }
 
-static void validate(void *state, const struct kad_question *question,
-                     struct kad_answer *answer) {
+static void validate(void *state, const struct kad_hook_call *call,
+                     struct kad_hook_result *answer) {
   (void)state;
   policy.validated++;
-  assert_int_equal(question->reason, KAD_REASON_GET);
-  give(question, answer,
-       question->record->value.data[0] == '!' ? KAD_REFUSE : KAD_ACCEPT, NULL);
+  assert_int_equal(call->reason, KAD_REASON_GET);
+  give(call, answer,
+       call->record->value.data[0] == '!' ? KAD_VERDICT_REJECT
+                                          : KAD_VERDICT_ACCEPT,
+       NULL);
 }
 
-static void merge(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void merge(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *answer) {
   static struct kad_record winner;
   (void)state;
   policy.merged++;
-  assert_int_equal(question->reason, KAD_REASON_GET);
-  assert_true(question->held_count <= 1);
-  const bool wins = question->held_count == 0 ||
-                    question->record->value.len > question->held[0].value.len;
-  winner = keep(wins ? question->record : &question->held[0]);
-  give(question, answer, policy.fail_merge ? KAD_FAILED : KAD_ACCEPT, &winner);
+  assert_int_equal(call->reason, KAD_REASON_GET);
+  assert_true(call->held_count <= 1);
+  const bool wins = call->held_count == 0 ||
+                    call->record->value.len > call->held[0].value.len;
+  winner = keep(wins ? call->record : &call->held[0]);
+  give(call, answer,
+       policy.fail_merge ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT, &winner);
 }
 
-static void choose(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void choose(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   static struct kad_record chosen;
   (void)state;
   policy.selected++;
-  chosen = keep(&question->held[question->held_count - 1]);
-  give(question, answer, policy.refuse_select ? KAD_FAILED : KAD_ACCEPT,
-       &chosen);
+  chosen = keep(&call->held[call->held_count - 1]);
+  give(call, answer,
+       policy.refuse_select ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT, &chosen);
 }
 
-static void set_policy(size_t i, kad_hook validate_hook, kad_hook merge_hook,
-                       kad_hook select_hook) {
+static void set_policy(size_t i, kad_hook_fn validate_hook,
+                       kad_hook_fn merge_hook, kad_hook_fn select_hook) {
   const struct kad_type type = {.name = "value",
                                 .validate = validate_hook,
                                 .merge = merge_hook,
@@ -369,7 +373,7 @@ static void set_policy(size_t i, kad_hook validate_hook, kad_hook merge_hook,
   assert_ok(kad_node_set_policy(overlay.nodes[i], &rules));
 }
 
-/* Gets at `i`, answering each question 100 ms after it came. */
+/* Gets at `i`, answering each call 100 ms after it came. */
 static int get_with_answers(size_t i) {
   assert_ok(kad_node_get(overlay.nodes[i], &key, kad_slice_of("value"), NULL,
                          kad_ending_take, &got, NULL));
@@ -377,13 +381,13 @@ static int get_with_answers(size_t i) {
   for (unsigned turn = 0; turn < 200 && got.calls == 0; turn++) {
     kad_overlay_run(&overlay, 100);
     for (; answered < policy.open; answered++) {
-      const struct kad_answer answer = {
+      const struct kad_hook_result answer = {
           .verdict = policy.verdicts[answered],
           .records = &policy.answers[answered],
           .record_count = policy.has[answered],
       };
-      assert_ok(
-          kad_node_answer(policy.node, policy.tickets[answered], &answer));
+      assert_ok(kad_node_complete_hook(policy.node, policy.call_ids[answered],
+                                       &answer));
     }
   }
   return kad_ending_await(&got);

@@ -139,36 +139,36 @@ static void unknown_type_is_an_error(void **state) {
   assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_ETYPE);
 }
 
-/* A policy that puts questions off until the test answers them. */
+/* A policy that puts pending_hooks off until the test answers them. */
 struct slow {
-  uint64_t tickets[8];
+  uint64_t call_ids[8];
   size_t asked;
   size_t abandoned;
-  enum kad_verdict verdict; /* what it says at once, or KAD_LATER */
+  enum kad_verdict verdict; /* what it says at once, or KAD_VERDICT_PENDING */
 };
 
-static void think(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void think(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *answer) {
   struct slow *slow = state;
   answer->verdict = slow->verdict;
   answer->code = 299;
   answer->reason = kad_slice_of("not like that");
-  if (slow->verdict == KAD_LATER) {
+  if (slow->verdict == KAD_VERDICT_PENDING) {
     assert_true(slow->asked < 8);
-    slow->tickets[slow->asked] = question->ticket;
+    slow->call_ids[slow->asked] = call->call_id;
   }
   slow->asked++;
 }
 
-static void abandon(void *state, uint64_t ticket) {
+static void abandon(void *state, uint64_t call_id) {
   struct slow *slow = state;
-  (void)ticket;
+  (void)call_id;
   slow->abandoned++;
 }
 
 /* Gives node `i` the hooks `validate` and `merge` for plain values. */
-static void set_policy(size_t i, struct slow *slow, kad_hook validate,
-                       kad_hook merge) {
+static void set_policy(size_t i, struct slow *slow, kad_hook_fn validate,
+                       kad_hook_fn merge) {
   const struct kad_type type = {
       .name = "value", .state = slow, .validate = validate, .merge = merge};
   const struct kad_policy policy = {
@@ -178,7 +178,7 @@ static void set_policy(size_t i, struct slow *slow, kad_hook validate,
 
 static void own_policy_refuses_before_anybody_is_asked(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_REFUSE};
+  struct slow slow = {.verdict = KAD_VERDICT_REJECT};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   set_policy(1, &slow, think, NULL);
@@ -193,17 +193,17 @@ static void own_policy_refuses_before_anybody_is_asked(void **state) {
 
 static void own_policy_may_answer_later(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_LATER};
+  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_policy(1, &slow, think, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1500);
   assert_int_equal(ending.calls, 0);
 
-  assert_ok(kad_node_answer(overlay.nodes[1], slow.tickets[0], &yes));
+  assert_ok(kad_node_complete_hook(overlay.nodes[1], slow.call_ids[0], &yes));
 
   assert_ok(kad_ending_await(&ending));
   assert_true(ending.result.stored >= K);
@@ -212,7 +212,7 @@ static void own_policy_may_answer_later(void **state) {
 
 static void own_policy_that_never_answers_fails_the_put(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_LATER};
+  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   set_policy(1, &slow, think, NULL);
@@ -226,11 +226,11 @@ static void own_policy_that_never_answers_fails_the_put(void **state) {
 
 static void cancel_withdraws_the_question(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_LATER};
+  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   kad_operation_id operation;
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_policy(1, &slow, think, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
                          &ending, &operation));
@@ -240,13 +240,14 @@ static void cancel_withdraws_the_question(void **state) {
 
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
   assert_int_equal(slow.abandoned, 1);
-  assert_int_equal(kad_node_answer(overlay.nodes[1], slow.tickets[0], &yes),
-                   KAD_ENOTFOUND);
+  assert_int_equal(
+      kad_node_complete_hook(overlay.nodes[1], slow.call_ids[0], &yes),
+      KAD_ENOTFOUND);
 }
 
 static void node_closes_while_its_policy_thinks(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_LATER};
+  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   set_policy(1, &slow, think, NULL);
@@ -265,7 +266,7 @@ static void node_closes_while_its_policy_thinks(void **state) {
 
 static void refusal_of_every_contact_is_told(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_REFUSE};
+  struct slow slow = {.verdict = KAD_VERDICT_REJECT};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   for (size_t i = 0; i < NODES; i++) {
@@ -363,7 +364,7 @@ static void lone_put_reaches_the_overlay_once_there_is_one(void **state) {
  * answered, or after the put was given up. */
 static size_t open_lone_with_slow_merge(struct slow *slow) {
   const size_t lone = overlay.count;
-  *slow = (struct slow){.verdict = KAD_LATER};
+  *slow = (struct slow){.verdict = KAD_VERDICT_PENDING};
   (void)kad_overlay_add(&overlay);
   set_policy(lone, slow, NULL, think);
   return lone;
@@ -375,15 +376,16 @@ static void put_waits_for_its_own_copy(void **state) {
   const size_t lone = open_lone_with_slow_merge(&slow);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  const struct kad_answer yes = {
-      .verdict = KAD_ACCEPT, .records = &record, .record_count = 1};
+  const struct kad_hook_result yes = {
+      .verdict = KAD_VERDICT_ACCEPT, .records = &record, .record_count = 1};
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1000);
   assert_int_equal(slow.asked, 1);
   assert_int_equal(ending.calls, 0);
 
-  assert_ok(kad_node_answer(overlay.nodes[lone], slow.tickets[0], &yes));
+  assert_ok(
+      kad_node_complete_hook(overlay.nodes[lone], slow.call_ids[0], &yes));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   assert_int_equal(ending.result.stored, 1);
@@ -396,8 +398,8 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   const size_t lone = open_lone_with_slow_merge(&slow);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  const struct kad_answer yes = {
-      .verdict = KAD_ACCEPT, .records = &record, .record_count = 1};
+  const struct kad_hook_result yes = {
+      .verdict = KAD_VERDICT_ACCEPT, .records = &record, .record_count = 1};
   kad_operation_id operation;
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
                          &ending, &operation));
@@ -405,7 +407,7 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   assert_ok(kad_node_cancel(overlay.nodes[lone], operation));
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
 
-  /* The question is past its deadline by now; the next one is not. */
+  /* The call is past its deadline by now; the next one is not. */
   kad_operation_id again;
   struct kad_ending other;
   kad_ending_init(&other, &overlay);
@@ -414,7 +416,8 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   kad_overlay_run(&overlay, 100);
   assert_ok(kad_node_cancel(overlay.nodes[lone], again));
   kad_overlay_run(&overlay, 100);
-  assert_ok(kad_node_answer(overlay.nodes[lone], slow.tickets[1], &yes));
+  assert_ok(
+      kad_node_complete_hook(overlay.nodes[lone], slow.call_ids[1], &yes));
 
   assert_int_equal(other.calls, 1);
   assert_int_equal(kad_overlay_held(&overlay, lone), 1);

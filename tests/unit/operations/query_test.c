@@ -44,9 +44,9 @@ static int close_overlay(void **state) {
   return 0;
 }
 
-static void sing(void *state, const struct kad_question *question,
-                 struct kad_answer *answer) {
-  (void)question;
+static void sing(void *state, const struct kad_hook_call *call,
+                 struct kad_hook_result *answer) {
+  (void)call;
   answer->reply = kad_slice_of(state);
 }
 
@@ -285,12 +285,12 @@ static void arguments_are_a_dictionary_without_a_target(void **state) {
       KAD_EINVAL);
 }
 
-static void check_arguments(void *state, const struct kad_question *question,
-                            struct kad_answer *answer) {
+static void check_arguments(void *state, const struct kad_hook_call *call,
+                            struct kad_hook_result *answer) {
   struct kad_bencode dict;
   struct kad_bencode value;
   unsigned *asked = state;
-  assert_ok(kad_bencode_parse(question->request->args, &dict));
+  assert_ok(kad_bencode_parse(call->request->args, &dict));
   assert_true(kad_bencode_find(&dict, "target", &value));
   assert_memory_equal(value.bytes.data, key.bytes, 20);
   assert_true(kad_bencode_find(&dict, "zoo", &value));

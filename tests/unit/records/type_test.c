@@ -17,11 +17,11 @@ static const struct kad_type *find(const struct kad_rules *types, size_t count,
   return found == NULL ? NULL : &found->rules;
 }
 
-static void accept(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void accept(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
-  answer->verdict = KAD_ACCEPT;
+  (void)call;
+  answer->verdict = KAD_VERDICT_ACCEPT;
 }
 
 static void admits_names_of_lower_case_digits_and_marks(void **state) {

@@ -12,9 +12,9 @@ enum {
 
 static struct kad_lone lone;
 
-/* A question that the test answers itself. */
+/* A call that the test answers itself. */
 struct open_question {
-  uint64_t ticket;
+  uint64_t call_id;
   uint8_t set[SET_MAX]; /* merge: what is to be held, a byte a value */
   size_t size;
   bool merges;
@@ -23,7 +23,8 @@ struct open_question {
 /* The policy: what its hooks say, and what they saw. */
 struct rules {
   enum kad_verdict validate;
-  enum kad_verdict merge; /* KAD_ACCEPT: all values, held and incoming */
+  enum kad_verdict
+      merge; /* KAD_VERDICT_ACCEPT: all values, held and incoming */
   enum kad_verdict expire;
   uint32_t life_s;
   struct open_question open[OPEN_MAX];
@@ -40,26 +41,26 @@ struct rules {
 
 static struct rules rules;
 
-static struct open_question *open_question(const struct kad_question *question,
-                                           struct kad_answer *answer) {
+static struct open_question *open_question(const struct kad_hook_call *call,
+                                           struct kad_hook_result *answer) {
   struct open_question *open = &rules.open[rules.open_count++];
   assert_true(rules.open_count <= OPEN_MAX);
-  *open = (struct open_question){.ticket = question->ticket};
-  answer->verdict = KAD_LATER;
+  *open = (struct open_question){.call_id = call->call_id};
+  answer->verdict = KAD_VERDICT_PENDING;
   return open;
 }
 
-static void validate(void *state, const struct kad_question *question,
-                     struct kad_answer *answer) {
+static void validate(void *state, const struct kad_hook_call *call,
+                     struct kad_hook_result *answer) {
   (void)state;
-  rules.from = question->from;
-  rules.proven = question->proven;
-  rules.reason = question->reason;
+  rules.from = call->from;
+  rules.proven = call->proven;
+  rules.reason = call->reason;
   answer->verdict = rules.validate;
   answer->code = 250;
   answer->reason = kad_slice_of("not today");
-  if (rules.validate == KAD_LATER) {
-    (void)open_question(question, answer);
+  if (rules.validate == KAD_VERDICT_PENDING) {
+    (void)open_question(call, answer);
   }
 }
 
@@ -76,12 +77,12 @@ static const struct kad_record *records_of(const uint8_t *set, size_t size) {
 }
 
 /* Unites what is held with what comes. */
-static size_t unite(const struct kad_question *question, uint8_t *set) {
+static size_t unite(const struct kad_hook_call *call, uint8_t *set) {
   size_t size = 0;
-  const uint8_t incoming = question->record->value.data[0];
+  const uint8_t incoming = call->record->value.data[0];
   bool is_new = true;
-  for (size_t i = 0; i < question->held_count; i++) {
-    set[size] = question->held[i].value.data[0];
+  for (size_t i = 0; i < call->held_count; i++) {
+    set[size] = call->held[i].value.data[0];
     is_new = is_new && set[size] != incoming;
     size++;
   }
@@ -91,10 +92,10 @@ static size_t unite(const struct kad_question *question, uint8_t *set) {
   return size;
 }
 
-static void merge(void *state, const struct kad_question *question,
-                  struct kad_answer *answer) {
+static void merge(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *answer) {
   uint8_t set[SET_MAX + 1];
-  const size_t size = unite(question, set);
+  const size_t size = unite(call, set);
   static const uint8_t large[KAD_VALUE_MAX + 1];
   static const struct kad_record too_large = {.value = {large, sizeof large}};
   (void)state;
@@ -102,49 +103,49 @@ static void merge(void *state, const struct kad_question *question,
   if (rules.overlong) {
     answer->records = &too_large;
     answer->record_count = 1;
-  } else if (rules.merge == KAD_ACCEPT) {
+  } else if (rules.merge == KAD_VERDICT_ACCEPT) {
     answer->records = records_of(set, size);
     answer->record_count = size;
-  } else if (rules.merge == KAD_LATER) {
-    struct open_question *open = open_question(question, answer);
+  } else if (rules.merge == KAD_VERDICT_PENDING) {
+    struct open_question *open = open_question(call, answer);
     memcpy(open->set, set, size);
     open->size = size;
     open->merges = true;
   }
 }
 
-static void expire(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void expire(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
   answer->verdict = rules.expire;
   answer->seconds = rules.life_s;
-  if (rules.expire == KAD_LATER) {
-    (void)open_question(question, answer);
+  if (rules.expire == KAD_VERDICT_PENDING) {
+    (void)open_question(call, answer);
   }
 }
 
-static void stored(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void stored(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
-  assert_true(question->record->value.len > 0);
-  assert_true(question->record->ttl > 0);
-  assert_int_equal(question->reason, KAD_REASON_STORE);
-  assert_int_not_equal(question->from.address.family, 0);
+  assert_true(call->record->value.len > 0);
+  assert_true(call->record->ttl > 0);
+  assert_int_equal(call->reason, KAD_REASON_STORE);
+  assert_int_not_equal(call->from.address.family, 0);
   rules.stored++;
 }
 
-static void dropped(void *state, const struct kad_question *question,
-                    struct kad_answer *answer) {
+static void dropped(void *state, const struct kad_hook_call *call,
+                    struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
   rules.dropped++;
-  rules.last_dropped = question->record->value.data[0];
+  rules.last_dropped = call->record->value.data[0];
 }
 
-static void abandon(void *state, uint64_t ticket) {
+static void abandon(void *state, uint64_t call_id) {
   (void)state;
-  (void)ticket;
+  (void)call_id;
   rules.abandoned++;
 }
 
@@ -194,7 +195,7 @@ static void refused_record_is_answered_with_its_reason(void **state) {
   (void)state;
   struct kad_message reply;
   set_rules((struct kad_type){.validate = validate});
-  rules.validate = KAD_REFUSE;
+  rules.validate = KAD_VERDICT_REJECT;
 
   assert_int_equal(kad_stores_code(&lone, 1, 'a'), 250);
 
@@ -223,7 +224,7 @@ static void validate_sees_who_stores(void **state) {
 static void failing_validate_refuses(void **state) {
   (void)state;
   set_rules((struct kad_type){.validate = validate});
-  rules.validate = KAD_FAILED;
+  rules.validate = KAD_VERDICT_FAILED;
 
   assert_int_equal(kad_stores_code(&lone, 1, 'a'), KAD_CODE_FAILED);
 
@@ -233,15 +234,15 @@ static void failing_validate_refuses(void **state) {
 
 static void store_waits_for_a_later_answer(void **state) {
   (void)state;
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
-  rules.validate = KAD_LATER;
+  rules.validate = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
   const size_t sent = lone.sent;
   kad_lone_run(&lone, 1500);
   assert_int_equal(lone.sent, sent);
 
-  assert_ok(kad_node_answer(lone.node, rules.open[0].ticket, &yes));
+  assert_ok(kad_node_complete_hook(lone.node, rules.open[0].call_id, &yes));
 
   assert_int_equal(lone.sent, sent + 1);
   assert_int_equal(kad_lone_error(&lone), 0);
@@ -250,17 +251,18 @@ static void store_waits_for_a_later_answer(void **state) {
 
 static void answer_past_its_deadline_is_a_failure(void **state) {
   (void)state;
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
-  rules.validate = KAD_LATER;
+  rules.validate = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
 
   kad_lone_run(&lone, 2500);
 
   assert_int_equal(kad_lone_error(&lone), KAD_CODE_FAILED);
   assert_int_equal(rules.abandoned, 1);
-  assert_int_equal(kad_node_answer(lone.node, rules.open[0].ticket, &yes),
-                   KAD_ENOTFOUND);
+  assert_int_equal(
+      kad_node_complete_hook(lone.node, rules.open[0].call_id, &yes),
+      KAD_ENOTFOUND);
   assert_int_equal(count_records(), 0);
 }
 
@@ -290,10 +292,10 @@ static void records_of_one_store_are_judged_each(void **state) {
 static void closing_abandons_what_waits(void **state) {
   (void)state;
   set_rules((struct kad_type){.validate = validate, .merge = merge});
-  rules.validate = KAD_LATER;
+  rules.validate = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
-  rules.validate = KAD_ACCEPT;
-  rules.merge = KAD_LATER;
+  rules.validate = KAD_VERDICT_ACCEPT;
+  rules.merge = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 2, 'b');
   kad_stores_put(&lone, 3, 'c');
   assert_int_equal(rules.open_count, 2);
@@ -322,13 +324,13 @@ static void merge_says_what_is_held(void **state) {
   assert_int_equal(rules.dropped, 0);
 }
 
-static void winner(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void winner(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   static uint8_t best;
   (void)state;
-  best = question->record->value.data[0];
-  for (size_t i = 0; i < question->held_count; i++) {
-    const uint8_t other = question->held[i].value.data[0];
+  best = call->record->value.data[0];
+  for (size_t i = 0; i < call->held_count; i++) {
+    const uint8_t other = call->held[i].value.data[0];
     best = other > best ? other : best;
   }
   answer->records = records_of(&best, 1);
@@ -349,12 +351,12 @@ static void merge_may_drop_what_was_held(void **state) {
   assert_int_equal(rules.dropped, 1);
 }
 
-static void drop_everything(void *state, const struct kad_question *question,
-                            struct kad_answer *answer) {
+static void drop_everything(void *state, const struct kad_hook_call *call,
+                            struct kad_hook_result *answer) {
   (void)state;
-  answer->verdict = KAD_ACCEPT;
-  answer->record_count = question->record->value.data[0] == '0' ? 0 : 1;
-  answer->records = records_of(question->record->value.data, 1);
+  answer->verdict = KAD_VERDICT_ACCEPT;
+  answer->record_count = call->record->value.data[0] == '0' ? 0 : 1;
+  answer->records = records_of(call->record->value.data, 1);
 }
 
 static void merge_may_leave_nothing(void **state) {
@@ -372,7 +374,7 @@ static void failing_merge_leaves_what_was_held(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   kad_stores_put(&lone, 1, 'a');
-  rules.merge = KAD_FAILED;
+  rules.merge = KAD_VERDICT_FAILED;
 
   assert_int_equal(kad_stores_code(&lone, 2, 'b'), KAD_CODE_FAILED);
 
@@ -407,7 +409,7 @@ static void merges_of_one_key_take_turns(void **state) {
   (void)state;
   const uint8_t all[] = {'a', 'b', 'c'};
   set_rules((struct kad_type){.merge = merge});
-  rules.merge = KAD_LATER;
+  rules.merge = KAD_VERDICT_PENDING;
 
   kad_stores_put(&lone, 1, 'a');
   kad_stores_put(&lone, 2, 'b');
@@ -415,12 +417,13 @@ static void merges_of_one_key_take_turns(void **state) {
   assert_int_equal(rules.open_count, 1);
   for (size_t i = 0; i < 3; i++) {
     assert_int_equal(rules.open_count, i + 1);
-    const struct kad_answer answer = {
-        .verdict = KAD_ACCEPT,
+    const struct kad_hook_result answer = {
+        .verdict = KAD_VERDICT_ACCEPT,
         .records = records_of(rules.open[i].set, rules.open[i].size),
         .record_count = rules.open[i].size,
     };
-    assert_ok(kad_node_answer(lone.node, rules.open[i].ticket, &answer));
+    assert_ok(
+        kad_node_complete_hook(lone.node, rules.open[i].call_id, &answer));
   }
 
   kad_stores_assert_set(&lone, all, sizeof all);
@@ -429,10 +432,10 @@ static void merges_of_one_key_take_turns(void **state) {
 static void merge_that_never_answers_lets_the_next_go_on(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
-  rules.merge = KAD_LATER;
+  rules.merge = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
   kad_stores_put(&lone, 2, 'b');
-  rules.merge = KAD_ACCEPT;
+  rules.merge = KAD_VERDICT_ACCEPT;
 
   kad_lone_run(&lone, 2500);
 
@@ -444,7 +447,7 @@ static void merge_that_never_answers_lets_the_next_go_on(void **state) {
 static void only_so_many_wait_for_one_key(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
-  rules.merge = KAD_LATER;
+  rules.merge = KAD_VERDICT_PENDING;
   for (unsigned i = 1; i <= 65; i++) {
     kad_stores_put(&lone, i, (uint8_t)i);
   }
@@ -462,17 +465,17 @@ static void who_waits_for_a_key_counts_among_all_that_wait(void **state) {
   config.max_waiting = 3;
   open_node(&config);
   set_rules((struct kad_type){.merge = merge});
-  rules.merge = KAD_LATER;
+  rules.merge = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
   kad_stores_put(&lone, 2, 'b');
   kad_stores_put(&lone, 3, 'c');
 
   assert_int_equal(kad_stores_code(&lone, 4, 'd'), KAD_CODE_FAILED);
 
-  rules.merge = KAD_ACCEPT;
+  rules.merge = KAD_VERDICT_ACCEPT;
   kad_lone_run(&lone, 2500);
   kad_stores_assert(&lone, "cb");
-  rules.merge = KAD_LATER;
+  rules.merge = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 5, 'e');
   kad_stores_put(&lone, 6, 'f');
   kad_stores_put(&lone, 7, 'g');
@@ -485,7 +488,7 @@ static uint32_t draw(uint64_t *state, uint32_t bound) {
   return (uint32_t)(*state >> 33) % bound;
 }
 
-/* Answers an open question, which is then out of the list. Returns false when
+/* Answers an open call, which is then out of the list. Returns false when
  * there is none. */
 static bool answer_one(uint64_t *random) {
   if (rules.open_count == 0) {
@@ -494,12 +497,12 @@ static bool answer_one(uint64_t *random) {
   const size_t index = draw(random, (uint32_t)rules.open_count);
   const struct open_question open = rules.open[index];
   rules.open[index] = rules.open[--rules.open_count];
-  const struct kad_answer answer = {
-      .verdict = KAD_ACCEPT,
+  const struct kad_hook_result answer = {
+      .verdict = KAD_VERDICT_ACCEPT,
       .records = open.merges ? records_of(open.set, open.size) : NULL,
       .record_count = open.merges ? open.size : 0,
   };
-  assert_ok(kad_node_answer(lone.node, open.ticket, &answer));
+  assert_ok(kad_node_complete_hook(lone.node, open.call_id, &answer));
   return true;
 }
 
@@ -518,9 +521,10 @@ static void interleaved_merges_lose_nothing(void **state) {
     rules.life_s = 1000;
     for (unsigned i = 0; i < 60; i++) {
       const uint8_t value = (uint8_t)(1 + draw(&random, 50));
-      rules.validate = draw(&random, 2) ? KAD_LATER : KAD_ACCEPT;
-      rules.merge = draw(&random, 3) ? KAD_LATER : KAD_ACCEPT;
-      rules.expire = draw(&random, 2) ? KAD_FAILED : KAD_ACCEPT;
+      rules.validate =
+          draw(&random, 2) ? KAD_VERDICT_PENDING : KAD_VERDICT_ACCEPT;
+      rules.merge = draw(&random, 3) ? KAD_VERDICT_PENDING : KAD_VERDICT_ACCEPT;
+      rules.expire = draw(&random, 2) ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT;
       kad_stores_put(&lone, 1 + i, value);
       if (memchr(model, value, size) == NULL) {
         model[size++] = value;

@@ -7,11 +7,11 @@
 static struct kad_lone lone;
 static uint8_t last_dropped;
 
-static void dropped(void *state, const struct kad_question *question,
-                    struct kad_answer *answer) {
+static void dropped(void *state, const struct kad_hook_call *call,
+                    struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
-  last_dropped = question->record->value.data[0];
+  last_dropped = call->record->value.data[0];
 }
 
 static struct kad_config plain_config(void) {

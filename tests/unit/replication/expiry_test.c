@@ -34,21 +34,21 @@ static int close_node(void **state) {
   return 0;
 }
 
-static void dropped(void *state, const struct kad_question *question,
-                    struct kad_answer *answer) {
+static void dropped(void *state, const struct kad_hook_call *call,
+                    struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
-  assert_int_equal(question->reason, KAD_REASON_EXPIRE);
-  assert_int_equal(question->record->ttl, 0);
+  assert_int_equal(call->reason, KAD_REASON_EXPIRE);
+  assert_int_equal(call->record->ttl, 0);
   dropped_count++;
-  last_dropped = question->record->value.data[0];
-  last_age = question->record->age;
+  last_dropped = call->record->value.data[0];
+  last_age = call->record->age;
 }
 
-static void expire(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void expire(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
-  (void)question;
+  (void)call;
   answer->verdict = verdict;
   answer->seconds = life_s;
 }
@@ -107,7 +107,7 @@ static void record_may_not_ask_for_more(void **state) {
 static void hook_decides_how_long_a_record_lives(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90, .expire = expire});
-  verdict = KAD_ACCEPT;
+  verdict = KAD_VERDICT_ACCEPT;
   life_s = 300;
   store(1, 'a', 0);
   assert_lives(300);
@@ -116,7 +116,7 @@ static void hook_decides_how_long_a_record_lives(void **state) {
 static void life_of_nothing_is_a_second(void **state) {
   (void)state;
   set_type((struct kad_type){.expire = expire});
-  verdict = KAD_ACCEPT;
+  verdict = KAD_VERDICT_ACCEPT;
   life_s = 0;
   store(1, 'a', 0);
   assert_lives(1);
@@ -125,7 +125,7 @@ static void life_of_nothing_is_a_second(void **state) {
 static void life_has_an_end(void **state) {
   (void)state;
   set_type((struct kad_type){.expire = expire, .republish = UINT32_MAX});
-  verdict = KAD_ACCEPT;
+  verdict = KAD_VERDICT_ACCEPT;
   life_s = UINT32_MAX;
   store(1, 'a', 0);
   assert_lives(30 * DAY_S);
@@ -134,7 +134,7 @@ static void life_has_an_end(void **state) {
 static void failing_hook_leaves_the_type_its_say(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90, .expire = expire});
-  verdict = KAD_FAILED;
+  verdict = KAD_VERDICT_FAILED;
   life_s = 7;
   store(1, 'a', 0);
   assert_lives(90);
@@ -166,15 +166,15 @@ static void dropped_hook_is_told(void **state) {
 }
 
 /* A hook that stores again while records expire: nothing goes astray. */
-static void store_again(void *state, const struct kad_question *question,
-                        struct kad_answer *answer) {
-  const struct kad_record record = {.key = question->record->key,
+static void store_again(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
+  const struct kad_record record = {.key = call->record->key,
                                     .type = kad_slice_of("value"),
                                     .value = kad_slice_of("again")};
   (void)state;
   (void)answer;
   if (dropped_count++ == 0) {
-    assert_ok(kad_node_put(question->node, &record, NULL, NULL, NULL, NULL));
+    assert_ok(kad_node_put(call->node, &record, NULL, NULL, NULL, NULL));
   }
 }
 

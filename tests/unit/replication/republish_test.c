@@ -128,19 +128,19 @@ static struct {
   enum kad_verdict verdict;
   uint32_t seconds;
   unsigned asked;
-  uint64_t tickets[64];
+  uint64_t call_ids[64];
   struct kad_node *nodes[64];
 } hook;
 
-static void decide(void *state, const struct kad_question *question,
-                   struct kad_answer *answer) {
+static void decide(void *state, const struct kad_hook_call *call,
+                   struct kad_hook_result *answer) {
   (void)state;
-  assert_int_equal(question->reason, KAD_REASON_REPUBLISH);
-  assert_slice_is(question->record->value, "v");
-  assert_true(question->record->ttl > 0);
+  assert_int_equal(call->reason, KAD_REASON_REPUBLISH);
+  assert_slice_is(call->record->value, "v");
+  assert_true(call->record->ttl > 0);
   if (hook.asked < 64) {
-    hook.tickets[hook.asked] = question->ticket;
-    hook.nodes[hook.asked] = question->node;
+    hook.call_ids[hook.asked] = call->call_id;
+    hook.nodes[hook.asked] = call->node;
   }
   hook.asked++;
   answer->verdict = hook.verdict;
@@ -156,7 +156,7 @@ static void use_hook(enum kad_verdict verdict, uint32_t seconds) {
 
 static void hook_may_say_never(void **state) {
   (void)state;
-  use_hook(KAD_ACCEPT, 0);
+  use_hook(KAD_VERDICT_ACCEPT, 0);
   put(1);
 
   kad_overlay_run(&overlay, KAD_HOUR_MS);
@@ -167,7 +167,7 @@ static void hook_may_say_never(void **state) {
 
 static void hook_says_when_next(void **state) {
   (void)state;
-  use_hook(KAD_ACCEPT, 60);
+  use_hook(KAD_VERDICT_ACCEPT, 60);
   put(1);
 
   /* The type's period first, then a minute each: its stores begin a new period
@@ -179,7 +179,7 @@ static void hook_says_when_next(void **state) {
 
 static void failing_hook_leaves_the_period(void **state) {
   (void)state;
-  use_hook(KAD_FAILED, 0);
+  use_hook(KAD_VERDICT_FAILED, 0);
   put(1);
 
   kad_overlay_run(&overlay, (kad_time_ms)PERIOD_S * 5 * KAD_SECOND_MS);
@@ -189,15 +189,16 @@ static void failing_hook_leaves_the_period(void **state) {
 
 static void hook_may_answer_later(void **state) {
   (void)state;
-  use_hook(KAD_LATER, 0);
+  use_hook(KAD_VERDICT_PENDING, 0);
   put(1);
   while (hook.asked == 0) {
     kad_overlay_run(&overlay, KAD_SECOND_MS);
   }
   const uint64_t stores = kad_overlay_sums(&overlay).stores;
-  const struct kad_answer soon = {.verdict = KAD_ACCEPT, .seconds = 5000};
+  const struct kad_hook_result soon = {.verdict = KAD_VERDICT_ACCEPT,
+                                       .seconds = 5000};
 
-  assert_ok(kad_node_answer(hook.nodes[0], hook.tickets[0], &soon));
+  assert_ok(kad_node_complete_hook(hook.nodes[0], hook.call_ids[0], &soon));
   kad_overlay_run(&overlay, 10 * KAD_SECOND_MS);
 
   assert_int_equal(kad_overlay_sums(&overlay).republishes, 1);
@@ -206,7 +207,7 @@ static void hook_may_answer_later(void **state) {
 
 static void hook_that_never_answers_leaves_the_period(void **state) {
   (void)state;
-  use_hook(KAD_LATER, 0);
+  use_hook(KAD_VERDICT_PENDING, 0);
   put(1);
 
   kad_overlay_run(&overlay, (kad_time_ms)PERIOD_S * 4 * KAD_SECOND_MS);

@@ -505,10 +505,10 @@ struct canceller {
   kad_operation_id operation;
 };
 
-static void cancel_the_call(void *state, const struct kad_question *question,
-                            struct kad_answer *answer) {
+static void cancel_the_call(void *state, const struct kad_hook_call *call,
+                            struct kad_hook_result *answer) {
   struct canceller *canceller = state;
-  (void)question;
+  (void)call;
   (void)answer;
   assert_ok(kad_node_cancel(canceller->node, canceller->operation));
 }

@@ -185,7 +185,7 @@ static int close_lone(void **state) {
 }
 
 /* From now on the node speaks the codec. */
-static void set_hex(kad_hook on_request) {
+static void set_hex(kad_hook_fn on_request) {
   const struct kad_policy policy = {.codec = &hex, .on_request = on_request};
   assert_ok(kad_node_set_policy(lone.node, &policy));
 }
@@ -338,25 +338,25 @@ static void what_does_not_fit_its_memory_is_malformed(void **state) {
   assert_int_equal(kad_lone_stats(&lone).served_ping, 0);
 }
 
-static uint64_t ticket;
+static uint64_t call_id;
 
-static void wait(void *state, const struct kad_question *question,
-                 struct kad_answer *answer) {
+static void wait(void *state, const struct kad_hook_call *call,
+                 struct kad_hook_result *answer) {
   (void)state;
-  ticket = question->ticket;
-  answer->verdict = KAD_LATER;
+  call_id = call->call_id;
+  answer->verdict = KAD_VERDICT_PENDING;
 }
 
 static void a_query_that_waits_is_answered_in_it(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   struct kad_message message;
   (void)state;
   set_hex(wait);
   kad_lone_begin(&message, KAD_METHOD_FIND_NODE);
   receive(&from, &message);
 
-  assert_ok(kad_node_answer(lone.node, ticket, &yes));
+  assert_ok(kad_node_complete_hook(lone.node, call_id, &yes));
 
   (void)read_reply(&message);
   assert_slice_is(message.transaction, "qq");
@@ -365,7 +365,7 @@ static void a_query_that_waits_is_answered_in_it(void **state) {
 
 static void a_query_that_waits_while_it_goes_is_dropped(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
-  const struct kad_answer yes = {.verdict = KAD_ACCEPT};
+  const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   struct kad_message message;
   (void)state;
   set_hex(wait);
@@ -374,7 +374,7 @@ static void a_query_that_waits_while_it_goes_is_dropped(void **state) {
   const size_t sent = lone.sent;
   assert_ok(kad_node_set_policy(lone.node, NULL));
 
-  assert_ok(kad_node_answer(lone.node, ticket, &yes));
+  assert_ok(kad_node_complete_hook(lone.node, call_id, &yes));
 
   assert_int_equal(lone.sent, sent);
   assert_int_equal(kad_lone_stats(&lone).dropped_malformed, 1);
