@@ -642,7 +642,7 @@ struct kad_result {
 /* Called exactly once an operation, never from inside the call that started
  * it; by kad_node_free with KAD_ECLOSED for what is still running. May start
  * and cancel operations; may not free the node. */
-typedef void (*kad_done)(void *data, const struct kad_result *result);
+typedef void (*kad_done_fn)(void *data, const struct kad_result *result);
 
 /* How a lookup runs. Zero fields take the node's configuration. */
 struct kad_lookup_options {
@@ -798,14 +798,14 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
  * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               const struct kad_address *known,
-                                              size_t count, kad_done done,
+                                              size_t count, kad_done_fn done,
                                               void *data,
                                               kad_operation_id *operation);
 
 /* Pings an address. */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
-                                         kad_done done, void *data,
+                                         kad_done_fn done, void *data,
                                          kad_operation_id *operation);
 
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
@@ -814,22 +814,22 @@ KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
 KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          const struct kad_contact *to,
                                          struct kad_slice method,
-                                         struct kad_slice args, kad_done done,
-                                         void *data,
+                                         struct kad_slice args,
+                                         kad_done_fn done, void *data,
                                          kad_operation_id *operation);
 
 /* What the user makes of a reply to a query along a lookup path. */
 enum kad_reply_verdict {
-  KAD_REPLY_COUNTS,      /* for the quorum; the lookup goes on */
-  KAD_REPLY_PASSED_OVER, /* it does not count; the lookup goes on */
-  KAD_REPLY_SUFFICES     /* it counts, and the lookup ends */
+  KAD_REPLY_VERDICT_COUNT,  /* for the quorum; the lookup goes on */
+  KAD_REPLY_VERDICT_IGNORE, /* it does not count; the lookup goes on */
+  KAD_REPLY_VERDICT_STOP    /* it counts, and the lookup ends */
 };
 
 /* Told of each reply to kad_node_query, in the order in which they come, with
  * the data of the operation. `reply` is a bencoded dictionary, or empty where a
  * codec gives none; untrusted. Everything is borrowed until it returns. May
  * start and cancel operations; may not free the node. */
-typedef enum kad_reply_verdict (*kad_on_reply)(void *data,
+typedef enum kad_reply_verdict (*kad_reply_fn)(void *data,
                                                const struct kad_contact *from,
                                                struct kad_slice reply);
 
@@ -840,7 +840,7 @@ struct kad_custom_query {
   struct kad_slice args;   /* a bencoded dictionary; empty for none. `id` and
                               `target`, the key, are added: it may not have a
                               `target` of its own */
-  kad_on_reply on_reply;   /* NULL: every reply counts */
+  kad_reply_fn on_reply;   /* NULL: every reply counts */
 };
 
 /* Looks up `key` with the query `custom` in place of find_node. Contacts in a
@@ -859,7 +859,7 @@ struct kad_custom_query {
 KAD_API KAD_MUST_CHECK int kad_node_query(
     struct kad_node *node, const struct kad_id *key,
     const struct kad_custom_query *custom,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Looks up the k contacts closest to `target`. KAD_ETIMEOUT when the deadline
@@ -867,7 +867,7 @@ KAD_API KAD_MUST_CHECK int kad_node_query(
  * did. Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_find_node(
     struct kad_node *node, const struct kad_id *target,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Looks up the records of `type` under `key`, ours among them, checks, merges
@@ -876,7 +876,7 @@ KAD_API KAD_MUST_CHECK int kad_node_find_node(
  * no rules for `type` are known. */
 KAD_API KAD_MUST_CHECK int kad_node_get(
     struct kad_node *node, const struct kad_id *key, struct kad_slice type,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Stores `record` at the k nodes closest to its key, this node among them if it
@@ -896,21 +896,21 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
  *                    the overlay when there is one */
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Looks up peers of `info_hash` (BEP 5). A policy of `peers` validates each,
  * then selects among them. KAD_ENOTFOUND when there are none. */
 KAD_API KAD_MUST_CHECK int kad_node_get_peers(
     struct kad_node *node, const struct kad_id *info_hash,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Announces us as a peer of `info_hash` on `port` (BEP 5); 0 announces the port
  * that our datagrams come from (implied_port). */
 KAD_API KAD_MUST_CHECK int kad_node_announce(
     struct kad_node *node, const struct kad_id *info_hash, uint16_t port,
-    const struct kad_lookup_options *options, kad_done done, void *data,
+    const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Hands what is held here to who becomes one of the k closest without us, for
@@ -919,8 +919,8 @@ KAD_API KAD_MUST_CHECK int kad_node_announce(
  * KAD_ETIMEOUT when there was no time for some of it. KAD_EBUSY while it is
  * leaving already. */
 KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
-                                          uint32_t deadline_ms, kad_done done,
-                                          void *data,
+                                          uint32_t deadline_ms,
+                                          kad_done_fn done, void *data,
                                           kad_operation_id *operation);
 
 /* Ends an operation with KAD_ECANCELED, by way of its callback. Returns

@@ -27,12 +27,12 @@
 /* Told of an error that escaped from a callback. The message, a string with a
  * traceback, is at the top of the stack of `L` and stays there. Must not raise.
  * `status` is the LUA_ERR… that the call ended with. */
-typedef void kad_lua_report(lua_State *L, int status);
+typedef void kad_lua_report_fn(lua_State *L, int status);
 
 /* What there is once in every Lua state. */
 struct kad_lua_context {
-  lua_State *main;        /* callbacks run here, never on a coroutine */
-  kad_lua_report *report; /* what becomes of errors; never NULL */
+  lua_State *main;           /* callbacks run here, never on a coroutine */
+  kad_lua_report_fn *report; /* what becomes of errors; never NULL */
   /* Runs `body`, by default kad_lua_protect. A policy VM puts its own here, to
    * meter what timers and operations run. Same contract as kad_lua_enter. */
   int (*enter)(struct kad_lua_context *context, lua_CFunction body,
@@ -62,7 +62,7 @@ void kad_lua_register_handle(lua_State *L);
  * userdata. Returns a LUA_… status; a failure has been given to `report`.
  * [-0, +0, -] */
 int kad_lua_protect(lua_State *L, lua_CFunction body, void *argument,
-                    kad_lua_report *report);
+                    kad_lua_report_fn *report);
 
 /* A message handler: turns any error value to a string with a traceback.
  * [-1, +1, m] */

@@ -165,9 +165,9 @@ static int call_heard(lua_State *L) {
   kad_lua_push_contact(L, heard->from, self->bits);
   lua_call(L, 3, 1);
   if (lua_toboolean(L, -1)) {
-    heard->verdict = KAD_REPLY_SUFFICES;
+    heard->verdict = KAD_REPLY_VERDICT_STOP;
   } else if (lua_isnil(L, -1)) {
-    heard->verdict = KAD_REPLY_COUNTS;
+    heard->verdict = KAD_REPLY_VERDICT_COUNT;
   }
   return 0;
 }
@@ -180,7 +180,7 @@ static enum kad_reply_verdict reply_came(void *data,
   struct heard heard = {.pending = pending,
                         .from = from,
                         .reply = reply,
-                        .verdict = KAD_REPLY_PASSED_OVER};
+                        .verdict = KAD_REPLY_VERDICT_IGNORE};
   if (pending->handle != NULL) {
     (void)kad_lua_enter(pending->context, call_heard, &heard);
   }

@@ -79,7 +79,7 @@ int kad_lua_traceback(lua_State *L) {
 }
 
 int kad_lua_protect(lua_State *L, lua_CFunction body, void *argument,
-                    kad_lua_report *report) {
+                    kad_lua_report_fn *report) {
   const int top = lua_gettop(L);
   if (!lua_checkstack(L, 8)) {
     return LUA_ERRMEM;

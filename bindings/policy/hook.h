@@ -33,7 +33,7 @@ static inline kad_time_ms kad_hook_now(const struct kad_host *host) {
 void kad_hook_push_function(lua_State *L, const struct kad_host *host,
                             const char *name);
 
-/* A kad_lua_report for what needs none. */
+/* A kad_lua_report_fn for what needs none. */
 void kad_hook_ignore(lua_State *L, int status);
 
 /* Counts a failure, opens the breaker when there were too many, and says it,

@@ -41,8 +41,9 @@ struct kad_member {
 };
 
 /* Says what became of a name. */
-typedef void (*kad_found)(void *data, int status,
-                          const struct kad_address *addresses, size_t count);
+typedef void (*kad_resolved_fn)(void *data, int status,
+                                const struct kad_address *addresses,
+                                size_t count);
 
 /* What one kind of network does. `member` is one that its `open` made. */
 struct kad_network_methods {
@@ -70,7 +71,7 @@ struct kad_network_methods {
    * kad_network_resolved. NULL where there are no names. Returns 0,
    * KAD_ENOMEM or KAD_ERESOLVE. */
   int (*resolve)(struct kad_network *network, const char *host, uint16_t port,
-                 kad_found found, void *data);
+                 kad_resolved_fn found, void *data);
   /* As the public functions; NULL does nothing. */
   int (*on_signal)(struct kad_network *network, int number,
                    void (*fire)(void *data), void *data);

@@ -12,7 +12,7 @@ enum {
 struct kad_resolved_name {
   struct kad_network *network;
   struct kad_resolved_name *next;
-  kad_found found;
+  kad_resolved_fn found;
   void *data;
   struct kad_address address;
   int status;
@@ -39,7 +39,7 @@ static void tell_answered_name(void *data) {
 }
 
 static int answer_name(struct kad_network *network, int status,
-                       const struct kad_address *address, kad_found found,
+                       const struct kad_address *address, kad_resolved_fn found,
                        void *data) {
   struct kad_resolved_name *name = kad_alloc(&network->allocator, sizeof *name);
   if (name == NULL) {
@@ -96,7 +96,7 @@ static bool split(struct kad_slice text, char host[HOST_MAX + 1],
 }
 
 int kad_network_resolve(struct kad_network *network, struct kad_slice text,
-                        kad_found found, void *data) {
+                        kad_resolved_fn found, void *data) {
   struct kad_address address = {0};
   if (kad_address_parse(text, &address) == 0) {
     return answer_name(network, 0, &address, found, data);

@@ -118,7 +118,7 @@ void kad_udp_send(void *state, const struct kad_address *to,
 
 /* names, */
 int kad_udp_resolve(struct kad_network *network, const char *host,
-                    uint16_t port, kad_found found, void *data);
+                    uint16_t port, kad_resolved_fn found, void *data);
 
 /* Cancels the look-ups that have not begun; the others end unheard. */
 void kad_udp_cancel_names(struct kad_udp *udp);

@@ -10,7 +10,7 @@ struct kad_udp_name {
   struct kad_udp_name *next;
   struct kad_udp_name *back;
   uint16_t port;
-  kad_found found;
+  kad_resolved_fn found;
   void *data;
 };
 
@@ -70,7 +70,7 @@ static void on_name(uv_getaddrinfo_t *request, int error,
 }
 
 int kad_udp_resolve(struct kad_network *network, const char *host,
-                    uint16_t port, kad_found found, void *data) {
+                    uint16_t port, kad_resolved_fn found, void *data) {
   struct kad_udp *udp = kad_udp_of(network);
   struct kad_udp_name *name = kad_alloc_zero(&network->allocator, sizeof *name);
   if (name == NULL) {

@@ -108,7 +108,7 @@ static bool address_is_valid(const struct kad_address *address) {
 }
 
 int kad_node_ping(struct kad_node *node, const struct kad_address *to,
-                  kad_done done, void *data, kad_operation_id *operation) {
+                  kad_done_fn done, void *data, kad_operation_id *operation) {
   const struct kad_operation_request request = {.kind = &direct_kind,
                                                 .size = sizeof(struct direct),
                                                 .done = done,
@@ -130,8 +130,8 @@ static bool args_are_valid(struct kad_slice args) {
 
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_call(struct kad_node *node, const struct kad_contact *to,
-                  struct kad_slice method, struct kad_slice args, kad_done done,
-                  void *data, kad_operation_id *operation) {
+                  struct kad_slice method, struct kad_slice args,
+                  kad_done_fn done, void *data, kad_operation_id *operation) {
   const struct kad_operation_request request = {.kind = &direct_kind,
                                                 .size = sizeof(struct direct) +
                                                         args.len,

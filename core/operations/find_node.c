@@ -16,8 +16,9 @@ static const struct kad_operation_kind find_node_kind = {
 };
 
 int kad_node_find_node(struct kad_node *node, const struct kad_id *target,
-                       const struct kad_lookup_options *options, kad_done done,
-                       void *data, kad_operation_id *operation) {
+                       const struct kad_lookup_options *options,
+                       kad_done_fn done, void *data,
+                       kad_operation_id *operation) {
   const struct kad_operation_request request = {
       .kind = &find_node_kind,
       .size = sizeof(struct kad_operation),

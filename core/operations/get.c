@@ -567,7 +567,7 @@ static const struct kad_operation_kind get_kind = {
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_get(struct kad_node *node, const struct kad_id *key,
                  struct kad_slice type,
-                 const struct kad_lookup_options *options, kad_done done,
+                 const struct kad_lookup_options *options, kad_done_fn done,
                  void *data, kad_operation_id *operation) {
   const struct kad_operation_request request = {.kind = &get_kind,
                                                 .size = sizeof(struct get),

@@ -281,8 +281,9 @@ static const struct kad_operation_kind get_peers_kind = {
 };
 
 int kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
-                       const struct kad_lookup_options *options, kad_done done,
-                       void *data, kad_operation_id *operation) {
+                       const struct kad_lookup_options *options,
+                       kad_done_fn done, void *data,
+                       kad_operation_id *operation) {
   const struct kad_operation_request request = {.kind = &get_peers_kind,
                                                 .size = sizeof(struct search),
                                                 .options = options,

@@ -178,7 +178,7 @@ static const struct kad_operation_kind join_kind = {
 };
 
 int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
-                       size_t count, kad_done done, void *data,
+                       size_t count, kad_done_fn done, void *data,
                        kad_operation_id *operation) {
   struct kad_operation *op;
   if (node == NULL || (known == NULL && count > 0)) {

@@ -53,7 +53,7 @@ struct kad_operation {
   const struct kad_operation_kind *kind;
   enum kad_operation_state state;
   kad_operation_id name;
-  kad_done done;
+  kad_done_fn done;
   void *data;
   kad_time_ms started_at;
   struct kad_timer timer;            /* to begin, or to tell, from the heap */
@@ -95,7 +95,7 @@ struct kad_operation_request {
   const struct kad_lookup_options *options; /* or NULL */
   const struct kad_id *target;              /* or NULL */
   struct kad_slice type;                    /* or empty */
-  kad_done done;
+  kad_done_fn done;
   void *data;
   bool inner; /* `done` is the node's, not a user's */
 };
@@ -161,6 +161,6 @@ void kad_operations_forget(struct kad_node *node);
  * of one of our `own`, which need not be held here yet. `done` as usual. */
 KAD_MUST_CHECK int kad_republish(struct kad_node *node,
                                  const struct kad_record *record, bool own,
-                                 kad_done done, void *data);
+                                 kad_done_fn done, void *data);
 
 #endif

@@ -395,7 +395,7 @@ static int start_record(struct kad_node *node,
 }
 
 int kad_node_put(struct kad_node *node, const struct kad_record *record,
-                 const struct kad_lookup_options *options, kad_done done,
+                 const struct kad_lookup_options *options, kad_done_fn done,
                  void *data, kad_operation_id *operation) {
   struct kad_operation *op;
   if (node == NULL || record == NULL || record->type.len == 0) {
@@ -416,7 +416,7 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
 }
 
 int kad_republish(struct kad_node *node, const struct kad_record *record,
-                  bool own, kad_done done, void *data) {
+                  bool own, kad_done_fn done, void *data) {
   struct kad_operation *op;
   const struct kad_operation_request request = {.kind = &put_kind,
                                                 .size = sizeof(struct put),
@@ -436,7 +436,8 @@ int kad_republish(struct kad_node *node, const struct kad_record *record,
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
                       uint16_t port, const struct kad_lookup_options *options,
-                      kad_done done, void *data, kad_operation_id *operation) {
+                      kad_done_fn done, void *data,
+                      kad_operation_id *operation) {
   const struct kad_operation_request request = {.kind = &announce_kind,
                                                 .size = sizeof(struct put),
                                                 .options = options,

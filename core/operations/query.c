@@ -8,7 +8,7 @@
 /* A query, with its name and arguments. */
 struct query {
   struct kad_operation op;
-  kad_on_reply on_reply; /* or NULL */
+  kad_reply_fn on_reply; /* or NULL */
   bool sufficed;         /* the user wants no more */
   char name[KAD_METHOD_NAME_MAX];
   uint8_t args[];
@@ -22,18 +22,18 @@ static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
                        const struct kad_contact *from,
                        const struct kad_message *reply) {
   struct query *query = query_of(lookup->config.owner);
-  enum kad_reply_verdict verdict = KAD_REPLY_COUNTS;
+  enum kad_reply_verdict verdict = KAD_REPLY_VERDICT_COUNT;
   if (query->sufficed) {
     return false;
   }
   if (query->on_reply != NULL) {
     verdict = query->on_reply(query->op.data, from, reply->reply);
   }
-  if (verdict == KAD_REPLY_SUFFICES) {
+  if (verdict == KAD_REPLY_VERDICT_STOP) {
     query->sufficed = true;
     kad_operation_end_lookups(node, &query->op);
   }
-  return verdict != KAD_REPLY_PASSED_OVER;
+  return verdict != KAD_REPLY_VERDICT_IGNORE;
 }
 
 static void end_query(struct kad_node *node, struct kad_operation *op) {
@@ -76,7 +76,7 @@ static bool is_valid(const struct kad_custom_query *custom) {
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_query(struct kad_node *node, const struct kad_id *key,
                    const struct kad_custom_query *custom,
-                   const struct kad_lookup_options *options, kad_done done,
+                   const struct kad_lookup_options *options, kad_done_fn done,
                    void *data, kad_operation_id *operation) {
   struct kad_operation *op;
   if (node == NULL || key == NULL || custom == NULL || !is_valid(custom)) {

@@ -313,8 +313,8 @@ static const struct kad_operation_kind leave_kind = {
     .stop = stop_leave,
 };
 
-int kad_node_leave(struct kad_node *node, uint32_t deadline_ms, kad_done done,
-                   void *data, kad_operation_id *operation) {
+int kad_node_leave(struct kad_node *node, uint32_t deadline_ms,
+                   kad_done_fn done, void *data, kad_operation_id *operation) {
   const struct kad_lookup_options options = {.deadline_ms = deadline_ms};
   const struct kad_operation_request request = {
       .kind = &leave_kind,

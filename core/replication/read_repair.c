@@ -15,7 +15,7 @@ struct parcel {
   const struct kad_candidate *to;
   const char *why;
   unsigned halvings; /* of the life of the records */
-  kad_query_event_handler handler;
+  kad_query_fn handler;
 };
 
 bool kad_copies_is_cache(const struct kad_type *type,

@@ -168,8 +168,8 @@ static void set_timeouts(struct kad_node *node, struct kad_query *query,
 }
 
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
-                 struct kad_message *message, kad_query_event_handler handler,
-                 void *owner, struct kad_query **query) {
+                 struct kad_message *message, kad_query_fn handler, void *owner,
+                 struct kad_query **query) {
   struct kad_table *table = kad_node_table(node, to->address.family);
   if (table == NULL) {
     return KAD_EFAMILY;

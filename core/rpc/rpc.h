@@ -26,10 +26,9 @@ struct kad_query;
 /* Told what becomes of a query: SOFT, at most once for each time it was sent,
  * then one of the others, after which the query is gone. `message` is NULL but
  * for REPLY and ERROR. */
-typedef void (*kad_query_event_handler)(struct kad_node *node,
-                                        struct kad_query *query,
-                                        enum kad_query_event event,
-                                        const struct kad_message *message);
+typedef void (*kad_query_fn)(struct kad_node *node, struct kad_query *query,
+                             enum kad_query_event event,
+                             const struct kad_message *message);
 
 struct kad_query {
   struct kad_map_entry entry; /* by transaction */
@@ -42,7 +41,7 @@ struct kad_query {
   bool resent;     /* its time says nothing of the round trip */
   kad_time_ms sent_at;
   kad_time_ms hard_at;
-  kad_query_event_handler handler;
+  kad_query_fn handler;
   void *owner;  /* the handler's */
   uint32_t tag; /* the handler's */
 };
@@ -78,7 +77,7 @@ bool kad_rpc_is_named(const struct kad_contact *contact);
 KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 const struct kad_contact *to,
                                 struct kad_message *message,
-                                kad_query_event_handler handler, void *owner,
+                                kad_query_fn handler, void *owner,
                                 struct kad_query **query);
 
 /* Sends `message`, which says the same as before, once more as `query`: whoever

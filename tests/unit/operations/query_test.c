@@ -75,10 +75,10 @@ static enum kad_reply_verdict hear(void *data, const struct kad_contact *from,
     assert_ok(kad_node_cancel(overlay.nodes[1], running));
   }
   if (hearing.calls == hearing.suffice) {
-    return KAD_REPLY_SUFFICES;
+    return KAD_REPLY_VERDICT_STOP;
   }
-  return hearing.calls <= hearing.pass_over ? KAD_REPLY_PASSED_OVER
-                                            : KAD_REPLY_COUNTS;
+  return hearing.calls <= hearing.pass_over ? KAD_REPLY_VERDICT_IGNORE
+                                            : KAD_REPLY_VERDICT_COUNT;
 }
 
 /* Sends `sing` from node 1 along the path to the key. */
