@@ -660,8 +660,8 @@ struct kad_lookup_options {
   uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
                            what it has. Storing and hooks get query_ms and a
                            second more; then it ends with KAD_ETIMEOUT */
-  bool keep;            /* put: keep the record as one of our own, see
-                           kad_node_keep */
+  bool publish;         /* put: keep the record as one of our own, see
+                           kad_node_publish */
 };
 
 /* ---------------------------------------------------------------- node -- */
@@ -718,7 +718,7 @@ struct kad_config {
   uint32_t max_records_address;   /* held of one address */
   uint32_t stores_per_s;          /* own stores to republish, hand off, repair
                                      and cache */
-  uint32_t max_own;               /* records of our own user that are kept */
+  uint32_t max_publications;      /* records of our own user that are kept */
   char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
   const struct kad_codec *codec;  /* NULL for KRPC; see kad_policy, too */
   struct kad_store *store; /* NULL for a memory store of its own; borrowed
@@ -935,23 +935,24 @@ KAD_API int kad_node_cancel(struct kad_node *node, kad_operation_id operation);
  * the place of one with the same publisher and salt and a lower `seq`.
  * Copies: `record`. Returns 0, KAD_EINVAL, KAD_ENOMEM, KAD_ETYPE, KAD_ETOOBIG,
  * KAD_ESIGNATURE, KAD_EREFUSED for what has no valid form or is older than what
- * is kept, or KAD_EFULL for more than `max_own`. */
-KAD_API KAD_MUST_CHECK int kad_node_keep(struct kad_node *node,
-                                         const struct kad_record *record,
-                                         uint32_t within_s);
+ * is kept, or KAD_EFULL for more than `max_publications`. */
+KAD_API KAD_MUST_CHECK int kad_node_publish(struct kad_node *node,
+                                            const struct kad_record *record,
+                                            uint32_t within_s);
 
 /* Keeps the records of ours of `type` under `key` no longer, or only the one
  * with this `value` (NULL: all). Copies at their holders live out their time.
  * Returns 0, KAD_EINVAL, or KAD_ENOTFOUND when there was none. */
-KAD_API int kad_node_withdraw(struct kad_node *node, const struct kad_id *key,
-                              struct kad_slice type,
-                              const struct kad_slice *value);
+KAD_API int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
+                               struct kad_slice type,
+                               const struct kad_slice *value);
 
 /* Walks the records of ours that are kept: begin with `*cursor` 0; false at the
  * end. `ttl` of the record is what is left, 0 for no end. Its slices borrow the
  * node until it does anything. */
-KAD_API bool kad_node_own(const struct kad_node *node, uint64_t *cursor,
-                          struct kad_record *record);
+KAD_API bool kad_node_next_publication(const struct kad_node *node,
+                                       uint64_t *cursor,
+                                       struct kad_record *record);
 
 /* Copies up to `cap` of the records of `type` that the node itself holds under
  * `key` to `out`, newest first, and returns how many there are. Nobody is
@@ -997,58 +998,58 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
 KAD_API const char *kad_state_name(enum kad_state state);
 
 /* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
-#define KAD_STATS_MAP(X)                                        \
-  X(datagrams_in, "datagrams received")                         \
-  X(datagrams_out, "datagrams sent")                            \
-  X(bytes_in, "bytes received")                                 \
-  X(bytes_out, "bytes sent")                                    \
-  X(dropped_malformed, "datagrams that were no message")        \
-  X(dropped_martian, "datagrams from addresses not allowed")    \
-  X(dropped_limited, "queries over a rate limit")               \
-  X(dropped_unmatched, "replies that nobody waited for")        \
-  X(dropped_read_only, "queries that came while read-only")     \
-  X(dropped_silenced, "queries that a policy left unanswered")  \
-  X(served_ping, "ping queries answered")                       \
-  X(served_find_node, "find_node queries answered")             \
-  X(served_get_peers, "get_peers queries answered")             \
-  X(served_announce_peer, "announce_peer queries answered")     \
-  X(served_find_value, "find_value queries answered")           \
-  X(served_store, "store queries answered")                     \
-  X(served_custom, "queries of policies answered")              \
-  X(refused, "queries answered with an error")                  \
-  X(bad_token, "stores with a wrong token")                     \
-  X(unsent, "messages that could not be encoded")               \
-  X(queries, "queries sent")                                    \
-  X(replies, "replies received")                                \
-  X(errors, "errors received")                                  \
-  X(timeouts, "queries that went unanswered")                   \
-  X(late, "replies after the soft timeout")                     \
-  X(lookups, "lookups begun")                                   \
-  X(lookups_failed, "lookups that found nothing or failed")     \
-  X(refreshes, "buckets refreshed")                             \
-  X(probes, "contacts pinged because they were silent")         \
-  X(verifications, "strangers pinged before they are believed") \
-  X(upkeep, "queries of lookups that nobody asked for")         \
-  X(reunions, "lost contacts and known addresses asked")        \
-  X(watches, "neighbours asked whether they are there")         \
-  X(republishes, "records republished")                         \
-  X(handoffs, "records handed to other nodes")                  \
-  X(widened, "operations that met a crowded key")               \
-  X(repaired, "holders that a get gave what they lacked")       \
-  X(cached, "copies that gets left near the key")               \
-  X(own_changes, "records of our own kept, ended, withdrawn")   \
-  X(expired, "records that expired")                            \
-  X(evicted, "records dropped for room")                        \
-  X(hook_failures, "hooks that failed, or answered nonsense")   \
-  X(hook_deadlines, "hooks that answered too late")             \
-  X(contacts, "contacts in the tables (gauge)")                 \
-  X(contacts_good, "good ones among them (gauge)")              \
-  X(network_size, "nodes of the overlay, estimated (gauge)")    \
-  X(pending, "queries in flight (gauge)")                       \
-  X(operations, "operations under way (gauge)")                 \
-  X(waiting, "pending_hooks waiting for a policy (gauge)")      \
-  X(records, "records held (gauge)")                            \
-  X(record_bytes, "bytes that they take (gauge)")               \
+#define KAD_STATS_MAP(X)                                              \
+  X(datagrams_in, "datagrams received")                               \
+  X(datagrams_out, "datagrams sent")                                  \
+  X(bytes_in, "bytes received")                                       \
+  X(bytes_out, "bytes sent")                                          \
+  X(dropped_malformed, "datagrams that were no message")              \
+  X(dropped_martian, "datagrams from addresses not allowed")          \
+  X(dropped_limited, "queries over a rate limit")                     \
+  X(dropped_unmatched, "replies that nobody waited for")              \
+  X(dropped_read_only, "queries that came while read-only")           \
+  X(dropped_silenced, "queries that a policy left unanswered")        \
+  X(served_ping, "ping queries answered")                             \
+  X(served_find_node, "find_node queries answered")                   \
+  X(served_get_peers, "get_peers queries answered")                   \
+  X(served_announce_peer, "announce_peer queries answered")           \
+  X(served_find_value, "find_value queries answered")                 \
+  X(served_store, "store queries answered")                           \
+  X(served_custom, "queries of policies answered")                    \
+  X(refused, "queries answered with an error")                        \
+  X(bad_token, "stores with a wrong token")                           \
+  X(unsent, "messages that could not be encoded")                     \
+  X(queries, "queries sent")                                          \
+  X(replies, "replies received")                                      \
+  X(errors, "errors received")                                        \
+  X(timeouts, "queries that went unanswered")                         \
+  X(late, "replies after the soft timeout")                           \
+  X(lookups, "lookups begun")                                         \
+  X(lookups_failed, "lookups that found nothing or failed")           \
+  X(refreshes, "buckets refreshed")                                   \
+  X(probes, "contacts pinged because they were silent")               \
+  X(verifications, "strangers pinged before they are believed")       \
+  X(upkeep, "queries of lookups that nobody asked for")               \
+  X(reunions, "lost contacts and known addresses asked")              \
+  X(watches, "neighbours asked whether they are there")               \
+  X(republishes, "records republished")                               \
+  X(handoffs, "records handed to other nodes")                        \
+  X(widened, "operations that met a crowded key")                     \
+  X(repaired, "holders that a get gave what they lacked")             \
+  X(cached, "copies that gets left near the key")                     \
+  X(publication_changes, "records of our own kept, ended, withdrawn") \
+  X(expired, "records that expired")                                  \
+  X(evicted, "records dropped for room")                              \
+  X(hook_failures, "hooks that failed, or answered nonsense")         \
+  X(hook_deadlines, "hooks that answered too late")                   \
+  X(contacts, "contacts in the tables (gauge)")                       \
+  X(contacts_good, "good ones among them (gauge)")                    \
+  X(network_size, "nodes of the overlay, estimated (gauge)")          \
+  X(pending, "queries in flight (gauge)")                             \
+  X(operations, "operations under way (gauge)")                       \
+  X(waiting, "pending_hooks waiting for a policy (gauge)")            \
+  X(records, "records held (gauge)")                                  \
+  X(record_bytes, "bytes that they take (gauge)")                     \
   X(own, "records of our own kept (gauge)")
 
 struct kad_stats {

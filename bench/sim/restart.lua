@@ -21,7 +21,7 @@ end
 local function keep_all(net)
   for owner, node in ipairs(net.nodes) do
     for i = 1, RECORDS do
-      assert(node.core:keep({ key = key_of(owner, i), type = "value",
+      assert(node.core:publish({ key = key_of(owner, i), type = "value",
         value = "record" }, WITHIN))
     end
   end

@@ -38,7 +38,7 @@ static const struct number_field numbers[] = {
     NUMBER64(max_bytes, 0),
     NUMBER32(max_records, 0, UINT32_MAX),
     NUMBER32(max_records_address, 0, UINT32_MAX),
-    NUMBER32(max_own, 0, UINT32_MAX),
+    NUMBER32(max_publications, 0, UINT32_MAX),
     NUMBER32(stores_per_s, 0, UINT32_MAX),
 };
 

@@ -162,13 +162,14 @@ static int node_held(lua_State *L) {
 }
 
 /* node:keep(record, within) → true, or nil, message, code */
-static int node_keep(lua_State *L) {
+static int node_publish(lua_State *L) {
   struct kad_record record;
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_record(L, 2, self->bits, &record);
   const lua_Integer within = luaL_checkinteger(L, 3);
   luaL_argcheck(L, within >= 0 && within <= UINT32_MAX, 3, "out of range");
-  const int error = kad_node_keep(self->link->node, &record, (uint32_t)within);
+  const int error =
+      kad_node_publish(self->link->node, &record, (uint32_t)within);
   if (error != 0) {
     return kad_lua_push_error(L, error);
   }
@@ -177,7 +178,7 @@ static int node_keep(lua_State *L) {
 }
 
 /* node:withdraw(key, type, value or nil) → true, or nil, message, code */
-static int node_withdraw(lua_State *L) {
+static int node_unpublish(lua_State *L) {
   struct kad_id key = {{0}};
   struct kad_slice value = {0};
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
@@ -187,8 +188,8 @@ static int node_withdraw(lua_State *L) {
   if (has_value) {
     value = kad_lua_check_slice(L, 4);
   }
-  const int error = kad_node_withdraw(self->link->node, &key, type,
-                                      has_value ? &value : NULL);
+  const int error = kad_node_unpublish(self->link->node, &key, type,
+                                       has_value ? &value : NULL);
   if (error != 0) {
     return kad_lua_push_error(L, error);
   }
@@ -202,7 +203,7 @@ static int push_own(lua_State *L) {
   uint64_t cursor = 0;
   struct kad_record record;
   lua_newtable(L);
-  while (kad_node_own(self->link->node, &cursor, &record)) {
+  while (kad_node_next_publication(self->link->node, &cursor, &record)) {
     kad_lua_push_record(L, &record, self->bits);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
@@ -210,7 +211,7 @@ static int push_own(lua_State *L) {
 }
 
 /* node:own() → list of the records that it keeps as its own */
-static int node_own(lua_State *L) {
+static int node_publications(lua_State *L) {
   push_undisturbed(L, push_own, kad_lua_check_node(L, 1));
   return 1;
 }
@@ -318,9 +319,9 @@ static const luaL_Reg shared_methods[] = {
     {"stats", node_stats},
     {"contacts", node_contacts},
     {"held", node_held},
-    {"keep", node_keep},
-    {"withdraw", node_withdraw},
-    {"own", node_own},
+    {"publish", node_publish},
+    {"unpublish", node_unpublish},
+    {"publications", node_publications},
     {NULL, NULL},
 };
 

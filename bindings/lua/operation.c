@@ -63,8 +63,8 @@ static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
  * [-0, +0, v] */
 static void check_lookup(lua_State *L, int arg,
                          struct kad_lookup_options *options) {
-  static const char *const names[] = {"alpha",  "beta",        "k",    "paths",
-                                      "quorum", "deadline_ms", "keep", NULL};
+  static const char *const names[] = {
+      "alpha", "beta", "k", "paths", "quorum", "deadline_ms", "publish", NULL};
   lua_Integer alpha = 0;
   lua_Integer beta = 0;
   lua_Integer k = 0;
@@ -83,7 +83,7 @@ static void check_lookup(lua_State *L, int arg,
   (void)kad_lua_field_integer(L, arg, "quorum", 0, 64, &quorum);
   (void)kad_lua_field_integer(L, arg, "deadline_ms", 1, UINT32_MAX,
                               &deadline_ms);
-  (void)kad_lua_field_boolean(L, arg, "keep", &options->keep);
+  (void)kad_lua_field_boolean(L, arg, "publish", &options->publish);
   options->alpha = (uint32_t)alpha;
   options->beta = (uint32_t)beta;
   options->k = (uint32_t)k;

@@ -62,7 +62,7 @@ struct kad_node {
   struct kad_observed observed[KAD_FAMILIES];
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
-  struct kad_own own;
+  struct kad_publications publications;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admission *merging;     /* whose merges answer later; a list */
   size_t in_line;                    /* admissions that wait for one of these */

@@ -70,9 +70,10 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->waiting = node->pending_hooks.count;
   stats->records = node->store->count(node->store->state);
   stats->record_bytes = node->store->bytes(node->store->state);
-  stats->own = node->own.store == NULL
-                   ? 0
-                   : node->own.store->count(node->own.store->state);
+  stats->own =
+      node->publications.store == NULL
+          ? 0
+          : node->publications.store->count(node->publications.store->state);
 }
 
 const char *kad_state_name(enum kad_state state) {

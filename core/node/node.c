@@ -44,7 +44,7 @@ void kad_config_default(struct kad_config *config) {
       .max_bytes = 67108864,
       .max_records = 200000,
       .max_records_address = 5000,
-      .max_own = 10000,
+      .max_publications = 10000,
       .stores_per_s = 80,
       .version = {'K', 'Z', 0, 1},
   };
@@ -184,7 +184,7 @@ void kad_node_free(struct kad_node *node) {
   kad_maintenance_stop(node);
   kad_handoff_stop(node);
   kad_neighbours_stop(node);
-  kad_own_stop(node);
+  kad_publications_stop(node);
   kad_rpc_deinit(node);
   kad_map_deinit(&node->storing);
   kad_verify_deinit(node);

@@ -61,9 +61,10 @@ static void refuse(struct kad_node *node, struct put *put, int code,
  * its holders. */
 static void agree(struct kad_node *node, struct put *put) {
   int error = 0;
-  if (put->op.options.keep && !put->again) {
+  if (put->op.options.publish && !put->again) {
     const struct kad_record *record = put->record.records;
-    error = kad_own_keep(node, record, kad_own_period(node, record));
+    error = kad_publications_keep(node, record,
+                                  kad_publications_period(node, record));
   }
   if (error == 0) {
     kad_operation_look_up(node, &put->op);

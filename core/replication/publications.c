@@ -24,16 +24,16 @@ struct errand {
 
 /* Makes the store with the first record. */
 static int need_store(struct kad_node *node) {
-  return node->own.store != NULL
+  return node->publications.store != NULL
              ? 0
              : kad_store_memory_new(&node->env.allocator, node->map_secret,
-                                    &node->own.store);
+                                    &node->publications.store);
 }
 
-kad_time_ms kad_own_period(struct kad_node *node,
-                           const struct kad_record *record) {
+kad_time_ms kad_publications_period(struct kad_node *node,
+                                    const struct kad_record *record) {
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
-  uint32_t seconds = KAD_OWN_UNKNOWN_S;
+  uint32_t seconds = KAD_PUBLICATION_UNKNOWN_S;
   if (type != NULL) {
     seconds = type->ttl / 2 < type->republish ? type->ttl / 2 : type->republish;
   }
@@ -74,7 +74,7 @@ static int find_before(const struct kad_store *store,
 /* Adds `record`, or notes that it is kept for longer. */
 static int take(struct kad_node *node, const struct kad_record *record,
                 const struct kad_holding *holding) {
-  const struct kad_store *store = node->own.store;
+  const struct kad_store *store = node->publications.store;
   kad_handle same = 0;
   kad_handle replaced = 0;
   kad_handle added;
@@ -86,7 +86,8 @@ static int take(struct kad_node *node, const struct kad_record *record,
     store->touch(store->state, same, holding);
     return 0;
   }
-  if (replaced == 0 && store->count(store->state) >= node->config.max_own) {
+  if (replaced == 0 &&
+      store->count(store->state) >= node->config.max_publications) {
     return KAD_EFULL;
   }
   error = store->add(store->state, record, holding, &added);
@@ -96,8 +97,9 @@ static int take(struct kad_node *node, const struct kad_record *record,
   return error;
 }
 
-int kad_own_keep(struct kad_node *node, const struct kad_record *record,
-                 kad_time_ms first_ms) {
+int kad_publications_keep(struct kad_node *node,
+                          const struct kad_record *record,
+                          kad_time_ms first_ms) {
   kad_time_ms now = kad_node_now(node);
   kad_time_ms life = (kad_time_ms)record->ttl * KAD_MS_PER_S;
   const struct kad_holding holding = {
@@ -110,34 +112,34 @@ int kad_own_keep(struct kad_node *node, const struct kad_record *record,
   error = error == 0 ? need_store(node) : error;
   error = error == 0 ? take(node, record, &holding) : error;
   if (error == 0) {
-    node->stats.own_changes++;
+    node->stats.publication_changes++;
     kad_publishing_plan(node);
   }
   return error;
 }
 
-void kad_own_stop(struct kad_node *node) {
-  kad_store_memory_free(node->own.store);
-  node->own.store = NULL;
+void kad_publications_stop(struct kad_node *node) {
+  kad_store_memory_free(node->publications.store);
+  node->publications.store = NULL;
 }
 
 /* ------------------------------------------------------------ their time -- */
 
-kad_handle kad_own_due(const struct kad_node *node, kad_time_ms *at) {
-  const struct kad_store *store = node->own.store;
+kad_handle kad_publications_due(const struct kad_node *node, kad_time_ms *at) {
+  const struct kad_store *store = node->publications.store;
   kad_handle handle = 0;
   *at = KAD_TIME_NEVER;
   if (store != NULL) {
     handle = store->due_republish(store->state, at);
   }
-  if (handle != 0 && *at < node->own.free_at) {
-    *at = node->own.free_at;
+  if (handle != 0 && *at < node->publications.free_at) {
+    *at = node->publications.free_at;
   }
   return handle;
 }
 
-kad_time_ms kad_own_ends_at(const struct kad_node *node) {
-  const struct kad_store *store = node->own.store;
+kad_time_ms kad_publications_ends_at(const struct kad_node *node) {
+  const struct kad_store *store = node->publications.store;
   kad_time_ms at = KAD_TIME_NEVER;
   if (store != NULL) {
     (void)store->due_expire(store->state, &at);
@@ -145,19 +147,19 @@ kad_time_ms kad_own_ends_at(const struct kad_node *node) {
   return at;
 }
 
-void kad_own_expire(struct kad_node *node) {
-  const struct kad_store *store = node->own.store;
-  while (kad_own_ends_at(node) <= kad_node_now(node)) {
+void kad_publications_expire(struct kad_node *node) {
+  const struct kad_store *store = node->publications.store;
+  while (kad_publications_ends_at(node) <= kad_node_now(node)) {
     kad_time_ms at;
     store->remove(store->state, store->due_expire(store->state, &at));
-    node->stats.own_changes++;
+    node->stats.publication_changes++;
   }
 }
 
 /* Moves the next store of a record to `after_ms` from now. */
 static void postpone(struct kad_node *node, kad_handle handle,
                      kad_time_ms after_ms) {
-  const struct kad_store *store = node->own.store;
+  const struct kad_store *store = node->publications.store;
   struct kad_held held;
   if (store != NULL && store->read(store->state, handle, &held)) {
     held.holding.republish_at = kad_time_add(kad_node_now(node), after_ms);
@@ -169,15 +171,16 @@ static void stored_again(void *data, const struct kad_result *result) {
   struct errand *errand = data;
   struct kad_node *node = errand->node;
   if (result->status == KAD_ENOCONTACTS || result->status == KAD_ETIMEOUT) {
-    node->own.free_at = kad_time_add(kad_node_now(node), KAD_OWN_RETRY_MS);
-    postpone(node, errand->handle, KAD_OWN_RETRY_MS);
+    node->publications.free_at =
+        kad_time_add(kad_node_now(node), KAD_PUBLICATION_RETRY_MS);
+    postpone(node, errand->handle, KAD_PUBLICATION_RETRY_MS);
   }
   kad_release(&node->env.allocator, errand, sizeof *errand);
   kad_publishing_ended(node, result->status == 0);
 }
 
-bool kad_own_publish(struct kad_node *node, kad_handle handle) {
-  const struct kad_store *store = node->own.store;
+bool kad_publications_publish(struct kad_node *node, kad_handle handle) {
+  const struct kad_store *store = node->publications.store;
   struct kad_held held;
   if (store == NULL || !store->read(store->state, handle, &held)) {
     return false;
@@ -197,14 +200,15 @@ bool kad_own_publish(struct kad_node *node, kad_handle handle) {
     kad_release(&node->env.allocator, errand, sizeof *errand);
   }
   postpone(node, handle,
-           begun ? kad_own_period(node, &record) : KAD_OWN_RETRY_MS);
+           begun ? kad_publications_period(node, &record)
+                 : KAD_PUBLICATION_RETRY_MS);
   return begun;
 }
 
 /* ---------------------------------------------------------- for the user -- */
 
-int kad_node_keep(struct kad_node *node, const struct kad_record *record,
-                  uint32_t within_s) {
+int kad_node_publish(struct kad_node *node, const struct kad_record *record,
+                     uint32_t within_s) {
   const char *reason = NULL;
   if (node == NULL || record == NULL || record->type.len == 0) {
     return KAD_EINVAL;
@@ -222,15 +226,15 @@ int kad_node_keep(struct kad_node *node, const struct kad_record *record,
   kad_time_ms within = (kad_time_ms)within_s * KAD_MS_PER_S;
   kad_time_ms first = kad_node_random(
       node, within < UINT32_MAX ? (uint32_t)within + 1 : UINT32_MAX);
-  return kad_own_keep(node, record, first);
+  return kad_publications_keep(node, record, first);
 }
 
-int kad_node_withdraw(struct kad_node *node, const struct kad_id *key,
-                      struct kad_slice type, const struct kad_slice *value) {
+int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
+                       struct kad_slice type, const struct kad_slice *value) {
   if (node == NULL || key == NULL || type.len == 0) {
     return KAD_EINVAL;
   }
-  const struct kad_store *store = node->own.store;
+  const struct kad_store *store = node->publications.store;
   int error = KAD_ENOTFOUND;
   size_t skip = 0;
   kad_handle handle;
@@ -240,7 +244,7 @@ int kad_node_withdraw(struct kad_node *node, const struct kad_id *key,
     if (store->read(store->state, handle, &held) &&
         (value == NULL || kad_slice_equal(*value, held.record.value))) {
       store->remove(store->state, handle);
-      node->stats.own_changes++;
+      node->stats.publication_changes++;
       error = 0;
     } else {
       skip++;
@@ -250,9 +254,9 @@ int kad_node_withdraw(struct kad_node *node, const struct kad_id *key,
   return error;
 }
 
-bool kad_node_own(const struct kad_node *node, uint64_t *cursor,
-                  struct kad_record *record) {
-  const struct kad_store *store = node->own.store;
+bool kad_node_next_publication(const struct kad_node *node, uint64_t *cursor,
+                               struct kad_record *record) {
+  const struct kad_store *store = node->publications.store;
   struct kad_held held;
   if (store == NULL) {
     return false;

@@ -38,7 +38,7 @@ static kad_time_ms next_turn(const struct kad_node *node) {
   if (node->store->due_republish(node->store->state, &held) == 0) {
     held = KAD_TIME_NEVER;
   }
-  (void)kad_own_due(node, &own);
+  (void)kad_publications_due(node, &own);
   return held < own ? held : own;
 }
 
@@ -55,7 +55,7 @@ void kad_publishing_plan(struct kad_node *node) {
   if (store->due_expire(store->state, &at) == 0) {
     at = KAD_TIME_NEVER;
   }
-  kad_time_ms end = kad_own_ends_at(node);
+  kad_time_ms end = kad_publications_ends_at(node);
   plan(node, &maintenance->expiry, at < end ? at : end, expire);
   at = next_turn(node);
   if (at < maintenance->republish_free_at) {
@@ -72,7 +72,7 @@ void kad_maintenance_stored(struct kad_node *node) {
 static void expire(struct kad_node *node, struct kad_timer *timer) {
   const struct kad_store *store = node->store;
   (void)timer;
-  kad_own_expire(node);
+  kad_publications_expire(node);
   for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
     kad_time_ms at;
     kad_handle handle = store->due_expire(store->state, &at);
@@ -221,7 +221,7 @@ static void ask(struct kad_node *node, struct kad_held *held,
 /* Stores one of our own records again. */
 static void republish_own(struct kad_node *node, kad_handle handle) {
   take_share(node);
-  if (!kad_own_publish(node, handle)) {
+  if (!kad_publications_publish(node, handle)) {
     return_share(node);
   }
   kad_publishing_plan(node);
@@ -249,7 +249,7 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
     return;
   }
   kad_time_ms own_at;
-  kad_handle own = kad_own_due(node, &own_at);
+  kad_handle own = kad_publications_due(node, &own_at);
   if (own != 0 && own_at <= now && own_at <= next_turn(node)) {
     republish_own(node, own);
     return;

@@ -36,7 +36,7 @@ static int end(void **state) {
 static int put_own(uint32_t ttl) {
   struct kad_ending ending;
   struct kad_record record = kad_overlay_record(&key, "v");
-  const struct kad_lookup_options options = {.keep = true};
+  const struct kad_lookup_options options = {.publish = true};
   record.ttl = ttl;
   kad_ending_init(&ending, &overlay);
   assert_ok(kad_node_put(overlay.nodes[OWNER], &record, &options,
@@ -135,13 +135,13 @@ static void test_what_is_withdrawn_is_not_stored_again(void **state) {
   (void)state;
   const struct kad_slice other = kad_slice_of("w");
   assert_ok(put_own(0));
-  assert_int_equal(kad_node_withdraw(overlay.nodes[OWNER], &key,
-                                     kad_slice_of("value"), &other),
+  assert_int_equal(kad_node_unpublish(overlay.nodes[OWNER], &key,
+                                      kad_slice_of("value"), &other),
                    KAD_ENOTFOUND);
   assert_int_equal(count_own(OWNER), 1);
 
-  assert_ok(kad_node_withdraw(overlay.nodes[OWNER], &key, kad_slice_of("value"),
-                              NULL));
+  assert_ok(kad_node_unpublish(overlay.nodes[OWNER], &key,
+                               kad_slice_of("value"), NULL));
   assert_int_equal(count_own(OWNER), 0);
   kad_overlay_run(&overlay, 25 * KAD_HOUR_MS);
 
@@ -162,7 +162,7 @@ static void test_the_newer_one_takes_the_place_of_the_older(void **state) {
   record.has_seq = true;
   record.seq = 1;
   assert_ok(kad_record_sign(&record, 160, secret, signature));
-  assert_ok(kad_node_keep(overlay.nodes[OWNER], &record, 0));
+  assert_ok(kad_node_publish(overlay.nodes[OWNER], &record, 0));
   struct kad_record older = record;
   uint8_t older_signature[KAD_SIGNATURE_SIZE];
   memcpy(older_signature, signature, sizeof signature);
@@ -171,33 +171,33 @@ static void test_the_newer_one_takes_the_place_of_the_older(void **state) {
   record.seq = 2;
   record.value = kad_slice_of("new");
   assert_ok(kad_record_sign(&record, 160, secret, signature));
-  assert_ok(kad_node_keep(overlay.nodes[OWNER], &record, 0));
+  assert_ok(kad_node_publish(overlay.nodes[OWNER], &record, 0));
 
   uint64_t cursor = 0;
   struct kad_record kept;
-  assert_true(kad_node_own(overlay.nodes[OWNER], &cursor, &kept));
+  assert_true(kad_node_next_publication(overlay.nodes[OWNER], &cursor, &kept));
   assert_slice_is(kept.value, "new");
-  assert_false(kad_node_own(overlay.nodes[OWNER], &cursor, &kept));
-  assert_int_equal(kad_node_keep(overlay.nodes[OWNER], &older, 0),
+  assert_false(kad_node_next_publication(overlay.nodes[OWNER], &cursor, &kept));
+  assert_int_equal(kad_node_publish(overlay.nodes[OWNER], &older, 0),
                    KAD_EREFUSED);
   record.signature = NULL;
-  assert_int_equal(kad_node_keep(overlay.nodes[OWNER], &record, 0),
+  assert_int_equal(kad_node_publish(overlay.nodes[OWNER], &record, 0),
                    KAD_EREFUSED);
 }
 
 static void test_they_are_bounded(void **state) {
-  overlay.config.max_own = 3;
+  overlay.config.max_publications = 3;
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
   for (unsigned i = 0; i < 3; i++) {
     const struct kad_id other = kad_overlay_key(i);
     const struct kad_record record = kad_overlay_record(&other, "v");
-    assert_ok(kad_node_keep(node, &record, 0));
-    assert_ok(kad_node_keep(node, &record, 0));
+    assert_ok(kad_node_publish(node, &record, 0));
+    assert_ok(kad_node_publish(node, &record, 0));
   }
   const struct kad_record record = kad_overlay_record(&key, "w");
 
-  assert_int_equal(kad_node_keep(node, &record, 0), KAD_EFULL);
+  assert_int_equal(kad_node_publish(node, &record, 0), KAD_EFULL);
 }
 
 /* What is kept while nobody is there goes out when somebody is. */
@@ -205,7 +205,7 @@ static void test_it_waits_for_contacts(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
-  assert_ok(kad_node_keep(node, &record, 0));
+  assert_ok(kad_node_publish(node, &record, 0));
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
   assert_int_equal(count_holders(&key), 0);
 
@@ -225,7 +225,7 @@ static void test_a_start_keeps_to_the_budget(void **state) {
   for (unsigned i = 0; i < MANY; i++) {
     const struct kad_id other = kad_overlay_key(i);
     const struct kad_record record = kad_overlay_record(&other, "v");
-    assert_ok(kad_node_keep(node, &record, 30));
+    assert_ok(kad_node_publish(node, &record, 30));
   }
   kad_overlay_join(&overlay, overlay.count - 1, 0);
   for (unsigned step = 0; step < 1200; step++) {
@@ -255,7 +255,7 @@ static void test_a_crash_in_the_middle_of_it_leaves_nothing(void **state) {
   struct kad_node *node = overlay.nodes[OWNER];
   const struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
-  assert_ok(kad_node_keep(node, &record, 0));
+  assert_ok(kad_node_publish(node, &record, 0));
   kad_overlay_run(&overlay, KAD_SECOND_MS / 10);
   assert_int_equal(kad_overlay_stats(&overlay, OWNER).republishes, 0);
   assert_ok(kad_sim_kill(overlay.network, node));

@@ -171,7 +171,7 @@ describe("own records", function()
   end))
 
   it("are bounded", with_net(function(net, folder)
-    local node = open(net, folder, { max_own = 1 })
+    local node = open(net, folder, { max_publications = 1 })
     net:perform(function()
       assert(node:put(kad.key("a"), "1", { keep = true }))
       local info, _, code = node:put(kad.key("b"), "2", { keep = true })
@@ -190,7 +190,7 @@ describe("own records", function()
       local node = assert(net:open_node({}, { "198.51.100.1:" .. port }))
       for i = 1, 1000 do
         local key, value = kad.key("key " .. i), ("v"):rep(900) .. i
-        assert(node:keep({ key = key, type = "value", value = value }, 1000))
+        assert(node:publish({ key = key, type = "value", value = value }, 1000))
       end
       local function count_down()
         cycles = cycles - 1
@@ -201,7 +201,7 @@ describe("own records", function()
         end
       end
       count_down()
-      return node:own()
+      return node:publications()
     end
     collectgarbage()
     local mode = collectgarbage("generational", 1, 100)

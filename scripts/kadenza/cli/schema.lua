@@ -177,7 +177,7 @@ M.OPTIONS = {
   limit("bytes_per_s", 1250000, 1, I64, "bytes/s", "Bytes of replies in all."),
   quota("max_bytes", MAX_BYTES, 0, I64, "bytes", "Bytes of records held."),
   quota("max_records", 200000, 0, U32, nil, "Records held."),
-  quota("max_own", 10000, 0, U32, nil,
+  quota("max_publications", 10000, 0, U32, nil,
     "Records of its own that the node keeps."),
   quota("max_records_address", 5000, 0, U32, nil,
     "Records held of one address."),
