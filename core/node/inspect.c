@@ -45,7 +45,7 @@ size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
     for (size_t i = 0; i < count; i++) {
       struct kad_held held = {0};
       if (store->read(store->state, handles[i], &held)) {
-        kad_held_age(&held.holding, kad_node_now(node), &held.record);
+        kad_held_age(&held.meta, kad_node_now(node), &held.record);
       }
       out[first + i] = held.record;
     }

@@ -210,7 +210,7 @@ static void add_records(struct kad_node *node,
     if (!store->read(store->state, handles[i], &held)) {
       continue;
     }
-    kad_held_age(&held.holding, kad_node_now(node), &held.record);
+    kad_held_age(&held.meta, kad_node_now(node), &held.record);
     size_t size = kad_krpc_record_size(&held.record);
     if (reply->record_count == 0) {
       make_room(node, size, reply, &room);

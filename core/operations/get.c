@@ -391,18 +391,19 @@ static bool select_results(struct kad_node *node, struct get *get) {
 
 /* ------------------------------------------------ what is left behind -- */
 
-static enum kad_gift gift_of(const void *giver, const struct kad_id *contact) {
+static enum kad_known_content gift_of(const void *giver,
+                                      const struct kad_id *contact) {
   const struct get *get = giver;
   const uint64_t bit = bit_of(number_of(get, contact));
   if (bit == bit_of(0) || (get->partial & bit) != 0) {
-    return KAD_GIFT_UNKNOWN;
+    return KAD_KNOWN_CONTENT_PARTIAL;
   }
   for (size_t i = 0; i < get->count; i++) {
     if ((get->found[i].givers & bit) != 0) {
-      return KAD_GIFT_SOME;
+      return KAD_KNOWN_CONTENT_ALL;
     }
   }
-  return KAD_GIFT_NOTHING;
+  return KAD_KNOWN_CONTENT_NONE;
 }
 
 /* Returns what was found that is `record`, or NULL if a merge has made it. */
@@ -450,13 +451,13 @@ static bool may_be_copied(const struct get *get) {
  * long as what it was made of. */
 static void leave_copies(struct kad_node *node, const struct get *get) {
   struct kad_record records[ANSWERS_MAX];
-  const struct kad_copies copies = {.target = &get->op.target,
-                                    .type = get->type,
-                                    .records = records,
-                                    .count = get->results.count,
-                                    .giver = get,
-                                    .gift = gift_of,
-                                    .gave = gave};
+  const struct kad_read_repair copies = {.target = &get->op.target,
+                                         .type = get->type,
+                                         .records = records,
+                                         .count = get->results.count,
+                                         .giver = get,
+                                         .gift = gift_of,
+                                         .gave = gave};
   if (!may_be_copied(get) || get->results.count > ANSWERS_MAX) {
     return;
   }
@@ -468,7 +469,7 @@ static void leave_copies(struct kad_node *node, const struct get *get) {
   }
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (get->op.lookups[i] != NULL) {
-      kad_copies_leave(node, &copies, get->op.lookups[i]);
+      kad_read_repair_run(node, &copies, get->op.lookups[i]);
     }
   }
 }

@@ -14,7 +14,7 @@
 
 enum {
   BESIDE = 8, /* added to a family: its group beside a crowded key */
-  SPARES = 2  /* places that are looked at in each family, in k */
+  SPARES = 2  /* replicas that are looked at in each family, in k */
 };
 
 struct put;
@@ -32,8 +32,8 @@ struct put {
   bool again;               /* it has been put before */
   bool own;                 /* by our own user */
   bool beginning;           /* not all that it begins with is under way */
-  struct kad_placing placing;
-  uint32_t places;           /* contacts that it belongs to */
+  struct kad_fanout fanout;
+  uint32_t replicas;         /* contacts that it belongs to */
   uint32_t taken;            /* by contacts */
   bool refused;              /* by some contact */
   bool reached;              /* some contact answered the lookup */
@@ -130,22 +130,22 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
   }
 }
 
-/* A contact that gave no token has refused, in a way. With k = 1 the only place
- * may be here. */
+/* A contact that gave no token has refused, in a way. With k = 1 the only
+ * replica may be here. */
 static int end_status(const struct put *put) {
   if (!put->reached) {
     return KAD_ENOCONTACTS;
   }
   if (put->taken > 0 ||
-      (put->places == 0 && (put->again || put->op.stored > 0))) {
+      (put->replicas == 0 && (put->again || put->op.stored > 0))) {
     return 0;
   }
-  return put->refused || put->placing.asked == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
+  return put->refused || put->fanout.asked == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
 }
 
 /* Ends the operation once nothing is under way any more. */
 static void close_put(struct kad_node *node, struct put *put) {
-  if (put->placing.open == 0 && put->local == NULL && !put->beginning &&
+  if (put->fanout.open == 0 && put->local == NULL && !put->beginning &&
       !node->closing) {
     kad_operation_end(node, &put->op, end_status(put));
   }
@@ -159,11 +159,11 @@ static void write_call(const struct put *put, struct kad_message *message) {
 }
 
 /* Writes the store, or the announce. */
-static void write_store(const struct kad_placing *placing,
-                        const struct kad_place *place,
+static void write_store(const struct kad_fanout *fanout,
+                        const struct kad_replica *replica,
                         struct kad_message *message) {
-  const struct put *put = kad_container_of(placing, struct put, placing);
-  if (place->token_len == 0) {
+  const struct put *put = kad_container_of(fanout, struct put, fanout);
+  if (replica->token_len == 0) {
     write_call(put, message);
   } else if (put->record.count > 0) {
     message->method = KAD_METHOD_STORE;
@@ -174,16 +174,16 @@ static void write_store(const struct kad_placing *placing,
   } else {
     message->method = KAD_METHOD_ANNOUNCE_PEER;
     message->has_port = true;
-    message->port = put->port != 0 ? put->port : place->contact.address.port;
+    message->port = put->port != 0 ? put->port : replica->contact.address.port;
     message->implied_port = put->port == 0;
   }
 }
 
-static void settled(struct kad_node *node, struct kad_placing *placing,
-                    const struct kad_place *place,
+static void settled(struct kad_node *node, struct kad_fanout *fanout,
+                    const struct kad_replica *replica,
                     const struct kad_message *message) {
-  struct put *put = kad_container_of(placing, struct put, placing);
-  if (place->state == KAD_PLACE_TAKEN) {
+  struct put *put = kad_container_of(fanout, struct put, fanout);
+  if (replica->state == KAD_REPLICA_STORED) {
     put->op.stored++;
     put->taken++;
   } else if (message != NULL && message->kind == KAD_MESSAGE_ERROR) {
@@ -193,7 +193,7 @@ static void settled(struct kad_node *node, struct kad_placing *placing,
   close_put(node, put);
 }
 
-static const struct kad_placing_kind placing_kind = {
+static const struct kad_fanout_kind fanout_kind = {
     .write = write_store,
     .settled = settled,
 };
@@ -220,7 +220,7 @@ static bool may_hold(const struct kad_node *node, const struct put *put) {
   return !node->config.read_only && put->record.count > 0;
 }
 
-/* Adds as places the closest candidates of a lookup: those that answered and
+/* Adds as replicas the closest candidates of a lookup: those that answered and
  * gave a token, and behind them those that there was no need to ask. Whoever
  * answered without a token has no room, or does not know what was asked. */
 static void add_places(struct kad_node *node, struct put *put,
@@ -229,14 +229,14 @@ static void add_places(struct kad_node *node, struct put *put,
   const uint8_t group = (uint8_t)lookup->config.family;
   size_t count =
       kad_lookup_living(lookup, near, (size_t)SPARES * lookup->config.k);
-  if (kad_placing_reserve(node, &put->placing, count) != 0) {
+  if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
     const struct kad_slice token = {.data = near[i]->token,
                                     .len = near[i]->token_len};
     if (token.len > 0 || near[i]->state == KAD_CANDIDATE_HEARD) {
-      kad_placing_add(&put->placing, &near[i]->contact, token, group);
+      kad_fanout_add(&put->fanout, &near[i]->contact, token, group);
     }
   }
 }
@@ -256,9 +256,9 @@ static void store_in(struct kad_node *node, struct put *put,
     put->here = true;
     want -= count == k;
   }
-  put->places += (uint32_t)want;
+  put->replicas += (uint32_t)want;
   add_places(node, put, lookup);
-  kad_placing_begin(node, &put->placing, (uint8_t)lookup->config.family, want);
+  kad_fanout_begin(node, &put->fanout, (uint8_t)lookup->config.family, want);
 }
 
 /* Stores at the k closest beside a crowded key, too. */
@@ -270,15 +270,15 @@ static void store_beside(struct kad_node *node, struct put *put,
   const size_t k = put->op.options.k;
   const size_t count =
       kad_region_contacts(&put->op, family, found, (size_t)SPARES * k);
-  if (kad_placing_reserve(node, &put->placing, count) != 0) {
+  if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    if (!kad_placing_has(&put->placing, &found[i])) {
-      kad_placing_add(&put->placing, &found[i], no_token, group);
+    if (!kad_fanout_has(&put->fanout, &found[i])) {
+      kad_fanout_add(&put->fanout, &found[i], no_token, group);
     }
   }
-  kad_placing_begin(node, &put->placing, group, k);
+  kad_fanout_begin(node, &put->fanout, group, k);
 }
 
 /* Holds the record here. The answer may come later. */
@@ -321,10 +321,10 @@ static kad_time_ms time_to_store(struct kad_node *node, struct put *put) {
 static void store_at_closest(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
   put->beginning = true;
-  put->placing.kind = &placing_kind;
-  put->placing.target = op->target;
-  put->placing.until = time_to_store(node, put);
-  put->placing.paced = put->again;
+  put->fanout.kind = &fanout_kind;
+  put->fanout.target = op->target;
+  put->fanout.until = time_to_store(node, put);
+  put->fanout.paced = put->again;
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_in(node, put, op->lookups[i]);
@@ -343,8 +343,8 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
                        struct kad_result *result) {
   const struct put *put = put_of(op);
   (void)node;
-  result->messages += put->placing.messages;
-  result->asked = put->placing.asked + put->here_asked;
+  result->messages += put->fanout.messages;
+  result->asked = put->fanout.asked + put->here_asked;
 }
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {
@@ -355,7 +355,7 @@ static void stop_put(struct kad_node *node, struct kad_operation *op) {
   if (put->local != NULL) {
     put->local->put = NULL;
   }
-  kad_placing_end(node, &put->placing);
+  kad_fanout_end(node, &put->fanout);
   kad_bundle_free(&put->record, &node->env.allocator);
 }
 
@@ -416,8 +416,8 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
   return error;
 }
 
-int kad_republish(struct kad_node *node, const struct kad_record *record,
-                  bool own, kad_done_fn done, void *data) {
+int kad_put_republish(struct kad_node *node, const struct kad_record *record,
+                      bool own, kad_done_fn done, void *data) {
   struct kad_operation *op;
   const struct kad_operation_request request = {.kind = &put_kind,
                                                 .size = sizeof(struct put),

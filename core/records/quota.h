@@ -5,7 +5,7 @@
  * of others.
  *
  *     if (kad_quota_check(&quota, store, &origin, value_len) == 0 &&
- *         store->add(store->state, &record, &holding, &handle) == 0) {
+ *         store->add(store->state, &record, &meta, &handle) == 0) {
  *       while ((victim = kad_quota_pick(&quota, store)) != 0) {
  *         store->remove(store->state, victim);
  *       }

@@ -14,7 +14,7 @@
 typedef uint64_t kad_handle;
 
 /* What is kept beside a record. Times are of the engine's monotonic clock. */
-struct kad_holding {
+struct kad_record_meta {
   kad_time_ms stored_at;     /* when this value was taken or confirmed */
   kad_time_ms expires_at;    /* when it is dropped */
   kad_time_ms republish_at;  /* when it is stored again; KAD_TIME_NEVER */
@@ -22,11 +22,11 @@ struct kad_holding {
 };
 
 /* A held record. Its slices borrow the store until its next change. `ttl` and
- * `age` of `record` are not kept: derive them from `holding`. */
+ * `age` of `record` are not kept: derive them from `meta`. */
 struct kad_held {
   kad_handle handle;
   struct kad_record record;
-  struct kad_holding holding;
+  struct kad_record_meta meta;
 };
 
 struct kad_store {
@@ -36,12 +36,12 @@ struct kad_store {
    * Returns 0, KAD_ENOMEM, or KAD_EFULL when there are too many types or
    * records; nothing has changed then. */
   int (*add)(void *state, const struct kad_record *record,
-             const struct kad_holding *holding, kad_handle *handle);
+             const struct kad_record_meta *meta, kad_handle *handle);
   /* Changes what is kept beside a held record. With another `stored_at` than
    * before it becomes the newest of its key and type. When memory is short the
    * origin stays as it was. */
   void (*touch)(void *state, kad_handle handle,
-                const struct kad_holding *holding);
+                const struct kad_record_meta *meta);
   /* Removes a record; one that is not there is ignored, as by touch. */
   void (*remove)(void *state, kad_handle handle);
   /* Gives a held record. Returns false if it is not there. */

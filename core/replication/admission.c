@@ -325,13 +325,13 @@ static void tell_stored(struct kad_node *node,
       .record = &record,
   };
   record.ttl = admission->life_s;
-  kad_hold_tell(node, admission->ruleset, admission->type->stored,
-                admission->type, &call);
+  kad_commit_notify(node, admission->ruleset, admission->type->stored,
+                    admission->type, &call);
 }
 
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
   const char *reason = NULL;
-  int code = kad_hold(node, admission, &reason);
+  int code = kad_commit(node, admission, &reason);
   if (code != 0) {
     refuse(admission, code, kad_slice_of(reason));
     return true;

@@ -9,10 +9,10 @@
 
 #include <string.h>
 
-void kad_held_age(const struct kad_holding *holding, kad_time_ms now,
+void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
                   struct kad_record *record) {
-  kad_time_ms left = kad_time_since(now, holding->expires_at);
-  kad_time_ms age = kad_time_since(holding->stored_at, now);
+  kad_time_ms left = kad_time_since(now, meta->expires_at);
+  kad_time_ms age = kad_time_since(meta->stored_at, now);
   record->ttl = (uint32_t)((left + KAD_MS_PER_S - 1) / KAD_MS_PER_S);
   record->age = (uint32_t)(age / KAD_MS_PER_S);
 }
@@ -43,7 +43,7 @@ int kad_held_read(const struct kad_node *node, const struct kad_record *record,
     struct kad_held one;
     if (store->read(store->state, held->handles[i], &one)) {
       held->handles[held->count] = held->handles[i];
-      kad_held_age(&one.holding, kad_node_now(node), &one.record);
+      kad_held_age(&one.meta, kad_node_now(node), &one.record);
       held->records[held->count++] = one.record;
     }
   }
@@ -65,17 +65,17 @@ static void ignore_answer(struct kad_node *node, void *asker,
   (void)answer;
 }
 
-void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
-                   kad_hook_fn hook, const struct kad_type *type,
-                   struct kad_hook_call *call) {
+void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
+                       kad_hook_fn hook, const struct kad_type *type,
+                       struct kad_hook_call *call) {
   const struct kad_hook_caller asker = {.resume = ignore_answer,
                                         .ruleset = ruleset};
   struct kad_hook_result answer;
   (void)kad_hook_call_begin(node, hook, type->state, &asker, call, &answer);
 }
 
-void kad_hold_drop(struct kad_node *node, kad_handle handle,
-                   enum kad_reason reason) {
+void kad_commit_remove(struct kad_node *node, kad_handle handle,
+                       enum kad_reason reason) {
   const struct kad_store *store = node->store;
   struct kad_held held;
   if (handle == 0 || !store->read(store->state, handle, &held)) {
@@ -84,23 +84,23 @@ void kad_hold_drop(struct kad_node *node, kad_handle handle,
   const struct kad_type *type =
       kad_ruleset_type(node->ruleset, held.record.type);
   struct kad_bundle copy = {0};
-  kad_held_age(&held.holding, kad_node_now(node), &held.record);
+  kad_held_age(&held.meta, kad_node_now(node), &held.record);
   bool tell =
       type != NULL && type->dropped != NULL &&
       kad_bundle_copy(&copy, &node->env.allocator, &held.record, 1) == 0;
   store->remove(store->state, handle);
   if (tell) {
     struct kad_hook_call call = {.reason = reason, .record = copy.records};
-    kad_hold_tell(node, node->ruleset, type->dropped, type, &call);
+    kad_commit_notify(node, node->ruleset, type->dropped, type, &call);
     kad_bundle_free(&copy, &node->env.allocator);
   }
 }
 
 /* Returns what is kept beside a record that `admission` brings in. */
-static struct kad_holding new_holding(struct kad_node *node,
-                                      const struct kad_admission *admission) {
+static struct kad_record_meta new_holding(
+    struct kad_node *node, const struct kad_admission *admission) {
   kad_time_ms now = kad_node_now(node);
-  struct kad_holding holding = {
+  struct kad_record_meta meta = {
       .stored_at = now,
       .expires_at =
           kad_time_add(now, (kad_time_ms)admission->life_s * KAD_MS_PER_S),
@@ -110,16 +110,16 @@ static struct kad_holding new_holding(struct kad_node *node,
   if (admission->type->republish != UINT32_MAX &&
       admission->request.reason != KAD_REASON_CACHE) {
     kad_time_ms period = (kad_time_ms)admission->type->republish * KAD_MS_PER_S;
-    holding.republish_at = kad_time_add(now, kad_node_jitter(node, period));
+    meta.republish_at = kad_time_add(now, kad_node_jitter(node, period));
   }
-  return holding;
+  return meta;
 }
 
 /* Makes room for what has just come. */
 static void make_room(struct kad_node *node) {
   kad_handle handle = kad_quota_pick(&node->quota, node->store);
   while (handle != 0) {
-    kad_hold_drop(node, handle, KAD_REASON_STORE);
+    kad_commit_remove(node, handle, KAD_REASON_STORE);
     node->stats.evicted++;
     handle = kad_quota_pick(&node->quota, node->store);
   }
@@ -135,25 +135,25 @@ static bool is_of_host(const struct kad_node *node, kad_handle handle,
                        const struct kad_address *origin) {
   struct kad_held held;
   return handle != 0 && node->store->read(node->store->state, handle, &held) &&
-         kad_address_same_host(&held.holding.origin, origin);
+         kad_address_same_host(&held.meta.origin, origin);
 }
 
 /* Adds `record` to the store if the quota lets it in. One that replaces another
  * of the same host takes no more of the host's share. Returns 0 or a KRPC code.
  */
 static int enter(struct kad_node *node, const struct kad_record *record,
-                 const struct kad_holding *holding, bool replaces,
+                 const struct kad_record_meta *meta, bool replaces,
                  kad_handle *handle, const char **reason) {
   const struct kad_store *store = node->store;
   size_t len = record->value.len;
   int error = replaces
                   ? kad_quota_check_room(&node->quota, store, len)
-                  : kad_quota_check(&node->quota, store, &holding->origin, len);
+                  : kad_quota_check(&node->quota, store, &meta->origin, len);
   if (error != 0) {
     *reason = "quota exceeded";
     return KAD_CODE_REFUSED;
   }
-  if (store->add(store->state, record, holding, handle) != 0) {
+  if (store->add(store->state, record, meta, handle) != 0) {
     *reason = "the store is full";
     return KAD_CODE_FAILED;
   }
@@ -163,15 +163,15 @@ static int enter(struct kad_node *node, const struct kad_record *record,
 /* Adds `record` in the place of `replaced` (0: of none), then makes room, in
  * which it may go itself. Returns 0 or a KRPC code. */
 static int add(struct kad_node *node, const struct kad_record *record,
-               const struct kad_holding *holding, kad_handle replaced,
+               const struct kad_record_meta *meta, kad_handle replaced,
                const char **reason) {
   kad_handle handle = 0;
-  bool replaces = is_of_host(node, replaced, &holding->origin);
-  int code = enter(node, record, holding, replaces, &handle, reason);
+  bool replaces = is_of_host(node, replaced, &meta->origin);
+  int code = enter(node, record, meta, replaces, &handle, reason);
   if (code != 0) {
     return code;
   }
-  kad_hold_drop(node, replaced, KAD_REASON_STORE);
+  kad_commit_remove(node, replaced, KAD_REASON_STORE);
   make_room(node);
   if (!is_held(node, handle)) {
     *reason = "quota exceeded";
@@ -186,25 +186,25 @@ static int add(struct kad_node *node, const struct kad_record *record,
  * shortens its life, nor has it republished again when that has ended. A cache
  * becomes the record itself. */
 static void confirm(const struct kad_node *node, const struct kad_type *type,
-                    kad_handle handle, const struct kad_holding *incoming) {
+                    kad_handle handle, const struct kad_record_meta *incoming) {
   const struct kad_store *store = node->store;
-  struct kad_holding holding = *incoming;
+  struct kad_record_meta meta = *incoming;
   struct kad_held held;
   if (handle == 0 || !store->read(store->state, handle, &held)) {
     return;
   }
-  const struct kad_holding *old = &held.holding;
-  const bool was_cache = kad_copies_is_cache(type, old->republish_at);
-  if (!kad_address_same_host(&old->origin, &holding.origin)) {
-    holding.origin = was_cache ? holding.origin : old->origin;
-    if (old->expires_at > holding.expires_at) {
-      holding.expires_at = old->expires_at;
+  const struct kad_record_meta *old = &held.meta;
+  const bool was_cache = kad_record_is_cached_copy(type, old->republish_at);
+  if (!kad_address_same_host(&old->origin, &meta.origin)) {
+    meta.origin = was_cache ? meta.origin : old->origin;
+    if (old->expires_at > meta.expires_at) {
+      meta.expires_at = old->expires_at;
     }
     if (old->republish_at == KAD_TIME_NEVER && !was_cache) {
-      holding.republish_at = KAD_TIME_NEVER;
+      meta.republish_at = KAD_TIME_NEVER;
     }
   }
-  store->touch(store->state, handle, &holding);
+  store->touch(store->state, handle, &meta);
 }
 
 /* Returns the index of what has to go when a key is full: the oldest value of
@@ -227,12 +227,12 @@ static int hold_default(struct kad_node *node,
                         const struct kad_held_list *held, const char **reason) {
   const struct kad_record *record =
       &admission->request.records[admission->index];
-  struct kad_holding holding = new_holding(node, admission);
+  struct kad_record_meta meta = new_holding(node, admission);
   kad_handle replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
     if (kad_record_identical(record, other)) {
-      confirm(node, admission->type, held->handles[i], &holding);
+      confirm(node, admission->type, held->handles[i], &meta);
       kad_maintenance_stored(node);
       return 0;
     }
@@ -246,9 +246,9 @@ static int hold_default(struct kad_node *node,
   }
   if (replaced == 0 && held->count > 0 &&
       held->count >= admission->type->max_values) {
-    replaced = held->handles[pick_oldest(node, held, &holding.origin)];
+    replaced = held->handles[pick_oldest(node, held, &meta.origin)];
   }
-  return add(node, record, &holding, replaced, reason);
+  return add(node, record, &meta, replaced, reason);
 }
 
 /* Returns true if `records` holds a value identical to `record`. */
@@ -302,7 +302,7 @@ static kad_handle keep_held(struct kad_held_list *held,
 static void drop_all(struct kad_node *node, const kad_handle *handles,
                      size_t count) {
   for (size_t i = 0; i < count; i++) {
-    kad_hold_drop(node, handles[i], KAD_REASON_STORE);
+    kad_commit_remove(node, handles[i], KAD_REASON_STORE);
   }
 }
 
@@ -324,9 +324,9 @@ static int add_fresh(struct kad_node *node,
                      const char **reason) {
   size_t replaced = count_of_host(node, held, &admission->request.from.address);
   for (size_t i = 0; i < fresh; i++) {
-    struct kad_holding holding = new_holding(node, admission);
-    int code = enter(node, &admission->merged.records[i], &holding,
-                     i < replaced, &added[i], reason);
+    struct kad_record_meta meta = new_holding(node, admission);
+    int code = enter(node, &admission->merged.records[i], &meta, i < replaced,
+                     &added[i], reason);
     if (code != 0) {
       for (size_t j = 0; j < i; j++) {
         node->store->remove(node->store->state, added[j]);
@@ -341,7 +341,7 @@ static int add_fresh(struct kad_node *node,
  * goes, so that what does not fit changes nothing. */
 static int hold_merged(struct kad_node *node, struct kad_admission *admission,
                        struct kad_held_list *held, const char **reason) {
-  struct kad_holding holding = new_holding(node, admission);
+  struct kad_record_meta meta = new_holding(node, admission);
   size_t fresh = gather_new(&admission->merged, held);
   kad_handle confirmed = keep_held(
       held, &admission->merged, &admission->request.records[admission->index]);
@@ -353,7 +353,7 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
   }
   int code = add_fresh(node, admission, fresh, held, added, reason);
   if (code == 0) {
-    confirm(node, admission->type, confirmed, &holding);
+    confirm(node, admission->type, confirmed, &meta);
     drop_all(node, held->handles, held->count);
     make_room(node);
     if (fresh > 0 && !is_held(node, added[0])) {
@@ -373,7 +373,7 @@ static bool holds_more_than_caches(const struct kad_node *node,
   for (size_t i = 0; i < list->count; i++) {
     struct kad_held held;
     if (node->store->read(node->store->state, list->handles[i], &held) &&
-        !kad_copies_is_cache(type, held.holding.republish_at)) {
+        !kad_record_is_cached_copy(type, held.meta.republish_at)) {
       return true;
     }
   }
@@ -382,8 +382,8 @@ static bool holds_more_than_caches(const struct kad_node *node,
 
 /* A cache is taken where there is nothing but caches: it neither replaces the
  * records themselves nor changes their lives. */
-int kad_hold(struct kad_node *node, struct kad_admission *admission,
-             const char **reason) {
+int kad_commit(struct kad_node *node, struct kad_admission *admission,
+               const char **reason) {
   struct kad_held_list held;
   const struct kad_record *record =
       &admission->request.records[admission->index];

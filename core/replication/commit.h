@@ -22,22 +22,22 @@ KAD_MUST_CHECK int kad_held_read(const struct kad_node *node,
                                  struct kad_held_list *held);
 void kad_held_free(const struct kad_node *node, struct kad_held_list *held);
 
-/* Fills in `ttl` and `age` of a record from its holding. */
-void kad_held_age(const struct kad_holding *holding, kad_time_ms now,
+/* Fills in `ttl` and `age` of a record from its meta. */
+void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
                   struct kad_record *record);
 
 /* Puts the current record of `admission`, or the list that its merge hook gave,
  * into the store. Returns 0, or the code of a KRPC error with `*reason`. */
-int kad_hold(struct kad_node *node, struct kad_admission *admission,
-             const char **reason);
+int kad_commit(struct kad_node *node, struct kad_admission *admission,
+               const char **reason);
 
 /* Tells a `stored` or `dropped` hook of a record, the call's. */
-void kad_hold_tell(struct kad_node *node, struct kad_ruleset *ruleset,
-                   kad_hook_fn hook, const struct kad_type *type,
-                   struct kad_hook_call *call);
+void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
+                       kad_hook_fn hook, const struct kad_type *type,
+                       struct kad_hook_call *call);
 
 /* Drops a held record (0: none), and tells its type's `dropped` hook why. */
-void kad_hold_drop(struct kad_node *node, kad_handle handle,
-                   enum kad_reason reason);
+void kad_commit_remove(struct kad_node *node, kad_handle handle,
+                       enum kad_reason reason);
 
 #endif

@@ -13,77 +13,76 @@ static void take_event(struct kad_node *node, struct kad_query *query,
 
 static void go_on(struct kad_node *node, struct kad_timer *timer);
 
-/* Sends the query to a place now. Returns false if it cannot be. */
-static bool transmit(struct kad_node *node, struct kad_placing *placing,
-                     struct kad_place *place) {
+/* Sends the query to a replica now. Returns false if it cannot be. */
+static bool transmit(struct kad_node *node, struct kad_fanout *fanout,
+                     struct kad_replica *replica) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.has_target = true;
-  message.target = placing->target;
+  message.target = fanout->target;
   message.token =
-      (struct kad_slice){.data = place->token, .len = place->token_len};
-  placing->kind->write(placing, place, &message);
-  int error = place->query != NULL
-                  ? kad_rpc_resend(node, place->query, &message)
-                  : kad_rpc_send(node, &place->contact, &message, take_event,
-                                 placing, &place->query);
+      (struct kad_slice){.data = replica->token, .len = replica->token_len};
+  fanout->kind->write(fanout, replica, &message);
+  int error = replica->query != NULL
+                  ? kad_rpc_resend(node, replica->query, &message)
+                  : kad_rpc_send(node, &replica->contact, &message, take_event,
+                                 fanout, &replica->query);
   if (error != 0) {
     return false;
   }
-  place->query->tag = (uint32_t)(place - placing->places);
-  place->tries++;
-  placing->messages++;
+  replica->query->tag = (uint32_t)(replica - fanout->replicas);
+  replica->tries++;
+  fanout->messages++;
   return true;
 }
 
-/* Sends the query to a place once more, when the budget allows it. Returns
+/* Sends the query to a replica once more, when the budget allows it. Returns
  * false if it cannot be sent. */
-static bool send(struct kad_node *node, struct kad_placing *placing,
-                 struct kad_place *place) {
-  const bool paced = placing->paced && place->token_len > 0;
+static bool send(struct kad_node *node, struct kad_fanout *fanout,
+                 struct kad_replica *replica) {
+  const bool paced = fanout->paced && replica->token_len > 0;
   if (!paced || kad_budget_take(&node->budget, kad_node_now(node))) {
-    return transmit(node, placing, place);
+    return transmit(node, fanout, replica);
   }
-  place->delayed = true;
-  kad_timer_set(node, &placing->timer, kad_budget_free_at(&node->budget),
-                go_on);
+  replica->delayed = true;
+  kad_timer_set(node, &fanout->timer, kad_budget_free_at(&node->budget), go_on);
   return true;
 }
 
-/* Asks a place for a token, or, when it has one, to take what is placed.
+/* Asks a replica for a token, or, when it has one, to take what is placed.
  * Returns false if it cannot be asked. */
-static bool ask(struct kad_node *node, struct kad_placing *placing,
-                struct kad_place *place) {
-  const bool has_token = place->token_len > 0;
-  place->state = has_token ? KAD_PLACE_ASKED : KAD_PLACE_CALLED;
-  place->tries = 0;
-  if (!send(node, placing, place)) {
-    place->state = KAD_PLACE_SILENT;
+static bool ask(struct kad_node *node, struct kad_fanout *fanout,
+                struct kad_replica *replica) {
+  const bool has_token = replica->token_len > 0;
+  replica->state = has_token ? KAD_REPLICA_STORE_SENT : KAD_REPLICA_TOKEN_ASKED;
+  replica->tries = 0;
+  if (!send(node, fanout, replica)) {
+    replica->state = KAD_REPLICA_TIMED_OUT;
     return false;
   }
-  placing->asked += has_token;
+  fanout->asked += has_token;
   return true;
 }
 
 /* Returns true if what begins now ends in time. */
 static bool has_time(const struct kad_node *node,
-                     const struct kad_placing *placing) {
+                     const struct kad_fanout *fanout) {
   return kad_time_add(kad_node_now(node), node->config.query_ms) <=
-         placing->until;
+         fanout->until;
 }
 
-/* Tries the first spare place of a group. Returns false if there is none that
+/* Tries the first spare replica of a group. Returns false if there is none that
  * can be asked, or no time for it. */
-static bool ask_next(struct kad_node *node, struct kad_placing *placing,
+static bool ask_next(struct kad_node *node, struct kad_fanout *fanout,
                      uint8_t group) {
   kad_time_ms end = kad_time_add(kad_node_now(node), node->config.query_ms);
-  for (size_t i = 0; i < placing->count && end <= placing->until; i++) {
-    struct kad_place *place = &placing->places[i];
-    if (place->group != group || place->state != KAD_PLACE_SPARE) {
+  for (size_t i = 0; i < fanout->count && end <= fanout->until; i++) {
+    struct kad_replica *replica = &fanout->replicas[i];
+    if (replica->group != group || replica->state != KAD_REPLICA_SPARE) {
       continue;
     }
-    if (ask(node, placing, place)) {
-      placing->open++;
+    if (ask(node, fanout, replica)) {
+      fanout->open++;
       return true;
     }
   }
@@ -98,149 +97,148 @@ static bool is_own_affair(const struct kad_message *error) {
          error->code == KAD_CODE_METHOD;
 }
 
-/* Returns true if the next place is to be tried, after the last event of this
+/* Returns true if the next replica is to be tried, after the last event of this
  * one. */
-static bool wants_another(const struct kad_place *place,
+static bool wants_another(const struct kad_replica *replica,
                           enum kad_query_event event,
                           const struct kad_message *message) {
-  return place->state == KAD_PLACE_SILENT ||
-         (place->state == KAD_PLACE_REFUSED &&
+  return replica->state == KAD_REPLICA_TIMED_OUT ||
+         (replica->state == KAD_REPLICA_REJECTED &&
           (event != KAD_QUERY_ERROR || is_own_affair(message)));
 }
 
-/* Returns what has become of a place, by its last event. */
-static enum kad_place_state outcome(const struct kad_place *place,
-                                    enum kad_query_event event,
-                                    const struct kad_message *message) {
+/* Returns what has become of a replica, by its last event. */
+static enum kad_replica_state outcome(const struct kad_replica *replica,
+                                      enum kad_query_event event,
+                                      const struct kad_message *message) {
   if (event == KAD_QUERY_TIMEOUT) {
-    return KAD_PLACE_SILENT;
+    return KAD_REPLICA_TIMED_OUT;
   }
-  return event == KAD_QUERY_REPLY && place->state == KAD_PLACE_ASKED &&
+  return event == KAD_QUERY_REPLY && replica->state == KAD_REPLICA_STORE_SENT &&
                  (!message->has_stored || message->stored > 0)
-             ? KAD_PLACE_TAKEN
-             : KAD_PLACE_REFUSED;
+             ? KAD_REPLICA_STORED
+             : KAD_REPLICA_REJECTED;
 }
 
-/* Takes the token that a place was asked for, and goes on with it. Returns
+/* Takes the token that a replica was asked for, and goes on with it. Returns
  * false if there is none, or no time. */
-static bool take_token(struct kad_node *node, struct kad_placing *placing,
-                       struct kad_place *place,
+static bool take_token(struct kad_node *node, struct kad_fanout *fanout,
+                       struct kad_replica *replica,
                        const struct kad_message *reply) {
   const struct kad_slice token = reply->token;
-  if (token.len == 0 || token.len > KAD_TOKEN_MAX || !has_time(node, placing)) {
+  if (token.len == 0 || token.len > KAD_TOKEN_MAX || !has_time(node, fanout)) {
     return false;
   }
-  place->token_len = (uint8_t)token.len;
-  memcpy(place->token, token.data, token.len);
-  return ask(node, placing, place);
+  replica->token_len = (uint8_t)token.len;
+  memcpy(replica->token, token.data, token.len);
+  return ask(node, fanout, replica);
 }
 
 /* Sends what was delayed, as far as the budget allows it now. Whom it comes too
  * late for was silent, in effect. */
 static void go_on(struct kad_node *node, struct kad_timer *timer) {
-  struct kad_placing *placing =
-      kad_container_of(timer, struct kad_placing, timer);
+  struct kad_fanout *fanout = kad_container_of(timer, struct kad_fanout, timer);
   size_t i = 0;
-  while (i < placing->count && !placing->places[i].delayed) {
+  while (i < fanout->count && !fanout->replicas[i].delayed) {
     i++;
   }
-  if (i == placing->count) {
+  if (i == fanout->count) {
     return;
   }
-  struct kad_place *place = &placing->places[i];
-  const bool first = place->tries == 0;
-  place->delayed = false;
+  struct kad_replica *replica = &fanout->replicas[i];
+  const bool first = replica->tries == 0;
+  replica->delayed = false;
   kad_timer_set(node, timer, kad_node_now(node), go_on);
-  if (place->state != KAD_PLACE_ASKED ||
-      (has_time(node, placing) && send(node, placing, place)) || !first) {
+  if (replica->state != KAD_REPLICA_STORE_SENT ||
+      (has_time(node, fanout) && send(node, fanout, replica)) || !first) {
     return;
   }
-  place->state = KAD_PLACE_SILENT;
-  placing->open--;
-  placing->kind->settled(node, placing, place, NULL);
+  replica->state = KAD_REPLICA_TIMED_OUT;
+  fanout->open--;
+  fanout->kind->settled(node, fanout, replica, NULL);
 }
 
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct kad_placing *placing = query->owner;
-  struct kad_place *place = &placing->places[query->tag];
+  struct kad_fanout *fanout = query->owner;
+  struct kad_replica *replica = &fanout->replicas[query->tag];
   if (event == KAD_QUERY_SOFT) {
-    if (place->tries < KAD_PLACE_TRIES) {
-      (void)send(node, placing, place);
+    if (replica->tries < KAD_REPLICA_TRIES) {
+      (void)send(node, fanout, replica);
     }
     return;
   }
-  place->query = NULL;
-  place->delayed = false;
-  if (event == KAD_QUERY_REPLY && place->state == KAD_PLACE_CALLED &&
-      take_token(node, placing, place, message)) {
+  replica->query = NULL;
+  replica->delayed = false;
+  if (event == KAD_QUERY_REPLY && replica->state == KAD_REPLICA_TOKEN_ASKED &&
+      take_token(node, fanout, replica, message)) {
     return;
   }
-  place->state = outcome(place, event, message);
-  if (wants_another(place, event, message)) {
-    (void)ask_next(node, placing, place->group);
+  replica->state = outcome(replica, event, message);
+  if (wants_another(replica, event, message)) {
+    (void)ask_next(node, fanout, replica->group);
   }
-  placing->open--;
-  placing->kind->settled(node, placing, place, message);
+  fanout->open--;
+  fanout->kind->settled(node, fanout, replica, message);
 }
 
-int kad_placing_reserve(struct kad_node *node, struct kad_placing *placing,
-                        size_t count) {
-  size_t cap = placing->count + count;
-  if (cap <= placing->cap) {
+int kad_fanout_reserve(struct kad_node *node, struct kad_fanout *fanout,
+                       size_t count) {
+  size_t cap = fanout->count + count;
+  if (cap <= fanout->cap) {
     return 0;
   }
-  void *grown = kad_resize(&node->env.allocator, placing->places,
-                           placing->cap * sizeof *placing->places,
-                           cap * sizeof *placing->places);
+  void *grown = kad_resize(&node->env.allocator, fanout->replicas,
+                           fanout->cap * sizeof *fanout->replicas,
+                           cap * sizeof *fanout->replicas);
   if (grown == NULL) {
     return KAD_ENOMEM;
   }
-  placing->places = grown;
-  placing->cap = cap;
+  fanout->replicas = grown;
+  fanout->cap = cap;
   return 0;
 }
 
-void kad_placing_add(struct kad_placing *placing,
-                     const struct kad_contact *contact, struct kad_slice token,
-                     uint8_t group) {
-  assert(placing->count < placing->cap);
+void kad_fanout_add(struct kad_fanout *fanout,
+                    const struct kad_contact *contact, struct kad_slice token,
+                    uint8_t group) {
+  assert(fanout->count < fanout->cap);
   assert(token.len <= KAD_TOKEN_MAX);
-  struct kad_place *place = &placing->places[placing->count++];
-  *place = (struct kad_place){
+  struct kad_replica *replica = &fanout->replicas[fanout->count++];
+  *replica = (struct kad_replica){
       .contact = *contact, .group = group, .token_len = (uint8_t)token.len};
   if (token.len > 0) {
-    memcpy(place->token, token.data, token.len);
+    memcpy(replica->token, token.data, token.len);
   }
 }
 
-bool kad_placing_has(const struct kad_placing *placing,
-                     const struct kad_contact *contact) {
-  for (size_t i = 0; i < placing->count; i++) {
-    if (kad_id_equal(&placing->places[i].contact.id, &contact->id)) {
+bool kad_fanout_has(const struct kad_fanout *fanout,
+                    const struct kad_contact *contact) {
+  for (size_t i = 0; i < fanout->count; i++) {
+    if (kad_id_equal(&fanout->replicas[i].contact.id, &contact->id)) {
       return true;
     }
   }
   return false;
 }
 
-void kad_placing_begin(struct kad_node *node, struct kad_placing *placing,
-                       uint8_t group, size_t want) {
-  while (want > 0 && ask_next(node, placing, group)) {
+void kad_fanout_begin(struct kad_node *node, struct kad_fanout *fanout,
+                      uint8_t group, size_t want) {
+  while (want > 0 && ask_next(node, fanout, group)) {
     want--;
   }
 }
 
-void kad_placing_end(struct kad_node *node, struct kad_placing *placing) {
-  if (placing->places == NULL) {
+void kad_fanout_end(struct kad_node *node, struct kad_fanout *fanout) {
+  if (fanout->replicas == NULL) {
     return;
   }
-  kad_rpc_disown(node, placing);
-  kad_timer_cancel(node, &placing->timer);
-  kad_release(&node->env.allocator, placing->places,
-              placing->cap * sizeof *placing->places);
-  placing->places = NULL;
-  placing->count = 0;
-  placing->cap = 0;
+  kad_rpc_disown(node, fanout);
+  kad_timer_cancel(node, &fanout->timer);
+  kad_release(&node->env.allocator, fanout->replicas,
+              fanout->cap * sizeof *fanout->replicas);
+  fanout->replicas = NULL;
+  fanout->count = 0;
+  fanout->cap = 0;
 }

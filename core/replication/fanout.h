@@ -1,6 +1,6 @@
 /* What is to be held elsewhere, on its way to its holders: the closest contacts
  * are asked to take it, again while they are silent, since datagrams are lost,
- * and the next closest in the place of one that cannot. Who has not given a
+ * and the next closest in the replica of one that cannot. Who has not given a
  * token yet is asked for one first. One that nobody asked for is paced: each of
  * its stores waits for the node's budget.
  *
@@ -9,7 +9,7 @@
  *                                             └────► silent
  *
  * After one that is silent, has no token, failed or does not know the query,
- * the next spare place of its group is tried. Not after one that refused what
+ * the next spare replica of its group is tried. Not after one that refused what
  * was to be held for what it is. */
 #ifndef KAD_REPLICATION_FANOUT_H
 #define KAD_REPLICATION_FANOUT_H
@@ -18,24 +18,24 @@
 #include "rpc/rpc.h"
 
 enum {
-  KAD_PLACE_TRIES = 3 /* times a query is sent, each a soft timeout after the
+  KAD_REPLICA_TRIES = 3 /* times a query is sent, each a soft timeout after the
                          one before; the hard timeout of the first ends all */
 };
 
-enum kad_place_state {
-  KAD_PLACE_SPARE,
-  KAD_PLACE_CALLED, /* asked for a token */
-  KAD_PLACE_ASKED,
-  KAD_PLACE_TAKEN,
-  KAD_PLACE_REFUSED,
-  KAD_PLACE_SILENT
+enum kad_replica_state {
+  KAD_REPLICA_SPARE,
+  KAD_REPLICA_TOKEN_ASKED, /* asked for a token */
+  KAD_REPLICA_STORE_SENT,
+  KAD_REPLICA_STORED,
+  KAD_REPLICA_REJECTED,
+  KAD_REPLICA_TIMED_OUT
 };
 
 /* A contact that may hold it. */
-struct kad_place {
+struct kad_replica {
   struct kad_contact contact;
-  enum kad_place_state state;
-  uint8_t group; /* of the places that stand in for one another */
+  enum kad_replica_state state;
+  uint8_t group; /* of the replicas that stand in for one another */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
   uint8_t tries;
@@ -43,58 +43,57 @@ struct kad_place {
   struct kad_query *query; /* under way, or NULL */
 };
 
-struct kad_placing;
+struct kad_fanout;
 
-/* What a placing asks, and whom it tells. */
-struct kad_placing_kind {
-  /* Writes the query to `place`, or, while that has no token, the one that
+/* What a fanout asks, and whom it tells. */
+struct kad_fanout_kind {
+  /* Writes the query to `replica`, or, while that has no token, the one that
    * brings one; target and token are there already. */
-  void (*write)(const struct kad_placing *placing,
-                const struct kad_place *place, struct kad_message *message);
-  /* Told once of each place that was tried, when its state is known, with the
-   * reply or the error; NULL when it was silent. The next place has been tried
-   * then. */
-  void (*settled)(struct kad_node *node, struct kad_placing *placing,
-                  const struct kad_place *place,
+  void (*write)(const struct kad_fanout *fanout,
+                const struct kad_replica *replica, struct kad_message *message);
+  /* Told once of each replica that was tried, when its state is known, with the
+   * reply or the error; NULL when it was silent. The next replica has been
+   * tried then. */
+  void (*settled)(struct kad_node *node, struct kad_fanout *fanout,
+                  const struct kad_replica *replica,
                   const struct kad_message *message);
 };
 
 /* Embedded in what is placed. All zero but for `kind` and `target`, it has no
- * places. */
-struct kad_placing {
-  const struct kad_placing_kind *kind;
+ * replicas. */
+struct kad_fanout {
+  const struct kad_fanout_kind *kind;
   struct kad_id target;
-  struct kad_place *places; /* of each group, closest first */
+  struct kad_replica *replicas; /* of each group, closest first */
   size_t count;
   size_t cap;
   kad_time_ms until;      /* no query begins that could end after this */
   bool paced;             /* its stores are within the node's budget */
   struct kad_timer timer; /* for the budget */
-  uint32_t open;          /* places tried that have not settled */
-  uint32_t asked;         /* places that were asked to take it */
+  uint32_t open;          /* replicas tried that have not settled */
+  uint32_t asked;         /* replicas that were asked to take it */
   uint32_t messages;      /* queries sent */
 };
 
-/* Makes room for `count` more places. Returns 0 or KAD_ENOMEM. */
-KAD_MUST_CHECK int kad_placing_reserve(struct kad_node *node,
-                                       struct kad_placing *placing,
-                                       size_t count);
+/* Makes room for `count` more replicas. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_fanout_reserve(struct kad_node *node,
+                                      struct kad_fanout *fanout, size_t count);
 
-/* Adds a spare place, for which there must be room. `token` may be empty. */
-void kad_placing_add(struct kad_placing *placing,
-                     const struct kad_contact *contact, struct kad_slice token,
-                     uint8_t group);
+/* Adds a spare replica, for which there must be room. `token` may be empty. */
+void kad_fanout_add(struct kad_fanout *fanout,
+                    const struct kad_contact *contact, struct kad_slice token,
+                    uint8_t group);
 
-/* Returns true if `contact` has a place. */
-bool kad_placing_has(const struct kad_placing *placing,
-                     const struct kad_contact *contact);
+/* Returns true if `contact` has a replica. */
+bool kad_fanout_has(const struct kad_fanout *fanout,
+                    const struct kad_contact *contact);
 
-/* Tries the first `want` spare places of a group, fewer if there are not so
+/* Tries the first `want` spare replicas of a group, fewer if there are not so
  * many. */
-void kad_placing_begin(struct kad_node *node, struct kad_placing *placing,
-                       uint8_t group, size_t want);
+void kad_fanout_begin(struct kad_node *node, struct kad_fanout *fanout,
+                      uint8_t group, size_t want);
 
-/* Forgets every place. Queries under way go on by themselves. */
-void kad_placing_end(struct kad_node *node, struct kad_placing *placing);
+/* Forgets every replica. Queries under way go on by themselves. */
+void kad_fanout_end(struct kad_node *node, struct kad_fanout *fanout);
 
 #endif

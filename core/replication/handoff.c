@@ -8,11 +8,11 @@
 static void work(struct kad_node *node, struct kad_timer *timer);
 
 static bool some_wait(const struct kad_handoff *handoff) {
-  const struct kad_handing *handing = handoff->handings;
-  while (handing != NULL && !handing->waiting) {
-    handing = handing->next;
+  const struct kad_transfer *transfer = handoff->transfers;
+  while (transfer != NULL && !transfer->waiting) {
+    transfer = transfer->next;
   }
-  return handing != NULL;
+  return transfer != NULL;
 }
 
 /* Returns how many keys may be on their way. */
@@ -24,7 +24,7 @@ void kad_handoff_plan(struct kad_node *node) {
   struct kad_handoff *handoff = &node->handoff;
   kad_time_ms at = KAD_TIME_NEVER;
   if (handoff->leaving != NULL && handoff->first == NULL &&
-      handoff->handings == NULL && !node->closing) {
+      handoff->transfers == NULL && !node->closing) {
     struct kad_operation *op = handoff->leaving;
     handoff->leaving = NULL;
     kad_operation_end(node, op, 0);
@@ -131,7 +131,7 @@ static void look_at(struct kad_node *node, const struct kad_handoff_walk *walk,
   struct kad_record record;
   struct kad_contact to;
   kad_handle newest = 0;
-  if (!kad_handing_read(node, handle, &record)) {
+  if (!kad_transfer_read(node, handle, &record)) {
     return;
   }
   if (!find_receiver(node, walk, hood, &record.key, &to)) {
@@ -139,7 +139,7 @@ static void look_at(struct kad_node *node, const struct kad_handoff_walk *walk,
   }
   (void)store->find(store->state, &record.key, record.type, 0, &newest, 1);
   if (newest == handle) {
-    (void)kad_handing_begin(node, handle, &to, false);
+    (void)kad_transfer_begin(node, handle, &to, false);
   }
 }
 
@@ -174,7 +174,7 @@ static void go_on(struct kad_node *node) {
 
 static void work(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
-  kad_handing_send(node);
+  kad_transfer_send(node);
   const struct kad_handoff_walk *walk = node->handoff.first;
   if (walk != NULL && walk->at <= kad_node_now(node)) {
     go_on(node);
@@ -254,7 +254,7 @@ bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
   struct kad_contact to;
   struct kad_record record;
   bool found = false;
-  if (!kad_handing_read(node, handle, &record)) {
+  if (!kad_transfer_read(node, handle, &record)) {
     return false;
   }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
@@ -266,7 +266,7 @@ bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
       }
     }
   }
-  return found && kad_handing_begin(node, handle, &to, true);
+  return found && kad_transfer_begin(node, handle, &to, true);
 }
 
 void kad_handoff_stop(struct kad_node *node) {
@@ -275,7 +275,7 @@ void kad_handoff_stop(struct kad_node *node) {
   while (handoff->first != NULL) {
     end_walk(node);
   }
-  kad_handing_stop(node);
+  kad_transfer_stop(node);
 }
 
 /* ------------------------------------------------------------- leaving -- */

@@ -47,7 +47,7 @@ struct kad_handoff {
   struct kad_handoff_walk *first; /* the one under way */
   struct kad_handoff_walk *last;
   uint32_t walks;
-  struct kad_handing *handings; /* keys on their way */
+  struct kad_transfer *transfers; /* keys on their way */
   uint32_t handing_count;
   struct kad_operation
       *leaving; /* ends when nothing is left to hand over, or NULL */
@@ -67,7 +67,7 @@ void kad_handoff_unanswered(struct kad_node *node,
 
 /* Asks the contact closest to the key of a held record whether it has what is
  * held here under it, if there are k contacts closer than we are. Then
- * kad_publishing_looked is told. Returns false if there are not, or it cannot
+ * kad_republish_looked is told. Returns false if there are not, or it cannot
  * be asked. */
 bool kad_handoff_look(struct kad_node *node, kad_handle handle);
 

@@ -73,7 +73,7 @@ static int find_before(const struct kad_store *store,
 
 /* Adds `record`, or notes that it is kept for longer. */
 static int take(struct kad_node *node, const struct kad_record *record,
-                const struct kad_holding *holding) {
+                const struct kad_record_meta *meta) {
   const struct kad_store *store = node->publications.store;
   kad_handle same = 0;
   kad_handle replaced = 0;
@@ -83,14 +83,14 @@ static int take(struct kad_node *node, const struct kad_record *record,
     return error;
   }
   if (same != 0) {
-    store->touch(store->state, same, holding);
+    store->touch(store->state, same, meta);
     return 0;
   }
   if (replaced == 0 &&
       store->count(store->state) >= node->config.max_publications) {
     return KAD_EFULL;
   }
-  error = store->add(store->state, record, holding, &added);
+  error = store->add(store->state, record, meta, &added);
   if (error == 0 && replaced != 0) {
     store->remove(store->state, replaced);
   }
@@ -102,7 +102,7 @@ int kad_publications_keep(struct kad_node *node,
                           kad_time_ms first_ms) {
   kad_time_ms now = kad_node_now(node);
   kad_time_ms life = (kad_time_ms)record->ttl * KAD_MS_PER_S;
-  const struct kad_holding holding = {
+  const struct kad_record_meta meta = {
       .stored_at = now,
       .expires_at = record->ttl > 0 ? kad_time_add(now, life) : KAD_TIME_NEVER,
       .republish_at = kad_time_add(now, first_ms),
@@ -110,10 +110,10 @@ int kad_publications_keep(struct kad_node *node,
   int error =
       kad_ruleset_type(node->ruleset, record->type) != NULL ? 0 : KAD_ETYPE;
   error = error == 0 ? need_store(node) : error;
-  error = error == 0 ? take(node, record, &holding) : error;
+  error = error == 0 ? take(node, record, &meta) : error;
   if (error == 0) {
     node->stats.publication_changes++;
-    kad_publishing_plan(node);
+    kad_republish_plan(node);
   }
   return error;
 }
@@ -162,8 +162,8 @@ static void postpone(struct kad_node *node, kad_handle handle,
   const struct kad_store *store = node->publications.store;
   struct kad_held held;
   if (store != NULL && store->read(store->state, handle, &held)) {
-    held.holding.republish_at = kad_time_add(kad_node_now(node), after_ms);
-    store->touch(store->state, handle, &held.holding);
+    held.meta.republish_at = kad_time_add(kad_node_now(node), after_ms);
+    store->touch(store->state, handle, &held.meta);
   }
 }
 
@@ -176,7 +176,7 @@ static void stored_again(void *data, const struct kad_result *result) {
     postpone(node, errand->handle, KAD_PUBLICATION_RETRY_MS);
   }
   kad_release(&node->env.allocator, errand, sizeof *errand);
-  kad_publishing_ended(node, result->status == 0);
+  kad_republish_ended(node, result->status == 0);
 }
 
 bool kad_publications_publish(struct kad_node *node, kad_handle handle) {
@@ -186,15 +186,15 @@ bool kad_publications_publish(struct kad_node *node, kad_handle handle) {
     return false;
   }
   struct kad_record record = held.record;
-  kad_time_ms end = held.holding.expires_at;
+  kad_time_ms end = held.meta.expires_at;
   if (end != KAD_TIME_NEVER) {
-    kad_held_age(&held.holding, kad_node_now(node), &record);
+    kad_held_age(&held.meta, kad_node_now(node), &record);
   }
   struct errand *errand = kad_alloc(&node->env.allocator, sizeof *errand);
   bool begun = false;
   if (errand != NULL) {
     *errand = (struct errand){.node = node, .handle = handle};
-    begun = kad_republish(node, &record, true, stored_again, errand) == 0;
+    begun = kad_put_republish(node, &record, true, stored_again, errand) == 0;
   }
   if (!begun) {
     kad_release(&node->env.allocator, errand, sizeof *errand);
@@ -250,7 +250,7 @@ int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
       skip++;
     }
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
   return error;
 }
 
@@ -266,8 +266,8 @@ bool kad_node_next_publication(const struct kad_node *node, uint64_t *cursor,
     return false;
   }
   *record = held.record;
-  if (held.holding.expires_at != KAD_TIME_NEVER) {
-    kad_held_age(&held.holding, kad_node_now(node), record);
+  if (held.meta.expires_at != KAD_TIME_NEVER) {
+    kad_held_age(&held.meta, kad_node_now(node), record);
   }
   return true;
 }

@@ -36,7 +36,7 @@ kad_time_ms kad_publications_period(struct kad_node *node,
 /* Returns the record to be stored first, and when; 0 for none. */
 kad_handle kad_publications_due(const struct kad_node *node, kad_time_ms *at);
 
-/* Begins to store a record again. kad_publishing_ended is told of its end.
+/* Begins to store a record again. kad_republish_ended is told of its end.
  * Returns false if it cannot be now. */
 bool kad_publications_publish(struct kad_node *node, kad_handle handle);
 

@@ -18,8 +18,8 @@ struct parcel {
   kad_query_fn handler;
 };
 
-bool kad_copies_is_cache(const struct kad_type *type,
-                         kad_time_ms republish_at) {
+bool kad_record_is_cached_copy(const struct kad_type *type,
+                               kad_time_ms republish_at) {
   return type->republish != UINT32_MAX && republish_at == KAD_TIME_NEVER;
 }
 
@@ -52,7 +52,8 @@ static bool shorten(const struct kad_type *type, const struct parcel *parcel,
 
 /* Takes records from `*next` on into a store, as many as fit: those that the
  * contact did not give. */
-static void pack(const struct kad_node *node, const struct kad_copies *copies,
+static void pack(const struct kad_node *node,
+                 const struct kad_read_repair *copies,
                  const struct parcel *parcel, size_t *next,
                  struct kad_message *message) {
   size_t room = node->config.max_reply - STORE_OVERHEAD;
@@ -74,7 +75,7 @@ static void pack(const struct kad_node *node, const struct kad_copies *copies,
 
 /* Sends what a contact lacks, in as many stores as it takes and the budget
  * allows. Returns false if it lacks nothing, or nothing could be sent. */
-static bool deliver(struct kad_node *node, const struct kad_copies *copies,
+static bool deliver(struct kad_node *node, const struct kad_read_repair *copies,
                     const struct parcel *parcel) {
   size_t next = 0;
   bool sent = false;
@@ -108,8 +109,9 @@ static unsigned halvings(size_t closer, size_t k) {
   return count < SHIFT_MAX ? (unsigned)count : SHIFT_MAX;
 }
 
-void kad_copies_leave(struct kad_node *node, const struct kad_copies *copies,
-                      const struct kad_lookup *lookup) {
+void kad_read_repair_run(struct kad_node *node,
+                         const struct kad_read_repair *copies,
+                         const struct kad_lookup *lookup) {
   const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
   const size_t k = lookup->config.k;
   const size_t count = kad_lookup_living(lookup, near, NEAR_FACTOR * k);
@@ -120,12 +122,12 @@ void kad_copies_leave(struct kad_node *node, const struct kad_copies *copies,
     if (near[i]->token_len == 0) {
       continue;
     }
-    const enum kad_gift gift =
+    const enum kad_known_content gift =
         copies->gift(copies->giver, &near[i]->contact.id);
     if (lookup->whole && i < k && node->config.repair &&
-        gift != KAD_GIFT_UNKNOWN) {
+        gift != KAD_KNOWN_CONTENT_PARTIAL) {
       (void)deliver(node, copies, &parcel);
-    } else if (caches && gift == KAD_GIFT_NOTHING) {
+    } else if (caches && gift == KAD_KNOWN_CONTENT_NONE) {
       parcel.why = "cache";
       parcel.halvings = halvings(i, k);
       parcel.handler = count_cache;

@@ -18,14 +18,14 @@ enum {
 };
 
 /* What the get knows of a contact that answered. */
-enum kad_gift {
-  KAD_GIFT_UNKNOWN, /* not all that it has was read */
-  KAD_GIFT_NOTHING,
-  KAD_GIFT_SOME
+enum kad_known_content {
+  KAD_KNOWN_CONTENT_PARTIAL, /* not all that it has was read */
+  KAD_KNOWN_CONTENT_NONE,
+  KAD_KNOWN_CONTENT_ALL
 };
 
 /* What was found, and who gave it. Borrowed during the call. */
-struct kad_copies {
+struct kad_read_repair {
   const struct kad_id *target;
   const struct kad_type *type;
   const struct kad_record *records; /* as merged, before any are selected; with
@@ -34,18 +34,21 @@ struct kad_copies {
   size_t count;
   const void *giver;
   /* Returns what a contact gave in all. */
-  enum kad_gift (*gift)(const void *giver, const struct kad_id *contact);
+  enum kad_known_content (*gift)(const void *giver,
+                                 const struct kad_id *contact);
   /* Returns true if it gave `record`. */
   bool (*gave)(const void *giver, const struct kad_id *contact,
                const struct kad_record *record);
 };
 
 /* Leaves copies with the contacts that `lookup`, which has ended, has found. */
-void kad_copies_leave(struct kad_node *node, const struct kad_copies *copies,
-                      const struct kad_lookup *lookup);
+void kad_read_repair_run(struct kad_node *node,
+                         const struct kad_read_repair *copies,
+                         const struct kad_lookup *lookup);
 
 /* Returns true if a record of `type` that is republished at that moment is a
  * cache: others of its type are, and this one never. */
-bool kad_copies_is_cache(const struct kad_type *type, kad_time_ms republish_at);
+bool kad_record_is_cached_copy(const struct kad_type *type,
+                               kad_time_ms republish_at);
 
 #endif

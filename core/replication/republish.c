@@ -42,7 +42,7 @@ static kad_time_ms next_turn(const struct kad_node *node) {
   return held < own ? held : own;
 }
 
-void kad_publishing_plan(struct kad_node *node) {
+void kad_republish_plan(struct kad_node *node) {
   const struct kad_store *store = node->store;
   struct kad_maintenance *maintenance = &node->maintenance;
   kad_time_ms at;
@@ -65,7 +65,7 @@ void kad_publishing_plan(struct kad_node *node) {
 }
 
 void kad_maintenance_stored(struct kad_node *node) {
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 /* Drops what is due, some at a time. */
@@ -79,10 +79,10 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
     if (handle == 0 || at > kad_node_now(node)) {
       break;
     }
-    kad_hold_drop(node, handle, KAD_REASON_EXPIRE);
+    kad_commit_remove(node, handle, KAD_REASON_EXPIRE);
     node->stats.expired++;
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 /* Takes a share of the budget: a place among those under way, and the time that
@@ -101,28 +101,28 @@ static void return_share(struct kad_node *node) {
   maintenance->republish_free_at = 0;
 }
 
-void kad_publishing_ended(struct kad_node *node, bool well) {
+void kad_republish_ended(struct kad_node *node, bool well) {
   node->maintenance.republishing--;
   node->stats.republishes += well;
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 static void republished(void *data, const struct kad_result *result) {
   struct kad_node *node = data;
-  kad_publishing_ended(node, result->status == 0);
+  kad_republish_ended(node, result->status == 0);
 }
 
 /* Moves the next republish of a held record to `seconds` from now. */
 static void postpone(struct kad_node *node, const struct kad_held *held,
                      uint32_t seconds) {
-  struct kad_holding holding = held->holding;
-  holding.republish_at = KAD_TIME_NEVER;
+  struct kad_record_meta meta = held->meta;
+  meta.republish_at = KAD_TIME_NEVER;
   if (seconds != 0 && seconds != UINT32_MAX) {
     kad_time_ms period = (kad_time_ms)seconds * KAD_MS_PER_S;
-    holding.republish_at =
+    meta.republish_at =
         kad_time_add(kad_node_now(node), kad_node_jitter(node, period));
   }
-  node->store->touch(node->store->state, held->handle, &holding);
+  node->store->touch(node->store->state, held->handle, &meta);
 }
 
 /* Stores a held record again, with what is left of its life. Returns false when
@@ -132,9 +132,9 @@ static bool publish(struct kad_node *node, kad_handle handle) {
   if (!node->store->read(node->store->state, handle, &held)) {
     return false;
   }
-  kad_held_age(&held.holding, kad_node_now(node), &held.record);
+  kad_held_age(&held.meta, kad_node_now(node), &held.record);
   return held.record.ttl > 0 &&
-         kad_republish(node, &held.record, false, republished, node) == 0;
+         kad_put_republish(node, &held.record, false, republished, node) == 0;
 }
 
 /* Begins to republish. A holder that is no longer one of the k closest leaves
@@ -145,11 +145,11 @@ static bool begin(struct kad_node *node, kad_handle handle) {
   return kad_handoff_look(node, handle) || publish(node, handle);
 }
 
-void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has) {
+void kad_republish_looked(struct kad_node *node, kad_handle handle, bool has) {
   if (has || !publish(node, handle)) {
     return_share(node);
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 /* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
@@ -177,7 +177,7 @@ static void decide(struct kad_node *node, kad_handle handle,
   if (!published) {
     return_share(node);
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 static void resume(struct kad_node *node, void *self,
@@ -197,7 +197,7 @@ static void ask(struct kad_node *node, struct kad_held *held,
   struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
   struct republishing *republishing =
       kad_alloc(&node->env.allocator, sizeof *republishing);
-  kad_held_age(&held->holding, kad_node_now(node), &held->record);
+  kad_held_age(&held->meta, kad_node_now(node), &held->record);
   if (republishing == NULL ||
       kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1) != 0) {
     kad_release(&node->env.allocator, republishing, sizeof *republishing);
@@ -224,7 +224,7 @@ static void republish_own(struct kad_node *node, kad_handle handle) {
   if (!kad_publications_publish(node, handle)) {
     return_share(node);
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }
 
 /* Returns how many may be under way: what the budget allows in two seconds,
@@ -245,7 +245,7 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
   if (maintenance->republishing >= most_at_once(node)) {
     maintenance->republish_free_at = kad_time_add(now, LATER_MS);
-    kad_publishing_plan(node);
+    kad_republish_plan(node);
     return;
   }
   kad_time_ms own_at;
@@ -256,7 +256,7 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
   }
   kad_handle handle = store->due_republish(store->state, &at);
   if (handle == 0 || at > now || !store->read(store->state, handle, &held)) {
-    kad_publishing_plan(node);
+    kad_republish_plan(node);
     return;
   }
   const struct kad_type *type =
@@ -268,5 +268,5 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
   } else {
     decide(node, handle, &none);
   }
-  kad_publishing_plan(node);
+  kad_republish_plan(node);
 }

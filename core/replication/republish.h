@@ -8,13 +8,13 @@
 struct kad_node;
 
 /* Sets the timers for the next record that expires or is republished. */
-void kad_publishing_plan(struct kad_node *node);
+void kad_republish_plan(struct kad_node *node);
 
 /* Notes that a record was stored again, or could not be. */
-void kad_publishing_ended(struct kad_node *node, bool well);
+void kad_republish_ended(struct kad_node *node, bool well);
 
 /* Takes what kad_handoff_look has found: `has` is true if the closest contact
  * has what is held here. */
-void kad_publishing_looked(struct kad_node *node, kad_handle handle, bool has);
+void kad_republish_looked(struct kad_node *node, kad_handle handle, bool has);
 
 #endif

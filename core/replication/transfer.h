@@ -12,8 +12,8 @@
 struct kad_node;
 
 /* One of them. */
-struct kad_handing {
-  struct kad_handing *next;
+struct kad_transfer {
+  struct kad_transfer *next;
   struct kad_contact to;
   kad_handle handle; /* the newest of them */
   uint8_t tries;
@@ -28,20 +28,20 @@ struct kad_handing {
 };
 
 /* Begins with a call; kad_handoff_plan is called when it has ended. Where
- * we are only `looking`, kad_publishing_looked is told. Returns false if it
+ * we are only `looking`, kad_republish_looked is told. Returns false if it
  * cannot be asked. */
-bool kad_handing_begin(struct kad_node *node, kad_handle handle,
-                       const struct kad_contact *to, bool looking);
+bool kad_transfer_begin(struct kad_node *node, kad_handle handle,
+                        const struct kad_contact *to, bool looking);
 
 /* Reads a held record as it is to be stored elsewhere. Returns false if it is
  * not there, or not to be handed over. */
-bool kad_handing_read(const struct kad_node *node, kad_handle handle,
-                      struct kad_record *record);
+bool kad_transfer_read(const struct kad_node *node, kad_handle handle,
+                       struct kad_record *record);
 
 /* Sends the stores that the budget allows now. */
-void kad_handing_send(struct kad_node *node);
+void kad_transfer_send(struct kad_node *node);
 
 /* Gives all of them up; for kad_node_free. */
-void kad_handing_stop(struct kad_node *node);
+void kad_transfer_stop(struct kad_node *node);
 
 #endif

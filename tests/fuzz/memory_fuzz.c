@@ -111,8 +111,8 @@ static struct kad_record record_of(const struct model *model) {
   };
 }
 
-static struct kad_holding holding_of(const struct model *model) {
-  return (struct kad_holding){
+static struct kad_record_meta holding_of(const struct model *model) {
+  return (struct kad_record_meta){
       .stored_at = model->stored_at,
       .expires_at = model->expires_at,
       .republish_at = model->republish_at,
@@ -141,7 +141,7 @@ static bool same_part(const uint8_t *a, const uint8_t *b, size_t size) {
 static void check_read(const struct world *world, const struct model *model) {
   struct kad_held held;
   struct kad_record record = record_of(model);
-  struct kad_holding holding = holding_of(model);
+  struct kad_record_meta meta = holding_of(model);
   CHECK(world->store->read(world->store->state, model->handle, &held));
   CHECK(held.handle == model->handle);
   CHECK(kad_id_equal(&held.record.key, &record.key));
@@ -152,10 +152,10 @@ static void check_read(const struct world *world, const struct model *model) {
   CHECK(same_part(held.record.signature, record.signature, KAD_SIGNATURE_SIZE));
   CHECK(held.record.has_seq == record.has_seq);
   CHECK(held.record.seq == record.seq);
-  CHECK(held.holding.stored_at == holding.stored_at);
-  CHECK(held.holding.expires_at == holding.expires_at);
-  CHECK(held.holding.republish_at == holding.republish_at);
-  CHECK(kad_address_equal(&held.holding.origin, &holding.origin));
+  CHECK(held.meta.stored_at == meta.stored_at);
+  CHECK(held.meta.expires_at == meta.expires_at);
+  CHECK(held.meta.republish_at == meta.republish_at);
+  CHECK(kad_address_equal(&held.meta.origin, &meta.origin));
 }
 
 static void check_due(const struct world *world) {
@@ -173,11 +173,11 @@ static void check_due(const struct world *world) {
   kad_handle handle = store->due_expire(store->state, &at);
   CHECK(at == expires && (handle == 0) == (at == KAD_TIME_NEVER));
   CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
-                        held.holding.expires_at == at));
+                        held.meta.expires_at == at));
   handle = store->due_republish(store->state, &at);
   CHECK(at == republishes && (handle == 0) == (at == KAD_TIME_NEVER));
   CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
-                        held.holding.republish_at == at));
+                        held.meta.republish_at == at));
 }
 
 static size_t count_accounts(const struct world *world) {
@@ -227,12 +227,12 @@ static void add(struct world *world) {
                         .len = next_byte(world)};
   next_holding(world, &model);
   struct kad_record record = record_of(&model);
-  struct kad_holding holding = holding_of(&model);
+  struct kad_record_meta meta = holding_of(&model);
   const struct kad_store *store = world->store;
   size_t before = store->bytes(store->state);
   size_t accounts = count_accounts(world);
   world->has_failed = false;
-  int status = store->add(store->state, &record, &holding, &model.handle);
+  int status = store->add(store->state, &record, &meta, &model.handle);
   if (status != 0) {
     CHECK(status == KAD_ENOMEM && world->has_failed && model.handle == 0);
     return;
@@ -264,7 +264,7 @@ static bool has_moved(const struct world *world, const struct model *touched) {
   struct kad_held held;
   const struct kad_store *store = world->store;
   CHECK(store->read(store->state, touched->handle, &held));
-  bool moved = kad_address_equal(&held.holding.origin, &hosts[touched->host]);
+  bool moved = kad_address_equal(&held.meta.origin, &hosts[touched->host]);
   CHECK(moved || world->has_failed);
   return moved;
 }
@@ -276,12 +276,12 @@ static void touch(struct world *world) {
   struct model *model = &world->held[next_byte(world) % world->count];
   struct model after = *model;
   next_holding(world, &after);
-  struct kad_holding holding = holding_of(&after);
+  struct kad_record_meta meta = holding_of(&after);
   const struct kad_store *store = world->store;
   size_t accounts = count_accounts(world);
   size_t before = store->bytes(store->state);
   world->has_failed = false;
-  store->touch(store->state, model->handle, &holding);
+  store->touch(store->state, model->handle, &meta);
   bool renewed = after.stored_at != model->stored_at;
   after.host = has_moved(world, &after) ? after.host : model->host;
   bool moved = memcmp(hosts[after.host].ip, hosts[model->host].ip, 16) != 0 ||

@@ -85,17 +85,17 @@ static uint8_t *append(uint8_t *to, const void *bytes, size_t len) {
 }
 
 void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
-                     uint8_t type, const struct kad_holding *holding) {
+                     uint8_t type, const struct kad_record_meta *meta) {
   assert(record->value.len <= KAD_VALUE_MAX);
   assert(record->salt.len <= KAD_SALT_MAX);
-  unsigned parts = parts_of(record, &holding->origin);
+  unsigned parts = parts_of(record, &meta->origin);
   entry->type = type;
   entry->parts = (uint8_t)parts;
   entry->salt_len = (uint8_t)record->salt.len;
   entry->value_len = (uint16_t)record->value.len;
   uint8_t *tail = entry->tail;
   tail = append(tail, record->key.bytes, key_size(parts));
-  tail = append(tail, holding->origin.ip, ip_size(parts));
+  tail = append(tail, meta->origin.ip, ip_size(parts));
   tail = append(tail, &record->seq, part_size(parts, PART_SEQ, SEQ_SIZE));
   tail = append(tail, record->publisher,
                 part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE));
@@ -103,16 +103,16 @@ void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
                 part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
   tail = append(tail, record->salt.data, record->salt.len);
   append(tail, record->value.data, record->value.len);
-  kad_entry_touch(entry, holding);
+  kad_entry_touch(entry, meta);
 }
 
 void kad_entry_touch(struct kad_entry *entry,
-                     const struct kad_holding *holding) {
-  entry->stored_at = holding->stored_at;
-  entry->due[KAD_RANK_EXPIRE] = holding->expires_at;
-  entry->due[KAD_RANK_REPUBLISH] = holding->republish_at;
-  entry->port = holding->origin.port;
-  entry->via = holding->origin.via;
+                     const struct kad_record_meta *meta) {
+  entry->stored_at = meta->stored_at;
+  entry->due[KAD_RANK_EXPIRE] = meta->expires_at;
+  entry->due[KAD_RANK_REPUBLISH] = meta->republish_at;
+  entry->port = meta->origin.port;
+  entry->via = meta->origin.via;
 }
 
 /* Takes a part of `size` bytes off a tail; NULL when the entry has it not. */
@@ -143,18 +143,18 @@ void kad_entry_record(const struct kad_entry *entry,
   record->value.len = entry->value_len;
 }
 
-void kad_entry_holding(const struct kad_entry *entry,
-                       struct kad_holding *holding) {
+void kad_entry_meta(const struct kad_entry *entry,
+                    struct kad_record_meta *meta) {
   unsigned parts = entry->parts;
-  *holding = (struct kad_holding){
+  *meta = (struct kad_record_meta){
       .stored_at = entry->stored_at,
       .expires_at = entry->due[KAD_RANK_EXPIRE],
       .republish_at = entry->due[KAD_RANK_REPUBLISH],
       .origin = {.port = entry->port, .via = entry->via},
   };
   if (ip_size(parts) > 0) {
-    holding->origin.family = (parts & PART_IP4) != 0 ? 4 : 6;
-    memcpy(holding->origin.ip, entry->tail + key_size(parts), ip_size(parts));
+    meta->origin.family = (parts & PART_IP4) != 0 ? 4 : 6;
+    memcpy(meta->origin.ip, entry->tail + key_size(parts), ip_size(parts));
   }
 }
 

@@ -44,19 +44,19 @@ size_t kad_entry_size_held(const struct kad_entry *entry);
 /* Writes the record, its times and its origin into a block of kad_entry_size
  * bytes; places and links are left to the caller. */
 void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
-                     uint8_t type, const struct kad_holding *holding);
+                     uint8_t type, const struct kad_record_meta *meta);
 
 /* Writes the times, and the port and socket of the origin, whose ip must be the
  * one that the entry has. */
 void kad_entry_touch(struct kad_entry *entry,
-                     const struct kad_holding *holding);
+                     const struct kad_record_meta *meta);
 
 /* Reads the record, all but its type; slices borrow `entry`. */
 void kad_entry_record(const struct kad_entry *entry, struct kad_record *record);
 
 /* Reads the times and the origin. */
-void kad_entry_holding(const struct kad_entry *entry,
-                       struct kad_holding *holding);
+void kad_entry_meta(const struct kad_entry *entry,
+                    struct kad_record_meta *meta);
 
 /* Reads the key. */
 void kad_entry_key(const struct kad_entry *entry, struct kad_id *key);

@@ -114,7 +114,7 @@ static uint32_t insert(struct memory *memory, struct kad_entry *entry,
 }
 
 static int make_entry(struct memory *memory, const struct kad_record *record,
-                      const struct kad_holding *holding,
+                      const struct kad_record_meta *meta,
                       struct kad_entry **entry) {
   unsigned type = 0;
   int status = kad_names_reserve(&memory->names, &memory->allocator,
@@ -126,25 +126,25 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
     return status;
   }
   struct kad_entry *made =
-      kad_alloc(&memory->allocator, kad_entry_size(record, &holding->origin));
+      kad_alloc(&memory->allocator, kad_entry_size(record, &meta->origin));
   if (made == NULL) {
     return KAD_ENOMEM;
   }
-  kad_entry_write(made, record, (uint8_t)type, holding);
+  kad_entry_write(made, record, (uint8_t)type, meta);
   *entry = made;
   return 0;
 }
 
 static int memory_add(void *state, const struct kad_record *record,
-                      const struct kad_holding *holding, kad_handle *handle) {
+                      const struct kad_record_meta *meta, kad_handle *handle) {
   struct memory *memory = state;
   struct kad_entry *entry = NULL;
-  int status = make_entry(memory, record, holding, &entry);
+  int status = make_entry(memory, record, meta, &entry);
   if (status != 0) {
     clear_if_empty(memory);
     return status;
   }
-  uint32_t number = insert(memory, entry, &holding->origin);
+  uint32_t number = insert(memory, entry, &meta->origin);
   *handle = kad_slots_handle(&memory->slots, number);
   return 0;
 }
@@ -180,7 +180,7 @@ static bool is_same_ip(const struct kad_address *a,
 /* Moves an entry to the account of another address, in a block of its own,
  * since the address may be longer. Returns 0 or KAD_ENOMEM. */
 static int change_origin(struct memory *memory, uint32_t number,
-                         const struct kad_holding *holding) {
+                         const struct kad_record_meta *meta) {
   int status = kad_origins_reserve(&memory->origins, &memory->allocator);
   if (status != 0) {
     return status;
@@ -189,30 +189,30 @@ static int change_origin(struct memory *memory, uint32_t number,
   struct kad_record record;
   kad_entry_record(old, &record);
   struct kad_entry *entry =
-      kad_alloc(&memory->allocator, kad_entry_size(&record, &holding->origin));
+      kad_alloc(&memory->allocator, kad_entry_size(&record, &meta->origin));
   if (entry == NULL) {
     return KAD_ENOMEM;
   }
   memcpy(entry, old, offsetof(struct kad_entry, tail));
-  kad_entry_write(entry, &record, old->type, holding);
+  kad_entry_write(entry, &record, old->type, meta);
   kad_origins_remove(&memory->origins, number, cost_of(old));
   memory->bytes = memory->bytes - cost_of(old) + cost_of(entry);
   kad_slots_replace(&memory->slots, number, entry);
   kad_release(&memory->allocator, old, kad_entry_size_held(old));
-  kad_origins_add(&memory->origins, number, &holding->origin, cost_of(entry));
+  kad_origins_add(&memory->origins, number, &meta->origin, cost_of(entry));
   return 0;
 }
 
 static void memory_touch(void *state, kad_handle handle,
-                         const struct kad_holding *holding) {
+                         const struct kad_record_meta *meta) {
   struct memory *memory = state;
   uint32_t number = kad_slots_find(&memory->slots, handle);
   if (number == KAD_NO_ITEM) {
     return;
   }
-  struct kad_holding before;
-  struct kad_holding after = *holding;
-  kad_entry_holding(entry_at(memory, number), &before);
+  struct kad_record_meta before;
+  struct kad_record_meta after = *meta;
+  kad_entry_meta(entry_at(memory, number), &before);
   if (!is_same_ip(&before.origin, &after.origin) &&
       change_origin(memory, number, &after) != 0) {
     after.origin = before.origin;
@@ -240,7 +240,7 @@ static bool memory_read(void *state, kad_handle handle, struct kad_held *held) {
   held->handle = handle;
   kad_entry_record(entry, &held->record);
   held->record.type = (struct kad_slice){name->text, name->len};
-  kad_entry_holding(entry, &held->holding);
+  kad_entry_meta(entry, &held->meta);
   return true;
 }
 

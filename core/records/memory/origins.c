@@ -20,10 +20,10 @@ static struct host host_of(const struct kad_address *address) {
 }
 
 static struct host host_at(const struct kad_origins *origins, uint32_t item) {
-  struct kad_holding holding;
+  struct kad_record_meta meta;
   uint32_t entry = origins->items[item].earliest;
-  kad_entry_holding(kad_slots_at(origins->slots, entry), &holding);
-  return host_of(&holding.origin);
+  kad_entry_meta(kad_slots_at(origins->slots, entry), &meta);
+  return host_of(&meta.origin);
 }
 
 static uint64_t hash_host(const struct kad_origins *origins,

@@ -71,7 +71,7 @@ static bool store(struct fixture *fixture, struct kad_address origin,
                   size_t len) {
   struct kad_record record = {.type = kad_slice_of("value"),
                               .value = {bytes, len}};
-  struct kad_holding holding = {.expires_at = fixture->keys, .origin = origin};
+  struct kad_record_meta meta = {.expires_at = fixture->keys, .origin = origin};
   kad_handle handle = 0;
   record.key.bytes[0] = (uint8_t)(fixture->keys * 37);
   memcpy(record.key.bytes + 1, &fixture->keys, sizeof fixture->keys);
@@ -80,7 +80,7 @@ static bool store(struct fixture *fixture, struct kad_address origin,
     return false;
   }
   struct kad_store *to = fixture->store;
-  assert_ok(to->add(to->state, &record, &holding, &handle));
+  assert_ok(to->add(to->state, &record, &meta, &handle));
   make_room(fixture);
   return true;
 }

@@ -32,13 +32,12 @@ static size_t add_with_failures(uint32_t held) {
   kad_memory_add_many(&fixture, kad_memory_host(1), 0, held);
   struct kad_record record = kad_memory_record(held, "new");
   record.type = kad_slice_of("rare");
-  struct kad_holding holding = kad_memory_holding(5, kad_memory_wide_host(1));
+  struct kad_record_meta meta = kad_memory_holding(5, kad_memory_wide_host(1));
   size_t before = kad_memory_bytes(&fixture);
 
   for (size_t n = 0; status == KAD_ENOMEM; n++) {
     kad_counting_fail_at(&fixture.counting, n);
-    status =
-        fixture.store->add(fixture.store->state, &record, &holding, &handle);
+    status = fixture.store->add(fixture.store->state, &record, &meta, &handle);
     if (status != 0) {
       failures++;
       assert_int_equal(status, KAD_ENOMEM);
@@ -52,7 +51,7 @@ static size_t add_with_failures(uint32_t held) {
   }
 
   assert_ok(status);
-  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  kad_memory_assert_reads(&fixture, handle, &record, &meta);
   assert_int_equal(kad_memory_count(&fixture), held + 1);
   kad_memory_close(&fixture);
   return failures;
@@ -80,8 +79,8 @@ static void frees_everything_with_its_last_record(void **state) {
   size_t empty = fixture.counting.bytes;
   for (uint32_t i = 0; i < 50; i++) {
     struct kad_record record = kad_memory_record(i % 20, "v");
-    struct kad_holding holding = kad_memory_holding(i, kad_memory_host(i % 7));
-    handles[i] = kad_memory_add(&fixture, &record, &holding);
+    struct kad_record_meta meta = kad_memory_holding(i, kad_memory_host(i % 7));
+    handles[i] = kad_memory_add(&fixture, &record, &meta);
   }
 
   size_t before = kad_memory_bytes(&fixture);
@@ -134,10 +133,10 @@ static void assert_takes(unsigned choice, size_t len, size_t limit) {
     record.key.bytes[KAD_ID_SIZE - 1] = (choice & LONG_KEYS) != 0;
     record.type = kad_slice_of("peers");
     record.value = (struct kad_slice){bytes, len};
-    struct kad_holding holding = kad_memory_holding(
+    struct kad_record_meta meta = kad_memory_holding(
         i, (choice & WIDE_HOSTS) != 0 ? kad_memory_wide_host(host)
                                       : kad_memory_host(host));
-    kad_memory_add(&fixture, &record, &holding);
+    kad_memory_add(&fixture, &record, &meta);
     if (i >= 1000) {
       size_t taken = fixture.counting.bytes - empty;
       assert_in_range(taken / (i + 1), 0, limit);

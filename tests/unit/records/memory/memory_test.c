@@ -6,7 +6,7 @@
 static const uint8_t bytes[KAD_VALUE_MAX] = {1, 2, 3};
 static const struct kad_address nobody = {0};
 
-/* ------------------------------------------------ holding and reading -- */
+/* ------------------------------------------------ meta and reading -- */
 
 static void is_empty_when_new(void **state) {
   (void)state;
@@ -43,15 +43,15 @@ static void gives_back_every_part_of_a_record(void **state) {
       .has_seq = true,
   };
   memset(record.key.bytes, 0xee, sizeof record.key.bytes);
-  struct kad_holding holding = {
+  struct kad_record_meta meta = {
       .stored_at = 1, .expires_at = KAD_TIME_NEVER - 1, .republish_at = 0};
-  holding.origin = kad_memory_wide_host(0x12345678);
-  holding.origin.via = 3;
+  meta.origin = kad_memory_wide_host(0x12345678);
+  meta.origin.via = 3;
   kad_memory_open(&fixture);
 
-  kad_handle handle = kad_memory_add(&fixture, &record, &holding);
+  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
 
-  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  kad_memory_assert_reads(&fixture, handle, &record, &meta);
   kad_memory_close(&fixture);
 }
 
@@ -72,10 +72,10 @@ static void gives_back_any_choice_of_parts(void **state) {
     record.seq = parts & 32 ? -7 : 0;
     struct kad_address hosts[] = {nobody, kad_memory_host(5),
                                   kad_memory_wide_host(5)};
-    struct kad_holding holding = kad_memory_holding(parts, hosts[parts % 3]);
-    holding.origin.via = parts & 64 ? 2 : 0;
-    kad_handle handle = kad_memory_add(&fixture, &record, &holding);
-    kad_memory_assert_reads(&fixture, handle, &record, &holding);
+    struct kad_record_meta meta = kad_memory_holding(parts, hosts[parts % 3]);
+    meta.origin.via = parts & 64 ? 2 : 0;
+    kad_handle handle = kad_memory_add(&fixture, &record, &meta);
+    kad_memory_assert_reads(&fixture, handle, &record, &meta);
   }
 
   assert_int_equal(kad_memory_count(&fixture), 128);
@@ -92,16 +92,16 @@ static void copies_what_it_holds(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, value);
   record.type = kad_slice_of(type);
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
 
-  kad_handle handle = kad_memory_add(&fixture, &record, &holding);
+  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
   memset(value, 'x', sizeof value);
   memset(type, 'x', sizeof type);
 
   assert_true(kad_memory_read(&fixture, handle, &held));
   assert_slice_is(held.record.value, "precious");
   assert_slice_is(held.record.type, "rare");
-  kad_handle again = kad_memory_add(&fixture, &held.record, &held.holding);
+  kad_handle again = kad_memory_add(&fixture, &held.record, &held.meta);
   assert_true(kad_memory_read(&fixture, again, &held));
   assert_slice_is(held.record.value, "precious");
   kad_memory_close(&fixture);
@@ -113,10 +113,10 @@ static void keeps_types_under_one_key_apart(void **state) {
   kad_handle found[4];
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "same");
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
-  kad_handle value = kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  kad_handle value = kad_memory_add(&fixture, &record, &meta);
   record.type = kad_slice_of("other");
-  kad_handle other = kad_memory_add(&fixture, &record, &holding);
+  kad_handle other = kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 4), 1);
   assert_int_equal(found[0], value);
@@ -135,8 +135,8 @@ static void keeps_short_and_long_keys_apart(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "long");
   record.key.bytes[KAD_ID_SIZE - 1] = 1;
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
-  kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, NULL, 0), 0);
   kad_memory_add_value(&fixture, 1, "short", 1);
@@ -151,20 +151,20 @@ static void holds_255_types_at_once(void **state) {
   kad_handle handle = 0;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
   for (size_t i = 0; i < 255; i++) {
     record.type = (struct kad_slice){(const uint8_t[]){1, (uint8_t)i}, 2};
-    handles[i] = kad_memory_add(&fixture, &record, &holding);
+    handles[i] = kad_memory_add(&fixture, &record, &meta);
   }
   record.type = kad_slice_of("one too many");
   struct kad_store *store = fixture.store;
 
-  assert_int_equal(store->add(store->state, &record, &holding, &handle),
+  assert_int_equal(store->add(store->state, &record, &meta, &handle),
                    KAD_EFULL);
   assert_int_equal(kad_memory_count(&fixture), 255);
   kad_memory_remove(&fixture, handles[100]);
-  handle = kad_memory_add(&fixture, &record, &holding);
-  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  handle = kad_memory_add(&fixture, &record, &meta);
+  kad_memory_assert_reads(&fixture, handle, &record, &meta);
   kad_memory_close(&fixture);
 }
 
@@ -241,7 +241,7 @@ static void is_the_newest_again_when_confirmed(void **state) {
   kad_memory_open(&fixture);
   kad_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
   kad_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
-  struct kad_holding later = kad_memory_holding(3, kad_memory_host(1));
+  struct kad_record_meta later = kad_memory_holding(3, kad_memory_host(1));
 
   kad_memory_touch(&fixture, first, &later);
 
@@ -258,14 +258,14 @@ static void keeps_its_place_when_only_other_times_change(void **state) {
   kad_memory_open(&fixture);
   kad_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
   kad_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
-  holding.republish_at = 500;
-  holding.expires_at = 50000;
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  meta.republish_at = 500;
+  meta.expires_at = 50000;
   struct kad_record record = kad_memory_record(1, "a");
 
-  kad_memory_touch(&fixture, first, &holding);
+  kad_memory_touch(&fixture, first, &meta);
 
-  kad_memory_assert_reads(&fixture, first, &record, &holding);
+  kad_memory_assert_reads(&fixture, first, &record, &meta);
   kad_memory_find(&fixture, 1, "value", 0, found, 3);
   assert_int_equal(found[0], second);
   assert_int_equal(found[1], first);
@@ -284,10 +284,10 @@ static void changes_who_stored_it(void **state) {
   kad_handle other = kad_memory_add_value(&fixture, 1, "other", 0);
 
   for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-    struct kad_holding holding = kad_memory_holding(i, hosts[i]);
-    holding.origin.port = (uint16_t)(i + 1);
-    kad_memory_touch(&fixture, handle, &holding);
-    kad_memory_assert_reads(&fixture, handle, &record, &holding);
+    struct kad_record_meta meta = kad_memory_holding(i, hosts[i]);
+    meta.origin.port = (uint16_t)(i + 1);
+    kad_memory_touch(&fixture, handle, &meta);
+    kad_memory_assert_reads(&fixture, handle, &record, &meta);
     assert_int_equal(kad_memory_count_of(&fixture, hosts[i]), i == 4 ? 2 : 1);
   }
 
@@ -303,10 +303,11 @@ static void keeps_who_stored_it_when_memory_is_short(void **state) {
     struct kad_memory_fixture fixture;
     kad_memory_open(&fixture);
     struct kad_record record = kad_memory_record(1, "v");
-    struct kad_holding before = kad_memory_holding(0, kad_memory_host(1));
+    struct kad_record_meta before = kad_memory_holding(0, kad_memory_host(1));
     kad_handle handle = kad_memory_add(&fixture, &record, &before);
-    struct kad_holding after = kad_memory_holding(7, kad_memory_wide_host(1));
-    struct kad_holding expected = kad_memory_holding(7, kad_memory_host(1));
+    struct kad_record_meta after =
+        kad_memory_holding(7, kad_memory_wide_host(1));
+    struct kad_record_meta expected = kad_memory_holding(7, kad_memory_host(1));
 
     kad_counting_fail_at(&fixture.counting, n);
     kad_memory_touch(&fixture, handle, &after);
@@ -330,7 +331,7 @@ static void knows_a_stale_handle(void **state) {
   kad_memory_open(&fixture);
   kad_handle kept = kad_memory_add_value(&fixture, 2, "kept", 1);
   kad_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
-  struct kad_holding holding = kad_memory_holding(9, kad_memory_host(2));
+  struct kad_record_meta meta = kad_memory_holding(9, kad_memory_host(2));
 
   kad_memory_remove(&fixture, handle);
   assert_false(kad_memory_has(&fixture, handle));
@@ -339,10 +340,10 @@ static void knows_a_stale_handle(void **state) {
   assert_false(kad_memory_has(&fixture, handle));
 
   kad_memory_remove(&fixture, handle);
-  kad_memory_touch(&fixture, handle, &holding);
+  kad_memory_touch(&fixture, handle, &meta);
   struct kad_held held;
   assert_true(kad_memory_read(&fixture, next, &held));
-  assert_int_equal(held.holding.stored_at, 2);
+  assert_int_equal(held.meta.stored_at, 2);
   assert_true(kad_memory_has(&fixture, kept));
   assert_false(kad_memory_has(&fixture, 0));
   assert_false(kad_memory_has(&fixture, UINT64_MAX));
@@ -386,8 +387,8 @@ static void gives_every_record_once(void **state) {
   for (kad_handle at = store->next(store->state, &cursor); at != 0;
        at = store->next(store->state, &cursor)) {
     assert_true(kad_memory_read(&fixture, at, &held));
-    assert_false(seen[held.holding.stored_at]);
-    seen[held.holding.stored_at] = true;
+    assert_false(seen[held.meta.stored_at]);
+    seen[held.meta.stored_at] = true;
     visited++;
     kad_memory_remove(&fixture, at); /* which the walk survives */
   }
@@ -409,16 +410,16 @@ static void names_what_expires_first(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
   for (size_t i = 0; i < 6; i++) {
-    struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
-    holding.expires_at = moments[i];
-    kad_memory_add(&fixture, &record, &holding);
+    struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+    meta.expires_at = moments[i];
+    kad_memory_add(&fixture, &record, &meta);
   }
 
   for (size_t i = 0; i < 6; i++) {
     kad_handle due = fixture.store->due_expire(fixture.store->state, &at);
     assert_int_equal(at, sorted[i]);
     assert_true(kad_memory_read(&fixture, due, &held));
-    assert_int_equal(held.holding.expires_at, sorted[i]);
+    assert_int_equal(held.meta.expires_at, sorted[i]);
     kad_memory_remove(&fixture, due);
   }
 
@@ -433,23 +434,23 @@ static void names_what_is_republished_first(void **state) {
   kad_memory_open(&fixture);
   struct kad_store *store = fixture.store;
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
-  kad_handle never = kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+  kad_handle never = kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(store->due_republish(store->state, &at), 0);
   assert_int_equal(at, KAD_TIME_NEVER);
-  holding.republish_at = 40;
-  kad_handle second = kad_memory_add(&fixture, &record, &holding);
-  holding.republish_at = 30;
-  kad_handle first = kad_memory_add(&fixture, &record, &holding);
+  meta.republish_at = 40;
+  kad_handle second = kad_memory_add(&fixture, &record, &meta);
+  meta.republish_at = 30;
+  kad_handle first = kad_memory_add(&fixture, &record, &meta);
   assert_int_equal(store->due_republish(store->state, &at), first);
   assert_int_equal(at, 30);
-  holding.republish_at = 50;
-  kad_memory_touch(&fixture, first, &holding);
+  meta.republish_at = 50;
+  kad_memory_touch(&fixture, first, &meta);
   assert_int_equal(store->due_republish(store->state, &at), second);
   assert_int_equal(at, 40);
-  holding.republish_at = 7;
-  kad_memory_touch(&fixture, never, &holding);
+  meta.republish_at = 7;
+  kad_memory_touch(&fixture, never, &meta);
   assert_int_equal(store->due_republish(store->state, &at), never);
   kad_memory_close(&fixture);
 }

@@ -10,15 +10,15 @@ static void counts_the_records_of_an_address(void **state) {
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
-  kad_handle first = kad_memory_add(&fixture, &record, &holding);
-  holding.origin.port = 1;
-  holding.origin.via = 1;
-  kad_memory_add(&fixture, &record, &holding);
-  holding.origin = kad_memory_host(2);
-  kad_memory_add(&fixture, &record, &holding);
-  holding.origin = nobody;
-  kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+  kad_handle first = kad_memory_add(&fixture, &record, &meta);
+  meta.origin.port = 1;
+  meta.origin.via = 1;
+  kad_memory_add(&fixture, &record, &meta);
+  meta.origin = kad_memory_host(2);
+  kad_memory_add(&fixture, &record, &meta);
+  meta.origin = nobody;
+  kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 2);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(2)), 1);
@@ -38,12 +38,12 @@ static void counts_a_64_of_ipv6_as_one_address(void **state) {
   stranger.ip[7] = 0xff;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_holding holding = kad_memory_holding(0, kad_memory_wide_host(1));
-  kad_memory_add(&fixture, &record, &holding);
-  holding.origin = neighbour;
-  kad_handle handle = kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_wide_host(1));
+  kad_memory_add(&fixture, &record, &meta);
+  meta.origin = neighbour;
+  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
 
-  kad_memory_assert_reads(&fixture, handle, &record, &holding);
+  kad_memory_assert_reads(&fixture, handle, &record, &meta);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(1)), 2);
   assert_int_equal(kad_memory_count_of(&fixture, neighbour), 2);
   assert_int_equal(kad_memory_count_of(&fixture, stranger), 0);
@@ -59,8 +59,8 @@ static void counts_families_apart(void **state) {
   six.family = 6;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_holding holding = kad_memory_holding(0, four);
-  kad_memory_add(&fixture, &record, &holding);
+  struct kad_record_meta meta = kad_memory_holding(0, four);
+  kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_count_of(&fixture, four), 1);
   assert_int_equal(kad_memory_count_of(&fixture, six), 0);
@@ -74,7 +74,7 @@ static struct kad_address victims_host(
   struct kad_held held;
   kad_handle victim = fixture->store->victim(fixture->store->state, &self);
   assert_true(kad_memory_read(fixture, victim, &held));
-  return held.holding.origin;
+  return held.meta.origin;
 }
 
 static void takes_from_the_address_with_most_bytes(void **state) {
@@ -91,8 +91,8 @@ static void takes_from_the_address_with_most_bytes(void **state) {
   assert_memory_equal(&host, &two, sizeof host);
   struct kad_record large = kad_memory_record(30, "");
   large.value = (struct kad_slice){bytes, KAD_VALUE_MAX};
-  struct kad_holding holding = kad_memory_holding(1, one);
-  kad_memory_add(&fixture, &large, &holding);
+  struct kad_record_meta meta = kad_memory_holding(1, one);
+  kad_memory_add(&fixture, &large, &meta);
   host = victims_host(&fixture);
   assert_memory_equal(&host, &one, sizeof host);
   kad_memory_close(&fixture);
@@ -129,9 +129,9 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
   for (size_t i = 0; i < 6; i++) {
     struct kad_record record = {.type = kad_slice_of("value")};
     record.key.bytes[0] = expected[(i * 5 + 2) % 6].first;
-    struct kad_holding holding = kad_memory_holding(0, kad_memory_host(1));
-    holding.expires_at = expected[(i * 5 + 2) % 6].expires_at;
-    kad_memory_add(&fixture, &record, &holding);
+    struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+    meta.expires_at = expected[(i * 5 + 2) % 6].expires_at;
+    kad_memory_add(&fixture, &record, &meta);
   }
 
   for (size_t i = 0; i < 6; i++) {
@@ -161,12 +161,12 @@ static void weighs_the_128_earliest_of_an_address(void **state) {
   kad_memory_add_many(&fixture, kad_memory_host(1), 1, 127);
   struct kad_record far = kad_memory_record(0, "v");
   far.key.bytes[0] = 0xff;
-  struct kad_holding holding = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
 
-  kad_memory_add(&fixture, &far, &holding);
+  kad_memory_add(&fixture, &far, &meta);
   assert_false(takes_the_far_one(&fixture));
-  holding.stored_at = 2;
-  kad_memory_touch(&fixture, first, &holding);
+  meta.stored_at = 2;
+  kad_memory_touch(&fixture, first, &meta);
   assert_true(takes_the_far_one(&fixture));
   kad_memory_close(&fixture);
 }
