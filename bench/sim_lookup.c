@@ -403,7 +403,7 @@ int main(int argc, char **argv) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.seed = world.seed;
-  config.latency = KAD_SIM_JIMENEZ;
+  config.latency = KAD_SIM_LATENCY_JIMENEZ;
   const int error =
       kad_network_sim_new(&config, kad_allocator_default(), &world.network);
   if (error != 0) {

@@ -4,8 +4,8 @@
  * datagrams and completions come out. `kad_network` runs engines for you, on
  * real UDP sockets (`kad_network_udp_new`) or in virtual time
  * (`kad_network_sim_new`), and whoever carries datagrams by other means opens
- * nodes there that have none (`kad_network_open_carried`). A program that has
- * no use for the loop gives the engine a `kad_env` instead and calls
+ * nodes there that have none (`kad_network_open_on_transport`). A program that
+ * has no use for the loop gives the engine a `kad_env` instead and calls
  * `kad_node_receive` and `kad_node_tick`.
  *
  * Conventions. Functions that can fail return 0 or a negative KAD_E… code and
@@ -706,7 +706,7 @@ struct kad_config {
   uint32_t token_s;     /* slot of a write token; two slots are accepted */
   uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
   uint32_t max_lookups; /* lookups at once, others wait */
-  uint32_t max_waiting; /* pending_hooks waiting for a later answer */
+  uint32_t max_waiting; /* hook calls that may be pending */
   uint32_t far_contacts;  /* room of the farthest bucket; half as much in each
                              next  one, but k at least; 0 … 128 */
   uint32_t queries_per_s; /* served in all */
@@ -736,7 +736,7 @@ KAD_API KAD_MUST_CHECK int kad_node_new(const struct kad_config *config,
                                         const struct kad_env *env,
                                         struct kad_node **node);
 
-/* Ends every operation with KAD_ECLOSED, abandons open pending_hooks, releases
+/* Ends every operation with KAD_ECLOSED, abandons pending hook calls, releases
  * the policy and frees the node. Not from inside a callback or hook. NULL is
  * ignored. */
 KAD_API void kad_node_free(struct kad_node *node);
@@ -1008,7 +1008,7 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(dropped_limited, "queries over a rate limit")                     \
   X(dropped_unmatched, "replies that nobody waited for")              \
   X(dropped_read_only, "queries that came while read-only")           \
-  X(dropped_silenced, "queries that a policy left unanswered")        \
+  X(dropped_by_policy, "queries that a policy left unanswered")       \
   X(served_ping, "ping queries answered")                             \
   X(served_find_node, "find_node queries answered")                   \
   X(served_get_peers, "get_peers queries answered")                   \
@@ -1027,16 +1027,16 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(lookups, "lookups begun")                                         \
   X(lookups_failed, "lookups that found nothing or failed")           \
   X(refreshes, "buckets refreshed")                                   \
-  X(probes, "contacts pinged because they were silent")               \
+  X(liveness_checks, "contacts pinged because they were silent")      \
   X(verifications, "strangers pinged before they are believed")       \
-  X(upkeep, "queries of lookups that nobody asked for")               \
-  X(reunions, "lost contacts and known addresses asked")              \
-  X(watches, "neighbours asked whether they are there")               \
+  X(maintenance_queries, "queries of lookups that nobody asked for")  \
+  X(reconnect_probes, "lost contacts and known addresses asked")      \
+  X(neighbour_checks, "neighbours asked whether they are there")      \
   X(republishes, "records republished")                               \
   X(handoffs, "records handed to other nodes")                        \
   X(widened, "operations that met a crowded key")                     \
-  X(repaired, "holders that a get gave what they lacked")             \
-  X(cached, "copies that gets left near the key")                     \
+  X(repairs, "holders that a get gave what they lacked")              \
+  X(cached_copies, "copies that gets left near the key")              \
   X(publication_changes, "records of our own kept, ended, withdrawn") \
   X(expired, "records that expired")                                  \
   X(evicted, "records dropped for room")                              \
@@ -1047,10 +1047,10 @@ KAD_API const char *kad_state_name(enum kad_state state);
   X(network_size, "nodes of the overlay, estimated (gauge)")          \
   X(pending, "queries in flight (gauge)")                             \
   X(operations, "operations under way (gauge)")                       \
-  X(waiting, "pending_hooks waiting for a policy (gauge)")            \
+  X(pending_hooks, "hook calls that are pending (gauge)")             \
   X(records, "records held (gauge)")                                  \
   X(record_bytes, "bytes that they take (gauge)")                     \
-  X(own, "records of our own kept (gauge)")
+  X(publications, "records of our own kept (gauge)")
 
 struct kad_stats {
 #define KAD_STATS_FIELD(name, text) uint64_t name;
@@ -1075,12 +1075,15 @@ KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
 /* How long datagrams are under way in a simulated network. Round-trip times of
  * a pair of nodes are the pair's for ever; half of it goes by each way. */
 enum kad_sim_latency {
-  KAD_SIM_UNIFORM,    /* drawn for each datagram: latency_min … latency_max */
-  KAD_SIM_LOG_NORMAL, /* for each pair of nodes: rtt_median_ms, rtt_sigma */
-  KAD_SIM_QUANTILES,  /* for each pair of nodes: `quantiles` */
-  KAD_SIM_JIMENEZ     /* for each pair of nodes: as from a node of the mainline
-                         DHT to others; half of them 175 ms, 75 % 344 ms, 98 %
-                         1,094 ms at most (Jimenez and others 2011) */
+  KAD_SIM_LATENCY_UNIFORM, /* drawn for each datagram: latency_min … latency_max
+                            */
+  KAD_SIM_LATENCY_LOG_NORMAL, /* for each pair of nodes: rtt_median_ms,
+                                 rtt_sigma */
+  KAD_SIM_LATENCY_QUANTILES,  /* for each pair of nodes: `quantiles` */
+  KAD_SIM_LATENCY_JIMENEZ     /* for each pair of nodes: as from a node of the
+                         mainline     DHT to others; half of them 175 ms, 75 % 344
+                         ms,     98 %     1,094 ms at most (Jimenez and others 2011)
+                       */
 };
 
 /* One line of a table of round-trip times: `share` of the pairs of nodes have
@@ -1162,16 +1165,16 @@ struct kad_transport {
  * bounds on subnets hold for them. Copies: `transport`, which is released only
  * when this returns 0. Returns 0, an error of kad_node_new, or KAD_ECLOSED
  * while the network is freed. */
-KAD_API KAD_MUST_CHECK int kad_network_open_carried(
+KAD_API KAD_MUST_CHECK int kad_network_open_on_transport(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *addresses, size_t count,
     const struct kad_transport *transport, struct kad_node **node);
 
-/* Gives a node of kad_network_open_carried a datagram of the address `from`.
- * Amid a callback, a hook or a `send` it is copied, and received in the next
- * turn. Returns 0, KAD_EINVAL for another node or no address, KAD_ETOOBIG for
- * more than 1,500 bytes, KAD_EFULL when 256 wait already, or KAD_ENOMEM: it is
- * lost then, as datagrams may be. */
+/* Gives a node of kad_network_open_on_transport a datagram of the address
+ * `from`. Amid a callback, a hook or a `send` it is copied, and received in the
+ * next turn. Returns 0, KAD_EINVAL for another node or no address, KAD_ETOOBIG
+ * for more than 1,500 bytes, KAD_EFULL when 256 wait already, or KAD_ENOMEM: it
+ * is lost then, as datagrams may be. */
 KAD_API int kad_network_receive(struct kad_network *network,
                                 struct kad_node *node,
                                 const struct kad_address *from,
@@ -1404,7 +1407,7 @@ KAD_API KAD_MUST_CHECK int kad_sim_set_nat(struct kad_network *network,
     "changed in some places")
 
 enum kad_sim_behaviour {
-#define KAD_SIM_BEHAVIOUR_ENUM(code, name, text) KAD_SIM_##code,
+#define KAD_SIM_BEHAVIOUR_ENUM(code, name, text) KAD_SIM_BEHAVIOUR_##code,
   KAD_SIM_BEHAVIOUR_MAP(KAD_SIM_BEHAVIOUR_ENUM)
 #undef KAD_SIM_BEHAVIOUR_ENUM
 };
@@ -1424,23 +1427,23 @@ KAD_API KAD_MUST_CHECK int kad_sim_set_behaviour(
     const struct kad_sim_hostility *hostility);
 
 /* What became of a datagram: as in struct kad_sim_stats. */
-enum kad_sim_fate {
-  KAD_SIM_DELIVERED,
-  KAD_SIM_LOST,
-  KAD_SIM_CONGESTED,
-  KAD_SIM_PARTITIONED,
-  KAD_SIM_ASLEEP,
-  KAD_SIM_UNREACHABLE,
-  KAD_SIM_FILTERED
+enum kad_sim_outcome {
+  KAD_SIM_OUTCOME_DELIVERED,
+  KAD_SIM_OUTCOME_LOST,
+  KAD_SIM_OUTCOME_CONGESTED,
+  KAD_SIM_OUTCOME_PARTITIONED,
+  KAD_SIM_OUTCOME_ASLEEP,
+  KAD_SIM_OUTCOME_UNREACHABLE,
+  KAD_SIM_OUTCOME_FILTERED
 };
 
-/* Returns the name of `fate`, such as "delivered". Valid for ever. */
-KAD_API const char *kad_sim_fate_name(enum kad_sim_fate fate);
+/* Returns the name of `outcome`, such as "delivered". Valid for ever. */
+KAD_API const char *kad_sim_outcome_name(enum kad_sim_outcome outcome);
 
 /* A datagram that has arrived or is lost. All is borrowed during the call. */
 struct kad_sim_event {
   kad_time_ms at;
-  enum kad_sim_fate fate;
+  enum kad_sim_outcome outcome;
   const struct kad_address *from;
   const struct kad_address *to;
   struct kad_slice bytes;

@@ -476,8 +476,8 @@ static int open_node(lua_State *L, const struct kad_lua_network *network,
   const struct kad_transport transport = {.state = self, .send = carry};
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, -2, KAD_LUA_NODE_SEND);
-  return kad_network_open_carried(network->link->network, config, listen, count,
-                                  &transport, node);
+  return kad_network_open_on_transport(network->link->network, config, listen,
+                                       count, &transport, node);
 }
 
 /* network:open_node(config, listen[, send]) → node, or nil, message, code. With

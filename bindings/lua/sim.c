@@ -168,11 +168,12 @@ static int network_set_behaviour(lua_State *L) {
   };
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
-  struct kad_sim_hostility how = {.behaviour = KAD_SIM_HONEST};
+  struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_HONEST};
   how.behaviour = (enum kad_sim_behaviour)luaL_checkoption(L, 3, NULL, names);
   check_hostility(L, &how);
-  luaL_argcheck(L, how.behaviour != KAD_SIM_SYBIL || lua_istable(L, 4), 4,
-                "a sybil needs a key");
+  luaL_argcheck(L,
+                how.behaviour != KAD_SIM_BEHAVIOUR_SYBIL || lua_istable(L, 4),
+                4, "a sybil needs a key");
   check_status(L, kad_sim_set_behaviour(self->link->network, node, &how));
   return 0;
 }
@@ -185,12 +186,12 @@ struct sight {
   const struct kad_sim_event *event;
 };
 
-/* Calls fn(fate, from, to, bytes). [-0, +0, e] */
+/* Calls fn(outcome, from, to, bytes). [-0, +0, e] */
 static int call_trace(lua_State *L) {
   const struct sight *const sight = lua_touserdata(L, 1);
   const struct kad_sim_event *const event = sight->event;
   if (kad_lua_pending_push(L, sight->pending, true)) {
-    lua_pushstring(L, kad_sim_fate_name(event->fate));
+    lua_pushstring(L, kad_sim_outcome_name(event->outcome));
     kad_lua_push_address(L, event->from);
     kad_lua_push_address(L, event->to);
     kad_lua_push_slice(L, event->bytes);
@@ -207,8 +208,8 @@ static void see(void *data, const struct kad_sim_event *event) {
   }
 }
 
-/* network:trace(fn): fn(fate, from, to, bytes) for every datagram from now on;
- * nil ends it */
+/* network:trace(fn): fn(outcome, from, to, bytes) for every datagram from now
+ * on; nil ends it */
 static int network_trace(lua_State *L) {
   struct kad_lua_network *const self = check_sim(L);
   struct kad_lua_pending *pending = NULL;

@@ -90,7 +90,7 @@ static void check_quantiles(lua_State *L, struct kad_sim_config *config,
         OPTIONS, "option 'latency.quantiles' must grow from above 0");
     lua_pop(L, 1);
   }
-  config->latency = KAD_SIM_QUANTILES;
+  config->latency = KAD_SIM_LATENCY_QUANTILES;
   config->quantiles = quantiles;
   config->quantile_count = count;
 }
@@ -107,7 +107,7 @@ static void check_distribution(lua_State *L, struct kad_sim_config *config,
     check_quantiles(L, config, quantiles);
   } else {
     kad_lua_check_options(L, top, log_normal);
-    config->latency = KAD_SIM_LOG_NORMAL;
+    config->latency = KAD_SIM_LATENCY_LOG_NORMAL;
     read_number(L, top, "median", "latency.median", LONGEST_MS,
                 &config->rtt_median_ms);
     read_number(L, top, "sigma", "latency.sigma", 4, &config->rtt_sigma);
@@ -130,7 +130,7 @@ static void check_named(lua_State *L, struct kad_sim_config *config) {
   lua_pushliteral(L, "jimenez2011");
   luaL_argcheck(L, lua_rawequal(L, -1, -2), OPTIONS,
                 "option 'latency' knows by name only \"jimenez2011\"");
-  config->latency = KAD_SIM_JIMENEZ;
+  config->latency = KAD_SIM_LATENCY_JIMENEZ;
   lua_pop(L, 1);
 }
 

@@ -166,7 +166,7 @@ int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
   if (open == NULL) {
     return KAD_ENOTFOUND;
   }
-  kad_wake_notice(node);
+  kad_suspend_detect(node);
   struct kad_hook_caller asker = open->asker;
   close_question(node, open);
   if (answer->verdict == KAD_VERDICT_FAILED) {

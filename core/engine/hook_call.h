@@ -24,7 +24,7 @@ struct kad_hook_caller {
   struct kad_ruleset *ruleset; /* kept until the answer has come */
 };
 
-/* The open pending_hooks of a node. */
+/* The pending hook calls of a node. */
 struct kad_pending_hooks {
   struct kad_map open; /* by call_id */
   uint64_t last_id;
@@ -41,7 +41,7 @@ void kad_pending_hooks_deinit(struct kad_node *node);
 /* Asks `hook` with `state`. Fills in node, call_id and now of `call`, and
  * `*answer`. Returns the verdict; after KAD_VERDICT_PENDING `asker->resume`
  * will be called once with the answer, unless the call `call->call_id` is
- * withdrawn. A hook that breaks the contract, or too many open pending_hooks,
+ * withdrawn. A hook that breaks the contract, or too many pending hook calls,
  * is KAD_VERDICT_FAILED. */
 enum kad_verdict kad_hook_call_begin(struct kad_node *node, kad_hook_fn hook,
                                      void *state,

@@ -55,11 +55,11 @@ struct kad_node {
   struct kad_rpc rpc;
   struct kad_pending_hooks pending_hooks;
   struct kad_operations operations;
-  struct kad_verifier verifier;
-  struct kad_estimate estimates[KAD_FAMILIES];
+  struct kad_verification verification;
+  struct kad_network_size estimates[KAD_FAMILIES];
   struct kad_maintenance maintenance;
-  struct kad_wake wake;
-  struct kad_observed observed[KAD_FAMILIES];
+  struct kad_suspend suspend;
+  struct kad_observed_address observed[KAD_FAMILIES];
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
   struct kad_publications publications;
@@ -75,13 +75,13 @@ struct kad_node {
 /* Returns the moment it is, sleep left out: what everything in the engine goes
  * by. */
 static inline kad_time_ms kad_node_now(const struct kad_node *node) {
-  return node->env.now(node->env.state) - node->wake.slept;
+  return node->env.now(node->env.state) - node->suspend.slept;
 }
 
 /* Returns what env.now says at the engine's `moment`: what others are told. */
 static inline kad_time_ms kad_node_tell(const struct kad_node *node,
                                         kad_time_ms moment) {
-  return kad_time_add(moment, node->wake.slept);
+  return kad_time_add(moment, node->suspend.slept);
 }
 
 /* Returns the table of `family`, or NULL. */
@@ -120,7 +120,7 @@ bool kad_node_is_proven(const struct kad_node *node,
 
 /* Notes that `contact` answered us after `rtt_ms`: asks on_contact and enters
  * it into its table. */
-void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
-                       uint32_t rtt_ms);
+void kad_contact_answered(struct kad_node *node,
+                          const struct kad_contact *contact, uint32_t rtt_ms);
 
 #endif

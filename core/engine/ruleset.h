@@ -1,5 +1,5 @@
 /* The policy of a node, copied, with its record types completed. Counted, since
- * pending_hooks under way keep the one that they began in. */
+ * hook calls under way keep the one that they began in. */
 #ifndef KAD_ENGINE_RULESET_H
 #define KAD_ENGINE_RULESET_H
 

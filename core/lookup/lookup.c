@@ -45,7 +45,7 @@ static uint32_t cost_of(const struct kad_node *node,
   if (lookup->config.beta <= 1) {
     return 0;
   }
-  const struct kad_entry *known =
+  const struct kad_table_entry *known =
       kad_table_find(kad_node_table(node, lookup->config.family), &contact->id);
   const uint32_t usual_ms = node->rpc.rtt.mean_ms;
   const uint32_t rtt_ms =
@@ -313,15 +313,15 @@ static void note_density(struct kad_node *node,
   if (!lookup->whole || count == 0) {
     return;
   }
-  const struct kad_estimate_finding finding = {
+  const struct kad_network_size_finding finding = {
       .target = &config->target,
       .farthest = &closest[count - 1]->contact.id,
       .count = count,
       .k = config->k,
       .own = kad_id_equal(&config->target, &node->config.id),
   };
-  kad_estimate_add(&node->estimates[config->family == 6 ? 1 : 0], &finding,
-                   kad_node_now(node));
+  kad_network_size_add(&node->estimates[config->family == 6 ? 1 : 0], &finding,
+                       kad_node_now(node));
 }
 
 static void tell_done(struct kad_node *node, struct kad_timer *timer) {

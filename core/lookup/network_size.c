@@ -13,52 +13,53 @@ static uint64_t distance_of(const struct kad_id *a, const struct kad_id *b) {
   return distance;
 }
 
-double kad_estimate_share(const struct kad_id *target,
-                          const struct kad_id *id) {
+double kad_network_size_share(const struct kad_id *target,
+                              const struct kad_id *id) {
   return ((double)distance_of(target, id) + 1) / all_distances;
 }
 
 /* Returns the share of all ids that a node has to itself. The distance of the
  * k-th has a gamma distribution, whose median is k - 1/3 such shares. */
-static double share_of(const struct kad_estimate_finding *finding) {
+static double share_of(const struct kad_network_size_finding *finding) {
   if (finding->count < finding->k) {
     return 1.0 / (double)finding->count;
   }
-  return kad_estimate_share(finding->target, finding->farthest) /
+  return kad_network_size_share(finding->target, finding->farthest) /
          ((double)finding->count - 1.0 / 3);
 }
 
 /* Returns true if both samples are of one place: one's nodes are the other's.
  */
-static bool is_same_place(const struct kad_estimate_sample *a,
-                          const struct kad_estimate_sample *b) {
+static bool is_same_place(const struct kad_network_size_sample *a,
+                          const struct kad_network_size_sample *b) {
   const uint32_t apart = a->target ^ b->target;
   return apart <= a->reach || apart <= b->reach;
 }
 
 /* Returns where `sample` goes: in the place of one of the same place, else in
  * turn. */
-static struct kad_estimate_sample *place_for(
-    struct kad_estimate *estimate, const struct kad_estimate_sample *sample) {
-  for (size_t i = 0; i < KAD_ESTIMATE_SAMPLES; i++) {
-    struct kad_estimate_sample *other = &estimate->samples[i];
+static struct kad_network_size_sample *place_for(
+    struct kad_network_size *estimate,
+    const struct kad_network_size_sample *sample) {
+  for (size_t i = 0; i < KAD_NETWORK_SIZE_SAMPLES; i++) {
+    struct kad_network_size_sample *other = &estimate->samples[i];
     if (other->share > 0 && is_same_place(other, sample)) {
       return other;
     }
   }
-  struct kad_estimate_sample *place = &estimate->samples[estimate->next];
-  estimate->next = (uint8_t)((estimate->next + 1) % KAD_ESTIMATE_SAMPLES);
+  struct kad_network_size_sample *place = &estimate->samples[estimate->next];
+  estimate->next = (uint8_t)((estimate->next + 1) % KAD_NETWORK_SIZE_SAMPLES);
   return place;
 }
 
-void kad_estimate_add(struct kad_estimate *estimate,
-                      const struct kad_estimate_finding *finding,
-                      kad_time_ms now) {
+void kad_network_size_add(struct kad_network_size *estimate,
+                          const struct kad_network_size_finding *finding,
+                          kad_time_ms now) {
   static const struct kad_id zero = {.bytes = {0}};
-  if (finding->count == 0 || finding->k < KAD_ESTIMATE_K_MIN) {
+  if (finding->count == 0 || finding->k < KAD_NETWORK_SIZE_K_MIN) {
     return;
   }
-  const struct kad_estimate_sample sample = {
+  const struct kad_network_size_sample sample = {
       .target = (uint32_t)(distance_of(finding->target, &zero) >> 32),
       .reach =
           (uint32_t)(distance_of(finding->target, finding->farthest) >> 32),
@@ -69,18 +70,18 @@ void kad_estimate_add(struct kad_estimate *estimate,
 }
 
 /* Returns the `i`th sample, our own the last. */
-static const struct kad_estimate_sample *sample_at(
-    const struct kad_estimate *estimate, size_t i) {
-  return i < KAD_ESTIMATE_SAMPLES ? &estimate->samples[i] : &estimate->own;
+static const struct kad_network_size_sample *sample_at(
+    const struct kad_network_size *estimate, size_t i) {
+  return i < KAD_NETWORK_SIZE_SAMPLES ? &estimate->samples[i] : &estimate->own;
 }
 
 /* Copies the shares of the samples that are not older than `span_s` to
  * `sorted`, in order, and returns their number. */
-static size_t gather(const struct kad_estimate *estimate, uint32_t now_s,
+static size_t gather(const struct kad_network_size *estimate, uint32_t now_s,
                      uint32_t span_s, double *sorted) {
   size_t count = 0;
-  for (size_t i = 0; i <= KAD_ESTIMATE_SAMPLES; i++) {
-    const struct kad_estimate_sample *sample = sample_at(estimate, i);
+  for (size_t i = 0; i <= KAD_NETWORK_SIZE_SAMPLES; i++) {
+    const struct kad_network_size_sample *sample = sample_at(estimate, i);
     if (sample->share <= 0 || now_s - sample->at_s > span_s) {
       continue;
     }
@@ -93,11 +94,12 @@ static size_t gather(const struct kad_estimate *estimate, uint32_t now_s,
   return count;
 }
 
-double kad_estimate_size(const struct kad_estimate *estimate, kad_time_ms now) {
-  double sorted[KAD_ESTIMATE_SAMPLES + 1];
+double kad_network_size_estimate(const struct kad_network_size *estimate,
+                                 kad_time_ms now) {
+  double sorted[KAD_NETWORK_SIZE_SAMPLES + 1];
   const uint32_t now_s = (uint32_t)(now / KAD_MS_PER_S);
-  size_t count = gather(estimate, now_s, KAD_ESTIMATE_FRESH_S, sorted);
-  if (count < KAD_ESTIMATE_ENOUGH) {
+  size_t count = gather(estimate, now_s, KAD_NETWORK_SIZE_FRESH_S, sorted);
+  if (count < KAD_NETWORK_SIZE_ENOUGH) {
     count = gather(estimate, now_s, UINT32_MAX, sorted);
   }
   if (count == 0) {

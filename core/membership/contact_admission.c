@@ -11,18 +11,18 @@ struct meeting {
 
 /* The contact that stands in the way is asked whether it is still there. */
 static void probe_standing(struct kad_node *node,
-                           const struct kad_entry *standing) {
+                           const struct kad_table_entry *standing) {
   if (standing != NULL) {
     struct kad_contact contact = standing->contact;
-    kad_verify_probe(node, &contact);
+    kad_verification_probe(node, &contact);
   }
 }
 
 /* Another id answers at an address: the contact that was there is no more. */
 static int replace(struct kad_node *node, struct kad_table *table,
                    const struct kad_contact *contact, uint32_t rtt_ms) {
-  const struct kad_entry *probe = NULL;
-  const struct kad_entry *old =
+  const struct kad_table_entry *probe = NULL;
+  const struct kad_table_entry *old =
       kad_table_find_address(table, &contact->address);
   if (old != NULL) {
     struct kad_contact gone = old->contact;
@@ -35,7 +35,7 @@ static int replace(struct kad_node *node, struct kad_table *table,
 /* Lets a contact into its table. Returns what kad_table_add does. */
 static int enter_table(struct kad_node *node, struct kad_table *table,
                        const struct kad_contact *contact, uint32_t rtt_ms) {
-  const struct kad_entry *probe = NULL;
+  const struct kad_table_entry *probe = NULL;
   int error = kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
   switch (error) {
   case KAD_EADDRESS:
@@ -90,14 +90,14 @@ static void ask(struct kad_node *node, const struct kad_contact *contact,
   }
 }
 
-void kad_node_answered(struct kad_node *node, const struct kad_contact *contact,
-                       uint32_t rtt_ms) {
+void kad_contact_answered(struct kad_node *node,
+                          const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
   if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
       !kad_rpc_is_named(contact)) {
     return;
   }
-  kad_lost_found(node, contact);
+  kad_recovery_found(node, contact);
   if (node->ruleset->policy.on_contact == NULL ||
       kad_node_is_proven(node, contact)) {
     enter(node, contact, rtt_ms);

@@ -47,8 +47,8 @@ void kad_liveness_heard(struct kad_node *node, bool answered) {
  * bad. */
 static bool is_trusted(const struct kad_table *table,
                        const struct kad_contact *contact) {
-  const struct kad_entry *entry = kad_table_find(table, &contact->id);
-  return entry != NULL && !kad_entry_is_bad(entry) &&
+  const struct kad_table_entry *entry = kad_table_find(table, &contact->id);
+  return entry != NULL && !kad_table_entry_is_bad(entry) &&
          kad_address_equal(&entry->contact.address, &contact->address);
 }
 
@@ -58,7 +58,7 @@ void kad_liveness_failed(struct kad_node *node,
   const bool was_trusted = is_trusted(table, contact);
   kad_table_failed(table, contact);
   if (was_trusted && !is_trusted(table, contact)) {
-    kad_lost_add(node, contact);
+    kad_recovery_add(node, contact);
   }
 }
 
@@ -109,33 +109,34 @@ static bool ping_stalest(struct kad_node *node, struct kad_table *table) {
   if (table == NULL) {
     return false;
   }
-  const struct kad_entry *entry = kad_table_questionable(table, now, before);
+  const struct kad_table_entry *entry =
+      kad_table_questionable(table, now, before);
   if (entry == NULL) {
     return false;
   }
-  kad_verify_probe(node, &entry->contact);
+  kad_verification_probe(node, &entry->contact);
   return true;
 }
 
 /* Pings whoever was seen last of those that have left nothing unanswered: the
  * stalest may well be dead, one after the other, but these are not. */
 static void ping_freshest(struct kad_node *node) {
-  const struct kad_entry *freshest = NULL;
+  const struct kad_table_entry *freshest = NULL;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     size_t bucket = 0;
     size_t slot = 0;
-    const struct kad_entry *entry;
+    const struct kad_table_entry *entry;
     while (node->tables[i] != NULL &&
            (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
       if (entry->failures == 0 &&
-          (freshest == NULL || kad_entry_is_staler(freshest, entry))) {
+          (freshest == NULL || kad_table_entry_is_staler(freshest, entry))) {
         freshest = entry;
       }
     }
   }
   node->maintenance.liveness.doubts++;
   if (freshest != NULL) {
-    kad_verify_probe(node, &freshest->contact);
+    kad_verification_probe(node, &freshest->contact);
   }
 }
 

@@ -39,7 +39,7 @@ static void come_back(struct kad_node *node) {
 
 static void run_round(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
-  if (kad_wake_has_jumped(node) || kad_liveness_judge(node)) {
+  if (kad_suspend_clock_jumped(node) || kad_liveness_judge(node)) {
     node->maintenance.disturbed = true;
   }
   if (node->maintenance.disturbed) {
@@ -47,7 +47,7 @@ static void run_round(struct kad_node *node, struct kad_timer *timer) {
   }
   kad_liveness_ping(node);
   kad_rejoin_round(node);
-  kad_lost_round(node);
+  kad_recovery_round(node);
   kad_refresh_next(node);
   plan_round(node);
 }
@@ -63,7 +63,7 @@ void kad_maintenance_stop(struct kad_node *node) {
   struct kad_maintenance *maintenance = &node->maintenance;
   kad_refresh_stop(node);
   kad_rejoin_stop(node);
-  kad_lost_stop(node);
+  kad_recovery_stop(node);
   kad_timer_cancel(node, &maintenance->round);
   kad_timer_cancel(node, &maintenance->expiry);
   kad_timer_cancel(node, &maintenance->republish);
@@ -105,7 +105,7 @@ static bool most_are_silent(const struct kad_node *node) {
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     size_t bucket = 0;
     size_t slot = 0;
-    const struct kad_entry *entry;
+    const struct kad_table_entry *entry;
     while (node->tables[i] != NULL &&
            (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
       all++;

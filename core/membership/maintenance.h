@@ -27,7 +27,7 @@ struct kad_maintenance {
   struct kad_liveness liveness;
   struct kad_refresh refresh;
   struct kad_rejoin rejoin;
-  struct kad_lost lost;
+  struct kad_recovery lost;
   bool disturbed;
   kad_time_ms calm_at; /* not to be disturbed before then: lines that come and
                           go are no reason for a storm */

@@ -106,7 +106,7 @@ static void fill(struct kad_node *node, struct kad_neighbourhood *hood,
   size_t count = kad_table_closest(table, &node->config.id, kad_node_now(node),
                                    closest, hood->cap);
   for (size_t i = 0; i < count && hood->count < hood->cap; i++) {
-    const struct kad_entry *entry = kad_table_find(table, &closest[i].id);
+    const struct kad_table_entry *entry = kad_table_find(table, &closest[i].id);
     if (entry != NULL && find(hood, &closest[i]) == NULL) {
       insert(node, hood, &closest[i], entry->last_seen);
     }
@@ -229,7 +229,7 @@ static bool look_at(struct kad_node *node, const struct kad_contact *contact) {
       is_gone(node, contact)) {
     return false;
   }
-  kad_verify_probe(node, contact);
+  kad_verification_probe(node, contact);
   return true;
 }
 
@@ -258,7 +258,7 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.target = node->config.id;
   if (kad_rpc_send(node, contact, &message, take_event, node->neighbours,
                    NULL) == 0) {
-    node->stats.watches++;
+    node->stats.neighbour_checks++;
   }
 }
 

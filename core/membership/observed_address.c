@@ -5,7 +5,7 @@
 
 /* Returns true if `from`, or one like it, has voted for the candidate. */
 static bool has_voted(const struct kad_node *node,
-                      const struct kad_observed *observed,
+                      const struct kad_observed_address *observed,
                       const struct kad_address *from) {
   const bool is_exempt = node->config.allow_local && kad_address_is_local(from);
   for (size_t i = 0; i < observed->votes; i++) {
@@ -20,7 +20,7 @@ static bool has_voted(const struct kad_node *node,
 
 /* The candidate has votes enough. The first address that we learn of is no
  * change. */
-static void take(struct kad_node *node, struct kad_observed *observed) {
+static void take(struct kad_node *node, struct kad_observed_address *observed) {
   const bool has_changed = observed->address.family != 0;
   observed->address = observed->candidate;
   observed->votes = 0;
@@ -29,9 +29,10 @@ static void take(struct kad_node *node, struct kad_observed *observed) {
   }
 }
 
-void kad_observed_vote(struct kad_node *node, const struct kad_address *from,
-                       const struct kad_address *observed) {
-  struct kad_observed *own = &node->observed[from->family == 6 ? 1 : 0];
+void kad_observed_address_vote(struct kad_node *node,
+                               const struct kad_address *from,
+                               const struct kad_address *observed) {
+  struct kad_observed_address *own = &node->observed[from->family == 6 ? 1 : 0];
   if (observed->family != from->family ||
       kad_address_is_martian(observed, node->config.allow_local)) {
     return;
@@ -59,7 +60,7 @@ bool kad_node_observed(const struct kad_node *node, unsigned family,
   if (node == NULL || address == NULL || (family != 4 && family != 6)) {
     return false;
   }
-  const struct kad_observed *own = &node->observed[family == 6 ? 1 : 0];
+  const struct kad_observed_address *own = &node->observed[family == 6 ? 1 : 0];
   if (own->address.family != 0) {
     *address = own->address;
   }

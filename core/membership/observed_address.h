@@ -12,7 +12,7 @@ enum {
 };
 
 /* Our address of one family. Zero-initialised it is not known. */
-struct kad_observed {
+struct kad_observed_address {
   struct kad_address address;   /* family 0: not known */
   struct kad_address candidate; /* that the last ones told of instead */
   struct kad_address voters[KAD_OBSERVED_VOTES - 1];
@@ -21,7 +21,8 @@ struct kad_observed {
 
 /* Notes that `from`, which has answered us, sees us at `observed`, which may be
  * of family 0. */
-void kad_observed_vote(struct kad_node *node, const struct kad_address *from,
-                       const struct kad_address *observed);
+void kad_observed_address_vote(struct kad_node *node,
+                               const struct kad_address *from,
+                               const struct kad_address *observed);
 
 #endif

@@ -9,12 +9,12 @@ enum {
   FIRST_CAP = 4
 };
 
-static struct kad_lost *lost_of(struct kad_node *node) {
+static struct kad_recovery *recovery_of(struct kad_node *node) {
   return &node->maintenance.lost;
 }
 
 /* Returns the place of what was lost at `address`, or their number. */
-static size_t find(const struct kad_lost *lost,
+static size_t find(const struct kad_recovery *lost,
                    const struct kad_address *address) {
   size_t i = 0;
   while (i < lost->count &&
@@ -26,12 +26,12 @@ static size_t find(const struct kad_lost *lost,
 
 /* Makes room for one more. Returns false when there may not be, or when out of
  * memory. */
-static bool grow(struct kad_node *node, struct kad_lost *lost) {
+static bool grow(struct kad_node *node, struct kad_recovery *lost) {
   const size_t cap = lost->cap == 0 ? FIRST_CAP : 2 * lost->cap;
   if (lost->count < lost->cap) {
     return true;
   }
-  if (lost->cap == KAD_LOST_MAX) {
+  if (lost->cap == KAD_RECOVERY_MAX) {
     return false;
   }
   void *grown =
@@ -45,8 +45,9 @@ static bool grow(struct kad_node *node, struct kad_lost *lost) {
   return true;
 }
 
-void kad_lost_add(struct kad_node *node, const struct kad_contact *contact) {
-  struct kad_lost *lost = lost_of(node);
+void kad_recovery_add(struct kad_node *node,
+                      const struct kad_contact *contact) {
+  struct kad_recovery *lost = recovery_of(node);
   const kad_time_ms now = kad_node_now(node);
   size_t place = find(lost, &contact->address);
   if (place == lost->count) {
@@ -61,17 +62,18 @@ void kad_lost_add(struct kad_node *node, const struct kad_contact *contact) {
   lost->items[place] = (struct kad_lost_contact){
       .contact = *contact,
       .lost_at = now,
-      .ask_at = kad_time_add(now, kad_node_jitter(node, KAD_LOST_EVERY_MS)),
+      .ask_at = kad_time_add(now, kad_node_jitter(node, KAD_RECOVERY_EVERY_MS)),
   };
 }
 
-static void forget(struct kad_lost *lost, size_t place) {
+static void forget(struct kad_recovery *lost, size_t place) {
   lost->count--;
   lost->items[place] = lost->items[lost->count];
 }
 
-void kad_lost_found(struct kad_node *node, const struct kad_contact *contact) {
-  struct kad_lost *lost = lost_of(node);
+void kad_recovery_found(struct kad_node *node,
+                        const struct kad_contact *contact) {
+  struct kad_recovery *lost = recovery_of(node);
   const size_t place = find(lost, &contact->address);
   if (place < lost->count) {
     forget(lost, place);
@@ -125,18 +127,18 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.target = node->config.id;
   message.want4 = contact->address.family == 4;
   message.want6 = contact->address.family == 6;
-  lost_of(node)->free_at = kad_time_add(
-      kad_node_now(node), kad_node_jitter(node, KAD_LOST_EVERY_MS));
-  if (kad_rpc_send(node, contact, &message, take_event, lost_of(node), NULL) ==
-      0) {
-    node->stats.reunions++;
+  recovery_of(node)->free_at = kad_time_add(
+      kad_node_now(node), kad_node_jitter(node, KAD_RECOVERY_EVERY_MS));
+  if (kad_rpc_send(node, contact, &message, take_event, recovery_of(node),
+                   NULL) == 0) {
+    node->stats.reconnect_probes++;
   }
 }
 
 /* Asks the lost contact that has been due for longest. Returns false if none
  * is. */
 static bool ask_lost(struct kad_node *node, kad_time_ms now) {
-  struct kad_lost *lost = lost_of(node);
+  struct kad_recovery *lost = recovery_of(node);
   struct kad_lost_contact *next = NULL;
   for (size_t i = 0; i < lost->count; i++) {
     struct kad_lost_contact *item = &lost->items[i];
@@ -149,13 +151,13 @@ static bool ask_lost(struct kad_node *node, kad_time_ms now) {
   }
   const struct kad_contact contact = next->contact;
   const kad_time_ms since = kad_time_since(next->lost_at, now);
-  if (since >= KAD_LOST_FORGET_MS) {
+  if (since >= KAD_RECOVERY_FORGET_MS) {
     forget(lost, (size_t)(next - lost->items));
     return false;
   }
-  const kad_time_ms after = since / KAD_LOST_SHARE > KAD_LOST_EVERY_MS
-                                ? since / KAD_LOST_SHARE
-                                : KAD_LOST_EVERY_MS;
+  const kad_time_ms after = since / KAD_RECOVERY_SHARE > KAD_RECOVERY_EVERY_MS
+                                ? since / KAD_RECOVERY_SHARE
+                                : KAD_RECOVERY_EVERY_MS;
   next->ask_at = kad_time_add(now, kad_node_jitter(node, after));
   ask(node, &contact);
   return true;
@@ -163,7 +165,7 @@ static bool ask_lost(struct kad_node *node, kad_time_ms now) {
 
 /* Asks the next known address at which we have no contact. */
 static void ask_known(struct kad_node *node, kad_time_ms now) {
-  struct kad_lost *lost = lost_of(node);
+  struct kad_recovery *lost = recovery_of(node);
   const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   if (now < lost->known_at) {
     return;
@@ -183,17 +185,17 @@ static void ask_known(struct kad_node *node, kad_time_ms now) {
   }
 }
 
-void kad_lost_round(struct kad_node *node) {
+void kad_recovery_round(struct kad_node *node) {
   const kad_time_ms now = kad_node_now(node);
-  if (now >= lost_of(node)->free_at && !node->maintenance.liveness.alone &&
+  if (now >= recovery_of(node)->free_at && !node->maintenance.liveness.alone &&
       !ask_lost(node, now)) {
     ask_known(node, now);
   }
 }
 
-void kad_lost_stop(struct kad_node *node) {
-  struct kad_lost *lost = lost_of(node);
+void kad_recovery_stop(struct kad_node *node) {
+  struct kad_recovery *lost = recovery_of(node);
   kad_release(&node->env.allocator, lost->items,
               lost->cap * sizeof *lost->items);
-  *lost = (struct kad_lost){0};
+  *lost = (struct kad_recovery){0};
 }

@@ -15,12 +15,13 @@
 #include "kadenza.h"
 
 enum {
-  KAD_LOST_MAX = 32,             /* contacts remembered, any of those lost */
-  KAD_LOST_EVERY_MS = 60000,     /* between two pending_hooks */
-  KAD_LOST_SHARE = 8,            /* a contact is asked again after this part of
-                                    the time that it has been lost */
-  KAD_LOST_FORGET_MS = 86400000, /* contacts lost for so long are forgotten */
-  KAD_KNOWN_EVERY_MS = 600000    /* between pending_hooks to known addresses */
+  KAD_RECOVERY_MAX = 32,         /* contacts remembered, any of those lost */
+  KAD_RECOVERY_EVERY_MS = 60000, /* between two probes */
+  KAD_RECOVERY_SHARE = 8,        /* a contact is asked again after this part of
+                                the time that it has been lost */
+  KAD_RECOVERY_FORGET_MS =
+      86400000,               /* contacts lost for so long are forgotten */
+  KAD_KNOWN_EVERY_MS = 600000 /* between probes of known addresses */
 };
 
 struct kad_lost_contact {
@@ -30,10 +31,10 @@ struct kad_lost_contact {
 };
 
 /* Those of a node. Zero-initialised there are none. */
-struct kad_lost {
+struct kad_recovery {
   struct kad_lost_contact *items; /* room for `cap`, or NULL */
   size_t count;
-  size_t cap;          /* at most KAD_LOST_MAX */
+  size_t cap;          /* at most KAD_RECOVERY_MAX */
   kad_time_ms free_at; /* the next call may be asked */
   kad_time_ms known_at;
   size_t known_next; /* of the known addresses, to be asked */
@@ -41,15 +42,16 @@ struct kad_lost {
 
 /* Notes that `contact`, which was in a table, is bad now. Among many any one
  * makes way for it: so that some of each time are left. */
-void kad_lost_add(struct kad_node *node, const struct kad_contact *contact);
+void kad_recovery_add(struct kad_node *node, const struct kad_contact *contact);
 
 /* Notes that `contact` has answered us. */
-void kad_lost_found(struct kad_node *node, const struct kad_contact *contact);
+void kad_recovery_found(struct kad_node *node,
+                        const struct kad_contact *contact);
 
 /* Asks one of them if it is time. */
-void kad_lost_round(struct kad_node *node);
+void kad_recovery_round(struct kad_node *node);
 
 /* Frees all. */
-void kad_lost_stop(struct kad_node *node);
+void kad_recovery_stop(struct kad_node *node);
 
 #endif

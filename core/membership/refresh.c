@@ -21,7 +21,7 @@ static bool has_contacts(const struct kad_table *table) {
 static void looked_up(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_refresh *refresh = &node->maintenance.refresh;
   refresh->lookup = NULL;
-  node->stats.upkeep += lookup->messages;
+  node->stats.maintenance_queries += lookup->messages;
   kad_lookup_free(node, lookup);
   if (refresh->farther[0] > 0 || refresh->farther[1] > 0) {
     kad_refresh_next(node);

@@ -3,17 +3,17 @@
 #include "base/time.h"
 #include "engine/node.h"
 
-void kad_wake_notice(struct kad_node *node) {
+void kad_suspend_detect(struct kad_node *node) {
   const kad_time_ms late =
       kad_time_since(kad_heap_next(&node->timers), kad_node_now(node));
   if (late >= KAD_SLEEP_MS) {
-    node->wake.slept += late;
+    node->suspend.slept += late;
     kad_maintenance_disturbed(node);
   }
 }
 
-bool kad_wake_has_jumped(struct kad_node *node) {
-  struct kad_wake *wake = &node->wake;
+bool kad_suspend_clock_jumped(struct kad_node *node) {
+  struct kad_suspend *wake = &node->suspend;
   const struct kad_env *env = &node->env;
   const int64_t ahead_s = env->wall_clock(env->state) -
                           (int64_t)(env->now(env->state) / KAD_MS_PER_S);

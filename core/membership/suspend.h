@@ -16,7 +16,7 @@ enum {
 };
 
 /* What is known of the clocks of a node. */
-struct kad_wake {
+struct kad_suspend {
   kad_time_ms slept; /* in all: the engine's clock is so much behind */
   int64_t ahead_s;   /* the wall's clock before the monotonic one */
   bool has_ahead;
@@ -24,10 +24,10 @@ struct kad_wake {
 
 /* Notices sleep, before anything is done that depends on the time; for each way
  * into the engine. */
-void kad_wake_notice(struct kad_node *node);
+void kad_suspend_detect(struct kad_node *node);
 
 /* Returns true if the wall's clock has gained on the monotonic one since the
  * last call. */
-bool kad_wake_has_jumped(struct kad_node *node);
+bool kad_suspend_clock_jumped(struct kad_node *node);
 
 #endif

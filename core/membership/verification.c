@@ -14,60 +14,63 @@ enum {
   TAG_PROBE = 1 /* of a ping to a contact of our table */
 };
 
-static_assert(KAD_VERIFY_MAX % FIRST_CAP == 0, "the slots double up to it");
+static_assert(KAD_VERIFICATION_MAX % FIRST_CAP == 0,
+              "the slots double up to it");
 
-void kad_verify_deinit(struct kad_node *node) {
-  struct kad_verifier *verifier = &node->verifier;
-  kad_release(&node->env.allocator, verifier->pending,
-              verifier->cap * sizeof *verifier->pending);
-  verifier->pending = NULL;
-  verifier->cap = 0;
-  verifier->count = 0;
+void kad_verification_deinit(struct kad_node *node) {
+  struct kad_verification *verification = &node->verification;
+  kad_release(&node->env.allocator, verification->pending,
+              verification->cap * sizeof *verification->pending);
+  verification->pending = NULL;
+  verification->cap = 0;
+  verification->count = 0;
 }
 
 /* Makes room for more pings, and returns the first of the new slots. NULL when
  * there may not be more, or when out of memory. */
 static struct kad_address *grow(struct kad_node *node) {
-  struct kad_verifier *verifier = &node->verifier;
-  const size_t size = sizeof *verifier->pending;
-  const size_t old = verifier->cap;
+  struct kad_verification *verification = &node->verification;
+  const size_t size = sizeof *verification->pending;
+  const size_t old = verification->cap;
   const size_t cap = old == 0 ? FIRST_CAP : 2 * old;
-  if (old == KAD_VERIFY_MAX) {
+  if (old == KAD_VERIFICATION_MAX) {
     return NULL;
   }
   struct kad_address *pending = kad_resize(
-      &node->env.allocator, verifier->pending, old * size, cap * size);
+      &node->env.allocator, verification->pending, old * size, cap * size);
   if (pending == NULL) {
     return NULL;
   }
   memset(&pending[old], 0, (cap - old) * size);
-  verifier->pending = pending;
-  verifier->cap = cap;
+  verification->pending = pending;
+  verification->cap = cap;
   return &pending[old];
 }
 
 /* Fills the allowance up for the time that has passed, and takes a ping off it.
  * Returns false when there is none. */
-static bool take_allowance(struct kad_verifier *verifier, kad_time_ms now) {
-  const uint32_t most = KAD_VERIFY_MAX * PING_COST;
-  kad_time_ms since = kad_time_since(verifier->filled, now);
+static bool take_allowance(struct kad_verification *verification,
+                           kad_time_ms now) {
+  const uint32_t most = KAD_VERIFICATION_MAX * PING_COST;
+  kad_time_ms since = kad_time_since(verification->filled, now);
   since = since < most ? since : most;
-  uint32_t regained = (uint32_t)since * KAD_VERIFY_PER_S;
-  verifier->spent = verifier->spent > regained ? verifier->spent - regained : 0;
-  verifier->filled = now;
-  if (verifier->spent + PING_COST > most) {
+  uint32_t regained = (uint32_t)since * KAD_VERIFICATION_PER_S;
+  verification->spent =
+      verification->spent > regained ? verification->spent - regained : 0;
+  verification->filled = now;
+  if (verification->spent + PING_COST > most) {
     return false;
   }
-  verifier->spent += PING_COST;
+  verification->spent += PING_COST;
   return true;
 }
 
 /* Returns the slot of `address`, or NULL if it is not being pinged. */
-static struct kad_address *slot_of(struct kad_verifier *verifier,
+static struct kad_address *slot_of(struct kad_verification *verification,
                                    const struct kad_address *address) {
-  for (size_t i = 0; i < verifier->cap; i++) {
-    if (kad_address_equal(&verifier->pending[i], address)) {
-      return &verifier->pending[i];
+  for (size_t i = 0; i < verification->cap; i++) {
+    if (kad_address_equal(&verification->pending[i], address)) {
+      return &verification->pending[i];
     }
   }
   return NULL;
@@ -77,16 +80,16 @@ static struct kad_address *slot_of(struct kad_verifier *verifier,
  * taken, it is being pinged, or its subnet has its share. */
 static struct kad_address *free_slot_for(struct kad_node *node,
                                          const struct kad_address *address) {
-  struct kad_verifier *verifier = &node->verifier;
+  struct kad_verification *verification = &node->verification;
   bool exempt = node->config.allow_local && kad_address_is_local(address);
   struct kad_address *slot = NULL;
   size_t of_subnet = 0;
   size_t taken = 0;
-  for (size_t i = 0; i < verifier->cap; i++) {
-    struct kad_address *other = &verifier->pending[i];
+  for (size_t i = 0; i < verification->cap; i++) {
+    struct kad_address *other = &verification->pending[i];
     if (other->family == 0) {
       slot = slot == NULL ? other : slot;
-      if (taken == verifier->count) {
+      if (taken == verification->count) {
         return slot; /* the rest is free, too */
       }
       continue;
@@ -94,7 +97,7 @@ static struct kad_address *free_slot_for(struct kad_node *node,
     taken++;
     of_subnet += kad_address_same_subnet(other, address);
     if (kad_address_equal(other, address) ||
-        (of_subnet == KAD_VERIFY_SUBNET && !exempt)) {
+        (of_subnet == KAD_VERIFICATION_SUBNET && !exempt)) {
       return NULL;
     }
   }
@@ -108,11 +111,11 @@ static void verified(struct kad_node *node, struct kad_query *query,
   if (event == KAD_QUERY_SOFT) {
     return;
   }
-  struct kad_verifier *verifier = &node->verifier;
-  struct kad_address *slot = slot_of(verifier, &query->to.address);
+  struct kad_verification *verification = &node->verification;
+  struct kad_address *slot = slot_of(verification, &query->to.address);
   if (slot != NULL) {
     *slot = (struct kad_address){0};
-    verifier->count--;
+    verification->count--;
   }
   if (query->tag == TAG_PROBE) {
     kad_liveness_heard(node, event != KAD_QUERY_TIMEOUT);
@@ -127,10 +130,10 @@ static struct kad_query *ping(struct kad_node *node,
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_PING;
-  if (kad_rpc_send(node, contact, &message, verified, &node->verifier,
+  if (kad_rpc_send(node, contact, &message, verified, &node->verification,
                    &query) == 0) {
     *slot = contact->address;
-    node->verifier.count++;
+    node->verification.count++;
   }
   return query;
 }
@@ -149,7 +152,8 @@ static bool is_worth_a_ping(const struct kad_node *node,
          kad_table_find_address(table, &contact->address) != NULL;
 }
 
-void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
+void kad_verification_seen(struct kad_node *node,
+                           const struct kad_contact *contact) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
   if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
     return;
@@ -160,18 +164,19 @@ void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact) {
       !is_worth_a_ping(node, table, contact)) {
     return;
   }
-  if (node->verifier.count >= KAD_VERIFY_MAX - KAD_VERIFY_OURS) {
+  if (node->verification.count >=
+      KAD_VERIFICATION_MAX - KAD_VERIFICATION_OURS) {
     return;
   }
   struct kad_address *slot = free_slot_for(node, &contact->address);
-  if (slot != NULL && take_allowance(&node->verifier, now) &&
+  if (slot != NULL && take_allowance(&node->verification, now) &&
       ping(node, contact, slot) != NULL) {
     node->stats.verifications++;
   }
 }
 
-void kad_verify_probe(struct kad_node *node,
-                      const struct kad_contact *contact) {
+void kad_verification_probe(struct kad_node *node,
+                            const struct kad_contact *contact) {
   struct kad_address *slot = free_slot_for(node, &contact->address);
   struct kad_query *query = slot != NULL ? ping(node, contact, slot) : NULL;
   if (query == NULL) {
@@ -179,7 +184,7 @@ void kad_verify_probe(struct kad_node *node,
   }
   if (kad_node_is_proven(node, contact)) {
     query->tag = TAG_PROBE;
-    node->stats.probes++;
+    node->stats.liveness_checks++;
   } else {
     node->stats.verifications++;
   }

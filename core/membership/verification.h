@@ -9,34 +9,37 @@
 struct kad_node;
 
 enum {
-  KAD_VERIFY_MAX = 64,   /* pings in flight */
-  KAD_VERIFY_OURS = 16,  /* of these for contacts of our table alone: strangers
-                            who do not answer must not keep us from asking */
-  KAD_VERIFY_SUBNET = 8, /* of these to one subnet, which cannot have more
+  KAD_VERIFICATION_MAX = 64, /* pings in flight */
+  KAD_VERIFICATION_OURS =
+      16, /* of these for contacts of our table alone: strangers
+       who do not answer must not keep us from asking */
+  KAD_VERIFICATION_SUBNET = 8, /* of these to one subnet, which cannot have more
                             contacts in a table; local addresses, where they
                             are allowed, are exempt */
-  KAD_VERIFY_PER_S = 50, /* pings a second, after a burst of the above */
+  KAD_VERIFICATION_PER_S = 50, /* pings a second, after a burst of the above */
 };
 
 /* The pings of a node that verify contacts. Zero-initialised none is under way.
  */
-struct kad_verifier {
+struct kad_verification {
   struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
-  size_t cap;                  /* at most KAD_VERIFY_MAX */
+  size_t cap;                  /* at most KAD_VERIFICATION_MAX */
   size_t count;
   uint32_t spent;     /* of the allowance: thousandths of a ping */
   kad_time_ms filled; /* when the allowance was last filled up */
 };
 
-/* Frees the memory of the verifier; for kad_node_free. */
-void kad_verify_deinit(struct kad_node *node);
+/* Frees the memory of the verification; for kad_node_free. */
+void kad_verification_deinit(struct kad_node *node);
 
 /* Notes that `contact` sent us a query, and pings it unless it is known or
  * being pinged, or strangers have their share of the pings. */
-void kad_verify_seen(struct kad_node *node, const struct kad_contact *contact);
+void kad_verification_seen(struct kad_node *node,
+                           const struct kad_contact *contact);
 
 /* Pings a contact of our table, to see whether it still answers, or one that a
  * neighbour has told us of. */
-void kad_verify_probe(struct kad_node *node, const struct kad_contact *contact);
+void kad_verification_probe(struct kad_node *node,
+                            const struct kad_contact *contact);
 
 #endif

@@ -47,7 +47,7 @@ struct kad_member *kad_network_find_member(const struct kad_network *network,
 
 static void unbind(struct kad_member *member) {
   if (member->carried) {
-    kad_carrier_unbind(member);
+    kad_transport_unbind(member);
   } else {
     member->network->methods->unbind(member);
   }
@@ -55,7 +55,7 @@ static void unbind(struct kad_member *member) {
 
 static void release(struct kad_member *member) {
   if (member->carried) {
-    kad_carrier_release(member);
+    kad_transport_release(member);
   } else {
     member->network->methods->release(member);
   }
@@ -170,9 +170,9 @@ static int make_node(struct kad_member *member,
       .state = member,
       .now = member_now,
       .wall_clock = member_wall_clock,
-      .random = member->carried ? kad_carrier_random
+      .random = member->carried ? kad_transport_random
                                 : network->methods->member_random,
-      .send = member->carried ? kad_carrier_send : network->methods->send,
+      .send = member->carried ? kad_transport_send : network->methods->send,
       .allocator = network->allocator,
   };
   struct kad_node *node = NULL;
@@ -245,11 +245,12 @@ static bool have_ports(const struct kad_address *addresses, size_t count) {
 }
 
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
-int kad_network_open_carried(struct kad_network *network,
-                             const struct kad_config *config,
-                             const struct kad_address *addresses, size_t count,
-                             const struct kad_transport *transport,
-                             struct kad_node **node) {
+int kad_network_open_on_transport(struct kad_network *network,
+                                  const struct kad_config *config,
+                                  const struct kad_address *addresses,
+                                  size_t count,
+                                  const struct kad_transport *transport,
+                                  struct kad_node **node) {
   if (!is_listen_valid(addresses, count) || !have_ports(addresses, count) ||
       transport == NULL || transport->send == NULL) {
     return KAD_EINVAL;
@@ -258,7 +259,7 @@ int kad_network_open_carried(struct kad_network *network,
     return KAD_ECLOSED;
   }
   struct kad_member *member = NULL;
-  int error = kad_carrier_open(network, transport, addresses, count, &member);
+  int error = kad_transport_open(network, transport, addresses, count, &member);
   return error < 0 ? error : furnish(network, member, config, node);
 }
 

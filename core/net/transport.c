@@ -64,7 +64,7 @@ static void deliver(void *data) {
 static int keep(struct carrier *carrier, const struct kad_address *from,
                 struct kad_slice datagram) {
   struct kad_network *network = carrier->member.network;
-  if (carrier->count == KAD_CARRIER_WAITING) {
+  if (carrier->count == KAD_TRANSPORT_WAITING) {
     return KAD_EFULL;
   }
   struct parcel *parcel =
@@ -88,10 +88,10 @@ static int keep(struct carrier *carrier, const struct kad_address *from,
   return 0;
 }
 
-int kad_carrier_open(struct kad_network *network,
-                     const struct kad_transport *transport,
-                     const struct kad_address *addresses, size_t count,
-                     struct kad_member **member) {
+int kad_transport_open(struct kad_network *network,
+                       const struct kad_transport *transport,
+                       const struct kad_address *addresses, size_t count,
+                       struct kad_member **member) {
   struct carrier *opened = kad_alloc_zero(&network->allocator, sizeof *opened);
   if (opened == NULL) {
     return KAD_ENOMEM;
@@ -106,7 +106,7 @@ int kad_carrier_open(struct kad_network *network,
   return 0;
 }
 
-void kad_carrier_unbind(struct kad_member *member) {
+void kad_transport_unbind(struct kad_member *member) {
   struct carrier *carrier = carrier_of(member);
   if (carrier->timer != 0) {
     (void)kad_network_stop_timer(member->network, carrier->timer);
@@ -120,7 +120,7 @@ void kad_carrier_unbind(struct kad_member *member) {
   }
 }
 
-void kad_carrier_release(struct kad_member *member) {
+void kad_transport_release(struct kad_member *member) {
   struct carrier *carrier = carrier_of(member);
   const struct kad_transport transport = carrier->transport;
   const bool was_open = member->node != NULL;
@@ -130,15 +130,15 @@ void kad_carrier_release(struct kad_member *member) {
   }
 }
 
-void kad_carrier_random(void *state, uint8_t *out, size_t len) {
+void kad_transport_random(void *state, uint8_t *out, size_t len) {
   const struct kad_member *member = state;
   kad_network_random(member->network, out, len);
 }
 
 /* What the transport gives to other nodes has to wait until this one is out of
  * its engine, and so has its end. */
-void kad_carrier_send(void *state, const struct kad_address *to,
-                      struct kad_slice datagram) {
+void kad_transport_send(void *state, const struct kad_address *to,
+                        struct kad_slice datagram) {
   struct kad_member *member = state;
   const struct kad_transport *transport = &carrier_of(member)->transport;
   if (!member->leaving && kad_member_way(member, to) >= 0) {

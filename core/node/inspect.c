@@ -14,7 +14,7 @@ size_t kad_node_contacts(const struct kad_node *node,
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     size_t bucket = 0;
     size_t slot = 0;
-    const struct kad_entry *entry = NULL;
+    const struct kad_table_entry *entry = NULL;
     while (node->tables[i] != NULL &&
            (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
       if (count < cap) {
@@ -23,7 +23,7 @@ size_t kad_node_contacts(const struct kad_node *node,
             .last_seen = kad_node_tell(node, entry->last_seen),
             .rtt_ms = entry->rtt_ms,
             .failures = entry->failures,
-            .good = kad_entry_is_good(entry, now, ping_ms),
+            .good = kad_table_entry_is_good(entry, now, ping_ms),
         };
       }
       count++;
@@ -61,16 +61,17 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
       stats->contacts += kad_table_count(node->tables[i]);
       stats->contacts_good += kad_table_good(node->tables[i], now);
     }
-    const uint64_t size = (uint64_t)kad_estimate_size(&node->estimates[i], now);
+    const uint64_t size =
+        (uint64_t)kad_network_size_estimate(&node->estimates[i], now);
     stats->network_size =
         size > stats->network_size ? size : stats->network_size;
   }
   stats->pending = node->rpc.pending.count;
   stats->operations = node->operations.count;
-  stats->waiting = node->pending_hooks.count;
+  stats->pending_hooks = node->pending_hooks.count;
   stats->records = node->store->count(node->store->state);
   stats->record_bytes = node->store->bytes(node->store->state);
-  stats->own =
+  stats->publications =
       node->publications.store == NULL
           ? 0
           : node->publications.store->count(node->publications.store->state);

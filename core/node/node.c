@@ -187,7 +187,7 @@ void kad_node_free(struct kad_node *node) {
   kad_publications_stop(node);
   kad_rpc_deinit(node);
   kad_map_deinit(&node->storing);
-  kad_verify_deinit(node);
+  kad_verification_deinit(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     kad_table_free(node->tables[i]);
   }
@@ -290,7 +290,7 @@ int kad_node_send(struct kad_node *node, const struct kad_address *to,
 bool kad_node_is_proven(const struct kad_node *node,
                         const struct kad_contact *contact) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
-  const struct kad_entry *entry =
+  const struct kad_table_entry *entry =
       table != NULL ? kad_table_find(table, &contact->id) : NULL;
   return entry != NULL &&
          kad_address_equal(&entry->contact.address, &contact->address);
@@ -336,7 +336,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   struct kad_message message;
   uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
-  kad_wake_notice(node);
+  kad_suspend_detect(node);
   node->stats.datagrams_in++;
   node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
@@ -355,7 +355,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
 /* Rings what is due. What is set meanwhile waits for the next call, so that an
  * timer that sets itself again starves nobody. */
 void kad_node_tick(struct kad_node *node) {
-  kad_wake_notice(node);
+  kad_suspend_detect(node);
   kad_time_ms now = kad_node_now(node);
   uint64_t before = node->timers.added;
   assert(!node->sending);

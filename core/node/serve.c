@@ -181,7 +181,7 @@ static void decide(struct kad_node *node, const struct kad_incoming *incoming,
   if (answer->verdict == KAD_VERDICT_ACCEPT) {
     dispatch(node, incoming);
   } else if (answer->verdict == KAD_VERDICT_DROP) {
-    node->stats.dropped_silenced++;
+    node->stats.dropped_by_policy++;
   } else if (answer->verdict == KAD_VERDICT_REJECT) {
     int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
     refuse(node, incoming, code, answer->reason);
@@ -215,7 +215,7 @@ void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
     decide(node, incoming, &answer);
   }
   if (!incoming->message->read_only) {
-    kad_verify_seen(node, &incoming->from);
+    kad_verification_seen(node, &incoming->from);
   }
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }

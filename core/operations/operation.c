@@ -38,7 +38,7 @@ static void free_op(struct kad_node *node, struct kad_operation *op) {
       kad_lookup_free(node, op->lookups[i]);
     }
   }
-  kad_region_free(node, op);
+  kad_sybil_search_free(node, op);
   kad_release(&node->env.allocator, op->text, op->text_len);
   kad_release(&node->env.allocator, op, op->size);
 }
@@ -135,7 +135,7 @@ static void tell(struct kad_node *node, struct kad_operation *op) {
   }
   result.closest = contacts;
   report_lookups(op, &result);
-  result.messages += kad_region_messages(op);
+  result.messages += kad_sybil_search_messages(op);
   result.widened = op->region != NULL;
   size_t steps = result.path_count;
   struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
@@ -209,7 +209,7 @@ int kad_operation_new(struct kad_node *node,
   if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
     return KAD_EBUSY;
   }
-  kad_wake_notice(node);
+  kad_suspend_detect(node);
   struct kad_operation *made =
       kad_alloc_zero(&node->env.allocator, request->size);
   if (made == NULL) {
@@ -283,7 +283,7 @@ static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_operation *op = lookup->config.owner;
   op->lookups_open--;
   if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING &&
-      !kad_region_begin(node, op)) {
+      !kad_sybil_search_begin(node, op)) {
     op->kind->looked_up(node, op);
   }
 }

@@ -25,7 +25,7 @@ enum kad_operation_state {
 };
 
 struct kad_operation;
-struct kad_region;
+struct kad_sybil_search;
 
 /* What differs between kinds of operations. */
 struct kad_operation_kind {
@@ -68,9 +68,10 @@ struct kad_operation {
   struct kad_slice query_args;
   struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
   uint32_t lookups_open;
-  struct kad_region *region; /* what was looked for beside a crowded key */
-  bool counted;              /* as one that runs lookups */
-  bool inner;                /* its callback is the node's */
+  struct kad_sybil_search
+      *region;  /* what was looked for beside a crowded key */
+  bool counted; /* as one that runs lookups */
+  bool inner;   /* its callback is the node's */
   int status;
   int code;      /* of a refusal */
   uint8_t *text; /* owns `reason` and `reply` of the result */

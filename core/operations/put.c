@@ -269,7 +269,7 @@ static void store_beside(struct kad_node *node, struct put *put,
   const uint8_t group = (uint8_t)(BESIDE + family);
   const size_t k = put->op.options.k;
   const size_t count =
-      kad_region_contacts(&put->op, family, found, (size_t)SPARES * k);
+      kad_sybil_search_contacts(&put->op, family, found, (size_t)SPARES * k);
   if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }

@@ -22,9 +22,9 @@ struct point {
   unsigned prefix; /* bits that its subtree shares with the key, and no more */
 };
 
-struct kad_region {
+struct kad_sybil_search {
   struct kad_operation *op;
-  struct point points[KAD_OPERATION_FAMILIES * KAD_REGION_POINTS];
+  struct point points[KAD_OPERATION_FAMILIES * KAD_SYBIL_SEARCH_POINTS];
   size_t count;
   uint32_t searching; /* lookups under way */
   uint32_t asking;    /* queries for values under way, one for this function */
@@ -44,12 +44,11 @@ static double root(double number) {
 /* The distance of the k-th, in shares of a node, has a gamma distribution. What
  * it falls below once in a thousand times is approximated as Wilson and
  * Hilferty do: its cube root is nearly normal. */
-bool kad_region_is_crowded(const struct kad_id *target,
-                           const struct kad_id *farthest, size_t k,
-                           double size) {
+bool kad_key_is_dense(const struct kad_id *target,
+                      const struct kad_id *farthest, size_t k, double size) {
   const double variance = 1 / (9 * (double)k);
   const double edge = 1 - variance - deviations * root(variance);
-  return kad_estimate_share(target, farthest) * size <
+  return kad_network_size_share(target, farthest) * size <
          (double)k * edge * edge * edge;
 }
 
@@ -57,13 +56,13 @@ static bool is_crowded(const struct kad_node *node,
                        const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[KAD_WIDTH_MAX];
   const size_t k = lookup->config.k;
-  const double size = kad_estimate_size(
+  const double size = kad_network_size_estimate(
       &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
-  return k >= KAD_ESTIMATE_K_MIN && lookup->whole &&
+  return k >= KAD_NETWORK_SIZE_K_MIN && lookup->whole &&
          size >= (double)(SIZE_MIN * k) &&
          kad_lookup_closest(lookup, closest, k) == k &&
-         kad_region_is_crowded(&lookup->config.target,
-                               &closest[k - 1]->contact.id, k, size);
+         kad_key_is_dense(&lookup->config.target, &closest[k - 1]->contact.id,
+                          k, size);
 }
 
 /* Returns how many bits the ids of the widest subtree that is searched share
@@ -93,7 +92,7 @@ static struct kad_id point_beside(struct kad_node *node,
   return id;
 }
 
-static void end_region(struct kad_node *node, struct kad_region *region) {
+static void end_region(struct kad_node *node, struct kad_sybil_search *region) {
   struct kad_operation *op = region->op;
   op->lookups_open--;
   if (op->state == KAD_OPERATION_RUNNING) {
@@ -102,7 +101,8 @@ static void end_region(struct kad_node *node, struct kad_region *region) {
 }
 
 /* Counts one query less under way; after the last, the operation goes on. */
-static void close_query(struct kad_node *node, struct kad_region *region) {
+static void close_query(struct kad_node *node,
+                        struct kad_sybil_search *region) {
   if (--region->asking == 0) {
     end_region(node, region);
   }
@@ -116,7 +116,7 @@ static struct kad_lookup *any_lookup(const struct kad_operation *op) {
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct kad_region *region = query->owner;
+  struct kad_sybil_search *region = query->owner;
   struct kad_operation *op = region->op;
   if (event == KAD_QUERY_SOFT) {
     return;
@@ -128,7 +128,7 @@ static void take_event(struct kad_node *node, struct kad_query *query,
 }
 
 /* Asks a contact beside the key what the operation asks all. */
-static void ask(struct kad_node *node, struct kad_region *region,
+static void ask(struct kad_node *node, struct kad_sybil_search *region,
                 const struct kad_contact *contact) {
   const struct kad_operation *op = region->op;
   struct kad_message message;
@@ -146,14 +146,14 @@ static void ask(struct kad_node *node, struct kad_region *region,
 
 /* Goes on when every search beside the key has ended: a get asks whom they have
  * found. */
-static void searched(struct kad_node *node, struct kad_region *region) {
-  struct kad_contact found[KAD_REGION_ASKED * KAD_WIDTH_MAX];
+static void searched(struct kad_node *node, struct kad_sybil_search *region) {
+  struct kad_contact found[KAD_SYBIL_SEARCH_ASKED * KAD_WIDTH_MAX];
   const struct kad_operation *op = region->op;
-  const size_t most = (size_t)KAD_REGION_ASKED * op->options.k;
+  const size_t most = (size_t)KAD_SYBIL_SEARCH_ASKED * op->options.k;
   region->asking = 1;
   for (unsigned family = 4; op->kind->replied != NULL && family <= 6;
        family += 2) {
-    const size_t count = kad_region_contacts(op, family, found, most);
+    const size_t count = kad_sybil_search_contacts(op, family, found, most);
     for (size_t i = 0; i < count; i++) {
       ask(node, region, &found[i]);
     }
@@ -162,21 +162,21 @@ static void searched(struct kad_node *node, struct kad_region *region) {
 }
 
 static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
-  struct kad_region *region = lookup->config.owner;
+  struct kad_sybil_search *region = lookup->config.owner;
   if (--region->searching == 0 && region->op->state == KAD_OPERATION_RUNNING) {
     searched(node, region);
   }
 }
 
 /* Searches the subtrees around the key in the family of `lookup`. */
-static void search(struct kad_node *node, struct kad_region *region,
+static void search(struct kad_node *node, struct kad_sybil_search *region,
                    const struct kad_lookup *lookup, kad_time_ms left) {
   const struct kad_operation *op = region->op;
   const size_t k = op->options.k;
-  const double size = kad_estimate_size(
+  const double size = kad_network_size_estimate(
       &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
   const unsigned widest = widest_prefix(size, k);
-  for (unsigned i = 0; i < KAD_REGION_POINTS; i++) {
+  for (unsigned i = 0; i < KAD_SYBIL_SEARCH_POINTS; i++) {
     struct point *point = &region->points[region->count];
     point->prefix = widest + i;
     const struct kad_lookup_config config = {
@@ -199,8 +199,8 @@ static void search(struct kad_node *node, struct kad_region *region,
 
 /* Returns the region of an operation, made if need be; NULL when out of memory.
  */
-static struct kad_region *region_of(struct kad_node *node,
-                                    struct kad_operation *op) {
+static struct kad_sybil_search *region_of(struct kad_node *node,
+                                          struct kad_operation *op) {
   if (op->region == NULL) {
     op->region = kad_alloc_zero(&node->env.allocator, sizeof *op->region);
     if (op->region != NULL) {
@@ -211,7 +211,7 @@ static struct kad_region *region_of(struct kad_node *node,
   return op->region;
 }
 
-bool kad_region_begin(struct kad_node *node, struct kad_operation *op) {
+bool kad_sybil_search_begin(struct kad_node *node, struct kad_operation *op) {
   const kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
   const kad_time_ms left = kad_time_since(spent, op->options.deadline_ms);
   const bool is_value = op->kind->method == KAD_METHOD_FIND_VALUE ||
@@ -263,10 +263,11 @@ static void insert(const struct kad_id *target,
 
 /* The narrowest subtrees are the closest: what does not fit is of the widest.
  */
-size_t kad_region_contacts(const struct kad_operation *op, unsigned family,
-                           struct kad_contact *out, size_t cap) {
+size_t kad_sybil_search_contacts(const struct kad_operation *op,
+                                 unsigned family, struct kad_contact *out,
+                                 size_t cap) {
   const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
-  const struct kad_region *region = op->region;
+  const struct kad_sybil_search *region = op->region;
   size_t count = 0;
   for (size_t i = region != NULL ? region->count : 0; i > 0; i--) {
     const struct point *point = &region->points[i - 1];
@@ -286,7 +287,7 @@ size_t kad_region_contacts(const struct kad_operation *op, unsigned family,
   return count;
 }
 
-uint32_t kad_region_messages(const struct kad_operation *op) {
+uint32_t kad_sybil_search_messages(const struct kad_operation *op) {
   uint32_t messages = op->region != NULL ? op->region->messages : 0;
   for (size_t i = 0; op->region != NULL && i < op->region->count; i++) {
     messages += op->region->points[i].lookup->messages;
@@ -294,8 +295,8 @@ uint32_t kad_region_messages(const struct kad_operation *op) {
   return messages;
 }
 
-void kad_region_free(struct kad_node *node, struct kad_operation *op) {
-  struct kad_region *region = op->region;
+void kad_sybil_search_free(struct kad_node *node, struct kad_operation *op) {
+  struct kad_sybil_search *region = op->region;
   if (region == NULL) {
     return;
   }

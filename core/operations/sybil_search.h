@@ -17,31 +17,32 @@
 #include "operations/operation.h"
 
 enum {
-  KAD_REGION_POINTS = 4, /* subtrees that are searched, in each family */
-  KAD_REGION_ASKED = 3   /* contacts that are asked or stored at, in k */
+  KAD_SYBIL_SEARCH_POINTS = 4, /* subtrees that are searched, in each family */
+  KAD_SYBIL_SEARCH_ASKED = 3   /* contacts that are asked or stored at, in k */
 };
 
 /* Returns true if the k closest to `target` that a lookup has found lie more
  * densely than they do by chance once in a thousand times in an overlay of
- * `size` nodes. `farthest` is the k-th; k is at least KAD_ESTIMATE_K_MIN. */
-bool kad_region_is_crowded(const struct kad_id *target,
-                           const struct kad_id *farthest, size_t k,
-                           double size);
+ * `size` nodes. `farthest` is the k-th; k is at least KAD_NETWORK_SIZE_K_MIN.
+ */
+bool kad_key_is_dense(const struct kad_id *target,
+                      const struct kad_id *farthest, size_t k, double size);
 
 /* Looks beside the key of an operation whose lookups have ended, if it is
  * crowded. Returns true if that is under way: the operation's `looked_up`
  * follows. */
-bool kad_region_begin(struct kad_node *node, struct kad_operation *op);
+bool kad_sybil_search_begin(struct kad_node *node, struct kad_operation *op);
 
 /* Copies up to `cap` contacts of `family` that were found beside the key,
  * closest first, to `out`, and returns their number. */
-size_t kad_region_contacts(const struct kad_operation *op, unsigned family,
-                           struct kad_contact *out, size_t cap);
+size_t kad_sybil_search_contacts(const struct kad_operation *op,
+                                 unsigned family, struct kad_contact *out,
+                                 size_t cap);
 
 /* Returns how many queries were sent. */
-uint32_t kad_region_messages(const struct kad_operation *op);
+uint32_t kad_sybil_search_messages(const struct kad_operation *op);
 
 /* Ends and frees it; an operation without one is left as it is. */
-void kad_region_free(struct kad_node *node, struct kad_operation *op);
+void kad_sybil_search_free(struct kad_node *node, struct kad_operation *op);
 
 #endif

@@ -263,7 +263,7 @@ static bool line_up(struct kad_node *node, struct kad_admission *holder,
 }
 
 /* Copies what is held under the key of the current record: the hook may answer
- * other pending_hooks, and so change the store. Returns 0 or KAD_ENOMEM. */
+ * other queries, and so change the store. Returns 0 or KAD_ENOMEM. */
 static int copy_held(const struct kad_node *node,
                      const struct kad_admission *admission,
                      struct kad_bundle *copies) {

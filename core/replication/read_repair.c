@@ -27,14 +27,14 @@ static void count_repair(struct kad_node *node, struct kad_query *query,
                          enum kad_query_event event,
                          const struct kad_message *message) {
   (void)query;
-  node->stats.repaired += event == KAD_QUERY_REPLY && message->stored > 0;
+  node->stats.repairs += event == KAD_QUERY_REPLY && message->stored > 0;
 }
 
 static void count_cache(struct kad_node *node, struct kad_query *query,
                         enum kad_query_event event,
                         const struct kad_message *message) {
   (void)query;
-  node->stats.cached += event == KAD_QUERY_REPLY && message->stored > 0;
+  node->stats.cached_copies += event == KAD_QUERY_REPLY && message->stored > 0;
 }
 
 /* Gives `record` the life that it has in a parcel. Returns false if that is too

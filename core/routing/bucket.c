@@ -10,25 +10,27 @@ enum {
   FIRST_ENTRIES = 4
 };
 
-bool kad_entry_is_good(const struct kad_entry *entry, kad_time_ms now,
-                       kad_time_ms ping_ms) {
+bool kad_table_entry_is_good(const struct kad_table_entry *entry,
+                             kad_time_ms now, kad_time_ms ping_ms) {
   return entry->failures == 0 &&
          kad_time_since(entry->last_seen, now) < ping_ms;
 }
 
-bool kad_entry_is_bad(const struct kad_entry *entry) {
+bool kad_table_entry_is_bad(const struct kad_table_entry *entry) {
   return entry->failures >= KAD_FAILURES_BAD;
 }
 
-bool kad_entry_is_faster(const struct kad_entry *a, const struct kad_entry *b) {
+bool kad_table_entry_is_faster(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b) {
   return a->rtt_ms != 0 && (b->rtt_ms == 0 || a->rtt_ms < b->rtt_ms);
 }
 
-bool kad_entry_is_staler(const struct kad_entry *a, const struct kad_entry *b) {
+bool kad_table_entry_is_staler(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b) {
   if (a->last_seen != b->last_seen) {
     return a->last_seen < b->last_seen;
   }
-  return kad_entry_is_faster(b, a);
+  return kad_table_entry_is_faster(b, a);
 }
 
 size_t kad_bucket_find(const struct kad_bucket *bucket,
@@ -45,13 +47,13 @@ size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
                         kad_time_ms ping_ms, bool bad_only) {
   size_t worst = KAD_BUCKET_NONE;
   for (size_t i = 0; i < bucket->count; i++) {
-    const struct kad_entry *entry = &bucket->entries[i];
-    if (bad_only ? !kad_entry_is_bad(entry)
-                 : kad_entry_is_good(entry, now, ping_ms)) {
+    const struct kad_table_entry *entry = &bucket->entries[i];
+    if (bad_only ? !kad_table_entry_is_bad(entry)
+                 : kad_table_entry_is_good(entry, now, ping_ms)) {
       continue;
     }
     if (worst == KAD_BUCKET_NONE ||
-        kad_entry_is_staler(entry, &bucket->entries[worst])) {
+        kad_table_entry_is_staler(entry, &bucket->entries[worst])) {
       worst = i;
     }
   }
@@ -69,8 +71,8 @@ int kad_bucket_prepare(struct kad_bucket *bucket, const struct kad_table *table,
   size_t cap = bucket->cap == 0 ? FIRST_ENTRIES : 2UL * bucket->cap;
   cap = cap > count ? cap : count;
   cap = cap < limit ? cap : limit;
-  struct kad_entry *entries = kad_resize(&table->allocator, bucket->entries,
-                                         bucket->cap * size, cap * size);
+  struct kad_table_entry *entries = kad_resize(
+      &table->allocator, bucket->entries, bucket->cap * size, cap * size);
   if (entries == NULL) {
     return KAD_ENOMEM;
   }
@@ -96,15 +98,15 @@ int kad_table_grow(struct kad_table *table) {
   return 0;
 }
 
-struct kad_entry *kad_table_entry(const struct kad_table *table,
-                                  const struct kad_id *id) {
+struct kad_table_entry *kad_table_entry(const struct kad_table *table,
+                                        const struct kad_id *id) {
   struct kad_bucket *bucket = &table->buckets[kad_table_bucket_of(table, id)];
   const size_t index = kad_bucket_find(bucket, id);
   return index != KAD_BUCKET_NONE ? &bucket->entries[index] : NULL;
 }
 
 static bool is_nearer(const struct kad_table *table,
-                      const struct kad_entry *entry) {
+                      const struct kad_table_entry *entry) {
   return kad_id_prefix(&table->config.self, &entry->contact.id) >=
          table->bucket_count;
 }
@@ -135,7 +137,7 @@ static int divide(const struct kad_table *table, struct kad_bucket *far,
   }
   uint16_t kept = 0;
   for (size_t i = 0; i < far->count; i++) {
-    const struct kad_entry *entry = &far->entries[i];
+    const struct kad_table_entry *entry = &far->entries[i];
     if (is_nearer(table, entry)) {
       near->entries[near->count++] = *entry;
     } else {

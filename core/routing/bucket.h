@@ -10,11 +10,12 @@
 /* Contacts whose ids share a prefix of one length with ours. Zero-initialised
  * it is empty. */
 struct kad_bucket {
-  struct kad_entry *entries;  /* room for `cap`; NULL until the first comes */
-  struct kad_waiting waiting; /* empty unless it has been full */
-  kad_time_ms looked_up;      /* when a lookup last went into it */
-  uint16_t count;             /* contacts, at most kad_bucket_limit */
-  uint16_t cap;               /* contacts that there is room for */
+  struct kad_table_entry
+      *entries; /* room for `cap`; NULL until the first comes */
+  struct kad_replacement_cache waiting; /* empty unless it has been full */
+  kad_time_ms looked_up;                /* when a lookup last went into it */
+  uint16_t count;                       /* contacts, at most kad_bucket_limit */
+  uint16_t cap;                         /* contacts that there is room for */
 };
 
 /* Bucket i holds the contacts that share exactly i leading bits with us, the
@@ -22,12 +23,12 @@ struct kad_bucket {
 struct kad_table {
   struct kad_table_config config;
   struct kad_allocator allocator;
-  struct kad_waiting_format format;
+  struct kad_replacement_cache_format format;
   struct kad_bucket *buckets;
   size_t bucket_count;    /* 1 … id_bits */
   size_t bucket_cap;      /* buckets that there is room for */
   size_t count;           /* contacts in all buckets */
-  size_t bad;             /* of these, as kad_entry_is_bad says */
+  size_t bad;             /* of these, as kad_table_entry_is_bad says */
   kad_time_ms good_until; /* all contacts are good before this moment */
 };
 
@@ -74,8 +75,8 @@ KAD_MUST_CHECK int kad_bucket_prepare(struct kad_bucket *bucket,
                                       size_t count);
 
 /* Finds the contact of `id`, or NULL. */
-struct kad_entry *kad_table_entry(const struct kad_table *table,
-                                  const struct kad_id *id);
+struct kad_table_entry *kad_table_entry(const struct kad_table *table,
+                                        const struct kad_id *id);
 
 /* Makes room for one more bucket. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_table_grow(struct kad_table *table);

@@ -10,9 +10,9 @@ enum {
   FIRST_CAP = 2
 };
 
-struct kad_waiting_format kad_waiting_format(unsigned id_bits,
-                                             unsigned family) {
-  struct kad_waiting_format format = {
+struct kad_replacement_cache_format kad_replacement_cache_format(
+    unsigned id_bits, unsigned family) {
+  struct kad_replacement_cache_format format = {
       .id_size = (uint8_t)(id_bits / 8),
       .ip_size = family == 4 ? 4 : 16,
   };
@@ -22,16 +22,18 @@ struct kad_waiting_format kad_waiting_format(unsigned id_bits,
   return format;
 }
 
-void kad_waiting_deinit(struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format,
-                        const struct kad_allocator *allocator) {
-  kad_release(allocator, waiting->packed, (size_t)waiting->cap * format->size);
-  *waiting = (struct kad_waiting){0};
+void kad_replacement_cache_deinit(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_allocator *allocator) {
+  kad_release(allocator, cache->packed, (size_t)cache->cap * format->size);
+  *cache = (struct kad_replacement_cache){0};
 }
 
-static uint8_t *at(const struct kad_waiting *waiting,
-                   const struct kad_waiting_format *format, size_t index) {
-  return waiting->packed + index * format->size;
+static uint8_t *at(const struct kad_replacement_cache *cache,
+                   const struct kad_replacement_cache_format *format,
+                   size_t index) {
+  return cache->packed + index * format->size;
 }
 
 static void put(uint8_t **out, const void *bytes, size_t size) {
@@ -44,8 +46,8 @@ static void get(const uint8_t **in, void *bytes, size_t size) {
   *in += size;
 }
 
-static void pack(const struct kad_waiting_format *format,
-                 const struct kad_entry *entry, uint8_t *out) {
+static void pack(const struct kad_replacement_cache_format *format,
+                 const struct kad_table_entry *entry, uint8_t *out) {
   const struct kad_address *address = &entry->contact.address;
   put(&out, &entry->last_seen, sizeof entry->last_seen);
   put(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
@@ -55,12 +57,13 @@ static void pack(const struct kad_waiting_format *format,
   put(&out, entry->contact.id.bytes, format->id_size);
 }
 
-void kad_waiting_get(const struct kad_waiting *waiting,
-                     const struct kad_waiting_format *format, size_t index,
-                     struct kad_entry *entry) {
-  assert(index < waiting->count);
-  const uint8_t *in = at(waiting, format, index);
-  *entry = (struct kad_entry){0};
+void kad_replacement_cache_get(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index,
+    struct kad_table_entry *entry) {
+  assert(index < cache->count);
+  const uint8_t *in = at(cache, format, index);
+  *entry = (struct kad_table_entry){0};
   struct kad_address *address = &entry->contact.address;
   address->family = format->ip_size == 4 ? 4 : 6;
   get(&in, &entry->last_seen, sizeof entry->last_seen);
@@ -72,22 +75,23 @@ void kad_waiting_get(const struct kad_waiting *waiting,
 }
 
 /* Returns true if `a` enters before `b`. */
-static bool is_better(const struct kad_entry *a, const struct kad_entry *b) {
+static bool is_better(const struct kad_table_entry *a,
+                      const struct kad_table_entry *b) {
   if (a->last_seen != b->last_seen) {
     return a->last_seen > b->last_seen;
   }
-  return kad_entry_is_faster(a, b);
+  return kad_table_entry_is_faster(a, b);
 }
 
 /* Returns the index of the worst contact to keep; nobody waits in vain. */
-static size_t find_worst(const struct kad_waiting *waiting,
-                         const struct kad_waiting_format *format) {
+static size_t find_worst(const struct kad_replacement_cache *cache,
+                         const struct kad_replacement_cache_format *format) {
   size_t worst_index = 0;
-  struct kad_entry worst;
-  kad_waiting_get(waiting, format, 0, &worst);
-  for (size_t i = 1; i < waiting->count; i++) {
-    struct kad_entry entry;
-    kad_waiting_get(waiting, format, i, &entry);
+  struct kad_table_entry worst;
+  kad_replacement_cache_get(cache, format, 0, &worst);
+  for (size_t i = 1; i < cache->count; i++) {
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(cache, format, i, &entry);
     if (is_better(&worst, &entry)) {
       worst_index = i;
       worst = entry;
@@ -97,77 +101,80 @@ static size_t find_worst(const struct kad_waiting *waiting,
 }
 
 /* Makes room for one more. */
-static int grow(struct kad_waiting *waiting,
-                const struct kad_waiting_format *format,
+static int grow(struct kad_replacement_cache *cache,
+                const struct kad_replacement_cache_format *format,
                 const struct kad_allocator *allocator, size_t max) {
-  if (waiting->count < waiting->cap) {
+  if (cache->count < cache->cap) {
     return 0;
   }
-  size_t cap = waiting->cap == 0 ? FIRST_CAP : (size_t)waiting->cap * 2;
+  size_t cap = cache->cap == 0 ? FIRST_CAP : (size_t)cache->cap * 2;
   cap = cap < max ? cap : max;
   uint8_t *packed =
-      kad_resize(allocator, waiting->packed,
-                 (size_t)waiting->cap * format->size, cap * format->size);
+      kad_resize(allocator, cache->packed, (size_t)cache->cap * format->size,
+                 cap * format->size);
   if (packed == NULL) {
     return KAD_ENOMEM;
   }
-  waiting->packed = packed;
-  waiting->cap = (uint8_t)cap;
+  cache->packed = packed;
+  cache->cap = (uint8_t)cap;
   return 0;
 }
 
-int kad_waiting_add(struct kad_waiting *waiting,
-                    const struct kad_waiting_format *format,
-                    const struct kad_allocator *allocator,
-                    const struct kad_entry *entry, size_t max) {
+int kad_replacement_cache_add(struct kad_replacement_cache *cache,
+                              const struct kad_replacement_cache_format *format,
+                              const struct kad_allocator *allocator,
+                              const struct kad_table_entry *entry, size_t max) {
   assert(max > 0 && max <= KAD_BUCKET_MAX);
-  if (waiting->count < max) {
-    const int error = grow(waiting, format, allocator, max);
+  if (cache->count < max) {
+    const int error = grow(cache, format, allocator, max);
     if (error != 0) {
       return error;
     }
   }
-  kad_waiting_drop(waiting, format, &entry->contact);
-  if (waiting->count == max) {
-    kad_waiting_remove(waiting, format, find_worst(waiting, format));
+  kad_replacement_cache_drop(cache, format, &entry->contact);
+  if (cache->count == max) {
+    kad_replacement_cache_remove(cache, format, find_worst(cache, format));
   }
-  pack(format, entry, at(waiting, format, waiting->count));
-  waiting->count++;
+  pack(format, entry, at(cache, format, cache->count));
+  cache->count++;
   return 0;
 }
 
-void kad_waiting_remove(struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format, size_t index) {
-  assert(index < waiting->count);
-  const size_t after = waiting->count - index - 1;
-  memmove(at(waiting, format, index), at(waiting, format, index + 1),
+void kad_replacement_cache_remove(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index) {
+  assert(index < cache->count);
+  const size_t after = cache->count - index - 1;
+  memmove(at(cache, format, index), at(cache, format, index + 1),
           after * format->size);
-  waiting->count--;
+  cache->count--;
 }
 
-void kad_waiting_drop(struct kad_waiting *waiting,
-                      const struct kad_waiting_format *format,
-                      const struct kad_contact *contact) {
+void kad_replacement_cache_drop(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_contact *contact) {
   size_t i = 0;
-  while (i < waiting->count) {
-    struct kad_entry entry;
-    kad_waiting_get(waiting, format, i, &entry);
+  while (i < cache->count) {
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(cache, format, i, &entry);
     if (kad_id_equal(&entry.contact.id, &contact->id) ||
         kad_address_equal(&entry.contact.address, &contact->address)) {
-      kad_waiting_remove(waiting, format, i);
+      kad_replacement_cache_remove(cache, format, i);
     } else {
       i++;
     }
   }
 }
 
-size_t kad_waiting_find(const struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format,
-                        const struct kad_contact *contact) {
+size_t kad_replacement_cache_find(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_contact *contact) {
   size_t i = 0;
-  while (i < waiting->count) {
-    struct kad_entry entry;
-    kad_waiting_get(waiting, format, i, &entry);
+  while (i < cache->count) {
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(cache, format, i, &entry);
     if (kad_id_equal(&entry.contact.id, &contact->id) &&
         kad_address_equal(&entry.contact.address, &contact->address)) {
       break;
@@ -177,23 +184,25 @@ size_t kad_waiting_find(const struct kad_waiting *waiting,
   return i;
 }
 
-void kad_waiting_seen(struct kad_waiting *waiting,
-                      const struct kad_waiting_format *format, size_t index,
-                      kad_time_ms now) {
-  struct kad_entry entry;
-  kad_waiting_get(waiting, format, index, &entry);
+void kad_replacement_cache_seen(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index,
+    kad_time_ms now) {
+  struct kad_table_entry entry;
+  kad_replacement_cache_get(cache, format, index, &entry);
   entry.last_seen = now;
-  pack(format, &entry, at(waiting, format, index));
+  pack(format, &entry, at(cache, format, index));
 }
 
-size_t kad_waiting_best(const struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format) {
-  size_t best_index = waiting->count;
-  struct kad_entry best = {0};
-  for (size_t i = 0; i < waiting->count; i++) {
-    struct kad_entry entry;
-    kad_waiting_get(waiting, format, i, &entry);
-    if (best_index == waiting->count || is_better(&entry, &best)) {
+size_t kad_replacement_cache_best(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format) {
+  size_t best_index = cache->count;
+  struct kad_table_entry best = {0};
+  for (size_t i = 0; i < cache->count; i++) {
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(cache, format, i, &entry);
+    if (best_index == cache->count || is_better(&entry, &best)) {
       best_index = i;
       best = entry;
     }

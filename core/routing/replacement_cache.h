@@ -8,63 +8,72 @@
 #include "routing/table.h"
 
 /* How contacts of a table are packed. */
-struct kad_waiting_format {
+struct kad_replacement_cache_format {
   uint8_t id_size; /* bytes */
   uint8_t ip_size; /* bytes */
   uint8_t size;    /* bytes of a packed contact */
 };
 
 /* The cache. Zero-initialised it is empty. */
-struct kad_waiting {
+struct kad_replacement_cache {
   uint8_t *packed; /* room for `cap`, or NULL */
   uint8_t count;
   uint8_t cap;
 };
 
 /* Returns the format for ids of `id_bits` and addresses of `family`. */
-struct kad_waiting_format kad_waiting_format(unsigned id_bits, unsigned family);
+struct kad_replacement_cache_format kad_replacement_cache_format(
+    unsigned id_bits, unsigned family);
 
 /* Frees the memory of the cache. */
-void kad_waiting_deinit(struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format,
-                        const struct kad_allocator *allocator);
+void kad_replacement_cache_deinit(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_allocator *allocator);
 
 /* Unpacks the contact `index` into `*entry`. */
-void kad_waiting_get(const struct kad_waiting *waiting,
-                     const struct kad_waiting_format *format, size_t index,
-                     struct kad_entry *entry);
+void kad_replacement_cache_get(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index,
+    struct kad_table_entry *entry);
 
 /* Adds a contact. What waits with the same id or at the same address makes way
  * for it; among `max` others the one seen longest ago does.
  * Copies: `entry`, its contact, rtt_ms and last_seen.
  * Returns 0, or KAD_ENOMEM with nothing changed. */
-KAD_MUST_CHECK int kad_waiting_add(struct kad_waiting *waiting,
-                                   const struct kad_waiting_format *format,
-                                   const struct kad_allocator *allocator,
-                                   const struct kad_entry *entry, size_t max);
+KAD_MUST_CHECK int kad_replacement_cache_add(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_allocator *allocator, const struct kad_table_entry *entry,
+    size_t max);
 
 /* Removes the contact `index`; those after it move up. */
-void kad_waiting_remove(struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format, size_t index);
+void kad_replacement_cache_remove(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index);
 
 /* Removes whatever has the id or the address of `contact`. */
-void kad_waiting_drop(struct kad_waiting *waiting,
-                      const struct kad_waiting_format *format,
-                      const struct kad_contact *contact);
+void kad_replacement_cache_drop(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_contact *contact);
 
 /* Finds `contact`, by id and address. Returns `count` if it does not wait. */
-size_t kad_waiting_find(const struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format,
-                        const struct kad_contact *contact);
+size_t kad_replacement_cache_find(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format,
+    const struct kad_contact *contact);
 
 /* Notes that the contact `index` was heard of at `now`. */
-void kad_waiting_seen(struct kad_waiting *waiting,
-                      const struct kad_waiting_format *format, size_t index,
-                      kad_time_ms now);
+void kad_replacement_cache_seen(
+    struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format, size_t index,
+    kad_time_ms now);
 
 /* Finds the contact to enter next: the one seen last, of equals the one with
  * the lowest round-trip time. Returns `count` if nobody waits. */
-size_t kad_waiting_best(const struct kad_waiting *waiting,
-                        const struct kad_waiting_format *format);
+size_t kad_replacement_cache_best(
+    const struct kad_replacement_cache *cache,
+    const struct kad_replacement_cache_format *format);
 
 #endif

@@ -24,7 +24,7 @@ int kad_table_new(const struct kad_table_config *config,
   *made = (struct kad_table){
       .config = *config,
       .allocator = *allocator,
-      .format = kad_waiting_format(config->id_bits, config->family),
+      .format = kad_replacement_cache_format(config->id_bits, config->family),
   };
   if (kad_table_grow(made) != 0) {
     kad_release(allocator, made, sizeof *made);
@@ -45,7 +45,7 @@ void kad_table_free(struct kad_table *table) {
     struct kad_bucket *bucket = &table->buckets[i];
     kad_release(&allocator, bucket->entries,
                 bucket->cap * sizeof *bucket->entries);
-    kad_waiting_deinit(&bucket->waiting, &table->format, &allocator);
+    kad_replacement_cache_deinit(&bucket->waiting, &table->format, &allocator);
   }
   kad_release(&allocator, table->buckets,
               table->bucket_cap * sizeof *table->buckets);
@@ -63,9 +63,9 @@ static bool is_full(const struct kad_table *table,
 }
 
 /* Finds `contact`, by its id and exactly its address. */
-static struct kad_entry *find_exactly(const struct kad_table *table,
-                                      const struct kad_contact *contact) {
-  struct kad_entry *entry = kad_table_entry(table, &contact->id);
+static struct kad_table_entry *find_exactly(const struct kad_table *table,
+                                            const struct kad_contact *contact) {
+  struct kad_table_entry *entry = kad_table_entry(table, &contact->id);
   return entry != NULL &&
                  kad_address_equal(&entry->contact.address, &contact->address)
              ? entry
@@ -82,11 +82,11 @@ static bool is_exempt(const struct kad_table *table,
  * for `leaving`. */
 static size_t count_neighbours(const struct kad_bucket *bucket,
                                const struct kad_address *address,
-                               const struct kad_entry *leaving,
+                               const struct kad_table_entry *leaving,
                                bool *has_address) {
   size_t count = 0;
   for (size_t i = 0; i < bucket->count; i++) {
-    const struct kad_entry *entry = &bucket->entries[i];
+    const struct kad_table_entry *entry = &bucket->entries[i];
     const struct kad_address *other = &entry->contact.address;
     if (kad_address_same_subnet(other, address) && entry != leaving) {
       *has_address = *has_address || kad_address_equal(other, address);
@@ -102,7 +102,7 @@ static size_t count_neighbours(const struct kad_bucket *bucket,
 static int check_place(const struct kad_table *table,
                        const struct kad_bucket *bucket,
                        const struct kad_address *address,
-                       const struct kad_entry *leaving) {
+                       const struct kad_table_entry *leaving) {
   size_t in_table = 0;
   size_t in_bucket = 0;
   bool has_address = false;
@@ -122,15 +122,16 @@ static int check_place(const struct kad_table *table,
 }
 
 /* Notes that the contact of `entry` is about to leave, or to be good again. */
-static void forget_bad(struct kad_table *table, const struct kad_entry *entry) {
-  if (kad_entry_is_bad(entry)) {
+static void forget_bad(struct kad_table *table,
+                       const struct kad_table_entry *entry) {
+  if (kad_table_entry_is_bad(entry)) {
     table->bad--;
   }
 }
 
 /* Enters a contact whose failures are none into a free place. */
 static void place(struct kad_table *table, struct kad_bucket *bucket,
-                  size_t index, const struct kad_entry *entry) {
+                  size_t index, const struct kad_table_entry *entry) {
   const kad_time_ms good_until =
       kad_time_add(entry->last_seen, table->config.ping_ms);
   assert(entry->failures == 0);
@@ -138,7 +139,7 @@ static void place(struct kad_table *table, struct kad_bucket *bucket,
     table->good_until = good_until;
   }
   bucket->entries[index] = *entry;
-  kad_waiting_drop(&bucket->waiting, &table->format, &entry->contact);
+  kad_replacement_cache_drop(&bucket->waiting, &table->format, &entry->contact);
 }
 
 /* Lets the best contact that waits and may have the place take that of the
@@ -146,12 +147,12 @@ static void place(struct kad_table *table, struct kad_bucket *bucket,
  */
 static bool replace(struct kad_table *table, struct kad_bucket *bucket,
                     size_t index) {
-  struct kad_waiting *waiting = &bucket->waiting;
+  struct kad_replacement_cache *waiting = &bucket->waiting;
   while (waiting->count > 0) {
-    const size_t best = kad_waiting_best(waiting, &table->format);
-    struct kad_entry entry;
-    kad_waiting_get(waiting, &table->format, best, &entry);
-    kad_waiting_remove(waiting, &table->format, best);
+    const size_t best = kad_replacement_cache_best(waiting, &table->format);
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(waiting, &table->format, best, &entry);
+    kad_replacement_cache_remove(waiting, &table->format, best);
     if (check_place(table, bucket, &entry.contact.address,
                     &bucket->entries[index]) == 0) {
       forget_bad(table, &bucket->entries[index]);
@@ -181,7 +182,7 @@ static uint16_t smooth(uint16_t old, uint16_t measured) {
   return (uint16_t)((old * 7U + measured + 4U) / 8U);
 }
 
-static void refresh(struct kad_table *table, struct kad_entry *entry,
+static void refresh(struct kad_table *table, struct kad_table_entry *entry,
                     const struct kad_contact *contact, uint16_t rtt_ms,
                     kad_time_ms now) {
   forget_bad(table, entry);
@@ -192,17 +193,17 @@ static void refresh(struct kad_table *table, struct kad_entry *entry,
 }
 
 /* Adds a contact whose id is known already, as `*entry`. */
-static int add_known(struct kad_table *table, struct kad_entry *entry,
-                     const struct kad_entry *newcomer, kad_time_ms now,
-                     const struct kad_entry **probe) {
+static int add_known(struct kad_table *table, struct kad_table_entry *entry,
+                     const struct kad_table_entry *newcomer, kad_time_ms now,
+                     const struct kad_table_entry **probe) {
   const struct kad_contact *contact = &newcomer->contact;
   if (kad_address_equal(&entry->contact.address, &contact->address)) {
     refresh(table, entry, contact, newcomer->rtt_ms, now);
     return 0;
   }
-  if (!kad_entry_is_bad(entry)) {
+  if (!kad_table_entry_is_bad(entry)) {
     const kad_time_ms ping_ms = table->config.ping_ms;
-    *probe = kad_entry_is_good(entry, now, ping_ms) ? NULL : entry;
+    *probe = kad_table_entry_is_good(entry, now, ping_ms) ? NULL : entry;
     return KAD_EID;
   }
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
@@ -244,8 +245,8 @@ static bool is_crowd(const struct kad_table *table,
   }
   size_t count = 0;
   for (size_t i = 0; i < bucket->waiting.count; i++) {
-    struct kad_entry other;
-    kad_waiting_get(&bucket->waiting, &table->format, i, &other);
+    struct kad_table_entry other;
+    kad_replacement_cache_get(&bucket->waiting, &table->format, i, &other);
     if (!kad_id_equal(&other.contact.id, &contact->id) &&
         !kad_address_equal(&other.contact.address, address) &&
         kad_address_same_subnet(&other.contact.address, address)) {
@@ -257,14 +258,14 @@ static bool is_crowd(const struct kad_table *table,
 
 /* Lets `newcomer` wait for a place in the full `bucket`. */
 static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
-                       const struct kad_entry *newcomer, kad_time_ms now,
-                       const struct kad_entry **probe) {
+                       const struct kad_table_entry *newcomer, kad_time_ms now,
+                       const struct kad_table_entry **probe) {
   if (is_crowd(table, bucket, &newcomer->contact)) {
     return KAD_ESUBNET;
   }
   const int error =
-      kad_waiting_add(&bucket->waiting, &table->format, &table->allocator,
-                      newcomer, table->config.k);
+      kad_replacement_cache_add(&bucket->waiting, &table->format,
+                                &table->allocator, newcomer, table->config.k);
   if (error != 0) {
     return error;
   }
@@ -279,7 +280,7 @@ static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
  * whoever is quick to answer cannot drive all others out. Returns false if
  * there is no such place. */
 static bool displace(struct kad_table *table, struct kad_bucket *bucket,
-                     const struct kad_entry *newcomer) {
+                     const struct kad_table_entry *newcomer) {
   size_t slowest = bucket->count / 2U;
   if (bucket->count <= table->config.k || newcomer->rtt_ms == 0) {
     return false;
@@ -296,8 +297,9 @@ static bool displace(struct kad_table *table, struct kad_bucket *bucket,
   return true;
 }
 
-static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
-                   kad_time_ms now, const struct kad_entry **probe) {
+static int add_new(struct kad_table *table,
+                   const struct kad_table_entry *newcomer, kad_time_ms now,
+                   const struct kad_table_entry **probe) {
   const struct kad_contact *contact = &newcomer->contact;
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
   int error = check_place(table, bucket, &contact->address, NULL);
@@ -328,44 +330,46 @@ static int add_new(struct kad_table *table, const struct kad_entry *newcomer,
 
 int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
                   uint32_t rtt_ms, kad_time_ms now,
-                  const struct kad_entry **probe) {
+                  const struct kad_table_entry **probe) {
   assert(contact->address.family == table->config.family);
   *probe = NULL;
   if (kad_id_equal(&contact->id, &table->config.self)) {
     return KAD_EOWNID;
   }
-  const struct kad_entry newcomer = {
+  const struct kad_table_entry newcomer = {
       .contact = *contact,
       .last_seen = now,
       .rtt_ms = (uint16_t)(rtt_ms < UINT16_MAX ? rtt_ms : UINT16_MAX),
   };
-  struct kad_entry *known = kad_table_entry(table, &contact->id);
+  struct kad_table_entry *known = kad_table_entry(table, &contact->id);
   return known != NULL ? add_known(table, known, &newcomer, now, probe)
                        : add_new(table, &newcomer, now, probe);
 }
 
 bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
                     kad_time_ms now) {
-  struct kad_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exactly(table, contact);
   if (entry != NULL) {
-    if (kad_entry_is_bad(entry)) {
+    if (kad_table_entry_is_bad(entry)) {
       return false;
     }
     entry->last_seen = now;
     return true;
   }
-  struct kad_waiting *waiting = &bucket_for(table, &contact->id)->waiting;
-  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  struct kad_replacement_cache *waiting =
+      &bucket_for(table, &contact->id)->waiting;
+  const size_t index =
+      kad_replacement_cache_find(waiting, &table->format, contact);
   if (index == waiting->count) {
     return false;
   }
-  kad_waiting_seen(waiting, &table->format, index, now);
+  kad_replacement_cache_seen(waiting, &table->format, index, now);
   return true;
 }
 
 void kad_table_queried(struct kad_table *table,
                        const struct kad_contact *contact, kad_time_ms now) {
-  struct kad_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exactly(table, contact);
   if (entry != NULL) {
     entry->last_queried = now;
   }
@@ -375,17 +379,18 @@ void kad_table_queried(struct kad_table *table,
 static void stop_waiting(const struct kad_table *table,
                          struct kad_bucket *bucket,
                          const struct kad_contact *contact) {
-  struct kad_waiting *waiting = &bucket->waiting;
-  const size_t index = kad_waiting_find(waiting, &table->format, contact);
+  struct kad_replacement_cache *waiting = &bucket->waiting;
+  const size_t index =
+      kad_replacement_cache_find(waiting, &table->format, contact);
   if (index < waiting->count) {
-    kad_waiting_remove(waiting, &table->format, index);
+    kad_replacement_cache_remove(waiting, &table->format, index);
   }
 }
 
 void kad_table_failed(struct kad_table *table,
                       const struct kad_contact *contact) {
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  struct kad_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exactly(table, contact);
   if (entry == NULL) {
     stop_waiting(table, bucket, contact);
     return;
@@ -395,7 +400,7 @@ void kad_table_failed(struct kad_table *table,
     entry->failures++;
     table->bad += entry->failures == KAD_FAILURES_BAD;
   }
-  if (kad_entry_is_bad(entry)) {
+  if (kad_table_entry_is_bad(entry)) {
     (void)replace(table, bucket, (size_t)(entry - bucket->entries));
   }
 }
@@ -403,7 +408,7 @@ void kad_table_failed(struct kad_table *table,
 void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact) {
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  const struct kad_entry *entry = find_exactly(table, contact);
+  const struct kad_table_entry *entry = find_exactly(table, contact);
   if (entry == NULL) {
     stop_waiting(table, bucket, contact);
     return;
@@ -417,8 +422,8 @@ static size_t prune(struct kad_table *table, struct kad_bucket *bucket,
   size_t dropped = 0;
   size_t i = 0;
   while (i < bucket->count) {
-    const struct kad_entry *entry = &bucket->entries[i];
-    if (kad_entry_is_bad(entry) &&
+    const struct kad_table_entry *entry = &bucket->entries[i];
+    if (kad_table_entry_is_bad(entry) &&
         kad_time_since(entry->last_seen, now) >= table->config.ping_ms) {
       take_out(table, bucket, i);
       dropped++;

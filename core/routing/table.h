@@ -24,7 +24,7 @@ enum {
 
 /* A contact in the table. Borrowed pointers to it are valid until the next
  * change of the table. */
-struct kad_entry {
+struct kad_table_entry {
   struct kad_contact contact;
   uint16_t rtt_ms;          /* smoothed; 0 is unknown; saturates */
   uint8_t failures;         /* queries unanswered since it last answered */
@@ -69,7 +69,7 @@ void kad_table_free(struct kad_table *table);
 KAD_MUST_CHECK int kad_table_add(struct kad_table *table,
                                  const struct kad_contact *contact,
                                  uint32_t rtt_ms, kad_time_ms now,
-                                 const struct kad_entry **probe);
+                                 const struct kad_table_entry **probe);
 
 /* Notes that a contact queried us: it is refreshed if it is in the table, or
  * waits, at exactly this address (BEP 5). Returns true if so. A bad contact is
@@ -102,9 +102,9 @@ void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact);
 
 /* Finds a contact by id, or by address. NULL if there is none. */
-const struct kad_entry *kad_table_find(const struct kad_table *table,
-                                       const struct kad_id *id);
-const struct kad_entry *kad_table_find_address(
+const struct kad_table_entry *kad_table_find(const struct kad_table *table,
+                                             const struct kad_id *id);
+const struct kad_table_entry *kad_table_find_address(
     const struct kad_table *table, const struct kad_address *address);
 
 /* Writes up to `cap` contacts to `out`, closest to `target` first, and returns
@@ -117,26 +117,28 @@ size_t kad_table_closest(const struct kad_table *table,
 
 /* Returns true if it was seen less than `ping_ms` ago and has left no query
  * unanswered since it last answered. Source: BEP 5 "Routing Table". */
-bool kad_entry_is_good(const struct kad_entry *entry, kad_time_ms now,
-                       kad_time_ms ping_ms);
+bool kad_table_entry_is_good(const struct kad_table_entry *entry,
+                             kad_time_ms now, kad_time_ms ping_ms);
 
 /* Returns true if it left KAD_FAILURES_BAD queries unanswered in a row. What is
  * neither good nor bad is questionable. */
-bool kad_entry_is_bad(const struct kad_entry *entry);
+bool kad_table_entry_is_bad(const struct kad_table_entry *entry);
 
 /* Returns true if the round-trip time of `a` is known and lower. */
-bool kad_entry_is_faster(const struct kad_entry *a, const struct kad_entry *b);
+bool kad_table_entry_is_faster(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b);
 
 /* Returns true if `a` was seen longer ago; of equals, if `b` is faster. */
-bool kad_entry_is_staler(const struct kad_entry *a, const struct kad_entry *b);
+bool kad_table_entry_is_staler(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b);
 
 /* Returns the questionable or bad contact that was seen longest ago and not
  * queried at or after `before`, for the maintenance to ping; NULL for none.
  * Each query in a row that it left unanswered doubles the time from `before` to
  * `now` for it, up to 64 times. */
-const struct kad_entry *kad_table_questionable(struct kad_table *table,
-                                               kad_time_ms now,
-                                               kad_time_ms before);
+const struct kad_table_entry *kad_table_questionable(struct kad_table *table,
+                                                     kad_time_ms now,
+                                                     kad_time_ms before);
 
 /* Drops contacts that are bad and have not been seen for `ping_ms`. Returns how
  * many. */
@@ -166,7 +168,7 @@ size_t kad_table_bucket_of(const struct kad_table *table,
                            const struct kad_id *id);
 
 /* Walks every contact: begin with `*bucket` and `*slot` 0; NULL at the end. */
-const struct kad_entry *kad_table_next(const struct kad_table *table,
-                                       size_t *bucket, size_t *slot);
+const struct kad_table_entry *kad_table_next(const struct kad_table *table,
+                                             size_t *bucket, size_t *slot);
 
 #endif

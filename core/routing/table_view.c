@@ -7,16 +7,16 @@
 
 #include <assert.h>
 
-const struct kad_entry *kad_table_find(const struct kad_table *table,
-                                       const struct kad_id *id) {
+const struct kad_table_entry *kad_table_find(const struct kad_table *table,
+                                             const struct kad_id *id) {
   return kad_table_entry(table, id);
 }
 
-const struct kad_entry *kad_table_find_address(
+const struct kad_table_entry *kad_table_find_address(
     const struct kad_table *table, const struct kad_address *address) {
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
     /* The port alone tells most of them apart. */
     if (entry->contact.address.port == address->port &&
@@ -44,10 +44,10 @@ struct candidate {
 };
 
 /* A contact that may be dead is worth no query of others. */
-static bool is_worth_telling(const struct kad_entry *entry, kad_time_ms now,
-                             kad_time_ms ping_ms) {
+static bool is_worth_telling(const struct kad_table_entry *entry,
+                             kad_time_ms now, kad_time_ms ping_ms) {
   return entry->failures == 0 ||
-         (!kad_entry_is_bad(entry) &&
+         (!kad_table_entry_is_bad(entry) &&
           kad_time_since(entry->last_seen, now) < ping_ms);
 }
 
@@ -89,7 +89,7 @@ static bool take_bucket(struct selection *selection, size_t index) {
   struct candidate sorted[KAD_BUCKET_MAX];
   size_t count = 0;
   for (size_t i = 0; i < bucket->count && room > 0; i++) {
-    const struct kad_entry *entry = &bucket->entries[i];
+    const struct kad_table_entry *entry = &bucket->entries[i];
     if (is_worth_telling(entry, selection->now, ping_ms)) {
       const struct candidate candidate = {
           .distance = kad_id_word(&entry->contact.id, 0) ^ target,
@@ -164,8 +164,8 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
     return false;
   }
   for (size_t i = 0; i < bucket->waiting.count; i++) {
-    struct kad_entry entry;
-    kad_waiting_get(&bucket->waiting, &table->format, i, &entry);
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(&bucket->waiting, &table->format, i, &entry);
     fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
   }
   return fresh < (table->config.k + 1) / 2;
@@ -173,7 +173,7 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
 
 /* Who left queries unanswered is asked at ever longer intervals, so that many
  * dead contacts do not keep the others waiting for their turn. */
-static bool is_due(const struct kad_entry *entry, kad_time_ms now,
+static bool is_due(const struct kad_table_entry *entry, kad_time_ms now,
                    kad_time_ms before) {
   enum {
     SHIFT_MAX = 6
@@ -186,15 +186,15 @@ static bool is_due(const struct kad_entry *entry, kad_time_ms now,
               kad_time_since(before, now));
 }
 
-const struct kad_entry *kad_table_questionable(struct kad_table *table,
-                                               kad_time_ms now,
-                                               kad_time_ms before) {
+const struct kad_table_entry *kad_table_questionable(struct kad_table *table,
+                                                     kad_time_ms now,
+                                                     kad_time_ms before) {
   const kad_time_ms ping_ms = table->config.ping_ms;
-  const struct kad_entry *stalest = NULL;
+  const struct kad_table_entry *stalest = NULL;
   kad_time_ms good_until = KAD_TIME_NEVER;
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   if (now < table->good_until) {
     return NULL;
   }
@@ -203,7 +203,7 @@ const struct kad_entry *kad_table_questionable(struct kad_table *table,
         entry->failures == 0 ? kad_time_add(entry->last_seen, ping_ms) : 0;
     good_until = until < good_until ? until : good_until;
     if (now >= until && is_due(entry, now, before) &&
-        (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
+        (stalest == NULL || kad_table_entry_is_staler(entry, stalest))) {
       stalest = entry;
     }
   }
@@ -227,9 +227,9 @@ size_t kad_table_good(const struct kad_table *table, kad_time_ms now) {
   size_t good = 0;
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
-    good += kad_entry_is_good(entry, now, table->config.ping_ms) ? 1 : 0;
+    good += kad_table_entry_is_good(entry, now, table->config.ping_ms) ? 1 : 0;
   }
   return good;
 }
@@ -269,8 +269,8 @@ size_t kad_table_bucket_of(const struct kad_table *table,
   return prefix < last ? prefix : last;
 }
 
-const struct kad_entry *kad_table_next(const struct kad_table *table,
-                                       size_t *bucket, size_t *slot) {
+const struct kad_table_entry *kad_table_next(const struct kad_table *table,
+                                             size_t *bucket, size_t *slot) {
   while (*bucket < table->bucket_count) {
     const struct kad_bucket *current = &table->buckets[*bucket];
     if (*slot < current->count) {

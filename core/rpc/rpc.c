@@ -70,7 +70,7 @@ static void sample_rtt(struct kad_rtt *rtt, uint32_t sample_ms) {
 static kad_time_ms soft_timeout(const struct kad_node *node,
                                 const struct kad_contact *to) {
   const struct kad_table *table = kad_node_table(node, to->address.family);
-  const struct kad_entry *entry =
+  const struct kad_table_entry *entry =
       table != NULL ? kad_table_find(table, &to->id) : NULL;
   uint32_t soft = SOFT_FIRST_MS;
   if (entry != NULL && entry->rtt_ms > 0) {
@@ -276,7 +276,7 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   kad_table_remove(table, &query->to);
   kad_neighbours_gone(node, &query->to);
-  kad_node_answered(node, answered, rtt_ms);
+  kad_contact_answered(node, answered, rtt_ms);
   fail_query(node, query);
 }
 
@@ -301,13 +301,13 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
     return;
   }
   query->to.id = message->id;
-  kad_observed_vote(node, &query->to.address, &message->observed);
+  kad_observed_address_vote(node, &query->to.address, &message->observed);
   if (query->resent) { /* to which of them it is the answer is not known */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);
   } else {
     sample_rtt(&node->rpc.rtt, rtt_ms);
-    kad_node_answered(node, &answered, rtt_ms);
+    kad_contact_answered(node, &answered, rtt_ms);
   }
   query->handler(node, query, KAD_QUERY_REPLY, message);
   free_query(node, query);

@@ -2,45 +2,46 @@
 #include "sim/hostile.h"
 #include "sim/nat.h"
 
-static uint64_t *counter(struct kad_sim_stats *stats, enum kad_sim_fate fate) {
-  switch (fate) {
-  case KAD_SIM_DELIVERED:
+static uint64_t *counter(struct kad_sim_stats *stats,
+                         enum kad_sim_outcome outcome) {
+  switch (outcome) {
+  case KAD_SIM_OUTCOME_DELIVERED:
     return &stats->delivered;
-  case KAD_SIM_LOST:
+  case KAD_SIM_OUTCOME_LOST:
     return &stats->lost;
-  case KAD_SIM_CONGESTED:
+  case KAD_SIM_OUTCOME_CONGESTED:
     return &stats->congested;
-  case KAD_SIM_PARTITIONED:
+  case KAD_SIM_OUTCOME_PARTITIONED:
     return &stats->partitioned;
-  case KAD_SIM_ASLEEP:
+  case KAD_SIM_OUTCOME_ASLEEP:
     return &stats->asleep;
-  case KAD_SIM_UNREACHABLE:
+  case KAD_SIM_OUTCOME_UNREACHABLE:
     return &stats->unreachable;
-  case KAD_SIM_FILTERED:
+  case KAD_SIM_OUTCOME_FILTERED:
     return &stats->filtered;
   }
   return &stats->dropped;
 }
 
-void kad_sim_count(struct kad_sim *sim, enum kad_sim_fate fate) {
-  (*counter(&sim->stats, fate))++;
+void kad_sim_count(struct kad_sim *sim, enum kad_sim_outcome outcome) {
+  (*counter(&sim->stats, outcome))++;
 }
 
-const char *kad_sim_fate_name(enum kad_sim_fate fate) {
-  switch (fate) {
-  case KAD_SIM_DELIVERED:
+const char *kad_sim_outcome_name(enum kad_sim_outcome outcome) {
+  switch (outcome) {
+  case KAD_SIM_OUTCOME_DELIVERED:
     return "delivered";
-  case KAD_SIM_LOST:
+  case KAD_SIM_OUTCOME_LOST:
     return "lost";
-  case KAD_SIM_CONGESTED:
+  case KAD_SIM_OUTCOME_CONGESTED:
     return "congested";
-  case KAD_SIM_PARTITIONED:
+  case KAD_SIM_OUTCOME_PARTITIONED:
     return "partitioned";
-  case KAD_SIM_ASLEEP:
+  case KAD_SIM_OUTCOME_ASLEEP:
     return "asleep";
-  case KAD_SIM_UNREACHABLE:
+  case KAD_SIM_OUTCOME_UNREACHABLE:
     return "unreachable";
-  case KAD_SIM_FILTERED:
+  case KAD_SIM_OUTCOME_FILTERED:
     return "filtered";
   }
   return "unknown";
@@ -67,7 +68,7 @@ static bool is_parted(const struct kad_sim *sim,
 }
 
 /* Lets a datagram wait for its receiver's bandwidth. Returns true if it waits;
- * `flight->fate` may be that it is lost. */
+ * `flight->outcome` may be that it is lost. */
 static bool waits(struct kad_sim *sim, struct kad_sim_flight *flight,
                   struct kad_sim_extra *extra) {
   if (extra->bandwidth == 0 || flight->queued) {
@@ -77,7 +78,7 @@ static bool waits(struct kad_sim *sim, struct kad_sim_flight *flight,
                                &extra->heard_us);
   flight->queued = true;
   if (ms < 0) {
-    flight->fate = KAD_SIM_CONGESTED;
+    flight->outcome = KAD_SIM_OUTCOME_CONGESTED;
   } else if (ms > 0) {
     kad_wheel_add(&sim->flights, &flight->arrival,
                   kad_time_add(sim->now, (kad_time_ms)ms));
@@ -85,17 +86,17 @@ static bool waits(struct kad_sim *sim, struct kad_sim_flight *flight,
   return ms > 0;
 }
 
-/* Decides the fate of a flight that has come to its end. */
+/* Decides the outcome of a flight that has come to its end. */
 static void judge(const struct kad_sim *sim, struct kad_sim_flight *flight,
                   const struct kad_sim_socket *socket) {
   if (socket == NULL) {
-    flight->fate = KAD_SIM_UNREACHABLE;
+    flight->outcome = KAD_SIM_OUTCOME_UNREACHABLE;
   } else if (is_parted(sim, flight, socket->member)) {
-    flight->fate = KAD_SIM_PARTITIONED;
+    flight->outcome = KAD_SIM_OUTCOME_PARTITIONED;
   } else if (socket->mapped && !kad_nat_admits(socket, &flight->from)) {
-    flight->fate = KAD_SIM_FILTERED;
+    flight->outcome = KAD_SIM_OUTCOME_FILTERED;
   } else if (socket->member->extra != NULL && socket->member->extra->asleep) {
-    flight->fate = KAD_SIM_ASLEEP;
+    flight->outcome = KAD_SIM_OUTCOME_ASLEEP;
   }
 }
 
@@ -103,7 +104,7 @@ static void judge(const struct kad_sim *sim, struct kad_sim_flight *flight,
 static void trace(struct kad_sim *sim, const struct kad_sim_flight *flight) {
   const struct kad_sim_event event = {
       .at = sim->now,
-      .fate = (enum kad_sim_fate)flight->fate,
+      .outcome = (enum kad_sim_outcome)flight->outcome,
       .from = &flight->from,
       .to = &flight->to,
       .bytes = {flight->bytes, flight->len},
@@ -129,20 +130,21 @@ static void receive(struct kad_sim *sim, struct kad_sim_flight *flight,
 
 void kad_sim_arrive(struct kad_sim *sim, struct kad_sim_flight *flight) {
   const struct kad_sim_socket *socket = NULL;
-  if (flight->fate == KAD_SIM_DELIVERED) {
+  if (flight->outcome == KAD_SIM_OUTCOME_DELIVERED) {
     socket = end_of(sim, flight);
     judge(sim, flight, socket);
   }
-  if (flight->fate == KAD_SIM_DELIVERED && socket->member->extra != NULL &&
+  if (flight->outcome == KAD_SIM_OUTCOME_DELIVERED &&
+      socket->member->extra != NULL &&
       waits(sim, flight, socket->member->extra)) {
     return;
   }
-  kad_sim_count(sim, (enum kad_sim_fate)flight->fate);
+  kad_sim_count(sim, (enum kad_sim_outcome)flight->outcome);
   if (sim->tracer != NULL) {
     trace(sim, flight);
     socket = end_of(sim, flight);
   }
-  if (flight->fate == KAD_SIM_DELIVERED && socket != NULL) {
+  if (flight->outcome == KAD_SIM_OUTCOME_DELIVERED && socket != NULL) {
     receive(sim, flight, socket);
   }
   kad_sim_give_back(sim, flight);

@@ -134,14 +134,14 @@ static bool is_table_valid(const struct kad_sim_quantile *lines, size_t count) {
 
 bool kad_sim_curve_is_valid(const struct kad_sim_config *config) {
   switch (config->latency) {
-  case KAD_SIM_UNIFORM:
+  case KAD_SIM_LATENCY_UNIFORM:
     return config->latency_min_ms <= config->latency_max_ms;
-  case KAD_SIM_LOG_NORMAL:
+  case KAD_SIM_LATENCY_LOG_NORMAL:
     return config->rtt_median_ms > 0 && config->rtt_median_ms <= longest_ms &&
            config->rtt_sigma >= 0 && config->rtt_sigma <= 4;
-  case KAD_SIM_QUANTILES:
+  case KAD_SIM_LATENCY_QUANTILES:
     return is_table_valid(config->quantiles, config->quantile_count);
-  case KAD_SIM_JIMENEZ:
+  case KAD_SIM_LATENCY_JIMENEZ:
     return true;
   }
   return false;
@@ -150,12 +150,12 @@ bool kad_sim_curve_is_valid(const struct kad_sim_config *config) {
 void kad_sim_curve_fill(const struct kad_sim_config *config,
                         struct kad_sim_curve *curve) {
   struct scaled scaled = {.count = 0};
-  if (config->latency == KAD_SIM_LOG_NORMAL) {
+  if (config->latency == KAD_SIM_LATENCY_LOG_NORMAL) {
     const double log_ms = log_of(config->rtt_median_ms);
     scaled = (struct scaled){.z = {0, 1},
                              .log_ms = {log_ms, log_ms + config->rtt_sigma},
                              .count = 2};
-  } else if (config->latency == KAD_SIM_QUANTILES) {
+  } else if (config->latency == KAD_SIM_LATENCY_QUANTILES) {
     scale(config->quantiles, config->quantile_count, &scaled);
   } else {
     scale(jimenez, sizeof jimenez / sizeof *jimenez, &scaled);

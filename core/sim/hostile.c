@@ -124,8 +124,9 @@ void kad_hostile_end(struct kad_hostile *hostile) {
 }
 
 static bool strikes(enum kad_sim_behaviour behaviour) {
-  return behaviour == KAD_SIM_FLOODER || behaviour == KAD_SIM_REPLAYER ||
-         behaviour == KAD_SIM_GARBAGE;
+  return behaviour == KAD_SIM_BEHAVIOUR_FLOODER ||
+         behaviour == KAD_SIM_BEHAVIOUR_REPLAYER ||
+         behaviour == KAD_SIM_BEHAVIOUR_GARBAGE;
 }
 
 static struct kad_hostile *make(struct kad_sim_member *member,
@@ -152,13 +153,13 @@ static struct kad_hostile *make(struct kad_sim_member *member,
 
 static bool is_valid(const struct kad_sim_hostility *how) {
   switch (how->behaviour) {
-  case KAD_SIM_HONEST:
-  case KAD_SIM_SILENT:
-  case KAD_SIM_LIAR:
-  case KAD_SIM_SYBIL:
-  case KAD_SIM_FLOODER:
-  case KAD_SIM_REPLAYER:
-  case KAD_SIM_GARBAGE:
+  case KAD_SIM_BEHAVIOUR_HONEST:
+  case KAD_SIM_BEHAVIOUR_SILENT:
+  case KAD_SIM_BEHAVIOUR_LIAR:
+  case KAD_SIM_BEHAVIOUR_SYBIL:
+  case KAD_SIM_BEHAVIOUR_FLOODER:
+  case KAD_SIM_BEHAVIOUR_REPLAYER:
+  case KAD_SIM_BEHAVIOUR_GARBAGE:
     return how->per_s <= MOST_PER_S;
   }
   return false;
@@ -175,7 +176,7 @@ int kad_sim_set_behaviour(struct kad_network *network, struct kad_node *node,
     return KAD_ENOMEM;
   }
   struct kad_hostile *made = NULL;
-  if (hostility->behaviour != KAD_SIM_HONEST) {
+  if (hostility->behaviour != KAD_SIM_BEHAVIOUR_HONEST) {
     made = make(member, hostility);
     if (made == NULL) {
       return KAD_ENOMEM;

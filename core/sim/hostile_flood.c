@@ -207,7 +207,8 @@ bool kad_hostile_learn(struct kad_hostile *hostile,
                        const struct kad_message *message) {
   know(hostile, from);
   keep(hostile, from, datagram);
-  return message != NULL && hostile->how.behaviour == KAD_SIM_FLOODER &&
+  return message != NULL &&
+         hostile->how.behaviour == KAD_SIM_BEHAVIOUR_FLOODER &&
          continue_flood(hostile, message);
 }
 
@@ -215,9 +216,9 @@ void kad_hostile_strike(struct kad_hostile *hostile) {
   if (hostile->memory->known_count == 0) {
     return; /* it has heard nobody yet */
   }
-  if (hostile->how.behaviour == KAD_SIM_FLOODER) {
+  if (hostile->how.behaviour == KAD_SIM_BEHAVIOUR_FLOODER) {
     ask_for_token(hostile);
-  } else if (hostile->how.behaviour == KAD_SIM_REPLAYER) {
+  } else if (hostile->how.behaviour == KAD_SIM_BEHAVIOUR_REPLAYER) {
     replay(hostile);
   } else {
     send_garbage(hostile);

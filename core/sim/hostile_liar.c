@@ -40,7 +40,7 @@ static void add(struct lie *lie, const struct kad_contact *contact) {
 static bool is_accomplice(const struct kad_hostile *hostile,
                           const struct kad_hostile *other) {
   return other != hostile && other->how.behaviour == hostile->how.behaviour &&
-         (other->how.behaviour != KAD_SIM_SYBIL ||
+         (other->how.behaviour != KAD_SIM_BEHAVIOUR_SYBIL ||
           kad_id_equal(&other->how.key, &hostile->how.key));
 }
 
@@ -85,7 +85,7 @@ static void name_contacts(struct kad_hostile *hostile, unsigned family,
                           struct kad_message *reply) {
   struct lie lie = {.target = target, .contacts = reply->contacts};
   name_accomplices(hostile, family, &lie);
-  if (hostile->how.behaviour == KAD_SIM_LIAR) {
+  if (hostile->how.behaviour == KAD_SIM_BEHAVIOUR_LIAR) {
     invent(hostile, family, NAMED / 2, &lie);
   }
   reply->contact_count = lie.count;
@@ -126,7 +126,7 @@ bool kad_hostile_lie(struct kad_hostile *hostile,
   if (query->method == KAD_METHOD_PING) {
     return false;
   }
-  if (hostile->how.behaviour != KAD_SIM_SILENT &&
+  if (hostile->how.behaviour != KAD_SIM_BEHAVIOUR_SILENT &&
       query->method != KAD_METHOD_CUSTOM) {
     tell(hostile, from, query, token);
   }

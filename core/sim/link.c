@@ -59,7 +59,7 @@ int kad_sim_link_init(struct kad_sim *sim,
   kad_random_init(&start, config->seed, STREAM_LINKS);
   sim->draws = kad_random_next(&start);
   sim->pairs = kad_random_next(&start);
-  if (config->latency == KAD_SIM_UNIFORM) {
+  if (config->latency == KAD_SIM_LATENCY_UNIFORM) {
     return 0;
   }
   sim->curve = kad_alloc(&sim->base.allocator, sizeof *sim->curve);
@@ -183,7 +183,7 @@ struct parcel {
 };
 
 static void fly(struct kad_sim *sim, const struct parcel *parcel,
-                enum kad_sim_fate fate, uint32_t ms) {
+                enum kad_sim_outcome outcome, uint32_t ms) {
   struct kad_sim_flight *flight = take_flight(sim, parcel->bytes.len);
   if (flight == NULL) {
     sim->stats.dropped++;
@@ -195,7 +195,7 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel,
   flight->socket = parcel->socket;
   flight->unbound = sim->unbound;
   flight->group = parcel->from->group;
-  flight->fate = (uint8_t)fate;
+  flight->outcome = (uint8_t)outcome;
   flight->queued = false;
   flight->len = (uint16_t)parcel->bytes.len;
   if (flight->len > 0) {
@@ -206,8 +206,8 @@ static void fly(struct kad_sim *sim, const struct parcel *parcel,
 
 /* Decides by the parties and by chance what becomes of a datagram. `*wait_ms`
  * is for how long it queues at its sender. */
-static enum kad_sim_fate decide(struct kad_sim *sim,
-                                const struct parcel *parcel, int *wait_ms) {
+static enum kad_sim_outcome decide(struct kad_sim *sim,
+                                   const struct parcel *parcel, int *wait_ms) {
   struct kad_sim_extra *extra = parcel->from->extra;
   if (extra != NULL && extra->bandwidth > 0) {
     *wait_ms = kad_sim_queue(sim, extra->bandwidth, parcel->to_address,
@@ -215,29 +215,29 @@ static enum kad_sim_fate decide(struct kad_sim *sim,
   }
   if (*wait_ms < 0) {
     *wait_ms = 0;
-    return KAD_SIM_CONGESTED;
+    return KAD_SIM_OUTCOME_CONGESTED;
   }
   if (parcel->filtered) {
-    return KAD_SIM_FILTERED;
+    return KAD_SIM_OUTCOME_FILTERED;
   }
   if (parcel->socket == NULL) {
-    return KAD_SIM_UNREACHABLE;
+    return KAD_SIM_OUTCOME_UNREACHABLE;
   }
   if (parcel->socket->member->group != parcel->from->group) {
-    return KAD_SIM_PARTITIONED;
+    return KAD_SIM_OUTCOME_PARTITIONED;
   }
   return falls_within(draw(sim, CHANCE_LOSS), sim->config.loss)
-             ? KAD_SIM_LOST
-             : KAD_SIM_DELIVERED;
+             ? KAD_SIM_OUTCOME_LOST
+             : KAD_SIM_OUTCOME_DELIVERED;
 }
 
 /* Sends a datagram that will be lost: it flies only to be traced. */
 static void lose(struct kad_sim *sim, const struct parcel *parcel,
-                 enum kad_sim_fate fate) {
+                 enum kad_sim_outcome outcome) {
   if (sim->tracer != NULL) {
-    fly(sim, parcel, fate, 1);
+    fly(sim, parcel, outcome, 1);
   } else {
-    kad_sim_count(sim, fate);
+    kad_sim_count(sim, outcome);
   }
 }
 
@@ -245,19 +245,19 @@ static void dispatch(struct kad_sim *sim, const struct parcel *parcel) {
   const double duplicate = sim->config.duplicate;
   int wait_ms = 0;
   sim->draws += CHANCES * golden;
-  const enum kad_sim_fate fate = decide(sim, parcel, &wait_ms);
-  if (fate != KAD_SIM_DELIVERED) {
-    lose(sim, parcel, fate);
+  const enum kad_sim_outcome outcome = decide(sim, parcel, &wait_ms);
+  if (outcome != KAD_SIM_OUTCOME_DELIVERED) {
+    lose(sim, parcel, outcome);
     return;
   }
   const uint32_t from = parcel->from->number;
   const uint32_t to = parcel->socket->member->number;
   const uint32_t ms = draw_latency(sim, from, to, false);
-  fly(sim, parcel, fate, (uint32_t)wait_ms + ms);
+  fly(sim, parcel, outcome, (uint32_t)wait_ms + ms);
   if (duplicate > 0 && falls_within(draw(sim, CHANCE_TWICE), duplicate)) {
     const uint32_t twin_ms = draw_latency(sim, from, to, true);
     sim->stats.duplicated++;
-    fly(sim, parcel, fate, (uint32_t)wait_ms + twin_ms);
+    fly(sim, parcel, outcome, (uint32_t)wait_ms + twin_ms);
   }
 }
 

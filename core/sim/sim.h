@@ -79,8 +79,9 @@ struct kad_sim_flight {
   uint32_t group;                /* of the sender, when it sent */
   uint16_t cap;                  /* bytes of room */
   uint16_t len;
-  uint8_t fate; /* an enum kad_sim_fate: KAD_SIM_DELIVERED if it arrives */
-  bool queued;  /* it has waited for its receiver's bandwidth */
+  uint8_t outcome; /* an enum kad_sim_outcome: KAD_SIM_OUTCOME_DELIVERED if it
+                      arrives */
+  bool queued;     /* it has waited for its receiver's bandwidth */
   uint8_t bytes[];
 };
 
@@ -208,8 +209,8 @@ int kad_sim_queue(const struct kad_sim *sim, uint64_t bandwidth,
                   const struct kad_address *to, size_t len,
                   uint64_t *through_us);
 
-/* Counts a datagram with `fate`. */
-void kad_sim_count(struct kad_sim *sim, enum kad_sim_fate fate);
+/* Counts a datagram with `outcome`. */
+void kad_sim_count(struct kad_sim *sim, enum kad_sim_outcome outcome);
 
 /* Ends a flight: what becomes of it is counted, traced and, if it arrives,
  * received. */
@@ -221,7 +222,8 @@ void kad_sim_give_back(struct kad_sim *sim, struct kad_sim_flight *flight);
 /* Returns true if the latency of `config` is one that can be had. */
 bool kad_sim_curve_is_valid(const struct kad_sim_config *config);
 
-/* Fills in the curve of `config`, which is valid and not KAD_SIM_UNIFORM. */
+/* Fills in the curve of `config`, which is valid and not
+ * KAD_SIM_LATENCY_UNIFORM. */
 void kad_sim_curve_fill(const struct kad_sim_config *config,
                         struct kad_sim_curve *curve);
 

@@ -480,7 +480,7 @@ static void check(const struct world *world) {
   struct kad_stats stats;
   kad_node_stats(world->node, &stats);
   CHECK(stats.contacts_good <= stats.contacts);
-  CHECK(stats.waiting <= world->config.max_waiting);
+  CHECK(stats.pending_hooks <= world->config.max_waiting);
   /* The node may be joining again, and republishing, on its own. */
   uint64_t ours = world->started - world->ended;
   CHECK(stats.operations >= ours);

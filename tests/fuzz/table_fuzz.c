@@ -119,11 +119,12 @@ static unsigned address_number(const struct world *world,
 }
 
 static size_t list_entries(const struct world *world,
-                           const struct kad_entry **out, size_t *buckets) {
+                           const struct kad_table_entry **out,
+                           size_t *buckets) {
   size_t count = 0;
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   while ((entry = kad_table_next(world->table, &bucket, &slot)) != NULL) {
     CHECK(count < ENTRIES_MAX);
     buckets[count] = bucket;
@@ -132,13 +133,14 @@ static size_t list_entries(const struct world *world,
   return count;
 }
 
-static void check_pair(const struct kad_entry *a, const struct kad_entry *b) {
+static void check_pair(const struct kad_table_entry *a,
+                       const struct kad_table_entry *b) {
   CHECK(!kad_id_equal(&a->contact.id, &b->contact.id));
   CHECK(!kad_address_equal(&a->contact.address, &b->contact.address));
 }
 
 static void check_subnets(const struct world *world,
-                          const struct kad_entry *const *entries,
+                          const struct kad_table_entry *const *entries,
                           const size_t *buckets, size_t count, size_t index) {
   const struct kad_address *address = &entries[index]->contact.address;
   if (world->config.allow_local && kad_address_is_local(address)) {
@@ -157,7 +159,7 @@ static void check_subnets(const struct world *world,
 }
 
 static void check_entry(const struct world *world,
-                        const struct kad_entry *entry, size_t bucket) {
+                        const struct kad_table_entry *entry, size_t bucket) {
   const struct kad_id *id = &entry->contact.id;
   const size_t prefix = kad_id_prefix(&world->config.self, id);
   const size_t last = kad_table_buckets(world->table) - 1;
@@ -175,30 +177,30 @@ static void check_entry(const struct world *world,
 
 /* Everyone who was not queried in this very moment is due. */
 static void check_questionable(const struct world *world,
-                               const struct kad_entry *const *entries,
+                               const struct kad_table_entry *const *entries,
                                size_t count) {
-  const struct kad_entry *stalest = NULL;
+  const struct kad_table_entry *stalest = NULL;
   for (size_t i = 0; i < count; i++) {
-    const struct kad_entry *entry = entries[i];
-    if (!kad_entry_is_good(entry, world->now, PING_MS) &&
-        (stalest == NULL || kad_entry_is_staler(entry, stalest))) {
+    const struct kad_table_entry *entry = entries[i];
+    if (!kad_table_entry_is_good(entry, world->now, PING_MS) &&
+        (stalest == NULL || kad_table_entry_is_staler(entry, stalest))) {
       stalest = entry;
     }
   }
-  const struct kad_entry *found =
+  const struct kad_table_entry *found =
       kad_table_questionable(world->table, world->now, world->now + 1);
   CHECK(found == stalest);
 }
 
 static void check_table(const struct world *world) {
-  static const struct kad_entry *entries[ENTRIES_MAX];
+  static const struct kad_table_entry *entries[ENTRIES_MAX];
   static size_t buckets[ENTRIES_MAX];
   const size_t count = list_entries(world, entries, buckets);
   CHECK(count == kad_table_count(world->table));
   size_t run = 0;
   size_t bad = 0;
   for (size_t i = 0; i < count; i++) {
-    bad += kad_entry_is_bad(entries[i]) ? 1 : 0;
+    bad += kad_table_entry_is_bad(entries[i]) ? 1 : 0;
     run = i > 0 && buckets[i] == buckets[i - 1] ? run + 1 : 1;
     CHECK(run <= world->config.k);
     check_entry(world, entries[i], buckets[i]);
@@ -215,18 +217,18 @@ static void check_table(const struct world *world) {
 static size_t pick_closest(const struct world *world,
                            const struct kad_id *target, struct kad_contact *out,
                            size_t cap) {
-  static const struct kad_entry *entries[ENTRIES_MAX];
+  static const struct kad_table_entry *entries[ENTRIES_MAX];
   static size_t buckets[ENTRIES_MAX];
   const size_t count = list_entries(world, entries, buckets);
   size_t picked = 0;
   while (picked < cap) {
     size_t best = count;
     for (size_t i = 0; i < count; i++) {
-      const struct kad_entry *entry = entries[i];
+      const struct kad_table_entry *entry = entries[i];
       const bool is_silent =
           kad_time_since(entry != NULL ? entry->last_seen : 0, world->now) >=
           PING_MS;
-      if (entry != NULL && !kad_entry_is_bad(entry) &&
+      if (entry != NULL && !kad_table_entry_is_bad(entry) &&
           !(is_silent && entry->failures > 0) &&
           (best == count || kad_id_compare(target, &entry->contact.id,
                                            &entries[best]->contact.id) < 0)) {
@@ -258,15 +260,16 @@ static void check_closest(const struct world *world,
 static void add(struct world *world, const struct kad_contact *contact,
                 struct known *known, uint32_t rtt_ms) {
   const size_t count = kad_table_count(world->table);
-  const struct kad_entry *probe;
+  const struct kad_table_entry *probe;
   const int result =
       kad_table_add(world->table, contact, rtt_ms, world->now, &probe);
-  const struct kad_entry *entry = kad_table_find(world->table, &contact->id);
+  const struct kad_table_entry *entry =
+      kad_table_find(world->table, &contact->id);
   const bool is_in = entry != NULL && kad_address_equal(&entry->contact.address,
                                                         &contact->address);
   CHECK(is_in == (result == 0));
   CHECK(probe == NULL || result == KAD_EFULL || result == KAD_EID);
-  CHECK(probe == NULL || !kad_entry_is_good(probe, world->now, PING_MS));
+  CHECK(probe == NULL || !kad_table_entry_is_good(probe, world->now, PING_MS));
   CHECK(result == 0 || kad_table_count(world->table) == count);
   if (result == 0 || result == KAD_EFULL) {
     *known = (struct known){true, world->now, 0};
@@ -303,7 +306,8 @@ static void run_contact_operation(struct world *world, unsigned operation) {
       .id = world->ids[number],
       .address = world->addresses[place],
   };
-  const struct kad_entry *entry = kad_table_find(world->table, &contact.id);
+  const struct kad_table_entry *entry =
+      kad_table_find(world->table, &contact.id);
   const bool is_in = entry != NULL && kad_address_equal(&entry->contact.address,
                                                         &contact.address);
   switch (operation) {

@@ -159,7 +159,7 @@ static void test_the_lost_cost_little(void **state) {
   (void)state;
   open_cut(4);
   for (size_t i = 1; i < SIZE; i++) {
-    asked[0] += kad_overlay_stats(&overlay, i).reunions;
+    asked[0] += kad_overlay_stats(&overlay, i).reconnect_probes;
   }
   assert_in_range(asked[0], SIZE * 20, SIZE * 120);
   /* The other side never comes back. */
@@ -168,11 +168,11 @@ static void test_the_lost_cost_little(void **state) {
   }
   kad_overlay_run(&overlay, 26 * KAD_HOUR_MS);
   for (size_t i = 2; i < SIZE; i += 2) {
-    asked[1] += kad_overlay_stats(&overlay, i).reunions;
+    asked[1] += kad_overlay_stats(&overlay, i).reconnect_probes;
   }
   kad_overlay_run(&overlay, KAD_HOUR_MS);
   for (size_t i = 2; i < SIZE; i += 2) {
-    asked[2] += kad_overlay_stats(&overlay, i).reunions;
+    asked[2] += kad_overlay_stats(&overlay, i).reconnect_probes;
   }
   assert_true(asked[1] <= SIZE / 2 * 1000);
   assert_in_range(asked[2] - asked[1], 0, SIZE / 2 * 8);

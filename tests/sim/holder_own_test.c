@@ -69,7 +69,7 @@ static uint64_t count_republishes(void) {
 }
 
 static size_t count_own(size_t i) {
-  return kad_overlay_stats(&overlay, i).own;
+  return kad_overlay_stats(&overlay, i).publications;
 }
 
 /* Kills every node but the owner that holds something under `key`. */

@@ -84,7 +84,7 @@ static void test_waking_refreshes_the_table(void **state) {
     kad_overlay_run(&overlay, KAD_MINUTE_MS);
     const struct kad_stats after = stats();
     assert_in_range(after.refreshes - before.refreshes, 2, 12);
-    assert_in_range(after.probes - before.probes, 1, 20);
+    assert_in_range(after.liveness_checks - before.liveness_checks, 1, 20);
     assert_in_range(after.queries - before.queries, 20, 200);
     kad_overlay_close(&overlay);
   }

@@ -343,7 +343,7 @@ static void test_a_get_repairs_the_holders_that_lack_something(void **state) {
   }
   assert_int_equal(told[closest[K - 1]].reason, KAD_REASON_REPUBLISH);
   assert_int_equal(told[closest[0]].calls, 0);
-  assert_true(kad_overlay_stats(&overlay, 70).repaired >= K / 2);
+  assert_true(kad_overlay_stats(&overlay, 70).repairs >= K / 2);
 }
 
 /* The same of several values: each holder has all of them in the end. */
@@ -378,9 +378,9 @@ static void test_a_get_does_not_wait_for_what_it_leaves(void **state) {
     assert_ok(kad_node_get(overlay.nodes[50], &key, kad_slice_of("value"), NULL,
                            kad_ending_take, &ending, NULL));
     assert_ok(kad_ending_reach(&ending));
-    assert_int_equal(kad_overlay_stats(&overlay, 50).cached, cached);
+    assert_int_equal(kad_overlay_stats(&overlay, 50).cached_copies, cached);
     kad_overlay_run(&overlay, PAUSE_MS);
-    cached = kad_overlay_stats(&overlay, 50).cached;
+    cached = kad_overlay_stats(&overlay, 50).cached_copies;
   }
   assert_true(cached > 0);
 }
@@ -427,8 +427,8 @@ static void test_caches_and_repairs_keep_to_the_budget(void **state) {
   kad_overlay_run(&overlay, KAD_SECOND_MS);
   const kad_time_ms span = kad_network_now(overlay.network) - before;
   const struct kad_stats stats = kad_overlay_stats(&overlay, 50);
-  assert_true(stats.repaired + stats.cached > 0);
-  assert_true(stats.repaired + stats.cached <= span / KAD_SECOND_MS + 2);
+  assert_true(stats.repairs + stats.cached_copies > 0);
+  assert_true(stats.repairs + stats.cached_copies <= span / KAD_SECOND_MS + 2);
 }
 
 #define RULE(test) cmocka_unit_test_teardown(test, end)

@@ -58,7 +58,7 @@ static void check_after_lookups(size_t size, uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   kad_overlay_grow(&overlay, size);
   for (size_t i = 0; i < watched; i++) {
-    look_up(i, KAD_ESTIMATE_SAMPLES);
+    look_up(i, KAD_NETWORK_SIZE_SAMPLES);
   }
   check_estimates(size, watched);
 }
@@ -85,7 +85,7 @@ static void test_a_quiet_node_knows_it_from_its_refreshes(void **state) {
 }
 
 /* Adds the sample of a lookup of key `number` among `size` nodes. */
-static void add_sample(struct kad_estimate *estimate, unsigned number,
+static void add_sample(struct kad_network_size *estimate, unsigned number,
                        double size, kad_time_ms now) {
   const struct kad_id key = kad_overlay_key(number);
   struct kad_id farthest = key;
@@ -94,39 +94,39 @@ static void add_sample(struct kad_estimate *estimate, unsigned number,
   for (size_t i = 0; i < 4; i++) {
     farthest.bytes[i] ^= (uint8_t)(flipped >> (24 - 8 * i));
   }
-  const struct kad_estimate_finding finding = {
+  const struct kad_network_size_finding finding = {
       .target = &key, .farthest = &farthest, .count = 8, .k = 8};
-  kad_estimate_add(estimate, &finding, now);
+  kad_network_size_add(estimate, &finding, now);
 }
 
 /* Old samples are of no use once there are enough new ones. */
 static void test_the_estimate_follows_the_overlay(void **state) {
-  struct kad_estimate estimate = {.next = 0};
+  struct kad_network_size estimate = {.next = 0};
   const kad_time_ms later = 3 * (kad_time_ms)KAD_HOUR_MS;
   (void)state;
-  for (unsigned i = 0; i < KAD_ESTIMATE_SAMPLES; i++) {
+  for (unsigned i = 0; i < KAD_NETWORK_SIZE_SAMPLES; i++) {
     add_sample(&estimate, i, 100, 0);
   }
-  assert_true(is_about(kad_estimate_size(&estimate, later), 100));
-  for (unsigned i = 0; i < KAD_ESTIMATE_ENOUGH; i++) {
+  assert_true(is_about(kad_network_size_estimate(&estimate, later), 100));
+  for (unsigned i = 0; i < KAD_NETWORK_SIZE_ENOUGH; i++) {
     add_sample(&estimate, 100 + i, 1000, later);
   }
-  assert_true(is_about(kad_estimate_size(&estimate, later), 1000));
+  assert_true(is_about(kad_network_size_estimate(&estimate, later), 1000));
 }
 
 /* However often a key is looked up that is surrounded by sybils, it is one
  * sample. */
 static void test_sybils_around_a_key_do_not_change_the_estimate(void **state) {
-  struct kad_estimate estimate = {.next = 0};
+  struct kad_network_size estimate = {.next = 0};
   (void)state;
   for (unsigned i = 0; i < 10; i++) {
     add_sample(&estimate, i, 1000, 0);
   }
-  const double before = kad_estimate_size(&estimate, 0);
+  const double before = kad_network_size_estimate(&estimate, 0);
   for (unsigned i = 0; i < 1000; i++) {
     add_sample(&estimate, 77, 1e9, 0);
   }
-  const double after = kad_estimate_size(&estimate, 0);
+  const double after = kad_network_size_estimate(&estimate, 0);
   assert_true(is_about(before, 1000));
   assert_true(is_about(after, 1000));
 }

@@ -27,8 +27,8 @@ static int end(void **state) {
 
 /* Opens a node whose id begins as `key`, and lets it join. */
 static void open_sybil(const struct kad_id *key) {
-  const struct kad_sim_hostility hostility = {.behaviour = KAD_SIM_SYBIL,
-                                              .key = *key};
+  const struct kad_sim_hostility hostility = {
+      .behaviour = KAD_SIM_BEHAVIOUR_SYBIL, .key = *key};
   overlay.config.has_id = true;
   overlay.config.id = *key;
   kad_network_random(overlay.network, overlay.config.id.bytes + SHARED_BYTES,
@@ -125,8 +125,8 @@ static void open_neighbour(const struct kad_id *key, uint8_t number) {
   const struct kad_address address = {
       .ip = {90, 0, 0, number}, .port = 6881, .family = 4};
   const struct kad_address known = kad_overlay_address(0);
-  const struct kad_sim_hostility hostility = {.behaviour = KAD_SIM_SYBIL,
-                                              .key = *key};
+  const struct kad_sim_hostility hostility = {
+      .behaviour = KAD_SIM_BEHAVIOUR_SYBIL, .key = *key};
   struct kad_config config = overlay.config;
   struct kad_node *node;
   config.has_id = true;
@@ -222,7 +222,7 @@ static void test_density_is_judged_by_chance(void **state) {
       for (size_t b = 0; b < 8; b++) {
         id.bytes[b] = (uint8_t)(bits >> (56 - 8 * b));
       }
-      crowded += kad_region_is_crowded(&target, &id, widths[w], 200);
+      crowded += kad_key_is_dense(&target, &id, widths[w], 200);
     }
     print_message("k = %zu: %u of %d\n", widths[w], crowded, DRAWS);
     assert_true(crowded > 0 && crowded * 500 < DRAWS);

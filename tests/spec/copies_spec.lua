@@ -14,7 +14,7 @@ describe("gets", function()
         end
         kad.sleep(10)
         local stats = net.nodes[20]:stats()
-        local left = stats.cached + stats.repaired
+        local left = stats.cached_copies + stats.repairs
         assert.equal(on, left > 0)
       end)
     end

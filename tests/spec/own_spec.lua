@@ -60,7 +60,7 @@ describe("own records", function()
     end)
 
     assert.same({ "1", "2" }, values_of(node))
-    assert.equal(2, node:stats().own)
+    assert.equal(2, node:stats().publications)
     for _, record in ipairs(node:own()) do
       assert.equal(record.value == "2" and 600 or nil, record.ttl)
     end

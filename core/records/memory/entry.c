@@ -60,19 +60,19 @@ static size_t part_size(unsigned parts, unsigned part, size_t size) {
 }
 
 static size_t size_of(unsigned parts, size_t salt_len, size_t value_len) {
-  return offsetof(struct kad_entry, tail) + key_size(parts) + ip_size(parts) +
-         part_size(parts, PART_SEQ, SEQ_SIZE) +
+  return offsetof(struct kad_memory_entry, tail) + key_size(parts) +
+         ip_size(parts) + part_size(parts, PART_SEQ, SEQ_SIZE) +
          part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE) +
          part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE) + salt_len +
          value_len;
 }
 
-size_t kad_entry_size(const struct kad_record *record,
-                      const struct kad_address *origin) {
+size_t kad_memory_entry_size(const struct kad_record *record,
+                             const struct kad_address *origin) {
   return size_of(parts_of(record, origin), record->salt.len, record->value.len);
 }
 
-size_t kad_entry_size_held(const struct kad_entry *entry) {
+size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry) {
   return size_of(entry->parts, entry->salt_len, entry->value_len);
 }
 
@@ -84,8 +84,9 @@ static uint8_t *append(uint8_t *to, const void *bytes, size_t len) {
   return to + len;
 }
 
-void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
-                     uint8_t type, const struct kad_record_meta *meta) {
+void kad_memory_entry_write(struct kad_memory_entry *entry,
+                            const struct kad_record *record, uint8_t type,
+                            const struct kad_record_meta *meta) {
   assert(record->value.len <= KAD_VALUE_MAX);
   assert(record->salt.len <= KAD_SALT_MAX);
   unsigned parts = parts_of(record, &meta->origin);
@@ -103,11 +104,11 @@ void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
                 part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
   tail = append(tail, record->salt.data, record->salt.len);
   append(tail, record->value.data, record->value.len);
-  kad_entry_touch(entry, meta);
+  kad_memory_entry_touch(entry, meta);
 }
 
-void kad_entry_touch(struct kad_entry *entry,
-                     const struct kad_record_meta *meta) {
+void kad_memory_entry_touch(struct kad_memory_entry *entry,
+                            const struct kad_record_meta *meta) {
   entry->stored_at = meta->stored_at;
   entry->due[KAD_RANK_EXPIRE] = meta->expires_at;
   entry->due[KAD_RANK_REPUBLISH] = meta->republish_at;
@@ -122,11 +123,11 @@ static const uint8_t *take(const uint8_t **tail, size_t size) {
   return part;
 }
 
-void kad_entry_record(const struct kad_entry *entry,
-                      struct kad_record *record) {
+void kad_memory_entry_record(const struct kad_memory_entry *entry,
+                             struct kad_record *record) {
   unsigned parts = entry->parts;
   *record = (struct kad_record){0};
-  kad_entry_key(entry, &record->key);
+  kad_memory_entry_key(entry, &record->key);
   const uint8_t *tail = entry->tail + key_size(parts) + ip_size(parts);
   const uint8_t *seq = take(&tail, part_size(parts, PART_SEQ, SEQ_SIZE));
   if (seq != NULL) {
@@ -143,8 +144,8 @@ void kad_entry_record(const struct kad_entry *entry,
   record->value.len = entry->value_len;
 }
 
-void kad_entry_meta(const struct kad_entry *entry,
-                    struct kad_record_meta *meta) {
+void kad_memory_entry_meta(const struct kad_memory_entry *entry,
+                           struct kad_record_meta *meta) {
   unsigned parts = entry->parts;
   *meta = (struct kad_record_meta){
       .stored_at = entry->stored_at,
@@ -158,13 +159,14 @@ void kad_entry_meta(const struct kad_entry *entry,
   }
 }
 
-void kad_entry_key(const struct kad_entry *entry, struct kad_id *key) {
+void kad_memory_entry_key(const struct kad_memory_entry *entry,
+                          struct kad_id *key) {
   *key = (struct kad_id){0};
   memcpy(key->bytes, entry->tail, key_size(entry->parts));
 }
 
-bool kad_entry_has_key(const struct kad_entry *entry,
-                       const struct kad_id *key) {
+bool kad_memory_entry_has_key(const struct kad_memory_entry *entry,
+                              const struct kad_id *key) {
   size_t size = key_size(entry->parts);
   return memcmp(entry->tail, key->bytes, size) == 0 &&
          memcmp(no_bytes, key->bytes + size, KAD_ID_SIZE - size) == 0;

@@ -8,13 +8,13 @@
 #include "records/store.h"
 
 /* What the store ranks its entries by. */
-enum kad_entry_rank {
+enum kad_memory_entry_rank {
   KAD_RANK_EXPIRE,
   KAD_RANK_REPUBLISH,
   KAD_RANK_COUNT
 };
 
-struct kad_entry {
+struct kad_memory_entry {
   kad_time_ms stored_at;
   kad_time_ms due[KAD_RANK_COUNT]; /* expires_at and republish_at */
   uint32_t places[KAD_RANK_COUNT]; /* in the ranking by each */
@@ -35,33 +35,37 @@ struct kad_entry {
 };
 
 /* Returns the bytes of an entry for `record`, stored by `origin`. */
-size_t kad_entry_size(const struct kad_record *record,
-                      const struct kad_address *origin);
+size_t kad_memory_entry_size(const struct kad_record *record,
+                             const struct kad_address *origin);
 
 /* Returns the bytes of `entry`. */
-size_t kad_entry_size_held(const struct kad_entry *entry);
+size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry);
 
-/* Writes the record, its times and its origin into a block of kad_entry_size
- * bytes; places and links are left to the caller. */
-void kad_entry_write(struct kad_entry *entry, const struct kad_record *record,
-                     uint8_t type, const struct kad_record_meta *meta);
+/* Writes the record, its times and its origin into a block of
+ * kad_memory_entry_size bytes; places and links are left to the caller. */
+void kad_memory_entry_write(struct kad_memory_entry *entry,
+                            const struct kad_record *record, uint8_t type,
+                            const struct kad_record_meta *meta);
 
 /* Writes the times, and the port and socket of the origin, whose ip must be the
  * one that the entry has. */
-void kad_entry_touch(struct kad_entry *entry,
-                     const struct kad_record_meta *meta);
+void kad_memory_entry_touch(struct kad_memory_entry *entry,
+                            const struct kad_record_meta *meta);
 
 /* Reads the record, all but its type; slices borrow `entry`. */
-void kad_entry_record(const struct kad_entry *entry, struct kad_record *record);
+void kad_memory_entry_record(const struct kad_memory_entry *entry,
+                             struct kad_record *record);
 
 /* Reads the times and the origin. */
-void kad_entry_meta(const struct kad_entry *entry,
-                    struct kad_record_meta *meta);
+void kad_memory_entry_meta(const struct kad_memory_entry *entry,
+                           struct kad_record_meta *meta);
 
 /* Reads the key. */
-void kad_entry_key(const struct kad_entry *entry, struct kad_id *key);
+void kad_memory_entry_key(const struct kad_memory_entry *entry,
+                          struct kad_id *key);
 
 /* Returns true if the entry's key is `key`. */
-bool kad_entry_has_key(const struct kad_entry *entry, const struct kad_id *key);
+bool kad_memory_entry_has_key(const struct kad_memory_entry *entry,
+                              const struct kad_id *key);
 
 #endif

@@ -12,7 +12,7 @@ static uint64_t hash_id(const struct kad_keys *keys, const struct kad_id *id) {
 
 static struct hashed key_at(const struct kad_keys *keys, uint32_t number) {
   struct hashed key;
-  kad_entry_key(kad_slots_at(keys->slots, number), &key.id);
+  kad_memory_entry_key(kad_slots_at(keys->slots, number), &key.id);
   key.hash = hash_id(keys, &key.id);
   return key;
 }
@@ -50,8 +50,8 @@ static uint32_t find_newest(const struct kad_keys *keys,
                             uint64_t hash) {
   uint32_t number = kad_index_first(&keys->index, hash);
   while (number != KAD_NO_ITEM) {
-    const struct kad_entry *entry = kad_slots_at(keys->slots, number);
-    if (entry->type == type && kad_entry_has_key(entry, key)) {
+    const struct kad_memory_entry *entry = kad_slots_at(keys->slots, number);
+    if (entry->type == type && kad_memory_entry_has_key(entry, key)) {
       return number;
     }
     number = entry->chain;
@@ -65,7 +65,7 @@ uint32_t kad_keys_find(const struct kad_keys *keys, const struct kad_id *key,
 }
 
 void kad_keys_add(struct kad_keys *keys, uint32_t number) {
-  struct kad_entry *entry = kad_slots_at(keys->slots, number);
+  struct kad_memory_entry *entry = kad_slots_at(keys->slots, number);
   const struct hashed key = key_at(keys, number);
   uint32_t newest = find_newest(keys, &key.id, entry->type, key.hash);
   if (newest == KAD_NO_ITEM) {
@@ -75,7 +75,7 @@ void kad_keys_add(struct kad_keys *keys, uint32_t number) {
     kad_index_add(&keys->index, key.hash, number);
     return;
   }
-  struct kad_entry *next = kad_slots_at(keys->slots, newest);
+  struct kad_memory_entry *next = kad_slots_at(keys->slots, newest);
   entry->older = newest;
   entry->newer = next->newer;
   entry->siblings = next->siblings + 1;
@@ -85,7 +85,7 @@ void kad_keys_add(struct kad_keys *keys, uint32_t number) {
 }
 
 void kad_keys_remove(struct kad_keys *keys, uint32_t number) {
-  const struct kad_entry *entry = kad_slots_at(keys->slots, number);
+  const struct kad_memory_entry *entry = kad_slots_at(keys->slots, number);
   const struct hashed key = key_at(keys, number);
   uint32_t newest = find_newest(keys, &key.id, entry->type, key.hash);
   uint32_t siblings = kad_slots_at(keys->slots, newest)->siblings - 1;

@@ -38,8 +38,8 @@ struct memory {
   size_t bytes; /* of the entries */
 };
 
-static struct kad_entry *entry_at(const struct memory *memory,
-                                  uint32_t number) {
+static struct kad_memory_entry *entry_at(const struct memory *memory,
+                                         uint32_t number) {
   return kad_slots_at(&memory->slots, number);
 }
 
@@ -96,11 +96,11 @@ static int reserve(struct memory *memory) {
                      : kad_origins_reserve(&memory->origins, allocator);
 }
 
-static size_t cost_of(const struct kad_entry *entry) {
-  return kad_entry_size_held(entry) + ENTRY_OVERHEAD;
+static size_t cost_of(const struct kad_memory_entry *entry) {
+  return kad_memory_entry_size_held(entry) + ENTRY_OVERHEAD;
 }
 
-static uint32_t insert(struct memory *memory, struct kad_entry *entry,
+static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry,
                        const struct kad_address *origin) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
   kad_keys_add(&memory->keys, number);
@@ -115,7 +115,7 @@ static uint32_t insert(struct memory *memory, struct kad_entry *entry,
 
 static int make_entry(struct memory *memory, const struct kad_record *record,
                       const struct kad_record_meta *meta,
-                      struct kad_entry **entry) {
+                      struct kad_memory_entry **entry) {
   unsigned type = 0;
   int status = kad_names_reserve(&memory->names, &memory->allocator,
                                  record->type, &type);
@@ -125,12 +125,12 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
   if (status != 0) {
     return status;
   }
-  struct kad_entry *made =
-      kad_alloc(&memory->allocator, kad_entry_size(record, &meta->origin));
+  struct kad_memory_entry *made = kad_alloc(
+      &memory->allocator, kad_memory_entry_size(record, &meta->origin));
   if (made == NULL) {
     return KAD_ENOMEM;
   }
-  kad_entry_write(made, record, (uint8_t)type, meta);
+  kad_memory_entry_write(made, record, (uint8_t)type, meta);
   *entry = made;
   return 0;
 }
@@ -138,7 +138,7 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
 static int memory_add(void *state, const struct kad_record *record,
                       const struct kad_record_meta *meta, kad_handle *handle) {
   struct memory *memory = state;
-  struct kad_entry *entry = NULL;
+  struct kad_memory_entry *entry = NULL;
   int status = make_entry(memory, record, meta, &entry);
   if (status != 0) {
     clear_if_empty(memory);
@@ -155,7 +155,7 @@ static void memory_remove(void *state, kad_handle handle) {
   if (number == KAD_NO_ITEM) {
     return;
   }
-  struct kad_entry *entry = entry_at(memory, number);
+  struct kad_memory_entry *entry = entry_at(memory, number);
   size_t cost = cost_of(entry);
   kad_origins_remove(&memory->origins, number, cost);
   for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
@@ -165,7 +165,7 @@ static void memory_remove(void *state, kad_handle handle) {
   memory->names.items[entry->type].records--;
   memory->bytes -= cost;
   kad_slots_remove(&memory->slots, number);
-  kad_release(&memory->allocator, entry, kad_entry_size_held(entry));
+  kad_release(&memory->allocator, entry, kad_memory_entry_size_held(entry));
   clear_if_empty(memory);
 }
 
@@ -185,20 +185,20 @@ static int change_origin(struct memory *memory, uint32_t number,
   if (status != 0) {
     return status;
   }
-  struct kad_entry *old = entry_at(memory, number);
+  struct kad_memory_entry *old = entry_at(memory, number);
   struct kad_record record;
-  kad_entry_record(old, &record);
-  struct kad_entry *entry =
-      kad_alloc(&memory->allocator, kad_entry_size(&record, &meta->origin));
+  kad_memory_entry_record(old, &record);
+  struct kad_memory_entry *entry = kad_alloc(
+      &memory->allocator, kad_memory_entry_size(&record, &meta->origin));
   if (entry == NULL) {
     return KAD_ENOMEM;
   }
-  memcpy(entry, old, offsetof(struct kad_entry, tail));
-  kad_entry_write(entry, &record, old->type, meta);
+  memcpy(entry, old, offsetof(struct kad_memory_entry, tail));
+  kad_memory_entry_write(entry, &record, old->type, meta);
   kad_origins_remove(&memory->origins, number, cost_of(old));
   memory->bytes = memory->bytes - cost_of(old) + cost_of(entry);
   kad_slots_replace(&memory->slots, number, entry);
-  kad_release(&memory->allocator, old, kad_entry_size_held(old));
+  kad_release(&memory->allocator, old, kad_memory_entry_size_held(old));
   kad_origins_add(&memory->origins, number, &meta->origin, cost_of(entry));
   return 0;
 }
@@ -212,12 +212,12 @@ static void memory_touch(void *state, kad_handle handle,
   }
   struct kad_record_meta before;
   struct kad_record_meta after = *meta;
-  kad_entry_meta(entry_at(memory, number), &before);
+  kad_memory_entry_meta(entry_at(memory, number), &before);
   if (!is_same_ip(&before.origin, &after.origin) &&
       change_origin(memory, number, &after) != 0) {
     after.origin = before.origin;
   }
-  kad_entry_touch(entry_at(memory, number), &after);
+  kad_memory_entry_touch(entry_at(memory, number), &after);
   for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
     kad_ranking_move(&memory->ranks[i], number);
   }
@@ -235,12 +235,12 @@ static bool memory_read(void *state, kad_handle handle, struct kad_held *held) {
   if (number == KAD_NO_ITEM) {
     return false;
   }
-  const struct kad_entry *entry = entry_at(memory, number);
+  const struct kad_memory_entry *entry = entry_at(memory, number);
   const struct kad_name *name = &memory->names.items[entry->type];
   held->handle = handle;
-  kad_entry_record(entry, &held->record);
+  kad_memory_entry_record(entry, &held->record);
   held->record.type = (struct kad_slice){name->text, name->len};
-  kad_entry_meta(entry, &held->meta);
+  kad_memory_entry_meta(entry, &held->meta);
   return true;
 }
 
@@ -269,7 +269,7 @@ static size_t memory_find(void *state, const struct kad_id *key,
 }
 
 static kad_handle first_due(const struct memory *memory,
-                            enum kad_entry_rank rank, kad_time_ms *at) {
+                            enum kad_memory_entry_rank rank, kad_time_ms *at) {
   uint32_t number = kad_ranking_first(&memory->ranks[rank]);
   *at = number == KAD_NO_ITEM ? KAD_TIME_NEVER
                               : entry_at(memory, number)->due[rank];
@@ -366,9 +366,9 @@ void kad_store_memory_free(struct kad_store *store) {
   struct memory *memory = store->state;
   struct kad_allocator allocator = memory->allocator;
   for (uint32_t i = 0; i < memory->slots.used; i++) {
-    struct kad_entry *entry = entry_at(memory, i);
+    struct kad_memory_entry *entry = entry_at(memory, i);
     if (entry != NULL) {
-      kad_release(&allocator, entry, kad_entry_size_held(entry));
+      kad_release(&allocator, entry, kad_memory_entry_size_held(entry));
     }
   }
   clear(memory);

@@ -22,7 +22,7 @@ static struct host host_of(const struct kad_address *address) {
 static struct host host_at(const struct kad_origins *origins, uint32_t item) {
   struct kad_record_meta meta;
   uint32_t entry = origins->items[item].earliest;
-  kad_entry_meta(kad_slots_at(origins->slots, entry), &meta);
+  kad_memory_entry_meta(kad_slots_at(origins->slots, entry), &meta);
   return host_of(&meta.origin);
 }
 
@@ -123,8 +123,9 @@ static uint32_t take_item(struct kad_origins *origins) {
 /* Puts `number` before the earliest entry of a ring, which is its end. */
 static void link_latest(struct kad_origins *origins, struct kad_origin *origin,
                         uint32_t number) {
-  struct kad_entry *entry = kad_slots_at(origins->slots, number);
-  struct kad_entry *earliest = kad_slots_at(origins->slots, origin->earliest);
+  struct kad_memory_entry *entry = kad_slots_at(origins->slots, number);
+  struct kad_memory_entry *earliest =
+      kad_slots_at(origins->slots, origin->earliest);
   entry->later = origin->earliest;
   entry->earlier = earliest->earlier;
   kad_slots_at(origins->slots, earliest->earlier)->later = number;
@@ -133,7 +134,7 @@ static void link_latest(struct kad_origins *origins, struct kad_origin *origin,
 
 static void unlink_entry(struct kad_origins *origins, struct kad_origin *origin,
                          uint32_t number) {
-  const struct kad_entry *entry = kad_slots_at(origins->slots, number);
+  const struct kad_memory_entry *entry = kad_slots_at(origins->slots, number);
   kad_slots_at(origins->slots, entry->earlier)->later = entry->later;
   kad_slots_at(origins->slots, entry->later)->earlier = entry->earlier;
   if (origin->earliest == number) {
@@ -144,7 +145,7 @@ static void unlink_entry(struct kad_origins *origins, struct kad_origin *origin,
 /* Opens an account with its first entry. */
 static uint32_t open_account(struct kad_origins *origins, uint32_t number,
                              uint64_t hash, size_t bytes) {
-  struct kad_entry *entry = kad_slots_at(origins->slots, number);
+  struct kad_memory_entry *entry = kad_slots_at(origins->slots, number);
   uint32_t item = take_item(origins);
   origins->items[item] =
       (struct kad_origin){.bytes = bytes, .earliest = number, .records = 1};
@@ -214,10 +215,10 @@ struct weight {
   kad_time_ms expires_at;
 };
 
-static struct weight weigh(const struct kad_entry *entry,
+static struct weight weigh(const struct kad_memory_entry *entry,
                            const struct kad_id *self) {
   struct kad_id key;
-  kad_entry_key(entry, &key);
+  kad_memory_entry_key(entry, &key);
   return (struct weight){
       .prefix = kad_id_prefix(&key, self),
       .expires_at = entry->due[KAD_RANK_EXPIRE],

@@ -34,7 +34,8 @@ void kad_slots_clear(struct kad_slots *slots,
   slots->serial = serial;
 }
 
-uint32_t kad_slots_add(struct kad_slots *slots, struct kad_entry *entry) {
+uint32_t kad_slots_add(struct kad_slots *slots,
+                       struct kad_memory_entry *entry) {
   uint32_t number = slots->free;
   if (number != KAD_NO_ITEM) {
     slots->free = slots->items[number].next_free;

@@ -7,8 +7,8 @@
 #include "records/memory/entry.h"
 
 struct kad_slot {
-  struct kad_entry *entry; /* NULL when free */
-  uint32_t serial;         /* of the entry; never 0 */
+  struct kad_memory_entry *entry; /* NULL when free */
+  uint32_t serial;                /* of the entry; never 0 */
   uint32_t next_free;
 };
 
@@ -34,20 +34,20 @@ void kad_slots_clear(struct kad_slots *slots,
                      const struct kad_allocator *allocator);
 
 /* Gives `entry` a number, for which room has been reserved. */
-uint32_t kad_slots_add(struct kad_slots *slots, struct kad_entry *entry);
+uint32_t kad_slots_add(struct kad_slots *slots, struct kad_memory_entry *entry);
 
 /* Frees the number; the entry is the caller's. */
 void kad_slots_remove(struct kad_slots *slots, uint32_t number);
 
 /* Returns the entry of a number that is in use. */
-static inline struct kad_entry *kad_slots_at(const struct kad_slots *slots,
-                                             uint32_t number) {
+static inline struct kad_memory_entry *kad_slots_at(
+    const struct kad_slots *slots, uint32_t number) {
   return slots->items[number].entry;
 }
 
 /* Puts another block in the place of an entry; its number and handle stay. */
 static inline void kad_slots_replace(struct kad_slots *slots, uint32_t number,
-                                     struct kad_entry *entry) {
+                                     struct kad_memory_entry *entry) {
   slots->items[number].entry = entry;
 }
 

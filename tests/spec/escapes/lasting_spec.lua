@@ -12,7 +12,7 @@ local DEADLINE <const> = "did not answer before its deadline"
 
 -- Asserts that nothing of the policies waits any more.
 local function nothing_waits(world)
-  assert.equal(0, world.node:stats().waiting)
+  assert.equal(0, world.node:stats().pending_hooks)
 end
 
 local function reload(world)

@@ -134,7 +134,7 @@ local function try(seed, path)
   return world.net:perform(function()
     local accepted = store_at_random(world, seed)
     assert_all_held(world, accepted)
-    assert.equal(0, world.holder:stats().waiting)
+    assert.equal(0, world.holder:stats().pending_hooks)
     local report
     repeat
       report = world.nodes[1]:call(world.holder:addresses()[1], "report")

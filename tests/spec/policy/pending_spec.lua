@@ -153,7 +153,7 @@ describe("a hook that waits", function()
     end
     kad.sleep(1)
 
-    assert.equal(count, world.node:stats().waiting)
+    assert.equal(count, world.node:stats().pending_hooks)
     local each = (memory() - before) / count
     assert.is_true(each < 2600, each)
   end, { max_waiting = 2000, limits = false }))
@@ -181,7 +181,7 @@ describe("a hook that waits", function()
         kad.sleep(2)
         assert.equal(expected, not reply and message or nil)
         assert.equal(1, ran)
-        assert.equal(0, world.node:stats().waiting)
+        assert.equal(0, world.node:stats().pending_hooks)
         assert.truthy(call(world))
       end)()
     end)

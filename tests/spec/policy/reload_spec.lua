@@ -98,11 +98,11 @@ describe("reloading policies", function()
       end)
       for _ = 1, 100 do
         kad.sleep(0.01)
-        if world.node:stats().waiting > 0 then
+        if world.node:stats().pending_hooks > 0 then
           break
         end
       end
-      assert.equal(1, world.node:stats().waiting) -- preempted
+      assert.equal(1, world.node:stats().pending_hooks) -- preempted
       world.files:write(computing("new", 1))
 
       assert.is_true(world.node:reload())

@@ -106,7 +106,7 @@ describe("reloads under traffic", function()
       kad.sleep(5)
 
       assert.equal(seen.asked, seen.answered)
-      assert.equal(0, world.node:stats().waiting)
+      assert.equal(0, world.node:stats().pending_hooks)
       local reply = world.other:call(world.node:addresses()[1], "run")
       assert.equal(seen.asked + 1, reply.asked)
       assert_flat(before, after)

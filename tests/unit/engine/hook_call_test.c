@@ -204,13 +204,13 @@ static void an_answer_may_come_later(void **state) {
   call(lone);
   kad_lone_run(lone, DEADLINE_MS - 1);
   assert_int_equal(answers(lone), 0);
-  assert_int_equal(kad_lone_stats(lone).waiting, 1);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 1);
 
   assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &answer));
 
   assert_int_equal(kad_lone_error(lone), 0);
   assert_int_equal(kad_lone_stats(lone).served_custom, 1);
-  assert_int_equal(kad_lone_stats(lone).waiting, 0);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 0);
   assert_int_equal(
       kad_node_complete_hook(lone->node, soloist.call_ids[0], &answer),
       KAD_ENOTFOUND);
@@ -277,7 +277,7 @@ static void a_later_answer_may_not_be_later_again(void **state) {
   assert_int_equal(
       kad_node_complete_hook(lone->node, soloist.call_ids[0], NULL),
       KAD_EINVAL);
-  assert_int_equal(kad_lone_stats(lone).waiting, 1);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 1);
 }
 
 static void tickets_are_never_reused(void **state) {
@@ -290,7 +290,7 @@ static void tickets_are_never_reused(void **state) {
       assert_true(soloist.call_ids[i] != soloist.call_ids[j]);
     }
   }
-  assert_int_equal(kad_lone_stats(lone).waiting, 10);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 10);
 }
 
 static void only_so_many_questions_wait(void **state) {
@@ -310,7 +310,7 @@ static void only_so_many_questions_wait(void **state) {
   call(lone);
 
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
-  assert_int_equal(kad_lone_stats(lone).waiting, 3);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 3);
   assert_int_equal(soloist.abandoned, 1);
   assert_true(soloist.last_abandoned == soloist.call_ids[3]);
   assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
@@ -327,7 +327,7 @@ static void a_query_longer_than_a_datagram_of_ours_asks_nobody(void **state) {
   assert_int_equal(kad_lone_stats(lone).dropped_malformed, 1);
   assert_int_equal(lone->sent, 0);
   assert_int_equal(soloist.abandoned, 0);
-  assert_int_equal(kad_lone_stats(lone).waiting, 0);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 0);
 }
 
 /* ---------------------------------------------------------- on_request -- */
@@ -366,7 +366,7 @@ static void on_request_may_leave_a_query_unanswered(void **state) {
   kad_lone_ask(lone, &from, KAD_METHOD_PING);
   kad_lone_run(lone, 10000);
   assert_int_equal(answers(lone), 0);
-  assert_int_equal(kad_lone_stats(lone).dropped_silenced, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_by_policy, 1);
 }
 
 static void on_request_may_decide_later(void **state) {
@@ -384,7 +384,7 @@ static void on_request_may_decide_later(void **state) {
   assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[1], &yes));
   assert_int_equal(kad_lone_stats(lone).served_find_node, 1);
   assert_ok(kad_node_complete_hook(lone->node, soloist.call_ids[0], &silent));
-  assert_int_equal(kad_lone_stats(lone).dropped_silenced, 1);
+  assert_int_equal(kad_lone_stats(lone).dropped_by_policy, 1);
   kad_lone_run(lone, DEADLINE_MS);
 
   assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
@@ -522,7 +522,7 @@ static void a_hook_may_replace_the_policy_that_it_is_of(void **state) {
   soloist.released = 0;
   call(lone);
   assert_int_equal(soloist.released, 0);
-  assert_int_equal(kad_lone_stats(lone).waiting, 1);
+  assert_int_equal(kad_lone_stats(lone).pending_hooks, 1);
   kad_lone_run(lone, DEADLINE_MS);
   assert_int_equal(soloist.released, 1);
   assert_int_equal(kad_node_complete_hook(lone->node, 1, &yes), KAD_ENOTFOUND);

@@ -196,7 +196,7 @@ static void few_pings_are_in_flight(void **state) {
   struct kad_lone *lone = *state;
   visit_in_silence(lone);
   assert_int_equal(kad_lone_stats(lone).pending,
-                   KAD_VERIFY_MAX - KAD_VERIFY_OURS);
+                   KAD_VERIFICATION_MAX - KAD_VERIFICATION_OURS);
 }
 
 /* Returns true if one of the last 20 datagrams was a ping to `contact`. */
@@ -251,8 +251,8 @@ static void few_pings_are_sent_a_second(void **state) {
     }
     kad_lone_run(lone, 50);
   }
-  assert_in_range(pings(lone), 10 * KAD_VERIFY_PER_S,
-                  10 * KAD_VERIFY_PER_S + KAD_VERIFY_MAX);
+  assert_in_range(pings(lone), 10 * KAD_VERIFICATION_PER_S,
+                  10 * KAD_VERIFICATION_PER_S + KAD_VERIFICATION_MAX);
 }
 
 /* Opens the node anew, with local addresses allowed. */
@@ -274,9 +274,9 @@ static void visit_from_one_subnet(struct kad_lone *lone) {
     visitor.address.port = (uint16_t)(1000 + i);
     kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
   }
-  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_SUBNET);
+  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFICATION_SUBNET);
   kad_lone_ask(lone, &other, KAD_METHOD_PING);
-  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFY_SUBNET + 1);
+  assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFICATION_SUBNET + 1);
 }
 
 static void one_subnet_has_few_pings_in_flight(void **state) {

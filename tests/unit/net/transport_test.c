@@ -58,8 +58,8 @@ static int open_person(size_t i) {
   config.limits = false;
   people[i].address = (struct kad_address){
       .ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 1, .family = 4};
-  return kad_network_open_carried(network, &config, &people[i].address, 1,
-                                  &transport, &people[i].node);
+  return kad_network_open_on_transport(network, &config, &people[i].address, 1,
+                                       &transport, &people[i].node);
 }
 
 static int open_people(void **state) {
@@ -138,7 +138,7 @@ static void what_comes_between_turns_is_received_at_once(void **state) {
 
 static void flood(void *data) {
   unsigned *refused = data;
-  for (unsigned i = 0; i < KAD_CARRIER_WAITING + 10; i++) {
+  for (unsigned i = 0; i < KAD_TRANSPORT_WAITING + 10; i++) {
     int error = kad_network_receive(network, people[0].node, &people[1].address,
                                     kad_slice_of("x"));
     assert_true(error == 0 || error == KAD_EFULL);
@@ -157,7 +157,7 @@ static void a_bounded_number_waits_amid_callbacks(void **state) {
 
   assert_int_equal(refused, 10);
   kad_node_stats(people[0].node, &stats);
-  assert_int_equal(stats.datagrams_in, KAD_CARRIER_WAITING);
+  assert_int_equal(stats.datagrams_in, KAD_TRANSPORT_WAITING);
 }
 
 static void flood_and_close(void *data) {
@@ -210,23 +210,23 @@ static void mistakes_are_refused(void **state) {
   (void)state;
   kad_config_default(&config);
 
-  assert_int_equal(kad_network_open_carried(network, &config, &portless, 1,
-                                            &transport, &node),
+  assert_int_equal(kad_network_open_on_transport(network, &config, &portless, 1,
+                                                 &transport, &node),
                    KAD_EINVAL);
-  assert_int_equal(kad_network_open_carried(
+  assert_int_equal(kad_network_open_on_transport(
                        network, &config, &people[0].address, 1, &mute, &node),
                    KAD_EINVAL);
-  assert_int_equal(kad_network_open_carried(network, &config,
-                                            &people[0].address, 1, NULL, &node),
+  assert_int_equal(kad_network_open_on_transport(
+                       network, &config, &people[0].address, 1, NULL, &node),
                    KAD_EINVAL);
-  assert_int_equal(kad_network_open_carried(network, &config,
-                                            &people[0].address, 0, &transport,
-                                            &node),
+  assert_int_equal(kad_network_open_on_transport(network, &config,
+                                                 &people[0].address, 0,
+                                                 &transport, &node),
                    KAD_EINVAL);
   config.k = 0;
-  assert_int_equal(kad_network_open_carried(network, &config,
-                                            &people[0].address, 1, &transport,
-                                            &node),
+  assert_int_equal(kad_network_open_on_transport(network, &config,
+                                                 &people[0].address, 1,
+                                                 &transport, &node),
                    KAD_EINVAL);
   assert_int_equal(
       kad_network_receive(network, people[0].node, &nowhere, kad_slice_of("x")),
@@ -262,8 +262,8 @@ static void memory_may_end_at_any_time(void **state) {
     kad_counting_init(&failing);
     assert_ok(kad_network_udp_new(failing.allocator, &made));
     kad_counting_fail_at(&failing, n);
-    int error = kad_network_open_carried(made, &config, &lonely.address, 1,
-                                         &transport, &node);
+    int error = kad_network_open_on_transport(made, &config, &lonely.address, 1,
+                                              &transport, &node);
     bool failed = failing.has_failed;
     kad_counting_never_fail(&failing);
     assert_int_equal(error, failed ? KAD_ENOMEM : 0);

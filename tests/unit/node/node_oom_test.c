@@ -266,7 +266,7 @@ static void memory_may_stay_short(void **state) {
       ping_must_be_answered(&lone_node);
       /* What was asked last has its deadline in which to be answered. */
       kad_lone_run(&lone_node, 3000);
-      assert_int_equal(kad_lone_stats(&lone_node).waiting, 0);
+      assert_int_equal(kad_lone_stats(&lone_node).pending_hooks, 0);
     }
     kad_lone_close(&lone_node);
     assert_int_equal(run.ended, run.started);

@@ -477,7 +477,7 @@ static void policy_that_never_answers_does_not_hold_up_a_get(void **state) {
   assert_int_equal(get(reader, &options), KAD_ETIMEOUT);
 
   assert_in_range(got.result.took_ms, 3000, 3000 + 4000 + 1000 + 10);
-  assert_int_equal(kad_overlay_stats(&overlay, reader).waiting, 0);
+  assert_int_equal(kad_overlay_stats(&overlay, reader).pending_hooks, 0);
 }
 
 static void node_closes_while_a_get_waits(void **state) {

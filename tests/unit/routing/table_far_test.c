@@ -38,7 +38,7 @@ static struct kad_contact make(unsigned shared, unsigned number) {
 
 static int add(unsigned shared, unsigned number, uint32_t rtt_ms) {
   const struct kad_contact contact = make(shared, number);
-  const struct kad_entry *probe = NULL;
+  const struct kad_table_entry *probe = NULL;
   return kad_table_add(table, &contact, rtt_ms, 1, &probe);
 }
 

@@ -99,7 +99,7 @@ static void fill(struct world *world, unsigned number) {
                     .family = 4},
     };
     draw_id_sharing(world, draw_distance(world, number), &contact.id);
-    const struct kad_entry *probe = NULL;
+    const struct kad_table_entry *probe = NULL;
     const int error = kad_table_add(world->table, &contact, 1, 0, &probe);
     assert_true(error == 0 || error == KAD_EFULL || error == KAD_EID);
     if (error == KAD_EFULL) {
@@ -116,7 +116,7 @@ static void check_bounds(struct world *world) {
   size_t count = 0;
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   while ((entry = kad_table_next(world->table, &bucket, &slot)) != NULL) {
     const size_t shared =
         kad_id_prefix(&world->config.self, &entry->contact.id);

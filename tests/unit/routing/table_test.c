@@ -31,7 +31,7 @@ static void an_answer_enters_and_is_handed_out(void **state) {
 
   assert_ok(kad_tables_add(it, 3, 1));
 
-  const struct kad_entry *entry = kad_tables_find(it, 3, 1);
+  const struct kad_table_entry *entry = kad_tables_find(it, 3, 1);
   assert_non_null(entry);
   assert_int_equal(entry->last_seen, it->now);
   assert_int_equal(entry->rtt_ms, 100);
@@ -54,7 +54,7 @@ static void round_trip_times_are_smoothed(void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact contact = kad_tables_contact(it, 0, 0);
   assert_ok(kad_tables_add_contact(it, &contact, 0));
-  const struct kad_entry *entry = kad_tables_find(it, 0, 0);
+  const struct kad_table_entry *entry = kad_tables_find(it, 0, 0);
   assert_int_equal(entry->rtt_ms, 0);
 
   assert_ok(kad_tables_add_contact(it, &contact, 80));
@@ -296,16 +296,16 @@ static void a_silent_contact_that_failed_once_is_not_handed_out(void **state) {
 static void good_ends_with_silence_or_a_failure(void **state) {
   struct kad_tables *it = *state;
   const kad_time_ms ping_ms = KAD_TABLES_PING_MS;
-  const struct kad_entry *entry = kad_tables_find(it, 0, 7);
+  const struct kad_table_entry *entry = kad_tables_find(it, 0, 7);
   const kad_time_ms seen = entry->last_seen;
 
-  assert_true(kad_entry_is_good(entry, seen + ping_ms - 1, ping_ms));
-  assert_false(kad_entry_is_good(entry, seen + ping_ms, ping_ms));
+  assert_true(kad_table_entry_is_good(entry, seen + ping_ms - 1, ping_ms));
+  assert_false(kad_table_entry_is_good(entry, seen + ping_ms, ping_ms));
   kad_tables_fail(it, 0, 7, 1);
-  assert_false(kad_entry_is_good(entry, seen, ping_ms));
-  assert_false(kad_entry_is_bad(entry));
+  assert_false(kad_table_entry_is_good(entry, seen, ping_ms));
+  assert_false(kad_table_entry_is_bad(entry));
   kad_tables_fail(it, 0, 7, 1);
-  assert_true(kad_entry_is_bad(entry));
+  assert_true(kad_table_entry_is_bad(entry));
 }
 
 static void a_known_id_elsewhere_does_not_displace_it(void **state) {
@@ -334,7 +334,7 @@ static void a_bad_contact_gives_its_id_up(void **state) {
 
   assert_ok(kad_tables_add_contact(it, &moved, 1));
 
-  const struct kad_entry *entry = kad_tables_find(it, 0, 2);
+  const struct kad_table_entry *entry = kad_tables_find(it, 0, 2);
   assert_true(kad_address_equal(&entry->contact.address, &moved.address));
   assert_int_equal(entry->failures, 0);
   assert_int_equal(kad_table_count(it->table), KAD_TABLES_K + 1);
@@ -357,7 +357,7 @@ static void one_address_holds_one_contact(void **state) {
 static void removing_lets_one_enter_that_waits(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
-  const struct kad_entry *entry = kad_tables_find(it, 0, 2);
+  const struct kad_table_entry *entry = kad_tables_find(it, 0, 2);
 
   kad_table_remove(it->table, &entry->contact); /* the table's own memory */
 

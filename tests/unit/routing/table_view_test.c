@@ -77,9 +77,9 @@ static size_t rank_all(const struct kad_tables *it, const struct kad_id *target,
   size_t count = 0;
   size_t bucket = 0;
   size_t slot = 0;
-  const struct kad_entry *entry;
+  const struct kad_table_entry *entry;
   while ((entry = kad_table_next(it->table, &bucket, &slot)) != NULL) {
-    if (kad_entry_is_bad(entry)) {
+    if (kad_table_entry_is_bad(entry)) {
       continue;
     }
     assert_true(count < CONTACTS_MAX);

@@ -58,7 +58,8 @@ static void end_node(struct chaos *chaos, size_t i, bool crash) {
 
 static void change_behaviour(struct chaos *chaos, struct kad_node *node) {
   const struct kad_sim_hostility how = {
-      .behaviour = (enum kad_sim_behaviour)draw(chaos, KAD_SIM_GARBAGE + 1),
+      .behaviour =
+          (enum kad_sim_behaviour)draw(chaos, KAD_SIM_BEHAVIOUR_GARBAGE + 1),
       .key = kad_overlay_key((unsigned)draw(chaos, 2)),
       .per_s = (uint32_t)draw(chaos, 50),
   };
@@ -139,7 +140,7 @@ static void disturb(struct chaos *chaos, size_t i) {
   }
 }
 
-/* Every datagram has one fate, once all have arrived. */
+/* Every datagram has one outcome, once all have arrived. */
 static void assert_all_are_accounted_for(struct chaos *chaos) {
   struct kad_sim_stats stats;
   for (size_t i = 0; i < PLACES; i++) {
@@ -161,7 +162,7 @@ static void open_network(struct chaos *chaos, uint64_t seed) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.seed = seed;
-  config.latency = KAD_SIM_LOG_NORMAL;
+  config.latency = KAD_SIM_LATENCY_LOG_NORMAL;
   config.jitter_ms = 30;
   config.loss = 0.02;
   config.duplicate = 0.02;

@@ -127,7 +127,7 @@ static void honest_node_pings(struct kad_overlay *overlay, size_t i) {
 
 static void silent_node_answers_pings_alone(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_SILENT};
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_SILENT};
   struct kad_overlay overlay;
   struct spy it;
   open_with(&overlay, &how);
@@ -144,7 +144,7 @@ static void silent_node_answers_pings_alone(void **state) {
 
 static void liar_names_the_invented_and_other_liars(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_LIAR};
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_LIAR};
   struct kad_overlay overlay;
   struct spy it;
   open_with(&overlay, &how);
@@ -163,7 +163,7 @@ static void liar_names_the_invented_and_other_liars(void **state) {
 
 static void liar_says_that_it_stores_and_does_not(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_LIAR};
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_LIAR};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
   const struct kad_id key = overlay.ids[SIZE - 1];
@@ -183,7 +183,7 @@ static void liar_says_that_it_stores_and_does_not(void **state) {
 
 static void sybil_names_the_sybils_of_its_key(void **state) {
   (void)state;
-  struct kad_sim_hostility how = {.behaviour = KAD_SIM_SYBIL,
+  struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_SYBIL,
                                   .key = kad_overlay_key(1)};
   struct kad_overlay overlay;
   struct spy it;
@@ -204,7 +204,7 @@ static void sybil_names_the_sybils_of_its_key(void **state) {
 
 static void flooder_stores_junk_with_tokens(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_FLOODER,
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_FLOODER,
                                         .per_s = 20};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
@@ -222,7 +222,7 @@ static void flooder_stores_junk_with_tokens(void **state) {
 
 static void replays_break_nothing(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_REPLAYER,
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_REPLAYER,
                                         .per_s = 20};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
@@ -238,7 +238,7 @@ static void replays_break_nothing(void **state) {
 
 static void garbage_is_dropped_and_breaks_nothing(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_GARBAGE,
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_GARBAGE,
                                         .per_s = 100};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
@@ -253,15 +253,15 @@ static void garbage_is_dropped_and_breaks_nothing(void **state) {
 
 static void hostile_node_may_repent(void **state) {
   (void)state;
-  struct kad_sim_hostility how = {.behaviour = KAD_SIM_SILENT};
+  struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_SILENT};
   struct kad_overlay overlay;
   struct spy it;
   open_with(&overlay, &how);
-  how.behaviour = KAD_SIM_FLOODER;
+  how.behaviour = KAD_SIM_BEHAVIOUR_FLOODER;
   for (size_t i = HONEST; i < SIZE; i++) {
     assert_ok(kad_sim_set_behaviour(overlay.network, overlay.nodes[i], &how));
   }
-  how.behaviour = KAD_SIM_HONEST;
+  how.behaviour = KAD_SIM_BEHAVIOUR_HONEST;
   for (size_t i = HONEST; i < SIZE; i++) {
     assert_ok(kad_sim_set_behaviour(overlay.network, overlay.nodes[i], &how));
   }
@@ -278,7 +278,7 @@ static void hostile_node_may_repent(void **state) {
 
 static void sleeping_flooder_sends_nothing(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_GARBAGE};
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_GARBAGE};
   struct kad_overlay overlay;
   open_with(&overlay, &how);
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
@@ -312,7 +312,7 @@ static uint64_t trace_of(enum kad_sim_behaviour behaviour) {
 static void seed_decides_what_the_hostile_do(void **state) {
   (void)state;
   uint64_t last = 0;
-  for (int i = KAD_SIM_LIAR; i <= KAD_SIM_GARBAGE; i++) {
+  for (int i = KAD_SIM_BEHAVIOUR_LIAR; i <= KAD_SIM_BEHAVIOUR_GARBAGE; i++) {
     const uint64_t hash = trace_of((enum kad_sim_behaviour)i);
     assert_int_equal(trace_of((enum kad_sim_behaviour)i), hash);
     assert_int_not_equal(hash, last);
@@ -329,7 +329,8 @@ static void what_is_no_behaviour_is_refused(void **state) {
 
   assert_int_equal(kad_sim_set_behaviour(overlay.network, node, &how),
                    KAD_EINVAL);
-  how = (struct kad_sim_hostility){.behaviour = KAD_SIM_GARBAGE, .per_s = 1001};
+  how = (struct kad_sim_hostility){.behaviour = KAD_SIM_BEHAVIOUR_GARBAGE,
+                                   .per_s = 1001};
   assert_int_equal(kad_sim_set_behaviour(overlay.network, node, &how),
                    KAD_EINVAL);
   kad_overlay_close(&overlay);
@@ -337,7 +338,7 @@ static void what_is_no_behaviour_is_refused(void **state) {
 
 static void memory_may_end_on_the_way_to_hostility(void **state) {
   (void)state;
-  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_FLOODER};
+  const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_FLOODER};
   struct kad_overlay overlay;
   kad_overlay_open(&overlay, 1);
   struct kad_node *node = kad_overlay_add(&overlay);

@@ -302,14 +302,14 @@ static void bandwidth_of_the_network_is_that_of_each_node(void **state) {
 
 struct witness {
   struct kad_hub *hub;
-  unsigned seen[KAD_SIM_UNREACHABLE + 1];
+  unsigned seen[KAD_SIM_OUTCOME_UNREACHABLE + 1];
   kad_time_ms last;
   bool closes; /* the other node at the first sight */
 };
 
 static void witness(void *data, const struct kad_sim_event *event) {
   struct witness *it = data;
-  it->seen[event->fate]++;
+  it->seen[event->outcome]++;
   assert_true(event->at >= it->last);
   assert_int_equal(event->from->family, 4);
   it->last = event->at;
@@ -335,11 +335,11 @@ static void trace_tells_every_fate(void **state) {
   kad_hub_ping_all(&hub, 20);
 
   const struct kad_sim_stats stats = kad_hub_stats(&hub);
-  assert_int_equal(it.seen[KAD_SIM_DELIVERED], stats.delivered);
-  assert_int_equal(it.seen[KAD_SIM_LOST], stats.lost);
-  assert_int_equal(it.seen[KAD_SIM_PARTITIONED], stats.partitioned);
-  assert_int_equal(it.seen[KAD_SIM_ASLEEP], stats.asleep);
-  assert_int_equal(it.seen[KAD_SIM_UNREACHABLE], stats.unreachable);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_DELIVERED], stats.delivered);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_LOST], stats.lost);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_PARTITIONED], stats.partitioned);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_ASLEEP], stats.asleep);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_UNREACHABLE], stats.unreachable);
   assert_true(stats.lost > 0 && stats.partitioned > 0 && stats.asleep > 0 &&
               stats.unreachable > 0);
   assert_int_equal(stats.sent, stats.delivered + stats.lost +
@@ -366,9 +366,12 @@ static void witness_may_close_the_receiver(void **state) {
 static void fates_have_names(void **state) {
   (void)state;
 
-  assert_string_equal(kad_sim_fate_name(KAD_SIM_DELIVERED), "delivered");
-  assert_string_equal(kad_sim_fate_name(KAD_SIM_UNREACHABLE), "unreachable");
-  assert_string_equal(kad_sim_fate_name((enum kad_sim_fate)99), "unknown");
+  assert_string_equal(kad_sim_outcome_name(KAD_SIM_OUTCOME_DELIVERED),
+                      "delivered");
+  assert_string_equal(kad_sim_outcome_name(KAD_SIM_OUTCOME_UNREACHABLE),
+                      "unreachable");
+  assert_string_equal(kad_sim_outcome_name((enum kad_sim_outcome)99),
+                      "unknown");
 }
 
 /* --------------------------------------------------------- determinism -- */
@@ -391,7 +394,7 @@ static uint64_t trace_of(uint64_t seed, bool traced) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.seed = seed;
-  config.latency = KAD_SIM_JIMENEZ;
+  config.latency = KAD_SIM_LATENCY_JIMENEZ;
   config.jitter_ms = 20;
   config.loss = 0.05;
   config.duplicate = 0.05;

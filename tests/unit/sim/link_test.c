@@ -32,7 +32,7 @@ static void table_of_jimenez_has_its_quantiles(void **state) {
   struct kad_sim_config config;
   struct kad_sim_curve curve;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_JIMENEZ;
+  config.latency = KAD_SIM_LATENCY_JIMENEZ;
 
   kad_sim_curve_fill(&config, &curve);
 
@@ -48,7 +48,7 @@ static void log_normal_curve_has_its_median_and_spread(void **state) {
   struct kad_sim_config config;
   struct kad_sim_curve curve;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_LOG_NORMAL;
+  config.latency = KAD_SIM_LATENCY_LOG_NORMAL;
   config.rtt_median_ms = 80;
   config.rtt_sigma = 0.5;
 
@@ -67,7 +67,7 @@ static void curve_ends_at_its_first_and_last_line(void **state) {
   struct kad_sim_config config;
   struct kad_sim_curve curve;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_QUANTILES;
+  config.latency = KAD_SIM_LATENCY_QUANTILES;
   config.quantiles = lines;
   config.quantile_count = 4;
 
@@ -104,7 +104,7 @@ static void pairs_of_nodes_are_spread_like_the_table(void **state) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
   config.seed = 3;
-  config.latency = KAD_SIM_JIMENEZ;
+  config.latency = KAD_SIM_LATENCY_JIMENEZ;
   struct kad_hub hub;
   kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
 
@@ -122,7 +122,7 @@ static void round_trip_of_a_pair_is_always_the_same(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_LOG_NORMAL;
+  config.latency = KAD_SIM_LATENCY_LOG_NORMAL;
   struct kad_hub hub;
   kad_hub_open(&hub, &config, KAD_HUB_OTHERS);
   kad_hub_ping_all(&hub, 50);
@@ -328,7 +328,7 @@ static void shares_out_of_range_are_refused(void **state) {
     config.reorder = wrong[i];
     assert_refused(&config);
     kad_sim_config_default(&config);
-    config.latency = KAD_SIM_LOG_NORMAL;
+    config.latency = KAD_SIM_LATENCY_LOG_NORMAL;
     config.rtt_sigma = wrong[i] > 1 ? 4.1 : wrong[i];
     assert_refused(&config);
   }
@@ -348,7 +348,7 @@ static void tables_that_do_not_grow_are_refused(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_QUANTILES;
+  config.latency = KAD_SIM_LATENCY_QUANTILES;
   config.quantile_count = 3;
   assert_refused(&config);
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
@@ -365,7 +365,7 @@ static void memory_may_end_while_the_network_is_made(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  config.latency = KAD_SIM_JIMENEZ;
+  config.latency = KAD_SIM_LATENCY_JIMENEZ;
   int error = KAD_ENOMEM;
   for (size_t nth = 0; error != 0 && nth < 10; nth++) {
     struct kad_counting_allocator counting;

@@ -34,7 +34,8 @@ static void note_sender(void *data, const struct kad_sim_event *event) {
       kad_address_equal(event->to, &known)      ? &fixture->at_known
       : kad_address_equal(event->to, &stranger) ? &fixture->at_stranger
                                                 : NULL;
-  if (seen != NULL && seen->family == 0 && event->fate == KAD_SIM_DELIVERED) {
+  if (seen != NULL && seen->family == 0 &&
+      event->outcome == KAD_SIM_OUTCOME_DELIVERED) {
     *seen = *event->from;
   }
 }
