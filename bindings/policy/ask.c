@@ -1,16 +1,16 @@
 /* ask.c: asks one hook about what a table says, as the engine would ask it, and
  * shows its answer as a table. Made for tests of policies.
  *
- * A question of this kind has a ticket that no node gives out, so that a hook
+ * A call of this kind has a call_id that no node gives out, so that a hook
  * that waits finds its way back here. One may be open at a time. */
 #include "policy/policy.h"
 
 #include <string.h>
 
-/* A question and what it borrows. The table that it was read from keeps the
+/* A call and what it borrows. The table that it was read from keeps the
  * strings. */
 struct inquiry {
-  struct kad_question question;
+  struct kad_hook_call call;
   struct kad_record record;
   struct kad_request request;
 };
@@ -37,7 +37,7 @@ static void read_record(lua_State *L, int index, unsigned bits,
 
 /* Reads the list `held`. Its array is left on the stack. [-0, +0|1, v] */
 static void read_held(lua_State *L, int index, unsigned bits,
-                      struct kad_question *question) {
+                      struct kad_hook_call *call) {
   if (!push_field(L, index, "held")) {
     return;
   }
@@ -52,13 +52,13 @@ static void read_held(lua_State *L, int index, unsigned bits,
     lua_pop(L, 1);
   }
   lua_remove(L, list);
-  question->held = held;
-  question->held_count = count;
+  call->held = held;
+  call->held_count = count;
 }
 
 /* Reads the contact `from`, and whether it is proven. [-0, +0, v] */
 static void read_from(lua_State *L, int index, unsigned bits,
-                      struct kad_question *question) {
+                      struct kad_hook_call *call) {
   struct kad_slice text;
   const size_t len = bits / 8;
   if (!push_field(L, index, "from")) {
@@ -67,14 +67,14 @@ static void read_from(lua_State *L, int index, unsigned bits,
   const int from = lua_gettop(L);
   luaL_checktype(L, from, LUA_TTABLE);
   if (kad_lua_field_string(L, from, "id", len, len, &text)) {
-    memcpy(question->from.id.bytes, text.data, len);
+    memcpy(call->from.id.bytes, text.data, len);
   }
   if (kad_lua_field_string(L, from, "address", 1, 64, &text) &&
-      kad_address_parse(text, &question->from.address) != 0) {
+      kad_address_parse(text, &call->from.address) != 0) {
     luaL_error(L, "'%s' is no address such as 192.0.2.1:6881",
                (const char *)text.data);
   }
-  (void)kad_lua_field_boolean(L, from, "proven", &question->proven);
+  (void)kad_lua_field_boolean(L, from, "proven", &call->proven);
   lua_pop(L, 1);
 }
 
@@ -85,7 +85,7 @@ static void read_request(lua_State *L, int index, struct inquiry *inquiry) {
   if (!kad_lua_field_string(L, index, "method", 1, 64, &request->method)) {
     return;
   }
-  inquiry->question.request = request;
+  inquiry->call.request = request;
   if (push_field(L, index, "args")) {
     kad_lua_bencode_encode(L, lua_gettop(L), "args", true);
     lua_remove(L, -2);
@@ -93,7 +93,7 @@ static void read_request(lua_State *L, int index, struct inquiry *inquiry) {
   }
 }
 
-static void read_reason(lua_State *L, int index, struct kad_question *asked) {
+static void read_reason(lua_State *L, int index, struct kad_hook_call *asked) {
   static const char *const names[] = {"store", "republish", "handoff", "cache",
                                       "get",   "expire",    NULL};
   static const enum kad_reason reasons[] = {
@@ -105,39 +105,39 @@ static void read_reason(lua_State *L, int index, struct kad_question *asked) {
   }
 }
 
-/* Reads the question in the table at `index`. What it borrows is left on the
+/* Reads the call in the table at `index`. What it borrows is left on the
  * stack. [-0, +n, v] */
 static void read_inquiry(lua_State *L, int index, unsigned bits,
                          struct inquiry *inquiry) {
-  struct kad_question *const question = &inquiry->question;
+  struct kad_hook_call *const call = &inquiry->call;
   luaL_checkstack(L, 10, NULL);
   if (push_field(L, index, "record")) {
     read_record(L, lua_gettop(L), bits, &inquiry->record);
-    question->record = &inquiry->record;
-    lua_pop(L, 1); /* the question keeps it */
+    call->record = &inquiry->record;
+    lua_pop(L, 1); /* the call keeps it */
   }
-  read_from(L, index, bits, question);
-  read_reason(L, index, question);
-  read_held(L, index, bits, question);
+  read_from(L, index, bits, call);
+  read_reason(L, index, call);
+  read_held(L, index, bits, call);
   read_request(L, index, inquiry);
 }
 
 static const char *verdict_name(enum kad_verdict verdict) {
   switch (verdict) {
-  case KAD_ACCEPT:
+  case KAD_VERDICT_ACCEPT:
     return "accept";
-  case KAD_REFUSE:
+  case KAD_VERDICT_REJECT:
     return "reject";
-  case KAD_SILENT:
+  case KAD_VERDICT_DROP:
     return "drop";
-  case KAD_FAILED:
-  case KAD_LATER:
+  case KAD_VERDICT_FAILED:
+  case KAD_VERDICT_PENDING:
     return "failed";
   }
   return "failed";
 }
 
-static void set_records(lua_State *L, const struct kad_answer *answer,
+static void set_records(lua_State *L, const struct kad_hook_result *answer,
                         unsigned bits) {
   lua_createtable(L, (int)answer->record_count, 0);
   for (size_t i = 0; i < answer->record_count; i++) {
@@ -147,7 +147,7 @@ static void set_records(lua_State *L, const struct kad_answer *answer,
   lua_setfield(L, -2, "records");
 }
 
-static void set_refusal(lua_State *L, const struct kad_answer *answer) {
+static void set_refusal(lua_State *L, const struct kad_hook_result *answer) {
   lua_pushinteger(L, answer->code != 0 ? answer->code : KAD_CODE_REFUSED);
   lua_setfield(L, -2, "code");
   kad_lua_push_slice(L, answer->reason);
@@ -156,7 +156,7 @@ static void set_refusal(lua_State *L, const struct kad_answer *answer) {
 
 /* Sets what an answer holds beside its verdict. [-0, +0, m] */
 static void set_content(lua_State *L, const struct kad_lua_hook *hook,
-                        const struct kad_answer *answer) {
+                        const struct kad_hook_result *answer) {
   switch (hook->kind) {
   case KAD_HOOK_MERGE:
   case KAD_HOOK_SELECT:
@@ -184,14 +184,14 @@ static void set_content(lua_State *L, const struct kad_lua_hook *hook,
 /* Pushes an answer as a table: verdict, and code, reason, records, seconds or
  * reply. [-0, +1, m] */
 static void push_answer(lua_State *L, const struct kad_lua_hook *hook,
-                        const struct kad_answer *answer) {
+                        const struct kad_hook_result *answer) {
   luaL_checkstack(L, 6, NULL);
   lua_newtable(L);
   lua_pushstring(L, verdict_name(answer->verdict));
   lua_setfield(L, -2, "verdict");
-  if (answer->verdict == KAD_REFUSE) {
+  if (answer->verdict == KAD_VERDICT_REJECT) {
     set_refusal(L, answer);
-  } else if (answer->verdict == KAD_ACCEPT) {
+  } else if (answer->verdict == KAD_VERDICT_ACCEPT) {
     set_content(L, hook, answer);
   }
 }
@@ -207,20 +207,20 @@ static void forgive(struct kad_lua_hook *hook) {
 }
 
 int kad_host_ask(lua_State *L, struct kad_host *host) {
-  struct inquiry inquiry = {.question = {.node = host->node->node}};
-  struct kad_answer answer = {.verdict = KAD_FAILED};
+  struct inquiry inquiry = {.call = {.node = host->node->node}};
+  struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
   const lua_Integer number =
       kad_lua_check_integer(L, 2, 1, (lua_Integer)host->hook_count);
   luaL_checktype(L, 3, LUA_TTABLE);
-  luaL_argcheck(L, host->asked == 0, 1, "another question waits");
+  luaL_argcheck(L, host->asked == 0, 1, "another call waits");
   read_inquiry(L, 3, host->bits, &inquiry);
   struct kad_lua_hook *const hook = &host->hooks[number - 1];
   host->asked = UINT64_MAX - host->asks++;
-  inquiry.question.ticket = host->asked;
-  inquiry.question.now = kad_network_now(host->node->network);
+  inquiry.call.call_id = host->asked;
+  inquiry.call.now = kad_network_now(host->node->network);
   forgive(hook);
-  kad_hook_answer(hook, &inquiry.question, &answer);
-  if (answer.verdict == KAD_LATER) {
+  kad_hook_complete(hook, &inquiry.call, &answer);
+  if (answer.verdict == KAD_VERDICT_PENDING) {
     return 0;
   }
   host->asked = 0;
@@ -231,7 +231,7 @@ int kad_host_ask(lua_State *L, struct kad_host *host) {
 /* What a hook that waited has answered. */
 struct outcome {
   const struct kad_lua_hook *hook;
-  const struct kad_answer *answer;
+  const struct kad_hook_result *answer;
 };
 
 /* Leaves the answer in the registry of the state that has asked. [-0, +0, m] */
@@ -243,7 +243,7 @@ static int keep_answer(lua_State *L) {
 }
 
 void kad_host_answered(struct kad_lua_hook *hook,
-                       const struct kad_answer *answer) {
+                       const struct kad_hook_result *answer) {
   struct kad_host *const host = hook->host;
   struct outcome outcome = {.hook = hook, .answer = answer};
   host->asked = 0;
