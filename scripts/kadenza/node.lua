@@ -125,7 +125,7 @@ end
 ---@return kadenza.Record[] records  tables
 function Node:own()
   check_open(self)
-  return self.core:own()
+  return self.core:publications()
 end
 
 --- Keeps a record of its own no longer, which a put with `keep` has made it
@@ -140,7 +140,7 @@ function Node:withdraw(key, wishes)
   check_open(self)
   check.id(self, key, "key", 2)
   wishes = check.with_defaults(wishes, 2, WITHDRAW)
-  return self.core:withdraw(key, wishes.type, wishes.value)
+  return self.core:unpublish(key, wishes.type, wishes.value)
 end
 
 --- Returns the node's counters by name, and under `policies` those of its
@@ -182,11 +182,12 @@ end
 -- Saves the records that the node keeps, and those of types that it does not
 -- know now, unless they are those that were saved last.
 local function save_own(self, state)
-  local changes = self.core:stats().own_changes
+  local changes = self.core:stats().publication_changes
   if changes == (self.saved_changes or 0) then
     return true
   end
-  local saved, message, code = state.save_own(self.folder, self.core:own(),
+  local saved, message, code = state.save_own(self.folder, 
+    self.core:publications(),
     self.unknown or {}, self.net:time())
   if saved then
     self.saved_changes = changes
@@ -371,7 +372,7 @@ local function keep_again(self, config)
   local stores = #records * (config.k or K)
   local within = math.min(30 + 2 * stores // rate, MAX_WITHIN)
   for _, record in ipairs(records) do
-    local kept, message = self.core:keep(record, within)
+    local kept, message = self.core:publish(record, within)
     if not kept then
       self.unknown = self.unknown or {}
       self.unknown[#self.unknown + 1] = record

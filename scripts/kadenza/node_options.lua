@@ -46,7 +46,7 @@ local M = {}
 ---  republish, hand off, repair and cache
 ---@field cache? boolean  a get leaves a cached copy near the key, true
 ---@field repair? boolean  a get gives holders what they lack, true
----@field max_own? integer  records kept as its own
+---@field max_publications? integer  records kept as its own
 
 local LIMITS <const> = {
   queries_per_s = "integer",
@@ -80,7 +80,7 @@ local CORE <const> = {
   max_bytes = "integer",
   max_records = "integer",
   max_records_address = "integer",
-  max_own = "integer",
+  max_publications = "integer",
   stores_per_s = "integer",
 }
 

@@ -498,7 +498,7 @@ function Node:put(key, value, wishes, callback)
   local lookup
   lookup, wishes, callback =
     lookup_options.read(wishes, callback, lookup_options.PUT, 2)
-  lookup.keep = wishes.keep
+  lookup.publish = wishes.keep
   local record, message, code = make_record(self, key, value, wishes)
   local start = record and starter(self, "put", record, lookup)
     or function(done)
