@@ -186,7 +186,7 @@ local function save_own(self, state)
   if changes == (self.saved_changes or 0) then
     return true
   end
-  local saved, message, code = state.save_own(self.folder, 
+  local saved, message, code = state.save_own(self.folder,
     self.core:publications(),
     self.unknown or {}, self.net:time())
   if saved then
