@@ -21,7 +21,8 @@ local task = require("kadenza.task")
 ---@field port integer
 
 ---@class kadenza.Info
----@field hops integer  longest chain of answers to the last contact
+---@field hops integer  replies in the chain to the first value, or else to the
+---  closest contact that replied; 1: our table had it
 ---@field messages integer  queries sent
 ---@field took number  seconds
 ---@field stored integer  put, announce: nodes that took it, this one included
@@ -29,9 +30,8 @@ local task = require("kadenza.task")
 ---  among which this one counts when it serves the key's type
 ---@field holders integer  get: contacts that had a value; query: replies that
 ---  counted
----@field widened boolean  get, get_peers, put, announce: ids lay so densely
----  around the key that somebody has gathered them there; nodes beside it were
----  asked, or stored at, too
+---@field widened boolean  get, get_peers, put, announce: the key is dense;
+---  nodes beside it were queried, or stored at, too
 ---@field closest kadenza.Contact[]  that answered, closest first
 ---@field records table[]  get: every record
 ---@field path table[]  every contact asked, in order

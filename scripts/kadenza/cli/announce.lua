@@ -7,7 +7,7 @@ local fault = require("kadenza.cli.fault")
 local M = {
   summary = "Announce a peer of an info hash.",
   description = "Tells the nodes closest to INFOHASH that this machine serves "
-    .. "it on PORT (BEP 5). They forget it after half an hour.",
+    .. "it on PORT (BEP 5). They forget it after 45 minutes.",
   usage = "INFOHASH PORT",
   settings = client.SETTINGS,
 }

@@ -48,6 +48,19 @@ describe("docs/operations.md", function()
   end)
 end)
 
+describe("the time that peers are kept", function()
+  local seconds = read("core/records/type.c"):match("PEER_TTL_S = (%d+)")
+  local time = (" %d minutes"):format(seconds // 60)
+
+  for _, path in ipairs({ "core/records/type.h", "docs/decisions.md",
+    "scripts/kadenza/cli/announce.lua" })
+  do
+    it("is the same in " .. path, function()
+      assert.is_truthy(read(path):find(time, 1, true), time)
+    end)
+  end
+end)
+
 describe("docs/kadenza.1", function()
   it("lists every option", function()
     local text = read("docs/kadenza.1"):gsub("\\%-", "-")
