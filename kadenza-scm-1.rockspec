@@ -270,8 +270,6 @@ build = {
       "scripts/kadenza/lookup_options.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
-    ["kadenza.methods"] =
-      "scripts/kadenza/methods.lua",
     ["kadenza.node"] =
       "scripts/kadenza/node.lua",
     ["kadenza.node_options"] =
@@ -308,6 +306,8 @@ build = {
       "scripts/kadenza/pubsub/event.lua",
     ["kadenza.pubsub.feed"] =
       "scripts/kadenza/pubsub/feed.lua",
+    ["kadenza.queries"] =
+      "scripts/kadenza/queries.lua",
     ["kadenza.run"] =
       "scripts/kadenza/run.lua",
     ["kadenza.safe"] =

@@ -10,7 +10,7 @@ local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local log = require("kadenza.log")
 local lookup_options = require("kadenza.lookup_options")
-local methods = require("kadenza.methods")
+local queries = require("kadenza.queries")
 local strings = require("kadenza.node_options").strings
 local task = require("kadenza.task")
 
@@ -270,7 +270,7 @@ local function check_custom(name, args, level)
   check.kind(name, "string", "name", level + 1)
   if #name < 1 or #name > 32 then
     error("name must have 1 to 32 bytes, not " .. #name, level + 1)
-  elseif methods.CORE[name] then
+  elseif queries.CORE[name] then
     error("'" .. name .. "' is a query of the node's own, not a custom one",
       level + 1)
   end

@@ -1,37 +1,38 @@
---- What the tasks of one network have to run, and when: a queue of tasks that
---- are ready, and one of those that were preempted, which go on in later turns
---- of the network, after all else has had its turn.
+--- Runs the tasks of one network: a queue of tasks that are ready, and a queue
+--- of tasks that were preempted, which continue in later turns of the network.
+--- Tested by tests/spec/task_spec.lua.
 --
--- It knows nothing of coroutines: `step(task, ...)` is kadenza.task's.
+-- It does not handle coroutines: `step(task, ...)`, a function of kadenza.task,
+-- does.
 
 local throttle = require("kadenza.throttle")
 
 local M = {}
 
--- Steps in one turn of the network: tasks that keep waking one another let it
--- do something else in between.
+-- Steps in one turn of the network. Tasks that always wake each other leave
+-- time for other work.
 local MAX_STEPS <const> = 1000
 
 ---@class kadenza.Scheduler
 ---@field network kadenza.core.Network
----@field live table<kadenza.Task, integer>  what is under way → its number
----@field unseen kadenza.Task[]  failed tasks that nobody has awaited
----@field say fun(name: string, fn: fun(unsaid?: integer))  of the failures of a
----  policy's tasks
----@field endings table[]  what to do when the network ends
----@field meter? table  where tasks are metered: `has_time(network)`
+---@field live table<kadenza.Task, integer>  tasks that have not ended → number
+---@field unawaited kadenza.Task[]  failed tasks that nothing has awaited
+---@field throttled fun(name: string, fn: fun(suppressed?: integer))  logs
+---  failures of a policy's tasks
+---@field endings table[]  functions to call when the network ends
+---@field meter? table  with `has_time(network)`, where tasks are metered
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
--- Ends the work of `drain`, also when an error ends it.
-local Idle = {}
-Idle.__index = Idle
+-- Marks the scheduler idle when `drain` returns or raises.
+local DrainGuard = {}
+DrainGuard.__index = DrainGuard
 
-function Idle:__close()
-  self.scheduler.draining = false
+function DrainGuard:__close()
+  self.scheduler.is_draining = false
 end
 
--- Queues hold their items at first … last.
+-- A queue holds its items at first … last.
 local function new_queue()
   return { first = 1, last = 0 }
 end
@@ -40,13 +41,13 @@ local function is_empty(queue)
   return queue.first > queue.last
 end
 
-local function put(queue, item)
+local function push(queue, item)
   local last = queue.last + 1
-  queue[last] = item -- raises when memory ends: nothing has changed then
+  queue[last] = item -- if this raises for lack of memory, nothing has changed
   queue.last = last
 end
 
-local function take(queue)
+local function pop(queue)
   local item = queue[queue.first]
   queue[queue.first] = nil
   queue.first = queue.first + 1
@@ -55,100 +56,101 @@ end
 
 --- Makes the scheduler of a network.
 ---@param network kadenza.core.Network
----@param step fun(task: kadenza.Task, ...)  runs a task until it waits
+---@param step fun(task: kadenza.Task, ...)  runs a task until it yields
 ---@return kadenza.Scheduler scheduler
 function M.new(network, step)
   local scheduler = setmetatable({
     network = network,
     step = step,
     meter = rawget(coroutine, "has_time") and coroutine or nil,
-    draining = false,
-    planned = false, -- a timer is to go on with what is ready
-    resuming = false, -- … with what is paused
+    is_draining = false,
+    has_drain_timer = false, -- a timer will call `drain`
+    has_paused_timer = false, -- a timer will call `resume_paused`
     ready = new_queue(),
     paused = new_queue(),
     live = {},
-    count = 0, -- of tasks so far
-    unseen = {},
-    say = throttle.new(network),
+    count = 0, -- tasks started so far
+    unawaited = {},
+    throttled = throttle.new(network),
     endings = {},
   }, Scheduler)
-  scheduler.idle = setmetatable({ scheduler = scheduler }, Idle)
+  scheduler.guard = setmetatable({ scheduler = scheduler }, DrainGuard)
   return scheduler
 end
 
---- Counts a task as under way.
+--- Adds a task to those that have not ended.
 ---@param task kadenza.Task
-function Scheduler:enlist(task)
+function Scheduler:add(task)
   self.count = self.count + 1
   self.live[task] = self.count
 end
 
---- Has a task go on with these values when it is its turn.
+--- Queues a task that is ready, and the values to resume it with.
 ---@param task kadenza.Task
 ---@param ... any
 function Scheduler:enqueue(task, ...)
-  put(self.ready, { task = task, ... })
+  push(self.ready, { task = task, ... })
 end
 
--- Where tasks are metered, those of a turn share its time.
+-- Tells whether another task may run in this turn: metered tasks share its
+-- time.
 function Scheduler:has_time()
   return not self.meter or self.meter.has_time(self.network)
 end
 
--- Calls `go_on` in a later turn; `flag` tells that this is planned.
-function Scheduler:plan(flag, go_on)
+-- Calls `method` in the next turn; `flag` is set until then.
+function Scheduler:schedule(flag, method)
   if not self[flag] and self.network:is_open() then
     self.network:start_timer(0, function()
       self[flag] = false
-      go_on(self)
+      method(self)
     end)
-    self[flag] = true -- not before: start_timer raises when memory ends
+    self[flag] = true -- after start_timer, which may raise for lack of memory
   end
 end
 
---- Runs what is ready, unless it is being run already.
+--- Runs the tasks that are ready. Does nothing inside of a task that it runs.
 function Scheduler:drain()
-  if self.draining then
+  if self.is_draining then
     return
   end
-  self.draining = true
-  local _ <close> = self.idle
+  self.is_draining = true
+  local _ <close> = self.guard
   local ready, steps = self.ready, 0
   while not is_empty(ready) and steps < MAX_STEPS
     and (steps == 0 or self:has_time())
   do
-    local entry = take(ready)
+    local entry = pop(ready)
     steps = steps + 1
     self.step(entry.task, table.unpack(entry))
   end
   if not is_empty(ready) then
-    self:plan("planned", self.drain)
+    self:schedule("has_drain_timer", self.drain)
   end
 end
 
--- Lets paused tasks go on, one after the other, as long as the turn lasts.
--- Those that are preempted again come last.
+-- Resumes paused tasks one after the other while the turn has time. A task that
+-- is preempted again goes to the end of the queue.
 function Scheduler:resume_paused()
   local paused = self.paused
   local last = paused.last
   repeat
-    self:enqueue(take(paused))
+    self:enqueue(pop(paused))
     self:drain()
   until paused.first > last or not self:has_time()
   if not is_empty(paused) then
-    self:plan("resuming", self.resume_paused)
+    self:schedule("has_paused_timer", self.resume_paused)
   end
 end
 
---- Has a task that was preempted go on in a later turn.
+--- Queues a task that was preempted, to be resumed in a later turn.
 ---@param task kadenza.Task
 function Scheduler:pause(task)
-  put(self.paused, task)
-  self:plan("resuming", self.resume_paused)
+  push(self.paused, task)
+  self:schedule("has_paused_timer", self.resume_paused)
 end
 
---- Returns what is under way, in the order of its start.
+--- Returns the tasks that have not ended, in the order of their start.
 ---@return kadenza.Task[] tasks
 function Scheduler:list()
   local numbers, by_number, list = {}, {}, {}

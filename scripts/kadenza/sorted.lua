@@ -1,8 +1,9 @@
---- Walking a table in the same order every time.
+--- Keys in order. Tested by tests/spec/suggest_spec.lua.
 
---- Returns the keys of a table, which can be compared, in their order.
+--- Returns the keys of a table in ascending order, so that a loop over them has
+--- the same order every time.
 ---@generic K
----@param map table<K, any>
+---@param map table<K, any>  whose keys can be compared
 ---@return K[] keys
 return function(map)
   local keys = {}

@@ -1,8 +1,8 @@
 --- Tasks: coroutines that belong to a network and wait on its clock.
 --
--- A task runs until it waits; what it waits for wakes it up. All waiting goes
--- through `task.wait`, so that the same code runs on sockets, in the simulator
--- and in a policy:
+-- A task runs until it waits; the event that it waits for resumes it. All
+-- waiting goes through `task.wait`, so that the same code runs on sockets, in
+-- the simulator and in a policy:
 --
 --     local first = task.spawn(network, function()
 --       task.sleep(1)
@@ -11,10 +11,11 @@
 --     -- in another task:
 --     print(first:await())
 --
--- Only this module resumes the coroutine of a task. A wake-up that comes while
--- a task of the same network runs waits in a queue until that one waits, so
--- that wake-ups do not nest.
+-- Only this module resumes the coroutine of a task. If an event occurs while
+-- another task of the same network runs, the task is queued until that one
+-- waits: resumes do not nest.
 
+local check = require("kadenza.check")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local failure = require("kadenza.failure")
@@ -31,19 +32,18 @@ local Task = {}
 Task.__index = Task
 Task.__name = "kadenza.Task"
 
--- What the coroutine of a task yields to its driver. One that yields nothing
--- was preempted by a count hook, and goes on in the next turn.
+-- The first value that the coroutine of a task yields. A coroutine that yields
+-- nothing was preempted by a count hook, and continues in the next turn.
 local WAIT <const> = {}
 local CANCEL <const> = {}
 
 local ENDED <const> = { done = true, failed = true, canceled = true }
 
--- Which task a coroutine is, and what each network has to run. Both forget with
--- their keys; they are a cache of what is, not settings.
+-- Coroutine → task, and network → scheduler; the keys are weak.
 local tasks = setmetatable({}, { __mode = "k" })
 local schedulers = setmetatable({}, { __mode = "k" })
 
-local step -- below
+local step -- defined below
 
 local function scheduler_of(network)
   local found = schedulers[network]
@@ -61,19 +61,19 @@ local function wake(task)
   task.scheduler:enqueue(task)
 end
 
--- A failure that nobody awaits until the next turn is said then.
-local function report_unseen(task)
-  local unseen, network = task.scheduler.unseen, task.scheduler.network
-  unseen[#unseen + 1] = task
+-- Logs a failure in the next turn, unless the task is awaited until then.
+local function report_unawaited(task)
+  local unawaited, network = task.scheduler.unawaited, task.scheduler.network
+  unawaited[#unawaited + 1] = task
   if network:is_open() then
     network:start_timer(0, function()
-      failure.say(task)
+      failure.log(task)
     end)
   end
 end
 
--- Tells a host how the task ended that it had handed over.
-local function tell_end(task)
+-- Tells the host of an adopted task how it ended.
+local function report_end(task)
   if task.state == "done" then
     task.ended(task, "done", task.ran or 0,
       table.unpack(task.outcome, 1, task.outcome.n))
@@ -90,54 +90,56 @@ local function finish(task, state, ...)
   local watchers = task.watchers or {}
   task.watchers = nil
   if task.settled then
-    task.settled() -- the sandbox counts tasks; that is not awaiting them
+    task.settled() -- the sandbox counts tasks; this does not await them
   end
   if state ~= "failed" or #watchers > 0 or task.ended then
-    task.seen = true
+    task.awaited = true
   else
-    report_unseen(task)
+    report_unawaited(task)
   end
   for _, watcher in ipairs(watchers) do
     watcher()
   end
   if task.ended then
-    tell_end(task)
+    report_end(task)
   end
 end
 
 local function fail(task, err)
   task.traceback = core.traceback(task.thread)
   task.state = "closing"
-  task.driver.close(task.thread) -- its `<close>` variables
+  task.driver.close(task.thread) -- closes its `<close>` variables
   finish(task, "failed", err)
 end
 
--- What a user's function raises must not tear the scheduler.
-local function call_off(task, cancel)
-  local fine, err = pcall(cancel)
-  if not fine then
-    failure.say_text(task, errors.text_of(err))
+-- Calls the cancel function of a wait. It is the user's: its errors are logged,
+-- and do not reach the scheduler.
+local function call_cancel(task, cancel)
+  local succeeded, err = pcall(cancel)
+  if not succeeded then
+    failure.log_text(task, errors.text_of(err))
   end
 end
 
-local function withdraw(task)
+-- Cancels the wait of a task, if it waits.
+local function cancel_wait(task)
   local wait = task.wait
   task.wait = nil
   if wait then
-    wait.withdrawn = true
+    wait.is_canceled = true
     if wait.timer then
       task.scheduler.network:stop_timer(wait.timer)
     end
     if wait.cancel then
-      call_off(task, wait.cancel)
+      call_cancel(task, wait.cancel)
     end
   end
 end
 
--- Closes the coroutine of a task: its `<close>` variables are closed.
+-- Closes the coroutine of a task, and with it its `<close>` variables.
 local function close(task)
   task.state = "closing"
-  withdraw(task)
+  cancel_wait(task)
   local closed, err = task.driver.close(task.thread)
   if closed then
     finish(task, "canceled")
@@ -146,7 +148,7 @@ local function close(task)
   end
 end
 
--- The coroutine waits now, unless it has been woken up already.
+-- Makes a task wait, unless the wait has ended already.
 local function suspend(task, wait)
   if wait.results then
     wake(task)
@@ -156,7 +158,7 @@ local function suspend(task, wait)
   end
 end
 
-local function preempted(task, used, cpu)
+local function pause_preempted(task, used, cpu)
   task.state = "ready"
   if task.driver.carry then
     task.used, task.cpu = used, cpu
@@ -164,10 +166,11 @@ local function preempted(task, used, cpu)
   task.scheduler:pause(task)
 end
 
--- Notes what a metered task has used, for its hook's figures, and returns what
--- matters if it has been preempted. What it did before it was adopted, C has
--- counted. Thousands may wait: what says nothing makes no field.
-local function note_use(task, carried)
+-- Adds what a metered task has used to the figures of its hook: `ran`, `steps`
+-- and `killed`. The time before the task was adopted is counted in C. Returns
+-- what the driver carries over if the task was preempted. Fields that are not
+-- needed stay nil, because thousands of tasks may wait.
+local function count_use(task, carried)
   local used, cpu, ns, killed = task.driver.used()
   task.ran = (task.ran or 0) + ns
   if carried then
@@ -177,13 +180,14 @@ local function note_use(task, carried)
   return used, cpu
 end
 
-local function after(task, carried, succeeded, first, second, ...)
+-- Handles the results of resuming a task.
+local function handle_yield(task, carried, succeeded, first, second, ...)
   local used, cpu
   if task.driver.used then
-    used, cpu = note_use(task, carried)
+    used, cpu = count_use(task, carried)
   end
   if ENDED[task.state] then
-    return -- it was abandoned while it ran
+    return -- abandoned while it ran
   elseif not succeeded then
     fail(task, first)
   elseif coroutine.status(task.thread) == "dead" then
@@ -193,13 +197,13 @@ local function after(task, carried, succeeded, first, second, ...)
   elseif first == CANCEL then
     close(task)
   else
-    preempted(task, used, cpu)
+    pause_preempted(task, used, cpu)
   end
 end
 
 function step(task, ...)
   if task.state ~= "ready" then
-    return -- it was canceled meanwhile
+    return -- canceled since it was queued
   end
   task.state = "running"
   local carried = task.used or 0
@@ -208,11 +212,11 @@ function step(task, ...)
     task.used, task.cpu = nil, nil
   end
   local run = task.driver.run or task.driver.resume
-  after(task, carried, run(task.thread, ...))
+  handle_yield(task, carried, run(task.thread, ...))
 end
 
 local function outcome_of(task)
-  task.seen = true
+  task.awaited = true
   if task.state == "failed" then
     error(task.outcome[1], 0)
   elseif task.state == "canceled" then
@@ -223,21 +227,21 @@ end
 
 ----------------------------------------------------------------- waiting --
 
---- Returns the task that calls, or nil outside of any.
+--- Returns the current task, or nil outside of tasks.
 ---@return kadenza.Task? task
 function M.current()
   return tasks[coroutine.running()]
 end
 
---- Returns the network of the task that calls; outside of any, the default one.
+--- Returns the network of the current task; outside of tasks, the default one.
 ---@return kadenza.core.Network network
 function M.network()
   local task = M.current()
   return task and task.scheduler.network or loop.network()
 end
 
---- Raises unless the caller is a task that may wait; returns it.
----@param level integer  whom to blame, as of `error`
+--- Returns the current task; raises unless there is one and it may wait.
+---@param level integer  as of `error`
 ---@return kadenza.Task task
 function M.check(level)
   local task = M.current()
@@ -252,10 +256,10 @@ function M.check(level)
   return task
 end
 
---- Raises if the caller is a task of `network`: a task cannot run or close what
---- it runs in.
+--- Raises if the current task is one of `network`: a task cannot run or close
+--- the network that it runs in.
 ---@param network kadenza.core.Network
----@param level integer  whom to blame, as of `error`
+---@param level integer  as of `error`
 function M.check_outside(network, level)
   local task = M.current()
   if task and task.scheduler.network == network then
@@ -263,9 +267,9 @@ function M.check_outside(network, level)
   end
 end
 
--- Wakes up the task that waits like this, once.
-local function wake_up(wait, ...)
-  if wait.results or wait.withdrawn then
+-- Ends a wait and resumes its task. Later calls do nothing.
+local function finish_wait(wait, ...)
+  if wait.results or wait.is_canceled then
     return
   end
   wait.results = table.pack(...)
@@ -277,17 +281,17 @@ local function wake_up(wait, ...)
   end
 end
 
---- Waits until `resume` is called, and returns what it is called with.
---- `start(resume)` begins what is waited for. It may return a function that
---- withdraws it, which is called when the task is canceled meanwhile. `resume`
---- may be called at once; all calls but the first do nothing.
+--- Calls `start(resume)`, waits until `resume` is called, and returns its
+--- arguments. `start` may return a function that cancels what it has started;
+--- it is called if the task is canceled while it waits. `start` may call
+--- `resume` before it returns. Only the first call of `resume` has an effect.
 ---@async
 ---@param start fun(resume: fun(...)): fun()?
 ---@return any ...
 function M.wait(start)
   local wait = { task = M.check(2) }
   wait.cancel = start(function(...)
-    wake_up(wait, ...)
+    finish_wait(wait, ...)
   end)
   if not wait.results then
     coroutine.yield(WAIT, wait)
@@ -297,11 +301,11 @@ end
 
 --- Returns the milliseconds of `seconds`, rounded up.
 ---@param seconds number
----@param level integer  whom to blame for what is no time to wait
+---@param level integer  as of `error`
 ---@return integer ms
 function M.milliseconds(seconds, level)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
-    error("seconds must be a number from 0 to a milliard", level + 1)
+    error("seconds must be a number from 0 to 1e9", level + 1)
   end
   return math.ceil(seconds * 1000)
 end
@@ -311,17 +315,17 @@ end
 ---@param seconds number
 function M.sleep(seconds)
   local ms = M.milliseconds(seconds, 2)
-  -- As M.wait, without what it needs for others: thousands may sleep.
+  -- M.wait without its two closures: thousands of tasks may sleep.
   local wait = { task = M.check(2) }
   wait.timer = wait.task.scheduler.network:start_timer(ms, function()
-    wake_up(wait)
+    finish_wait(wait)
   end)
   coroutine.yield(WAIT, wait)
 end
 
---- Begins an operation: `start(done)` calls `done` with its results, and
---- returns a function that cancels it. Inside a task, waits and returns the
---- results; with a callback, gives them to that and returns at once.
+--- Starts an operation. `start(done)` returns a function that cancels it, and
+--- calls `done` with its results. Without a callback, waits and returns the
+--- results; with one, returns at once and passes them to the callback.
 ---@async
 ---@param start fun(done: fun(...)): fun()?
 ---@param callback? fun(...)
@@ -330,9 +334,7 @@ function M.operate(start, callback)
   if callback == nil then
     return M.wait(start)
   end
-  if type(callback) ~= "function" then
-    error("the callback must be a function, not " .. type(callback), 2)
-  end
+  check.callback(callback, 2)
   start(callback)
 end
 
@@ -349,8 +351,8 @@ local function new_task(network, thread, state, driver)
   return task
 end
 
---- Starts a task in a network. It runs at once if no other task of the network
---- does, otherwise when that waits.
+--- Starts a task in a network. It runs at once, or, inside a task of the same
+--- network, when that task waits.
 ---@param network kadenza.core.Network
 ---@param fn async fun(...): ...
 ---@param ... any  arguments of `fn`
@@ -360,13 +362,13 @@ function M.spawn(network, fn, ...)
     error("a task needs a function, not " .. type(fn), 2)
   end
   local task = new_task(network, coroutine.create(fn), "ready")
-  task.scheduler:enlist(task)
+  task.scheduler:add(task)
   task.scheduler:enqueue(task, ...)
   task.scheduler:drain()
   return task
 end
 
---- Waits until the task has ended. Returns what its function returned, or nil,
+--- Waits until the task has ended. Returns the results of its function, or nil,
 --- message, code if it was canceled; raises its error if it failed.
 ---@async
 ---@return any ...
@@ -382,10 +384,10 @@ function Task:await()
   return outcome_of(self)
 end
 
---- Ends the task: what it waits for is withdrawn and its `<close>` variables
---- are closed. A task that is just running ends when it next waits, at once if
---- it is the caller. Returns false if it had ended already.
----@return boolean canceled
+--- Cancels the task: cancels what it waits for and closes its `<close>`
+--- variables. A task that runs ends when it next waits; the caller itself ends
+--- at once.
+---@return boolean canceled  false if it had ended before
 function Task:cancel()
   if ENDED[self.state] or self.state == "closing" then
     return false
@@ -402,23 +404,22 @@ function Task:cancel()
   return true
 end
 
---- Ends the task without closing its coroutine, which is never resumed again:
---- for one that may not run any more, not even its `<close>` variables. What it
---- waits for is withdrawn.
----@return boolean abandoned  false if it had ended already
+--- Ends the task without closing its coroutine, which is never resumed: for a
+--- task whose `<close>` variables must not run either. Cancels what it waits
+--- for.
+---@return boolean abandoned  false if it had ended before
 function Task:abandon()
   if ENDED[self.state] then
     return false
   end
-  withdraw(self)
+  cancel_wait(self)
   finish(self, "canceled")
   return true
 end
 
---- Calls `watcher` when the task, which is under way, ends. Returns a function
---- that withdraws this.
+--- Calls `watcher` when the task ends, which must not have ended yet.
 ---@param watcher fun()
----@return fun() withdraw
+---@return fun() remove  removes the watcher
 function Task:on_end(watcher)
   self.watchers = self.watchers or {}
   table.insert(self.watchers, watcher)
@@ -432,13 +433,13 @@ function Task:on_end(watcher)
   end
 end
 
---- Tells whether the task is still under way, and otherwise how it ended.
+--- Returns "running" until the task has ended, and then how it ended.
 ---@return "running"|"done"|"failed"|"canceled" status
 function Task:status()
   return ENDED[self.state] and self.state or "running"
 end
 
---- Returns what a task that has failed says of it, with a traceback.
+--- Returns the error of a task that has failed, with a traceback.
 ---@return string text
 function Task:failure()
   return failure.describe(self)
@@ -457,8 +458,8 @@ end
 
 ---------------------------------------------------------------- adoption --
 
---- Makes a task of a coroutine that something else has made and will resume: a
---- policy host. It counts as running until `suspended` is called.
+--- Makes a task of a coroutine that a policy host has created and resumes. The
+--- task counts as running until `suspended` is called.
 ---@param network kadenza.core.Network
 ---@param thread thread
 ---@param driver? { resume: function, close: function }  instead of `coroutine`
@@ -467,29 +468,28 @@ function M.adopt(network, thread, driver)
   return new_task(network, thread, "running", driver)
 end
 
---- Takes over an adopted task that has yielded, with what it has yielded: from
---- now on it is resumed here. `ended(task, state, ran, ...)` is called at its
---- end: done, with its results; failed, with a text; or canceled. `ran` is how
---- long it ran after this, in nanoseconds.
+--- Takes over an adopted task that has yielded: from now on this module resumes
+--- it. `ended(task, state, ran, ...)` is called when it ends: "done" with its
+--- results, "failed" with a text, or "canceled". `ran` is the time that it ran
+--- after this call, in nanoseconds.
 ---@param task kadenza.Task
 ---@param ended fun(task: kadenza.Task, state: string, ran: integer, ...)
----@param ... any
+---@param ... any  what the coroutine has yielded
 function M.suspended(task, ended, ...)
-  task.scheduler:enlist(task)
+  task.scheduler:add(task)
   task.scheduler.meter = task.scheduler.meter
     or task.driver.has_time and task.driver
   task.ended = ended
-  after(task, nil, true, ...)
+  handle_yield(task, nil, true, ...)
   task.scheduler:drain()
 end
 
 ------------------------------------------------------- end of a network --
 
---- Calls `fn` when the network ends (kad.run returns, a simulation closes).
---- Returns a function that forgets it.
+--- Calls `fn` when the network ends: kad.run returns, or a simulation closes.
 ---@param network kadenza.core.Network
 ---@param fn fun()
----@return fun() forget
+---@return fun() remove  removes `fn`
 function M.at_end(network, fn)
   local endings = scheduler_of(network).endings
   local ending = { fn = fn }
@@ -504,19 +504,19 @@ function M.at_end(network, fn)
   end
 end
 
---- Takes the errors of tasks that have failed and were not awaited: of those
---- that were logged the first, and all that were not.
+--- Removes and returns the errors of tasks that have failed and were not
+--- awaited: the first of those that were logged, and all that were not.
 ---@param network kadenza.core.Network
----@return any[] errors
+---@return { value: any, text: string }[] failures
 function M.take_failures(network)
   return failure.take(scheduler_of(network))
 end
 
---- Cancels what is left of a network's tasks, in the order of their start, and
---- does all that `at_end` was told: the first error is raised afterwards.
+--- Cancels the tasks of a network in the order of their start, and calls the
+--- functions of `at_end`; raises their first error afterwards.
 ---@param network kadenza.core.Network
----@param is_enough? fun(): boolean  asked before each; true leaves the rest
----@return boolean finished  false when some are left
+---@param is_enough? fun(): boolean  called before each task; true stops here
+---@return boolean finished  false if tasks are left
 function M.finish(network, is_enough)
   local finished = scheduler_of(network)
   for _, task in ipairs(finished:list()) do
@@ -534,8 +534,8 @@ end
 --- Runs a network until `task` has ended; returns its results or raises.
 ---@param network kadenza.core.Network
 ---@param task kadenza.Task
----@param run? fun(is_over: fun(): boolean)  what runs it instead, until it is
----  over or nothing is left to do
+---@param run? fun(is_over: fun(): boolean)  runs the network instead, until the
+---  task has ended or nothing is left to do
 ---@return any ...
 function M.run_until(network, task, run)
   if not ENDED[task.state] then

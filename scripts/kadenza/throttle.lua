@@ -1,36 +1,40 @@
---- Says what may happen often once in a while, and how often it was not said.
+--- Limits how often a repeated event is logged, and counts the events that are
+--- not.
 --
---     local say = throttle.new(network)
---     say("every[1]", function(unsaid) log.error("failed", {…}) end)
+--     local throttled = throttle.new(network)
+--     throttled("every[1]", function(suppressed)
+--       log.error("failed", { before = suppressed })
+--     end)
 
 local M = {}
 
---- Seconds in which a thing is said once.
+--- Seconds between two calls for the same name.
 M.SECONDS = 10
 
--- Names that are kept; whoever has more of them begins anew.
+-- Names that are remembered; at one more, all are forgotten.
 local MAX_NAMES <const> = 1000
 
---- Returns a function that calls `fn(unsaid)` unless it has done so for `name`
---- within the last seconds. `unsaid` is how often that was, or nil.
----@param network kadenza.core.Network  whose clock counts
----@return fun(name: string, fn: fun(unsaid?: integer)) say
+--- Returns a function that calls `fn(suppressed)`, unless it has done so for
+--- the same name within the last 10 seconds. `suppressed` is the number of
+--- calls left out since, or nil.
+---@param network kadenza.core.Network  its clock counts
+---@return fun(name: string, fn: fun(suppressed?: integer)) throttled
 function M.new(network)
-  local said, count = {}, 0
+  local entries, count = {}, 0
   return function(name, fn)
-    local now, entry = network:now(), said[name]
+    local now, entry = network:now(), entries[name]
     if entry and now - entry.at < M.SECONDS then
-      entry.unsaid = entry.unsaid + 1
+      entry.suppressed = entry.suppressed + 1
       return
     end
     if not entry then
       if count >= MAX_NAMES then
-        said, count = {}, 0
+        entries, count = {}, 0
       end
       count = count + 1
     end
-    said[name] = { at = now, unsaid = 0 }
-    fn(entry and entry.unsaid > 0 and entry.unsaid or nil)
+    entries[name] = { at = now, suppressed = 0 }
+    fn(entry and entry.suppressed > 0 and entry.suppressed or nil)
   end
 end
 

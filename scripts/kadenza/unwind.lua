@@ -1,7 +1,7 @@
---- Does all that a list has collected for the end, whatever fails on the way.
+--- The end of several things. Tested by tests/spec/closing_spec.lua.
 
---- Empties a list, the last item first, and calls `fn` with every item. Raises
---- the first error when it is through.
+--- Empties a list, the last item first, and calls `fn` with each item. An error
+--- of `fn` does not stop this; the first one is raised at the end.
 ---@param list any[]
 ---@param fn fun(item: any)
 return function(list, fn)

@@ -1,7 +1,7 @@
 --- Checks the fields of a policy when it is loaded.
 
 local core = require("kadenza.core")
-local methods = require("kadenza.methods")
+local queries = require("kadenza.queries")
 local suggest = require("kadenza.suggest")
 
 local M = {}
@@ -113,11 +113,11 @@ local function check_rpc(name, fn)
   if type(name) ~= "string" or #name == 0 or #name > MAX_NAME then
     fail("'%s' is not a name of a query: it needs 1 to %d bytes",
       tostring(name), MAX_NAME)
-  elseif methods.CORE[name] then
+  elseif queries.CORE[name] then
     fail("rpc.%s: the node itself answers '%s'", name, name)
-  elseif methods.RESERVED[name] then
+  elseif queries.RESERVED[name] then
     fail("rpc.%s: '%s' has a meaning in BitTorrent's DHT (%s)", name, name,
-      methods.RESERVED[name])
+      queries.RESERVED[name])
   end
   check_kind(fn, "function", "rpc." .. name)
 end

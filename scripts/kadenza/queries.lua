@@ -1,0 +1,28 @@
+--- The names of queries that policies cannot define.
+--- Tested by tests/spec/policy/shape_spec.lua.
+
+local M = {}
+
+--- Queries that the node sends and answers itself.
+---@type table<string, boolean>
+M.CORE = {
+  ping = true,
+  find_node = true,
+  get_peers = true,
+  announce_peer = true,
+  find_value = true,
+  store = true,
+}
+
+--- Queries that have a meaning in BitTorrent's DHT and that the node may
+--- support later, with the document that defines them. A node may send them; a
+--- policy cannot answer them.
+---@type table<string, string>
+M.RESERVED = {
+  get = "BEP 44",
+  put = "BEP 44",
+  sample_infohashes = "BEP 51",
+  vote = "other programs",
+}
+
+return M
