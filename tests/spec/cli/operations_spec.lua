@@ -48,6 +48,22 @@ describe("docs/operations.md", function()
   end)
 end)
 
+describe("the log", function()
+  -- Strings that are concatenated over two lines become one.
+  local sources = {}
+  for path in io.popen("find scripts/kadenza -name '*.lua'"):lines() do
+    sources[#sources + 1] = read(path):gsub('"%s*%.%.%s*"', "")
+  end
+  local text = table.concat(sources, "\n")
+
+  local rows = read("docs/operations.md"):match("\n| event | level |(.-)\n\n")
+  for event in rows:gmatch("\n| `([^`]*)` | %a+ |") do
+    it("has the event that the document lists: " .. event, function()
+      assert.is_truthy(text:find('"' .. event .. '"', 1, true))
+    end)
+  end
+end)
+
 describe("the time that peers are kept", function()
   local seconds = read("core/records/type.c"):match("PEER_TTL_S = (%d+)")
   local time = (" %d minutes"):format(seconds // 60)
