@@ -128,7 +128,7 @@ build = {
         "core/records/memory/entry.c",
         "core/records/memory/index.c",
         "core/records/memory/keys.c",
-        "core/records/memory/memory.c",
+        "core/records/memory/memory_store.c",
         "core/records/memory/names.c",
         "core/records/memory/origins.c",
         "core/records/memory/ranking.c",
