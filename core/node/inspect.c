@@ -37,14 +37,14 @@ size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
                      size_t cap) {
   const struct kad_store *store = node->store;
   kad_handle handles[HANDLES];
-  size_t total = store->find(store->state, key, type, 0, NULL, 0);
+  size_t total = kad_store_find(store, key, type, 0, NULL, 0);
   size_t wanted = total < cap ? total : cap;
   for (size_t first = 0; first < wanted; first += HANDLES) {
     size_t count = wanted - first < HANDLES ? wanted - first : HANDLES;
-    (void)store->find(store->state, key, type, first, handles, count);
+    (void)kad_store_find(store, key, type, first, handles, count);
     for (size_t i = 0; i < count; i++) {
       struct kad_held held = {0};
-      if (store->read(store->state, handles[i], &held)) {
+      if (kad_store_read(store, handles[i], &held)) {
         kad_held_age(&held.meta, kad_node_now(node), &held.record);
       }
       out[first + i] = held.record;
@@ -69,12 +69,11 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->pending = node->rpc.pending.count;
   stats->operations = node->operations.count;
   stats->pending_hooks = node->pending_hooks.count;
-  stats->records = node->store->count(node->store->state);
-  stats->record_bytes = node->store->bytes(node->store->state);
-  stats->publications =
-      node->publications.store == NULL
-          ? 0
-          : node->publications.store->count(node->publications.store->state);
+  stats->records = kad_store_count(node->store);
+  stats->record_bytes = kad_store_bytes(node->store);
+  stats->publications = node->publications.store == NULL
+                            ? 0
+                            : kad_store_count(node->publications.store);
 }
 
 const char *kad_state_name(enum kad_state state) {

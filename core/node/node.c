@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "node/serve.h"
+#include "records/memory/memory_store.h"
 
 #include <sodium.h>
 
@@ -144,7 +145,7 @@ static int set_up_store(struct kad_node *node) {
     return 0;
   }
   node->owns_store = true;
-  return kad_store_memory_new(&node->env.allocator, node->map_secret,
+  return kad_memory_store_new(&node->env.allocator, node->map_secret,
                               &node->store);
 }
 
@@ -193,7 +194,7 @@ void kad_node_free(struct kad_node *node) {
   }
   kad_limiter_free(node->limiter);
   if (node->owns_store) {
-    kad_store_memory_free(node->store);
+    kad_memory_store_free(node->store);
   }
   if (node->ruleset != NULL) {
     kad_ruleset_drop(node->ruleset, &allocator);

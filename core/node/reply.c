@@ -158,20 +158,20 @@ static void add_peers(struct kad_node *node,
   size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
   kad_handle handles[KAD_MESSAGE_PEERS];
   size_t there =
-      store->find(store->state, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
+      kad_store_find(store, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
   size_t half = limit > OVERHEAD ? (limit - OVERHEAD) / 2 : 0;
   make_room(node, there * size < half ? there * size : half, reply, &room);
   size_t cap = room / size;
   cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
   if (there > cap) {
     uint32_t skip = kad_node_random(node, (uint32_t)(there - cap) + 1);
-    (void)store->find(store->state, key, peers_type, skip, handles, cap);
+    (void)kad_store_find(store, key, peers_type, skip, handles, cap);
     there = cap;
   }
   for (size_t i = 0; i < there; i++) {
     struct kad_held held;
     struct kad_address *peer = &reply->peers[reply->peer_count];
-    if (store->read(store->state, handles[i], &held) &&
+    if (kad_store_read(store, handles[i], &held) &&
         kad_address_unpack(held.record.value, peer) == 0 &&
         (peer->family == 6) == six) {
       reply->peer_count++;
@@ -199,15 +199,15 @@ static void add_records(struct kad_node *node,
   const struct kad_store *store = node->store;
   const struct kad_message *query = incoming->message;
   kad_handle handles[KAD_RECORDS_PER_MESSAGE];
-  size_t there = store->find(store->state, &query->target, query->type,
-                             query->skip, handles, KAD_RECORDS_PER_MESSAGE);
+  size_t there = kad_store_find(store, &query->target, query->type, query->skip,
+                                handles, KAD_RECORDS_PER_MESSAGE);
   reply->has_total = there > 0;
   reply->total = (uint32_t)there;
   size_t left = there > query->skip ? there - query->skip : 0;
   left = left < KAD_RECORDS_PER_MESSAGE ? left : KAD_RECORDS_PER_MESSAGE;
   for (size_t i = 0; i < left; i++) {
     struct kad_held held;
-    if (!store->read(store->state, handles[i], &held)) {
+    if (!kad_store_read(store, handles[i], &held)) {
       continue;
     }
     kad_held_age(&held.meta, kad_node_now(node), &held.record);

@@ -3,7 +3,7 @@
 /* Tells whether anything but our own user's records is held. */
 static bool holds_others(const struct kad_store *store) {
   const struct kad_address own = {0};
-  return store->count(store->state) > store->count_of(store->state, &own);
+  return kad_store_count(store) > kad_store_count_of(store, &own);
 }
 
 int kad_quota_check_room(const struct kad_quota *quota,
@@ -11,8 +11,8 @@ int kad_quota_check_room(const struct kad_quota *quota,
   if (quota->max_records == 0 || bytes > quota->max_bytes) {
     return KAD_EQUOTA;
   }
-  if (store->count(store->state) < quota->max_records &&
-      store->bytes(store->state) <= quota->max_bytes - bytes) {
+  if (kad_store_count(store) < quota->max_records &&
+      kad_store_bytes(store) <= quota->max_bytes - bytes) {
     return 0;
   }
   return store->victim != NULL && holds_others(store) ? 0 : KAD_EQUOTA;
@@ -22,7 +22,7 @@ int kad_quota_check(const struct kad_quota *quota,
                     const struct kad_store *store,
                     const struct kad_address *origin, size_t bytes) {
   if (origin->family != 0 &&
-      store->count_of(store->state, origin) >= quota->max_records_address) {
+      kad_store_count_of(store, origin) >= quota->max_records_address) {
     return KAD_EQUOTA;
   }
   return kad_quota_check_room(quota, store, bytes);
@@ -30,10 +30,10 @@ int kad_quota_check(const struct kad_quota *quota,
 
 kad_handle kad_quota_pick(const struct kad_quota *quota,
                           const struct kad_store *store) {
-  bool within = store->count(store->state) <= quota->max_records &&
-                store->bytes(store->state) <= quota->max_bytes;
+  bool within = kad_store_count(store) <= quota->max_records &&
+                kad_store_bytes(store) <= quota->max_bytes;
   if (within || store->victim == NULL) {
     return 0;
   }
-  return store->victim(store->state, &quota->self);
+  return kad_store_victim(store, &quota->self);
 }

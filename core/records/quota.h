@@ -5,12 +5,12 @@
  * of others.
  *
  *     if (kad_quota_check(&quota, store, &origin, value_len) == 0 &&
- *         store->add(store->state, &record, &meta, &handle) == 0) {
+ *         kad_store_add(store, &record, &meta, &handle) == 0) {
  *       while ((victim = kad_quota_pick(&quota, store)) != 0) {
- *         store->remove(store->state, victim);
+ *         kad_store_remove(store, victim);
  *       }
  *     }
- *     if (!store->read(store->state, handle, &held)) { …it went itself… } */
+ *     if (!kad_store_read(store, handle, &held)) { …it went itself… } */
 #ifndef KAD_RECORDS_QUOTA_H
 #define KAD_RECORDS_QUOTA_H
 

@@ -77,23 +77,60 @@ struct kad_store {
   kad_handle (*victim)(void *state, const struct kad_id *self);
 };
 
-enum {
-  KAD_STORE_SECRET_SIZE = 16
-};
+/* The rest is for the engine: calls of the functions of a store. */
 
-/* Makes a memory store. `secret` is KAD_STORE_SECRET_SIZE random bytes for its
- * hash tables. Copies `allocator` and `secret`. Returns 0 or KAD_ENOMEM.
- *
- * It asks the allocator for at most 200 bytes a peer and 350 a plain value of
- * 100 bytes, whoever stores them; `bytes` is an upper bound of what it has
- * asked for, but for a few hundred bytes and some 45 a type. Of 256 types at
- * once it refuses one (KAD_EFULL). `victim` looks at the 128 earliest records
- * of an address. */
-KAD_MUST_CHECK int kad_store_memory_new(const struct kad_allocator *allocator,
-                                        const uint8_t *secret,
-                                        struct kad_store **store);
+/* Call the function of `store` with the same name. */
+KAD_MUST_CHECK static inline int kad_store_add(
+    const struct kad_store *store, const struct kad_record *record,
+    const struct kad_record_meta *meta, kad_handle *handle) {
+  return store->add(store->state, record, meta, handle);
+}
+static inline void kad_store_touch(const struct kad_store *store,
+                                   kad_handle handle,
+                                   const struct kad_record_meta *meta) {
+  store->touch(store->state, handle, meta);
+}
+static inline void kad_store_remove(const struct kad_store *store,
+                                    kad_handle handle) {
+  store->remove(store->state, handle);
+}
+static inline bool kad_store_read(const struct kad_store *store,
+                                  kad_handle handle, struct kad_held *held) {
+  return store->read(store->state, handle, held);
+}
+static inline size_t kad_store_find(const struct kad_store *store,
+                                    const struct kad_id *key,
+                                    struct kad_slice type, size_t skip,
+                                    kad_handle *handles, size_t cap) {
+  return store->find(store->state, key, type, skip, handles, cap);
+}
+static inline kad_handle kad_store_due_expire(const struct kad_store *store,
+                                              kad_time_ms *at) {
+  return store->due_expire(store->state, at);
+}
+static inline kad_handle kad_store_due_republish(const struct kad_store *store,
+                                                 kad_time_ms *at) {
+  return store->due_republish(store->state, at);
+}
+static inline kad_handle kad_store_next(const struct kad_store *store,
+                                        uint64_t *cursor) {
+  return store->next(store->state, cursor);
+}
+static inline size_t kad_store_count(const struct kad_store *store) {
+  return store->count(store->state);
+}
+static inline size_t kad_store_bytes(const struct kad_store *store) {
+  return store->bytes(store->state);
+}
+static inline size_t kad_store_count_of(const struct kad_store *store,
+                                        const struct kad_address *origin) {
+  return store->count_of(store->state, origin);
+}
 
-/* Frees a memory store and what it holds. NULL is ignored. */
-void kad_store_memory_free(struct kad_store *store);
+/* Returns the victim of a store, which must have that function. */
+static inline kad_handle kad_store_victim(const struct kad_store *store,
+                                          const struct kad_id *self) {
+  return store->victim(store->state, self);
+}
 
 #endif

@@ -23,8 +23,7 @@ int kad_held_read(const struct kad_node *node, const struct kad_record *record,
   size_t cap =
       type->max_values < KAD_HELD_MAX ? type->max_values : KAD_HELD_MAX;
   *held = (struct kad_held_list){0};
-  size_t there =
-      store->find(store->state, &record->key, record->type, 0, NULL, 0);
+  size_t there = kad_store_find(store, &record->key, record->type, 0, NULL, 0);
   held->cap = there < cap ? there : cap;
   if (held->cap == 0) {
     return 0;
@@ -37,11 +36,11 @@ int kad_held_read(const struct kad_node *node, const struct kad_record *record,
     kad_held_free(node, held);
     return KAD_ENOMEM;
   }
-  (void)store->find(store->state, &record->key, record->type, 0, held->handles,
-                    held->cap);
+  (void)kad_store_find(store, &record->key, record->type, 0, held->handles,
+                       held->cap);
   for (size_t i = 0; i < held->cap; i++) {
     struct kad_held one;
-    if (store->read(store->state, held->handles[i], &one)) {
+    if (kad_store_read(store, held->handles[i], &one)) {
       held->handles[held->count] = held->handles[i];
       kad_held_age(&one.meta, kad_node_now(node), &one.record);
       held->records[held->count++] = one.record;
@@ -78,7 +77,7 @@ void kad_commit_remove(struct kad_node *node, kad_handle handle,
                        enum kad_reason reason) {
   const struct kad_store *store = node->store;
   struct kad_held held;
-  if (handle == 0 || !store->read(store->state, handle, &held)) {
+  if (handle == 0 || !kad_store_read(store, handle, &held)) {
     return;
   }
   const struct kad_type *type =
@@ -88,7 +87,7 @@ void kad_commit_remove(struct kad_node *node, kad_handle handle,
   bool tell =
       type != NULL && type->dropped != NULL &&
       kad_bundle_copy(&copy, &node->env.allocator, &held.record, 1) == 0;
-  store->remove(store->state, handle);
+  kad_store_remove(store, handle);
   if (tell) {
     struct kad_hook_call call = {.reason = reason, .record = copy.records};
     kad_commit_notify(node, node->ruleset, type->dropped, type, &call);
@@ -127,14 +126,14 @@ static void make_room(struct kad_node *node) {
 
 static bool is_held(const struct kad_node *node, kad_handle handle) {
   struct kad_held held;
-  return node->store->read(node->store->state, handle, &held);
+  return kad_store_read(node->store, handle, &held);
 }
 
 /* Returns true if the record `handle` was stored by the host of `origin`. */
 static bool is_of_host(const struct kad_node *node, kad_handle handle,
                        const struct kad_address *origin) {
   struct kad_held held;
-  return handle != 0 && node->store->read(node->store->state, handle, &held) &&
+  return handle != 0 && kad_store_read(node->store, handle, &held) &&
          kad_address_same_host(&held.meta.origin, origin);
 }
 
@@ -153,7 +152,7 @@ static int enter(struct kad_node *node, const struct kad_record *record,
     *reason = "quota exceeded";
     return KAD_CODE_REFUSED;
   }
-  if (store->add(store->state, record, meta, handle) != 0) {
+  if (kad_store_add(store, record, meta, handle) != 0) {
     *reason = "the store is full";
     return KAD_CODE_FAILED;
   }
@@ -190,7 +189,7 @@ static void confirm(const struct kad_node *node, const struct kad_type *type,
   const struct kad_store *store = node->store;
   struct kad_record_meta meta = *incoming;
   struct kad_held held;
-  if (handle == 0 || !store->read(store->state, handle, &held)) {
+  if (handle == 0 || !kad_store_read(store, handle, &held)) {
     return;
   }
   const struct kad_record_meta *old = &held.meta;
@@ -204,7 +203,7 @@ static void confirm(const struct kad_node *node, const struct kad_type *type,
       meta.republish_at = KAD_TIME_NEVER;
     }
   }
-  store->touch(store->state, handle, &meta);
+  kad_store_touch(store, handle, &meta);
 }
 
 /* Returns the index of what has to go when a key is full: the oldest value of
@@ -329,7 +328,7 @@ static int add_fresh(struct kad_node *node,
                      &added[i], reason);
     if (code != 0) {
       for (size_t j = 0; j < i; j++) {
-        node->store->remove(node->store->state, added[j]);
+        kad_store_remove(node->store, added[j]);
       }
       return code;
     }
@@ -372,7 +371,7 @@ static bool holds_more_than_caches(const struct kad_node *node,
                                    const struct kad_held_list *list) {
   for (size_t i = 0; i < list->count; i++) {
     struct kad_held held;
-    if (node->store->read(node->store->state, list->handles[i], &held) &&
+    if (kad_store_read(node->store, list->handles[i], &held) &&
         !kad_record_is_cached_copy(type, held.meta.republish_at)) {
       return true;
     }

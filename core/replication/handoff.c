@@ -137,7 +137,7 @@ static void look_at(struct kad_node *node, const struct kad_handoff_walk *walk,
   if (!find_receiver(node, walk, hood, &record.key, &to)) {
     return;
   }
-  (void)store->find(store->state, &record.key, record.type, 0, &newest, 1);
+  (void)kad_store_find(store, &record.key, record.type, 0, &newest, 1);
   if (newest == handle) {
     (void)kad_transfer_begin(node, handle, &to, false);
   }
@@ -163,7 +163,7 @@ static void go_on(struct kad_node *node) {
     if (handoff->handing_count >= most_at_once(handoff)) {
       return;
     }
-    kad_handle handle = node->store->next(node->store->state, &walk->cursor);
+    kad_handle handle = kad_store_next(node->store, &walk->cursor);
     if (hood == NULL || handle == 0) {
       end_walk(node);
       return;
@@ -189,7 +189,7 @@ static void work(struct kad_node *node, struct kad_timer *timer) {
 static void add_walk(struct kad_node *node, enum kad_handoff_event event,
                      const struct kad_contact *contact, kad_time_ms delay_ms) {
   struct kad_handoff *handoff = &node->handoff;
-  if (node->store->count(node->store->state) == 0 ||
+  if (kad_store_count(node->store) == 0 ||
       handoff->walks == KAD_HANDOFF_WALKS_MAX || node->closing) {
     return;
   }

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "records/memory/memory_store.h"
 #include "records/record.h"
 #include "replication/commit.h"
 #include "replication/record_check.h"
@@ -26,7 +27,7 @@ struct errand {
 static int need_store(struct kad_node *node) {
   return node->publications.store != NULL
              ? 0
-             : kad_store_memory_new(&node->env.allocator, node->map_secret,
+             : kad_memory_store_new(&node->env.allocator, node->map_secret,
                                     &node->publications.store);
 }
 
@@ -51,11 +52,11 @@ static int find_before(const struct kad_store *store,
   size_t skip = 0;
   size_t total;
   do {
-    total = store->find(store->state, &record->key, record->type, skip, handles,
-                        HANDLES);
+    total = kad_store_find(store, &record->key, record->type, skip, handles,
+                           HANDLES);
     for (size_t i = 0; i < HANDLES && skip + i < total; i++) {
       struct kad_held held;
-      if (!store->read(store->state, handles[i], &held)) {
+      if (!kad_store_read(store, handles[i], &held)) {
         continue;
       }
       if (kad_record_identical(record, &held.record)) {
@@ -83,16 +84,16 @@ static int take(struct kad_node *node, const struct kad_record *record,
     return error;
   }
   if (same != 0) {
-    store->touch(store->state, same, meta);
+    kad_store_touch(store, same, meta);
     return 0;
   }
   if (replaced == 0 &&
-      store->count(store->state) >= node->config.max_publications) {
+      kad_store_count(store) >= node->config.max_publications) {
     return KAD_EFULL;
   }
-  error = store->add(store->state, record, meta, &added);
+  error = kad_store_add(store, record, meta, &added);
   if (error == 0 && replaced != 0) {
-    store->remove(store->state, replaced);
+    kad_store_remove(store, replaced);
   }
   return error;
 }
@@ -119,7 +120,7 @@ int kad_publications_keep(struct kad_node *node,
 }
 
 void kad_publications_stop(struct kad_node *node) {
-  kad_store_memory_free(node->publications.store);
+  kad_memory_store_free(node->publications.store);
   node->publications.store = NULL;
 }
 
@@ -130,7 +131,7 @@ kad_handle kad_publications_due(const struct kad_node *node, kad_time_ms *at) {
   kad_handle handle = 0;
   *at = KAD_TIME_NEVER;
   if (store != NULL) {
-    handle = store->due_republish(store->state, at);
+    handle = kad_store_due_republish(store, at);
   }
   if (handle != 0 && *at < node->publications.free_at) {
     *at = node->publications.free_at;
@@ -142,7 +143,7 @@ kad_time_ms kad_publications_ends_at(const struct kad_node *node) {
   const struct kad_store *store = node->publications.store;
   kad_time_ms at = KAD_TIME_NEVER;
   if (store != NULL) {
-    (void)store->due_expire(store->state, &at);
+    (void)kad_store_due_expire(store, &at);
   }
   return at;
 }
@@ -151,7 +152,7 @@ void kad_publications_expire(struct kad_node *node) {
   const struct kad_store *store = node->publications.store;
   while (kad_publications_ends_at(node) <= kad_node_now(node)) {
     kad_time_ms at;
-    store->remove(store->state, store->due_expire(store->state, &at));
+    kad_store_remove(store, kad_store_due_expire(store, &at));
     node->stats.publication_changes++;
   }
 }
@@ -161,9 +162,9 @@ static void postpone(struct kad_node *node, kad_handle handle,
                      kad_time_ms after_ms) {
   const struct kad_store *store = node->publications.store;
   struct kad_held held;
-  if (store != NULL && store->read(store->state, handle, &held)) {
+  if (store != NULL && kad_store_read(store, handle, &held)) {
     held.meta.republish_at = kad_time_add(kad_node_now(node), after_ms);
-    store->touch(store->state, handle, &held.meta);
+    kad_store_touch(store, handle, &held.meta);
   }
 }
 
@@ -182,7 +183,7 @@ static void stored_again(void *data, const struct kad_result *result) {
 bool kad_publications_publish(struct kad_node *node, kad_handle handle) {
   const struct kad_store *store = node->publications.store;
   struct kad_held held;
-  if (store == NULL || !store->read(store->state, handle, &held)) {
+  if (store == NULL || !kad_store_read(store, handle, &held)) {
     return false;
   }
   struct kad_record record = held.record;
@@ -239,11 +240,11 @@ int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
   size_t skip = 0;
   kad_handle handle;
   while (store != NULL &&
-         store->find(store->state, key, type, skip, &handle, 1) > skip) {
+         kad_store_find(store, key, type, skip, &handle, 1) > skip) {
     struct kad_held held;
-    if (store->read(store->state, handle, &held) &&
+    if (kad_store_read(store, handle, &held) &&
         (value == NULL || kad_slice_equal(*value, held.record.value))) {
-      store->remove(store->state, handle);
+      kad_store_remove(store, handle);
       node->stats.publication_changes++;
       error = 0;
     } else {
@@ -261,8 +262,8 @@ bool kad_node_next_publication(const struct kad_node *node, uint64_t *cursor,
   if (store == NULL) {
     return false;
   }
-  kad_handle handle = store->next(store->state, cursor);
-  if (handle == 0 || !store->read(store->state, handle, &held)) {
+  kad_handle handle = kad_store_next(store, cursor);
+  if (handle == 0 || !kad_store_read(store, handle, &held)) {
     return false;
   }
   *record = held.record;

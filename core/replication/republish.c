@@ -35,7 +35,7 @@ static void plan(struct kad_node *node, struct kad_timer *timer, kad_time_ms at,
 static kad_time_ms next_turn(const struct kad_node *node) {
   kad_time_ms held;
   kad_time_ms own;
-  if (node->store->due_republish(node->store->state, &held) == 0) {
+  if (kad_store_due_republish(node->store, &held) == 0) {
     held = KAD_TIME_NEVER;
   }
   (void)kad_publications_due(node, &own);
@@ -49,10 +49,10 @@ void kad_republish_plan(struct kad_node *node) {
   if (node->closing) {
     return;
   }
-  if (node->neighbours == NULL && store->count(store->state) > 0) {
+  if (node->neighbours == NULL && kad_store_count(store) > 0) {
     kad_neighbours_start(node);
   }
-  if (store->due_expire(store->state, &at) == 0) {
+  if (kad_store_due_expire(store, &at) == 0) {
     at = KAD_TIME_NEVER;
   }
   kad_time_ms end = kad_publications_ends_at(node);
@@ -75,7 +75,7 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
   kad_publications_expire(node);
   for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
     kad_time_ms at;
-    kad_handle handle = store->due_expire(store->state, &at);
+    kad_handle handle = kad_store_due_expire(store, &at);
     if (handle == 0 || at > kad_node_now(node)) {
       break;
     }
@@ -122,14 +122,14 @@ static void postpone(struct kad_node *node, const struct kad_held *held,
     meta.republish_at =
         kad_time_add(kad_node_now(node), kad_node_jitter(node, period));
   }
-  node->store->touch(node->store->state, held->handle, &meta);
+  kad_store_touch(node->store, held->handle, &meta);
 }
 
 /* Stores a held record again, with what is left of its life. Returns false when
  * there is nothing to store. */
 static bool publish(struct kad_node *node, kad_handle handle) {
   struct kad_held held;
-  if (!node->store->read(node->store->state, handle, &held)) {
+  if (!kad_store_read(node->store, handle, &held)) {
     return false;
   }
   kad_held_age(&held.meta, kad_node_now(node), &held.record);
@@ -169,7 +169,7 @@ static void decide(struct kad_node *node, kad_handle handle,
                    const struct kad_hook_result *answer) {
   struct kad_held held;
   bool published = false;
-  if (node->store->read(node->store->state, handle, &held)) {
+  if (kad_store_read(node->store, handle, &held)) {
     uint32_t seconds = period_of(node, &held.record, answer);
     postpone(node, &held, seconds);
     published = seconds != 0 && seconds != UINT32_MAX && begin(node, handle);
@@ -254,8 +254,8 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
     republish_own(node, own);
     return;
   }
-  kad_handle handle = store->due_republish(store->state, &at);
-  if (handle == 0 || at > now || !store->read(store->state, handle, &held)) {
+  kad_handle handle = kad_store_due_republish(store, &at);
+  if (handle == 0 || at > now || !kad_store_read(store, handle, &held)) {
     kad_republish_plan(node);
     return;
   }

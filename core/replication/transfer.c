@@ -34,7 +34,7 @@ static void end_handing(struct kad_node *node, struct kad_transfer *transfer) {
 bool kad_transfer_read(const struct kad_node *node, kad_handle handle,
                        struct kad_record *record) {
   struct kad_held held;
-  if (!node->store->read(node->store->state, handle, &held) ||
+  if (!kad_store_read(node->store, handle, &held) ||
       held.meta.republish_at == KAD_TIME_NEVER) {
     return false;
   }
@@ -63,8 +63,7 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   if (!kad_transfer_read(node, transfer->handle, &record)) {
     return false;
   }
-  size_t count =
-      store->find(store->state, &record.key, record.type, 0, NULL, 0);
+  size_t count = kad_store_find(store, &record.key, record.type, 0, NULL, 0);
   bool paged = reply->has_total && reply->total > reply->record_count;
   if (count == 0 || (paged && reply->total >= count)) {
     return false;
@@ -75,8 +74,8 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
     return false;
   }
   transfer->lacking_cap = count;
-  (void)store->find(store->state, &record.key, record.type, 0,
-                    transfer->lacking, count);
+  (void)kad_store_find(store, &record.key, record.type, 0, transfer->lacking,
+                       count);
   for (size_t i = 0; i < count; i++) {
     kad_handle handle = transfer->lacking[i];
     if (kad_transfer_read(node, handle, &record) &&

@@ -1,7 +1,8 @@
 /* Operations on a memory store, read from bytes, with allocations that fail.
  * After each one the store is compared with a list of what it has to hold. */
+#include "records/memory/memory_store.h"
+
 #include "records/memory/origins.h"
-#include "records/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,7 @@ static void check_read(const struct world *world, const struct model *model) {
   struct kad_held held;
   struct kad_record record = record_of(model);
   struct kad_record_meta meta = holding_of(model);
-  CHECK(world->store->read(world->store->state, model->handle, &held));
+  CHECK(kad_store_read(world->store, model->handle, &held));
   CHECK(held.handle == model->handle);
   CHECK(kad_id_equal(&held.record.key, &record.key));
   CHECK(kad_slice_equal(held.record.type, record.type));
@@ -170,14 +171,14 @@ static void check_due(const struct world *world) {
   }
   struct kad_held held;
   const struct kad_store *store = world->store;
-  kad_handle handle = store->due_expire(store->state, &at);
+  kad_handle handle = kad_store_due_expire(store, &at);
   CHECK(at == expires && (handle == 0) == (at == KAD_TIME_NEVER));
-  CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
-                        held.meta.expires_at == at));
-  handle = store->due_republish(store->state, &at);
+  CHECK(handle == 0 ||
+        (kad_store_read(store, handle, &held) && held.meta.expires_at == at));
+  handle = kad_store_due_republish(store, &at);
   CHECK(at == republishes && (handle == 0) == (at == KAD_TIME_NEVER));
-  CHECK(handle == 0 || (store->read(store->state, handle, &held) &&
-                        held.meta.republish_at == at));
+  CHECK(handle == 0 ||
+        (kad_store_read(store, handle, &held) && held.meta.republish_at == at));
 }
 
 static size_t count_accounts(const struct world *world) {
@@ -200,19 +201,18 @@ static void check_counts(const struct world *world) {
     bytes += world->held[i].cost;
   }
   bytes += count_accounts(world) * KAD_ORIGIN_OVERHEAD;
-  CHECK(store->count(store->state) == world->count);
-  CHECK(store->bytes(store->state) == bytes);
+  CHECK(kad_store_count(store) == world->count);
+  CHECK(kad_store_bytes(store) == bytes);
   for (unsigned i = 0; i < HOSTS; i++) {
-    CHECK(store->count_of(store->state, &hosts[i]) ==
-          of_account[account_of[i]]);
+    CHECK(kad_store_count_of(store, &hosts[i]) == of_account[account_of[i]]);
   }
 }
 
 static void check_stale(const struct world *world) {
   struct kad_held held;
   const struct kad_store *store = world->store;
-  CHECK(!store->read(store->state, world->gone, &held));
-  CHECK(!store->read(store->state, 0, &held));
+  CHECK(!kad_store_read(store, world->gone, &held));
+  CHECK(!kad_store_read(store, 0, &held));
 }
 
 /* -------------------------------------------------------- operations -- */
@@ -229,10 +229,10 @@ static void add(struct world *world) {
   struct kad_record record = record_of(&model);
   struct kad_record_meta meta = holding_of(&model);
   const struct kad_store *store = world->store;
-  size_t before = store->bytes(store->state);
+  size_t before = kad_store_bytes(store);
   size_t accounts = count_accounts(world);
   world->has_failed = false;
-  int status = store->add(store->state, &record, &meta, &model.handle);
+  int status = kad_store_add(store, &record, &meta, &model.handle);
   if (status != 0) {
     CHECK(status == KAD_ENOMEM && world->has_failed && model.handle == 0);
     return;
@@ -242,20 +242,20 @@ static void add(struct world *world) {
   world->held[world->count++] = model;
   size_t opened = count_accounts(world) - accounts;
   world->held[world->count - 1].cost =
-      store->bytes(store->state) - before - opened * KAD_ORIGIN_OVERHEAD;
+      kad_store_bytes(store) - before - opened * KAD_ORIGIN_OVERHEAD;
   check_read(world, &world->held[world->count - 1]);
 }
 
 static void remove_one(struct world *world) {
   const struct kad_store *store = world->store;
   if (world->count == 0) {
-    store->remove(store->state, world->gone);
+    kad_store_remove(store, world->gone);
     return;
   }
   size_t i = next_byte(world) % world->count;
   world->gone = world->held[i].handle;
   world->held[i] = world->held[--world->count];
-  store->remove(store->state, world->gone);
+  kad_store_remove(store, world->gone);
 }
 
 /* Tells whether the touched record has the origin that it was given: it may not
@@ -263,7 +263,7 @@ static void remove_one(struct world *world) {
 static bool has_moved(const struct world *world, const struct model *touched) {
   struct kad_held held;
   const struct kad_store *store = world->store;
-  CHECK(store->read(store->state, touched->handle, &held));
+  CHECK(kad_store_read(store, touched->handle, &held));
   bool moved = kad_address_equal(&held.meta.origin, &hosts[touched->host]);
   CHECK(moved || world->has_failed);
   return moved;
@@ -279,9 +279,9 @@ static void touch(struct world *world) {
   struct kad_record_meta meta = holding_of(&after);
   const struct kad_store *store = world->store;
   size_t accounts = count_accounts(world);
-  size_t before = store->bytes(store->state);
+  size_t before = kad_store_bytes(store);
   world->has_failed = false;
-  store->touch(store->state, model->handle, &meta);
+  kad_store_touch(store, model->handle, &meta);
   bool renewed = after.stored_at != model->stored_at;
   after.host = has_moved(world, &after) ? after.host : model->host;
   bool moved = memcmp(hosts[after.host].ip, hosts[model->host].ip, 16) != 0 ||
@@ -289,7 +289,7 @@ static void touch(struct world *world) {
   after.confirmed = renewed ? ++world->clock : model->confirmed;
   after.arrived = renewed || moved ? ++world->clock : model->arrived;
   *model = after;
-  model->cost += store->bytes(store->state) - before +
+  model->cost += kad_store_bytes(store) - before +
                  (accounts - count_accounts(world)) * KAD_ORIGIN_OVERHEAD;
   check_read(world, model);
 }
@@ -313,8 +313,8 @@ static void find(struct world *world) {
   kad_handle handles[8] = {0};
   struct kad_id key = key_of(number);
   const struct kad_store *store = world->store;
-  size_t found = store->find(store->state, &key, kad_slice_of(types[type]),
-                             skip, handles, cap);
+  size_t found = kad_store_find(store, &key, kad_slice_of(types[type]), skip,
+                                handles, cap);
   size_t expected = 0;
   for (size_t i = 0; i < world->count; i++) {
     const struct model *model = &world->held[i];
@@ -346,13 +346,13 @@ static void walk(const struct world *world) {
   uint64_t cursor = 0;
   size_t visited = 0;
   const struct kad_store *store = world->store;
-  kad_handle handle = store->next(store->state, &cursor);
+  kad_handle handle = kad_store_next(store, &cursor);
   while (handle != 0) {
     const struct model *model = find_model(world, handle);
     CHECK(model != NULL);
     check_read(world, model);
     visited++;
-    handle = store->next(store->state, &cursor);
+    handle = kad_store_next(store, &cursor);
   }
   CHECK(visited == world->count);
 }
@@ -380,7 +380,7 @@ static bool is_weighed(const struct world *world, const struct model *model) {
 static void check_victim(struct world *world) {
   struct kad_id self = key_of(next_byte(world) % KEYS);
   const struct kad_store *store = world->store;
-  kad_handle handle = store->victim(store->state, &self);
+  kad_handle handle = kad_store_victim(store, &self);
   const struct model *victim = find_model(world, handle);
   CHECK((victim == NULL) == (world->count == 0));
   if (victim == NULL) {
@@ -435,7 +435,7 @@ static void do_next(struct world *world) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const uint8_t secret[KAD_STORE_SECRET_SIZE] = {1};
+  static const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {1};
   struct world *world = calloc(1, sizeof *world);
   if (world == NULL) {
     return 0;
@@ -443,7 +443,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   world->data = data;
   world->size = size;
   struct kad_allocator allocator = {.resize = resize, .state = world};
-  CHECK(kad_store_memory_new(&allocator, secret, &world->store) == 0);
+  CHECK(kad_memory_store_new(&allocator, secret, &world->store) == 0);
   while (world->size > 0) {
     do_next(world);
     check_counts(world);
@@ -451,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_stale(world);
   }
   walk(world);
-  kad_store_memory_free(world->store);
+  kad_memory_store_free(world->store);
   free(world);
   return 0;
 }

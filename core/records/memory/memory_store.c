@@ -5,6 +5,8 @@
  *
  * Room is reserved in every part before anything changes, so that running out
  * of memory leaves the store as it was. */
+#include "records/memory/memory_store.h"
+
 #include "base/allocator.h"
 #include "records/memory/entry.h"
 #include "records/memory/keys.h"
@@ -12,12 +14,11 @@
 #include "records/memory/origins.h"
 #include "records/memory/ranking.h"
 #include "records/memory/slots.h"
-#include "records/store.h"
 
 #include <assert.h>
 #include <string.h>
 
-static_assert((int)KAD_STORE_SECRET_SIZE == (int)KAD_INDEX_SECRET_SIZE,
+static_assert((int)KAD_MEMORY_STORE_SECRET_SIZE == (int)KAD_INDEX_SECRET_SIZE,
               "the store's secret is the index's");
 
 /* What an entry takes at most besides its block: a slot, two places in rankings
@@ -29,7 +30,7 @@ enum {
 struct memory {
   struct kad_store store;
   struct kad_allocator allocator;
-  uint8_t secret[KAD_STORE_SECRET_SIZE];
+  uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE];
   struct kad_slots slots;
   struct kad_names names;
   struct kad_keys keys;
@@ -320,7 +321,7 @@ static kad_handle memory_victim(void *state, const struct kad_id *self) {
 
 /* ------------------------------------------------- making and freeing -- */
 
-int kad_store_memory_new(const struct kad_allocator *allocator,
+int kad_memory_store_new(const struct kad_allocator *allocator,
                          const uint8_t *secret, struct kad_store **store) {
   struct memory *memory = kad_alloc(allocator, sizeof *memory);
   if (memory == NULL) {
@@ -359,7 +360,7 @@ int kad_store_memory_new(const struct kad_allocator *allocator,
   return 0;
 }
 
-void kad_store_memory_free(struct kad_store *store) {
+void kad_memory_store_free(struct kad_store *store) {
   if (store == NULL) {
     return;
   }

@@ -1,6 +1,7 @@
 #include "records/quota.h"
 
 #include "counting_allocator.h"
+#include "records/memory/memory_store.h"
 #include "unit.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ struct fixture {
   uint32_t keys; /* used so far */
 };
 
-static const uint8_t secret[KAD_STORE_SECRET_SIZE] = {0};
+static const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {0};
 static const struct kad_address nobody = {0};
 static const uint8_t bytes[KAD_VALUE_MAX];
 
@@ -24,12 +25,12 @@ static void set_up(struct fixture *fixture) {
                 .max_records_address = UINT32_MAX},
   };
   kad_counting_init(&fixture->counting);
-  assert_ok(kad_store_memory_new(&fixture->counting.allocator, secret,
+  assert_ok(kad_memory_store_new(&fixture->counting.allocator, secret,
                                  &fixture->store));
 }
 
 static void tear_down(struct fixture *fixture) {
-  kad_store_memory_free(fixture->store);
+  kad_memory_store_free(fixture->store);
   kad_counting_deinit(&fixture->counting);
 }
 
@@ -48,19 +49,19 @@ static int check_room(const struct fixture *fixture) {
 }
 
 static size_t count(const struct fixture *fixture) {
-  return fixture->store->count(fixture->store->state);
+  return kad_store_count(fixture->store);
 }
 
 static size_t count_of(const struct fixture *fixture,
                        struct kad_address origin) {
-  return fixture->store->count_of(fixture->store->state, &origin);
+  return kad_store_count_of(fixture->store, &origin);
 }
 
 static void make_room(const struct fixture *fixture) {
   struct kad_store *store = fixture->store;
   kad_handle victim = kad_quota_pick(&fixture->quota, store);
   while (victim != 0) {
-    store->remove(store->state, victim);
+    kad_store_remove(store, victim);
     victim = kad_quota_pick(&fixture->quota, store);
   }
 }
@@ -80,7 +81,7 @@ static bool store(struct fixture *fixture, struct kad_address origin,
     return false;
   }
   struct kad_store *to = fixture->store;
-  assert_ok(to->add(to->state, &record, &meta, &handle));
+  assert_ok(kad_store_add(to, &record, &meta, &handle));
   make_room(fixture);
   return true;
 }
@@ -129,7 +130,7 @@ static void stays_within_its_bytes(void **state) {
 
   for (uint8_t i = 0; i < 100; i++) {
     assert_true(store(&fixture, host(i % 7), (size_t)i * 10));
-    assert_in_range(fixture.store->bytes(fixture.store->state), 0, 20000);
+    assert_in_range(kad_store_bytes(fixture.store), 0, 20000);
   }
 
   assert_in_range(count(&fixture), 15, 100);

@@ -8,16 +8,16 @@ static const uint8_t bytes[KAD_VALUE_MAX];
 
 static void is_made_whole_or_not_at_all(void **state) {
   (void)state;
-  const uint8_t secret[KAD_STORE_SECRET_SIZE] = {0};
+  const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {0};
   struct kad_counting_allocator counting;
   struct kad_store *store = NULL;
   kad_counting_init(&counting);
 
   kad_counting_fail_at(&counting, 0);
-  assert_int_equal(kad_store_memory_new(&counting.allocator, secret, &store),
+  assert_int_equal(kad_memory_store_new(&counting.allocator, secret, &store),
                    KAD_ENOMEM);
   assert_null(store);
-  kad_store_memory_free(NULL);
+  kad_memory_store_free(NULL);
   kad_counting_deinit(&counting);
 }
 
@@ -37,7 +37,7 @@ static size_t add_with_failures(uint32_t held) {
 
   for (size_t n = 0; status == KAD_ENOMEM; n++) {
     kad_counting_fail_at(&fixture.counting, n);
-    status = fixture.store->add(fixture.store->state, &record, &meta, &handle);
+    status = kad_store_add(fixture.store, &record, &meta, &handle);
     if (status != 0) {
       failures++;
       assert_int_equal(status, KAD_ENOMEM);

@@ -20,12 +20,12 @@ static void is_empty_when_new(void **state) {
   assert_int_equal(kad_memory_bytes(&fixture), 0);
   assert_int_equal(kad_memory_count_of(&fixture, nobody), 0);
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, NULL, 0), 0);
-  assert_int_equal(store->due_expire(store->state, &at), 0);
+  assert_int_equal(kad_store_due_expire(store, &at), 0);
   assert_int_equal(at, KAD_TIME_NEVER);
-  assert_int_equal(store->due_republish(store->state, &at), 0);
-  assert_int_equal(store->next(store->state, &cursor), 0);
+  assert_int_equal(kad_store_due_republish(store, &at), 0);
+  assert_int_equal(kad_store_next(store, &cursor), 0);
   struct kad_id self = kad_memory_key(0);
-  assert_int_equal(store->victim(store->state, &self), 0);
+  assert_int_equal(kad_store_victim(store, &self), 0);
 
   kad_memory_close(&fixture);
 }
@@ -159,8 +159,7 @@ static void holds_255_types_at_once(void **state) {
   record.type = kad_slice_of("one too many");
   struct kad_store *store = fixture.store;
 
-  assert_int_equal(store->add(store->state, &record, &meta, &handle),
-                   KAD_EFULL);
+  assert_int_equal(kad_store_add(store, &record, &meta, &handle), KAD_EFULL);
   assert_int_equal(kad_memory_count(&fixture), 255);
   kad_memory_remove(&fixture, handles[100]);
   handle = kad_memory_add(&fixture, &record, &meta);
@@ -384,8 +383,8 @@ static void gives_every_record_once(void **state) {
   size_t visited = 0;
   struct kad_held held;
   struct kad_store *store = fixture.store;
-  for (kad_handle at = store->next(store->state, &cursor); at != 0;
-       at = store->next(store->state, &cursor)) {
+  for (kad_handle at = kad_store_next(store, &cursor); at != 0;
+       at = kad_store_next(store, &cursor)) {
     assert_true(kad_memory_read(&fixture, at, &held));
     assert_false(seen[held.meta.stored_at]);
     seen[held.meta.stored_at] = true;
@@ -416,14 +415,14 @@ static void names_what_expires_first(void **state) {
   }
 
   for (size_t i = 0; i < 6; i++) {
-    kad_handle due = fixture.store->due_expire(fixture.store->state, &at);
+    kad_handle due = kad_store_due_expire(fixture.store, &at);
     assert_int_equal(at, sorted[i]);
     assert_true(kad_memory_read(&fixture, due, &held));
     assert_int_equal(held.meta.expires_at, sorted[i]);
     kad_memory_remove(&fixture, due);
   }
 
-  assert_int_equal(fixture.store->due_expire(fixture.store->state, &at), 0);
+  assert_int_equal(kad_store_due_expire(fixture.store, &at), 0);
   kad_memory_close(&fixture);
 }
 
@@ -437,21 +436,21 @@ static void names_what_is_republished_first(void **state) {
   struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
   kad_handle never = kad_memory_add(&fixture, &record, &meta);
 
-  assert_int_equal(store->due_republish(store->state, &at), 0);
+  assert_int_equal(kad_store_due_republish(store, &at), 0);
   assert_int_equal(at, KAD_TIME_NEVER);
   meta.republish_at = 40;
   kad_handle second = kad_memory_add(&fixture, &record, &meta);
   meta.republish_at = 30;
   kad_handle first = kad_memory_add(&fixture, &record, &meta);
-  assert_int_equal(store->due_republish(store->state, &at), first);
+  assert_int_equal(kad_store_due_republish(store, &at), first);
   assert_int_equal(at, 30);
   meta.republish_at = 50;
   kad_memory_touch(&fixture, first, &meta);
-  assert_int_equal(store->due_republish(store->state, &at), second);
+  assert_int_equal(kad_store_due_republish(store, &at), second);
   assert_int_equal(at, 40);
   meta.republish_at = 7;
   kad_memory_touch(&fixture, never, &meta);
-  assert_int_equal(store->due_republish(store->state, &at), never);
+  assert_int_equal(kad_store_due_republish(store, &at), never);
   kad_memory_close(&fixture);
 }
 

@@ -72,7 +72,7 @@ static struct kad_address victims_host(
     const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
-  kad_handle victim = fixture->store->victim(fixture->store->state, &self);
+  kad_handle victim = kad_store_victim(fixture->store, &self);
   assert_true(kad_memory_read(fixture, victim, &held));
   return held.meta.origin;
 }
@@ -109,9 +109,9 @@ static void takes_from_our_own_user_last(void **state) {
   struct kad_store *store = fixture.store;
 
   assert_int_not_equal(victims_host(&fixture).family, 0);
-  kad_memory_remove(&fixture, store->victim(store->state, &self));
+  kad_memory_remove(&fixture, kad_store_victim(store, &self));
   assert_int_not_equal(victims_host(&fixture).family, 0);
-  kad_memory_remove(&fixture, store->victim(store->state, &self));
+  kad_memory_remove(&fixture, kad_store_victim(store, &self));
   assert_int_equal(victims_host(&fixture).family, 0);
   kad_memory_close(&fixture);
 }
@@ -136,7 +136,7 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
 
   for (size_t i = 0; i < 6; i++) {
     struct kad_held held;
-    kad_handle victim = fixture.store->victim(fixture.store->state, &self);
+    kad_handle victim = kad_store_victim(fixture.store, &self);
     assert_true(kad_memory_read(&fixture, victim, &held));
     assert_int_equal(held.record.key.bytes[0], expected[i].first);
     kad_memory_remove(&fixture, victim);
@@ -148,7 +148,7 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
 static bool takes_the_far_one(const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
-  kad_handle victim = fixture->store->victim(fixture->store->state, &self);
+  kad_handle victim = kad_store_victim(fixture->store, &self);
   assert_true(kad_memory_read(fixture, victim, &held));
   return held.record.key.bytes[0] == 0xff;
 }

@@ -1,0 +1,28 @@
+/* A record store in memory. Lost when it is freed. */
+#ifndef KAD_RECORDS_MEMORY_MEMORY_STORE_H
+#define KAD_RECORDS_MEMORY_MEMORY_STORE_H
+
+#include "records/store.h"
+
+enum {
+  KAD_MEMORY_STORE_SECRET_SIZE = 16
+};
+
+/* Makes a memory store.
+ *
+ * `secret` is KAD_MEMORY_STORE_SECRET_SIZE random bytes for its hash tables.
+ * Copies `allocator` and `secret`. Returns 0 or KAD_ENOMEM.
+ *
+ * It allocates at most 200 bytes for a peer and 350 for a plain value of 100
+ * bytes, even if each comes from another address. `bytes` is an upper bound of
+ * its memory, apart from a few hundred bytes and about 45 for a type. It holds
+ * records of at most 255 types at a time; `add` returns KAD_EFULL for one more.
+ * `victim` looks at the 128 records of an address that expire first. */
+KAD_MUST_CHECK int kad_memory_store_new(const struct kad_allocator *allocator,
+                                        const uint8_t *secret,
+                                        struct kad_store **store);
+
+/* Frees a memory store and its records. NULL is ignored. */
+void kad_memory_store_free(struct kad_store *store);
+
+#endif
