@@ -198,6 +198,8 @@ build = {
       "scripts/kadenza/cli/config.lua",
     ["kadenza.cli.fault"] =
       "scripts/kadenza/cli/fault.lua",
+    ["kadenza.cli.file"] =
+      "scripts/kadenza/cli/file.lua",
     ["kadenza.cli.get"] =
       "scripts/kadenza/cli/get.lua",
     ["kadenza.cli.id"] =

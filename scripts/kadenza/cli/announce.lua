@@ -1,4 +1,6 @@
 --- kadenza announce: announces a peer of an info hash (BEP 5).
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -6,8 +8,8 @@ local fault = require("kadenza.cli.fault")
 
 local M = {
   summary = "Announce a peer of an info hash.",
-  description = "Tells the nodes closest to INFOHASH that this machine serves "
-    .. "it on PORT (BEP 5). They forget it after 45 minutes.",
+  description = "Announces to the nodes closest to INFOHASH that this machine "
+    .. "serves it on PORT (BEP 5). An announce expires after 45 minutes.",
   usage = "INFOHASH PORT",
   settings = client.SETTINGS,
 }

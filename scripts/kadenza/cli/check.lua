@@ -1,26 +1,25 @@
---- Checks of what a user wrote: options, addresses, ids and keys.
+--- Checks values that a user wrote: options, addresses, ids and keys.
 --
--- A check returns the value, or nil and what is wrong with it, to be put behind
--- the name of what was checked: "must be 160 or 256, not 5".
+-- A check returns the value, or nil and the end of a message that begins with
+-- the name of the value: "must be 160 or 256, not 5".
 
 local core = require("kadenza.core")
 
 local M = {}
 
--- How much of a wrong value a message shows.
-local SHOWN <const> = 40
+local MAX_SHOWN <const> = 40 -- bytes of a wrong value in a message
 
 local MAX_PATH <const> = 4095
 local MAX_HOST <const> = 253
 local MAX_PORT <const> = 65535
 
---- Returns a value as messages show it.
+--- Returns a value as a text for messages.
 ---@param value any
 ---@return string text
 function M.shown(value)
   if type(value) == "string" then
-    local cut = #value > SHOWN and "…" or ""
-    return "'" .. value:sub(1, SHOWN) .. cut .. "'"
+    local cut = #value > MAX_SHOWN and "…" or ""
+    return "'" .. value:sub(1, MAX_SHOWN) .. cut .. "'"
   elseif type(value) == "number" or type(value) == "boolean" then
     return tostring(value)
   end
@@ -33,13 +32,13 @@ end
 
 ------------------------------------------------------------------- texts --
 
--- Returns the number that a text is, if it is a port.
+-- Returns a text as a port number, or nil if it is not one.
 local function to_port(text, min)
   local port = text:find("^%d+$") and #text <= 9 and math.tointeger(text)
   return port and port >= min and port <= MAX_PORT and port or nil
 end
 
---- Checks a port number in decimal, which is not 0.
+--- Checks a port number from 1 to 65535 in decimal.
 ---@param text string
 ---@return integer? port
 ---@return string? problem
@@ -53,7 +52,7 @@ end
 
 local texts = {}
 
--- Returns what is wrong with the port of "HOST:PORT", if that is what is wrong.
+-- Returns the problem of the port of "HOST:PORT", or nil if the port is valid.
 local function port_problem(text, min)
   local port = text:match(":([^:%]]*)$")
   if not port or to_port(port, min) then
@@ -119,7 +118,7 @@ function M.remote(text)
   return texts.remote(text)
 end
 
---- Checks an id of so many bits in hexadecimal; returns its bytes.
+--- Checks an id of `bits` bits in hexadecimal; returns its bytes.
 ---@param text string
 ---@param bits 160|256
 ---@return string? id
@@ -131,8 +130,7 @@ function M.id(text, bits)
   return core.unhex(text)
 end
 
---- Returns the key that a text means: an id in hexadecimal, or else a name,
---- which is hashed.
+--- Returns the key of a text: an id in hexadecimal, or the hash of a name.
 ---@param text string
 ---@param bits 160|256
 ---@return string key
@@ -193,7 +191,7 @@ local function is_list(value)
   return true
 end
 
--- In a file a policy may be { file = path, trusted = true }.
+-- Checks a policy of the form { file = path, trusted = true }.
 local function check_policy(option, value)
   for key in pairs(value) do
     if key ~= "file" and key ~= "trusted" then
@@ -238,28 +236,28 @@ end
 --- Checks the value of an option.
 ---@param option kadenza.cli.Option
 ---@param value any
----@return any value  nil if it is wrong
+---@return any value  nil on a problem
 ---@return string? problem
 function M.option(option, value)
   return kinds[option.kind](option, value)
 end
 
------------------------------------------------------------- from strings --
+----------------------------------------------------------------- parsing --
 
 local SWITCHES <const> = {
   ["1"] = true, ["true"] = true, yes = true, on = true,
   ["0"] = false, ["false"] = false, no = false, off = false,
 }
 
-local readers = {}
+local parsers = {}
 
-function readers.number(text)
+function parsers.number(text)
   return text:find("^%-?%d+$") and math.tointeger(text) or text
 end
 
-readers.choice = readers.number
+parsers.choice = parsers.number
 
-function readers.switch(text)
+function parsers.switch(text)
   local value = SWITCHES[text:lower()]
   if value == nil then
     return text
@@ -267,11 +265,11 @@ function readers.switch(text)
   return value
 end
 
-function readers.text(text)
+function parsers.text(text)
   return text
 end
 
-function readers.list(text)
+function parsers.list(text)
   local list = {}
   for item in text:gmatch("[^,%s]+") do
     list[#list + 1] = item
@@ -279,13 +277,13 @@ function readers.list(text)
   return list
 end
 
---- Reads the value of an option from the environment or a command line. What
---- cannot be read is returned as it is, for the check to refuse.
+--- Parses the value of an option from the environment or a command line.
+--- Returns a text that cannot be parsed unchanged: its check will fail.
 ---@param option kadenza.cli.Option
 ---@param text string
 ---@return any value
-function M.read(option, text)
-  return readers[option.kind](text)
+function M.parse(option, text)
+  return parsers[option.kind](text)
 end
 
 return M

@@ -1,9 +1,12 @@
---- kadenza check: what is wrong with policies, and what their hooks cost.
+--- kadenza check: finds errors in policies and measures their hooks.
+--
+-- Tested by tests/spec/cli/check_policy_spec.lua.
 
 local check = require("kadenza.cli.check")
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local output = require("kadenza.cli.output")
+local schema = require("kadenza.cli.schema")
 local source = require("kadenza.cli.source")
 local trial = require("kadenza.policy.trial")
 
@@ -11,50 +14,51 @@ local MICROSECONDS <const> = 1e6
 
 local M = {
   summary = "Check policies and measure their hooks.",
-  description = "Loads the files as one node would that runs them all, looks "
-    .. "for misspelt fields and globals, lets an overlay in virtual time run "
-    .. "them, and prints what every hook cost. What a type takes and a query "
-    .. "is asked stands in the policy's `samples`; plain values are tried "
-    .. "otherwise.\n\nThe status is 0, 1 if something is wrong with a policy "
-    .. "that loads, 2 if one does not load.",
+  description = "Loads the files as the policies of one node, looks for "
+    .. "misspelt fields and globals, runs them in an overlay in virtual time, "
+    .. "and prints the cost of each hook. Stores and queries the `samples` of "
+    .. "the policies; without samples, some plain values.\n\nThe exit status "
+    .. "is 0 on success, 1 for an error in a policy that loads, 2 if a policy "
+    .. "does not load.",
   usage = "FILE...",
   example = "check counter.lua registry.lua",
   settings = { flags = { "json" }, variables = { "json" } },
 }
 
--- The options of its own, checked as those of nodes are.
+-- Options of this command only.
 local OPTIONS <const> = {
-  { name = "nodes", kind = "number", min = 2, max = 10000, argname = "N",
+  { name = "nodes", kind = "number", flag = "--nodes", min = 2, max = 10000,
+    default = trial.DEFAULTS.nodes, argname = "N",
     text = "Nodes of the overlay." },
-  { name = "seconds", kind = "number", min = 0, max = 100000000,
-    argname = "SECONDS", text = "Virtual time to run for." },
-  { name = "seed", kind = "number", min = 0, max = math.maxinteger,
-    argname = "N", text = "Another seed is another run." },
+  { name = "seconds", kind = "number", flag = "--seconds", min = 0,
+    max = 100000000, default = trial.DEFAULTS.seconds, argname = "SECONDS",
+    text = "Virtual time of the run." },
+  { name = "seed", kind = "number", flag = "--seed", min = 0,
+    max = math.maxinteger, default = trial.DEFAULTS.seed, argname = "N",
+    text = "Seed of the run." },
 }
 
 function M.arguments(command)
   command:argument("file", "A policy, a Lua file."):args("+")
   local options = {}
   for i, option in ipairs(OPTIONS) do
-    options[i] = command:option("--" .. option.name, option.text
-      .. (" Default: %d."):format(trial.DEFAULTS[option.name]))
-      :argname(option.argname)
+    options[i] = schema.add_option(command, option)
   end
-  table.insert(options, command:option("--trust", "Trust this one of the "
-    .. "files, as `kadenza run --trust` does. May be repeated.")
+  table.insert(options, command:option("--trust", "Trust this file, one of the "
+    .. "policies, like `kadenza run --trust`. May be repeated.")
     :argname("FILE"):count("*"):target("trusted"))
   return options
 end
 
--- Returns the policies as nodes take them: those that are trusted say so.
-local function read_policies(args)
+-- Returns the policies as an option of kad.node.
+local function policies_of(args)
   local policies, places = {}, {}
   for i, path in ipairs(args.file) do
     policies[i], places[path] = path, i
   end
   for _, path in ipairs(args.trusted) do
     if not places[path] then
-      fault.misuse("--trust: %s is none of the files", check.shown(path))
+      fault.misuse("--trust: %s is not one of the files", check.shown(path))
     end
     policies[places[path]] = { file = path, trusted = true }
   end
@@ -63,7 +67,7 @@ end
 
 ------------------------------------------------------------------- texts --
 
--- Aligns the cells of rows: the first column to the left, others to the right.
+-- Formats rows: the first column is aligned to the left, others to the right.
 local function align(rows)
   local widths = {}
   for _, row in ipairs(rows) do
@@ -138,7 +142,7 @@ local function sample_lines(report)
   return table.concat(lines)
 end
 
-local function unreached(report)
+local function uncalled_hooks(report)
   local names = {}
   for _, cost in ipairs(report.hooks) do
     if cost.calls == 0 then
@@ -164,9 +168,9 @@ local function finding_lines(report)
   for _, warning in ipairs(report.warnings) do
     lines[#lines + 1] = "warning: " .. warning .. "\n"
   end
-  for _, name in ipairs(unreached(report)) do
+  for _, name in ipairs(uncalled_hooks(report)) do
     lines[#lines + 1] =
-      ("note: %s was never called; samples may reach it\n"):format(
+      ("note: %s was not called; add samples for it\n"):format(
         fault.line(name))
   end
   return table.concat(lines)
@@ -177,7 +181,7 @@ local function to_text(report, options)
     ("%d nodes, %d s of virtual time, seed %d\n"):format(options.nodes,
       options.seconds, options.seed),
     cost_table(report),
-    ("memory of a node's policies: %d KiB at most\n"):format(
+    ("memory of a node's policies: at most %d KiB\n"):format(
       report.memory // 1024),
   }
   local samples, findings = sample_lines(report), finding_lines(report)
@@ -185,8 +189,8 @@ local function to_text(report, options)
     parts[#parts + 1] = samples
   end
   parts[#parts + 1] = findings
-  parts[#parts + 1] = trial.passed(report) and "nothing wrong\n"
-    or "something is wrong\n"
+  parts[#parts + 1] = trial.passed(report) and "no errors\n"
+    or "errors were found\n"
   return table.concat(parts)
 end
 
@@ -206,15 +210,14 @@ local function to_document(report, options, files)
     problems = output.array(report.problems),
     failures = output.array(report.failures),
     warnings = output.array(report.warnings),
-    unreached = output.array(unreached(report)),
+    unreached = output.array(uncalled_hooks(report)),
     passed = trial.passed(report),
   }
 end
 
 function M.run(args)
-  local options = setmetatable(config.own(OPTIONS, args),
-    { __index = trial.DEFAULTS })
-  local policies = read_policies(args)
+  local options = config.own(OPTIONS, args)
+  local policies = policies_of(args)
   source.check(args.file)
   local report, message = trial.run(policies, options)
   if not report then

@@ -1,9 +1,12 @@
---- Commands that act once: they join the overlay, ask, print and end.
+--- Runs one-shot commands: opens a node, joins the overlay, performs one
+--- operation and ends.
 --
 --     return client.join(settings, function(node)
 --       local info = client.need(node:announce(key, port))
 --       return { stored = info.stored }, "announced\n"
 --     end)
+--
+-- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
@@ -17,7 +20,7 @@ local M = {}
 local ANY4 <const> = "0.0.0.0:0"
 local ANY6 <const> = "[::]:0"
 
--- A signal ends these commands at once, as it does any program.
+-- A signal ends these commands at once.
 local NO_SIGNALS <const> = { signals = false }
 
 local FLAGS <const> = {
@@ -25,34 +28,34 @@ local FLAGS <const> = {
   "log", "json", "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
 }
 
--- A service's own address and id are no client's: two cannot share them.
+-- Without `listen` and `id`: the environment may set those of a service, which
+-- a client cannot share.
 local VARIABLES <const> = {
   "bootstrap", "policies", "trust", "id_bits", "allow_local", "log", "json",
   "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
 }
 
---- What these commands take of the node's options.
+--- The options of commands that join an overlay.
 ---@type kadenza.cli.Settings
 M.SETTINGS = { flags = FLAGS, variables = VARIABLES, defaults = {
   listen = {}, log = "warn", read_only = true,
 } }
 
---- The same without what is for joining.
+--- The options of commands that do not join.
 ---@type kadenza.cli.Settings
-M.ALONE = {
+M.UNJOINED = {
   flags = { "listen", "id", "id_bits", "allow_local", "log", "json",
     "query_ms" },
   variables = { "id_bits", "allow_local", "log", "json", "query_ms" },
   defaults = M.SETTINGS.defaults,
 }
 
--- What to do about it, where that is not plain.
+-- Hints for the user, by error code.
 local HINTS <const> = {
   KAD_ETYPE = " (--policy FILE defines record types)",
 }
 
---- Returns its arguments, the results of an operation; raises a fault if it
---- failed.
+--- Returns the results of an operation, or raises a fault if it failed.
 ---@param result any
 ---@param info any
 ---@param code? kadenza.Code
@@ -65,9 +68,10 @@ function M.need(result, info, code)
   return result, info
 end
 
--- Where to listen so that addresses of these families can be asked; names may
--- have either. A machine may lack IPv6.
-local function choices_of(addresses)
+-- Returns lists of addresses to listen on, to try in order. They match the
+-- families of `addresses`. A name may have either family, and the machine may
+-- lack IPv6.
+local function listen_choices(addresses)
   local has4, has6, has_name = false, false, false
   for _, address in ipairs(addresses) do
     local is6 = address:find("^%[") ~= nil
@@ -83,9 +87,10 @@ local function choices_of(addresses)
   return { { ANY4 } }
 end
 
-local function open(settings, addresses)
+local function open_node(settings, addresses)
   local options = config.node_options(settings)
-  local choices = options.listen and { options.listen } or choices_of(addresses)
+  local choices = options.listen and { options.listen }
+    or listen_choices(addresses)
   local node, message, code
   for _, listen in ipairs(choices) do
     options.listen = listen
@@ -94,23 +99,22 @@ local function open(settings, addresses)
       return node
     end
   end
-  source.refuse(message, code)
+  source.report(message, code)
 end
 
---- Calls `act(node)` with a node that can reach `address`. It asks and never
---- serves, so that the overlay does not count on it.
+--- Calls `act(node)` with a node that can reach `address` and has not joined.
 ---@param settings table
 ---@param address string
 ---@param act async fun(node: kadenza.Node): any, any
 ---@return any ...
-function M.alone(settings, address, act)
+function M.without_joining(settings, address, act)
   remote.check_local({ address }, settings.allow_local, "")
   return kad.run(function()
-    return act(open(settings, { address }))
+    return act(open_node(settings, { address }))
   end, NO_SIGNALS)
 end
 
---- Raises a fault for settings that `join` could do nothing with.
+--- Raises a fault for settings with which `join` would fail.
 ---@param settings table
 function M.check(settings)
   if #settings.bootstrap == 0 then
@@ -127,7 +131,7 @@ end
 function M.join(settings, act)
   M.check(settings)
   return kad.run(function()
-    local node = open(settings, settings.bootstrap)
+    local node = open_node(settings, settings.bootstrap)
     local known = remote.resolve(node:network(), settings.bootstrap)
     local joined, message, code = node:bootstrap(known)
     if not joined then

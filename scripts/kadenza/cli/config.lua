@@ -1,5 +1,5 @@
---- The configuration of a command: defaults, a file, the environment and flags,
---- each overriding the one before.
+--- The configuration of a command: defaults, a file, environment variables and
+--- flags. Each overrides the ones before it.
 --
 -- A file is one Lua table, read as data:
 --
@@ -13,8 +13,8 @@ local suggest = require("kadenza.cli.suggest")
 
 local M = {}
 
--- Takes a value that was found somewhere into `values`.
-local function take(values, option, value, where)
+-- Checks a value and puts it into `values`. `where` begins a message about it.
+local function set_value(values, option, value, where)
   local checked, problem = check.option(option, value)
   if problem then
     fault.misuse("%s %s", where, problem)
@@ -34,9 +34,9 @@ local function names_of(is_limit)
   return names
 end
 
--- Returns the fields of a table of the file, sorted by their lines, so that the
--- first mistake is the one that is said.
-local function fields_of(fields, lines)
+-- Returns the names of the fields of a table of the file, sorted by line, so
+-- that the message is about the first mistake.
+local function sorted_fields(fields, lines)
   local sorted = {}
   for name in pairs(fields) do
     sorted[#sorted + 1] = name
@@ -51,11 +51,11 @@ local function fields_of(fields, lines)
   return sorted
 end
 
--- Says what is wrong with a name that does not belong in this table.
-local function refuse_name(where, name, is_limit)
+-- Raises a fault for a name that does not belong in this table.
+local function reject_name(where, name, is_limit)
   local option = schema.BY_NAME[name]
   if option then
-    fault.misuse("%s '%s' belongs %s the table 'limits'", where, name,
+    fault.misuse("%s '%s' must be %s the table 'limits'", where, name,
       option.limit and "in" or "outside of")
   end
   fault.misuse("%s unknown option %s%s", where, check.shown(name),
@@ -63,16 +63,16 @@ local function refuse_name(where, name, is_limit)
 end
 
 local function read_fields(file, fields, is_limit)
-  for _, name in ipairs(fields_of(fields, file.lines)) do
+  for _, name in ipairs(sorted_fields(fields, file.lines)) do
     local option = schema.BY_NAME[name]
     local where = ("%s:%d:"):format(file.path, file.lines[fields][name])
     if name == "limits" and not is_limit and type(fields.limits) == "table" then
       file.values.limits = true
       read_fields(file, fields.limits, true)
     elseif not option or is_limit ~= (option.limit or false) then
-      refuse_name(where, name, is_limit)
+      reject_name(where, name, is_limit)
     else
-      take(file.values, option, fields[name], where .. " " .. name)
+      set_value(file.values, option, fields[name], where .. " " .. name)
     end
   end
 end
@@ -93,49 +93,49 @@ local function read_environment(names, values)
     local variable = schema.variable(option)
     local text = os.getenv(variable)
     if text and text ~= "" then
-      take(values, option, check.read(option, text), variable)
+      set_value(values, option, check.parse(option, text), variable)
     end
   end
 end
 
--- A list without items is an option that was not used.
+-- argparse represents an absent list option as an empty list.
 local function is_given(value)
   return value ~= nil and (type(value) ~= "table" or #value > 0)
 end
 
-local function read_flag(option, flag, args, values)
+local function read_flag(option, args, values)
   local given = args[option.name]
   if is_given(given) then
     if type(given) == "string" then
-      given = check.read(option, given)
+      given = check.parse(option, given)
     end
-    take(values, option, given, flag)
+    set_value(values, option, given, option.flag)
   end
 end
 
 local function read_flags(names, args, values)
   for _, name in ipairs(names) do
-    local option = schema.BY_NAME[name]
-    read_flag(option, option.flag, args, values)
+    read_flag(schema.BY_NAME[name], args, values)
   end
 end
 
---- Reads the options that a command has of its own, which are in no file.
+--- Reads the options of one command only: flags and defaults.
 ---@param options kadenza.cli.Option[]
 ---@param args table  of the command line
 ---@return table<string, any> values  by name
 function M.own(options, args)
   local values = {}
   for _, option in ipairs(options) do
-    read_flag(option, "--" .. option.name, args, values)
+    values[option.name] = option.default
+    read_flag(option, args, values)
   end
   return values
 end
 
--------------------------------------------------------------------- whole --
+----------------------------------------------------------------- combine --
 
--- The width follows from the id, unless it was given, too.
-local function settle_id(values)
+-- Sets `id_bits` from `id`; raises a fault if both are given and differ.
+local function resolve_id_bits(values)
   local bits = values.id and #values.id * 4
   if values.id_bits and bits and values.id_bits ~= bits then
     fault.misuse("id must have %d hexadecimal digits in an overlay of %d bits",
@@ -144,9 +144,9 @@ local function settle_id(values)
   values.id_bits = values.id_bits or bits
 end
 
--- Trust may be said beside a policy's file, or on its own. Afterwards it is in
--- `trust` alone, which must name policies that there are.
-local function settle_trust(values)
+-- Moves the trust of { file = path, trusted = true } to `trust`. Raises a fault
+-- if `trust` names a file that is not among the policies.
+local function resolve_trust(values)
   local paths, trusted = {}, {}
   for i, policy in ipairs(values.policies) do
     local is_path = type(policy) == "string"
@@ -156,7 +156,7 @@ local function settle_trust(values)
   end
   for _, path in ipairs(values.trust) do
     if not paths[path] then
-      fault.misuse("trust: %s is none of the policies", check.shown(path))
+      fault.misuse("trust: %s is not one of the policies", check.shown(path))
     end
     trusted[#trusted + 1] = path
   end
@@ -164,26 +164,24 @@ local function settle_trust(values)
   values.trust = trusted
 end
 
---- What a command takes: which options on its command line, which of them from
---- the environment, and defaults of its own.
+--- The node options of a command.
 ---@class kadenza.cli.Settings
----@field flags string[]
----@field variables string[]
----@field defaults? table
+---@field flags string[]  names of options on its command line
+---@field variables string[]  names of options read from the environment
+---@field defaults? table  its defaults, where they differ
 
---- Gathers the configuration of a command. Raises a fault for a mistake.
+--- Reads the configuration of a command. Raises a fault for a mistake.
 ---@param settings kadenza.cli.Settings
 ---@param args table  of argparse; `args.config` is the path of a file
----@return table given  option → value, of those that were set
----@return table effective  the same, with defaults for the others
-function M.gather(settings, args)
+---@return table<string, any> settings  by name
+function M.read(settings, args)
   local given = {}
   if args.config then
     read_file(args.config, given)
   end
   read_environment(settings.variables, given)
   read_flags(settings.flags, args, given)
-  settle_id(given)
+  resolve_id_bits(given)
   local effective = {}
   for _, option in ipairs(schema.OPTIONS) do
     effective[option.name] = option.default
@@ -193,11 +191,11 @@ function M.gather(settings, args)
       effective[name] = value
     end
   end
-  settle_trust(effective)
-  return given, effective
+  resolve_trust(effective)
+  return effective
 end
 
--- Options that are about the program, and none of the node's.
+-- Options of the program, which kad.node does not have.
 local PROGRAM <const> = { log = true, json = true, trust = true }
 
 local function limits_of(values)
@@ -213,7 +211,7 @@ local function limits_of(values)
   return next(limits) and limits or true
 end
 
--- Returns the policies as kad.node takes them.
+-- Returns the policies as an option of kad.node.
 local function policies_of(values)
   local trusted, policies = {}, {}
   for _, path in ipairs(values.trust or {}) do
@@ -225,8 +223,8 @@ local function policies_of(values)
   return policies
 end
 
---- Returns the options of kad.node that a configuration means.
----@param values table  option → value
+--- Returns a configuration as options of kad.node.
+---@param values table  by name
 ---@return kadenza.NodeOptions options
 function M.node_options(values)
   local options = {}
@@ -267,8 +265,8 @@ local function dump_limits(values, parts)
   parts[#parts + 1] = "  },\n"
 end
 
---- Writes a configuration as a file that can be read back.
----@param values table  option → value
+--- Returns a configuration as the text of a file.
+---@param values table  by name
 ---@return string text
 function M.dump(values)
   local parts = { "{\n" }

@@ -1,30 +1,31 @@
---- Faults: why a command ends without its result.
+--- Faults: errors that end a command without a result.
 --
--- A command that cannot do its work raises a fault, from wherever it notices;
--- the program prints it as one line and ends with its status. Any other error
--- is a bug of ours.
+-- The program prints a fault as one line and ends with its status. Any other
+-- error is a bug in kadenza.
 --
 --     fault.misuse("--k must be an integer, not '%s'", text)   -- ends with 2
 --     fault.failed("not found", "KAD_ENOTFOUND")               -- ends with 1
+--
+-- Tested by tests/spec/cli/usage_spec.lua.
 
 local M = {}
 
---- Status of the program: the operation failed.
+--- Exit status: the operation failed.
 M.FAILED = 1
 
---- Status of the program: it was not used as it is meant to be.
+--- Exit status: an error in the command line, a configuration or a policy.
 M.MISUSED = 2
 
 ---@class kadenza.cli.Fault
 ---@field status integer
----@field message? string  one line; none when all has been said
+---@field message? string  one line; nil if nothing is left to print
 ---@field code? string  name of an error of the library
----@field command? string  whose help to point to
+---@field command? string  the command whose help the message refers to
 local Fault = {}
 Fault.__index = Fault
 Fault.__name = "kadenza.cli.Fault"
 
---- Makes one line of a text, without anything that drives a terminal.
+--- Makes one line of a text, and escapes control characters.
 ---@param text string
 ---@return string line
 function M.line(text)
@@ -39,28 +40,29 @@ local function raise(fields)
   error(setmetatable(fields, Fault), 0)
 end
 
---- Ends the command: the user has to change how it is called or configured.
+--- Ends the command with MISUSED: the user must correct a call, a configuration
+--- or a policy.
 ---@param format string
 ---@param ... any
 function M.misuse(format, ...)
   raise({ status = M.MISUSED, message = format:format(...) })
 end
 
---- Ends the command: its command line is wrong, and `command` has help on it.
+--- Ends the command with MISUSED and refers to the help of `command`.
 ---@param command string  such as "kadenza get"
 ---@param message string
 function M.usage(command, message)
   raise({ status = M.MISUSED, message = message, command = command })
 end
 
---- Ends the command: what it was to do has failed.
+--- Ends the command with FAILED: its operation failed.
 ---@param message string
 ---@param code? string
 function M.failed(message, code)
   raise({ status = M.FAILED, message = message, code = code })
 end
 
---- Ends the command with a status when what it has printed says why.
+--- Ends the command with a status and no message: its output says why.
 ---@param status integer
 function M.finish(status)
   error(setmetatable({ status = status }, Fault), 0)

@@ -1,4 +1,6 @@
---- kadenza get: values of the overlay.
+--- kadenza get: looks up values.
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -24,12 +26,12 @@ function M.arguments(command)
   return {
     record_options.type_option(command),
     command:flag("--all", "Print every value, one a line."),
-    command:option("--quorum", "End when so many nodes had a value; otherwise "
-      .. "all of the closest are asked."):argname("N"),
+    command:option("--quorum", "End when N nodes had a value. Default: ask all "
+      .. "of the closest nodes."):argname("N"),
   }
 end
 
--- Returns what a program is told of a record.
+-- Returns the document of a record.
 local function describe(record)
   local described = {
     type = record.type,
@@ -70,13 +72,13 @@ end
 
 function M.run(args, settings)
   local key = check.key(args.key, settings.id_bits)
-  local wishes = {
+  local options = {
     type = record_options.type(args),
     all = args.all,
     quorum = record_options.integer("--quorum", args.quorum, 1, MAX_QUORUM),
   }
   return client.join(settings, function(node)
-    local value, info = client.need(node:get(key, wishes))
+    local value, info = client.need(node:get(key, options))
     return (args.all and print_all or print_one)(key, value, info)
   end)
 end

@@ -1,4 +1,6 @@
---- kadenza id: a new random id, or the id in a state folder.
+--- kadenza id: prints a new random id, or the id in a state folder.
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
@@ -8,7 +10,7 @@ local state = require("kadenza.state")
 local M = {
   summary = "Print a new random id, or that of a state folder.",
   description = "Prints a new random id in hexadecimal; with --state, the id "
-    .. "of the node whose state folder that is.",
+    .. "saved in that folder.",
   usage = "",
   settings = {
     flags = { "state", "id_bits", "json" },
@@ -18,7 +20,7 @@ local M = {
 
 function M.arguments(_) end
 
--- The folder is only read: nothing is made in it.
+-- Checks that the file exists: state.load would create the folder.
 local function saved_id(folder)
   local file, message = io.open(folder .. "/node.state", "rb")
   if not file then
@@ -27,7 +29,7 @@ local function saved_id(folder)
   file:close()
   local loaded, problem, code = state.load(folder)
   if not loaded or not loaded.id then
-    fault.failed(problem or folder .. ": no id in its state", code)
+    fault.failed(problem or folder .. ": the state has no id", code)
   end
   return loaded.id
 end

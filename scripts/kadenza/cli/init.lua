@@ -1,4 +1,4 @@
---- The `kadenza` program: reads the command line and runs one command.
+--- The `kadenza` program: parses the command line and runs one command.
 --
 -- A command is a module kadenza.cli.NAME:
 --
@@ -8,9 +8,11 @@
 --       arguments = function(command) … return options end,
 --       run = function(args, settings) return document, text end }
 --
--- `arguments` adds to a command of argparse and returns the options added.
--- `run` returns what came of it, for programs and for people, and the status to
--- end with if that is not 0; or it raises a fault (kadenza.cli.fault).
+-- `arguments` adds arguments and options to a command of argparse and returns
+-- the options. `run` returns its result as a document (for JSON) and as a text,
+-- and the exit status if it is not 0; or it raises a fault (kadenza.cli.fault).
+--
+-- Tested by tests/spec/cli/usage_spec.lua.
 
 local argparse = require("argparse")
 
@@ -27,7 +29,7 @@ local COMMANDS <const> = {
   "check", "new", "sim", "version",
 }
 
--- Commands whose module has another name.
+-- Commands whose modules have other names.
 local MODULES <const> = { check = "check_policy", new = "new_policy" }
 
 local WIDTH <const> = 79
@@ -39,30 +41,30 @@ First steps, on one machine:
   kadenza put greeting hello --bootstrap 127.0.0.1:7001 --allow-local
   kadenza get greeting --bootstrap 127.0.0.1:7001 --allow-local
 
-`kadenza COMMAND --help` says more of a command. The exit status is 0, 1 if an
-operation failed, 2 for a mistake in the command line, a configuration or a
-policy.]]
+`kadenza COMMAND --help` describes a command. The exit status is 0 on success,
+1 if an operation failed, 2 for an error in the command line, a configuration
+or a policy.]]
 
 local function command_module(name)
   return require("kadenza.cli." .. (MODULES[name] or name))
 end
 
--- Ends the program with a text that was asked for, such as the help.
+-- The class of an "error" that makes the program print a text and end.
 local Text = {}
 
 local function show_text(text)
   error(setmetatable({ text = text }, Text), 0)
 end
 
--- argparse puts its guess in a line of its own.
-local function misuse(parser, message)
+-- Raises a usage fault. argparse puts its suggestion on a line of its own.
+local function report_misuse(parser, message)
   fault.usage(parser:_get_fullname(),
     (message:gsub("\nDid you mean", "; did you mean")))
 end
 
--- Sets up a parser or command; returns its option for help.
+-- Configures a parser or command; returns its option for help.
 local function configure(parser)
-  parser.error = misuse
+  parser.error = report_misuse
   parser:help_max_width(WIDTH)
   parser:help_description_margin(MARGIN)
   parser:help_usage_margin(2)
@@ -102,15 +104,10 @@ local function make_parser()
   return parser
 end
 
--- Parses the command line; the parser, which is large, does not stay.
-local function parse(arguments)
-  return make_parser():parse(arguments)
-end
-
-local function execute(arguments, known)
-  local args = parse(arguments)
+local function run_command(arguments, known)
+  local args = make_parser():parse(arguments)
   local module = command_module(args.command)
-  local _, settings = config.gather(module.settings, args)
+  local settings = config.read(module.settings, args)
   known.json = settings.json
   log.configure({
     level = settings.log,
@@ -135,12 +132,12 @@ local function report(problem)
   end
 end
 
--- An error of ours is shown with where it came from.
+-- A message handler: adds a traceback to an error that is not a fault.
 local function trace(problem)
   return type(problem) == "string" and debug.traceback(problem, 2) or problem
 end
 
--- Calls `fn`; returns the status that it ends the program with.
+-- Calls `fn`; returns the exit status, and the fault that ended it if any.
 local function guard(fn, ...)
   local ran, problem = xpcall(fn, trace, ...)
   if ran then
@@ -159,7 +156,7 @@ end
 ---@return integer status
 function M.main(arguments)
   local known = {}
-  local status, problem = guard(execute, arguments, known)
+  local status, problem = guard(run_command, arguments, known)
   if status == fault.FAILED and known.json and problem.message then
     guard(output.json, { error = problem.message, code = problem.code })
   end

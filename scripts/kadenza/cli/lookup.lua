@@ -1,4 +1,6 @@
---- kadenza lookup: the contacts closest to an id.
+--- kadenza lookup: finds the nodes closest to an id.
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -7,7 +9,7 @@ local output = require("kadenza.cli.output")
 
 local M = {
   summary = "Look up the nodes closest to an id.",
-  description = "Prints id and address of the nodes closest to ID, the "
+  description = "Prints the ids and addresses of the nodes closest to ID, the "
     .. "closest first.",
   usage = "ID",
   example = "lookup greeting --bootstrap 192.0.2.1:6881",

@@ -1,28 +1,24 @@
---- kadenza new: makes a folder to begin a policy with.
+--- kadenza new: makes a folder with a new policy.
 
-local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
+local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
+local lexer = require("kadenza.lexer")
 local sandbox = require("kadenza.sandbox")
 local sorted = require("kadenza.sorted")
 local template = require("kadenza.cli.template")
 
 local MAX_NAME <const> = 24
 
--- Types of the core, and words of Lua: a table cannot have them as plain keys.
-local TAKEN <const> = { peers = true, value = true, immutable = true,
+-- Names of types of the core.
+local RESERVED <const> = { peers = true, value = true, immutable = true,
   mutable = true }
-local WORDS <const> = {}
-for word in ([[and break do else elseif end false for function goto if in local
-  nil not or repeat return then true until while]]):gmatch("%a+") do
-  WORDS[word] = true
-end
 
 local M = {
-  summary = "Begin a policy of your own.",
+  summary = "Make a new policy.",
   description = "Makes a folder with a policy, its tests, a README and the "
-    .. "settings of busted, luacheck and editors, ready to be run and changed. "
-    .. "What is there is never overwritten.",
+    .. "settings of busted, luacheck and editors, ready to run and change. "
+    .. "Never overwrites anything.",
   usage = "policy NAME",
   example = "new policy guestbook",
   settings = { flags = { "json" }, variables = { "json" } },
@@ -30,27 +26,27 @@ local M = {
 
 function M.arguments(command)
   command:argument("kind", "What to make: policy.")
-  command:argument("name", "Its name: a-z, 0-9 and _, a letter first.")
+  command:argument("name", "Its name: a-z, 0-9 and _, first a letter.")
   return {
-    command:option("--folder", "Where to make it. Default: NAME.")
+    command:option("--folder", "Folder to make. Default: NAME.")
       :argname("DIR"),
   }
 end
 
 local function check_name(name)
   if not name:find("^[a-z][a-z0-9_]*$") or #name > MAX_NAME then
-    fault.misuse("NAME must be 1 to %d of a-z, 0-9 and _, a letter first, not "
+    fault.misuse("NAME must be 1 to %d of a-z, 0-9 and _, first a letter, not "
       .. "'%s'", MAX_NAME, name)
-  elseif TAKEN[name] then
+  elseif RESERVED[name] then
     fault.misuse("NAME must not be '%s', a type of the core", name)
-  elseif WORDS[name] then
-    fault.misuse("NAME must not be '%s', a word of Lua", name)
+  elseif lexer.KEYWORDS[name] then -- it cannot be a plain key of a table
+    fault.misuse("NAME must not be '%s', a keyword of Lua", name)
   end
 end
 
 ---------------------------------------------------------------- settings --
 
--- The globals of the sandbox, as lines of .luacheckrc.
+-- Returns the globals of the sandbox as lines of .luacheckrc.
 local function list_globals()
   local libraries = { math = true, string = true, table = true,
     coroutine = true, utf8 = true }
@@ -63,20 +59,18 @@ local function list_globals()
   return table.concat(lines, "\n")
 end
 
--- Where the annotated sources are on this machine, or nil. A path that is not
--- absolute would mean another place there.
+-- Returns the absolute path of the folder of annotated sources on this machine,
+-- or nil.
 local function find_library()
   local path = package.searchpath("kadenza.policy.types", package.path)
   return path and path:match("^(/.*)/kadenza/policy/types%.lua$")
 end
 
--- An interpreter for busted, which may run on another Lua otherwise.
+-- Returns the path of a Lua 5.4 interpreter: busted may use another version.
 local function find_lua()
   for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
     local path = folder .. "/lua5.4"
-    local file = io.open(path, "rb")
-    if file then
-      file:close()
+    if file.exists(path) then
       return path
     end
   end
@@ -96,7 +90,7 @@ local function add_library(files)
   end
 end
 
--- Returns the files of a policy: path → text.
+-- Returns the texts of the files of a policy, by path.
 local function make_files(name)
   local library = find_library()
   local values = {
@@ -122,24 +116,6 @@ local function make_files(name)
   return files
 end
 
------------------------------------------------------------------ writing --
-
-local function exists(path)
-  local file = io.open(path, "rb")
-  return file and file:close() or false
-end
-
-local function write(path, text)
-  local folder = path:match("^(.*)/")
-  local made, message, code = core.make_folder(folder)
-  if made then
-    made, message, code = core.write_file(path, text)
-  end
-  if not made then
-    fault.failed(message, code)
-  end
-end
-
 function M.run(args)
   if args.kind ~= "policy" then
     fault.misuse("only a policy can be made, not '%s': kadenza new policy NAME",
@@ -147,13 +123,13 @@ function M.run(args)
   end
   check_name(args.name)
   local folder = args.folder or args.name
-  if exists(folder) then
-    fault.failed(folder .. " exists and is left as it is")
-  end
+  file.check_absent(folder)
   local files = make_files(args.name)
   local names = sorted(files)
   for _, name in ipairs(names) do
-    write(folder .. "/" .. name, files[name])
+    local path = folder .. "/" .. name
+    file.make_folder(path:match("^(.*)/"))
+    file.write(path, files[name])
   end
   return { folder = folder, files = names },
     ("made %s. Next:\n  cd %s\n  busted\n  kadenza check %s.lua\n"):format(

@@ -1,4 +1,6 @@
---- What the program prints on standard output, and that it arrived there.
+--- Writes results to standard output; a failed write is a fault.
+--
+-- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
 local dkjson = require("dkjson")
 
@@ -7,7 +9,7 @@ local fault = require("kadenza.cli.fault")
 
 local M = {}
 
--- Documents list their fields in this order; others come after them.
+-- The order of fields in documents; other fields follow.
 local ORDER <const> = {
   "key", "type", "value", "value_hex", "values", "seq", "salt", "salt_hex",
   "publisher", "secret", "ttl", "age", "id", "address", "peers", "contacts",
@@ -16,7 +18,7 @@ local ORDER <const> = {
 
 local ARRAY <const> = { __jsontype = "array" }
 
-local function check(written, message)
+local function check_written(written, message)
   if not written then
     fault.failed("standard output: " .. message, "KAD_ESYSTEM")
   end
@@ -25,15 +27,15 @@ end
 --- Writes text as it is.
 ---@param ... string
 function M.write(...)
-  check(io.stdout:write(...))
+  check_written(io.stdout:write(...))
 end
 
---- Makes sure that what was written has left the program.
+--- Flushes standard output.
 function M.flush()
-  check(io.stdout:flush())
+  check_written(io.stdout:flush())
 end
 
---- Marks a list, so that it is an array also when it is empty.
+--- Marks a list as a JSON array, even if it is empty.
 ---@generic T
 ---@param list T[]
 ---@return T[] list
@@ -47,8 +49,8 @@ function M.json(document)
   M.write(dkjson.encode(document, { keyorder = ORDER }), "\n")
 end
 
---- Sets `document[name]`, or `document[name .. "_hex"]` if JSON cannot carry
---- the bytes as a string.
+--- Sets `document[name]` to the bytes, or `document[name .. "_hex"]` if they
+--- are not UTF-8, which JSON requires.
 ---@param document table
 ---@param name string
 ---@param bytes? string
@@ -60,9 +62,9 @@ function M.set_bytes(document, name, bytes)
   end
 end
 
---- Prints what came of a command.
----@param document table  for programs
----@param text string  for people
+--- Prints the result of a command.
+---@param document table  printed as JSON
+---@param text string  printed otherwise
 ---@param json boolean
 function M.show(document, text, json)
   if json then

@@ -1,4 +1,6 @@
---- kadenza peers: the peers of an info hash (BEP 5).
+--- kadenza peers: looks up the peers of an info hash (BEP 5).
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -7,8 +9,7 @@ local output = require("kadenza.cli.output")
 
 local M = {
   summary = "Look up the peers of an info hash.",
-  description = "Prints the peers that were announced for INFOHASH (BEP 5), "
-    .. "one a line.",
+  description = "Prints the announced peers of INFOHASH (BEP 5), one a line.",
   usage = "INFOHASH",
   settings = client.SETTINGS,
 }

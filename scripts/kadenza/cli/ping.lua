@@ -1,4 +1,6 @@
---- kadenza ping: asks one node whether it is there.
+--- kadenza ping: pings a node.
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -6,16 +8,16 @@ local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
 
 local M = {
-  summary = "Ask a node whether it is there.",
-  description = "Prints the id of the node at HOST:PORT, and how long its "
-    .. "answer took.",
+  summary = "Ping a node.",
+  description = "Prints the id of the node at HOST:PORT and the round-trip "
+    .. "time.",
   usage = "HOST:PORT",
   example = "ping 192.0.2.1:6881",
-  settings = client.ALONE,
+  settings = client.UNJOINED,
 }
 
 function M.arguments(command)
-  command:argument("address", "Where the node is, such as 192.0.2.1:6881.")
+  command:argument("address", "Address of the node, such as 192.0.2.1:6881.")
 end
 
 function M.run(args, settings)
@@ -23,7 +25,7 @@ function M.run(args, settings)
   if not address then
     fault.misuse("the address %s", problem)
   end
-  return client.alone(settings, address, function(node)
+  return client.without_joining(settings, address, function(node)
     local contact, info = client.need(node:ping(address))
     local id = kad.hex(contact.id)
     local ms = math.floor(info.took * 1000 + 0.5)

@@ -1,4 +1,6 @@
---- How far a simulation is, as one line that a terminal shows again and again.
+--- Shows the progress of a simulation as one line on a terminal.
+--
+-- Tested by tests/spec/cli/sim_spec.lua.
 
 local outcome = require("kadenza.sim.outcome")
 
@@ -8,14 +10,14 @@ local WIDTH <const> = 24 -- of the bar
 local CLEAR <const> = "\r\27[K"
 
 ---@class kadenza.cli.Progress
----@field private began? number  processor time when the run began
----@field private shown boolean
+---@field private began? number  processor time at the start of the run
+---@field private shown boolean  the line is on the terminal
 local Progress = {}
 Progress.__index = Progress
 
---- Makes one; nothing is shown yet.
+--- Makes a progress line; shows nothing.
 ---@param write fun(text: string)
----@param clock? fun(): number  seconds; the processor's time without it
+---@param clock? fun(): number  seconds; default: processor time
 ---@return kadenza.cli.Progress progress
 function M.new(write, clock)
   return setmetatable({ write = write, clock = clock or os.clock,
@@ -27,7 +29,7 @@ local function bar(share)
   return "[" .. ("#"):rep(full) .. ("."):rep(WIDTH - full) .. "]"
 end
 
-local function clock_text(seconds)
+local function format_duration(seconds)
   seconds = math.floor(seconds + 0.5)
   if seconds >= 3600 then
     return ("%d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60,
@@ -36,7 +38,7 @@ local function clock_text(seconds)
   return ("%d:%02d"):format(seconds // 60, seconds % 60)
 end
 
-local function joining(net)
+local function joining_text(net)
   local joins = net.joining
   local count = #net.nodes
   local joined = joins and count - joins.left or 0
@@ -44,28 +46,28 @@ local function joining(net)
     bar(joined / math.max(count, 1)), joined, count)
 end
 
-local function running(self, run)
+local function running_text(self, run)
   self.began = self.began or self.clock()
   local share = math.min(run:now() / math.max(run.seconds, 1e-9), 1)
   local taken = self.clock() - self.began
   local text = ("%s %3.0f %%  %s of %s"):format(bar(share), share * 100,
     outcome.duration(run:now()), outcome.duration(run.seconds))
   if taken > 0 and share > 0 then
-    text = ("%s, %.0f times as fast as time, %s left"):format(text,
-      run:now() / taken, clock_text(taken / share - taken))
+    text = ("%s, %.0f times real time, %s left"):format(text,
+      run:now() / taken, format_duration(taken / share - taken))
   end
   return text
 end
 
---- Shows how far a simulation is.
+--- Shows the progress of a simulation.
 ---@param net kadenza.Sim
----@param run? kadenza.SimRun  none while nodes join
+---@param run? kadenza.SimRun  nil while nodes join
 function Progress:show(net, run)
   self.shown = true
-  self.write(CLEAR .. (run and running(self, run) or joining(net)))
+  self.write(CLEAR .. (run and running_text(self, run) or joining_text(net)))
 end
 
---- Takes the line away.
+--- Removes the line.
 function Progress:clear()
   if self.shown then
     self.shown = false

@@ -1,4 +1,6 @@
 --- kadenza put: stores a value in the overlay.
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
@@ -16,8 +18,8 @@ local MAX_TTL <const> = 4294967295
 local M = {
   summary = "Store a value.",
   description = "Stores VALUE, at most 1000 bytes, under KEY at the nodes "
-    .. "closest to it. Without VALUE, or with -, it is read from standard "
-    .. "input to its end.",
+    .. "closest to it. Without VALUE, or with -, reads the value from standard "
+    .. "input.",
   usage = "KEY [VALUE]",
   example = "put greeting hello --bootstrap 192.0.2.1:6881",
   settings = client.SETTINGS,
@@ -25,17 +27,17 @@ local M = {
 
 function M.arguments(command)
   command:argument("key", "An id in hexadecimal, or a name that is hashed.")
-  command:argument("value", "The value; after -- it may begin with a dash.")
+  command:argument("value", "The value. After -- it may begin with a dash.")
     :args("?")
   return {
     record_options.type_option(command),
-    command:option("--ttl", "Life of the value; otherwise the type decides.")
-      :argname("SECONDS"),
-    command:option("--key", "Sign with the secret key in FILE, which `kadenza "
-      .. "keygen FILE` has made."):argname("FILE"):target("key_file"),
+    command:option("--ttl", "Time until the value expires. Default: of the "
+      .. "type."):argname("SECONDS"),
+    command:option("--key", "Sign with the secret key in FILE, made by "
+      .. "`kadenza keygen FILE`."):argname("FILE"):target("key_file"),
     command:option("--seq", "Sequence number: the highest one wins.")
       :argname("N"),
-    command:option("--salt", "Tells values of one key pair and KEY apart.")
+    command:option("--salt", "Distinguishes values of one key pair under KEY.")
       :argname("TEXT"),
   }
 end
@@ -56,14 +58,14 @@ end
 
 local function check_length(name, text, max)
   if text and #text > max then
-    fault.misuse("%s must have %d bytes at most", name, max)
+    fault.misuse("%s must have at most %d bytes", name, max)
   end
   return text
 end
 
 function M.run(args, settings)
   local key = check.key(args.key, settings.id_bits)
-  local wishes = {
+  local options = {
     type = record_options.type(args),
     ttl = record_options.integer("--ttl", args.ttl, 1, MAX_TTL),
     seq = record_options.integer("--seq", args.seq, math.mininteger,
@@ -71,10 +73,10 @@ function M.run(args, settings)
     salt = check_length("--salt", args.salt, MAX_SALT),
     secret = args.key_file and secret.read(args.key_file),
   }
-  client.check(settings) -- before somebody types a value in vain
+  client.check(settings) -- before the user types a value
   local value = check_length("VALUE", read_value(args.value), MAX_VALUE)
   return client.join(settings, function(node)
-    local info = client.need(node:put(key, value, wishes))
+    local info = client.need(node:put(key, value, options))
     return {
       key = kad.hex(key),
       stored = info.stored,

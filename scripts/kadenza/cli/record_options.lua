@@ -1,4 +1,6 @@
---- Options of get and put about the record.
+--- Options of `get` and `put` about the record.
+--
+-- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
 local check = require("kadenza.cli.check")
 local fault = require("kadenza.cli.fault")
@@ -15,7 +17,7 @@ function M.type_option(command)
     .. "Default: value."):argname("TYPE")
 end
 
---- Returns the record type that was asked for.
+--- Returns the record type.
 ---@param args table
 ---@return string type
 function M.type(args)
@@ -38,7 +40,7 @@ function M.integer(flag, text, min, max)
     return nil
   end
   local value, problem = check.option({ kind = "number", min = min, max = max },
-    check.read({ kind = "number" }, text))
+    check.parse({ kind = "number" }, text))
   if problem then
     fault.misuse("%s %s", flag, problem)
   end

@@ -1,4 +1,6 @@
---- Addresses of other nodes that a user gave: names and local ones.
+--- Checks and resolves addresses of other nodes.
+--
+-- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
@@ -7,14 +9,14 @@ local task = require("kadenza.task")
 
 local M = {}
 
--- Hosts that only a node with allow_local listens to.
+-- Patterns of addresses that nodes ignore without allow_local.
 local LOCAL <const> = {
   "^127%.", "^10%.", "^192%.168%.", "^169%.254%.", "^172%.1[6-9]%.",
   "^172%.2%d%.", "^172%.3[01]%.", "^%[::1%]", "^%[fe[89ab]%x:", "^%[f[cd]%x%x:",
   "^localhost:",
 }
 
---- Tells whether an address is of this machine or its private network.
+--- Tells whether an address is a loopback, link-local or private one.
 ---@param address string
 ---@return boolean
 function M.is_local(address)
@@ -26,11 +28,11 @@ function M.is_local(address)
   return false
 end
 
---- Raises a fault for a local address if those are not allowed: nodes ignore
---- them, and each other's, and one would wait for nothing.
+--- Raises a fault for a local address unless local ones are allowed: nodes
+--- would ignore it, and the command would time out.
 ---@param addresses string[]
 ---@param allowed boolean
----@param what string  before the address, in the message
+---@param what string  precedes the address in the message
 function M.check_local(addresses, allowed, what)
   for _, address in ipairs(addresses) do
     if not allowed and M.is_local(address) then
@@ -52,8 +54,8 @@ local function resolve_one(network, name)
   end)
 end
 
---- Resolves names. Those that cannot be are logged if others can; if none can,
---- raises a fault, unless `may_fail`.
+--- Resolves names. Logs those that cannot be resolved. Raises a fault if none
+--- can be resolved, unless `may_fail`.
 ---@async
 ---@param network kadenza.core.Network
 ---@param names string[]
@@ -74,7 +76,7 @@ function M.resolve(network, names, may_fail)
     fault.failed(problems[1], "KAD_ERESOLVE")
   end
   for _, problem in ipairs(problems) do
-    log.warn("a bootstrap name is left out", { error = problem })
+    log.warn("a bootstrap name cannot be resolved", { error = problem })
   end
   return addresses
 end

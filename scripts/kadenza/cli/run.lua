@@ -1,6 +1,7 @@
---- kadenza run: a node until it is told to stop.
+--- kadenza run: runs a node until a signal stops it.
 
 local config = require("kadenza.cli.config")
+local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
@@ -12,7 +13,7 @@ local source = require("kadenza.cli.source")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
 
--- How long a node that is stopped hands its records over.
+-- How long a stopping node hands off its records.
 local LEAVE_SECONDS <const> = 3
 
 local names = {}
@@ -23,10 +24,10 @@ end
 local M = {
   summary = "Run a node.",
   description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
-    .. "its policies, SIGUSR1 logs statistics.\n\nEvery option may also stand "
-    .. "in CONFIG, a file that holds one Lua table, or in the environment: "
-    .. "KADENZA_K=20 goes before `k = 20` in the file, and --k 20 goes before "
-    .. "both. --dump-config prints what results, as such a file.",
+    .. "its policies, SIGUSR1 logs statistics.\n\nEvery option may also be set "
+    .. "in CONFIG, a file with one Lua table, or in the environment: "
+    .. "KADENZA_K=20 overrides `k = 20` in the file, and --k 20 overrides "
+    .. "both. --dump-config prints the resulting configuration as such a file.",
   usage = "[CONFIG]",
   example = "run --listen 127.0.0.1:7001 --allow-local --state var/node",
   settings = { flags = names, variables = names },
@@ -39,8 +40,8 @@ end
 
 -------------------------------------------------------------- while it runs --
 
--- One line a socket, flushed, for whoever started us.
-local function announce(node)
+-- Prints a line for each socket, flushed for the parent process.
+local function print_addresses(node)
   for _, address in ipairs(node:addresses()) do
     output.write("kadenza: listening on ", address, " id=", kad.hex(node:id()),
       "\n")
@@ -53,11 +54,11 @@ local function join(node, known)
   if info then
     log.info("joined", { contacts = #node:contacts() })
   elseif node:is_open() then
-    log.warn("could not join yet, goes on trying", { error = message })
+    log.warn("could not join yet, trying again", { error = message })
   end
 end
 
--- An event for each hook, by name.
+-- Logs an event for each hook, by name.
 local function log_hooks(hooks)
   for _, name in ipairs(sorted(hooks)) do
     local fields = { hook = name }
@@ -73,7 +74,7 @@ local function log_hooks(hooks)
   end
 end
 
--- Who asks for statistics gets them, whatever else is logged.
+-- Logs statistics at any log level: a signal requested them.
 local function log_stats(node)
   local stats = node:stats()
   local policies = stats.policies
@@ -103,13 +104,13 @@ end
 
 ----------------------------------------------------------------- start, end --
 
--- Where a signal finds what it is about: `running.node` once there is one.
--- SIGHUP has two meanings: a terminal sends it when it is closed.
+-- Handles signals for `running.node`, which is nil until it is open. SIGHUP has
+-- two meanings: a terminal also sends it when it is closed.
 local function handle_signals(network, running, settings)
-  local on_terminal = status.is_for_people(settings)
+  local on_terminal = status.is_interactive(settings)
   local function stop()
     if not running.node then
-      host.quit(0) -- nothing has begun that would have to end
+      host.quit(0) -- nothing to stop yet
     end
     running.stop()
   end
@@ -124,34 +125,29 @@ local function handle_signals(network, running, settings)
   network:on_signal("SIGTERM", stop)
   network:on_signal("SIGINT", stop)
   network:on_signal("SIGHUP", function()
-    local is_closed = on_terminal and not status.is_for_people(settings)
+    local is_closed = on_terminal and not status.is_interactive(settings)
     return (is_closed and stop or reload_node)()
   end)
   network:on_signal("SIGUSR1", with_node(log_stats))
 end
 
-local function file_exists(path)
-  local file = io.open(path, "rb")
-  return file and file:close() or false
-end
-
--- Resolves the bootstrap names before anything is begun. A saved state may know
--- other nodes.
-local function find_known(network, settings)
+-- Resolves the bootstrap names before the node opens. They may fail if there is
+-- a saved state, which may have other contacts.
+local function resolve_bootstrap(network, settings)
   local has_state = settings.state
-    and file_exists(settings.state .. "/node.state")
+    and file.exists(settings.state .. "/node.state")
   return remote.resolve(network, settings.bootstrap, has_state)
 end
 
--- A folder that the attempt has made is no state.
-local function open(settings)
-  local was_there = settings.state and file_exists(settings.state)
+-- Opens the node; on failure removes a state folder that the attempt made.
+local function open_node(settings)
+  local was_there = settings.state and file.exists(settings.state)
   local node, message, code = kad.node(config.node_options(settings))
   if not node then
     if settings.state and not was_there then
       os.remove(settings.state)
     end
-    source.refuse(message, code)
+    source.report(message, code)
   end
   return node
 end
@@ -167,21 +163,21 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running, settings)
-  local known = find_known(network, settings)
-  running.node = open(settings)
-  announce(running.node)
-  local for_people = status.is_for_people(settings)
-  if for_people then
+  local known = resolve_bootstrap(network, settings)
+  running.node = open_node(settings)
+  print_addresses(running.node)
+  local is_interactive = status.is_interactive(settings)
+  if is_interactive then
     status.greet(running.node, settings)
   end
   warn_of_local(settings)
-  kad.spawn(status.watch, running.node, for_people)
+  kad.spawn(status.watch, running.node, is_interactive)
   if #known + #running.node.saved > 0 then
     kad.spawn(join, running.node, known)
   end
 end
 
--- Hands over what the node holds, for some seconds; a second signal ends that.
+-- Hands off the node's records, for some seconds; a second signal ends that.
 local function leave(running)
   kad.wait(function(resume)
     running.stop = resume
@@ -205,16 +201,16 @@ local function serve(settings)
   leave(running)
   running.node:close()
   log.info("stopped")
-  host.quit(0) -- a policy may be resolving a name
+  host.quit(0) -- at once, though a policy may be resolving a name
 end
 
-local function check_beforehand(settings)
+local function check_settings(settings)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
   source.check(settings.policies)
 end
 
 function M.run(args, settings)
-  check_beforehand(settings)
+  check_settings(settings)
   if args.dump_config then
     output.write(config.dump(settings))
     return

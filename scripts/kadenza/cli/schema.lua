@@ -1,15 +1,17 @@
---- The options of a node, as data: what help, configuration files, variables,
---- messages and the dump are made of.
+--- The table of the options of a node. Flags, help, configuration files,
+--- environment variables, checks and the dump come from it.
 --
 -- The defaults and ranges of numbers are those of the core.
+--
+-- Tested by tests/spec/cli/config_spec.lua.
 
 local M = {}
 
 ---@class kadenza.cli.Option
 ---@field name string  in a configuration file; KADENZA_NAME in the environment
 ---@field kind "number"|"switch"|"choice"|"text"|"list"
----@field text string  what it is for
----@field flag? string  on the command line; none: there it is not set
+---@field text string  its description
+---@field flag string  on the command line
 ---@field argname? string
 ---@field group? string  of the help
 ---@field default? any
@@ -17,8 +19,8 @@ local M = {}
 ---@field max? integer
 ---@field unit? string
 ---@field choices? any[]
----@field check? string  name of the check of a text or of every item of a list
----@field limit? boolean  part of the table `limits` in a file
+---@field check? string  name of the check of a text, or of each item of a list
+---@field limit? boolean  it is in the table `limits` of a file
 
 local U32 <const> = 4294967295
 local I64 <const> = math.maxinteger
@@ -190,14 +192,14 @@ for _, option in ipairs(M.OPTIONS) do
   M.BY_NAME[option.name] = option
 end
 
---- Returns the name of an option's variable in the environment.
+--- Returns the name of the environment variable of an option.
 ---@param option kadenza.cli.Option
 ---@return string name
 function M.variable(option)
   return "KADENZA_" .. option.name:upper()
 end
 
--- What the help says of a default: those of some texts need no words.
+-- Returns the sentence of the help about a default.
 local function default_text(option, default)
   if type(default) == "table" then
     default = default[1]
@@ -208,7 +210,15 @@ local function default_text(option, default)
   return (" Default: %s."):format(default)
 end
 
-local function add_option(command, option, default)
+--- Adds an option to a command of argparse.
+---@param command table
+---@param option kadenza.cli.Option
+---@param default? any  instead of the option's
+---@return table element  of argparse
+function M.add_option(command, option, default)
+  if default == nil then
+    default = option.default
+  end
   local element
   if option.kind == "switch" and not option.argname then
     element = command:flag(option.flag)
@@ -222,11 +232,11 @@ local function add_option(command, option, default)
     :description(option.text .. default_text(option, default))
 end
 
---- Adds options to a command of argparse, in groups.
+--- Adds the node options of a command of argparse, in groups.
 ---@param command table
 ---@param settings kadenza.cli.Settings
----@param own table[]  options of argparse that the command has already
----@param help table  another one, which comes last
+---@param own table[]  elements of argparse: the command's own options
+---@param help table  element of argparse: the option that is listed last
 function M.add(command, settings, own, help)
   local groups, order = { Options = own }, { "Options" }
   local defaults = settings.defaults or {}
@@ -237,11 +247,8 @@ function M.add(command, settings, own, help)
       groups[group] = {}
       order[#order + 1] = group
     end
-    local default = defaults[name]
-    if default == nil then
-      default = option.default
-    end
-    table.insert(groups[group], add_option(command, option, default))
+    table.insert(groups[group],
+      M.add_option(command, option, defaults[name]))
   end
   table.insert(groups.Options, help)
   for _, group in ipairs(order) do

@@ -1,7 +1,9 @@
---- Files with a secret key: what `keygen` writes and `put --key` reads.
+--- Files with a secret key, which `keygen` writes and `put --key` reads:
 --
 --     publisher 64 hexadecimal digits
 --     secret 128 hexadecimal digits
+--
+-- Tested by tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
@@ -11,7 +13,7 @@ local M = {}
 local MAX_SIZE <const> = 4096
 local SEED_SIZE <const> = 32
 
---- Writes a key pair as the text of such a file.
+--- Returns the text of a file with a key pair.
 ---@param pair { publisher: string, secret: string }
 ---@return string text
 function M.format(pair)
@@ -19,7 +21,7 @@ function M.format(pair)
     core.hex(pair.secret))
 end
 
--- Returns the secret key that a text holds, or nil.
+-- Returns the secret key in a text, or nil.
 local function parse(text)
   local digits = text:match("^secret (%x+)%s*$")
     or text:match("\nsecret (%x+)%s*$") or text:match("^(%x+)%s*$")
@@ -43,7 +45,7 @@ function M.read(path)
   file:close()
   local secret = parse(text or "")
   if not secret then
-    fault.misuse("--key %s: no secret key, as `kadenza keygen` writes it", path)
+    fault.misuse("--key %s: not a secret key file of `kadenza keygen`", path)
   end
   return secret
 end

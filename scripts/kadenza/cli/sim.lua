@@ -1,54 +1,57 @@
 --- kadenza sim: runs a scenario in virtual time.
+--
+-- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/report_spec.lua.
 
 local check = require("kadenza.cli.check")
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
+local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
 local outcome = require("kadenza.sim.outcome")
 local output = require("kadenza.cli.output")
 local progress = require("kadenza.cli.progress")
 local report = require("kadenza.sim.report")
 local scenario = require("kadenza.sim.scenario")
+local schema = require("kadenza.cli.schema")
 local suggest = require("kadenza.cli.suggest")
 
 local STDERR <const> = 2
 
 local M = {
   summary = "Simulate an overlay.",
-  description = "Runs a scenario in virtual time: one that ships, by its name "
-    .. "(--list tells which there are), or a Lua file. Prints what it came to "
-    .. "and a hash of all datagrams, which is the same for the same seed. "
-    .. "Ctrl-C ends it before its time, a second one at once.\n\nThe status is "
-    .. "1 if the run did not show what it was to show.",
+  description = "Runs a scenario in virtual time: a built-in one by its name "
+    .. "(--list prints them), or a Lua file. Prints the results and a hash of "
+    .. "all datagrams, which is the same for the same seed. Ctrl-C ends the "
+    .. "run early and prints results; a second one ends the program.\n\nThe "
+    .. "exit status is 1 if the results are not as the scenario expects.",
   usage = "SCENARIO | --list",
   example = "sim churn --nodes 500 --hours 6 --report var/churn",
   settings = { flags = { "log", "json" }, variables = { "log", "json" },
     defaults = { log = "warn" } },
 }
 
--- The options of its own, checked as those of nodes are.
+-- Options of this command only.
 local OPTIONS <const> = {
-  { name = "nodes", kind = "number", min = 1, max = 1000000, argname = "N",
-    text = "Nodes at the beginning. Default: the scenario's." },
-  { name = "seed", kind = "number", min = 0, max = math.maxinteger,
-    argname = "N", text = "Another seed is another run. Default: the "
-      .. "scenario's, or 1." },
+  { name = "nodes", kind = "number", flag = "--nodes", min = 1, max = 1000000,
+    argname = "N", text = "Nodes at the start. Default: the scenario's." },
+  { name = "seed", kind = "number", flag = "--seed", min = 0,
+    max = math.maxinteger, argname = "N",
+    text = "Seed of the run. Default: the scenario's, or 1." },
 }
 
 function M.arguments(command)
   command:argument("scenario", "A scenario: its name, or a file."):args("?")
   local options = {}
   for i, option in ipairs(OPTIONS) do
-    options[i] = command:option("--" .. option.name, option.text)
-      :argname(option.argname)
+    options[i] = schema.add_option(command, option)
   end
   for _, option in ipairs({
     command:option("--hours", "Virtual time, such as 0.5. Default: the "
       .. "scenario's."):argname("H"),
-    command:option("--report", "Write a report to this folder: tables and "
-      .. "charts."):argname("DIR"),
-    command:flag("--list", "List the scenarios that ship."),
+    command:option("--report", "Write a report with tables and charts to this "
+      .. "folder."):argname("DIR"),
+    command:flag("--list", "List the built-in scenarios."),
     command:flag("--quiet", "Show no progress."),
   }) do
     options[#options + 1] = option
@@ -58,8 +61,7 @@ end
 
 ----------------------------------------------------------------- scenarios --
 
--- Returns the names of the scenarios that ship.
-local function names()
+local function scenario_names()
   local list = {}
   for _, name in ipairs(host.scripts()) do
     list[#list + 1] = name:match("^scenarios/([%w_]+)%.lua$")
@@ -68,13 +70,13 @@ local function names()
   return list
 end
 
-local function shipped(name)
+local function load_built_in(name)
   local path = "scenarios/" .. name .. ".lua"
   return assert(scenario.load(path, host.source(path)))
 end
 
--- A name has neither a slash nor a dot; everything else is a file.
-local function find(text)
+-- Returns the scenario of a name or file. A name has neither slash nor dot.
+local function find_scenario(text)
   if text:find("[/.]") then
     local loaded, message = scenario.load(text)
     if not loaded then
@@ -82,19 +84,19 @@ local function find(text)
     end
     return loaded
   end
-  for _, name in ipairs(names()) do
+  for _, name in ipairs(scenario_names()) do
     if name == text then
-      return shipped(name)
+      return load_built_in(name)
     end
   end
   fault.misuse("there is no scenario %s%s (kadenza sim --list)",
-    check.shown(text), suggest.of(text, names()))
+    check.shown(text), suggest.of(text, scenario_names()))
 end
 
-local function list()
+local function list_scenarios()
   local rows, lines, width = {}, {}, 0
-  for i, name in ipairs(names()) do
-    local about = shipped(name)
+  for i, name in ipairs(scenario_names()) do
+    local about = load_built_in(name)
     rows[i] = { name = name, summary = about.summary, nodes = about.nodes,
       hours = about.hours }
     width = math.max(width, #name)
@@ -124,8 +126,8 @@ end
 
 ------------------------------------------------------------------- running --
 
--- Returns what is called now and then while the simulation runs.
-local function watcher(line)
+-- Returns the function that the simulation calls at intervals.
+local function make_watcher(line)
   return function(net, run)
     if core.was_interrupted() then
       error(scenario.INTERRUPTED, 0)
@@ -136,8 +138,8 @@ local function watcher(line)
   end
 end
 
--- Says where a scenario has failed, and how to see that again.
-local function fail(problem, seed)
+-- Raises a fault for a scenario that failed; says how to repeat the run.
+local function report_failure(problem, seed)
   if problem == scenario.INTERRUPTED then
     fault.failed("interrupted before the nodes had joined")
   end
@@ -153,7 +155,7 @@ local function run_scenario(chosen, options, is_quiet)
     and progress.new(function(text)
       io.stderr:write(text)
     end)
-  options.watch = watcher(line)
+  options.watch = make_watcher(line)
   core.catch_interrupt(true)
   local fine, run = pcall(scenario.run, chosen, options)
   core.catch_interrupt(false)
@@ -161,13 +163,13 @@ local function run_scenario(chosen, options, is_quiet)
     line:clear()
   end
   if not fine then
-    fail(run, options.seed or chosen.seed or 1)
+    report_failure(run, options.seed or chosen.seed or 1)
   end
   return run
 end
 
--- What came of it, for programs.
-local function document(run, about)
+-- Returns the results as a document.
+local function make_document(run, about)
   local made = report.document(about)
   made.nodes, made.hours = run.nodes, outcome.hours(run)
   made.interrupted = run.interrupted
@@ -177,17 +179,9 @@ local function document(run, about)
   return made
 end
 
--- Makes the folder of a report before a run that may take hours.
-local function make_folder(folder)
-  local made, message, code = core.make_folder(folder)
-  if not made then
-    fault.failed(message, code)
-  end
-end
-
--- Writes the report. What keeps it from being whole is said, and what the run
--- came to is printed nevertheless. Returns what is to be printed of it, and
--- whether all was written.
+-- Writes the report. A failure is printed and added to the document; the
+-- results are still printed. Returns the line to print, and whether the report
+-- is complete.
 local function write_report(folder, about, made)
   local written, message, code = report.write(folder, about)
   if not written then
@@ -198,7 +192,7 @@ local function write_report(folder, about, made)
   return ("  report: %s/index.html\n"):format(folder), true
 end
 
-local function closing_words(run)
+local function closing_line(run)
   if run.interrupted then
     return "interrupted\n"
   elseif scenario.passed(run) then
@@ -209,25 +203,25 @@ end
 
 function M.run(args, settings)
   if args.list then
-    return list()
+    return list_scenarios()
   elseif not args.scenario then
-    fault.usage("kadenza sim", "a scenario is needed; --list tells which "
-      .. "there are")
+    fault.usage("kadenza sim", "a scenario is needed; --list prints their "
+      .. "names")
   end
   local options = read_options(args)
-  local chosen = find(args.scenario)
+  local chosen = find_scenario(args.scenario)
   if args.report then
-    make_folder(args.report)
+    file.make_folder(args.report) -- now, since the run may take hours
   end
   local run = run_scenario(chosen, options, args.quiet or settings.json)
   local about = outcome.report(run)
-  local made, text = document(run, about), report.summary(about)
+  local made, text = make_document(run, about), report.summary(about)
   local fine = scenario.passed(run)
   if args.report then
     local line, written = write_report(args.report, about, made)
     text, fine = text .. line, fine and written
   end
-  return made, text .. closing_words(run), not fine and fault.FAILED or nil
+  return made, text .. closing_line(run), not fine and fault.FAILED or nil
 end
 
 return M

@@ -1,11 +1,14 @@
---- Policy files that a user gave: what can be said of them before a node runs,
---- and why a node could not be opened.
+--- Checks the policy files of a command line before a node runs, and reports
+--- why a node could not be opened.
+--
+-- Tested by tests/spec/cli/usage_spec.lua and
+-- tests/spec/cli/check_policy_spec.lua.
 
 local fault = require("kadenza.cli.fault")
 
 local M = {}
 
--- Codes for what is wrong with the machine and not with what the user wrote.
+-- Codes of failures of the machine; other codes are errors of the user's input.
 local FAILURES <const> = {
   KAD_EADDRINUSE = true,
   KAD_EADDRNOTAVAIL = true,
@@ -14,7 +17,7 @@ local FAILURES <const> = {
   KAD_ENOMEM = true,
 }
 
--- Of a policy file; a device may never end.
+-- Limit of a policy file: reading a device may not end.
 local MAX_BYTES <const> = 1048576
 
 local function read(path)
@@ -30,8 +33,7 @@ local function read(path)
   return text or problem == nil and "", problem and path .. ": " .. problem
 end
 
---- Raises a fault for a policy that cannot be read or is not Lua. Nothing of it
---- is run.
+--- Raises a fault for a policy that cannot be read or is not Lua. Runs nothing.
 ---@param paths string[]
 function M.check(paths)
   for _, path in ipairs(paths) do
@@ -49,7 +51,7 @@ end
 --- Raises a fault for a node that could not be opened.
 ---@param message string
 ---@param code? kadenza.Code
-function M.refuse(message, code)
+function M.report(message, code)
   if FAILURES[code] then
     fault.failed(message, code)
   end

@@ -1,10 +1,12 @@
---- Suggestions in the messages of the commands.
+--- Suggestions in the messages of commands.
+--
+-- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/config_spec.lua.
 
 local closest = require("kadenza.suggest").closest
 
 local M = {}
 
--- A name is suggested if one letter differs for each so many of the word.
+-- A suggested name differs in at most one letter for each so many of the word.
 local LETTERS_A_CHANGE <const> = 3
 
 --- Returns "; did you mean 'NAME'?" for the closest of `names`, or "".

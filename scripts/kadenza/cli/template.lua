@@ -1,9 +1,11 @@
---- The files of a new policy, with NAME where its name belongs.
+--- The files of a new policy. NAME stands for its name.
+--
+-- Tested by tests/spec/cli/new_policy_spec.lua.
 
 local M = {}
 
 M.policy = [=[
---- NAME: say here what it is for.
+--- NAME: describe its purpose here.
 --
 -- Rules
 --   * A value is one line of text: 1 to 200 bytes.
@@ -16,14 +18,14 @@ local DAY <const> = 86400
 ---@param record kadenza.Record
 local function validate(record)
   if record.value == "" then
-    return nil, "an empty value"
+    return nil, "the value is empty"
   elseif record.value:find("%c") then
-    return nil, "one line of text, please"
+    return nil, "the value is not one line of text"
   end
   return true
 end
 
--- Answers with what it was sent.
+-- Replies with the text of the query.
 ---@param request kadenza.Request
 ---@param ctx kadenza.Context
 local function echo(request, ctx)
@@ -50,7 +52,7 @@ local policy = {
   rpc = {
     NAME_echo = echo,
   },
-  -- What `kadenza check` stores and asks.
+  -- Records that `kadenza check` stores, and arguments of its queries.
   samples = {
     types = { NAME = { "hello", "hello again", "two\nlines" } },
     rpc = { NAME_echo = { { text = "hi" }, {} } },
@@ -60,7 +62,8 @@ local policy = {
 return policy
 ]=]
 
--- What the tests need is busted's, and none of what the library requires.
+-- The require of luassert is split: checks that read the requires of this file
+-- must not find it.
 M.spec = [=[
 local assert = require("]=] .. "luassert" .. [=[")
 local kad = require("kadenza")
@@ -85,19 +88,19 @@ describe("the policy NAME", function()
     return policy:call("types.NAME.validate", { value = value })
   end
 
-  it("takes a line of text", function()
+  it("accepts a line of text", function()
     assert.accepted(validate("hello"))
   end)
 
-  it("refuses what is none", function()
-    assert.rejected(validate(""), "an empty value", 201)
-    assert.rejected(validate("two\nlines"), "one line of text, please", 201)
+  it("rejects other values", function()
+    assert.rejected(validate(""), "the value is empty", 201)
+    assert.rejected(validate("two\nlines"), "not one line of text", 201)
   end)
 
   it("echoes", function()
     local from = { from = testing.contact() }
-    local answer = policy:call("rpc.NAME_echo", { text = "hi" }, from)
-    assert.same({ text = "hi" }, answer.reply)
+    local result = policy:call("rpc.NAME_echo", { text = "hi" }, from)
+    assert.same({ text = "hi" }, result.reply)
     assert.rejected(policy:call("rpc.NAME_echo", {}, from), "text is needed",
       203)
   end)
@@ -106,15 +109,15 @@ describe("the policy NAME", function()
     local overlay <close> =
       testing.overlay({ nodes = 20, policies = { FILE } })
     overlay:perform(function()
-      local key, wishes = kad.key("test"), { type = "NAME" }
-      assert(overlay.nodes[1]:put(key, "hello", wishes))
+      local key, options = kad.key("test"), { type = "NAME" }
+      assert(overlay.nodes[1]:put(key, "hello", options))
       assert.holders(8, overlay, key, "NAME")
       assert.converged(overlay, key, "NAME")
 
       overlay:kill(overlay:holders(key, "NAME")[1].node)
-      assert.equal("hello", (overlay.nodes[2]:get(key, wishes)))
+      assert.equal("hello", (overlay.nodes[2]:get(key, options)))
 
-      kad.sleep(2 * 86400) -- virtual: it takes no time
+      kad.sleep(2 * 86400) -- of virtual time
       assert.holders(0, overlay, key, "NAME")
     end)
   end)
@@ -124,9 +127,9 @@ end)
 M.readme = [=[
 # NAME
 
-A policy for kadenza, a Kademlia DHT node: say here what it is for.
+A policy for kadenza, a Kademlia DHT node: describe its purpose here.
 
-| file | what it is |
+| file | content |
 |---|---|
 | `NAME.lua` | the policy |
 | `NAME_spec.lua` | its tests |
@@ -136,7 +139,7 @@ Run these in this folder:
 
     # the tests; kadenza has to be installed
     busted
-    # what the sandbox does not have, and more
+    # globals that the sandbox does not have, and other mistakes
     luacheck .
     # a trial with 50 nodes in virtual time
     kadenza check NAME.lua
@@ -150,8 +153,8 @@ In another terminal:
     kadenza get greeting --type NAME --policy NAME.lua \
       --bootstrap 127.0.0.1:7001 --allow-local
 
-`kill -HUP` lets a running node load a changed policy; when something is wrong
-with it, the old one stays.
+`kill -HUP` makes a running node load the changed policy. If it has an error,
+the old one stays.
 ]=]
 
 M.busted = [=[
@@ -165,7 +168,7 @@ return {
 ]=]
 
 M.luacheckrc = [=[
--- A policy sees what its sandbox has, and nothing else.
+-- The globals of the sandbox of policies.
 std = {
   globals = {},
   read_globals = {

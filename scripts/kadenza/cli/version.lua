@@ -1,4 +1,6 @@
---- kadenza version.
+--- kadenza version: prints the version.
+--
+-- Tested by tests/spec/cli/usage_spec.lua.
 
 local kad = require("kadenza")
 

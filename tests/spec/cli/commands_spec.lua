@@ -47,7 +47,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal("one", output({ "get", "a" }))
   end)
 
-  it("put what standard input holds, byte for byte", function()
+  it("put the bytes of standard input unchanged", function()
     local value = "a\0\255\n"
     output({ "put", "a" }, { stdin = value })
     assert.equal(value, output({ "get", "a" }))
@@ -62,14 +62,14 @@ describe("kadenza's one-shot commands", function()
     assert.equal("-5", output({ "get", "a" }))
   end)
 
-  it("take a key in hexadecimal as it is, and hash any other", function()
+  it("use a key in hexadecimal, and hash any other", function()
     output({ "put", INFO_HASH, "one" })
     assert.equal(INFO_HASH, document({ "get", INFO_HASH:upper() }).key)
     local hashed = document({ "put", "name", "two" }).key
     assert.equal("two", output({ "get", hashed }))
   end)
 
-  it("get every value when asked to", function()
+  it("get every value with --all", function()
     output({ "put", "a", "one" })
     output({ "put", "a", "two" })
     local lines = {}
@@ -81,7 +81,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal(2, #document({ "get", "a", "--all" }).values)
   end)
 
-  it("get bytes that are no UTF-8 as hexadecimal in JSON", function()
+  it("print bytes that are not UTF-8 as hexadecimal in JSON", function()
     output({ "put", "a" }, { stdin = "\255\0" })
     local got = document({ "get", "a" })
     assert.equal("ff00", got.value_hex)
@@ -90,7 +90,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal("grün\n\1", document({ "get", "b" }).value)
   end)
 
-  it("sign what they put with a key of keygen", function()
+  it("sign with a key of keygen", function()
     local path = folder .. "/key"
     local publisher = process.run({ "keygen", path }).stdout:match("(%x+)\n")
     output({ "put", "a", "signed", "--key", path, "--seq", "2", "--salt", "s",
@@ -104,14 +104,14 @@ describe("kadenza's one-shot commands", function()
     assert.is_truthy(late.stderr:find("302", 1, true))
   end)
 
-  it("make keys that nobody else reads and never overwrite one", function()
+  it("make private key files and never overwrite one", function()
     local path = folder .. "/key"
     local made = process.run({ "keygen", path })
     assert.is_truthy(made.stdout:find("^publisher %x+\n$"))
     local listed = process.run({ "-l", path }, { path = "/bin/ls" })
     assert.equal("-rw-------", listed.stdout:sub(1, 10))
     local again = process.run({ "keygen", path })
-    assert.equal("kadenza: " .. path .. " exists and is left as it is\n",
+    assert.equal("kadenza: " .. path .. " exists and is left unchanged\n",
       again.stderr)
     assert.equal(1, again.status)
     local shown = process.run({ "keygen", "--json" })
@@ -154,7 +154,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal(0, done.status)
   end)
 
-  it("fail with 1 when there is nothing", function()
+  it("fail with 1 when nothing is found", function()
     for _, args in ipairs({ { "get", "a" }, { "peers", INFO_HASH } }) do
       local done = run(args)
       assert.equal("kadenza: not found\n", done.stderr)
@@ -163,14 +163,14 @@ describe("kadenza's one-shot commands", function()
     end
   end)
 
-  it("say what failed as JSON, too", function()
+  it("print a failure as JSON", function()
     local done = run({ "get", "a", "--json" })
     assert.same({ error = "not found", code = "KAD_ENOTFOUND" },
       (dkjson.decode(done.stdout)))
     assert.equal(1, done.status)
   end)
 
-  it("fail with 1 when nobody answers", function()
+  it("fail with 1 when no node answers", function()
     local done = process.run({ "get", "a", "--bootstrap", "127.0.0.1:9",
       "--allow-local", "--query-ms", "200" })
     assert.is_truthy(done.stderr:find("^kadenza: could not join through "
@@ -182,7 +182,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal(1, ping.status)
   end)
 
-  it("end at once with a signal", function()
+  it("end at once on a signal", function()
     local ping = process.start({ "ping", "127.0.0.1:9", "--allow-local" })
     ping:kill("sigint")
     ping:wait(1)
@@ -202,7 +202,7 @@ describe("kadenza's one-shot commands", function()
     end
   end)
 
-  it("know the types of the policies that they are given", function()
+  it("know the types of their policies", function()
     local path = folder .. "/note.lua"
     local file = assert(io.open(path, "wb"))
     file:write("return { types = { note = {} } }")
@@ -216,7 +216,7 @@ describe("kadenza's one-shot commands", function()
     assert.equal(1, select(2, refused.stderr:gsub("\n", "")))
   end)
 
-  it("take what all commands need from the environment", function()
+  it("read options of all commands from the environment", function()
     local done = process.run({ "put", "a", "b" }, { env = {
       KADENZA_BOOTSTRAP = node.address, KADENZA_ALLOW_LOCAL = "1",
       KADENZA_LISTEN = node.address, KADENZA_STATE = "/nonexistent",

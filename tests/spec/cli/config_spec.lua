@@ -3,7 +3,7 @@ local schema = require("kadenza.cli.schema")
 local literal = require("kadenza.literal")
 local support = require("support")
 
-describe("kadenza run, its configuration,", function()
+describe("the configuration of kadenza run", function()
   local folder, remove
 
   before_each(function()
@@ -90,7 +90,7 @@ describe("kadenza run, its configuration,", function()
     end
   end)
 
-  it("is printed as a file that means the same", function()
+  it("is printed as a file that gives the same configuration", function()
     local path = write([[{ k = 20, id = "00112233445566778899aabbccddeeff00112233",
       state = "a \"b\"", version = "\0\255ab", json = true, log = "off",
       limits = { bytes_per_s = 5 }, policies = {} }]])
@@ -101,7 +101,7 @@ describe("kadenza run, its configuration,", function()
     assert.is_truthy(load("return " .. first))
   end)
 
-  it("takes trust beside a policy's file, or on its own", function()
+  it("accepts trust beside a policy's file, or on its own", function()
     local a, b, c = "scripts/policies/chat.lua", "scripts/policies/counter.lua",
       "scripts/policies/registry.lua"
     local path = write(([[{ policies = { "%s", { file = "%s", trusted = true },
@@ -121,12 +121,12 @@ describe("kadenza run, its configuration,", function()
     assert.same({ c }, config.trust)
   end)
 
-  it("takes the width of ids from the id", function()
+  it("has the width of its id", function()
     assert.equal(256, dump({ "--id", ("ab"):rep(32) }).id_bits)
     assert.equal(160, dump({ "--id", ("ab"):rep(20) }).id_bits)
   end)
 
-  it("is refused with file and line where it is wrong", function()
+  it("is rejected with the file and line of a mistake", function()
     assert_refused("{\n  k = 20,\n  listn = 5,\n}",
       "3: unknown option 'listn'; did you mean 'listen'?")
     assert_refused("{ something_else = 5 }",
@@ -152,9 +152,9 @@ describe("kadenza run, its configuration,", function()
     assert_refused("{ limits = {\n queries_per_sec = 5 } }",
       "2: unknown option 'queries_per_sec'; did you mean 'queries_per_s'?")
     assert_refused("{ queries_per_s = 5 }",
-      "1: 'queries_per_s' belongs in the table 'limits'")
+      "1: 'queries_per_s' must be in the table 'limits'")
     assert_refused("{ limits = { k = 5 } }",
-      "1: 'k' belongs outside of the table 'limits'")
+      "1: 'k' must be outside of the table 'limits'")
     assert_refused("{ version = 'KADENZA' }",
       "1: version must be 4 bytes, not 'KADENZA'")
     assert_refused("{ k = 5\n alpha = 3 }",
@@ -163,14 +163,14 @@ describe("kadenza run, its configuration,", function()
       "1: a value is expected, not 'math'")
   end)
 
-  it("is refused when the file cannot be read", function()
+  it("is rejected if the file cannot be read", function()
     local done = process.run({ "run", folder .. "/none.lua" })
     assert.equal("kadenza: " .. folder .. "/none.lua: No such file or "
       .. "directory\n", done.stderr)
     assert.equal(2, done.status)
   end)
 
-  it("is refused with the variable where that is wrong", function()
+  it("is rejected with the name of a wrong variable", function()
     for text, message in pairs({
       ["0"] = "KADENZA_ALPHA must be an integer from 1 to 32, not 0",
       x = "KADENZA_ALPHA must be an integer from 1 to 32, not 'x'",
@@ -184,7 +184,7 @@ describe("kadenza run, its configuration,", function()
       done.stderr)
   end)
 
-  it("is the node's", function()
+  it("is passed to the node", function()
     local node = process.start_node({ write("{ read_only = true }") })
     local ping = process.run({ "ping", node.address, "--allow-local",
       "--query-ms", "300" })
@@ -193,7 +193,7 @@ describe("kadenza run, its configuration,", function()
   end)
 end)
 
-describe("kadenza, its table of options,", function()
+describe("the table of options", function()
   local function read(path)
     local file <close> = assert(io.open(path, "rb"))
     return file:read("a")
@@ -254,10 +254,10 @@ describe("kadenza, its table of options,", function()
     network:close()
   end)
 
-  it("has nothing that kad.node does not know", function()
+  it("has no option that kad.node does not know", function()
     local node_options = require("kadenza.node_options")
     local config = require("kadenza.cli.config")
-    local _, effective = config.gather({ flags = {}, variables = {} }, {})
+    local effective = config.read({ flags = {}, variables = {} }, {})
     assert.has_no.errors(function()
       node_options.read(config.node_options(effective), 1)
     end)

@@ -1,3 +1,5 @@
+-- Tests scripts/examples.
+
 local process = require("support.process")
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
@@ -20,7 +22,7 @@ end
 describe("the examples", function()
   after_each(process.end_all)
 
-  it("demonstrate what they say (demo)", function()
+  it("run (demo)", function()
     local demo = process.start({ "scripts/examples/demo/run" },
       options({ path = "/bin/sh" }))
     assert.equal(0, demo:wait(90), demo.stderr)
@@ -33,7 +35,7 @@ describe("the examples", function()
     end
   end)
 
-  it("keep and find values (store)", function()
+  it("store and find values (store)", function()
     local node = process.start_node()
     local store = process.run(
       { "scripts/examples/store/store.lua", node.address, "local" },

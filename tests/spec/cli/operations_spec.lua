@@ -1,3 +1,5 @@
+-- Tests docs/operations.md, docs/kadenza.1.
+
 -- docs/operations.md and the manual page say what the program does.
 
 local literal = require("kadenza.literal")

@@ -25,7 +25,7 @@ describe("kadenza sim --report", function()
     remove()
   end)
 
-  it("says where the report is", function()
+  it("prints the place of the report", function()
     local done = simulate(folder .. "/new/report")
 
     assert.equal(0, done.status)
@@ -35,7 +35,7 @@ describe("kadenza sim --report", function()
     assert.is_table(uv.fs_stat(folder .. "/new/report/hops.svg"))
   end)
 
-  it("fails without gnuplot, names its package and keeps the rest", function()
+  it("fails without gnuplot, names its package and writes the rest", function()
     local done = simulate(folder, { PATH = "/nonexistent" })
 
     assert.equal(1, done.status)
@@ -47,7 +47,7 @@ describe("kadenza sim --report", function()
     assert.is_nil(uv.fs_stat(folder .. "/hops.svg"))
   end)
 
-  it("says that a folder cannot be one, before the run", function()
+  it("rejects an invalid folder before the run", function()
     local file = assert(io.open(folder .. "/file", "w"))
     file:close()
     local done = simulate(folder .. "/file")
@@ -58,7 +58,7 @@ describe("kadenza sim --report", function()
     assert.equal("", done.stdout)
   end)
 
-  it("prints what the run came to when a file cannot be written", function()
+  it("prints the results when a file cannot be written", function()
     assert(uv.fs_mkdir(folder .. "/index.html", 448))
     local done = simulate(folder)
 

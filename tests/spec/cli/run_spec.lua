@@ -57,7 +57,7 @@ describe("kadenza run", function()
     end
   end)
 
-  it("keeps id and contacts in its state folder", function()
+  it("saves id and contacts in its state folder", function()
     local other = process.start_node()
     local args = { "--state", folder .. "/a/b" }
     local first = process.start_node({ "--bootstrap", other.address,
@@ -108,7 +108,7 @@ describe("kadenza run", function()
     assert.equal("stored at 1 of 1 nodes\n", done.stdout)
   end)
 
-  it("gives the whole standard library to a policy that is trusted",
+  it("gives the whole standard library to a trusted policy",
     function()
       local path = write("trusted.lua", 'return { name = os.getenv("HOME") '
         .. 'and io and "it" }')
@@ -140,14 +140,14 @@ describe("kadenza run", function()
     assert.is_nil(node.status)
   end)
 
-  it("goes on trying when nobody answers", function()
+  it("tries again when no node answers", function()
     local node = process.start_node({ "--query-ms", "200", "--bootstrap",
       "127.0.0.1:9" })
-    node:wait_for("warn could not join yet, goes on trying", "stderr")
+    node:wait_for("warn could not join yet, trying again", "stderr")
     assert.is_nil(node.status)
   end)
 
-  it("logs JSON when asked to", function()
+  it("logs JSON with --json", function()
     local dkjson = require("dkjson")
     local node = process.start_node({ "--json" })
     node:kill("sigusr1")
@@ -170,7 +170,7 @@ describe("kadenza run", function()
       .. "%-%-allow%-local", "stderr")
   end)
 
-  it("serves nobody when it is read-only", function()
+  it("serves no queries when it is read-only", function()
     local node = process.start_node({ "--read-only" })
     local ping = process.run({ "ping", node.address, "--allow-local",
       "--query-ms", "300" })
@@ -181,12 +181,12 @@ end)
 describe("kadenza run on a terminal", function()
   after_each(process.end_all)
 
-  it("says what it does and what to type next", function()
+  it("prints what it does and what to type next", function()
     local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
       "--allow-local" })
     local text = node:wait_for("statistics%.", "stdout")
     local address = text:match("listening on (%S+) id=")
-    assert.is_truthy(text:find("state     none", 1, true))
+    assert.is_truthy(text:find("state     not saved", 1, true))
     assert.is_truthy(text:find("policies  none", 1, true))
     for command in text:gmatch("\n  %S*kadenza ([^\r\n]*)") do
       local args = {}
@@ -201,14 +201,14 @@ describe("kadenza run on a terminal", function()
       .. " --allow-local", 1, true))
   end)
 
-  it("says how to try things out when local nodes are not served", function()
+  it("prints how to try kadenza when local nodes are not served", function()
     local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0" })
     local text = node:wait_for("statistics%.", "stdout")
     assert.is_truthy(text:find("run --listen 127.0.0.1:7001 --allow-local\r\n",
       1, true))
   end)
 
-  it("tells when its state changes, and ends with Ctrl-C", function()
+  it("reports changes of its state, and ends on Ctrl-C", function()
     local other = process.start_node()
     local node = start_on_terminal({ "run", "--listen", "127.0.0.1:0",
       "--allow-local", "--bootstrap", other.address })

@@ -33,7 +33,7 @@ return {
 describe("kadenza sim", function()
   after_each(process.end_all)
 
-  it("lists the scenarios that ship", function()
+  it("lists the built-in scenarios", function()
     local done = process.run({ "sim", "--list" })
     assert.equal(0, done.status)
     assert.equal("", done.stderr)
@@ -49,7 +49,7 @@ describe("kadenza sim", function()
     assert.equal("number", type(json.scenarios[1].nodes))
   end)
 
-  it("runs one by its name and says what it came to", function()
+  it("runs one by its name and prints the results", function()
     local done = process.run({ "sim", "steady", "--nodes", "20", "--hours",
       "0.2" })
     assert.equal("", done.stderr)
@@ -63,7 +63,7 @@ describe("kadenza sim", function()
     end
   end)
 
-  it("runs a file, and prints a document for programs", function()
+  it("runs a file, and prints a document as JSON", function()
     local done = run_file(SMALL, { "--json", "--seed", "5", "--nodes", "12" })
     assert.equal("", done.stderr)
     assert.equal(0, done.status)
@@ -80,7 +80,7 @@ describe("kadenza sim", function()
     assert.is_true(#json.figures > 5)
   end)
 
-  it("ends with 1 and the seed when it is not as expected", function()
+  it("exits with 1 and prints the seed if an expectation fails", function()
     local done = run_file(SMALL, { "--seed", "100" })
     assert.equal(1, done.status)
     assert.equal("", done.stderr)
@@ -107,7 +107,7 @@ describe("kadenza sim", function()
     remove()
   end)
 
-  it("says where a scenario has failed, and its seed", function()
+  it("prints where a scenario failed, and its seed", function()
     local done, path = run_file([[
 return {
   name = "broken", summary = "It breaks.", nodes = 3, hours = 0.1,
@@ -142,14 +142,14 @@ return {
     end)
   end
 
-  it("refuses a file that is no scenario", function()
+  it("rejects a file that is not a scenario", function()
     local done, path = run_file("return { name = 'a', nods = 1 }")
     assert.equal(2, done.status)
     assert.equal("kadenza: scenario " .. path .. ": unknown option 'nods'\n",
       done.stderr)
   end)
 
-  it("tells what it knows when it is interrupted", function()
+  it("prints results when it is interrupted", function()
     local path = os.tmpname()
     local file <close> = assert(io.open(path .. ".lua", "w"))
     file:write([[
@@ -229,11 +229,11 @@ describe("the progress of a simulation", function()
     return text
   end
 
-  it("says how far it is, how fast, and how long it will take", function()
+  it("shows progress, speed and the remaining time", function()
     assert.equal("\r\27[K[############............]  50 %  1 h of 2 h, 360 "
-      .. "times as fast as time, 0:10 left", line(0.5, 10))
+      .. "times real time, 0:10 left", line(0.5, 10))
     assert.equal("\r\27[K[######..................]  25 %  30 min of 2 h, 0 "
-      .. "times as fast as time, 3:00:00 left", line(0.25, 3600))
+      .. "times real time, 3:00:00 left", line(0.25, 3600))
   end)
 
   it("counts the nodes that have joined", function()

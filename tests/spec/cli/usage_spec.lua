@@ -21,10 +21,10 @@ local function with_join(...)
   return table.move(JOIN, 1, #JOIN, select("#", ...) + 1, { ... })
 end
 
-describe("kadenza, on its command line,", function()
+describe("the command line of kadenza", function()
   after_each(process.end_all)
 
-  it("shows a help for every command", function()
+  it("shows help for every command", function()
     local all = process.run({ "--help" })
     assert.equal(0, all.status)
     for name in
@@ -48,7 +48,7 @@ describe("kadenza, on its command line,", function()
     assert.equal(flag.stdout, command.stdout)
   end)
 
-  it("points to the help of the command", function()
+  it("refers to the help of the command", function()
     assert_misuse(line("a command is required")
       .. "Try 'kadenza --help'.\n", {})
     assert_misuse(line("unknown command 'gett'; did you mean 'get'?")
@@ -63,13 +63,13 @@ describe("kadenza, on its command line,", function()
       .. "Try 'kadenza id --help'.\n", { "id", "a" })
   end)
 
-  it("says nothing that drives a terminal", function()
+  it("escapes control characters", function()
     local done = process.run({ "run", "--log", "\27[31m\n" })
     assert.equal(2, done.status)
     assert.is_nil(done.stderr:sub(1, -2):find("%c"))
   end)
 
-  it("refuses numbers out of range and what is none", function()
+  it("rejects numbers out of range and other values", function()
     local range = "--k must be an integer from 1 to 64, not "
     assert_misuse(line(range .. "0"), { "run", "--k", "0" })
     assert_misuse(line(range .. "65"), { "run", "--k", "65" })
@@ -80,7 +80,7 @@ describe("kadenza, on its command line,", function()
       { "run", "--query-ms", "60001" })
   end)
 
-  it("refuses bad addresses", function()
+  it("rejects invalid addresses", function()
     assert_misuse(line("--listen has a port that must be from 0 to 65535, not "
       .. "'65536'"), { "run", "--listen", "127.0.0.1:65536" })
     assert_misuse(line("--listen has a port that must be from 0 to 65535, not "
@@ -95,7 +95,7 @@ describe("kadenza, on its command line,", function()
       .. "192.0.2.1:6881, not '1.2.3:5'"), { "ping", "1.2.3:5" })
   end)
 
-  it("says that a local address needs --allow-local", function()
+  it("rejects local addresses without --allow-local", function()
     for _, host in ipairs({
       "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "[::1]",
       "[fe80::1]", "localhost",
@@ -107,7 +107,7 @@ describe("kadenza, on its command line,", function()
       .. "needs --allow-local"), { "get", "a", "--bootstrap", "127.0.0.1:1" })
   end)
 
-  it("refuses ids of another length", function()
+  it("rejects ids of another length", function()
     assert_misuse(line("--id must be 40 or 64 hexadecimal digits, not 'abc'"),
       { "run", "--id", "abc" })
     assert_misuse(line("--id must be 40 or 64 hexadecimal digits, not '"
@@ -118,14 +118,14 @@ describe("kadenza, on its command line,", function()
       with_join("peers", "name"))
   end)
 
-  it("refuses ports that are none", function()
+  it("rejects invalid ports", function()
     assert_misuse(line("PORT must be from 1 to 65535, not '0'"),
       with_join("announce", ID, "0"))
     assert_misuse(line("PORT must be from 1 to 65535, not '4294967376'"),
       with_join("announce", ID, "4294967376"))
   end)
 
-  it("refuses one-shot commands without a node to join through", function()
+  it("rejects one-shot commands without a node to join through", function()
     for _, args in ipairs({
       { "get", "a" }, { "put", "a", "b" }, { "peers", ID }, { "lookup", "a" },
       { "announce", ID, "1" },
@@ -135,12 +135,12 @@ describe("kadenza, on its command line,", function()
     end
   end)
 
-  it("refuses values and options of records over their limits", function()
-    assert_misuse(line("VALUE must have 1000 bytes at most"),
+  it("rejects values and options of records over their limits", function()
+    assert_misuse(line("VALUE must have at most 1000 bytes"),
       with_join("put", "a", ("x"):rep(1001)))
-    assert_misuse(line("VALUE must have 1000 bytes at most"),
+    assert_misuse(line("VALUE must have at most 1000 bytes"),
       with_join("put", "a"), { stdin = ("x"):rep(5000) })
-    assert_misuse(line("--salt must have 64 bytes at most"),
+    assert_misuse(line("--salt must have at most 64 bytes"),
       with_join("put", "a", "b", "--salt", ("x"):rep(65)))
     assert_misuse(line("--ttl must be an integer from 1 to 4294967295, not 0"),
       with_join("put", "a", "b", "--ttl", "0"))
@@ -148,14 +148,14 @@ describe("kadenza, on its command line,", function()
       with_join("get", "a", "--type", ""))
   end)
 
-  it("refuses a key file without a secret key", function()
+  it("rejects a key file without a secret key", function()
     assert_misuse(line("--key /nonexistent: No such file or directory"),
       with_join("put", "a", "b", "--key", "/nonexistent"))
-    assert_misuse(line("--key /dev/null: no secret key, as `kadenza keygen` "
-      .. "writes it"), with_join("put", "a", "b", "--key", "/dev/null"))
+    assert_misuse(line("--key /dev/null: not a secret key file of `kadenza "
+      .. "keygen`"), with_join("put", "a", "b", "--key", "/dev/null"))
   end)
 
-  it("fails in one line when standard output takes nothing", function()
+  it("prints one line when standard output is full", function()
     for _, args in ipairs({ "--help", "version", "run --dump-config", "id" }) do
       local done = process.run({ "-c", ("exec '%s' %s >/dev/full")
         :format(process.program(), args) }, { path = "/bin/sh" })
@@ -165,7 +165,7 @@ describe("kadenza, on its command line,", function()
     end
   end)
 
-  it("fails in one line when nobody reads or the stream is closed", function()
+  it("prints one line when standard output is closed", function()
     local broken = process.run({ "-c", ("(sleep 0.3; '%s' version; echo $? >&2)"
       .. " | true"):format(process.program()) }, { path = "/bin/sh" })
     assert.equal(line("standard output: Broken pipe") .. "1\n", broken.stderr)
@@ -204,12 +204,12 @@ describe("kadenza, before a node runs,", function()
       ... }
   end
 
-  it("reads no policy file that never ends", function()
+  it("does not read a policy file without end", function()
     assert_misuse(line("policy /dev/zero: larger than 1048576 bytes"),
       { "run", "--policy", "/dev/zero" })
   end)
 
-  it("refuses a policy that is not there or not Lua", function()
+  it("rejects a policy that does not exist or is not Lua", function()
     assert_misuse(line("policy " .. folder .. "/none.lua: No such file or "
       .. "directory"), run("--policy", folder .. "/none.lua"))
     local path = write("broken.lua", "return {\n  types = {\n")
@@ -220,14 +220,14 @@ describe("kadenza, before a node runs,", function()
     assert_nothing_begun()
   end)
 
-  it("refuses trust in what is none of the policies", function()
+  it("rejects trust in a file that is not a policy", function()
     local path = write("policy.lua", "return {}\n")
-    assert_misuse(line("trust: 'other.lua' is none of the policies"),
+    assert_misuse(line("trust: 'other.lua' is not one of the policies"),
       run("--policy", path, "--trust", "other.lua"))
     assert_nothing_begun()
   end)
 
-  it("refuses a policy that is Lua and no policy", function()
+  it("rejects Lua that is not a policy", function()
     local path = write("wrong.lua", "return { typos = {} }\n")
     local done = process.run(run("--policy", path))
     assert.equal(2, done.status)
@@ -255,17 +255,17 @@ describe("kadenza, before a node runs,", function()
     assert_nothing_begun()
   end)
 
-  it("warns of such a name when others work", function()
+  it("warns of such a name if others can be resolved", function()
     local node = process.start_node()
     local other = process.start_node({
       "--bootstrap", "nowhere.invalid:6881", "--bootstrap", node.address,
     })
     other:wait_for("state=healthy", "stderr")
-    assert.is_truthy(other.stderr:find("warn a bootstrap name is left out "
-      .. 'error="--bootstrap nowhere.invalid:6881: name', 1, true))
+    assert.is_truthy(other.stderr:find("warn a bootstrap name cannot be "
+      .. 'resolved error="--bootstrap nowhere.invalid:6881: name', 1, true))
   end)
 
-  it("fails when the state folder cannot be one", function()
+  it("fails when the state folder is invalid", function()
     local path = write("file", "")
     local done = process.run({ "run", "--listen", "127.0.0.1:0", "--state",
       path })

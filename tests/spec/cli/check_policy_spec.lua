@@ -75,7 +75,7 @@ return {
 describe("kadenza check", function()
   after_each(process.end_all)
 
-  it("calls every hook and says what it cost", with_folder(function(write)
+  it("calls every hook and prints its cost", with_folder(function(write)
     local document, done = check_json(write("good.lua", GOOD))
 
     assert.equal("", done.stderr)
@@ -97,7 +97,7 @@ describe("kadenza check", function()
     assert.equal(8, document.nodes)
   end))
 
-  it("tells which samples were accepted", with_folder(function(write)
+  it("counts accepted and rejected samples", with_folder(function(write)
     local document = check_json(write("good.lua", GOOD))
 
     assert.same({
@@ -132,7 +132,7 @@ return { name = "loops", types = {
     assert.is_true(longest.preempted > 0)
   end))
 
-  it("says where a hook is that returns what it may not", with_folder(
+  it("names the place of a hook that returns a wrong type", with_folder(
     function(write)
       local path = write("odd.lua", [[
 return { types = { odd = {
@@ -151,7 +151,7 @@ return { name = "deaf", on_request = function() error("no") end }]]))
       document.warnings[1])
   end))
 
-  it("prints a table for people", with_folder(function(write)
+  it("prints a table", with_folder(function(write)
     local done = check(write("good.lua", GOOD))
 
     assert.equal(0, done.status)
@@ -162,7 +162,7 @@ return { name = "deaf", on_request = function() error("no") end }]]))
       "types.note: 1 of 2 samples accepted\n"
         .. "  1 time: refused: 201 that is bad\n",
       1, true))
-    assert.is_truthy(done.stdout:find("\nnothing wrong\n$"))
+    assert.is_truthy(done.stdout:find("\nno errors\n$"))
   end))
 
   it("repeats its counts with one seed", with_folder(function(write)
@@ -198,7 +198,7 @@ end } } }]])
       true))
   end))
 
-  it("looks through the modules beside a policy", with_folder(function(write)
+  it("checks the modules beside a policy", with_folder(function(write)
     local words = write("words.lua", [[
 require("words") -- itself: refused when it is run
 return { count = function(text) return #text + extra end }]])
@@ -217,7 +217,7 @@ return { types = { note = { validate = rules } }, name = "main" }]])
     assert.is_truthy(rules)
   end))
 
-  it("says a failure once, with its place and traceback",
+  it("prints a failure once, with its place and traceback",
     with_folder(function(write)
       local path = write("broken.lua", [[
 return { name = "broken", types = { note = {
@@ -238,10 +238,10 @@ return { name = "broken", types = { note = {
       local text = check(path).stdout
       assert.is_truthy(text:find("broken: note.validate: " .. path .. ":3: ", 1,
         true))
-      assert.is_truthy(text:find("\nsomething is wrong\n$"))
+      assert.is_truthy(text:find("\nerrors were found\n$"))
     end))
 
-  it("finds what fails outside of hooks, too", with_folder(function(write)
+  it("finds failures outside of hooks", with_folder(function(write)
     local path = write("outside.lua", [[
 local kad = require("kadenza")
 return { name = "outside",
@@ -260,7 +260,7 @@ return { name = "outside",
     }, found)
   end))
 
-  it("takes samples that cannot be stored for refused ones",
+  it("counts samples that cannot be stored as rejected",
     with_folder(function(write)
       local document, done = check_json(write("samples.lua", [[
 return { types = { note = {} }, samples = { types = { note = {
@@ -283,7 +283,7 @@ return { types = { note = {} }, samples = { types = { note = {
       document.warnings)
   end))
 
-  it("prints nothing that drives a terminal", with_folder(function(write)
+  it("escapes control characters", with_folder(function(write)
     local done = check(write("names.lua",
       'return { rpc = { ["a\\27[31m\\n"] = function() error("\\27") end } }'))
     assert.is_nil(done.stdout:find("\27", 1, true))
@@ -300,7 +300,7 @@ return { name = "slow", on_start = function() end, rpc = {
     assert.is_truthy(document.failures[1].error:find("ran too long", 1, true))
   end))
 
-  it("does not take a refusal for a failure", with_folder(function(write)
+  it("does not count a rejection as a failure", with_folder(function(write)
     local document, done = check_json(write("strict.lua", [[
 return { name = "strict", types = { note = {
   validate = function() return nil, "never" end,
@@ -312,7 +312,7 @@ return { name = "strict", types = { note = {
     assert.equal(12, document.samples[1].tried)
   end))
 
-  it("warns of limits that work against each other",
+  it("warns of contradictory limits",
     with_folder(function(write)
       local document, done = check_json(write("limits.lua", [[
 return { types = { note = { ttl = 600, republish = 600,
@@ -324,7 +324,7 @@ return { types = { note = { ttl = 600, republish = 600,
       assert.is_truthy(document.warnings[2]:find("out of range"))
     end))
 
-  it("loads several files as one node would", with_folder(function(write)
+  it("loads several files as one node does", with_folder(function(write)
     local done = check(write("a.lua", "return { rpc = { hi = print } }"))
     assert.equal(2, done.status)
     assert.is_truthy(done.stderr:find("a.lua:1: undefined global 'print'", 1,
@@ -338,7 +338,7 @@ return { types = { note = { ttl = 600, republish = 600,
       "c.lua: query 'hi' is claimed by [^\n]*b.lua already\n$"))
   end))
 
-  it("trusts a file if told to", with_folder(function(write)
+  it("trusts a file with --trust", with_folder(function(write)
     local path = write("trusted.lua", [[
 return { rpc = { clock = function()
   return { year = os.date("%Y") }
@@ -349,11 +349,11 @@ end } }]])
     assert.is_true(document.samples[1].accepted > 0)
     local wrong = check(path, "--trust", "other.lua")
     assert.equal(2, wrong.status)
-    assert.equal("kadenza: --trust: 'other.lua' is none of the files\n",
+    assert.equal("kadenza: --trust: 'other.lua' is not one of the files\n",
       wrong.stderr)
   end))
 
-  it("refuses what cannot be read, and options out of range",
+  it("rejects files that cannot be read, and options out of range",
     with_folder(function(write)
       assert.equal(2, check("/nowhere.lua").status)
       assert.equal(2, check(write("e.lua", "return {")).status)
@@ -365,7 +365,7 @@ end } }]])
     end))
 
   for name in io.popen("ls scripts/policies"):lines() do
-    it("finds nothing wrong with the policy " .. name, function()
+    it("finds no errors in the policy " .. name, function()
       local document, done = check_json("scripts/policies/" .. name)
       assert.equal(0, done.status, done.stdout)
       assert.same({}, document.unreached)

@@ -88,7 +88,7 @@ describe("kadenza new policy", function()
     assert.same(wanted, known)
   end))
 
-  it("points editors to the annotated sources, or brings them along",
+  it("points editors to the annotated sources, or copies them",
     with_folder(function(folder)
       local found = process.run({ "new", "policy", "found" }, {
         folder = folder,
@@ -112,7 +112,7 @@ describe("kadenza new policy", function()
     local before = read(folder .. "/book/book.lua")
     local again = new(folder, "policy", "book")
     assert.equal(1, again.status)
-    assert.equal("kadenza: book exists and is left as it is\n", again.stderr)
+    assert.equal("kadenza: book exists and is left unchanged\n", again.stderr)
     assert.equal(before, read(folder .. "/book/book.lua"))
 
     local elsewhere = new(folder, "policy", "book", "--folder", "other")
@@ -120,18 +120,18 @@ describe("kadenza new policy", function()
     assert.equal(before, read(folder .. "/other/book.lua"))
   end))
 
-  it("refuses what is no name, and writes nothing", with_folder(function(folder)
+  it("rejects invalid names and writes nothing", with_folder(function(folder)
     for _, name in ipairs({ "Book", "my-book", "../book", "1book", "",
       ("x"):rep(25), "bo.ok" })
     do
       local done = new(folder, "policy", name)
       assert.equal(2, done.status)
-      assert.equal("kadenza: NAME must be 1 to 24 of a-z, 0-9 and _, a letter "
-        .. "first, not '" .. name .. "'\n", done.stderr)
+      assert.equal("kadenza: NAME must be 1 to 24 of a-z, 0-9 and _, first a "
+        .. "letter, not '" .. name .. "'\n", done.stderr)
     end
     assert.equal("kadenza: NAME must not be 'value', a type of the core\n",
       new(folder, "policy", "value").stderr)
-    assert.equal("kadenza: NAME must not be 'end', a word of Lua\n",
+    assert.equal("kadenza: NAME must not be 'end', a keyword of Lua\n",
       new(folder, "policy", "end").stderr)
     assert.equal("kadenza: only a policy can be made, not 'thing': kadenza new "
       .. "policy NAME\n", new(folder, "thing", "book").stderr)

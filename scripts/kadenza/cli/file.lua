@@ -1,0 +1,46 @@
+--- Files that commands look for and make.
+--
+-- Tested by tests/spec/cli/new_policy_spec.lua and
+-- tests/spec/cli/commands_spec.lua.
+
+local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
+
+local M = {}
+
+--- Tells whether a file or folder exists.
+---@param path string
+---@return boolean
+function M.exists(path)
+  local file = io.open(path, "rb")
+  return file and file:close() or false
+end
+
+--- Raises a fault if a file or folder exists.
+---@param path string
+function M.check_absent(path)
+  if M.exists(path) then
+    fault.failed(path .. " exists and is left unchanged")
+  end
+end
+
+--- Makes a folder, and those that contain it; raises a fault on failure.
+---@param path string
+function M.make_folder(path)
+  local made, message, code = core.make_folder(path)
+  if not made then
+    fault.failed(message, code)
+  end
+end
+
+--- Writes a file, readable by its owner only; raises a fault on failure.
+---@param path string
+---@param text string
+function M.write(path, text)
+  local written, message, code = core.write_file(path, text)
+  if not written then
+    fault.failed(message, code)
+  end
+end
+
+return M
