@@ -100,8 +100,13 @@ kad_time_ms kad_heap_next(const struct kad_heap *heap) {
 }
 
 struct kad_deadline *kad_heap_pop_due(struct kad_heap *heap, kad_time_ms now) {
+  return kad_heap_pop_due_before(heap, now, UINT64_MAX);
+}
+
+struct kad_deadline *kad_heap_pop_due_before(struct kad_heap *heap,
+                                             kad_time_ms now, uint64_t mark) {
   struct kad_deadline *earliest = heap->root;
-  if (earliest == NULL || earliest->at > now) {
+  if (earliest == NULL || earliest->at > now || earliest->order >= mark) {
     return NULL;
   }
   kad_heap_remove(heap, earliest);

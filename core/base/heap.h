@@ -52,4 +52,15 @@ kad_time_ms kad_heap_next(const struct kad_heap *heap);
 /* Removes and returns the earliest if it is due at `now`, else NULL. */
 struct kad_deadline *kad_heap_pop_due(struct kad_heap *heap, kad_time_ms now);
 
+/* Returns a mark that tells earlier additions from later ones. */
+static inline uint64_t kad_heap_mark(const struct kad_heap *heap) {
+  return heap->added;
+}
+
+/* The same as kad_heap_pop_due, but returns NULL also when the earliest was
+ * added after `mark`. A loop over what is due thus leaves what it adds itself
+ * to the next loop. */
+struct kad_deadline *kad_heap_pop_due_before(struct kad_heap *heap,
+                                             kad_time_ms now, uint64_t mark);
+
 #endif

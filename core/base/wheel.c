@@ -147,7 +147,8 @@ kad_time_ms kad_wheel_next(const struct kad_wheel *wheel) {
   return first != NULL ? first->at : KAD_TIME_NEVER;
 }
 
-struct kad_deadline *kad_wheel_due(struct kad_wheel *wheel, kad_time_ms now) {
+/* Returns the earliest if it is due at `now`, else NULL. It stays queued. */
+static struct kad_deadline *find_due(struct kad_wheel *wheel, kad_time_ms now) {
   const kad_time_ms next = kad_wheel_next(wheel);
   const kad_time_ms base = next < now ? next : now;
   if (base > wheel->base) { /* all slots before it are empty */
@@ -159,9 +160,15 @@ struct kad_deadline *kad_wheel_due(struct kad_wheel *wheel, kad_time_ms now) {
 
 struct kad_deadline *kad_wheel_pop_due(struct kad_wheel *wheel,
                                        kad_time_ms now) {
-  struct kad_deadline *due = kad_wheel_due(wheel, now);
-  if (due != NULL) {
-    kad_wheel_remove(wheel, due);
+  return kad_wheel_pop_due_before(wheel, now, UINT64_MAX);
+}
+
+struct kad_deadline *kad_wheel_pop_due_before(struct kad_wheel *wheel,
+                                              kad_time_ms now, uint64_t mark) {
+  struct kad_deadline *due = find_due(wheel, now);
+  if (due == NULL || due->order >= mark) {
+    return NULL;
   }
+  kad_wheel_remove(wheel, due);
   return due;
 }

@@ -8,8 +8,8 @@
  *     struct kad_wheel wheel;
  *     kad_wheel_init(&wheel, &allocator);
  *     kad_wheel_add(&wheel, &query->timeout, now + 1000);
- *     while ((due = kad_wheel_due(&wheel, now)) != NULL) {
- *       kad_wheel_remove(&wheel, due);
+ *     while ((due = kad_wheel_pop_due(&wheel, now)) != NULL) {
+ *       struct query *query = kad_container_of(due, struct query, timeout);
  *     }
  *     kad_wheel_deinit(&wheel);
  */
@@ -52,12 +52,20 @@ void kad_wheel_remove(struct kad_wheel *wheel, struct kad_deadline *deadline);
 /* Returns when the earliest is due, KAD_TIME_NEVER when there is none. */
 kad_time_ms kad_wheel_next(const struct kad_wheel *wheel);
 
-/* Returns the earliest if it is due at `now`, else NULL. It stays queued. `now`
- * must not be earlier than in any previous call. */
-struct kad_deadline *kad_wheel_due(struct kad_wheel *wheel, kad_time_ms now);
-
-/* Removes and returns the earliest if it is due at `now`, else NULL. */
+/* Removes and returns the earliest if it is due at `now`, else NULL. `now` must
+ * not be earlier than in any previous call. */
 struct kad_deadline *kad_wheel_pop_due(struct kad_wheel *wheel,
                                        kad_time_ms now);
+
+/* Returns a mark that tells earlier additions from later ones. */
+static inline uint64_t kad_wheel_mark(const struct kad_wheel *wheel) {
+  return kad_heap_mark(&wheel->beyond);
+}
+
+/* The same as kad_wheel_pop_due, but returns NULL also when the earliest was
+ * added after `mark`. A loop over what is due thus leaves what it adds itself
+ * to the next loop. */
+struct kad_deadline *kad_wheel_pop_due_before(struct kad_wheel *wheel,
+                                              kad_time_ms now, uint64_t mark);
 
 #endif

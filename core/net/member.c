@@ -92,15 +92,12 @@ void kad_network_fire_due(struct kad_network *network, kad_time_ms now) {
 }
 
 void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
-  const uint64_t mark = network->deadlines.beyond.added;
-  while (!network->stopped) {
-    struct kad_deadline *first = kad_wheel_due(&network->deadlines, now);
-    if (first == NULL || first->order >= mark) {
-      return;
-    }
+  const uint64_t mark = kad_wheel_mark(&network->deadlines);
+  struct kad_deadline *due;
+  while (!network->stopped && (due = kad_wheel_pop_due_before(
+                                   &network->deadlines, now, mark)) != NULL) {
     struct kad_member *member =
-        kad_container_of(first, struct kad_member, deadline);
-    kad_wheel_remove(&network->deadlines, first);
+        kad_container_of(due, struct kad_member, deadline);
     member->ticked_at = now;
     network->ticks++;
     kad_member_touch(member);

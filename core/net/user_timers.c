@@ -83,17 +83,17 @@ kad_time_ms kad_user_timers_next(const struct kad_user_timers *timers) {
 }
 
 uint64_t kad_user_timers_mark(const struct kad_user_timers *timers) {
-  return timers->heap.added;
+  return kad_heap_mark(&timers->heap);
 }
 
 bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
                           uint64_t mark, void (**fire)(void *data),
                           void **data) {
-  const struct kad_deadline *first = timers->heap.root;
-  if (first == NULL || first->at > now || first->order >= mark) {
+  struct kad_deadline *due = kad_heap_pop_due_before(&timers->heap, now, mark);
+  if (due == NULL) {
     return false;
   }
-  struct timer *timer = kad_container_of(first, struct timer, deadline);
+  struct timer *timer = kad_container_of(due, struct timer, deadline);
   *fire = timer->fire;
   *data = timer->data;
   forget(timers, timer);

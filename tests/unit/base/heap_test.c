@@ -106,6 +106,23 @@ static void random_work_comes_out_in_order(void **state) {
   assert_int_equal(heap.count, 0);
 }
 
+static void what_was_added_after_the_mark_stays(void **state) {
+  (void)state;
+  struct kad_heap heap = {0};
+  struct query queries[3] = {0};
+  kad_heap_add(&heap, &queries[0].timeout, 5);
+  const uint64_t mark = kad_heap_mark(&heap);
+  kad_heap_add(&heap, &queries[1].timeout, 6);
+  kad_heap_add(&heap, &queries[2].timeout, 7);
+
+  assert_null(kad_heap_pop_due_before(&heap, 4, mark));
+  assert_ptr_equal(kad_heap_pop_due_before(&heap, 9, mark),
+                   &queries[0].timeout);
+  assert_null(kad_heap_pop_due_before(&heap, 9, mark));
+  assert_ptr_equal(pop(&heap, 9), &queries[1]);
+  assert_ptr_equal(pop(&heap, 9), &queries[2]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(empty_heap_is_due_never),
@@ -113,6 +130,7 @@ int main(void) {
       cmocka_unit_test(equals_come_in_the_order_of_their_addition),
       cmocka_unit_test(adding_again_moves),
       cmocka_unit_test(random_work_comes_out_in_order),
+      cmocka_unit_test(what_was_added_after_the_mark_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void what_comes_near_stands_before_what_is_added_then(void **state) {
   const kad_time_ms at = 2 * KAD_WHEEL_SLOTS;
   make_ring(it);
   kad_wheel_add(&it->wheel, &it->deadlines[0], at);
-  assert_null(kad_wheel_due(&it->wheel, at - 1));
+  assert_null(kad_wheel_pop_due(&it->wheel, at - 1));
   kad_wheel_add(&it->wheel, &it->deadlines[1], at);
 
   assert_ptr_equal(kad_wheel_pop_due(&it->wheel, at), &it->deadlines[0]);
@@ -77,7 +77,7 @@ static void what_comes_near_stands_before_what_is_added_then(void **state) {
 static void what_is_late_comes_first(void **state) {
   struct wheels *it = *state;
   make_ring(it);
-  assert_null(kad_wheel_due(&it->wheel, 1000));
+  assert_null(kad_wheel_pop_due(&it->wheel, 1000));
   kad_wheel_add(&it->wheel, &it->deadlines[0], 1000);
   kad_wheel_add(&it->wheel, &it->deadlines[1], 999);
   kad_wheel_add(&it->wheel, &it->deadlines[2], 1);
@@ -153,6 +153,20 @@ static void a_wheel_says_what_a_heap_says(void **state) {
   assert_non_null(it->wheel.ring);
 }
 
+static void what_was_added_after_the_mark_stays(void **state) {
+  struct wheels *it = *state;
+  make_ring(it);
+  kad_wheel_add(&it->wheel, &it->deadlines[0], 5);
+  const uint64_t mark = kad_wheel_mark(&it->wheel);
+  kad_wheel_add(&it->wheel, &it->deadlines[1], 5);
+
+  assert_null(kad_wheel_pop_due_before(&it->wheel, 4, mark));
+  assert_ptr_equal(kad_wheel_pop_due_before(&it->wheel, 5, mark),
+                   &it->deadlines[0]);
+  assert_null(kad_wheel_pop_due_before(&it->wheel, 5, mark));
+  assert_ptr_equal(kad_wheel_pop_due(&it->wheel, 5), &it->deadlines[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -163,6 +177,7 @@ int main(void) {
       TEST(what_is_late_comes_first),
       TEST(without_memory_the_heap_goes_on),
       TEST(a_wheel_says_what_a_heap_says),
+      TEST(what_was_added_after_the_mark_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
