@@ -32,7 +32,6 @@
 
 enum {
   KAD_FAMILIES = 2,          /* tables[0] is IPv4's, tables[1] IPv6's */
-  KAD_DATAGRAM_MAX = 1500,   /* bytes of a datagram read or sent */
   KAD_REPLY_MAX = 1024,      /* bytes of a find_node or get_peers reply */
   KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply to a byte of a query, for an
                                 address that is not proven */
@@ -89,29 +88,6 @@ static inline struct kad_table *kad_node_table(const struct kad_node *node,
                                                unsigned family) {
   return node->tables[family == 6 ? 1 : 0];
 }
-
-/* Returns a random number below `bound` (more than 0). */
-uint32_t kad_node_random(struct kad_node *node, uint32_t bound);
-
-/* Returns `period` with up to a tenth added or taken off at random. */
-kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period);
-
-/* Encodes and sends `message`, whose version is filled in. Returns 0, or what
- * the codec does: KAD_ETOOBIG, or KAD_EINVAL for a dictionary of the caller's
- * that cannot be sent. */
-int kad_node_send(struct kad_node *node, const struct kad_address *to,
-                  struct kad_message *message);
-
-/* The same for a datagram of at most `max` bytes: KAD_ETOOBIG if it has more.
- * What is not sent is not counted. */
-int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
-                         struct kad_message *message, size_t max);
-
-/* Reads a datagram with the node's codec. `*message` borrows it, and the bytes
- * of `scratch`, of KAD_CODEC_SCRATCH bytes. Returns 0 or KAD_EMALFORMED. */
-KAD_MUST_CHECK int kad_node_read(struct kad_node *node,
-                                 struct kad_slice datagram, void *scratch,
-                                 struct kad_message *message);
 
 /* Returns true if the contact at `address` has answered us: it is in a table.
  */

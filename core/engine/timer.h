@@ -1,4 +1,4 @@
-/* A deadline of the engine with what to do when it is due. */
+/* The timers of the engine: a deadline with a function to call then. */
 #ifndef KAD_ENGINE_TIMER_H
 #define KAD_ENGINE_TIMER_H
 
@@ -7,20 +7,26 @@
 struct kad_node;
 struct kad_timer;
 
-/* Does what is due. May set the timer again and may free what holds it. */
+/* Called when `timer` is due. May set the timer again, and may free the struct
+ * that it is embedded in. */
 typedef void (*kad_timer_fn)(struct kad_node *node, struct kad_timer *timer);
 
-/* Embedded in what it wakes. */
+/* Embedded in a struct of its user. Zero-initialised it is not set. */
 struct kad_timer {
   struct kad_deadline deadline;
-  kad_timer_fn ring;
+  kad_timer_fn fire;
 };
 
-/* Sets `timer` to call `ring` at `at`; one that is set already is moved. */
+/* Sets `timer` to call `fire` at `at`. Moves a timer that is set already. A
+ * time in the past counts as now. */
 void kad_timer_set(struct kad_node *node, struct kad_timer *timer,
-                   kad_time_ms at, kad_timer_fn ring);
+                   kad_time_ms at, kad_timer_fn fire);
 
-/* Unsets `timer`; one that is not set is left as it is. */
+/* Cancels `timer`. Has no effect if it is not set. */
 void kad_timer_cancel(struct kad_node *node, struct kad_timer *timer);
+
+/* Fires the timers that are due, but none that was set during this call: a
+ * timer that sets itself again to now does not keep the others waiting. */
+void kad_timer_fire_due(struct kad_node *node);
 
 #endif

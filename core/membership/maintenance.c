@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 
 static void run_round(struct kad_node *node, struct kad_timer *timer);
 
@@ -10,10 +11,9 @@ static void run_round(struct kad_node *node, struct kad_timer *timer);
 static void plan_round(struct kad_node *node) {
   const kad_time_ms now = kad_node_now(node);
   const kad_time_ms pace = node->maintenance.liveness.pace_ms;
-  const kad_time_ms soon =
-      kad_time_add(now, kad_node_jitter(node, KAD_SOON_MS));
+  const kad_time_ms soon = kad_time_add(now, kad_rng_jitter(node, KAD_SOON_MS));
   const kad_time_ms due[] = {kad_refresh_due(node), kad_rejoin_due(node)};
-  kad_time_ms at = kad_time_add(now, kad_node_jitter(node, pace));
+  kad_time_ms at = kad_time_add(now, kad_rng_jitter(node, pace));
   for (size_t i = 0; i < sizeof due / sizeof *due; i++) {
     at = due[i] < at ? due[i] : at;
   }
@@ -73,7 +73,7 @@ void kad_maintenance_met(struct kad_node *node, unsigned family) {
   struct kad_maintenance *maintenance = &node->maintenance;
   const size_t index = family == 6 ? 1 : 0;
   const kad_time_ms soon =
-      kad_time_add(kad_node_now(node), kad_node_jitter(node, KAD_SOON_MS));
+      kad_time_add(kad_node_now(node), kad_rng_jitter(node, KAD_SOON_MS));
   maintenance->liveness.had_contacts = true;
   if (kad_table_count(node->tables[index]) > node->config.k) {
     return;

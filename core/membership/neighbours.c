@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 #include "replication/handoff.h"
 
 #include <string.h>
@@ -65,7 +66,7 @@ static kad_time_ms period_of(const struct kad_node *node) {
 /* Returns when a neighbour is to be asked that was heard at `heard_at`: at
  * random within a few moments, so that one of two asks before the other. */
 static kad_time_ms due_after(struct kad_node *node, kad_time_ms heard_at) {
-  return kad_time_add(heard_at, kad_node_jitter(node, period_of(node)));
+  return kad_time_add(heard_at, kad_rng_jitter(node, period_of(node)));
 }
 
 /* Moves the timer forward when `at` comes before it. */

@@ -4,6 +4,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 
 enum {
   FIRST_CAP = 4
@@ -54,7 +55,7 @@ void kad_recovery_add(struct kad_node *node,
     if (grow(node, lost)) {
       lost->count++;
     } else if (lost->count > 0) {
-      place = kad_node_random(node, (uint32_t)lost->count);
+      place = kad_rng_below(node, (uint32_t)lost->count);
     } else {
       return;
     }
@@ -62,7 +63,7 @@ void kad_recovery_add(struct kad_node *node,
   lost->items[place] = (struct kad_lost_contact){
       .contact = *contact,
       .lost_at = now,
-      .ask_at = kad_time_add(now, kad_node_jitter(node, KAD_RECOVERY_EVERY_MS)),
+      .ask_at = kad_time_add(now, kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS)),
   };
 }
 
@@ -128,7 +129,7 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.want4 = contact->address.family == 4;
   message.want6 = contact->address.family == 6;
   recovery_of(node)->free_at = kad_time_add(
-      kad_node_now(node), kad_node_jitter(node, KAD_RECOVERY_EVERY_MS));
+      kad_node_now(node), kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS));
   if (kad_rpc_send(node, contact, &message, take_event, recovery_of(node),
                    NULL) == 0) {
     node->stats.reconnect_probes++;
@@ -158,7 +159,7 @@ static bool ask_lost(struct kad_node *node, kad_time_ms now) {
   const kad_time_ms after = since / KAD_RECOVERY_SHARE > KAD_RECOVERY_EVERY_MS
                                 ? since / KAD_RECOVERY_SHARE
                                 : KAD_RECOVERY_EVERY_MS;
-  next->ask_at = kad_time_add(now, kad_node_jitter(node, after));
+  next->ask_at = kad_time_add(now, kad_rng_jitter(node, after));
   ask(node, &contact);
   return true;
 }
@@ -170,7 +171,7 @@ static void ask_known(struct kad_node *node, kad_time_ms now) {
   if (now < lost->known_at) {
     return;
   }
-  lost->known_at = kad_time_add(now, kad_node_jitter(node, KAD_KNOWN_EVERY_MS));
+  lost->known_at = kad_time_add(now, kad_rng_jitter(node, KAD_KNOWN_EVERY_MS));
   for (size_t i = 0; i < rejoin->known_count; i++) {
     lost->known_next = (lost->known_next + 1) % rejoin->known_count;
     const struct kad_contact contact = {.address =

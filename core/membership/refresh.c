@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 
 static unsigned family_of(size_t index) {
   return index == 0 ? 4 : 6;
@@ -102,7 +103,7 @@ static void look_around(struct kad_node *node, size_t index) {
   if (now < refresh->self_at[index]) {
     return;
   }
-  refresh->self_at[index] = kad_time_add(now, kad_node_jitter(node, after));
+  refresh->self_at[index] = kad_time_add(now, kad_rng_jitter(node, after));
   refresh->self_after[index] = 2 * after < longest ? 2 * after : longest;
   look_up(node, family_of(index), &node->config.id, NULL);
 }

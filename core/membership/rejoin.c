@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 
 static void rejoined(void *data, const struct kad_result *result) {
   struct kad_node *node = data;
@@ -33,7 +34,7 @@ void kad_rejoin_round(struct kad_node *node) {
   }
   rejoin->running = kad_node_bootstrap(node, rejoin->known, rejoin->known_count,
                                        rejoined, node, NULL) == 0;
-  rejoin->at = kad_time_add(now, kad_node_jitter(node, rejoin->after));
+  rejoin->at = kad_time_add(now, kad_rng_jitter(node, rejoin->after));
 }
 
 void kad_rejoin_reached(struct kad_node *node) {

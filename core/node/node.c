@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
+#include "rpc/datagram.h"
 
 #include <sodium.h>
 
@@ -73,31 +74,6 @@ static bool config_is_valid(const struct kad_config *config) {
 static bool env_is_valid(const struct kad_env *env) {
   return env->now != NULL && env->wall_clock != NULL && env->random != NULL &&
          env->send != NULL && env->allocator.resize != NULL;
-}
-
-void kad_timer_set(struct kad_node *node, struct kad_timer *timer,
-                   kad_time_ms at, kad_timer_fn ring) {
-  /* What is set to the past is due now: an timer that is late means sleep. */
-  const kad_time_ms now = kad_node_now(node);
-  timer->ring = ring;
-  kad_heap_add(&node->timers, &timer->deadline, at > now ? at : now);
-}
-
-void kad_timer_cancel(struct kad_node *node, struct kad_timer *timer) {
-  kad_heap_remove(&node->timers, &timer->deadline);
-}
-
-uint32_t kad_node_random(struct kad_node *node, uint32_t bound) {
-  uint8_t bytes[4];
-  uint32_t number;
-  node->env.random(node->env.state, bytes, sizeof bytes);
-  memcpy(&number, bytes, sizeof number);
-  return (uint32_t)(((uint64_t)number * bound) >> 32);
-}
-
-kad_time_ms kad_node_jitter(struct kad_node *node, kad_time_ms period) {
-  uint32_t part = period / 5 < UINT32_MAX ? (uint32_t)(period / 5) : UINT32_MAX;
-  return period - part / 2 + kad_node_random(node, part + 1);
 }
 
 /* Makes the id, the secrets, and what is sized by the configuration. */
@@ -223,71 +199,6 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
                        &node->tables[family == 6 ? 1 : 0]);
 }
 
-/* The codec of the policy, or of the configuration. It is used with the policy
- * held: what it calls may replace that. */
-static const struct kad_codec *codec_of(const struct kad_node *node,
-                                        const struct kad_ruleset *ruleset) {
-  return ruleset->policy.codec != NULL ? ruleset->policy.codec : node->codec;
-}
-
-int kad_node_read(struct kad_node *node, struct kad_slice datagram,
-                  void *scratch, struct kad_message *message) {
-  struct kad_writer writer = {.data = scratch, .cap = KAD_CODEC_SCRATCH};
-  struct kad_ruleset *ruleset = node->ruleset;
-  kad_ruleset_retain(ruleset);
-  int error = kad_codec_read(codec_of(node, ruleset), datagram, node->id_size,
-                             message, &writer);
-  kad_ruleset_drop(ruleset, &node->env.allocator);
-  return error;
-}
-
-static int encode(struct kad_node *node, const struct kad_message *message,
-                  struct kad_writer *writer) {
-  struct kad_ruleset *ruleset = node->ruleset;
-  const struct kad_codec *codec = codec_of(node, ruleset);
-  kad_ruleset_retain(ruleset);
-  int error = codec->encode(codec->state, message, node->id_size, writer);
-  kad_ruleset_drop(ruleset, &node->env.allocator);
-  error = error == 0 && writer->overflow ? KAD_ETOOBIG : error;
-  return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
-}
-
-int kad_node_send_within(struct kad_node *node, const struct kad_address *to,
-                         struct kad_message *message, size_t max) {
-  uint8_t datagram[KAD_DATAGRAM_MAX];
-  const uint32_t most = node->config.max_reply;
-  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
-  if (node->closing) {
-    return 0;
-  }
-  message->version =
-      (struct kad_slice){.data = (const uint8_t *)node->config.version,
-                         .len = sizeof node->config.version};
-  int error = encode(node, message, &writer);
-  if (error != 0) {
-    return error;
-  }
-  if (message->kind != KAD_MESSAGE_QUERY && node->limiter != NULL &&
-      !kad_limiter_reply(node->limiter, writer.len, kad_node_now(node))) {
-    node->stats.dropped_limited++;
-    return 0;
-  }
-  node->stats.datagrams_out++;
-  node->stats.bytes_out += writer.len;
-  node->sending = true;
-  node->env.send(node->env.state, to,
-                 (struct kad_slice){.data = datagram, .len = writer.len});
-  node->sending = false;
-  return 0;
-}
-
-int kad_node_send(struct kad_node *node, const struct kad_address *to,
-                  struct kad_message *message) {
-  int error = kad_node_send_within(node, to, message, SIZE_MAX);
-  node->stats.unsent += error != 0;
-  return error;
-}
-
 bool kad_node_is_proven(const struct kad_node *node,
                         const struct kad_contact *contact) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
@@ -344,7 +255,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_martian++;
   } else if (datagram.len > KAD_DATAGRAM_MAX) {
     node->stats.dropped_malformed++;
-  } else if (kad_node_read(node, datagram, scratch, &message) != 0) {
+  } else if (kad_datagram_read(node, datagram, scratch, &message) != 0) {
     receive_malformed(node, from, &message);
   } else if (message.kind == KAD_MESSAGE_QUERY) {
     receive_query(node, from, datagram, &message);
@@ -353,23 +264,10 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   }
 }
 
-/* Rings what is due. What is set meanwhile waits for the next call, so that an
- * timer that sets itself again starves nobody. */
 void kad_node_tick(struct kad_node *node) {
-  kad_suspend_detect(node);
-  kad_time_ms now = kad_node_now(node);
-  uint64_t before = node->timers.added;
   assert(!node->sending);
-  struct kad_deadline *due = kad_heap_pop_due(&node->timers, now);
-  while (due != NULL) {
-    struct kad_timer *timer = kad_container_of(due, struct kad_timer, deadline);
-    if (due->order >= before) {
-      kad_heap_add(&node->timers, due, due->at);
-      return;
-    }
-    timer->ring(node, timer);
-    due = kad_heap_pop_due(&node->timers, now);
-  }
+  kad_suspend_detect(node);
+  kad_timer_fire_due(node);
 }
 
 kad_time_ms kad_node_deadline(const struct kad_node *node) {

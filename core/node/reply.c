@@ -2,8 +2,10 @@
 
 #include "base/address.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 #include "replication/admission.h"
 #include "replication/commit.h"
+#include "rpc/datagram.h"
 #include "wire/krpc.h"
 
 enum {
@@ -124,9 +126,9 @@ static void finish(struct kad_node *node, const struct kad_incoming *incoming,
                    struct kad_message *reply, uint64_t *counter) {
   const struct kad_address *to = &incoming->from.address;
   const size_t max = reply_limit(node, incoming, node->config.max_reply);
-  int error = kad_node_send_within(node, to, reply, max);
+  int error = kad_datagram_send_within(node, to, reply, max);
   while (error == KAD_ETOOBIG && thin_out(reply)) {
-    error = kad_node_send_within(node, to, reply, max);
+    error = kad_datagram_send_within(node, to, reply, max);
   }
   *(error == 0 ? counter : &node->stats.unsent) += 1;
 }
@@ -164,7 +166,7 @@ static void add_peers(struct kad_node *node,
   size_t cap = room / size;
   cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
   if (there > cap) {
-    uint32_t skip = kad_node_random(node, (uint32_t)(there - cap) + 1);
+    uint32_t skip = kad_rng_below(node, (uint32_t)(there - cap) + 1);
     (void)kad_store_find(store, key, peers_type, skip, handles, cap);
     there = cap;
   }
@@ -271,12 +273,12 @@ void kad_reply_custom(struct kad_node *node,
   reply.reply = body;
   add_custom_contacts(node, incoming, body, &reply);
   const struct kad_address *to = &incoming->from.address;
-  int error = kad_node_send_within(node, to, &reply, SIZE_MAX);
+  int error = kad_datagram_send_within(node, to, &reply, SIZE_MAX);
   if (error == KAD_ETOOBIG) {
     reply.has_nodes = false;
     reply.has_nodes6 = false;
     reply.contact_count = 0;
-    error = kad_node_send(node, to, &reply);
+    error = kad_datagram_send(node, to, &reply);
   }
   if (error == 0) {
     node->stats.served_custom++;

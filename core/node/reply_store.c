@@ -5,6 +5,7 @@
 #include "engine/node.h"
 #include "node/reply.h"
 #include "replication/admission.h"
+#include "rpc/datagram.h"
 
 #include <string.h>
 
@@ -75,7 +76,7 @@ static void reply_taken(struct kad_node *node,
     message.stored = admission->stored;
     list_errors(node, admission, &message);
   }
-  if (kad_node_send(node, &reply->to, &message) == 0) {
+  if (kad_datagram_send(node, &reply->to, &message) == 0) {
     node->stats.served_announce_peer += reply->announce;
     node->stats.served_store += !reply->announce;
   }

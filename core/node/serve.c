@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "engine/node.h"
 #include "node/reply.h"
+#include "rpc/datagram.h"
 
 #include <string.h>
 
@@ -28,7 +29,7 @@ void kad_serve_error(struct kad_node *node, const struct kad_address *to,
   reply.text = text;
   reply.text.len = text.len < REASON_MAX ? text.len : REASON_MAX;
   node->stats.refused++;
-  (void)kad_node_send(node, to, &reply);
+  (void)kad_datagram_send(node, to, &reply);
 }
 
 static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
@@ -64,7 +65,7 @@ static bool reread(struct kad_node *node, const struct held_query *query,
                    struct kad_incoming *incoming) {
   incoming->datagram =
       (struct kad_slice){.data = query->datagram, .len = query->len};
-  if (kad_node_read(node, incoming->datagram, scratch, message) != 0 ||
+  if (kad_datagram_read(node, incoming->datagram, scratch, message) != 0 ||
       message->kind != KAD_MESSAGE_QUERY) {
     node->stats.dropped_malformed++;
     return false;

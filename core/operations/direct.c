@@ -1,6 +1,7 @@
 /* Operations on one contact: ping, and the call of a custom query. */
 #include "base/allocator.h"
 #include "engine/node.h"
+#include "rpc/datagram.h"
 
 #include <string.h>
 

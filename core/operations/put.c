@@ -312,7 +312,7 @@ static kad_time_ms time_to_store(struct kad_node *node, struct put *put) {
     kad_time_ms span =
         kad_budget_span(&node->budget, KAD_REPUBLISHES_MAX * node->config.k);
     kad_timer_set(node, overdue, kad_time_add(overdue->deadline.at, span),
-                  overdue->ring);
+                  overdue->fire);
   }
   return overdue->deadline.at;
 }

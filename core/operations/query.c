@@ -1,6 +1,7 @@
 /* A custom query carried along a lookup path: every contact on the way to a key
  * is asked it, and the user hears each reply. */
 #include "engine/node.h"
+#include "rpc/datagram.h"
 #include "wire/bencode.h"
 
 #include <string.h>

@@ -4,6 +4,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 #include "records/record.h"
 #include "replication/read_repair.h"
 
@@ -109,7 +110,7 @@ static struct kad_record_meta new_holding(
   if (admission->type->republish != UINT32_MAX &&
       admission->request.reason != KAD_REASON_CACHE) {
     kad_time_ms period = (kad_time_ms)admission->type->republish * KAD_MS_PER_S;
-    meta.republish_at = kad_time_add(now, kad_node_jitter(node, period));
+    meta.republish_at = kad_time_add(now, kad_rng_jitter(node, period));
   }
   return meta;
 }

@@ -288,7 +288,7 @@ static void start_leave(struct kad_node *node, struct kad_operation *op) {
     kad_operation_end(node, op, KAD_EBUSY);
     return;
   }
-  kad_timer_set(node, &op->overdue, end, op->overdue.ring);
+  kad_timer_set(node, &op->overdue, end, op->overdue.fire);
   while (handoff->first != NULL) {
     end_walk(node);
   }

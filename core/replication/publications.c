@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 #include "records/memory/memory_store.h"
 #include "records/record.h"
 #include "replication/commit.h"
@@ -40,7 +41,7 @@ kad_time_ms kad_publications_period(struct kad_node *node,
   }
   /* A fifth earlier than the holders' turn, which differs by a tenth. */
   kad_time_ms period = (kad_time_ms)seconds * KAD_MS_PER_S * 4 / 5;
-  return kad_node_jitter(node, period > KAD_MS_PER_S ? period : KAD_MS_PER_S);
+  return kad_rng_jitter(node, period > KAD_MS_PER_S ? period : KAD_MS_PER_S);
 }
 
 /* Finds what `record` confirms (`*same`) or takes the place of (`*replaced`).
@@ -225,7 +226,7 @@ int kad_node_publish(struct kad_node *node, const struct kad_record *record,
                                         : KAD_EREFUSED;
   }
   kad_time_ms within = (kad_time_ms)within_s * KAD_MS_PER_S;
-  kad_time_ms first = kad_node_random(
+  kad_time_ms first = kad_rng_below(
       node, within < UINT32_MAX ? (uint32_t)within + 1 : UINT32_MAX);
   return kad_publications_keep(node, record, first);
 }

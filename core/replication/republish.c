@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "engine/rng.h"
 #include "replication/commit.h"
 
 enum {
@@ -120,7 +121,7 @@ static void postpone(struct kad_node *node, const struct kad_held *held,
   if (seconds != 0 && seconds != UINT32_MAX) {
     kad_time_ms period = (kad_time_ms)seconds * KAD_MS_PER_S;
     meta.republish_at =
-        kad_time_add(kad_node_now(node), kad_node_jitter(node, period));
+        kad_time_add(kad_node_now(node), kad_rng_jitter(node, period));
   }
   kad_store_touch(node->store, held->handle, &meta);
 }

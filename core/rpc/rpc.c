@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "rpc/datagram.h"
 
 #include <assert.h>
 #include <string.h>
@@ -145,7 +146,7 @@ static int transmit(struct kad_node *node, const struct kad_query *query,
   message->has_id = true;
   message->id = node->config.id;
   message->read_only = node->config.read_only;
-  return kad_node_send(node, &query->to.address, message);
+  return kad_datagram_send(node, &query->to.address, message);
 }
 
 /* Returns true for queries that the other node's policy may think about before

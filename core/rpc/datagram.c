@@ -1,0 +1,68 @@
+#include "rpc/datagram.h"
+
+#include "engine/node.h"
+
+static const struct kad_codec *codec_of(const struct kad_node *node,
+                                        const struct kad_ruleset *ruleset) {
+  return ruleset->policy.codec != NULL ? ruleset->policy.codec : node->codec;
+}
+
+/* Retains the ruleset, since the codec may replace the policy. */
+static int encode(struct kad_node *node, const struct kad_message *message,
+                  struct kad_writer *writer) {
+  struct kad_ruleset *ruleset = node->ruleset;
+  const struct kad_codec *codec = codec_of(node, ruleset);
+  kad_ruleset_retain(ruleset);
+  int error = codec->encode(codec->state, message, node->id_size, writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  error = error == 0 && writer->overflow ? KAD_ETOOBIG : error;
+  return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
+}
+
+int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
+                      struct kad_message *message) {
+  int error = kad_datagram_send_within(node, to, message, SIZE_MAX);
+  node->stats.unsent += error != 0;
+  return error;
+}
+
+int kad_datagram_send_within(struct kad_node *node,
+                             const struct kad_address *to,
+                             struct kad_message *message, size_t max) {
+  uint8_t datagram[KAD_DATAGRAM_MAX];
+  const uint32_t most = node->config.max_reply;
+  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
+  if (node->closing) {
+    return 0;
+  }
+  message->version =
+      (struct kad_slice){.data = (const uint8_t *)node->config.version,
+                         .len = sizeof node->config.version};
+  int error = encode(node, message, &writer);
+  if (error != 0) {
+    return error;
+  }
+  if (message->kind != KAD_MESSAGE_QUERY && node->limiter != NULL &&
+      !kad_limiter_reply(node->limiter, writer.len, kad_node_now(node))) {
+    node->stats.dropped_limited++;
+    return 0;
+  }
+  node->stats.datagrams_out++;
+  node->stats.bytes_out += writer.len;
+  node->sending = true;
+  node->env.send(node->env.state, to,
+                 (struct kad_slice){.data = datagram, .len = writer.len});
+  node->sending = false;
+  return 0;
+}
+
+int kad_datagram_read(struct kad_node *node, struct kad_slice datagram,
+                      void *scratch, struct kad_message *message) {
+  struct kad_writer writer = {.data = scratch, .cap = KAD_CODEC_SCRATCH};
+  struct kad_ruleset *ruleset = node->ruleset;
+  kad_ruleset_retain(ruleset); /* the codec may replace the policy */
+  int error = kad_codec_read(codec_of(node, ruleset), datagram, node->id_size,
+                             message, &writer);
+  kad_ruleset_drop(ruleset, &node->env.allocator);
+  return error;
+}

@@ -1,0 +1,35 @@
+/* Datagrams: messages as the codec writes and reads them. The codec is the
+ * policy's, or the one of the configuration.
+ *
+ * Tested by tests/unit/wire/codec_test.c, tests/unit/node/node_test.c. */
+#ifndef KAD_RPC_DATAGRAM_H
+#define KAD_RPC_DATAGRAM_H
+
+#include "wire/message.h"
+
+enum {
+  KAD_DATAGRAM_MAX = 1500 /* bytes of a datagram read or sent */
+};
+
+/* Encodes and sends `message`; fills in its version. Counts a message that
+ * cannot be encoded as unsent.
+ * Returns 0, also when a limit drops the message, or what the codec returns:
+ *   KAD_ETOOBIG  more than max_reply bytes
+ *   KAD_EINVAL   a dictionary of the caller that has no encoding
+ *   KAD_ECODEC   the codec of the policy wrote nothing */
+int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
+                      struct kad_message *message);
+
+/* The same, but returns KAD_ETOOBIG for more than `max` bytes, and does not
+ * count what is not sent. */
+int kad_datagram_send_within(struct kad_node *node,
+                             const struct kad_address *to,
+                             struct kad_message *message, size_t max);
+
+/* Decodes `datagram`. `*message` borrows from it and from `scratch`, which has
+ * KAD_CODEC_SCRATCH bytes. Returns 0 or KAD_EMALFORMED. */
+KAD_MUST_CHECK int kad_datagram_read(struct kad_node *node,
+                                     struct kad_slice datagram, void *scratch,
+                                     struct kad_message *message);
+
+#endif
