@@ -92,6 +92,7 @@ program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(lua_libs))
 
 # ------------------------------------------------------------ sources --
 
+public_headers := $(wildcard core/*.h)
 core_sources := $(wildcard core/*.c core/*/*.c core/*/*/*.c)
 binding_sources := $(wildcard bindings/lua/*.c bindings/policy/*.c)
 host_sources := $(wildcard bindings/host/*.c)
@@ -157,6 +158,7 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(if $(rule_tests),$(suite) rules 'env CMOCKA_MESSAGE_OUTPUT=TAP' \
 	  $(rule_tests))
 	@$(suite) corpus '' $(replays)
+	@$(suite) headers tests/check/public_header $(public_headers)
 	@$(suite) spec '$(busted)' $(spec_files)
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
 	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
@@ -259,7 +261,7 @@ $(BUILD)/sources: always
 	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies) \
 	  $(scenarios))
 
-# Only what is marked KAD_API leaves libkadenza: kadenza.h. The module has the
+# Only what is marked KAD_API leaves libkadenza. The module has the
 # library inside, and only what Lua opens it by leaves it.
 $(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
 $(BUILD)/obj/tests/%: extra_flags = -UNDEBUG -Itests/unit/fixtures
@@ -401,7 +403,9 @@ define installer
 	  install -d "$${target%/*}"; \
 	  install -m $$1 "$$2" "$$target"; \
 	}; \
-	put 644 core/kadenza.h include/kadenza.h; \
+	for file in $(notdir $(public_headers)); do \
+	  put 644 core/$$file include/$$file; \
+	done; \
 	put 644 $(library) lib/libkadenza.a; \
 	put 755 $(BUILD)/$(soname) lib/$(soname); \
 	put 644 $(BUILD)/kadenza.pc lib/pkgconfig/kadenza.pc; \

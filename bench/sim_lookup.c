@@ -9,7 +9,7 @@
  */
 #define _GNU_SOURCE
 
-#include "kadenza.h"
+#include "kadenza_sim.h"
 
 #include <getopt.h>
 #include <stdio.h>

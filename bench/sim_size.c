@@ -8,7 +8,7 @@
  * memory at most, and what is allocated. */
 #define _GNU_SOURCE
 
-#include "kadenza.h"
+#include "kadenza_sim.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -201,7 +201,7 @@ static struct reading read_now(const struct world *world) {
   struct timespec spent;
   (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
   struct kad_sim_stats network;
-  if (kad_sim_stats(world->network, &network) != 0) {
+  if (kad_sim_read_stats(world->network, &network) != 0) {
     network = (struct kad_sim_stats){0};
   }
   struct reading reading = {

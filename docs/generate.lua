@@ -1,4 +1,4 @@
--- Writes the reference: of the C library from core/kadenza.h, of the Lua
+-- Writes the reference: of the C library from core/kadenza*.h, of the Lua
 -- library from the annotations in scripts/kadenza.
 --
 --   lua5.4 docs/generate.lua [FOLDER]      docs/reference if none is named
@@ -18,5 +18,6 @@ end
 
 local folder = arg[1] or "docs/reference"
 assert(os.execute("mkdir -p '" .. folder .. "'"))
-write(folder .. "/c.md", c.reference("core/kadenza.h"))
+write(folder .. "/c.md", c.reference({ "core/kadenza.h",
+  "core/kadenza_store.h", "core/kadenza_sim.h" }))
 write(folder .. "/lua.md", lua.reference("scripts/kadenza"))

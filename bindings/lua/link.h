@@ -2,6 +2,7 @@
 #ifndef KAD_LUA_LINK_H
 #define KAD_LUA_LINK_H
 
+#include "kadenza_sim.h"
 #include "lua/kadenza_lua.h"
 
 /* Makes a link with one handle. NULL when memory ends. */

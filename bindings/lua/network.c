@@ -1,3 +1,4 @@
+#include "kadenza_sim.h"
 #include "lua/link.h"
 #include "lua/pending.h"
 

@@ -1,3 +1,4 @@
+#include "kadenza_sim.h"
 #include "lua/link.h"
 #include "lua/pending.h"
 
@@ -123,7 +124,7 @@ static int network_set_nat(lua_State *L) {
   static const char *const names[] = {"idle", "outer", NULL};
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
-  struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_OPEN};
+  struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_KIND_OPEN};
   lua_Integer idle_s = 0;
   nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
   kad_lua_check_options(L, 4, names);
@@ -253,7 +254,7 @@ static int network_kill(lua_State *L) {
 static int network_stats(lua_State *L) {
   struct kad_sim_stats stats;
   const struct kad_lua_network *const self = check_sim(L);
-  check_status(L, kad_sim_stats(self->link->network, &stats));
+  check_status(L, kad_sim_read_stats(self->link->network, &stats));
   lua_newtable(L);
 #define SET_FIELD(name, text)                  \
   lua_pushinteger(L, (lua_Integer)stats.name); \

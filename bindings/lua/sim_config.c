@@ -1,3 +1,4 @@
+#include "kadenza_sim.h"
 #include "lua/link.h"
 
 /* The options of a simulated network: the table at argument 1. */

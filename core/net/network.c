@@ -1,6 +1,7 @@
 #include "net/network.h"
 
 #include "base/time.h"
+#include "kadenza_sim.h"
 #include "net/transport.h"
 
 #include <assert.h>

@@ -36,7 +36,7 @@ size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
                      struct kad_slice type, struct kad_record *out,
                      size_t cap) {
   const struct kad_store *store = node->store;
-  kad_handle handles[HANDLES];
+  kad_record_handle handles[HANDLES];
   size_t total = kad_store_find(store, key, type, 0, NULL, 0);
   size_t wanted = total < cap ? total : cap;
   for (size_t first = 0; first < wanted; first += HANDLES) {

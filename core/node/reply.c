@@ -158,7 +158,7 @@ static void add_peers(struct kad_node *node,
   const struct kad_id *key = &incoming->message->target;
   bool six = incoming->from.address.family == 6;
   size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
-  kad_handle handles[KAD_MESSAGE_PEERS];
+  kad_record_handle handles[KAD_MESSAGE_PEERS];
   size_t there =
       kad_store_find(store, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
   size_t half = limit > OVERHEAD ? (limit - OVERHEAD) / 2 : 0;
@@ -200,7 +200,7 @@ static void add_records(struct kad_node *node,
                         struct kad_message *reply) {
   const struct kad_store *store = node->store;
   const struct kad_message *query = incoming->message;
-  kad_handle handles[KAD_RECORDS_PER_MESSAGE];
+  kad_record_handle handles[KAD_RECORDS_PER_MESSAGE];
   size_t there = kad_store_find(store, &query->target, query->type, query->skip,
                                 handles, KAD_RECORDS_PER_MESSAGE);
   reply->has_total = there > 0;

@@ -28,8 +28,8 @@ int kad_quota_check(const struct kad_quota *quota,
   return kad_quota_check_room(quota, store, bytes);
 }
 
-kad_handle kad_quota_pick(const struct kad_quota *quota,
-                          const struct kad_store *store) {
+kad_record_handle kad_quota_pick(const struct kad_quota *quota,
+                                 const struct kad_store *store) {
   bool within = kad_store_count(store) <= quota->max_records &&
                 kad_store_bytes(store) <= quota->max_bytes;
   if (within || store->victim == NULL) {

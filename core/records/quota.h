@@ -44,7 +44,7 @@ KAD_MUST_CHECK int kad_quota_check(const struct kad_quota *quota,
  * when it is not, or when the store cannot tell. The caller removes it and asks
  * again. It may be the one that has just been added, when that is the farthest
  * of the largest user: its store has failed then. */
-kad_handle kad_quota_pick(const struct kad_quota *quota,
-                          const struct kad_store *store);
+kad_record_handle kad_quota_pick(const struct kad_quota *quota,
+                                 const struct kad_store *store);
 
 #endif

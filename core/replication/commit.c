@@ -74,7 +74,7 @@ void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
   (void)kad_hook_call_begin(node, hook, type->state, &asker, call, &answer);
 }
 
-void kad_commit_remove(struct kad_node *node, kad_handle handle,
+void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason) {
   const struct kad_store *store = node->store;
   struct kad_held held;
@@ -117,7 +117,7 @@ static struct kad_record_meta new_holding(
 
 /* Makes room for what has just come. */
 static void make_room(struct kad_node *node) {
-  kad_handle handle = kad_quota_pick(&node->quota, node->store);
+  kad_record_handle handle = kad_quota_pick(&node->quota, node->store);
   while (handle != 0) {
     kad_commit_remove(node, handle, KAD_REASON_STORE);
     node->stats.evicted++;
@@ -125,13 +125,13 @@ static void make_room(struct kad_node *node) {
   }
 }
 
-static bool is_held(const struct kad_node *node, kad_handle handle) {
+static bool is_held(const struct kad_node *node, kad_record_handle handle) {
   struct kad_held held;
   return kad_store_read(node->store, handle, &held);
 }
 
 /* Returns true if the record `handle` was stored by the host of `origin`. */
-static bool is_of_host(const struct kad_node *node, kad_handle handle,
+static bool is_of_host(const struct kad_node *node, kad_record_handle handle,
                        const struct kad_address *origin) {
   struct kad_held held;
   return handle != 0 && kad_store_read(node->store, handle, &held) &&
@@ -143,7 +143,7 @@ static bool is_of_host(const struct kad_node *node, kad_handle handle,
  */
 static int enter(struct kad_node *node, const struct kad_record *record,
                  const struct kad_record_meta *meta, bool replaces,
-                 kad_handle *handle, const char **reason) {
+                 kad_record_handle *handle, const char **reason) {
   const struct kad_store *store = node->store;
   size_t len = record->value.len;
   int error = replaces
@@ -163,9 +163,9 @@ static int enter(struct kad_node *node, const struct kad_record *record,
 /* Adds `record` in the place of `replaced` (0: of none), then makes room, in
  * which it may go itself. Returns 0 or a KRPC code. */
 static int add(struct kad_node *node, const struct kad_record *record,
-               const struct kad_record_meta *meta, kad_handle replaced,
+               const struct kad_record_meta *meta, kad_record_handle replaced,
                const char **reason) {
-  kad_handle handle = 0;
+  kad_record_handle handle = 0;
   bool replaces = is_of_host(node, replaced, &meta->origin);
   int code = enter(node, record, meta, replaces, &handle, reason);
   if (code != 0) {
@@ -186,7 +186,8 @@ static int add(struct kad_node *node, const struct kad_record *record,
  * shortens its life, nor has it republished again when that has ended. A cache
  * becomes the record itself. */
 static void confirm(const struct kad_node *node, const struct kad_type *type,
-                    kad_handle handle, const struct kad_record_meta *incoming) {
+                    kad_record_handle handle,
+                    const struct kad_record_meta *incoming) {
   const struct kad_store *store = node->store;
   struct kad_record_meta meta = *incoming;
   struct kad_held held;
@@ -228,7 +229,7 @@ static int hold_default(struct kad_node *node,
   const struct kad_record *record =
       &admission->request.records[admission->index];
   struct kad_record_meta meta = new_holding(node, admission);
-  kad_handle replaced = 0;
+  kad_record_handle replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
     if (kad_record_identical(record, other)) {
@@ -281,10 +282,10 @@ static size_t gather_new(struct kad_bundle *merged,
 /* Forgets the handles of those held that stay; what is left of the handles has
  * to go. Returns the handle of the one that is identical to `incoming`, or 0.
  */
-static kad_handle keep_held(struct kad_held_list *held,
-                            const struct kad_bundle *merged,
-                            const struct kad_record *incoming) {
-  kad_handle confirmed = 0;
+static kad_record_handle keep_held(struct kad_held_list *held,
+                                   const struct kad_bundle *merged,
+                                   const struct kad_record *incoming) {
+  kad_record_handle confirmed = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *record = &held->records[i];
     if (!contains(merged->records, merged->count, record)) {
@@ -299,7 +300,7 @@ static kad_handle keep_held(struct kad_held_list *held,
 }
 
 /* Drops what is left of `handles`. */
-static void drop_all(struct kad_node *node, const kad_handle *handles,
+static void drop_all(struct kad_node *node, const kad_record_handle *handles,
                      size_t count) {
   for (size_t i = 0; i < count; i++) {
     kad_commit_remove(node, handles[i], KAD_REASON_STORE);
@@ -320,7 +321,7 @@ static size_t count_of_host(const struct kad_node *node,
 /* Adds `fresh` records of `merged`, all or none. Returns 0 or a KRPC code. */
 static int add_fresh(struct kad_node *node,
                      const struct kad_admission *admission, size_t fresh,
-                     const struct kad_held_list *held, kad_handle *added,
+                     const struct kad_held_list *held, kad_record_handle *added,
                      const char **reason) {
   size_t replaced = count_of_host(node, held, &admission->request.from.address);
   for (size_t i = 0; i < fresh; i++) {
@@ -343,10 +344,10 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
                        struct kad_held_list *held, const char **reason) {
   struct kad_record_meta meta = new_holding(node, admission);
   size_t fresh = gather_new(&admission->merged, held);
-  kad_handle confirmed = keep_held(
+  kad_record_handle confirmed = keep_held(
       held, &admission->merged, &admission->request.records[admission->index]);
-  size_t size = (fresh + 1) * sizeof(kad_handle);
-  kad_handle *added = kad_alloc(&node->env.allocator, size);
+  size_t size = (fresh + 1) * sizeof(kad_record_handle);
+  kad_record_handle *added = kad_alloc(&node->env.allocator, size);
   if (added == NULL) {
     *reason = "out of memory";
     return KAD_CODE_FAILED;

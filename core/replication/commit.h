@@ -9,7 +9,7 @@
  * filled in. Their slices borrow the store until its next change. */
 struct kad_held_list {
   struct kad_record *records;
-  kad_handle *handles;
+  kad_record_handle *handles;
   size_t count;
   size_t cap; /* of both arrays */
 };
@@ -37,7 +37,7 @@ void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
                        struct kad_hook_call *call);
 
 /* Drops a held record (0: none), and tells its type's `dropped` hook why. */
-void kad_commit_remove(struct kad_node *node, kad_handle handle,
+void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason);
 
 #endif

@@ -126,11 +126,12 @@ static bool find_receiver(const struct kad_node *node,
 /* Hands over what is under the key of a record, if that is the newest of it:
  * the others go with it. */
 static void look_at(struct kad_node *node, const struct kad_handoff_walk *walk,
-                    const struct kad_neighbourhood *hood, kad_handle handle) {
+                    const struct kad_neighbourhood *hood,
+                    kad_record_handle handle) {
   const struct kad_store *store = node->store;
   struct kad_record record;
   struct kad_contact to;
-  kad_handle newest = 0;
+  kad_record_handle newest = 0;
   if (!kad_transfer_read(node, handle, &record)) {
     return;
   }
@@ -163,7 +164,7 @@ static void go_on(struct kad_node *node) {
     if (handoff->handing_count >= most_at_once(handoff)) {
       return;
     }
-    kad_handle handle = kad_store_next(node->store, &walk->cursor);
+    kad_record_handle handle = kad_store_next(node->store, &walk->cursor);
     if (hood == NULL || handle == 0) {
       end_walk(node);
       return;
@@ -250,7 +251,7 @@ static bool find_first_of_k(const struct kad_node *node,
 
 /* With sockets of both families, a record is held in both: whoever is one of
  * the k in either goes on. */
-bool kad_handoff_look(struct kad_node *node, kad_handle handle) {
+bool kad_handoff_look(struct kad_node *node, kad_record_handle handle) {
   struct kad_contact to;
   struct kad_record record;
   bool found = false;

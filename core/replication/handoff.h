@@ -69,7 +69,7 @@ void kad_handoff_unanswered(struct kad_node *node,
  * held here under it, if there are k contacts closer than we are. Then
  * kad_republish_looked is told. Returns false if there are not, or it cannot
  * be asked. */
-bool kad_handoff_look(struct kad_node *node, kad_handle handle);
+bool kad_handoff_look(struct kad_node *node, kad_record_handle handle);
 
 /* Sets the timer for what can be done next without an answer. */
 void kad_handoff_plan(struct kad_node *node);

@@ -19,7 +19,7 @@ enum {
 /* A record of ours that is under way to its holders. */
 struct errand {
   struct kad_node *node;
-  kad_handle handle;
+  kad_record_handle handle;
 };
 
 /* ------------------------------------------------------------- keeping -- */
@@ -47,9 +47,9 @@ kad_time_ms kad_publications_period(struct kad_node *node,
 /* Finds what `record` confirms (`*same`) or takes the place of (`*replaced`).
  * Returns 0, or KAD_EREFUSED when it is older than what is kept. */
 static int find_before(const struct kad_store *store,
-                       const struct kad_record *record, kad_handle *same,
-                       kad_handle *replaced) {
-  kad_handle handles[HANDLES];
+                       const struct kad_record *record, kad_record_handle *same,
+                       kad_record_handle *replaced) {
+  kad_record_handle handles[HANDLES];
   size_t skip = 0;
   size_t total;
   do {
@@ -77,9 +77,9 @@ static int find_before(const struct kad_store *store,
 static int take(struct kad_node *node, const struct kad_record *record,
                 const struct kad_record_meta *meta) {
   const struct kad_store *store = node->publications.store;
-  kad_handle same = 0;
-  kad_handle replaced = 0;
-  kad_handle added;
+  kad_record_handle same = 0;
+  kad_record_handle replaced = 0;
+  kad_record_handle added;
   int error = find_before(store, record, &same, &replaced);
   if (error != 0) {
     return error;
@@ -127,9 +127,10 @@ void kad_publications_stop(struct kad_node *node) {
 
 /* ------------------------------------------------------------ their time -- */
 
-kad_handle kad_publications_due(const struct kad_node *node, kad_time_ms *at) {
+kad_record_handle kad_publications_due(const struct kad_node *node,
+                                       kad_time_ms *at) {
   const struct kad_store *store = node->publications.store;
-  kad_handle handle = 0;
+  kad_record_handle handle = 0;
   *at = KAD_TIME_NEVER;
   if (store != NULL) {
     handle = kad_store_due_republish(store, at);
@@ -159,7 +160,7 @@ void kad_publications_expire(struct kad_node *node) {
 }
 
 /* Moves the next store of a record to `after_ms` from now. */
-static void postpone(struct kad_node *node, kad_handle handle,
+static void postpone(struct kad_node *node, kad_record_handle handle,
                      kad_time_ms after_ms) {
   const struct kad_store *store = node->publications.store;
   struct kad_held held;
@@ -181,7 +182,7 @@ static void stored_again(void *data, const struct kad_result *result) {
   kad_republish_ended(node, result->status == 0);
 }
 
-bool kad_publications_publish(struct kad_node *node, kad_handle handle) {
+bool kad_publications_publish(struct kad_node *node, kad_record_handle handle) {
   const struct kad_store *store = node->publications.store;
   struct kad_held held;
   if (store == NULL || !kad_store_read(store, handle, &held)) {
@@ -239,7 +240,7 @@ int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
   const struct kad_store *store = node->publications.store;
   int error = KAD_ENOTFOUND;
   size_t skip = 0;
-  kad_handle handle;
+  kad_record_handle handle;
   while (store != NULL &&
          kad_store_find(store, key, type, skip, &handle, 1) > skip) {
     struct kad_held held;
@@ -263,7 +264,7 @@ bool kad_node_next_publication(const struct kad_node *node, uint64_t *cursor,
   if (store == NULL) {
     return false;
   }
-  kad_handle handle = kad_store_next(store, cursor);
+  kad_record_handle handle = kad_store_next(store, cursor);
   if (handle == 0 || !kad_store_read(store, handle, &held)) {
     return false;
   }

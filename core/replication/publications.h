@@ -34,11 +34,12 @@ kad_time_ms kad_publications_period(struct kad_node *node,
                                     const struct kad_record *record);
 
 /* Returns the record to be stored first, and when; 0 for none. */
-kad_handle kad_publications_due(const struct kad_node *node, kad_time_ms *at);
+kad_record_handle kad_publications_due(const struct kad_node *node,
+                                       kad_time_ms *at);
 
 /* Begins to store a record again. kad_republish_ended is told of its end.
  * Returns false if it cannot be now. */
-bool kad_publications_publish(struct kad_node *node, kad_handle handle);
+bool kad_publications_publish(struct kad_node *node, kad_record_handle handle);
 
 /* Drops what has come to its end. */
 void kad_publications_expire(struct kad_node *node);

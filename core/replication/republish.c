@@ -12,7 +12,7 @@ enum {
 
 /* A republish hook that answers later: which record it was about. */
 struct republishing {
-  kad_handle handle;
+  kad_record_handle handle;
 };
 
 static void expire(struct kad_node *node, struct kad_timer *timer);
@@ -76,7 +76,7 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
   kad_publications_expire(node);
   for (int i = 0; i < KAD_EXPIRE_BATCH; i++) {
     kad_time_ms at;
-    kad_handle handle = kad_store_due_expire(store, &at);
+    kad_record_handle handle = kad_store_due_expire(store, &at);
     if (handle == 0 || at > kad_node_now(node)) {
       break;
     }
@@ -128,7 +128,7 @@ static void postpone(struct kad_node *node, const struct kad_held *held,
 
 /* Stores a held record again, with what is left of its life. Returns false when
  * there is nothing to store. */
-static bool publish(struct kad_node *node, kad_handle handle) {
+static bool publish(struct kad_node *node, kad_record_handle handle) {
   struct kad_held held;
   if (!kad_store_read(node->store, handle, &held)) {
     return false;
@@ -142,11 +142,12 @@ static bool publish(struct kad_node *node, kad_handle handle) {
  * it to them, once it has seen that they hold the record: of all that were
  * holders some time, one republishes. Returns false when there is nothing to
  * do. */
-static bool begin(struct kad_node *node, kad_handle handle) {
+static bool begin(struct kad_node *node, kad_record_handle handle) {
   return kad_handoff_look(node, handle) || publish(node, handle);
 }
 
-void kad_republish_looked(struct kad_node *node, kad_handle handle, bool has) {
+void kad_republish_looked(struct kad_node *node, kad_record_handle handle,
+                          bool has) {
   if (has || !publish(node, handle)) {
     return_share(node);
   }
@@ -166,7 +167,7 @@ static uint32_t period_of(const struct kad_node *node,
 
 /* Acts on what the policy said of a record whose republish is due, for which
  * there is a share of the budget. */
-static void decide(struct kad_node *node, kad_handle handle,
+static void decide(struct kad_node *node, kad_record_handle handle,
                    const struct kad_hook_result *answer) {
   struct kad_held held;
   bool published = false;
@@ -220,7 +221,7 @@ static void ask(struct kad_node *node, struct kad_held *held,
 }
 
 /* Stores one of our own records again. */
-static void republish_own(struct kad_node *node, kad_handle handle) {
+static void republish_own(struct kad_node *node, kad_record_handle handle) {
   take_share(node);
   if (!kad_publications_publish(node, handle)) {
     return_share(node);
@@ -250,12 +251,12 @@ static void republish(struct kad_node *node, struct kad_timer *timer) {
     return;
   }
   kad_time_ms own_at;
-  kad_handle own = kad_publications_due(node, &own_at);
+  kad_record_handle own = kad_publications_due(node, &own_at);
   if (own != 0 && own_at <= now && own_at <= next_turn(node)) {
     republish_own(node, own);
     return;
   }
-  kad_handle handle = kad_store_due_republish(store, &at);
+  kad_record_handle handle = kad_store_due_republish(store, &at);
   if (handle == 0 || at > now || !kad_store_read(store, handle, &held)) {
     kad_republish_plan(node);
     return;

@@ -31,7 +31,7 @@ static void end_handing(struct kad_node *node, struct kad_transfer *transfer) {
   kad_handoff_plan(node);
 }
 
-bool kad_transfer_read(const struct kad_node *node, kad_handle handle,
+bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
                        struct kad_record *record) {
   struct kad_held held;
   if (!kad_store_read(node->store, handle, &held) ||
@@ -77,7 +77,7 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   (void)kad_store_find(store, &record.key, record.type, 0, transfer->lacking,
                        count);
   for (size_t i = 0; i < count; i++) {
-    kad_handle handle = transfer->lacking[i];
+    kad_record_handle handle = transfer->lacking[i];
     if (kad_transfer_read(node, handle, &record) &&
         !is_among(reply->records, reply->record_count, &record)) {
       transfer->lacking[transfer->lacking_count++] = handle;
@@ -206,7 +206,7 @@ static bool send_ask(struct kad_node *node, struct kad_transfer *transfer) {
 static void end_ask(struct kad_node *node, struct kad_transfer *transfer,
                     bool has) {
   const bool looking = transfer->looking;
-  const kad_handle handle = transfer->handle;
+  const kad_record_handle handle = transfer->handle;
   end_handing(node, transfer);
   if (looking) {
     kad_republish_looked(node, handle, has);
@@ -254,7 +254,7 @@ static void take_values(struct kad_node *node, struct kad_query *query,
   }
 }
 
-bool kad_transfer_begin(struct kad_node *node, kad_handle handle,
+bool kad_transfer_begin(struct kad_node *node, kad_record_handle handle,
                         const struct kad_contact *to, bool looking) {
   struct kad_transfer *transfer =
       kad_alloc_zero(&node->env.allocator, sizeof *transfer);

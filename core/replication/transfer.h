@@ -15,13 +15,13 @@ struct kad_node;
 struct kad_transfer {
   struct kad_transfer *next;
   struct kad_contact to;
-  kad_handle handle; /* the newest of them */
+  kad_record_handle handle; /* the newest of them */
   uint8_t tries;
   bool looking; /* we only want to know whether it has them */
   bool waiting; /* for the budget */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
-  kad_handle *lacking; /* what it does not have, or NULL */
+  kad_record_handle *lacking; /* what it does not have, or NULL */
   size_t lacking_count;
   size_t lacking_cap;
   size_t sent; /* of these, in the store that is under way */
@@ -30,12 +30,12 @@ struct kad_transfer {
 /* Begins with a call; kad_handoff_plan is called when it has ended. Where
  * we are only `looking`, kad_republish_looked is told. Returns false if it
  * cannot be asked. */
-bool kad_transfer_begin(struct kad_node *node, kad_handle handle,
+bool kad_transfer_begin(struct kad_node *node, kad_record_handle handle,
                         const struct kad_contact *to, bool looking);
 
 /* Reads a held record as it is to be stored elsewhere. Returns false if it is
  * not there, or not to be handed over. */
-bool kad_transfer_read(const struct kad_node *node, kad_handle handle,
+bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
                        struct kad_record *record);
 
 /* Sends the stores that the budget allows now. */

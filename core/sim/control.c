@@ -36,8 +36,8 @@ void kad_sim_extra_free(struct kad_sim_member *member) {
   member->extra = NULL;
 }
 
-int kad_sim_stats(const struct kad_network *network,
-                  struct kad_sim_stats *stats) {
+int kad_sim_read_stats(const struct kad_network *network,
+                       struct kad_sim_stats *stats) {
   const struct kad_sim *sim = kad_sim_checked(network);
   if (sim == NULL) {
     return KAD_EINVAL;

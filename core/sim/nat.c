@@ -42,7 +42,7 @@ static struct kad_address outer_of(const struct kad_nat *nat, int i) {
 static bool bind(struct kad_nat *nat, int i, struct kad_nat_mapping *mapping) {
   struct kad_sim *sim = sim_of(nat);
   struct kad_address outer = outer_of(nat, i);
-  const bool own_port = nat->how.kind != KAD_SIM_NAT_SYMMETRIC &&
+  const bool own_port = nat->how.kind != KAD_SIM_NAT_KIND_SYMMETRIC &&
                         kad_sim_find(sim, &outer, kad_sim_hash(&outer)) == NULL;
   if (!own_port && !kad_sim_choose_port(sim, &outer)) {
     return false;
@@ -68,7 +68,7 @@ static struct kad_address key_of(const struct kad_nat *nat, unsigned i,
                                  const struct kad_address *peer) {
   struct kad_address key = *peer;
   key.via = (uint8_t)(i + 1);
-  if (nat->how.kind == KAD_SIM_NAT_RESTRICTED) {
+  if (nat->how.kind == KAD_SIM_NAT_KIND_RESTRICTED) {
     key.port = 0;
   }
   return key;
@@ -125,7 +125,7 @@ static struct kad_nat_flow *begin_flow(struct kad_nat *nat, int i,
   }
   flow->peer = *key;
   flow->mapping.nat = nat;
-  if ((nat->how.kind == KAD_SIM_NAT_SYMMETRIC &&
+  if ((nat->how.kind == KAD_SIM_NAT_KIND_SYMMETRIC &&
        !bind(nat, i, &flow->mapping)) ||
       kad_map_add(&nat->flows, &flow->entry, hash_peer(key)) < 0) {
     unbind(&flow->mapping);
@@ -158,7 +158,7 @@ const struct kad_address *kad_nat_out(struct kad_nat *nat, int i,
   if (kad_address_same_host(&own, to)) {
     return NULL;
   }
-  if (nat->how.kind == KAD_SIM_NAT_SYMMETRIC) {
+  if (nat->how.kind == KAD_SIM_NAT_KIND_SYMMETRIC) {
     const struct kad_nat_flow *flow = flow_to(nat, i, to);
     return flow != NULL ? &flow->mapping.outer.address : NULL;
   }
@@ -166,7 +166,8 @@ const struct kad_address *kad_nat_out(struct kad_nat *nat, int i,
     unbind(cone);
   }
   if ((!cone->bound && !bind(nat, i, cone)) ||
-      (nat->how.kind != KAD_SIM_NAT_FULL_CONE && flow_to(nat, i, to) == NULL)) {
+      (nat->how.kind != KAD_SIM_NAT_KIND_FULL_CONE &&
+       flow_to(nat, i, to) == NULL)) {
     return NULL;
   }
   cone->used = sim_of(nat)->now;
@@ -190,13 +191,13 @@ bool kad_nat_admits(const struct kad_sim_socket *socket,
     return false;
   }
   switch (nat->how.kind) {
-  case KAD_SIM_NAT_OPEN:
-  case KAD_SIM_NAT_FULL_CONE:
+  case KAD_SIM_NAT_KIND_OPEN:
+  case KAD_SIM_NAT_KIND_FULL_CONE:
     return true;
-  case KAD_SIM_NAT_RESTRICTED:
-  case KAD_SIM_NAT_PORT_RESTRICTED:
+  case KAD_SIM_NAT_KIND_RESTRICTED:
+  case KAD_SIM_NAT_KIND_PORT_RESTRICTED:
     return was_sent_to(nat, socket->address.via - 1U, from);
-  case KAD_SIM_NAT_SYMMETRIC:
+  case KAD_SIM_NAT_KIND_SYMMETRIC:
     return kad_address_equal(
         &kad_container_of(mapping, struct kad_nat_flow, mapping)->peer, from);
   }
@@ -285,11 +286,11 @@ static bool is_valid(const struct kad_sim_nat *nat) {
     return false;
   }
   switch (nat->kind) {
-  case KAD_SIM_NAT_OPEN:
-  case KAD_SIM_NAT_FULL_CONE:
-  case KAD_SIM_NAT_RESTRICTED:
-  case KAD_SIM_NAT_PORT_RESTRICTED:
-  case KAD_SIM_NAT_SYMMETRIC:
+  case KAD_SIM_NAT_KIND_OPEN:
+  case KAD_SIM_NAT_KIND_FULL_CONE:
+  case KAD_SIM_NAT_KIND_RESTRICTED:
+  case KAD_SIM_NAT_KIND_PORT_RESTRICTED:
+  case KAD_SIM_NAT_KIND_SYMMETRIC:
     return true;
   }
   return false;
@@ -301,7 +302,7 @@ int kad_sim_set_nat(struct kad_network *network, struct kad_node *node,
   if (member == NULL || !is_valid(nat)) {
     return KAD_EINVAL;
   }
-  if (nat->kind == KAD_SIM_NAT_OPEN) {
+  if (nat->kind == KAD_SIM_NAT_KIND_OPEN) {
     return open_up(member);
   }
   struct kad_sim_extra *extra = kad_sim_extra_of(member);

@@ -14,6 +14,7 @@
 #ifndef KAD_SIM_SIM_H
 #define KAD_SIM_SIM_H
 
+#include "kadenza_sim.h"
 #include "net/network.h"
 #include "net/random.h"
 #include "sim/trace.h"

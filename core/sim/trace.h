@@ -2,7 +2,7 @@
 #ifndef KAD_SIM_TRACE_H
 #define KAD_SIM_TRACE_H
 
-#include "kadenza.h"
+#include "kadenza_sim.h"
 
 /* Zero-initialised it has seen nothing. */
 struct kad_trace {

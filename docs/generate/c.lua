@@ -227,27 +227,32 @@ local function paragraph(lines)
   return declaration(comment, code)
 end
 
--- Writes the comment at the head of the file, without its name and what it says
--- of its length.
+-- Writes the comment at the head of the file, without its name.
 local function head(lines)
-  local text = prose((part(lines)))
-  return text:gsub("^[%w_]+%.h: (%l)", string.upper)
-    :gsub("\n\nThe length of this file.-%.%f[%s%z]", "") .. "\n"
+  return prose((part(lines))):gsub("^[%w_]+%.h: (%l)", string.upper) .. "\n"
 end
 
---- Makes the page of a header.
----@param path string
----@return string markdown
-function M.reference(path)
-  local pages = { ([[
-# C reference
-
-Made from `%s` by `make docs`.
-]]):format(path) }
+-- Writes one header: its head under a title, then its paragraphs.
+local function header(path)
+  local pages = { ("# %s\n"):format(path:match("[^/]*$")) }
   for i, lines in ipairs(paragraphs_of(read_lines(path))) do
     pages[#pages + 1] = (i == 1 and head or paragraph)(lines)
   end
   return table.concat(pages, "\n")
+end
+
+--- Makes the page of the public headers.
+---@param paths string[]
+---@return string markdown
+function M.reference(paths)
+  local pages = {}
+  for i, path in ipairs(paths) do
+    pages[i] = header(path)
+  end
+  return ([[
+<!-- Made from the headers in core/ by `make docs`. -->
+
+%s]]):format(table.concat(pages, "\n"))
 end
 
 return M

@@ -41,7 +41,7 @@ static const uint8_t content[KAD_VALUE_MAX] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
 
 /* A record that the store has to hold. */
 struct model {
-  kad_handle handle;
+  kad_record_handle handle;
   unsigned key;
   unsigned type;
   unsigned parts;
@@ -62,7 +62,7 @@ struct world {
   unsigned failing; /* so many requests from now one fails; 0 for none */
   bool has_failed;
   uint64_t clock;
-  kad_handle gone; /* a handle that is stale */
+  kad_record_handle gone; /* a handle that is stale */
   size_t count;
   struct model held[HELD_MAX];
 };
@@ -171,7 +171,7 @@ static void check_due(const struct world *world) {
   }
   struct kad_held held;
   const struct kad_store *store = world->store;
-  kad_handle handle = kad_store_due_expire(store, &at);
+  kad_record_handle handle = kad_store_due_expire(store, &at);
   CHECK(at == expires && (handle == 0) == (at == KAD_TIME_NEVER));
   CHECK(handle == 0 ||
         (kad_store_read(store, handle, &held) && held.meta.expires_at == at));
@@ -310,7 +310,7 @@ static void find(struct world *world) {
   unsigned type = next_byte(world) % TYPES;
   size_t skip = next_byte(world) % 8;
   size_t cap = next_byte(world) % 8;
-  kad_handle handles[8] = {0};
+  kad_record_handle handles[8] = {0};
   struct kad_id key = key_of(number);
   const struct kad_store *store = world->store;
   size_t found = kad_store_find(store, &key, kad_slice_of(types[type]), skip,
@@ -333,7 +333,7 @@ static void find(struct world *world) {
 }
 
 static const struct model *find_model(const struct world *world,
-                                      kad_handle handle) {
+                                      kad_record_handle handle) {
   for (size_t i = 0; i < world->count; i++) {
     if (world->held[i].handle == handle) {
       return &world->held[i];
@@ -346,7 +346,7 @@ static void walk(const struct world *world) {
   uint64_t cursor = 0;
   size_t visited = 0;
   const struct kad_store *store = world->store;
-  kad_handle handle = kad_store_next(store, &cursor);
+  kad_record_handle handle = kad_store_next(store, &cursor);
   while (handle != 0) {
     const struct model *model = find_model(world, handle);
     CHECK(model != NULL);
@@ -380,7 +380,7 @@ static bool is_weighed(const struct world *world, const struct model *model) {
 static void check_victim(struct world *world) {
   struct kad_id self = key_of(next_byte(world) % KEYS);
   const struct kad_store *store = world->store;
-  kad_handle handle = kad_store_victim(store, &self);
+  kad_record_handle handle = kad_store_victim(store, &self);
   const struct model *victim = find_model(world, handle);
   CHECK((victim == NULL) == (world->count == 0));
   if (victim == NULL) {

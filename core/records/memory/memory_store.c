@@ -137,7 +137,8 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
 }
 
 static int memory_add(void *state, const struct kad_record *record,
-                      const struct kad_record_meta *meta, kad_handle *handle) {
+                      const struct kad_record_meta *meta,
+                      kad_record_handle *handle) {
   struct memory *memory = state;
   struct kad_memory_entry *entry = NULL;
   int status = make_entry(memory, record, meta, &entry);
@@ -150,7 +151,7 @@ static int memory_add(void *state, const struct kad_record *record,
   return 0;
 }
 
-static void memory_remove(void *state, kad_handle handle) {
+static void memory_remove(void *state, kad_record_handle handle) {
   struct memory *memory = state;
   uint32_t number = kad_slots_find(&memory->slots, handle);
   if (number == KAD_NO_ITEM) {
@@ -204,7 +205,7 @@ static int change_origin(struct memory *memory, uint32_t number,
   return 0;
 }
 
-static void memory_touch(void *state, kad_handle handle,
+static void memory_touch(void *state, kad_record_handle handle,
                          const struct kad_record_meta *meta) {
   struct memory *memory = state;
   uint32_t number = kad_slots_find(&memory->slots, handle);
@@ -230,7 +231,8 @@ static void memory_touch(void *state, kad_handle handle,
 
 /* ------------------------------------------------------- reading -- */
 
-static bool memory_read(void *state, kad_handle handle, struct kad_held *held) {
+static bool memory_read(void *state, kad_record_handle handle,
+                        struct kad_held *held) {
   const struct memory *memory = state;
   uint32_t number = kad_slots_find(&memory->slots, handle);
   if (number == KAD_NO_ITEM) {
@@ -247,7 +249,7 @@ static bool memory_read(void *state, kad_handle handle, struct kad_held *held) {
 
 static size_t memory_find(void *state, const struct kad_id *key,
                           struct kad_slice type, size_t skip,
-                          kad_handle *handles, size_t cap) {
+                          kad_record_handle *handles, size_t cap) {
   const struct memory *memory = state;
   unsigned name = kad_names_find(&memory->names, type);
   if (name == KAD_NO_NAME) {
@@ -269,23 +271,24 @@ static size_t memory_find(void *state, const struct kad_id *key,
   return total;
 }
 
-static kad_handle first_due(const struct memory *memory,
-                            enum kad_memory_entry_rank rank, kad_time_ms *at) {
+static kad_record_handle first_due(const struct memory *memory,
+                                   enum kad_memory_entry_rank rank,
+                                   kad_time_ms *at) {
   uint32_t number = kad_ranking_first(&memory->ranks[rank]);
   *at = number == KAD_NO_ITEM ? KAD_TIME_NEVER
                               : entry_at(memory, number)->due[rank];
   return *at == KAD_TIME_NEVER ? 0 : kad_slots_handle(&memory->slots, number);
 }
 
-static kad_handle memory_due_expire(void *state, kad_time_ms *at) {
+static kad_record_handle memory_due_expire(void *state, kad_time_ms *at) {
   return first_due(state, KAD_RANK_EXPIRE, at);
 }
 
-static kad_handle memory_due_republish(void *state, kad_time_ms *at) {
+static kad_record_handle memory_due_republish(void *state, kad_time_ms *at) {
   return first_due(state, KAD_RANK_REPUBLISH, at);
 }
 
-static kad_handle memory_next(void *state, uint64_t *cursor) {
+static kad_record_handle memory_next(void *state, uint64_t *cursor) {
   const struct memory *memory = state;
   for (uint64_t i = *cursor; i < memory->slots.used; i++) {
     if (entry_at(memory, (uint32_t)i) != NULL) {
@@ -313,7 +316,7 @@ static size_t memory_count_of(void *state, const struct kad_address *origin) {
   return item == KAD_NO_ITEM ? 0 : memory->origins.items[item].records;
 }
 
-static kad_handle memory_victim(void *state, const struct kad_id *self) {
+static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
   const struct memory *memory = state;
   uint32_t number = kad_origins_victim(&memory->origins, self);
   return number == KAD_NO_ITEM ? 0 : kad_slots_handle(&memory->slots, number);

@@ -60,11 +60,13 @@ void kad_slots_remove(struct kad_slots *slots, uint32_t number) {
   slots->count--;
 }
 
-kad_handle kad_slots_handle(const struct kad_slots *slots, uint32_t number) {
+kad_record_handle kad_slots_handle(const struct kad_slots *slots,
+                                   uint32_t number) {
   return (uint64_t)slots->items[number].serial << SERIAL_SHIFT | number;
 }
 
-uint32_t kad_slots_find(const struct kad_slots *slots, kad_handle handle) {
+uint32_t kad_slots_find(const struct kad_slots *slots,
+                        kad_record_handle handle) {
   uint32_t number = (uint32_t)(handle & UINT32_MAX);
   uint32_t serial = (uint32_t)(handle >> SERIAL_SHIFT);
   if (number >= slots->used || slots->items[number].entry == NULL ||

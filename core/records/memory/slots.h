@@ -52,9 +52,11 @@ static inline void kad_slots_replace(struct kad_slots *slots, uint32_t number,
 }
 
 /* Returns the handle of a number that is in use. */
-kad_handle kad_slots_handle(const struct kad_slots *slots, uint32_t number);
+kad_record_handle kad_slots_handle(const struct kad_slots *slots,
+                                   uint32_t number);
 
 /* Returns the number that `handle` names, or KAD_NO_ITEM when it is stale. */
-uint32_t kad_slots_find(const struct kad_slots *slots, kad_handle handle);
+uint32_t kad_slots_find(const struct kad_slots *slots,
+                        kad_record_handle handle);
 
 #endif

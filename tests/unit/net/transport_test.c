@@ -2,6 +2,7 @@
  * send is another's receive. */
 #include "net/transport.h"
 
+#include "kadenza_sim.h"
 #include "network_fixture.h"
 #include "unit.h"
 

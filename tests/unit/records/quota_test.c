@@ -59,7 +59,7 @@ static size_t count_of(const struct fixture *fixture,
 
 static void make_room(const struct fixture *fixture) {
   struct kad_store *store = fixture->store;
-  kad_handle victim = kad_quota_pick(&fixture->quota, store);
+  kad_record_handle victim = kad_quota_pick(&fixture->quota, store);
   while (victim != 0) {
     kad_store_remove(store, victim);
     victim = kad_quota_pick(&fixture->quota, store);
@@ -73,7 +73,7 @@ static bool store(struct fixture *fixture, struct kad_address origin,
   struct kad_record record = {.type = kad_slice_of("value"),
                               .value = {bytes, len}};
   struct kad_record_meta meta = {.expires_at = fixture->keys, .origin = origin};
-  kad_handle handle = 0;
+  kad_record_handle handle = 0;
   record.key.bytes[0] = (uint8_t)(fixture->keys * 37);
   memcpy(record.key.bytes + 1, &fixture->keys, sizeof fixture->keys);
   fixture->keys++;

@@ -68,7 +68,8 @@ static void change_behaviour(struct chaos *chaos, struct kad_node *node) {
 
 static void change_nat(struct chaos *chaos, struct kad_node *node) {
   struct kad_sim_nat nat = {
-      .kind = (enum kad_sim_nat_kind)draw(chaos, KAD_SIM_NAT_SYMMETRIC + 1),
+      .kind =
+          (enum kad_sim_nat_kind)draw(chaos, KAD_SIM_NAT_KIND_SYMMETRIC + 1),
       .idle_s = (uint32_t)draw(chaos, 100),
   };
   if (draw(chaos, 2) == 0) {
@@ -149,7 +150,7 @@ static void assert_all_are_accounted_for(struct chaos *chaos) {
     }
   }
   kad_network_run(chaos->network, KAD_TIME_NEVER);
-  assert_ok(kad_sim_stats(chaos->network, &stats));
+  assert_ok(kad_sim_read_stats(chaos->network, &stats));
   assert_int_equal(stats.sent + stats.duplicated,
                    stats.delivered + stats.lost + stats.congested +
                        stats.partitioned + stats.asleep + stats.filtered +

@@ -386,7 +386,7 @@ static void networks_of_sockets_have_none_of_this(void **state) {
   assert_ok(kad_network_udp_new(kad_allocator_default(), &network));
   struct kad_sim_stats stats;
 
-  assert_int_equal(kad_sim_stats(network, &stats), KAD_EINVAL);
+  assert_int_equal(kad_sim_read_stats(network, &stats), KAD_EINVAL);
   assert_int_equal(kad_sim_heal(network), KAD_EINVAL);
   assert_int_equal(kad_sim_set_group(network, NULL, 1), KAD_EINVAL);
   assert_int_equal(kad_sim_kill(network, NULL), KAD_EINVAL);

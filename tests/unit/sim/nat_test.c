@@ -94,7 +94,7 @@ static void nobody_reaches_a_node_that_never_sent(void **state) {
     set_nat(&fixture, INNER, (enum kad_sim_nat_kind)kind);
 
     assert_int_equal(reaches(&fixture, fixture.hub.hub, &inner),
-                     kind == KAD_SIM_NAT_OPEN);
+                     kind == KAD_SIM_NAT_KIND_OPEN);
     tear_down(&fixture);
   }
 }
@@ -105,11 +105,11 @@ static void kinds_differ_in_whom_they_let_in(void **state) {
     bool known, neighbour, stranger; /* who gets in */
     bool same;                       /* address that others see */
   } cases[] = {
-      {KAD_SIM_NAT_OPEN, true, true, true, true},
-      {KAD_SIM_NAT_FULL_CONE, true, true, true, true},
-      {KAD_SIM_NAT_RESTRICTED, true, true, false, true},
-      {KAD_SIM_NAT_PORT_RESTRICTED, true, false, false, true},
-      {KAD_SIM_NAT_SYMMETRIC, true, false, false, false},
+      {KAD_SIM_NAT_KIND_OPEN, true, true, true, true},
+      {KAD_SIM_NAT_KIND_FULL_CONE, true, true, true, true},
+      {KAD_SIM_NAT_KIND_RESTRICTED, true, true, false, true},
+      {KAD_SIM_NAT_KIND_PORT_RESTRICTED, true, false, false, true},
+      {KAD_SIM_NAT_KIND_SYMMETRIC, true, false, false, false},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -121,7 +121,7 @@ static void kinds_differ_in_whom_they_let_in(void **state) {
     const struct kad_address inner = kad_overlay_address(INNER);
 
     assert_int_equal(kad_address_equal(&outer, &inner),
-                     cases[i].kind != KAD_SIM_NAT_SYMMETRIC);
+                     cases[i].kind != KAD_SIM_NAT_KIND_SYMMETRIC);
     assert_int_equal(reaches(&fixture, others[STRANGER], &outer),
                      cases[i].stranger);
     assert_int_equal(reaches(&fixture, fixture.neighbour, &outer),
@@ -139,7 +139,7 @@ static void kinds_differ_in_whom_they_let_in(void **state) {
 
 static void outer_addresses_are_forgotten_when_idle(void **state) {
   (void)state;
-  for (int kind = KAD_SIM_NAT_FULL_CONE; kind < KINDS; kind++) {
+  for (int kind = KAD_SIM_NAT_KIND_FULL_CONE; kind < KINDS; kind++) {
     struct fixture fixture;
     set_up(&fixture);
     set_nat(&fixture, INNER, (enum kad_sim_nat_kind)kind);
@@ -165,12 +165,13 @@ static void holes_are_punched_as_the_kinds_allow(void **state) {
     enum kad_sim_nat_kind first, second;
     bool meet;
   } cases[] = {
-      {KAD_SIM_NAT_FULL_CONE, KAD_SIM_NAT_SYMMETRIC, true},
-      {KAD_SIM_NAT_RESTRICTED, KAD_SIM_NAT_RESTRICTED, true},
-      {KAD_SIM_NAT_RESTRICTED, KAD_SIM_NAT_SYMMETRIC, true},
-      {KAD_SIM_NAT_PORT_RESTRICTED, KAD_SIM_NAT_PORT_RESTRICTED, true},
-      {KAD_SIM_NAT_PORT_RESTRICTED, KAD_SIM_NAT_SYMMETRIC, false},
-      {KAD_SIM_NAT_SYMMETRIC, KAD_SIM_NAT_SYMMETRIC, false},
+      {KAD_SIM_NAT_KIND_FULL_CONE, KAD_SIM_NAT_KIND_SYMMETRIC, true},
+      {KAD_SIM_NAT_KIND_RESTRICTED, KAD_SIM_NAT_KIND_RESTRICTED, true},
+      {KAD_SIM_NAT_KIND_RESTRICTED, KAD_SIM_NAT_KIND_SYMMETRIC, true},
+      {KAD_SIM_NAT_KIND_PORT_RESTRICTED, KAD_SIM_NAT_KIND_PORT_RESTRICTED,
+       true},
+      {KAD_SIM_NAT_KIND_PORT_RESTRICTED, KAD_SIM_NAT_KIND_SYMMETRIC, false},
+      {KAD_SIM_NAT_KIND_SYMMETRIC, KAD_SIM_NAT_KIND_SYMMETRIC, false},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -194,7 +195,7 @@ static void nodes_may_share_the_ip_of_a_nat_but_not_its_hairpin(void **state) {
   struct fixture fixture;
   set_up(&fixture);
   struct kad_node **others = fixture.hub.others;
-  const struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_FULL_CONE,
+  const struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_KIND_FULL_CONE,
                                   .outer = kad_overlay_address(77)};
   assert_ok(kad_sim_set_nat(fixture.hub.network, others[INNER], &nat));
   assert_ok(kad_sim_set_nat(fixture.hub.network, others[SECOND], &nat));
@@ -217,10 +218,10 @@ static void node_comes_out_from_behind_its_nat(void **state) {
   struct fixture fixture;
   set_up(&fixture);
   const struct kad_address inner = kad_overlay_address(INNER);
-  set_nat(&fixture, INNER, KAD_SIM_NAT_SYMMETRIC);
+  set_nat(&fixture, INNER, KAD_SIM_NAT_KIND_SYMMETRIC);
   const struct kad_address outer = outer_of(&fixture, INNER);
 
-  set_nat(&fixture, INNER, KAD_SIM_NAT_OPEN);
+  set_nat(&fixture, INNER, KAD_SIM_NAT_KIND_OPEN);
 
   assert_true(reaches(&fixture, fixture.hub.hub, &inner));
   assert_false(reaches(&fixture, fixture.hub.hub, &outer));
@@ -234,8 +235,8 @@ static void address_that_is_taken_keeps_a_node_behind_its_nat(void **state) {
   struct fixture fixture;
   set_up(&fixture);
   const struct kad_address inner = kad_overlay_address(INNER);
-  const struct kad_sim_nat open = {.kind = KAD_SIM_NAT_OPEN};
-  set_nat(&fixture, INNER, KAD_SIM_NAT_FULL_CONE);
+  const struct kad_sim_nat open = {.kind = KAD_SIM_NAT_KIND_OPEN};
+  set_nat(&fixture, INNER, KAD_SIM_NAT_KIND_FULL_CONE);
   struct kad_node *squatter = kad_hub_add(&fixture.hub, &inner);
 
   assert_int_equal(
@@ -255,7 +256,7 @@ static void moved_node_takes_its_nat_along(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
-  set_nat(&fixture, INNER, KAD_SIM_NAT_PORT_RESTRICTED);
+  set_nat(&fixture, INNER, KAD_SIM_NAT_KIND_PORT_RESTRICTED);
   const struct kad_address before = outer_of(&fixture, INNER);
   const struct kad_address new = kad_overlay_address(50);
 
@@ -275,8 +276,8 @@ static void nats_out_of_range_are_refused(void **state) {
   set_up(&fixture);
   const struct kad_sim_nat wrong[] = {
       {.kind = (enum kad_sim_nat_kind)KINDS},
-      {.kind = KAD_SIM_NAT_SYMMETRIC, .idle_s = 86401},
-      {.kind = KAD_SIM_NAT_SYMMETRIC, .outer = {.family = 5}},
+      {.kind = KAD_SIM_NAT_KIND_SYMMETRIC, .idle_s = 86401},
+      {.kind = KAD_SIM_NAT_KIND_SYMMETRIC, .outer = {.family = 5}},
   };
 
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -290,7 +291,7 @@ static void nats_out_of_range_are_refused(void **state) {
 /* What does not fit in memory does not get out; nothing else changes. */
 static void memory_may_end_behind_a_nat(void **state) {
   (void)state;
-  for (int kind = KAD_SIM_NAT_FULL_CONE; kind < KINDS; kind++) {
+  for (int kind = KAD_SIM_NAT_KIND_FULL_CONE; kind < KINDS; kind++) {
     const struct kad_sim_nat nat = {.kind = (enum kad_sim_nat_kind)kind};
     struct fixture fixture;
     set_up(&fixture);

@@ -1,4 +1,5 @@
 #include "kadenza.h"
+#include "kadenza_sim.h"
 #include "unit.h"
 
 #include <stdio.h>

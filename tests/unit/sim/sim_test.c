@@ -1,5 +1,6 @@
 #include "counting_allocator.h"
 #include "kadenza.h"
+#include "kadenza_sim.h"
 #include "unit.h"
 
 #include <math.h>

@@ -25,7 +25,7 @@ static void is_made_whole_or_not_at_all(void **state) {
  * other, and returns how many there were. */
 static size_t add_with_failures(uint32_t held) {
   struct kad_memory_fixture fixture;
-  kad_handle handle = 0;
+  kad_record_handle handle = 0;
   int status = KAD_ENOMEM;
   size_t failures = 0;
   kad_memory_open(&fixture);
@@ -74,7 +74,7 @@ static void stays_as_it_was_when_an_allocation_fails(void **state) {
 static void frees_everything_with_its_last_record(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle handles[50];
+  kad_record_handle handles[50];
   kad_memory_open(&fixture);
   size_t empty = fixture.counting.bytes;
   for (uint32_t i = 0; i < 50; i++) {

@@ -49,7 +49,7 @@ static void gives_back_every_part_of_a_record(void **state) {
   meta.origin.via = 3;
   kad_memory_open(&fixture);
 
-  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
 
   kad_memory_assert_reads(&fixture, handle, &record, &meta);
   kad_memory_close(&fixture);
@@ -74,7 +74,7 @@ static void gives_back_any_choice_of_parts(void **state) {
                                   kad_memory_wide_host(5)};
     struct kad_record_meta meta = kad_memory_holding(parts, hosts[parts % 3]);
     meta.origin.via = parts & 64 ? 2 : 0;
-    kad_handle handle = kad_memory_add(&fixture, &record, &meta);
+    kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
     kad_memory_assert_reads(&fixture, handle, &record, &meta);
   }
 
@@ -94,14 +94,14 @@ static void copies_what_it_holds(void **state) {
   record.type = kad_slice_of(type);
   struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
 
-  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
   memset(value, 'x', sizeof value);
   memset(type, 'x', sizeof type);
 
   assert_true(kad_memory_read(&fixture, handle, &held));
   assert_slice_is(held.record.value, "precious");
   assert_slice_is(held.record.type, "rare");
-  kad_handle again = kad_memory_add(&fixture, &held.record, &held.meta);
+  kad_record_handle again = kad_memory_add(&fixture, &held.record, &held.meta);
   assert_true(kad_memory_read(&fixture, again, &held));
   assert_slice_is(held.record.value, "precious");
   kad_memory_close(&fixture);
@@ -110,13 +110,13 @@ static void copies_what_it_holds(void **state) {
 static void keeps_types_under_one_key_apart(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle found[4];
+  kad_record_handle found[4];
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "same");
   struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
-  kad_handle value = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle value = kad_memory_add(&fixture, &record, &meta);
   record.type = kad_slice_of("other");
-  kad_handle other = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle other = kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 4), 1);
   assert_int_equal(found[0], value);
@@ -147,8 +147,8 @@ static void keeps_short_and_long_keys_apart(void **state) {
 static void holds_255_types_at_once(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle handles[255];
-  kad_handle handle = 0;
+  kad_record_handle handles[255];
+  kad_record_handle handle = 0;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
   struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
@@ -172,11 +172,11 @@ static void holds_255_types_at_once(void **state) {
 static void finds_the_newest_first(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle found[4] = {0};
+  kad_record_handle found[4] = {0};
   kad_memory_open(&fixture);
-  kad_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
-  kad_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
-  kad_handle third = kad_memory_add_value(&fixture, 1, "c", 2);
+  kad_record_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
+  kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
+  kad_record_handle third = kad_memory_add_value(&fixture, 1, "c", 2);
   kad_memory_add_value(&fixture, 2, "d", 3);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 4), 3);
@@ -190,8 +190,8 @@ static void finds_the_newest_first(void **state) {
 static void finds_a_page(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle all[10];
-  kad_handle page[5] = {0};
+  kad_record_handle all[10];
+  kad_record_handle page[5] = {0};
   kad_memory_open(&fixture);
   for (kad_time_ms i = 0; i < 10; i++) {
     kad_memory_add_value(&fixture, 1, "v", i);
@@ -216,11 +216,11 @@ static void finds_what_is_left_after_any_removal(void **state) {
   (void)state;
   for (size_t gone = 0; gone < 3; gone++) {
     struct kad_memory_fixture fixture;
-    kad_handle found[3] = {0};
+    kad_record_handle found[3] = {0};
     kad_memory_open(&fixture);
-    kad_handle handles[] = {kad_memory_add_value(&fixture, 1, "a", 1),
-                            kad_memory_add_value(&fixture, 1, "b", 2),
-                            kad_memory_add_value(&fixture, 1, "c", 3)};
+    kad_record_handle handles[] = {kad_memory_add_value(&fixture, 1, "a", 1),
+                                   kad_memory_add_value(&fixture, 1, "b", 2),
+                                   kad_memory_add_value(&fixture, 1, "c", 3)};
 
     kad_memory_remove(&fixture, handles[gone]);
 
@@ -236,10 +236,10 @@ static void finds_what_is_left_after_any_removal(void **state) {
 static void is_the_newest_again_when_confirmed(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle found[3];
+  kad_record_handle found[3];
   kad_memory_open(&fixture);
-  kad_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
-  kad_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
+  kad_record_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
+  kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
   struct kad_record_meta later = kad_memory_holding(3, kad_memory_host(1));
 
   kad_memory_touch(&fixture, first, &later);
@@ -253,10 +253,10 @@ static void is_the_newest_again_when_confirmed(void **state) {
 static void keeps_its_place_when_only_other_times_change(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
-  kad_handle found[3];
+  kad_record_handle found[3];
   kad_memory_open(&fixture);
-  kad_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
-  kad_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
+  kad_record_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
+  kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
   struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
   meta.republish_at = 500;
   meta.expires_at = 50000;
@@ -279,8 +279,8 @@ static void changes_who_stored_it(void **state) {
                                 kad_memory_host(1)};
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  kad_handle handle = kad_memory_add_value(&fixture, 1, "v", 0);
-  kad_handle other = kad_memory_add_value(&fixture, 1, "other", 0);
+  kad_record_handle handle = kad_memory_add_value(&fixture, 1, "v", 0);
+  kad_record_handle other = kad_memory_add_value(&fixture, 1, "other", 0);
 
   for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
     struct kad_record_meta meta = kad_memory_holding(i, hosts[i]);
@@ -303,7 +303,7 @@ static void keeps_who_stored_it_when_memory_is_short(void **state) {
     kad_memory_open(&fixture);
     struct kad_record record = kad_memory_record(1, "v");
     struct kad_record_meta before = kad_memory_holding(0, kad_memory_host(1));
-    kad_handle handle = kad_memory_add(&fixture, &record, &before);
+    kad_record_handle handle = kad_memory_add(&fixture, &record, &before);
     struct kad_record_meta after =
         kad_memory_holding(7, kad_memory_wide_host(1));
     struct kad_record_meta expected = kad_memory_holding(7, kad_memory_host(1));
@@ -328,13 +328,13 @@ static void knows_a_stale_handle(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
-  kad_handle kept = kad_memory_add_value(&fixture, 2, "kept", 1);
-  kad_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
+  kad_record_handle kept = kad_memory_add_value(&fixture, 2, "kept", 1);
+  kad_record_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
   struct kad_record_meta meta = kad_memory_holding(9, kad_memory_host(2));
 
   kad_memory_remove(&fixture, handle);
   assert_false(kad_memory_has(&fixture, handle));
-  kad_handle next = kad_memory_add_value(&fixture, 1, "new", 2);
+  kad_record_handle next = kad_memory_add_value(&fixture, 1, "new", 2);
   assert_true(next != handle);
   assert_false(kad_memory_has(&fixture, handle));
 
@@ -354,7 +354,7 @@ static void knows_a_stale_handle_after_it_was_empty(void **state) {
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
 
-  kad_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
+  kad_record_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
   kad_memory_remove(&fixture, handle);
   assert_false(kad_memory_has(&fixture, handle));
   kad_memory_add_value(&fixture, 1, "new", 2);
@@ -370,7 +370,7 @@ static void gives_every_record_once(void **state) {
   };
   struct kad_memory_fixture fixture;
   bool seen[RECORDS] = {false};
-  kad_handle handles[RECORDS];
+  kad_record_handle handles[RECORDS];
   kad_memory_open(&fixture);
   for (uint32_t i = 0; i < RECORDS; i++) {
     handles[i] = kad_memory_add_value(&fixture, i, "v", i);
@@ -383,7 +383,7 @@ static void gives_every_record_once(void **state) {
   size_t visited = 0;
   struct kad_held held;
   struct kad_store *store = fixture.store;
-  for (kad_handle at = kad_store_next(store, &cursor); at != 0;
+  for (kad_record_handle at = kad_store_next(store, &cursor); at != 0;
        at = kad_store_next(store, &cursor)) {
     assert_true(kad_memory_read(&fixture, at, &held));
     assert_false(seen[held.meta.stored_at]);
@@ -415,7 +415,7 @@ static void names_what_expires_first(void **state) {
   }
 
   for (size_t i = 0; i < 6; i++) {
-    kad_handle due = kad_store_due_expire(fixture.store, &at);
+    kad_record_handle due = kad_store_due_expire(fixture.store, &at);
     assert_int_equal(at, sorted[i]);
     assert_true(kad_memory_read(&fixture, due, &held));
     assert_int_equal(held.meta.expires_at, sorted[i]);
@@ -434,14 +434,14 @@ static void names_what_is_republished_first(void **state) {
   struct kad_store *store = fixture.store;
   struct kad_record record = kad_memory_record(1, "v");
   struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
-  kad_handle never = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle never = kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_store_due_republish(store, &at), 0);
   assert_int_equal(at, KAD_TIME_NEVER);
   meta.republish_at = 40;
-  kad_handle second = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle second = kad_memory_add(&fixture, &record, &meta);
   meta.republish_at = 30;
-  kad_handle first = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle first = kad_memory_add(&fixture, &record, &meta);
   assert_int_equal(kad_store_due_republish(store, &at), first);
   assert_int_equal(at, 30);
   meta.republish_at = 50;

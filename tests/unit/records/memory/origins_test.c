@@ -11,7 +11,7 @@ static void counts_the_records_of_an_address(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
   struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
-  kad_handle first = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle first = kad_memory_add(&fixture, &record, &meta);
   meta.origin.port = 1;
   meta.origin.via = 1;
   kad_memory_add(&fixture, &record, &meta);
@@ -41,7 +41,7 @@ static void counts_a_64_of_ipv6_as_one_address(void **state) {
   struct kad_record_meta meta = kad_memory_holding(0, kad_memory_wide_host(1));
   kad_memory_add(&fixture, &record, &meta);
   meta.origin = neighbour;
-  kad_handle handle = kad_memory_add(&fixture, &record, &meta);
+  kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
 
   kad_memory_assert_reads(&fixture, handle, &record, &meta);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(1)), 2);
@@ -72,7 +72,7 @@ static struct kad_address victims_host(
     const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
-  kad_handle victim = kad_store_victim(fixture->store, &self);
+  kad_record_handle victim = kad_store_victim(fixture->store, &self);
   assert_true(kad_memory_read(fixture, victim, &held));
   return held.meta.origin;
 }
@@ -136,7 +136,7 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
 
   for (size_t i = 0; i < 6; i++) {
     struct kad_held held;
-    kad_handle victim = kad_store_victim(fixture.store, &self);
+    kad_record_handle victim = kad_store_victim(fixture.store, &self);
     assert_true(kad_memory_read(&fixture, victim, &held));
     assert_int_equal(held.record.key.bytes[0], expected[i].first);
     kad_memory_remove(&fixture, victim);
@@ -148,7 +148,7 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
 static bool takes_the_far_one(const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
-  kad_handle victim = kad_store_victim(fixture->store, &self);
+  kad_record_handle victim = kad_store_victim(fixture->store, &self);
   assert_true(kad_memory_read(fixture, victim, &held));
   return held.record.key.bytes[0] == 0xff;
 }
@@ -157,7 +157,7 @@ static void weighs_the_128_earliest_of_an_address(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
-  kad_handle first = kad_memory_add_value(&fixture, 0, "v", 1);
+  kad_record_handle first = kad_memory_add_value(&fixture, 0, "v", 1);
   kad_memory_add_many(&fixture, kad_memory_host(1), 1, 127);
   struct kad_record far = kad_memory_record(0, "v");
   far.key.bytes[0] = 0xff;
