@@ -4,93 +4,103 @@
 #include "base/time.h"
 #include "engine/node.h"
 
-#include <assert.h>
-
-/* A call whose answer comes later. */
-struct open_question {
+/* A call whose result comes later. */
+struct pending_call {
   struct kad_map_entry entry;
   struct kad_timer timer;
   uint64_t call_id;
-  struct kad_hook_caller asker;
+  void *self;
+  kad_hook_result_fn resume;
+  struct kad_ruleset *ruleset;
 };
 
-static uint64_t ticket_hash(const struct kad_node *node, uint64_t call_id) {
+static uint64_t hash_of(const struct kad_node *node, uint64_t call_id) {
   return kad_map_hash(&node->pending_hooks.open, &call_id, sizeof call_id);
 }
 
-static struct open_question *find(const struct kad_node *node,
-                                  uint64_t call_id) {
+static struct pending_call *find_pending(const struct kad_node *node,
+                                         uint64_t call_id) {
   struct kad_map_entry *entry =
-      kad_map_first(&node->pending_hooks.open, ticket_hash(node, call_id));
+      kad_map_first(&node->pending_hooks.open, hash_of(node, call_id));
   while (entry != NULL) {
-    struct open_question *open =
-        kad_container_of(entry, struct open_question, entry);
-    if (open->call_id == call_id) {
-      return open;
+    struct pending_call *pending =
+        kad_container_of(entry, struct pending_call, entry);
+    if (pending->call_id == call_id) {
+      return pending;
     }
     entry = kad_map_after(entry);
   }
   return NULL;
 }
 
-/* Frees `open`, but not its ruleset, which the caller drops last: that may run
- * the policy's release. */
-static void close_question(struct kad_node *node, struct open_question *open) {
-  kad_timer_cancel(node, &open->timer);
-  kad_map_remove(&node->pending_hooks.open, &open->entry);
-  kad_release(&node->env.allocator, open, sizeof *open);
+/* Frees `pending`, but not its ruleset. The caller drops that last, because it
+ * may run the policy's release. */
+static void free_pending(struct kad_node *node, struct pending_call *pending) {
+  kad_timer_cancel(node, &pending->timer);
+  kad_map_remove(&node->pending_hooks.open, &pending->entry);
+  kad_release(&node->env.allocator, pending, sizeof *pending);
   node->pending_hooks.count--;
 }
 
-static void abandon(const struct kad_ruleset *ruleset, uint64_t call_id) {
+static void abandon_call(const struct kad_ruleset *ruleset, uint64_t call_id) {
   if (ruleset->policy.abandon != NULL) {
     ruleset->policy.abandon(ruleset->policy.state, call_id);
   }
 }
 
-/* Tells the policy and the asker that no answer is waited for any more. */
-static void fail(struct kad_node *node, struct open_question *open) {
-  struct kad_hook_caller asker = open->asker;
-  uint64_t call_id = open->call_id;
+/* Ends a pending call with `result`. If it is given up, tells the policy. */
+static void end_pending(struct kad_node *node, struct pending_call *pending,
+                        const struct kad_hook_result *result, bool given_up) {
+  const struct pending_call ended = *pending;
+  free_pending(node, pending);
+  if (given_up) {
+    abandon_call(ended.ruleset, ended.call_id);
+  }
+  ended.resume(node, ended.self, result);
+  kad_ruleset_drop(ended.ruleset, &node->env.allocator);
+}
+
+static void fail_pending(struct kad_node *node, struct pending_call *pending) {
   const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
-  close_question(node, open);
-  abandon(asker.ruleset, call_id);
-  asker.resume(node, asker.self, &failed);
-  kad_ruleset_drop(asker.ruleset, &node->env.allocator);
+  end_pending(node, pending, &failed, true);
 }
 
-static void expire(struct kad_node *node, struct kad_timer *timer) {
+static void expire_pending(struct kad_node *node, struct kad_timer *timer) {
   node->stats.hook_deadlines++;
-  fail(node, kad_container_of(timer, struct open_question, timer));
+  fail_pending(node, kad_container_of(timer, struct pending_call, timer));
 }
 
-static int open_question(struct kad_node *node, uint64_t call_id,
-                         const struct kad_hook_caller *asker,
-                         kad_time_ms deadline_ms) {
+/* Makes a pending call. `deadline_ms` 0 is the policy's. Returns NULL when
+ * there are too many, or when out of memory. */
+static struct pending_call *add_pending(struct kad_node *node,
+                                        const struct kad_hook_caller *caller,
+                                        uint64_t call_id,
+                                        kad_time_ms deadline_ms) {
   if (node->pending_hooks.count >= node->config.max_waiting) {
-    return KAD_EBUSY;
+    return NULL;
   }
-  struct open_question *open =
-      kad_alloc_zero(&node->env.allocator, sizeof *open);
-  if (open == NULL) {
-    return KAD_ENOMEM;
+  struct pending_call *pending =
+      kad_alloc_zero(&node->env.allocator, sizeof *pending);
+  if (pending == NULL) {
+    return NULL;
   }
-  open->call_id = call_id;
-  open->asker = *asker;
-  int error = kad_map_add(&node->pending_hooks.open, &open->entry,
-                          ticket_hash(node, call_id));
-  if (error != 0) {
-    kad_release(&node->env.allocator, open, sizeof *open);
-    return error;
+  pending->call_id = call_id;
+  pending->self = caller->self;
+  pending->resume = caller->handler->resume;
+  pending->ruleset = caller->ruleset;
+  if (kad_map_add(&node->pending_hooks.open, &pending->entry,
+                  hash_of(node, call_id)) != 0) {
+    kad_release(&node->env.allocator, pending, sizeof *pending);
+    return NULL;
   }
-  kad_ruleset_retain(asker->ruleset);
+  kad_ruleset_retain(caller->ruleset);
   node->pending_hooks.count++;
   if (deadline_ms == 0) {
-    deadline_ms = asker->ruleset->deadline_ms;
+    deadline_ms = caller->ruleset->deadline_ms;
   }
-  kad_timer_set(node, &open->timer,
-                kad_time_add(kad_node_now(node), deadline_ms), expire);
-  return 0;
+  kad_timer_set(node, &pending->timer,
+                kad_time_add(kad_node_now(node), deadline_ms), expire_pending);
+  return pending;
 }
 
 void kad_pending_hooks_init(struct kad_node *node) {
@@ -102,77 +112,115 @@ void kad_pending_hooks_deinit(struct kad_node *node) {
   struct kad_map *map = &node->pending_hooks.open;
   for (size_t i = 0; i < map->bucket_count; i++) {
     while (map->buckets[i] != NULL) {
-      fail(node,
-           kad_container_of(map->buckets[i], struct open_question, entry));
+      fail_pending(
+          node, kad_container_of(map->buckets[i], struct pending_call, entry));
     }
   }
   kad_map_deinit(map);
 }
 
-enum kad_verdict kad_hook_call_begin(struct kad_node *node, kad_hook_fn hook,
-                                     void *state,
-                                     const struct kad_hook_caller *asker,
-                                     struct kad_hook_call *call,
-                                     struct kad_hook_result *answer) {
-  *answer = (struct kad_hook_result){0};
-  if (node->closing) {
-    answer->verdict = KAD_VERDICT_FAILED;
-    return KAD_VERDICT_FAILED;
-  }
-  call->node = node;
-  call->call_id = ++node->pending_hooks.last_id;
-  call->now = kad_node_tell(node, kad_node_now(node));
-  /* The hook may replace the policy, and must not free it under itself. */
-  kad_ruleset_retain(asker->ruleset);
-  hook(state, call, answer);
-  if (answer->verdict == KAD_VERDICT_FAILED) {
+/* Has the call wait. Returns false if it cannot. */
+static bool wait_for_result(struct kad_node *node,
+                            const struct kad_hook_caller *caller,
+                            uint64_t call_id, kad_time_ms deadline_ms) {
+  const struct kad_hook_handler *handler = caller->handler;
+  struct pending_call *pending =
+      add_pending(node, caller, call_id, deadline_ms);
+  if (pending == NULL) {
     node->stats.hook_failures++;
+    abandon_call(caller->ruleset, call_id);
+    return false;
   }
-  if (answer->verdict == KAD_VERDICT_PENDING &&
-      open_question(node, call->call_id, asker, answer->deadline_ms) != 0) {
-    node->stats.hook_failures++;
-    abandon(asker->ruleset, call->call_id);
-    answer->verdict = KAD_VERDICT_FAILED;
+  if (handler->keep != NULL) {
+    pending->self = handler->keep(node, caller->self);
+    if (pending->self == NULL) {
+      kad_hook_call_cancel(node, call_id);
+      return false;
+    }
   }
-  kad_ruleset_drop(asker->ruleset, &node->env.allocator);
-  return answer->verdict;
+  return true;
 }
 
-void kad_hook_call_set_context(struct kad_node *node, uint64_t call_id,
-                               void *self) {
-  struct open_question *open = find(node, call_id);
-  assert(open != NULL);
-  open->asker.self = self;
+bool kad_hook_call_start(struct kad_node *node,
+                         const struct kad_hook_caller *caller,
+                         struct kad_hook_call *call) {
+  const struct kad_hook_handler *handler = caller->handler;
+  struct kad_hook_result result = {.verdict = caller->default_verdict};
+  bool is_pending = false;
+  /* The hook may replace the policy, and must not free it under itself. */
+  kad_ruleset_retain(caller->ruleset);
+  if (caller->hook != NULL && node->closing) {
+    result.verdict = KAD_VERDICT_FAILED;
+  } else if (caller->hook != NULL) {
+    result.verdict = KAD_VERDICT_ACCEPT;
+    call->node = node;
+    call->call_id = ++node->pending_hooks.last_id;
+    call->now = kad_node_tell(node, kad_node_now(node));
+    caller->hook(caller->state, call, &result);
+    node->stats.hook_failures += result.verdict == KAD_VERDICT_FAILED;
+  }
+  if (result.verdict == KAD_VERDICT_PENDING) {
+    is_pending =
+        wait_for_result(node, caller, call->call_id, result.deadline_ms);
+    result = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
+  }
+  if (!is_pending) {
+    handler->apply(node, caller->self, &result);
+  }
+  kad_ruleset_drop(caller->ruleset, &node->env.allocator);
+  return !is_pending;
+}
+
+static void ignore_result(struct kad_node *node, void *self,
+                          const struct kad_hook_result *result) {
+  (void)node;
+  (void)self;
+  (void)result;
+}
+
+void kad_hook_call_notify(struct kad_node *node, struct kad_ruleset *ruleset,
+                          kad_hook_fn hook, void *state,
+                          struct kad_hook_call *call) {
+  static const struct kad_hook_handler handler = {.apply = ignore_result,
+                                                  .resume = ignore_result};
+  const struct kad_hook_caller caller = {
+      .handler = &handler, .ruleset = ruleset, .hook = hook, .state = state};
+  (void)kad_hook_call_start(node, &caller, call);
 }
 
 void kad_hook_call_cancel(struct kad_node *node, uint64_t call_id) {
-  struct open_question *open = find(node, call_id);
-  if (open == NULL) {
+  struct pending_call *pending = find_pending(node, call_id);
+  if (pending == NULL) {
     return;
   }
-  struct kad_ruleset *ruleset = open->asker.ruleset;
-  close_question(node, open);
-  abandon(ruleset, call_id);
+  struct kad_ruleset *ruleset = pending->ruleset;
+  free_pending(node, pending);
+  abandon_call(ruleset, call_id);
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }
 
+int kad_hook_result_error(const struct kad_hook_result *result,
+                          struct kad_slice *reason) {
+  if (result->verdict != KAD_VERDICT_REJECT) {
+    *reason = kad_slice_of("the policy failed");
+    return KAD_CODE_FAILED;
+  }
+  *reason = result->reason;
+  return result->code != 0 ? result->code : KAD_CODE_REFUSED;
+}
+
 int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
-                           const struct kad_hook_result *answer) {
-  if (node == NULL || answer == NULL ||
-      answer->verdict == KAD_VERDICT_PENDING) {
+                           const struct kad_hook_result *result) {
+  if (node == NULL || result == NULL ||
+      result->verdict == KAD_VERDICT_PENDING) {
     return KAD_EINVAL;
   }
-  struct open_question *open = find(node, call_id);
-  if (open == NULL) {
+  struct pending_call *pending = find_pending(node, call_id);
+  if (pending == NULL) {
     return KAD_ENOTFOUND;
   }
   kad_suspend_detect(node);
-  struct kad_hook_caller asker = open->asker;
-  close_question(node, open);
-  if (answer->verdict == KAD_VERDICT_FAILED) {
-    node->stats.hook_failures++;
-  }
-  asker.resume(node, asker.self, answer);
-  kad_ruleset_drop(asker.ruleset, &node->env.allocator);
+  node->stats.hook_failures += result->verdict == KAD_VERDICT_FAILED;
+  end_pending(node, pending, result, false);
   return 0;
 }

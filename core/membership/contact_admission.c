@@ -62,32 +62,46 @@ static void enter(struct kad_node *node, const struct kad_contact *contact,
   }
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct meeting *meeting = self;
-  if (answer->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
+static void apply_result(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  const struct meeting *meeting = self;
+  if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
     enter(node, &meeting->contact, meeting->rtt_ms);
   }
-  kad_release(&node->env.allocator, meeting, sizeof *meeting);
 }
 
-/* Asks the policy whether the contact may enter. */
-static void ask(struct kad_node *node, const struct kad_contact *contact,
-                uint32_t rtt_ms) {
+static void *keep_meeting(struct kad_node *node, void *self) {
+  struct meeting *kept = kad_alloc(&node->env.allocator, sizeof *kept);
+  if (kept != NULL) {
+    *kept = *(const struct meeting *)self;
+  }
+  return kept;
+}
+
+static void resume_meeting(struct kad_node *node, void *self,
+                           const struct kad_hook_result *result) {
+  apply_result(node, self, result);
+  kad_release(&node->env.allocator, self, sizeof(struct meeting));
+}
+
+/* Asks the policy, unless the contact is in its table, and enters it. */
+static void admit(struct kad_node *node, const struct kad_contact *contact,
+                  uint32_t rtt_ms) {
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result, .keep = keep_meeting, .resume = resume_meeting};
   const struct kad_policy *policy = &node->ruleset->policy;
-  struct meeting *meeting = kad_alloc(&node->env.allocator, sizeof *meeting);
-  if (meeting == NULL) {
-    return;
-  }
-  *meeting = (struct meeting){.contact = *contact, .rtt_ms = rtt_ms};
-  const struct kad_hook_caller asker = {
-      .self = meeting, .resume = resume, .ruleset = node->ruleset};
+  const bool asks =
+      policy->on_contact != NULL && !kad_node_is_proven(node, contact);
+  struct meeting meeting = {.contact = *contact, .rtt_ms = rtt_ms};
   struct kad_hook_call call = {.from = *contact, .proven = true};
-  struct kad_hook_result answer;
-  if (kad_hook_call_begin(node, policy->on_contact, policy->state, &asker,
-                          &call, &answer) != KAD_VERDICT_PENDING) {
-    resume(node, meeting, &answer);
-  }
+  const struct kad_hook_caller caller = {
+      .handler = &handler,
+      .self = &meeting,
+      .ruleset = node->ruleset,
+      .hook = asks ? policy->on_contact : NULL,
+      .state = policy->state,
+  };
+  (void)kad_hook_call_start(node, &caller, &call);
 }
 
 void kad_contact_answered(struct kad_node *node,
@@ -98,10 +112,5 @@ void kad_contact_answered(struct kad_node *node,
     return;
   }
   kad_recovery_found(node, contact);
-  if (node->ruleset->policy.on_contact == NULL ||
-      kad_node_is_proven(node, contact)) {
-    enter(node, contact, rtt_ms);
-  } else {
-    ask(node, contact, rtt_ms);
-  }
+  admit(node, contact, rtt_ms);
 }

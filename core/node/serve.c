@@ -11,9 +11,21 @@ enum {
   REASON_MAX = 200
 };
 
-/* A query that waits for the policy: the datagram, to be read again. */
-struct held_query {
+/* Answers a query with the result of a hook. */
+typedef void (*result_fn)(struct kad_node *node,
+                          const struct kad_incoming *incoming,
+                          const struct kad_hook_result *result);
+
+/* A query about which a hook is called. */
+struct hooked_query {
+  const struct kad_incoming *incoming;
+  result_fn apply;
+};
+
+/* A query whose hook call is pending: the datagram, to be read again. */
+struct kept_query {
   struct kad_address from;
+  result_fn apply;
   size_t len; /* bytes of `datagram` */
   uint8_t datagram[];
 };
@@ -38,115 +50,110 @@ static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
                   code, text);
 }
 
-static void hold_query_end(struct kad_node *node, struct held_query *query) {
-  kad_release(&node->env.allocator, query, sizeof *query + query->len);
+static void refuse_by_result(struct kad_node *node,
+                             const struct kad_incoming *incoming,
+                             const struct kad_hook_result *result) {
+  struct kad_slice reason;
+  int code = kad_hook_result_error(result, &reason);
+  refuse(node, incoming, code, reason);
 }
 
-/* Copies a query. NULL when out of memory. */
-static struct held_query *hold_query(struct kad_node *node,
-                                     const struct kad_incoming *incoming) {
-  size_t len = incoming->datagram.len;
-  struct held_query *query =
-      kad_alloc(&node->env.allocator, sizeof *query + len);
-  if (query == NULL) {
+/* Copies a query. Returns NULL when out of memory. */
+static void *keep_query(struct kad_node *node, void *self) {
+  const struct hooked_query *query = self;
+  const struct kad_slice datagram = query->incoming->datagram;
+  struct kept_query *kept =
+      kad_alloc(&node->env.allocator, sizeof *kept + datagram.len);
+  if (kept == NULL) {
     return NULL;
   }
-  query->from = incoming->from.address;
-  query->len = len;
-  memcpy(query->datagram, incoming->datagram.data, len);
-  return query;
+  kept->from = query->incoming->from.address;
+  kept->apply = query->apply;
+  kept->len = datagram.len;
+  memcpy(kept->datagram, datagram.data, datagram.len);
+  return kept;
 }
 
-/* Reads a held query again, into memory of the caller's. Returns false when the
- * codec has changed, or is one that does not always say the same: the query
- * cannot be answered then. */
-static bool reread(struct kad_node *node, const struct held_query *query,
-                   void *scratch, struct kad_message *message,
-                   struct kad_incoming *incoming) {
+/* Reads a kept query again, with `scratch` of KAD_CODEC_SCRATCH bytes. Returns
+ * false if the codec reads it differently now: the query cannot be answered. */
+static bool read_again(struct kad_node *node, const struct kept_query *kept,
+                       void *scratch, struct kad_message *message,
+                       struct kad_incoming *incoming) {
   incoming->datagram =
-      (struct kad_slice){.data = query->datagram, .len = query->len};
+      (struct kad_slice){.data = kept->datagram, .len = kept->len};
   if (kad_datagram_read(node, incoming->datagram, scratch, message) != 0 ||
       message->kind != KAD_MESSAGE_QUERY) {
     node->stats.dropped_malformed++;
     return false;
   }
-  incoming->from.address = query->from;
+  incoming->from.address = kept->from;
   incoming->from.id = message->id;
   incoming->message = message;
   return true;
 }
 
-/* Answers a custom query with what its method said. */
-static void answer_method(struct kad_node *node,
-                          const struct kad_incoming *incoming,
-                          const struct kad_hook_result *answer) {
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
-    kad_reply_custom(node, incoming, answer->reply);
-  } else if (answer->verdict == KAD_VERDICT_REJECT) {
-    int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
-    refuse(node, incoming, code, answer->reason);
-  } else {
-    refuse(node, incoming, KAD_CODE_FAILED, kad_slice_of("the policy failed"));
-  }
+static void apply_result(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  const struct hooked_query *query = self;
+  query->apply(node, query->incoming, result);
 }
 
-static void resume_method(struct kad_node *node, void *self,
-                          const struct kad_hook_result *answer) {
-  struct held_query *query = self;
+static void resume_query(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  struct kept_query *kept = self;
   struct kad_message message;
   struct kad_incoming incoming;
   uint8_t scratch[KAD_CODEC_SCRATCH];
-  if (reread(node, query, scratch, &message, &incoming)) {
-    answer_method(node, &incoming, answer);
+  if (read_again(node, kept, scratch, &message, &incoming)) {
+    kept->apply(node, &incoming, result);
   }
-  hold_query_end(node, query);
+  kad_release(&node->env.allocator, kept, sizeof *kept + kept->len);
 }
 
-/* Asks `hook` about a query. When the answer comes later, `resume` has the copy
- * of the query; else `*answer` is filled in. Returns the verdict. */
-static enum kad_verdict ask(struct kad_node *node,
-                            const struct kad_incoming *incoming,
-                            kad_hook_fn hook, void *state,
-                            kad_hook_resume_fn resume,
-                            struct kad_hook_result *answer) {
+/* Calls `hook` about a query, and has `apply` answer it. */
+static void call_hook(struct kad_node *node,
+                      const struct kad_incoming *incoming, kad_hook_fn hook,
+                      void *state, result_fn apply) {
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result, .keep = keep_query, .resume = resume_query};
   const struct kad_message *message = incoming->message;
   const struct kad_request request = {.method = message->name,
                                       .args = message->args};
-  const struct kad_hook_caller asker = {.resume = resume,
-                                        .ruleset = node->ruleset};
+  struct hooked_query query = {.incoming = incoming, .apply = apply};
+  const struct kad_hook_caller caller = {
+      .handler = &handler,
+      .self = &query,
+      .ruleset = node->ruleset,
+      .hook = hook,
+      .state = state,
+  };
   struct kad_hook_call call = {
       .from = incoming->from,
-      .proven = kad_node_is_proven(node, &incoming->from),
+      .proven = hook != NULL && kad_node_is_proven(node, &incoming->from),
       .request = &request,
   };
-  enum kad_verdict verdict =
-      kad_hook_call_begin(node, hook, state, &asker, &call, answer);
-  if (verdict != KAD_VERDICT_PENDING) {
-    return verdict;
+  (void)kad_hook_call_start(node, &caller, &call);
+}
+
+static void apply_method(struct kad_node *node,
+                         const struct kad_incoming *incoming,
+                         const struct kad_hook_result *result) {
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
+    kad_reply_custom(node, incoming, result->reply);
+  } else {
+    refuse_by_result(node, incoming, result);
   }
-  struct held_query *query = hold_query(node, incoming);
-  if (query == NULL) {
-    kad_hook_call_cancel(node, call.call_id);
-    *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
-    return KAD_VERDICT_FAILED;
-  }
-  kad_hook_call_set_context(node, call.call_id, query);
-  return KAD_VERDICT_PENDING;
 }
 
 static void serve_custom(struct kad_node *node,
                          const struct kad_incoming *incoming) {
-  struct kad_hook_result answer;
   const struct kad_method *method =
       kad_ruleset_method(node->ruleset, incoming->message->name);
   if (method == NULL) {
     refuse(node, incoming, KAD_CODE_METHOD, kad_slice_of("method unknown"));
     return;
   }
-  if (ask(node, incoming, method->call, method->state, resume_method,
-          &answer) != KAD_VERDICT_PENDING) {
-    answer_method(node, incoming, &answer);
-  }
+  call_hook(node, incoming, method->call, method->state, apply_method);
 }
 
 static void dispatch(struct kad_node *node,
@@ -176,47 +183,23 @@ static void dispatch(struct kad_node *node,
   }
 }
 
-/* Goes on after on_request. */
-static void decide(struct kad_node *node, const struct kad_incoming *incoming,
-                   const struct kad_hook_result *answer) {
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
+static void apply_on_request(struct kad_node *node,
+                             const struct kad_incoming *incoming,
+                             const struct kad_hook_result *result) {
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
     dispatch(node, incoming);
-  } else if (answer->verdict == KAD_VERDICT_DROP) {
+  } else if (result->verdict == KAD_VERDICT_DROP) {
     node->stats.dropped_by_policy++;
-  } else if (answer->verdict == KAD_VERDICT_REJECT) {
-    int code = answer->code != 0 ? answer->code : KAD_CODE_REFUSED;
-    refuse(node, incoming, code, answer->reason);
   } else {
-    refuse(node, incoming, KAD_CODE_FAILED, kad_slice_of("the policy failed"));
+    refuse_by_result(node, incoming, result);
   }
-}
-
-static void resume_request(struct kad_node *node, void *self,
-                           const struct kad_hook_result *answer) {
-  struct held_query *query = self;
-  struct kad_message message;
-  struct kad_incoming incoming;
-  uint8_t scratch[KAD_CODEC_SCRATCH];
-  if (reread(node, query, scratch, &message, &incoming)) {
-    decide(node, &incoming, answer);
-  }
-  hold_query_end(node, query);
 }
 
 void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
-  /* A hook may replace the policy; what it answered is still of the old one. */
-  struct kad_ruleset *ruleset = node->ruleset;
-  kad_hook_fn hook = ruleset->policy.on_request;
-  struct kad_hook_result answer;
-  kad_ruleset_retain(ruleset);
-  if (hook == NULL) {
-    dispatch(node, incoming);
-  } else if (ask(node, incoming, hook, ruleset->policy.state, resume_request,
-                 &answer) != KAD_VERDICT_PENDING) {
-    decide(node, incoming, &answer);
-  }
+  const struct kad_policy *policy = &node->ruleset->policy;
+  call_hook(node, incoming, policy->on_request, policy->state,
+            apply_on_request);
   if (!incoming->message->read_only) {
     kad_verification_seen(node, &incoming->from);
   }
-  kad_ruleset_drop(ruleset, &node->env.allocator);
 }

@@ -57,7 +57,6 @@ struct get {
   const struct kad_type *type;
   enum get_step step;
   size_t index;              /* of the answer being judged, or merged */
-  uint64_t call_id;          /* of the open call; 0 for none */
   struct kad_bundle results; /* what the reader gets */
 };
 
@@ -243,24 +242,6 @@ static void start_get(struct kad_node *node, struct kad_operation *op) {
   kad_operation_look_further(node, op);
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer);
-
-/* Asks `hook`. Returns false when the answer comes later. */
-static bool ask(struct kad_node *node, struct get *get, kad_hook_fn hook,
-                struct kad_hook_call *call, struct kad_hook_result *answer) {
-  const struct kad_hook_caller asker = {
-      .self = get, .resume = resume, .ruleset = get->ruleset};
-  call->reason = KAD_REASON_GET;
-  get->call_id = 0;
-  if (kad_hook_call_begin(node, hook, get->type->state, &asker, call, answer) ==
-      KAD_VERDICT_PENDING) {
-    get->call_id = call->call_id;
-    return false;
-  }
-  return true;
-}
-
 /* Replaces the results by copies of `records`. When out of memory they stay. */
 static void set_results(struct kad_node *node, struct get *get,
                         const struct kad_record *records, size_t count) {
@@ -315,11 +296,11 @@ static void merge_default(struct kad_node *node, struct get *get) {
   set_results(node, get, records, count);
 }
 
-/* Takes the answer to the call of the current step, and goes to the next.
+/* Applies the result of the current step's hook, and goes to the next record.
  */
-static void take(struct kad_node *node, struct get *get,
-                 const struct kad_hook_result *answer) {
-  get->call_id = 0;
+static void apply_result(struct kad_node *node, struct kad_operation *op,
+                         const struct kad_hook_result *answer) {
+  struct get *get = get_of(op);
   switch (get->step) {
   case GET_VALIDATE:
     get->found[get->index++].valid = answer->verdict == KAD_VERDICT_ACCEPT;
@@ -334,59 +315,48 @@ static void take(struct kad_node *node, struct get *get,
   }
 }
 
+static bool call_hook(struct kad_node *node, struct get *get, kad_hook_fn hook,
+                      struct kad_hook_call *call) {
+  return kad_operation_call_hook(node, &get->op, get->ruleset, get->type, hook,
+                                 call);
+}
+
 /* Judges the next answer. Returns false when it has to wait. */
 static bool validate_next(struct kad_node *node, struct get *get) {
   struct found *found = &get->found[get->index];
-  struct kad_hook_call call = {.record = found->copy.records};
-  struct kad_hook_result answer;
+  struct kad_hook_call call = {.reason = KAD_REASON_GET,
+                               .record = found->copy.records};
   const char *reason = NULL;
   if (kad_judge(get->type, found->copy.records, node->config.id_bits,
                 &reason) != 0) {
     get->index++;
     return true;
   }
-  if (get->type->validate == NULL) {
-    found->valid = true;
-    get->index++;
-    return true;
-  }
-  if (!ask(node, get, get->type->validate, &call, &answer)) {
-    return false;
-  }
-  take(node, get, &answer);
-  return true;
+  return call_hook(node, get, get->type->validate, &call);
 }
 
 /* Merges the next answer into the results. Returns false when it has to wait.
  */
 static bool merge_next(struct kad_node *node, struct get *get) {
   const struct found *found = &get->found[get->index];
-  struct kad_hook_call call = {.record = found->copy.records,
+  struct kad_hook_call call = {.reason = KAD_REASON_GET,
+                               .record = found->copy.records,
                                .held = get->results.records,
                                .held_count = get->results.count};
-  struct kad_hook_result answer;
   if (!found->valid) {
     get->index++;
     return true;
   }
-  if (!ask(node, get, get->type->merge, &call, &answer)) {
-    return false;
-  }
-  take(node, get, &answer);
-  return true;
+  return call_hook(node, get, get->type->merge, &call);
 }
 
 /* Has the policy select among the results. Returns false when it has to wait.
  */
 static bool select_results(struct kad_node *node, struct get *get) {
-  struct kad_hook_call call = {.held = get->results.records,
+  struct kad_hook_call call = {.reason = KAD_REASON_GET,
+                               .held = get->results.records,
                                .held_count = get->results.count};
-  struct kad_hook_result answer;
-  if (!ask(node, get, get->type->select, &call, &answer)) {
-    return false;
-  }
-  take(node, get, &answer);
-  return true;
+  return call_hook(node, get, get->type->select, &call);
 }
 
 /* ------------------------------------------------ what is left behind -- */
@@ -516,16 +486,6 @@ static void run(struct kad_node *node, struct get *get) {
   end_get(node, get);
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct get *get = self;
-  get->call_id = 0;
-  if (get->op.state == KAD_OPERATION_RUNNING && !node->closing) {
-    take(node, get, answer);
-    run(node, get);
-  }
-}
-
 static void judge_answers(struct kad_node *node, struct kad_operation *op) {
   if (get_of(op)->pages_open == 0) {
     run(node, get_of(op));
@@ -541,9 +501,6 @@ static void report_records(struct kad_node *node, struct kad_operation *op,
 
 static void stop_get(struct kad_node *node, struct kad_operation *op) {
   struct get *get = get_of(op);
-  if (get->call_id != 0) {
-    kad_hook_call_cancel(node, get->call_id);
-  }
   for (size_t i = 0; i < get->count; i++) {
     kad_bundle_free(&get->found[i].copy, &node->env.allocator);
   }
@@ -561,6 +518,8 @@ static const struct kad_operation_kind get_kind = {
     .start = start_get,
     .replied = take_records,
     .looked_up = judge_answers,
+    .apply_result = apply_result,
+    .resume = judge_answers,
     .report = report_records,
     .stop = stop_get,
 };

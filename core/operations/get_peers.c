@@ -31,9 +31,8 @@ struct search {
   struct kad_ruleset *ruleset; /* kept while the peers are judged */
   const struct kad_type *type;
   enum step step;
-  size_t index;     /* of the peer that is being validated */
-  size_t valid;     /* those that were found to be, at the front */
-  uint64_t call_id; /* of the open call; 0 for none */
+  size_t index; /* of the peer that is being validated */
+  size_t valid; /* those that were found to be, at the front */
 };
 
 /* A peer in the form that hooks know. */
@@ -118,24 +117,6 @@ static void start_get_peers(struct kad_node *node, struct kad_operation *op) {
   kad_operation_look_further(node, op);
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer);
-
-/* Asks `hook`. Returns false when the answer comes later. */
-static bool ask(struct kad_node *node, struct search *search, kad_hook_fn hook,
-                struct kad_hook_call *call, struct kad_hook_result *answer) {
-  const struct kad_hook_caller asker = {
-      .self = search, .resume = resume, .ruleset = search->ruleset};
-  call->reason = KAD_REASON_GET;
-  search->call_id = 0;
-  if (kad_hook_call_begin(node, hook, search->type->state, &asker, call,
-                          answer) == KAD_VERDICT_PENDING) {
-    search->call_id = call->call_id;
-    return false;
-  }
-  return true;
-}
-
 static void make_record(const struct search *search, size_t index,
                         struct peer_record *made) {
   const size_t len = kad_address_pack(&search->peers[index], made->compact);
@@ -158,9 +139,10 @@ static void take_selection(struct kad_node *node, struct search *search,
   }
 }
 
-/* Takes the answer to the call of the current step. */
-static void take(struct kad_node *node, struct search *search,
-                 const struct kad_hook_result *answer) {
+/* Applies the result of the current step's hook. */
+static void apply_result(struct kad_node *node, struct kad_operation *op,
+                         const struct kad_hook_result *answer) {
+  struct search *search = search_of(op);
   if (search->step == SELECT) {
     take_selection(node, search, answer);
     search->step = DONE;
@@ -176,13 +158,13 @@ static void take(struct kad_node *node, struct search *search,
 static bool validate(struct kad_node *node, struct search *search) {
   while (search->index < search->count) {
     struct peer_record peer;
-    struct kad_hook_result answer;
     make_record(search, search->index, &peer);
-    struct kad_hook_call call = {.record = &peer.record};
-    if (!ask(node, search, search->type->validate, &call, &answer)) {
+    struct kad_hook_call call = {.reason = KAD_REASON_GET,
+                                 .record = &peer.record};
+    if (!kad_operation_call_hook(node, &search->op, search->ruleset,
+                                 search->type, search->type->validate, &call)) {
       return false;
     }
-    take(node, search, &answer);
   }
   search->count = search->valid;
   return true;
@@ -194,22 +176,20 @@ static bool select_peers(struct kad_node *node, struct search *search) {
   const size_t count = search->count;
   struct peer_record *peers = kad_alloc(allocator, count * sizeof *peers);
   struct kad_record *records = kad_alloc(allocator, count * sizeof *records);
-  struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
-  bool answered = true;
+  bool done = true;
   if (peers != NULL && records != NULL) {
     for (size_t i = 0; i < count; i++) {
       make_record(search, i, &peers[i]);
       records[i] = peers[i].record;
     }
-    struct kad_hook_call call = {.held = records, .held_count = count};
-    answered = ask(node, search, search->type->select, &call, &answer);
-  }
-  if (answered) {
-    take(node, search, &answer);
+    struct kad_hook_call call = {
+        .reason = KAD_REASON_GET, .held = records, .held_count = count};
+    done = kad_operation_call_hook(node, &search->op, search->ruleset,
+                                   search->type, search->type->select, &call);
   }
   kad_release(allocator, peers, count * sizeof *peers);
   kad_release(allocator, records, count * sizeof *records);
-  return answered;
+  return done;
 }
 
 static void end_search(struct kad_node *node, struct search *search) {
@@ -238,16 +218,6 @@ static void run(struct kad_node *node, struct search *search) {
   end_search(node, search);
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct search *search = self;
-  search->call_id = 0;
-  if (search->op.state == KAD_OPERATION_RUNNING && !node->closing) {
-    take(node, search, answer);
-    run(node, search);
-  }
-}
-
 static void judge_peers(struct kad_node *node, struct kad_operation *op) {
   run(node, search_of(op));
 }
@@ -261,9 +231,6 @@ static void report_peers(struct kad_node *node, struct kad_operation *op,
 
 static void stop_search(struct kad_node *node, struct kad_operation *op) {
   struct search *search = search_of(op);
-  if (search->call_id != 0) {
-    kad_hook_call_cancel(node, search->call_id);
-  }
   kad_release(&node->env.allocator, search->peers,
               search->cap * sizeof *search->peers);
   if (search->ruleset != NULL) {
@@ -276,6 +243,8 @@ static const struct kad_operation_kind get_peers_kind = {
     .start = start_get_peers,
     .replied = take_peers,
     .looked_up = judge_peers,
+    .apply_result = apply_result,
+    .resume = judge_peers,
     .report = report_peers,
     .stop = stop_search,
 };

@@ -29,6 +29,9 @@ static void link_op(struct kad_node *node, struct kad_operation *op) {
 static void free_op(struct kad_node *node, struct kad_operation *op) {
   kad_timer_cancel(node, &op->timer);
   kad_timer_cancel(node, &op->overdue);
+  if (op->call_id != 0) {
+    kad_hook_call_cancel(node, op->call_id);
+  }
   if (op->kind->stop != NULL) {
     op->kind->stop(node, op);
   }
@@ -344,6 +347,47 @@ void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
   } else if (look_up_in(node, op, family, seed) != 0) {
     node->stats.lookups_failed++;
   }
+}
+
+static void apply_result(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  struct kad_operation *op = self;
+  op->kind->apply_result(node, op, result);
+}
+
+static void resume_operation(struct kad_node *node, void *self,
+                             const struct kad_hook_result *result) {
+  struct kad_operation *op = self;
+  op->call_id = 0;
+  if (op->state != KAD_OPERATION_RUNNING || node->closing) {
+    return;
+  }
+  op->kind->apply_result(node, op, result);
+  if (op->kind->resume != NULL) {
+    op->kind->resume(node, op);
+  }
+}
+
+bool kad_operation_call_hook(struct kad_node *node, struct kad_operation *op,
+                             struct kad_ruleset *ruleset,
+                             const struct kad_type *type, kad_hook_fn hook,
+                             struct kad_hook_call *call) {
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result,
+      .resume = resume_operation,
+  };
+  const struct kad_hook_caller caller = {
+      .handler = &handler,
+      .self = op,
+      .ruleset = ruleset,
+      .hook = hook,
+      .state = type->state,
+  };
+  if (kad_hook_call_start(node, &caller, call)) {
+    return true;
+  }
+  op->call_id = call->call_id;
+  return false;
 }
 
 bool kad_operation_timed_out(const struct kad_operation *op) {

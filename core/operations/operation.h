@@ -38,6 +38,13 @@ struct kad_operation_kind {
                   const struct kad_message *reply);
   /* Goes on once every lookup has ended. Must end it, now or later. */
   void (*looked_up)(struct kad_node *node, struct kad_operation *op);
+  /* Applies the result of a hook that kad_operation_call_hook has called. NULL
+   * in a kind that calls none. */
+  void (*apply_result)(struct kad_node *node, struct kad_operation *op,
+                       const struct kad_hook_result *result);
+  /* Continues after the result of a hook call that was pending has been
+   * applied. May be NULL. */
+  void (*resume)(struct kad_node *node, struct kad_operation *op);
   /* Fills in what only this kind has in its result. May be NULL. */
   void (*report)(struct kad_node *node, struct kad_operation *op,
                  struct kad_result *result);
@@ -69,9 +76,10 @@ struct kad_operation {
   struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
   uint32_t lookups_open;
   struct kad_sybil_search
-      *region;  /* what was looked for beside a crowded key */
-  bool counted; /* as one that runs lookups */
-  bool inner;   /* its callback is the node's */
+      *region;      /* what was looked for beside a crowded key */
+  bool counted;     /* as one that runs lookups */
+  bool inner;       /* its callback is the node's */
+  uint64_t call_id; /* of the pending hook call; 0: none */
   int status;
   int code;      /* of a refusal */
   uint8_t *text; /* owns `reason` and `reply` of the result */
@@ -124,6 +132,14 @@ void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
 
 /* Ends the lookups of an operation with what they have; `looked_up` follows. */
 void kad_operation_end_lookups(struct kad_node *node, struct kad_operation *op);
+
+/* Calls `hook` (NULL: none, which accepts) of `type`. Returns true after the
+ * kind's `apply_result`. Returns false if the call is pending: `apply_result`
+ * and `resume` follow, unless the operation ends before. */
+bool kad_operation_call_hook(struct kad_node *node, struct kad_operation *op,
+                             struct kad_ruleset *ruleset,
+                             const struct kad_type *type, kad_hook_fn hook,
+                             struct kad_hook_call *call);
 
 /* Returns what to end with when nobody answered: what kept the codec from
  * writing the queries; KAD_ETIMEOUT when the deadline came first; else

@@ -40,7 +40,6 @@ struct put {
   bool here;                 /* we are one of those that hold it */
   bool here_asked;           /* and our rules were asked whether we do */
   struct local_store *local; /* under way, or NULL */
-  uint64_t call_id;
 };
 
 static struct put *put_of(struct kad_operation *op) {
@@ -73,40 +72,16 @@ static void agree(struct kad_node *node, struct put *put) {
   }
 }
 
-static void take_verdict(struct kad_node *node, struct put *put,
-                         const struct kad_hook_result *answer) {
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
+static void apply_validate(struct kad_node *node, struct kad_operation *op,
+                           const struct kad_hook_result *result) {
+  struct put *put = put_of(op);
+  struct kad_slice reason;
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
     agree(node, put);
     return;
   }
-  bool failed = answer->verdict == KAD_VERDICT_FAILED;
-  int code = failed || answer->code == 0 ? KAD_CODE_REFUSED : answer->code;
-  refuse(node, put, failed ? KAD_CODE_FAILED : code,
-         failed ? kad_slice_of("the policy failed") : answer->reason);
-}
-
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct put *put = self;
-  put->call_id = 0;
-  if (put->op.state == KAD_OPERATION_RUNNING && !node->closing) {
-    take_verdict(node, put, answer);
-  }
-}
-
-static void validate(struct kad_node *node, struct put *put,
-                     const struct kad_type *type) {
-  const struct kad_hook_caller asker = {
-      .self = put, .resume = resume, .ruleset = node->ruleset};
-  struct kad_hook_call call = {.reason = KAD_REASON_STORE,
-                               .record = put->record.records};
-  struct kad_hook_result answer;
-  if (kad_hook_call_begin(node, type->validate, type->state, &asker, &call,
-                          &answer) == KAD_VERDICT_PENDING) {
-    put->call_id = call.call_id;
-    return;
-  }
-  take_verdict(node, put, &answer);
+  int code = kad_hook_result_error(result, &reason);
+  refuse(node, put, code, reason);
 }
 
 /* Our own rules come first, so that a mistake is told without any traffic. */
@@ -114,6 +89,7 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
   const struct kad_record *record = put->record.records;
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
+  struct kad_hook_call call = {.reason = KAD_REASON_STORE, .record = record};
   const char *reason = NULL;
   if (type == NULL) {
     kad_operation_end(node, op, KAD_ETYPE);
@@ -123,10 +99,9 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
       put->again ? 0 : kad_judge(type, record, node->config.id_bits, &reason);
   if (code != 0) {
     refuse(node, put, code, kad_slice_of(reason));
-  } else if (type->validate == NULL || put->again) {
-    agree(node, put);
   } else {
-    validate(node, put, type);
+    (void)kad_operation_call_hook(node, op, node->ruleset, type,
+                                  put->again ? NULL : type->validate, &call);
   }
 }
 
@@ -349,9 +324,6 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
-  if (put->call_id != 0) {
-    kad_hook_call_cancel(node, put->call_id);
-  }
   if (put->local != NULL) {
     put->local->put = NULL;
   }
@@ -363,6 +335,7 @@ static const struct kad_operation_kind put_kind = {
     .method = KAD_METHOD_FIND_VALUE,
     .start = start_put,
     .looked_up = store_at_closest,
+    .apply_result = apply_validate,
     .report = report_put,
     .stop = stop_put,
 };

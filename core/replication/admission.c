@@ -61,20 +61,18 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   return true;
 }
 
-/* Copies the records out of the datagram before the first wait. Returns false
- * when out of memory. */
-static bool keep_records(struct kad_node *node,
-                         struct kad_admission *admission) {
+/* Copies the records out of the datagram before the first wait. Returns the
+ * admission, or NULL when out of memory. */
+static void *keep_records(struct kad_node *node, void *self) {
+  struct kad_admission *admission = self;
   struct kad_admission_request *request = &admission->request;
-  if (admission->copies.count > 0) {
-    return true;
-  }
-  if (kad_bundle_copy(&admission->copies, &node->env.allocator,
+  if (admission->copies.count == 0 &&
+      kad_bundle_copy(&admission->copies, &node->env.allocator,
                       request->records, request->count) != 0) {
-    return false;
+    return NULL;
   }
   request->records = admission->copies.records;
-  return true;
+  return admission;
 }
 
 /* Makes other admissions to the key of the current record wait for us. */
@@ -86,40 +84,15 @@ static void lock(struct kad_node *node, struct kad_admission *admission) {
   }
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer);
-
-/* Asks `hook` about the current record. Returns the verdict. */
-static enum kad_verdict ask(struct kad_node *node,
-                            struct kad_admission *admission, kad_hook_fn hook,
-                            struct kad_hook_call *call,
-                            struct kad_hook_result *answer) {
-  const struct kad_hook_caller asker = {
-      .self = admission, .resume = resume, .ruleset = admission->ruleset};
-  call->reason = admission->request.reason;
-  call->from = admission->request.from;
-  call->proven = admission->request.proven;
-  call->record = current(admission);
-  enum kad_verdict verdict = kad_hook_call_begin(
-      node, hook, admission->type->state, &asker, call, answer);
-  if (verdict == KAD_VERDICT_PENDING && !keep_records(node, admission)) {
-    kad_hook_call_cancel(node, call->call_id);
-    *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
-    return KAD_VERDICT_FAILED;
-  }
-  return verdict;
-}
-
 static void take_validate(struct kad_admission *admission,
                           const struct kad_hook_result *answer) {
   if (answer->verdict == KAD_VERDICT_ACCEPT) {
     admission->step = KAD_ADMIT_MERGE;
     return;
   }
-  bool failed = answer->verdict == KAD_VERDICT_FAILED;
-  int code = failed ? KAD_CODE_FAILED : answer->code;
-  refuse(admission, code != 0 ? code : KAD_CODE_REFUSED,
-         failed ? kad_slice_of("the policy failed") : answer->reason);
+  struct kad_slice reason;
+  int code = kad_hook_result_error(answer, &reason);
+  refuse(admission, code, reason);
 }
 
 /* Returns false if a merge hook wants what may not be held. */
@@ -176,18 +149,19 @@ static void take_expire(struct kad_admission *admission,
   admission->step = KAD_ADMIT_HOLD;
 }
 
-/* Takes the answer to the call of the current step. */
-static void take(struct kad_node *node, struct kad_admission *admission,
-                 const struct kad_hook_result *answer) {
+/* Applies the result of the current step's hook. */
+static void apply_result(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  struct kad_admission *admission = self;
   switch (admission->step) {
   case KAD_ADMIT_VALIDATE:
-    take_validate(admission, answer);
+    take_validate(admission, result);
     return;
   case KAD_ADMIT_MERGE:
-    take_merge(node, admission, answer);
+    take_merge(node, admission, result);
     return;
   case KAD_ADMIT_EXPIRE:
-    take_expire(admission, answer);
+    take_expire(admission, result);
     return;
   case KAD_ADMIT_CHECK:
   case KAD_ADMIT_HOLD:
@@ -196,21 +170,33 @@ static void take(struct kad_node *node, struct kad_admission *admission,
   }
 }
 
-/* Asks `hook`, or, when there is none, goes on to `next`. Returns false when
- * the answer comes later. */
-static bool hook_step(struct kad_node *node, struct kad_admission *admission,
-                      kad_hook_fn hook, enum kad_admission_step next) {
-  struct kad_hook_call call = {0};
-  struct kad_hook_result answer;
-  if (hook == NULL) {
-    admission->step = next;
-    return true;
-  }
-  if (ask(node, admission, hook, &call, &answer) == KAD_VERDICT_PENDING) {
-    return false;
-  }
-  take(node, admission, &answer);
-  return true;
+static void run(struct kad_node *node, struct kad_admission *admission);
+
+static void resume_admission(struct kad_node *node, void *self,
+                             const struct kad_hook_result *result) {
+  apply_result(node, self, result);
+  run(node, self);
+}
+
+/* Calls `hook` for the current record. Returns false if the call is pending. */
+static bool call_hook(struct kad_node *node, struct kad_admission *admission,
+                      kad_hook_fn hook, enum kad_verdict default_verdict,
+                      struct kad_hook_call *call) {
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result, .keep = keep_records, .resume = resume_admission};
+  const struct kad_hook_caller caller = {
+      .handler = &handler,
+      .self = admission,
+      .ruleset = admission->ruleset,
+      .hook = hook,
+      .default_verdict = default_verdict,
+      .state = admission->type->state,
+  };
+  call->reason = admission->request.reason;
+  call->from = admission->request.from;
+  call->proven = admission->request.proven;
+  call->record = current(admission);
+  return kad_hook_call_start(node, &caller, call);
 }
 
 /* Returns the admission that others to the key of `admission` wait for. */
@@ -253,7 +239,7 @@ static bool is_crowded(const struct kad_node *node,
 /* Has `admission` wait behind `holder`. Returns false if it cannot. */
 static bool line_up(struct kad_node *node, struct kad_admission *holder,
                     struct kad_admission *admission) {
-  if (is_crowded(node, holder) || !keep_records(node, admission)) {
+  if (is_crowded(node, holder) || keep_records(node, admission) == NULL) {
     return false;
   }
   append(&holder->waiters, admission);
@@ -282,20 +268,16 @@ static int copy_held(const struct kad_node *node,
  * later. */
 static bool merge(struct kad_node *node, struct kad_admission *admission) {
   struct kad_bundle held;
-  struct kad_hook_result answer;
   if (copy_held(node, admission, &held) != 0) {
     refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
     return true;
   }
   struct kad_hook_call call = {.held = held.records, .held_count = held.count};
   lock(node, admission);
-  enum kad_verdict verdict =
-      ask(node, admission, admission->type->merge, &call, &answer);
-  if (verdict != KAD_VERDICT_PENDING) {
-    take_merge(node, admission, &answer);
-  }
+  bool done = call_hook(node, admission, admission->type->merge,
+                        KAD_VERDICT_FAILED, &call);
   kad_bundle_free(&held, &node->env.allocator);
-  return verdict != KAD_VERDICT_PENDING;
+  return done;
 }
 
 static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
@@ -325,8 +307,8 @@ static void tell_stored(struct kad_node *node,
       .record = &record,
   };
   record.ttl = admission->life_s;
-  kad_commit_notify(node, admission->ruleset, admission->type->stored,
-                    admission->type, &call);
+  kad_hook_call_notify(node, admission->ruleset, admission->type->stored,
+                       admission->type->state, &call);
 }
 
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
@@ -365,16 +347,18 @@ static bool next_step(struct kad_node *node, struct kad_admission *admission) {
 }
 
 static bool step(struct kad_node *node, struct kad_admission *admission) {
+  struct kad_hook_call call = {0};
   switch (admission->step) {
   case KAD_ADMIT_CHECK:
     return check_step(node, admission);
   case KAD_ADMIT_VALIDATE:
-    return hook_step(node, admission, admission->type->validate,
-                     KAD_ADMIT_MERGE);
+    return call_hook(node, admission, admission->type->validate,
+                     KAD_VERDICT_ACCEPT, &call);
   case KAD_ADMIT_MERGE:
     return merge_step(node, admission);
   case KAD_ADMIT_EXPIRE:
-    return hook_step(node, admission, admission->type->expire, KAD_ADMIT_HOLD);
+    return call_hook(node, admission, admission->type->expire,
+                     KAD_VERDICT_FAILED, &call);
   case KAD_ADMIT_HOLD:
     return hold_step(node, admission);
   case KAD_ADMIT_NEXT:
@@ -427,13 +411,6 @@ static void run(struct kad_node *node, struct kad_admission *admission) {
     append(&woken, ready);
     ready = woken;
   }
-}
-
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct kad_admission *admission = self;
-  take(node, admission, answer);
-  run(node, admission);
 }
 
 int kad_admit(struct kad_node *node,

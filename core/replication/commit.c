@@ -58,22 +58,6 @@ void kad_held_free(const struct kad_node *node, struct kad_held_list *held) {
   *held = (struct kad_held_list){0};
 }
 
-static void ignore_answer(struct kad_node *node, void *asker,
-                          const struct kad_hook_result *answer) {
-  (void)node;
-  (void)asker;
-  (void)answer;
-}
-
-void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
-                       kad_hook_fn hook, const struct kad_type *type,
-                       struct kad_hook_call *call) {
-  const struct kad_hook_caller asker = {.resume = ignore_answer,
-                                        .ruleset = ruleset};
-  struct kad_hook_result answer;
-  (void)kad_hook_call_begin(node, hook, type->state, &asker, call, &answer);
-}
-
 void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason) {
   const struct kad_store *store = node->store;
@@ -91,7 +75,8 @@ void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
   kad_store_remove(store, handle);
   if (tell) {
     struct kad_hook_call call = {.reason = reason, .record = copy.records};
-    kad_commit_notify(node, node->ruleset, type->dropped, type, &call);
+    kad_hook_call_notify(node, node->ruleset, type->dropped, type->state,
+                         &call);
     kad_bundle_free(&copy, &node->env.allocator);
   }
 }

@@ -31,11 +31,6 @@ void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
 int kad_commit(struct kad_node *node, struct kad_admission *admission,
                const char **reason);
 
-/* Tells a `stored` or `dropped` hook of a record, the call's. */
-void kad_commit_notify(struct kad_node *node, struct kad_ruleset *ruleset,
-                       kad_hook_fn hook, const struct kad_type *type,
-                       struct kad_hook_call *call);
-
 /* Drops a held record (0: none), and tells its type's `dropped` hook why. */
 void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason);

@@ -10,11 +10,6 @@ enum {
   LATER_MS = 1000 /* until it is tried again when too many are under way */
 };
 
-/* A republish hook that answers later: which record it was about. */
-struct republishing {
-  kad_record_handle handle;
-};
-
 static void expire(struct kad_node *node, struct kad_timer *timer);
 static void republish(struct kad_node *node, struct kad_timer *timer);
 
@@ -182,41 +177,56 @@ static void decide(struct kad_node *node, kad_record_handle handle,
   kad_republish_plan(node);
 }
 
-static void resume(struct kad_node *node, void *self,
-                   const struct kad_hook_result *answer) {
-  struct republishing *republishing = self;
-  if (!node->closing) {
-    decide(node, republishing->handle, answer);
+static void apply_result(struct kad_node *node, void *self,
+                         const struct kad_hook_result *result) {
+  decide(node, *(const kad_record_handle *)self, result);
+}
+
+static void *keep_handle(struct kad_node *node, void *self) {
+  kad_record_handle *kept = kad_alloc(&node->env.allocator, sizeof *kept);
+  if (kept != NULL) {
+    *kept = *(const kad_record_handle *)self;
   }
-  kad_release(&node->env.allocator, republishing, sizeof *republishing);
+  return kept;
+}
+
+static void resume_decision(struct kad_node *node, void *self,
+                            const struct kad_hook_result *result) {
+  if (!node->closing) {
+    apply_result(node, self, result);
+  }
+  kad_release(&node->env.allocator, self, sizeof(kad_record_handle));
 }
 
 /* Asks the policy about a record. While it has not answered, the record is not
  * due again. It gets a copy: the hook may do what changes the store. */
 static void ask(struct kad_node *node, struct kad_held *held,
                 const struct kad_type *type) {
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result,
+      .keep = keep_handle,
+      .resume = resume_decision,
+  };
   struct kad_bundle copy = {0};
-  struct kad_hook_result answer = {.verdict = KAD_VERDICT_FAILED};
-  struct republishing *republishing =
-      kad_alloc(&node->env.allocator, sizeof *republishing);
   kad_held_age(&held->meta, kad_node_now(node), &held->record);
-  if (republishing == NULL ||
-      kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1) != 0) {
-    kad_release(&node->env.allocator, republishing, sizeof *republishing);
-    postpone(node, held, type->republish);
+  const int error =
+      kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1);
+  postpone(node, held, type->republish);
+  if (error != 0) {
     return_share(node);
     return;
   }
-  postpone(node, held, type->republish);
-  republishing->handle = held->handle;
-  const struct kad_hook_caller asker = {
-      .self = republishing, .resume = resume, .ruleset = node->ruleset};
   struct kad_hook_call call = {.reason = KAD_REASON_REPUBLISH,
                                .record = copy.records};
-  if (kad_hook_call_begin(node, type->republish_at, type->state, &asker, &call,
-                          &answer) != KAD_VERDICT_PENDING) {
-    resume(node, republishing, &answer);
-  }
+  const struct kad_hook_caller caller = {
+      .handler = &handler,
+      .self = &held->handle,
+      .ruleset = node->ruleset,
+      .hook = type->republish_at,
+      .default_verdict = KAD_VERDICT_FAILED,
+      .state = type->state,
+  };
+  (void)kad_hook_call_start(node, &caller, &call);
   kad_bundle_free(&copy, &node->env.allocator);
 }
 
