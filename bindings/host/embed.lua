@@ -1,4 +1,4 @@
--- Writes Lua sources into a C file, so that the program carries its scripts.
+-- Writes Lua sources into a C file: the program has its scripts built in.
 --
 --   lua5.4 bindings/host/embed.lua OUTPUT.c SOURCE...
 --
@@ -10,13 +10,13 @@
 --   scripts/scenarios/churn.lua              scenarios/churn.lua
 --   argparse                                 argparse
 --
--- The text itself is embedded, not bytecode: a message names its line, and any
--- Lua 5.4 can read it. scripts.h declares what the C file defines.
+-- Embeds the text, not bytecode: messages name lines, and every Lua 5.4 can
+-- load it. scripts.h declares the array that the C file defines.
 
 local BYTES_A_LINE <const> = 16
 
 ---@param source string
----@return string name  what the program will call it
+---@return string name  in the program
 ---@return string path
 local function locate(source)
   if not source:find("[/.]") then
@@ -40,7 +40,7 @@ local function read(path)
 end
 
 ---@param text string
----@return string initializer  the bytes in decimal, with a NUL at the end
+---@return string initializer  the bytes in decimal, then a NUL
 local function to_initializer(text)
   local lines = {}
   for first = 1, #text, BYTES_A_LINE do

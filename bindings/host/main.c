@@ -1,7 +1,7 @@
-/* The `kadenza` program: a Lua state with the library's scripts built in, which
- * runs kadenza.cli. Everything else is Lua. */
+/* The `kadenza` program: makes a Lua state with the built-in scripts and runs
+ * the module kadenza.cli. */
 
-/* The system's calls beside those of C11. */
+/* For POSIX functions. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "scripts.h"
@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 enum {
-  EXIT_BROKEN = 3 /* the program itself failed: a bug, or no memory */
+  EXIT_BROKEN = 3 /* a bug, or out of memory */
 };
 
-/* Registry key of the name that the program was called by. */
+/* Registry key of the program's name, as it was called. */
 static const char program_key = 0;
 
 int luaopen_kadenza_core(lua_State *L);
@@ -70,7 +70,7 @@ static int host_is_terminal(lua_State *L) {
   return 1;
 }
 
-/* host.program(): returns the name that the program was called by.
+/* host.program(): returns the program's name, as it was called.
  * [-0, +1, -] */
 static int host_program(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
@@ -83,8 +83,8 @@ static int host_pid(lua_State *L) {
   return 1;
 }
 
-/* host.quit(status): ends the process at once, with what was printed flushed.
- * The usual way waits for names that are being resolved, which can take long.
+/* host.quit(status): flushes the output and ends the process at once. A normal
+ * exit would wait for names that are being resolved, which can take long.
  * Does not return. [-0, +0, v] */
 static int host_quit(lua_State *L) {
   lua_Integer status = luaL_checkinteger(L, 1);
@@ -108,7 +108,7 @@ static int open_host(lua_State *L) {
   return 1;
 }
 
-/* A searcher of `require`: the built-in scripts. [-0, +1|2, m] */
+/* A searcher of `require` for built-in scripts. [-0, +1|2, e] */
 static int search_scripts(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const struct kad_script *script = find_script(name);
@@ -124,8 +124,8 @@ static int search_scripts(lua_State *L) {
   return 2;
 }
 
-/* Puts our searcher first, so that no file of the system takes the place of a
- * built-in script. [-0, +0, m] */
+/* Puts search_scripts first, so that no file of the system shadows a built-in
+ * script. [-0, +0, m] */
 static void add_searcher(lua_State *L) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
@@ -151,7 +151,7 @@ struct arguments {
   char **values;
 };
 
-/* Runs the program; its argument is a struct arguments, its result the exit
+/* Runs the program. Argument: a pointer to struct arguments. Result: the exit
  * status. [-0, +1, e] */
 static int run_program(lua_State *L) {
   const struct arguments *arguments = lua_touserdata(L, 1);
@@ -174,18 +174,17 @@ static int run_program(lua_State *L) {
   return 1;
 }
 
-/* Turns an error into a text with a traceback. [-1, +1, m] */
+/* A message handler: returns the error's text with a traceback. [-1, +1, m] */
 static int describe_error(lua_State *L) {
   const char *text = luaL_tolstring(L, 1, NULL);
   luaL_traceback(L, L, text, 1);
   return 1;
 }
 
-/* A standard stream that is closed would become the number of the next socket,
- * and what is printed would be sent. The other way round it fails, as it
- * should.
- */
-static void keep_standard_streams(void) {
+/* Opens standard streams that are closed. Otherwise the next socket would get
+ * the number of the stream, and output would be sent over the network. The
+ * streams are opened the wrong way round, so that reading or writing fails. */
+static void open_standard_streams(void) {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
       (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
@@ -193,7 +192,7 @@ static void keep_standard_streams(void) {
   }
 }
 
-/* Lets a reader that has gone away be an error of the write. */
+/* Makes a write to a closed pipe fail instead of ending the process. */
 static void ignore_broken_pipes(void) {
   struct sigaction action = {.sa_handler = SIG_IGN};
   (void)sigemptyset(&action.sa_mask);
@@ -203,7 +202,7 @@ static void ignore_broken_pipes(void) {
 int main(int argc, char **argv) {
   struct arguments arguments = {.count = argc, .values = argv};
   int status = EXIT_BROKEN;
-  keep_standard_streams();
+  open_standard_streams();
   ignore_broken_pipes();
   lua_State *L = luaL_newstate();
   if (L == NULL) {

@@ -1,5 +1,5 @@
-/* The scripts that the program carries; `embed.lua` writes their definition
- * when kadenza is built. */
+/* The scripts that are built into the program. The build writes their
+ * definition with embed.lua. */
 #ifndef KAD_HOST_SCRIPTS_H
 #define KAD_HOST_SCRIPTS_H
 
@@ -7,16 +7,16 @@
 
 /* One Lua source. */
 struct kad_script {
-  /* A module as `require` names it ("kadenza.task", "argparse"), or a policy by
-   * its path below scripts/ ("policies/counter.lua"). */
+  /* The name of a module as in `require` ("kadenza.task", "argparse"), or the
+   * path of a policy or scenario below scripts/ ("policies/counter.lua"). */
   const char *name;
-  /* The text, followed by a NUL that `len` does not count. */
+  /* The text; a NUL follows it. */
   const char *source;
-  /* Its length in bytes. */
+  /* Bytes of the text, without the NUL. */
   size_t len;
 };
 
-/* All of them; the one after the last has no name. */
+/* All scripts; ends with an entry whose name is NULL. */
 extern const struct kad_script kad_scripts[];
 
 #endif

@@ -1,14 +1,13 @@
---- blob: holds chunks, the records that blobs are made of.
+--- blob: holds chunks, the records that make up blobs.
 --
--- A blob is bytes of any length, cut into chunks; see `kadenza.blob` and the
--- section "Blobs" of docs/libraries.md. This policy is that library's, with its
--- defaults.
+-- A blob is a sequence of bytes of any length, cut into chunks. See
+-- `kadenza.blob` and the section "Blobs" of docs/libraries.md. This is the
+-- library's policy with its defaults.
 --
 -- Rules
 --   * The key of a record of type `chunk` is the hash of its value.
---   * It is neither signed nor numbered, and has up to 1,000 bytes.
---   * It lives a day after it was put last. Nodes that hold it republish it
---     every hour.
+--   * A chunk has no signature and no `seq`, and at most 1,000 bytes.
+--   * It expires a day after the last put. Its holders republish it every hour.
 --
 -- From the command line
 --

@@ -1,19 +1,19 @@
---- chat: rooms, who is in them, and a few words.
+--- chat: rooms with members and messages.
 --
--- Two things that go together: *presence* records say who is in a room, and
--- vanish by themselves a minute after their owner falls silent; the custom
--- queries `chat_say` and `chat_read` leave and fetch messages at one node.
+-- *Presence* records list the members of a room; they expire a minute after
+-- their owner stopped storing them. The custom queries `chat_say` and
+-- `chat_read` store and fetch messages at one node.
 --
 -- Rules
 --   * Presence is a signed record under kad.key("room:" .. room). Its value is
---     a name of 1 to 32 printable bytes, and it has a sequence number: the
---     highest one of each key counts, so old records cannot be played again.
---   * It lives 60 seconds, so store it anew every 20 or so, with a higher seq.
---     The nodes that hold it republish it every 20 seconds, with the life that
---     is left, so that it survives their comings and goings, but not its owner.
---   * A room has 64 people.
---   * chat_say { room, name, text } answers { number }, that of the message;
---     chat_read { room, after } answers { messages, last }, the oldest messages
+--     a name of 1 to 32 printable bytes. It has a sequence number: of each key
+--     pair the highest one counts, so old records cannot be replayed.
+--   * It expires after 60 seconds: store it again every 20 seconds or so, with
+--     a higher seq. Its holders republish it every 20 seconds with the time
+--     that is left, so it survives the loss of holders, but not of its owner.
+--   * A room has at most 64 members.
+--   * chat_say { room, name, text } replies { number }, of the message.
+--   * chat_read { room, after } replies { messages, last }: the oldest messages
 --     after that number, each { number, name, text, from }, as many as fit.
 --   * A node keeps the last 50 messages of each of 100 rooms, in memory.
 --
@@ -37,27 +37,27 @@
 --       end
 --     end)
 --     local people = node:get(lobby, { type = "presence", all = true })
---     for _, who in ipairs(people or {}) do
---       print(who.value)
+--     for _, person in ipairs(people or {}) do
+--       print(person.value)
 --     end
---     local host = "192.0.2.1:6881" -- the node where this room meets
+--     local host = "192.0.2.1:6881" -- the node that has this room's messages
 --     node:call(host, "chat_say",
 --       { room = "lobby", name = "ann", text = "hello" })
 --     print(node:call(host, "chat_read", { room = "lobby" }).messages[1].text)
 --
--- Limits: messages are not signed and not private, and are gone when the node
--- ends or reloads its policies. Sequence numbers from a clock that was wrong
--- lock their owner out for a minute.
+-- Limits: messages are neither signed nor private, and are lost when the node
+-- ends or reloads its policies. Sequence numbers of a clock that was ahead lock
+-- their owner out for a minute.
 
 local MAX_NAME <const> = 32
 local MAX_TEXT <const> = 200
 local MAX_MESSAGES <const> = 50
 local MAX_ROOMS <const> = 100
-local MAX_PAGE <const> = 900 -- bytes of messages in one answer
+local MAX_PAGE <const> = 900 -- bytes of messages in one reply
 local MESSAGE_OVERHEAD <const> = 96 -- of one message, encoded
 
 local rooms = {} -- name → { last, messages }
-local order = {} -- names, the one that was silent longest first
+local order = {} -- names, by their last message, the oldest first
 
 local function is_text(value, max)
   return type(value) == "string" and #value >= 1 and #value <= max
@@ -68,13 +68,14 @@ local function validate(record)
   if not record.seq then
     return nil, "a sequence number is required"
   elseif not is_text(record.value, MAX_NAME) then
-    return nil, "a name is 1 to 32 printable bytes"
+    return nil, "a name must be 1 to 32 printable bytes"
   end
   return true
 end
 
--- Moves a room to the end of the order; the first has to go if there are many.
-local function touch(name)
+-- Moves a room to the end of the order. Drops the first room if there are more
+-- than MAX_ROOMS.
+local function update_order(name)
   for i, other in ipairs(order) do
     if other == name then
       table.remove(order, i)
@@ -87,7 +88,7 @@ local function touch(name)
   end
 end
 
-local function say(request, ctx)
+local function say_message(request, ctx)
   local args = request.args
   if not is_text(args.room, MAX_NAME) or not is_text(args.name, MAX_NAME)
     or not is_text(args.text, MAX_TEXT)
@@ -96,7 +97,7 @@ local function say(request, ctx)
   end
   local room = rooms[args.room] or { last = 0, messages = {} }
   rooms[args.room] = room
-  touch(args.room)
+  update_order(args.room)
   room.last = room.last + 1
   table.insert(room.messages, {
     number = room.last,
@@ -110,11 +111,11 @@ local function say(request, ctx)
   return { number = room.last }
 end
 
-local function read(request)
+local function read_messages(request)
   local args = request.args
   local after = args.after or 0
   if math.type(after) ~= "integer" then
-    return nil, "after is the number of a message", 203
+    return nil, "after must be the number of a message", 203
   end
   local room = rooms[args.room] or { last = 0, messages = {} }
   local page, size = {}, 0
@@ -143,7 +144,7 @@ return {
       validate = validate,
     },
   },
-  rpc = { chat_say = say, chat_read = read },
+  rpc = { chat_say = say_message, chat_read = read_messages },
   samples = {
     types = { presence = {
       { value = "ann", seq = 1 }, { value = "bob", seq = 1 },

@@ -1,20 +1,19 @@
---- counter: a number that many may raise and nobody may lower.
+--- counter: a number that many publishers can only raise.
 --
--- For visits, votes, downloads: what grows at many places at once. Every
--- publisher signs how much *it* has counted; the counter's value is the sum.
--- So two who count at once never overwrite each other, and a contribution that
--- arrives twice, late or out of order does no harm: of each publisher the
--- highest count is held, wherever it comes from (a grow-only counter, G-counter
--- in the literature).
+-- For visits, votes, downloads: numbers that grow at many places at once. Each
+-- publisher signs its own count; the value of the counter is the sum.
+-- Publishers that count at the same time do not overwrite each other, and a
+-- count that arrives twice, late or out of order does no harm: a holder keeps
+-- the highest count of each publisher (a grow-only counter, or G-counter).
 --
 -- Rules
 --   * A record is signed. Its value is the publisher's own count in decimal:
 --     "0" to "999999999999999", without sign, space or leading zero.
---   * A count may not fall: a lower one than is held is refused (302).
---   * A key holds the counts of 64 publishers; a 65th is refused (201).
---   * A reader gets one record, whose value is the sum. It is not signed. The
---     single counts are in it for nobody to see: ask a node without the policy.
---   * A count that its publisher does not store again is forgotten in a week.
+--   * A count lower than the one held is rejected (302).
+--   * A key holds the counts of 64 publishers; a 65th is rejected (201).
+--   * A get returns one record, whose value is the sum. It is not signed. A
+--     node without the policy returns the single counts.
+--   * A count expires a week after its publisher stored it last.
 --
 -- From the command line
 --
@@ -31,25 +30,25 @@
 --     node:put(visits, "3", { type = "counter", secret = me.secret })
 --     print(node:get(visits, { type = "counter" }))
 --
--- Limits: nothing keeps somebody from making many keys or counting too much. It
--- counts what its publishers claim; let `validate` know whom you believe.
+-- Limits: a publisher can make many key pairs and can claim any count. Change
+-- `validate` to accept only publishers that you trust.
 
 local MAX_PUBLISHERS <const> = 64
 local MAX_DIGITS <const> = 15
 local WEEK <const> = 7 * 86400
 
-local REFUSED <const> = 201
+local REJECTED <const> = 201
 local TOO_LOW <const> = 302
 
 local function validate(record)
   if record.value ~= "0" and not record.value:find("^[1-9]%d*$") then
-    return nil, "a count is decimal digits"
+    return nil, "a count must be decimal digits"
   end
   return true
 end
 
--- Returns the place of the publisher's contribution in a list, or nil.
-local function find(list, publisher)
+-- Returns the index of a publisher's record in a list, or nil.
+local function find_publisher(list, publisher)
   for i, record in ipairs(list) do
     if record.publisher == publisher then
       return i
@@ -59,15 +58,15 @@ local function find(list, publisher)
 end
 
 local function merge(current, incoming)
-  local place = find(current, incoming.publisher)
-  if not place and #current >= MAX_PUBLISHERS then
-    return nil, "this counter has all the publishers it can have", REFUSED
-  elseif not place then
-    place = #current + 1
-  elseif tonumber(incoming.value) < tonumber(current[place].value) then
+  local index = find_publisher(current, incoming.publisher)
+  if not index and #current >= MAX_PUBLISHERS then
+    return nil, "this counter has too many publishers", REJECTED
+  elseif not index then
+    index = #current + 1
+  elseif tonumber(incoming.value) < tonumber(current[index].value) then
     return nil, "a count cannot fall", TOO_LOW
   end
-  current[place] = incoming
+  current[index] = incoming
   return current
 end
 

@@ -1,26 +1,26 @@
---- pubsub: holds topics for others, and tells them of what is new there.
+--- pubsub: holds topics, and pushes new events to subscribers.
 --
--- See `kadenza.pubsub` and the section "Pub/sub" of docs/libraries.md. This
--- policy is that library's, with its defaults: a node that runs it serves those
--- who subscribe and publish by a hub with the name "event".
+-- See `kadenza.pubsub` and the section "Pub/sub" of docs/libraries.md. This is
+-- the library's policy with its defaults: a node that runs it serves
+-- subscribers and publishers that use a hub with the name "event".
 --
 -- Rules
---   * A record of type `event` has 8 bytes, which make it another than all
---     before it, and then up to 892 of the publisher's.
---   * It lives ten minutes; a key has the last 32.
---   * event_subscribe { topic, cookie, token } answers { token, ttl }, or the
---     token alone, which has to be repeated from the same address and port.
---     event_cancel { topic, cookie } answers nothing.
---   * event_push { topic, cookie, events } goes to every subscriber of a topic
---     when something is new under its key: `events` are dictionaries with `v`
---     and, where a record has them, `k`, `salt`, `seq` and `sig`, as in a
---     store.
+--   * A record of type `event` has 8 bytes that make it unique, then up to 892
+--     bytes of the publisher.
+--   * It expires after ten minutes; a key has the last 32.
+--   * event_subscribe { topic, cookie, token } replies { token, ttl }, or the
+--     token alone, which must be repeated from the same address and port.
+--   * event_cancel { topic, cookie } replies nothing.
+--   * event_push { topic, cookie, events } is sent to each subscriber of a
+--     topic when there are new events under its key. `events` are dictionaries
+--     with `v` and, if the record has them, `k`, `salt`, `seq` and `sig`, as in
+--     a store.
 --
 -- From the command line
 --
 --     kadenza run --policy pubsub.lua
 --
--- From Lua, with a node that was given { policies = { hub:policy() } }
+-- From Lua, with a node that has the option { policies = { hub:policy() } }
 --
 --     local hub = require("kadenza.pubsub").new()
 --     hub:subscribe(node, kad.key("news"), print)

@@ -1,16 +1,16 @@
---- registry: names that belong to whoever signs them first.
+--- registry: names that belong to the key that signs them first.
 --
 -- For names of services, users or pages that only their owner may change. The
--- first Ed25519 key whose record for a name arrives holds that name; records of
--- other keys are refused for as long as it does.
+-- first Ed25519 key whose record for a name arrives owns that name; records of
+-- other keys are rejected as long as it owns it.
 --
 -- Rules
 --   * A record is signed and has a sequence number, and no salt. Its value is
---     what the name stands for: 1 to 512 bytes, whatever you like.
---   * Another key than the holder's is refused (201).
+--     the meaning of the name: any 1 to 512 bytes.
+--   * A record of another key than the owner's is rejected (201).
 --   * A change needs a higher `seq` than the one held (302). The same record
---     again is no change: it renews the name.
---   * A name that its holder does not renew is free again after a week.
+--     again is not a change: it renews the name.
+--   * A name that its owner does not renew is free again after a week.
 --
 -- From the command line
 --
@@ -30,15 +30,16 @@
 --     local value, info = node:get(name, { type = "registry" })
 --     print(value, kad.hex(info.publisher))
 --
--- Limits: "first" is what each node saw first. Two keys that claim a name in
--- the same second may each hold it at some of the nodes, and a reader then gets
--- the one that answers first: look the name up before you rely on it, and keep
--- the publisher of those you know. Nothing stops one from claiming many names.
+-- Limits: each node decides which record came first. Two keys that claim a name
+-- in the same second may each own it at some of the nodes, and a reader gets
+-- the one whose node replies first. Look the name up before you rely on it, and
+-- remember the publisher of names that you know. Nothing stops a key from
+-- claiming many names.
 
 local MAX_SIZE <const> = 512
 local WEEK <const> = 7 * 86400
 
-local REFUSED <const> = 201
+local REJECTED <const> = 201
 local TOO_LOW <const> = 302
 
 local function validate(record)
@@ -47,21 +48,21 @@ local function validate(record)
   elseif record.salt then
     return nil, "a name has no salt"
   elseif record.value == "" then
-    return nil, "a name stands for something"
+    return nil, "a name needs a value"
   end
   return true
 end
 
 local function merge(current, incoming)
-  local holder = current[1]
-  if not holder then
+  local owner = current[1]
+  if not owner then
     return { incoming }
-  elseif incoming.publisher ~= holder.publisher then
-    return nil, "the name belongs to another key", REFUSED
-  elseif incoming.seq < holder.seq
-    or incoming.seq == holder.seq and incoming.value ~= holder.value
+  elseif incoming.publisher ~= owner.publisher then
+    return nil, "the name belongs to another key", REJECTED
+  elseif incoming.seq < owner.seq
+    or incoming.seq == owner.seq and incoming.value ~= owner.value
   then
-    return nil, "a change needs a higher seq than " .. holder.seq, TOO_LOW
+    return nil, "a change needs a higher seq than " .. owner.seq, TOO_LOW
   end
   return { incoming }
 end

@@ -21,7 +21,7 @@ describe("the policy chat", function()
     return chat.rpc.chat_read({ args = { room = room, after = after } }, FROM)
   end
 
-  it("takes presence with a seq and a printable name", function()
+  it("accepts presence with a seq and a printable name", function()
     local presence = chat.types.presence
 
     assert.is_true(presence.signed_only)
@@ -34,7 +34,7 @@ describe("the policy chat", function()
     end
   end)
 
-  it("numbers what is said, and says it again", function()
+  it("numbers messages and returns them", function()
     assert.same({ number = 1 }, say("lobby", "hello"))
     assert.same({ number = 2 }, say("lobby", "again"))
 
@@ -52,7 +52,7 @@ describe("the policy chat", function()
     assert.same({ messages = {}, last = 0 }, read("kitchen"))
   end)
 
-  it("refuses what is malformed", function()
+  it("rejects malformed arguments", function()
     for _, args in ipairs({
       {}, { room = "a", name = "b" }, { room = 1, name = "b", text = "c" },
       { room = "a", name = "b", text = ("x"):rep(201) },
@@ -80,7 +80,7 @@ describe("the policy chat", function()
     assert.equal(1, #read("room1").messages)
   end)
 
-  it("answers in pages that fit a datagram", function()
+  it("replies with pages that fit a datagram", function()
     for i = 1, 50 do
       say("lobby", ("x"):rep(200), "n" .. i)
     end
@@ -94,7 +94,7 @@ describe("the policy chat", function()
     assert.equal(50, seen)
   end)
 
-  it("says who is there, and who has left, in an overlay",
+  it("lists members until they leave, in an overlay",
     support.spec(function()
       local net <close> =
         kad.sim({ nodes = 12, seed = 1, policies = { FILE } })
@@ -131,7 +131,7 @@ describe("the policy chat", function()
       end)
     end))
 
-  it("talks over sockets", support.spec(function()
+  it("exchanges messages over sockets", support.spec(function()
     kad.run(function()
       local a = assert(kad.node(support.local_node({ policies = { FILE } })))
       local b = assert(kad.node(support.local_node({ policies = { FILE } })))

@@ -8,7 +8,7 @@ local function load()
   return dofile(FILE).types.counter
 end
 
--- A contribution as hooks get it.
+-- A record of the counter as hooks receive it.
 local function by(publisher, value)
   return { value = value, publisher = publisher }
 end
@@ -30,7 +30,7 @@ describe("the policy counter", function()
 
   describe("validates", function()
     for _, value in ipairs({ "0", "1", "42", "999999999999999" }) do
-      it("takes " .. value, function()
+      it("accepts " .. value, function()
         assert.is_true(counter.validate(by("a", value)))
       end)
     end
@@ -38,11 +38,11 @@ describe("the policy counter", function()
     for _, value in ipairs({ "", "-1", "+1", "01", " 1", "1 ", "1.0", "1e3",
       "0x10", "one", "1\n", "00" })
     do
-      it(("refuses %q"):format(value), function()
+      it(("rejects %q"):format(value), function()
         local fine, reason = counter.validate(by("a", value))
 
         assert.is_nil(fine)
-        assert.equal("a count is decimal digits", reason)
+        assert.equal("a count must be decimal digits", reason)
       end)
     end
   end)
@@ -60,11 +60,11 @@ describe("the policy counter", function()
       assert.equal("a10 b2", values(list))
     end)
 
-    it("takes the same count again", function()
+    it("accepts the same count again", function()
       assert.equal("a9", values(counter.merge({ by("a", "9") }, by("a", "9"))))
     end)
 
-    it("refuses a count that falls", function()
+    it("rejects a lower count", function()
       local list, reason, code = counter.merge({ by("a", "10") }, by("a", "9"))
 
       assert.is_nil(list)
@@ -72,7 +72,7 @@ describe("the policy counter", function()
       assert.equal(302, code)
     end)
 
-    it("comes to the same in every order", function()
+    it("has the same result in every order", function()
       local records = { by("a", "1"), by("a", "3"), by("b", "2"), by("c", "5") }
       local function total(order)
         local held = {}
@@ -110,7 +110,7 @@ describe("the policy counter", function()
     assert.equal("63999999999999936", counter.select(all).value)
   end)
 
-  it("counts in an overlay, whoever writes and however often",
+  it("counts in an overlay, for every writer and any number of writes",
     support.spec(function()
       local net <close> =
         kad.sim({ nodes = 12, seed = 1, policies = { FILE } })

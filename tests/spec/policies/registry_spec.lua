@@ -29,13 +29,13 @@ describe("the policy registry", function()
     end
   end)
 
-  it("gives a free name to the first", function()
+  it("gives a free name to the first key", function()
     local mine = record("a", 1)
 
     assert.same({ mine }, registry.merge({}, mine))
   end)
 
-  it("refuses another key, whatever its seq", function()
+  it("rejects another key with any seq", function()
     local list, reason, code =
       registry.merge({ record("a", 1) }, record("b", 9))
 
@@ -44,7 +44,7 @@ describe("the policy registry", function()
     assert.equal(201, code)
   end)
 
-  it("takes a change with a higher seq only", function()
+  it("accepts a change only with a higher seq", function()
     local held = { record("a", 5, "old") }
 
     assert.equal("new", registry.merge(held, record("a", 6, "new"))[1].value)
@@ -56,11 +56,11 @@ describe("the policy registry", function()
     end
   end)
 
-  it("takes the same record again", function()
+  it("accepts the same record again", function()
     assert.equal(5, registry.merge({ record("a", 5) }, record("a", 5))[1].seq)
   end)
 
-  it("keeps a name for its owner in an overlay, until it lapses",
+  it("keeps a name for its owner in an overlay until it expires",
     support.spec(function()
       local net <close> =
         kad.sim({ nodes = 12, seed = 1, policies = { FILE } })
