@@ -325,10 +325,6 @@ build = {
       "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =
       "scripts/kadenza/sim.lua",
-    ["kadenza.sim.agenda"] =
-      "scripts/kadenza/sim/agenda.lua",
-    ["kadenza.sim.chance"] =
-      "scripts/kadenza/sim/chance.lua",
     ["kadenza.sim.charts"] =
       "scripts/kadenza/sim/charts.lua",
     ["kadenza.sim.churn"] =
@@ -343,8 +339,6 @@ build = {
       "scripts/kadenza/sim/measure.lua",
     ["kadenza.sim.nat"] =
       "scripts/kadenza/sim/nat.lua",
-    ["kadenza.sim.outcome"] =
-      "scripts/kadenza/sim/outcome.lua",
     ["kadenza.sim.page"] =
       "scripts/kadenza/sim/page.lua",
     ["kadenza.sim.plot"] =
@@ -353,12 +347,16 @@ build = {
       "scripts/kadenza/sim/population.lua",
     ["kadenza.sim.quote"] =
       "scripts/kadenza/sim/quote.lua",
+    ["kadenza.sim.random"] =
+      "scripts/kadenza/sim/random.lua",
     ["kadenza.sim.recorder"] =
       "scripts/kadenza/sim/recorder.lua",
     ["kadenza.sim.report"] =
       "scripts/kadenza/sim/report.lua",
     ["kadenza.sim.run"] =
       "scripts/kadenza/sim/run.lua",
+    ["kadenza.sim.run_report"] =
+      "scripts/kadenza/sim/run_report.lua",
     ["kadenza.sim.sampler"] =
       "scripts/kadenza/sim/sampler.lua",
     ["kadenza.sim.scenario"] =
@@ -369,6 +367,8 @@ build = {
       "scripts/kadenza/sim/sessions.lua",
     ["kadenza.sim.statistics"] =
       "scripts/kadenza/sim/statistics.lua",
+    ["kadenza.sim.timer_queue"] =
+      "scripts/kadenza/sim/timer_queue.lua",
     ["kadenza.sim.trace"] =
       "scripts/kadenza/sim/trace.lua",
     ["kadenza.sorted"] =

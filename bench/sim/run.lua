@@ -9,7 +9,7 @@ local core = require("kadenza.core")
 local dkjson = require("dkjson")
 
 local growth = require("bench.sim.growth")
-local outcome = require("kadenza.sim.outcome")
+local run_report = require("kadenza.sim.run_report")
 local report = require("kadenza.sim.report")
 local rows = require("bench.sim.rows")
 local scenario = require("kadenza.sim.scenario")
@@ -116,7 +116,7 @@ end
 -- Runs a row of one size. Returns its report.
 local function run_once(row, wishes)
   local run = scenario.run(load_scenario(row.name), wishes)
-  return outcome.report(run), run
+  return run_report.report(run), run
 end
 
 local function sizes_of(row, wishes)

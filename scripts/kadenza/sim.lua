@@ -1,4 +1,4 @@
---- kad.sim: an overlay in virtual time.
+--- kad.sim: simulates an overlay in virtual time.
 --
 --     local net = kad.sim { nodes = 100, seed = 1, loss = 0.01 }
 --     net:perform(function()
@@ -8,7 +8,7 @@
 --     end)
 --     net:close()
 --
--- The same options and calls give the same run, datagram for datagram.
+-- The same options and calls give the same run, down to each datagram.
 
 local check = require("kadenza.check")
 local churn = require("kadenza.sim.churn")
@@ -29,28 +29,29 @@ local M = {}
 ---@class kadenza.SimOptions
 ---@field nodes? integer
 ---@field seed? integer
----@field latency? integer|integer[]|table|"jimenez2011"  one way, in
----  milliseconds: always the same, or { min, max } (10 and 100 without it); of
----  a round trip, the same for each pair of nodes: { median, sigma } of a
----  log-normal distribution, { quantiles = { { share, milliseconds }, … } }, or
----  what Jimenez and others measured in 2011
----@field jitter? integer  milliseconds that a datagram may take longer
+---@field latency? integer|integer[]|table|"jimenez2011"  in milliseconds. One
+---  way: a constant, or { min, max } for a uniform distribution, { 10, 100 }
+---  without it. Of a round trip, constant for each pair of nodes: { median,
+---  sigma } of a log-normal distribution, { quantiles = { { share,
+---  milliseconds }, … } }, or "jimenez2011", the distribution that Jimenez and
+---  others measured in 2011
+---@field jitter? integer  largest random addition to the latency, milliseconds
 ---@field loss? number  share of datagrams that are lost, 0 to 1
 ---@field duplicate? number  share that arrives twice
----@field reorder? number  share that is held up, so that others overtake it
----@field reorder_ms? integer  for how long at most, 200
+---@field reorder? number  share that is delayed, so that others overtake it
+---@field reorder_ms? integer  longest such delay, 200 milliseconds without it
 ---@field bandwidth? integer  bytes a second that a node can send and receive
 ---@field policies? table  of every node
----@field join? boolean  false leaves them alone
+---@field join? boolean  false: nodes do not join
 ---@field config? kadenza.NodeOptions  of every node
----@field churn? kadenza.ChurnOptions  nodes come and go
----@field nat? table<string, number>  shares of nodes that are behind NATs, by
----  kind, see net:nat; `idle` is how many seconds they remember
----@field watch? fun(net: kadenza.Sim)  called ten times a second of the
----  processor while it runs, to show how far it is; its error ends what runs
+---@field churn? kadenza.ChurnOptions
+---@field nat? table<string, number>  shares of nodes behind NATs, by kind (see
+---  net:nat); `idle` is the idle time of their mappings in seconds
+---@field watch? fun(net: kadenza.Sim)  called about every 0.1 seconds of
+---  processor time during a run, to show its progress; its error ends the run
 
 ---@class kadenza.Sim
----@field nodes kadenza.Node[]  those that live
+---@field nodes kadenza.Node[]  the open nodes
 ---@field seed integer
 ---@field private network kadenza.core.Network
 local Sim = {}
@@ -64,7 +65,7 @@ for _, part in ipairs({ population, faults, churn.methods, hostility,
   end
 end
 
--- What is Lua's to see to, and what the core is given as it is and checks.
+-- Options that this module handles, and options that the core checks.
 local OPTIONS <const> = {
   nodes = { kind = "integer", from = 0, to = 1000000 },
   policies = "table",
@@ -85,13 +86,14 @@ local CORE <const> = {
   bandwidth = { kind = "integer", from = 0, to = math.maxinteger },
 }
 
--- Who watches is called after each slice of a run: of so many milliseconds of
--- its clock, as takes about so many seconds.
+-- A network with `watch` runs in slices, and calls it after each. Slices are in
+-- milliseconds of virtual time; their length adapts to take about SLICE_SECONDS
+-- of processor time.
 local FIRST_SLICE <const> = 100
 local LONGEST_SLICE <const> = 1 << 30
 local SLICE_SECONDS <const> = 0.1
 
--- Raises the first error of a task that nobody has awaited.
+-- Raises the first error of a failed task that no other task awaited.
 local function raise_failures(self)
   local failures = task.take_failures(self.network)
   for i = 2, #failures do
@@ -102,10 +104,9 @@ local function raise_failures(self)
   end
 end
 
--- Runs the network for so long, or until `is_over` says so. Who watches it
--- is asked now and then: then it is run in slices, longer ones when little
--- happens. What happens is the same.
-local function drive(self, ms, is_over)
+-- Runs the network for `ms`, or until `is_over` returns true. Slices do not
+-- change what happens in the network.
+local function run_network(self, ms, is_over)
   if not self.watch then
     return self.network:run(ms)
   end
@@ -124,19 +125,19 @@ local function drive(self, ms, is_over)
   end
 end
 
---- Runs for so many seconds of its clock; raises the error of a task that has
---- failed and that nobody awaited.
----@param seconds number
+--- Runs the network. Raises the error of a failed task that no other task
+--- awaited.
+---@param seconds number  of virtual time
 function Sim:run(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
-    error("seconds must be a number from 0 to a milliard", 2)
+    error("seconds must be a number from 0 to below 1e9", 2)
   end
   task.check_outside(self.network, 2)
-  drive(self, math.ceil(seconds * 1000))
+  run_network(self, math.ceil(seconds * 1000))
   raise_failures(self)
 end
 
---- Runs `fn` as a task until it has ended; returns its results.
+--- Runs the network until a task of `fn` has ended. Returns its results.
 ---@param fn async fun(...): ...
 ---@param ... any
 ---@return any ...
@@ -144,13 +145,14 @@ function Sim:perform(fn, ...)
   task.check_outside(self.network, 2)
   local results = table.pack(task.run_until(self.network,
     self:spawn(fn, ...), self.watch and function(is_over)
-      drive(self, math.huge, is_over)
+      run_network(self, math.huge, is_over)
     end))
   raise_failures(self)
   return table.unpack(results, 1, results.n)
 end
 
---- Runs `fn` as `perform` does, or here if this is a task of the network.
+--- Calls `fn` directly within a task of the network; otherwise, runs it as
+--- `perform` does.
 ---@async
 ---@param fn async fun(...): ...
 ---@param ... any
@@ -170,26 +172,29 @@ function Sim:spawn(fn, ...)
   return task.spawn(self.network, fn, ...)
 end
 
---- Returns the seconds of the simulation's clock.
+--- Returns the virtual time.
 ---@return number seconds
 function Sim:now()
   return self.network:now()
 end
 
---- Returns a hash of all datagrams delivered so far. Two runs of one seed have
---- the same.
+--- Returns a hash of all datagrams delivered so far. Runs with the same seed
+--- have the same hash.
 ---@return string hash  16 hexadecimal digits
 function Sim:trace_hash()
   return self.network:trace_hash()
 end
 
---- Returns what has happened so far: nodes that have `joined` by churn,
---- `crashed` and `left`, and how many are `alive`; datagrams `sent`,
---- `delivered`, `duplicated`, `lost`, `congested` (there were too many for the
---- bandwidth), `partitioned`, `filtered` (by a NAT), `asleep` (their receiver
---- is), `unreachable` (nobody has the address) and `dropped` (for want of
---- memory); `sent_bytes` and `delivered_bytes`; `ticks`, how often nodes did
---- what was due, and `time`, as net:now.
+--- Returns counters of the network so far:
+---
+--- - nodes: `joined` by churn, `crashed`, `left`, and `alive` now;
+--- - datagrams: `sent`, `delivered`, `duplicated`, `lost`, `congested` (more
+---   than the bandwidth allows), `partitioned`, `filtered` (by a NAT), `asleep`
+---   (the receiver is suspended), `unreachable` (no node has the address) and
+---   `dropped` (out of memory);
+--- - `sent_bytes`, `delivered_bytes`;
+--- - `ticks` of nodes, and `time` as net:now.
+---
 ---@return table<string, number> statistics
 function Sim:statistics()
   local statistics = self.network:stats()
@@ -213,7 +218,7 @@ Sim.__close = Sim.close
 
 ------------------------------------------------------------ construction --
 
--- Returns the simulation of a network, without nodes.
+-- Returns a simulation without nodes.
 local function new(network, given)
   local self = setmetatable({
     network = network,
@@ -221,7 +226,7 @@ local function new(network, given)
     seed = given.seed or 1,
     watch = given.watch,
     slice = FIRST_SLICE,
-    opened = 0, -- addresses given out
+    opened = 0, -- addresses that were given to nodes
     counts = { crashed = 0, left = 0, joined = 0 },
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
     last_side = 0,
@@ -229,7 +234,7 @@ local function new(network, given)
     nat_shares = given.nat,
     nats = setmetatable({}, { __mode = "k" }), -- node → kind of its NAT
     heads = setmetatable({}, { __mode = "k" }), -- of ids: sim.holders
-    hostiles = setmetatable({}, { __mode = "k" }), -- node → how it behaves
+    hostiles = setmetatable({}, { __mode = "k" }), -- node → its behaviour
     forget = function() end,
     policies = given.policies,
     config = given.config or {},
@@ -268,16 +273,16 @@ local function check_options(given)
 end
 
 local function open_core(given)
-  local wishes = {}
+  local core_options = {}
   for name in pairs(CORE) do
-    wishes[name] = given[name]
+    core_options[name] = given[name]
   end
-  return assert(errors.at_level(3, core.sim, wishes))
+  return assert(errors.at_level(3, core.sim, core_options))
 end
 
---- Makes an overlay of `nodes` nodes that have joined; it is logged if some
---- could not in ten minutes of its clock. Raises when one of them cannot be
---- opened: its policies or its configuration are wrong.
+--- Opens an overlay of `nodes` nodes and joins them. Logs a warning if some
+--- have not joined within ten minutes of virtual time. Raises an error if the
+--- policies or the configuration of a node are wrong.
 ---@param given? kadenza.SimOptions
 ---@return kadenza.Sim net
 function M.new(given)

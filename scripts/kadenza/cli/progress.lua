@@ -2,7 +2,7 @@
 --
 -- Tested by tests/spec/cli/sim_spec.lua.
 
-local outcome = require("kadenza.sim.outcome")
+local run_report = require("kadenza.sim.run_report")
 
 local M = {}
 
@@ -51,7 +51,7 @@ local function running_text(self, run)
   local share = math.min(run:now() / math.max(run.seconds, 1e-9), 1)
   local taken = self.clock() - self.began
   local text = ("%s %3.0f %%  %s of %s"):format(bar(share), share * 100,
-    outcome.duration(run:now()), outcome.duration(run.seconds))
+    run_report.duration(run:now()), run_report.duration(run.seconds))
   if taken > 0 and share > 0 then
     text = ("%s, %.0f times real time, %s left"):format(text,
       run:now() / taken, format_duration(taken / share - taken))

@@ -8,7 +8,7 @@ local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
-local outcome = require("kadenza.sim.outcome")
+local run_report = require("kadenza.sim.run_report")
 local output = require("kadenza.cli.output")
 local progress = require("kadenza.cli.progress")
 local report = require("kadenza.sim.report")
@@ -171,7 +171,7 @@ end
 -- Returns the results as a document.
 local function make_document(run, about)
   local made = report.document(about)
-  made.nodes, made.hours = run.nodes, outcome.hours(run)
+  made.nodes, made.hours = run.nodes, run_report.hours(run)
   made.interrupted = run.interrupted
   made.passed = scenario.passed(run)
   made.statistics = run.statistics
@@ -214,7 +214,7 @@ function M.run(args, settings)
     file.make_folder(args.report) -- now, since the run may take hours
   end
   local run = run_scenario(chosen, options, args.quiet or settings.json)
-  local about = outcome.report(run)
+  local about = run_report.report(run)
   local made, text = make_document(run, about), report.summary(about)
   local fine = scenario.passed(run)
   if args.report then

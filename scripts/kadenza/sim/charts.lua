@@ -1,4 +1,4 @@
---- The charts and figures of a run, made of what a recorder has of it.
+--- Makes the charts and figures of a run from its recorder.
 
 local QUERIES <const> = require("kadenza.sim.recorder").QUERIES
 
@@ -6,14 +6,15 @@ local M = {}
 
 local HOUR <const> = 3600
 local POINTS <const> = 200 -- of a curve of times
-local LONG_TAIL <const> = 20 -- of the median: then the axis is logarithmic
+-- The axis is logarithmic if the maximum is more than so many medians.
+local LONG_TAIL <const> = 20
 
--- Kinds of operations that have a distribution, of which `field` names one.
+-- Returns the operations whose distribution `field` has values.
 local function kinds_with(recorder, field)
   local kinds = {}
-  for _, of in ipairs(recorder.kinds) do
-    if of[field].count > 0 then
-      kinds[#kinds + 1] = of
+  for _, operations in ipairs(recorder.kinds) do
+    if operations[field].count > 0 then
+      kinds[#kinds + 1] = operations
     end
   end
   return kinds
@@ -21,14 +22,13 @@ end
 
 local function names_of(first, kinds)
   local names = { first }
-  for _, of in ipairs(kinds) do
-    names[#names + 1] = of.kind
+  for _, operations in ipairs(kinds) do
+    names[#names + 1] = operations.kind
   end
   return names
 end
 
--- Rows of several curves that share an axis: each curve gives lists that begin
--- with their place on it and the value.
+-- Merges curves, which are lists of points (x, y), into rows with the same x.
 local function merge(curves)
   local rows, by_place = {}, {}
   for i, points in ipairs(curves) do
@@ -48,12 +48,12 @@ local function merge(curves)
   return rows
 end
 
--- Rows of courses over the hours of a run.
-local function over_hours(courses, scale)
+-- Returns the rows of time series, by hours of the run.
+local function over_hours(list, scale)
   local curves = {}
-  for i, course in ipairs(courses) do
+  for i, series in ipairs(list) do
     local points = {}
-    for _, row in ipairs(course:rows()) do
+    for _, row in ipairs(series:rows()) do
       points[#points + 1] = { row[1] / HOUR, row[2] * (scale or 1) }
     end
     curves[i] = points
@@ -61,8 +61,8 @@ local function over_hours(courses, scale)
   return merge(curves)
 end
 
--- From where to where an axis of per cent goes: down to the lowest value, so
--- that what differs can be seen.
+-- Returns the range of an axis of per cent. It begins near the lowest value, so
+-- that differences are visible.
 local function percent_range(rows, columns)
   local lowest = 100
   for _, row in ipairs(rows) do
@@ -74,26 +74,28 @@ local function percent_range(rows, columns)
     101 }
 end
 
-local make = {}
+local make = {} -- name: function(recorder)
 
 function make.hops(recorder)
   local kinds = kinds_with(recorder, "hops")
   local curves = {}
-  for i, of in ipairs(kinds) do
+  for i, operations in ipairs(kinds) do
     local points = {}
-    for _, hops in ipairs(of.hops:values()) do
-      points[#points + 1] = { hops, of.hops:times(hops) * 100 / of.hops.count }
+    local hops = operations.hops
+    for _, count in ipairs(hops:values()) do
+      points[#points + 1] = { count, hops:times(count) * 100 / hops.count }
     end
     curves[i] = points
   end
   return { title = "Hops", kind = "bars", x = "hops", y = "% of operations",
-    note = "The longest chain of answers that led to the last contact.",
+    note = "The longest chain of replies that led to the last contact.",
     columns = names_of("hops", kinds), rows = merge(curves) }
 end
 
 local function has_long_tail(kinds)
-  for _, of in ipairs(kinds) do
-    if of.took.max > LONG_TAIL * math.max(of.took:quantile(0.5), 1) then
+  for _, operations in ipairs(kinds) do
+    local took = operations.took
+    if took.max > LONG_TAIL * math.max(took:quantile(0.5), 1) then
       return true
     end
   end
@@ -103,16 +105,17 @@ end
 function make.time(recorder)
   local kinds = kinds_with(recorder, "took")
   local curves = {}
-  for i, of in ipairs(kinds) do
-    curves[i] = of.took:cumulative(POINTS)
-    table.insert(curves[i], 1, { of.took.min, 0 })
-    if #curves[i] > 1 and curves[i][2][1] == of.took.min then
+  for i, operations in ipairs(kinds) do
+    local took = operations.took
+    curves[i] = took:cumulative(POINTS)
+    table.insert(curves[i], 1, { took.min, 0 })
+    if #curves[i] > 1 and curves[i][2][1] == took.min then
       table.remove(curves[i], 1)
     end
   end
   return { title = "Time of operations", kind = "steps", x = "milliseconds",
     y = "share that has ended", range = { 0, 1 },
-    note = "The share of operations that had ended after so long.",
+    note = "The share of operations that ended within a time.",
     logarithmic = has_long_tail(kinds) and "x" or nil,
     columns = names_of("milliseconds", kinds), rows = merge(curves) }
 end
@@ -120,8 +123,8 @@ end
 function make.messages(recorder)
   local kinds = kinds_with(recorder, "messages")
   local curves = {}
-  for i, of in ipairs(kinds) do
-    curves[i] = of.messages:cumulative(POINTS)
+  for i, operations in ipairs(kinds) do
+    curves[i] = operations.messages:cumulative(POINTS)
   end
   return { title = "Queries of operations", kind = "steps",
     x = "queries sent", y = "share of operations", range = { 0, 1 },
@@ -130,36 +133,36 @@ function make.messages(recorder)
 end
 
 function make.success(recorder)
-  local columns, courses = { "hours" }, {}
-  local function add(name, course)
-    if #course:rows() > 0 then
+  local columns, list = { "hours" }, {}
+  local function add(name, series)
+    if #series:rows() > 0 then
       columns[#columns + 1] = name
-      courses[#courses + 1] = course
+      list[#list + 1] = series
     end
   end
-  for _, of in ipairs(recorder.kinds) do
-    add(of.kind .. " succeeded", of.success)
+  for _, operations in ipairs(recorder.kinds) do
+    add(operations.kind .. " succeeded", operations.success)
   end
   add("holders found / k", recorder.found)
-  add("holders / k", recorder.courses.held)
-  local rows = over_hours(courses, 100)
+  add("holders / k", recorder.series.held)
+  local rows = over_hours(list, 100)
   return { title = "Success over time", kind = "lines", x = "hours",
     y = "%", range = percent_range(rows, columns), columns = columns,
     rows = rows,
-    note = "Operations that did what they were to do, and of the k nodes that "
-      .. "should hold a value those that did." }
+    note = "Operations that succeeded, and the share of the k closest nodes "
+      .. "that hold a value." }
 end
 
 function make.traffic(recorder)
-  local courses = recorder.courses
+  local series = recorder.series
   return { title = "Messages of a node", kind = "lines", x = "hours",
     y = "a minute", columns = { "hours", "datagrams sent", "queries sent" },
-    note = "What a node sends in a minute, on average.",
-    rows = over_hours({ courses.datagrams, courses.queries }) }
+    note = "Datagrams and queries that a node sends in a minute, on average.",
+    rows = over_hours({ series.datagrams, series.queries }) }
 end
 
-local function is_used(course)
-  for _, row in ipairs(course:rows()) do
+local function is_used(series)
+  for _, row in ipairs(series:rows()) do
     if row[3] > 0 then
       return true
     end
@@ -168,36 +171,36 @@ local function is_used(course)
 end
 
 function make.kinds(recorder)
-  local columns, courses = { "hours" }, {}
+  local columns, list = { "hours" }, {}
   for _, name in ipairs(QUERIES) do
-    local course = recorder.courses["served_" .. name]
-    if is_used(course) then
+    local series = recorder.series["served_" .. name]
+    if is_used(series) then
       columns[#columns + 1] = name
-      courses[#courses + 1] = course
+      list[#list + 1] = series
     end
   end
   return { title = "Queries that a node answers", kind = "lines", x = "hours",
-    y = "a minute", columns = columns, rows = over_hours(courses),
-    note = "By what they ask, in a minute, on average." }
+    y = "a minute", columns = columns, rows = over_hours(list),
+    note = "By method, in a minute, on average." }
 end
 
 function make.table(recorder)
-  local courses = recorder.courses
+  local series = recorder.series
   return { title = "Contacts in the routing table", kind = "lines",
     x = "hours", y = "contacts",
     columns = { "hours", "mean", "fewest", "most" },
-    note = "Of the nodes looked at.", rows = over_hours(
-      { courses.contacts, courses.contacts_least, courses.contacts_most }) }
+    note = "Of the nodes that the samples read.", rows = over_hours(
+      { series.contacts, series.contacts_least, series.contacts_most }) }
 end
 
 function make.population(recorder)
   return { title = "Nodes", kind = "lines", x = "hours", y = "nodes",
-    columns = { "hours", "nodes" }, note = "How many lived.",
-    rows = over_hours({ recorder.courses.alive }) }
+    columns = { "hours", "nodes" }, note = "Open nodes.",
+    rows = over_hours({ recorder.series.alive }) }
 end
 
--- Hooks that were called, by name.
-local function hooks_of(recorder, values_of)
+-- Returns rows of the hooks that were called, sorted by name.
+local function hook_rows(recorder, values_of)
   local rows = {}
   for _, hook in ipairs(recorder.hooks) do
     if hook.calls > 0 then
@@ -214,26 +217,26 @@ function make.policy(recorder)
   return { title = "Time of hooks", kind = "labels", x = "hook",
     y = "microseconds", logarithmic = "y",
     columns = { "hook", "mean", "slowest" },
-    rows = hooks_of(recorder, function(hook)
+    rows = hook_rows(recorder, function(hook)
       return hook.seconds * 1e6 / hook.calls, hook.slowest * 1e6
     end),
-    note = "What a call of a policy's hook takes on this machine: the one "
-      .. "thing in a report that a second run changes." }
+    note = "Real time of a call of a hook on this machine. A second run gives "
+      .. "other values here, and nowhere else in a report." }
 end
 
 function make.calls(recorder)
   return { title = "Calls of hooks", kind = "labels", x = "hook", y = "calls",
     columns = { "hook", "calls" },
-    rows = hooks_of(recorder, function(hook)
+    rows = hook_rows(recorder, function(hook)
       return hook.calls
     end),
-    note = "By the nodes that lived at the end, in all." }
+    note = "Total of the nodes that were open at the end." }
 end
 
 local ORDER <const> = { "success", "time", "hops", "messages", "traffic",
   "kinds", "table", "population", "policy", "calls" }
 
--- Charts whose axis is time.
+-- Charts with time on the x axis.
 local OVER_TIME <const> = { success = true, traffic = true, kinds = true,
   table = true, population = true }
 
@@ -245,7 +248,7 @@ local function marks_of(recorder)
   return marks
 end
 
---- Returns the charts of a run, those that would be empty left out.
+--- Returns the charts of a run that are not empty.
 ---@param recorder kadenza.sim.Recorder
 ---@return kadenza.sim.Chart[] charts
 function M.charts(recorder)
@@ -268,26 +271,28 @@ local function percent(share)
   return ("%.2f %%"):format(share * 100)
 end
 
-local function mean_of(course)
+local function mean_of(series)
   local sum, weight = 0, 0
-  for _, row in ipairs(course:rows()) do
+  for _, row in ipairs(series:rows()) do
     sum, weight = sum + row[3], weight + row[4]
   end
   return weight > 0 and sum / weight or nil
 end
 
-local function add_operations(add, of)
-  local function tell(name, value, text)
-    add(name, value, text, of.kind)
+local function add_operations(add, operations)
+  local function add_figure(name, value, text)
+    add(name, value, text, operations.kind)
   end
-  tell("how many", of.count, ("%d"):format(of.count))
-  tell("succeeded", of.good / of.count, percent(of.good / of.count))
-  local took, hops, messages = of.took, of.hops, of.messages
+  local count = operations.count
+  add_figure("how many", count, ("%d"):format(count))
+  add_figure("succeeded", operations.good / count,
+    percent(operations.good / count))
+  local took = operations.took
   local median, most = took:quantile(0.5), took:quantile(0.99)
-  tell("median time", median, median and ("%.0f ms"):format(median))
-  tell("99 % within", most, most and ("%.0f ms"):format(most))
-  tell("hops, mean", hops:mean())
-  tell("queries, mean", messages:mean())
+  add_figure("median time", median, median and ("%.0f ms"):format(median))
+  add_figure("99 % within", most, most and ("%.0f ms"):format(most))
+  add_figure("hops, mean", operations.hops:mean())
+  add_figure("queries, mean", operations.messages:mean())
 end
 
 --- Returns the figures of a run.
@@ -295,27 +300,27 @@ end
 ---@return kadenza.sim.Figure[] figures
 function M.figures(recorder)
   local figures = {}
-  local function add(name, value, text, of)
+  local function add(name, value, text, kind)
     if value then
-      figures[#figures + 1] = { name = of and of .. ": " .. name or name,
-        value = value, text = text or ("%.2f"):format(value), of = of,
-        what = of and name }
+      figures[#figures + 1] = { name = kind and kind .. ": " .. name or name,
+        value = value, text = text or ("%.2f"):format(value), kind = kind,
+        label = kind and name }
     end
   end
-  local function add_share(name, course)
-    local share = mean_of(course)
+  local function add_share(name, series)
+    local share = mean_of(series)
     add(name, share, share and percent(share))
   end
-  for _, of in ipairs(recorder.kinds) do
-    add_operations(add, of)
+  for _, operations in ipairs(recorder.kinds) do
+    add_operations(add, operations)
   end
-  local courses = recorder.courses
+  local series = recorder.series
   add_share("holders found / k", recorder.found)
-  add_share("holders / k", courses.held)
-  add("datagrams a node a minute", mean_of(courses.datagrams))
-  add("queries a node a minute", mean_of(courses.queries))
-  add("bytes a node a minute", mean_of(courses.bytes))
-  add("contacts in a table", mean_of(courses.contacts))
+  add_share("holders / k", series.held)
+  add("datagrams a node a minute", mean_of(series.datagrams))
+  add("queries a node a minute", mean_of(series.queries))
+  add("bytes a node a minute", mean_of(series.bytes))
+  add("contacts in a table", mean_of(series.contacts))
   return figures
 end
 

@@ -1,25 +1,27 @@
---- Churn: nodes that stay for a while and are replaced, or come back later.
---- `kadenza.sim` makes these functions methods of its networks.
+--- Churn: nodes leave after a session. A new node replaces each, or the same
+--- node returns later. These functions are methods of `kadenza.Sim`.
 
-local agenda = require("kadenza.sim.agenda")
-local chance = require("kadenza.sim.chance")
 local check = require("kadenza.check")
 local node_module = require("kadenza.node")
+local random = require("kadenza.sim.random")
 local sessions = require("kadenza.sim.sessions")
 local task = require("kadenza.task")
+local timer_queue = require("kadenza.sim.timer_queue")
 
---- How nodes come and go. The length of their sessions is drawn; those that are
---- there already are met in the midst of one.
+--- How nodes come and go. Session lengths are drawn at random; a node that is
+--- open when churn starts is at a random moment of its session.
 ---@class kadenza.ChurnOptions
----@field session? string  `exponential` (the default), `weibull`, `pareto`,
----  `measured` (half stay 2 hours at most, four fifths 8) or `fixed`
----@field median? number  seconds; `measured` has 7200
+---@field session? string  distribution of session lengths: `exponential` (by
+---  default), `weibull`, `pareto`, `measured` (half of the sessions end within
+---  2 hours, 80 % within 8) or `fixed`
+---@field median? number  seconds; 7200 for `measured`
 ---@field shape? number  of `weibull` (0.6) and `pareto` (3)
----@field crash? number  share that ends without a word, 0.5; others close
----@field return_after? number  seconds until the same node comes back, with its
----  id, address and contacts; without it a new node takes its place at once
----@field stay? integer|kadenza.Node[]  those that never go, or how many of the
----  first in `nodes`
+---@field crash? number  share of sessions that end in a crash, 0.5; the other
+---  nodes close
+---@field return_after? number  seconds until the same node returns, with its
+---  id, address and contacts; without it, a new node replaces it at once
+---@field stay? integer|kadenza.Node[]  the nodes that never leave: a list, or a
+---  number of the first in `nodes`
 
 ---@class kadenza.Sim
 local Sim = {}
@@ -42,9 +44,9 @@ local OPTIONS <const> = {
 
 local CRASH <const> = 0.5
 
---- Raises unless the options are those of churn.
+--- Raises an error unless the options are valid options of churn.
 ---@param given any
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the caller that made the mistake, as for `error`
 function M.check(given, level)
   if type(given) ~= "table" then
     error("churn must be a table, not " .. type(given), level + 1)
@@ -59,23 +61,23 @@ function M.check(given, level)
   end
 end
 
--- Has the churn go on when the next node is due.
-local function plan(self, churn)
-  local time = churn.agenda:next_time()
+-- Starts the timer of the next event.
+local function schedule(self, churn)
+  local time = churn.queue:next_time()
   if churn.timer then
     self.network:stop_timer(churn.timer)
   end
   local wait = time and math.max(time - self:now(), 0)
   churn.timer = wait and self.network:start_timer(math.ceil(wait * 1000),
-    churn.wake)
+    churn.on_timer)
 end
 
 local function begin_session(self, churn, node)
-  local length = churn.sessions:length(chance.uniform(self.network))
-  churn.agenda:add(self:now() + length, node)
+  local length = churn.sessions:length(random.uniform(self.network))
+  churn.queue:add(self:now() + length, node)
 end
 
-local function let_join(self, node)
+local function start_join(self, node)
   task.spawn(self.network, function()
     if self:let_join(node) then
       self.counts.joined = self.counts.joined + 1
@@ -83,10 +85,10 @@ local function let_join(self, node)
   end)
 end
 
--- Ends a session; returns the place in `nodes` that is free now.
+-- Ends a session. Returns the place of the node in `nodes`.
 local function end_session(self, churn, node)
   local place = self:place_of(node)
-  if chance.uniform(self.network) < churn.crash then
+  if random.uniform(self.network) < churn.crash then
     self.counts.crashed = self.counts.crashed + 1
     node_module.crash(node)
   else
@@ -102,17 +104,17 @@ local function replace(self, churn, node)
   self:put_on_side(newcomer, side)
   self:inherit_hostility(newcomer, hostility)
   begin_session(self, churn, newcomer)
-  let_join(self, newcomer)
+  start_join(self, newcomer)
 end
 
-local function send_away(self, churn, node)
+local function take_offline(self, churn, node)
   local memory = self:remember(node)
   end_session(self, churn, node)
   self:take_out(node)
-  churn.agenda:add(self:now() + churn.return_after, memory)
+  churn.queue:add(self:now() + churn.return_after, memory)
 end
 
-local function come_back(self, churn, memory)
+local function bring_back(self, churn, memory)
   local node = self:open_again(memory)
   begin_session(self, churn, node)
   task.spawn(self.network, function()
@@ -121,29 +123,30 @@ local function come_back(self, churn, memory)
   end)
 end
 
--- Does what is due of one node, if nobody else has ended it.
-local function turn(self, churn, thing)
-  if not node_module.is(thing) then
-    come_back(self, churn, thing)
-  elseif not thing:is_open() or not self:place_of(thing) then
+-- Handles an item of the queue: a node whose session ends, unless the node was
+-- ended otherwise, or the memory of a node that returns.
+local function handle_event(self, churn, item)
+  if not node_module.is(item) then
+    bring_back(self, churn, item)
+  elseif not item:is_open() or not self:place_of(item) then
     return
   elseif churn.return_after then
-    send_away(self, churn, thing)
+    take_offline(self, churn, item)
   else
-    replace(self, churn, thing)
+    replace(self, churn, item)
   end
 end
 
-local function go_on(self, churn)
+local function handle_due_events(self, churn)
   churn.timer = nil
   local now = self:now()
-  while (churn.agenda:next_time() or math.huge) <= now do
-    turn(self, churn, (churn.agenda:take()))
+  while (churn.queue:next_time() or math.huge) <= now do
+    handle_event(self, churn, (churn.queue:pop()))
   end
-  plan(self, churn)
+  schedule(self, churn)
 end
 
--- Returns the nodes that never go, as keys.
+-- Returns the nodes that never leave, as keys.
 local function find_staying(self, stay)
   local staying = {}
   if type(stay) == "number" then
@@ -155,18 +158,18 @@ local function find_staying(self, stay)
   return staying
 end
 
--- All nodes that do not stay have sessions, in whose midst they are.
-local function enlist(self, churn, staying)
+-- Draws the rest of a session for each open node that may leave.
+local function draw_remaining_sessions(self, churn, staying)
   for _, node in ipairs(self.nodes) do
     if not staying[node] then
-      local u = chance.uniform(self.network)
-      local v = chance.uniform(self.network)
-      churn.agenda:add(self:now() + churn.sessions:remaining(u, v), node)
+      local u = random.uniform(self.network)
+      local v = random.uniform(self.network)
+      churn.queue:add(self:now() + churn.sessions:remaining(u, v), node)
     end
   end
 end
 
--- Ends the churn that there is: who is away stays away.
+-- Stops churn. Nodes that are offline do not return.
 local function stop(self)
   local churn = self.churning
   if churn and churn.timer then
@@ -175,9 +178,10 @@ local function stop(self)
   self.churning = nil
 end
 
---- From now on, the nodes there are, and those that take their places, come and
---- go; false ends that. Nodes that join otherwise stay. An error in it, such as
---- a policy that cannot be loaded, is raised by what runs the network.
+--- Starts churn: from now on, the open nodes and those that replace them come
+--- and go. Nodes that join otherwise stay. false stops churn. An error in it,
+--- such as a policy that cannot be loaded, is raised by the call that runs the
+--- network.
 ---@param given kadenza.ChurnOptions|false
 function Sim:churn(given)
   if given ~= false then
@@ -188,17 +192,17 @@ function Sim:churn(given)
     return
   end
   local churn = {
-    agenda = agenda.new(),
+    queue = timer_queue.new(),
     sessions = sessions.new(given),
     crash = given.crash or CRASH,
     return_after = given.return_after,
   }
-  function churn.wake()
-    go_on(self, churn)
+  function churn.on_timer()
+    handle_due_events(self, churn)
   end
   self.churning = churn
-  enlist(self, churn, find_staying(self, given.stay))
-  plan(self, churn)
+  draw_remaining_sessions(self, churn, find_staying(self, given.stay))
+  schedule(self, churn)
 end
 
 M.methods = Sim

@@ -1,5 +1,5 @@
---- What can go wrong in a simulation: nodes that end, are cut off or restart.
---- `kadenza.sim` makes these functions methods of its networks.
+--- Faults in a simulation: nodes crash, close, restart, sleep or move, networks
+--- split, clocks are wrong. These functions are methods of `kadenza.Sim`.
 
 local check = require("kadenza.check")
 local errors = require("kadenza.errors")
@@ -10,16 +10,14 @@ local task = require("kadenza.task")
 ---@class kadenza.Sim
 local Sim = {}
 
--- How wrong a clock can be: millionths, and seconds.
-local MAX_DRIFT <const> = 100000
-local MAX_AHEAD <const> = 3155760000
+local MAX_DRIFT <const> = 100000 -- of a clock, millionths
+local MAX_AHEAD <const> = 3155760000 -- seconds: a hundred years
 local SKEW <const> = { drift = "integer", ahead = "integer" }
 
--- Seconds after which the address of a node that has ended is free again.
+-- Seconds until the address of a node that has ended is free again.
 local LEAST_ABSENCE <const> = 0.001
 
--- Ends nodes; those that are closed already are left out. Counts and returns
--- those ended.
+-- Ends the open nodes of a list, counts them, and returns them.
 local function end_all(self, nodes, counter, finish)
   local ended = {}
   for _, node in ipairs(nodes) do
@@ -33,8 +31,8 @@ local function end_all(self, nodes, counter, finish)
   return ended
 end
 
---- Ends nodes at once, as a power failure does: nothing of theirs runs any
---- more, and nobody is told. They leave `nodes`, and the next ones close up.
+--- Ends nodes at once, as a power failure does: they send nothing, and no hook
+--- or callback of theirs runs. Removes them from `nodes`.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] ended
 function Sim:kill(what)
@@ -42,8 +40,8 @@ function Sim:kill(what)
   return end_all(self, nodes, "crashed", node_module.crash)
 end
 
---- Closes nodes as node:close does: their policies hear of it. They leave
---- `nodes`, and the next ones close up.
+--- Closes nodes as node:close does, which calls the hooks of their policies.
+--- Removes them from `nodes`.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] ended
 function Sim:leave(what)
@@ -55,7 +53,7 @@ end
 
 --------------------------------------------------------------- partitions --
 
--- Returns the lists of nodes that a partition is to have.
+-- Returns the lists of nodes to cut off.
 local function groups_of(self, given, level)
   if type(given) ~= "table" or node_module.is(given[1]) then
     return { errors.at_level(level + 1, self.choose, self, given or 0.5) }
@@ -67,12 +65,12 @@ local function groups_of(self, given, level)
   return groups
 end
 
---- Cuts nodes off from all others: nothing that is sent passes. New nodes are
---- on the side of the ones that they join by or whose place they take.
----@param groups? integer|number|kadenza.Node[]|kadenza.Node[][]  a share of
----  the nodes or so many, drawn by chance, a list of them, or several lists
----  cut off from one another and all others; half of them without it
----@return kadenza.Node[][] groups  that were cut off
+--- Cuts nodes off from all others: no datagram passes. A new node is on the
+--- side of the node that it joins by or that it replaces.
+---@param groups? integer|number|kadenza.Node[]|kadenza.Node[][]  the nodes: a
+---  share or a number of random ones, a list, or several lists, which are also
+---  cut off from each other; half of the nodes by default
+---@return kadenza.Node[][] groups  that are cut off
 function Sim:partition(groups)
   local lists = groups_of(self, groups, 2)
   for _, list in ipairs(lists) do
@@ -104,12 +102,12 @@ end
 
 ---------------------------------------------------------- sleep, movement --
 
---- Lets nodes sleep, as a laptop does that is closed: they neither hear nor do
---- anything, and think afterwards that no time has passed if their clock stands
---- still meanwhile. They wake up by `wake`, or when the seconds have passed.
+--- Suspends nodes, as a laptop that is closed: they receive nothing and do
+--- nothing. `wake` resumes them, or the end of the time.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
----@param seconds? number
----@param clock_stands? boolean
+---@param seconds? number  until they resume
+---@param clock_stands? boolean  their clocks stand still meanwhile, so that to
+---  them no time has passed
 ---@return kadenza.Node[] asleep
 function Sim:suspend(what, seconds, clock_stands)
   local nodes = errors.at_level(2, self.choose, self, what)
@@ -131,8 +129,8 @@ function Sim:suspend(what, seconds, clock_stands)
   return nodes
 end
 
---- Wakes nodes up that sleep, all of them if none is named.
----@param what? kadenza.Node|kadenza.Node[]
+--- Resumes nodes that are suspended.
+---@param what? kadenza.Node|kadenza.Node[]  all of them without it
 function Sim:wake(what)
   if what == nil then
     what = {}
@@ -148,8 +146,8 @@ function Sim:wake(what)
   end
 end
 
---- Gives nodes other addresses, as a phone gets that changes its network: what
---- is sent to their old ones is lost.
+--- Gives nodes new addresses, as a phone gets when it changes its network.
+--- Datagrams to the old addresses are lost.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@return kadenza.Node[] moved
 function Sim:move(what)
@@ -166,10 +164,11 @@ function Sim:move(what)
   return nodes
 end
 
---- Lets the clocks of nodes be wrong from now on.
+--- Makes the clocks of nodes wrong from now on.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
----@param error_of { drift?: integer, ahead?: integer }  millionths that they
----  run fast, and seconds that the date is ahead; either may be negative
+---@param error_of { drift?: integer, ahead?: integer }  `drift` in millionths:
+---  a clock with 1000 runs 0.1 % fast; `ahead` in seconds of the wall clock;
+---  both may be negative
 ---@return kadenza.Node[] nodes
 function Sim:skew(what, error_of)
   local nodes = errors.at_level(2, self.choose, self, what)
@@ -191,8 +190,8 @@ end
 
 ------------------------------------------------------------------ restart --
 
---- Returns what a node keeps over its restart: where it was, who it was, and,
---- as from a state folder, whom it knew.
+--- Returns what a node keeps over a restart: its addresses, its id and, as in a
+--- state folder, the addresses of its contacts.
 ---@param node kadenza.Node
 ---@return table memory
 function Sim:remember(node)
@@ -201,7 +200,7 @@ function Sim:remember(node)
     contacts[i] = contact.address
   end
   return {
-    wishes = {
+    options = {
       id = node:id(),
       listen = node:addresses(),
       bootstrap = contacts,
@@ -211,17 +210,18 @@ function Sim:remember(node)
   }
 end
 
---- Opens a node again that was remembered. It has not joined.
+--- Opens a node again from its memory. It has not joined.
 ---@param memory table
 ---@return kadenza.Node node
 function Sim:open_again(memory)
-  local node = assert(self:open(memory.wishes))
+  local node = assert(self:open(memory.options))
   self:put_on_side(node, memory.side)
   self:nat(node, memory.nat or "open")
   return node
 end
 
---- Lets such a node join by whom it knew, or by others when those are gone.
+--- Joins such a node by its old contacts, or by a random node if none of them
+--- answers.
 ---@async
 ---@param node kadenza.Node
 function Sim:join_again(node)
@@ -230,13 +230,12 @@ function Sim:join_again(node)
   end
 end
 
---- Ends nodes as `kill` does and opens them again: with their ids and addresses
---- and the contacts they had, but without records. Returns the new ones, in the
---- order of those before, when they have joined. Outside of a task, time passes
---- meanwhile.
+--- Ends nodes as `kill` does and opens them again with their ids, addresses
+--- and contacts, but without records. Returns the new nodes, in the same order,
+--- when they have joined. Outside of a task, runs the network until then.
 ---@async
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
----@param seconds? number  that they are away; 0 without it
+---@param seconds? number  between end and restart; 0 without it
 ---@return kadenza.Node[] nodes
 function Sim:restart(what, seconds)
   local nodes = errors.at_level(2, self.choose, self, what)

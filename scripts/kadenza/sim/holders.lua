@@ -1,20 +1,21 @@
---- Who holds what in a simulation, by looking into every node: nothing is sent.
+--- Counts the holders of records in a simulation. It reads the stores of the
+--- nodes; no node sends anything.
 
 local M = {}
 
--- Contacts that a record is stored at: the core's default of `k`.
+-- The core's default of `k`: a record is stored at so many contacts.
 local K <const> = 8
 
--- How far from a key copies are looked for: among so many of the closest nodes.
+-- Copies are counted among so many nodes closest to a key.
 local NEAR <const> = 64
 
--- Returns the beginning of an id as a number: two ids of a simulation that have
--- the same are as good as equally close to a key.
+-- Returns the first 64 bits of an id. They are enough to tell which of two
+-- nodes is closer to a key.
 local function head(id)
   return (string.unpack(">i8", id))
 end
 
--- The same of a node, remembered.
+-- Returns the head of a node's id, from a cache.
 local function head_of(net, node)
   local known = net.heads[node]
   if not known then
@@ -24,7 +25,7 @@ local function head_of(net, node)
   return known
 end
 
--- Puts a node in its place among the `k` closest, sorted by distance.
+-- Inserts a node into the list of the `k` closest, sorted by distance.
 local function insert(closest, k, node, distance)
   local last = closest[k]
   if last and not math.ult(distance, last.distance) then
@@ -38,8 +39,8 @@ local function insert(closest, k, node, distance)
   closest[i] = { node = node, distance = distance }
 end
 
---- Returns the live nodes closest to a key, closest first, without hostile
---- ones.
+--- Returns the open nodes closest to a key, closest first, without hostile
+--- nodes.
 ---@param net kadenza.Sim
 ---@param key string
 ---@param count integer
@@ -57,16 +58,17 @@ function M.closest(net, key, count)
   return closest
 end
 
---- Returns how many contacts a record is to be stored at.
+--- Returns the bucket size `k` of a network: a record is stored at so many
+--- contacts.
 ---@param net kadenza.Sim
 ---@return integer k
-function M.width(net)
+function M.k_of(net)
   return net.config.k or K
 end
 
---- Returns how many of the `k` live nodes closest to a key hold records of it,
---- how many these are (k, or all that live where they are fewer), and how many
---- of the 64 closest do.
+--- Returns how many of the `k` open nodes closest to a key hold a record of it,
+--- the number of these nodes (k, or fewer in a small network), and how many of
+--- the 64 closest nodes hold one.
 ---@param net kadenza.Sim
 ---@param key string
 ---@param kind string
@@ -74,7 +76,7 @@ end
 ---@return integer of
 ---@return integer near
 function M.count(net, key, kind)
-  local k = M.width(net)
+  local k = M.k_of(net)
   local closest = M.closest(net, key, math.max(k, NEAR))
   local holding, near = 0, 0
   for place, node in ipairs(closest) do

@@ -1,5 +1,5 @@
---- Nodes that do not keep to the rules: `kadenza.sim` makes these functions
---- methods of its networks.
+--- Hostile nodes, which break the protocol. These functions are methods of
+--- `kadenza.Sim`.
 
 local check = require("kadenza.check")
 local errors = require("kadenza.errors")
@@ -18,8 +18,8 @@ local OPTIONS <const> = {
   rate = { kind = "integer", from = 1, to = 1000 },
 }
 
--- Bits that the ids of sybils have in common with their key: no honest node is
--- as close, however many there are.
+-- Bits that the ids of sybils have in common with their key, so that no honest
+-- node is as close.
 local COMMON_BITS <const> = 32
 
 local function check_behaviour(kind, given, level)
@@ -29,7 +29,7 @@ local function check_behaviour(kind, given, level)
   end
   check.options(given, level + 1, OPTIONS)
   if kind == "sybil" and not given.key then
-    error("option 'key' is needed: what sybils gather around", level + 1)
+    error("option 'key' is needed: the key that sybils attack", level + 1)
   end
 end
 
@@ -39,13 +39,19 @@ local function set(self, node, kind, given)
     or nil
 end
 
---- Lets nodes break the rules from now on. `silent` ones answer pings and
---- nothing else; a `liar` names contacts that do not exist, and other liars,
---- and says that it stores what it does not; a `sybil` does the same for one
---- key (`key`), see net:sybils; a `flooder` stores junk wherever it can; a
---- `replayer` sends again what it has heard; `garbage` sends bytes that mean
---- nothing; these three so many (`rate`, 10) a second. `honest` ends it.
---- Nobody joins by hostile nodes, and a run acts by none.
+--- Makes nodes hostile from now on:
+---
+--- - `silent` nodes answer pings and nothing else;
+--- - a `liar` names contacts that do not exist, and other liars, and claims to
+---   store records that it does not store;
+--- - a `sybil` does the same for one key (`key`), see net:sybils;
+--- - a `flooder` stores junk wherever it can;
+--- - a `replayer` sends datagrams again that it has received;
+--- - `garbage` sends bytes that are no message.
+---
+--- The last three send `rate` datagrams a second, 10 without it. `honest` makes
+--- nodes honest again. Nodes do not join by hostile nodes, and runs do not use
+--- hostile nodes for operations.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@param kind "silent"|"liar"|"sybil"|"flooder"|"replayer"|"garbage"|"honest"
 ---@param given? { key?: string, rate?: integer }
@@ -65,7 +71,7 @@ function Sim:hostile(what, kind, given)
   return nodes
 end
 
---- Lets a node behave like the one whose place it takes.
+--- Gives a node the behaviour of the node that it replaces.
 ---@param node kadenza.Node
 ---@param before? { kind: string, options: table }
 function Sim:inherit_hostility(node, before)
@@ -74,9 +80,9 @@ function Sim:inherit_hostility(node, before)
   end
 end
 
---- Lets so many sybils join: nodes whose ids are closer to a key than any
---- honest one's, who name only one another and hold nothing. Returns them once
---- they have joined. Outside of a task, time passes meanwhile.
+--- Opens sybils: nodes with ids closer to a key than any honest node. They name
+--- only each other and hold no records. Returns them when they have joined.
+--- Outside of a task, runs the network until then.
 ---@async
 ---@param count integer
 ---@param key string

@@ -1,8 +1,8 @@
---- Figures of lists of records: shares, means, percentiles, comparisons.
+--- Figures of lists of records: shares, means and percentiles.
 
 local M = {}
 
---- What a figure and its goal are compared by.
+--- Comparisons of a value with its goal, by operator.
 M.OPERATORS = {
   [">="] = function(value, goal)
     return value >= goal
@@ -21,8 +21,8 @@ M.OPERATORS = {
   end,
 }
 
---- Returns the share of records whose field is true, of those that have it; nil
---- of none.
+--- Returns the share of records whose field is true, among those that have the
+--- field; nil if none has it.
 ---@param list table[]
 ---@param field string
 ---@return number? share
@@ -36,7 +36,8 @@ function M.share(list, field)
   return count > 0 and yes / count or nil
 end
 
---- Returns the mean of a field over the records that have it; nil of none.
+--- Returns the mean of a field over the records that have it; nil if none has
+--- it.
 ---@param list table[]
 ---@param field string
 ---@return number? mean
@@ -64,7 +65,8 @@ function M.sorted(list, field)
   return values
 end
 
---- Returns what `percent` of the values of a field are not above; nil of none.
+--- Returns the smallest value of a field that `percent` of its values do not
+--- exceed; nil if no record has the field.
 ---@param list table[]
 ---@param field string
 ---@param percent number  0 to 100

@@ -1,16 +1,15 @@
---- Nodes behind NATs: `kadenza.sim` makes these functions methods of its
---- networks.
+--- Nodes behind NATs. These functions are methods of `kadenza.Sim`.
 
-local chance = require("kadenza.sim.chance")
 local check = require("kadenza.check")
 local errors = require("kadenza.errors")
+local random = require("kadenza.sim.random")
 
 ---@class kadenza.Sim
 local Sim = {}
 
 local M = { methods = Sim }
 
--- Drawn in this order: the same seed gives the same kinds.
+-- In the order in which they are drawn: the same seed gives the same kinds.
 local KINDS <const> = { "full_cone", "restricted", "port_restricted",
   "symmetric" }
 local NAMES <const> = "open, " .. table.concat(KINDS, ", ")
@@ -24,9 +23,9 @@ local function check_idle(idle, level)
   end
 end
 
---- Raises unless the table holds shares of kinds.
+--- Raises an error unless the table holds shares of kinds.
 ---@param given table
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the caller that made the mistake, as for `error`
 function M.check(given, level)
   local kinds, sum = { idle = "integer" }, 0
   for _, kind in ipairs(KINDS) do
@@ -42,7 +41,7 @@ function M.check(given, level)
     sum = sum + share
   end
   if sum > 1 + 1e-9 then
-    error("option 'nat': the shares are more than 1 together", level + 1)
+    error("option 'nat': the sum of the shares is more than 1", level + 1)
   end
 end
 
@@ -51,15 +50,15 @@ local function set(self, node, kind, given)
   self.nats[node] = kind ~= "open" and kind or nil
 end
 
---- Puts a node that has just been opened behind a NAT, or not, as the options
---- of the network say. The first one can be reached: others join by it.
+--- Puts a new node behind a NAT at random, by the shares of the network's
+--- options. The first node is never behind a NAT, because others join by it.
 ---@param node kadenza.Node
 function Sim:draw_nat(node)
   local shares = self.nat_shares
   if not shares or #self.nodes < 2 then
     return
   end
-  local drawn = chance.uniform(self.network)
+  local drawn = random.uniform(self.network)
   for _, kind in ipairs(KINDS) do
     drawn = drawn - (shares[kind] or 0)
     if drawn < 0 then
@@ -68,13 +67,18 @@ function Sim:draw_nat(node)
   end
 end
 
---- Puts nodes behind NATs of their own, or lets them out (`open`). All but
---- `symmetric` ones give a node one outer address. A `full_cone` lets in
---- whatever comes to it, a `restricted` one what comes from an ip, and a
---- `port_restricted` one what comes from an address, that the node has sent to;
---- a `symmetric` one has another outer address for each that is sent to. They
---- forget an address when the node has sent nothing by it for `idle` seconds,
---- 60 without it. Others do not join by such nodes.
+--- Puts each node behind a NAT of its own, or removes its NAT (`open`). The
+--- kinds differ in their outer addresses and in the datagrams that they let in:
+---
+--- - `full_cone`: one outer address; lets in every datagram;
+--- - `restricted`: one outer address; lets in datagrams from each ip that the
+---   node has sent to;
+--- - `port_restricted`: one outer address; lets in datagrams from each address
+---   that the node has sent to;
+--- - `symmetric`: one outer address for each address that the node sends to.
+---
+--- A mapping ends when the node has sent nothing through it for `idle` seconds,
+--- 60 without it. Other nodes do not join by nodes behind NATs.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@param kind "open"|"full_cone"|"restricted"|"port_restricted"|"symmetric"
 ---@param given? { idle?: integer }

@@ -1,4 +1,4 @@
---- The page of a report: one HTML file that needs no other and asks no network.
+--- The page of a report: one HTML file that contains everything it shows.
 
 local plot = require("kadenza.sim.plot")
 local quote = require("kadenza.sim.quote")
@@ -85,8 +85,8 @@ local function heading(names)
   return "<tr>" .. table.concat(cells) .. "</tr>\n"
 end
 
--- What was to be reached; nothing if there was nothing.
-local function goals_of(figures)
+-- Returns the section of figures with goals; empty if there are none.
+local function goals_section(figures)
   local rows = {}
   for _, figure in ipairs(figures) do
     if figure.goal then
@@ -99,20 +99,21 @@ local function goals_of(figures)
     heading({ "figure", "measured", "goal", "" }), rows) or ""
 end
 
--- The figures of operations: a row a kind, a column a figure.
-local function operations_of(figures)
+-- Returns the section of operations: a row for each kind, a column for each
+-- figure.
+local function operations_section(figures)
   local names, kinds, texts = {}, {}, {}
   for _, figure in ipairs(figures) do
-    if figure.of then
-      if not texts[figure.of] then
-        texts[figure.of] = {}
-        kinds[#kinds + 1] = figure.of
+    if figure.kind then
+      if not texts[figure.kind] then
+        texts[figure.kind] = {}
+        kinds[#kinds + 1] = figure.kind
       end
-      if not names[figure.what] then
-        names[figure.what] = true
-        names[#names + 1] = figure.what
+      if not names[figure.label] then
+        names[figure.label] = true
+        names[#names + 1] = figure.label
       end
-      texts[figure.of][figure.what] = figure.text
+      texts[figure.kind][figure.label] = figure.text
     end
   end
   local rows = {}
@@ -127,11 +128,11 @@ local function operations_of(figures)
     heading({ "", table.unpack(names) }), rows) or ""
 end
 
--- All the others.
-local function others_of(figures)
+-- Returns the section of all other figures.
+local function overlay_section(figures)
   local rows = {}
   for _, figure in ipairs(figures) do
-    if not figure.goal and not figure.of then
+    if not figure.goal and not figure.kind then
       rows[#rows + 1] = "<tr>" .. cell(figure.name)
         .. cell(figure.text, "number") .. "</tr>"
     end
@@ -139,7 +140,7 @@ local function others_of(figures)
   return rows[1] and section("Overlay", "", rows) or ""
 end
 
-local function options_of(report)
+local function run_section(report)
   local lines = {}
   local function add(name, value)
     lines[#lines + 1] = "<tr>" .. cell(name) .. "<td><code>"
@@ -154,7 +155,7 @@ local function options_of(report)
   return section("Run", "", lines)
 end
 
--- An SVG file as a part of a page: without its prolog and its style.
+-- Returns an SVG file as a part of a page: without its prolog and its style.
 local function inline(svg, chart)
   svg = svg:gsub("^.-<svg", "<svg", 1):gsub("<style>.-</style>", "", 1)
   return (svg:gsub("<svg", function()
@@ -174,7 +175,7 @@ end
 --- Returns the page of a report.
 ---@param report kadenza.sim.Report
 ---@param drawings table<string, string>  SVG by the name of the chart
----@param warning? string  why a chart is not there
+---@param warning? string  why a chart is missing
 ---@return string html
 function M.render(report, drawings, warning)
   local parts = { HEAD:format(quote.html(report.title), plot.DARK),
@@ -188,11 +189,11 @@ function M.render(report, drawings, warning)
   end
   add('<main>\n<div class="grid">\n')
   add('<div class="side">\n')
-  add(goals_of(report.summary))
-  add(operations_of(report.summary))
+  add(goals_section(report.summary))
+  add(operations_section(report.summary))
   add('</div>\n<div class="side">\n')
-  add(others_of(report.summary))
-  add(options_of(report))
+  add(overlay_section(report.summary))
+  add(run_section(report))
   add("</div>\n")
   add('</div>\n<div class="grid charts">\n')
   for _, chart in ipairs(report.charts) do

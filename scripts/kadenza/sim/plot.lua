@@ -1,52 +1,51 @@
---- Charts, drawn by gnuplot: of each a CSV file with its numbers, the script
---- that draws them, and what came of it as SVG.
+--- Draws charts with gnuplot. Writes three files for each: the numbers as CSV,
+--- the gnuplot script, and the drawing as SVG.
 --
--- A script stands for itself: `gnuplot hops.gp >hops.svg` in its folder draws
--- the chart again, and whoever wants another one changes it.
+-- `gnuplot hops.gp >hops.svg` in the folder draws a chart again, for instance
+-- after a change of its script.
 
 local core = require("kadenza.core")
 local quote = require("kadenza.sim.quote")
 
 local M = {}
 
---- A chart. `rows` begin with their place on the x axis; every further column
---- is a line, or a group of bars, that `columns` names. A cell may be nil.
+--- A chart. The first column of `rows` is the x value; each further column is a
+--- curve or a group of bars, named in `columns`. A cell may be nil.
 ---@class kadenza.sim.Chart
 ---@field name string  of its files: letters, digits and '-'
 ---@field title string
----@field note? string  what it shows, in a sentence
+---@field note? string  a sentence below the chart
 ---@field kind "lines"|"steps"|"points"|"bars"|"labels"  `labels` are bars whose
 ---  first column is a text
----@field x string  what the x axis is
----@field y string
+---@field x string  label of the x axis
+---@field y string  label of the y axis
 ---@field columns string[]
 ---@field rows table[]
----@field range? number[]  of the y axis: from and to
+---@field range? number[]  minimum and maximum of the y axis
 ---@field logarithmic? "x"|"y"|"xy"
----@field marks? table[]  lists of a place on the x axis and a text; the axis
----  then begins with 0
+---@field marks? table[]  lists of an x value and a text; the x axis then begins
+---  with 0
 
--- Light enough for a dark page and dark enough for a light one.
+-- Colours of curves, visible on a light and on a dark page.
 local COLOURS <const> = { "#2f7fd6", "#e07b1a", "#2f9e5b", "#b557c7", "#d64545",
   "#8a8f1f", "#199aa8", "#8b7bd8", "#c2688a", "#7f8a94" }
 
--- What text and lines of the frame are drawn in, on a light page and on a dark
--- one.
+-- Colours of text and of the grid, on a light and on a dark page.
 local INK <const> = "#3a424c"
 local GRID <const> = "#d5dbe1"
 local DARK_INK <const> = "#c4ccd4"
 local DARK_GRID <const> = "#333b44"
 
---- The style of charts on a dark page, for whatever style sheet.
+--- CSS rules for charts on a dark page.
 M.DARK = ('[stroke="%s"]{stroke:%s}[fill="%s"]{fill:%s}'
   .. '[stroke="%s"]{stroke:%s}')
   :format(INK, DARK_INK, INK, DARK_INK, GRID, DARK_GRID)
 
 local SIZE <const> = "720,400"
-local SECONDS <const> = 60 -- that drawing one chart may take
+local SECONDS <const> = 60 -- time limit of gnuplot for a chart
 local FEW <const> = 6 -- labels that have room side by side
 local GNUPLOT <const> = "gnuplot"
-local NO_COMMAND <const> = 127 -- how a program ends that could not be started
+local NO_COMMAND <const> = 127 -- exit status of a command that was not found
 
 local KEY <const> = "at graph 0, graph 1.03 left bottom horizontal Left "
   .. "reverse samplen 1.5"
@@ -78,7 +77,7 @@ local function list_of(chart, write)
   return table.concat(parts, ", \\\n     ")
 end
 
--- One line, or one set of points, a column.
+-- Returns one curve for each column.
 local function curves(chart, style)
   return list_of(chart, function(i, colour)
     return ("folder.'%s.csv' skip 1 using 1:%d with %s linecolor rgb '%s' "
@@ -87,7 +86,7 @@ local function curves(chart, style)
   end)
 end
 
--- Bars stand off the frame.
+-- Returns the range of the x axis, with space beside the first and last bar.
 local function bar_range(chart)
   local rows = chart.rows
   local from, to = rows[1][1], rows[#rows][1]
@@ -95,7 +94,7 @@ local function bar_range(chart)
     quote.number(to + 0.6), to - from <= FEW * 2 and "set xtics 1\n" or "")
 end
 
--- Bars side by side, as wide as there is room; `place` is where they stand.
+-- Returns bars side by side; `place` is the x value of a group, for gnuplot.
 local function bars(chart, place)
   local groups = #chart.columns - 1
   local width = 0.8 / groups
@@ -138,7 +137,7 @@ function draw.labels(chart)
     #chart.rows - 1) .. bars(chart, "$0")
 end
 
--- Upright lines with a text beside them.
+-- Returns vertical lines with a text beside each.
 local function marks(chart)
   local lines = { chart.marks and "set xrange [0:*]\n" or "" }
   for _, mark in ipairs(chart.marks or {}) do
@@ -151,7 +150,7 @@ local function marks(chart)
   return table.concat(lines)
 end
 
--- The smallest value above zero, which a logarithmic axis has to show.
+-- Returns the smallest value above zero, for a logarithmic axis.
 local function smallest(chart)
   local least = math.huge
   for _, row in ipairs(chart.rows) do
@@ -163,7 +162,7 @@ local function smallest(chart)
   return least < math.huge and least or 1
 end
 
--- What of the axes is not gnuplot's own choice.
+-- Returns the scale and the range of the y axis.
 local function axes(chart)
   local logarithmic = chart.logarithmic or ""
   local range = chart.range
@@ -229,18 +228,18 @@ local function read(path)
   return file and file:read("a") or ""
 end
 
--- What gnuplot has said, without the lines that point at its input.
-local function complaint_of(text)
+-- Returns the error message of gnuplot, without the lines that show its input.
+local function gnuplot_message(text)
   for line in text:gmatch("[^\n]+") do
     if line:find("line %d+:") then
       return line
     end
   end
-  return text:match("%S[^\n]*") or "it did not say why"
+  return text:match("%S[^\n]*") or "no message"
 end
 
--- Colours as they were asked for, names that no other chart in a page has, a
--- title for those who do not see it, and a style for dark pages.
+-- Restores the colours that gnuplot rewrites, makes the ids unique in a page,
+-- and adds a title for screen readers and a style for dark pages.
 local function refine(svg, chart)
   svg = svg:gsub("rgb%(%s*(%d+),%s*(%d+),%s*(%d+)%)", function(r, g, b)
     return ("#%02x%02x%02x"):format(r, g, b)
@@ -264,14 +263,14 @@ local function failed(chart, status, message, code, said)
     return nil, message, code
   end
   return nil, ("gnuplot could not draw %s: %s"):format(chart.name,
-    quote.line(complaint_of(said))), "KAD_ESYSTEM"
+    quote.line(gnuplot_message(said))), "KAD_ESYSTEM"
 end
 
 --- Draws a chart that was written.
 ---@param folder string
 ---@param chart kadenza.sim.Chart
----@return string? svg  what is in its file now
----@return string? message  names the package when gnuplot is not there
+---@return string? svg  the content of its file
+---@return string? message  names the package if gnuplot was not found
 ---@return kadenza.Code? code
 function M.draw(folder, chart)
   local path = folder .. "/" .. chart.name

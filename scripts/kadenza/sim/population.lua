@@ -1,11 +1,11 @@
---- The nodes of a simulation: how they open, join, and are chosen.
---- `kadenza.sim` makes these functions methods of its networks.
+--- The nodes of a simulation: opens them, joins them and chooses among them.
+--- These functions are methods of `kadenza.Sim`.
 
-local chance = require("kadenza.sim.chance")
 local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 local log = require("kadenza.log")
 local node_module = require("kadenza.node")
+local random = require("kadenza.sim.random")
 local task = require("kadenza.task")
 
 ---@class kadenza.Sim
@@ -13,28 +13,24 @@ local Sim = {}
 
 local PORT <const> = 6881
 
--- Nodes have addresses of the open internet, in subnets of their own: so many
--- blocks of addresses that begin with the same byte, each of so many subnets.
+-- Nodes have public addresses, each in a /24 subnet of its own: the first byte
+-- is 20 to 99, and each of these blocks has 65,536 subnets.
 local FIRST_BLOCK <const> = 20
 local BLOCKS <const> = 80
 local SUBNETS <const> = 65536
 local MAX_OPENED <const> = BLOCKS * SUBNETS * 254 - 1
 
 -- The i-th node begins to join SPREAD * log(1 + i / CROWD) seconds after the
--- first: ten a second, and when there are thousands, a fiftieth of them: what
--- joining takes for a while stays little beside what the nodes are.
+-- first: ten nodes a second, and of several thousand 2 % a second, so that the
+-- memory of joins under way stays small compared with that of the nodes.
 local SPREAD <const> = 50
 local CROWD <const> = 500
 
--- Seconds after the last has begun that joining may take, and until a node
--- tries again, by another.
-local JOIN_SECONDS <const> = 600
-local RETRY_SECONDS <const> = 1
+local JOIN_SECONDS <const> = 600 -- until all must have joined, after the last
+local RETRY_SECONDS <const> = 1 -- until a node joins by another node
+local POLL_SECONDS <const> = 0.1 -- between two checks whether all have joined
 
--- Seconds between two looks whether all have joined.
-local LOOK_SECONDS <const> = 0.1
-
--- How often a node is drawn anew that is closed or has not joined itself.
+-- Draws of a node until one is ready and has joined.
 local DRAWS <const> = 8
 
 local function address_of(index)
@@ -44,7 +40,7 @@ local function address_of(index)
     PORT)
 end
 
---- Returns an address, in a subnet of its own, that no node has had.
+--- Returns an address that no node has had, in a subnet of its own.
 ---@return string address  "ip:port"
 function Sim:fresh_address()
   if self.opened >= MAX_OPENED then
@@ -56,8 +52,8 @@ end
 
 ------------------------------------------------------------------- places --
 
--- Returns the place of every node in `nodes`. It is made anew after that list
--- was changed otherwise than at its end.
+-- Returns the place of every node in `nodes`, from a cache. It is rebuilt after
+-- a change of the list other than at its end.
 local function places_of(self)
   if not self.places or #self.nodes ~= self.placed then
     self.places = {}
@@ -81,7 +77,7 @@ function Sim:place_of(node)
   return place
 end
 
--- Adds a node to the list: at the end, or at the place of one that has gone.
+-- Adds a node to the list: at the end, or at the place of a node that ended.
 local function insert(self, node, place)
   place = place or #self.nodes + 1
   local before = self.nodes[place]
@@ -95,7 +91,8 @@ local function insert(self, node, place)
   end
 end
 
---- Takes a node off `nodes`. For those that end it: users have kill and leave.
+--- Removes a node from `nodes`; the caller ends it. Programs use net:kill and
+--- net:leave.
 ---@param node kadenza.Node
 function Sim:take_out(node)
   local place = self:place_of(node)
@@ -107,15 +104,15 @@ end
 
 ------------------------------------------------------------------ opening --
 
-local function open_at(self, wishes, place)
-  if wishes ~= nil and type(wishes) ~= "table" then
-    error("options must be a table, not " .. type(wishes), 0)
+local function open_at(self, given, place)
+  if given ~= nil and type(given) ~= "table" then
+    error("options must be a table, not " .. type(given), 0)
   end
   local all = { policies = self.policies }
   for name, value in pairs(self.config) do
     all[name] = value
   end
-  for name, value in pairs(wishes or {}) do
+  for name, value in pairs(given or {}) do
     all[name] = value
   end
   all.listen = all.listen or self:fresh_address()
@@ -130,25 +127,26 @@ local function open_at(self, wishes, place)
 end
 
 --- Opens one more node and returns it. It has not joined.
----@param wishes? kadenza.NodeOptions
+---@param given? kadenza.NodeOptions
 ---@return kadenza.Node? node
 ---@return string? message
 ---@return kadenza.Code? code
-function Sim:open(wishes)
-  return errors.at_level(1, open_at, self, wishes) -- a tail call: blames ours
+function Sim:open(given)
+  -- A tail call: an error names the line of our caller.
+  return errors.at_level(1, open_at, self, given)
 end
 
---- Opens a node at the place of another, which has been ended.
+--- Opens a node at the place of another one, which has ended.
 ---@param place integer  in `nodes`
----@param wishes? kadenza.NodeOptions
+---@param given? kadenza.NodeOptions
 ---@return kadenza.Node node
-function Sim:open_at(place, wishes)
-  return assert(open_at(self, wishes, place))
+function Sim:open_at(place, given)
+  return assert(open_at(self, given, place))
 end
 
 ------------------------------------------------------------------ choosing --
 
---- Returns the number of nodes that live.
+--- Returns the number of open nodes.
 ---@return integer count
 function Sim:alive()
   local count = 0
@@ -158,19 +156,20 @@ function Sim:alive()
   return count
 end
 
--- Tells whether a node does what is asked of it.
+-- Returns whether a node is open, awake and honest.
 local function is_ready(self, node)
   return node:is_open() and not self.asleep[node] and not self.hostiles[node]
 end
 
--- Draws an open node that has joined, if one is found soon, on the same side of
--- a partition as `joiner`, and another one; among the first `last` of the list.
+-- Draws a ready node among the first `last` of the list: one that has joined,
+-- if DRAWS draws find one, or any other. With `joiner`, a different node on the
+-- same side of a partition and behind no NAT. nil if no draw finds a node.
 local function draw_host(self, joiner, last)
   local found
   local side = joiner and self.sides[joiner]
   for _ = 1, DRAWS do
     local node =
-      self.nodes[chance.integer(self.network, math.min(last, #self.nodes))]
+      self.nodes[random.integer(self.network, math.min(last, #self.nodes))]
     if node ~= joiner and is_ready(self, node)
       and (not joiner or self.sides[node] == side and not self.nats[node])
     then
@@ -183,7 +182,7 @@ local function draw_host(self, joiner, last)
   return found
 end
 
--- Returns the open nodes of the list.
+-- Returns the open nodes.
 local function list_open(self)
   local list = {}
   for _, node in ipairs(self.nodes) do
@@ -194,15 +193,15 @@ local function list_open(self)
   return list
 end
 
---- Returns a random open node that has joined, or another one if hardly any
---- have; nil if none is open.
+--- Returns a random node that has joined, or another open node if few have
+--- joined; nil if none is open.
 ---@return kadenza.Node? node
 function Sim:draw_joined()
   return #self.nodes > 0 and draw_host(self, nil, #self.nodes)
     or list_open(self)[1]
 end
 
--- Returns how many of `count` nodes a number means: below 1, it is a share.
+-- Returns how many of `count` nodes `what` means: a number, or a share below 1.
 local function count_of(what, count, level)
   if math.type(what) == "integer" and what >= 0 then
     return what
@@ -221,14 +220,14 @@ local function check_node(self, node, level)
   end
 end
 
--- Returns the nodes that `what` means; `level` is whom to blame.
+-- Returns the nodes that `what` means; `level` as for `error`.
 local function choose(self, what, level)
   if what == nil then
     what = 1
   end
   if type(what) == "number" then
     local list = list_open(self)
-    return chance.sample(self.network, list, count_of(what, #list, level + 1))
+    return random.sample(self.network, list, count_of(what, #list, level + 1))
   end
   local list = type(what) == "table" and not node_module.is(what)
     and table.move(what, 1, #what, 1, {}) or { what }
@@ -238,20 +237,21 @@ local function choose(self, what, level)
   return list
 end
 
---- Returns live nodes drawn by chance: so many, or a share of all if `what` is
---- between 0 and 1; one, if there is none. A node or a list of nodes is
---- returned as a list: whatever takes nodes takes all of these.
----@param what? integer|number|kadenza.Node|kadenza.Node[]
+--- Chooses nodes. Every method that takes nodes accepts the same argument.
+---@param what? integer|number|kadenza.Node|kadenza.Node[]  a number of random
+---  open nodes, a share of them between 0 and 1, a node or a list of nodes; one
+---  random node without it
 ---@return kadenza.Node[] nodes
 function Sim:choose(what)
-  return choose(self, what, 1) -- a tail call: blames ours
+  -- A tail call: an error names the line of our caller.
+  return choose(self, what, 1)
 end
 
 ------------------------------------------------------------------- joining --
 
--- Lets a node join by a random one, and by others when that does not answer:
--- datagrams may be lost, and nodes end. The first one has nobody to join.
--- Returns false when it was closed.
+-- Joins a node by a random node, and by others until one answers: datagrams may
+-- be lost, and nodes end. A node that is alone has no node to join by. Returns
+-- false when the node is closed.
 local function join(self, node, last)
   while node:is_open() do
     if #self.nodes == 1 then
@@ -266,8 +266,8 @@ local function join(self, node, last)
   return false
 end
 
---- Lets a node join by a random live one, however often it takes. Returns false
---- when the node is closed before.
+--- Joins a node by random nodes, and repeats it until one answers. Returns
+--- false when the node is closed before.
 ---@async
 ---@param node kadenza.Node
 ---@return boolean joined
@@ -275,12 +275,12 @@ function Sim:let_join(node)
   return join(self, node)
 end
 
--- Opens nodes; in a partition, each is on the side of a random other one.
-local function open_many(self, count, wishes)
+-- Opens nodes; in a partition, each on the side of a random node.
+local function open_many(self, count, given)
   local opened = {}
   for i = 1, count do
     local side = next(self.sides) and self.sides[self:draw_joined()]
-    local node, message = open_at(self, wishes)
+    local node, message = open_at(self, given)
     opened[i] = node or error(message, 0)
     if side then
       self:put_on_side(node, side)
@@ -289,30 +289,29 @@ local function open_many(self, count, wishes)
   return opened
 end
 
--- Opens nodes; the message is the caller's who named wrong options.
-local function open_checked(self, count, wishes)
-  local fine, opened = pcall(open_many, self, count, wishes)
+-- Opens nodes; an error names the line of the program.
+local function open_checked(self, count, given)
+  local fine, opened = pcall(open_many, self, count, given)
   if not fine then
     error(opened, 3)
   end
   return opened
 end
 
---- Opens a node that joins by a random live one, and returns it once it has; or
---- so many nodes at once, and returns their list. Outside of a task, time
---- passes meanwhile.
+--- Opens nodes and joins each by a random node. Returns when they have joined.
+--- Outside of a task, runs the network until then.
 ---@async
----@param count? integer  of the list
----@param wishes? kadenza.NodeOptions
+---@param count? integer  of nodes, for a list; without it, opens one node
+---@param given? kadenza.NodeOptions
 ---@return kadenza.Node|kadenza.Node[] joined
-function Sim:join(count, wishes)
+function Sim:join(count, given)
   local one = type(count) ~= "number"
   if one then
-    count, wishes = 1, count
+    count, given = 1, count
   elseif math.type(count) ~= "integer" or count < 0 then
     error("the number of nodes must be an integer that is not negative", 2)
   end
-  local opened = open_checked(self, count, wishes)
+  local opened = open_checked(self, count, given)
   self:in_task(function()
     local joins = {}
     for i, node in ipairs(opened) do
@@ -323,10 +322,10 @@ function Sim:join(count, wishes)
   return one and opened[1] or opened
 end
 
--- Starts the joining of the nodes there are: all but the first, each a while
--- after the one before, by one of those that have begun: they are one overlay.
--- Returns the tasks under way, by number, and in `left`
--- how many nodes have still to join.
+-- Starts to join all nodes but the first, one after the other. Each joins by a
+-- node that has begun before it, so that they become one overlay. Returns the
+-- tasks under way by number of the node, and in `left` the number of nodes that
+-- have not joined.
 local function start_joins(self)
   local began = self:now()
   local joins = { left = #self.nodes - 1 }
@@ -336,21 +335,21 @@ local function start_joins(self)
     task.sleep(began + SPREAD * math.log(1 + i / CROWD) - self:now())
     joins[i] = task.spawn(self.network, function()
       join(self, node, i - 1)
-      joins[i] = nil -- and with it all that joining has needed
+      joins[i] = nil -- frees the memory of the join
       joins.left = joins.left - 1
     end)
   end
   return joins
 end
 
---- Lets the nodes of a new network join. It is logged if some could not.
+--- Joins the nodes of a new network. Logs a warning if some could not join.
 function Sim:join_all()
   self:perform(function()
     local count = #self.nodes
     local joins = start_joins(self)
     local deadline = self:now() + JOIN_SECONDS
     while joins.left > 0 and self:now() < deadline do
-      task.sleep(LOOK_SECONDS)
+      task.sleep(POLL_SECONDS)
     end
     for i = 2, count do
       if joins[i] then

@@ -1,10 +1,10 @@
---- Texts of others, such as names of scenarios and policies, made safe for the
---- files of a report: shown as they are, and never anything else.
+--- Escapes texts that come from outside, such as names of scenarios and
+--- policies, for the files of a report.
 
 local M = {}
 
---- Makes a text one line of UTF-8: control characters and bytes that are no
---- UTF-8 are shown as `\x0a`.
+--- Returns a text as one line of UTF-8. Control characters become `\x0a` and so
+--- on, and so do all bytes above 127 of a text that is not UTF-8.
 ---@param text any
 ---@return string line
 function M.line(text)
@@ -18,14 +18,14 @@ end
 local ENTITIES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
   ['"'] = "&quot;", ["'"] = "&#39;" }
 
---- Makes a text one of HTML or XML, also for attributes in quotes.
+--- Escapes a text for HTML or XML, also for an attribute in quotes.
 ---@param text any
 ---@return string html
 function M.html(text)
   return (M.line(text):gsub("[&<>\"']", ENTITIES))
 end
 
---- Makes a number or text: as many digits as matter, and no more.
+--- Formats a number with up to 10 significant digits.
 ---@param value number
 ---@return string text
 function M.number(value)
@@ -33,7 +33,7 @@ function M.number(value)
     or ("%.10g"):format(value)
 end
 
---- Makes a cell of a CSV file (RFC 4180); nil is an empty one.
+--- Formats a cell of a CSV file (RFC 4180); nil becomes an empty cell.
 ---@param value any
 ---@return string cell
 function M.csv(value)
@@ -49,7 +49,7 @@ function M.csv(value)
   return text
 end
 
---- Makes a string of gnuplot, in which nothing is expanded.
+--- Makes a string literal of gnuplot, in which gnuplot expands nothing.
 ---@param text any
 ---@return string literal
 function M.gnuplot(text)

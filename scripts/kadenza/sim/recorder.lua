@@ -1,48 +1,49 @@
---- What the records of a run come to, in as much memory after a day as after an
---- hour.
+--- Collects the records of a run as distributions and time series, in memory
+--- that does not grow with the length of the run.
 --
 --     local recorder = require("kadenza.sim.recorder").new()
 --     recorder:record("get", { time = 1.5, ok = true, took = 0.2, hops = 2,
 --       messages = 9 })
 --     print(recorder.kinds[1].took:quantile(0.5))
 --
--- The kinds of records are those of kadenza.sim.run. Of those that it does not
--- know, the ones with a field `ok` are operations, too.
+-- Kinds of records are those of kadenza.sim.run. Any other record with a field
+-- `ok` is an operation, too.
 
 local statistics = require("kadenza.sim.statistics")
 
 local M = {}
 
--- Kinds of operations told apart; those that come after them are one.
+-- Kinds of operations that are kept apart; all further ones count as "other".
 local KINDS <const> = 6
 local OTHER <const> = "other"
 
--- Moments that are marked in charts, at most.
+-- Most marks of a chart.
 local MARKS <const> = 32
 
---- Queries by what they ask, as those who answered them count.
+--- Queries by method, as the nodes that serve them count.
 M.QUERIES = { "ping", "find_node", "get_peers", "announce_peer", "find_value",
   "store", "custom" }
 
--- What of a sample has a course over time.
-local COURSES <const> = { "alive", "contacts", "contacts_least",
+-- Fields of a sample that become time series.
+local SERIES <const> = { "alive", "contacts", "contacts_least",
   "contacts_most", "queries", "queries_max", "datagrams", "bytes", "held",
   "records", "healthy" }
 
---- What operations of a kind have come to.
+--- The operations of a kind.
 ---@class kadenza.sim.Operations
 ---@field kind string
 ---@field hops kadenza.sim.Distribution
 ---@field took kadenza.sim.Distribution  milliseconds
 ---@field messages kadenza.sim.Distribution
----@field success kadenza.sim.Course
+---@field success kadenza.sim.TimeSeries
 ---@field count integer
 ---@field good integer
 
 ---@class kadenza.sim.Recorder
 ---@field kinds kadenza.sim.Operations[]
----@field courses table<string, kadenza.sim.Course>  of what samples say
----@field found kadenza.sim.Course  share of the holders of a record found
+---@field series table<string, kadenza.sim.TimeSeries>  by field of samples
+---@field found kadenza.sim.TimeSeries  share of the holders of a record that
+---  gets found
 ---@field hooks table[]  records of the kind "policy"
 ---@field marks { time: number, text: string }[]
 ---@field private settings table
@@ -52,19 +53,19 @@ Recorder.__index = Recorder
 Recorder.__name = "kadenza.sim.Recorder"
 
 --- Makes a recorder.
----@param options? { start?: number, interval?: number }  when the clock of its
----  courses begins, and the seconds that a point of theirs stands for at first
+---@param options? { start?: number, interval?: number }  start of its time
+---  series, and the first interval between their points; seconds
 ---@return kadenza.sim.Recorder recorder
 function M.new(options)
   options = options or {}
-  local self = setmetatable({ kinds = {}, by_kind = {}, courses = {},
+  local self = setmetatable({ kinds = {}, by_kind = {}, series = {},
     hooks = {}, marks = {}, settings = options,
-    found = statistics.course(options) }, Recorder)
-  for _, name in ipairs(COURSES) do
-    self.courses[name] = statistics.course(options)
+    found = statistics.time_series(options) }, Recorder)
+  for _, name in ipairs(SERIES) do
+    self.series[name] = statistics.time_series(options)
   end
   for _, name in ipairs(M.QUERIES) do
-    self.courses["served_" .. name] = statistics.course(options)
+    self.series["served_" .. name] = statistics.time_series(options)
   end
   return self
 end
@@ -79,49 +80,49 @@ local function kind_of(self, kind)
   known = { kind = kind, count = 0, good = 0,
     hops = statistics.distribution(), took = statistics.distribution(),
     messages = statistics.distribution(),
-    success = statistics.course(self.settings) }
+    success = statistics.time_series(self.settings) }
   self.by_kind[kind] = known
   self.kinds[#self.kinds + 1] = known
   return known
 end
 
 local function add_operation(self, kind, record)
-  local of = kind_of(self, kind)
-  of.count = of.count + 1
-  of.good = of.good + (record.ok and 1 or 0)
-  of.success:add(record.time, record.ok and 1 or 0)
+  local operations = kind_of(self, kind)
+  operations.count = operations.count + 1
+  operations.good = operations.good + (record.ok and 1 or 0)
+  operations.success:add(record.time, record.ok and 1 or 0)
   if record.took then
-    of.took:add(record.took * 1000)
+    operations.took:add(record.took * 1000)
   end
   if record.hops then
-    of.hops:add(record.hops)
+    operations.hops:add(record.hops)
   end
   if record.messages then
-    of.messages:add(record.messages)
+    operations.messages:add(record.messages)
   end
 end
 
-local take = {}
+local add_record = {} -- kind: function(self, record)
 
-function take.sample(self, record)
-  for name, course in pairs(self.courses) do
+function add_record.sample(self, record)
+  for name, series in pairs(self.series) do
     if record[name] then
-      course:add(record.time, record[name])
+      series:add(record.time, record[name])
     end
   end
 end
 
-function take.found(self, record)
+function add_record.found(self, record)
   if record.share then
     self.found:add(record.time, record.share)
   end
 end
 
-function take.policy(self, record)
+function add_record.policy(self, record)
   self.hooks[#self.hooks + 1] = record
 end
 
-function take.mark(self, record)
+function add_record.mark(self, record)
   if #self.marks < MARKS then
     self.marks[#self.marks + 1] = { time = record.time, text = record.text }
   end
@@ -131,8 +132,8 @@ end
 ---@param kind string
 ---@param record table  with `time`, in seconds
 function Recorder:record(kind, record)
-  if take[kind] then
-    take[kind](self, record)
+  if add_record[kind] then
+    add_record[kind](self, record)
   elseif record.ok ~= nil then
     add_operation(self, kind, record)
   end

@@ -7,7 +7,7 @@
 --     NAME.gp         the gnuplot script that draws it
 --     NAME.svg        the chart
 --
--- Whoever reads one of them sees an old file or a new one, never half of one.
+-- Each file is replaced as a whole: a reader sees the old file or the new one.
 
 local dkjson = require("dkjson")
 
@@ -22,13 +22,13 @@ local M = {}
 ---@class kadenza.sim.Figure
 ---@field name string
 ---@field value? number|string
----@field text string  the value as people read it
----@field goal? string  what it should be
----@field met? boolean  whether it is
----@field of? string  the kind of operations that it is of
----@field what? string  its name among the figures of that kind
+---@field text string  the formatted value
+---@field goal? string
+---@field met? boolean  whether the value meets the goal
+---@field kind? string  of operations
+---@field label? string  its name among the figures of that kind
 
---- What a report is made of.
+--- The content of a report.
 ---@class kadenza.sim.Report
 ---@field title string
 ---@field about? string  a sentence
@@ -81,33 +81,33 @@ local function array(list)
   return setmetatable(list, { __jsontype = "array" })
 end
 
--- What JSON can carry: text that is UTF-8.
-local function plain(value)
+-- Makes a value fit for JSON, which has only UTF-8.
+local function to_json(value)
   return type(value) == "string" and quote.line(value) or value
 end
 
---- Returns the report as a document for programs, without its charts' numbers.
+--- Returns the report as a document for programs, without numbers of charts.
 ---@param report kadenza.sim.Report
 ---@return table document
 function M.document(report)
   local figures, options, charts = array({}), array({}), array({})
   for i, row in ipairs(report.summary) do
-    figures[i] = { name = plain(row.name), value = plain(row.value),
-      text = plain(row.text), goal = plain(row.goal), met = row.met }
+    figures[i] = { name = to_json(row.name), value = to_json(row.value),
+      text = to_json(row.text), goal = to_json(row.goal), met = row.met }
   end
   for i, option in ipairs(report.options) do
-    options[i] = { name = plain(option.name), value = plain(option.value) }
+    options[i] = { name = to_json(option.name), value = to_json(option.value) }
   end
   for i, chart in ipairs(report.charts) do
-    charts[i] = { name = chart.name, title = plain(chart.title) }
+    charts[i] = { name = chart.name, title = to_json(chart.title) }
   end
-  return { title = plain(report.title), about = plain(report.about),
-    scenario = plain(report.scenario), seed = report.seed,
+  return { title = to_json(report.title), about = to_json(report.about),
+    scenario = to_json(report.scenario), seed = report.seed,
     trace_hash = report.hash, options = options, figures = figures,
     charts = charts }
 end
 
--- Writes every chart's numbers; returns the charts that have any.
+-- Writes the numbers of the charts. Returns the charts that have any.
 local function write_numbers(folder, report)
   local charts = {}
   for _, chart in ipairs(report.charts) do
@@ -122,8 +122,8 @@ local function write_numbers(folder, report)
   return charts
 end
 
--- Draws the charts; goes on after one that could not be drawn, unless there is
--- nobody to draw them.
+-- Draws the charts. Skips a chart that cannot be drawn; stops if there is no
+-- gnuplot.
 local function draw(folder, charts)
   local drawings, failure = {}, nil
   for _, chart in ipairs(charts) do
@@ -151,8 +151,8 @@ local function write_texts(folder, report, html)
   return true
 end
 
---- Writes a report to a folder, which is made if it is not there. When charts
---- could not be drawn, all the rest is there nevertheless.
+--- Writes a report to a folder, and makes the folder if it does not exist. If
+--- charts cannot be drawn, writes everything else.
 ---@param folder string
 ---@param report kadenza.sim.Report
 ---@return true? written

@@ -1,25 +1,25 @@
---- A run of a scenario: the network, what is done in it, and a record of all of
---- that, of which statistics and reports are made.
+--- A run of a scenario: the network, its operations, and their records, from
+--- which statistics and reports are made.
 --
 -- Records are tables of numbers, strings and booleans, listed by kind in
--- `run.records`, each with `time`, the seconds since the run began. What the
--- run itself records:
+-- `run.records`, each with `time`, the seconds since the run began. The run
+-- itself adds:
 --
 --     get     ok, took, hops, messages, holders, correct, code
 --     put     ok, took, hops, messages, stored, asked, code
 --     lookup  ok, took, hops, messages, code
---     sample  how the overlay stands, regularly: see kadenza.sim.sampler
---     mark    text: something that happens to the overlay
---     policy  hook, and what it has cost: at the end
+--     sample  the state of the overlay, regularly: see kadenza.sim.sampler
+--     mark    text: an event that charts show
+--     policy  hook, and the costs of its calls: at the end
 --
--- Others may be added under names of their own.
+-- Scenarios may add other kinds.
 
-local chance = require("kadenza.sim.chance")
 local check = require("kadenza.check")
 local holders = require("kadenza.sim.holders")
 local key_module = require("kadenza.key")
 local measure = require("kadenza.sim.measure")
 local node_module = require("kadenza.node")
+local random = require("kadenza.sim.random")
 local recorder = require("kadenza.sim.recorder")
 local task = require("kadenza.task")
 
@@ -28,41 +28,41 @@ local M = {}
 ---@class kadenza.SimRun
 ---@field net kadenza.Sim
 ---@field scenario kadenza.Scenario
----@field nodes integer  that it began with
+---@field nodes integer  at its beginning
 ---@field seed integer
----@field wishes { nodes: integer, seed: integer, hours: number }
----@field seconds number  that it lasts
+---@field options { nodes: integer, seed: integer, hours: number }
+---@field seconds number  its planned length
 ---@field records table<string, table[]>  by kind
----@field recorder kadenza.sim.Recorder  what its report is made of
+---@field recorder kadenza.sim.Recorder  for its report
 ---@field expectations table[]  name, value, operator, goal, passed
----@field values table[]  that were put: key, type, value
+---@field values table[]  stored by puts: key, type, value
 local Run = {}
 Run.__index = Run
 Run.__name = "kadenza.SimRun"
 
 local SECONDS_AN_HOUR <const> = 3600
 
--- Keys of get and put that are the run's own, and no option of an operation.
+-- Options of run:get and others that are not passed to the operation.
 local OWN <const> = { node = true, value = true }
 
---- Makes the run of a scenario, whose time begins now.
+--- Returns the run of a scenario. Its time begins now.
 ---@param net kadenza.Sim
 ---@param scenario kadenza.Scenario
----@param wishes { nodes: integer, seed: integer, hours: number }
+---@param given { nodes: integer, seed: integer, hours: number }
 ---@return kadenza.SimRun run
-function M.new(net, scenario, wishes)
+function M.new(net, scenario, given)
   return setmetatable({
     net = net,
     scenario = scenario,
     nodes = #net.nodes,
     seed = net.seed,
-    wishes = wishes,
-    seconds = wishes.hours * SECONDS_AN_HOUR,
+    options = given,
+    seconds = given.hours * SECONDS_AN_HOUR,
     began = net:now(),
     records = {},
     expectations = {},
     values = {},
-    named = 0, -- keys that were made
+    named = 0, -- keys made by run:put
     recorder = recorder.new(),
   }, Run)
 end
@@ -73,23 +73,23 @@ function Run:now()
   return math.floor((self.net:now() - self.began) * 1000 + 0.5) / 1000
 end
 
---- Returns a number from 0 to below 1, or an integer from 1 to `last`: the same
---- ones for the same seed.
+--- Returns a random number from 0 to below 1, or a random integer from 1 to
+--- `last`: the same for the same seed.
 ---@param last? integer
 ---@return number
 function Run:random(last)
   if last then
-    return chance.integer(self.net.network, last)
+    return random.integer(self.net.network, last)
   end
-  return chance.uniform(self.net.network)
+  return random.uniform(self.net.network)
 end
 
 --------------------------------------------------------------- recording --
 
--- Fields of any record of which figures are made.
+-- Fields that are numbers in any record.
 local NUMBERS <const> = { "time", "took", "hops", "messages", "share" }
 
---- Adds a record. Its time is now, unless it says otherwise.
+--- Adds a record. Its time is now, unless `fields` has a `time`.
 ---@param kind string
 ---@param fields table  of numbers, strings and booleans; becomes the record
 function Run:record(kind, fields)
@@ -112,17 +112,17 @@ function Run:record(kind, fields)
   self.recorder:record(kind, fields)
 end
 
---- Records that something happens to the overlay, which charts show as a line.
+--- Records an event. Charts show it as a vertical line with the text.
 ---@param text string
 function Run:mark(text)
   check.kind(text, "string", "text", 2)
   self:record("mark", { text = text })
 end
 
---- Returns the records of a kind from a time on, up to before another.
+--- Returns the records of a kind within a span of time.
 ---@param kind string
----@param from? number  seconds of the run
----@param to? number
+---@param from? number  seconds since the run began
+---@param to? number  excluded
 ---@return table[] records
 function Run:select(kind, from, to)
   local selected = {}
@@ -145,16 +145,17 @@ function Run:count(what)
   return #list_of(self, what)
 end
 
---- Returns the share of records whose field is true, 0 … 1, of those that have
---- it; nil of none.
+--- Returns the share of records whose field is true, 0 … 1, among those that
+--- have the field; nil if none has it.
 ---@param what string|table[]  a kind, or a list
----@param field? string  `ok` without one
+---@param field? string  `ok` without it
 ---@return number? share
 function Run:share(what, field)
   return measure.share(list_of(self, what), field or "ok")
 end
 
---- Returns the mean of a field over the records that have it; nil of none.
+--- Returns the mean of a field over the records that have it; nil if none has
+--- it.
 ---@param what string|table[]  a kind, or a list
 ---@param field string
 ---@return number? mean
@@ -162,7 +163,8 @@ function Run:mean(what, field)
   return measure.mean(list_of(self, what), field)
 end
 
---- Returns what `percent` of the values of a field are not above; nil of none.
+--- Returns the smallest value of a field that `percent` of its values do not
+--- exceed; nil if no record has the field.
 ---@param what string|table[]  a kind, or a list
 ---@param field string
 ---@param percent number  0 to 100
@@ -171,9 +173,9 @@ function Run:percentile(what, field, percent)
   return measure.percentile(list_of(self, what), field, percent)
 end
 
---- Notes what the run was to show, and whether it did.
+--- Compares a value with its goal, and adds the outcome to the report.
 ---@param name string
----@param value number?  nil, of nothing measured, never passes
+---@param value number?  nil, when nothing was measured, never passes
 ---@param operator ">="|"<="|"=="|">"|"<"
 ---@param goal number
 ---@return boolean passed
@@ -196,29 +198,30 @@ end
 
 -------------------------------------------------------------- operations --
 
--- Returns the node that is to act: the one wished for, or a random one that has
+-- Returns the node of an operation: the given one, or a random one that has
 -- joined.
-local function actor(self, wishes)
-  if wishes.node and not node_module.is(wishes.node) then
-    error("option 'node' must be a node, not " .. type(wishes.node), 3)
+local function node_for(self, given)
+  if given.node and not node_module.is(given.node) then
+    error("option 'node' must be a node, not " .. type(given.node), 3)
   end
-  return wishes.node or self.net:draw_joined()
+  return given.node or self.net:draw_joined()
     or error("no node is left to act", 0)
 end
 
-local function wishes_of(wishes)
-  local given = {}
-  for name, value in pairs(wishes) do
+-- Returns the options of the operation itself.
+local function operation_options(given)
+  local result = {}
+  for name, value in pairs(given) do
     if not OWN[name] then
-      given[name] = value
+      result[name] = value
     end
   end
-  return given
+  return result
 end
 
--- Records an operation by what it returned: a result, and details; or nil,
--- message, code and, where something was sent, details. Returns all that.
-local function note(self, kind, fields, result, info, code, details)
+-- Records an operation by what it returned: a result and details; or nil,
+-- message, code and, if it sent something, details. Returns the same.
+local function record_operation(self, kind, fields, result, info, code, details)
   local known = result ~= nil and info or details or {}
   fields.ok = result ~= nil
   fields.took, fields.hops = known.took, known.hops
@@ -228,39 +231,38 @@ local function note(self, kind, fields, result, info, code, details)
   return result, info, code, details
 end
 
---- Stores a value from a random node, or from `wishes.node`, and records it.
---- Without a key, there is a new one. What is stored is also noted in
---- `run.values`, where `run:get` and the samples find it.
+--- Stores a value and records the operation. Adds the value to `run.values`,
+--- which `run:get` and the samples use.
 ---@async
----@param key? string
+---@param key? string  a new key without it
 ---@param value string
----@param wishes? kadenza.PutOptions  and `node`
+---@param given? kadenza.PutOptions  and `node`; a random node without it
 ---@return kadenza.Info? info
 ---@return string? message
 ---@return kadenza.Code? code
-function Run:put(key, value, wishes)
-  wishes = wishes or {}
-  local node = actor(self, wishes)
+function Run:put(key, value, given)
+  given = given or {}
+  local node = node_for(self, given)
   if not key then
-    self.named = self.named + 1 -- others may be under way
+    self.named = self.named + 1 -- at once: other puts may be under way
     key = key_module.of(("value %d"):format(self.named), node:id_bits())
   end
   local fields = { time = self:now() }
   local info, message, code, details =
-    node:put(key, value, wishes_of(wishes))
+    node:put(key, value, operation_options(given))
   local stored = info or details or {}
   fields.stored, fields.asked = stored.stored, stored.asked
   if info then
-    self:keep(key, value, wishes.type)
+    self:keep(key, value, given.type)
   end
-  note(self, "put", fields, info, info or message, code, details)
+  record_operation(self, "put", fields, info, info or message, code, details)
   return info, message, code, details
 end
 
---- Notes a value that was stored by other means than `run:put`.
+--- Adds a value to `run.values` that was stored by other means than `run:put`.
 ---@param key string
 ---@param value string  the last one stored there
----@param kind? string  its type, `value` without one
+---@param kind? string  its type, `value` without it
 function Run:keep(key, value, kind)
   local known = self.values[key]
   if not known then
@@ -271,7 +273,7 @@ function Run:keep(key, value, kind)
   known.value = value
 end
 
--- Tells whether a value is the right one; nil if that is not known.
+-- Returns whether a value is the right one; nil if the right one is not known.
 local function is_right(value, right)
   if right == nil or type(value) ~= "string" then
     return nil
@@ -279,54 +281,54 @@ local function is_right(value, right)
   return value == right
 end
 
---- Looks a value up from a random node, or from `wishes.node`, and records it,
---- with whether it is the one stored last, if that is known. Without a key, it
---- is a random one of those in `run.values`.
+--- Looks up a value and records the operation, and whether the value is the
+--- correct one, if that is known: the one stored last.
 ---@async
----@param key? string
----@param wishes? kadenza.GetOptions  and `node`, and `value`: what is right
+---@param key? string  a random one of `run.values` without it
+---@param given? kadenza.GetOptions  and `node`, a random one without it, and
+---  `value`, the correct one
 ---@return string|table|nil value
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
-function Run:get(key, wishes)
-  wishes = wishes or {}
+function Run:get(key, given)
+  given = given or {}
   if not key and #self.values == 0 then
     error("no value was put that could be looked up", 2)
   end
   key = key or self.values[self:random(#self.values)].key
   local known = self.values[key] or {}
-  local given = wishes_of(wishes)
-  given.type = given.type or known.type
+  local settings = operation_options(given)
+  settings.type = settings.type or known.type
   local fields = { time = self:now() }
-  local value, info, code, details = actor(self, wishes):get(key, given)
+  local value, info, code, details = node_for(self, given):get(key, settings)
   if value ~= nil then
     fields.holders = info.holders
-    fields.correct = is_right(value, wishes.value or known.value)
+    fields.correct = is_right(value, given.value or known.value)
   end
-  return note(self, "get", fields, value, info, code, details)
+  return record_operation(self, "get", fields, value, info, code, details)
 end
 
---- Looks up the contacts closest to an id, a random one if there is none, from
---- a random node or from `wishes.node`, and records it.
+--- Looks up the contacts closest to an id, and records the operation.
 ---@async
----@param id? string
----@param wishes? kadenza.LookupOptions  and `node`
+---@param id? string  random without it
+---@param given? kadenza.LookupOptions  and `node`; a random node without it
 ---@return kadenza.Contact[]? contacts
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
-function Run:lookup(id, wishes)
-  wishes = wishes or {}
-  local node = actor(self, wishes)
+function Run:lookup(id, given)
+  given = given or {}
+  local node = node_for(self, given)
   id = id or self.net.network:random(node:id_bits() // 8)
   local fields = { time = self:now() }
-  return note(self, "lookup", fields, node:find_node(id, wishes_of(wishes)))
+  return record_operation(self, "lookup", fields,
+    node:find_node(id, operation_options(given)))
 end
 
---- Returns how many of the `k` live nodes closest to a key hold records of it,
---- how many these are (k, or all that live where they are fewer), and how many
---- of the 64 closest do. Nothing is sent for that.
+--- Returns how many of the `k` open nodes closest to a key hold a record of it,
+--- the number of these nodes (k, or fewer in a small network), and how many of
+--- the 64 closest nodes hold one. Sends nothing.
 ---@param key string
----@param kind? string  the type, `value` without one
+---@param kind? string  the type, `value` without it
 ---@return integer holding
 ---@return integer of
 ---@return integer near
@@ -336,13 +338,13 @@ end
 
 ---------------------------------------------------------------- workload --
 
---- What is asked of an overlay all the time.
+--- Operations that go on during a run.
 ---@class kadenza.Workload
 ---@field keys? integer  values to store at the beginning, 0
 ---@field ttl? integer  seconds that they live
----@field gets? number  a minute, of these values
----@field puts? number  a minute, of new values
----@field lookups? number  a minute, of random ids
+---@field gets? number  gets a minute of these values
+---@field puts? number  puts a minute of new values
+---@field lookups? number  lookups a minute of random ids
 
 local WORKLOAD <const> = {
   keys = "integer",
@@ -352,8 +354,8 @@ local WORKLOAD <const> = {
   lookups = "number",
 }
 
--- Does an operation so many times a minute, at random moments, while there is
--- a node to do it.
+-- Starts an operation `a_minute` times a minute on average, at random moments,
+-- while a node is open.
 local function repeat_operation(self, a_minute, act)
   return self.net:spawn(function()
     while true do
@@ -365,9 +367,9 @@ local function repeat_operation(self, a_minute, act)
   end)
 end
 
---- Raises unless the table is a workload.
+--- Raises an error unless the table is a workload.
 ---@param given any
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the caller that made the mistake, as for `error`
 function M.check_workload(given, level)
   if type(given) ~= "table" then
     error("workload must be a table, not " .. type(given), level + 1)
@@ -380,8 +382,8 @@ function M.check_workload(given, level)
   end
 end
 
---- Stores values and then lets random nodes look things up and store more,
---- until the run ends. Waits until the first values are stored.
+--- Stores the first values, waits for that, and starts the other operations,
+--- which go on until the run ends.
 ---@async
 ---@param given kadenza.Workload
 function Run:workload(given)

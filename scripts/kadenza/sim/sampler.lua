@@ -1,8 +1,8 @@
---- Looks at a running overlay in regular intervals, and records how it stands:
---- one record of the kind "sample" each time, with
+--- Records the state of a running overlay at regular intervals: one record of
+--- the kind "sample" each time, with
 --
---     alive      live nodes
---     healthy    share of them that are in touch with the overlay
+--     alive      open nodes
+--     healthy    share of them in the state "healthy"
 --     joined, crashed, left      nodes since the sample before
 --     contacts, good, records    of a node, on average
 --     queries, datagrams, bytes  sent by a node a minute, on average, since the
@@ -12,11 +12,12 @@
 --     queries_max  of the node that sent most, a minute
 --     held       share of the `k` closest nodes that hold a value, on average
 --                over the first values of the run
---     copies     nodes that do among the 64 closest, on average
+--     copies     holders of a value among the 64 closest nodes, on average
 --     success    share of gets that found a value, since the sample before
---     correct    share of those found that were the right one
+--     correct    share of the values found that were the right one
 --
--- What cannot be told, such as the success of no gets, is left out.
+-- A sample has no field for what cannot be measured, such as the success when
+-- there were no gets.
 
 local measure = require("kadenza.sim.measure")
 local QUERIES <const> = require("kadenza.sim.recorder").QUERIES
@@ -24,16 +25,16 @@ local task = require("kadenza.task")
 
 local M = {}
 
--- Of a large overlay so many nodes are looked at, equally far apart.
-local LOOKED_AT <const> = 2000
+-- Nodes that a sample of a large overlay reads, equally far apart in the list.
+local NODES_READ <const> = 2000
 
 -- Seconds, at least, between two samples.
 local LEAST_DISTANCE <const> = 1
 
 -- Values whose holders are counted.
-local WATCHED <const> = 32
+local VALUES_READ <const> = 32
 
--- What is added up over nodes: fields of a sample and of kad_stats.
+-- Sums over nodes: fields of a sample and of kad_stats.
 local GAUGES <const> = { contacts = "contacts", good = "contacts_good",
   records = "records" }
 local RATES <const> = { queries = "queries", datagrams = "datagrams_out",
@@ -46,11 +47,11 @@ end
 ---@class kadenza.sim.Sampler
 ---@field private run kadenza.SimRun
 ---@field private last number  time of the last sample
----@field private before table<kadenza.Node, table>  its counters then
+---@field private before table<kadenza.Node, table>  counters at that time
 local Sampler = {}
 Sampler.__index = Sampler
 
---- Makes the sampler of a run; what happens from now on is in its samples.
+--- Returns the sampler of a run. Its first sample begins now.
 ---@param run kadenza.SimRun
 ---@return kadenza.sim.Sampler sampler
 function M.new(run)
@@ -59,32 +60,33 @@ function M.new(run)
     last = run:now(),
     before = setmetatable({}, { __mode = "k" }),
     counts = {},
-    looks = 0,
+    rounds = 0,
   }, Sampler)
-  self:look({})
+  self:read_nodes({})
   self:count({})
   return self
 end
 
-local NEW <const> = setmetatable({}, { __index = function()
+-- The counters of a new node.
+local ZEROS <const> = setmetatable({}, { __index = function()
   return 0
 end })
 
--- Returns the counters of a node at the last look, or nil. Where only some are
--- looked at, one that was not the last time may have sent it all long ago.
+-- Returns the counters of a node at the sample before, or nil. If samples read
+-- only some nodes, a node without counters may be an old one.
 local function counters_of(self, node, all)
   local before = self.before[node]
   if not before then
-    return all and NEW or nil
+    return all and ZEROS or nil
   end
-  return before.look == self.looks - 1 and before or nil
+  return before.round == self.rounds - 1 and before or nil
 end
 
--- Adds what a node has sent since the last look to the sums; returns whether
--- that is known.
+-- Adds what a node has sent since the sample before to the sums. Returns
+-- whether that is known.
 local function add_rates(self, node, stats, sample, all)
   local before = counters_of(self, node, all)
-  local now = { look = self.looks }
+  local now = { round = self.rounds }
   for name, counter in pairs(RATES) do
     now[name] = stats[counter]
     if before then
@@ -110,26 +112,26 @@ local function add_gauges(node, stats, sample)
     + (node:state() == "healthy" and 1 or 0)
 end
 
--- Looks at the nodes, or some of them. Returns how many, and of how many it is
--- known what they have sent.
-function Sampler:look(sample)
-  local nodes, looked, rated = self.run.net.nodes, 0, 0
-  local stride = math.max(math.ceil(#nodes / LOOKED_AT), 1)
-  self.looks = self.looks + 1
+-- Adds up the figures of the nodes, or of some in a large overlay. Returns how
+-- many it has read, and of how many it is known what they have sent.
+function Sampler:read_nodes(sample)
+  local nodes, read, rated = self.run.net.nodes, 0, 0
+  local stride = math.max(math.ceil(#nodes / NODES_READ), 1)
+  self.rounds = self.rounds + 1
   for i = 1, #nodes, stride do
     local node = nodes[i]
     if node:is_open() then
-      looked = looked + 1
+      read = read + 1
       local stats = node.core:stats()
       add_gauges(node, stats, sample)
       local known = add_rates(self, node, stats, sample, stride == 1)
       rated = rated + (known and 1 or 0)
     end
   end
-  return looked, rated
+  return read, rated
 end
 
--- Makes averages of sums, over so many.
+-- Divides sums by a number, to make averages.
 local function divide(sample, names, by)
   for name in pairs(names) do
     sample[name] = by > 0 and sample[name] and sample[name] / by or nil
@@ -139,7 +141,7 @@ end
 local HEALTHY <const> = { healthy = true }
 local MOST <const> = { queries_max = true }
 
--- Notes how many nodes have come and gone since the last time.
+-- Counts the nodes that joined and left since the sample before.
 function Sampler:count(sample)
   for _, name in ipairs(COUNTS) do
     local count = self.run.net.counts[name]
@@ -150,7 +152,7 @@ end
 
 local function count_holders(run, sample)
   local held, copies = 0, 0
-  local count = math.min(#run.values, WATCHED)
+  local count = math.min(#run.values, VALUES_READ)
   for i = 1, count do
     local value = run.values[i]
     local holding, of, near = run:holders(value.key, value.type)
@@ -161,17 +163,17 @@ local function count_holders(run, sample)
   end
 end
 
---- Records how the overlay stands, unless that was done just now.
+--- Records a sample, unless the last one is less than a second old.
 function Sampler:sample()
   local run = self.run
   if run.records.sample and run:now() - self.last < LEAST_DISTANCE then
     return
   end
   local sample = { alive = run.net:alive() }
-  local looked, rated = self:look(sample)
+  local read, rated = self:read_nodes(sample)
   local minutes = (run:now() - self.last) / 60
-  divide(sample, GAUGES, looked)
-  divide(sample, HEALTHY, looked)
+  divide(sample, GAUGES, read)
+  divide(sample, HEALTHY, read)
   divide(sample, RATES, rated * minutes)
   divide(sample, MOST, minutes)
   self:count(sample)
@@ -183,10 +185,10 @@ function Sampler:sample()
   run:record("sample", sample)
 end
 
---- Records how it stands every so many seconds, until the task ends.
+--- Records a sample every `seconds`, until its task is canceled.
 ---@async
 ---@param seconds number
-function Sampler:go_on(seconds)
+function Sampler:sample_every(seconds)
   while true do
     task.sleep(seconds)
     self:sample()
@@ -195,7 +197,7 @@ end
 
 --------------------------------------------------------------- policies --
 
--- What is added up over the nodes of what a hook has cost.
+-- Costs of a hook that are added up over the nodes.
 local COSTS <const> = { "calls", "errors", "overruns", "yields", "preempted",
   "instructions", "seconds" }
 
@@ -212,9 +214,9 @@ local function add_hook(sums, name, hook)
   sum.slowest = math.max(sum.slowest, hook.slowest or 0)
 end
 
---- Records what the hooks of the live nodes' policies have cost: one record of
---- the kind "policy" a hook, with hook, calls, errors, overruns, yields,
---- preempted, instructions, seconds and slowest. Seconds are of the machine.
+--- Records the costs of policies on the open nodes: for each hook one record of
+--- the kind "policy", with hook, calls, errors, overruns, yields, preempted,
+--- instructions, seconds and slowest. Seconds are real time.
 function Sampler:policies()
   local sums = {}
   for _, node in ipairs(self.run.net.nodes) do

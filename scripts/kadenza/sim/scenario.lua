@@ -1,5 +1,5 @@
---- Scenarios: Lua files that say what overlay is made, what happens in it and
---- what that is to show.
+--- Scenarios: Lua files that describe an overlay, the events in it, and the
+--- expected results.
 --
 --     return {
 --       name = "outage",
@@ -15,7 +15,7 @@
 --       end,
 --     }
 --
--- `kadenza sim FILE` runs one, and so does this module.
+-- `kadenza sim FILE` runs a scenario; `M.run` does so for programs.
 
 local check = require("kadenza.check")
 local run_module = require("kadenza.sim.run")
@@ -25,10 +25,10 @@ local task = require("kadenza.task")
 
 local M = {}
 
---- Something that happens at a moment of a run.
+--- An event at a given time of a run.
 ---@class kadenza.Step
 ---@field at? number  seconds since the run began
----@field part? number  of the run's length, 0 to 1, instead of `at`
+---@field part? number  0 to 1, instead of `at`: the share of the run's length
 ---@field name string  for the report
 ---@field run async fun(net: kadenza.Sim, run: kadenza.SimRun)
 
@@ -39,27 +39,27 @@ local M = {}
 ---@field nodes? integer  100
 ---@field seed? integer  1
 ---@field hours? number  1
----@field network? kadenza.SimOptions|fun(wishes: table): kadenza.SimOptions
----  given `nodes`, `seed` and `hours`
+---@field network? kadenza.SimOptions|fun(options: table): kadenza.SimOptions
+---  the function receives `nodes`, `seed` and `hours`
 ---@field sample? number  seconds between two samples; 0 takes none
 ---@field workload? kadenza.Workload
----@field setup? async fun(net: kadenza.Sim, run: kadenza.SimRun)  before the
----  workload and everything else
----@field tasks? (async fun(net: kadenza.Sim, run: kadenza.SimRun))[]  that run
----  side by side; those that still do at the end are canceled
+---@field setup? async fun(net: kadenza.Sim, run: kadenza.SimRun)  runs before
+---  everything else
+---@field tasks? (async fun(net: kadenza.Sim, run: kadenza.SimRun))[]  run
+---  side by side; canceled at the end of the run
 ---@field steps? kadenza.Step[]
 ---@field expect? async fun(net: kadenza.Sim, run: kadenza.SimRun)  at the end
 
---- What may be chosen for one run of a scenario.
+--- Options of one run of a scenario; without them, those of the scenario.
 ---@class kadenza.RunOptions
 ---@field nodes? integer
 ---@field seed? integer
 ---@field hours? number
----@field watch? fun(net: kadenza.Sim, run?: kadenza.SimRun)  called now and
----  then, without a run while nodes join; raises `scenario.INTERRUPTED` to end
----  the run
+---@field watch? fun(net: kadenza.Sim, run?: kadenza.SimRun)  called several
+---  times a second, without `run` while nodes join; raises
+---  `scenario.INTERRUPTED` to end the run
 
---- Raised by `watch`, it ends a run before its time.
+--- The error that `watch` raises to end a run early.
 M.INTERRUPTED = setmetatable({}, {
   __tostring = function()
     return "the run was interrupted"
@@ -70,13 +70,12 @@ local DEFAULTS <const> = { nodes = 100, seed = 1, hours = 1 }
 local SECONDS_AN_HOUR <const> = 3600 -- as in kadenza.sim.run
 local MAX_HOURS <const> = 100000
 
--- Samples of a run, unless it says how far apart they are, and the least
--- distance of these.
+-- Samples of a run by default, and the seconds between them at least.
 local SAMPLES <const> = 60
-local LEAST_SAMPLE <const> = 60
+local LEAST_DISTANCE <const> = 60
 
-local WISHES <const> = { nodes = "integer", seed = "integer", hours = "number",
-  watch = "function" }
+local RUN_OPTIONS <const> = { nodes = "integer", seed = "integer",
+  hours = "number", watch = "function" }
 local FIELDS <const> = {
   name = "string", summary = "string", nodes = "integer", seed = "integer",
   hours = "number", sample = "number", workload = "table",
@@ -121,9 +120,9 @@ local function check_fields(scenario, level)
   end
 end
 
---- Raises unless `scenario` is one.
+--- Raises an error unless `scenario` is a valid scenario.
 ---@param scenario any
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the caller that made the mistake, as for `error`
 function M.check(scenario, level)
   if type(scenario) ~= "table" then
     error("a scenario must be a table, not " .. type(scenario), level + 1)
@@ -140,14 +139,14 @@ function M.check(scenario, level)
     level + 1)
 end
 
--- Returns a message that names the file.
+-- Returns a message that begins with the file.
 local function naming(path, message)
   return message:sub(1, #path) == path and message or path .. ": " .. message
 end
 
 --- Reads a scenario file.
 ---@param path string
----@param text? string  what it holds, if that is not to be read
+---@param text? string  its content; read from the file without it
 ---@return kadenza.Scenario? scenario
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
@@ -171,7 +170,7 @@ function M.load(path, text)
   end
   local checked, wrong = pcall(M.check, scenario, 0)
   if not checked then
-    wrong = wrong:gsub("^[^\n]-%.lua:%d+: ", "") -- where we noticed
+    wrong = wrong:gsub("^[^\n]-%.lua:%d+: ", "") -- our own line
     return nil, path .. ": " .. wrong, "KAD_EINVAL"
   end
   return scenario
@@ -180,26 +179,26 @@ end
 ------------------------------------------------------------------ running --
 
 -- Returns the options of the network.
-local function network_of(scenario, wishes)
+local function network_options(scenario, chosen)
   local given = scenario.network or {}
   if type(given) == "function" then
-    given = given(wishes)
+    given = given(chosen)
     if type(given) ~= "table" then
       error("network must return a table, not " .. type(given), 0)
     end
   end
-  local all = { nodes = wishes.nodes, seed = wishes.seed }
+  local all = { nodes = chosen.nodes, seed = chosen.seed }
   for name, value in pairs(given) do
     all[name] = value
   end
   return all
 end
 
--- Opens the network. That its options are wrong is a mistake of the scenario,
--- at no place that could be told.
-local function open_network(scenario, wishes)
-  local all = network_of(scenario, wishes)
-  all.watch = wishes.watch
+-- Opens the network. An error in its options is the scenario's; its line is not
+-- known.
+local function open_network(scenario, chosen)
+  local all = network_options(scenario, chosen)
+  all.watch = chosen.watch
   local opened, net = pcall(sim.new, all)
   if not opened then
     error(type(net) == "string" and "network: " .. net or net, 0)
@@ -217,13 +216,13 @@ local function spawn_steps(net, run, steps, works)
   end
 end
 
--- Starts all that the scenario does, and returns its tasks.
-local function start(net, run, sampler)
+-- Starts the samples, the workload, the tasks and the steps. Returns all tasks.
+local function start_tasks(net, run, sampler)
   local scenario, works = run.scenario, {}
   local distance = scenario.sample
-    or math.max(run.seconds / SAMPLES, LEAST_SAMPLE)
+    or math.max(run.seconds / SAMPLES, LEAST_DISTANCE)
   if distance > 0 then
-    works[1] = net:spawn(sampler.go_on, sampler, distance)
+    works[1] = net:spawn(sampler.sample_every, sampler, distance)
   end
   if scenario.workload then
     works[#works + 1] = net:spawn(run.workload, run, scenario.workload)
@@ -235,13 +234,13 @@ local function start(net, run, sampler)
   return works
 end
 
--- Lets a run take its course.
-local function go(net, run, sampler)
+-- Sets up the network and runs it until the end of the run.
+local function run_to_end(net, run, sampler)
   local scenario = run.scenario
   if scenario.setup then
     net:perform(scenario.setup, net, run)
   end
-  local works = start(net, run, sampler)
+  local works = start_tasks(net, run, sampler)
   net:run(math.max(run.seconds - run:now(), 0))
   for _, work in ipairs(works) do
     work:cancel()
@@ -261,13 +260,13 @@ local function finish(net, run, sampler, interrupted)
   end
 end
 
-local function perform(net, scenario, wishes)
-  local run = run_module.new(net, scenario, wishes)
-  net.watch = wishes.watch and function()
-    wishes.watch(net, run)
+local function perform(net, scenario, chosen)
+  local run = run_module.new(net, scenario, chosen)
+  net.watch = chosen.watch and function()
+    chosen.watch(net, run)
   end
   local sampler = sampler_module.new(run)
-  local fine, problem = xpcall(go, function(err)
+  local fine, problem = xpcall(run_to_end, function(err)
     return type(err) == "string" and debug.traceback(err, 2) or err
   end, net, run, sampler)
   if not fine and problem ~= M.INTERRUPTED then
@@ -277,9 +276,9 @@ local function perform(net, scenario, wishes)
   return run
 end
 
---- Runs a scenario to its end. Raises what its functions raise, and
---- `scenario.INTERRUPTED` when that came before the nodes had joined. The
---- network is closed afterwards; what is known of it is in the run.
+--- Runs a scenario to its end and closes the network. Raises the errors of its
+--- functions, and `scenario.INTERRUPTED` if that came before the nodes had
+--- joined.
 ---@param scenario kadenza.Scenario
 ---@param given? kadenza.RunOptions
 ---@return kadenza.SimRun run  with `interrupted`, `lasted`, seconds,
@@ -287,17 +286,17 @@ end
 function M.run(scenario, given)
   given = given or {}
   M.check(scenario, 2)
-  check.options(given, 2, WISHES)
+  check.options(given, 2, RUN_OPTIONS)
   check_range("hours", given.hours, 0, MAX_HOURS, 2)
-  local wishes = { watch = given.watch }
+  local chosen = { watch = given.watch }
   for name, default in pairs(DEFAULTS) do
-    wishes[name] = given[name] or scenario[name] or default
+    chosen[name] = given[name] or scenario[name] or default
   end
-  local net <close> = open_network(scenario, wishes)
-  return perform(net, scenario, wishes)
+  local net <close> = open_network(scenario, chosen)
+  return perform(net, scenario, chosen)
 end
 
---- Tells whether a run has shown all that it was to show.
+--- Returns whether a run has reached all goals and was not interrupted.
 ---@param run kadenza.SimRun
 ---@return boolean passed
 function M.passed(run)

@@ -1,5 +1,5 @@
---- What is to happen in a simulation at which time: `kadenza.sim` makes these
---- functions methods of its networks.
+--- Calls functions at given times of a simulation. These functions are methods
+--- of `kadenza.Sim`.
 
 local check = require("kadenza.check")
 local task = require("kadenza.task")
@@ -13,8 +13,8 @@ local function check_function(fn, level)
   end
 end
 
---- Calls `fn` as a task when the clock stands at `time`, as `net:now()` tells
---- it. Returns the task: canceled before, it does nothing.
+--- Calls `fn` as a task at a time of `net:now()`. Returns the task, which the
+--- caller may cancel.
 ---@param time number  seconds, not before now
 ---@param fn async fun(net: kadenza.Sim)
 ---@return kadenza.Task task
@@ -31,9 +31,9 @@ function Sim:at(time, fn)
   end)
 end
 
---- Calls `fn` as a task every so many seconds, for the first time when they
---- have passed. One that takes longer misses turns. Ends when `fn` returns
---- false, or when the task returned is canceled.
+--- Calls `fn` as a task at the end of each period of `seconds`. A call that
+--- takes longer than a period skips the periods that ended meanwhile. Ends when
+--- `fn` returns false, or when the returned task is canceled.
 ---@param seconds number
 ---@param fn async fun(net: kadenza.Sim): boolean?
 ---@return kadenza.Task task

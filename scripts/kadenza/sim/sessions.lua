@@ -1,22 +1,21 @@
---- How long nodes stay in an overlay: distributions of session lengths, each
---- scaled by its median.
+--- Distributions of session lengths, each scaled by its median.
 --
 --     local sessions = require("kadenza.sim.sessions")
 --     local session = sessions.new({ session = "weibull", median = 3600 })
 --     session:length(u)        -- for u uniform in 0 … 1
 --     session:remaining(u, v)  -- of a node met at a random moment
 --
--- "measured" is what was measured of a large public overlay: half of the nodes
--- stay 2 hours at most, and four fifths 8 hours. A Weibull distribution goes
--- through both points, if 4 ^ shape = ln 5 / ln 2.
+-- "measured" is the distribution of a large public overlay: half of the
+-- sessions end within 2 hours, and 80 % within 8. A Weibull distribution has
+-- both quantiles if 4 ^ shape = ln 5 / ln 2.
 
 local M = {}
 
 local HOUR <const> = 3600
 local LN2 <const> = math.log(2)
 
--- A node met at a random moment is more likely in a long session: it is drawn
--- from so many lengths, by their weight.
+-- At a random moment, a node is more likely in a long session: the session is
+-- drawn from so many quantiles, weighted by their length.
 local STEPS <const> = 4096
 
 ---@class kadenza.sim.Sessions
@@ -31,16 +30,16 @@ local function weibull(u, shape)
   return (-math.log(1 - u) / LN2) ^ (1 / shape)
 end
 
--- What is known by name: its quantiles in medians, and its defaults. Those with
--- a shape take one above `least`.
+-- By name: the quantile function in medians, and defaults. `least` is the lower
+-- bound of a shape, excluded.
 local KINDS <const> = {
   exponential = { quantile = weibull, fixed_shape = 1 },
   weibull = { quantile = weibull, shape = 0.6, least = 0 },
   pareto = {
-    quantile = function(u, shape) -- of the second kind: it begins with 0
+    quantile = function(u, shape) -- Pareto type II, which begins at 0
       return ((1 - u) ^ (-1 / shape) - 1) / (2 ^ (1 / shape) - 1)
     end,
-    shape = 3, least = 1, -- below, there is no mean
+    shape = 3, least = 1, -- up to 1 there is no mean
   },
   measured = {
     quantile = weibull,
@@ -74,7 +73,7 @@ local function shape_problem(kind, name, shape)
     and ("option 'shape' must be above %d and at most 100"):format(kind.least)
 end
 
--- Returns what is wrong with the options, or nil.
+-- Returns a message about wrong options, or nil.
 local function find_problem(given)
   local name = given.session or "exponential"
   local kind = KINDS[name]
@@ -85,9 +84,9 @@ local function find_problem(given)
     or shape_problem(kind, name, given.shape)
 end
 
---- Raises unless the options name a distribution.
+--- Raises an error unless the options name a distribution.
 ---@param given { session?: string, median?: number, shape?: number }
----@param level integer  whom to blame, as of `error`
+---@param level integer  of the caller that made the mistake, as for `error`
 function M.check(given, level)
   local problem = find_problem(given)
   if problem then
@@ -95,7 +94,7 @@ function M.check(given, level)
   end
 end
 
---- Makes a distribution of checked options.
+--- Returns the distribution of checked options.
 ---@param given { session?: string, median?: number, shape?: number }
 ---@return kadenza.sim.Sessions sessions
 function M.new(given)
@@ -107,7 +106,7 @@ function M.new(given)
   }, Sessions)
 end
 
---- Returns the seconds that a share `u` of all sessions is not longer than.
+--- Returns the quantile: the length that a share `u` of sessions do not exceed.
 ---@param u number  from 0 to below 1
 ---@return number seconds
 function Sessions:length(u)
@@ -123,7 +122,7 @@ local function weigh(self)
   return weights
 end
 
--- Returns the first place whose weight is above `wanted`.
+-- Returns the first place with a weight above `wanted`.
 local function search(weights, wanted)
   local low, high = 1, #weights
   while low < high do
@@ -137,8 +136,8 @@ local function search(weights, wanted)
   return low
 end
 
---- Returns how long a node stays on that is met at a random moment, as if the
---- overlay had run for ever.
+--- Returns the rest of a session at a random moment, as in an overlay that has
+--- run for a long time.
 ---@param u number  from 0 to below 1
 ---@param v number  from 0 to below 1
 ---@return number seconds

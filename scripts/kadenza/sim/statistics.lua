@@ -1,36 +1,34 @@
---- Figures of a run that may last long: distributions, and courses over time,
---- that take bounded memory however much is added. They are the same for the
---- same values in the same order.
+--- Statistics of a long run: distributions and time series in bounded memory.
+--- The same values in the same order give the same statistics.
 --
 --     local took = statistics.distribution()
 --     took:add(120)
 --     print(took:quantile(0.5), took:mean())
 --
---     local success = statistics.course({ interval = 60 })
+--     local success = statistics.time_series({ interval = 60 })
 --     success:add(net:now(), 1)
 
 local M = {}
 
--- So many different values a distribution keeps as they are. Those of a run
--- with more go to buckets whose bounds grow by a fiftieth: a value is then off
--- by a hundredth at most.
+-- A distribution keeps so many different values exactly. With more, it counts
+-- them in buckets whose bounds grow by 2 %, so that a value is at most 1 % off.
 local EXACT <const> = 4096
 local GROWTH <const> = math.log(1.02)
 local SMALLEST <const> = 1e-9
 local LARGEST <const> = 1e15
 
--- A course keeps so many intervals at most; then two become one.
+-- Most intervals of a time series; then each two become one.
 local INTERVALS <const> = 512
 
 ----------------------------------------------------------- distributions --
 
---- How often which value was met.
+--- A distribution of values.
 ---@class kadenza.sim.Distribution
 ---@field count integer  values added
 ---@field sum number
 ---@field min? number
 ---@field max? number
----@field exact boolean  whether every value is known as it was
+---@field exact boolean  whether all values are exact
 ---@field private counts table<number, integer>
 ---@field private different integer
 ---@field private limit integer
@@ -39,15 +37,15 @@ local Distribution = {}
 Distribution.__index = Distribution
 Distribution.__name = "kadenza.sim.Distribution"
 
---- Makes an empty distribution.
----@param limit? integer  different values kept as they are, 4096 without it
+--- Returns an empty distribution.
+---@param limit? integer  different values kept exactly, 4096 without it
 ---@return kadenza.sim.Distribution distribution
 function M.distribution(limit)
   return setmetatable({ count = 0, sum = 0, exact = true, counts = {},
     different = 0, limit = limit or EXACT }, Distribution)
 end
 
--- The value that stands for the bucket of `value`: its geometric middle.
+-- Returns the geometric middle of the bucket of `value`.
 local function bucket_of(value)
   local size = math.abs(value)
   if size < SMALLEST then
@@ -67,7 +65,7 @@ local function count(self, value, times)
   self.counts[value] = (before or 0) + times
 end
 
--- Puts what is known so far into buckets, in an order of its own.
+-- Moves the exact values into buckets, in ascending order.
 local function coarsen(self)
   local before = self:values()
   local counts = self.counts
@@ -77,7 +75,7 @@ local function coarsen(self)
   end
 end
 
---- Adds a value. What is no finite number is left out.
+--- Adds a value. Ignores infinite values and NaN.
 ---@param value number
 function Distribution:add(value)
   if value ~= value or value == math.huge or value == -math.huge then
@@ -93,8 +91,8 @@ function Distribution:add(value)
   end
 end
 
---- Returns the different values that are known, in ascending order.
----@return number[] values  not to be changed
+--- Returns the different values, in ascending order.
+---@return number[] values  borrowed: the caller does not change it
 function Distribution:values()
   if not self.sorted then
     local sorted = {}
@@ -120,12 +118,12 @@ function Distribution:mean()
   return self.count > 0 and self.sum / self.count or nil
 end
 
--- No bucket says more than was really met.
+-- Keeps the middle of a bucket within the values that were added.
 local function clamp(self, value)
   return math.max(self.min, math.min(self.max, value))
 end
 
---- Returns the smallest value that a share of all does not exceed.
+--- Returns a quantile: the smallest value that a share of all do not exceed.
 ---@param share number  0 to 1
 ---@return number? value  nil when nothing was added
 function Distribution:quantile(share)
@@ -140,9 +138,9 @@ function Distribution:quantile(share)
   return self.max
 end
 
---- Returns points of the cumulative distribution, not more than `limit`: lists
---- of a value and the share of all that do not exceed it.
----@param limit? integer  256 without it
+--- Returns points of the cumulative distribution: lists of a value and the
+--- share of all values that do not exceed it.
+---@param limit? integer  of the number of points, 256 without it
 ---@return number[][] points
 function Distribution:cumulative(limit)
   local values = self:values()
@@ -157,33 +155,33 @@ function Distribution:cumulative(limit)
   return points
 end
 
------------------------------------------------------------------ courses --
+------------------------------------------------------------- time series --
 
---- A figure over time, as its mean and sum in intervals.
----@class kadenza.sim.Course
+--- A figure over time: its mean and sum in intervals.
+---@class kadenza.sim.TimeSeries
 ---@field interval number  seconds
 ---@field private start number
 ---@field private limit integer
 ---@field private last integer
 ---@field private sums table<integer, number>
 ---@field private counts table<integer, number>
-local Course = {}
-Course.__index = Course
-Course.__name = "kadenza.sim.Course"
+local TimeSeries = {}
+TimeSeries.__index = TimeSeries
+TimeSeries.__name = "kadenza.sim.TimeSeries"
 
---- Makes an empty course. Its interval doubles whenever there would be more
---- than `limit` of them.
+--- Returns an empty time series. The interval doubles when there would be more
+--- than `limit` intervals.
 ---@param options { interval?: number, start?: number, limit?: integer }
----  seconds: 60 a piece, from 0, at most 512
----@return kadenza.sim.Course course
-function M.course(options)
+---  `interval` is 60 seconds without it, `start` 0 seconds, `limit` 512
+---@return kadenza.sim.TimeSeries series
+function M.time_series(options)
   return setmetatable({ interval = options.interval or 60,
     start = options.start or 0, limit = options.limit or INTERVALS, last = -1,
-    sums = {}, counts = {} }, Course)
+    sums = {}, counts = {} }, TimeSeries)
 end
 
--- Makes every two intervals one.
-local function halve(self)
+-- Merges each two intervals.
+local function double_interval(self)
   local sums, counts = {}, {}
   for i = 0, self.last do
     if self.counts[i] then
@@ -196,15 +194,16 @@ local function halve(self)
   self.interval = self.interval * 2
 end
 
---- Adds a value at a time.
----@param time number  seconds; before the start counts as the start
+--- Adds a value.
+---@param time number  seconds; a time before the start counts as the start
 ---@param value number
----@param weight? number  how many values it is the mean of, 1 without it
-function Course:add(time, value, weight)
+---@param weight? number  the number of values of which it is the mean, 1
+---  without it
+function TimeSeries:add(time, value, weight)
   weight = weight or 1
   local since = math.max(time - self.start, 0)
   while since // self.interval >= self.limit do
-    halve(self)
+    double_interval(self)
   end
   local i = math.tointeger(since // self.interval)
   self.last = math.max(self.last, i)
@@ -212,10 +211,10 @@ function Course:add(time, value, weight)
   self.counts[i] = (self.counts[i] or 0) + weight
 end
 
---- Returns the intervals in which something was added, in order: lists of the
---- time at their middle, the mean, the sum and the count.
+--- Returns the intervals that have values, in order: lists of the time at the
+--- middle, the mean, the sum and the count.
 ---@return number[][] rows
-function Course:rows()
+function TimeSeries:rows()
   local rows = {}
   for i = 0, self.last do
     local weight = self.counts[i]

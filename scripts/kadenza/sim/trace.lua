@@ -1,5 +1,5 @@
---- Every datagram of a simulation, told as it goes: `kadenza.sim` makes these
---- functions methods of its networks.
+--- The trace of a simulation: the outcome of each datagram, for a function or a
+--- file. These functions are methods of `kadenza.Sim`.
 
 local core = require("kadenza.core")
 local log = require("kadenza.log")
@@ -8,11 +8,11 @@ local task = require("kadenza.task")
 ---@class kadenza.Sim
 local Sim = {}
 
--- What a message is, by its field `y`.
+-- Kinds of messages, by field `y`.
 local KINDS <const> = { r = "reply", e = "error" }
 
--- Returns what a datagram asks, or that it answers; "other" for what is no
--- message of ours, such as a sealed one.
+-- Returns the method of a query, "reply" or "error"; "other" for a datagram
+-- that is no readable message, such as a sealed one.
 local function name_of(bytes)
   local message = core.decode(bytes)
   if type(message) ~= "table" then
@@ -25,16 +25,16 @@ end
 
 -- Returns a function that writes a line for each datagram.
 local function writer(self, file)
-  return function(fate, from, to, bytes)
+  return function(outcome, from, to, bytes)
     local written, message = file:write(("%.3f %s %s %s %d %s\n"):format(
-      self:now(), fate, from, to, #bytes, name_of(bytes)))
+      self:now(), outcome, from, to, #bytes, name_of(bytes)))
     if not written then
       self.trace_problem = self.trace_problem or message
     end
   end
 end
 
--- Ends a trace; returns true, or nil and why its file is not whole.
+-- Ends a trace. Returns true, or nil and why its file is incomplete.
 local function stop(self)
   self.network:trace(nil)
   local file, problem = self.trace_file, self.trace_problem
@@ -58,22 +58,24 @@ local function open(self, path)
     self.closes_trace = task.at_end(self.network, function()
       local closed, problem = stop(self)
       if not closed then
-        log.error("the trace is not whole", { error = problem })
+        log.error("the trace is incomplete", { error = problem })
       end
     end)
   end
   return writer(self, file)
 end
 
---- Tells of every datagram from now on what becomes of it: `delivered`, `lost`,
---- `congested`, `partitioned`, `filtered`, `asleep` or `unreachable`, as
---- net:statistics says. A function is called with that, the addresses it goes
---- from and to, and its bytes; it cannot wait. A file gets a line for each:
---- time, fate, from, to, bytes, and the query, `reply`, `error` or `other`.
---- Without either, it ends.
----@param to? string|fun(fate: string, from: string, to: string, bytes: string)
+--- Starts a trace: reports the outcome of each datagram from now on, which is
+--- `delivered`, `lost`, `congested`, `partitioned`, `filtered`, `asleep` or
+--- `unreachable`, as in net:statistics. A function receives the outcome, the
+--- addresses of sender and receiver, and the bytes; it must not wait. A file
+--- receives a line for each datagram: time, outcome, from, to, number of bytes,
+--- and the method of the query, `reply`, `error` or `other`. Ends the trace
+--- before; without an argument, does only that.
+---@param to? string|fun(outcome, from, to, bytes: string)
 ---@return true? traced
----@return string? message  the file, or the one before, cannot be written
+---@return string? message  this file, or that of the trace before, cannot be
+---  written
 ---@return kadenza.Code? code
 function Sim:trace(to)
   if type(to) == "string" then

@@ -1,4 +1,3 @@
-local agenda = require("kadenza.sim.agenda")
 local kad = require("kadenza")
 local sessions = require("kadenza.sim.sessions")
 local support = require("tests.spec.support")
@@ -82,27 +81,6 @@ describe("session lengths", function()
         net:churn(case[1])
       end)
     end
-  end)
-end)
-
-describe("an agenda", function()
-  it("gives what is due first", function()
-    local list, times = agenda.new(), {}
-    local state = 1
-    for _ = 1, 1000 do
-      state = state * 48271 % 0x7fffffff
-      list:add(state % 500, state)
-      times[#times + 1] = state % 500
-    end
-    table.sort(times)
-    for _, time in ipairs(times) do
-      assert.equal(time, list:next_time())
-      local thing, at = list:take()
-      assert.equal(time, at)
-      assert.equal(time, thing % 500)
-    end
-    assert.is_nil(list:next_time())
-    assert.is_nil((list:take()))
   end)
 end)
 

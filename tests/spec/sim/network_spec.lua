@@ -405,7 +405,7 @@ describe("a simulated network", function()
     for _, case in ipairs({
       { { open = 0.5 }, "unknown option 'open'" },
       { { symmetric = 2 }, "option 'symmetric' must be in 0 to 1" },
-      { { symmetric = 0.6, restricted = 0.6 }, "more than 1 together" },
+      { { symmetric = 0.6, restricted = 0.6 }, "shares is more than 1" },
       { { idle = 0 }, "option 'idle' must be in 1 to 86400" },
     }) do
       support.assert_blames_caller(case[2], function()

@@ -3,7 +3,7 @@ local uv = require("luv")
 
 local core = require("kadenza.core")
 local kad = require("kadenza")
-local outcome = require("kadenza.sim.outcome")
+local run_report = require("kadenza.sim.run_report")
 local plot = require("kadenza.sim.plot")
 local recorder = require("kadenza.sim.recorder")
 local report = require("kadenza.sim.report")
@@ -280,7 +280,7 @@ describe("the report of a run", function()
 
   setup(spec(function()
     run = run_scenario()
-    made = outcome.report(run)
+    made = run_report.report(run)
     for _, chart in ipairs(made.charts) do
       by_name[chart.name] = chart
     end
@@ -384,7 +384,7 @@ describe("the report of a run", function()
   end)
 
   it("is the same for the same seed, but for the time of hooks", function()
-    local again = outcome.report(run_scenario())
+    local again = run_report.report(run_scenario())
     assert.equal(made.hash, again.hash)
     for i, chart in ipairs(again.charts) do
       if chart.name ~= "policy" then

@@ -78,37 +78,37 @@ describe("a distribution", function()
   end)
 end)
 
-describe("a course", function()
+describe("a time series", function()
   it("gives mean, sum and count of each interval", function()
-    local course = statistics.course({ interval = 10, start = 100 })
-    course:add(101, 1)
-    course:add(109, 3)
-    course:add(125, 5)
+    local series = statistics.time_series({ interval = 10, start = 100 })
+    series:add(101, 1)
+    series:add(109, 3)
+    series:add(125, 5)
 
-    assert.same({ { 105, 2, 4, 2 }, { 125, 5, 5, 1 } }, course:rows())
+    assert.same({ { 105, 2, 4, 2 }, { 125, 5, 5, 1 } }, series:rows())
   end)
 
   it("weighs what stands for several values", function()
-    local course = statistics.course({ interval = 10 })
-    course:add(1, 1, 3)
-    course:add(2, 5)
+    local series = statistics.time_series({ interval = 10 })
+    series:add(1, 1, 3)
+    series:add(2, 5)
 
-    assert.same({ { 5, 2, 8, 4 } }, course:rows())
+    assert.same({ { 5, 2, 8, 4 } }, series:rows())
   end)
 
   it("makes its intervals longer rather than more", function()
-    local course = statistics.course({ interval = 1, limit = 8 })
+    local series = statistics.time_series({ interval = 1, limit = 8 })
     for second = 0, 999 do
-      course:add(second, second)
+      series:add(second, second)
     end
-    local rows = course:rows()
+    local rows = series:rows()
     local sum, count = 0, 0
     for _, row in ipairs(rows) do
       sum, count = sum + row[3], count + row[4]
     end
 
     assert.is_true(#rows <= 8)
-    assert.equal(128, course.interval)
+    assert.equal(128, series.interval)
     assert.equal(1000, count)
     assert.equal(999 * 500, sum)
   end)

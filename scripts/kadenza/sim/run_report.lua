@@ -1,4 +1,4 @@
---- What came of a run, as a report: figures, what was expected, charts.
+--- Makes the report of a run: figures, expectations and charts.
 
 local charts = require("kadenza.sim.charts")
 
@@ -58,8 +58,8 @@ end
 local SIGNS <const> = { [">="] = "≥", ["<="] = "≤", ["=="] = "=", [">"] = ">",
   ["<"] = "<" }
 
--- What was expected, as figures with goals.
-local function verdicts(run)
+-- Returns the expectations of the run, as figures with goals.
+local function expected_figures(run)
   local figures = {}
   for i, expectation in ipairs(run.expectations) do
     figures[i] = { name = expectation.name, value = expectation.value,
@@ -75,7 +75,7 @@ end
 ---@return kadenza.sim.Report report
 function M.report(run)
   local scenario = run.scenario
-  local figures = verdicts(run)
+  local figures = expected_figures(run)
   for _, more in ipairs({ charts.figures(run.recorder), node_figures(run) }) do
     table.move(more, 1, #more, #figures + 1, figures)
   end
@@ -92,7 +92,7 @@ function M.report(run)
   }
 end
 
---- Returns how many hours a run was to last.
+--- Returns the planned length of a run.
 ---@param run kadenza.SimRun
 ---@return number hours
 function M.hours(run)

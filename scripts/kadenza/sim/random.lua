@@ -1,9 +1,9 @@
---- Chance in a simulation: all of it from the network's own stream, so that the
---- same seed draws the same.
+--- Random numbers of a simulation, all from the network's own stream: the same
+--- seed gives the same numbers.
 
 local M = {}
 
--- A double holds so many bits of a number between 0 and 1.
+-- A double holds 53 bits of a number between 0 and 1.
 local UNIT <const> = 0x1p-53
 
 --- Draws a number from 0 to below 1.
@@ -21,14 +21,14 @@ function M.integer(network, last)
   return 1 + math.floor(M.uniform(network) * last)
 end
 
---- Draws `count` different items of a list, all of them if it has no more.
+--- Draws `count` different items of a list, or all of a shorter list.
 ---@generic T
 ---@param network kadenza.core.Network
 ---@param list T[]
 ---@param count integer
 ---@return T[] items
 function M.sample(network, list, count)
-  local moved, items = {}, {} -- what stands elsewhere than in the list
+  local moved, items = {}, {} -- moved: place → item, where the list has another
   for i = 1, math.min(count, #list) do
     local j = i - 1 + M.integer(network, #list - i + 1)
     items[i] = moved[j] or list[j]
