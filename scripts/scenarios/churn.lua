@@ -1,8 +1,8 @@
---- Churn: nodes stay for an hour in the median, half of them crash, and others
---- take their places. Values are stored once; those who hold them keep them.
+--- Churn: the median session is an hour, half of the nodes crash, and new nodes
+--- replace them. Values are stored once; their holders republish them.
 return {
   name = "churn",
-  summary = "Nodes stay for an hour in the median; others take their places.",
+  summary = "Nodes leave after a median hour; new nodes replace them.",
   nodes = 100,
   hours = 4,
   network = {

@@ -1,16 +1,16 @@
---- A flash crowd: three quarters of the nodes come within a minute, all for the
---- same value, and most of them leave together.
+--- A flash crowd: three quarters of the nodes join within a minute and get the
+--- same value. Later they leave at the same time, half of them by a crash.
 
 local kad = require("kadenza")
 
 local POPULAR <const> = kad.key("popular")
 local ARRIVAL_SECONDS <const> = 60
 
-local function size_of_crowd(wishes)
-  return wishes.nodes - math.max(wishes.nodes // 4, 2)
+local function size_of_crowd(options)
+  return options.nodes - math.max(options.nodes // 4, 2)
 end
 
--- A visitor comes at some moment of the minute, and looks for the value.
+-- Joins a node at a random moment of the minute, and gets the value.
 local function visit(net, run, crowd)
   kad.sleep(run:random() * ARRIVAL_SECONDS)
   local node = net:join()
@@ -21,22 +21,22 @@ end
 
 return {
   name = "flash_crowd",
-  summary = "Most nodes come within a minute, for one value, and leave again.",
+  summary = "Most nodes join within a minute for one value, and leave again.",
   nodes = 120,
   hours = 1,
-  network = function(wishes)
+  network = function(options)
     return { latency = "jimenez2011",
-      nodes = wishes.nodes - size_of_crowd(wishes) }
+      nodes = options.nodes - size_of_crowd(options) }
   end,
   setup = function(_, run)
-    run:put(POPULAR, "what everybody wants")
+    run:put(POPULAR, "a popular value")
   end,
   workload = { keys = 20, gets = 10 },
   steps = {
     { part = 0.2, name = "the crowd comes", run = function(net, run)
       run.crowd = {}
       local visits = {}
-      for i = 1, size_of_crowd(run.wishes) do
+      for i = 1, size_of_crowd(run.options) do
         visits[i] = function()
           visit(net, run, run.crowd)
         end
@@ -50,8 +50,8 @@ return {
     end },
   },
   expect = function(net, run)
-    run:expect("visitors", run:count("visit"), "==", size_of_crowd(run.wishes))
-    run:expect("visitors who found it", run:share("visit"), ">=", 0.99)
+    run:expect("visitors", run:count("visit"), "==", size_of_crowd(run.options))
+    run:expect("visitors that found it", run:share("visit"), ">=", 0.99)
     run:expect("values found", run:share("get"), ">=", 0.98)
     run:expect("held at the end", run:mean(run:select("sample",
       run.seconds * 0.9), "held"), ">=", 0.8)

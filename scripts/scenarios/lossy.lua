@@ -1,8 +1,8 @@
---- A lossy network: a fifth of the datagrams is lost, so that a third of the
---- queries goes unanswered; others come twice, late, or in another order.
+--- A lossy network: 20 % of the datagrams are lost, so that a third of the
+--- queries get no reply. Others arrive twice, late or out of order.
 return {
   name = "lossy",
-  summary = "A fifth of the datagrams is lost, others come twice or late.",
+  summary = "20 % of the datagrams are lost, others arrive twice or late.",
   nodes = 100,
   hours = 1,
   network = {
@@ -19,6 +19,6 @@ return {
     run:expect("values found", run:share("get"), ">=", 0.99)
     run:expect("lookups that succeed", run:share("lookup"), ">=", 0.99)
     run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.75)
-    run:expect("nodes in touch", run:mean(late, "healthy"), ">=", 0.9)
+    run:expect("healthy nodes", run:mean(late, "healthy"), ">=", 0.9)
   end,
 }

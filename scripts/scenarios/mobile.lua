@@ -1,5 +1,5 @@
 --- Mobile nodes: a third of the nodes are phones. They are behind NATs, change
---- their addresses and sleep for minutes, with their clocks standing still.
+--- their addresses, and sleep for minutes while their clocks stand still.
 
 local kad = require("kadenza")
 
@@ -8,7 +8,7 @@ local MOVE_SECONDS <const> = 1200 -- on average, a phone
 local SLEEP_SECONDS <const> = 1800
 local LONGEST_SLEEP <const> = 600
 
--- Waits as one does for what happens every so many seconds, at any time.
+-- Waits for an event that happens every `seconds` on average, at random.
 local function wait(run, seconds)
   kad.sleep(-math.log(1 - run:random()) * seconds)
 end

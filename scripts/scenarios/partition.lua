@@ -1,11 +1,11 @@
---- A partition: two halves of an overlay cannot reach one another for a while.
---- Both store values of their own, and change the same ones; when they meet
---- again, everything must be found everywhere, and what both have changed must
---- be merged by the policy.
+--- A partition: the two halves of an overlay cannot reach each other for a
+--- while. Each half stores values of its own, and both change the same values.
+--- After the partition, every node must find every value, and the policy must
+--- have merged the values that both changed.
 
 local kad = require("kadenza")
 
--- Words that are stored under one key are merged into one sorted list.
+-- A policy that merges the words stored under one key into one sorted list.
 local words = { name = "words", types = { words = {
   max_values = 1,
   merge = function(held, record)
@@ -28,12 +28,12 @@ local function key_of(side, i)
   return kad.key(("%s %d"):format(side, i))
 end
 
--- A live node of a side.
+-- Returns a random node of a side.
 local function node_of(run, side)
   return run.halves[side][run:random(#run.halves[side])]
 end
 
--- Both sides store values of their own, and words under the same keys.
+-- Stores values of each side, and words of both sides under the same keys.
 local function store(run)
   for i = 1, KEYS do
     for side = 1, 2 do
@@ -44,7 +44,7 @@ local function store(run)
   end
 end
 
--- Every value is looked up from both sides.
+-- Looks up every value from both sides.
 local function look_up(run)
   for i = 1, KEYS do
     for side = 1, 2 do
@@ -62,7 +62,7 @@ end
 
 return {
   name = "partition",
-  summary = "Two halves of an overlay are parted for two hours and meet again.",
+  summary = "Two halves of an overlay are partitioned for two hours.",
   nodes = 60,
   hours = 3,
   network = { latency = "jimenez2011", policies = { words } },
@@ -87,12 +87,12 @@ return {
     end },
   },
   expect = function(_, run)
-    run:expect("stored while parted", run:share("put"), ">=", 0.99)
-    run:expect("ten minutes after: own side's found", run:share("same side"),
+    run:expect("stored during the partition", run:share("put"), ">=", 0.99)
+    run:expect("found ten minutes after, own side", run:share("same side"),
       ">=", 0.95)
-    run:expect("the other side's found", run:share("other side"), ">=", 0.95)
+    run:expect("found, other side", run:share("other side"), ">=", 0.95)
     run:expect("merged", run:share("merged"), ">=", 0.95)
-    run:expect("nodes in touch at the end",
+    run:expect("healthy nodes at the end",
       run:mean(run:select("sample", run.seconds * 0.9), "healthy"), "==", 1)
   end,
 }

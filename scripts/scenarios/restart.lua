@@ -1,5 +1,5 @@
---- A cluster restarts: all nodes end at the same moment, with what they held,
---- and come back together. Each stores its own records again.
+--- A cluster restarts: all nodes end at the same moment, lose their records,
+--- and start again together. Each stores its own records again.
 
 local kad = require("kadenza")
 
@@ -7,7 +7,7 @@ local RECORDS <const> = 5 -- of a node
 local AWAY_SECONDS <const> = 60
 local SPREAD_SECONDS <const> = 300
 
--- A node stores its records, at random moments of the first minutes.
+-- Stores the records of a node, at random moments of the first minutes.
 local function publish(run, number, node)
   for i = 1, RECORDS do
     kad.sleep(run:random() * SPREAD_SECONDS / RECORDS)

@@ -1,7 +1,7 @@
---- Steady state: nobody comes or goes, values are looked up all the time.
+--- Steady state: no node joins or leaves; values are looked up all the time.
 return {
   name = "steady",
-  summary = "An overlay in which nobody comes or goes.",
+  summary = "An overlay in which no node joins or leaves.",
   nodes = 100,
   hours = 2,
   network = { latency = "jimenez2011" },
@@ -11,7 +11,7 @@ return {
     run:expect("values found", run:share("get"), ">=", 0.999)
     run:expect("values that are right", run:share("get", "correct"), "==", 1)
     run:expect("held by the k closest", run:mean(late, "held"), ">=", 0.95)
-    run:expect("nodes in touch", run:mean(late, "healthy"), "==", 1)
+    run:expect("healthy nodes", run:mean(late, "healthy"), "==", 1)
     run:expect("nodes left", net:alive(), "==", run.nodes)
   end,
 }

@@ -1,6 +1,6 @@
 --- A sybil attack: an attacker joins with a hundred ids that are closer to one
---- key than any honest node's, names only his own nodes to whoever asks for it,
---- and holds nothing. The value that was stored there must still be found.
+--- key than any honest node. Its nodes name only each other to lookups of that
+--- key, and hold no records. Gets must still find the value stored there.
 
 local kad = require("kadenza")
 
@@ -10,7 +10,7 @@ local SECONDS_BETWEEN <const> = 20
 
 return {
   name = "sybil",
-  summary = "A hundred hostile ids gather around one key, to hide its value.",
+  summary = "A hundred sybils surround one key, to hide its value.",
   nodes = 150,
   hours = 1,
   network = { latency = "jimenez2011" },
@@ -30,8 +30,8 @@ return {
   },
   expect = function(net, run)
     run:expect("gets of the key attacked", run:count("attacked"), ">=", 10)
-    -- A hundred gets: a share of 0.95 would be missed by chance.
-    run:expect("found in spite of the attack", run:share("attacked"), ">=",
+    -- Of a hundred gets, a share of 0.95 would fail in some runs at random.
+    run:expect("found despite the attack", run:share("attacked"), ">=",
       0.9)
     run:expect("values found, with the others", run:share("get"), ">=", 0.95)
     run:expect("nodes and sybils", net:alive(), "==", run.nodes + SYBILS)
