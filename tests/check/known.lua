@@ -44,7 +44,7 @@ local function read(path, found)
     if found[line] or line == "" or line:find("^#") then
       known[line] = found[line]
       kept[#kept + 1] = line
-    else
+    elseif not M.shrinks then
       problems[#problems + 1] = ("%s:%d: not needed any more: %s"):format(path,
         number, line)
     end

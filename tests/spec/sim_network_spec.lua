@@ -43,13 +43,13 @@ describe("kadenza.core.sim", function()
     end
   end))
 
-  it("knows the measured one by name", spec(function()
+  it("has a measured distribution by name", spec(function()
     local network <close>, nodes = open({ latency = "jimenez2011" }, 2)
 
     assert.equal(ping(network, nodes[1], 2), ping(network, nodes[2], 1))
   end))
 
-  it("parts groups and heals them", spec(function()
+  it("cuts groups off and heals", spec(function()
     local network <close>, nodes = open({}, 2)
     network:set_group(nodes[1], 1)
     assert.is_nil(ping(network, nodes[1], 2))
@@ -60,7 +60,7 @@ describe("kadenza.core.sim", function()
     assert.is_number(ping(network, nodes[1], 2))
   end))
 
-  it("kills a node without a word", spec(function()
+  it("kills a node without callbacks", spec(function()
     local network <close>, nodes = open({}, 2)
     local called = false
     nodes[1]:ping("20.0.2.1:1", nil, function()
@@ -76,7 +76,7 @@ describe("kadenza.core.sim", function()
     assert.is_nil(ping(network, nodes[2], 1))
   end))
 
-  it("suspends a node and wakes it", spec(function()
+  it("suspends and resumes a node", spec(function()
     for _, clock_stands in ipairs({ false, true }) do
       local network <close>, nodes = open({}, 2)
       network:suspend(nodes[2], clock_stands)
@@ -97,7 +97,7 @@ describe("kadenza.core.sim", function()
     assert.equal(1100, ping(network, nodes[1], 2))
   end))
 
-  it("tells how long contacts are idle by the node's clock", spec(function()
+  it("measures idle times by the node's clock", spec(function()
     local network <close>, nodes = open({}, 2)
     ping(network, nodes[1], 2)
     local before = nodes[1]:contacts()[1].idle
@@ -142,8 +142,8 @@ describe("kadenza.core.sim", function()
   it("traces datagrams", spec(function()
     local network <close>, nodes = open({ loss = 0.3 }, 2)
     local seen = { lost = 0, delivered = 0 }
-    network:trace(function(fate, from, to, bytes)
-      seen[fate] = seen[fate] + 1
+    network:trace(function(outcome, from, to, bytes)
+      seen[outcome] = seen[outcome] + 1
       assert.not_equal(from, to)
       assert.equal("d", bytes:sub(1, 1))
     end)
@@ -172,7 +172,7 @@ describe("kadenza.core.sim", function()
     end, "seen enough", 1, true)
   end))
 
-  it("lets nodes be hostile", spec(function()
+  it("makes nodes hostile", spec(function()
     local network <close>, nodes = open({}, 2)
     local key = ("\1"):rep(20)
     network:set_behaviour(nodes[2], "silent")
@@ -245,7 +245,7 @@ describe("kadenza.core.sim", function()
     end
   end))
 
-  it("does so only in virtual time", spec(function()
+  it("refuses networks of sockets", spec(function()
     local network <close> = assert(core.udp())
     assert.error_matches(function()
       network:heal()

@@ -23,7 +23,7 @@ describe("kadenza.sim", function()
       end)
     end))
 
-  it("takes no time to let time pass",
+  it("advances its clock",
     with_sim({ nodes = 2, seed = 1 }, function(net)
       local before = net:now()
       net:run(7200)
@@ -55,7 +55,7 @@ describe("kadenza.sim", function()
     assert.equal(100, woken - before)
   end))
 
-  it("gives the same run for the same seed only", spec(function()
+  it("gives the same run for the same seed", spec(function()
     local function run(seed)
       local net <close> = kad.sim({ nodes = 10, seed = seed, loss = 0.1 })
       net:perform(function()
@@ -91,14 +91,14 @@ describe("kadenza.sim", function()
       assert.equal("KAD_ETIMEOUT", code)
     end))
 
-  it("lets all nodes join although datagrams are lost",
+  it("joins all nodes although datagrams are lost",
     with_sim({ nodes = 50, seed = 1, loss = 0.2 }, function(net)
       for _, node in ipairs(net.nodes) do
         assert.is_true(#node:contacts() > 0)
       end
     end))
 
-  it("says how many nodes could not join", spec(function()
+  it("logs how many nodes could not join", spec(function()
     local events = support.logged(function()
       kad.sim({ nodes = 3, seed = 1, loss = 1 }):close()
     end)
@@ -107,7 +107,7 @@ describe("kadenza.sim", function()
     assert.equal(2, events[1].fields.left)
   end))
 
-  it("opens further nodes", with_sim({ nodes = 3, seed = 1 }, function(net)
+  it("opens more nodes", with_sim({ nodes = 3, seed = 1 }, function(net)
     local late = assert(net:open())
     net:perform(function()
       assert(late:bootstrap(net.nodes[1]:addresses()))
@@ -122,7 +122,7 @@ describe("kadenza.sim", function()
       assert.equal(32, #net.nodes[1]:id())
     end))
 
-  it("runs on after an error in a callback ended what was performed",
+  it("runs on after an error in a callback ended perform",
     with_sim({ seed = 1 }, function(net)
       assert.error_matches(function()
         net:perform(function()
@@ -138,7 +138,7 @@ describe("kadenza.sim", function()
       assert.equal(100, net:now() - before)
     end))
 
-  it("cannot be run, closed or asked to perform by a task of its own",
+  it("raises when one of its tasks runs or closes it",
     with_sim({ seed = 1 }, function(net)
       net:perform(function()
         for _, method in ipairs({ "run", "perform", "close" }) do
@@ -150,7 +150,7 @@ describe("kadenza.sim", function()
       end)
     end))
 
-  it("closes what it has opened when a node cannot be", spec(function()
+  it("closes its nodes when a node cannot be opened", spec(function()
     local path = os.tmpname()
     support.assert_blames_caller("unknown option 'colour'", function()
       kad.sim({ nodes = 3, config = { colour = 1 } })
@@ -164,7 +164,7 @@ describe("kadenza.sim", function()
     os.remove(path)
   end))
 
-  it("raises the error of a task that nobody awaited",
+  it("raises the error of a task that no task awaited",
     with_sim({ seed = 1 }, function(net)
       support.logged(function()
         net:spawn(function()
@@ -178,7 +178,7 @@ describe("kadenza.sim", function()
       end)
     end))
 
-  it("says so when a task will wait for ever",
+  it("raises when a task can never end",
     with_sim({ seed = 1 }, function(net)
       assert.error_matches(function()
         net:perform(function()
@@ -200,17 +200,59 @@ describe("kadenza.sim", function()
     assert.equal("canceled", waiting:status())
   end))
 
-  for name, case in pairs({
-    colour = { 1, "unknown option 'colour'" },
-    nodes = { 1.5, "option 'nodes' must be an integer" },
-    loss = { 1.5, "option 'loss' must be a number in 0 to 1" },
-    latency = { { 5 }, "option 'latency' must hold two integers" },
-    seed = { "1", "option 'seed' must be an integer" },
+  it("calls `watch` and stays the same run", spec(function()
+    local function run(watch)
+      local net <close> = kad.sim({ nodes = 50, seed = 1, watch = watch })
+      net:run(3600)
+      net:perform(function()
+        kad.sleep(5.5)
+      end)
+      return net:trace_hash() .. " " .. net:now()
+    end
+    local seen = 0
+    local watched = run(function(net)
+      assert.is_true(net:alive() > 0)
+      seen = seen + 1
+    end)
+    assert.is_true(seen > 2)
+    assert.equal(run(), watched)
+  end))
+
+  it("ends when `watch` raises an error", spec(function()
+    assert.error_matches(function()
+      kad.sim({ nodes = 50, watch = function()
+        error("enough", 0)
+      end })
+    end, "^enough$")
+    local net <close> = kad.sim({ nodes = 5 })
+    net.watch = function()
+      error("enough", 0)
+    end
+    assert.error_matches(function()
+      net:run(1e6)
+    end, "^enough$")
+  end))
+
+  for _, case in ipairs({
+    { "colour", 1, "unknown option 'colour'" },
+    { "nodes", 1.5, "option 'nodes' must be an integer" },
+    { "nodes", -1, "option 'nodes' must be in 0 to 1000000" },
+    { "loss", 1.5, "option 'loss' must be a number in 0 to 1" },
+    { "latency", { 5 }, "option 'latency' must hold two integers" },
+    { "latency", "fast", "jimenez2011" },
+    { "seed", "1", "option 'seed' must be an integer" },
+    { "jitter", -1, "option 'jitter'" },
+    { "duplicate", 2, "option 'duplicate' must be a number in 0 to 1" },
+    { "reorder", "a", "option 'reorder' must be a number in 0 to 1" },
+    { "bandwidth", "a", "option 'bandwidth'" },
+    { "churn", {}, "option 'median' is needed" },
+    { "watch", 1, "option 'watch' must be a function" },
   }) do
-    it("raises for a wrong " .. name, spec(function()
-      assert.error_matches(function()
-        kad.sim({ [name] = case[1] })
-      end, case[2], 1, true)
+    local name, value, message = table.unpack(case)
+    it(("raises for %s = %s"):format(name, value), spec(function()
+      support.assert_blames_caller(message, function()
+        kad.sim({ [name] = value })
+      end)
     end))
   end
 end)

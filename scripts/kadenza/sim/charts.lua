@@ -1,4 +1,6 @@
 --- Makes the charts and figures of a run from its recorder.
+--
+-- Tested by tests/spec/sim/run_report_spec.lua.
 
 local QUERIES <const> = require("kadenza.sim.recorder").QUERIES
 

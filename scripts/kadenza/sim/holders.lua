@@ -1,5 +1,7 @@
 --- Counts the holders of records in a simulation. It reads the stores of the
 --- nodes; no node sends anything.
+--
+-- Tested by tests/spec/sim/run_spec.lua.
 
 local M = {}
 

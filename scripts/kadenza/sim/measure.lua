@@ -1,4 +1,6 @@
 --- Figures of lists of records: shares, means and percentiles.
+--
+-- Tested by tests/spec/sim/run_spec.lua.
 
 local M = {}
 

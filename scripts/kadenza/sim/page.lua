@@ -1,4 +1,6 @@
 --- The page of a report: one HTML file that contains everything it shows.
+--
+-- Tested by tests/spec/sim/report_spec.lua.
 
 local plot = require("kadenza.sim.plot")
 local quote = require("kadenza.sim.quote")

@@ -3,6 +3,8 @@
 --
 -- `gnuplot hops.gp >hops.svg` in the folder draws a chart again, for instance
 -- after a change of its script.
+--
+-- Tested by tests/spec/sim/report_spec.lua.
 
 local core = require("kadenza.core")
 local quote = require("kadenza.sim.quote")

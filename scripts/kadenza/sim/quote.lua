@@ -1,5 +1,7 @@
 --- Escapes texts that come from outside, such as names of scenarios and
 --- policies, for the files of a report.
+--
+-- Tested by tests/spec/sim/report_spec.lua.
 
 local M = {}
 

@@ -1,5 +1,7 @@
 --- Random numbers of a simulation, all from the network's own stream: the same
 --- seed gives the same numbers.
+--
+-- Tested by tests/spec/sim/population_spec.lua.
 
 local M = {}
 

@@ -1,9 +1,10 @@
+-- Tests bench/sim/growth.lua, bench/sim/size.lua, bench/sim/rows.lua.
 local growth = require("bench.sim.growth")
 local rows = require("bench.sim.rows")
 local size = require("bench.sim.size")
 local scenario = require("kadenza.sim.scenario")
 
--- What growth.report asks of a run.
+-- Returns a run as growth.report needs it.
 local function fake_run(nodes, hops)
   return {
     nodes = nodes,
@@ -28,7 +29,7 @@ end
 
 describe("the scenarios of make bench-sim", function()
   for _, row in ipairs(rows) do
-    it("have one called " .. row.name, function()
+    it("include " .. row.name, function()
       local about = row.program and row
         or assert(scenario.load("bench/sim/" .. row.name .. ".lua"))
 
@@ -46,7 +47,7 @@ describe("the scenarios of make bench-sim", function()
   end
 end)
 
-describe("the growth of hops", function()
+describe("bench.sim.growth", function()
   it("fits c to hops that grow as log n", function()
     local runs = {}
     for i, nodes in ipairs({ 128, 1024, 8192, 65536 }) do
@@ -61,7 +62,7 @@ describe("the growth of hops", function()
     assert.is_true(figures["mean hops / log2 n, worst"].met)
   end)
 
-  it("sees hops that grow otherwise", function()
+  it("fails when hops grow faster", function()
     local runs = {}
     for i, nodes in ipairs({ 100, 1000, 10000, 100000 }) do
       runs[i] = fake_run(nodes, nodes ^ 0.5 / 10)
@@ -73,7 +74,7 @@ describe("the growth of hops", function()
   end)
 end)
 
-describe("what sim_size prints", function()
+describe("bench.sim.size", function()
   local text = [[
 phase nodes clock s cpu s datagrams ticks events/s queries/min contacts resident blocks
 join 100 148 0.02 14839 1402 659779 30.12 31.9 234947 9719
@@ -81,13 +82,13 @@ quiet 100 3600 0.04 30746 12654 1022925 2.56 35.7 234947 10112
 trace 8649e733f6872127
 ]]
 
-  it("is read by the names of its columns", function()
+  it("reads the table by the names of its columns", function()
     assert.same({ nodes = 100, seconds = 0.04, rate = 1022925, queries = 2.56,
       contacts = 35.7, resident = 234947, live = 10112,
       hash = "8649e733f6872127" }, size.parse(text))
   end)
 
-  it("is not guessed when it is something else", function()
+  it("refuses any other text", function()
     for _, other in ipairs({ "", "phase nodes\nquiet 1\n",
       (text:gsub("resident", "size")), (text:gsub("35.7 ", "")),
       (text:gsub("trace", "hash ")) })

@@ -2,17 +2,12 @@ local dkjson = require("dkjson")
 local uv = require("luv")
 
 local core = require("kadenza.core")
-local kad = require("kadenza")
-local run_report = require("kadenza.sim.run_report")
-local plot = require("kadenza.sim.plot")
-local recorder = require("kadenza.sim.recorder")
 local report = require("kadenza.sim.report")
-local scenario = require("kadenza.sim.scenario")
 local support = require("tests.spec.support")
 
 local spec = support.spec
 
--- What may not come out of a report as anything but a text.
+-- A text that must not change the format of a file of the report.
 local HOSTILE <const> = "<script>alert('x')</script>\"],\n`id` $(id) \\ "
   .. "@x %s_a^b \255,=1+1"
 
@@ -29,19 +24,6 @@ end
 
 local function exists(path)
   return uv.fs_stat(path) ~= nil
-end
-
--- Returns the rows of a CSV file: lists of cells, texts.
-local function parse_csv(text)
-  local rows = {}
-  for line in text:gmatch("([^\r\n]*)\r\n") do
-    local row = {}
-    for cell in (line .. ","):gmatch('("?.-"?),') do
-      row[#row + 1] = cell
-    end
-    rows[#rows + 1] = row
-  end
-  return rows
 end
 
 local function sample_report(name)
@@ -92,8 +74,8 @@ local function without_programs(fn)
   return table.unpack(results, 2, results.n)
 end
 
-describe("a report", function()
-  it("has a page, a summary, and three files a chart",
+describe("kadenza.sim.report", function()
+  it("writes a page, a summary, and three files for each chart",
     with_folder(function(folder)
       assert(report.write(folder, sample_report("churn")))
 
@@ -108,7 +90,7 @@ describe("a report", function()
       end
     end))
 
-  it("has charts that are XML, also with names that are not",
+  it("writes charts that are XML, also with hostile names",
     with_folder(function(folder)
       for _, name in ipairs({ "churn", HOSTILE }) do
         assert(report.write(folder, sample_report(name)))
@@ -119,7 +101,7 @@ describe("a report", function()
       assert.matches("alert", read(folder .. "/hops.svg"))
     end))
 
-  it("has a page that runs nothing and asks nobody",
+  it("writes a page without scripts and without links to other files",
     with_folder(function(folder)
       assert(report.write(folder, sample_report(HOSTILE)))
       local html = read(folder .. "/index.html")
@@ -139,7 +121,7 @@ describe("a report", function()
       assert.matches("prefers%-color%-scheme: ?dark", html)
     end))
 
-  it("names every part of a page once", with_folder(function(folder)
+  it("writes each id of a page once", with_folder(function(folder)
     assert(report.write(folder, sample_report("churn")))
     local seen = {}
     for id in read(folder .. "/index.html"):gmatch(" id=[\"']([^\"']*)") do
@@ -163,7 +145,7 @@ describe("a report", function()
       assert.matches("nodes</td><td><code>10", read(folder .. "/index.html"))
     end))
 
-  it("has a summary for programs", with_folder(function(folder)
+  it("writes a summary for programs", with_folder(function(folder)
     assert(report.write(folder, sample_report(HOSTILE)))
     local document = assert(dkjson.decode(read(folder .. "/summary.json")))
 
@@ -175,14 +157,14 @@ describe("a report", function()
     assert.equal(3, #document.charts)
   end))
 
-  it("has the numbers as CSV", with_folder(function(folder)
+  it("writes the numbers as CSV", with_folder(function(folder)
     assert(report.write(folder, sample_report("a,b")))
 
     assert.equal('hops,"a,b",put\r\n1,10,3\r\n2,0.125,\r\n',
       read(folder .. "/hops.csv"))
   end))
 
-  it("is drawn by scripts that work by themselves",
+  it("writes scripts that draw the charts again",
     with_folder(function(folder)
       assert(report.write(folder, sample_report("churn")))
       local again = folder .. "/again.svg"
@@ -192,7 +174,7 @@ describe("a report", function()
       assert.matches("</svg>%s*$", read(again))
     end))
 
-  it("can be written again", with_folder(function(folder)
+  it("replaces a report", with_folder(function(folder)
     local changed = sample_report("churn")
     assert(report.write(folder, changed))
     changed.title = "another title"
@@ -202,8 +184,8 @@ describe("a report", function()
   end))
 end)
 
-describe("a report that cannot be finished", function()
-  it("names the package when nobody can draw",
+describe("kadenza.sim.report, when it fails,", function()
+  it("names the package when there is no gnuplot",
     with_folder(function(folder)
       assert(report.write(folder, sample_report("churn")))
       local written, message, code = without_programs(function()
@@ -219,7 +201,7 @@ describe("a report that cannot be finished", function()
       assert.matches("gnuplot%-nox", read(folder .. "/index.html"))
     end))
 
-  it("says why a chart could not be drawn", with_folder(function(folder)
+  it("says why a chart cannot be drawn", with_folder(function(folder)
     local broken = sample_report("churn")
     broken.charts[1].name = "time2"
     broken.charts[1].columns[2] = nil
@@ -249,230 +231,4 @@ describe("a report that cannot be finished", function()
     assert.equal(folder .. "/hops.csv: Is a directory", message)
     assert.is_false(exists(folder .. "/hops.csv.new"))
   end))
-end)
-
--- A small run of a scenario with a policy and a get that fails.
-local function run_scenario()
-  return scenario.run({
-    name = "small",
-    summary = "A few values in a small overlay.",
-    nodes = 20,
-    hours = 0.5,
-    sample = 60,
-    network = { policies = { { name = "p", on_request = function()
-      return true
-    end } } },
-    workload = { keys = 10, gets = 4 },
-    steps = { { part = 0.5, name = "half", run = function(_, run)
-      run:get(kad.key("nothing is here"))
-    end } },
-    expect = function(_, run)
-      run:expect("gets that succeed", run:share("get"), ">=", 1)
-      run:expect("nodes", run.net:alive(), "==", 20)
-      run:expect("nothing measured", nil, ">=", 1)
-    end,
-  }, { seed = 5 })
-end
-
-describe("the report of a run", function()
-  local run, made
-  local by_name, figures = {}, {}
-
-  setup(spec(function()
-    run = run_scenario()
-    made = run_report.report(run)
-    for _, chart in ipairs(made.charts) do
-      by_name[chart.name] = chart
-    end
-    for _, figure in ipairs(made.summary) do
-      figures[figure.name] = figure
-    end
-  end))
-
-  it("has every chart that a run with a policy has", function()
-    for _, name in ipairs({ "success", "time", "hops", "messages", "traffic",
-      "kinds", "table", "population", "policy", "calls" })
-    do
-      assert.is_not_nil(by_name[name], name)
-    end
-  end)
-
-  it("says seed, hash, and what the run was to show", function()
-    assert.equal(5, made.seed)
-    assert.equal(run.trace_hash, made.hash)
-    assert.same({ name = "nodes", value = 20, text = "20", goal = "= 20",
-      met = true }, figures["nodes"])
-    assert.is_false(figures["gets that succeed"].met)
-    assert.equal("nothing measured", figures["nothing measured"].text)
-  end)
-
-  it("counts hops as they were", function()
-    local counts, gets, column = {}, 0, nil
-    for _, get in ipairs(run.records.get) do
-      if get.hops then
-        counts[get.hops] = (counts[get.hops] or 0) + 1
-        gets = gets + 1
-      end
-    end
-    for i, name in ipairs(by_name.hops.columns) do
-      column = name == "get" and i or column
-    end
-    for _, row in ipairs(by_name.hops.rows) do
-      assert.equal(counts[row[1]] and counts[row[1]] * 100 / gets, row[column])
-      counts[row[1]] = nil
-    end
-    assert.is_nil(next(counts))
-  end)
-
-  it("gives times whose quantiles are those of the operations", function()
-    local took = {}
-    for _, get in ipairs(run.records.get) do
-      took[#took + 1] = get.took * 1000
-    end
-    table.sort(took)
-
-    assert.equal(took[math.ceil(#took * 0.5)],
-      figures["get: median time"].value)
-    assert.equal(took[math.ceil(#took * 0.99)],
-      figures["get: 99 % within"].value)
-    assert.equal(run:share("get"), figures["get: succeeded"].value)
-  end)
-
-  it("writes as CSV what it has counted", with_folder(function(folder)
-    assert(report.write(folder, made))
-    for _, chart in pairs(by_name) do
-      local rows = parse_csv(read(folder .. "/" .. chart.name .. ".csv"))
-
-      assert.equal(#chart.rows + 1, #rows)
-      for i, row in ipairs(chart.rows) do
-        for j = 1, #chart.columns do
-          local cell = rows[i + 1][j]
-          if type(row[j]) == "number" then
-            assert.is_true(math.abs(tonumber(cell) - row[j])
-              <= 1e-9 * math.abs(row[j]))
-          else
-            assert.equal(row[j] or "", cell)
-          end
-        end
-      end
-    end
-  end))
-
-  it("tells what nodes send and answer", function()
-    for _, row in ipairs(by_name.traffic.rows) do
-      assert.is_true(row[2] >= row[3] and row[3] > 0)
-    end
-    assert.same({ "hours", "ping", "find_node", "find_value", "store" },
-      by_name.kinds.columns)
-    for _, row in ipairs(by_name.table.rows) do
-      assert.is_true(row[3] <= row[2] and row[2] <= row[4])
-    end
-  end)
-
-  it("counts the calls of hooks", function()
-    local row = by_name.calls.rows[1]
-
-    assert.equal("p: on_request", row[1])
-    assert.equal(run.records.policy[1].calls, row[2])
-    assert.is_true(row[2] > 100)
-  end)
-
-  it("marks what has happened", function()
-    assert.same({ { 0.25, "half" } }, by_name.success.marks)
-    assert.matches("'half' at 0%.25", plot.script(by_name.success))
-    assert.is_nil(by_name.hops.marks)
-  end)
-
-  it("is the same for the same seed, but for the time of hooks", function()
-    local again = run_report.report(run_scenario())
-    assert.equal(made.hash, again.hash)
-    for i, chart in ipairs(again.charts) do
-      if chart.name ~= "policy" then
-        assert.equal(plot.csv(made.charts[i]), plot.csv(chart))
-      end
-    end
-  end)
-end)
-
-describe("a recorder", function()
-  it("keeps to six kinds of operations", function()
-    local many = recorder.new()
-    for i = 1, 100 do
-      many:record("kind " .. i, { time = i, ok = true })
-    end
-
-    assert.equal(7, #many.kinds)
-    assert.equal(94, many.kinds[7].count)
-  end)
-
-  it("marks no more than a chart can show", function()
-    local many = recorder.new()
-    for i = 1, 1000 do
-      many:record("mark", { time = i, text = "x" })
-    end
-
-    assert.equal(32, #many.marks)
-  end)
-end)
-
-describe("a sampler that looks at some nodes only", function()
-  it("counts what they sent meanwhile, and not in all their life",
-    spec(function()
-      local sampler = require("kadenza.sim.sampler")
-      local open = {}
-      -- Nodes that have sent a million queries, and send ten more a minute.
-      local function node()
-        local queries = 1000000
-        return {
-          is_open = function()
-            return true
-          end,
-          state = function()
-            return "healthy"
-          end,
-          core = { stats = function()
-            queries = queries + 10
-            return setmetatable({ queries = queries }, { __index = function()
-              return 0
-            end })
-          end },
-        }
-      end
-      for i = 1, 5000 do
-        open[i] = node()
-      end
-      local now, records = 0, {}
-      local fake = {
-        records = {},
-        values = {},
-        net = { nodes = open, counts = { joined = 0, crashed = 0, left = 0 },
-          alive = function()
-            return #open
-          end },
-        now = function()
-          return now
-        end,
-        select = function()
-          return {}
-        end,
-        record = function(_, _, fields)
-          records[#records + 1] = fields
-        end,
-      }
-      local made = sampler.new(fake)
-      for _ = 1, 3 do
-        now = now + 60
-        table.remove(open, 1) -- others are looked at than before
-        made:sample()
-        now = now + 60
-        made:sample()
-      end
-
-      for i = 2, #records, 2 do
-        assert.equal(10, records[i].queries)
-        assert.equal(10, records[i].queries_max)
-      end
-      assert.is_nil(records[1].queries)
-      assert.equal(6, #records)
-    end))
 end)

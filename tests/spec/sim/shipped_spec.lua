@@ -1,3 +1,4 @@
+-- Tests scripts/scenarios.
 local process = require("support.process")
 local scenario = require("kadenza.sim.scenario")
 local support = require("tests.spec.support")
@@ -11,7 +12,7 @@ describe("the scenarios that ship", function()
     "restart", "lossy", "mobile", "sybil" }
 
   for _, name in ipairs(NAMES) do
-    it("show what they are to show (" .. name .. ")", spec(function()
+    it("meet their goals (" .. name .. ")", spec(function()
       local loaded = assert(scenario.load("scripts/scenarios/" .. name
         .. ".lua"))
       assert.equal(name, loaded.name)
@@ -25,7 +26,7 @@ describe("the scenarios that ship", function()
     end))
   end
 
-  it("are the same run for the same seed, in two processes", function()
+  it("give the same run for the same seed in two processes", function()
     local arguments = { "sim", "churn", "--nodes", "40", "--hours", "0.5",
       "--json", "--seed", "7" }
     local function hash(with)

@@ -1,6 +1,6 @@
 local statistics = require("kadenza.sim.statistics")
 
--- Adds the numbers that `next_value` gives.
+-- Returns a distribution with `count` values of `next_value`.
 local function filled(count, next_value, limit)
   local distribution = statistics.distribution(limit)
   for i = 1, count do
@@ -9,8 +9,8 @@ local function filled(count, next_value, limit)
   return distribution
 end
 
-describe("a distribution", function()
-  it("knows every value while there are few", function()
+describe("kadenza.sim.statistics.distribution", function()
+  it("is exact with few values", function()
     local few = filled(100, function(i)
       return i
     end)
@@ -23,7 +23,7 @@ describe("a distribution", function()
     assert.is_true(few.exact)
   end)
 
-  it("says nothing of no values", function()
+  it("has no figures without values", function()
     local empty = statistics.distribution()
 
     assert.is_nil(empty:quantile(0.5))
@@ -31,7 +31,7 @@ describe("a distribution", function()
     assert.same({}, empty:cumulative())
   end)
 
-  it("leaves out what is no number to count", function()
+  it("ignores NaN and infinite values", function()
     local odd = filled(3, function(i)
       return ({ 0 / 0, math.huge, 7 })[i]
     end)
@@ -40,7 +40,7 @@ describe("a distribution", function()
     assert.equal(7, odd:mean())
   end)
 
-  it("keeps few values of many, and quantiles within a hundredth", function()
+  it("keeps few buckets for many values, and quantiles within 1 %", function()
     local many = filled(200000, function(i)
       return (i * 7919 % 200000 + 1) * 0.37
     end)
@@ -54,7 +54,7 @@ describe("a distribution", function()
     assert.equal(0.37 * 200000, many:quantile(1))
   end)
 
-  it("keeps zeros and negative values apart when it rounds", function()
+  it("keeps zeros and negative values apart in buckets", function()
     local signs = filled(5, function(i)
       return ({ -100, 0, 0, 50, 100 })[i]
     end, 2)
@@ -64,7 +64,7 @@ describe("a distribution", function()
     assert.is_true(math.abs(signs:quantile(1) - 100) < 1)
   end)
 
-  it("gives a cumulative curve that ends with all", function()
+  it("has a cumulative curve that ends with 1", function()
     local points = filled(10000, function(i)
       return i % 1000
     end):cumulative(50)
@@ -78,8 +78,8 @@ describe("a distribution", function()
   end)
 end)
 
-describe("a time series", function()
-  it("gives mean, sum and count of each interval", function()
+describe("kadenza.sim.statistics.time_series", function()
+  it("has mean, sum and count of each interval", function()
     local series = statistics.time_series({ interval = 10, start = 100 })
     series:add(101, 1)
     series:add(109, 3)
@@ -88,7 +88,7 @@ describe("a time series", function()
     assert.same({ { 105, 2, 4, 2 }, { 125, 5, 5, 1 } }, series:rows())
   end)
 
-  it("weighs what stands for several values", function()
+  it("weighs a value that stands for several", function()
     local series = statistics.time_series({ interval = 10 })
     series:add(1, 1, 3)
     series:add(2, 5)
@@ -96,7 +96,7 @@ describe("a time series", function()
     assert.same({ { 5, 2, 8, 4 } }, series:rows())
   end)
 
-  it("makes its intervals longer rather than more", function()
+  it("doubles its interval instead of growing", function()
     local series = statistics.time_series({ interval = 1, limit = 8 })
     for second = 0, 999 do
       series:add(second, second)

@@ -17,7 +17,7 @@ describe("kadenza.core.spawn", function()
     remove()
   end)
 
-  it("runs a program with its arguments as they are", function()
+  it("passes arguments unchanged", function()
     local output = folder .. "/output"
     local status = core.spawn({ "printf", "%s|", "a b", "$HOME", "`id`", "" },
       { output = output })
@@ -26,7 +26,7 @@ describe("kadenza.core.spawn", function()
     assert.equal("a b|$HOME|`id`||", read(output))
   end)
 
-  it("connects its streams to files, and to nothing", function()
+  it("connects its streams to files, or to nothing", function()
     local input, output = folder .. "/input", folder .. "/output"
     assert(core.write_file(input, "from a file"))
 
@@ -36,7 +36,7 @@ describe("kadenza.core.spawn", function()
     assert.equal("", read(output))
   end)
 
-  it("returns the exit status, and keeps what was complained of", function()
+  it("returns the exit status, and keeps the standard error", function()
     local errors = folder .. "/errors"
     local status = core.spawn({ "sh", "-c", "echo no >&2; exit 3" },
       { errors = errors })
@@ -45,7 +45,7 @@ describe("kadenza.core.spawn", function()
     assert.equal("no\n", read(errors))
   end)
 
-  it("says that a program is not there", function()
+  it("names a program that does not exist", function()
     local status, message, code = core.spawn({ "kadenza-no-such-program" })
 
     assert.is_nil(status)
@@ -53,7 +53,7 @@ describe("kadenza.core.spawn", function()
     assert.equal("KAD_ENOTFOUND", code)
   end)
 
-  it("says that a program was ended by a signal", function()
+  it("names the signal that ended a program", function()
     local status, message, code = core.spawn({ "sh", "-c", "kill -9 $$" })
 
     assert.is_nil(status)
@@ -70,7 +70,7 @@ describe("kadenza.core.spawn", function()
     assert.equal("KAD_ETIMEOUT", code)
   end)
 
-  it("refuses what is no list of strings", function()
+  it("refuses what is not a list of strings", function()
     for _, argv in ipairs({ {}, { 1 }, { "a", true }, { "a\0b" } }) do
       assert.has_error(function()
         core.spawn(argv)
@@ -84,7 +84,7 @@ describe("kadenza.core.spawn", function()
     end, "timeout")
   end)
 
-  it("is not given to policies, not even to trusted ones",
+  it("is not available to policies, not even to trusted ones",
     support.spec(function()
       local kad = require("kadenza")
       assert(core.write_file(folder .. "/policy.lua", [[
