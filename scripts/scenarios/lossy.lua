@@ -2,7 +2,7 @@
 --- queries get no reply. Others arrive twice, late or out of order.
 return {
   name = "lossy",
-  summary = "20 % of the datagrams are lost, others arrive twice or late.",
+  summary = "One datagram in five is lost, others arrive twice or late.",
   nodes = 100,
   hours = 1,
   network = {
