@@ -1,9 +1,9 @@
--- Checks that tests/suites counts strictly: whatever goes wrong with a test
--- file is a failed test and never none.
+-- Checks that tests/suites counts strictly: every problem with a test file is a
+-- failed test.
 
 local tree = require("tests.check.tree")
 
--- A test file, as a shell script, and how it counts.
+-- A test file, as a shell script, and the counts of its suite.
 local CASES <const> = {
   { "echo 1..2; echo ok 1; echo ok 2", "2 passed, 0 failed" },
   { "echo ok 1 - a; echo not ok 2 - b; echo 1..2; exit 1",
@@ -20,29 +20,41 @@ local CASES <const> = {
 local folder = tree.run("mktemp -d")[1]
 local problems = {}
 
----@return string? summary  the last line that tests/suites prints
-local function count(index, script)
-  local path = ("%s/%d.sh"):format(folder, index)
+-- Writes a test file.
+---@return string path
+local function write(name, script)
+  local path = ("%s/%s.sh"):format(folder, name)
   local file <close> = assert(io.open(path, "wb"))
   assert(file:write(script, "\n"))
-  file:close()
-  local lines = tree.run(
-    ("TESTS= TEST_SECONDS=1 tests/suites %s/%d run case sh %s"):format(
-      folder, index, path
-    )
-  )
-  return lines[#lines]
+  return path
 end
 
-for index, case in ipairs(CASES) do
-  local script, expected = table.unpack(case)
-  local summary = count(index, script)
-  if summary ~= "case: " .. expected then
-    problems[#problems + 1] = ("'%s' counts as %s, not as %s"):format(
-      script, summary, expected
+-- Runs test files as a suite, and checks its last line.
+---@param name string  of the suite
+---@param paths string[]
+---@param expected string
+local function check(name, paths, expected)
+  local lines = tree.run(
+    ("TESTS= TEST_SECONDS=1 tests/suites %s/results run %s sh %s"):format(
+      folder, name, table.concat(paths, " ")
+    )
+  )
+  local summary = lines[#lines]
+  if summary ~= ("%s: %s"):format(name, expected) then
+    problems[#problems + 1] = ("%s is counted as '%s', not '%s'"):format(
+      name, summary, expected
     )
   end
 end
+
+for index, case in ipairs(CASES) do
+  check("case" .. index, { write(index, case[1]) }, case[2])
+end
+
+-- Files whose paths differ in `/` and `_` alone.
+os.execute("mkdir " .. folder .. "/a")
+check("paths", { write("a/b", "echo 1..1; echo ok 1"),
+  write("a_b", "echo 1..1; echo ok 1") }, "2 passed, 0 failed")
 
 os.execute("rm -rf " .. folder)
 return problems
