@@ -11,8 +11,9 @@ static size_t record_bytes(const struct kad_record *record) {
   return bytes;
 }
 
-/* Copies `len` bytes to `*end`, moves it on, and returns where they are. */
-static const uint8_t *put(uint8_t **end, const uint8_t *data, size_t len) {
+/* Copies `len` bytes to `*end`, advances it, and returns the copy. Returns NULL
+ * for NULL. */
+static const uint8_t *append(uint8_t **end, const uint8_t *data, size_t len) {
   uint8_t *at = *end;
   if (data == NULL) {
     return NULL;
@@ -25,14 +26,15 @@ static const uint8_t *put(uint8_t **end, const uint8_t *data, size_t len) {
 static void copy_record(struct kad_record *to, const struct kad_record *from,
                         uint8_t **end) {
   *to = *from;
-  to->type.data = put(end, from->type.data, from->type.len);
-  to->value.data = put(end, from->value.data, from->value.len);
-  to->salt.data = put(end, from->salt.data, from->salt.len);
-  to->publisher = put(end, from->publisher, KAD_PUBLISHER_SIZE);
-  to->signature = put(end, from->signature, KAD_SIGNATURE_SIZE);
+  to->type.data = append(end, from->type.data, from->type.len);
+  to->value.data = append(end, from->value.data, from->value.len);
+  to->salt.data = append(end, from->salt.data, from->salt.len);
+  to->publisher = append(end, from->publisher, KAD_PUBLISHER_SIZE);
+  to->signature = append(end, from->signature, KAD_SIGNATURE_SIZE);
 }
 
-/* Returns `record`, under the key and type of `named` unless that is NULL. */
+/* Returns `record` with the key and the type of `named`, unless that is NULL.
+ */
 static struct kad_record rename_record(const struct kad_record *record,
                                        const struct kad_record *named) {
   struct kad_record renamed = *record;

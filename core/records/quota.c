@@ -1,6 +1,6 @@
 #include "records/quota.h"
 
-/* Tells whether anything but our own user's records is held. */
+/* Returns true if the store has records of others than our own user. */
 static bool holds_others(const struct kad_store *store) {
   const struct kad_address own = {0};
   return kad_store_count(store) > kad_store_count_of(store, &own);

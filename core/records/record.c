@@ -10,7 +10,7 @@ static bool has_same_publisher(const struct kad_record *a,
   return memcmp(a->publisher, b->publisher, KAD_PUBLISHER_SIZE) == 0;
 }
 
-/* Tells whether both are versions of one signed record. */
+/* Returns true if both are versions of one signed record. */
 static bool is_same_chain(const struct kad_record *a,
                           const struct kad_record *b) {
   return a->publisher != NULL && has_same_publisher(a, b) &&

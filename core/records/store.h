@@ -4,7 +4,7 @@
 
 #include "kadenza_store.h"
 
-/* Call the function of `store` with the same name. */
+/* Call the function of `store` that has the same name. */
 KAD_MUST_CHECK static inline int kad_store_add(
     const struct kad_store *store, const struct kad_record *record,
     const struct kad_record_meta *meta, kad_record_handle *handle) {
@@ -53,7 +53,7 @@ static inline size_t kad_store_count_of(const struct kad_store *store,
   return store->count_of(store->state, origin);
 }
 
-/* Returns the victim of a store, which must have that function. */
+/* Calls `victim`, which must not be NULL. */
 static inline kad_record_handle kad_store_victim(const struct kad_store *store,
                                                  const struct kad_id *self) {
   return store->victim(store->state, self);

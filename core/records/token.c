@@ -49,10 +49,9 @@ bool kad_token_check(const struct kad_token_maker *maker,
   uint8_t current[KAD_TOKEN_SIZE];
   uint8_t previous[KAD_TOKEN_SIZE];
   make_for_slot(maker, address, target, slot, current);
-  /* In slot 0 this is a slot that no clock reaches. */
+  /* For slot 0 this wraps to a slot that no clock reaches. */
   make_for_slot(maker, address, target, slot - 1, previous);
-  /* Both comparisons are made always: how long the answer takes tells nothing.
-   */
+  /* Always makes both comparisons, so that the time reveals nothing. */
   int differs_now = sodium_memcmp(current, token.data, sizeof current);
   int differs_before = sodium_memcmp(previous, token.data, sizeof previous);
   return differs_now == 0 || differs_before == 0;

@@ -8,16 +8,16 @@
 enum {
   DAY_S = 86400,
   HOUR_S = 3600,
-  /* Clients announce themselves again every 15 to 30 minutes: the slowest have
-   * half a period more, or they would be forgotten just before they do. */
+  /* Clients announce themselves every 15 to 30 minutes. The slowest get half a
+   * period more, so that they do not expire just before they announce again. */
   PEER_TTL_S = 2700,
-  /* A sample of a popular swarm, several datagrams' worth; it bounds what one
-   * info hash can take to some 70 kB. */
+  /* A sample of a popular swarm, several datagrams long. One info hash takes at
+   * most about 70 kB. */
   PEER_MAX_VALUES = 500,
   DEFAULT_MAX_VALUES = 64
 };
 
-/* Peers are announced by the peers themselves, so nobody republishes them. */
+/* Peers announce themselves, so that their records are not republished. */
 static const struct kad_type built_in[] = {
     {
         .name = "peers",
@@ -59,7 +59,7 @@ int kad_type_check(const struct kad_type *type) {
   if (type->name == NULL || !is_name(type->name)) {
     return KAD_EINVAL;
   }
-  /* Peers have no publisher, so this one would refuse them all. */
+  /* Peers have no publisher: such a type would reject them all. */
   if (type->signed_only && strcmp(type->name, "peers") == 0) {
     return KAD_EINVAL;
   }
@@ -86,7 +86,7 @@ static void fill(struct kad_rules *out, const struct kad_type *type,
   out->rules.republish = given_or(type->republish, defaults->republish);
 }
 
-/* Returns the built-in type of that name, or NULL. */
+/* Returns the built-in type with this name, or NULL. */
 static const struct kad_type *find_built_in(const char *name) {
   for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
     if (strcmp(built_in[i].name, name) == 0) {

@@ -1,5 +1,6 @@
-/* Operations on a memory store, read from bytes, with allocations that fail.
- * After each one the store is compared with a list of what it has to hold. */
+/* Reads operations on a memory store from bytes, some with a failing
+ * allocation. After each operation, compares the store with a list of expected
+ * records. */
 #include "records/memory/memory_store.h"
 
 #include "records/memory/origins.h"
@@ -13,8 +14,8 @@ enum {
   KEYS = 8,
   TYPES = 3,
   HOSTS = 7,
-  ACCOUNTS = 5, /* that the hosts are counted in */
-  PARTS = 32,   /* choices of optional parts */
+  ACCOUNTS = 5, /* of the hosts */
+  PARTS = 32,   /* combinations of optional fields */
   HELD_MAX = 200
 };
 
@@ -25,7 +26,7 @@ enum {
     }                    \
   } while (0)
 
-/* Hosts of one account are neighbours in a /64, or one host at two ports. */
+/* Hosts of one account are in one /64, or are one ip with two ports. */
 static const struct kad_address hosts[HOSTS] = {
     {.family = 0},
     {.family = 4, .port = 1, .ip = {32, 1, 13, 184}},
@@ -39,7 +40,7 @@ static const unsigned account_of[HOSTS] = {0, 1, 1, 2, 3, 3, 4};
 static const char *const types[TYPES] = {"peers", "value", "val"};
 static const uint8_t content[KAD_VALUE_MAX] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
 
-/* A record that the store has to hold. */
+/* A record that the store must have. */
 struct model {
   kad_record_handle handle;
   unsigned key;
@@ -59,10 +60,10 @@ struct world {
   const uint8_t *data;
   size_t size;
   struct kad_store *store;
-  unsigned failing; /* so many requests from now one fails; 0 for none */
+  unsigned failing; /* this request from now fails; 0: none */
   bool has_failed;
   uint64_t clock;
-  kad_record_handle gone; /* a handle that is stale */
+  kad_record_handle gone; /* a stale handle */
   size_t count;
   struct model held[HELD_MAX];
 };
@@ -112,7 +113,7 @@ static struct kad_record record_of(const struct model *model) {
   };
 }
 
-static struct kad_record_meta holding_of(const struct model *model) {
+static struct kad_record_meta meta_of(const struct model *model) {
   return (struct kad_record_meta){
       .stored_at = model->stored_at,
       .expires_at = model->expires_at,
@@ -121,19 +122,19 @@ static struct kad_record_meta holding_of(const struct model *model) {
   };
 }
 
-static kad_time_ms next_moment(struct world *world) {
+static kad_time_ms next_time(struct world *world) {
   unsigned byte = next_byte(world);
   return byte == 255 ? KAD_TIME_NEVER : byte;
 }
 
-static void next_holding(struct world *world, struct model *model) {
+static void next_meta(struct world *world, struct model *model) {
   model->host = next_byte(world) % HOSTS;
   model->stored_at = next_byte(world) % 4;
-  model->expires_at = next_moment(world);
-  model->republish_at = next_moment(world);
+  model->expires_at = next_time(world);
+  model->republish_at = next_time(world);
 }
 
-/* ------------------------------------------------- what must be true -- */
+/* --------------------------------------------------------- checks -- */
 
 static bool same_part(const uint8_t *a, const uint8_t *b, size_t size) {
   return a == NULL || b == NULL ? a == b : memcmp(a, b, size) == 0;
@@ -142,7 +143,7 @@ static bool same_part(const uint8_t *a, const uint8_t *b, size_t size) {
 static void check_read(const struct world *world, const struct model *model) {
   struct kad_held held;
   struct kad_record record = record_of(model);
-  struct kad_record_meta meta = holding_of(model);
+  struct kad_record_meta meta = meta_of(model);
   CHECK(kad_store_read(world->store, model->handle, &held));
   CHECK(held.handle == model->handle);
   CHECK(kad_id_equal(&held.record.key, &record.key));
@@ -225,9 +226,9 @@ static void add(struct world *world) {
                         .type = next_byte(world) % TYPES,
                         .parts = next_byte(world) % PARTS,
                         .len = next_byte(world)};
-  next_holding(world, &model);
+  next_meta(world, &model);
   struct kad_record record = record_of(&model);
-  struct kad_record_meta meta = holding_of(&model);
+  struct kad_record_meta meta = meta_of(&model);
   const struct kad_store *store = world->store;
   size_t before = kad_store_bytes(store);
   size_t accounts = count_accounts(world);
@@ -258,8 +259,8 @@ static void remove_one(struct world *world) {
   kad_store_remove(store, world->gone);
 }
 
-/* Tells whether the touched record has the origin that it was given: it may not
- * when memory was short. */
+/* Returns true if the touched record has its new origin. It keeps the old one
+ * when out of memory. */
 static bool has_moved(const struct world *world, const struct model *touched) {
   struct kad_held held;
   const struct kad_store *store = world->store;
@@ -275,8 +276,8 @@ static void touch(struct world *world) {
   }
   struct model *model = &world->held[next_byte(world) % world->count];
   struct model after = *model;
-  next_holding(world, &after);
-  struct kad_record_meta meta = holding_of(&after);
+  next_meta(world, &after);
+  struct kad_record_meta meta = meta_of(&after);
   const struct kad_store *store = world->store;
   size_t accounts = count_accounts(world);
   size_t before = kad_store_bytes(store);
@@ -294,7 +295,7 @@ static void touch(struct world *world) {
   check_read(world, model);
 }
 
-/* Returns how many records of its key and type are newer. */
+/* Returns the number of newer records of its key and type. */
 static size_t place_of(const struct world *world, const struct model *model) {
   size_t newer = 0;
   for (size_t i = 0; i < world->count; i++) {
@@ -342,7 +343,7 @@ static const struct model *find_model(const struct world *world,
   return NULL;
 }
 
-static void walk(const struct world *world) {
+static void check_all(const struct world *world) {
   uint64_t cursor = 0;
   size_t visited = 0;
   const struct kad_store *store = world->store;
@@ -366,8 +367,10 @@ static size_t bytes_of_account(const struct world *world, unsigned account) {
   return bytes;
 }
 
-/* Tells whether `model` is among its account's earliest, which are weighed. */
-static bool is_weighed(const struct world *world, const struct model *model) {
+/* Returns true if `model` is one of the earliest of its account, which the
+ * store considers. */
+static bool is_considered(const struct world *world,
+                          const struct model *model) {
   size_t earlier = 0;
   for (size_t i = 0; i < world->count; i++) {
     const struct model *other = &world->held[i];
@@ -386,7 +389,7 @@ static void check_victim(struct world *world) {
   if (victim == NULL) {
     return;
   }
-  CHECK(is_weighed(world, victim));
+  CHECK(is_considered(world, victim));
   unsigned account = account_of[victim->host];
   struct kad_id key = key_of(victim->key);
   unsigned prefix = kad_id_prefix(&key, &self);
@@ -398,11 +401,11 @@ static void check_victim(struct world *world) {
     const struct model *other = &world->held[i];
     struct kad_id other_key = key_of(other->key);
     unsigned other_prefix = kad_id_prefix(&other_key, &self);
-    bool heavier =
+    bool comes_first =
         other_prefix < prefix ||
         (other_prefix == prefix && other->expires_at < victim->expires_at);
-    CHECK(account_of[other->host] != account || !heavier ||
-          !is_weighed(world, other));
+    CHECK(account_of[other->host] != account || !comes_first ||
+          !is_considered(world, other));
   }
 }
 
@@ -423,7 +426,7 @@ static void do_next(struct world *world) {
     find(world);
     return;
   case 5:
-    walk(world);
+    check_all(world);
     return;
   case 6:
     check_victim(world);
@@ -450,7 +453,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_due(world);
     check_stale(world);
   }
-  walk(world);
+  check_all(world);
   kad_memory_store_free(world->store);
   free(world);
   return 0;

@@ -5,10 +5,10 @@
 #include <assert.h>
 #include <string.h>
 
-/* Parts of a tail, in the order in which they stand there. */
+/* Parts of a tail, in their order. */
 enum {
   PART_LONG_KEY = 1, /* 32 bytes instead of 20 */
-  PART_IP4 = 2,      /* the origin's ip; neither for our own user */
+  PART_IP4 = 2,      /* the origin's ip; our own user has neither */
   PART_IP6 = 4,
   PART_SEQ = 8,
   PART_PUBLISHER = 16,
@@ -25,7 +25,7 @@ static_assert(KAD_SALT_MAX <= UINT8_MAX, "salt_len holds every length");
 
 static const uint8_t no_bytes[KAD_ID_SIZE];
 
-/* A key whose last bytes are 0 is most likely one of 160 bits. */
+/* A key whose last 12 bytes are 0 is almost certainly one of 160 bits. */
 static bool is_short(const struct kad_id *key) {
   return memcmp(key->bytes + SHORT_KEY, no_bytes, KAD_ID_SIZE - SHORT_KEY) == 0;
 }
@@ -76,7 +76,7 @@ size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry) {
   return size_of(entry->parts, entry->salt_len, entry->value_len);
 }
 
-/* Appends `len` bytes to a tail, which may be none from nowhere. */
+/* Appends `len` bytes to a tail. `bytes` may be NULL when `len` is 0. */
 static uint8_t *append(uint8_t *to, const void *bytes, size_t len) {
   if (len > 0) {
     memcpy(to, bytes, len);
@@ -110,14 +110,15 @@ void kad_memory_entry_write(struct kad_memory_entry *entry,
 void kad_memory_entry_touch(struct kad_memory_entry *entry,
                             const struct kad_record_meta *meta) {
   entry->stored_at = meta->stored_at;
-  entry->due[KAD_RANK_EXPIRE] = meta->expires_at;
-  entry->due[KAD_RANK_REPUBLISH] = meta->republish_at;
+  entry->due[KAD_MEMORY_DUE_EXPIRE] = meta->expires_at;
+  entry->due[KAD_MEMORY_DUE_REPUBLISH] = meta->republish_at;
   entry->port = meta->origin.port;
   entry->via = meta->origin.via;
 }
 
-/* Takes a part of `size` bytes off a tail; NULL when the entry has it not. */
-static const uint8_t *take(const uint8_t **tail, size_t size) {
+/* Returns the next part of a tail, which has `size` bytes; NULL when `size` is
+ * 0. */
+static const uint8_t *read_part(const uint8_t **tail, size_t size) {
   const uint8_t *part = size > 0 ? *tail : NULL;
   *tail += size;
   return part;
@@ -129,18 +130,18 @@ void kad_memory_entry_record(const struct kad_memory_entry *entry,
   *record = (struct kad_record){0};
   kad_memory_entry_key(entry, &record->key);
   const uint8_t *tail = entry->tail + key_size(parts) + ip_size(parts);
-  const uint8_t *seq = take(&tail, part_size(parts, PART_SEQ, SEQ_SIZE));
+  const uint8_t *seq = read_part(&tail, part_size(parts, PART_SEQ, SEQ_SIZE));
   if (seq != NULL) {
     memcpy(&record->seq, seq, SEQ_SIZE);
     record->has_seq = true;
   }
   record->publisher =
-      take(&tail, part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE));
+      read_part(&tail, part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE));
   record->signature =
-      take(&tail, part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
-  record->salt.data = take(&tail, entry->salt_len);
+      read_part(&tail, part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
+  record->salt.data = read_part(&tail, entry->salt_len);
   record->salt.len = entry->salt_len;
-  record->value.data = take(&tail, entry->value_len);
+  record->value.data = read_part(&tail, entry->value_len);
   record->value.len = entry->value_len;
 }
 
@@ -149,8 +150,8 @@ void kad_memory_entry_meta(const struct kad_memory_entry *entry,
   unsigned parts = entry->parts;
   *meta = (struct kad_record_meta){
       .stored_at = entry->stored_at,
-      .expires_at = entry->due[KAD_RANK_EXPIRE],
-      .republish_at = entry->due[KAD_RANK_REPUBLISH],
+      .expires_at = entry->due[KAD_MEMORY_DUE_EXPIRE],
+      .republish_at = entry->due[KAD_MEMORY_DUE_REPUBLISH],
       .origin = {.port = entry->port, .via = entry->via},
   };
   if (ip_size(parts) > 0) {

@@ -1,58 +1,61 @@
-/* A record as the memory store keeps it: one block, with a fixed head and a
- * tail of only those parts that the record has. Entries are numbered, and link
- * to each other by number. */
+/* A record in the memory store: one block with a fixed head and a tail. The
+ * tail contains only the fields that the record has. Entries have numbers
+ * (slots.h) and link to each other by number.
+ * Tested by tests/unit/records/memory/memory_store_test.c. */
 #ifndef KAD_RECORDS_MEMORY_ENTRY_H
 #define KAD_RECORDS_MEMORY_ENTRY_H
 
 #include "records/memory/array.h"
 #include "records/store.h"
 
-/* What the store ranks its entries by. */
-enum kad_memory_entry_rank {
-  KAD_RANK_EXPIRE,
-  KAD_RANK_REPUBLISH,
-  KAD_RANK_COUNT
+/* The times by which the store orders its entries. */
+enum kad_memory_due {
+  KAD_MEMORY_DUE_EXPIRE,
+  KAD_MEMORY_DUE_REPUBLISH,
+  KAD_MEMORY_DUE_COUNT
 };
 
 struct kad_memory_entry {
   kad_time_ms stored_at;
-  kad_time_ms due[KAD_RANK_COUNT]; /* expires_at and republish_at */
-  uint32_t places[KAD_RANK_COUNT]; /* in the ranking by each */
-  uint32_t older;                  /* of the same key and type; a ring: the */
-  uint32_t newer;                  /* oldest's older is the newest */
-  uint32_t chain;                  /* of the newest: next key of the bucket */
-  uint32_t siblings;               /* of the newest: entries in its ring */
-  uint32_t origin;                 /* number of the address that stored it */
-  uint32_t later;                  /* stored by that address; a ring: the */
-  uint32_t earlier;                /* earliest's earlier is the latest */
-  uint16_t port;                   /* of the origin */
+  kad_time_ms due[KAD_MEMORY_DUE_COUNT]; /* expires_at and republish_at */
+  uint32_t places[KAD_MEMORY_DUE_COUNT]; /* in the heap of each */
+  uint32_t older;    /* next in the ring of its key and type; the oldest links
+                        to the newest */
+  uint32_t newer;    /* previous in that ring */
+  uint32_t chain;    /* of the newest: next key of the hash bucket */
+  uint32_t siblings; /* of the newest: number of entries in the ring */
+  uint32_t origin;   /* number of the account of its origin */
+  uint32_t later;    /* next in the ring of its account; the latest links to
+                        the earliest */
+  uint32_t earlier;  /* previous in that ring */
+  uint16_t port;     /* of the origin */
   uint16_t value_len;
   uint8_t via;  /* of the origin */
-  uint8_t type; /* number of the type's name */
+  uint8_t type; /* number in the type list */
   uint8_t salt_len;
   uint8_t parts;  /* which parts the tail has */
-  uint8_t tail[]; /* key, host, seq, publisher, signature, salt, value */
+  uint8_t tail[]; /* key, ip, seq, publisher, signature, salt, value */
 };
 
-/* Returns the bytes of an entry for `record`, stored by `origin`. */
+/* Returns the size of an entry for `record` from `origin`. Unit: bytes. */
 size_t kad_memory_entry_size(const struct kad_record *record,
                              const struct kad_address *origin);
 
-/* Returns the bytes of `entry`. */
+/* Returns the size of `entry`. Unit: bytes. */
 size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry);
 
 /* Writes the record, its times and its origin into a block of
- * kad_memory_entry_size bytes; places and links are left to the caller. */
+ * kad_memory_entry_size bytes. Leaves places and links to the caller. */
 void kad_memory_entry_write(struct kad_memory_entry *entry,
                             const struct kad_record *record, uint8_t type,
                             const struct kad_record_meta *meta);
 
-/* Writes the times, and the port and socket of the origin, whose ip must be the
- * one that the entry has. */
+/* Writes the times, and the port and the socket of the origin. The ip of the
+ * origin must be the one in the entry. */
 void kad_memory_entry_touch(struct kad_memory_entry *entry,
                             const struct kad_record_meta *meta);
 
-/* Reads the record, all but its type; slices borrow `entry`. */
+/* Reads the record without its type. Its slices borrow `entry`. */
 void kad_memory_entry_record(const struct kad_memory_entry *entry,
                              struct kad_record *record);
 
@@ -64,7 +67,7 @@ void kad_memory_entry_meta(const struct kad_memory_entry *entry,
 void kad_memory_entry_key(const struct kad_memory_entry *entry,
                           struct kad_id *key);
 
-/* Returns true if the entry's key is `key`. */
+/* Returns true if the key of the entry is `key`. */
 bool kad_memory_entry_has_key(const struct kad_memory_entry *entry,
                               const struct kad_id *key);
 

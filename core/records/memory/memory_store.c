@@ -1,7 +1,7 @@
-/* The memory store. A record is one block (entry.h) with a number (slots.h).
- * Entries of one key and type form a ring (keys.h), those of one address
- * another (origins.h); two rankings tell what is due. All of these link by
- * number, which takes half of what pointers take and lets blocks move.
+/* A record is one block (entry.h) with a number (slots.h). The entries of one
+ * key and type form a ring (key_index.h), and so do those of one origin
+ * (origins.h). Two heaps find what is due. All of these link by number, which
+ * takes half of the memory of pointers and allows blocks to move.
  *
  * Room is reserved in every part before anything changes, so that running out
  * of memory leaves the store as it was. */
@@ -9,21 +9,22 @@
 
 #include "base/allocator.h"
 #include "records/memory/entry.h"
-#include "records/memory/keys.h"
-#include "records/memory/names.h"
+#include "records/memory/item_heap.h"
+#include "records/memory/key_index.h"
 #include "records/memory/origins.h"
-#include "records/memory/ranking.h"
 #include "records/memory/slots.h"
+#include "records/memory/type_list.h"
 
 #include <assert.h>
 #include <string.h>
 
-static_assert((int)KAD_MEMORY_STORE_SECRET_SIZE == (int)KAD_INDEX_SECRET_SIZE,
-              "the store's secret is the index's");
+static_assert((int)KAD_MEMORY_STORE_SECRET_SIZE ==
+                  (int)KAD_ITEM_MAP_SECRET_SIZE,
+              "one secret for the store and its hash tables");
 
-/* What an entry takes at most besides its block: a slot, two places in rankings
- * and a bucket, in arrays grown by an eighth. */
 enum {
+  /* Bytes that an entry takes at most besides its block: a slot, two places in
+   * heaps and a bucket, in arrays that grow by an eighth. */
   ENTRY_OVERHEAD = 32
 };
 
@@ -32,9 +33,9 @@ struct memory {
   struct kad_allocator allocator;
   uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE];
   struct kad_slots slots;
-  struct kad_names names;
-  struct kad_keys keys;
-  struct kad_ranking ranks[KAD_RANK_COUNT];
+  struct kad_type_list types;
+  struct kad_key_index keys;
+  struct kad_item_heap due[KAD_MEMORY_DUE_COUNT];
   struct kad_origins origins;
   size_t bytes; /* of the entries */
 };
@@ -44,37 +45,38 @@ static struct kad_memory_entry *entry_at(const struct memory *memory,
   return kad_slots_at(&memory->slots, number);
 }
 
-/* ------------------------------------------- what the parts ask about -- */
+/* ------------------------------------------ callbacks of the heaps -- */
 
 static bool expires_before(void *state, uint32_t a, uint32_t b) {
-  return entry_at(state, a)->due[KAD_RANK_EXPIRE] <
-         entry_at(state, b)->due[KAD_RANK_EXPIRE];
+  return entry_at(state, a)->due[KAD_MEMORY_DUE_EXPIRE] <
+         entry_at(state, b)->due[KAD_MEMORY_DUE_EXPIRE];
 }
 
 static bool republishes_before(void *state, uint32_t a, uint32_t b) {
-  return entry_at(state, a)->due[KAD_RANK_REPUBLISH] <
-         entry_at(state, b)->due[KAD_RANK_REPUBLISH];
+  return entry_at(state, a)->due[KAD_MEMORY_DUE_REPUBLISH] <
+         entry_at(state, b)->due[KAD_MEMORY_DUE_REPUBLISH];
 }
 
 static uint32_t *expire_place(void *state, uint32_t number) {
-  return &entry_at(state, number)->places[KAD_RANK_EXPIRE];
+  return &entry_at(state, number)->places[KAD_MEMORY_DUE_EXPIRE];
 }
 
 static uint32_t *republish_place(void *state, uint32_t number) {
-  return &entry_at(state, number)->places[KAD_RANK_REPUBLISH];
+  return &entry_at(state, number)->places[KAD_MEMORY_DUE_REPUBLISH];
 }
 
 /* --------------------------------------------- adding and removing -- */
 
-/* The slots keep their serial, so that old handles stay stale. */
+/* Frees all parts. The slots keep their serial, so that old handles stay stale.
+ */
 static void clear(struct memory *memory) {
   const struct kad_allocator *allocator = &memory->allocator;
-  kad_keys_clear(&memory->keys, allocator);
-  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
-    kad_ranking_deinit(&memory->ranks[i], allocator);
+  kad_key_index_clear(&memory->keys, allocator);
+  for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
+    kad_item_heap_deinit(&memory->due[i], allocator);
   }
   kad_origins_clear(&memory->origins, allocator);
-  kad_names_clear(&memory->names, allocator);
+  kad_type_list_clear(&memory->types, allocator);
   kad_slots_clear(&memory->slots, allocator);
 }
 
@@ -87,11 +89,11 @@ static void clear_if_empty(struct memory *memory) {
 static int reserve(struct memory *memory) {
   const struct kad_allocator *allocator = &memory->allocator;
   int status = kad_slots_reserve(&memory->slots, allocator);
-  for (size_t i = 0; i < KAD_RANK_COUNT && status == 0; i++) {
-    status = kad_ranking_reserve(&memory->ranks[i], allocator);
+  for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT && status == 0; i++) {
+    status = kad_item_heap_reserve(&memory->due[i], allocator);
   }
   if (status == 0) {
-    status = kad_keys_reserve(&memory->keys, allocator);
+    status = kad_key_index_reserve(&memory->keys, allocator);
   }
   return status != 0 ? status
                      : kad_origins_reserve(&memory->origins, allocator);
@@ -104,12 +106,12 @@ static size_t cost_of(const struct kad_memory_entry *entry) {
 static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry,
                        const struct kad_address *origin) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
-  kad_keys_add(&memory->keys, number);
-  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
-    kad_ranking_add(&memory->ranks[i], number);
+  kad_key_index_add(&memory->keys, number);
+  for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
+    kad_item_heap_add(&memory->due[i], number);
   }
   kad_origins_add(&memory->origins, number, origin, cost_of(entry));
-  memory->names.items[entry->type].records++;
+  memory->types.items[entry->type].records++;
   memory->bytes += cost_of(entry);
   return number;
 }
@@ -118,8 +120,8 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
                       const struct kad_record_meta *meta,
                       struct kad_memory_entry **entry) {
   unsigned type = 0;
-  int status = kad_names_reserve(&memory->names, &memory->allocator,
-                                 record->type, &type);
+  int status = kad_type_list_reserve(&memory->types, &memory->allocator,
+                                     record->type, &type);
   if (status == 0) {
     status = reserve(memory);
   }
@@ -160,11 +162,11 @@ static void memory_remove(void *state, kad_record_handle handle) {
   struct kad_memory_entry *entry = entry_at(memory, number);
   size_t cost = cost_of(entry);
   kad_origins_remove(&memory->origins, number, cost);
-  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
-    kad_ranking_remove(&memory->ranks[i], number);
+  for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
+    kad_item_heap_remove(&memory->due[i], number);
   }
-  kad_keys_remove(&memory->keys, number);
-  memory->names.items[entry->type].records--;
+  kad_key_index_remove(&memory->keys, number);
+  memory->types.items[entry->type].records--;
   memory->bytes -= cost;
   kad_slots_remove(&memory->slots, number);
   kad_release(&memory->allocator, entry, kad_memory_entry_size_held(entry));
@@ -179,8 +181,8 @@ static bool is_same_ip(const struct kad_address *a,
          (a->family == 0 || memcmp(a->ip, b->ip, sizeof a->ip) == 0);
 }
 
-/* Moves an entry to the account of another address, in a block of its own,
- * since the address may be longer. Returns 0 or KAD_ENOMEM. */
+/* Moves an entry to the account of another origin, in a new block because the
+ * address may be longer. Returns 0 or KAD_ENOMEM. */
 static int change_origin(struct memory *memory, uint32_t number,
                          const struct kad_record_meta *meta) {
   int status = kad_origins_reserve(&memory->origins, &memory->allocator);
@@ -220,11 +222,11 @@ static void memory_touch(void *state, kad_record_handle handle,
     after.origin = before.origin;
   }
   kad_memory_entry_touch(entry_at(memory, number), &after);
-  for (size_t i = 0; i < KAD_RANK_COUNT; i++) {
-    kad_ranking_move(&memory->ranks[i], number);
+  for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
+    kad_item_heap_move(&memory->due[i], number);
   }
   if (after.stored_at != before.stored_at) {
-    kad_keys_renew(&memory->keys, number);
+    kad_key_index_renew(&memory->keys, number);
     kad_origins_renew(&memory->origins, number);
   }
 }
@@ -239,10 +241,10 @@ static bool memory_read(void *state, kad_record_handle handle,
     return false;
   }
   const struct kad_memory_entry *entry = entry_at(memory, number);
-  const struct kad_name *name = &memory->names.items[entry->type];
+  const struct kad_listed_type *type = &memory->types.items[entry->type];
   held->handle = handle;
   kad_memory_entry_record(entry, &held->record);
-  held->record.type = (struct kad_slice){name->text, name->len};
+  held->record.type = (struct kad_slice){type->name, type->len};
   kad_memory_entry_meta(entry, &held->meta);
   return true;
 }
@@ -251,11 +253,11 @@ static size_t memory_find(void *state, const struct kad_id *key,
                           struct kad_slice type, size_t skip,
                           kad_record_handle *handles, size_t cap) {
   const struct memory *memory = state;
-  unsigned name = kad_names_find(&memory->names, type);
-  if (name == KAD_NO_NAME) {
+  unsigned type_number = kad_type_list_find(&memory->types, type);
+  if (type_number == KAD_NO_TYPE) {
     return 0;
   }
-  uint32_t number = kad_keys_find(&memory->keys, key, name);
+  uint32_t number = kad_key_index_find(&memory->keys, key, type_number);
   if (number == KAD_NO_ITEM) {
     return 0;
   }
@@ -272,20 +274,19 @@ static size_t memory_find(void *state, const struct kad_id *key,
 }
 
 static kad_record_handle first_due(const struct memory *memory,
-                                   enum kad_memory_entry_rank rank,
-                                   kad_time_ms *at) {
-  uint32_t number = kad_ranking_first(&memory->ranks[rank]);
+                                   enum kad_memory_due due, kad_time_ms *at) {
+  uint32_t number = kad_item_heap_first(&memory->due[due]);
   *at = number == KAD_NO_ITEM ? KAD_TIME_NEVER
-                              : entry_at(memory, number)->due[rank];
+                              : entry_at(memory, number)->due[due];
   return *at == KAD_TIME_NEVER ? 0 : kad_slots_handle(&memory->slots, number);
 }
 
 static kad_record_handle memory_due_expire(void *state, kad_time_ms *at) {
-  return first_due(state, KAD_RANK_EXPIRE, at);
+  return first_due(state, KAD_MEMORY_DUE_EXPIRE, at);
 }
 
 static kad_record_handle memory_due_republish(void *state, kad_time_ms *at) {
-  return first_due(state, KAD_RANK_REPUBLISH, at);
+  return first_due(state, KAD_MEMORY_DUE_REPUBLISH, at);
 }
 
 static kad_record_handle memory_next(void *state, uint64_t *cursor) {
@@ -348,16 +349,16 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
               .victim = memory_victim,
           },
       .allocator = *allocator,
-      .ranks[KAD_RANK_EXPIRE] = {.state = memory,
-                                 .before = expires_before,
-                                 .place = expire_place},
-      .ranks[KAD_RANK_REPUBLISH] = {.state = memory,
-                                    .before = republishes_before,
-                                    .place = republish_place},
+      .due[KAD_MEMORY_DUE_EXPIRE] = {.state = memory,
+                                     .before = expires_before,
+                                     .place = expire_place},
+      .due[KAD_MEMORY_DUE_REPUBLISH] = {.state = memory,
+                                        .before = republishes_before,
+                                        .place = republish_place},
   };
   memcpy(memory->secret, secret, sizeof memory->secret);
   kad_slots_init(&memory->slots);
-  kad_keys_init(&memory->keys, &memory->slots, memory->secret);
+  kad_key_index_init(&memory->keys, &memory->slots, memory->secret);
   kad_origins_init(&memory->origins, &memory->slots, memory->secret);
   *store = &memory->store;
   return 0;

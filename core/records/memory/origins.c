@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* What an account is kept under. */
+/* The key of an account. */
 struct host {
   uint8_t family;
   uint8_t prefix[8]; /* of an address; the rest is 0 */
@@ -28,7 +28,7 @@ static struct host host_at(const struct kad_origins *origins, uint32_t item) {
 
 static uint64_t hash_host(const struct kad_origins *origins,
                           const struct host *host) {
-  return kad_index_hash(origins->secret, host, sizeof *host);
+  return kad_item_map_hash(origins->secret, host, sizeof *host);
 }
 
 static uint64_t hash_of(void *state, uint32_t item) {
@@ -62,15 +62,15 @@ void kad_origins_init(struct kad_origins *origins,
       .secret = secret,
       .free = KAD_NO_ITEM,
       .own = KAD_NO_ITEM,
-      .index = {.state = origins, .link = link_of, .hash = hash_of},
+      .map = {.state = origins, .link = link_of, .hash = hash_of},
       .by_bytes = {.state = origins, .before = is_larger, .place = place_of},
   };
 }
 
 void kad_origins_clear(struct kad_origins *origins,
                        const struct kad_allocator *allocator) {
-  kad_index_deinit(&origins->index, allocator);
-  kad_ranking_deinit(&origins->by_bytes, allocator);
+  kad_item_map_deinit(&origins->map, allocator);
+  kad_item_heap_deinit(&origins->by_bytes, allocator);
   kad_release(allocator, origins->items, origins->cap * sizeof *origins->items);
   kad_origins_init(origins, origins->slots, origins->secret);
 }
@@ -85,13 +85,13 @@ int kad_origins_reserve(struct kad_origins *origins,
     }
     origins->items = items;
   }
-  int status = kad_ranking_reserve(&origins->by_bytes, allocator);
-  return status != 0 ? status : kad_index_reserve(&origins->index, allocator);
+  int status = kad_item_heap_reserve(&origins->by_bytes, allocator);
+  return status != 0 ? status : kad_item_map_reserve(&origins->map, allocator);
 }
 
 static uint32_t find_host(const struct kad_origins *origins,
                           const struct host *host, uint64_t hash) {
-  uint32_t item = kad_index_first(&origins->index, hash);
+  uint32_t item = kad_item_map_first(&origins->map, hash);
   while (item != KAD_NO_ITEM) {
     struct host found = host_at(origins, item);
     if (memcmp(&found, host, sizeof found) == 0) {
@@ -108,7 +108,7 @@ uint32_t kad_origins_find(const struct kad_origins *origins,
   return find_host(origins, &host, hash_host(origins, &host));
 }
 
-static uint32_t take_item(struct kad_origins *origins) {
+static uint32_t allocate_item(struct kad_origins *origins) {
   uint32_t item = origins->free;
   if (item != KAD_NO_ITEM) {
     origins->free = origins->items[item].chain;
@@ -120,7 +120,7 @@ static uint32_t take_item(struct kad_origins *origins) {
   return item;
 }
 
-/* Puts `number` before the earliest entry of a ring, which is its end. */
+/* Links entry `number` before the earliest of the ring, where the latest is. */
 static void link_latest(struct kad_origins *origins, struct kad_origin *origin,
                         uint32_t number) {
   struct kad_memory_entry *entry = kad_slots_at(origins->slots, number);
@@ -142,17 +142,17 @@ static void unlink_entry(struct kad_origins *origins, struct kad_origin *origin,
   }
 }
 
-/* Opens an account with its first entry. */
+/* Opens an account with its first entry and returns it. */
 static uint32_t open_account(struct kad_origins *origins, uint32_t number,
                              uint64_t hash, size_t bytes) {
   struct kad_memory_entry *entry = kad_slots_at(origins->slots, number);
-  uint32_t item = take_item(origins);
+  uint32_t item = allocate_item(origins);
   origins->items[item] =
       (struct kad_origin){.bytes = bytes, .earliest = number, .records = 1};
   entry->origin = item;
   entry->later = number;
   entry->earlier = number;
-  kad_index_add(&origins->index, hash, item);
+  kad_item_map_add(&origins->map, hash, item);
   return item;
 }
 
@@ -164,7 +164,7 @@ void kad_origins_add(struct kad_origins *origins, uint32_t number,
   if (item == KAD_NO_ITEM) {
     item = open_account(origins, number, hash, bytes);
     origins->own = address->family == 0 ? item : origins->own;
-    kad_ranking_add(&origins->by_bytes, item);
+    kad_item_heap_add(&origins->by_bytes, item);
     return;
   }
   struct kad_origin *origin = &origins->items[item];
@@ -172,12 +172,12 @@ void kad_origins_add(struct kad_origins *origins, uint32_t number,
   link_latest(origins, origin, number);
   origin->records++;
   origin->bytes += bytes;
-  kad_ranking_move(&origins->by_bytes, item);
+  kad_item_heap_move(&origins->by_bytes, item);
 }
 
 static void close_account(struct kad_origins *origins, uint32_t item) {
-  kad_ranking_remove(&origins->by_bytes, item);
-  kad_index_remove(&origins->index, hash_of(origins, item), item);
+  kad_item_heap_remove(&origins->by_bytes, item);
+  kad_item_map_remove(&origins->map, hash_of(origins, item), item);
   if (item == origins->own) {
     origins->own = KAD_NO_ITEM;
   }
@@ -197,7 +197,7 @@ void kad_origins_remove(struct kad_origins *origins, uint32_t number,
   unlink_entry(origins, origin, number);
   origin->records--;
   origin->bytes -= bytes;
-  kad_ranking_move(&origins->by_bytes, item);
+  kad_item_heap_move(&origins->by_bytes, item);
 }
 
 void kad_origins_renew(struct kad_origins *origins, uint32_t number) {
@@ -209,43 +209,46 @@ void kad_origins_renew(struct kad_origins *origins, uint32_t number) {
   }
 }
 
-/* What makes an entry go before others: its key is far, then it ends soon. */
-struct weight {
+/* What decides which entry is removed first: a short common prefix with us,
+ * then an early expiry. */
+struct removal_rank {
   unsigned prefix;
   kad_time_ms expires_at;
 };
 
-static struct weight weigh(const struct kad_memory_entry *entry,
-                           const struct kad_id *self) {
+static struct removal_rank rank_of(const struct kad_memory_entry *entry,
+                                   const struct kad_id *self) {
   struct kad_id key;
   kad_memory_entry_key(entry, &key);
-  return (struct weight){
+  return (struct removal_rank){
       .prefix = kad_id_prefix(&key, self),
-      .expires_at = entry->due[KAD_RANK_EXPIRE],
+      .expires_at = entry->due[KAD_MEMORY_DUE_EXPIRE],
   };
 }
 
-static bool goes_before(struct weight a, struct weight b) {
+static bool comes_before(struct removal_rank a, struct removal_rank b) {
   return a.prefix != b.prefix ? a.prefix < b.prefix
                               : a.expires_at < b.expires_at;
 }
 
 uint32_t kad_origins_victim(const struct kad_origins *origins,
                             const struct kad_id *self) {
-  uint32_t largest = kad_ranking_first(&origins->by_bytes);
+  uint32_t largest = kad_item_heap_first(&origins->by_bytes);
   if (largest == KAD_NO_ITEM) {
     return KAD_NO_ITEM;
   }
   const struct kad_origin *origin = &origins->items[largest];
   uint32_t victim = origin->earliest;
-  struct weight heaviest = weigh(kad_slots_at(origins->slots, victim), self);
+  struct removal_rank first =
+      rank_of(kad_slots_at(origins->slots, victim), self);
   uint32_t number = victim;
   for (uint32_t i = 1; i < origin->records && i < KAD_VICTIM_SAMPLE; i++) {
     number = kad_slots_at(origins->slots, number)->later;
-    struct weight weight = weigh(kad_slots_at(origins->slots, number), self);
-    if (goes_before(weight, heaviest)) {
+    struct removal_rank rank =
+        rank_of(kad_slots_at(origins->slots, number), self);
+    if (comes_before(rank, first)) {
       victim = number;
-      heaviest = weight;
+      first = rank;
     }
   }
   return victim;

@@ -1,42 +1,43 @@
-/* The entries of a memory store by number, and the handles that name them
- * outside. A handle is a number with a serial that no later entry of that
- * number has, so that a stale one is known. */
+/* Numbers the entries of a memory store and makes the handles by which callers
+ * name them. A handle is a number and a serial. No two entries have the same
+ * serial, so that the handle of a removed entry is known to be stale.
+ * Tested by tests/unit/records/memory/memory_store_test.c. */
 #ifndef KAD_RECORDS_MEMORY_SLOTS_H
 #define KAD_RECORDS_MEMORY_SLOTS_H
 
 #include "records/memory/entry.h"
 
 struct kad_slot {
-  struct kad_memory_entry *entry; /* NULL when free */
+  struct kad_memory_entry *entry; /* NULL: free */
   uint32_t serial;                /* of the entry; never 0 */
   uint32_t next_free;
 };
 
-/* The slots. Begin with kad_slots_init. */
+/* The slots. Initialise with kad_slots_init. */
 struct kad_slots {
   struct kad_slot *items;
   size_t cap;
-  size_t used;  /* slots that have been taken once */
+  size_t used;  /* slots that have had an entry */
   size_t count; /* entries */
   uint32_t free;
-  uint32_t serial; /* of the newest entry; goes on when all slots are freed */
+  uint32_t serial; /* of the newest entry; kept by kad_slots_clear */
 };
 
-/* Makes no slots; allocates nothing yet. */
+/* Makes no slots and allocates nothing. */
 void kad_slots_init(struct kad_slots *slots);
 
 /* Makes room for one more entry. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_slots_reserve(struct kad_slots *slots,
                                      const struct kad_allocator *allocator);
 
-/* Frees the slots; the entries are the caller's. Older handles stay stale. */
+/* Frees the slots, not the entries. Older handles stay stale. */
 void kad_slots_clear(struct kad_slots *slots,
                      const struct kad_allocator *allocator);
 
-/* Gives `entry` a number, for which room has been reserved. */
+/* Adds `entry` and returns its number. The caller has reserved room for it. */
 uint32_t kad_slots_add(struct kad_slots *slots, struct kad_memory_entry *entry);
 
-/* Frees the number; the entry is the caller's. */
+/* Frees the number, not the entry. */
 void kad_slots_remove(struct kad_slots *slots, uint32_t number);
 
 /* Returns the entry of a number that is in use. */
@@ -45,7 +46,7 @@ static inline struct kad_memory_entry *kad_slots_at(
   return slots->items[number].entry;
 }
 
-/* Puts another block in the place of an entry; its number and handle stay. */
+/* Replaces the block of an entry. Its number and its handle stay. */
 static inline void kad_slots_replace(struct kad_slots *slots, uint32_t number,
                                      struct kad_memory_entry *entry) {
   slots->items[number].entry = entry;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* A store with a quota, filled the way the engine fills it. */
+/* A store with a quota. Records are added as the engine adds them. */
 struct fixture {
   struct kad_counting_allocator counting;
   struct kad_store *store;
@@ -66,8 +66,8 @@ static void make_room(const struct fixture *fixture) {
   }
 }
 
-/* Stores a value of `len` bytes under a key of its own, if the quota lets it,
- * and makes room. Returns true if it was let in. */
+/* Stores a value of `len` bytes under a new key if the quota allows it, and
+ * makes room. Returns true if it was stored. */
 static bool store(struct fixture *fixture, struct kad_address origin,
                   size_t len) {
   struct kad_record record = {.type = kad_slice_of("value"),
@@ -93,7 +93,7 @@ static void store_many(struct fixture *fixture, struct kad_address origin,
   }
 }
 
-static void has_room_below_its_bounds(void **state) {
+static void has_room_below_the_limits(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -107,7 +107,7 @@ static void has_room_below_its_bounds(void **state) {
   tear_down(&fixture);
 }
 
-static void stays_within_its_records(void **state) {
+static void keeps_the_limit_of_records(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -122,7 +122,7 @@ static void stays_within_its_records(void **state) {
   tear_down(&fixture);
 }
 
-static void stays_within_its_bytes(void **state) {
+static void keeps_the_limit_of_bytes(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -137,7 +137,7 @@ static void stays_within_its_bytes(void **state) {
   tear_down(&fixture);
 }
 
-static void refuses_what_can_never_fit(void **state) {
+static void rejects_a_record_that_can_never_fit(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -151,7 +151,7 @@ static void refuses_what_can_never_fit(void **state) {
   tear_down(&fixture);
 }
 
-static void gives_an_address_its_share(void **state) {
+static void limits_the_records_of_an_address(void **state) {
   (void)state;
   struct fixture fixture;
   struct kad_address moved = host(1);
@@ -168,7 +168,7 @@ static void gives_an_address_its_share(void **state) {
   tear_down(&fixture);
 }
 
-static void exempts_our_own_user_from_the_share(void **state) {
+static void does_not_limit_our_own_user(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -180,7 +180,7 @@ static void exempts_our_own_user_from_the_share(void **state) {
   tear_down(&fixture);
 }
 
-static void makes_a_flood_evict_itself_alone(void **state) {
+static void flood_displaces_only_its_own_records(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -201,7 +201,7 @@ static void makes_a_flood_evict_itself_alone(void **state) {
   tear_down(&fixture);
 }
 
-static void makes_a_flood_of_large_values_evict_itself_alone(void **state) {
+static void flood_of_large_values_displaces_only_its_own_records(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -217,7 +217,7 @@ static void makes_a_flood_of_large_values_evict_itself_alone(void **state) {
   tear_down(&fixture);
 }
 
-static void lets_newcomers_into_what_a_flood_has_filled(void **state) {
+static void accepts_others_after_a_flood_filled_the_store(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -231,7 +231,7 @@ static void lets_newcomers_into_what_a_flood_has_filled(void **state) {
   tear_down(&fixture);
 }
 
-static void keeps_our_own_records_from_everybody(void **state) {
+static void others_never_displace_our_own_records(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -247,7 +247,7 @@ static void keeps_our_own_records_from_everybody(void **state) {
   tear_down(&fixture);
 }
 
-static void takes_our_own_records_when_bounds_fall(void **state) {
+static void removes_our_own_records_when_limits_fall(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -262,8 +262,8 @@ static void takes_our_own_records_when_bounds_fall(void **state) {
   tear_down(&fixture);
 }
 
-/* A store that cannot tell who goes first, such as one of an application's. */
-static void refuses_where_a_store_cannot_choose(void **state) {
+/* A store of an application may have no victim function. */
+static void rejects_records_when_a_store_has_no_victim(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -281,18 +281,18 @@ static void refuses_where_a_store_cannot_choose(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(has_room_below_its_bounds),
-      cmocka_unit_test(stays_within_its_records),
-      cmocka_unit_test(stays_within_its_bytes),
-      cmocka_unit_test(refuses_what_can_never_fit),
-      cmocka_unit_test(gives_an_address_its_share),
-      cmocka_unit_test(exempts_our_own_user_from_the_share),
-      cmocka_unit_test(makes_a_flood_evict_itself_alone),
-      cmocka_unit_test(makes_a_flood_of_large_values_evict_itself_alone),
-      cmocka_unit_test(lets_newcomers_into_what_a_flood_has_filled),
-      cmocka_unit_test(keeps_our_own_records_from_everybody),
-      cmocka_unit_test(takes_our_own_records_when_bounds_fall),
-      cmocka_unit_test(refuses_where_a_store_cannot_choose),
+      cmocka_unit_test(has_room_below_the_limits),
+      cmocka_unit_test(keeps_the_limit_of_records),
+      cmocka_unit_test(keeps_the_limit_of_bytes),
+      cmocka_unit_test(rejects_a_record_that_can_never_fit),
+      cmocka_unit_test(limits_the_records_of_an_address),
+      cmocka_unit_test(does_not_limit_our_own_user),
+      cmocka_unit_test(flood_displaces_only_its_own_records),
+      cmocka_unit_test(flood_of_large_values_displaces_only_its_own_records),
+      cmocka_unit_test(accepts_others_after_a_flood_filled_the_store),
+      cmocka_unit_test(others_never_displace_our_own_records),
+      cmocka_unit_test(removes_our_own_records_when_limits_fall),
+      cmocka_unit_test(rejects_records_when_a_store_has_no_victim),
   };
   return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static struct kad_record versioned(const uint8_t *publisher, int64_t seq,
   return record;
 }
 
-static void admits_plain_and_signed_records(void **state) {
+static void accepts_plain_and_signed_records(void **state) {
   (void)state;
   struct kad_record empty = plain("");
   struct kad_record signed_one = versioned(alice, 1, "v");
@@ -35,7 +35,7 @@ static void admits_plain_and_signed_records(void **state) {
   assert_ok(kad_record_check(&largest));
 }
 
-static void refuses_what_is_over_a_limit(void **state) {
+static void rejects_a_record_above_a_limit(void **state) {
   (void)state;
   struct kad_record value = plain("");
   value.value = (struct kad_slice){bytes, KAD_VALUE_MAX + 1};
@@ -46,7 +46,7 @@ static void refuses_what_is_over_a_limit(void **state) {
   assert_int_equal(kad_record_check(&salt), KAD_ETOOBIG);
 }
 
-static void refuses_a_type_without_a_name_or_with_a_long_one(void **state) {
+static void rejects_an_empty_or_long_type_name(void **state) {
   (void)state;
   struct kad_record none = plain("v");
   none.type = (struct kad_slice){0};
@@ -60,7 +60,7 @@ static void refuses_a_type_without_a_name_or_with_a_long_one(void **state) {
   assert_int_equal(kad_record_check(&longer), KAD_EINVAL);
 }
 
-static void refuses_half_of_a_signature(void **state) {
+static void rejects_a_publisher_or_a_signature_alone(void **state) {
   (void)state;
   struct kad_record no_signature = versioned(alice, 1, "v");
   no_signature.signature = NULL;
@@ -70,7 +70,7 @@ static void refuses_half_of_a_signature(void **state) {
   assert_int_equal(kad_record_check(&no_publisher), KAD_EINVAL);
 }
 
-static void is_the_same_with_value_publisher_and_salt(void **state) {
+static void same_means_value_publisher_and_salt(void **state) {
   (void)state;
   struct kad_record a = plain("v");
   struct kad_record same = plain("v");
@@ -90,7 +90,7 @@ static void is_the_same_with_value_publisher_and_salt(void **state) {
   assert_true(kad_record_same(&alices, &alices_later));
 }
 
-static void replaces_an_equal_or_lower_seq_of_its_publisher(void **state) {
+static void signed_record_replaces_an_equal_or_lower_seq(void **state) {
   (void)state;
   struct kad_record held = versioned(alice, 5, "held");
   struct kad_record higher = versioned(alice, 6, "new");
@@ -107,7 +107,7 @@ static void replaces_an_equal_or_lower_seq_of_its_publisher(void **state) {
   assert_false(kad_record_replaces(&salted, &held));
 }
 
-static void replaces_only_its_own_value_without_a_publisher(void **state) {
+static void unsigned_record_replaces_only_the_same_value(void **state) {
   (void)state;
   struct kad_record held = plain("v");
   struct kad_record same = plain("v");
@@ -136,7 +136,7 @@ static void counts_an_absent_seq_as_zero(void **state) {
   assert_true(kad_record_is_older(&negative, &without));
 }
 
-static void is_older_with_a_lower_seq_of_its_publisher(void **state) {
+static void lower_seq_of_the_same_publisher_is_older(void **state) {
   (void)state;
   struct kad_record held = versioned(alice, INT64_MAX, "held");
   struct kad_record lower = versioned(alice, INT64_MIN, "new");
@@ -153,15 +153,15 @@ static void is_older_with_a_lower_seq_of_its_publisher(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(admits_plain_and_signed_records),
-      cmocka_unit_test(refuses_what_is_over_a_limit),
-      cmocka_unit_test(refuses_a_type_without_a_name_or_with_a_long_one),
-      cmocka_unit_test(refuses_half_of_a_signature),
-      cmocka_unit_test(is_the_same_with_value_publisher_and_salt),
-      cmocka_unit_test(replaces_an_equal_or_lower_seq_of_its_publisher),
-      cmocka_unit_test(replaces_only_its_own_value_without_a_publisher),
+      cmocka_unit_test(accepts_plain_and_signed_records),
+      cmocka_unit_test(rejects_a_record_above_a_limit),
+      cmocka_unit_test(rejects_an_empty_or_long_type_name),
+      cmocka_unit_test(rejects_a_publisher_or_a_signature_alone),
+      cmocka_unit_test(same_means_value_publisher_and_salt),
+      cmocka_unit_test(signed_record_replaces_an_equal_or_lower_seq),
+      cmocka_unit_test(unsigned_record_replaces_only_the_same_value),
       cmocka_unit_test(counts_an_absent_seq_as_zero),
-      cmocka_unit_test(is_older_with_a_lower_seq_of_its_publisher),
+      cmocka_unit_test(lower_seq_of_the_same_publisher_is_older),
   };
   return cmocka_run_group_tests_name("record", tests, NULL, NULL);
 }

@@ -16,8 +16,9 @@ static const struct kad_id target = {.bytes = {1, 2, 3}};
 static const struct kad_address address = {
     .ip = {192, 0, 2, 1}, .port = 6881, .family = 4};
 
-/* Makes a token for `address` and `target` at `made` and checks it, as it is,
- * at `checked`. */
+/* Makes a token for `address` and `target` at `made` and checks it at
+ * `checked`.
+ */
 static bool holds(kad_time_ms made, kad_time_ms checked) {
   uint8_t token[KAD_TOKEN_SIZE];
   kad_token_make(&maker, &address, &target, made, token);
@@ -34,7 +35,7 @@ static bool holds_for(const struct kad_address *other_address,
                          (struct kad_slice){token, sizeof token});
 }
 
-static void is_accepted_in_its_slot_and_the_next(void **state) {
+static void accepts_a_token_in_its_slot_and_the_next(void **state) {
   (void)state;
 
   assert_true(holds(0, 0));
@@ -43,7 +44,7 @@ static void is_accepted_in_its_slot_and_the_next(void **state) {
   assert_true(holds(7 * SLOT_MS, 9 * SLOT_MS - 1));
 }
 
-static void is_refused_after_two_slots(void **state) {
+static void rejects_a_token_after_two_slots(void **state) {
   (void)state;
 
   assert_false(holds(0, 2 * SLOT_MS));
@@ -51,14 +52,14 @@ static void is_refused_after_two_slots(void **state) {
   assert_false(holds(7 * SLOT_MS, 9 * SLOT_MS));
 }
 
-static void is_refused_before_it_was_made(void **state) {
+static void rejects_a_token_from_the_future(void **state) {
   (void)state;
 
   assert_false(holds(SLOT_MS, 0));
   assert_false(holds(9 * SLOT_MS, 8 * SLOT_MS));
 }
 
-static void binds_the_host_and_not_the_port(void **state) {
+static void token_depends_on_the_ip_not_on_the_port(void **state) {
   (void)state;
   struct kad_address moved = address;
   moved.port = 1;
@@ -73,7 +74,7 @@ static void binds_the_host_and_not_the_port(void **state) {
   assert_false(holds_for(&six, &target));
 }
 
-static void binds_every_byte_of_an_ipv6_address(void **state) {
+static void token_depends_on_every_byte_of_an_ipv6_address(void **state) {
   (void)state;
   struct kad_address six = {.family = 6, .port = 1, .ip = {0x20, 1, 0xd, 0xb8}};
   struct kad_address other = six;
@@ -87,7 +88,7 @@ static void binds_every_byte_of_an_ipv6_address(void **state) {
   assert_false(kad_token_check(&maker, &other, &target, 0, slice));
 }
 
-static void binds_every_byte_of_the_target(void **state) {
+static void token_depends_on_every_byte_of_the_target(void **state) {
   (void)state;
   struct kad_id first = target;
   first.bytes[0]++;
@@ -99,7 +100,7 @@ static void binds_every_byte_of_the_target(void **state) {
   assert_false(holds_for(&address, &last));
 }
 
-static void depends_on_the_secret(void **state) {
+static void token_depends_on_the_secret(void **state) {
   (void)state;
   struct kad_token_maker other = maker;
   other.secret[15] ^= 1;
@@ -111,7 +112,7 @@ static void depends_on_the_secret(void **state) {
                                (struct kad_slice){token, sizeof token}));
 }
 
-static void is_refused_with_any_bit_changed(void **state) {
+static void rejects_a_token_with_any_bit_changed(void **state) {
   (void)state;
   uint8_t token[KAD_TOKEN_SIZE];
   kad_token_make(&maker, &address, &target, 0, token);
@@ -125,7 +126,7 @@ static void is_refused_with_any_bit_changed(void **state) {
   }
 }
 
-static void is_refused_in_any_other_length(void **state) {
+static void rejects_a_token_of_any_other_length(void **state) {
   (void)state;
   uint8_t token[64] = {0};
   kad_token_make(&maker, &address, &target, 0, token);
@@ -137,7 +138,7 @@ static void is_refused_in_any_other_length(void **state) {
   }
 }
 
-static void survives_the_end_of_time(void **state) {
+static void handles_the_largest_time(void **state) {
   (void)state;
 
   assert_true(holds(KAD_TIME_NEVER, KAD_TIME_NEVER));
@@ -145,16 +146,16 @@ static void survives_the_end_of_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_accepted_in_its_slot_and_the_next),
-      cmocka_unit_test(is_refused_after_two_slots),
-      cmocka_unit_test(is_refused_before_it_was_made),
-      cmocka_unit_test(binds_the_host_and_not_the_port),
-      cmocka_unit_test(binds_every_byte_of_an_ipv6_address),
-      cmocka_unit_test(binds_every_byte_of_the_target),
-      cmocka_unit_test(depends_on_the_secret),
-      cmocka_unit_test(is_refused_with_any_bit_changed),
-      cmocka_unit_test(is_refused_in_any_other_length),
-      cmocka_unit_test(survives_the_end_of_time),
+      cmocka_unit_test(accepts_a_token_in_its_slot_and_the_next),
+      cmocka_unit_test(rejects_a_token_after_two_slots),
+      cmocka_unit_test(rejects_a_token_from_the_future),
+      cmocka_unit_test(token_depends_on_the_ip_not_on_the_port),
+      cmocka_unit_test(token_depends_on_every_byte_of_an_ipv6_address),
+      cmocka_unit_test(token_depends_on_every_byte_of_the_target),
+      cmocka_unit_test(token_depends_on_the_secret),
+      cmocka_unit_test(rejects_a_token_with_any_bit_changed),
+      cmocka_unit_test(rejects_a_token_of_any_other_length),
+      cmocka_unit_test(handles_the_largest_time),
   };
   return cmocka_run_group_tests_name("token", tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void accept(void *state, const struct kad_hook_call *call,
   answer->verdict = KAD_VERDICT_ACCEPT;
 }
 
-static void admits_names_of_lower_case_digits_and_marks(void **state) {
+static void accepts_names_of_lower_case_digits_and_marks(void **state) {
   (void)state;
 
   assert_ok(check_name("a"));
@@ -32,7 +32,7 @@ static void admits_names_of_lower_case_digits_and_marks(void **state) {
   assert_ok(check_name("abcdefghijklmnopqrstuvwxyz012345"));
 }
 
-static void refuses_other_names(void **state) {
+static void rejects_other_names(void **state) {
   (void)state;
 
   assert_int_equal(check_name(NULL), KAD_EINVAL);
@@ -43,7 +43,7 @@ static void refuses_other_names(void **state) {
   assert_int_equal(check_name("abcdefghijklmnopqrstuvwxyz0123456"), KAD_EINVAL);
 }
 
-static void refuses_values_larger_than_the_wire_takes(void **state) {
+static void rejects_a_max_size_above_the_limit(void **state) {
   (void)state;
   struct kad_type type = {.name = "t", .max_size = KAD_VALUE_MAX};
 
@@ -52,8 +52,8 @@ static void refuses_values_larger_than_the_wire_takes(void **state) {
   assert_int_equal(kad_type_check(&type), KAD_EINVAL);
 }
 
-/* What is past that many would neither be compared nor counted. */
-static void refuses_more_values_than_a_key_may_have(void **state) {
+/* Values above this number would be neither compared nor counted. */
+static void rejects_a_max_values_above_the_limit(void **state) {
   (void)state;
   struct kad_type type = {.name = "wide", .max_values = KAD_VALUES_MAX};
 
@@ -63,7 +63,7 @@ static void refuses_more_values_than_a_key_may_have(void **state) {
   assert_int_equal(kad_type_check(&type), KAD_EINVAL);
 }
 
-static void refuses_peers_that_would_have_to_sign(void **state) {
+static void rejects_signed_only_peers(void **state) {
   (void)state;
   const struct kad_type type = {.name = "peers", .signed_only = true};
 
@@ -92,7 +92,7 @@ static void has_peers_and_value_built_in(void **state) {
   assert_int_equal(value->republish, 3600);
 }
 
-static void gives_a_new_type_the_defaults(void **state) {
+static void new_type_has_the_defaults(void **state) {
   (void)state;
   char name[] = "counter";
   const struct kad_type type = {
@@ -135,7 +135,7 @@ static void refines_a_built_in_type(void **state) {
   assert_ptr_equal(peers->merge, accept);
 }
 
-static void refuses_a_name_given_twice(void **state) {
+static void rejects_a_duplicate_name(void **state) {
   (void)state;
   const struct kad_type twice[] = {{.name = "a"}, {.name = "b"}, {.name = "a"}};
   const struct kad_type refined[] = {{.name = "value"}, {.name = "value"}};
@@ -147,7 +147,7 @@ static void refuses_a_name_given_twice(void **state) {
   assert_int_equal(count, 77);
 }
 
-static void refuses_a_type_that_is_not_valid(void **state) {
+static void rejects_an_invalid_type(void **state) {
   (void)state;
   const struct kad_type invalid[] = {{.name = "a"}, {.name = "B"}};
   struct kad_rules types[KAD_TYPES_MAX];
@@ -156,7 +156,7 @@ static void refuses_a_type_that_is_not_valid(void **state) {
   assert_int_equal(kad_types_build(invalid, 2, types, &count), KAD_EINVAL);
 }
 
-static void holds_as_many_types_as_there_is_room_for(void **state) {
+static void accepts_up_to_64_types(void **state) {
   (void)state;
   char names[KAD_TYPES_MAX][8];
   struct kad_type given[KAD_TYPES_MAX] = {{.name = "peers"}};
@@ -191,7 +191,7 @@ static int check_peer(const char *bytes, size_t len) {
   return kad_type_check_peer(&record);
 }
 
-static void admits_compact_addresses_as_peers(void **state) {
+static void accepts_compact_addresses_as_peers(void **state) {
   (void)state;
 
   assert_ok(check_peer("\x7f\x00\x00\x01\x1a\xe1", 6));
@@ -199,7 +199,7 @@ static void admits_compact_addresses_as_peers(void **state) {
       check_peer("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1", 18));
 }
 
-static void refuses_peers_of_other_forms(void **state) {
+static void rejects_peers_of_other_forms(void **state) {
   (void)state;
 
   assert_int_equal(check_peer("", 0), KAD_EINVAL);
@@ -208,7 +208,7 @@ static void refuses_peers_of_other_forms(void **state) {
   assert_int_equal(check_peer("\x7f\x00\x00\x01\x00\x00", 6), KAD_EINVAL);
 }
 
-static void refuses_peers_with_parts_that_tell_copies_apart(void **state) {
+static void rejects_peers_with_publisher_salt_or_seq(void **state) {
   (void)state;
   static const uint8_t bytes[KAD_SIGNATURE_SIZE] = {1};
   const struct kad_record plain = {
@@ -229,21 +229,21 @@ static void refuses_peers_with_parts_that_tell_copies_apart(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(admits_names_of_lower_case_digits_and_marks),
-      cmocka_unit_test(refuses_other_names),
-      cmocka_unit_test(refuses_values_larger_than_the_wire_takes),
-      cmocka_unit_test(refuses_more_values_than_a_key_may_have),
-      cmocka_unit_test(refuses_peers_that_would_have_to_sign),
+      cmocka_unit_test(accepts_names_of_lower_case_digits_and_marks),
+      cmocka_unit_test(rejects_other_names),
+      cmocka_unit_test(rejects_a_max_size_above_the_limit),
+      cmocka_unit_test(rejects_a_max_values_above_the_limit),
+      cmocka_unit_test(rejects_signed_only_peers),
       cmocka_unit_test(has_peers_and_value_built_in),
-      cmocka_unit_test(gives_a_new_type_the_defaults),
+      cmocka_unit_test(new_type_has_the_defaults),
       cmocka_unit_test(refines_a_built_in_type),
-      cmocka_unit_test(refuses_a_name_given_twice),
-      cmocka_unit_test(refuses_a_type_that_is_not_valid),
-      cmocka_unit_test(holds_as_many_types_as_there_is_room_for),
+      cmocka_unit_test(rejects_a_duplicate_name),
+      cmocka_unit_test(rejects_an_invalid_type),
+      cmocka_unit_test(accepts_up_to_64_types),
       cmocka_unit_test(finds_whole_names_only),
-      cmocka_unit_test(admits_compact_addresses_as_peers),
-      cmocka_unit_test(refuses_peers_of_other_forms),
-      cmocka_unit_test(refuses_peers_with_parts_that_tell_copies_apart),
+      cmocka_unit_test(accepts_compact_addresses_as_peers),
+      cmocka_unit_test(rejects_peers_of_other_forms),
+      cmocka_unit_test(rejects_peers_with_publisher_salt_or_seq),
   };
   return cmocka_run_group_tests_name("type", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What memory a memory store takes, and what it does when there is none. */
+/* The memory that a memory store takes, and running out of memory. */
 #include "memory_fixture.h"
 #include "unit.h"
 
@@ -6,7 +6,7 @@ static const uint8_t bytes[KAD_VALUE_MAX];
 
 /* -------------------------------------------------------------- memory -- */
 
-static void is_made_whole_or_not_at_all(void **state) {
+static void out_of_memory_makes_no_store(void **state) {
   (void)state;
   const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {0};
   struct kad_counting_allocator counting;
@@ -21,8 +21,9 @@ static void is_made_whole_or_not_at_all(void **state) {
   kad_counting_deinit(&counting);
 }
 
-/* Adds a record to a store of `held` others, failing one request after the
- * other, and returns how many there were. */
+/* Adds a record to a store with `held` others. Fails the first allocation, then
+ * the second, and so on, until adding succeeds. Returns the number of failures.
+ */
 static size_t add_with_failures(uint32_t held) {
   struct kad_memory_fixture fixture;
   kad_record_handle handle = 0;
@@ -32,8 +33,8 @@ static size_t add_with_failures(uint32_t held) {
   kad_memory_add_many(&fixture, kad_memory_host(1), 0, held);
   struct kad_record record = kad_memory_record(held, "new");
   record.type = kad_slice_of("rare");
-  struct kad_record_meta meta = kad_memory_holding(5, kad_memory_wide_host(1));
-  size_t before = kad_memory_bytes(&fixture);
+  struct kad_record_meta meta = kad_memory_meta(5, kad_memory_wide_host(1));
+  size_t before = kad_store_bytes(fixture.store);
 
   for (size_t n = 0; status == KAD_ENOMEM; n++) {
     kad_counting_fail_at(&fixture.counting, n);
@@ -42,8 +43,8 @@ static size_t add_with_failures(uint32_t held) {
       failures++;
       assert_int_equal(status, KAD_ENOMEM);
       assert_int_equal(handle, 0);
-      assert_int_equal(kad_memory_count(&fixture), held);
-      assert_int_equal(kad_memory_bytes(&fixture), before);
+      assert_int_equal(kad_store_count(fixture.store), held);
+      assert_int_equal(kad_store_bytes(fixture.store), before);
       assert_int_equal(kad_memory_find(&fixture, held, "rare", 0, NULL, 0), 0);
       assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(1)),
                        0);
@@ -52,26 +53,26 @@ static size_t add_with_failures(uint32_t held) {
 
   assert_ok(status);
   kad_memory_assert_reads(&fixture, handle, &record, &meta);
-  assert_int_equal(kad_memory_count(&fixture), held + 1);
+  assert_int_equal(kad_store_count(fixture.store), held + 1);
   kad_memory_close(&fixture);
   return failures;
 }
 
-static void stays_as_it_was_when_an_allocation_fails(void **state) {
+static void failed_allocation_changes_nothing(void **state) {
   (void)state;
 
   size_t of_an_empty_store = add_with_failures(0);
   size_t of_a_full_array = add_with_failures(8);
   size_t of_room_enough = add_with_failures(12);
 
-  /* Names, slots, two rankings, keys, three parts of origins, the entry. */
+  /* Types, slots, two heaps, keys, three parts of origins, the entry. */
   assert_int_equal(of_an_empty_store, 9);
-  /* Where buckets cannot grow, adding goes on without. */
+  /* Adding succeeds without more buckets. */
   assert_int_equal(of_a_full_array, 2);
   assert_int_equal(of_room_enough, 1);
 }
 
-static void frees_everything_with_its_last_record(void **state) {
+static void removing_the_last_record_frees_all_memory(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_record_handle handles[50];
@@ -79,25 +80,25 @@ static void frees_everything_with_its_last_record(void **state) {
   size_t empty = fixture.counting.bytes;
   for (uint32_t i = 0; i < 50; i++) {
     struct kad_record record = kad_memory_record(i % 20, "v");
-    struct kad_record_meta meta = kad_memory_holding(i, kad_memory_host(i % 7));
+    struct kad_record_meta meta = kad_memory_meta(i, kad_memory_host(i % 7));
     handles[i] = kad_memory_add(&fixture, &record, &meta);
   }
 
-  size_t before = kad_memory_bytes(&fixture);
+  size_t before = kad_store_bytes(fixture.store);
   for (size_t i = 0; i < 50; i++) {
-    kad_memory_remove(&fixture, handles[(i * 7) % 50]);
-    assert_true(kad_memory_bytes(&fixture) < before);
-    before = kad_memory_bytes(&fixture);
+    kad_store_remove(fixture.store, handles[(i * 7) % 50]);
+    assert_true(kad_store_bytes(fixture.store) < before);
+    before = kad_store_bytes(fixture.store);
   }
 
   assert_int_equal(before, 0);
-  assert_int_equal(kad_memory_count(&fixture), 0);
+  assert_int_equal(kad_store_count(fixture.store), 0);
   assert_int_equal(fixture.counting.bytes, empty);
   assert_int_equal(fixture.counting.blocks, 1);
   kad_memory_close(&fixture);
 }
 
-static void frees_what_it_still_holds_at_its_end(void **state) {
+static void freeing_the_store_frees_its_records(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
@@ -116,10 +117,10 @@ enum {
   LONG_KEYS = 8
 };
 
-/* Checks what a record with a value of `len` bytes takes, in stores of many
- * sizes, since arrays grow by steps: `limit` bytes at most, by the store's own
- * account and the allocator's. */
-static void assert_takes(unsigned choice, size_t len, size_t limit) {
+/* Checks that a record with a value of `len` bytes takes at most `limit` bytes,
+ * by the counts of the store and of the allocator. Checks stores of many sizes,
+ * because arrays grow in steps. */
+static void assert_bytes_per_record(unsigned choice, size_t len, size_t limit) {
   enum {
     RECORDS = 9000
   };
@@ -133,15 +134,15 @@ static void assert_takes(unsigned choice, size_t len, size_t limit) {
     record.key.bytes[KAD_ID_SIZE - 1] = (choice & LONG_KEYS) != 0;
     record.type = kad_slice_of("peers");
     record.value = (struct kad_slice){bytes, len};
-    struct kad_record_meta meta = kad_memory_holding(
+    struct kad_record_meta meta = kad_memory_meta(
         i, (choice & WIDE_HOSTS) != 0 ? kad_memory_wide_host(host)
                                       : kad_memory_host(host));
     kad_memory_add(&fixture, &record, &meta);
     if (i >= 1000) {
       size_t taken = fixture.counting.bytes - empty;
       assert_in_range(taken / (i + 1), 0, limit);
-      assert_in_range(kad_memory_bytes(&fixture) / (i + 1), 0, limit);
-      assert_in_range(taken, 0, kad_memory_bytes(&fixture) + 1024);
+      assert_in_range(kad_store_bytes(fixture.store) / (i + 1), 0, limit);
+      assert_in_range(taken, 0, kad_store_bytes(fixture.store) + 1024);
     }
   }
   kad_memory_close(&fixture);
@@ -150,29 +151,30 @@ static void assert_takes(unsigned choice, size_t len, size_t limit) {
 static void takes_at_most_200_bytes_a_peer(void **state) {
   (void)state;
 
-  assert_takes(KEYS_APART, 6, 150);
-  assert_takes(HOSTS_APART, 6, 200);
-  assert_takes(KEYS_APART | HOSTS_APART, 6, 200);
-  assert_takes(KEYS_APART | HOSTS_APART | LONG_KEYS, 6, 200);
-  assert_takes(KEYS_APART | WIDE_HOSTS, 18, 200);
-  assert_takes(KEYS_APART | HOSTS_APART | WIDE_HOSTS, 18, 200);
+  assert_bytes_per_record(KEYS_APART, 6, 150);
+  assert_bytes_per_record(HOSTS_APART, 6, 200);
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART, 6, 200);
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART | LONG_KEYS, 6, 200);
+  assert_bytes_per_record(KEYS_APART | WIDE_HOSTS, 18, 200);
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART | WIDE_HOSTS, 18, 200);
 }
 
 static void takes_at_most_350_bytes_a_value_of_100(void **state) {
   (void)state;
 
-  assert_takes(KEYS_APART, 100, 250);
-  assert_takes(KEYS_APART | HOSTS_APART | WIDE_HOSTS | LONG_KEYS, 100, 350);
+  assert_bytes_per_record(KEYS_APART, 100, 250);
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART | WIDE_HOSTS | LONG_KEYS,
+                          100, 350);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_made_whole_or_not_at_all),
-      cmocka_unit_test(stays_as_it_was_when_an_allocation_fails),
-      cmocka_unit_test(frees_everything_with_its_last_record),
-      cmocka_unit_test(frees_what_it_still_holds_at_its_end),
+      cmocka_unit_test(out_of_memory_makes_no_store),
+      cmocka_unit_test(failed_allocation_changes_nothing),
+      cmocka_unit_test(removing_the_last_record_frees_all_memory),
+      cmocka_unit_test(freeing_the_store_frees_its_records),
       cmocka_unit_test(takes_at_most_200_bytes_a_peer),
       cmocka_unit_test(takes_at_most_350_bytes_a_value_of_100),
   };
-  return cmocka_run_group_tests_name("memory_size", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("memory_store_size", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ static const struct kad_address nobody = {0};
 
 /* ------------------------------------------------ meta and reading -- */
 
-static void is_empty_when_new(void **state) {
+static void new_store_is_empty(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_time_ms at = 0;
@@ -16,8 +16,8 @@ static void is_empty_when_new(void **state) {
   kad_memory_open(&fixture);
   struct kad_store *store = fixture.store;
 
-  assert_int_equal(kad_memory_count(&fixture), 0);
-  assert_int_equal(kad_memory_bytes(&fixture), 0);
+  assert_int_equal(kad_store_count(fixture.store), 0);
+  assert_int_equal(kad_store_bytes(fixture.store), 0);
   assert_int_equal(kad_memory_count_of(&fixture, nobody), 0);
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, NULL, 0), 0);
   assert_int_equal(kad_store_due_expire(store, &at), 0);
@@ -30,7 +30,7 @@ static void is_empty_when_new(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void gives_back_every_part_of_a_record(void **state) {
+static void reads_every_field_of_a_record(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_record record = {
@@ -55,8 +55,8 @@ static void gives_back_every_part_of_a_record(void **state) {
   kad_memory_close(&fixture);
 }
 
-/* Every part may be there or not: none of them shifts another. */
-static void gives_back_any_choice_of_parts(void **state) {
+/* Fields may be absent in any combination. */
+static void reads_any_combination_of_fields(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
@@ -72,18 +72,18 @@ static void gives_back_any_choice_of_parts(void **state) {
     record.seq = parts & 32 ? -7 : 0;
     struct kad_address hosts[] = {nobody, kad_memory_host(5),
                                   kad_memory_wide_host(5)};
-    struct kad_record_meta meta = kad_memory_holding(parts, hosts[parts % 3]);
+    struct kad_record_meta meta = kad_memory_meta(parts, hosts[parts % 3]);
     meta.origin.via = parts & 64 ? 2 : 0;
     kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
     kad_memory_assert_reads(&fixture, handle, &record, &meta);
   }
 
-  assert_int_equal(kad_memory_count(&fixture), 128);
+  assert_int_equal(kad_store_count(fixture.store), 128);
   kad_memory_close(&fixture);
 }
 
-/* What a record points to may be gone, and a held one may be added again. */
-static void copies_what_it_holds(void **state) {
+/* The caller may free the record, or add a held one again. */
+static void copies_the_record(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   char value[] = "precious";
@@ -92,28 +92,28 @@ static void copies_what_it_holds(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, value);
   record.type = kad_slice_of(type);
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
 
   kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
   memset(value, 'x', sizeof value);
   memset(type, 'x', sizeof type);
 
-  assert_true(kad_memory_read(&fixture, handle, &held));
+  assert_true(kad_store_read(fixture.store, handle, &held));
   assert_slice_is(held.record.value, "precious");
   assert_slice_is(held.record.type, "rare");
   kad_record_handle again = kad_memory_add(&fixture, &held.record, &held.meta);
-  assert_true(kad_memory_read(&fixture, again, &held));
+  assert_true(kad_store_read(fixture.store, again, &held));
   assert_slice_is(held.record.value, "precious");
   kad_memory_close(&fixture);
 }
 
-static void keeps_types_under_one_key_apart(void **state) {
+static void separates_types_under_one_key(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_record_handle found[4];
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "same");
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
   kad_record_handle value = kad_memory_add(&fixture, &record, &meta);
   record.type = kad_slice_of("other");
   kad_record_handle other = kad_memory_add(&fixture, &record, &meta);
@@ -123,19 +123,19 @@ static void keeps_types_under_one_key_apart(void **state) {
   assert_int_equal(kad_memory_find(&fixture, 1, "other", 0, found, 4), 1);
   assert_int_equal(found[0], other);
   assert_int_equal(kad_memory_find(&fixture, 1, "othe", 0, found, 4), 0);
-  kad_memory_remove(&fixture, value);
+  kad_store_remove(fixture.store, value);
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 4), 0);
   assert_int_equal(kad_memory_find(&fixture, 1, "other", 0, found, 4), 1);
   kad_memory_close(&fixture);
 }
 
-static void keeps_short_and_long_keys_apart(void **state) {
+static void separates_short_and_long_keys(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "long");
   record.key.bytes[KAD_ID_SIZE - 1] = 1;
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
   kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, NULL, 0), 0);
@@ -144,14 +144,14 @@ static void keeps_short_and_long_keys_apart(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void holds_255_types_at_once(void **state) {
+static void holds_255_types_at_a_time(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_record_handle handles[255];
   kad_record_handle handle = 0;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
   for (size_t i = 0; i < 255; i++) {
     record.type = (struct kad_slice){(const uint8_t[]){1, (uint8_t)i}, 2};
     handles[i] = kad_memory_add(&fixture, &record, &meta);
@@ -160,8 +160,8 @@ static void holds_255_types_at_once(void **state) {
   struct kad_store *store = fixture.store;
 
   assert_int_equal(kad_store_add(store, &record, &meta, &handle), KAD_EFULL);
-  assert_int_equal(kad_memory_count(&fixture), 255);
-  kad_memory_remove(&fixture, handles[100]);
+  assert_int_equal(kad_store_count(fixture.store), 255);
+  kad_store_remove(fixture.store, handles[100]);
   handle = kad_memory_add(&fixture, &record, &meta);
   kad_memory_assert_reads(&fixture, handle, &record, &meta);
   kad_memory_close(&fixture);
@@ -212,7 +212,7 @@ static void finds_a_page(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void finds_what_is_left_after_any_removal(void **state) {
+static void finds_the_others_after_a_removal(void **state) {
   (void)state;
   for (size_t gone = 0; gone < 3; gone++) {
     struct kad_memory_fixture fixture;
@@ -222,7 +222,7 @@ static void finds_what_is_left_after_any_removal(void **state) {
                                    kad_memory_add_value(&fixture, 1, "b", 2),
                                    kad_memory_add_value(&fixture, 1, "c", 3)};
 
-    kad_memory_remove(&fixture, handles[gone]);
+    kad_store_remove(fixture.store, handles[gone]);
 
     assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 3), 2);
     assert_int_equal(found[0], handles[gone == 2 ? 1 : 2]);
@@ -233,16 +233,16 @@ static void finds_what_is_left_after_any_removal(void **state) {
 
 /* ----------------------------------------------------------- touching -- */
 
-static void is_the_newest_again_when_confirmed(void **state) {
+static void confirmed_record_becomes_the_newest(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_record_handle found[3];
   kad_memory_open(&fixture);
   kad_record_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
   kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
-  struct kad_record_meta later = kad_memory_holding(3, kad_memory_host(1));
+  struct kad_record_meta later = kad_memory_meta(3, kad_memory_host(1));
 
-  kad_memory_touch(&fixture, first, &later);
+  kad_store_touch(fixture.store, first, &later);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 3), 2);
   assert_int_equal(found[0], first);
@@ -250,19 +250,19 @@ static void is_the_newest_again_when_confirmed(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void keeps_its_place_when_only_other_times_change(void **state) {
+static void keeps_the_order_when_only_other_times_change(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_record_handle found[3];
   kad_memory_open(&fixture);
   kad_record_handle first = kad_memory_add_value(&fixture, 1, "a", 1);
   kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
   meta.republish_at = 500;
   meta.expires_at = 50000;
   struct kad_record record = kad_memory_record(1, "a");
 
-  kad_memory_touch(&fixture, first, &meta);
+  kad_store_touch(fixture.store, first, &meta);
 
   kad_memory_assert_reads(&fixture, first, &record, &meta);
   kad_memory_find(&fixture, 1, "value", 0, found, 3);
@@ -271,7 +271,7 @@ static void keeps_its_place_when_only_other_times_change(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void changes_who_stored_it(void **state) {
+static void changes_the_origin(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_address hosts[] = {kad_memory_wide_host(9), kad_memory_host(2),
@@ -283,9 +283,9 @@ static void changes_who_stored_it(void **state) {
   kad_record_handle other = kad_memory_add_value(&fixture, 1, "other", 0);
 
   for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-    struct kad_record_meta meta = kad_memory_holding(i, hosts[i]);
+    struct kad_record_meta meta = kad_memory_meta(i, hosts[i]);
     meta.origin.port = (uint16_t)(i + 1);
-    kad_memory_touch(&fixture, handle, &meta);
+    kad_store_touch(fixture.store, handle, &meta);
     kad_memory_assert_reads(&fixture, handle, &record, &meta);
     assert_int_equal(kad_memory_count_of(&fixture, hosts[i]), i == 4 ? 2 : 1);
   }
@@ -296,20 +296,19 @@ static void changes_who_stored_it(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void keeps_who_stored_it_when_memory_is_short(void **state) {
+static void keeps_the_origin_when_out_of_memory(void **state) {
   (void)state;
   for (size_t n = 0; n < 2; n++) {
     struct kad_memory_fixture fixture;
     kad_memory_open(&fixture);
     struct kad_record record = kad_memory_record(1, "v");
-    struct kad_record_meta before = kad_memory_holding(0, kad_memory_host(1));
+    struct kad_record_meta before = kad_memory_meta(0, kad_memory_host(1));
     kad_record_handle handle = kad_memory_add(&fixture, &record, &before);
-    struct kad_record_meta after =
-        kad_memory_holding(7, kad_memory_wide_host(1));
-    struct kad_record_meta expected = kad_memory_holding(7, kad_memory_host(1));
+    struct kad_record_meta after = kad_memory_meta(7, kad_memory_wide_host(1));
+    struct kad_record_meta expected = kad_memory_meta(7, kad_memory_host(1));
 
     kad_counting_fail_at(&fixture.counting, n);
-    kad_memory_touch(&fixture, handle, &after);
+    kad_store_touch(fixture.store, handle, &after);
 
     if (fixture.counting.has_failed) {
       kad_memory_assert_reads(&fixture, handle, &record, &expected);
@@ -324,24 +323,24 @@ static void keeps_who_stored_it_when_memory_is_short(void **state) {
 
 /* ------------------------------------------------------------ handles -- */
 
-static void knows_a_stale_handle(void **state) {
+static void recognises_a_stale_handle(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
   kad_record_handle kept = kad_memory_add_value(&fixture, 2, "kept", 1);
   kad_record_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
-  struct kad_record_meta meta = kad_memory_holding(9, kad_memory_host(2));
+  struct kad_record_meta meta = kad_memory_meta(9, kad_memory_host(2));
 
-  kad_memory_remove(&fixture, handle);
+  kad_store_remove(fixture.store, handle);
   assert_false(kad_memory_has(&fixture, handle));
   kad_record_handle next = kad_memory_add_value(&fixture, 1, "new", 2);
   assert_true(next != handle);
   assert_false(kad_memory_has(&fixture, handle));
 
-  kad_memory_remove(&fixture, handle);
-  kad_memory_touch(&fixture, handle, &meta);
+  kad_store_remove(fixture.store, handle);
+  kad_store_touch(fixture.store, handle, &meta);
   struct kad_held held;
-  assert_true(kad_memory_read(&fixture, next, &held));
+  assert_true(kad_store_read(fixture.store, next, &held));
   assert_int_equal(held.meta.stored_at, 2);
   assert_true(kad_memory_has(&fixture, kept));
   assert_false(kad_memory_has(&fixture, 0));
@@ -349,13 +348,13 @@ static void knows_a_stale_handle(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void knows_a_stale_handle_after_it_was_empty(void **state) {
+static void recognises_a_stale_handle_after_being_empty(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
 
   kad_record_handle handle = kad_memory_add_value(&fixture, 1, "old", 1);
-  kad_memory_remove(&fixture, handle);
+  kad_store_remove(fixture.store, handle);
   assert_false(kad_memory_has(&fixture, handle));
   kad_memory_add_value(&fixture, 1, "new", 2);
 
@@ -363,7 +362,7 @@ static void knows_a_stale_handle_after_it_was_empty(void **state) {
   kad_memory_close(&fixture);
 }
 
-static void gives_every_record_once(void **state) {
+static void next_returns_every_record_once(void **state) {
   (void)state;
   enum {
     RECORDS = 100
@@ -376,7 +375,7 @@ static void gives_every_record_once(void **state) {
     handles[i] = kad_memory_add_value(&fixture, i, "v", i);
   }
   for (size_t i = 0; i < RECORDS; i += 3) {
-    kad_memory_remove(&fixture, handles[i]);
+    kad_store_remove(fixture.store, handles[i]);
   }
 
   uint64_t cursor = 0;
@@ -385,21 +384,21 @@ static void gives_every_record_once(void **state) {
   struct kad_store *store = fixture.store;
   for (kad_record_handle at = kad_store_next(store, &cursor); at != 0;
        at = kad_store_next(store, &cursor)) {
-    assert_true(kad_memory_read(&fixture, at, &held));
+    assert_true(kad_store_read(fixture.store, at, &held));
     assert_false(seen[held.meta.stored_at]);
     seen[held.meta.stored_at] = true;
     visited++;
-    kad_memory_remove(&fixture, at); /* which the walk survives */
+    kad_store_remove(fixture.store, at); /* must not end the iteration */
   }
 
   assert_int_equal(visited, RECORDS - 34);
-  assert_int_equal(kad_memory_count(&fixture), 0);
+  assert_int_equal(kad_store_count(fixture.store), 0);
   kad_memory_close(&fixture);
 }
 
 /* ------------------------------------------------------------- timing -- */
 
-static void names_what_expires_first(void **state) {
+static void due_expire_returns_the_first_to_expire(void **state) {
   (void)state;
   static const kad_time_ms moments[] = {50, 20, 90, 20, 70, 10};
   static const kad_time_ms sorted[] = {10, 20, 20, 50, 70, 90};
@@ -409,7 +408,7 @@ static void names_what_expires_first(void **state) {
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
   for (size_t i = 0; i < 6; i++) {
-    struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+    struct kad_record_meta meta = kad_memory_meta(0, kad_memory_host(1));
     meta.expires_at = moments[i];
     kad_memory_add(&fixture, &record, &meta);
   }
@@ -417,23 +416,23 @@ static void names_what_expires_first(void **state) {
   for (size_t i = 0; i < 6; i++) {
     kad_record_handle due = kad_store_due_expire(fixture.store, &at);
     assert_int_equal(at, sorted[i]);
-    assert_true(kad_memory_read(&fixture, due, &held));
+    assert_true(kad_store_read(fixture.store, due, &held));
     assert_int_equal(held.meta.expires_at, sorted[i]);
-    kad_memory_remove(&fixture, due);
+    kad_store_remove(fixture.store, due);
   }
 
   assert_int_equal(kad_store_due_expire(fixture.store, &at), 0);
   kad_memory_close(&fixture);
 }
 
-static void names_what_is_republished_first(void **state) {
+static void due_republish_returns_the_first_to_republish(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_time_ms at = 0;
   kad_memory_open(&fixture);
   struct kad_store *store = fixture.store;
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(0, kad_memory_host(1));
   kad_record_handle never = kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_store_due_republish(store, &at), 0);
@@ -445,36 +444,36 @@ static void names_what_is_republished_first(void **state) {
   assert_int_equal(kad_store_due_republish(store, &at), first);
   assert_int_equal(at, 30);
   meta.republish_at = 50;
-  kad_memory_touch(&fixture, first, &meta);
+  kad_store_touch(fixture.store, first, &meta);
   assert_int_equal(kad_store_due_republish(store, &at), second);
   assert_int_equal(at, 40);
   meta.republish_at = 7;
-  kad_memory_touch(&fixture, never, &meta);
+  kad_store_touch(fixture.store, never, &meta);
   assert_int_equal(kad_store_due_republish(store, &at), never);
   kad_memory_close(&fixture);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_empty_when_new),
-      cmocka_unit_test(gives_back_every_part_of_a_record),
-      cmocka_unit_test(gives_back_any_choice_of_parts),
-      cmocka_unit_test(copies_what_it_holds),
-      cmocka_unit_test(keeps_types_under_one_key_apart),
-      cmocka_unit_test(keeps_short_and_long_keys_apart),
-      cmocka_unit_test(holds_255_types_at_once),
+      cmocka_unit_test(new_store_is_empty),
+      cmocka_unit_test(reads_every_field_of_a_record),
+      cmocka_unit_test(reads_any_combination_of_fields),
+      cmocka_unit_test(copies_the_record),
+      cmocka_unit_test(separates_types_under_one_key),
+      cmocka_unit_test(separates_short_and_long_keys),
+      cmocka_unit_test(holds_255_types_at_a_time),
       cmocka_unit_test(finds_the_newest_first),
       cmocka_unit_test(finds_a_page),
-      cmocka_unit_test(finds_what_is_left_after_any_removal),
-      cmocka_unit_test(is_the_newest_again_when_confirmed),
-      cmocka_unit_test(keeps_its_place_when_only_other_times_change),
-      cmocka_unit_test(changes_who_stored_it),
-      cmocka_unit_test(keeps_who_stored_it_when_memory_is_short),
-      cmocka_unit_test(knows_a_stale_handle),
-      cmocka_unit_test(knows_a_stale_handle_after_it_was_empty),
-      cmocka_unit_test(gives_every_record_once),
-      cmocka_unit_test(names_what_expires_first),
-      cmocka_unit_test(names_what_is_republished_first),
+      cmocka_unit_test(finds_the_others_after_a_removal),
+      cmocka_unit_test(confirmed_record_becomes_the_newest),
+      cmocka_unit_test(keeps_the_order_when_only_other_times_change),
+      cmocka_unit_test(changes_the_origin),
+      cmocka_unit_test(keeps_the_origin_when_out_of_memory),
+      cmocka_unit_test(recognises_a_stale_handle),
+      cmocka_unit_test(recognises_a_stale_handle_after_being_empty),
+      cmocka_unit_test(next_returns_every_record_once),
+      cmocka_unit_test(due_expire_returns_the_first_to_expire),
+      cmocka_unit_test(due_republish_returns_the_first_to_republish),
   };
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Whose records a memory store counts, and takes when room is needed. */
+/* Counting the records of an origin, and choosing the victim. */
 #include "memory_fixture.h"
 #include "unit.h"
 
@@ -10,7 +10,7 @@ static void counts_the_records_of_an_address(void **state) {
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(0, kad_memory_host(1));
   kad_record_handle first = kad_memory_add(&fixture, &record, &meta);
   meta.origin.port = 1;
   meta.origin.via = 1;
@@ -24,12 +24,12 @@ static void counts_the_records_of_an_address(void **state) {
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(2)), 1);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(3)), 0);
   assert_int_equal(kad_memory_count_of(&fixture, nobody), 1);
-  kad_memory_remove(&fixture, first);
+  kad_store_remove(fixture.store, first);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 1);
   kad_memory_close(&fixture);
 }
 
-static void counts_a_64_of_ipv6_as_one_address(void **state) {
+static void counts_an_ipv6_64_as_one_address(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_address neighbour = kad_memory_wide_host(1);
@@ -38,7 +38,7 @@ static void counts_a_64_of_ipv6_as_one_address(void **state) {
   stranger.ip[7] = 0xff;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_record_meta meta = kad_memory_holding(0, kad_memory_wide_host(1));
+  struct kad_record_meta meta = kad_memory_meta(0, kad_memory_wide_host(1));
   kad_memory_add(&fixture, &record, &meta);
   meta.origin = neighbour;
   kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
@@ -50,8 +50,8 @@ static void counts_a_64_of_ipv6_as_one_address(void **state) {
   kad_memory_close(&fixture);
 }
 
-/* The first bytes of an IPv6 address may be those of an IPv4 one. */
-static void counts_families_apart(void **state) {
+/* An IPv6 address may begin with the bytes of an IPv4 address. */
+static void counts_ipv4_and_ipv6_separately(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_address four = {.family = 4, .port = 1, .ip = {32, 1, 13, 184}};
@@ -59,7 +59,7 @@ static void counts_families_apart(void **state) {
   six.family = 6;
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
-  struct kad_record_meta meta = kad_memory_holding(0, four);
+  struct kad_record_meta meta = kad_memory_meta(0, four);
   kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_count_of(&fixture, four), 1);
@@ -67,17 +67,17 @@ static void counts_families_apart(void **state) {
   kad_memory_close(&fixture);
 }
 
-/* Returns who would lose a record. */
-static struct kad_address victims_host(
+/* Returns the origin of the victim. */
+static struct kad_address victim_origin(
     const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
   kad_record_handle victim = kad_store_victim(fixture->store, &self);
-  assert_true(kad_memory_read(fixture, victim, &held));
+  assert_true(kad_store_read(fixture->store, victim, &held));
   return held.meta.origin;
 }
 
-static void takes_from_the_address_with_most_bytes(void **state) {
+static void victim_is_of_the_address_with_most_bytes(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
@@ -87,18 +87,18 @@ static void takes_from_the_address_with_most_bytes(void **state) {
   struct kad_address two = kad_memory_host(2);
   struct kad_address one = kad_memory_host(1);
 
-  struct kad_address host = victims_host(&fixture);
+  struct kad_address host = victim_origin(&fixture);
   assert_memory_equal(&host, &two, sizeof host);
   struct kad_record large = kad_memory_record(30, "");
   large.value = (struct kad_slice){bytes, KAD_VALUE_MAX};
-  struct kad_record_meta meta = kad_memory_holding(1, one);
+  struct kad_record_meta meta = kad_memory_meta(1, one);
   kad_memory_add(&fixture, &large, &meta);
-  host = victims_host(&fixture);
+  host = victim_origin(&fixture);
   assert_memory_equal(&host, &one, sizeof host);
   kad_memory_close(&fixture);
 }
 
-static void takes_from_our_own_user_last(void **state) {
+static void victim_is_of_our_own_user_last(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_id self = kad_memory_key(0);
@@ -108,15 +108,15 @@ static void takes_from_our_own_user_last(void **state) {
   kad_memory_add_many(&fixture, kad_memory_wide_host(1), 40, 1);
   struct kad_store *store = fixture.store;
 
-  assert_int_not_equal(victims_host(&fixture).family, 0);
-  kad_memory_remove(&fixture, kad_store_victim(store, &self));
-  assert_int_not_equal(victims_host(&fixture).family, 0);
-  kad_memory_remove(&fixture, kad_store_victim(store, &self));
-  assert_int_equal(victims_host(&fixture).family, 0);
+  assert_int_not_equal(victim_origin(&fixture).family, 0);
+  kad_store_remove(fixture.store, kad_store_victim(store, &self));
+  assert_int_not_equal(victim_origin(&fixture).family, 0);
+  kad_store_remove(fixture.store, kad_store_victim(store, &self));
+  assert_int_equal(victim_origin(&fixture).family, 0);
   kad_memory_close(&fixture);
 }
 
-static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
+static void victim_is_the_farthest_then_the_first_to_expire(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_id self = {.bytes = {0x80}};
@@ -129,7 +129,7 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
   for (size_t i = 0; i < 6; i++) {
     struct kad_record record = {.type = kad_slice_of("value")};
     record.key.bytes[0] = expected[(i * 5 + 2) % 6].first;
-    struct kad_record_meta meta = kad_memory_holding(0, kad_memory_host(1));
+    struct kad_record_meta meta = kad_memory_meta(0, kad_memory_host(1));
     meta.expires_at = expected[(i * 5 + 2) % 6].expires_at;
     kad_memory_add(&fixture, &record, &meta);
   }
@@ -137,23 +137,23 @@ static void takes_the_farthest_then_the_soonest_to_expire(void **state) {
   for (size_t i = 0; i < 6; i++) {
     struct kad_held held;
     kad_record_handle victim = kad_store_victim(fixture.store, &self);
-    assert_true(kad_memory_read(&fixture, victim, &held));
+    assert_true(kad_store_read(fixture.store, victim, &held));
     assert_int_equal(held.record.key.bytes[0], expected[i].first);
-    kad_memory_remove(&fixture, victim);
+    kad_store_remove(fixture.store, victim);
   }
   kad_memory_close(&fixture);
 }
 
-/* Returns true if the next to go is under the farthest key. */
-static bool takes_the_far_one(const struct kad_memory_fixture *fixture) {
+/* Returns true if the victim has the farthest key. */
+static bool victim_is_the_far_record(const struct kad_memory_fixture *fixture) {
   struct kad_id self = kad_memory_key(0);
   struct kad_held held;
   kad_record_handle victim = kad_store_victim(fixture->store, &self);
-  assert_true(kad_memory_read(fixture, victim, &held));
+  assert_true(kad_store_read(fixture->store, victim, &held));
   return held.record.key.bytes[0] == 0xff;
 }
 
-static void weighs_the_128_earliest_of_an_address(void **state) {
+static void victim_is_among_the_128_earliest_of_an_address(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   kad_memory_open(&fixture);
@@ -161,25 +161,25 @@ static void weighs_the_128_earliest_of_an_address(void **state) {
   kad_memory_add_many(&fixture, kad_memory_host(1), 1, 127);
   struct kad_record far = kad_memory_record(0, "v");
   far.key.bytes[0] = 0xff;
-  struct kad_record_meta meta = kad_memory_holding(1, kad_memory_host(1));
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(1));
 
   kad_memory_add(&fixture, &far, &meta);
-  assert_false(takes_the_far_one(&fixture));
+  assert_false(victim_is_the_far_record(&fixture));
   meta.stored_at = 2;
-  kad_memory_touch(&fixture, first, &meta);
-  assert_true(takes_the_far_one(&fixture));
+  kad_store_touch(fixture.store, first, &meta);
+  assert_true(victim_is_the_far_record(&fixture));
   kad_memory_close(&fixture);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_the_records_of_an_address),
-      cmocka_unit_test(counts_a_64_of_ipv6_as_one_address),
-      cmocka_unit_test(counts_families_apart),
-      cmocka_unit_test(takes_from_the_address_with_most_bytes),
-      cmocka_unit_test(takes_from_our_own_user_last),
-      cmocka_unit_test(takes_the_farthest_then_the_soonest_to_expire),
-      cmocka_unit_test(weighs_the_128_earliest_of_an_address),
+      cmocka_unit_test(counts_an_ipv6_64_as_one_address),
+      cmocka_unit_test(counts_ipv4_and_ipv6_separately),
+      cmocka_unit_test(victim_is_of_the_address_with_most_bytes),
+      cmocka_unit_test(victim_is_of_our_own_user_last),
+      cmocka_unit_test(victim_is_the_farthest_then_the_first_to_expire),
+      cmocka_unit_test(victim_is_among_the_128_earliest_of_an_address),
   };
   return cmocka_run_group_tests_name("origins", tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static void make_signer(struct signer *signer) {
   kad_keypair(seed, signer->publisher, signer->secret);
 }
 
-/* Returns a record with every part, signed by `signer`. */
+/* Returns a record with every field, signed by `signer`. */
 static struct kad_record sign_full(struct signer *signer) {
   make_signer(signer);
   struct kad_record record = {
@@ -36,7 +36,7 @@ static struct kad_record sign_full(struct signer *signer) {
 }
 
 /* RFC 8032 §7.1, test 1. */
-static void makes_the_key_pair_of_a_seed(void **state) {
+static void makes_a_key_pair_from_a_seed(void **state) {
   (void)state;
   uint8_t seed[32];
   uint8_t expected[KAD_PUBLISHER_SIZE];
@@ -83,7 +83,7 @@ static void signs_and_verifies_bytes(void **state) {
   assert_false(kad_verify(message, signer.publisher, expected));
 }
 
-static void covers_key_salt_seq_type_and_value(void **state) {
+static void signature_covers_key_salt_seq_type_and_value(void **state) {
   (void)state;
   struct signer signer;
   static const char covered[] = "d3:key20:twenty bytes of key.4:salt6:pepper"
@@ -97,7 +97,7 @@ static void covers_key_salt_seq_type_and_value(void **state) {
                    0);
 }
 
-static void leaves_out_what_is_absent(void **state) {
+static void signature_omits_absent_fields(void **state) {
   (void)state;
   struct signer signer;
   make_signer(&signer);
@@ -113,7 +113,7 @@ static void leaves_out_what_is_absent(void **state) {
                    0);
 }
 
-static void verifies_what_was_signed(void **state) {
+static void verifies_a_signed_record(void **state) {
   (void)state;
   struct signer signer;
 
@@ -122,7 +122,7 @@ static void verifies_what_was_signed(void **state) {
   assert_true(kad_record_verify(&record, 160));
 }
 
-static void refuses_a_change_of_any_part(void **state) {
+static void rejects_a_change_of_any_field(void **state) {
   (void)state;
   struct signer signer;
   const struct kad_record record = sign_full(&signer);
@@ -148,7 +148,7 @@ static void refuses_a_change_of_any_part(void **state) {
   assert_false(kad_record_verify(&record, 256));
 }
 
-static void refuses_another_signature_or_publisher(void **state) {
+static void rejects_another_signature_or_publisher(void **state) {
   (void)state;
   struct signer signer;
   struct kad_record record = sign_full(&signer);
@@ -164,8 +164,8 @@ static void refuses_another_signature_or_publisher(void **state) {
   assert_true(kad_record_verify(&record, 160));
 }
 
-/* With a key of small order, one signature would do for everything. */
-static void refuses_the_publisher_of_all_zeros(void **state) {
+/* With a key of small order, one signature is valid for any message. */
+static void rejects_the_all_zero_publisher(void **state) {
   (void)state;
   uint8_t zeros[KAD_SIGNATURE_SIZE] = {0};
   struct kad_record record = {.key = key,
@@ -176,7 +176,7 @@ static void refuses_the_publisher_of_all_zeros(void **state) {
   assert_false(kad_record_verify(&record, 160));
 }
 
-static void asks_no_signature_without_publisher(void **state) {
+static void accepts_a_record_without_publisher(void **state) {
   (void)state;
   struct signer signer;
   struct kad_record record = sign_full(&signer);
@@ -188,7 +188,7 @@ static void asks_no_signature_without_publisher(void **state) {
   assert_false(kad_record_verify(&record, 160));
 }
 
-static void signs_the_whole_key_of_a_wide_overlay(void **state) {
+static void signs_all_of_a_256_bit_key(void **state) {
   (void)state;
   struct signer signer;
   struct kad_record record = sign_full(&signer);
@@ -200,7 +200,7 @@ static void signs_the_whole_key_of_a_wide_overlay(void **state) {
   assert_false(kad_record_verify(&record, 256));
 }
 
-static void signs_the_largest_record_and_no_larger(void **state) {
+static void signs_records_up_to_the_limits(void **state) {
   (void)state;
   static const uint8_t bytes[KAD_VALUE_MAX + 1];
   struct signer signer;
@@ -231,7 +231,7 @@ static void signs_the_largest_record_and_no_larger(void **state) {
       KAD_ETOOBIG);
 }
 
-static void knows_two_widths_of_keys(void **state) {
+static void accepts_160_and_256_bits_only(void **state) {
   (void)state;
   struct signer signer;
   struct kad_record record = sign_full(&signer);
@@ -243,18 +243,18 @@ static void knows_two_widths_of_keys(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(makes_the_key_pair_of_a_seed),
+      cmocka_unit_test(makes_a_key_pair_from_a_seed),
       cmocka_unit_test(signs_and_verifies_bytes),
-      cmocka_unit_test(covers_key_salt_seq_type_and_value),
-      cmocka_unit_test(leaves_out_what_is_absent),
-      cmocka_unit_test(verifies_what_was_signed),
-      cmocka_unit_test(refuses_a_change_of_any_part),
-      cmocka_unit_test(refuses_another_signature_or_publisher),
-      cmocka_unit_test(refuses_the_publisher_of_all_zeros),
-      cmocka_unit_test(asks_no_signature_without_publisher),
-      cmocka_unit_test(signs_the_whole_key_of_a_wide_overlay),
-      cmocka_unit_test(signs_the_largest_record_and_no_larger),
-      cmocka_unit_test(knows_two_widths_of_keys),
+      cmocka_unit_test(signature_covers_key_salt_seq_type_and_value),
+      cmocka_unit_test(signature_omits_absent_fields),
+      cmocka_unit_test(verifies_a_signed_record),
+      cmocka_unit_test(rejects_a_change_of_any_field),
+      cmocka_unit_test(rejects_another_signature_or_publisher),
+      cmocka_unit_test(rejects_the_all_zero_publisher),
+      cmocka_unit_test(accepts_a_record_without_publisher),
+      cmocka_unit_test(signs_all_of_a_256_bit_key),
+      cmocka_unit_test(signs_records_up_to_the_limits),
+      cmocka_unit_test(accepts_160_and_256_bits_only),
   };
   return cmocka_run_group_tests_name("sign", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "records/memory/index.h"
+#include "records/memory/item_map.h"
 
 #include "counting_allocator.h"
 #include "unit.h"
@@ -7,10 +7,10 @@ enum {
   ITEMS = 300
 };
 
-/* Items whose hash is their number, or one and the same. */
+/* Items with any hashes. */
 struct things {
   struct kad_counting_allocator counting;
-  struct kad_index index;
+  struct kad_item_map map;
   uint32_t links[ITEMS];
   uint64_t hashes[ITEMS];
 };
@@ -27,40 +27,40 @@ static uint64_t hash_of(void *state, uint32_t item) {
 
 static void set_up(struct things *things) {
   *things = (struct things){
-      .index = {.state = things, .link = link_of, .hash = hash_of}};
+      .map = {.state = things, .link = link_of, .hash = hash_of}};
   kad_counting_init(&things->counting);
 }
 
 static void tear_down(struct things *things) {
-  kad_index_deinit(&things->index, &things->counting.allocator);
+  kad_item_map_deinit(&things->map, &things->counting.allocator);
   kad_counting_deinit(&things->counting);
 }
 
 static void add(struct things *things, uint32_t item, uint64_t hash) {
   things->hashes[item] = hash;
-  assert_ok(kad_index_reserve(&things->index, &things->counting.allocator));
-  kad_index_add(&things->index, hash, item);
+  assert_ok(kad_item_map_reserve(&things->map, &things->counting.allocator));
+  kad_item_map_add(&things->map, hash, item);
 }
 
 static bool has(const struct things *things, uint32_t item, uint64_t hash) {
-  uint32_t at = kad_index_first(&things->index, hash);
+  uint32_t at = kad_item_map_first(&things->map, hash);
   while (at != KAD_NO_ITEM && at != item) {
     at = things->links[at];
   }
   return at == item;
 }
 
-static void finds_nothing_when_empty(void **state) {
+static void empty_map_finds_nothing(void **state) {
   (void)state;
   struct things things;
   set_up(&things);
 
-  assert_int_equal(kad_index_first(&things.index, 5), KAD_NO_ITEM);
+  assert_int_equal(kad_item_map_first(&things.map, 5), KAD_NO_ITEM);
 
   tear_down(&things);
 }
 
-static void finds_what_was_added_as_it_grows(void **state) {
+static void finds_all_items_while_growing(void **state) {
   (void)state;
   struct things things;
   set_up(&things);
@@ -75,7 +75,7 @@ static void finds_what_was_added_as_it_grows(void **state) {
   tear_down(&things);
 }
 
-static void keeps_items_of_one_hash(void **state) {
+static void keeps_items_with_equal_hashes(void **state) {
   (void)state;
   struct things things;
   set_up(&things);
@@ -84,7 +84,7 @@ static void keeps_items_of_one_hash(void **state) {
   }
 
   for (uint32_t gone = 0; gone < 20; gone += 2) {
-    kad_index_remove(&things.index, 77, gone);
+    kad_item_map_remove(&things.map, 77, gone);
   }
 
   for (uint32_t i = 0; i < 20; i++) {
@@ -93,7 +93,7 @@ static void keeps_items_of_one_hash(void **state) {
   tear_down(&things);
 }
 
-static void puts_an_item_in_the_place_of_another(void **state) {
+static void replaces_an_item(void **state) {
   (void)state;
   struct things things;
   set_up(&things);
@@ -101,23 +101,24 @@ static void puts_an_item_in_the_place_of_another(void **state) {
   add(&things, 2, 5);
   add(&things, 3, 5);
 
-  kad_index_replace(&things.index, 5, 2, 9);
+  kad_item_map_replace(&things.map, 5, 2, 9);
 
   assert_true(has(&things, 1, 5));
   assert_false(has(&things, 2, 5));
   assert_true(has(&things, 3, 5));
   assert_true(has(&things, 9, 5));
-  assert_int_equal(things.index.count, 3);
+  assert_int_equal(things.map.count, 3);
   tear_down(&things);
 }
 
-static void goes_on_with_the_buckets_it_has(void **state) {
+static void works_with_fewer_buckets_when_out_of_memory(void **state) {
   (void)state;
   struct things things;
   set_up(&things);
   kad_counting_fail_at(&things.counting, 0);
-  assert_int_equal(kad_index_reserve(&things.index, &things.counting.allocator),
-                   KAD_ENOMEM);
+  assert_int_equal(
+      kad_item_map_reserve(&things.map, &things.counting.allocator),
+      KAD_ENOMEM);
   add(&things, 0, 0);
 
   things.counting.limit_bytes = things.counting.bytes;
@@ -132,26 +133,26 @@ static void goes_on_with_the_buckets_it_has(void **state) {
   tear_down(&things);
 }
 
-static void hashes_by_its_secret(void **state) {
+static void hash_depends_on_the_secret(void **state) {
   (void)state;
-  static const uint8_t one[KAD_INDEX_SECRET_SIZE] = {1};
-  static const uint8_t two[KAD_INDEX_SECRET_SIZE] = {2};
+  static const uint8_t one[KAD_ITEM_MAP_SECRET_SIZE] = {1};
+  static const uint8_t two[KAD_ITEM_MAP_SECRET_SIZE] = {2};
 
-  uint64_t hash = kad_index_hash(one, "key", 3);
+  uint64_t hash = kad_item_map_hash(one, "key", 3);
 
-  assert_true(hash == kad_index_hash(one, "key", 3));
-  assert_true(hash != kad_index_hash(one, "kez", 3));
-  assert_true(hash != kad_index_hash(two, "key", 3));
+  assert_true(hash == kad_item_map_hash(one, "key", 3));
+  assert_true(hash != kad_item_map_hash(one, "kez", 3));
+  assert_true(hash != kad_item_map_hash(two, "key", 3));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(finds_nothing_when_empty),
-      cmocka_unit_test(finds_what_was_added_as_it_grows),
-      cmocka_unit_test(keeps_items_of_one_hash),
-      cmocka_unit_test(puts_an_item_in_the_place_of_another),
-      cmocka_unit_test(goes_on_with_the_buckets_it_has),
-      cmocka_unit_test(hashes_by_its_secret),
+      cmocka_unit_test(empty_map_finds_nothing),
+      cmocka_unit_test(finds_all_items_while_growing),
+      cmocka_unit_test(keeps_items_with_equal_hashes),
+      cmocka_unit_test(replaces_an_item),
+      cmocka_unit_test(works_with_fewer_buckets_when_out_of_memory),
+      cmocka_unit_test(hash_depends_on_the_secret),
   };
-  return cmocka_run_group_tests_name("index", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("item_map", tests, NULL, NULL);
 }

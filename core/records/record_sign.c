@@ -1,5 +1,4 @@
-/* Signatures of records: Ed25519 over the bencoded dictionary of what a reader
- * must be able to trust. */
+/* Signatures of records: Ed25519 over a bencoded dictionary. */
 #include "records/record.h"
 
 #include <sodium.h>
@@ -11,8 +10,8 @@ static_assert(KAD_PUBLISHER_SIZE == crypto_sign_PUBLICKEYBYTES &&
                   KAD_SIGNATURE_SIZE == crypto_sign_BYTES,
               "the sizes of Ed25519");
 
-/* Key, salt, seq, type and value with their names and lengths take less. */
 enum {
+  /* More than key, salt, seq, type and value with their names and lengths. */
   SIGNED_MAX =
       KAD_VALUE_MAX + KAD_SALT_MAX + KAD_TYPE_NAME_MAX + KAD_ID_SIZE + 128
 };
