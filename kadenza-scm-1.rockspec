@@ -303,6 +303,8 @@ build = {
       "scripts/kadenza/policy/trusted.lua",
     ["kadenza.policy.types"] =
       "scripts/kadenza/policy/types.lua",
+    ["kadenza.publication"] =
+      "scripts/kadenza/publication.lua",
     ["kadenza.pubsub"] =
       "scripts/kadenza/pubsub.lua",
     ["kadenza.pubsub.board"] =
@@ -313,6 +315,8 @@ build = {
       "scripts/kadenza/pubsub/feed.lua",
     ["kadenza.queries"] =
       "scripts/kadenza/queries.lua",
+    ["kadenza.resolver"] =
+      "scripts/kadenza/resolver.lua",
     ["kadenza.run"] =
       "scripts/kadenza/run.lua",
     ["kadenza.safe"] =

@@ -18,7 +18,8 @@ end
 -- comment of the first module is the text.
 local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
-  { class = "kadenza.Node", from = { "node", "operation" }, prefix = "node:" },
+  { class = "kadenza.Node", from = { "node", "operation", "publication" },
+    prefix = "node:" },
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },
   { class = "kadenza.Sim", from = { "sim", "sim/population", "sim/faults",

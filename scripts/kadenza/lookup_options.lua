@@ -1,4 +1,4 @@
---- The options of lookups: what `find_node`, `get`, `put` and `query` take.
+--- The options of lookups: what `find_node`, `get`, `put` … take.
 --- Tested by tests/spec/node_spec.lua.
 
 
@@ -20,7 +20,7 @@ local M = {}
 ---@field all? boolean  return all records
 ---@field quorum? integer  end when so many contacts have returned a value
 
---- Options of `put`.
+--- Options of `put` and `publish`.
 ---@class kadenza.PutOptions: kadenza.LookupOptions
 ---@field type? string  of the record; "value" without one
 ---@field ttl? integer  life of the record in seconds
@@ -29,8 +29,6 @@ local M = {}
 ---@field secret? string  signs the record
 ---@field publisher? string
 ---@field signature? string
----@field keep? boolean  the node keeps the record as its own: it stores it
----  again each period, until its ttl has passed or it is withdrawn
 
 --- Options of `query`.
 ---@class kadenza.QueryOptions: kadenza.LookupOptions
@@ -61,7 +59,6 @@ M.PUT = {
   secret = { kind = "string", bytes = { 64, 64 } },
   publisher = { kind = "string", bytes = { 32, 32 } },
   signature = { kind = "string", bytes = { 64, 64 } },
-  keep = "boolean",
 }
 
 --- Checks the last two arguments of a lookup, options and callback; either may

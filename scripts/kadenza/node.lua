@@ -1,5 +1,6 @@
---- A node of an overlay: how it opens, what it knows, how it closes. What it
---- does with the overlay is in `kadenza.operation`.
+--- A node of an overlay: opens and closes it, and tells its state. Its
+--- operations are in `kadenza.operation`, its publications in
+--- `kadenza.publication`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
 --     assert(node:bootstrap { "192.0.2.1:6881" })
@@ -8,18 +9,18 @@
 local check = require("kadenza.check")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
-local hex = require("kadenza.key").hex
 local log = require("kadenza.log")
 local loop = require("kadenza.loop")
-local operation = require("kadenza.operation")
 local node_options = require("kadenza.node_options")
+local operation = require("kadenza.operation")
+local publication = require("kadenza.publication")
 local task = require("kadenza.task")
 local unwind = require("kadenza.unwind")
 
 local M = {}
 
---- A node of the core: the methods of kadenza.Node, with a callback where those
---- wait. A policy's has no `close`.
+--- A node of the core. It has the methods of kadenza.Node; those that wait
+--- there take a callback. The node of a policy has no `close`.
 ---@class kadenza.core.Node
 
 ---@class kadenza.Node
@@ -28,31 +29,22 @@ local Node = {}
 Node.__index = Node
 Node.__name = "kadenza.Node"
 
-for name, method in pairs(operation) do
-  Node[name] = method
+for _, methods in ipairs({ operation, publication.methods }) do
+  for name, method in pairs(methods) do
+    Node[name] = method
+  end
 end
 
-local WITHDRAW <const> = {
-  type = { kind = "string", default = "value" },
-  value = "string",
-}
-
--- The state is saved this often, and when the node closes.
+-- Seconds between saves of the state, which is also saved when the node closes.
 local SAVE_SECONDS <const> = 300
 
--- What the core takes of a configuration that does not say, and how long it may
--- take at most until all of its own records have been stored again, in seconds.
-local STORES_PER_S <const>, K <const> = 80, 8
-local MAX_WITHIN <const> = 1800
-
--- The gate: raises in the caller's name when the node is closed.
 local function check_open(self)
   if not self.core:is_open() then
     error("closed node", 3)
   end
 end
 
---------------------------------------------------------------- questions --
+------------------------------------------------------------------- state --
 
 --- Returns the node's id, a binary string.
 ---@return string id
@@ -74,19 +66,19 @@ function Node:addresses()
   return self.core:addresses()
 end
 
---- Gives a node with a transport a datagram that another node has sent to it.
---- One that comes in a callback, a hook or a `send` is received in the next
---- turn.
+--- Passes a datagram for the node to a node that has a transport. Inside of a
+--- callback, a hook or the `send` of a transport, the datagram is queued for
+--- the next turn.
 ---@param bytes string
----@param address string  of the sender, "ip:port", in the transport's own space
----@return true? taken
----@return string? message  it is lost: 256 wait already, or it is too large
+---@param address string  of the sender, "ip:port", as the transport names it
+---@return true? accepted
+---@return string? message  it is dropped: 256 are queued, or it is too large
 ---@return kadenza.Code? code
 function Node:receive(bytes, address)
   check_open(self)
   if not self.core.receive then
-    error("this node is not a policy's to receive for", 2)
-  elseif not self.carried then
+    error("a policy cannot receive for its node", 2)
+  elseif not self.has_transport then
     error("this node has sockets: it needs a transport to receive", 2)
   end
   check.kind(bytes, "string", "bytes", 2)
@@ -98,18 +90,18 @@ function Node:receive(bytes, address)
   return self.core:receive(bytes, parsed)
 end
 
---- Returns the contacts of the routing table: with `idle` (seconds since it
---- last answered), `rtt` (seconds), `failures` and `good`.
+--- Returns the contacts of the routing table, with `idle` (seconds since the
+--- last reply), `rtt` (seconds), `failures` and `good`.
 ---@return kadenza.Contact[] contacts
 function Node:contacts()
   check_open(self)
   return self.core:contacts()
 end
 
---- Returns the records of a type that the node itself holds under a key, newest
---- first. Nobody is asked: `get` is how to look a value up.
+--- Returns the records that the node itself holds under a key, newest first. It
+--- sends nothing: `get` looks up a value in the overlay.
 ---@param key string
----@param kind? string  the type; `value` without one
+---@param kind? string  type of the records; "value" without one
 ---@return kadenza.Record[] records  tables
 function Node:held(key, kind)
   check_open(self)
@@ -120,31 +112,8 @@ function Node:held(key, kind)
   return self.core:held(key, kind or "value")
 end
 
---- Returns the records that the node keeps as its own, those of a put with
---- `keep`; `ttl` is what is left of their life, if they have an end.
----@return kadenza.Record[] records  tables
-function Node:own()
-  check_open(self)
-  return self.core:publications()
-end
-
---- Keeps a record of its own no longer, which a put with `keep` has made it
---- keep: all under the key, or the one with this `value`. Its copies at other
---- nodes live out their time.
----@param key string
----@param wishes? { type?: string, value?: string }  `value` without a type
----@return true? withdrawn
----@return string? message
----@return kadenza.Code? code
-function Node:withdraw(key, wishes)
-  check_open(self)
-  check.id(self, key, "key", 2)
-  wishes = check.with_defaults(wishes, 2, WITHDRAW)
-  return self.core:unpublish(key, wishes.type, wishes.value)
-end
-
---- Returns the node's counters by name, and under `policies` those of its
---- policies, if it has any: see `kadenza.policy.stats`.
+--- Returns the node's counters by name; `policies` has those of its policies,
+--- if there are any: see `kadenza.policy.stats`.
 ---@return table<string, integer|table> stats
 function Node:stats()
   check_open(self)
@@ -154,7 +123,7 @@ function Node:stats()
   return stats
 end
 
---- Returns how the node stands with its overlay.
+--- Returns the node's connection to its overlay.
 ---@return "new"|"joining"|"healthy"|"degraded"|"isolated" state
 function Node:state()
   check_open(self)
@@ -177,26 +146,10 @@ function Node:__tostring()
   return (tostring(self.core):gsub("^kadenza%.core%.", "kadenza."))
 end
 
------------------------------------------------------------------- ending --
+---------------------------------------------------------- saving, closing --
 
--- Saves the records that the node keeps, and those of types that it does not
--- know now, unless they are those that were saved last.
-local function save_own(self, state)
-  local changes = self.core:stats().publication_changes
-  if changes == (self.saved_changes or 0) then
-    return true
-  end
-  local saved, message, code = state.save_own(self.folder,
-    self.core:publications(),
-    self.unknown or {}, self.net:time())
-  if saved then
-    self.saved_changes = changes
-  end
-  return saved, message, code
-end
-
---- Saves id, contacts and the records that the node keeps as its own to the
---- state folder. Without one, does nothing.
+--- Saves id, contacts and publications to the state folder. Without one, does
+--- nothing.
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
@@ -209,27 +162,26 @@ function Node:save()
   local saved, message, code = state.save(self.folder, {
     id = self.core:id(),
     contacts = self.core:contacts(),
-    before = self.saved,
+    before = self.saved_contacts,
   })
   if not saved then
     return nil, message, code
   end
-  return save_own(self, state)
+  return publication.save(self)
 end
 
---- Calls `fn` when the node closes, before it does; the last one first.
+--- Calls `fn` before the node closes. Of several functions, the last is called
+--- first.
 ---@param fn fun(node: kadenza.Node)
 function Node:on_close(fn)
   check_open(self)
-  if type(fn) ~= "function" then
-    error("on_close needs a function, not " .. type(fn), 2)
-  end
+  check.kind(fn, "function", "fn", 2)
   self.closers = self.closers or {}
   table.insert(self.closers, fn)
 end
 
--- Ends what belongs to the node beside its core.
-local function let_go(self)
+-- Ends the save timer, and the entry of the node at the end of its network.
+local function release(self)
   self.closing = true
   if self.forget then
     self.forget(self)
@@ -246,9 +198,9 @@ local function save_or_log(self)
   end
 end
 
---- Does what `on_close` was told, saves the state and closes the node; its
---- operations end with KAD_ECLOSED. Does nothing when it is closed. The first
---- error of an `on_close` function is raised afterwards.
+--- Calls the functions of `on_close`, saves the state and closes the node. Its
+--- operations end with KAD_ECLOSED. Raises the first error of an `on_close`
+--- function at the end. Does nothing if the node is closed.
 function Node:close()
   if self.closing or not self.core:is_open() then
     return
@@ -258,7 +210,7 @@ function Node:close()
   self.closing = true
   local _ <close> = setmetatable({}, {
     __close = function()
-      let_go(self)
+      release(self)
       save_or_log(self)
       self.core:close()
     end,
@@ -270,7 +222,7 @@ end
 
 Node.__close = Node.close
 
---- Loads the node's policy files anew, all or none.
+--- Loads the node's policy files again: all of them, or none if one fails.
 ---@return true? reloaded
 ---@return string? message
 ---@return kadenza.Code? code
@@ -286,14 +238,14 @@ function M.is(value)
   return getmetatable(value) == Node
 end
 
---- Ends a node as a power failure does, for simulations: nothing is saved, and
---- neither its policies nor what `on_close` was told hear of it.
+--- Ends a node like a power failure, for simulations: saves nothing, and calls
+--- neither hooks of its policies nor functions of `on_close`.
 ---@param node kadenza.Node
 function M.crash(node)
   if node.closing or not node.core:is_open() then
     return
   end
-  let_go(node)
+  release(node)
   if node.policy_handle then
     require("kadenza.policy").abandon(node)
   end
@@ -302,10 +254,10 @@ end
 
 ------------------------------------------------------------ construction --
 
--- What most nodes have nothing of. Nobody writes to it.
+-- Shared by all nodes whose lists are empty; never changed.
 local NONE <const> = {}
 
---- Makes a node of a core handle: in a policy VM, of a borrowed one.
+--- Makes a node of a handle of the core. A policy VM has a borrowed handle.
 ---@param handle kadenza.core.Node
 ---@param network kadenza.core.Network
 ---@return kadenza.Node node
@@ -313,12 +265,12 @@ function M.wrap(handle, network)
   return setmetatable({
     core = handle,
     net = network,
-    known = NONE,
-    saved = NONE,
+    bootstrap_names = NONE,
+    saved_contacts = NONE,
   }, Node)
 end
 
--- Reads the state folder, if there is one, into the core's configuration.
+-- Loads the state folder, if there is one; its id goes to the configuration.
 local function load_state(folder, config)
   if not folder then
     return { contacts = NONE }
@@ -344,101 +296,80 @@ local function save_regularly(self)
   end
 end
 
--- Attaches policies, if any; without them nothing is left half-started, and
--- nothing written.
+-- Attaches policies, if there are any. If that fails, closes the node without
+-- saving.
 local function attach(self, policies)
   if not policies then
     return true
   end
-  local fine, attached, message, code =
+  local succeeded, attached, message, code =
     pcall(require("kadenza.policy").attach, self, policies)
-  if fine and attached then
+  if succeeded and attached then
     return true
   end
   self.folder = nil
   self:close()
-  if not fine then
+  if not succeeded then
     error(attached, 0)
   end
   return nil, message, code
 end
 
--- Keeps again what was kept before: it is stored again soon, at half of what
--- the budget allows. What the policies know no type of stays as it was saved.
-local function keep_again(self, config)
-  local records = require("kadenza.state").load_own(self.folder,
-    self.net:time())
-  local rate = math.max(config.stores_per_s or STORES_PER_S, 1)
-  local stores = #records * (config.k or K)
-  local within = math.min(30 + 2 * stores // rate, MAX_WITHIN)
-  for _, record in ipairs(records) do
-    local kept, message = self.core:publish(record, within)
-    if not kept then
-      self.unknown = self.unknown or {}
-      self.unknown[#self.unknown + 1] = record
-      log.warn("a record of its own cannot be stored again", {
-        key = hex(record.key), type = record.type, error = message })
-    end
-  end
-end
-
-local function finish_opening(self, wishes, config)
-  local attached, message, code = attach(self, wishes.policies)
+local function finish_opening(self, options, config)
+  local attached, message, code = attach(self, options.policies)
   if not attached then
     return nil, message, code
   end
   if self.folder then
-    keep_again(self, config)
-  end
-  if self.folder then
+    publication.restore(self, config)
     save_regularly(self)
   end
   return self
 end
 
---- Opens a node in a network. It is closed when the network ends, unless there
---- is a `forget`: whoever gives that sees to it, and `forget(node)` tells him
---- when the node is closed before.
+--- Opens a node in a network. It is closed when the network ends; with
+--- `forget`, the caller closes it, and `forget(node)` is called when the node
+--- closes.
 ---@param network kadenza.core.Network
----@param wishes kadenza.NodeOptions
+---@param options kadenza.NodeOptions
 ---@param forget? fun(node: kadenza.Node)
 ---@return kadenza.Node? node
 ---@return string? message
 ---@return kadenza.Code? code
-function M.open_in(network, wishes, forget)
-  local config, listen = node_options.read(wishes, 2)
-  local state, problem, kind = load_state(wishes.state, config)
+function M.open_in(network, options, forget)
+  local config, listen = node_options.read(options, 2)
+  local state, problem, kind = load_state(options.state, config)
   if not state then
     return nil, problem, kind
   end
   local handle, message, code = errors.at_level(2, network.open_node, network,
-    config, listen, wishes.transport and wishes.transport.send)
+    config, listen, options.transport and options.transport.send)
   if not handle then
     local where = table.concat(listen, ", ")
     return nil, string.format("%s: %s", where, message), code
   end
   local self = M.wrap(handle, network)
-  self.known = wishes.bootstrap
-    and node_options.strings(wishes.bootstrap, "bootstrap", 2) or NONE
-  self.carried = wishes.transport ~= nil
-  self.saved = state.contacts
-  self.folder = wishes.state
-  self.policy_memory = wishes.policy_memory
-  self.policy_instructions = wishes.policy_instructions
+  self.bootstrap_names = options.bootstrap
+    and node_options.strings(options.bootstrap, "bootstrap", 2) or NONE
+  self.has_transport = options.transport ~= nil
+  self.saved_contacts = state.contacts
+  self.folder = options.state
+  self.policy_memory = options.policy_memory
+  self.policy_instructions = options.policy_instructions
   self.forget = forget or task.at_end(network, function()
     self:close()
   end)
-  return finish_opening(self, wishes, config)
+  return finish_opening(self, options, config)
 end
 
---- Opens a node in the network of the caller's task, or in the default one.
----@param wishes kadenza.NodeOptions
+--- Opens a node in the network of the current task, or in the default one.
+---@param options kadenza.NodeOptions
 ---@return kadenza.Node? node
 ---@return string? message
 ---@return kadenza.Code? code
-function M.open(wishes)
-  node_options.read(wishes, 2) -- so that mistakes raise where the caller is
-  return M.open_in(task.current() and task.network() or loop.network(), wishes)
+function M.open(options)
+  node_options.read(options, 2) -- raises mistakes at the caller's position
+  return M.open_in(task.current() and task.network() or loop.network(), options)
 end
 
 return M

@@ -17,7 +17,7 @@ local M = {}
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  Lua instructions that policies may run
 ---  without a break, 20000000
----@field state? string  folder for id, contacts and own records
+---@field state? string  folder for id, contacts and publications
 ---@field id? string  binary or hexadecimal; random without one
 ---@field id_bits? 160|256  width of ids and keys, 160
 ---@field allow_local? boolean  admit loopback and private addresses
@@ -46,7 +46,7 @@ local M = {}
 ---  republish, hand off, repair and cache
 ---@field cache? boolean  a get leaves a cached copy near the key, true
 ---@field repair? boolean  a get gives holders what they lack, true
----@field max_publications? integer  records kept as its own
+---@field max_publications? integer  records that the node publishes
 
 local LIMITS <const> = {
   queries_per_s = "integer",

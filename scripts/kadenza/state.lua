@@ -1,10 +1,9 @@
---- The state of a node on disk: its id and its contacts, one bencoded file; and
---- the records that it keeps as its own, another one, since they are many and
---- seldom change.
+--- The state folder of a node: one bencoded file with its id and contacts, and
+--- one with its publications, which are many and seldom change.
 --
--- Each is written beside the old one, flushed to the disk and renamed over it:
--- whoever reads it finds the old state or the new. A file that cannot be read
--- back is set aside and said; the node starts without it.
+-- A file is written beside the old one, flushed to the disk and renamed over
+-- it: a reader finds the old state or the new one. A corrupt file is renamed
+-- and logged; the node starts without it.
 
 local core = require("kadenza.core")
 local log = require("kadenza.log")
@@ -12,20 +11,20 @@ local log = require("kadenza.log")
 local M = {}
 
 local FILE <const> = "node.state"
-local OWN_FILE <const> = "own.state"
+local PUBLICATIONS_FILE <const> = "own.state"
 local VERSION <const> = 1
 
--- What stands for the bytes of a file that is not there.
+-- Returned instead of the bytes of a file that does not exist.
 local MISSING <const> = {}
 
---- Contacts that are saved at most.
+--- Largest number of contacts that are saved.
 M.MAX_CONTACTS = 200
 
 local function path_of(folder, file)
   return folder .. "/" .. file
 end
 
--- Returns the addresses of a decoded list of contacts; nil if it is no such.
+-- Returns the addresses of a decoded list of contacts; nil if it is malformed.
 local function read_contacts(list)
   if type(list) ~= "table" then
     return nil
@@ -55,7 +54,7 @@ local function read(bytes)
   return { id = id, contacts = contacts }
 end
 
-local function set_aside(path, why)
+local function rename_corrupt(path, why)
   local aside = path .. ".corrupt"
   local renamed, message = os.rename(path, aside)
   log.warn("the saved state is corrupt and was set aside", {
@@ -82,8 +81,8 @@ local function read_file(path)
   return bytes
 end
 
---- Loads the state in `folder`, which is made if it is not there. Without a
---- state, or with a corrupt one, the result has no id and no contacts.
+--- Loads the state in `folder`, and makes the folder if it does not exist. The
+--- result has no id and no contacts if there is no state or it is corrupt.
 ---@param folder string
 ---@return { id?: string, contacts: string[] }? state
 ---@return string? message
@@ -102,14 +101,15 @@ function M.load(folder)
   end
   local state, problem = read(bytes)
   if not state then
-    set_aside(path, problem)
+    rename_corrupt(path, problem)
     return { contacts = {} }
   end
   return state
 end
 
--- Good contacts first, and the most recently seen of them.
-local function choose(contacts)
+-- Returns the addresses of good contacts, then of others; within each group, of
+-- those that replied last.
+local function choose_contacts(contacts)
   local chosen = table.move(contacts, 1, #contacts, 1, {})
   table.sort(chosen, function(a, b)
     if a.good ~= b.good then
@@ -126,15 +126,15 @@ local function choose(contacts)
   return addresses
 end
 
---- Saves a state in `folder`. While the node knows nobody, the contacts that
---- were saved before stay.
+--- Saves a state in `folder`. If there are no contacts, saves `before`, those
+--- of the last state.
 ---@param folder string
 ---@param state { id: string, contacts: kadenza.Contact[], before: string[] }
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
 function M.save(folder, state)
-  local contacts = choose(state.contacts)
+  local contacts = choose_contacts(state.contacts)
   return core.write_file(path_of(folder, FILE), core.encode({
     version = VERSION,
     id = state.id,
@@ -142,7 +142,7 @@ function M.save(folder, state)
   }))
 end
 
-------------------------------------------------------------- own records --
+------------------------------------------------------------ publications --
 
 -- The fields of a record that are saved, with their types.
 local FIELDS <const> = {
@@ -156,8 +156,8 @@ local FIELDS <const> = {
   ends = "number",
 }
 
--- Returns a record as it is saved: with the second of its end instead of the
--- time that is left.
+-- Returns a record as it is saved: with the second in which it expires, `ends`,
+-- instead of its `ttl`.
 local function pack(record, now)
   local packed = {}
   for name in pairs(FIELDS) do
@@ -179,9 +179,9 @@ local function is_record(packed)
   return packed.key and packed.type and packed.value
 end
 
--- Returns the records that `bytes` hold, as they are kept, but for those whose
--- time has passed; or nil and what is wrong.
-local function read_own(bytes, now)
+-- Returns the records that `bytes` hold, without those that have expired; or
+-- nil and what is wrong.
+local function read_publications(bytes, now)
   local value = core.decode(bytes)
   if type(value) ~= "table" or value.version ~= VERSION
     or type(value.records) ~= "table" then
@@ -202,43 +202,43 @@ local function read_own(bytes, now)
   return records
 end
 
---- Loads the records in `folder` that a node keeps as its own, those whose time
---- has not passed. What cannot be read back is set aside, and said.
+--- Loads the publications in `folder` that have not expired. A corrupt file is
+--- renamed and logged.
 ---@param folder string
 ---@param now integer  seconds since 1970
 ---@return table[] records
-function M.load_own(folder, now)
-  local path = path_of(folder, OWN_FILE)
+function M.load_publications(folder, now)
+  local path = path_of(folder, PUBLICATIONS_FILE)
   local bytes, why = read_file(path)
   if not bytes then
-    log.error("the records of its own cannot be read", { error = why })
+    log.error("the publications cannot be read", { error = why })
     return {}
   elseif bytes == MISSING then
     return {}
   end
-  local records, problem = read_own(bytes, now)
+  local records, problem = read_publications(bytes, now)
   if not records then
-    set_aside(path, problem)
+    rename_corrupt(path, problem)
   end
   return records or {}
 end
 
---- Saves the records that a node keeps as its own in `folder`.
+--- Saves publications in `folder`.
 ---@param folder string
 ---@param records table[]
----@param more table[]  others, that it could not keep when it began
+---@param more table[]  saved records that the node could not publish
 ---@param now integer  seconds since 1970
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
-function M.save_own(folder, records, more, now)
+function M.save_publications(folder, records, more, now)
   local packed = {}
   for _, list in ipairs({ records, more }) do
     for _, record in ipairs(list) do
       packed[#packed + 1] = pack(record, now)
     end
   end
-  return core.write_file(path_of(folder, OWN_FILE),
+  return core.write_file(path_of(folder, PUBLICATIONS_FILE),
     core.encode({ version = VERSION, records = packed }))
 end
 

@@ -202,7 +202,7 @@ describe("kadenza.node", function()
         local info, message, code = node:bootstrap("127.0.0.9:9")
 
         assert.is_nil(info)
-        assert.equal("nobody answered at 127.0.0.9:9", message)
+        assert.equal("no reply from 127.0.0.9:9", message)
         assert.equal("KAD_ENOCONTACTS", code)
       end, { timeout = 20 })
     end))

@@ -172,7 +172,7 @@ local function start(network, settings, running)
   end
   warn_of_local(settings)
   kad.spawn(status.watch, running.node, is_interactive)
-  if #known + #running.node.saved > 0 then
+  if #known + #running.node.saved_contacts > 0 then
     kad.spawn(join, running.node, known)
   end
 end

@@ -18,8 +18,8 @@ local M = {}
 
 --- The methods of a node that policies may call.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
-  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "own",
-  "ping", "put", "query", "state", "stats", "withdraw" }
+  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "ping",
+  "publications", "publish", "put", "query", "state", "stats", "unpublish" }
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "close", "leave", "network", "on_close", "receive", "reload",

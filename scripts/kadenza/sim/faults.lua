@@ -225,7 +225,7 @@ end
 ---@async
 ---@param node kadenza.Node
 function Sim:join_again(node)
-  if #node.known == 0 or not node:bootstrap() then
+  if #node.bootstrap_names == 0 or not node:bootstrap() then
     self:let_join(node)
   end
 end

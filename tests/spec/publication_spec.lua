@@ -3,7 +3,7 @@ local support = require("tests.spec.support")
 
 local spec = support.spec
 
-describe("own records", function()
+describe("publications", function()
   -- Runs `fn` with a simulation of ten nodes and a folder.
   local function with_net(fn)
     return spec(function()
@@ -18,13 +18,13 @@ describe("own records", function()
     end)
   end
 
-  -- Opens a node with a state, which joins.
+  -- Opens a node with a state folder and joins it.
   local function open(net, folder, more)
-    local wishes = { state = folder, id = ("a1"):rep(20) }
+    local options = { state = folder, id = ("a1"):rep(20) }
     for name, value in pairs(more or {}) do
-      wishes[name] = value
+      options[name] = value
     end
-    local node = assert(net:open(wishes))
+    local node = assert(net:open(options))
     net:perform(function()
       assert(node:bootstrap(net.nodes[1]:addresses()))
     end)
@@ -33,14 +33,14 @@ describe("own records", function()
 
   local function values_of(node)
     local values = {}
-    for _, record in ipairs(node:own()) do
+    for _, record in ipairs(node:publications()) do
       values[#values + 1] = record.value
     end
     table.sort(values)
     return values
   end
 
-  -- Returns how many nodes of the net hold something under `key`.
+  -- Returns the number of nodes that hold a record under `key`.
   local function holders(net, key)
     local count = 0
     for _, node in ipairs(net.nodes) do
@@ -51,36 +51,36 @@ describe("own records", function()
     return count
   end
 
-  it("are those of a put with keep", with_net(function(net, folder)
+  it("are the records of publish", with_net(function(net, folder)
     local node = open(net, folder)
     net:perform(function()
-      assert(node:put(kad.key("a"), "1", { keep = true }))
-      assert(node:put(kad.key("a"), "2", { keep = true, ttl = 600 }))
+      assert(node:publish(kad.key("a"), "1"))
+      assert(node:publish(kad.key("a"), "2", { ttl = 600 }))
       assert(node:put(kad.key("a"), "3"))
     end)
 
     assert.same({ "1", "2" }, values_of(node))
     assert.equal(2, node:stats().publications)
-    for _, record in ipairs(node:own()) do
+    for _, record in ipairs(node:publications()) do
       assert.equal(record.value == "2" and 600 or nil, record.ttl)
     end
   end))
 
-  it("are kept until they are withdrawn", with_net(function(net, folder)
+  it("last until they are unpublished", with_net(function(net, folder)
     local node = open(net, folder)
     net:perform(function()
-      assert(node:put(kad.key("a"), "1", { keep = true }))
-      assert(node:put(kad.key("a"), "2", { keep = true }))
+      assert(node:publish(kad.key("a"), "1"))
+      assert(node:publish(kad.key("a"), "2"))
     end)
 
-    assert.is_true(node:withdraw(kad.key("a"), { value = "1" }))
+    assert.is_true(node:unpublish(kad.key("a"), { value = "1" }))
     assert.same({ "2" }, values_of(node))
-    assert.is_true(node:withdraw(kad.key("a")))
+    assert.is_true(node:unpublish(kad.key("a")))
     assert.same({}, values_of(node))
-    local _, _, code = node:withdraw(kad.key("a"))
+    local _, _, code = node:unpublish(kad.key("a"))
     assert.equal("KAD_ENOTFOUND", code)
     assert.has_error(function()
-      node:withdraw(kad.key("a"), { kind = "value" })
+      node:unpublish(kad.key("a"), { kind = "value" })
     end, "unknown option 'kind'")
   end))
 
@@ -88,8 +88,8 @@ describe("own records", function()
     local node = open(net, folder)
     local key = kad.key("a")
     net:perform(function()
-      assert(node:put(key, "1", { keep = true }))
-      assert(node:put(kad.key("b"), "2", { keep = true, ttl = 7200 }))
+      assert(node:publish(key, "1"))
+      assert(node:publish(kad.key("b"), "2", { ttl = 7200 }))
     end)
     node:close()
     for i = 2, 10 do
@@ -106,17 +106,18 @@ describe("own records", function()
 
     local again = open(net, folder)
     assert.same({ "1", "2" }, values_of(again))
-    for _, record in ipairs(again:own()) do
+    for _, record in ipairs(again:publications()) do
       assert.is_true(record.value == "1" or record.ttl <= 6600)
     end
     net:run(120)
     assert.equal(8, holders(net, key))
   end))
 
-  it("are not saved beyond their end", with_net(function(net, folder)
+  it("are renamed if the file is corrupt", with_net(function(net,
+    folder)
     local node = open(net, folder)
     net:perform(function()
-      assert(node:put(kad.key("a"), "1", { keep = true, ttl = 600 }))
+      assert(node:publish(kad.key("a"), "1", { ttl = 600 }))
     end)
     node:close()
     net:run(700)
@@ -124,11 +125,11 @@ describe("own records", function()
     assert.same({}, values_of(open(net, folder)))
   end))
 
-  it("wait for policies that know their type", with_net(function(net, folder)
+  it("stay saved until policies have their type", with_net(function(net, folder)
     local policies = { { name = "note", types = { note = {} } } }
     local node = open(net, folder, { policies = policies })
     net:perform(function()
-      node:put(kad.key("a"), "1", { type = "note", keep = true })
+      node:publish(kad.key("a"), "1", { type = "note" })
     end)
     assert.same({ "1" }, values_of(node))
     node:close()
@@ -140,7 +141,7 @@ describe("own records", function()
     assert.same({ "1" }, values_of(with))
   end))
 
-  it("are set aside when they cannot be read", with_net(function(net, folder)
+  it("are renamed if the file is corrupt", with_net(function(net, folder)
     local file = assert(io.open(folder .. "/own.state", "wb"))
     file:write("nonsense")
     file:close()
@@ -151,7 +152,8 @@ describe("own records", function()
     file:close()
   end))
 
-  it("and others are handed over by who leaves", with_net(function(net, folder)
+  it("are handed off by leave, with other records", with_net(function(net,
+    folder)
     local node = open(net, folder)
     local key = kad.key("a")
     net:perform(function()
@@ -173,18 +175,19 @@ describe("own records", function()
   it("are bounded", with_net(function(net, folder)
     local node = open(net, folder, { max_publications = 1 })
     net:perform(function()
-      assert(node:put(kad.key("a"), "1", { keep = true }))
-      local info, _, code = node:put(kad.key("b"), "2", { keep = true })
+      assert(node:publish(kad.key("a"), "1"))
+      local info, _, code = node:publish(kad.key("b"), "2")
       assert.is_nil(info)
       assert.equal("KAD_EFULL", code)
     end)
   end))
 
-  -- What the node lends is copied while no finalizer runs.
-  it("are listed whole though a finalizer closes the node", spec(function()
+  -- The records that the core lends are copied while no finalizer runs.
+  it("are listed whole if a finalizer closes the node", spec(function()
     local core = require("kadenza.core")
     local net = core.sim({ seed = 1 })
-    -- Returns those of a node that the `cycles`th collection closes.
+    -- Returns the publications of a node that is closed by a finalizer in the
+    -- `cycles`th collection.
     local function list(cycles)
       local port = 5000 + cycles
       local node = assert(net:open_node({}, { "198.51.100.1:" .. port }))
