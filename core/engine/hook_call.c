@@ -155,7 +155,7 @@ bool kad_hook_call_start(struct kad_node *node,
     result.verdict = KAD_VERDICT_ACCEPT;
     call->node = node;
     call->call_id = ++node->pending_hooks.last_id;
-    call->now = kad_node_tell(node, kad_node_now(node));
+    call->now = kad_node_env_time(node, kad_node_now(node));
     caller->hook(caller->state, call, &result);
     node->stats.hook_failures += result.verdict == KAD_VERDICT_FAILED;
   }
@@ -219,7 +219,7 @@ int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
   if (pending == NULL) {
     return KAD_ENOTFOUND;
   }
-  kad_suspend_detect(node);
+  kad_clock_detect_suspend(node);
   node->stats.hook_failures += result->verdict == KAD_VERDICT_FAILED;
   end_pending(node, pending, result, false);
   return 0;

@@ -9,6 +9,8 @@
 #define KAD_ENGINE_NODE_H
 
 #include "base/time.h"
+#include "engine/clock.h"
+#include "engine/events.h"
 #include "engine/hook_call.h"
 #include "engine/ruleset.h"
 #include "engine/timer.h"
@@ -16,7 +18,6 @@
 #include "membership/maintenance.h"
 #include "membership/neighbours.h"
 #include "membership/observed_address.h"
-#include "membership/suspend.h"
 #include "membership/verification.h"
 #include "operations/operation.h"
 #include "records/quota.h"
@@ -40,6 +41,8 @@ enum {
 struct kad_node {
   struct kad_config config;
   struct kad_env env;
+  const struct kad_events *events;
+  struct kad_clock clock;
   size_t id_size; /* bytes: 20 or 32 */
   uint8_t map_secret[KAD_MAP_SECRET_SIZE];
   const struct kad_codec *codec;          /* where the policy has none */
@@ -57,7 +60,6 @@ struct kad_node {
   struct kad_verification verification;
   struct kad_network_size estimates[KAD_FAMILIES];
   struct kad_maintenance maintenance;
-  struct kad_suspend suspend;
   struct kad_observed_address observed[KAD_FAMILIES];
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
@@ -71,16 +73,15 @@ struct kad_node {
   bool closing;
 };
 
-/* Returns the moment it is, sleep left out: what everything in the engine goes
- * by. */
+/* Returns the time by the clock of the engine: see engine/clock.h. */
 static inline kad_time_ms kad_node_now(const struct kad_node *node) {
-  return node->env.now(node->env.state) - node->suspend.slept;
+  return node->env.now(node->env.state) - node->clock.suspended_ms;
 }
 
-/* Returns what env.now says at the engine's `moment`: what others are told. */
-static inline kad_time_ms kad_node_tell(const struct kad_node *node,
-                                        kad_time_ms moment) {
-  return kad_time_add(moment, node->suspend.slept);
+/* Converts `at` from the clock of the engine to env.now, for the user. */
+static inline kad_time_ms kad_node_env_time(const struct kad_node *node,
+                                            kad_time_ms at) {
+  return kad_time_add(at, node->clock.suspended_ms);
 }
 
 /* Returns the table of `family`, or NULL. */
@@ -89,14 +90,12 @@ static inline struct kad_table *kad_node_table(const struct kad_node *node,
   return node->tables[family == 6 ? 1 : 0];
 }
 
-/* Returns true if the contact at `address` has answered us: it is in a table.
- */
-bool kad_node_is_proven(const struct kad_node *node,
-                        const struct kad_contact *contact);
-
-/* Notes that `contact` answered us after `rtt_ms`: asks on_contact and enters
- * it into its table. */
-void kad_contact_answered(struct kad_node *node,
-                          const struct kad_contact *contact, uint32_t rtt_ms);
+/* Returns true if `contact` has answered us: it is in a table with exactly this
+ * id and address. */
+static inline bool kad_node_is_proven(const struct kad_node *node,
+                                      const struct kad_contact *contact) {
+  const struct kad_table *table = kad_node_table(node, contact->address.family);
+  return table != NULL && kad_table_find_exact(table, contact) != NULL;
+}
 
 #endif

@@ -1,5 +1,5 @@
-/* Meeting contacts: one that has answered us is let into its table, if the
- * policy agrees. */
+#include "membership/contact_admission.h"
+
 #include "base/allocator.h"
 #include "engine/node.h"
 

@@ -47,9 +47,8 @@ void kad_liveness_heard(struct kad_node *node, bool answered) {
  * bad. */
 static bool is_trusted(const struct kad_table *table,
                        const struct kad_contact *contact) {
-  const struct kad_table_entry *entry = kad_table_find(table, &contact->id);
-  return entry != NULL && !kad_table_entry_is_bad(entry) &&
-         kad_address_equal(&entry->contact.address, &contact->address);
+  const struct kad_table_entry *entry = kad_table_find_exact(table, contact);
+  return entry != NULL && !kad_table_entry_is_bad(entry);
 }
 
 void kad_liveness_failed(struct kad_node *node,

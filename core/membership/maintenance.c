@@ -39,7 +39,7 @@ static void come_back(struct kad_node *node) {
 
 static void run_round(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
-  if (kad_suspend_clock_jumped(node) || kad_liveness_judge(node)) {
+  if (kad_clock_wall_jumped(node) || kad_liveness_judge(node)) {
     node->maintenance.disturbed = true;
   }
   if (node->maintenance.disturbed) {

@@ -20,7 +20,7 @@ size_t kad_node_contacts(const struct kad_node *node,
       if (count < cap) {
         out[count] = (struct kad_contact_info){
             .contact = entry->contact,
-            .last_seen = kad_node_tell(node, entry->last_seen),
+            .last_seen = kad_node_env_time(node, entry->last_seen),
             .rtt_ms = entry->rtt_ms,
             .failures = entry->failures,
             .good = kad_table_entry_is_good(entry, now, ping_ms),

@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/time.h"
+#include "node/events.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
 #include "rpc/datagram.h"
@@ -137,6 +138,7 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
   }
   made->config = *config;
   made->env = *env;
+  made->events = &kad_node_events;
   int error = kad_ruleset_new(&env->allocator, NULL, &made->ruleset);
   error = error == 0 ? set_up(made) : error;
   error = error == 0 ? set_up_store(made) : error;
@@ -199,15 +201,6 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
                        &node->tables[family == 6 ? 1 : 0]);
 }
 
-bool kad_node_is_proven(const struct kad_node *node,
-                        const struct kad_contact *contact) {
-  const struct kad_table *table = kad_node_table(node, contact->address.family);
-  const struct kad_table_entry *entry =
-      table != NULL ? kad_table_find(table, &contact->id) : NULL;
-  return entry != NULL &&
-         kad_address_equal(&entry->contact.address, &contact->address);
-}
-
 /* Serves a query within the limits. */
 static void receive_query(struct kad_node *node, const struct kad_address *from,
                           struct kad_slice datagram,
@@ -248,7 +241,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   struct kad_message message;
   uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
-  kad_suspend_detect(node);
+  kad_clock_detect_suspend(node);
   node->stats.datagrams_in++;
   node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
@@ -266,12 +259,12 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
 
 void kad_node_tick(struct kad_node *node) {
   assert(!node->sending);
-  kad_suspend_detect(node);
+  kad_clock_detect_suspend(node);
   kad_timer_fire_due(node);
 }
 
 kad_time_ms kad_node_deadline(const struct kad_node *node) {
-  return kad_node_tell(node, kad_heap_next(&node->timers));
+  return kad_node_env_time(node, kad_heap_next(&node->timers));
 }
 
 int kad_node_set_policy(struct kad_node *node,

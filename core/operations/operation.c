@@ -212,7 +212,7 @@ int kad_operation_new(struct kad_node *node,
   if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
     return KAD_EBUSY;
   }
-  kad_suspend_detect(node);
+  kad_clock_detect_suspend(node);
   struct kad_operation *made =
       kad_alloc_zero(&node->env.allocator, request->size);
   if (made == NULL) {

@@ -62,9 +62,8 @@ static bool is_full(const struct kad_table *table,
   return bucket->count >= kad_bucket_limit(table, bucket);
 }
 
-/* Finds `contact`, by its id and exactly its address. */
-static struct kad_table_entry *find_exactly(const struct kad_table *table,
-                                            const struct kad_contact *contact) {
+static struct kad_table_entry *find_exact(const struct kad_table *table,
+                                          const struct kad_contact *contact) {
   struct kad_table_entry *entry = kad_table_entry(table, &contact->id);
   return entry != NULL &&
                  kad_address_equal(&entry->contact.address, &contact->address)
@@ -346,9 +345,14 @@ int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
                        : add_new(table, &newcomer, now, probe);
 }
 
+const struct kad_table_entry *kad_table_find_exact(
+    const struct kad_table *table, const struct kad_contact *contact) {
+  return find_exact(table, contact);
+}
+
 bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
                     kad_time_ms now) {
-  struct kad_table_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exact(table, contact);
   if (entry != NULL) {
     if (kad_table_entry_is_bad(entry)) {
       return false;
@@ -369,7 +373,7 @@ bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
 
 void kad_table_queried(struct kad_table *table,
                        const struct kad_contact *contact, kad_time_ms now) {
-  struct kad_table_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exact(table, contact);
   if (entry != NULL) {
     entry->last_queried = now;
   }
@@ -390,7 +394,7 @@ static void stop_waiting(const struct kad_table *table,
 void kad_table_failed(struct kad_table *table,
                       const struct kad_contact *contact) {
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  struct kad_table_entry *entry = find_exactly(table, contact);
+  struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
     stop_waiting(table, bucket, contact);
     return;
@@ -408,7 +412,7 @@ void kad_table_failed(struct kad_table *table,
 void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact) {
   struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  const struct kad_table_entry *entry = find_exactly(table, contact);
+  const struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
     stop_waiting(table, bucket, contact);
     return;

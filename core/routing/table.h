@@ -101,11 +101,13 @@ void kad_table_failed(struct kad_table *table,
 void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact);
 
-/* Finds a contact by id, or by address. NULL if there is none. */
+/* Finds a contact by id, by address, or by both. NULL if there is none. */
 const struct kad_table_entry *kad_table_find(const struct kad_table *table,
                                              const struct kad_id *id);
 const struct kad_table_entry *kad_table_find_address(
     const struct kad_table *table, const struct kad_address *address);
+const struct kad_table_entry *kad_table_find_exact(
+    const struct kad_table *table, const struct kad_contact *contact);
 
 /* Writes up to `cap` contacts to `out`, closest to `target` first, and returns
  * their number. Leaves out bad ones, and those silent for ping_ms that have

@@ -88,8 +88,7 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
 static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   if (table != NULL && query->expects_id) {
-    kad_liveness_failed(node, &query->to);
-    kad_neighbours_lost(node, &query->to);
+    node->events->contact_failed(node, &query->to);
   }
   query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);
   free_query(node, query);
@@ -276,8 +275,8 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
                             uint32_t rtt_ms) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   kad_table_remove(table, &query->to);
-  kad_neighbours_gone(node, &query->to);
-  kad_contact_answered(node, answered, rtt_ms);
+  node->events->contact_replaced(node, &query->to);
+  node->events->contact_answered(node, answered, rtt_ms);
   fail_query(node, query);
 }
 
@@ -302,13 +301,13 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
     return;
   }
   query->to.id = message->id;
-  kad_observed_address_vote(node, &query->to.address, &message->observed);
+  node->events->address_observed(node, &query->to.address, &message->observed);
   if (query->resent) { /* to which of them it is the answer is not known */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);
   } else {
     sample_rtt(&node->rpc.rtt, rtt_ms);
-    kad_contact_answered(node, &answered, rtt_ms);
+    node->events->contact_answered(node, &answered, rtt_ms);
   }
   query->handler(node, query, KAD_QUERY_REPLY, message);
   free_query(node, query);

@@ -1,0 +1,40 @@
+/* Events: what lower rooms report to higher ones. A room calls only functions
+ * of its own and of lower rooms. Where it has to tell a higher one that
+ * something happened, it emits an event:
+ *
+ *     node->events->contact_failed(node, &contact);
+ *
+ * node/events.c sets the functions. They run at once, before the event returns,
+ * and none is NULL. Add an event here, with the room that emits it, and what it
+ * does to node/events.c. */
+#ifndef KAD_ENGINE_EVENTS_H
+#define KAD_ENGINE_EVENTS_H
+
+#include "kadenza.h"
+
+struct kad_events {
+  /* From engine. The machine was suspended. */
+  void (*resumed)(struct kad_node *node);
+
+  /* From rpc. `contact` answered a query after `rtt_ms`. */
+  void (*contact_answered)(struct kad_node *node,
+                           const struct kad_contact *contact, uint32_t rtt_ms);
+
+  /* From rpc. `contact` left a query unanswered, or its reply is malformed, or
+   * another id answered. */
+  void (*contact_failed)(struct kad_node *node,
+                         const struct kad_contact *contact);
+
+  /* From rpc. Another id answers at the address of `contact`, which has left
+   * its table. */
+  void (*contact_replaced)(struct kad_node *node,
+                           const struct kad_contact *contact);
+
+  /* From rpc. `reporter`, which answered a query, sees us at `observed`; its
+   * family is 0 if the reply does not say. */
+  void (*address_observed)(struct kad_node *node,
+                           const struct kad_address *reporter,
+                           const struct kad_address *observed);
+};
+
+#endif
