@@ -111,7 +111,7 @@ bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
 example_sources := $(wildcard scripts/examples/*/*.c)
 spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
   scripts/*/*_spec.lua scripts/*/*/*_spec.lua)
-documents := $(wildcard README.md docs/*.md)
+documents := $(wildcard README.md CONTRIBUTING.md docs/*.md)
 c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
   tests/unit/* tests/unit/*/* \
   tests/sim tests/fuzz tests/interop bench scripts/examples/*))
