@@ -111,6 +111,7 @@ build = {
         "core/net/udp_signal.c",
         "core/net/udp_socket.c",
         "core/net/user_timers.c",
+        "core/node/config.c",
         "core/node/events.c",
         "core/node/inspect.c",
         "core/node/node.c",

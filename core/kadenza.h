@@ -664,6 +664,15 @@ struct kad_lookup_options {
                            kad_node_publish */
 };
 
+/* ------------------------------------------------------ configuration -- */
+
+enum {
+  KAD_K_MAX = 64,      /* greatest k */
+  KAD_ALPHA_MAX = 32,  /* greatest α and β */
+  KAD_PATHS_MAX = 16,  /* disjoint paths of a lookup */
+  KAD_BUCKET_MAX = 128 /* contacts of a bucket */
+};
+
 /* ---------------------------------------------------------------- node -- */
 
 /* What the engine needs of the world. */
@@ -680,54 +689,119 @@ struct kad_env {
 
 struct kad_store; /* kadenza_store.h */
 
+/* The options of a node that are switches or numbers: type, name, default,
+ * smallest, greatest, unit, text. Their struct fields, defaults and checks, the
+ * fields, flags and variables of the Lua library and the program, and their
+ * documentation are made from this list. */
+#define KAD_CONFIG_MAP(X)                                                     \
+  X(bool, allow_local, false, 0, 1, "",                                       \
+    "Admit loopback, link-local and private addresses, and exempt them from " \
+    "limits on subnets: for nodes on one machine or in one building.")        \
+  X(bool, read_only, false, 0, 1, "", "Send queries, answer none (BEP 43).")  \
+  X(uint32_t, k, 8, 1, KAD_K_MAX, "",                                         \
+    "Contacts in a bucket, and closest contacts of lookups and stores.")      \
+  X(uint32_t, alpha, 3, 1, KAD_ALPHA_MAX, "",                                 \
+    "Queries in flight on each path of a lookup.")                            \
+  X(uint32_t, beta, 3, 1, KAD_ALPHA_MAX, "",                                  \
+    "Queries that a lookup sends at once after a reply that came closer; 1: " \
+    "as in the Kademlia paper.")                                              \
+  X(uint32_t, paths, 1, 1, KAD_PATHS_MAX, "",                                 \
+    "Disjoint paths of a lookup (S/Kademlia): several find a value although " \
+    "some contacts lie.")                                                     \
+  X(uint32_t, far_contacts, 0, 0, KAD_BUCKET_MAX, "",                         \
+    "Size of the farthest bucket; each closer one has half of it, at least "  \
+    "k.")                                                                     \
+  X(uint32_t, lookup_ms, 20000, 1, UINT32_MAX, "ms", "Deadline of a lookup.") \
+  X(uint32_t, query_ms, 4000, 1, 60000, "ms", "Hard timeout of a query.")     \
+  X(uint32_t, refresh_s, 3600, 1, UINT32_MAX, "s",                            \
+    "Refresh a bucket in which nothing was looked up for so long.")           \
+  X(uint32_t, ping_s, 600, 1, UINT32_MAX, "s",                                \
+    "A contact that was silent for so long is questionable, and pinged.")     \
+  X(uint32_t, neighbour_s, 180, 0, UINT32_MAX, "s",                           \
+    "While the node holds records, ping a neighbour that was silent for so "  \
+    "long; 0: never.")                                                        \
+  X(uint32_t, token_s, 300, 1, UINT32_MAX, "s",                               \
+    "Time slot of a write token; the last two slots are accepted.")           \
+  X(uint32_t, stores_per_s, 80, 0, UINT32_MAX, "1/s",                         \
+    "Stores that the node sends by itself: to republish, hand off, repair "   \
+    "and cache.")                                                             \
+  X(bool, cache, true, 0, 1, "",                                              \
+    "A get leaves a cached copy of what it found near the key.")              \
+  X(bool, repair, true, 0, 1, "",                                             \
+    "A get sends holders the records that they lack.")                        \
+  X(uint32_t, max_reply, 1232, 512, 1452, "bytes",                            \
+    "Largest datagram that the node sends.")                                  \
+  X(uint32_t, max_lookups, 64, 1, UINT32_MAX, "",                             \
+    "Operations with lookups that run at once; others wait.")                 \
+  X(uint32_t, max_pending_hooks, 10000, 0, UINT32_MAX, "",                    \
+    "Hook calls that may be pending at once.")                                \
+  X(bool, limits, true, 0, 1, "",                                             \
+    "Rate limits; switch them off for measurements only.")                    \
+  X(uint32_t, queries_per_s, 4000, 1, UINT32_MAX, "1/s",                      \
+    "Queries served in all.")                                                 \
+  X(uint32_t, queries_per_s_address, 100, 1, UINT32_MAX, "1/s",               \
+    "Queries served for an address.")                                         \
+  X(uint32_t, queries_per_s_subnet, 400, 1, UINT32_MAX, "1/s",                \
+    "Queries served for a subnet, /24 or /64.")                               \
+  X(uint64_t, bytes_per_s, 1250000, 1, UINT64_MAX, "bytes/s",                 \
+    "Bytes of replies in all.")                                               \
+  X(uint64_t, max_bytes, 67108864, 0, UINT64_MAX, "bytes",                    \
+    "Memory of all records held.")                                            \
+  X(uint32_t, max_records, 200000, 0, UINT32_MAX, "", "Records held.")        \
+  X(uint32_t, max_records_address, 5000, 0, UINT32_MAX, "",                   \
+    "Records held for one address.")                                          \
+  X(uint32_t, max_publications, 10000, 0, UINT32_MAX, "",                     \
+    "Records that the node keeps alive for its user.")
+
 /* How a node behaves. Begin with kad_config_default. */
 struct kad_config {
-  struct kad_id id; /* used when has_id; random otherwise */
+  struct kad_id id; /* used if has_id; otherwise random */
   bool has_id;
-  unsigned id_bits;     /* 160 (mainline) or 256 */
-  bool allow_local;     /* admit loopback, link-local and private addresses, and
-                           exempt them from subnet bounds */
-  bool read_only;       /* BEP 43: ask, never serve */
-  bool limits;          /* rate limits on */
-  bool cache;           /* a get leaves a short-lived copy near the key */
-  bool repair;          /* a get gives holders the records that they lack */
-  uint32_t k;           /* bucket size and lookup width; 1 … 64 */
-  uint32_t alpha;       /* queries in flight on a path of a lookup; 1 … 32 */
-  uint32_t beta;        /* queries at once for an answer that came closer; see
-                           kad_lookup_options; 1 … 32 */
-  uint32_t paths;       /* disjoint ones of a lookup (S/Kademlia); 1 … 16 */
-  uint32_t lookup_ms;   /* deadline of a lookup */
-  uint32_t query_ms;    /* longest a query may take (hard timeout) */
-  uint32_t refresh_s;   /* refresh of a bucket not looked into */
-  uint32_t ping_s;      /* a contact silent for so long is questionable */
-  uint32_t neighbour_s; /* while records are held, one of the contacts closest
-                           to us that was silent for so long is asked whether
-                           it is there; 0: never */
-  uint32_t token_s;     /* slot of a write token; two slots are accepted */
-  uint32_t max_reply;   /* bytes of a datagram we send; 512 … 1452 */
-  uint32_t max_lookups; /* lookups at once, others wait */
-  uint32_t max_waiting; /* hook calls that may be pending */
-  uint32_t far_contacts;  /* room of the farthest bucket; half as much in each
-                             next  one, but k at least; 0 … 128 */
-  uint32_t queries_per_s; /* served in all */
-  uint32_t queries_per_s_address; /* served an address */
-  uint32_t queries_per_s_subnet;  /* served a subnet (/24, /64) */
-  uint64_t bytes_per_s;           /* of replies in all */
-  uint64_t max_bytes;             /* held in records in all */
-  uint32_t max_records;           /* held in all */
-  uint32_t max_records_address;   /* held of one address */
-  uint32_t stores_per_s;          /* own stores to republish, hand off, repair
-                                     and cache */
-  uint32_t max_publications;      /* records of our own user that are kept */
-  char version[4];                /* `v` of our messages (BEP 5, BEP 20) */
-  const struct kad_codec *codec;  /* NULL for KRPC; see kad_policy, too */
-  struct kad_store *store; /* NULL for a memory store of its own; borrowed
-                              until the node is freed */
+  unsigned id_bits; /* 160 (mainline, the default) or 256 */
+#define KAD_CONFIG_FIELD(type, name, initial, min, max, unit, text) type name;
+  KAD_CONFIG_MAP(KAD_CONFIG_FIELD)
+#undef KAD_CONFIG_FIELD
+  char version[4];               /* `v` of messages (BEP 5, BEP 20); "KZ\0\1" */
+  const struct kad_codec *codec; /* NULL: KRPC; a policy's codec comes first */
+  struct kad_store *store; /* NULL: a memory store of the node's own. Borrowed
+                              until the node is freed; see kadenza_store.h */
 };
 
-/* Fills `config` with the defaults: k = 8, α = 3, 160 bits, random id, limits
- * on, and what docs/operations.md lists. */
+/* Fills `config` with the defaults. */
 KAD_API void kad_config_default(struct kad_config *config);
+
+/* Type of an option. */
+enum kad_option_type {
+  KAD_OPTION_TYPE_BOOL,
+  KAD_OPTION_TYPE_UINT32,
+  KAD_OPTION_TYPE_UINT64
+};
+
+/* An option of KAD_CONFIG_MAP, for programs that read or show options by name.
+ * A bool is 0 or 1. */
+struct kad_option {
+  const char *name;
+  enum kad_option_type type;
+  size_t offset;    /* bytes, of its field in struct kad_config */
+  uint64_t initial; /* the default */
+  uint64_t min;
+  uint64_t max;
+  const char *unit; /* "ms", "s", "bytes", "1/s", "bytes/s", or "" */
+  const char *text; /* what it is for: a sentence or two */
+};
+
+/* Returns the options, and sets `*count` to their number. Always valid. */
+KAD_API const struct kad_option *kad_config_options(size_t *count);
+
+/* Returns the value of `option` in `config`. */
+KAD_API uint64_t kad_config_get(const struct kad_config *config,
+                                const struct kad_option *option);
+
+/* Sets `option` in `config`. Returns 0, or KAD_EINVAL, with nothing changed,
+ * for a value out of its range. */
+KAD_API KAD_MUST_CHECK int kad_config_set(struct kad_config *config,
+                                          const struct kad_option *option,
+                                          uint64_t value);
 
 /* Makes a node. Copies: `config`, `env`. Nothing is sent before an operation or
  * a datagram. Free with kad_node_free.

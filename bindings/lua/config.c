@@ -2,86 +2,52 @@
 
 #include <string.h>
 
-/* Every number of kad_config that a table may set, under its name in C. */
-struct number_field {
-  const char *name;
-  size_t offset;
-  lua_Integer min; /* the ranges of the core, so that a mistake is named */
-  lua_Integer max;
-  bool wide;
-};
-
-#define NUMBER32(name, min, max) \
-  { #name, offsetof(struct kad_config, name), min, max, false }
-#define NUMBER64(name, min) \
-  { #name, offsetof(struct kad_config, name), min, LUA_MAXINTEGER, true }
-
-static const struct number_field numbers[] = {
-    NUMBER32(k, 1, 64),
-    NUMBER32(alpha, 1, 32),
-    NUMBER32(beta, 1, 32),
-    NUMBER32(paths, 1, 16),
-    NUMBER32(far_contacts, 0, 128),
-    NUMBER32(lookup_ms, 1, UINT32_MAX),
-    NUMBER32(query_ms, 1, 60000),
-    NUMBER32(refresh_s, 1, UINT32_MAX),
-    NUMBER32(ping_s, 1, UINT32_MAX),
-    NUMBER32(neighbour_s, 0, UINT32_MAX),
-    NUMBER32(token_s, 1, UINT32_MAX),
-    NUMBER32(max_reply, 512, 1452),
-    NUMBER32(max_lookups, 1, UINT32_MAX),
-    NUMBER32(max_waiting, 0, UINT32_MAX),
-    NUMBER32(queries_per_s, 1, UINT32_MAX),
-    NUMBER32(queries_per_s_address, 1, UINT32_MAX),
-    NUMBER32(queries_per_s_subnet, 1, UINT32_MAX),
-    NUMBER64(bytes_per_s, 1),
-    NUMBER64(max_bytes, 0),
-    NUMBER32(max_records, 0, UINT32_MAX),
-    NUMBER32(max_records_address, 0, UINT32_MAX),
-    NUMBER32(max_publications, 0, UINT32_MAX),
-    NUMBER32(stores_per_s, 0, UINT32_MAX),
-};
+/* Fields of a configuration that are not rows of KAD_CONFIG_MAP. */
+static const char *const other_fields[] = {"id", "id_bits", "version"};
 
 enum {
-  NUMBER_COUNT = sizeof numbers / sizeof numbers[0]
+  OTHER_COUNT = sizeof other_fields / sizeof other_fields[0],
+  NAMES_MAX = 64
 };
 
-static const char *const other_fields[] = {
-    "id",     "id_bits", "allow_local", "read_only",
-    "limits", "cache",   "repair",      "version",
-};
-
-enum {
-  OTHER_COUNT = sizeof other_fields / sizeof other_fields[0]
-};
-
+/* Raises if the table at `arg` has a field that is not an option.
+ * [-0, +0, v] */
 static void check_names(lua_State *L, int arg) {
-  const char *names[NUMBER_COUNT + OTHER_COUNT + 1] = {NULL};
-  for (size_t i = 0; i < NUMBER_COUNT; i++) {
-    names[i] = numbers[i].name;
-  }
+  const char *names[NAMES_MAX + 1] = {NULL};
+  size_t count;
+  const struct kad_option *const options = kad_config_options(&count);
   for (size_t i = 0; i < OTHER_COUNT; i++) {
-    names[NUMBER_COUNT + i] = other_fields[i];
+    names[i] = other_fields[i];
+  }
+  for (size_t i = 0; i < count && OTHER_COUNT + i < NAMES_MAX; i++) {
+    names[OTHER_COUNT + i] = options[i].name;
   }
   kad_lua_check_options(L, arg, names);
 }
 
-static void read_numbers(lua_State *L, int arg, struct kad_config *config) {
-  for (size_t i = 0; i < NUMBER_COUNT; i++) {
-    lua_Integer value = 0;
-    if (!kad_lua_field_integer(L, arg, numbers[i].name, numbers[i].min,
-                               numbers[i].max, &value)) {
-      continue;
+/* Returns the greatest value of `option` that a Lua integer can have. */
+static lua_Integer greatest(const struct kad_option *option) {
+  return option->max < LUA_MAXINTEGER ? (lua_Integer)option->max
+                                      : LUA_MAXINTEGER;
+}
+
+/* Reads `option` from the table at `arg`, if it has it. [-0, +0, v] */
+static void read_option(lua_State *L, int arg, const struct kad_option *option,
+                        struct kad_config *config) {
+  bool is_on = false;
+  lua_Integer number = 0;
+  if (option->type == KAD_OPTION_TYPE_BOOL) {
+    if (!kad_lua_field_boolean(L, arg, option->name, &is_on)) {
+      return;
     }
-    unsigned char *const field = (unsigned char *)config + numbers[i].offset;
-    if (numbers[i].wide) {
-      const uint64_t wide = (uint64_t)value;
-      memcpy(field, &wide, sizeof wide);
-    } else {
-      const uint32_t narrow = (uint32_t)value;
-      memcpy(field, &narrow, sizeof narrow);
-    }
+    number = is_on;
+  } else if (!kad_lua_field_integer(L, arg, option->name,
+                                    (lua_Integer)option->min, greatest(option),
+                                    &number)) {
+    return;
   }
+  luaL_argcheck(L, kad_config_set(config, option, (uint64_t)number) == 0, arg,
+                option->name);
 }
 
 static void read_id(lua_State *L, int arg, struct kad_config *config) {
@@ -102,20 +68,60 @@ static void read_id(lua_State *L, int arg, struct kad_config *config) {
 
 void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
   struct kad_slice version;
+  size_t count;
+  const struct kad_option *const options = kad_config_options(&count);
   kad_config_default(config);
   check_names(L, arg);
   if (lua_isnoneornil(L, arg)) {
     return;
   }
-  read_numbers(L, arg, config);
+  for (size_t i = 0; i < count; i++) {
+    read_option(L, arg, &options[i], config);
+  }
   read_id(L, arg, config);
-  (void)kad_lua_field_boolean(L, arg, "allow_local", &config->allow_local);
-  (void)kad_lua_field_boolean(L, arg, "read_only", &config->read_only);
-  (void)kad_lua_field_boolean(L, arg, "limits", &config->limits);
-  (void)kad_lua_field_boolean(L, arg, "cache", &config->cache);
-  (void)kad_lua_field_boolean(L, arg, "repair", &config->repair);
   if (kad_lua_field_string(L, arg, "version", sizeof config->version,
                            sizeof config->version, &version)) {
     memcpy(config->version, version.data, sizeof config->version);
   }
+}
+
+/* Sets an integer field of the table at the top. [-0, +0, m] */
+static void set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* Sets a string field of the table at the top. [-0, +0, m] */
+static void set_string(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* Pushes a row of the list that config_options returns. [-0, +1, m] */
+static void push_option(lua_State *L, const struct kad_option *option) {
+  lua_createtable(L, 0, 7);
+  set_string(L, "name", option->name);
+  set_string(L, "unit", option->unit);
+  set_string(L, "text", option->text);
+  if (option->type == KAD_OPTION_TYPE_BOOL) {
+    set_string(L, "type", "boolean");
+    lua_pushboolean(L, option->initial != 0);
+    lua_setfield(L, -2, "default");
+    return;
+  }
+  set_string(L, "type", "integer");
+  set_integer(L, "default", (lua_Integer)option->initial);
+  set_integer(L, "min", (lua_Integer)option->min);
+  set_integer(L, "max", greatest(option));
+}
+
+int kad_lua_config_options(lua_State *L) {
+  size_t count;
+  const struct kad_option *const options = kad_config_options(&count);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    push_option(L, &options[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
 }

@@ -1,4 +1,4 @@
-#include "lua/kadenza_lua.h"
+#include "lua/link.h"
 #include "policy/plain.h"
 
 #include <string.h>
@@ -215,6 +215,7 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"address", address},
       {"encode", encode},
       {"decode", decode},
+      {"config_options", kad_lua_config_options},
       {"place", kad_lua_place},
       {"traceback", kad_lua_stack},
       {NULL, NULL},

@@ -41,6 +41,11 @@ void kad_lua_release_node(lua_State *L, int index);
  * [-0, +0, v] */
 void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config);
 
+/* core.config_options(): returns the options of a node, a list of tables with
+ * the fields of struct kad_option: name, type ("boolean" or "integer"),
+ * default, min, max, unit, text. [-0, +1, m] */
+int kad_lua_config_options(lua_State *L);
+
 enum {
   KAD_LUA_MAX_LISTEN = 8 /* addresses of a node */
 };

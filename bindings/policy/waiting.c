@@ -136,7 +136,7 @@ int kad_hook_problem(lua_State *L) {
     return 2;
   }
   kad_node_stats(node, &stats);
-  if (stats.pending_hooks >= kad_node_config(node)->max_waiting) {
+  if (stats.pending_hooks >= kad_node_config(node)->max_pending_hooks) {
     lua_pushliteral(L, "cannot wait: too many hooks do");
     lua_pushboolean(L, 0);
     return 2;

@@ -76,7 +76,7 @@ static struct pending_call *add_pending(struct kad_node *node,
                                         const struct kad_hook_caller *caller,
                                         uint64_t call_id,
                                         kad_time_ms deadline_ms) {
-  if (node->pending_hooks.count >= node->config.max_waiting) {
+  if (node->pending_hooks.count >= node->config.max_pending_hooks) {
     return NULL;
   }
   struct pending_call *pending =

@@ -57,7 +57,7 @@ void kad_pending_hooks_deinit(struct kad_node *node);
 /* Calls a hook. Fills in node, call_id and now of `call`. Returns true after
  * `apply`. Returns false if the call is pending: `resume` follows once, unless
  * the call `call->call_id` is cancelled.
- * A hook that breaks the contract, one call more than max_waiting, and a node
+ * A hook that breaks the contract, a call over max_pending_hooks, and a node
  * that is closing give KAD_VERDICT_FAILED. */
 bool kad_hook_call_start(struct kad_node *node,
                          const struct kad_hook_caller *caller,

@@ -19,10 +19,6 @@
 
 #include "lookup/candidates.h"
 
-enum {
-  KAD_PATHS_MAX = 16
-};
-
 /* A path. */
 struct kad_path {
   struct kad_candidates candidates;

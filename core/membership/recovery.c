@@ -98,7 +98,7 @@ static bool is_news(const struct kad_node *node, const struct kad_table *table,
 static bool tells_of_neighbours(const struct kad_node *node, unsigned family,
                                 const struct kad_message *reply) {
   const struct kad_table *table = kad_node_table(node, family);
-  struct kad_contact closest[KAD_WIDTH_MAX];
+  struct kad_contact closest[KAD_K_MAX];
   const size_t count = kad_table_closest(
       table, &node->config.id, kad_node_now(node), closest, node->config.k);
   for (size_t i = 0; i < reply->contact_count; i++) {

@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/time.h"
+#include "node/config.h"
 #include "node/events.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
@@ -11,66 +12,6 @@
 
 #include <assert.h>
 #include <string.h>
-
-enum {
-  K_MAX = 64,
-  ALPHA_MAX = 32,
-  REPLY_MIN = 512,
-  REPLY_MAX = 1452, /* of an IPv6 datagram on Ethernet */
-  QUERY_MS_MAX = 60000
-};
-
-void kad_config_default(struct kad_config *config) {
-  *config = (struct kad_config){
-      .id_bits = 160,
-      .limits = true,
-      .cache = true,
-      .repair = true,
-      .k = 8,
-      .alpha = 3,
-      .beta = 3,
-      .paths = 1,
-      .far_contacts = 0,
-      .lookup_ms = 20000,
-      .query_ms = 4000,
-      .refresh_s = 3600,
-      .ping_s = 600,
-      .neighbour_s = 180,
-      .token_s = 300,
-      .max_reply = 1232,
-      .max_lookups = 64,
-      .max_waiting = 10000,
-      .queries_per_s = 4000,
-      .queries_per_s_address = 100,
-      .queries_per_s_subnet = 400,
-      .bytes_per_s = 1250000,
-      .max_bytes = 67108864,
-      .max_records = 200000,
-      .max_records_address = 5000,
-      .max_publications = 10000,
-      .stores_per_s = 80,
-      .version = {'K', 'Z', 0, 1},
-  };
-}
-
-static bool in_range(uint32_t value, uint32_t low, uint32_t high) {
-  return value >= low && value <= high;
-}
-
-static bool config_is_valid(const struct kad_config *config) {
-  return (config->id_bits == 160 || config->id_bits == 256) &&
-         in_range(config->k, 1, K_MAX) &&
-         in_range(config->alpha, 1, ALPHA_MAX) &&
-         in_range(config->beta, 1, ALPHA_MAX) &&
-         in_range(config->paths, 1, KAD_PATHS_MAX) &&
-         config->far_contacts <= KAD_BUCKET_MAX && config->lookup_ms > 0 &&
-         in_range(config->query_ms, 1, QUERY_MS_MAX) && config->refresh_s > 0 &&
-         config->ping_s > 0 && config->token_s > 0 &&
-         in_range(config->max_reply, REPLY_MIN, REPLY_MAX) &&
-         config->max_lookups > 0 && config->queries_per_s > 0 &&
-         config->queries_per_s_address > 0 &&
-         config->queries_per_s_subnet > 0 && config->bytes_per_s > 0;
-}
 
 static bool env_is_valid(const struct kad_env *env) {
   return env->now != NULL && env->wall_clock != NULL && env->random != NULL &&
@@ -129,7 +70,7 @@ static int set_up_store(struct kad_node *node) {
 int kad_node_new(const struct kad_config *config, const struct kad_env *env,
                  struct kad_node **node) {
   if (config == NULL || env == NULL || node == NULL ||
-      !config_is_valid(config) || !env_is_valid(env)) {
+      !kad_config_is_valid(config) || !env_is_valid(env)) {
     return KAD_EINVAL;
   }
   struct kad_node *made = kad_alloc_zero(&env->allocator, sizeof *made);

@@ -3,7 +3,7 @@
 
 /* One that its deadline ended has not found the closest for sure. */
 static void end_find_node(struct kad_node *node, struct kad_operation *op) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   bool found =
       kad_operation_closest(op, closest) > 0 && !kad_operation_timed_out(op);
   kad_operation_end(node, op, found ? 0 : kad_operation_silence(op));

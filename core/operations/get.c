@@ -445,7 +445,7 @@ static void leave_copies(struct kad_node *node, const struct get *get) {
 }
 
 static void end_get(struct kad_node *node, struct get *get) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   int status = 0;
   if (get->results.count == 0) {
     status = kad_operation_closest(&get->op, closest) > 0

@@ -193,7 +193,7 @@ static bool select_peers(struct kad_node *node, struct search *search) {
 }
 
 static void end_search(struct kad_node *node, struct search *search) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   struct kad_operation *op = &search->op;
   int status = 0;
   if (search->count == 0) {

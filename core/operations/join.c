@@ -102,7 +102,7 @@ static bool look_up_again(struct kad_node *node, struct join *join) {
  * answer.
  */
 static void end_if_done(struct kad_node *node, struct join *join) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   if (join->op.lookups_open > 0) {
     return;
   }

@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-enum {
-  ALPHA_MAX = 32
-};
-
 static void unlink_op(struct kad_node *node, struct kad_operation *op) {
   struct kad_operations *all = &node->operations;
   *(op->previous != NULL ? &op->previous->next : &all->first) = op->next;
@@ -121,8 +117,8 @@ static struct kad_step *join_paths(const struct kad_node *node,
 
 /* Fills in `result` and calls the user. `contacts` is where the closest go. */
 static void tell(struct kad_node *node, struct kad_operation *op) {
-  struct kad_contact contacts[2 * KAD_WIDTH_MAX];
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  struct kad_contact contacts[2 * KAD_K_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   struct kad_result result = {
       .operation = op->name,
       .status = op->status,
@@ -185,8 +181,8 @@ static int fill_options(const struct kad_node *node,
   static const struct kad_lookup_options none = {0};
   const struct kad_config *config = &node->config;
   *options = *(given != NULL ? given : &none);
-  if (options->alpha > ALPHA_MAX || options->beta > ALPHA_MAX ||
-      options->k > KAD_WIDTH_MAX || options->paths > KAD_PATHS_MAX) {
+  if (options->alpha > KAD_ALPHA_MAX || options->beta > KAD_ALPHA_MAX ||
+      options->k > KAD_K_MAX || options->paths > KAD_PATHS_MAX) {
     return KAD_EINVAL;
   }
   options->alpha = options->alpha > 0 ? options->alpha : config->alpha;

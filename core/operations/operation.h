@@ -14,7 +14,6 @@
 enum {
   KAD_OPERATION_FAMILIES = 2,
   KAD_OPERATIONS_QUEUED = 4096, /* that wait for their turn */
-  KAD_WIDTH_MAX = 64,           /* the greatest k */
   KAD_OVERDUE_MS = 1000         /* see `overdue` of struct kad_operation */
 };
 
@@ -163,7 +162,7 @@ void kad_operation_keep_error(struct kad_node *node, struct kad_operation *op,
                               const struct kad_message *message);
 
 /* Copies the candidates of both families that answered, at most k of each, to
- * `out`, which holds 2 * KAD_WIDTH_MAX, and returns their number. */
+ * `out`, which holds 2 * KAD_K_MAX, and returns their number. */
 size_t kad_operation_closest(const struct kad_operation *op,
                              const struct kad_candidate **out);
 

@@ -200,7 +200,7 @@ static bool may_hold(const struct kad_node *node, const struct put *put) {
  * answered without a token has no room, or does not know what was asked. */
 static void add_places(struct kad_node *node, struct put *put,
                        const struct kad_lookup *lookup) {
-  const struct kad_candidate *near[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *near[2 * KAD_K_MAX];
   const uint8_t group = (uint8_t)lookup->config.family;
   size_t count =
       kad_lookup_living(lookup, near, (size_t)SPARES * lookup->config.k);
@@ -220,7 +220,7 @@ static void add_places(struct kad_node *node, struct put *put,
  * them, one contact less is: there are k holders then, too. */
 static void store_in(struct kad_node *node, struct put *put,
                      const struct kad_lookup *lookup) {
-  const struct kad_candidate *closest[KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[KAD_K_MAX];
   uint32_t k = lookup->config.k;
   size_t want = kad_lookup_closest(lookup, closest, k);
   const size_t count = want;
@@ -239,7 +239,7 @@ static void store_in(struct kad_node *node, struct put *put,
 /* Stores at the k closest beside a crowded key, too. */
 static void store_beside(struct kad_node *node, struct put *put,
                          unsigned family) {
-  struct kad_contact found[SPARES * KAD_WIDTH_MAX];
+  struct kad_contact found[SPARES * KAD_K_MAX];
   const struct kad_slice no_token = {0};
   const uint8_t group = (uint8_t)(BESIDE + family);
   const size_t k = put->op.options.k;

@@ -38,7 +38,7 @@ static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
 }
 
 static void end_query(struct kad_node *node, struct kad_operation *op) {
-  const struct kad_candidate *closest[2 * KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
   int status = 0;
   if (op->holders == 0 && kad_operation_closest(op, closest) > 0) {
     status = KAD_ENOTFOUND;

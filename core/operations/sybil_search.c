@@ -54,7 +54,7 @@ bool kad_key_is_dense(const struct kad_id *target,
 
 static bool is_crowded(const struct kad_node *node,
                        const struct kad_lookup *lookup) {
-  const struct kad_candidate *closest[KAD_WIDTH_MAX];
+  const struct kad_candidate *closest[KAD_K_MAX];
   const size_t k = lookup->config.k;
   const double size = kad_network_size_estimate(
       &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
@@ -147,7 +147,7 @@ static void ask(struct kad_node *node, struct kad_sybil_search *region,
 /* Goes on when every search beside the key has ended: a get asks whom they have
  * found. */
 static void searched(struct kad_node *node, struct kad_sybil_search *region) {
-  struct kad_contact found[KAD_SYBIL_SEARCH_ASKED * KAD_WIDTH_MAX];
+  struct kad_contact found[KAD_SYBIL_SEARCH_ASKED * KAD_K_MAX];
   const struct kad_operation *op = region->op;
   const size_t most = (size_t)KAD_SYBIL_SEARCH_ASKED * op->options.k;
   region->asking = 1;
@@ -266,7 +266,7 @@ static void insert(const struct kad_id *target,
 size_t kad_sybil_search_contacts(const struct kad_operation *op,
                                  unsigned family, struct kad_contact *out,
                                  size_t cap) {
-  const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
+  const struct kad_candidate *near[NEAR_FACTOR * KAD_K_MAX];
   const struct kad_sybil_search *region = op->region;
   size_t count = 0;
   for (size_t i = region != NULL ? region->count : 0; i > 0; i--) {

@@ -232,8 +232,8 @@ static bool is_crowded(const struct kad_node *node,
   for (; waiter != NULL; waiter = waiter->next) {
     length++;
   }
-  return length >= KAD_LINE_MAX ||
-         node->pending_hooks.count + node->in_line >= node->config.max_waiting;
+  return length >= KAD_LINE_MAX || node->pending_hooks.count + node->in_line >=
+                                       node->config.max_pending_hooks;
 }
 
 /* Has `admission` wait behind `holder`. Returns false if it cannot. */

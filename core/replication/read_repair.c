@@ -112,7 +112,7 @@ static unsigned halvings(size_t closer, size_t k) {
 void kad_read_repair_run(struct kad_node *node,
                          const struct kad_read_repair *copies,
                          const struct kad_lookup *lookup) {
-  const struct kad_candidate *near[NEAR_FACTOR * KAD_WIDTH_MAX];
+  const struct kad_candidate *near[NEAR_FACTOR * KAD_K_MAX];
   const size_t k = lookup->config.k;
   const size_t count = kad_lookup_living(lookup, near, NEAR_FACTOR * k);
   bool caches = node->config.cache;

@@ -16,7 +16,6 @@
 #include "kadenza.h"
 
 enum {
-  KAD_BUCKET_MAX = 128,     /* contacts of a bucket at most */
   KAD_SUBNET_MAX = 2,       /* contacts of one subnet in a bucket */
   KAD_SUBNET_TABLE_MAX = 8, /* contacts of one subnet in the table */
   KAD_FAILURES_BAD = 2      /* unanswered queries that make a contact bad */

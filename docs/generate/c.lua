@@ -174,16 +174,48 @@ local function plain(code)
   return lines
 end
 
+-- Splits the arguments of an item of an X-macro; strings keep their quotes.
+local function arguments_of(item)
+  local arguments, current = {}, ""
+  for piece, comma in (item:sub(2, -2) .. ","):gmatch('([^",]*)([",])') do
+    current = current .. piece
+    if comma == '"' then
+      current = current .. comma
+    elseif select(2, current:gsub('"', "")) % 2 == 0 then
+      arguments[#arguments + 1] = current:match("^%s*(.-)%s*$")
+      current = ""
+    else
+      current = current .. comma
+    end
+  end
+  return arguments
+end
+
+-- The columns of tables, by the number of arguments of an item.
+local COLUMNS <const> = {
+  [2] = { "name", "text" },
+  [3] = { "name", "value", "text" },
+  [7] = { "type", "name", "default", "smallest", "greatest", "unit", "text" },
+}
+
 -- Returns a list made by an X-macro as a table; nil for other code.
 local function list_table(text)
   if not text:find("^#define [%w_]+_MAP%(X%)") then
     return nil
   end
-  local rows = { "| name | text |", "|---|---|" }
+  text = text:gsub('"%s*\\?\n%s*"', ""):gsub("\\\n%s*", "")
+  local rows = {}
   for item in text:gmatch("X(%b())") do
-    local name, number, meaning = item:match('^%(([%w_]+), ?(%-?%d*),? ?"(.*)"')
-    rows[#rows + 1] = ("| `%s`%s | %s |"):format(name,
-      number ~= "" and " = " .. number or "", meaning)
+    local cells = arguments_of(item)
+    if #cells > 1 then
+      local columns = COLUMNS[#cells]
+      for i, cell in ipairs(cells) do
+        cells[i] = cell:match('^"(.*)"$') or ("`%s`"):format(cell)
+      end
+      rows[1] = ("| %s |"):format(table.concat(columns, " | "))
+      rows[2] = ("|"):rep(#columns + 1, "---")
+      rows[#rows + 1] = ("| %s |"):format(table.concat(cells, " | "))
+    end
   end
   return table.concat(rows, "\n") .. "\n"
 end

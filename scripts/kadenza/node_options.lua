@@ -38,7 +38,7 @@ local M = {}
 ---@field token_s? integer  period after which write tokens change
 ---@field max_reply? integer  bytes of a datagram
 ---@field max_lookups? integer  lookups at a time
----@field max_waiting? integer  hook calls of policies that are pending
+---@field max_pending_hooks? integer  hook calls of policies that are pending
 ---@field max_bytes? integer  of all records held
 ---@field max_records? integer  records held
 ---@field max_records_address? integer  records held for one address
@@ -76,7 +76,7 @@ local CORE <const> = {
   token_s = "integer",
   max_reply = "integer",
   max_lookups = "integer",
-  max_waiting = "integer",
+  max_pending_hooks = "integer",
   max_bytes = "integer",
   max_records = "integer",
   max_records_address = "integer",

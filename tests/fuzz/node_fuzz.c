@@ -480,7 +480,7 @@ static void check(const struct world *world) {
   struct kad_stats stats;
   kad_node_stats(world->node, &stats);
   CHECK(stats.contacts_good <= stats.contacts);
-  CHECK(stats.pending_hooks <= world->config.max_waiting);
+  CHECK(stats.pending_hooks <= world->config.max_pending_hooks);
   /* The node may be joining again, and republishing, on its own. */
   uint64_t ours = world->started - world->ended;
   CHECK(stats.operations >= ours);
@@ -548,7 +548,7 @@ static void configure(struct world *world) {
   world->config.limits = (options & 64) != 0;
   world->config.max_reply = (options & 128) != 0 ? 512 : 1232;
   world->config.k = 1 + next_below(world, 20);
-  world->config.max_waiting = 8;
+  world->config.max_pending_hooks = 8;
   world->config.max_records = 20;
   world->config.max_bytes = 20000;
   world->config.max_records_address = 5;

@@ -155,7 +155,7 @@ M.OPTIONS = {
   number("max_reply", 1232, 512, 1452, "bytes",
     "Largest datagram that is sent."),
   number("max_lookups", 64, 1, U32, nil, "Lookups at once; others wait."),
-  number("max_waiting", 10000, 0, U32, nil,
+  number("max_pending_hooks", 10000, 0, U32, nil,
     "Questions that may wait for a policy at once."),
   number("policy_memory", 64 << 20, 1 << 20, 1 << 40, "bytes",
     "Memory of all policy files."),

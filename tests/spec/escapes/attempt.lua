@@ -187,7 +187,7 @@ local function assert_outcome(world, row)
 end
 
 local function open_world(row, paths)
-  local config = { limits = false, max_waiting = row.max_waiting }
+  local config = { limits = false, max_pending_hooks = row.max_pending_hooks }
   local net = kad.sim({ join = false, seed = 1, config = config })
   local world = { net = net }
   local node, message = net:open({ policies = paths })

@@ -27,7 +27,7 @@ local ROWS <const> = {
   { "a hook that sleeps for ever", "kad.sleep(1e8)", fails = DEADLINE,
     check = nothing_waits },
   { "hooks that never answer, as many as may wait", "kad.sleep(1e8)",
-    times = 20, max_waiting = 4, counted = true, check = nothing_waits },
+    times = 20, max_pending_hooks = 4, counted = true, check = nothing_waits },
   { "__close that sleeps when the hook is canceled", [[
     local _ <close> = setmetatable({}, { __close = function()
       kad.sleep(1e8)

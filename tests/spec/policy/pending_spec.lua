@@ -93,7 +93,7 @@ describe("a hook that waits", function()
         assert.matches("^cannot wait: too many hooks do\n",
           failures(world.events)[1])
       end
-    end, { max_waiting = 4 }))
+    end, { max_pending_hooks = 4 }))
 
   it("ends with its node", with([[
     local kad = require("kadenza")
@@ -156,7 +156,7 @@ describe("a hook that waits", function()
     assert.equal(count, world.node:stats().pending_hooks)
     local each = (memory() - before) / count
     assert.is_true(each < 2600, each)
-  end, { max_waiting = 2000, limits = false }))
+  end, { max_pending_hooks = 2000, limits = false }))
 
   -- Calls of a hook whose task ends, or waits, before memory does.
   local function is_failed_once(what, wait, expected)

@@ -297,7 +297,7 @@ static void only_so_many_questions_wait(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   kad_config_default(&config);
-  config.max_waiting = 3;
+  config.max_pending_hooks = 3;
   kad_lone_close(lone);
   kad_lone_open(lone, &config);
   set_policy(lone, false, false);

@@ -462,7 +462,7 @@ static void only_so_many_wait_for_one_key(void **state) {
 static void who_waits_for_a_key_counts_among_all_that_wait(void **state) {
   (void)state;
   struct kad_config config = plain_config();
-  config.max_waiting = 3;
+  config.max_pending_hooks = 3;
   open_node(&config);
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_VERDICT_PENDING;

@@ -1,0 +1,10 @@
+/* The configuration of a node: the checks beyond those of kadenza.h. */
+#ifndef KAD_NODE_CONFIG_H
+#define KAD_NODE_CONFIG_H
+
+#include "kadenza.h"
+
+/* Returns true if every field of `config` is within its range. */
+bool kad_config_is_valid(const struct kad_config *config);
+
+#endif

@@ -1,0 +1,63 @@
+#include "kadenza.h"
+#include "unit.h"
+
+#include <string.h>
+
+static const struct kad_option *find(const char *name) {
+  size_t count;
+  const struct kad_option *options = kad_config_options(&count);
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(options[i].name, name) == 0) {
+      return &options[i];
+    }
+  }
+  return NULL;
+}
+
+static void every_default_is_within_its_range(void **state) {
+  struct kad_config config;
+  size_t count;
+  const struct kad_option *options = kad_config_options(&count);
+  (void)state;
+  kad_config_default(&config);
+  assert_true(count > 20);
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(kad_config_get(&config, &options[i]), options[i].initial);
+    assert_true(options[i].initial >= options[i].min);
+    assert_true(options[i].initial <= options[i].max);
+  }
+}
+
+static void options_set_the_field_of_their_name(void **state) {
+  struct kad_config config;
+  (void)state;
+  kad_config_default(&config);
+  assert_int_equal(kad_config_set(&config, find("k"), 20), 0);
+  assert_int_equal(config.k, 20);
+  assert_int_equal(kad_config_set(&config, find("bytes_per_s"), UINT64_MAX), 0);
+  assert_int_equal(config.bytes_per_s, UINT64_MAX);
+  assert_int_equal(kad_config_set(&config, find("read_only"), 1), 0);
+  assert_true(config.read_only);
+}
+
+static void options_refuse_values_out_of_their_range(void **state) {
+  struct kad_config config;
+  (void)state;
+  kad_config_default(&config);
+  assert_int_equal(kad_config_set(&config, find("k"), 0), KAD_EINVAL);
+  assert_int_equal(kad_config_set(&config, find("k"), 65), KAD_EINVAL);
+  assert_int_equal(kad_config_set(&config, find("read_only"), 2), KAD_EINVAL);
+  assert_int_equal(kad_config_set(&config, find("ping_s"), 1ULL << 32),
+                   KAD_EINVAL);
+  assert_int_equal(config.k, 8);
+  assert_false(config.read_only);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_default_is_within_its_range),
+      cmocka_unit_test(options_set_the_field_of_their_name),
+      cmocka_unit_test(options_refuse_values_out_of_their_range),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
