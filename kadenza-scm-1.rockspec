@@ -123,6 +123,7 @@ build = {
         "core/operations/get.c",
         "core/operations/get_peers.c",
         "core/operations/join.c",
+        "core/operations/leave.c",
         "core/operations/operation.c",
         "core/operations/put.c",
         "core/operations/query.c",

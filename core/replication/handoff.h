@@ -1,80 +1,84 @@
-/* Handing records over. Of the holders of a record that we know of, the closest
- * one sees to it that its k closest have it: who comes among them is asked for
- * it, and given what he lacks. So is who comes among them because another one
- * has died.
+/* Hand-off: gives records to a contact that has joined the k closest to their
+ * key. It has joined the overlay, or has moved up after the death of another.
+ * Of the holders that we know of, the closest to the key does it.
  *
- *   event ─► walk over the store ─► ask (find_value) ─► has it: done
- *                                     └─► wait for the budget ─► store
+ *   event ─► scan of the store ─► transfer to the contact (transfer.h)
  *
- * Records that nobody republishes are not handed over: copies for readers,
- * peers, and those that the policy wants to end.
+ * Records that are not republished are not handed off: cached copies, peers,
+ * and those whose policy lets them expire.
+ *
  * Source: Kademlia §2.5 "when a new node joins the system, it must store any
- * key-value pair to which it is one of the k closest". */
+ * key-value pair to which it is one of the k closest".
+ *
+ * Tested by tests/sim/holder_handoff_test.c.
+ */
 #ifndef KAD_REPLICATION_HANDOFF_H
 #define KAD_REPLICATION_HANDOFF_H
 
 #include "engine/timer.h"
 #include "records/store.h"
+#include "replication/transfer.h"
 
 enum {
-  KAD_HANDOFFS_MAX = 8,        /* keys on their way at a time */
-  KAD_HANDOFFS_LEAVING = 64,   /* while we leave */
-  KAD_HANDOFF_WALKS_MAX = 128, /* events that wait; what more there are is left
-                                  to the next republish */
-  KAD_HANDOFF_BATCH = 256,     /* records looked at in a turn */
-  KAD_HANDOFF_TRIES = 3,       /* queries that a contact may leave unanswered */
-  KAD_HANDOFF_DELAY_MS = 5000  /* from an event: who joins, we or the other,
-                                  soon knows closer ones */
+  KAD_HANDOFF_TRANSFERS_MAX = 8,      /* at a time */
+  KAD_HANDOFF_TRANSFERS_LEAVING = 64, /* the same while we leave */
+  KAD_HANDOFF_SCANS_MAX = 128, /* that wait; later events are left to the next
+                                  republish */
+  KAD_HANDOFF_BATCH = 256,     /* records scanned at a time */
+  KAD_HANDOFF_DELAY_MS = 5000  /* from the event to the scan: a node that has
+                                  just joined soon knows closer contacts */
 };
 
 enum kad_handoff_event {
-  KAD_HANDOFF_ENTERED, /* the contact is a neighbour now */
-  KAD_HANDOFF_DIED,    /* it was one */
-  KAD_HANDOFF_LEAVING  /* it is we: our places become free */
+  KAD_HANDOFF_ENTERED, /* the contact has become a neighbour */
+  KAD_HANDOFF_DIED,    /* the contact was a neighbour */
+  KAD_HANDOFF_LEAVING  /* we leave the overlay */
 };
 
-/* An event: the records that it is about are looked for one after another. */
-struct kad_handoff_walk {
-  struct kad_handoff_walk *next;
+/* A scan of the store for the records that an event concerns. */
+struct kad_handoff_scan {
+  struct kad_handoff_scan *next;
   enum kad_handoff_event event;
   struct kad_contact contact;
-  kad_time_ms at;  /* when it begins */
+  kad_time_ms start_at;
   uint64_t cursor; /* of the store */
 };
 
+/* Called when everything has been handed off. */
+typedef void (*kad_handoff_left_fn)(struct kad_node *node, void *data);
+
 struct kad_handoff {
   struct kad_timer timer;
-  struct kad_handoff_walk *first; /* the one under way */
-  struct kad_handoff_walk *last;
-  uint32_t walks;
-  struct kad_transfer *transfers; /* keys on their way */
-  uint32_t handing_count;
-  struct kad_operation
-      *leaving; /* ends when nothing is left to hand over, or NULL */
+  struct kad_handoff_scan *first; /* the one under way */
+  struct kad_handoff_scan *last;
+  uint32_t scan_count;
+  struct kad_transfers transfers;
+  kad_handoff_left_fn left; /* not NULL while we leave */
+  void *left_data;
 };
 
 /* Notes that `contact` has become a neighbour. */
 void kad_handoff_entered(struct kad_node *node,
                          const struct kad_contact *contact);
 
-/* Notes that `contact`, which was a neighbour, is none any more. */
+/* Notes that `contact` is not a neighbour any more. */
 void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
 
-/* Notes that `contact` has left a key's queries unanswered: if it is who has
- * come, it is not asked about the other keys, for which all would wait. */
-void kad_handoff_unanswered(struct kad_node *node,
-                            const struct kad_contact *contact);
+/* If k contacts are closer to the key of a held record than we are, asks the
+ * closest one whether it holds what is held here under that key; `checked`
+ * follows. Returns false if there are fewer, or if it cannot be asked. */
+bool kad_handoff_check(struct kad_node *node, kad_record_handle handle,
+                       kad_checked_fn checked);
 
-/* Asks the contact closest to the key of a held record whether it has what is
- * held here under it, if there are k contacts closer than we are. Then
- * kad_republish_looked is told. Returns false if there are not, or it cannot
- * be asked. */
-bool kad_handoff_look(struct kad_node *node, kad_record_handle handle);
+/* Hands off every record because we leave. Drops the scans that wait. `left`
+ * follows when that is done. */
+void kad_handoff_leave(struct kad_node *node, kad_handoff_left_fn left,
+                       void *data);
 
-/* Sets the timer for what can be done next without an answer. */
-void kad_handoff_plan(struct kad_node *node);
+/* Forgets the `left` of kad_handoff_leave. */
+void kad_handoff_cancel_leave(struct kad_node *node);
 
-/* Stops everything; for kad_node_free. */
+/* Stops all scans and transfers; for kad_node_free. */
 void kad_handoff_stop(struct kad_node *node);
 
 #endif

@@ -133,20 +133,20 @@ static bool publish(struct kad_node *node, kad_record_handle handle) {
          kad_put_republish(node, &held.record, false, republished, node) == 0;
 }
 
-/* Begins to republish. A holder that is no longer one of the k closest leaves
- * it to them, once it has seen that they hold the record: of all that were
- * holders some time, one republishes. Returns false when there is nothing to
- * do. */
-static bool begin(struct kad_node *node, kad_record_handle handle) {
-  return kad_handoff_look(node, handle) || publish(node, handle);
-}
-
-void kad_republish_looked(struct kad_node *node, kad_record_handle handle,
-                          bool has) {
-  if (has || !publish(node, handle)) {
+static void apply_check(struct kad_node *node, kad_record_handle handle,
+                        bool holds_all) {
+  if (holds_all || !publish(node, handle)) {
     return_share(node);
   }
   kad_republish_plan(node);
+}
+
+/* Begins to republish. A holder that is no longer one of the k closest leaves
+ * it to them, once it has seen that the closest one holds the record: of all
+ * that were holders at some time, one republishes. Returns false when there is
+ * nothing to do. */
+static bool begin(struct kad_node *node, kad_record_handle handle) {
+  return kad_handoff_check(node, handle, apply_check) || publish(node, handle);
 }
 
 /* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */

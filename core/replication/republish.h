@@ -13,9 +13,4 @@ void kad_republish_plan(struct kad_node *node);
 /* Notes that a record was stored again, or could not be. */
 void kad_republish_ended(struct kad_node *node, bool well);
 
-/* Takes what kad_handoff_look has found: `has` is true if the closest contact
- * has what is held here. */
-void kad_republish_looked(struct kad_node *node, kad_record_handle handle,
-                          bool has);
-
 #endif

@@ -5,30 +5,32 @@
 #include "engine/node.h"
 #include "records/record.h"
 #include "replication/commit.h"
-#include "replication/republish.h"
 #include "wire/krpc.h"
 
 #include <string.h>
 
 enum {
-  OVERHEAD = 250 /* more than what a store has around its records */
+  STORE_OVERHEAD = 250 /* bytes; more than a store has around its records */
 };
 
-static void free_handing(struct kad_node *node, struct kad_transfer *transfer) {
+static void free_transfer(struct kad_node *node,
+                          struct kad_transfer *transfer) {
   kad_release(&node->env.allocator, transfer->lacking,
               transfer->lacking_cap * sizeof *transfer->lacking);
   kad_release(&node->env.allocator, transfer, sizeof *transfer);
 }
 
-static void end_handing(struct kad_node *node, struct kad_transfer *transfer) {
-  struct kad_transfer **link = &node->handoff.transfers;
+static void end_transfer(struct kad_node *node, struct kad_transfer *transfer,
+                         enum kad_transfer_event event) {
+  struct kad_transfers *transfers = &node->handoff.transfers;
+  struct kad_transfer **link = &transfers->first;
   while (*link != transfer) {
     link = &(*link)->next;
   }
   *link = transfer->next;
-  node->handoff.handing_count--;
-  free_handing(node, transfer);
-  kad_handoff_plan(node);
+  transfers->count--;
+  transfer->handler(node, transfer, event);
+  free_transfer(node, transfer);
 }
 
 bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
@@ -53,9 +55,9 @@ static bool is_among(const struct kad_record *records, size_t count,
   return false;
 }
 
-/* Notes which of our records the contact lacks, by what it has shown. One that
- * holds as many as we do, more than a reply has room for, lacks none. Returns
- * false when there is nothing to store. */
+/* Lists which of our records the contact lacks, going by its reply. A contact
+ * that holds at least as many as we do, more than fit in a reply, lacks none.
+ * Returns false when there is nothing to store. */
 static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
                          const struct kad_message *reply) {
   const struct kad_store *store = node->store;
@@ -86,19 +88,20 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   return transfer->lacking_count > 0;
 }
 
-/* Puts the last of what is lacking into a store, as many as it has room for.
- * Returns how many of `lacking` have been dealt with. */
+/* Adds the last of the lacking records to `message`, as many as fit. Returns
+ * how many of `lacking` are done with: records that have expired are skipped.
+ */
 static size_t fill_store(struct kad_node *node,
                          const struct kad_transfer *transfer,
                          struct kad_message *message) {
-  size_t room = node->config.max_reply - OVERHEAD;
-  size_t taken = 0;
-  while (taken < transfer->lacking_count &&
+  size_t room = node->config.max_reply - STORE_OVERHEAD;
+  size_t done = 0;
+  while (done < transfer->lacking_count &&
          message->record_count < KAD_RECORDS_PER_MESSAGE) {
     struct kad_record *record = &message->records[message->record_count];
-    size_t last = transfer->lacking_count - 1 - taken;
+    size_t last = transfer->lacking_count - 1 - done;
     if (!kad_transfer_read(node, transfer->lacking[last], record)) {
-      taken++;
+      done++;
       continue;
     }
     size_t size = kad_krpc_record_size(record);
@@ -107,21 +110,21 @@ static size_t fill_store(struct kad_node *node,
     }
     room -= size < room ? size : room;
     message->record_count++;
-    taken++;
+    done++;
   }
-  return taken;
+  return done;
 }
 
-static void take_store(struct kad_node *node, struct kad_query *query,
-                       enum kad_query_event event,
-                       const struct kad_message *message);
+static void on_store_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message);
 
-/* Sends what a store has room for. Other codecs may need more room than ours:
- * one record at a time, then. Returns false if there is nothing to send. */
+/* Sends one store. If the records do not fit, because another codec needs more
+ * room than ours, sends one record. Returns false if nothing is sent. */
 static bool send_store(struct kad_node *node, struct kad_transfer *transfer) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
-  transfer->sent = fill_store(node, transfer, &message);
+  transfer->sent_count = fill_store(node, transfer, &message);
   if (message.record_count == 0) {
     return false;
   }
@@ -132,27 +135,26 @@ static bool send_store(struct kad_node *node, struct kad_transfer *transfer) {
   message.token =
       (struct kad_slice){.data = transfer->token, .len = transfer->token_len};
   message.why = kad_slice_of("handoff");
-  int error =
-      kad_rpc_send(node, &transfer->to, &message, take_store, transfer, NULL);
+  int error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
+                           transfer, NULL);
   if (error == KAD_ETOOBIG && message.record_count > 1) {
     message.record_count = 1;
-    transfer->sent = 1;
-    error =
-        kad_rpc_send(node, &transfer->to, &message, take_store, transfer, NULL);
+    transfer->sent_count = 1;
+    error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
+                         transfer, NULL);
   }
   return error == 0;
 }
 
-/* Goes on to the next store, when the budget has one. */
 static void wait_for_budget(struct kad_node *node,
                             struct kad_transfer *transfer) {
   transfer->waiting = true;
-  kad_handoff_plan(node);
+  transfer->handler(node, transfer, KAD_TRANSFER_WAITS);
 }
 
-static void take_store(struct kad_node *node, struct kad_query *query,
-                       enum kad_query_event event,
-                       const struct kad_message *message) {
+static void on_store_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message) {
   struct kad_transfer *transfer = query->owner;
   switch (event) {
   case KAD_QUERY_SOFT:
@@ -163,30 +165,29 @@ static void take_store(struct kad_node *node, struct kad_query *query,
   case KAD_QUERY_ERROR:
     break;
   case KAD_QUERY_TIMEOUT:
-    if (++transfer->tries < KAD_HANDOFF_TRIES) {
+    if (++transfer->tries < KAD_TRANSFER_TRIES) {
       wait_for_budget(node, transfer);
     } else {
-      kad_handoff_unanswered(node, &transfer->to);
-      end_handing(node, transfer);
+      end_transfer(node, transfer, KAD_TRANSFER_TIMED_OUT);
     }
     return;
   }
-  transfer->lacking_count -= transfer->sent;
+  transfer->lacking_count -= transfer->sent_count;
   transfer->tries = 0;
   if (transfer->lacking_count > 0) {
     wait_for_budget(node, transfer);
   } else {
-    end_handing(node, transfer);
+    end_transfer(node, transfer, KAD_TRANSFER_ENDED);
   }
 }
 
-static void take_values(struct kad_node *node, struct kad_query *query,
-                        enum kad_query_event event,
-                        const struct kad_message *message);
+static void on_find_event(struct kad_node *node, struct kad_query *query,
+                          enum kad_query_event event,
+                          const struct kad_message *message);
 
-/* Asks the contact what it holds under the key. Returns false if it cannot be
- * asked. */
-static bool send_ask(struct kad_node *node, struct kad_transfer *transfer) {
+/* Asks the contact which records it holds. Returns false if that cannot be
+ * sent. */
+static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
   struct kad_message message;
   struct kad_record record;
   if (!kad_transfer_read(node, transfer->handle, &record)) {
@@ -197,65 +198,53 @@ static bool send_ask(struct kad_node *node, struct kad_transfer *transfer) {
   message.has_target = true;
   message.target = record.key;
   message.type = record.type;
-  return kad_rpc_send(node, &transfer->to, &message, take_values, transfer,
+  return kad_rpc_send(node, &transfer->to, &message, on_find_event, transfer,
                       NULL) == 0;
 }
 
-/* Ends what was asked for without a store; `has` tells whether the contact has
- * the records. */
-static void end_ask(struct kad_node *node, struct kad_transfer *transfer,
-                    bool has) {
-  const bool looking = transfer->looking;
-  const kad_record_handle handle = transfer->handle;
-  end_handing(node, transfer);
-  if (looking) {
-    kad_republish_looked(node, handle, has);
-  }
-}
-
-/* Goes on with what the contact has shown. */
-static void take_shown(struct kad_node *node, struct kad_transfer *transfer,
-                       const struct kad_message *message) {
-  size_t token_len = message->token.len;
-  bool lacks = find_lacking(node, transfer, message);
-  if (!lacks || transfer->looking || token_len == 0 ||
+static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
+                        const struct kad_message *reply) {
+  size_t token_len = reply->token.len;
+  bool lacks = find_lacking(node, transfer, reply);
+  if (!lacks || transfer->checked != NULL || token_len == 0 ||
       token_len > sizeof transfer->token) {
-    end_ask(node, transfer, !lacks);
+    end_transfer(node, transfer,
+                 lacks ? KAD_TRANSFER_ENDED : KAD_TRANSFER_HOLDS_ALL);
     return;
   }
-  memcpy(transfer->token, message->token.data, token_len);
+  memcpy(transfer->token, reply->token.data, token_len);
   transfer->token_len = (uint8_t)token_len;
   transfer->tries = 0;
   wait_for_budget(node, transfer);
 }
 
-static void take_values(struct kad_node *node, struct kad_query *query,
-                        enum kad_query_event event,
-                        const struct kad_message *message) {
+static void on_find_event(struct kad_node *node, struct kad_query *query,
+                          enum kad_query_event event,
+                          const struct kad_message *message) {
   struct kad_transfer *transfer = query->owner;
   switch (event) {
   case KAD_QUERY_SOFT:
     return;
   case KAD_QUERY_TIMEOUT:
-    if (++transfer->tries < KAD_HANDOFF_TRIES && send_ask(node, transfer)) {
-      return;
+    if (++transfer->tries == KAD_TRANSFER_TRIES) {
+      end_transfer(node, transfer, KAD_TRANSFER_TIMED_OUT);
+    } else if (!send_find(node, transfer)) {
+      end_transfer(node, transfer, KAD_TRANSFER_ENDED);
     }
-    if (transfer->tries == KAD_HANDOFF_TRIES) {
-      kad_handoff_unanswered(node, &transfer->to);
-    }
-    end_ask(node, transfer, false);
     return;
   case KAD_QUERY_ERROR:
-    end_ask(node, transfer, false);
+    end_transfer(node, transfer, KAD_TRANSFER_ENDED);
     return;
   case KAD_QUERY_REPLY:
-    take_shown(node, transfer, message);
+    apply_found(node, transfer, message);
     return;
   }
 }
 
-bool kad_transfer_begin(struct kad_node *node, kad_record_handle handle,
-                        const struct kad_contact *to, bool looking) {
+bool kad_transfer_start(struct kad_node *node, kad_record_handle handle,
+                        const struct kad_contact *to, kad_transfer_fn handler,
+                        kad_checked_fn checked) {
+  struct kad_transfers *transfers = &node->handoff.transfers;
   struct kad_transfer *transfer =
       kad_alloc_zero(&node->env.allocator, sizeof *transfer);
   if (transfer == NULL) {
@@ -263,19 +252,28 @@ bool kad_transfer_begin(struct kad_node *node, kad_record_handle handle,
   }
   transfer->to = *to;
   transfer->handle = handle;
-  transfer->looking = looking;
-  if (!send_ask(node, transfer)) {
-    free_handing(node, transfer);
+  transfer->handler = handler;
+  transfer->checked = checked;
+  if (!send_find(node, transfer)) {
+    free_transfer(node, transfer);
     return false;
   }
-  transfer->next = node->handoff.transfers;
-  node->handoff.transfers = transfer;
-  node->handoff.handing_count++;
+  transfer->next = transfers->first;
+  transfers->first = transfer;
+  transfers->count++;
   return true;
 }
 
-void kad_transfer_send(struct kad_node *node) {
-  struct kad_transfer *transfer = node->handoff.transfers;
+bool kad_transfer_any_waits(const struct kad_node *node) {
+  const struct kad_transfer *transfer = node->handoff.transfers.first;
+  while (transfer != NULL && !transfer->waiting) {
+    transfer = transfer->next;
+  }
+  return transfer != NULL;
+}
+
+void kad_transfer_send_waiting(struct kad_node *node) {
+  struct kad_transfer *transfer = node->handoff.transfers.first;
   while (transfer != NULL) {
     struct kad_transfer *next = transfer->next;
     if (transfer->waiting) {
@@ -284,20 +282,20 @@ void kad_transfer_send(struct kad_node *node) {
       }
       transfer->waiting = false;
       if (!send_store(node, transfer)) {
-        end_handing(node, transfer);
+        end_transfer(node, transfer, KAD_TRANSFER_ENDED);
       }
     }
     transfer = next;
   }
 }
 
-void kad_transfer_stop(struct kad_node *node) {
-  struct kad_handoff *handoff = &node->handoff;
-  while (handoff->transfers != NULL) {
-    struct kad_transfer *transfer = handoff->transfers;
-    handoff->transfers = transfer->next;
+void kad_transfer_stop_all(struct kad_node *node) {
+  struct kad_transfers *transfers = &node->handoff.transfers;
+  while (transfers->first != NULL) {
+    struct kad_transfer *transfer = transfers->first;
+    transfers->first = transfer->next;
     kad_rpc_disown(node, transfer);
-    free_handing(node, transfer);
+    free_transfer(node, transfer);
   }
-  handoff->handing_count = 0;
+  transfers->count = 0;
 }

@@ -1,47 +1,80 @@
-/* The records of one type under one key, on their way to a contact: it is asked
- * what it has of them, and given what it lacks, when the budget allows it.
+/* A transfer brings the records of one type under one key to a contact. It asks
+ * the contact which of them it holds, and stores those that it lacks, as the
+ * store budget allows.
  *
- *   asked ─► has them all: done
- *     └────► waiting for the budget ◄─► store under way ─► done
+ *   find_value sent ─► the contact holds all: ended
+ *     └─► waiting for the budget ◄─► store sent ─► ended
+ *
+ * Tested by tests/sim/holder_handoff_test.c.
  */
 #ifndef KAD_REPLICATION_TRANSFER_H
 #define KAD_REPLICATION_TRANSFER_H
 
 #include "records/store.h"
 
-struct kad_node;
+enum {
+  KAD_TRANSFER_TRIES = 3 /* of one query */
+};
 
-/* One of them. */
+enum kad_transfer_event {
+  KAD_TRANSFER_WAITS,     /* for the budget: call kad_transfer_send_waiting */
+  KAD_TRANSFER_HOLDS_ALL, /* ended: the contact holds all records */
+  KAD_TRANSFER_TIMED_OUT, /* ended: the contact does not answer */
+  KAD_TRANSFER_ENDED      /* ended otherwise */
+};
+
+struct kad_transfer;
+
+/* Receives the events of a transfer. The last one is that of its end, after
+ * which `transfer` is freed. */
+typedef void (*kad_transfer_fn)(struct kad_node *node,
+                                const struct kad_transfer *transfer,
+                                enum kad_transfer_event event);
+
+/* Receives what a check has found out about the record `handle`. */
+typedef void (*kad_checked_fn)(struct kad_node *node, kad_record_handle handle,
+                               bool holds_all);
+
 struct kad_transfer {
   struct kad_transfer *next;
+  kad_transfer_fn handler;
+  kad_checked_fn checked; /* not NULL: only checks what the contact holds */
   struct kad_contact to;
-  kad_record_handle handle; /* the newest of them */
+  kad_record_handle handle; /* the newest of the records */
   uint8_t tries;
-  bool looking; /* we only want to know whether it has them */
   bool waiting; /* for the budget */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
-  kad_record_handle *lacking; /* what it does not have, or NULL */
+  kad_record_handle *lacking; /* by the contact, or NULL */
   size_t lacking_count;
   size_t lacking_cap;
-  size_t sent; /* of these, in the store that is under way */
+  size_t sent_count; /* of `lacking`, in the store under way */
 };
 
-/* Begins with a call; kad_handoff_plan is called when it has ended. Where
- * we are only `looking`, kad_republish_looked is told. Returns false if it
- * cannot be asked. */
-bool kad_transfer_begin(struct kad_node *node, kad_record_handle handle,
-                        const struct kad_contact *to, bool looking);
+/* The transfers of a node. */
+struct kad_transfers {
+  struct kad_transfer *first;
+  uint32_t count;
+};
 
-/* Reads a held record as it is to be stored elsewhere. Returns false if it is
- * not there, or not to be handed over. */
+/* Starts a transfer of what is held beside the record `handle`, or, with
+ * `checked`, a check. Returns false if the query cannot be sent. */
+bool kad_transfer_start(struct kad_node *node, kad_record_handle handle,
+                        const struct kad_contact *to, kad_transfer_fn handler,
+                        kad_checked_fn checked);
+
+/* Reads a held record in the form in which it is stored elsewhere. Returns
+ * false if it is not held, or is not republished. */
 bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
                        struct kad_record *record);
 
-/* Sends the stores that the budget allows now. */
-void kad_transfer_send(struct kad_node *node);
+/* Returns true if a transfer waits for the budget. */
+bool kad_transfer_any_waits(const struct kad_node *node);
 
-/* Gives all of them up; for kad_node_free. */
-void kad_transfer_stop(struct kad_node *node);
+/* Sends the stores that the budget allows now. */
+void kad_transfer_send_waiting(struct kad_node *node);
+
+/* Frees all transfers without an event; for kad_node_free. */
+void kad_transfer_stop_all(struct kad_node *node);
 
 #endif
