@@ -173,6 +173,7 @@ build = {
         "core/sim/sim.c",
         "core/sim/trace.c",
         "core/wire/bencode.c",
+        "core/wire/codec.c",
         "core/wire/krpc.c",
         "core/wire/krpc_decode.c",
         "core/wire/krpc_encode.c",

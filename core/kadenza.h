@@ -416,9 +416,9 @@ struct kad_message {
                              put in, and `nodes` and `nodes6` where it has
                              none, instead of the other fields below; empty for
                              those */
-  bool misfit; /* a key of the core's replies has a form that they do not give
-                  it, and reads as absent. Only who asked can judge: malformed
-                  unless the query was a custom one */
+  bool malformed; /* a key that the core's replies use has a wrong form, and
+                     reads as absent. An error unless the query is a custom one
+                   */
   bool has_nodes, has_nodes6; /* write `nodes`, `nodes6`, even if empty */
   size_t contact_count;       /* of both families */
   struct kad_contact contacts[KAD_MESSAGE_CONTACTS];

@@ -63,7 +63,7 @@ static bool args_are_valid(struct kad_slice args) {
   struct kad_slice rest = args;
   return args.len == 0 ||
          (args.len <= KAD_DATAGRAM_MAX &&
-          kad_bencode_take(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
+          kad_bencode_read(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
           rest.len == 0 && dict.type == KAD_BENCODE_DICT &&
           !kad_bencode_find(&dict, "target", &value));
 }

@@ -289,7 +289,7 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
   struct kad_contact answered = {.id = message->id,
                                  .address = query->to.address};
   rtt_ms = rtt_ms > 0 ? rtt_ms : 1;
-  if (message->misfit && !query->custom) {
+  if (message->malformed && !query->custom) {
     node->stats.dropped_malformed++;
     fail_query(node, query);
     return;

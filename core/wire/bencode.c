@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-/* A container that has begun and not yet ended. */
+/* An open container. */
 struct level {
   bool is_dict;
   struct kad_slice key; /* the last key; `data` is NULL before the first */
 };
 
-/* The containers that are open at a place, the outermost first. */
+/* The open containers, the outermost first. */
 struct nesting {
   struct level levels[KAD_BENCODE_MAX_DEPTH];
   unsigned open;
@@ -16,8 +16,8 @@ struct nesting {
 
 /* ------------------------------------------------------------- reading -- */
 
-/* Every `scan` reads one thing between `at` and `end` and returns the place
- * after it, or NULL when it is not well-formed. */
+/* Each scan_ function reads one item between `at` and `end`. It returns the
+ * position after the item, or NULL when the item is malformed. */
 
 static inline const uint8_t *scan_string(const uint8_t *at, const uint8_t *end,
                                          struct kad_slice *bytes) {
@@ -27,8 +27,8 @@ static inline const uint8_t *scan_string(const uint8_t *at, const uint8_t *end,
   size_t len = (size_t)(*at++ - '0');
   while (at != end && *at != ':') {
     unsigned digit = (unsigned)*at - '0';
-    /* A digit after a zero would be a second form of the same length; a length
-     * past what is left is refused before it can overflow. */
+    /* No leading zeros: a length has one form. A length above the rest is
+     * refused before it can overflow. */
     if (digit > 9 || len == 0 || len > (size_t)(end - at)) {
       return NULL;
     }
@@ -43,7 +43,7 @@ static inline const uint8_t *scan_string(const uint8_t *at, const uint8_t *end,
   return at + 1 + len;
 }
 
-/* Reads the digits of a magnitude up to `limit`, in their one form. */
+/* Reads the digits of a magnitude up to `limit`, without leading zeros. */
 static const uint8_t *scan_magnitude(const uint8_t *at, const uint8_t *end,
                                      uint64_t limit, uint64_t *magnitude) {
   const uint8_t *start = at;
@@ -60,7 +60,7 @@ static const uint8_t *scan_magnitude(const uint8_t *at, const uint8_t *end,
   return at == start || at == end ? NULL : at + 1;
 }
 
-/* Reads an integer, whose `i` is at `at`. */
+/* Reads an integer. `at` is at its `i`. */
 static const uint8_t *scan_integer(const uint8_t *at, const uint8_t *end,
                                    int64_t *integer) {
   bool negative = end - at > 1 && at[1] == '-';
@@ -70,12 +70,12 @@ static const uint8_t *scan_integer(const uint8_t *at, const uint8_t *end,
   if (at == NULL || (negative && magnitude == 0)) {
     return NULL;
   }
-  /* The magnitude of the smallest integer does not fit its own type. */
+  /* The magnitude of INT64_MIN does not fit int64_t. */
   *integer = negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
   return at;
 }
 
-/* Reads the next key of a dictionary, which may not be the one before it. */
+/* Reads the next key of a dictionary. It must differ from the previous one. */
 static const uint8_t *scan_key(const uint8_t *at, const uint8_t *end,
                                struct kad_slice *last) {
   struct kad_slice key;
@@ -101,7 +101,7 @@ static bool is_container(uint8_t byte) {
   return byte == 'l' || byte == 'd';
 }
 
-/* Reads a scalar, or the begin or the end of a container. */
+/* Reads a scalar, or the start or the end of a container. */
 static const uint8_t *scan_step(const uint8_t *at, const uint8_t *end,
                                 unsigned depth, struct nesting *nesting) {
   if (nesting->open > 0) {
@@ -127,7 +127,7 @@ static const uint8_t *scan_step(const uint8_t *at, const uint8_t *end,
   return at + 1;
 }
 
-/* Reads a list or dictionary that nests at most `depth` deep. */
+/* Reads a list or dictionary that nests up to `depth`. */
 static const uint8_t *scan_container(const uint8_t *at, const uint8_t *end,
                                      unsigned depth) {
   struct nesting nesting;
@@ -138,9 +138,9 @@ static const uint8_t *scan_container(const uint8_t *at, const uint8_t *end,
   return at;
 }
 
-/* Fills the fields of `value` one by one: copying it whole right after it was
- * filled would wait for the parts to reach memory. */
-bool kad_bencode_take(struct kad_slice *rest, unsigned depth,
+/* Sets the fields of `value` one by one: copying a struct right after setting
+ * its fields would stall until they reach memory. */
+bool kad_bencode_read(struct kad_slice *rest, unsigned depth,
                       struct kad_bencode *value) {
   if (rest->len == 0) {
     return false;
@@ -173,7 +173,7 @@ bool kad_bencode_take(struct kad_slice *rest, unsigned depth,
   return true;
 }
 
-bool kad_bencode_take_string(struct kad_slice *rest, struct kad_slice *bytes) {
+bool kad_bencode_read_string(struct kad_slice *rest, struct kad_slice *bytes) {
   if (rest->len == 0) {
     return false;
   }
@@ -189,7 +189,7 @@ bool kad_bencode_take_string(struct kad_slice *rest, struct kad_slice *bytes) {
 
 int kad_bencode_parse(struct kad_slice in, struct kad_bencode *value) {
   struct kad_bencode found;
-  if (!kad_bencode_take(&in, KAD_BENCODE_MAX_DEPTH, &found) || in.len != 0) {
+  if (!kad_bencode_read(&in, KAD_BENCODE_MAX_DEPTH, &found) || in.len != 0) {
     return KAD_EMALFORMED;
   }
   *value = found;
@@ -197,13 +197,13 @@ int kad_bencode_parse(struct kad_slice in, struct kad_bencode *value) {
 }
 
 bool kad_bencode_next(struct kad_slice *rest, struct kad_bencode *value) {
-  return kad_bencode_take(rest, KAD_BENCODE_MAX_DEPTH, value);
+  return kad_bencode_read(rest, KAD_BENCODE_MAX_DEPTH, value);
 }
 
 bool kad_bencode_next_pair(struct kad_slice *rest, struct kad_slice *key,
                            struct kad_bencode *value) {
-  return kad_bencode_take_string(rest, key) &&
-         kad_bencode_take(rest, KAD_BENCODE_MAX_DEPTH, value);
+  return kad_bencode_read_string(rest, key) &&
+         kad_bencode_read(rest, KAD_BENCODE_MAX_DEPTH, value);
 }
 
 bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
@@ -235,8 +235,8 @@ size_t kad_decimal_size(uint64_t value) {
   return size;
 }
 
-/* Writes the digits of `value` so that they end before `end`. */
-static void put_decimal(uint8_t *end, uint64_t value) {
+/* Writes the digits of `value` before `end`. */
+static void write_decimal(uint8_t *end, uint64_t value) {
   do {
     *--end = (uint8_t)('0' + value % 10);
     value /= 10;
@@ -262,7 +262,7 @@ static void write_byte(struct kad_writer *writer, char byte) {
 
 void kad_write_integer(struct kad_writer *writer, int64_t value) {
   bool negative = value < 0;
-  /* Negated without a sign, as the smallest integer has no opposite. */
+  /* Negates without a sign, because INT64_MIN has no opposite. */
   uint64_t magnitude = negative ? 0 - (uint64_t)value : (uint64_t)value;
   size_t size = kad_decimal_size(magnitude) + (negative ? 3 : 2);
   uint8_t *place = reserve(writer, size);
@@ -270,8 +270,8 @@ void kad_write_integer(struct kad_writer *writer, int64_t value) {
     return;
   }
   place[0] = 'i';
-  place[1] = '-'; /* the first digit takes its place if there is no sign */
-  put_decimal(place + size - 1, magnitude);
+  place[1] = '-'; /* the first digit overwrites it if there is no sign */
+  write_decimal(place + size - 1, magnitude);
   place[size - 1] = 'e';
 }
 
@@ -281,7 +281,7 @@ uint8_t *kad_writer_reserve_string(struct kad_writer *writer, size_t len) {
   if (place == NULL) {
     return NULL;
   }
-  put_decimal(place + digits, len);
+  write_decimal(place + digits, len);
   place[digits] = ':';
   return place + digits + 1;
 }

@@ -1,6 +1,6 @@
 #include "wire/krpc.h"
 
-/* All that a message of KRPC has is in its datagram. */
+/* A decoded message borrows its datagram alone, so that it needs no scratch. */
 static int decode(void *state, struct kad_slice datagram, size_t id_size,
                   struct kad_message *message, struct kad_writer *scratch) {
   (void)scratch;

@@ -1,27 +1,25 @@
 /* KRPC, the built-in codec (BEP 5, 32, 42 and 43, and kadenza's own queries).
- * docs/protocol.md says what is on the wire. */
+ * docs/protocol.md describes the format. */
 #ifndef KAD_WIRE_KRPC_H
 #define KAD_WIRE_KRPC_H
 
 #include "wire/codec.h"
 
-/* Reads a datagram; see kad_codec. `state` is ignored. */
+/* Decodes a datagram; see struct kad_codec. Ignores `state`. */
 KAD_MUST_CHECK int kad_krpc_decode(void *state, struct kad_slice datagram,
                                    size_t id_size, struct kad_message *message);
 
-/* Writes a message; see kad_codec. `state` is ignored. */
+/* Encodes a message; see struct kad_codec. Ignores `state`. */
 KAD_MUST_CHECK int kad_krpc_encode(void *state,
                                    const struct kad_message *message,
                                    size_t id_size, struct kad_writer *writer);
 
-/* Returns the bytes that `record` adds to a message, so that a page can be
- * filled up to a limit. The first record of a message adds
- * KAD_KRPC_VALUES_SIZE bytes more. */
+/* Returns the bytes that `record` adds to a message. The first record of a
+ * message adds KAD_KRPC_VALUES_SIZE bytes more. */
 size_t kad_krpc_record_size(const struct kad_record *record);
 
 enum {
-  KAD_KRPC_VALUES_SIZE = 10, /* the key `values`, and its list's ends */
-  KAD_KRPC_SALT_MAX = 255,   /* bytes of a salt that is read, to be refused */
+  KAD_KRPC_VALUES_SIZE = 10 /* the key `values` and the ends of its list */
 };
 
 #endif

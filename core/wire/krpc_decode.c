@@ -14,7 +14,7 @@ static bool read_record_fields(const struct kad_fields *fields,
   bool has_ttl = false;
   if (!kad_fields_find(fields, KAD_KEY_V, KAD_BENCODE_STRING) ||
       !kad_fields_string(fields, KAD_KEY_V, 0, SIZE_MAX, &record->value) ||
-      !kad_fields_string(fields, KAD_KEY_SALT, 0, KAD_KRPC_SALT_MAX,
+      !kad_fields_string(fields, KAD_KEY_SALT, 0, KAD_MESSAGE_SALT_MAX,
                          &record->salt) ||
       !kad_fields_string(fields, KAD_KEY_K, KAD_PUBLISHER_SIZE,
                          KAD_PUBLISHER_SIZE, &publisher) ||
@@ -42,7 +42,8 @@ static bool read_record(const struct kad_message *message,
   return read_record_fields(&fields, record);
 }
 
-/* Reads the records of a store: all of them are good, or none is taken. */
+/* Reads the records of a store query. One malformed record makes the query
+ * malformed. */
 static bool read_records(const struct kad_fields *fields,
                          struct kad_message *message) {
   const struct kad_bencode *list =
@@ -66,7 +67,7 @@ static bool read_records(const struct kad_fields *fields,
 
 /* ------------------------------------------------------------- queries -- */
 
-/* Reads `want`, a list in which only "n4" and "n6" mean anything (BEP 32). */
+/* Reads the list `want`. Ignores items other than "n4" and "n6" (BEP 32). */
 static bool read_want(const struct kad_fields *fields,
                       struct kad_message *message) {
   const struct kad_bencode *list =
@@ -86,7 +87,7 @@ static bool read_want(const struct kad_fields *fields,
   return true;
 }
 
-/* Reads the port of an announcement; one that is implied is not looked at. */
+/* Reads the port of an announcement. Ignores its value if it is implied. */
 static bool read_port(const struct kad_fields *fields,
                       struct kad_message *message) {
   const struct kad_bencode *implied =
@@ -125,8 +126,8 @@ static bool read_core_arguments(const struct kad_fields *fields, size_t id_size,
          read_records(fields, message);
 }
 
-/* What a custom query means by these keys is its own affair, so they are taken
- * where they look like ours and left where they do not. */
+/* A custom query may give these keys another meaning: reads them only if they
+ * have the form that the core's queries have. */
 static void read_custom_arguments(const struct kad_fields *fields,
                                   size_t id_size, struct kad_message *message) {
   (void)read_target(fields, KAD_KEY_TARGET, id_size, message);
@@ -136,11 +137,11 @@ static void read_custom_arguments(const struct kad_fields *fields,
   (void)read_want(fields, message);
 }
 
-/* The arguments of the core's queries, besides the id. Others are ignored. */
+/* The arguments of the core's queries besides the id. Others are ignored. */
 static const struct {
   uint32_t required;
   uint32_t optional;
-} shapes[] = {
+} arguments_of[] = {
     [KAD_METHOD_PING] = {0, 0},
     [KAD_METHOD_FIND_NODE] = {KAD_KEY_BIT(KAD_KEY_TARGET),
                               KAD_KEY_BIT(KAD_KEY_WANT)},
@@ -174,8 +175,8 @@ static bool read_arguments(const struct kad_bencode *dict, size_t id_size,
     read_custom_arguments(&fields, id_size, message);
     return true;
   }
-  uint32_t required = shapes[message->method].required;
-  fields.present &= required | shapes[message->method].optional;
+  uint32_t required = arguments_of[message->method].required;
+  fields.present &= required | arguments_of[message->method].optional;
   if ((fields.present & required) != required) {
     return false;
   }
@@ -204,7 +205,7 @@ static int read_query(const struct kad_fields *top, size_t id_size,
 
 /* ------------------------------------------------------------- replies -- */
 
-/* Adds the contact `entry`, an id and a compact address. Port 0 is nobody's. */
+/* Adds the contact `entry`, an id and a compact address. Ignores port 0. */
 static void add_contact(struct kad_message *message, struct kad_slice entry,
                         size_t id_size) {
   if (message->contact_count == KAD_MESSAGE_CONTACTS) {
@@ -239,8 +240,7 @@ static bool read_contacts(const struct kad_fields *fields, enum kad_key key,
   return true;
 }
 
-/* Adds a peer to the values of a reply; strings that are none are passed over.
- */
+/* Adds a peer to the values of a reply. Ignores a string that is not a peer. */
 static void add_peer(struct kad_message *message, struct kad_slice compact) {
   struct kad_address peer;
   if (message->peer_count < KAD_MESSAGE_PEERS &&
@@ -262,7 +262,7 @@ static bool add_record(struct kad_message *message,
   return true;
 }
 
-/* Reads the values of a reply: strings are peers, dictionaries are records. */
+/* Reads the values of a reply. Strings are peers, dictionaries are records. */
 static bool read_values(const struct kad_fields *fields,
                         struct kad_message *message) {
   const struct kad_bencode *list =
@@ -295,7 +295,8 @@ static bool next_integer(struct kad_slice *rest, int64_t min, int64_t max,
   return true;
 }
 
-/* Reads what an error and an entry of `errors` end with: a code and a text. */
+/* Reads the code and the text at the end of an error and of an entry of
+ * `errors`. */
 static bool next_code(struct kad_slice *rest, int *code,
                       struct kad_slice *text) {
   struct kad_bencode item;
@@ -356,8 +357,8 @@ static int read_reply(const struct kad_fields *top, size_t id_size,
       !message->has_id) {
     return KAD_EMALFORMED;
   }
-  /* Each is read, whatever the others are. */
-  const bool fits[] = {
+  /* Reads all keys, even after a malformed one. */
+  const bool is_valid[] = {
       read_contacts(&fields, KAD_KEY_NODES, id_size, &message->has_nodes,
                     message),
       read_contacts(&fields, KAD_KEY_NODES6, id_size, &message->has_nodes6,
@@ -371,8 +372,8 @@ static int read_reply(const struct kad_fields *top, size_t id_size,
       read_values(&fields, message),
       read_errors(&fields, message),
   };
-  for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
-    message->misfit = message->misfit || !fits[i];
+  for (size_t i = 0; i < sizeof is_valid / sizeof *is_valid; i++) {
+    message->malformed = message->malformed || !is_valid[i];
   }
   return 0;
 }
@@ -390,7 +391,7 @@ static int read_error(const struct kad_fields *top,
   return next_code(&rest, &message->code, &message->text) ? 0 : KAD_EMALFORMED;
 }
 
-/* Reads the keys beside the body that are of use but that nothing hangs on. */
+/* Reads the optional keys beside the body. Ignores malformed ones. */
 static void read_envelope(const struct kad_fields *top,
                           struct kad_message *message) {
   const struct kad_bencode *ip =
@@ -405,7 +406,8 @@ static void read_envelope(const struct kad_fields *top,
   }
 }
 
-/* Decides the kind by `y` alone: real errors carry an `r` too. */
+/* Chooses the kind by `y` alone, because some clients send errors with an `r`.
+ */
 static int read_body(const struct kad_fields *top, uint8_t kind, size_t id_size,
                      struct kad_message *message) {
   switch (kind) {

@@ -83,7 +83,7 @@ static void write_record(struct kad_writer *writer,
   kad_write_close(writer);
 }
 
-/* Writes the peers of a get_peers reply, or the records of anything else. */
+/* Writes the peers of a get_peers reply, or the records of another message. */
 static void write_values(struct kad_writer *writer,
                          const struct kad_message *message) {
   kad_write_key(writer, "values");
@@ -99,7 +99,7 @@ static void write_values(struct kad_writer *writer,
 
 /* ------------------------------------------------- a custom dictionary -- */
 
-/* Writes the contacts of `family` one after the other into a string. */
+/* Writes the contacts of `family` into one string. */
 static void write_contacts(struct kad_writer *writer,
                            const struct kad_message *message, unsigned family,
                            size_t id_size) {
@@ -124,7 +124,8 @@ static void write_contacts(struct kad_writer *writer,
   }
 }
 
-/* What the core has to say beside a dictionary of the user's. */
+/* The keys that the core adds to a dictionary of the user, in ascending order.
+ */
 enum own_key {
   OWN_ID,
   OWN_NODES,
@@ -137,7 +138,7 @@ static const char *const own_names[OWN_KEYS] = {
     [OWN_ID] = "id",
     [OWN_NODES] = "nodes",
     [OWN_NODES6] = "nodes6",
-    [OWN_TARGET] = "target", /* in ascending order */
+    [OWN_TARGET] = "target",
 };
 
 static bool has_key(const struct kad_bencode *dict, const char *key) {
@@ -145,8 +146,8 @@ static bool has_key(const struct kad_bencode *dict, const char *key) {
   return kad_bencode_find(dict, key, &value);
 }
 
-/* Tells which keys of ours to write: the id always, the others where `dict` has
- * not got them. */
+/* Returns the set of keys to add: the id always, the others if `dict` does not
+ * have them. */
 static unsigned own_keys(const struct kad_message *message,
                          const struct kad_bencode *dict) {
   unsigned keys = 1U << OWN_ID;
@@ -190,8 +191,8 @@ static bool precedes(const char *name, struct kad_slice key) {
   return order < 0 || (order == 0 && own.len <= key.len);
 }
 
-/* Writes those of `keys` that come before `before`, or all that are left when
- * it is NULL, and takes them out of `*keys`. */
+/* Writes those of `*keys` that come before `before`, or all of them when it is
+ * NULL. Removes them from `*keys`. */
 static void write_own_until(struct kad_writer *writer,
                             const struct kad_message *message, size_t id_size,
                             unsigned *keys, const struct kad_slice *before) {
@@ -204,14 +205,14 @@ static void write_own_until(struct kad_writer *writer,
   }
 }
 
-/* Writes the dictionary `raw` of a custom message, with our id in place of any
+/* Writes the dictionary `raw` of a custom message. Our id replaces the `id`
  * that it may have. */
 static int write_merged(struct kad_writer *writer,
                         const struct kad_message *message, size_t id_size,
                         struct kad_slice raw) {
   struct kad_bencode dict;
-  /* The message around it takes one level of the depth that is read. */
-  if (!kad_bencode_take(&raw, KAD_BENCODE_MAX_DEPTH - 1, &dict) ||
+  /* The message around it takes one level of the depth. */
+  if (!kad_bencode_read(&raw, KAD_BENCODE_MAX_DEPTH - 1, &dict) ||
       raw.len != 0 || dict.type != KAD_BENCODE_DICT) {
     return KAD_EINVAL;
   }
@@ -226,7 +227,7 @@ static int write_merged(struct kad_writer *writer,
     if (kad_slice_equal(key, kad_slice_of("id"))) {
       continue;
     }
-    /* Taking an id out may leave a key beside its like. */
+    /* Without `id` between them, equal keys may be adjacent. */
     if (kad_slice_equal(key, last)) {
       return KAD_EINVAL;
     }
@@ -263,8 +264,8 @@ static bool wants_nodes(enum kad_method_id method) {
          method == KAD_METHOD_FIND_VALUE;
 }
 
-/* Writes what announce_peer alone has, up to its port. A port is required even
- * where it is implied. */
+/* Writes the arguments of announce_peer. The port is written even if it is
+ * implied, because old nodes require it. */
 static void write_announcement(struct kad_writer *writer,
                                const struct kad_message *message,
                                size_t id_size) {
@@ -276,7 +277,7 @@ static void write_announcement(struct kad_writer *writer,
   write_pair(writer, "token", message->token);
 }
 
-/* Writes the arguments that find_value and store have after the target. */
+/* Writes the arguments of find_value and store after the target. */
 static void write_typed(struct kad_writer *writer,
                         const struct kad_message *message) {
   bool store = is_store(message->method);
@@ -411,7 +412,7 @@ static void write_name(struct kad_writer *writer,
   }
 }
 
-/* Writes what every kind of message ends with. */
+/* Writes the end of a message of any kind. */
 static void write_tail(struct kad_writer *writer,
                        const struct kad_message *message) {
   static const char *const kinds[] = {

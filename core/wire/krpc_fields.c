@@ -10,7 +10,8 @@ static const char key_names[][13] = {
 #undef KEY_NAME
 };
 
-/* Returns which of the keys `first` … `last`, all as long as `name`, it is. */
+/* Returns which of the keys `first` … `last` is `name`, or KAD_KEY_COUNT. All
+ * of them are as long as `name`. */
 static enum kad_key find_among(struct kad_slice name, enum kad_key first,
                                enum kad_key last) {
   for (unsigned i = first; i <= last; i++) {
@@ -22,7 +23,7 @@ static enum kad_key find_among(struct kad_slice name, enum kad_key first,
   return KAD_KEY_COUNT;
 }
 
-/* Returns which key `name` is; KAD_KEY_COUNT for one that is not read. */
+/* Returns the key `name`, or KAD_KEY_COUNT if it is not known. */
 static enum kad_key find_key(struct kad_slice name) {
   switch (name.len) {
   case 1:
@@ -46,26 +47,26 @@ static enum kad_key find_key(struct kad_slice name) {
   }
 }
 
-/* Takes a key and its value off `rest`, into the place of the key's field. What
- * is not read, and a key that was there before, goes to `unread`. */
-static bool take_field(struct kad_slice *rest, unsigned depth,
+/* Reads a key and its value from the front of `rest` into the field of the key.
+ * Skips the value of an unknown key and of a repeated one. */
+static bool read_field(struct kad_slice *rest, unsigned depth,
                        struct kad_fields *fields, struct kad_slice *name) {
-  struct kad_bencode unread;
-  if (!kad_bencode_take_string(rest, name)) {
+  struct kad_bencode skipped;
+  if (!kad_bencode_read_string(rest, name)) {
     return false;
   }
   enum kad_key key = find_key(*name);
   if (key == KAD_KEY_COUNT || (fields->present & KAD_KEY_BIT(key))) {
-    return kad_bencode_take(rest, depth, &unread);
+    return kad_bencode_read(rest, depth, &skipped);
   }
   fields->present |= KAD_KEY_BIT(key);
-  return kad_bencode_take(rest, depth, &fields->values[key]);
+  return kad_bencode_read(rest, depth, &fields->values[key]);
 }
 
 void kad_fields_collect(struct kad_slice items, struct kad_fields *fields) {
   struct kad_slice name;
   fields->present = 0;
-  while (take_field(&items, KAD_BENCODE_MAX_DEPTH, fields, &name)) {
+  while (read_field(&items, KAD_BENCODE_MAX_DEPTH, fields, &name)) {
   }
 }
 
@@ -77,7 +78,7 @@ bool kad_fields_parse(struct kad_slice datagram, struct kad_fields *fields) {
   struct kad_slice names[2] = {{NULL, 0}, {NULL, 0}};
   fields->present = 0;
   for (unsigned i = 0; rest.len > 0 && rest.data[0] != 'e'; i ^= 1) {
-    if (!take_field(&rest, KAD_BENCODE_MAX_DEPTH - 1, fields, &names[i]) ||
+    if (!read_field(&rest, KAD_BENCODE_MAX_DEPTH - 1, fields, &names[i]) ||
         (names[i ^ 1].data != NULL && kad_slice_equal(names[0], names[1]))) {
       return false;
     }

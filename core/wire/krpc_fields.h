@@ -1,5 +1,5 @@
-/* The fields of KRPC's dictionaries: which keys are known, and how the value of
- * one is read. */
+/* The fields of KRPC's dictionaries: the known keys, and readers of their
+ * values. Tested by tests/unit/wire/krpc_decode_test.c. */
 #ifndef KAD_WIRE_KRPC_FIELDS_H
 #define KAD_WIRE_KRPC_FIELDS_H
 
@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-/* Every key that is read, in whichever dictionary, the shorter first. */
+/* The known keys of all dictionaries, by length. */
 #define KAD_KEY_MAP(X)              \
   X(KAD_KEY_A, "a")                 \
   X(KAD_KEY_E, "e")                 \
@@ -52,39 +52,39 @@ enum kad_key {
 
 static_assert(KAD_KEY_COUNT <= 32, "a set of keys fits 32 bits");
 
-/* What a dictionary has of the known keys. Only the values whose bit is set in
- * `present` mean anything. Of keys that repeat, the first counts. */
+/* The known keys of a dictionary. Only values whose bit is set in `present` are
+ * valid. If a key repeats, the first one counts. */
 struct kad_fields {
   uint32_t present;
   struct kad_bencode values[KAD_KEY_COUNT];
 };
 
-/* Collects the fields of a dictionary that has been parsed, from its items. */
+/* Collects the fields from the items of a parsed dictionary. */
 void kad_fields_collect(struct kad_slice items, struct kad_fields *fields);
 
 /* Checks that `datagram` is exactly one dictionary, as kad_bencode_parse does,
  * and collects its fields. */
 bool kad_fields_parse(struct kad_slice datagram, struct kad_fields *fields);
 
-/* Returns the value of `key` if it is there and of `type`, else NULL. */
+/* Returns the value of `key`, or NULL if it is absent or not of `type`. */
 const struct kad_bencode *kad_fields_find(const struct kad_fields *fields,
                                           enum kad_key key,
                                           enum kad_bencode_type type);
 
-/* Returns true if `key` is not there, whatever its type. */
+/* Returns true if `key` is absent. */
 static inline bool kad_fields_lack(const struct kad_fields *fields,
                                    enum kad_key key) {
   return (fields->present & KAD_KEY_BIT(key)) == 0;
 }
 
-/* The readers return true if their key is absent, or has the form that it
- * should have. They write nothing unless it is there and has that form. */
+/* The readers below return false if their key is present with a wrong type,
+ * size or value. They write only if it is present and right. */
 
 /* Reads a string of `min` … `max` bytes. */
 bool kad_fields_string(const struct kad_fields *fields, enum kad_key key,
                        size_t min, size_t max, struct kad_slice *bytes);
 
-/* Reads an id of exactly `id_size` bytes over the first bytes of `id`. */
+/* Reads an id of exactly `id_size` bytes into the first bytes of `id`. */
 bool kad_fields_id(const struct kad_fields *fields, enum kad_key key,
                    size_t id_size, bool *has, struct kad_id *id);
 

@@ -50,7 +50,7 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->why = none;
   message->record_count = 0;
   message->reply = none;
-  message->misfit = false;
+  message->malformed = false;
   message->has_nodes = false;
   message->has_nodes6 = false;
   message->contact_count = 0;
@@ -78,7 +78,7 @@ bool kad_method_is_reserved(struct kad_slice name) {
   static const char *const reserved[] = {
       "get", "put",        /* BEP 44 */
       "sample_infohashes", /* BEP 51 */
-      "vote",              /* asked by other programs */
+      "vote",              /* sent by other programs */
   };
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
     if (kad_slice_equal(name, kad_slice_of(reserved[i]))) {

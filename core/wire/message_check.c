@@ -1,13 +1,10 @@
-/* What must hold of a message, whoever has read it. */
-#include "wire/codec.h"
+/* Checks the messages that a codec of the user has decoded.
+ * Tested by tests/unit/wire/codec_test.c. */
+#include "wire/message.h"
 
 #include <string.h>
 
-enum {
-  SALT_MAX = 255 /* bytes of a salt that is read, to be refused */
-};
-
-static bool id_fits(const struct kad_id *id, size_t id_size) {
+static bool is_id_of_size(const struct kad_id *id, size_t id_size) {
   static const uint8_t zero[KAD_ID_SIZE];
   return memcmp(id->bytes + id_size, zero, KAD_ID_SIZE - id_size) == 0;
 }
@@ -22,7 +19,7 @@ static bool is_reachable(const struct kad_address *address) {
   return (address->family == 4 || address->family == 6) && address->port != 0;
 }
 
-static bool contacts_fit(const struct kad_message *message, size_t id_size) {
+static bool check_contacts(const struct kad_message *message, size_t id_size) {
   if (message->contact_count > KAD_MESSAGE_CONTACTS ||
       message->peer_count > KAD_MESSAGE_PEERS ||
       message->error_count > KAD_MESSAGE_ERRORS) {
@@ -30,7 +27,8 @@ static bool contacts_fit(const struct kad_message *message, size_t id_size) {
   }
   for (size_t i = 0; i < message->contact_count; i++) {
     const struct kad_contact *contact = &message->contacts[i];
-    if (!is_reachable(&contact->address) || !id_fits(&contact->id, id_size)) {
+    if (!is_reachable(&contact->address) ||
+        !is_id_of_size(&contact->id, id_size)) {
       return false;
     }
   }
@@ -42,8 +40,8 @@ static bool contacts_fit(const struct kad_message *message, size_t id_size) {
   return true;
 }
 
-/* Names the records by the query that they came in. */
-static bool records_fit(struct kad_message *message) {
+/* Checks the records and sets their key and type to those of the message. */
+static bool check_records(struct kad_message *message) {
   if (message->record_count > KAD_RECORDS_PER_MESSAGE) {
     return false;
   }
@@ -52,7 +50,7 @@ static bool records_fit(struct kad_message *message) {
     record->key = message->target;
     record->type = message->type;
     record->age = 0;
-    if (record->salt.len > SALT_MAX ||
+    if (record->salt.len > KAD_MESSAGE_SALT_MAX ||
         (record->publisher == NULL) != (record->signature == NULL)) {
       return false;
     }
@@ -60,7 +58,7 @@ static bool records_fit(struct kad_message *message) {
   return true;
 }
 
-/* Tells whether a query has what its method needs. */
+/* Returns true if a query has the arguments that its method needs. */
 static bool has_arguments(const struct kad_message *message) {
   switch (message->method) {
   case KAD_METHOD_CUSTOM:
@@ -81,7 +79,7 @@ static bool has_arguments(const struct kad_message *message) {
   return false;
 }
 
-static bool body_fits(struct kad_message *message) {
+static bool check_body(struct kad_message *message) {
   switch (message->kind) {
   case KAD_MESSAGE_QUERY:
     message->method = kad_method_find(message->name);
@@ -96,30 +94,13 @@ static bool body_fits(struct kad_message *message) {
 }
 
 int kad_message_check(struct kad_message *message, size_t id_size) {
-  bool fits = message->transaction.len > 0 &&
-              message->transaction.len <= KAD_TRANSACTION_MAX &&
-              message->token.len <= KAD_TOKEN_MAX &&
-              message->type.len <= KAD_TYPE_NAME_MAX &&
-              id_fits(&message->id, id_size) &&
-              id_fits(&message->target, id_size) &&
-              contacts_fit(message, id_size) && records_fit(message) &&
-              body_fits(message);
-  return fits ? 0 : KAD_EMALFORMED;
-}
-
-int kad_codec_read(const struct kad_codec *codec, struct kad_slice datagram,
-                   size_t id_size, struct kad_message *message,
-                   struct kad_writer *scratch) {
-  int error = codec->decode(codec->state, datagram, id_size, message, scratch);
-  if (error == 0 && codec != kad_codec_krpc()) {
-    error = scratch->overflow ? KAD_EMALFORMED
-                              : kad_message_check(message, id_size);
-    if (message->kind != KAD_MESSAGE_QUERY && error != 0) {
-      message->transaction.len = 0;
-    }
-  }
-  if (message->transaction.len > KAD_TRANSACTION_MAX) {
-    message->transaction.len = 0;
-  }
-  return error == 0 ? 0 : KAD_EMALFORMED;
+  const bool is_valid = message->transaction.len > 0 &&
+                        message->transaction.len <= KAD_TRANSACTION_MAX &&
+                        message->token.len <= KAD_TOKEN_MAX &&
+                        message->type.len <= KAD_TYPE_NAME_MAX &&
+                        is_id_of_size(&message->id, id_size) &&
+                        is_id_of_size(&message->target, id_size) &&
+                        check_contacts(message, id_size) &&
+                        check_records(message) && check_body(message);
+  return is_valid ? 0 : KAD_EMALFORMED;
 }

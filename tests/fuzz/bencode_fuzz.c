@@ -1,5 +1,5 @@
-/* Bencode: whatever is accepted can be walked to its last item, and written
- * again byte for byte. */
+/* Parses bencode. Iterating over an accepted value must reach its last item,
+ * and writing the items must give the same bytes. */
 #include "kadenza.h"
 
 #include <assert.h>
@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A container that is being written again. */
+/* A container that is being written. */
 struct level {
   struct kad_slice rest;
   bool is_dict;
@@ -25,7 +25,7 @@ static void check_within(struct kad_slice outer, struct kad_slice inner) {
   assert(inner.data + inner.len <= outer.data + outer.len);
 }
 
-/* Writes `value`, or its begin; its items follow from the stack. */
+/* Writes `value`, or the start of a container, whose items the stack writes. */
 static void write_value(struct kad_writer *writer, struct stack *stack,
                         const struct kad_bencode *value) {
   bool is_dict = value->type == KAD_BENCODE_DICT;
@@ -49,7 +49,7 @@ static void write_value(struct kad_writer *writer, struct stack *stack,
   }
 }
 
-/* Takes the next item of the innermost container; false at its end. */
+/* Reads the next item of the innermost container. Returns false at its end. */
 static bool take_item(struct kad_writer *writer, struct level *level,
                       struct kad_bencode *item) {
   struct kad_slice key;
@@ -76,7 +76,7 @@ static void write_again(struct kad_writer *writer,
       write_value(writer, &stack, &item);
       continue;
     }
-    /* What was accepted as a whole has no item that cannot be taken. */
+    /* An accepted value has no malformed items. */
     assert(level->rest.len == 0);
     kad_write_close(writer);
     stack.depth--;

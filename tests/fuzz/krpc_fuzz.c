@@ -1,5 +1,5 @@
-/* KRPC: what is read keeps its bounds, and can be written and read again, after
- * which writing it gives the same bytes. */
+/* Decodes KRPC. The result must stay within its limits and within the datagram.
+ * Encoding it, decoding that and encoding it again must give the same bytes. */
 #include "wire/krpc.h"
 
 #include <assert.h>
@@ -59,7 +59,8 @@ static void check_message(const struct kad_message *message,
   assert(message->has_id || message->kind == KAD_MESSAGE_ERROR);
 }
 
-/* A malformed message is a query that can be answered, or nothing. */
+/* A malformed message is a query that can be answered, or has no transaction.
+ */
 static void check_refusal(const struct kad_message *message,
                           struct kad_slice datagram) {
   if (message->transaction.len > 0) {
@@ -69,14 +70,14 @@ static void check_refusal(const struct kad_message *message,
   }
 }
 
-/* Writes `message`, reads that, and writes it once more. */
+/* Encodes `message`, decodes that, and encodes it again. */
 static void check_again(const struct kad_message *message, size_t id_size) {
   static uint8_t first[DATAGRAM_MAX];
   static uint8_t second[DATAGRAM_MAX];
   struct kad_writer writer = {.data = first, .cap = sizeof first};
   int status = kad_krpc_encode(NULL, message, id_size, &writer);
   if (status != 0) {
-    /* A dictionary of strangers may repeat a key on both sides of its id. */
+    /* A dictionary may have one key on both sides of its id. */
     assert(status == KAD_EINVAL || status == KAD_ETOOBIG);
     return;
   }
@@ -107,10 +108,10 @@ static void check_datagram(struct kad_slice datagram, size_t id_size) {
   }
   check_message(&message, datagram);
   check_again(&message, id_size);
-  /* Replies are written from their fields, too. */
+  /* Also encodes a reply from its fields. */
   if (message.kind == KAD_MESSAGE_REPLY) {
     message.reply.len = 0;
-    message.misfit = false;
+    message.malformed = false;
     check_again(&message, id_size);
   }
 }

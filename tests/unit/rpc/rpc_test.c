@@ -399,7 +399,7 @@ static void no_query_takes_longer_than_is_configured(void **state) {
 
 /* --------------------------------------------------------------- forms -- */
 
-static void a_misfit_reply_to_our_own_query_fails_it(void **state) {
+static void malformed_reply_fails_the_query(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
   struct outcome outcome;
@@ -563,7 +563,7 @@ int main(void) {
       TEST(a_call_is_given_the_time_of_a_hook),
       TEST(timeouts_of_strangers_follow_what_others_took),
       TEST(no_query_takes_longer_than_is_configured),
-      TEST(a_misfit_reply_to_our_own_query_fails_it),
+      TEST(malformed_reply_fails_the_query),
       TEST(a_reply_to_a_custom_call_may_have_any_form),
       TEST(an_error_reaches_the_caller),
       TEST(a_martian_is_not_asked),

@@ -7,8 +7,8 @@
 #define BYTES(literal) \
   ((struct kad_slice){(const uint8_t *)(literal), sizeof(literal) - 1})
 
-/* Parses a copy that ends where its memory ends, so that a sanitizer sees a
- * read past it. Returns the status alone. */
+/* Parses a copy that ends at the end of its memory, so that a sanitizer finds a
+ * read past it. Returns the status. */
 static int parse_exactly(struct kad_slice in) {
   uint8_t *copy = malloc(in.len > 0 ? in.len : 1);
   assert_non_null(copy);
@@ -56,7 +56,7 @@ static void integers_are_read_exactly(void **state) {
   assert_true(parse("i-9223372036854775808e").integer == INT64_MIN);
 }
 
-static void integers_have_one_form(void **state) {
+static void integers_have_one_canonical_form(void **state) {
   (void)state;
   assert_malformed("i00e");
   assert_malformed("i03e");
@@ -96,7 +96,7 @@ static void strings_are_read_without_copying(void **state) {
   assert_slice_is(parse("12:123456789012").bytes, "123456789012");
 }
 
-static void lengths_of_strings_are_bounded_by_what_is_left(void **state) {
+static void lengths_of_strings_are_at_most_the_rest(void **state) {
   (void)state;
   assert_malformed("5:spam");
   assert_malformed("4:");
@@ -113,7 +113,7 @@ static void lengths_of_strings_are_bounded_by_what_is_left(void **state) {
   assert_malformed("4;spam");
 }
 
-static void one_value_is_all_there_is(void **state) {
+static void parse_accepts_exactly_one_value(void **state) {
   (void)state;
   assert_int_equal(parse_exactly((struct kad_slice){NULL, 0}), KAD_EMALFORMED);
   assert_malformed("i1ei2e");
@@ -148,7 +148,7 @@ static void unsorted_keys_are_read(void **state) {
   assert_int_equal(value.integer, 1);
 }
 
-static void a_key_right_after_its_like_is_refused(void **state) {
+static void adjacent_equal_keys_are_refused(void **state) {
   (void)state;
   assert_malformed("d1:ai1e1:ai2ee");
   assert_malformed("d0:i1e0:i2ee");
@@ -159,7 +159,7 @@ static void a_key_right_after_its_like_is_refused(void **state) {
   assert_well_formed("ld1:ai1eed1:ai1eee");
 }
 
-static void of_keys_that_repeat_apart_the_first_is_found(void **state) {
+static void find_returns_the_first_of_repeated_keys(void **state) {
   (void)state;
   struct kad_bencode dict = parse("d1:ai1e1:bi2e1:ai3ee");
   struct kad_bencode value;
@@ -169,14 +169,14 @@ static void of_keys_that_repeat_apart_the_first_is_found(void **state) {
   assert_int_equal(value.integer, 1);
 }
 
-/* Writes `depth` containers, one in the other, as text. */
+/* Writes `depth` nested containers as text. */
 static void nest(char *text, unsigned depth, const char *open) {
   size_t at = 0;
   for (unsigned i = 0; i < depth; i++) {
     memcpy(text + at, open, strlen(open));
     at += strlen(open);
   }
-  /* A dictionary's innermost key wants a value. */
+  /* The innermost key of a dictionary needs a value. */
   if (open[0] == 'd') {
     text[at++] = '0';
     text[at++] = ':';
@@ -185,7 +185,7 @@ static void nest(char *text, unsigned depth, const char *open) {
   text[at + depth] = '\0';
 }
 
-static void containers_nest_to_a_bound(void **state) {
+static void containers_nest_up_to_the_limit(void **state) {
   (void)state;
   char text[200];
   nest(text, KAD_BENCODE_MAX_DEPTH, "l");
@@ -198,7 +198,7 @@ static void containers_nest_to_a_bound(void **state) {
   assert_malformed(text);
 }
 
-static void depth_counts_what_is_open_and_not_what_was(void **state) {
+static void depth_counts_open_containers_only(void **state) {
   (void)state;
   char text[3 * KAD_BENCODE_MAX_DEPTH + 3] = "l";
   for (unsigned i = 0; i < KAD_BENCODE_MAX_DEPTH; i++) {
@@ -208,7 +208,7 @@ static void depth_counts_what_is_open_and_not_what_was(void **state) {
   assert_well_formed(text);
 }
 
-static void a_value_cut_short_anywhere_is_refused(void **state) {
+static void truncated_values_are_refused(void **state) {
   (void)state;
   static const char text[] =
       "d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz1234564:want"
@@ -232,7 +232,7 @@ static void a_refused_value_writes_nothing(void **state) {
   assert_int_equal(value.integer, 42);
 }
 
-static void lists_are_walked_in_order(void **state) {
+static void lists_are_iterated_in_order(void **state) {
   (void)state;
   struct kad_bencode list = parse("l4:spami7eli1eed1:ai1eee");
   struct kad_slice rest = list.bytes;
@@ -252,7 +252,7 @@ static void lists_are_walked_in_order(void **state) {
   assert_false(kad_bencode_next(&rest, &item));
 }
 
-static void dictionaries_are_walked_in_order(void **state) {
+static void dictionaries_are_iterated_in_order(void **state) {
   (void)state;
   struct kad_bencode dict = parse("d3:cow3:moo4:spamli1eee");
   struct kad_slice rest = dict.bytes;
@@ -268,7 +268,7 @@ static void dictionaries_are_walked_in_order(void **state) {
   assert_false(kad_bencode_next_pair(&rest, &key, &value));
 }
 
-static void a_walk_ends_at_what_is_malformed(void **state) {
+static void iteration_ends_at_a_malformed_item(void **state) {
   (void)state;
   struct kad_slice rest = kad_slice_of("i1e5:spam");
   struct kad_slice key;
@@ -281,7 +281,7 @@ static void a_walk_ends_at_what_is_malformed(void **state) {
   assert_false(kad_bencode_next_pair(&rest, &key, &item));
 }
 
-static void what_is_not_there_is_not_found(void **state) {
+static void absent_keys_are_not_found(void **state) {
   (void)state;
   struct kad_bencode dict = parse("d3:cow3:moo4:spamd3:egg3:hamee");
   struct kad_bencode list = parse("l3:cow3:mooe");
@@ -314,7 +314,7 @@ static void write_sample(struct kad_writer *writer) {
 static const char sample[] = "d1:ai-7e5:bytes10:a\0b4567890"
                              "1:lli0ed1:xi1eeee";
 
-static void values_are_written_in_their_one_form(void **state) {
+static void values_are_written_in_canonical_form(void **state) {
   (void)state;
   uint8_t memory[sizeof sample - 1];
   struct kad_writer writer = {.data = memory, .cap = sizeof memory};
@@ -336,7 +336,7 @@ static void assert_written(int64_t integer, const char *text) {
   assert_memory_equal(memory, text, writer.len);
 }
 
-static void integers_are_written_to_both_ends_of_their_range(void **state) {
+static void integers_are_written_over_their_whole_range(void **state) {
   (void)state;
   assert_written(0, "i0e");
   assert_written(9, "i9e");
@@ -359,7 +359,7 @@ static void an_empty_slice_without_data_is_written(void **state) {
   assert_memory_equal(memory, "0:", 2);
 }
 
-static void a_writer_stays_within_its_memory_at_every_size(void **state) {
+static void writer_stays_within_its_memory(void **state) {
   (void)state;
   for (size_t cap = 0; cap < sizeof sample - 1; cap++) {
     uint8_t *memory = malloc(cap > 0 ? cap : 1);
@@ -375,7 +375,7 @@ static void a_writer_stays_within_its_memory_at_every_size(void **state) {
   }
 }
 
-static void what_does_not_fit_is_not_begun(void **state) {
+static void a_value_that_does_not_fit_writes_nothing(void **state) {
   (void)state;
   uint8_t memory[8] = "........";
   struct kad_writer writer = {.data = memory, .cap = sizeof memory};
@@ -392,28 +392,28 @@ static void what_does_not_fit_is_not_begun(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(integers_are_read_exactly),
-      cmocka_unit_test(integers_have_one_form),
+      cmocka_unit_test(integers_have_one_canonical_form),
       cmocka_unit_test(integers_past_64_bits_are_refused),
       cmocka_unit_test(strings_are_read_without_copying),
-      cmocka_unit_test(lengths_of_strings_are_bounded_by_what_is_left),
-      cmocka_unit_test(one_value_is_all_there_is),
+      cmocka_unit_test(lengths_of_strings_are_at_most_the_rest),
+      cmocka_unit_test(parse_accepts_exactly_one_value),
       cmocka_unit_test(dictionaries_pair_string_keys_with_values),
       cmocka_unit_test(unsorted_keys_are_read),
-      cmocka_unit_test(a_key_right_after_its_like_is_refused),
-      cmocka_unit_test(of_keys_that_repeat_apart_the_first_is_found),
-      cmocka_unit_test(containers_nest_to_a_bound),
-      cmocka_unit_test(depth_counts_what_is_open_and_not_what_was),
-      cmocka_unit_test(a_value_cut_short_anywhere_is_refused),
+      cmocka_unit_test(adjacent_equal_keys_are_refused),
+      cmocka_unit_test(find_returns_the_first_of_repeated_keys),
+      cmocka_unit_test(containers_nest_up_to_the_limit),
+      cmocka_unit_test(depth_counts_open_containers_only),
+      cmocka_unit_test(truncated_values_are_refused),
       cmocka_unit_test(a_refused_value_writes_nothing),
-      cmocka_unit_test(lists_are_walked_in_order),
-      cmocka_unit_test(dictionaries_are_walked_in_order),
-      cmocka_unit_test(a_walk_ends_at_what_is_malformed),
-      cmocka_unit_test(what_is_not_there_is_not_found),
-      cmocka_unit_test(values_are_written_in_their_one_form),
-      cmocka_unit_test(integers_are_written_to_both_ends_of_their_range),
+      cmocka_unit_test(lists_are_iterated_in_order),
+      cmocka_unit_test(dictionaries_are_iterated_in_order),
+      cmocka_unit_test(iteration_ends_at_a_malformed_item),
+      cmocka_unit_test(absent_keys_are_not_found),
+      cmocka_unit_test(values_are_written_in_canonical_form),
+      cmocka_unit_test(integers_are_written_over_their_whole_range),
       cmocka_unit_test(an_empty_slice_without_data_is_written),
-      cmocka_unit_test(a_writer_stays_within_its_memory_at_every_size),
-      cmocka_unit_test(what_does_not_fit_is_not_begun),
+      cmocka_unit_test(writer_stays_within_its_memory),
+      cmocka_unit_test(a_value_that_does_not_fit_writes_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

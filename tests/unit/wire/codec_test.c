@@ -1,4 +1,4 @@
-/* A codec of the user's: hexadecimal KRPC, twice as long as it is here. */
+/* A codec of the user, which writes KRPC in hexadecimal, twice as long. */
 #include "wire/codec.h"
 
 #include "lone_node.h"
@@ -13,12 +13,12 @@ enum {
   PEERS = 300
 };
 
-/* What the codec does next, instead of its work. */
+/* How the codec misbehaves. */
 struct whim {
-  int encode;   /* to return; 0 to encode */
-  bool empty;   /* encode nothing */
-  size_t waste; /* bytes of the scratch memory, after the message */
-  void (*spoil)(struct kad_message *message); /* what was decoded; or NULL */
+  int encode;   /* the result of encode; 0: encodes */
+  bool empty;   /* encodes nothing */
+  size_t waste; /* bytes of the scratch memory to use after the message */
+  void (*spoil)(struct kad_message *message); /* changes a decoded message */
 };
 
 static struct whim whim;
@@ -70,8 +70,7 @@ static int encode_hex(void *state, const struct kad_message *message,
 static const struct kad_codec hex = {
     .state = &whim, .decode = decode_hex, .encode = encode_hex};
 
-/* ---------------------------------------------------------- in an overlay --
- */
+/* ------------------------------------------------------ in an overlay -- */
 
 static int open_hex(void **state) {
   (void)state;
@@ -91,7 +90,7 @@ static int close_hex(void **state) {
   return 0;
 }
 
-static void an_overlay_speaks_it(void **state) {
+static void an_overlay_uses_the_codec(void **state) {
   const struct kad_id key = kad_overlay_key(3);
   const struct kad_record record = kad_overlay_record(&key, "in hexadecimal");
   (void)state;
@@ -103,7 +102,7 @@ static void an_overlay_speaks_it(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, 0).dropped_malformed, 0);
 }
 
-/* Returns how the operation ends that was begun. */
+/* Returns the status of the operation at its end. */
 static int await_ending(void) {
   int status = kad_ending_await(&ending);
   kad_ending_deinit(&ending);
@@ -118,7 +117,7 @@ static int ping(size_t from, size_t to) {
   return await_ending();
 }
 
-static void who_does_not_speak_it_is_not_understood(void **state) {
+static void nodes_with_another_codec_are_not_understood(void **state) {
   (void)state;
   overlay.config.codec = NULL;
   (void)kad_overlay_add(&overlay);
@@ -128,7 +127,7 @@ static void who_does_not_speak_it_is_not_understood(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, 0).dropped_malformed, 1);
 }
 
-static void a_policy_brings_its_own(void **state) {
+static void a_policy_may_have_a_codec(void **state) {
   const struct kad_policy policy = {.codec = &hex};
   (void)state;
   overlay.config.codec = NULL;
@@ -140,7 +139,7 @@ static void a_policy_brings_its_own(void **state) {
   assert_int_equal(ping(NODES, 0), KAD_ETIMEOUT);
 }
 
-static void what_it_cannot_write_fails(void **state) {
+static void an_encoding_error_fails_the_operation(void **state) {
   const struct kad_id key = kad_overlay_key(3);
   const struct kad_record record = kad_overlay_record(&key, "x");
   const struct kad_address to = kad_overlay_address(2);
@@ -160,7 +159,7 @@ static void what_it_cannot_write_fails(void **state) {
   assert_true(kad_overlay_stats(&overlay, 1).unsent > unsent + 3);
 }
 
-static void an_empty_datagram_is_none(void **state) {
+static void an_empty_encoding_fails_the_operation(void **state) {
   (void)state;
   whim.empty = true;
   assert_int_equal(ping(1, 2), KAD_ECODEC);
@@ -184,7 +183,7 @@ static int close_lone(void **state) {
   return 0;
 }
 
-/* From now on the node speaks the codec. */
+/* Gives the node a policy with the codec. */
 static void set_hex(kad_hook_fn on_request) {
   const struct kad_policy policy = {.codec = &hex, .on_request = on_request};
   assert_ok(kad_node_set_policy(lone.node, &policy));
@@ -202,7 +201,7 @@ static void receive(const struct kad_contact *from, struct kad_message *query) {
   kad_lone_receive(&lone, from, (struct kad_slice){bytes, writer.len});
 }
 
-/* Reads the last reply that the node sent. Returns its length. */
+/* Decodes the last reply of the node. Returns its length. */
 static size_t read_reply(struct kad_message *message) {
   static uint8_t scratch[KAD_CODEC_SCRATCH];
   for (size_t i = lone.sent; i > 0; i--) {
@@ -218,7 +217,7 @@ static size_t read_reply(struct kad_message *message) {
   return 0;
 }
 
-static void long_lists_are_cut_to_what_has_room(void **state) {
+static void long_lists_are_shortened_to_fit(void **state) {
   const struct kad_contact reader = kad_lone_contact(1);
   struct kad_message message;
   (void)state;
@@ -238,7 +237,7 @@ static void long_lists_are_cut_to_what_has_room(void **state) {
   assert_true(message.contact_count > 0);
 }
 
-static void strangers_get_no_more_than_ten_times_the_query(void **state) {
+static void unverified_addresses_get_at_most_ten_times_the_query(void **state) {
   const struct kad_contact stranger = kad_lone_contact(900);
   struct kad_message message;
   (void)state;
@@ -301,7 +300,7 @@ static void long_token(struct kad_message *message) {
   message->token.len = KAD_TOKEN_MAX + 1;
 }
 
-static void what_it_may_not_read_is_malformed(void **state) {
+static void invalid_messages_of_the_codec_are_malformed(void **state) {
   static void (*const spoils[])(struct kad_message *) = {
       too_many_contacts, no_transaction, long_transaction,
       no_target,         no_id,          wide_id,
@@ -326,7 +325,7 @@ static void what_it_may_not_read_is_malformed(void **state) {
   assert_int_equal(kad_lone_stats(&lone).served_find_node, 1);
 }
 
-static void what_does_not_fit_its_memory_is_malformed(void **state) {
+static void messages_that_overflow_the_memory_are_malformed(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message message;
   (void)state;
@@ -347,7 +346,7 @@ static void wait(void *state, const struct kad_hook_call *call,
   answer->verdict = KAD_VERDICT_PENDING;
 }
 
-static void a_query_that_waits_is_answered_in_it(void **state) {
+static void a_pending_query_is_answered_in_the_codec(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   struct kad_message message;
@@ -363,7 +362,7 @@ static void a_query_that_waits_is_answered_in_it(void **state) {
   assert_int_equal(kad_lone_stats(&lone).served_find_node, 1);
 }
 
-static void a_query_that_waits_while_it_goes_is_dropped(void **state) {
+static void a_pending_query_is_dropped_when_the_codec_goes(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   struct kad_message message;
@@ -385,17 +384,17 @@ int main(void) {
 #define IN_OVERLAY(test) \
   cmocka_unit_test_setup_teardown(test, open_hex, close_hex)
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, open_lone, close_lone)
-      IN_OVERLAY(an_overlay_speaks_it),
-      IN_OVERLAY(who_does_not_speak_it_is_not_understood),
-      IN_OVERLAY(a_policy_brings_its_own),
-      IN_OVERLAY(what_it_cannot_write_fails),
-      IN_OVERLAY(an_empty_datagram_is_none),
-      ALONE(long_lists_are_cut_to_what_has_room),
-      ALONE(strangers_get_no_more_than_ten_times_the_query),
-      ALONE(what_it_may_not_read_is_malformed),
-      ALONE(what_does_not_fit_its_memory_is_malformed),
-      ALONE(a_query_that_waits_is_answered_in_it),
-      ALONE(a_query_that_waits_while_it_goes_is_dropped),
+      IN_OVERLAY(an_overlay_uses_the_codec),
+      IN_OVERLAY(nodes_with_another_codec_are_not_understood),
+      IN_OVERLAY(a_policy_may_have_a_codec),
+      IN_OVERLAY(an_encoding_error_fails_the_operation),
+      IN_OVERLAY(an_empty_encoding_fails_the_operation),
+      ALONE(long_lists_are_shortened_to_fit),
+      ALONE(unverified_addresses_get_at_most_ten_times_the_query),
+      ALONE(invalid_messages_of_the_codec_are_malformed),
+      ALONE(messages_that_overflow_the_memory_are_malformed),
+      ALONE(a_pending_query_is_answered_in_the_codec),
+      ALONE(a_pending_query_is_dropped_when_the_codec_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* What KRPC reads of every message: the examples of BEP 5, the envelope, and
- * errors. */
+/* Decoding any message: the examples of BEP 5, the envelope, and errors. */
 #include "decoding.h"
 #include "unit.h"
 
@@ -35,7 +34,7 @@ static void a_pong_is_read(void **state) {
   assert_int_equal(message.kind, KAD_MESSAGE_REPLY);
   assert_slice_is(message.reply, "d2:id20:mnopqrstuvwxyz123456e");
   kad_assert_id(&message.id, "mnopqrstuvwxyz123456");
-  assert_false(message.misfit || message.has_nodes || message.has_nodes6);
+  assert_false(message.malformed || message.has_nodes || message.has_nodes6);
   assert_int_equal(message.contact_count, 0);
 }
 
@@ -64,7 +63,7 @@ static void peers_are_read(void **state) {
   (void)state;
   kad_read_ok(&message, "d1:rd2:id20:abcdefghij01234567895:token8:aoeusnth"
                         "6:valuesl6:axje.u6:idhtnmee1:t2:aa1:y1:re");
-  assert_false(message.misfit);
+  assert_false(message.malformed);
   assert_slice_is(message.token, "aoeusnth");
   assert_int_equal(message.peer_count, 2);
   assert_int_equal(message.peers[0].family, 4);
@@ -114,7 +113,7 @@ static void transactions_have_1_to_32_bytes(void **state) {
   kad_assert_no_message("d1:ad2:id" ID "e1:q4:ping1:y1:qe");
 }
 
-static void what_is_not_one_dictionary_is_no_message(void **state) {
+static void anything_but_one_dictionary_is_malformed(void **state) {
   (void)state;
   kad_assert_no_message("");
   kad_assert_no_message("d");
@@ -129,7 +128,7 @@ static void what_is_not_one_dictionary_is_no_message(void **state) {
   kad_assert_no_message(QUERY("4:ping", "1:xi01e"));
 }
 
-static void unsorted_and_unknown_keys_are_read_over(void **state) {
+static void unsorted_and_unknown_keys_are_accepted(void **state) {
   (void)state;
   kad_read_ok(
       &message,
@@ -139,7 +138,7 @@ static void unsorted_and_unknown_keys_are_read_over(void **state) {
   kad_assert_id(&message.id, "abcdefghij0123456789");
 }
 
-static void of_keys_that_repeat_apart_the_first_counts(void **state) {
+static void the_first_of_repeated_keys_counts(void **state) {
   (void)state;
   kad_read_ok(&message, "d1:ad2:id" ID "1:xi1e2:id" HASH
                         "e1:q4:ping1:t2:aa1:y1:q1:t2:bbe");
@@ -147,9 +146,9 @@ static void of_keys_that_repeat_apart_the_first_counts(void **state) {
   assert_slice_is(message.transaction, "aa");
 }
 
-static void depth_is_bounded_across_the_message(void **state) {
+static void depth_is_limited_over_the_whole_message(void **state) {
   (void)state;
-  /* With the message and its arguments, 16 deep and then 17. */
+  /* 16 deep and 17 deep, with the message and its arguments. */
   kad_read_ok(&message, QUERY("4:ping", "1:xlllllllllllllleeeeeeeeeeeeee"));
   kad_assert_no_message(QUERY("4:ping", "1:xllllllllllllllleeeeeeeeeeeeeee"));
 }
@@ -167,7 +166,7 @@ static void the_envelope_is_read(void **state) {
   assert_int_equal(message.observed.port, 6881);
 }
 
-static void an_odd_envelope_is_read_over(void **state) {
+static void a_malformed_envelope_is_ignored(void **state) {
   (void)state;
   kad_read_ok(&message,
               "d2:ip5:abcde1:rd2:id" ID "e2:roi2e1:t2:aa1:vi1e1:y1:re");
@@ -203,12 +202,12 @@ int main(void) {
       cmocka_unit_test(an_announce_peer_is_read),
       cmocka_unit_test(the_kind_is_decided_by_y_alone),
       cmocka_unit_test(transactions_have_1_to_32_bytes),
-      cmocka_unit_test(what_is_not_one_dictionary_is_no_message),
-      cmocka_unit_test(unsorted_and_unknown_keys_are_read_over),
-      cmocka_unit_test(of_keys_that_repeat_apart_the_first_counts),
-      cmocka_unit_test(depth_is_bounded_across_the_message),
+      cmocka_unit_test(anything_but_one_dictionary_is_malformed),
+      cmocka_unit_test(unsorted_and_unknown_keys_are_accepted),
+      cmocka_unit_test(the_first_of_repeated_keys_counts),
+      cmocka_unit_test(depth_is_limited_over_the_whole_message),
       cmocka_unit_test(the_envelope_is_read),
-      cmocka_unit_test(an_odd_envelope_is_read_over),
+      cmocka_unit_test(a_malformed_envelope_is_ignored),
       cmocka_unit_test(an_error_is_a_code_and_a_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The examples of docs/protocol.md: each is read, and written again. */
+/* Decodes and encodes each example of docs/protocol.md. */
 #include "decoding.h"
 #include "unit.h"
 
@@ -53,7 +53,7 @@ static void check_example(const struct example *example) {
 
   assert_ok(
       kad_decode(&message, (struct kad_slice){example->bytes, example->len}));
-  assert_false(message.misfit);
+  assert_false(message.malformed);
   if (!example->is_custom) {
     message.reply.len = 0;
     message.args.len = 0;
@@ -64,7 +64,7 @@ static void check_example(const struct example *example) {
   assert_memory_equal(again, example->bytes, writer.len);
 }
 
-static void what_the_document_shows_is_on_the_wire(void **state) {
+static void examples_of_the_document_are_read_and_written(void **state) {
   (void)state;
   struct example example;
   unsigned count = 0;
@@ -83,7 +83,7 @@ static void what_the_document_shows_is_on_the_wire(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_the_document_shows_is_on_the_wire),
+      cmocka_unit_test(examples_of_the_document_are_read_and_written),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

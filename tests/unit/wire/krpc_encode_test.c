@@ -1,5 +1,4 @@
-/* What KRPC writes: the examples of BEP 5, byte for byte, and what they do not
- * show. */
+/* Encoding: the examples of BEP 5, byte for byte, and everything else. */
 #include "decoding.h"
 #include "unit.h"
 
@@ -140,7 +139,7 @@ static void the_envelope_is_written(void **state) {
   assert_written("d1:eli204e0:e2:ip18:0123456789abcdef.u1:t2:aa1:y1:ee");
 }
 
-static void want_is_written_where_it_means_something(void **state) {
+static void want_is_written_for_lookup_queries_only(void **state) {
   (void)state;
   begin_query(KAD_METHOD_FIND_NODE);
   message.want4 = true;
@@ -191,7 +190,7 @@ static void a_find_value_is_written(void **state) {
                  "1:q10:find_value1:t2:aa1:y1:qe");
 }
 
-/* Puts one plain record and one with everything into the message. */
+/* Adds a plain record and one with every field to the message. */
 static void add_records(void) {
   message.record_count = 2;
   message.records[0] = (struct kad_record){.value = kad_slice_of("plain")};
@@ -264,7 +263,7 @@ static void assert_size_is_right(const struct kad_record *record) {
                    writer.len);
 }
 
-static void the_size_of_a_record_is_what_it_adds(void **state) {
+static void the_size_of_a_record_is_right(void **state) {
   (void)state;
   static const uint8_t bytes[1000];
   assert_size_is_right(&(struct kad_record){.seq = 0});
@@ -302,7 +301,7 @@ static void our_id_is_merged_into_arguments_in_order(void **state) {
   assert_written(HELLO("0:i0e1:ii1e2:ici2e2:id" ID "3:idai3e"));
 }
 
-static void an_id_in_arguments_gives_way_to_ours(void **state) {
+static void our_id_replaces_an_id_in_arguments(void **state) {
   (void)state;
   begin_custom("hello", "d1:ai1e2:idi7e1:zi2ee");
   assert_written(HELLO("1:ai1e2:id" ID "1:zi2e"));
@@ -373,14 +372,14 @@ static void assert_custom_is_invalid(const char *args) {
   assert_int_equal(kad_krpc_encode(NULL, &message, 20, &writer), KAD_EINVAL);
 }
 
-static void what_could_not_be_read_is_not_written(void **state) {
+static void malformed_arguments_are_not_written(void **state) {
   (void)state;
   assert_custom_is_invalid("le");
   assert_custom_is_invalid("i1e");
   assert_custom_is_invalid("d1:ai1e");
   assert_custom_is_invalid("dede");
   assert_custom_is_invalid("d1:zi1e2:idi1e1:zi2ee");
-  /* Sixteen deep alone, so seventeen within a message. */
+  /* Sixteen deep alone, and seventeen within a message. */
   assert_custom_is_invalid("d1:allllllllllllllleeeeeeeeeeeeeeee");
 }
 
@@ -427,20 +426,20 @@ int main(void) {
       cmocka_unit_test(an_announce_peer_is_written),
       cmocka_unit_test(an_implied_port_is_written_beside_port_0),
       cmocka_unit_test(the_envelope_is_written),
-      cmocka_unit_test(want_is_written_where_it_means_something),
+      cmocka_unit_test(want_is_written_for_lookup_queries_only),
       cmocka_unit_test(contacts_go_to_the_key_of_their_family),
       cmocka_unit_test(ids_of_256_bits_are_written),
       cmocka_unit_test(a_find_value_is_written),
       cmocka_unit_test(a_store_and_its_reply_are_written),
       cmocka_unit_test(a_page_of_records_is_written),
-      cmocka_unit_test(the_size_of_a_record_is_what_it_adds),
+      cmocka_unit_test(the_size_of_a_record_is_right),
       cmocka_unit_test(our_id_is_merged_into_arguments_in_order),
-      cmocka_unit_test(an_id_in_arguments_gives_way_to_ours),
+      cmocka_unit_test(our_id_replaces_an_id_in_arguments),
       cmocka_unit_test(the_target_is_put_into_custom_arguments),
       cmocka_unit_test(contacts_are_put_into_a_custom_reply),
       cmocka_unit_test(our_id_is_merged_into_a_custom_reply),
       cmocka_unit_test(arguments_may_be_15_deep),
-      cmocka_unit_test(what_could_not_be_read_is_not_written),
+      cmocka_unit_test(malformed_arguments_are_not_written),
       cmocka_unit_test(a_message_that_does_not_fit_is_too_big),
       cmocka_unit_test(the_codec_is_krpc),
   };

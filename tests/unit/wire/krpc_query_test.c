@@ -1,4 +1,4 @@
-/* What KRPC reads of queries, and what makes one malformed. */
+/* Decoding queries, and malformed queries. */
 #include "decoding.h"
 #include "unit.h"
 
@@ -90,7 +90,7 @@ static void want_is_a_list_of_families(void **state) {
 
 #define ANNOUNCE(args) QUERY("13:announce_peer", "9:info_hash" HASH args)
 
-static void a_port_is_a_port(void **state) {
+static void a_port_is_1_to_65535(void **state) {
   (void)state;
   kad_read_ok(&message, ANNOUNCE("4:porti1e5:token2:to"));
   kad_read_ok(&message, ANNOUNCE("4:porti65535e5:token2:to"));
@@ -203,7 +203,7 @@ static void a_store_is_read(void **state) {
   assert_int_equal(record->ttl, 0);
 }
 
-static void a_store_may_say_why(void **state) {
+static void a_store_may_have_a_why(void **state) {
   (void)state;
   kad_read_ok(&message, STORE("6:valuesld1:v1:xee3:why9:republish"));
   assert_slice_is(message.why, "republish");
@@ -232,19 +232,19 @@ static void a_store_with_a_bad_record_is_malformed(void **state) {
   kad_assert_bad_query(STORE("6:valuesld3:ttli4294967296e1:v1:xee"));
 }
 
-static void a_salt_of_up_to_255_bytes_is_read_to_be_refused(void **state) {
+static void a_salt_of_up_to_255_bytes_is_read(void **state) {
   (void)state;
   char datagram[512];
   (void)snprintf(datagram, sizeof datagram,
                  STORE("6:valuesld4:salt255:%0255d1:v1:xee"), 7);
   kad_read_ok(&message, datagram);
-  assert_int_equal(message.records[0].salt.len, KAD_KRPC_SALT_MAX);
+  assert_int_equal(message.records[0].salt.len, KAD_MESSAGE_SALT_MAX);
   (void)snprintf(datagram, sizeof datagram,
                  STORE("6:valuesld4:salt256:%0256d1:v1:xee"), 7);
   kad_assert_bad_query(datagram);
 }
 
-static void a_store_takes_32_records_and_no_more(void **state) {
+static void a_store_has_at_most_32_records(void **state) {
   (void)state;
   static const char head[] =
       "d1:ad2:id" ID "6:target" HASH "5:token2:to4:type5:value6:valuesl";
@@ -277,7 +277,7 @@ static void a_custom_query_may_have_a_target(void **state) {
   assert_false(message.has_target || message.want6);
 }
 
-static void arguments_of_other_methods_are_read_over(void **state) {
+static void arguments_of_other_methods_are_ignored(void **state) {
   (void)state;
   kad_read_ok(
       &message,
@@ -296,20 +296,20 @@ int main(void) {
       cmocka_unit_test(required_arguments_are_required),
       cmocka_unit_test(a_target_has_exactly_its_size),
       cmocka_unit_test(want_is_a_list_of_families),
-      cmocka_unit_test(a_port_is_a_port),
+      cmocka_unit_test(a_port_is_1_to_65535),
       cmocka_unit_test(an_implied_port_leaves_the_port_unread),
       cmocka_unit_test(a_token_is_a_string_of_at_most_64_bytes),
       cmocka_unit_test(a_find_value_is_read),
       cmocka_unit_test(a_number_may_be_0),
       cmocka_unit_test(a_type_has_1_to_32_bytes),
       cmocka_unit_test(a_store_is_read),
-      cmocka_unit_test(a_store_may_say_why),
+      cmocka_unit_test(a_store_may_have_a_why),
       cmocka_unit_test(a_store_with_a_bad_record_is_malformed),
-      cmocka_unit_test(a_salt_of_up_to_255_bytes_is_read_to_be_refused),
-      cmocka_unit_test(a_store_takes_32_records_and_no_more),
+      cmocka_unit_test(a_salt_of_up_to_255_bytes_is_read),
+      cmocka_unit_test(a_store_has_at_most_32_records),
       cmocka_unit_test(a_custom_query_keeps_its_arguments),
       cmocka_unit_test(a_custom_query_may_have_a_target),
-      cmocka_unit_test(arguments_of_other_methods_are_read_over),
+      cmocka_unit_test(arguments_of_other_methods_are_ignored),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What KRPC writes is what it reads: random messages there and back, cut short
- * and damaged. KAD_TEST_SEED sets the seed. */
+/* Encodes and decodes random messages, whole, truncated and damaged.
+ * KAD_TEST_SEED sets the seed. */
 #include "wire/krpc.h"
 
 #include "unit.h"
@@ -16,7 +16,7 @@ enum {
   POOL_SIZE = 2048
 };
 
-/* What slices of random messages borrow. */
+/* The bytes that slices of random messages borrow. */
 static uint8_t pool[POOL_SIZE];
 static uint64_t random_state;
 
@@ -124,7 +124,7 @@ static void any_query(struct kad_message *message, size_t id_size) {
   }
 }
 
-/* The contacts of a reply come back with those of IPv4 first. */
+/* Decoding a reply returns the IPv4 contacts first. */
 static void any_contacts(struct kad_message *message, size_t id_size) {
   message->has_nodes = chance();
   message->has_nodes6 = chance();
@@ -267,7 +267,7 @@ static void assert_same_message(const struct kad_message *a,
   assert_same_envelope(a, b);
   assert_same_query(a, b);
   assert_same_slice(a->token, b->token);
-  assert_int_equal(a->misfit, b->misfit);
+  assert_int_equal(a->malformed, b->malformed);
   assert_int_equal(a->has_nodes, b->has_nodes);
   assert_int_equal(a->has_nodes6, b->has_nodes6);
   assert_int_equal(a->has_total, b->has_total);
@@ -288,7 +288,8 @@ static size_t write_any_message(struct kad_message *message, size_t id_size) {
   return writer.len;
 }
 
-/* Decodes a copy that ends where its memory ends. */
+/* Decodes a copy that ends at the end of its memory, so that a sanitizer finds
+ * a read past it. */
 static int decode_exactly(size_t len) {
   struct kad_message message;
   uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -300,7 +301,7 @@ static int decode_exactly(size_t len) {
   return status;
 }
 
-static void what_is_written_is_read(void **state) {
+static void written_messages_are_read_back(void **state) {
   (void)state;
   for (unsigned i = 0; i < MESSAGES; i++) {
     struct kad_message written;
@@ -316,7 +317,7 @@ static void what_is_written_is_read(void **state) {
   }
 }
 
-static void a_message_cut_short_anywhere_is_refused(void **state) {
+static void truncated_messages_are_refused(void **state) {
   (void)state;
   for (unsigned i = 0; i < CUT_MESSAGES; i++) {
     struct kad_message message;
@@ -328,7 +329,7 @@ static void a_message_cut_short_anywhere_is_refused(void **state) {
   }
 }
 
-static void a_damaged_message_is_read_or_refused(void **state) {
+static void damaged_messages_are_read_or_refused(void **state) {
   (void)state;
   struct kad_message message;
   size_t len = 0;
@@ -353,10 +354,9 @@ static void a_damaged_message_is_read_or_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(what_is_written_is_read, seed_random),
-      cmocka_unit_test_setup(a_message_cut_short_anywhere_is_refused,
-                             seed_random),
-      cmocka_unit_test_setup(a_damaged_message_is_read_or_refused, seed_random),
+      cmocka_unit_test_setup(written_messages_are_read_back, seed_random),
+      cmocka_unit_test_setup(truncated_messages_are_refused, seed_random),
+      cmocka_unit_test_setup(damaged_messages_are_read_or_refused, seed_random),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

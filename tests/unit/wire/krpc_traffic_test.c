@@ -1,5 +1,5 @@
 /* Datagrams as libtorrent 2.0.8, aria2 1.36.0 and transmission 3.00 send them.
- * What other nodes really say is read, with all its extras. */
+ * Checks that they are read with all their extra keys. */
 #include "decoding.h"
 #include "unit.h"
 
@@ -404,10 +404,10 @@ static void assert_reads_as(const struct kad_message *message,
   assert_int_equal(message->token.len, sample->token);
   assert_int_equal(message->transaction.len, sample->transaction);
   assert_int_equal(message->version.len, sample->version);
-  assert_false(message->misfit);
+  assert_false(message->malformed);
 }
 
-static void what_clients_send_is_read(void **state) {
+static void datagrams_of_clients_are_read(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
     struct kad_message message;
@@ -419,7 +419,7 @@ static void what_clients_send_is_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_clients_send_is_read),
+      cmocka_unit_test(datagrams_of_clients_are_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ static void any_other_name_is_a_custom_method(void **state) {
   assert_int_equal(kad_method_name(KAD_METHOD_CUSTOM).len, 0);
 }
 
-static void a_new_message_is_empty_whatever_was_there(void **state) {
+static void init_empties_any_message(void **state) {
   (void)state;
   static struct kad_message message;
   memset(&message, 0xff, sizeof message);
@@ -55,7 +55,7 @@ static void a_new_message_is_empty_whatever_was_there(void **state) {
                    0);
   assert_false(message.read_only || message.has_target || message.want4 ||
                message.want6 || message.has_port || message.implied_port ||
-               message.has_id || message.has_ttl || message.misfit ||
+               message.has_id || message.has_ttl || message.malformed ||
                message.has_nodes || message.has_nodes6 || message.has_total ||
                message.has_stored);
   assert_int_equal(message.observed.family, 0);
@@ -67,7 +67,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_methods_of_the_core_are_found_by_name),
       cmocka_unit_test(any_other_name_is_a_custom_method),
-      cmocka_unit_test(a_new_message_is_empty_whatever_was_there),
+      cmocka_unit_test(init_empties_any_message),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
