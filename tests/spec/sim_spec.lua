@@ -1,15 +1,9 @@
 local kad = require("kadenza")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
 local spec = support.spec
-
--- Returns a spec with an overlay that is closed at its end.
-local function with_sim(options, fn)
-  return spec(function()
-    local net <close> = kad.sim(options)
-    return fn(net)
-  end)
-end
+local with_sim = sim_support.with_sim
 
 describe("kadenza.sim", function()
   it("makes an overlay whose nodes find each other's values",

@@ -1,14 +1,8 @@
 local kad = require("kadenza")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
-local spec = support.spec
-
-local function with_sim(options, fn)
-  return spec(function()
-    local net <close> = kad.sim(options)
-    return fn(net)
-  end)
-end
+local with_sim = sim_support.with_sim
 
 describe("kadenza.sim.hostility", function()
   it("makes nodes hostile and honest again", with_sim({ nodes = 20, seed = 1 },

@@ -1,21 +1,10 @@
 local kad = require("kadenza")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
 local spec = support.spec
-
-local function with_sim(options, fn)
-  return spec(function()
-    local net <close> = kad.sim(options)
-    return fn(net)
-  end)
-end
-
--- Returns whether one node answers another.
-local function reaches(net, from, to)
-  return (net:perform(function()
-    return from:ping(to:addresses()[1])
-  end)) ~= nil
-end
+local reaches = sim_support.reaches
+local with_sim = sim_support.with_sim
 
 describe("kadenza.sim.nat", function()
   it("puts nodes behind NATs", with_sim({ nodes = 100, seed = 1, nat = {

@@ -1,14 +1,9 @@
 local kad = require("kadenza")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
 local spec = support.spec
-
-local function with_sim(options, fn)
-  return spec(function()
-    local net <close> = kad.sim(options)
-    return fn(net)
-  end)
-end
+local with_sim = sim_support.with_sim
 
 describe("kadenza.sim.population", function()
   it("joins a thousand nodes to one overlay", spec(function()

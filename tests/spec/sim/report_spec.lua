@@ -3,9 +3,9 @@ local uv = require("luv")
 
 local core = require("kadenza.core")
 local report = require("kadenza.sim.report")
-local support = require("tests.spec.support")
+local sim_support = require("tests.spec.sim_support")
 
-local spec = support.spec
+local with_folder = sim_support.with_report_folder
 
 -- A text that must not change the format of a file of the report.
 local HOSTILE <const> = "<script>alert('x')</script>\"],\n`id` $(id) \\ "
@@ -50,18 +50,6 @@ local function sample_report(name)
         columns = { "hours", "nodes" }, rows = {} },
     },
   }
-end
-
--- Runs `fn` with a folder that is removed afterwards.
-local function with_folder(fn)
-  return spec(function()
-    local folder, remove = support.temporary_folder()
-    local passed, problem = pcall(fn, folder .. "/report")
-    remove()
-    if not passed then
-      error(problem, 0)
-    end
-  end)
 end
 
 -- Runs `fn` where no program can be found.

@@ -3,9 +3,11 @@ local plot = require("kadenza.sim.plot")
 local report = require("kadenza.sim.report")
 local run_report = require("kadenza.sim.run_report")
 local scenario = require("kadenza.sim.scenario")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
 local spec = support.spec
+local with_folder = sim_support.with_report_folder
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -23,18 +25,6 @@ local function parse_csv(text)
     rows[#rows + 1] = row
   end
   return rows
-end
-
--- Runs `fn` with a folder that is removed afterwards.
-local function with_folder(fn)
-  return spec(function()
-    local folder, remove = support.temporary_folder()
-    local passed, problem = pcall(fn, folder .. "/report")
-    remove()
-    if not passed then
-      error(problem, 0)
-    end
-  end)
 end
 
 -- Runs a small scenario with a policy and a get that fails.

@@ -1,21 +1,10 @@
 local scenario = require("kadenza.sim.scenario")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
+local run_small = sim_support.run_small
+local small = sim_support.small_scenario
 local spec = support.spec
-
--- Returns a small scenario with the fields of `more`.
-local function small(more)
-  local made = { name = "small", summary = "A small one.", nodes = 15,
-    hours = 0.25 }
-  for name, value in pairs(more or {}) do
-    made[name] = value
-  end
-  return made
-end
-
-local function run_small(more, options)
-  return scenario.run(small(more), options)
-end
 
 local function write(text)
   local path = os.tmpname()

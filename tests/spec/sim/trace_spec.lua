@@ -1,14 +1,7 @@
 local kad = require("kadenza")
-local support = require("tests.spec.support")
+local sim_support = require("tests.spec.sim_support")
 
-local spec = support.spec
-
-local function with_sim(options, fn)
-  return spec(function()
-    local net <close> = kad.sim(options)
-    return fn(net)
-  end)
-end
+local with_sim = sim_support.with_sim
 
 describe("kadenza.sim.trace", function()
   it("reports outcomes", with_sim({ nodes = 10, loss = 0.2, seed = 2 },
