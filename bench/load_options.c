@@ -2,6 +2,7 @@
 
 #include "load_options.h"
 
+#include "number.h"
 #include "swarm.h"
 
 #include <getopt.h>
@@ -96,15 +97,7 @@ static const struct option long_options[] = {
 
 static int parse_number(const char *text, uint32_t low, uint32_t high,
                         uint32_t *out) {
-  char *end = NULL;
-  unsigned long number = strtoul(text, &end, 10);
-  if (end == text || *end != '\0' || *text == '-' || number < low ||
-      number > high) {
-    fprintf(stderr, "load: %s: not a number from %u to %u\n", text, low, high);
-    return -1;
-  }
-  *out = (uint32_t)number;
-  return 0;
+  return number_parse("load", text, low, high, out);
 }
 
 static int parse_seconds(const char *text, double *out) {

@@ -2,13 +2,14 @@
  *
  *     build/release/bench/sim_size --nodes 10000 --seconds 3600
  *
- * Nodes join through random earlier ones, the overlay growing by a share of its
- * size each second; then it is left alone. An event is a datagram delivered or
- * a node that does what is due. Bytes are a node's: what the process has had in
- * memory at most, and what is allocated. */
+ * Nodes join while the overlay grows; then they only maintain their tables. An
+ * event is a datagram delivered or a tick of a node. Bytes are per node: the
+ * largest resident memory of the process so far, and the allocated bytes. */
 #define _GNU_SOURCE
 
 #include "kadenza_sim.h"
+#include "number.h"
+#include "sim_overlay.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -17,60 +18,41 @@
 #include <time.h>
 
 enum {
-  NODES_MAX = 1000000,
   SECONDS_MAX = 864000,
-  GROWTH_S = 60,     /* in which the overlay grows e-fold */
-  FIRST_STEP = 10,   /* nodes that are there when it begins to */
-  SETTLE_S = 1200,   /* until tables are full and the hurry is over */
-  SIZES_MAX = 65536, /* bytes of a block that is counted by its size */
+  SETTLE_S = 1200,   /* until tables are full and joins have ended */
+  SIZES_MAX = 65536, /* blocks below this size are counted by size */
   BLOCKS_SHOWN = 24,
-  MS_PER_S = 1000,
-  PORT = 6881,
 };
 
-/* A node to be, and then what has become of it. */
-struct place {
-  struct world *world;
-  struct kad_node *node;
-};
+static const char program[] = "sim_size";
 
-struct world {
-  uint32_t nodes;
+struct bench {
+  struct sim_overlay overlay;
   uint32_t seconds;
   uint32_t k;
   uint32_t seed;
   bool limits;
   bool shows_blocks;
-  struct kad_network *network;
-  struct place *places;
-  double next_s; /* when the next one is opened */
-  size_t opened;
-  size_t joined;
   uint64_t live_bytes;
-  uint64_t blocks[SIZES_MAX]; /* live ones by size; 0 is for larger ones */
+  uint64_t blocks[SIZES_MAX]; /* allocated blocks by size; 0: larger ones */
 };
-
-static void die(const char *what, int error) {
-  fprintf(stderr, "sim_size: %s: %s\n", what, kad_error_text(error));
-  exit(1);
-}
 
 /* -------------------------------------------------------------- memory -- */
 
 static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
-  struct world *world = state;
+  struct bench *bench = state;
   const struct kad_allocator plain = kad_allocator_default();
   void *block = plain.resize(plain.state, old, old_size, new_size);
   if (block != NULL || new_size == 0) {
-    world->live_bytes += new_size - old_size;
-    world->blocks[old_size < SIZES_MAX ? old_size : 0] -= old_size > 0;
-    world->blocks[new_size < SIZES_MAX ? new_size : 0] += new_size > 0;
+    bench->live_bytes += new_size - old_size;
+    bench->blocks[old_size < SIZES_MAX ? old_size : 0] -= old_size > 0;
+    bench->blocks[new_size < SIZES_MAX ? new_size : 0] += new_size > 0;
   }
   return block;
 }
 
-/* The most that the process has had in memory so far. Not from getrusage: a
- * program begins there with the most that the one had that started it. */
+/* Returns the largest resident memory of the process so far. getrusage does not
+ * serve: its maximum includes that of the program that started this one. */
 static double resident_bytes(void) {
   static const char field[] = "VmHWM:";
   char line[256];
@@ -88,106 +70,27 @@ static double resident_bytes(void) {
   return kilobytes * 1024;
 }
 
-/* Shows the sizes of which there are the most bytes. */
-static void show_blocks(struct world *world) {
+/* Prints the block sizes with the most allocated bytes. */
+static void show_blocks(struct bench *bench) {
   printf("%12s %12s %12s\n", "block bytes", "blocks", "bytes a node");
   for (int shown = 0; shown < BLOCKS_SHOWN; shown++) {
     size_t most = 0;
     for (size_t i = 1; i < SIZES_MAX; i++) {
-      most = i * world->blocks[i] > most * world->blocks[most] ? i : most;
+      most = i * bench->blocks[i] > most * bench->blocks[most] ? i : most;
     }
     if (most == 0) {
       return;
     }
     printf("%12zu %12llu %12.0f\n", most,
-           (unsigned long long)world->blocks[most],
-           (double)(most * world->blocks[most]) / world->nodes);
-    world->blocks[most] = 0;
+           (unsigned long long)bench->blocks[most],
+           (double)(most * bench->blocks[most]) / bench->overlay.nodes);
+    bench->blocks[most] = 0;
   }
-}
-
-/* ------------------------------------------------------------- joining -- */
-
-static struct kad_address address_of(size_t i) {
-  return (struct kad_address){
-      .family = 4,
-      .port = PORT,
-      .ip = {(uint8_t)(20 + (i >> 16)), (uint8_t)(i >> 8), (uint8_t)i, 1},
-  };
-}
-
-static void start_timer(struct world *world, kad_time_ms after,
-                        void (*fire)(void *data), void *data) {
-  const int error =
-      kad_network_start_timer(world->network, after, fire, data, NULL);
-  if (error != 0) {
-    die("timer", error);
-  }
-}
-
-static void join(void *data);
-
-static void joined(void *data, const struct kad_result *result) {
-  struct place *place = data;
-  if (result->status == 0) {
-    place->world->joined++;
-  } else if (result->status != KAD_ECLOSED) {
-    start_timer(place->world, MS_PER_S, join, place);
-  }
-}
-
-static void join(void *data) {
-  struct place *place = data;
-  struct world *world = place->world;
-  uint32_t number = 0;
-  kad_network_random(world->network, (uint8_t *)&number, sizeof number);
-  const size_t own = (size_t)(place - world->places);
-  const struct kad_address host = address_of(number % own);
-  const int error =
-      kad_node_bootstrap(place->node, &host, 1, joined, place, NULL);
-  if (error != 0) {
-    die("bootstrap", error);
-  }
-}
-
-static void open_next(void *data);
-
-static void plan_next(struct world *world) {
-  if (world->opened == world->nodes) {
-    return;
-  }
-  world->next_s += (double)GROWTH_S / (double)(FIRST_STEP + world->opened);
-  const kad_time_ms at = (kad_time_ms)(world->next_s * MS_PER_S);
-  const kad_time_ms now = kad_network_now(world->network);
-  start_timer(world, at > now ? at - now : 0, open_next, world);
-}
-
-static void open_next(void *data) {
-  struct world *world = data;
-  struct place *place = &world->places[world->opened];
-  const struct kad_address listen = address_of(world->opened);
-  struct kad_config config;
-  kad_config_default(&config);
-  config.k = world->k;
-  config.limits = world->limits;
-  place->world = world;
-  const int error =
-      kad_network_open_node(world->network, &config, &listen, 1, &place->node);
-  if (error != 0) {
-    die("node", error);
-  }
-  if (world->opened == 0) {
-    world->joined++;
-  } else {
-    join(place);
-  }
-  world->opened++;
-  plan_next(world);
 }
 
 /* ----------------------------------------------------------- measuring -- */
 
-/* What can be read at one moment. */
+/* Counters at one moment. */
 struct reading {
   double processor_s;
   double clock_s;
@@ -197,22 +100,23 @@ struct reading {
   uint64_t contacts;
 };
 
-static struct reading read_now(const struct world *world) {
+static struct reading read_now(const struct bench *bench) {
   struct timespec spent;
   (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
   struct kad_sim_stats network;
-  if (kad_sim_read_stats(world->network, &network) != 0) {
+  if (kad_sim_read_stats(bench->overlay.network, &network) != 0) {
     network = (struct kad_sim_stats){0};
   }
   struct reading reading = {
       .datagrams = network.delivered,
       .ticks = network.ticks,
       .processor_s = (double)spent.tv_sec + (double)spent.tv_nsec / 1e9,
-      .clock_s = (double)kad_network_now(world->network) / MS_PER_S,
+      .clock_s = (double)kad_network_now(bench->overlay.network) /
+                 SIM_OVERLAY_MS_PER_S,
   };
-  for (size_t i = 0; i < world->opened; i++) {
+  for (size_t i = 0; i < bench->overlay.opened; i++) {
     struct kad_stats stats;
-    kad_node_stats(world->places[i].node, &stats);
+    kad_node_stats(bench->overlay.members[i].node, &stats);
     reading.queries += stats.queries;
     reading.contacts += stats.contacts;
   }
@@ -223,39 +127,36 @@ static const char heading[] =
     "phase    nodes  clock s   cpu s datagrams    ticks  events/s  queries/min "
     "contacts  resident   blocks\n";
 
-static void show(const struct world *world, const char *what,
+static void show(const struct bench *bench, const char *what,
                  const struct reading *before, const struct reading *after) {
   const double processor_s = after->processor_s - before->processor_s;
   const double clock_s = after->clock_s - before->clock_s;
   const double datagrams = (double)(after->datagrams - before->datagrams);
   const double ticks = (double)(after->ticks - before->ticks);
   const double queries = (double)(after->queries - before->queries);
-  const double nodes = world->nodes;
+  const double nodes = bench->overlay.nodes;
   printf("%-6s %7u %8.0f %7.2f %9.0f %8.0f %9.0f %12.2f %8.1f %9.0f %8.0f\n",
-         what, world->nodes, clock_s, processor_s, datagrams, ticks,
+         what, bench->overlay.nodes, clock_s, processor_s, datagrams, ticks,
          (datagrams + ticks) / processor_s, queries * 60 / clock_s / nodes,
          (double)after->contacts / nodes, resident_bytes() / nodes,
-         (double)world->live_bytes / nodes);
+         (double)bench->live_bytes / nodes);
   (void)fflush(stdout);
 }
 
-static void measure(struct world *world) {
+static void measure(struct bench *bench) {
   fputs(heading, stdout);
   const struct reading begin = {0};
-  plan_next(world);
-  while (world->joined < world->nodes) {
-    kad_network_run(world->network, MS_PER_S);
-  }
-  const struct reading grown = read_now(world);
-  show(world, "join", &begin, &grown);
-  kad_network_run(world->network, (kad_time_ms)SETTLE_S * MS_PER_S);
-  const struct reading settled = read_now(world);
-  show(world, "settle", &grown, &settled);
-  kad_network_run(world->network, (kad_time_ms)world->seconds * MS_PER_S);
-  const struct reading ended = read_now(world);
-  show(world, "quiet", &settled, &ended);
+  sim_overlay_grow(&bench->overlay);
+  const struct reading grown = read_now(bench);
+  show(bench, "join", &begin, &grown);
+  sim_overlay_run(&bench->overlay, SETTLE_S);
+  const struct reading settled = read_now(bench);
+  show(bench, "settle", &grown, &settled);
+  sim_overlay_run(&bench->overlay, bench->seconds);
+  const struct reading ended = read_now(bench);
+  show(bench, "quiet", &settled, &ended);
   printf("trace %016llx\n",
-         (unsigned long long)kad_network_trace_hash(world->network));
+         (unsigned long long)kad_network_trace_hash(bench->overlay.network));
 }
 
 /* ------------------------------------------------------------- options -- */
@@ -265,15 +166,11 @@ static const char usage[] =
     "                [--no-limits] [--blocks]\n";
 
 static uint32_t number_of(const char *text, uint32_t low, uint32_t high) {
-  char *end = NULL;
-  const unsigned long number = strtoul(text, &end, 10);
-  if (end == text || *end != '\0' || *text == '-' || number < low ||
-      number > high) {
-    fprintf(stderr, "sim_size: %s: not a number from %u to %u\n", text, low,
-            high);
+  uint32_t number = 0;
+  if (number_parse(program, text, low, high, &number) < 0) {
     exit(2);
   }
-  return (uint32_t)number;
+  return number;
 }
 
 static const struct option options[] = {
@@ -287,25 +184,25 @@ static const struct option options[] = {
     {0},
 };
 
-static void take(struct world *world, int option) {
+static void set_option(struct bench *bench, int option) {
   switch (option) {
   case 'n':
-    world->nodes = number_of(optarg, 2, NODES_MAX);
+    bench->overlay.nodes = number_of(optarg, 2, SIM_OVERLAY_NODES_MAX);
     return;
   case 's':
-    world->seconds = number_of(optarg, 1, SECONDS_MAX);
+    bench->seconds = number_of(optarg, 1, SECONDS_MAX);
     return;
   case 'k':
-    world->k = number_of(optarg, 1, 64);
+    bench->k = number_of(optarg, 1, 64);
     return;
   case 'r':
-    world->seed = number_of(optarg, 0, UINT32_MAX);
+    bench->seed = number_of(optarg, 0, UINT32_MAX);
     return;
   case 'l':
-    world->limits = false;
+    bench->limits = false;
     return;
   case 'b':
-    world->shows_blocks = true;
+    bench->shows_blocks = true;
     return;
   case 'h':
     fputs(usage, stdout);
@@ -317,29 +214,28 @@ static void take(struct world *world, int option) {
 }
 
 int main(int argc, char **argv) {
-  static struct world world = {
-      .nodes = 1000, .seconds = 3600, .k = 8, .seed = 1, .limits = true};
+  static struct bench bench = {
+      .overlay = {.program = program, .nodes = 1000},
+      .seconds = 3600,
+      .k = 8,
+      .seed = 1,
+      .limits = true,
+  };
   int option = 0;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    take(&world, option);
+    set_option(&bench, option);
   }
-  world.places = calloc(world.nodes, sizeof *world.places);
-  if (world.places == NULL) {
-    die("places", KAD_ENOMEM);
-  }
-  const struct kad_allocator allocator = {.resize = resize, .state = &world};
+  const struct kad_allocator allocator = {.resize = resize, .state = &bench};
   struct kad_sim_config config;
   kad_sim_config_default(&config);
-  config.seed = world.seed;
-  const int error = kad_network_sim_new(&config, allocator, &world.network);
-  if (error != 0) {
-    die("network", error);
+  config.seed = bench.seed;
+  sim_overlay_init(&bench.overlay, &config, allocator);
+  bench.overlay.config.k = bench.k;
+  bench.overlay.config.limits = bench.limits;
+  measure(&bench);
+  if (bench.shows_blocks) {
+    show_blocks(&bench);
   }
-  measure(&world);
-  if (world.shows_blocks) {
-    show_blocks(&world);
-  }
-  kad_network_free(world.network);
-  free(world.places);
-  return world.live_bytes == 0 ? 0 : 1;
+  sim_overlay_deinit(&bench.overlay);
+  return bench.live_bytes == 0 ? 0 : 1;
 }
