@@ -1,15 +1,16 @@
--- Measures an overlay of kad.sim as sim_size measures one of the core: what the
--- nodes cost that scripts see.
+-- Measures an overlay of kad.sim, which has nodes for scripts, as sim_size
+-- measures one of the core.
 --
 --     lua5.4 bench/sim_size.lua [NODES] [SECONDS]
 --
--- It needs Linux, and kadenza where Lua finds it: build/release/lua, scripts.
+-- Requires Linux, and LUA_PATH and LUA_CPATH with scripts and
+-- build/release/lua.
 
 local kad = require("kadenza")
 
 local SETTLE <const> = 1200
 
--- Returns a figure of the process in bytes.
+-- Returns a field of /proc/self/status in bytes.
 local function of_process(name)
   for line in io.lines("/proc/self/status") do
     local kilobytes = line:match("^" .. name .. ":%s*(%d+) kB")
@@ -29,7 +30,7 @@ local function number_of(text, least)
   return number
 end
 
--- Runs `step`, and prints what it has cost.
+-- Runs `step` and prints its costs.
 local function measure(name, nodes, net, step)
   local before = net and net:statistics() or {}
   local began, clock = os.clock(), net and net:now() or 0

@@ -1,10 +1,10 @@
--- A day of an overlay whose nodes stay for an hour, at a given k.
+-- A day of an overlay with a median session of one hour, at a given k.
 
 local support = require("bench.sim.support")
 
 local KEYS <const> = 400
 local GETS <const> = 30 -- a minute
-local DAYS <const> = 2 * 86400 -- so that none expires in the run
+local TTL <const> = 2 * 86400 -- seconds: no value expires during the run
 
 --- Returns the scenario.
 ---@param k integer
@@ -13,7 +13,7 @@ return function(k)
   return {
     name = ("churn24-k%d"):format(k),
     summary = ("Nodes stay for a median of one hour, half of them crash; "
-      .. "values are stored once at k = %d and kept by those who hold them.")
+      .. "values are stored once at k = %d and republished by their holders.")
       :format(k),
     nodes = 10000,
     hours = 24,
@@ -24,12 +24,12 @@ return function(k)
       churn = { session = "exponential", median = 3600, crash = 0.5 },
     },
     setup = function(_, run)
-      support.store(run, KEYS, { ttl = DAYS })
+      support.store(run, KEYS, { ttl = TTL })
     end,
     workload = { gets = GETS },
     tasks = {
       function(_, run)
-        support.look_for_holders(run, 20, k)
+        support.find_holders(run, 20, k)
       end,
     },
     expect = function(_, run)

@@ -1,11 +1,11 @@
--- How the hops of lookups grow with the overlay: beside c · log n, the model of
--- Cai and Devroye (A probabilistic analysis of Kademlia networks), where c is
--- fitted, and log2 n, the bound of Kademlia §3.
+-- Compares the growth of hops with two models: c · log n with a fitted c (Cai
+-- and Devroye, "A probabilistic analysis of Kademlia networks"), and log2 n,
+-- the bound of Kademlia §3.
 
 local M = {}
 
--- Returns the c of the line through zero that is closest to the points, and the
--- share of the variance that it explains.
+-- Fits a line through zero to the points by least squares. Returns its slope c
+-- and the share of the variance that it explains.
 local function fit(points)
   local xy, xx, sum = 0, 0, 0
   for _, point in ipairs(points) do
@@ -35,7 +35,7 @@ local function chart_of(points, c)
       .. "fitted to the mean, and the bound." }
 end
 
--- Returns the worst share of the bound that the mean of a size comes to.
+-- Returns the largest ratio of mean hops to the bound.
 local function worst_of(points)
   local worst = 0
   for _, point in ipairs(points) do
@@ -74,7 +74,7 @@ function M.report(runs)
       met = explained >= 0.95 })
   end
   return { title = "hops", scenario = "hops", seed = runs[1].seed,
-    about = "How the hops of lookups grow with the overlay.",
+    about = "The growth of the hops of lookups with the overlay.",
     hash = table.concat(hashes, " "), summary = figures,
     options = { { name = "sizes", value = ("%d to %d"):format(points[1].nodes,
       last.nodes) } },

@@ -1,13 +1,14 @@
--- An overlay that is in two for two hours, in which both halves go on storing:
--- values of their own, and different elements of the same sets.
+-- A partition of two hours. Both halves store values of their own and different
+-- elements of the same sets. After it, all nodes must find all values and the
+-- merged sets.
 
 local kad = require("kadenza")
 local support = require("bench.sim.support")
 
 local VALUES <const> = 100 -- on each side
 local SETS <const> = 50
-local PARTED <const> = 7200
-local HEALED <const> = 600 -- in which all is to be well again
+local PARTITION_SECONDS <const> = 7200
+local HEAL_SECONDS <const> = 600 -- until everything must be found
 local TTL <const> = 86400
 
 -- A grow-only set: elements as a sorted list of words, merged to their union.
@@ -34,7 +35,7 @@ local POLICY <const> = {
     merge = union } },
 }
 
--- Stores by nodes of one side.
+-- Stores values and elements from nodes of one side.
 local function write(run, nodes, side)
   local function node()
     return nodes[run:random(#nodes)]
@@ -48,7 +49,7 @@ local function write(run, nodes, side)
   end
 end
 
--- Reads everything by a node of a side, and records how it went.
+-- Gets everything from nodes of a side, and records the outcomes.
 local function read(run, nodes, kind)
   for i = 1, VALUES do
     for _, side in ipairs({ "left", "right" }) do
@@ -66,9 +67,9 @@ end
 
 return {
   name = "heal",
-  summary = "Half of the nodes are cut off for two hours; then they are not.",
+  summary = "Half of the nodes are cut off for two hours.",
   nodes = 2000,
-  hours = (PARTED + HEALED) / 3600 + 0.1,
+  hours = (PARTITION_SECONDS + HEAL_SECONDS) / 3600 + 0.1,
   sample = 300,
   network = { policies = { POLICY } },
   tasks = {
@@ -79,10 +80,10 @@ return {
       kad.sleep(600)
       write(run, left, "left")
       write(run, right, "right")
-      kad.sleep(math.max(PARTED - run:now(), 0))
+      kad.sleep(math.max(PARTITION_SECONDS - run:now(), 0))
       net:heal()
       run:mark("heal")
-      kad.sleep(HEALED)
+      kad.sleep(HEAL_SECONDS)
       read(run, left, "left")
       read(run, right, "right")
     end,

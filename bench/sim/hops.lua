@@ -1,5 +1,5 @@
--- How many hops lookups take in an overlay of a given size. The runner runs it
--- with growing sizes.
+-- The hops of lookups in an overlay of a given size. run.lua runs it with
+-- growing sizes.
 
 local kad = require("kadenza")
 
@@ -10,10 +10,10 @@ return {
   name = "hops",
   summary = "Lookups of random ids from random nodes.",
   nodes = 10000,
-  hours = 2 * SECONDS / 3600 + 0.01, -- as long again as it takes to settle
+  hours = 2 * SECONDS / 3600 + 0.01, -- SECONDS to settle, SECONDS of lookups
   sample = 0,
   setup = function()
-    kad.sleep(SECONDS) -- joining has ended
+    kad.sleep(SECONDS) -- until joins have ended
   end,
   tasks = {
     function(_, run)

@@ -1,5 +1,5 @@
--- An overlay of which a fifth is against the others: half of those invent
--- contacts, the other half answers nothing but pings.
+-- An overlay with 20 % hostile nodes: half of them invent contacts, the others
+-- answer nothing but pings.
 
 local kad = require("kadenza")
 local support = require("bench.sim.support")
@@ -11,7 +11,7 @@ local GETS <const> = 1000
 local SECONDS <const> = 600
 local SETTLE <const> = 600
 
--- Looks a value up by an honest node.
+-- Gets a random value from an honest node.
 local function get(run, honest, kind, paths)
   local known = run.values[run:random(#run.values)]
   local node = honest[run:random(#honest)]
@@ -21,7 +21,7 @@ local function get(run, honest, kind, paths)
     hops = found.hops, messages = found.messages })
 end
 
-local function turn_hostile(net)
+local function make_hostile(net)
   local hostile = net:choose(HOSTILE)
   local half = #hostile // 2
   net:hostile(table.move(hostile, 1, half, 1, {}), "liar")
@@ -31,15 +31,15 @@ end
 
 return {
   name = "hostile",
-  summary = "A fifth of the nodes lies about contacts or is silent; the others "
-    .. "store and look up on eight disjoint paths, or on one.",
+  summary = "20 % of the nodes are liars or silent; the others store and get "
+    .. "values on eight disjoint paths, or on one.",
   nodes = 2000,
   hours = (2 * SETTLE + SECONDS) / 3600 + 0.1,
   sample = 120,
   network = { latency = "jimenez2011" },
   tasks = {
     function(net, run)
-      local honest = turn_hostile(net)
+      local honest = make_hostile(net)
       run:mark("hostile")
       kad.sleep(SETTLE)
       support.store(run, KEYS, { paths = PATHS }, honest)

@@ -1,10 +1,10 @@
--- What an overlay costs in which nobody asks for anything.
+-- The cost of an overlay without operations: the queries that maintain it.
 
-local WARM_UP <const> = 3600 -- of joining, which is not what is measured
+local WARM_UP <const> = 3600 -- seconds that are not measured: nodes join
 
 return {
   name = "idle",
-  summary = "Nodes that nobody asks for anything keep their tables.",
+  summary = "Nodes without operations maintain their tables.",
   nodes = 10000,
   hours = 2,
   sample = 300,

@@ -1,20 +1,21 @@
---- How long a get takes at a given k, with the round-trip times measured in a
--- public overlay and contacts that have just gone. It ends with the first value
--- (quorum 1); so does what it is compared with, the paper's lookup: α = 3, and
--- strictly by distance. Copies for readers are off: none may shorten the way.
+-- The time of gets at a given k, with round-trip times measured in a public
+-- overlay, and with dead contacts. Gets end with the first value (quorum 1),
+-- and so does the lookup of the paper that they are compared with: α = 3,
+-- strictly by distance. Cached copies are off, because they would shorten the
+-- path.
 
 local kad = require("kadenza")
 local support = require("bench.sim.support")
 
-local KEYS <const> = 1000 -- so many that few are asked for again
+local KEYS <const> = 1000 -- so many that few are read twice
 local GETS <const> = 2000
-local SECONDS <const> = 120 -- in which they are begun
-local SETTLE <const> = 3600 -- for the tables to know who is near
-local DEAD <const> = 0.05
+local SECONDS <const> = 120 -- in which the gets begin
+local SETTLE <const> = 3600 -- until the tables know near contacts
+local DEAD <const> = 0.05 -- share of the nodes
 local QUICK <const> = { quorum = 1 }
 local STANDARD <const> = { quorum = 1, alpha = 3, beta = 1, paths = 1 }
 
--- The paper's get of a random value.
+-- Gets a random value as the paper does.
 local function get_standard(run)
   local known = run.values[run:random(#run.values)]
   local value, info, _, details =

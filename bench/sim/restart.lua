@@ -1,5 +1,5 @@
--- A cluster whose power fails: every node comes back at once, and gives the
--- overlay the thousand records that it keeps as its own.
+-- A power failure of a cluster: all nodes restart at once, and each publishes a
+-- thousand records again.
 
 local kad = require("kadenza")
 
@@ -7,18 +7,18 @@ local RECORDS <const> = 1000 -- of a node
 local PERIOD <const> = 3600
 local BUDGET <const> = 80 -- stores a second: the default of stores_per_s
 local K <const> = 8
-local LOOKED_AT <const> = 1000 -- records
-local WINDOW <const> = 10 -- seconds over which a rate is taken
+local RECORDS_READ <const> = 1000 -- whose holders are counted
+local WINDOW <const> = 10 -- seconds of a rate
 
--- As a node does that starts: half of its budget.
+-- As a node that starts: half of its budget.
 local WITHIN <const> = 30 + 2 * RECORDS * K // BUDGET
 
 local function key_of(owner, i)
   return kad.key(("record %d of %d"):format(i, owner))
 end
 
--- Has every node keep its records.
-local function keep_all(net)
+-- Publishes the records of every node.
+local function publish_all(net)
   for owner, node in ipairs(net.nodes) do
     for i = 1, RECORDS do
       assert(node.core:publish({ key = key_of(owner, i), type = "value",
@@ -27,7 +27,7 @@ local function keep_all(net)
   end
 end
 
--- Records, for each window, what the node sends that sends most.
+-- Records the rates of the busiest node in each window.
 local function watch(run)
   local before = {}
   while true do
@@ -46,7 +46,7 @@ local function watch(run)
 end
 
 local function count_holders(run)
-  for _ = 1, LOOKED_AT do
+  for _ = 1, RECORDS_READ do
     local owner = run:random(#run.net.nodes)
     local _, k, all = run:holders(key_of(owner, run:random(RECORDS)))
     run:record("back", { ok = all >= k, held = math.min(all / k, 1) })
@@ -55,7 +55,7 @@ end
 
 return {
   name = "restart",
-  summary = "A hundred nodes that keep a thousand records each lose power at "
+  summary = "A hundred nodes that publish a thousand records each restart at "
     .. "once.",
   nodes = 100,
   hours = (2 * PERIOD + 600) / 3600,
@@ -63,12 +63,12 @@ return {
   network = { config = { k = K, stores_per_s = BUDGET } },
   tasks = {
     function(net, run)
-      keep_all(net)
+      publish_all(net)
       kad.sleep(PERIOD)
       run:mark("restart")
       net:restart(table.move(net.nodes, 1, #net.nodes, 1, {}))
       local began = net:now()
-      keep_all(net)
+      publish_all(net)
       local watching = kad.spawn(watch, run)
       kad.sleep(math.max(began + PERIOD - net:now(), 0))
       watching:cancel()

@@ -1,7 +1,6 @@
--- The rows of the quality table, in its order: the scenario, of which NAME.lua
--- is the file, and how large it is when it is to be quick, or only to run. With
--- `sizes`, it is run for each up to the size asked for. A `program` is a module
--- that measures by itself.
+-- The rows of the quality table, in order: the scenario in NAME.lua, and its
+-- size for --quick and --smoke. With `sizes`, it runs once for each, up to the
+-- size of the options. A `program` is a module that measures by itself.
 
 return {
   { name = "churn24-k8", quick = { nodes = 1000, hours = 6 },

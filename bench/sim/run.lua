@@ -1,9 +1,9 @@
--- Measures the quality of the overlay in virtual time: every scenario of
--- bench/sim/rows.lua, one after the other, its goal, its figure, met or not.
+-- Measures the quality of the overlay in virtual time. Runs the scenarios of
+-- bench/sim/rows.lua, and prints a table of their figures and goals.
 --
 --     make bench-sim ARGS='--only churn24-k8,latency --nodes 1000 --hours 2'
 --
--- Figures are goals and no test: the exit status is 0 when all was measured.
+-- A missed goal is not a failure: the exit status is 0 when all scenarios ran.
 
 local core = require("kadenza.core")
 local dkjson = require("dkjson")
@@ -18,15 +18,15 @@ local USAGE <const> = [[
 usage: bench/sim/run.lua [--only NAME,...] [--nodes N] [--hours H] [--seed S]
                          [--quick] [--smoke] [--out DIR] [--list]
 
-  --only NAME,...  these scenarios
-  --nodes N        so many nodes instead of what the goal is for
-  --hours H        so many hours of the scenario's clock
-  --seed S         another run of the same; 1
-  --quick          a few minutes for all
-  --smoke          seconds: does everything run?
-  --out DIR        where the table and the reports go: build/bench-sim, and
-                   folders in it for runs that are smaller
-  --list           name the scenarios
+  --only NAME,...  run these scenarios only
+  --nodes N        number of nodes instead of the scenario's
+  --hours H        virtual hours instead of the scenario's
+  --seed S         seed of the random numbers (1)
+  --quick          smaller overlays: all scenarios in a few minutes
+  --smoke          tiny overlays: all scenarios in seconds
+  --out DIR        folder of the table and the reports (build/bench-sim, and
+                   folders in it for smaller runs)
+  --list           list the scenarios
 ]]
 
 local FLAGS <const> = { quick = true, smoke = true, list = true, help = true }
@@ -35,7 +35,7 @@ local VALUES <const> = { only = true, nodes = true, hours = true, seed = true,
 local NUMBERS <const> = { nodes = math.tointeger, hours = tonumber,
   seed = math.tointeger }
 
-local function misuse(message)
+local function fail_usage(message)
   io.stderr:write("bench-sim: ", message, "\n", USAGE)
   os.exit(2)
 end
@@ -51,14 +51,14 @@ local function parse(arguments)
       i = i + 1
       given[name] = arguments[i]
     else
-      misuse("what is '" .. arguments[i] .. "'?")
+      fail_usage("unknown option '" .. arguments[i] .. "'")
     end
     i = i + 1
   end
   for name, convert in pairs(NUMBERS) do
     local number = given[name] and convert(tonumber(given[name]))
     if given[name] and not (number and number > 0) then
-      misuse(("--%s needs a number above 0, not '%s'"):format(name,
+      fail_usage(("--%s needs a number above 0, not '%s'"):format(name,
         given[name]))
     end
     given[name] = number
@@ -66,8 +66,8 @@ local function parse(arguments)
   return given
 end
 
--- Returns the rows that were asked for.
-local function chosen(only)
+-- Returns the rows that the options name.
+local function select_rows(only)
   local list, wanted = {}, {}
   for name in (only or ""):gmatch("[^,]+") do
     wanted[name] = true
@@ -79,12 +79,13 @@ local function chosen(only)
     end
   end
   if next(wanted) then
-    misuse("no scenario is called '" .. next(wanted) .. "'")
+    fail_usage("no scenario is called '" .. next(wanted) .. "'")
   end
   return list
 end
 
--- A run that is smaller than its goal asks for replaces none that is not.
+-- Returns the folder of the results. Smaller runs have folders of their own, so
+-- that they do not replace full ones.
 local function folder_of(given)
   local base = (os.getenv("BUILD") or "build"):gsub("/release$", "")
     .. "/bench-sim"
@@ -93,7 +94,7 @@ local function folder_of(given)
   return given.out or base .. part
 end
 
-local function wishes_of(row, given)
+local function run_options(row, given)
   local small = given.smoke and row.smoke or given.quick and row.quick or {}
   return { nodes = given.nodes or small.nodes, seed = given.seed,
     hours = given.hours or small.hours }
@@ -103,7 +104,7 @@ local function load_scenario(name)
   return assert(scenario.load("bench/sim/" .. name .. ".lua"))
 end
 
--- Writes a report. Without gnuplot it has no charts: that is said, no error.
+-- Writes a report. Without gnuplot, prints a message: the report has no charts.
 local function write_report(folder, made)
   local written, message, code = report.write(folder, made)
   if not written and code == "KAD_ENOTFOUND" then
@@ -113,45 +114,47 @@ local function write_report(folder, made)
   end
 end
 
--- Runs a row of one size. Returns its report.
-local function run_once(row, wishes)
-  local run = scenario.run(load_scenario(row.name), wishes)
+-- Runs a scenario once. Returns its report and the run.
+local function run_once(row, chosen)
+  local run = scenario.run(load_scenario(row.name), chosen)
   return run_report.report(run), run
 end
 
-local function sizes_of(row, wishes)
+local function sizes_of(row, chosen)
   local sizes = {}
   for _, size in ipairs(row.sizes) do
-    if size <= (wishes.nodes or math.huge) then
+    if size <= (chosen.nodes or math.huge) then
       sizes[#sizes + 1] = size
     end
   end
-  return #sizes > 0 and sizes or { wishes.nodes }
+  return #sizes > 0 and sizes or { chosen.nodes }
 end
 
--- Runs a row of several sizes. Returns one report of all.
-local function run_sizes(row, wishes, folder)
+-- Runs a scenario with several sizes. Returns one report of all runs, and the
+-- last run.
+local function run_sizes(row, chosen, folder)
   local runs = {}
-  for i, size in ipairs(sizes_of(row, wishes)) do
-    local made, run = run_once(row, { nodes = size, seed = wishes.seed,
-      hours = wishes.hours })
+  for i, size in ipairs(sizes_of(row, chosen)) do
+    local made, run = run_once(row, { nodes = size, seed = chosen.seed,
+      hours = chosen.hours })
     write_report(("%s/%d"):format(folder, size), made)
     runs[i] = run
   end
   return growth.report(runs), runs[#runs]
 end
 
-local function run_row(row, wishes, folder)
+local function run_row(row, chosen, folder)
   if row.program then
-    return require(row.program).run(sizes_of(row, wishes), wishes.seed or 1,
+    return require(row.program).run(sizes_of(row, chosen), chosen.seed or 1,
       folder)
   elseif row.sizes then
-    return run_sizes(row, wishes, folder)
+    return run_sizes(row, chosen, folder)
   end
-  return run_once(row, wishes)
+  return run_once(row, chosen)
 end
 
--- What the table shows of a row: what has a goal, or everything.
+-- Returns the table row: the figures with goals, or all figures if none has
+-- one.
 local function result_of(row, made, run, seconds)
   local figures = {}
   for _, figure in ipairs(made.summary) do
@@ -167,8 +170,8 @@ end
 
 local function perform(row, given, folder)
   local began = os.clock()
-  local wishes = wishes_of(row, given)
-  local made, run = run_row(row, wishes, folder)
+  local chosen = run_options(row, given)
+  local made, run = run_row(row, chosen, folder)
   local result = result_of(row, made, run, os.clock() - began)
   write_report(folder, made)
   assert(core.write_file(folder .. "/row.json",
@@ -184,7 +187,7 @@ local function read_result(path)
   return file and dkjson.decode(file:read("a"))
 end
 
--- Returns what was measured last of every row.
+-- Returns the last results of every row.
 local function results_in(folder)
   local results = {}
   for _, row in ipairs(rows) do
@@ -221,7 +224,7 @@ local function main()
     return 0
   end
   local folder, status = folder_of(given), 0
-  for _, row in ipairs(chosen(given.only)) do
+  for _, row in ipairs(select_rows(given.only)) do
     if given.list then
       print(("%-12s %s"):format(row.name,
         row.summary or load_scenario(row.name).summary))

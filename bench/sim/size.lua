@@ -1,15 +1,15 @@
--- What a simulated overlay takes of the machine, in memory and time, and how
--- that grows with it: sim_size, the same without Lua, for growing sizes.
+-- The memory and processor time of simulated overlays without Lua. Runs
+-- sim_size with growing sizes.
 
 local core = require("kadenza.core")
 
 local M = {}
 
-local SECONDS <const> = 3600 -- that a program may take, and that it simulates
+local SECONDS <const> = 3600 -- of virtual time, and the time limit
 local MEGABYTE <const> = 1000000
 
--- What is asked of an overlay of a size: resident memory, and the processor's
--- time for a quiet hour.
+-- Goals by number of nodes: resident memory, and processor time of a quiet
+-- hour.
 local GOALS <const> = {
   [10000] = { megabytes = 200, seconds = 60 },
   [100000] = { megabytes = 2000 },
@@ -20,7 +20,7 @@ local function read(path)
   return file:read("a")
 end
 
--- What is read of the table of sim_size, by the names of its columns.
+-- Columns of the table of sim_size, by field.
 local COLUMNS <const> = { nodes = "nodes", seconds = "cpu_s",
   rate = "events/s", queries = "queries/min", contacts = "contacts",
   resident = "resident", live = "blocks" }
@@ -33,7 +33,7 @@ local function words_of(line)
   return words
 end
 
---- Reads what sim_size has printed: returns figures of its last phase, and the
+--- Parses the output of sim_size. Returns the figures of its last phase and the
 --- trace hash.
 ---@param text string
 ---@return table point
@@ -117,8 +117,8 @@ local function charts_of(points)
   }
 end
 
---- Measures overlays of growing size. Returns the report, and what the table
---- shows of the run.
+--- Measures overlays of growing size. Returns the report, and the fields of the
+--- run that the table shows.
 ---@param sizes integer[]
 ---@param seed integer
 ---@param folder string

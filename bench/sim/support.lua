@@ -1,27 +1,27 @@
--- What the scenarios of the quality table share.
+-- Functions that several scenarios of bench/sim use.
 
 local kad = require("kadenza")
 
 local M = {}
 
--- Stores under way at once.
+-- Puts under way at once.
 local WORKERS <const> = 16
 
---- The first values of a scenario: so many, stored by random nodes.
+--- Stores `count` values from random nodes.
 ---@async
 ---@param run kadenza.SimRun
 ---@param count integer
----@param wishes? kadenza.PutOptions
----@param nodes? kadenza.Node[]  of which random ones store; all without it
-function M.store(run, count, wishes, nodes)
+---@param given? kadenza.PutOptions
+---@param nodes? kadenza.Node[]  that store; all nodes without it
+function M.store(run, count, given, nodes)
   local workers, next_one = {}, 0
   for i = 1, WORKERS do
     workers[i] = kad.spawn(function()
       while next_one < count do
         next_one = next_one + 1
         local all = { node = nodes and nodes[run:random(#nodes)] }
-        for name, wish in pairs(wishes or {}) do
-          all[name] = wish
+        for name, value in pairs(given or {}) do
+          all[name] = value
         end
         run:put(kad.key(("key %d"):format(next_one)),
           ("value %d"):format(next_one), all)
@@ -31,13 +31,13 @@ function M.store(run, count, wishes, nodes)
   kad.all(workers)
 end
 
---- Looks up every holder of random values, every so many seconds, and records
---- which share of the k that should hold one was found: kind "found".
+--- Looks up all holders of a random value every `seconds`, and records the
+--- share of the k holders that was found: kind "found".
 ---@async
 ---@param run kadenza.SimRun
 ---@param seconds number
 ---@param k integer
-function M.look_for_holders(run, seconds, k)
+function M.find_holders(run, seconds, k)
   while true do
     kad.sleep(seconds)
     local known = run.values[run:random(#run.values)]
@@ -49,18 +49,18 @@ function M.look_for_holders(run, seconds, k)
   end
 end
 
---- Looks values up, so many within so many seconds.
+--- Starts `count` gets of random values within `seconds`, and waits for them.
 ---@async
 ---@param run kadenza.SimRun
 ---@param count integer
 ---@param seconds number
----@param wishes? kadenza.GetOptions
-function M.get_many(run, count, seconds, wishes)
+---@param given? kadenza.GetOptions
+function M.get_many(run, count, seconds, given)
   local gets = {}
   for i = 1, count do
     kad.sleep(seconds / count)
     gets[i] = kad.spawn(function()
-      run:get(nil, wishes)
+      run:get(nil, given)
     end)
   end
   kad.all(gets)
@@ -77,7 +77,7 @@ function M.right(gets)
   return #gets > 0 and right / #gets or nil
 end
 
---- Returns the live nodes that are not in a list.
+--- Returns the nodes that are not in a list.
 ---@param net kadenza.Sim
 ---@param list kadenza.Node[]
 ---@return kadenza.Node[] others

@@ -1,6 +1,6 @@
--- Keys around each of which a hundred ids of one attacker lie, closer than any
--- honest node: they take what is stored and deny it, and name only each other.
--- Half of the keys hold a value before the attacker comes.
+-- A hundred sybils around each of several keys, closer than any honest node:
+-- they accept stores, deny that they have the value, and name only each other.
+-- Half of the values are stored before the sybils join, half of them after.
 
 local kad = require("kadenza")
 
@@ -14,7 +14,7 @@ local function key_of(i)
   return kad.key(("key %d"):format(i))
 end
 
--- What every second key has its value before or after.
+-- The order of value and sybils, by parity of the key's number.
 local ORDERS <const> = { [0] = "value first", [1] = "sybils first" }
 
 local function store(run, honest, keys, order)
