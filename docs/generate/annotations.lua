@@ -1,4 +1,4 @@
---- The LuaCATS annotations of a module, as data.
+--- Reads the LuaCATS annotations of a module.
 --
 --     local module = annotations.read("scripts/kadenza/key.lua")
 --     print(module.items[1].name, module.items[1].params[1].type)
@@ -7,9 +7,9 @@ local M = {}
 
 ---@class Annotated
 ---@field name string  "open", or "kadenza.Node" of a class
----@field owner string  the table that it is a field of; "" if it is none
----@field kind "function"|"value"|"class"|"alias"|"same"
----@field target string?  of what is the same: the other module's field
+---@field owner string  the table that has it as a field; "" for none
+---@field kind "function"|"value"|"class"|"alias"|"reexport"
+---@field target string?  of a reexport: the field of the other module
 ---@field values string?  of an alias
 ---@field arguments string[]
 ---@field text string[]  lines of the description
@@ -18,12 +18,12 @@ local M = {}
 ---@field fields table[]  { name, optional, type, text }
 ---@field waits boolean
 
--- Takes a type off a text: it ends at a space outside of brackets, unless what
--- stands before that cannot be its end.
+-- Splits a text after its type, which ends at a space outside of brackets,
+-- unless the characters before that space cannot end a type.
 ---@param text string
 ---@return string kind
 ---@return string rest
-local function take_type(text)
+local function split_type(text)
   local depth = 0
   for at = 1, #text do
     local char, before = text:sub(at, at), text:sub(1, at - 1)
@@ -44,14 +44,14 @@ local tags = {}
 
 function tags.param(item, text)
   local name, optional, rest = text:match("^([%w_.]+)(%??)%s+(.*)$")
-  local kind, about = take_type(rest)
+  local kind, about = split_type(rest)
   table.insert(item.params, {
     name = name, optional = optional ~= "", type = kind, text = about,
   })
 end
 
 tags["return"] = function(item, text)
-  local kind, rest = take_type(text)
+  local kind, rest = split_type(text)
   local name, about = rest:match("^([%w_.]*)%s*(.*)$")
   table.insert(item.returns, { type = kind, name = name, text = about })
 end
@@ -59,7 +59,7 @@ end
 function tags.field(item, text)
   local name, optional, rest = text:match("^([%w_]+)(%??)%s+(.*)$")
   if name ~= "private" then
-    local kind, about = take_type(rest)
+    local kind, about = split_type(rest)
     table.insert(item.fields, {
       name = name, optional = optional ~= "", type = kind, text = about,
     })
@@ -79,8 +79,8 @@ function tags.async(item)
   item.waits = true
 end
 
--- Reads the lines of a block, without their dashes. A line that begins with two
--- spaces, or a bar, goes on with the tag before it.
+-- Reads the lines of a block, without their dashes. A line that begins with a
+-- space or a bar continues the tag before it.
 local function read_block(lines)
   local item = {
     text = {}, params = {}, returns = {}, fields = {}, arguments = {},
@@ -106,8 +106,8 @@ local function read_block(lines)
   return item
 end
 
--- Notes what the line below a block declares.
-local function declare(item, line)
+-- Sets in `item` what the line below its block declares.
+local function read_declaration(item, line)
   local owner, name, list = line:match("^function ([%w_]+)[.:]([%w_]+)%((.*)%)")
   if not owner then
     list = line:match("^return function%((.*)%)")
@@ -124,7 +124,7 @@ local function declare(item, line)
   return item
 end
 
--- Reads the comment that a file begins with: `---`, then lines with `--`.
+-- Reads the comment at the head of a file: `---`, then lines with `--`.
 local function read_head(lines)
   local text, at = {}, 1
   while lines[at] and lines[at]:find("^%-%-") do
@@ -144,16 +144,16 @@ local function read_lines(path)
   return lines
 end
 
--- Notes a field that is another module's, such as `M.key = key.of`.
-local function note_same(module, line)
+-- Adds a field that belongs to another module, such as `M.key = key.of`.
+local function add_reexport(module, line)
   local name, target = line:match("^M%.([%w_]+) = ([%w_.]+)$")
   if name then
-    table.insert(module.items, { kind = "same", owner = "M", name = name,
+    table.insert(module.items, { kind = "reexport", owner = "M", name = name,
       target = target })
   end
 end
 
---- Reads a module. `modules` are the local names of those that it requires.
+--- Reads a module. `modules` has the local names of the required modules.
 ---@param path string
 ---@return { text: string[], items: Annotated[],
 ---  modules: table<string, string> } module
@@ -168,11 +168,11 @@ function M.read(path)
     if documentation then
       block[#block + 1] = documentation
     elseif #block > 0 then
-      local item = declare(read_block(block), line)
+      local item = read_declaration(read_block(block), line)
       module.items[#module.items + 1] = item.kind and item or nil
       block = {}
     else
-      note_same(module, line)
+      add_reexport(module, line)
     end
     local name, required = line:match('^local ([%w_]+) = require%("([^"]+)"%)$')
     if name then

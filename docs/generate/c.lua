@@ -1,11 +1,12 @@
---- The C reference: what a header says, as a page.
+--- Makes the page of the C reference from the headers.
 --
--- A header is sections (`/* --- name -- */`) of paragraphs, which blank lines
--- part. A paragraph is a comment, what it is about, or both.
+-- A header consists of sections (`/* --- name -- */`), and a section of
+-- paragraphs with blank lines between them. A paragraph is a comment, a
+-- declaration, or both.
 
 local M = {}
 
--- Reads a header without what is for C++, whose braces would enclose it all.
+-- Reads a header without the parts for C++, whose braces enclose all of it.
 ---@param path string
 ---@return string[] lines
 local function read_lines(path)
@@ -20,11 +21,11 @@ local function read_lines(path)
   return lines
 end
 
--- Parts the lines into paragraphs. Blank lines inside of comments and braces
--- part nothing.
+-- Splits the lines into paragraphs. Blank lines inside comments and braces do
+-- not end a paragraph.
 ---@param lines string[]
 ---@return string[][] paragraphs
-local function paragraphs_of(lines)
+local function split_paragraphs(lines)
   local paragraphs, current, depth, in_comment = {}, {}, 0, false
   for _, line in ipairs(lines) do
     local code = line:gsub("/%*.-%*/", "")
@@ -48,11 +49,11 @@ local function paragraphs_of(lines)
   return paragraphs
 end
 
--- Takes the comment off the head of a paragraph.
+-- Splits a paragraph into the comment at its head and the code below it.
 ---@param lines string[]
 ---@return string[] comment  without its stars
 ---@return string[] code
-local function part(lines)
+local function split_comment(lines)
   local comment, code = {}, {}
   if not (lines[1] or ""):find("^/%*") then
     return comment, lines
@@ -69,7 +70,7 @@ local function part(lines)
   return comment, code
 end
 
--- Escapes what Markdown would take for markup, outside of code spans.
+-- Escapes characters that are markup in Markdown, except in code spans.
 local function escape(line)
   local spans = {}
   line = line:gsub("`[^`]*`", function(span)
@@ -82,8 +83,8 @@ local function escape(line)
   end))
 end
 
--- Makes an item of a Markdown list of the first line of an item in a list of
--- errors ("  KAD_EINVAL  MEANING"), nil of any other line.
+-- Makes an item of a Markdown list from the first line of an item in a list of
+-- errors ("  KAD_EINVAL  MEANING"); returns nil for any other line.
 ---@param line string
 ---@return string? item
 local function list_item(line)
@@ -112,7 +113,7 @@ end
 -- Writes a comment: prose, lists of errors, and code, whose lines are indented.
 ---@param comment string[]
 ---@return string text
-local function prose(comment)
+local function write_comment(comment)
   local out, kind = {}, "prose"
   for _, line in ipairs(comment) do
     local previous = kind
@@ -131,7 +132,7 @@ local function prose(comment)
   return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("%s+$", ""))
 end
 
--- What a declaration declares, by the first pattern that fits its text.
+-- Patterns for the declared name; the first that matches the text counts.
 local NAMES <const> = {
   "^%s*#define ([%w_]+)",
   "^typedef [^;]-%(%*([%w_]+)%)",
@@ -156,11 +157,11 @@ local function name_of(code)
   return nil
 end
 
--- Takes off what the compiler alone has to know, and moves the lines that were
--- aligned behind it.
+-- Removes macros that matter only to the compiler, and moves the lines that
+-- were aligned after them.
 ---@param code string[]
 ---@return string[] lines
-local function plain(code)
+local function remove_macros(code)
   local lines, shift = {}, 0
   for i, line in ipairs(code) do
     local bare = line:gsub("^KAD_API ", ""):gsub("^KAD_MUST_CHECK ", "")
@@ -198,8 +199,8 @@ local COLUMNS <const> = {
   [7] = { "type", "name", "default", "smallest", "greatest", "unit", "text" },
 }
 
--- Returns a list made by an X-macro as a table; nil for other code.
-local function list_table(text)
+-- Returns the list of an X-macro as a table; nil for other code.
+local function x_macro_table(text)
   if not text:find("^#define [%w_]+_MAP%(X%)") then
     return nil
   end
@@ -223,52 +224,53 @@ end
 ---@param comment string[]
 ---@param code string[]
 ---@return string text
-local function declaration(comment, code)
-  local text = table.concat(plain(code), "\n")
+local function write_declaration(comment, code)
+  local text = table.concat(remove_macros(code), "\n")
   local parts = {}
   local name = name_of(text)
   if name then
     parts[#parts + 1] = ("### %s\n"):format(name)
   end
   if #comment > 0 then
-    parts[#parts + 1] = prose(comment) .. "\n"
+    parts[#parts + 1] = write_comment(comment) .. "\n"
   end
-  parts[#parts + 1] = list_table(text) or "```c\n" .. text .. "\n```\n"
+  parts[#parts + 1] = x_macro_table(text) or "```c\n" .. text .. "\n```\n"
   return table.concat(parts, "\n")
 end
 
--- Preprocessor lines that frame a header and say nothing of the library.
+-- Returns true for preprocessor lines that are around the declarations.
 local function is_frame(code)
   local text = table.concat(code, "\n")
   return text:find("^#include") or text:find("__GNUC__") or text == "#endif"
 end
 
 ---@param lines string[]
----@return string? text  nil for what is left out
-local function paragraph(lines)
+---@return string? text  nil if the page does not show it
+local function write_paragraph(lines)
   local section = (lines[1] or ""):match("^/%* %-+ ([%w ]+) %-+ %*/$")
   if section then
     return ("## %s\n"):format(section:sub(1, 1):upper() .. section:sub(2))
   end
-  local comment, code = part(lines)
+  local comment, code = split_comment(lines)
   if is_frame(code) or #lines == 0 then
     return nil
   elseif #code == 0 then
-    return prose(comment) .. "\n"
+    return write_comment(comment) .. "\n"
   end
-  return declaration(comment, code)
+  return write_declaration(comment, code)
 end
 
--- Writes the comment at the head of the file, without its name.
-local function head(lines)
-  return prose((part(lines))):gsub("^[%w_]+%.h: (%l)", string.upper) .. "\n"
+-- Writes the comment at the head of the file, without the file's name.
+local function write_head(lines)
+  local text = write_comment((split_comment(lines)))
+  return text:gsub("^[%w_]+%.h: (%l)", string.upper) .. "\n"
 end
 
 -- Writes one header: its head under a title, then its paragraphs.
-local function header(path)
+local function write_header(path)
   local pages = { ("# %s\n"):format(path:match("[^/]*$")) }
-  for i, lines in ipairs(paragraphs_of(read_lines(path))) do
-    pages[#pages + 1] = (i == 1 and head or paragraph)(lines)
+  for i, lines in ipairs(split_paragraphs(read_lines(path))) do
+    pages[#pages + 1] = (i == 1 and write_head or write_paragraph)(lines)
   end
   return table.concat(pages, "\n")
 end
@@ -279,7 +281,7 @@ end
 function M.reference(paths)
   local pages = {}
   for i, path in ipairs(paths) do
-    pages[i] = header(path)
+    pages[i] = write_header(path)
   end
   return ([[
 <!-- Made from the headers in core/ by `make docs`. -->

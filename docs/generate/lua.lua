@@ -1,10 +1,10 @@
---- The Lua reference: what the annotations of the library say, as a page.
+--- Makes the page of the Lua reference from the annotations of the library.
 
 local annotations = require("docs.generate.annotations")
 
 local M = {}
 
--- What the parts of a simulation do for one another.
+-- Methods that only other parts of a simulation use.
 local SIM_PARTS <const> = {}
 for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
   remember open_again join_again draw_joined
@@ -12,10 +12,10 @@ for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
   SIM_PARTS[name] = true
 end
 
--- What the page holds, in this order: the functions of modules (`title`), the
--- methods of classes, the fields of others, and the values of aliases. `from`
--- names the modules; `prefix` stands before names, `head` says that the first
--- comment of the first module is the text.
+-- The sections of the page, in order: functions of modules (`title`), classes
+-- with their methods or fields, and values of aliases. `from` names the
+-- modules, `prefix` is written before names, and `head` adds the comment at the
+-- head of the first module.
 local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
   { class = "kadenza.Node", from = { "node", "operation", "publication" },
@@ -87,14 +87,14 @@ local CONVENTIONS <const> = [[
 
 Made from the annotations in `scripts/kadenza` by `make docs`.
 
-What may happen at run time is returned: `nil`, a message and a code such as
-`"KAD_ETIMEOUT"`. A caller's mistake is raised. A function that *waits* is called
-inside a task (`kad.run`, `kad.spawn`, `net:perform`); where it takes a callback,
-it may be called anywhere, returns at once, and gives to that what it would have
-returned. Keys, ids and hashes are binary strings.
+An error at run time is returned: `nil`, a message and a code such as
+`"KAD_ETIMEOUT"`. A mistake of the caller raises an error. Call a function that
+*waits* inside a task (`kad.run`, `kad.spawn`, `net:perform`). If it takes a
+callback, you may call it anywhere with one: it returns at once and passes its
+results to the callback. Keys, ids and hashes are binary strings.
 ]]
 
--- Types that have a heading, to which others are linked.
+-- The anchors of types that have a heading on the page.
 local linked = {}
 for _, section in ipairs(SECTIONS) do
   local name = section.class or section.alias
@@ -104,7 +104,7 @@ for _, section in ipairs(SECTIONS) do
 end
 
 ---@param kind string
----@return string text  a code span, linked if the type is of this page
+---@return string text  a code span, with a link if the page has the type
 local function type_text(kind)
   local span = "`" .. kind .. "`"
   for name in kind:gmatch("kadenza[%w_.]+") do
@@ -132,8 +132,8 @@ local function return_text(item, may_fail)
   return type_text(kind) .. name .. text
 end
 
--- Says what a function returns. What may fail at run time has a code for its
--- third value, and a message in the place of the second.
+-- Writes what a function returns. If it can fail at run time, its third value
+-- is a code, and the second one a message.
 local function returns_line(returns)
   local may_fail = #returns >= 3 and returns[#returns].type == "kadenza.Code?"
   local values = {}
@@ -160,7 +160,7 @@ end
 
 ---@param item Annotated
 ---@param prefix string
----@param name string  by which it is known
+---@param name string  its public name
 ---@return string[] lines
 local function function_lines(item, prefix, name)
   local lines = { "### " .. signature(item, prefix, name), "" }
@@ -190,7 +190,7 @@ end
 
 ---@class Library
 ---@field folder string
----@field modules table<string, table>  what has been read, by name
+---@field modules table<string, table>  those read so far, by name
 local Library = {}
 Library.__index = Library
 
@@ -203,8 +203,8 @@ function Library:read(name)
   return self.modules[name]
 end
 
--- Returns what `key.of` is in a module that has required `kadenza.key`; nil if
--- it is a whole module.
+-- Returns the function `key.of` for a module that requires `kadenza.key`; nil
+-- if the target is a whole module.
 function Library:resolve(module, target)
   local name, field = target:match("^([%w_]+)%.?([%w_]*)$")
   local required = assert(module.modules[name], target):gsub("^kadenza%.", "")
@@ -223,7 +223,7 @@ function Library:member(module, item, section)
   if item.kind == "value" then
     return value_lines(item, section.prefix)
   end
-  local found = item.kind == "same" and self:resolve(module, item.target)
+  local found = item.kind == "reexport" and self:resolve(module, item.target)
     or item.kind == "function" and item
   return found and function_lines(found, section.prefix, item.name) or {}
 end
@@ -232,7 +232,7 @@ local function append(lines, more)
   table.move(more, 1, #more, #lines + 1, lines)
 end
 
--- The members of the sections' modules, or of its class.
+-- Writes the members of the section's modules or of its class.
 function Library:members(section)
   local owner = section.class and section.class:match("[%w_]+$") or "M"
   local lines = {}
@@ -248,8 +248,8 @@ function Library:members(section)
   return lines
 end
 
--- Finds the class or alias of a section. A class in several files has its text
--- in one of them.
+-- Finds the class or alias of a section. If several files declare a class, the
+-- one with the longest text counts.
 function Library:find(section)
   local found
   for _, name in ipairs(section.from) do
@@ -262,7 +262,7 @@ function Library:find(section)
   return assert(found, section.class or section.alias)
 end
 
--- What a class or alias says of itself, and its fields or values.
+-- Writes the text of a class or alias, and its fields or values.
 function Library:type_lines(section)
   local item = self:find(section)
   local lines = {}

@@ -10,7 +10,7 @@ assert(os.execute(("'%s' docs/generate.lua '%s'"):format(lua, folder)))
 for _, page in ipairs({ "c.md", "lua.md" }) do
   local path = "docs/reference/" .. page
   if tree.read(path) ~= tree.read(folder .. "/" .. page) then
-    problems[#problems + 1] = path .. ": stale, `make docs` writes it anew"
+    problems[#problems + 1] = path .. ": out of date: run `make docs`"
   end
 end
 
