@@ -17,7 +17,7 @@ local function refine(kind, fields)
     .. " = { " .. fields .. " } } }"
 end
 
--- Announces ports of the other node, then returns those that the node reads.
+-- Announces ports of the other node, then returns the ports that a get finds.
 local function ports_read(world, ports)
   for _, port in ipairs(ports) do
     world.other:announce(KEY, port)
@@ -52,14 +52,14 @@ describe("a policy that refines peers", function()
       assert.equal(1, #world.node:held(KEY, "peers"))
     end))
 
-  it("filters what is read", with(PORT .. refine("peers", [[
+  it("filters peers that are read", with(PORT .. refine("peers", [[
     validate = function(record, ctx)
       return ctx.reason ~= "get" or port(record) % 2 == 0
     end ]]), function(world)
       assert.same({ 7000, 7002 }, ports_read(world, { 7000, 7001, 7002 }))
     end))
 
-  it("leaves nobody", with(refine("peers", [[
+  it("may remove every peer", with(refine("peers", [[
     validate = function(record, ctx) return ctx.reason ~= "get" end ]]),
     function(world)
       local peers, _, code = ports_read(world, { 7000 })
@@ -67,7 +67,7 @@ describe("a policy that refines peers", function()
       assert.equal("KAD_ENOTFOUND", code)
     end))
 
-  it("selects among what is read, even after a wait", with(
+  it("selects among peers that are read, even after a wait", with(
     PORT .. refine("peers", [[
       select = function(records, ctx)
         kad.sleep(0.5)
@@ -78,14 +78,14 @@ describe("a policy that refines peers", function()
         ports_read(world, { 7000, 7001, 7002, 7003 }))
     end))
 
-  it("may make peers up, as far as they are peers", with(refine("peers", [[
+  it("may return peers of its own, if they are valid", with(refine("peers", [[
     select = function()
       return { { value = "\8\8\8\8\31\64" }, { value = "nobody" .. "!" } }
     end ]]), function(world)
       assert.same({ 8000 }, ports_read(world, { 7000 }))
     end))
 
-  it("that fails or waits too long leaves them all", with(refine("peers", [[
+  it("returns all peers if it fails or waits too long", with(refine("peers", [[
     select = function() kad.sleep(1000) end ]]), function(world)
       assert.same({ 7000, 7001 }, ports_read(world, { 7000, 7001 }))
       assert.equal(1, world.hooks()["policy: peers.select"].overruns)
@@ -108,7 +108,7 @@ describe("a policy that refines peers", function()
       assert.equal("KAD_ECLOSED", ended[3])
     end))
 
-  it("says how long they live", with(refine("peers",
+  it("sets their time to live", with(refine("peers",
     "expire = function() return 60 end"), function(world)
       assert(world.other:announce(KEY, 7000))
       kad.sleep(59)
@@ -158,7 +158,7 @@ describe("a policy that refines value", function()
       assert.equal("a", all[1].value)
     end))
 
-  it("is named among others that it may be when it fails", function()
+  it("is named with the other candidates when a joined hook fails", function()
     local files <close> = support.files()
     local filter = "\nreturn { types = { value = { validate = function(record) "
       .. "return %s end } } }"
@@ -177,7 +177,7 @@ describe("a policy that refines value", function()
     assert.matches("a%.lua:2, .*b%.lua:3$", events[1].fields.defined)
   end)
 
-  it("may stand beside others that only filter", function()
+  it("may be combined with policies that only filter", function()
     local files <close> = support.files()
     local filter = "return { types = { value = { validate = function(record) "
       .. "return record.value ~= '%s' or nil, '%s' end } } }"

@@ -11,7 +11,8 @@ local with, failures = support.with, support.failures
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
 
--- Calls `fn` while the policies of a node may take `bytes`, and time to do so.
+-- Calls `fn` while the policies of a node may use `bytes` of memory and a large
+-- budget of instructions.
 local function with_memory(bytes, fn)
   local memory, instructions = policy.MEMORY, support.INSTRUCTIONS
   policy.MEMORY, support.INSTRUCTIONS = bytes, 10000000
@@ -28,7 +29,7 @@ local function note(fields)
 end
 
 describe("the circuit breaker", function()
-  it("opens after ten failures, is said once, and closes later", with(note([[
+  it("opens after ten failures, is logged once, and closes later", with(note([[
     validate = function(record)
       if record.value == "bad" then error("boom") end
       return true
@@ -56,7 +57,7 @@ describe("the circuit breaker", function()
       end
     end))
 
-  it("does not open for failures far apart, and they are not a flood", with(
+  it("does not open for failures that are far apart", with(
     note('validate = function() error("boom") end'), function(world)
       for _ = 1, 60 do
         world.node:put(KEY, "x", NOTE)
@@ -78,7 +79,7 @@ describe("the circuit breaker", function()
       end
     end))
 
-  it("opens for a hook that goes on with its memory full", function()
+  it("opens for a hook that runs on with its memory full", function()
     with_memory(4 << 20, with([[
       local kept = {}
       return { types = { note = { validate = function()

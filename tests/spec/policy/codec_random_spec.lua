@@ -31,7 +31,7 @@ end
 
 local nonsense
 
--- A table of anything, a few levels deep.
+-- Returns a random value: a table up to a few levels deep.
 local function random_table(roll, depth)
   local made = {}
   for i = 1, roll(6) do
@@ -96,7 +96,7 @@ local function flag(roll)
   return roll(2) == 0
 end
 
--- How each field looks when it is right.
+-- Valid values of each field.
 local FIELDS <const> = {
   kind = function(roll)
     return pick(roll, { "query", "query", "reply", "error" })
@@ -157,9 +157,9 @@ local function random_message(roll)
   return message
 end
 
-describe("A codec that says anything", function()
+describe("a codec that returns random messages", function()
   for seed = 1, 3 do
-    it("does no harm to its node, seed " .. seed, support.spec(function()
+    it("does not harm its node, seed " .. seed, support.spec(function()
       local roll = dice(seed)
       local net <close> = kad.sim({ join = false, seed = seed })
       local written = 0

@@ -9,13 +9,13 @@ local support = require("tests.spec.support")
 
 local spec = support.spec
 
--- A node with the policy and one that does not understand it.
+-- A node with the policy, and one that does not understand its messages.
 local function with(text, fn)
   return policies.with(text, fn, nil, true)
 end
 
--- A codec in bencode, with names of its own: all that a message has goes into
--- one dictionary, so that everything is written and read.
+-- A codec in bencode with names of its own. A message becomes one dictionary,
+-- so every field is encoded and decoded.
 local PLAIN <const> = [[
   local kad = require("kadenza")
   local function flags(message, from, to)
@@ -37,7 +37,7 @@ local PLAIN <const> = [[
   }
 ]]
 
--- Runs `fn(net)` as a task of an overlay whose nodes speak PLAIN.
+-- Runs `fn(net)` as a task of an overlay whose nodes use the codec PLAIN.
 local function overlay(fn, more, nodes)
   return spec(function()
     local files <close> = policies.files()
@@ -51,7 +51,7 @@ local function overlay(fn, more, nodes)
   end)
 end
 
--- Every field of a message that a node sends, by kind and method.
+-- The fields of messages that a node sends, by kind and method.
 local function watched(fields)
   return function(message)
     local kind = message.method or message.kind
@@ -62,8 +62,8 @@ local function watched(fields)
   end
 end
 
-describe("A codec", function()
-  it("carries all that nodes do", overlay(function(net)
+describe("a codec", function()
+  it("carries every operation", overlay(function(net)
     local a, b = net.nodes[3], net.nodes[9]
     local key = kad.key("k")
     local secret = kad.keypair().secret
@@ -91,7 +91,7 @@ describe("A codec", function()
     end
   end))
 
-  it("carries custom queries, along a path too", overlay(function(net)
+  it("carries custom queries, also along a path", overlay(function(net)
     local a, b = net.nodes[3], net.nodes[9]
     local reply = assert(a:call(b:addresses()[1], "sing", { a = { 1, "\0" } }))
     assert.same({ 1, "\0" }, reply.back)
@@ -115,7 +115,7 @@ describe("A codec", function()
     end }
   ]]))
 
-  it("is given these fields, and no others", spec(function()
+  it("receives these fields and no others", spec(function()
     local fields = {}
     local watch = watched(fields)
     local files <close> = policies.files()
@@ -168,7 +168,7 @@ describe("A codec", function()
       .. "total transaction version", names("reply"))
   end))
 
-  it("is the node's while its policy is", with(PLAIN
+  it("is used as long as its policy is loaded", with(PLAIN
     .. "return { codec = codec }", function(world)
     local address = world.node:addresses()[1]
     assert.is_nil((world.other:ping(address)))
@@ -199,7 +199,7 @@ describe("A codec", function()
     { "while true do pcall(function() while true do end end) end",
       "ran too long" },
   }) do
-    it("fails the send when encode does: " .. case[1],
+    it("fails the send if encode fails: " .. case[1],
       with(failing(case[1]), function(world)
         local address = world.other:addresses()[1]
         local reply, message, code = world.node:ping(address)
@@ -220,7 +220,7 @@ describe("A codec", function()
       end))
   end
 
-  it("sends nothing that is too large", with(failing([[
+  it("does not send messages that are too large", with(failing([[
     return ("x"):rep(message.transaction and 1233)
   ]]), function(world)
     local _, _, code = world.node:ping(world.other:addresses()[1])
@@ -260,7 +260,7 @@ describe("A codec", function()
     { "kad.sleep(1)", "task" },
     { "while true do end", "ran too long" },
   }) do
-    it("drops the datagram when decode fails: " .. case[1],
+    it("drops the datagram if decode fails: " .. case[1],
       with(failing(nil, case[1]), function(world)
         for _ = 1, 12 do
           world.other:ping(world.node:addresses()[1], function() end)
@@ -279,7 +279,7 @@ describe("A codec", function()
       end))
   end
 
-  it("drops what decode says is none without a word", with(failing(),
+  it("drops datagrams that decode rejects, without a log event", with(failing(),
     function(world)
       world.other:ping(world.node:addresses()[1])
       local hook = world.hooks()["policy: codec.decode"]
@@ -291,7 +291,7 @@ describe("A codec", function()
       end
     end))
 
-  it("drops messages that lack what their method needs", with(failing(nil, [[
+  it("drops messages without the fields of their method", with(failing(nil, [[
     return { kind = "query", transaction = "x", id = ("i"):rep(20),
       method = "find_node" }
   ]]), function(world)
@@ -308,7 +308,7 @@ describe("A codec", function()
     assert.is_true(world.node:stats().dropped_malformed > 0)
   end))
 
-  it("can be had once", spec(function()
+  it("can be claimed by one policy only", spec(function()
     local files <close> = policies.files()
     local text = PLAIN .. "return { codec = codec }"
     local one, two = files:write(text, "one.lua"), files:write(text, "two.lua")
@@ -319,7 +319,7 @@ describe("A codec", function()
       .. " already", 1, true), message)
   end))
 
-  it("has two functions", function()
+  it("needs both functions", function()
     local function nothing() end
     assert.is_true(shape.check({
       codec = { encode = nothing, decode = nothing },
@@ -339,7 +339,7 @@ describe("A codec", function()
     end
   end)
 
-  it("is used by tables, in the program's own state", spec(function()
+  it("may be a table in the program's own state", spec(function()
     local spoken = 0
     local files <close> = policies.files()
     local codec = dofile(files:write(PLAIN .. "return codec"))
@@ -359,7 +359,7 @@ describe("A codec", function()
     assert.is_true(spoken > 20)
   end))
 
-  it("is counted and timed as hooks are", overlay(function(net)
+  it("is counted and timed like hooks", overlay(function(net)
     net.nodes[2]:put(kad.key("a"), "b")
     local hooks = net.nodes[2]:stats().policies.hooks
     for _, name in ipairs({ "encode", "decode" }) do
@@ -372,7 +372,7 @@ describe("A codec", function()
     end
   end))
 
-  it("answers in its new state what was asked in the old", overlay(
+  it("replies after a reload to queries from before it", overlay(
     function(net)
       local a, b = net.nodes[3], net.nodes[9]
       local asked = kad.spawn(function()
@@ -387,7 +387,7 @@ describe("A codec", function()
       return { back = back }
     end } ]]))
 
-  it("outlives reloads under traffic", overlay(function(net)
+  it("survives reloads under traffic", overlay(function(net)
     local a, b = net.nodes[3], net.nodes[9]
     local lost, sung = 0, 0
     for _ = 1, 100 do
@@ -408,7 +408,7 @@ describe("A codec", function()
     return { back = request.args.a }
   end } ]], 10))
 
-  it("repeats itself, datagram for datagram", spec(function()
+  it("gives the same datagrams for the same seed", spec(function()
     local function run()
       local files <close> = policies.files()
       local path = files:write(PLAIN .. "return { codec = codec }")
@@ -422,10 +422,10 @@ describe("A codec", function()
     assert.equal(run(), run())
   end))
 
-  describe("of the example with JSON", function()
+  describe("in JSON, of the examples", function()
     local json = dofile("scripts/examples/json/codec.lua").codec
 
-    it("writes and reads whatever a message holds", function()
+    it("encodes and decodes every field", function()
       local message = {
         kind = "query",
         transaction = "\0\xff\"\\",
@@ -443,7 +443,7 @@ describe("A codec", function()
       assert.same(message, json.decode(json.encode(message)))
     end)
 
-    it("takes nonsense for none", function()
+    it("rejects malformed datagrams", function()
       for _, bytes in ipairs({ "", "{", "7", "null", "\0", "d1:ae",
         ("["):rep(1000), '{"kind":', "[1,2" }) do
         assert.is_nil(json.decode(bytes))

@@ -37,7 +37,7 @@ describe("kadenza.policy.compose", function()
     assert.same({ { name = "hello", call = 2 } }, setup.methods)
   end)
 
-  it("takes what may be a number, false or a function", function()
+  it("accepts a number, false or a function for republish", function()
     local setup = composed({ types = {
       a = { republish = 20 }, b = { republish = false },
       c = { republish = yes },
@@ -48,7 +48,7 @@ describe("kadenza.policy.compose", function()
     assert.equal("p1: c.republish", setup.names[setup.types[3].republish])
   end)
 
-  it("lets several filter a built-in type, and one decide it", function()
+  it("lets many policies filter a built-in type, and one define it", function()
     local setup = composed({ types = { value = { validate = yes } } },
       { types = { value = { validate = yes } } },
       { types = { value = { ttl = 60 } } })
@@ -61,7 +61,7 @@ describe("kadenza.policy.compose", function()
         { types = { value = { ttl = 2 } } }))
   end)
 
-  it("asks filters in order until one does not say true", function()
+  it("calls filters in order until one does not return true", function()
     local asked = {}
     local function filter(name, ...)
       local verdict = table.pack(...)
@@ -79,7 +79,7 @@ describe("kadenza.policy.compose", function()
     assert.equal("p1+p2+p3: on_request", setup.names[setup.on_request])
   end)
 
-  it("lets all hear, and raises the first error afterwards", function()
+  it("calls all listeners, then raises the first error", function()
     local heard = {}
     local function listener(name, fails)
       return { on_store = function()
@@ -107,14 +107,14 @@ describe("kadenza.policy.compose", function()
     assert.equal(7000, setup.deadline_ms)
   end)
 
-  it("gives a filter of several the deadline of the most patient", function()
+  it("gives a joined filter the longest deadline of its policies", function()
     local setup = composed({ deadline = 1, on_request = yes },
       { deadline = 2.5, on_request = yes })
 
     assert.same({ 2500 }, setup.deadlines)
   end)
 
-  it("names the file with which there are too many types or queries",
+  it("names the file that exceeds the number of types or queries",
     function()
       local function many(part, count, value, prefix)
         local policy = { [part] = {} }
@@ -133,7 +133,7 @@ describe("kadenza.policy.compose", function()
         problem(many("rpc", 256, yes, "a"), many("rpc", 1, yes, "b")))
     end)
 
-  it("refuses two policies of one name, and names both files", function()
+  it("rejects two policies of one name, and names both files", function()
     local list = load({}, {})
     list[2].name = "p1"
 
@@ -144,8 +144,8 @@ describe("kadenza.policy.compose", function()
       .. "policy needs a `name` of its own", err.problem)
   end)
 
-  describe("what a policy requires", function()
-    it("may stand before or behind it", function()
+  describe("a required policy", function()
+    it("may be loaded before or after", function()
       composed({ requires = { "p2" } }, { requires = { "p1" } })
       composed({ requires = { "p2", p3 = 2 } }, {}, { version = 2.1 })
       composed({ requires = { "p1" } })
@@ -167,7 +167,7 @@ describe("kadenza.policy.compose", function()
           .. "version 1.5" },
     }
     for _, case in ipairs(refused) do
-      it("is missed: " .. case[3], function()
+      it("is reported: " .. case[3], function()
         assert.equal(case[3], problem(case[1], case[2]))
       end)
     end

@@ -10,7 +10,7 @@ local with = support.with
 
 local KEY <const> = kad.key("somewhere")
 
--- A policy for `kind` all of whose hooks write what they are told in the log.
+-- Returns a policy for `kind` whose hooks log their contexts.
 local function telling(kind)
   return ([[
     local kad = require("kadenza")
@@ -47,7 +47,7 @@ local function telling(kind)
     } ]]):gsub("KIND", kind)
 end
 
--- Runs `act(world)`, and `check(told, world)` with what the hooks were told.
+-- Runs `act(world)`, then `check(logged, peers)` with what the hooks logged.
 local function told(kind, act, check)
   return with(telling(kind), function(world)
     local id, other = kad.hex(world.node:id()), world.other
@@ -75,7 +75,7 @@ local function names(list)
   return table.concat(all, " ")
 end
 
--- Fields of a log are texts.
+-- Fields of log events are texts.
 local function number(text)
   return assert(tonumber(text))
 end
@@ -93,7 +93,7 @@ end
 
 for _, kind in ipairs({ "note", "value", "peers" }) do
   describe("the hooks of " .. kind, function()
-    it("know of a store who asks, why and when", told(kind,
+    it("receive the source, reason and time of a store", told(kind,
       put("other", kind), function(list, who)
         assert.equal("validate merge expire on_store", names(list))
         for _, fields in ipairs(list) do
@@ -108,7 +108,7 @@ for _, kind in ipairs({ "note", "value", "peers" }) do
         assert.equal("5000", list[4].ttl)
       end))
 
-    it("know that the life of a record has ended", told(kind,
+    it("receive the reason expire when a record expires", told(kind,
       function(world)
         put("other", kind)(world)
         kad.sleep(5001)
@@ -125,7 +125,7 @@ end
 
 for _, kind in ipairs({ "note", "value" }) do
   describe("the hooks of " .. kind, function()
-    it("know that it is the node itself that stores", told(kind,
+    it("receive no source when the node itself stores", told(kind,
       put("node", kind), function(list)
         assert.equal("validate merge expire on_store", names(list))
         for _, fields in ipairs(list) do
@@ -135,7 +135,7 @@ for _, kind in ipairs({ "note", "value" }) do
         end
       end))
 
-    it("know that a record comes in answer to a get", told(kind,
+    it("receive the reason get for records of a get", told(kind,
       function(world)
         assert(world.other:put(KEY, "x", { type = kind }))
         assert.equal("x", (world.node:get(KEY, { type = kind })))
@@ -148,7 +148,7 @@ for _, kind in ipairs({ "note", "value" }) do
         end
       end))
 
-    it("know that a record is due to be republished", told(kind,
+    it("receive the reason republish when a record is due", told(kind,
       function(world)
         assert(world.node:put(KEY, "x", { type = kind }))
         world.other:close() -- or it may store the record again before
@@ -170,8 +170,8 @@ for _, kind in ipairs({ "note", "value" }) do
   end)
 end
 
-describe("a hook that is about no record", function()
-  it("has no reason, but knows who asks and when", with([[
+describe("a hook without a record", function()
+  it("has no reason, but a source and a time", with([[
     local kad = require("kadenza")
     local function tell(name, answer)
       return function(subject, ctx)
@@ -206,8 +206,8 @@ describe("a hook that is about no record", function()
     end))
 end)
 
-describe("a record that another holder stores again", function()
-  it("comes for the reason republish", with([[
+describe("a record that another holder republishes", function()
+  it("has the reason republish", with([[
     local kad = require("kadenza")
     return { types = { value = { republish = false,
       validate = function(record, ctx)
@@ -231,8 +231,8 @@ describe("a record that another holder stores again", function()
     end))
 end)
 
-describe("a record that another takes the place of", function()
-  it("is dropped because of a store", with([[
+describe("a record that is replaced by another", function()
+  it("expires with the reason store", with([[
     local kad = require("kadenza")
     return {
       types = { note = { merge = function(held, record)

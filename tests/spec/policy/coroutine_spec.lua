@@ -4,7 +4,7 @@
 
 local policies = require("tests.spec.support.policy")
 
--- A policy whose query `run` does this.
+-- Returns a policy whose query `run` has this body.
 local function rpc(body)
   return 'local kad = require("kadenza")\n'
     .. "return { rpc = { run = function(request) " .. body .. " end } }"
@@ -133,7 +133,7 @@ describe("coroutines of policies", function()
       problem:find("coroutine expected", 1, true) and 1 }
   ]], { "false", "attempt to yield from outside a coroutine", "false", 1 })
 
-  it("are preempted with the hook that has resumed them", function()
+  it("are preempted with the hook that resumed them", function()
     local before = policies.INSTRUCTIONS
     policies.INSTRUCTIONS = 4000000
     local fine, problem = pcall(policies.with(rpc([[
@@ -175,7 +175,7 @@ describe("coroutines of policies", function()
       coroutine.close(co)
       while true do end ]],
   }) do
-    it(what .. " cost the hook its verdict", policies.with(rpc(body),
+    it(what .. " fail the hook", policies.with(rpc(body),
       function(world)
         local reply, _, _, info = call(world)
         assert.is_nil(reply)
@@ -185,7 +185,7 @@ describe("coroutines of policies", function()
       end))
   end
 
-  it("are not resumed by later calls once they were stopped",
+  it("are not resumed by later calls after they were stopped",
     policies.with([[
       local kept = coroutine.create(function()
         for _ = 1, 1e6 do end
@@ -201,7 +201,7 @@ describe("coroutines of policies", function()
       assert.equal("cannot resume a coroutine that was stopped", reply.message)
     end))
 
-  it("do not outlive the coroutine that they have resumed", policies.with([[
+  it("do not outlive the coroutine that they resumed", policies.with([[
     local outer
     return { rpc = { run = function()
       outer = coroutine.create(function()

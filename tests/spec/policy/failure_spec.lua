@@ -10,7 +10,7 @@ local support = require("tests.spec.support.policy")
 local with = support.with
 local KEY <const> = kad.key("failures")
 
--- Every failure is raised in line 2, two calls deep.
+-- Every failure is raised on line 2, two calls deep.
 local FAILING <const> = [[
 local kad = require("kadenza")
 local function fail(what) error("no " .. what) end
@@ -31,7 +31,7 @@ return {
   on_stop = function() deep("stop") end,
 }]]
 
--- Returns the events about `what`.
+-- Returns the log events about `what`.
 local function events_of(world, what)
   local found = {}
   for _, event in ipairs(world.events) do
@@ -42,7 +42,7 @@ local function events_of(world, what)
   return found
 end
 
--- Asserts that a failure was said once, with all that belongs to it.
+-- Asserts that a failure was logged once, with all its fields.
 local function assert_said(world, what, hook)
   local events = events_of(world, what)
   assert.equal(1, #events, what)
@@ -58,7 +58,7 @@ local function assert_said(world, what, hook)
     fields.error)
 end
 
--- Calls fn(world) in the overlay, and check(world) once all has been said.
+-- Calls fn(world) in the overlay, and check(world) after all was logged.
 local function scene(fn, check)
   return with(FAILING, function(world)
     world.after = function()
@@ -68,7 +68,7 @@ local function scene(fn, check)
   end)
 end
 
-describe("a failure is said with hook, place and traceback", function()
+describe("a failure is logged with hook, place and traceback", function()
   local function put(value)
     return function(world)
       assert.is_nil((world.node:put(KEY, value, { type = "note" })))
@@ -81,11 +81,11 @@ describe("a failure is said with hook, place and traceback", function()
       events_of(world, "good")[1].fields.defined)
   end))
 
-  it("in a hook that has waited", scene(put("later"), function(world)
+  it("in a hook that waited", scene(put("later"), function(world)
     assert_said(world, "later", "failing: note.validate")
   end))
 
-  it("in a task that nobody awaits, with the file", scene(function(world)
+  it("in a task without await, with the file", scene(function(world)
     world.node:put(KEY, "task", { type = "note" })
     kad.sleep(1)
   end, function(world)
@@ -115,7 +115,7 @@ describe("a failure is said with hook, place and traceback", function()
     assert_said(world, "timer", "failing: every[1]")
   end))
 
-  it("when it returns what it may not", scene(function(world)
+  it("of a hook that returns a wrong type", scene(function(world)
     world.other:call(world.node:addresses()[1], "bad", {})
   end, function(world)
     for _, event in ipairs(world.events) do
@@ -129,7 +129,7 @@ describe("a failure is said with hook, place and traceback", function()
     error("nothing was said")
   end))
 
-  it("however often hooks and tasks fail", scene(function(world)
+  it("at a bounded rate", scene(function(world)
     for i = 1, 300 do
       world.node:put(KEY, "task" .. i % 2, { type = "note" })
       world.node:put(KEY, "task", { type = "note" })

@@ -24,13 +24,13 @@ local function answers_pings(world)
   assert.truthy(world.other:ping(world.node:addresses()[1]))
 end
 
--- A policy whose type `note` has these fields.
+-- Returns a policy whose type `note` has these fields.
 local function note(fields)
   return 'local kad = require("kadenza")\n'
     .. "return { types = { note = { " .. fields .. " } } }"
 end
 
--- How a hook can go wrong; Lua code.
+-- The kinds of failures, as Lua code.
 local FAULTS <const> = {
   ["never ends"] = "while true do end",
   ["never ends in pcall"] = "while true do pcall(function() while true do end "
@@ -72,7 +72,7 @@ local FAULTS <const> = {
     .. "local t = {} for i = 1, 1e9 do t[i] = { i } end",
 }
 
--- The kinds of hooks: the policy around FAULT, and what costs it its verdict.
+-- The kinds of hooks: a policy around FAULT, and an action that calls the hook.
 local KINDS <const> = {
   validate = {
     name = "policy: note.validate",
@@ -177,7 +177,7 @@ describe("a hook", function()
   for kind, case in pairs(KINDS) do
     for fault, code in pairs(FAULTS) do
       local text = case.policy:gsub("FAULT", (code:gsub("%%", "%%%%")))
-      it(("%s that %s costs its verdict alone"):format(kind, fault),
+      it(("%s that %s affects only its own verdict"):format(kind, fault),
         with(text, function(world)
           case.check(world)
           answers_pings(world)

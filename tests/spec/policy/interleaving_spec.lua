@@ -13,7 +13,7 @@ local NODES <const> = 5 -- that store; one more holds
 local STORES <const> = 4 -- of each node
 local KEYS <const> = 2
 
--- The holder: it sleeps at random, and at times refuses or fails.
+-- The policy of the holder: it sleeps, rejects and fails at random.
 local POLICY <const> = [[
   local kad = require("kadenza")
   local merging, overlaps, merges = {}, 0, 0
@@ -50,7 +50,7 @@ local POLICY <const> = [[
   end } }
 ]]
 
--- One node stores its values, each under one of the keys, a while apart.
+-- One node stores its values, each under one of the keys, with pauses.
 local function store_all(node, number, accepted, random)
   local tasks = {}
   for i = 1, STORES do
@@ -67,7 +67,7 @@ local function store_all(node, number, accepted, random)
   kad.all(tasks)
 end
 
--- A generator of the spec's own, so that a seed says all.
+-- A random generator whose seed determines the run.
 local function generator(seed)
   local state = seed
   return function()
@@ -144,8 +144,8 @@ local function try(seed, path)
   end)
 end
 
-describe("stores that interleave", function()
-  it("lose no value that was accepted, and their merges do not overlap",
+describe("interleaved stores", function()
+  it("lose no accepted value, and their merges do not overlap",
     support.spec(function()
       local files <close> = policy_support.files()
       local path = files:write(POLICY)

@@ -3,7 +3,7 @@ local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 local testing = require("kadenza.testing")
 
--- Loads the text and returns what lint says of it, "LINE: MESSAGE" each.
+-- Loads the text and returns its problems, "LINE: MESSAGE" each.
 local function problems_of(text)
   local files <close> = policies.files()
   local path = files:write(text)
@@ -18,7 +18,7 @@ local function problems_of(text)
   return lines
 end
 
--- A policy whose validate(record, ctx) has this body, from line 2 on.
+-- Returns a policy whose validate(record, ctx) has this body, from line 2 on.
 local function validate(body)
   return "return { types = { note = { validate = function(record, ctx)\n"
     .. "do " .. body .. "\nend return true end } } }"
@@ -107,8 +107,8 @@ describe("kadenza.policy.lint finds in tables and functions", function()
     "3: a record has no field 'typ' (did you mean 'type'?)")
 end)
 
-describe("kadenza.policy.lint tells", function()
-  it("which modules beside a policy are required", function()
+describe("kadenza.policy.lint", function()
+  it("lists the modules beside a policy that it requires", function()
     assert.same({ "words", "deep.er" }, lint.modules([[
       local kad = require("kadenza")
       local crdt, words = require "kadenza.crdt", require("words")
@@ -171,7 +171,7 @@ describe("kadenza.policy.lint raises no false alarm about", function()
     "return { rpc = { a = function(request) "
     .. "return { x = request.args.whatever } end } }")
 
-  it("what the library and the node of a policy have", support.spec(function()
+  it("fields of the library and methods of the node", support.spec(function()
     local files <close> = policies.files()
     local loaded <close> = assert(testing.load(files:write([[
 local kad = require("kadenza")

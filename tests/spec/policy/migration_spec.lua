@@ -11,8 +11,7 @@ local failures = support.failures
 local call, counting, with = support.call, support.counting, support.with
 local HUNGRY <const> = support.HUNGRY
 
--- Saves `expression` and returns what comes out of it, as the restored policy
--- shows it in the log.
+-- Saves `expression` and returns the restored value, as the policy logs it.
 local function carried(expression)
   local shown
   with("return { name = 'a', save = function() return " .. expression
@@ -53,7 +52,7 @@ local function carried(expression)
   return shown
 end
 
-describe("what policies save", function()
+describe("state that policies save", function()
   local memory = policy.MEMORY
 
   before_each(function()
@@ -64,8 +63,8 @@ describe("what policies save", function()
     policy.MEMORY = memory
   end)
 
-  describe("what save returns", function()
-    it("is what restore of the next version gets", with(counting(),
+  describe("the result of save", function()
+    it("is passed to restore of the next version", with(counting(),
       function(world)
         assert.equal(1, call(world).calls)
         assert.equal(2, call(world).calls)
@@ -75,7 +74,7 @@ describe("what policies save", function()
         assert.equal(3, call(world).calls)
       end))
 
-    it("comes with the version that saved it", with(counting(nil, 7),
+    it("is passed with the version that saved it", with(counting(nil, 7),
       function(world)
         world.files:write(counting([[
           restore = function(state, version)
@@ -89,7 +88,7 @@ describe("what policies save", function()
         assert.equal(702, call(world).calls)
       end))
 
-    it("is there before on_start", with(counting(), function(world)
+    it("is restored before on_start", with(counting(), function(world)
       call(world)
       world.files:write(counting([[
         restore = function(state) calls = state.calls end,
@@ -101,7 +100,7 @@ describe("what policies save", function()
       assert.equal(11, call(world).calls)
     end))
 
-    it("is for the policy of the same name only", with(counting(),
+    it("is passed only to the policy of the same name", with(counting(),
       function(world)
         call(world)
         world.files:write((counting():gsub('"count"', '"other"')))
@@ -116,7 +115,7 @@ describe("what policies save", function()
         end
       end))
 
-    it("may be nothing: restore is not called then", with(
+    it("may be nil: then restore is not called", with(
       counting("save = function() end,"), function(world)
         world.files:write(counting([[restore = function()
           error("called") end,]]))
@@ -124,12 +123,12 @@ describe("what policies save", function()
         assert.is_true(world.node:reload())
       end))
 
-    it("is not restored when a node is opened", with(
+    it("is not restored when a node opens", with(
       counting("restore = function() error('called') end,"), function(world)
         assert.equal(1, call(world).calls)
       end))
 
-    it("goes through trusted tables as well", spec(function()
+    it("is migrated for policies that are tables", spec(function()
       local saved, got = { list = { 1, 2 } }, nil
       local mine = {
         save = function()
@@ -189,7 +188,7 @@ describe("what policies save", function()
       end))
     end
 
-    it("may be nested 32 deep, and not deeper", spec(function()
+    it("may be nested at most 32 deep", spec(function()
       local function nested(depth)
         return "(function() local t = 1 for _ = 1, " .. depth
           .. " do t = { t } end return t end)()"
@@ -210,7 +209,7 @@ describe("what policies save", function()
         HUNGRY, "memory" },
     }
     for what, case in pairs(failing) do
-      it("because it " .. what .. ", goes on without its state, and says so",
+      it("because it " .. what .. ", the policy runs without its state",
         with(counting("save = function() " .. case[1] .. " end,"),
           function(world)
             call(world)
@@ -245,7 +244,7 @@ describe("what policies save", function()
         HUNGRY, "memory" },
     }
     for what, case in pairs(failing) do
-      it("because it " .. what .. ", keeps the old policies and their state",
+      it("because it " .. what .. ", the old policies stay with their state",
         with(counting(), function(world)
           call(world)
           world.files:write(counting(
@@ -261,9 +260,9 @@ describe("what policies save", function()
     end
   end)
 
-  it("loses no update between save and the new policy", spec(function()
-    -- A hook of the old policy that ran once its state has been saved would
-    -- change what nobody reads any more: it fails instead.
+  it("loses no update between save and restore", spec(function()
+    -- A hook of the old policy that runs after its state was saved fails:
+    -- otherwise its changes would be lost.
     local asked, generation, outcome, node = {}, 0, nil, nil
     local function make()
       generation = generation + 1

@@ -18,8 +18,8 @@ local function assert_answers(world)
   assert(world.other:ping(world.node:addresses()[1]))
 end
 
-describe("a storm of tasks", function()
-  it("is refused beyond a thousand that are under way", function()
+describe("many tasks", function()
+  it("are limited to a thousand that run at a time", function()
     policies.with([[
       local kad = require("kadenza")
       return { name = "storm", on_start = function()
@@ -35,7 +35,7 @@ describe("a storm of tasks", function()
     end)()
   end)
 
-  it("does not count tasks that have ended, however they did", function()
+  it("do not count after they ended, in any way", function()
     policies.with([[
       local kad = require("kadenza")
       return { name = "storm", on_start = function()
@@ -59,7 +59,7 @@ describe("a storm of tasks", function()
     end)()
   end)
 
-  it("that takes all memory leaves kadenza its own", function()
+  it("that use all memory leave kadenza its own", function()
     local before = policy.MEMORY
     policy.MEMORY = 2 * 1024 * 1024
     local fine, err = pcall(policies.with([[
@@ -83,7 +83,7 @@ describe("a storm of tasks", function()
 end)
 
 describe("a policy that logs in a loop", function()
-  it("writes two hundred lines in ten seconds at most, none of them long",
+  it("writes at most two hundred short lines in ten seconds",
     function()
       policies.with([[
         local kad = require("kadenza")
@@ -103,7 +103,7 @@ describe("a policy that logs in a loop", function()
 end)
 
 describe("single instructions that take long", function()
-  it("end with the processor time of an entry", function()
+  it("end when the processor time of an entry is used up", function()
     policies.with([[
       return { name = "slow", rpc = { compare = function()
         local a, b = ("a"):rep(1e6), ("a"):rep(1e6)
@@ -122,8 +122,8 @@ describe("single instructions that take long", function()
   end)
 end)
 
-describe("a policy that claims a query of the node's", function()
-  it("is refused with the name of the query", function()
+describe("a policy that defines a query of the core", function()
+  it("is rejected with the name of the query", function()
     local node, message =
       policies.load("return { rpc = { ping = function() end } }")
     assert.is_nil(node)

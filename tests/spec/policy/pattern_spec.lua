@@ -1,5 +1,5 @@
--- The matcher in Lua does as the library's: the same subjects and patterns are
--- given to both.
+-- Compares the matcher with Lua's string library on the same subjects and
+-- patterns.
 
 local pattern = require("kadenza.policy.pattern")
 
@@ -9,7 +9,7 @@ local ATOMS <const> = { "a", "b", ".", "%a", "%d", "[ab]", "[^a]", "[a-c%d]",
 local CHARS <const> = { "a", "b", "c", "1", "(", ")", ".", " ", "x", "]", "\0",
   "$", ":" }
 
--- A generator of its own, so that every run tests the same.
+-- A generator of its own, so every run tests the same cases.
 local state = 1
 
 local function random(n)
@@ -42,7 +42,7 @@ local function collect(gmatch, subject, text)
 end
 
 describe("kadenza.policy.pattern", function()
-  it("finds, matches and replaces as string does", function()
+  it("finds, matches and replaces like string", function()
     for _ = 1, 4000 do
       local subject, text = text_of(CHARS, 10), text_of(ATOMS, 6)
       compare("find", subject, text, random(25) - 13)
@@ -65,7 +65,7 @@ describe("kadenza.policy.pattern", function()
     compare("gsub", "abc", "^%w", "%%")
   end)
 
-  it("refuses what string refuses", function()
+  it("raises the same errors as string", function()
     for _, text in ipairs({ "[a", "%", "%f", "(a", "%2", "[%", "%b" }) do
       assert.has_error(function()
         pattern.match("aaa", text)

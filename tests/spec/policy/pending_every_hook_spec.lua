@@ -10,7 +10,7 @@ local with, failures = support.with, support.failures
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
 
--- What a hook does before it answers; `peer` is who has stored or asked.
+-- What a hook does before it returns; `peer` sent the store or query.
 local WAITS <const> = {
   ["sleeps"] = "kad.sleep(0.2)",
   ["looks a key up"] = 'node:get(kad.key("none"), { timeout = 1 })',
@@ -30,7 +30,7 @@ local HEAD <const> = [[
   local function wait() WAIT end
   return { deadline = 1.5, on_start = function(own) node = own end, ]]
 
--- A hook of each kind, and what its answer brings about.
+-- A hook of each kind, and the effect of its verdict.
 local KINDS <const> = {
   validate = {
     code = [[types = { note = { validate = function(record) wait()
@@ -130,7 +130,7 @@ local KINDS <const> = {
   },
 }
 
--- The policy of a kind whose hook waits like this.
+-- Returns the policy of a kind whose hook waits in one way.
 local function policy_of(kind, code, peer)
   local waits = code:gsub("PEER", '"' .. peer .. '"')
   return (HEAD .. kind.code .. " }"):gsub("WAIT", waits)
@@ -163,7 +163,7 @@ describe("a hook that waits:", function()
   end
 end)
 
--- A hook that waits for ever, and says that it has been ended.
+-- A hook that never ends by itself, and logs that it was ended.
 local ENDLESS <const> = [[
   local kad = require("kadenza")
   local function wait()
@@ -174,7 +174,7 @@ local ENDLESS <const> = [[
   end
   return { deadline = 1.5, ]]
 
--- Which kinds wait, and the default that is used when they are ended.
+-- The kinds of hooks that wait, and the default verdict after they are ended.
 local ENDED <const> = {
   validate = {
     code = "types = { note = { validate = wait } } }",
@@ -226,7 +226,7 @@ local function closed(events)
   return count
 end
 
-describe("a hook that waits for ever", function()
+describe("a hook that does not end by itself", function()
   for name, kind in pairs(ENDED) do
     local function ended_by(what, finish, check)
       it(("of %s is ended by %s, and the default holds"):format(name, what),
@@ -263,7 +263,7 @@ describe("a hook that waits for ever", function()
     end, function() end)
   end
 
-  it("is ended when the one who asks goes away", with([[
+  it("is ended when the source of the query closes", with([[
     local kad = require("kadenza")
     return { deadline = 100, types = { note = { select = function()
       local _ <close> = setmetatable({}, { __close = function()
@@ -286,7 +286,7 @@ describe("a hook that waits for ever", function()
       end
     end))
 
-  it("goes on in the policy that began it when that is reloaded, until its "
+  it("continues in its policy after a reload, until its "
     .. "deadline", with(ENDLESS .. "rpc = { hello = wait } }", function(world)
       local asking = kad.spawn(world.other.call, world.other,
         world.node:addresses()[1], "hello")

@@ -25,7 +25,7 @@ local function call(world, name, args)
 end
 
 describe("a hook that waits", function()
-  it("answers later", with(rpc('kad.sleep(1) return { text = "late" }'),
+  it("replies later", with(rpc('kad.sleep(1) return { text = "late" }'),
     function(world)
       assert.equal("late", call(world).text)
     end))
@@ -55,14 +55,14 @@ describe("a hook that waits", function()
       end
     end))
 
-  it("gets the default when it never answers", with(note([[
+  it("has the default verdict if it never returns", with(note([[
     select = function(records) kad.sleep(1e6) end,
     expire = function() kad.sleep(1e6) end ]]), function(world)
       assert(world.node:put(KEY, "x", NOTE))
       assert.equal("x", world.node:get(KEY, NOTE))
     end))
 
-  it("may call the node that asks it", with([[
+  it("may call the source of its query", with([[
     local kad = require("kadenza")
     return { types = { note = { validate = function(record, ctx)
       if record.value == "x" then return true end
@@ -72,7 +72,7 @@ describe("a hook that waits", function()
       assert(world.node:put(KEY, "y", NOTE))
     end))
 
-  it("is one of a bounded number", with(rpc("kad.sleep(1) return {}"),
+  it("counts against max_waiting", with(rpc("kad.sleep(1) return {}"),
     function(world)
       local done, refused = 0, 0
       for _ = 1, 6 do
@@ -115,7 +115,7 @@ describe("a hook that waits", function()
       end
     end))
 
-  it("loses no record when merges meet", with(note([[
+  it("loses no record when merges overlap", with(note([[
     max_values = 16,
     merge = function(held, record)
       kad.sleep(0.2)
@@ -139,7 +139,7 @@ describe("a hook that waits", function()
       assert.same({ "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8" }, values)
     end))
 
-  it("takes less than 2,600 bytes of the policies' memory", with(rpc([[
+  it("uses less than 2,600 bytes of the policies' memory", with(rpc([[
     kad.sleep(1e4)
     return { waited = request.args.n, since = ctx.now }
   ]]), function(world)

@@ -8,7 +8,7 @@ local function copy(value)
   return core.unpack_plain(core.pack_plain(value, "value"))
 end
 
--- A value made up from a generator of numbers.
+-- Returns a random plain value.
 local function make(random, depth)
   local kind = random(depth > 0 and 7 or 5)
   if kind == 1 then
@@ -31,21 +31,21 @@ local function make(random, depth)
   return made
 end
 
--- A generator of its own, so that a failure can be repeated.
+-- A generator with a seed, so that a failure can be repeated.
 local function generator(seed)
   math.randomseed(seed)
   return math.random
 end
 
 describe("plain values", function()
-  it("come out as they went in", function()
+  it("are unpacked as they were packed", function()
     for seed = 1, 500 do
       local value = make(generator(seed), 5)
       assert.same(value, copy(value), "seed " .. seed)
     end
   end)
 
-  it("keep what kind of number they are", function()
+  it("keep the subtype of a number", function()
     for _, value in ipairs({ 1, 1.0, -0.0, 1 / 0, -1 / 0, math.maxinteger,
       math.mininteger, 2 ^ 53, 5e-324 }) do
       local copied = copy(value)
@@ -57,7 +57,7 @@ describe("plain values", function()
     assert.is_nil(copy(nil))
   end)
 
-  it("share nothing, and are two where one was met twice", function()
+  it("share no tables: a table that occurs twice becomes two", function()
     local shared = { 1 }
     local copied = copy({ shared, shared })
     assert.same({ { 1 }, { 1 } }, copied)
@@ -65,7 +65,7 @@ describe("plain values", function()
     assert.not_equal(shared, copied[1])
   end)
 
-  it("do not run what a table pretends to be", function()
+  it("call no metamethods", function()
     local called = false
     local function call()
       called = true
@@ -78,8 +78,8 @@ describe("plain values", function()
     assert.is_false(called)
   end)
 
-  it("are a mebibyte at most", function()
-    -- A string has a tag and the four bytes of its length before it.
+  it("have at most one mebibyte", function()
+    -- A string is preceded by a tag and four bytes of its length.
     assert.equal(1048571, #copy(("x"):rep(1048571)))
     assert.has_error(function()
       core.pack_plain(("x"):rep(1048572), "it")
@@ -95,7 +95,7 @@ describe("plain values", function()
     assert.equal(57999, #copy(table.move(list, 1, 57999, 1, {})))
   end)
 
-  it("show a long or binary key as far as a line goes", function()
+  it("show a long or binary key shortened in messages", function()
     local fine, message = pcall(core.pack_plain,
       { [("k"):rep(1000)] = { [1.5] = print } }, "it")
     assert.is_false(fine)
@@ -103,7 +103,7 @@ describe("plain values", function()
     assert.is_true(#message < 250)
   end)
 
-  it("are refused when their bytes are no such bytes", function()
+  it("are rejected if their bytes are malformed", function()
     local bytes = core.pack_plain({ a = { 1, "two", 3.5, true } }, "it")
     for len = 0, #bytes - 1 do
       assert.is_false(pcall(core.unpack_plain, bytes:sub(1, len)))

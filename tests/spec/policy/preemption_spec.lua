@@ -6,7 +6,7 @@
 local kad = require("kadenza")
 local policies = require("tests.spec.support.policy")
 
--- A policy whose query `run` does this. A turn of virtual time has room for
+-- Returns a policy whose query `run` has this body. A turn of virtual time runs
 -- 200,000 instructions.
 local function rpc(body)
   return 'local kad = require("kadenza")\n'
@@ -105,7 +105,7 @@ describe("a hook that computes for long", function()
     return { ends = ends }
   ]]), function(world)
     local ends = call(world).ends
-    -- One after the other they would end at 5, 10, 15 and 20 ms.
+    -- Without preemption they would end at 5, 10, 15 and 20 ms.
     assert.is_true(ends[1] >= 10)
     assert.is_true(ends[4] - ends[1] <= 8)
   end)

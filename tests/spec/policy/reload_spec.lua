@@ -27,7 +27,7 @@ describe("reloading policies", function()
     policy.MEMORY = memory
   end)
 
-  it("leaves the old policy when the new one is wrong", with(
+  it("keeps the old policy if the new one has an error", with(
     rpc('return { text = "old" }'), function(world)
       world.files:write("return { rpc = {")
       local reloaded, message, code = world.node:reload()
@@ -38,7 +38,7 @@ describe("reloading policies", function()
       assert.equal("old", call(world).text)
     end))
 
-  it("swaps to the new one when it is right", with(
+  it("replaces the old policy by the new one", with(
     rpc('return { text = "old" }'), function(world)
       world.files:write(rpc('return { text = "new" }'))
 
@@ -47,7 +47,7 @@ describe("reloading policies", function()
       assert.equal("new", call(world).text)
     end))
 
-  it("ends work in the policy that began it", with(
+  it("completes hook calls in the policy that began them", with(
     rpc('kad.sleep(1) return { text = "old" }'), function(world)
       local reply = kad.spawn(function()
         return call(world)
@@ -75,7 +75,7 @@ describe("reloading policies", function()
       end
     end))
 
-  it("ends hooks that compute in the policy that began them", spec(function()
+  it("completes preempted hooks in the policy that began them", spec(function()
     local function computing(name, rounds)
       return ([[
         local calls = 0
@@ -115,7 +115,7 @@ describe("reloading policies", function()
     assert(fine, err)
   end))
 
-  it("cancels the tasks of the old policy when its hooks have ended", with([[
+  it("cancels the tasks of the old policy after its hooks ended", with([[
     local kad = require("kadenza")
     local function linger(name)
       local _ <close> = setmetatable({}, { __close = function()
@@ -172,14 +172,14 @@ describe("reloading policies", function()
       world.files:write("return {}")
       local begun = os.clock()
       assert.is_true(world.node:reload())
-      -- Each may use up a budget to end, but not one after the other.
+      -- Each may use one budget to end, but not one after another.
       assert.is_true(os.clock() - begun < 0.3)
       assert(world.other:ping(world.node:addresses()[1]))
       kad.sleep(1)
       assert(world.other:ping(world.node:addresses()[1]))
     end))
 
-  it("refuses a reload within a reload", spec(function()
+  it("rejects a reload within a reload", spec(function()
     local inner
     local mine = {
       save = function(node)
@@ -197,7 +197,7 @@ describe("reloading policies", function()
     assert.is_true(node:reload())
   end))
 
-  it("refuses a reload by what stops or starts", spec(function()
+  it("rejects a reload by on_stop or on_start", spec(function()
     local made, answers = 0, {}
     local node
     local function reload()
@@ -226,7 +226,7 @@ describe("reloading policies", function()
     assert.equal("KAD_ECLOSED", answers[3][3])
   end))
 
-  it("may be asked for by who hears what the old policies log",
+  it("may be requested by a log sink of the old policies",
     spec(function()
       local files <close> = support.files()
       local path = files:write([[
@@ -250,11 +250,11 @@ describe("reloading policies", function()
 
       assert.is_true(reloaded[1])
       assert.equal("before", heard[1])
-      -- The state goes when what had logged has ended.
+      -- The Lua state is closed when the function that logged has ended.
       assert.is_true(#heard <= 2)
     end))
 
-  it("starts nothing when what stops closes the node", spec(function()
+  it("starts nothing if on_stop closes the node", spec(function()
     local made, started = 0, 0
     local node
     local function make()
@@ -311,7 +311,7 @@ describe("reloading policies", function()
       "policy%.lua: 'A' is not a name" },
   }
   for what, case in pairs(broken) do
-    it("keeps the old policy when the file " .. what, with(counting(),
+    it("keeps the old policy if the file " .. what, with(counting(),
       function(world)
         call(world)
         if case[1] then

@@ -1,20 +1,19 @@
 -- Reloads under traffic leak nothing. RELOADS sets their number; the continuous
--- integration runs 10,000. With ASan, freed memory stays in quarantine, so the
--- process grows.
+-- integration runs 10,000.
 --
 -- Tests scripts/kadenza/policy.lua, bindings/policy.
 
 local kad = require("kadenza")
 local support = require("tests.spec.support.policy")
 
--- What is freed stays in quarantine then, and the process grows.
+-- With ASan, freed memory stays in quarantine, so the process grows.
 local SANITIZED <const> = (os.getenv("LD_PRELOAD") or ""):find("asan") ~= nil
 local RELOADS <const> = tonumber(os.getenv("RELOADS"))
   or (SANITIZED and 200 or 1000)
 local WARM <const> = RELOADS // 5 -- until then caches and heaps grow
 
--- Counts what it is asked before it may wait, so that no count is lost. At any
--- time hooks of some ten generations wait, beside a timer and a task each.
+-- Counts each call before it may wait, so that no count is lost. At any time
+-- hooks of about ten generations wait, with a timer and a task each.
 local POLICY <const> = [[
   local kad = require("kadenza")
   local asked = 0
@@ -62,8 +61,8 @@ local function measure()
   }
 end
 
--- A VM takes half a megabyte: one that stays, or a kilobyte of every tenth
--- reload, shows.
+-- A VM takes half a megabyte: the limit detects one leaked VM, or a kilobyte in
+-- every tenth reload.
 local function assert_flat(before, after)
   assert.is_true(after.lua < before.lua + 100000,
     string.format("Lua: from %d to %d bytes", before.lua // 1, after.lua // 1))
@@ -75,7 +74,7 @@ local function assert_flat(before, after)
   end
 end
 
--- Asks the node twice: a query, and a record to be stored.
+-- Sends the node a query and a store.
 local function ask(world, seen, i)
   seen.asked = seen.asked + 2
   kad.spawn(function()

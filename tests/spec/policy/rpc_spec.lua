@@ -19,7 +19,7 @@ local function ask(world, args)
 end
 
 describe("rpc.NAME", function()
-  it("is told who asks", with(rpc([[
+  it("receives the source of the query", with(rpc([[
     local from = ctx.from
     return { id = "not this", who = from.id, address = from.address,
       host = from.host, port = from.port, proven = from.proven and 1 or 0,
@@ -35,7 +35,7 @@ describe("rpc.NAME", function()
     assert.equal("run", reply.name)
   end))
 
-  it("says whether it has heard of the asker before", with(rpc([[
+  it("receives whether the source is proven", with(rpc([[
     return { proven = ctx.from.proven and 1 or 0 }
   ]]), function(world)
     local stranger = assert(world.net:open({}))
@@ -44,7 +44,7 @@ describe("rpc.NAME", function()
     assert.equal(1, stranger:call(world.node:addresses()[1], "run").proven)
   end))
 
-  it("gets and gives all that bencode carries", with(rpc([[
+  it("receives and returns all types of bencode", with(rpc([[
     local args = request.args
     args.id = nil
     return { back = args }
@@ -62,7 +62,7 @@ describe("rpc.NAME", function()
     assert.same(args, assert(ask(world, args)).back)
   end))
 
-  it("gets an empty table for an empty list", with(rpc([[
+  it("receives an empty table for an empty list", with(rpc([[
     return { back = request.args.list, nothing = {} }
   ]]), function(world)
     local reply = assert(ask(world, { list = {} }))
@@ -70,7 +70,7 @@ describe("rpc.NAME", function()
     assert.same({}, reply.nothing)
   end))
 
-  it("refuses with nil, a reason and a code", with(rpc([[
+  it("rejects with nil, a reason and a code", with(rpc([[
     return nil, "not " .. request.args.what, request.args.code
   ]]), function(world)
     local reply, message, code, info =
@@ -85,7 +85,7 @@ describe("rpc.NAME", function()
     assert.equal(201, select(4, ask(world, { what = "today" })).krpc)
   end))
 
-  it("replies after it has waited, with what it still knows", with(rpc([[
+  it("replies after a wait, with its arguments intact", with(rpc([[
     local before = ctx.from.address
     kad.sleep(1.5)
     assert(ctx.from.address == before)
@@ -99,7 +99,7 @@ describe("rpc.NAME", function()
     assert.is_true(world.net:now() - began >= 1.5)
   end))
 
-  it("may call its asker back before it replies", with([[
+  it("may call the source back before it replies", with([[
     local function other_number(request, ctx)
       if request.args.depth == 0 then return { depth = 0 } end
       local reply = assert(ctx.node:call(ctx.from, "run",
@@ -131,7 +131,7 @@ describe("rpc.NAME", function()
     { "return { 1, 2 }", "reply: must have string keys" },
   }
   for _, case in ipairs(too_much) do
-    it("fails with 202 and says why: " .. case[1], with(rpc(case[1]),
+    it("fails with 202 and a reason: " .. case[1], with(rpc(case[1]),
       function(world)
         local reply, _, _, info = ask(world)
         assert.is_nil(reply)
@@ -163,25 +163,26 @@ describe("rpc.NAME", function()
       "args.z: a list has the keys 1 to n, without a gap" },
   }
   for _, case in ipairs(unsendable) do
-    it("is not asked what bencode cannot carry: " .. case[2], with(rpc(""),
+    it("is not called with unencodable values: " .. case[2], with(rpc(""),
       function(world)
         local passed, err = pcall(ask, world, case[1])
         assert.is_false(passed)
         assert.is_truthy(err:find(case[2], 1, true), err)
       end))
   end
-  it("is not asked too deep", with(rpc("return {}"), function(world)
-    local deep = {}
-    for _ = 1, 13 do
-      deep = { deep }
-    end
-    assert(ask(world, { x = deep }))
-    support.assert_blames_caller("nested too deep", function()
-      world.other:call("192.0.2.1:1", "run", { x = { deep } })
-    end)
-  end))
+  it("is not called with deep arguments", with(rpc("return {}"),
+    function(world)
+      local deep = {}
+      for _ = 1, 13 do
+        deep = { deep }
+      end
+      assert(ask(world, { x = deep }))
+      support.assert_blames_caller("nested too deep", function()
+        world.other:call("192.0.2.1:1", "run", { x = { deep } })
+      end)
+    end))
 
-  it("is not asked in circles", with(rpc(""), function(world)
+  it("is not called with circular arguments", with(rpc(""), function(world)
     local circle = {}
     circle.circle = circle
     assert.error_matches(function()
@@ -198,7 +199,7 @@ describe("rpc.NAME", function()
     end)
   end
 
-  it("may be sent to others under names that are reserved", with(rpc(""),
+  it("may be called at other nodes by reserved names", with(rpc(""),
     function(world)
       local _, _, _, info =
         world.other:call(world.node:addresses()[1], "get", { target = "x" })

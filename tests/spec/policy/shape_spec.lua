@@ -3,7 +3,7 @@ local shape = require("kadenza.policy.shape")
 local function nothing() end
 
 describe("kadenza.policy.shape", function()
-  it("takes all that a policy may hold", function()
+  it("accepts every field of a policy", function()
     assert.is_true(shape.check({
       name = "all", version = 1.5, deadline = 0.5,
       types = { ["a-z_0.9"] = {
@@ -99,7 +99,7 @@ describe("kadenza.policy.shape", function()
   }
 
   for i, case in ipairs(cases) do
-    it(("refuses case %d: %s"):format(i, case[2]), function()
+    it(("rejects case %d: %s"):format(i, case[2]), function()
       local fine, message = shape.check(case[1])
 
       assert.is_nil(fine)

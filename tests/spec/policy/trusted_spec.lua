@@ -6,7 +6,7 @@ local support = require("tests.spec.support.policy")
 local spec, assert_blames_caller = shared.spec, shared.assert_blames_caller
 
 -- Opens a node with a trusted file and, if there is one, a sandboxed one.
--- Returns what open does.
+-- Returns the results of net:open.
 local function open(text, other, also)
   local files <close> = support.files()
   local before, limit = package.path, policy.INSTRUCTIONS
@@ -31,7 +31,7 @@ local function open(text, other, also)
   return node and true, message, code
 end
 
--- Returns true, or what is wrong, of a file that evaluates `expression`.
+-- Returns true, or the message about a file that evaluates `expression`.
 local function holds(expression, also)
   return open("assert(" .. expression .. ", 'no') return {}", nil, also)
 end
@@ -57,7 +57,7 @@ describe("a trusted policy file", function()
     end))
   end
 
-  it("still says which global is not there", spec(function()
+  it("names undefined globals", spec(function()
     local _, message = open("return oss")
     assert.matches("policy%.lua:1: undefined global 'oss'", message)
 
@@ -65,12 +65,12 @@ describe("a trusted policy file", function()
     assert.matches("policy%.lua:1: global 'total' cannot be set", message)
   end))
 
-  it("says which module it cannot find", spec(function()
+  it("names a module that it cannot find", spec(function()
     local _, message = open("require('no.such.module') return {}")
     assert.matches("module 'no%.such%.module' not found", message)
   end))
 
-  it("does not let the other files of its node see any of it",
+  it("does not share its environment with other files",
     spec(function()
       local trusted = "io.stdout:write('') require('installed') return {}"
       for _, name in ipairs({ "os", "io", "debug", "load", "package", "_G",
@@ -85,7 +85,7 @@ describe("a trusted policy file", function()
       end
     end))
 
-  it("is stopped by its budgets as others are", spec(function()
+  it("is stopped by its budgets", spec(function()
     local _, message = open("while true do pcall(error) end")
     assert.matches("policy%.lua:1: ran too long", message)
 
@@ -100,7 +100,7 @@ describe("a trusted policy file", function()
     assert.matches("policy%.lua: out of memory", message)
   end))
 
-  it("is read by a reload with the same trust", spec(function()
+  it("keeps its trust in a reload", spec(function()
     local files <close> = support.files()
     local path = files:write("return { types = {} }")
     local net <close> = kad.sim({ join = false })
@@ -111,7 +111,7 @@ describe("a trusted policy file", function()
     assert.is_true(node:reload())
   end))
 
-  it("is not trusted unless that is said", spec(function()
+  it("is not trusted by default", spec(function()
     local files <close> = support.files()
     local path = files:write("return { name = os.getenv('HOME') }")
     for _, entry in ipairs({ path, { file = path },
@@ -123,7 +123,7 @@ describe("a trusted policy file", function()
     assert.is_true(policy.check({ { file = path, trusted = true } }))
   end))
 
-  it("is asked for in the caller's name", function()
+  it("is checked with errors that name the caller", function()
     local net <close> = kad.sim({ join = false })
     local wrong = {
       ["policy 1 has an unknown key 'trust' beside 'file'"] =
