@@ -24,7 +24,7 @@ local function call(world, name, args)
   return world.other:call(world.node:addresses()[1], name or "run", args)
 end
 
--- Opens a node with policies in files; returns what `open` does.
+-- Opens a node with policies in files; returns the results of net:open.
 local function open_with(texts)
   local files <close> = support.files()
   local paths = {}
@@ -67,7 +67,7 @@ describe("kadenza.policy", function()
     }
 
     for what, case in pairs(refused) do
-      it("says what is wrong with " .. what, function()
+      it("names the problem of " .. what, function()
         local text, pattern = case[1], case[2]
         local node, message, code
         if text then
@@ -104,7 +104,7 @@ describe("kadenza.policy", function()
         message)
     end)
 
-    it("says what a policy requires and does not find", function()
+    it("names a required policy that is not loaded", function()
       local text = 'return { requires = { "p2", counter = 2 } }'
 
       local node, message, code = open_with({ text, "return {}" })
@@ -115,7 +115,7 @@ describe("kadenza.policy", function()
       assert.equal("KAD_EINVAL", code)
     end)
 
-    it("takes a function of the node", with([[
+    it("accepts a function of the node", with([[
       return function(node)
         local id = node:id()
         return { rpc = { run = function() return { id = id } end } }
@@ -123,7 +123,7 @@ describe("kadenza.policy", function()
         assert.equal(world.node:id(), call(world).id)
       end))
 
-    it("raises in the caller's name for files and tables mixed", spec(function()
+    it("raises in the caller's line for mixed files and tables", spec(function()
       kad.run(function()
         assert_blames_caller("must be all files or all tables", function()
           kad.node({ policies = { "a.lua", {} } })
@@ -134,7 +134,7 @@ describe("kadenza.policy", function()
       end)
     end))
 
-    it("says what a function of tables raises, and opens nothing",
+    it("returns the error of a function and opens nothing",
       spec(function()
         local net <close> = kad.sim({ join = false })
 
@@ -157,8 +157,8 @@ describe("kadenza.policy", function()
     end)
   end)
 
-  describe("the node's part", function()
-    it("starts, repeats and stops policies on the node's clock", with([[
+  describe("the lifecycle of a policy", function()
+    it("starts, runs timers and stops on the node's clock", with([[
       local kad = require("kadenza")
       return {
         on_start = function(node) kad.sleep(1) kad.log.info("started") end,
@@ -185,7 +185,7 @@ describe("kadenza.policy", function()
         end
       end))
 
-    it("goes on repeating after a failure", with([[
+    it("keeps its timers running after a failure", with([[
       local kad = require("kadenza")
       local n = 0
       return { every = { { seconds = 10, run = function()
@@ -202,7 +202,7 @@ describe("kadenza.policy", function()
         end
       end))
 
-    it("says what on_start and on_stop raise", with([[
+    it("logs errors of on_start and on_stop", with([[
       return { on_start = function() error("a") end,
         on_stop = function() error("b") end } ]], function(world)
         world.node:close()
@@ -214,7 +214,7 @@ describe("kadenza.policy", function()
         end
       end))
 
-    it("has a node that no policy can close", with(rpc([[
+    it("cannot close the node", with(rpc([[
       local fine, err = pcall(ctx.node.close, ctx.node)
       return { fine = tostring(fine), err = tostring(err) } ]]),
       function(world)
@@ -225,7 +225,7 @@ describe("kadenza.policy", function()
       end))
   end)
 
-  describe("what hooks are given", function()
+  describe("an argument of a hook", function()
     it("has the fields of a record", with(note([[
       validate = function(record, ctx)
         local seen = {}
@@ -262,7 +262,7 @@ describe("kadenza.policy", function()
         end
       end))
 
-    it("has no other fields, which is said", with(note([[
+    it("raises for unknown fields", with(note([[
       validate = function(record, ctx)
         if record.value == "sleepy" then
           kad.sleep(0.1)
@@ -320,7 +320,7 @@ describe("kadenza.policy", function()
         assert(world.node:put(KEY, "x", NOTE))
       end))
 
-    it("refuses to be used when the hook has ended", with([[
+    it("raises after the hook has ended", with([[
       local kept
       return { types = { note = { validate = function(record, ctx)
         if record.value == "keep" then
@@ -404,7 +404,7 @@ describe("kadenza.policy", function()
         end } ]]
     end
 
-    it("are asked in order until one says no", world_of({
+    it("are called in order until one rejects", world_of({
       filter(""), filter('return nil, "second", 251'),
       filter('return nil, "third", 252'), rpc("return {}"),
     }, function(world)
@@ -415,7 +415,7 @@ describe("kadenza.policy", function()
       assert.equal("second", info.reason)
     end))
 
-    it("have each a deadline of its own", world_of({
+    it("have deadlines of their own", world_of({
       [[local kad = require("kadenza")
       return { name = "hasty", deadline = 0.5, rpc = {
         hasty = function() kad.sleep(1) return {} end } }]],
@@ -440,13 +440,13 @@ describe("kadenza.policy", function()
       assert(call(world, "patient"))
     end))
 
-    it("are passed when all say yes", world_of({
+    it("accept if all of them accept", world_of({
       filter(""), filter(""), rpc('return { a = "b" }'),
     }, function(world)
       assert.equal("b", call(world).a)
     end))
 
-    it("may all listen; one that fails keeps none from hearing", world_of({
+    it("call all listeners, also after one fails", world_of({
       "return { on_store = function() error() end }",
       [[ local n = 0
          return { on_store = function(record) n = n + 1 end,
@@ -478,7 +478,7 @@ describe("kadenza.policy", function()
       assert.equal("x", seen)
     end))
 
-    it("may have hooks that wait, and those have a budget", with({
+    it("may have hooks that wait, with a budget", with({
       types = { note = { validate = function(record)
         kad.sleep(0.01)
         while record.value == "loop" do end
@@ -538,7 +538,7 @@ describe("statistics of policies", function()
       tostring(stats.policies))
   end))
 
-  it("are not there without policies", spec(function()
+  it("are nil without policies", spec(function()
     local net <close> = kad.sim({ nodes = 1, join = false })
 
     assert.is_nil(net.nodes[1]:stats().policies)
@@ -556,7 +556,7 @@ describe("memory of policies", function()
     policy.MEMORY = before
   end)
 
-  it("is the host's cap, and what is over it fails alone", with(rpc([[
+  it("is limited, and only the hook that exceeds it fails", with(rpc([[
     if request.args.much then
       local kept = {}
       while true do

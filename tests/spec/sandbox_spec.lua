@@ -6,14 +6,14 @@ local support = require("tests.spec.support.policy")
 
 local with, load_policy = support.with, support.load
 
--- Loads a policy that runs `code` first; returns the message it fails with.
+-- Loads a policy that runs `code` first; returns the message of its failure.
 local function problem(code)
   local _, message = load_policy(code .. "\nreturn {}")
   return message
 end
 
--- Runs `code`, which must end with `return VALUE` (a string), inside of a
--- policy, and returns that value.
+-- Runs `code` in a policy and returns its value, a string. The code must end
+-- with `return VALUE`.
 local function evaluate(code)
   local value
   with('local kad = require("kadenza") local function run() ' .. code .. " end "
@@ -26,7 +26,7 @@ local function evaluate(code)
   return value
 end
 
--- Returns what `.luacheckrc` lets policies read.
+-- Returns the globals of policies in `.luacheckrc`.
 local function luacheck_globals()
   local settings = {}
   assert(loadfile(".luacheckrc", "t", setmetatable(settings, {
@@ -40,7 +40,7 @@ local function luacheck_globals()
   return settings.stds.kadenza_policy.read_globals
 end
 
--- Returns the names in a table as a policy sees it, in order.
+-- Returns the sorted names in a table as a policy sees it.
 local function names_in(expression)
   local message = problem('local kad = require("kadenza") local names = {} '
     .. "for name in pairs(" .. expression .. ") do "
@@ -50,7 +50,7 @@ local function names_in(expression)
 end
 
 describe("the sandbox", function()
-  it("has the globals that .luacheckrc lists, and no other", function()
+  it("has the globals that .luacheckrc lists, and no others", function()
     local listed = {}
     for key, value in pairs(luacheck_globals()) do
       listed[#listed + 1] = type(key) == "string" and key or value
@@ -75,7 +75,7 @@ describe("the sandbox", function()
     end
   end
 
-  it("has the part of the library that the guide lists, and no other",
+  it("has the functions of the library that the guide lists, and no others",
     function()
       local file <close> = assert(io.open("docs/policies.md", "rb"))
       local names = { "_VERSION" }
@@ -87,7 +87,7 @@ describe("the sandbox", function()
       assert.equal(table.concat(names, " "), names_in("kad"))
     end)
 
-  it("shows methods of nodes that are listed, and no others", function()
+  it("has the listed methods of nodes, and no others", function()
     local shown = {}
     for _, list in ipairs({ facade.NODE, facade.WITHHELD }) do
       table.move(list, 1, #list, #shown + 1, shown)
@@ -124,7 +124,7 @@ describe("the sandbox", function()
     end)
   end
 
-  it("names the global that is set, with file and line", function()
+  it("names a global that is set, with file and line", function()
     assert.matches("/policy%.lua:3: global 'total' cannot be set: use 'local'",
       problem("\n\ntotal = 1"))
     assert.matches("/policy%.lua:1: global 'string' cannot be set",
@@ -133,7 +133,7 @@ describe("the sandbox", function()
       problem("function f() end"))
   end)
 
-  it("names globals through _ENV, too", function()
+  it("names globals that are set through _ENV", function()
     assert.matches("policy%.lua:1: global 'x' cannot be set",
       problem("_ENV.x = 1"))
     assert.matches("policy%.lua:1: undefined global 'os'",
@@ -142,12 +142,12 @@ describe("the sandbox", function()
     assert.matches("attempt to call", problem("local _ENV = {} error()"))
   end)
 
-  it("leaves _ENV without anything to list", function()
+  it("has an empty _ENV to iterate", function()
     assert.is_nil(problem("for k in pairs(_ENV) do error(k) end"))
   end)
 
   for _, name in ipairs({ "string", "table", "math" }) do
-    it("lets nobody change " .. name, function()
+    it("protects " .. name .. " from changes", function()
       assert.matches("policy%.lua:1: '" .. name .. "%.x' cannot be set: '"
         .. name .. "' is read%-only", problem(name .. ".x = 1"))
       assert.matches("protected metatable",
@@ -159,7 +159,7 @@ describe("the sandbox", function()
     end)
   end
 
-  it("lets nobody change the library", function()
+  it("protects the library from changes", function()
     assert.matches("'kad%.x' cannot be set: 'kad' is read%-only",
       problem('local kad = require("kadenza") kad.x = 1'))
     assert.matches("'kad%.log%.x' cannot be set",
@@ -168,19 +168,19 @@ describe("the sandbox", function()
       problem('require("kadenza").bencode.x = 1'))
   end)
 
-  it("has methods of strings that are the guarded ones", function()
+  it("guards the methods of strings", function()
     assert.matches("more than a mebibyte",
       problem('local s = ("x"):rep(1 << 30)'))
     assert.matches("attempt to call a nil value %(method 'dump'%)",
       problem('local s = ("x"):dump()'))
   end)
 
-  it("refuses finalizers", function()
+  it("rejects finalizers", function()
     assert.matches("policy%.lua:1: a policy cannot have finalizers %(__gc%)",
       problem("setmetatable({}, { __gc = function() end })"))
   end)
 
-  it("has no string.dump, math.randomseed or table without bounds", function()
+  it("has no string.dump, math.randomseed or unbounded tables", function()
     assert.is_nil(problem("assert(string.dump == nil)"))
     assert.is_nil(problem("assert(math.randomseed == nil)"))
   end)
@@ -239,7 +239,7 @@ describe("the sandbox", function()
   end
 
   for code, text in pairs(bombs) do
-    it("ends soon: " .. code:sub(-70), function()
+    it("ends in bounded time: " .. code:sub(-70), function()
       local begun = os.clock()
 
       local message = problem(code:find("^for") and code
@@ -255,7 +255,7 @@ describe("the sandbox", function()
     end)
   end
 
-  it("leaves ordinary patterns alone, however long the subject", function()
+  it("uses Lua's matcher for ordinary patterns and long subjects", function()
     assert.equal("ann|example.org", evaluate([[
       local text = ("x"):rep(200) .. " ann@example.org "
       return table.concat({ text:match("(%w+)@([%w.]+)%s*$") }, "|") ]]))
@@ -269,7 +269,7 @@ describe("the sandbox", function()
         table.concat({ ("a+b*c"):find("c", 1, true) }, " ") ]]))
   end)
 
-  it("fails what takes too much memory, and nothing else", function()
+  it("fails only the hook that uses too much memory", function()
     local before = policy.MEMORY
     policy.MEMORY = 3 * 1024 * 1024
     local message = problem('local s = "x" for i = 1, 60 do s = s .. s end')
@@ -301,7 +301,7 @@ describe("the sandbox", function()
       }))
     end)
 
-    it("says when a module requires itself", function()
+    it("rejects a module that requires itself", function()
       local fine, message = try("loop", { ["loop.lua"] = 'require("loop")' })
 
       assert.is_nil(fine)
@@ -311,7 +311,7 @@ describe("the sandbox", function()
     for _, name in ipairs({ "../x", "..", "a..b", "/etc/passwd", "a/b", ".a",
       "a\0b", "" })
     do
-      it(("refuses '%s'"):format((name:gsub("%c", "?"))), function()
+      it(("rejects '%s'"):format((name:gsub("%c", "?"))), function()
         local fine, message = try(name)
 
         assert.is_nil(fine)
@@ -331,7 +331,7 @@ describe("the sandbox", function()
     end
 
     for _, name in ipairs({ "os", "io", "debug", "string", "_G", "package" }) do
-      it("finds no standard library by the name " .. name, function()
+      it("does not find the standard library " .. name, function()
         local fine, message = try(name)
 
         assert.is_nil(fine)
@@ -351,7 +351,7 @@ describe("the sandbox", function()
       assert.matches("attempt to load a binary chunk", message)
     end)
 
-    it("refuses a file of more than a mebibyte", function()
+    it("rejects a file of more than a mebibyte", function()
       local place <close> = support.files()
       local path = place:write("-- " .. ("x"):rep(1 << 20) .. "\nreturn {}")
 
@@ -379,7 +379,7 @@ describe("the sandbox", function()
       end)
     end
 
-    it("gives the same for the same seed, and other numbers for another",
+    it("gives the same numbers for the same seed only",
       function()
         assert.equal(numbers(1), numbers(1))
         assert.not_equal(numbers(1), numbers(2))
@@ -399,7 +399,7 @@ describe("the sandbox", function()
   end)
 
   describe("pcall", function()
-    it("works as ever, and lets what it calls wait", function()
+    it("works as in Lua, and its function may wait", function()
       assert.equal("false|boom|true|7|false|nil", evaluate([[
         local out = {}
         local function add(...)
@@ -413,7 +413,7 @@ describe("the sandbox", function()
         return table.concat(out, "|") ]]))
     end)
 
-    it("is refused in a deep recursion", function()
+    it("raises in deep recursion", function()
       assert.matches("too many nested calls", problem(
         "local function f(n) if n > 0 then return 1 + f(n - 1) end "
         .. "return assert(pcall(f, 0)) end f(300)"))

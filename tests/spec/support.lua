@@ -1,4 +1,4 @@
---- What the specs share: a wrapper that counts expected callbacks, collects
+--- Fixtures of all specs: a wrapper that counts expected callbacks, collects
 --- garbage and fails on networks that were left open.
 --
 --     it("calls back once", spec(function(t)
@@ -13,7 +13,8 @@ local M = {}
 
 local CONSTRUCTORS <const> = { "udp", "sim" }
 
--- Lets the constructors note what they make in `made`; returns what undoes it.
+-- Makes the constructors add their networks to `made`; returns a function that
+-- undoes it.
 local function note_networks(made)
   local before = {}
   for _, name in ipairs(CONSTRUCTORS) do
@@ -34,7 +35,7 @@ local function note_networks(made)
   end
 end
 
--- Closes what is still open; returns where it was made, or nil.
+-- Closes networks that are open; returns where one of them was made, or nil.
 local function find_open(made)
   local left
   for network, trace in pairs(made) do
@@ -119,8 +120,8 @@ function M.in_virtual_time(fn)
   return table.unpack(results, 2, results.n)
 end
 
---- Calls `fn`, which must raise a string that contains `text`, in the name of
---- the file that calls this.
+--- Calls `fn`, which must raise a string that contains `text` and begins with
+--- the name of the caller's file.
 ---@param text string
 ---@param fn fun()
 function M.assert_blames_caller(text, fn)
@@ -144,7 +145,7 @@ function M.local_node(more)
   return options
 end
 
---- Wraps the body of a spec that is given two nodes that know each other.
+--- Wraps the body of a spec that receives two nodes that know each other.
 ---@param fn async fun(a: kadenza.Node, b: kadenza.Node, t: table)
 ---@return fun()
 function M.with_pair(fn)
@@ -159,7 +160,7 @@ function M.with_pair(fn)
   end)
 end
 
---- Makes a folder for one spec; returns its path and what removes it.
+--- Makes a temporary folder; returns its path and a function that removes it.
 ---@return string path
 ---@return fun() remove
 function M.temporary_folder()

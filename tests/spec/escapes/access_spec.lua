@@ -5,13 +5,13 @@
 
 local attempt = require("tests.spec.escapes.attempt")
 
--- An expression that should not be worth anything.
+-- An expression that must be nil.
 local function nothing(name, expression)
   return { name, "return { value = tostring(" .. expression .. ") }",
     gives = "nil" }
 end
 
--- What is tried, and the error that it ends with.
+-- An attempt and the error that it must end with.
 local function refused(name, code, text)
   return { name, code, fails = text }
 end

@@ -1,6 +1,5 @@
---- Runs attempts of a script to get out of its sandbox, to outlive its budget,
---- to take its node down or to lose what the node holds, and asserts that none
---- of that has come to pass.
+--- Runs attempts of a policy to escape from its sandbox, to exceed its budget,
+--- to stop its node or to lose the node's records; asserts that they fail.
 --
 --     for _, row in ipairs({
 --       { "a loop", "while true do end", fails = "ran too long" },
@@ -8,20 +7,20 @@
 --       it(row[1], attempt.spec(row))
 --     end
 --
--- The attack is a policy file. Its code is the body of a query's hook, or where
--- `place` says: of "validate", of "start", or all of the "file". Beside it the
--- node runs another policy, the keeper's, which must never notice. What is
--- expected of an attempt is one or more of
+-- The attack is a policy file. Its code is the body of a query's hook, or as
+-- `place` says: the body of "validate" or of "start", or the whole "file". The
+-- node also runs another policy, the keeper, which must not be affected. A row
+-- has one or more of these expectations:
 --
 --   fails = text    the hook fails, is counted, and the log says the text
 --   counted = true  the hook fails and is counted
---   gives = text    the hook answers with { value = text }: nothing was gained
---   logs = text     what runs in the background has the log say the text
+--   gives = text    the hook replies { value = text }: nothing was gained
+--   logs = text     a background task fails, and the log says the text
 --   refused = text  the policy is not loaded, and the message says the text
 --
--- and always that the node answers pings, that the keeper's hooks are served
--- (unless the attempt leaves policies `full`), that every record from before is
--- there, that memory is below the cap, and that all of this did not take long.
+-- For each row, the node must reply to pings, the keeper's hooks must be served
+-- (unless the attempt leaves the policies' memory `full`), all earlier records
+-- must be there, memory must be below the limit, and the attempt must end soon.
 
 local assert = require("luassert")
 local kad = require("kadenza")
@@ -30,9 +29,9 @@ local support = require("tests.spec.support")
 
 local M = {}
 
-local INSTRUCTIONS <const> = 300000 -- of an entry, unless the row says
+local INSTRUCTIONS <const> = 300000 -- of an entry; default
 local MEMORY <const> = 6 * 1024 * 1024
-local SECONDS <const> = 5 -- of processor time for one attempt, at most
+local SECONDS <const> = 5 -- limit of processor time of an attempt
 local RECORDS <const> = 5 -- held of each type
 local KEEPER <const> = [[
   local seen = 0
@@ -44,7 +43,7 @@ local KEEPER <const> = [[
   } }, rpc = { seen = function() return { seen = seen } end } }
 ]]
 
--- Where the code of an attempt goes; `attack` is what triggers it.
+-- The policies around the code of an attempt, by its place.
 local PLACES <const> = {
   rpc = [[
     local kad = require("kadenza")
@@ -83,7 +82,7 @@ local function write(path, text)
   file:write(text)
 end
 
--- Writes the two policies, and what the attempt has beside its own.
+-- Writes the two policies, and other files of the attempt.
 local function write_files(folder, row)
   local place = PLACES[row.place or "rpc"]
   write(folder .. "/keeper.lua", KEEPER)
@@ -131,10 +130,10 @@ end
 
 local function assert_says(events, text)
   local found, said = says(events, text)
-  assert(found, ("nobody says %q, but:\n%s"):format(text, said))
+  assert(found, ("the log does not say %q, but:\n%s"):format(text, said))
 end
 
--- Asserts that the other policy's hooks are served.
+-- Asserts that the keeper's hooks are served.
 local function assert_keeper(world)
   local reply, message = world.other:call(world.node:addresses()[1], "seen")
   assert(reply, message)
@@ -145,7 +144,7 @@ local function assert_keeper(world)
   end
 end
 
--- Asserts that the node is as before, whatever was tried.
+-- Asserts that the node and its records are intact.
 local function assert_sound(world, row)
   assert(world.other:ping(world.node:addresses()[1]))
   local memory = policy.stats(world.node).memory
@@ -156,7 +155,7 @@ local function assert_sound(world, row)
   assert_records(world, row.full and { "value" } or { "value", "kept" })
 end
 
--- What makes an attempt happen, by its place; `by` may name another.
+-- The functions that trigger an attempt, by its place; `by` names another one.
 local TRIGGERS <const> = {
   rpc = function(world)
     local reply, _, _, info =

@@ -7,7 +7,7 @@ local attempt = require("tests.spec.escapes.attempt")
 
 local LONG <const> = "ran too long"
 
--- Calls every function there is with every mix of values that nobody expects.
+-- Calls every function with every combination of unexpected values.
 local EVERYTHING <const> = [[
   local values = { 0, -1, 1 << 31, math.mininteger, math.maxinteger, 0 / 0,
     math.huge, "", "%", ("x"):rep(300), "\0", {}, { {} }, print_nothing,
@@ -322,7 +322,7 @@ local ROWS <const> = {
     instructions = 2e7 },
 }
 
-describe("an escape that others have had:", function()
+describe("a known escape from other programs:", function()
   for _, row in ipairs(ROWS) do
     it(row[1], attempt.spec(row))
   end

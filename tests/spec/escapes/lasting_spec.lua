@@ -10,7 +10,7 @@ local policy = require("kadenza.policy")
 
 local DEADLINE <const> = "did not answer before its deadline"
 
--- Asserts that nothing of the policies waits any more.
+-- Asserts that no hook call is pending.
 local function nothing_waits(world)
   assert.equal(0, world.node:stats().pending_hooks)
 end

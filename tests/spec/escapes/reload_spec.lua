@@ -9,20 +9,20 @@ local kad = require("kadenza")
 local policy_support = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
--- A policy that takes this along when it is replaced.
+-- Returns a policy whose save has this body.
 local function saving(code)
   return 'return { name = "attack", save = function() ' .. code .. " end, "
     .. "restore = function(state) state = nil end }"
 end
 
--- A policy that begins with this what is left to it.
+-- Returns a policy whose restore has this body.
 local function restoring(code)
   return 'local kad = require("kadenza") return { name = "attack", '
     .. "save = function() return { 1 } end, restore = function(state) " .. code
     .. " end }"
 end
 
--- Asserts that a reload succeeds, whatever `save` has done.
+-- Asserts that a reload succeeds.
 local function reloads(world)
   assert(world.node:reload())
   kad.sleep(1)
@@ -89,7 +89,7 @@ describe("an escape by a reload, with a", function()
   end
 end)
 
--- What a codec may do wrong, and what its node says when it asks.
+-- Mistakes of a codec, and the error of a query of its node.
 local CODECS <const> = {
   { "encode that never ends", encode = "while true do end" },
   { "encode that raises", encode = "error('x')" },
@@ -137,7 +137,7 @@ local CODECS <const> = {
       text = ("x"):rep(1000000), id = ("x"):rep(5000) } ]] },
 }
 
--- Runs a node that speaks like this beside one that speaks KRPC.
+-- Runs a node with a codec beside one that uses KRPC.
 local function speak(row)
   local files <close> = policy_support.files()
   local path = files:write('local kad = require("kadenza") return { codec = { '

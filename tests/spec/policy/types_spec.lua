@@ -1,4 +1,4 @@
--- The definitions for editors say what the host does.
+-- The definitions for editors match the host.
 local lint = require("kadenza.policy.lint")
 local policies = require("tests.spec.support.policy")
 local shape = require("kadenza.policy.shape")
@@ -7,7 +7,7 @@ local testing = require("kadenza.testing")
 
 local FILE <const> = "scripts/kadenza/policy/types.lua"
 
--- Returns class → list of fields, sorted.
+-- Returns the sorted fields of each class.
 local function read_classes()
   local classes, current = {}, nil
   for line in io.lines(FILE) do
@@ -38,7 +38,7 @@ end
 describe("kadenza.policy.types", function()
   local classes = read_classes()
 
-  it("has what a policy and its types may hold", function()
+  it("has the keys of a policy and of its types", function()
     assert.same(sorted_keys(shape.POLICY_KEYS), classes["kadenza.Policy"])
     assert.same(sorted_keys(shape.TYPE_KEYS), classes["kadenza.Type"])
   end)
@@ -95,7 +95,7 @@ return {
     "scripts/kadenza/testing/overlay.lua",
     "scripts/kadenza/testing/literals.lua", "scripts/kadenza/group.lua" })
   do
-    it("ends every type in its line, in " .. path, function()
+    it("has each type on one line, in " .. path, function()
       local count = 0
       for line in io.lines(path) do
         if line:find("^%-%-%-@") then

@@ -26,7 +26,7 @@ local function call(world, name, args)
 end
 
 describe("what a hook returns", function()
-  -- Returns what is said of a hook that returns what `code` does.
+  -- Returns the logged failures of a hook that returns `code`.
   local function said(text, act)
     local message
     with(text, function(world)
@@ -85,7 +85,7 @@ describe("what a hook returns", function()
       end)
   end
 
-  it("of a query is a table that can be encoded", function()
+  it("of a query must be a table that can be encoded", function()
     local function ask(world)
       call(world)
     end
@@ -99,12 +99,12 @@ describe("what a hook returns", function()
       rpc("local t = {} t.t = t return t"), ask))
   end)
 
-  it("of on_contact is true or false", function()
+  it("of on_contact must be true or false", function()
     assert.matches("returned nil where true or false",
       said("return { on_contact = function() return nil end }", function() end))
   end)
 
-  it("silences, of on_request", with([[
+  it("of on_request may drop the query", with([[
     return { on_request = function(request)
       return request.method ~= "run"
     end, rpc = { run = function() return {} end } } ]], function(world)
@@ -114,7 +114,7 @@ describe("what a hook returns", function()
       assert.equal("KAD_ETIMEOUT", code)
     end))
 
-  it("refuses with a reason and a code, of merge", with(note([[
+  it("of merge may reject with a reason and a code", with(note([[
     merge = function(held, record)
       if held[1] then return nil, "taken", 299 end
       return { record }
@@ -126,7 +126,7 @@ describe("what a hook returns", function()
       assert.equal(0, world.hooks()["policy: note.merge"].errors)
     end))
 
-  -- What is said of seconds out of range.
+  -- Events about seconds out of range.
   local function warnings(world)
     local list = {}
     for _, event in ipairs(world.events) do
@@ -144,7 +144,7 @@ describe("what a hook returns", function()
     ["math.maxinteger"] = MONTH, ["2592001"] = MONTH,
   }
   for value, used in pairs(clamped) do
-    it("is brought into range: a life of " .. value, with(
+    it("is clamped to its range: an expiry of " .. value, with(
       note("\n\nexpire = function() return " .. value .. " end"),
       function(world)
         assert(world.node:put(KEY, "x", NOTE))
@@ -162,7 +162,7 @@ describe("what a hook returns", function()
   end
 
   for _, value in ipairs({ "1", "2592000", "1.5", "86400" }) do
-    it("is in range: a life of " .. value, with(
+    it("is in range: an expiry of " .. value, with(
       note("expire = function() return " .. value .. " end"), function(world)
         assert(world.node:put(KEY, "x", NOTE))
 
@@ -171,7 +171,7 @@ describe("what a hook returns", function()
   end
 
   for _, value in ipairs({ "0", "-1", "0/0", "1e300" }) do
-    it("is brought into range: a republish of " .. value, with(
+    it("is clamped to its range: a republish of " .. value, with(
       note("ttl = 2592000, republish = function() return " .. value .. " end"),
       function(world)
         assert(world.node:put(KEY, "x", NOTE))
@@ -185,7 +185,7 @@ describe("what a hook returns", function()
       end))
   end
 
-  it("is said to be out of range once in ten seconds", with(
+  it("is logged as out of range at most once in ten seconds", with(
     note("expire = function() return 0 end"), function(world)
       for i = 1, 5 do
         assert(world.node:put(KEY, "a" .. i, NOTE))

@@ -1,4 +1,4 @@
---- What the specs of policies share: policy files, and a simulated node that
+--- Fixtures of the specs of policies: policy files, and a simulated node that
 --- runs them with a neighbour that does not.
 
 local kad = require("kadenza")
@@ -7,10 +7,10 @@ local support = require("tests.spec.support")
 
 local M = {}
 
---- Instructions that a hook may run here: enough for any spec, quickly over.
+--- The budget of a hook call in specs, in instructions.
 M.INSTRUCTIONS = 300000
 
---- Writes a text to a file of its own, removed when `files` is closed.
+--- A temporary folder of policy files, removed when it is closed.
 local Files = {}
 Files.__index = Files
 
@@ -41,18 +41,18 @@ local function with_budget(fn, ...)
   return table.unpack(results, 2, results.n)
 end
 
---- Returns a policy that takes every note and republishes none.
+--- Returns a policy that accepts every note and republishes none.
 function M.plain_policy()
   return { types = { note = { republish = false } } }
 end
 
---- Opens a node that runs the policy and one that takes every note, in virtual
---- time, and calls `fn(world)` as a task: world has net, node, other, events
---- (logged) and hooks(), the counters.
+--- Wraps the body of a spec: opens a node that runs the policy and one that
+--- accepts every note, in virtual time, and calls `fn(world)` as a task.
+--- `world` has net, node, other, events (of the log) and hooks(): statistics.
 ---@param text string|table  of the file, or a policy table
 ---@param fn async fun(world: table)
 ---@param config? table  of both nodes
----@param apart? boolean  they do not understand each other: nobody joins
+---@param apart? boolean  the other node does not join: their codecs differ
 function M.with(text, fn, config, apart)
   return support.spec(function()
     local files <close> = M.files()
@@ -83,7 +83,7 @@ function M.with(text, fn, config, apart)
   end)
 end
 
---- Tries to load a policy; returns what `kad.node` says.
+--- Tries to load a policy; returns the results of `kad.node`.
 ---@param text string
 ---@return kadenza.Node? node
 ---@return string? message
@@ -111,12 +111,12 @@ function M.failures(events)
   return errors
 end
 
---- Takes more memory than specs allow before it runs too long.
+--- Code that uses more memory than specs allow before it runs too long.
 M.HUNGRY =
   "local t = {} while true do t[#t + 1] = ('x'):rep(5e5 + #t) end"
 
---- Returns a policy that counts its calls and keeps the number; `more` is in
---- the table.
+--- Returns a policy that counts its calls and saves the number. `more` is added
+--- to its table.
 ---@param more? string
 ---@param version? integer
 ---@return string text
@@ -137,9 +137,9 @@ function M.counting(more, version)
     ]])
 end
 
---- Calls the policies' node with a query without arguments.
+--- Sends the policies' node a query without arguments.
 ---@param world table
----@param name? string  "run" without one
+---@param name? string  default "run"
 function M.call(world, name)
   return world.other:call(world.node:addresses()[1], name or "run")
 end

@@ -1,4 +1,4 @@
---- Programs under test: started, watched and ended by the specs.
+--- Runs programs under test.
 --
 --     local process = require("support.process")
 --     after_each(process.end_all)
@@ -8,8 +8,8 @@
 --     node:kill("sigterm")
 --     assert.equal(0, node:wait())
 --
--- The program is what KADENZA names, or build/kadenza. All waiting is done in
--- the event loop, for SECONDS at most.
+-- The program is $KADENZA, or build/kadenza. All waiting is done in the event
+-- loop, for at most SECONDS.
 
 local uv = require("luv")
 
@@ -20,7 +20,7 @@ local SECONDS <const> = 15
 local Process = {}
 Process.__index = Process
 
--- What runs now, so that a spec that fails leaves nothing behind.
+-- Running processes; end_all ends those that a failed spec left.
 local running = {}
 
 --- Returns the path of the program.
@@ -30,13 +30,13 @@ function M.program()
   return path:sub(1, 1) == "/" and path or uv.cwd() .. "/" .. path
 end
 
---- Returns the folder that the specs run in: the tree.
+--- Returns the working folder of the specs: the root of the tree.
 ---@return string path
 function M.folder()
   return uv.cwd()
 end
 
--- The environment, without options of kadenza, and with `more`.
+-- Returns the environment without options of kadenza, with `more`.
 local function environment(more)
   more = more or {}
   local list = {}
@@ -51,8 +51,9 @@ local function environment(more)
   return list
 end
 
--- A program that ends before it has read its input must not end us: caught,
--- the signal leaves us an error at the write, and the program its default.
+-- A program that ends before it has read its input must not end this process.
+-- The signal is caught, not ignored: then the write fails, and programs started
+-- from here keep the default action.
 local function catch_broken_pipes()
   local signal = uv.new_signal()
   signal:unref()
@@ -60,7 +61,7 @@ local function catch_broken_pipes()
   return signal
 end
 
--- luv breaks when its state ends with handles that are half closed.
+-- luv crashes if the Lua state closes while handles are closing.
 local function close_all(handles)
   for _, handle in ipairs(handles) do
     handle:close()
@@ -86,10 +87,10 @@ end
 --- Starts a program.
 ---@param args string[]
 ---@param options? { path?: string, stdin?: string, open?: boolean,
----  env?: table<string, string>, folder?: string }  `stdin` is written to it;
----  its standard input is then closed, unless it is to stay open
----@return table process  with `stdout`, `stderr`, and, when it has ended,
----  `status` and `signal`
+---  env?: table<string, string>, folder?: string }  `stdin` is written to its
+---  standard input, which is then closed unless `open`
+---@return table process  with `stdout`, `stderr`, and, after it ended, `status`
+---  and `signal`
 function M.start(args, options)
   options = options or {}
   local process = setmetatable({
@@ -127,29 +128,29 @@ function M.start(args, options)
   return process
 end
 
---- Writes to its standard input.
+--- Writes to the standard input.
 ---@param text string
 function Process:write(text)
   self.input:write(text)
 end
 
---- Closes its standard input, once what was written has arrived.
+--- Closes the standard input after all writes.
 function Process:close_input()
   local input = self.input
   self.input = nil
   if input then
-    input:shutdown(function() -- at once when nobody reads it any more
+    input:shutdown(function() -- at once if the process closed it
       input:close()
       self.broken_pipes:close()
     end)
   end
 end
 
--- Runs the event loop until `is_done` says so; returns whether it did.
+-- Runs the event loop until `is_done()` or the time limit; returns is_done().
 local function run_until(is_done, seconds)
   local late = false
   local timer = uv.new_timer()
-  uv.update_time() -- or what was computed before would count, too
+  uv.update_time() -- the timer must not count earlier computing
   timer:start(math.ceil(seconds * 1000), 0, function()
     late = true
   end)
@@ -162,7 +163,7 @@ end
 
 local function report(process, what)
   error(("%s: not in time\nstatus: %s\nstdout: %s\nstderr: %s"):format(what,
-    process.status or "it runs", process.stdout, process.stderr), 3)
+    process.status or "running", process.stdout, process.stderr), 3)
 end
 
 --- Waits until a stream contains a text; returns the stream so far.
@@ -179,7 +180,7 @@ function Process:wait_for(text, stream)
   return self[stream]
 end
 
---- Waits until it has ended and its output is read.
+--- Waits until the process has ended and its output is read.
 ---@param seconds? number
 ---@return integer status
 function Process:wait(seconds)
@@ -198,9 +199,9 @@ function Process:kill(signal)
   self.handle:kill(signal)
 end
 
---- Runs a program to its end.
+--- Runs a program until it ends.
 ---@param args string[]
----@param options? table  as of `start`
+---@param options? table  as for `start`
 ---@return table process
 function M.run(args, options)
   local process = M.start(args, options)
@@ -208,10 +209,10 @@ function M.run(args, options)
   return process
 end
 
---- Starts `kadenza run` on a free loopback port; returns it when it listens.
---- Its `address` is where, its `id` in hexadecimal who.
+--- Starts `kadenza run` on a free loopback port; returns when it listens. The
+--- process has the node's `address` and hexadecimal `id`.
 ---@param args? string[]  more arguments
----@param options? table  as of `start`
+---@param options? table  as for `start`
 ---@return table node
 function M.start_node(args, options)
   local all = { "run", "--listen", "127.0.0.1:0", "--allow-local" }
@@ -222,7 +223,7 @@ function M.start_node(args, options)
   return node
 end
 
---- Ends what still runs.
+--- Ends all running processes.
 function M.end_all()
   for process in pairs(running) do
     process.handle:kill("sigkill")

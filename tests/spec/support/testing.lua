@@ -1,4 +1,4 @@
---- A policy and wrappers that the specs of kadenza.testing share.
+--- Fixtures of the specs of kadenza.testing: a policy, and wrappers.
 
 local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
