@@ -25,6 +25,7 @@
 #include "records/token.h"
 #include "replication/handoff.h"
 #include "replication/publications.h"
+#include "replication/republish.h"
 #include "replication/store_budget.h"
 #include "routing/table.h"
 #include "rpc/limiter.h"
@@ -64,6 +65,7 @@ struct kad_node {
   struct kad_budget budget; /* of stores that nobody asked for */
   struct kad_handoff handoff;
   struct kad_publications publications;
+  struct kad_republish republish;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admission *merging;     /* whose merges answer later; a list */
   size_t in_line;                    /* admissions that wait for one of these */

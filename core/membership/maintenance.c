@@ -60,13 +60,10 @@ void kad_maintenance_start(struct kad_node *node) {
 }
 
 void kad_maintenance_stop(struct kad_node *node) {
-  struct kad_maintenance *maintenance = &node->maintenance;
   kad_refresh_stop(node);
   kad_rejoin_stop(node);
   kad_recovery_stop(node);
-  kad_timer_cancel(node, &maintenance->round);
-  kad_timer_cancel(node, &maintenance->expiry);
-  kad_timer_cancel(node, &maintenance->republish);
+  kad_timer_cancel(node, &node->maintenance.round);
 }
 
 void kad_maintenance_met(struct kad_node *node, unsigned family) {

@@ -13,12 +13,9 @@
 #include "membership/rejoin.h"
 
 enum {
-  KAD_REPUBLISHES_MAX = 4,   /* republishing puts at a time, at the least */
-  KAD_REPUBLISHES_MOST = 32, /* and at the most: half of max_lookups */
-  KAD_SOON_MS = 5000,        /* to the round after something has changed */
-  KAD_CALM_MS = 120000,      /* between two times of looking around as after a
-                                join */
-  KAD_EXPIRE_BATCH = 64      /* records dropped at once */
+  KAD_SOON_MS = 5000,  /* to the round after something has changed */
+  KAD_CALM_MS = 120000 /* between two times of looking around as after a
+                           join */
 };
 
 /* What is under way, and when. */
@@ -31,10 +28,6 @@ struct kad_maintenance {
   bool disturbed;
   kad_time_ms calm_at; /* not to be disturbed before then: lines that come and
                           go are no reason for a storm */
-  struct kad_timer expiry;
-  struct kad_timer republish;
-  kad_time_ms republish_free_at; /* the budget allows the next one */
-  uint32_t republishing;
 };
 
 /* Starts the rounds. */
@@ -42,9 +35,6 @@ void kad_maintenance_start(struct kad_node *node);
 
 /* Stops everything; for kad_node_free. */
 void kad_maintenance_stop(struct kad_node *node);
-
-/* Notes that a record was stored, touched or removed: deadlines may differ. */
-void kad_maintenance_stored(struct kad_node *node);
 
 /* Notes that a contact has entered the table of `family`: the first ones are a
  * reason to look around soon. */

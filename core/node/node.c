@@ -102,6 +102,7 @@ void kad_node_free(struct kad_node *node) {
   kad_pending_hooks_deinit(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
+  kad_republish_stop(node);
   kad_handoff_stop(node);
   kad_neighbours_stop(node);
   kad_publications_stop(node);

@@ -162,7 +162,7 @@ static int add(struct kad_node *node, const struct kad_record *record,
     *reason = "quota exceeded";
     code = KAD_CODE_REFUSED;
   }
-  kad_maintenance_stored(node);
+  kad_republish_plan(node);
   return code;
 }
 
@@ -219,7 +219,7 @@ static int hold_default(struct kad_node *node,
     const struct kad_record *other = &held->records[i];
     if (kad_record_identical(record, other)) {
       confirm(node, admission->type, held->handles[i], &meta);
-      kad_maintenance_stored(node);
+      kad_republish_plan(node);
       return 0;
     }
     if (kad_record_is_older(record, other)) {
@@ -348,7 +348,7 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
     }
   }
   kad_release(&node->env.allocator, added, size);
-  kad_maintenance_stored(node);
+  kad_republish_plan(node);
   return code;
 }
 

@@ -40,7 +40,7 @@ static kad_time_ms next_turn(const struct kad_node *node) {
 
 void kad_republish_plan(struct kad_node *node) {
   const struct kad_store *store = node->store;
-  struct kad_maintenance *maintenance = &node->maintenance;
+  struct kad_republish *state = &node->republish;
   kad_time_ms at;
   if (node->closing) {
     return;
@@ -52,16 +52,17 @@ void kad_republish_plan(struct kad_node *node) {
     at = KAD_TIME_NEVER;
   }
   kad_time_ms end = kad_publications_ends_at(node);
-  plan(node, &maintenance->expiry, at < end ? at : end, expire);
+  plan(node, &state->expiry_timer, at < end ? at : end, expire);
   at = next_turn(node);
-  if (at < maintenance->republish_free_at) {
-    at = maintenance->republish_free_at;
+  if (at < state->free_at) {
+    at = state->free_at;
   }
-  plan(node, &maintenance->republish, at, republish);
+  plan(node, &state->timer, at, republish);
 }
 
-void kad_maintenance_stored(struct kad_node *node) {
-  kad_republish_plan(node);
+void kad_republish_stop(struct kad_node *node) {
+  kad_timer_cancel(node, &node->republish.expiry_timer);
+  kad_timer_cancel(node, &node->republish.timer);
 }
 
 /* Drops what is due, some at a time. */
@@ -84,21 +85,21 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
 /* Takes a share of the budget: a place among those under way, and the time that
  * its stores fill. */
 static void take_share(struct kad_node *node) {
-  struct kad_maintenance *maintenance = &node->maintenance;
+  struct kad_republish *state = &node->republish;
   kad_time_ms gap = kad_budget_span(&node->budget, node->config.k);
-  maintenance->republishing++;
-  maintenance->republish_free_at = kad_time_add(kad_node_now(node), gap);
+  state->running++;
+  state->free_at = kad_time_add(kad_node_now(node), gap);
 }
 
 /* Gives back a share that nothing was stored for. */
 static void return_share(struct kad_node *node) {
-  struct kad_maintenance *maintenance = &node->maintenance;
-  maintenance->republishing--;
-  maintenance->republish_free_at = 0;
+  struct kad_republish *state = &node->republish;
+  state->running--;
+  state->free_at = 0;
 }
 
 void kad_republish_ended(struct kad_node *node, bool well) {
-  node->maintenance.republishing--;
+  node->republish.running--;
   node->stats.republishes += well;
   kad_republish_plan(node);
 }
@@ -250,13 +251,13 @@ static uint32_t most_at_once(const struct kad_node *node) {
 /* Republishes the record that is due, unless too many are under way. */
 static void republish(struct kad_node *node, struct kad_timer *timer) {
   const struct kad_store *store = node->store;
-  struct kad_maintenance *maintenance = &node->maintenance;
+  struct kad_republish *state = &node->republish;
   struct kad_held held;
   kad_time_ms now = kad_node_now(node);
   kad_time_ms at;
   (void)timer;
-  if (maintenance->republishing >= most_at_once(node)) {
-    maintenance->republish_free_at = kad_time_add(now, LATER_MS);
+  if (state->running >= most_at_once(node)) {
+    state->free_at = kad_time_add(now, LATER_MS);
     kad_republish_plan(node);
     return;
   }
