@@ -327,6 +327,8 @@ build = {
       "scripts/kadenza/safe.lua",
     ["kadenza.sandbox"] =
       "scripts/kadenza/sandbox.lua",
+    ["kadenza.sandbox.library"] =
+      "scripts/kadenza/sandbox/library.lua",
     ["kadenza.scheduler"] =
       "scripts/kadenza/scheduler.lua",
     ["kadenza.signed"] =

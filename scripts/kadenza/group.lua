@@ -1,4 +1,4 @@
---- Several tasks at once: all of them, the first of them, one for a while.
+--- Several tasks at once: all of them, the first of them, one with a timeout.
 --
 --     local results = group.all({ fetch_one, fetch_other })
 --     local value, message = group.timeout(2, fetch_one)
@@ -11,8 +11,8 @@ local function has_ended(item)
   return item:status() ~= "running"
 end
 
-
--- Makes tasks of the functions in a list. Returns the tasks and those made.
+-- Makes tasks of the functions in a list. Returns all tasks, and those that
+-- were made here.
 local function to_tasks(list, level)
   if type(list) ~= "table" then
     error("a list of tasks is needed, not " .. type(list), level + 1)
@@ -42,43 +42,43 @@ local function cancel_all(list)
   end
 end
 
--- Waits until `is_enough(item)` says so of a task that has ended. When the
--- waiting task is canceled, so are the tasks in `made`.
+-- Waits until `is_enough(item)` returns true for a task that has ended, and
+-- returns that task. If the waiting task is canceled, so are the tasks in
+-- `made`.
 local function wait_for(list, made, is_enough)
   return task.wait(function(resume)
-    local over = false
-    local withdrawals = {}
-    local function note(item)
-      if not over and is_enough(item) then
-        over = true
+    local is_over = false
+    local removals = {}
+    local function handle_end(item)
+      if not is_over and is_enough(item) then
+        is_over = true
         resume(item)
       end
     end
     for _, item in ipairs(list) do
       if has_ended(item) then
-        note(item)
+        handle_end(item)
       else
-        withdrawals[#withdrawals + 1] = item:on_end(function()
-          note(item)
+        removals[#removals + 1] = item:on_end(function()
+          handle_end(item)
         end)
       end
     end
     return function()
-      over = true
-      for _, withdraw in ipairs(withdrawals) do
-        withdraw()
+      is_over = true
+      for _, remove in ipairs(removals) do
+        remove()
       end
       cancel_all(made)
     end
   end)
 end
 
---- Waits for all tasks of a list; a function in it is spawned. Returns the list
---- of their first results (`n` is its length). If one fails, the others are
---- canceled and its error is raised.
+--- Waits for all tasks of a list. Functions in it are spawned. If a task fails,
+--- cancels the others and raises its error.
 ---@async
 ---@param list (kadenza.Task|async fun(): any)[]
----@return table results
+---@return table results  the first result of each; `n` is their number
 function M.all(list)
   task.check(2)
   local all, made = to_tasks(list, 2)
@@ -100,8 +100,8 @@ function M.all(list)
   return results
 end
 
---- Waits for the first of some tasks that ends, cancels the others, and returns
---- its results or raises its error. A function in the list is spawned.
+--- Waits for the first task of a list that ends, and cancels the others.
+--- Returns its results or raises its error. Functions in the list are spawned.
 ---@async
 ---@param list (kadenza.Task|async fun(): ...)[]
 ---@return any ...
@@ -118,9 +118,9 @@ function M.race(list)
   return first:await()
 end
 
---- Waits for a task, or a function that is spawned, at most so many seconds.
---- Returns its results, or nil, "timeout", "KAD_ETIMEOUT", and then it has been
---- canceled.
+--- Waits for a task until it ends or `seconds` have passed. A function is
+--- spawned. Returns its results; after the timeout, cancels it and returns nil,
+--- "timeout", "KAD_ETIMEOUT".
 ---@async
 ---@param seconds number
 ---@param what kadenza.Task|async fun(): ...
@@ -138,13 +138,13 @@ function M.timeout(seconds, what)
     local timer = network:start_timer(ms, function()
       resume(false)
     end)
-    local withdraw = item:on_end(function()
+    local remove = item:on_end(function()
       network:stop_timer(timer)
       resume(true)
     end)
     return function()
       network:stop_timer(timer)
-      withdraw()
+      remove()
       cancel_all(made)
     end
   end)

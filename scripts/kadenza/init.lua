@@ -8,10 +8,10 @@
 --       print(node:get(kad.key "visits"))
 --     end)
 --
--- Functions return nil, message, code for what may happen at run time (`code`
--- is a name such as "KAD_ETIMEOUT"; a fourth value, where there is one, is a
--- table of details whose `krpc` is the number that another node answered), and
--- raise for a caller's mistake.
+-- A failure at run time is nil, message, code, where `code` is a name such as
+-- "KAD_ETIMEOUT"; a fourth value, if any, is a table of details, in which
+-- `krpc` is the error number that another node sent. A mistake of the caller
+-- raises an error.
 
 local key = require("kadenza.key")
 local loop = require("kadenza.loop")

@@ -1,9 +1,9 @@
---- Keys, ids and signatures: binary strings of the overlay's width.
+--- Keys and ids, binary strings of the overlay's width, and signatures.
 --
---     local where = key.of("visits")          -- 20 bytes
---     print(key.hex(where))
+--     local visits = key.of("visits")         -- 20 bytes
+--     print(key.hex(visits))
 --     local pair = key.keypair()              -- Ed25519
---     node:put(where, "1", { secret = pair.secret })
+--     node:put(visits, "1", { secret = pair.secret })
 
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
@@ -22,14 +22,14 @@ function M.of(name, bits)
   return errors.at_level(1, core.key, name, bits)
 end
 
---- Writes bytes in hexadecimal.
+--- Returns bytes as hexadecimal digits.
 ---@param bytes string
 ---@return string text
 function M.hex(bytes)
   return errors.at_level(1, core.hex, bytes)
 end
 
---- Reads hexadecimal text.
+--- Returns the bytes of hexadecimal digits.
 ---@param text string
 ---@return string? bytes
 ---@return string? message
@@ -38,7 +38,7 @@ function M.unhex(text)
   return errors.at_level(1, core.unhex, text)
 end
 
---- Returns the XOR of two ids, and how many leading bits they share.
+--- Returns the XOR of two ids, and the number of leading bits that are equal.
 ---@param a string
 ---@param b string
 ---@return string distance
@@ -47,17 +47,17 @@ function M.distance(a, b)
   return errors.at_level(1, core.distance, a, b)
 end
 
---- Tells which id is closer to `target`: -1 for `a`, 1 for `b`, 0 for a tie.
+--- Compares the distances of two ids to `target`.
 ---@param target string
 ---@param a string
 ---@param b string
----@return integer order
+---@return integer order  -1: `a` is closer, 1: `b` is closer, 0: they are equal
 function M.compare(target, a, b)
   return errors.at_level(1, core.compare, target, a, b)
 end
 
---- Makes an Ed25519 key pair, from 32 secret bytes or at random.
----@param seed? string
+--- Makes an Ed25519 key pair.
+---@param seed? string  32 secret bytes; random without them
 ---@return { publisher: string, secret: string } pair
 function M.keypair(seed)
   seed = seed or task.network():random(32)
@@ -75,9 +75,9 @@ function M.publisher(secret)
   return secret:sub(33)
 end
 
---- Signs a record table (key, type, value and, if it has them, salt and seq),
---- or bytes. Let nobody else choose how bytes begin that you sign: they might
---- read as a record.
+--- Signs a record, a table with key, type, value and, if present, salt and seq;
+--- or bytes. Never sign bytes whose beginning another party has chosen: they
+--- may be the signed form of a record.
 ---@param what table|string
 ---@param secret string
 ---@param bits? 160|256  width of the overlay's keys
@@ -88,7 +88,7 @@ function M.sign(what, secret, bits)
   return errors.at_level(1, core.sign, what, secret, bits)
 end
 
---- Tells whether a signature of bytes is the publisher's. What has the wrong
+--- Tells whether a signature of bytes is valid. A key or signature of the wrong
 --- size is not.
 ---@param publisher string
 ---@param message string
@@ -98,7 +98,7 @@ function M.verify(publisher, message, signature)
   return errors.at_level(1, core.verify, publisher, message, signature)
 end
 
---- Returns 32 bytes that stand for any others: BLAKE2b-256.
+--- Returns the BLAKE2b-256 hash of bytes, 32 bytes.
 ---@param bytes string
 ---@return string hash
 function M.hash(bytes)

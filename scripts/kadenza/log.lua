@@ -1,30 +1,35 @@
---- The log: one line an event, on standard error or wherever `sink` puts it.
+--- The log: one line for each event, on standard error or through a `sink`.
 --
 --     log.info("joined", { contacts = 12 })
 --     2026-11-22T12:00:00Z info joined contacts=12
 --
--- An event is a table {level, message, fields}; the sink gets it whole.
+-- An event is a table {level, message, fields}; it is passed to the sink.
+
+local check = require("kadenza.check")
 
 local M = {}
+
+local OPTIONS <const> =
+  { level = "string", format = "string", sink = "function" }
 
 ---@alias kadenza.Level "error"|"warn"|"info"|"debug"|"off"
 
 local RANKS <const> = { off = 0, error = 1, warn = 2, info = 3, debug = 4 }
 
--- How this Lua state logs; `configure` changes it.
+-- The settings of this Lua state; `configure` changes them.
 local settings = { level = "info", format = "text" }
 
 local ESCAPES <const> = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
--- What strangers wrote must not break lines or drive a terminal.
+-- Text of other nodes must not break lines or control a terminal.
 local function escape(text)
   return (text:gsub("[%c\127]", function(char)
     return ESCAPES[char] or string.format("\\x%02x", char:byte())
   end))
 end
 
--- Returns the names of fields in order, and the values by name.
-local function sorted(fields)
+-- Returns the names of fields in order, and their values by name.
+local function sort_fields(fields)
   local names, values = {}, {}
   for key, value in pairs(fields) do
     local name = tostring(key)
@@ -45,14 +50,15 @@ end
 
 local function as_text(event, time)
   local parts = { time, event.level, escape(event.message) }
-  local names, values = sorted(event.fields)
+  local names, values = sort_fields(event.fields)
   for _, name in ipairs(names) do
     parts[#parts + 1] = text_value(name) .. "=" .. text_value(values[name])
   end
   return table.concat(parts, " ")
 end
 
--- Bytes that are not UTF-8 become the characters of the same number.
+-- In text that is not UTF-8, bytes above 127 become the characters of the same
+-- number.
 local function json_string(text)
   local unsafe = utf8.len(text) and '[%c"\\]' or '[%c\127-\255"\\]'
   text = text:gsub(unsafe, function(char)
@@ -77,14 +83,14 @@ local function as_json(event, time)
     '"level":' .. json_string(event.level),
     '"message":' .. json_string(event.message),
   }
-  local names, values = sorted(event.fields)
+  local names, values = sort_fields(event.fields)
   for _, name in ipairs(names) do
     parts[#parts + 1] = json_string(name) .. ":" .. json_value(values[name])
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- Returns the line for an event, without its end.
+--- Returns the line of an event, without a newline.
 ---@param event { level: string, message: string, fields: table }
 ---@param time string
 ---@param format "text"|"json"
@@ -98,16 +104,12 @@ local function to_standard_error(event)
   io.stderr:write(M.line(event, time, settings.format), "\n")
 end
 
---- Changes how this Lua state logs; returns the settings before.
+--- Changes the settings of this Lua state, and returns those before.
 ---@param changes { level?: kadenza.Level, format?: "text"|"json",
 ---  sink?: fun(event: table) }
 ---@return table before
 function M.configure(changes)
-  for key in pairs(changes) do
-    if key ~= "level" and key ~= "format" and key ~= "sink" then
-      error("unknown option '" .. tostring(key) .. "'", 2)
-    end
-  end
+  check.options(changes, 2, OPTIONS)
   if changes.level and not RANKS[changes.level] then
     error("unknown level '" .. tostring(changes.level) .. "'", 2)
   end
@@ -120,7 +122,7 @@ function M.configure(changes)
   return before
 end
 
---- Puts back the settings that `configure` returned.
+--- Restores the settings that `configure` returned.
 ---@param before table
 function M.restore(before)
   settings = before

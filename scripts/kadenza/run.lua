@@ -1,4 +1,4 @@
---- kad.run: a network of its own for one main task.
+--- kad.run: runs a main task in a network that it opens and closes.
 
 local check = require("kadenza.check")
 local core = require("kadenza.core")
@@ -7,7 +7,8 @@ local log = require("kadenza.log")
 local loop = require("kadenza.loop")
 local task = require("kadenza.task")
 
-local Session = {} -- ends the network, also when an error ends the session
+-- A run of kad.run: finishes and closes the network, also after an error.
+local Session = {}
 Session.__index = Session
 
 function Session:__close()
@@ -19,24 +20,25 @@ function Session:__close()
   end
 end
 
--- Raises the first failure that nobody has seen; logs the others.
-local function raise_failures(network, raise)
+-- Raises the first failure that nothing has awaited, if `is_raised`; logs the
+-- others.
+local function raise_failures(network, is_raised)
   local failures = task.take_failures(network)
   for i, failure in ipairs(failures) do
-    if i > 1 or not raise then
+    if i > 1 or not is_raised then
       log.error("a task failed", { error = failure.text })
     end
   end
-  if raise and failures[1] then
+  if is_raised and failures[1] then
     error(failures[1].value, 0)
   end
 end
 
 local OPTIONS <const> = { timeout = "number", signals = "boolean" }
 
--- Lets SIGINT and SIGTERM cancel the main task; the session keeps which came.
--- A function that the main task gives to on_signal takes the place of this.
-local function end_on_signals(session)
+-- Makes SIGINT and SIGTERM cancel the main task, and keeps the signal's name in
+-- the session. A function that the main task passes to on_signal replaces this.
+local function handle_signals(session)
   for _, name in ipairs({ "SIGINT", "SIGTERM" }) do
     session.network:on_signal(name, function()
       session.signal = name
@@ -45,10 +47,10 @@ local function end_on_signals(session)
   end
 end
 
--- Runs the main task; returns whether it went well, and its results or error.
+-- Runs the main task. Returns true and its results, or false and its error.
 local function run_main(session, fn, options)
   if options.signals ~= false then
-    end_on_signals(session)
+    handle_signals(session)
   end
   session.main = task.spawn(session.network, function()
     if options.timeout then
@@ -64,11 +66,11 @@ local function run_main(session, fn, options)
   return results
 end
 
---- Makes a network of UDP sockets, runs `fn` in it as the main task, and closes
---- what is left open. Returns what `fn` returned, or raises its error. An error
---- of another task that nobody has awaited is raised at the end, or logged if
---- there is more than one. SIGINT and SIGTERM end it with an error, after all
---- has been closed; `signals = false` leaves them alone.
+--- Opens a network of UDP sockets, runs `fn` in it as the main task, and closes
+--- it with all that is open in it. Returns the results of `fn`, or raises its
+--- error. The first error of another task that nothing has awaited is raised at
+--- the end; further ones are logged. SIGINT and SIGTERM end the run with an
+--- error, after all is closed; `signals = false` does not handle them.
 ---@param fn async fun(): ...
 ---@param options? { timeout?: number, signals?: boolean }  timeout in seconds
 ---@return any ...

@@ -1,5 +1,6 @@
---- The part of the library that reaches nothing but its own network: what
---- `require "kadenza"` is inside a policy, and the base of what it is outside.
+--- The part of the library that can use only the current network: in a policy,
+--- `require "kadenza"` returns it; elsewhere `kadenza` extends it. Tested by
+--- tests/spec/sandbox_spec.lua, tests/spec/init_spec.lua.
 
 local core = require("kadenza.core")
 local group = require("kadenza.group")
@@ -31,9 +32,9 @@ M.sign = key.sign
 M.verify = key.verify
 M.hash = key.hash
 
---- Bencode: `encode(value)` raises, naming the place, for what bencode cannot
---- carry; `decode(bytes)` returns the value or nil, message, code. An empty
---- table is an empty list.
+--- Bencode: `encode(value)` raises, and names the place, if bencode cannot
+--- represent the value; `decode(bytes)` returns the value or nil, message,
+--- code. An empty table is an empty list.
 M.bencode = { encode = core.encode, decode = core.decode }
 
 M.wait = task.wait
@@ -42,7 +43,7 @@ M.all = group.all
 M.race = group.race
 M.timeout = group.timeout
 
---- Starts a task in the network of the caller.
+--- Starts a task in the current network.
 ---@param fn async fun(...): ...
 ---@param ... any
 ---@return kadenza.Task task
@@ -50,7 +51,7 @@ function M.spawn(fn, ...)
   return task.spawn(task.network(), fn, ...)
 end
 
---- Returns the seconds of the network's clock.
+--- Returns the seconds of the current network's clock.
 ---@return number seconds
 function M.now()
   return task.network():now()
@@ -58,17 +59,17 @@ end
 
 local MAX_RANDOM <const> = 65536
 
---- Returns random bytes: the system's, or in virtual time the seed's.
+--- Returns random bytes: of the system, or in virtual time from the seed.
 ---@param count integer  at most 65536
 ---@return string bytes
 function M.random(count)
   if math.type(count) ~= "integer" or count < 0 or count > MAX_RANDOM then
-    error("the count of bytes must be an integer of 0 to " .. MAX_RANDOM, 2)
+    error("the number of bytes must be an integer of 0 to " .. MAX_RANDOM, 2)
   end
   return task.network():random(count)
 end
 
---- Returns the whole seconds since 1970 UTC: by the machine's clock, or in
+--- Returns the whole seconds since 1970 UTC: of the machine's clock, or of
 --- virtual time, which begins with the year 2020.
 ---@return integer seconds
 function M.time()

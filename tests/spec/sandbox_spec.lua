@@ -315,7 +315,7 @@ describe("the sandbox", function()
         local fine, message = try(name)
 
         assert.is_nil(fine)
-        assert.matches("policy%.lua:1: .* is no name of a module", message)
+        assert.matches("policy%.lua:1: .* is not the name of a module", message)
       end)
     end
 

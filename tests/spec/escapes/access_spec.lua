@@ -94,11 +94,11 @@ local ROWS <const> = {
   refused("a finalizer, by inheritance",
     "setmetatable({}, setmetatable({}, { __index = { __gc = error } }))",
     "finalizers"),
-  refused("a module above", 'require("../keeper")', "no name of a module"),
+  refused("a module above", 'require("../keeper")', "not the name of a module"),
   refused("a module of the library", 'require("kadenza.core")',
     "policies have no module"),
   refused("a module of the library, by an upper folder",
-    'require("kadenza..core")', "no name of a module"),
+    'require("kadenza..core")', "not the name of a module"),
   refused("a module of C", 'require("lfs")', "no such file"),
   { "the sandbox, by a finalizer added later", [[
     local meta, run = {}, false
