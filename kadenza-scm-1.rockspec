@@ -74,6 +74,7 @@ build = {
         "core/base/address.c",
         "core/base/address_text.c",
         "core/base/allocator.c",
+        "core/base/array.c",
         "core/base/error.c",
         "core/base/heap.c",
         "core/base/id.c",
