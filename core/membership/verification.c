@@ -1,15 +1,13 @@
 #include "membership/verification.h"
 
 #include "base/address.h"
-#include "base/allocator.h"
-#include "base/time.h"
+#include "base/array.h"
 #include "engine/node.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
-  PING_COST = 1000,
   FIRST_CAP = 4,
   TAG_PROBE = 1 /* of a ping to a contact of our table */
 };
@@ -19,10 +17,8 @@ static_assert(KAD_VERIFICATION_MAX % FIRST_CAP == 0,
 
 void kad_verification_deinit(struct kad_node *node) {
   struct kad_verification *verification = &node->verification;
-  kad_release(&node->env.allocator, verification->pending,
-              verification->cap * sizeof *verification->pending);
-  verification->pending = NULL;
-  verification->cap = 0;
+  KAD_ARRAY_FREE(&node->env.allocator, &verification->pending,
+                 &verification->cap);
   verification->count = 0;
 }
 
@@ -30,38 +26,29 @@ void kad_verification_deinit(struct kad_node *node) {
  * there may not be more, or when out of memory. */
 static struct kad_address *grow(struct kad_node *node) {
   struct kad_verification *verification = &node->verification;
-  const size_t size = sizeof *verification->pending;
   const size_t old = verification->cap;
   const size_t cap = old == 0 ? FIRST_CAP : 2 * old;
-  if (old == KAD_VERIFICATION_MAX) {
+  if (old == KAD_VERIFICATION_MAX ||
+      KAD_ARRAY_RESERVE(&node->env.allocator, &verification->pending,
+                        &verification->cap, cap) != 0) {
     return NULL;
   }
-  struct kad_address *pending = kad_resize(
-      &node->env.allocator, verification->pending, old * size, cap * size);
-  if (pending == NULL) {
-    return NULL;
-  }
-  memset(&pending[old], 0, (cap - old) * size);
-  verification->pending = pending;
-  verification->cap = cap;
-  return &pending[old];
+  struct kad_address *added = &verification->pending[old];
+  memset(added, 0, (cap - old) * sizeof *added);
+  return added;
 }
 
-/* Fills the allowance up for the time that has passed, and takes a ping off it.
- * Returns false when there is none. */
+/* Takes a ping off the allowance. Returns false when there is none. */
 static bool take_allowance(struct kad_verification *verification,
                            kad_time_ms now) {
-  const uint32_t most = KAD_VERIFICATION_MAX * PING_COST;
-  kad_time_ms since = kad_time_since(verification->filled, now);
-  since = since < most ? since : most;
-  uint32_t regained = (uint32_t)since * KAD_VERIFICATION_PER_S;
-  verification->spent =
-      verification->spent > regained ? verification->spent - regained : 0;
-  verification->filled = now;
-  if (verification->spent + PING_COST > most) {
+  const struct kad_token_rate rate =
+      kad_token_rate_of(KAD_VERIFICATION_PER_S, KAD_VERIFICATION_MAX);
+  struct kad_token_bucket *allowance = &verification->allowance;
+  kad_token_bucket_fill(allowance, &rate, now);
+  if (!kad_token_bucket_has(allowance, &rate, KAD_TOKEN)) {
     return false;
   }
-  verification->spent += PING_COST;
+  kad_token_bucket_take(allowance, &rate, KAD_TOKEN);
   return true;
 }
 

@@ -4,7 +4,7 @@
 #ifndef KAD_MEMBERSHIP_VERIFICATION_H
 #define KAD_MEMBERSHIP_VERIFICATION_H
 
-#include "kadenza.h"
+#include "base/token_bucket.h"
 
 struct kad_node;
 
@@ -25,8 +25,7 @@ struct kad_verification {
   struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
   size_t cap;                  /* at most KAD_VERIFICATION_MAX */
   size_t count;
-  uint32_t spent;     /* of the allowance: thousandths of a ping */
-  kad_time_ms filled; /* when the allowance was last filled up */
+  struct kad_token_bucket allowance;
 };
 
 /* Frees the memory of the verification; for kad_node_free. */

@@ -10,13 +10,15 @@
 #ifndef KAD_REPLICATION_STORE_BUDGET_H
 #define KAD_REPLICATION_STORE_BUDGET_H
 
-#include "kadenza.h"
+#include "base/token_bucket.h"
 
-/* The budget. Zero but for `per_s`, all of it is there. */
 struct kad_budget {
-  uint32_t per_s;   /* stores a second; 0 counts as 1 */
-  uint64_t free_us; /* when the next one may leave, in microseconds */
+  struct kad_token_rate rate;
+  struct kad_token_bucket stores;
 };
+
+/* Begins a budget of `per_s` stores a second; 0 counts as 1. */
+void kad_budget_init(struct kad_budget *budget, uint32_t per_s);
 
 /* Returns when the next store may leave: not before the last, but perhaps long
  * ago. */

@@ -2,7 +2,9 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
-#include "base/time.h"
+#include "base/array.h"
+#include "base/token_bucket.h"
+#include "rpc/datagram.h"
 
 #include <sodium.h>
 
@@ -15,23 +17,7 @@ enum {
   WAYS = 4,
   BURST_S_ALL = 1,
   BURST_S_ONE = 4,
-  DATAGRAM_BYTES = 1500,
-  MILLI = 1000,
   NOBODY = 1, /* the hash of no slot */
-};
-
-/* How fast a bucket fills, and how much it holds. A token is a query or a byte;
- * amounts are thousandths of a token, so that `per_s` is also what flows in
- * during one millisecond, exactly. */
-struct rate {
-  uint64_t per_s; /* 0 is no limit */
-  uint64_t cap;   /* thousandths of a token */
-};
-
-/* A bucket: what is missing from it. Zero-initialised it is full. */
-struct level {
-  uint64_t missing; /* thousandths of a token, at most its rate's cap */
-  kad_time_ms at;   /* when that was so */
 };
 
 /* Whose bucket. The last bit of a slot's hash tells. */
@@ -45,7 +31,7 @@ enum kind {
  * is NOBODY. */
 struct slot {
   uint64_t hash;
-  struct level level;
+  struct kad_token_bucket bucket;
 };
 
 /* The slots that a hash may be in: the last bits but one choose the set. */
@@ -57,41 +43,18 @@ struct kad_limiter {
   struct kad_allocator allocator;
   uint8_t secret[crypto_shorthash_KEYBYTES];
   bool allow_local;
-  struct rate rates[KINDS]; /* of one address, of one subnet */
-  struct rate query_rate;   /* of all */
-  struct rate byte_rate;
-  struct level queries;
-  struct level bytes;
+  struct kad_token_rate rates[KINDS]; /* of one address, of one subnet */
+  struct kad_token_rate query_rate;   /* of all */
+  struct kad_token_rate byte_rate;
+  struct kad_token_bucket queries;
+  struct kad_token_bucket bytes;
   struct set *sets;
   size_t set_count;
 };
 
-static struct rate make_rate(uint64_t per_s, uint64_t burst_s) {
-  const uint64_t most = UINT64_MAX / MILLI / BURST_S_ONE;
-  const uint64_t rate = per_s < most ? per_s : most;
-  return (struct rate){.per_s = rate, .cap = rate * burst_s * MILLI};
-}
-
-static void fill(struct level *level, const struct rate *rate,
-                 kad_time_ms now) {
-  const kad_time_ms elapsed = kad_time_since(level->at, now);
-  if (rate->per_s == 0 || elapsed > rate->cap / rate->per_s) {
-    level->missing = 0;
-  } else {
-    const uint64_t inflow = elapsed * rate->per_s;
-    level->missing = level->missing > inflow ? level->missing - inflow : 0;
-  }
-  level->at += elapsed;
-}
-
-static bool has(const struct level *level, const struct rate *rate,
-                uint64_t amount) {
-  return rate->per_s == 0 || amount <= rate->cap - level->missing;
-}
-
-static void take(struct level *level, const struct rate *rate,
-                 uint64_t amount) {
-  level->missing += rate->per_s != 0 ? amount : 0;
+/* Makes a rate with a burst of `burst_s` seconds' worth. */
+static struct kad_token_rate make_rate(uint32_t per_s, uint32_t burst_s) {
+  return kad_token_rate_of(per_s, (uint64_t)per_s * burst_s);
 }
 
 int kad_limiter_new(const struct kad_limiter_config *config,
@@ -116,12 +79,12 @@ int kad_limiter_new(const struct kad_limiter_config *config,
   made->rates[KIND_SUBNET] =
       make_rate(config->queries_per_s_subnet, BURST_S_ONE);
   made->query_rate = make_rate(config->queries_per_s, BURST_S_ALL);
-  made->byte_rate = make_rate(config->bytes_per_s, BURST_S_ALL);
-  if (made->byte_rate.cap < (uint64_t)DATAGRAM_BYTES * MILLI) {
-    made->byte_rate.cap = (uint64_t)DATAGRAM_BYTES * MILLI;
-  }
-  made->queries.at = now;
-  made->bytes.at = now;
+  made->byte_rate = kad_token_rate_of(config->bytes_per_s,
+                                      config->bytes_per_s > KAD_DATAGRAM_MAX
+                                          ? config->bytes_per_s
+                                          : KAD_DATAGRAM_MAX);
+  made->queries.filled_at = now;
+  made->bytes.filled_at = now;
   *limiter = made;
   return 0;
 }
@@ -132,8 +95,7 @@ void kad_limiter_free(struct kad_limiter *limiter) {
   }
   const struct kad_allocator allocator = limiter->allocator;
   sodium_memzero(limiter->secret, sizeof limiter->secret);
-  kad_release(&allocator, limiter->sets,
-              limiter->set_count * sizeof *limiter->sets);
+  KAD_ARRAY_FREE(&allocator, &limiter->sets, &limiter->set_count);
   kad_release(&allocator, limiter, sizeof *limiter);
 }
 
@@ -161,27 +123,18 @@ static uint64_t hash_of(const struct kad_limiter *limiter, enum kind kind,
   return hash > NOBODY ? hash : hash + 2;
 }
 
-/* Returns the milliseconds after which the bucket is full, and can be forgotten
- * without loss. */
-static uint64_t memory_of(const struct slot *slot, const struct rate *rate) {
-  return rate->per_s == 0 ? 0 : slot->level.missing / rate->per_s;
-}
-
 /* Doubles the table: one more bit of each hash tells which half it is in.
  * Returns false, with nothing changed, when it is as great as it may be or out
  * of memory. */
 static bool grow(struct kad_limiter *limiter) {
   const size_t half = limiter->set_count;
-  const size_t size = sizeof *limiter->sets;
-  if (half == SETS_MAX) {
+  if (half == SETS_MAX ||
+      KAD_ARRAY_RESERVE(&limiter->allocator, &limiter->sets,
+                        &limiter->set_count, 2 * half) != 0) {
     return false;
   }
-  struct set *sets = kad_resize(&limiter->allocator, limiter->sets, half * size,
-                                2 * half * size);
-  if (sets == NULL) {
-    return false;
-  }
-  memset(&sets[half], 0, half * size);
+  struct set *sets = limiter->sets;
+  memset(&sets[half], 0, half * sizeof *sets);
   for (size_t i = 0; i < half * WAYS; i++) {
     struct slot *slot = &sets[i / WAYS].slots[i % WAYS];
     if ((slot->hash >> 1 & half) != 0) {
@@ -189,8 +142,6 @@ static bool grow(struct kad_limiter *limiter) {
       *slot = (struct slot){0};
     }
   }
-  limiter->sets = sets;
-  limiter->set_count = 2 * half;
   return true;
 }
 
@@ -209,13 +160,13 @@ static struct slot *pick_slot(struct kad_limiter *limiter, uint64_t hash,
   *memory = 0;
   for (size_t i = 0; i < WAYS; i++) {
     struct slot *slot = &set->slots[i];
-    const struct rate *rate = &limiter->rates[kind_of(slot)];
-    fill(&slot->level, rate, now);
+    const struct kad_token_rate *rate = &limiter->rates[kind_of(slot)];
+    kad_token_bucket_fill(&slot->bucket, rate, now);
     if (slot->hash == hash) {
       *memory = 0;
       return slot;
     }
-    const uint64_t least = slot->hash != 0 ? memory_of(slot, rate) : 0;
+    const uint64_t least = kad_token_bucket_full_after(&slot->bucket, rate);
     if (slot->hash != taken && (fullest == NULL || least < *memory)) {
       fullest = slot;
       *memory = least;
@@ -236,18 +187,18 @@ static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
     slot = pick_slot(limiter, hash, taken, now, &memory);
   }
   if (slot->hash != hash) {
-    *slot = (struct slot){.hash = hash, .level = {.at = now}};
+    *slot = (struct slot){.hash = hash, .bucket = {.filled_at = now}};
   }
   return slot;
 }
 
 bool kad_limiter_query(struct kad_limiter *limiter,
                        const struct kad_address *from, kad_time_ms now) {
-  const struct rate *address_rate = &limiter->rates[KIND_ADDRESS];
-  const struct rate *subnet_rate = &limiter->rates[KIND_SUBNET];
+  const struct kad_token_rate *address_rate = &limiter->rates[KIND_ADDRESS];
+  const struct kad_token_rate *subnet_rate = &limiter->rates[KIND_SUBNET];
   const uint64_t own = hash_of(limiter, KIND_ADDRESS, from);
   struct slot *address = find_slot(limiter, own, NOBODY, now);
-  if (!has(&address->level, address_rate, MILLI)) {
+  if (!kad_token_bucket_has(&address->bucket, address_rate, KAD_TOKEN)) {
     return false;
   }
   struct slot *subnet = NULL;
@@ -255,33 +206,34 @@ bool kad_limiter_query(struct kad_limiter *limiter,
   if (!(limiter->allow_local && kad_address_is_local(from))) {
     const uint64_t shared = hash_of(limiter, KIND_SUBNET, from);
     subnet = find_slot(limiter, shared, own, now);
-    if (!has(&subnet->level, subnet_rate, MILLI)) {
+    if (!kad_token_bucket_has(&subnet->bucket, subnet_rate, KAD_TOKEN)) {
       return false;
     }
     if (limiter->set_count != set_count) { /* it may have moved */
       address = find_slot(limiter, own, shared, now);
     }
   }
-  fill(&limiter->queries, &limiter->query_rate, now);
-  if (!has(&limiter->queries, &limiter->query_rate, MILLI)) {
+  kad_token_bucket_fill(&limiter->queries, &limiter->query_rate, now);
+  if (!kad_token_bucket_has(&limiter->queries, &limiter->query_rate,
+                            KAD_TOKEN)) {
     return false;
   }
-  take(&address->level, address_rate, MILLI);
+  kad_token_bucket_take(&address->bucket, address_rate, KAD_TOKEN);
   if (subnet != NULL) {
-    take(&subnet->level, subnet_rate, MILLI);
+    kad_token_bucket_take(&subnet->bucket, subnet_rate, KAD_TOKEN);
   }
-  take(&limiter->queries, &limiter->query_rate, MILLI);
+  kad_token_bucket_take(&limiter->queries, &limiter->query_rate, KAD_TOKEN);
   return true;
 }
 
 bool kad_limiter_reply(struct kad_limiter *limiter, size_t bytes,
                        kad_time_ms now) {
   assert(bytes <= UINT16_MAX); /* a datagram has no more */
-  const uint64_t amount = (uint64_t)bytes * MILLI;
-  fill(&limiter->bytes, &limiter->byte_rate, now);
-  if (!has(&limiter->bytes, &limiter->byte_rate, amount)) {
+  const uint64_t amount = (uint64_t)bytes * KAD_TOKEN;
+  kad_token_bucket_fill(&limiter->bytes, &limiter->byte_rate, now);
+  if (!kad_token_bucket_has(&limiter->bytes, &limiter->byte_rate, amount)) {
     return false;
   }
-  take(&limiter->bytes, &limiter->byte_rate, amount);
+  kad_token_bucket_take(&limiter->bytes, &limiter->byte_rate, amount);
   return true;
 }

@@ -24,7 +24,8 @@ static void every_second_has_its_share(void **state) {
   static const uint32_t rates[] = {1, 7, 80, 999, 1000, 20000};
   (void)state;
   for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-    struct kad_budget budget = {.per_s = rates[i]};
+    struct kad_budget budget;
+    kad_budget_init(&budget, rates[i]);
     kad_time_ms now = 5 * SECOND_MS;
     for (unsigned second = 0; second < 20; second++) {
       const unsigned taken = take_all(&budget, &now, SECOND_MS);
@@ -35,7 +36,8 @@ static void every_second_has_its_share(void **state) {
 
 /* What was not used is gone: there are no bursts. */
 static void what_was_not_used_is_not_saved(void **state) {
-  struct kad_budget budget = {.per_s = 80};
+  struct kad_budget budget;
+  kad_budget_init(&budget, 80);
   kad_time_ms now = 3600 * SECOND_MS;
   (void)state;
   assert_int_equal(take_all(&budget, &now, 1), 1);
@@ -46,7 +48,8 @@ static void what_was_not_used_is_not_saved(void **state) {
 }
 
 static void it_says_when_the_next_may_leave(void **state) {
-  struct kad_budget budget = {.per_s = 10};
+  struct kad_budget budget;
+  kad_budget_init(&budget, 10);
   (void)state;
   assert_true(kad_budget_free_at(&budget) <= 50);
   assert_true(kad_budget_take(&budget, 50));
@@ -58,7 +61,8 @@ static void it_says_when_the_next_may_leave(void **state) {
 }
 
 static void none_at_all_is_one_a_second(void **state) {
-  struct kad_budget budget = {.per_s = 0};
+  struct kad_budget budget;
+  kad_budget_init(&budget, 0);
   kad_time_ms now = SECOND_MS;
   (void)state;
 
