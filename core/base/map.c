@@ -101,6 +101,13 @@ void kad_map_remove(struct kad_map *map, struct kad_map_entry *entry) {
   map->count--;
 }
 
+struct kad_map_entry *kad_map_any(const struct kad_map *map, size_t *from) {
+  while (*from < map->bucket_count && map->buckets[*from] == NULL) {
+    (*from)++;
+  }
+  return *from < map->bucket_count ? map->buckets[*from] : NULL;
+}
+
 struct kad_map_entry *kad_map_first(const struct kad_map *map, uint64_t hash) {
   if (map->bucket_count == 0) {
     return NULL;

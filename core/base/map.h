@@ -1,6 +1,6 @@
-/* A hash table of things that strangers name, keyed by SipHash-2-4 with a
- * secret, so that nobody can choose keys that collide. Entries are intrusive;
- * the map allocates its bucket array alone.
+/* A hash table for keys that strangers choose, keyed by SipHash-2-4 with a
+ * secret, so that no stranger can choose keys that collide. Entries are
+ * intrusive; the map allocates its bucket array alone.
  *
  *     struct thing {
  *       struct kad_map_entry entry;
@@ -11,6 +11,9 @@
  *       struct thing *thing = kad_container_of(e, struct thing, entry);
  *       if (kad_id_equal(&thing->id, &id)) { … }
  *     }
+ *
+ * A number that the program itself chooses, at random or in sequence, may be
+ * its own hash; kad_map_first then finds exactly its entry.
  */
 #ifndef KAD_BASE_MAP_H
 #define KAD_BASE_MAP_H
@@ -55,7 +58,19 @@ KAD_MUST_CHECK int kad_map_add(struct kad_map *map, struct kad_map_entry *entry,
 /* Removes `entry`, which must be in the map. */
 void kad_map_remove(struct kad_map *map, struct kad_map_entry *entry);
 
-/* Returns the first entry with `hash`, or NULL; then the next one. */
+/* Returns an entry, or NULL when the map is empty. `*from`, 0 at first, notes
+ * how far the map is empty already, so that to empty it all takes time for its
+ * size only:
+ *
+ *     size_t from = 0;
+ *     while ((entry = kad_map_any(&map, &from)) != NULL) {
+ *       kad_map_remove(&map, entry);
+ *     }
+ */
+struct kad_map_entry *kad_map_any(const struct kad_map *map, size_t *from);
+
+/* Returns the first entry with `hash`, or NULL; then the next one. Where the
+ * hash is the whole key, there is only one. */
 struct kad_map_entry *kad_map_first(const struct kad_map *map, uint64_t hash);
 struct kad_map_entry *kad_map_after(const struct kad_map_entry *entry);
 

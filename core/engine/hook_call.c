@@ -14,23 +14,13 @@ struct pending_call {
   struct kad_ruleset *ruleset;
 };
 
-static uint64_t hash_of(const struct kad_node *node, uint64_t call_id) {
-  return kad_map_hash(&node->pending_hooks.open, &call_id, sizeof call_id);
-}
-
+/* The call id is its own hash: it is our own sequence. */
 static struct pending_call *find_pending(const struct kad_node *node,
                                          uint64_t call_id) {
   struct kad_map_entry *entry =
-      kad_map_first(&node->pending_hooks.open, hash_of(node, call_id));
-  while (entry != NULL) {
-    struct pending_call *pending =
-        kad_container_of(entry, struct pending_call, entry);
-    if (pending->call_id == call_id) {
-      return pending;
-    }
-    entry = kad_map_after(entry);
-  }
-  return NULL;
+      kad_map_first(&node->pending_hooks.open, call_id);
+  return entry != NULL ? kad_container_of(entry, struct pending_call, entry)
+                       : NULL;
 }
 
 /* Frees `pending`, but not its ruleset. The caller drops that last, because it
@@ -88,8 +78,7 @@ static struct pending_call *add_pending(struct kad_node *node,
   pending->self = caller->self;
   pending->resume = caller->handler->resume;
   pending->ruleset = caller->ruleset;
-  if (kad_map_add(&node->pending_hooks.open, &pending->entry,
-                  hash_of(node, call_id)) != 0) {
+  if (kad_map_add(&node->pending_hooks.open, &pending->entry, call_id) != 0) {
     kad_release(&node->env.allocator, pending, sizeof *pending);
     return NULL;
   }
@@ -109,14 +98,12 @@ void kad_pending_hooks_init(struct kad_node *node) {
 }
 
 void kad_pending_hooks_deinit(struct kad_node *node) {
-  struct kad_map *map = &node->pending_hooks.open;
-  for (size_t i = 0; i < map->bucket_count; i++) {
-    while (map->buckets[i] != NULL) {
-      fail_pending(
-          node, kad_container_of(map->buckets[i], struct pending_call, entry));
-    }
+  struct kad_map_entry *entry;
+  size_t from = 0;
+  while ((entry = kad_map_any(&node->pending_hooks.open, &from)) != NULL) {
+    fail_pending(node, kad_container_of(entry, struct pending_call, entry));
   }
-  kad_map_deinit(map);
+  kad_map_deinit(&node->pending_hooks.open);
 }
 
 /* Has the call wait. Returns false if it cannot. */

@@ -1,6 +1,6 @@
 #include "lookup/candidates.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <string.h>
 
@@ -11,8 +11,7 @@ enum {
 
 void kad_candidates_deinit(struct kad_candidates *candidates,
                            const struct kad_allocator *allocator) {
-  kad_release(allocator, candidates->items,
-              candidates->cap * sizeof *candidates->items);
+  KAD_ARRAY_FREE(allocator, &candidates->items, &candidates->cap);
   *candidates = (struct kad_candidates){0};
 }
 
@@ -58,16 +57,8 @@ static bool make_room(struct kad_candidates *candidates,
     candidates->count--;
     return true;
   }
-  const size_t cap = candidates->cap + GROWTH;
-  void *grown = kad_resize(allocator, candidates->items,
-                           candidates->cap * sizeof *candidates->items,
-                           cap * sizeof *candidates->items);
-  if (grown == NULL) {
-    return false;
-  }
-  candidates->items = grown;
-  candidates->cap = cap;
-  return true;
+  return KAD_ARRAY_RESERVE(allocator, &candidates->items, &candidates->cap,
+                           candidates->cap + GROWTH) == 0;
 }
 
 bool kad_candidates_add(struct kad_candidates *candidates,

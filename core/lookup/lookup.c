@@ -1,6 +1,7 @@
 #include "lookup/lookup.h"
 
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/id.h"
 #include "base/time.h"
 #include "engine/node.h"
@@ -255,16 +256,10 @@ static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
   if (on->asked >= most_steps(lookup)) {
     return false;
   }
-  if (lookup->step_count == lookup->step_cap) {
-    size_t cap = lookup->step_cap + GROWTH;
-    void *grown = kad_resize(&node->env.allocator, lookup->steps,
-                             lookup->step_cap * sizeof *lookup->steps,
-                             cap * sizeof *lookup->steps);
-    if (grown == NULL) {
-      return false;
-    }
-    lookup->steps = grown;
-    lookup->step_cap = cap;
+  if (lookup->step_count == lookup->step_cap &&
+      KAD_ARRAY_RESERVE(&node->env.allocator, &lookup->steps, &lookup->step_cap,
+                        lookup->step_cap + GROWTH) != 0) {
+    return false;
   }
   on->asked++;
   candidate->step = (uint32_t)lookup->step_count;
@@ -424,8 +419,7 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
   kad_timer_cancel(node, &lookup->deadline);
   kad_timer_cancel(node, &lookup->ending);
   kad_paths_deinit(&lookup->paths, &node->env.allocator);
-  kad_release(&node->env.allocator, lookup->steps,
-              lookup->step_cap * sizeof *lookup->steps);
+  KAD_ARRAY_FREE(&node->env.allocator, &lookup->steps, &lookup->step_cap);
   kad_release(&node->env.allocator, lookup, sizeof *lookup);
 }
 

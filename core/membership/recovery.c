@@ -1,7 +1,7 @@
 #include "membership/recovery.h"
 
 #include "base/address.h"
-#include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
 #include "engine/rng.h"
@@ -29,21 +29,10 @@ static size_t find(const struct kad_recovery *lost,
  * memory. */
 static bool grow(struct kad_node *node, struct kad_recovery *lost) {
   const size_t cap = lost->cap == 0 ? FIRST_CAP : 2 * lost->cap;
-  if (lost->count < lost->cap) {
-    return true;
-  }
-  if (lost->cap == KAD_RECOVERY_MAX) {
-    return false;
-  }
-  void *grown =
-      kad_resize(&node->env.allocator, lost->items,
-                 lost->cap * sizeof *lost->items, cap * sizeof *lost->items);
-  if (grown == NULL) {
-    return false;
-  }
-  lost->items = grown;
-  lost->cap = cap;
-  return true;
+  return lost->count < lost->cap ||
+         (cap <= KAD_RECOVERY_MAX &&
+          KAD_ARRAY_RESERVE(&node->env.allocator, &lost->items, &lost->cap,
+                            cap) == 0);
 }
 
 void kad_recovery_add(struct kad_node *node,
@@ -196,7 +185,6 @@ void kad_recovery_round(struct kad_node *node) {
 
 void kad_recovery_stop(struct kad_node *node) {
   struct kad_recovery *lost = recovery_of(node);
-  kad_release(&node->env.allocator, lost->items,
-              lost->cap * sizeof *lost->items);
+  KAD_ARRAY_FREE(&node->env.allocator, &lost->items, &lost->cap);
   *lost = (struct kad_recovery){0};
 }

@@ -1,6 +1,6 @@
 #include "membership/rejoin.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
 #include "engine/rng.h"
@@ -58,24 +58,14 @@ static bool remembers(const struct kad_rejoin *rejoin,
   return false;
 }
 
-/* Makes room for `count` more addresses, as far as there may be. Returns false
+/* Makes room for `count` more addresses, up to KAD_KNOWN_MAX. Returns false
  * when out of memory. */
 static bool make_room(struct kad_node *node, size_t count) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  size_t cap = rejoin->known_count + count;
-  cap = cap < KAD_KNOWN_MAX ? cap : KAD_KNOWN_MAX;
-  if (cap <= rejoin->known_cap) {
-    return true;
-  }
-  void *grown = kad_resize(&node->env.allocator, rejoin->known,
-                           rejoin->known_cap * sizeof *rejoin->known,
-                           cap * sizeof *rejoin->known);
-  if (grown == NULL) {
-    return false;
-  }
-  rejoin->known = grown;
-  rejoin->known_cap = cap;
-  return true;
+  const size_t all = rejoin->known_count + count;
+  return KAD_ARRAY_RESERVE(&node->env.allocator, &rejoin->known,
+                           &rejoin->known_cap,
+                           all < KAD_KNOWN_MAX ? all : KAD_KNOWN_MAX) == 0;
 }
 
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
@@ -105,7 +95,6 @@ void kad_rejoin_start(struct kad_node *node) {
 
 void kad_rejoin_stop(struct kad_node *node) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  kad_release(&node->env.allocator, rejoin->known,
-              rejoin->known_cap * sizeof *rejoin->known);
+  KAD_ARRAY_FREE(&node->env.allocator, &rejoin->known, &rejoin->known_cap);
   *rejoin = (struct kad_rejoin){0};
 }

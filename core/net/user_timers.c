@@ -12,15 +12,8 @@ struct timer {
 
 static struct timer *find(const struct kad_user_timers *timers,
                           kad_timer_id name) {
-  const uint64_t hash = kad_map_hash(&timers->map, &name, sizeof name);
-  struct kad_map_entry *entry = kad_map_first(&timers->map, hash);
-  for (; entry != NULL; entry = kad_map_after(entry)) {
-    struct timer *timer = kad_container_of(entry, struct timer, entry);
-    if (timer->name == name) {
-      return timer;
-    }
-  }
-  return NULL;
+  struct kad_map_entry *entry = kad_map_first(&timers->map, name);
+  return entry != NULL ? kad_container_of(entry, struct timer, entry) : NULL;
 }
 
 static void forget(struct kad_user_timers *timers, struct timer *timer) {
@@ -32,7 +25,7 @@ static void forget(struct kad_user_timers *timers, struct timer *timer) {
 void kad_user_timers_init(struct kad_user_timers *timers,
                           const struct kad_allocator *allocator) {
   *timers = (struct kad_user_timers){.allocator = *allocator};
-  /* No stranger chooses the names, so the hash needs no secret. */
+  /* A name is its own hash, so the map needs no secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&timers->map, allocator, secret);
 }
@@ -55,9 +48,7 @@ int kad_user_timers_start(struct kad_user_timers *timers, kad_time_ms at,
   started->name = timers->last + 1;
   started->fire = fire;
   started->data = data;
-  const uint64_t hash =
-      kad_map_hash(&timers->map, &started->name, sizeof started->name);
-  if (kad_map_add(&timers->map, &started->entry, hash) < 0) {
+  if (kad_map_add(&timers->map, &started->entry, started->name) < 0) {
     kad_release(&timers->allocator, started, sizeof *started);
     return KAD_ENOMEM;
   }

@@ -5,6 +5,7 @@
  *       └─► more pages of who holds more than one answer can carry
  */
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
 #include "records/record.h"
@@ -66,22 +67,11 @@ static struct get *get_of(struct kad_operation *op) {
 
 /* Makes room for one more answer. Returns false when there is none. */
 static bool make_room(struct kad_node *node, struct get *get) {
-  if (get->count < get->cap) {
-    return true;
-  }
-  size_t cap = get->cap + ANSWERS_GROWTH;
-  if (cap > ANSWERS_MAX) {
-    return false;
-  }
-  void *grown =
-      kad_resize(&node->env.allocator, get->found,
-                 get->cap * sizeof *get->found, cap * sizeof *get->found);
-  if (grown == NULL) {
-    return false;
-  }
-  get->found = grown;
-  get->cap = cap;
-  return true;
+  const size_t cap = get->cap + ANSWERS_GROWTH;
+  return get->count < get->cap ||
+         (cap <= ANSWERS_MAX &&
+          KAD_ARRAY_RESERVE(&node->env.allocator, &get->found, &get->cap,
+                            cap) == 0);
 }
 
 static uint64_t bit_of(uint32_t giver) {
@@ -504,7 +494,7 @@ static void stop_get(struct kad_node *node, struct kad_operation *op) {
   for (size_t i = 0; i < get->count; i++) {
     kad_bundle_free(&get->found[i].copy, &node->env.allocator);
   }
-  kad_release(&node->env.allocator, get->found, get->cap * sizeof *get->found);
+  KAD_ARRAY_FREE(&node->env.allocator, &get->found, &get->cap);
   kad_release(&node->env.allocator, get->giver_ids,
               get->giver_ids != NULL ? GIVERS_MAX * sizeof *get->giver_ids : 0);
   kad_bundle_free(&get->results, &node->env.allocator);

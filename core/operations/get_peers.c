@@ -7,6 +7,7 @@
  * about is made a record. */
 #include "base/address.h"
 #include "base/allocator.h"
+#include "base/array.h"
 #include "engine/node.h"
 #include "replication/commit.h"
 
@@ -62,16 +63,10 @@ static void add_peer(struct kad_node *node, struct search *search,
       has_peer(search, peer)) {
     return;
   }
-  if (search->count == search->cap) {
-    size_t cap = search->cap + PEERS_GROWTH;
-    void *grown = kad_resize(&node->env.allocator, search->peers,
-                             search->cap * sizeof *search->peers,
-                             cap * sizeof *search->peers);
-    if (grown == NULL) {
-      return;
-    }
-    search->peers = grown;
-    search->cap = cap;
+  if (search->count == search->cap &&
+      KAD_ARRAY_RESERVE(&node->env.allocator, &search->peers, &search->cap,
+                        search->cap + PEERS_GROWTH) != 0) {
+    return;
   }
   search->peers[search->count++] = *peer;
 }
@@ -231,8 +226,7 @@ static void report_peers(struct kad_node *node, struct kad_operation *op,
 
 static void stop_search(struct kad_node *node, struct kad_operation *op) {
   struct search *search = search_of(op);
-  kad_release(&node->env.allocator, search->peers,
-              search->cap * sizeof *search->peers);
+  KAD_ARRAY_FREE(&node->env.allocator, &search->peers, &search->cap);
   if (search->ruleset != NULL) {
     kad_ruleset_drop(search->ruleset, &node->env.allocator);
   }

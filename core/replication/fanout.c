@@ -1,6 +1,6 @@
 #include "replication/fanout.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
 
@@ -185,19 +185,8 @@ static void take_event(struct kad_node *node, struct kad_query *query,
 
 int kad_fanout_reserve(struct kad_node *node, struct kad_fanout *fanout,
                        size_t count) {
-  size_t cap = fanout->count + count;
-  if (cap <= fanout->cap) {
-    return 0;
-  }
-  void *grown = kad_resize(&node->env.allocator, fanout->replicas,
-                           fanout->cap * sizeof *fanout->replicas,
-                           cap * sizeof *fanout->replicas);
-  if (grown == NULL) {
-    return KAD_ENOMEM;
-  }
-  fanout->replicas = grown;
-  fanout->cap = cap;
-  return 0;
+  return KAD_ARRAY_RESERVE(&node->env.allocator, &fanout->replicas,
+                           &fanout->cap, fanout->count + count);
 }
 
 void kad_fanout_add(struct kad_fanout *fanout,
@@ -236,9 +225,6 @@ void kad_fanout_end(struct kad_node *node, struct kad_fanout *fanout) {
   }
   kad_rpc_disown(node, fanout);
   kad_timer_cancel(node, &fanout->timer);
-  kad_release(&node->env.allocator, fanout->replicas,
-              fanout->cap * sizeof *fanout->replicas);
-  fanout->replicas = NULL;
+  KAD_ARRAY_FREE(&node->env.allocator, &fanout->replicas, &fanout->cap);
   fanout->count = 0;
-  fanout->cap = 0;
 }

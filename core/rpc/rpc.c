@@ -23,24 +23,12 @@ bool kad_rpc_is_named(const struct kad_contact *contact) {
   return memcmp(contact->id.bytes, no_id, KAD_ID_SIZE) != 0;
 }
 
-/* We draw the numbers ourselves at random, so they are their own hash: whoever
- * makes some up can ask for a query, but not add one. */
-static uint64_t transaction_hash(uint32_t transaction) {
-  return transaction;
-}
-
-static struct kad_query *find(const struct kad_node *node,
-                              uint32_t transaction) {
-  struct kad_map_entry *entry =
-      kad_map_first(&node->rpc.pending, transaction_hash(transaction));
-  while (entry != NULL) {
-    struct kad_query *query = kad_container_of(entry, struct kad_query, entry);
-    if (query->transaction == transaction) {
-      return query;
-    }
-    entry = kad_map_after(entry);
-  }
-  return NULL;
+/* The transaction is its own hash: it is our own random number. */
+static struct kad_query *find_query(const struct kad_node *node,
+                                    uint32_t transaction) {
+  struct kad_map_entry *entry = kad_map_first(&node->rpc.pending, transaction);
+  return entry != NULL ? kad_container_of(entry, struct kad_query, entry)
+                       : NULL;
 }
 
 static void end_query(struct kad_node *node, struct kad_query *query) {
@@ -112,14 +100,12 @@ void kad_rpc_init(struct kad_node *node) {
 }
 
 void kad_rpc_deinit(struct kad_node *node) {
-  struct kad_map *map = &node->rpc.pending;
-  for (size_t i = 0; i < map->bucket_count; i++) {
-    while (map->buckets[i] != NULL) {
-      kad_rpc_cancel(
-          node, kad_container_of(map->buckets[i], struct kad_query, entry));
-    }
+  struct kad_map_entry *entry;
+  size_t from = 0;
+  while ((entry = kad_map_any(&node->rpc.pending, &from)) != NULL) {
+    kad_rpc_cancel(node, kad_container_of(entry, struct kad_query, entry));
   }
-  kad_map_deinit(map);
+  kad_map_deinit(&node->rpc.pending);
 }
 
 /* Gives `query` a transaction number that no other one has. */
@@ -128,9 +114,8 @@ static int name_query(struct kad_node *node, struct kad_query *query) {
     uint8_t bytes[TRANSACTION_SIZE];
     node->env.random(node->env.state, bytes, sizeof bytes);
     memcpy(&query->transaction, bytes, sizeof bytes);
-    if (find(node, query->transaction) == NULL) {
-      return kad_map_add(&node->rpc.pending, &query->entry,
-                         transaction_hash(query->transaction));
+    if (find_query(node, query->transaction) == NULL) {
+      return kad_map_add(&node->rpc.pending, &query->entry, query->transaction);
     }
   }
   return KAD_EBUSY;
@@ -262,7 +247,7 @@ static struct kad_query *match(const struct kad_node *node,
   }
   uint32_t transaction;
   memcpy(&transaction, message->transaction.data, sizeof transaction);
-  struct kad_query *query = find(node, transaction);
+  struct kad_query *query = find_query(node, transaction);
   if (query == NULL || !kad_address_equal(&query->to.address, from)) {
     return NULL;
   }

@@ -1,6 +1,7 @@
 #include "sim/hostile.h"
 
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "wire/codec.h"
 
@@ -81,17 +82,11 @@ static void fire(void *data) {
 /* -------------------------------------------------------- all of them -- */
 
 static int enlist(struct kad_sim *sim, struct kad_hostile *hostile) {
-  if (sim->hostile_count == sim->hostile_cap) {
-    const size_t size = sizeof(struct kad_hostile *);
-    const size_t cap = sim->hostile_cap > 0 ? 2 * sim->hostile_cap : 16;
-    struct kad_hostile **grown =
-        kad_resize(&sim->base.allocator, sim->hostiles, sim->hostile_cap * size,
-                   cap * size);
-    if (grown == NULL) {
-      return KAD_ENOMEM;
-    }
-    sim->hostiles = grown;
-    sim->hostile_cap = cap;
+  const size_t cap = sim->hostile_cap > 0 ? 2 * sim->hostile_cap : 16;
+  if (sim->hostile_count == sim->hostile_cap &&
+      KAD_ARRAY_RESERVE(&sim->base.allocator, &sim->hostiles, &sim->hostile_cap,
+                        cap) != 0) {
+    return KAD_ENOMEM;
   }
   hostile->place = sim->hostile_count;
   sim->hostiles[sim->hostile_count++] = hostile;

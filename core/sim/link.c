@@ -1,4 +1,5 @@
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
 #include "sim/nat.h"
 
@@ -80,8 +81,7 @@ void kad_sim_link_deinit(struct kad_sim *sim) {
   free_flights(sim, sim->free_small);
   free_flights(sim, sim->free_large);
   kad_release(&sim->base.allocator, sim->curve, sizeof *sim->curve);
-  kad_release(&sim->base.allocator, sim->hostiles,
-              sim->hostile_cap * sizeof(struct kad_hostile *));
+  KAD_ARRAY_FREE(&sim->base.allocator, &sim->hostiles, &sim->hostile_cap);
 }
 
 /* What is left to chance about one datagram. Each has numbers of its own, so

@@ -67,6 +67,29 @@ static void finds_what_was_added_until_it_is_removed(void **state) {
   kad_counting_deinit(&counting);
 }
 
+static void a_map_is_emptied_entry_by_entry(void **state) {
+  (void)state;
+  static struct thing things[MANY];
+  struct kad_counting_allocator counting;
+  kad_counting_init(&counting);
+  struct kad_map map;
+  kad_map_init(&map, &counting.allocator, secret);
+  for (uint32_t i = 0; i < MANY; i++) {
+    assert_ok(add(&map, &things[i], i));
+  }
+
+  size_t from = 0;
+  for (uint32_t i = 0; i < MANY; i++) {
+    struct kad_map_entry *entry = kad_map_any(&map, &from);
+    assert_non_null(entry);
+    kad_map_remove(&map, entry);
+  }
+  assert_null(kad_map_any(&map, &from));
+  assert_int_equal(map.count, 0);
+  kad_map_deinit(&map);
+  kad_counting_deinit(&counting);
+}
+
 static void same_hashes_are_all_given(void **state) {
   (void)state;
   struct kad_counting_allocator counting;
@@ -148,6 +171,7 @@ static void no_memory_to_grow_only_makes_it_slower(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(finds_what_was_added_until_it_is_removed),
+      cmocka_unit_test(a_map_is_emptied_entry_by_entry),
       cmocka_unit_test(same_hashes_are_all_given),
       cmocka_unit_test(other_secrets_make_other_hashes),
       cmocka_unit_test(no_memory_for_the_first_entry_is_an_error),
