@@ -1,5 +1,5 @@
 #include "lua/link.h"
-#include "policy/plain.h"
+#include "lua/plain.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 -- A reload migrates the state that policies save.
 --
--- Tests scripts/kadenza/policy/host.lua, bindings/policy/plain.c.
+-- Tests scripts/kadenza/policy/host.lua, bindings/lua/plain.c.
 
 local kad = require("kadenza")
 local policy = require("kadenza.policy")

@@ -1,6 +1,6 @@
 -- Plain values, packed to go from one Lua state to another.
 --
--- Tests bindings/policy/plain.c.
+-- Tests bindings/lua/plain.c.
 
 local core = require("kadenza.core")
 

@@ -4,8 +4,8 @@
  *
  * Plain is nil, a boolean, a number, a string, or a table of these without a
  * metatable, within bounds. A table met twice comes out as two. */
-#ifndef KAD_POLICY_PLAIN_H
-#define KAD_POLICY_PLAIN_H
+#ifndef KAD_LUA_PLAIN_H
+#define KAD_LUA_PLAIN_H
 
 #include <lua.h>
 

@@ -3,7 +3,7 @@
  * A value is a tag and what belongs to it; a table is '{', its keys and values
  * in turn, and '}'. The bytes stay in the process, so that numbers have its
  * form. Metamethods are not used: nothing of a script runs here. */
-#include "policy/plain.h"
+#include "lua/plain.h"
 
 #include "lua/kadenza_lua.h"
 
