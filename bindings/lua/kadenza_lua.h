@@ -254,16 +254,6 @@ int kad_lua_network_open_node(lua_State *L);
  * `finish` of kadenza.task before it is closed. [-0, +1, m] */
 void kad_lua_push_safe_module(lua_State *L);
 
-/* place(fn) → the source of a function of Lua, and its first and last line */
-int kad_lua_place(lua_State *L);
-
-/* traceback([coroutine]) → what it has called, as debug.traceback */
-int kad_lua_stack(lua_State *L);
-
-/* Adds the functions of the policy host to the module's table, which is at the
- * top. Defined by the policy host. [-0, +0, m] */
-void kad_lua_add_policy_host(lua_State *L);
-
 /* Opens `require "kadenza.core"`. [-1, +1, m] */
 KAD_API int luaopen_kadenza_core(lua_State *L);
 

@@ -202,22 +202,34 @@ static void add_errors(lua_State *L) {
   lua_setfield(L, -2, "errors");
 }
 
+/* place(fn) → the source of a function of Lua, and its first and last line */
+static int place(lua_State *L) {
+  lua_Debug function;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_getinfo(L, ">S", &function);
+  lua_pushstring(L, function.source);
+  lua_pushinteger(L, function.linedefined);
+  lua_pushinteger(L, function.lastlinedefined);
+  return 3;
+}
+
+/* traceback([coroutine]) → its calls, as debug.traceback shows them */
+static int traceback(lua_State *L) {
+  lua_State *const thread = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  luaL_traceback(L, thread, NULL, thread == L ? 1 : 0);
+  return 1;
+}
+
 void kad_lua_push_safe_module(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"key", key_of_name},
-      {"hex", hex},
-      {"unhex", unhex},
-      {"distance", distance},
-      {"compare", compare},
-      {"keypair", keypair},
-      {"sign", sign},
-      {"verify", verify},
-      {"address", address},
-      {"encode", encode},
-      {"decode", decode},
-      {"config_options", kad_lua_config_options},
-      {"place", kad_lua_place},
-      {"traceback", kad_lua_stack},
+      {"key", key_of_name}, {"hex", hex},
+      {"unhex", unhex},     {"distance", distance},
+      {"compare", compare}, {"keypair", keypair},
+      {"sign", sign},       {"verify", verify},
+      {"address", address}, {"encode", encode},
+      {"decode", decode},   {"config_options", kad_lua_config_options},
+      {"place", place},     {"traceback", traceback},
       {NULL, NULL},
   };
   luaL_checkstack(L, 4, NULL);

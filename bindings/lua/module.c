@@ -1,4 +1,5 @@
 #include "lua/link.h"
+#include "policy/handle.h"
 
 int luaopen_kadenza_core(lua_State *L) {
   luaL_checkversion(L);
@@ -8,7 +9,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_files(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
-  kad_lua_add_policy_host(L);
+  kad_handle_add_functions(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
   return 1;

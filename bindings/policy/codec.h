@@ -1,24 +1,18 @@
-/* codec.h: the encoding of a node as a policy has it: two functions of Lua that
- * make bytes of messages, which are tables there, and messages of bytes. */
+/* codec.h: the codec of a node that a policy defines: one function of Lua makes
+ * bytes of messages, which are tables there, the other makes messages of bytes.
+ *
+ * Both are called for every datagram, and nothing can be done in their place.
+ * So they run at once, on a coroutine of their own that is never resumed: they
+ * cannot yield. They have the budget of any hook. No circuit breaker opens:
+ * malformed datagrams of other nodes could make this one deaf. */
 #ifndef KAD_POLICY_CODEC_H
 #define KAD_POLICY_CODEC_H
 
-#include "policy/policy.h"
+#include "policy/host.h"
 
-/* Reads the codec of the set-up table at the top into `host`, if it has one.
- * Returns what a policy of the core is given, or NULL. [-0, +0, m] */
-const struct kad_codec *kad_lua_codec_set_up(lua_State *L,
-                                             struct kad_host *host);
-
-/* Pushes `message` as a table: see kadenza.Message. [-0, +1, m] */
-void kad_lua_push_message(lua_State *L, const struct kad_message *message,
-                          unsigned bits);
-
-/* Reads the message that the table at the top is. What it points to is copied
- * to `scratch`, where it may not fit: that shows in its `overflow`. Raises
- * naming the field. [-0, +0, v] */
-void kad_lua_read_message(lua_State *L, unsigned bits,
-                          struct kad_message *message,
-                          struct kad_writer *scratch);
+/* Reads the codec of the set-up at the top into `host`. Returns what a policy
+ * of the core is given; NULL if the set-up has no codec. [-0, +0, m] */
+const struct kad_codec *kad_policy_codec_set_up(lua_State *L,
+                                                struct kad_host *host);
 
 #endif

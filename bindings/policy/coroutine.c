@@ -1,27 +1,21 @@
-/* coroutine.c: coroutines of sandboxed scripts.
- *
- * They behave as those of Lua do, but for two things. What runs in one counts
- * for the entry that has resumed it, as all else. And what its hook or task has
- * to yield to the scheduler, to wait or because it is preempted, passes through
- * whoever has resumed it: a generator may sleep.
- *
- * A script has no other coroutine than those it has made. */
+#include "policy/coroutine.h"
+
 #include "policy/meter.h"
+#include "policy/registry.h"
 
 #include <lauxlib.h>
 
-enum {
-  OF_RESUME, /* gives true and the values, or false and the error */
-  OF_WRAP    /* gives the values, or raises */
+enum resume_mode {
+  RESUME_MODE_RESUME, /* gives true and the values, or false and the error */
+  RESUME_MODE_WRAP    /* gives the values, or raises */
 };
 
-static const char made_key = 0;
-
-/* Pushes the table whose keys are the coroutines of scripts: true, or false for
- * one that is not theirs to resume, whoever has: it waits, or was killed.
- * [-0, +1, m] */
+/* Pushes the table whose keys are the coroutines that scripts have made. The
+ * value is false while a script must not resume the coroutine, because it waits
+ * for the scheduler or was killed. [-0, +1, m] */
 static void push_made(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &made_key) == LUA_TTABLE) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.script_coroutines) ==
+      LUA_TTABLE) {
     return;
   }
   lua_pop(L, 1);
@@ -31,10 +25,10 @@ static void push_made(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &made_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.script_coroutines);
 }
 
-/* Tells whether the thread at the top is a script's. [-1, +0, m] */
+/* Pops a thread and tells whether a script has made it. [-1, +0, m] */
 static bool is_made(lua_State *L) {
   push_made(L);
   lua_insert(L, -2);
@@ -53,7 +47,7 @@ static void set_waiting(lua_State *L, bool waits) {
   lua_pop(L, 1);
 }
 
-/* Returns the coroutine at `arg`. [-0, +0, v] */
+/* Returns the coroutine at `arg`, which a script must have made. [-0, +0, v] */
 static lua_State *check_made(lua_State *L, int arg) {
   luaL_checkstack(L, 4, NULL);
   lua_State *const thread = lua_tothread(L, arg);
@@ -62,15 +56,15 @@ static lua_State *check_made(lua_State *L, int arg) {
   return thread;
 }
 
-/* Tells whether the caller runs in a coroutine of its own making. [-0, +0, m]
- */
+/* Tells whether the caller runs in a coroutine that a script has made.
+ * [-0, +0, m] */
 static bool is_inside(lua_State *L) {
   lua_pushthread(L);
   return is_made(L);
 }
 
-/* Says whose code runs: `thread`, resumed by `L`, or again `L` when it is NULL.
- */
+/* Tells the meter that the code of `thread` runs, resumed by `L`; or that of
+ * `L` again, if `thread` is NULL. */
 static void set_inner(lua_State *L, lua_State *thread) {
   struct kad_meter_entry *const entry = kad_meter_of(L)->entry;
   if (entry != NULL) {
@@ -78,13 +72,15 @@ static void set_inner(lua_State *L, lua_State *thread) {
   }
 }
 
-static int finish(lua_State *L, lua_State *thread, bool succeeded, int count,
-                  lua_KContext mode) {
+/* Moves the results of a coroutine that has ended or yielded, or its error, to
+ * its caller. [-0, +n, v] */
+static int push_results(lua_State *L, lua_State *thread, bool succeeded,
+                        int count, lua_KContext mode) {
   if (!lua_checkstack(L, count + 1)) {
     lua_settop(thread, 0);
     return luaL_error(L, "too many results");
   }
-  if (mode == OF_RESUME) {
+  if (mode == RESUME_MODE_RESUME) {
     lua_pushboolean(L, succeeded);
     lua_xmove(thread, L, count);
     return count + 1;
@@ -97,9 +93,9 @@ static int finish(lua_State *L, lua_State *thread, bool succeeded, int count,
   return count;
 }
 
-/* Stops the caller, too, when the entry has been killed. What has been stopped
- * is never resumed, by later entries neither. */
-static int stop(lua_State *L, const struct kad_meter *meter) {
+/* Stops the caller when the entry was killed. The coroutine at 1 is never
+ * resumed, not by later entries either. */
+static int stop_killed(lua_State *L, const struct kad_meter *meter) {
   set_waiting(L, true);
   if (lua_isyieldable(L)) {
     return lua_yield(L, 0);
@@ -108,20 +104,19 @@ static int stop(lua_State *L, const struct kad_meter *meter) {
   return lua_error(L);
 }
 
-static int go_on(lua_State *L, int status, lua_KContext mode);
+static int resume_coroutine(lua_State *L, int status, lua_KContext mode);
 
-/* The coroutine has yielded what is the scheduler's. Returns true, or does not
- * return, if that is to be passed on; false if it is to go on at once. */
-static int pass_on(lua_State *L, lua_State *thread, int count,
-                   lua_KContext mode) {
+/* Yields to the scheduler the values that the coroutine has yielded to it. */
+static int yield_to_scheduler(lua_State *L, lua_State *thread, int count,
+                              lua_KContext mode) {
   set_waiting(L, true);
   luaL_checkstack(L, count, NULL);
   lua_xmove(thread, L, count);
-  return lua_yieldk(L, count, mode, go_on);
+  return lua_yieldk(L, count, mode, resume_coroutine);
 }
 
-/* Resumes the coroutine at 1 with what is above it. */
-static int go_on(lua_State *L, int status, lua_KContext mode) {
+/* Resumes the coroutine at 1 with the values above it. */
+static int resume_coroutine(lua_State *L, int status, lua_KContext mode) {
   lua_State *const thread = lua_tothread(L, 1);
   struct kad_meter *const meter = kad_meter_of(L);
   int arguments = lua_gettop(L) - 1;
@@ -138,24 +133,24 @@ static int go_on(lua_State *L, int status, lua_KContext mode) {
     const int result = lua_resume(thread, L, arguments, &count);
     set_inner(L, NULL);
     if (result == LUA_OK || result != LUA_YIELD) {
-      return finish(L, thread, result == LUA_OK, result == LUA_OK ? count : 1,
-                    mode);
+      return push_results(L, thread, result == LUA_OK,
+                          result == LUA_OK ? count : 1, mode);
     }
     if (meter->yielder == thread) {
       meter->yielder = NULL;
-      return finish(L, thread, true, count, mode);
+      return push_results(L, thread, true, count, mode);
     }
     if (meter->entry != NULL && meter->entry->killed) {
-      return stop(L, meter);
+      return stop_killed(L, meter);
     }
     if (lua_isyieldable(L)) {
-      return pass_on(L, thread, count, mode);
+      return yield_to_scheduler(L, thread, count, mode);
     }
-    if (count > 0) { /* it waits, and cannot any more */
+    if (count > 0) { /* it waits, but cannot yield here */
       set_waiting(L, true);
       return luaL_error(L, "attempt to wait across a C-call boundary");
     }
-    arguments = 0; /* preempted: it goes on, as its caller cannot be */
+    arguments = 0; /* preempted: it continues, as it cannot yield here */
   }
 }
 
@@ -177,8 +172,7 @@ static const char *status_of(lua_State *L, lua_State *thread) {
   }
 }
 
-/* Says why the coroutine at 1 cannot be resumed, or returns NULL. [-0, +0, m]
- */
+/* Returns why the coroutine at 1 cannot be resumed, or NULL. [-0, +0, m] */
 static const char *find_obstacle(lua_State *L) {
   lua_State *const thread = lua_tothread(L, 1);
   const char *const state = status_of(L, thread);
@@ -200,13 +194,13 @@ static const char *find_obstacle(lua_State *L) {
   return waits ? "cannot resume a coroutine that waits" : NULL;
 }
 
-/* Resumes the coroutine at 1 with what is above it, if that can be. */
-static int begin(lua_State *L, lua_KContext mode) {
+/* The same, if the coroutine can be resumed. */
+static int try_resume(lua_State *L, lua_KContext mode) {
   const char *const obstacle = find_obstacle(L);
   if (obstacle == NULL) {
-    return go_on(L, LUA_OK, mode);
+    return resume_coroutine(L, LUA_OK, mode);
   }
-  if (mode == OF_WRAP) {
+  if (mode == RESUME_MODE_WRAP) {
     return luaL_error(L, "%s", obstacle);
   }
   lua_pushboolean(L, 0);
@@ -230,13 +224,13 @@ static int coroutine_create(lua_State *L) {
 
 static int coroutine_resume(lua_State *L) {
   check_made(L, 1);
-  return begin(L, OF_RESUME);
+  return try_resume(L, RESUME_MODE_RESUME);
 }
 
 static int call_wrapped(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  return begin(L, OF_WRAP);
+  return try_resume(L, RESUME_MODE_WRAP);
 }
 
 static int coroutine_wrap(lua_State *L) {
@@ -268,8 +262,8 @@ static int coroutine_isyieldable(lua_State *L) {
   return 1;
 }
 
-/* running() → the coroutine and false, or nil and true where the hook or task
- * itself runs */
+/* running() → the coroutine and false; nil and true if the hook or task itself
+ * runs */
 static int coroutine_running(lua_State *L) {
   const bool inside = is_inside(L);
   if (inside) {
@@ -288,7 +282,7 @@ static int coroutine_close(lua_State *L) {
     return luaL_error(L, "cannot close a %s coroutine", state);
   }
   if (lua_gethookcount(thread) == KAD_METER_DEAD) {
-    lua_pushboolean(L, 1); /* what was killed does not run again */
+    lua_pushboolean(L, 1); /* killed: it does not run again */
     return 1;
   }
   int status = LUA_OK;
@@ -306,8 +300,8 @@ static int coroutine_close(lua_State *L) {
   return 2;
 }
 
-/* The thread that the scheduler knows: of a coroutine of a script, that of the
- * hook or task which has resumed it. */
+/* running() → the coroutine of the hook or task that runs, also inside a
+ * coroutine that a script has made; and whether it is the main one */
 static int running_task(lua_State *L) {
   const struct kad_meter_entry *const entry = kad_meter_of(L)->entry;
   lua_State *const thread =
@@ -321,7 +315,7 @@ static int running_task(lua_State *L) {
   return 2;
 }
 
-void kad_meter_push_coroutines(lua_State *L) {
+void kad_coroutine_push_library(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"create", coroutine_create},
       {"resume", coroutine_resume},
@@ -336,7 +330,7 @@ void kad_meter_push_coroutines(lua_State *L) {
   luaL_newlib(L, functions);
 }
 
-void kad_meter_see_through(lua_State *L) {
+void kad_coroutine_set_running(lua_State *L) {
   lua_pushcfunction(L, running_task);
   lua_setfield(L, -2, "running");
 }

@@ -1,7 +1,9 @@
-/* install.c: reads what the Lua side of a host has composed, and gives it to
- * the node as a policy of the core. */
-#include "lua/link.h"
+#include "policy/install.h"
+
 #include "policy/codec.h"
+#include "policy/hook.h"
+#include "policy/hook_pending.h"
+#include "policy/hook_run.h"
 
 #include <limits.h>
 #include <string.h>
@@ -11,50 +13,94 @@ enum {
   METHODS_MAX = 256
 };
 
-void kad_host_drop(struct kad_host *host) {
-  const struct kad_allocator heap = kad_allocator_default();
-  if (--host->users > 0) {
-    return;
-  }
-  kad_lua_link_release(host->node);
-  (void)heap.resize(heap.state, host->hooks,
-                    host->hook_count * sizeof *host->hooks, 0);
-  (void)heap.resize(heap.state, host->types,
-                    host->type_count * sizeof *host->types, 0);
-  (void)heap.resize(heap.state, host, sizeof *host, 0);
+/* ---------------------------------------------- callbacks of the core -- */
+
+static void release_host(void *state) {
+  kad_host_release(state);
 }
 
-static void release(void *state) {
-  kad_host_drop(state);
+static void cancel_call(void *state, uint64_t call_id) {
+  kad_hook_pending_cancel(state, call_id);
 }
 
-static void abandon(void *state, uint64_t call_id) {
-  kad_hook_abandon(state, call_id);
-}
-
-/* Places in kad_lua_type. */
+/* Places in kad_host_type. */
 enum {
-  VALIDATE,
-  MERGE,
-  SELECT,
-  EXPIRE,
-  REPUBLISH,
-  STORED,
-  DROPPED
+  PLACE_VALIDATE,
+  PLACE_MERGE,
+  PLACE_SELECT,
+  PLACE_EXPIRE,
+  PLACE_REPUBLISH,
+  PLACE_STORED,
+  PLACE_DROPPED
 };
 
 static const struct {
   const char *name; /* as scripts have it */
   enum kad_hook_kind kind;
-} type_hooks[KAD_TYPE_HOOKS] = {
-    [VALIDATE] = {"validate", KAD_HOOK_VALIDATE},
-    [MERGE] = {"merge", KAD_HOOK_MERGE},
-    [SELECT] = {"select", KAD_HOOK_SELECT},
-    [EXPIRE] = {"expire", KAD_HOOK_EXPIRE},
-    [REPUBLISH] = {"republish", KAD_HOOK_REPUBLISH},
-    [STORED] = {"on_store", KAD_HOOK_TOLD},
-    [DROPPED] = {"on_expire", KAD_HOOK_TOLD},
+} type_hooks[KAD_HOST_TYPE_HOOKS] = {
+    [PLACE_VALIDATE] = {"validate", KAD_HOOK_KIND_VALIDATE},
+    [PLACE_MERGE] = {"merge", KAD_HOOK_KIND_MERGE},
+    [PLACE_SELECT] = {"select", KAD_HOOK_KIND_SELECT},
+    [PLACE_EXPIRE] = {"expire", KAD_HOOK_KIND_EXPIRE},
+    [PLACE_REPUBLISH] = {"republish", KAD_HOOK_KIND_REPUBLISH},
+    [PLACE_STORED] = {"on_store", KAD_HOOK_KIND_NOTICE},
+    [PLACE_DROPPED] = {"on_expire", KAD_HOOK_KIND_NOTICE},
 };
+
+static void run_type_hook(const struct kad_host_type *type, size_t place,
+                          const struct kad_hook_call *call,
+                          struct kad_hook_result *result) {
+  kad_hook_run(type->hooks[place], call, result);
+}
+
+static void run_validate(void *state, const struct kad_hook_call *call,
+                         struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_VALIDATE, call, result);
+}
+
+static void run_merge(void *state, const struct kad_hook_call *call,
+                      struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_MERGE, call, result);
+}
+
+static void run_select(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_SELECT, call, result);
+}
+
+static void run_expire(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_EXPIRE, call, result);
+}
+
+static void run_republish(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_REPUBLISH, call, result);
+}
+
+static void run_on_store(void *state, const struct kad_hook_call *call,
+                         struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_STORED, call, result);
+}
+
+static void run_on_expire(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *result) {
+  run_type_hook(state, PLACE_DROPPED, call, result);
+}
+
+static void run_on_request(void *state, const struct kad_hook_call *call,
+                           struct kad_hook_result *result) {
+  const struct kad_host *const host = state;
+  kad_hook_run(host->on_request, call, result);
+}
+
+static void run_on_contact(void *state, const struct kad_hook_call *call,
+                           struct kad_hook_result *result) {
+  const struct kad_host *const host = state;
+  kad_hook_run(host->on_contact, call, result);
+}
+
+/* ------------------------------------------------ reading of the set-up -- */
 
 /* Reads the integer field `name` of the table at the top, 0 if it is not there.
  * [-0, +0, m] */
@@ -66,88 +112,34 @@ static uint32_t field_number(lua_State *L, const char *name) {
 
 /* Returns the hook whose number is the field `name` of the table at the top,
  * set up as `kind`; NULL if there is none. [-0, +0, m] */
-static struct kad_lua_hook *field_hook(lua_State *L, struct kad_host *host,
-                                       const char *name,
-                                       enum kad_hook_kind kind) {
+static struct kad_hook *field_hook(lua_State *L, struct kad_host *host,
+                                   const char *name, enum kad_hook_kind kind) {
   const uint32_t number = field_number(L, name);
   if (number == 0 || number > host->hook_count) {
     return NULL;
   }
-  struct kad_lua_hook *const hook = &host->hooks[number - 1];
+  struct kad_hook *const hook = &host->hooks[number - 1];
   hook->kind = kind;
   return hook;
 }
 
-static void ask(void *state, size_t place, const struct kad_hook_call *call,
-                struct kad_hook_result *answer) {
-  const struct kad_lua_type *const type = state;
-  kad_hook_complete(type->hooks[place], call, answer);
-}
-
-static void ask_validate(void *state, const struct kad_hook_call *call,
-                         struct kad_hook_result *answer) {
-  ask(state, VALIDATE, call, answer);
-}
-
-static void ask_merge(void *state, const struct kad_hook_call *call,
-                      struct kad_hook_result *answer) {
-  ask(state, MERGE, call, answer);
-}
-
-static void ask_select(void *state, const struct kad_hook_call *call,
-                       struct kad_hook_result *answer) {
-  ask(state, SELECT, call, answer);
-}
-
-static void ask_expire(void *state, const struct kad_hook_call *call,
-                       struct kad_hook_result *answer) {
-  ask(state, EXPIRE, call, answer);
-}
-
-static void ask_republish(void *state, const struct kad_hook_call *call,
-                          struct kad_hook_result *answer) {
-  ask(state, REPUBLISH, call, answer);
-}
-
-static void tell_stored(void *state, const struct kad_hook_call *call,
-                        struct kad_hook_result *answer) {
-  ask(state, STORED, call, answer);
-}
-
-static void tell_dropped(void *state, const struct kad_hook_call *call,
-                         struct kad_hook_result *answer) {
-  ask(state, DROPPED, call, answer);
-}
-
-static void ask_request(void *state, const struct kad_hook_call *call,
-                        struct kad_hook_result *answer) {
-  const struct kad_host *const host = state;
-  kad_hook_complete(host->on_request, call, answer);
-}
-
-static void ask_contact(void *state, const struct kad_hook_call *call,
-                        struct kad_hook_result *answer) {
-  const struct kad_host *const host = state;
-  kad_hook_complete(host->on_contact, call, answer);
-}
-
-/* A hook that no script has stays NULL. */
-static void fill_hooks(const struct kad_lua_type *hooks,
+/* A hook that no script defines stays NULL: the core does not call it. */
+static void fill_hooks(const struct kad_host_type *hooks,
                        struct kad_type *type) {
-  type->validate = hooks->hooks[VALIDATE] != NULL ? ask_validate : NULL;
-  type->merge = hooks->hooks[MERGE] != NULL ? ask_merge : NULL;
-  type->select = hooks->hooks[SELECT] != NULL ? ask_select : NULL;
-  type->expire = hooks->hooks[EXPIRE] != NULL ? ask_expire : NULL;
-  type->republish_at = hooks->hooks[REPUBLISH] != NULL ? ask_republish : NULL;
-  type->stored = hooks->hooks[STORED] != NULL ? tell_stored : NULL;
-  type->dropped = hooks->hooks[DROPPED] != NULL ? tell_dropped : NULL;
+  type->validate = hooks->hooks[PLACE_VALIDATE] != NULL ? run_validate : NULL;
+  type->merge = hooks->hooks[PLACE_MERGE] != NULL ? run_merge : NULL;
+  type->select = hooks->hooks[PLACE_SELECT] != NULL ? run_select : NULL;
+  type->expire = hooks->hooks[PLACE_EXPIRE] != NULL ? run_expire : NULL;
+  type->republish_at =
+      hooks->hooks[PLACE_REPUBLISH] != NULL ? run_republish : NULL;
+  type->stored = hooks->hooks[PLACE_STORED] != NULL ? run_on_store : NULL;
+  type->dropped = hooks->hooks[PLACE_DROPPED] != NULL ? run_on_expire : NULL;
 }
 
-/* Reads the type in the table at the top. Its name lives as long as that.
- * [-0, +0, m] */
+/* Reads the type in the table at the top, which owns its name. [-0, +0, m] */
 static void read_type(lua_State *L, struct kad_host *host,
-                      struct kad_lua_type *hooks, struct kad_type *type) {
-  for (size_t i = 0; i < KAD_TYPE_HOOKS; i++) {
+                      struct kad_host_type *hooks, struct kad_type *type) {
+  for (size_t i = 0; i < KAD_HOST_TYPE_HOOKS; i++) {
     hooks->hooks[i] =
         field_hook(L, host, type_hooks[i].name, type_hooks[i].kind);
   }
@@ -190,8 +182,9 @@ static void read_methods(lua_State *L, struct kad_installation *installation) {
     lua_getfield(L, -1, "name");
     methods[i].name = lua_tostring(L, -1);
     lua_pop(L, 1);
-    methods[i].call = kad_hook_complete;
-    methods[i].state = field_hook(L, installation->host, "call", KAD_HOOK_RPC);
+    methods[i].call = kad_hook_run;
+    methods[i].state =
+        field_hook(L, installation->host, "call", KAD_HOOK_KIND_RPC);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -199,8 +192,10 @@ static void read_methods(lua_State *L, struct kad_installation *installation) {
   installation->policy.method_count = count;
 }
 
-/* Makes the arrays of hooks and types. Returns 0 or KAD_ENOMEM. */
-static int make_arrays(struct kad_host *host, size_t hooks, size_t types) {
+/* Allocates the arrays of hooks and types. Returns 0, or
+ *   KAD_EINVAL  there are too many types
+ *   KAD_ENOMEM  out of memory */
+static int allocate_arrays(struct kad_host *host, size_t hooks, size_t types) {
   const struct kad_allocator heap = kad_allocator_default();
   if (types > TYPES_MAX) {
     return KAD_EINVAL;
@@ -223,21 +218,21 @@ static int make_arrays(struct kad_host *host, size_t hooks, size_t types) {
   return 0;
 }
 
-/* Returns how many arguments the function at the top takes. [-1, +0, -] */
+/* Pops a function and returns how many arguments it takes. [-1, +0, -] */
 static int count_arguments(lua_State *L) {
   lua_Debug function;
   lua_getinfo(L, ">u", &function);
   return function.isvararg ? INT_MAX : function.nparams;
 }
 
-/* Fills in the hooks, from the lists `names`, `deadlines` and `hooks` of the
- * set-up at 2. [-0, +0, m] */
-static void describe_hooks(lua_State *L, struct kad_host *host) {
+/* Fills the array of hooks from the lists `names`, `deadlines` and `hooks` of
+ * the set-up at 2. [-0, +0, v] */
+static void read_hooks(lua_State *L, struct kad_host *host) {
   lua_getfield(L, 2, "names");
   lua_getfield(L, 2, "deadlines");
   lua_getfield(L, 2, "hooks");
   for (size_t i = 0; i < host->hook_count; i++) {
-    struct kad_lua_hook *const hook = &host->hooks[i];
+    struct kad_hook *const hook = &host->hooks[i];
     hook->host = host;
     lua_rawgeti(L, -3, (lua_Integer)i + 1);
     const char *const name = lua_tostring(L, -1);
@@ -255,40 +250,55 @@ static void describe_hooks(lua_State *L, struct kad_host *host) {
   lua_pop(L, 3);
 }
 
-static size_t field_count(lua_State *L, const char *name) {
+/* Returns the length of the list `name` of the set-up at 2. [-0, +0, m] */
+static size_t list_length(lua_State *L, const char *name) {
   lua_getfield(L, 2, name);
   const size_t count = lua_istable(L, -1) ? (size_t)lua_rawlen(L, -1) : 0;
   lua_pop(L, 1);
   return count;
 }
 
-/* Leaves the arrays that the core's policy borrows on the stack. */
+/* Adds the functions of C to the set-up at 2, and makes it known to the host.
+ * [-0, +0, m] */
+static void register_setup(lua_State *L, struct kad_host *host) {
+  static const luaL_Reg functions[] = {
+      {"ended", kad_hook_pending_ended},
+      {"problem", kad_hook_pending_problem},
+      {NULL, NULL},
+  };
+  host->views = kad_views_of(L);
+  lua_pushvalue(L, 2);
+  luaL_setfuncs(L, functions, 0);
+  kad_meter_add_functions(L);
+  lua_getfield(L, -1, "node");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.node);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.setup);
+}
+
 void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   struct kad_host *const host = installation->host;
+  struct kad_policy *const policy = &installation->policy;
   luaL_checkstack(L, 20, NULL);
   installation->error =
-      make_arrays(host, field_count(L, "hooks"), field_count(L, "types"));
+      allocate_arrays(host, list_length(L, "hooks"), list_length(L, "types"));
   if (installation->error != 0) {
     return;
   }
-  describe_hooks(L, host);
-  kad_hook_set_up(L, host, 2);
+  read_hooks(L, host);
+  register_setup(L, host);
   read_types(L, installation);
   read_methods(L, installation);
   lua_pushvalue(L, 2);
-  host->on_request = field_hook(L, host, "on_request", KAD_HOOK_REQUEST);
-  host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_CONTACT);
-  installation->policy.deadline_ms = field_number(L, "deadline_ms");
-  installation->policy.codec = kad_lua_codec_set_up(L, host);
-  installation->policy.state = host;
-  installation->policy.on_request =
-      host->on_request != NULL ? ask_request : NULL;
-  installation->policy.on_contact =
-      host->on_contact != NULL ? ask_contact : NULL;
-  installation->policy.abandon = abandon;
-  installation->policy.release = release;
+  host->on_request = field_hook(L, host, "on_request", KAD_HOOK_KIND_REQUEST);
+  host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_KIND_CONTACT);
+  policy->deadline_ms = field_number(L, "deadline_ms");
+  policy->codec = kad_policy_codec_set_up(L, host);
+  policy->state = host;
+  policy->on_request = host->on_request != NULL ? run_on_request : NULL;
+  policy->on_contact = host->on_contact != NULL ? run_on_contact : NULL;
+  policy->abandon = cancel_call;
+  policy->release = release_host;
   host->users++;
-  installation->error =
-      kad_node_set_policy(host->node->node, &installation->policy);
+  installation->error = kad_node_set_policy(host->link->node, policy);
   host->users -= installation->error != 0;
 }

@@ -1,5 +1,4 @@
-/* message.c: messages as the codec of a policy has them. */
-#include "policy/codec.h"
+#include "policy/message.h"
 
 #include <limits.h>
 #include <string.h>
@@ -12,14 +11,14 @@ static const char *const kind_names[] = {
 
 /* -------------------------------------------------------------- pushing -- */
 
-/* The setters give a field to the table at the top. [-0, +0, m] */
+/* The setters set a field of the table at the top. [-0, +0, m] */
 
 static void set_slice(lua_State *L, const char *name, struct kad_slice bytes) {
   kad_lua_push_slice(L, bytes);
   lua_setfield(L, -2, name);
 }
 
-/* Leaves an empty one out. */
+/* Sets nothing if there are no bytes. */
 static void set_bytes(lua_State *L, const char *name, struct kad_slice bytes) {
   if (bytes.len > 0) {
     set_slice(L, name, bytes);
@@ -50,7 +49,7 @@ static void set_id(lua_State *L, const char *name, const struct kad_id *id,
   lua_setfield(L, -2, name);
 }
 
-/* What bencode has, decoded; nothing of an empty one. */
+/* Sets a decoded value; nothing if there are no bytes. */
 static void set_value(lua_State *L, const char *name, struct kad_slice bytes) {
   if (bytes.len > 0 && kad_lua_bencode_decode(L, bytes) == 0) {
     lua_setfield(L, -2, name);
@@ -86,14 +85,15 @@ static void set_peers(lua_State *L, const struct kad_message *message) {
   lua_setfield(L, -2, "peers");
 }
 
-/* Without key and type, which are the query's, and age, which nobody tells. */
+/* Leaves out key and type, which the query has, and age, which no message has.
+ */
 static void push_record(lua_State *L, const struct kad_record *record,
                         unsigned bits) {
-  static const char *const own[] = {"key", "type", "age"};
+  static const char *const left_out[] = {"key", "type", "age"};
   kad_lua_push_record(L, record, bits);
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+  for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
     lua_pushnil(L);
-    lua_setfield(L, -2, own[i]);
+    lua_setfield(L, -2, left_out[i]);
   }
 }
 
@@ -172,8 +172,8 @@ static void set_reply(lua_State *L, const struct kad_message *message,
   set_errors(L, message);
 }
 
-void kad_lua_push_message(lua_State *L, const struct kad_message *message,
-                          unsigned bits) {
+void kad_policy_message_push(lua_State *L, const struct kad_message *message,
+                             unsigned bits) {
   luaL_checkstack(L, 8, NULL);
   lua_createtable(L, 0, 12);
   lua_pushstring(L, kind_names[message->kind]);
@@ -205,7 +205,7 @@ void kad_lua_push_message(lua_State *L, const struct kad_message *message,
 
 /* -------------------------------------------------------------- reading -- */
 
-/* What the readers share: the table is at `index`. */
+/* Reads the table at `index`. */
 struct reader {
   lua_State *L;
   int index;
@@ -214,9 +214,9 @@ struct reader {
   struct kad_writer *scratch;
 };
 
-/* Copies bytes to where they outlive their string. */
-static struct kad_slice keep(const struct reader *reader,
-                             struct kad_slice bytes) {
+/* Copies bytes to the scratch: their string may be collected. */
+static struct kad_slice copy_to_scratch(const struct reader *reader,
+                                        struct kad_slice bytes) {
   struct kad_writer *const scratch = reader->scratch;
   const size_t from = scratch->len;
   if (bytes.len > 0) {
@@ -225,7 +225,7 @@ static struct kad_slice keep(const struct reader *reader,
   return (struct kad_slice){scratch->data + from, scratch->len - from};
 }
 
-/* The readers leave what is not there as it is. [-0, +0, v] */
+/* The readers change nothing if the field is nil. [-0, +0, v] */
 
 static bool read_bytes(const struct reader *reader, const char *name,
                        size_t min, size_t max, struct kad_slice *bytes) {
@@ -234,7 +234,7 @@ static bool read_bytes(const struct reader *reader, const char *name,
                             &borrowed)) {
     return false;
   }
-  *bytes = keep(reader, borrowed);
+  *bytes = copy_to_scratch(reader, borrowed);
   return true;
 }
 
@@ -283,8 +283,8 @@ static void read_address(const struct reader *reader, const char *name,
   lua_pop(reader->L, 1);
 }
 
-/* Pushes the list `name`, and returns how many items it has; without one,
- * pushes nothing and returns false. [-0, +0|1, v] */
+/* Pushes the list `name` and sets `*count`. If the field is nil, pushes nothing
+ * and returns false. [-0, +0|1, v] */
 static bool push_list(const struct reader *reader, const char *name, size_t max,
                       size_t *count) {
   lua_State *const L = reader->L;
@@ -365,17 +365,19 @@ static void read_records(const struct reader *reader) {
     struct kad_record *const record = &message->records[i];
     const struct reader item = push_item(reader, "records", i);
     kad_lua_check_record(item.L, item.index, item.bits, record);
-    record->value = keep(reader, record->value);
-    record->salt = keep(reader, record->salt);
+    record->value = copy_to_scratch(reader, record->value);
+    record->salt = copy_to_scratch(reader, record->salt);
     if (record->publisher != NULL) {
-      record->publisher = keep(reader, (struct kad_slice){record->publisher,
-                                                          KAD_PUBLISHER_SIZE})
-                              .data;
+      record->publisher =
+          copy_to_scratch(
+              reader, (struct kad_slice){record->publisher, KAD_PUBLISHER_SIZE})
+              .data;
     }
     if (record->signature != NULL) {
-      record->signature = keep(reader, (struct kad_slice){record->signature,
-                                                          KAD_SIGNATURE_SIZE})
-                              .data;
+      record->signature =
+          copy_to_scratch(
+              reader, (struct kad_slice){record->signature, KAD_SIGNATURE_SIZE})
+              .data;
     }
     lua_pop(reader->L, 1);
   }
@@ -415,8 +417,8 @@ static void add_id(const struct reader *reader, const char *name,
   lua_pop(L, 1);
 }
 
-/* Reads the table `name`, a dictionary of a policy's, with the ids that it has
- * in KRPC, and encodes it. */
+/* Encodes the table `name`, which a policy made, with the ids that KRPC has in
+ * that dictionary. [-0, +0, v] */
 static struct kad_slice read_dict(const struct reader *reader,
                                   const char *name) {
   lua_State *const L = reader->L;
@@ -434,10 +436,10 @@ static struct kad_slice read_dict(const struct reader *reader,
     add_id(reader, "target", &message->target);
   }
   kad_lua_bencode_encode(L, -1, name, true);
-  const struct kad_slice kept =
-      keep(reader, kad_lua_check_slice(L, lua_gettop(L)));
+  const struct kad_slice encoded =
+      copy_to_scratch(reader, kad_lua_check_slice(L, lua_gettop(L)));
   lua_pop(L, 2);
-  return kept;
+  return encoded;
 }
 
 static void read_query(const struct reader *reader) {
@@ -494,7 +496,7 @@ static enum kad_message_kind read_kind(lua_State *L) {
   return KAD_MESSAGE_ERROR;
 }
 
-/* Reads what every kind of message has. */
+/* Reads the fields that every kind of message has. */
 static void read_envelope(const struct reader *reader) {
   struct kad_message *const message = reader->message;
   if (!read_bytes(reader, "transaction", 1, KAD_TRANSACTION_MAX,
@@ -515,9 +517,9 @@ static void read_envelope(const struct reader *reader) {
   (void)read_bytes(reader, "token", 0, KAD_TOKEN_MAX, &message->token);
 }
 
-void kad_lua_read_message(lua_State *L, unsigned bits,
-                          struct kad_message *message,
-                          struct kad_writer *scratch) {
+void kad_policy_message_read(lua_State *L, unsigned bits,
+                             struct kad_message *message,
+                             struct kad_writer *scratch) {
   luaL_checkstack(L, 12, NULL);
   const struct reader reader = {.L = L,
                                 .index = lua_gettop(L),

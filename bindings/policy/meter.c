@@ -3,23 +3,23 @@
 
 #include "policy/meter.h"
 
-#include "lua/link.h"
+#include "lua/kadenza_lua.h"
+#include "policy/registry.h"
 
 #include <lauxlib.h>
 
 #include <string.h>
 
-static const char meter_key = 0;
-
 enum {
-  GRACE = 100000,       /* instructions of our own code after a kill */
-  SLOW_NS = 2000000,    /* so long between two looks is slow */
-  KNOWN_NS = 100000000, /* what at most passes for processor time unmeasured */
+  GRACE = 100000,    /* instructions of kadenza's own code after a kill */
+  SLOW_NS = 2000000, /* more time than this between two count hooks is slow */
+  KNOWN_NS = 100000000, /* at most so much time that was not measured counts as
+                           processor time */
   NS_PER_S = 1000000000
 };
 
 struct kad_meter *kad_meter_of(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &meter_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.meter);
   struct kad_meter *meter = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (meter == NULL) {
@@ -28,7 +28,7 @@ struct kad_meter *kad_meter_of(lua_State *L) {
         .budget = KAD_METER_BUDGET,
         .share = KAD_METER_SHARE,
     };
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &meter_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.meter);
   }
   return meter;
 }
@@ -46,9 +46,9 @@ static bool ends_with(const char *text, const char *end) {
   return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* Tells whether the code that runs is kadenza's own: in a VM its modules have
- * names that no file has, elsewhere it is the scheduler that matters. What
- * matches patterns is there to be stopped. */
+/* Tells whether the code that runs is kadenza's own. In a VM its modules have
+ * names that no file can have; elsewhere only the scheduler counts. The matcher
+ * of patterns is not own code: it runs for the script, and may be killed. */
 static bool is_own(lua_State *L, lua_Debug *at, const struct kad_meter *meter) {
   static const char module[] = "=kadenza.";
   lua_getinfo(L, "S", at);
@@ -59,20 +59,20 @@ static bool is_own(lua_State *L, lua_Debug *at, const struct kad_meter *meter) {
                            ends_with(at->source, "kadenza/scheduler.lua"));
 }
 
-static void count(lua_State *L, lua_Debug *at);
+static void count_hook(lua_State *L, lua_Debug *at);
 
-static void watch(lua_State *L, int instructions) {
-  lua_sethook(L, count, LUA_MASKCOUNT, instructions);
+static void set_hook(lua_State *L, int instructions) {
+  lua_sethook(L, count_hook, LUA_MASKCOUNT, instructions);
 }
 
 static void kill_entry(struct kad_meter_entry *entry) {
   entry->killed = true;
-  watch(entry->thread, KAD_METER_DEAD);
+  set_hook(entry->thread, KAD_METER_DEAD);
 }
 
-/* Counts the processor time of an entry, `slow_ns` after the last look. When it
- * is the first time that this is done, those are all that is known of it. */
-static void count_time(struct kad_meter_entry *entry, uint64_t slow_ns) {
+/* Counts the processor time of an entry, `slow_ns` after the last count hook.
+ * At the first call nothing but these nanoseconds is known of it. */
+static void count_cpu(struct kad_meter_entry *entry, uint64_t slow_ns) {
   const clock_t now = clock();
   if (entry->since == 0) {
     const uint64_t known = slow_ns < KNOWN_NS ? slow_ns : KNOWN_NS;
@@ -82,11 +82,11 @@ static void count_time(struct kad_meter_entry *entry, uint64_t slow_ns) {
   entry->use.cpu = now - entry->since;
 }
 
-/* Tells whether an entry has had more processor time than any budget of
- * instructions stands for. It is not counted while the process is stopped, and
- * no run that stays within its budget meets it: simulations repeat. To look at
- * the clock of the processor takes long: only when instructions do, too. Then
- * the next look is soon, and the turn over. */
+/* Tells whether an entry has used more processor time than any budget of
+ * instructions stands for. Processor time does not pass while the process is
+ * stopped, and no entry within its budget reaches this limit, so simulations
+ * repeat. To read that clock takes long: it is read only when instructions take
+ * long, too. Then the next count hook is soon, and the share is used up. */
 static bool is_over_time(lua_State *L, struct kad_meter *meter,
                          struct kad_meter_entry *entry, int executed) {
   const uint64_t now = kad_meter_clock_ns();
@@ -97,31 +97,32 @@ static bool is_over_time(lua_State *L, struct kad_meter *meter,
     return false;
   }
   if (now - before > SLOW_NS) {
-    count_time(entry, now - before);
-    if (!meter->is_virtual) { /* there it would be another in each run */
+    count_cpu(entry, now - before);
+    if (!meter->is_virtual) { /* simulations must repeat */
       next = KAD_METER_FIRST;
       meter->spent = meter->share;
     }
   }
   if (next != executed) {
-    watch(L, next);
+    set_hook(L, next);
   }
   return entry->use.cpu > (clock_t)KAD_METER_CPU_MS * (CLOCKS_PER_SEC / 1000);
 }
 
-/* Lets the loop do something else, if that is due and can be. */
+/* Preempts the entry if its share is used up and it can yield. */
 static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
                     struct kad_meter_entry *entry) {
   if (entry->may_pause && meter->spent >= meter->share && lua_isyieldable(L) &&
       (L == entry->thread || L == entry->inner) && !is_own(L, at, meter)) {
-    lua_yield(L, 0); /* from a hook: it is the caller that yields */
+    lua_yield(L, 0); /* in a count hook: the function that runs yields */
   }
 }
 
-/* Stops what belongs to a killed entry; kadenza's own code has some time to end
- * what it is at. */
-static void stop(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
-                 struct kad_meter_entry *entry) {
+/* Stops the code of a killed entry. Kadenza's own code has GRACE instructions
+ * to finish. */
+static void stop_killed(lua_State *L, lua_Debug *at,
+                        const struct kad_meter *meter,
+                        struct kad_meter_entry *entry) {
   if (entry->grace < GRACE && is_own(L, at, meter)) {
     entry->grace++;
     return;
@@ -134,8 +135,8 @@ static void stop(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
   lua_error(L);
 }
 
-/* The count hook. After the kill it is called at every instruction. */
-static void count(lua_State *L, lua_Debug *at) {
+/* Called every few instructions; after a kill, at every instruction. */
+static void count_hook(lua_State *L, lua_Debug *at) {
   struct kad_meter *const meter = kad_meter_of(L);
   struct kad_meter_entry *const entry = meter->entry;
   const int executed = lua_gethookcount(L);
@@ -153,9 +154,9 @@ static void count(lua_State *L, lua_Debug *at) {
     kill_entry(entry);
   }
   if (executed != KAD_METER_DEAD) {
-    watch(L, KAD_METER_DEAD);
+    set_hook(L, KAD_METER_DEAD);
   }
-  stop(L, at, meter, entry);
+  stop_killed(L, at, meter, entry);
 }
 
 void kad_meter_charge(struct kad_meter *meter, uint64_t work) {
@@ -176,23 +177,23 @@ bool kad_meter_is_spent(const struct kad_meter *meter) {
   return entry != NULL && entry->use.instructions >= meter->budget;
 }
 
-void kad_meter_squeeze(const struct kad_meter *meter) {
+void kad_meter_set_near_limit(const struct kad_meter *meter) {
   if (meter->entry != NULL) {
-    meter->entry->squeezed = true;
+    meter->entry->near_limit = true;
   }
 }
 
-void kad_meter_starve(struct kad_meter *meter) {
+void kad_meter_kill_out_of_memory(struct kad_meter *meter) {
   if (meter->entry != NULL) {
-    meter->entry->starved = true;
-    meter->is_full = true;
+    meter->entry->out_of_memory = true;
+    meter->must_collect = true;
     kill_entry(meter->entry);
   }
 }
 
 void kad_meter_collect(lua_State *L, struct kad_meter *meter) {
-  if (meter->is_full && meter->entry == NULL) {
-    meter->is_full = false;
+  if (meter->must_collect && meter->entry == NULL) {
+    meter->must_collect = false;
     (void)lua_gc(L, LUA_GCCOLLECT);
   }
 }
@@ -208,7 +209,7 @@ void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
   } else {
     lua_pushliteral(L, "");
   }
-  if (entry->starved) {
+  if (entry->out_of_memory) {
     lua_pushfstring(L, "%sout of memory", place);
   } else {
     lua_pushfstring(L, "%sran too long: over its budget of %I instructions",
@@ -218,14 +219,14 @@ void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
 }
 
 void kad_meter_watch(lua_State *L) {
-  watch(L, KAD_METER_FIRST);
+  set_hook(L, KAD_METER_FIRST);
 }
 
 void kad_meter_enter(lua_State *L, struct kad_meter *meter,
                      struct kad_meter_entry *entry) {
   *entry = (struct kad_meter_entry){.outer = meter->entry, .thread = L};
   meter->entry = entry;
-  watch(L, KAD_METER_FIRST);
+  set_hook(L, KAD_METER_FIRST);
 }
 
 void kad_meter_leave(struct kad_meter *meter) {
@@ -236,12 +237,12 @@ void kad_meter_leave(struct kad_meter *meter) {
   meter->last_killed = entry->killed;
   if (entry->outer != NULL) {
     entry->outer->use.instructions += entry->use.instructions - entry->before;
-    entry->outer->squeezed |= entry->squeezed;
+    entry->outer->near_limit |= entry->near_limit;
   }
 }
 
-/* Short entries are more frequent than long ones, so that most end early in the
- * time between two looks. */
+/* Short entries are more frequent than long ones, so most end early between two
+ * count hooks. */
 uint64_t kad_meter_unseen(lua_State *L) {
   return (uint64_t)lua_gethookcount(L) / 4;
 }
@@ -256,7 +257,7 @@ static int meter_create(lua_State *L) {
   return 1;
 }
 
-/* Leaves on `L` false and the error of `thread`. */
+/* Pushes false and the error of `thread`. [-0, +2, -] */
 static int push_failure(lua_State *L, lua_State *thread) {
   lua_pushboolean(L, 0);
   if (lua_gettop(thread) > 0) {
@@ -278,9 +279,9 @@ void kad_meter_turn(struct kad_meter *meter,
   }
 }
 
-/* used() → instructions and processor time of the entry that was left last,
- * which `carry` takes after a preemption; the nanoseconds that it ran; whether
- * it was killed */
+/* used() → instructions and processor time of the entry that ended last, which
+ * `carry` takes after a preemption; its running time in nanoseconds; whether it
+ * was killed */
 static int meter_used(lua_State *L) {
   const struct kad_meter_use *const last = &kad_meter_of(L)->last;
   lua_pushinteger(L, (lua_Integer)last->instructions);
@@ -290,8 +291,8 @@ static int meter_used(lua_State *L) {
   return 4;
 }
 
-/* carry(instructions, processor time): the next coroutine that is resumed has
- * used this already */
+/* carry(instructions, processor time): says what the next coroutine that is
+ * resumed has used already */
 static int meter_carry(lua_State *L) {
   kad_meter_of(L)->carry = (struct kad_meter_use){
       .instructions = (uint64_t)luaL_checkinteger(L, 1),
@@ -300,7 +301,7 @@ static int meter_carry(lua_State *L) {
   return 0;
 }
 
-/* has_time(network) → whether the share of its turn is not used up */
+/* has_time(network) → whether some of the share of its turn is left */
 static int meter_has_time(lua_State *L) {
   const struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   struct kad_meter *const meter = kad_meter_of(L);
@@ -309,9 +310,9 @@ static int meter_has_time(lua_State *L) {
   return 1;
 }
 
-/* Lets an entry that was preempted begin with what it has used. */
-static void continue_with(struct kad_meter_entry *entry,
-                          const struct kad_meter_use *carried) {
+/* Gives an entry that was preempted what it has used before. */
+static void restore_use(struct kad_meter_entry *entry,
+                        const struct kad_meter_use *carried) {
   entry->use = *carried;
   entry->before = carried->instructions;
   entry->since = entry->before > 0 ? clock() - carried->cpu : 0;
@@ -319,7 +320,7 @@ static void continue_with(struct kad_meter_entry *entry,
 
 /* Resumes the coroutine at 1 with the other arguments, as an entry of its own.
  */
-static int resume(lua_State *L, bool may_pause) {
+static int resume_metered(lua_State *L, bool may_pause) {
   lua_State *const thread = lua_tothread(L, 1);
   const int arguments = lua_gettop(L) - 1;
   int results = 0;
@@ -334,7 +335,7 @@ static int resume(lua_State *L, bool may_pause) {
   struct kad_meter_entry entry;
   kad_meter_enter(thread, meter, &entry);
   entry.may_pause = may_pause;
-  continue_with(&entry, &carried);
+  restore_use(&entry, &carried);
   const uint64_t begun = kad_meter_clock_ns();
   const int status = lua_resume(thread, L, arguments, &results);
   kad_meter_leave(meter);
@@ -358,13 +359,13 @@ static int resume(lua_State *L, bool may_pause) {
 
 /* resume(thread, ...): coroutine.resume, metered */
 static int meter_resume(lua_State *L) {
-  return resume(L, false);
+  return resume_metered(L, false);
 }
 
-/* run(thread, ...): the same for the scheduler: it may be preempted, and yields
- * nothing then */
+/* run(thread, ...): the same for the scheduler: the coroutine may be preempted,
+ * and then yields no values */
 static int meter_run(lua_State *L) {
-  return resume(L, true);
+  return resume_metered(L, true);
 }
 
 const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
@@ -379,8 +380,8 @@ const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
 }
 
 /* close(thread): coroutine.close, as an entry of its own. A coroutine that was
- * killed is left to the collector: hooks stay off in it, so that a `<close>`
- * variable could run for ever. */
+ * killed is left to the collector: it has no count hooks while it is closed, so
+ * a `<close>` variable could run without end. */
 static int meter_close(lua_State *L) {
   lua_State *const thread = lua_tothread(L, 1);
   luaL_argexpected(L, thread != NULL, 1, "coroutine");

@@ -1,18 +1,20 @@
 /* meter.h: budgets of running time, counted in instructions, so that they are
  * the same on every machine and in simulation.
  *
- * An *entry* is one way from C, or from the scheduler, into a script. Whatever
- * the script calls, on whatever coroutine, is charged to it: what an inner
- * entry has used is added to the outer one. One over its budget, or out of
- * memory, is killed: its coroutine is yielded and never resumed. Where it
- * cannot yield, an error is raised, again and again, until it can or has ended:
- * no pcall or __close of the script outlives it. Only kadenza's own modules are
- * left to end what they are at, so that the scheduler is never torn.
+ * An *entry* is one call from C, or from the scheduler, into a script. All that
+ * the script calls, on any coroutine, is charged to it: what an inner entry has
+ * used is added to the outer one. An entry that is over its budget, or out of
+ * memory, is *killed*: its coroutine yields and is never resumed. Where it
+ * cannot yield, an error is raised at each instruction, until it can yield or
+ * has ended: no pcall or __close of the script survives it. Only kadenza's own
+ * modules may finish what they are doing, so that the scheduler's state stays
+ * consistent.
  *
- * An entry whose turn of the network has lasted for a share is *preempted*: its
- * coroutine yields, and whoever resumed it lets it go on in a later turn, with
- * what it has used so far. All entries of a turn have one share between them.
- * Where it cannot yield, in a comparator of table.sort for one, it goes on. */
+ * All entries of one turn of the network share one *share* of instructions. An
+ * entry is *preempted* when the share is used up: its coroutine yields, and the
+ * code that resumed it lets it continue in a later turn, with the budget that
+ * is left. Where it cannot yield, for example in a comparator of table.sort, it
+ * continues. */
 #ifndef KAD_POLICY_METER_H
 #define KAD_POLICY_METER_H
 
@@ -25,58 +27,60 @@
 #include <time.h>
 
 enum {
-  KAD_METER_FIRST = 32,   /* instructions before the first look at it; … */
-  KAD_METER_SLICE = 1000, /* … and between two later ones */
-  KAD_METER_DEAD = 1,     /* … of what has been killed */
-  KAD_METER_BUDGET = 20000000, /* instructions of one entry: some 100 ms */
-  KAD_METER_SHARE = 25000,     /* instructions of a turn: some 150 us; … */
-  KAD_METER_MS = 200000,   /* … of a turn of virtual time, a millisecond */
-  KAD_METER_CPU_MS = 1000, /* processor time of one entry: a backstop for single
-                              instructions that take long, such as comparing
-                              strings of megabytes */
-  KAD_METER_DEPTH = 190,   /* calls above which a script has no pcall */
-  KAD_METER_CLOSES = 8     /* coroutines that are closed within one another */
+  KAD_METER_FIRST = 32,   /* instructions before the first count hook … */
+  KAD_METER_SLICE = 1000, /* … and at most between two later ones */
+  KAD_METER_DEAD = 1,     /* … in a killed entry */
+  KAD_METER_BUDGET = 20000000, /* instructions of one entry: about 100 ms */
+  KAD_METER_SHARE = 25000,     /* instructions of a turn: about 150 us */
+  KAD_METER_MS = 200000,       /* the same in virtual time, where a turn is a
+                                  millisecond */
+  KAD_METER_CPU_MS = 1000, /* processor time of one entry, for instructions that
+                              take long, such as comparing strings of megabytes
+                              */
+  KAD_METER_DEPTH = 190,   /* depth of calls from which pcall is refused */
+  KAD_METER_CLOSES = 8     /* coroutines that are closed inside one another */
 };
 
-/* What an entry has used: it is kept while the entry is preempted. */
+/* What an entry has used. It is kept while the entry is preempted. */
 struct kad_meter_use {
   uint64_t instructions;
-  clock_t cpu; /* processor time, if its instructions took long */
+  clock_t cpu; /* processor time; 0 unless its instructions took long */
 };
 
-/* One entry; lives on the C stack of who enters. */
+/* One entry. It lives on the C stack of the function that enters. */
 struct kad_meter_entry {
   struct kad_meter_entry *outer;
   lua_State *thread;
-  lua_State *inner; /* a coroutine of the script, which passes preemption on to
-                       `thread`; or NULL */
+  lua_State *inner; /* a coroutine of the script that runs now, which passes
+                       preemption on to `thread`; or NULL */
   struct kad_meter_use use;
   uint64_t before; /* instructions used when it was preempted last */
-  uint64_t looked; /* when it was looked at, in nanoseconds; 0 for never */
+  uint64_t looked; /* time of the last count hook, ns; 0: none yet */
   clock_t since;   /* processor time when it began; 0: not known yet */
-  uint32_t grace;  /* instructions of our own code since the kill */
-  bool own;        /* it is kadenza that runs, not a script */
-  bool may_pause;  /* whoever resumes it knows what a preemption is */
+  uint32_t grace;  /* count hooks in kadenza's own code since the kill */
+  bool own;        /* kadenza's code runs, not a script's */
+  bool may_pause;  /* the code that resumes it handles preemption */
   bool killed;
-  bool starved;  /* killed for memory */
-  bool squeezed; /* it had memory only once the garbage was collected for it */
+  bool out_of_memory; /* and killed for that */
+  bool near_limit;    /* a block was granted only after a collection that left
+                         little room */
 };
 
 /* The meter of a Lua state. */
 struct kad_meter {
   struct kad_meter_entry *entry; /* the innermost; NULL outside of scripts */
-  bool is_vm;                    /* the state is a VM's of policies */
-  bool is_full;                  /* an entry was killed for memory */
+  bool is_vm;                    /* the state is a VM */
+  bool must_collect;             /* an entry was killed for memory */
   uint64_t budget;               /* instructions of an entry */
   uint64_t share;                /* instructions of a turn */
-  uint64_t spent;                /* of the present turn */
+  uint64_t spent;                /* instructions of the present turn */
   uint64_t turn;
-  bool is_virtual;           /* the time of the network is */
-  struct kad_meter_use last; /* of the entry that was left last */
-  uint64_t last_ns;          /* that it ran, where that was measured */
+  bool is_virtual;           /* the network has virtual time */
+  struct kad_meter_use last; /* of the entry that ended last */
+  uint64_t last_ns;          /* its running time, if it was measured */
   bool last_killed;
-  lua_State *yielder; /* the coroutine whose script has yielded just now */
-  struct kad_meter_use carry; /* what the next coroutine begins with */
+  lua_State *yielder; /* the coroutine that has called coroutine.yield */
+  struct kad_meter_use carry; /* what the next coroutine has used already */
   unsigned closing;           /* coroutines that are being closed */
 };
 
@@ -84,70 +88,63 @@ struct kad_meter {
  * as the state. [-0, +0, m] */
 struct kad_meter *kad_meter_of(lua_State *L);
 
-/* Adds the metered forms of coroutine.create, resume and close to the table at
- * the top, and what the scheduler needs of the meter: `run`, `used`,
- * `carry` and `has_time`. [-0, +0, m] */
+/* Adds to the table at the top metered forms of coroutine.create, resume and
+ * close, and the functions `run`, `used`, `carry` and `has_time` for the
+ * scheduler. [-0, +0, m] */
 void kad_meter_add_functions(lua_State *L);
 
-/* Pushes the coroutine library of scripts: its coroutines count for the entry
- * that resumes them, and pass on what is the scheduler's. [-0, +1, m] */
-void kad_meter_push_coroutines(lua_State *L);
-
-/* Has `running` of the scheduler's coroutine library, the table at the top,
- * name the task and not the coroutine that its script has made. [-0, +0, m] */
-void kad_meter_see_through(lua_State *L);
-
-/* pcall(fn, ...) of scripts. It is refused deep in a recursion: to recover from
- * an error takes as long as the calls are deep, which no instruction counts. */
+/* pcall(fn, ...) of scripts. It is refused in deep recursions: to recover from
+ * an error takes time in proportion to the depth, which no instruction counts.
+ */
 int kad_meter_pcall(lua_State *L);
 
-/* Closes the variables of a coroutine that does not run. Lua lets each one that
- * another's `__close` closes begin with the C stack of where it was resumed, as
- * if that were empty: a chain of them would overflow it. Returns NULL and the
- * status of lua_resetthread, or why it is left as it is. [-0, +0, -] */
+/* Closes the variables of a coroutine that does not run. Lua gives each
+ * coroutine that is closed inside a `__close` the whole C stack: a chain of
+ * them would overflow it, so at most KAD_METER_CLOSES are nested. Returns NULL
+ * and the status of lua_resetthread, or why the coroutine is left as it is.
+ * [-0, +0, -] */
 const char *kad_meter_reset(struct kad_meter *meter, lua_State *thread,
                             int *status);
 
-/* Returns the time of a monotonic clock. It is measured, and decides nothing.
- */
+/* Returns the time of a monotonic clock in nanoseconds. It is only for
+ * measuring: no decision that a simulation repeats may depend on it. */
 uint64_t kad_meter_clock_ns(void);
 
-/* Begins a share, if the turn of `network` is another than the last. */
+/* Begins a new share if `network` is in another turn than at the last call. */
 void kad_meter_turn(struct kad_meter *meter, const struct kad_network *network);
 
-/* Charges the innermost entry `work` instructions, for what a C function does
- * on its own in about their time. [-0, +0, -] */
+/* Charges the innermost entry `work` instructions, for a C function that takes
+ * about as long as these. [-0, +0, -] */
 void kad_meter_charge(struct kad_meter *meter, uint64_t work);
 
-/* Notes that the innermost entry had memory only after a collection that has
- * left little room. [-0, +0, -] */
-void kad_meter_squeeze(const struct kad_meter *meter);
+/* Notes that the innermost entry is near the memory limit. [-0, +0, -] */
+void kad_meter_set_near_limit(const struct kad_meter *meter);
 
-/* Tells whether the innermost entry has used up its budget, with what the
- * entries inside of it have used. [-0, +0, -] */
+/* Kills the innermost entry: it is out of memory. [-0, +0, -] */
+void kad_meter_kill_out_of_memory(struct kad_meter *meter);
+
+/* Tells whether the innermost entry, with the entries inside it, has used up
+ * its budget. [-0, +0, -] */
 bool kad_meter_is_spent(const struct kad_meter *meter);
 
-/* Kills the innermost entry: an allocation has failed for good. [-0, +0, -] */
-void kad_meter_starve(struct kad_meter *meter);
-
-/* Collects the garbage of an entry that was killed for memory, so that nobody
- * else has to, unless an outer one still runs. [-0, +0, m] */
+/* Collects the garbage of an entry that was killed for memory, so that the next
+ * entry need not. Does nothing while an outer entry runs. [-0, +0, m] */
 void kad_meter_collect(lua_State *L, struct kad_meter *meter);
 
-/* Pushes why `entry`, which was killed, was, and where. [-0, +1, m] */
+/* Pushes why and where `entry` was killed. [-0, +1, m] */
 void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
                            const struct kad_meter_entry *entry);
 
-/* Has the code that runs on `L` metered from now on. [-0, +0, -] */
+/* Sets the count hook of `L`, so that its code is metered. [-0, +0, -] */
 void kad_meter_watch(lua_State *L);
 
-/* Begins an entry, whose code will run on `L`, and ends it. [-0, +0, -] */
+/* Begins and ends an entry whose code runs on `L`. [-0, +0, -] */
 void kad_meter_enter(lua_State *L, struct kad_meter *meter,
                      struct kad_meter_entry *entry);
 void kad_meter_leave(struct kad_meter *meter);
 
-/* Returns about how many instructions an entry has run on `L` since the last
- * look at it. [-0, +0, -] */
+/* Returns an estimate of the instructions that ran on `L` since its last count
+ * hook. [-0, +0, -] */
 uint64_t kad_meter_unseen(lua_State *L);
 
 #endif

@@ -1,6 +1,4 @@
-/* runner.c: the coroutines on which hooks run. One is used again and again, as
- * long as its hooks return without having waited. */
-#include "policy/hook.h"
+#include "policy/runner.h"
 
 /* Makes the coroutine of the runner that is the argument, and its task.
  * [-0, +0, e] */
@@ -10,55 +8,56 @@ static int make_thread(lua_State *L) {
   kad_meter_watch(thread);
   luaL_checkstack(thread, 10, NULL);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, runner);
-  kad_hook_push_function(L, runner->host, "hooks");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runner->thread_key);
+  kad_host_push_field(L, runner->host, "hooks");
   kad_views_push_table(L);
   lua_xmove(L, thread, KAD_RUNNER_BASE);
   runner->thread = thread;
-  kad_hook_push_function(L, runner->host, "adopt");
+  kad_host_push_field(L, runner->host, "adopt");
   lua_insert(L, -2);
   lua_pushlightuserdata(L, runner);
   lua_call(L, 2, 0);
   return 0;
 }
 
-/* Lets go of what a runner keeps alive. [-0, +0, m] */
-static int drop_thread(lua_State *L) {
+/* Removes the coroutine from the registry. [-0, +0, m] */
+static int remove_thread(lua_State *L) {
+  const struct kad_runner *const runner = lua_touserdata(L, 1);
   lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, lua_touserdata(L, 1));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runner->thread_key);
   return 0;
 }
 
-static void enlist(struct kad_runner *runner) {
+static void link_runner(struct kad_runner *runner) {
   struct kad_host *const host = runner->host;
-  runner->after = host->runners;
-  if (runner->after != NULL) {
-    runner->after->before = runner;
+  runner->next = host->runners;
+  if (runner->next != NULL) {
+    runner->next->previous = runner;
   }
   host->runners = runner;
 }
 
-static void unlist(const struct kad_runner *runner) {
-  if (runner->before != NULL) {
-    runner->before->after = runner->after;
+static void unlink_runner(const struct kad_runner *runner) {
+  if (runner->previous != NULL) {
+    runner->previous->next = runner->next;
   } else {
-    runner->host->runners = runner->after;
+    runner->host->runners = runner->next;
   }
-  if (runner->after != NULL) {
-    runner->after->before = runner->before;
+  if (runner->next != NULL) {
+    runner->next->previous = runner->previous;
   }
 }
 
-static void give_views(struct kad_runner *runner) {
-  kad_view_give(runner->host->L, runner->subject);
-  kad_view_give(runner->host->L, runner->context);
+static void end_call(struct kad_runner *runner) {
+  kad_view_release(runner->host->L, runner->subject);
+  kad_view_release(runner->host->L, runner->context);
   runner->subject = NULL;
   runner->context = NULL;
+  runner->call = NULL;
 }
 
-void kad_runner_lose(struct kad_runner *runner) {
-  give_views(runner);
-  runner->call = NULL;
+void kad_runner_abandon(struct kad_runner *runner) {
+  end_call(runner);
   runner->lost = true;
 }
 
@@ -68,9 +67,10 @@ void kad_runner_free(struct kad_runner *runner) {
     runner->held = false;
     return;
   }
-  give_views(runner);
-  (void)kad_lua_protect(runner->host->L, drop_thread, runner, kad_hook_ignore);
-  unlist(runner);
+  end_call(runner);
+  (void)kad_lua_protect(runner->host->L, remove_thread, runner,
+                        kad_host_ignore_error);
+  unlink_runner(runner);
   (void)heap.resize(heap.state, runner, sizeof *runner, 0);
 }
 
@@ -82,8 +82,8 @@ static struct kad_runner *new_runner(struct kad_host *host) {
     return NULL;
   }
   *runner = (struct kad_runner){.host = host};
-  enlist(runner);
-  if (kad_lua_protect(host->L, make_thread, runner, kad_hook_ignore) !=
+  link_runner(runner);
+  if (kad_lua_protect(host->L, make_thread, runner, kad_host_ignore_error) !=
       LUA_OK) {
     kad_runner_free(runner);
     return NULL;
@@ -91,7 +91,7 @@ static struct kad_runner *new_runner(struct kad_host *host) {
   return runner;
 }
 
-struct kad_runner *kad_runner_take(struct kad_host *host) {
+struct kad_runner *kad_runner_acquire(struct kad_host *host) {
   struct kad_runner *const runner = host->free_runners;
   if (runner == NULL) {
     return new_runner(host);
@@ -100,14 +100,13 @@ struct kad_runner *kad_runner_take(struct kad_host *host) {
   return runner;
 }
 
-void kad_runner_give(struct kad_runner *runner) {
-  give_views(runner);
-  runner->call = NULL;
+void kad_runner_release(struct kad_runner *runner) {
+  end_call(runner);
   runner->next_free = runner->host->free_runners;
   runner->host->free_runners = runner;
 }
 
-void kad_hook_free_runners(struct kad_host *host) {
+void kad_runner_free_all(struct kad_host *host) {
   while (host->runners != NULL) {
     kad_runner_free(host->runners);
   }

@@ -1,9 +1,6 @@
-/* verdict.c: what hooks return, checked by type, then by value and range. */
-#include "lua/link.h"
-#include "policy/policy.h"
+#include "policy/verdict.h"
 
-#include <math.h>
-#include <string.h>
+#include "policy/hook_failure.h"
 
 enum {
   RECORDS_MAX = 1024,
@@ -12,52 +9,52 @@ enum {
   CODE_MAX = 999
 };
 
-static int raise_type(lua_State *L, int index, const char *expected) {
+static int raise_wrong_type(lua_State *L, int index, const char *expected) {
   return luaL_error(L, "returned %s where %s is expected",
                     luaL_typename(L, index), expected);
 }
 
 /* Reads nil, reason[, code]. [-0, +0, v] */
-static void read_refusal(lua_State *L, int count,
-                         struct kad_hook_result *answer) {
-  answer->verdict = KAD_VERDICT_REJECT;
+static void read_rejection(lua_State *L, int count,
+                           struct kad_hook_result *result) {
+  result->verdict = KAD_VERDICT_REJECT;
   if (count >= 2 && !lua_isnil(L, 2)) {
     if (lua_type(L, 2) != LUA_TSTRING) {
-      raise_type(L, 2, "a reason, a string,");
+      raise_wrong_type(L, 2, "a reason, a string,");
     }
-    answer->reason = kad_lua_check_slice(L, 2);
+    result->reason = kad_lua_check_slice(L, 2);
   }
   if (count >= 3 && !lua_isnil(L, 3)) {
     const lua_Integer code = lua_tointeger(L, 3);
     if (!lua_isinteger(L, 3) || code < CODE_MIN || code > CODE_MAX) {
       luaL_error(L, "returned a code that is no integer of 100 … 999");
     }
-    answer->code = (int)code;
+    result->code = (int)code;
   }
 }
 
-/* true, or nil, reason[, code]; and false, where `silent` says that it means
- * silence. [-0, +0, v] */
-static void read_decision(lua_State *L, int count, bool silent,
-                          struct kad_hook_result *answer) {
+/* Reads true, or nil, reason[, code]; or false, which drops the query if
+ * `may_drop`. [-0, +0, v] */
+static void read_decision(lua_State *L, int count, bool may_drop,
+                          struct kad_hook_result *result) {
   switch (count > 0 ? lua_type(L, 1) : LUA_TNIL) {
   case LUA_TBOOLEAN:
     if (lua_toboolean(L, 1)) {
-      answer->verdict = KAD_VERDICT_ACCEPT;
-    } else if (silent) {
-      answer->verdict = KAD_VERDICT_DROP;
+      result->verdict = KAD_VERDICT_ACCEPT;
+    } else if (may_drop) {
+      result->verdict = KAD_VERDICT_DROP;
     } else {
-      read_refusal(L, count, answer);
+      read_rejection(L, count, result);
     }
     return;
   case LUA_TNIL:
     if (count < 2) {
       luaL_error(L, "returned nothing: true, or nil and a reason, is expected");
     }
-    read_refusal(L, count, answer);
+    read_rejection(L, count, result);
     return;
   default:
-    raise_type(L, 1, "true, or nil and a reason,");
+    raise_wrong_type(L, 1, "true, or nil and a reason,");
   }
 }
 
@@ -67,7 +64,7 @@ static void read_record(lua_State *L, int index, unsigned bits,
   const struct kad_view *const view = kad_view_test_record(L, index);
   if (view == NULL) {
     if (lua_type(L, index) != LUA_TTABLE) {
-      raise_type(L, index, "a record");
+      raise_wrong_type(L, index, "a record");
     }
     kad_lua_check_record(L, index, bits, record);
   } else if (view->subject.record != NULL) {
@@ -77,15 +74,17 @@ static void read_record(lua_State *L, int index, unsigned bits,
   }
 }
 
-/* A list of records, or, where `one` allows it, a single one. The array is left
- * at the top, where it lives as long as the answer. [-0, +1, v] */
-static void read_records(lua_State *L, struct kad_runner *runner, bool one) {
-  struct kad_hook_result *const answer = &runner->answer;
+/* Reads a list of records or, with `may_be_one`, a single record. Their array
+ * is left at the top: the result borrows it. [-0, +1, v] */
+static void read_records(lua_State *L, struct kad_runner *runner,
+                         bool may_be_one) {
+  struct kad_hook_result *const result = &runner->result;
   const bool is_list = lua_type(L, 1) == LUA_TTABLE &&
-                       (!one || lua_getfield(L, 1, "value") == LUA_TNIL);
-  if (!is_list && !(one && !lua_isnoneornil(L, 1))) {
-    raise_type(L, 1,
-               one ? "a record or a list of records" : "a list of records");
+                       (!may_be_one || lua_getfield(L, 1, "value") == LUA_TNIL);
+  if (!is_list && !(may_be_one && !lua_isnoneornil(L, 1))) {
+    raise_wrong_type(L, 1,
+                     may_be_one ? "a record or a list of records"
+                                : "a list of records");
   }
   const lua_Unsigned count = is_list ? lua_rawlen(L, 1) : 1;
   if (count > RECORDS_MAX) {
@@ -102,48 +101,47 @@ static void read_records(lua_State *L, struct kad_runner *runner, bool one) {
     read_record(L, lua_gettop(L), runner->host->bits, &records[i]);
     lua_pop(L, 1);
   }
-  answer->records = records;
-  answer->record_count = (size_t)count;
+  result->records = records;
+  result->record_count = (size_t)count;
 }
 
-/* What to hold, or nil, reason[, code]: the record that came is refused, what
- * was held stays. [-0, +0|1, v] */
+/* Reads the list of records to hold; or nil, reason[, code]: the new record is
+ * rejected, and the held ones stay. [-0, +0|1, v] */
 static void read_merge(lua_State *L, struct kad_runner *runner, int count) {
   if (count >= 2 && lua_isnil(L, 1)) {
-    read_refusal(L, count, &runner->answer);
+    read_rejection(L, count, &runner->result);
     return;
   }
   read_records(L, runner, false);
 }
 
-/* Says that a hook returned seconds out of range, once in a while.
- * [-0, +0, e] */
-static void say_clamped(lua_State *L, struct kad_lua_hook *hook,
-                        uint32_t clamped) {
-  const struct kad_network *const network = hook->host->node->network;
-  const kad_time_ms now = network != NULL ? kad_network_now(network) : 0;
-  if (hook->clamped_at != 0 && now - hook->clamped_at < KAD_REPORT_EVERY_MS) {
-    hook->clamped_unsaid++;
+/* Reports that a hook returned seconds out of range, unless it was reported
+ * recently. [-0, +0, e] */
+static void report_clamp(lua_State *L, struct kad_hook *hook,
+                         uint32_t clamped) {
+  const kad_time_ms now = kad_host_now(hook->host);
+  if (hook->clamp_reported_at != 0 &&
+      now - hook->clamp_reported_at < KAD_REPORT_EVERY_MS) {
+    hook->clamps_unreported++;
     return;
   }
-  hook->clamped_at = now > 0 ? now : 1;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, hook->host);
-  lua_getfield(L, -1, "clamped");
+  hook->clamp_reported_at = now > 0 ? now : 1;
+  kad_host_push_field(L, hook->host, "clamped");
   lua_pushstring(L, hook->name);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, clamped);
   kad_hook_push_place(L, hook);
-  lua_pushinteger(L, (lua_Integer)hook->clamped_unsaid);
-  hook->clamped_unsaid = 0;
+  lua_pushinteger(L, (lua_Integer)hook->clamps_unreported);
+  hook->clamps_unreported = 0;
   lua_call(L, 5, 0);
-  lua_pop(L, 1);
 }
 
-/* Seconds, brought into range: 0 and less is `least`. [-0, +0, v] */
+/* Reads seconds. Those out of `least` … SECONDS_MAX are clamped; what is not a
+ * number in the sense of IEEE 754 becomes `least`. [-0, +0, v] */
 static void read_seconds(lua_State *L, struct kad_runner *runner,
                          uint32_t least) {
   if (lua_type(L, 1) != LUA_TNUMBER) {
-    raise_type(L, 1, "a number of seconds");
+    raise_wrong_type(L, 1, "a number of seconds");
   }
   const lua_Number seconds = lua_tonumber(L, 1);
   uint32_t clamped = least;
@@ -152,70 +150,120 @@ static void read_seconds(lua_State *L, struct kad_runner *runner,
   } else if (seconds >= least) {
     clamped = (uint32_t)seconds;
   }
-  runner->answer.seconds = clamped;
+  runner->result.seconds = clamped;
   if (!(seconds >= least && seconds <= SECONDS_MAX)) {
     runner->host->clamped++;
-    say_clamped(L, runner->hook, clamped);
+    report_clamp(L, runner->hook, clamped);
   }
 }
 
-/* Seconds, or false for never again. [-0, +0, v] */
+/* Reads seconds, or false: never again. [-0, +0, v] */
 static void read_republish(lua_State *L, struct kad_runner *runner) {
   if (lua_type(L, 1) == LUA_TBOOLEAN && !lua_toboolean(L, 1)) {
-    runner->answer.seconds = 0;
+    runner->result.seconds = 0;
     return;
   }
   read_seconds(L, runner, 1);
 }
 
-/* A reply, or nil, reason[, code]. The encoding is left at the top.
- * [-0, +0|1, v] */
+/* Reads a reply, or nil, reason[, code]. The encoding of the reply is left at
+ * the top. [-0, +0|1, v] */
 static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
   if (count == 0 || lua_isnil(L, 1)) {
-    read_decision(L, count, false, &runner->answer);
+    read_decision(L, count, false, &runner->result);
     return;
   }
   if (lua_type(L, 1) != LUA_TTABLE) {
-    raise_type(L, 1, "a reply, a table, or nil and a reason,");
+    raise_wrong_type(L, 1, "a reply, a table, or nil and a reason,");
   }
   kad_lua_bencode_encode(L, 1, "reply", true);
-  runner->answer.reply = kad_lua_check_slice(L, lua_gettop(L));
+  runner->result.reply = kad_lua_check_slice(L, lua_gettop(L));
 }
 
-void kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
-  struct kad_hook_result *const answer = &runner->answer;
-  *answer = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
+/* Reads what the hook of `runner` has returned, at 1 … `count` of the stack.
+ * What the result borrows is left at the top. Raises for what the hook may not
+ * return. [-0, +0|1, v] */
+static void read_values(lua_State *L, struct kad_runner *runner, int count) {
+  struct kad_hook_result *const result = &runner->result;
+  *result = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
   switch (runner->hook->kind) {
-  case KAD_HOOK_VALIDATE:
-    read_decision(L, count, false, answer);
+  case KAD_HOOK_KIND_VALIDATE:
+    read_decision(L, count, false, result);
     return;
-  case KAD_HOOK_REQUEST:
-    read_decision(L, count, true, answer);
+  case KAD_HOOK_KIND_REQUEST:
+    read_decision(L, count, true, result);
     return;
-  case KAD_HOOK_CONTACT:
+  case KAD_HOOK_KIND_CONTACT:
     if (count == 0 || lua_type(L, 1) != LUA_TBOOLEAN) {
-      raise_type(L, 1, "true or false");
+      raise_wrong_type(L, 1, "true or false");
     }
-    answer->verdict =
+    result->verdict =
         lua_toboolean(L, 1) ? KAD_VERDICT_ACCEPT : KAD_VERDICT_REJECT;
     return;
-  case KAD_HOOK_MERGE:
+  case KAD_HOOK_KIND_MERGE:
     read_merge(L, runner, count);
     return;
-  case KAD_HOOK_SELECT:
+  case KAD_HOOK_KIND_SELECT:
     read_records(L, runner, true);
     return;
-  case KAD_HOOK_EXPIRE:
+  case KAD_HOOK_KIND_EXPIRE:
     read_seconds(L, runner, 1);
     return;
-  case KAD_HOOK_REPUBLISH:
+  case KAD_HOOK_KIND_REPUBLISH:
     read_republish(L, runner);
     return;
-  case KAD_HOOK_RPC:
+  case KAD_HOOK_KIND_RPC:
     read_reply(L, runner, count);
     return;
-  case KAD_HOOK_TOLD:
-  case KAD_HOOK_CODEC:
+  case KAD_HOOK_KIND_NOTICE:
+  case KAD_HOOK_KIND_CODEC:
     return;
   }
+}
+
+/* Tells whether the `count` values at the top only accept, as most do. */
+static bool is_plain_accept(lua_State *L, enum kad_hook_kind kind, int count) {
+  switch (kind) {
+  case KAD_HOOK_KIND_VALIDATE:
+  case KAD_HOOK_KIND_REQUEST:
+  case KAD_HOOK_KIND_CONTACT:
+    return count > 0 && lua_type(L, -count) == LUA_TBOOLEAN &&
+           lua_toboolean(L, -count);
+  case KAD_HOOK_KIND_NOTICE:
+    return true;
+  case KAD_HOOK_KIND_MERGE:
+  case KAD_HOOK_KIND_SELECT:
+  case KAD_HOOK_KIND_EXPIRE:
+  case KAD_HOOK_KIND_REPUBLISH:
+  case KAD_HOOK_KIND_RPC:
+  case KAD_HOOK_KIND_CODEC:
+    return false;
+  }
+  return false;
+}
+
+/* read_protected(…, runner) → all but the last argument, and what the result
+ * borrows */
+static int read_protected(lua_State *L) {
+  struct kad_runner *const runner = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, 10, NULL);
+  read_values(L, runner, lua_gettop(L));
+  return lua_gettop(L);
+}
+
+int kad_verdict_read(lua_State *L, struct kad_runner *runner, int count) {
+  if (is_plain_accept(L, runner->hook->kind, count)) {
+    runner->result = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
+    return LUA_OK;
+  }
+  if (!lua_checkstack(L, 2)) {
+    lua_settop(L, -count - 1);
+    lua_pushnil(L);
+    return LUA_ERRMEM;
+  }
+  lua_pushcfunction(L, read_protected);
+  lua_insert(L, -count - 1);
+  lua_pushlightuserdata(L, runner);
+  return lua_pcall(L, count + 1, LUA_MULTRET, 0);
 }

@@ -1,11 +1,13 @@
 #include "policy/view.h"
 
+#include "policy/registry.h"
+
 #include <string.h>
 
 static const char *const names[] = {
-    [KAD_VIEW_RECORD] = "kadenza.Record",
-    [KAD_VIEW_REQUEST] = "kadenza.Request",
-    [KAD_VIEW_CONTEXT] = "kadenza.Context",
+    [KAD_VIEW_KIND_RECORD] = "kadenza.Record",
+    [KAD_VIEW_KIND_REQUEST] = "kadenza.Request",
+    [KAD_VIEW_KIND_CONTEXT] = "kadenza.Context",
 };
 
 /* The fields of all kinds, numbered. */
@@ -48,8 +50,11 @@ static const char *const field_names[] = {
     [FIELD_NODE] = "node",
 };
 
-/* Registry keys of the metatables. */
-static const char metatable_keys[sizeof names / sizeof names[0]];
+static const char *const metatable_keys[] = {
+    [KAD_VIEW_KIND_RECORD] = &kad_policy_keys.record_metatable,
+    [KAD_VIEW_KIND_REQUEST] = &kad_policy_keys.request_metatable,
+    [KAD_VIEW_KIND_CONTEXT] = &kad_policy_keys.context_metatable,
+};
 
 static void push_optional(lua_State *L, struct kad_slice slice) {
   if (slice.len == 0) {
@@ -67,7 +72,8 @@ static void push_bytes(lua_State *L, const uint8_t *bytes, size_t len) {
   }
 }
 
-static int record_copy(lua_State *L) {
+/* record:copy() → table */
+static int record_to_table(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
   luaL_argexpected(L, kad_view_test_record(L, 1) != NULL, 1, "record");
   if (view->subject.record != NULL) {
@@ -119,7 +125,7 @@ static void push_record_field(lua_State *L, const struct kad_view *view,
     push_seq(L, record);
     return;
   case FIELD_COPY:
-    lua_pushcfunction(L, record_copy);
+    lua_pushcfunction(L, record_to_table);
     return;
   default:
     lua_pushnil(L);
@@ -145,7 +151,8 @@ static void push_request_field(lua_State *L, const struct kad_view *view,
   }
 }
 
-/* Pushes who asks: a contact with `proven`; nil when it is us. [-0, +1, m] */
+/* Pushes the contact that asks, with `proven`; nil when this node itself asks.
+ * [-0, +1, m] */
 static void push_from(lua_State *L, const struct kad_view *view) {
   const struct kad_hook_call *const call = view->subject.call;
   if (call->from.address.family == 0) {
@@ -175,7 +182,7 @@ static const char *reason_name(enum kad_reason reason) {
   return "store";
 }
 
-/* Pushes why a hook about records runs; of the others there is no reason.
+/* Pushes the reason of a hook about records, nil for other hooks.
  * [-0, +1, m] */
 static void push_reason(lua_State *L, const struct kad_hook_call *call) {
   if (call->record != NULL || call->held_count > 0) {
@@ -209,25 +216,25 @@ static void push_context_field(lua_State *L, const struct kad_view *view,
 static void push_field(lua_State *L, const struct kad_view *view,
                        enum field field) {
   switch (view->kind) {
-  case KAD_VIEW_RECORD:
+  case KAD_VIEW_KIND_RECORD:
     push_record_field(L, view, field);
     return;
-  case KAD_VIEW_REQUEST:
+  case KAD_VIEW_KIND_REQUEST:
     push_request_field(L, view, field);
     return;
-  case KAD_VIEW_CONTEXT:
+  case KAD_VIEW_KIND_CONTEXT:
     push_context_field(L, view, field);
     return;
   }
 }
 
-static bool shows(const struct kad_view *view) {
+static bool has_subject(const struct kad_view *view) {
   switch (view->kind) {
-  case KAD_VIEW_RECORD:
+  case KAD_VIEW_KIND_RECORD:
     return view->subject.record != NULL;
-  case KAD_VIEW_REQUEST:
+  case KAD_VIEW_KIND_REQUEST:
     return view->subject.request != NULL;
-  case KAD_VIEW_CONTEXT:
+  case KAD_VIEW_KIND_CONTEXT:
     return view->subject.call != NULL;
   }
   return false;
@@ -236,19 +243,19 @@ static bool shows(const struct kad_view *view) {
 /* Tells whether views of this kind have a field. */
 static bool has_field(enum kad_view_kind kind, enum field field) {
   switch (kind) {
-  case KAD_VIEW_RECORD:
+  case KAD_VIEW_KIND_RECORD:
     return field > FIELD_NONE && field <= FIELD_COPY;
-  case KAD_VIEW_REQUEST:
+  case KAD_VIEW_KIND_REQUEST:
     return field == FIELD_METHOD || field == FIELD_ARGS;
-  case KAD_VIEW_CONTEXT:
+  case KAD_VIEW_KIND_CONTEXT:
     return field >= FIELD_FROM;
   }
   return false;
 }
 
-/* view[name]. Upvalue 1 has the numbers of the fields: one look-up of a string
- * that Lua has interned. A name that is no field raises: a rule that reads a
- * misspelt one would otherwise never apply, and nobody would know. */
+/* view[name] → field. Upvalue 1 has the numbers of the fields: to find one is
+ * one look-up of an interned string. An unknown name raises: otherwise a policy
+ * with a misspelt one would never apply, without a sign. */
 static int view_index(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
   lua_pushvalue(L, 2);
@@ -259,7 +266,7 @@ static int view_index(lua_State *L) {
                       names[view->kind] + sizeof "kadenza." - 1,
                       luaL_tolstring(L, 2, NULL));
   }
-  if (!shows(view)) {
+  if (!has_subject(view)) {
     return luaL_error(L, "a %s was used after its hook had ended",
                       names[view->kind] + sizeof "kadenza." - 1);
   }
@@ -277,7 +284,7 @@ static int view_tostring(lua_State *L) {
   return 1;
 }
 
-/* Pushes the table of the numbers of fields. [-0, +1, m] */
+/* Pushes a table: name of a field → its number. [-0, +1, m] */
 static void push_numbers(lua_State *L) {
   const size_t count = sizeof field_names / sizeof field_names[0];
   lua_createtable(L, 0, (int)count);
@@ -289,7 +296,7 @@ static void push_numbers(lua_State *L) {
 
 /* Pushes the metatable of a kind. [-0, +1, m] */
 static void push_metatable(lua_State *L, enum kad_view_kind kind) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]) == LUA_TTABLE) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]) == LUA_TTABLE) {
     return;
   }
   lua_pop(L, 1);
@@ -306,25 +313,26 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_keys[kind]);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]);
 }
 
 /* ---------------------------------------------------------------- copies --
  *
- * Thousands of hooks may wait: a copy is one block, made as the core has it. */
+ * Thousands of hooks may be pending: so a copy is one block, in the form that
+ * the core has. */
 
-/* A copy of a record or request, with the bytes that it borrows. */
-struct copied_record {
+/* A copy of a record or request, and behind it the bytes that it borrows. */
+struct record_copy {
   struct kad_record record;
   uint8_t bytes[];
 };
 
-struct copied_request {
+struct request_copy {
   struct kad_request request;
   uint8_t bytes[];
 };
 
-/* Copies bytes to `*room`, which moves on. */
+/* Copies bytes to `*room`, and moves that behind them. */
 static struct kad_slice copy_slice(uint8_t **room, struct kad_slice slice) {
   const struct kad_slice copy = {.data = *room, .len = slice.len};
   if (slice.len > 0) {
@@ -340,14 +348,14 @@ static const uint8_t *copy_bytes(uint8_t **room, const uint8_t *bytes,
                        : NULL;
 }
 
-/* Pushes a copy of the record of a view, and shows that. [-0, +1, m] */
+/* Pushes a copy of the record of a view, which the view then shows.
+ * [-0, +1, m] */
 static void copy_record(lua_State *L, struct kad_view *view) {
   const struct kad_record *const record = view->subject.record;
   const size_t size = record->type.len + record->value.len + record->salt.len +
                       (record->publisher != NULL ? KAD_PUBLISHER_SIZE : 0) +
                       (record->signature != NULL ? KAD_SIGNATURE_SIZE : 0);
-  struct copied_record *const copy =
-      lua_newuserdatauv(L, sizeof *copy + size, 0);
+  struct record_copy *const copy = lua_newuserdatauv(L, sizeof *copy + size, 0);
   uint8_t *room = copy->bytes;
   copy->record = *record;
   copy->record.type = copy_slice(&room, record->type);
@@ -362,7 +370,7 @@ static void copy_record(lua_State *L, struct kad_view *view) {
 
 static void copy_request(lua_State *L, struct kad_view *view) {
   const struct kad_request *const request = view->subject.request;
-  struct copied_request *const copy = lua_newuserdatauv(
+  struct request_copy *const copy = lua_newuserdatauv(
       L, sizeof *copy + request->method.len + request->args.len, 0);
   uint8_t *room = copy->bytes;
   copy->request.method = copy_slice(&room, request->method);
@@ -370,8 +378,8 @@ static void copy_request(lua_State *L, struct kad_view *view) {
   view->subject.request = &copy->request;
 }
 
-/* A context shows who asks, why and when, and nothing that is borrowed: of
- * records only whether there were any, which says that it has a reason. */
+/* A context shows from, reason and now, and nothing that is borrowed. Of the
+ * records it only needs whether there were any: then it has a reason. */
 static void copy_context(lua_State *L, struct kad_view *view) {
   struct kad_hook_call *const copy = lua_newuserdatauv(L, sizeof *copy, 0);
   *copy = *view->subject.call;
@@ -384,13 +392,13 @@ static void copy_context(lua_State *L, struct kad_view *view) {
 
 static void push_copy(lua_State *L, struct kad_view *view) {
   switch (view->kind) {
-  case KAD_VIEW_RECORD:
+  case KAD_VIEW_KIND_RECORD:
     copy_record(L, view);
     return;
-  case KAD_VIEW_REQUEST:
+  case KAD_VIEW_KIND_REQUEST:
     copy_request(L, view);
     return;
-  case KAD_VIEW_CONTEXT:
+  case KAD_VIEW_KIND_CONTEXT:
     copy_context(L, view);
     return;
   }
@@ -398,35 +406,34 @@ static void push_copy(lua_State *L, struct kad_view *view) {
 
 /* ----------------------------------------------------------------- rings -- */
 
-static const char views_key = 0;
-
 enum {
-  VIEWS_TABLE = 1 /* the user value of the rings */
+  VIEWS_TABLE = 1, /* user value of the rings */
+  VIEW_COPY = 1    /* user value of a view */
 };
 
 struct kad_views *kad_views_of(lua_State *L) {
   luaL_checkstack(L, 3, NULL);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.views);
   struct kad_views *views = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (views == NULL) {
     views = lua_newuserdatauv(L, sizeof *views, 1);
     memset(views, 0, sizeof *views);
-    lua_createtable(L, KAD_VIEW_KINDS * KAD_VIEW_RING, 0);
+    lua_createtable(L, KAD_VIEW_KIND_COUNT * KAD_VIEW_RING, 0);
     lua_setiuservalue(L, -2, VIEWS_TABLE);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &views_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.views);
   }
   return views;
 }
 
 void kad_views_push_table(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.views);
   lua_getiuservalue(L, -1, VIEWS_TABLE);
   lua_remove(L, -2);
 }
 
-struct kad_view *kad_views_take(struct kad_views *views,
-                                enum kad_view_kind kind) {
+struct kad_view *kad_views_acquire(struct kad_views *views,
+                                   enum kad_view_kind kind) {
   struct kad_view *const view =
       views->rings[kind][views->next[kind] % KAD_VIEW_RING];
   if (view == NULL || view->busy || view->spent) {
@@ -437,10 +444,11 @@ struct kad_view *kad_views_take(struct kad_views *views,
   return view;
 }
 
-/* Keeps a busy view whose place another will have. [-0, +0, m] */
+/* Keeps a busy view in the registry: another view gets its place. The table of
+ * views is at the top. [-0, +0, m] */
 static void displace(lua_State *L, struct kad_view *view) {
   lua_rawgeti(L, -1, view->place);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, view);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &view->anchor_key);
   view->displaced = true;
 }
 
@@ -467,7 +475,7 @@ void kad_views_refill(lua_State *L, struct kad_views *views,
 /* Pushes a busy view. [-0, +1, -] */
 static void push_view(lua_State *L, const struct kad_view *view) {
   if (view->displaced) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, view);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &view->anchor_key);
     return;
   }
   kad_views_push_table(L);
@@ -475,33 +483,33 @@ static void push_view(lua_State *L, const struct kad_view *view) {
   lua_remove(L, -2);
 }
 
-void kad_view_keep(lua_State *L, struct kad_view *view) {
+void kad_view_copy_subject(lua_State *L, struct kad_view *view) {
   luaL_checkstack(L, 10, NULL);
   push_view(L, view);
   push_copy(L, view);
-  lua_setiuservalue(L, -2, 1);
-  view->kept = true;
+  lua_setiuservalue(L, -2, VIEW_COPY);
+  view->has_copy = true;
   lua_pop(L, 1);
 }
 
-void kad_view_give(lua_State *L, struct kad_view *view) {
+void kad_view_release(lua_State *L, struct kad_view *view) {
   if (view == NULL) {
     return;
   }
   memset(&view->subject, 0, sizeof view->subject);
-  view->spent = view->kept;
-  view->kept = false;
+  view->spent = view->has_copy;
+  view->has_copy = false;
   view->busy = false;
   if (view->displaced) {
     lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, view);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &view->anchor_key);
   }
 }
 
 const struct kad_view *kad_view_test_record(lua_State *L, int index) {
   const struct kad_view *view = NULL;
   if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_keys[KAD_VIEW_RECORD]);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.record_metatable);
     view = lua_rawequal(L, -1, -2) ? lua_touserdata(L, index) : NULL;
     lua_pop(L, 2);
   }

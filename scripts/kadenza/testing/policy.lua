@@ -293,19 +293,19 @@ end
 local function await_result(self, number)
   local deadline_ms = self.about.deadlines[number] or 0
   for _ = 0, deadline_ms > 0 and deadline_ms or DEADLINE_MS do
-    local result = self.handle:take_answer()
+    local result = self.handle:take_probe_result()
     if result then
       return result
     end
     self.net:run(1)
   end
-  self.handle:give_up()
+  self.handle:cancel_probe()
   self.net:run(1)
-  return self.handle:take_answer() or { verdict = "failed" }
+  return self.handle:take_probe_result() or { verdict = "failed" }
 end
 
 local function call_hook(self, number, call)
-  return self.handle:ask(number, call) or await_result(self, number)
+  return self.handle:probe(number, call) or await_result(self, number)
 end
 
 -- Removes the fields that are ignored in records of a merge or select.

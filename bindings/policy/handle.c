@@ -1,0 +1,361 @@
+/* handle.c: the handles that Lua code has of hosts: it makes hosts, installs
+ * their policies in nodes, and closes them.
+ *
+ * A host has two users: the ruleset of its node, until the core releases it,
+ * and a handle in the state that made it. The last user to end frees the host.
+ * A VM is closed with its handle, so never inside a call into it. */
+#include "policy/handle.h"
+
+#include "lua/link.h"
+#include "policy/hook.h"
+#include "policy/hook_pending.h"
+#include "policy/hook_probe.h"
+#include "policy/install.h"
+#include "policy/migration.h"
+#include "policy/runner.h"
+#include "policy/vm.h"
+#include "policy/vm_log.h"
+
+static const char handle_name[] = "kadenza.PolicyHost";
+
+/* The memory of a handle. */
+struct handle {
+  struct kad_host *host; /* NULL once closed */
+};
+
+/* ---------------------------------------------------------------- closing --
+ */
+
+/* Closes a handle, which may be closed already. Tasks that are left in a VM are
+ * canceled, so that their `<close>` variables run. Hooks are pending then only
+ * if the state of the node itself is closed. [-0, +0, m] */
+static void close_handle(lua_State *L, struct handle *handle) {
+  struct kad_host *const host = handle->host;
+  if (host != NULL) {
+    handle->host = NULL;
+    (void)kad_host_finish(host, true);
+    if (host->L != NULL) {
+      kad_runner_free_all(host);
+    }
+    kad_host_close(L, host);
+    kad_host_release(host);
+  }
+}
+
+static int handle_close(lua_State *L) {
+  struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  if (handle->host != NULL && kad_host_is_running(handle->host)) {
+    return luaL_error(L, "policies cannot be closed while they run");
+  }
+  close_handle(L, handle);
+  return 0;
+}
+
+static int handle_gc(lua_State *L) {
+  close_handle(L, luaL_checkudata(L, 1, handle_name));
+  return 0;
+}
+
+/* ----------------------------------------------------------------- making --
+ */
+
+/* Pushes a handle of a new host of the node at `arg`. Returns the host, or NULL
+ * when memory ends. [-0, +1, v] */
+static struct kad_host *push_host(lua_State *L, int arg) {
+  const struct kad_lua_node *const node = kad_lua_check_node(L, arg);
+  struct handle *const handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = (struct handle){0};
+  luaL_setmetatable(L, handle_name);
+  handle->host = kad_host_new(L, node);
+  return handle->host;
+}
+
+/* policy_host(node, setup) → handle, or nil, message, code. The host is in the
+ * caller's own state; policy_swap installs it. */
+static int policy_host(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  struct kad_host *const host = push_host(L, 1);
+  if (host == NULL) {
+    return kad_lua_push_error(L, KAD_ENOMEM);
+  }
+  host->L = kad_lua_context(L)->main;
+  host->meter = kad_meter_of(L);
+  lua_pushvalue(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.setup);
+  return 1;
+}
+
+/* What load_files needs, and its outcome. */
+struct loading {
+  const struct kad_lua_node *node;
+  const struct kad_lua_network *network;
+  struct kad_slice files; /* packed */
+  struct kad_host *host;
+  bool loaded;
+};
+
+/* In the VM: calls host.load_files(node, network, files, log) → set-up, or nil
+ * and a message, which is left. [-0, +0, e] */
+static int load_files(lua_State *L) {
+  struct loading *const loading = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "kadenza.policy.host");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "load_files");
+  (void)kad_lua_borrow_node(L, loading->node);
+  (void)kad_lua_borrow_network(L, loading->network);
+  kad_lua_push_slice(L, loading->files);
+  lua_pushcfunction(L, kad_vm_log);
+  lua_call(L, 4, 2);
+  loading->loaded = lua_istable(L, -2);
+  if (loading->loaded) {
+    lua_pop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &loading->host->keys.setup);
+  } else {
+    kad_host_leave_text(L, loading->host);
+  }
+  return 0;
+}
+
+/* Pushes nil, the text that was left in `host`, and a code. [-0, +3, m] */
+static int push_problem(lua_State *L, const struct kad_host *host) {
+  size_t len = 0;
+  luaL_pushfail(L);
+  const char *const text = kad_host_push_text(host, &len);
+  if (text != NULL) {
+    lua_pushlstring(L, text, len);
+  } else {
+    lua_pushliteral(L, "out of memory");
+  }
+  if (host->L != L) {
+    lua_pop(host->L, 1);
+  } else {
+    lua_remove(L, -2);
+  }
+  lua_pushliteral(L, "KAD_EINVAL");
+  return 3;
+}
+
+/* policy_vm(node, network, files, sources, memory bytes, instructions, log) →
+ * handle, or nil, message, code. Loads files into a VM of their own;
+ * policy_swap installs them. */
+static int policy_vm(lua_State *L) {
+  struct loading loading = {
+      .node = kad_lua_check_node(L, 1),
+      .network = kad_lua_check_network(L, 2),
+      .files = kad_lua_check_slice(L, 3),
+  };
+  luaL_checktype(L, 4, LUA_TTABLE);
+  const lua_Integer memory = kad_lua_check_integer(L, 5, 1 << 20, 1LL << 40);
+  const lua_Integer budget = kad_lua_check_integer(L, 6, 1, 1LL << 40);
+  luaL_checktype(L, 7, LUA_TFUNCTION);
+  lua_settop(L, 7);
+  struct kad_host *const host = push_host(L, 1);
+  if (host == NULL) {
+    return kad_lua_push_error(L, KAD_ENOMEM);
+  }
+  lua_pushvalue(L, 7);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.log);
+  host->memory_limit = (size_t)memory;
+  const int error = kad_vm_new(L, 4, host);
+  if (error != 0) {
+    return kad_lua_push_error(L, error);
+  }
+  loading.host = host;
+  host->meter->budget = (uint64_t)budget;
+  if (kad_host_run(host, load_files, &loading) == LUA_OK && loading.loaded) {
+    return 1;
+  }
+  const int results = push_problem(L, host);
+  close_handle(L, lua_touserdata(L, 8));
+  return results;
+}
+
+static struct kad_host *check_host(lua_State *L, int arg) {
+  const struct handle *const handle = luaL_checkudata(L, arg, handle_name);
+  luaL_argcheck(L, handle->host != NULL && handle->host->L != NULL, arg,
+                "closed policies");
+  return handle->host;
+}
+
+/* A function of the set-up. */
+struct setup_call {
+  const struct kad_host *host;
+  const char *name;
+};
+
+static int call_setup(lua_State *L) {
+  const struct setup_call *const call = lua_touserdata(L, 1);
+  kad_host_push_field(L, call->host, call->name);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* handle:call(name): calls a function of the set-up: start, stop or halt. That
+ * may reload the policies: the host is kept until it has returned. */
+static int handle_call(lua_State *L) {
+  static const char *const names[] = {"start", "stop", "halt", NULL};
+  struct kad_host *const host = check_host(L, 1);
+  struct setup_call call = {
+      .host = host,
+      .name = names[luaL_checkoption(L, 2, NULL, names)],
+  };
+  host->users++;
+  (void)kad_host_protect(host, false, call_setup, &call,
+                         kad_lua_context(host->L)->report);
+  kad_host_release(host);
+  return 0;
+}
+
+/* --------------------------------------------------------------- swapping --
+ */
+
+static int install(lua_State *L) {
+  struct kad_installation *const installation = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &installation->host->keys.setup);
+  kad_policy_install(L, installation);
+  return 0;
+}
+
+/* policy_swap(handle[, old]) → true and whether states were lost, or nil,
+ * message, code. Gives the node the policies of `handle`, with what the
+ * policies of `old` save. It is one call, so that nothing runs in between. */
+static int policy_swap(lua_State *L) {
+  struct kad_host *const host = check_host(L, 1);
+  struct kad_host *const old = lua_isnoneornil(L, 2) ? NULL : check_host(L, 2);
+  struct kad_installation installation = {.host = host};
+  bool lost = false;
+  lua_settop(L, 2);
+  kad_host_forget_text(host);
+  if (old != NULL && !kad_migration_run(old, host, &lost)) {
+    return push_problem(L, host);
+  }
+  if (host->link->node == NULL) {
+    return kad_lua_push_error(L, KAD_ECLOSED);
+  }
+  if (kad_host_run(host, install, &installation) != LUA_OK) {
+    return push_problem(L, host);
+  }
+  if (installation.error != 0) {
+    return kad_lua_push_error(L, installation.error);
+  }
+  lua_pushboolean(L, true);
+  lua_pushboolean(L, lost);
+  return 2;
+}
+
+/* handle:is_released() → true once none of the policies' work is under way */
+static int handle_is_released(lua_State *L) {
+  const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  const struct kad_host *const host = handle->host;
+  lua_pushboolean(L, host == NULL ||
+                         (host->users == 1 && !kad_host_is_running(host)));
+  return 1;
+}
+
+/* handle:finish() → true once no task is left in the VM of released policies.
+ * Tasks that are left are canceled, and end in the next turns of the loop. */
+static int handle_finish(lua_State *L) {
+  const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  lua_pushboolean(L,
+                  handle->host == NULL || kad_host_finish(handle->host, false));
+  return 1;
+}
+
+static void set_number(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/* handle:stats() → table: hooks by name, memory, clamped, log_dropped */
+static int handle_stats(lua_State *L) {
+  const struct kad_host *const host = check_host(L, 1);
+  lua_newtable(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < host->hook_count; i++) {
+    kad_hook_push_stats(L, &host->hooks[i]);
+    lua_setfield(L, -2, host->hooks[i].name);
+  }
+  lua_setfield(L, -2, "hooks");
+  set_number(L, "memory", host->memory_used);
+  set_number(L, "clamped", host->clamped);
+  set_number(L, "log_dropped", host->log_dropped);
+  return 1;
+}
+
+/* Leaves the text that setup.describe() returns. [-0, +0, e] */
+static int leave_description(lua_State *L) {
+  const struct kad_host *const host = lua_touserdata(L, 1);
+  kad_host_push_field(L, host, "describe");
+  lua_call(L, 0, 1);
+  luaL_checktype(L, -1, LUA_TSTRING);
+  kad_host_leave_text(L, host);
+  return 0;
+}
+
+/* handle:describe() → the string that setup.describe() returns, or nil,
+ * message, code */
+static int handle_describe(lua_State *L) {
+  struct kad_host *const host = check_host(L, 1);
+  size_t len = 0;
+  const int status = kad_host_protect(host, false, leave_description, host,
+                                      kad_lua_context(host->L)->report);
+  if (status != LUA_OK) {
+    return kad_lua_push_error(L, KAD_ENOMEM);
+  }
+  const char *const text = kad_host_push_text(host, &len);
+  lua_pushlstring(L, text, len);
+  lua_remove(host->L, host->L == L ? -2 : -1);
+  return 1;
+}
+
+/* handle:probe(number, call) → see kad_hook_probe */
+static int handle_probe(lua_State *L) {
+  return kad_hook_probe(L, check_host(L, 1));
+}
+
+/* handle:take_probe_result() → the result of the pending probe once it has one,
+ * or nil */
+static int handle_take_probe_result(lua_State *L) {
+  kad_hook_probe_take_result(L, check_host(L, 1));
+  return 1;
+}
+
+/* handle:cancel_probe(): cancels the pending probe, as its deadline would */
+static int handle_cancel_probe(lua_State *L) {
+  struct kad_host *const host = check_host(L, 1);
+  if (host->probe.call_id != 0) {
+    kad_hook_pending_cancel(host, host->probe.call_id);
+  }
+  return 0;
+}
+
+void kad_handle_add_functions(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"policy_host", policy_host},
+      {"policy_vm", policy_vm},
+      {"policy_swap", policy_swap},
+      {NULL, NULL},
+  };
+  static const luaL_Reg methods[] = {
+      {"call", handle_call},
+      {"stats", handle_stats},
+      {"probe", handle_probe},
+      {"take_probe_result", handle_take_probe_result},
+      {"cancel_probe", handle_cancel_probe},
+      {"describe", handle_describe},
+      {"is_released", handle_is_released},
+      {"finish", handle_finish},
+      {"close", handle_close},
+      {NULL, NULL},
+  };
+  static const luaL_Reg meta[] = {
+      {"__gc", handle_gc},
+      {"__close", handle_close},
+      {NULL, NULL},
+  };
+  kad_lua_push_metatable(L, handle_name, methods, NULL, meta);
+  lua_pop(L, 1);
+  luaL_setfuncs(L, functions, 0);
+}

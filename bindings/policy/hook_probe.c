@@ -1,0 +1,250 @@
+#include "policy/hook_probe.h"
+
+#include "policy/hook_failure.h"
+#include "policy/hook_run.h"
+
+#include <string.h>
+
+/* A call and what it borrows. The table that it was read from keeps the
+ * strings. */
+struct probe_call {
+  struct kad_hook_call call;
+  struct kad_record record;
+  struct kad_request request;
+};
+
+/* Pushes the field `name` of the table at `index`; pops it again and returns
+ * false if it is nil. [-0, +0|1, m] */
+static bool push_field(lua_State *L, int index, const char *name) {
+  if (lua_getfield(L, index, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  return true;
+}
+
+/* Reads a record, with its age, which kad_lua_check_record ignores.
+ * [-0, +0, v] */
+static void read_record(lua_State *L, int index, unsigned bits,
+                        struct kad_record *record) {
+  lua_Integer age = 0;
+  kad_lua_check_record(L, index, bits, record);
+  (void)kad_lua_field_integer(L, index, "age", 0, UINT32_MAX, &age);
+  record->age = (uint32_t)age;
+}
+
+/* Reads the list `held`. Its array is left on the stack. [-0, +0|1, v] */
+static void read_held(lua_State *L, int index, unsigned bits,
+                      struct kad_hook_call *call) {
+  if (!push_field(L, index, "held")) {
+    return;
+  }
+  const int list = lua_gettop(L);
+  luaL_checktype(L, list, LUA_TTABLE);
+  const size_t count = (size_t)lua_rawlen(L, list);
+  struct kad_record *const held =
+      lua_newuserdatauv(L, count * sizeof *held + 1, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    read_record(L, lua_gettop(L), bits, &held[i]);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, list);
+  call->held = held;
+  call->held_count = count;
+}
+
+/* Reads the contact `from` and its `proven`. [-0, +0, v] */
+static void read_from(lua_State *L, int index, unsigned bits,
+                      struct kad_hook_call *call) {
+  struct kad_slice text;
+  const size_t len = bits / 8;
+  if (!push_field(L, index, "from")) {
+    return;
+  }
+  const int from = lua_gettop(L);
+  luaL_checktype(L, from, LUA_TTABLE);
+  if (kad_lua_field_string(L, from, "id", len, len, &text)) {
+    memcpy(call->from.id.bytes, text.data, len);
+  }
+  if (kad_lua_field_string(L, from, "address", 1, 64, &text) &&
+      kad_address_parse(text, &call->from.address) != 0) {
+    luaL_error(L, "'%s' is no address such as 192.0.2.1:6881",
+               (const char *)text.data);
+  }
+  (void)kad_lua_field_boolean(L, from, "proven", &call->proven);
+  lua_pop(L, 1);
+}
+
+/* Reads `method` and `args` of a request. The encoding of the arguments is left
+ * on the stack. [-0, +0|1, v] */
+static void read_request(lua_State *L, int index,
+                         struct probe_call *probe_call) {
+  struct kad_request *const request = &probe_call->request;
+  if (!kad_lua_field_string(L, index, "method", 1, 64, &request->method)) {
+    return;
+  }
+  probe_call->call.request = request;
+  if (push_field(L, index, "args")) {
+    kad_lua_bencode_encode(L, lua_gettop(L), "args", true);
+    lua_remove(L, -2);
+    request->args = kad_lua_check_slice(L, lua_gettop(L));
+  }
+}
+
+static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
+  static const char *const names[] = {"store", "republish", "handoff", "cache",
+                                      "get",   "expire",    NULL};
+  static const enum kad_reason reasons[] = {
+      KAD_REASON_STORE, KAD_REASON_REPUBLISH, KAD_REASON_HANDOFF,
+      KAD_REASON_CACHE, KAD_REASON_GET,       KAD_REASON_EXPIRE};
+  if (push_field(L, index, "reason")) {
+    call->reason = reasons[luaL_checkoption(L, -1, NULL, names)];
+    lua_pop(L, 1);
+  }
+}
+
+/* Reads the call in the table at `index`. What it borrows is left on the
+ * stack. [-0, +n, v] */
+static void read_call(lua_State *L, int index, unsigned bits,
+                      struct probe_call *probe_call) {
+  struct kad_hook_call *const call = &probe_call->call;
+  luaL_checkstack(L, 10, NULL);
+  if (push_field(L, index, "record")) {
+    read_record(L, lua_gettop(L), bits, &probe_call->record);
+    call->record = &probe_call->record;
+    lua_pop(L, 1); /* the call keeps it */
+  }
+  read_from(L, index, bits, call);
+  read_reason(L, index, call);
+  read_held(L, index, bits, call);
+  read_request(L, index, probe_call);
+}
+
+static const char *verdict_name(enum kad_verdict verdict) {
+  switch (verdict) {
+  case KAD_VERDICT_ACCEPT:
+    return "accept";
+  case KAD_VERDICT_REJECT:
+    return "reject";
+  case KAD_VERDICT_DROP:
+    return "drop";
+  case KAD_VERDICT_FAILED:
+  case KAD_VERDICT_PENDING:
+    return "failed";
+  }
+  return "failed";
+}
+
+static void set_records(lua_State *L, const struct kad_hook_result *result,
+                        unsigned bits) {
+  lua_createtable(L, (int)result->record_count, 0);
+  for (size_t i = 0; i < result->record_count; i++) {
+    kad_lua_push_record(L, &result->records[i], bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "records");
+}
+
+static void set_rejection(lua_State *L, const struct kad_hook_result *result) {
+  lua_pushinteger(L, result->code != 0 ? result->code : KAD_CODE_REFUSED);
+  lua_setfield(L, -2, "code");
+  kad_lua_push_slice(L, result->reason);
+  lua_setfield(L, -2, "reason");
+}
+
+/* Sets the fields of a result that accepts. [-0, +0, m] */
+static void set_accepted(lua_State *L, const struct kad_hook *hook,
+                         const struct kad_hook_result *result) {
+  switch (hook->kind) {
+  case KAD_HOOK_KIND_MERGE:
+  case KAD_HOOK_KIND_SELECT:
+    set_records(L, result, hook->host->bits);
+    return;
+  case KAD_HOOK_KIND_EXPIRE:
+  case KAD_HOOK_KIND_REPUBLISH:
+    lua_pushinteger(L, result->seconds);
+    lua_setfield(L, -2, "seconds");
+    return;
+  case KAD_HOOK_KIND_RPC:
+    if (kad_lua_bencode_decode(L, result->reply) == 0) {
+      lua_setfield(L, -2, "reply");
+    }
+    return;
+  case KAD_HOOK_KIND_VALIDATE:
+  case KAD_HOOK_KIND_REQUEST:
+  case KAD_HOOK_KIND_CONTACT:
+  case KAD_HOOK_KIND_NOTICE:
+  case KAD_HOOK_KIND_CODEC:
+    return;
+  }
+}
+
+/* Pushes a result as a table: verdict, and code, reason, records, seconds or
+ * reply. [-0, +1, m] */
+static void push_result(lua_State *L, const struct kad_hook *hook,
+                        const struct kad_hook_result *result) {
+  luaL_checkstack(L, 6, NULL);
+  lua_newtable(L);
+  lua_pushstring(L, verdict_name(result->verdict));
+  lua_setfield(L, -2, "verdict");
+  if (result->verdict == KAD_VERDICT_REJECT) {
+    set_rejection(L, result);
+  } else if (result->verdict == KAD_VERDICT_ACCEPT) {
+    set_accepted(L, hook, result);
+  }
+}
+
+/* Keeps the result of a pending probe in the parent. */
+struct kept_result {
+  const struct kad_hook *hook;
+  const struct kad_hook_result *result;
+};
+
+/* [-0, +0, m] */
+static int keep_result(lua_State *L) {
+  const struct kept_result *const kept = lua_touserdata(L, 1);
+  push_result(L, kept->hook, kept->result);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept->hook->host->keys.probe_result);
+  return 0;
+}
+
+/* A kad_probe_done_fn. */
+static void end_probe(struct kad_hook *hook,
+                      const struct kad_hook_result *result) {
+  struct kad_host *const host = hook->host;
+  struct kept_result kept = {.hook = hook, .result = result};
+  host->probe.call_id = 0;
+  (void)kad_lua_protect(host->parent, keep_result, &kept,
+                        kad_lua_context(host->parent)->report);
+}
+
+int kad_hook_probe(lua_State *L, struct kad_host *host) {
+  struct probe_call probe = {.call = {.node = host->link->node}};
+  struct kad_hook_result result = {.verdict = KAD_VERDICT_FAILED};
+  const lua_Integer number =
+      kad_lua_check_integer(L, 2, 1, (lua_Integer)host->hook_count);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  luaL_argcheck(L, host->probe.call_id == 0, 1, "another call waits");
+  read_call(L, 3, host->bits, &probe);
+  struct kad_hook *const hook = &host->hooks[number - 1];
+  host->probe.call_id = UINT64_MAX - host->probe.count++;
+  host->probe.done = end_probe;
+  probe.call.call_id = host->probe.call_id;
+  probe.call.now = kad_network_now(host->link->network);
+  kad_hook_failure_forget(hook);
+  host->log_lines = 0;
+  kad_hook_run(hook, &probe.call, &result);
+  if (result.verdict == KAD_VERDICT_PENDING) {
+    return 0;
+  }
+  host->probe.call_id = 0;
+  push_result(L, hook, &result);
+  return 1;
+}
+
+void kad_hook_probe_take_result(lua_State *L, struct kad_host *host) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &host->keys.probe_result);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.probe_result);
+}

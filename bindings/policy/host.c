@@ -1,0 +1,149 @@
+#include "policy/host.h"
+
+#include "lua/link.h"
+#include "policy/hook.h"
+
+struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node) {
+  const struct kad_allocator heap = kad_allocator_default();
+  struct kad_lua_context *const context = kad_lua_context(L);
+  struct kad_host *const host = heap.resize(heap.state, NULL, 0, sizeof *host);
+  if (host != NULL) {
+    *host = (struct kad_host){
+        .link = kad_lua_link_share(node->link),
+        .users = 1,
+        .bits = node->bits,
+        .parent = context->main,
+    };
+  }
+  return host;
+}
+
+void kad_host_release(struct kad_host *host) {
+  const struct kad_allocator heap = kad_allocator_default();
+  if (--host->users > 0) {
+    return;
+  }
+  kad_lua_link_release(host->link);
+  (void)heap.resize(heap.state, host->hooks,
+                    host->hook_count * sizeof *host->hooks, 0);
+  (void)heap.resize(heap.state, host->types,
+                    host->type_count * sizeof *host->types, 0);
+  (void)heap.resize(heap.state, host, sizeof *host, 0);
+}
+
+void kad_host_push_field(lua_State *L, const struct kad_host *host,
+                         const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &host->keys.setup);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+void kad_host_ignore_error(lua_State *L, int status) {
+  (void)L;
+  (void)status;
+}
+
+int kad_host_protect(struct kad_host *host, bool own, lua_CFunction body,
+                     void *argument, kad_lua_report_fn *report) {
+  struct kad_meter_entry entry;
+  if (!host->owns_state) { /* the state that made the host meters itself */
+    return kad_lua_protect(host->L, body, argument, report);
+  }
+  kad_meter_enter(host->L, host->meter, &entry);
+  entry.own = own;
+  const int status = kad_lua_protect(host->L, body, argument, report);
+  kad_meter_leave(host->meter);
+  return status;
+}
+
+/* ------------------------------------------------------------------ texts --
+ */
+
+void kad_host_leave_text(lua_State *L, const struct kad_host *host) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.text);
+}
+
+/* The report of VMs: leaves the message. */
+static void leave_message(lua_State *L, int status) {
+  const struct kad_lua_context *const context = kad_lua_context(L);
+  if (status != LUA_ERRMEM) {
+    lua_pushvalue(L, -1);
+    kad_host_leave_text(L, context->host);
+  }
+}
+
+int kad_host_run(struct kad_host *host, lua_CFunction body, void *argument) {
+  return kad_host_protect(host, false, body, argument,
+                          host->owns_state ? leave_message
+                                           : kad_lua_context(host->L)->report);
+}
+
+const char *kad_host_push_text(const struct kad_host *host, size_t *len) {
+  lua_checkstack(host->L, 2);
+  lua_rawgetp(host->L, LUA_REGISTRYINDEX, &host->keys.text);
+  return lua_tolstring(host->L, -1, len);
+}
+
+void kad_host_forget_text(const struct kad_host *host) {
+  lua_checkstack(host->L, 2);
+  lua_pushnil(host->L);
+  kad_host_leave_text(host->L, host);
+}
+
+/* ----------------------------------------------------------------- ending --
+ */
+
+struct finish {
+  const struct kad_host *host;
+  bool at_last;
+  bool finished; /* nothing is left */
+};
+
+/* Calls setup.finish(at_last) → whether nothing is left. [-0, +0, e] */
+static int call_finish(lua_State *L) {
+  struct finish *const finish = lua_touserdata(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &finish->host->keys.setup) ==
+          LUA_TTABLE &&
+      lua_getfield(L, -1, "finish") == LUA_TFUNCTION) {
+    lua_pushboolean(L, finish->at_last);
+    lua_call(L, 1, 1);
+    finish->finished = lua_toboolean(L, -1);
+  }
+  return 0;
+}
+
+/* The tasks end as kadenza's own code: the memory of scripts may be full. */
+bool kad_host_finish(struct kad_host *host, bool at_last) {
+  struct finish finish = {.host = host, .at_last = at_last};
+  if (host->L == NULL || !host->owns_state || host->users > 1 ||
+      host->stopped) {
+    return true;
+  }
+  return kad_host_protect(host, true, call_finish, &finish, leave_message) !=
+             LUA_OK ||
+         finish.finished;
+}
+
+/* Removes the values of a host from the registry of the state that made it.
+ * [-0, +0, m] */
+static void remove_values(lua_State *L, const struct kad_host_keys *keys) {
+  const char *const all[] = {&keys->setup, &keys->node, &keys->text, &keys->log,
+                             &keys->probe_result};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, all[i]);
+  }
+}
+
+void kad_host_close(lua_State *L, struct kad_host *host) {
+  lua_State *const state = host->L;
+  host->L = NULL;
+  if (state != NULL && host->owns_state) {
+    lua_close(state);
+  }
+  remove_values(L, &host->keys);
+}
+
+bool kad_host_is_running(const struct kad_host *host) {
+  return host->owns_state && host->L != NULL && host->meter->entry != NULL;
+}

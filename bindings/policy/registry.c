@@ -1,0 +1,3 @@
+#include "policy/registry.h"
+
+const struct kad_policy_keys kad_policy_keys;

@@ -1,0 +1,36 @@
+/* registry.h: what the policy host keeps in the registries of Lua states.
+ *
+ * A key is the address of a char. The keys below hold one value in each state.
+ * Those of struct kad_host_keys hold one value for each host. Two more are
+ * members of what they belong to: `thread_key` of a runner holds its coroutine,
+ * and `anchor_key` of a view holds the view while it has no place in its ring.
+ */
+#ifndef KAD_POLICY_REGISTRY_H
+#define KAD_POLICY_REGISTRY_H
+
+/* One value in each state. */
+struct kad_policy_keys {
+  char meter;             /* userdata: struct kad_meter */
+  char views;             /* userdata: struct kad_views */
+  char record_metatable;  /* table: of views of records */
+  char request_metatable; /* table: of views of requests */
+  char context_metatable; /* table: of views of contexts */
+  char script_coroutines; /* table: coroutine → whether a script may resume
+                             it; has all coroutines that scripts have made */
+  char module_sources;    /* table: module name → text or compiled code; in
+                             VMs */
+};
+
+extern const struct kad_policy_keys kad_policy_keys;
+
+/* One value for each host. */
+struct kad_host_keys {
+  char setup;        /* table: the set-up; in the host's state */
+  char node;         /* userdata: `ctx.node` of scripts; in the host's state */
+  char text;         /* string: what a protected function leaves for the C
+                        function that runs it; in the host's state */
+  char log;          /* function: the log; in the parent of a VM */
+  char probe_result; /* table: the result of a pending probe; in the parent */
+};
+
+#endif

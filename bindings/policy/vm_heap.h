@@ -1,0 +1,15 @@
+/* vm_heap.h: the memory of a VM. It is capped: a script that is out of memory
+ * is killed, and no other part of the process notices. */
+#ifndef KAD_POLICY_VM_HEAP_H
+#define KAD_POLICY_VM_HEAP_H
+
+#include "policy/host.h"
+
+/* A lua_Alloc; `state` is the host. Blocks over the limit are refused. */
+void *kad_vm_heap_allocate(void *state, void *old, size_t old_size,
+                           size_t new_size);
+
+/* Sets the collector of a VM by how full its memory is. [-0, +0, -] */
+void kad_vm_heap_set_pace(struct kad_host *host);
+
+#endif

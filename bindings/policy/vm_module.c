@@ -1,0 +1,209 @@
+#include "policy/vm_module.h"
+
+#include "lua/kadenza_lua.h"
+#include "policy/coroutine.h"
+#include "policy/meter.h"
+#include "policy/registry.h"
+
+#include <lualib.h>
+
+#include <stdio.h>
+
+enum {
+  SOURCE_MAX = 1048576, /* bytes of a policy file */
+  READ_SIZE = 4096      /* bytes read at a time */
+};
+
+int kad_vm_module_search(lua_State *L) {
+  const char *const name = luaL_checkstring(L, 1);
+  size_t len = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.module_sources);
+  lua_getfield(L, -1, name);
+  const char *const text = lua_tolstring(L, -1, &len);
+  if (text == NULL) {
+    lua_pushfstring(L, "no module '%s' for policies", name);
+    return 1;
+  }
+  const char *const chunk = lua_pushfstring(L, "=%s", name);
+  if (luaL_loadbufferx(L, text, len, chunk, "bt") != LUA_OK) {
+    return lua_error(L);
+  }
+  lua_pushstring(L, chunk);
+  return 2;
+}
+
+/* Pushes the text of a file. Returns NULL, or a problem. [-0, +1, m] */
+static const char *read_file(lua_State *L, FILE *file) {
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  size_t total = 0;
+  size_t got = 0;
+  do {
+    char *const room = luaL_prepbuffsize(&buffer, READ_SIZE);
+    got = fread(room, 1, READ_SIZE, file);
+    luaL_addsize(&buffer, got);
+    total += got;
+  } while (got > 0 && total <= SOURCE_MAX);
+  luaL_pushresult(&buffer);
+  if (ferror(file)) {
+    return "it cannot be read";
+  }
+  return total > SOURCE_MAX ? "it is larger than a mebibyte" : NULL;
+}
+
+/* __gc of the file that read_source reads, which an error leaves open. */
+static int close_file(lua_State *L) {
+  FILE **const file = lua_touserdata(L, 1);
+  if (*file != NULL) {
+    fclose(*file);
+    *file = NULL;
+  }
+  return 0;
+}
+
+/* read_source(path) → text, or nil, message */
+static int read_source(lua_State *L) {
+  const char *const path = luaL_checkstring(L, 1);
+  FILE **const file = lua_newuserdatauv(L, sizeof(FILE *), 0);
+  *file = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_file);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  *file = fopen(path, "rb");
+  if (*file == NULL) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: no such file, or it cannot be opened", path);
+    return 2;
+  }
+  const char *const problem = read_file(L, *file);
+  fclose(*file);
+  *file = NULL;
+  if (problem != NULL) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", path, problem);
+    return 2;
+  }
+  return 1;
+}
+
+/* source(name) → the text of a module that the VM was given, or nil */
+static int source(lua_State *L) {
+  const char *const name = luaL_checkstring(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.module_sources);
+  lua_getfield(L, -1, name);
+  return 1;
+}
+
+/* load_text(text, chunk name, environment) → function, or nil, message: text
+ * only, no bytecode. */
+static int load_text(lua_State *L) {
+  size_t len = 0;
+  const char *const text = luaL_checklstring(L, 1, &len);
+  const char *const name = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (luaL_loadbufferx(L, text, len, name, "t") != LUA_OK) {
+    luaL_pushfail(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pushvalue(L, 3);
+  lua_setupvalue(L, -2, 1);
+  return 1;
+}
+
+/* freeze_strings(library): makes `library` the methods of strings, for good.
+ * [-0, +0, m] */
+static int freeze_strings(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  return 0;
+}
+
+/* Makes `require` search the disk, after the sources of the VM. `path` and
+ * `cpath` are at 1 and 2. [-0, +0, e] */
+static void widen_require(lua_State *L) {
+  lua_pushcfunction(L, luaopen_package);
+  lua_pushliteral(L, LUA_LOADLIBNAME);
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "path");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "cpath");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, kad_vm_module_search);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, LUA_LOADLIBNAME);
+  lua_pop(L, 1);
+  lua_setglobal(L, LUA_LOADLIBNAME);
+}
+
+/* open_standard(path, cpath): opens the libraries that a sandbox does not have,
+ * for trusted files. The environments of other files do not show them. */
+static int open_standard(lua_State *L) {
+  static const luaL_Reg libraries[] = {
+      {LUA_IOLIBNAME, luaopen_io},
+      {LUA_OSLIBNAME, luaopen_os},
+      {LUA_DBLIBNAME, luaopen_debug},
+      {NULL, NULL},
+  };
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  for (const luaL_Reg *library = libraries; library->name != NULL; library++) {
+    luaL_requiref(L, library->name, library->func, 1);
+    lua_pop(L, 1);
+  }
+  widen_require(L);
+  return 0;
+}
+
+/* is_spent() → whether the entry that runs has used up its budget */
+static int is_spent(lua_State *L) {
+  lua_pushboolean(L, kad_meter_is_spent(kad_meter_of(L)));
+  return 1;
+}
+
+/* charge(work): charges what a C function is about to do, in instructions */
+static int charge(lua_State *L) {
+  const lua_Number work = luaL_checknumber(L, 1);
+  if (work > 0) {
+    kad_meter_charge(kad_meter_of(L), work < 1e9 ? (uint64_t)work : 1000000000);
+  }
+  return 0;
+}
+
+/* has_length(table) → whether its metatable has __len */
+static int has_length(lua_State *L) {
+  lua_pushboolean(L, luaL_getmetafield(L, 1, "__len") != LUA_TNIL);
+  return 1;
+}
+
+int kad_vm_module_open(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"read_source", read_source}, {"source", source},
+      {"load_text", load_text},     {"freeze_strings", freeze_strings},
+      {"pcall", kad_meter_pcall},   {"charge", charge},
+      {"is_spent", is_spent},       {"open_standard", open_standard},
+      {"has_length", has_length},   {NULL, NULL},
+  };
+  kad_lua_push_safe_module(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_pushstring(L, kad_version());
+  lua_setfield(L, -2, "version");
+  kad_coroutine_push_library(L);
+  lua_setfield(L, -2, "coroutine");
+  return 1;
+}
