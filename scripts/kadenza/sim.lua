@@ -45,8 +45,8 @@ local M = {}
 ---@field join? boolean  false: nodes do not join
 ---@field config? kadenza.NodeOptions  of every node
 ---@field churn? kadenza.ChurnOptions
----@field nat? table<string, number>  shares of nodes behind NATs, by kind (see
----  net:nat); `idle` is the idle time of their mappings in seconds
+---@field nat? table<string, number>  shares of nodes behind NATs, by kind; see
+---  net:nat. `idle` is the idle time of their mappings in seconds
 ---@field watch? fun(net: kadenza.Sim)  called about every 0.1 seconds of
 ---  processor time during a run, to show its progress; its error ends the run
 
