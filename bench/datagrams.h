@@ -11,7 +11,7 @@ enum {
   DATAGRAM_BYTES = 2048,
 };
 
-/* A batch of datagrams, moved by one system call. */
+/* A batch of datagrams that one system call receives or sends. */
 struct datagrams {
   struct mmsghdr headers[DATAGRAMS_MAX];
   struct iovec vectors[DATAGRAMS_MAX];
@@ -20,28 +20,29 @@ struct datagrams {
   size_t count;
 };
 
-/* Makes an empty batch. It must not move in memory afterwards. */
+/* Makes an empty batch. The struct must not move in memory afterwards. */
 void datagrams_init(struct datagrams *datagrams);
 
-/* Receives what waits at `fd`, without blocking, in place of the batch.
+/* Replaces the batch by the datagrams that wait at `fd`. Does not block.
  *
- * Returns how many, 0 when nothing waits. */
+ * Returns their number. */
 size_t datagrams_receive(struct datagrams *datagrams, int fd);
 
 /* Returns the bytes of the i-th datagram received and writes its length. */
 const uint8_t *datagrams_get(const struct datagrams *datagrams, size_t i,
                              size_t *len);
 
-/* Returns room for one more, DATAGRAM_BYTES, or NULL when the batch is full. */
+/* Returns room for one more datagram (DATAGRAM_BYTES), or NULL when the batch
+ * is full. */
 uint8_t *datagrams_room(struct datagrams *datagrams);
 
-/* Adds the `len` bytes written at the room, to go to `to`. Copies: `to`. */
+/* Adds the datagram of `len` bytes that was written there, for the address
+ * `to`. Copies: `to`. */
 void datagrams_add(struct datagrams *datagrams, size_t len,
                    const struct sockaddr_in *to);
 
-/* Sends the batch from `fd` and empties it.
- *
- * What the kernel refuses is dropped: to a benchmark it is a loss. */
+/* Sends the batch from `fd` and empties it. Drops what the kernel refuses,
+ * which counts as lost. */
 void datagrams_send(struct datagrams *datagrams, int fd);
 
 #endif

@@ -1,8 +1,8 @@
-/* A bare UDP echo server: the physical limit that benchmarks are divided by.
+/* A UDP echo server: the upper limit with which benchmarks compare a node.
  *
- * It receives a batch with one recvmmsg, sends the same bytes back with one
- * sendmmsg, and does nothing else. Whatever a node costs beyond this is its
- * own work and not the kernel's.
+ * It receives a batch with one recvmmsg and sends the same bytes back with one
+ * sendmmsg. The difference between its cost and that of a node is the node's
+ * own work, not the kernel's.
  *
  *     echo [PORT]          127.0.0.1, port 0 picks a free one
  */
@@ -55,7 +55,7 @@ static void reset_headers(struct echo *echo, int count) {
   }
 }
 
-/* What the socket does not take at once is dropped, as a network would. */
+/* Sends the batch back. Drops what the socket does not accept at once. */
 static void send_back(int fd, struct echo *echo, int count) {
   for (int i = 0; i < count; i++) {
     echo->vectors[i].iov_len = echo->headers[i].msg_len;
@@ -97,7 +97,8 @@ static int open_socket(uint16_t port) {
   int size = SOCKET_BUFFER_BYTES;
   (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-  /* A signal may arrive just before the receive blocks. */
+  /* With a timeout, because a signal may arrive just before the receive blocks.
+   */
   struct timeval timeout = {.tv_usec = 100000};
   (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
   struct sockaddr_in address = {

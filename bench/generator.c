@@ -85,14 +85,13 @@ static struct generator_token *token_of(struct generator *generator,
   return &generator->tokens[source * keys + key];
 }
 
-/* Slot i belongs to source i mod sources for good. */
+/* Slot i always belongs to source i mod sources. */
 static uint32_t source_of(const struct generator *generator, uint32_t slot) {
   assert(generator->options.sources > 0);
   return slot % generator->options.sources;
 }
 
-/* A value differs in its first bytes, so that each source and key has its
- * own. */
+/* Makes the value of a source and key unique by its first bytes. */
 static void mark_value(struct generator *generator, uint32_t source,
                        uint32_t key) {
   uint32_t mark[2] = {source, key};
@@ -127,14 +126,15 @@ static uint32_t first_key(const struct generator *generator, uint32_t source) {
   return options->spread ? source % options->keys : 0;
 }
 
-/* Gives a free slot the source's next key; false when there is none left. */
-static bool take_key(struct generator *generator, uint32_t slot_index) {
+/* Gives a free slot the source's next key. Returns false after the last key of
+ * a sweep. */
+static bool assign_key(struct generator *generator, uint32_t slot_index) {
   const struct generator_options *options = &generator->options;
   struct generator_slot *slot = &generator->slots[slot_index];
   uint32_t source = source_of(generator, slot_index);
   uint32_t *next = &generator->next_key[source];
   if (slot->tries > 0) {
-    return true; /* a sweep asks again for what was lost */
+    return true; /* a sweep repeats a lost query */
   }
   if (*next >= options->keys) {
     if (generator->sweep) {
@@ -151,7 +151,7 @@ static void flush(struct generator *generator, uint32_t source) {
   datagrams_send(&generator->sending, generator->sources[source].fd);
 }
 
-static void ask(struct generator *generator, uint32_t slot_index) {
+static void send_query(struct generator *generator, uint32_t slot_index) {
   uint32_t source = source_of(generator, slot_index);
   struct generator_slot *slot = &generator->slots[slot_index];
   uint8_t *room = datagrams_room(&generator->sending);
@@ -170,8 +170,8 @@ static void ask(struct generator *generator, uint32_t slot_index) {
 static void fill_window(struct generator *generator, uint32_t source) {
   const struct generator_options *options = &generator->options;
   for (uint32_t i = source; i < options->window; i += options->sources) {
-    if (!generator->slots[i].busy && take_key(generator, i)) {
-      ask(generator, i);
+    if (!generator->slots[i].busy && assign_key(generator, i)) {
+      send_query(generator, i);
     }
   }
   flush(generator, source);
@@ -207,7 +207,7 @@ static void keep_token(struct generator *generator, uint32_t slot_index,
   memcpy(token->bytes, reply->token, reply->token_len);
 }
 
-/* Finds the query that a reply answers, or NULL when none waits for it. */
+/* Returns the slot of the query that a reply answers, or NULL. */
 static struct generator_slot *find_slot(struct generator *generator,
                                         const struct krpc_reply *reply,
                                         uint32_t source) {
@@ -225,8 +225,8 @@ static struct generator_slot *find_slot(struct generator *generator,
   return slot->busy && slot->generation == generation ? slot : NULL;
 }
 
-static void take_reply(struct generator *generator, uint32_t source,
-                       const struct krpc_reply *reply, size_t len) {
+static void handle_reply(struct generator *generator, uint32_t source,
+                         const struct krpc_reply *reply, size_t len) {
   struct generator_tally *tally = &generator->tally;
   struct generator_slot *slot = find_slot(generator, reply, source);
   if (slot == NULL) {
@@ -248,7 +248,7 @@ static void take_reply(struct generator *generator, uint32_t source,
   latency_add(&tally->latency, generator->now_ns - slot->sent_ns);
 }
 
-/* The sources are nodes too: they answer, and so become contacts. */
+/* Answers a query of the server, so that the source becomes its contact. */
 static void answer_query(struct generator *generator, uint32_t source,
                          const struct krpc_reply *query) {
   generator->tally.asked++;
@@ -261,8 +261,8 @@ static void answer_query(struct generator *generator, uint32_t source,
   datagrams_add(&generator->sending, len, &generator->options.server);
 }
 
-static void take_datagram(struct generator *generator, uint32_t source,
-                          size_t i) {
+static void handle_datagram(struct generator *generator, uint32_t source,
+                            size_t i) {
   size_t len = 0;
   const uint8_t *data = datagrams_get(&generator->received, i, &len);
   struct krpc_reply reply;
@@ -271,7 +271,7 @@ static void take_datagram(struct generator *generator, uint32_t source,
   } else if (reply.sort == 'q' && !generator->options.echo) {
     answer_query(generator, source, &reply);
   } else {
-    take_reply(generator, source, &reply, len);
+    handle_reply(generator, source, &reply, len);
   }
 }
 
@@ -282,16 +282,17 @@ static void serve_source(struct generator *generator, uint32_t source) {
     generator->now_ns = clock_ns();
   }
   for (size_t i = 0; i < count; i++) {
-    take_datagram(generator, source, i);
+    handle_datagram(generator, source, i);
   }
-  bool worth_it = generator->free_slots[source] >= generator->options.burst;
-  if (worth_it && !generator->stopped) {
+  bool has_burst = generator->free_slots[source] >= generator->options.burst;
+  if (has_burst && !generator->stopped) {
     fill_window(generator, source);
   }
   flush(generator, source);
 }
 
-/* Frees what waited too long. A sweep asks again, a few times. */
+/* Frees the slots of queries that got no reply in time. A sweep repeats such a
+ * query a few times. */
 static void expire(struct generator *generator) {
   uint64_t timeout_ns = (uint64_t)generator->options.timeout_ms * NS_PER_MS;
   for (uint32_t i = 0; i < generator->options.window; i++) {
@@ -337,9 +338,8 @@ static bool has_asked_all(const struct generator *generator) {
   return free_count == options->window && (generator->stopped || !keys_left);
 }
 
-/* Serves every source in turn until `end_ns`, or until a sweep has ended.
- * It never blocks: a sleeping client would charge its wake-ups to the
- * server. */
+/* Serves every source in turn until `end_ns`, or until a sweep has ended. Never
+ * blocks: the server would pay for the wake-up of a sleeping client. */
 static void run_until(struct generator *generator, uint64_t end_ns) {
   uint64_t expire_ns = 0;
   generator->now_ns = clock_ns();
@@ -424,7 +424,7 @@ struct generator_tally generator_measure(struct generator *generator) {
   tally.cpu.user_ns = after.user_ns - before.user_ns;
   tally.cpu.system_ns = after.system_ns - before.system_ns;
 
-  /* What is still under way is waited for, to tell the lost from the late. */
+  /* Waits for queries in flight, to separate lost from late replies. */
   generator->stopped = true;
   uint64_t drain_ns = (uint64_t)generator->options.timeout_ms * NS_PER_MS;
   run_until(generator, clock_ns() + drain_ns + 2 * expire_period_ns);

@@ -18,15 +18,15 @@ enum {
   GENERATOR_ERRORS_MAX = 16,
 };
 
-/* What to ask and how fast. */
+/* The queries to send, and their rate. */
 struct generator_options {
   struct sockaddr_in server;
   enum krpc_kind kind;
   uint32_t window;     /* queries in flight, 1 to GENERATOR_WINDOW_MAX */
-  uint32_t burst;      /* free places that a source gathers before it sends */
+  uint32_t burst;      /* free slots of a source before it sends queries */
   uint32_t sources;    /* addresses from 127.0.0.2 up */
-  uint32_t keys;       /* targets, each used by every source in turn, or with
-                          `spread` by one */
+  uint32_t keys;       /* targets; each source uses all of them, or with
+                          `spread` its own share */
   uint32_t value_size; /* bytes, of store */
   uint32_t timeout_ms; /* after which a query is lost */
   double seconds;      /* measured, after the warm-up */
@@ -45,7 +45,7 @@ struct generator_error {
   uint64_t count;
 };
 
-/* What came of one pass. */
+/* Counters of one pass. */
 struct generator_tally {
   uint64_t replies;   /* successful ones */
   uint64_t lost;      /* no reply within the timeout */
@@ -53,7 +53,7 @@ struct generator_tally {
   uint64_t bytes;     /* of the successful replies */
   uint64_t nodes;     /* contacts in them */
   uint64_t values;    /* values in them */
-  uint64_t asked;     /* queries that the server sent to us */
+  uint64_t asked;     /* queries that the server sent to the sources */
   uint64_t tokens;    /* replies with a write token */
   double seconds;
   struct server_cpu cpu; /* used in the pass */
@@ -74,8 +74,8 @@ struct generator_token {
   uint8_t bytes[KRPC_TOKEN_MAX];
 };
 
-/* A closed loop: as many queries in flight as the window admits, and a new
- * one for each that is answered or lost. */
+/* A closed loop: keeps as many queries in flight as the window admits, and
+ * sends a new one for each that is answered or lost. */
 struct generator {
   struct generator_options options;
   struct source sources[GENERATOR_SOURCES_MAX];
@@ -102,17 +102,17 @@ struct generator {
 int generator_init(struct generator *generator,
                    const struct generator_options *options);
 
-/* Closes and frees everything. `generator` may be one whose init failed. */
+/* Closes the sources and frees the memory, also after a failed init. */
 void generator_deinit(struct generator *generator);
 
-/* Does what has to precede the measurement: obtains a token for each source
- * and key where the kind needs one, and with `preload` stores each key.
+/* Prepares the measurement: obtains a token for each source and key if the kind
+ * needs one, and with `preload` stores each key.
  *
- * Takes no longer than `limit_ms`. Returns the passes' tallies added up. */
+ * Ends after `limit_ms` at the latest. Returns the sum of the tallies. */
 struct generator_tally generator_warm_up(struct generator *generator,
                                          uint64_t limit_ms);
 
-/* Measures for options.seconds. Returns what was counted in that time. */
+/* Measures for options.seconds. Returns the counters of that time. */
 struct generator_tally generator_measure(struct generator *generator);
 
 #endif

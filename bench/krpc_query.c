@@ -46,8 +46,8 @@ static uint8_t *put_tid(uint8_t *at, uint32_t tid) {
   return at;
 }
 
-/* Keys are written in bencode's order: id, implied_port, info_hash, port,
- * target, token, type, values. */
+/* Writes the keys in bencode's order: id, info_hash, port, target, token, type,
+ * values. */
 static uint8_t *put_arguments(uint8_t *at, const struct krpc_query *query) {
   enum krpc_kind kind = query->kind;
   at = put_text(at, "d2:id");

@@ -24,7 +24,7 @@ enum {
   KRPC_KINDS = KRPC_STORE + 1
 };
 
-/* What a query says. Fields that its kind has no use for are ignored. */
+/* The content of a query. Ignores the fields that its kind does not have. */
 struct krpc_query {
   enum krpc_kind kind;
   uint32_t tid;
@@ -44,21 +44,22 @@ struct krpc_query {
  * Returns its length. Source: BEP 5; kadenza's find_value and store. */
 size_t krpc_query_write(const struct krpc_query *query, uint8_t *out);
 
-/* Writes a reply to the query of transaction `tid`: `id` and no nodes, which
- * answers a ping and a find_node alike.
+/* Writes a reply to the query of transaction `tid` with `id` and no nodes,
+ * which answers ping and find_node.
  *
  * `out` has KRPC_QUERY_MAX bytes. `tid_len` is at most 64. Returns the length.
  * Source: BEP 5 "ping", "find_node". */
 size_t krpc_answer_write(const uint8_t *id, const uint8_t *tid, size_t tid_len,
                          uint8_t *out);
 
-/* Returns the method's name, as in `find_node`. */
+/* Returns the name of the method, such as "find_node". */
 const char *krpc_kind_name(enum krpc_kind kind);
 
-/* Finds the kind of that name. Returns 0, or -1 when there is none. */
+/* Finds the kind by name. Returns 0, or -1 for an unknown name. */
 int krpc_kind_find(const char *name, enum krpc_kind *kind);
 
-/* Returns the kind that obtains the token which `kind` needs, else `kind`. */
+/* Returns the kind of query that obtains the token for `kind`, or `kind` if it
+ * needs none. */
 enum krpc_kind krpc_kind_before(enum krpc_kind kind);
 
 #endif

@@ -6,10 +6,11 @@
 enum {
   ID_BYTES = 20,
   NODE_BYTES = 26,
-  INTEGER_MAX = 1000000000, /* greater ones are not read exactly */
+  INTEGER_MAX = 1000000000, /* larger integers are not exact */
 };
 
-/* A cursor over bencoded bytes; `bad` sticks, so it is tested once. */
+/* A cursor over bencoded bytes. `bad` stays set after an error, so that callers
+ * test it once. */
 struct reader {
   const uint8_t *at;
   const uint8_t *end;
@@ -21,12 +22,12 @@ struct text {
   size_t len;
 };
 
-static int peek(const struct reader *reader) {
+static int peek_byte(const struct reader *reader) {
   return reader->bad || reader->at == reader->end ? -1 : *reader->at;
 }
 
-static bool take(struct reader *reader, char wanted) {
-  if (peek(reader) != wanted) {
+static bool skip_byte(struct reader *reader, char wanted) {
+  if (peek_byte(reader) != wanted) {
     return false;
   }
   reader->at++;
@@ -36,7 +37,7 @@ static bool take(struct reader *reader, char wanted) {
 static int64_t read_digits(struct reader *reader) {
   int64_t number = 0;
   const uint8_t *start = reader->at;
-  while (peek(reader) >= '0' && peek(reader) <= '9') {
+  while (peek_byte(reader) >= '0' && peek_byte(reader) <= '9') {
     int digit = *reader->at++ - '0';
     number = number < INTEGER_MAX ? number * 10 + digit : number;
   }
@@ -46,7 +47,7 @@ static int64_t read_digits(struct reader *reader) {
 
 static struct text read_string(struct reader *reader) {
   int64_t len = read_digits(reader);
-  bool colon = take(reader, ':');
+  bool colon = skip_byte(reader, ':');
   if (reader->bad || !colon || len > reader->end - reader->at) {
     reader->bad = true;
     return (struct text){0};
@@ -57,18 +58,18 @@ static struct text read_string(struct reader *reader) {
 }
 
 static int64_t read_integer(struct reader *reader) {
-  bool opened = take(reader, 'i');
-  bool negative = take(reader, '-');
+  bool opened = skip_byte(reader, 'i');
+  bool negative = skip_byte(reader, '-');
   int64_t number = read_digits(reader);
-  reader->bad = !opened || !take(reader, 'e') || reader->bad;
+  reader->bad = !opened || !skip_byte(reader, 'e') || reader->bad;
   return negative ? -number : number;
 }
 
-/* Skips one value. Containers need no stack here, only how many are open. */
+/* Skips one value. Counts open containers; needs no stack. */
 static void skip_value(struct reader *reader) {
   size_t depth = 0;
   do {
-    int next = peek(reader);
+    int next = peek_byte(reader);
     if (next == 'd' || next == 'l') {
       reader->at++;
       depth++;
@@ -87,9 +88,9 @@ static bool is(struct text text, const char *name) {
   return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
 }
 
-/* Steps to the next key of an open dictionary; false at its end. */
+/* Reads the next key of an open dictionary. Returns false at its end. */
 static bool next_key(struct reader *reader, struct text *key) {
-  if (take(reader, 'e') || reader->bad) {
+  if (skip_byte(reader, 'e') || reader->bad) {
     return false;
   }
   *key = read_string(reader);
@@ -98,11 +99,11 @@ static bool next_key(struct reader *reader, struct text *key) {
 
 static size_t count_elements(struct reader *reader) {
   size_t count = 0;
-  if (!take(reader, 'l')) {
+  if (!skip_byte(reader, 'l')) {
     skip_value(reader);
     return 0;
   }
-  while (!reader->bad && !take(reader, 'e')) {
+  while (!reader->bad && !skip_byte(reader, 'e')) {
     skip_value(reader);
     count++;
   }
@@ -110,7 +111,7 @@ static size_t count_elements(struct reader *reader) {
 }
 
 static void read_body(struct reader *reader, struct krpc_reply *reply) {
-  if (!take(reader, 'd')) {
+  if (!skip_byte(reader, 'd')) {
     skip_value(reader);
     return;
   }
@@ -134,9 +135,9 @@ static void read_body(struct reader *reader, struct krpc_reply *reply) {
 }
 
 static void read_error(struct reader *reader, struct krpc_reply *reply) {
-  reader->bad = !take(reader, 'l') || reader->bad;
+  reader->bad = !skip_byte(reader, 'l') || reader->bad;
   reply->code = read_integer(reader);
-  while (!reader->bad && !take(reader, 'e')) {
+  while (!reader->bad && !skip_byte(reader, 'e')) {
     skip_value(reader);
   }
 }
@@ -162,7 +163,7 @@ static void read_field(struct reader *reader, struct text key,
 int krpc_reply_read(const uint8_t *data, size_t len, struct krpc_reply *reply) {
   struct reader reader = {.at = data, .end = data + len};
   struct krpc_reply found = {0};
-  if (!take(&reader, 'd')) {
+  if (!skip_byte(&reader, 'd')) {
     return -1;
   }
   struct text key;

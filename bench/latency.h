@@ -9,18 +9,17 @@ enum {
   LATENCY_OCTAVES = 32,
 };
 
-/* A histogram of durations with a bounded relative error. Zeroed is empty. */
+/* A histogram of durations with a bounded relative error. Empty when zeroed. */
 struct latency {
   uint64_t counts[LATENCY_OCTAVES * LATENCY_STEPS];
   uint64_t total;
 };
 
-/* Counts one duration. Units: ns; longer than about 70 s counts as that. */
+/* Counts one duration. Units: ns; durations above 70 s count as 70 s. */
 void latency_add(struct latency *latency, uint64_t duration_ns);
 
-/* Returns the duration that `fraction` of those counted do not exceed.
- *
- * Units: ns. Range: `fraction` 0 to 1. Returns 0 when nothing was counted. */
+/* Returns the duration that `fraction` of the counted durations do not exceed,
+ * or 0 when none was counted. Units: ns. Range: `fraction` 0 to 1. */
 uint64_t latency_quantile(const struct latency *latency, double fraction);
 
 #endif

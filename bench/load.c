@@ -1,6 +1,6 @@
 /* A closed-loop load generator for Kademlia nodes that speak KRPC.
  *
- * `load --help` says what it can do; README.md how it is used to measure. */
+ * `load --help` lists its options; README.md describes the measurements. */
 #define _GNU_SOURCE
 
 #include "generator.h"
@@ -28,7 +28,7 @@ static void request_stop(int number) {
 static int generate(const struct load_options *options) {
   struct generator *generator = calloc(1, sizeof(*generator));
   if (generator == NULL || generator_init(generator, &options->generator) < 0) {
-    return EXIT_FAILED; /* the process ends: nothing to give back */
+    return EXIT_FAILED; /* the process ends and frees everything */
   }
   struct generator_tally warm_up =
       generator_warm_up(generator, options->limit_ms);
@@ -54,18 +54,19 @@ static int fill(struct load_options *options) {
     swarm_deinit(&swarm);
     return EXIT_FAILED;
   }
-  size_t met = swarm_fill(&swarm, options->limit_ms);
-  printf("load: the server has queried %zu of %u nodes\n", met, options->fill);
+  size_t queried = swarm_fill(&swarm, options->limit_ms);
+  printf("load: the server has queried %zu of %u nodes\n", queried,
+         options->fill);
   fflush(stdout);
   swarm_hold(&swarm, HOLD_LIMIT_MS, &stopping);
   swarm_deinit(&swarm);
-  return met > 0 ? EXIT_SUCCESS : EXIT_FAILED;
+  return queried > 0 ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 int main(int argc, char **argv) {
   struct load_options options;
   if (load_options_parse(argc, argv, &options) < 0) {
-    fputs("load: --help says more\n", stderr);
+    fputs("load: --help lists the options\n", stderr);
     return EXIT_MISUSE;
   }
   if (options.help) {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the load generator's command line says. */
+/* Options of the load generator's command line. */
 struct load_options {
   struct generator_options generator;
   uint8_t server_id[KRPC_ID_BYTES];
@@ -14,10 +14,10 @@ struct load_options {
   uint32_t limit_ms;
   bool knows_id;
   bool json;
-  bool help; /* was asked for and printed */
+  bool help; /* --help was given; the usage is printed */
 };
 
-/* Reads the command line, of which `options` borrows.
+/* Reads the command line. `options` borrows from `argv`.
  *
  * Returns 0, or -1 after a message to standard error. */
 int load_options_parse(int argc, char **argv, struct load_options *options);

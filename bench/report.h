@@ -3,12 +3,12 @@
 
 #include "generator.h"
 
-/* Prints what was measured as a few lines for people. */
+/* Prints the figures as text. */
 void report_text(const struct generator_options *options,
                  const struct generator_tally *warm_up,
                  const struct generator_tally *measured);
 
-/* Prints the same as one line of JSON. Times are in microseconds. */
+/* Prints the figures as one line of JSON. Times are in microseconds. */
 void report_json(const struct generator_options *options,
                  const struct generator_tally *warm_up,
                  const struct generator_tally *measured);

@@ -12,7 +12,7 @@
 enum {
   PATH_BYTES = 320,
   LINE_BYTES = 1024,
-  /* The fields between the program's name and utime, proc(5). */
+  /* Fields between the program's name and utime, proc(5). */
   FIELDS_BEFORE_UTIME = 11,
 };
 
@@ -26,7 +26,7 @@ static int read_line(const char *path, char *line) {
   return got == NULL ? -1 : 0;
 }
 
-/* A thread that ends between the listing and the reading is left out. */
+/* Adds up the time of all threads, without one that ends meanwhile. */
 static int sum_threads(long pid, uint64_t *total_ns) {
   char path[PATH_BYTES];
   snprintf(path, sizeof(path), "/proc/%ld/task", pid);
@@ -56,7 +56,7 @@ int server_cpu_read(long pid, struct server_cpu *cpu) {
   if (read_line(path, line) < 0) {
     return -1;
   }
-  /* The name may hold spaces; it ends at the last parenthesis. */
+  /* The program's name may contain spaces; it ends at the last parenthesis. */
   char *at = strrchr(line, ')');
   for (int i = 0; at != NULL && i <= FIELDS_BEFORE_UTIME; i++) {
     at = strchr(at + 1, ' ');

@@ -66,7 +66,7 @@ int source_parse_server(const char *text, struct sockaddr_in *server) {
   return 0;
 }
 
-/* splitmix64: a few lines, and every seed is a good one. */
+/* splitmix64, which works with every seed. */
 static uint64_t next_random(uint64_t *seed) {
   uint64_t mixed = *seed += 0x9E3779B97F4A7C15U;
   mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9U;

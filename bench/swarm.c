@@ -14,7 +14,7 @@
 
 enum {
   FIRST_HOST = 0x7F010001, /* 127.1.0.1 */
-  ASKING_HOST = 0x7F000001,
+  PINGING_HOST = 0x7F000001,
   PING_PERIOD_MS = 1000,
   QUIET_MS = 3000,
   POLL_MS = 50,
@@ -32,7 +32,7 @@ static uint64_t clock_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* An id that shares exactly `depth` leading bits with the server's. */
+/* Chooses an id that shares exactly `depth` leading bits with the server's. */
 static void choose_id(struct swarm *swarm, size_t i, uint64_t *seed) {
   uint8_t *id = swarm->nodes[i].source.id;
   size_t depth = i / SWARM_NODES_A_BUCKET % ID_BITS;
@@ -110,7 +110,7 @@ static void serve_node(struct swarm *swarm, struct swarm_node *node) {
   }
 }
 
-/* Waits up to `wait_ms` and serves the nodes that have something to read. */
+/* Waits for datagrams up to `wait_ms`, and answers them. */
 static void serve(struct swarm *swarm, struct pollfd *polls, int wait_ms) {
   if (poll(polls, swarm->count, wait_ms) <= 0) {
     return;
@@ -139,7 +139,8 @@ static size_t count_answered(const struct swarm *swarm) {
   return count;
 }
 
-/* A few at a time, so that the server is not made to drop what it defers. */
+/* Sends pings in small bursts, so that the server does not drop verifications
+ * that it defers. */
 static void ping_all(struct swarm *swarm, struct pollfd *polls) {
   for (size_t i = 0; i < swarm->count; i++) {
     if (swarm->nodes[i].answered == 0) {
@@ -160,20 +161,20 @@ size_t swarm_fill(struct swarm *swarm, uint64_t limit_ms) {
   uint64_t end_ms = now_ms + limit_ms;
   uint64_t ping_ms = 0;
   uint64_t quiet_ms = now_ms + QUIET_MS;
-  size_t met = 0;
-  while (now_ms < end_ms && now_ms < quiet_ms && met < swarm->count) {
+  size_t queried = 0;
+  while (now_ms < end_ms && now_ms < quiet_ms && queried < swarm->count) {
     if (now_ms >= ping_ms) {
       ping_all(swarm, polls);
       ping_ms = now_ms + PING_PERIOD_MS;
     }
     serve(swarm, polls, POLL_MS);
     now_ms = clock_ms();
-    size_t before = met;
-    met = count_answered(swarm);
-    quiet_ms = met > before ? now_ms + QUIET_MS : quiet_ms;
+    size_t before = queried;
+    queried = count_answered(swarm);
+    quiet_ms = queried > before ? now_ms + QUIET_MS : quiet_ms;
   }
   free(polls);
-  return met;
+  return queried;
 }
 
 void swarm_hold(struct swarm *swarm, uint64_t limit_ms,
@@ -186,8 +187,8 @@ void swarm_hold(struct swarm *swarm, uint64_t limit_ms,
   free(polls);
 }
 
-static int ask_id(const struct source *source, const struct sockaddr_in *server,
-                  uint8_t *server_id) {
+static int ping_for_id(const struct source *source,
+                       const struct sockaddr_in *server, uint8_t *server_id) {
   send_ping(source, server);
   struct pollfd readable = {.fd = source->fd, .events = POLLIN};
   if (poll(&readable, 1, LEARN_TIMEOUT_MS) <= 0) {
@@ -206,12 +207,12 @@ static int ask_id(const struct source *source, const struct sockaddr_in *server,
 
 int swarm_learn_id(const struct sockaddr_in *server, uint8_t *server_id) {
   struct source source = {.fd = -1};
-  if (source_open(&source, ASKING_HOST) < 0) {
+  if (source_open(&source, PINGING_HOST) < 0) {
     return -1;
   }
   int status = -1;
   for (int i = 0; i < LEARN_TRIES && status < 0; i++) {
-    status = ask_id(&source, server, server_id);
+    status = ping_for_id(&source, server, server_id);
   }
   source_close(&source);
   return status;
