@@ -1,4 +1,4 @@
-"""What is measured: one case a row of the table."""
+"""The cases of the benchmark: one for each row of the table."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ class Case:
     kind: str
     keys: int = 1024
     stores: bool = False  # stores each key first
-    fill: bool = False  # wants a full routing table
+    fill: bool = False  # needs a full routing table
     policy: str = "none"
-    group: str = "plain"  # shares its servers, one for each policy
-    rounds: int = 1  # parts of a measurement, in turn with the group's others
+    group: str = "plain"  # cases of a group share a server for each policy
+    rounds: int = 1  # parts of a measurement, alternating within the group
 
 
-# In the order in which one server process meets them: what it holds grows.
+# In this order on one server process: its number of records grows.
 CASES = (
     Case("ping", "ping"),
     Case("find_node", "find_node", fill=True),
@@ -38,7 +38,7 @@ CASES = (
       for policy in ("none", "validate", "yielding")),
 )
 
-# Quotients and differences of two rows: title, row, row to compare with.
+# Ratios and differences of two rows: title, row, row to compare with.
 GROWTH = tuple(
     (f"{kind} with 10,000 keys over few", f"{kind} 10k", f"{kind} few")
     for kind in ("announce_peer", "get_peers", "store", "find_value"))
@@ -50,12 +50,12 @@ ADDED = (
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Records whose cost in memory is measured."""
+    """Records whose memory is measured."""
 
     name: str
     kind: str
     keys: int
-    spread: bool  # a record a key, else one a key and source
+    spread: bool  # one record for each key, not for each key and source
 
 
 MEMORY_SOURCES = 50

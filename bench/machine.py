@@ -1,14 +1,14 @@
-"""How busy others kept the machine during a run."""
+"""The processor time of other processes during a run."""
 
 import os
 import time
 
-# Of /proc/stat's first line: user, nice, system, irq and softirq.
+# Fields of /proc/stat's first line: user, nice, system, irq and softirq.
 BUSY_FIELDS = (1, 2, 3, 6, 7)
 
 
 def busy_seconds():
-    """Returns the processor time that everyone has used since the boot."""
+    """Returns the processor time of all processes since the boot."""
     with open("/proc/stat", encoding="ascii") as file:
         fields = file.readline().split()
     ticks = sum(int(fields[i]) for i in BUSY_FIELDS)
@@ -16,13 +16,13 @@ def busy_seconds():
 
 
 def own_seconds():
-    """Returns what this process and its ended children have used of it."""
+    """Returns the processor time of this process and its ended children."""
     times = os.times()
     return sum(times[:4])
 
 
 class Watch:
-    """Measures from its making on. Read it when all children have ended."""
+    """Measures from its creation. Read it when all children have ended."""
 
     def __init__(self):
         self.started = time.monotonic()
@@ -30,7 +30,7 @@ class Watch:
         self.own = own_seconds()
 
     def others(self):
-        """Returns the part of one core that others used meanwhile."""
+        """Returns the share of one core that other processes used."""
         passed = time.monotonic() - self.started
         used = busy_seconds() - self.busy - (own_seconds() - self.own)
         return max(0.0, used / passed) if passed > 0 else 0.0

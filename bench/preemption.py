@@ -3,9 +3,9 @@
 
     bench/preemption.py build/release/kadenza [seconds]
 
-A node runs policies/computing.lua, whose query takes some 50 ms. None, one and
-eight of them are kept in flight, and one ping at a time is sent every half
-millisecond. The table shows how long the pings took.
+A node runs policies/computing.lua, whose query takes about 50 ms. With none,
+one and eight such queries in flight, the program sends a ping every half
+millisecond, one at a time. The table shows the times of the pings.
 """
 
 import pathlib
@@ -23,7 +23,7 @@ COMPUTE = b"d1:ad" + SENDER + b"e1:q7:compute1:t2:cc1:y1:qe"
 
 
 def connect(address):
-    """Returns a socket that sends to `address` alone."""
+    """Returns a socket that is connected to `address`."""
     host, port = address.rsplit(":", 1)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect((host, int(port)))
@@ -36,28 +36,28 @@ class Computing:
     def __init__(self, address, wanted):
         self.sock = connect(address)
         self.sock.setblocking(False)
-        self.wanted, self.flying, self.done = wanted, 0, 0
+        self.wanted, self.in_flight, self.done = wanted, 0, 0
 
-    def turn(self):
-        """Takes what has been answered, and asks for as many more."""
-        while self.flying > 0:
+    def refill(self):
+        """Receives the replies, and sends as many new queries."""
+        while self.in_flight > 0:
             try:
                 self.sock.recv(2048)
             except BlockingIOError:
                 break
-            self.flying, self.done = self.flying - 1, self.done + 1
-        while self.flying < self.wanted:
+            self.in_flight, self.done = self.in_flight - 1, self.done + 1
+        while self.in_flight < self.wanted:
             self.sock.send(COMPUTE)
-            self.flying += 1
+            self.in_flight += 1
 
 
 def measure(address, wanted, seconds):
-    """Returns how long pings took, sorted, and how many queries computed."""
+    """Returns the sorted times of pings, and how many queries computed."""
     computing, pings = Computing(address, wanted), connect(address)
     pings.settimeout(2)
     took, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
-        computing.turn()
+        computing.refill()
         begun = time.perf_counter()
         pings.send(PING)
         pings.recv(2048)

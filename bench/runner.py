@@ -1,6 +1,6 @@
-"""Measures a node against a bare echo server and prints one table.
+"""Compares a node with a UDP echo server and prints a table.
 
-README.md says what the figures mean.
+README.md explains the figures.
 """
 
 import argparse
@@ -40,24 +40,24 @@ def parse_options():
                         help="the kadenza program (%(default)s)")
     parser.add_argument("--repetitions", type=int, default=7, metavar="N")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S",
-                        help="a measurement (%(default)s)")
+                        help="duration of a measurement (%(default)s)")
     parser.add_argument("--window", type=int, default=64, metavar="N",
                         help="queries in flight (%(default)s)")
     parser.add_argument("--sources", type=int, default=8, metavar="N",
-                        help="addresses to ask from (%(default)s)")
+                        help="addresses to send from (%(default)s)")
     parser.add_argument("--only", default="", metavar="TEXT,...",
-                        help="cases whose name contains one of these")
+                        help="only cases whose name contains one of these")
     parser.add_argument("--no-memory", action="store_true",
-                        help="leave the memory figures out")
+                        help="do not measure memory")
     parser.add_argument("--json", metavar="FILE",
-                        help="write every figure there")
+                        help="write all figures to this file")
     parser.add_argument("--smoke", action="store_true",
-                        help="only check that replies arrive, in seconds")
+                        help="only check that replies arrive; takes seconds")
     return parser.parse_args()
 
 
 class Bench:
-    """One run: its options, and the figures as they come."""
+    """One run: its options and its figures."""
 
     def __init__(self, options):
         self.options = options
@@ -92,7 +92,7 @@ class Bench:
         return Server(self.command(policy), self.server_core)
 
     def load(self, server, *arguments):
-        """Runs the load generator and returns what it has measured."""
+        """Runs the load generator and returns its figures."""
         command = [self.tool("load"), "--json", "--pid", str(server.pid),
                    *map(str, arguments), server.address]
         limit = self.options.seconds + LOAD_GRACE_SECONDS
@@ -101,7 +101,7 @@ class Bench:
                                   timeout=limit, check=False,
                                   preexec_fn=pin(self.load_core))
         except subprocess.TimeoutExpired as late:
-            raise Failure("load: it does not end") from late
+            raise Failure("load: did not end in time") from late
         if not done.stdout.startswith("{"):
             raise Failure(f"load: {done.stderr.strip() or 'no figures'}")
         return json.loads(done.stdout)
@@ -128,7 +128,7 @@ class Bench:
             swarm.stdout.close()
 
     def add(self, case, echo, node):
-        """Keeps the figures of one repetition of a case."""
+        """Adds the figures of one repetition of a case."""
         row = self.rows.setdefault(case.name, {"case": case, "runs": []})
         row["runs"].append({"echo": echo, "node": node})
 
@@ -139,24 +139,24 @@ class Bench:
         if not case.fill:
             self.add(case, limit, self.measure(node, case, *extra))
             return
-        with self.full_table(node) as said:
+        with self.full_table(node) as message:
             figures = self.measure(node, case, *extra)
-            figures["fill"] = said
+            figures["fill"] = message
             self.add(case, limit, figures)
 
     def selected(self):
-        """Returns the cases that the options ask for, by group."""
+        """Returns the cases that the options select, by group."""
         wanted = [text for text in self.options.only.split(",") if text]
         groups = {}
         for case in CASES:
             possible = case.policy == "none" or not self.options.server
-            asked = not wanted or any(text in case.name for text in wanted)
-            if possible and asked:
+            named = not wanted or any(text in case.name for text in wanted)
+            if possible and named:
                 groups.setdefault(case.group, []).append(case)
         return groups
 
     def repeat(self, number):
-        """Runs every case once. A node that fails costs only its cases."""
+        """Runs every case once. If a node fails, skips only its cases."""
         for group, cases in self.selected().items():
             if group in self.failures:
                 continue
@@ -177,7 +177,7 @@ class Bench:
                     self.run_case(case, echo, nodes[case.policy])
 
     def start_nodes(self, stack, cases):
-        """Starts a node for each policy and returns those that run."""
+        """Starts a node for each policy. Returns the nodes that run."""
         nodes = {}
         for policy in dict.fromkeys(case.policy for case in cases):
             if f"policy {policy}" in self.failures:
@@ -188,8 +188,8 @@ class Bench:
                 self.failures[f"policy {policy}"] = str(failure)
         return nodes
 
-    def weigh(self, memory):
-        """Measures what records of one sort cost in memory."""
+    def measure_memory(self, memory):
+        """Measures the memory of one kind of records."""
         with self.start_node() as node:
             time.sleep(IDLE_SECONDS)
             idle, idle_private = node.resident_kib()
@@ -209,7 +209,7 @@ class Bench:
         }
 
     def run(self):
-        """Measures everything that the options ask for."""
+        """Measures all cases that the options select, and the memory."""
         for number in range(self.options.repetitions):
             self.repeat(number)
         if self.options.no_memory or self.options.only:
@@ -217,13 +217,13 @@ class Bench:
         for memory in MEMORY:
             progress(f"memory: {memory.name}")
             try:
-                self.weigh(memory)
+                self.measure_memory(memory)
             except Failure as failure:
                 self.failures[memory.name] = str(failure)
 
 
 def progress(text):
-    """Says on a terminal what is being done."""
+    """Shows the current step on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -237,7 +237,7 @@ def smoke(bench):
         works = [check(bench, "echo", echo, "--echo", case) for case in cases]
     if not bench.options.server:
         if not os.path.exists(bench.options.program):
-            print(f"skipped - there is no {bench.options.program}")
+            print(f"skipped - {bench.options.program} does not exist")
             return all(works)
         cases += [case for case in CASES if case.policy != "none"]
     for policy in dict.fromkeys(case.policy for case in cases):
@@ -248,7 +248,7 @@ def smoke(bench):
 
 
 def check(bench, name, server, extra, case):
-    """Measures one case shortly and says whether it works."""
+    """Measures one case for a short time. Prints and returns its success."""
     figures = bench.measure(server, case, extra)
     replies, lost = figures["replies"], figures["lost"]
     works = replies > 0 and not figures["errors"]
@@ -258,7 +258,7 @@ def check(bench, name, server, extra, case):
 
 
 def main():
-    """Runs the benchmark; returns the exit code."""
+    """Runs the benchmark. Returns the exit status."""
     options = parse_options()
     bench = Bench(options)
     watch = Watch()

@@ -1,4 +1,4 @@
-"""A server process to be measured: started, pinned, watched and stopped."""
+"""A server process that is measured."""
 
 import os
 import re
@@ -13,18 +13,18 @@ LISTENING = re.compile(r"listening on (127\.\d+\.\d+\.\d+:\d+)")
 
 
 class Failure(Exception):
-    """What went wrong, in a sentence for people."""
+    """A failure, with a message for the user."""
 
 
 def pin(core):
-    """Returns what a child calls to stay on `core`, or None for one core."""
+    """Returns a function that pins a child to `core`; None without a core."""
     if core is None:
         return None
     return lambda: os.sched_setaffinity(0, {core})
 
 
 class Server:
-    """A process that says where it listens. Use it in a `with` statement."""
+    """A process that prints its address. Use it in a `with` statement."""
 
     def __init__(self, command, core):
         self.name = os.path.basename(shlex.split(command)[0])
@@ -51,26 +51,26 @@ class Server:
         return self.process.pid
 
     def text(self):
-        """Returns what it has printed so far."""
+        """Returns the output so far."""
         return os.pread(self.output.fileno(), 1 << 16, 0).decode(
             errors="replace")
 
     def wait_for_address(self):
-        """Returns the first address that it says it listens on."""
+        """Returns the first address of its output."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             found = LISTENING.search(self.text())
             if found:
                 return found[1]
             if self.process.poll() is not None:
-                said = self.text().strip().splitlines() or ["nothing said"]
-                said = dict.fromkeys((said[0], said[-1]))
-                raise Failure(f"{self.name} ended: {' … '.join(said)}")
+                lines = self.text().strip().splitlines() or ["no output"]
+                ends = dict.fromkeys((lines[0], lines[-1]))
+                raise Failure(f"{self.name} ended: {' … '.join(ends)}")
             time.sleep(0.01)
-        raise Failure(f"{self.name} does not say where it listens")
+        raise Failure(f"{self.name} does not print its address")
 
     def resident_kib(self):
-        """Returns the resident memory, all of it and the private part."""
+        """Returns the resident memory and its private part."""
         amounts = {}
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
             for line in file:
@@ -81,7 +81,7 @@ class Server:
         return amounts["Rss"], private
 
     def stop(self):
-        """Ends the process, by force if it does not end by itself."""
+        """Ends the process, with SIGKILL if it does not end in time."""
         if self.process.poll() is None:
             self.process.terminate()
         try:

@@ -1,5 +1,4 @@
-"""Turns the figures of a run into a table for people and a file for programs.
-"""
+"""Prints the figures of a run as a table, and writes them as JSON."""
 
 import dataclasses
 import json
@@ -12,18 +11,18 @@ HEADER = ("case", "CPU us", "echo us", "ratio", "lowest", "highest",
 
 
 def cpu_of(run):
-    """Returns the node's processor time a reply, in microseconds."""
+    """Returns the node's processor time per reply, in microseconds."""
     return run["node"]["cpu_us_a_reply"]
 
 
 def ratios_of(runs):
-    """Returns node over echo of each repetition in which both replied."""
+    """Returns the ratio of node to echo for each complete repetition."""
     return [cpu_of(run) / run["echo"]["cpu_us_a_reply"] for run in runs
             if run["node"]["replies"] and run["echo"]["cpu_us_a_reply"]]
 
 
 def errors_text(runs):
-    """Returns the error codes that came, with their counts."""
+    """Returns the error codes with their counts."""
     sums = {}
     for run in runs:
         for code, count in run["node"]["errors"].items():
@@ -62,7 +61,7 @@ def paired(rows, name, base, combine):
 
 
 def derived(rows):
-    """Returns what follows from pairs of rows: title, value, unit."""
+    """Returns figures of pairs of rows: title, value, unit."""
     found = []
     for title, name, base in GROWTH:
         value = paired(rows, name, base, lambda a, b: a / b)
@@ -74,7 +73,7 @@ def derived(rows):
 
 
 def print_rows(rows):
-    """Prints the table proper."""
+    """Prints the rows of the table."""
     lines = [HEADER, *(line_of(name, row["runs"])
                        for name, row in rows.items())]
     widths = [max(map(len, column)) for column in zip(*lines)]
@@ -86,7 +85,7 @@ def print_rows(rows):
 
 
 def print_memory(memory):
-    """Prints what the records cost, and the node without any."""
+    """Prints the memory of records, and of the node without records."""
     idle = [figures["idle_kib"] for figures in memory.values()]
     private = [figures["idle_private_kib"] for figures in memory.values()]
     print(f"idle memory: {median(idle) / 1024:.1f} MiB resident, "
@@ -99,7 +98,7 @@ def print_memory(memory):
 
 
 def print_all(rows, memory, others):
-    """Prints everything that was measured, and who disturbed it."""
+    """Prints all figures, and the processor time of other processes."""
     print_rows(rows)
     extra = derived(rows)
     if extra:
@@ -109,7 +108,7 @@ def print_all(rows, memory, others):
     if memory:
         print()
         print_memory(memory)
-    print(f"\nothers used {others * 100:.0f} % of a core meanwhile")
+    print(f"\nother processes used {others * 100:.0f} % of a core")
 
 
 def write_json(path, rows, memory, others):

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""A libtorrent DHT node on loopback with its limits lifted, to compare with.
+"""A libtorrent DHT node on loopback without limits, for comparison.
 
-It prints `libtorrent: listening on 127.0.0.1:PORT` and stops on SIGTERM.
-Needs Debian's python3-libtorrent.
+Prints `libtorrent: listening on 127.0.0.1:PORT` and stops on SIGTERM. Requires
+Debian's python3-libtorrent.
 """
 
 import signal
@@ -20,14 +20,14 @@ SETTINGS = {
     "enable_lsd": False,
     "enable_upnp": False,
     "enable_natpmp": False,
-    # Loopback only: nobody to join, and loopback addresses are welcome.
+    # Loopback only: no node to join, and loopback addresses are accepted.
     "dht_bootstrap_nodes": "",
     "dht_ignore_dark_internet": False,
     "dht_restrict_routing_ips": False,
     "dht_restrict_search_ips": False,
     "dht_prefer_verified_node_ids": False,
     "dht_enforce_node_id": False,
-    # Limits so high that a benchmark does not meet them.
+    # Limits above the rates of the benchmark.
     "dht_upload_rate_limit": 1_000_000_000,
     "dht_block_ratelimit": 100_000_000,
     "dht_block_timeout": 1,
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 def main():
-    """Runs the node until a signal asks it to stop."""
+    """Runs the node until SIGTERM or SIGINT."""
     stopping = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))

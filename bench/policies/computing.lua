@@ -1,4 +1,4 @@
---- A query that computes for some 50 ms, for bench/preemption.py.
+--- A query that computes for about 50 ms, for bench/preemption.py.
 
 local LOOPS <const> = 5000000
 

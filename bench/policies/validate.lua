@@ -1,7 +1,7 @@
---- The cheapest useful hook: it looks at two fields and accepts.
+--- A cheap hook: it checks two fields and accepts.
 --
--- The difference between a store with this policy and one without is what a
--- call into Lua costs.
+-- The difference between stores with this policy and without is the cost of a
+-- call into Lua.
 
 return {
   name = "bench-validate",

@@ -1,4 +1,4 @@
---- A query whose hook waits for as long as it is measured.
+--- A query whose hook waits during the whole measurement.
 
 local kad = require("kadenza")
 

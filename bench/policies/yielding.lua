@@ -1,7 +1,7 @@
 --- A hook that yields once before it accepts.
 --
--- The difference between a store with this policy and one with `validate.lua`
--- is what a coroutine, a timer and a deferred reply cost.
+-- The difference between stores with this policy and with `validate.lua` is the
+-- cost of a coroutine, a timer and a deferred reply.
 
 local kad = require("kadenza")
 

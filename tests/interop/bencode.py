@@ -1,8 +1,8 @@
-"""Bencoding (BEP 3), lenient: what a test wants to send, it can encode."""
+"""Bencoding (BEP 3). It encodes malformed messages, too, for tests."""
 
 
 class BencodeError(ValueError):
-    """Says that some bytes are not one bencoded value."""
+    """Bytes that are not one bencoded value."""
 
 
 def bencode(value):
@@ -30,7 +30,7 @@ def _encoded_items(dictionary):
 
 
 def bdecode(data):
-    """Returns the value that `data` holds; strings come back as bytes."""
+    """Returns the value that `data` encodes; strings are bytes."""
     try:
         value, end = _decode_at(data, 0)
     except (IndexError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The base of the tests: nodes, peers and clients that end with the test."""
+"""The base class of the tests: starts nodes, peers and clients."""
 
 import unittest
 
@@ -8,7 +8,7 @@ from node import Node
 
 
 class InteropTest(unittest.TestCase):
-    """A test that starts programs; a failed one shows what they wrote."""
+    """A test that starts programs. If it fails, it shows their output."""
 
     longMessage = True
 
@@ -16,7 +16,7 @@ class InteropTest(unittest.TestCase):
         self.processes = []
 
     def report(self):
-        """Returns the ends of the logs of what this test started."""
+        """Returns the ends of the logs of the programs of this test."""
         return "\n".join(process.report() for process in self.processes)
 
     def _started(self, process):
@@ -25,7 +25,7 @@ class InteropTest(unittest.TestCase):
         return process
 
     def start_node(self, *options, hosts=("127.0.0.1",)):
-        """Starts a kadenza node; `options` are more flags of `kadenza run`."""
+        """Starts a kadenza node; `options` are flags of `kadenza run`."""
         return self._started(Node(*options, hosts=hosts))
 
     def start_peer(self, host="127.0.0.2", **options):

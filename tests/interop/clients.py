@@ -1,7 +1,7 @@
-"""Real BitTorrent clients, each knowing one node of the DHT and nothing else.
+"""Real BitTorrent clients; each knows one node of the DHT.
 
 Their other ways to find peers (trackers, local discovery, port mapping) are
-off, so that what they find they found through the DHT.
+off, so that they find peers through the DHT only.
 """
 
 import json
@@ -15,8 +15,8 @@ from krpc import endpoint_text
 from polling import eventually
 from process import Process
 
-# Seconds between two lookups of a client: one that is asked too often blocks
-# the asker, and one that asks too often runs into its own limits.
+# Seconds between two lookups of a client. Clients block addresses that send
+# too many queries, and limit their own rate.
 LOOKUP_INTERVAL_S = 0.5
 
 
@@ -40,7 +40,7 @@ def endpoints_text(addresses):
 
 
 class Aria2(Process):
-    """aria2c, looking for the peers of a torrent that it has no more of."""
+    """aria2c, which searches the peers of a torrent by its info-hash."""
 
     def __init__(self, entry_point, info_hash, host):
         self.address = (host, free_port(host))
@@ -63,10 +63,10 @@ class Aria2(Process):
 
 
 class Transmission(Process):
-    """transmission-daemon without a torrent: its DHT node runs anyway.
+    """transmission-daemon without a torrent; its DHT node runs nevertheless.
 
-    It takes 127.0.0.0/8 for martian and never answers it: give it, and the node
-    that it is to know, private addresses.
+    It treats 127.0.0.0/8 as martian and never answers it: it and the node that
+    it knows need private addresses.
     """
 
     def __init__(self, entry_point, host):
@@ -96,8 +96,8 @@ class Transmission(Process):
 class Libtorrent:
     """A libtorrent session in this process.
 
-    It listens on one port of each host, for peers and for the DHT alike;
-    `address` is the first (host, port), `addresses` are all.
+    It listens on one port of each host, for peers and for the DHT; `address`
+    is the first (host, port), `addresses` are all.
     """
 
     name = "libtorrent"
@@ -118,10 +118,10 @@ class Libtorrent:
                 "enable_lsd": False,
                 "enable_natpmp": False,
                 "enable_upnp": False,
-                # By default it holds one node of a subnet, and all are in one.
+                # By default it keeps one node of a subnet; here all share one.
                 "dht_restrict_routing_ips": False,
                 "dht_restrict_search_ips": False,
-                # And it blocks who sends more than five queries a second.
+                # It blocks addresses that send over five queries a second.
                 "dht_block_ratelimit": 1000,
                 "dht_upload_rate_limit": 100_000,
                 "allow_multiple_connections_per_ip": True,
@@ -136,7 +136,7 @@ class Libtorrent:
         self._folder.cleanup()
 
     def wait_for_peer(self, info_hash, peer, seconds):
-        """Looks `info_hash` up until the (host, port) `peer` is found."""
+        """Repeats a lookup of `info_hash` until it finds `peer`."""
 
         def found():
             self._session.dht_get_peers(libtorrent.sha1_hash(info_hash))
@@ -164,9 +164,9 @@ class Libtorrent:
         return info.info_hash().to_bytes()
 
     def download(self, info_hash):
-        """Starts to download a torrent of which only the info-hash is known.
+        """Starts to download a torrent by its info-hash.
 
-        It announces itself as a peer of it, at `address`.
+        The client announces itself as a peer of it, at `address`.
         """
         parameters = libtorrent.parse_magnet_uri(
             f"magnet:?xt=urn:btih:{info_hash.hex()}"

@@ -1,7 +1,7 @@
 """A raw KRPC peer: a UDP socket that speaks BEP 5.
 
-The tests use it to see the node under test from outside.  What it sends is up
-to the test: a message may be any value, as a proper node would not send it.
+The tests use it to see the node under test from outside. A test may send any
+value as a message, also one that a proper node would not send.
 """
 
 import itertools
@@ -23,11 +23,11 @@ Query = namedtuple("Query", "method arguments source")
 
 
 class NoReply(AssertionError):
-    """Says that an address did not answer a query in time."""
+    """An address did not answer a query in time."""
 
 
 def is_ipv6(host):
-    """Says of which family a numeric address is."""
+    """Returns whether a numeric address is IPv6."""
     return ":" in host
 
 
@@ -43,7 +43,7 @@ def pack_endpoint(host, port):
 
 
 def unpack_endpoint(data):
-    """Returns the host and port that 6 or 18 compact bytes name."""
+    """Returns the host and port of 6 or 18 compact bytes."""
     family = socket.AF_INET6 if len(data) == 18 else socket.AF_INET
     return (
         socket.inet_ntop(family, data[:-2]),
@@ -71,7 +71,7 @@ def unpack_nodes(data, contact_length):
 
 
 def _decoded(data):
-    """Returns the dictionary that a datagram holds, or None."""
+    """Returns the dictionary that a datagram encodes, or None."""
     try:
         message = bdecode(data)
     except BencodeError:
@@ -80,7 +80,7 @@ def _decoded(data):
 
 
 class Reply:
-    """An answer to a query, a response or an error: decoded, and as it came."""
+    """A reply or error: the decoded message and its bytes."""
 
     def __init__(self, message, data):
         self.message = message
@@ -104,7 +104,7 @@ class Reply:
 
     @property
     def nodes(self):
-        """The contacts handed out, IPv4 ones first."""
+        """The contacts in the reply, IPv4 first."""
         nodes = self.values.get(b"nodes", b"")
         nodes6 = self.values.get(b"nodes6", b"")
         return unpack_nodes(nodes, CONTACT_LENGTH) + unpack_nodes(
@@ -113,7 +113,7 @@ class Reply:
 
     @property
     def peers(self):
-        """The (host, port) of each peer handed out."""
+        """The (host, port) of each peer in the reply."""
         return [
             unpack_endpoint(peer) for peer in self.values.get(b"values", [])
         ]
@@ -125,9 +125,9 @@ class Reply:
 class Peer:
     """A KRPC peer on a UDP socket of its own, served by one thread.
 
-    `answers` says whether it answers queries; one that does not is a contact
-    that a node must not hand out.  `hands_out` are the contacts in its
-    answers.  Use it as a context manager, or close it.
+    With `answers` false it does not answer queries, so that a node must not
+    hand it out as a contact. `hands_out` are the contacts in its replies. Use
+    it as a context manager, or close it.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Peer:
         self.close()
 
     def close(self):
-        """Stops the thread and closes the socket; again does nothing."""
+        """Stops the thread and closes the socket, unless it is closed."""
         if self._closed:
             return
         self._closed = True
@@ -173,37 +173,37 @@ class Peer:
     def query(self, to, method, timeout=3.0, tries=3, **arguments):
         """Returns the Reply of `to`, or raises NoReply after the last try.
 
-        The id is ours unless `arguments` names another; a value of None
-        leaves the argument out.
+        The id is that of this peer, unless `arguments` has another; a value of
+        None removes an argument.
         """
         arguments = {"id": self.id, **arguments}
         arguments = {k: v for k, v in arguments.items() if v is not None}
         for _ in range(tries):
             transaction = struct.pack(">I", next(self._transactions))
-            reply = self.ask(
+            reply = self.send_query(
                 to, method, arguments, transaction, timeout / tries
             )
             if reply:
                 return reply
         raise NoReply(f"no reply to {method} from {to} in {timeout} s")
 
-    def ask(self, to, method, arguments, transaction, timeout):
-        """Sends one query; returns the Reply, or None when none comes."""
+    def send_query(self, to, method, arguments, transaction, timeout):
+        """Sends one query. Returns the Reply, or None without a reply."""
         self.send(
             {"t": transaction, "y": "q", "q": method, "a": arguments}, to
         )
         return self._wait(transaction, timeout)
 
     def wait_for_query(self, timeout, method=None):
-        """Waits until it was sent a query, of that method if one is given."""
+        """Waits until it has received a query, of `method` if given."""
 
-        def asked():
+        def was_queried():
             return any(
                 method in (None, query.method) for query in self.queries
             )
 
         with self._lock:
-            if not self._lock.wait_for(asked, timeout):
+            if not self._lock.wait_for(was_queried, timeout):
                 raise AssertionError(
                     f"no query to {self.address} in {timeout} s"
                 )

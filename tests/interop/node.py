@@ -1,4 +1,4 @@
-"""The node under test: `kadenza run`, and the one-shot commands that use it."""
+"""The node under test: `kadenza run`, and the one-shot commands."""
 
 import os
 import re
@@ -21,10 +21,10 @@ LISTENING = re.compile(
 
 
 class Node(Process):
-    """A running `kadenza run`, ready to be asked.
+    """A running `kadenza run` that listens.
 
-    `addresses` are the (host, port) where it listens, `address` the first of
-    them, and `id` its 20 bytes.
+    `addresses` are the (host, port) where it listens, `address` is the first
+    of them, and `id` its id of 20 bytes.
     """
 
     def __init__(self, *options, hosts=("127.0.0.1",)):
@@ -52,15 +52,15 @@ class Node(Process):
         lines = eventually(
             lambda: listening() or not self.is_running,
             START_SECONDS,
-            "kadenza says that it listens",
+            "kadenza prints that it listens",
         )
         if lines is True or {line[2] for line in lines} != {self.id.hex()}:
-            raise AssertionError("kadenza does not start as it was told")
+            raise AssertionError("kadenza prints another id")
         return [(host, int(port)) for host, port, _ in lines]
 
     @property
     def endpoint(self):
-        """Where it listens, as `--bootstrap` takes it."""
+        """Its address, in the form of `--bootstrap`."""
         return endpoint_text(*self.address)
 
     def command(self, *arguments):
@@ -68,10 +68,10 @@ class Node(Process):
         return run(*arguments, "--bootstrap", self.endpoint, "--allow-local")
 
     def contacts(self, target=None, address=None):
-        """Returns the contacts that it hands out as closest to `target`.
+        """Returns the contacts in its reply to find_node for `target`.
 
-        The question goes to one of its `addresses`, the first if none is
-        given, from a peer that never answers and so is itself no contact.
+        Sends the query to `address`, or to its first one, from a peer that
+        never answers and so does not become a contact.
         """
         address = address or self.address
         with Peer(address[0], answers=False) as observer:
@@ -80,7 +80,7 @@ class Node(Process):
             ).nodes
 
     def peers(self, info_hash):
-        """Returns the set of (host, port) that it hands out as peers."""
+        """Returns the set of (host, port) in its reply to get_peers."""
         with Peer(self.address[0], answers=False) as observer:
             reply = observer.query(
                 self.address, "get_peers", info_hash=info_hash
@@ -92,14 +92,14 @@ class Node(Process):
 
         Returns the contact.
         """
-        asked = next(
+        queried = next(
             own
             for own in self.addresses
             if is_ipv6(own[0]) == is_ipv6(address[0])
         )
 
         def known():
-            contacts = self.contacts(target, asked)
+            contacts = self.contacts(target, queried)
             return next((c for c in contacts if c[1:] == address), None)
 
         what = f"{endpoint_text(*address)} is in the routing table"
@@ -107,7 +107,7 @@ class Node(Process):
 
 
 def run(*arguments):
-    """Runs a `kadenza` command to its end, and returns what came of it."""
+    """Runs a `kadenza` command to its end. Returns the completed process."""
     return subprocess.run(
         [PROGRAM, *map(str, arguments)],
         stdin=subprocess.DEVNULL,

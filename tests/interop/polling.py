@@ -1,4 +1,4 @@
-"""Waiting for what other programs do: look again until it is so."""
+"""Waits for conditions of other programs by polling."""
 
 import time
 
@@ -8,8 +8,8 @@ INTERVAL_S = 0.05
 def eventually(probe, seconds, what, interval=INTERVAL_S):
     """Returns the first true value of `probe()`.
 
-    It is asked every `interval` seconds.  Raises AssertionError with `what`,
-    and with what the probe gave last, when none came within `seconds`.
+    Calls it every `interval` seconds. Raises AssertionError with `what` and
+    the last value if none is true within `seconds`.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -24,10 +24,10 @@ def eventually(probe, seconds, what, interval=INTERVAL_S):
 
 
 def throughout(probe, seconds, what):
-    """Checks that `probe()` is true, again and again, for `seconds`."""
+    """Checks that `probe()` stays true for `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = probe()
         if not value:
-            raise AssertionError(f"not so any more: {what}; got: {value!r}")
+            raise AssertionError(f"not any more: {what}; got: {value!r}")
         time.sleep(INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Programs under test: each in a process group and a folder of its own."""
+"""Programs under test, each in a process group and a folder of its own."""
 
 import atexit
 import os
@@ -14,9 +14,8 @@ TAIL_LINES = 40
 class Process:
     """A running program.
 
-    It works in a temporary folder, which is its home as well, and which goes
-    when it is stopped.  `output` and `log` are what it wrote to its standard
-    output and standard error.
+    It works in a temporary folder, which is also its home and is removed when
+    it stops. `output` and `log` are its standard output and standard error.
     """
 
     def __init__(self, name, make_command):
@@ -62,18 +61,18 @@ class Process:
         self._child.send_signal(number)
 
     def wait(self, seconds):
-        """Returns its exit status; an AssertionError if it does not end."""
+        """Returns its exit status, or raises AssertionError if it runs on."""
         try:
             return self._child.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise AssertionError(
-                f"{self.name} runs after {seconds} s"
+                f"{self.name} still runs after {seconds} s"
             ) from error
 
     def stop(self):
         """Ends the whole process group and removes the folder.
 
-        What was written stays readable.  A second call does nothing.
+        `output` and `log` stay readable. A second call does nothing.
         """
         if self._kept:
             return
@@ -100,7 +99,7 @@ class Process:
             pass
 
     def report(self):
-        """Returns the end of what it wrote, for a failed test to show."""
+        """Returns the end of its output and log, for a failed test."""
         lines = (self.output + self.log).splitlines()[-TAIL_LINES:]
         state = (
             "running" if self.is_running else f"status {self._child.poll()}"

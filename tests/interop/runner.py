@@ -1,8 +1,8 @@
-"""Runs the tests named on the command line, or all; `run` starts it.
+"""Runs the tests named on the command line, or all. `run` starts it.
 
-It is meant for a network namespace of its own, whose loopback interface it
-raises.  Programs can bind to each address of 127.0.0.0/8 there, and of a
-private network besides: transmission answers no loopback address.
+Runs in a network namespace of its own, where it brings up the loopback
+interface. Programs there can bind to each address of 127.0.0.0/8, and of a
+private network, because transmission does not answer loopback addresses.
 """
 
 import signal
@@ -17,7 +17,7 @@ TIME_LIMIT_S = 420
 
 
 class Result(unittest.TextTestResult):
-    """Results as text, with the logs of what a failed test started."""
+    """Results as text, with the logs of the programs of failed tests."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -53,7 +53,7 @@ class Result(unittest.TextTestResult):
 
 
 class Runner(unittest.TextTestRunner):
-    """Keeps its result, so that an interrupted run can be summed up too."""
+    """Keeps its result for the summary of an interrupted run."""
 
     result = None
 
@@ -69,12 +69,12 @@ def raise_network():
 
 
 def interrupt(*_):
-    """Ends the run as Ctrl-C does, so that what it started is ended too."""
+    """Ends the run as Ctrl-C does, so that its programs end, too."""
     raise KeyboardInterrupt
 
 
 def load(names):
-    """Returns the tests of those names, or all."""
+    """Returns the tests with these names, or all."""
     loader = unittest.TestLoader()
     if names:
         return loader.loadTestsFromNames(names)
@@ -82,7 +82,7 @@ def load(names):
 
 
 def main(names):
-    """Runs the tests and returns the exit status."""
+    """Runs the tests. Returns the exit status."""
     sys.path.insert(0, str(HERE))
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGALRM, interrupt)

@@ -1,4 +1,4 @@
-"""Real clients join through our node alone."""
+"""Real clients join through our node only."""
 
 import os
 
@@ -23,7 +23,7 @@ class Clients(InteropTest):
             node.wait_for_contact(address, JOIN_SECONDS).id
             for address in session.addresses
         }
-        self.assertEqual(len(ids), 2, "it has an id a family")
+        self.assertEqual(len(ids), 2, "it has an id for each family")
 
     def test_aria2_joins(self):
         node = self.start_node()
@@ -51,13 +51,13 @@ class Clients(InteropTest):
         transmission = self.start_transmission(node, "10.0.0.2")
         aria2 = self.start_aria2(node, os.urandom(20), "10.0.0.3")
         libtorrent = self.start_libtorrent(node, "10.0.0.4")
-        # transmission would tell of the others too, but takes minutes to ask.
-        self.check_hears_of(aria2, transmission, node)
-        self.check_hears_of(aria2, libtorrent, node)
-        self.check_hears_of(libtorrent, aria2, node)
+        # Not transmission: it takes minutes until it looks up contacts.
+        self.check_knows(aria2, transmission, node)
+        self.check_knows(aria2, libtorrent, node)
+        self.check_knows(libtorrent, aria2, node)
 
-    def check_hears_of(self, client, other, node):
-        """Waits until a client hands out another, as only `node` could tell."""
+    def check_knows(self, client, other, node):
+        """Waits until a client hands out another, which only `node` named."""
         contact = node.wait_for_contact(other.address, JOIN_SECONDS)
 
         def hands_out():

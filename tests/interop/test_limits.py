@@ -1,4 +1,4 @@
-"""The node under noise: it goes on answering everybody else."""
+"""The node answers other addresses while one sends noise."""
 
 import random
 
@@ -11,10 +11,10 @@ BURST = 50
 
 
 class Noise(InteropTest):
-    """Noise comes in bursts; after each the node must answer somebody else.
+    """After each burst of noise, the node must answer another address.
 
-    A burst fits the socket's buffer, so that what is measured is the node, not
-    the kernel's dropping of datagrams.
+    A burst fits into the socket's buffer, so that the kernel drops nothing and
+    the test measures the node.
     """
 
     def setUp(self):
@@ -54,33 +54,33 @@ class Noise(InteropTest):
 
 
 def garbage(count, seed):
-    """Yields `count` datagrams that are no proper messages."""
-    chance = random.Random(seed)
+    """Yields `count` malformed datagrams."""
+    rng = random.Random(seed)
     query = bencode(
         {
             "t": "aa",
             "y": "q",
             "q": "find_node",
-            "a": {"id": chance.randbytes(20), "target": chance.randbytes(20)},
+            "a": {"id": rng.randbytes(20), "target": rng.randbytes(20)},
         }
     )
     makers = [
-        lambda: chance.randbytes(chance.randrange(1, 1400)),
-        lambda: query[: chance.randrange(1, len(query))],
-        lambda: mutated(query, chance),
-        lambda: chance.choice([b"l", b"d", b"d1:a"])
-        * chance.randrange(1, 700),
+        lambda: rng.randbytes(rng.randrange(1, 1400)),
+        lambda: query[: rng.randrange(1, len(query))],
+        lambda: mutated(query, rng),
+        lambda: rng.choice([b"l", b"d", b"d1:a"])
+        * rng.randrange(1, 700),
         lambda: b"d1:t99999999999999999999:aa1:y1:qe",
-        lambda: b"i%de" % chance.getrandbits(chance.randrange(1, 200)),
-        lambda: query + chance.randbytes(8),
+        lambda: b"i%de" % rng.getrandbits(rng.randrange(1, 200)),
+        lambda: query + rng.randbytes(8),
     ]
     for _ in range(count):
-        yield chance.choice(makers)()
+        yield rng.choice(makers)()
 
 
-def mutated(data, chance):
+def mutated(data, rng):
     """Returns `data` with a few bytes changed."""
     changed = bytearray(data)
-    for _ in range(chance.randrange(1, 4)):
-        changed[chance.randrange(len(changed))] = chance.randrange(256)
+    for _ in range(rng.randrange(1, 4)):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
     return bytes(changed)

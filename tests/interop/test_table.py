@@ -1,4 +1,4 @@
-"""Who enters the routing table, who stays in it, and who is handed out."""
+"""Which contacts enter the routing table, stay in it and are handed out."""
 
 import os
 
@@ -16,7 +16,7 @@ class Introductions(InteropTest):
         self.node = self.start_node()
 
     def visit(self, host, **options):
-        """Starts a peer, and lets it send a query as a newcomer would."""
+        """Starts a peer that sends a query, as a new node does."""
         peer = self.start_peer(host, **options)
         peer.query(self.node.address, "find_node", target=peer.id)
         return peer
@@ -31,7 +31,7 @@ class Introductions(InteropTest):
         self.node.wait_for_contact(peer.address, INTRODUCED_SECONDS, peer.id)
 
     def check_stays_known(self, peer, meanwhile=lambda: None):
-        """Checks for a while that `peer`, and no other, is known by its id."""
+        """Checks for a while that only `peer` is known by its id."""
 
         def is_known():
             meanwhile()
@@ -40,21 +40,21 @@ class Introductions(InteropTest):
 
         throughout(is_known, WATCH_SECONDS, "the contact is known by its id")
 
-    def check_hears_of(self, peer, other):
-        """Waits until the node names `other` in an answer to `peer`."""
+    def check_hands_out(self, peer, other):
+        """Waits until the node names `other` in a reply to `peer`."""
 
-        def hears():
+        def hands_out():
             reply = peer.query(self.node.address, "find_node", target=other.id)
             return other.contact in reply.nodes
 
-        eventually(hears, INTRODUCED_SECONDS, "a visitor hears of the other")
+        eventually(hands_out, INTRODUCED_SECONDS, "the reply names the other")
 
     def test_a_lone_node_introduces_its_visitors(self):
         first, second = self.visit("127.0.0.2"), self.visit("127.0.0.3")
         first.wait_for_query(INTRODUCED_SECONDS)
         second.wait_for_query(INTRODUCED_SECONDS)
-        self.check_hears_of(first, second)
-        self.check_hears_of(second, first)
+        self.check_hands_out(first, second)
+        self.check_hands_out(second, first)
 
     def test_a_silent_visitor_is_not_handed_out(self):
         silent = self.visit("127.0.0.2", answers=False)
@@ -63,7 +63,7 @@ class Introductions(InteropTest):
         throughout(
             lambda: silent.contact not in self.node.contacts(silent.id),
             WATCH_SECONDS,
-            "who never answered is not handed out",
+            "a peer that never answered is not handed out",
         )
 
     def test_an_impostor_that_answers_does_not_displace_a_contact(self):
@@ -82,14 +82,15 @@ class Introductions(InteropTest):
         )
 
     def test_a_query_with_another_id_does_not_remove_a_contact(self):
-        # libtorrent's IPv6 node asks from the IPv4 socket, with its own id.
+        # libtorrent's IPv6 node sends queries from the IPv4 socket, with its
+        # own id.
         real = self.become_contact("127.0.0.2")
         real.query(self.node.address, "ping", id=os.urandom(20))
         self.check_stays_known(real)
 
 
 class Hearsay(InteropTest):
-    """The node joins through a gossip, who tells it of others."""
+    """The node joins through a peer that names other contacts."""
 
     def join_through_gossip(self, *rumours):
         gossip = self.start_peer("127.0.0.2", hands_out=rumours)

@@ -1,4 +1,4 @@
-"""What the node answers, byte for byte, to messages good and bad."""
+"""The replies of the node to valid and malformed messages."""
 
 import os
 
@@ -6,8 +6,7 @@ from bencode import bdecode
 from case import InteropTest
 from polling import eventually
 
-# One more than a 32-bit integer holds, plus a port that is fine: read with too
-# few bits, it is 80.
+# Does not fit 32 bits; cut to 16 bits, it is the valid port 80.
 WRAPPED_PORT = 2**32 + 80
 LARGEST_REPLY = 1024
 
@@ -18,20 +17,20 @@ class Replies(InteropTest):
         self.node = self.start_node()
         self.peer = self.start_peer()
 
-    def ask(self, method, **arguments):
+    def query(self, method, **arguments):
         return self.peer.query(self.node.address, method, **arguments)
 
     def assertRefused(self, code, method, **arguments):
-        reply = self.ask(method, **arguments)
+        reply = self.query(method, **arguments)
         self.assertEqual(
             reply.error_code, code, f"{method} {arguments}: {reply}"
         )
 
     def assertLives(self):
-        self.assertEqual(self.ask("ping").values[b"id"], self.node.id)
+        self.assertEqual(self.query("ping").values[b"id"], self.node.id)
 
     def test_ping_is_answered_with_our_id(self):
-        self.assertEqual(self.ask("ping").values, {b"id": self.node.id})
+        self.assertEqual(self.query("ping").values, {b"id": self.node.id})
 
     def test_unknown_methods_are_answered_204(self):
         target = os.urandom(20)
@@ -58,7 +57,7 @@ class Replies(InteropTest):
     def test_transaction_ids_come_back_as_they_were(self):
         for transaction in (b"a", b"\0\xff", b"pn\0\0", b"nine byte"):
             with self.subTest(transaction=transaction):
-                reply = self.peer.ask(
+                reply = self.peer.send_query(
                     self.node.address,
                     "ping",
                     {"id": self.peer.id},
@@ -69,14 +68,14 @@ class Replies(InteropTest):
 
     def test_keys_of_libtorrent_are_tolerated(self):
         target = os.urandom(20)
-        reply = self.ask(
+        reply = self.query(
             "get_peers", info_hash=target, bs=1, noseed=1, want=["n4", "n6"]
         )
         self.assertIsNone(reply.error_code, reply)
         self.assertIn(b"token", reply.values)
 
     def test_replies_hold_sorted_keys(self):
-        reply = self.ask("get_peers", info_hash=os.urandom(20))
+        reply = self.query("get_peers", info_hash=os.urandom(20))
         for dictionary in (reply.message, reply.values):
             self.assertEqual(list(dictionary), sorted(dictionary))
         self.assertEqual(bdecode(reply.data), reply.message)
@@ -165,7 +164,7 @@ class Announces(InteropTest):
         }
         for port in (2**64 + 80, 80 - 2**64, 10**30):
             with self.subTest(port=port):
-                reply = self.peer.ask(
+                reply = self.peer.send_query(
                     self.node.address,
                     "announce_peer",
                     {**arguments, "port": port},
@@ -177,7 +176,7 @@ class Announces(InteropTest):
 
 
 class Sizes(InteropTest):
-    """Replies of a node that knows more than fits in one."""
+    """Replies of a node that knows more than fits into one reply."""
 
     CROWD = 60
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures the memory of a node that has 10,000 hooks waiting.
+"""Measures the memory of 10,000 pending hook calls.
 
-    make RELEASE=1 && bench/waiting.py build/release/kadenza
+    make RELEASE=1 && bench/pending_hooks.py build/release/kadenza
 
-Each query makes a hook wait. Resident memory is read before and after; the node
-says itself how many wait.
+Each query starts a hook that waits. The program reads the resident memory
+before and after, and the number of pending hooks from the node's statistics.
 """
 
 import os
@@ -17,22 +17,22 @@ import time
 import server
 
 HOOKS = 10000
-BURST = 50  # queries between two rests, so that no socket's buffer overflows
+BURST = 50  # queries between two rests: a socket's buffer must not overflow
 REST_SECONDS = 0.004
 SECONDS = 20.0
-WAITING = re.compile(r"\bwaiting=(\d+)")
+PENDING = re.compile(r"\bpending_hooks=(\d+)")
 POLICY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "policies",
                       "waiting.lua")
 
 
 def query(number):
-    """Returns a custom query of ours, in KRPC."""
+    """Returns a custom KRPC query."""
     return (b"d1:ad2:id20:abcdefghij01234567891:ni%dee1:q4:wait1:t4:" % number
             + number.to_bytes(4, "big") + b"1:y1:qe")
 
 
-def ask(address, count):
-    """Sends so many queries."""
+def send_queries(address, count):
+    """Sends `count` queries."""
     host, port = address.split(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind(("127.0.0.2", 0))
@@ -42,14 +42,14 @@ def ask(address, count):
                 time.sleep(REST_SECONDS)
 
 
-def waiting(node, least):
-    """Returns how many hooks wait, once it is `least` or time is up."""
+def count_pending(node, least):
+    """Returns the number of pending hooks, once it is `least` or time is up."""
     deadline = time.monotonic() + SECONDS
     count = 0
     while count < least and time.monotonic() < deadline:
         os.kill(node.pid, signal.SIGUSR1)
         time.sleep(0.2)
-        found = WAITING.findall(node.text())
+        found = PENDING.findall(node.text())
         count = int(found[-1]) if found else 0
     return count
 
@@ -60,12 +60,12 @@ def main():
                f"--policy {POLICY}")
     with server.Server(command, None) as node:
         before, _ = node.resident_kib()
-        ask(node.address, HOOKS)
-        count = waiting(node, HOOKS)
+        send_queries(node.address, HOOKS)
+        count = count_pending(node, HOOKS)
         after, _ = node.resident_kib()
     if count < HOOKS:
-        sys.exit(f"only {count} of {HOOKS} hooks wait")
-    print(f"{count} hooks wait: {(after - before) / 1024:.1f} MiB more, "
+        sys.exit(f"only {count} of {HOOKS} hooks are pending")
+    print(f"{count} pending hooks: {(after - before) / 1024:.1f} MiB more, "
           f"{(after - before) * 1024 / count:.0f} bytes each")
 
 
