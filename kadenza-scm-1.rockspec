@@ -138,7 +138,6 @@ build = {
         "core/operations/query.c",
         "core/operations/sybil_search.c",
         "core/records/bundle.c",
-        "core/records/memory/array.c",
         "core/records/memory/entry.c",
         "core/records/memory/item_heap.c",
         "core/records/memory/item_map.c",

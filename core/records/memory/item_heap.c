@@ -1,6 +1,6 @@
 #include "records/memory/item_heap.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <assert.h>
 
@@ -50,22 +50,15 @@ static void move_down(struct kad_item_heap *heap, size_t place) {
 
 int kad_item_heap_reserve(struct kad_item_heap *heap,
                           const struct kad_allocator *allocator) {
-  if (heap->count < heap->cap) {
-    return 0;
-  }
-  uint32_t *items =
-      kad_array_grow(allocator, heap->items, &heap->cap, sizeof *items);
-  if (items == NULL) {
-    return KAD_ENOMEM;
-  }
-  heap->items = items;
-  return 0;
+  return heap->count < heap->cap
+             ? 0
+             : KAD_ARRAY_RESERVE(allocator, &heap->items, &heap->cap,
+                                 kad_item_grown_cap(heap->cap));
 }
 
 void kad_item_heap_deinit(struct kad_item_heap *heap,
                           const struct kad_allocator *allocator) {
-  kad_release(allocator, heap->items, heap->cap * sizeof *heap->items);
-  heap->items = NULL;
+  KAD_ARRAY_FREE(allocator, &heap->items, &heap->cap);
   heap->count = 0;
   heap->cap = 0;
 }

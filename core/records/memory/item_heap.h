@@ -11,7 +11,7 @@
 #ifndef KAD_RECORDS_MEMORY_ITEM_HEAP_H
 #define KAD_RECORDS_MEMORY_ITEM_HEAP_H
 
-#include "records/memory/array.h"
+#include "records/memory/item.h"
 
 /* The heap. Set the first three fields and leave the others 0. */
 struct kad_item_heap {

@@ -1,6 +1,6 @@
 #include "records/memory/item_map.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <sodium.h>
 
@@ -51,13 +51,10 @@ static void split(struct kad_item_map *map) {
 
 static int add_bucket(struct kad_item_map *map,
                       const struct kad_allocator *allocator) {
-  if (map->bucket_count == map->bucket_cap) {
-    uint32_t *buckets = kad_array_grow(allocator, map->buckets,
-                                       &map->bucket_cap, sizeof *buckets);
-    if (buckets == NULL) {
-      return KAD_ENOMEM;
-    }
-    map->buckets = buckets;
+  if (map->bucket_count == map->bucket_cap &&
+      KAD_ARRAY_RESERVE(allocator, &map->buckets, &map->bucket_cap,
+                        kad_item_grown_cap(map->bucket_cap)) != 0) {
+    return KAD_ENOMEM;
   }
   map->buckets[map->bucket_count] = KAD_NO_ITEM;
   map->bucket_count++;
@@ -79,8 +76,7 @@ int kad_item_map_reserve(struct kad_item_map *map,
 
 void kad_item_map_deinit(struct kad_item_map *map,
                          const struct kad_allocator *allocator) {
-  kad_release(allocator, map->buckets, map->bucket_cap * sizeof *map->buckets);
-  map->buckets = NULL;
+  KAD_ARRAY_FREE(allocator, &map->buckets, &map->bucket_cap);
   map->bucket_count = 0;
   map->bucket_cap = 0;
   map->mask = 0;

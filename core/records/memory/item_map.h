@@ -18,7 +18,7 @@
 #ifndef KAD_RECORDS_MEMORY_ITEM_MAP_H
 #define KAD_RECORDS_MEMORY_ITEM_MAP_H
 
-#include "records/memory/array.h"
+#include "records/memory/item.h"
 
 enum {
   KAD_ITEM_MAP_SECRET_SIZE = 16

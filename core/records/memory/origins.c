@@ -1,6 +1,6 @@
 #include "records/memory/origins.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <assert.h>
 #include <string.h>
@@ -71,19 +71,16 @@ void kad_origins_clear(struct kad_origins *origins,
                        const struct kad_allocator *allocator) {
   kad_item_map_deinit(&origins->map, allocator);
   kad_item_heap_deinit(&origins->by_bytes, allocator);
-  kad_release(allocator, origins->items, origins->cap * sizeof *origins->items);
+  KAD_ARRAY_FREE(allocator, &origins->items, &origins->cap);
   kad_origins_init(origins, origins->slots, origins->secret);
 }
 
 int kad_origins_reserve(struct kad_origins *origins,
                         const struct kad_allocator *allocator) {
-  if (origins->free == KAD_NO_ITEM && origins->used == origins->cap) {
-    struct kad_origin *items =
-        kad_array_grow(allocator, origins->items, &origins->cap, sizeof *items);
-    if (items == NULL) {
-      return KAD_ENOMEM;
-    }
-    origins->items = items;
+  if (origins->free == KAD_NO_ITEM && origins->used == origins->cap &&
+      KAD_ARRAY_RESERVE(allocator, &origins->items, &origins->cap,
+                        kad_item_grown_cap(origins->cap)) != 0) {
+    return KAD_ENOMEM;
   }
   int status = kad_item_heap_reserve(&origins->by_bytes, allocator);
   return status != 0 ? status : kad_item_map_reserve(&origins->map, allocator);

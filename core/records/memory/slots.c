@@ -1,6 +1,6 @@
 #include "records/memory/slots.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <assert.h>
 
@@ -14,22 +14,16 @@ void kad_slots_init(struct kad_slots *slots) {
 
 int kad_slots_reserve(struct kad_slots *slots,
                       const struct kad_allocator *allocator) {
-  if (slots->free != KAD_NO_ITEM || slots->used < slots->cap) {
-    return 0;
-  }
-  struct kad_slot *items =
-      kad_array_grow(allocator, slots->items, &slots->cap, sizeof *items);
-  if (items == NULL) {
-    return KAD_ENOMEM;
-  }
-  slots->items = items;
-  return 0;
+  return slots->free != KAD_NO_ITEM || slots->used < slots->cap
+             ? 0
+             : KAD_ARRAY_RESERVE(allocator, &slots->items, &slots->cap,
+                                 kad_item_grown_cap(slots->cap));
 }
 
 void kad_slots_clear(struct kad_slots *slots,
                      const struct kad_allocator *allocator) {
   uint32_t serial = slots->serial;
-  kad_release(allocator, slots->items, slots->cap * sizeof *slots->items);
+  KAD_ARRAY_FREE(allocator, &slots->items, &slots->cap);
   kad_slots_init(slots);
   slots->serial = serial;
 }

@@ -1,13 +1,13 @@
 #include "records/memory/type_list.h"
 
-#include "base/allocator.h"
+#include "base/array.h"
 
 #include <assert.h>
 #include <string.h>
 
 void kad_type_list_clear(struct kad_type_list *list,
                          const struct kad_allocator *allocator) {
-  kad_release(allocator, list->items, list->cap * sizeof *list->items);
+  KAD_ARRAY_FREE(allocator, &list->items, &list->cap);
   *list = (struct kad_type_list){0};
 }
 
@@ -40,13 +40,10 @@ static int append_place(struct kad_type_list *list,
   if (list->count == KAD_TYPE_LIST_MAX) {
     return KAD_EFULL;
   }
-  if (list->count == list->cap) {
-    struct kad_listed_type *items =
-        kad_array_grow(allocator, list->items, &list->cap, sizeof *items);
-    if (items == NULL) {
-      return KAD_ENOMEM;
-    }
-    list->items = items;
+  if (list->count == list->cap &&
+      KAD_ARRAY_RESERVE(allocator, &list->items, &list->cap,
+                        kad_item_grown_cap(list->cap)) != 0) {
+    return KAD_ENOMEM;
   }
   list->count++;
   return 0;
