@@ -167,8 +167,8 @@ test: ## build and run every test (TESTS=part of a path)
 
 .PHONY: check check-tree check-symbols
 check: check-tree check-symbols ## check layers, lengths, versions, symbols
-check-tree: | deps-build
-	@$(LUA) tests/check/run.lua
+check-tree: $(module)
+	@$(test_env) $(LUA) tests/check/run.lua
 check-symbols: $(library) $(shared) $(module)
 	@BUILD=$(BUILD) $(LUA) tests/check/run.lua symbols
 
@@ -197,8 +197,8 @@ bench-sim: | deps-build ## measure the quality of an overlay in virtual time
 	@$(MAKE) --no-print-directory RELEASE=1 bench-sim-run
 
 .PHONY: docs
-docs: | deps-build ## write the reference from headers and annotations
-	@$(LUA) docs/generate.lua
+docs: $(module) ## write the reference, and options into the documents
+	@$(test_env) $(LUA) docs/generate.lua
 
 .PHONY: install
 install: $(products) ## install below PREFIX (/usr/local), after DESTDIR

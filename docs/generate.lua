@@ -1,23 +1,35 @@
--- Writes the reference: of the C library from core/kadenza*.h, of the Lua
--- library from the annotations in scripts/kadenza.
+-- Writes what is generated in the documents: the reference of the C library
+-- from core/kadenza*.h, the reference of the Lua library from the annotations
+-- in scripts/kadenza, and the options of the program in operations.md and the
+-- manual page.
 --
---   lua5.4 docs/generate.lua [FOLDER]      docs/reference if none is named
+--   lua5.4 docs/generate.lua [FOLDER]      default: docs
 --
--- The same sources give the same text; tests/check/reference.lua compares it
--- with what is in the tree. Run it at the root.
+-- Run it at the root, with the built module kadenza.core on the path. The same
+-- sources give the same text; tests/check/reference.lua compares it with what
+-- is in the tree.
 
 package.path = "./?.lua;" .. package.path
 
 local c = require("docs.generate.c")
 local lua = require("docs.generate.lua")
+local options = require("docs.generate.options")
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return assert(file:read("a"))
+end
 
 local function write(path, text)
   local file <close> = assert(io.open(path, "wb"))
   assert(file:write(text))
 end
 
-local folder = arg[1] or "docs/reference"
-assert(os.execute("mkdir -p '" .. folder .. "'"))
-write(folder .. "/c.md", c.reference({ "core/kadenza.h",
+local folder = arg[1] or "docs"
+assert(os.execute("mkdir -p '" .. folder .. "/reference'"))
+write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_store.h", "core/kadenza_sim.h" }))
-write(folder .. "/lua.md", lua.reference("scripts/kadenza"))
+write(folder .. "/operations.md",
+  options.operations(read("docs/operations.md")))
+write(folder .. "/kadenza.1", options.manual(read("docs/kadenza.1")))
+write(folder .. "/reference/lua.md", lua.reference("scripts/kadenza"))

@@ -1,8 +1,8 @@
 --- The options of lookups: what `find_node`, `get`, `put` … take.
 --- Tested by tests/spec/node_spec.lua.
 
-
 local check = require("kadenza.check")
+local core = require("kadenza.core")
 
 local M = {}
 
@@ -38,14 +38,14 @@ local M = {}
 local TYPE <const> = { kind = "string", bytes = { 1, 32 } }
 local QUORUM <const> = { kind = "integer", from = 0, to = 64 }
 
---- The options of every lookup.
-M.LOOKUP = {
-  alpha = { kind = "integer", from = 1, to = 32 },
-  beta = { kind = "integer", from = 1, to = 32 },
-  k = { kind = "integer", from = 1, to = 64 },
-  paths = { kind = "integer", from = 1, to = 16 },
-  timeout = "number",
-}
+--- The options of every lookup. Ranges are those of the node's options.
+M.LOOKUP = { timeout = "number" }
+local IN_LOOKUPS <const> = { alpha = true, beta = true, k = true, paths = true }
+for _, row in ipairs(core.config_options()) do
+  if IN_LOOKUPS[row.name] then
+    M.LOOKUP[row.name] = { kind = row.type, from = row.min, to = row.max }
+  end
+end
 
 --- The options that an operation adds to them.
 M.FIND = {}

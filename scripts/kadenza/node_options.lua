@@ -48,41 +48,27 @@ local M = {}
 ---@field repair? boolean  a get gives holders what they lack, true
 ---@field max_publications? integer  records that the node publishes
 
-local LIMITS <const> = {
+--- The options in the table `limits`; the core takes them under the same names.
+M.LIMITS = {
   queries_per_s = "integer",
   queries_per_s_address = "integer",
   queries_per_s_subnet = "integer",
   bytes_per_s = "integer",
 }
 
--- Options that the core takes under the same name, and checks further.
-local CORE <const> = {
-  id_bits = "integer",
-  allow_local = "boolean",
-  read_only = "boolean",
-  cache = "boolean",
-  repair = "boolean",
-  version = "string",
-  k = lookup.k,
-  alpha = lookup.alpha,
-  beta = lookup.beta,
-  paths = lookup.paths,
-  far_contacts = "integer",
-  lookup_ms = "integer",
-  query_ms = "integer",
-  refresh_s = "integer",
-  ping_s = "integer",
-  neighbour_s = "integer",
-  token_s = "integer",
-  max_reply = "integer",
-  max_lookups = "integer",
-  max_pending_hooks = "integer",
-  max_bytes = "integer",
-  max_records = "integer",
-  max_records_address = "integer",
-  max_publications = "integer",
-  stores_per_s = "integer",
+--- The ranges of the budgets of policy files.
+M.BUDGETS = {
+  policy_memory = { kind = "integer", from = 1 << 20, to = 1 << 40 },
+  policy_instructions = { kind = "integer", from = 100000, to = 1 << 40 },
 }
+
+-- Options that the core takes under the same name, and checks further.
+local CORE <const> = { id_bits = "integer", version = "string" }
+for _, row in ipairs(core.config_options()) do
+  if row.name ~= "limits" and not M.LIMITS[row.name] then
+    CORE[row.name] = lookup[row.name] or row.type
+  end
+end
 
 local function is_strings(value)
   if type(value) ~= "table" then
@@ -109,8 +95,8 @@ local LIBRARY <const> = {
   bootstrap = STRINGS,
   transport = "table",
   policies = "table",
-  policy_memory = { kind = "integer", from = 1 << 20, to = 1 << 40 },
-  policy_instructions = { kind = "integer", from = 100000, to = 1 << 40 },
+  policy_memory = M.BUDGETS.policy_memory,
+  policy_instructions = M.BUDGETS.policy_instructions,
   state = "string",
   id = "string",
   limits = { is = is_limits, name = "a boolean or a table" },
@@ -136,7 +122,7 @@ local function set_limits(config, limits, level)
     config.limits = limits
     return
   end
-  check.options(limits, level + 1, LIMITS)
+  check.options(limits, level + 1, M.LIMITS)
   for name, value in pairs(limits) do
     config[name] = value
   end

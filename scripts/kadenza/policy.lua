@@ -33,7 +33,8 @@ end
 --- Default memory limit of a node's policy files, in bytes.
 M.MEMORY = 64 * 1024 * 1024
 
---- Default budget of a hook call, in Lua instructions: about 100 ms.
+--- Default budget of policies: Lua instructions that they may run without
+--- waiting, about 100 ms.
 M.INSTRUCTIONS = 20000000
 
 -- Milliseconds between checks whether replaced policies are still in use.

@@ -1,9 +1,11 @@
 --- The table of the options of a node. Flags, help, configuration files,
 --- environment variables, checks and the dump come from it.
 --
--- The defaults and ranges of numbers are those of the core.
---
 -- Tested by tests/spec/cli/config_spec.lua.
+
+local core = require("kadenza.core")
+local node_options = require("kadenza.node_options")
+local policy = require("kadenza.policy")
 
 local M = {}
 
@@ -22,50 +24,60 @@ local M = {}
 ---@field check? string  name of the check of a text, or of each item of a list
 ---@field limit? boolean  it is in the table `limits` of a file
 
-local U32 <const> = 4294967295
-local I64 <const> = math.maxinteger
-
--- Bytes in all that are held by default.
-local MAX_BYTES <const> = 64 << 20
-
 local ARGNAMES <const> = { ms = "MS", s = "SECONDS", bytes = "BYTES" }
 
-local function number(name, default, min, max, unit, text)
+-- The groups of the help of the core's other options, if not "Tuning".
+local GROUPS <const> = { limits = "Limits", max_bytes = "Limits",
+  max_records = "Limits", max_records_address = "Limits",
+  max_publications = "Limits", allow_local = "Options",
+  read_only = "Options" }
+
+local function flag_of(name)
+  return "--" .. name:gsub("_", "-")
+end
+
+local function argname_of(row)
+  if row.type == "boolean" then
+    return row.default and "on|off" or nil
+  end
+  return ARGNAMES[row.unit] or "N"
+end
+
+-- Returns an option of the core as an option of the program.
+local function core_option(row)
+  local is_limit = node_options.LIMITS[row.name] ~= nil
   return {
-    name = name,
-    kind = "number",
-    default = default,
-    min = min,
-    max = max,
-    unit = unit,
-    text = text,
-    flag = "--" .. name:gsub("_", "-"),
-    argname = ARGNAMES[unit] or "N",
-    group = "Tuning",
+    name = row.name,
+    kind = row.type == "boolean" and "switch" or "number",
+    flag = flag_of(row.name),
+    argname = argname_of(row),
+    group = is_limit and "Limits" or GROUPS[row.name] or "Tuning",
+    default = row.default,
+    min = row.min,
+    max = row.max,
+    unit = row.unit ~= "" and row.unit or nil,
+    text = row.text,
+    limit = is_limit,
   }
 end
 
-local function limit(...)
-  local option = number(...)
-  option.group = "Limits"
-  option.limit = true
-  return option
+-- Returns an option for a budget of policy files.
+local function budget_option(name, default, unit, text)
+  local range = node_options.BUDGETS[name]
+  return { name = name, kind = "number", flag = flag_of(name),
+    default = default, min = range.from, max = range.to, unit = unit,
+    argname = ARGNAMES[unit] or "N", group = "Tuning", text = text }
 end
 
-local function quota(...)
-  local option = number(...)
-  option.group = "Limits"
-  return option
-end
-
---- Every option, in the order of the help and of the dump.
+--- Every option, in the order of the help and of the dump: those of the program
+--- and the library, those of the core (KAD_CONFIG_MAP), those of policies.
 ---@type kadenza.cli.Option[]
 M.OPTIONS = {
   {
     name = "listen", kind = "list", flag = "--listen", argname = "ADDR:PORT",
     default = { "0.0.0.0:6881" }, check = "listen", min = 1, max = 8,
     text = "Address to listen on, such as 0.0.0.0:6881 or [::]:6881; port 0 "
-      .. "takes a free one. May be repeated.",
+      .. "is a free one. May be repeated.",
   },
   {
     name = "bootstrap", kind = "list", flag = "--bootstrap",
@@ -80,14 +92,14 @@ M.OPTIONS = {
   {
     name = "trust", kind = "list", flag = "--trust", argname = "FILE",
     default = {}, check = "policy",
-    text = "Trust this one of the policies: it has the whole standard library "
-      .. "of Lua, files and processes too. May be repeated.",
+    text = "Trust this file, one of the policies: it has the whole standard "
+      .. "library of Lua, with files and processes. May be repeated.",
   },
   {
     name = "state", kind = "text", flag = "--state", argname = "DIR",
     check = "path",
-    text = "Folder that keeps id, contacts and own records between runs; made "
-      .. "if missing.",
+    text = "Folder that keeps the id, contacts and publications between runs; "
+      .. "made if missing.",
   },
   {
     name = "id", kind = "text", flag = "--id", argname = "HEX", check = "id",
@@ -99,91 +111,32 @@ M.OPTIONS = {
     text = "Width of the overlay's ids: 160 (mainline) or 256.",
   },
   {
-    name = "allow_local", kind = "switch", flag = "--allow-local",
-    default = false,
-    text = "Admit loopback and private addresses, which are ignored "
-      .. "otherwise: for nodes on one machine or in one building.",
-  },
-  {
-    name = "read_only", kind = "switch", flag = "--read-only",
-    default = false, text = "Ask, never serve (BEP 43).",
-  },
-  {
     name = "log", kind = "choice", flag = "--log", argname = "LEVEL",
     default = "info", choices = { "error", "warn", "info", "debug", "off" },
-    text = "What to log on standard error: error, warn, info, debug or off.",
+    text = "Level of the log on standard error: error, warn, info, debug or "
+      .. "off.",
   },
   {
     name = "json", kind = "switch", flag = "--json", default = false,
     text = "Print results, and log events, as JSON.",
   },
-  number("k", 8, 1, 64, nil,
-    "Contacts a bucket, and width of lookups and stores."),
-  number("alpha", 3, 1, 32, nil,
-    "Queries in flight on each path of a lookup."),
-  number("beta", 3, 1, 32, nil,
-    "Queries that an answer which came closer lets go out at once; 1: as in "
-      .. "the paper."),
-  number("paths", 1, 1, 16, nil,
-    "Disjoint paths of a lookup: several find what is stored though contacts "
-      .. "lie."),
-  number("far_contacts", 0, 0, 128, nil,
-    "Room of the farthest bucket, half as much in each next one, k at least."),
-  number("lookup_ms", 20000, 1, U32, "ms", "Longest that a lookup may take."),
-  number("query_ms", 4000, 1, 60000, "ms", "Longest that a query may take."),
-  number("refresh_s", 3600, 1, U32, "s",
-    "Refresh a bucket that was not looked into for so long."),
-  number("ping_s", 600, 1, U32, "s",
-    "Ping a contact that was silent for so long."),
-  number("neighbour_s", 180, 0, U32, "s",
-    "While records are held, ask one of the closest contacts that was silent "
-      .. "for so long; 0: never."),
-  number("token_s", 300, 1, U32, "s",
-    "Slot of a write token; the last two slots are accepted."),
-  number("stores_per_s", 80, 0, U32, "1/s",
-    "Own stores to republish, hand over, repair and cache records."),
-  {
-    name = "cache", kind = "switch", flag = "--cache", argname = "on|off",
-    default = true,
-    text = "A get leaves a short-lived copy of what it found near the key.",
-  },
-  {
-    name = "repair", kind = "switch", flag = "--repair", argname = "on|off",
-    default = true,
-    text = "A get gives holders the records that they lack.",
-  },
-  number("max_reply", 1232, 512, 1452, "bytes",
-    "Largest datagram that is sent."),
-  number("max_lookups", 64, 1, U32, nil, "Lookups at once; others wait."),
-  number("max_pending_hooks", 10000, 0, U32, nil,
-    "Questions that may wait for a policy at once."),
-  number("policy_memory", 64 << 20, 1 << 20, 1 << 40, "bytes",
+}
+
+for _, row in ipairs(core.config_options()) do
+  table.insert(M.OPTIONS, core_option(row))
+end
+
+table.move({
+  budget_option("policy_memory", policy.MEMORY, "bytes",
     "Memory of all policy files."),
-  number("policy_instructions", 20000000, 100000, 1 << 40, nil,
-    "Instructions of Lua that policies may run at a stretch."),
+  budget_option("policy_instructions", policy.INSTRUCTIONS, nil,
+    "Lua instructions that policies may run without waiting."),
   {
     name = "version", kind = "text", flag = "--wire-version",
     argname = "TEXT", default = "KZ\0\1", check = "version", group = "Tuning",
     text = "Version in messages (BEP 5), 4 bytes.",
   },
-  {
-    name = "limits", kind = "switch", flag = "--limits", argname = "on|off",
-    default = true, group = "Limits",
-    text = "Rate limits, on or off: off is for measurements.",
-  },
-  limit("queries_per_s", 4000, 1, U32, "1/s", "Queries served in all."),
-  limit("queries_per_s_address", 100, 1, U32, "1/s",
-    "Queries served an address."),
-  limit("queries_per_s_subnet", 400, 1, U32, "1/s",
-    "Queries served a subnet, /24 or /64."),
-  limit("bytes_per_s", 1250000, 1, I64, "bytes/s", "Bytes of replies in all."),
-  quota("max_bytes", MAX_BYTES, 0, I64, "bytes", "Bytes of records held."),
-  quota("max_records", 200000, 0, U32, nil, "Records held."),
-  quota("max_publications", 10000, 0, U32, nil,
-    "Records of its own that the node keeps."),
-  quota("max_records_address", 5000, 0, U32, nil,
-    "Records held of one address."),
-}
+}, 1, 3, #M.OPTIONS + 1, M.OPTIONS)
 
 --- The options by name.
 ---@type table<string, kadenza.cli.Option>
@@ -199,8 +152,11 @@ function M.variable(option)
   return "KADENZA_" .. option.name:upper()
 end
 
--- Returns the sentence of the help about a default.
-local function default_text(option, default)
+--- Returns a sentence about the default of an option, after a blank; or "".
+---@param option kadenza.cli.Option
+---@param default any
+---@return string text
+function M.default_text(option, default)
   if type(default) == "table" then
     default = default[1]
   end
@@ -229,7 +185,7 @@ function M.add_option(command, option, default)
     element:count("*")
   end
   return element:target(option.name)
-    :description(option.text .. default_text(option, default))
+    :description(option.text .. M.default_text(option, default))
 end
 
 --- Adds the node options of a command of argparse, in groups.
