@@ -134,6 +134,7 @@ build = {
         "core/operations/join.c",
         "core/operations/leave.c",
         "core/operations/operation.c",
+        "core/operations/publish.c",
         "core/operations/put.c",
         "core/operations/query.c",
         "core/operations/sybil_search.c",

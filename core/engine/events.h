@@ -35,6 +35,12 @@ struct kad_events {
   void (*address_observed)(struct kad_node *node,
                            const struct kad_address *reporter,
                            const struct kad_address *observed);
+
+  /* From replication. A record is due: stores it at its k closest, within the
+   * store budget; if it is our `publication`, here as well. Returns 0, after
+   * which `done` is called once, or the error of kad_node_put. */
+  int (*republish)(struct kad_node *node, const struct kad_record *record,
+                   bool publication, kad_done_fn done, void *data);
 };
 
 #endif

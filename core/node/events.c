@@ -2,6 +2,7 @@
 
 #include "engine/node.h"
 #include "membership/contact_admission.h"
+#include "operations/put.h"
 
 static void note_failure(struct kad_node *node,
                          const struct kad_contact *contact) {
@@ -15,4 +16,5 @@ const struct kad_events kad_node_events = {
     .contact_failed = note_failure,
     .contact_replaced = kad_neighbours_gone,
     .address_observed = kad_observed_address_vote,
+    .republish = kad_put_republish,
 };

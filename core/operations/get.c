@@ -317,8 +317,8 @@ static bool validate_next(struct kad_node *node, struct get *get) {
   struct kad_hook_call call = {.reason = KAD_REASON_GET,
                                .record = found->copy.records};
   const char *reason = NULL;
-  if (kad_judge(get->type, found->copy.records, node->config.id_bits,
-                &reason) != 0) {
+  if (kad_record_check_type(get->type, found->copy.records,
+                            node->config.id_bits, &reason) != 0) {
     get->index++;
     return true;
   }

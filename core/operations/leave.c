@@ -1,6 +1,6 @@
 /* Leaving the overlay: hands off the records that are held here.
  *
- * Tested by tests/sim/holder_handoff_test.c.
+ * Tested by tests/sim/handoff_test.c.
  */
 #include "base/time.h"
 #include "engine/node.h"

@@ -173,10 +173,4 @@ void kad_operations_close(struct kad_node *node);
  */
 void kad_operations_forget(struct kad_node *node);
 
-/* Starts a put, within the budget, of a held record to where it belongs now; or
- * of one of our `own`, which need not be held here yet. `done` as usual. */
-KAD_MUST_CHECK int kad_put_republish(struct kad_node *node,
-                                     const struct kad_record *record, bool own,
-                                     kad_done_fn done, void *data);
-
 #endif

@@ -1,7 +1,5 @@
-/* Storing: our own rules first, then a lookup that gathers write tokens, then a
- * store (or announce_peer) to the k closest that gave one, sent again while
- * they are silent, and to ourselves when we are one of them. Source: Kademlia
- * §2.3; BEP 5 "announce_peer". */
+#include "operations/put.h"
+
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
@@ -50,20 +48,18 @@ static void refuse(struct kad_node *node, struct put *put, int code,
                    struct kad_slice reason) {
   put->op.code = code;
   kad_operation_keep_text(node, &put->op, reason);
-  kad_operation_end(node, &put->op,
-                    code == KAD_CODE_TOO_BIG     ? KAD_ETOOBIG
-                    : code == KAD_CODE_SIGNATURE ? KAD_ESIGNATURE
-                                                 : KAD_EREFUSED);
+  kad_operation_end(node, &put->op, kad_record_check_error(code));
 }
 
 /* Our rules have agreed: keeps the record if that was asked for, and looks for
  * its holders. */
 static void agree(struct kad_node *node, struct put *put) {
+  const struct kad_record *record = put->record.records;
   int error = 0;
   if (put->op.options.publish && !put->again) {
-    const struct kad_record *record = put->record.records;
-    error = kad_publications_keep(node, record,
-                                  kad_publications_period(node, record));
+    error = kad_publications_add(node, record,
+                                 kad_publications_period(node, record));
+    kad_republish_plan(node);
   }
   if (error == 0) {
     kad_operation_look_up(node, &put->op);
@@ -95,8 +91,9 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
     kad_operation_end(node, op, KAD_ETYPE);
     return;
   }
-  int code =
-      put->again ? 0 : kad_judge(type, record, node->config.id_bits, &reason);
+  int code = put->again ? 0
+                        : kad_record_check_type(type, record,
+                                                node->config.id_bits, &reason);
   if (code != 0) {
     refuse(node, put, code, kad_slice_of(reason));
   } else {

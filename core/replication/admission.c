@@ -46,8 +46,8 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   admission->type = kad_ruleset_type(admission->ruleset, record->type);
   bool judged = admission->request.judged && admission->type != NULL;
   int code = judged ? 0
-                    : kad_judge(admission->type, record, node->config.id_bits,
-                                &reason);
+                    : kad_record_check_type(admission->type, record,
+                                            node->config.id_bits, &reason);
   if (code != 0) {
     refuse(admission, code, kad_slice_of(reason));
     return true;
@@ -314,6 +314,7 @@ static void tell_stored(struct kad_node *node,
 static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
   const char *reason = NULL;
   int code = kad_commit(node, admission, &reason);
+  kad_republish_plan(node);
   if (code != 0) {
     refuse(admission, code, kad_slice_of(reason));
     return true;

@@ -6,7 +6,6 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 #include "records/record.h"
-#include "replication/read_repair.h"
 
 #include <string.h>
 
@@ -162,8 +161,14 @@ static int add(struct kad_node *node, const struct kad_record *record,
     *reason = "quota exceeded";
     code = KAD_CODE_REFUSED;
   }
-  kad_republish_plan(node);
   return code;
+}
+
+/* Returns true if a record of `type` is a cached copy: it is not republished,
+ * though others of its type are. */
+static bool is_cached_copy(const struct kad_type *type,
+                           const struct kad_record_meta *meta) {
+  return type->republish != UINT32_MAX && meta->republish_at == KAD_TIME_NEVER;
 }
 
 /* Notes that a held record was stored again. Whoever confirms what another one
@@ -180,7 +185,7 @@ static void confirm(const struct kad_node *node, const struct kad_type *type,
     return;
   }
   const struct kad_record_meta *old = &held.meta;
-  const bool was_cache = kad_record_is_cached_copy(type, old->republish_at);
+  const bool was_cache = is_cached_copy(type, old);
   if (!kad_address_same_host(&old->origin, &meta.origin)) {
     meta.origin = was_cache ? meta.origin : old->origin;
     if (old->expires_at > meta.expires_at) {
@@ -219,7 +224,6 @@ static int hold_default(struct kad_node *node,
     const struct kad_record *other = &held->records[i];
     if (kad_record_identical(record, other)) {
       confirm(node, admission->type, held->handles[i], &meta);
-      kad_republish_plan(node);
       return 0;
     }
     if (kad_record_is_older(record, other)) {
@@ -348,7 +352,6 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
     }
   }
   kad_release(&node->env.allocator, added, size);
-  kad_republish_plan(node);
   return code;
 }
 
@@ -359,7 +362,7 @@ static bool holds_more_than_caches(const struct kad_node *node,
   for (size_t i = 0; i < list->count; i++) {
     struct kad_held held;
     if (kad_store_read(node->store, list->handles[i], &held) &&
-        !kad_record_is_cached_copy(type, held.meta.republish_at)) {
+        !is_cached_copy(type, &held.meta)) {
       return true;
     }
   }

@@ -10,7 +10,7 @@
  * Source: Kademlia §2.5 "when a new node joins the system, it must store any
  * key-value pair to which it is one of the k closest".
  *
- * Tested by tests/sim/holder_handoff_test.c.
+ * Tested by tests/sim/handoff_test.c.
  */
 #ifndef KAD_REPLICATION_HANDOFF_H
 #define KAD_REPLICATION_HANDOFF_H

@@ -1,51 +1,67 @@
-/* Our own user's records: stored again each period, whoever else holds them,
- * until their end, or until they are withdrawn. They are kept apart from what
- * is held for others, whose quotas they do not fill, in a store of their own.
- * Source: Kademlia §2.5, "the original publisher". */
+/* The publications of a node: records that it publishes for its user and
+ * republishes each period, until they expire or are unpublished. They are in a
+ * store of their own, apart from the records that are held for others, and do
+ * not count for quotas.
+ * Source: Kademlia §2.5, "the original publisher".
+ *
+ * Tested by tests/sim/publications_test.c.
+ */
 #ifndef KAD_REPLICATION_PUBLICATIONS_H
 #define KAD_REPLICATION_PUBLICATIONS_H
 
 #include "records/store.h"
 
 enum {
-  KAD_PUBLICATION_UNKNOWN_S = 3600, /* period of a type that has no rules now */
-  KAD_PUBLICATION_RETRY_MS =
-      30000 /* until it is tried again while nobody answers */
+  KAD_PUBLICATION_PERIOD_S = 3600, /* of a type that the policy has dropped */
+  KAD_PUBLICATION_RETRY_MS = 30000 /* after no contact has answered */
 };
-
-struct kad_node;
 
 struct kad_publications {
-  struct kad_store *store; /* NULL while there is none */
-  kad_time_ms free_at;     /* they are stored again from then on */
+  struct kad_store *store; /* NULL while there are none */
+  kad_time_ms retry_at;    /* none is republished before */
 };
 
-/* Keeps a record that has been judged, in place of what it replaces.
- * `first_ms` is how long until it is stored first. Returns 0, KAD_ENOMEM,
- * KAD_ETYPE, KAD_EFULL when there are max_publications, or KAD_EREFUSED when
- * one with a higher sequence number is kept. */
-KAD_MUST_CHECK int kad_publications_keep(struct kad_node *node,
-                                         const struct kad_record *record,
-                                         kad_time_ms first_ms);
+/* Adds a checked record, or prolongs it if it is published. Replaces what the
+ * record replaces. It is due for the first time after `first_ms`. The caller
+ * calls kad_republish_plan then. Returns 0, or
+ *   KAD_ENOMEM    out of memory
+ *   KAD_ETYPE     no such type
+ *   KAD_EFULL     there are max_publications
+ *   KAD_EREFUSED  one with a higher sequence number is published */
+KAD_MUST_CHECK int kad_publications_add(struct kad_node *node,
+                                        const struct kad_record *record,
+                                        kad_time_ms first_ms);
 
-/* Returns how long after one store of a record of ours the next one comes:
- * somewhat before its holders would take it on themselves. */
-kad_time_ms kad_publications_period(struct kad_node *node,
-                                    const struct kad_record *record);
+/* Removes the publications of `type` under `key`, or, with `value`, those with
+ * this value. Returns 0, or KAD_ENOTFOUND if there are none. */
+int kad_publications_remove(struct kad_node *node, const struct kad_id *key,
+                            struct kad_slice type,
+                            const struct kad_slice *value);
 
-/* Returns the record to be stored first, and when; 0 for none. */
+/* Removes those that have expired. */
+void kad_publications_expire(struct kad_node *node);
+
+/* Returns when the next one expires, or KAD_TIME_NEVER. */
+kad_time_ms kad_publications_next_expiry(const struct kad_node *node);
+
+/* Returns the publication that is due first, and sets `*at` to when that is.
+ * Returns 0 if there is none, with `*at` KAD_TIME_NEVER. */
 kad_record_handle kad_publications_due(const struct kad_node *node,
                                        kad_time_ms *at);
 
-/* Begins to store a record again. kad_republish_ended is told of its end.
- * Returns false if it cannot be now. */
-bool kad_publications_publish(struct kad_node *node, kad_record_handle handle);
+/* Returns the time between two republishes of `record`: shorter than that of
+ * its holders, so that they need not republish it. */
+kad_time_ms kad_publications_period(struct kad_node *node,
+                                    const struct kad_record *record);
 
-/* Drops what has come to its end. */
-void kad_publications_expire(struct kad_node *node);
+/* Sets when a publication is due again: `after_ms` from now. */
+void kad_publications_postpone(struct kad_node *node, kad_record_handle handle,
+                               kad_time_ms after_ms);
 
-/* Returns when the next one comes to its end. */
-kad_time_ms kad_publications_ends_at(const struct kad_node *node);
+/* Reads a publication in the form in which it is stored elsewhere. Returns
+ * false if there is none. */
+bool kad_publications_read(const struct kad_node *node,
+                           kad_record_handle handle, struct kad_record *record);
 
 /* Frees all; for kad_node_free. */
 void kad_publications_stop(struct kad_node *node);

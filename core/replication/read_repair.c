@@ -18,11 +18,6 @@ struct parcel {
   kad_query_fn handler;
 };
 
-bool kad_record_is_cached_copy(const struct kad_type *type,
-                               kad_time_ms republish_at) {
-  return type->republish != UINT32_MAX && republish_at == KAD_TIME_NEVER;
-}
-
 static void count_repair(struct kad_node *node, struct kad_query *query,
                          enum kad_query_event event,
                          const struct kad_message *message) {

@@ -46,9 +46,4 @@ void kad_read_repair_run(struct kad_node *node,
                          const struct kad_read_repair *copies,
                          const struct kad_lookup *lookup);
 
-/* Returns true if a record of `type` that is republished at that moment is a
- * cache: others of its type are, and this one never. */
-bool kad_record_is_cached_copy(const struct kad_type *type,
-                               kad_time_ms republish_at);
-
 #endif

@@ -5,46 +5,53 @@
 
 #include <string.h>
 
-static int refuse(int code, const char *text, const char **reason) {
+static int reject(int code, const char *text, const char **reason) {
   *reason = text;
   return code;
 }
 
 /* Checks what all types have in common. */
-static int judge_form(const struct kad_record *record, const char **reason) {
+static int check_form(const struct kad_record *record, const char **reason) {
   if (record->salt.len > KAD_SALT_MAX) {
-    return refuse(KAD_CODE_SALT, "salt too large", reason);
+    return reject(KAD_CODE_SALT, "salt too large", reason);
   }
   int error = kad_record_check(record);
   if (error == KAD_ETOOBIG) {
-    return refuse(KAD_CODE_TOO_BIG, "value too large", reason);
+    return reject(KAD_CODE_TOO_BIG, "value too large", reason);
   }
   if (error != 0) {
-    return refuse(KAD_CODE_PROTOCOL, "malformed record", reason);
+    return reject(KAD_CODE_PROTOCOL, "malformed record", reason);
   }
   return 0;
 }
 
-int kad_judge(const struct kad_type *type, const struct kad_record *record,
-              unsigned id_bits, const char **reason) {
+int kad_record_check_type(const struct kad_type *type,
+                          const struct kad_record *record, unsigned id_bits,
+                          const char **reason) {
   if (type == NULL) {
-    return refuse(KAD_CODE_REFUSED, "unknown record type", reason);
+    return reject(KAD_CODE_REFUSED, "unknown record type", reason);
   }
-  int code = judge_form(record, reason);
+  int code = check_form(record, reason);
   if (code != 0) {
     return code;
   }
   if (record->value.len > type->max_size) {
-    return refuse(KAD_CODE_TOO_BIG, "value too large", reason);
+    return reject(KAD_CODE_TOO_BIG, "value too large", reason);
   }
   if (type->signed_only && record->publisher == NULL) {
-    return refuse(KAD_CODE_SIGNATURE, "a signature is required", reason);
+    return reject(KAD_CODE_SIGNATURE, "a signature is required", reason);
   }
   if (strcmp(type->name, "peers") == 0 && kad_type_check_peer(record) != 0) {
-    return refuse(KAD_CODE_PROTOCOL, "malformed peer", reason);
+    return reject(KAD_CODE_PROTOCOL, "malformed peer", reason);
   }
   if (!kad_record_verify(record, id_bits)) {
-    return refuse(KAD_CODE_SIGNATURE, "bad signature", reason);
+    return reject(KAD_CODE_SIGNATURE, "bad signature", reason);
   }
   return 0;
+}
+
+int kad_record_check_error(int code) {
+  return code == KAD_CODE_TOO_BIG     ? KAD_ETOOBIG
+         : code == KAD_CODE_SIGNATURE ? KAD_ESIGNATURE
+                                      : KAD_EREFUSED;
 }

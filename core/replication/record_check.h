@@ -1,13 +1,22 @@
-/* The core's own verdict on a record, before any policy is asked. */
+/* The core's own check of a record, before the policy's `validate`.
+ *
+ * Tested by tests/unit/replication/admission_test.c,
+ * tests/unit/operations/put_test.c.
+ */
 #ifndef KAD_REPLICATION_RECORD_CHECK_H
 #define KAD_REPLICATION_RECORD_CHECK_H
 
 #include "kadenza.h"
 
-/* Checks `record` by the limits and the form of its type (NULL: unknown), then
- * its signature, which costs about 50 µs. Returns 0, or the code of the KRPC
- * error with its reason in `*reason` (a static text). */
-int kad_judge(const struct kad_type *type, const struct kad_record *record,
-              unsigned id_bits, const char **reason);
+/* Checks the form of `record`, the limits of its type (NULL: unknown), and its
+ * signature, which takes about 50 µs. Returns 0, or the code of the KRPC error,
+ * with `*reason` set to a static text. */
+int kad_record_check_type(const struct kad_type *type,
+                          const struct kad_record *record, unsigned id_bits,
+                          const char **reason);
+
+/* Returns the error that a user gets for a record that is rejected with the
+ * KRPC code `code`: KAD_ETOOBIG, KAD_ESIGNATURE or KAD_EREFUSED. */
+int kad_record_check_error(int code);
 
 #endif

@@ -6,41 +6,39 @@
 #include "engine/rng.h"
 #include "replication/commit.h"
 
-enum {
-  LATER_MS = 1000 /* until it is tried again when too many are under way */
-};
+/* ------------------------------------------------------------- timers -- */
 
-static void expire(struct kad_node *node, struct kad_timer *timer);
-static void republish(struct kad_node *node, struct kad_timer *timer);
+static void expire_due(struct kad_node *node, struct kad_timer *timer);
+static void republish_due(struct kad_node *node, struct kad_timer *timer);
 
-/* Sets `timer` to `at`, or unsets it when that is never. What is overdue is due
- * now: a backlog has its turn after what else is due, not before. */
-static void plan(struct kad_node *node, struct kad_timer *timer, kad_time_ms at,
-                 kad_timer_fn ring) {
+/* Sets `timer` to `at`, or cancels it if that is never. A timer that is set to
+ * that time keeps its turn among the timers that are due. */
+static void plan_timer(struct kad_node *node, struct kad_timer *timer,
+                       kad_time_ms at, kad_timer_fn fire) {
   kad_time_ms now = kad_node_now(node);
   kad_time_ms planned = timer->deadline.at > now ? timer->deadline.at : now;
   at = at > now ? at : now;
   if (at == KAD_TIME_NEVER) {
     kad_timer_cancel(node, timer);
   } else if (!timer->deadline.queued || planned != at) {
-    kad_timer_set(node, timer, at, ring);
+    kad_timer_set(node, timer, at, fire);
   }
 }
 
-/* Returns when the next record, held or our own, is to be stored again. */
-static kad_time_ms next_turn(const struct kad_node *node) {
+/* Returns when the next record, held or published, is due. */
+static kad_time_ms next_due(const struct kad_node *node) {
   kad_time_ms held;
-  kad_time_ms own;
+  kad_time_ms published;
   if (kad_store_due_republish(node->store, &held) == 0) {
     held = KAD_TIME_NEVER;
   }
-  (void)kad_publications_due(node, &own);
-  return held < own ? held : own;
+  (void)kad_publications_due(node, &published);
+  return held < published ? held : published;
 }
 
 void kad_republish_plan(struct kad_node *node) {
   const struct kad_store *store = node->store;
-  struct kad_republish *state = &node->republish;
+  struct kad_republish *republish = &node->republish;
   kad_time_ms at;
   if (node->closing) {
     return;
@@ -51,22 +49,15 @@ void kad_republish_plan(struct kad_node *node) {
   if (kad_store_due_expire(store, &at) == 0) {
     at = KAD_TIME_NEVER;
   }
-  kad_time_ms end = kad_publications_ends_at(node);
-  plan(node, &state->expiry_timer, at < end ? at : end, expire);
-  at = next_turn(node);
-  if (at < state->free_at) {
-    at = state->free_at;
-  }
-  plan(node, &state->timer, at, republish);
+  kad_time_ms published = kad_publications_next_expiry(node);
+  plan_timer(node, &republish->expiry, at < published ? at : published,
+             expire_due);
+  at = next_due(node);
+  plan_timer(node, &republish->timer,
+             at > republish->free_at ? at : republish->free_at, republish_due);
 }
 
-void kad_republish_stop(struct kad_node *node) {
-  kad_timer_cancel(node, &node->republish.expiry_timer);
-  kad_timer_cancel(node, &node->republish.timer);
-}
-
-/* Drops what is due, some at a time. */
-static void expire(struct kad_node *node, struct kad_timer *timer) {
+static void expire_due(struct kad_node *node, struct kad_timer *timer) {
   const struct kad_store *store = node->store;
   (void)timer;
   kad_publications_expire(node);
@@ -82,36 +73,47 @@ static void expire(struct kad_node *node, struct kad_timer *timer) {
   kad_republish_plan(node);
 }
 
-/* Takes a share of the budget: a place among those under way, and the time that
- * its stores fill. */
-static void take_share(struct kad_node *node) {
-  struct kad_republish *state = &node->republish;
-  kad_time_ms gap = kad_budget_span(&node->budget, node->config.k);
-  state->running++;
-  state->free_at = kad_time_add(kad_node_now(node), gap);
+/* -------------------------------------------------------- under way -- */
+
+/* Counts a republish, and reserves the time that its stores take in the store
+ * budget. */
+static void begin_republish(struct kad_node *node) {
+  struct kad_republish *republish = &node->republish;
+  kad_time_ms span = kad_budget_span(&node->budget, node->config.k);
+  republish->under_way++;
+  republish->free_at = kad_time_add(kad_node_now(node), span);
 }
 
-/* Gives back a share that nothing was stored for. */
-static void return_share(struct kad_node *node) {
-  struct kad_republish *state = &node->republish;
-  state->running--;
-  state->free_at = 0;
+/* Ends a republish that has stored nothing: the next one need not wait. */
+static void skip_republish(struct kad_node *node) {
+  node->republish.under_way--;
+  node->republish.free_at = 0;
 }
 
-void kad_republish_ended(struct kad_node *node, bool well) {
-  node->republish.running--;
-  node->stats.republishes += well;
+static void end_republish(struct kad_node *node, int status) {
+  node->republish.under_way--;
+  node->stats.republishes += status == 0;
   kad_republish_plan(node);
 }
 
-static void republished(void *data, const struct kad_result *result) {
-  struct kad_node *node = data;
-  kad_republish_ended(node, result->status == 0);
+/* Returns how many may be under way: as many as the store budget allows in two
+ * seconds, which is about the time that a lookup takes. */
+static uint32_t max_under_way(const struct kad_node *node) {
+  uint32_t most = 2 * (node->config.stores_per_s / node->config.k);
+  most = most < KAD_REPUBLISHES_MOST ? most : KAD_REPUBLISHES_MOST;
+  return most > KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
 }
 
-/* Moves the next republish of a held record to `seconds` from now. */
-static void postpone(struct kad_node *node, const struct kad_held *held,
-                     uint32_t seconds) {
+/* ------------------------------------------------------- held records -- */
+
+static void end_held(void *data, const struct kad_result *result) {
+  end_republish(data, result->status);
+}
+
+/* Sets the next republish of a held record to `seconds` from now; 0 and
+ * UINT32_MAX mean never. */
+static void postpone_held(struct kad_node *node, const struct kad_held *held,
+                          uint32_t seconds) {
   struct kad_record_meta meta = held->meta;
   meta.republish_at = KAD_TIME_NEVER;
   if (seconds != 0 && seconds != UINT32_MAX) {
@@ -122,65 +124,63 @@ static void postpone(struct kad_node *node, const struct kad_held *held,
   kad_store_touch(node->store, held->handle, &meta);
 }
 
-/* Stores a held record again, with what is left of its life. Returns false when
- * there is nothing to store. */
-static bool publish(struct kad_node *node, kad_record_handle handle) {
+/* Stores a held record at its k closest, with the rest of its life. Returns
+ * false when there is nothing to store. */
+static bool store_held(struct kad_node *node, kad_record_handle handle) {
   struct kad_held held;
   if (!kad_store_read(node->store, handle, &held)) {
     return false;
   }
   kad_held_age(&held.meta, kad_node_now(node), &held.record);
   return held.record.ttl > 0 &&
-         kad_put_republish(node, &held.record, false, republished, node) == 0;
+         node->events->republish(node, &held.record, false, end_held, node) ==
+             0;
 }
 
 static void apply_check(struct kad_node *node, kad_record_handle handle,
                         bool holds_all) {
-  if (holds_all || !publish(node, handle)) {
-    return_share(node);
+  if (holds_all || !store_held(node, handle)) {
+    skip_republish(node);
   }
   kad_republish_plan(node);
 }
 
-/* Begins to republish. A holder that is no longer one of the k closest leaves
- * it to them, once it has seen that the closest one holds the record: of all
- * that were holders at some time, one republishes. Returns false when there is
+/* Republishes a held record. A holder that is not one of the k closest any more
+ * leaves that to them, if the closest one holds the record: of all that were
+ * ever holders, only the current ones republish. Returns false when there is
  * nothing to do. */
-static bool begin(struct kad_node *node, kad_record_handle handle) {
-  return kad_handoff_check(node, handle, apply_check) || publish(node, handle);
+static bool republish_held(struct kad_node *node, kad_record_handle handle) {
+  return kad_handoff_check(node, handle, apply_check) ||
+         store_held(node, handle);
 }
 
-/* Returns the seconds to the next republish, 0 or UINT32_MAX for never. */
+/* Returns the seconds to the next republish; 0 and UINT32_MAX mean never. */
 static uint32_t period_of(const struct kad_node *node,
                           const struct kad_record *record,
-                          const struct kad_hook_result *answer) {
+                          const struct kad_hook_result *result) {
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
-    return answer->seconds < KAD_LIFE_MAX_S ? answer->seconds : KAD_LIFE_MAX_S;
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
+    return result->seconds < KAD_LIFE_MAX_S ? result->seconds : KAD_LIFE_MAX_S;
   }
   return type != NULL ? type->republish : UINT32_MAX;
 }
 
-/* Acts on what the policy said of a record whose republish is due, for which
- * there is a share of the budget. */
-static void decide(struct kad_node *node, kad_record_handle handle,
-                   const struct kad_hook_result *answer) {
-  struct kad_held held;
-  bool published = false;
-  if (kad_store_read(node->store, handle, &held)) {
-    uint32_t seconds = period_of(node, &held.record, answer);
-    postpone(node, &held, seconds);
-    published = seconds != 0 && seconds != UINT32_MAX && begin(node, handle);
-  }
-  if (!published) {
-    return_share(node);
-  }
-  kad_republish_plan(node);
-}
-
+/* Applies the result of the hook `republish_at` for a held record. */
 static void apply_result(struct kad_node *node, void *self,
                          const struct kad_hook_result *result) {
-  decide(node, *(const kad_record_handle *)self, result);
+  const kad_record_handle handle = *(const kad_record_handle *)self;
+  struct kad_held held;
+  bool begun = false;
+  if (kad_store_read(node->store, handle, &held)) {
+    uint32_t seconds = period_of(node, &held.record, result);
+    postpone_held(node, &held, seconds);
+    begun =
+        seconds != 0 && seconds != UINT32_MAX && republish_held(node, handle);
+  }
+  if (!begun) {
+    skip_republish(node);
+  }
+  kad_republish_plan(node);
 }
 
 static void *keep_handle(struct kad_node *node, void *self) {
@@ -191,31 +191,31 @@ static void *keep_handle(struct kad_node *node, void *self) {
   return kept;
 }
 
-static void resume_decision(struct kad_node *node, void *self,
-                            const struct kad_hook_result *result) {
+static void resume_held(struct kad_node *node, void *self,
+                        const struct kad_hook_result *result) {
   if (!node->closing) {
     apply_result(node, self, result);
   }
   kad_release(&node->env.allocator, self, sizeof(kad_record_handle));
 }
 
-/* Asks the policy about a record. While it has not answered, the record is not
- * due again. It gets a copy: the hook may do what changes the store. */
-static void ask(struct kad_node *node, struct kad_held *held,
-                const struct kad_type *type) {
+/* Calls the hook `republish_at` of `type` (NULL: unknown), if there is one. The
+ * hook gets a copy of the record, because it may change the store. The record
+ * is not due again while the call is pending. */
+static void call_hook(struct kad_node *node, struct kad_held *held,
+                      const struct kad_type *type) {
   static const struct kad_hook_handler handler = {
-      .apply = apply_result,
-      .keep = keep_handle,
-      .resume = resume_decision,
-  };
+      .apply = apply_result, .keep = keep_handle, .resume = resume_held};
+  const bool has_hook = type != NULL && type->republish_at != NULL;
   struct kad_bundle copy = {0};
-  kad_held_age(&held->meta, kad_node_now(node), &held->record);
-  const int error =
-      kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1);
-  postpone(node, held, type->republish);
-  if (error != 0) {
-    return_share(node);
-    return;
+  if (has_hook) {
+    kad_held_age(&held->meta, kad_node_now(node), &held->record);
+    int error = kad_bundle_copy(&copy, &node->env.allocator, &held->record, 1);
+    postpone_held(node, held, type->republish);
+    if (error != 0) {
+      skip_republish(node);
+      return;
+    }
   }
   struct kad_hook_call call = {.reason = KAD_REASON_REPUBLISH,
                                .record = copy.records};
@@ -223,63 +223,87 @@ static void ask(struct kad_node *node, struct kad_held *held,
       .handler = &handler,
       .self = &held->handle,
       .ruleset = node->ruleset,
-      .hook = type->republish_at,
+      .hook = has_hook ? type->republish_at : NULL,
       .default_verdict = KAD_VERDICT_FAILED,
-      .state = type->state,
+      .state = has_hook ? type->state : NULL,
   };
   (void)kad_hook_call_start(node, &caller, &call);
   kad_bundle_free(&copy, &node->env.allocator);
 }
 
-/* Stores one of our own records again. */
-static void republish_own(struct kad_node *node, kad_record_handle handle) {
-  take_share(node);
-  if (!kad_publications_publish(node, handle)) {
-    return_share(node);
+/* ------------------------------------------------------- publications -- */
+
+/* A publication that is under way. */
+struct publishing {
+  struct kad_node *node;
+  kad_record_handle handle;
+};
+
+static void end_publication(void *data, const struct kad_result *result) {
+  struct publishing *publishing = data;
+  struct kad_node *node = publishing->node;
+  if (result->status == KAD_ENOCONTACTS || result->status == KAD_ETIMEOUT) {
+    node->publications.retry_at =
+        kad_time_add(kad_node_now(node), KAD_PUBLICATION_RETRY_MS);
+    kad_publications_postpone(node, publishing->handle,
+                              KAD_PUBLICATION_RETRY_MS);
   }
-  kad_republish_plan(node);
+  kad_release(&node->env.allocator, publishing, sizeof *publishing);
+  end_republish(node, result->status);
 }
 
-/* Returns how many may be under way: what the budget allows in two seconds,
- * about as long as a lookup takes. */
-static uint32_t most_at_once(const struct kad_node *node) {
-  uint32_t most = 2 * (node->config.stores_per_s / node->config.k);
-  most = most < KAD_REPUBLISHES_MOST ? most : KAD_REPUBLISHES_MOST;
-  return most > KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
+static void republish_publication(struct kad_node *node,
+                                  kad_record_handle handle) {
+  struct kad_record record;
+  if (!kad_publications_read(node, handle, &record)) {
+    return;
+  }
+  struct publishing *publishing =
+      kad_alloc(&node->env.allocator, sizeof *publishing);
+  bool begun = false;
+  if (publishing != NULL) {
+    *publishing = (struct publishing){.node = node, .handle = handle};
+    begun = node->events->republish(node, &record, true, end_publication,
+                                    publishing) == 0;
+  }
+  kad_time_ms period = KAD_PUBLICATION_RETRY_MS;
+  if (begun) {
+    begin_republish(node);
+    period = kad_publications_period(node, &record);
+  } else {
+    kad_release(&node->env.allocator, publishing, sizeof *publishing);
+  }
+  kad_publications_postpone(node, handle, period);
 }
 
-/* Republishes the record that is due, unless too many are under way. */
-static void republish(struct kad_node *node, struct kad_timer *timer) {
-  const struct kad_store *store = node->store;
-  struct kad_republish *state = &node->republish;
+/* ---------------------------------------------------------------- due -- */
+
+/* Republishes the record that is due first, unless too many are under way. */
+static void republish_due(struct kad_node *node, struct kad_timer *timer) {
+  const kad_time_ms now = kad_node_now(node);
   struct kad_held held;
-  kad_time_ms now = kad_node_now(node);
   kad_time_ms at;
   (void)timer;
-  if (state->running >= most_at_once(node)) {
-    state->free_at = kad_time_add(now, LATER_MS);
+  if (node->republish.under_way >= max_under_way(node)) {
+    node->republish.free_at = kad_time_add(now, KAD_REPUBLISH_RETRY_MS);
     kad_republish_plan(node);
     return;
   }
-  kad_time_ms own_at;
-  kad_record_handle own = kad_publications_due(node, &own_at);
-  if (own != 0 && own_at <= now && own_at <= next_turn(node)) {
-    republish_own(node, own);
-    return;
-  }
-  kad_record_handle handle = kad_store_due_republish(store, &at);
-  if (handle == 0 || at > now || !kad_store_read(store, handle, &held)) {
+  kad_record_handle handle = kad_publications_due(node, &at);
+  if (handle != 0 && at <= now && at <= next_due(node)) {
+    republish_publication(node, handle);
     kad_republish_plan(node);
     return;
   }
-  const struct kad_type *type =
-      kad_ruleset_type(node->ruleset, held.record.type);
-  const struct kad_hook_result none = {.verdict = KAD_VERDICT_FAILED};
-  take_share(node);
-  if (type != NULL && type->republish_at != NULL) {
-    ask(node, &held, type);
-  } else {
-    decide(node, handle, &none);
+  handle = kad_store_due_republish(node->store, &at);
+  if (handle != 0 && at <= now && kad_store_read(node->store, handle, &held)) {
+    begin_republish(node);
+    call_hook(node, &held, kad_ruleset_type(node->ruleset, held.record.type));
   }
   kad_republish_plan(node);
+}
+
+void kad_republish_stop(struct kad_node *node) {
+  kad_timer_cancel(node, &node->republish.expiry);
+  kad_timer_cancel(node, &node->republish.timer);
 }

@@ -1,32 +1,35 @@
-/* Records whose time has come: they expire, or are stored again at the k
- * closest. Source: Kademlia §2.5. */
+/* Expires the records whose life has ended, and republishes those that are due:
+ * each is stored again at the k closest to its key.
+ * Source: Kademlia §2.5.
+ *
+ * Tested by tests/unit/replication/republish_test.c and
+ * tests/sim/republish_test.c.
+ */
 #ifndef KAD_REPLICATION_REPUBLISH_H
 #define KAD_REPLICATION_REPUBLISH_H
 
 #include "engine/timer.h"
 
 enum {
-  KAD_REPUBLISHES_MAX = 4,   /* republishing puts at a time, at the least */
-  KAD_REPUBLISHES_MOST = 32, /* and at the most: half of max_lookups */
-  KAD_EXPIRE_BATCH = 64      /* records dropped at once */
+  KAD_EXPIRE_BATCH = 64,        /* records dropped at a time */
+  KAD_REPUBLISHES_MAX = 4,      /* at a time, with a small store budget */
+  KAD_REPUBLISHES_MOST = 32,    /* at a time, with any: half of max_lookups */
+  KAD_REPUBLISH_RETRY_MS = 1000 /* while the most are under way */
 };
 
-/* The schedule of a node. Zero-initialised nothing is due. */
+/* What is due, and what is under way. */
 struct kad_republish {
+  struct kad_timer expiry;
   struct kad_timer timer;
-  struct kad_timer expiry_timer;
-  kad_time_ms free_at; /* the budget allows the next one */
-  uint32_t running;
+  kad_time_ms free_at; /* the store budget allows the next republish */
+  uint32_t under_way;  /* republishes, and hook calls about them */
 };
 
-/* Sets the timers for the next record that expires or is republished. Call it
- * after a record was stored, touched or removed. */
+/* Sets the timers for the records that expire and are republished next. Called
+ * after each change of the store or of the publications. */
 void kad_republish_plan(struct kad_node *node);
 
-/* Cancels the timers; for kad_node_free. */
+/* Stops both timers; for kad_node_free. */
 void kad_republish_stop(struct kad_node *node);
-
-/* Notes that a record was stored again, or could not be. */
-void kad_republish_ended(struct kad_node *node, bool well);
 
 #endif

@@ -5,7 +5,7 @@
  *   find_value sent ─► the contact holds all: ended
  *     └─► waiting for the budget ◄─► store sent ─► ended
  *
- * Tested by tests/sim/holder_handoff_test.c.
+ * Tested by tests/sim/handoff_test.c.
  */
 #ifndef KAD_REPLICATION_TRANSFER_H
 #define KAD_REPLICATION_TRANSFER_H
