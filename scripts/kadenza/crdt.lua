@@ -1,6 +1,6 @@
---- Values that many may change at once, and that come to the same everywhere:
---- counters, registers and sets whose states can be joined in any order, and as
---- often as one likes.
+--- CRDTs: counters, registers and sets that many nodes may change at a time.
+--- Their states can be joined in any order and repeatedly, and become equal
+--- everywhere.
 --
 --     local crdt = require("kadenza.crdt")
 --
@@ -13,11 +13,10 @@
 --     assert(visits:add(1))
 --     print(visits:read())
 --
--- A type is *shared* or *signed*. Of a shared one there is one record a key,
--- which everybody may change: anybody who can store can spoil it, within its
--- bounds. Of a signed one each writer has a record of his own, under his key,
--- and can change nothing but his own part; what it means is what all of them
--- mean together.
+-- A type is shared or signed. A shared type has one record under a key, which
+-- any node may change, and so also corrupt within its bounds. In a signed type
+-- each publisher has a record and can change only its own part of the state;
+-- the value is that of all records joined.
 
 local kad = require("kadenza")
 local kinds = require("kadenza.crdt.kind")
@@ -25,11 +24,11 @@ local kinds = require("kadenza.crdt.kind")
 local M = {}
 
 local MAX_REPLICA <const> = 32 -- bytes of the name of a replica
-local MAX_COUNT <const> = 1 << 53 -- of one replica: no sum overflows
+local MAX_COUNT <const> = 1 << 53 -- of a replica: sums do not overflow
 local MAX_ELEMENT <const> = 256 -- bytes
-local MAX_TIME <const> = 1 << 40 -- some 30,000 years from now
+local MAX_TIME <const> = 1 << 40 -- seconds since 1970
 local SKEW <const> = 300 -- seconds by which clocks may differ
-local LIFE <const> = 86400 -- seconds of an element, unless told
+local LIFE <const> = 86400 -- seconds of an element by default
 local MAX_LIFE <const> = 2592000
 
 local function is_text(value, max)
@@ -40,7 +39,8 @@ local function is_integer(value, low, high)
   return math.type(value) == "integer" and value >= low and value <= high
 end
 
--- Says what is wrong with a table of replicas, each of which `fits`.
+-- Returns what is wrong with a table of replicas and entries, or nil;
+-- `fits(entry)` checks an entry.
 local function check_replicas(state, fits)
   for replica, entry in pairs(state) do
     if not is_text(replica, MAX_REPLICA) then
@@ -51,7 +51,7 @@ local function check_replicas(state, fits)
   end
 end
 
--- Returns what two tables have: what both have, as `both` says.
+-- Returns the union of two tables; `both` joins the values of a common key.
 local function join_tables(a, b, both)
   local joined = {}
   for name, value in pairs(a) do
@@ -76,7 +76,7 @@ local function is_count(value)
   return is_integer(value, 1, MAX_COUNT)
 end
 
---- A counter that grows: `add(n)`. Its value is an integer.
+--- A counter that only grows (G-Counter): `add(n)`. Its value is an integer.
 M.gcounter = kinds.new({
   owned = own_entry,
   check = function(state)
@@ -112,7 +112,7 @@ local function is_pair(value)
     and is_integer(value[2], 0, MAX_COUNT)
 end
 
---- A counter that grows and falls: `add(n)`, where n may be negative.
+--- A counter that grows and falls (PN-Counter): `add(n)`; n may be negative.
 M.pncounter = kinds.new({
   owned = own_entry,
   check = function(state)
@@ -147,8 +147,8 @@ M.pncounter = kinds.new({
 
 -- { time, writer, value }, or nothing
 
--- Tells whether one state counts rather than another: one of them always does,
--- unless they are the same.
+-- Tells whether write `a` wins over `b`. The order is total: neither wins only
+-- if they are equal.
 local function is_later(a, b)
   for i = 1, 3 do
     if a[i] ~= b[i] then
@@ -163,8 +163,8 @@ local function is_write(state)
     and is_text(state[2], MAX_REPLICA) and type(state[3]) == "string"
 end
 
---- A register that the last writer sets: `set(bytes)`. Its value is bytes, or
---- nil. Of two writes at a time the same one counts everywhere.
+--- A register that the last write sets (LWW-Register): `set(bytes)`. Its value
+--- is bytes, or nil. Of two writes at the same time, one wins everywhere.
 M.lww = kinds.new({
   timed = true,
   owned = function(state, publisher)
@@ -199,10 +199,10 @@ M.lww = kinds.new({
 
 ------------------------------------------------------------------- set --
 
--- { element = { replica = 2 * when it ends, + 1 once it is removed } }: whoever
--- adds an element again has it end later, so that the highest number is the
--- last word of that replica. An entry ends by itself, and what removes it ends
--- with it: nothing comes back when the tombstone has gone.
+-- { element = { replica = 2 * end, + 1 if removed } }. A replica that adds an
+-- element again gives it a later end, so that its highest number is its last
+-- change. An entry and its removal end at the same time: an element does not
+-- reappear when the tombstone is dropped.
 
 local function is_entry(latest)
   return function(entry)
@@ -214,7 +214,8 @@ local function join_entries(a, b)
   return join_tables(a, b, math.max)
 end
 
--- Keeps those entries for which `keep(entry, replica)`, and no empty elements.
+-- Returns a state with the entries for which `keep(entry, replica)` is true,
+-- without elements that have none.
 local function filter(state, keep)
   local kept = {}
   for element, entries in pairs(state) do
@@ -271,10 +272,10 @@ local function remove_element(state, _, element)
   return next(entries) and { [element] = entries } or {}
 end
 
---- A set: `add(element[, life])`, where life is seconds (a day), and
---- `remove(element)`. Its value is a sorted list. An element that is added and
---- removed at the same time by two stays; who removes it removes what he has
---- seen. Elements end by themselves: add them again to keep them.
+--- A set (OR-Set): `add(element[, life])`, with a life in seconds (a day), and
+--- `remove(element)`. Its value is a sorted list. A removal affects only the
+--- adds that its replica has seen: an element that is added and removed at the
+--- same time stays. Elements expire: add them again to keep them.
 M.orset = kinds.new({
   timed = true,
   options = {

@@ -1,22 +1,22 @@
---- A lease: the right to do something alone for a short while.
+--- Leases: a lock in the overlay that ends by itself.
 --
 --     local lease = require("kadenza.lease")
 --
---     types = { turn = lease.type({ seconds = 60 }) } -- in everybody's policy
+--     types = { turn = lease.type({ seconds = 60 }) } -- in all policies
 --
 --     local turn, message =
 --       lease.acquire(node, kad.key("backup"), { type = "turn", seconds = 30 })
 --     if turn then
---       make_backup(turn.number) -- renew it if that takes long
+--       make_backup(turn.number) -- renews the lease if this takes long
 --       turn:release()
 --     end
 --
--- The nodes closest to the key each grant it to one contender at a time. It is
--- had once more than half of them have, and none is seen to have granted it to
--- another. Nodes come and go, and a network can fall apart: then two may have
--- it at once, each by what he can see. Its `number` is what can be relied on:
--- of two, the later has a higher one. Where it matters, whoever is acted upon
--- must refuse a lower number than one seen.
+-- Each node close to the key grants a lease to one contender at a time. A
+-- contender holds the lease once more than half of these nodes have granted it,
+-- and a lookup finds no grant to another. Nodes come and go, and a network may
+-- be partitioned: then two may hold a lease at once. Its `number` is reliable:
+-- a later lease has a higher one (a fencing token). A resource that must be
+-- protected has to reject a number lower than one it has seen.
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
@@ -24,23 +24,23 @@ local kad = require("kadenza")
 local M = {}
 
 local MAX_SECONDS <const> = 3600
-local DEFAULT_SECONDS <const> = 60 -- the longest lease of a type
-local TTL <const> = 86400 -- seconds that numbers are remembered
+local DEFAULT_SECONDS <const> = 60 -- longest lease of a type by default
+local TTL <const> = 86400 -- seconds that numbers are remembered by default
 local GRACE <const> = 2 -- seconds by which clocks may differ
 local NONCE_SIZE <const> = 8
 local MAX_SEQ <const> = 1 << 53
 local PAUSE <const> = { 0.3, 1.2 } -- seconds between two attempts
 
-local REFUSED <const> = 201
+local REJECTED <const> = 201
 local TOO_LOW <const> = 302
 
 local BUSY <const> = "KAD_EBUSY"
 
 --------------------------------------------------------------- records --
 
--- A lease is { number, when it ends, nonce }; one that was given back ends at
--- 0. The nonce tells contenders apart that share a key. Each change of one
--- lease has a higher seq.
+-- The value of a record is { number, end, nonce }; the end of a released lease
+-- is 0. The nonce distinguishes contenders that share a key pair. Each change
+-- of a lease has a higher seq.
 
 local function is_lease(value)
   return type(value) == "table" and #value == 3
@@ -49,8 +49,8 @@ local function is_lease(value)
     and type(value[3]) == "string" and #value[3] == NONCE_SIZE
 end
 
--- Returns the lease of a record that a stranger may have made, or nil.
-local function read(record)
+-- Returns the lease of a record, or nil if it is malformed.
+local function decode(record)
   local value = kad.bencode.decode(record.value)
   if is_lease(value) and kad.bencode.encode(value) == record.value then
     return { number = value[1], ends = value[2], nonce = value[3],
@@ -68,23 +68,23 @@ local function is_same(a, b)
 end
 
 local function validate(rules, record, ctx)
-  local lease, now = read(record), kad.time()
+  local lease, now = decode(record), kad.time()
   if not lease or math.type(record.seq) ~= "integer" or record.seq < 0
     or record.seq > MAX_SEQ or record.salt
   then
-    return nil, "not a lease", REFUSED
+    return nil, "not a lease", REJECTED
   elseif lease.ends > now + rules.seconds + GRACE then
     return nil, string.format("a lease has %d seconds at most", rules.seconds),
-      REFUSED
+      REJECTED
   elseif lease.number > now + MAX_SECONDS then
-    return nil, "a number far above the time of the day", REFUSED
+    return nil, "a number far above the time of the day", REJECTED
   elseif rules.check then
     return rules.check(record, ctx)
   end
   return true
 end
 
--- Tells which of two that different nodes have granted a reader gets first.
+-- Tells whether a reader gets `a` before `b`, if nodes have granted both.
 local function is_better(a, b, now)
   if is_live(a, now) ~= is_live(b, now) then
     return is_live(a, now)
@@ -94,25 +94,31 @@ local function is_better(a, b, now)
   return a.publisher .. a.nonce > b.publisher .. b.nonce
 end
 
--- Says why a node that holds a lease does not grant another, or returns nil.
-local function find_fault(held, wanted, now)
+local function held_message(lease, now)
+  return string.format("it is held by another for %d seconds",
+    math.max(1, lease.ends - now))
+end
+
+-- Returns why a node that has granted a lease does not grant another one, and
+-- the error code; nil if it does.
+local function find_conflict(held, wanted, now)
   if is_same(held, wanted) then
     if wanted.seq < held.seq then
-      return "it has been renewed or given back since", TOO_LOW
+      return "it has been renewed or released since", TOO_LOW
     end
   elseif is_live(held, now) then
-    return string.format("another has it for %d seconds",
-      math.max(1, held.ends - now)), REFUSED
+    return held_message(held, now), REJECTED
   elseif wanted.number <= held.number then
     return "a number higher than " .. held.number .. " is needed", TOO_LOW
   end
 end
 
--- A reader hears of all leases that there are, each as it was changed last.
-local function gather(found, record)
-  local lease = read(record)
+-- Adds a record to those that a reader gets: all leases, each with its last
+-- change.
+local function add_found(found, record)
+  local lease = decode(record)
   for i, other in ipairs(found) do
-    local before = read(other)
+    local before = decode(other)
     if is_same(before, lease) then
       found[i] = lease.seq > before.seq and record or other
       return found
@@ -124,12 +130,12 @@ end
 
 local function merge(held, record, ctx)
   if ctx.reason == "get" then
-    return gather(held, record)
+    return add_found(held, record)
   end
-  local current = held[1] and read(held[1])
+  local current = held[1] and decode(held[1])
   local problem, code
   if current then
-    problem, code = find_fault(current, read(record), kad.time())
+    problem, code = find_conflict(current, decode(record), kad.time())
   end
   if problem then
     return nil, problem, code
@@ -140,7 +146,7 @@ end
 local function select_best(records)
   local now = kad.time()
   table.sort(records, function(a, b)
-    return is_better(read(a), read(b), now)
+    return is_better(decode(a), decode(b), now)
   end)
   return records
 end
@@ -152,9 +158,9 @@ local TYPE_OPTIONS <const> = {
   check = { kind = "function" },
 }
 
---- Makes a type of leases. `seconds` is how long one lasts at most (60), `ttl`
---- how long its number is remembered (a day), and `check(record, ctx)` may
---- refuse whom it does not know, as `validate` does.
+--- Makes a type of leases. `seconds` is the longest lease (60), `ttl` the
+--- seconds that its number is remembered (a day). `check(record, ctx)` may
+--- reject a contender, as `validate` does.
 ---@param given? { seconds?: integer, ttl?: integer, check?: function }
 ---@return kadenza.Type type
 function M.type(given)
@@ -174,16 +180,16 @@ end
 
 --------------------------------------------------------------- reading --
 
--- Returns the leases of a key, the one that counts first.
-local function look(node, key, wishes)
+-- Returns the leases of a key, the best one first.
+local function get_leases(node, key, options)
   local records, message, code = node:get(key,
-    { type = wishes.type, timeout = wishes.timeout, all = true })
+    { type = options.type, timeout = options.timeout, all = true })
   if not records and code ~= "KAD_ENOTFOUND" then
     return nil, message, code
   end
   local leases = {}
   for _, record in ipairs(records or {}) do
-    leases[#leases + 1] = read(record)
+    leases[#leases + 1] = decode(record)
   end
   return leases
 end
@@ -201,21 +207,21 @@ local READ_OPTIONS <const> = {
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
 
---- Tells who has a lease: `holder`, a public key, or nil when nobody has;
---- `left`, the seconds that are left of it; `number`, that of the last one
---- known, or 0.
+--- Returns the state of a lease: `holder`, a public key, or nil if it is free;
+--- `left`, the seconds until it ends; `number`, that of the last lease known,
+--- or 0.
 ---@async
 ---@param node kadenza.Node
 ---@param key string
----@param wishes { type: string, timeout?: number }
+---@param options { type: string, timeout?: number }
 ---@return { holder: string?, left: integer, number: integer }? state
 ---@return string? message
 ---@return kadenza.Code? code
-function M.read(node, key, wishes)
-  wishes = check.with_defaults(wishes, 2, READ_OPTIONS)
+function M.read(node, key, options)
+  options = check.with_defaults(options, 2, READ_OPTIONS)
   check.node(node, 2)
   check.id(node, key, "key", 2)
-  local leases, message, code = look(node, key, wishes)
+  local leases, message, code = get_leases(node, key, options)
   if not leases then
     return nil, message, code
   end
@@ -227,16 +233,16 @@ end
 
 --------------------------------------------------------------- holding --
 
---- A lease that was had. It may have ended since: `left` tells.
+--- A lease that was acquired. It may have ended since, see `left`.
 ---@class kadenza.Lease
----@field number integer  higher than that of any lease of its key before
+---@field number integer  higher than those of earlier leases of its key
 ---@field publisher string  the key that it was acquired with
 local Lease = {}
 Lease.__index = Lease
 Lease.__name = "kadenza.Lease"
 
--- Stores the lease as one that ends at `ends`. Returns true once more than half
--- of the nodes asked, and as many as the user wants, have taken it.
+-- Stores the lease with the end `ends`. Returns true if more than half of the
+-- nodes asked, and at least `quorum`, have granted it.
 local function store(self, ends)
   self.seq = self.seq + 1
   local value = kad.bencode.encode({ self.number, ends, self.nonce })
@@ -255,17 +261,16 @@ local function store(self, ends)
   return true
 end
 
---- Tells how many seconds are left of the lease, by the clock of this node; 0
---- when it has ended or was given back.
+--- Returns the seconds until the lease ends, by the clock of this node; 0 if it
+--- has ended or was released.
 ---@return integer seconds
 function Lease:left()
   return math.max(0, self.ends - kad.time())
 end
 
---- Has the lease last for some seconds from now on, those that it was acquired
---- for unless told. When that fails the lease still ends when it would have.
+--- Extends the lease. If this fails, its end is unchanged.
 ---@async
----@param seconds? integer
+---@param seconds? integer  from now on; by default those it was acquired for
 ---@return true? renewed
 ---@return string? message
 ---@return kadenza.Code? code
@@ -288,8 +293,8 @@ function Lease:renew(seconds)
   return true
 end
 
---- Gives the lease back, so that others need not wait for its end. Does nothing
---- when it has ended.
+--- Releases the lease, so that others need not wait for its end. Does nothing
+--- if it has ended.
 ---@async
 ---@return true? released
 ---@return string? message
@@ -302,7 +307,7 @@ function Lease:release()
   return store(self, 0)
 end
 
---- Gives it back in a task of its own: whoever closes it may not wait.
+--- Releases the lease in a task of its own, because `__close` cannot wait.
 function Lease:__close()
   if self:left() > 0 then
     kad.spawn(self.release, self)
@@ -321,95 +326,96 @@ local ACQUIRE_OPTIONS <const> = {
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
 
--- Returns the highest number that there has been, unless somebody else than
--- `mine` has the lease.
-local function look_for_others(node, key, wishes, mine)
-  local leases, message, code = look(node, key, wishes)
+-- Returns the highest number so far; fails if a lease other than `mine` is
+-- live.
+local function find_highest_number(node, key, options, mine)
+  local leases, message, code = get_leases(node, key, options)
   if not leases then
     return nil, message, code
   end
   local now = kad.time()
   for _, lease in ipairs(leases) do
     if is_live(lease, now) and not (mine and is_same(lease, mine)) then
-      return nil, string.format("another has it for %d seconds",
-        math.max(1, lease.ends - now)), BUSY
+      return nil, held_message(lease, now), BUSY
     end
   end
   return highest_number(leases)
 end
 
-local function new_lease(node, key, wishes, number)
+local function new_lease(node, key, options, number)
   local now = kad.time()
   return setmetatable({
     node = node,
     key = key,
-    type = wishes.type,
-    secret = wishes.secret,
-    publisher = wishes.secret:sub(33),
-    seconds = wishes.seconds,
-    quorum = wishes.quorum,
-    timeout = wishes.timeout,
+    type = options.type,
+    secret = options.secret,
+    publisher = options.secret:sub(33),
+    seconds = options.seconds,
+    quorum = options.quorum,
+    timeout = options.timeout,
     number = math.max(number, now),
-    ends = now + wishes.seconds,
+    ends = now + options.seconds,
     nonce = kad.random(NONCE_SIZE),
     seq = 0,
   }, Lease)
 end
 
--- Asks for the lease once. Lookups that lose datagrams may end at different
--- nodes, so that two have enough of them: therefore each looks once more after
--- he has stored his. The later of two then sees the earlier.
-local function try(node, key, wishes)
-  local number, message, code = look_for_others(node, key, wishes)
+-- Tries once to acquire the lease. Lookups that lose datagrams may end at
+-- different nodes, so that two contenders are granted a lease by enough of
+-- them. Therefore a contender looks up the key again after its store: the later
+-- one sees the earlier.
+local function try_acquire(node, key, options)
+  local number, message, code = find_highest_number(node, key, options)
   if not number then
     return nil, message, code
   end
-  local wanted = new_lease(node, key, wishes, number + 1)
+  local wanted = new_lease(node, key, options, number + 1)
   local granted
   granted, message, code = store(wanted, wanted.ends)
   if granted then
-    granted, message, code = look_for_others(node, key, wishes, wanted)
+    granted, message, code = find_highest_number(node, key, options, wanted)
   end
   if granted and wanted:left() > 0 then
     return wanted
   end
   wanted.ends = 0
-  store(wanted, 0) -- those that have granted it need not keep it
+  store(wanted, 0) -- releases it at the nodes that have granted it
   return nil, message or "it took too long", code or BUSY
 end
 
--- Sleeps for a time that others do not choose, too, or until it is in vain.
-local function pause(deadline)
+-- Sleeps for a random time, so that contenders do not stay in step; at most
+-- until the deadline.
+local function sleep_before_retry(deadline)
   local part = string.unpack("<I2", kad.random(2)) / 65535
   local seconds = PAUSE[1] + part * (PAUSE[2] - PAUSE[1])
   kad.sleep(math.max(0, math.min(seconds, deadline - kad.now())))
 end
 
---- Acquires a lease. Without `wait`, the seconds to keep trying, it tries once.
---- When another has it, the code is KAD_EBUSY. A `secret` says who asks, where
---- the type's `check` wants to know; a new one is made otherwise. `quorum` is
---- how many nodes have to grant it at the least: where there should be many
---- more, it keeps a small part of a network from going its own way.
+--- Acquires a lease. `wait` is the seconds to go on trying; without it, it
+--- tries once. The code is KAD_EBUSY if the lease is held by another. `secret`
+--- signs the lease, for the type's `check`; by default a new key pair does.
+--- `quorum` is the smallest number of nodes that must grant it: in a large
+--- network, it prevents that a small part of a partition grants leases.
 ---@async
 ---@param node kadenza.Node
 ---@param key string
----@param wishes { type: string, seconds: integer, wait?: number,
+---@param options { type: string, seconds: integer, wait?: number,
 ---  secret?: string, quorum?: integer, timeout?: number }
 ---@return kadenza.Lease? lease
 ---@return string? message
 ---@return kadenza.Code? code
-function M.acquire(node, key, wishes)
-  wishes = check.with_defaults(wishes, 2, ACQUIRE_OPTIONS)
+function M.acquire(node, key, options)
+  options = check.with_defaults(options, 2, ACQUIRE_OPTIONS)
   check.node(node, 2)
   check.id(node, key, "key", 2)
-  wishes.secret = wishes.secret or kad.keypair().secret
-  local deadline = kad.now() + wishes.wait
+  options.secret = options.secret or kad.keypair().secret
+  local deadline = kad.now() + options.wait
   while true do
-    local lease, message, code = try(node, key, wishes)
+    local lease, message, code = try_acquire(node, key, options)
     if lease or code ~= BUSY or kad.now() >= deadline then
       return lease, message, code
     end
-    pause(deadline)
+    sleep_before_retry(deadline)
   end
 end
 

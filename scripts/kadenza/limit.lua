@@ -1,4 +1,4 @@
---- Token buckets: how often an address, a subnet or a publisher may do a thing.
+--- Token buckets: rate limits for addresses, subnets or publishers.
 --
 --     local limit = require("kadenza.limit")
 --     local writes = limit.new({ per = "subnet", rate = 0.5, burst = 20 })
@@ -9,27 +9,29 @@
 --
 --     on_request = limit.new({ per = "address", rate = 20 }):filter()
 --
--- Each has a bucket of `burst` tokens that fills at `rate` a second. It reads
--- the node's clock, so that a simulation can be repeated, and remembers a
--- bounded number of buckets: who has been silent longest is forgotten first.
+-- Each of them has a bucket of `burst` tokens that gains `rate` tokens a
+-- second. The clock is that of the node, so that a simulation is repeatable. A
+-- limiter remembers a bounded number of buckets, and drops those not used for
+-- longest.
 
 local check = require("kadenza.check")
 
 local M = {}
 
 local MAX_TOKENS <const> = 1000000000
-local MAX_BUCKETS <const> = 10000 -- remembered, unless told
-local REFUSED <const> = 201
-local SLACK <const> = 1e-9 -- of a bucket: sums of fractions are not exact
+local MAX_BUCKETS <const> = 10000 -- buckets remembered by default
+local REJECTED <const> = 201
+local SLACK <const> = 1e-9 -- part of a bucket: sums of floats are not exact
 
 ---@class kadenza.Limit
 ---@field private rate number  tokens a second
----@field private span number  seconds in which an empty bucket fills
+---@field private span number  seconds until an empty bucket is full
 ---@field private code integer
----@field private room integer  buckets of one generation
+---@field private capacity integer  buckets in `fresh` at most
 ---@field private name fun(ctx: kadenza.Context, record?: table): any, string?
----@field private fresh table<string, number>  when each bucket is full again
----@field private stale table<string, number>  those not asked for of late
+---@field private fresh table<string, number>  time when a bucket is full again
+---@field private stale table<string, number>  the same for buckets not used
+---  since `fresh` was full the last time
 ---@field private count integer  buckets in `fresh`
 local Limit = {}
 Limit.__index = Limit
@@ -64,8 +66,8 @@ function M.subnet_of(host)
   return host:match("^(%d+%.%d+%.%d+)%.") .. ".0/24"
 end
 
--- Who is counted: from the context and what the hook was given, to a name; nil
--- for whom nothing limits, or nil and a reason for whom cannot be counted.
+-- Functions of a context and the first argument of a hook that return the name
+-- of a bucket; nil if there is no limit; nil and a reason to reject.
 local SUBJECTS <const> = {
   address = function(ctx)
     return ctx.from and ctx.from.host
@@ -94,16 +96,15 @@ local OPTIONS <const> = {
   rate = { kind = "number", from = 1e-6, to = MAX_TOKENS, required = true },
   burst = { kind = "number", from = 1, to = MAX_TOKENS },
   max = { kind = "integer", from = 2, to = 100000, default = MAX_BUCKETS },
-  code = { kind = "integer", from = 100, to = 999, default = REFUSED },
+  code = { kind = "integer", from = 100, to = 999, default = REJECTED },
 }
 
---- Makes a limiter.
---
--- `per` says who is counted: "address", "subnet" (/24 or /64), "publisher", or
--- a function of context and record that returns a name, or nil for whom nothing
--- limits. `rate` is tokens a second and `burst` how many a bucket holds, those
--- of a second, at least 1, unless given; `max` is how many buckets are
--- remembered (10000) and `code` what refusals say (201).
+--- Makes a limiter. `per` chooses what has a bucket: "address", "subnet" (/24
+--- or /64), "publisher", or a function of context and record that returns a
+--- name, or nil for no limit. `rate` is tokens a second; `burst` the tokens of
+--- a full bucket, by default those of a second and at least 1; `max` the number
+--- of buckets that are remembered (10000); `code` the error code of a rejection
+--- (201).
 ---@param given { per: string|function, rate: number, burst?: number,
 ---  max?: integer, code?: integer }
 ---@return kadenza.Limit limiter
@@ -114,7 +115,7 @@ function M.new(given)
     rate = given.rate,
     span = burst / given.rate,
     code = given.code,
-    room = given.max // 2,
+    capacity = given.max // 2,
     name = SUBJECTS[given.per] or given.per,
     fresh = {},
     stale = {},
@@ -124,11 +125,11 @@ end
 
 ------------------------------------------------------------------ taking --
 
--- Notes when a bucket is full. When there are too many, those that were not
--- asked for since the last time are forgotten.
+-- Stores the time when a bucket is full. If `fresh` has no place left, drops
+-- the buckets in `stale`.
 local function remember(self, name, full)
   if self.fresh[name] == nil then
-    if self.count == self.room then
+    if self.count == self.capacity then
       self.stale, self.fresh, self.count = self.fresh, {}, 0
     end
     self.count = self.count + 1
@@ -136,14 +137,15 @@ local function remember(self, name, full)
   self.fresh[name] = full
 end
 
--- What to say to whom has to wait.
-local function reason(seconds)
+-- Returns the reason of a rejection.
+local function wait_reason(seconds)
   return string.format("too many: try again in %d s",
     math.tointeger(math.ceil(math.min(seconds, 1e9))))
 end
 
--- Takes tokens of a name's bucket. Returns nothing, or how long to wait.
-local function draw(self, name, now, cost)
+-- Takes tokens from a bucket. Returns nil, or the seconds until there are
+-- enough.
+local function take_tokens(self, name, now, cost)
   local before = math.max(self.fresh[name] or self.stale[name] or now, now)
   local full = before + cost / self.rate
   local late = full - now - self.span
@@ -154,11 +156,11 @@ local function draw(self, name, now, cost)
   remember(self, name, full)
 end
 
---- Takes tokens, one unless told, for whoever a hook's context names. The node
---- itself is never refused, and neither are answers to its own gets.
+--- Takes tokens from the bucket that belongs to a hook's context. Never rejects
+--- the node itself, nor replies to its own gets.
 ---@param ctx kadenza.Context
----@param record? table  what the hook was given: needed for publishers
----@param cost? number
+---@param record? table  first argument of the hook; needed for publishers
+---@param cost? number  tokens, 1
 ---@return true? taken
 ---@return string? reason
 ---@return integer? code
@@ -173,15 +175,15 @@ function Limit:take(ctx, record, cost)
   if problem then
     return nil, problem, self.code
   end
-  local late = name ~= nil and draw(self, name, ctx.now, cost)
+  local late = name ~= nil and take_tokens(self, name, ctx.now, cost)
   if late then
-    return nil, reason(late), self.code
+    return nil, wait_reason(late), self.code
   end
   return true
 end
 
---- Returns a hook that takes one token each time, and then does as `next` says,
---- if there is one: for `validate`, `on_request` and the functions of an `rpc`.
+--- Returns a hook that takes one token for each call, and then calls `next`, if
+--- there is one: for `validate`, `on_request` and the functions of `rpc`.
 ---@param next? fun(given: table, ctx: kadenza.Context): ...
 ---@return fun(given: table, ctx: kadenza.Context): ...
 function Limit:filter(next)

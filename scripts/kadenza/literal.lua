@@ -1,26 +1,26 @@
---- Literals: Lua tables as data, read without running anything.
+--- Literals: Lua tables as data. Nothing is executed.
 --
 --     local options, lines = literal.parse("{ k = 8, -- wide\n}", "node.lua")
 --     print(options.k, lines[options].k)          -- 8   1
 --     print(literal.parse("{ k = os.exit() }", "node.lua"))
 --     -- nil   node.lua:1: a value is expected, not 'os'
 --
--- What can be written: strings (quoted with every escape, or in long brackets),
--- finite numbers, booleans, nil, tables of those, and comments; `return` may
--- come before the table. There are no expressions. The time to read is linear
--- in the size, which is bounded, and so is the depth.
+-- A text may contain strings (quoted, with all escapes, or in long brackets),
+-- finite numbers, booleans, nil, tables of these, and comments; `return` may
+-- precede the table. Expressions are errors. Reading takes linear time. Size
+-- and depth are limited.
 
 local lexer = require("kadenza.lexer")
 
 local M = {}
 
---- Bytes of a text at most.
+--- Largest size of a text in bytes.
 M.MAX_SIZE = 1 << 20
 
---- Tables inside of one another at most.
+--- Largest depth of nested tables.
 M.MAX_DEPTH = 16
 
--- How much of what is unexpected an error shows.
+-- Bytes of an unexpected text that an error shows.
 local SHOWN <const> = 20
 
 local CONSTANTS <const> = { ["true"] = true, ["false"] = false }
@@ -35,11 +35,11 @@ Reader.__index = Reader
 
 ---------------------------------------------------------------- problems --
 
--- An error of the text, which `parse` returns; others are ours.
+-- A mistake in the text, which `parse` returns. Other errors are bugs here.
 local Problem = {}
 
--- Returns the line of a place. Places are asked for in ascending order, so that
--- every byte is looked at once.
+-- Returns the line of a place. Calls have ascending places, so that each byte
+-- is read once.
 function Reader:line_of(place)
   while self.newline and self.newline < place do
     self.line = self.line + 1
@@ -55,7 +55,7 @@ function Reader:fail(...)
   }, Problem), 0)
 end
 
--- Returns what is at the reader's place, to be shown.
+-- Returns the word at the reader's place for an error message.
 function Reader:shown()
   if self.at > #self.text then
     return "the end of the file"
@@ -76,7 +76,8 @@ end
 
 ------------------------------------------------------------------ lexing --
 
--- Takes what matches the pattern here, and returns its first capture.
+-- Skips a match of the pattern at the reader's place, and returns it, or its
+-- first capture; nil if there is no match.
 function Reader:take(pattern)
   local first, last, capture = self.text:find("^" .. pattern, self.at)
   if not first then
@@ -86,7 +87,7 @@ function Reader:take(pattern)
   return capture or self.text:sub(first, last)
 end
 
--- Takes a long bracket; returns the text in it as Lua reads it.
+-- Skips a long bracket; returns its text as Lua reads it, or nil.
 function Reader:take_long()
   local first, last, close = lexer.long_bracket(self.text, self.at)
   if not first then
@@ -120,7 +121,7 @@ function Reader:take_code_point()
   return utf8.char(code)
 end
 
--- Takes an escape behind its backslash; returns what it stands for.
+-- Skips an escape behind its backslash; returns the character.
 function Reader:take_escape()
   local plain = ESCAPES[self.text:sub(self.at, self.at)]
   if plain then
@@ -179,12 +180,12 @@ function Reader:take_number()
   self.at = last + 1
   local number = tonumber(digits)
   if not number or math.abs(number) == math.huge then
-    self:fail("'%s' is no finite number", digits:sub(1, SHOWN))
+    self:fail("'%s' is not a finite number", digits:sub(1, SHOWN))
   end
   return sign and -number or number
 end
 
--- Takes a word; returns whether it is a value, and that.
+-- Skips a constant. Returns true and its value, or false.
 function Reader:take_constant()
   local word = self.text:match("^[%a_][%w_]*", self.at)
   if word ~= "nil" and CONSTANTS[word or ""] == nil then
@@ -210,7 +211,7 @@ function Reader:value()
   return constant
 end
 
--- Takes the key of a field and its `=`; nil for a field without one.
+-- Skips the key of a field and its `=`; returns the key, or nil without one.
 function Reader:take_key()
   local name = self.text:match("^([%a_][%w_]*)", self.at)
   if name and not lexer.KEYWORDS[name] then
@@ -235,7 +236,8 @@ function Reader:take_key()
   return self:take("=") and key or self:expect("'='")
 end
 
--- Takes one field into `table`; returns the index of the next without a key.
+-- Reads a field into `table`. Returns the index of the next field without a
+-- key.
 function Reader:field(table, index)
   local key = self:take_key()
   local place = self:line_of(self.at)
@@ -294,12 +296,13 @@ function Reader:whole()
   return value
 end
 
---- Reads a table. Returns it and, by table and key, the lines where its fields
---- are; or nil and what is wrong, with name and line.
+--- Reads a table from a text. Returns nil and a message with name and line if
+--- it is malformed.
 ---@param text string
 ---@param name string  of the file, for messages
 ---@return table? value
----@return table<table, table<any, integer>>|string lines
+---@return table<table, table<any, integer>>|string lines  of the fields, by
+---  table and key
 function M.parse(text, name)
   if #text > M.MAX_SIZE then
     return nil, ("%s: larger than %d bytes"):format(name, M.MAX_SIZE)
@@ -317,7 +320,7 @@ function M.parse(text, name)
   error(value, 0)
 end
 
---- Reads the table in a file.
+--- Reads a table from a file.
 ---@param path string
 ---@return table? value
 ---@return table<table, table<any, integer>>|string lines
@@ -357,7 +360,7 @@ local function format_list(list)
   return #items == 0 and "{}" or "{ " .. table.concat(items, ", ") .. " }"
 end
 
---- Writes a value as a literal: a string, a number, a boolean, or a list of
+--- Returns a value as a literal: a string, a number, a boolean, or a list of
 --- such values.
 ---@param value string|number|boolean|table
 ---@return string text

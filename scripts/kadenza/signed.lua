@@ -1,5 +1,5 @@
---- Who may write: one key, one of several, the first that comes, the one that a
---- key is named after, or each for himself; and those whom they let.
+--- Signed records: types that restrict which publishers may write under a key,
+--- and certificates by which a publisher lets another key write.
 --
 --     local signed = require("kadenza.signed")
 --
@@ -8,15 +8,15 @@
 --       name = signed.type({ by = "first", ttl = 7 * 86400 }),
 --     }
 --
---     -- The editor lets another key write notices for a day …
+--     -- The editor lets another key write notices for a day.
 --     local certificate = signed.delegate(editor.secret,
 --       { to = deputy.publisher, seconds = 86400, type = "notice" })
---     -- … who shows it with what he writes.
+--     -- The deputy stores the certificate with the value.
 --     signed.put(node, key, "closed today", { type = "notice",
 --       secret = deputy.secret, certificate = certificate })
 --
--- A record has a sequence number, and a change a higher one. Of two records
--- with the same number, the same one counts everywhere.
+-- A record has a sequence number, and a change of it a higher one. Of two
+-- records with the same number, all nodes prefer the same one.
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
@@ -30,11 +30,11 @@ local MAX_SEQ <const> = 1 << 53
 local MAX_TIME <const> = 1 << 40
 local MAX_WRITERS <const> = 64
 local MAX_SECONDS <const> = 10 * 366 * 86400
--- What is signed for a delegate begins like no record, so that a signature of
--- one cannot stand for the other.
+-- No record begins with this, so that the signature of a certificate is not
+-- valid for a record, nor the reverse.
 local DOMAIN <const> = "kadenza.signed:"
 
-local REFUSED <const> = 201
+local REJECTED <const> = 201
 local TOO_LOW <const> = 302
 
 local function is_bytes(value, size)
@@ -43,12 +43,12 @@ end
 
 ---------------------------------------------------------- certificates --
 
--- A certificate is { e = when it ends, k = key, o = owner, s = signature,
--- t = type }, k and t where they narrow it. What a delegate writes is
--- { c = certificate, v = value }.
+-- A certificate is { e = end, k = key, o = owner, s = signature, t = type }; k
+-- and t restrict it and are optional. A delegate stores an envelope, { c =
+-- certificate, v = value }.
 
--- Returns what an owner signs for a delegate.
-local function signed_text(certificate, delegate)
+-- Returns the bytes that an owner signs for a delegate.
+local function text_to_sign(certificate, delegate)
   return DOMAIN .. kad.bencode.encode({
     d = delegate,
     e = certificate.e,
@@ -76,7 +76,7 @@ local KINDS <const> = {
   end,
 }
 
--- Tells whether what a stranger sent has the form of a certificate.
+-- Tells whether a value of another node has the form of a certificate.
 local function is_certificate(value)
   if type(value) ~= "table" then
     return false
@@ -89,8 +89,8 @@ local function is_certificate(value)
   return value.e ~= nil and value.o ~= nil and value.s ~= nil
 end
 
--- Returns the envelope that a delegate has written, or nil.
-local function open_envelope(value)
+-- Returns the envelope in the value of a record, or nil.
+local function decode_envelope(value)
   local envelope = kad.bencode.decode(value)
   if type(envelope) == "table" and is_certificate(envelope.c)
     and type(envelope.v) == "string"
@@ -100,8 +100,8 @@ local function open_envelope(value)
   end
 end
 
--- Says why a certificate does not let its record be written, or returns nil.
-local function find_fault(certificate, record)
+-- Returns why a certificate does not cover its record, or nil.
+local function find_certificate_problem(certificate, record)
   if certificate.e <= kad.time() then
     return "the delegation has expired"
   elseif certificate.t and certificate.t ~= record.type then
@@ -109,7 +109,7 @@ local function find_fault(certificate, record)
   elseif certificate.k and certificate.k ~= record.key then
     return "the delegation is for another key"
   elseif not kad.verify(certificate.o,
-    signed_text(certificate, record.publisher), certificate.s)
+    text_to_sign(certificate, record.publisher), certificate.s)
   then
     return "the delegation is not signed by its owner"
   end
@@ -124,31 +124,32 @@ local DELEGATION <const> = {
   key = { kind = "string" },
 }
 
---- Lets another key write for the owner of a secret, for a while, and if told,
---- records of one type or of one key alone. It cannot be taken back before it
---- ends.
----@param secret string  the owner's, 64 bytes
----@param given { to: string, seconds: integer, type?: string, key?: string }
+--- Makes a certificate that lets another key write for the owner of a secret:
+--- `to` is that key; `type` and `key` restrict the records. It cannot be
+--- revoked before it ends.
+---@param secret string  of the owner, 64 bytes
+---@param options { to: string, seconds: integer, type?: string, key?: string }
 ---@return string certificate
-function M.delegate(secret, given)
+function M.delegate(secret, options)
   if not is_bytes(secret, SECRET_SIZE) then
     error("a secret has 64 bytes", 2)
   end
-  given = check.with_defaults(given, 2, DELEGATION)
-  if given.key and not KINDS.k(given.key) then
+  options = check.with_defaults(options, 2, DELEGATION)
+  if options.key and not KINDS.k(options.key) then
     error("option 'key' must have 20 or 32 bytes", 2)
   end
   local certificate = {
-    e = kad.time() + given.seconds,
-    k = given.key,
+    e = kad.time() + options.seconds,
+    k = options.key,
     o = secret:sub(-KEY_SIZE),
-    t = given.type,
+    t = options.type,
   }
-  certificate.s = assert(kad.sign(signed_text(certificate, given.to), secret))
+  certificate.s =
+    assert(kad.sign(text_to_sign(certificate, options.to), secret))
   return kad.bencode.encode(certificate)
 end
 
---- Returns what a delegate stores: a value, and what lets him.
+--- Returns the bytes that a delegate stores: its certificate and a value.
 ---@param certificate string
 ---@param value string
 ---@return string bytes
@@ -156,7 +157,7 @@ function M.wrap(certificate, value)
   local decoded = type(certificate) == "string"
     and kad.bencode.decode(certificate)
   if not is_certificate(decoded) then
-    error("that is no certificate: signed.delegate makes one", 2)
+    error("this is not a certificate: signed.delegate makes one", 2)
   end
   check.kind(value, "string", "value", 2)
   return kad.bencode.encode({ c = decoded, v = value })
@@ -164,9 +165,9 @@ end
 
 ----------------------------------------------------------------- rules --
 
--- Each rule says why an owner may not write a record, or returns nil.
+-- Functions that return why an owner may not write a record, or nil.
 local RULES <const> = {
-  first = function() end, -- `merge` knows who was first
+  first = function() end, -- `merge` compares with the first
   anyone = function() end,
   self = function(owner, record)
     if M.key(owner, record.salt, #record.key * 8) ~= record.key then
@@ -175,7 +176,7 @@ local RULES <const> = {
   end,
 }
 
-local function is_owner_rule(writers)
+local function make_list_rule(writers)
   return function(owner)
     if not writers[owner] then
       return "this publisher may not write here"
@@ -183,7 +184,7 @@ local function is_owner_rule(writers)
   end
 end
 
--- Returns a rule for what `by` was given, or raises.
+-- Returns the rule for the option `by`; raises if it is wrong.
 local function make_rule(by)
   if RULES[by] then
     return RULES[by]
@@ -199,20 +200,20 @@ local function make_rule(by)
   if #list < 1 or #list > MAX_WRITERS then
     error("option 'by' must have 1 to 64 public keys", 3)
   end
-  return is_owner_rule(writers)
+  return make_list_rule(writers)
 end
 
--- Tells whether someone else than the writer may answer for a record: whom the
--- rule names needs nobody.
+-- Tells whether a record may have a certificate. A writer that the rule allows
+-- needs none.
 local function may_be_delegated(rules, record)
   return rules.delegates and (rules.by == "first" or rules.by == "anyone"
     or rules.rule(record.publisher, record) ~= nil)
 end
 
--- Returns who owns a record, its value, and the certificate of a delegate.
-local function read(rules, record)
+-- Returns the owner of a record, its value, and the certificate of a delegate.
+local function decode(rules, record)
   local envelope = may_be_delegated(rules, record)
-    and open_envelope(record.value)
+    and decode_envelope(record.value)
   if envelope then
     return envelope.c.o, envelope.v, envelope.c
   end
@@ -223,23 +224,23 @@ local function validate(rules, record, ctx)
   if math.type(record.seq) ~= "integer" or record.seq < 0
     or record.seq > MAX_SEQ
   then
-    return nil, "a sequence number of 0 to 2^53 is required", REFUSED
+    return nil, "a sequence number of 0 to 2^53 is required", REJECTED
   elseif record.salt and rules.by ~= "self" then
-    return nil, "a salt has no meaning here", REFUSED
+    return nil, "a salt has no meaning here", REJECTED
   end
-  local owner, value, certificate = read(rules, record)
+  local owner, value, certificate = decode(rules, record)
   local problem = rules.rule(owner, record)
-    or certificate and find_fault(certificate, record)
+    or certificate and find_certificate_problem(certificate, record)
   if problem then
-    return nil, problem, REFUSED
+    return nil, problem, REJECTED
   elseif rules.check then
     return rules.check(value, record, ctx)
   end
   return true
 end
 
--- Tells whether a record counts rather than one of the same key: one of two
--- always does, unless they are the same.
+-- Tells whether all nodes prefer record `a` to `b`. The order is total: neither
+-- is preferred only if they are equal.
 local function is_later(a, b)
   if a.seq ~= b.seq then
     return a.seq > b.seq
@@ -249,23 +250,23 @@ local function is_later(a, b)
   return a.publisher > b.publisher
 end
 
--- Returns the place of the record that another one would replace, or nil.
+-- Returns the place of the record that a record of `owner` replaces, or nil.
 local function find_rival(rules, held, owner)
   for i, other in ipairs(held) do
-    if rules.by ~= "anyone" or read(rules, other) == owner then
+    if rules.by ~= "anyone" or decode(rules, other) == owner then
       return i
     end
   end
 end
 
 local function merge(rules, held, record)
-  local owner = read(rules, record)
+  local owner = decode(rules, record)
   local place = find_rival(rules, held, owner)
   local rival = held[place]
   if not rival and #held >= rules.max_values then
-    return nil, "there are too many writers", REFUSED
-  elseif rival and rules.by == "first" and read(rules, rival) ~= owner then
-    return nil, "the key belongs to another publisher", REFUSED
+    return nil, "there are too many writers", REJECTED
+  elseif rival and rules.by == "first" and decode(rules, rival) ~= owner then
+    return nil, "the key belongs to another publisher", REJECTED
   elseif rival and is_later(rival, record) then
     return nil, "a change needs a higher seq than " .. rival.seq, TOO_LOW
   end
@@ -273,11 +274,12 @@ local function merge(rules, held, record)
   return held
 end
 
--- What a reader gets: values without envelopes, with their owners.
+-- Returns the records that a reader gets: without envelopes, with the owner as
+-- publisher.
 local function select_values(rules, records)
   local values = {}
   for i, record in ipairs(records) do
-    local owner, value = read(rules, record)
+    local owner, value = decode(rules, record)
     values[i] = { value = value, publisher = owner, seq = record.seq,
       salt = record.salt }
   end
@@ -285,12 +287,12 @@ local function select_values(rules, records)
   return values
 end
 
--- A record ends with the delegation that lets it be.
+-- Returns the life of a record; it does not outlive its certificate.
 local function expire(rules, record)
-  local _, _, certificate = read(rules, record)
-  local wished = record.ttl > 0 and record.ttl or rules.ttl
-  local left = certificate and certificate.e - kad.time() or wished
-  return math.max(1, math.min(left, wished, rules.ttl))
+  local _, _, certificate = decode(rules, record)
+  local ttl = record.ttl > 0 and record.ttl or rules.ttl
+  local left = certificate and certificate.e - kad.time() or ttl
+  return math.max(1, math.min(left, ttl, rules.ttl))
 end
 
 local TYPE_OPTIONS <const> = {
@@ -302,7 +304,7 @@ local TYPE_OPTIONS <const> = {
   check = { kind = "function" },
 }
 
--- What only delegation needs.
+-- Adds the hooks that certificates need.
 local function add_delegation(type, rules)
   function type.select(records)
     return select_values(rules, records)
@@ -313,17 +315,21 @@ local function add_delegation(type, rules)
   end
 end
 
---- Makes a type of signed records. `by` says who may write: a public key or a
---- list of some; "first", who is there first, until his record ends; "self",
---- whom the key is named after (`signed.key`); "anyone", each a record of his
---- own, of which there are `max_values` (64). With `delegates` those may write,
---- too, whom they let, and readers get what was written without the
---- certificates. `check(value, record, ctx)` may refuse, as `validate` does.
----@param given { by: string|string[], max_size?: integer, max_values?: integer,
----  ttl?: integer, delegates?: boolean, check?: function }
+--- Makes a type of signed records. `by` chooses the publishers that may write:
+---
+--- - a public key, or a list of them;
+--- - "first": the first publisher under a key, until its record expires;
+--- - "self": the publisher that the key is named after (`signed.key`);
+--- - "anyone": each publisher has a record, `max_values` (64) in all.
+---
+--- With `delegates`, keys with a certificate of such a publisher may write,
+--- too; readers get the values without certificates. `check(value, record,
+--- ctx)` may reject a value, as `validate` does.
+---@param options { by: string|string[], max_size?: integer, max_values?:
+---  integer, ttl?: integer, delegates?: boolean, check?: function }
 ---@return kadenza.Type type
-function M.type(given)
-  local rules = check.with_defaults(given, 2, TYPE_OPTIONS)
+function M.type(options)
+  local rules = check.with_defaults(options, 2, TYPE_OPTIONS)
   rules.rule = make_rule(rules.by)
   if rules.by ~= "anyone" then
     rules.max_values = 1
@@ -351,11 +357,12 @@ end
 
 --------------------------------------------------------------- writing --
 
---- Returns the key that is named after a publisher, and a salt if he has
---- several: nobody else can write there where the rule is "self".
+--- Returns the key that is named after a publisher: by the rule "self", no
+--- other publisher can write under it.
 ---@param publisher string
----@param salt? string
----@param bits? 160|256  of the overlay's keys; a policy file's are its node's
+---@param salt? string  makes several keys of one publisher
+---@param bits? 160|256  width of the overlay's keys; in a policy file, that of
+---  its node
 ---@return string key
 function M.key(publisher, salt, bits)
   if not is_bytes(publisher, KEY_SIZE) then
@@ -374,11 +381,11 @@ local PUT_OPTIONS <const> = {
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
 
--- Returns a sequence number that is higher than what a key has: the time of the
--- day where that is higher, so that it rises after all is lost, too.
-local function next_seq(node, key, given)
+-- Returns a sequence number that is higher than those under a key, and at least
+-- the wall clock's seconds, so that it rises even if all records were lost.
+local function next_seq(node, key, options)
   local records, message, code = node:get(key,
-    { type = given.type, all = true, timeout = given.timeout })
+    { type = options.type, all = true, timeout = options.timeout })
   if not records and code ~= "KAD_ENOTFOUND" then
     return nil, message, code
   end
@@ -389,31 +396,32 @@ local function next_seq(node, key, given)
   return seq
 end
 
---- Stores a value with a sequence number that is higher than what is there. A
---- delegate gives his certificate.
+--- Stores a value with a sequence number that is higher than those under the
+--- key. A delegate passes its certificate.
 ---@async
 ---@param node kadenza.Node
 ---@param key string
 ---@param value string
----@param given { type: string, secret: string, certificate?: string,
+---@param options { type: string, secret: string, certificate?: string,
 ---  salt?: string, ttl?: integer, timeout?: number }
 ---@return kadenza.Info? info
 ---@return string? message
 ---@return kadenza.Code? code
-function M.put(node, key, value, given)
-  given = check.with_defaults(given, 2, PUT_OPTIONS)
+function M.put(node, key, value, options)
+  options = check.with_defaults(options, 2, PUT_OPTIONS)
   check.node(node, 2)
   check.id(node, key, "key", 2)
   check.kind(value, "string", "value", 2)
-  if given.certificate then
-    value = M.wrap(given.certificate, value)
+  if options.certificate then
+    value = M.wrap(options.certificate, value)
   end
-  local seq, message, code = next_seq(node, key, given)
+  local seq, message, code = next_seq(node, key, options)
   if not seq then
     return nil, message, code
   end
-  return node:put(key, value, { type = given.type, secret = given.secret,
-    salt = given.salt, ttl = given.ttl, timeout = given.timeout, seq = seq })
+  return node:put(key, value, { type = options.type, secret = options.secret,
+    salt = options.salt, ttl = options.ttl, timeout = options.timeout,
+    seq = seq })
 end
 
 return M

@@ -115,7 +115,7 @@ describe("kadenza.crdt", function()
         end)
       end))
 
-    it("lets a writer of a register speak for himself",
+    it("lets a writer of a register write only its own value",
       support.spec(function()
         support.in_virtual_time(function()
           local register = crdt.lww.type({ signed = true })
@@ -164,7 +164,7 @@ describe("kadenza.crdt", function()
     end
 
     it("a kind whose operation has the name of something else", function()
-      support.assert_blames_caller("no operation can be called 'push'",
+      support.assert_blames_caller("an operation cannot be called 'push'",
         function()
           local _ = kinds.new({ ops = { push = function() end } })
         end)
@@ -228,7 +228,7 @@ describe("kadenza.crdt", function()
     it("loses none when datagrams are lost", with_overlay(function(net)
       local open = at_once(net, "visits", "gcounter", 5, false,
         function(replica)
-          replica:add(1) -- what reaches nobody goes with the next
+          replica:add(1) -- a change that is not stored goes with the next
         end)
       for i = 1, 5 do
         assert.equal(20, open[i]:value())

@@ -138,7 +138,8 @@ describe("kadenza.lease", function()
           return turn.merge(held, by(bob, 9, kad.time() + 30), STORE)
         end
 
-        assert.same({ nil, "another has it for 30 seconds", 201 }, { ask() })
+        assert.same({ nil, "it is held by another for 30 seconds", 201 },
+          { ask() })
         kad.sleep(31)
         assert.is_nil((ask()))
         kad.sleep(1)
@@ -161,7 +162,7 @@ describe("kadenza.lease", function()
 
       assert.is_table((turn.merge(held, by(ann, 1, now + 40, { seq = 6 }),
         STORE)))
-      assert.same({ nil, "it has been renewed or given back since", 302 },
+      assert.same({ nil, "it has been renewed or released since", 302 },
         { turn.merge(held, by(ann, 1, now + 5, { seq = 4 }), STORE) })
       assert.is_nil((turn.merge(held,
         by(ann, 1, now + 40, { seq = 6, nonce = "another!" }), STORE)))
@@ -205,7 +206,7 @@ describe("kadenza.lease", function()
 
     local theirs, message, code = world.acquire(7)
     assert.is_nil(theirs)
-    assert.matches("another has it for %d+ seconds", message)
+    assert.matches("it is held by another for %d+ seconds", message)
     assert.equal("KAD_EBUSY", code)
 
     local state = assert(lease.read(world.net.nodes[9], KEY,
@@ -387,7 +388,7 @@ describe("kadenza.lease", function()
 
         assert.is_true(claimed.stored * 2 > claimed.asked)
         assert.is_nil(theirs)
-        assert.matches("another has it", message)
+        assert.matches("held by another", message)
         assert.equal("KAD_EBUSY", code)
         assert.is_true(mine:left() > 0)
       end))
@@ -482,7 +483,7 @@ describe("kadenza.lease", function()
 
     local first = assert(ask())
     assert.is_true(first.number > 0)
-    assert.matches("another has it", (select(2, ask())))
+    assert.matches("held by another", (select(2, ask())))
     kad.sleep(13)
     assert.is_true(assert(ask()).number > first.number)
   end))

@@ -89,7 +89,8 @@ describe("kadenza.literal", function()
     assert.equal("x.lua:2: a string is not closed", problem("{\n'a\n'}"))
     assert.equal("x.lua:1: a value is expected, not the end of the file",
       problem("{ a = "))
-    assert.equal("x.lua:1: '1e999' is no finite number", problem("{ 1e999 }"))
+    assert.equal("x.lua:1: '1e999' is not a finite number",
+      problem("{ 1e999 }"))
     assert.equal("x.lua:1: this escape is not one of Lua's",
       problem([[{"\q"}]]))
     assert.equal("x.lua:1: '[==[' is not closed", problem("{ [==[ ]=] }"))

@@ -385,7 +385,7 @@ describe("kadenza.signed", function()
     end
 
     it("a certificate that is none", function()
-      support.assert_blames_caller("that is no certificate", function()
+      support.assert_blames_caller("this is not a certificate", function()
         local _ = signed.wrap("d1:ei1ee", "x")
       end)
       support.assert_blames_caller("value must be a string", function()

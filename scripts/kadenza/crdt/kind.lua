@@ -1,5 +1,6 @@
---- What every CRDT of `kadenza.crdt` shares: how its state travels in a record,
---- the hooks of its type, and replicas of it. It makes more of them, too:
+--- Makes CRDTs: how a state is encoded in a record, the hooks of its type, and
+--- replicas of it. `kadenza.crdt` has some; a program can make others. Tested
+--- by tests/spec/crdt_spec.lua, tests/spec/crdt_types_spec.lua.
 --
 --     local highest = require("kadenza.crdt.kind").new({
 --       check = function(state)
@@ -18,8 +19,8 @@
 --       },
 --     })
 --
--- A state is what bencode carries, `{}` where there is none yet, and is never
--- changed: whatever changes it returns another. `join` must be commutative,
+-- A state is a value that bencode can represent, at first `{}`. States are
+-- immutable: a change returns a new state. `join` must be commutative,
 -- associative and idempotent.
 
 local check = require("kadenza.check")
@@ -27,45 +28,42 @@ local kad = require("kadenza")
 
 local M = {}
 
-local MAX_SIZE <const> = 1000 -- bytes of a value, whatever its type allows
+local MAX_SIZE <const> = 1000 -- bytes of a value
 local MAX_WRITERS <const> = 64
 local MAX_REPLICA <const> = 32
-local ATTEMPTS <const> = 3 -- of a push that meets another of the same writer
+local ATTEMPTS <const> = 3 -- of a push that another of its writer outruns
 
-local REFUSED <const> = 201
+local REJECTED <const> = 201
 local TOO_LARGE <const> = 205
 local TOO_LOW <const> = 302
 
---- What makes a CRDT.
+--- The definition of a CRDT.
 ---@class kadenza.crdt.Definition
 ---@field check fun(state: table, now?: integer, limits: table): string?
----  says what is wrong with a state that a stranger made, of any shape
+---  returns what is wrong with a state of another node, of any shape; or nil
 ---@field join fun(a: table, b: table): table
----@field value fun(state: table, now?: integer): any  what it means
+---@field value fun(state: table, now?: integer): any  the value of a state
 ---@field ops table<string, fun(state: table, replica: string, ...): table?,
 ---  string?>  changes: each returns a state to join, or nil and what is wrong
----@field prune? fun(state: table, now: integer): table  leaves out what has
----  expired
----@field owned? fun(state: table, publisher: string): table  the part that a
----  publisher may sign; all of it without one
----@field timed? boolean  it reads the time of the day
----@field options? table<string, table>  of its types, beside those of all:
----  name → kind, default and, of numbers, from and to; `check` gets them as its
----  limits
+---@field prune? fun(state: table, now: integer): table  drops expired parts
+---@field owned? fun(state: table, publisher: string): table  the part of a
+---  state that a publisher may sign; without it, the whole state
+---@field timed? boolean  its functions get the wall clock's seconds
+---@field options? table<string, kadenza.OptionRule>  of its types, beside those
+---  of all CRDTs; passed to `check` as `limits`
 
---- A CRDT. Beside these it has a function for each of its operations, which
---- takes a state, the name of a replica and what the operation needs, and
---- returns the state changed, or nil and what is wrong.
+--- A CRDT. It also has a function for each of its operations, which takes a
+--- state, the name of a replica and the arguments of the operation, and returns
+--- the changed state, or nil and what is wrong.
 ---@class kadenza.crdt.Kind
 ---@field private of kadenza.crdt.Definition
 ---@field empty fun(): table
 ---@field encode fun(state: table): string  equal states have equal bytes
 ---@field decode fun(bytes: string, now?: integer): table?, string?  nil and
----  what is wrong with what a stranger made
+---  what is wrong for a malformed state
 ---@field join fun(a: table, b: table): table
----@field value fun(state: table, now?: integer): any  what the state means
----@field prune fun(state: table, now?: integer): table  leaves out what has
----  expired
+---@field value fun(state: table, now?: integer): any  the value of a state
+---@field prune fun(state: table, now?: integer): table  drops expired parts
 ---@field type fun(options?: { max_size?: integer, ttl?: integer,
 ---  signed?: boolean, writers?: integer }): kadenza.Type
 ---@field open fun(node: kadenza.Node, key: string, options: { type: string,
@@ -82,10 +80,10 @@ local function prune(kind, state, now)
   return kind.of.prune and kind.of.prune(state, now) or state
 end
 
--- Equal states have equal bytes.
+-- Bencode is canonical: equal states have equal bytes.
 local encode <const> = kad.bencode.encode
 
--- Reads a state that a stranger may have made.
+-- Decodes a state of another node.
 local function decode(kind, bytes, now, limits)
   local state = #bytes <= MAX_SIZE and kad.bencode.decode(bytes)
   if type(state) ~= "table" then
@@ -102,7 +100,7 @@ end
 
 ----------------------------------------------------------------- hooks --
 
--- What is merged has passed `validate`.
+-- Returns the state of a record that `validate` has accepted.
 local function state_of(record)
   return kad.bencode.decode(record.value)
 end
@@ -111,16 +109,16 @@ local function validate(kind, limits, record)
   local now = time_of(kind)
   local state, problem = decode(kind, record.value, now, limits)
   if not state then
-    return nil, problem, REFUSED
+    return nil, problem, REJECTED
   elseif limits.signed and kind.of.owned
     and encode(kind.of.owned(state, record.publisher)) ~= record.value
   then
-    return nil, "it has parts of other writers", REFUSED
+    return nil, "it has parts of other writers", REJECTED
   end
   return true
 end
 
--- Everybody's state in one record, and no more of it than fits.
+-- Joins the states of all writers in one record.
 local function merge_shared(kind, limits, held, record)
   local state, now = state_of(record), time_of(kind)
   for _, other in ipairs(held) do
@@ -133,14 +131,15 @@ local function merge_shared(kind, limits, held, record)
   return { { value = value } }
 end
 
--- Tells whether a state has all of another one.
+-- Tells whether a state contains another one.
 local function contains(kind, state, other, now)
   state = prune(kind, state, now)
   return encode(kind.of.join(state, prune(kind, other, now)))
     == encode(state)
 end
 
--- A record a writer, each of whose states has all of the one before.
+-- Keeps one record for each writer. A new state must contain the writer's state
+-- before it.
 local function merge_signed(kind, limits, held, record)
   for i, other in ipairs(held) do
     if other.publisher == record.publisher then
@@ -154,7 +153,7 @@ local function merge_signed(kind, limits, held, record)
     end
   end
   if #held >= limits.writers then
-    return nil, "there are too many writers", REFUSED
+    return nil, "there are too many writers", REJECTED
   end
   held[#held + 1] = record
   return held
@@ -194,10 +193,10 @@ end
 
 -------------------------------------------------------------- replicas --
 
---- A copy of a state that its program changes, and that follows the overlay.
+--- A copy of a state that a program changes and exchanges with the overlay.
 ---@class kadenza.crdt.Replica
 ---@field state table
----@field private own table  what it has written itself, where that is signed
+---@field private own table  the part that it has written and signs
 local Replica = {}
 Replica.__name = "kadenza.crdt.Replica"
 
@@ -212,8 +211,8 @@ function Replica.__index(replica, name)
   end
 end
 
--- Joins what the overlay has.
-local function absorb(self, records)
+-- Joins the states of records.
+local function join_records(self, records)
   for _, record in ipairs(records) do
     local state = self.kind.decode(record.value)
     if state then
@@ -225,7 +224,8 @@ local function absorb(self, records)
   end
 end
 
---- Reads what the overlay has. Nothing there is no failure.
+--- Looks up the records of the key and joins them. It is not a failure if there
+--- are none.
 ---@async
 ---@return true? read
 ---@return string? message
@@ -236,19 +236,20 @@ function Replica:pull()
   if not records and code ~= "KAD_ENOTFOUND" then
     return nil, message, code
   end
-  absorb(self, records or {})
+  join_records(self, records or {})
   return true
 end
 
--- Returns what to store, and the options of the put.
-local function offer(self)
+-- Returns the value to store, and the options of the put.
+local function make_put(self)
   local now = time_of(self.kind)
   local state = self.secret and self.own or self.state
   return encode(prune(self.kind, state, now)),
     { type = self.type, ttl = self.ttl, secret = self.secret }
 end
 
---- Stores what this replica has, such as after a change that reached nobody.
+--- Stores the state of this replica, for example after a change that could not
+--- be stored.
 ---@async
 ---@return kadenza.Info? info
 ---@return string? message
@@ -256,7 +257,7 @@ end
 function Replica:push()
   local info, message, code, details
   for _ = 1, ATTEMPTS do
-    info, message, code, details = self.node:put(self.key, offer(self))
+    info, message, code, details = self.node:put(self.key, make_put(self))
     if info or not details or details.krpc ~= TOO_LOW then
       break
     end
@@ -268,13 +269,13 @@ function Replica:push()
   return info, message, code, details
 end
 
---- Returns what the state means, as this replica knows it.
+--- Returns the value of this replica's state.
 ---@return any value
 function Replica:value()
   return self.kind.of.value(self.state, time_of(self.kind))
 end
 
---- Reads what the overlay has; returns what the state means then.
+--- Calls `pull`, and returns the value of the state.
 ---@async
 ---@return any value
 ---@return string? message
@@ -287,11 +288,11 @@ function Replica:read()
   return self:value()
 end
 
---- Reads, changes the state by an operation of its kind, and stores it. A
---- change that could not be stored is kept, and goes with the next.
+--- Pulls the state, changes it by an operation of its kind, and pushes it. A
+--- change that could not be pushed is kept, and pushed with the next.
 ---@async
----@param name string  of the operation: `visits:change("add", 1)` is
----  `visits:add(1)`
+---@param name string  of the operation: `visits:change("add", 1)` and
+---  `visits:add(1)` are the same
 ---@param ... any
 ---@return kadenza.Info? info
 ---@return string? message
@@ -326,18 +327,18 @@ local REPLICA_OPTIONS <const> = {
   max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
 }
 
-local function make_replica(kind, node, key, given)
-  local publisher = given.secret and given.secret:sub(33)
+local function make_replica(kind, node, key, options)
+  local publisher = options.secret and options.secret:sub(33)
   return setmetatable({
     kind = kind,
     node = node,
     key = key,
-    type = given.type,
-    ttl = given.ttl,
-    secret = given.secret,
+    type = options.type,
+    ttl = options.ttl,
+    secret = options.secret,
     publisher = publisher,
-    replica = publisher or given.replica or node:id():sub(1, 8),
-    max_size = given.max_size,
+    replica = publisher or options.replica or node:id():sub(1, 8),
+    max_size = options.max_size,
     state = {},
     own = {},
   }, Replica)
@@ -349,7 +350,7 @@ end
 local function add_changes(kind)
   for name, op in pairs(kind.of.ops) do
     if kind[name] or Replica[name] then
-      error("no operation can be called '" .. name .. "'", 3)
+      error("an operation cannot be called '" .. name .. "'", 3)
     end
     kind[name] = function(state, replica, ...)
       local change, problem = op(state, replica, ...)
@@ -361,8 +362,8 @@ local function add_changes(kind)
   end
 end
 
--- What `check` is given where no type says what its limits are.
-local function widest_limits(definition)
+-- Returns the limits for `check` where there is no type: the largest.
+local function largest_limits(definition)
   local limits = {}
   for name, rule in pairs(definition.options or {}) do
     limits[name] = rule.to or rule.default
@@ -377,7 +378,7 @@ function M.new(definition)
   local kind =
     { of = definition, encode = encode, join = definition.join }
 
-  local widest = widest_limits(definition)
+  local largest = largest_limits(definition)
 
   function kind.empty()
     return {}
@@ -387,7 +388,7 @@ function M.new(definition)
     if type(bytes) ~= "string" then
       error("a state's bytes are needed, not a " .. type(bytes), 2)
     end
-    return decode(kind, bytes, time_of(kind, now), widest)
+    return decode(kind, bytes, time_of(kind, now), largest)
   end
 
   function kind.value(state, now)
