@@ -1,20 +1,20 @@
-/* kadenza.h: the whole public C API of libkadenza, a Kademlia DHT node.
+/* kadenza.h: nodes, operations, policies and networks of libkadenza, a Kademlia
+ * DHT node. kadenza_store.h has the interface of record stores, kadenza_codec.h
+ * that of encodings, kadenza_sim.h networks in virtual time.
  *
  * The engine (`kad_node`) is sans-I/O: datagrams, time and requests go in;
- * datagrams and completions come out. `kad_network` runs engines for you, on
- * real UDP sockets (`kad_network_udp_new`) or in virtual time
- * (`kad_network_sim_new`), and whoever carries datagrams by other means opens
- * nodes there that have none (`kad_network_open_on_transport`). A program that
- * has no use for the loop gives the engine a `kad_env` instead and calls
- * `kad_node_receive` and `kad_node_tick`.
+ * datagrams and completions come out. A `kad_network` runs engines on UDP
+ * sockets (kad_network_udp_new), in virtual time (kad_network_sim_new), or on a
+ * transport of the caller (kad_network_open_on_transport). A program with a
+ * loop of its own gives the engine a `kad_env` instead, and calls
+ * kad_node_receive and kad_node_tick.
  *
- * Conventions. Functions that can fail return 0 or a negative KAD_E… code and
- * write their out-parameters only on success. Times are milliseconds of a
- * monotonic clock (`kad_time_ms`) unless the name says otherwise. Nothing here
- * is thread-safe: a network and its nodes belong to one thread.
+ * Conventions. A function that can fail returns 0 or a negative KAD_E… code and
+ * writes its out-parameters only on success. A time is in milliseconds of a
+ * monotonic clock (`kad_time_ms`) unless its name says otherwise. Nothing is
+ * thread-safe: a network and its nodes belong to one thread.
  *
- * The length of this file is that of the API: it is kept in one place so that
- * an embedder reads one header. */
+ * The length of this file is that of the API: an embedder reads one header. */
 #ifndef KADENZA_H
 #define KADENZA_H
 
@@ -37,7 +37,7 @@ extern "C" {
 /* The version of this header; `kad_version` gives the library's. */
 #define KAD_VERSION "0.1.0"
 
-/* Returns the version of the library, such as "0.1.0". Valid for ever. */
+/* Returns the version of the library, such as "0.1.0". Always valid. */
 KAD_API const char *kad_version(void);
 
 /* ------------------------------------------------------------- errors -- */
@@ -80,11 +80,11 @@ enum kad_error {
 #undef KAD_ERROR_ENUM
 };
 
-/* Returns the name of `error`, such as "KAD_EINVAL"; "KAD_EUNKNOWN" for what is
- * not in the list. Valid for ever. */
+/* Returns the name of `error`, such as "KAD_EINVAL"; "KAD_EUNKNOWN" for any
+ * other number. Always valid. */
 KAD_API const char *kad_error_name(int error);
 
-/* Returns the text of `error`, one lower-case phrase. Valid for ever. */
+/* Returns the text of `error`, one lower-case phrase. Always valid. */
 KAD_API const char *kad_error_text(int error);
 
 /* Codes of KRPC errors (BEP 5 "Errors"; the 2xx after 204 and the 3xx are BEP
@@ -109,7 +109,7 @@ typedef uint64_t kad_time_ms;
 /* The moment that never comes. Sums saturate at it. */
 #define KAD_TIME_NEVER UINT64_MAX
 
-/* Borrowed bytes. `data` may be NULL when `len` is 0. Not NUL-terminated. */
+/* Borrowed bytes. `data` may be NULL if `len` is 0. Not NUL-terminated. */
 struct kad_slice {
   const uint8_t *data;
   size_t len; /* bytes */
@@ -124,8 +124,8 @@ KAD_API bool kad_slice_equal(struct kad_slice a, struct kad_slice b);
 
 /* Memory, in the manner of lua_Alloc: `resize(state, NULL, 0, n)` allocates,
  * `resize(state, p, old, 0)` frees and returns NULL, anything else resizes.
- * `old_size` is always the size asked for last. NULL on failure, and the old
- * block is then untouched. */
+ * `old_size` is always the size asked for last. Returns NULL if memory ends;
+ * the old block is then untouched. */
 struct kad_allocator {
   void *(*resize)(void *state, void *old, size_t old_size, size_t new_size);
   void *state;
@@ -135,12 +135,12 @@ struct kad_allocator {
 KAD_API struct kad_allocator kad_allocator_default(void);
 
 enum {
-  KAD_ID_SIZE = 32
+  KAD_ID_SIZE = 32 /* bytes */
 };
 
-/* An id or a key: 20 bytes (160 bits) or 32 (256), big-endian, padded with
- * zero bytes at the end, so that one comparison serves both widths.
- * Source: Kademlia §2.1. */
+/* An id or a key: 20 bytes (160 bits) or 32 bytes (256 bits), big-endian. The
+ * shorter is padded with zero bytes at the end, so that one comparison serves
+ * both. Source: Kademlia §2.1. */
 struct kad_id {
   uint8_t bytes[KAD_ID_SIZE];
 };
@@ -165,45 +165,45 @@ KAD_API KAD_MUST_CHECK int kad_id_parse(struct kad_slice hex, struct kad_id *id,
  * bytes. */
 KAD_API void kad_id_format(const struct kad_id *id, unsigned bits, char *hex);
 
-/* Hashes `name` to a key of `bits` (160 or 256): BLAKE2b of that length. */
+/* Hashes `name` to a key of `bits` (160 or 256) with BLAKE2b of that length. */
 KAD_API void kad_id_hash(struct kad_slice name, unsigned bits,
                          struct kad_id *id);
 
-/* The address of a UDP socket. All bytes are significant, so that copies can be
- * compared and hashed: an IPv4 address takes the first four bytes of `ip` and
- * leaves the others 0. */
+/* The address of a UDP socket. Unused bytes are 0, so that addresses can be
+ * compared and hashed as bytes: an IPv4 address is the first four bytes of
+ * `ip`. */
 struct kad_address {
   uint8_t ip[16];
-  uint16_t port;  /* in host order; 0 is never a remote node's */
+  uint16_t port;  /* in host order; never 0 for a remote node */
   uint8_t family; /* 4 or 6; 0 is no address */
-  uint8_t via; /* the local socket it was heard on; 0 for any. Not compared */
+  uint8_t via;    /* local socket that it was heard on; 0: any. Not compared */
 };
 
 /* Returns true if family, ip and port are the same. */
 KAD_API bool kad_address_equal(const struct kad_address *a,
                                const struct kad_address *b);
 
-/* Reads "192.0.2.1:6881" or "[2001:db8::1]:6881"; the port may be 0. Names are
- * not resolved. Returns 0 or KAD_EINVAL. */
+/* Reads "192.0.2.1:6881" or "[2001:db8::1]:6881"; the port may be 0. Does not
+ * resolve names. Returns 0 or KAD_EINVAL. */
 KAD_API KAD_MUST_CHECK int kad_address_parse(struct kad_slice text,
                                              struct kad_address *address);
 
 enum {
-  KAD_ADDRESS_TEXT_SIZE = 56
+  KAD_ADDRESS_TEXT_SIZE = 56 /* bytes */
 };
 
-/* Writes the text that `kad_address_parse` reads, NUL-terminated, into `text`
- * of KAD_ADDRESS_TEXT_SIZE bytes, and returns it. */
+/* Writes the form that kad_address_parse reads, NUL-terminated, to `text` of
+ * KAD_ADDRESS_TEXT_SIZE bytes. Returns `text`. */
 KAD_API const char *kad_address_format(const struct kad_address *address,
                                        char *text);
 
-/* Returns true for addresses that no node of the open internet has: port 0,
+/* Returns true for an address that no node of the public internet has: port 0,
  * unspecified, multicast, broadcast, documentation, and, unless `allow_local`,
- * loopback, link-local and private ones (RFC 6890). */
+ * loopback, link-local and private ones. Source: RFC 6890. */
 KAD_API bool kad_address_is_martian(const struct kad_address *address,
                                     bool allow_local);
 
-/* Another node: its id and where it answers. Source: Kademlia §2.1. */
+/* Another node: its id and its address. Source: Kademlia §2.1. */
 struct kad_contact {
   struct kad_id id;
   struct kad_address address;
@@ -218,7 +218,7 @@ enum kad_bencode_type {
   KAD_BENCODE_DICT
 };
 
-/* One bencoded value inside a buffer that was parsed whole. Borrows the buffer.
+/* One bencoded value in a buffer that was parsed whole. Borrows the buffer.
  * Source: BEP 3 "bencoding". */
 struct kad_bencode {
   enum kad_bencode_type type;
@@ -232,16 +232,16 @@ enum {
   KAD_BENCODE_MAX_DEPTH = 16
 };
 
-/* Checks that `in` is exactly one bencoded value, and gives it. Iterative;
- * containers nest at most KAD_BENCODE_MAX_DEPTH deep; integers fit 64 bits and
- * have one form; dictionary keys need not be sorted, since real nodes do not
- * always sort them, but may not repeat in sequence.
+/* Parses `in`, which must be exactly one bencoded value. Iterative. Lists and
+ * dictionaries nest at most KAD_BENCODE_MAX_DEPTH deep. Integers fit 64 bits
+ * and have no other form. Dictionary keys need not be sorted, because real
+ * nodes do not always sort them; two equal keys must not follow each other.
  * Returns 0 or KAD_EMALFORMED. */
 KAD_API KAD_MUST_CHECK int kad_bencode_parse(struct kad_slice in,
                                              struct kad_bencode *value);
 
-/* A walk through the items of a list or dictionary. Begin with
- * `struct kad_slice rest = value.bytes;`, which `next` moves on. */
+/* To iterate over a parsed list or dictionary, begin with
+ * `struct kad_slice rest = value.bytes;`. */
 
 /* Takes the next item of a parsed list off `rest`. Returns false at its end. */
 KAD_API bool kad_bencode_next(struct kad_slice *rest,
@@ -258,12 +258,12 @@ KAD_API bool kad_bencode_next_pair(struct kad_slice *rest,
 KAD_API bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
                               struct kad_bencode *value);
 
-/* A writer into memory of the caller. When something does not fit, nothing of
- * it is written, `overflow` is set and every later write is ignored. */
+/* A writer into memory of the caller. A write that does not fit writes nothing
+ * and sets `overflow`; every later write is ignored. */
 struct kad_writer {
   uint8_t *data;
   size_t len; /* bytes written */
-  size_t cap; /* bytes there are */
+  size_t cap; /* bytes of `data` */
   bool overflow;
 };
 
@@ -277,7 +277,7 @@ KAD_API void kad_write_key(struct kad_writer *writer, const char *key);
 KAD_API void kad_write_dict(struct kad_writer *writer);  /* writes `d` */
 KAD_API void kad_write_list(struct kad_writer *writer);  /* writes `l` */
 KAD_API void kad_write_close(struct kad_writer *writer); /* writes `e` */
-/* Appends bytes as they are: something already encoded. */
+/* Appends bytes that are encoded already. */
 KAD_API void kad_write_raw(struct kad_writer *writer, struct kad_slice bytes);
 
 /* ------------------------------------------------------------- records -- */
@@ -294,18 +294,18 @@ enum {
   KAD_RECORDS_PER_MESSAGE = 32 /* records in one store or one page */
 };
 
-/* A value under a key. Everything it points to is borrowed. */
+/* A value under a key. Borrows all that it points to. */
 struct kad_record {
   struct kad_id key;
   struct kad_slice type;    /* name of its record type */
   struct kad_slice value;   /* at most KAD_VALUE_MAX bytes */
-  struct kad_slice salt;    /* at most KAD_SALT_MAX bytes; empty for none */
+  struct kad_slice salt;    /* at most KAD_SALT_MAX bytes; empty: none */
   const uint8_t *publisher; /* KAD_PUBLISHER_SIZE bytes, or NULL */
   const uint8_t *signature; /* KAD_SIGNATURE_SIZE bytes, or NULL */
-  int64_t seq;              /* sequence number, when has_seq */
+  int64_t seq;              /* sequence number, if has_seq */
   bool has_seq;
-  uint32_t ttl; /* seconds left to live; 0 leaves it to the type */
-  uint32_t age; /* seconds since it was stored here */
+  uint32_t ttl; /* seconds left to live; 0: as its type says */
+  uint32_t age; /* seconds since this node stored it */
 };
 
 /* Makes an Ed25519 key pair from 32 random bytes. */
@@ -315,265 +315,124 @@ KAD_API void kad_keypair(const uint8_t seed[32],
 
 /* Signs `record` (its key, salt, seq, type and value) with `secret`.
  * `id_bits` (160 or 256) is the width of the overlay's keys.
- * Returns 0, KAD_ETOOBIG when the record is over a limit, or KAD_EINVAL for
- * another width. */
+ * Returns 0, or
+ *   KAD_ETOOBIG  the record is over a limit
+ *   KAD_EINVAL   another width */
 KAD_API KAD_MUST_CHECK int kad_record_sign(
     const struct kad_record *record, unsigned id_bits,
     const uint8_t secret[KAD_SECRET_SIZE],
     uint8_t signature[KAD_SIGNATURE_SIZE]);
 
-/* Signs bytes of any kind, as RFC 8032 says. Let nobody else choose how they
- * begin: a signature of what reads as a record signs that record. */
+/* Signs any bytes. Do not sign bytes whose beginning a stranger chose: the
+ * signature of bytes that read as a record signs that record.
+ * Source: RFC 8032. */
 KAD_API void kad_sign(struct kad_slice message,
                       const uint8_t secret[KAD_SECRET_SIZE],
                       uint8_t signature[KAD_SIGNATURE_SIZE]);
 
-/* Tells whether `signature` is `publisher`'s under `message`. */
+/* Returns true if `signature` is the signature of `publisher` under `message`.
+ */
 KAD_API bool kad_verify(struct kad_slice message,
                         const uint8_t publisher[KAD_PUBLISHER_SIZE],
                         const uint8_t signature[KAD_SIGNATURE_SIZE]);
 
-/* ------------------------------------------------------------ messages -- */
-
-enum {
-  KAD_TRANSACTION_MAX = 32, /* bytes of a transaction id that we echo */
-  KAD_TOKEN_MAX = 64,       /* bytes of a write token that we accept */
-  KAD_WHY_MAX = 32,         /* bytes of what a store says of its reason */
-  KAD_MESSAGE_CONTACTS = 64,
-  KAD_MESSAGE_PEERS = 160,
-  KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE
-};
-
-/* What a datagram is. */
-enum kad_message_kind {
-  KAD_MESSAGE_QUERY,
-  KAD_MESSAGE_REPLY,
-  KAD_MESSAGE_ERROR
-};
-
-/* The queries that the core serves itself. */
-enum kad_method_id {
-  KAD_METHOD_CUSTOM, /* any other; see `name` */
-  KAD_METHOD_PING,
-  KAD_METHOD_FIND_NODE,
-  KAD_METHOD_GET_PEERS,
-  KAD_METHOD_ANNOUNCE_PEER,
-  KAD_METHOD_FIND_VALUE,
-  KAD_METHOD_STORE
-};
-
-/* Why a record of a store was not taken. */
-struct kad_record_error {
-  uint32_t index;
-  int code;
-  struct kad_slice reason;
-};
-
-/* The neutral message: what a datagram says, whatever its encoding. A codec
- * fills it from bytes and makes bytes of it; the engine knows nothing else.
- *
- * It is a few kilobytes, lives on the stack, and is never cleared as a whole:
- * only the parts that counts and flags declare are meaningful. Slices borrow
- * the datagram, or what the sender of the message gave. */
-struct kad_message {
-  enum kad_message_kind kind;
-  struct kad_slice transaction; /* 1 … KAD_TRANSACTION_MAX bytes */
-  struct kad_slice version;     /* `v`, empty for none */
-  struct kad_address observed;  /* `ip`: how the other node sees us; family 0
-                                   for none */
-  bool read_only;               /* `ro`, BEP 43 */
-
-  /* Queries. */
-  enum kad_method_id method;
-  struct kad_slice name; /* of the query, as sent */
-  struct kad_slice args; /* the bencoded arguments, one dictionary. Written for
-                            custom queries alone, `id` put in, and `target`
-                            where it has none; empty for none */
-  bool has_target;
-  struct kad_id target; /* target, info_hash or key */
-  bool want4, want6;    /* BEP 32; both false: the family of the sender */
-  bool has_port;
-  uint16_t port;     /* announce_peer; never 0 when has_port */
-  bool implied_port; /* then the port that the query came from counts. Give a
-                        `port` all the same: old nodes look at it alone */
-  uint32_t skip;     /* find_value: values to pass over */
-
-  /* Both ways. */
-  bool has_id;
-  struct kad_id id; /* the sender's */
-  struct kad_slice token;
-  struct kad_slice type; /* find_value, store: the record type's name */
-  bool has_ttl;
-  uint32_t ttl;         /* store: seconds */
-  struct kad_slice why; /* store: "republish", "handoff" or "cache"; empty, or
-                           anything else: a new record */
-  size_t record_count;  /* store: to hold; find_value: held. What is read from a
-                           reply has no key and no type: who asked knows them */
-  struct kad_record records[KAD_RECORDS_PER_MESSAGE];
-
-  /* Replies. */
-  struct kad_slice reply; /* the bencoded reply, one dictionary. Written, `id`
-                             put in, and `nodes` and `nodes6` where it has
-                             none, instead of the other fields below; empty for
-                             those */
-  bool malformed; /* a key that the core's replies use has a wrong form, and
-                     reads as absent. An error unless the query is a custom one
-                   */
-  bool has_nodes, has_nodes6; /* write `nodes`, `nodes6`, even if empty */
-  size_t contact_count;       /* of both families */
-  struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
-  size_t peer_count;
-  struct kad_address peers[KAD_MESSAGE_PEERS];
-  bool has_total;
-  uint32_t total; /* find_value: values there are */
-  bool has_stored;
-  uint32_t stored; /* store: records taken */
-  size_t error_count;
-  struct kad_record_error errors[KAD_MESSAGE_ERRORS];
-
-  /* Errors. */
-  int code;
-  struct kad_slice text;
-};
-
-/* Makes `message` an empty one of `kind`: every count 0, every flag false,
- * every slice empty. Leaves the arrays as they are. */
-KAD_API void kad_message_init(struct kad_message *message,
-                              enum kad_message_kind kind);
-
-/* Returns the method that `name` names; KAD_METHOD_CUSTOM for any other. */
-KAD_API enum kad_method_id kad_method_find(struct kad_slice name);
-
-/* Returns the name of `method`; an empty slice for KAD_METHOD_CUSTOM. */
-KAD_API struct kad_slice kad_method_name(enum kad_method_id method);
-
-/* What turns datagrams into messages and back. */
-struct kad_codec {
-  void *state;
-  /* Reads `datagram` into `*message`, beginning with kad_message_init. Its
-   * slices borrow the datagram, or what was written to `scratch`, memory of the
-   * engine for what the datagram does not have as it is (some 4,000 bytes; what
-   * does not fit is malformed). `id_size` is 20 or 32, the bytes of the
-   * overlay's ids. Need not set what follows from the rest: `method` from
-   * `name`, the key and the type of records from those of the query. The engine
-   * checks sizes, counts, and that a query has what its method needs.
-   * Returns 0, or KAD_EMALFORMED for what is no message; if `transaction` is
-   * set then, it was a query, which is answered 203. */
-  int (*decode)(void *state, struct kad_slice datagram, size_t id_size,
-                struct kad_message *message, struct kad_writer *scratch);
-  /* Writes `message` to `writer`. Returns 0, KAD_ETOOBIG when it does not fit,
-   * or KAD_EINVAL when `args` or `reply` is not a dictionary that can be sent
-   * (for KRPC: well-formed, and less than KAD_BENCODE_MAX_DEPTH deep); the send
-   * fails with what it returns. */
-  int (*encode)(void *state, const struct kad_message *message, size_t id_size,
-                struct kad_writer *writer);
-};
-
-/* Returns the built-in codec: KRPC (BEP 5, 32, 43). Valid for ever. */
-KAD_API const struct kad_codec *kad_codec_krpc(void);
-
 /* ------------------------------------------------------------ policies -- */
 
+struct kad_codec; /* kadenza_codec.h */
 struct kad_node;
 
-/* Why a hook runs. */
+/* Why a hook is called. */
 enum kad_reason {
-  KAD_REASON_STORE,     /* another node, or our user, stores a record */
-  KAD_REASON_REPUBLISH, /* a holder stores it again */
-  KAD_REASON_HANDOFF,   /* it moves to a node that came closer */
-  KAD_REASON_CACHE,     /* a reader leaves a copy */
-  KAD_REASON_GET,       /* it came in an answer to our get */
-  KAD_REASON_EXPIRE     /* dropped: its life has ended */
+  KAD_REASON_STORE,     /* another node, or the user, stores a record */
+  KAD_REASON_REPUBLISH, /* a holder republishes it */
+  KAD_REASON_HANDOFF,   /* a holder hands it off */
+  KAD_REASON_CACHE,     /* a reader leaves a cached copy */
+  KAD_REASON_GET,       /* a reply to a get has it */
+  KAD_REASON_EXPIRE     /* it is dropped: its life has ended */
 };
 
-/* What a query asks, as the policy sees it. */
+/* A query, as a policy sees it. */
 struct kad_request {
   struct kad_slice method; /* "ping", "store", or a custom name */
   struct kad_slice args;   /* its bencoded arguments, one dictionary */
 };
 
-/* A call to the policy. Everything is borrowed until the hook returns, or,
- * if it answers later, copied by it. */
+/* A call of a hook. Borrowed until the hook returns. */
 struct kad_hook_call {
   struct kad_node *node;
-  uint64_t
-      call_id; /* names it for kad_node_complete_hook; never 0, never reused */
+  uint64_t call_id; /* for kad_node_complete_hook; never 0, never reused */
   enum kad_reason reason;
   kad_time_ms now;
-  struct kad_contact from;           /* who asks; family 0 when it is us */
-  bool proven;                       /* `from` has answered us at its address */
+  struct kad_contact from;           /* the sender; family 0: this node */
+  bool proven;                       /* `from` has answered at its address */
   const struct kad_request *request; /* on_request, methods */
-  const struct kad_record *record;   /* validate, merge, expire, republish,
+  const struct kad_record *record;   /* validate, merge, expire, republish_at,
                                         stored, dropped */
-  const struct kad_record *held;     /* merge: held now; select: the answers */
+  const struct kad_record *held;     /* merge: records held; select: records
+                                        found */
   size_t held_count;
 };
 
-/* What a policy decides. */
+/* What a hook decides. */
 enum kad_verdict {
-  KAD_VERDICT_ACCEPT, /* yes; and the fields below, as the hook has them */
+  KAD_VERDICT_ACCEPT, /* yes; see the fields of struct kad_hook_result */
   KAD_VERDICT_REJECT, /* no, with `code` and `reason` */
-  KAD_VERDICT_DROP,   /* on_request: no answer at all */
-  KAD_VERDICT_FAILED, /* the hook failed: what design calls the default happens
-                       */
-  KAD_VERDICT_PENDING /* kad_node_complete_hook will be called with the call's
-                         call_id */
+  KAD_VERDICT_DROP,   /* on_request: do not reply */
+  KAD_VERDICT_FAILED, /* the hook failed: the default is used */
+  KAD_VERDICT_PENDING /* kad_node_complete_hook follows */
 };
 
-/* An answer to a call. Zero-initialised it accepts. Everything is borrowed
- * until the hook, or kad_node_complete_hook, returns to the caller; the core
- * copies.
- */
+/* The result of a hook call. Zero-initialised, it accepts. Borrowed until the
+ * hook, or kad_node_complete_hook, returns. */
 struct kad_hook_result {
   enum kad_verdict verdict;
-  int code;                         /* of a refusal; 0 is KAD_CODE_REFUSED */
-  struct kad_slice reason;          /* of a refusal: text, at most 200 bytes */
-  const struct kad_record *records; /* merge: what to hold, the first max_values
-                                       of it; select: results. Their key and
-                                       type are not read, nor, by a merge, their
-                                       ttl: `expire` says how long they live */
+  int code;                /* of a rejection; 0 is KAD_CODE_REFUSED */
+  struct kad_slice reason; /* of a rejection: text, at most 200 bytes */
+  const struct kad_record *records; /* merge: the records to hold, of which the
+                                       first max_values are; select: the
+                                       result. Their key and type are ignored,
+                                       and by merge their ttl: see expire */
   size_t record_count;
-  uint32_t seconds;       /* expire: life; republish: 0 is never again */
-  uint32_t deadline_ms;   /* of KAD_VERDICT_PENDING: how long it may take; 0 is
-                             what the   policy says */
+  uint32_t seconds;       /* expire: life; republish_at: period, 0: never */
+  uint32_t deadline_ms;   /* of a pending call; 0: the policy's */
   struct kad_slice reply; /* methods: a bencoded dictionary */
 };
 
-/* Answers one call into `*answer`, which is zeroed before the call. */
+/* A hook: decides about `call` in `*result`, which is zeroed before. */
 typedef void (*kad_hook_fn)(void *state, const struct kad_hook_call *call,
-                            struct kad_hook_result *answer);
+                            struct kad_hook_result *result);
 
-/* A named bundle of rules. A hook that is NULL costs one test.
- * Naming a built-in type (`peers`, `value`) refines it: its own checks run
- * first, limits that are 0 stay as they are. */
+/* A record type: a named bundle of rules. A hook may be NULL. A type named like
+ * a built-in one (`peers`, `value`) refines it: the built-in checks come first,
+ * and a limit of 0 keeps the built-in limit. */
 struct kad_type {
   const char *name;     /* at most KAD_TYPE_NAME_MAX bytes */
   uint32_t max_size;    /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
   uint32_t max_values;  /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
   uint32_t ttl;         /* seconds; 0 is 86400 (Kademlia §2.3) */
   uint32_t republish;   /* seconds; 0 is 3600; UINT32_MAX is never */
-  bool signed_only;     /* refuse records without a publisher */
+  bool signed_only;     /* reject records without a publisher */
   void *state;          /* given to the hooks */
-  kad_hook_fn validate; /* accept, or refuse with a reason */
-  kad_hook_fn merge;    /* which records to hold */
-  kad_hook_fn select;   /* which of the answers the reader gets */
+  kad_hook_fn validate; /* whether a record is accepted */
+  kad_hook_fn merge;    /* which records are held */
+  kad_hook_fn select;   /* which records a get returns */
   kad_hook_fn expire;   /* how long a record lives here */
   kad_hook_fn republish_at; /* when it is republished next */
-  kad_hook_fn stored;       /* told after a record is held; answer ignored */
-  kad_hook_fn dropped;      /* told after a record is dropped; answer ignored */
+  kad_hook_fn stored;       /* after a record is held; the result is ignored */
+  kad_hook_fn dropped;      /* after it is dropped; the result is ignored */
 };
 
-/* A custom query: `call` answers with a bencoded dictionary. */
+/* A custom query: `call` replies with a bencoded dictionary. */
 struct kad_method {
   const char *name; /* at most KAD_METHOD_NAME_MAX bytes; not one of the core's,
                        nor `get`, `put`, `sample_infohashes` or `vote`, which
-                       mean something in BitTorrent's DHT */
-  void *state;
+                       BitTorrent's DHT uses */
+  void *state;      /* given to `call` */
   kad_hook_fn call;
 };
 
-/* Everything an application decides. Copied by kad_node_set_policy, except what
- * the states point to. */
+/* What an application decides. kad_node_set_policy copies it, except what the
+ * states point to. */
 struct kad_policy {
   void *state;
   kad_hook_fn on_request; /* before a query is served */
@@ -582,86 +441,88 @@ struct kad_policy {
   size_t type_count;
   const struct kad_method *methods;
   size_t method_count;
-  uint32_t deadline_ms;          /* for an answer that comes later; 0 is 2000 */
-  const struct kad_codec *codec; /* the node's while this policy is; NULL: its
-                                    configuration's. Borrowed until `release` */
-  /* Told that the core no longer waits for `call_id` (deadline, the node
-   * closes): cancel the work. May be NULL. */
+  uint32_t deadline_ms;          /* of pending calls; 0 is 2000 */
+  const struct kad_codec *codec; /* used instead of the configuration's; NULL:
+                                    none. Borrowed until `release` */
+  /* Cancels the work for the pending call `call_id`: its deadline has passed,
+   * or the node closes. May be NULL. */
   void (*abandon)(void *state, uint64_t call_id);
-  /* Told once that no call of this policy is open and none will come. May
-   * be NULL. */
+  /* Is called once, when no call of this policy is pending and none will
+   * follow. May be NULL. */
   void (*release)(void *state);
 };
 
 /* ---------------------------------------------------------- operations -- */
 
-/* Names a running operation of a node; 0 names none; never reused. */
+/* Names a running operation of a node. Never 0, never reused. */
 typedef uint64_t kad_operation_id;
 
-/* One query of a lookup, for its trace. */
+/* One query of a lookup. */
 struct kad_step {
   struct kad_contact contact;
-  struct kad_contact heard_from; /* who told us; family 0: our own table */
-  uint32_t hop;                  /* 1 for contacts of our own table */
+  struct kad_contact heard_from; /* the contact that named it; family 0: it was
+                                    in the table */
+  uint32_t hop;                  /* 1: it was in the table */
   uint32_t path;                 /* of disjoint ones, from 0 */
-  uint32_t rtt_ms;               /* when it answered */
+  uint32_t rtt_ms;               /* if it answered */
   bool answered;
   bool had_value;
 };
 
-/* What came of an operation. Borrowed until the callback returns. */
+/* The result of an operation. Borrowed until the callback returns. */
 struct kad_result {
   kad_operation_id operation;
   int status;              /* 0 or KAD_E…; KAD_EREMOTE: see code and reason */
-  int code;                /* KRPC error code, 0 for none */
-  struct kad_slice reason; /* the other node's words; untrusted */
-  struct kad_contact from; /* ping, call: who answered */
+  int code;                /* KRPC error code; 0: none */
+  struct kad_slice reason; /* text of the other node; untrusted */
+  struct kad_contact from; /* ping, call: the contact that answered */
   struct kad_slice reply;  /* call: the reply, a bencoded dictionary */
-  const struct kad_contact *closest; /* lookups: that answered, closest first */
+  const struct kad_contact *closest; /* lookups: contacts that answered, closest
+                                        first */
   size_t closest_count;
   const struct kad_record *records; /* get: after validate, merge and select */
   size_t record_count;
   const struct kad_address *peers; /* get_peers: distinct peers */
   size_t peer_count;
-  const struct kad_step *path; /* every contact asked, in order */
+  const struct kad_step *path; /* every query, in order */
   size_t path_count;
-  uint32_t hops;     /* answers in a row that led to the first value; without
-                        one, to the closest contact: 1 if we knew it */
+  uint32_t hops;     /* length of the chain of replies to the first value, or,
+                        without one, to the closest contact: 1 if that contact
+                        was in the table */
   uint32_t messages; /* queries sent */
   uint32_t took_ms;  /* from start to end */
-  uint32_t stored;   /* put, announce: contacts that took it; for a put, we
-                        ourselves too where we are one of the k closest */
-  bool widened;      /* get, get_peers, put, announce: ids lay so densely around
-                        the key that somebody has to have gathered them there.
-                        Contacts beside it were asked, or stored at, too */
-  uint32_t asked;    /* put, announce: contacts, and we, asked to take it */
-  uint32_t holders;  /* get, get_peers: contacts, and we, that had a value;
-                        query: replies that counted */
+  uint32_t asked;    /* put, announce: nodes that were sent a store; for a put,
+                        this node included if it is one of the k closest */
+  uint32_t stored;   /* put, announce: nodes of `asked` that stored it */
+  bool widened;     /* get, get_peers, put, announce: the key is dense: more ids
+                       lie near it than the network size allows, as with
+                       sybils. Contacts beside it were used too */
+  uint32_t holders; /* get, get_peers: nodes that had a value, this one
+                       included; query: replies that counted */
 };
 
-/* Called exactly once an operation, never from inside the call that started
- * it; by kad_node_free with KAD_ECLOSED for what is still running. May start
- * and cancel operations; may not free the node. */
+/* Is called exactly once for an operation, never from inside the call that
+ * starts it; by kad_node_free with KAD_ECLOSED if it still runs. May start and
+ * cancel operations; must not free the node. */
 typedef void (*kad_done_fn)(void *data, const struct kad_result *result);
 
-/* How a lookup runs. Zero fields take the node's configuration. */
+/* How a lookup runs. A field of 0 takes the node's configuration. */
 struct kad_lookup_options {
   uint32_t alpha;  /* queries in flight in each address family and on each path,
-                      slow ones (past the soft timeout) not counted; up to k once
-                      so many answers in a row brought nothing closer; 1 … 32 */
-  uint32_t beta;   /* queries that an answer which came closer lets go out at
-                      once, whatever is in flight; 1: one in its stead, and
-                      strictly by distance, as in the paper; more: quick contacts
-                      first among those about as close; 1 … 32 */
-  uint32_t k;      /* width; 1 … 64 */
-  uint32_t paths;  /* disjoint ones, against contacts that lie; 1 … 16 */
+                      without those past the soft timeout; up to k after so many
+                      replies in a row that brought nothing closer; 1 … 32 */
+  uint32_t beta;   /* queries sent at once after a reply that came closer,
+                      whatever is in flight. 1: strictly by distance, as in the
+                      paper; more: of contacts at about the same distance, those
+                      with short round-trip times first; 1 … 32 */
+  uint32_t k;      /* closest contacts to find; 1 … 64 */
+  uint32_t paths;  /* disjoint paths, against contacts that lie; 1 … 16 */
   uint32_t quorum; /* get, get_peers: end when so many had a value; query: when
-                      so many replies counted; 0: all */
-  uint32_t deadline_ms; /* from when it begins to run: the lookup ends then with
-                           what it has. Storing and hooks get query_ms and a
-                           second more; then it ends with KAD_ETIMEOUT */
-  bool publish;         /* put: keep the record as one of our own, see
-                           kad_node_publish */
+                      so many replies counted; 0: no quorum */
+  uint32_t deadline_ms; /* the lookup ends then with what it has. Stores and
+                           hooks get query_ms and a second more; then the
+                           operation ends with KAD_ETIMEOUT */
+  bool publish;         /* put: also publish the record: see kad_node_publish */
 };
 
 /* ------------------------------------------------------ configuration -- */
@@ -671,20 +532,6 @@ enum {
   KAD_ALPHA_MAX = 32,  /* greatest α and β */
   KAD_PATHS_MAX = 16,  /* disjoint paths of a lookup */
   KAD_BUCKET_MAX = 128 /* contacts of a bucket */
-};
-
-/* ---------------------------------------------------------------- node -- */
-
-/* What the engine needs of the world. */
-struct kad_env {
-  void *state;
-  kad_time_ms (*now)(void *state);    /* monotonic; never goes back */
-  int64_t (*wall_clock)(void *state); /* seconds since 1970 UTC */
-  void (*random)(void *state, uint8_t *out, size_t len);
-  /* Sends one datagram; may drop it. Must not call the engine. */
-  void (*send)(void *state, const struct kad_address *to,
-               struct kad_slice datagram);
-  struct kad_allocator allocator;
 };
 
 struct kad_store; /* kadenza_store.h */
@@ -803,20 +650,34 @@ KAD_API KAD_MUST_CHECK int kad_config_set(struct kad_config *config,
                                           const struct kad_option *option,
                                           uint64_t value);
 
-/* Makes a node. Copies: `config`, `env`. Nothing is sent before an operation or
- * a datagram. Free with kad_node_free.
+/* ---------------------------------------------------------------- node -- */
+
+/* The environment of an engine. */
+struct kad_env {
+  void *state;                        /* given to the functions */
+  kad_time_ms (*now)(void *state);    /* monotonic; never goes back */
+  int64_t (*wall_clock)(void *state); /* seconds since 1970 UTC */
+  void (*random)(void *state, uint8_t *out, size_t len);
+  /* Sends one datagram, or drops it. Must not call the engine. */
+  void (*send)(void *state, const struct kad_address *to,
+               struct kad_slice datagram);
+  struct kad_allocator allocator;
+};
+
+/* Makes a node. Copies: `config`, `env`. The node sends nothing before an
+ * operation starts or a datagram arrives. Free with kad_node_free.
  * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a field out of its range. */
 KAD_API KAD_MUST_CHECK int kad_node_new(const struct kad_config *config,
                                         const struct kad_env *env,
                                         struct kad_node **node);
 
-/* Ends every operation with KAD_ECLOSED, abandons pending hook calls, releases
- * the policy and frees the node. Not from inside a callback or hook. NULL is
- * ignored. */
+/* Ends every operation with KAD_ECLOSED, cancels pending hook calls, releases
+ * the policy and frees the node. Not from inside a callback or hook. Ignores
+ * NULL. */
 KAD_API void kad_node_free(struct kad_node *node);
 
-/* Gives the engine a datagram of the address `from`. Serves it, or ignores what
- * is malformed, unasked for or over a limit, and counts that. */
+/* Passes a datagram from the address `from` to the engine, which serves it, or
+ * drops and counts it if it is malformed, unexpected or over a limit. */
 KAD_API void kad_node_receive(struct kad_node *node,
                               const struct kad_address *from,
                               struct kad_slice datagram);
@@ -825,50 +686,54 @@ KAD_API void kad_node_receive(struct kad_node *node,
  * from inside a callback or hook. */
 KAD_API void kad_node_tick(struct kad_node *node);
 
-/* Returns when kad_node_tick must be called at the latest; KAD_TIME_NEVER when
- * nothing is planned. Any call that takes the node may move it. */
+/* Returns when kad_node_tick must be called at the latest; KAD_TIME_NEVER if
+ * nothing is planned. Any call that takes the node may change it. */
 KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
 
-/* Replaces the node's policy by a copy of `policy`; NULL for the core's rules
- * alone. Questions under way end in the policy that they began in.
- * Returns 0, KAD_ENOMEM, KAD_EINVAL for a name too long, an empty name or a
- * limit out of range, KAD_ECONFLICT for a type named twice or a method named
- * twice or with a name that is not free, or KAD_EFULL for more than 62 types
- * beside the built-in ones. */
+/* Replaces the node's policy with a copy of `policy`; NULL: the core's rules
+ * only. Pending hook calls end in the policy in which they began.
+ * Returns 0, KAD_ENOMEM, or
+ *   KAD_EINVAL     a name is empty or too long, or a limit out of its range
+ *   KAD_ECONFLICT  two types or two methods have one name, or the name of a
+ *                  method is reserved
+ *   KAD_EFULL      more than 62 types besides the built-in ones */
 KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
                                                const struct kad_policy *policy);
 
-/* Answers the call `call_id` that was KAD_VERDICT_PENDING. Returns 0, or
- * KAD_ENOTFOUND when it is no longer open. `answer->verdict` may not be
- * KAD_VERDICT_PENDING again. */
+/* Completes the pending hook call `call_id`.
+ * Returns 0, or
+ *   KAD_ENOTFOUND  the call is no longer pending
+ *   KAD_EINVAL     the verdict is KAD_VERDICT_PENDING */
 KAD_API int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
-                                   const struct kad_hook_result *answer);
+                                   const struct kad_hook_result *result);
 
 /* Returns the node's id. Valid as long as the node. */
 KAD_API const struct kad_id *kad_node_id(const struct kad_node *node);
 
-/* Returns the node's configuration, defaults filled in. Valid as the node. */
+/* Returns the node's configuration. Valid as long as the node. */
 KAD_API const struct kad_config *kad_node_config(const struct kad_node *node);
 
-/* Tells the engine that the addresses of `node` can be reached in `family`
- * (4 or 6): contacts of other families are not asked. A new node has none; the
- * networks call this for every socket. Returns 0, KAD_ENOMEM, or KAD_EINVAL for
- * another family. */
+/* Tells the node that it has a socket of `family` (4 or 6). It queries no
+ * contact of another family. A new node has no family; networks call this for
+ * every socket. Returns 0, KAD_ENOMEM, or KAD_EINVAL for another family. */
 KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
                                                unsigned family);
 
-/* The calls below start an operation. `done` may be NULL. `*operation`, if not
- * NULL, receives its name. Slices, ids, addresses and records are copied.
- * Return 0, KAD_EINVAL, KAD_ENOMEM, KAD_EBUSY when too many wait, or
- * KAD_ECLOSED while the node is being freed. */
+/* The functions below, to kad_node_leave, start an operation. `done` may be
+ * NULL. `*operation`, unless NULL, is set to its id. They copy slices, ids,
+ * addresses and records. They return 0, or
+ *   KAD_EINVAL   an argument or option out of its range
+ *   KAD_ENOMEM   out of memory
+ *   KAD_EBUSY    too many operations wait
+ *   KAD_ECLOSED  the node is being freed */
 
-/* Joins: pings `known`, 16 at a time, looks up our own id from those that
- * answer and from what the table has, then refreshes every bucket farther than
- * the closest neighbour. Ends with 0 when the own-id lookup has found a
- * contact; KAD_ENOCONTACTS when all of `known` were silent (it keeps trying in
- * the background, with back-off, whenever no contact answers). Of more than 256
- * addresses the first 256 are used. They are remembered, with those of earlier
- * calls, to join again from; of more than 256 in all the latest.
+/* Joins the overlay: pings `known`, 16 at a time, looks up the node's own id
+ * from the contacts that answer and those in the table, then refreshes every
+ * bucket farther than the closest neighbour. Uses the first 256 addresses. The
+ * node remembers the latest 256 addresses of all calls; while no contact
+ * answers, it joins again through them, with back-off.
+ * Ends with 0 if the lookup found a contact, or
+ *   KAD_ENOCONTACTS  none of `known` answered
  * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               const struct kad_address *known,
@@ -876,15 +741,15 @@ KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               void *data,
                                               kad_operation_id *operation);
 
-/* Pings an address. */
+/* Pings an address. Source: BEP 5 "ping". */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
                                          kad_done_fn done, void *data,
                                          kad_operation_id *operation);
 
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
- * which is added; empty for none) to an address. A `to->id` that is not all
- * zero must match the answer's. */
+ * which is added; empty: none) to an address. The reply must have the id
+ * `to->id`, unless that is all zero. */
 KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          const struct kad_contact *to,
                                          struct kad_slice method,
@@ -892,27 +757,27 @@ KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          kad_done_fn done, void *data,
                                          kad_operation_id *operation);
 
-/* What the user makes of a reply to a query along a lookup path. */
+/* What a reply to kad_node_query means to the caller. */
 enum kad_reply_verdict {
-  KAD_REPLY_VERDICT_COUNT,  /* for the quorum; the lookup goes on */
-  KAD_REPLY_VERDICT_IGNORE, /* it does not count; the lookup goes on */
-  KAD_REPLY_VERDICT_STOP    /* it counts, and the lookup ends */
+  KAD_REPLY_VERDICT_COUNT,  /* it counts for the quorum; go on */
+  KAD_REPLY_VERDICT_IGNORE, /* it does not count; go on */
+  KAD_REPLY_VERDICT_STOP    /* it counts; end the lookup */
 };
 
-/* Told of each reply to kad_node_query, in the order in which they come, with
- * the data of the operation. `reply` is a bencoded dictionary, or empty where a
- * codec gives none; untrusted. Everything is borrowed until it returns. May
- * start and cancel operations; may not free the node. */
+/* Is called with each reply to kad_node_query, in order of arrival. `data` is
+ * the operation's. `reply` is a bencoded dictionary, untrusted; empty if a
+ * codec has none. Borrowed until it returns. May start and cancel operations;
+ * must not free the node. */
 typedef enum kad_reply_verdict (*kad_reply_fn)(void *data,
                                                const struct kad_contact *from,
                                                struct kad_slice reply);
 
-/* A custom query to be carried along a lookup path. */
+/* A custom query for a lookup. */
 struct kad_custom_query {
   struct kad_slice method; /* 1 … KAD_METHOD_NAME_MAX bytes, none of the core's
                             */
-  struct kad_slice args;   /* a bencoded dictionary; empty for none. `id` and
-                              `target`, the key, are added: it may not have a
+  struct kad_slice args;   /* a bencoded dictionary; empty: none. `id` and
+                              `target`, the key, are added; it must not have a
                               `target` of its own */
   kad_reply_fn on_reply;   /* NULL: every reply counts */
 };
@@ -936,18 +801,24 @@ KAD_API KAD_MUST_CHECK int kad_node_query(
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
-/* Looks up the k contacts closest to `target`. KAD_ETIMEOUT when the deadline
- * came first, with the closest that had answered; KAD_ENOCONTACTS when nobody
- * did. Source: Kademlia §2.3. */
+/* Looks up the k contacts closest to `target`.
+ * Ends with 0, or
+ *   KAD_ETIMEOUT     the deadline has passed; the result has the closest that
+ *                    answered
+ *   KAD_ENOCONTACTS  no contact answered
+ * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_find_node(
     struct kad_node *node, const struct kad_id *target,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
-/* Looks up the records of `type` under `key`, ours among them, checks, merges
- * and selects. KAD_ENOTFOUND when there are none; when nobody answered either,
- * KAD_ENOCONTACTS, or KAD_ETIMEOUT if the deadline came first; KAD_ETYPE when
- * no rules for `type` are known. */
+/* Looks up the records of `type` under `key`, those held here included, and
+ * checks, validates, merges and selects them.
+ * Ends with 0, or
+ *   KAD_ENOTFOUND    contacts answered, and none had a record
+ *   KAD_ENOCONTACTS  no contact answered
+ *   KAD_ETIMEOUT     no contact answered before the deadline
+ *   KAD_ETYPE        this node has no rules for `type` */
 KAD_API KAD_MUST_CHECK int kad_node_get(
     struct kad_node *node, const struct kad_id *key, struct kad_slice type,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
@@ -973,158 +844,161 @@ KAD_API KAD_MUST_CHECK int kad_node_put(
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
-/* Looks up peers of `info_hash` (BEP 5). A policy of `peers` validates each,
- * then selects among them. KAD_ENOTFOUND when there are none. */
+/* Looks up peers of `info_hash`. A policy for the type `peers` validates each
+ * and selects among them. Ends with 0, KAD_ENOTFOUND if there are none, or an
+ * error of kad_node_get. Source: BEP 5 "get_peers". */
 KAD_API KAD_MUST_CHECK int kad_node_get_peers(
     struct kad_node *node, const struct kad_id *info_hash,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
-/* Announces us as a peer of `info_hash` on `port` (BEP 5); 0 announces the port
- * that our datagrams come from (implied_port). */
+/* Announces this node as a peer of `info_hash` on `port`; 0: the port that its
+ * datagrams come from (implied_port). Source: BEP 5 "announce_peer". */
 KAD_API KAD_MUST_CHECK int kad_node_announce(
     struct kad_node *node, const struct kad_id *info_hash, uint16_t port,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
-/* Hands what is held here to who becomes one of the k closest without us, for
- * a node that is about to be closed: `deadline_ms` is how long that may take
- * (0: lookup_ms), within the budget. 0 when all has been handed over,
- * KAD_ETIMEOUT when there was no time for some of it. KAD_EBUSY while it is
- * leaving already. */
+/* Hands off the records held here to the nodes that become one of the k closest
+ * without this node: before it is closed. It takes at most `deadline_ms` (0:
+ * lookup_ms), within stores_per_s. Returns KAD_EBUSY if the node leaves
+ * already.
+ * Ends with 0 if all were handed off, or
+ *   KAD_ETIMEOUT  there was no time for some */
 KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
                                           uint32_t deadline_ms,
                                           kad_done_fn done, void *data,
                                           kad_operation_id *operation);
 
-/* Ends an operation with KAD_ECANCELED, by way of its callback. Returns
- * KAD_ENOTFOUND when it has ended already. */
+/* Ends an operation with KAD_ECANCELED; its callback follows. Returns 0, or
+ * KAD_ENOTFOUND if it has ended. */
 KAD_API int kad_node_cancel(struct kad_node *node, kad_operation_id operation);
 
-/* Keeps `record` as one of our own: the node stores it at the k closest each
- * period of its type, whoever else holds it, until its `ttl` has passed (0:
- * until it is withdrawn). It is stored first at a random moment within the next
- * `within_s` seconds, all of them within the budget (`stores_per_s`): so a node
- * that starts gives back what it kept. A put with `keep` does both. It takes
- * the place of one with the same publisher and salt and a lower `seq`.
- * Copies: `record`. Returns 0, KAD_EINVAL, KAD_ENOMEM, KAD_ETYPE, KAD_ETOOBIG,
- * KAD_ESIGNATURE, KAD_EREFUSED for what has no valid form or is older than what
- * is kept, or KAD_EFULL for more than `max_publications`. */
+/* Publishes `record`: the node stores it at the k closest once in each period
+ * of its type, even if others hold it, until its `ttl` has passed (0: until it
+ * is unpublished). The first store is at a random time in the next `within_s`
+ * seconds, within stores_per_s, so that a node that restarts stores its
+ * publications again without a burst. A put with `publish` also stores at once.
+ * A record with a higher `seq` replaces one with the same publisher and salt.
+ * Copies: `record`.
+ * Returns 0, KAD_EINVAL, KAD_ENOMEM, KAD_ETYPE, KAD_ETOOBIG, KAD_ESIGNATURE, or
+ *   KAD_EREFUSED  it has no valid form, or is older than the one published
+ *   KAD_EFULL     max_publications are published */
 KAD_API KAD_MUST_CHECK int kad_node_publish(struct kad_node *node,
                                             const struct kad_record *record,
                                             uint32_t within_s);
 
-/* Keeps the records of ours of `type` under `key` no longer, or only the one
- * with this `value` (NULL: all). Copies at their holders live out their time.
- * Returns 0, KAD_EINVAL, or KAD_ENOTFOUND when there was none. */
+/* Stops publishing the records of `type` under `key`, or only the one with this
+ * `value` (NULL: all). Copies at their holders live until they expire.
+ * Returns 0, KAD_EINVAL, or KAD_ENOTFOUND if there was none. */
 KAD_API int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
                                struct kad_slice type,
                                const struct kad_slice *value);
 
-/* Walks the records of ours that are kept: begin with `*cursor` 0; false at the
- * end. `ttl` of the record is what is left, 0 for no end. Its slices borrow the
- * node until it does anything. */
+/* Iterates over the publications: begin with `*cursor` 0. `ttl` of the record
+ * is its remaining life, 0: no end. Its slices borrow the node until the next
+ * call that may change it. Returns false at the end. */
 KAD_API bool kad_node_next_publication(const struct kad_node *node,
                                        uint64_t *cursor,
                                        struct kad_record *record);
 
-/* Copies up to `cap` of the records of `type` that the node itself holds under
- * `key` to `out`, newest first, and returns how many there are. Nobody is
- * asked, no hook is. Their slices borrow the store until the node does
- * anything. */
+/* Copies up to `cap` of the records of `type` that this node holds under `key`
+ * to `out`, newest first, and returns their number. Calls no hook, sends no
+ * query. Slices borrow the store until the next call that may change it. */
 KAD_API size_t kad_node_held(const struct kad_node *node,
                              const struct kad_id *key, struct kad_slice type,
                              struct kad_record *out, size_t cap);
 
-/* What the table knows of a contact. */
+/* A contact in the routing table. */
 struct kad_contact_info {
   struct kad_contact contact;
-  kad_time_ms last_seen; /* it last answered us */
+  kad_time_ms last_seen; /* it answered */
   uint32_t rtt_ms;       /* smoothed round-trip time */
-  uint32_t failures;     /* queries since then that it left unanswered */
+  uint32_t failures;     /* queries since then that it did not answer */
   bool good;             /* BEP 5 "Routing Table" */
 };
 
-/* Copies up to `cap` contacts of the routing tables to `out` and returns how
- * many there are. Everyone in it has answered us. */
+/* Copies up to `cap` contacts of the routing tables to `out` and returns their
+ * number. Each of them has answered this node. */
 KAD_API size_t kad_node_contacts(const struct kad_node *node,
                                  struct kad_contact_info *out, size_t cap);
 
-/* How the node stands with its overlay. */
+/* State of a node in its overlay. */
 enum kad_state {
-  KAD_STATE_NEW,      /* has not been asked to join */
-  KAD_STATE_JOINING,  /* bootstrap under way, or nobody has answered yet */
-  KAD_STATE_HEALTHY,  /* has contacts that answer */
+  KAD_STATE_NEW,      /* it was not asked to join */
+  KAD_STATE_JOINING,  /* it joins; no contact has answered yet */
+  KAD_STATE_HEALTHY,  /* contacts answer */
   KAD_STATE_DEGRADED, /* most contacts do not answer */
-  KAD_STATE_ISOLATED  /* had contacts, nobody answers now */
+  KAD_STATE_ISOLATED  /* it had contacts; none answers now */
 };
 
-/* Returns how the node stands now. */
+/* Returns the state of the node. */
 KAD_API enum kad_state kad_node_state(const struct kad_node *node);
-
-/* Writes our address of `family` (4 or 6), as contacts of several subnets see
- * it, to `*address` (BEP 42, `ip`). Returns false while that is not known: for
- * want of contacts, or because each sees another one. */
-KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
-                               struct kad_address *address);
 
 /* Returns "new", "joining", "healthy", "degraded" or "isolated". */
 KAD_API const char *kad_state_name(enum kad_state state);
 
-/* Counters of a node, from its start; `gauge` ones are of now. Name, text. */
-#define KAD_STATS_MAP(X)                                              \
-  X(datagrams_in, "datagrams received")                               \
-  X(datagrams_out, "datagrams sent")                                  \
-  X(bytes_in, "bytes received")                                       \
-  X(bytes_out, "bytes sent")                                          \
-  X(dropped_malformed, "datagrams that were no message")              \
-  X(dropped_martian, "datagrams from addresses not allowed")          \
-  X(dropped_limited, "queries over a rate limit")                     \
-  X(dropped_unmatched, "replies that nobody waited for")              \
-  X(dropped_read_only, "queries that came while read-only")           \
-  X(dropped_by_policy, "queries that a policy left unanswered")       \
-  X(served_ping, "ping queries answered")                             \
-  X(served_find_node, "find_node queries answered")                   \
-  X(served_get_peers, "get_peers queries answered")                   \
-  X(served_announce_peer, "announce_peer queries answered")           \
-  X(served_find_value, "find_value queries answered")                 \
-  X(served_store, "store queries answered")                           \
-  X(served_custom, "queries of policies answered")                    \
-  X(refused, "queries answered with an error")                        \
-  X(bad_token, "stores with a wrong token")                           \
-  X(unsent, "messages that could not be encoded")                     \
-  X(queries, "queries sent")                                          \
-  X(replies, "replies received")                                      \
-  X(errors, "errors received")                                        \
-  X(timeouts, "queries that went unanswered")                         \
-  X(late, "replies after the soft timeout")                           \
-  X(lookups, "lookups begun")                                         \
-  X(lookups_failed, "lookups that found nothing or failed")           \
-  X(refreshes, "buckets refreshed")                                   \
-  X(liveness_checks, "contacts pinged because they were silent")      \
-  X(verifications, "strangers pinged before they are believed")       \
-  X(maintenance_queries, "queries of lookups that nobody asked for")  \
-  X(reconnect_probes, "lost contacts and known addresses asked")      \
-  X(neighbour_checks, "neighbours asked whether they are there")      \
-  X(republishes, "records republished")                               \
-  X(handoffs, "records handed to other nodes")                        \
-  X(widened, "operations that met a crowded key")                     \
-  X(repairs, "holders that a get gave what they lacked")              \
-  X(cached_copies, "copies that gets left near the key")              \
-  X(publication_changes, "records of our own kept, ended, withdrawn") \
-  X(expired, "records that expired")                                  \
-  X(evicted, "records dropped for room")                              \
-  X(hook_failures, "hooks that failed, or answered nonsense")         \
-  X(hook_deadlines, "hooks that answered too late")                   \
-  X(contacts, "contacts in the tables (gauge)")                       \
-  X(contacts_good, "good ones among them (gauge)")                    \
-  X(network_size, "nodes of the overlay, estimated (gauge)")          \
-  X(pending, "queries in flight (gauge)")                             \
-  X(operations, "operations under way (gauge)")                       \
-  X(pending_hooks, "hook calls that are pending (gauge)")             \
-  X(records, "records held (gauge)")                                  \
-  X(record_bytes, "bytes that they take (gauge)")                     \
-  X(publications, "records of our own kept (gauge)")
+/* Sets `*address` to this node's address of `family` (4 or 6), as contacts in
+ * several subnets report it (BEP 42, `ip`). Returns false if it is not known:
+ * there are too few contacts, or each reports another one. */
+KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
+                               struct kad_address *address);
+
+/* Counters of a node since its start; a gauge is a current number. Name, text.
+ */
+#define KAD_STATS_MAP(X)                                               \
+  X(datagrams_in, "datagrams received")                                \
+  X(datagrams_out, "datagrams sent")                                   \
+  X(bytes_in, "bytes received")                                        \
+  X(bytes_out, "bytes sent")                                           \
+  X(dropped_malformed, "datagrams dropped: malformed")                 \
+  X(dropped_martian, "datagrams dropped: from addresses not allowed")  \
+  X(dropped_limited, "queries dropped: over a rate limit")             \
+  X(dropped_unmatched, "replies dropped: to no query")                 \
+  X(dropped_read_only, "queries dropped: the node is read-only")       \
+  X(dropped_by_policy, "queries dropped: by a policy")                 \
+  X(served_ping, "ping queries answered")                              \
+  X(served_find_node, "find_node queries answered")                    \
+  X(served_get_peers, "get_peers queries answered")                    \
+  X(served_announce_peer, "announce_peer queries answered")            \
+  X(served_find_value, "find_value queries answered")                  \
+  X(served_store, "store queries answered")                            \
+  X(served_custom, "custom queries answered")                          \
+  X(refused, "queries answered with an error")                         \
+  X(bad_token, "stores with a wrong token")                            \
+  X(unsent, "messages that could not be encoded")                      \
+  X(queries, "queries sent")                                           \
+  X(replies, "replies received")                                       \
+  X(errors, "errors received")                                         \
+  X(timeouts, "queries not answered before the hard timeout")          \
+  X(late, "replies after the soft timeout")                            \
+  X(lookups, "lookups started")                                        \
+  X(lookups_failed, "lookups that found nothing or failed")            \
+  X(refreshes, "buckets refreshed")                                    \
+  X(liveness_checks, "questionable contacts pinged")                   \
+  X(verifications, "unknown nodes pinged to verify their address")     \
+  X(maintenance_queries, "queries of the node's own lookups")          \
+  X(reconnect_probes, "lost contacts and bootstrap addresses queried") \
+  X(neighbour_checks, "silent neighbours pinged")                      \
+  X(republishes, "records republished")                                \
+  X(handoffs, "records handed off")                                    \
+  X(widened, "operations on dense keys, widened to contacts beside")   \
+  X(repairs, "holders that a get sent records that they lacked")       \
+  X(cached_copies, "cached copies that gets left near the key")        \
+  X(publication_changes, "records published, ended or unpublished")    \
+  X(expired, "records expired")                                        \
+  X(evicted, "records evicted over a quota")                           \
+  X(hook_failures, "hook calls that failed or had an invalid result")  \
+  X(hook_deadlines, "pending hook calls that missed their deadline")   \
+  X(contacts, "contacts in the routing tables (gauge)")                \
+  X(contacts_good, "good contacts among them (gauge)")                 \
+  X(network_size, "estimated number of nodes in the overlay (gauge)")  \
+  X(pending, "queries in flight (gauge)")                              \
+  X(operations, "operations that have not ended (gauge)")              \
+  X(pending_hooks, "pending hook calls (gauge)")                       \
+  X(records, "records held (gauge)")                                   \
+  X(record_bytes, "bytes of the records held (gauge)")                 \
+  X(publications, "records published (gauge)")
 
 struct kad_stats {
 #define KAD_STATS_FIELD(name, text) uint64_t name;
@@ -1132,110 +1006,112 @@ struct kad_stats {
 #undef KAD_STATS_FIELD
 };
 
-/* Copies the counters of the node, as they are now, to `stats`. */
+/* Copies the counters of the node to `stats`. */
 KAD_API void kad_node_stats(const struct kad_node *node,
                             struct kad_stats *stats);
 
 /* ------------------------------------------------------------- network -- */
 
-/* Nodes, a clock and what carries datagrams between them. */
+/* A set of nodes with a clock, timers, and what carries their datagrams. */
 struct kad_network;
 
-/* Makes a network of UDP sockets with an event loop of its own.
- * Returns 0, KAD_ENOMEM or KAD_ESYSTEM. */
+/* Makes a network of UDP sockets with an event loop of its own. Free with
+ * kad_network_free. Returns 0, KAD_ENOMEM or KAD_ESYSTEM. */
 KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
                                                struct kad_network **network);
 
 /* Closes every node and timer and frees the network. Not from a callback. Waits
- * for the system's resolver if that is looking a name up. NULL is ignored. */
+ * for the system's resolver if it resolves a name. Ignores NULL. */
 KAD_API void kad_network_free(struct kad_network *network);
 
-/* Makes a node on `count` sockets bound to `listen` (1 … 8; port 0 takes a free
- * one). In a simulated network any address not yet taken may be bound. The node
- * belongs to the network: end it with kad_network_close_node.
- * Returns 0, an error of kad_node_new, KAD_EADDRINUSE, KAD_EADDRNOTAVAIL,
- * KAD_EACCESS, KAD_ESYSTEM, or KAD_ECLOSED while the network is freed; then
- * nothing is left bound. */
+/* Opens a node on `count` (1 … 8) sockets bound to `listen`; port 0 takes a
+ * free port. A simulated network binds any address that is free. Close it with
+ * kad_network_close_node; the network owns it.
+ * Returns 0, an error of kad_node_new, or, with nothing left bound,
+ *   KAD_EADDRINUSE, KAD_EADDRNOTAVAIL, KAD_EACCESS, KAD_ESYSTEM
+ *                    an address could not be bound
+ *   KAD_ECLOSED      the network is being freed */
 KAD_API KAD_MUST_CHECK int kad_network_open_node(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *listen, size_t count, struct kad_node **node);
 
-/* What carries the datagrams of a node that has no sockets: a serial line, a
- * pipe, a radio, a test. */
+/* Carries the datagrams of a node that has no sockets, such as a serial line, a
+ * pipe, a radio, or a test. */
 struct kad_transport {
-  void *state;
-  /* Sends one datagram to `to`, an address of the transport's own; may drop it.
-   * May do what any callback may. */
+  void *state; /* given to the functions */
+  /* Sends one datagram to `to`, or drops it. May do what a callback may. */
   void (*send)(void *state, const struct kad_address *to,
                struct kad_slice datagram);
-  /* Told that the node has ended, and `send` will not be called again. May be
-   * NULL. */
+  /* Is called once, when the node has ended and `send` is not called again. May
+   * be NULL. */
   void (*release)(void *state);
 };
 
-/* Makes a node without sockets: what it sends leaves by `transport`, what
- * others send to it comes by kad_network_receive. Clock, timers and random
- * bytes are the network's. `addresses` (1 … 8, with ports) are where the
- * transport reaches it: what they mean is the transport's affair, but contacts
- * are compared, kept and told by them, and `allow_local` of `config` and the
- * bounds on subnets hold for them. Copies: `transport`, which is released only
- * when this returns 0. Returns 0, an error of kad_node_new, or KAD_ECLOSED
- * while the network is freed. */
+/* Opens a node without sockets. Its datagrams leave by `transport` and arrive
+ * by kad_network_receive; its clock, timers and random bytes are the network's.
+ * `addresses` (1 … 8, with ports) are those at which the transport reaches it.
+ * Only the transport interprets addresses, but contacts are known by them, and
+ * `allow_local` and the limits on subnets apply. Copies: `transport`, which is
+ * released only if this returns 0.
+ * Returns 0, an error of kad_node_new, or KAD_ECLOSED while the network is
+ * being freed. */
 KAD_API KAD_MUST_CHECK int kad_network_open_on_transport(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *addresses, size_t count,
     const struct kad_transport *transport, struct kad_node **node);
 
-/* Gives a node of kad_network_open_on_transport a datagram of the address
- * `from`. Amid a callback, a hook or a `send` it is copied, and received in the
- * next turn. Returns 0, KAD_EINVAL for another node or no address, KAD_ETOOBIG
- * for more than 1,500 bytes, KAD_EFULL when 256 wait already, or KAD_ENOMEM: it
- * is lost then, as datagrams may be. */
+/* Passes a datagram from the address `from` to a node that was opened with
+ * kad_network_open_on_transport. From a callback, a hook or a `send`, it is
+ * copied and passed in the next turn.
+ * Returns 0, or, with the datagram lost,
+ *   KAD_EINVAL   another node, or no address
+ *   KAD_ETOOBIG  more than 1,500 bytes
+ *   KAD_EFULL    256 datagrams wait
+ *   KAD_ENOMEM   out of memory */
 KAD_API int kad_network_receive(struct kad_network *network,
                                 struct kad_node *node,
                                 const struct kad_address *from,
                                 struct kad_slice datagram);
 
-/* Closes a node of the network: its operations end with KAD_ECLOSED. Safe from
- * callbacks and hooks, where it takes effect when they have returned; the node
- * must not be used after this call. */
+/* Closes a node: its operations end with KAD_ECLOSED. From a callback or hook,
+ * it takes effect when that has returned; the node must not be used after this
+ * call. */
 KAD_API void kad_network_close_node(struct kad_network *network,
                                     struct kad_node *node);
 
-/* Copies up to `cap` bound addresses of `node` and returns how many there are.
- */
+/* Copies up to `cap` bound addresses of `node` to `out` and returns their
+ * number. */
 KAD_API size_t kad_network_addresses(const struct kad_network *network,
                                      const struct kad_node *node,
                                      struct kad_address *out, size_t cap);
 
-/* Returns the number of the present turn, which grows: what a network calls
- * without waiting in between, for datagrams or for timers, is one turn. Whoever
- * has much to do takes his share of a turn and goes on in the next. */
+/* Returns the number of the current turn, which grows. A turn is what a network
+ * does without waiting in between. Code with much to do does a share of it in
+ * each turn. */
 KAD_API uint64_t kad_network_turn(const struct kad_network *network);
 
 /* Returns the network's clock: monotonic, or virtual. */
 KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
 
-/* Returns what the monotonic clock of `node` shows, which the moments that the
- * node tells of are by: the network's, unless kad_sim_set_clock or
- * kad_sim_suspend gave it one of its own. The network's for a node of another.
- */
+/* Returns the monotonic clock of `node`, which its times refer to: the
+ * network's, unless kad_sim_set_clock or kad_sim_suspend changed it. Returns
+ * the network's for a node of another network. */
 KAD_API kad_time_ms kad_network_node_now(const struct kad_network *network,
                                          const struct kad_node *node);
 
-/* Returns the seconds since 1970 UTC, which the machine's user may set; in
- * virtual time they begin with the year 2020. */
+/* Returns the seconds since 1970 UTC by the system's clock, which can be set;
+ * in virtual time they begin with the year 2020. */
 KAD_API int64_t kad_network_wall_clock(const struct kad_network *network);
 
-/* Fills `out` with random bytes: the system's, or the seed's. */
+/* Fills `out` with random bytes: the system's, or those of the seed. */
 KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
                                 size_t len);
 
-/* Names a timer; 0 names none; never reused. */
+/* Names a timer. Never 0, never reused. */
 typedef uint64_t kad_timer_id;
 
-/* Calls `fire(data)` once, `delay_ms` from now (0: in the next turn, which in a
- * simulated network is the next millisecond). `fire` may do anything but free
+/* Calls `fire(data)` once, `delay_ms` from now; 0: in the next turn, which in a
+ * simulated network is the next millisecond. `fire` may do anything but free
  * the network. Returns 0 or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
                                                    kad_time_ms delay_ms,
@@ -1243,40 +1119,47 @@ KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
                                                    void *data,
                                                    kad_timer_id *timer);
 
-/* Stops a timer that has not fired. Returns KAD_ENOTFOUND if it has. */
+/* Stops a timer. Returns 0, or KAD_ENOTFOUND if it has fired. */
 KAD_API int kad_network_stop_timer(struct kad_network *network,
                                    kad_timer_id timer);
 
-/* Resolves "host:port" (names too, by the system's resolver, without blocking;
- * in a simulated network only addresses) and calls `found` once, never from
- * inside this call, with up to 16 addresses, or status KAD_ERESOLVE.
- * Returns 0, KAD_ENOMEM, or KAD_EINVAL for text without a port. */
-KAD_API KAD_MUST_CHECK int kad_network_resolve(
-    struct kad_network *network, struct kad_slice text,
-    void (*found)(void *data, int status, const struct kad_address *addresses,
-                  size_t count),
-    void *data);
+/* Is called once with up to 16 addresses of a name, or with status
+ * KAD_ERESOLVE. Borrowed during the call. */
+typedef void (*kad_resolved_fn)(void *data, int status,
+                                const struct kad_address *addresses,
+                                size_t count);
 
-/* Calls `fire(data)` whenever the process gets the signal `number`, until the
- * network is freed. UDP networks only: KAD_EINVAL elsewhere. */
+/* Resolves "host:port" without blocking, by the system's resolver; in a
+ * simulated network the host must be an address. Calls `resolved`, never from
+ * inside this call.
+ * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a text without a port. */
+KAD_API KAD_MUST_CHECK int kad_network_resolve(struct kad_network *network,
+                                               struct kad_slice text,
+                                               kad_resolved_fn resolved,
+                                               void *data);
+
+/* Calls `fire(data)` whenever the process receives the signal `number`, until
+ * the network is freed. Returns 0, KAD_ENOMEM, KAD_ESYSTEM, or KAD_EINVAL for a
+ * network without UDP sockets. */
 KAD_API KAD_MUST_CHECK int kad_network_on_signal(struct kad_network *network,
                                                  int number,
                                                  void (*fire)(void *data),
                                                  void *data);
 
 /* Runs until kad_network_stop is called, or for `duration_ms` of the network's
- * clock (KAD_TIME_NEVER for no limit, which in a simulated network ends when no
- * event is left; a node always has one to come). From a callback, it does
- * nothing. */
+ * clock; KAD_TIME_NEVER: no limit. A simulated network also stops when no event
+ * is left, which does not happen while it has a node. Does nothing if called
+ * from a callback. */
 KAD_API void kad_network_run(struct kad_network *network,
                              kad_time_ms duration_ms);
 
 /* Ends kad_network_run after the current callback. */
 KAD_API void kad_network_stop(struct kad_network *network);
 
-/* For a loop of the caller's (UDP): a file descriptor that is readable when
- * there is work (-1 if the system has none), the milliseconds until there is
- * work anyway (-1: for ever), and one turn that does it without blocking. */
+/* For an event loop of the caller, with UDP: a file descriptor that is readable
+ * when there is work (-1 if the system has none), the milliseconds after which
+ * there is work anyway (-1: no limit), and a turn that does the work without
+ * blocking. */
 KAD_API int kad_network_fd(const struct kad_network *network);
 KAD_API int kad_network_timeout(const struct kad_network *network);
 KAD_API void kad_network_step(struct kad_network *network);

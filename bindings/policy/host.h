@@ -20,6 +20,7 @@
 #ifndef KAD_POLICY_HOST_H
 #define KAD_POLICY_HOST_H
 
+#include "kadenza_codec.h"
 #include "lua/kadenza_lua.h"
 #include "policy/meter.h"
 #include "policy/registry.h"

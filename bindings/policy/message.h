@@ -3,6 +3,7 @@
 #ifndef KAD_POLICY_MESSAGE_H
 #define KAD_POLICY_MESSAGE_H
 
+#include "kadenza_codec.h"
 #include "lua/kadenza_lua.h"
 
 /* Pushes `message` as a table. [-0, +1, m] */

@@ -11,7 +11,7 @@
 #ifndef KAD_LOOKUP_CANDIDATES_H
 #define KAD_LOOKUP_CANDIDATES_H
 
-#include "kadenza.h"
+#include "kadenza_codec.h"
 
 enum {
   KAD_CANDIDATES_MAX = 256 /* remembered at a time; the farthest go first */

@@ -40,11 +40,6 @@ struct kad_member {
   bool own_clock; /* `member_now`, `member_wall` and `due` are to be asked */
 };
 
-/* Says what became of a name. */
-typedef void (*kad_resolved_fn)(void *data, int status,
-                                const struct kad_address *addresses,
-                                size_t count);
-
 /* What one kind of network does. `member` is one that its `open` made. */
 struct kad_network_methods {
   /* Frees the network; there is no member left. */

@@ -10,6 +10,7 @@
 #ifndef KAD_REPLICATION_TRANSFER_H
 #define KAD_REPLICATION_TRANSFER_H
 
+#include "kadenza_codec.h"
 #include "records/store.h"
 
 enum {

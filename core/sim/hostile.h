@@ -8,6 +8,7 @@
 #ifndef KAD_SIM_HOSTILE_H
 #define KAD_SIM_HOSTILE_H
 
+#include "kadenza_codec.h"
 #include "sim/sim.h"
 
 enum {

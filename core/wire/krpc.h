@@ -3,6 +3,7 @@
 #ifndef KAD_WIRE_KRPC_H
 #define KAD_WIRE_KRPC_H
 
+#include "kadenza_codec.h"
 #include "wire/codec.h"
 
 /* Decodes a datagram; see struct kad_codec. Ignores `state`. */

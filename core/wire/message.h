@@ -2,7 +2,7 @@
 #ifndef KAD_WIRE_MESSAGE_H
 #define KAD_WIRE_MESSAGE_H
 
-#include "kadenza.h"
+#include "kadenza_codec.h"
 
 enum {
   KAD_MESSAGE_SALT_MAX = 255 /* bytes of a salt that is decoded; above

@@ -263,7 +263,8 @@ end
 -- Writes the comment at the head of the file, without the file's name.
 local function write_head(lines)
   local text = write_comment((split_comment(lines)))
-  return text:gsub("^[%w_]+%.h: (%l)", string.upper) .. "\n"
+  return text:gsub("^[%w_]+%.h: (%l)", string.upper)
+    :gsub("\n\nThe length of this file.-%.%f[%s\0]", "") .. "\n"
 end
 
 -- Writes one header: its head under a title, then its paragraphs.
