@@ -1,5 +1,4 @@
--- Checks that the documents' links lead to files that exist, and to headings,
--- and that files and folders of the tree that they name exist: `core/base`.
+-- Checks that the documents' links lead to files that exist, and to headings.
 
 local tree = require("tests.check.tree")
 
@@ -33,26 +32,6 @@ local function read_anchors(path)
   return anchors
 end
 
--- What a name of a file in the tree begins with.
-local FOLDERS <const> = { core = true, bindings = true, scripts = true,
-  tests = true, bench = true, docs = true }
-
--- NAME stands for a part of a name; a name in a block of code may be anything.
-local function check_names(path)
-  local is_code = false
-  for number, line in ipairs(tree.lines(path)) do
-    is_code = is_code ~= (line:find("^```") ~= nil)
-    for name in (is_code and "" or line):gmatch("`(%l+/[%w_/.-]+)`") do
-      if FOLDERS[name:match("^%l+")] and not name:find("NAME")
-        and not exists(name)
-      then
-        problems[#problems + 1] = ("%s:%d: there is no %s"):format(path, number,
-          name)
-      end
-    end
-  end
-end
-
 -- Returns what is wrong with a link in a document of `folder`, or nil.
 local function check(path, folder, target)
   local file, anchor = target:match("^([^#]*)#?(.*)$")
@@ -70,7 +49,6 @@ local paths = tree.run("find . -name '*.md' -type f -not -path './build/*' "
   .. "-not -path './var/*' | sed 's|^./||' | LC_ALL=C sort")
 
 for _, path in ipairs(paths) do
-  check_names(path)
   local folder = path:match("^.*/") or ""
   for number, line in ipairs(tree.lines(path)) do
     for target in line:gmatch("%]%(([^)]+)%)") do

@@ -11,7 +11,7 @@ package.path = "./?.lua;" .. package.path
 
 local CHECKS <const> = {
   "layers", "calls", "circles", "mirrors", "headers", "errors", "lengths",
-  "words", "versions", "rockspec", "reference", "links", "counts",
+  "words", "versions", "rockspec", "reference", "links", "names", "counts",
 }
 
 ---@param arguments string[]
