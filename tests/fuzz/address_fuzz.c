@@ -1,18 +1,11 @@
-/* Texts and compact forms of addresses: what is read is written in one form,
- * and that form reads as the same address. */
+/* Parses texts and compact forms of addresses. Formatting an accepted address
+ * and parsing the result must give the same address. */
 #include "base/address.h"
+
+#include "target.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
 
 static void check_text(const struct kad_address *address) {
   char text[KAD_ADDRESS_TEXT_SIZE];

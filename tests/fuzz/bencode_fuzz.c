@@ -1,12 +1,11 @@
 /* Parses bencode. Iterating over an accepted value must reach its last item,
  * and writing the items must give the same bytes. */
 #include "kadenza.h"
+#include "target.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A container that is being written. */
 struct level {

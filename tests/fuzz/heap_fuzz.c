@@ -1,23 +1,16 @@
-/* Operations on a queue of deadlines, read from bytes, compared with a search
- * through all that are queued. */
+/* Reads operations on a heap of deadlines from bytes. After each operation,
+ * compares the heap with a linear search through the expected deadlines. */
 #include "base/heap.h"
 
-#include <stdlib.h>
+#include "target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <stdlib.h>
 
 enum {
   DEADLINES = 32
 };
 
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
-
-/* What the heap should hold. */
+/* The expected content of the heap. */
 struct model {
   bool queued[DEADLINES];
   kad_time_ms at[DEADLINES];
@@ -25,7 +18,8 @@ struct model {
   uint64_t added;
 };
 
-/* Returns the earliest, the first added of equals; DEADLINES for none. */
+/* Returns the earliest deadline, of equal ones the first added, or DEADLINES if
+ * none is queued. */
 static size_t find_earliest(const struct model *model) {
   size_t earliest = DEADLINES;
   for (size_t i = 0; i < DEADLINES; i++) {

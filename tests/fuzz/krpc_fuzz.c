@@ -2,14 +2,14 @@
  * Encoding it, decoding that and encoding it again must give the same bytes. */
 #include "wire/krpc.h"
 
+#include "target.h"
+
 #include <assert.h>
 #include <string.h>
 
 enum {
   DATAGRAM_MAX = 65536
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_within(struct kad_slice datagram, struct kad_slice part) {
   assert(part.len <= datagram.len);

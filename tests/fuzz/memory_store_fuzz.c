@@ -4,11 +4,10 @@
 #include "records/memory/memory_store.h"
 
 #include "records/memory/origins.h"
+#include "target.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
   KEYS = 8,
@@ -18,13 +17,6 @@ enum {
   PARTS = 32,   /* combinations of optional fields */
   HELD_MAX = 200
 };
-
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
 
 /* Hosts of one account are in one /64, or are one ip with two ports. */
 static const struct kad_address hosts[HOSTS] = {

@@ -1,33 +1,25 @@
-/* A whole node, driven by bytes: datagrams (raw, or queries and replies that
- * are nearly right), time, requests of a user, and a policy that answers at
- * once, later, or never. After each step what must always hold is checked. */
+/* Drives a node by bytes: datagrams (raw, or nearly valid queries and replies),
+ * time, operations, and a policy that decides at once, later, or never. Checks
+ * invariants after each step. */
 #include "engine/node.h"
 
 #include "base/time.h"
+#include "target.h"
 #include "wire/krpc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum {
-  PEOPLE = 24, /* addresses that send us something, each with an id */
-  KEPT = 32,   /* queries of the node that can be answered */
-  TICKETS = 16,
+  PEERS = 24,   /* other nodes that send datagrams */
+  QUERIES = 32, /* last queries of the node, which peers may answer */
+  CALLS = 16,
   START = 100000,
-  TICKS_MAX = 10000 /* at one moment, or the node is busy for ever */
+  TICKS_MAX = 10000 /* at one moment; more is an endless loop */
 };
 
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
-
 /* A query that the node sent. */
-struct asked {
+struct sent_query {
   struct kad_address to;
   uint8_t len;
   uint8_t transaction[KAD_TRANSACTION_MAX];
@@ -40,22 +32,22 @@ struct world {
   struct kad_node *node;
   kad_time_ms now;
   uint64_t random;
-  size_t bytes;          /* held of memory */
+  size_t bytes;          /* allocated memory */
   long allocations_left; /* negative: no limit */
-  struct kad_contact people[PEOPLE];
-  uint32_t answered[PEOPLE]; /* the ids with which each address has answered */
-  struct asked asked[KEPT];
-  size_t asked_count;
-  uint8_t token[KAD_TOKEN_MAX]; /* the last that the node gave */
+  struct kad_contact peers[PEERS];
+  uint32_t answered[PEERS]; /* by peer: bits of the ids in its replies */
+  struct sent_query queries[QUERIES];
+  size_t query_count;
+  uint8_t token[KAD_TOKEN_MAX]; /* the last token of the node */
   size_t token_len;
   uint64_t sent;
-  size_t longest_answer; /* that the node sent since this was cleared */
-  uint64_t call_ids[TICKETS];
-  size_t ticket_count;
-  uint8_t verdicts; /* what the policy does next */
+  size_t longest_reply; /* of the node since this was cleared */
+  uint64_t call_ids[CALLS];
+  size_t call_count;
+  uint8_t verdicts; /* state of the policy's decisions */
   uint64_t started;
   uint64_t ended;
-  uint64_t accepted; /* policies */
+  uint64_t accepted; /* policies that were set */
   uint64_t released;
   kad_operation_id last_operation;
 };
@@ -105,7 +97,7 @@ static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
     free(old);
     return NULL;
   }
-  /* A new block each time, so that stale pointers show. */
+  /* A new block each time, so that sanitizers detect stale pointers. */
   void *block = malloc(new_size);
   CHECK(block != NULL);
   if (old != NULL) {
@@ -115,29 +107,29 @@ static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
   return block;
 }
 
-/* Returns the number of the person at `address`, or PEOPLE. */
-static unsigned person_at(const struct world *world,
-                          const struct kad_address *address) {
+/* Returns the number of the peer at `address`, or PEERS. */
+static unsigned peer_at(const struct world *world,
+                        const struct kad_address *address) {
   unsigned i = 0;
-  while (i < PEOPLE && !kad_address_equal(&world->people[i].address, address)) {
+  while (i < PEERS && !kad_address_equal(&world->peers[i].address, address)) {
     i++;
   }
   return i;
 }
 
-static void keep_query(struct world *world, const struct kad_address *to,
-                       const struct kad_message *message) {
-  struct asked *asked = &world->asked[world->asked_count++ % KEPT];
+static void record_query(struct world *world, const struct kad_address *to,
+                         const struct kad_message *message) {
+  struct sent_query *query = &world->queries[world->query_count++ % QUERIES];
   CHECK(message->read_only == world->config.read_only);
   CHECK(message->transaction.len <= KAD_TRANSACTION_MAX);
-  asked->to = *to;
-  asked->len = (uint8_t)message->transaction.len;
-  memcpy(asked->transaction, message->transaction.data,
+  query->to = *to;
+  query->len = (uint8_t)message->transaction.len;
+  memcpy(query->transaction, message->transaction.data,
          message->transaction.len);
 }
 
-static void take_datagram(void *state, const struct kad_address *to,
-                          struct kad_slice datagram) {
+static void on_send(void *state, const struct kad_address *to,
+                    struct kad_slice datagram) {
   struct world *world = state;
   struct kad_message message;
   CHECK(datagram.len > 0 && datagram.len <= world->config.max_reply);
@@ -146,12 +138,12 @@ static void take_datagram(void *state, const struct kad_address *to,
         0);
   world->sent++;
   if (message.kind == KAD_MESSAGE_QUERY) {
-    keep_query(world, to, &message);
+    record_query(world, to, &message);
     return;
   }
   CHECK(!world->config.read_only);
-  if (datagram.len > world->longest_answer) {
-    world->longest_answer = datagram.len;
+  if (datagram.len > world->longest_reply) {
+    world->longest_reply = datagram.len;
   }
   if (message.token.len > 0) {
     world->token_len = message.token.len;
@@ -161,34 +153,34 @@ static void take_datagram(void *state, const struct kad_address *to,
 
 /* ------------------------------------------------------------- policies -- */
 
-static void decide(void *state, const struct kad_hook_call *call,
-                   struct kad_hook_result *answer) {
+static void on_hook(void *state, const struct kad_hook_call *call,
+                    struct kad_hook_result *result) {
   static const char *const replies[] = {"", "de", "d1:xi5ee", "nonsense"};
   struct world *world = state;
   CHECK(call->call_id != 0 && call->now == world->now);
   world->verdicts = (uint8_t)(world->verdicts * 5 + 3);
-  answer->verdict = (enum kad_verdict)(world->verdicts / 8 % 5);
-  answer->code = world->verdicts;
-  answer->reason = kad_slice_of("because");
-  answer->reply = kad_slice_of(replies[world->verdicts % 4]);
-  answer->seconds = world->verdicts;
-  answer->records = call->held;
-  answer->record_count = call->held_count;
+  result->verdict = (enum kad_verdict)(world->verdicts / 8 % 5);
+  result->code = world->verdicts;
+  result->reason = kad_slice_of("because");
+  result->reply = kad_slice_of(replies[world->verdicts % 4]);
+  result->seconds = world->verdicts;
+  result->records = call->held;
+  result->record_count = call->held_count;
   if (call->held_count == 0 && call->record != NULL) {
-    answer->records = call->record;
-    answer->record_count = 1;
+    result->records = call->record;
+    result->record_count = 1;
   }
-  if (answer->verdict == KAD_VERDICT_PENDING) {
-    world->call_ids[world->ticket_count++ % TICKETS] = call->call_id;
+  if (result->verdict == KAD_VERDICT_PENDING) {
+    world->call_ids[world->call_count++ % CALLS] = call->call_id;
   }
 }
 
-static void note_abandoned(void *state, uint64_t call_id) {
+static void on_abandon(void *state, uint64_t call_id) {
   (void)state;
   CHECK(call_id != 0);
 }
 
-static void note_released(void *state) {
+static void on_release(void *state) {
   ((struct world *)state)->released++;
 }
 
@@ -196,7 +188,7 @@ static void set_policy(struct world *world) {
   uint8_t hooks = next_byte(world);
   kad_hook_fn hook[5];
   for (unsigned i = 0; i < 5; i++) {
-    hook[i] = (hooks >> i & 1) != 0 ? decide : NULL;
+    hook[i] = (hooks >> i & 1) != 0 ? on_hook : NULL;
   }
   const struct kad_type types[] = {
       {.name = "value",
@@ -213,7 +205,7 @@ static void set_policy(struct world *world) {
        .stored = hook[2],
        .dropped = hook[2]},
   };
-  const struct kad_method method = {"hello", world, decide};
+  const struct kad_method method = {"hello", world, on_hook};
   const struct kad_policy policy = {
       .state = world,
       .on_request = hook[3],
@@ -223,8 +215,8 @@ static void set_policy(struct world *world) {
       .methods = &method,
       .method_count = 1,
       .deadline_ms = (hooks >> 5) * 500U,
-      .abandon = note_abandoned,
-      .release = note_released,
+      .abandon = on_abandon,
+      .release = on_release,
   };
   bool none = hooks == 0;
   if (kad_node_set_policy(world->node, none ? NULL : &policy) == 0) {
@@ -232,9 +224,9 @@ static void set_policy(struct world *world) {
   }
 }
 
-static void answer_later(struct world *world) {
+static void complete_hook(struct world *world) {
   const struct kad_record record = {.value = kad_slice_of("later")};
-  const struct kad_hook_result answer = {
+  const struct kad_hook_result result = {
       .verdict = (enum kad_verdict)next_below(world, 5),
       .seconds = next_byte(world),
       .records = &record,
@@ -242,12 +234,12 @@ static void answer_later(struct world *world) {
       .reply = kad_slice_of("d1:xi6ee"),
   };
   (void)kad_node_complete_hook(
-      world->node, world->call_ids[next_below(world, TICKETS)], &answer);
+      world->node, world->call_ids[next_below(world, CALLS)], &result);
 }
 
 /* ------------------------------------------------------------ datagrams -- */
 
-/* Fills an id with one of a few, some of them next to the node's own. */
+/* Returns one of a few ids, some of them close to the node's own. */
 static struct kad_id make_id(const struct world *world, unsigned number) {
   struct kad_id id = *kad_node_id(world->node);
   size_t size = world->config.id_bits / 8;
@@ -259,8 +251,8 @@ static struct kad_id make_id(const struct world *world, unsigned number) {
   return id;
 }
 
-/* Gives the node `bytes`, some of which the input may change first. */
-static void receive(struct world *world, unsigned person, uint8_t *bytes,
+/* Passes `bytes` to the node, after changes by the input. */
+static void receive(struct world *world, unsigned peer, uint8_t *bytes,
                     size_t len, unsigned changes) {
   const struct kad_slice datagram = {bytes, len};
   struct kad_message message;
@@ -270,35 +262,35 @@ static void receive(struct world *world, unsigned person, uint8_t *bytes,
   }
   bool understood =
       kad_krpc_decode(NULL, datagram, world->config.id_bits / 8, &message) == 0;
-  for (unsigned i = 0; understood && i < PEOPLE; i++) {
+  for (unsigned i = 0; understood && i < PEERS; i++) {
     if (message.kind == KAD_MESSAGE_REPLY &&
-        kad_id_equal(&message.id, &world->people[i].id)) {
-      world->answered[person] |= UINT32_C(1) << i;
+        kad_id_equal(&message.id, &world->peers[i].id)) {
+      world->answered[peer] |= UINT32_C(1) << i;
     }
   }
-  world->longest_answer = 0;
-  kad_node_receive(world->node, &world->people[person].address, datagram);
-  /* What a policy says is its own affair. */
+  world->longest_reply = 0;
+  kad_node_receive(world->node, &world->peers[peer].address, datagram);
+  /* The limit does not apply to replies of policies. */
   if (!understood || message.method != KAD_METHOD_CUSTOM) {
     bool known = kad_node_is_proven(
         world->node,
         &(struct kad_contact){.id = message.id,
-                              .address = world->people[person].address});
-    CHECK(known || world->longest_answer <= KAD_AMPLIFICATION_MAX * len);
+                              .address = world->peers[peer].address});
+    CHECK(known || world->longest_reply <= KAD_AMPLIFICATION_MAX * len);
   }
 }
 
 static void send_raw(struct world *world) {
   uint8_t bytes[256];
-  unsigned person = next_below(world, PEOPLE);
+  unsigned peer = next_below(world, PEERS);
   size_t len = next_byte(world);
   for (size_t i = 0; i < len; i++) {
     bytes[i] = next_byte(world);
   }
-  receive(world, person, bytes, len, 0);
+  receive(world, peer, bytes, len, 0);
 }
 
-/* Fills in records of a store or a reply. */
+/* Adds records to a store or a reply. */
 static void add_records(struct world *world, struct kad_message *message) {
   static const uint8_t text[KAD_VALUE_MAX + 50] = {1};
   message->record_count = next_below(world, 4);
@@ -316,13 +308,13 @@ static void add_records(struct world *world, struct kad_message *message) {
   }
 }
 
-static void encode_and_receive(struct world *world, unsigned person,
+static void encode_and_receive(struct world *world, unsigned peer,
                                const struct kad_message *message) {
   uint8_t bytes[4096];
   struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
   unsigned changes = next_byte(world);
   if (kad_krpc_encode(NULL, message, world->config.id_bits / 8, &writer) == 0) {
-    receive(world, person, bytes, writer.len, changes < 192 ? 0 : changes % 4);
+    receive(world, peer, bytes, writer.len, changes < 192 ? 0 : changes % 4);
   }
 }
 
@@ -330,13 +322,13 @@ static void send_query(struct world *world) {
   static const char *const names[] = {"hello", "vote"};
   static const char *const types[] = {"value", "song", "peers", "none"};
   struct kad_message message;
-  unsigned person = next_below(world, PEOPLE);
+  unsigned peer = next_below(world, PEERS);
   uint8_t flags = next_byte(world);
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = (enum kad_method_id)next_below(world, 7);
   message.name = kad_slice_of(names[flags % 2]);
   message.transaction = kad_slice_of("tt");
-  message.id = world->people[(person + flags / 128) % PEOPLE].id;
+  message.id = world->peers[(peer + flags / 128) % PEERS].id;
   message.target = make_id(world, flags % 4);
   message.read_only = flags % 16 == 7;
   message.want4 = flags % 8 == 1;
@@ -350,17 +342,17 @@ static void send_query(struct world *world) {
   if (message.method == KAD_METHOD_STORE) {
     add_records(world, &message);
   }
-  encode_and_receive(world, person, &message);
+  encode_and_receive(world, peer, &message);
 }
 
-/* Fills in what the core reads from replies. */
+/* Fills the fields that the core reads from replies. */
 static void fill_reply(struct world *world, struct kad_message *message) {
   uint8_t flags = next_byte(world);
   message->has_nodes = flags % 2 == 1;
   message->has_nodes6 = flags % 4 == 1;
   message->contact_count = flags % 2 == 1 ? next_below(world, 8) : 0;
   for (size_t i = 0; i < message->contact_count; i++) {
-    message->contacts[i] = world->people[next_below(world, PEOPLE)];
+    message->contacts[i] = world->peers[next_below(world, PEERS)];
   }
   message->token = kad_slice_of((flags & 8) != 0 ? "token" : "");
   message->has_stored = (flags & 16) != 0;
@@ -371,34 +363,34 @@ static void fill_reply(struct world *world, struct kad_message *message) {
     add_records(world, message);
   } else if (flags % 4 == 3) {
     message->peer_count = 1;
-    message->peers[0] = world->people[next_below(world, PEOPLE)].address;
+    message->peers[0] = world->peers[next_below(world, PEERS)].address;
   }
 }
 
-/* Answers a query of the node: most often in the name of who was asked. */
+/* Answers a query of the node, in most cases from the queried peer. */
 static void send_reply(struct world *world, enum kad_message_kind kind) {
   struct kad_message message;
-  const struct asked *asked = &world->asked[next_below(world, KEPT)];
-  unsigned person = person_at(world, &asked->to);
+  const struct sent_query *query = &world->queries[next_below(world, QUERIES)];
+  unsigned peer = peer_at(world, &query->to);
   uint8_t lie = next_byte(world);
-  if (person == PEOPLE) {
+  if (peer == PEERS) {
     return;
   }
   kad_message_init(&message, kind);
-  message.transaction = (struct kad_slice){asked->transaction, asked->len};
-  message.id = world->people[lie < 240 ? person : lie % PEOPLE].id;
+  message.transaction = (struct kad_slice){query->transaction, query->len};
+  message.id = world->peers[lie < 240 ? peer : lie % PEERS].id;
   if (kind == KAD_MESSAGE_ERROR) {
     message.code = 200 + lie % 8;
     message.text = kad_slice_of("no");
   } else {
     fill_reply(world, &message);
   }
-  encode_and_receive(world, lie % 16 == 15 ? lie % PEOPLE : person, &message);
+  encode_and_receive(world, lie % 16 == 15 ? lie % PEERS : peer, &message);
 }
 
 /* ------------------------------------------------------------- requests -- */
 
-static void note_end(void *data, const struct kad_result *result) {
+static void on_end(void *data, const struct kad_result *result) {
   struct world *world = data;
   world->ended++;
   for (size_t i = 1; i < result->closest_count; i++) {
@@ -408,10 +400,10 @@ static void note_end(void *data, const struct kad_result *result) {
   }
 }
 
-/* Says one thing or the other, as the reply has it, or ends it all. */
-static enum kad_reply_verdict hear_reply(void *data,
-                                         const struct kad_contact *from,
-                                         struct kad_slice reply) {
+/* Returns a verdict, or cancels an operation, depending on the reply. */
+static enum kad_reply_verdict on_reply(void *data,
+                                       const struct kad_contact *from,
+                                       struct kad_slice reply) {
   struct world *world = data;
   CHECK(from->address.family != 0 && reply.len > 0);
   if (reply.len % 8 == 3) {
@@ -420,59 +412,58 @@ static enum kad_reply_verdict hear_reply(void *data,
   return (enum kad_reply_verdict)(reply.len % 3);
 }
 
-static int request(struct world *world, unsigned kind, unsigned person) {
+static int request(struct world *world, unsigned kind, unsigned peer) {
   struct kad_node *node = world->node;
-  const struct kad_contact *to = &world->people[person];
-  const struct kad_id target = make_id(world, person);
-  const char *type = person % 2 == 0 ? "value" : "song";
+  const struct kad_contact *to = &world->peers[peer];
+  const struct kad_id target = make_id(world, peer);
+  const char *type = peer % 2 == 0 ? "value" : "song";
   const struct kad_record record = {
       .key = target, .type = kad_slice_of(type), .value = kad_slice_of("ours")};
   const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
                                           .args = kad_slice_of("d1:zi1ee"),
-                                          .on_reply = hear_reply};
+                                          .on_reply = on_reply};
   kad_operation_id *name = &world->last_operation;
   switch (kind) {
   case 0:
-    return kad_node_ping(node, &to->address, note_end, world, name);
+    return kad_node_ping(node, &to->address, on_end, world, name);
   case 1:
     return kad_node_call(node, to, kad_slice_of("hello"), kad_slice_of("de"),
-                         note_end, world, name);
+                         on_end, world, name);
   case 2:
-    return person % 3 == 0
-               ? kad_node_query(node, &target, &custom, NULL, note_end, world,
+    return peer % 3 == 0
+               ? kad_node_query(node, &target, &custom, NULL, on_end, world,
                                 name)
-               : kad_node_find_node(node, &target, NULL, note_end, world, name);
+               : kad_node_find_node(node, &target, NULL, on_end, world, name);
   case 3:
-    return kad_node_get(node, &target, record.type, NULL, note_end, world,
-                        name);
+    return kad_node_get(node, &target, record.type, NULL, on_end, world, name);
   case 4:
-    return kad_node_put(node, &record, NULL, note_end, world, name);
+    return kad_node_put(node, &record, NULL, on_end, world, name);
   case 5:
-    return kad_node_get_peers(node, &target, NULL, note_end, world, name);
+    return kad_node_get_peers(node, &target, NULL, on_end, world, name);
   case 6:
-    return kad_node_announce(node, &target, (uint16_t)person, NULL, note_end,
-                             world, name);
+    return kad_node_announce(node, &target, (uint16_t)peer, NULL, on_end, world,
+                             name);
   default:
-    return kad_node_bootstrap(node, &to->address, 1, note_end, world, name);
+    return kad_node_bootstrap(node, &to->address, 1, on_end, world, name);
   }
 }
 
 /* --------------------------------------------------------------- checks -- */
 
 static void check_contacts(const struct world *world, uint64_t count) {
-  struct kad_contact_info info[2 * PEOPLE];
-  size_t there = kad_node_contacts(world->node, info, 2 * PEOPLE);
-  CHECK(there == count && there <= PEOPLE);
+  struct kad_contact_info info[2 * PEERS];
+  size_t there = kad_node_contacts(world->node, info, 2 * PEERS);
+  CHECK(there == count && there <= PEERS);
   for (size_t i = 0; i < there; i++) {
-    unsigned person = person_at(world, &info[i].contact.address);
+    unsigned peer = peer_at(world, &info[i].contact.address);
     unsigned id = 0;
-    CHECK(person < PEOPLE);
-    while (id < PEOPLE &&
-           !kad_id_equal(&world->people[id].id, &info[i].contact.id)) {
+    CHECK(peer < PEERS);
+    while (id < PEERS &&
+           !kad_id_equal(&world->peers[id].id, &info[i].contact.id)) {
       id++;
     }
-    /* An id that the input made up is not followed. */
-    CHECK(id == PEOPLE || (world->answered[person] >> id & 1) != 0);
+    /* Ids that the input changed are not tracked. */
+    CHECK(id == PEERS || (world->answered[peer] >> id & 1) != 0);
   }
 }
 
@@ -481,7 +472,7 @@ static void check(const struct world *world) {
   kad_node_stats(world->node, &stats);
   CHECK(stats.contacts_good <= stats.contacts);
   CHECK(stats.pending_hooks <= world->config.max_pending_hooks);
-  /* The node may be joining again, and republishing, on its own. */
+  /* The node itself may join again and republish. */
   uint64_t ours = world->started - world->ended;
   CHECK(stats.operations >= ours);
   CHECK(stats.operations <= ours + 1 + KAD_REPUBLISHES_MAX);
@@ -494,7 +485,7 @@ static void check(const struct world *world) {
   check_contacts(world, stats.contacts);
 }
 
-/* Lets `span_ms` pass, with a tick whenever one is due. */
+/* Advances the time by `span_ms`, with each tick that is due. */
 static void pass_time(struct world *world, kad_time_ms span_ms) {
   kad_time_ms until = world->now + span_ms;
   unsigned ticks = 0;
@@ -525,14 +516,14 @@ static void run_step(struct world *world) {
   } else if (kind == 12) {
     set_policy(world);
   } else if (kind == 13) {
-    answer_later(world);
+    complete_hook(world);
   } else if (kind == 14) {
     world->allocations_left = next_byte(world) % 16;
   } else if (next_byte(world) < 32) {
     (void)kad_node_cancel(world->node, world->last_operation);
   } else {
     unsigned what = next_below(world, 8);
-    int error = request(world, what, next_below(world, PEOPLE));
+    int error = request(world, what, next_below(world, PEERS));
     world->started += error == 0;
   }
 }
@@ -555,10 +546,10 @@ static void configure(struct world *world) {
   world->random = next_byte(world);
 }
 
-/* Some in one subnet, some local, half of IPv6. */
-static void make_people(struct world *world) {
-  for (unsigned i = 0; i < PEOPLE; i++) {
-    struct kad_address *address = &world->people[i].address;
+/* Makes the peers: some in one subnet, some local, half of them IPv6. */
+static void make_peers(struct world *world) {
+  for (unsigned i = 0; i < PEERS; i++) {
+    struct kad_address *address = &world->peers[i].address;
     bool six = i % 2 == 1;
     bool local = i % 8 >= 6;
     *address =
@@ -566,8 +557,8 @@ static void make_people(struct world *world) {
     address->ip[0] = six ? (local ? 0xfd : 0x2a) : (local ? 127 : 80);
     address->ip[2] = (uint8_t)(i / 6);
     address->ip[six ? 15 : 3] = (uint8_t)(i + 1);
-    world->people[i].id = make_id(world, i);
-    world->people[i].id.bytes[2] ^= (uint8_t)i;
+    world->peers[i].id = make_id(world, i);
+    world->peers[i].id.bytes[2] ^= (uint8_t)i;
   }
 }
 
@@ -581,13 +572,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       .now = now,
       .wall_clock = wall_clock,
       .random = random_bytes,
-      .send = take_datagram,
+      .send = on_send,
       .allocator = {resize, &world},
   };
   CHECK(kad_node_new(&world.config, &env, &world.node) == 0);
   CHECK(kad_node_add_family(world.node, 4) == 0);
   CHECK(kad_node_add_family(world.node, 6) == 0);
-  make_people(&world);
+  make_peers(&world);
   while (world.size > 0) {
     run_step(&world);
     check(&world);

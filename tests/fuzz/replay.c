@@ -1,9 +1,11 @@
-/* Runs a fuzz target over the inputs of its corpus, without a fuzzer, so that
- * every input that once mattered is a test under any compiler.
+/* Runs a fuzz target on the inputs of its corpus, without a fuzzer, so that
+ * every compiler and variant tests them.
  *
  *     NAME_replay [CORPUS]       tests/fuzz/corpus/NAME by default
  *
- * Prints TAP: one result, for all inputs together. */
+ * Prints TAP: one result for all inputs. */
+#include "target.h"
+
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,14 +17,13 @@ enum {
   MAX_PATH_BYTES = 1024
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void replay_file(const char *path) {
   FILE *file = fopen(path, "rb");
   if (!file) {
-    return; /* a folder that the corpus holds */
+    return; /* a folder in the corpus */
   }
-  /* As long as the input and no longer, for a sanitizer to see its end. */
+  /* A block of the input's size, so that sanitizers detect reads past its end.
+   */
   uint8_t *whole = malloc(MAX_INPUT_BYTES);
   size_t size = whole ? fread(whole, 1, MAX_INPUT_BYTES, file) : 0;
   uint8_t *exact = malloc(size > 0 ? size : 1);

@@ -1,16 +1,14 @@
-/* Operations on a routing table, read from bytes. After each one the table is
- * compared with what is simple to say about it: who is in it answered at that
- * address, every bound holds, and the closest contacts are the first of all
- * when they are sorted. */
+/* Reads operations on a routing table from bytes. After each operation, checks
+ * that each contact has answered at its address, that all limits hold, and that
+ * the closest contacts are the first of all contacts sorted by distance. */
 #include "routing/table.h"
 
 #include "base/address.h"
 #include "base/time.h"
+#include "target.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
   IDS = 64,
@@ -19,19 +17,12 @@ enum {
   ENTRIES_MAX = 4096
 };
 
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
-
 struct input {
   const uint8_t *data;
   size_t size;
 };
 
-/* What we know of one id at one address. */
+/* The expected state of an id at an address. */
 struct known {
   bool answered;
   kad_time_ms last_seen;
@@ -73,7 +64,8 @@ static void *resize(void *state, void *old, size_t old_size, size_t new_size) {
   return realloc(old, new_size);
 }
 
-/* Ids at every depth: ours with one bit turned and others after it. */
+/* Returns an id at one of many depths: our own with one bit inverted and other
+ * bits after it. */
 static struct kad_id make_id(const struct world *world, unsigned number) {
   struct kad_id id = world->config.self;
   const unsigned depth = number < IDS / 2 ? number / 8 : number * 2;
@@ -83,7 +75,7 @@ static struct kad_id make_id(const struct world *world, unsigned number) {
   return id;
 }
 
-/* Addresses in a few subnets, some of them local. */
+/* Returns an address in one of a few subnets, of which some are local. */
 static struct kad_address make_address(const struct world *world,
                                        unsigned number) {
   struct kad_address address = {
@@ -175,7 +167,7 @@ static void check_entry(const struct world *world,
   CHECK(known->failures == entry->failures);
 }
 
-/* Everyone who was not queried in this very moment is due. */
+/* Every contact that was not queried at this moment is due for a ping. */
 static void check_questionable(const struct world *world,
                                const struct kad_table_entry *const *entries,
                                size_t count) {
@@ -213,7 +205,7 @@ static void check_table(const struct world *world) {
   check_questionable(world, entries, count);
 }
 
-/* The naive way: picks the closest of all that are left, again and again. */
+/* Picks the closest contacts one by one with a linear search. */
 static size_t pick_closest(const struct world *world,
                            const struct kad_id *target, struct kad_contact *out,
                            size_t cap) {
@@ -288,8 +280,8 @@ static void check_random_id(const struct world *world, struct input *in) {
   }
 }
 
-static void see(struct world *world, const struct kad_contact *contact,
-                struct known *known, bool is_in) {
+static void note_seen(struct world *world, const struct kad_contact *contact,
+                      struct known *known, bool is_in) {
   if (kad_table_seen(world->table, contact, world->now)) {
     CHECK(known->answered);
     known->last_seen = world->now;
@@ -312,7 +304,7 @@ static void run_contact_operation(struct world *world, unsigned operation) {
                                                         &contact.address);
   switch (operation) {
   case 0:
-    see(world, &contact, known, is_in);
+    note_seen(world, &contact, known, is_in);
     break;
   case 1:
     known->failures += is_in && known->failures < UINT8_MAX ? 1 : 0;

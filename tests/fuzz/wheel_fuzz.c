@@ -1,22 +1,15 @@
-/* Operations on a ring of deadlines, read from bytes, compared with a heap of
- * the same. */
+/* Reads operations on a timing wheel from bytes, and compares it with a heap of
+ * the same deadlines. */
 #include "base/wheel.h"
 
-#include <stdlib.h>
+#include "target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <stdlib.h>
 
 enum {
   DEADLINES = 128,
   BYTES = 4 /* of an operation */
 };
-
-#define CHECK(condition) \
-  do {                   \
-    if (!(condition)) {  \
-      abort();           \
-    }                    \
-  } while (0)
 
 struct world {
   struct kad_wheel wheel;
@@ -31,7 +24,8 @@ static void add(struct world *world, size_t which, kad_time_ms at) {
   kad_heap_add(&world->heap, &world->in_heap[which], at);
 }
 
-/* Times are late by up to half a ring, near, or beyond it. */
+/* Reads a time up to half a turn of the wheel in the past, within a turn, or
+ * later. */
 static kad_time_ms read_time(const struct world *world, const uint8_t *bytes) {
   const kad_time_ms offset = (kad_time_ms)bytes[0] << 8 | bytes[1];
   return offset == UINT16_MAX ? KAD_TIME_NEVER
@@ -48,7 +42,7 @@ static void pop(struct world *world) {
         popped - world->in_wheel == expected - world->in_heap);
 }
 
-static void run(struct world *world, const uint8_t *bytes) {
+static void run_operation(struct world *world, const uint8_t *bytes) {
   const size_t which = bytes[1] % DEADLINES;
   switch (bytes[0] % 4) {
   case 0:
@@ -59,7 +53,7 @@ static void run(struct world *world, const uint8_t *bytes) {
     world->now += (kad_time_ms)bytes[2] << bytes[3] % 8;
     pop(world);
     break;
-  case 2: /* enough for a ring to be made */
+  case 2: /* so many that the wheel allocates its slots */
     for (size_t i = 0; i < DEADLINES; i++) {
       add(world, i, read_time(world, &bytes[2]) + i % 8);
     }
@@ -77,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   world = (struct world){.now = KAD_WHEEL_SLOTS};
   kad_wheel_init(&world.wheel, &allocator);
   for (size_t i = 0; i + BYTES <= size; i += BYTES) {
-    run(&world, &data[i]);
+    run_operation(&world, &data[i]);
   }
   for (size_t i = 0; i < 2UL * DEADLINES; i++) {
     pop(&world);
