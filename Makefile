@@ -5,8 +5,8 @@
 #   make RELEASE=1    build/release   -O2 -g, asserts off
 #   make SANITIZE=1   build/asan      with ASan and UBSan
 #   make FUZZ=1       build/fuzz      with clang's libFuzzer, ASan and UBSan
-# For packagers: WERROR= lets warnings be, DEPS= installs nothing, STATIC=1
-# puts libuv, libsodium and Lua into the program.
+# For packagers: WERROR= keeps warnings from being errors, DEPS= installs
+# nothing, STATIC=1 links libuv, libsodium and Lua into the program.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -38,7 +38,7 @@ find_lua := $(foreach name,lua5.4 lua-5.4 lua54,$(shell command -v $(name)))
 LUA ?= $(or $(firstword $(find_lua)),lua5.4)
 JOBS ?= $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2)
 
-# Asked for at first use, so after `deps` has run, and remembered.
+# Evaluated once, at first use: `deps` may have installed packages before.
 once = $(eval $(1) := $(2))$($(1))
 lua_package = $(call once,lua_package,$(or $(firstword $(foreach name,\
   lua5.4 lua-5.4 lua54,$(shell $(PKG_CONFIG) --exists $(name) && \
@@ -83,7 +83,7 @@ module_flags := -shared -Wl,-Bsymbolic-functions -Wl,--exclude-libs,ALL
 export_flags := -Wl,-E
 endif
 
-# Lua whole, so that C modules that a script loads find all of its API.
+# All of Lua, so that C modules that scripts load find its whole API.
 static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
   $(PKG_CONFIG) --variable=libdir libuv)/$(name))))
 static_libs = $(static_uv) -Wl,-Bstatic -lsodium -Wl,--whole-archive \
@@ -131,7 +131,7 @@ library := $(BUILD)/libkadenza.a
 shared := $(BUILD)/$(shared_name)
 module := $(BUILD)/lua/kadenza/core.so
 program := $(BUILD)/kadenza
-# A part without sources is left out.
+# Without the products that have no sources.
 products := $(if $(core_sources),$(library) $(shared)) \
   $(if $(binding_sources),$(module)) $(if $(host_sources),$(program))
 
@@ -141,13 +141,13 @@ products := $(if $(core_sources),$(library) $(shared)) \
 all: $(products) ## build the libraries, the Lua module and the program
 
 .PHONY: run
-run: $(program) ## start a node to try things with (ARGS=...)
+run: $(program) ## start a node with its state in var/node (ARGS=...)
 	@mkdir -p var/node
 	@exec $(program) run --allow-local --state var/node \
 	  $(addprefix --policy ,$(policies)) $(ARGS)
 
 .PHONY: demo
-demo: $(products) ## run 32 nodes on loopback and tell what they do
+demo: $(products) ## run 32 nodes on loopback and print what they do
 	@$(test_env) sh scripts/examples/demo/run
 
 .PHONY: test
@@ -166,7 +166,7 @@ test: ## build and run every test (TESTS=part of a path)
 	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
 
 .PHONY: check check-tree check-symbols
-check: check-tree check-symbols ## check layers, lengths, versions, symbols
+check: check-tree check-symbols ## check rooms, lengths, documents, symbols
 check-tree: $(module)
 	@$(test_env) $(LUA) tests/check/run.lua
 check-symbols: $(library) $(shared) $(module)
@@ -176,7 +176,7 @@ check-symbols: $(library) $(shared) $(module)
 lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters
 
 .PHONY: format
-format: | deps-lint ## format the C sources, list them in the rockspec
+format: | deps-lint ## format C sources, update the lists of the rockspec
 	@$(CLANG_FORMAT) -i $(c_files)
 	@LUA_PATH='./?.lua;;' $(LUA) tests/check/rockspec.lua --write
 
@@ -185,15 +185,15 @@ fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory FUZZ=1 fuzz-run
 
 .PHONY: interop
-interop: $(products) | deps-interop ## let BitTorrent clients meet a node
+interop: $(products) | deps-interop ## test a node with BitTorrent clients
 	@$(test_env) tests/interop/run $(ARGS)
 
 .PHONY: bench
-bench: | deps-bench ## measure against an echo server as the limit
+bench: | deps-bench ## compare a node with an echo server
 	@$(MAKE) --no-print-directory RELEASE=1 bench-run
 
 .PHONY: bench-sim
-bench-sim: | deps-build ## measure the quality of an overlay in virtual time
+bench-sim: | deps-build ## measure overlays in virtual time
 	@$(MAKE) --no-print-directory RELEASE=1 bench-sim-run
 
 .PHONY: docs
@@ -207,7 +207,7 @@ install: $(products) ## install below PREFIX (/usr/local), after DESTDIR
 	@$(call installer,install)
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: ## remove the installed files
 	@$(call installer,uninstall)
 
 .PHONY: luarocks
@@ -216,10 +216,10 @@ luarocks: | deps-luarocks ## install the rock (ARGS=--local, --tree DIR)
 	  status=$$?; $(remove_rock_objects); exit $$status
 
 .PHONY: deps
-deps: deps-build deps-test ## find what is missing and install it
+deps: deps-build deps-test ## install missing dependencies
 
 .PHONY: clean
-clean: ## remove build/; var/, the state of nodes, stays
+clean: ## remove build/; keep var/, the state of nodes
 	@rm -rf build
 	@$(remove_rock_objects)
 
@@ -228,7 +228,7 @@ help: ## list the targets
 	@echo "kadenza $(version)  make [target]... [VARIABLE=value]..."
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 	  while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
-	@sed -n '/^# Variants/,/^# puts/s/^# //p' Makefile
+	@sed -n '/^# Variants/,/^# nothing/s/^# //p' Makefile
 
 # --------------------------------------------------------------- deps --
 
@@ -238,16 +238,15 @@ $(addprefix deps-,$(deps_groups)): deps-%:
 	@$(if $(DEPS),CC='$(CC)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
-# One at a time: two package managers at once would wait for each other's lock.
+# One after the other: only one package manager can hold the lock.
 deps-test deps-lint deps-fuzz deps-interop deps-bench deps-luarocks: \
   | deps-build
 deps-lint: | deps-test
 
 # -------------------------------------------------------------- build --
 
-# Written anew only when their content changes: what depends on them is then
-# made again, and only then.
-define remember
+# Writes a text to the target if it differs, which rebuilds what depends on it.
+define write_if_changed
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
 	  printf '%s\n' '$(subst ','\'',$(1))' >$@
@@ -255,14 +254,14 @@ endef
 
 .PHONY: always
 $(BUILD)/flags: always | deps-build
-	$(call remember,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
+	$(call write_if_changed,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
 $(BUILD)/sources: always
-	$(call remember,$(core_sources) $(binding_sources) $(host_sources) \
+	$(call write_if_changed,$(core_sources) $(binding_sources) $(host_sources) \
 	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies) \
 	  $(scenarios))
 
-# Only what is marked KAD_API leaves libkadenza. The module has the
-# library inside, and only what Lua opens it by leaves it.
+# libkadenza exports only what is marked KAD_API. The Lua module contains the
+# library and exports only its luaopen function.
 $(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
 $(BUILD)/obj/tests/%: extra_flags = -UNDEBUG -Itests/unit/fixtures
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
@@ -313,7 +312,7 @@ test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
   LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)
 suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' \
   tests/suites $(BUILD)/results run
-# An interpreter that is not built with ASan needs it loaded first.
+# An interpreter without ASan needs it preloaded.
 preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so) \
   LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/tests/check/leaks
 busted = $(if $(SANITIZE),env $(preload)) $(BUSTED) --lua=$(LUA) \
@@ -388,13 +387,13 @@ lint-lua: | deps-lint
 
 # ------------------------------------------------------------ install --
 
-# luarocks builds among the sources.
+# luarocks writes objects beside the sources.
 remove_rock_objects := find core bindings -name '*.o' -delete; rm -rf kadenza
 
 lua_modules := $(patsubst scripts/%,%,$(library_scripts))
 manual := $(wildcard docs/kadenza.1)
 
-# Runs `install`, or removes the same files: $(1) is the verb.
+# Installs files, or removes them: $(1) is `install` or `uninstall`.
 define installer
 	set -e; \
 	put() { \

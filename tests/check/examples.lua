@@ -1,24 +1,24 @@
--- Runs the examples of a document, so that what it shows works. Prints TAP.
+-- Runs the examples of a document. Prints TAP.
 --
 --   lua5.4 tests/check/examples.lua README.md
 --
--- Every fenced block marked `lua` or `c` is a program that must end well within
--- EXAMPLE_SECONDS; a Lua program with lines that end in `--> TEXT` must print
+-- Every fenced block marked `lua` or `c` is a program that must succeed within
+-- EXAMPLE_SECONDS. A Lua program with lines that end in `--> TEXT` must print
 -- these texts and nothing else. In a block marked `sh`, each `make TARGET` must
--- exist. A block marked `console` is a session: behind `$ ` stands a command,
--- and below it what it must print. A command that ends in ` &` must print these
--- lines first, and goes on until the session ends. In what is printed, `…`
--- stands for anything within a line.
+-- exist. A block marked `console` is a session: `$ ` begins a command, and the
+-- lines below are its output. A command that ends in ` &` prints these lines
+-- and runs until the session ends. In output, `…` matches any text within a
+-- line.
 --
 -- The blocks of a document run in order, in one scratch folder. A comment on
--- the line above a fence asks for something else:
+-- the line above a fence changes this:
 --
---   <!-- example: file NAME -->    a file of that name, for those that follow
---   <!-- example: run -->          a shell script (`sh`) that must end well
---   <!-- example: skip REASON -->  only shown
+--   <!-- example: file NAME -->    a file with this name, for later blocks
+--   <!-- example: run -->          a shell script (`sh`) that must succeed
+--   <!-- example: skip REASON -->  is not run
 --
--- 127.0.0.1 becomes another address of the loopback network where there is one,
--- so that two runs at once do not meet.
+-- 127.0.0.1 becomes another address of the loopback network if the system has
+-- several, so that two runs at once do not disturb each other.
 --
 -- BUILD names the folder of the build, LUA and CC the interpreter and compiler.
 
@@ -73,25 +73,25 @@ end
 
 local ROOT <const> = capture("pwd")
 
--- The whole of 127.0.0.0/8 is the loopback network on Linux, and there alone.
+-- All of 127.0.0.0/8 is the loopback network on Linux only.
 local PROCESS <const> = tonumber(capture("echo $PPID"))
 local LOOPBACK <const> = capture("uname -s") ~= "Linux" and "127.0.0.1"
   or ("127.%d.%d.1"):format(PROCESS >> 8 & 127, PROCESS & 255)
 
-local function move_in(text)
+local function to_own_loopback(text)
   return (text:gsub("127%.0%.0%.1%f[%D]", LOOPBACK))
 end
 
-local function move_out(text)
+local function to_shown_loopback(text)
   return (text:gsub(LOOPBACK:gsub("%.", "%%.") .. "%f[%D]", "127.0.0.1"))
 end
 
 local function write(path, text)
   local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(move_in(text)))
+  assert(file:write(to_own_loopback(text)))
 end
 
----Runs `command` in `folder`; its output is shown only when it fails.
+---Runs a command in a folder.
 ---@return boolean succeeded
 ---@return string output
 local function run(folder, command)
@@ -100,10 +100,10 @@ local function run(folder, command)
     quote(folder), path, EXAMPLE_SECONDS, command
   )
   local output, status = capture(whole):match("^(.-)\n?(%d+)$")
-  return status == "0", move_out(output)
+  return status == "0", to_shown_loopback(output)
 end
 
--- Compares what was printed with what is shown, line by line.
+-- Compares the printed lines with the shown ones.
 ---@return boolean same
 ---@return string? difference
 local function compare(shown, printed)
@@ -156,7 +156,7 @@ function RUNNERS.c(folder, example)
   return succeeded, output
 end
 
--- Shown commands are not run: one may install packages or never end.
+-- Does not run the commands: one may install packages or never end.
 function RUNNERS.sh(folder, example)
   if example.verb == "run" then
     write(folder .. "/example.sh", example.text)
@@ -171,7 +171,7 @@ function RUNNERS.sh(folder, example)
   return true, ""
 end
 
--- Commands that go on are ended with the session, whatever becomes of it.
+-- The head of a session's script, which ends background commands at its end.
 local SESSION_HEAD <const> = [[
 exec 2>&1
 rm -f out.* err.*
@@ -186,15 +186,15 @@ await() { # file, lines
 ]]
 
 local function session_step(step, index)
-  local command, goes_on = step.command:gsub(" &$", "")
-  if goes_on == 0 then
+  local command, in_background = step.command:gsub(" &$", "")
+  if in_background == 0 then
     return ("{ %s\n} >out.%d 2>&1\n"):format(command, index)
   end
   return ("%s >out.%d 2>err.%d &\nrunning=\"$running $!\"\nawait out.%d %d\n")
     :format(command, index, index, index, #step.shown)
 end
 
----@return table[] steps  commands, and what is shown below them
+---@return table[] steps  commands and their shown output
 local function read_session(text)
   local steps = {}
   for line in text:gmatch("[^\n]+") do
@@ -222,7 +222,7 @@ function RUNNERS.console(folder, example)
   for index, step in ipairs(steps) do
     local file <close> = assert(io.open(folder .. "/out." .. index))
     local same, difference =
-      compare(step.shown, to_lines(move_out(file:read("a"))))
+      compare(step.shown, to_lines(to_shown_loopback(file:read("a"))))
     if not same then
       return false, step.command .. "\n" .. difference
     end
@@ -240,7 +240,7 @@ end
 
 ---@return boolean? succeeded  nil when there is nothing to run
 ---@return string? output
-local function try(folder, example)
+local function run_example(folder, example)
   if example.verb == "skip" then
     return nil
   elseif example.verb == "file" then
@@ -258,7 +258,7 @@ local function main(path)
   os.execute(("rm -rf %s && mkdir -p %s"):format(quote(folder), quote(folder)))
   local count, failed = 0, 0
   for _, example in ipairs(read_examples(path)) do
-    local succeeded, output = try(folder, example)
+    local succeeded, output = run_example(folder, example)
     if succeeded ~= nil or output then
       count = count + 1
       failed = failed + (succeeded and 0 or 1)

@@ -1,10 +1,10 @@
 -- Checks that every declaration of a function in a header of core or of the
 -- bindings has a comment: beside it, or above it in the same paragraph, where
--- one comment may speak of a pair.
+-- one comment may describe several functions.
 
 local tree = require("tests.check.tree")
 
--- A prototype of a function, inline ones included, begins in the first column.
+-- Returns whether a line begins a function, which is in the first column.
 local function begins_function(line)
   if not line:find("^[%a_]") or line:find("^typedef") then
     return false

@@ -1,4 +1,4 @@
--- Checks that the documents have what `make docs` generates.
+-- Checks that generated documents are up to date with `make docs`.
 
 local tree = require("tests.check.tree")
 

@@ -1,8 +1,8 @@
--- Checks that the rockspec names the files of the tree: every C source of core
--- and of the bindings, every module of the library, and every module of others
--- that the library requires.
+-- Checks that the rockspec lists every C source of core and of the bindings,
+-- every module of the library, and every other module that the library
+-- requires.
 --
---   lua5.4 tests/check/rockspec.lua --write      writes both lists anew
+--   lua5.4 tests/check/rockspec.lua --write      updates both lists
 
 local tree = require("tests.check.tree")
 
@@ -27,7 +27,7 @@ local function module_name(path)
   return (name:gsub("/init$", ""):gsub("/", "."))
 end
 
----@return string text  of the rockspec with both lists as the tree has them
+---@return string text  of the rockspec with the lists of the tree
 local function rewrite(text)
   local lists = { sources = {}, modules = {} }
   for i, path in ipairs(sources()) do
@@ -49,7 +49,7 @@ local function check_dependencies(text, problems)
     for name in tree.read(path):gmatch("require%(?%s*[\"']([%w_]+)[\"']") do
       local is_listed = text:find(('"%s >='):format(name))
       if name ~= "kadenza" and not is_listed then
-        problems[#problems + 1] = ("%s: requires '%s', which %s does not name")
+        problems[#problems + 1] = ("%s: requires '%s', which %s does not list")
           :format(path, name, PATH)
       end
     end
@@ -67,7 +67,7 @@ end
 
 local problems = {}
 if text ~= wanted then
-  problems[1] = PATH .. ": not the files of the tree; `make format` mends it"
+  problems[1] = PATH .. ": its lists are not up to date: run `make format`"
 end
 check_dependencies(text, problems)
 return problems

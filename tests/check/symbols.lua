@@ -1,6 +1,5 @@
--- Checks what was built: the shared library exports the names of the API and no
--- other, the Lua module only what Lua opens it by, and core keeps no state of
--- its own, so that two nodes share nothing.
+-- Checks the built files: the shared library exports only names of the API, the
+-- Lua module only its luaopen function, and core has no mutable global state.
 --
 -- BUILD names the folder, build/ by default.
 

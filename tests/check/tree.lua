@@ -1,4 +1,4 @@
--- The files of the tree, for the checks: which there are and what they say.
+-- Lists and reads the files of the tree, for the checks.
 --
 --   local tree = require "tests.check.tree"
 --   for _, path in ipairs(tree.files({ "core" }, "[ch]")) do
@@ -18,7 +18,7 @@ function M.run(command)
   return lines
 end
 
----@param folders string[]  those that do not exist are left out
+---@param folders string[]  those that do not exist are ignored
 ---@param extensions string  a Lua pattern, such as "[ch]" or "lua"
 ---@return string[] paths  sorted
 function M.files(folders, extensions)
@@ -84,8 +84,8 @@ function M.lines(path)
   return split(assert(M.read(path), path))
 end
 
--- The end of the comment, string or lone slash that begins at `first`, and
--- whether it is a comment.
+-- Returns the end of the comment, string or single slash that begins at
+-- `first`, and whether it is a comment.
 local function token_end(text, first)
   local opening = text:sub(first, first + 1)
   if opening == "/*" then
@@ -103,7 +103,7 @@ local function token_end(text, first)
   return at, false
 end
 
----The lines of a C file with its comments blanked.
+---Returns the lines of a C file with its comments blanked.
 ---@param path string
 ---@return string[] lines
 function M.code(path)

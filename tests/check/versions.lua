@@ -1,4 +1,4 @@
--- Checks that the header, the change log and a rockspec of a release name the
+-- Checks that the header, the change log and the rockspec of a release have the
 -- same version.
 
 local tree = require("tests.check.tree")
@@ -11,7 +11,7 @@ if not version then
   return { "core/kadenza.h: KAD_VERSION is not of the form 1.2.3" }
 end
 
--- The newest heading of a release; what is not released yet stands above it.
+-- The newest heading of a release, below the changes that are not released.
 local changes = tree.read("CHANGELOG.md") or ""
 local newest = ("\n" .. changes):match("\n## %[?v?(%d+%.%d+%.%d+)")
 if newest ~= version then

@@ -1,8 +1,8 @@
--- Checks that work left to do is an issue and not a note in the source.
+-- Checks that sources contain no notes about work to do.
 
 local tree = require("tests.check.tree")
 
--- Written in two parts, so that this file does not find itself.
+-- In two parts, so that the check does not find this file.
 local NOTES <const> = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X", "HA" .. "CK" }
 
 local FOLDERS <const> = {
