@@ -72,5 +72,5 @@ void kad_hook_push_stats(lua_State *L, const struct kad_hook *hook) {
   }
   lua_setfield(L, -2, "time");
   lua_pushboolean(L, hook->open_until != 0);
-  lua_setfield(L, -2, "suspended");
+  lua_setfield(L, -2, "breaker_open");
 }

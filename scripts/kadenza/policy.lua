@@ -24,7 +24,8 @@ function Stats:__tostring()
     lines[#lines + 1] = string.format("%s calls=%d errors=%d overruns=%d "
       .. "yields=%d preempted=%d slowest_us=%d%s", name, hook.calls,
       hook.errors, hook.overruns, hook.yields, hook.preempted,
-      math.ceil(hook.slowest * 1e6), hook.suspended and " breaker=open" or "")
+      math.ceil(hook.slowest * 1e6),
+      hook.breaker_open and " breaker=open" or "")
   end
   table.sort(lines)
   return table.concat(lines, "; ")
@@ -328,7 +329,7 @@ end
 ---   - `slowest`: running time of the slowest call, in seconds
 ---   - `time`: a histogram of calls under 1, 2, 4 … microseconds; the last
 ---     entry counts all others
----   - `suspended`: whether its circuit breaker is open
+---   - `breaker_open`: whether its circuit breaker is open
 --- - `memory`: bytes that policy files use
 --- - `clamped`: how often a hook returned seconds out of range
 ---@param node kadenza.Node

@@ -68,8 +68,8 @@ local function log_hooks(hooks)
     fields.seconds = ("%.6f"):format(fields.seconds)
     fields.slowest = ("%.6f"):format(fields.slowest)
     fields.time = table.concat(fields.time, ",")
-    fields.suspended = nil
-    fields.breaker = hooks[name].suspended and "open" or "closed"
+    fields.breaker_open = nil
+    fields.breaker = hooks[name].breaker_open and "open" or "closed"
     log.info("statistics of a hook", fields)
   end
 end

@@ -119,7 +119,7 @@ end
 -- scheduler.
 local function add_scheduling(setup, network)
   local threads = setmetatable({}, { __mode = "k" })
-  local waiting = {} -- ticket → task
+  local waiting = {} -- call_id → task
   local ended = make_ended(setup, waiting)
 
   function setup.adopt(thread, runner)
@@ -128,14 +128,14 @@ local function add_scheduling(setup, network)
     threads[thread] = work
   end
 
-  function setup.suspended(thread, ticket, ...)
+  function setup.suspended(thread, call_id, ...)
     local work = threads[thread]
-    waiting[ticket] = work
+    waiting[call_id] = work
     task.suspended(work, ended, ...)
   end
 
-  function setup.cancel(ticket)
-    local work = waiting[ticket]
+  function setup.cancel(call_id)
+    local work = waiting[call_id]
     if work then
       local problem, is_overrun = setup.problem(work.runner)
       if problem then -- add where the hook waits

@@ -52,7 +52,7 @@ local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
 ---@field time integer[]  calls under 1, 2, 4 … microseconds
 ---@field seconds number  running time of all calls
 ---@field slowest number  seconds of the slowest call
----@field suspended integer  nodes whose circuit breaker is open at the end
+---@field breakers_open integer  nodes whose circuit breaker is open at the end
 
 ---@class kadenza.Trial
 ---@field problems kadenza.Problem[]  in the sources
@@ -219,7 +219,7 @@ local function add_cost(cost, hook)
   end
   cost.seconds = cost.seconds + hook.seconds
   cost.slowest = math.max(cost.slowest, hook.slowest)
-  cost.suspended = cost.suspended + (hook.suspended and 1 or 0)
+  cost.breakers_open = cost.breakers_open + (hook.breaker_open and 1 or 0)
   for i, count in ipairs(hook.time) do
     cost.time[i] = (cost.time[i] or 0) + count
   end
@@ -227,7 +227,7 @@ end
 
 local function new_cost(name)
   local cost =
-    { name = name, seconds = 0, slowest = 0, suspended = 0, time = {} }
+    { name = name, seconds = 0, slowest = 0, breakers_open = 0, time = {} }
   for _, counter in ipairs(COUNTERS) do
     cost[counter] = 0
   end
@@ -260,9 +260,9 @@ end
 
 function Trial:warn_of_breakers()
   for _, cost in ipairs(self.report.hooks) do
-    if cost.suspended > 0 then
+    if cost.breakers_open > 0 then
       self:warn("%s: its circuit breaker is open at %d of %d nodes", cost.name,
-        cost.suspended, self.report.nodes)
+        cost.breakers_open, self.report.nodes)
     end
   end
 end

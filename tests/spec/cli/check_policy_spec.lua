@@ -146,7 +146,7 @@ return { types = { odd = {
     local document = check_json(write("deaf.lua", [[
 return { name = "deaf", on_request = function() error("no") end }]]))
     local hook = hook_named(document, "deaf: on_request")
-    assert.is_true(hook.suspended > 0)
+    assert.is_true(hook.breakers_open > 0)
     assert.matches("^deaf: .* its circuit breaker is open at %d+ of %d+ nodes$",
       document.warnings[1])
   end))

@@ -42,11 +42,11 @@ describe("the circuit breaker", function()
       end
       local hook = world.hooks()["policy: note.validate"]
       assert.equal(10, hook.calls)
-      assert.is_true(hook.suspended)
+      assert.is_true(hook.breaker_open)
       assert.is_nil(put("good"))
       kad.sleep(31)
       assert.is_truthy(put("good"))
-      assert.is_false(world.hooks()["policy: note.validate"].suspended)
+      assert.is_false(world.hooks()["policy: note.validate"].breaker_open)
       world.after = function()
         local open = 0
         for _, event in ipairs(world.events) do
@@ -92,7 +92,7 @@ describe("the circuit breaker", function()
         world.node:put(KEY, "x", NOTE)
       end
       local hook = world.hooks()["policy: note.validate"]
-      assert.is_true(hook.suspended)
+      assert.is_true(hook.breaker_open)
       assert.is_true(hook.calls > 50) -- all was well with half of it
       world.after = function()
         assert.matches("memory", failures(world.events)[1])

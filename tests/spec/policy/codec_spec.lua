@@ -270,7 +270,7 @@ describe("a codec", function()
         assert.is_true(hook.errors >= 12)
         assert.equal(hook.calls, hook.errors)
         assert.equal(hook.errors, world.node:stats().dropped_malformed)
-        assert.is_false(hook.suspended) -- no breaker: it would be deaf
+        assert.is_false(hook.breaker_open) -- no breaker: it would be deaf
         world.after = function()
           local said = policies.failures(world.events)
           assert.is_truthy(said[1]:find(case[2], 1, true), said[1])
