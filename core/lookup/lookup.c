@@ -185,7 +185,8 @@ static void take_error(struct kad_node *node, struct kad_lookup *lookup,
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct kad_lookup *lookup = query->owner;
+  struct kad_lookup *lookup =
+      kad_container_of(query->owner, struct kad_lookup, queries);
   struct kad_candidate *candidate = asked(lookup, query);
   lookup->unanswered -= event != KAD_QUERY_SOFT;
   if (lookup->finished) {
@@ -229,7 +230,7 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.want4 = config->family == 4;
   message.want6 = config->family == 6;
   int error = kad_rpc_send(node, &candidate->contact, &message, take_event,
-                           lookup, &query);
+                           &lookup->queries, &query);
   if (error != 0) {
     lookup->error = error;
     return error;
@@ -413,9 +414,7 @@ void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
 }
 
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
-  if (lookup->unanswered > 0) {
-    kad_rpc_disown(node, lookup);
-  }
+  kad_rpc_disown(&lookup->queries);
   kad_timer_cancel(node, &lookup->deadline);
   kad_timer_cancel(node, &lookup->ending);
   kad_paths_deinit(&lookup->paths, &node->env.allocator);

@@ -65,6 +65,7 @@ struct kad_lookup_config {
 
 struct kad_lookup {
   struct kad_lookup_config config;
+  struct kad_query_owner queries;
   struct kad_timer deadline;
   struct kad_timer ending; /* tells `done` from the heap, not from a handler */
   struct kad_step *steps;

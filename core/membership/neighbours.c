@@ -257,8 +257,7 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.method = KAD_METHOD_FIND_NODE;
   message.has_target = true;
   message.target = node->config.id;
-  if (kad_rpc_send(node, contact, &message, take_event, node->neighbours,
-                   NULL) == 0) {
+  if (kad_rpc_send(node, contact, &message, take_event, NULL, NULL) == 0) {
     node->stats.neighbour_checks++;
   }
 }

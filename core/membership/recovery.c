@@ -119,8 +119,7 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.want6 = contact->address.family == 6;
   recovery_of(node)->free_at = kad_time_add(
       kad_node_now(node), kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS));
-  if (kad_rpc_send(node, contact, &message, take_event, recovery_of(node),
-                   NULL) == 0) {
+  if (kad_rpc_send(node, contact, &message, take_event, NULL, NULL) == 0) {
     node->stats.reconnect_probes++;
   }
 }

@@ -117,8 +117,7 @@ static struct kad_query *ping(struct kad_node *node,
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_PING;
-  if (kad_rpc_send(node, contact, &message, verified, &node->verification,
-                   &query) == 0) {
+  if (kad_rpc_send(node, contact, &message, verified, NULL, &query) == 0) {
     *slot = contact->address;
     node->verification.count++;
   }

@@ -23,7 +23,7 @@ static struct direct *direct_of(struct kad_operation *op) {
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct direct *direct = query->owner;
+  struct direct *direct = direct_of(kad_operation_of_query(query));
   switch (event) {
   case KAD_QUERY_SOFT:
     return;
@@ -54,7 +54,7 @@ static void start_direct(struct kad_node *node, struct kad_operation *op) {
       (struct kad_slice){.data = direct->args, .len = direct->args_len};
   message.method = direct->name_len > 0 ? KAD_METHOD_CUSTOM : KAD_METHOD_PING;
   int error =
-      kad_rpc_send(node, &direct->to, &message, take_event, direct, NULL);
+      kad_rpc_send(node, &direct->to, &message, take_event, &op->queries, NULL);
   if (error != 0) {
     kad_operation_end(node, op, error);
   }

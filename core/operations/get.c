@@ -173,7 +173,8 @@ static void take_page(struct kad_node *node, struct get *get,
   message.target = get->op.target;
   message.type = get->op.type;
   message.skip = seen;
-  if (kad_rpc_send(node, page->from, &message, page_event, get, &query) == 0) {
+  if (kad_rpc_send(node, page->from, &message, page_event, &get->op.queries,
+                   &query) == 0) {
     query->tag = page->giver << GIVER_SHIFT | seen;
     get->pages_open++;
   }
@@ -182,7 +183,7 @@ static void take_page(struct kad_node *node, struct get *get,
 static void page_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct get *get = query->owner;
+  struct get *get = get_of(kad_operation_of_query(query));
   if (event == KAD_QUERY_SOFT || get->op.state != KAD_OPERATION_RUNNING) {
     return;
   }

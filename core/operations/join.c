@@ -47,7 +47,8 @@ static void ping(struct kad_node *node, struct join *join, uint32_t place) {
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_PING;
   known->tries++;
-  if (kad_rpc_send(node, &contact, &message, ping_event, join, &query) == 0) {
+  if (kad_rpc_send(node, &contact, &message, ping_event, &join->op.queries,
+                   &query) == 0) {
     query->tag = place;
     join->open++;
     if (known->tries == 1 && place < PINGS_MAX) {
@@ -132,7 +133,7 @@ static void look_up_from(struct kad_node *node, struct join *join,
 static void ping_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct join *join = query->owner;
+  struct join *join = join_of(kad_operation_of_query(query));
   (void)message;
   if (join->op.state != KAD_OPERATION_RUNNING) {
     return;

@@ -31,7 +31,7 @@ static void free_op(struct kad_node *node, struct kad_operation *op) {
   if (op->kind->stop != NULL) {
     op->kind->stop(node, op);
   }
-  kad_rpc_disown(node, op);
+  kad_rpc_disown(&op->queries);
   for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_free(node, op->lookups[i]);
@@ -453,7 +453,7 @@ int kad_node_cancel(struct kad_node *node, kad_operation_id operation) {
   if (op == NULL || op->state == KAD_OPERATION_ENDING) {
     return KAD_ENOTFOUND;
   }
-  kad_rpc_disown(node, op);
+  kad_rpc_disown(&op->queries);
   kad_operation_end(node, op, KAD_ECANCELED);
   return 0;
 }

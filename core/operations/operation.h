@@ -59,6 +59,7 @@ struct kad_operation {
   const struct kad_operation_kind *kind;
   enum kad_operation_state state;
   kad_operation_id name;
+  struct kad_query_owner queries;
   kad_done_fn done;
   void *data;
   kad_time_ms started_at;
@@ -86,6 +87,12 @@ struct kad_operation {
   uint32_t stored;
   uint32_t holders;
 };
+
+/* Returns the operation that owns `query`. */
+static inline struct kad_operation *kad_operation_of_query(
+    const struct kad_query *query) {
+  return kad_container_of(query->owner, struct kad_operation, queries);
+}
 
 /* The operations of a node. */
 struct kad_operations {

@@ -24,6 +24,7 @@ struct point {
 
 struct kad_sybil_search {
   struct kad_operation *op;
+  struct kad_query_owner queries;
   struct point points[KAD_OPERATION_FAMILIES * KAD_SYBIL_SEARCH_POINTS];
   size_t count;
   uint32_t searching; /* lookups under way */
@@ -116,7 +117,8 @@ static struct kad_lookup *any_lookup(const struct kad_operation *op) {
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct kad_sybil_search *region = query->owner;
+  struct kad_sybil_search *region =
+      kad_container_of(query->owner, struct kad_sybil_search, queries);
   struct kad_operation *op = region->op;
   if (event == KAD_QUERY_SOFT) {
     return;
@@ -138,7 +140,8 @@ static void ask(struct kad_node *node, struct kad_sybil_search *region,
   message.target = op->target;
   message.type = op->type;
   message.skip = op->skip;
-  if (kad_rpc_send(node, contact, &message, take_event, region, NULL) == 0) {
+  if (kad_rpc_send(node, contact, &message, take_event, &region->queries,
+                   NULL) == 0) {
     region->asking++;
     region->messages++;
   }
@@ -300,7 +303,7 @@ void kad_sybil_search_free(struct kad_node *node, struct kad_operation *op) {
   if (region == NULL) {
     return;
   }
-  kad_rpc_disown(node, region);
+  kad_rpc_disown(&region->queries);
   for (size_t i = 0; i < region->count; i++) {
     kad_lookup_free(node, region->points[i].lookup);
   }

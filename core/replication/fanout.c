@@ -26,7 +26,7 @@ static bool transmit(struct kad_node *node, struct kad_fanout *fanout,
   int error = replica->query != NULL
                   ? kad_rpc_resend(node, replica->query, &message)
                   : kad_rpc_send(node, &replica->contact, &message, take_event,
-                                 fanout, &replica->query);
+                                 &fanout->queries, &replica->query);
   if (error != 0) {
     return false;
   }
@@ -161,7 +161,8 @@ static void go_on(struct kad_node *node, struct kad_timer *timer) {
 static void take_event(struct kad_node *node, struct kad_query *query,
                        enum kad_query_event event,
                        const struct kad_message *message) {
-  struct kad_fanout *fanout = query->owner;
+  struct kad_fanout *fanout =
+      kad_container_of(query->owner, struct kad_fanout, queries);
   struct kad_replica *replica = &fanout->replicas[query->tag];
   if (event == KAD_QUERY_SOFT) {
     if (replica->tries < KAD_REPLICA_TRIES) {
@@ -223,7 +224,7 @@ void kad_fanout_end(struct kad_node *node, struct kad_fanout *fanout) {
   if (fanout->replicas == NULL) {
     return;
   }
-  kad_rpc_disown(node, fanout);
+  kad_rpc_disown(&fanout->queries);
   kad_timer_cancel(node, &fanout->timer);
   KAD_ARRAY_FREE(&node->env.allocator, &fanout->replicas, &fanout->cap);
   fanout->count = 0;

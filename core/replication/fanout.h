@@ -63,6 +63,7 @@ struct kad_fanout_kind {
  * replicas. */
 struct kad_fanout {
   const struct kad_fanout_kind *kind;
+  struct kad_query_owner queries;
   struct kad_id target;
   struct kad_replica *replicas; /* of each group, closest first */
   size_t count;

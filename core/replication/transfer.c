@@ -136,12 +136,12 @@ static bool send_store(struct kad_node *node, struct kad_transfer *transfer) {
       (struct kad_slice){.data = transfer->token, .len = transfer->token_len};
   message.why = kad_slice_of("handoff");
   int error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
-                           transfer, NULL);
+                           &transfer->queries, NULL);
   if (error == KAD_ETOOBIG && message.record_count > 1) {
     message.record_count = 1;
     transfer->sent_count = 1;
     error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
-                         transfer, NULL);
+                         &transfer->queries, NULL);
   }
   return error == 0;
 }
@@ -155,7 +155,8 @@ static void wait_for_budget(struct kad_node *node,
 static void on_store_event(struct kad_node *node, struct kad_query *query,
                            enum kad_query_event event,
                            const struct kad_message *message) {
-  struct kad_transfer *transfer = query->owner;
+  struct kad_transfer *transfer =
+      kad_container_of(query->owner, struct kad_transfer, queries);
   switch (event) {
   case KAD_QUERY_SOFT:
     return;
@@ -198,8 +199,8 @@ static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
   message.has_target = true;
   message.target = record.key;
   message.type = record.type;
-  return kad_rpc_send(node, &transfer->to, &message, on_find_event, transfer,
-                      NULL) == 0;
+  return kad_rpc_send(node, &transfer->to, &message, on_find_event,
+                      &transfer->queries, NULL) == 0;
 }
 
 static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
@@ -221,7 +222,8 @@ static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
 static void on_find_event(struct kad_node *node, struct kad_query *query,
                           enum kad_query_event event,
                           const struct kad_message *message) {
-  struct kad_transfer *transfer = query->owner;
+  struct kad_transfer *transfer =
+      kad_container_of(query->owner, struct kad_transfer, queries);
   switch (event) {
   case KAD_QUERY_SOFT:
     return;
@@ -294,7 +296,7 @@ void kad_transfer_stop_all(struct kad_node *node) {
   while (transfers->first != NULL) {
     struct kad_transfer *transfer = transfers->first;
     transfers->first = transfer->next;
-    kad_rpc_disown(node, transfer);
+    kad_rpc_disown(&transfer->queries);
     free_transfer(node, transfer);
   }
   transfers->count = 0;

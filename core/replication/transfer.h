@@ -12,6 +12,7 @@
 
 #include "kadenza_codec.h"
 #include "records/store.h"
+#include "rpc/rpc.h"
 
 enum {
   KAD_TRANSFER_TRIES = 3 /* of one query */
@@ -38,6 +39,7 @@ typedef void (*kad_checked_fn)(struct kad_node *node, kad_record_handle handle,
 
 struct kad_transfer {
   struct kad_transfer *next;
+  struct kad_query_owner queries;
   kad_transfer_fn handler;
   kad_checked_fn checked; /* not NULL: only checks what the contact holds */
   struct kad_contact to;

@@ -31,7 +31,32 @@ static struct kad_query *find_query(const struct kad_node *node,
                        : NULL;
 }
 
+/* Adds `query` to the list of its owner, if it has one. */
+static void link_to_owner(struct kad_query *query) {
+  if (query->owner == NULL) {
+    return;
+  }
+  query->next = query->owner->first;
+  query->link = &query->owner->first;
+  if (query->next != NULL) {
+    query->next->link = &query->next;
+  }
+  query->owner->first = query;
+}
+
+static void unlink_from_owner(struct kad_query *query) {
+  if (query->link == NULL) {
+    return;
+  }
+  *query->link = query->next;
+  if (query->next != NULL) {
+    query->next->link = query->link;
+  }
+  query->link = NULL;
+}
+
 static void end_query(struct kad_node *node, struct kad_query *query) {
+  unlink_from_owner(query);
   kad_timer_cancel(node, &query->timer);
   kad_map_remove(&node->rpc.pending, &query->entry);
 }
@@ -153,8 +178,8 @@ static void set_timeouts(struct kad_node *node, struct kad_query *query,
 }
 
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
-                 struct kad_message *message, kad_query_fn handler, void *owner,
-                 struct kad_query **query) {
+                 struct kad_message *message, kad_query_fn handler,
+                 struct kad_query_owner *owner, struct kad_query **query) {
   struct kad_table *table = kad_node_table(node, to->address.family);
   if (table == NULL) {
     return KAD_EFAMILY;
@@ -177,6 +202,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
     free_query(node, made);
     return error;
   }
+  link_to_owner(made);
   error = transmit(node, made, message);
   if (error != 0) {
     end_query(node, made);
@@ -213,28 +239,21 @@ void kad_rpc_cancel(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-static void tell_nobody(struct kad_node *node, struct kad_query *query,
-                        enum kad_query_event event,
-                        const struct kad_message *message) {
+static void ignore_event(struct kad_node *node, struct kad_query *query,
+                         enum kad_query_event event,
+                         const struct kad_message *message) {
   (void)node;
   (void)query;
   (void)event;
   (void)message;
 }
 
-void kad_rpc_disown(struct kad_node *node, const void *owner) {
-  const struct kad_map *map = &node->rpc.pending;
-  for (size_t i = 0; i < map->bucket_count; i++) {
-    struct kad_map_entry *entry = map->buckets[i];
-    while (entry != NULL) {
-      struct kad_query *query =
-          kad_container_of(entry, struct kad_query, entry);
-      entry = entry->next;
-      if (query->owner == owner) {
-        query->owner = NULL;
-        query->handler = tell_nobody;
-      }
-    }
+void kad_rpc_disown(struct kad_query_owner *owner) {
+  while (owner->first != NULL) {
+    struct kad_query *query = owner->first;
+    unlink_from_owner(query);
+    query->owner = NULL;
+    query->handler = ignore_event;
   }
 }
 

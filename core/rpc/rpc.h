@@ -22,6 +22,7 @@ enum kad_query_event {
 };
 
 struct kad_query;
+struct kad_query_owner;
 
 /* Told what becomes of a query: SOFT, at most once for each time it was sent,
  * then one of the others, after which the query is gone. `message` is NULL but
@@ -42,8 +43,16 @@ struct kad_query {
   kad_time_ms sent_at;
   kad_time_ms hard_at;
   kad_query_fn handler;
-  void *owner;  /* the handler's */
-  uint32_t tag; /* the handler's */
+  struct kad_query_owner *owner; /* or NULL */
+  struct kad_query *next;        /* of the owner's */
+  struct kad_query **link;       /* the pointer to this one in that list */
+  uint32_t tag;                  /* the handler's */
+};
+
+/* The queries of an owner, embedded in its struct; a handler finds that by
+ * kad_container_of(query->owner, …). Zero-initialised there are none. */
+struct kad_query_owner {
+  struct kad_query *first;
 };
 
 /* A smoothed round-trip time, as RFC 6298 has it. */
@@ -77,7 +86,8 @@ bool kad_rpc_is_named(const struct kad_contact *contact);
 KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 const struct kad_contact *to,
                                 struct kad_message *message,
-                                kad_query_fn handler, void *owner,
+                                kad_query_fn handler,
+                                struct kad_query_owner *owner,
                                 struct kad_query **query);
 
 /* Sends `message`, which says the same as before, once more as `query`: whoever
@@ -90,9 +100,10 @@ KAD_MUST_CHECK int kad_rpc_resend(struct kad_node *node,
 /* Gives up a query; nobody is told. */
 void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);
 
-/* Lets every query of `owner` go on without it: nobody is told, but what
- * becomes of them still counts for the tables. */
-void kad_rpc_disown(struct kad_node *node, const void *owner);
+/* Separates the queries of `owner` from it: they go on, and what becomes of
+ * them still counts for the tables, but no handler is called. The struct of the
+ * owner may be freed then. */
+void kad_rpc_disown(struct kad_query_owner *owner);
 
 /* Matches a reply or error with its query, and tells the handler. */
 void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
