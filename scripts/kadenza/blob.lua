@@ -7,11 +7,10 @@
 --       local same = assert(blob.get(net.nodes[9], root))
 --     end)
 --
--- A chunk is a record whose key is the hash of its value, so that nobody can
--- pass off another one for it. The chunk of the root, by whose key a blob is
--- named, says how long the blob is, and with that how many chunks there are and
--- what each has to look like. Whatever a stranger publishes, a reader never
--- fetches more than the length that he has agreed to, `max_size`.
+-- A chunk is a record whose key is the hash of its value, so that it cannot be
+-- forged. The key of the root chunk names the blob. The root contains the
+-- length of the blob, from which the number and the form of all chunks follow.
+-- A reader never fetches more than `max_size` bytes, whatever others publish.
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
@@ -20,10 +19,10 @@ local tree = require("kadenza.blob.tree")
 
 local M = {}
 
---- Bytes of a blob at most, unless `max_size` says otherwise.
+--- Default of `max_size`, in bytes.
 M.MAX_SIZE = 16 * 1024 * 1024
 
-local MAX_MISSING <const> = 64 -- then `get` gives up
+local MAX_MISSING <const> = 64 -- chunks after which `get` fails
 local MAX_LIFE <const> = 2592000 -- seconds: 30 days
 
 local OPTIONS <const> = {
@@ -68,17 +67,16 @@ local function make_type(options)
   }
 end
 
---- Returns the type of records that blobs are made of, for the `types` of a
---- policy, where it has to be called `chunk`. Whoever holds a chunk republishes
---- it now and then, and forgets it `ttl` seconds after it was put last.
----@param options? { ttl?: integer, republish?: integer }  seconds: a day, an
----  hour
+--- Makes the type of chunks, for the `types` of a policy, where its name must
+--- be `chunk`. A holder republishes a chunk every `republish` seconds (an
+--- hour), and drops it `ttl` seconds (a day) after the last put.
+---@param options? { ttl?: integer, republish?: integer }
 ---@return kadenza.Type type
 function M.chunk(options)
   return make_type(check.with_defaults(options, 2, TYPE_OPTIONS))
 end
 
---- Returns a policy that does nothing but hold chunks.
+--- Makes a policy that only holds chunks.
 ---@param options? { ttl?: integer, republish?: integer }
 ---@return kadenza.Policy policy
 function M.policy(options)
@@ -88,15 +86,15 @@ end
 
 ---------------------------------------------------------------- writing --
 
--- What is being put. Its workers take chunk after chunk; the first that cannot
--- be stored ends them all.
+-- A put in progress. Its workers store one chunk after the other; the first
+-- chunk that cannot be stored ends all of them.
 local Writer = {}
 Writer.__index = Writer
 
 function Writer:store(chunk)
   local options = { type = "chunk", ttl = self.options.ttl }
   local info, message, code, details =
-    reader.persist(self.node, self.options.attempts, function()
+    reader.retry(self.node, self.options.attempts, function()
       return self.node:put(chunk.key, chunk.value, options)
     end)
   if info then
@@ -124,7 +122,7 @@ function Writer:work()
   end
 end
 
--- Stores the chunks up to `last`.
+-- Stores the chunks up to number `last`.
 function Writer:run(last)
   self.last = last
   local workers = {}
@@ -136,7 +134,7 @@ function Writer:run(last)
   kad.all(workers)
 end
 
-local function report_failure(writer, root)
+local function put_failure(writer, root)
   local failure = writer.failure
   return nil, string.format("%d of %d chunks are stored: %s", writer.done,
     #writer.chunks, failure.message), failure.code,
@@ -144,19 +142,19 @@ local function report_failure(writer, root)
       stored = writer.stored }
 end
 
---- Stores bytes, up to `max_size` of them. Returns the key of the root, with
---- which `get` finds them, and details: `size` in bytes, `chunks`, and `nodes`,
---- the number of nodes that took the chunk that the fewest took. When it fails,
---- pass the `stored` of the details back as an option to go on from there. To
---- keep a blob longer than its `ttl`, put it again.
+--- Stores bytes, at most `max_size`. Returns the key of the root, for `get`,
+--- and details: `size` in bytes, `chunks`, and `nodes`, the smallest number of
+--- nodes that accepted a chunk. To continue after a failure, pass `stored` of
+--- its details as an option. Put a blob again before its `ttl` has passed to
+--- keep it.
 ---@async
 ---@param node kadenza.Node  whose policies have the type `chunk`
 ---@param bytes string
 ---@param options? { parallel?: integer, attempts?: integer, ttl?: integer,
 ---  max_size?: integer, stored?: table<string, true>,
 ---  on_progress?: fun(done: integer, total: integer) }  chunks at a time, 8;
----  tries of each, 3; `stored` is filled with the keys of what is stored;
----  on_progress is told chunks
+---  attempts for each, 3; `stored` receives the keys of stored chunks;
+---  on_progress gets numbers of chunks
 ---@return string? root
 ---@return table|string details
 ---@return kadenza.Code? code
@@ -170,30 +168,30 @@ function M.put(node, bytes, options)
       #bytes, checked.max_size), "KAD_ETOOBIG", { size = #bytes }
   end
   local chunks, root = tree.build(bytes, node:id_bits() // 8, function()
-    kad.sleep(0) -- others have their turn
+    kad.sleep(0) -- let other tasks run
   end)
   local writer = setmetatable({ node = node, options = checked,
     chunks = chunks, stored = checked.stored or {}, next = 1, done = 0 },
     Writer)
   writer:run(#chunks - 1)
   if not writer.failure then
-    writer:run(#chunks) -- the root comes last: whoever finds it finds all
+    writer:run(#chunks) -- the root last: if it is found, all chunks are stored
   end
   if writer.failure then
-    return report_failure(writer, root)
+    return put_failure(writer, root)
   end
   return root, { size = #bytes, chunks = #chunks, nodes = writer.least }
 end
 
 ---------------------------------------------------------------- reading --
 
---- Opens a blob for reading in order, from the byte `offset` on, 0 unless it
---- is given. Fetches its root.
+--- Opens a blob for reading in order from the byte `offset` (0) on, and fetches
+--- its root.
 ---@async
 ---@param node kadenza.Node  whose policies have the type `chunk`
 ---@param root string
 ---@param options? { offset?: integer, parallel?: integer, attempts?: integer,
----  max_size?: integer, cache?: table<string, string> }  as of `get`
+---  max_size?: integer, cache?: table<string, string> }  see `get`
 ---@return kadenza.blob.Reader? opened
 ---@return string? message
 ---@return kadenza.Code? code
@@ -205,8 +203,8 @@ function M.open(node, root, options)
   return reader.open(node, root, checked)
 end
 
--- Reads all that can be had: its parts, how many bytes, and what is missing; or
--- nil and what a reader returns for a tree that is malformed.
+-- Reads all chunks that are found. Returns their bytes, the number of these,
+-- and a list of missing chunks; or nil and the failure of a malformed tree.
 local function read_all(opened, on_progress)
   local parts, got, gaps = {}, 0, {}
   repeat
@@ -226,18 +224,19 @@ local function read_all(opened, on_progress)
   return parts, got, gaps
 end
 
---- Fetches a blob, chunks in parallel, each verified. Returns its bytes. If
---- some cannot be had, returns nil, message, code and details: `missing`, a
---- list of { key, offset, length, code }, at most 64. What has been fetched is
---- in `cache`, key → chunk: pass the same table again to go on, also after a
---- cancel. It is verified when it is used, so that it may come from a disk.
+--- Fetches the bytes of a blob: several chunks at a time, each verified. If
+--- chunks are missing, returns nil, message, code and details: `missing` is a
+--- list of { key, offset, length, code }, at most 64. `cache`, key → chunk,
+--- receives the chunks that are fetched: pass the same table again to continue
+--- after a failure or a cancel. Cached chunks are verified when they are used,
+--- so a cache may be loaded from a disk.
 ---@async
 ---@param node kadenza.Node  whose policies have the type `chunk`
 ---@param root string
 ---@param options? { parallel?: integer, attempts?: integer,
 ---  max_size?: integer, cache?: table<string, string>,
 ---  on_progress?: fun(done: integer, total: integer) }  chunks at a time, 8;
----  tries of each, 3; 16 MiB; on_progress is told bytes
+---  attempts for each, 3; 16 MiB; on_progress gets numbers of bytes
 ---@return string? bytes
 ---@return string? message
 ---@return kadenza.Code? code

@@ -1,5 +1,5 @@
---- Publish and subscribe: whoever has subscribed to a key is told of what is
---- new under it.
+--- Publish and subscribe: a subscriber of a key gets the events published under
+--- it.
 --
 --     local pubsub = require("kadenza.pubsub")
 --     local hub = pubsub.new()
@@ -12,13 +12,13 @@
 --     end)
 --
 -- An event is a record, stored at the nodes closest to its key. A subscriber
--- registers at the same nodes, and each pushes what it comes to hold. Of the
--- eight copies that a subscriber gets, its node hands on one. It renews its
--- registrations in time, moves them to the nodes that are closest by then, and
--- looks for events that it has missed.
+-- registers at the same nodes, its holders, and each pushes the records that it
+-- stores. The subscriber gets eight copies of an event and delivers one. It
+-- renews its registrations in time, moves them to the nodes that are closest by
+-- then, and looks up events that it has missed.
 --
--- A hub has a type of records and the custom queries NAME_subscribe,
--- NAME_cancel and NAME_push, where NAME is that of the hub and of the type.
+-- A hub has a record type and the custom queries NAME_subscribe, NAME_cancel
+-- and NAME_push; NAME is that of the hub and of the type.
 
 local board = require("kadenza.pubsub.board")
 local check = require("kadenza.check")
@@ -29,7 +29,7 @@ local kad = require("kadenza")
 local M = {}
 
 local NONCE <const> = 8 -- bytes before the value of an event
-local MAX_VALUE <const> = 900 -- bytes of a record that fit a push
+local MAX_VALUE <const> = 900 -- bytes of a record that fits in a push
 local SWEEP_SECONDS <const> = 30
 local NOT_SUBSCRIBED <const> = 201
 
@@ -52,9 +52,9 @@ Hub.__name = "kadenza.pubsub.Hub"
 
 ------------------------------------------------------------------- hubs --
 
--- The type of hubs that are given none: any value, behind a nonce, so that the
--- same value may be published twice.
-local function own_type()
+-- Returns the default type of a hub: any value behind a nonce, so that the same
+-- value may be published twice.
+local function default_type()
   return {
     max_size = MAX_VALUE,
     max_values = 32,
@@ -80,25 +80,24 @@ local function without_nonce(value)
   return value:sub(NONCE + 1)
 end
 
-local function whole(value)
+local function unchanged(value)
   return value
 end
 
---- Makes a hub. Nodes that are to understand each other need the same `name`
---- and type. One hub may serve several nodes of a program.
----@param options? { name?: string, type?: kadenza.Type, ttl?: integer,
----  width?: integer, max_subscribers?: integer, max_topic?: integer,
----  max_subnet?: integer, rate?: number }  name: "event"; type: rules for the
----  records, values of up to 892 bytes unless it is given; ttl: seconds that a
----  subscription lasts, 600; width: nodes to subscribe at, 8; subscribers that
----  a node keeps, 1000, of one key, 200, and of one /24 or /64, 64; pushes that
----  it sends a second, 100
+--- Makes a hub. All nodes need a hub with the same `name` and type. A hub may
+--- serve several nodes of a program.
+---@param options? { name?: string, type?: kadenza.Type, ttl?: integer, width?:
+---  integer, max_subscribers?: integer, max_topic?: integer, max_subnet?:
+---  integer, rate?: number }  name: "event"; type: of the records, by default
+---  any value of at most 892 bytes; ttl: seconds until a subscription expires,
+---  600; width: holders to subscribe at, 8; largest numbers of subscribers at a
+---  holder, 1000, of a key, 200, and of a /24 or /64, 64; pushes a second, 100
 ---@return kadenza.pubsub.Hub hub
 function M.new(options)
   local checked = check.with_defaults(options, 2, OPTIONS)
   check_hub(checked)
   local given = {}
-  for name, value in pairs(checked.type or own_type()) do
+  for name, value in pairs(checked.type or default_type()) do
     given[name] = value
   end
   given.max_size = given.max_size or MAX_VALUE
@@ -106,13 +105,13 @@ function M.new(options)
     options = checked,
     type = given,
     wraps = checked.type == nil,
-    decode = checked.type and whole or without_nonce,
-    -- What the hub does for each node; it goes with the node.
+    decode = checked.type and unchanged or without_nonce,
+    -- Node → state of the hub there.
     nodes = setmetatable({}, { __mode = "k" }),
   }, Hub)
 end
 
--- Returns what the hub keeps for a node.
+-- Returns the state of the hub at a node.
 local function state_of(hub, node)
   local state = hub.nodes[node]
   if not state then
@@ -130,7 +129,7 @@ end
 
 ----------------------------------------------------------------- policy --
 
--- Tells whether a record that was pushed keeps the rules of the type.
+-- Tells whether a pushed record keeps the rules of the type.
 local function is_valid(hub, record, ctx)
   local rules = hub.type
   if #record.value > rules.max_size
@@ -144,7 +143,7 @@ local function is_valid(hub, record, ctx)
     from = ctx.from, reason = "get" }) == true
 end
 
-local function receive(hub, request, ctx)
+local function receive_push(hub, request, ctx)
   local args = request.args
   local found = state_of(hub, ctx.node).feeds[args.topic or false]
   if not found or not found:receive(args, function(record)
@@ -155,7 +154,7 @@ local function receive(hub, request, ctx)
   return {}
 end
 
-local function queries_of(hub)
+local function make_queries(hub)
   local name = hub.options.name
   return {
     [name .. "_subscribe"] = function(request, ctx)
@@ -165,43 +164,45 @@ local function queries_of(hub)
       return state_of(hub, ctx.node).board:cancel(request, ctx)
     end,
     [name .. "_push"] = function(request, ctx)
-      return receive(hub, request, ctx)
+      return receive_push(hub, request, ctx)
     end,
   }
 end
 
--- What is stored here is new to our own subscriptions, too.
-local function note_stored(hub, record, ctx)
+-- Delivers a record that the node has stored to its subscribers, here and
+-- elsewhere.
+local function deliver_stored(hub, record, ctx)
   if record.type ~= hub.options.name then
     return
   end
   local state = state_of(hub, ctx.node)
   local found = state.feeds[record.key]
   if found then
-    found:hold(record)
+    found:deliver_stored(record)
   end
   state.board:announce(record)
 end
 
--- What runs as policies stop belongs to no task, and can begin nothing.
+-- Closes the feeds of a node. Policies that stop cannot send: holders notice it
+-- at their next push.
 local function stop(hub, node)
   local state = hub.nodes[node]
   if state then
-    local open = {}
-    for _, one in pairs(state.feeds) do
-      open[#open + 1] = one
+    local feeds = {}
+    for _, open in pairs(state.feeds) do
+      feeds[#feeds + 1] = open
     end
-    for _, one in ipairs(open) do
-      one:close(true)
+    for _, open in ipairs(feeds) do
+      open:close(true)
     end
     state.board:stop()
   end
 end
 
--- Adds the entries of one table to another; both may not have the same.
-local function merge(what, into, more)
+-- Returns a table with the entries of both; raises for a common name.
+local function merge(what, given, more)
   local merged = {}
-  for name, value in pairs(into or {}) do
+  for name, value in pairs(given or {}) do
     merged[name] = value
   end
   for name, value in pairs(more) do
@@ -213,17 +214,17 @@ local function merge(what, into, more)
   return merged
 end
 
--- Returns a function that calls both.
-local function both(first, second)
+-- Returns a function that calls both functions.
+local function chain(first, second)
   return second and function(...)
     first(...)
     return second(...)
   end or first
 end
 
--- Adds what takes the subscribers along in a reload, unless the policy has a
--- state of its own.
-local function add_state(hub, made)
+-- Adds hooks that keep the subscribers in a reload, unless the policy has its
+-- own.
+local function add_migration(hub, made)
   if not made.save and not made.restore then
     function made.save(node)
       return hub:save(node)
@@ -234,9 +235,9 @@ local function add_state(hub, made)
   end
 end
 
---- Returns a policy with what the hub needs, or a copy of yours with that
---- added. Raises when yours has the hub's type or queries already. If yours has
---- `save` or `restore`, let them call those of the hub.
+--- Returns a policy with the type, queries and hooks of the hub, or a copy of
+--- `policy` with these added. Raises if `policy` has the type or the queries.
+--- If it has `save` or `restore`, they must call those of the hub.
 ---@param policy? kadenza.Policy
 ---@return kadenza.Policy policy
 function Hub:policy(policy)
@@ -248,7 +249,7 @@ function Hub:policy(policy)
     made[key] = value
   end
   made.types = merge("types", made.types, { [self.options.name] = self.type })
-  made.rpc = merge("rpc", made.rpc, queries_of(self))
+  made.rpc = merge("rpc", made.rpc, make_queries(self))
   made.every = table.move(made.every or {}, 1, #(made.every or {}), 1, {})
   table.insert(made.every, {
     seconds = SWEEP_SECONDS,
@@ -256,17 +257,17 @@ function Hub:policy(policy)
       state_of(self, node).board:sweep()
     end,
   })
-  made.on_store = both(function(record, ctx)
-    note_stored(self, record, ctx)
+  made.on_store = chain(function(record, ctx)
+    deliver_stored(self, record, ctx)
   end, made.on_store)
-  made.on_stop = both(function(node)
+  made.on_stop = chain(function(node)
     stop(self, node)
   end, made.on_stop)
-  add_state(self, made)
+  add_migration(self, made)
   return made
 end
 
---- Returns the subscribers that a node keeps, for `save` of a policy.
+--- Returns the subscribers at a node, for `save` of a policy.
 ---@param node kadenza.Node
 ---@return table saved  plain values
 function Hub:save(node)
@@ -274,7 +275,7 @@ function Hub:save(node)
   return state_of(self, node).board:save()
 end
 
---- Gives a node the subscribers that `save` has returned.
+--- Adds the subscribers that `save` has returned to a node.
 ---@param node kadenza.Node
 ---@param saved table
 function Hub:restore(node, saved)
@@ -298,18 +299,19 @@ local function feed_of(hub, node, key)
   return found
 end
 
-local Undo = {}
-Undo.__close = function(guard)
+-- Cancels a subscription, unless it is taken out before.
+local CancelGuard = {}
+CancelGuard.__close = function(guard)
   if guard.subscription then
     guard.subscription:cancel()
   end
 end
 
---- Calls `fn(value, record)` for what is published under a key from now on,
---- and with `replay` for what is held there. Each event comes once, in no
---- certain order; `fn` may wait, and is called for one after the other. Waits
---- until the nodes closest to the key have taken the subscription, or could
---- not: then it tries again by itself. The node has to run the hub's policy, in
+--- Calls `fn(value, record)` for each event that is published under a key from
+--- now on, and with `replay` for those stored there. Each event is delivered
+--- once, in any order. `fn` may wait; calls do not overlap. Returns when the
+--- nodes closest to the key have accepted or rejected the subscription;
+--- rejected ones are tried again later. The node must run the hub's policy in
 --- the same Lua state.
 ---@async
 ---@param node kadenza.Node
@@ -324,7 +326,7 @@ function Hub:subscribe(node, key, fn, options)
   local checked = check.with_defaults(options, 2, SUBSCRIBE_OPTIONS)
   local found = feed_of(self, node, key)
   local guard <close> =
-    setmetatable({ subscription = found:add(fn) }, Undo)
+    setmetatable({ subscription = found:add(fn) }, CancelGuard)
   if not found.renewal or checked.replay then
     found:renew(not checked.replay,
       checked.replay and guard.subscription or nil)
@@ -335,12 +337,12 @@ function Hub:subscribe(node, key, fn, options)
   return subscription
 end
 
---- Publishes a value: stores it under a key. Returns what `node:put` does.
+--- Publishes an event: stores a value under a key by `node:put`.
 ---@async
 ---@param node kadenza.Node
 ---@param key string
 ---@param value string
----@param options? table  of `node:put`, but for `type`
+---@param options? kadenza.PutOptions  without `type`
 ---@return kadenza.Info? info
 ---@return string? message
 ---@return kadenza.Code? code
@@ -350,29 +352,30 @@ function Hub:publish(node, key, value, options)
   if options ~= nil then
     check.kind(options, "table", "options", 2)
   end
-  local wishes = {}
-  for name, wish in pairs(options or {}) do
-    wishes[name] = wish
+  local put_options = {}
+  for name, option in pairs(options or {}) do
+    put_options[name] = option
   end
-  if wishes.type then
+  if put_options.type then
     error("unknown option 'type': it is that of the hub", 2)
   end
-  wishes.type = self.options.name
+  put_options.type = self.options.name
   if self.wraps then
     local state = state_of(self, node)
     state.published = state.published + 1
     state.secret = state.secret or kad.keypair().publisher
     local nonce = event.nonce(state.secret, state.published)
     value = nonce .. value
-    wishes.salt = wishes.secret and nonce -- so that none replaces another
+    -- By the salt, signed events do not replace each other.
+    put_options.salt = put_options.secret and nonce
   end
   if #value > self.type.max_size then
     return nil, "the value is too large", "KAD_ETOOBIG"
   end
-  return node:put(key, value, wishes)
+  return node:put(key, value, put_options)
 end
 
---- Returns the values that are held under a key now, and their records.
+--- Gets the values that are stored under a key, and their records.
 ---@async
 ---@param node kadenza.Node
 ---@param key string
@@ -394,11 +397,11 @@ function Hub:read(node, key)
   return values, records
 end
 
---- Returns what the hub has done at a node. For others: `subscribers` and
---- `topics` that it keeps, `pushes`, those `acknowledged`, events `dropped`
---- since they came too fast for a subscriber, subscribers `refused`, and
---- `forgotten` since they did not answer. For itself: events `delivered`,
---- `duplicates` and `invalid` ones.
+--- Returns the counters of the hub at a node. As a holder: `subscribers`,
+--- `topics`, `pushes`, pushes `acknowledged`, events `dropped` because a
+--- subscriber was too slow, subscribers `refused`, and subscribers `forgotten`
+--- because they did not reply. As a subscriber: events `delivered`,
+--- `duplicates` and `invalid` events.
 ---@param node kadenza.Node
 ---@return table<string, integer> stats
 function Hub:stats(node)

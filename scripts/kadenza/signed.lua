@@ -296,7 +296,7 @@ local function expire(rules, record)
 end
 
 local TYPE_OPTIONS <const> = {
-  by = { required = "who may write" },
+  by = { required = "the publishers that may write" },
   max_size = { default = 1000, kind = "integer", from = 1, to = 1000 },
   max_values = { default = 64, kind = "integer", from = 1, to = 1024 },
   ttl = { default = 86400, kind = "integer", from = 1, to = 2592000 },

@@ -1,14 +1,14 @@
---- Reads a blob in order, and fetches some chunks ahead.
+--- Reads a blob in order, and fetches chunks ahead.
 
 local kad = require("kadenza")
 local tree = require("kadenza.blob.tree")
 
 local M = {}
 
-local AHEAD <const> = 4 -- chunks fetched ahead, for each that is under way
+local AHEAD <const> = 4 -- chunks to look ahead, for each parallel fetch
 local RETRY_SECONDS <const> = 0.5
 
--- Failures that another attempt will not mend.
+-- Failures for which there is no other attempt.
 local FINAL <const> = { KAD_ECLOSED = true, KAD_ECANCELED = true,
   KAD_ETYPE = true, KAD_EINVAL = true }
 
@@ -18,13 +18,13 @@ local Reader = {}
 Reader.__index = Reader
 Reader.__name = "kadenza.blob.Reader"
 
---- Calls `try(attempt)` until it returns something, or so many times.
+--- Calls `try(attempt)` until it succeeds, at most `attempts` times.
 ---@async
 ---@param node kadenza.Node
 ---@param attempts integer
 ---@param try async fun(attempt: integer): any, string?, string?, table?
----@return any ...  as of the last try
-function M.persist(node, attempts, try)
+---@return any ...  of the last attempt
+function M.retry(node, attempts, try)
   local message, code, details
   for attempt = 1, attempts do
     if not node:is_open() then
@@ -43,9 +43,9 @@ end
 
 --------------------------------------------------------------- fetching --
 
--- Returns a chunk that another node gave for `key`.
-local function ask_for(node, key, attempt)
-  -- The first answer will do, unless it was a wrong one.
+-- Gets a chunk from the overlay.
+local function get_chunk(node, key, attempt)
+  -- One value is enough, unless the first attempt found a wrong one.
   local records, message, code = node:get(key,
     { type = "chunk", all = true, quorum = attempt == 1 and 1 or nil })
   for _, record in ipairs(records or {}) do
@@ -56,7 +56,7 @@ local function ask_for(node, key, attempt)
   return nil, message or "not found", code or "KAD_ENOTFOUND"
 end
 
--- Returns the chunk of a key, from the cache or from others.
+-- Returns the chunk of a key, from the cache or from the overlay.
 local function fetch(reader, key)
   local cache = reader.options.cache or {}
   local kept = cache[key]
@@ -64,8 +64,8 @@ local function fetch(reader, key)
     return kept
   end
   local value, message, code =
-    M.persist(reader.node, reader.options.attempts, function(attempt)
-      return ask_for(reader.node, key, attempt)
+    M.retry(reader.node, reader.options.attempts, function(attempt)
+      return get_chunk(reader.node, key, attempt)
     end)
   if value then
     cache[key] = value
@@ -73,10 +73,10 @@ local function fetch(reader, key)
   return value, message, code
 end
 
--- Fetches what an item names. Whoever reads raises what has gone wrong there.
-local function fill_item(reader, item)
-  local fine, value, message, code = pcall(fetch, reader, item.key)
-  if fine then
+-- Fetches the chunk of an item. `Reader:read` raises the errors.
+local function fetch_item(reader, item)
+  local succeeded, value, message, code = pcall(fetch, reader, item.key)
+  if succeeded then
     item.value, item.message, item.code = value, message, code
   else
     item.raised = { value }
@@ -89,8 +89,8 @@ local function fill_item(reader, item)
   end
 end
 
--- Starts what comes next, as much as may be under way.
-local function look_ahead(reader)
+-- Starts the fetches of the next items, at most `parallel` at a time.
+local function start_fetches(reader)
   local items, parallel = reader.items, reader.options.parallel
   for i = #items, math.max(1, #items - AHEAD * parallel + 1), -1 do
     local item = items[i]
@@ -99,17 +99,17 @@ local function look_ahead(reader)
     elseif not item.started then
       item.started = true
       reader.active = reader.active + 1
-      local work = kad.spawn(fill_item, reader, item)
+      local work = kad.spawn(fetch_item, reader, item)
       reader.tasks[item] = not item.done and work or nil
     end
   end
 end
 
--- Waits until the next item is there, and returns it; nil at the end.
-local function take(reader)
+-- Waits for the next item, removes and returns it; nil at the end.
+local function take_item(reader)
   local item = reader.items[#reader.items]
   while item and not item.done do
-    look_ahead(reader)
+    start_fetches(reader)
     if not item.done then
       kad.wait(function(resume)
         reader.wake = resume
@@ -117,7 +117,7 @@ local function take(reader)
       reader.wake = nil
     end
     if reader.items[#reader.items] ~= item then
-      return nil -- it was closed meanwhile
+      return nil -- closed while it waited
     end
   end
   reader.items[#reader.items] = nil
@@ -126,7 +126,7 @@ end
 
 ---------------------------------------------------------------- reading --
 
--- Replaces an item above level 0 by its parts, but for those before the start.
+-- Replaces an item above level 0 by its parts, without those before the start.
 -- The next item is the last of the list. Returns nil if the chunk is malformed.
 local function expand(reader, item)
   local parts =
@@ -142,8 +142,9 @@ local function expand(reader, item)
   return parts
 end
 
--- Returns what `read` does of an item of level 0; nil if it is malformed.
-local function deliver(reader, item)
+-- Returns the data of an item of level 0 and its offset; nil if it is
+-- malformed.
+local function data_of(reader, item)
   local data = tree.data_of(item.value, item.length)
   if not data then
     return nil
@@ -152,50 +153,50 @@ local function deliver(reader, item)
   return data:sub(1 + skip), item.offset + skip
 end
 
-local function malformed(reader, item)
+local function malformed_failure(reader, item)
   reader:close()
   return nil, string.format("the tree is malformed at byte %d", item.offset),
     "KAD_EMALFORMED", { key = item.key, offset = item.offset }
 end
 
-local function missing(item)
+local function missing_failure(item)
   return nil, string.format("%d bytes from %d on are missing: %s", item.length,
     item.offset, item.message), item.code,
     { key = item.key, offset = item.offset, length = item.length }
 end
 
---- Returns the next bytes of the blob and their offset, from 0 on; nil alone at
---- the end or when the reader is closed. When they cannot be had, returns nil,
---- message, code and a table with `key`, `offset` and `length` of what is
---- missing: the next call goes on behind it. One task reads at a time.
+--- Returns the next bytes of the blob and their offset, which begins at 0; nil
+--- alone at the end, or if the reader is closed. If a chunk is missing, returns
+--- nil, message, code and a table with its `key`, `offset` and `length`; the
+--- next call continues behind it. Only one task may read at a time.
 ---@async
 ---@return string? bytes
 ---@return integer|string? offset
 ---@return kadenza.Code? code
 ---@return table? details
 function Reader:read()
-  local item = take(self)
+  local item = take_item(self)
   while item do
     if item.raised then
       error(item.raised[1], 0)
     elseif not item.value then
-      return missing(item)
+      return missing_failure(item)
     elseif item.level == 0 then
-      local data, offset = deliver(self, item)
+      local data, offset = data_of(self, item)
       if not data then
-        return malformed(self, item)
+        return malformed_failure(self, item)
       end
       return data, offset
     elseif not expand(self, item) then
-      return malformed(self, item)
+      return malformed_failure(self, item)
     end
-    item = take(self)
+    item = take_item(self)
   end
   return nil
 end
 
---- Ends the reader: what it fetches is withdrawn. A `<close>` variable does so
---- at the end of its scope.
+--- Closes the reader and cancels its fetches. A `<close>` variable does so at
+--- the end of its scope.
 function Reader:close()
   local tasks = self.tasks
   self.items, self.tasks = {}, {}
@@ -211,7 +212,7 @@ Reader.__close = Reader.close
 
 ---------------------------------------------------------------- opening --
 
---- Opens a blob, with options that have been checked. Fetches its root.
+--- Opens a blob and fetches its root. The options have been checked.
 ---@async
 ---@param node kadenza.Node
 ---@param root string

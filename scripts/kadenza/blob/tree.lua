@@ -1,23 +1,23 @@
---- The tree that a blob is: how its chunks are written and read.
+--- The Merkle tree of a blob: encodes and decodes its chunks.
 --
 -- A chunk is a record whose key is the hash of its value. Its first byte is its
--- level. One of level 0 holds data. One above holds the number of bytes below
--- it (8 bytes, the highest first) and then the keys of its parts, in order: all
--- but the last are full. So the level and the length of a chunk say what its
--- parts have to be.
+-- level. A chunk of level 0 contains data. A chunk above contains the number of
+-- data bytes below it (8 bytes, big-endian) and the keys of its parts in order;
+-- all parts except the last are full. Therefore the level and the length of a
+-- chunk determine the form of its parts.
 
 local kad = require("kadenza")
 
 local M = {}
 
---- Bytes of data in a chunk at most.
+--- Largest number of data bytes in a chunk.
 M.DATA = 999
 
---- Bytes of a chunk at most.
+--- Largest size of a chunk in bytes.
 M.MAX_CHUNK = 1000
 
 local MAX_LEVEL <const> = 6
-local PAUSE <const> = 500 -- chunks in a stretch: some 3 ms
+local PAUSE <const> = 500 -- chunks between two pauses: about 3 ms
 local HEADER <const> = ">BI8" -- of a chunk above level 0: level, bytes below
 local HEADER_SIZE <const> = 9
 
@@ -29,12 +29,12 @@ function M.key_of(value, size)
   return kad.key(value, size * 8)
 end
 
--- Returns how many keys of `size` bytes a chunk holds.
+-- Returns the number of keys of `size` bytes in a full chunk.
 local function fan_out(size)
   return (M.MAX_CHUNK - HEADER_SIZE) // size
 end
 
--- Returns the bytes of data below a full chunk.
+-- Returns the number of data bytes below a full chunk.
 local function span(level, size)
   return M.DATA * math.tointeger(fan_out(size) ^ level)
 end
@@ -50,7 +50,7 @@ local function add_chunk(chunks, value, size)
   return chunk.key
 end
 
--- Makes the chunks of one level of the keys of the one below.
+-- Makes the chunks of a level from the keys of the level below.
 local function add_level(chunks, keys, level, length, size)
   local fan, above = fan_out(size), {}
   local whole = span(level, size)
@@ -63,11 +63,11 @@ local function add_level(chunks, keys, level, length, size)
   return above
 end
 
---- Returns the chunks of a blob, each once and the root last, and the root's
---- key.
+--- Returns the chunks of a blob, without duplicates and the root last, and the
+--- key of the root.
 ---@param bytes string
 ---@param size integer  bytes of a key
----@param pause? fun()  called now and then, as it takes a while
+---@param pause? fun()  called every 3 ms or so
 ---@return { key: string, value: string }[] chunks
 ---@return string root
 function M.build(bytes, size, pause)
@@ -88,8 +88,7 @@ end
 
 ---------------------------------------------------------------- reading --
 
---- Returns the level and the length that the chunk of a root claims; nil when
---- it cannot be one.
+--- Returns the level and the length in a root chunk; nil if it is malformed.
 ---@param value string
 ---@param size integer  bytes of a key
 ---@return integer? level
@@ -105,13 +104,13 @@ function M.read_root(value, size)
   end
   local _, length = string.unpack(HEADER, value)
   if length <= span(level - 1, size) or length > span(level, size) then
-    return nil -- it would be of another level
+    return nil -- a blob of this length has another level
   end
   return level, length
 end
 
---- Returns the parts of a chunk above level 0, or nil if it is not what a chunk
---- of that level and length has to be.
+--- Returns the parts of a chunk above level 0; nil unless the chunk has this
+--- level and length.
 ---@param value string
 ---@param size integer  bytes of a key
 ---@param level integer
@@ -138,7 +137,7 @@ function M.parts_of(value, size, level, length)
   return parts
 end
 
---- Returns the data of a chunk of level 0, or nil if it has another length.
+--- Returns the data of a chunk of level 0; nil if it has another length.
 ---@param value string
 ---@param length integer
 ---@return string? data

@@ -1,11 +1,11 @@
---- What a holder of topics does: it keeps who has subscribed, and pushes what
---- is new to them.
+--- The holder's side of pub/sub: keeps the subscribers of topics and pushes new
+--- events to them.
 --
--- Whatever strangers can make it keep or send is bounded: subscribers in all,
--- of a topic and of a subnet, events that wait for one, pushes at a time and in
--- a second. It pushes only to an address that has shown that it gets what is
--- sent there: a subscriber has to repeat a token. A subscriber that refuses a
--- push, or does not answer three in a row, is forgotten.
+-- Everything that other nodes can make it store or send is bounded: subscribers
+-- in all, of a topic and of a subnet, events queued for a subscriber, pushes at
+-- a time and pushes a second. It pushes only to a proven address: a subscriber
+-- has to repeat a token that was sent there. A subscriber that rejects a push,
+-- or does not reply to three in a row, is removed.
 
 local event = require("kadenza.pubsub.event")
 local kad = require("kadenza")
@@ -13,17 +13,17 @@ local limit = require("kadenza.limit")
 
 local M = {}
 
-local COOKIE <const> = 8 -- bytes by which a subscriber knows its holders
-local TOKEN_SECONDS <const> = 300 -- a token is good for one to two of these
+local COOKIE <const> = 8 -- bytes by which a subscriber checks a push
+local TOKEN_SECONDS <const> = 300 -- a token is valid once or twice as long
 local TOKEN <const> = 8
-local OUTBOX <const> = 16 -- events that wait for one subscriber
-local SEEN <const> = 64 -- events of a topic that are not pushed again
-local PARALLEL <const> = 32 -- pushes under way
-local MAX_PUSH <const> = 900 -- bytes of events in one
-local STRETCH <const> = 20 -- subscribers that are looked at in a row
-local MAX_SAVED <const> = 5000 -- subscribers that outlive a reload
+local OUTBOX <const> = 16 -- events queued for a subscriber
+local SEEN <const> = 64 -- ids of a topic's last events
+local PARALLEL <const> = 32 -- pushes at a time
+local MAX_PUSH <const> = 900 -- bytes of events in a push
+local STRETCH <const> = 20 -- subscribers checked without a break
+local MAX_SAVED <const> = 5000 -- subscribers kept in a reload
 local FAILURES <const> = 3 -- unanswered pushes that end a subscription
-local REFUSED <const>, MALFORMED <const> = 201, 203
+local REJECTED <const>, MALFORMED <const> = 201, 203
 
 ---@class kadenza.pubsub.Board
 local Board = {}
@@ -38,13 +38,13 @@ function M.new(node, options)
     node = node,
     options = options,
     topics = {}, -- key → { list of subscribers, by_address, seen }
-    subnets = {}, -- subnet → how many subscribers
+    subnets = {}, -- subnet → number of subscribers
     count = 0, -- subscribers
     queue = {}, -- subscribers with events to push: first … last
     first = 1,
     last = 0,
     pushing = 0,
-    next_at = 0, -- when the next push may leave
+    next_at = 0, -- time of the next push
     counts = { pushes = 0, acknowledged = 0, dropped = 0, forgotten = 0,
       refused = 0 },
   }, Board)
@@ -52,8 +52,8 @@ end
 
 ------------------------------------------------------------ subscribers --
 
--- Returns the token of an address: nobody else can make it. The secret comes
--- from a key pair, which is as hard to guess in a program as in a policy file.
+-- Returns the token of an address, which only this node can make. The secret is
+-- that of a key pair, which is unpredictable in a program and in a policy file.
 local function token_of(board, address, slot)
   board.secret = board.secret or kad.keypair().secret
   local text = board.secret .. string.pack(">I8", slot) .. address
@@ -91,8 +91,8 @@ local function remove(board, subscriber)
   board.count = board.count - 1
 end
 
--- Returns why there is no room for another subscriber, or nil.
-local function lack_of_room(board, topic, subnet)
+-- Returns why there is no space for another subscriber, or nil.
+local function find_limit(board, topic, subnet)
   local options = board.options
   if board.count >= options.max_subscribers then
     return "full: too many subscribers"
@@ -106,7 +106,7 @@ end
 
 local function add(board, key, cookie, from)
   local topic, subnet = board.topics[key], limit.subnet_of(from.host)
-  local problem = lack_of_room(board, topic, subnet)
+  local problem = find_limit(board, topic, subnet)
   if problem then
     return nil, problem
   end
@@ -127,13 +127,14 @@ local function find(board, key, address)
   return topic and topic.by_address[address]
 end
 
-local function check_arguments(board, args)
+local function are_valid(board, args)
   return type(args.topic) == "string"
     and #args.topic == board.node:id_bits() // 8
     and type(args.cookie) == "string" and #args.cookie == COOKIE
 end
 
---- Answers a subscription: with a token alone, if it comes without a good one.
+--- Adds or renews a subscriber. The reply to a query without a valid token
+--- contains only a token.
 ---@param request kadenza.Request
 ---@param ctx kadenza.Context
 ---@return table? reply
@@ -141,7 +142,7 @@ end
 ---@return integer? code
 function Board:subscribe(request, ctx)
   local args, from = request.args, ctx.from
-  if not check_arguments(self, args) then
+  if not are_valid(self, args) then
     return nil, "a topic and a cookie of 8 bytes are needed", MALFORMED
   end
   local token = token_of(self, from.address, current_slot())
@@ -154,7 +155,7 @@ function Board:subscribe(request, ctx)
   end
   if not subscriber then
     self.counts.refused = self.counts.refused + 1
-    return nil, problem, REFUSED
+    return nil, problem, REJECTED
   end
   subscriber.cookie, subscriber.failures = args.cookie, 0
   subscriber.expires = kad.now() + self.options.ttl
@@ -169,7 +170,7 @@ end
 ---@return integer? code
 function Board:cancel(request, ctx)
   local args = request.args
-  if not check_arguments(self, args) then
+  if not are_valid(self, args) then
     return nil, "a topic and a cookie of 8 bytes are needed", MALFORMED
   end
   local subscriber = find(self, args.topic, ctx.from.address)
@@ -179,7 +180,7 @@ function Board:cancel(request, ctx)
   return {}
 end
 
---- Forgets the subscribers that have not renewed, a few at a stretch.
+--- Removes the subscribers that have expired. Lets other tasks run in between.
 ---@async
 function Board:sweep()
   local all = {}
@@ -198,7 +199,7 @@ end
 
 ---------------------------------------------------------------- pushing --
 
--- Has a subscriber's events pushed when it is its turn.
+-- Queues a subscriber whose events are to be pushed.
 local function enqueue(board, subscriber)
   if not subscriber.queued and not subscriber.gone then
     subscriber.queued = true
@@ -207,7 +208,8 @@ local function enqueue(board, subscriber)
   end
 end
 
--- Returns the events of one push: as many as fit, the oldest first.
+-- Returns the items of a push: the oldest events, as many as fit; and the set
+-- of their outbox entries.
 local function next_batch(subscriber)
   local batch, items, size = {}, {}, 0
   for _, entry in ipairs(subscriber.outbox) do
@@ -220,8 +222,8 @@ local function next_batch(subscriber)
   return items, batch
 end
 
--- Takes the events of a batch out of the outbox.
-local function settle(board, subscriber, batch)
+-- Removes the events of an acknowledged push from the outbox.
+local function acknowledge(board, subscriber, batch)
   local left = {}
   for _, entry in ipairs(subscriber.outbox) do
     if not batch[entry] then
@@ -232,8 +234,9 @@ local function settle(board, subscriber, batch)
   board.counts.acknowledged = board.counts.acknowledged + 1
 end
 
--- Notes that a push has failed. Whoever has answered does not want it.
-local function note_failure(board, subscriber, code)
+-- Counts a failed push. Removes a subscriber that rejected it, or failed too
+-- often.
+local function count_failure(board, subscriber, code)
   subscriber.failures = subscriber.failures + 1
   if code == "KAD_EREMOTE" or subscriber.failures >= FAILURES then
     board.counts.forgotten = board.counts.forgotten + 1
@@ -241,7 +244,7 @@ local function note_failure(board, subscriber, code)
   end
 end
 
-local function push(board, subscriber)
+local function push_batch(board, subscriber)
   local items, batch = next_batch(subscriber)
   local reply, _, code
   subscriber.batch = batch
@@ -254,9 +257,9 @@ local function push(board, subscriber)
   board.pushing = board.pushing - 1
   subscriber.batch, subscriber.queued = nil, false
   if reply then
-    settle(board, subscriber, batch)
+    acknowledge(board, subscriber, batch)
   else
-    note_failure(board, subscriber, code)
+    count_failure(board, subscriber, code)
   end
   if #subscriber.outbox > 0 then
     enqueue(board, subscriber)
@@ -264,8 +267,8 @@ local function push(board, subscriber)
   board:pump()
 end
 
--- Waits until another push may leave.
-local function wait_for_room(board)
+-- Waits until another push may be sent.
+local function wait_for_slot(board)
   while board.pushing >= PARALLEL do
     kad.wait(function(resume)
       board.wake = resume
@@ -276,19 +279,19 @@ local function wait_for_room(board)
   if board.next_at > now then
     kad.sleep(board.next_at - now)
   end
-  -- What was not used for a second may be used at once.
+  -- The unused rate of the last second may be used at once.
   board.next_at = math.max(board.next_at, now - 1) + 1 / rate
 end
 
-local PumpEnd = {}
-PumpEnd.__close = function(guard)
+local PumpGuard = {}
+PumpGuard.__close = function(guard)
   guard.board.pumping = false
 end
 
 local function run_pump(board)
-  local _ <close> = setmetatable({ board = board }, PumpEnd)
+  local _ <close> = setmetatable({ board = board }, PumpGuard)
   while board.first <= board.last and board.node:is_open() do
-    wait_for_room(board)
+    wait_for_slot(board)
     local subscriber = board.queue[board.first]
     board.queue[board.first] = nil
     board.first = board.first + 1
@@ -298,27 +301,27 @@ local function run_pump(board)
     end
     if subscriber.queued and not subscriber.gone then
       board.pushing = board.pushing + 1
-      kad.spawn(push, board, subscriber)
+      kad.spawn(push_batch, board, subscriber)
     end
   end
 end
 
---- Sees to it that what is in the queue is pushed.
+--- Starts or wakes the task that pushes the events of queued subscribers.
 function Board:pump()
   if self.wake then
     self.wake()
   elseif not self.pumping and self.first <= self.last then
     self.pumping = true
-    local fine, err = pcall(kad.spawn, run_pump, self)
-    if not fine then
+    local succeeded, err = pcall(kad.spawn, run_pump, self)
+    if not succeeded then
       self.pumping = false
       error(err, 0)
     end
   end
 end
 
--- Adds an event to those that wait for a subscriber. When there are many, the
--- oldest that is not under way has to go.
+-- Adds an event to the outbox of a subscriber. If it is full, drops the oldest
+-- event that is not being pushed.
 local function add_event(board, subscriber, item)
   local outbox, batch = subscriber.outbox, subscriber.batch or {}
   outbox[#outbox + 1] = { item = item }
@@ -334,7 +337,7 @@ local function add_event(board, subscriber, item)
   end
 end
 
---- Pushes a record to the subscribers of its key, unless it has been.
+--- Pushes a record to the subscribers of its key, once.
 ---@param record kadenza.Record
 function Board:announce(record)
   local topic = self.topics[record.key]
@@ -342,7 +345,7 @@ function Board:announce(record)
     return
   end
   local item = event.pack(record)
-  -- A copy: this may take long enough for others to come and go meanwhile.
+  -- A copy: this function may be preempted while the list changes.
   for _, subscriber in ipairs(table.move(topic.list, 1, #topic.list, 1, {})) do
     add_event(self, subscriber, item)
     enqueue(self, subscriber)
@@ -350,7 +353,7 @@ function Board:announce(record)
   self:pump()
 end
 
---- Drops what waits to be pushed.
+--- Drops the events that are queued.
 function Board:stop()
   for i = self.first, self.last do
     self.queue[i].outbox = {}
@@ -372,7 +375,7 @@ function Board:save()
   return saved
 end
 
---- Adds subscribers that `save` has returned, as many as there is room for.
+--- Adds subscribers that `save` has returned, within the limits.
 ---@param saved table[]
 function Board:restore(saved)
   for _, one in ipairs(saved) do

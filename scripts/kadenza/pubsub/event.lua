@@ -1,4 +1,5 @@
---- Events: what pub/sub sends of a record, and how to tell two apart.
+--- Events: encodes records for pushes, and identifies them. Tested by
+--- tests/spec/pubsub_spec.lua, tests/spec/pubsub/board_spec.lua.
 
 local kad = require("kadenza")
 
@@ -9,7 +10,8 @@ local MAX_SALT <const> = 64
 local PUBLISHER <const> = 32
 local SIGNATURE <const> = 64
 
---- Returns a record as a table that outlives its hook.
+--- Returns a copy of a record: a record of a hook is valid only during the
+--- hook.
 ---@param record kadenza.Record|table
 ---@return table copy
 function M.copy(record)
@@ -24,7 +26,7 @@ function M.copy(record)
   }
 end
 
---- Returns what stands for a record under its key: 16 bytes.
+--- Returns the id of a record under its key, a hash of 16 bytes.
 ---@param record kadenza.Record|table
 ---@return string id
 function M.identify(record)
@@ -33,15 +35,15 @@ function M.identify(record)
   return kad.hash(text):sub(1, 16)
 end
 
---- Returns 8 bytes that make an event another than all before it.
+--- Returns 8 bytes that distinguish an event from all others.
 ---@param secret string  of the node
----@param number integer
+---@param number integer  of the node's event
 ---@return string nonce
 function M.nonce(secret, number)
   return kad.hash(secret .. string.pack(">I8", number)):sub(1, 8)
 end
 
---- Returns what is sent of a record.
+--- Returns the item of a push for a record.
 ---@param record kadenza.Record|table
 ---@return table item
 function M.pack(record)
@@ -54,14 +56,14 @@ function M.pack(record)
   }
 end
 
---- Returns about how many bytes an item takes.
+--- Returns the approximate encoded size of an item.
 ---@param item table
 ---@return integer bytes
 function M.size_of(item)
   return #item.v + #(item.salt or "") + (item.k and 120 or 0) + 40
 end
 
--- How many bytes the texts of an item may have, if it has them.
+-- The length of an item's strings in bytes: least, most.
 local LENGTHS <const> = {
   v = { 0, MAX_VALUE },
   salt = { 1, MAX_SALT },
@@ -69,7 +71,7 @@ local LENGTHS <const> = {
   sig = { SIGNATURE, SIGNATURE },
 }
 
--- Tells whether the fields of an item are what they have to be.
+-- Tells whether an item has the right fields.
 local function is_well_formed(item)
   if type(item) ~= "table" or item.v == nil
     or (item.k == nil) ~= (item.sig == nil)
@@ -87,8 +89,9 @@ local function is_well_formed(item)
   return item.seq == nil or math.type(item.seq) == "integer"
 end
 
--- The core verifies the records that it gets; what is pushed it does not see.
-local function is_signed_well(record)
+-- Verifies the signature of a record, if there is one. The core verifies only
+-- records in its own queries.
+local function has_valid_signature(record)
   if not record.publisher then
     return true
   end
@@ -102,11 +105,11 @@ local function is_signed_well(record)
   return kad.verify(record.publisher, text, record.signature)
 end
 
---- Returns the record of an item that another node has sent, or nil if it is
---- malformed or its signature is not the publisher's.
+--- Returns the record of an item that another node has sent; nil if it is
+--- malformed or its signature is not valid.
 ---@param item any
 ---@param key string
----@param kind string  the type of the record
+---@param kind string  type of the record
 ---@return table? record
 function M.unpack(item, key, kind)
   if not is_well_formed(item) then
@@ -121,37 +124,38 @@ function M.unpack(item, key, kind)
     publisher = item.k,
     signature = item.sig,
   }
-  return is_signed_well(record) and record or nil
+  return has_valid_signature(record) and record or nil
 end
 
 ------------------------------------------------------------------- seen --
 
--- The last ids that were seen.
+-- A set of the last ids that were added.
 local Seen = {}
 Seen.__index = Seen
 
---- Returns a memory of the last `room` ids.
----@param room integer
-function M.new_seen(room)
-  return setmetatable({ room = room, ids = {}, ring = {}, next = 1 }, Seen)
+--- Makes a set that keeps the last `capacity` ids.
+---@param capacity integer
+function M.new_seen(capacity)
+  return setmetatable({ capacity = capacity, ids = {}, ring = {}, next = 1 },
+    Seen)
 end
 
---- Tells whether `id` is among them.
+--- Tells whether the set has `id`.
 function Seen:has(id)
   return self.ids[id] ~= nil
 end
 
---- Adds `id`; returns false if it was there.
+--- Adds `id`; returns false if the set has it.
 function Seen:add(id)
   if self.ids[id] then
     return false
   end
-  local forgotten = self.ring[self.next]
-  if forgotten then
-    self.ids[forgotten] = nil
+  local oldest = self.ring[self.next]
+  if oldest then
+    self.ids[oldest] = nil
   end
   self.ring[self.next], self.ids[id] = id, true
-  self.next = self.next % self.room + 1
+  self.next = self.next % self.capacity + 1
   return true
 end
 

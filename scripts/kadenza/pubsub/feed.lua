@@ -1,5 +1,5 @@
---- What a subscriber does: it subscribes to a topic at the nodes closest to its
---- key, renews that, and hands on what they push, each event once.
+--- The subscriber's side of pub/sub: subscribes to a topic at the nodes closest
+--- to its key, its holders, renews this, and delivers each pushed event once.
 
 local event = require("kadenza.pubsub.event")
 local kad = require("kadenza")
@@ -7,44 +7,45 @@ local kad = require("kadenza")
 local M = {}
 
 local COOKIE <const> = 8
-local SEEN <const> = 512 -- events that are not handed on again
-local INBOX <const> = 64 -- events that wait for a function
+local SEEN <const> = 512 -- ids of the last events delivered
+local INBOX <const> = 64 -- events queued for a function
 local MAX_EVENTS <const> = 32 -- in one push
 local MAX_TOKEN <const> = 64
 local ATTEMPTS <const> = 4 -- to subscribe at a contact
-local FIRST_RETRY <const> = 5 -- seconds, while nobody has taken it
+local FIRST_RETRY <const> = 5 -- seconds, while there is no holder
 local MIN_TTL <const>, MAX_TTL <const> = 30, 86400
-local RENEWALS <const> = 3 -- of a subscription in its time
+local RENEWALS <const> = 3 -- of a subscription during its ttl
 
 ---------------------------------------------------------- subscriptions --
 
---- A function that is told of what is new under a key.
+--- A function that is called with the events under a key.
 ---@class kadenza.pubsub.Subscription
 ---@field key string
----@field dropped integer  events that came too fast for the function
+---@field dropped integer  events dropped because the function was too slow
 local Subscription = {}
 Subscription.__index = Subscription
 Subscription.__name = "kadenza.pubsub.Subscription"
 
-local function say_failure(err)
+local function log_failure(err)
   kad.log.error("a subscriber failed",
     { error = type(err) == "string" and err or "an error that is no string" })
 end
 
--- Calls the function with what is in the inbox, one after the other.
-local function drain(subscription)
+-- Calls the function with the events in the inbox, one after the other.
+local function drain_inbox(subscription)
   while #subscription.inbox > 0 do
     local record = table.remove(subscription.inbox, 1)
     local value = subscription.feed.decode(record.value)
-    local fine, err = pcall(subscription.fn, value, record)
-    if not fine then
-      say_failure(err)
+    local succeeded, err = pcall(subscription.fn, value, record)
+    if not succeeded then
+      log_failure(err)
     end
   end
   subscription.draining = false
 end
 
-local function hand_on(subscription, record)
+-- Adds an event to the inbox; if it is full, drops the oldest.
+local function add_to_inbox(subscription, record)
   local inbox = subscription.inbox
   if #inbox >= INBOX then
     table.remove(inbox, 1)
@@ -53,18 +54,18 @@ local function hand_on(subscription, record)
   inbox[#inbox + 1] = record
   if not subscription.draining then
     subscription.draining = true
-    kad.spawn(drain, subscription)
+    kad.spawn(drain_inbox, subscription)
   end
 end
 
---- Returns how many nodes will push what is new.
+--- Returns the number of holders that push events.
 ---@return integer holders
 function Subscription:holders()
   return self.feed and #self.feed.holders or 0
 end
 
---- Ends the subscription: the function is not called any more, and when it was
---- the last of its key, the holders are told. Does nothing when it has ended. A
+--- Ends the subscription: the function is not called again, and if it was the
+--- last one of its key, the holders are told. Does nothing if it has ended. A
 --- `<close>` variable does so at the end of its scope.
 function Subscription:cancel()
   local feed = self.feed
@@ -95,7 +96,7 @@ Feed.__index = Feed
 ---@param node kadenza.Node
 ---@param key string
 ---@param hub table  options, decode and counts of the hub
----@param forget fun(feed: kadenza.pubsub.Feed)  called when it is closed
+---@param forget fun(feed: kadenza.pubsub.Feed)  called when the feed closes
 ---@return kadenza.pubsub.Feed feed
 function M.new(node, key, hub, forget)
   return setmetatable({
@@ -106,16 +107,16 @@ function M.new(node, key, hub, forget)
     counts = hub.counts,
     forget = forget,
     secret = kad.keypair().secret,
-    cookies = {}, -- of those that may push
+    cookies = {}, -- of nodes that may push
     seen = event.new_seen(SEEN),
     subscriptions = {},
     renewals = 0,
-    holders = {}, -- { contact, token, ttl }, the closest first
+    holders = {}, -- { contact, token, ttl }, closest first
     is_open = true,
   }, Feed)
 end
 
---- Adds a function.
+--- Adds a subscription.
 ---@param fn async fun(value: string, record: table)
 ---@return kadenza.pubsub.Subscription subscription
 function Feed:add(fn)
@@ -125,26 +126,26 @@ function Feed:add(fn)
   return subscription
 end
 
--- Hands a record on that has been checked, unless it has been already.
-local function take(feed, record, id)
+-- Delivers a valid record to all subscriptions, once.
+local function deliver(feed, record, id)
   if not feed.seen:add(id) then
     feed.counts.duplicates = feed.counts.duplicates + 1
     return
   end
   feed.counts.delivered = feed.counts.delivered + 1
   for _, subscription in ipairs({ table.unpack(feed.subscriptions) }) do
-    hand_on(subscription, record)
+    add_to_inbox(subscription, record)
   end
 end
 
---- Hands on a record that our own node has come to hold.
+--- Delivers a record that the node itself has stored.
 ---@param record kadenza.Record
-function Feed:hold(record)
-  take(self, event.copy(record), event.identify(record))
+function Feed:deliver_stored(record)
+  deliver(self, event.copy(record), event.identify(record))
 end
 
--- Takes one event of a push.
-local function take_item(feed, item, is_valid)
+-- Checks and delivers an event of a push.
+local function receive_item(feed, item, is_valid)
   local record = event.unpack(item, feed.key, feed.options.name)
   if not record then
     feed.counts.invalid = feed.counts.invalid + 1
@@ -155,16 +156,16 @@ local function take_item(feed, item, is_valid)
     feed.counts.duplicates = feed.counts.duplicates + 1
   elseif not is_valid(record) then
     feed.counts.invalid = feed.counts.invalid + 1
-  elseif feed.is_open then -- judging it may have taken a while
-    take(feed, record, id)
+  elseif feed.is_open then -- `is_valid` may have waited
+    deliver(feed, record, id)
   end
 end
 
---- Takes what a holder pushes. Returns false if it is none of ours.
+--- Receives a push. Returns false unless it is from a holder.
 ---@async
 ---@param args table
 ---@param is_valid async fun(record: table): boolean
----@return boolean taken
+---@return boolean accepted
 function Feed:receive(args, is_valid)
   if not self.cookies[args.cookie or false]
     or type(args.events) ~= "table"
@@ -172,7 +173,7 @@ function Feed:receive(args, is_valid)
     return false
   end
   for i = 1, math.min(#args.events, MAX_EVENTS) do
-    take_item(self, args.events[i], is_valid)
+    receive_item(self, args.events[i], is_valid)
   end
   return true
 end
@@ -183,13 +184,14 @@ local function is_token(token)
   return type(token) == "string" and #token <= MAX_TOKEN
 end
 
--- Returns what shows that a push is a contact's. Each has another one: who
--- knows his own cannot end the subscription at others.
+-- Returns the cookie by which a contact proves its pushes. Each contact gets a
+-- different one, so that it cannot cancel the subscription at others.
 local function cookie_of(feed, contact)
   return kad.hash(feed.secret .. contact.address):sub(1, COOKIE)
 end
 
-local function ask(feed, contact, name, token)
+-- Sends a query of the hub to a contact.
+local function call_holder(feed, contact, name, token)
   if not feed.node:is_open() then
     return nil
   end
@@ -197,7 +199,7 @@ local function ask(feed, contact, name, token)
     { topic = feed.key, cookie = cookie_of(feed, contact), token = token })
 end
 
--- Returns the holder that a reply makes of a contact, or nil.
+-- Returns a holder if a contact has accepted the subscription, or nil.
 local function holder_of(contact, reply, token)
   if math.type(reply.ttl) ~= "integer" then
     return nil
@@ -206,19 +208,19 @@ local function holder_of(contact, reply, token)
   return { contact = contact, token = token, ttl = ttl }
 end
 
--- Subscribes at a contact: the first answer may be no more than a token, and a
--- datagram may be lost. Returns the holder, or nil.
+-- Subscribes at a contact. The first reply may contain only a token, and
+-- datagrams may be lost. Returns the holder, or nil.
 local function subscribe_at(feed, contact, token)
-  local answers = 0
+  local replies = 0
   for _ = 1, ATTEMPTS do
-    local reply, _, code = ask(feed, contact, "subscribe", token)
+    local reply, _, code = call_holder(feed, contact, "subscribe", token)
     if not feed.is_open or not reply and code ~= "KAD_ETIMEOUT" then
       return nil
     elseif reply then
       token = is_token(reply.token) and reply.token or token
       local holder = holder_of(contact, reply, token)
-      answers = answers + 1
-      if holder or answers == 2 then
+      replies = replies + 1
+      if holder or replies == 2 then
         return holder
       end
     end
@@ -226,17 +228,17 @@ local function subscribe_at(feed, contact, token)
   return nil
 end
 
--- Ends the subscription at some holders. It would end by itself, later.
-local function leave(feed, holders)
+-- Cancels the subscription at some holders, which would otherwise expire later.
+local function cancel_at(feed, holders)
   for _, holder in ipairs(feed.node:is_open() and holders or {}) do
-    kad.spawn(ask, feed, holder.contact, "cancel")
+    kad.spawn(call_holder, feed, holder.contact, "cancel")
   end
 end
 
--- Subscribes at all of some contacts, and ends it at those that are not among
--- them any more.
+-- Subscribes at some contacts, and cancels the subscription at all other
+-- holders.
 local function move_to(feed, contacts)
-  local tokens, made, jobs, over, cookies = {}, {}, {}, {}, {}
+  local tokens, accepted, jobs, former, cookies = {}, {}, {}, {}, {}
   for _, holder in ipairs(feed.holders) do
     tokens[holder.contact.address] = holder.token
   end
@@ -244,7 +246,7 @@ local function move_to(feed, contacts)
     local cookie = cookie_of(feed, contact)
     feed.cookies[cookie], cookies[cookie] = true, true
     jobs[i] = function()
-      made[i] = subscribe_at(feed, contact, tokens[contact.address])
+      accepted[i] = subscribe_at(feed, contact, tokens[contact.address])
     end
   end
   kad.all(jobs)
@@ -252,17 +254,17 @@ local function move_to(feed, contacts)
   feed.holders, feed.cookies = {}, cookies
   for i, contact in ipairs(contacts) do
     wanted[contact.address] = true
-    feed.holders[#feed.holders + 1] = made[i] -- nil when it has refused
+    feed.holders[#feed.holders + 1] = accepted[i] -- nil if it was rejected
   end
   for _, holder in ipairs(before) do
     if not wanted[holder.contact.address] then
-      over[#over + 1] = holder
+      former[#former + 1] = holder
     end
   end
-  leave(feed, feed.is_open and over or feed.holders)
+  cancel_at(feed, feed.is_open and former or feed.holders)
 end
 
--- Looks the key up: its closest contacts, and the records that it has.
+-- Looks up the key: returns its closest contacts and its records.
 local function look_up(feed)
   if not feed.node:is_open() then
     return {}, {}
@@ -274,34 +276,36 @@ local function look_up(feed)
   return table.move(closest or {}, 1, width, 1, {}), records or {}
 end
 
--- Hands on what was missed: it is among the records of the key. What was not is
--- for a subscription alone that wants what is held replayed, if there is one.
-local function catch_up(feed, records, replay)
-  for i = #records, 1, -1 do -- the newest comes last
+-- Delivers events that were missed, which are among the records of the key. The
+-- other records go to `replay` only, if there is such a subscription.
+local function deliver_missed(feed, records, replay)
+  for i = #records, 1, -1 do -- the newest last
     local record = event.copy(records[i])
     local id = event.identify(record)
     if not feed.seen:has(id) then
-      take(feed, record, id)
+      deliver(feed, record, id)
     elseif replay and replay.feed then
-      hand_on(replay, record)
+      add_to_inbox(replay, record)
     end
   end
 end
 
---- Subscribes at the contacts that are closest now.
+--- Subscribes at the contacts that are closest now, and delivers events that
+--- were missed.
 ---@async
----@param silently? boolean  what is held is not new
----@param replay? kadenza.pubsub.Subscription  to whom all that is held is new
+---@param silently? boolean  the records under the key are not delivered
+---@param replay? kadenza.pubsub.Subscription  gets all records under the key
 function Feed:renew(silently, replay)
   local contacts, records = look_up(self)
   for _, record in ipairs(silently and records or {}) do
     self.seen:add(event.identify(record))
   end
-  catch_up(self, silently and {} or records, replay)
+  deliver_missed(self, silently and {} or records, replay)
   move_to(self, contacts)
 end
 
--- Returns the seconds to the next renewal, give or take a tenth.
+-- Returns the period until the next renewal, and the seconds to sleep: the
+-- period with a random change of up to a tenth.
 local function next_period(feed, before)
   local period = feed.options.ttl / RENEWALS
   for _, holder in ipairs(feed.holders) do
@@ -316,7 +320,8 @@ local function next_period(feed, before)
   return period, period * (0.9 + 0.2 * part)
 end
 
-local function keep_up(feed)
+-- Renews the subscription until the feed is closed.
+local function run_renewals(feed)
   local retry
   while feed.is_open do
     local period, seconds = next_period(feed, retry)
@@ -333,12 +338,12 @@ end
 --- Renews the subscription from now on, until the feed is closed.
 function Feed:start()
   if self.is_open and not self.renewal then
-    self.renewal = kad.spawn(keep_up, self)
+    self.renewal = kad.spawn(run_renewals, self)
   end
 end
 
---- Ends the feed, and the subscriptions at its holders.
----@param silently? boolean  the holders find out when they push
+--- Closes the feed, and cancels it at its holders.
+---@param silently? boolean  do not tell the holders
 function Feed:close(silently)
   if not self.is_open then
     return
@@ -350,7 +355,7 @@ function Feed:close(silently)
   end
   local holders, renewal = self.holders, self.renewal
   self.holders = {}
-  leave(self, silently and {} or holders)
+  cancel_at(self, silently and {} or holders)
   if renewal then
     renewal:cancel()
   end
