@@ -63,11 +63,19 @@ static void init_empties_any_message(void **state) {
   assert_int_equal(message.code, 0);
 }
 
+/* The comment of struct kad_message says how many. */
+static void a_message_takes_about_11_kib(void **state) {
+  (void)state;
+
+  assert_in_range(sizeof(struct kad_message), 11 * 1024, 12 * 1024 - 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_methods_of_the_core_are_found_by_name),
       cmocka_unit_test(any_other_name_is_a_custom_method),
       cmocka_unit_test(init_empties_any_message),
+      cmocka_unit_test(a_message_takes_about_11_kib),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
