@@ -6,6 +6,20 @@
 
 #include <string.h>
 
+enum {
+  KAD_FAMILIES = 2 /* address families; an array has IPv4 at 0, IPv6 at 1 */
+};
+
+/* Returns the index of `family` (4 or 6) in an array of KAD_FAMILIES. */
+static inline size_t kad_family_index(unsigned family) {
+  return family == 6 ? 1 : 0;
+}
+
+/* Returns the family at `index` of such an array. */
+static inline uint8_t kad_family_at(size_t index) {
+  return index == 0 ? 4 : 6;
+}
+
 /* Returns how many bytes of `ip` count: 4 or 16. */
 static inline size_t kad_address_ip_size(const struct kad_address *address) {
   return address->family == 4 ? 4 : 16;

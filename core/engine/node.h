@@ -8,6 +8,7 @@
 #ifndef KAD_ENGINE_NODE_H
 #define KAD_ENGINE_NODE_H
 
+#include "base/address.h"
 #include "base/time.h"
 #include "engine/clock.h"
 #include "engine/events.h"
@@ -33,7 +34,6 @@
 #include "wire/codec.h"
 
 enum {
-  KAD_FAMILIES = 2,          /* tables[0] is IPv4's, tables[1] IPv6's */
   KAD_REPLY_MAX = 1024,      /* bytes of a find_node or get_peers reply */
   KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply to a byte of a query, for an
                                 address that is not proven */
@@ -89,7 +89,7 @@ static inline kad_time_ms kad_node_env_time(const struct kad_node *node,
 /* Returns the table of `family`, or NULL. */
 static inline struct kad_table *kad_node_table(const struct kad_node *node,
                                                unsigned family) {
-  return node->tables[family == 6 ? 1 : 0];
+  return node->tables[kad_family_index(family)];
 }
 
 /* Returns true if `contact` has answered us: it is in a table with exactly this

@@ -316,8 +316,8 @@ static void note_density(struct kad_node *node,
       .k = config->k,
       .own = kad_id_equal(&config->target, &node->config.id),
   };
-  kad_network_size_add(&node->estimates[config->family == 6 ? 1 : 0], &finding,
-                       kad_node_now(node));
+  kad_network_size_add(&node->estimates[kad_family_index(config->family)],
+                       &finding, kad_node_now(node));
 }
 
 static void tell_done(struct kad_node *node, struct kad_timer *timer) {

@@ -68,7 +68,7 @@ void kad_maintenance_stop(struct kad_node *node) {
 
 void kad_maintenance_met(struct kad_node *node, unsigned family) {
   struct kad_maintenance *maintenance = &node->maintenance;
-  const size_t index = family == 6 ? 1 : 0;
+  const size_t index = kad_family_index(family);
   const kad_time_ms soon =
       kad_time_add(kad_node_now(node), kad_rng_jitter(node, KAD_SOON_MS));
   maintenance->liveness.had_contacts = true;

@@ -18,7 +18,8 @@ static struct kad_neighbourhood *hood_of(const struct kad_node *node,
                                          unsigned family) {
   struct kad_neighbours *neighbours = node->neighbours;
   struct kad_neighbourhood *hood =
-      neighbours == NULL ? NULL : &neighbours->families[family == 6 ? 1 : 0];
+      neighbours == NULL ? NULL
+                         : &neighbours->families[kad_family_index(family)];
   return hood != NULL && hood->items != NULL ? hood : NULL;
 }
 

@@ -14,6 +14,7 @@
 #ifndef KAD_MEMBERSHIP_NEIGHBOURS_H
 #define KAD_MEMBERSHIP_NEIGHBOURS_H
 
+#include "base/address.h"
 #include "engine/timer.h"
 
 enum {
@@ -47,7 +48,7 @@ struct kad_neighbourhood {
 
 struct kad_neighbours {
   struct kad_timer timer;
-  struct kad_neighbourhood families[2];
+  struct kad_neighbourhood families[KAD_FAMILIES];
   struct kad_gone gone[KAD_NEIGHBOURS_GONE];
   size_t next_gone;
 };

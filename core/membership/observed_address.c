@@ -32,7 +32,8 @@ static void take(struct kad_node *node, struct kad_observed_address *observed) {
 void kad_observed_address_vote(struct kad_node *node,
                                const struct kad_address *from,
                                const struct kad_address *observed) {
-  struct kad_observed_address *own = &node->observed[from->family == 6 ? 1 : 0];
+  struct kad_observed_address *own =
+      &node->observed[kad_family_index(from->family)];
   if (observed->family != from->family ||
       kad_address_is_martian(observed, node->config.allow_local)) {
     return;
@@ -60,7 +61,8 @@ bool kad_node_observed(const struct kad_node *node, unsigned family,
   if (node == NULL || address == NULL || (family != 4 && family != 6)) {
     return false;
   }
-  const struct kad_observed_address *own = &node->observed[family == 6 ? 1 : 0];
+  const struct kad_observed_address *own =
+      &node->observed[kad_family_index(family)];
   if (own->address.family != 0) {
     *address = own->address;
   }

@@ -4,10 +4,6 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 
-static unsigned family_of(size_t index) {
-  return index == 0 ? 4 : 6;
-}
-
 static kad_time_ms period_ms(const struct kad_node *node) {
   return (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
 }
@@ -90,7 +86,7 @@ static void refresh_bucket(struct kad_node *node, const struct kad_table *table,
     node->env.random(node->env.state, random, sizeof random);
     kad_table_random_id(table, bucket, random, &target);
     node->stats.refreshes++;
-    look_up(node, family_of(index), &target, NULL);
+    look_up(node, kad_family_at(index), &target, NULL);
   }
 }
 
@@ -105,7 +101,7 @@ static void look_around(struct kad_node *node, size_t index) {
   }
   refresh->self_at[index] = kad_time_add(now, kad_rng_jitter(node, after));
   refresh->self_after[index] = 2 * after < longest ? 2 * after : longest;
-  look_up(node, family_of(index), &node->config.id, NULL);
+  look_up(node, kad_family_at(index), &node->config.id, NULL);
 }
 
 void kad_refresh_next(struct kad_node *node) {

@@ -9,6 +9,7 @@
 #ifndef KAD_MEMBERSHIP_REFRESH_H
 #define KAD_MEMBERSHIP_REFRESH_H
 
+#include "base/address.h"
 #include "lookup/lookup.h"
 
 enum {
@@ -19,11 +20,11 @@ enum {
 
 /* The background lookups of a node, a family each where there are two. */
 struct kad_refresh {
-  struct kad_lookup *lookup; /* that runs, or NULL */
-  size_t farther[2];         /* buckets below this one are to be refreshed */
-  kad_time_ms self_at[2];    /* the next own-id lookup */
-  kad_time_ms self_after[2]; /* its period, which grows */
-  kad_time_ms through_at;    /* the next lookup on the other side may begin */
+  struct kad_lookup *lookup;    /* that runs, or NULL */
+  size_t farther[KAD_FAMILIES]; /* buckets below this one are to be refreshed */
+  kad_time_ms self_at[KAD_FAMILIES];    /* the next own-id lookup */
+  kad_time_ms self_after[KAD_FAMILIES]; /* its period, which grows */
+  kad_time_ms through_at; /* the next lookup on the other side may begin */
 };
 
 /* Begins with frequent own-id lookups; frees the lookup that runs. */

@@ -140,7 +140,7 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
     return 0;
   }
   return kad_table_new(&config, &node->env.allocator, kad_node_now(node),
-                       &node->tables[family == 6 ? 1 : 0]);
+                       &node->tables[kad_family_index(family)]);
 }
 
 /* Serves a query within the limits. */

@@ -428,7 +428,7 @@ static void leave_copies(struct kad_node *node, const struct get *get) {
     records[i] = get->results.records[i];
     records[i].ttl = found != NULL ? found->longest_s : longest;
   }
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (get->op.lookups[i] != NULL) {
       kad_read_repair_run(node, &copies, get->op.lookups[i]);
     }

@@ -121,7 +121,7 @@ static void end_if_done(struct kad_node *node, struct join *join) {
 static void look_up_from(struct kad_node *node, struct join *join,
                          const struct kad_contact *seed) {
   bool again = join->op.lookups_open == 0;
-  for (size_t i = 0; again && i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; again && i < KAD_FAMILIES; i++) {
     if (join->op.lookups[i] != NULL) {
       kad_lookup_free(node, join->op.lookups[i]);
       join->op.lookups[i] = NULL;

@@ -32,7 +32,7 @@ static void free_op(struct kad_node *node, struct kad_operation *op) {
     op->kind->stop(node, op);
   }
   kad_rpc_disown(&op->queries);
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_free(node, op->lookups[i]);
     }
@@ -86,7 +86,7 @@ static void start_queued(struct kad_node *node) {
 /* The counts of both lookups; their paths are joined by `join_paths`. */
 static void report_lookups(const struct kad_operation *op,
                            struct kad_result *result) {
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_lookup *lookup = op->lookups[i];
     if (lookup == NULL) {
       continue;
@@ -105,7 +105,7 @@ static struct kad_step *join_paths(const struct kad_node *node,
   struct kad_step *joined =
       kad_alloc(&node->env.allocator, count * sizeof *joined);
   size_t used = 0;
-  for (size_t i = 0; joined != NULL && i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; joined != NULL && i < KAD_FAMILIES; i++) {
     const struct kad_lookup *lookup = op->lookups[i];
     if (lookup != NULL && lookup->step_count > 0) {
       memcpy(joined + used, lookup->steps, lookup->step_count * sizeof *joined);
@@ -248,7 +248,7 @@ static bool has_quorum(const struct kad_operation *op) {
 
 void kad_operation_end_lookups(struct kad_node *node,
                                struct kad_operation *op) {
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_finish(node, op->lookups[i]);
     }
@@ -311,7 +311,7 @@ static int look_up_in(struct kad_node *node, struct kad_operation *op,
       .owner = op,
   };
   int error =
-      kad_lookup_start(node, &config, &op->lookups[family == 6 ? 1 : 0]);
+      kad_lookup_start(node, &config, &op->lookups[kad_family_index(family)]);
   op->lookups_open += error == 0;
   return error;
 }
@@ -337,7 +337,7 @@ void kad_operation_look_further(struct kad_node *node,
 void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
                                 const struct kad_contact *seed) {
   unsigned family = seed->address.family;
-  struct kad_lookup *lookup = op->lookups[family == 6 ? 1 : 0];
+  struct kad_lookup *lookup = op->lookups[kad_family_index(family)];
   if (lookup != NULL) {
     kad_lookup_hear(node, lookup, seed);
   } else if (look_up_in(node, op, family, seed) != 0) {
@@ -388,7 +388,7 @@ bool kad_operation_call_hook(struct kad_node *node, struct kad_operation *op,
 
 bool kad_operation_timed_out(const struct kad_operation *op) {
   bool timed_out = false;
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     timed_out =
         timed_out || (op->lookups[i] != NULL && op->lookups[i]->timed_out);
   }
@@ -397,7 +397,7 @@ bool kad_operation_timed_out(const struct kad_operation *op) {
 
 /* Returns why the codec could not write the queries of an operation, or 0. */
 static int codec_error(const struct kad_operation *op) {
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
     if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC) {
       return error;
@@ -437,7 +437,7 @@ void kad_operation_keep_error(struct kad_node *node, struct kad_operation *op,
 size_t kad_operation_closest(const struct kad_operation *op,
                              const struct kad_candidate **out) {
   size_t count = 0;
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       count += kad_lookup_closest(op->lookups[i], out + count, op->options.k);
     }

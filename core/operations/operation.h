@@ -7,12 +7,12 @@
 #ifndef KAD_OPERATIONS_OPERATION_H
 #define KAD_OPERATIONS_OPERATION_H
 
+#include "base/address.h"
 #include "engine/ruleset.h"
 #include "lookup/lookup.h"
 #include "records/bundle.h"
 
 enum {
-  KAD_OPERATION_FAMILIES = 2,
   KAD_OPERATIONS_QUEUED = 4096, /* that wait for their turn */
   KAD_OVERDUE_MS = 1000         /* see `overdue` of struct kad_operation */
 };
@@ -73,7 +73,7 @@ struct kad_operation {
   uint32_t skip;
   struct kad_slice query_name; /* CUSTOM lookups; the kind's own */
   struct kad_slice query_args;
-  struct kad_lookup *lookups[KAD_OPERATION_FAMILIES];
+  struct kad_lookup *lookups[KAD_FAMILIES];
   uint32_t lookups_open;
   struct kad_sybil_search
       *region;      /* what was looked for beside a crowded key */

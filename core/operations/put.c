@@ -297,7 +297,7 @@ static void store_at_closest(struct kad_node *node, struct kad_operation *op) {
   put->fanout.target = op->target;
   put->fanout.until = time_to_store(node, put);
   put->fanout.paced = put->again;
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_in(node, put, op->lookups[i]);
       store_beside(node, put, op->lookups[i]->config.family);

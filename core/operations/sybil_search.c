@@ -25,7 +25,7 @@ struct point {
 struct kad_sybil_search {
   struct kad_operation *op;
   struct kad_query_owner queries;
-  struct point points[KAD_OPERATION_FAMILIES * KAD_SYBIL_SEARCH_POINTS];
+  struct point points[KAD_FAMILIES * KAD_SYBIL_SEARCH_POINTS];
   size_t count;
   uint32_t searching; /* lookups under way */
   uint32_t asking;    /* queries for values under way, one for this function */
@@ -58,7 +58,8 @@ static bool is_crowded(const struct kad_node *node,
   const struct kad_candidate *closest[KAD_K_MAX];
   const size_t k = lookup->config.k;
   const double size = kad_network_size_estimate(
-      &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
+      &node->estimates[kad_family_index(lookup->config.family)],
+      kad_node_now(node));
   return k >= KAD_NETWORK_SIZE_K_MIN && lookup->whole &&
          size >= (double)(SIZE_MIN * k) &&
          kad_lookup_closest(lookup, closest, k) == k &&
@@ -177,7 +178,8 @@ static void search(struct kad_node *node, struct kad_sybil_search *region,
   const struct kad_operation *op = region->op;
   const size_t k = op->options.k;
   const double size = kad_network_size_estimate(
-      &node->estimates[lookup->config.family == 6 ? 1 : 0], kad_node_now(node));
+      &node->estimates[kad_family_index(lookup->config.family)],
+      kad_node_now(node));
   const unsigned widest = widest_prefix(size, k);
   for (unsigned i = 0; i < KAD_SYBIL_SEARCH_POINTS; i++) {
     struct point *point = &region->points[region->count];
@@ -222,7 +224,7 @@ bool kad_sybil_search_begin(struct kad_node *node, struct kad_operation *op) {
   if (!is_value || op->region != NULL || left == 0) {
     return false;
   }
-  for (size_t i = 0; i < KAD_OPERATION_FAMILIES; i++) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL && is_crowded(node, op->lookups[i]) &&
         region_of(node, op) != NULL) {
       search(node, op->region, op->lookups[i], left);

@@ -290,7 +290,7 @@ void kad_handoff_leave(struct kad_node *node, kad_handoff_left_fn left,
   handoff->left_data = data;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_contact self = {.id = node->config.id,
-                                     .address = {.family = i == 0 ? 4 : 6}};
+                                     .address = {.family = kad_family_at(i)}};
     add_scan(node, KAD_HANDOFF_LEAVING, &self, 0);
   }
   plan_next(node);
