@@ -1,13 +1,13 @@
---- A demonstration: 32 nodes on this machine, each with the policies that ship.
+--- A demonstration: 32 nodes on this machine, each with the shipped policies.
 --
--- Everything goes over sockets, in real time. The program ends with 1 if
--- something does not happen as it says.
+-- The nodes use sockets and real time. The exit status is 1 if an expected
+-- event does not happen.
 
 local kad = require("kadenza")
 
 local NODES <const> = 32
-local SECONDS <const> = 60 -- it takes about ten; on a busy machine, more
-local QUERY_MS <const> = 500 -- so that a node that was switched off is noticed
+local SECONDS <const> = 60 -- time limit; it takes about ten seconds
+local QUERY_MS <const> = 500 -- so short that nodes soon notice a closed node
 
 local POLICIES <const> = {
   "scripts/policies/counter.lua",
@@ -16,11 +16,11 @@ local POLICIES <const> = {
   "scripts/examples/demo/policies/notice.lua",
 }
 
--------------------------------------------------------------- telling it --
+----------------------------------------------------------------- output --
 
 local WIDTH <const> = 76
 
--- Prints a paragraph, indented and broken into lines.
+-- Prints a paragraph, indented and wrapped.
 local function say(...)
   local line = "  -"
   for word in string.format(...):gmatch("%S+") do
@@ -45,20 +45,20 @@ local function expect(happened, ...)
   return happened
 end
 
--- Returns the result of an operation that has to succeed.
+-- Returns the result of an operation that must succeed.
 local function done(what, result, message, ...)
   expect(result ~= nil, "%s: %s", what, message)
   return result, message, ...
 end
 
--- Returns the words in which other nodes refused an operation.
+-- Returns the reason with which other nodes refused an operation.
 local function reason_of(what, result, _, _, details)
-  expect(result == nil, "%s was to be refused", what)
+  expect(result == nil, "%s must be refused", what)
   return expect(type(details) == "table" and details.reason,
-    "%s was to be refused by other nodes", what)
+    "%s must be refused by other nodes", what)
 end
 
--- Calls `check` until it returns something, for so many seconds at most.
+-- Calls `check` until it returns a value, for at most `seconds`.
 local function eventually(seconds, what, check)
   local deadline = kad.now() + seconds
   while kad.now() < deadline do
@@ -83,8 +83,9 @@ local function open(what, host, read_only)
   }))
 end
 
--- Linux has all of 127.0.0.0/8; elsewhere the nodes share one address.
-local function hosts()
+-- Returns a function from a number to a host. On Linux, all of 127.0.0.0/8 is
+-- local; elsewhere the nodes share one address.
+local function find_hosts()
   local probe = kad.node({ listen = "127.0.0.2:0" })
   if probe then
     probe:close()
@@ -106,7 +107,7 @@ local function for_each(nodes, fn)
 end
 
 local function open_overlay()
-  local host_of = hosts()
+  local host_of = find_hosts()
   local nodes = {}
   for i = 1, NODES do
     nodes[i] = open("node " .. i, host_of(i))
@@ -117,16 +118,16 @@ local function open_overlay()
       done("node " .. i .. " joins", node:bootstrap({ first }))
     end
   end)
-  -- They joined at the same moment: now that all are there, each has a look at
-  -- its neighbourhood.
+  -- They joined at the same moment. Now that all have joined, each looks up its
+  -- own id to find its neighbours.
   for_each(nodes, function(node)
-    done("a look around", node:find_node(node:id()))
+    done("a lookup of the own id", node:find_node(node:id()))
   end)
   return nodes
 end
 
--- Returns the nodes, the farthest from a key first: users who hold nothing of
--- what they store and read.
+-- Returns the five nodes farthest from a key: they do not hold the records that
+-- they store and read.
 local function farthest(nodes, key)
   local sorted = table.move(nodes, 1, #nodes, 1, {})
   table.sort(sorted, function(a, b)
@@ -141,7 +142,7 @@ local function show_overlay(nodes)
     least = math.min(least, #node:contacts())
   end
   local _, info = done("a lookup", nodes[NODES]:find_node(kad.key("anywhere")))
-  say("%d nodes have met through the first one; each knows %d others or more.",
+  say("%d nodes have joined through the first; each has %d contacts or more.",
     NODES, least)
   say("A lookup of the closest nodes to a key took %d queries and %d ms.",
     info.messages, math.floor(info.took * 1000 + 0.5))
@@ -162,8 +163,8 @@ local function show_registry(nodes)
   say("Bob signs it, too, and is rejected: %s.", reason)
   local value, found = done("a look at the name", at_cyd:get(name,
     { type = "registry" }))
-  expect(found.publisher == ann.publisher, "the name was to stay ann's")
-  say("Whoever looks it up still gets Ann's %s.", value)
+  expect(found.publisher == ann.publisher, "the name must stay ann's")
+  say("A get of the name still returns Ann's %s.", value)
 end
 
 ---------------------------------------------- a merge of concurrent writes --
@@ -181,8 +182,8 @@ local function show_counter(nodes)
   local reader = farthest(nodes, key)
   local value, info = done("the counter", reader:get(key,
     { type = "counter" }))
-  expect(value == tostring(total), "the sum was to be %d, not %s", total, value)
-  say("The nodes merge them, nothing is overwritten: %d nodes make it %s.",
+  expect(value == tostring(total), "the sum must be %d, not %s", total, value)
+  say("The nodes merge them and overwrite nothing: at %d nodes the sum is %s.",
     info.holders, value)
 end
 
@@ -200,8 +201,8 @@ local function holders_of(node, key)
   return addresses
 end
 
--- Switches off the nodes at these addresses, and takes them out of the list.
-local function switch_off(nodes, addresses)
+-- Closes the nodes at these addresses, and removes them from the list.
+local function close_nodes(nodes, addresses)
   local off = {}
   for _, address in ipairs(addresses) do
     off[address] = true
@@ -213,7 +214,7 @@ local function switch_off(nodes, addresses)
   end
 end
 
--- A reader who holds nothing, so that it counts all that do.
+-- Opens a read-only node, which holds no records and so counts all holders.
 local function open_reader(nodes)
   local reader = open("the reader", "127.0.0.1", true)
   done("the reader joins", reader:bootstrap({ nodes[1]:addresses()[1] }))
@@ -229,15 +230,15 @@ local function show_republish(nodes)
     .. "seconds.", info.stored)
   local holders = holders_of(reader, key)
   local lost = table.move(holders, 1, #holders - 2, 1, {})
-  switch_off(nodes, lost)
+  close_nodes(nodes, lost)
   local left = #holders_of(reader, key)
-  expect(left < #holders, "some holders were to be gone")
-  say("%d of them are switched off, so that %d are left.", #lost, left)
+  expect(left < #holders, "some holders must be gone")
+  say("%d of them are closed, so that %d are left.", #lost, left)
   local now = eventually(30, "the notice is republished", function()
     local count = #holders_of(reader, key)
     return count >= #holders and count
   end)
-  say("Those have noticed and republished it: now %d nodes hold it.", now)
+  say("They have republished it: now %d nodes hold it.", now)
 end
 
 ------------------------------------------------------------------ an RPC --
@@ -252,16 +253,16 @@ local function show_chat(nodes)
   end)
   local present = done("who is there", at_ann:get(lobby,
     { type = "presence", all = true }))
-  expect(#present == #people, "%d people were to be there", #people)
-  say("%d people are in the lobby, says their presence: %s.", #present,
+  expect(#present == #people, "%d people must be there", #people)
+  say("%d people have stored their presence in the lobby: %s.", #present,
     table.concat(people, ", "))
   local host = nodes[1]:addresses()[1]
   done("a message", at_ann:call(host, "chat_say",
     { room = "lobby", name = "ann", text = "Good evening!" }))
   local reply = done("the messages", at_bob:call(host, "chat_read",
     { room = "lobby" }))
-  local message = expect(reply.messages[1], "there was to be a message")
-  expect(message.text == "Good evening!", "the message was to be ann's")
+  local message = expect(reply.messages[1], "there must be a message")
+  expect(message.text == "Good evening!", "the message must be ann's")
   say("Ann calls chat_say at the first node, a query that the policy adds. Bob "
     .. "calls chat_read there and gets \"%s: %s\"", message.name, message.text)
   local reason = reason_of("a message without words",

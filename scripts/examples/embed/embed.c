@@ -7,12 +7,12 @@
 static const char *const words[] = {"a long goodbye", "hello", NULL};
 static struct kad_network *network;
 
-static void check(void *state, const struct kad_hook_call *question,
-                  struct kad_hook_result *answer) {
+static void check(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *result) {
   (void)state;
-  if (question->record->value.len > 10) {
-    answer->verdict = KAD_VERDICT_REJECT;
-    answer->reason = kad_slice_of("more than ten bytes");
+  if (call->record->value.len > 10) {
+    result->verdict = KAD_VERDICT_REJECT;
+    result->reason = kad_slice_of("more than ten bytes");
   }
 }
 
@@ -22,8 +22,8 @@ static void must(int error) {
   }
 }
 
-/* Tells what came of the last operation of `node`, and puts the next word. */
-static void go_on(void *node, const struct kad_result *result) {
+/* Prints the result of the last operation of `node`, and puts the next word. */
+static void put_next(void *node, const struct kad_result *result) {
   static size_t next;
   struct kad_record record = {.type = kad_slice_of("value")};
   const struct kad_slice text =
@@ -36,7 +36,7 @@ static void go_on(void *node, const struct kad_result *result) {
   }
   kad_id_hash(kad_slice_of("greeting"), 160, &record.key);
   record.value = kad_slice_of(words[next++]);
-  must(kad_node_put(node, &record, NULL, go_on, node, NULL));
+  must(kad_node_put(node, &record, NULL, put_next, node, NULL));
 }
 
 int main(void) {
@@ -54,7 +54,7 @@ int main(void) {
   config.read_only = true;
   must(kad_network_open_node(network, &config, &address, 1, &client));
   kad_network_addresses(network, server, &address, 1);
-  must(kad_node_bootstrap(client, &address, 1, go_on, client, NULL));
+  must(kad_node_bootstrap(client, &address, 1, put_next, client, NULL));
   kad_network_run(network, 30000);
   kad_network_free(network);
 }

@@ -1,20 +1,21 @@
---- A policy that has its node speak JSON, by way of lua-cjson (Debian:
---- lua-cjson). The file has to be trusted, for cjson is a C module:
+--- A policy with which a node speaks JSON, through lua-cjson (Debian:
+--- lua-cjson). The file must be trusted, because cjson is a C module:
 --
 --     kad.node {
 --       policies = { { file = "scripts/examples/json/codec.lua",
 --         trusted = true } },
 --     }
 --
--- JSON has neither bytes nor large integers. A string that is not plain text,
--- or that could be taken for one of these, is written as "hex:" with its bytes
--- in hexadecimal; an integer of more than 14 digits as "int:" with its digits.
+-- JSON has neither bytes nor large integers. A string that is not printable
+-- ASCII, or that begins with one of the following prefixes, becomes "hex:" with
+-- its bytes in hexadecimal; an integer of more than 14 digits becomes "int:"
+-- with its digits.
 
 local cjson = require("cjson").new()
 
 local LARGEST <const> = 100000000000000
 
--- Deeper than any message: what strangers send is read no further.
+-- Deeper than any valid message; deeper input is malformed.
 cjson.decode_max_depth(20)
 
 local function write_string(text)
@@ -39,7 +40,7 @@ local function read_string(text)
   return text
 end
 
--- Makes what JSON can hold of what a message holds.
+-- Converts a value of a message to one that JSON can represent.
 local function to_json(value)
   if type(value) == "string" then
     return write_string(value)
@@ -56,7 +57,7 @@ local function to_json(value)
   return copy
 end
 
--- The reverse. cjson has floats for all numbers.
+-- Converts a value of JSON back. cjson returns all numbers as floats.
 local function from_json(value)
   if type(value) == "string" then
     return read_string(value)

@@ -5,26 +5,25 @@
 --     stored at 5 nodes
 --     said in JSON
 --
--- Prints the first datagram that is sent, stores a value and reads it at
--- another node. codec.lua beside this file has the encoding, and needs
--- lua-cjson.
+-- Prints the first datagram, stores a value and gets it from another node.
+-- codec.lua beside this file contains the encoding; it requires lua-cjson.
 
 local kad = require("kadenza")
 
 local NODES <const> = 5
 local FOLDER <const> = arg[0]:match("^(.*)/[^/]*$") or "."
 
--- Returns the policy of codec.lua, in a version that prints its first words.
-local function talkative(codec)
-  local said = false
+-- Returns the policy of codec.lua in a version that prints its first datagram.
+local function with_output(codec)
+  local has_printed = false
   return {
     name = "json",
     codec = {
       encode = function(message)
         local bytes = codec.encode(message)
-        if not said then
+        if not has_printed then
           print(bytes)
-          said = true
+          has_printed = true
         end
         return bytes
       end,
@@ -35,7 +34,7 @@ end
 
 local function open_nodes()
   local quiet = { file = FOLDER .. "/codec.lua", trusted = true }
-  local loud = talkative(dofile(quiet.file).codec)
+  local loud = with_output(dofile(quiet.file).codec)
   local nodes = {}
   for i = 1, NODES do
     nodes[i] = assert(kad.node({

@@ -3,14 +3,14 @@
 --     $ lua5.4 scripts/examples/pipes/pipes.lua var/pipes 1 &
 --     $ lua5.4 scripts/examples/pipes/pipes.lua var/pipes 2 &
 --     $ lua5.4 scripts/examples/pipes/pipes.lua var/pipes 3 put tea oolong
---     kept by 2 nodes
+--     stored at 2 nodes
 --     $ lua5.4 scripts/examples/pipes/pipes.lua var/pipes 4 get tea
 --     oolong
 --
--- Node 7 listens on the socket var/pipes/7, and is called 10.0.0.7:1. Each
--- datagram takes a connection of its own: the number of its sender in two
--- bytes, then its own bytes. All join by way of node 1. Whoever may write into
--- the folder may say that he is any of them.
+-- Node 7 listens on the socket var/pipes/7, and its address is 10.0.0.7:1. Each
+-- datagram has a connection of its own: the number of its sender in two bytes,
+-- then its bytes. All nodes join by node 1. A user with write access to the
+-- folder can send as any node.
 
 local kad = require("kadenza")
 
@@ -18,7 +18,7 @@ local uv = require("luv")
 
 local LONGEST <const> = 1502 -- bytes of a datagram with the number before it
 
--- What the transport calls a node, and which node it means.
+-- Returns the address of a node for the transport.
 local function address_of(number)
   return string.format("10.0.%d.%d:1", number >> 8, number & 255)
 end
@@ -28,7 +28,7 @@ local function number_of(address)
   return high and tonumber(high) << 8 | tonumber(low)
 end
 
--- Sends a datagram; one that nobody takes is lost.
+-- Sends a datagram. It is lost if its receiver does not listen.
 local function send(folder, from, bytes, address)
   local to = number_of(address)
   if not to then
@@ -46,8 +46,8 @@ local function send(folder, from, bytes, address)
   end)
 end
 
--- Reads one datagram of a connection, and calls take(bytes, address).
-local function read_datagram(pipe, take)
+-- Reads one datagram of a connection, and calls on_datagram(bytes, address).
+local function read_datagram(pipe, on_datagram)
   local got = ""
   pipe:read_start(function(problem, chunk)
     got = got .. (chunk or "")
@@ -56,58 +56,58 @@ local function read_datagram(pipe, take)
     end
     pipe:close()
     if not problem and #got > 2 and #got <= LONGEST then
-      take(got:sub(3), address_of(string.unpack(">I2", got)))
+      on_datagram(got:sub(3), address_of(string.unpack(">I2", got)))
     end
   end)
 end
 
-local function listen(path, take)
+local function listen(path, on_datagram)
   os.remove(path)
   local server = assert(uv.new_pipe(false))
   assert(server:bind(path))
   assert(server:listen(64, function()
     local pipe = assert(uv.new_pipe(false))
     assert(server:accept(pipe))
-    read_datagram(pipe, take)
+    read_datagram(pipe, on_datagram)
   end))
   return server
 end
 
--- Lets luv's loop drive kadenza's, which has the clock. Returns what is to be
--- called when something has been begun from outside.
-local function drive()
+-- Runs kadenza's loop in luv's. Returns a function to call after each call into
+-- kadenza from a callback of luv.
+local function integrate_loops()
   local poll = assert(uv.new_poll(kad.loop.fd()))
   local timer = assert(uv.new_timer())
-  local function plan()
+  local function reschedule()
     local seconds = kad.loop.timeout()
     timer:stop()
     if seconds then
       timer:start(math.ceil(seconds * 1000), 0, function()
         kad.loop.step()
-        plan()
+        reschedule()
       end)
     end
   end
   poll:start("r", function()
     kad.loop.step()
-    plan()
+    reschedule()
   end)
-  plan()
-  return plan
+  reschedule()
+  return reschedule
 end
 
 local COMMANDS <const> = {
   put = function(node, key, value)
     local info, message = node:put(kad.key(key), value or "")
-    return info and "kept by " .. info.stored .. " nodes", message
+    return info and "stored at " .. info.stored .. " nodes", message
   end,
   get = function(node, key)
     return node:get(kad.key(key))
   end,
 }
 
--- Joins, and does what was asked. Returns what to say, or nil and a message.
-local function work(node, number, command, ...)
+-- Joins and runs the command. Returns its output, or nil and a message.
+local function run_command(node, number, command, ...)
   if number ~= 1 then
     local joined, message = node:bootstrap({ address_of(1) })
     if not joined then
@@ -131,28 +131,28 @@ local function open_node(folder, number)
   }))
 end
 
--- Runs a node: until it has done what was asked, or for ever.
+-- Runs a node: until its command has ended, or without one forever.
 local function run(folder, number, command, ...)
   local node = open_node(folder, number)
   local path, status = folder .. "/" .. number, 0
-  local plan = drive()
+  local reschedule = integrate_loops()
   listen(path, function(bytes, address)
     if node:is_open() then
       node:receive(bytes, address)
-      plan()
+      reschedule()
     end
   end)
   kad.spawn(function(...)
-    local said, problem = work(node, number, command, ...)
-    print(said or "pipes: " .. problem)
+    local output, problem = run_command(node, number, command, ...)
+    print(output or "pipes: " .. problem)
     io.stdout:flush()
-    if command or not said then
-      status = said and 0 or 1
+    if command or not output then
+      status = output and 0 or 1
       node:close()
       uv.stop()
     end
   end, ...)
-  plan()
+  reschedule()
   uv.run()
   os.remove(path)
   return status
@@ -162,7 +162,8 @@ local function main(folder, number, command, key, ...)
   number = math.tointeger(tonumber(number))
   if not number or number < 1 or number > 65535
     or command and not (COMMANDS[command] and key) then
-    io.stderr:write("use: pipes.lua FOLDER NUMBER [put KEY VALUE | get KEY]\n")
+    io.stderr:write(
+      "usage: pipes.lua FOLDER NUMBER [put KEY VALUE | get KEY]\n")
     return 2
   end
   uv.fs_mkdir(folder, tonumber("700", 8))

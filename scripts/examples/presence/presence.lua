@@ -1,30 +1,30 @@
---- presence: who else is here, in a room of the policy chat.
+--- presence: the members of a room of the policy chat.
 --
 --     $ lua5.4 scripts/examples/presence/presence.lua 192.0.2.1:6881 lobby ann
 --     ann
 --     ann, bob
 --     ann
 --
--- Says that you are there for as long as it runs, and prints who is, whenever
--- that changes. The nodes of the overlay need scripts/policies/chat.lua. An
--- argument `local` at the end admits nodes of this machine.
+-- Stores your presence while it runs, and prints the names in the room when
+-- they change. The nodes of the overlay need scripts/policies/chat.lua. The
+-- argument `local` at the end allows nodes of this machine.
 
 local kad = require("kadenza")
 
 local POLICY <const> = "scripts/policies/chat.lua"
-local SAY_SECONDS <const> = 20
-local LOOK_SECONDS <const> = 2
+local STORE_SECONDS <const> = 20
+local POLL_SECONDS <const> = 2
 
--- Stores our presence over and over: it lives a minute.
-local function keep_saying(node, room, name)
+-- Stores our presence repeatedly: it expires after a minute.
+local function keep_present(node, room, name)
   local me = kad.keypair()
   for seq = os.time(), math.maxinteger do
-    local said, message = node:put(room, name,
+    local info, message = node:put(room, name,
       { type = "presence", secret = me.secret, seq = seq })
-    if not said then
-      kad.log.warn("nobody heard of us", { error = message })
+    if not info then
+      kad.log.warn("cannot store our presence", { error = message })
     end
-    kad.sleep(SAY_SECONDS)
+    kad.sleep(STORE_SECONDS)
   end
 end
 
@@ -39,7 +39,7 @@ local function names_in(node, room)
   return table.concat(names, ", ")
 end
 
-local function keep_looking(node, room)
+local function print_changes(node, room)
   local before = ""
   while true do
     local now = names_in(node, room)
@@ -48,7 +48,7 @@ local function keep_looking(node, room)
       io.stdout:flush()
       before = now
     end
-    kad.sleep(LOOK_SECONDS)
+    kad.sleep(POLL_SECONDS)
   end
 end
 
@@ -60,8 +60,8 @@ local function main(address, room_name, name, allow_local)
   }))
   assert(node:bootstrap({ address }))
   local room = kad.key("room:" .. room_name)
-  kad.spawn(keep_saying, node, room, name)
-  keep_looking(node, room)
+  kad.spawn(keep_present, node, room, name)
+  print_changes(node, room)
 end
 
 local address, room, name = arg[1], arg[2], arg[3]

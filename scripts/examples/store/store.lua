@@ -1,13 +1,13 @@
---- store: a key-value client, one command a line.
+--- store: a key-value client that reads one command a line.
 --
 --     $ lua5.4 scripts/examples/store/store.lua 192.0.2.1:6881
 --     > put motto less is more
---     kept by 8 nodes
+--     stored at 8 nodes
 --     > get motto
 --     less is more
 --     > quit
 --
--- An argument `local` behind the address admits nodes of this machine.
+-- The argument `local` after the address allows nodes of this machine.
 
 local kad = require("kadenza")
 
@@ -15,7 +15,7 @@ local commands = {}
 
 function commands.put(node, key, value)
   local info, message = node:put(kad.key(key), value)
-  return info and ("kept by %d nodes"):format(info.stored) or message
+  return info and ("stored at %d nodes"):format(info.stored) or message
 end
 
 function commands.get(node, key)
@@ -23,8 +23,8 @@ function commands.get(node, key)
   return value or message
 end
 
--- Returns what a line asks for, or how to ask.
-local function answer(node, line)
+-- Runs the command of a line. Returns its output, or the usage.
+local function run_line(node, line)
   local name, key, value = line:match("^(%a+)%s+(%S+)%s*(.*)$")
   local command = commands[name]
   if not command then
@@ -37,15 +37,15 @@ local function main(address, allow_local)
   local node = assert(kad.node({
     listen = "0.0.0.0:0",
     allow_local = allow_local,
-    read_only = true, -- a client: nobody counts on it
+    read_only = true, -- a client, which holds no records
   }))
   assert(node:bootstrap({ address }))
-  -- Reading blocks, which a client that serves nobody may do.
+  -- io.lines blocks, which a client may do: it serves no queries.
   for line in io.lines() do
     if line == "quit" then
       return
     end
-    print(answer(node, line))
+    print(run_line(node, line))
   end
 end
 

@@ -41,7 +41,7 @@ describe("the examples", function()
       { "scripts/examples/store/store.lua", node.address, "local" },
       options({ stdin = "put a b c\nget a\nget none\nhelp\nquit\n" }))
     assert.equal("", store.stderr)
-    assert.equal("kept by 1 nodes\nb c\nnot found\n"
+    assert.equal("stored at 1 nodes\nb c\nnot found\n"
       .. "put KEY VALUE, get KEY or quit\n", store.stdout)
     assert.equal(0, store.status)
   end)
@@ -70,7 +70,7 @@ describe("the examples", function()
     end
     local put = process.run(arguments("4", "put", "tea", "oolong"), options())
     assert.equal("", put.stderr)
-    assert.equal("kept by 4 nodes\n", put.stdout)
+    assert.equal("stored at 4 nodes\n", put.stdout)
     local got = process.run(arguments("5", "get", "tea"), options())
     assert.equal("oolong\n", got.stdout)
     assert.equal(0, got.status)

@@ -1,7 +1,6 @@
 --- notice: a line of text that its holders republish every two seconds.
 --
--- A record type for the demonstration: real ones take an hour, so that nobody
--- would wait to see it.
+-- A record type for the demonstration. Other types republish every hour.
 
 return {
   name = "notice",
