@@ -99,6 +99,7 @@ build = {
         "core/lookup/lookup.c",
         "core/lookup/network_size.c",
         "core/lookup/paths.c",
+        "core/membership/check_interval.c",
         "core/membership/contact_admission.c",
         "core/membership/liveness.c",
         "core/membership/maintenance.c",

@@ -36,6 +36,18 @@ struct kad_events {
                            const struct kad_address *reporter,
                            const struct kad_address *observed);
 
+  /* From membership. It is time to join again through the `known` addresses. */
+  void (*rejoin_due)(struct kad_node *node, const struct kad_address *known,
+                     size_t count);
+
+  /* From membership. `contact` has become a neighbour. */
+  void (*neighbour_joined)(struct kad_node *node,
+                           const struct kad_contact *contact);
+
+  /* From membership. `contact`, which was a neighbour, is none any more. */
+  void (*neighbour_left)(struct kad_node *node,
+                         const struct kad_contact *contact);
+
   /* From replication. A record is due: stores it at its k closest, within the
    * store budget; if it is our `publication`, here as well. Returns 0, after
    * which `done` is called once, or the error of kad_node_put. */

@@ -1,104 +1,134 @@
 #include "membership/contact_admission.h"
 
 #include "base/allocator.h"
+#include "base/time.h"
 #include "engine/node.h"
 
-/* A contact that waits for on_contact. */
-struct meeting {
+/* A contact that has answered, for on_contact. */
+struct candidate {
   struct kad_contact contact;
   uint32_t rtt_ms;
 };
 
-/* The contact that stands in the way is asked whether it is still there. */
-static void probe_standing(struct kad_node *node,
-                           const struct kad_table_entry *standing) {
-  if (standing != NULL) {
-    struct kad_contact contact = standing->contact;
-    kad_verification_probe(node, &contact);
+/* Returns true if the answer to a ping of `contact` could be of use: it may
+ * become a neighbour, its bucket has a use for it, or it may have changed its
+ * id or its address. */
+static bool is_worth_a_ping(const struct kad_node *node,
+                            const struct kad_table *table,
+                            const struct kad_contact *contact) {
+  const kad_time_ms fresh_ms =
+      (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
+  return kad_neighbours_want(node, contact) ||
+         kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
+         kad_table_find(table, &contact->id) != NULL ||
+         kad_table_find_address(table, &contact->address) != NULL;
+}
+
+void kad_contact_queried(struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_table *table = kad_node_table(node, contact->address.family);
+  if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
+    return;
+  }
+  kad_neighbours_contact_queried(node, contact);
+  if (!kad_table_seen(table, contact, kad_node_now(node)) &&
+      is_worth_a_ping(node, table, contact)) {
+    kad_verification_ping_stranger(node, contact);
   }
 }
 
-/* Another id answers at an address: the contact that was there is no more. */
-static int replace(struct kad_node *node, struct kad_table *table,
-                   const struct kad_contact *contact, uint32_t rtt_ms) {
+/* Pings the contact of an entry that keeps another contact out. */
+static void ping_entry(struct kad_node *node,
+                       const struct kad_table_entry *entry) {
+  if (entry != NULL) {
+    struct kad_contact contact = entry->contact;
+    kad_verification_ping(node, &contact);
+  }
+}
+
+/* Adds a contact in place of the one with another id at its address. */
+static int replace_contact(struct kad_node *node, struct kad_table *table,
+                           const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_table_entry *probe = NULL;
   const struct kad_table_entry *old =
       kad_table_find_address(table, &contact->address);
   if (old != NULL) {
-    struct kad_contact gone = old->contact;
-    kad_table_remove(table, &gone);
-    kad_neighbours_gone(node, &gone);
+    struct kad_contact replaced = old->contact;
+    kad_table_remove(table, &replaced);
+    kad_neighbours_contact_replaced(node, &replaced);
   }
   return kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
 }
 
-/* Lets a contact into its table. Returns what kad_table_add does. */
-static int enter_table(struct kad_node *node, struct kad_table *table,
-                       const struct kad_contact *contact, uint32_t rtt_ms) {
+/* Adds a contact to its table. Returns the result of kad_table_add. */
+static int add_to_table(struct kad_node *node, struct kad_table *table,
+                        const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_table_entry *probe = NULL;
   int error = kad_table_add(table, contact, rtt_ms, kad_node_now(node), &probe);
   switch (error) {
   case KAD_EADDRESS:
-    return replace(node, table, contact, rtt_ms);
+    return replace_contact(node, table, contact, rtt_ms);
   case KAD_EID:
-    probe_standing(node, kad_table_find(table, &contact->id));
+    ping_entry(node, kad_table_find(table, &contact->id));
     break;
   default:
-    probe_standing(node, probe);
+    ping_entry(node, probe);
   }
   return error;
 }
 
-static void enter(struct kad_node *node, const struct kad_contact *contact,
+static void admit(struct kad_node *node, const struct kad_contact *contact,
                   uint32_t rtt_ms) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
   size_t before = kad_table_count(table);
-  int error = enter_table(node, table, contact, rtt_ms);
+  int error = add_to_table(node, table, contact, rtt_ms);
   if (error == 0 || error == KAD_EFULL) {
-    kad_neighbours_met(node, contact);
+    kad_neighbours_contact_answered(node, contact);
   }
   if (kad_table_count(table) > before) {
-    kad_maintenance_met(node, contact->address.family);
+    kad_maintenance_contact_added(node, contact->address.family);
   }
 }
 
 static void apply_result(struct kad_node *node, void *self,
                          const struct kad_hook_result *result) {
-  const struct meeting *meeting = self;
+  const struct candidate *candidate = self;
   if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
-    enter(node, &meeting->contact, meeting->rtt_ms);
+    admit(node, &candidate->contact, candidate->rtt_ms);
   }
 }
 
-static void *keep_meeting(struct kad_node *node, void *self) {
-  struct meeting *kept = kad_alloc(&node->env.allocator, sizeof *kept);
+static void *keep_candidate(struct kad_node *node, void *self) {
+  struct candidate *kept = kad_alloc(&node->env.allocator, sizeof *kept);
   if (kept != NULL) {
-    *kept = *(const struct meeting *)self;
+    *kept = *(const struct candidate *)self;
   }
   return kept;
 }
 
-static void resume_meeting(struct kad_node *node, void *self,
-                           const struct kad_hook_result *result) {
+static void resume_candidate(struct kad_node *node, void *self,
+                             const struct kad_hook_result *result) {
   apply_result(node, self, result);
-  kad_release(&node->env.allocator, self, sizeof(struct meeting));
+  kad_release(&node->env.allocator, self, sizeof(struct candidate));
 }
 
-/* Asks the policy, unless the contact is in its table, and enters it. */
-static void admit(struct kad_node *node, const struct kad_contact *contact,
-                  uint32_t rtt_ms) {
-  static const struct kad_hook_handler handler = {
-      .apply = apply_result, .keep = keep_meeting, .resume = resume_meeting};
+/* Calls on_contact, unless the contact is in its table already, and applies the
+ * verdict. */
+static void call_on_contact(struct kad_node *node,
+                            const struct kad_contact *contact,
+                            uint32_t rtt_ms) {
+  static const struct kad_hook_handler handler = {.apply = apply_result,
+                                                  .keep = keep_candidate,
+                                                  .resume = resume_candidate};
   const struct kad_policy *policy = &node->ruleset->policy;
-  const bool asks =
-      policy->on_contact != NULL && !kad_node_is_proven(node, contact);
-  struct meeting meeting = {.contact = *contact, .rtt_ms = rtt_ms};
+  const bool is_known = kad_node_is_proven(node, contact);
+  struct candidate candidate = {.contact = *contact, .rtt_ms = rtt_ms};
   struct kad_hook_call call = {.from = *contact, .proven = true};
   const struct kad_hook_caller caller = {
       .handler = &handler,
-      .self = &meeting,
+      .self = &candidate,
       .ruleset = node->ruleset,
-      .hook = asks ? policy->on_contact : NULL,
+      .hook = is_known ? NULL : policy->on_contact,
       .state = policy->state,
   };
   (void)kad_hook_call_start(node, &caller, &call);
@@ -111,6 +141,6 @@ void kad_contact_answered(struct kad_node *node,
       !kad_rpc_is_named(contact)) {
     return;
   }
-  kad_recovery_found(node, contact);
-  admit(node, contact, rtt_ms);
+  kad_recovery_remove(node, contact);
+  call_on_contact(node, contact, rtt_ms);
 }

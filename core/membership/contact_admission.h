@@ -1,9 +1,21 @@
-/* Contact admission: a contact that answered a query enters its table, if the
- * policy accepts it. */
+/* Contact admission: which contacts enter the routing table, from their queries
+ * and replies.
+ *
+ *   queries us ─► in the table: noted there
+ *                 useful there: verified with a ping (verification.h)
+ *   answers us ─► the policy's on_contact ─► table, neighbours
+ *
+ * Tested by tests/unit/membership/verification_test.c,
+ * tests/unit/engine/hook_call_test.c, tests/sim/contacts_test.c. */
 #ifndef KAD_MEMBERSHIP_CONTACT_ADMISSION_H
 #define KAD_MEMBERSHIP_CONTACT_ADMISSION_H
 
 #include "kadenza.h"
+
+/* Notes that `contact` sent us a query. Pings it unless it is known or of no
+ * use. */
+void kad_contact_queried(struct kad_node *node,
+                         const struct kad_contact *contact);
 
 /* Notes that `contact` answered a query after `rtt_ms`: calls on_contact, then
  * adds the contact to its table. */

@@ -2,10 +2,7 @@
 
 #include "base/time.h"
 #include "engine/node.h"
-
-enum {
-  SLOWING = 16 /* part of the pace by which an answer lengthens it */
-};
+#include "membership/check_interval.h"
 
 static uint64_t count_answers(const struct kad_node *node) {
   return node->stats.replies + node->stats.errors;
@@ -21,26 +18,11 @@ bool kad_liveness_has_contacts(const struct kad_node *node) {
   return has;
 }
 
-/* Nobody has answered since a round that had answers to see. */
-static bool is_silent(const struct kad_node *node) {
+bool kad_liveness_is_isolated(const struct kad_node *node) {
   const struct kad_liveness *liveness = &node->maintenance.liveness;
-  return count_answers(node) == liveness->answers &&
-         liveness->doubts >= KAD_DOUBTS_MAX;
-}
-
-bool kad_liveness_is_alone(const struct kad_node *node) {
-  return is_silent(node) || !kad_liveness_has_contacts(node);
-}
-
-static void set_pace(struct kad_node *node, kad_time_ms pace_ms) {
-  pace_ms = pace_ms > KAD_PACE_MIN_MS ? pace_ms : KAD_PACE_MIN_MS;
-  node->maintenance.liveness.pace_ms =
-      pace_ms < KAD_PACE_MAX_MS ? pace_ms : KAD_PACE_MAX_MS;
-}
-
-void kad_liveness_heard(struct kad_node *node, bool answered) {
-  const kad_time_ms pace_ms = node->maintenance.liveness.pace_ms;
-  set_pace(node, answered ? pace_ms + pace_ms / SLOWING : pace_ms / 2);
+  const bool is_unanswered = count_answers(node) == liveness->answers &&
+                             liveness->isolation_checks >= KAD_ISOLATION_CHECKS;
+  return is_unanswered || !kad_liveness_has_contacts(node);
 }
 
 /* Returns true if `contact` is in the table at exactly this address, and not
@@ -51,8 +33,8 @@ static bool is_trusted(const struct kad_table *table,
   return entry != NULL && !kad_table_entry_is_bad(entry);
 }
 
-void kad_liveness_failed(struct kad_node *node,
-                         const struct kad_contact *contact) {
+void kad_liveness_contact_failed(struct kad_node *node,
+                                 const struct kad_contact *contact) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
   const bool was_trusted = is_trusted(table, contact);
   kad_table_failed(table, contact);
@@ -61,15 +43,10 @@ void kad_liveness_failed(struct kad_node *node,
   }
 }
 
-void kad_liveness_start(struct kad_node *node) {
-  set_pace(node, KAD_PACE_MIN_MS);
-}
-
-void kad_liveness_hasten(struct kad_node *node) {
+void kad_liveness_delay_prune(struct kad_node *node) {
   const kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S;
   node->maintenance.liveness.prune_at =
       kad_time_add(kad_node_now(node), ping_ms);
-  set_pace(node, KAD_PACE_MIN_MS);
 }
 
 static void prune(struct kad_node *node, kad_time_ms now) {
@@ -81,27 +58,27 @@ static void prune(struct kad_node *node, kad_time_ms now) {
   }
 }
 
-bool kad_liveness_judge(struct kad_node *node) {
+bool kad_liveness_update(struct kad_node *node) {
   struct kad_liveness *liveness = &node->maintenance.liveness;
   const kad_time_ms now = kad_node_now(node);
-  const bool was_alone = liveness->alone;
+  const bool was_isolated = liveness->isolated;
   const bool has_answers = count_answers(node) != liveness->answers;
-  liveness->alone = kad_liveness_is_alone(node);
+  liveness->isolated = kad_liveness_is_isolated(node);
   if (has_answers) {
     liveness->answers = count_answers(node);
     liveness->timeouts = node->stats.timeouts;
-    liveness->doubts = 0;
+    liveness->isolation_checks = 0;
   }
-  if (has_answers && !was_alone && !liveness->alone &&
+  if (has_answers && !was_isolated && !liveness->isolated &&
       now >= liveness->prune_at) {
     prune(node, now);
   }
-  return was_alone && !liveness->alone && liveness->had_contacts;
+  return was_isolated && !liveness->isolated && liveness->had_contacts;
 }
 
-/* Pings the stalest contact of a table. Returns false if there is none to ask.
- */
-static bool ping_stalest(struct kad_node *node, struct kad_table *table) {
+/* Pings the stalest questionable contact of a table. Returns false if there is
+ * none. */
+static bool check_stalest(struct kad_node *node, struct kad_table *table) {
   const kad_time_ms now = kad_node_now(node);
   const kad_time_ms before =
       kad_time_since((kad_time_ms)node->config.query_ms, now);
@@ -113,13 +90,13 @@ static bool ping_stalest(struct kad_node *node, struct kad_table *table) {
   if (entry == NULL) {
     return false;
   }
-  kad_verification_probe(node, &entry->contact);
+  kad_verification_ping(node, &entry->contact);
   return true;
 }
 
-/* Pings whoever was seen last of those that have left nothing unanswered: the
- * stalest may well be dead, one after the other, but these are not. */
-static void ping_freshest(struct kad_node *node) {
+/* Pings the contact that was seen last of those that answered the latest query.
+ * The stalest contacts may all be bad; these are not. */
+static void check_freshest(struct kad_node *node) {
   const struct kad_table_entry *freshest = NULL;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     size_t bucket = 0;
@@ -133,33 +110,32 @@ static void ping_freshest(struct kad_node *node) {
       }
     }
   }
-  node->maintenance.liveness.doubts++;
+  node->maintenance.liveness.isolation_checks++;
   if (freshest != NULL) {
-    kad_verification_probe(node, &freshest->contact);
+    kad_verification_ping(node, &freshest->contact);
   }
 }
 
-/* Returns true if it may be that nobody answers, and has to be found out. */
-static bool is_in_doubt(const struct kad_node *node) {
+static bool may_be_isolated(const struct kad_node *node) {
   const struct kad_liveness *liveness = &node->maintenance.liveness;
-  return !liveness->alone && count_answers(node) == liveness->answers &&
-         node->stats.timeouts >= liveness->timeouts + KAD_DOUBT_TIMEOUTS;
+  return !liveness->isolated && count_answers(node) == liveness->answers &&
+         node->stats.timeouts >= liveness->timeouts + KAD_ISOLATION_TIMEOUTS;
 }
 
-void kad_liveness_ping(struct kad_node *node) {
+void kad_liveness_check(struct kad_node *node) {
   struct kad_liveness *liveness = &node->maintenance.liveness;
-  if (is_in_doubt(node)) {
-    ping_freshest(node);
+  if (may_be_isolated(node)) {
+    check_freshest(node);
     return;
   }
-  if (liveness->alone) {
-    set_pace(node, KAD_PACE_MAX_MS); /* haste would help nobody */
+  if (liveness->isolated) {
+    kad_check_interval_longest(node);
   }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    liveness->turn = (liveness->turn + 1) % KAD_FAMILIES;
-    if (ping_stalest(node, node->tables[liveness->turn])) {
+    liveness->family_index = (liveness->family_index + 1) % KAD_FAMILIES;
+    if (check_stalest(node, node->tables[liveness->family_index])) {
       return;
     }
   }
-  kad_liveness_heard(node, true);
+  kad_check_interval_adapt(node, true);
 }

@@ -1,69 +1,58 @@
-/* Which contacts live: the ones that were silent are pinged, the stalest first,
- * one a round. The pace follows what comes of it: slow while all answer, faster
- * while some are dead. So a quiet overlay costs little, however large the table
- * is, and in a restless one the dead leave soon.
- *
- *   answered, or nobody to ask ──► the next ping a sixteenth later
- *   unanswered ─────────────────► the next ping after half the time
- *
- * It comes to rest where one ping in twelve is unanswered.
- * Source: BEP 5 "Routing Table". */
+/* Liveness: one questionable contact is checked with a ping in each maintenance
+ * round, the one that was seen longest ago first; bad contacts leave the table.
+ * Also finds out whether the node is isolated: then no contact answers, bad
+ * contacts stay in the table, and they are checked until one answers.
+ * Source: BEP 5 "Routing Table".
+ * Tested by tests/unit/membership/maintenance_test.c,
+ * tests/sim/contacts_test.c.
+ */
 #ifndef KAD_MEMBERSHIP_LIVENESS_H
 #define KAD_MEMBERSHIP_LIVENESS_H
 
 #include "kadenza.h"
 
 enum {
-  KAD_PACE_MIN_MS = 5000,  /* between two pings */
-  KAD_PACE_MAX_MS = 30000, /* and while all answer */
-  KAD_PRUNE_MS = 60000,    /* between two looks for the dead */
-  KAD_DOUBT_TIMEOUTS = 4,  /* queries in a row without any answer: the contacts
-                              seen last are asked whether it is we */
-  KAD_DOUBTS_MAX = 4       /* so many of those silent too: it is */
+  KAD_PRUNE_MS = 60000,       /* between two removals of bad contacts */
+  KAD_ISOLATION_TIMEOUTS = 4, /* queries in a row without any answer, after
+                                 which the contact seen last is checked */
+  KAD_ISOLATION_CHECKS = 4    /* such checks without any answer, after which the
+                                 node is isolated */
 };
 
-/* What is known of whether others answer. */
+/* What the node knows of whether contacts answer it. */
 struct kad_liveness {
-  kad_time_ms pace_ms;
-  kad_time_ms prune_at; /* the dead are kept until then */
-  uint64_t answers;     /* that had come when the last round began */
-  uint64_t timeouts;    /* at the last round that had answers to see */
-  uint32_t doubts;      /* contacts seen last that were asked since then */
-  size_t turn;          /* of the families */
+  kad_time_ms prune_at;      /* bad contacts stay until then */
+  uint64_t answers;          /* at the start of the last round */
+  uint64_t timeouts;         /* at the last round that followed an answer */
+  uint32_t isolation_checks; /* since that round */
+  size_t family_index;       /* of the table that was checked last */
   bool had_contacts;
-  bool alone; /* nobody answered when the last round began */
+  bool isolated; /* at the start of the last round */
 };
 
-/* Begins with the fastest pace. */
-void kad_liveness_start(struct kad_node *node);
+/* Keeps bad contacts for ping_s from now, so that contacts that were silent
+ * while the node was away have the time to answer. */
+void kad_liveness_delay_prune(struct kad_node *node);
 
-/* Lets the pace be the fastest again, and nobody be dropped for ping_s: who was
- * silent while we were away is given the time to answer again. */
-void kad_liveness_hasten(struct kad_node *node);
+/* Updates `isolated` at the start of a round, and removes bad contacts unless
+ * the node is isolated. Returns true if the node was isolated and is no longer.
+ */
+bool kad_liveness_update(struct kad_node *node);
 
-/* Drops the dead, but while nobody at all answers: then it is we who are cut
- * off, and they are asked until one does. Returns true when we were, and are no
- * more. */
-bool kad_liveness_judge(struct kad_node *node);
+/* Checks the questionable contact that was seen longest ago. If the node may be
+ * isolated, checks the contact that was seen last instead. */
+void kad_liveness_check(struct kad_node *node);
 
-/* Pings the questionable contact that was seen longest ago; when it seems that
- * nobody answers, the one that was seen last. */
-void kad_liveness_ping(struct kad_node *node);
+/* Notes that `contact` left a query unanswered. If a contact of a table becomes
+ * bad, partition recovery remembers it. */
+void kad_liveness_contact_failed(struct kad_node *node,
+                                 const struct kad_contact *contact);
 
-/* Notes what came of a ping of a contact of ours. */
-void kad_liveness_heard(struct kad_node *node, bool answered);
-
-/* Notes that `contact` left a query unanswered; remembers it as lost if that
- * makes a contact of ours bad. */
-void kad_liveness_failed(struct kad_node *node,
-                         const struct kad_contact *contact);
-
-/* Returns true if some contact has not left KAD_FAILURES_BAD queries in a row
- * unanswered. */
+/* Returns true if a table has a contact that is not bad. */
 bool kad_liveness_has_contacts(const struct kad_node *node);
 
-/* Returns true if nobody answers: every contact is bad, or those seen last
- * were asked and silent, as were all others. */
-bool kad_liveness_is_alone(const struct kad_node *node);
+/* Returns true if the node is isolated: every contact is bad, or contacts seen
+ * last were checked, and neither they nor any others answered. */
+bool kad_liveness_is_isolated(const struct kad_node *node);
 
 #endif

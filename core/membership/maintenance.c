@@ -3,17 +3,18 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "engine/rng.h"
+#include "membership/check_interval.h"
 
 static void run_round(struct kad_node *node, struct kad_timer *timer);
 
-/* Sets the next round: when the next ping is due, or what else cannot wait for
- * it. */
-static void plan_round(struct kad_node *node) {
+/* Sets the timer of the next round. */
+static void schedule_round(struct kad_node *node) {
   const kad_time_ms now = kad_node_now(node);
-  const kad_time_ms pace = node->maintenance.liveness.pace_ms;
-  const kad_time_ms soon = kad_time_add(now, kad_rng_jitter(node, KAD_SOON_MS));
+  const kad_time_ms interval = node->maintenance.check_interval_ms;
+  const kad_time_ms soon =
+      kad_time_add(now, kad_rng_jitter(node, KAD_ROUND_DELAY_MS));
   const kad_time_ms due[] = {kad_refresh_due(node), kad_rejoin_due(node)};
-  kad_time_ms at = kad_time_add(now, kad_rng_jitter(node, pace));
+  kad_time_ms at = kad_time_add(now, kad_rng_jitter(node, interval));
   for (size_t i = 0; i < sizeof due / sizeof *due; i++) {
     at = due[i] < at ? due[i] : at;
   }
@@ -21,42 +22,43 @@ static void plan_round(struct kad_node *node) {
                 run_round);
 }
 
-/* Looks around as after a join: we were away, and much may have changed. */
-static void come_back(struct kad_node *node) {
+/* Refreshes the whole table as after a join, unless it was done lately. */
+static void refresh_all(struct kad_node *node) {
   struct kad_maintenance *maintenance = &node->maintenance;
   const kad_time_ms now = kad_node_now(node);
-  if (now < maintenance->calm_at) {
+  if (now < maintenance->refresh_all_at) {
     return;
   }
-  maintenance->disturbed = false;
-  maintenance->calm_at = kad_time_add(now, KAD_CALM_MS);
-  kad_liveness_hasten(node);
+  maintenance->refresh_all = false;
+  maintenance->refresh_all_at = kad_time_add(now, KAD_REFRESH_ALL_MS);
+  kad_liveness_delay_prune(node);
+  kad_check_interval_shortest(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    kad_refresh_soon(node, i, kad_node_now(node));
+    kad_refresh_self_soon(node, i, now);
   }
   kad_maintenance_joined(node);
 }
 
 static void run_round(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
-  if (kad_clock_wall_jumped(node) || kad_liveness_judge(node)) {
-    node->maintenance.disturbed = true;
+  if (kad_clock_wall_jumped(node) || kad_liveness_update(node)) {
+    node->maintenance.refresh_all = true;
   }
-  if (node->maintenance.disturbed) {
-    come_back(node);
+  if (node->maintenance.refresh_all) {
+    refresh_all(node);
   }
-  kad_liveness_ping(node);
+  kad_liveness_check(node);
   kad_rejoin_round(node);
   kad_recovery_round(node);
   kad_refresh_next(node);
-  plan_round(node);
+  schedule_round(node);
 }
 
 void kad_maintenance_start(struct kad_node *node) {
-  kad_liveness_start(node);
+  kad_check_interval_shortest(node);
   kad_refresh_start(node);
   kad_rejoin_start(node);
-  plan_round(node);
+  schedule_round(node);
 }
 
 void kad_maintenance_stop(struct kad_node *node) {
@@ -66,24 +68,24 @@ void kad_maintenance_stop(struct kad_node *node) {
   kad_timer_cancel(node, &node->maintenance.round);
 }
 
-void kad_maintenance_met(struct kad_node *node, unsigned family) {
+void kad_maintenance_contact_added(struct kad_node *node, unsigned family) {
   struct kad_maintenance *maintenance = &node->maintenance;
   const size_t index = kad_family_index(family);
-  const kad_time_ms soon =
-      kad_time_add(kad_node_now(node), kad_rng_jitter(node, KAD_SOON_MS));
+  const kad_time_ms soon = kad_time_add(
+      kad_node_now(node), kad_rng_jitter(node, KAD_ROUND_DELAY_MS));
   maintenance->liveness.had_contacts = true;
   if (kad_table_count(node->tables[index]) > node->config.k) {
     return;
   }
-  kad_refresh_soon(node, index, soon);
+  kad_refresh_self_soon(node, index, soon);
   if (maintenance->round.deadline.at > soon) {
     kad_timer_set(node, &maintenance->round, soon, run_round);
   }
 }
 
-void kad_maintenance_disturbed(struct kad_node *node) {
+void kad_maintenance_refresh_all(struct kad_node *node) {
   struct kad_timer *round = &node->maintenance.round;
-  node->maintenance.disturbed = true;
+  node->maintenance.refresh_all = true;
   if (!node->closing) {
     kad_timer_set(node, round, kad_node_now(node), run_round);
   }
@@ -91,11 +93,11 @@ void kad_maintenance_disturbed(struct kad_node *node) {
 
 void kad_maintenance_joined(struct kad_node *node) {
   kad_rejoin_succeeded(node);
-  kad_refresh_farther(node);
+  kad_refresh_far_buckets(node);
 }
 
-/* Returns true if less than half of the contacts have answered the latest query
- * to them. */
+/* Returns true if fewer than half of the contacts answered the latest query to
+ * them. */
 static bool most_are_silent(const struct kad_node *node) {
   size_t all = 0;
   size_t answering = 0;
@@ -115,9 +117,9 @@ static bool most_are_silent(const struct kad_node *node) {
 enum kad_state kad_maintenance_state(const struct kad_node *node) {
   const struct kad_maintenance *maintenance = &node->maintenance;
   if (!maintenance->liveness.had_contacts) {
-    return maintenance->rejoin.asked ? KAD_STATE_JOINING : KAD_STATE_NEW;
+    return maintenance->rejoin.requested ? KAD_STATE_JOINING : KAD_STATE_NEW;
   }
-  if (kad_liveness_is_alone(node)) {
+  if (kad_liveness_is_isolated(node)) {
     return KAD_STATE_ISOLATED;
   }
   return most_are_silent(node) ? KAD_STATE_DEGRADED : KAD_STATE_HEALTHY;

@@ -1,8 +1,13 @@
-/* What a node does unasked, in rounds: looks for the dead (liveness.h),
- * refreshes idle buckets (refresh.h), joins again when it is alone (rejoin.h),
- * looks for the other side of a partition (lost.h);
- * and, when their time has come, expires and republishes records
- * (publishing.h). Every period is jittered. */
+/* Maintenance: what a node does to stay in the overlay, in maintenance rounds.
+ * A round
+ *
+ *   checks a contact, and removes bad ones  (liveness.h)
+ *   joins again if the node is isolated     (rejoin.h)
+ *   looks for another partition             (recovery.h)
+ *   refreshes a bucket                      (refresh.h)
+ *
+ * The next round is due after the check interval (check_interval.h), or sooner
+ * if a part is due. All intervals are jittered. */
 #ifndef KAD_MEMBERSHIP_MAINTENANCE_H
 #define KAD_MEMBERSHIP_MAINTENANCE_H
 
@@ -13,42 +18,41 @@
 #include "membership/rejoin.h"
 
 enum {
-  KAD_SOON_MS = 5000,  /* to the round after something has changed */
-  KAD_CALM_MS = 120000 /* between two times of looking around as after a
-                           join */
+  KAD_ROUND_DELAY_MS = 5000,  /* from a change to the round that handles it */
+  KAD_REFRESH_ALL_MS = 120000 /* between two refreshes of the whole table */
 };
 
-/* What is under way, and when. */
 struct kad_maintenance {
   struct kad_timer round;
+  kad_time_ms check_interval_ms;
   struct kad_liveness liveness;
   struct kad_refresh refresh;
   struct kad_rejoin rejoin;
-  struct kad_recovery lost;
-  bool disturbed;
-  kad_time_ms calm_at; /* not to be disturbed before then: lines that come and
-                          go are no reason for a storm */
+  struct kad_recovery recovery;
+  bool refresh_all;           /* in the next round that may */
+  kad_time_ms refresh_all_at; /* not before, so that an unstable connection does
+                                 not cause many lookups */
 };
 
 /* Starts the rounds. */
 void kad_maintenance_start(struct kad_node *node);
 
-/* Stops everything; for kad_node_free. */
+/* Stops all parts; for kad_node_free. */
 void kad_maintenance_stop(struct kad_node *node);
 
-/* Notes that a contact has entered the table of `family`: the first ones are a
- * reason to look around soon. */
-void kad_maintenance_met(struct kad_node *node, unsigned family);
+/* Notes that a contact has entered the table of `family`. While the table has
+ * at most k contacts, our own id is looked up soon. */
+void kad_maintenance_contact_added(struct kad_node *node, unsigned family);
 
-/* Notes that we have joined: every bucket farther than the closest neighbour is
- * refreshed. Source: Kademlia §2.3. */
+/* Notes that a join has succeeded: refreshes every bucket farther than the
+ * closest neighbour. Source: Kademlia §2.3. */
 void kad_maintenance_joined(struct kad_node *node);
 
-/* Notes that we have slept, or moved: the table is looked after as after a
- * join, from the next round on, which is now. */
-void kad_maintenance_disturbed(struct kad_node *node);
+/* Starts a round that refreshes the whole table as after a join: the machine
+ * was suspended, or our address has changed. */
+void kad_maintenance_refresh_all(struct kad_node *node);
 
-/* Returns how the node stands. */
+/* Returns the state of the node. */
 enum kad_state kad_maintenance_state(const struct kad_node *node);
 
 #endif

@@ -1,16 +1,19 @@
-/* The contacts closest to ourselves, in each address family: they hold what we
- * hold. While records are held here, one that was silent for `neighbour_s` is
- * asked for the contacts closest to us, so that we know soon who has died and
- * who has come. A query of its own is a sign of life, so that of two neighbours
- * one asks. They are known apart from the buckets, which need not have room for
- * all of them.
+/* Neighbours: the contacts closest to ourselves, in each address family. They
+ * hold the records that we hold. While this node has records, it checks each
+ * neighbour that was silent for `neighbour_s` with a find_node for our own id,
+ * so that it learns soon which nodes joined and which left. A query from a
+ * neighbour counts as a sign of life: of two neighbours, only one checks the
+ * other. The buckets need not have room for all neighbours, so they are kept
+ * apart.
  *
- *   answered us, closer than the farthest ─► neighbour ─► handed our records
- *                     asked again ◄── a query unanswered ─┤
- *                     gone: the next has its place ◄── a second one
+ *   answered us, and closer than the farthest ─► neighbour: `neighbour_joined`
+ *   query unanswered ─► checked again ─► unanswered: `neighbour_left`; the next
+ *                                        closest contact takes its place
  *
- * Source: Kademlia §2.5; the k closest to a key of whose holders we are the
- * closest are, but for a few, the k closest to us. */
+ * Source: Kademlia §2.5. Where we are the closest holder of a key, the k
+ * closest to the key are almost the k closest to us. Tested by
+ * tests/sim/holder_neighbours_test.c, tests/sim/handoff_test.c.
+ */
 #ifndef KAD_MEMBERSHIP_NEIGHBOURS_H
 #define KAD_MEMBERSHIP_NEIGHBOURS_H
 
@@ -18,29 +21,27 @@
 #include "engine/timer.h"
 
 enum {
-  KAD_NEIGHBOURS_MORE = 2, /* than k are watched */
-  KAD_NEIGHBOURS_GONE = 8, /* that are remembered, so that what others still
-                              tell of them is not believed */
-  KAD_NEIGHBOURS_TOLD = 4, /* contacts of a reply that are looked at more
-                              closely */
-  KAD_NEIGHBOUR_RETRY_MS = 2000 /* after a query was left unanswered */
+  KAD_NEIGHBOURS_MORE = 2,      /* neighbours besides k */
+  KAD_NEIGHBOURS_LEFT = 8,      /* former neighbours remembered, because other
+                                   nodes still name them */
+  KAD_NEIGHBOURS_NAMED = 4,     /* contacts of a reply that are pinged */
+  KAD_NEIGHBOUR_RETRY_MS = 2000 /* after an unanswered query */
 };
 
 struct kad_neighbour {
   struct kad_contact contact;
-  uint8_t lost;       /* queries in a row that it left unanswered */
-  kad_time_ms ask_at; /* unless it gives a sign of life before */
-  uint64_t replies;   /* of anybody, when it left the first one unanswered */
+  uint8_t failures;     /* queries in a row without an answer */
+  kad_time_ms check_at; /* unless it gives a sign of life before */
+  uint64_t replies;     /* of all contacts, at the first of the failures */
 };
 
-/* One that has died. */
-struct kad_gone {
+struct kad_former_neighbour {
   struct kad_contact contact;
-  kad_time_ms at;
+  kad_time_ms left_at;
 };
 
 /* The neighbours of one family, closest first. */
-struct kad_neighbourhood {
+struct kad_closest_set {
   struct kad_neighbour *items; /* NULL: no socket of that family */
   size_t count;
   size_t cap;
@@ -48,46 +49,45 @@ struct kad_neighbourhood {
 
 struct kad_neighbours {
   struct kad_timer timer;
-  struct kad_neighbourhood families[KAD_FAMILIES];
-  struct kad_gone gone[KAD_NEIGHBOURS_GONE];
-  size_t next_gone;
+  struct kad_closest_set families[KAD_FAMILIES];
+  struct kad_former_neighbour former[KAD_NEIGHBOURS_LEFT];
+  size_t next_former;
 };
 
-/* Begins to watch, once records are held. When memory is short, it begins with
- * a later record. */
+/* Starts the checks; call it when records are held. Does nothing when out of
+ * memory: the call for a later record tries again. */
 void kad_neighbours_start(struct kad_node *node);
 
-/* Stops everything; for kad_node_free. */
+/* Stops the checks and frees the neighbours; for kad_node_free. */
 void kad_neighbours_stop(struct kad_node *node);
 
 /* Notes that `contact` has answered us, and may be in the table. */
-void kad_neighbours_met(struct kad_node *node,
-                        const struct kad_contact *contact);
+void kad_neighbours_contact_answered(struct kad_node *node,
+                                     const struct kad_contact *contact);
 
-/* Returns true if `contact` would be a neighbour, once it has answered us. */
+/* Notes that `contact` has queried us. */
+void kad_neighbours_contact_queried(struct kad_node *node,
+                                    const struct kad_contact *contact);
+
+/* Notes that `contact` has left a query unanswered. */
+void kad_neighbours_contact_failed(struct kad_node *node,
+                                   const struct kad_contact *contact);
+
+/* Notes that another id answers at the address of `contact`. */
+void kad_neighbours_contact_replaced(struct kad_node *node,
+                                     const struct kad_contact *contact);
+
+/* Returns true if `contact` would become a neighbour if it answered us. */
 bool kad_neighbours_want(const struct kad_node *node,
                          const struct kad_contact *contact);
 
-/* Notes that `contact` has queried us. */
-void kad_neighbours_heard(struct kad_node *node,
-                          const struct kad_contact *contact);
+/* Returns the neighbours of a family, or NULL. Valid until the next change. */
+const struct kad_closest_set *kad_neighbours_of(const struct kad_node *node,
+                                                unsigned family);
 
-/* Notes that `contact` has left a query unanswered. */
-void kad_neighbours_lost(struct kad_node *node,
-                         const struct kad_contact *contact);
-
-/* Notes that another id answers at the address of `contact`. */
-void kad_neighbours_gone(struct kad_node *node,
-                         const struct kad_contact *contact);
-
-/* Returns the neighbours of a family; NULL for none. Valid until the next
- * change. */
-const struct kad_neighbourhood *kad_neighbours_of(const struct kad_node *node,
-                                                  unsigned family);
-
-/* Returns how many neighbours are closer to `key` than `id`. */
-size_t kad_neighbourhood_closer(const struct kad_neighbourhood *hood,
-                                const struct kad_id *key,
-                                const struct kad_id *id);
+/* Returns the number of neighbours that are closer to `key` than `id`. */
+size_t kad_closest_set_closer(const struct kad_closest_set *set,
+                              const struct kad_id *key,
+                              const struct kad_id *id);
 
 #endif

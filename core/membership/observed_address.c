@@ -3,7 +3,7 @@
 #include "base/address.h"
 #include "engine/node.h"
 
-/* Returns true if `from`, or one like it, has voted for the candidate. */
+/* Returns true if `from`, or an address in its subnet, has voted. */
 static bool has_voted(const struct kad_node *node,
                       const struct kad_observed_address *observed,
                       const struct kad_address *from) {
@@ -18,14 +18,14 @@ static bool has_voted(const struct kad_node *node,
   return false;
 }
 
-/* The candidate has votes enough. The first address that we learn of is no
- * change. */
-static void take(struct kad_node *node, struct kad_observed_address *observed) {
+/* Makes the candidate our address. The first address is not a change. */
+static void accept_candidate(struct kad_node *node,
+                             struct kad_observed_address *observed) {
   const bool has_changed = observed->address.family != 0;
   observed->address = observed->candidate;
   observed->votes = 0;
   if (has_changed) {
-    kad_maintenance_disturbed(node);
+    kad_maintenance_refresh_all(node);
   }
 }
 
@@ -50,7 +50,7 @@ void kad_observed_address_vote(struct kad_node *node,
     return;
   }
   if (own->votes + 1 == KAD_OBSERVED_VOTES) {
-    take(node, own);
+    accept_candidate(node, own);
   } else {
     own->voters[own->votes++] = *from;
   }

@@ -11,70 +11,74 @@ enum {
 };
 
 static struct kad_recovery *recovery_of(struct kad_node *node) {
-  return &node->maintenance.lost;
+  return &node->maintenance.recovery;
 }
 
-/* Returns the place of what was lost at `address`, or their number. */
-static size_t find(const struct kad_recovery *lost,
+/* Returns the index of the lost contact at `address`, or their number. */
+static size_t find(const struct kad_recovery *recovery,
                    const struct kad_address *address) {
   size_t i = 0;
-  while (i < lost->count &&
-         !kad_address_equal(&lost->items[i].contact.address, address)) {
+  while (i < recovery->count &&
+         !kad_address_equal(&recovery->items[i].contact.address, address)) {
     i++;
   }
   return i;
 }
 
-/* Makes room for one more. Returns false when there may not be, or when out of
- * memory. */
-static bool grow(struct kad_node *node, struct kad_recovery *lost) {
-  const size_t cap = lost->cap == 0 ? FIRST_CAP : 2 * lost->cap;
-  return lost->count < lost->cap ||
+/* Makes room for one more contact. Returns false when there are
+ * KAD_RECOVERY_MAX, or when out of memory. */
+static bool reserve_item(struct kad_node *node, struct kad_recovery *recovery) {
+  const size_t cap = recovery->cap == 0 ? FIRST_CAP : 2 * recovery->cap;
+  return recovery->count < recovery->cap ||
          (cap <= KAD_RECOVERY_MAX &&
-          KAD_ARRAY_RESERVE(&node->env.allocator, &lost->items, &lost->cap,
-                            cap) == 0);
+          KAD_ARRAY_RESERVE(&node->env.allocator, &recovery->items,
+                            &recovery->cap, cap) == 0);
 }
 
 void kad_recovery_add(struct kad_node *node,
                       const struct kad_contact *contact) {
-  struct kad_recovery *lost = recovery_of(node);
+  struct kad_recovery *recovery = recovery_of(node);
   const kad_time_ms now = kad_node_now(node);
-  size_t place = find(lost, &contact->address);
-  if (place == lost->count) {
-    if (grow(node, lost)) {
-      lost->count++;
-    } else if (lost->count > 0) {
-      place = kad_rng_below(node, (uint32_t)lost->count);
+  size_t index = find(recovery, &contact->address);
+  if (index == recovery->count) {
+    if (reserve_item(node, recovery)) {
+      recovery->count++;
+    } else if (recovery->count > 0) {
+      index = kad_rng_below(node, (uint32_t)recovery->count);
     } else {
       return;
     }
   }
-  lost->items[place] = (struct kad_lost_contact){
+  recovery->items[index] = (struct kad_lost_contact){
       .contact = *contact,
       .lost_at = now,
-      .ask_at = kad_time_add(now, kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS)),
+      .probe_at =
+          kad_time_add(now, kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS)),
   };
 }
 
-static void forget(struct kad_recovery *lost, size_t place) {
-  lost->count--;
-  lost->items[place] = lost->items[lost->count];
+static void remove_item(struct kad_recovery *recovery, size_t index) {
+  recovery->count--;
+  recovery->items[index] = recovery->items[recovery->count];
 }
 
-void kad_recovery_found(struct kad_node *node,
-                        const struct kad_contact *contact) {
-  struct kad_recovery *lost = recovery_of(node);
-  const size_t place = find(lost, &contact->address);
-  if (place < lost->count) {
-    forget(lost, place);
+void kad_recovery_remove(struct kad_node *node,
+                         const struct kad_contact *contact) {
+  struct kad_recovery *recovery = recovery_of(node);
+  const size_t index = find(recovery, &contact->address);
+  if (index < recovery->count) {
+    remove_item(recovery, index);
   }
 }
 
-/* Returns true if `contact` belongs to the k closest to us, of whom `closest`
- * are those that we know, but is none of them. */
-static bool is_news(const struct kad_node *node, const struct kad_table *table,
-                    const struct kad_contact *contact,
-                    const struct kad_contact *closest, size_t count) {
+/* Returns true if `contact` is not known, and is closer to us than the farthest
+ * of `closest`, the `count` closest that are known, or these are fewer than k.
+ */
+static bool is_unknown_neighbour(const struct kad_node *node,
+                                 const struct kad_table *table,
+                                 const struct kad_contact *contact,
+                                 const struct kad_contact *closest,
+                                 size_t count) {
   const struct kad_id *own = &node->config.id;
   return kad_rpc_is_named(contact) && !kad_id_equal(&contact->id, own) &&
          !kad_address_is_martian(&contact->address, node->config.allow_local) &&
@@ -83,33 +87,34 @@ static bool is_news(const struct kad_node *node, const struct kad_table *table,
           kad_id_compare(own, &contact->id, &closest[count - 1].id) < 0);
 }
 
-/* Returns true if `reply` tells of neighbours whom we do not know. */
-static bool tells_of_neighbours(const struct kad_node *node, unsigned family,
-                                const struct kad_message *reply) {
+static bool has_unknown_neighbours(const struct kad_node *node, unsigned family,
+                                   const struct kad_message *reply) {
   const struct kad_table *table = kad_node_table(node, family);
   struct kad_contact closest[KAD_K_MAX];
   const size_t count = kad_table_closest(
       table, &node->config.id, kad_node_now(node), closest, node->config.k);
   for (size_t i = 0; i < reply->contact_count; i++) {
     if (reply->contacts[i].address.family == family &&
-        is_news(node, table, &reply->contacts[i], closest, count)) {
+        is_unknown_neighbour(node, table, &reply->contacts[i], closest,
+                             count)) {
       return true;
     }
   }
   return false;
 }
 
-static void take_event(struct kad_node *node, struct kad_query *query,
-                       enum kad_query_event event,
-                       const struct kad_message *message) {
+static void on_probe_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message) {
   if (event == KAD_QUERY_REPLY &&
-      tells_of_neighbours(node, query->to.address.family, message)) {
+      has_unknown_neighbours(node, query->to.address.family, message)) {
     kad_refresh_through(node, &query->to);
   }
 }
 
-/* Asks for the contacts closest to us. */
-static void ask(struct kad_node *node, const struct kad_contact *contact) {
+/* Sends a reconnect probe: a find_node for our own id. */
+static void send_probe(struct kad_node *node,
+                       const struct kad_contact *contact) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.method = KAD_METHOD_FIND_NODE;
@@ -117,21 +122,21 @@ static void ask(struct kad_node *node, const struct kad_contact *contact) {
   message.target = node->config.id;
   message.want4 = contact->address.family == 4;
   message.want6 = contact->address.family == 6;
-  recovery_of(node)->free_at = kad_time_add(
+  recovery_of(node)->probe_at = kad_time_add(
       kad_node_now(node), kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS));
-  if (kad_rpc_send(node, contact, &message, take_event, NULL, NULL) == 0) {
+  if (kad_rpc_send(node, contact, &message, on_probe_event, NULL, NULL) == 0) {
     node->stats.reconnect_probes++;
   }
 }
 
-/* Asks the lost contact that has been due for longest. Returns false if none
- * is. */
-static bool ask_lost(struct kad_node *node, kad_time_ms now) {
-  struct kad_recovery *lost = recovery_of(node);
+/* Probes the lost contact that is due first. Returns false if none is due. */
+static bool probe_lost(struct kad_node *node, kad_time_ms now) {
+  struct kad_recovery *recovery = recovery_of(node);
   struct kad_lost_contact *next = NULL;
-  for (size_t i = 0; i < lost->count; i++) {
-    struct kad_lost_contact *item = &lost->items[i];
-    if (item->ask_at <= now && (next == NULL || item->ask_at < next->ask_at)) {
+  for (size_t i = 0; i < recovery->count; i++) {
+    struct kad_lost_contact *item = &recovery->items[i];
+    if (item->probe_at <= now &&
+        (next == NULL || item->probe_at < next->probe_at)) {
       next = item;
     }
   }
@@ -141,34 +146,35 @@ static bool ask_lost(struct kad_node *node, kad_time_ms now) {
   const struct kad_contact contact = next->contact;
   const kad_time_ms since = kad_time_since(next->lost_at, now);
   if (since >= KAD_RECOVERY_FORGET_MS) {
-    forget(lost, (size_t)(next - lost->items));
+    remove_item(recovery, (size_t)(next - recovery->items));
     return false;
   }
   const kad_time_ms after = since / KAD_RECOVERY_SHARE > KAD_RECOVERY_EVERY_MS
                                 ? since / KAD_RECOVERY_SHARE
                                 : KAD_RECOVERY_EVERY_MS;
-  next->ask_at = kad_time_add(now, kad_rng_jitter(node, after));
-  ask(node, &contact);
+  next->probe_at = kad_time_add(now, kad_rng_jitter(node, after));
+  send_probe(node, &contact);
   return true;
 }
 
-/* Asks the next known address at which we have no contact. */
-static void ask_known(struct kad_node *node, kad_time_ms now) {
-  struct kad_recovery *lost = recovery_of(node);
+/* Probes the next known address at which there is no contact. */
+static void probe_known(struct kad_node *node, kad_time_ms now) {
+  struct kad_recovery *recovery = recovery_of(node);
   const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  if (now < lost->known_at) {
+  if (now < recovery->known_at) {
     return;
   }
-  lost->known_at = kad_time_add(now, kad_rng_jitter(node, KAD_KNOWN_EVERY_MS));
+  recovery->known_at =
+      kad_time_add(now, kad_rng_jitter(node, KAD_KNOWN_EVERY_MS));
   for (size_t i = 0; i < rejoin->known_count; i++) {
-    lost->known_next = (lost->known_next + 1) % rejoin->known_count;
-    const struct kad_contact contact = {.address =
-                                            rejoin->known[lost->known_next]};
+    recovery->known_index = (recovery->known_index + 1) % rejoin->known_count;
+    const struct kad_contact contact = {
+        .address = rejoin->known[recovery->known_index]};
     const struct kad_table *table =
         kad_node_table(node, contact.address.family);
     if (table != NULL &&
         kad_table_find_address(table, &contact.address) == NULL) {
-      ask(node, &contact);
+      send_probe(node, &contact);
       return;
     }
   }
@@ -176,14 +182,14 @@ static void ask_known(struct kad_node *node, kad_time_ms now) {
 
 void kad_recovery_round(struct kad_node *node) {
   const kad_time_ms now = kad_node_now(node);
-  if (now >= recovery_of(node)->free_at && !node->maintenance.liveness.alone &&
-      !ask_lost(node, now)) {
-    ask_known(node, now);
+  if (now >= recovery_of(node)->probe_at &&
+      !node->maintenance.liveness.isolated && !probe_lost(node, now)) {
+    probe_known(node, now);
   }
 }
 
 void kad_recovery_stop(struct kad_node *node) {
-  struct kad_recovery *lost = recovery_of(node);
-  KAD_ARRAY_FREE(&node->env.allocator, &lost->items, &lost->cap);
-  *lost = (struct kad_recovery){0};
+  struct kad_recovery *recovery = recovery_of(node);
+  KAD_ARRAY_FREE(&node->env.allocator, &recovery->items, &recovery->cap);
+  *recovery = (struct kad_recovery){0};
 }

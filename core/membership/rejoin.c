@@ -5,22 +5,27 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 
-static void rejoined(void *data, const struct kad_result *result) {
-  struct kad_node *node = data;
+void kad_rejoin_started(struct kad_node *node) {
+  node->maintenance.rejoin.running = true;
+}
+
+void kad_rejoin_ended(struct kad_node *node, int status) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  const kad_time_ms after = rejoin->after;
+  const kad_time_ms after_ms = 2 * rejoin->after_ms;
   rejoin->running = false;
-  if (result->status == 0 && rejoin->reached) {
-    rejoin->after = KAD_REJOIN_MIN_MS;
+  if (status == 0 && rejoin->reached) {
+    rejoin->after_ms = KAD_REJOIN_MIN_MS;
     return;
   }
-  rejoin->after = 2 * after < KAD_REJOIN_MAX_MS ? 2 * after : KAD_REJOIN_MAX_MS;
+  rejoin->after_ms =
+      after_ms < KAD_REJOIN_MAX_MS ? after_ms : KAD_REJOIN_MAX_MS;
 }
 
 kad_time_ms kad_rejoin_due(const struct kad_node *node) {
   const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  const bool has_reason = node->maintenance.liveness.alone || !rejoin->reached;
-  return has_reason && rejoin->asked && rejoin->known_count > 0 &&
+  const bool is_cut_off =
+      node->maintenance.liveness.isolated || !rejoin->reached;
+  return is_cut_off && rejoin->requested && rejoin->known_count > 0 &&
                  !rejoin->running
              ? rejoin->at
              : KAD_TIME_NEVER;
@@ -32,9 +37,8 @@ void kad_rejoin_round(struct kad_node *node) {
   if (now < kad_rejoin_due(node)) {
     return;
   }
-  rejoin->running = kad_node_bootstrap(node, rejoin->known, rejoin->known_count,
-                                       rejoined, node, NULL) == 0;
-  rejoin->at = kad_time_add(now, kad_rng_jitter(node, rejoin->after));
+  node->events->rejoin_due(node, rejoin->known, rejoin->known_count);
+  rejoin->at = kad_time_add(now, kad_rng_jitter(node, rejoin->after_ms));
 }
 
 void kad_rejoin_reached(struct kad_node *node) {
@@ -44,12 +48,12 @@ void kad_rejoin_reached(struct kad_node *node) {
 void kad_rejoin_succeeded(struct kad_node *node) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   if (rejoin->reached) {
-    rejoin->after = KAD_REJOIN_MIN_MS;
+    rejoin->after_ms = KAD_REJOIN_MIN_MS;
   }
 }
 
-static bool remembers(const struct kad_rejoin *rejoin,
-                      const struct kad_address *address) {
+static bool is_known(const struct kad_rejoin *rejoin,
+                     const struct kad_address *address) {
   for (size_t i = 0; i < rejoin->known_count; i++) {
     if (kad_address_equal(&rejoin->known[i], address)) {
       return true;
@@ -58,9 +62,9 @@ static bool remembers(const struct kad_rejoin *rejoin,
   return false;
 }
 
-/* Makes room for `count` more addresses, up to KAD_KNOWN_MAX. Returns false
- * when out of memory. */
-static bool make_room(struct kad_node *node, size_t count) {
+/* Makes room for `count` more addresses, up to KAD_KNOWN_MAX in all. Returns
+ * false when out of memory. */
+static bool reserve_known(struct kad_node *node, size_t count) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   const size_t all = rejoin->known_count + count;
   return KAD_ARRAY_RESERVE(&node->env.allocator, &rejoin->known,
@@ -71,13 +75,13 @@ static bool make_room(struct kad_node *node, size_t count) {
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
                          size_t count) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  rejoin->asked = true;
-  rejoin->at = kad_time_add(kad_node_now(node), rejoin->after);
-  if (count == 0 || known == rejoin->known || !make_room(node, count)) {
+  rejoin->requested = true;
+  rejoin->at = kad_time_add(kad_node_now(node), rejoin->after_ms);
+  if (count == 0 || known == rejoin->known || !reserve_known(node, count)) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    if (remembers(rejoin, &known[i])) {
+    if (is_known(rejoin, &known[i])) {
       continue;
     }
     if (rejoin->known_count < rejoin->known_cap) {
@@ -90,7 +94,7 @@ void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
 }
 
 void kad_rejoin_start(struct kad_node *node) {
-  node->maintenance.rejoin.after = KAD_REJOIN_MIN_MS;
+  node->maintenance.rejoin.after_ms = KAD_REJOIN_MIN_MS;
 }
 
 void kad_rejoin_stop(struct kad_node *node) {

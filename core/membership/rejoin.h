@@ -1,50 +1,57 @@
-/* The addresses that we have joined by, and joining again by way of them: while
- * nobody answers, ever less often. */
+/* Rejoin: joins again through the known addresses, those that the node was
+ * bootstrapped with, while it is isolated or none of them has answered yet. The
+ * time between two joins doubles with each that fails.
+ * Tested by tests/sim/join_test.c, tests/sim/recovery_test.c. */
 #ifndef KAD_MEMBERSHIP_REJOIN_H
 #define KAD_MEMBERSHIP_REJOIN_H
 
 #include "kadenza.h"
 
 enum {
-  KAD_KNOWN_MAX = 256,      /* addresses remembered */
-  KAD_REJOIN_MIN_MS = 5000, /* back-off of a bootstrap that is silent */
+  KAD_KNOWN_MAX = 256, /* known addresses */
+  KAD_REJOIN_MIN_MS = 5000,
   KAD_REJOIN_MAX_MS = 600000
 };
 
-/* Where to join again from, and when. */
+/* The known addresses, and when to join again. */
 struct kad_rejoin {
   struct kad_address *known; /* or NULL */
   size_t known_count;
   size_t known_cap;
-  size_t known_next; /* the one to be forgotten next, once all are taken */
-  bool asked;        /* to join, by our user */
+  size_t known_next; /* the oldest, which is replaced when there are many */
+  bool requested;    /* our user has called kad_node_bootstrap */
   bool reached;      /* a known address has answered */
   bool running;
-  kad_time_ms at;
-  kad_time_ms after; /* the present back-off */
+  kad_time_ms at;       /* the next join */
+  kad_time_ms after_ms; /* the time from one join to the next */
 };
 
-/* Begins without addresses; frees them. */
+/* Begins without known addresses. */
 void kad_rejoin_start(struct kad_node *node);
+
+/* Frees the known addresses. */
 void kad_rejoin_stop(struct kad_node *node);
 
-/* Remembers where to join again from, besides what it remembers already; of
- * more than KAD_KNOWN_MAX the latest. */
+/* Adds known addresses. Keeps the latest KAD_KNOWN_MAX. */
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
                          size_t count);
 
-/* Notes that a known address has answered: we are no island. */
+/* Notes that a known address has answered. */
 void kad_rejoin_reached(struct kad_node *node);
 
-/* Notes that a join has ended well. */
+/* Notes that a join has succeeded. */
 void kad_rejoin_succeeded(struct kad_node *node);
 
-/* Joins again if it is time: while we are alone, or as long as no known address
- * has ever answered. Others may have found us, and all of us be cut off from
- * the rest. */
+/* Emits the event `rejoin_due` if it is time: the node is isolated, or no known
+ * address has answered yet. Without the latter, nodes that found only each
+ * other would form an overlay of their own. */
 void kad_rejoin_round(struct kad_node *node);
 
-/* Returns when that may be; KAD_TIME_NEVER without a reason to. */
+/* Notes that a join again has started, and how it ended. */
+void kad_rejoin_started(struct kad_node *node);
+void kad_rejoin_ended(struct kad_node *node, int status);
+
+/* Returns when the next join is due; KAD_TIME_NEVER if none is. */
 kad_time_ms kad_rejoin_due(const struct kad_node *node);
 
 #endif

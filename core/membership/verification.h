@@ -1,6 +1,6 @@
-/* Verification: an address that claims an id is pinged before it is believed.
- * Pings are few at a time and a second, so that nobody can have us reflect a
- * flood at a victim. */
+/* Verification: a ping of an address, before the node believes that the id that
+ * claims it is there. The pings are limited in flight and in rate, so that an
+ * attacker cannot make the node flood a victim with pings. */
 #ifndef KAD_MEMBERSHIP_VERIFICATION_H
 #define KAD_MEMBERSHIP_VERIFICATION_H
 
@@ -9,18 +9,18 @@
 struct kad_node;
 
 enum {
-  KAD_VERIFICATION_MAX = 64, /* pings in flight */
-  KAD_VERIFICATION_OURS =
-      16, /* of these for contacts of our table alone: strangers
-       who do not answer must not keep us from asking */
+  KAD_VERIFICATION_MAX = 64,   /* pings in flight */
+  KAD_VERIFICATION_OURS = 16,  /* of these only for contacts of our tables, so
+                                  that strangers that do not answer cannot
+                                  prevent their pings */
   KAD_VERIFICATION_SUBNET = 8, /* of these to one subnet, which cannot have more
-                            contacts in a table; local addresses, where they
-                            are allowed, are exempt */
-  KAD_VERIFICATION_PER_S = 50, /* pings a second, after a burst of the above */
+                                  contacts in a table; local addresses, where
+                                  they are allowed, are exempt */
+  KAD_VERIFICATION_PER_S = 50  /* pings to strangers in a second, after a burst
+                                  of KAD_VERIFICATION_MAX */
 };
 
-/* The pings of a node that verify contacts. Zero-initialised none is under way.
- */
+/* The pings of a node in flight. Zero-initialised there are none. */
 struct kad_verification {
   struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
   size_t cap;                  /* at most KAD_VERIFICATION_MAX */
@@ -28,17 +28,16 @@ struct kad_verification {
   struct kad_token_bucket allowance;
 };
 
-/* Frees the memory of the verification; for kad_node_free. */
+/* Frees the memory; for kad_node_free. */
 void kad_verification_deinit(struct kad_node *node);
 
-/* Notes that `contact` sent us a query, and pings it unless it is known or
- * being pinged, or strangers have their share of the pings. */
-void kad_verification_seen(struct kad_node *node,
+/* Pings `contact`: one of a table, as a liveness check, or one that a neighbour
+ * named. Does nothing if it is being pinged or a limit is reached. */
+void kad_verification_ping(struct kad_node *node,
                            const struct kad_contact *contact);
 
-/* Pings a contact of our table, to see whether it still answers, or one that a
- * neighbour has told us of. */
-void kad_verification_probe(struct kad_node *node,
-                            const struct kad_contact *contact);
+/* Pings `contact`, a stranger that sent us a query. Limited in rate too. */
+void kad_verification_ping_stranger(struct kad_node *node,
+                                    const struct kad_contact *contact);
 
 #endif

@@ -4,17 +4,31 @@
 #include "membership/contact_admission.h"
 #include "operations/put.h"
 
-static void note_failure(struct kad_node *node,
-                         const struct kad_contact *contact) {
-  kad_liveness_failed(node, contact);
-  kad_neighbours_lost(node, contact);
+static void on_contact_failed(struct kad_node *node,
+                              const struct kad_contact *contact) {
+  kad_liveness_contact_failed(node, contact);
+  kad_neighbours_contact_failed(node, contact);
+}
+
+static void end_rejoin(void *data, const struct kad_result *result) {
+  kad_rejoin_ended(data, result->status);
+}
+
+static void on_rejoin_due(struct kad_node *node,
+                          const struct kad_address *known, size_t count) {
+  if (kad_node_bootstrap(node, known, count, end_rejoin, node, NULL) == 0) {
+    kad_rejoin_started(node);
+  }
 }
 
 const struct kad_events kad_node_events = {
-    .resumed = kad_maintenance_disturbed,
+    .resumed = kad_maintenance_refresh_all,
     .contact_answered = kad_contact_answered,
-    .contact_failed = note_failure,
-    .contact_replaced = kad_neighbours_gone,
+    .contact_failed = on_contact_failed,
+    .contact_replaced = kad_neighbours_contact_replaced,
     .address_observed = kad_observed_address_vote,
+    .rejoin_due = on_rejoin_due,
+    .neighbour_joined = kad_handoff_entered,
+    .neighbour_left = kad_handoff_died,
     .republish = kad_put_republish,
 };

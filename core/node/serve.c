@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "engine/node.h"
+#include "membership/contact_admission.h"
 #include "node/reply.h"
 #include "rpc/datagram.h"
 
@@ -200,6 +201,6 @@ void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
   call_hook(node, incoming, policy->on_request, policy->state,
             apply_on_request);
   if (!incoming->message->read_only) {
-    kad_verification_seen(node, &incoming->from);
+    kad_contact_queried(node, &incoming->from);
   }
 }

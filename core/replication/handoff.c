@@ -46,7 +46,7 @@ static void plan_next(struct kad_node *node) {
 /* Returns true if no neighbour but `except` is closer to `key` than we are: we
  * are the closest holder that we know of. */
 static bool is_closest_holder(const struct kad_node *node,
-                              const struct kad_neighbourhood *hood,
+                              const struct kad_closest_set *hood,
                               const struct kad_id *key,
                               const struct kad_id *except) {
   for (size_t i = 0; i < hood->count; i++) {
@@ -62,16 +62,16 @@ static bool is_closest_holder(const struct kad_node *node,
 /* Returns how many of the neighbours and ourselves are closer to `key` than
  * `id`. */
 static size_t count_closer(const struct kad_node *node,
-                           const struct kad_neighbourhood *hood,
+                           const struct kad_closest_set *hood,
                            const struct kad_id *key, const struct kad_id *id) {
-  return kad_neighbourhood_closer(hood, key, id) +
+  return kad_closest_set_closer(hood, key, id) +
          (kad_id_compare(key, &node->config.id, id) < 0);
 }
 
 /* Returns the neighbour that is the k-th closest to `key`. Returns NULL if we
  * are the k-th, or if there are fewer. */
 static const struct kad_contact *find_kth(const struct kad_node *node,
-                                          const struct kad_neighbourhood *hood,
+                                          const struct kad_closest_set *hood,
                                           const struct kad_id *key) {
   for (size_t i = 0; i < hood->count; i++) {
     const struct kad_contact *contact = &hood->items[i].contact;
@@ -114,7 +114,7 @@ static bool find_successor(const struct kad_node *node, unsigned family,
  * hand off what is held under `key`. */
 static bool find_receiver(const struct kad_node *node,
                           const struct kad_handoff_scan *scan,
-                          const struct kad_neighbourhood *hood,
+                          const struct kad_closest_set *hood,
                           const struct kad_id *key, struct kad_contact *to) {
   const struct kad_contact *contact = &scan->contact;
   if (scan->event == KAD_HANDOFF_LEAVING) {
@@ -173,7 +173,7 @@ static void on_transfer_event(struct kad_node *node,
  * the newest under its key: the others go with it. */
 static void scan_record(struct kad_node *node,
                         const struct kad_handoff_scan *scan,
-                        const struct kad_neighbourhood *hood,
+                        const struct kad_closest_set *hood,
                         kad_record_handle handle) {
   struct kad_record record;
   struct kad_contact to;
@@ -192,7 +192,7 @@ static void scan_record(struct kad_node *node,
 static void scan_batch(struct kad_node *node) {
   struct kad_handoff *handoff = &node->handoff;
   struct kad_handoff_scan *scan = handoff->first;
-  const struct kad_neighbourhood *hood =
+  const struct kad_closest_set *hood =
       kad_neighbours_of(node, scan->contact.address.family);
   for (int i = 0; i < KAD_HANDOFF_BATCH; i++) {
     if (handoff->transfers.count >= max_transfers(handoff)) {
