@@ -1,22 +1,31 @@
--- Checks that sources contain no notes about work to do.
+-- Checks that sources contain no notes about work to do, and that documents do
+-- without words that plain English has simpler ones for.
 
 local tree = require("tests.check.tree")
 
 -- In two parts, so that the check does not find this file.
 local NOTES <const> = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X", "HA" .. "CK" }
 
+-- A node is "it"; "a node that" and "no node" are clearer than these.
+local OBSCURE <const> = { "whoever", "whom", "nobody", "somebody", "everybody",
+  "anew", "milliard" }
+
 local FOLDERS <const> = {
   "core", "bindings", "scripts", "tests", "bench", "docs", ".ci", "Makefile",
-  "README.md", "CHANGELOG.md",
+  "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
 }
 
-local function find_note(line)
-  for _, note in ipairs(NOTES) do
-    if line:find("%f[%w_]" .. note .. "%f[^%w_]") then
-      return note
+local function find_word(line, words)
+  for _, word in ipairs(words) do
+    if line:find("%f[%w_]" .. word .. "%f[^%w_]") then
+      return word
     end
   end
   return nil
+end
+
+local function is_document(path)
+  return path:find("%.md$") and not path:find("^docs/reference/")
 end
 
 local problems = {}
@@ -27,9 +36,10 @@ local paths = tree.run(
 )
 for _, path in ipairs(paths) do
   for number, line in ipairs(tree.lines(path)) do
-    local note = find_note(line)
-    if note then
-      problems[#problems + 1] = ("%s:%d: %s"):format(path, number, note)
+    local word = find_word(line, NOTES)
+      or is_document(path) and find_word(line:lower(), OBSCURE)
+    if word then
+      problems[#problems + 1] = ("%s:%d: %s"):format(path, number, word)
     end
   end
 end
