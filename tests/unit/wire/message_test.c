@@ -63,9 +63,12 @@ static void init_empties_any_message(void **state) {
   assert_int_equal(message.code, 0);
 }
 
-/* The comment of struct kad_message says how many. */
+/* As its comment says of machines with pointers of 64 bits. */
 static void a_message_takes_about_11_kib(void **state) {
   (void)state;
+  if (sizeof(void *) != 8) {
+    skip();
+  }
 
   assert_in_range(sizeof(struct kad_message), 11 * 1024, 12 * 1024 - 1);
 }
