@@ -1,4 +1,8 @@
-#include "lua/kadenza_lua.h"
+#include "lua/bencode.h"
+
+#include "lua/value.h"
+
+#include <lauxlib.h>
 
 #include <assert.h>
 #include <inttypes.h>
@@ -14,15 +18,14 @@ struct key {
 /* A table that is being encoded. */
 struct frame {
   int table;              /* its index on the Lua stack */
-  int top;                /* what the stack goes back to at its end */
+  int top;                /* top of the stack once it has ended */
   const struct key *keys; /* sorted, kept on the Lua stack; NULL for a list */
   size_t count;           /* of items, or of keys */
-  size_t done;            /* of them, the one being encoded included */
+  size_t done;            /* of these, with the one being encoded */
 };
 
-/* What bencode holds: integers, strings, lists and dictionaries. Source: BEP 3
- * "bencoding". An encoder writes into a userdata on the Lua stack, so that an
- * error leaves nothing behind. */
+/* The bytes are in a userdata on the Lua stack, so that an error leaks nothing.
+ */
 struct encoder {
   lua_State *L;
   int buffer; /* index of the userdata */
@@ -31,13 +34,14 @@ struct encoder {
   size_t cap;
   const char *root; /* what messages call the outermost value */
   size_t depth;
-  size_t most; /* depth allowed */
+  size_t max_depth;
   struct frame frames[KAD_BENCODE_MAX_DEPTH];
 };
 
 /* ------------------------------------------------------------- encoding -- */
 
-/* Pushes the place that is being encoded, like `args.list[3]`. [-0, +1, m] */
+/* Pushes the place of the value that is being encoded, such as `args.list[3]`.
+ * [-0, +1, m] */
 static const char *push_place(const struct encoder *encoder) {
   lua_State *const L = encoder->L;
   lua_pushstring(L, encoder->root);
@@ -101,9 +105,10 @@ static int compare_keys(const void *left, const void *right) {
 }
 
 /* Pushes a list that keeps the string keys of the table at `index`, and a block
- * with the same keys, sorted; their number goes to `*count`. Making room may
- * run the collector, and that takes entries out of weak tables: a table may
- * have fewer keys afterwards, and does not keep those it had. [-0, +2, m] */
+ * with the same keys, sorted. Sets `*count` to their number. To allocate may
+ * run the collector, which removes entries of weak tables: so the table may
+ * have fewer keys than before, and does not keep those that it had. [-0, +2, m]
+ */
 static const struct key *push_keys(lua_State *L, int index, size_t *count) {
   const size_t room = *count;
   lua_createtable(L, (int)room, 0);
@@ -154,7 +159,7 @@ static struct keys count_keys(lua_State *L, int index) {
 /* Raises unless the table at the top can be encoded; returns its keys.
  * [-0, +0, v] */
 static struct keys check_table(const struct encoder *encoder, bool dictionary) {
-  if (encoder->depth >= encoder->most) {
+  if (encoder->depth >= encoder->max_depth) {
     fail(encoder, "nested too deep, or in a circle");
   }
   const struct keys keys = count_keys(encoder->L, lua_gettop(encoder->L));
@@ -170,8 +175,8 @@ static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   return keys;
 }
 
-/* Begins the table at the top, which stays there until its end. [-0, +0|2, v]
- */
+/* Begins the table at the top, which stays there until it ends.
+ * [-0, +0|2, v] */
 static void begin_table(struct encoder *encoder, bool dictionary) {
   const struct keys keys = check_table(encoder, dictionary);
   const int table = lua_gettop(encoder->L);
@@ -229,7 +234,7 @@ static void encode_next(struct encoder *encoder) {
     const struct key *const key = &frame->keys[frame->done - 1];
     lua_pushlstring(L, key->bytes, key->len);
     if (lua_rawget(L, frame->table) == LUA_TNIL) {
-      lua_pop(L, 1); /* the collector took it out of a weak table */
+      lua_pop(L, 1); /* the collector removed it from a weak table */
       return;
     }
     encode_string(encoder, key->bytes, key->len);
@@ -253,7 +258,7 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
       .data = lua_newuserdatauv(L, FIRST_SIZE, 0),
       .cap = FIRST_SIZE,
       .root = root,
-      .most = KAD_BENCODE_MAX_DEPTH - (dictionary ? 1 : 0),
+      .max_depth = KAD_BENCODE_MAX_DEPTH - (dictionary ? 1 : 0),
   };
   encoder.buffer = lua_gettop(L);
   lua_pushvalue(L, index);
@@ -267,15 +272,15 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
 
 /* ------------------------------------------------------------- decoding -- */
 
-/* A container whose items are being pushed; its table is on the Lua stack, and
- * in a dictionary the key of the item above it. */
+/* A container whose items are being pushed. Its table is on the Lua stack; in a
+ * dictionary the key of the item is above it. */
 struct walk {
   struct kad_slice rest;
   bool is_dict;
   lua_Integer count; /* of a list's items so far */
 };
 
-/* Pushes an integer or string, or the empty table of a container, which becomes
+/* Pushes an integer or string; or an empty table for a container, which becomes
  * the innermost one. Returns the new depth. [-0, +1, m] */
 static size_t push_item(lua_State *L, const struct kad_bencode *item,
                         struct walk *walks, size_t depth) {
@@ -300,8 +305,9 @@ static size_t push_item(lua_State *L, const struct kad_bencode *item,
   return depth + 1;
 }
 
-/* Takes the next item of a container; pushes its key in a dictionary. */
-static bool take_item(lua_State *L, struct walk *walk,
+/* Parses the next item of a container, and pushes its key if that is a
+ * dictionary. Returns false at the end. [-0, +0|1, m] */
+static bool next_item(lua_State *L, struct walk *walk,
                       struct kad_bencode *item) {
   struct kad_slice key;
   if (!walk->is_dict) {
@@ -314,8 +320,8 @@ static bool take_item(lua_State *L, struct walk *walk,
   return true;
 }
 
-/* Puts the finished item at the top into its container. */
-static void put_item(lua_State *L, struct walk *walk) {
+/* Pops a finished item, and its key, into its container. [-1|2, +0, m] */
+static void set_item(lua_State *L, struct walk *walk) {
   if (walk->is_dict) {
     lua_rawset(L, -3);
   } else {
@@ -323,20 +329,21 @@ static void put_item(lua_State *L, struct walk *walk) {
   }
 }
 
-void kad_lua_push_bencode(lua_State *L, const struct kad_bencode *value) {
+/* Pushes a parsed value. [-0, +1, m] */
+static void push_value(lua_State *L, const struct kad_bencode *value) {
   struct walk walks[KAD_BENCODE_MAX_DEPTH];
   struct kad_bencode item;
   luaL_checkstack(L, KAD_BENCODE_MAX_DEPTH * 2 + 4, NULL);
   size_t depth = push_item(L, value, walks, 0);
   while (depth > 0) {
     const size_t before = depth;
-    if (take_item(L, &walks[depth - 1], &item)) {
+    if (next_item(L, &walks[depth - 1], &item)) {
       depth = push_item(L, &item, walks, depth);
     } else {
       depth--;
     }
     if (depth <= before && depth > 0) {
-      put_item(L, &walks[depth - 1]);
+      set_item(L, &walks[depth - 1]);
     }
   }
 }
@@ -345,7 +352,7 @@ int kad_lua_bencode_decode(lua_State *L, struct kad_slice in) {
   struct kad_bencode value;
   const int status = kad_bencode_parse(in, &value);
   if (status == 0) {
-    kad_lua_push_bencode(L, &value);
+    push_value(L, &value);
   }
   return status;
 }

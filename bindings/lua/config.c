@@ -1,4 +1,9 @@
-#include "lua/link.h"
+#include "lua/config.h"
+
+#include "lua/argument.h"
+#include "lua/field.h"
+
+#include <lauxlib.h>
 
 #include <string.h>
 
@@ -10,9 +15,9 @@ enum {
   NAMES_MAX = 64
 };
 
-/* Raises if the table at `arg` has a field that is not an option.
- * [-0, +0, v] */
-static void check_names(lua_State *L, int arg) {
+/* Raises if the table at `arg` has a field that is not an option. Returns
+ * whether there is a table. [-0, +0, v] */
+static bool check_names(lua_State *L, int arg) {
   const char *names[NAMES_MAX + 1] = {NULL};
   size_t count;
   const struct kad_option *const options = kad_config_options(&count);
@@ -22,7 +27,7 @@ static void check_names(lua_State *L, int arg) {
   for (size_t i = 0; i < count && OTHER_COUNT + i < NAMES_MAX; i++) {
     names[OTHER_COUNT + i] = options[i].name;
   }
-  kad_lua_check_options(L, arg, names);
+  return kad_lua_check_options(L, arg, names);
 }
 
 /* Returns the greatest value of `option` that a Lua integer can have. */
@@ -66,13 +71,12 @@ static void read_id(lua_State *L, int arg, struct kad_config *config) {
   }
 }
 
-void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
+void kad_lua_config_check(lua_State *L, int arg, struct kad_config *config) {
   struct kad_slice version;
   size_t count;
   const struct kad_option *const options = kad_config_options(&count);
   kad_config_default(config);
-  check_names(L, arg);
-  if (lua_isnoneornil(L, arg)) {
+  if (!check_names(L, arg)) {
     return;
   }
   for (size_t i = 0; i < count; i++) {
@@ -85,34 +89,21 @@ void kad_lua_check_config(lua_State *L, int arg, struct kad_config *config) {
   }
 }
 
-/* Sets an integer field of the table at the top. [-0, +0, m] */
-static void set_integer(lua_State *L, const char *name, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
-/* Sets a string field of the table at the top. [-0, +0, m] */
-static void set_string(lua_State *L, const char *name, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* Pushes a row of the list that config_options returns. [-0, +1, m] */
 static void push_option(lua_State *L, const struct kad_option *option) {
   lua_createtable(L, 0, 7);
-  set_string(L, "name", option->name);
-  set_string(L, "unit", option->unit);
-  set_string(L, "text", option->text);
+  kad_lua_set_string(L, "name", option->name);
+  kad_lua_set_string(L, "unit", option->unit);
+  kad_lua_set_string(L, "text", option->text);
   if (option->type == KAD_OPTION_TYPE_BOOL) {
-    set_string(L, "type", "boolean");
-    lua_pushboolean(L, option->initial != 0);
-    lua_setfield(L, -2, "default");
+    kad_lua_set_string(L, "type", "boolean");
+    kad_lua_set_boolean(L, "default", option->initial != 0);
     return;
   }
-  set_string(L, "type", "integer");
-  set_integer(L, "default", (lua_Integer)option->initial);
-  set_integer(L, "min", (lua_Integer)option->min);
-  set_integer(L, "max", greatest(option));
+  kad_lua_set_string(L, "type", "integer");
+  kad_lua_set_integer(L, "default", (lua_Integer)option->initial);
+  kad_lua_set_integer(L, "min", (lua_Integer)option->min);
+  kad_lua_set_integer(L, "max", greatest(option));
 }
 
 int kad_lua_config_options(lua_State *L) {

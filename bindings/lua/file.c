@@ -1,7 +1,11 @@
-/* What the state of a node on disk needs and plain Lua does not have. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "lua/link.h"
+#include "lua/file.h"
+
+#include "lua/argument.h"
+#include "lua/error.h"
+
+#include <lauxlib.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,16 +22,12 @@ enum {
 
 /* Pushes nil, "path: reason" and the code. [-0, +3, m] */
 static int push_failure(lua_State *L, const char *path, int error) {
-  lua_pushnil(L);
   lua_pushfstring(L, "%s: %s", path, strerror(error));
-  lua_pushstring(L, kad_error_name(error == EACCES || error == EPERM
-                                       ? KAD_EACCESS
-                                       : KAD_ESYSTEM));
-  return 3;
+  return kad_lua_push_error_message(L, kad_lua_error_of_errno(error));
 }
 
-/* Makes one folder, which may be there already. Returns 0 or an errno. */
-static int make_one(const char *path) {
+/* Makes a folder, which may exist already. Returns 0 or an errno. */
+static int make_one_folder(const char *path) {
   if (mkdir(path, FOLDER_MODE) == 0 || errno == EEXIST) {
     return 0;
   }
@@ -37,23 +37,23 @@ static int make_one(const char *path) {
 }
 
 /* Makes `path` and the folders above it. Returns 0 or an errno. */
-static int make_all(char *path) {
+static int make_folders(char *path) {
   for (char *at = path + 1; *at != '\0'; at++) {
     if (*at != '/') {
       continue;
     }
     *at = '\0';
-    const int error = make_one(path);
+    const int error = make_one_folder(path);
     *at = '/';
     if (error != 0) {
       return error;
     }
   }
-  return make_one(path);
+  return make_one_folder(path);
 }
 
-/* make_folder(path) → true when it is there and can be read and written, or
- * nil, message, code */
+/* make_folder(path) → true if the folder exists now and can be read and
+ * written, or nil, message, code */
 static int make_folder(lua_State *L) {
   char copy[PATH_CAP];
   struct stat status;
@@ -62,7 +62,7 @@ static int make_folder(lua_State *L) {
   luaL_argcheck(L, len > 0 && len < PATH_CAP && strlen(path) == len, 1,
                 "no path");
   memcpy(copy, path, len + 1);
-  int error = make_all(copy);
+  int error = make_folders(copy);
   if (error == 0 && stat(path, &status) != 0) {
     error = errno;
   }
@@ -79,6 +79,7 @@ static int make_folder(lua_State *L) {
   return 1;
 }
 
+/* Returns 0 or an errno. */
 static int write_all(int fd, struct kad_slice bytes) {
   while (bytes.len > 0) {
     const ssize_t written = write(fd, bytes.data, bytes.len);
@@ -93,7 +94,8 @@ static int write_all(int fd, struct kad_slice bytes) {
   return 0;
 }
 
-/* Writes a new file and waits until the disk has it. Returns 0 or an errno. */
+/* Writes a new file and waits until it is on the disk. Returns 0 or an errno.
+ */
 static int write_new(const char *path, struct kad_slice bytes) {
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   const int fd = open(path, flags, FILE_MODE);
@@ -110,8 +112,8 @@ static int write_new(const char *path, struct kad_slice bytes) {
   return error;
 }
 
-/* write_file(path, bytes) → true, or nil, message, code. Whoever reads `path`
- * sees the old content or the new, also after a crash. */
+/* write_file(path, bytes) → true, or nil, message, code. A reader of `path`
+ * sees the old content or the new one, also after a crash. */
 static int write_file(lua_State *L) {
   const char *const path = luaL_checkstring(L, 1);
   const struct kad_slice bytes = kad_lua_check_slice(L, 2);
@@ -128,7 +130,7 @@ static int write_file(lua_State *L) {
   return 1;
 }
 
-void kad_lua_add_files(lua_State *L) {
+void kad_lua_add_file(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"make_folder", make_folder},
       {"write_file", write_file},

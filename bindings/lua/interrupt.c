@@ -1,41 +1,42 @@
-/* Ctrl-C, for programs that look for it now and then, such as a simulation,
- * which hears no signals. Only the first is caught: the second ends a process
- * that does not get to look, because a script of its user loops. Only the whole
- * module has this. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "lua/link.h"
+#include "lua/interrupt.h"
+
+#include <lauxlib.h>
 
 #include <signal.h>
+#include <stdbool.h>
 
-static volatile sig_atomic_t came;
+static volatile sig_atomic_t interrupted;
 
-static void note(int number) {
-  (void)number;
-  came = 1;
+static void note_signal(int signal) {
+  (void)signal;
+  interrupted = 1;
 }
 
-/* catch_interrupt(whether): the next SIGINT of the process is caught, or ends
- * it again. */
+/* catch_interrupt(on): catches the next SIGINT of the process; false: SIGINT
+ * ends it again */
 static int catch_interrupt(lua_State *L) {
-  const bool whether = lua_toboolean(L, 1);
-  struct sigaction action = {.sa_handler = whether ? note : SIG_DFL,
+  const bool on = lua_toboolean(L, 1);
+  struct sigaction action = {.sa_handler = on ? note_signal : SIG_DFL,
                              .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   sigemptyset(&action.sa_mask);
-  came = 0;
+  interrupted = 0;
   sigaction(SIGINT, &action, NULL);
   return 0;
 }
 
-/* was_interrupted() → whether one was caught since then. */
+/* was_interrupted() → whether a SIGINT was caught since then */
 static int was_interrupted(lua_State *L) {
-  lua_pushboolean(L, came != 0);
+  lua_pushboolean(L, interrupted != 0);
   return 1;
 }
 
 void kad_lua_add_interrupt(lua_State *L) {
-  lua_pushcfunction(L, catch_interrupt);
-  lua_setfield(L, -2, "catch_interrupt");
-  lua_pushcfunction(L, was_interrupted);
-  lua_setfield(L, -2, "was_interrupted");
+  static const luaL_Reg functions[] = {
+      {"catch_interrupt", catch_interrupt},
+      {"was_interrupted", was_interrupted},
+      {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 0);
 }

@@ -1,12 +1,19 @@
-#include "lua/link.h"
+#include "lua/module.h"
+
+#include "lua/context.h"
+#include "lua/file.h"
+#include "lua/interrupt.h"
+#include "lua/network.h"
+#include "lua/safe_module.h"
+#include "lua/spawn.h"
 #include "policy/handle.h"
 
 int luaopen_kadenza_core(lua_State *L) {
   luaL_checkversion(L);
   (void)kad_lua_context(L);
   kad_lua_push_safe_module(L);
-  kad_lua_add_networks(L);
-  kad_lua_add_files(L);
+  kad_lua_add_network(L);
+  kad_lua_add_file(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
   kad_handle_add_functions(L);

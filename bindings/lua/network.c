@@ -1,24 +1,13 @@
+#include "lua/network.h"
+
 #include "kadenza_sim.h"
-#include "lua/link.h"
-#include "lua/pending.h"
-
-/* -------------------------------------------------------------- handles -- */
-
-struct kad_lua_network *kad_lua_to_network(lua_State *L, int arg) {
-  void *handle = luaL_testudata(L, arg, KAD_LUA_NETWORK_BORROWED);
-  if (handle == NULL) {
-    handle = luaL_checkudata(L, arg, KAD_LUA_NETWORK);
-  }
-  return handle;
-}
-
-struct kad_lua_network *kad_lua_check_network(lua_State *L, int arg) {
-  struct kad_lua_network *const self = kad_lua_to_network(L, arg);
-  if (self->link == NULL || self->link->network == NULL) {
-    luaL_error(L, "closed network");
-  }
-  return self;
-}
+#include "lua/argument.h"
+#include "lua/callback.h"
+#include "lua/error.h"
+#include "lua/network_events.h"
+#include "lua/node.h"
+#include "lua/sim.h"
+#include "lua/sim_config.h"
 
 /* Returns the network at argument 1. [-0, +0, v] */
 static struct kad_network *check_open(lua_State *L) {
@@ -39,7 +28,7 @@ static int network_time(lua_State *L) {
   return 1;
 }
 
-/* network:random(count) → so many random bytes */
+/* network:random(count) → `count` random bytes */
 static int network_random(lua_State *L) {
   luaL_Buffer buffer;
   struct kad_network *const network = check_open(L);
@@ -50,7 +39,8 @@ static int network_random(lua_State *L) {
   return 1;
 }
 
-/* Raises if the network at argument 1 is being run. [-0, +0, v] */
+/* Returns the handle at argument 1. Raises if its network is being run.
+ * [-0, +0, v] */
 static struct kad_lua_network *check_idle(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
   if (self->running) {
@@ -72,7 +62,7 @@ static int network_run(lua_State *L) {
   kad_network_run(self->link->network, duration_ms);
   self->running = false;
   self->context->running = outer;
-  kad_lua_rethrow(L);
+  kad_lua_context_rethrow(L);
   return 0;
 }
 
@@ -85,7 +75,7 @@ static int network_step(lua_State *L) {
   kad_network_step(self->link->network);
   self->running = false;
   self->context->running = outer;
-  kad_lua_rethrow(L);
+  kad_lua_context_rethrow(L);
   return 0;
 }
 
@@ -128,12 +118,12 @@ static int network_trace_hash(lua_State *L) {
 }
 
 static int network_is_simulated(lua_State *L) {
-  lua_pushboolean(L, kad_lua_to_network(L, 1)->simulated);
+  lua_pushboolean(L, kad_lua_network_handle(L, 1)->simulated);
   return 1;
 }
 
 static int network_is_open(lua_State *L) {
-  const struct kad_lua_network *const self = kad_lua_to_network(L, 1);
+  const struct kad_lua_network *const self = kad_lua_network_handle(L, 1);
   lua_pushboolean(L, self->link != NULL && self->link->network != NULL);
   return 1;
 }
@@ -141,8 +131,8 @@ static int network_is_open(lua_State *L) {
 /* ---------------------------------------------------------------- ending --
  */
 
-/* Closes every node handle of the network handle at argument 1. The callbacks
- * may take closed nodes out of the table, but add none. [-0, +0, m] */
+/* Closes every node of the network handle at argument 1. Functions that are
+ * called may remove closed nodes from the table, but add none. [-0, +0, m] */
 static void close_nodes(lua_State *L, struct kad_lua_network *self,
                         bool silently) {
   luaL_checkstack(L, 4, NULL);
@@ -152,95 +142,95 @@ static void close_nodes(lua_State *L, struct kad_lua_network *self,
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
     lua_pop(L, 1);
-    kad_lua_close_node(lua_touserdata(L, -1), silently);
+    kad_lua_node_handle_close(lua_touserdata(L, -1), silently);
   }
   lua_pop(L, 1);
   self->running = false;
 }
 
-/* Stops all timers that were begun through a handle. */
+/* Stops all timers that were started through a handle. */
 static void stop_timers(struct kad_lua_network *self,
                         struct kad_network *network) {
-  struct kad_lua_pending *pending = self->pending;
-  while (pending != NULL) {
-    struct kad_lua_pending *const next = pending->next;
-    if (pending->name != 0 &&
-        kad_network_stop_timer(network, pending->name) == 0) {
-      kad_lua_pending_unlink(pending);
-      kad_lua_pending_free(pending);
+  struct kad_lua_callback *callback = self->callbacks;
+  while (callback != NULL) {
+    struct kad_lua_callback *const next = callback->next;
+    if (callback->id != 0 &&
+        kad_network_stop_timer(network, callback->id) == 0) {
+      kad_lua_callback_unlink(callback);
+      kad_lua_callback_free(callback);
     }
-    pending = next;
+    callback = next;
   }
 }
 
-/* Ends an owning handle. The network forgets names being resolved and signals
- * without calling back: their blocks are freed after it. */
-static void end_owner(struct kad_lua_network *self) {
+/* Closes an owning handle. The network forgets signals, and names that are
+ * being resolved, without calling back: their callbacks are freed after it. */
+static void close_owner(struct kad_lua_network *self) {
   struct kad_lua_link *const link = self->link;
   struct kad_network *const network = link->network;
   self->link = NULL;
   link->network = NULL;
   stop_timers(self, network);
-  kad_lua_pending_orphan(self->pending);
+  kad_lua_callback_orphan(self->callbacks);
   self->running = true;
   kad_network_free(network);
   self->running = false;
-  kad_lua_pending_free_all(&self->pending);
-  kad_lua_pending_free_all(&link->orphans);
+  kad_lua_callback_free_all(&self->callbacks);
+  kad_lua_callback_free_all(&link->orphans);
   kad_lua_link_release(link);
 }
 
-/* Ends a borrowed handle: what it began is stopped or forgotten. When the
- * owner has closed, nothing of it will be called any more. */
-static void end_borrower(struct kad_lua_network *self) {
+/* Closes a borrowed handle: its timers are stopped, its other callbacks lose
+ * their handle. If the network is closed, none of them will be called. */
+static void close_borrowed(struct kad_lua_network *self) {
   struct kad_lua_link *const link = self->link;
   self->link = NULL;
   if (link->network != NULL) {
     stop_timers(self, link->network);
-    kad_lua_pending_orphan(self->pending);
-    kad_lua_pending_move(&self->pending, &link->orphans);
+    kad_lua_callback_orphan(self->callbacks);
+    kad_lua_callback_move(&self->callbacks, &link->orphans);
   } else {
-    kad_lua_pending_free_all(&self->pending);
+    kad_lua_callback_free_all(&self->callbacks);
   }
   kad_lua_link_release(link);
 }
 
 static int network_gc(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_to_network(L, 1);
+  struct kad_lua_network *const self = kad_lua_network_handle(L, 1);
   if (self->link == NULL) {
     return 0;
   }
   if (self->borrowed) {
-    end_borrower(self);
+    close_borrowed(self);
     return 0;
   }
   if (self->running) {
-    /* The state ends inside a callback: the process's end frees the network. */
+    /* The state is closed inside a callback: the network is not freed. */
     kad_lua_link_release(self->link);
     self->link = NULL;
     return 0;
   }
   close_nodes(L, self, true);
-  end_owner(self);
+  close_owner(self);
   return 0;
 }
 
-/* network:close(): ends nodes, timers and the network; callbacks of
- * operations are called with KAD_ECLOSED */
+/* network:close(): closes the nodes, stops the timers and frees the network.
+ * Operations end with KAD_ECLOSED. */
 static int network_close(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_to_network(L, 1);
+  struct kad_lua_network *const self = kad_lua_network_handle(L, 1);
   if (self->link == NULL) {
     return 0;
   }
   (void)check_idle(L);
   close_nodes(L, self, false);
-  end_owner(self);
-  kad_lua_rethrow(L);
+  close_owner(self);
+  kad_lua_context_rethrow(L);
   return 0;
 }
 
 static int network_tostring(lua_State *L) {
-  const struct kad_lua_network *const self = kad_lua_to_network(L, 1);
+  const struct kad_lua_network *const self = kad_lua_network_handle(L, 1);
   const bool open = self->link != NULL && self->link->network != NULL;
   lua_pushfstring(L, "kadenza.Network (%s)",
                   !open             ? "closed"
@@ -266,7 +256,7 @@ static const luaL_Reg owner_methods[] = {
     {"timeout", network_timeout},
     {"trace_hash", network_trace_hash},
     {"on_signal", kad_lua_network_on_signal},
-    {"open_node", kad_lua_network_open_node},
+    {"open_node", kad_lua_node_open},
     {"close", network_close},
     {NULL, NULL},
 };
@@ -294,23 +284,23 @@ static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
   lua_setiuservalue(L, -2, KAD_LUA_NETWORK_CALLBACKS);
   if (borrowed) {
     kad_lua_push_metatable(L, KAD_LUA_NETWORK_BORROWED, shared_methods,
-                           kad_lua_waits, borrowed_meta);
+                           kad_lua_network_event_methods, borrowed_meta);
   } else {
     lua_newtable(L);
     lua_setiuservalue(L, -2, KAD_LUA_NETWORK_NODES);
-    kad_lua_push_metatable(L, KAD_LUA_NETWORK, shared_methods, kad_lua_waits,
-                           owner_meta);
+    kad_lua_push_metatable(L, KAD_LUA_NETWORK, shared_methods,
+                           kad_lua_network_event_methods, owner_meta);
     lua_getfield(L, -1, "__index");
     luaL_setfuncs(L, owner_methods, 0);
     luaL_setfuncs(L, kad_lua_sim_methods, 0);
     lua_pop(L, 1);
   }
   lua_setmetatable(L, -2);
-  kad_lua_register_handle(L);
+  kad_lua_context_register_handle(L);
   return self;
 }
 
-struct kad_lua_network *kad_lua_borrow_network(
+struct kad_lua_network *kad_lua_network_borrow(
     lua_State *L, const struct kad_lua_network *owner) {
   struct kad_lua_network *const self = new_handle(L, true);
   self->simulated = owner->simulated;
@@ -318,7 +308,8 @@ struct kad_lua_network *kad_lua_borrow_network(
   return self;
 }
 
-/* Gives the handle at the top its network, or ends it again. */
+/* Returns the handle at the top, or closes it again and pushes the error.
+ * [-0, +0|3, m] */
 static int finish_opening(lua_State *L, struct kad_lua_network *self,
                           int status) {
   if (status == 0) {
@@ -345,7 +336,7 @@ static int open_udp(lua_State *L) {
 static int open_sim(lua_State *L) {
   struct kad_sim_config config;
   struct kad_sim_quantile quantiles[KAD_SIM_QUANTILES_MAX];
-  kad_lua_check_sim_config(L, &config, quantiles);
+  kad_lua_sim_config_check(L, &config, quantiles);
   struct kad_lua_network *const self = new_handle(L, false);
   self->simulated = true;
   self->link = kad_lua_link_new();
@@ -357,7 +348,7 @@ static int open_sim(lua_State *L) {
   return finish_opening(L, self, status);
 }
 
-void kad_lua_add_networks(lua_State *L) {
+void kad_lua_add_network(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"udp", open_udp},
       {"sim", open_sim},

@@ -1,95 +1,90 @@
-#include "lua/link.h"
-#include "lua/pending.h"
+#include "lua/operation.h"
 
-#include <string.h>
-
-/* Every operation takes its arguments, a table of options or nil, and a
- * function that is called once with what kad_lua_push_result pushes. It returns
- * the operation, an integer for `cancel`, or nil, message, code. */
+#include "lua/argument.h"
+#include "lua/bencode.h"
+#include "lua/callback.h"
+#include "lua/error.h"
+#include "lua/field.h"
+#include "lua/node_handle.h"
+#include "lua/record.h"
+#include "lua/result.h"
+#include "lua/value.h"
 
 struct finished {
-  struct kad_lua_pending *pending;
+  struct kad_lua_callback *callback;
   const struct kad_result *result;
 };
 
+/* Calls done with the values of kad_lua_push_result. [-0, +0, e] */
 static int call_finished(lua_State *L) {
   const struct finished *const finished = lua_touserdata(L, 1);
-  if (!kad_lua_pending_push(L, finished->pending, false)) {
+  if (!kad_lua_callback_push(L, finished->callback, false)) {
     return 0;
   }
   const struct kad_lua_node *const self = lua_touserdata(L, -2);
-  if (self->link == NULL && self->pending == NULL && !self->borrowed) {
-    kad_lua_release_node(L, -2); /* it was closed and this is its last word */
+  if (self->link == NULL && self->callbacks == NULL && !self->borrowed) {
+    kad_lua_node_handle_release(L, -2); /* closed: this is its last call */
   }
   lua_call(L, kad_lua_push_result(L, finished->result, self->bits), 0);
   return 0;
 }
 
 static void operation_done(void *data, const struct kad_result *result) {
-  struct kad_lua_pending *const pending = data;
-  struct finished finished = {.pending = pending, .result = result};
-  kad_lua_pending_unlink(pending);
-  if (pending->handle != NULL) {
-    (void)kad_lua_enter(pending->context, call_finished, &finished);
+  struct kad_lua_callback *const callback = data;
+  struct finished finished = {.callback = callback, .result = result};
+  kad_lua_callback_unlink(callback);
+  if (callback->handle != NULL) {
+    (void)kad_lua_context_enter(callback->context, call_finished, &finished);
   }
-  kad_lua_pending_free(pending);
+  kad_lua_callback_free(callback);
 }
 
-/* Makes the callback of an operation. What this allocates may run the
- * collector, and that a finalizer that closes the node: it is open afterwards.
+/* Makes the callback of an operation. To allocate may run the collector, and a
+ * finalizer may close the node: so this checks again that it is open.
  * [-0, +0, v] */
-static struct kad_lua_pending *begin(lua_State *L, struct kad_lua_node *self,
-                                     int function) {
+static struct kad_lua_callback *new_callback(lua_State *L,
+                                             struct kad_lua_node *self,
+                                             int function) {
   luaL_checktype(L, function, LUA_TFUNCTION);
-  struct kad_lua_pending *const pending =
-      kad_lua_pending_new(L, 1, function, &self->pending, &self->serial);
-  if (self->link == NULL || self->link->node == NULL) {
-    kad_lua_pending_drop(L, 1, pending);
+  struct kad_lua_callback *const callback =
+      kad_lua_callback_new(L, 1, function, &self->callbacks, &self->serial);
+  if (!kad_lua_node_handle_is_open(self)) {
+    kad_lua_callback_remove(L, 1, callback);
     luaL_error(L, "closed node");
   }
-  return pending;
+  return callback;
 }
 
-static int end(lua_State *L, struct kad_lua_pending *pending, int status) {
+/* Pushes the operation, or the error of beginning it. [-0, +1|3, m] */
+static int push_operation(lua_State *L, struct kad_lua_callback *callback,
+                          int status) {
   if (status != 0) {
-    kad_lua_pending_drop(L, 1, pending);
+    kad_lua_callback_remove(L, 1, callback);
     return kad_lua_push_error(L, status);
   }
-  lua_pushinteger(L, pending->serial);
+  lua_pushinteger(L, callback->serial);
   return 1;
 }
 
-/* Reads how a lookup runs: alpha, beta, k, paths, quorum, deadline_ms and keep.
- * [-0, +0, v] */
+/* Reads the options of a lookup. [-0, +0, v] */
 static void check_lookup(lua_State *L, int arg,
                          struct kad_lookup_options *options) {
   static const char *const names[] = {
       "alpha", "beta", "k", "paths", "quorum", "deadline_ms", "publish", NULL};
-  lua_Integer alpha = 0;
-  lua_Integer beta = 0;
-  lua_Integer k = 0;
-  lua_Integer paths = 0;
-  lua_Integer quorum = 0;
-  lua_Integer deadline_ms = 0;
   *options = (struct kad_lookup_options){.alpha = 0};
-  kad_lua_check_options(L, arg, names);
-  if (!lua_istable(L, arg)) {
+  if (!kad_lua_check_options(L, arg, names)) {
     return;
   }
-  (void)kad_lua_field_integer(L, arg, "alpha", 1, 32, &alpha);
-  (void)kad_lua_field_integer(L, arg, "beta", 1, 32, &beta);
-  (void)kad_lua_field_integer(L, arg, "k", 1, 64, &k);
-  (void)kad_lua_field_integer(L, arg, "paths", 1, 16, &paths);
-  (void)kad_lua_field_integer(L, arg, "quorum", 0, 64, &quorum);
-  (void)kad_lua_field_integer(L, arg, "deadline_ms", 1, UINT32_MAX,
-                              &deadline_ms);
+  (void)kad_lua_field_uint32(L, arg, "alpha", 1, KAD_ALPHA_MAX,
+                             &options->alpha);
+  (void)kad_lua_field_uint32(L, arg, "beta", 1, KAD_ALPHA_MAX, &options->beta);
+  (void)kad_lua_field_uint32(L, arg, "k", 1, KAD_K_MAX, &options->k);
+  (void)kad_lua_field_uint32(L, arg, "paths", 1, KAD_PATHS_MAX,
+                             &options->paths);
+  (void)kad_lua_field_uint32(L, arg, "quorum", 0, KAD_K_MAX, &options->quorum);
+  (void)kad_lua_field_uint32(L, arg, "deadline_ms", 1, UINT32_MAX,
+                             &options->deadline_ms);
   (void)kad_lua_field_boolean(L, arg, "publish", &options->publish);
-  options->alpha = (uint32_t)alpha;
-  options->beta = (uint32_t)beta;
-  options->k = (uint32_t)k;
-  options->paths = (uint32_t)paths;
-  options->quorum = (uint32_t)quorum;
-  options->deadline_ms = (uint32_t)deadline_ms;
 }
 
 /* node:bootstrap(addresses, nil, done) */
@@ -100,15 +95,12 @@ static int node_bootstrap(lua_State *L) {
   luaL_argcheck(L, count <= 4096, 2, "too many addresses");
   struct kad_address *const known =
       lua_newuserdatauv(L, count * sizeof *known + 1, 0);
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 2, (lua_Integer)i + 1);
-    kad_lua_check_address(L, lua_gettop(L), &known[i]);
-    lua_pop(L, 1);
-  }
-  struct kad_lua_pending *const pending = begin(L, self, 4);
-  return end(L, pending,
-             kad_node_bootstrap(self->link->node, known, count, operation_done,
-                                pending, &pending->name));
+  kad_lua_check_addresses(L, 2, count, known);
+  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  return push_operation(L, callback,
+                        kad_node_bootstrap(self->link->node, known, count,
+                                           operation_done, callback,
+                                           &callback->id));
 }
 
 /* node:ping(address, nil, done) */
@@ -116,10 +108,10 @@ static int node_ping(lua_State *L) {
   struct kad_address address;
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_address(L, 2, &address);
-  struct kad_lua_pending *const pending = begin(L, self, 4);
-  return end(L, pending,
-             kad_node_ping(self->link->node, &address, operation_done, pending,
-                           &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  return push_operation(L, callback,
+                        kad_node_ping(self->link->node, &address,
+                                      operation_done, callback, &callback->id));
 }
 
 /* node:call(address, id or nil, method, args, done) */
@@ -136,63 +128,63 @@ static int node_call(lua_State *L) {
     kad_lua_bencode_encode(L, 5, "args", true);
     args = kad_lua_check_slice(L, lua_gettop(L));
   }
-  struct kad_lua_pending *const pending = begin(L, self, 6);
-  return end(L, pending,
-             kad_node_call(self->link->node, &to, method, args, operation_done,
-                           pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 6);
+  return push_operation(L, callback,
+                        kad_node_call(self->link->node, &to, method, args,
+                                      operation_done, callback, &callback->id));
 }
 
-/* A reply to a query along a lookup path, and what the script says to it. */
-struct heard {
-  const struct kad_lua_pending *pending;
+/* A reply to a query along a lookup path, and the verdict of the script. */
+struct query_reply {
+  const struct kad_lua_callback *callback;
   const struct kad_contact *from;
   struct kad_slice reply;
   enum kad_reply_verdict verdict;
 };
 
-/* Calls done(false, reply, contact): true ends the lookup, false passes the
- * reply over, nil lets it count. */
-static int call_heard(lua_State *L) {
-  struct heard *const heard = lua_touserdata(L, 1);
-  if (!kad_lua_pending_push(L, heard->pending, true)) {
+/* Calls done(false, reply, contact). Its result says what becomes of the reply:
+ * true ends the lookup, nil counts the reply, false ignores it. [-0, +0, e] */
+static int call_reply(lua_State *L) {
+  struct query_reply *const query_reply = lua_touserdata(L, 1);
+  if (!kad_lua_callback_push(L, query_reply->callback, true)) {
     return 0;
   }
   const struct kad_lua_node *const self = lua_touserdata(L, -2);
   lua_pushboolean(L, 0);
-  if (kad_lua_bencode_decode(L, heard->reply) != 0) {
+  if (kad_lua_bencode_decode(L, query_reply->reply) != 0) {
     lua_newtable(L);
   }
-  kad_lua_push_contact(L, heard->from, self->bits);
+  kad_lua_push_contact(L, query_reply->from, self->bits);
   lua_call(L, 3, 1);
   if (lua_toboolean(L, -1)) {
-    heard->verdict = KAD_REPLY_VERDICT_STOP;
+    query_reply->verdict = KAD_REPLY_VERDICT_STOP;
   } else if (lua_isnil(L, -1)) {
-    heard->verdict = KAD_REPLY_VERDICT_COUNT;
+    query_reply->verdict = KAD_REPLY_VERDICT_COUNT;
   }
   return 0;
 }
 
-/* What the script fails to say passes the reply over. */
-static enum kad_reply_verdict reply_came(void *data,
-                                         const struct kad_contact *from,
-                                         struct kad_slice reply) {
-  struct kad_lua_pending *const pending = data;
-  struct heard heard = {.pending = pending,
-                        .from = from,
-                        .reply = reply,
-                        .verdict = KAD_REPLY_VERDICT_IGNORE};
-  if (pending->handle != NULL) {
-    (void)kad_lua_enter(pending->context, call_heard, &heard);
+/* If the script fails, the reply is ignored. */
+static enum kad_reply_verdict reply_received(void *data,
+                                             const struct kad_contact *from,
+                                             struct kad_slice reply) {
+  struct kad_lua_callback *const callback = data;
+  struct query_reply query_reply = {.callback = callback,
+                                    .from = from,
+                                    .reply = reply,
+                                    .verdict = KAD_REPLY_VERDICT_IGNORE};
+  if (callback->handle != NULL) {
+    (void)kad_lua_context_enter(callback->context, call_reply, &query_reply);
   }
-  return heard.verdict;
+  return query_reply.verdict;
 }
 
-/* node:query(key, method, args, options, done): `done` is called with false and
- * each reply, too; see call_heard */
+/* node:query(key, method, args, options, done): also calls done(false, reply,
+ * contact) for each reply; see call_reply */
 static int node_query(lua_State *L) {
   struct kad_id key;
   struct kad_lookup_options options;
-  struct kad_custom_query query = {.on_reply = reply_came};
+  struct kad_custom_query query = {.on_reply = reply_received};
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_id(L, 2, self->bits, &key);
   query.method = kad_lua_check_slice(L, 3);
@@ -201,10 +193,11 @@ static int node_query(lua_State *L) {
     kad_lua_bencode_encode(L, 4, "args", true);
     query.args = kad_lua_check_slice(L, lua_gettop(L));
   }
-  struct kad_lua_pending *const pending = begin(L, self, 6);
-  return end(L, pending,
-             kad_node_query(self->link->node, &key, &query, &options,
-                            operation_done, pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 6);
+  return push_operation(L, callback,
+                        kad_node_query(self->link->node, &key, &query, &options,
+                                       operation_done, callback,
+                                       &callback->id));
 }
 
 /* node:find_node(id, options, done) */
@@ -214,10 +207,11 @@ static int node_find_node(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_id(L, 2, self->bits, &target);
   check_lookup(L, 3, &options);
-  struct kad_lua_pending *const pending = begin(L, self, 4);
-  return end(L, pending,
-             kad_node_find_node(self->link->node, &target, &options,
-                                operation_done, pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  return push_operation(L, callback,
+                        kad_node_find_node(self->link->node, &target, &options,
+                                           operation_done, callback,
+                                           &callback->id));
 }
 
 /* node:get(key, type, options, done) */
@@ -228,14 +222,14 @@ static int node_get(lua_State *L) {
   kad_lua_check_id(L, 2, self->bits, &key);
   const struct kad_slice type = kad_lua_check_slice(L, 3);
   check_lookup(L, 4, &options);
-  struct kad_lua_pending *const pending = begin(L, self, 5);
-  return end(L, pending,
-             kad_node_get(self->link->node, &key, type, &options,
-                          operation_done, pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 5);
+  return push_operation(L, callback,
+                        kad_node_get(self->link->node, &key, type, &options,
+                                     operation_done, callback, &callback->id));
 }
 
-/* Returns true if the value of the record at argument 2 is over the limit of
- * all types, which is no mistake of the caller's. [-0, +0, m] */
+/* Tells whether the value of the record at argument 2 is too large for any
+ * type. That is a failure which node:put returns. [-0, +0, v] */
 static bool value_is_too_big(lua_State *L) {
   struct kad_slice value = {.len = 0};
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -253,10 +247,10 @@ static int node_put(lua_State *L) {
   }
   kad_lua_check_record(L, 2, self->bits, &record);
   check_lookup(L, 3, &options);
-  struct kad_lua_pending *const pending = begin(L, self, 4);
-  return end(L, pending,
-             kad_node_put(self->link->node, &record, &options, operation_done,
-                          pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  return push_operation(L, callback,
+                        kad_node_put(self->link->node, &record, &options,
+                                     operation_done, callback, &callback->id));
 }
 
 /* node:get_peers(info_hash, options, done) */
@@ -266,10 +260,11 @@ static int node_get_peers(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_id(L, 2, self->bits, &info_hash);
   check_lookup(L, 3, &options);
-  struct kad_lua_pending *const pending = begin(L, self, 4);
-  return end(L, pending,
-             kad_node_get_peers(self->link->node, &info_hash, &options,
-                                operation_done, pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  return push_operation(L, callback,
+                        kad_node_get_peers(self->link->node, &info_hash,
+                                           &options, operation_done, callback,
+                                           &callback->id));
 }
 
 /* node:announce(info_hash, port, options, done) */
@@ -280,37 +275,36 @@ static int node_announce(lua_State *L) {
   kad_lua_check_id(L, 2, self->bits, &info_hash);
   const uint16_t port = (uint16_t)kad_lua_check_integer(L, 3, 0, UINT16_MAX);
   check_lookup(L, 4, &options);
-  struct kad_lua_pending *const pending = begin(L, self, 5);
-  return end(L, pending,
-             kad_node_announce(self->link->node, &info_hash, port, &options,
-                               operation_done, pending, &pending->name));
+  struct kad_lua_callback *const callback = new_callback(L, self, 5);
+  return push_operation(L, callback,
+                        kad_node_announce(self->link->node, &info_hash, port,
+                                          &options, operation_done, callback,
+                                          &callback->id));
 }
 
 /* node:leave(deadline_ms, done) */
 static int node_leave(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  const lua_Integer deadline_ms = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, deadline_ms >= 1 && deadline_ms <= UINT32_MAX, 2,
-                "out of range");
-  struct kad_lua_pending *const pending = begin(L, self, 3);
-  return end(L, pending,
-             kad_node_leave(self->link->node, (uint32_t)deadline_ms,
-                            operation_done, pending, &pending->name));
+  const lua_Integer deadline_ms = kad_lua_check_integer(L, 2, 1, UINT32_MAX);
+  struct kad_lua_callback *const callback = new_callback(L, self, 3);
+  return push_operation(L, callback,
+                        kad_node_leave(self->link->node, (uint32_t)deadline_ms,
+                                       operation_done, callback,
+                                       &callback->id));
 }
 
-/* node:cancel(operation) → whether it was still under way */
+/* node:cancel(operation) → whether it had not ended yet */
 static int node_cancel(lua_State *L) {
-  const struct kad_lua_node *const self = kad_lua_to_node(L, 1);
-  const struct kad_lua_pending *const pending =
-      kad_lua_pending_find(L, 1, luaL_checkinteger(L, 2));
-  const bool canceled = pending != NULL && self->link != NULL &&
-                        self->link->node != NULL &&
-                        kad_node_cancel(self->link->node, pending->name) == 0;
+  const struct kad_lua_node *const self = kad_lua_node_handle(L, 1);
+  const struct kad_lua_callback *const callback =
+      kad_lua_callback_find(L, 1, luaL_checkinteger(L, 2));
+  const bool canceled = callback != NULL && kad_lua_node_handle_is_open(self) &&
+                        kad_node_cancel(self->link->node, callback->id) == 0;
   lua_pushboolean(L, canceled);
   return 1;
 }
 
-const luaL_Reg kad_lua_operations[] = {
+const luaL_Reg kad_lua_operation_methods[] = {
     {"bootstrap", node_bootstrap},
     {"ping", node_ping},
     {"call", node_call},

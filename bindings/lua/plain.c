@@ -1,42 +1,43 @@
-/* plain.c: carries plain values from one Lua state to another, as bytes.
- *
- * A value is a tag and what belongs to it; a table is '{', its keys and values
- * in turn, and '}'. The bytes stay in the process, so that numbers have its
- * form. Metamethods are not used: nothing of a script runs here. */
 #include "lua/plain.h"
 
-#include "lua/kadenza_lua.h"
+#include <lauxlib.h>
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-  NIL = 'n', /* tags */
-  YES = 't',
-  NO = 'f',
-  INTEGER = 'i',
-  FLOAT = 'd',
-  STRING = 's',
-  BEGIN = '{',
-  END = '}',
-  NAME_MAX_SHOWN = 60 /* bytes of a key in a message */
+  KEY_TEXT_MAX = 60 /* bytes of a key in a message */
+};
+
+enum tag {
+  TAG_NIL = 'n',
+  TAG_TRUE = 't',
+  TAG_FALSE = 'f',
+  TAG_INTEGER = 'i',
+  TAG_FLOAT = 'd',
+  TAG_STRING = 's',
+  TAG_BEGIN = '{',
+  TAG_END = '}'
 };
 
 /* ----------------------------------------------------------------- packing --
  */
 
-/* A walk over a value: the first measures, the second writes. A table that is
- * being walked is on the stack, its present key above it. */
+/* A walk over a value. The first walk measures, the second writes. The tables
+ * that are being walked are on the stack, each with its present key above it.
+ */
 struct packer {
   lua_State *L;
   const char *root; /* what messages call the value */
   uint8_t *data;    /* NULL: nothing is written */
   size_t len;
-  int base;  /* index of the outermost table */
-  int depth; /* of tables that are open */
+  int base;  /* index of the value on the stack */
+  int depth; /* number of open tables */
 };
 
-/* Raises `problem`, naming the place, like "state.names[3]". [-0, +0, v] */
+/* Raises `problem` with its place, such as "state.names[3]". [-0, +0, v] */
 static void fail(const struct packer *packer, const char *problem) {
   lua_State *const L = packer->L;
   lua_settop(L, packer->base + 2 * packer->depth - 1);
@@ -44,10 +45,10 @@ static void fail(const struct packer *packer, const char *problem) {
   luaL_buffinit(L, &buffer);
   luaL_addstring(&buffer, packer->root);
   for (int i = 0; i < packer->depth; i++) {
-    char text[NAME_MAX_SHOWN + 4];
+    char text[KEY_TEXT_MAX + 4];
     const int key = packer->base + 2 * i + 1;
     if (lua_type(L, key) == LUA_TSTRING) {
-      (void)snprintf(text, sizeof text, ".%.*s", NAME_MAX_SHOWN,
+      (void)snprintf(text, sizeof text, ".%.*s", KEY_TEXT_MAX,
                      lua_tostring(L, key));
     } else if (lua_isinteger(L, key)) {
       (void)snprintf(text, sizeof text, "[%lld]",
@@ -71,7 +72,7 @@ static void append(struct packer *packer, const void *bytes, size_t len) {
   packer->len += len;
 }
 
-/* Writes a tag, and `len` bytes that belong to it. [-0, +0, v] */
+/* Writes a tag and its `len` bytes. [-0, +0, v] */
 static void put(struct packer *packer, char tag, const void *bytes,
                 size_t len) {
   append(packer, &tag, 1);
@@ -84,17 +85,17 @@ static void put_string(struct packer *packer, int index) {
   size_t len = 0;
   const char *const bytes = lua_tolstring(packer->L, index, &len);
   const uint32_t size = len < KAD_PLAIN_MAX ? (uint32_t)len : KAD_PLAIN_MAX;
-  put(packer, STRING, &size, sizeof size);
+  put(packer, TAG_STRING, &size, sizeof size);
   append(packer, bytes, len);
 }
 
 static void put_number(struct packer *packer, int index) {
   if (lua_isinteger(packer->L, index)) {
     const lua_Integer value = lua_tointeger(packer->L, index);
-    put(packer, INTEGER, &value, sizeof value);
+    put(packer, TAG_INTEGER, &value, sizeof value);
   } else {
     const lua_Number value = lua_tonumber(packer->L, index);
-    put(packer, FLOAT, &value, sizeof value);
+    put(packer, TAG_FLOAT, &value, sizeof value);
   }
 }
 
@@ -107,13 +108,13 @@ static void open_table(struct packer *packer) {
   if (packer->depth == KAD_PLAIN_DEPTH) {
     fail(packer, "is nested too deep, or contains itself");
   }
-  put(packer, BEGIN, NULL, 0);
+  put(packer, TAG_BEGIN, NULL, 0);
   packer->depth++;
   lua_pushnil(L);
 }
 
-/* Raises what is wrong with the value at the top. [-0, +0, v] */
-static void refuse(const struct packer *packer) {
+/* Raises that the value at the top is not plain. [-0, +0, v] */
+static void reject_type(const struct packer *packer) {
   char problem[100];
   (void)snprintf(problem, sizeof problem,
                  "is a %s: nil, booleans, numbers, strings and tables of them "
@@ -122,15 +123,16 @@ static void refuse(const struct packer *packer) {
   fail(packer, problem);
 }
 
-/* Writes the value at the top, or opens it. [-0|1, +0|1, v] */
+/* Writes and pops the value at the top, or opens it, if it is a table.
+ * [-0|1, +0|1, v] */
 static void put_value(struct packer *packer) {
   lua_State *const L = packer->L;
   switch (lua_type(L, -1)) {
   case LUA_TNIL:
-    put(packer, NIL, NULL, 0);
+    put(packer, TAG_NIL, NULL, 0);
     break;
   case LUA_TBOOLEAN:
-    put(packer, lua_toboolean(L, -1) ? YES : NO, NULL, 0);
+    put(packer, lua_toboolean(L, -1) ? TAG_TRUE : TAG_FALSE, NULL, 0);
     break;
   case LUA_TNUMBER:
     put_number(packer, -1);
@@ -142,7 +144,7 @@ static void put_value(struct packer *packer) {
     open_table(packer);
     return;
   default:
-    refuse(packer);
+    reject_type(packer);
   }
   lua_pop(L, 1);
 }
@@ -152,7 +154,7 @@ static void put_key(struct packer *packer) {
   lua_State *const L = packer->L;
   switch (lua_type(L, -2)) {
   case LUA_TBOOLEAN:
-    put(packer, lua_toboolean(L, -2) ? YES : NO, NULL, 0);
+    put(packer, lua_toboolean(L, -2) ? TAG_TRUE : TAG_FALSE, NULL, 0);
     return;
   case LUA_TNUMBER:
     put_number(packer, -2);
@@ -177,20 +179,20 @@ static void walk(struct packer *packer) {
       put_key(packer);
       put_value(packer);
     } else {
-      put(packer, END, NULL, 0);
+      put(packer, TAG_END, NULL, 0);
       packer->depth--;
       lua_pop(L, 1);
     }
   }
 }
 
-/* pack(value, root) → bytes */
+/* pack_plain(value, name) → bytes */
 static int plain_pack(lua_State *L) {
   struct packer packer = {.L = L, .root = luaL_checkstring(L, 2)};
   luaL_checkstack(L, 2 * KAD_PLAIN_DEPTH + 20, NULL);
   lua_pushvalue(L, 1);
   walk(&packer);
-  /* One byte more: a block of none may have no address. */
+  /* One byte more, because an empty block may have no address. */
   packer.data = lua_newuserdatauv(L, packer.len + 1, 0);
   lua_pushvalue(L, 1);
   walk(&packer);
@@ -210,8 +212,8 @@ struct unpacker {
   bool has_key[KAD_PLAIN_DEPTH + 1]; /* the key of the next value is pushed */
 };
 
-/* Takes `len` bytes to `*into`. [-0, +0, v] */
-static void take(struct unpacker *unpacker, void *into, size_t len) {
+/* Reads `len` bytes into `*into`. [-0, +0, v] */
+static void read_bytes(struct unpacker *unpacker, void *into, size_t len) {
   if (len > unpacker->len - unpacker->done) {
     luaL_error(unpacker->L, "packed values end too soon");
   }
@@ -219,9 +221,9 @@ static void take(struct unpacker *unpacker, void *into, size_t len) {
   unpacker->done += len;
 }
 
-static void take_string(struct unpacker *unpacker) {
+static void read_string(struct unpacker *unpacker) {
   uint32_t size = 0;
-  take(unpacker, &size, sizeof size);
+  read_bytes(unpacker, &size, sizeof size);
   if (size > unpacker->len - unpacker->done) {
     luaL_error(unpacker->L, "packed values end too soon");
   }
@@ -230,46 +232,46 @@ static void take_string(struct unpacker *unpacker) {
 }
 
 /* Pushes the scalar of `tag`. [-0, +1, v] */
-static void take_scalar(struct unpacker *unpacker, int tag) {
+static void read_scalar(struct unpacker *unpacker, int tag) {
   lua_State *const L = unpacker->L;
   lua_Integer integer = 0;
   lua_Number number = 0;
   switch (tag) {
-  case NIL:
+  case TAG_NIL:
     lua_pushnil(L);
     return;
-  case YES:
-  case NO:
-    lua_pushboolean(L, tag == YES);
+  case TAG_TRUE:
+  case TAG_FALSE:
+    lua_pushboolean(L, tag == TAG_TRUE);
     return;
-  case INTEGER:
-    take(unpacker, &integer, sizeof integer);
+  case TAG_INTEGER:
+    read_bytes(unpacker, &integer, sizeof integer);
     lua_pushinteger(L, integer);
     return;
-  case FLOAT:
-    take(unpacker, &number, sizeof number);
+  case TAG_FLOAT:
+    read_bytes(unpacker, &number, sizeof number);
     lua_pushnumber(L, number);
     return;
-  case STRING:
-    take_string(unpacker);
+  case TAG_STRING:
+    read_string(unpacker);
     return;
   default:
     luaL_error(L, "packed values have an unknown tag");
   }
 }
 
-/* Takes the next tag. Leaves a whole value at the top and returns true, or
+/* Reads the next tag. Leaves a whole value at the top and returns true, or
  * opens a table and returns false. [-0, +0|1, v] */
-static bool take_value(struct unpacker *unpacker) {
+static bool read_value(struct unpacker *unpacker) {
   char tag = 0;
-  take(unpacker, &tag, 1);
-  if (tag == END && unpacker->depth > 0 &&
+  read_bytes(unpacker, &tag, 1);
+  if (tag == TAG_END && unpacker->depth > 0 &&
       !unpacker->has_key[unpacker->depth]) {
     unpacker->depth--;
     return true;
   }
-  if (tag != BEGIN) {
-    take_scalar(unpacker, tag);
+  if (tag != TAG_BEGIN) {
+    read_scalar(unpacker, tag);
     return true;
   }
   if (unpacker->depth == KAD_PLAIN_DEPTH) {
@@ -280,13 +282,13 @@ static bool take_value(struct unpacker *unpacker) {
   return false;
 }
 
-/* unpack(bytes) → value */
+/* unpack_plain(bytes) → value */
 static int plain_unpack(lua_State *L) {
   struct unpacker unpacker = {.L = L};
   unpacker.bytes = luaL_checklstring(L, 1, &unpacker.len);
   luaL_checkstack(L, 2 * KAD_PLAIN_DEPTH + 20, NULL);
   for (;;) {
-    if (!take_value(&unpacker)) {
+    if (!read_value(&unpacker)) {
       continue;
     }
     if (unpacker.depth == 0) {

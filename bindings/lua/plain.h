@@ -1,9 +1,13 @@
-/* plain.h: plain values, carried from one Lua state to another as bytes.
+/* plain.h: carries plain values from one Lua state to another, as bytes.
  *
  *     core.unpack_plain(core.pack_plain({ total = 7 }, "state"))
  *
- * Plain is nil, a boolean, a number, a string, or a table of these without a
- * metatable, within bounds. A table met twice comes out as two. */
+ * Plain values are nil, booleans, numbers, strings, and tables of these without
+ * a metatable, within bounds. A table that is met twice becomes two tables.
+ *
+ * A value is a tag and its bytes. A table is '{', its keys and values in turn,
+ * and '}'. The bytes stay in the process, so numbers are in its own format.
+ * Metamethods are not used: no script runs here. */
 #ifndef KAD_LUA_PLAIN_H
 #define KAD_LUA_PLAIN_H
 
@@ -15,8 +19,8 @@ enum {
 };
 
 /* Adds to the table at the top
- *   pack_plain(value, name) → bytes; raises, naming the place in `name`, for
- *                             what is not plain or is too much
+ *   pack_plain(value, name) → bytes; raises, with the place in `name`, for a
+ *                             value that is not plain or too large
  *   unpack_plain(bytes) → value
  * [-0, +0, m] */
 void kad_lua_add_plain(lua_State *L);

@@ -1,31 +1,31 @@
-#include "lua/kadenza_lua.h"
+#include "lua/record.h"
+
+#include "lua/field.h"
+#include "lua/value.h"
+
+#include <lauxlib.h>
 
 #include <string.h>
 
-/* Sets a string field of the table at the top. [-0, +0, m] */
-static void set_bytes(lua_State *L, const char *name, const void *data,
-                      size_t len) {
-  lua_pushlstring(L, data, len);
-  lua_setfield(L, -2, name);
-}
-
 static void set_optional_fields(lua_State *L, const struct kad_record *record) {
   if (record->salt.len > 0) {
-    set_bytes(L, "salt", record->salt.data, record->salt.len);
+    kad_lua_set_slice(L, "salt", record->salt);
   }
   if (record->publisher != NULL) {
-    set_bytes(L, "publisher", record->publisher, KAD_PUBLISHER_SIZE);
+    kad_lua_set_slice(
+        L, "publisher",
+        (struct kad_slice){record->publisher, KAD_PUBLISHER_SIZE});
   }
   if (record->signature != NULL) {
-    set_bytes(L, "signature", record->signature, KAD_SIGNATURE_SIZE);
+    kad_lua_set_slice(
+        L, "signature",
+        (struct kad_slice){record->signature, KAD_SIGNATURE_SIZE});
   }
   if (record->has_seq) {
-    lua_pushinteger(L, record->seq);
-    lua_setfield(L, -2, "seq");
+    kad_lua_set_integer(L, "seq", record->seq);
   }
   if (record->ttl > 0) {
-    lua_pushinteger(L, record->ttl);
-    lua_setfield(L, -2, "ttl");
+    kad_lua_set_integer(L, "ttl", record->ttl);
   }
 }
 
@@ -35,13 +35,19 @@ void kad_lua_push_record(lua_State *L, const struct kad_record *record,
   lua_createtable(L, 0, 9);
   kad_lua_push_id(L, &record->key, bits);
   lua_setfield(L, -2, "key");
-  kad_lua_push_slice(L, record->type);
-  lua_setfield(L, -2, "type");
-  kad_lua_push_slice(L, record->value);
-  lua_setfield(L, -2, "value");
-  lua_pushinteger(L, record->age);
-  lua_setfield(L, -2, "age");
+  kad_lua_set_slice(L, "type", record->type);
+  kad_lua_set_slice(L, "value", record->value);
+  kad_lua_set_integer(L, "age", record->age);
   set_optional_fields(L, record);
+}
+
+void kad_lua_push_records(lua_State *L, const struct kad_record *records,
+                          size_t count, unsigned bits) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    kad_lua_push_record(L, &records[i], bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
 }
 
 static void check_key(lua_State *L, int index, unsigned bits,
@@ -64,7 +70,6 @@ static const uint8_t *check_bytes(lua_State *L, int index, const char *name,
 void kad_lua_check_record(lua_State *L, int index, unsigned bits,
                           struct kad_record *record) {
   struct kad_record read = {.ttl = 0};
-  lua_Integer ttl = 0;
   lua_Integer seq = 0;
   if (!lua_istable(L, index)) {
     luaL_error(L, "a record must be a table, not %s", luaL_typename(L, index));
@@ -81,7 +86,6 @@ void kad_lua_check_record(lua_State *L, int index, unsigned bits,
   read.has_seq = kad_lua_field_integer(L, index, "seq", LUA_MININTEGER,
                                        LUA_MAXINTEGER, &seq);
   read.seq = seq;
-  (void)kad_lua_field_integer(L, index, "ttl", 0, UINT32_MAX, &ttl);
-  read.ttl = (uint32_t)ttl;
+  (void)kad_lua_field_uint32(L, index, "ttl", 0, UINT32_MAX, &read.ttl);
   *record = read;
 }

@@ -1,62 +1,12 @@
-#include "lua/kadenza_lua.h"
+#include "lua/result.h"
 
-#include <string.h>
+#include "lua/bencode.h"
+#include "lua/error.h"
+#include "lua/field.h"
+#include "lua/record.h"
+#include "lua/value.h"
 
-int kad_lua_push_error(lua_State *L, int error) {
-  lua_pushnil(L);
-  lua_pushstring(L, kad_error_text(error));
-  lua_pushstring(L, kad_error_name(error));
-  return 3;
-}
-
-void kad_lua_push_slice(lua_State *L, struct kad_slice slice) {
-  lua_pushlstring(L, slice.len > 0 ? (const char *)slice.data : "", slice.len);
-}
-
-void kad_lua_push_id(lua_State *L, const struct kad_id *id, unsigned bits) {
-  lua_pushlstring(L, (const char *)id->bytes, bits / 8);
-}
-
-void kad_lua_push_address(lua_State *L, const struct kad_address *address) {
-  char text[KAD_ADDRESS_TEXT_SIZE];
-  if (address->family == 0) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_pushstring(L, kad_address_format(address, text));
-}
-
-/* Sets the fields address, host and port of the table at the top.
- * [-0, +0, m] */
-static void set_address(lua_State *L, const struct kad_address *address) {
-  char text[KAD_ADDRESS_TEXT_SIZE];
-  const char *host = kad_address_format(address, text);
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, "address");
-  size_t len = (size_t)(strrchr(text, ':') - text);
-  if (text[0] == '[') {
-    host = text + 1;
-    len -= 2;
-  }
-  lua_pushlstring(L, host, len);
-  lua_setfield(L, -2, "host");
-  lua_pushinteger(L, address->port);
-  lua_setfield(L, -2, "port");
-}
-
-void kad_lua_push_contact(lua_State *L, const struct kad_contact *contact,
-                          unsigned bits) {
-  static const struct kad_id none = {{0}};
-  luaL_checkstack(L, 3, NULL);
-  lua_createtable(L, 0, 4);
-  if (!kad_id_equal(&contact->id, &none)) {
-    kad_lua_push_id(L, &contact->id, bits);
-    lua_setfield(L, -2, "id");
-  }
-  if (contact->address.family != 0) {
-    set_address(L, &contact->address);
-  }
-}
+#include <lauxlib.h>
 
 static void push_contacts(lua_State *L, const struct kad_contact *contacts,
                           size_t count, unsigned bits) {
@@ -67,25 +17,8 @@ static void push_contacts(lua_State *L, const struct kad_contact *contacts,
   }
 }
 
-static void push_records(lua_State *L, const struct kad_record *records,
-                         size_t count, unsigned bits) {
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    kad_lua_push_record(L, &records[i], bits);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-}
-
-static void push_peers(lua_State *L, const struct kad_address *peers,
-                       size_t count) {
-  lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    kad_lua_push_address(L, &peers[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-}
-
-/* One query of a lookup: a contact, and who told us of it. [-0, +1, m] */
+/* Pushes one query of a lookup: the contact with fields of its own.
+ * [-0, +1, m] */
 static void push_step(lua_State *L, const struct kad_step *step,
                       unsigned bits) {
   kad_lua_push_contact(L, &step->contact, bits);
@@ -93,17 +26,12 @@ static void push_step(lua_State *L, const struct kad_step *step,
     kad_lua_push_address(L, &step->heard_from.address);
     lua_setfield(L, -2, "heard_from");
   }
-  lua_pushinteger(L, step->hop);
-  lua_setfield(L, -2, "hop");
-  lua_pushinteger(L, (lua_Integer)step->path + 1);
-  lua_setfield(L, -2, "path");
-  lua_pushboolean(L, step->answered);
-  lua_setfield(L, -2, "answered");
-  lua_pushboolean(L, step->had_value);
-  lua_setfield(L, -2, "had_value");
+  kad_lua_set_integer(L, "hop", step->hop);
+  kad_lua_set_integer(L, "path", (lua_Integer)step->path + 1);
+  kad_lua_set_boolean(L, "answered", step->answered);
+  kad_lua_set_boolean(L, "had_value", step->had_value);
   if (step->answered) {
-    lua_pushnumber(L, step->rtt_ms / 1000.0);
-    lua_setfield(L, -2, "rtt");
+    kad_lua_set_number(L, "rtt", step->rtt_ms / 1000.0);
   }
 }
 
@@ -116,27 +44,20 @@ static void push_path(lua_State *L, const struct kad_step *path, size_t count,
   }
 }
 
-/* Sets an integer field of the table at the top. [-0, +0, m] */
-static void set_count(lua_State *L, const char *name, uint32_t value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static void set_counts(lua_State *L, const struct kad_result *result) {
-  set_count(L, "hops", result->hops);
-  set_count(L, "messages", result->messages);
-  set_count(L, "stored", result->stored);
-  set_count(L, "asked", result->asked);
-  set_count(L, "holders", result->holders);
-  lua_pushnumber(L, result->took_ms / 1000.0);
-  lua_setfield(L, -2, "took");
-  lua_pushboolean(L, result->widened);
-  lua_setfield(L, -2, "widened");
+  kad_lua_set_integer(L, "hops", result->hops);
+  kad_lua_set_integer(L, "messages", result->messages);
+  kad_lua_set_integer(L, "stored", result->stored);
+  kad_lua_set_integer(L, "asked", result->asked);
+  kad_lua_set_integer(L, "holders", result->holders);
+  kad_lua_set_number(L, "took", result->took_ms / 1000.0);
+  kad_lua_set_boolean(L, "widened", result->widened);
 }
 
-/* Sets what a call, or a remote error, brought. [-0, +0, m] */
-static void set_answer(lua_State *L, const struct kad_result *result,
-                       unsigned bits) {
+/* Sets the fields that a reply or an error of another node has given.
+ * [-0, +0, m] */
+static void set_reply(lua_State *L, const struct kad_result *result,
+                      unsigned bits) {
   if (result->from.address.family != 0) {
     kad_lua_push_contact(L, &result->from, bits);
     lua_setfield(L, -2, "from");
@@ -145,12 +66,10 @@ static void set_answer(lua_State *L, const struct kad_result *result,
     lua_setfield(L, -2, "reply");
   }
   if (result->code != 0) {
-    lua_pushinteger(L, result->code);
-    lua_setfield(L, -2, "krpc");
+    kad_lua_set_integer(L, "krpc", result->code);
   }
   if (result->reason.len > 0) {
-    kad_lua_push_slice(L, result->reason);
-    lua_setfield(L, -2, "reason");
+    kad_lua_set_slice(L, "reason", result->reason);
   }
 }
 
@@ -158,18 +77,19 @@ static void push_table(lua_State *L, const struct kad_result *result,
                        unsigned bits) {
   lua_createtable(L, 0, 12);
   set_counts(L, result);
-  set_answer(L, result, bits);
+  set_reply(L, result, bits);
   push_contacts(L, result->closest, result->closest_count, bits);
   lua_setfield(L, -2, "closest");
-  push_records(L, result->records, result->record_count, bits);
+  kad_lua_push_records(L, result->records, result->record_count, bits);
   lua_setfield(L, -2, "records");
-  push_peers(L, result->peers, result->peer_count);
+  kad_lua_push_addresses(L, result->peers, result->peer_count);
   lua_setfield(L, -2, "peers");
   push_path(L, result->path, result->path_count, bits);
   lua_setfield(L, -2, "path");
 }
 
-/* Pushes the text of a failure, with the words of who refused. [-0, +1, m] */
+/* Pushes the text of a failure, with the code and reason of the other node.
+ * [-0, +1, m] */
 static void push_message(lua_State *L, const struct kad_result *result) {
   lua_pushstring(L, kad_error_text(result->status));
   if (result->code != 0) {
@@ -190,9 +110,8 @@ int kad_lua_push_result(lua_State *L, const struct kad_result *result,
     push_table(L, result, bits);
     return 1;
   }
-  lua_pushnil(L);
   push_message(L, result);
-  lua_pushstring(L, kad_error_name(result->status));
+  const int count = kad_lua_push_error_message(L, result->status);
   push_table(L, result, bits);
-  return 4;
+  return count + 1;
 }

@@ -1,10 +1,15 @@
+#include "lua/sim.h"
+
 #include "kadenza_sim.h"
-#include "lua/link.h"
-#include "lua/pending.h"
+#include "lua/argument.h"
+#include "lua/callback.h"
+#include "lua/error.h"
+#include "lua/field.h"
+#include "lua/network_handle.h"
+#include "lua/node_handle.h"
+#include "lua/value.h"
 
 #include <string.h>
-
-/* What may happen to the nodes of simulated networks. */
 
 /* Returns the handle at argument 1, of an open simulated network.
  * [-0, +0, v] */
@@ -14,7 +19,7 @@ static struct kad_lua_network *check_sim(lua_State *L) {
   return self;
 }
 
-/* Returns the open node at argument 2, which must be one of the network's.
+/* Returns the open node at argument 2, which must be in the network.
  * [-0, +0, v] */
 static struct kad_node *check_member(lua_State *L,
                                      const struct kad_lua_network *self) {
@@ -55,7 +60,9 @@ static int network_set_bandwidth(lua_State *L) {
   return 0;
 }
 
-/* network:set_clock(node, drift in ppm, seconds that the wall's is ahead) */
+/* network:set_clock(node, drift in ppm, seconds by which its wall clock is
+ * ahead)
+ */
 static int network_set_clock(lua_State *L) {
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
@@ -67,12 +74,12 @@ static int network_set_clock(lua_State *L) {
   return 0;
 }
 
-/* network:suspend(node[, whether its clock stands still]) */
+/* network:suspend(node[, whether its clock stops]) */
 static int network_suspend(lua_State *L) {
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
-  const bool clock_stands = lua_toboolean(L, 3) != 0;
-  check_status(L, kad_sim_suspend(self->link->network, node, clock_stands));
+  const bool clock_stops = lua_toboolean(L, 3) != 0;
+  check_status(L, kad_sim_suspend(self->link->network, node, clock_stops));
   return 0;
 }
 
@@ -125,14 +132,11 @@ static int network_set_nat(lua_State *L) {
   const struct kad_lua_network *const self = check_sim(L);
   struct kad_node *const node = check_member(L, self);
   struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_KIND_OPEN};
-  lua_Integer idle_s = 0;
   nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
-  kad_lua_check_options(L, 4, names);
-  if (!lua_isnoneornil(L, 4)) {
-    (void)kad_lua_field_integer(L, 4, "idle", 1, 86400, &idle_s);
+  if (kad_lua_check_options(L, 4, names)) {
+    (void)kad_lua_field_uint32(L, 4, "idle", 1, 86400, &nat.idle_s);
     check_outer(L, &nat.outer);
   }
-  nat.idle_s = (uint32_t)idle_s;
   const int status = kad_sim_set_nat(self->link->network, node, &nat);
   if (status == KAD_EADDRINUSE) {
     return kad_lua_push_error(L, status);
@@ -147,16 +151,13 @@ static void check_hostility(lua_State *L, struct kad_sim_hostility *how) {
   static const char *const names[] = {"key", "rate", NULL};
   const size_t id_size = kad_lua_check_node(L, 2)->bits / 8;
   struct kad_slice key;
-  lua_Integer rate = 0;
-  kad_lua_check_options(L, 4, names);
-  if (lua_isnoneornil(L, 4)) {
+  if (!kad_lua_check_options(L, 4, names)) {
     return;
   }
   if (kad_lua_field_string(L, 4, "key", id_size, id_size, &key)) {
     memcpy(how->key.bytes, key.data, id_size);
   }
-  (void)kad_lua_field_integer(L, 4, "rate", 1, 1000, &rate);
-  how->per_s = (uint32_t)rate;
+  (void)kad_lua_field_uint32(L, 4, "rate", 1, 1000, &how->per_s);
 }
 
 /* network:set_behaviour(node, name[, {key, rate}]) */
@@ -182,16 +183,16 @@ static int network_set_behaviour(lua_State *L) {
 /* --------------------------------------------------------------- trace -- */
 
 /* A datagram for the function of network:trace. */
-struct sight {
-  const struct kad_lua_pending *pending;
+struct traced {
+  const struct kad_lua_callback *callback;
   const struct kad_sim_event *event;
 };
 
 /* Calls fn(outcome, from, to, bytes). [-0, +0, e] */
 static int call_trace(lua_State *L) {
-  const struct sight *const sight = lua_touserdata(L, 1);
-  const struct kad_sim_event *const event = sight->event;
-  if (kad_lua_pending_push(L, sight->pending, true)) {
+  const struct traced *const traced = lua_touserdata(L, 1);
+  const struct kad_sim_event *const event = traced->event;
+  if (kad_lua_callback_push(L, traced->callback, true)) {
     lua_pushstring(L, kad_sim_outcome_name(event->outcome));
     kad_lua_push_address(L, event->from);
     kad_lua_push_address(L, event->to);
@@ -201,37 +202,38 @@ static int call_trace(lua_State *L) {
   return 0;
 }
 
-static void see(void *data, const struct kad_sim_event *event) {
-  struct kad_lua_pending *const pending = data;
-  struct sight sight = {.pending = pending, .event = event};
-  if (pending->handle != NULL) {
-    (void)kad_lua_enter(pending->context, call_trace, &sight);
+static void datagram_traced(void *data, const struct kad_sim_event *event) {
+  struct kad_lua_callback *const callback = data;
+  struct traced traced = {.callback = callback, .event = event};
+  if (callback->handle != NULL) {
+    (void)kad_lua_context_enter(callback->context, call_trace, &traced);
   }
 }
 
-/* network:trace(fn): fn(outcome, from, to, bytes) for every datagram from now
- * on; nil ends it */
+/* network:trace(fn): calls fn(outcome, from, to, bytes) for every datagram from
+ * now on; nil ends the trace */
 static int network_trace(lua_State *L) {
   struct kad_lua_network *const self = check_sim(L);
-  struct kad_lua_pending *pending = NULL;
+  struct kad_lua_callback *callback = NULL;
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    pending = kad_lua_pending_new(L, 1, 2, &self->pending, &self->serial);
+    callback = kad_lua_callback_new(L, 1, 2, &self->callbacks, &self->serial);
   }
-  struct kad_lua_pending *const before =
-      kad_lua_pending_find(L, 1, self->trace);
+  struct kad_lua_callback *const before =
+      kad_lua_callback_find(L, 1, self->trace);
   check_status(L, kad_sim_set_trace(self->link->network,
-                                    pending != NULL ? see : NULL, pending));
+                                    callback != NULL ? datagram_traced : NULL,
+                                    callback));
   if (before != NULL) {
-    kad_lua_pending_drop(L, 1, before);
+    kad_lua_callback_remove(L, 1, before);
   }
-  self->trace = pending != NULL ? pending->serial : 0;
+  self->trace = callback != NULL ? callback->serial : 0;
   return 0;
 }
 
 /* -------------------------------------------------------------- ending -- */
 
-/* network:kill(node): ends it as a crash does, no function is called */
+/* network:kill(node): ends the node as a crash does: no function is called */
 static int network_kill(lua_State *L) {
   struct kad_lua_network *const self = check_sim(L);
   struct kad_lua_node *const node = luaL_checkudata(L, 2, KAD_LUA_NODE);
@@ -241,11 +243,11 @@ static int network_kill(lua_State *L) {
   (void)check_member(L, self);
   const bool running = self->running;
   self->running = true;
-  kad_lua_close_node(node, true);
+  kad_lua_node_handle_close(node, true);
   self->running = running;
-  kad_lua_release_node(L, 2);
+  kad_lua_node_handle_release(L, 2);
   if (!running) {
-    kad_lua_rethrow(L);
+    kad_lua_context_rethrow(L);
   }
   return 0;
 }

@@ -1,16 +1,18 @@
-#include "kadenza_sim.h"
-#include "lua/link.h"
+#include "lua/sim_config.h"
 
-/* The options of a simulated network: the table at argument 1. */
+#include "lua/argument.h"
+#include "lua/field.h"
+
+#include <lauxlib.h>
 
 enum {
-  OPTIONS = 1,
-  LONGEST_MS = 3600000
+  OPTIONS = 1, /* the argument */
+  MS_MAX = 3600000
 };
 
-/* Returns the number at the top, which errors call `what` and which must be in
- * 0 … `max`, and pops it. [-1, +0, v] */
-static double take_number(lua_State *L, const char *what, int max) {
+/* Pops a number in 0 … `max` and returns it. Errors call it `what`.
+ * [-1, +0, v] */
+static double pop_number(lua_State *L, const char *what, int max) {
   const lua_Number value = lua_tonumber(L, -1);
   const bool fits =
       lua_type(L, -1) == LUA_TNUMBER && value >= 0 && value <= max;
@@ -32,28 +34,19 @@ static void read_number(lua_State *L, int index, const char *name,
     lua_pop(L, 1);
     return;
   }
-  *value = take_number(L, what, max);
-}
-
-/* Reads whole milliseconds, likewise. [-0, +0, v] */
-static void read_ms(lua_State *L, const char *name, lua_Integer min,
-                    uint32_t *value) {
-  lua_Integer read = *value;
-  (void)kad_lua_field_integer(L, OPTIONS, name, min, LONGEST_MS, &read);
-  *value = (uint32_t)read;
+  *value = pop_number(L, what, max);
 }
 
 /* ------------------------------------------------------------- latency -- */
 
-/* {min, max}: the table at the top. [-0, +0, v] */
+/* Reads the table {min, max} at the top. [-0, +0, v] */
 static void check_range(lua_State *L, struct kad_sim_config *config) {
   lua_Integer bounds[2];
   for (int i = 0; i < 2; i++) {
     int whole = 0;
     lua_rawgeti(L, -1, i + 1);
     bounds[i] = lua_tointegerx(L, -1, &whole);
-    luaL_argcheck(L, whole && bounds[i] >= 0 && bounds[i] <= LONGEST_MS,
-                  OPTIONS,
+    luaL_argcheck(L, whole && bounds[i] >= 0 && bounds[i] <= MS_MAX, OPTIONS,
                   "option 'latency' must hold two integers, milliseconds");
     lua_pop(L, 1);
   }
@@ -63,13 +56,13 @@ static void check_range(lua_State *L, struct kad_sim_config *config) {
   config->latency_max_ms = (uint32_t)bounds[1];
 }
 
-/* Returns number `i` of the pair at the top. [-0, +0, v] */
-static double half_of_pair(lua_State *L, int i, int max) {
+/* Returns item `i` of the pair at the top. [-0, +0, v] */
+static double item_of_pair(lua_State *L, int i, int max) {
   lua_rawgeti(L, -1, i);
-  return take_number(L, "latency.quantiles", max);
+  return pop_number(L, "latency.quantiles", max);
 }
 
-/* {{share, rtt}, …}: the table at the top. [-0, +0, v] */
+/* Reads the list {{share, ms}, …} at the top. [-0, +0, v] */
 static void check_quantiles(lua_State *L, struct kad_sim_config *config,
                             struct kad_sim_quantile *quantiles) {
   luaL_argcheck(L, lua_istable(L, -1), OPTIONS,
@@ -81,8 +74,8 @@ static void check_quantiles(lua_State *L, struct kad_sim_config *config,
     lua_rawgeti(L, -1, (lua_Integer)i + 1);
     luaL_argcheck(L, lua_istable(L, -1), OPTIONS,
                   "option 'latency.quantiles' must hold pairs {share, ms}");
-    quantiles[i].share = half_of_pair(L, 1, 1);
-    quantiles[i].rtt_ms = half_of_pair(L, 2, LONGEST_MS);
+    quantiles[i].share = item_of_pair(L, 1, 1);
+    quantiles[i].rtt_ms = item_of_pair(L, 2, MS_MAX);
     luaL_argcheck(
         L,
         quantiles[i].rtt_ms > 0 &&
@@ -96,7 +89,7 @@ static void check_quantiles(lua_State *L, struct kad_sim_config *config,
   config->quantile_count = count;
 }
 
-/* {quantiles = …} or {median = …, sigma = …}: the table at the top.
+/* Reads the table {quantiles = …} or {median = …, sigma = …} at the top.
  * [-0, +0, v] */
 static void check_distribution(lua_State *L, struct kad_sim_config *config,
                                struct kad_sim_quantile *quantiles) {
@@ -104,12 +97,12 @@ static void check_distribution(lua_State *L, struct kad_sim_config *config,
   static const char *const log_normal[] = {"median", "sigma", NULL};
   const int top = lua_gettop(L);
   if (lua_getfield(L, top, "quantiles") != LUA_TNIL) {
-    kad_lua_check_options(L, top, with_table);
+    (void)kad_lua_check_options(L, top, with_table);
     check_quantiles(L, config, quantiles);
   } else {
-    kad_lua_check_options(L, top, log_normal);
+    (void)kad_lua_check_options(L, top, log_normal);
     config->latency = KAD_SIM_LATENCY_LOG_NORMAL;
-    read_number(L, top, "median", "latency.median", LONGEST_MS,
+    read_number(L, top, "median", "latency.median", MS_MAX,
                 &config->rtt_median_ms);
     read_number(L, top, "sigma", "latency.sigma", 4, &config->rtt_sigma);
     luaL_argcheck(L, config->rtt_median_ms > 0, OPTIONS,
@@ -121,7 +114,7 @@ static void check_distribution(lua_State *L, struct kad_sim_config *config,
 static void check_constant(lua_State *L, struct kad_sim_config *config) {
   int whole = 0;
   const lua_Integer ms = lua_tointegerx(L, -1, &whole);
-  luaL_argcheck(L, whole && ms >= 0 && ms <= LONGEST_MS, OPTIONS,
+  luaL_argcheck(L, whole && ms >= 0 && ms <= MS_MAX, OPTIONS,
                 "option 'latency' must be whole milliseconds, an hour at most");
   config->latency_min_ms = (uint32_t)ms;
   config->latency_max_ms = (uint32_t)ms;
@@ -135,8 +128,8 @@ static void check_named(lua_State *L, struct kad_sim_config *config) {
   lua_pop(L, 1);
 }
 
-/* Reads `latency`: ms | {min, max} | {median, sigma} | {quantiles} | a name.
- * [-0, +0, v] */
+/* Reads `latency`. It is milliseconds, {min, max}, {median, sigma}, {quantiles}
+ * or a name. [-0, +0, v] */
 static void check_latency(lua_State *L, struct kad_sim_config *config,
                           struct kad_sim_quantile *quantiles) {
   switch (lua_getfield(L, OPTIONS, "latency")) {
@@ -162,7 +155,7 @@ static void check_latency(lua_State *L, struct kad_sim_config *config,
   lua_pop(L, 1);
 }
 
-void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
+void kad_lua_sim_config_check(lua_State *L, struct kad_sim_config *config,
                               struct kad_sim_quantile *quantiles) {
   static const char *const names[] = {
       "seed",    "latency",    "jitter",    "loss", "duplicate",
@@ -170,8 +163,7 @@ void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
   };
   lua_Integer seed = 0;
   kad_sim_config_default(config);
-  kad_lua_check_options(L, OPTIONS, names);
-  if (lua_isnoneornil(L, OPTIONS)) {
+  if (!kad_lua_check_options(L, OPTIONS, names)) {
     return;
   }
   if (kad_lua_field_integer(L, OPTIONS, "seed", LUA_MININTEGER, LUA_MAXINTEGER,
@@ -179,8 +171,10 @@ void kad_lua_check_sim_config(lua_State *L, struct kad_sim_config *config,
     config->seed = (uint64_t)seed;
   }
   check_latency(L, config, quantiles);
-  read_ms(L, "jitter", 0, &config->jitter_ms);
-  read_ms(L, "reorder_ms", 1, &config->reorder_ms);
+  (void)kad_lua_field_uint32(L, OPTIONS, "jitter", 0, MS_MAX,
+                             &config->jitter_ms);
+  (void)kad_lua_field_uint32(L, OPTIONS, "reorder_ms", 1, MS_MAX,
+                             &config->reorder_ms);
   read_number(L, OPTIONS, "loss", "loss", 1, &config->loss);
   read_number(L, OPTIONS, "duplicate", "duplicate", 1, &config->duplicate);
   read_number(L, OPTIONS, "reorder", "reorder", 1, &config->reorder);

@@ -1,9 +1,12 @@
-/* Other programs, such as the one that draws charts: started by name with a
- * list of arguments, without a shell, and waited for. Only the whole module has
- * this; policies in their sandbox do not. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "lua/link.h"
+#include "lua/spawn.h"
+
+#include "lua/argument.h"
+#include "lua/error.h"
+#include "lua/field.h"
+
+#include <lauxlib.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +23,11 @@ enum {
   MAX_ARGUMENTS = 64,
   MAX_SECONDS = 3600,
   FILE_MODE = 0600,
-  /* How long to sleep between two looks whether the program has ended. */
-  FIRST_WAIT_MS = 1,
-  LONGEST_WAIT_MS = 50
+  FIRST_WAIT_MS = 1, /* between two checks whether the program has ended; … */
+  LONGEST_WAIT_MS = 50 /* … doubled up to this */
 };
 
-/* What is to run. The strings belong to the arguments of the Lua function. */
+/* A program to run. Borrows the strings of the Lua function's arguments. */
 struct command {
   char *argv[MAX_ARGUMENTS + 1];
   const char *input; /* path, or NULL for nothing to read */
@@ -43,7 +45,7 @@ static void check_argv(lua_State *L, struct command *command) {
     return; /* never: it has raised */
   }
   for (size_t i = 0; i < count; i++) {
-    /* The table keeps the string: not converted, so that it is the same. */
+    /* A number is not converted: the table would not keep its string. */
     luaL_argcheck(L, lua_rawgeti(L, 1, (lua_Integer)i + 1) == LUA_TSTRING, 1,
                   "1 to 64 strings expected");
     size_t len = 0;
@@ -76,8 +78,7 @@ static void check_command(lua_State *L, struct command *command) {
                               .errors = "/dev/null",
                               .seconds = 60};
   check_argv(L, command);
-  kad_lua_check_options(L, 2, names);
-  if (lua_isnoneornil(L, 2)) {
+  if (!kad_lua_check_options(L, 2, names)) {
     return;
   }
   check_path(L, "input", &command->input);
@@ -87,7 +88,7 @@ static void check_command(lua_State *L, struct command *command) {
                               &command->seconds);
 }
 
-/* Adds what the program's three streams are. Returns 0 or an errno. */
+/* Sets the three streams of the program. Returns 0 or an errno. */
 static int add_files(posix_spawn_file_actions_t *actions,
                      const struct command *command) {
   const int write_flags = O_WRONLY | O_CREAT | O_TRUNC;
@@ -104,8 +105,8 @@ static int add_files(posix_spawn_file_actions_t *actions,
   return error;
 }
 
-/* Lets the program begin with no signal blocked, and die of a broken pipe as
- * programs expect to. Returns 0 or an errno. */
+/* Makes the program begin with no signal blocked, and end at SIGPIPE as
+ * programs expect. Returns 0 or an errno. */
 static int reset_signals(posix_spawnattr_t *attributes) {
   sigset_t none;
   sigset_t defaults;
@@ -124,7 +125,7 @@ static int reset_signals(posix_spawnattr_t *attributes) {
 }
 
 /* Starts the program. Returns 0 or an errno. */
-static int start(const struct command *command, pid_t *pid) {
+static int start_program(const struct command *command, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int error = posix_spawn_file_actions_init(&actions);
@@ -147,7 +148,7 @@ static int start(const struct command *command, pid_t *pid) {
   return error;
 }
 
-/* Returns the milliseconds of a clock that nobody sets. */
+/* Returns milliseconds of a clock that is never set. */
 static lua_Integer clock_ms(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -159,7 +160,7 @@ static void pause_for(lua_Integer wait_ms) {
   (void)nanosleep(&wait, NULL);
 }
 
-/* Waits until the program has ended; one that takes too long is killed.
+/* Waits until the program has ended, and kills it if it takes too long.
  * Returns 0, ETIMEDOUT, or another errno. */
 static int await_end(pid_t pid, lua_Integer seconds, int *status) {
   const lua_Integer deadline_ms = clock_ms() + seconds * 1000;
@@ -183,34 +184,17 @@ static int await_end(pid_t pid, lua_Integer seconds, int *status) {
   }
 }
 
-static enum kad_error code_of(int error) {
-  switch (error) {
-  case ENOENT:
-    return KAD_ENOTFOUND;
-  case EACCES:
-  case EPERM:
-    return KAD_EACCESS;
-  case ENOMEM:
-    return KAD_ENOMEM;
-  case ETIMEDOUT:
-    return KAD_ETIMEOUT;
-  default:
-    return KAD_ESYSTEM;
-  }
-}
-
 /* Pushes nil, "program: reason" and the code. [-0, +3, m] */
 static int push_failure(lua_State *L, const struct command *command,
                         int error) {
-  lua_pushnil(L);
   if (error == ETIMEDOUT) {
     lua_pushfstring(L, "%s: did not end within %I s", command->argv[0],
                     (LUAI_UACINT)command->seconds);
   } else {
     lua_pushfstring(L, "%s: %s", command->argv[0], strerror(error));
   }
-  lua_pushstring(L, kad_error_name(code_of(error)));
-  return 3;
+  return kad_lua_push_error_message(
+      L, error == ENOENT ? KAD_ENOTFOUND : kad_lua_error_of_errno(error));
 }
 
 /* Pushes how the program ended. [-0, +1 or 3, m] */
@@ -220,24 +204,23 @@ static int push_status(lua_State *L, const struct command *command,
     lua_pushinteger(L, WEXITSTATUS(status));
     return 1;
   }
-  lua_pushnil(L);
   lua_pushfstring(L, "%s: ended by signal %d", command->argv[0],
                   WTERMSIG(status));
-  lua_pushstring(L, kad_error_name(KAD_ESYSTEM));
-  return 3;
+  return kad_lua_push_error_message(L, KAD_ESYSTEM);
 }
 
 /* spawn({program, argument...} [, {input, output, errors, timeout}]) → exit
- * status, or nil, message, code. The program is looked for as a shell does
- * (KAD_ENOTFOUND: it is not there, or one of the files is not), its streams are
- * files or nothing, and nothing else runs until it has ended or `timeout`
- * seconds, 60 without it, are over: then it is killed (KAD_ETIMEOUT). */
+ * status, or nil, message, code. Searches the program as a shell does. Its
+ * streams are files or nothing. The call returns when the program has ended. It
+ * is killed after `timeout` seconds, 60 by default. Codes:
+ *   KAD_ENOTFOUND  there is no such program, or input
+ *   KAD_ETIMEOUT   it was killed */
 static int spawn(lua_State *L) {
   struct command command;
   pid_t pid = 0;
   int status = 0;
   check_command(L, &command);
-  int error = start(&command, &pid);
+  int error = start_program(&command, &pid);
   if (error == 0) {
     error = await_end(pid, command.seconds, &status);
   }

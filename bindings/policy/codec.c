@@ -1,5 +1,7 @@
 #include "policy/codec.h"
 
+#include "lua/field.h"
+#include "lua/value.h"
 #include "policy/hook.h"
 #include "policy/hook_failure.h"
 #include "policy/message.h"

@@ -6,7 +6,13 @@
  * A VM is closed with its handle, so never inside a call into it. */
 #include "policy/handle.h"
 
-#include "lua/link.h"
+#include "lua/argument.h"
+#include "lua/error.h"
+#include "lua/field.h"
+#include "lua/network.h"
+#include "lua/network_handle.h"
+#include "lua/node.h"
+#include "lua/value.h"
 #include "policy/hook.h"
 #include "policy/hook_pending.h"
 #include "policy/hook_probe.h"
@@ -103,8 +109,8 @@ static int load_files(lua_State *L) {
   lua_pushliteral(L, "kadenza.policy.host");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load_files");
-  (void)kad_lua_borrow_node(L, loading->node);
-  (void)kad_lua_borrow_network(L, loading->network);
+  (void)kad_lua_node_borrow(L, loading->node);
+  (void)kad_lua_network_borrow(L, loading->network);
   kad_lua_push_slice(L, loading->files);
   lua_pushcfunction(L, kad_vm_log);
   lua_call(L, 4, 2);
@@ -263,11 +269,6 @@ static int handle_finish(lua_State *L) {
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
 /* handle:stats() → table: hooks by name, memory, clamped, log_dropped */
 static int handle_stats(lua_State *L) {
   const struct kad_host *const host = check_host(L, 1);
@@ -278,9 +279,9 @@ static int handle_stats(lua_State *L) {
     lua_setfield(L, -2, host->hooks[i].name);
   }
   lua_setfield(L, -2, "hooks");
-  set_number(L, "memory", host->memory_used);
-  set_number(L, "clamped", host->clamped);
-  set_number(L, "log_dropped", host->log_dropped);
+  kad_lua_set_integer(L, "memory", (lua_Integer)host->memory_used);
+  kad_lua_set_integer(L, "clamped", (lua_Integer)host->clamped);
+  kad_lua_set_integer(L, "log_dropped", (lua_Integer)host->log_dropped);
   return 1;
 }
 

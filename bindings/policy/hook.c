@@ -1,5 +1,7 @@
 #include "policy/hook.h"
 
+#include "lua/field.h"
+
 enum {
   TIMED_CALLS = 256, /* the first calls, which are all timed */
   TIMED_EVERY = 16,  /* of the later calls, one in so many is timed */
@@ -45,32 +47,21 @@ void kad_hook_push_place(lua_State *L, const struct kad_hook *hook) {
   lua_pushfstring(L, "%s:%d", function.short_src, function.linedefined);
 }
 
-static void set_count(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
-static void set_seconds(lua_State *L, const char *name, uint64_t ns) {
-  lua_pushnumber(L, (lua_Number)ns / 1e9);
-  lua_setfield(L, -2, name);
-}
-
 void kad_hook_push_stats(lua_State *L, const struct kad_hook *hook) {
   lua_newtable(L);
-  set_count(L, "calls", hook->calls);
-  set_count(L, "errors", hook->errors);
-  set_count(L, "overruns", hook->overruns);
-  set_count(L, "yields", hook->yields);
-  set_count(L, "instructions", hook->instructions);
-  set_count(L, "preempted", hook->preempted);
-  set_seconds(L, "seconds", hook->ns);
-  set_seconds(L, "slowest", hook->slowest_ns);
+  kad_lua_set_integer(L, "calls", (lua_Integer)hook->calls);
+  kad_lua_set_integer(L, "errors", (lua_Integer)hook->errors);
+  kad_lua_set_integer(L, "overruns", (lua_Integer)hook->overruns);
+  kad_lua_set_integer(L, "yields", (lua_Integer)hook->yields);
+  kad_lua_set_integer(L, "instructions", (lua_Integer)hook->instructions);
+  kad_lua_set_integer(L, "preempted", (lua_Integer)hook->preempted);
+  kad_lua_set_number(L, "seconds", (lua_Number)hook->ns / 1e9);
+  kad_lua_set_number(L, "slowest", (lua_Number)hook->slowest_ns / 1e9);
   lua_createtable(L, KAD_HOOK_BUCKETS, 0);
   for (lua_Integer i = 0; i < KAD_HOOK_BUCKETS; i++) {
     lua_pushinteger(L, (lua_Integer)hook->histogram[i]);
     lua_rawseti(L, -2, i + 1);
   }
   lua_setfield(L, -2, "time");
-  lua_pushboolean(L, hook->open_until != 0);
-  lua_setfield(L, -2, "breaker_open");
+  kad_lua_set_boolean(L, "breaker_open", hook->open_until != 0);
 }

@@ -1,5 +1,8 @@
 #include "policy/hook_arguments.h"
 
+#include "lua/record.h"
+#include "lua/value.h"
+
 /* Tells whether the hook is about a record or request, which it sees as a view.
  */
 static bool takes_view(enum kad_hook_kind kind) {
@@ -87,16 +90,6 @@ static bool push_context(lua_State *L, struct kad_runner *runner) {
   return true;
 }
 
-/* Pushes the held records as a list of tables. [-0, +1, m] */
-static void push_held(lua_State *L, const struct kad_runner *runner) {
-  const struct kad_hook_call *const call = runner->call;
-  lua_createtable(L, (int)call->held_count, 0);
-  for (size_t i = 0; i < call->held_count; i++) {
-    kad_lua_push_record(L, &call->held[i], runner->host->bits);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-}
-
 /* make_table(runner) → a contact or a list of records */
 static int make_table(lua_State *L) {
   const struct kad_runner *const runner = lua_touserdata(L, 1);
@@ -104,7 +97,8 @@ static int make_table(lua_State *L) {
   if (runner->hook->kind == KAD_HOOK_KIND_CONTACT) {
     kad_lua_push_contact(L, &runner->call->from, runner->host->bits);
   } else {
-    push_held(L, runner);
+    kad_lua_push_records(L, runner->call->held, runner->call->held_count,
+                         runner->host->bits);
   }
   return 1;
 }

@@ -1,5 +1,10 @@
 #include "policy/hook_probe.h"
 
+#include "lua/argument.h"
+#include "lua/bencode.h"
+#include "lua/field.h"
+#include "lua/record.h"
+#include "lua/value.h"
 #include "policy/hook_failure.h"
 #include "policy/hook_run.h"
 
@@ -27,10 +32,8 @@ static bool push_field(lua_State *L, int index, const char *name) {
  * [-0, +0, v] */
 static void read_record(lua_State *L, int index, unsigned bits,
                         struct kad_record *record) {
-  lua_Integer age = 0;
   kad_lua_check_record(L, index, bits, record);
-  (void)kad_lua_field_integer(L, index, "age", 0, UINT32_MAX, &age);
-  record->age = (uint32_t)age;
+  (void)kad_lua_field_uint32(L, index, "age", 0, UINT32_MAX, &record->age);
 }
 
 /* Reads the list `held`. Its array is left on the stack. [-0, +0|1, v] */
@@ -136,21 +139,10 @@ static const char *verdict_name(enum kad_verdict verdict) {
   return "failed";
 }
 
-static void set_records(lua_State *L, const struct kad_hook_result *result,
-                        unsigned bits) {
-  lua_createtable(L, (int)result->record_count, 0);
-  for (size_t i = 0; i < result->record_count; i++) {
-    kad_lua_push_record(L, &result->records[i], bits);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  lua_setfield(L, -2, "records");
-}
-
 static void set_rejection(lua_State *L, const struct kad_hook_result *result) {
-  lua_pushinteger(L, result->code != 0 ? result->code : KAD_CODE_REFUSED);
-  lua_setfield(L, -2, "code");
-  kad_lua_push_slice(L, result->reason);
-  lua_setfield(L, -2, "reason");
+  kad_lua_set_integer(L, "code",
+                      result->code != 0 ? result->code : KAD_CODE_REFUSED);
+  kad_lua_set_slice(L, "reason", result->reason);
 }
 
 /* Sets the fields of a result that accepts. [-0, +0, m] */
@@ -159,12 +151,13 @@ static void set_accepted(lua_State *L, const struct kad_hook *hook,
   switch (hook->kind) {
   case KAD_HOOK_KIND_MERGE:
   case KAD_HOOK_KIND_SELECT:
-    set_records(L, result, hook->host->bits);
+    kad_lua_push_records(L, result->records, result->record_count,
+                         hook->host->bits);
+    lua_setfield(L, -2, "records");
     return;
   case KAD_HOOK_KIND_EXPIRE:
   case KAD_HOOK_KIND_REPUBLISH:
-    lua_pushinteger(L, result->seconds);
-    lua_setfield(L, -2, "seconds");
+    kad_lua_set_integer(L, "seconds", result->seconds);
     return;
   case KAD_HOOK_KIND_RPC:
     if (kad_lua_bencode_decode(L, result->reply) == 0) {
@@ -186,8 +179,7 @@ static void push_result(lua_State *L, const struct kad_hook *hook,
                         const struct kad_hook_result *result) {
   luaL_checkstack(L, 6, NULL);
   lua_newtable(L);
-  lua_pushstring(L, verdict_name(result->verdict));
-  lua_setfield(L, -2, "verdict");
+  kad_lua_set_string(L, "verdict", verdict_name(result->verdict));
   if (result->verdict == KAD_VERDICT_REJECT) {
     set_rejection(L, result);
   } else if (result->verdict == KAD_VERDICT_ACCEPT) {

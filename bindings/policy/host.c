@@ -1,6 +1,5 @@
 #include "policy/host.h"
 
-#include "lua/link.h"
 #include "policy/hook.h"
 
 struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node) {

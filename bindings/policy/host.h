@@ -21,7 +21,9 @@
 #define KAD_POLICY_HOST_H
 
 #include "kadenza_codec.h"
-#include "lua/kadenza_lua.h"
+#include "lua/context.h"
+#include "lua/link.h"
+#include "lua/node_handle.h"
 #include "policy/meter.h"
 #include "policy/registry.h"
 #include "policy/view.h"

@@ -1,5 +1,6 @@
 #include "policy/install.h"
 
+#include "lua/field.h"
 #include "policy/codec.h"
 #include "policy/hook.h"
 #include "policy/hook_pending.h"
@@ -105,9 +106,9 @@ static void run_on_contact(void *state, const struct kad_hook_call *call,
 /* Reads the integer field `name` of the table at the top, 0 if it is not there.
  * [-0, +0, m] */
 static uint32_t field_number(lua_State *L, const char *name) {
-  lua_Integer value = 0;
-  (void)kad_lua_field_integer(L, lua_gettop(L), name, 0, UINT32_MAX, &value);
-  return (uint32_t)value;
+  uint32_t value = 0;
+  (void)kad_lua_field_uint32(L, lua_gettop(L), name, 0, UINT32_MAX, &value);
+  return value;
 }
 
 /* Returns the hook whose number is the field `name` of the table at the top,

@@ -1,5 +1,13 @@
 #include "policy/message.h"
 
+#include "lua/argument.h"
+#include "lua/bencode.h"
+#include "lua/field.h"
+#include "lua/record.h"
+#include "lua/value.h"
+
+#include <lauxlib.h>
+
 #include <limits.h>
 #include <string.h>
 
@@ -13,27 +21,16 @@ static const char *const kind_names[] = {
 
 /* The setters set a field of the table at the top. [-0, +0, m] */
 
-static void set_slice(lua_State *L, const char *name, struct kad_slice bytes) {
-  kad_lua_push_slice(L, bytes);
-  lua_setfield(L, -2, name);
-}
-
 /* Sets nothing if there are no bytes. */
 static void set_bytes(lua_State *L, const char *name, struct kad_slice bytes) {
   if (bytes.len > 0) {
-    set_slice(L, name, bytes);
+    kad_lua_set_slice(L, name, bytes);
   }
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
 }
 
 static void set_flag(lua_State *L, const char *name, bool value) {
   if (value) {
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, name);
+    kad_lua_set_boolean(L, name, true);
   }
 }
 
@@ -74,15 +71,10 @@ static void set_contacts(lua_State *L, const char *name,
 }
 
 static void set_peers(lua_State *L, const struct kad_message *message) {
-  if (message->peer_count == 0) {
-    return;
+  if (message->peer_count > 0) {
+    kad_lua_push_addresses(L, message->peers, message->peer_count);
+    lua_setfield(L, -2, "peers");
   }
-  lua_createtable(L, (int)message->peer_count, 0);
-  for (size_t i = 0; i < message->peer_count; i++) {
-    kad_lua_push_address(L, &message->peers[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  lua_setfield(L, -2, "peers");
 }
 
 /* Leaves out key and type, which the query has, and age, which no message has.
@@ -118,9 +110,9 @@ static void set_errors(lua_State *L, const struct kad_message *message) {
   for (size_t i = 0; i < message->error_count; i++) {
     const struct kad_record_error *const error = &message->errors[i];
     lua_createtable(L, 0, 3);
-    set_integer(L, "index", error->index);
-    set_integer(L, "code", error->code);
-    set_slice(L, "reason", error->reason);
+    kad_lua_set_integer(L, "index", error->index);
+    kad_lua_set_integer(L, "code", error->code);
+    kad_lua_set_slice(L, "reason", error->reason);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   lua_setfield(L, -2, "errors");
@@ -129,8 +121,8 @@ static void set_errors(lua_State *L, const struct kad_message *message) {
 static void set_query(lua_State *L, const struct kad_message *message,
                       unsigned bits) {
   const bool custom = message->method == KAD_METHOD_CUSTOM;
-  set_slice(L, "method",
-            custom ? message->name : kad_method_name(message->method));
+  kad_lua_set_slice(L, "method",
+                    custom ? message->name : kad_method_name(message->method));
   if (custom) {
     set_value(L, "args", message->args);
   }
@@ -141,13 +133,13 @@ static void set_query(lua_State *L, const struct kad_message *message,
   set_flag(L, "want6", message->want6);
   set_flag(L, "implied_port", message->implied_port);
   if (message->has_port) {
-    set_integer(L, "port", message->port);
+    kad_lua_set_integer(L, "port", message->port);
   }
   if (message->skip > 0) {
-    set_integer(L, "skip", message->skip);
+    kad_lua_set_integer(L, "skip", message->skip);
   }
   if (message->has_ttl) {
-    set_integer(L, "ttl", message->ttl);
+    kad_lua_set_integer(L, "ttl", message->ttl);
   }
   set_bytes(L, "type", message->type);
   set_bytes(L, "why", message->why);
@@ -164,10 +156,10 @@ static void set_reply(lua_State *L, const struct kad_message *message,
   }
   set_peers(L, message);
   if (message->has_total) {
-    set_integer(L, "total", message->total);
+    kad_lua_set_integer(L, "total", message->total);
   }
   if (message->has_stored) {
-    set_integer(L, "stored", message->stored);
+    kad_lua_set_integer(L, "stored", message->stored);
   }
   set_errors(L, message);
 }
@@ -176,9 +168,8 @@ void kad_policy_message_push(lua_State *L, const struct kad_message *message,
                              unsigned bits) {
   luaL_checkstack(L, 8, NULL);
   lua_createtable(L, 0, 12);
-  lua_pushstring(L, kind_names[message->kind]);
-  lua_setfield(L, -2, "kind");
-  set_slice(L, "transaction", message->transaction);
+  kad_lua_set_string(L, "kind", kind_names[message->kind]);
+  kad_lua_set_slice(L, "transaction", message->transaction);
   set_bytes(L, "version", message->version);
   set_flag(L, "read_only", message->read_only);
   if (message->observed.family != 0) {
@@ -197,8 +188,8 @@ void kad_policy_message_push(lua_State *L, const struct kad_message *message,
     set_reply(L, message, bits);
     return;
   case KAD_MESSAGE_ERROR:
-    set_integer(L, "code", message->code);
-    set_slice(L, "text", message->text);
+    kad_lua_set_integer(L, "code", message->code);
+    kad_lua_set_slice(L, "text", message->text);
     return;
   }
 }
@@ -252,13 +243,8 @@ static bool read_id(const struct reader *reader, const char *name,
 }
 
 static bool read_number(const struct reader *reader, const char *name,
-                        lua_Integer max, uint32_t *number) {
-  lua_Integer value = 0;
-  if (!kad_lua_field_integer(reader->L, reader->index, name, 0, max, &value)) {
-    return false;
-  }
-  *number = (uint32_t)value;
-  return true;
+                        uint32_t max, uint32_t *number) {
+  return kad_lua_field_uint32(reader->L, reader->index, name, 0, max, number);
 }
 
 static void read_flag(const struct reader *reader, const char *name,

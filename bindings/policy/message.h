@@ -4,7 +4,8 @@
 #define KAD_POLICY_MESSAGE_H
 
 #include "kadenza_codec.h"
-#include "lua/kadenza_lua.h"
+
+#include <lua.h>
 
 /* Pushes `message` as a table. [-0, +1, m] */
 void kad_policy_message_push(lua_State *L, const struct kad_message *message,

@@ -1,5 +1,8 @@
 #include "policy/verdict.h"
 
+#include "lua/argument.h"
+#include "lua/bencode.h"
+#include "lua/record.h"
 #include "policy/hook_failure.h"
 
 enum {

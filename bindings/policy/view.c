@@ -1,6 +1,11 @@
 #include "policy/view.h"
 
+#include "lua/bencode.h"
+#include "lua/record.h"
+#include "lua/value.h"
 #include "policy/registry.h"
+
+#include <lauxlib.h>
 
 #include <string.h>
 

@@ -11,7 +11,9 @@
 #ifndef KAD_POLICY_VIEW_H
 #define KAD_POLICY_VIEW_H
 
-#include "lua/kadenza_lua.h"
+#include "kadenza.h"
+
+#include <lua.h>
 
 enum kad_view_kind {
   KAD_VIEW_KIND_RECORD,

@@ -1,10 +1,11 @@
 #include "policy/vm_module.h"
 
-#include "lua/kadenza_lua.h"
+#include "lua/safe_module.h"
 #include "policy/coroutine.h"
 #include "policy/meter.h"
 #include "policy/registry.h"
 
+#include <lauxlib.h>
 #include <lualib.h>
 
 #include <stdio.h>

@@ -1,5 +1,14 @@
-#include "lua/link.h"
+#include "lua/safe_module.h"
+
+#include "lua/argument.h"
+#include "lua/bencode.h"
+#include "lua/config.h"
+#include "lua/error.h"
 #include "lua/plain.h"
+#include "lua/record.h"
+#include "lua/value.h"
+
+#include <lauxlib.h>
 
 #include <string.h>
 
@@ -71,15 +80,13 @@ static int unhex(lua_State *L) {
   }
   luaL_pushresult(&buffer);
   if (!good) {
-    lua_pushnil(L);
     lua_pushliteral(L, "not an even number of hexadecimal digits");
-    lua_pushstring(L, kad_error_name(KAD_EINVAL));
-    return 3;
+    return kad_lua_push_error_message(L, KAD_EINVAL);
   }
   return 1;
 }
 
-/* distance(a, b) → their XOR, and the number of leading bits they share */
+/* distance(a, b) → their XOR, and the number of leading bits that are equal */
 static int distance(lua_State *L) {
   struct kad_id a;
   struct kad_id b;
@@ -96,7 +103,7 @@ static int distance(lua_State *L) {
   return 2;
 }
 
-/* compare(target, a, b) → -1, 0 or 1: whether a is closer, or b */
+/* compare(target, a, b) → -1 if a is closer, 1 if b is closer, else 0 */
 static int compare(lua_State *L) {
   struct kad_id target;
   struct kad_id a;
@@ -145,7 +152,7 @@ static int sign(lua_State *L) {
   return 1;
 }
 
-/* verify(publisher, bytes, signature) → whether it is the publisher's */
+/* verify(publisher, bytes, signature) → whether the signature is valid */
 static int verify(lua_State *L) {
   const struct kad_slice publisher = kad_lua_check_slice(L, 1);
   const struct kad_slice message = kad_lua_check_slice(L, 2);
@@ -156,23 +163,22 @@ static int verify(lua_State *L) {
   return 1;
 }
 
-/* address(text) → the address in its one form, or nil, message, code */
+/* address(text) → the address in canonical form, or nil, message, code */
 static int address(lua_State *L) {
   struct kad_address parsed;
   const int status = kad_address_parse(kad_lua_check_slice(L, 1), &parsed);
   if (status != 0) {
-    lua_pushnil(L);
     lua_pushfstring(L, "'%s' is no address such as 192.0.2.1:6881",
                     lua_tostring(L, 1));
-    lua_pushstring(L, kad_error_name(status));
-    return 3;
+    return kad_lua_push_error_message(L, status);
   }
   kad_lua_push_address(L, &parsed);
   return 1;
 }
 
-/* encode(value [, name [, dictionary]]) → string; raises for what bencode, or a
- * message, if it is to be a dictionary of one, cannot carry */
+/* encode(value [, name [, dictionary]]) → string. Raises for what bencode
+ * cannot carry, or, with `dictionary`, what a dictionary of a message cannot.
+ */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
   kad_lua_bencode_encode(L, 1, luaL_optstring(L, 2, "value"),
@@ -185,21 +191,8 @@ static int decode(lua_State *L) {
   if (kad_lua_bencode_decode(L, kad_lua_check_slice(L, 1)) == 0) {
     return 1;
   }
-  lua_pushnil(L);
   lua_pushliteral(L, "not one bencoded value");
-  lua_pushstring(L, kad_error_name(KAD_EMALFORMED));
-  return 3;
-}
-
-/* Adds `errors`: the text of every KAD_E… code, by its name. [-0, +0, m] */
-static void add_errors(lua_State *L) {
-  lua_newtable(L);
-#define ADD_ERROR(code, value, text) \
-  lua_pushstring(L, text);           \
-  lua_setfield(L, -2, #code);
-  KAD_ERROR_MAP(ADD_ERROR)
-#undef ADD_ERROR
-  lua_setfield(L, -2, "errors");
+  return kad_lua_push_error_message(L, KAD_EMALFORMED);
 }
 
 /* place(fn) → the source of a function of Lua, and its first and last line */
@@ -235,5 +228,6 @@ void kad_lua_push_safe_module(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);
   kad_lua_add_plain(L);
-  add_errors(L);
+  kad_lua_push_error_texts(L);
+  lua_setfield(L, -2, "errors");
 }

@@ -1,21 +1,24 @@
-#include "lua/kadenza_lua.h"
+#include "lua/context.h"
 
 #include <assert.h>
 
+/* Registry key of the context, a userdata. */
 static const char context_key = 0;
 
+/* User values of the context. */
 enum {
-  CONTEXT_ERROR = 1,
-  CONTEXT_HANDLES = 2,
+  CONTEXT_ERROR = 1,   /* the error that a callback left; or nil */
+  CONTEXT_HANDLES = 2, /* table: memory of a handle → handle */
   CONTEXT_VALUES = 2
 };
 
-static int enter_plainly(struct kad_lua_context *context, lua_CFunction body,
-                         void *argument) {
+/* The default `enter`. */
+static int enter_protected(struct kad_lua_context *context, lua_CFunction body,
+                           void *argument) {
   return kad_lua_protect(context->main, body, argument, context->report);
 }
 
-/* Pushes a table that does not keep its values. [-0, +1, m] */
+/* Pushes a table with weak values. [-0, +1, m] */
 static void push_weak_table(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -28,8 +31,8 @@ static struct kad_lua_context *make_context(lua_State *L) {
   struct kad_lua_context *const context =
       lua_newuserdatauv(L, sizeof *context, CONTEXT_VALUES);
   *context = (struct kad_lua_context){
-      .report = kad_lua_keep_error,
-      .enter = enter_plainly,
+      .report = kad_lua_context_keep_error,
+      .enter = enter_protected,
   };
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   context->main = lua_tothread(L, -1);
@@ -56,14 +59,14 @@ static void push_handles(lua_State *L) {
   lua_remove(L, -2);
 }
 
-void kad_lua_register_handle(lua_State *L) {
+void kad_lua_context_register_handle(lua_State *L) {
   push_handles(L);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, lua_touserdata(L, -3));
   lua_pop(L, 1);
 }
 
-void kad_lua_push_handle(lua_State *L, const void *handle) {
+void kad_lua_context_push_handle(lua_State *L, const void *handle) {
   push_handles(L);
   lua_rawgetp(L, -1, handle);
   lua_remove(L, -2);
@@ -95,12 +98,12 @@ int kad_lua_protect(lua_State *L, lua_CFunction body, void *argument,
   return status;
 }
 
-int kad_lua_enter(struct kad_lua_context *context, lua_CFunction body,
-                  void *argument) {
+int kad_lua_context_enter(struct kad_lua_context *context, lua_CFunction body,
+                          void *argument) {
   return context->enter(context, body, argument);
 }
 
-void kad_lua_keep_error(lua_State *L, int status) {
+void kad_lua_context_keep_error(lua_State *L, int status) {
   (void)status;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
   const struct kad_lua_context *const context = lua_touserdata(L, -1);
@@ -115,7 +118,7 @@ void kad_lua_keep_error(lua_State *L, int status) {
   }
 }
 
-void kad_lua_rethrow(lua_State *L) {
+void kad_lua_context_rethrow(lua_State *L) {
   kad_lua_context(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
   if (lua_getiuservalue(L, -1, CONTEXT_ERROR) == LUA_TNIL) {

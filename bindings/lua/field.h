@@ -1,0 +1,48 @@
+/* field.h: fields of Lua tables. */
+#ifndef KAD_LUA_FIELD_H
+#define KAD_LUA_FIELD_H
+
+#include "kadenza.h"
+
+#include <lua.h>
+
+/* The readers read the field `name` of the table at `index`, without
+ * metamethods. If it is nil they return false and leave `*value` as it is. They
+ * raise an error that names the field if it has another type or is out of
+ * range. */
+
+/* Reads an integer in `min` … `max`. [-0, +0, v] */
+bool kad_lua_field_integer(lua_State *L, int index, const char *name,
+                           lua_Integer min, lua_Integer max,
+                           lua_Integer *value);
+
+/* Reads an integer in `min` … `max`, which are in the range of uint32_t.
+ * [-0, +0, v] */
+bool kad_lua_field_uint32(lua_State *L, int index, const char *name,
+                          uint32_t min, uint32_t max, uint32_t *value);
+
+/* Reads a boolean. [-0, +0, v] */
+bool kad_lua_field_boolean(lua_State *L, int index, const char *name,
+                           bool *value);
+
+/* Reads a string of `min` … `max` bytes. Borrows it, as long as the field keeps
+ * it. [-0, +0, v] */
+bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
+                          size_t max, struct kad_slice *value);
+
+/* Sets the field `name` of the table at the top to an integer. [-0, +0, m] */
+void kad_lua_set_integer(lua_State *L, const char *name, lua_Integer value);
+
+/* Sets a field to a float. [-0, +0, m] */
+void kad_lua_set_number(lua_State *L, const char *name, lua_Number value);
+
+/* Sets a field to a boolean. [-0, +0, m] */
+void kad_lua_set_boolean(lua_State *L, const char *name, bool value);
+
+/* Sets a field to a string. [-0, +0, m] */
+void kad_lua_set_string(lua_State *L, const char *name, const char *value);
+
+/* Sets a field to a string of bytes. [-0, +0, m] */
+void kad_lua_set_slice(lua_State *L, const char *name, struct kad_slice value);
+
+#endif
