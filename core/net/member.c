@@ -1,38 +1,48 @@
-#include "net/network.h"
+#include "net/member.h"
 
-void kad_member_touch(struct kad_member *member) {
+void kad_member_link(struct kad_member **list, struct kad_member *member) {
+  member->next = *list;
+  member->previous = NULL;
+  if (member->next != NULL) {
+    member->next->previous = member;
+  }
+  *list = member;
+}
+
+void kad_member_unlink(struct kad_member **list, struct kad_member *member) {
+  if (member->next != NULL) {
+    member->next->previous = member->previous;
+  }
+  if (member->previous != NULL) {
+    member->previous->next = member->next;
+  } else {
+    *list = member->next;
+  }
+}
+
+void kad_member_touch(struct kad_member **touched, struct kad_member *member) {
   if (member->touched || member->leaving || member->node == NULL) {
     return;
   }
   member->touched = true;
-  member->next_touched = member->network->touched;
-  member->network->touched = member;
+  member->next_touched = *touched;
+  *touched = member;
 }
 
-void kad_member_untouch(struct kad_member *member) {
-  struct kad_member **link = &member->network->touched;
+void kad_member_untouch(struct kad_member **touched,
+                        struct kad_member *member) {
   while (member->touched) {
-    if (*link == member) {
-      *link = member->next_touched;
+    if (*touched == member) {
+      *touched = member->next_touched;
       member->touched = false;
     } else {
-      link = &(*link)->next_touched;
+      touched = &(*touched)->next_touched;
     }
   }
 }
 
-void kad_member_receive(struct kad_member *member,
-                        const struct kad_address *from,
-                        struct kad_slice datagram) {
-  struct kad_network *network = member->network;
-  kad_member_touch(member);
-  kad_network_enter(network);
-  kad_node_receive(member->node, from, datagram);
-  kad_network_leave(network);
-}
-
-int kad_member_way(const struct kad_member *member,
-                   const struct kad_address *to) {
+int kad_member_source(const struct kad_member *member,
+                      const struct kad_address *to) {
   if (to->via > 0) {
     const size_t i = to->via - 1U;
     const bool fits =
@@ -45,64 +55,4 @@ int kad_member_way(const struct kad_member *member,
     }
   }
   return -1;
-}
-
-static void settle_member(struct kad_network *network,
-                          struct kad_member *member) {
-  kad_time_ms at = kad_node_deadline(member->node);
-  if (member->own_clock) {
-    at = network->methods->due(member, at);
-  }
-  const kad_time_ms soonest = member->ticked_at + network->methods->shortest_ms;
-  if (at < soonest) {
-    at = soonest;
-  }
-  if (at == KAD_TIME_NEVER) {
-    kad_wheel_remove(&network->deadlines, &member->deadline);
-  } else if (!member->deadline.queued || member->deadline.at != at) {
-    kad_wheel_add(&network->deadlines, &member->deadline, at);
-  }
-}
-
-void kad_network_settle(struct kad_network *network) {
-  while (network->touched != NULL) {
-    struct kad_member *member = network->touched;
-    network->touched = member->next_touched;
-    member->touched = false;
-    settle_member(network, member);
-  }
-}
-
-kad_time_ms kad_network_next(const struct kad_network *network) {
-  const kad_time_ms timer = kad_user_timers_next(&network->timers);
-  const kad_time_ms deadline = kad_wheel_next(&network->deadlines);
-  return timer < deadline ? timer : deadline;
-}
-
-void kad_network_fire_due(struct kad_network *network, kad_time_ms now) {
-  const uint64_t mark = kad_user_timers_mark(&network->timers);
-  void (*fire)(void *data) = NULL;
-  void *data = NULL;
-  while (!network->stopped &&
-         kad_user_timers_take(&network->timers, now, mark, &fire, &data)) {
-    kad_network_enter(network);
-    fire(data);
-    kad_network_leave(network);
-  }
-}
-
-void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
-  const uint64_t mark = kad_wheel_mark(&network->deadlines);
-  struct kad_deadline *due;
-  while (!network->stopped && (due = kad_wheel_pop_due_before(
-                                   &network->deadlines, now, mark)) != NULL) {
-    struct kad_member *member =
-        kad_container_of(due, struct kad_member, deadline);
-    member->ticked_at = now;
-    network->ticks++;
-    kad_member_touch(member);
-    kad_network_enter(network);
-    kad_node_tick(member->node);
-    kad_network_leave(network);
-  }
 }

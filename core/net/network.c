@@ -2,30 +2,9 @@
 
 #include "base/time.h"
 #include "kadenza_sim.h"
-#include "net/transport.h"
 
 #include <assert.h>
 #include <string.h>
-
-static void join(struct kad_network *network, struct kad_member *member) {
-  member->next = network->members;
-  member->back = NULL;
-  if (member->next != NULL) {
-    member->next->back = member;
-  }
-  network->members = member;
-}
-
-static void part(struct kad_network *network, struct kad_member *member) {
-  if (member->next != NULL) {
-    member->next->back = member->back;
-  }
-  if (member->back != NULL) {
-    member->back->next = member->next;
-  } else {
-    network->members = member->next;
-  }
-}
 
 static uint64_t hash_node(const struct kad_network *network,
                           const struct kad_node *node) {
@@ -46,36 +25,21 @@ struct kad_member *kad_network_find_member(const struct kad_network *network,
   return NULL;
 }
 
-static void unbind(struct kad_member *member) {
-  if (member->carried) {
-    kad_transport_unbind(member);
-  } else {
-    member->network->methods->unbind(member);
-  }
-}
-
-static void release(struct kad_member *member) {
-  if (member->carried) {
-    kad_transport_release(member);
-  } else {
-    member->network->methods->release(member);
-  }
-}
-
-/* Takes `member` out of everything but the list of those to be freed. */
+/* Takes `member` out of all lists and adds it to the leavers. */
 static void close_member(struct kad_network *network,
                          struct kad_member *member) {
-  part(network, member);
-  kad_member_untouch(member);
+  kad_member_unlink(&network->members, member);
+  kad_member_untouch(&network->touched, member);
   kad_wheel_remove(&network->deadlines, &member->deadline);
   kad_map_remove(&network->by_node, &member->entry);
   member->leaving = true;
-  unbind(member);
+  member->methods->unbind(member);
   member->next = network->leavers;
   network->leavers = member;
 }
 
-/* The callbacks of an ending node may close others: those join the list. */
+/* A callback of a node that ends may close other nodes, which then join the
+ * list. */
 static void free_leavers(struct kad_network *network) {
   while (network->leavers != NULL) {
     struct kad_member *member = network->leavers;
@@ -83,7 +47,7 @@ static void free_leavers(struct kad_network *network) {
     network->depth++;
     kad_node_free(member->node);
     network->depth--;
-    release(member);
+    member->methods->release(member);
   }
 }
 
@@ -104,13 +68,13 @@ void kad_network_init(struct kad_network *network,
   };
   kad_user_timers_init(&network->timers, allocator);
   kad_wheel_init(&network->deadlines, allocator);
-  /* No stranger chooses where our nodes lie, so the hash needs no secret. */
+  /* No stranger chooses the pointers to our nodes, so the hash needs no
+   * secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&network->by_node, allocator, secret);
 }
 
 void kad_network_deinit(struct kad_network *network) {
-  kad_network_forget_names(network);
   kad_user_timers_deinit(&network->timers);
   kad_wheel_deinit(&network->deadlines);
   kad_map_deinit(&network->by_node);
@@ -125,7 +89,7 @@ void kad_network_free(struct kad_network *network) {
   while (network->members != NULL) {
     kad_network_close_node(network, network->members->node);
   }
-  free_leavers(network); /* closed by their own transport, in the last turn */
+  free_leavers(network); /* those that a transport closed in the last turn */
   network->methods->free(network);
 }
 
@@ -135,13 +99,12 @@ static void refresh(struct kad_network *network) {
   }
 }
 
-/* Within a turn the clock stands still for nodes, which saves a system call a
- * datagram. Between turns, under the user's control, it may be long since the
- * last one. */
+/* Within a turn the clock of nodes stands still, which saves a system call for
+ * each datagram. Between turns much time may have passed. */
 static kad_time_ms member_now(void *state) {
   struct kad_member *member = state;
   struct kad_network *network = member->network;
-  kad_member_touch(member);
+  kad_member_touch(&network->touched, member);
   if (network->depth == 0) {
     refresh(network);
   }
@@ -171,9 +134,8 @@ static int make_node(struct kad_member *member,
       .state = member,
       .now = member_now,
       .wall_clock = member_wall_clock,
-      .random = member->carried ? kad_transport_random
-                                : network->methods->member_random,
-      .send = member->carried ? kad_transport_send : network->methods->send,
+      .random = member->methods->random,
+      .send = member->methods->send,
       .allocator = network->allocator,
   };
   struct kad_node *node = NULL;
@@ -194,30 +156,32 @@ static int make_node(struct kad_member *member,
   return 0;
 }
 
-static bool is_listen_valid(const struct kad_address *listen, size_t count) {
+bool kad_network_takes_addresses(const struct kad_address *addresses,
+                                 size_t count) {
   if (count < 1 || count > KAD_MEMBER_ADDRESSES) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
-    if (listen[i].family != 4 && listen[i].family != 6) {
+    if (addresses[i].family != 4 && addresses[i].family != 6) {
       return false;
     }
   }
   return true;
 }
 
-/* Makes the node of `member`, which is given up when that fails. */
-static int furnish(struct kad_network *network, struct kad_member *member,
-                   const struct kad_config *config, struct kad_node **node) {
+int kad_network_add_member(struct kad_network *network,
+                           struct kad_member *member,
+                           const struct kad_config *config,
+                           struct kad_node **node) {
   int error = make_node(member, config);
   if (error < 0) {
     member->leaving = true;
-    unbind(member);
-    release(member);
+    member->methods->unbind(member);
+    member->methods->release(member);
     return error;
   }
-  join(network, member);
-  kad_member_touch(member);
+  kad_member_link(&network->members, member);
+  kad_member_touch(&network->touched, member);
   *node = member->node;
   return 0;
 }
@@ -226,7 +190,7 @@ int kad_network_open_node(struct kad_network *network,
                           const struct kad_config *config,
                           const struct kad_address *listen, size_t count,
                           struct kad_node **node) {
-  if (!is_listen_valid(listen, count)) {
+  if (!kad_network_takes_addresses(listen, count)) {
     return KAD_EINVAL;
   }
   if (network->freeing) {
@@ -234,34 +198,8 @@ int kad_network_open_node(struct kad_network *network,
   }
   struct kad_member *member = NULL;
   int error = network->methods->open(network, listen, count, &member);
-  return error < 0 ? error : furnish(network, member, config, node);
-}
-
-static bool have_ports(const struct kad_address *addresses, size_t count) {
-  bool have = true;
-  for (size_t i = 0; i < count; i++) {
-    have = have && addresses[i].port != 0;
-  }
-  return have;
-}
-
-/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
-int kad_network_open_on_transport(struct kad_network *network,
-                                  const struct kad_config *config,
-                                  const struct kad_address *addresses,
-                                  size_t count,
-                                  const struct kad_transport *transport,
-                                  struct kad_node **node) {
-  if (!is_listen_valid(addresses, count) || !have_ports(addresses, count) ||
-      transport == NULL || transport->send == NULL) {
-    return KAD_EINVAL;
-  }
-  if (network->freeing) {
-    return KAD_ECLOSED;
-  }
-  struct kad_member *member = NULL;
-  int error = kad_transport_open(network, transport, addresses, count, &member);
-  return error < 0 ? error : furnish(network, member, config, node);
+  return error < 0 ? error
+                   : kad_network_add_member(network, member, config, node);
 }
 
 void kad_network_close_node(struct kad_network *network,
@@ -272,6 +210,16 @@ void kad_network_close_node(struct kad_network *network,
   }
   kad_network_enter(network);
   close_member(network, member);
+  kad_network_leave(network);
+}
+
+void kad_network_deliver(struct kad_member *member,
+                         const struct kad_address *from,
+                         struct kad_slice datagram) {
+  struct kad_network *network = member->network;
+  kad_member_touch(&network->touched, member);
+  kad_network_enter(network);
+  kad_node_receive(member->node, from, datagram);
   kad_network_leave(network);
 }
 
@@ -295,7 +243,7 @@ uint64_t kad_network_turn(const struct kad_network *network) {
 }
 
 kad_time_ms kad_network_now(const struct kad_network *network) {
-  /* The time that is noted in the network is nobody's to see. */
+  /* Only the network reads its cached time. */
   struct kad_network *changed = (struct kad_network *)network;
   refresh(changed);
   return network->methods->now(changed);
@@ -338,7 +286,7 @@ int kad_network_on_signal(struct kad_network *network, int number,
              : KAD_EINVAL;
 }
 
-/* From a callback it would be a loop inside a loop: nothing happens then. */
+/* Returns false from a callback, where it would be a loop inside a loop. */
 static bool begin_running(struct kad_network *network) {
   if (network->running || network->depth > 0) {
     return false;

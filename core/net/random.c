@@ -8,14 +8,15 @@
 static_assert(KAD_RANDOM_KEY_SIZE == crypto_stream_chacha20_KEYBYTES,
               "the key is one of ChaCha20");
 
-/* Numbers as bytes in one order, so that a seed means the same everywhere. */
+/* Writes little-endian on every machine: a seed gives the same stream on all.
+ */
 static void write_number(uint64_t number, uint8_t out[8]) {
   for (size_t i = 0; i < 8; i++) {
     out[i] = (uint8_t)(number >> (8 * i));
   }
 }
 
-static void take_block(struct kad_random *random) {
+static void draw_block(struct kad_random *random) {
   uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
   write_number(random->blocks++, nonce);
   (void)crypto_stream_chacha20(random->block, sizeof random->block, nonce,
@@ -37,7 +38,7 @@ void kad_random_init_secret(struct kad_random *random) {
   randombytes_buf(random->key, sizeof random->key);
 }
 
-void kad_random_forget(struct kad_random *random) {
+void kad_random_wipe(struct kad_random *random) {
   sodium_memzero(random, sizeof *random);
 }
 
@@ -54,7 +55,7 @@ void kad_random_init(struct kad_random *random, uint64_t seed,
 void kad_random_fill(struct kad_random *random, uint8_t *out, size_t len) {
   while (len > 0) {
     if (random->left == 0) {
-      take_block(random);
+      draw_block(random);
     }
     const size_t taken = len < random->left ? len : random->left;
     memcpy(out, random->block + sizeof random->block - random->left, taken);

@@ -1,4 +1,4 @@
-/* Random bytes: the system's, and streams that a seed decides. */
+/* Random bytes: of the system, and streams given by a seed. */
 #ifndef KAD_NET_RANDOM_H
 #define KAD_NET_RANDOM_H
 
@@ -12,28 +12,27 @@ enum {
   KAD_RANDOM_BLOCK_SIZE = 64,
 };
 
-/* A stream of bytes that its seed and number decide: ChaCha20 under a key that
- * is BLAKE2b of both. Streams of one seed tell nothing of each other, so that
- * who draws from one does not disturb the rest. */
+/* A stream of bytes, given by a seed and a number: ChaCha20 under a key that is
+ * BLAKE2b of both. Streams of one seed are independent: a draw from one does
+ * not change the others. */
 struct kad_random {
   uint8_t key[KAD_RANDOM_KEY_SIZE];
-  uint64_t blocks; /* taken so far: the nonce of the next one */
+  uint64_t blocks; /* drawn so far: the nonce of the next one */
   uint8_t block[KAD_RANDOM_BLOCK_SIZE];
-  size_t left; /* bytes at the end of `block` that were not given out yet */
+  size_t left; /* bytes at the end of `block` that are not drawn yet */
   bool secret; /* every block has a key of its own */
 };
 
-/* Begins a stream that nobody can foretell, fit for secrets: its first key is
- * of the system's source, and each block brings the key of the next, so that
- * what was drawn cannot be found out from what memory holds later. It saves a
- * system call a draw. A process that forks shares it with its child: only one
- * of them may go on. */
+/* Initialises a secret stream, fit for keys and tokens. Its first key comes
+ * from the system's source, and each block contains the key of the next, so
+ * that earlier output cannot be computed from memory read later. A draw needs
+ * no system call. After a fork, only one of the two processes may use it. */
 void kad_random_init_secret(struct kad_random *random);
 
-/* Wipes a stream that was secret. */
-void kad_random_forget(struct kad_random *random);
+/* Wipes a secret stream. */
+void kad_random_wipe(struct kad_random *random);
 
-/* Begins stream `number` of `seed`. */
+/* Initialises stream `number` of `seed`. */
 void kad_random_init(struct kad_random *random, uint64_t seed, uint64_t number);
 
 /* Fills `out` with the next `len` bytes of the stream. */

@@ -1,158 +1,189 @@
-#include "net/transport.h"
-
+/* Nodes without sockets, whose datagrams a transport of the user carries. */
 #include "base/allocator.h"
+#include "net/network.h"
 
-#include <assert.h>
 #include <string.h>
 
-/* A datagram that came amid a callback, for the next turn. */
-struct parcel {
-  struct parcel *next;
+enum {
+  QUEUE_MAX = 256 /* datagrams of a node that wait to be delivered */
+};
+
+/* A datagram that arrived during a callback: it is delivered in the next turn.
+ */
+struct queued_datagram {
+  struct queued_datagram *next;
   struct kad_address from;
   size_t len;
   uint8_t bytes[];
 };
 
-/* A member whose datagrams the user carries. */
-struct carrier {
-  struct kad_member member;
+/* A member on a transport. */
+struct transport_member {
+  struct kad_member base;
   struct kad_transport transport;
-  struct parcel *first;
-  struct parcel **last;
+  struct queued_datagram *first;
+  struct queued_datagram **last;
   size_t count;
-  kad_timer_id timer; /* delivers them; 0: none wait */
+  kad_timer_id timer; /* delivers the queue; 0: it is empty */
 };
 
-static struct carrier *carrier_of(struct kad_member *member) {
-  assert(member->carried);
-  return kad_container_of(member, struct carrier, member);
+static struct transport_member *member_of(struct kad_member *base) {
+  return kad_container_of(base, struct transport_member, base);
 }
 
-static void free_parcel(const struct kad_network *network,
-                        struct parcel *parcel) {
-  kad_release(&network->allocator, parcel, sizeof *parcel + parcel->len);
+static void free_datagram(const struct kad_network *network,
+                          struct queued_datagram *datagram) {
+  kad_release(&network->allocator, datagram, sizeof *datagram + datagram->len);
 }
 
-/* Takes all parcels. */
-static struct parcel *take_parcels(struct carrier *carrier) {
-  struct parcel *taken = carrier->first;
-  carrier->first = NULL;
-  carrier->last = &carrier->first;
-  carrier->count = 0;
-  return taken;
+/* Empties the queue and returns its datagrams, a list. */
+static struct queued_datagram *take_queue(struct transport_member *member) {
+  struct queued_datagram *first = member->first;
+  member->first = NULL;
+  member->last = &member->first;
+  member->count = 0;
+  return first;
 }
 
-/* Lets the node receive what has waited. It may be closed meanwhile, but not
- * freed: this is a callback. */
-static void deliver(void *data) {
-  struct carrier *carrier = data;
-  struct kad_member *member = &carrier->member;
-  carrier->timer = 0;
-  struct parcel *parcel = take_parcels(carrier);
-  while (parcel != NULL) {
-    struct parcel *next = parcel->next;
-    if (!member->leaving) {
-      const struct kad_slice bytes = {parcel->bytes, parcel->len};
-      kad_member_receive(member, &parcel->from, bytes);
+/* Delivers the queue. A datagram may close the node, but this is a callback, so
+ * it is not freed before the end. */
+static void deliver_queue(void *data) {
+  struct transport_member *member = data;
+  struct kad_member *base = &member->base;
+  member->timer = 0;
+  struct queued_datagram *datagram = take_queue(member);
+  while (datagram != NULL) {
+    struct queued_datagram *next = datagram->next;
+    if (!base->leaving) {
+      const struct kad_slice bytes = {datagram->bytes, datagram->len};
+      kad_network_deliver(base, &datagram->from, bytes);
     }
-    free_parcel(member->network, parcel);
-    parcel = next;
+    free_datagram(base->network, datagram);
+    datagram = next;
   }
 }
 
-/* Keeps a copy of a datagram for the next turn. */
-static int keep(struct carrier *carrier, const struct kad_address *from,
-                struct kad_slice datagram) {
-  struct kad_network *network = carrier->member.network;
-  if (carrier->count == KAD_TRANSPORT_WAITING) {
+/* Adds a copy of a datagram to the queue. */
+static int queue_datagram(struct transport_member *member,
+                          const struct kad_address *from,
+                          struct kad_slice bytes) {
+  struct kad_network *network = member->base.network;
+  if (member->count == QUEUE_MAX) {
     return KAD_EFULL;
   }
-  struct parcel *parcel =
-      kad_alloc(&network->allocator, sizeof *parcel + datagram.len);
-  if (parcel == NULL) {
+  struct queued_datagram *datagram =
+      kad_alloc(&network->allocator, sizeof *datagram + bytes.len);
+  if (datagram == NULL) {
     return KAD_ENOMEM;
   }
-  *parcel = (struct parcel){.from = *from, .len = datagram.len};
-  if (datagram.len > 0) {
-    memcpy(parcel->bytes, datagram.data, datagram.len);
+  *datagram = (struct queued_datagram){.from = *from, .len = bytes.len};
+  if (bytes.len > 0) {
+    memcpy(datagram->bytes, bytes.data, bytes.len);
   }
-  if (carrier->timer == 0 &&
-      kad_network_start_timer(network, 0, deliver, carrier, &carrier->timer) !=
-          0) {
-    free_parcel(network, parcel);
+  if (member->timer == 0 &&
+      kad_network_start_timer(network, 0, deliver_queue, member,
+                              &member->timer) != 0) {
+    free_datagram(network, datagram);
     return KAD_ENOMEM;
   }
-  *carrier->last = parcel;
-  carrier->last = &parcel->next;
-  carrier->count++;
+  *member->last = datagram;
+  member->last = &datagram->next;
+  member->count++;
   return 0;
 }
 
-int kad_transport_open(struct kad_network *network,
-                       const struct kad_transport *transport,
-                       const struct kad_address *addresses, size_t count,
-                       struct kad_member **member) {
-  struct carrier *opened = kad_alloc_zero(&network->allocator, sizeof *opened);
-  if (opened == NULL) {
-    return KAD_ENOMEM;
+static void transport_unbind(struct kad_member *base) {
+  struct transport_member *member = member_of(base);
+  if (member->timer != 0) {
+    (void)kad_network_stop_timer(base->network, member->timer);
+    member->timer = 0;
   }
-  opened->transport = *transport;
-  opened->last = &opened->first;
-  opened->member.network = network;
-  opened->member.carried = true;
-  opened->member.address_count = count;
-  memcpy(opened->member.addresses, addresses, count * sizeof *addresses);
-  *member = &opened->member;
-  return 0;
-}
-
-void kad_transport_unbind(struct kad_member *member) {
-  struct carrier *carrier = carrier_of(member);
-  if (carrier->timer != 0) {
-    (void)kad_network_stop_timer(member->network, carrier->timer);
-    carrier->timer = 0;
-  }
-  struct parcel *parcel = take_parcels(carrier);
-  while (parcel != NULL) {
-    struct parcel *next = parcel->next;
-    free_parcel(member->network, parcel);
-    parcel = next;
+  struct queued_datagram *datagram = take_queue(member);
+  while (datagram != NULL) {
+    struct queued_datagram *next = datagram->next;
+    free_datagram(base->network, datagram);
+    datagram = next;
   }
 }
 
-void kad_transport_release(struct kad_member *member) {
-  struct carrier *carrier = carrier_of(member);
-  const struct kad_transport transport = carrier->transport;
-  const bool was_open = member->node != NULL;
-  kad_release(&member->network->allocator, carrier, sizeof *carrier);
+/* A transport whose node was not opened stays the caller's. */
+static void transport_release(struct kad_member *base) {
+  struct transport_member *member = member_of(base);
+  const struct kad_transport transport = member->transport;
+  const bool was_open = base->node != NULL;
+  kad_release(&base->network->allocator, member, sizeof *member);
   if (was_open && transport.release != NULL) {
     transport.release(transport.state);
   }
 }
 
-void kad_transport_random(void *state, uint8_t *out, size_t len) {
-  const struct kad_member *member = state;
-  kad_network_random(member->network, out, len);
+static void transport_random(void *state, uint8_t *out, size_t len) {
+  const struct kad_member *base = state;
+  kad_network_random(base->network, out, len);
 }
 
-/* What the transport gives to other nodes has to wait until this one is out of
- * its engine, and so has its end. */
-void kad_transport_send(void *state, const struct kad_address *to,
-                        struct kad_slice datagram) {
-  struct kad_member *member = state;
-  const struct kad_transport *transport = &carrier_of(member)->transport;
-  if (!member->leaving && kad_member_way(member, to) >= 0) {
-    member->network->depth++;
+/* `depth` makes datagrams that the transport passes to other nodes wait, and
+ * the closing of this one: its engine must have returned first. */
+static void transport_send(void *state, const struct kad_address *to,
+                           struct kad_slice datagram) {
+  struct kad_member *base = state;
+  const struct kad_transport *transport = &member_of(base)->transport;
+  if (!base->leaving && kad_member_source(base, to) >= 0) {
+    base->network->depth++;
     transport->send(transport->state, to, datagram);
-    member->network->depth--;
+    base->network->depth--;
   }
+}
+
+static const struct kad_member_methods methods = {
+    .unbind = transport_unbind,
+    .release = transport_release,
+    .random = transport_random,
+    .send = transport_send,
+};
+
+static bool have_ports(const struct kad_address *addresses, size_t count) {
+  bool have = true;
+  for (size_t i = 0; i < count; i++) {
+    have = have && addresses[i].port != 0;
+  }
+  return have;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
+int kad_network_open_on_transport(struct kad_network *network,
+                                  const struct kad_config *config,
+                                  const struct kad_address *addresses,
+                                  size_t count,
+                                  const struct kad_transport *transport,
+                                  struct kad_node **node) {
+  if (!kad_network_takes_addresses(addresses, count) ||
+      !have_ports(addresses, count) || transport == NULL ||
+      transport->send == NULL) {
+    return KAD_EINVAL;
+  }
+  if (network->freeing) {
+    return KAD_ECLOSED;
+  }
+  struct transport_member *opened =
+      kad_alloc_zero(&network->allocator, sizeof *opened);
+  if (opened == NULL) {
+    return KAD_ENOMEM;
+  }
+  opened->transport = *transport;
+  opened->last = &opened->first;
+  opened->base.methods = &methods;
+  opened->base.network = network;
+  opened->base.address_count = count;
+  memcpy(opened->base.addresses, addresses, count * sizeof *addresses);
+  return kad_network_add_member(network, &opened->base, config, node);
 }
 
 int kad_network_receive(struct kad_network *network, struct kad_node *node,
                         const struct kad_address *from,
                         struct kad_slice datagram) {
-  struct kad_member *member = kad_network_find_member(network, node);
-  if (member == NULL || !member->carried || from->port == 0 ||
+  struct kad_member *base = kad_network_find_member(network, node);
+  if (base == NULL || base->methods != &methods || from->port == 0 ||
       (from->family != 4 && from->family != 6)) {
     return KAD_EINVAL;
   }
@@ -160,9 +191,9 @@ int kad_network_receive(struct kad_network *network, struct kad_node *node,
     return KAD_ETOOBIG;
   }
   if (network->depth > 0) {
-    return keep(carrier_of(member), from, datagram);
+    return queue_datagram(member_of(base), from, datagram);
   }
-  (void)kad_network_now(network); /* it may be long since the last turn */
-  kad_member_receive(member, from, datagram);
+  (void)kad_network_now(network); /* much time may have passed since the turn */
+  kad_network_deliver(base, from, datagram);
   return 0;
 }

@@ -1,7 +1,9 @@
-/* For sendmmsg, which is the system's own, and what uv.h needs. */
+/* For sendmmsg, and for what uv.h needs. */
 #define _GNU_SOURCE
 
-#include "net/udp.h"
+#include "net/udp_outgoing.h"
+
+#include "net/network.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,8 +13,8 @@
 
 #include <sys/socket.h>
 
-/* libuv 1.44 would send the first datagram alone and the others a turn later,
- * after two more system calls: one call for all costs a fifth less. */
+/* libuv 1.44 sends the first datagram alone and the others a turn later, after
+ * two more system calls. One call for all costs a fifth less. */
 static void send_together(uv_udp_t *socket, struct kad_outgoing *outgoing,
                           size_t first, size_t count) {
   struct mmsghdr headers[KAD_OUTGOING_MAX];
@@ -44,7 +46,7 @@ static void send_together(uv_udp_t *socket, struct kad_outgoing *outgoing,
     } else if (errno == EAGAIN || errno == ENOBUFS) {
       return;
     } else if (errno != EINTR) {
-      sent++; /* the first of them cannot be sent: no route, for one */
+      sent++; /* this one cannot be sent: there may be no route */
     }
   }
 }
@@ -63,7 +65,7 @@ static void send_together(uv_udp_t *socket, struct kad_outgoing *outgoing,
 
 #endif
 
-void kad_outgoing_flush(struct kad_outgoing *outgoing) {
+void kad_udp_outgoing_flush(struct kad_outgoing *outgoing) {
   size_t first = 0;
   while (first < outgoing->count) {
     uv_udp_t *socket = outgoing->datagrams[first].socket;
@@ -79,12 +81,13 @@ void kad_outgoing_flush(struct kad_outgoing *outgoing) {
   outgoing->used = 0;
 }
 
-void kad_outgoing_add(struct kad_outgoing *outgoing, uv_udp_t *socket,
-                      const struct kad_address *to, struct kad_slice datagram) {
+void kad_udp_outgoing_add(struct kad_outgoing *outgoing, uv_udp_t *socket,
+                          const struct kad_address *to,
+                          struct kad_slice datagram) {
   assert(datagram.len <= KAD_NETWORK_DATAGRAM_MAX);
   if (outgoing->count == KAD_OUTGOING_MAX ||
       datagram.len > sizeof outgoing->bytes - outgoing->used) {
-    kad_outgoing_flush(outgoing);
+    kad_udp_outgoing_flush(outgoing);
   }
   struct kad_outgoing_datagram *added = &outgoing->datagrams[outgoing->count++];
   added->socket = socket;

@@ -1,26 +1,28 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "base/allocator.h"
-#include "net/udp.h"
+#include "net/udp_resolve.h"
 
+#include "base/allocator.h"
+
+/* A name that is being looked up. */
 struct kad_udp_name {
   uv_getaddrinfo_t request;
   struct kad_udp *udp;
   struct kad_udp_name *next;
-  struct kad_udp_name *back;
+  struct kad_udp_name *previous;
   uint16_t port;
-  kad_resolved_fn found;
+  kad_resolved_fn resolved;
   void *data;
 };
 
-static void forget(struct kad_udp_name *name) {
+static void free_name(struct kad_udp_name *name) {
   struct kad_udp *udp = name->udp;
   if (name->next != NULL) {
-    name->next->back = name->back;
+    name->next->previous = name->previous;
   }
-  if (name->back != NULL) {
-    name->back->next = name->next;
+  if (name->previous != NULL) {
+    name->previous->next = name->next;
   } else {
     udp->names = name->next;
   }
@@ -37,9 +39,9 @@ static bool has(const struct kad_address *addresses, size_t count,
   return false;
 }
 
-/* Copies the addresses, each once, and returns how many there are. */
-static size_t collect(const struct addrinfo *info, uint16_t port,
-                      struct kad_address addresses[KAD_RESOLVE_MAX]) {
+/* Copies the distinct addresses, and returns their number. */
+static size_t copy_addresses(const struct addrinfo *info, uint16_t port,
+                             struct kad_address addresses[KAD_RESOLVE_MAX]) {
   size_t count = 0;
   for (; info != NULL && count < KAD_RESOLVE_MAX; info = info->ai_next) {
     struct kad_address address;
@@ -55,22 +57,23 @@ static size_t collect(const struct addrinfo *info, uint16_t port,
 static void on_name(uv_getaddrinfo_t *request, int error,
                     struct addrinfo *info) {
   struct kad_udp_name *name = request->data;
-  const struct kad_udp_name told = *name;
-  struct kad_network *network = &told.udp->base;
+  const struct kad_udp_name copy = *name;
+  struct kad_network *network = &copy.udp->base;
   struct kad_address addresses[KAD_RESOLVE_MAX];
-  const size_t count = error < 0 ? 0 : collect(info, told.port, addresses);
+  const size_t count =
+      error < 0 ? 0 : copy_addresses(info, copy.port, addresses);
   uv_freeaddrinfo(info);
-  forget(name);
+  free_name(name);
   if (network->freeing) {
     return;
   }
   kad_network_enter(network);
-  told.found(told.data, count > 0 ? 0 : KAD_ERESOLVE, addresses, count);
+  copy.resolved(copy.data, count > 0 ? 0 : KAD_ERESOLVE, addresses, count);
   kad_network_leave(network);
 }
 
 int kad_udp_resolve(struct kad_network *network, const char *host,
-                    uint16_t port, kad_resolved_fn found, void *data) {
+                    uint16_t port, kad_resolved_fn resolved, void *data) {
   struct kad_udp *udp = kad_udp_of(network);
   struct kad_udp_name *name = kad_alloc_zero(&network->allocator, sizeof *name);
   if (name == NULL) {
@@ -79,7 +82,7 @@ int kad_udp_resolve(struct kad_network *network, const char *host,
   name->request.data = name;
   name->udp = udp;
   name->port = port;
-  name->found = found;
+  name->resolved = resolved;
   name->data = data;
   const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
   const int error =
@@ -90,13 +93,13 @@ int kad_udp_resolve(struct kad_network *network, const char *host,
   }
   name->next = udp->names;
   if (name->next != NULL) {
-    name->next->back = name;
+    name->next->previous = name;
   }
   udp->names = name;
   return 0;
 }
 
-void kad_udp_cancel_names(struct kad_udp *udp) {
+void kad_udp_resolve_cancel(struct kad_udp *udp) {
   for (struct kad_udp_name *name = udp->names; name; name = name->next) {
     (void)uv_cancel((uv_req_t *)&name->request);
   }

@@ -1,9 +1,11 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "base/allocator.h"
-#include "net/udp.h"
+#include "net/udp_signal.h"
 
+#include "base/allocator.h"
+
+/* A callback for a signal. */
 struct kad_udp_signal {
   uv_signal_t handle;
   struct kad_udp *udp;
@@ -26,8 +28,8 @@ static void on_signal(uv_signal_t *handle, int number) {
   kad_network_leave(network);
 }
 
-int kad_udp_on_signal(struct kad_network *network, int number,
-                      void (*fire)(void *data), void *data) {
+int kad_udp_signal_start(struct kad_network *network, int number,
+                         void (*fire)(void *data), void *data) {
   struct kad_udp *udp = kad_udp_of(network);
   struct kad_udp_signal *signal =
       kad_alloc_zero(&network->allocator, sizeof *signal);
@@ -51,7 +53,7 @@ int kad_udp_on_signal(struct kad_network *network, int number,
   return 0;
 }
 
-void kad_udp_close_signals(struct kad_udp *udp) {
+void kad_udp_signal_close(struct kad_udp *udp) {
   while (udp->signals != NULL) {
     struct kad_udp_signal *signal = udp->signals;
     udp->signals = signal->next;

@@ -5,18 +5,18 @@
 struct timer {
   struct kad_map_entry entry;
   struct kad_deadline deadline;
-  kad_timer_id name;
+  kad_timer_id id;
   void (*fire)(void *data);
   void *data;
 };
 
 static struct timer *find(const struct kad_user_timers *timers,
-                          kad_timer_id name) {
-  struct kad_map_entry *entry = kad_map_first(&timers->map, name);
+                          kad_timer_id id) {
+  struct kad_map_entry *entry = kad_map_first(&timers->map, id);
   return entry != NULL ? kad_container_of(entry, struct timer, entry) : NULL;
 }
 
-static void forget(struct kad_user_timers *timers, struct timer *timer) {
+static void free_timer(struct kad_user_timers *timers, struct timer *timer) {
   kad_map_remove(&timers->map, &timer->entry);
   kad_heap_remove(&timers->heap, &timer->deadline);
   kad_release(&timers->allocator, timer, sizeof *timer);
@@ -25,7 +25,7 @@ static void forget(struct kad_user_timers *timers, struct timer *timer) {
 void kad_user_timers_init(struct kad_user_timers *timers,
                           const struct kad_allocator *allocator) {
   *timers = (struct kad_user_timers){.allocator = *allocator};
-  /* A name is its own hash, so the map needs no secret. */
+  /* An id is its own hash, so the map needs no secret. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&timers->map, allocator, secret);
 }
@@ -33,7 +33,7 @@ void kad_user_timers_init(struct kad_user_timers *timers,
 void kad_user_timers_deinit(struct kad_user_timers *timers) {
   struct kad_deadline *due = NULL;
   while ((due = kad_heap_pop_due(&timers->heap, KAD_TIME_NEVER)) != NULL) {
-    forget(timers, kad_container_of(due, struct timer, deadline));
+    free_timer(timers, kad_container_of(due, struct timer, deadline));
   }
   kad_map_deinit(&timers->map);
 }
@@ -45,17 +45,17 @@ int kad_user_timers_start(struct kad_user_timers *timers, kad_time_ms at,
   if (started == NULL) {
     return KAD_ENOMEM;
   }
-  started->name = timers->last + 1;
+  started->id = timers->last + 1;
   started->fire = fire;
   started->data = data;
-  if (kad_map_add(&timers->map, &started->entry, started->name) < 0) {
+  if (kad_map_add(&timers->map, &started->entry, started->id) < 0) {
     kad_release(&timers->allocator, started, sizeof *started);
     return KAD_ENOMEM;
   }
   kad_heap_add(&timers->heap, &started->deadline, at);
-  timers->last = started->name;
+  timers->last = started->id;
   if (timer != NULL) {
-    *timer = started->name;
+    *timer = started->id;
   }
   return 0;
 }
@@ -65,7 +65,7 @@ int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer) {
   if (found == NULL) {
     return KAD_ENOTFOUND;
   }
-  forget(timers, found);
+  free_timer(timers, found);
   return 0;
 }
 
@@ -87,6 +87,6 @@ bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
   struct timer *timer = kad_container_of(due, struct timer, deadline);
   *fire = timer->fire;
   *data = timer->data;
-  forget(timers, timer);
+  free_timer(timers, timer);
   return true;
 }

@@ -1,4 +1,6 @@
-/* The users' timers of a network: a queue by time and a table by name. */
+/* The timers that users of a network start: a heap by time, a map by id.
+ *
+ * Tested by tests/unit/net/network_test.c. */
 #ifndef KAD_NET_USER_TIMERS_H
 #define KAD_NET_USER_TIMERS_H
 
@@ -7,38 +9,39 @@
 
 struct kad_user_timers {
   struct kad_allocator allocator;
-  struct kad_heap heap;
-  struct kad_map map;
-  kad_timer_id last; /* the name given out last */
+  struct kad_heap heap; /* by time */
+  struct kad_map map;   /* by id */
+  kad_timer_id last;    /* the latest id */
 };
 
-/* Makes an empty set that allocates nothing yet. Copies: `allocator`. */
+/* Makes an empty set. Allocates nothing yet. Copies: `allocator`. */
 void kad_user_timers_init(struct kad_user_timers *timers,
                           const struct kad_allocator *allocator);
 
 /* Frees every timer; none of them fires. */
 void kad_user_timers_deinit(struct kad_user_timers *timers);
 
-/* Plans `fire(data)` for the moment `at` and names that, unless `timer` is
+/* Plans `fire(data)` for the time `at`. Sets `*timer` to its id, unless it is
  * NULL. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_user_timers_start(struct kad_user_timers *timers,
                                          kad_time_ms at,
                                          void (*fire)(void *data), void *data,
                                          kad_timer_id *timer);
 
-/* Forgets `timer`. Returns 0, or KAD_ENOTFOUND if it has fired or was stopped.
+/* Removes `timer`. Returns 0, or KAD_ENOTFOUND if it has fired or was stopped.
  */
 int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer);
 
-/* Returns when the next one is due, KAD_TIME_NEVER when there is none. */
+/* Returns when the next timer is due; KAD_TIME_NEVER if there is none. */
 kad_time_ms kad_user_timers_next(const struct kad_user_timers *timers);
 
-/* Names the moment in the order of starts that it is now. */
+/* Returns a mark between the timers started so far and those started later. */
 uint64_t kad_user_timers_mark(const struct kad_user_timers *timers);
 
-/* Takes out the earliest timer that is due at `now` and was started before
- * `mark`: those that a callback of this turn starts wait for the next one.
- * `*fire` and `*data` are what to call. Returns false when there is none. */
+/* Removes the earliest timer that is due at `now` and was started before
+ * `mark`, and sets `*fire` and `*data` to what the caller is to call: a timer
+ * that a callback starts waits for the next turn. Returns false if there is
+ * none. */
 bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
                           uint64_t mark, void (**fire)(void *data),
                           void **data);

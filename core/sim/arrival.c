@@ -125,7 +125,7 @@ static void receive(struct kad_sim *sim, struct kad_sim_flight *flight,
       kad_hostile_takes(extra->hostile, &flight->from, datagram)) {
     return;
   }
-  kad_member_receive(&socket->member->base, &flight->from, datagram);
+  kad_network_deliver(&socket->member->base, &flight->from, datagram);
 }
 
 void kad_sim_arrive(struct kad_sim *sim, struct kad_sim_flight *flight) {

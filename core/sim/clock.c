@@ -81,7 +81,7 @@ static struct kad_sim_extra *take_clock(struct kad_network *network,
     member->base.own_clock = true;
   }
   hold(sim, &extra->clock);
-  kad_member_touch(&member->base);
+  kad_member_touch(&member->base.network->touched, &member->base);
   *error = 0;
   return extra;
 }

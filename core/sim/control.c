@@ -14,7 +14,9 @@ struct kad_sim_member *kad_sim_find_member(const struct kad_network *network,
     return NULL;
   }
   struct kad_member *member = kad_network_find_member(network, node);
-  return member == NULL || member->carried ? NULL : kad_sim_member_of(member);
+  return member != NULL && kad_sim_has_sockets(member)
+             ? kad_sim_member_of(member)
+             : NULL;
 }
 
 struct kad_sim_extra *kad_sim_extra_of(struct kad_sim_member *member) {
@@ -66,7 +68,7 @@ int kad_sim_heal(struct kad_network *network) {
   sim->grouped = false;
   struct kad_member *member = network->members;
   for (; member != NULL; member = member->next) {
-    if (!member->carried) {
+    if (kad_sim_has_sockets(member)) {
       kad_sim_member_of(member)->group = 0;
     }
   }

@@ -32,7 +32,7 @@ void kad_hostile_send(struct kad_hostile *hostile, const struct kad_address *to,
   const struct kad_codec *codec = kad_codec_krpc();
   uint8_t bytes[KAD_NETWORK_DATAGRAM_MAX];
   struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
-  const int i = kad_member_way(&hostile->member->base, to);
+  const int i = kad_member_source(&hostile->member->base, to);
   if (i >= 0 && codec->encode(codec->state, message,
                               kad_hostile_id_size(hostile), &writer) == 0) {
     const struct kad_slice datagram = {bytes, writer.len};

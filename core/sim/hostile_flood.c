@@ -53,7 +53,7 @@ static struct kad_hostile_datagram *anything(struct kad_hostile *hostile) {
 
 static void send_bytes(struct kad_hostile *hostile,
                        const struct kad_address *to, struct kad_slice bytes) {
-  const int i = kad_member_way(&hostile->member->base, to);
+  const int i = kad_member_source(&hostile->member->base, to);
   if (i >= 0) {
     kad_sim_transmit(hostile->member, i, to, bytes);
   }

@@ -53,7 +53,7 @@ static void name_accomplices(struct kad_hostile *hostile, unsigned family,
     const struct kad_hostile *other =
         sim->hostiles[kad_hostile_draw(hostile, sim->hostile_count)];
     const struct kad_member *member = &other->member->base;
-    const int way = kad_member_way(member, &any);
+    const int way = kad_member_source(member, &any);
     if (way < 0 || member->leaving || !is_accomplice(hostile, other)) {
       continue;
     }

@@ -290,7 +290,7 @@ void kad_sim_transmit(struct kad_sim_member *from, int i,
 
 void kad_sim_forge(struct kad_sim_member *from, const struct kad_address *as,
                    const struct kad_address *to, struct kad_slice datagram) {
-  const int i = kad_member_way(&from->base, to);
+  const int i = kad_member_source(&from->base, to);
   if (from->extra->nat == NULL) {
     post(from, as, to, datagram);
   } else if (i >= 0) {

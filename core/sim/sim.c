@@ -39,7 +39,7 @@ struct kad_sim_socket *kad_sim_find(const struct kad_sim *sim,
 static void sim_send(void *state, const struct kad_address *to,
                      struct kad_slice datagram) {
   struct kad_sim_member *member = state;
-  const int i = kad_member_way(&member->base, to);
+  const int i = kad_member_source(&member->base, to);
   const bool awake = member->extra == NULL || !member->extra->asleep;
   if (i >= 0 && awake && !member->base.leaving &&
       datagram.len <= KAD_NETWORK_DATAGRAM_MAX) {
@@ -212,7 +212,7 @@ static void sim_unbind(struct kad_member *base) {
   kad_sim_unbind(kad_sim_member_of(base));
 }
 
-/* With room for `count` sockets: most nodes have one. */
+/* Most nodes have one socket. */
 static size_t member_size(size_t count) {
   return sizeof(struct kad_sim_member) + count * sizeof(struct kad_sim_socket);
 }
@@ -222,6 +222,17 @@ static void sim_release(struct kad_member *base) {
   kad_sim_extra_free(member);
   kad_release(&base->network->allocator, member,
               member_size(member->socket_cap));
+}
+
+static const struct kad_member_methods member_methods = {
+    .unbind = sim_unbind,
+    .release = sim_release,
+    .random = sim_member_random,
+    .send = sim_send,
+};
+
+bool kad_sim_has_sockets(const struct kad_member *member) {
+  return member->methods == &member_methods;
 }
 
 /* Gives a new member the bandwidth of all. */
@@ -244,6 +255,7 @@ static int sim_open(struct kad_network *network,
   if (opened == NULL) {
     return KAD_ENOMEM;
   }
+  opened->base.methods = &member_methods;
   opened->base.network = network;
   opened->socket_cap = count;
   int error = kad_sim_bind(opened, listen, count);
@@ -265,6 +277,7 @@ static void sim_free(struct kad_network *network) {
   struct kad_sim *sim = kad_sim_of(network);
   kad_sim_link_deinit(sim);
   kad_map_deinit(&sim->sockets);
+  kad_network_free_names(network);
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
   kad_release(&allocator, sim, sizeof *sim);
@@ -273,8 +286,6 @@ static void sim_free(struct kad_network *network) {
 static const struct kad_network_methods methods = {
     .free = sim_free,
     .open = sim_open,
-    .unbind = sim_unbind,
-    .release = sim_release,
     .shortest_ms = 1,
     .now = sim_now,
     .random = sim_random,
@@ -285,11 +296,9 @@ static const struct kad_network_methods methods = {
     .step = sim_step,
     .trace_hash = sim_trace_hash,
     .wall_clock = sim_wall_clock,
-    .member_random = sim_member_random,
     .member_now = kad_sim_member_now,
     .member_wall = kad_sim_member_wall,
-    .due = kad_sim_due,
-    .send = sim_send,
+    .member_due = kad_sim_due,
 };
 
 struct kad_sim *kad_sim_checked(const struct kad_network *network) {

@@ -149,6 +149,10 @@ struct kad_sim_extra *kad_sim_extra_of(struct kad_sim_member *member);
 /* Frees what the extra has, and itself. */
 void kad_sim_extra_free(struct kad_sim_member *member);
 
+/* Returns true if `member` is one of a simulated network and on no transport.
+ */
+bool kad_sim_has_sockets(const struct kad_member *member);
+
 /* The methods of network.h for members with clocks of their own. */
 kad_time_ms kad_sim_member_now(struct kad_member *base);
 int64_t kad_sim_member_wall(const struct kad_member *base);

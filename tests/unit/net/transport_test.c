@@ -1,15 +1,16 @@
-/* Nodes whose datagrams the test carries: from hand to hand, so that one node's
- * send is another's receive. */
-#include "net/transport.h"
+/* Nodes on a transport of the test, which passes what one node sends to
+ * another. */
 
 #include "kadenza_sim.h"
+#include "net/network.h"
 #include "network_fixture.h"
 #include "unit.h"
 
 #include <string.h>
 
 enum {
-  PEOPLE = 12
+  PEOPLE = 12,
+  QUEUE_MAX = 256 /* see kad_network_receive */
 };
 
 /* A node, and the network that carries what it sends to the others. */
@@ -139,7 +140,7 @@ static void what_comes_between_turns_is_received_at_once(void **state) {
 
 static void flood(void *data) {
   unsigned *refused = data;
-  for (unsigned i = 0; i < KAD_TRANSPORT_WAITING + 10; i++) {
+  for (unsigned i = 0; i < QUEUE_MAX + 10; i++) {
     int error = kad_network_receive(network, people[0].node, &people[1].address,
                                     kad_slice_of("x"));
     assert_true(error == 0 || error == KAD_EFULL);
@@ -158,7 +159,7 @@ static void a_bounded_number_waits_amid_callbacks(void **state) {
 
   assert_int_equal(refused, 10);
   kad_node_stats(people[0].node, &stats);
-  assert_int_equal(stats.datagrams_in, KAD_TRANSPORT_WAITING);
+  assert_int_equal(stats.datagrams_in, QUEUE_MAX);
 }
 
 static void flood_and_close(void *data) {
@@ -189,7 +190,7 @@ static void a_node_may_be_closed_by_its_own_send(void **state) {
   assert_int_equal(people[2].released, 1);
 }
 
-/* Between turns an answer is sent at once: nobody is told to free the node. */
+/* Between turns a reply is sent at once, and the node must survive it. */
 static void even_between_turns(void **state) {
   const char ping[] =
       "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe";

@@ -108,7 +108,7 @@ static void port_in_use_leaves_nothing_bound(void **state) {
   kad_fixture_close(&fixture);
 }
 
-/* Somebody else may hold the port in IPv4, so another one is tried then. */
+/* Another process may have the port in IPv4: then tries another one. */
 static void one_port_serves_both_families(void **state) {
   (void)state;
   struct kad_fixture fixture;
@@ -206,7 +206,7 @@ static void close_both_in_hook(void *state, const struct kad_hook_call *call,
   kad_network_close_node(fixture->network, fixture->other);
 }
 
-static void nodes_may_be_closed_by_a_hook_amid_a_batch(void **state) {
+static void a_hook_may_close_nodes_within_a_batch(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -261,7 +261,7 @@ static void close_at_the_second_request(void *state,
   }
 }
 
-static void what_was_answered_before_closing_leaves(void **state) {
+static void replies_written_before_closing_are_sent(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -299,7 +299,7 @@ static void freeing_the_network_ends_operations(void **state) {
   assert_int_equal(fixture.status, KAD_ECLOSED);
 }
 
-/* Runs both networks in turns until `client` has had its results. */
+/* Runs both networks by turns until `client` has its results. */
 static void drive_both(struct kad_fixture *server, struct kad_fixture *client) {
   const kad_time_ms begun = kad_network_now(client->network);
   while (client->results < client->expected) {
@@ -336,7 +336,7 @@ static void serving_a_ping_allocates_nothing(void **state) {
   kad_fixture_close(&server);
 }
 
-static void open_node_survives_want_of_memory(void **state) {
+static void open_node_survives_out_of_memory(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -357,7 +357,7 @@ static void open_node_survives_want_of_memory(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void network_new_survives_want_of_memory(void **state) {
+static void network_new_survives_out_of_memory(void **state) {
   (void)state;
   struct kad_counting_allocator counting;
   kad_counting_init(&counting);
@@ -386,13 +386,13 @@ int main(void) {
       cmocka_unit_test(address_of_another_machine_is_refused),
       cmocka_unit_test(listen_addresses_out_of_range_are_refused),
       cmocka_unit_test(node_may_be_closed_by_its_callback),
-      cmocka_unit_test(nodes_may_be_closed_by_a_hook_amid_a_batch),
+      cmocka_unit_test(a_hook_may_close_nodes_within_a_batch),
       cmocka_unit_test(closing_a_node_ends_its_operations),
-      cmocka_unit_test(what_was_answered_before_closing_leaves),
+      cmocka_unit_test(replies_written_before_closing_are_sent),
       cmocka_unit_test(freeing_the_network_ends_operations),
       cmocka_unit_test(serving_a_ping_allocates_nothing),
-      cmocka_unit_test(open_node_survives_want_of_memory),
-      cmocka_unit_test(network_new_survives_want_of_memory),
+      cmocka_unit_test(open_node_survives_out_of_memory),
+      cmocka_unit_test(network_new_survives_out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+/* Tested by tests/unit/net/network_test.c. */
 #include "base/allocator.h"
 #include "net/network.h"
 
@@ -8,64 +9,64 @@ enum {
   PORT_MAX = 65535
 };
 
-/* A resolution whose answer is known already: it is told in the next turn. */
+/* A name whose resolution needs no resolver. It is reported in the next turn,
+ * because kad_network_resolve must not call `resolved` itself. */
 struct kad_resolved_name {
   struct kad_network *network;
   struct kad_resolved_name *next;
-  kad_resolved_fn found;
+  kad_resolved_fn resolved;
   void *data;
   struct kad_address address;
   int status;
 };
 
-void kad_network_forget_names(struct kad_network *network) {
-  while (network->answered_names != NULL) {
-    struct kad_resolved_name *name = network->answered_names;
-    network->answered_names = name->next;
+void kad_network_free_names(struct kad_network *network) {
+  while (network->resolved_names != NULL) {
+    struct kad_resolved_name *name = network->resolved_names;
+    network->resolved_names = name->next;
     kad_release(&network->allocator, name, sizeof *name);
   }
 }
 
-static void tell_answered_name(void *data) {
+static void report_name(void *data) {
   struct kad_resolved_name *name = data;
-  struct kad_resolved_name **link = &name->network->answered_names;
+  struct kad_resolved_name **link = &name->network->resolved_names;
   while (*link != name) {
     link = &(*link)->next;
   }
   *link = name->next;
-  const struct kad_resolved_name told = *name;
-  kad_release(&told.network->allocator, name, sizeof *name);
-  told.found(told.data, told.status, &told.address, told.status == 0 ? 1 : 0);
+  const struct kad_resolved_name copy = *name;
+  kad_release(&copy.network->allocator, name, sizeof *name);
+  copy.resolved(copy.data, copy.status, &copy.address,
+                copy.status == 0 ? 1 : 0);
 }
 
-static int answer_name(struct kad_network *network, int status,
-                       const struct kad_address *address, kad_resolved_fn found,
-                       void *data) {
+static int report_later(struct kad_network *network, int status,
+                        const struct kad_address *address,
+                        kad_resolved_fn resolved, void *data) {
   struct kad_resolved_name *name = kad_alloc(&network->allocator, sizeof *name);
   if (name == NULL) {
     return KAD_ENOMEM;
   }
   *name = (struct kad_resolved_name){
       .network = network,
-      .next = network->answered_names,
-      .found = found,
+      .next = network->resolved_names,
+      .resolved = resolved,
       .data = data,
       .address = *address,
       .status = status,
   };
-  kad_timer_id timer = 0;
-  int error =
-      kad_network_start_timer(network, 0, tell_answered_name, name, &timer);
+  int error = kad_network_start_timer(network, 0, report_name, name, NULL);
   if (error < 0) {
     kad_release(&network->allocator, name, sizeof *name);
     return error;
   }
-  network->answered_names = name;
+  network->resolved_names = name;
   return 0;
 }
 
-/* Splits "host:port". Returns false when there is no host or no port, or when
- * they are more than they may be, such as an IPv6 address without brackets. */
+/* Splits "host:port". Returns false if one is missing, too long or too large,
+ * or if the host has a colon, as an IPv6 address without brackets has. */
 static bool split(struct kad_slice text, char host[HOST_MAX + 1],
                   uint16_t *port) {
   size_t colon = text.len;
@@ -96,10 +97,10 @@ static bool split(struct kad_slice text, char host[HOST_MAX + 1],
 }
 
 int kad_network_resolve(struct kad_network *network, struct kad_slice text,
-                        kad_resolved_fn found, void *data) {
+                        kad_resolved_fn resolved, void *data) {
   struct kad_address address = {0};
   if (kad_address_parse(text, &address) == 0) {
-    return answer_name(network, 0, &address, found, data);
+    return report_later(network, 0, &address, resolved, data);
   }
   char host[HOST_MAX + 1];
   uint16_t port = 0;
@@ -108,9 +109,9 @@ int kad_network_resolve(struct kad_network *network, struct kad_slice text,
   }
   int status = KAD_ERESOLVE;
   if (network->methods->resolve != NULL) {
-    status = network->methods->resolve(network, host, port, found, data);
+    status = network->methods->resolve(network, host, port, resolved, data);
   }
   return status == KAD_ERESOLVE
-             ? answer_name(network, status, &address, found, data)
+             ? report_later(network, status, &address, resolved, data)
              : status;
 }

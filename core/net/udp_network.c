@@ -1,11 +1,13 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "net/udp.h"
-
 #include "base/allocator.h"
 #include "base/time.h"
 #include "net/random.h"
+#include "net/udp.h"
+#include "net/udp_resolve.h"
+#include "net/udp_signal.h"
+#include "net/udp_socket.h"
 
 #include <assert.h>
 
@@ -22,11 +24,11 @@ static void on_wake(uv_timer_t *timer) {
   kad_network_tick_due(&udp->base, now);
 }
 
-/* Leaves nothing for later before the loop waits: moved deadlines, datagrams.
- * The timer is armed only for what is due before it fires; when it fires early,
- * because that was called off, it is armed anew. */
-static void settle(struct kad_udp *udp) {
-  kad_outgoing_flush(&udp->outgoing);
+/* Sends all datagrams and sets the timer, before the loop waits. A timer that
+ * is set for an earlier time stays set: when it fires early, it is set again.
+ */
+static void prepare_to_wait(struct kad_udp *udp) {
+  kad_udp_outgoing_flush(&udp->outgoing);
   kad_network_settle(&udp->base);
   const kad_time_ms next = kad_network_next(&udp->base);
   if (next < udp->wake_at) {
@@ -36,17 +38,17 @@ static void settle(struct kad_udp *udp) {
   }
 }
 
-/* Timers were before this, datagrams come next. */
+/* The timer was before this; datagrams come next. */
 static void on_prepare(uv_prepare_t *prepare) {
   struct kad_udp *const udp = prepare->loop->data;
   udp->base.turn++;
-  settle(udp);
+  prepare_to_wait(udp);
 }
 
 static void on_check(uv_check_t *check) {
   struct kad_udp *const udp = check->loop->data;
   udp->base.turn++;
-  settle(udp);
+  prepare_to_wait(udp);
 }
 
 static void on_end(uv_timer_t *timer) {
@@ -56,21 +58,22 @@ static void on_end(uv_timer_t *timer) {
 
 static void udp_free(struct kad_network *network) {
   struct kad_udp *udp = kad_udp_of(network);
-  kad_udp_cancel_names(udp);
-  kad_udp_close_signals(udp);
+  kad_udp_resolve_cancel(udp);
+  kad_udp_signal_close(udp);
   uv_close((uv_handle_t *)&udp->prepare, NULL);
   uv_close((uv_handle_t *)&udp->check, NULL);
   uv_close((uv_handle_t *)&udp->wake, NULL);
   uv_close((uv_handle_t *)&udp->end, NULL);
-  /* Until every handle is closed and every look-up has ended. */
+  /* Runs until every handle is closed and every look-up has ended. */
   (void)uv_run(&udp->loop, UV_RUN_DEFAULT);
   const int error = uv_loop_close(&udp->loop);
   assert(error == 0);
   (void)error;
+  kad_network_free_names(network);
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
   kad_release(&allocator, udp->incoming, udp->incoming_size);
-  kad_random_forget(&udp->random);
+  kad_random_wipe(&udp->random);
   kad_release(&allocator, udp, sizeof *udp);
 }
 
@@ -84,11 +87,6 @@ static void udp_refresh(struct kad_network *network) {
 
 static void udp_random(struct kad_network *network, uint8_t *out, size_t len) {
   kad_random_fill(&kad_udp_of(network)->random, out, len);
-}
-
-static void udp_member_random(void *state, uint8_t *out, size_t len) {
-  const struct kad_member *member = state;
-  udp_random(member->network, out, len);
 }
 
 static int64_t udp_wall_clock(const struct kad_network *network) {
@@ -108,10 +106,10 @@ static void udp_run(struct kad_network *network, kad_time_ms duration_ms) {
   (void)uv_timer_stop(&udp->end);
 }
 
-/* libuv looks at its timers first: what is due has to be known before. */
+/* libuv looks at its timers first, so they are set before. */
 static void udp_step(struct kad_network *network) {
   struct kad_udp *udp = kad_udp_of(network);
-  settle(udp);
+  prepare_to_wait(udp);
   (void)uv_run(&udp->loop, UV_RUN_NOWAIT);
 }
 
@@ -123,7 +121,7 @@ static int udp_fd(const struct kad_network *network) {
   return uv_backend_fd(&kad_udp_of(network)->loop);
 }
 
-/* libuv counts from the moment of the last turn, the caller from now on. */
+/* libuv counts from the time of the last turn, the caller from now. */
 static int udp_timeout(const struct kad_network *network) {
   const struct kad_udp *udp = kad_udp_of(network);
   if (network->touched != NULL || udp->outgoing.count > 0 ||
@@ -146,14 +144,12 @@ static uint64_t udp_trace_hash(const struct kad_network *network) {
 
 static const struct kad_network_methods methods = {
     .free = udp_free,
-    .open = kad_udp_open,
-    .unbind = kad_udp_unbind,
-    .release = kad_udp_release,
+    .open = kad_udp_socket_open,
     .now = udp_now,
     .refresh = udp_refresh,
     .random = udp_random,
     .resolve = kad_udp_resolve,
-    .on_signal = kad_udp_on_signal,
+    .on_signal = kad_udp_signal_start,
     .run = udp_run,
     .stop = udp_stop,
     .fd = udp_fd,
@@ -161,12 +157,10 @@ static const struct kad_network_methods methods = {
     .step = udp_step,
     .trace_hash = udp_trace_hash,
     .wall_clock = udp_wall_clock,
-    .member_random = udp_member_random,
-    .send = kad_udp_send,
 };
 
-/* None of these can fail. Those that keep the loop alive make it wait when
- * there is no socket and no timer. */
+/* None of these can fail. `prepare` and `check` keep the loop alive, so that it
+ * waits although there is no socket and no timer. */
 static void start_handles(struct kad_udp *udp) {
   udp->loop.data = udp;
   (void)uv_prepare_init(&udp->loop, &udp->prepare);

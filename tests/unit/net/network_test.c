@@ -186,7 +186,7 @@ static void addresses_resolve_to_themselves(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void names_are_resolved_by_the_system(void **state) {
+static void the_system_resolves_names(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -246,7 +246,7 @@ static void text_without_a_port_is_refused(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void freeing_the_network_forgets_names(void **state) {
+static void freeing_the_network_cancels_names(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -260,7 +260,7 @@ static void freeing_the_network_forgets_names(void **state) {
   assert_int_equal(fixture.results, 0);
 }
 
-static void signals_reach_everyone_who_asked(void **state) {
+static void a_signal_calls_every_callback(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -315,7 +315,7 @@ static void another_loop_may_drive_the_network(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void timeout_tells_when_the_next_timer_is_due(void **state) {
+static void timeout_is_the_time_to_the_next_timer(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -336,7 +336,7 @@ static void timeout_tells_when_the_next_timer_is_due(void **state) {
   kad_fixture_close(&fixture);
 }
 
-static void what_the_user_starts_is_due_at_once(void **state) {
+static void an_operation_of_the_user_makes_the_timeout_0(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
@@ -365,14 +365,14 @@ int main(void) {
       cmocka_unit_test(empty_network_runs_as_long_as_asked),
       cmocka_unit_test(run_from_a_callback_does_nothing),
       cmocka_unit_test(addresses_resolve_to_themselves),
-      cmocka_unit_test(names_are_resolved_by_the_system),
+      cmocka_unit_test(the_system_resolves_names),
       cmocka_unit_test(unknown_names_are_reported),
       cmocka_unit_test(text_without_a_port_is_refused),
-      cmocka_unit_test(freeing_the_network_forgets_names),
-      cmocka_unit_test(signals_reach_everyone_who_asked),
+      cmocka_unit_test(freeing_the_network_cancels_names),
+      cmocka_unit_test(a_signal_calls_every_callback),
       cmocka_unit_test(another_loop_may_drive_the_network),
-      cmocka_unit_test(timeout_tells_when_the_next_timer_is_due),
-      cmocka_unit_test(what_the_user_starts_is_due_at_once),
+      cmocka_unit_test(timeout_is_the_time_to_the_next_timer),
+      cmocka_unit_test(an_operation_of_the_user_makes_the_timeout_0),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
