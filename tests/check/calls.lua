@@ -20,7 +20,7 @@ local function report(path, line, ...)
   }
 end
 
-local definitions, uses = linkage.read()
+local definitions, uses = linkage.read({ "core" })
 
 local function check_directions()
   local seen = {}

@@ -1,6 +1,7 @@
--- Checks that no files call each other in a circle. A file is a .c file with
--- its header. Files of one folder may be one module, which is too long for one
--- file. Each then says so, and why, at its head or at the head of its header:
+-- Checks that no files of core and of the bindings call each other in a circle.
+-- A file is a .c file with its header. Files of one folder may be one module,
+-- which is too long for one file. Each then says so, and why, at its head or at
+-- the head of its header:
 --
 --     One module with lookup.c and paths.c: REASON.
 --
@@ -18,7 +19,7 @@ local function report(path, text, detail)
   }
 end
 
-local definitions, uses = linkage.read()
+local definitions, uses = linkage.read({ "core", "bindings" })
 
 local function stem_of(path)
   return (path:gsub("%.[ch]$", ""))
@@ -94,7 +95,7 @@ local function partners_of(file)
   return partners
 end
 
--- Tells whether the files of a circle say that they are one module.
+-- Returns whether the files of a circle say that they are one module.
 local function is_module(partners, circle)
   local found, queue = { [circle[1]] = true }, { circle[1] }
   for _, file in ipairs(queue) do

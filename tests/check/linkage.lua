@@ -1,9 +1,9 @@
--- Finds where core defines, declares and uses its names with external linkage:
+-- Finds where C sources define, declare and use names with external linkage:
 -- functions and constants that begin with `kad_`, and inline functions of
 -- headers.
 --
 --   local linkage = require "tests.check.linkage"
---   local definitions, uses = linkage.read()
+--   local definitions, uses = linkage.read({ "core" })
 --
 -- It reads the source text and relies on the style: sources are formatted, and
 -- only what has external linkage, or is inline in a header, begins with `kad_`.
@@ -94,11 +94,12 @@ local function add_uses(path, inside, uses)
   end
 end
 
+---@param folders string[]
 ---@return table<string, Definition> definitions  by name
 ---@return Use[] uses  of names in `definitions`
-function M.read()
+function M.read(folders)
   local definitions, declarations, mentions, uses = {}, {}, {}, {}
-  for _, path in ipairs(tree.files({ "core" }, "[ch]")) do
+  for _, path in ipairs(tree.files(folders, "[ch]")) do
     local outside, inside = separate(tree.code(path))
     if not tree.is_public(path) then
       add_declarations(path, outside, definitions, declarations)

@@ -6,7 +6,7 @@
 --   rooms.may_use("rpc", "routing")       --> true
 --
 -- Replication is above membership: it needs the closest set, which membership
--- knows. What membership has to tell replication it tells by an event.
+-- knows. Membership notifies replication by events.
 
 local M = {}
 

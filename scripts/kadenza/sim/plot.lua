@@ -257,7 +257,7 @@ local function refine(svg, chart)
   end, 1))
 end
 
-local function failed(chart, status, message, code, said)
+local function failed(chart, status, message, code, output)
   if code == "KAD_ENOTFOUND" or status == NO_COMMAND then
     return nil, "gnuplot was not found: install it (Debian: gnuplot-nox)",
       "KAD_ENOTFOUND"
@@ -265,7 +265,7 @@ local function failed(chart, status, message, code, said)
     return nil, message, code
   end
   return nil, ("gnuplot could not draw %s: %s"):format(chart.name,
-    quote.line(gnuplot_message(said))), "KAD_ESYSTEM"
+    quote.line(gnuplot_message(output))), "KAD_ESYSTEM"
 end
 
 --- Draws a chart that was written.
@@ -280,11 +280,11 @@ function M.draw(folder, chart)
   os.remove(path .. ".svg")
   local status, message, code = core.spawn({ GNUPLOT, "-c", path .. ".gp",
     folder }, { output = draft, errors = log, timeout = SECONDS })
-  local svg, said = read(draft), read(log)
+  local svg, output = read(draft), read(log)
   os.remove(log)
   os.remove(draft)
   if status ~= 0 or not svg:find("</svg>%s*$") then
-    return failed(chart, status, message, code, said)
+    return failed(chart, status, message, code, output)
   end
   svg = refine(svg, chart)
   local written, why, kind = core.write_file(path .. ".svg", svg)
