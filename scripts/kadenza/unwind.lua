@@ -1,4 +1,4 @@
---- The end of several things. Tested by tests/spec/closing_spec.lua.
+--- The end of several things. Tested by tests/spec/node_closing_spec.lua.
 
 --- Empties a list, the last item first, and calls `fn` with each item. An error
 --- of `fn` does not stop this; the first one is raised at the end.

@@ -1,6 +1,6 @@
 local blob = require("kadenza.blob")
 local kad = require("kadenza")
-local blobs = require("tests.spec.blob_support")
+local blobs = require("tests.spec.support.blob")
 local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 local tree = require("kadenza.blob.tree")

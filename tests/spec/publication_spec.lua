@@ -113,7 +113,7 @@ describe("publications", function()
     assert.equal(8, holders(net, key))
   end))
 
-  it("are renamed if the file is corrupt", with_net(function(net,
+  it("are not published again after they expired", with_net(function(net,
     folder)
     local node = open(net, folder)
     net:perform(function()

@@ -1,6 +1,6 @@
 local kad = require("kadenza")
 local pubsub = require("kadenza.pubsub")
-local pubs = require("tests.spec.pubsub_support")
+local pubs = require("tests.spec.support.pubsub")
 local support = require("tests.spec.support")
 
 local NEWS <const> = pubs.NEWS

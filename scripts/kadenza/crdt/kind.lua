@@ -1,6 +1,5 @@
 --- Makes CRDTs: how a state is encoded in a record, the hooks of its type, and
---- replicas of it. `kadenza.crdt` has some; a program can make others. Tested
---- by tests/spec/crdt_spec.lua, tests/spec/crdt_types_spec.lua.
+--- replicas of it. `kadenza.crdt` has some; a program can make others.
 --
 --     local highest = require("kadenza.crdt.kind").new({
 --       check = function(state)

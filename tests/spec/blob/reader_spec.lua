@@ -1,6 +1,6 @@
 local blob = require("kadenza.blob")
 local kad = require("kadenza")
-local blobs = require("tests.spec.blob_support")
+local blobs = require("tests.spec.support.blob")
 local tree = require("kadenza.blob.tree")
 
 local bytes_of, same_bytes = blobs.bytes_of, blobs.same_bytes

@@ -1,4 +1,4 @@
-local blobs = require("tests.spec.blob_support")
+local blobs = require("tests.spec.support.blob")
 local tree = require("kadenza.blob.tree")
 
 -- Returns the chunks of a tree by their keys.

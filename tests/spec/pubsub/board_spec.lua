@@ -1,5 +1,5 @@
 local kad = require("kadenza")
-local pubs = require("tests.spec.pubsub_support")
+local pubs = require("tests.spec.support.pubsub")
 local pubsub = require("kadenza.pubsub")
 local support = require("tests.spec.support")
 

@@ -1,6 +1,6 @@
 local event = require("kadenza.pubsub.event")
 local kad = require("kadenza")
-local pubs = require("tests.spec.pubsub_support")
+local pubs = require("tests.spec.support.pubsub")
 local pubsub = require("kadenza.pubsub")
 local support = require("tests.spec.support")
 

@@ -1,6 +1,6 @@
 local kad = require("kadenza")
 local policies = require("tests.spec.support.policy")
-local pubs = require("tests.spec.pubsub_support")
+local pubs = require("tests.spec.support.pubsub")
 local pubsub = require("kadenza.pubsub")
 local support = require("tests.spec.support")
 

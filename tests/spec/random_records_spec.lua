@@ -1,5 +1,6 @@
---- What strangers store: the types of the libraries get bencode of any shape,
---- and what they would take with parts of it changed.
+-- Random records for the types of the libraries: bencode of any shape, and
+-- valid values with parts changed. Tests scripts/kadenza/crdt.lua,
+-- scripts/kadenza/lease.lua, scripts/kadenza/signed.lua.
 
 local crdt = require("kadenza.crdt")
 local kad = require("kadenza")
@@ -70,7 +71,7 @@ local function flip(bytes)
     .. bytes:sub(at + 1)
 end
 
--- Types, each with a maker of values that it takes from ann.
+-- Types, each with a function that makes values which ann may store.
 local function types()
   local certificate = signed.delegate(bob.secret,
     { to = ann.publisher, seconds = 3600 })
@@ -102,9 +103,9 @@ local function types()
   return list
 end
 
-local function any_record(good)
+local function any_record(make_valid)
   local kind = math.random(4)
-  local value = good()
+  local value = make_valid()
   if kind == 1 then
     value = kad.bencode.encode(any_value(0))
   elseif kind == 2 then
@@ -114,42 +115,42 @@ local function any_record(good)
   end
   return {
     key = kad.key("k"), type = "t", ttl = pick({ 0, 60 }),
-    value = #value <= 1000 and value or "", -- larger ones come to no policy
+    value = #value <= 1000 and value or "", -- the core rejects larger ones
     publisher = pick({ ann, ann, bob }).publisher,
     seq = pick({ 1, 2, any_integer() }),
     salt = math.random() < 0.1 and "salt" or nil,
   }
 end
 
--- Gives a type one record after the other; returns how many it took.
-local function bombard(rules, good)
-  local held, taken = {}, 0
+-- Stores records one after the other; returns the number that were accepted.
+local function store_random(rules, make_valid)
+  local held, count = {}, 0
   for round = 1, ROUNDS do
-    local record = any_record(good)
+    local record = any_record(make_valid)
     local ctx = { reason = pick({ "store", "store", "get" }), now = round }
-    local fine, reason, code = rules.validate(record, ctx)
-    if fine then
+    local accepted, reason, code = rules.validate(record, ctx)
+    if accepted then
       local list, why = rules.merge(held, record, ctx)
-      assert(list or type(why) == "string", "a refusal without a reason")
+      assert(list or type(why) == "string", "a rejection without a reason")
       held = list or held
       assert(not rules.select or #rules.select(table.move(held, 1, #held, 1,
         {})) >= 1)
       assert(not rules.expire or rules.expire(record) >= 1)
       assert(#held[1].value <= 1000)
-      taken = taken + (list and 1 or 0)
+      count = count + (list and 1 or 0)
     else
-      assert(fine == nil and type(reason) == "string"
+      assert(accepted == nil and type(reason) == "string"
         and math.type(code) == "integer")
     end
     if round % 50 == 0 then
       held = {}
     end
   end
-  return taken
+  return count
 end
 
-describe("the libraries and strangers (seed " .. seed .. ")", function()
-  it("take no harm from what they store", support.spec(function()
+describe("random records (seed " .. seed .. ")", function()
+  it("are rejected or valid, and raise nothing", support.spec(function()
     math.randomseed(seed)
     support.in_virtual_time(function()
       local cases, names = types(), {}
@@ -159,9 +160,9 @@ describe("the libraries and strangers (seed " .. seed .. ")", function()
       table.sort(names)
       for _, name in ipairs(names) do
         local case = cases[name]
-        local fine, taken = pcall(bombard, case[1], case[2])
-        assert(fine, name .. ", seed " .. seed .. ": " .. tostring(taken))
-        assert.is_true(taken > 10, name .. " took " .. taken)
+        local succeeded, count = pcall(store_random, case[1], case[2])
+        assert(succeeded, name .. ", seed " .. seed .. ": " .. tostring(count))
+        assert.is_true(count > 10, name .. " accepted " .. count)
       end
     end)
   end))

@@ -178,7 +178,7 @@ describe("node:query", function()
       end) })
 
     assert.is_false(passed)
-    assert.matches("query_spec.lua:%d+: off key", err)
+    assert.matches("operation_query_spec.lua:%d+: off key", err)
   end))
 
   it("does not take another verdict, nor one that waits",

@@ -1,3 +1,5 @@
+-- Tests scripts/examples/embed.
+
 local process = require("support.process")
 
 local BUILD <const> = os.getenv("BUILD") or "build"
@@ -5,7 +7,7 @@ local BUILD <const> = os.getenv("BUILD") or "build"
 describe("a C program without Lua", function()
   after_each(process.end_all)
 
-  it("runs nodes with a policy of its own", function()
+  it("runs nodes with a policy written in C", function()
     local embed = process.run({}, { path = BUILD .. "/examples/embed/embed" })
     assert.equal("", embed.stderr)
     assert.equal(0, embed.status)
