@@ -33,12 +33,6 @@
 #include "rpc/rpc.h"
 #include "wire/codec.h"
 
-enum {
-  KAD_REPLY_MAX = 1024,      /* bytes of a find_node or get_peers reply */
-  KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply to a byte of a query, for an
-                                address that is not proven */
-};
-
 struct kad_node {
   struct kad_config config;
   struct kad_env env;

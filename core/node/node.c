@@ -18,8 +18,8 @@ static bool env_is_valid(const struct kad_env *env) {
          env->send != NULL && env->allocator.resize != NULL;
 }
 
-/* Makes the id, the secrets, and what is sized by the configuration. */
-static int set_up(struct kad_node *node) {
+/* Initialises the id, the secrets and the parts. Returns 0 or KAD_ENOMEM. */
+static int init_parts(struct kad_node *node) {
   struct kad_config *config = &node->config;
   const struct kad_env *env = &node->env;
   uint8_t limiter_secret[KAD_MAP_SECRET_SIZE];
@@ -57,7 +57,7 @@ static int set_up(struct kad_node *node) {
              : 0;
 }
 
-static int set_up_store(struct kad_node *node) {
+static int init_store(struct kad_node *node) {
   node->store = node->config.store;
   if (node->store != NULL) {
     return 0;
@@ -81,8 +81,8 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
   made->env = *env;
   made->events = &kad_node_events;
   int error = kad_ruleset_new(&env->allocator, NULL, &made->ruleset);
-  error = error == 0 ? set_up(made) : error;
-  error = error == 0 ? set_up_store(made) : error;
+  error = error == 0 ? init_parts(made) : error;
+  error = error == 0 ? init_store(made) : error;
   if (error != 0) {
     kad_node_free(made);
     return error;
@@ -143,7 +143,7 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
                        &node->tables[kad_family_index(family)]);
 }
 
-/* Serves a query within the limits. */
+/* Serves a query within the rate limits. */
 static void receive_query(struct kad_node *node, const struct kad_address *from,
                           struct kad_slice datagram,
                           const struct kad_message *message) {
@@ -161,10 +161,10 @@ static void receive_query(struct kad_node *node, const struct kad_address *from,
       .datagram = datagram,
       .message = message,
   };
-  kad_serve(node, &incoming);
+  kad_serve_query(node, &incoming);
 }
 
-/* Answers 203 to what was a query, within the limits. */
+/* Replies with error 203 to a malformed query, within the rate limits. */
 static void receive_malformed(struct kad_node *node,
                               const struct kad_address *from,
                               const struct kad_message *message) {
@@ -174,7 +174,7 @@ static void receive_malformed(struct kad_node *node,
        !kad_limiter_query(node->limiter, from, kad_node_now(node)))) {
     return;
   }
-  kad_serve_error(node, from, message->transaction, KAD_CODE_PROTOCOL,
+  kad_reply_error(node, from, message->transaction, KAD_CODE_PROTOCOL,
                   kad_slice_of("malformed message"));
 }
 

@@ -9,9 +9,9 @@
 #include "wire/krpc.h"
 
 enum {
-  OVERHEAD = 200,    /* more than what a reply has around its lists, token and
-                        transaction included */
-  PAGE_HANDLES = 160 /* records looked at for one reply */
+  OVERHEAD = 200,      /* more than the bytes of a reply besides its lists, with
+                          token and transaction */
+  ERROR_TEXT_MAX = 200 /* bytes */
 };
 
 static const struct kad_slice peers_type = {
@@ -19,10 +19,24 @@ static const struct kad_slice peers_type = {
     .len = sizeof "peers" - 1,
 };
 
-/* Begins the reply to `incoming`. */
-static void begin(const struct kad_node *node,
-                  const struct kad_incoming *incoming,
-                  struct kad_message *reply) {
+void kad_reply_error(struct kad_node *node, const struct kad_address *to,
+                     struct kad_slice transaction, int code,
+                     struct kad_slice text) {
+  struct kad_message reply;
+  kad_message_init(&reply, KAD_MESSAGE_ERROR);
+  reply.transaction = transaction;
+  reply.observed = *to;
+  reply.code = code;
+  reply.text = text;
+  reply.text.len = text.len < ERROR_TEXT_MAX ? text.len : ERROR_TEXT_MAX;
+  node->stats.refused++;
+  (void)kad_datagram_send(node, to, &reply);
+}
+
+/* Initialises the reply to `incoming`. */
+static void init_reply(const struct kad_node *node,
+                       const struct kad_incoming *incoming,
+                       struct kad_message *reply) {
   kad_message_init(reply, KAD_MESSAGE_REPLY);
   reply->transaction = incoming->message->transaction;
   reply->has_id = true;
@@ -30,8 +44,8 @@ static void begin(const struct kad_node *node,
   reply->observed = incoming->from.address;
 }
 
-/* Returns how many bytes the reply may have: `max`, but for an address that is
- * not proven no more than a multiple of its query. */
+/* Returns how many bytes the reply may have: `max`, but only a multiple of the
+ * query if the address of the sender is not proven. */
 static size_t reply_limit(const struct kad_node *node,
                           const struct kad_incoming *incoming, size_t max) {
   size_t limit = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
@@ -42,7 +56,7 @@ static size_t reply_limit(const struct kad_node *node,
   return limit;
 }
 
-/* Adds contacts of one family, and takes their bytes off `*room`. */
+/* Adds contacts of one family, and subtracts their bytes from `*room`. */
 static void add_family(const struct kad_node *node, const struct kad_id *target,
                        unsigned family, struct kad_message *reply,
                        size_t *room) {
@@ -62,18 +76,18 @@ static void add_family(const struct kad_node *node, const struct kad_id *target,
   *room -= count * size;
 }
 
-/* Adds the contacts closest to the target, of the families wanted. Returns the
+/* Adds the contacts closest to the target, of the wanted families. Returns the
  * bytes that are left for other lists. */
 static size_t add_contacts(const struct kad_node *node,
                            const struct kad_incoming *incoming, size_t limit,
                            struct kad_message *reply) {
   const struct kad_message *query = incoming->message;
   size_t room = limit > OVERHEAD ? limit - OVERHEAD : 0;
-  bool unsaid = !query->want4 && !query->want6;
+  bool has_no_want = !query->want4 && !query->want6;
   reply->has_nodes =
-      query->want4 || (unsaid && incoming->from.address.family == 4);
+      query->want4 || (has_no_want && incoming->from.address.family == 4);
   reply->has_nodes6 =
-      query->want6 || (unsaid && incoming->from.address.family == 6);
+      query->want6 || (has_no_want && incoming->from.address.family == 6);
   if (reply->has_nodes) {
     add_family(node, &query->target, 4, reply, &room);
   }
@@ -83,8 +97,8 @@ static size_t add_contacts(const struct kad_node *node,
   return room;
 }
 
-/* Adds a write token, unless the store would have no room. An address that has
- * its share of records gets one too, to refresh or replace them. */
+/* Adds a write token if the store has room. An address that has reached its
+ * limit of records also gets one, to refresh or replace them. */
 static void add_token(const struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_message *reply, uint8_t *token) {
@@ -97,8 +111,8 @@ static void add_token(const struct kad_node *node,
   reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
 }
 
-/* Takes contacts out of the reply, the last ones first, until there is `needed`
- * room for what is held, or none is left. */
+/* Removes contacts from the reply, the farthest first, until there is `needed`
+ * room or no contact is left. */
 static void make_room(const struct kad_node *node, size_t needed,
                       struct kad_message *reply, size_t *room) {
   while (*room < needed && reply->contact_count > 0) {
@@ -108,9 +122,9 @@ static void make_room(const struct kad_node *node, size_t needed,
   }
 }
 
-/* Leaves half of what is in the lists of a reply, the closest contacts among
- * it. Returns false when there is nothing left to leave out. */
-static bool thin_out(struct kad_message *reply) {
+/* Removes half of the items of each list of a reply, the farthest contacts
+ * first. Returns false when the lists are empty. */
+static bool halve_lists(struct kad_message *reply) {
   if (reply->contact_count + reply->peer_count + reply->record_count == 0) {
     return false;
   }
@@ -121,13 +135,15 @@ static bool thin_out(struct kad_message *reply) {
   return true;
 }
 
-/* Sends a reply. What has room in KRPC may be too much in another encoding. */
-static void finish(struct kad_node *node, const struct kad_incoming *incoming,
-                   struct kad_message *reply, uint64_t *counter) {
+/* Sends a reply. Its size is computed for KRPC; shortens its lists if another
+ * codec needs more bytes. */
+static void send_reply(struct kad_node *node,
+                       const struct kad_incoming *incoming,
+                       struct kad_message *reply, uint64_t *counter) {
   const struct kad_address *to = &incoming->from.address;
   const size_t max = reply_limit(node, incoming, node->config.max_reply);
   int error = kad_datagram_send_within(node, to, reply, max);
-  while (error == KAD_ETOOBIG && thin_out(reply)) {
+  while (error == KAD_ETOOBIG && halve_lists(reply)) {
     error = kad_datagram_send_within(node, to, reply, max);
   }
   *(error == 0 ? counter : &node->stats.unsent) += 1;
@@ -136,21 +152,22 @@ static void finish(struct kad_node *node, const struct kad_incoming *incoming,
 void kad_reply_ping(struct kad_node *node,
                     const struct kad_incoming *incoming) {
   struct kad_message reply;
-  begin(node, incoming, &reply);
-  finish(node, incoming, &reply, &node->stats.served_ping);
+  init_reply(node, incoming, &reply);
+  send_reply(node, incoming, &reply, &node->stats.served_ping);
 }
 
 void kad_reply_find_node(struct kad_node *node,
                          const struct kad_incoming *incoming) {
   struct kad_message reply;
-  begin(node, incoming, &reply);
+  init_reply(node, incoming, &reply);
   (void)add_contacts(node, incoming, reply_limit(node, incoming, KAD_REPLY_MAX),
                      &reply);
-  finish(node, incoming, &reply, &node->stats.served_find_node);
+  send_reply(node, incoming, &reply, &node->stats.served_find_node);
 }
 
-/* Adds peers within `room` bytes, a random run of them if there are more. They
- * have at least half of the room, where the contacts would fill it. */
+/* Adds peers within `room` bytes. If there are more, adds consecutive ones from
+ * a random position. Peers get at least half of the limit, at the cost of
+ * contacts. */
 static void add_peers(struct kad_node *node,
                       const struct kad_incoming *incoming, size_t limit,
                       size_t room, struct kad_message *reply) {
@@ -186,15 +203,15 @@ void kad_reply_get_peers(struct kad_node *node,
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
-  begin(node, incoming, &reply);
+  init_reply(node, incoming, &reply);
   size_t room = add_contacts(node, incoming, limit, &reply);
   add_peers(node, incoming, limit, room, &reply);
   add_token(node, incoming, &reply, token);
-  finish(node, incoming, &reply, &node->stats.served_get_peers);
+  send_reply(node, incoming, &reply, &node->stats.served_get_peers);
 }
 
-/* Adds a page of records within `room` bytes. The first has room in any case,
- * or a reader would not get on. */
+/* Adds a page of records within `room` bytes. Makes room for the first record
+ * at the cost of contacts, so that a reader always gets the next one. */
 static void add_records(struct kad_node *node,
                         const struct kad_incoming *incoming, size_t room,
                         struct kad_message *reply) {
@@ -230,15 +247,15 @@ void kad_reply_find_value(struct kad_node *node,
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
-  begin(node, incoming, &reply);
+  init_reply(node, incoming, &reply);
   size_t room = add_contacts(node, incoming, limit, &reply);
   add_records(node, incoming, room, &reply);
   add_token(node, incoming, &reply, token);
-  finish(node, incoming, &reply, &node->stats.served_find_value);
+  send_reply(node, incoming, &reply, &node->stats.served_find_value);
 }
 
-/* Returns true if the policy's own reply names contacts, or is none. */
-static bool names_contacts(struct kad_slice body) {
+/* Returns true if the reply of the policy has contacts, or is malformed. */
+static bool has_contacts(struct kad_slice body) {
   struct kad_bencode dict;
   struct kad_bencode value;
   return body.len > 0 && (kad_bencode_parse(body, &dict) != 0 ||
@@ -246,15 +263,16 @@ static bool names_contacts(struct kad_slice body) {
                           kad_bencode_find(&dict, "nodes6", &value));
 }
 
-/* Adds the contacts closest to the target that a custom query names, so that a
- * lookup can go on from here: as many as have room beside `body` in a reply of
- * the core's. Where none has, the asker is to see that there are none. */
+/* Adds the contacts closest to the target of a custom query, so that a lookup
+ * can continue from here: as many as fit into KAD_REPLY_MAX beside `body`. If
+ * none fits, omits the keys, so that the sender knows that the list is missing.
+ */
 static void add_custom_contacts(const struct kad_node *node,
                                 const struct kad_incoming *incoming,
                                 struct kad_slice body,
                                 struct kad_message *reply) {
   size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
-  if (!incoming->message->has_target || names_contacts(body)) {
+  if (!incoming->message->has_target || has_contacts(body)) {
     return;
   }
   limit = limit > body.len ? limit - body.len : 0;
@@ -269,7 +287,7 @@ void kad_reply_custom(struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_slice body) {
   struct kad_message reply;
-  begin(node, incoming, &reply);
+  init_reply(node, incoming, &reply);
   reply.reply = body;
   add_custom_contacts(node, incoming, body, &reply);
   const struct kad_address *to = &incoming->from.address;
@@ -285,7 +303,7 @@ void kad_reply_custom(struct kad_node *node,
     return;
   }
   node->stats.hook_failures++;
-  kad_serve_error(node, &incoming->from.address, reply.transaction,
+  kad_reply_error(node, &incoming->from.address, reply.transaction,
                   KAD_CODE_FAILED,
                   kad_slice_of(error == KAD_ETOOBIG ? "the reply is too large"
                                                     : "the policy failed"));

@@ -1,34 +1,53 @@
-/* The answers to the queries that the core serves itself. */
+/* Replies to queries of other nodes. */
 #ifndef KAD_NODE_REPLY_H
 #define KAD_NODE_REPLY_H
 
-#include "node/serve.h"
+#include "wire/message.h"
 
-/* Answers a ping. Source: BEP 5 "ping". */
+enum {
+  KAD_REPLY_MAX = 1024,      /* bytes of a reply to find_node or get_peers */
+  KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply for each byte of the query, if
+                                the address of the sender is not proven */
+};
+
+/* A query with its sender. Borrowed until the call returns. */
+struct kad_incoming {
+  struct kad_contact from;
+  struct kad_slice datagram;
+  const struct kad_message *message;
+};
+
+/* Replies to the query `transaction` of `to` with an error. Sends at most the
+ * first 200 bytes of `text`. */
+void kad_reply_error(struct kad_node *node, const struct kad_address *to,
+                     struct kad_slice transaction, int code,
+                     struct kad_slice text);
+
+/* Replies to a ping. Source: BEP 5 "ping". */
 void kad_reply_ping(struct kad_node *node, const struct kad_incoming *incoming);
 
-/* Answers with the contacts closest to a target. Source: BEP 5, 32. */
+/* Replies with the contacts closest to the target. Source: BEP 5, 32. */
 void kad_reply_find_node(struct kad_node *node,
                          const struct kad_incoming *incoming);
 
-/* Answers with peers, the closest contacts and a token. Source: BEP 5. */
+/* Replies with peers, the closest contacts and a token. Source: BEP 5. */
 void kad_reply_get_peers(struct kad_node *node,
                          const struct kad_incoming *incoming);
 
-/* Takes a peer in. Source: BEP 5 "announce_peer". */
+/* Stores a peer and replies. Source: BEP 5 "announce_peer". */
 void kad_reply_announce_peer(struct kad_node *node,
                              const struct kad_incoming *incoming);
 
-/* Answers with a page of records, the closest contacts and a token. */
+/* Replies with a page of records, the closest contacts and a token. */
 void kad_reply_find_value(struct kad_node *node,
                           const struct kad_incoming *incoming);
 
-/* Takes records in. */
+/* Stores records and replies. */
 void kad_reply_store(struct kad_node *node,
                      const struct kad_incoming *incoming);
 
-/* Answers a custom query with `body`, a bencoded dictionary or nothing, and the
- * contacts closest to the target that it may name. */
+/* Replies to a custom query with `body`, a bencoded dictionary or empty, and
+ * the contacts closest to the target that the query may have. */
 void kad_reply_custom(struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_slice body);

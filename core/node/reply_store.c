@@ -1,5 +1,6 @@
-/* The answers to announce_peer and store: the token first, since a signature
- * costs 50 µs to verify, then admission, then the reply. */
+/* Replies to announce_peer and store: checks the token, admits the records, and
+ * replies. The token is checked first, because verifying a signature takes
+ * 50 µs. */
 #include "base/address.h"
 #include "base/allocator.h"
 #include "engine/node.h"
@@ -10,14 +11,14 @@
 #include <string.h>
 
 enum {
-  REPLY_OVERHEAD = 200, /* more than what a reply has around its errors */
-  ERROR_OVERHEAD = 24   /* and an error around its reason: two integers, of at
-                           most two digits and eleven, and the length */
+  REPLY_OVERHEAD = 200, /* more than the bytes of a reply besides its errors */
+  ERROR_OVERHEAD = 24   /* bytes of an error besides its reason: integers of at
+                           most 2 and 11 digits, and the length */
 };
 
-/* Where the reply to a store goes, once its records are in or refused. While it
- * waits, the same query sent again is known by its address, transaction and
- * target, and not taken twice. */
+/* The query that a pending admission replies to. While it is pending, the same
+ * query sent again is recognised by its address, transaction and target, and is
+ * ignored. */
 struct store_reply {
   struct kad_map_entry entry;
   struct kad_id target;
@@ -28,18 +29,18 @@ struct store_reply {
   uint8_t transaction[KAD_TRANSACTION_MAX];
 };
 
-/* Answers with the error of the first record: none was taken. */
-static void reply_refused(struct kad_node *node,
-                          const struct kad_admission *admission,
-                          const struct store_reply *reply) {
+/* Replies with the error of the first record, when all were rejected. */
+static void reply_rejected(struct kad_node *node,
+                           const struct kad_admission *admission,
+                           const struct store_reply *reply) {
   struct kad_slice transaction = {.data = reply->transaction,
                                   .len = reply->transaction_len};
-  kad_serve_error(node, &reply->to, transaction, admission->outcomes[0].code,
+  kad_reply_error(node, &reply->to, transaction, admission->outcomes[0].code,
                   kad_admission_reason(admission, 0));
 }
 
-/* Lists which records were not taken, and why, within the bytes of a datagram.
- * Where they are scarce, reasons are cut first. */
+/* Lists the rejected records with their reasons, within max_reply. Shortens
+ * reasons, then omits errors, if there is not enough room. */
 static void list_errors(const struct kad_node *node,
                         const struct kad_admission *admission,
                         struct kad_message *message) {
@@ -61,9 +62,9 @@ static void list_errors(const struct kad_node *node,
   }
 }
 
-static void reply_taken(struct kad_node *node,
-                        const struct kad_admission *admission,
-                        const struct store_reply *reply) {
+static void reply_stored(struct kad_node *node,
+                         const struct kad_admission *admission,
+                         const struct store_reply *reply) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_REPLY);
   message.transaction = (struct kad_slice){.data = reply->transaction,
@@ -82,22 +83,23 @@ static void reply_taken(struct kad_node *node,
   }
 }
 
-static void forget(struct kad_node *node, struct store_reply *reply) {
+static void free_store_reply(struct kad_node *node, struct store_reply *reply) {
   if (reply->mapped) {
     kad_map_remove(&node->storing, &reply->entry);
   }
   kad_release(&node->env.allocator, reply, sizeof *reply);
 }
 
-static void admitted(struct kad_node *node,
-                     const struct kad_admission *admission, void *data) {
+static void send_store_reply(struct kad_node *node,
+                             const struct kad_admission *admission,
+                             void *data) {
   struct store_reply *reply = data;
   if (admission->stored == 0) {
-    reply_refused(node, admission, reply);
+    reply_rejected(node, admission, reply);
   } else {
-    reply_taken(node, admission, reply);
+    reply_stored(node, admission, reply);
   }
-  forget(node, reply);
+  free_store_reply(node, reply);
 }
 
 static uint64_t hash_of(const struct kad_node *node,
@@ -106,10 +108,9 @@ static uint64_t hash_of(const struct kad_node *node,
                       sizeof reply->transaction);
 }
 
-/* Returns true if a store like this one, down to its transaction, is being
- * answered. */
-static bool is_under_way(const struct kad_node *node,
-                         const struct store_reply *reply) {
+/* Returns true if the same query is pending. */
+static bool is_pending(const struct kad_node *node,
+                       const struct store_reply *reply) {
   const struct kad_map_entry *entry =
       kad_map_first(&node->storing, hash_of(node, reply));
   for (; entry != NULL; entry = kad_map_after(entry)) {
@@ -126,13 +127,14 @@ static bool is_under_way(const struct kad_node *node,
   return false;
 }
 
-static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
-                   int code, const char *text) {
-  kad_serve_error(node, &incoming->from.address, incoming->message->transaction,
+static void reply_error(struct kad_node *node,
+                        const struct kad_incoming *incoming, int code,
+                        const char *text) {
+  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
                   code, kad_slice_of(text));
 }
 
-/* Returns why the sender says that it stores. */
+/* Returns the reason that the sender gives. */
 static enum kad_reason reason_of(struct kad_slice why) {
   static const struct {
     const char *name;
@@ -150,14 +152,14 @@ static enum kad_reason reason_of(struct kad_slice why) {
   return KAD_REASON_STORE;
 }
 
-/* Admits `count` records of `incoming` and answers when that is done. */
+/* Admits `count` records of `incoming`, and replies when they are admitted. */
 static void admit(struct kad_node *node, const struct kad_incoming *incoming,
                   const struct kad_record *records, size_t count) {
   struct kad_slice transaction = incoming->message->transaction;
   struct store_reply *reply =
       kad_alloc_zero(&node->env.allocator, sizeof *reply);
   if (reply == NULL) {
-    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+    reply_error(node, incoming, KAD_CODE_FAILED, "out of memory");
     return;
   }
   reply->to = incoming->from.address;
@@ -165,7 +167,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
   reply->transaction_len = (uint8_t)transaction.len;
   memcpy(reply->transaction, transaction.data, transaction.len);
   reply->target = incoming->message->target;
-  if (is_under_way(node, reply)) {
+  if (is_pending(node, reply)) {
     kad_release(&node->env.allocator, reply, sizeof *reply);
     return;
   }
@@ -177,24 +179,24 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
       .from = incoming->from,
       .proven = kad_node_is_proven(node, &incoming->from),
       .reason = reason_of(incoming->message->why),
-      .done = admitted,
+      .done = send_store_reply,
       .data = reply,
   };
   if (kad_admit(node, &request) != 0) {
-    forget(node, reply);
-    refuse(node, incoming, KAD_CODE_FAILED, "out of memory");
+    free_store_reply(node, reply);
+    reply_error(node, incoming, KAD_CODE_FAILED, "out of memory");
   }
 }
 
-static bool token_is_good(struct kad_node *node,
-                          const struct kad_incoming *incoming) {
+static bool check_token(struct kad_node *node,
+                        const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   if (kad_token_check(&node->tokens, &incoming->from.address, &query->target,
                       kad_node_now(node), query->token)) {
     return true;
   }
   node->stats.bad_token++;
-  refuse(node, incoming, KAD_CODE_PROTOCOL, "bad token");
+  reply_error(node, incoming, KAD_CODE_PROTOCOL, "bad token");
   return false;
 }
 
@@ -203,7 +205,7 @@ void kad_reply_announce_peer(struct kad_node *node,
   const struct kad_message *query = incoming->message;
   uint8_t compact[KAD_COMPACT_IP6];
   struct kad_address peer = incoming->from.address;
-  if (!token_is_good(node, incoming)) {
+  if (!check_token(node, incoming)) {
     return;
   }
   peer.port = query->implied_port ? peer.port : query->port;
@@ -215,10 +217,10 @@ void kad_reply_announce_peer(struct kad_node *node,
   admit(node, incoming, &record, 1);
 }
 
-/* Returns true if `record` is a peer at another address than the sender's: a
- * token proves nothing about that one, and whole swarms would be sent there. */
-static bool names_another(const struct kad_incoming *incoming,
-                          const struct kad_record *record) {
+/* Returns true if `record` is a peer at another host than the sender. The token
+ * does not prove that address: an attacker could send a swarm to it. */
+static bool is_foreign_peer(const struct kad_incoming *incoming,
+                            const struct kad_record *record) {
   struct kad_address peer;
   return kad_slice_equal(record->type, kad_slice_of("peers")) &&
          kad_address_unpack(record->value, &peer) == 0 &&
@@ -229,17 +231,17 @@ void kad_reply_store(struct kad_node *node,
                      const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
-  if (!token_is_good(node, incoming)) {
+  if (!check_token(node, incoming)) {
     return;
   }
   if (query->record_count == 0) {
-    refuse(node, incoming, KAD_CODE_PROTOCOL, "no records");
+    reply_error(node, incoming, KAD_CODE_PROTOCOL, "no records");
     return;
   }
   for (size_t i = 0; i < query->record_count; i++) {
     records[i] = query->records[i];
-    if (names_another(incoming, &records[i])) {
-      refuse(node, incoming, KAD_CODE_REFUSED, "a peer announces itself");
+    if (is_foreign_peer(incoming, &records[i])) {
+      reply_error(node, incoming, KAD_CODE_REFUSED, "a peer announces itself");
       return;
     }
     if (records[i].ttl == 0 && query->has_ttl) {

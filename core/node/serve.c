@@ -3,27 +3,23 @@
 #include "base/allocator.h"
 #include "engine/node.h"
 #include "membership/contact_admission.h"
-#include "node/reply.h"
 #include "rpc/datagram.h"
 
 #include <string.h>
 
-enum {
-  REASON_MAX = 200
-};
-
-/* Answers a query with the result of a hook. */
+/* Replies to a query according to the result of a hook. */
 typedef void (*result_fn)(struct kad_node *node,
                           const struct kad_incoming *incoming,
                           const struct kad_hook_result *result);
 
-/* A query about which a hook is called. */
+/* A query for which a hook is called. */
 struct hooked_query {
   const struct kad_incoming *incoming;
   result_fn apply;
 };
 
-/* A query whose hook call is pending: the datagram, to be read again. */
+/* A query whose hook call is pending: its datagram, which is decoded again when
+ * the result arrives. */
 struct kept_query {
   struct kad_address from;
   result_fn apply;
@@ -31,32 +27,19 @@ struct kept_query {
   uint8_t datagram[];
 };
 
-void kad_serve_error(struct kad_node *node, const struct kad_address *to,
-                     struct kad_slice transaction, int code,
-                     struct kad_slice text) {
-  struct kad_message reply;
-  kad_message_init(&reply, KAD_MESSAGE_ERROR);
-  reply.transaction = transaction;
-  reply.observed = *to;
-  reply.code = code;
-  reply.text = text;
-  reply.text.len = text.len < REASON_MAX ? text.len : REASON_MAX;
-  node->stats.refused++;
-  (void)kad_datagram_send(node, to, &reply);
-}
-
-static void refuse(struct kad_node *node, const struct kad_incoming *incoming,
-                   int code, struct kad_slice text) {
-  kad_serve_error(node, &incoming->from.address, incoming->message->transaction,
+static void reply_error(struct kad_node *node,
+                        const struct kad_incoming *incoming, int code,
+                        struct kad_slice text) {
+  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
                   code, text);
 }
 
-static void refuse_by_result(struct kad_node *node,
-                             const struct kad_incoming *incoming,
-                             const struct kad_hook_result *result) {
+static void reply_verdict(struct kad_node *node,
+                          const struct kad_incoming *incoming,
+                          const struct kad_hook_result *result) {
   struct kad_slice reason;
   int code = kad_hook_result_error(result, &reason);
-  refuse(node, incoming, code, reason);
+  reply_error(node, incoming, code, reason);
 }
 
 /* Copies a query. Returns NULL when out of memory. */
@@ -75,11 +58,11 @@ static void *keep_query(struct kad_node *node, void *self) {
   return kept;
 }
 
-/* Reads a kept query again, with `scratch` of KAD_CODEC_SCRATCH bytes. Returns
- * false if the codec reads it differently now: the query cannot be answered. */
-static bool read_again(struct kad_node *node, const struct kept_query *kept,
-                       void *scratch, struct kad_message *message,
-                       struct kad_incoming *incoming) {
+/* Decodes a kept query again, with `scratch` of KAD_CODEC_SCRATCH bytes.
+ * Returns false if a new codec does not decode it: the query gets no reply. */
+static bool decode_again(struct kad_node *node, const struct kept_query *kept,
+                         void *scratch, struct kad_message *message,
+                         struct kad_incoming *incoming) {
   incoming->datagram =
       (struct kad_slice){.data = kept->datagram, .len = kept->len};
   if (kad_datagram_read(node, incoming->datagram, scratch, message) != 0 ||
@@ -105,13 +88,13 @@ static void resume_query(struct kad_node *node, void *self,
   struct kad_message message;
   struct kad_incoming incoming;
   uint8_t scratch[KAD_CODEC_SCRATCH];
-  if (read_again(node, kept, scratch, &message, &incoming)) {
+  if (decode_again(node, kept, scratch, &message, &incoming)) {
     kept->apply(node, &incoming, result);
   }
   kad_release(&node->env.allocator, kept, sizeof *kept + kept->len);
 }
 
-/* Calls `hook` about a query, and has `apply` answer it. */
+/* Calls `hook` for a query. `apply` then replies to the query. */
 static void call_hook(struct kad_node *node,
                       const struct kad_incoming *incoming, kad_hook_fn hook,
                       void *state, result_fn apply) {
@@ -142,7 +125,7 @@ static void apply_method(struct kad_node *node,
   if (result->verdict == KAD_VERDICT_ACCEPT) {
     kad_reply_custom(node, incoming, result->reply);
   } else {
-    refuse_by_result(node, incoming, result);
+    reply_verdict(node, incoming, result);
   }
 }
 
@@ -151,14 +134,15 @@ static void serve_custom(struct kad_node *node,
   const struct kad_method *method =
       kad_ruleset_method(node->ruleset, incoming->message->name);
   if (method == NULL) {
-    refuse(node, incoming, KAD_CODE_METHOD, kad_slice_of("method unknown"));
+    reply_error(node, incoming, KAD_CODE_METHOD,
+                kad_slice_of("method unknown"));
     return;
   }
   call_hook(node, incoming, method->call, method->state, apply_method);
 }
 
-static void dispatch(struct kad_node *node,
-                     const struct kad_incoming *incoming) {
+static void serve_query(struct kad_node *node,
+                        const struct kad_incoming *incoming) {
   switch (incoming->message->method) {
   case KAD_METHOD_PING:
     kad_reply_ping(node, incoming);
@@ -188,15 +172,16 @@ static void apply_on_request(struct kad_node *node,
                              const struct kad_incoming *incoming,
                              const struct kad_hook_result *result) {
   if (result->verdict == KAD_VERDICT_ACCEPT) {
-    dispatch(node, incoming);
+    serve_query(node, incoming);
   } else if (result->verdict == KAD_VERDICT_DROP) {
     node->stats.dropped_by_policy++;
   } else {
-    refuse_by_result(node, incoming, result);
+    reply_verdict(node, incoming, result);
   }
 }
 
-void kad_serve(struct kad_node *node, const struct kad_incoming *incoming) {
+void kad_serve_query(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
   const struct kad_policy *policy = &node->ruleset->policy;
   call_hook(node, incoming, policy->on_request, policy->state,
             apply_on_request);

@@ -4,6 +4,7 @@
 #include "engine/node.h"
 
 #include "base/time.h"
+#include "node/reply.h"
 #include "target.h"
 #include "wire/krpc.h"
 

@@ -1,7 +1,9 @@
-/* What others must not be able to do to a node, or by way of it. */
+/* Attacks on a node, and attacks that use a node.
+ * Tests core/node, core/membership, core/replication. */
 #include "decoding.h"
 #include "engine/node.h"
 #include "lone_node.h"
+#include "node/reply.h"
 #include "unit.h"
 #include "wire/bencode.h"
 

@@ -1,4 +1,5 @@
-/* What a node tells of itself. */
+/* What a node shows to its user: contacts, held records, counters and state.
+ * Tested by tests/unit/node/node_test.c. */
 #include "engine/node.h"
 #include "replication/commit.h"
 
@@ -9,7 +10,7 @@ enum {
 size_t kad_node_contacts(const struct kad_node *node,
                          struct kad_contact_info *out, size_t cap) {
   kad_time_ms now = kad_node_now(node);
-  kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * 1000;
+  kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S;
   size_t count = 0;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     size_t bucket = 0;
