@@ -101,6 +101,7 @@ build = {
         "core/engine/ruleset.c",
         "core/engine/timer.c",
         "core/lookup/candidates.c",
+        "core/lookup/dense_key.c",
         "core/lookup/lookup.c",
         "core/lookup/network_size.c",
         "core/lookup/paths.c",

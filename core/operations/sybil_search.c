@@ -4,6 +4,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "lookup/dense_key.h"
 
 enum {
   BITS = 8,
@@ -11,10 +12,6 @@ enum {
   NEAR_FACTOR = 2, /* contacts that a lookup beside the key may give, in k */
   SUBNET_MAX = 2   /* of one subnet */
 };
-
-/* How far below the mean the k-th distance may be, in standard deviations: once
- * in a thousand times it is farther. */
-static const double deviations = 3.1;
 
 /* A search beside the key. */
 struct point {
@@ -32,26 +29,6 @@ struct kad_sybil_search {
   uint32_t messages;
   bool allow_local;
 };
-
-/* Returns the square root of a number between 0 and 1. */
-static double root(double number) {
-  double guess = 1;
-  for (int i = 0; i < 32; i++) {
-    guess = (guess + number / guess) / 2;
-  }
-  return guess;
-}
-
-/* The distance of the k-th, in shares of a node, has a gamma distribution. What
- * it falls below once in a thousand times is approximated as Wilson and
- * Hilferty do: its cube root is nearly normal. */
-bool kad_key_is_dense(const struct kad_id *target,
-                      const struct kad_id *farthest, size_t k, double size) {
-  const double variance = 1 / (9 * (double)k);
-  const double edge = 1 - variance - deviations * root(variance);
-  return kad_network_size_share(target, farthest) * size <
-         (double)k * edge * edge * edge;
-}
 
 static bool is_crowded(const struct kad_node *node,
                        const struct kad_lookup *lookup) {

@@ -21,13 +21,6 @@ enum {
   KAD_SYBIL_SEARCH_ASKED = 3   /* contacts that are asked or stored at, in k */
 };
 
-/* Returns true if the k closest to `target` that a lookup has found lie more
- * densely than they do by chance once in a thousand times in an overlay of
- * `size` nodes. `farthest` is the k-th; k is at least KAD_NETWORK_SIZE_K_MIN.
- */
-bool kad_key_is_dense(const struct kad_id *target,
-                      const struct kad_id *farthest, size_t k, double size);
-
 /* Looks beside the key of an operation whose lookups have ended, if it is
  * crowded. Returns true if that is under way: the operation's `looked_up`
  * follows. */

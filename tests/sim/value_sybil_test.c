@@ -12,9 +12,8 @@ enum {
   HONEST = 1000,
   SYBILS = 100,
   GETS = 60,
-  LOOKUPS = 12,     /* of an honest node before, so that it knows the size */
-  SHARED_BYTES = 5, /* of a key, that the ids of its sybils have, too */
-  DRAWS = 20000
+  LOOKUPS = 12,    /* of an honest node before, so that it knows the size */
+  SHARED_BYTES = 5 /* of a key, that the ids of its sybils have, too */
 };
 
 static struct kad_overlay overlay;
@@ -185,50 +184,6 @@ static void test_an_honest_overlay_is_hardly_ever_thought_crowded(
   assert_true(widened <= 3);
 }
 
-/* Fills `distances` with those of the k closest of `size` random ids. */
-static void draw(size_t size, size_t k, uint64_t *state, double *farthest) {
-  double closest[20];
-  size_t count = 0;
-  for (size_t i = 0; i < size; i++) {
-    *state = *state * UINT64_C(6364136223846793005) + 1442695040888963407U;
-    const double distance = (double)(*state >> 11) / 9007199254740992.0;
-    size_t place = count < k ? count++ : k;
-    for (; place > 0 && distance < closest[place - 1]; place--) {
-      if (place < k) {
-        closest[place] = closest[place - 1];
-      }
-    }
-    if (place < k) {
-      closest[place] = distance;
-    }
-  }
-  *farthest = closest[k - 1];
-}
-
-/* The statistics of it: once in a thousand times by chance, always for a
- * hundred ids in the place of one. */
-static void test_density_is_judged_by_chance(void **state) {
-  static const size_t widths[] = {4, 8, 20};
-  uint64_t random = 1;
-  (void)state;
-  for (size_t w = 0; w < 3; w++) {
-    const struct kad_id target = {.bytes = {0}};
-    unsigned crowded = 0;
-    for (unsigned i = 0; i < DRAWS; i++) {
-      struct kad_id id = {.bytes = {0}};
-      double farthest;
-      draw(200, widths[w], &random, &farthest);
-      const uint64_t bits = (uint64_t)(farthest * 9007199254740992.0) << 11;
-      for (size_t b = 0; b < 8; b++) {
-        id.bytes[b] = (uint8_t)(bits >> (56 - 8 * b));
-      }
-      crowded += kad_key_is_dense(&target, &id, widths[w], 200);
-    }
-    print_message("k = %zu: %u of %d\n", widths[w], crowded, DRAWS);
-    assert_true(crowded > 0 && crowded * 500 < DRAWS);
-  }
-}
-
 #define RULE(test) cmocka_unit_test_teardown(test, end)
 
 int main(void) {
@@ -237,7 +192,6 @@ int main(void) {
       RULE(test_a_value_is_found_behind_sybils_that_came_before_it),
       RULE(test_a_lookup_takes_two_of_one_subnet),
       RULE(test_an_honest_overlay_is_hardly_ever_thought_crowded),
-      cmocka_unit_test(test_density_is_judged_by_chance),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
