@@ -6,7 +6,7 @@
 
 enum {
   GROWTH = 32,   /* candidates by which the array grows */
-  MISLEADING = 3 /* silent contacts in a row that cost a contact its credit */
+  MISLEADING = 3 /* dead contacts that a misleading candidate named */
 };
 
 void kad_candidates_deinit(struct kad_candidates *candidates,
@@ -15,9 +15,9 @@ void kad_candidates_deinit(struct kad_candidates *candidates,
   *candidates = (struct kad_candidates){0};
 }
 
-/* Returns where `id` belongs in the order of distance. */
-static size_t place_of(const struct kad_candidates *candidates,
-                       const struct kad_id *target, const struct kad_id *id) {
+/* Returns the place of `id` in the order of distance. */
+static size_t find_place(const struct kad_candidates *candidates,
+                         const struct kad_id *target, const struct kad_id *id) {
   size_t low = 0;
   size_t high = candidates->count;
   while (low < high) {
@@ -43,7 +43,8 @@ static bool is_known(const struct kad_candidates *candidates,
   return false;
 }
 
-/* Makes room for one more at `place`. Returns false if there is none. */
+/* Makes room for one more candidate at `place`. Returns false if there is none.
+ */
 static bool make_room(struct kad_candidates *candidates,
                       const struct kad_allocator *allocator, size_t place) {
   if (candidates->count < candidates->cap) {
@@ -65,7 +66,7 @@ bool kad_candidates_add(struct kad_candidates *candidates,
                         const struct kad_allocator *allocator,
                         const struct kad_id *target,
                         const struct kad_candidate *made) {
-  const size_t place = place_of(candidates, target, &made->contact.id);
+  const size_t place = find_place(candidates, target, &made->contact.id);
   if (is_known(candidates, &made->contact) ||
       !make_room(candidates, allocator, place)) {
     return false;
@@ -80,7 +81,7 @@ bool kad_candidates_add(struct kad_candidates *candidates,
 struct kad_candidate *kad_candidates_find(
     const struct kad_candidates *candidates, const struct kad_id *target,
     const struct kad_contact *contact) {
-  const size_t place = place_of(candidates, target, &contact->id);
+  const size_t place = find_place(candidates, target, &contact->id);
   if (place == candidates->count) {
     return NULL;
   }
@@ -92,5 +93,5 @@ struct kad_candidate *kad_candidates_find(
 }
 
 bool kad_candidate_misleads(const struct kad_candidate *candidate) {
-  return candidate->spoke == 0 && candidate->silent >= MISLEADING;
+  return candidate->named_live == 0 && candidate->named_dead >= MISLEADING;
 }

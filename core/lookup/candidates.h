@@ -1,22 +1,24 @@
-/* The contacts that one path of a lookup has heard of, closest to the target
- * first.
+/* The shortlist of one path of a lookup: the contacts that it knows, closest to
+ * the target first.
  *
  *     struct kad_candidates known = {0};
  *     struct kad_candidate made = {.contact = *contact, .hop = 1};
  *     if (kad_candidates_add(&known, &allocator, &target, &made)) {
- *       …                                    it is the closest by now
+ *       …                                    it is the closest now
  *     }
  *     kad_candidates_deinit(&known, &allocator);
- */
+ *
+ * Tested by tests/unit/lookup/lookup_test.c, tests/sim/lookup_rules_test.c. */
 #ifndef KAD_LOOKUP_CANDIDATES_H
 #define KAD_LOOKUP_CANDIDATES_H
 
 #include "kadenza_codec.h"
 
 enum {
-  KAD_CANDIDATES_MAX = 256 /* remembered at a time; the farthest go first */
+  KAD_CANDIDATES_MAX = 256 /* the farthest are removed first */
 };
 
+/* See lookup.h. */
 enum kad_candidate_state {
   KAD_CANDIDATE_HEARD,
   KAD_CANDIDATE_ASKED,
@@ -27,14 +29,15 @@ enum kad_candidate_state {
 
 struct kad_candidate {
   struct kad_contact contact;
-  struct kad_contact heard_from; /* family 0: our table */
+  struct kad_contact heard_from; /* named it first; family 0: our table */
   enum kad_candidate_state state;
-  bool bypassed; /* asked find_node after a custom query */
-  uint32_t hop;
-  uint32_t cost;  /* of asking it, by distance and round-trip time */
-  uint32_t step;  /* its place in the list of steps, once asked */
-  uint32_t spoke; /* contacts that it was the first to name and that answered */
-  uint32_t silent; /* such that are slow, or have failed */
+  bool bypassed;       /* asked find_node after a custom query */
+  uint32_t hop;        /* 1: it was in the table */
+  uint32_t cost;       /* of a query to it, by distance and round-trip time */
+  uint32_t step;       /* its place in the list of steps, once asked */
+  uint32_t named_live; /* contacts that it named first and that answered */
+  uint32_t named_dead; /* contacts that it named first and that are slow or have
+                          failed */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
 };
@@ -45,27 +48,27 @@ struct kad_candidates {
   size_t cap;
 };
 
-/* Frees what was added. */
+/* Frees the array. */
 void kad_candidates_deinit(struct kad_candidates *candidates,
                            const struct kad_allocator *allocator);
 
-/* Adds a copy of `made`, unless its id or its address is known, or there is no
- * room: when there are KAD_CANDIDATES_MAX, the farthest goes if it is farther
- * and has not been asked. Moves the others. Returns true if it is closer to
- * `target` than every one before. */
+/* Adds a copy of `made`, unless its id or address is known, there is no memory,
+ * or there are KAD_CANDIDATES_MAX. In the latter case `made` replaces the
+ * farthest candidate if that is farther and has not been asked. Moves the other
+ * candidates. Returns true if `made` is now the closest to `target`. */
 bool kad_candidates_add(struct kad_candidates *candidates,
                         const struct kad_allocator *allocator,
                         const struct kad_id *target,
                         const struct kad_candidate *made);
 
-/* Finds a candidate by id and address; NULL if there is none. Valid until the
- * next one is added. */
+/* Finds a candidate by id and address. NULL if there is none. Valid until the
+ * next candidate is added. */
 struct kad_candidate *kad_candidates_find(
     const struct kad_candidates *candidates, const struct kad_id *target,
     const struct kad_contact *contact);
 
-/* Returns true if several of those that `candidate` named were asked, and not
- * one has answered in time: it may have made them up. */
+/* Returns true if `candidate` named three or more contacts that did not answer
+ * in time, and none that did: it may have made them up. */
 bool kad_candidate_misleads(const struct kad_candidate *candidate);
 
 #endif

@@ -11,11 +11,10 @@
 
 enum {
   GROWTH = 32,      /* steps by which their array grows */
-  HEARD_FACTOR = 2, /* contacts taken from one reply, in k */
-  LOG_BITS = 4,     /* of the distance, beside the first, that tell */
+  HEARD_FACTOR = 2, /* contacts used of one reply, in k */
+  LOG_BITS = 4,     /* of the distance after its first 1, which count */
   LOG_UNIT = 1 << LOG_BITS,
-  BITS_A_HOP = 6, /* that an answer brings a lookup closer, about */
-  GROUP_MAX = 64  /* the greatest k, and own contacts to begin with */
+  BITS_A_HOP = 6 /* by which a reply brings a lookup closer, about */
 };
 
 static void advance(struct kad_node *node, struct kad_lookup *lookup);
@@ -37,12 +36,12 @@ static uint32_t log_distance(const struct kad_lookup *lookup,
   return bits;
 }
 
-/* Returns what asking `contact` costs: the round-trip time that is expected of
- * it, and that of the hops which remain from there. All the same where β is 1:
- * the closest are first then. */
-static uint32_t cost_of(const struct kad_node *node,
-                        const struct kad_lookup *lookup,
-                        const struct kad_contact *contact) {
+/* Returns the cost of a query to `contact`: its expected round-trip time, and
+ * that of the hops which remain from there. Returns 0 if β is 1: the closest
+ * candidates are asked first then. */
+static uint32_t estimate_cost(const struct kad_node *node,
+                              const struct kad_lookup *lookup,
+                              const struct kad_contact *contact) {
   if (lookup->config.beta <= 1) {
     return 0;
   }
@@ -55,19 +54,20 @@ static uint32_t cost_of(const struct kad_node *node,
          log_distance(lookup, &contact->id) * usual_ms / BITS_A_HOP;
 }
 
-/* Adds a candidate that `source` (NULL: our table) told us of to a path.
- * Returns true if it is closer than every one before. */
-static bool add(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
-                const struct kad_contact *contact,
-                const struct kad_candidate *source) {
+/* Adds a candidate that `source` (NULL: our table) named to a path. Returns
+ * true if it is the closest now. */
+static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
+                          uint32_t path, const struct kad_contact *contact,
+                          const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_id_equal(&contact->id, &node->config.id) ||
       !kad_rpc_is_named(contact) ||
       kad_address_is_martian(&contact->address, node->config.allow_local)) {
     return false;
   }
-  struct kad_candidate made = {
-      .contact = *contact, .hop = 1, .cost = cost_of(node, lookup, contact)};
+  struct kad_candidate made = {.contact = *contact,
+                               .hop = 1,
+                               .cost = estimate_cost(node, lookup, contact)};
   if (source != NULL) {
     made.heard_from = source->contact;
     made.hop = source->hop + 1;
@@ -77,10 +77,10 @@ static bool add(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
                             &made);
 }
 
-/* Returns the candidate that `query` asked, on the path of its tag. Who has
- * been asked is not dropped. */
-static struct kad_candidate *asked(const struct kad_lookup *lookup,
-                                   const struct kad_query *query) {
+/* Returns the candidate that `query` asked, on the path of its tag. Candidates
+ * that were asked are never removed. */
+static struct kad_candidate *asked_candidate(const struct kad_lookup *lookup,
+                                             const struct kad_query *query) {
   struct kad_candidate *candidate =
       kad_candidates_find(&lookup->paths.path[query->tag].candidates,
                           &lookup->config.target, &query->to);
@@ -96,16 +96,17 @@ static void keep_token(struct kad_candidate *candidate,
   }
 }
 
-/* Adds the contacts of a reply to the path that it came on. */
-static void hear(struct kad_node *node, struct kad_lookup *lookup,
-                 uint32_t path, const struct kad_candidate *source,
-                 const struct kad_message *reply) {
+/* Adds the contacts of a reply to the path of its query. */
+static void add_contacts(struct kad_node *node, struct kad_lookup *lookup,
+                         uint32_t path, const struct kad_candidate *source,
+                         const struct kad_message *reply) {
   struct kad_path *on = &lookup->paths.path[path];
   size_t most = (size_t)HEARD_FACTOR * lookup->config.k;
   bool closer = false;
   for (size_t i = 0; i < reply->contact_count && most > 0; i++) {
     if (reply->contacts[i].address.family == lookup->config.family) {
-      closer = add(node, lookup, path, &reply->contacts[i], source) || closer;
+      closer = add_candidate(node, lookup, path, &reply->contacts[i], source) ||
+               closer;
       most--;
     }
   }
@@ -113,8 +114,8 @@ static void hear(struct kad_node *node, struct kad_lookup *lookup,
   on->fruitless = closer ? 0 : on->fruitless + 1;
 }
 
-/* Returns true if a custom query has left us without the contacts that the
- * candidate knows: they are asked for by themselves. */
+/* Returns true if the answer to a custom query had no contacts, so that
+ * find_node has to ask for them. */
 static bool needs_bypass(const struct kad_lookup *lookup,
                          const struct kad_candidate *candidate,
                          const struct kad_message *answer) {
@@ -126,9 +127,9 @@ static bool needs_bypass(const struct kad_lookup *lookup,
 }
 
 /* Asks a candidate that has answered a custom query for its contacts. Without
- * memory for it, they are done without. */
-static void bypass(struct kad_node *node, struct kad_lookup *lookup,
-                   uint32_t path, struct kad_candidate *candidate) {
+ * memory for the query the lookup goes on without them. */
+static void send_bypass(struct kad_node *node, struct kad_lookup *lookup,
+                        uint32_t path, struct kad_candidate *candidate) {
   candidate->bypassed = true;
   if (!lookup->finished &&
       send_query(node, lookup, path, candidate, KAD_METHOD_FIND_NODE) == 0) {
@@ -147,7 +148,7 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
   keep_token(candidate, reply);
   struct kad_candidate source = *candidate;
   if (!bypassing) {
-    hear(node, lookup, query->tag, &source, reply);
+    add_contacts(node, lookup, query->tag, &source, reply);
   }
   if (!first) {
     return;
@@ -163,7 +164,7 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
     }
   }
   if (bypassing) {
-    bypass(node, lookup, query->tag, asked(lookup, query));
+    send_bypass(node, lookup, query->tag, asked_candidate(lookup, query));
   }
 }
 
@@ -175,19 +176,19 @@ static void take_error(struct kad_node *node, struct kad_lookup *lookup,
   lookup->steps[candidate->step].answered = true;
   if (needs_bypass(lookup, candidate, error)) {
     lookup->config.refused(node, lookup, error);
-    bypass(node, lookup, query->tag, candidate);
+    send_bypass(node, lookup, query->tag, candidate);
   }
 }
 
-/* Takes what became of a query. An error is an answer without contacts: the
- * contact lives, but does not know this method. So does one that has answered a
- * custom query, whatever becomes of the call for its contacts. */
-static void take_event(struct kad_node *node, struct kad_query *query,
-                       enum kad_query_event event,
-                       const struct kad_message *message) {
+/* Handles an event of a query. An error is an answer without contacts: the
+ * contact is alive, but does not support the method. A timeout of find_node
+ * after a custom query changes nothing: the contact has answered that. */
+static void on_query_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message) {
   struct kad_lookup *lookup =
       kad_container_of(query->owner, struct kad_lookup, queries);
-  struct kad_candidate *candidate = asked(lookup, query);
+  struct kad_candidate *candidate = asked_candidate(lookup, query);
   lookup->unanswered -= event != KAD_QUERY_SOFT;
   if (lookup->finished) {
     return;
@@ -211,8 +212,8 @@ static void take_event(struct kad_node *node, struct kad_query *query,
   advance(node, lookup);
 }
 
-/* Sends the lookup's query, or a find_node in its stead. Returns 0, or what
- * kad_rpc_send does. */
+/* Sends the query of the lookup, or find_node. Returns 0, or an error of
+ * kad_rpc_send. */
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
                       uint32_t path, struct kad_candidate *candidate,
                       enum kad_method_id method) {
@@ -229,7 +230,7 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.skip = config->skip;
   message.want4 = config->family == 4;
   message.want6 = config->family == 6;
-  int error = kad_rpc_send(node, &candidate->contact, &message, take_event,
+  int error = kad_rpc_send(node, &candidate->contact, &message, on_query_event,
                            &lookup->queries, &query);
   if (error != 0) {
     lookup->error = error;
@@ -241,20 +242,19 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   return 0;
 }
 
-/* Returns how many contacts a path may ask: with several paths, none leaves the
- * others without. */
-static uint32_t most_steps(const struct kad_lookup *lookup) {
+/* Returns how many contacts a path may ask, so that each path has a share. */
+static uint32_t max_steps(const struct kad_lookup *lookup) {
   const uint32_t share = KAD_STEPS_MAX / lookup->paths.count;
   const uint32_t least = 2 * lookup->config.k;
   return share > least ? share : least;
 }
 
-/* Notes the query to `candidate` among the steps. Returns false when out of
- * memory, or when the path is as long as it may be. */
-static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
-                      uint32_t path, struct kad_candidate *candidate) {
+/* Adds the query to `candidate` to the steps. Returns false when out of memory,
+ * or when the path has sent all its queries. */
+static bool add_step(struct kad_node *node, struct kad_lookup *lookup,
+                     uint32_t path, struct kad_candidate *candidate) {
   struct kad_path *on = &lookup->paths.path[path];
-  if (on->asked >= most_steps(lookup)) {
+  if (on->asked >= max_steps(lookup)) {
     return false;
   }
   if (lookup->step_count == lookup->step_cap &&
@@ -273,19 +273,18 @@ static bool note_step(struct kad_node *node, struct kad_lookup *lookup,
   return true;
 }
 
-static void ask(struct kad_node *node, struct kad_lookup *lookup, uint32_t path,
-                struct kad_candidate *candidate) {
+static void ask_candidate(struct kad_node *node, struct kad_lookup *lookup,
+                          uint32_t path, struct kad_candidate *candidate) {
   bool sent =
-      note_step(node, lookup, path, candidate) &&
+      add_step(node, lookup, path, candidate) &&
       send_query(node, lookup, path, candidate, lookup->config.method) == 0;
   kad_paths_set(&lookup->paths, path, candidate,
                 sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
 }
 
-/* Asks the next candidates of a path. Returns true if it has come to its end.
- */
-static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
-                        uint32_t path) {
+/* Asks the next candidates of a path. Returns true if the path has ended. */
+static bool advance_path(struct kad_node *node, struct kad_lookup *lookup,
+                         uint32_t path) {
   struct kad_path *on = &lookup->paths.path[path];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
@@ -293,18 +292,19 @@ static bool ask_closest(struct kad_node *node, struct kad_lookup *lookup,
   struct kad_path_view view = kad_paths_view(&lookup->paths, path, k);
   while (view.next != NULL && (on->in_flight < parallel || on->burst > 0)) {
     on->burst -= on->burst > 0;
-    ask(node, lookup, path, view.next);
+    ask_candidate(node, lookup, path, view.next);
     view = kad_paths_view(&lookup->paths, path, k);
   }
   on->burst = 0;
   return view.reached;
 }
 
-/* Lets the estimate of the overlay's size know what a lookup has found. */
-static void note_density(struct kad_node *node,
-                         const struct kad_lookup *lookup) {
+/* Adds the distances that the lookup found to the estimate of the network size.
+ */
+static void add_to_network_size(struct kad_node *node,
+                                const struct kad_lookup *lookup) {
   const struct kad_lookup_config *config = &lookup->config;
-  const struct kad_candidate *closest[GROUP_MAX];
+  const struct kad_candidate *closest[KAD_K_MAX];
   size_t count = kad_lookup_closest(lookup, closest, config->k);
   if (!lookup->whole || count == 0) {
     return;
@@ -320,10 +320,10 @@ static void note_density(struct kad_node *node,
                        &finding, kad_node_now(node));
 }
 
-static void tell_done(struct kad_node *node, struct kad_timer *timer) {
+static void call_done(struct kad_node *node, struct kad_timer *timer) {
   struct kad_lookup *lookup =
       kad_container_of(timer, struct kad_lookup, ending);
-  note_density(node, lookup);
+  add_to_network_size(node, lookup);
   lookup->config.done(node, lookup);
 }
 
@@ -333,14 +333,14 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
   }
   lookup->finished = true;
   kad_timer_cancel(node, &lookup->deadline);
-  kad_timer_set(node, &lookup->ending, kad_node_now(node), tell_done);
+  kad_timer_set(node, &lookup->ending, kad_node_now(node), call_done);
 }
 
-/* What a path comes to know of its candidates may let any other go on. */
+/* Advances all paths: an answer on one path may let another one end. */
 static void advance(struct kad_node *node, struct kad_lookup *lookup) {
   bool reached = true;
   for (uint32_t i = 0; i < lookup->paths.count && !lookup->finished; i++) {
-    reached = ask_closest(node, lookup, i) && reached;
+    reached = advance_path(node, lookup, i) && reached;
   }
   if (reached && !lookup->finished) {
     lookup->whole = true;
@@ -355,26 +355,27 @@ static void time_out(struct kad_node *node, struct kad_timer *timer) {
   kad_lookup_finish(node, lookup);
 }
 
-/* Deals our own contacts closest to the target among the paths, in turn. With
- * several paths each has as many as it may ask at once, so that it does not
- * depend on a single one. */
-static void deal(struct kad_node *node, struct kad_lookup *lookup,
-                 const struct kad_table *table) {
+/* Distributes our own contacts closest to the target over the paths, in turn.
+ * With several paths each gets at least as many as it may ask at once, so that
+ * it does not depend on a single contact. */
+static void add_own_contacts(struct kad_node *node, struct kad_lookup *lookup,
+                             const struct kad_table *table) {
   const struct kad_lookup_config *config = &lookup->config;
-  struct kad_contact closest[GROUP_MAX];
+  struct kad_contact closest[KAD_K_MAX];
   const uint32_t paths = lookup->paths.count;
-  size_t most = paths > 1 ? (size_t)paths * config->alpha : 0;
-  most = most > config->k ? most : config->k;
-  most = most < GROUP_MAX ? most : GROUP_MAX;
+  size_t max = paths > 1 ? (size_t)paths * config->alpha : 0;
+  max = max > config->k ? max : config->k;
+  max = max < KAD_K_MAX ? max : KAD_K_MAX;
   const size_t count =
       config->only_seed ? 0
                         : kad_table_closest(table, &config->target,
-                                            lookup->started_at, closest, most);
+                                            lookup->started_at, closest, max);
   for (size_t i = 0; i < count; i++) {
-    (void)add(node, lookup, (uint32_t)i % paths, &closest[i], NULL);
+    (void)add_candidate(node, lookup, (uint32_t)i % paths, &closest[i], NULL);
   }
   if (config->seed != NULL) {
-    (void)add(node, lookup, (uint32_t)count % paths, config->seed, NULL);
+    (void)add_candidate(node, lookup, (uint32_t)count % paths, config->seed,
+                        NULL);
   }
 }
 
@@ -394,7 +395,7 @@ int kad_lookup_start(struct kad_node *node,
   kad_paths_init(&made->paths, &config->target,
                  config->paths > 0 ? config->paths : 1,
                  node->config.allow_local);
-  deal(node, made, table);
+  add_own_contacts(node, made, table);
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);
   kad_timer_set(node, &made->deadline,
@@ -408,7 +409,7 @@ int kad_lookup_start(struct kad_node *node,
 void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
                      const struct kad_contact *contact) {
   if (!lookup->finished) {
-    (void)add(node, lookup, 0, contact, NULL);
+    (void)add_candidate(node, lookup, 0, contact, NULL);
     advance(node, lookup);
   }
 }

@@ -2,7 +2,7 @@
 
 #include "base/time.h"
 
-/* 2^64: the distances that there are, to their first 64 bits. */
+/* 2^64: the number of distances, cut to 64 bits. */
 static const double all_distances = 18446744073709551616.0;
 
 static uint64_t distance_of(const struct kad_id *a, const struct kad_id *b) {
@@ -18,9 +18,9 @@ double kad_network_size_share(const struct kad_id *target,
   return ((double)distance_of(target, id) + 1) / all_distances;
 }
 
-/* Returns the share of all ids that a node has to itself. The distance of the
- * k-th has a gamma distribution, whose median is k - 1/3 such shares. */
-static double share_of(const struct kad_network_size_finding *finding) {
+/* Returns the part of all ids that belongs to one node. The distance of the
+ * k-th node has a gamma distribution with a median of k - 1/3 such parts. */
+static double estimate_share(const struct kad_network_size_finding *finding) {
   if (finding->count < finding->k) {
     return 1.0 / (double)finding->count;
   }
@@ -28,17 +28,16 @@ static double share_of(const struct kad_network_size_finding *finding) {
          ((double)finding->count - 1.0 / 3);
 }
 
-/* Returns true if both samples are of one place: one's nodes are the other's.
- */
+/* Returns true if the nodes of one sample are also those of the other. */
 static bool is_same_place(const struct kad_network_size_sample *a,
                           const struct kad_network_size_sample *b) {
   const uint32_t apart = a->target ^ b->target;
   return apart <= a->reach || apart <= b->reach;
 }
 
-/* Returns where `sample` goes: in the place of one of the same place, else in
- * turn. */
-static struct kad_network_size_sample *place_for(
+/* Returns the slot for `sample`: that of a sample of the same place, otherwise
+ * the next in turn. */
+static struct kad_network_size_sample *find_slot(
     struct kad_network_size *estimate,
     const struct kad_network_size_sample *sample) {
   for (size_t i = 0; i < KAD_NETWORK_SIZE_SAMPLES; i++) {
@@ -63,22 +62,22 @@ void kad_network_size_add(struct kad_network_size *estimate,
       .target = (uint32_t)(distance_of(finding->target, &zero) >> 32),
       .reach =
           (uint32_t)(distance_of(finding->target, finding->farthest) >> 32),
-      .share = (float)share_of(finding),
+      .share = (float)estimate_share(finding),
       .at_s = (uint32_t)(now / KAD_MS_PER_S),
   };
-  *(finding->own ? &estimate->own : place_for(estimate, &sample)) = sample;
+  *(finding->own ? &estimate->own : find_slot(estimate, &sample)) = sample;
 }
 
-/* Returns the `i`th sample, our own the last. */
+/* Returns sample `i`; that of our own id is the last. */
 static const struct kad_network_size_sample *sample_at(
     const struct kad_network_size *estimate, size_t i) {
   return i < KAD_NETWORK_SIZE_SAMPLES ? &estimate->samples[i] : &estimate->own;
 }
 
-/* Copies the shares of the samples that are not older than `span_s` to
- * `sorted`, in order, and returns their number. */
-static size_t gather(const struct kad_network_size *estimate, uint32_t now_s,
-                     uint32_t span_s, double *sorted) {
+/* Writes the shares of the samples that are at most `span_s` old to `sorted`,
+ * in ascending order, and returns their number. */
+static size_t sort_shares(const struct kad_network_size *estimate,
+                          uint32_t now_s, uint32_t span_s, double *sorted) {
   size_t count = 0;
   for (size_t i = 0; i <= KAD_NETWORK_SIZE_SAMPLES; i++) {
     const struct kad_network_size_sample *sample = sample_at(estimate, i);
@@ -98,9 +97,9 @@ double kad_network_size_estimate(const struct kad_network_size *estimate,
                                  kad_time_ms now) {
   double sorted[KAD_NETWORK_SIZE_SAMPLES + 1];
   const uint32_t now_s = (uint32_t)(now / KAD_MS_PER_S);
-  size_t count = gather(estimate, now_s, KAD_NETWORK_SIZE_FRESH_S, sorted);
+  size_t count = sort_shares(estimate, now_s, KAD_NETWORK_SIZE_FRESH_S, sorted);
   if (count < KAD_NETWORK_SIZE_ENOUGH) {
-    count = gather(estimate, now_s, UINT32_MAX, sorted);
+    count = sort_shares(estimate, now_s, UINT32_MAX, sorted);
   }
   if (count == 0) {
     return 0;

@@ -1,11 +1,13 @@
-/* How many nodes an overlay has, estimated from lookups: among ids that are
- * spread evenly, the k-th closest to any target is at a distance that tells how
- * densely they lie.
+/* The network size: the number of nodes of an overlay, estimated from lookups.
+ * Where ids are distributed evenly, the distance of the k-th closest node to
+ * any target shows how densely they lie.
  *
- * Each lookup that came to its end is a sample; the median of the last ones
- * from different places counts, so that one place where ids lie more densely
- * than elsewhere changes little. That of our own id has a place that others do
- * not push it out of. 16 samples with k = 8 err by about an eighth. */
+ * Each lookup that found the k closest nodes is a sample. The estimate is the
+ * median of the latest samples from different places, so that one place where
+ * ids are denser changes little. The sample of our own id is kept apart; others
+ * do not replace it. With 16 samples and k = 8 the error is about an eighth.
+ *
+ * Tested by tests/sim/value_estimate_test.c. */
 #ifndef KAD_LOOKUP_NETWORK_SIZE_H
 #define KAD_LOOKUP_NETWORK_SIZE_H
 
@@ -13,16 +15,16 @@
 
 enum {
   KAD_NETWORK_SIZE_SAMPLES = 16,
-  KAD_NETWORK_SIZE_K_MIN = 4, /* a lookup of fewer contacts tells too little */
-  KAD_NETWORK_SIZE_FRESH_S = 7200, /* a sample is new for so long */
-  KAD_NETWORK_SIZE_ENOUGH = 5      /* new ones, to do without old ones */
+  KAD_NETWORK_SIZE_K_MIN = 4,      /* smallest k of a sample */
+  KAD_NETWORK_SIZE_FRESH_S = 7200, /* for so long a sample is fresh */
+  KAD_NETWORK_SIZE_ENOUGH = 5      /* fresh samples that make others unused */
 };
 
-/* Every node has some: of ids, the first 32 bits have to do. */
+/* Every node keeps some samples, so they are small: ids are cut to 32 bits. */
 struct kad_network_size_sample {
   uint32_t target;
-  uint32_t reach; /* the distance of the farthest of the k closest */
-  float share;    /* of all ids, that one node has to itself; 0: no sample */
+  uint32_t reach; /* distance of the k-th closest node */
+  float share;    /* part of all ids that belongs to one node; 0: no sample */
   uint32_t at_s;
 };
 
@@ -30,11 +32,11 @@ struct kad_network_size_sample {
 struct kad_network_size {
   struct kad_network_size_sample own; /* of our own id */
   struct kad_network_size_sample samples[KAD_NETWORK_SIZE_SAMPLES];
-  uint8_t next; /* the one to be replaced next */
+  uint8_t next; /* the sample to replace next */
 };
 
-/* What a lookup of `target` has found: `count` nodes, the farthest of them
- * `farthest`, all that there are when they are fewer than `k`. */
+/* The result of a lookup of `target`: the `count` closest nodes, with
+ * `farthest` the last of them. Fewer than `k` are the whole overlay. */
 struct kad_network_size_finding {
   const struct kad_id *target;
   const struct kad_id *farthest;
@@ -43,17 +45,17 @@ struct kad_network_size_finding {
   bool own; /* the target is our own id */
 };
 
-/* Adds what a lookup has found. A sample of the same place is replaced. */
+/* Adds the result of a lookup. It replaces a sample of the same place. */
 void kad_network_size_add(struct kad_network_size *estimate,
                           const struct kad_network_size_finding *finding,
                           kad_time_ms now);
 
-/* Returns the estimated number of nodes, ours included; 0 when nothing is known
- * yet. */
+/* Returns the estimated number of nodes, ours included; 0 without samples. */
 double kad_network_size_estimate(const struct kad_network_size *estimate,
                                  kad_time_ms now);
 
-/* Returns how large a share of all ids is as close to `target` as `id` is. */
+/* Returns the part of all ids that is at most as far from `target` as `id` is.
+ */
 double kad_network_size_share(const struct kad_id *target,
                               const struct kad_id *id);
 

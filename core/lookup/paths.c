@@ -18,9 +18,9 @@ void kad_paths_deinit(struct kad_paths *paths,
   }
 }
 
-/* Returns the state of a candidate of path `number`: if it was asked on another
- * path, what became of it there. */
-static enum kad_candidate_state state_of(
+/* Returns the state of a candidate of path `number`; if another path asked it,
+ * its state there. */
+static enum kad_candidate_state find_state(
     const struct kad_paths *paths, uint32_t number,
     const struct kad_candidate *candidate) {
   if (candidate->state != KAD_CANDIDATE_HEARD) {
@@ -38,10 +38,10 @@ static enum kad_candidate_state state_of(
   return KAD_CANDIDATE_HEARD;
 }
 
-/* Returns whoever named a candidate, NULL for our own contacts. */
-static struct kad_candidate *source_of(const struct kad_paths *paths,
-                                       uint32_t number,
-                                       const struct kad_candidate *candidate) {
+/* Returns the candidate that named another one, NULL for our own contacts. */
+static struct kad_candidate *find_source(
+    const struct kad_paths *paths, uint32_t number,
+    const struct kad_candidate *candidate) {
   return candidate->heard_from.address.family == 0
              ? NULL
              : kad_candidates_find(&paths->path[number].candidates,
@@ -50,27 +50,27 @@ static struct kad_candidate *source_of(const struct kad_paths *paths,
 
 static bool is_doubtful(const struct kad_paths *paths, uint32_t number,
                         const struct kad_candidate *candidate) {
-  const struct kad_candidate *source = source_of(paths, number, candidate);
+  const struct kad_candidate *source = find_source(paths, number, candidate);
   return source != NULL && kad_candidate_misleads(source);
 }
 
-/* What there is among the candidates of a path. */
+/* Counts of the candidates of a path. */
 struct tally {
   struct kad_candidate *next;
   uint32_t answered;
-  uint32_t waiting; /* that have to answer before it ends */
+  uint32_t waiting; /* have to answer before the path ends */
   uint32_t slow;
-  uint32_t doubted; /* passed over */
+  uint32_t doubtful; /* named by misleading candidates; not counted otherwise */
   struct kad_subnets *subnets;
 };
 
 static void count_candidate(const struct kad_paths *paths, uint32_t number,
-                            struct kad_candidate *candidate, bool credulous,
+                            struct kad_candidate *candidate, bool with_doubtful,
                             struct tally *tally) {
-  const enum kad_candidate_state state = state_of(paths, number, candidate);
-  if (state == KAD_CANDIDATE_HEARD && !credulous &&
+  const enum kad_candidate_state state = find_state(paths, number, candidate);
+  if (state == KAD_CANDIDATE_HEARD && !with_doubtful &&
       is_doubtful(paths, number, candidate)) {
-    tally->doubted++;
+    tally->doubtful++;
     return;
   }
   if (state != KAD_CANDIDATE_SLOW && state != KAD_CANDIDATE_FAILED &&
@@ -99,14 +99,15 @@ static void count_candidate(const struct kad_paths *paths, uint32_t number,
 }
 
 static struct tally count_closest(const struct kad_paths *paths,
-                                  uint32_t number, uint32_t k, bool credulous) {
+                                  uint32_t number, uint32_t k,
+                                  bool with_doubtful) {
   const struct kad_candidates *known = &paths->path[number].candidates;
   struct kad_subnets subnets;
   struct tally tally = {.subnets = &subnets};
   kad_subnets_init(&subnets, paths->allow_local);
   for (size_t i = 0; i < known->count && tally.answered + tally.waiting < k;
        i++) {
-    count_candidate(paths, number, &known->items[i], credulous, &tally);
+    count_candidate(paths, number, &known->items[i], with_doubtful, &tally);
   }
   return tally;
 }
@@ -115,7 +116,7 @@ struct kad_path_view kad_paths_view(const struct kad_paths *paths,
                                     uint32_t number, uint32_t k) {
   struct tally tally = count_closest(paths, number, k, false);
   if (tally.waiting == 0 && tally.slow == 0 && tally.answered < k &&
-      tally.doubted > 0) {
+      tally.doubtful > 0) {
     tally = count_closest(paths, number, k, true);
   }
   return (struct kad_path_view){
@@ -128,7 +129,7 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
                    struct kad_candidate *candidate,
                    enum kad_candidate_state state) {
   struct kad_path *path = &paths->path[number];
-  struct kad_candidate *source = source_of(paths, number, candidate);
+  struct kad_candidate *source = find_source(paths, number, candidate);
   const enum kad_candidate_state before = candidate->state;
   path->in_flight -= before == KAD_CANDIDATE_ASKED;
   path->in_flight += state == KAD_CANDIDATE_ASKED;
@@ -136,29 +137,31 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
   if (source == NULL) {
     return;
   }
-  source->silent -= before == KAD_CANDIDATE_SLOW;
-  source->silent +=
+  source->named_dead -= before == KAD_CANDIDATE_SLOW;
+  source->named_dead +=
       state == KAD_CANDIDATE_SLOW || state == KAD_CANDIDATE_FAILED;
-  source->spoke += state == KAD_CANDIDATE_ANSWERED;
+  source->named_live += state == KAD_CANDIDATE_ANSWERED;
 }
 
-/* Returns true for those that answered, and with `heard` for those that nobody
- * has asked. */
+/* Returns true if the candidate answered or, with `unasked`, no path has asked
+ * it. */
 static bool is_wanted(const struct kad_paths *paths, uint32_t number,
-                      const struct kad_candidate *candidate, bool heard) {
+                      const struct kad_candidate *candidate, bool unasked) {
   return candidate->state == KAD_CANDIDATE_ANSWERED || candidate->bypassed ||
-         (heard && state_of(paths, number, candidate) == KAD_CANDIDATE_HEARD);
+         (unasked &&
+          find_state(paths, number, candidate) == KAD_CANDIDATE_HEARD);
 }
 
-/* Returns the path whose candidate at its place in `at` is the closest of all
- * that are wanted, moving each place to the next such one; `count` for none. */
-static uint32_t closest_path(const struct kad_paths *paths,
-                             size_t at[KAD_PATHS_MAX], bool heard) {
+/* Moves each path's place in `at` to its next wanted candidate. Returns the
+ * path whose candidate is the closest of these, or the number of paths if there
+ * is none. */
+static uint32_t find_closest_path(const struct kad_paths *paths,
+                                  size_t at[KAD_PATHS_MAX], bool unasked) {
   uint32_t best = paths->count;
   for (uint32_t i = 0; i < paths->count; i++) {
     const struct kad_candidates *known = &paths->path[i].candidates;
     while (at[i] < known->count &&
-           !is_wanted(paths, i, &known->items[at[i]], heard)) {
+           !is_wanted(paths, i, &known->items[at[i]], unasked)) {
       at[i]++;
     }
     if (at[i] < known->count &&
@@ -172,14 +175,14 @@ static uint32_t closest_path(const struct kad_paths *paths,
   return best;
 }
 
-static size_t join(const struct kad_paths *paths, bool heard,
-                   const struct kad_candidate **out, size_t cap) {
+static size_t merge_paths(const struct kad_paths *paths, bool unasked,
+                          const struct kad_candidate **out, size_t cap) {
   size_t at[KAD_PATHS_MAX] = {0};
   size_t count = 0;
   struct kad_subnets subnets;
   kad_subnets_init(&subnets, paths->allow_local);
   while (count < cap) {
-    const uint32_t best = closest_path(paths, at, heard);
+    const uint32_t best = find_closest_path(paths, at, unasked);
     if (best == paths->count) {
       break;
     }
@@ -196,10 +199,10 @@ static size_t join(const struct kad_paths *paths, bool heard,
 
 size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap) {
-  return join(paths, false, out, cap);
+  return merge_paths(paths, false, out, cap);
 }
 
 size_t kad_paths_living(const struct kad_paths *paths,
                         const struct kad_candidate **out, size_t cap) {
-  return join(paths, true, out, cap);
+  return merge_paths(paths, true, out, cap);
 }

@@ -1,30 +1,32 @@
-/* The disjoint paths of a lookup. Each is a search of its own: it knows only
- * its share of our own contacts and what it was told by those that it asked. A
- * contact is asked on one path only, the first that gets to it; the others that
- * have heard of it wait for its answer, but learn nothing of it. So whoever
- * lies leads one path astray. A lookup on one path is Kademlia's.
+/* The disjoint paths of a lookup. Each path is a search of its own. It knows
+ * its share of our own contacts, and the contacts that it learnt from the
+ * replies to its own queries. Only the first path that comes to a contact asks
+ * it. The other paths that know the contact wait for its answer too, but do not
+ * learn the contacts that it names. So a contact that lies misleads one path
+ * only. A lookup on one path is Kademlia's.
  *
  *   our contacts ─┬─► path 0: candidates ─► asked ─┐
  *                 ├─► path 1: candidates ─► asked ─┼─► the k closest answers
  *                 └─► …                            ┘
  *
- * Of one subnet two live candidates count, the closest, on each path and of all
- * that have answered: a third is passed over as if it were dead.
+ * Only the two closest live candidates of a subnet count, on each path and
+ * among all that have answered. Others are ignored as if they were dead.
  *
- * Whoever named several contacts of which none is heard of in time is not
- * believed any more: what else it named is asked when nothing else is left.
+ * A candidate that named several dead contacts and no live one is misleading:
+ * the other contacts that it named are asked only when no others are left.
+ *
+ * Tested by tests/sim/lookup_paths_test.c, tests/unit/lookup/lookup_test.c.
  * Source: S/Kademlia §4.4. */
 #ifndef KAD_LOOKUP_PATHS_H
 #define KAD_LOOKUP_PATHS_H
 
 #include "lookup/candidates.h"
 
-/* A path. */
 struct kad_path {
   struct kad_candidates candidates;
-  uint32_t in_flight; /* asked, and not slow */
-  uint32_t burst;     /* queries that may go out whatever is in flight */
-  uint32_t fruitless; /* answers in a row that brought nothing closer */
+  uint32_t in_flight; /* queries that are not slow */
+  uint32_t burst;     /* queries that may be sent beyond α in flight */
+  uint32_t fruitless; /* replies in a row that named no closer contact */
   uint32_t asked;     /* candidates */
 };
 
@@ -32,40 +34,41 @@ struct kad_paths {
   struct kad_id target;
   bool allow_local; /* local addresses are exempt from subnet bounds */
   uint32_t count;
-  struct kad_path path[KAD_PATHS_MAX]; /* but the first `count` are unused */
+  struct kad_path path[KAD_PATHS_MAX]; /* only the first `count` are used */
 };
 
-/* What a path waits for, and whom to ask next. */
+/* The state of a path. */
 struct kad_path_view {
-  struct kad_candidate *next; /* of those that nobody has asked the one that
-                                 costs least, of equals the closest; or NULL */
+  struct kad_candidate *next; /* the candidate to ask: the one of least cost
+                                 that no path has asked, the closest among
+                                 equals; or NULL */
   bool reached;               /* the k closest live candidates have answered */
 };
 
-/* Begins with `count` paths (1 … KAD_PATHS_MAX) that know nobody. */
+/* Makes `count` paths (1 … KAD_PATHS_MAX) without candidates. */
 void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
                     uint32_t count, bool allow_local);
 void kad_paths_deinit(struct kad_paths *paths,
                       const struct kad_allocator *allocator);
 
-/* Looks at the k closest live candidates of path `number`. One that is slow
- * counts as dead while there are others: farther ones are asked in its stead,
- * and only for want of k answers is it awaited. */
+/* Evaluates the k closest live candidates of path `number`. Farther candidates
+ * replace a slow one. The path waits for it only if fewer than k others
+ * answer. */
 struct kad_path_view kad_paths_view(const struct kad_paths *paths,
                                     uint32_t number, uint32_t k);
 
-/* Changes the state of a candidate of path `number`, and what is thought of
- * whoever named it. */
+/* Changes the state of a candidate of path `number`, and the counts of the
+ * candidate that named it. */
 void kad_paths_set(struct kad_paths *paths, uint32_t number,
                    struct kad_candidate *candidate,
                    enum kad_candidate_state state);
 
-/* Copies up to `cap` candidates of all paths that answered, closest first, to
- * `out`, and returns their number. */
+/* Writes up to `cap` candidates that answered on any path to `out`, closest
+ * first, and returns their number. */
 size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap);
 
-/* The same, with those that have not been asked on any path. */
+/* The same, with the candidates that no path has asked. */
 size_t kad_paths_living(const struct kad_paths *paths,
                         const struct kad_candidate **out, size_t cap);
 
