@@ -6,23 +6,10 @@ local support = require("tests.spec.support.policy")
 
 local spec, assert_blames_caller = shared.spec, shared.assert_blames_caller
 local with, failures = support.with, support.failures
+local call, note, rpc = support.call, support.note, support.rpc
 
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
-
-local function note(fields)
-  return 'local kad = require("kadenza")\n'
-    .. "return { types = { note = { " .. fields .. " } } }"
-end
-
-local function rpc(code)
-  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
-    .. "function(request, ctx) " .. code .. " end } }"
-end
-
-local function call(world, name, args)
-  return world.other:call(world.node:addresses()[1], name or "run", args)
-end
 
 -- Opens a node with policies in files; returns the results of net:open.
 local function open_with(texts)

@@ -7,6 +7,7 @@ local policy = require("kadenza.policy")
 local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
+local note = support.note
 
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
@@ -21,11 +22,6 @@ local function with_memory(bytes, fn)
   if not fine then
     error(problem, 0)
   end
-end
-
-local function note(fields)
-  return 'local kad = require("kadenza")\n'
-    .. "return { types = { note = { " .. fields .. " } } }"
 end
 
 describe("the circuit breaker", function()

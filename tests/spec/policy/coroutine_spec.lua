@@ -4,15 +4,7 @@
 
 local policies = require("tests.spec.support.policy")
 
--- Returns a policy whose query `run` has this body.
-local function rpc(body)
-  return 'local kad = require("kadenza")\n'
-    .. "return { rpc = { run = function(request) " .. body .. " end } }"
-end
-
-local function call(world)
-  return world.other:call(world.node:addresses()[1], "run")
-end
+local call, rpc = policies.call, policies.rpc
 
 local function it_gives(what, body, expected)
   local text = rpc("local function give() " .. body .. " end "

@@ -7,6 +7,7 @@ local kad = require("kadenza")
 local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
+local note = support.note
 
 local KEY <const> = kad.key("somewhere")
 
@@ -22,12 +23,6 @@ end
 
 local function answers_pings(world)
   assert.truthy(world.other:ping(world.node:addresses()[1]))
-end
-
--- Returns a policy whose type `note` has these fields.
-local function note(fields)
-  return 'local kad = require("kadenza")\n'
-    .. "return { types = { note = { " .. fields .. " } } }"
 end
 
 -- The kinds of failures, as Lua code.

@@ -6,23 +6,10 @@ local kad = require("kadenza")
 local support = require("tests.spec.support.policy")
 
 local with, failures = support.with, support.failures
+local call, note, rpc = support.call, support.note, support.rpc
 
 local KEY <const> = kad.key("somewhere")
 local NOTE <const> = { type = "note" }
-
-local function note(fields)
-  return 'local kad = require("kadenza")\n'
-    .. "return { types = { note = { " .. fields .. " } } }"
-end
-
-local function rpc(code)
-  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
-    .. "function(request, ctx) " .. code .. " end } }"
-end
-
-local function call(world, name, args)
-  return world.other:call(world.node:addresses()[1], name or "run", args)
-end
 
 describe("a hook that waits", function()
   it("replies later", with(rpc('kad.sleep(1) return { text = "late" }'),

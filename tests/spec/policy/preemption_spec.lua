@@ -1,17 +1,13 @@
 -- Hooks that compute for long are preempted: they share the turns of the loop
--- with all other work and lose nothing.
+-- with all other work and lose nothing. A turn of virtual time runs 200,000
+-- instructions.
 --
 -- Tests bindings/policy, scripts/kadenza/scheduler.lua.
 
 local kad = require("kadenza")
 local policies = require("tests.spec.support.policy")
 
--- Returns a policy whose query `run` has this body. A turn of virtual time runs
--- 200,000 instructions.
-local function rpc(body)
-  return 'local kad = require("kadenza")\n'
-    .. "return { rpc = { run = function(request) " .. body .. " end } }"
-end
+local rpc = policies.rpc
 
 local function call(world, args)
   return world.other:call(world.node:addresses()[1], "run", args)

@@ -9,12 +9,8 @@ local spec = require("tests.spec.support").spec
 local support = require("tests.spec.support.policy")
 
 local call, counting, with = support.call, support.counting, support.with
+local rpc = support.rpc
 local HUNGRY <const> = support.HUNGRY
-
-local function rpc(code)
-  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
-    .. "function() " .. code .. " end } }"
-end
 
 describe("reloading policies", function()
   local memory = policy.MEMORY

@@ -7,12 +7,7 @@ local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
 local with = policies.with
-
--- Returns a policy that answers the query `run` with the body `code`.
-local function rpc(code)
-  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
-    .. "function(request, ctx) " .. code .. " end } }"
-end
+local rpc = policies.rpc
 
 local function ask(world, args)
   return world.other:call(world.node:addresses()[1], "run", args)

@@ -137,11 +137,28 @@ function M.counting(more, version)
     ]])
 end
 
---- Sends the policies' node a query without arguments.
+--- Returns a policy whose type `note` has these fields. They begin on line 2.
+---@param fields string
+---@return string text
+function M.note(fields)
+  return 'local kad = require("kadenza")\n'
+    .. "return { types = { note = { " .. fields .. " } } }"
+end
+
+--- Returns a policy whose query `run` has this body. It begins on line 2.
+---@param body string
+---@return string text
+function M.rpc(body)
+  return 'local kad = require("kadenza")\nreturn { rpc = { run = '
+    .. "function(request, ctx) " .. body .. " end } }"
+end
+
+--- Sends the policies' node a query.
 ---@param world table
 ---@param name? string  default "run"
-function M.call(world, name)
-  return world.other:call(world.node:addresses()[1], name or "run")
+---@param args? table
+function M.call(world, name, args)
+  return world.other:call(world.node:addresses()[1], name or "run", args)
 end
 
 return M
