@@ -105,7 +105,7 @@ local ROWS <const> = {
       kept = coroutine.create(function() kad.sleep(1e8) end)
       coroutine.resume(kept)
     end } } ]], times = 2, gives = "cannot resume a coroutine that waits" },
-  { "yields of a hook to nobody", "while true do coroutine.yield() end",
+  { "yields of a hook itself", "while true do coroutine.yield() end",
     fails = "from outside a coroutine" },
   { "yields of a hook with what is none of its", [[
     coroutine.yield({}, {}, error)

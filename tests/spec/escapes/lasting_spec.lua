@@ -24,7 +24,7 @@ end
 local ROWS <const> = {
   { "a hook that never answers", "kad.wait(function() end)", fails = DEADLINE,
     check = nothing_waits },
-  { "a hook that sleeps for ever", "kad.sleep(1e8)", fails = DEADLINE,
+  { "a hook that sleeps without end", "kad.sleep(1e8)", fails = DEADLINE,
     check = nothing_waits },
   { "hooks that never answer, as many as may wait", "kad.sleep(1e8)",
     times = 20, max_pending_hooks = 4, counted = true, check = nothing_waits },
@@ -118,7 +118,7 @@ local ROWS <const> = {
     kad.spawn(play, a, b)
     kad.spawn(play, b, a)
     return { value = "playing" } ]], gives = "playing" },
-  { "tasks that spawn themselves for ever", place = "start", [[
+  { "tasks that spawn themselves without end", place = "start", [[
     local function again() kad.sleep(0) kad.spawn(again) end
     kad.spawn(again) ]], later = 0.1 },
   { "kad.timeout around a task that cannot be stopped", [[
@@ -153,7 +153,7 @@ local ROWS <const> = {
     by = "start" },
   { "a start that never ends", place = "start", "while true do end",
     logs = "ran too long" },
-  { "a start that sleeps for ever", place = "start", "kad.sleep(1e8)",
+  { "a start that sleeps without end", place = "start", "kad.sleep(1e8)",
     check = reload },
   { "a task that loops when the policy is replaced", place = "start", [[
     local _ <close> = setmetatable({}, { __close = function()

@@ -148,7 +148,7 @@ local ROWS <const> = {
     local s = ("a"):rep(500000)
     while true do local _ = s:find(("a"):rep(20000) .. "b", 1, true) end ]],
     fails = "the text is too long" },
-  { "string.rep that makes nothing, for ever", [[
+  { "string.rep of nothing, without end", [[
     return { value = (""):rep(1 << 62) } ]], gives = "" },
   { "string.format with the widest of fields", [[
     while true do local _ = ("%99.99f"):rep(20):format(1e308, 1e308, 1e308,
@@ -282,9 +282,9 @@ local ROWS <const> = {
     local function loop() while true do end end
     return setmetatable({ value = "read" }, { __index = loop, __len = loop,
       __pairs = loop }) ]], gives = "read" },
-  { "a sleep of no time, for ever", "while true do kad.sleep(0) end",
+  { "a sleep of no time, without end", "while true do kad.sleep(0) end",
     fails = "did not answer before its deadline" },
-  { "a wait that is over at once, for ever", [[
+  { "a wait that ends at once, without end", [[
     while true do
       kad.wait(function(resume) resume() end)
     end ]], fails = LONG },

@@ -51,18 +51,18 @@ end
 local function told(kind, act, check)
   return with(telling(kind), function(world)
     local id, other = kad.hex(world.node:id()), world.other
-    local who = { node = id, from = kad.hex(other:id()),
+    local peers = { node = id, from = kad.hex(other:id()),
       address = other:addresses()[1] }
     act(world)
     world.after = function()
       local list = {}
       for _, event in ipairs(world.events) do
         if event.message == "hook" then
-          assert.equal(who.node, event.fields.node)
+          assert.equal(peers.node, event.fields.node)
           table.insert(list, event.fields)
         end
       end
-      check(list, who)
+      check(list, peers)
     end
   end)
 end
@@ -94,12 +94,12 @@ end
 for _, kind in ipairs({ "note", "value", "peers" }) do
   describe("the hooks of " .. kind, function()
     it("receive the source, reason and time of a store", told(kind,
-      put("other", kind), function(list, who)
+      put("other", kind), function(list, peers)
         assert.equal("validate merge expire on_store", names(list))
         for _, fields in ipairs(list) do
           assert.equal("store", fields.reason)
-          assert.equal(who.from, fields.from)
-          assert.equal(who.address, fields.address)
+          assert.equal(peers.from, fields.from)
+          assert.equal(peers.address, fields.address)
           assert.equal("true", fields.proven)
           assert.is_true(number(fields.now) > 5)
           assert.equal(list[1].now, fields.now)

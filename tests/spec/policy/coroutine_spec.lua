@@ -109,7 +109,7 @@ describe("coroutines of policies", function()
     return { outer(), outer() }
   ]], { "task", "true" })
 
-  it_gives("that are resumed where nobody can wait say so", [[
+  it_gives("that are resumed where no task can wait say so", [[
     local co = coroutine.create(function() kad.sleep(1) end)
     local fine, message = pcall(table.sort, { 2, 1 }, function()
       return coroutine.resume(co)
@@ -149,12 +149,12 @@ describe("coroutines of policies", function()
     ["that never end"] = "coroutine.wrap(function() while true do end end)()",
     ["in pcall that never end"] = "coroutine.wrap(function() while true do "
       .. "pcall(function() while true do end end) end end)()",
-    ["that never end, resumed for ever"] = "while true do coroutine.resume("
+    ["that never end, resumed without end"] = "while true do coroutine.resume("
       .. "coroutine.create(function() while true do end end)) end",
-    ["made for ever"] = "while true do coroutine.wrap(function() end)() end",
-    ["made by one another for ever"] = "local function f() "
+    ["made without end"] = "while true do coroutine.wrap(function() end)() end",
+    ["created by one another without end"] = "local function f() "
       .. "coroutine.wrap(f)() end while true do pcall(f) end",
-    ["that yield for ever"] = "local f = coroutine.wrap(function() "
+    ["that yield without end"] = "local f = coroutine.wrap(function() "
       .. "while true do coroutine.yield() end end) while true do f() end",
     ["whose end never ends"] = [[
       local co = coroutine.create(function()

@@ -30,7 +30,7 @@ local FAULTS <const> = {
   ["never ends"] = "while true do end",
   ["never ends in pcall"] = "while true do pcall(function() while true do end "
     .. "end) end",
-  ["spawns for ever"] = "while true do kad.spawn(function() end) end",
+  ["spawns without end"] = "while true do kad.spawn(function() end) end",
   ["spawns what never ends"] = "while true do kad.spawn(function() "
     .. "while true do end end) end",
   ["raises a string"] = 'error("boom")',
@@ -40,10 +40,10 @@ local FAULTS <const> = {
     .. "{ __tostring = function() error({}) end }))",
   ["raises a table that never stops speaking"] = "error(setmetatable({}, "
     .. "{ __tostring = function() while true do end end }))",
-  ["recurses for ever"] = "local function f() return 1 + f() end f()",
+  ["recurses without end"] = "local function f() return 1 + f() end f()",
   ["takes all memory and catches that"] = "while true do pcall(function() "
     .. 'local s = "x" while true do s = s .. s end end) end',
-  ["recurses into pcall for ever"] = "local function f() pcall(f) pcall(f) end "
+  ["recurses into pcall"] = "local function f() pcall(f) pcall(f) end "
     .. "f() error()",
   ["takes all memory"] = "local t = {} for i = 1, 1e9 do t[i] = { i } end",
   ["doubles a string"] = 'local s = "x" while true do s = s .. s end',

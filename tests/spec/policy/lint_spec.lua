@@ -35,7 +35,7 @@ describe("kadenza.policy.lint finds", function()
   it_finds("a misspelt field of a record", validate("return record.pubisher"),
     "2: a record has no field 'pubisher' (did you mean 'publisher'?)")
 
-  it_finds("one of a context, and of who asks",
+  it_finds("one of a context, and of its source",
     validate("local a = ctx.form\nreturn ctx.from.adress"),
     "2: a context has no field 'form' (did you mean 'from'?)",
     "3: context.from has no field 'adress' (did you mean 'address'?)")
@@ -46,7 +46,7 @@ describe("kadenza.policy.lint finds", function()
   it_finds("one of a request, and of a contact", [[
     return {
       rpc = { hi = function(asked) return { a = asked.arg } end },
-      on_contact = function(who) return who.prot ~= 1 end,
+      on_contact = function(contact) return contact.prot ~= 1 end,
     }]],
     "2: a request has no field 'arg' (did you mean 'args'?)",
     "3: a contact has no field 'prot' (did you mean 'port'?)")
@@ -124,7 +124,7 @@ describe("kadenza.policy.lint raises no false alarm about", function()
     "local other = function(record) return record.foo end return { types = { "
     .. "a = { validate = function(record) return other(record) end } } }")
 
-  it_finds("a library that is another's, or named anew", [[
+  it_finds("another library, or a renamed one", [[
     local function pick(name) return { slep = name } end
     local lib = pick("kadenza")
     local kad = require("kadenza")

@@ -119,7 +119,7 @@ describe("a hook that computes for long", function()
       end
     end)
 
-  it_does("begins anew when it has waited", rpc([[
+  it_does("has a new budget after it waited", rpc([[
     for _ = 1, 3 do
       for _ = 1, 1500000 do end
       kad.sleep(0)
