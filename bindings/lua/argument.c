@@ -35,10 +35,10 @@ void kad_lua_check_id(lua_State *L, int arg, unsigned bits, struct kad_id *id) {
 
 void kad_lua_check_address(lua_State *L, int arg, struct kad_address *address) {
   if (kad_address_parse(kad_lua_check_slice(L, arg), address) != 0) {
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L,
-                                  "'%s' is no address such as 192.0.2.1:6881",
-                                  lua_tostring(L, arg)));
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "'%s' is not an address such as 192.0.2.1:6881",
+                        lua_tostring(L, arg)));
   }
 }
 

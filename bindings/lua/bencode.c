@@ -160,7 +160,7 @@ static struct keys count_keys(lua_State *L, int index) {
  * [-0, +0, v] */
 static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   if (encoder->depth >= encoder->max_depth) {
-    fail(encoder, "nested too deep, or in a circle");
+    fail(encoder, "nested too deep, or contains itself");
   }
   const struct keys keys = count_keys(encoder->L, lua_gettop(encoder->L));
   if (keys.strings > 0 && keys.others > 0) {

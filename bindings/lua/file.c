@@ -60,7 +60,7 @@ static int make_folder(lua_State *L) {
   size_t len = 0;
   const char *const path = luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && len < PATH_CAP && strlen(path) == len, 1,
-                "no path");
+                "a path is needed");
   memcpy(copy, path, len + 1);
   int error = make_folders(copy);
   if (error == 0 && stat(path, &status) != 0) {

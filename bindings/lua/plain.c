@@ -64,7 +64,7 @@ static void fail(const struct packer *packer, const char *problem) {
 
 static void append(struct packer *packer, const void *bytes, size_t len) {
   if (len > KAD_PLAIN_MAX - packer->len) {
-    fail(packer, "is too much: over a mebibyte in all");
+    fail(packer, "is too large: over a mebibyte in all");
   }
   if (packer->data != NULL) {
     memcpy(packer->data + packer->len, bytes, len);
@@ -163,7 +163,7 @@ static void put_key(struct packer *packer) {
     put_string(packer, -2);
     return;
   default:
-    fail(packer, "is a key that is no boolean, number or string");
+    fail(packer, "is a key that is not a boolean, number or string");
   }
 }
 

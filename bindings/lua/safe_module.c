@@ -168,7 +168,7 @@ static int address(lua_State *L) {
   struct kad_address parsed;
   const int status = kad_address_parse(kad_lua_check_slice(L, 1), &parsed);
   if (status != 0) {
-    lua_pushfstring(L, "'%s' is no address such as 192.0.2.1:6881",
+    lua_pushfstring(L, "'%s' is not an address such as 192.0.2.1:6881",
                     lua_tostring(L, 1));
     return kad_lua_push_error_message(L, status);
   }

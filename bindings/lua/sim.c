@@ -25,7 +25,7 @@ static struct kad_node *check_member(lua_State *L,
                                      const struct kad_lua_network *self) {
   const struct kad_lua_node *const node = kad_lua_check_node(L, 2);
   luaL_argcheck(L, node->link->network == self->link->network, 2,
-                "this node is of another network");
+                "the node is of another network");
   return node->link->node;
 }
 
@@ -47,7 +47,9 @@ static int network_set_group(lua_State *L) {
 /* network:heal(): all nodes into group 0 */
 static int network_heal(lua_State *L) {
   const struct kad_lua_network *const self = check_sim(L);
-  return kad_sim_heal(self->link->network) == 0 ? 0 : luaL_error(L, "no sim");
+  return kad_sim_heal(self->link->network) == 0
+             ? 0
+             : luaL_error(L, "not a simulated network");
 }
 
 /* network:set_bandwidth(node, bytes a second) */

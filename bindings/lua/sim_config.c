@@ -81,7 +81,7 @@ static void check_quantiles(lua_State *L, struct kad_sim_config *config,
         quantiles[i].rtt_ms > 0 &&
             (i == 0 || (quantiles[i].share > quantiles[i - 1].share &&
                         quantiles[i].rtt_ms >= quantiles[i - 1].rtt_ms)),
-        OPTIONS, "option 'latency.quantiles' must grow from above 0");
+        OPTIONS, "option 'latency.quantiles' must increase from above 0");
     lua_pop(L, 1);
   }
   config->latency = KAD_SIM_LATENCY_QUANTILES;
@@ -123,7 +123,7 @@ static void check_constant(lua_State *L, struct kad_sim_config *config) {
 static void check_named(lua_State *L, struct kad_sim_config *config) {
   lua_pushliteral(L, "jimenez2011");
   luaL_argcheck(L, lua_rawequal(L, -1, -2), OPTIONS,
-                "option 'latency' knows by name only \"jimenez2011\"");
+                "option 'latency' must be \"jimenez2011\" if it is a name");
   config->latency = KAD_SIM_LATENCY_JIMENEZ;
   lua_pop(L, 1);
 }

@@ -10,8 +10,8 @@
 
 #include "policy/host.h"
 
-/* Reads the codec of the set-up at the top into `host`. Returns what a policy
- * of the core is given; NULL if the set-up has no codec. [-0, +0, m] */
+/* Reads the codec of the set-up at the top into `host`. Returns the codec
+ * for the policy of the core; NULL if the set-up has none. [-0, +0, m] */
 const struct kad_codec *kad_policy_codec_set_up(lua_State *L,
                                                 struct kad_host *host);
 

@@ -50,8 +50,8 @@ struct kad_hook {
   uint64_t clamps_unreported;    /* results out of range since then */
 };
 
-/* Returns for how many calls the call that begins now stands in the running
- * time; 0 if it is not timed. */
+/* Returns the weight in the running time of the call that begins now: the
+ * number of calls for which it is a sample; 0 if it is not timed. */
 uint64_t kad_hook_time_weight(const struct kad_hook *hook);
 
 /* Adds `weight` calls of `ns` nanoseconds each to the running time. */

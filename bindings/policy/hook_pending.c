@@ -132,7 +132,7 @@ int kad_hook_pending_problem(lua_State *L) {
   }
   kad_node_stats(node, &stats);
   if (stats.pending_hooks >= kad_node_config(node)->max_pending_hooks) {
-    lua_pushliteral(L, "cannot wait: too many hooks do");
+    lua_pushliteral(L, "too many hooks are pending");
     lua_pushboolean(L, 0);
     return 2;
   }

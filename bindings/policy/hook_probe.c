@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-/* A call and what it borrows. The table that it was read from keeps the
- * strings. */
+/* A call, and the record and request that it borrows. Their strings are kept by
+ * the table from which they are read. */
 struct probe_call {
   struct kad_hook_call call;
   struct kad_record record;
@@ -72,7 +72,7 @@ static void read_from(lua_State *L, int index, unsigned bits,
   }
   if (kad_lua_field_string(L, from, "address", 1, 64, &text) &&
       kad_address_parse(text, &call->from.address) != 0) {
-    luaL_error(L, "'%s' is no address such as 192.0.2.1:6881",
+    luaL_error(L, "'%s' is not an address such as 192.0.2.1:6881",
                (const char *)text.data);
   }
   (void)kad_lua_field_boolean(L, from, "proven", &call->proven);
@@ -107,8 +107,8 @@ static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
   }
 }
 
-/* Reads the call in the table at `index`. What it borrows is left on the
- * stack. [-0, +n, v] */
+/* Reads the call in the table at `index`. Values that it borrows are left on
+ * the stack. [-0, +n, v] */
 static void read_call(lua_State *L, int index, unsigned bits,
                       struct probe_call *probe_call) {
   struct kad_hook_call *const call = &probe_call->call;
@@ -116,7 +116,7 @@ static void read_call(lua_State *L, int index, unsigned bits,
   if (push_field(L, index, "record")) {
     read_record(L, lua_gettop(L), bits, &probe_call->record);
     call->record = &probe_call->record;
-    lua_pop(L, 1); /* the call keeps it */
+    lua_pop(L, 1); /* the table of the call keeps it */
   }
   read_from(L, index, bits, call);
   read_reason(L, index, call);
@@ -217,7 +217,7 @@ int kad_hook_probe(lua_State *L, struct kad_host *host) {
   const lua_Integer number =
       kad_lua_check_integer(L, 2, 1, (lua_Integer)host->hook_count);
   luaL_checktype(L, 3, LUA_TTABLE);
-  luaL_argcheck(L, host->probe.call_id == 0, 1, "another call waits");
+  luaL_argcheck(L, host->probe.call_id == 0, 1, "another probe is pending");
   read_call(L, 3, host->bits, &probe);
   struct kad_hook *const hook = &host->hooks[number - 1];
   host->probe.call_id = UINT64_MAX - host->probe.count++;

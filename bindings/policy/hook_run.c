@@ -86,8 +86,9 @@ static void run_call(struct kad_runner *runner,
   kad_runner_release(runner);
   if (entry.near_limit) {
     kad_hook_failure_report_text(
-        hook, "the policies' memory is full: garbage had to be collected for "
-              "it to go on");
+        hook,
+        "the policies are near their memory limit: this call had to collect "
+        "garbage");
   }
 }
 

@@ -30,7 +30,7 @@ static void read_rejection(lua_State *L, int count,
   if (count >= 3 && !lua_isnil(L, 3)) {
     const lua_Integer code = lua_tointeger(L, 3);
     if (!lua_isinteger(L, 3) || code < CODE_MIN || code > CODE_MAX) {
-      luaL_error(L, "returned a code that is no integer of 100 … 999");
+      luaL_error(L, "returned a code that is not an integer in 100 to 999");
     }
     result->code = (int)code;
   }
@@ -184,8 +184,8 @@ static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
 }
 
 /* Reads what the hook of `runner` has returned, at 1 … `count` of the stack.
- * What the result borrows is left at the top. Raises for what the hook may not
- * return. [-0, +0|1, v] */
+ * Values that the result borrows are left at the top. Raises for values that
+ * the hook must not return. [-0, +0|1, v] */
 static void read_values(lua_State *L, struct kad_runner *runner, int count) {
   struct kad_hook_result *const result = &runner->result;
   *result = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};

@@ -13,7 +13,7 @@ void kad_vm_report_error(lua_State *L, int status) {
   const char *const text = lua_tostring(L, -1);
   if (status != LUA_ERRMEM) {
     fprintf(stderr, "kadenza: a policy failed: %s\n",
-            text != NULL ? text : "an error that is no string");
+            text != NULL ? text : "an error that is not a string");
   }
 }
 
@@ -68,8 +68,8 @@ static int log_stopped(lua_State *L) {
   const struct kad_host *const host = lua_touserdata(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &host->keys.log) == LUA_TFUNCTION) {
     lua_pushliteral(L, "error");
-    lua_pushliteral(L, "the policies are out of memory again and again: they "
-                       "are stopped until they are reloaded");
+    lua_pushliteral(L, "the policies are out of memory too often: they are "
+                       "stopped until they are reloaded");
     lua_call(L, 2, 0);
   }
   return 0;

@@ -241,7 +241,7 @@ describe("kadenza.core.sim", function()
     for _, name in ipairs({ "set_group", "kill", "suspend", "move" }) do
       assert.error_matches(function()
         network[name](network, others[1], 1)
-      end, "this node is of another network", 1, true)
+      end, "the node is of another network", 1, true)
     end
   end))
 
@@ -260,7 +260,7 @@ describe("kadenza.core.sim", function()
       { { quantiles = 3 }, "must be a table" },
       { { quantiles = { { 0.5, 3 } } }, "2 to 64 pairs" },
       { { quantiles = { { 0.5, 3 }, 4 } }, "pairs {share, ms}" },
-      { { quantiles = { { 0.5, 3 }, { 0.4, 4 } } }, "must grow" },
+      { { quantiles = { { 0.5, 3 }, { 0.4, 4 } } }, "must increase" },
       { { quantiles = { { 0.5, 3 }, { 2, 4 } } }, "in 0 to 1" },
       { { quantiles = { { 0, 3 }, { 1, 4 } }, sigma = 1 }, "'sigma'" } },
     duplicate = { { 2, "'duplicate' must be a number in 0 to 1" } },

@@ -175,12 +175,12 @@ describe("state that policies save", function()
       ["{ a = { [3] = function() end } }"] =
         "the state%.a%[3%] is a function: nil, booleans",
       ["setmetatable({}, {})"] = "the state has a metatable",
-      ["{ { [{}] = 1 } }"] = "the state%[1%]%[a table%] is a key that is no",
+      ["{ { [{}] = 1 } }"] = "the state%[1%]%[a table%] is a key that is not",
       ["(function() local t = {} t.t = t return t end)()"] =
         "%.t%.t%.t is nested too deep, or contains itself",
-      ["string.rep('x', 1048576)"] = "the state is too much: over a mebibyte",
+      ["string.rep('x', 1048576)"] = "the state is too large: over a mebibyte",
       ["{ string.rep('x', 600000), string.rep('y', 600000) }"] =
-        "the state%[2%] is too much",
+        "the state%[2%] is too large",
     }
     for expression, pattern in pairs(refused) do
       it("may not be " .. expression, spec(function()

@@ -77,7 +77,7 @@ describe("a hook that waits", function()
       assert.equal(4, done)
       assert.equal(2, refused)
       world.after = function()
-        assert.matches("^cannot wait: too many hooks do\n",
+        assert.matches("^too many hooks are pending\n",
           failures(world.events)[1])
       end
     end, { max_pending_hooks = 4 }))

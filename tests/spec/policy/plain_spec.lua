@@ -83,7 +83,7 @@ describe("plain values", function()
     assert.equal(1048571, #copy(("x"):rep(1048571)))
     assert.has_error(function()
       core.pack_plain(("x"):rep(1048572), "it")
-    end, "it is too much: over a mebibyte in all")
+    end, "it is too large: over a mebibyte in all")
     local list = {}
     for i = 1, 60000 do
       list[i] = i

@@ -118,7 +118,7 @@ describe("rpc.NAME", function()
       "reply.x: a table has either string keys or is a list" },
     { "return { x = { 1, nil, 3 } }",
       "reply.x: a list has the keys 1 to n, without a gap" },
-    { "local t = {} t.t = t return t", "nested too deep, or in a circle" },
+    { "local t = {} t.t = t return t", "nested too deep, or contains itself" },
     { "local t = {} for _ = 1, 15 do t = { t = t } end return t",
       "nested too deep" },
     { "return 7", "returned number where a reply" },
@@ -182,7 +182,7 @@ describe("rpc.NAME", function()
     circle.circle = circle
     assert.error_matches(function()
       ask(world, circle)
-    end, "nested too deep, or in a circle")
+    end, "nested too deep, or contains itself")
   end))
 
   for _, name in ipairs({ "ping", "store", "get", "sample_infohashes" }) do
