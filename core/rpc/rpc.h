@@ -78,8 +78,8 @@ void kad_rpc_deinit(struct kad_node *node);
 bool kad_rpc_is_named(const struct kad_contact *contact);
 
 /* Sends `message` (a query; its transaction, id, version and read_only are
- * filled in here) to `to`. When `to` is not named, any id may answer. `tag` is
- * kept for the handler.
+ * filled in here) to `to`. When `to` is not named, any id may answer. The
+ * caller may set the tag of `*query`.
  * Returns 0, KAD_ENOMEM, KAD_EFAMILY when we have no socket of that family,
  * KAD_EMARTIAN for an address that we would not hear an answer of, or what the
  * codec says: KAD_ETOOBIG or KAD_EINVAL. `*query` may be NULL. */
