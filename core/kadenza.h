@@ -565,7 +565,7 @@ struct kad_store; /* kadenza_store.h */
   X(uint32_t, ping_s, 600, 1, UINT32_MAX, "s",                                \
     "A contact that was silent for so long is questionable, and pinged.")     \
   X(uint32_t, neighbour_s, 180, 0, UINT32_MAX, "s",                           \
-    "While the node holds records, ping a neighbour that was silent for so "  \
+    "While the node holds records, query a neighbour that was silent for so " \
     "long; 0: never.")                                                        \
   X(uint32_t, token_s, 300, 1, UINT32_MAX, "s",                               \
     "Time slot of a write token; the last two slots are accepted.")           \
