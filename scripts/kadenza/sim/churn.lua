@@ -32,8 +32,8 @@ local OPTIONS <const> = {
   session = "string",
   median = "number",
   shape = "number",
-  crash = "number",
-  return_after = "number",
+  crash = { kind = "number", from = 0, to = 1, default = 0.5 },
+  return_after = { kind = "number", from = 0, to = 1000000000 },
   stay = {
     is = function(value)
       return math.type(value) == "integer" or type(value) == "table"
@@ -41,8 +41,6 @@ local OPTIONS <const> = {
     name = "an integer or a list of nodes",
   },
 }
-
-local CRASH <const> = 0.5
 
 --- Raises an error unless the options are valid options of churn.
 ---@param given any
@@ -53,12 +51,6 @@ function M.check(given, level)
   end
   check.options(given, level + 1, OPTIONS)
   sessions.check(given, level + 1)
-  local crash, away = given.crash or CRASH, given.return_after or 0
-  if not (crash >= 0 and crash <= 1) then
-    error("option 'crash' must be in 0 to 1", level + 1)
-  elseif not (away >= 0 and away <= 1e9) then
-    error("option 'return_after' must be in 0 to 1e9 seconds", level + 1)
-  end
 end
 
 -- Starts the timer of the next event.
@@ -194,7 +186,7 @@ function Sim:churn(given)
   local churn = {
     queue = timer_queue.new(),
     sessions = sessions.new(given),
-    crash = given.crash or CRASH,
+    crash = given.crash or OPTIONS.crash.default,
     return_after = given.return_after,
   }
   function churn.on_timer()

@@ -14,31 +14,20 @@ local KINDS <const> = { "full_cone", "restricted", "port_restricted",
   "symmetric" }
 local NAMES <const> = "open, " .. table.concat(KINDS, ", ")
 
-local OPTIONS <const> = { idle = "integer" }
-local MAX_IDLE <const> = 86400
-
-local function check_idle(idle, level)
-  if idle and (idle < 1 or idle > MAX_IDLE) then
-    error("option 'idle' must be in 1 to " .. MAX_IDLE, level + 1)
-  end
+local OPTIONS <const> = { idle = { kind = "integer", from = 1, to = 86400 } }
+local SHARES <const> = {} -- rules of the shares
+for _, kind in ipairs(KINDS) do
+  SHARES[kind] = { kind = "number", from = 0, to = 1 }
 end
 
 --- Raises an error unless the table holds shares of kinds.
 ---@param given table
 ---@param level integer  of the caller that made the mistake, as for `error`
 function M.check(given, level)
-  local kinds, sum = { idle = "integer" }, 0
+  check.options(given, level + 1, OPTIONS, SHARES)
+  local sum = 0
   for _, kind in ipairs(KINDS) do
-    kinds[kind] = "number"
-  end
-  check.options(given, level + 1, kinds)
-  check_idle(given.idle, level + 1)
-  for _, kind in ipairs(KINDS) do
-    local share = given[kind] or 0
-    if not (share >= 0 and share <= 1) then
-      error(("option '%s' must be in 0 to 1"):format(kind), level + 1)
-    end
-    sum = sum + share
+    sum = sum + (given[kind] or 0)
   end
   if sum > 1 + 1e-9 then
     error("option 'nat': the sum of the shares is more than 1", level + 1)
@@ -86,12 +75,7 @@ end
 function Sim:nat(what, kind, given)
   given = given or {}
   check.options(given, 2, OPTIONS)
-  check_idle(given.idle, 2)
-  local is_known = kind == "open"
-  for _, name in ipairs(KINDS) do
-    is_known = is_known or kind == name
-  end
-  if not is_known then
+  if kind ~= "open" and not SHARES[kind] then
     error(("the kind must be one of %s, not '%s'"):format(NAMES,
       tostring(kind)), 2)
   end

@@ -74,24 +74,26 @@ local MAX_HOURS <const> = 100000
 local SAMPLES <const> = 60
 local LEAST_DISTANCE <const> = 60
 
+local HOURS <const> = { kind = "number", from = 0, to = MAX_HOURS }
+local SECONDS <const> = { kind = "number", from = 0,
+  to = MAX_HOURS * SECONDS_AN_HOUR }
 local RUN_OPTIONS <const> = { nodes = "integer", seed = "integer",
-  hours = "number", watch = "function" }
+  hours = HOURS, watch = "function" }
 local FIELDS <const> = {
   name = "string", summary = "string", nodes = "integer", seed = "integer",
-  hours = "number", sample = "number", workload = "table",
+  hours = HOURS, sample = SECONDS, workload = "table",
   setup = "function", tasks = "table", steps = "table", expect = "function",
+  network = {
+    is = function(value)
+      return type(value) == "table" or type(value) == "function"
+    end,
+    name = "a table or a function",
+  },
 }
-local STEP <const> = { at = "number", part = "number", name = "string",
-  run = "function" }
+local STEP <const> = { at = SECONDS, name = "string", run = "function",
+  part = { kind = "number", from = 0, to = 1 } }
 
 ----------------------------------------------------------------- checking --
-
-local function check_range(name, value, low, high, level)
-  if value and not (value >= low and value <= high) then
-    error(("option '%s' must be in %s to %s"):format(name, low, high),
-      level + 1)
-  end
-end
 
 local function check_step(number, step, level)
   if type(step) ~= "table" then
@@ -102,22 +104,6 @@ local function check_step(number, step, level)
     error(("step %d needs a name, a function run, and at or part"):format(
       number), level + 1)
   end
-  check_range("at", step.at, 0, MAX_HOURS * SECONDS_AN_HOUR, level + 1)
-  check_range("part", step.part, 0, 1, level + 1)
-end
-
-local function check_fields(scenario, level)
-  local plain = {}
-  for name, value in pairs(scenario) do
-    plain[name] = name ~= "network" and value or nil
-  end
-  check.options(plain, level + 1, FIELDS)
-  local network = type(scenario.network)
-  if network ~= "table" and network ~= "function" and network ~= "nil" then
-    error("option 'network' must be a table or a function", level + 1)
-  elseif not scenario.name or not scenario.summary then
-    error("a scenario needs a name and a summary", level + 1)
-  end
 end
 
 --- Raises an error unless `scenario` is a valid scenario.
@@ -127,16 +113,16 @@ function M.check(scenario, level)
   if type(scenario) ~= "table" then
     error("a scenario must be a table, not " .. type(scenario), level + 1)
   end
-  check_fields(scenario, level + 1)
+  check.options(scenario, level + 1, FIELDS)
+  if not scenario.name or not scenario.summary then
+    error("a scenario needs a name and a summary", level + 1)
+  end
   for number, step in ipairs(scenario.steps or {}) do
     check_step(number, step, level + 1)
   end
   if scenario.workload then
     run_module.check_workload(scenario.workload, level + 1)
   end
-  check_range("hours", scenario.hours, 0, MAX_HOURS, level + 1)
-  check_range("sample", scenario.sample, 0, MAX_HOURS * SECONDS_AN_HOUR,
-    level + 1)
 end
 
 -- Returns a message that begins with the file.
@@ -287,7 +273,6 @@ function M.run(scenario, given)
   given = given or {}
   M.check(scenario, 2)
   check.options(given, 2, RUN_OPTIONS)
-  check_range("hours", given.hours, 0, MAX_HOURS, 2)
   local chosen = { watch = given.watch }
   for name, default in pairs(DEFAULTS) do
     chosen[name] = given[name] or scenario[name] or default
