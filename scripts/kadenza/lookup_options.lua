@@ -1,5 +1,5 @@
 --- The options of lookups: what `find_node`, `get`, `put` … take.
---- Tested by tests/spec/node_spec.lua.
+--- Tested by tests/spec/operation_spec.lua.
 
 local check = require("kadenza.check")
 local core = require("kadenza.core")

@@ -1,5 +1,5 @@
 --- The operations of a node: join, query, look up, store. `kadenza.node` makes
---- these functions methods of its nodes. Also tested by node_spec.lua.
+--- these functions methods of its nodes.
 --
 -- Inside a task, an operation waits. Outside, it takes a callback as its last
 -- argument, and passes its results to it. A failure at run time is nil,

@@ -1,5 +1,5 @@
 --- Names and addresses: resolves "host:port", and tries the addresses of a
---- name. Tested by tests/spec/node_spec.lua.
+--- name. Tested by tests/spec/operation_spec.lua.
 
 local core = require("kadenza.core")
 local log = require("kadenza.log")

@@ -50,7 +50,7 @@ describe("kadenza.bencode", function()
     assert.same(list, bencode.decode(bencode.encode(list)))
   end)
 
-  it("goes 16 tables deep", function()
+  it("encodes tables to a depth of 16", function()
     assert.same(nested(16), bencode.decode(bencode.encode(nested(16))))
     assert.error_matches(function()
       bencode.encode(nested(17))
@@ -71,7 +71,7 @@ describe("kadenza.bencode", function()
       ["value.own.own.own"] = circle,
     }
     for message, value in pairs(cases) do
-      it("what it cannot carry: " .. message, function()
+      it("a value it cannot encode: " .. message, function()
         local passed, err = pcall(bencode.encode, value)
 
         assert.is_false(passed)
@@ -80,7 +80,7 @@ describe("kadenza.bencode", function()
     end
   end)
 
-  it("encodes what is left of a table that the collector empties", function()
+  it("encodes the rest of a table that the collector empties", function()
     local weak = setmetatable({}, { __mode = "v" })
     for i = 1, 2000 do
       weak["key " .. i] = { ("long enough to be freed "):rep(4) }

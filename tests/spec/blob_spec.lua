@@ -55,7 +55,7 @@ describe("kadenza.blob", function()
       same_bytes(bytes, assert(blob.get(reader, root)))
     end, { loss = 0.1, nodes = 20 }))
 
-  it("names the same bytes the same, and stores equal chunks once",
+  it("has the same key for the same bytes, and stores equal chunks once",
     overlay(function(writer, reader)
       local bytes = ("\0"):rep(999 * 10)
 
@@ -66,7 +66,7 @@ describe("kadenza.blob", function()
       same_bytes(bytes, assert(blob.get(reader, root)))
     end))
 
-  it("says how far it is", overlay(function(writer, reader)
+  it("reports its progress", overlay(function(writer, reader)
     local put, got = {}, {}
     local function note(list)
       return function(done, total)
@@ -82,7 +82,7 @@ describe("kadenza.blob", function()
     assert.same({ "999/2500", "1998/2500", "2500/2500" }, got)
   end))
 
-  it("has no more under way than it is allowed",
+  it("has no more queries in flight than allowed",
     overlay(function(writer, reader)
       local root = assert(blob.put(writer, bytes_of(30000)))
       local now, most, original = 0, 0, reader.get
@@ -99,7 +99,7 @@ describe("kadenza.blob", function()
       assert.equal(5, most)
     end))
 
-  it("lets others have their turn", overlay(function(writer)
+  it("lets other tasks run", overlay(function(writer)
     local turns, puts = 0, count_calls(writer, "put")
     local work = kad.spawn(blob.put, writer, bytes_of(2 << 20))
 
@@ -112,7 +112,7 @@ describe("kadenza.blob", function()
     work:cancel()
   end))
 
-  it("refuses more than max_size", overlay(function(writer, reader)
+  it("rejects more than max_size", overlay(function(writer, reader)
     local root = assert(blob.put(writer, bytes_of(5000)))
 
     local put, why, code = blob.put(writer, bytes_of(5001), { max_size = 5000 })
@@ -196,7 +196,7 @@ describe("kadenza.blob", function()
 end)
 
 describe("the type chunk", function()
-  it("takes a value under its hash alone", function()
+  it("accepts a value only under its hash", function()
     local chunk = blob.chunk()
     for _, size in ipairs({ 20, 32 }) do
       local key = tree.key_of("\0data", size)
@@ -207,7 +207,7 @@ describe("the type chunk", function()
     end
   end)
 
-  it("is refused by those who would hold it", overlay(function(node)
+  it("is rejected by its holders", overlay(function(node)
     local stored, message =
       node:put(kad.key("a"), "not its hash", { type = "chunk" })
 
@@ -215,7 +215,7 @@ describe("the type chunk", function()
     assert.truthy(message:find("the key of a chunk is the hash", 1, true))
   end))
 
-  it("lives as long as it is told", overlay(function(writer, reader)
+  it("lives for its ttl", overlay(function(writer, reader)
     local root = assert(blob.put(writer, "short", { ttl = 60 }))
 
     kad.sleep(70)
@@ -223,7 +223,7 @@ describe("the type chunk", function()
     assert.is_true(has_none(reader, root))
   end))
 
-  it("keeps a good chunk beside a liar's", support.spec(function()
+  it("finds a valid chunk beside that of a liar", support.spec(function()
     local net <close> =
       kad.sim({ nodes = 12, seed = 1, policies = { blob.policy() } })
     net:perform(function()
@@ -242,7 +242,7 @@ describe("the type chunk", function()
 end)
 
 describe("kadenza.blob in policy files", function()
-  it("holds chunks, and serves who asks by its own queries",
+  it("holds chunks, and serves blobs by a custom query",
     support.spec(function()
       local files <close> = policies.files()
       local path = files:write([[
@@ -274,7 +274,7 @@ describe("kadenza.blob in policy files", function()
       end)
     end))
 
-  it("takes a mebibyte within a policy's budget", support.spec(function()
+  it("stores a mebibyte within a policy's budget", support.spec(function()
     local files <close> = policies.files()
     local path = files:write([[
       local blob, kad = require("kadenza.blob"), require("kadenza")

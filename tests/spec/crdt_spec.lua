@@ -13,7 +13,7 @@ end
 local replicas = { "ann", "bob", "eve", "\0\255" }
 local elements = { "x", "y", "z", ("e"):rep(40) }
 
--- How each kind is changed at random, by `who` at `now`.
+-- Random changes of each kind, by replica `who` at `now`.
 local changes = {
   gcounter = function(state, who)
     return crdt.gcounter.add(state, who, math.random(1, 9))
@@ -33,7 +33,7 @@ local changes = {
 }
 local names = { "gcounter", "pncounter", "lww", "orset" }
 
--- Makes states that know some of each other, as replicas do.
+-- Makes states that contain parts of each other, as replicas do.
 local function states_of(name, count, steps)
   local states = {}
   for i = 1, count do
@@ -103,14 +103,15 @@ describe("kadenza.crdt", function()
         end)
       end)
 
-      it("joins as often as one likes: idempotent", function()
+      it("joins a state twice without a change: idempotent", function()
         for_states(2, function(a, b)
           same(a, kind.join(a, a))
           same(kind.join(a, b), kind.join(kind.join(a, b), b))
         end)
       end)
 
-      it("obeys its laws when what has expired is left out anywhere", function()
+      it("keeps these laws when expired parts are dropped at any time",
+        function()
         for_states(3, function(a, b, c)
           local now = NOW + math.random(0, 90)
           local function join(x, y)
@@ -124,14 +125,14 @@ describe("kadenza.crdt", function()
         end)
       end)
 
-      it("grows with each change", function()
+      it("contains its former state after each change", function()
         for_states(1, function(a)
           local more = assert(changes[name](a, "ann", NOW + 99))
           same(more, kind.join(a, more))
         end)
       end)
 
-      it("changes no state that it is given", function()
+      it("does not change its arguments", function()
         for_states(2, function(a, b)
           local before_a, before_b = kind.encode(a), kind.encode(b)
           kind.join(a, b)
@@ -142,7 +143,7 @@ describe("kadenza.crdt", function()
         end)
       end)
 
-      it("reads back what it writes", function()
+      it("decodes what it encodes", function()
         for_states(1, function(a)
           local bytes = kind.encode(a)
           if #bytes <= 1000 and next(a) then
@@ -151,7 +152,7 @@ describe("kadenza.crdt", function()
         end)
       end)
 
-      it("reads garbage without harm, and only what it would write", function()
+      it("decodes from garbage only what it would encode", function()
         for _ = 1, 5000 do
           local bytes = kad.bencode.encode(garbage(0))
           local state, problem = kind.decode(bytes, NOW)
@@ -165,7 +166,7 @@ describe("kadenza.crdt", function()
         end
       end)
 
-      it("reads no bytes that were changed into nonsense", function()
+      it("rejects bytes with random changes", function()
         for_states(1, function(a)
           local bytes = kind.encode(a)
           local at = math.random(#bytes)
@@ -178,7 +179,7 @@ describe("kadenza.crdt", function()
         end)
       end)
 
-      it("refuses what is no state, with a reason", function()
+      it("rejects malformed states with a reason", function()
         for _, bytes in ipairs({ "", "i1e", "1:a", "garbage", "d1:ai1e",
           "d1:b1:xe", "d0:i1ee", "li1ee", "de", "d1:ad1:bd1:cdeeee",
           "d1:ai-1ee", ("x"):rep(5000) })
@@ -197,7 +198,7 @@ describe("kadenza.crdt", function()
   describe("gcounter", function()
     local g = crdt.gcounter
 
-    it("counts what every replica has added", function()
+    it("sums the counts of all replicas", function()
       local a = g.add(g.add({}, "ann"), "ann", 2)
       local b = g.add({}, "bob", 5)
 
@@ -205,7 +206,7 @@ describe("kadenza.crdt", function()
       assert.equal(8, g.value(g.join(a, b)))
     end)
 
-    it("takes only positive integers, below 2^53 in sum", function()
+    it("accepts only positive integers, with a sum below 2^53", function()
       for _, n in ipairs({ 0, -1, 1.5, "1", 1 << 53, math.maxinteger }) do
         local state, problem = g.add({ ann = 1 }, "ann", n)
         assert.is_nil(state)
@@ -224,7 +225,7 @@ describe("kadenza.crdt", function()
       assert.equal(-1, pn.value(pn.join(a, b)))
     end)
 
-    it("takes integers alone", function()
+    it("accepts only integers", function()
       for _, n in ipairs({ 1.5, "1", 1 << 60, math.mininteger }) do
         assert.is_nil((pn.add({}, "ann", n)))
       end
@@ -234,7 +235,7 @@ describe("kadenza.crdt", function()
   describe("lww", function()
     local lww = crdt.lww
 
-    it("has the last write, whatever the clock of the writer", function()
+    it("keeps the last write, even if its clock is behind", function()
       local first = lww.set({}, "ann", "one", NOW)
       local second = lww.set(first, "bob", "two", NOW - 1000)
 
@@ -242,7 +243,7 @@ describe("kadenza.crdt", function()
       assert.equal("two", lww.value(lww.join(first, second)))
     end)
 
-    it("has the same of two writes at a time everywhere", function()
+    it("keeps the same of two writes at one time everywhere", function()
       local a = lww.set({}, "ann", "one", NOW)
       local b = lww.set({}, "bob", "two", NOW)
 
@@ -250,7 +251,7 @@ describe("kadenza.crdt", function()
       assert.equal("two", lww.value(lww.join(b, a)))
     end)
 
-    it("refuses a write of the future", function()
+    it("rejects a write of the future", function()
       local state = lww.set({}, "ann", "one", NOW + 301)
 
       assert.same({ nil, "it is written in the future" },
@@ -274,7 +275,7 @@ describe("kadenza.crdt", function()
       assert.is_true(set.has(state, "x", NOW))
     end)
 
-    it("keeps what was added while another removed it", function()
+    it("keeps an element that one adds while another removes it", function()
       local both = set.add({}, "ann", "x", 60, NOW)
       local removed = set.remove(both, "bob", "x")
       local again = set.add(both, "eve", "x", 60, NOW)
@@ -282,7 +283,7 @@ describe("kadenza.crdt", function()
       assert.same({ "x" }, set.value(set.join(removed, again), NOW))
     end)
 
-    it("removes what it has seen, in every order", function()
+    it("removes the adds that it has seen, in any order", function()
       local both = set.add(set.add({}, "ann", "x", 60, NOW), "eve", "x", 60,
         NOW)
       local removed = set.remove(both, "bob", "x")
@@ -291,27 +292,28 @@ describe("kadenza.crdt", function()
       assert.same({}, set.value(set.join(both, removed), NOW))
     end)
 
-    it("forgets elements and tombstones, and neither comes back", function()
+    it("drops elements and tombstones, and neither reappears", function()
       local old = set.add({}, "ann", "x", 60, NOW)
       local removed = set.remove(old, "bob", "x")
       local later = NOW + 60
 
       assert.same({}, set.prune(removed, later))
       assert.is_table(next(set.prune(removed, later - 1)) and {})
-      -- A replica that missed the removal turns up after the tombstone is gone.
+      -- A replica that missed the removal is joined after the tombstone
+      -- expired.
       local joined = set.join(set.prune(removed, later), old)
       assert.same({}, set.value(joined, later))
       assert.same({}, set.prune(joined, later))
     end)
 
-    it("refuses elements that outlive its bound", function()
+    it("rejects elements with too long a life", function()
       local state = set.add({}, "ann", "x", 2592000, NOW + 301)
 
       assert.is_nil((set.decode(set.encode(state), NOW)))
       assert.is_table(set.decode(set.encode(state), NOW + 1))
     end)
 
-    it("says what it cannot add", function()
+    it("names the reason why it cannot add", function()
       assert.matches("256 bytes", select(2, set.add({}, "a", "", 1, NOW)))
       assert.matches("256 bytes",
         select(2, set.add({}, "a", ("x"):rep(257), 1, NOW)))

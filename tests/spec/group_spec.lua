@@ -4,7 +4,7 @@ local task = require("kadenza.task")
 
 local spec, in_virtual_time = support.spec, support.in_virtual_time
 
--- Returns what a task does when it only sleeps, then returns `...`.
+-- Returns the function of a task that sleeps and then returns `...`.
 local function sleeper(seconds, ...)
   local results = table.pack(...)
   return function()
@@ -45,7 +45,7 @@ describe("kadenza.group", function()
       end)
     end))
 
-    it("takes tasks that have ended", spec(function()
+    it("accepts tasks that have ended", spec(function()
       in_virtual_time(function(network)
         local ended = task.spawn(network, sleeper(1, "a"))
         task.sleep(2)
@@ -87,7 +87,7 @@ describe("kadenza.group", function()
       end)
     end))
 
-    it("names an item that is no task", spec(function()
+    it("names an item that is not a task", spec(function()
       in_virtual_time(function()
         assert.error_matches(function()
           group.all({ never, 5 })
@@ -97,15 +97,16 @@ describe("kadenza.group", function()
   end)
 
   describe("race", function()
-    it("returns what the first does and cancels the others", spec(function()
-      in_virtual_time(function(network)
-        local slow = task.spawn(network, never)
+    it("returns the results of the first and cancels the others",
+      spec(function()
+        in_virtual_time(function(network)
+          local slow = task.spawn(network, never)
 
-        assert.same({ "b", "x", n = 2 },
-          table.pack(group.race({ slow, sleeper(1, "b", "x") })))
-        assert.equal("canceled", slow:status())
-      end)
-    end))
+          assert.same({ "b", "x", n = 2 },
+            table.pack(group.race({ slow, sleeper(1, "b", "x") })))
+          assert.equal("canceled", slow:status())
+        end)
+      end))
 
     it("raises the error of the first", spec(function()
       in_virtual_time(function()
@@ -130,14 +131,14 @@ describe("kadenza.group", function()
   end)
 
   describe("timeout", function()
-    it("returns the results of what is in time", spec(function()
+    it("returns the results of a task that is in time", spec(function()
       in_virtual_time(function()
         assert.same({ "a", "b", n = 2 },
           table.pack(group.timeout(2, sleeper(1, "a", "b"))))
       end)
     end))
 
-    it("cancels what is late", spec(function()
+    it("cancels a task that is late", spec(function()
       in_virtual_time(function(network)
         local late = task.spawn(network, sleeper(3))
         local before = network:now()

@@ -2,7 +2,7 @@ local core = require("kadenza.core")
 local kad = require("kadenza")
 
 describe("kadenza", function()
-  it("says its version, which is the core's", function()
+  it("has the version of the core", function()
     assert.equal("kadenza " .. core.version, kad._VERSION)
   end)
 

@@ -14,7 +14,7 @@ local function timed(fn)
   end)
 end
 
--- A record as hooks get it.
+-- Makes a record as hooks get it.
 local function by(pair, number, ends, more)
   more = more or {}
   return { publisher = pair.publisher, seq = more.seq or 1,
@@ -25,8 +25,8 @@ end
 local STORE <const> = { reason = "store" }
 local GET <const> = { reason = "get" }
 
--- An overlay whose nodes can be parted: while `apart(i, j)`, the nodes of those
--- numbers do not answer each other.
+-- An overlay that can be partitioned: while `apart(i, j)` is true, nodes i and
+-- j do not answer each other.
 local function overlay(options, fn)
   return support.spec(function()
     local world = { apart = function() return false end }
@@ -71,7 +71,7 @@ describe("kadenza.lease", function()
         { turn.validate(by(ann, 1, now + 63), STORE) })
     end))
 
-    it("numbers that others can go beyond", timed(function()
+    it("numbers that leave higher ones for others", timed(function()
       assert.is_true(turn.validate(by(ann, kad.time() + 3600, 0), STORE))
       for _, number in ipairs({ kad.time() + 3601, 1 << 53, math.maxinteger })
       do
@@ -101,7 +101,7 @@ describe("kadenza.lease", function()
       assert.is_nil((turn.validate(unnumbered, STORE)))
     end))
 
-    it("what the policy checks", timed(function()
+    it("by the check of the policy", timed(function()
       local known = lease.type({ check = function(record)
         return record.publisher == ann.publisher or nil, "who are you?"
       end })
@@ -112,7 +112,7 @@ describe("kadenza.lease", function()
     end))
   end)
 
-  it("reads each lease as it was changed last", timed(function()
+  it("reads the last change of each lease", timed(function()
     local turn, now = lease.type(), kad.time()
     local given, back = by(ann, 1, now + 30), by(ann, 1, 0, { seq = 2 })
 
@@ -125,13 +125,13 @@ describe("kadenza.lease", function()
   describe("grants, at one node,", function()
     local turn = lease.type()
 
-    it("what nobody has", timed(function()
+    it("a free lease", timed(function()
       local mine = by(ann, 1, kad.time() + 30)
 
       assert.same({ mine }, turn.merge({}, mine, STORE))
     end))
 
-    it("nothing to another while it lasts, and two seconds more",
+    it("nothing to another while it lasts, and two seconds longer",
       timed(function()
         local held = { by(ann, 1, kad.time() + 30) }
         local function ask()
@@ -146,7 +146,7 @@ describe("kadenza.lease", function()
         assert.is_table((ask()))
       end))
 
-    it("it to another once it was given back", timed(function()
+    it("a released lease to another", timed(function()
       local now = kad.time()
       local held =
         turn.merge({ by(ann, 1, now + 30) }, by(ann, 1, 0, { seq = 2 }), STORE)
@@ -156,7 +156,7 @@ describe("kadenza.lease", function()
         { turn.merge(held, by(bob, 1, now + 30), STORE) })
     end))
 
-    it("renewals to its holder alone, in their order", timed(function()
+    it("renewals only to the holder, in their order", timed(function()
       local now = kad.time()
       local held = { by(ann, 1, now + 10, { seq = 5 }) }
 
@@ -171,7 +171,7 @@ describe("kadenza.lease", function()
     end))
   end)
 
-  it("reads the same of what nodes hold, in any order (seed " .. seed .. ")",
+  it("reads the same lease from records in any order (seed " .. seed .. ")",
     timed(function()
       math.randomseed(seed)
       local turn = lease.type()
@@ -200,32 +200,33 @@ describe("kadenza.lease", function()
       end
     end))
 
-  it("is had by one, who can give it back", overlay({}, function(world)
-    local mine = assert(world.acquire(2))
-    assert.is_true(mine:left() >= 28 and mine:left() <= 30)
+  it("is held by one contender, which can release it",
+    overlay({}, function(world)
+      local mine = assert(world.acquire(2))
+      assert.is_true(mine:left() >= 28 and mine:left() <= 30)
 
-    local theirs, message, code = world.acquire(7)
-    assert.is_nil(theirs)
-    assert.matches("it is held by another for %d+ seconds", message)
-    assert.equal("KAD_EBUSY", code)
+      local theirs, message, code = world.acquire(7)
+      assert.is_nil(theirs)
+      assert.matches("it is held by another for %d+ seconds", message)
+      assert.equal("KAD_EBUSY", code)
 
-    local state = assert(lease.read(world.net.nodes[9], KEY,
-      { type = "turn" }))
-    assert.equal(mine.publisher, state.holder)
-    assert.equal(mine.number, state.number)
-    assert.is_true(state.left > 25)
+      local state = assert(lease.read(world.net.nodes[9], KEY,
+        { type = "turn" }))
+      assert.equal(mine.publisher, state.holder)
+      assert.equal(mine.number, state.number)
+      assert.is_true(state.left > 25)
 
-    assert(mine:release())
-    assert.equal(0, mine:left())
-    theirs = assert(world.acquire(7))
-    assert.is_true(theirs.number > mine.number)
-    assert(mine:release()) -- does nothing any more
-    assert.is_true(theirs:left() > 25)
-    assert.equal(theirs.publisher, assert(lease.read(world.net.nodes[3], KEY,
-      { type = "turn" })).holder)
-  end))
+      assert(mine:release())
+      assert.equal(0, mine:left())
+      theirs = assert(world.acquire(7))
+      assert.is_true(theirs.number > mine.number)
+      assert(mine:release()) -- does nothing any more
+      assert.is_true(theirs:left() > 25)
+      assert.equal(theirs.publisher, assert(lease.read(world.net.nodes[3], KEY,
+        { type = "turn" })).holder)
+    end))
 
-  it("says that nobody has it", overlay({}, function(world)
+  it("is free at first", overlay({}, function(world)
     assert.same({ left = 0, number = 0 },
       lease.read(world.net.nodes[1], KEY, { type = "turn" }))
     local mine = assert(world.acquire(2))
@@ -250,20 +251,21 @@ describe("kadenza.lease", function()
       { renewed, message, code })
   end))
 
-  it("is another's once its holder has crashed", overlay({}, function(world)
-    local mine = assert(world.acquire(2))
-    world.net.nodes[2]:close()
+  it("is acquired by another after its holder crashed",
+    overlay({}, function(world)
+      local mine = assert(world.acquire(2))
+      world.net.nodes[2]:close()
 
-    assert.is_nil((world.acquire(7)))
-    local begun = kad.now()
-    local theirs = assert(world.acquire(7, { wait = 60 }))
+      assert.is_nil((world.acquire(7)))
+      local begun = kad.now()
+      local theirs = assert(world.acquire(7, { wait = 60 }))
 
-    assert.is_true(kad.now() - begun >= 28)
-    assert.is_true(kad.now() - begun < 45)
-    assert.is_true(theirs.number > mine.number)
-  end))
+      assert.is_true(kad.now() - begun >= 28)
+      assert.is_true(kad.now() - begun < 45)
+      assert.is_true(theirs.number > mine.number)
+    end))
 
-  it("has a higher number even when nobody remembers the last",
+  it("has a higher number even if the last one is lost",
     overlay({}, function(world)
       local mine = assert(world.acquire(2))
       assert(mine:release())
@@ -274,7 +276,7 @@ describe("kadenza.lease", function()
       assert.is_true(assert(world.acquire(7)).number > mine.number)
     end))
 
-  it("is given back when its variable ends", overlay({}, function(world)
+  it("is released when its variable is closed", overlay({}, function(world)
     do
       local _ <close> = assert(world.acquire(2))
       assert.is_nil((world.acquire(7)))
@@ -283,7 +285,7 @@ describe("kadenza.lease", function()
     assert(world.acquire(7))
   end))
 
-  it("is had again by the same key only once it has ended",
+  it("is acquired again by the same key only after it ended",
     overlay({}, function(world)
       assert(world.acquire(2, { secret = ann.secret }))
 
@@ -321,17 +323,18 @@ describe("kadenza.lease", function()
     end
   end
 
-  it("is one contender's at a time, with rising numbers (seed " .. seed .. ")",
+  it("is held by one contender at a time, with rising numbers (seed "
+    .. seed .. ")",
     overlay({ seed = seed }, function(world)
       check_rising(contend(world, 6, 3), 18)
     end))
 
-  it("is so when datagrams are lost (seed " .. seed .. ")",
+  it("is so if datagrams are lost (seed " .. seed .. ")",
     overlay({ seed = seed, loss = 0.05 }, function(world)
       check_rising(contend(world, 4, 3), 12)
     end))
 
-  it("is so when nodes come and go (seed " .. seed .. ")",
+  it("is so if nodes come and go (seed " .. seed .. ")",
     overlay({ seed = seed, nodes = 20 }, function(world)
       local churn = kad.spawn(function()
         for i = 20, 13, -1 do
@@ -343,21 +346,21 @@ describe("kadenza.lease", function()
       churn:cancel()
     end))
 
-  describe("in a network that falls apart", function()
+  describe("in a partition", function()
     local function part(world)
       world.apart = function(i, j)
         return (i <= 12) ~= (j <= 12)
       end
     end
 
-    it("is had on both sides, where nothing is asked of their size",
+    it("is held on both sides without a quorum",
       overlay({}, function(world)
         part(world)
         assert(world.acquire(2, { wait = 300 }))
         assert(world.acquire(15, { wait = 300 }))
       end))
 
-    it("is had on no side that is too small, with a quorum",
+    it("is held on no side below the quorum",
       overlay({}, function(world)
         part(world)
         local mine = assert(world.acquire(2, { wait = 300, quorum = 5 }))
@@ -370,8 +373,8 @@ describe("kadenza.lease", function()
         assert.is_true(mine.number > 0)
       end))
 
-    -- As where two lookups end at different nodes, and both find enough.
-    it("is not had by who sees another once he has stored his claim",
+    -- Two lookups may end at different nodes, and both find enough.
+    it("is not held by a contender that sees another after its store",
       overlay({}, function(world)
         part(world)
         local mine = assert(world.acquire(2, { wait = 300 }))
@@ -393,7 +396,7 @@ describe("kadenza.lease", function()
         assert.is_true(mine:left() > 0)
       end))
 
-    it("is one contender's again when it has healed", overlay({},
+    it("is held by one contender after it has healed", overlay({},
       function(world)
         part(world)
         local mine = assert(world.acquire(2, { wait = 300 }))
@@ -408,7 +411,7 @@ describe("kadenza.lease", function()
       end))
   end)
 
-  it("says what went wrong when nobody answers", support.spec(function()
+  it("returns the failure when no node answers", support.spec(function()
     local net <close> = kad.sim({ join = false, seed = 1 })
     local node = assert(net:open())
     net:perform(function()
@@ -442,7 +445,7 @@ describe("kadenza.lease", function()
       end)
     end
 
-    it("a node or a key that is none", function()
+    it("a wrong node or key", function()
       local wishes = { type = "turn", seconds = 1 }
       support.assert_blames_caller("a node is needed", function()
         local _ = lease.acquire(nil, KEY, wishes)
@@ -452,7 +455,7 @@ describe("kadenza.lease", function()
       end)
     end)
 
-    it("a renewal for ever", overlay({}, function(world)
+    it("a renewal without end", overlay({}, function(world)
       local mine = assert(world.acquire(2))
       support.assert_blames_caller("1 to 3600 seconds", function()
         local _ = mine:renew(0)

@@ -2,13 +2,13 @@ local kad = require("kadenza")
 local limit = require("kadenza.limit")
 local support = require("tests.spec.support")
 
--- A context of a hook.
+-- Makes the context of a hook.
 local function from(host, now, reason)
   return { now = now or 0, reason = reason or "store",
     from = host and { host = host } }
 end
 
--- Returns how many of `count` takes a limiter allows.
+-- Returns the number of takes that a limiter allows, of `count`.
 local function allowed(limiter, count, ctx, record)
   local sum = 0
   for _ = 1, count do
@@ -18,7 +18,7 @@ local function allowed(limiter, count, ctx, record)
 end
 
 describe("kadenza.limit", function()
-  it("gives a burst, then as much as the rate", function()
+  it("allows a burst, then the rate", function()
     local limiter = limit.new({ per = "address", rate = 0.5, burst = 4 })
 
     assert.equal(4, allowed(limiter, 10, from("192.0.2.1", 100)))
@@ -28,7 +28,7 @@ describe("kadenza.limit", function()
     assert.equal(4, allowed(limiter, 10, from("192.0.2.1", 1e6)))
   end)
 
-  it("says how long to wait, and in which code", function()
+  it("returns the time to wait, and the code", function()
     local limiter =
       limit.new({ per = "address", rate = 0.1, burst = 1, code = 429 })
     assert.is_true(limiter:take(from("192.0.2.1")))
@@ -42,7 +42,7 @@ describe("kadenza.limit", function()
       :take(from("192.0.2.1"), nil, 2)))
   end)
 
-  it("has a burst of a second's tokens unless told", function()
+  it("has a burst of a second's tokens by default", function()
     assert.equal(7, allowed(limit.new({ per = "address", rate = 7 }), 20,
       from("192.0.2.1")))
     assert.equal(1, allowed(limit.new({ per = "address", rate = 0.01 }), 20,
@@ -70,7 +70,7 @@ describe("kadenza.limit", function()
     end
   end)
 
-  it("does not mind a clock that goes back", function()
+  it("works with a clock that goes back", function()
     local limiter = limit.new({ per = "address", rate = 1, burst = 2 })
     assert.equal(2, allowed(limiter, 5, from("192.0.2.1", 1000)))
 
@@ -78,7 +78,7 @@ describe("kadenza.limit", function()
     assert.equal(2, allowed(limiter, 5, from("192.0.2.1", 1002)))
   end)
 
-  it("charges what a take costs", function()
+  it("charges the cost of a take", function()
     local limiter = limit.new({ per = "address", rate = 1, burst = 10 })
 
     assert.is_true(limiter:take(from("192.0.2.1"), nil, 9.5))
@@ -88,7 +88,7 @@ describe("kadenza.limit", function()
   end)
 
   describe("counts", function()
-    it("addresses apart", function()
+    it("each address", function()
       local limiter = limit.new({ per = "address", rate = 1 })
 
       assert.is_true(limiter:take(from("192.0.2.1")))
@@ -119,7 +119,7 @@ describe("kadenza.limit", function()
       end)
     end
 
-    it("publishers, and refuses who has not signed", function()
+    it("each publisher, and rejects unsigned records", function()
       local limiter = limit.new({ per = "publisher", rate = 1 })
 
       assert.is_true(limiter:take(from("192.0.2.1"), { publisher = "a" }))
@@ -129,7 +129,7 @@ describe("kadenza.limit", function()
         { limiter:take(from("192.0.2.1"), {}) })
     end)
 
-    it("what a function says, and nothing for nil", function()
+    it("by a function, and nothing for nil", function()
       local limiter = limit.new({ rate = 1, per = function(_, record)
         return record.key ~= "free" and record.key or nil
       end })
@@ -138,7 +138,7 @@ describe("kadenza.limit", function()
       assert.equal(5, allowed(limiter, 5, from("192.0.2.1"), { key = "free" }))
     end)
 
-    it("neither the node itself nor answers to its gets", function()
+    it("neither the node itself nor replies to its gets", function()
       local limiter = limit.new({ per = "publisher", rate = 1 })
 
       assert.equal(5, allowed(limiter, 5, from(nil), {}))
@@ -146,7 +146,7 @@ describe("kadenza.limit", function()
     end)
   end)
 
-  it("remembers a bounded number, the latest", function()
+  it("remembers a bounded number of buckets, the latest", function()
     local limiter = limit.new({ per = "address", rate = 0.001, max = 100 })
     local function held()
       local count = 0
@@ -166,7 +166,7 @@ describe("kadenza.limit", function()
     assert.is_true(limiter:take(from("10.0.0.1")), "it was forgotten")
   end)
 
-  it("does not forget who keeps asking", function()
+  it("does not drop a bucket that is used", function()
     local limiter = limit.new({ per = "address", rate = 0.001, max = 10 })
     assert.is_true(limiter:take(from("192.0.2.1")))
     for i = 1, 200 do
@@ -207,7 +207,7 @@ describe("kadenza.limit", function()
       end)
     end
 
-    it("a cost that is none", function()
+    it("a wrong cost", function()
       local limiter = limit.new({ per = "address", rate = 1 })
       for _, cost in ipairs({ -1, 0 / 0, math.huge, "1" }) do
         support.assert_blames_caller("a cost is a number", function()
@@ -217,7 +217,7 @@ describe("kadenza.limit", function()
     end)
   end)
 
-  it("asks another hook once a token was taken", function()
+  it("calls the next hook after it took a token", function()
     local asked = 0
     local hook = limit.new({ per = "address", rate = 1 }):filter(
       function(record)

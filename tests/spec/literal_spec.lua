@@ -1,6 +1,6 @@
 local literal = require("kadenza.literal")
 
--- Parses a text that must be right; returns its table.
+-- Parses a valid text; returns its table.
 local function parsed(text)
   local value, lines = literal.parse(text, "x.lua")
   assert(value, lines)
@@ -53,20 +53,20 @@ describe("kadenza.literal", function()
       parsed("-- a\n{ 1, --[[ b\n ]] 2 --[==[ ]] ]==] } --"))
   end)
 
-  it("lets return and a semicolon stand around the table", function()
+  it("accepts return and a semicolon around the table", function()
     assert.same({ 1 }, parsed("return { 1 };"))
     assert.same({ 1 }, parsed("return{1}"))
     assert.is_truthy(problem("returned { 1 }"))
   end)
 
-  it("tells the line of every field", function()
+  it("returns the line of every field", function()
     local value, lines =
       literal.parse("{\n a = 1,\n b = {\n\n c = 2 },\n 3 }", "x")
     assert.same({ a = 2, b = 3, [1] = 6 }, lines[value])
     assert.same({ c = 5 }, lines[value.b])
   end)
 
-  it("never runs anything", function()
+  it("executes nothing", function()
     for text, message in pairs({
       ["{ os.exit() }"] = "x.lua:1: a value is expected, not 'os'",
       ["{ k = print('x') }"] = "x.lua:1: a value is expected, not 'print'",
@@ -96,7 +96,7 @@ describe("kadenza.literal", function()
     assert.equal("x.lua:1: '[==[' is not closed", problem("{ [==[ ]=] }"))
   end)
 
-  it("shows nothing of a mistake that drives a terminal", function()
+  it("shows no control characters of a mistake", function()
     assert.is_nil(problem("{ \27[31m }"):find("%c"))
   end)
 
@@ -117,7 +117,7 @@ describe("kadenza.literal", function()
       problem("{" .. blank .. " }"))
   end)
 
-  it("reads back what it writes", function()
+  it("reads what it writes", function()
     for _, value in ipairs({
       "", "plain", "\0\1\127\255", "\"\\\n\r\t", "é€", 0, -1, math.maxinteger,
       0.1, 1e300, true, false,
@@ -128,7 +128,7 @@ describe("kadenza.literal", function()
       parsed("{" .. literal.format({ "a", "b" }) .. "}"))
   end)
 
-  it("says why a file cannot be read", function()
+  it("returns why a file cannot be read", function()
     local value, message = literal.read("/nonexistent/x.lua")
     assert.is_nil(value)
     assert.equal("/nonexistent/x.lua: No such file or directory", message)
@@ -136,7 +136,7 @@ describe("kadenza.literal", function()
   end)
 end)
 
-describe("kadenza.literal, of malicious texts", function()
+describe("kadenza.literal, with malicious texts", function()
   local SAMPLE <const> = [==[
 -- a node
 return {
@@ -147,7 +147,7 @@ ab]]c]=], escapes = "\x41\u{20AC}\065\z
 };
 ]==]
 
-  it("is right, to begin with", function()
+  it("reads the text before it is changed", function()
     assert.is_table(parsed(SAMPLE))
   end)
 
@@ -158,7 +158,7 @@ ab]]c]=], escapes = "\x41\u{20AC}\065\z
     end
   end)
 
-  it("ends so when any byte is another", function()
+  it("ends so if any byte is changed", function()
     for place = 1, #SAMPLE do
       for byte in ("\0\n\"{}[\\\255"):gmatch(".") do
         local text = SAMPLE:sub(1, place - 1) .. byte .. SAMPLE:sub(place + 1)
@@ -168,7 +168,7 @@ ab]]c]=], escapes = "\x41\u{20AC}\065\z
     end
   end)
 
-  it("reads no more than Lua would", function()
+  it("reads only what Lua would", function()
     local tokens = {
       "{", "}", "[", "]", "=", ",", ";", "a", "1", "-", "'x'", "[[y]]", "nil",
       "true", "--\n", "--[[", "]]", "\\", "end", ".", "..", "(", "\n", " ",

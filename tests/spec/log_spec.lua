@@ -9,17 +9,17 @@ local function line(message, fields, format)
 end
 
 describe("kadenza.log", function()
-  it("writes one line an event, fields in order", function()
+  it("writes one line for each event, fields in order", function()
     assert.equal("2026-11-22T12:00:00Z info joined a=1 b=\"two words\" c=\"\"",
       line("joined", { b = "two words", a = 1, c = "" }))
   end)
 
-  it("lets nobody break a line or drive a terminal", function()
+  it("escapes newlines and control characters", function()
     assert.equal("2026-11-22T12:00:00Z info a\\nb x=\\x1b[2J",
       line("a\nb", { x = "\27[2J" }))
   end)
 
-  it("takes fields of any name, and lets none break a line", function()
+  it("accepts fields of any name, and escapes the names", function()
     assert.equal("2026-11-22T12:00:00Z info x 1=b a\\nb=c",
       line("x", { "b", ["a\nb"] = "c" }))
   end)
@@ -30,11 +30,11 @@ describe("kadenza.log", function()
       line('a\n"', { n = 1, ok = true, f = 0.5, s = "é" }, "json"))
   end)
 
-  it("writes bytes that are no text as JSON, too", function()
+  it("writes bytes that are not UTF-8 as JSON, too", function()
     assert.matches('"x":"\\u00ff"', line("a", { x = "\255" }, "json"), 1, true)
   end)
 
-  it("gives whole events to a sink", function()
+  it("passes events to a sink", function()
     local events = support.logged(function()
       log.warn("careful", { count = 2 })
     end)
@@ -44,7 +44,7 @@ describe("kadenza.log", function()
     }, events)
   end)
 
-  it("leaves out what is below its level", function()
+  it("leaves out events below its level", function()
     local events = support.logged(function()
       local before = log.configure({ level = "warn" })
       log.info("not this")
@@ -58,7 +58,7 @@ describe("kadenza.log", function()
     assert.equal("but this", events[1].message)
   end)
 
-  it("refuses an unknown level or option, naming it", function()
+  it("raises for an unknown level or option, and names it", function()
     support.assert_blames_caller("unknown level 'loud'", function()
       log.write("loud", "x")
     end)

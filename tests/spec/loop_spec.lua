@@ -5,8 +5,8 @@ local uv = require("luv")
 
 local spec, local_node = support.spec, support.local_node
 
--- Lets luv's loop drive kadenza's until `is_over` says so. This is the whole
--- of what another loop has to do.
+-- Runs luv's loop with kadenza's until `is_over` returns true. Another event
+-- loop needs no more than this.
 local function drive_from_luv(is_over)
   local poll = assert(uv.new_poll(kad.loop.fd()))
   local timer = assert(uv.new_timer())
@@ -40,7 +40,7 @@ local function drive_from_luv(is_over)
 end
 
 describe("kadenza.loop", function()
-  it("is driven by another loop", spec(function(t)
+  it("is run by another event loop", spec(function(t)
     local over = false
     local finish = t.expect(1, function()
       over = true
@@ -70,7 +70,7 @@ describe("kadenza.loop", function()
     kad.loop.close()
   end))
 
-  it("has no timeout when nothing is planned", spec(function()
+  it("has no timeout without timers", spec(function()
     kad.loop.step()
 
     assert.is_nil(kad.loop.timeout())
@@ -103,7 +103,7 @@ describe("kadenza.loop", function()
     kad.loop.close()
   end))
 
-  it("makes a new network after the default one was closed", spec(function()
+  it("opens a new network after the default one was closed", spec(function()
     local first = kad.loop.network()
     assert.equal(first, kad.loop.network())
     kad.loop.close()
@@ -124,7 +124,7 @@ describe("a network", function()
     kad.loop.close()
   end))
 
-  it("knows that a timer has fired", spec(function(t)
+  it("returns that a timer has fired", spec(function(t)
     local network = kad.loop.network()
     local timer = network:start_timer(0, t.expect(1))
     network:step()
@@ -144,7 +144,7 @@ describe("a network", function()
     kad.loop.close()
   end))
 
-  it("lets go of the functions of its timers", spec(function()
+  it("frees the functions of its timers", spec(function()
     local network = kad.loop.network()
     local held = setmetatable({}, { __mode = "k" })
     local function hold()
@@ -219,7 +219,7 @@ describe("a network", function()
     kad.loop.close()
   end))
 
-  it("gives random bytes", spec(function()
+  it("returns random bytes", spec(function()
     local network = kad.loop.network()
 
     assert.equal(32, #network:random(32))
@@ -255,7 +255,7 @@ describe("a network", function()
     kad.loop.close()
   end))
 
-  it("cannot be run or closed by a task of its own", spec(function()
+  it("cannot be run or closed by one of its tasks", spec(function()
     kad.run(function()
       for _, method in ipairs({ "run", "close" }) do
         support.assert_blames_caller("a task cannot run or close the network",
@@ -266,7 +266,7 @@ describe("a network", function()
     end)
   end))
 
-  it("outlives a state that ends inside a callback", function()
+  it("survives the end of a Lua state inside a callback", function()
     local status = table.pack(os.execute("exec lua5.4 -e '"
       .. 'package.path = "' .. package.path .. '" '
       .. 'package.cpath = "' .. package.cpath .. '" '

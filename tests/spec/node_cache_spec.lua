@@ -1,8 +1,8 @@
 local kad = require("kadenza")
 local support = require("tests.spec.support")
 
-describe("gets", function()
-  it("leave copies behind, unless that is turned off", support.spec(function()
+describe("a get", function()
+  it("stores copies, unless the options turn this off", support.spec(function()
     for _, on in ipairs({ true, false }) do
       local net <close> = kad.sim({ nodes = 30, seed = 4,
         config = { cache = on, repair = on } })

@@ -6,7 +6,7 @@ local with_pair = support.with_pair
 local assert_blames_caller = support.assert_blames_caller
 
 describe("closing a kadenza.node", function()
-  it("ends what is under way with KAD_ECLOSED", with_pair(function(a, b)
+  it("ends operations with KAD_ECLOSED", with_pair(function(a, b)
     local waiting = kad.spawn(function()
       return b:get(kad.key("a"))
     end)
@@ -22,7 +22,7 @@ describe("closing a kadenza.node", function()
     assert.is_true(a:is_open())
   end))
 
-  it("may happen again, and makes methods raise", with_pair(function(_, b)
+  it("may be repeated, and makes methods raise", with_pair(function(_, b)
     b:close()
     b:close()
 
@@ -37,7 +37,7 @@ describe("closing a kadenza.node", function()
     end
   end))
 
-  it("lets go of its policies, and they of it", function()
+  it("frees its policies and itself for the collector", function()
     local seen = setmetatable({}, { __mode = "v" })
     do
       local net <close> = kad.sim({ join = false, seed = 1 })
@@ -59,7 +59,7 @@ describe("closing a kadenza.node", function()
     assert.is_nil(next(seen))
   end)
 
-  it("calls what on_close was given, the last one first",
+  it("calls the functions of on_close, the last one first",
     with_pair(function(_, b)
       local order = {}
       b:on_close(function(node)
@@ -75,7 +75,7 @@ describe("closing a kadenza.node", function()
       assert.same({ 2, 1 }, order)
     end))
 
-  it("goes on after an error in on_close, and raises it then",
+  it("continues after an error in on_close, and raises it at the end",
     with_pair(function(_, b)
       local others = 0
       b:on_close(function()
@@ -92,7 +92,7 @@ describe("closing a kadenza.node", function()
       assert.is_false(b:is_open())
     end))
 
-  it("may be asked for in on_close, in a callback and in a policy's hook",
+  it("works in on_close, in a callback and in a policy's hook",
     spec(function(t)
       kad.run(function()
         local a
@@ -129,7 +129,7 @@ describe("closing a kadenza.node", function()
     assert.is_false(node:is_open())
   end))
 
-  it("withdraws the operation of a canceled task", with_pair(function(a, b)
+  it("cancels the operation of a canceled task", with_pair(function(a, b)
     local before = b:stats().operations
     local waiting = kad.spawn(function()
       return b:call("127.0.0.9:9", "hello")

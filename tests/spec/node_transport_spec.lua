@@ -1,4 +1,4 @@
--- Nodes without sockets, whose datagrams a program carries.
+-- Nodes with a transport of the program instead of sockets.
 
 local kad = require("kadenza")
 local support = require("tests.spec.support")
@@ -6,8 +6,8 @@ local support = require("tests.spec.support")
 local spec = support.spec
 local assert_blames_caller = support.assert_blames_caller
 
--- A transport of this program's: what is sent to an address is received by the
--- node that has it. `wire.cut` loses everything.
+-- A transport that passes a datagram to the node with its address, or drops all
+-- if `wire.cut`.
 local function new_wire()
   local wire = { nodes = {}, sent = 0 }
 
@@ -83,20 +83,20 @@ describe("A transport", function()
     end, { timeout = 20 })
   end))
 
-  it("has addresses that mean something to it alone", on_wire(2,
+  it("has addresses of its own", on_wire(2,
     function(wire)
       assert.equal("10.0.0.1:1", wire[2]:contacts()[1].address)
       assert.equal("10.0.0.2:1", assert(wire[1]:ping("10.0.0.2:1")).address)
     end))
 
-  it("may lose what it likes", on_wire(2, function(wire)
+  it("may lose datagrams", on_wire(2, function(wire)
     wire.cut = true
     local contact, message = wire[1]:ping("10.0.0.2:1")
     assert.is_nil(contact)
     assert.equal("no answer in time", message)
   end))
 
-  it("is repeated by a simulation", spec(function()
+  it("works in a simulation, repeatably", spec(function()
     local function run()
       local net <close> = kad.sim({ join = false, seed = 5 })
       local wire = new_wire()
@@ -117,7 +117,7 @@ describe("A transport", function()
     assert.equal(run(), run())
   end))
 
-  it("goes with a codec and other policies", on_wire(4, function(wire)
+  it("works with a codec and other policies", on_wire(4, function(wire)
     assert.equal("la", wire[3]:call("10.0.0.2:1", "sing").song)
   end, { policies = { {
     rpc = { sing = function() return { song = "la" } end },
@@ -138,7 +138,7 @@ describe("A transport", function()
     assert.is_false(node:is_open())
   end))
 
-  it("may begin operations", on_wire(2, function(wire, net, t)
+  it("may start operations", on_wire(2, function(wire, net, t)
     local node
     local finish = t.expect(1)
     local begun = false
@@ -156,7 +156,7 @@ describe("A transport", function()
     kad.sleep(5)
   end))
 
-  it("raises its errors where the loop is run", spec(function()
+  it("raises its errors from the loop", spec(function()
     local net <close> = kad.sim({ join = false })
     local node = assert(net:open({
       transport = {
@@ -171,7 +171,7 @@ describe("A transport", function()
     end, "the wire is cut")
   end))
 
-  it("is where 10.0.0.1:1 stands for this node without another address",
+  it("has the address 10.0.0.1:1 by default",
     spec(function()
       local net <close> = kad.sim({ join = false })
       local node = assert(net:open({ transport = { send = function() end } }))
@@ -203,13 +203,13 @@ describe("A transport", function()
 end)
 
 describe("node:receive", function()
-  it("counts what is no message", on_wire(1, function(wire)
+  it("counts malformed datagrams", on_wire(1, function(wire)
     assert.is_true(wire[1]:receive("nonsense", "10.0.0.7:1"))
     kad.sleep(0.1)
     assert.equal(1, wire[1]:stats().dropped_malformed)
   end))
 
-  it("loses what is too much", on_wire(1, function(wire)
+  it("drops datagrams that are too many or too large", on_wire(1, function(wire)
     local taken, message, code =
       wire[1]:receive(("x"):rep(1501), "10.0.0.7:1")
     assert.is_nil(taken)

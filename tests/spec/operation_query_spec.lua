@@ -1,4 +1,4 @@
--- Custom queries along a lookup path, as scripts send and answer them.
+-- node:query: custom queries along a lookup path.
 
 local kad = require("kadenza")
 local policies = require("tests.spec.support.policy")
@@ -46,27 +46,28 @@ end
 describe("node:query", function()
   local key = kad.key("songs")
 
-  it("asks everyone on the way to the closest", with_singers(function(net)
-    local asker = net.nodes[9]
+  it("queries all contacts on the way to the closest",
+    with_singers(function(net)
+      local asker = net.nodes[9]
 
-    local replies, info = asker:query(key, "sing", { what = "lo" })
+      local replies, info = asker:query(key, "sing", { what = "lo" })
 
-    local closest = by_distance(net, key, asker)
-    for i = 1, 8 do
-      assert.equal(closest[i], info.closest[i].id)
-    end
-    assert.equal(#replies, info.holders)
-    assert.equal(#info.path, #replies)
-    local singers = {}
-    for _, one in ipairs(replies) do
-      assert.equal("lo", one.reply.song)
-      assert.equal(one.reply.me, one.from.id)
-      singers[one.from.id] = true
-    end
-    for i = 1, 8 do
-      assert.is_true(singers[closest[i]])
-    end
-  end))
+      local closest = by_distance(net, key, asker)
+      for i = 1, 8 do
+        assert.equal(closest[i], info.closest[i].id)
+      end
+      assert.equal(#replies, info.holders)
+      assert.equal(#info.path, #replies)
+      local singers = {}
+      for _, one in ipairs(replies) do
+        assert.equal("lo", one.reply.song)
+        assert.equal(one.reply.me, one.from.id)
+        singers[one.from.id] = true
+      end
+      for i = 1, 8 do
+        assert.is_true(singers[closest[i]])
+      end
+    end))
 
   it("needs no arguments", with_singers(function(net)
     assert.equal("la", net.nodes[2]:query(key, "sing")[1].reply.song)
@@ -78,7 +79,7 @@ describe("node:query", function()
     return { target = request.args.target }
   end))
 
-  it("waits for those that think before they reply", with_singers(
+  it("waits for contacts that wait before they reply", with_singers(
     function(net)
       local replies = assert(net.nodes[2]:query(key, "sing"))
       assert.is_true(#replies >= 8)
@@ -87,7 +88,7 @@ describe("node:query", function()
       return { song = "late" }
     end))
 
-  it("walks past those that refuse", with_singers(function(net)
+  it("continues beyond contacts that send an error", with_singers(function(net)
     local asker = net.nodes[9]
     local closest = by_distance(net, key, asker)
 
@@ -105,58 +106,62 @@ describe("node:query", function()
     return nil, "hoarse", 250
   end))
 
-  it("finds nothing where nobody knows the query", with_singers(function(net)
-    local replies, message, code, info = net.nodes[9]:query(key, "dance")
+  it("returns no replies if no contact supports the query",
+    with_singers(function(net)
+      local replies, message, code, info = net.nodes[9]:query(key, "dance")
 
-    assert.is_nil(replies)
-    assert.equal("not found", message)
-    assert.equal("KAD_ENOTFOUND", code)
-    assert.equal(by_distance(net, key, net.nodes[9])[1], info.closest[1].id)
-  end))
+      assert.is_nil(replies)
+      assert.equal("not found", message)
+      assert.equal("KAD_ENOTFOUND", code)
+      assert.equal(by_distance(net, key, net.nodes[9])[1], info.closest[1].id)
+    end))
 
-  it("tells why the first refused where all do", with_singers(function(net)
-    local replies, message, code, info = net.nodes[9]:query(key, "sing")
+  it("returns the error of the first if all send one",
+    with_singers(function(net)
+      local replies, message, code, info = net.nodes[9]:query(key, "sing")
 
-    assert.is_nil(replies)
-    assert.equal("not found: 250 hoarse", message)
-    assert.equal("KAD_ENOTFOUND", code)
-    assert.equal(250, info.krpc)
-    assert.equal("hoarse", info.reason)
-  end, function()
-    return nil, "hoarse", 250
-  end))
+      assert.is_nil(replies)
+      assert.equal("not found: 250 hoarse", message)
+      assert.equal("KAD_ENOTFOUND", code)
+      assert.equal(250, info.krpc)
+      assert.equal("hoarse", info.reason)
+    end, function()
+      return nil, "hoarse", 250
+    end))
 
-  it("ends with the reply that suffices", with_singers(function(net, t)
-    local heard = 0
-    local replies, info = net.nodes[9]:query(key, "sing", {}, {
-      on_reply = t.expect(2, function(reply, contact)
-        assert.equal(reply.me, contact.id)
-        heard = heard + 1
-        return heard == 2 or nil
-      end),
-    })
+  it("ends at a reply for which on_reply returns true",
+    with_singers(function(net, t)
+      local heard = 0
+      local replies, info = net.nodes[9]:query(key, "sing", {}, {
+        on_reply = t.expect(2, function(reply, contact)
+          assert.equal(reply.me, contact.id)
+          heard = heard + 1
+          return heard == 2 or nil
+        end),
+      })
 
-    assert.equal(2, #replies)
-    assert.equal(2, info.holders)
-  end))
+      assert.equal(2, #replies)
+      assert.equal(2, info.holders)
+    end))
 
-  it("leaves out what is passed over", with_singers(function(net)
-    local heard = 0
-    local replies = net.nodes[9]:query(key, "sing", nil, {
-      quorum = 2,
-      on_reply = function()
-        heard = heard + 1
-        if heard <= 3 then
-          return false
-        end
-      end,
-    })
+  it("leaves out replies for which on_reply returns false",
+    with_singers(function(net)
+      local heard = 0
+      local replies = net.nodes[9]:query(key, "sing", nil, {
+        quorum = 2,
+        on_reply = function()
+          heard = heard + 1
+          if heard <= 3 then
+            return false
+          end
+        end,
+      })
 
-    assert.equal(2, #replies)
-    assert.equal(5, heard)
-  end))
+      assert.equal(2, #replies)
+      assert.equal(5, heard)
+    end))
 
-  it("tells a callback outside of tasks", spec(function(t)
+  it("calls back outside of tasks", spec(function(t)
     local net <close> = kad.sim({ nodes = 4, seed = 1, policies = { {
       rpc = { sing = function() return { song = "la" } end },
     } } })
@@ -171,7 +176,7 @@ describe("node:query", function()
     net:run(10)
   end))
 
-  it("raises what on_reply raises, and ends", with_singers(function(net, t)
+  it("raises an error of on_reply, and ends", with_singers(function(net, t)
     local passed, err = pcall(net.nodes[9].query, net.nodes[9], key, "sing",
       nil, { on_reply = t.expect(1, function()
         error("off key")
@@ -181,7 +186,7 @@ describe("node:query", function()
     assert.matches("operation_query_spec.lua:%d+: off key", err)
   end))
 
-  it("does not take another verdict, nor one that waits",
+  it("raises for another verdict, and for an on_reply that waits",
     with_singers(function(net)
       local node = net.nodes[9]
       for _, case in ipairs({
@@ -195,7 +200,7 @@ describe("node:query", function()
       end
     end))
 
-  it("is cancelled with its task", with_singers(function(net)
+  it("is canceled with its task", with_singers(function(net)
     local heard = 0
     local work = kad.spawn(function()
       net.nodes[9]:query(key, "sing", nil, {
@@ -223,25 +228,26 @@ describe("node:query", function()
     return { count = #assert(ctx.node:query(request.args.key, "sing")) }
   end))
 
-  it("is stopped with what an on_reply of a policy does", spec(function()
-    local files <close> = policies.files()
-    local path = files:write([[
-      return { rpc = { sing = function(request, ctx)
-        if not request.args.key then return { song = "la" } end
-        local replies, message = pcall(ctx.node.query, ctx.node,
-          request.args.key, "sing", nil, { on_reply = function()
-            while true do pcall(function() while true do end end) end
-          end })
-        return { message = tostring(message) }
-      end } }
-    ]])
-    local net <close> = kad.sim({ nodes = 6, seed = 1, policies = { path } })
-    net:perform(function()
-      local reply = assert(net.nodes[3]:call(net.nodes[5]:addresses()[1],
-        "sing", { key = key }))
-      assert.matches("ran too long", reply.message)
-    end)
-  end))
+  it("is stopped with an on_reply of a policy that runs too long",
+    spec(function()
+      local files <close> = policies.files()
+      local path = files:write([[
+        return { rpc = { sing = function(request, ctx)
+          if not request.args.key then return { song = "la" } end
+          local replies, message = pcall(ctx.node.query, ctx.node,
+            request.args.key, "sing", nil, { on_reply = function()
+              while true do pcall(function() while true do end end) end
+            end })
+          return { message = tostring(message) }
+        end } }
+      ]])
+      local net <close> = kad.sim({ nodes = 6, seed = 1, policies = { path } })
+      net:perform(function()
+        local reply = assert(net.nodes[3]:call(net.nodes[5]:addresses()[1],
+          "sing", { key = key }))
+        assert.matches("ran too long", reply.message)
+      end)
+    end))
 
   it("blames its caller for mistakes", with_singers(function(net)
     local node = net.nodes[1]
@@ -267,11 +273,12 @@ describe("node:query", function()
     end
   end))
 
-  it("does not fit a datagram with too much in it", with_singers(function(net)
-    local replies, message, code =
-      net.nodes[1]:query(key, "sing", { what = ("x"):rep(1300) })
-    assert.is_nil(replies)
-    assert.equal("too large", message)
-    assert.equal("KAD_ETOOBIG", code)
-  end))
+  it("fails if its arguments do not fit in a datagram",
+    with_singers(function(net)
+      local replies, message, code =
+        net.nodes[1]:query(key, "sing", { what = ("x"):rep(1300) })
+      assert.is_nil(replies)
+      assert.equal("too large", message)
+      assert.equal("KAD_ETOOBIG", code)
+    end))
 end)

@@ -8,7 +8,7 @@ local NEWS <const> = pubs.NEWS
 local listener = pubs.listener
 
 describe("the policy of a hub", function()
-  it("is added to one of yours", support.spec(function()
+  it("is added to another policy", support.spec(function()
     local hub, stored, stopped, ran = pubsub.new(), 0, 0, 0
     local mine = {
       name = "mine",
@@ -52,7 +52,7 @@ describe("the policy of a hub", function()
     assert.is_nil(mine.types.event)
   end))
 
-  it("lets hubs of several names stand side by side", support.spec(function()
+  it("allows hubs of several names", support.spec(function()
     local news, chat = pubsub.new(), pubsub.new({ name = "chat" })
     local both = news:policy(chat:policy())
     local net <close> = kad.sim({ nodes = 8, seed = 1, policies = { both } })
@@ -118,7 +118,7 @@ describe("the policy of a hub", function()
       assert.same({}, policies.failures(events))
     end))
 
-  it("keeps others' subscriptions across a reload", support.spec(function()
+  it("keeps subscribers in a reload", support.spec(function()
     local files <close> = policies.files()
     local path = files:write(
       'return require("kadenza.pubsub").new():policy()')
@@ -147,7 +147,7 @@ describe("the policy of a hub", function()
     assert.same({}, policies.failures(events))
   end))
 
-  it("takes its subscribers along where a state of yours does",
+  it("saves subscribers together with the state of the policy",
     support.spec(function()
       local files <close> = policies.files()
       local path = files:write([[

@@ -14,7 +14,7 @@ local function sorted(list)
 end
 
 describe("a hub", function()
-  it("tells every subscriber once", overlay(function(hub, nodes)
+  it("delivers an event once to every subscriber", overlay(function(hub, nodes)
     local lists = {}
     for i = 1, 5 do
       local note
@@ -33,7 +33,7 @@ describe("a hub", function()
     end
   end))
 
-  it("tells every subscriber once over a network that loses a fifth",
+  it("does so over a network that loses a fifth",
     overlay(function(hub, nodes)
       local lists, expected = {}, {}
       for i = 1, 5 do
@@ -56,19 +56,20 @@ describe("a hub", function()
       end
     end, { loss = 0.2 }))
 
-  it("tells of what is published twice, twice", overlay(function(hub, nodes)
-    local list, note = listener()
-    hub:subscribe(nodes[2], NEWS, note)
+  it("delivers a value twice that is published twice",
+    overlay(function(hub, nodes)
+      local list, note = listener()
+      hub:subscribe(nodes[2], NEWS, note)
 
-    assert(hub:publish(nodes[5], NEWS, "same"))
-    assert(hub:publish(nodes[5], NEWS, "same"))
-    assert(hub:publish(nodes[6], NEWS, "same"))
-    kad.sleep(2)
+      assert(hub:publish(nodes[5], NEWS, "same"))
+      assert(hub:publish(nodes[5], NEWS, "same"))
+      assert(hub:publish(nodes[6], NEWS, "same"))
+      kad.sleep(2)
 
-    assert.same({ "same", "same", "same" }, list)
-  end))
+      assert.same({ "same", "same", "same" }, list)
+    end))
 
-  it("tells every function of a node, and registers once",
+  it("delivers to every function of a node, and registers once",
     overlay(function(hub, nodes)
       local one, note_one = listener()
       local two, note_two = listener()
@@ -100,7 +101,7 @@ describe("a hub", function()
     assert.same({ "news" }, list)
   end))
 
-  it("tells of what is there only when it is to be replayed",
+  it("delivers stored events only with replay",
     overlay(function(hub, nodes)
       assert(hub:publish(nodes[5], NEWS, "old"))
       kad.sleep(1)
@@ -119,7 +120,7 @@ describe("a hub", function()
       assert.same({ "old", "new" }, second)
     end))
 
-  it("reads what is there", overlay(function(hub, nodes)
+  it("reads the stored values", overlay(function(hub, nodes)
     assert.is_nil((hub:read(nodes[2], NEWS)))
     assert(hub:publish(nodes[5], NEWS, "a"))
     assert(hub:publish(nodes[6], NEWS, ""))
@@ -150,7 +151,7 @@ describe("a hub", function()
     assert.equal(0, sum(hub, nodes, "forgotten"))
   end))
 
-  it("says who has signed", overlay(function(hub, nodes)
+  it("returns the publisher", overlay(function(hub, nodes)
     local pair, records = kad.keypair(("s"):rep(32)), {}
     hub:subscribe(nodes[2], NEWS, function(_, record)
       records[#records + 1] = record
@@ -178,7 +179,7 @@ describe("a hub", function()
     assert.same({ "a" }, list)
   end, { config = { id_bits = 256 } }))
 
-  it("works with a rule book of your own", overlay(function(hub, nodes)
+  it("works with a type of the program", overlay(function(hub, nodes)
     local list, note = listener()
     hub:subscribe(nodes[2], NEWS, note)
 
@@ -280,7 +281,7 @@ describe("a hub", function()
 end)
 
 describe("a subscription", function()
-  it("ends when it is cancelled, and the holders forget it",
+  it("ends when it is canceled, also at the holders",
     overlay(function(hub, nodes)
       local list, note = listener()
       local subscription = hub:subscribe(nodes[2], NEWS, note)
@@ -313,7 +314,7 @@ describe("a subscription", function()
     assert.equal(0, sum(hub, nodes, "subscribers"))
   end))
 
-  it("is gone when its task is cancelled before it has begun",
+  it("ends when its task is canceled before it has begun",
     overlay(function(hub, nodes)
       local list, note = listener()
       local work = kad.spawn(function()
@@ -329,7 +330,7 @@ describe("a subscription", function()
       assert.equal(0, sum(hub, nodes, "subscribers"))
     end))
 
-  it("is forgotten by holders when its node dies", overlay(function(hub, nodes)
+  it("is dropped by holders when its node crashes", overlay(function(hub, nodes)
     hub:subscribe(nodes[2], NEWS, print)
     assert.is_true(sum(hub, nodes, "subscribers") >= 7)
 
@@ -340,7 +341,7 @@ describe("a subscription", function()
     assert.equal(0, sum(hub, nodes, "topics"))
   end))
 
-  it("is renewed for as long as it lasts", overlay(function(hub, nodes)
+  it("is renewed until it ends", overlay(function(hub, nodes)
     local list, note = listener()
     hub:subscribe(nodes[2], NEWS, note)
     kad.sleep(86400)
@@ -351,24 +352,25 @@ describe("a subscription", function()
     assert.same({ "a" }, list)
   end))
 
-  it("misses nothing when all of its holders die", overlay(function(hub, nodes)
-    local far = by_distance(nodes, NEWS)
-    local subscriber, publisher = far[#far], far[#far - 1]
-    local list, note = listener()
-    local subscription = hub:subscribe(subscriber, NEWS, note)
+  it("misses no event when all of its holders crash",
+    overlay(function(hub, nodes)
+      local far = by_distance(nodes, NEWS)
+      local subscriber, publisher = far[#far], far[#far - 1]
+      local list, note = listener()
+      local subscription = hub:subscribe(subscriber, NEWS, note)
 
-    for i = 1, 8 do
-      far[i]:close()
-    end
-    assert(hub:publish(publisher, NEWS, "while nobody pushes"))
-    kad.sleep(250)
-    assert.same({ "while nobody pushes" }, list)
-    assert.is_true(subscription:holders() > 0)
-    assert(hub:publish(publisher, NEWS, "pushed"))
-    kad.sleep(2)
+      for i = 1, 8 do
+        far[i]:close()
+      end
+      assert(hub:publish(publisher, NEWS, "while nobody pushes"))
+      kad.sleep(250)
+      assert.same({ "while nobody pushes" }, list)
+      assert.is_true(subscription:holders() > 0)
+      assert(hub:publish(publisher, NEWS, "pushed"))
+      kad.sleep(2)
 
-    assert.same({ "while nobody pushes", "pushed" }, list)
-  end))
+      assert.same({ "while nobody pushes", "pushed" }, list)
+    end))
 
   it("moves to nodes that join closer", overlay(function(hub, nodes, net)
     local list, note = listener()
@@ -393,7 +395,7 @@ describe("a subscription", function()
     assert.same({ "a" }, list)
   end))
 
-  it("begins by itself when nobody can take it yet", support.spec(function()
+  it("begins later when no node accepts it yet", support.spec(function()
     local hub = pubsub.new()
     local net <close> =
       kad.sim({ nodes = 10, seed = 1, policies = { hub:policy() } })
@@ -413,7 +415,7 @@ describe("a subscription", function()
     end)
   end))
 
-  it("hears of events when it is renewed where nothing can be pushed",
+  it("gets events by its renewals when pushes do not arrive",
     overlay(function(hub, nodes, net)
       local node = assert(net:open({ read_only = true }))
       assert(node:bootstrap(nodes[1]:addresses()))
@@ -426,7 +428,7 @@ describe("a subscription", function()
       assert.same({ "a" }, list)
     end))
 
-  it("goes on after an error of its function, which is said",
+  it("continues after an error of its function, which is logged",
     support.spec(function()
       local list = {}
       local events = support.logged(overlay(function(hub, nodes)
@@ -450,7 +452,7 @@ describe("a subscription", function()
       assert.same({ "no a, please", "an error that is no string" }, said)
     end))
 
-  it("calls one after the other, and drops what comes too fast",
+  it("calls its function in turn, and drops events that are too many",
     overlay(function(hub, nodes)
       local running, most, list = 0, 0, {}
       local subscription = hub:subscribe(nodes[2], NEWS, function(value)
@@ -472,7 +474,7 @@ describe("a subscription", function()
       assert.equal(65, #list)
     end))
 
-  it("may be cancelled by its own function", overlay(function(hub, nodes)
+  it("may be canceled by its own function", overlay(function(hub, nodes)
     local list, subscription = {}, nil
     subscription = hub:subscribe(nodes[2], NEWS, function(value)
       list[#list + 1] = value

@@ -6,14 +6,14 @@ local uv = require("luv")
 local spec, local_node = support.spec, support.local_node
 
 describe("kadenza.run", function()
-  it("returns what the main task returns", spec(function()
+  it("returns the results of the main task", spec(function()
     assert.same({ 1, nil, 3, n = 3 }, table.pack(kad.run(function()
       kad.sleep(0)
       return 1, nil, 3
     end)))
   end))
 
-  it("raises the error of the main task as it is", spec(function()
+  it("raises the error of the main task unchanged", spec(function()
     local problem = {}
     local passed, err = pcall(kad.run, function()
       kad.sleep(0)
@@ -24,7 +24,7 @@ describe("kadenza.run", function()
     assert.equal(problem, err)
   end))
 
-  it("closes what is left open", spec(function(t)
+  it("closes all that is left open", spec(function(t)
     local node, waiting
     local closed = t.expect(1)
     kad.run(function()
@@ -40,7 +40,7 @@ describe("kadenza.run", function()
     assert.equal("canceled", waiting:status())
   end))
 
-  it("closes what is left open after an error, too", spec(function()
+  it("closes all that is left open after an error", spec(function()
     local node
     pcall(kad.run, function()
       node = assert(kad.node(local_node()))
@@ -50,7 +50,7 @@ describe("kadenza.run", function()
     assert.is_false(node:is_open())
   end))
 
-  it("raises the error of a task that nobody has awaited", spec(function()
+  it("raises the error of a task that was not awaited", spec(function()
     support.logged(function()
       assert.error_matches(function()
         kad.run(function()
@@ -103,7 +103,7 @@ describe("kadenza.run", function()
     end)
   end))
 
-  it("may simulate inside", spec(function()
+  it("may run a simulation inside", spec(function()
     kad.run(function()
       local net <close> = kad.sim({ nodes = 5, seed = 1 })
       net:perform(function()
@@ -130,7 +130,7 @@ describe("kadenza.run", function()
     end))
   end
 
-  it("leaves a signal to the main task that asks for it", spec(function()
+  it("leaves a signal to a function of the main task", spec(function()
     assert.equal("mine", kad.run(function()
       return kad.wait(function(resume)
         kad.loop.network():on_signal("SIGTERM", function()

@@ -3,7 +3,7 @@ local support = require("tests.spec.support.policy")
 
 local with, load_policy = support.with, support.load
 
--- Loads a policy that runs `code` first; returns the message it fails with.
+-- Loads a policy that runs `code` first; returns the message of its failure.
 local function problem(code)
   local _, message = load_policy(code .. "\nreturn {}")
   return message
@@ -24,7 +24,7 @@ describe("the libraries for policies", function()
         ]]):format(name, name)))
       end)
 
-      it("uses no more globals than a policy has", function()
+      it("uses only globals that a policy has", function()
         local settings = {}
         assert(loadfile(".luacheckrc", "t", setmetatable(settings, {
           __index = function(_, key)
@@ -41,7 +41,7 @@ describe("the libraries for policies", function()
     end)
   end
 
-  it("are named when another is asked for", function()
+  it("are named in the error for another module", function()
     assert.matches("policy%.lua:1: policies have no module 'kadenza.limits', "
       .. "but kadenza%.[a-z, .]*limit", problem('require("kadenza.limits")'))
     assert.matches("policy%.lua:1: policies have no module 'kadenza.'",
@@ -50,13 +50,13 @@ describe("the libraries for policies", function()
       problem('require("kadenza.a.limit")'))
   end)
 
-  it("blame the policy's line for its mistakes", function()
+  it("raise a policy's mistakes at its line", function()
     assert.matches("policy%.lua:2: option 'rate' is missing",
       problem('local limit = require("kadenza.limit")\n'
         .. 'limit.new({ per = "address" })'))
   end)
 
-  it("serve files that are trusted, too", function()
+  it("work in trusted files, too", function()
     local files <close> = support.files()
     local path = files:write([[
       assert(os and io)
@@ -70,7 +70,7 @@ describe("the libraries for policies", function()
     }))
   end)
 
-  it("are a policy's own: no other file shares their tables", function()
+  it("are loaded once for each policy, which do not share tables", function()
     local files <close> = support.files()
     local one = files:write([[
       local limit = require("kadenza.limit")
@@ -85,8 +85,8 @@ describe("the libraries for policies", function()
     assert.is_true(require("kadenza.policy").check({ one, two }))
   end)
 
-  -- The meter never stops kadenza's own code: a library is not that.
-  it("are stopped when a policy has them run for ever", with([[
+  -- The meter never stops kadenza's own code; it stops a library.
+  it("are stopped when a policy makes them run without end", with([[
     local limit = require("kadenza.limit")
     return {
       rpc = {

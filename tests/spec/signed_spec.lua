@@ -12,7 +12,7 @@ end
 
 local ann, bob, eve = pair_of("a"), pair_of("b"), pair_of("e")
 
--- A record as hooks get it: its signature has been verified.
+-- Makes a record as hooks get it: with a verified signature.
 local function by(pair, seq, value, more)
   local record = { key = KEY, type = "note", publisher = pair.publisher,
     seq = seq, value = value or "x", ttl = 0 }
@@ -34,8 +34,8 @@ local function refusal(reason, code)
 end
 
 describe("kadenza.signed", function()
-  describe("lets write", function()
-    it("one key", function()
+  describe("accepts records of", function()
+    it("one publisher", function()
       local note = signed.type({ by = ann.publisher })
 
       assert.is_true(note.signed_only)
@@ -45,7 +45,7 @@ describe("kadenza.signed", function()
         { note.validate(by(bob, 1)) })
     end)
 
-    it("any of several", function()
+    it("several publishers", function()
       local note = signed.type({ by = { ann.publisher, bob.publisher } })
 
       assert.is_true(note.validate(by(ann, 1)))
@@ -54,7 +54,7 @@ describe("kadenza.signed", function()
       assert.same({ by(bob, 2) }, note.merge({ by(ann, 1) }, by(bob, 2)))
     end)
 
-    it("who was first", function()
+    it("the first publisher", function()
       local note = signed.type({ by = "first" })
       local held = note.merge({}, by(ann, 1))
 
@@ -64,7 +64,7 @@ describe("kadenza.signed", function()
       assert.same({ by(ann, 2) }, note.merge(held, by(ann, 2)))
     end)
 
-    it("whom the key is named after", function()
+    it("the publisher that the key is named after", function()
       local note = signed.type({ by = "self" })
 
       assert.is_true(note.validate(
@@ -82,7 +82,7 @@ describe("kadenza.signed", function()
       end
     end)
 
-    it("each for himself, and no more than there is room for", function()
+    it("every publisher, up to a number", function()
       local note = signed.type({ by = "anyone", max_values = 2 })
       local held = note.merge({}, by(ann, 1))
       held = note.merge(held, by(bob, 5))
@@ -95,7 +95,7 @@ describe("kadenza.signed", function()
     end)
   end)
 
-  describe("asks for", function()
+  describe("requires", function()
     local note = signed.type({ by = ann.publisher,
       check = function(value)
         return value ~= "bad" or nil, "no bad words", 222
@@ -110,18 +110,18 @@ describe("kadenza.signed", function()
       assert.is_true(note.validate(by(ann, 1 << 53)))
     end)
 
-    it("no salt where that means nothing", function()
+    it("no salt where it has no meaning", function()
       assert.same(refusal("a salt has no meaning here"),
         { note.validate(by(ann, 1, "x", { salt = "s" })) })
     end)
 
-    it("what the policy checks", function()
+    it("the check of the policy", function()
       assert.is_true(note.validate(by(ann, 1, "good")))
       assert.same(refusal("no bad words", 222),
         { note.validate(by(ann, 1, "bad")) })
     end)
 
-    it("a number that rises", function()
+    it("a rising number", function()
       local held = { by(ann, 5, "m") }
 
       assert.same(refusal("a change needs a higher seq than 5", 302),
@@ -131,7 +131,7 @@ describe("kadenza.signed", function()
     end)
   end)
 
-  it("has the same record count everywhere, in any order (seed " .. seed .. ")",
+  it("prefers the same record everywhere, in any order (seed " .. seed .. ")",
     function()
       math.randomseed(seed)
       local note = signed.type({ by = { ann.publisher, bob.publisher } })
@@ -185,19 +185,19 @@ describe("kadenza.signed", function()
         { note.validate(record) })
     end))
 
-    it("not where nobody said that there are delegates", timed(function()
+    it("not without the option delegates", timed(function()
       local strict = signed.type({ by = ann.publisher })
 
       assert.same(refusal("this publisher may not write here"),
         { strict.validate(written_by(bob, delegation())) })
     end))
 
-    it("to no other than the one named", timed(function()
+    it("to no key but the one named", timed(function()
       assert.same(refusal("the delegation is not signed by its owner"),
         { note.validate(written_by(eve, delegation())) })
     end))
 
-    it("by who may write alone", timed(function()
+    it("only by a publisher that may write", timed(function()
       local mine = signed.delegate(eve.secret,
         { to = bob.publisher, seconds = 60 })
 
@@ -219,7 +219,7 @@ describe("kadenza.signed", function()
           delegation({ key = kad.key("elsewhere") }))) })
     end))
 
-    it("no delegation further", timed(function()
+    it("not again by a delegate", timed(function()
       local further = signed.delegate(bob.secret,
         { to = eve.publisher, seconds = 60 })
       local inside = signed.wrap(delegation(), signed.wrap(further, "x"))
@@ -228,7 +228,7 @@ describe("kadenza.signed", function()
       assert.is_nil((note.validate(written_by(eve, further))))
     end))
 
-    it("nothing once any part of the certificate is changed",
+    it("nothing if any part of the certificate is changed",
       timed(function()
         math.randomseed(seed)
         local certificate =
@@ -259,7 +259,7 @@ describe("kadenza.signed", function()
         end
       end))
 
-    it("and does not take garbage for a certificate", timed(function()
+    it("and accepts no garbage as a certificate", timed(function()
       for _, value in ipairs({ "", "de", "le", "i1e", "d1:ci1e1:v0:e",
         "d1:cde1:v0:e", "d1:cle1:v0:e", "d1:c0:1:v0:e",
         kad.bencode.encode({ c = { e = 1, o = 1, s = 1 }, v = "x" }),
@@ -274,7 +274,7 @@ describe("kadenza.signed", function()
       end
     end))
 
-    it("to a reader what was written, in the owner's name", timed(function()
+    it("values that a reader gets with the owner's name", timed(function()
       local held = note.merge({ by(ann, 1, "mine") },
         written_by(bob, delegation(), 2, "deputy's"))
 
@@ -282,7 +282,7 @@ describe("kadenza.signed", function()
         seq = 2 } }, note.select(held))
     end))
 
-    it("checks what was written, without the certificate", timed(function()
+    it("values that are checked without the certificate", timed(function()
       local seen
       local checked = signed.type({ by = ann.publisher, delegates = true,
         check = function(value)
@@ -305,7 +305,7 @@ describe("kadenza.signed", function()
       assert.equal(3600, note.expire(by(ann, 1, "x", { ttl = 9999 })))
     end))
 
-    it("where the first counts, and where each has his own", timed(function()
+    it("with the rules first and anyone", timed(function()
       local first = signed.type({ by = "first", delegates = true })
       local held = first.merge({}, by(ann, 1, "mine"))
       assert.equal(2,
@@ -334,7 +334,7 @@ describe("kadenza.signed", function()
     end))
   end)
 
-  it("signs for delegates nothing that reads as a record", timed(function()
+  it("signs no certificate that is a valid record", timed(function()
     local certificate = kad.bencode.decode(signed.delegate(ann.secret,
       { to = bob.publisher, seconds = 60 }))
     certificate.d = bob.publisher
@@ -384,7 +384,7 @@ describe("kadenza.signed", function()
       end)
     end
 
-    it("a certificate that is none", function()
+    it("a wrong certificate", function()
       support.assert_blames_caller("this is not a certificate", function()
         local _ = signed.wrap("d1:ei1ee", "x")
       end)
@@ -394,7 +394,7 @@ describe("kadenza.signed", function()
       end)
     end)
 
-    it("a put without what it needs", function()
+    it("a put without its required options", function()
       for text, given in pairs({
         ["option 'type' is missing"] = { secret = ann.secret },
         ["option 'secret' is missing"] = { type = "note" },
@@ -407,7 +407,7 @@ describe("kadenza.signed", function()
     end)
   end)
 
-  it("works in an overlay: owner, deputy, strangers", support.spec(function()
+  it("works in an overlay: owner, deputy, others", support.spec(function()
     local net <close> = kad.sim({ nodes = 12, seed = 3, policies = { { types = {
       notice = signed.type({ by = ann.publisher, delegates = true,
         ttl = 86400 }),
@@ -463,7 +463,7 @@ describe("kadenza.signed", function()
         { to = bob.publisher, seconds = 60, key = key }))).stored)
     end, { id_bits = 256 }))
 
-  it("lets each write for himself in an overlay", support.spec(function()
+  it("accepts records of every publisher in an overlay", support.spec(function()
     local net <close> = kad.sim({ nodes = 12, seed = 3, policies = { { types = {
       seat = signed.type({ by = "anyone", max_values = 3, delegates = true }),
     } } } })

@@ -34,7 +34,7 @@ describe("kadenza.state", function()
     end, { timeout = 20 })
   end))
 
-  it("keeps the contacts of before while the node knows nobody",
+  it("keeps the saved contacts while the node has none",
     with_folder(function(folder)
       kad.run(function()
         local host = assert(kad.node(local_node()))
@@ -71,7 +71,7 @@ describe("kadenza.state", function()
       end)
     end))
 
-  it("gives way to an id that is given", with_folder(function(folder)
+  it("is overruled by an id in the options", with_folder(function(folder)
     kad.run(function()
       assert(kad.node(local_node({ state = folder }))):close()
       local id = kad.key("mine")
@@ -124,7 +124,7 @@ describe("kadenza.state", function()
     end)
   end))
 
-  it("leaves nothing but the file", with_folder(function(folder)
+  it("leaves only the file", with_folder(function(folder)
     kad.run(function()
       local node = assert(kad.node(local_node({ state = folder })))
       assert(node:save())

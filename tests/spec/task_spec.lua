@@ -3,7 +3,7 @@ local task = require("kadenza.task")
 
 local spec, in_virtual_time = support.spec, support.in_virtual_time
 
--- Returns what a task does when it only sleeps, then returns `...`.
+-- Returns the function of a task that sleeps and then returns `...`.
 local function sleeper(seconds, ...)
   local results = table.pack(...)
   return function()
@@ -18,7 +18,7 @@ end
 
 describe("kadenza.task", function()
   describe("wait", function()
-    it("returns what resume is called with", spec(function()
+    it("returns the arguments of resume", spec(function()
       local results = table.pack(in_virtual_time(function()
         return task.wait(function(resume)
           resume(1, nil, 3, nil)
@@ -28,7 +28,7 @@ describe("kadenza.task", function()
       assert.same({ 1, nil, 3, nil, n = 4 }, results)
     end))
 
-    it("takes the first of several calls of resume", spec(function()
+    it("uses the first of several calls of resume", spec(function()
       assert.equal("first", in_virtual_time(function(network)
         return task.wait(function(resume)
           network:start_timer(5, function()
@@ -45,7 +45,7 @@ describe("kadenza.task", function()
       end, "only a task can wait")
     end))
 
-    it("raises in a coroutine that is no task", spec(function()
+    it("raises in a coroutine that is not a task", spec(function()
       in_virtual_time(function()
         local other = coroutine.create(function()
           task.sleep(1)
@@ -58,7 +58,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("goes on after another coroutine yielded the task", spec(function()
+    it("continues after another coroutine yielded the task", spec(function()
       -- a count hook preempts so: it yields nothing
       assert.equal("on", in_virtual_time(function()
         coroutine.yield()
@@ -66,7 +66,7 @@ describe("kadenza.task", function()
       end))
     end))
 
-    it("keeps a wake-up that comes while the task is preempted", spec(function()
+    it("keeps a resume that comes while the task is preempted", spec(function()
       assert.equal("woken", in_virtual_time(function()
         return task.wait(function(resume)
           coroutine.yield()
@@ -97,7 +97,7 @@ describe("kadenza.task", function()
   end)
 
   describe("spawn", function()
-    it("gives arguments to the function", spec(function()
+    it("passes arguments to the function", spec(function()
       assert.same({ 1, 2 }, in_virtual_time(function(network)
         return { task.spawn(network, function(...)
           return { ... }
@@ -119,7 +119,7 @@ describe("kadenza.task", function()
         end))
     end))
 
-    it("does not nest wake-ups", spec(function()
+    it("does not nest resumes", spec(function()
       -- each task wakes the next: nested, the C stack would end at about 200
       assert.equal(1000, in_virtual_time(function(network)
         local first, wake_first
@@ -152,7 +152,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("raises the error of the task as it is", spec(function()
+    it("raises the error of the task unchanged", spec(function()
       in_virtual_time(function(network)
         local problem = { "a table" }
         local other = task.spawn(network, function()
@@ -190,7 +190,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("withdraws what the task waits for", spec(function(t)
+    it("cancels what the task waits for", spec(function(t)
       in_virtual_time(function(network)
         local withdraw = t.expect(1)
         local other = task.spawn(network, function()
@@ -262,7 +262,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("does not run a preempted task on", spec(function()
+    it("does not resume a preempted task", spec(function()
       in_virtual_time(function(network)
         local after = false
         local other = task.spawn(network, function()
@@ -279,7 +279,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("is withdrawn itself when the waiting task is canceled", spec(function()
+    it("is canceled itself when the waiting task is canceled", spec(function()
       in_virtual_time(function(network)
         local inner = task.spawn(network, sleeper(10, "inner"))
         local outer = task.spawn(network, function()
@@ -294,14 +294,14 @@ describe("kadenza.task", function()
   end)
 
   describe("adopt", function()
-    -- Resumes `fn` as a host does; returns its task and what it yielded.
+    -- Resumes `fn` as a host does; returns its task and the values it yielded.
     local function resume_as_host(network, fn)
       local thread = coroutine.create(fn)
       local adopted = task.adopt(network, thread)
       return adopted, select(2, coroutine.resume(thread))
     end
 
-    it("lets a coroutine of somebody else wait", spec(function(t)
+    it("lets a coroutine of a host wait", spec(function(t)
       in_virtual_time(function(network)
         local adopted, first, second = resume_as_host(network, function()
           assert.is_true(task.is(task.current()))
@@ -329,7 +329,7 @@ describe("kadenza.task", function()
       end)
     end))
 
-    it("tells how it failed, and where", spec(function(t)
+    it("returns its error with a traceback", spec(function(t)
       in_virtual_time(function(network)
         local adopted, first, second = resume_as_host(network, function()
           task.sleep(1)
@@ -360,7 +360,7 @@ describe("kadenza.task", function()
   end)
 
   describe("abandon", function()
-    it("withdraws what the task waits for and runs nothing of it",
+    it("cancels what the task waits for, and runs no code of it",
       spec(function(t)
         in_virtual_time(function(network)
           local closed, withdrawn = t.expect(0), t.expect(1)
@@ -394,8 +394,8 @@ describe("kadenza.task", function()
     end)
   end))
 
-  describe("an error that nobody awaits", function()
-    it("is logged in the next turn with where it was", spec(function()
+  describe("an error that is not awaited", function()
+    it("is logged in the next turn with a traceback", spec(function()
       local events = support.logged(function()
         in_virtual_time(function(network)
           task.spawn(network, function()
@@ -423,7 +423,7 @@ describe("kadenza.task", function()
       assert.same({}, events)
     end))
 
-    it("is kept for the end once, however many there are", spec(function()
+    it("is kept for the end, the first of many", spec(function()
       support.logged(function()
         local network = require("kadenza.core").sim({ seed = 1 })
         for i = 1, 50 do
@@ -454,7 +454,7 @@ describe("kadenza.task", function()
     end))
   end)
 
-  it("does all that is to be done at the end, and raises the first error then",
+  it("calls all functions of at_end, and raises the first error",
     spec(function(t)
       local network = require("kadenza.core").sim({ seed = 1 })
       task.at_end(network, t.expect(1))
@@ -468,7 +468,7 @@ describe("kadenza.task", function()
       network:close()
     end))
 
-  it("gives tasks that keep waking one another an equal share of every turn",
+  it("gives tasks that always wake each other equal shares of a turn",
     spec(function()
       in_virtual_time(function(network)
         local on, rounds, waiting = true, 0, nil

@@ -7,8 +7,8 @@ local bytes_of, same_bytes = blobs.bytes_of, blobs.same_bytes
 local count_calls, overlay = blobs.count_calls, blobs.overlay
 local put_chunk = blobs.put_chunk
 
-describe("what is missing of a blob", function()
-  -- Puts bytes without some of their chunks; returns the root.
+describe("a blob with missing chunks", function()
+  -- Puts a blob without some of its chunks; returns the root.
   local function put_without(node, bytes, ...)
     local chunks = tree.build(bytes, 20)
     local stored = {}
@@ -18,7 +18,7 @@ describe("what is missing of a blob", function()
     return assert(blob.put(node, bytes, { stored = stored })), chunks
   end
 
-  it("is said, part by part", overlay(function(writer, reader)
+  it("has a list of the missing parts", overlay(function(writer, reader)
     local root, chunks = put_without(writer, bytes_of(4500), 2, 5)
 
     local got, message, code, details = blob.get(reader, root, { attempts = 1 })
@@ -33,7 +33,7 @@ describe("what is missing of a blob", function()
     }, details.missing)
   end))
 
-  it("is a whole branch when its chunk is", overlay(function(writer, reader)
+  it("misses a whole branch with its chunk", overlay(function(writer, reader)
     local root, chunks = put_without(writer, bytes_of(60000), 62)
     assert.equal(62 + 2, #chunks)
 
@@ -43,7 +43,7 @@ describe("what is missing of a blob", function()
       code = "KAD_ENOTFOUND" } }, details.missing)
   end))
 
-  it("is the root", overlay(function(_, reader)
+  it("may miss its root", overlay(function(_, reader)
     local key = kad.key("nothing")
 
     local got, message, code, details = blob.get(reader, key, { attempts = 1 })
@@ -54,7 +54,7 @@ describe("what is missing of a blob", function()
     assert.same({ { key = key, offset = 0, code = code } }, details.missing)
   end))
 
-  it("ends the search when it is much", overlay(function(writer, reader)
+  it("is given up when too much is missing", overlay(function(writer, reader)
     local numbers = {}
     for i = 1, 101 do
       numbers[i] = i
@@ -66,7 +66,7 @@ describe("what is missing of a blob", function()
     assert.equal(64, #details.missing)
   end))
 
-  it("is fetched later, without what was there",
+  it("is completed later, without the chunks that were found",
     overlay(function(writer, reader)
       local bytes, cache = bytes_of(30000), {}
       local root, chunks = put_without(writer, bytes, 7)
@@ -80,8 +80,8 @@ describe("what is missing of a blob", function()
     end))
 end)
 
-describe("a blob under way", function()
-  it("goes on after a cancel", overlay(function(writer, reader)
+describe("a transfer of a blob", function()
+  it("continues after a cancel", overlay(function(writer, reader)
     local bytes, cache = bytes_of(60000), {}
     local root = assert(blob.put(writer, bytes))
     local _, _, code = kad.timeout(0.3, function()
@@ -100,7 +100,7 @@ describe("a blob under way", function()
     assert.equal(64 - had, calls.calls)
   end, { nodes = 40 }))
 
-  it("asks nobody for what it has, and again for what is spoilt",
+  it("gets no cached chunk, but one that is corrupt in the cache",
     overlay(function(writer, reader)
       local bytes, cache = bytes_of(5000), {}
       local root = assert(blob.put(writer, bytes))
@@ -115,7 +115,7 @@ describe("a blob under way", function()
       assert.equal(1, calls.calls)
     end))
 
-  it("is not put twice", overlay(function(writer, reader)
+  it("puts no chunk twice", overlay(function(writer, reader)
     local bytes, stored = bytes_of(20000), {}
     local _, _, code = kad.timeout(1, function()
       return blob.put(writer, bytes, { stored = stored })
@@ -134,7 +134,7 @@ describe("a blob under way", function()
     same_bytes(bytes, assert(blob.get(reader, root)))
   end))
 
-  it("says which chunk nobody takes", overlay(function(writer, _, net)
+  it("names the chunk that no node accepts", overlay(function(writer, _, net)
     for i, node in ipairs(net.nodes) do
       if i ~= 2 then
         node:close()
@@ -167,7 +167,7 @@ describe("a blob under way", function()
     assert.equal("KAD_ECLOSED", code)
   end, { nodes = 40 }))
 
-  it("raises what a progress function raises", overlay(function(writer, reader)
+  it("raises the error of a progress function", overlay(function(writer, reader)
     local root = assert(blob.put(writer, bytes_of(5000)))
 
     local fine, err = pcall(blob.get, reader, root, {
@@ -180,7 +180,7 @@ describe("a blob under way", function()
     assert.equal("stop", err)
   end))
 
-  it("raises what a cache raises", overlay(function(writer, reader)
+  it("raises the error of a cache", overlay(function(writer, reader)
     local root = assert(blob.put(writer, bytes_of(5000)))
     local broken = setmetatable({}, {
       __newindex = function(_, key)
@@ -202,8 +202,8 @@ describe("a malformed tree", function()
     return string.pack(">BI8", level, length) .. table.concat({ ... })
   end
 
-  -- Puts a root of what `make(leaf)` returns, where `leaf` puts a chunk of
-  -- data, and expects it to be refused.
+  -- Puts the root that `make(leaf)` returns, where `leaf` puts a chunk of data;
+  -- expects that it is rejected.
   local function refuses(text, make)
     return overlay(function(writer, reader)
       local root = put_chunk(writer, make(function(data)
@@ -232,17 +232,17 @@ describe("a malformed tree", function()
       return root_of(1, 1500, leaf(X), leaf(X))
     end))
 
-  it("has fewer keys than its length takes", refuses("malformed at byte 0",
+  it("has fewer keys than its length requires", refuses("malformed at byte 0",
     function(leaf)
       return root_of(1, 3000, leaf(X), leaf(X))
     end))
 
-  it("has more keys than its length takes", refuses("malformed at byte 0",
+  it("has more keys than its length requires", refuses("malformed at byte 0",
     function(leaf)
       return root_of(1, 1001, (leaf(X):rep(49)))
     end))
 
-  it("has a branch where a leaf has to be",
+  it("has a branch in place of a leaf",
     overlay(function(writer, reader)
       local branch = put_chunk(writer, "\1" .. X)
       local root = put_chunk(writer, root_of(1, 1998, branch, branch))
@@ -253,7 +253,7 @@ describe("a malformed tree", function()
       assert.equal("KAD_EMALFORMED", code)
     end))
 
-  it("has a branch that claims more than its root grants",
+  it("has a branch longer than its root allows",
     overlay(function(writer, reader)
       local leaf = put_chunk(writer, "\0" .. X)
       local branch = put_chunk(writer, root_of(1, 48951, leaf:rep(49)))
@@ -285,7 +285,7 @@ describe("a malformed tree", function()
 end)
 
 describe("a reader of a blob", function()
-  -- Returns all that a reader reads, one string, and the offsets.
+  -- Returns all bytes that a reader reads, and the offsets.
   local function drain(reader)
     local parts, offsets = {}, {}
     for data, offset in reader.read, reader do
@@ -307,7 +307,7 @@ describe("a reader of a blob", function()
     assert.is_nil((reader:read()))
   end))
 
-  it("begins where it is told, and fetches nothing before",
+  it("begins at its offset, and fetches nothing before",
     overlay(function(writer, node)
       local bytes = bytes_of(100000)
       local root = assert(blob.put(writer, bytes))
@@ -323,7 +323,7 @@ describe("a reader of a blob", function()
       end
     end))
 
-  it("does not run ahead of who reads slowly", overlay(function(writer, node)
+  it("fetches a bounded number of chunks ahead", overlay(function(writer, node)
     local root = assert(blob.put(writer, bytes_of(100000)))
     local calls = count_calls(node, "get")
 
@@ -335,7 +335,7 @@ describe("a reader of a blob", function()
     assert.equal(100000 - 999, #drain(reader))
   end))
 
-  it("goes on behind what is missing", overlay(function(writer, node)
+  it("continues behind a missing chunk", overlay(function(writer, node)
     local bytes = bytes_of(3500)
     local chunks = tree.build(bytes, 20)
     local root = assert(blob.put(writer, bytes,
@@ -352,7 +352,7 @@ describe("a reader of a blob", function()
     same_bytes(bytes:sub(1999), (drain(reader)))
   end))
 
-  it("fetches no more once it is closed", overlay(function(writer, node)
+  it("fetches nothing after it is closed", overlay(function(writer, node)
     local root = assert(blob.put(writer, bytes_of(60000)))
     local calls = count_calls(node, "get")
     local reader = assert(blob.open(node, root))

@@ -30,8 +30,8 @@ local function read(map, key, level, length, visit)
   return pieces[1] and table.concat(pieces)
 end
 
--- Reads a whole tree. Returns its data or nil, and how many chunks were looked
--- at and may be at most.
+-- Reads a whole tree. Returns its data or nil, the number of chunks read and
+-- the largest number allowed.
 local function read_all(map, root)
   local visits = 0
   local level, length = tree.read_root(map[root], #root)
@@ -50,7 +50,7 @@ end
 
 describe("the tree of a blob", function()
   for _, size in ipairs({ 20, 32 }) do
-    it("gives the bytes back that it was made of, keys of " .. size,
+    it("contains the bytes that it was made of, keys of " .. size,
       function()
         for _, count in ipairs({
           0, 1, 999, 1000, 29970, 29971, 48951, 48952, 100000, 899100, 899101,
@@ -64,7 +64,7 @@ describe("the tree of a blob", function()
       end)
   end
 
-  it("has chunks of 1000 bytes at most, each once", function()
+  it("has different chunks of at most 1000 bytes", function()
     local chunks = tree.build(blobs.bytes_of(60000), 20)
     local seen = {}
 
@@ -76,7 +76,7 @@ describe("the tree of a blob", function()
     end
   end)
 
-  it("pauses while it is made", function()
+  it("pauses while it is built", function()
     local pauses = 0
 
     tree.build(blobs.bytes_of(999 * 1600), 20, function()
@@ -86,7 +86,7 @@ describe("the tree of a blob", function()
     assert.equal(3, pauses)
   end)
 
-  it("makes nobody read more than its root claims, whatever is changed",
+  it("never needs more chunks than its root allows, whatever is changed",
     function()
       math.randomseed(7)
       local wrong = 0

@@ -12,14 +12,14 @@ describe("kadenza.crdt", function()
       return { value = crdt.gcounter.encode(state) }
     end
 
-    it("is what a policy holds", function()
+    it("has the fields of a type", function()
       assert.equal(60, visits.max_size)
       assert.equal(1, visits.max_values)
       assert.equal(3600, visits.ttl)
       assert.is_nil(visits.signed_only)
     end)
 
-    it("takes states alone", function()
+    it("accepts only states", function()
       assert.is_true(visits.validate(record({ ann = 1 })))
       local fine, reason, code = visits.validate({ value = "1" })
       assert.is_nil(fine)
@@ -27,7 +27,7 @@ describe("kadenza.crdt", function()
       assert.equal(201, code)
     end)
 
-    it("joins all into one record", function()
+    it("joins all states into one record", function()
       local held = visits.merge({}, record({ ann = 1 }))
       held = visits.merge(held, record({ ann = 3, bob = 1 }))
       held = visits.merge(held, record({ ann = 2 }))
@@ -35,7 +35,7 @@ describe("kadenza.crdt", function()
       assert.same({ record({ ann = 3, bob = 1 }) }, held)
     end)
 
-    it("refuses what does not fit, and keeps what it has", function()
+    it("rejects a state that is too large, and keeps the record", function()
       local held = { record({ [("a"):rep(20)] = 1 }) }
 
       local list, reason, code =
@@ -44,7 +44,7 @@ describe("kadenza.crdt", function()
       assert.same({ nil, "the state is full", 205 }, { list, reason, code })
     end)
 
-    it("leaves out what has expired", support.spec(function()
+    it("drops expired parts", support.spec(function()
       support.in_virtual_time(function()
         local set = crdt.orset.type({ life = 3600 })
         local now = kad.time()
@@ -69,7 +69,7 @@ describe("kadenza.crdt", function()
       return { publisher = publisher, value = crdt.gcounter.encode(state) }
     end
 
-    it("takes a writer's own part alone", function()
+    it("accepts only a writer's own part", function()
       assert.is_true(visits.signed_only)
       assert.equal(3, visits.max_values)
       assert.is_true(visits.validate(by("ann", { ann = 1 })))
@@ -78,7 +78,7 @@ describe("kadenza.crdt", function()
       assert.is_nil((visits.validate(by("ann", { bob = 1 }))))
     end)
 
-    it("has a record of each writer, that grows", function()
+    it("keeps a record for each writer, which only grows", function()
       local held = visits.merge({}, by("bob", { bob = 1 }))
       held = visits.merge(held, by("ann", { ann = 5 }))
       held = visits.merge(held, by("bob", { bob = 2 }))
@@ -100,7 +100,7 @@ describe("kadenza.crdt", function()
         { visits.merge(held, by("d", { d = 1 })) })
     end)
 
-    it("lets writers of a set remove, but not add, what others added",
+    it("lets writers of a set remove others' elements, but not add them",
       support.spec(function()
         support.in_virtual_time(function()
           local set = crdt.orset.type({ signed = true })
@@ -163,7 +163,7 @@ describe("kadenza.crdt", function()
       end)
     end
 
-    it("a kind whose operation has the name of something else", function()
+    it("a kind whose operation has the name of a method", function()
       support.assert_blames_caller("an operation cannot be called 'push'",
         function()
           local _ = kinds.new({ ops = { push = function() end } })
@@ -188,7 +188,7 @@ describe("kadenza.crdt", function()
     end
 
     -- Lets `count` replicas change one key at the same time, each several
-    -- times, and returns them once they have read what there is.
+    -- times; returns them after they have read the result.
     local function at_once(net, name, kind, count, secret, change)
       local open = {}
       local work = {}
@@ -212,7 +212,7 @@ describe("kadenza.crdt", function()
       return open
     end
 
-    it("loses no count of replicas that count at once",
+    it("loses no count of replicas that count at the same time",
       with_overlay(function(net)
         local open = at_once(net, "visits", "gcounter", 6, false,
           function(replica, i)
@@ -225,7 +225,7 @@ describe("kadenza.crdt", function()
         assert.equal(84, crdt.gcounter.value(crdt.gcounter.decode(value)))
       end))
 
-    it("loses none when datagrams are lost", with_overlay(function(net)
+    it("loses no count when datagrams are lost", with_overlay(function(net)
       local open = at_once(net, "visits", "gcounter", 5, false,
         function(replica)
           replica:add(1) -- a change that is not stored goes with the next
@@ -235,7 +235,7 @@ describe("kadenza.crdt", function()
       end
     end, { loss = 0.1 }))
 
-    it("comes to the same after the network fell apart and healed",
+    it("becomes equal after a partition has healed",
       support.spec(function()
         local number, parted = {}, false
         local function policy(node)
@@ -275,7 +275,7 @@ describe("kadenza.crdt", function()
         end)
       end))
 
-    it("has signed writers come to the same", with_overlay(function(net)
+    it("makes the states of signed writers equal", with_overlay(function(net)
       local open = at_once(net, "stock", "pncounter", 5, true,
         function(replica, i, step)
           assert(replica:add(step % 2 == 0 and -i or 2 * i))
@@ -285,7 +285,7 @@ describe("kadenza.crdt", function()
       end
     end))
 
-    it("has one register come to the same", with_overlay(function(net)
+    it("makes the states of a register equal", with_overlay(function(net)
       local open = at_once(net, "topic", "lww", 5, false,
         function(replica, i, step)
           assert(replica:set("by " .. i .. " in " .. step))
@@ -296,7 +296,7 @@ describe("kadenza.crdt", function()
       assert.matches("^by %d in 4$", open[1]:value())
     end))
 
-    it("has one set come to the same, and end by itself",
+    it("makes the states of a set equal, whose elements expire",
       with_overlay(function(net)
         local open = at_once(net, "guests", "orset", 4, true,
           function(replica, i, step)
@@ -316,7 +316,7 @@ describe("kadenza.crdt", function()
         assert.same({}, open[3]:read())
       end))
 
-    it("lets two programs of one writer go on after each other",
+    it("lets two programs of one writer take turns",
       with_overlay(function(net)
         local secret = kad.keypair().secret
         local function open(i)
@@ -331,7 +331,7 @@ describe("kadenza.crdt", function()
         assert.equal(18, other:read())
       end))
 
-    it("lets a program go on with what another of its writer has written",
+    it("continues with the state of another program of its writer",
       with_overlay(function(net)
         local secret = kad.keypair().secret
         local function open(i)
@@ -348,7 +348,7 @@ describe("kadenza.crdt", function()
         assert.same({ "a", "b", "c" }, open(9):read())
       end))
 
-    it("says when a state is full", with_overlay(function(net)
+    it("fails when a state is full", with_overlay(function(net)
       local set = crdt.orset.open(net.nodes[1], kad.key("full"),
         { type = "guests", secret = kad.keypair().secret })
       local added, info, message, code = 0, true, nil, nil
@@ -396,7 +396,7 @@ describe("kadenza.crdt", function()
     assert.equal(5, crdt.gcounter.value(crdt.gcounter.decode(value)))
   end))
 
-  it("makes kinds of one's own", support.spec(function()
+  it("makes kinds that a program defines", support.spec(function()
     local highest = kinds.new({
       check = function(state)
         return math.type(state[1]) ~= "integer" and "no integer" or nil

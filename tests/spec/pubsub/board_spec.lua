@@ -7,10 +7,10 @@ local NEWS <const>, COOKIE <const> = pubs.NEWS, pubs.COOKIE
 local CLOSE <const> = NEWS:sub(1, 19) .. "\0" -- to the key
 local by_hand = pubs.subscribe_by_hand
 
--- Wraps a spec of one node that keeps subscribers: calls `fn(world)` with hub,
--- holder, its address, writer, another node with the hub, `open()`, which adds
--- a node that takes no pushes unless it is given policies, and `stat(name)`, a
--- count of the holder's.
+-- Wraps a spec of one holder: calls `fn(world)` with `hub`, `holder`, its
+-- `address`, `writer`, another node with the hub, `open()`, which adds a node
+-- that rejects pushes unless it gets policies, and `stat(name)`, a counter of
+-- the holder.
 local function holder(fn, options)
   return support.spec(function()
     local hub = pubsub.new(options)
@@ -38,7 +38,7 @@ local function holder(fn, options)
   end)
 end
 
--- Returns a policy that takes pushes, and the list of what they bring.
+-- Returns a policy that accepts pushes, and the list of their events.
 local function taker(seconds)
   local taken = {}
   local function push(request, ctx)
@@ -60,28 +60,29 @@ local function publish(world, value)
 end
 
 describe("a holder of topics", function()
-  it("keeps nobody who has not repeated its token", holder(function(world)
-    local node = world.open()
-    local args = { topic = NEWS, cookie = COOKIE }
+  it("adds no subscriber that has not repeated its token",
+    holder(function(world)
+      local node = world.open()
+      local args = { topic = NEWS, cookie = COOKIE }
 
-    local first = assert(node:call(world.address, "event_subscribe", args))
-    assert.equal(8, #first.token)
-    assert.is_nil(first.ttl)
-    for _, wrong in ipairs({ "", "12345678", first.token .. "x", 12345678,
-      { first.token } })
-    do
-      args.token = wrong
-      local reply = assert(node:call(world.address, "event_subscribe", args))
-      assert.is_nil(reply.ttl)
-    end
-    assert.equal(0, world.stat("subscribers"))
-    args.token = first.token
-    assert.equal(600,
-      assert(node:call(world.address, "event_subscribe", args)).ttl)
-    assert.equal(1, world.stat("subscribers"))
-  end))
+      local first = assert(node:call(world.address, "event_subscribe", args))
+      assert.equal(8, #first.token)
+      assert.is_nil(first.ttl)
+      for _, wrong in ipairs({ "", "12345678", first.token .. "x", 12345678,
+        { first.token } })
+      do
+        args.token = wrong
+        local reply = assert(node:call(world.address, "event_subscribe", args))
+        assert.is_nil(reply.ttl)
+      end
+      assert.equal(0, world.stat("subscribers"))
+      args.token = first.token
+      assert.equal(600,
+        assert(node:call(world.address, "event_subscribe", args)).ttl)
+      assert.equal(1, world.stat("subscribers"))
+    end))
 
-  it("takes no token of another address or another port",
+  it("rejects the token of another address or port",
     holder(function(world)
       local node, other = world.open(), world.open()
       local neighbour = world.open({ listen = "20.0.3.1:9999" })
@@ -98,7 +99,7 @@ describe("a holder of topics", function()
       assert.equal(0, world.stat("subscribers"))
     end))
 
-  it("forgets a token after ten minutes", holder(function(world)
+  it("rejects a token after ten minutes", holder(function(world)
     local node = world.open()
     local args = { topic = NEWS, cookie = COOKIE }
     args.token =
@@ -111,7 +112,7 @@ describe("a holder of topics", function()
     assert.is_nil(assert(node:call(world.address, "event_subscribe", args)).ttl)
   end))
 
-  it("pushes what is new, with the cookie, and once", holder(function(world)
+  it("pushes new events once, with the cookie", holder(function(world)
     local policy, taken = taker()
     assert(by_hand(world.open({ policies = { policy } }), world.holder, NEWS))
 
@@ -128,7 +129,7 @@ describe("a holder of topics", function()
     assert.equal(1, #taken)
   end))
 
-  it("stops at once when a push is refused", holder(function(world)
+  it("stops at once when a push is rejected", holder(function(world)
     assert(by_hand(world.open(), world.holder, NEWS)) -- answers 204
 
     publish(world, "a")
@@ -141,7 +142,7 @@ describe("a holder of topics", function()
     assert.equal(1, world.stat("forgotten"))
   end))
 
-  it("stops after three pushes to who is silent", holder(function(world)
+  it("stops after three pushes without a reply", holder(function(world)
     local policy = taker()
     local node = world.open({ policies = { policy } })
     assert(by_hand(node, world.holder, NEWS))
@@ -157,31 +158,32 @@ describe("a holder of topics", function()
     assert.equal(0, world.stat("topics"))
   end))
 
-  it("sends what waits together, and drops the oldest", holder(function(world)
-    local policy, taken = taker(3)
-    local puts, values = {}, {}
-    assert(by_hand(world.open({ policies = { policy } }), world.holder, NEWS))
+  it("sends queued events together, and drops the oldest",
+    holder(function(world)
+      local policy, taken = taker(3)
+      local puts, values = {}, {}
+      assert(by_hand(world.open({ policies = { policy } }), world.holder, NEWS))
 
-    for i = 1, 30 do
-      puts[i] = function()
-        publish(world, "event " .. i)
+      for i = 1, 30 do
+        puts[i] = function()
+          publish(world, "event " .. i)
+        end
       end
-    end
-    kad.all(puts)
-    kad.sleep(20)
+      kad.all(puts)
+      kad.sleep(20)
 
-    for _, args in ipairs(taken) do
-      for _, item in ipairs(args.events) do
-        values[#values + 1] = item.v
+      for _, args in ipairs(taken) do
+        for _, item in ipairs(args.events) do
+          values[#values + 1] = item.v
+        end
       end
-    end
-    assert.equal(30, #values + world.stat("dropped"))
-    assert.is_true(world.stat("dropped") >= 30 - 16 - 8)
-    assert.equal(world.stat("pushes"), #taken)
-    assert.is_true(#taken <= 3)
-  end))
+      assert.equal(30, #values + world.stat("dropped"))
+      assert.is_true(world.stat("dropped") >= 30 - 16 - 8)
+      assert.equal(world.stat("pushes"), #taken)
+      assert.is_true(#taken <= 3)
+    end))
 
-  it("pushes no faster than it is allowed", holder(function(world)
+  it("pushes at most at its rate", holder(function(world)
     local policy, taken = taker()
     for _ = 1, 60 do
       assert(by_hand(world.open({ policies = { policy } }), world.holder, NEWS))
@@ -224,7 +226,7 @@ describe("a holder of topics", function()
     assert(by_hand(world.open(), world.holder, kad.key("other")))
   end, { max_topic = 3 }))
 
-  it("keeps a bounded number of each subnet, and has room for others",
+  it("keeps a bounded number of each subnet, and accepts others",
     holder(function(world)
       local greedy = world.open({ listen = "30.0.0.1:1" })
       local beside = world.open({ listen = "30.0.0.2:1" })
@@ -244,7 +246,7 @@ describe("a holder of topics", function()
       assert(by_hand(beside, world.holder, kad.key("more")))
     end, { max_subnet = 3 }))
 
-  it("lets nobody cancel for another", holder(function(world)
+  it("lets no node cancel for another", holder(function(world)
     local node, other = world.open(), world.open()
     assert(by_hand(node, world.holder, NEWS))
 
@@ -258,7 +260,7 @@ describe("a holder of topics", function()
     assert.equal(0, world.stat("subscribers"))
   end))
 
-  it("forgets who does not renew", holder(function(world)
+  it("removes a subscriber that does not renew", holder(function(world)
     local policy, taken = taker()
     local node = world.open({ policies = { policy } })
     assert(by_hand(node, world.holder, NEWS))
@@ -279,7 +281,7 @@ describe("a holder of topics", function()
     assert.equal(0, world.stat("topics"))
   end, { ttl = 30 }))
 
-  it("refuses what is malformed", holder(function(world)
+  it("rejects malformed queries", holder(function(world)
     local node = world.open()
     local key32 = kad.key("news", 256)
     for _, args in ipairs({
@@ -296,7 +298,7 @@ describe("a holder of topics", function()
     end
   end))
 
-  it("survives strangers that send anything", holder(function(world)
+  it("survives random queries", holder(function(world)
     local node = world.open()
     local token = assert(node:call(world.address, "event_subscribe",
       { topic = NEWS, cookie = COOKIE })).token

@@ -7,8 +7,8 @@ local support = require("tests.spec.support")
 local NEWS <const> = pubs.NEWS
 local listener = pubs.listener
 
--- Wraps a spec of a subscriber whose only holder is not what it seems: calls
--- `fn(world)` with hub, subscriber, liar, `list`, what the subscriber was told,
+-- Wraps a spec of a subscriber whose only holder is hostile: calls `fn(world)`
+-- with `hub`, `subscriber`, `liar`, `list`, the events that were delivered,
 -- `asked`, the arguments of its subscriptions, and `push(events, cookie)`.
 local function liar(fn, reply, options)
   return support.spec(function()
@@ -65,7 +65,7 @@ local function signed(text, seed)
 end
 
 describe("a subscriber", function()
-  it("takes what is pushed with its cookie, each event once",
+  it("accepts pushes with its cookie, each event once",
     liar(function(world)
       assert(world.push({ item("a"), item("b"), item("a") }))
       assert(world.push({ item("b") }))
@@ -76,7 +76,7 @@ describe("a subscriber", function()
       assert.equal(2, world.stat("duplicates"))
     end))
 
-  it("refuses what is pushed without it, or after its end",
+  it("rejects pushes without it, or after its end",
     liar(function(world)
       local function refused(...)
         local reply, _, _, info = world.push(...)
@@ -95,7 +95,7 @@ describe("a subscriber", function()
       assert.is_true(world.cancelled)
     end))
 
-  it("leaves out what is malformed", liar(function(world)
+  it("leaves out malformed events", liar(function(world)
     assert(world.push({
       "a", 1, {}, { v = 1 }, { v = "short" }, item("a", { seq = "1" }),
       item("a", { salt = "" }), item("a", { salt = ("s"):rep(65) }),
@@ -112,7 +112,7 @@ describe("a subscriber", function()
     assert.same({ "good" }, world.list)
   end))
 
-  it("takes no more than 32 events of a push", liar(function(world)
+  it("accepts at most 32 events of a push", liar(function(world)
     local events = {}
     for i = 1, 50 do
       events[i] = { v = ("%08d"):format(i) }
@@ -123,7 +123,7 @@ describe("a subscriber", function()
     assert.equal(32, world.stat("delivered"))
   end))
 
-  it("verifies what is signed", liar(function(world)
+  it("verifies signatures", liar(function(world)
     local good, bad, moved = signed("good", "a"), signed("bad", "a"),
       signed("moved", "a")
     bad.k = kad.keypair(("b"):rep(32)).publisher
@@ -140,7 +140,7 @@ describe("a subscriber", function()
     assert.same({ "good", "bad" }, world.list)
   end))
 
-  it("holds what is pushed against the rules of its type", liar(function(world)
+  it("checks events by the rules of its type", liar(function(world)
     assert(world.push({ { v = "no number" }, { v = "42" }, signed("1", "a"),
       { v = ("1"):rep(11) } }))
     kad.sleep(1)
@@ -159,7 +159,7 @@ describe("a subscriber", function()
     },
   }))
 
-  it("takes unsigned events for none where they have to be signed",
+  it("leaves out unsigned events of a signed type",
     liar(function(world)
       local pair = kad.keypair(("a"):rep(32))
       local record = { key = NEWS, type = "decree", value = "signed" }
@@ -171,7 +171,7 @@ describe("a subscriber", function()
       assert.same({ "signed" }, world.list)
     end, nil, { name = "decree", type = { signed_only = true } }))
 
-  it("has another cookie for every holder", support.spec(function()
+  it("has a different cookie for every holder", support.spec(function()
     local hub, cookies = pubsub.new(), {}
     local net <close> = kad.sim({ join = false, seed = 1 })
     local subscriber = assert(net:open({ policies = { hub:policy() } }))
@@ -206,7 +206,7 @@ describe("a subscriber", function()
     assert.is_true(cookies[1] ~= cookies[2] and cookies[2] ~= cookies[3])
   end))
 
-  it("sends the token that it was given", liar(function(world)
+  it("sends the token that it got", liar(function(world)
     assert.is_nil(world.asked[1].token)
     assert.equal(8, #world.asked[1].cookie)
 
@@ -217,7 +217,7 @@ describe("a subscriber", function()
     assert.equal(world.asked[1].cookie, world.asked[2].cookie)
   end))
 
-  it("renews in time for a holder that keeps it briefly", liar(function(world)
+  it("renews in time for a holder with a short ttl", liar(function(world)
     kad.sleep(100)
 
     assert.is_true(#world.asked >= 9 and #world.asked <= 12)
@@ -244,8 +244,8 @@ describe("a subscriber", function()
   end
 end)
 
-describe("a memory of events", function()
-  it("keeps the last ones", function()
+describe("a set of seen events", function()
+  it("keeps the last ids", function()
     local seen = event.new_seen(3)
 
     for _, id in ipairs({ "a", "b", "c" }) do
@@ -260,7 +260,7 @@ describe("a memory of events", function()
     assert.is_false(seen:has("b"))
   end)
 
-  it("tells records apart by all that they are", function()
+  it("identifies records by all of their fields", function()
     local ids, count = {}, 0
     for _, record in ipairs({
       { value = "a" }, { value = "b" }, { value = "a", salt = "s" },
