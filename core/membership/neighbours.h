@@ -12,7 +12,7 @@
  *
  * Source: Kademlia §2.5. Where we are the closest holder of a key, the k
  * closest to the key are almost the k closest to us. Tested by
- * tests/sim/holder_neighbours_test.c, tests/sim/handoff_test.c.
+ * tests/sim/neighbours_test.c, tests/sim/handoff_test.c.
  */
 #ifndef KAD_MEMBERSHIP_NEIGHBOURS_H
 #define KAD_MEMBERSHIP_NEIGHBOURS_H

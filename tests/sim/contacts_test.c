@@ -1,9 +1,9 @@
-/* Kademlia §2.2 and §4.1, BEP 5 "Routing Table": what messages do to the
- * routing table, seen from outside.
+/* Kademlia §2.2 and §4.1, BEP 5 "Routing Table": how messages change the
+ * routing table, seen from outside. Tests core/membership.
  *
  * The watched node has k = 4 and a full bucket: the contacts FAR to FAR + 3
- * fill the far half of its id space, and because it knows NEAR, that bucket may
- * not split. Periods are so long that it asks for nothing by itself. */
+ * fill the far half of its id space. That bucket cannot split, because the node
+ * knows NEAR. Intervals are so long that the node sends nothing by itself. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
@@ -18,10 +18,10 @@ enum {
   NEWCOMER,
   SIZE,
   NEVER_S = 10000000,
-  MOMENT_MS = 500, /* a ping and what it entails have come and gone */
+  MOMENT_MS = 500, /* enough for a ping and its consequences */
 };
 
-/* What the watched node has sent. */
+/* The datagrams of the watched node. */
 struct tally {
   struct kad_overlay *overlay;
   unsigned pings[SIZE];
@@ -41,7 +41,7 @@ static bool contains(struct kad_slice bytes, const void *part, size_t len) {
   return found;
 }
 
-static void take_event(void *data, const struct kad_sim_event *event) {
+static void count_event(void *data, const struct kad_sim_event *event) {
   static const char ping[] = "1:q4:ping";
   const struct kad_address watched = kad_overlay_address(WATCHED);
   (void)data;
@@ -58,15 +58,15 @@ static void take_event(void *data, const struct kad_sim_event *event) {
                       contains(event->bytes, overlay.ids[NEWCOMER].bytes, 20);
 }
 
-/* Begins to count. */
-static void watch(void) {
+/* Starts to count. */
+static void start_tally(void) {
   tally = (struct tally){0};
-  assert_ok(kad_sim_set_trace(overlay.network, take_event, NULL));
+  assert_ok(kad_sim_set_trace(overlay.network, count_event, NULL));
 }
 
-/* Returns what the watched node knows of node `i`, all zero if it does not know
- * it. */
-static struct kad_contact_info what_is_known(size_t i) {
+/* Returns the entry of node `i` in the table of the watched node; all zero if
+ * there is none. */
+static struct kad_contact_info find_contact(size_t i) {
   struct kad_contact_info known[64];
   const size_t count = kad_node_contacts(overlay.nodes[WATCHED], known, 64);
   for (size_t n = 0; n < count; n++) {
@@ -78,7 +78,7 @@ static struct kad_contact_info what_is_known(size_t i) {
 }
 
 static bool is_known(size_t i) {
-  return what_is_known(i).last_seen != 0;
+  return find_contact(i).last_seen != 0;
 }
 
 /* ------------------------------------------------------------ arranging -- */
@@ -122,21 +122,23 @@ static void open_full(uint64_t seed) {
   }
 }
 
-static void part(size_t i) {
+static void disconnect(size_t i) {
   assert_ok(kad_sim_set_group(overlay.network, overlay.nodes[i], 1));
 }
 
-/* Lets a contact leave one query of the watched node unanswered, and parts it
- * from all others from then on: it is questionable. */
+/* Makes a contact questionable: it leaves one query of the watched node
+ * unanswered, and is disconnected from all nodes. */
 static void make_questionable(size_t i) {
   const struct kad_contact to = {.id = overlay.ids[i],
                                  .address = kad_overlay_address(i)};
-  part(i);
+  disconnect(i);
   assert_ok(kad_node_call(overlay.nodes[WATCHED], &to, kad_slice_of("hello"),
                           kad_slice_of("de"), NULL, NULL, NULL));
 }
 
-/* Opens the newcomer, who belongs into the full bucket, and lets it ping. */
+/* Opens the newcomer, whose id belongs into the full bucket, and sends its
+ * ping.
+ */
 static void open_newcomer(void) {
   open_node(0xf0);
   send_ping(NEWCOMER);
@@ -155,10 +157,10 @@ static void test_a_query_of_a_known_contact_refreshes_it(void **state) {
   (void)state;
   open_full(11);
   const kad_time_ms before = kad_network_now(overlay.network);
-  assert_true(what_is_known(FAR).last_seen < before);
+  assert_true(find_contact(FAR).last_seen < before);
   send_ping(FAR);
   kad_overlay_run(&overlay, MOMENT_MS);
-  assert_true(what_is_known(FAR).last_seen > before);
+  assert_true(find_contact(FAR).last_seen > before);
   kad_overlay_close(&overlay);
 }
 
@@ -167,28 +169,28 @@ static void test_a_reply_of_a_known_contact_refreshes_it(void **state) {
   open_full(12);
   const kad_time_ms before = kad_network_now(overlay.network);
   const struct kad_address to = kad_overlay_address(FAR);
-  assert_true(what_is_known(FAR).last_seen < before);
+  assert_true(find_contact(FAR).last_seen < before);
   assert_ok(kad_node_ping(overlay.nodes[WATCHED], &to, NULL, NULL, NULL));
   kad_overlay_run(&overlay, MOMENT_MS);
-  assert_true(what_is_known(FAR).last_seen > before);
+  assert_true(find_contact(FAR).last_seen > before);
   kad_overlay_close(&overlay);
 }
 
-/* BEP 5: who has sent us a query is good only if he "has ever responded to one
- * of our queries". This one is gone once it has asked. */
-static void test_an_unknown_contact_does_not_enter_unverified(void **state) {
+/* BEP 5: a node that sent us a query is good only if it "has ever responded to
+ * one of our queries". This one leaves after its query. */
+static void test_unverified_contact_does_not_enter(void **state) {
   (void)state;
   open_watched(13);
   open_node(0x81);
   send_ping(FAR);
   kad_overlay_run(&overlay, MOMENT_MS);
-  while (overlay.count < NEWCOMER) { /* whom nobody hears of */
+  while (overlay.count < NEWCOMER) { /* that no node knows */
     open_node((uint8_t)overlay.count);
   }
   open_newcomer();
-  kad_overlay_run(&overlay, 2); /* sent, and on its way */
+  kad_overlay_run(&overlay, 2); /* the query is sent and not yet received */
   kad_overlay_kill(&overlay, NEWCOMER);
-  watch();
+  start_tally();
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
   assert_int_equal(tally.pings[NEWCOMER], 1);
   assert_false(is_known(NEWCOMER));
@@ -204,7 +206,7 @@ static void test_an_unknown_contact_enters_once_verified(void **state) {
   open_watched(14);
   open_node(0x81);
   send_ping(FAR);
-  watch();
+  start_tally();
   kad_overlay_run(&overlay, MOMENT_MS);
   assert_int_equal(tally.pings[FAR], 1);
   assert_true(is_known(FAR));
@@ -218,9 +220,9 @@ static void test_a_full_bucket_pings_its_stalest_questionable_contact(
   (void)state;
   open_full(15);
   make_questionable(FAR + 2);
-  make_questionable(FAR + 1); /* seen a second before that one */
+  make_questionable(FAR + 1); /* seen 1 s before the other */
   await_failures();
-  watch();
+  start_tally();
   open_newcomer();
   kad_overlay_run(&overlay, MOMENT_MS);
   const unsigned expected[SIZE] = {[FAR + 1] = 1, [NEWCOMER] = 1};
@@ -231,7 +233,7 @@ static void test_a_full_bucket_pings_its_stalest_questionable_contact(
 
 /* Kademlia §2.2: "if the least-recently seen node fails to respond, it is
  * evicted from the k-bucket and the new sender inserted". */
-static void test_the_pending_contact_replaces_one_that_is_dead(void **state) {
+static void test_cached_contact_replaces_a_dead_one(void **state) {
   (void)state;
   open_full(16);
   make_questionable(FAR + 1);
@@ -247,34 +249,34 @@ static void test_the_pending_contact_replaces_one_that_is_dead(void **state) {
 }
 
 /* Kademlia §2.2: "if the least-recently seen node responds, it is moved to the
- * tail of the list, and the new sender's contact is discarded"; §4.1: it is
- * kept in a replacement cache, until another one dies. */
+ * tail of the list, and the new sender's contact is discarded". §4.1: it is
+ * kept in a replacement cache until another contact dies. */
 static void test_a_contact_that_answers_stays(void **state) {
   (void)state;
   open_full(17);
   make_questionable(FAR + 1);
   await_failures();
-  assert_int_equal(what_is_known(FAR + 1).failures, 1);
+  assert_int_equal(find_contact(FAR + 1).failures, 1);
   assert_ok(kad_sim_heal(overlay.network));
   const kad_time_ms before = kad_network_now(overlay.network);
   open_newcomer();
   kad_overlay_run(&overlay, MOMENT_MS);
-  assert_int_equal(what_is_known(FAR + 1).failures, 0);
-  assert_true(what_is_known(FAR + 1).last_seen > before);
+  assert_int_equal(find_contact(FAR + 1).failures, 0);
+  assert_true(find_contact(FAR + 1).last_seen > before);
   assert_false(is_known(NEWCOMER));
   kad_overlay_close(&overlay);
 }
 
-/* Kademlia §4.1: replacement caches. Nobody asks the newcomer again when a
- * contact dies later; BEP 5: one is bad that fails "multiple queries in a row".
- */
-static void test_the_pending_contact_is_kept_for_later(void **state) {
+/* Kademlia §4.1: the replacement cache. When a contact dies later, the newcomer
+ * replaces it without another query. BEP 5: a contact is bad when it fails
+ * "multiple queries in a row". */
+static void test_cached_contact_is_kept_for_later(void **state) {
   (void)state;
   open_full(18);
   open_newcomer();
   kad_overlay_run(&overlay, MOMENT_MS);
   assert_false(is_known(NEWCOMER));
-  watch();
+  start_tally();
   make_questionable(FAR);
   await_failures();
   assert_true(is_known(FAR));
@@ -291,7 +293,7 @@ static void test_the_pending_contact_is_kept_for_later(void **state) {
 static void test_good_contacts_are_not_pinged_for_a_newcomer(void **state) {
   (void)state;
   open_full(19);
-  watch();
+  start_tally();
   open_newcomer();
   kad_overlay_run(&overlay, MOMENT_MS);
   const unsigned expected[SIZE] = {[NEWCOMER] = 1};
@@ -307,13 +309,13 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_query_of_a_known_contact_refreshes_it),
       cmocka_unit_test(test_a_reply_of_a_known_contact_refreshes_it),
-      cmocka_unit_test(test_an_unknown_contact_does_not_enter_unverified),
+      cmocka_unit_test(test_unverified_contact_does_not_enter),
       cmocka_unit_test(test_an_unknown_contact_enters_once_verified),
       cmocka_unit_test(
           test_a_full_bucket_pings_its_stalest_questionable_contact),
-      cmocka_unit_test(test_the_pending_contact_replaces_one_that_is_dead),
+      cmocka_unit_test(test_cached_contact_replaces_a_dead_one),
       cmocka_unit_test(test_a_contact_that_answers_stays),
-      cmocka_unit_test(test_the_pending_contact_is_kept_for_later),
+      cmocka_unit_test(test_cached_contact_is_kept_for_later),
       cmocka_unit_test(test_good_contacts_are_not_pinged_for_a_newcomer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* What becomes of an overlay that was cut in two, or was two from the start:
- * Kademlia says nothing of it; design.md §2, "Joining" and "Maintenance". */
+/* Partition recovery: an overlay was partitioned, or two overlays never met.
+ * Kademlia does not specify it. Tests core/membership. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -16,8 +16,8 @@ static uint32_t side_of(size_t i) {
   return (uint32_t)(i % 2);
 }
 
-/* Cuts the nodes with even numbers off those with odd ones. */
-static void cut(void) {
+/* Separates the nodes with even numbers from those with odd numbers. */
+static void partition(void) {
   for (size_t i = 0; i < overlay.count; i++) {
     if (overlay.nodes[i] == NULL) {
       continue;
@@ -27,15 +27,15 @@ static void cut(void) {
   }
 }
 
-/* Opens an overlay and cuts it in two for two hours; each side stores values of
- * its own meanwhile: `VALUES` keys from 1000 on, and from 2000 on. Node 0,
- * which all have joined by, is no more. */
-static void open_cut(uint64_t seed) {
+/* Opens an overlay and partitions it for two hours. Meanwhile each side stores
+ * values of its own under `VALUES` keys, from 1000 and from 2000. Node 0, the
+ * bootstrap contact of all, is closed. */
+static void open_partitioned(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   kad_overlay_grow(&overlay, SIZE);
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
   kad_overlay_kill(&overlay, 0);
-  cut();
+  partition();
   kad_overlay_run(&overlay, CUT_MS / 2);
   for (unsigned i = 0; i < VALUES; i++) {
     for (unsigned side = 0; side < 2; side++) {
@@ -65,8 +65,8 @@ static bool knows(size_t i, size_t other) {
   return false;
 }
 
-/* Returns how many nodes know somebody of the other side. */
-static size_t count_reunited(void) {
+/* Returns the number of nodes that know a node of the other side. */
+static size_t count_reconnected(void) {
   size_t reunited = 0;
   for (size_t i = 0; i < overlay.count; i++) {
     for (size_t j = 0; j < overlay.count; j++) {
@@ -79,7 +79,7 @@ static size_t count_reunited(void) {
   return reunited;
 }
 
-/* Returns how many records node `i` gets of key `number`. */
+/* Returns the number of records that node `i` gets under key `number`. */
 static size_t get(size_t i, unsigned number) {
   struct kad_ending ending;
   const struct kad_id key = kad_overlay_key(number);
@@ -90,14 +90,15 @@ static size_t get(size_t i, unsigned number) {
   return count;
 }
 
-/* Both sides have forgotten each other, and remember whom they lost. */
-static void test_two_halves_find_each_other_again(void **state) {
+/* Both sides have removed each other from their tables, and remember lost
+ * contacts. */
+static void test_partitions_find_each_other_again(void **state) {
   (void)state;
-  open_cut(1);
-  assert_int_equal(count_reunited(), 0);
+  open_partitioned(1);
+  assert_int_equal(count_reconnected(), 0);
   assert_int_equal(get(1, 1000), 0);
   heal();
-  assert_true(count_reunited() >= SIZE * 95 / 100);
+  assert_true(count_reconnected() >= SIZE * 95 / 100);
   for (unsigned i = 0; i < VALUES; i++) {
     assert_int_equal(get(2 * i + 1, 1000 + i), 1);
     assert_int_equal(get(2 * i + 2, 2000 + i), 1);
@@ -105,14 +106,14 @@ static void test_two_halves_find_each_other_again(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* What was written under one key on both sides is there for both: values of a
- * plain record are kept side by side. */
-static void test_what_both_halves_wrote_is_merged(void **state) {
+/* Both sides wrote under one key: unsigned values are kept beside each other.
+ */
+static void test_values_of_both_partitions_are_merged(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   kad_overlay_open(&overlay, 2);
   kad_overlay_grow(&overlay, SIZE);
-  cut();
+  partition();
   kad_overlay_run(&overlay, CUT_MS);
   for (size_t i = 0; i < 2; i++) {
     const struct kad_record record =
@@ -127,9 +128,9 @@ static void test_what_both_halves_wrote_is_merged(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Two islands that were never one: the nodes of each know an address of the
- * other, which did not answer when they joined. */
-static void test_islands_meet_through_known_addresses(void **state) {
+/* Two overlays that never met. The nodes of each know an address of the other,
+ * which did not answer when they joined. */
+static void test_separate_overlays_join_through_known_addresses(void **state) {
   enum {
     FEW = 60
   };
@@ -138,7 +139,7 @@ static void test_islands_meet_through_known_addresses(void **state) {
   for (size_t i = 0; i < FEW; i++) {
     (void)kad_overlay_add(&overlay);
   }
-  cut();
+  partition();
   for (size_t i = 0; i < FEW; i++) {
     const struct kad_address known[] = {kad_overlay_address(0),
                                         kad_overlay_address(1)};
@@ -146,23 +147,23 @@ static void test_islands_meet_through_known_addresses(void **state) {
     kad_overlay_run(&overlay, KAD_SECOND_MS);
   }
   kad_overlay_run(&overlay, 2 * KAD_HOUR_MS);
-  assert_int_equal(count_reunited(), 0);
+  assert_int_equal(count_reconnected(), 0);
   assert_ok(kad_sim_heal(overlay.network));
   kad_overlay_run(&overlay, 2 * HEALED_MS);
-  assert_true(count_reunited() >= FEW * 95 / 100);
+  assert_true(count_reconnected() >= FEW * 95 / 100);
   kad_overlay_close(&overlay);
 }
 
-/* Whom we lost is asked for rarely, ever more rarely, and not for ever. */
-static void test_the_lost_cost_little(void **state) {
+/* Reconnect probes become rarer over time, and end after a day. */
+static void test_reconnect_probes_are_rare(void **state) {
   uint64_t asked[3] = {0};
   (void)state;
-  open_cut(4);
+  open_partitioned(4);
   for (size_t i = 1; i < SIZE; i++) {
     asked[0] += kad_overlay_stats(&overlay, i).reconnect_probes;
   }
   assert_in_range(asked[0], SIZE * 20, SIZE * 120);
-  /* The other side never comes back. */
+  /* The other side does not come back. */
   for (size_t i = 1; i < SIZE; i += 2) {
     kad_overlay_kill(&overlay, i);
   }
@@ -181,10 +182,10 @@ static void test_the_lost_cost_little(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_two_halves_find_each_other_again),
-      cmocka_unit_test(test_what_both_halves_wrote_is_merged),
-      cmocka_unit_test(test_islands_meet_through_known_addresses),
-      cmocka_unit_test(test_the_lost_cost_little),
+      cmocka_unit_test(test_partitions_find_each_other_again),
+      cmocka_unit_test(test_values_of_both_partitions_are_merged),
+      cmocka_unit_test(test_separate_overlays_join_through_known_addresses),
+      cmocka_unit_test(test_reconnect_probes_are_rare),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

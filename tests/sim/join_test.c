@@ -1,4 +1,5 @@
-/* Kademlia §2.3, joining: what a newcomer looks up, and in which buckets. */
+/* Kademlia §2.3, joining: the lookups of a newcomer, and their buckets.
+ * Tests core/membership, core/operations/join.c. */
 #include "overlay.h"
 #include "unit.h"
 #include "watch.h"
@@ -11,9 +12,9 @@ enum {
 static struct kad_overlay overlay;
 static struct kad_watch watch;
 
-/* Opens an overlay, and a newcomer whose lookups are watched and who joins by
- * way of node 0. Half a minute passes: own-id lookups that follow the join
- * begin later than the refreshes. */
+/* Opens an overlay, and a newcomer that joins through node 0 and whose lookups
+ * are watched. Runs for half a minute: the own-id lookups after the join start
+ * later than the refreshes. */
 static void join_watched(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   kad_overlay_grow(&overlay, SIZE);
@@ -23,7 +24,8 @@ static void join_watched(uint64_t seed) {
   kad_overlay_run(&overlay, KAD_MINUTE_MS / 2);
 }
 
-/* Returns how many leading bits the node closest to the newcomer shares. */
+/* Returns the number of leading bits that the newcomer shares with the closest
+ * node. */
 static unsigned neighbour_bucket(void) {
   size_t closest[1];
   const struct kad_id *own = &overlay.ids[NEWCOMER];
@@ -41,7 +43,7 @@ static void test_joining_looks_up_the_own_id(void **state) {
 }
 
 /* "Finally, it refreshes all k-buckets further away than its closest
- * neighbour." Buckets that are one in the table are one here. */
+ * neighbour." Buckets that the table has not split count as one. */
 static void test_joining_refreshes_each_bucket_beyond_the_neighbour(
     void **state) {
   (void)state;
@@ -55,8 +57,8 @@ static void test_joining_refreshes_each_bucket_beyond_the_neighbour(
   kad_overlay_close(&overlay);
 }
 
-/* "…by a random id in that bucket": another one each time. */
-static void test_a_bucket_is_refreshed_by_another_id_each_time(void **state) {
+/* "…by a random id in that bucket": a different one each time. */
+static void test_refreshes_of_a_bucket_use_different_ids(void **state) {
   struct kad_id first[KAD_WATCH_MAX];
   (void)state;
   join_watched(3);
@@ -84,7 +86,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_joining_looks_up_the_own_id),
       cmocka_unit_test(test_joining_refreshes_each_bucket_beyond_the_neighbour),
-      cmocka_unit_test(test_a_bucket_is_refreshed_by_another_id_each_time),
+      cmocka_unit_test(test_refreshes_of_a_bucket_use_different_ids),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* A node that was asleep, has moved, or finds nobody: it recovers by itself,
- * says how it stands, and asks no more than it has to. design.md §2, "Joining"
- * and "Maintenance". */
+/* Recovery of a node after a suspend, a change of its address, or isolation.
+ * The node reports its state and sends few queries. Tests core/membership,
+ * core/engine/clock.c. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -20,7 +20,7 @@ static enum kad_state state_of(size_t i) {
   return kad_node_state(overlay.nodes[i]);
 }
 
-/* Opens an overlay that holds some records, and lets it come to rest. */
+/* Opens an overlay with some records, and runs it until it is quiet. */
 static void open_quiet(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   kad_overlay_grow(&overlay, SIZE);
@@ -33,22 +33,22 @@ static void open_quiet(uint64_t seed) {
   kad_overlay_run(&overlay, KAD_HOUR_MS);
 }
 
-static void sleep_and_wake(bool clock_stands) {
+static void suspend_and_resume(bool clock_stands) {
   struct kad_node *node = overlay.nodes[SLEEPER];
   assert_ok(kad_sim_suspend(overlay.network, node, clock_stands));
   kad_overlay_run(&overlay, SLEEP_MS);
   assert_ok(kad_sim_resume(overlay.network, node));
 }
 
-/* Eight hours asleep are eight hours in which nothing expired: the records have
- * lives of four. */
-static void test_sleep_is_no_mass_expiry(void **state) {
+/* A suspend of eight hours expires no records, although they live four hours.
+ */
+static void test_suspend_expires_no_records(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(1 + stands);
     const struct kad_stats before = stats();
     assert_true(before.records >= 3);
-    sleep_and_wake(stands == 1);
+    suspend_and_resume(stands == 1);
     kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
     assert_true(stats().records >= before.records);
     assert_int_equal(stats().expired, before.expired);
@@ -56,13 +56,13 @@ static void test_sleep_is_no_mass_expiry(void **state) {
   }
 }
 
-/* …and contacts are not given up because they were silent so long. */
-static void test_sleep_costs_no_contacts(void **state) {
+/* Contacts are not removed because they were silent during a suspend. */
+static void test_suspend_removes_no_contacts(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(3 + stands);
     const uint64_t before = stats().contacts;
-    sleep_and_wake(stands == 1);
+    suspend_and_resume(stands == 1);
     assert_true(stats().contacts == before);
     assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
     kad_overlay_run(&overlay, 20 * KAD_MINUTE_MS);
@@ -72,15 +72,14 @@ static void test_sleep_costs_no_contacts(void **state) {
   }
 }
 
-/* A clock jump starts a refresh, whichever of the clocks jumps, and no flood.
- */
-static void test_waking_refreshes_the_table(void **state) {
+/* A jump of either clock starts a refresh, and no flood. */
+static void test_resume_refreshes_the_table(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(5 + stands);
     kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
     const struct kad_stats before = stats();
-    sleep_and_wake(stands == 1);
+    suspend_and_resume(stands == 1);
     kad_overlay_run(&overlay, KAD_MINUTE_MS);
     const struct kad_stats after = stats();
     assert_in_range(after.refreshes - before.refreshes, 2, 12);
@@ -90,8 +89,8 @@ static void test_waking_refreshes_the_table(void **state) {
   }
 }
 
-/* A program that is held up for most of a minute has not slept. */
-static void test_a_late_timer_is_no_sleep(void **state) {
+/* A program that was blocked for most of a minute was not suspended. */
+static void test_late_timer_is_not_a_suspend(void **state) {
   (void)state;
   open_quiet(7);
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
@@ -105,8 +104,7 @@ static void test_a_late_timer_is_no_sleep(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Returns how many of the 8 nodes closest to the sleeper know it at `address`.
- */
+/* Returns how many of the 8 nodes closest to the node know it at `address`. */
 static size_t count_knowing(const struct kad_address *address) {
   static struct kad_contact_info known[KAD_OVERLAY_MAX];
   size_t closest[8];
@@ -124,9 +122,9 @@ static size_t count_knowing(const struct kad_address *address) {
   return knowing;
 }
 
-/* BEP 42, `ip`: replies tell the node that it has moved. It looks around, so
- * that its neighbours know it at its new address minutes later. */
-static void test_a_node_that_has_moved_makes_itself_known(void **state) {
+/* BEP 42, `ip`: replies report the changed address. The node refreshes its
+ * table, so that its neighbours know its new address minutes later. */
+static void test_neighbours_learn_a_changed_address(void **state) {
   struct kad_address seen;
   (void)state;
   kad_overlay_open(&overlay, 8);
@@ -149,8 +147,8 @@ static void test_a_node_that_has_moved_makes_itself_known(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* A single contact that lies about our address moves nobody. */
-static void test_one_witness_is_not_enough(void **state) {
+/* A contact that reports a false address alone has no effect. */
+static void test_one_report_does_not_change_the_address(void **state) {
   struct kad_address seen;
   (void)state;
   kad_overlay_open(&overlay, 9);
@@ -163,9 +161,11 @@ static void test_one_witness_is_not_enough(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Bootstrap silent for an hour: the node says that it is joining, asks ever
- * less often, and has joined soon after it is there. */
-static void test_a_silent_bootstrap_is_waited_for(void **state) {
+/* The bootstrap contact is silent for an hour. The node is in the state
+ * joining, tries over time more rarely, and joins soon after the contact
+ * answers. */
+static void test_node_joins_when_a_silent_bootstrap_contact_answers(
+    void **state) {
   (void)state;
   const struct kad_address known = kad_overlay_address(1);
   kad_overlay_open(&overlay, 10);
@@ -186,9 +186,10 @@ static void test_a_silent_bootstrap_is_waited_for(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* The node's own line is cut: it says so within two minutes, asks little, drops
- * nobody, and is back within a minute or two of the line. */
-static void test_a_node_that_is_cut_off_knows_it(void **state) {
+/* The connection of the node is cut. It is in the state isolated within two
+ * minutes, sends few queries, keeps its contacts, and recovers within two
+ * minutes of the connection. */
+static void test_isolated_node_reports_it_and_recovers(void **state) {
   (void)state;
   open_quiet(11);
   struct kad_node *node = overlay.nodes[SLEEPER];
@@ -209,9 +210,9 @@ static void test_a_node_that_is_cut_off_knows_it(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* All contacts are dead, and others come: by way of the bootstrap address, that
- * never was silent for good. */
-static void test_a_node_whose_contacts_are_all_dead_joins_again(void **state) {
+/* All contacts are dead. The node joins other nodes through the bootstrap
+ * address, which answers again. */
+static void test_node_with_only_dead_contacts_joins_again(void **state) {
   (void)state;
   open_quiet(12);
   for (size_t i = 0; i < SIZE; i++) {
@@ -221,10 +222,10 @@ static void test_a_node_whose_contacts_are_all_dead_joins_again(void **state) {
   }
   kad_overlay_run(&overlay, KAD_HOUR_MS);
   assert_int_equal(state_of(SLEEPER), KAD_STATE_ISOLATED);
-  overlay.ids[0].bytes[0] ^= 0x80; /* another node, at that address */
+  overlay.ids[0].bytes[0] ^= 0x80; /* another node at that address */
   kad_overlay_revive(&overlay, 0);
   kad_overlay_run(&overlay, 12 * KAD_MINUTE_MS);
-  /* Degraded or healthy, as the dead have left the table or not. */
+  /* Degraded or healthy, whether dead contacts are in the table or not. */
   assert_int_not_equal(state_of(SLEEPER), KAD_STATE_ISOLATED);
   kad_overlay_run(&overlay, KAD_HOUR_MS);
   assert_int_equal(state_of(SLEEPER), KAD_STATE_HEALTHY);
@@ -234,15 +235,15 @@ static void test_a_node_whose_contacts_are_all_dead_joins_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sleep_is_no_mass_expiry),
-      cmocka_unit_test(test_sleep_costs_no_contacts),
-      cmocka_unit_test(test_waking_refreshes_the_table),
-      cmocka_unit_test(test_a_late_timer_is_no_sleep),
-      cmocka_unit_test(test_a_node_that_has_moved_makes_itself_known),
-      cmocka_unit_test(test_one_witness_is_not_enough),
-      cmocka_unit_test(test_a_silent_bootstrap_is_waited_for),
-      cmocka_unit_test(test_a_node_that_is_cut_off_knows_it),
-      cmocka_unit_test(test_a_node_whose_contacts_are_all_dead_joins_again),
+      cmocka_unit_test(test_suspend_expires_no_records),
+      cmocka_unit_test(test_suspend_removes_no_contacts),
+      cmocka_unit_test(test_resume_refreshes_the_table),
+      cmocka_unit_test(test_late_timer_is_not_a_suspend),
+      cmocka_unit_test(test_neighbours_learn_a_changed_address),
+      cmocka_unit_test(test_one_report_does_not_change_the_address),
+      cmocka_unit_test(test_node_joins_when_a_silent_bootstrap_contact_answers),
+      cmocka_unit_test(test_isolated_node_reports_it_and_recovers),
+      cmocka_unit_test(test_node_with_only_dead_contacts_joins_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Kademlia §2.3, refreshing; BEP 5 "Routing Table", who is alive; and what all
- * of it costs a node that does nothing else. */
+/* Kademlia §2.3, refresh; BEP 5 "Routing Table", liveness; and the traffic of a
+ * node that does nothing else. Tests core/membership. */
 #include "overlay.h"
 #include "unit.h"
 #include "watch.h"
@@ -13,8 +13,8 @@ enum {
 static struct kad_overlay overlay;
 static struct kad_watch watch;
 
-/* Opens an overlay and lets it come to rest: buckets were refreshed by the
- * joins, and own-id lookups have become rare. */
+/* Opens an overlay and runs it until it is quiet: the joins have refreshed the
+ * buckets, and own-id lookups are rare. */
 static void open_quiet(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
   kad_overlay_grow(&overlay, SIZE);
@@ -22,7 +22,7 @@ static void open_quiet(uint64_t seed) {
 }
 
 /* "Refresh any bucket to which there were no node lookups in the past hour." In
- * an overlay of 100 nodes the three farthest buckets are full for sure. */
+ * an overlay of 100 nodes the three farthest buckets are full. */
 static void test_an_idle_bucket_is_refreshed_each_period(void **state) {
   (void)state;
   open_quiet(1);
@@ -34,7 +34,7 @@ static void test_an_idle_bucket_is_refreshed_each_period(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* …and no other: lookups of the user's own do for bucket 0. */
+/* A bucket with lookups of the user, here bucket 0, is not refreshed. */
 static void test_a_bucket_in_use_is_not_refreshed(void **state) {
   (void)state;
   open_quiet(2);
@@ -55,7 +55,7 @@ static void test_a_bucket_in_use_is_not_refreshed(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* The bucket that holds our own id is looked into by looking that up. */
+/* The own-id lookup refreshes the bucket of our own id. */
 static void test_the_own_id_is_looked_up_each_period(void **state) {
   (void)state;
   open_quiet(3);
@@ -79,8 +79,8 @@ static size_t knows(size_t i, size_t other) {
   return 0;
 }
 
-/* Returns in how many tables of living nodes the `count` nodes from `first` on
- * are. */
+/* Returns how many entries the live nodes have for the `count` nodes from
+ * `first`. */
 static size_t count_known(size_t first, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < overlay.count; i++) {
@@ -91,8 +91,8 @@ static size_t count_known(size_t first, size_t count) {
   return known;
 }
 
-/* Kademlia §2.2: whoever fails to respond is removed. */
-static void test_the_dead_leave_every_table(void **state) {
+/* Kademlia §2.2: a contact that fails to respond is removed. */
+static void test_dead_contacts_leave_every_table(void **state) {
   enum {
     DEAD = 5
   };
@@ -108,8 +108,10 @@ static void test_the_dead_leave_every_table(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* A lost datagram is not a death: two queries in a row have to fail. */
-static void test_the_living_stay_though_datagrams_are_lost(void **state) {
+/* One lost datagram does not make a contact bad: two queries in a row must
+ * fail.
+ */
+static void test_live_contacts_stay_when_datagrams_are_lost(void **state) {
   size_t contacts = 0;
   (void)state;
   kad_overlay_open_lossy(&overlay, 5, 0.05);
@@ -127,7 +129,7 @@ static void test_the_living_stay_though_datagrams_are_lost(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* What all nodes have sent. */
+/* The queries of all nodes. */
 struct traffic {
   uint64_t queries;
   uint64_t probes;
@@ -149,7 +151,8 @@ static struct traffic count_traffic(void) {
   return traffic;
 }
 
-/* The traffic of a node in an hour of rest, by kind, in an overlay of 300. */
+/* The traffic of a quiet node in an hour, by kind, in an overlay of 300 nodes.
+ */
 static void test_a_quiet_node_sends_few_queries(void **state) {
   enum {
     MANY = 300
@@ -167,7 +170,7 @@ static void test_a_quiet_node_sends_few_queries(void **state) {
   const uint64_t verifications = after.verifications - before.verifications;
   const uint64_t maintenance_queries =
       after.maintenance_queries - before.maintenance_queries;
-  /* Queries of lookups under way are not counted yet. */
+  /* Queries of running lookups are not counted yet. */
   const uint64_t kinds = probes + verifications + maintenance_queries;
   assert_in_range(queries + MANY, kinds, kinds + 2 * MANY);
   assert_true(queries <= 4 * node_minutes);
@@ -178,8 +181,8 @@ static void test_a_quiet_node_sends_few_queries(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Where k is 20, refreshes are no wider than 8. */
-static void test_a_refresh_is_no_wider_than_it_needs_to_be(void **state) {
+/* With k = 20, refreshes still look for 8 nodes. */
+static void test_refresh_has_a_width_of_8(void **state) {
   (void)state;
   kad_overlay_open(&overlay, 9);
   overlay.config.k = 20;
@@ -200,9 +203,9 @@ static void test_a_refresh_is_no_wider_than_it_needs_to_be(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* The pace of pings follows the deaths: a third of all nodes die, and for a
- * while the others ask much more often than at rest. */
-static void test_contacts_are_asked_more_often_while_some_are_dead(
+/* The check interval adapts: a third of all nodes die, and for a while the
+ * others send many more checks than when quiet. */
+static void test_checks_are_more_frequent_while_contacts_are_dead(
     void **state) {
   (void)state;
   open_quiet(7);
@@ -224,9 +227,9 @@ static void test_contacts_are_asked_more_often_while_some_are_dead(
   kad_overlay_close(&overlay);
 }
 
-/* Whoever is of no use to the table is believed without being asked: strangers
- * that query us do not double the traffic. */
-static void test_strangers_are_not_pinged_without_need(void **state) {
+/* A stranger that the table has no use for is not verified: strangers that
+ * query us do not double the traffic. */
+static void test_useless_strangers_are_not_pinged(void **state) {
   enum {
     MANY = 300
   };
@@ -254,12 +257,12 @@ int main(void) {
       cmocka_unit_test(test_an_idle_bucket_is_refreshed_each_period),
       cmocka_unit_test(test_a_bucket_in_use_is_not_refreshed),
       cmocka_unit_test(test_the_own_id_is_looked_up_each_period),
-      cmocka_unit_test(test_the_dead_leave_every_table),
-      cmocka_unit_test(test_the_living_stay_though_datagrams_are_lost),
+      cmocka_unit_test(test_dead_contacts_leave_every_table),
+      cmocka_unit_test(test_live_contacts_stay_when_datagrams_are_lost),
       cmocka_unit_test(test_a_quiet_node_sends_few_queries),
-      cmocka_unit_test(test_a_refresh_is_no_wider_than_it_needs_to_be),
-      cmocka_unit_test(test_contacts_are_asked_more_often_while_some_are_dead),
-      cmocka_unit_test(test_strangers_are_not_pinged_without_need),
+      cmocka_unit_test(test_refresh_has_a_width_of_8),
+      cmocka_unit_test(test_checks_are_more_frequent_while_contacts_are_dead),
+      cmocka_unit_test(test_useless_strangers_are_not_pinged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What a node does unasked: refreshes, pings, what leaves the table. */
+/* Maintenance rounds: refreshes, liveness checks, and removal of contacts. */
 #include "lone_node.h"
 #include "unit.h"
 
@@ -80,7 +80,7 @@ static void period_of_refreshes_is_configured(void **state) {
   kad_lone_close(&lone);
 }
 
-/* Returns what the node knows of `contact`; fails if it knows nothing. */
+/* Returns the entry of `contact`. Fails if there is none. */
 static struct kad_contact_info info_of(const struct kad_contact *contact) {
   struct kad_contact_info known[CONTACTS];
   const size_t count = kad_node_contacts(lone.node, known, CONTACTS);
@@ -108,12 +108,12 @@ static void contacts_that_answer_stay_good_for_hours(void **state) {
   kad_lone_close(&lone);
 }
 
-static void silent_contact_is_asked_and_leaves(void **state) {
+static void silent_contact_is_checked_and_removed(void **state) {
   (void)state;
   struct kad_message query;
   open_with_contacts(5);
 
-  /* The last one is dead from now on. */
+  /* The last contact no longer answers. */
   kad_lone_live(&lone, 30 * MINUTE_MS, contacts, 4);
 
   assert_true(kad_lone_find_query(&lone, &contacts[4].address, &query));
@@ -129,7 +129,7 @@ static void questionable_contact_is_pinged(void **state) {
   struct kad_message query;
   bool pinged = false;
   open_with_contacts(1);
-  /* Own-id lookups ask it too; what counts is a ping. */
+  /* Own-id lookups query it too: counts pings only. */
   for (unsigned i = 0; i < 200 && !pinged; i++) {
     kad_lone_run(&lone, 10 * SECOND_MS);
     pinged = kad_lone_find_query(&lone, &contacts[0].address, &query) &&
@@ -141,9 +141,9 @@ static void questionable_contact_is_pinged(void **state) {
   kad_lone_close(&lone);
 }
 
-/* A node that is cut off keeps whom it knew, asks them ever less often, and
- * is back as soon as one answers. */
-static void node_that_is_cut_off_keeps_its_contacts(void **state) {
+/* An isolated node keeps its contacts, checks them over time more rarely, and
+ * recovers as soon as one answers. */
+static void isolated_node_keeps_its_contacts(void **state) {
   (void)state;
   open_with_contacts(5);
 
@@ -164,7 +164,7 @@ static void node_that_is_cut_off_keeps_its_contacts(void **state) {
   kad_lone_close(&lone);
 }
 
-static void node_that_was_not_asked_to_join_is_new(void **state) {
+static void node_that_was_not_bootstrapped_is_new(void **state) {
   (void)state;
   open_with_contacts(0);
 
@@ -177,7 +177,7 @@ static void node_that_was_not_asked_to_join_is_new(void **state) {
   kad_lone_close(&lone);
 }
 
-static void first_contact_is_a_reason_to_look_around(void **state) {
+static void first_contact_starts_an_own_id_lookup(void **state) {
   (void)state;
   struct kad_message query;
   open_with_contacts(0);
@@ -192,8 +192,7 @@ static void first_contact_is_a_reason_to_look_around(void **state) {
   kad_lone_close(&lone);
 }
 
-/* Both overlays are looked after side by side. */
-static void contacts_of_both_families_are_asked_for_our_own_id(void **state) {
+static void own_id_is_looked_up_in_both_families(void **state) {
   (void)state;
   struct kad_message query;
   const struct kad_contact v6 = kad_lone_contact_v6(9);
@@ -218,12 +217,12 @@ int main(void) {
       cmocka_unit_test(buckets_in_use_are_not_refreshed),
       cmocka_unit_test(period_of_refreshes_is_configured),
       cmocka_unit_test(contacts_that_answer_stay_good_for_hours),
-      cmocka_unit_test(silent_contact_is_asked_and_leaves),
+      cmocka_unit_test(silent_contact_is_checked_and_removed),
       cmocka_unit_test(questionable_contact_is_pinged),
-      cmocka_unit_test(node_that_is_cut_off_keeps_its_contacts),
-      cmocka_unit_test(node_that_was_not_asked_to_join_is_new),
-      cmocka_unit_test(first_contact_is_a_reason_to_look_around),
-      cmocka_unit_test(contacts_of_both_families_are_asked_for_our_own_id),
+      cmocka_unit_test(isolated_node_keeps_its_contacts),
+      cmocka_unit_test(node_that_was_not_bootstrapped_is_new),
+      cmocka_unit_test(first_contact_starts_an_own_id_lookup),
+      cmocka_unit_test(own_id_is_looked_up_in_both_families),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

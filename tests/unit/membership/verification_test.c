@@ -16,14 +16,14 @@ static int end(void **state) {
   return 0;
 }
 
-/* Returns the pings that the node has sent. */
+/* Returns the number of pings that the node has sent. */
 static uint64_t pings(const struct kad_lone *lone) {
   return kad_lone_stats(lone).queries;
 }
 
 /* ------------------------------------------------------------- entering -- */
 
-static void a_lone_node_introduces_its_visitors_to_each_other(void **state) {
+static void querying_nodes_become_contacts(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitors[] = {kad_lone_contact(1),
                                          kad_lone_contact(2)};
@@ -40,7 +40,7 @@ static void a_lone_node_introduces_its_visitors_to_each_other(void **state) {
   assert_true(kad_lone_hands_out(&reply, &visitors[1]));
 }
 
-static void a_visitor_is_asked_with_a_ping(void **state) {
+static void querying_node_is_pinged(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitor = kad_lone_contact(1);
   struct kad_message query;
@@ -50,7 +50,7 @@ static void a_visitor_is_asked_with_a_ping(void **state) {
   assert_true(kad_id_equal(&query.id, kad_node_id(lone->node)));
 }
 
-static void who_never_answered_is_not_handed_out(void **state) {
+static void node_that_never_answered_is_not_in_replies(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact silent = kad_lone_contact(1);
   const struct kad_contact reader = kad_lone_contact(2);
@@ -68,7 +68,8 @@ static void who_never_answered_is_not_handed_out(void **state) {
   assert_true(pings(lone) >= 2);
 }
 
-static void a_ping_from_elsewhere_displaces_nobody(void **state) {
+static void query_from_another_address_does_not_replace_a_contact(
+    void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact real = kad_lone_contact(1);
   struct kad_contact impostor = real;
@@ -84,7 +85,7 @@ static void a_ping_from_elsewhere_displaces_nobody(void **state) {
   assert_false(kad_lone_knows(lone, &impostor));
 }
 
-static void who_has_moved_is_found_again_once_its_old_address_is_dead(
+static void contact_that_moved_enters_when_its_old_address_is_dead(
     void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact before = kad_lone_contact(1);
@@ -99,7 +100,7 @@ static void who_has_moved_is_found_again_once_its_old_address_is_dead(
   assert_false(kad_lone_knows(lone, &before));
 }
 
-static void who_stands_in_the_way_is_pinged_at_once(void **state) {
+static void contact_with_the_same_id_is_pinged_at_once(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact before = kad_lone_contact(1);
   struct kad_contact after = before;
@@ -114,9 +115,9 @@ static void who_stands_in_the_way_is_pinged_at_once(void **state) {
   assert_true(kad_address_equal(&last->to, &before.address));
 }
 
-/* ------------------------------------------------- who is pinged, or not -- */
+/* ------------------------------------------------- pinged addresses -- */
 
-static void a_known_contact_is_not_pinged_again(void **state) {
+static void known_contact_is_not_pinged_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   kad_lone_meet(lone, &contact);
@@ -125,7 +126,7 @@ static void a_known_contact_is_not_pinged_again(void **state) {
   assert_int_equal(pings(lone), before);
 }
 
-static void who_is_being_pinged_is_not_pinged_again(void **state) {
+static void address_with_a_pending_ping_is_not_pinged_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact first = kad_lone_contact(1);
   const struct kad_contact second = kad_lone_contact(2);
@@ -133,12 +134,12 @@ static void who_is_being_pinged_is_not_pinged_again(void **state) {
   kad_lone_ask(lone, &first, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &first.address, &query));
   kad_lone_ask(lone, &second, KAD_METHOD_PING);
-  kad_lone_answer(lone, &first, &query); /* its place is free again */
+  kad_lone_answer(lone, &first, &query); /* the slot is free again */
   kad_lone_ask(lone, &second, KAD_METHOD_PING);
   assert_int_equal(pings(lone), 2);
 }
 
-static void who_was_pinged_in_vain_is_pinged_again(void **state) {
+static void address_that_did_not_answer_is_pinged_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitor = kad_lone_contact(1);
   kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
@@ -147,7 +148,7 @@ static void who_was_pinged_in_vain_is_pinged_again(void **state) {
   assert_int_equal(pings(lone), 2);
 }
 
-static void who_is_read_only_is_not_pinged(void **state) {
+static void read_only_node_is_not_pinged(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_message message;
@@ -158,7 +159,7 @@ static void who_is_read_only_is_not_pinged(void **state) {
   assert_int_equal(pings(lone), 0);
 }
 
-static void who_has_our_own_id_is_not_pinged(void **state) {
+static void node_with_our_own_id_is_not_pinged(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact mirror = kad_lone_contact(1);
   mirror.id = *kad_node_id(lone->node);
@@ -167,8 +168,7 @@ static void who_has_our_own_id_is_not_pinged(void **state) {
   assert_int_equal(pings(lone), 0);
 }
 
-static void the_first_visitors_are_pinged_at_the_start_of_the_clock(
-    void **state) {
+static void first_queries_at_time_0_are_pinged(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitor = kad_lone_contact(1);
   struct kad_config config;
@@ -184,17 +184,17 @@ static void the_first_visitors_are_pinged_at_the_start_of_the_clock(
 
 /* -------------------------------------------------------------- bounds -- */
 
-/* Lets many visit who do not answer. */
-static void visit_in_silence(struct kad_lone *lone) {
+/* Sends queries of many nodes that do not answer. */
+static void visit_without_answering(struct kad_lone *lone) {
   for (unsigned i = 1; i <= 200; i++) {
     const struct kad_contact visitor = kad_lone_contact(i);
     kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
   }
 }
 
-static void few_pings_are_in_flight(void **state) {
+static void pings_in_flight_are_limited(void **state) {
   struct kad_lone *lone = *state;
-  visit_in_silence(lone);
+  visit_without_answering(lone);
   assert_int_equal(kad_lone_stats(lone).pending,
                    KAD_VERIFICATION_MAX - KAD_VERIFICATION_OURS);
 }
@@ -213,8 +213,7 @@ static bool has_pinged(struct kad_lone *lone,
   return false;
 }
 
-static void silent_strangers_do_not_keep_us_from_pinging_who_we_know(
-    void **state) {
+static void silent_strangers_do_not_prevent_liveness_checks(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact known = kad_lone_contact(300);
   struct kad_config config;
@@ -224,14 +223,14 @@ static void silent_strangers_do_not_keep_us_from_pinging_who_we_know(
   kad_lone_open(lone, &config);
   kad_lone_meet(lone, &known);
   lone->now += 21000; /* it is questionable now */
-  visit_in_silence(lone);
+  visit_without_answering(lone);
 
   kad_node_tick(lone->node);
 
   assert_true(has_pinged(lone, &known));
 }
 
-static void few_pings_are_sent_a_second(void **state) {
+static void pings_in_a_second_are_limited(void **state) {
   struct kad_lone *lone = *state;
   unsigned number = 0;
   for (unsigned i = 0; i < 200; i++) {
@@ -239,7 +238,7 @@ static void few_pings_are_sent_a_second(void **state) {
       const struct kad_contact visitor = kad_lone_contact(++number);
       struct kad_message query;
       kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
-      /* Answers with an error, so that the slot is free again at once. */
+      /* Replies with an error, so that the slot is free at once. */
       if (kad_lone_find_query(lone, &visitor.address, &query)) {
         uint8_t bytes[100];
         struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
@@ -255,7 +254,7 @@ static void few_pings_are_sent_a_second(void **state) {
                   10 * KAD_VERIFICATION_PER_S + KAD_VERIFICATION_MAX);
 }
 
-/* Opens the node anew, with local addresses allowed. */
+/* Opens the node again with local addresses allowed. */
 static void allow_local(struct kad_lone *lone) {
   struct kad_config config;
   kad_config_default(&config);
@@ -264,7 +263,7 @@ static void allow_local(struct kad_lone *lone) {
   kad_lone_open(lone, &config);
 }
 
-/* Lets many of one subnet visit, and then another. */
+/* Sends queries of many nodes in one subnet, and then of one in another. */
 static void visit_from_one_subnet(struct kad_lone *lone) {
   const struct kad_contact other = kad_lone_contact(2);
   for (unsigned i = 1; i <= 100; i++) {
@@ -279,13 +278,13 @@ static void visit_from_one_subnet(struct kad_lone *lone) {
   assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFICATION_SUBNET + 1);
 }
 
-static void one_subnet_has_few_pings_in_flight(void **state) {
+static void pings_in_flight_to_one_subnet_are_limited(void **state) {
   visit_from_one_subnet(*state);
   allow_local(*state);
   visit_from_one_subnet(*state);
 }
 
-static void local_addresses_share_no_bound(void **state) {
+static void local_addresses_have_no_subnet_limit(void **state) {
   struct kad_lone *lone = *state;
   allow_local(lone);
   for (unsigned i = 1; i <= 20; i++) {
@@ -298,7 +297,7 @@ static void local_addresses_share_no_bound(void **state) {
   assert_int_equal(kad_lone_stats(lone).pending, 20);
 }
 
-static void who_does_not_answer_uses_up_nobody_elses_pings(void **state) {
+static void silent_strangers_do_not_prevent_pings_to_others(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact silent = kad_lone_contact(1);
   const struct kad_contact visitor = kad_lone_contact(2);
@@ -313,24 +312,24 @@ static void who_does_not_answer_uses_up_nobody_elses_pings(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      TEST(a_lone_node_introduces_its_visitors_to_each_other),
-      TEST(a_visitor_is_asked_with_a_ping),
-      TEST(who_stands_in_the_way_is_pinged_at_once),
-      TEST(who_is_being_pinged_is_not_pinged_again),
-      TEST(who_was_pinged_in_vain_is_pinged_again),
-      TEST(who_never_answered_is_not_handed_out),
-      TEST(a_ping_from_elsewhere_displaces_nobody),
-      TEST(who_has_moved_is_found_again_once_its_old_address_is_dead),
-      TEST(a_known_contact_is_not_pinged_again),
-      TEST(who_is_read_only_is_not_pinged),
-      TEST(who_has_our_own_id_is_not_pinged),
-      TEST(the_first_visitors_are_pinged_at_the_start_of_the_clock),
-      TEST(few_pings_are_in_flight),
-      TEST(silent_strangers_do_not_keep_us_from_pinging_who_we_know),
-      TEST(few_pings_are_sent_a_second),
-      TEST(one_subnet_has_few_pings_in_flight),
-      TEST(local_addresses_share_no_bound),
-      TEST(who_does_not_answer_uses_up_nobody_elses_pings),
+      TEST(querying_nodes_become_contacts),
+      TEST(querying_node_is_pinged),
+      TEST(contact_with_the_same_id_is_pinged_at_once),
+      TEST(address_with_a_pending_ping_is_not_pinged_again),
+      TEST(address_that_did_not_answer_is_pinged_again),
+      TEST(node_that_never_answered_is_not_in_replies),
+      TEST(query_from_another_address_does_not_replace_a_contact),
+      TEST(contact_that_moved_enters_when_its_old_address_is_dead),
+      TEST(known_contact_is_not_pinged_again),
+      TEST(read_only_node_is_not_pinged),
+      TEST(node_with_our_own_id_is_not_pinged),
+      TEST(first_queries_at_time_0_are_pinged),
+      TEST(pings_in_flight_are_limited),
+      TEST(silent_strangers_do_not_prevent_liveness_checks),
+      TEST(pings_in_a_second_are_limited),
+      TEST(pings_in_flight_to_one_subnet_are_limited),
+      TEST(local_addresses_have_no_subnet_limit),
+      TEST(silent_strangers_do_not_prevent_pings_to_others),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Returns true if the node answers a ping of `from`. */
+/* Returns true if the node replies to a ping of `from`. */
 static bool lives(struct kad_lone *lone, const struct kad_contact *from) {
   const uint64_t before = kad_lone_stats(lone).served_ping;
   kad_lone_ask(lone, from, KAD_METHOD_PING);
@@ -31,7 +31,7 @@ static bool lives(struct kad_lone *lone, const struct kad_contact *from) {
 
 /* ----------------------------------------------------------- bad input -- */
 
-/* Queries with something wrong, whose transaction "aa" can be read. */
+/* Malformed queries with the readable transaction "aa". */
 static const char *const bad_queries[] = {
     "d1:ade1:q4:ping1:t2:aa1:y1:qe",
     "d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe",
@@ -45,7 +45,7 @@ static const char *const bad_queries[] = {
     QUERY("9:find_node", "6:targeti7e"),
     QUERY("9:find_node", "6:target" HASH "4:wanti4e"),
     QUERY("9:get_peers", "9:info_hash19:mnopqrstuvwxyz12345"),
-    /* A token that is a number, and ports that no host has. */
+    /* A token that is a number, and invalid ports. */
     QUERY("13:announce_peer", "9:info_hash" HASH "4:porti80e5:tokeni5e"),
     QUERY("13:announce_peer", "9:info_hash" HASH "4:porti0e5:token2:to"),
     QUERY("13:announce_peer", "9:info_hash" HASH "4:porti-1e5:token2:to"),
@@ -64,7 +64,7 @@ static const char *const bad_queries[] = {
     STORE("6:valuesld3:seq1:11:v1:xee"),
 };
 
-static void a_malformed_query_is_answered_203_at_no_cost(void **state) {
+static void malformed_query_gets_203_and_allocates_nothing(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const size_t count = sizeof bad_queries / sizeof *bad_queries;
@@ -85,7 +85,7 @@ static void a_malformed_query_is_answered_203_at_no_cost(void **state) {
   assert_true(lives(lone, &from));
 }
 
-static void what_is_no_query_is_dropped_in_silence(void **state) {
+static void malformed_datagram_that_is_no_query_is_dropped(void **state) {
   static const char *const datagrams[] = {
       "",
       "d",
@@ -119,7 +119,7 @@ static void what_is_no_query_is_dropped_in_silence(void **state) {
   assert_true(lives(lone, &from));
 }
 
-static void cut_short_no_query_costs_memory(void **state) {
+static void truncated_query_allocates_nothing(void **state) {
   static const char query[] =
       QUERY("9:get_peers", "9:info_hash" HASH "4:wantl2:n42:n6e");
   struct kad_lone *lone = *state;
@@ -140,7 +140,7 @@ static void cut_short_no_query_costs_memory(void **state) {
   assert_int_equal(kad_lone_stats(lone).served_get_peers, 0);
 }
 
-static void a_huge_datagram_is_just_another(void **state) {
+static void huge_datagram_is_dropped_like_any_other(void **state) {
   static uint8_t bytes[65507];
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
@@ -153,7 +153,7 @@ static void a_huge_datagram_is_just_another(void **state) {
   assert_true(lives(lone, &from));
 }
 
-/* Gives the node a good ping of `len` bytes, most of which it passes over. */
+/* Passes a valid ping of `len` bytes to the node, most of them its version. */
 static void send_long_ping(struct kad_lone *lone, size_t len) {
   static const char head[] = "d1:ad2:id" ID "1:x1400:";
   static const char tail[] = "e1:q4:ping1:t2:aa1:v";
@@ -166,14 +166,14 @@ static void send_long_ping(struct kad_lone *lone, size_t len) {
   writer.len += 1400;
   kad_write_raw(&writer, BYTES(tail));
   const size_t version = len - writer.len - (sizeof end_of_all - 1) - 3;
-  assert_in_range(version, 10, 99); /* of two digits and a colon */
+  assert_in_range(version, 10, 99); /* a length of two digits */
   memset(kad_writer_reserve_string(&writer, version), 'v', version);
   kad_write_raw(&writer, BYTES(end_of_all));
   assert_int_equal(writer.len, len);
   kad_lone_receive(lone, &from, (struct kad_slice){bytes, len});
 }
 
-static void what_is_longer_than_1500_bytes_is_not_read(void **state) {
+static void datagram_above_1500_bytes_is_dropped(void **state) {
   struct kad_lone *lone = *state;
   send_long_ping(lone, 1500);
   assert_int_equal(kad_lone_stats(lone).served_ping, 1);
@@ -185,7 +185,7 @@ static void what_is_longer_than_1500_bytes_is_not_read(void **state) {
   assert_int_equal(kad_lone_stats(lone).refused, 0);
 }
 
-static void replies_that_nobody_waits_for_are_only_counted(void **state) {
+static void unmatched_replies_are_counted_only(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const size_t requests = lone->counting.requests;
@@ -198,7 +198,7 @@ static void replies_that_nobody_waits_for_are_only_counted(void **state) {
 
 /* ----------------------------------------------------------- addresses -- */
 
-static void what_comes_from_nowhere_is_dropped(void **state) {
+static void datagram_from_a_martian_address_is_dropped(void **state) {
   static const char *const nowhere[] = {
       "0.0.0.0:1",         "127.0.0.1:1",  "10.0.0.1:1",  "192.168.0.1:1",
       "224.0.0.1:1",       "80.1.2.3:0",   "[::1]:1",     "[fe80::1]:1",
@@ -217,7 +217,7 @@ static void what_comes_from_nowhere_is_dropped(void **state) {
   assert_int_equal(lone->sent, 0);
 }
 
-static void nobody_makes_us_ask_a_martian_or_port_0(void **state) {
+static void node_never_queries_a_martian_address_or_port_0(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message query;
@@ -252,7 +252,7 @@ static void nobody_makes_us_ask_a_martian_or_port_0(void **state) {
 
 /* -------------------------------------------------------------- limits -- */
 
-static void one_address_silences_nobody_else(void **state) {
+static void flood_of_one_address_does_not_affect_others(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact loud = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
@@ -269,7 +269,7 @@ static void one_address_silences_nobody_else(void **state) {
   assert_true(kad_lone_stats(lone).served_find_node < 1000);
 }
 
-static void one_subnet_silences_nobody_else(void **state) {
+static void flood_of_one_subnet_does_not_affect_others(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact loud = kad_lone_contact_v6(1);
   const struct kad_contact other = kad_lone_contact(2);
@@ -285,7 +285,7 @@ static void one_subnet_silences_nobody_else(void **state) {
   assert_true(kad_lone_stats(lone).dropped_limited > 15000);
 }
 
-static void replies_stay_within_the_bytes_allowed(void **state) {
+static void replies_stay_within_bytes_per_s(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   kad_config_default(&config);
@@ -297,7 +297,7 @@ static void replies_stay_within_the_bytes_allowed(void **state) {
     struct kad_message message;
     const struct kad_contact from = kad_lone_contact(i);
     kad_lone_begin(&message, KAD_METHOD_PING);
-    message.read_only = true; /* so that the replies are all that is sent */
+    message.read_only = true; /* so that the node sends replies only */
     kad_lone_send(lone, &from, &message);
     lone->now += 10;
   }
@@ -305,7 +305,7 @@ static void replies_stay_within_the_bytes_allowed(void **state) {
   assert_true(kad_lone_stats(lone).dropped_limited > 0);
 }
 
-static void malformed_queries_are_limited_too(void **state) {
+static void malformed_queries_are_rate_limited(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   for (unsigned i = 0; i < 5000; i++) {
@@ -315,7 +315,7 @@ static void malformed_queries_are_limited_too(void **state) {
   assert_int_equal(lone->sent, 400);
 }
 
-static void an_error_is_at_most_ten_times_the_query(void **state) {
+static void error_is_at_most_ten_times_the_query(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact_v6(1);
   struct kad_message reply;
@@ -329,19 +329,19 @@ static void an_error_is_at_most_ten_times_the_query(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      TEST(a_malformed_query_is_answered_203_at_no_cost),
-      TEST(what_is_no_query_is_dropped_in_silence),
-      TEST(cut_short_no_query_costs_memory),
-      TEST(a_huge_datagram_is_just_another),
-      TEST(what_is_longer_than_1500_bytes_is_not_read),
-      TEST(replies_that_nobody_waits_for_are_only_counted),
-      TEST(what_comes_from_nowhere_is_dropped),
-      TEST(nobody_makes_us_ask_a_martian_or_port_0),
-      TEST(one_address_silences_nobody_else),
-      TEST(one_subnet_silences_nobody_else),
-      TEST(replies_stay_within_the_bytes_allowed),
-      TEST(malformed_queries_are_limited_too),
-      TEST(an_error_is_at_most_ten_times_the_query),
+      TEST(malformed_query_gets_203_and_allocates_nothing),
+      TEST(malformed_datagram_that_is_no_query_is_dropped),
+      TEST(truncated_query_allocates_nothing),
+      TEST(huge_datagram_is_dropped_like_any_other),
+      TEST(datagram_above_1500_bytes_is_dropped),
+      TEST(unmatched_replies_are_counted_only),
+      TEST(datagram_from_a_martian_address_is_dropped),
+      TEST(node_never_queries_a_martian_address_or_port_0),
+      TEST(flood_of_one_address_does_not_affect_others),
+      TEST(flood_of_one_subnet_does_not_affect_others),
+      TEST(replies_stay_within_bytes_per_s),
+      TEST(malformed_queries_are_rate_limited),
+      TEST(error_is_at_most_ten_times_the_query),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* A node's whole life, again and again, with another allocation failing each
- * time: nothing leaks, nothing crashes, and the node serves on. */
+/* Runs the life of a node many times, with another allocation failing each
+ * time. Nothing leaks or crashes, and the node continues to serve. */
 #include "lone_node.h"
 #include "unit.h"
 
@@ -7,17 +7,17 @@
 
 enum {
   CONTACTS = 12,
-  TICKETS_MAX = 512,
+  CALLS_MAX = 512,
   RUNS_MAX = 20000
 };
 
 static struct kad_lone lone_node;
 static struct kad_contact contacts[CONTACTS];
 
-/* What happened in one run. */
+/* The results of one run. */
 struct run {
-  uint64_t call_ids[TICKETS_MAX];
-  size_t ticket_count;
+  uint64_t call_ids[CALLS_MAX];
+  size_t call_count;
   unsigned asked;
   unsigned started; /* operations */
   unsigned ended;
@@ -27,19 +27,20 @@ struct run {
 
 static struct run run;
 
-/* Answers every other call later. */
+/* Leaves every second call pending. */
 static void answer_sometimes(void *state, const struct kad_hook_call *call,
                              struct kad_hook_result *answer) {
   struct run *it = state;
-  if (it->asked++ % 2 == 0 && it->ticket_count < TICKETS_MAX) {
-    it->call_ids[it->ticket_count++] = call->call_id;
+  if (it->asked++ % 2 == 0 && it->call_count < CALLS_MAX) {
+    it->call_ids[it->call_count++] = call->call_id;
     answer->verdict = KAD_VERDICT_PENDING;
   }
   answer->reply = kad_slice_of("d1:yi1ee");
   answer->seconds = 600;
 }
 
-/* Holds what comes beside what is held, or the first of the answers. */
+/* A merge: keeps the incoming record beside the held ones, or the first only.
+ */
 static void merge(void *state, const struct kad_hook_call *call,
                   struct kad_hook_result *answer) {
   static struct kad_record records[2];
@@ -69,14 +70,14 @@ static void note_end(void *data, const struct kad_result *result) {
   it->ended++;
 }
 
-/* Answers every second call that waits; the others find their deadline. */
+/* Completes every second pending call. The others reach their deadline. */
 static void answer_waiting(struct kad_lone *lone) {
   const struct kad_record merged = {.value = kad_slice_of("merged")};
   const struct kad_hook_result yes = {.records = &merged,
                                       .record_count = 1,
                                       .seconds = 600,
                                       .reply = kad_slice_of("d1:yi2ee")};
-  for (size_t i = 0; i < run.ticket_count; i += 2) {
+  for (size_t i = 0; i < run.call_count; i += 2) {
     int error = kad_node_complete_hook(lone->node, run.call_ids[i], &yes);
     assert_true(error == 0 || error == KAD_ENOTFOUND);
   }
@@ -109,7 +110,7 @@ static void set_policy(struct kad_lone *lone) {
   run.accepted += error == 0;
 }
 
-/* Lets everybody send one query of each kind. */
+/* Sends one query of each method from each contact. */
 static void receive_all(struct kad_lone *lone, const char *type) {
   static const enum kad_method_id methods[] = {
       KAD_METHOD_PING, KAD_METHOD_FIND_NODE, KAD_METHOD_GET_PEERS,
@@ -121,7 +122,7 @@ static void receive_all(struct kad_lone *lone, const char *type) {
       kad_lone_ask(lone, &contacts[i], methods[j]);
     }
     kad_lone_call(lone, &contacts[i], "hello", "");
-    /* The last token that was given to anybody is that of this one. */
+    /* The last token that was issued is for this contact. */
     struct kad_message reply;
     memset(token, 0, sizeof token);
     for (size_t back = 0; back < lone->sent && back < 16; back++) {
@@ -187,7 +188,7 @@ static void add_family(struct kad_lone *lone, unsigned family) {
   assert_true(error == 0 || error == KAD_ENOMEM);
 }
 
-/* A node's life. */
+/* The life of a node. */
 static void live(struct kad_lone *lone) {
   add_family(lone, 4);
   add_family(lone, 6);
@@ -213,7 +214,7 @@ static void ping_must_be_answered(struct kad_lone *lone) {
   assert_int_equal(kad_lone_stats(lone).served_ping, served + 1);
 }
 
-/* Lives once, with the allocation `n` failing. Returns false when none did. */
+/* Runs the life once. Allocation `n` fails. Returns false if none failed. */
 static bool live_with_failure(struct kad_lone *lone, size_t n) {
   struct kad_config config;
   const struct kad_env env = kad_lone_env(lone, 1);
@@ -237,7 +238,7 @@ static bool live_with_failure(struct kad_lone *lone, size_t n) {
   return failed;
 }
 
-static void each_allocation_may_fail(void **state) {
+static void any_allocation_may_fail(void **state) {
   size_t n = 0;
   (void)state;
   for (unsigned i = 0; i < CONTACTS; i++) {
@@ -250,8 +251,8 @@ static void each_allocation_may_fail(void **state) {
   assert_true(n > 100);
 }
 
-/* Memory that stays short: no more than so many bytes at once. */
-static void memory_may_stay_short(void **state) {
+/* Limits the bytes that are allocated at a time. */
+static void memory_may_stay_limited(void **state) {
   (void)state;
   for (size_t limit = 4096; limit <= 262144; limit += limit / 8) {
     struct kad_config config;
@@ -264,7 +265,7 @@ static void memory_may_stay_short(void **state) {
       live(&lone_node);
       lone_node.counting.limit_bytes = SIZE_MAX;
       ping_must_be_answered(&lone_node);
-      /* What was asked last has its deadline in which to be answered. */
+      /* Pending calls end at their deadline. */
       kad_lone_run(&lone_node, 3000);
       assert_int_equal(kad_lone_stats(&lone_node).pending_hooks, 0);
     }
@@ -275,8 +276,8 @@ static void memory_may_stay_short(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_allocation_may_fail),
-      cmocka_unit_test(memory_may_stay_short),
+      cmocka_unit_test(any_allocation_may_fail),
+      cmocka_unit_test(memory_may_stay_limited),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Opens the node anew with `config`. */
+/* Opens the node again with `config`. */
 static void reopen(struct kad_lone *lone, const struct kad_config *config) {
   kad_lone_close(lone);
   kad_lone_open(lone, config);
@@ -40,7 +40,7 @@ static void assert_refused(const struct kad_config *config) {
   assert_int_equal(other.counting.requests, 0);
 }
 
-static void a_field_out_of_its_range_is_refused(void **state) {
+static void option_out_of_range_is_refused(void **state) {
   (void)state;
 #define CHECK_FIELD(field, value) \
   do {                            \
@@ -76,7 +76,7 @@ static void a_field_out_of_its_range_is_refused(void **state) {
 #undef CHECK_FIELD
 }
 
-static void the_ends_of_ranges_are_in_them(void **state) {
+static void ends_of_ranges_are_accepted(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   kad_config_default(&config);
@@ -92,7 +92,7 @@ static void the_ends_of_ranges_are_in_them(void **state) {
   reopen(lone, &config);
 }
 
-static void an_incomplete_environment_is_refused(void **state) {
+static void incomplete_environment_is_refused(void **state) {
   static struct kad_lone other;
   struct kad_config config;
   struct kad_node *node = NULL;
@@ -122,7 +122,7 @@ static void only_two_families_can_be_added(void **state) {
   assert_ok(kad_node_add_family(lone->node, 6));
 }
 
-static void an_id_is_random_unless_it_is_given(void **state) {
+static void id_is_random_unless_configured(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   struct kad_id zero = {{0}};
@@ -133,7 +133,7 @@ static void an_id_is_random_unless_it_is_given(void **state) {
   memset(config.id.bytes, 7, sizeof config.id.bytes);
   reopen(lone, &config);
   struct kad_id expected = config.id;
-  memset(expected.bytes + 20, 0, 12); /* beyond its 160 bits */
+  memset(expected.bytes + 20, 0, 12); /* after its 160 bits */
   assert_true(kad_id_equal(kad_node_id(lone->node), &expected));
 }
 
@@ -151,7 +151,8 @@ static void refuse_some(void *state, const struct kad_hook_call *call,
       call->call_id % 3 == 0 ? KAD_VERDICT_PENDING : KAD_VERDICT_ACCEPT;
 }
 
-/* Runs a node through an hour of visits, and returns a hash of what it sent. */
+/* Runs a node for an hour with queries of others, and returns a hash of its
+ * datagrams. */
 static uint64_t run_hour(struct kad_lone *lone, uint64_t seed) {
   static struct kad_contact contacts[40];
   const struct kad_policy policy = {.on_request = refuse_some};
@@ -176,7 +177,7 @@ static uint64_t run_hour(struct kad_lone *lone, uint64_t seed) {
   return lone->trace;
 }
 
-static void the_same_seed_and_inputs_give_the_same_bytes(void **state) {
+static void same_seed_and_inputs_give_the_same_bytes(void **state) {
   struct kad_lone *lone = *state;
   const uint64_t first = run_hour(lone, 11);
   const size_t sent = lone->sent;
@@ -187,7 +188,7 @@ static void the_same_seed_and_inputs_give_the_same_bytes(void **state) {
 
 /* ---------------------------------------------------------- read-only -- */
 
-static void a_read_only_node_asks_and_never_answers(void **state) {
+static void read_only_node_sends_queries_and_no_replies(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   const struct kad_contact contact = kad_lone_contact(1);
@@ -210,7 +211,7 @@ static void a_read_only_node_asks_and_never_answers(void **state) {
   assert_true(kad_lone_knows(lone, &contact));
 }
 
-static void a_node_that_serves_does_not_say_read_only(void **state) {
+static void other_node_does_not_set_read_only(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_message query;
@@ -221,7 +222,7 @@ static void a_node_that_serves_does_not_say_read_only(void **state) {
 
 /* -------------------------------------------------------------- lifetime -- */
 
-/* Asks for the contacts closest to `contact`. */
+/* Sends a find_node for the id of `contact`. */
 static void find_node(struct kad_lone *lone, const struct kad_contact *contact,
                       struct kad_message *reply) {
   const struct kad_contact reader = kad_lone_contact(900);
@@ -233,7 +234,7 @@ static void find_node(struct kad_lone *lone, const struct kad_contact *contact,
   (void)kad_lone_reply(lone, reply);
 }
 
-static void a_dead_contact_is_not_handed_out_15_minutes_later(void **state) {
+static void dead_contact_is_not_in_replies_after_15_minutes(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact contacts[12];
   struct kad_message reply;
@@ -257,7 +258,7 @@ static void a_dead_contact_is_not_handed_out_15_minutes_later(void **state) {
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_HEALTHY);
 }
 
-static void a_dead_contact_leaves_the_table(void **state) {
+static void dead_contact_leaves_the_table(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contacts[] = {kad_lone_contact(1),
                                          kad_lone_contact(2)};
@@ -284,7 +285,7 @@ static void live_contacts_stay_for_a_day(void **state) {
 
 /* --------------------------------------------------------------- states -- */
 
-static void the_state_says_how_a_node_stands(void **state) {
+static void state_follows_the_contacts(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_NEW);
@@ -308,7 +309,7 @@ static void states_have_names(void **state) {
   assert_string_equal(kad_state_name(KAD_STATE_ISOLATED), "isolated");
 }
 
-static void contacts_are_told_with_what_is_known_of_them(void **state) {
+static void contacts_are_listed_with_their_details(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_contact_info info[2];
@@ -331,7 +332,7 @@ static void contacts_are_told_with_what_is_known_of_them(void **state) {
   assert_int_equal(kad_node_contacts(lone->node, NULL, 0), 2);
 }
 
-static void datagrams_and_their_bytes_are_counted(void **state) {
+static void datagrams_and_bytes_are_counted(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_message message;
@@ -351,7 +352,7 @@ static void datagrams_and_their_bytes_are_counted(void **state) {
 
 /* ----------------------------------------------------------------- time -- */
 
-static void a_request_moves_the_deadline_to_now(void **state) {
+static void new_operation_moves_the_deadline_to_now(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   assert_true(kad_node_deadline(lone->node) > lone->now);
@@ -363,7 +364,7 @@ static void a_request_moves_the_deadline_to_now(void **state) {
   assert_true(kad_node_deadline(lone->node) > lone->now);
 }
 
-static void waking_after_a_week_is_no_storm(void **state) {
+static void resume_after_a_week_sends_few_datagrams(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact contacts[8];
   for (unsigned i = 0; i < 8; i++) {
@@ -390,7 +391,7 @@ static void note_end(void *data, const struct kad_result *result) {
   ends->closed += result->status == KAD_ECLOSED;
 }
 
-static void freeing_a_node_ends_what_is_under_way(void **state) {
+static void freeing_a_node_ends_its_operations(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   const struct kad_record record = {.key = kad_lone_target,
@@ -437,25 +438,25 @@ static void nothing_starts_while_a_node_is_freed(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      cmocka_unit_test(a_field_out_of_its_range_is_refused),
-      TEST(the_ends_of_ranges_are_in_them),
-      cmocka_unit_test(an_incomplete_environment_is_refused),
+      cmocka_unit_test(option_out_of_range_is_refused),
+      TEST(ends_of_ranges_are_accepted),
+      cmocka_unit_test(incomplete_environment_is_refused),
       TEST(only_two_families_can_be_added),
-      TEST(an_id_is_random_unless_it_is_given),
+      TEST(id_is_random_unless_configured),
       cmocka_unit_test(freeing_nothing_does_nothing),
-      TEST(the_same_seed_and_inputs_give_the_same_bytes),
-      TEST(a_read_only_node_asks_and_never_answers),
-      TEST(a_node_that_serves_does_not_say_read_only),
-      TEST(a_dead_contact_is_not_handed_out_15_minutes_later),
-      TEST(a_dead_contact_leaves_the_table),
+      TEST(same_seed_and_inputs_give_the_same_bytes),
+      TEST(read_only_node_sends_queries_and_no_replies),
+      TEST(other_node_does_not_set_read_only),
+      TEST(dead_contact_is_not_in_replies_after_15_minutes),
+      TEST(dead_contact_leaves_the_table),
       TEST(live_contacts_stay_for_a_day),
-      TEST(the_state_says_how_a_node_stands),
+      TEST(state_follows_the_contacts),
       cmocka_unit_test(states_have_names),
-      TEST(contacts_are_told_with_what_is_known_of_them),
-      TEST(datagrams_and_their_bytes_are_counted),
-      TEST(a_request_moves_the_deadline_to_now),
-      TEST(waking_after_a_week_is_no_storm),
-      TEST(freeing_a_node_ends_what_is_under_way),
+      TEST(contacts_are_listed_with_their_details),
+      TEST(datagrams_and_bytes_are_counted),
+      TEST(new_operation_moves_the_deadline_to_now),
+      TEST(resume_after_a_week_sends_few_datagrams),
+      TEST(freeing_a_node_ends_its_operations),
       TEST(nothing_starts_while_a_node_is_freed),
 #undef TEST
   };

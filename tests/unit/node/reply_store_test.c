@@ -1,4 +1,4 @@
-/* What comes of announce_peer and store. */
+/* The replies to announce_peer and store, and what they store. */
 #include "base/address.h"
 #include "lone_node.h"
 #include "unit.h"
@@ -35,7 +35,7 @@ static int announce_with(struct kad_lone *lone, const struct kad_contact *from,
   return kad_lone_error(lone);
 }
 
-static void a_token_is_good_for_its_address_on_any_port(void **state) {
+static void token_is_valid_for_its_address_on_any_port(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact from = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
@@ -53,7 +53,7 @@ static void a_token_is_good_for_its_address_on_any_port(void **state) {
   assert_int_equal(kad_lone_stats(lone).records, 1);
 }
 
-static void a_token_is_good_for_five_minutes_and_not_for_ten(void **state) {
+static void token_is_valid_for_five_minutes_and_not_for_ten(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t bytes[KAD_TOKEN_MAX];
@@ -79,7 +79,7 @@ static void tokens_of_two_nodes_differ(void **state) {
   assert_memory_not_equal(first, second, len);
 }
 
-static void an_address_with_its_share_can_refresh_what_it_has(void **state) {
+static void address_at_its_limit_can_refresh_its_records(void **state) {
   struct kad_config config;
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_record record = {.value = kad_slice_of("one")};
@@ -99,7 +99,7 @@ static void an_address_with_its_share_can_refresh_what_it_has(void **state) {
   assert_int_equal(kad_lone_error(lone), KAD_CODE_REFUSED);
 }
 
-static void signatures_are_looked_at_after_the_token(void **state) {
+static void token_is_checked_before_signatures(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t zeros[KAD_SIGNATURE_SIZE] = {0};
@@ -134,14 +134,14 @@ static void check_peer(struct kad_lone *lone, uint16_t port) {
   assert_true(kad_address_equal(&reply.peers[0], &expected));
 }
 
-static void a_peer_is_found_at_the_port_that_it_announced(void **state) {
+static void peer_is_stored_with_its_announced_port(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   kad_lone_announce(lone, &from, 7000);
   check_peer(lone, 7000);
 }
 
-static void an_implied_port_is_the_one_that_was_heard(void **state) {
+static void implied_port_is_the_port_of_the_datagram(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t token[KAD_TOKEN_MAX];
@@ -156,7 +156,7 @@ static void an_implied_port_is_the_one_that_was_heard(void **state) {
   check_peer(lone, 6881);
 }
 
-static void nobody_stores_another_address_as_a_peer(void **state) {
+static void peer_at_another_address_is_rejected(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_address victim = kad_lone_contact(3).address;
@@ -177,7 +177,7 @@ static void nobody_stores_another_address_as_a_peer(void **state) {
 
 /* --------------------------------------------------------------- store -- */
 
-static void a_sequence_number_past_2_53_comes_back_as_it_was(void **state) {
+static void sequence_number_above_2_53_is_returned_exactly(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const uint8_t seed[32] = {7};
@@ -205,7 +205,7 @@ static void a_sequence_number_past_2_53_comes_back_as_it_was(void **state) {
   assert_true(reply.records[0].seq == 9007199254740993);
 }
 
-static void what_is_too_large_has_codes_of_its_own(void **state) {
+static void large_values_and_salts_have_error_codes(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t large[KAD_VALUE_MAX + 1] = {0};
@@ -222,7 +222,7 @@ static void what_is_too_large_has_codes_of_its_own(void **state) {
   assert_int_equal(kad_lone_error(lone), 0);
 }
 
-/* Takes "yes", refuses all else with a long code, and "no" with a reason of 200
+/* Accepts "yes". Rejects others with a long code, and "no" with a reason of 200
  * bytes. */
 static void refuse_at_length(void *state, const struct kad_hook_call *call,
                              struct kad_hook_result *answer) {
@@ -237,8 +237,8 @@ static void refuse_at_length(void *state, const struct kad_hook_call *call,
   }
 }
 
-/* Stores 32 records of which the last is taken, and the first `mum` are refused
- * without a reason; checks that the reply comes. */
+/* Stores 32 records. The last is accepted, the first `mum` are rejected without
+ * a reason, the others with one. Checks that the node replies. */
 static void check_refusals(struct kad_lone *lone, size_t mum,
                            size_t least_errors) {
   const struct kad_contact from = kad_lone_contact(1);
@@ -264,7 +264,7 @@ static void check_refusals(struct kad_lone *lone, size_t mum,
   assert_in_range(reply.errors[mum].reason.len, 1, 200);
 }
 
-static void a_reply_to_a_store_fits_whatever_was_refused(void **state) {
+static void reply_to_a_store_fits_with_any_errors(void **state) {
   struct kad_config config;
   check_refusals(*state, 0, 31);
   kad_lone_close(&lone_node);
@@ -275,7 +275,7 @@ static void a_reply_to_a_store_fits_whatever_was_refused(void **state) {
   check_refusals(&lone_node, 6, 7);
 }
 
-static void a_store_is_answered_with_our_id_and_a_count(void **state) {
+static void reply_to_a_store_has_our_id_and_a_count(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_record records[] = {{.value = kad_slice_of("one")},
@@ -297,7 +297,7 @@ static void a_store_is_answered_with_our_id_and_a_count(void **state) {
   assert_int_equal(kad_lone_stats(lone).served_store, 1);
 }
 
-/* Asks for what is under the target. */
+/* Sends a find_value for the target. */
 static void find_value(struct kad_lone *lone, struct kad_message *reply) {
   const struct kad_contact from = kad_lone_contact(2);
   struct kad_message message;
@@ -308,7 +308,7 @@ static void find_value(struct kad_lone *lone, struct kad_message *reply) {
   (void)kad_lone_reply(lone, reply);
 }
 
-static void a_store_may_give_all_its_values_one_life(void **state) {
+static void store_may_have_one_ttl_for_all_values(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t token[KAD_TOKEN_MAX];
@@ -330,7 +330,7 @@ static void a_store_may_give_all_its_values_one_life(void **state) {
   assert_int_equal(message.records[1].ttl, 60);
 }
 
-static void a_type_may_want_signatures(void **state) {
+static void type_may_require_signatures(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_type type = {.name = "value", .signed_only = true};
@@ -343,7 +343,7 @@ static void a_type_may_want_signatures(void **state) {
 
 /* ---------------------------------------------------------------- room -- */
 
-static void no_token_is_given_when_nothing_could_be_stored(void **state) {
+static void full_store_issues_no_tokens(void **state) {
   struct kad_config config;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t token[KAD_TOKEN_MAX];
@@ -357,21 +357,21 @@ static void no_token_is_given_when_nothing_could_be_stored(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      TEST(a_token_is_good_for_its_address_on_any_port),
-      TEST(a_token_is_good_for_five_minutes_and_not_for_ten),
+      TEST(token_is_valid_for_its_address_on_any_port),
+      TEST(token_is_valid_for_five_minutes_and_not_for_ten),
       TEST(tokens_of_two_nodes_differ),
-      TEST(an_address_with_its_share_can_refresh_what_it_has),
-      TEST(signatures_are_looked_at_after_the_token),
-      TEST(a_peer_is_found_at_the_port_that_it_announced),
-      TEST(an_implied_port_is_the_one_that_was_heard),
-      TEST(nobody_stores_another_address_as_a_peer),
-      TEST(a_sequence_number_past_2_53_comes_back_as_it_was),
-      TEST(what_is_too_large_has_codes_of_its_own),
-      TEST(a_reply_to_a_store_fits_whatever_was_refused),
-      TEST(a_store_is_answered_with_our_id_and_a_count),
-      TEST(a_store_may_give_all_its_values_one_life),
-      TEST(a_type_may_want_signatures),
-      TEST(no_token_is_given_when_nothing_could_be_stored),
+      TEST(address_at_its_limit_can_refresh_its_records),
+      TEST(token_is_checked_before_signatures),
+      TEST(peer_is_stored_with_its_announced_port),
+      TEST(implied_port_is_the_port_of_the_datagram),
+      TEST(peer_at_another_address_is_rejected),
+      TEST(sequence_number_above_2_53_is_returned_exactly),
+      TEST(large_values_and_salts_have_error_codes),
+      TEST(reply_to_a_store_fits_with_any_errors),
+      TEST(reply_to_a_store_has_our_id_and_a_count),
+      TEST(store_may_have_one_ttl_for_all_values),
+      TEST(type_may_require_signatures),
+      TEST(full_store_issues_no_tokens),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

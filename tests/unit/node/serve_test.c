@@ -9,7 +9,7 @@
 
 static struct kad_lone lone_node;
 
-/* Opens a node without rate limits, which these tests are not about. */
+/* Opens a node without rate limits. */
 static int open_with(void **state, uint32_t k, unsigned id_bits) {
   struct kad_config config;
   kad_config_default(&config);
@@ -32,7 +32,7 @@ static int end(void **state) {
 
 /* ------------------------------------------------------------- queries -- */
 
-static void a_ping_is_answered_with_our_id_and_its_address(void **state) {
+static void reply_to_ping_has_our_id_and_the_observed_address(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
@@ -48,7 +48,7 @@ static void a_ping_is_answered_with_our_id_and_its_address(void **state) {
   assert_int_equal(kad_lone_stats(lone).served_ping, 1);
 }
 
-static void an_unknown_method_is_answered_204(void **state) {
+static void unknown_method_gets_204(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
@@ -59,7 +59,7 @@ static void an_unknown_method_is_answered_204(void **state) {
   assert_int_equal(kad_lone_stats(lone).refused, 1);
 }
 
-static void find_node_gives_the_k_closest_that_answered(void **state) {
+static void find_node_returns_the_k_closest_verified_contacts(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(99);
   struct kad_message reply;
@@ -127,7 +127,9 @@ static void serving_a_ping_or_find_node_allocates_nothing(void **state) {
 
 /* ------------------------------------------------------- bounds of size -- */
 
-/* Asks for both families and fails if the reply is large, or is everything. */
+/* Queries for both families. Fails if the reply is too large, or has
+ * everything.
+ */
 static void check_size(struct kad_lone *lone, const struct kad_contact *from,
                        enum kad_method_id method) {
   const uint32_t k = kad_node_config(lone->node)->k;
@@ -148,7 +150,7 @@ static void check_size(struct kad_lone *lone, const struct kad_contact *from,
   }
 }
 
-/* Fills the tables and announces 500 peers, of either family. */
+/* Fills the tables and announces 500 peers of each family. */
 static void fill(struct kad_lone *lone) {
   for (unsigned i = 1; i <= 500; i++) {
     const struct kad_contact four = kad_lone_contact(i);
@@ -176,7 +178,8 @@ static void replies_have_at_most_1024_bytes(void **state) {
   }
 }
 
-static void a_reply_to_a_stranger_is_at_most_ten_times_the_query(void **state) {
+static void reply_to_an_unverified_address_is_at_most_ten_times_the_query(
+    void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact stranger = kad_lone_contact(900);
   struct kad_message reply;
@@ -192,7 +195,7 @@ static void a_reply_to_a_stranger_is_at_most_ten_times_the_query(void **state) {
   assert_true(reply.peer_count > 0);
 }
 
-static void a_value_of_1000_bytes_is_read_whatever_else_there_is(void **state) {
+static void value_of_1000_bytes_always_fits_into_a_reply(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t value[KAD_VALUE_MAX];
@@ -214,7 +217,7 @@ static void a_value_of_1000_bytes_is_read_whatever_else_there_is(void **state) {
 
 /* --------------------------------------------------------------- pages -- */
 
-/* Asks for what is under the target, from the `skip`th on. */
+/* Sends a find_value for the target, with `skip`. */
 static void find_value(struct kad_lone *lone, uint32_t skip,
                        struct kad_message *reply) {
   const struct kad_contact from = kad_lone_contact(2);
@@ -228,7 +231,7 @@ static void find_value(struct kad_lone *lone, uint32_t skip,
   assert_int_equal(reply->token.len, KAD_TOKEN_SIZE);
 }
 
-static void nothing_is_said_of_values_that_are_not_held(void **state) {
+static void reply_without_values_has_no_total(void **state) {
   struct kad_message reply;
   find_value(*state, 0, &reply);
   assert_false(reply.has_total);
@@ -266,7 +269,7 @@ static void values_are_read_page_by_page(void **state) {
   assert_int_equal(reply.record_count, 0);
 }
 
-static void what_is_left_of_a_life_is_told(void **state) {
+static void reply_has_the_remaining_ttl(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_record record = {.value = kad_slice_of("v"), .ttl = 600};
@@ -278,7 +281,7 @@ static void what_is_left_of_a_life_is_told(void **state) {
   assert_int_equal(reply.records[0].ttl, 500);
 }
 
-static void readers_of_many_peers_see_different_ones(void **state) {
+static void replies_sample_many_peers_at_random(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact reader = kad_lone_contact(1);
   struct kad_message first;
@@ -299,14 +302,16 @@ static void say(void *state, const struct kad_hook_call *call,
   answer->reply = kad_slice_of(state);
 }
 
-/* Lets the node answer the query `say` with `body`, a bencoded dictionary. */
+/* Sets a policy that replies to the query `say` with the bencoded `body`. */
 static void teach(struct kad_lone *lone, void *body) {
   const struct kad_method method = {.name = "say", .state = body, .call = say};
   const struct kad_policy policy = {.methods = &method, .method_count = 1};
   assert_ok(kad_node_set_policy(lone->node, &policy));
 }
 
-/* Asks `say` with a target, and reads the reply. Returns its length. */
+/* Sends the query `say` with a target, and decodes the reply. Returns its
+ * length.
+ */
 static size_t ask_custom(struct kad_lone *lone, const struct kad_contact *from,
                          struct kad_message *reply) {
   struct kad_message message;
@@ -320,7 +325,7 @@ static size_t ask_custom(struct kad_lone *lone, const struct kad_contact *from,
   return len;
 }
 
-static void a_custom_query_with_a_target_gets_the_closest(void **state) {
+static void reply_to_a_custom_query_with_a_target_has_contacts(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message closest;
@@ -339,7 +344,8 @@ static void a_custom_query_with_a_target_gets_the_closest(void **state) {
   }
 }
 
-static void a_custom_query_without_a_target_gets_what_was_said(void **state) {
+static void reply_to_a_custom_query_without_a_target_has_no_contacts(
+    void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
@@ -350,7 +356,7 @@ static void a_custom_query_without_a_target_gets_what_was_said(void **state) {
   assert_false(reply.has_nodes || reply.has_nodes6);
 }
 
-static void contacts_have_the_room_that_a_policy_leaves(void **state) {
+static void contacts_fill_the_room_beside_a_custom_reply(void **state) {
   struct kad_lone *lone = &lone_node;
   static char body[1200];
   const struct kad_contact from = kad_lone_contact(1);
@@ -392,22 +398,22 @@ static void contacts_do_not_amplify_a_custom_query(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      TEST(a_ping_is_answered_with_our_id_and_its_address),
-      TEST(an_unknown_method_is_answered_204),
-      TEST(a_custom_query_with_a_target_gets_the_closest),
-      TEST(a_custom_query_without_a_target_gets_what_was_said),
-      TEST(contacts_have_the_room_that_a_policy_leaves),
+      TEST(reply_to_ping_has_our_id_and_the_observed_address),
+      TEST(unknown_method_gets_204),
+      TEST(reply_to_a_custom_query_with_a_target_has_contacts),
+      TEST(reply_to_a_custom_query_without_a_target_has_no_contacts),
+      TEST(contacts_fill_the_room_beside_a_custom_reply),
       TEST(contacts_do_not_amplify_a_custom_query),
-      TEST(find_node_gives_the_k_closest_that_answered),
+      TEST(find_node_returns_the_k_closest_verified_contacts),
       TEST(want_chooses_the_families_of_contacts),
       TEST(serving_a_ping_or_find_node_allocates_nothing),
       TEST(replies_have_at_most_1024_bytes),
-      TEST(a_reply_to_a_stranger_is_at_most_ten_times_the_query),
-      TEST(a_value_of_1000_bytes_is_read_whatever_else_there_is),
-      TEST(nothing_is_said_of_values_that_are_not_held),
+      TEST(reply_to_an_unverified_address_is_at_most_ten_times_the_query),
+      TEST(value_of_1000_bytes_always_fits_into_a_reply),
+      TEST(reply_without_values_has_no_total),
       TEST(values_are_read_page_by_page),
-      TEST(what_is_left_of_a_life_is_told),
-      TEST(readers_of_many_peers_see_different_ones),
+      TEST(reply_has_the_remaining_ttl),
+      TEST(replies_sample_many_peers_at_random),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Kademlia §2.5, as kadenza does it: who holds records knows soon which of the
- * contacts closest to it have died, at a bounded price. */
+/* Neighbours: a node with records learns soon which of its neighbours left, at
+ * a limited cost. Kademlia §2.5. Tests core/membership/neighbours.c. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
@@ -14,7 +14,7 @@ enum {
 
 static struct kad_overlay overlay;
 
-/* Opens an overlay whose nodes do little else of themselves. */
+/* Opens an overlay whose nodes send few other queries. */
 static void begin(uint32_t neighbour_s) {
   kad_overlay_open(&overlay, 61);
   overlay.config.neighbour_s = neighbour_s;
@@ -29,7 +29,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Puts values under `count` keys. */
+/* Stores values under `count` keys. */
 static void put_values(unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     const struct kad_id key = kad_overlay_key(i);
@@ -46,7 +46,7 @@ static uint64_t count_queries(void) {
   return sum;
 }
 
-/* Returns the queries a node sends in a minute, over some hours. */
+/* Returns the queries of a node in a minute, over some hours. */
 static double queries_a_minute(void) {
   kad_overlay_run(&overlay, 30 * KAD_MINUTE_MS);
   const uint64_t before = count_queries();
@@ -54,8 +54,8 @@ static double queries_a_minute(void) {
   return (double)(count_queries() - before) / (HOURS * 60.0 * SIZE);
 }
 
-/* Returns the queries a node sends in a minute with neighbours watched, over
- * those without. `values` are held. */
+/* Returns the queries of a node in a minute with neighbour checks, less those
+ * without, while `values` are held. */
 static double price_of(unsigned values) {
   begin(NEIGHBOUR_S);
   put_values(values);
@@ -69,22 +69,22 @@ static double price_of(unsigned values) {
   return with - without;
 }
 
-static void test_a_node_that_holds_nothing_watches_nobody(void **state) {
+static void test_node_without_records_checks_no_neighbours(void **state) {
   (void)state;
 
   assert_true(price_of(0) < 0.05);
 }
 
-/* Of two neighbours that watch each other, one asks: k + 2 of them in each
- * period cost half as many queries. */
-static void test_of_two_neighbours_one_asks(void **state) {
+/* Of two neighbours, one checks the other: k + 2 neighbours cost half as many
+ * queries in each interval. */
+static void test_one_of_two_neighbours_sends_the_checks(void **state) {
   (void)state;
   const double most = (K + 2) * 60.0 / NEIGHBOUR_S;
 
   assert_true(price_of(100) < most * 0.7);
 }
 
-/* Gives all nodes values that are hardly ever republished. */
+/* Sets a type that is republished very rarely on all nodes. */
 static void set_types(void) {
   static const struct kad_type type = {.name = "value",
                                        .republish = 30 * 86400};
@@ -102,9 +102,9 @@ static uint64_t count_asked(size_t except) {
   return sum;
 }
 
-/* While nobody answers, it is we who are cut off: no neighbour is given up, or
- * all would be asked anew for every record when the line is back. */
-static void test_who_is_cut_off_gives_nobody_up(void **state) {
+/* An isolated node keeps its neighbours. Otherwise it would check all of them
+ * for every record when the connection is back. */
+static void test_isolated_node_keeps_its_neighbours(void **state) {
   const struct kad_id key = kad_overlay_key(0);
   size_t closest;
   (void)state;
@@ -127,9 +127,9 @@ static void test_who_is_cut_off_gives_nobody_up(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_a_node_that_holds_nothing_watches_nobody),
-      IN_OVERLAY(test_of_two_neighbours_one_asks),
-      IN_OVERLAY(test_who_is_cut_off_gives_nobody_up),
+      IN_OVERLAY(test_node_without_records_checks_no_neighbours),
+      IN_OVERLAY(test_one_of_two_neighbours_sends_the_checks),
+      IN_OVERLAY(test_isolated_node_keeps_its_neighbours),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
