@@ -24,6 +24,7 @@
 #include "records/quota.h"
 #include "records/store.h"
 #include "records/token.h"
+#include "replication/admission.h"
 #include "replication/handoff.h"
 #include "replication/publications.h"
 #include "replication/republish.h"
@@ -56,14 +57,13 @@ struct kad_node {
   struct kad_network_size estimates[KAD_FAMILIES];
   struct kad_maintenance maintenance;
   struct kad_observed_address observed[KAD_FAMILIES];
-  struct kad_budget budget; /* of stores that nobody asked for */
+  struct kad_store_budget store_budget;
   struct kad_handoff handoff;
   struct kad_publications publications;
   struct kad_republish republish;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
-  struct kad_admission *merging;     /* whose merges answer later; a list */
-  size_t in_line;                    /* admissions that wait for one of these */
-  struct kad_map storing;            /* stores that are being answered */
+  struct kad_admissions admissions;
+  struct kad_map storing; /* stores that are being answered */
   struct kad_stats stats; /* counters; gauges are filled in when asked */
   bool sending;           /* inside env.send: the engine may not be entered */
   bool closing;

@@ -40,7 +40,7 @@ static int init_parts(struct kad_node *node) {
       .max_records = config->max_records,
       .max_records_address = config->max_records_address,
   };
-  kad_budget_init(&node->budget, config->stores_per_s);
+  kad_store_budget_init(&node->store_budget, config->stores_per_s);
   kad_rpc_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_pending_hooks_init(node);

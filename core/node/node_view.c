@@ -1,7 +1,7 @@
 /* What a node shows to its user: contacts, held records, counters and state.
  * Tested by tests/unit/node/node_test.c. */
 #include "engine/node.h"
-#include "replication/commit.h"
+#include "replication/held.h"
 
 enum {
   HANDLES = 32 /* read from the store at a time */

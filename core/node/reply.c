@@ -4,7 +4,7 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 #include "replication/admission.h"
-#include "replication/commit.h"
+#include "replication/held.h"
 #include "rpc/datagram.h"
 #include "wire/krpc.h"
 

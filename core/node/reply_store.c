@@ -182,7 +182,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
       .done = send_store_reply,
       .data = reply,
   };
-  if (kad_admit(node, &request) != 0) {
+  if (kad_admission_start(node, &request) != 0) {
     free_store_reply(node, reply);
     reply_error(node, incoming, KAD_CODE_FAILED, "out of memory");
   }

@@ -1,12 +1,16 @@
-/* Lookups of the contacts closest to an id. */
+/* Looking up the contacts closest to an id.
+ *
+ * Tested by tests/unit/operations/operation_test.c,
+ * tests/sim/lookup_rules_test.c.
+ */
 #include "engine/node.h"
 
-/* One that its deadline ended has not found the closest for sure. */
+/* A lookup that the deadline has ended may not have found the closest. */
 static void end_find_node(struct kad_node *node, struct kad_operation *op) {
   const struct kad_candidate *closest[2 * KAD_K_MAX];
   bool found =
       kad_operation_closest(op, closest) > 0 && !kad_operation_timed_out(op);
-  kad_operation_end(node, op, found ? 0 : kad_operation_silence(op));
+  kad_operation_end(node, op, found ? 0 : kad_operation_no_answer_error(op));
 }
 
 static const struct kad_operation_kind find_node_kind = {
@@ -25,14 +29,10 @@ int kad_node_find_node(struct kad_node *node, const struct kad_id *target,
       .options = options,
       .target = target,
       .done = done,
-      .data = data};
-  struct kad_operation *op;
+      .data = data,
+      .id = operation};
   if (node == NULL || target == NULL) {
     return KAD_EINVAL;
   }
-  int error = kad_operation_new(node, &request, &op);
-  if (error == 0 && operation != NULL) {
-    *operation = op->name;
-  }
-  return error;
+  return kad_operation_new(node, &request, NULL);
 }

@@ -39,17 +39,13 @@ int kad_node_leave(struct kad_node *node, uint32_t deadline_ms,
       .size = sizeof(struct kad_operation),
       .options = &options,
       .done = done,
-      .data = data};
-  struct kad_operation *op;
+      .data = data,
+      .id = operation};
   if (node == NULL) {
     return KAD_EINVAL;
   }
   if (node->handoff.left != NULL) {
     return KAD_EBUSY;
   }
-  int error = kad_operation_new(node, &request, &op);
-  if (error == 0 && operation != NULL) {
-    *operation = op->name;
-  }
-  return error;
+  return kad_operation_new(node, &request, NULL);
 }

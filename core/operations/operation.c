@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-static void unlink_op(struct kad_node *node, struct kad_operation *op) {
+static void unlink_operation(struct kad_node *node, struct kad_operation *op) {
   struct kad_operations *all = &node->operations;
   *(op->previous != NULL ? &op->previous->next : &all->first) = op->next;
   *(op->next != NULL ? &op->next->previous : &all->last) = op->previous;
   all->count--;
 }
 
-static void link_op(struct kad_node *node, struct kad_operation *op) {
+static void link_operation(struct kad_node *node, struct kad_operation *op) {
   struct kad_operations *all = &node->operations;
   op->previous = all->last;
   *(all->last != NULL ? &all->last->next : &all->first) = op;
@@ -22,7 +22,7 @@ static void link_op(struct kad_node *node, struct kad_operation *op) {
   all->count++;
 }
 
-static void free_op(struct kad_node *node, struct kad_operation *op) {
+static void free_operation(struct kad_node *node, struct kad_operation *op) {
   kad_timer_cancel(node, &op->timer);
   kad_timer_cancel(node, &op->overdue);
   if (op->call_id != 0) {
@@ -42,13 +42,13 @@ static void free_op(struct kad_node *node, struct kad_operation *op) {
   kad_release(&node->env.allocator, op, op->size);
 }
 
-static void give_up(struct kad_node *node, struct kad_timer *timer) {
+static void end_overdue(struct kad_node *node, struct kad_timer *timer) {
   struct kad_operation *op =
       kad_container_of(timer, struct kad_operation, overdue);
   kad_operation_end(node, op, KAD_ETIMEOUT);
 }
 
-static void start(struct kad_node *node, struct kad_timer *timer) {
+static void start_operation(struct kad_node *node, struct kad_timer *timer) {
   struct kad_operation *op =
       kad_container_of(timer, struct kad_operation, timer);
   kad_time_ms most = (kad_time_ms)op->options.deadline_ms +
@@ -56,7 +56,7 @@ static void start(struct kad_node *node, struct kad_timer *timer) {
   op->state = KAD_OPERATION_RUNNING;
   op->started_at = kad_node_now(node);
   kad_timer_set(node, &op->overdue, kad_time_add(op->started_at, most),
-                give_up);
+                end_overdue);
   if (op->kind->method != KAD_METHOD_PING) {
     op->counted = true;
     node->operations.running++;
@@ -64,7 +64,7 @@ static void start(struct kad_node *node, struct kad_timer *timer) {
   op->kind->start(node, op);
 }
 
-/* Starts those that wait for their turn, as far as there is room. */
+/* Starts queued operations, oldest first, until max_lookups run. */
 static void start_queued(struct kad_node *node) {
   uint32_t running = node->operations.running;
   for (struct kad_operation *op = node->operations.first; op != NULL;
@@ -78,12 +78,12 @@ static void start_queued(struct kad_node *node) {
     }
     running++;
     if (!op->timer.deadline.queued) {
-      kad_timer_set(node, &op->timer, kad_node_now(node), start);
+      kad_timer_set(node, &op->timer, kad_node_now(node), start_operation);
     }
   }
 }
 
-/* The counts of both lookups; their paths are joined by `join_paths`. */
+/* Adds the counts of both lookups; join_paths joins their paths. */
 static void report_lookups(const struct kad_operation *op,
                            struct kad_result *result) {
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
@@ -98,7 +98,8 @@ static void report_lookups(const struct kad_operation *op,
   }
 }
 
-/* Copies the paths of both lookups into one array, NULL when out of memory. */
+/* Copies the paths of both lookups into one array. Returns NULL when out of
+ * memory. */
 static struct kad_step *join_paths(const struct kad_node *node,
                                    const struct kad_operation *op,
                                    size_t count) {
@@ -115,12 +116,12 @@ static struct kad_step *join_paths(const struct kad_node *node,
   return joined;
 }
 
-/* Fills in `result` and calls the user. `contacts` is where the closest go. */
-static void tell(struct kad_node *node, struct kad_operation *op) {
+/* Calls the callback with the result. */
+static void call_done(struct kad_node *node, struct kad_operation *op) {
   struct kad_contact contacts[2 * KAD_K_MAX];
   const struct kad_candidate *closest[2 * KAD_K_MAX];
   struct kad_result result = {
-      .operation = op->name,
+      .operation = op->id,
       .status = op->status,
       .code = op->code,
       .took_ms = (uint32_t)kad_time_since(op->started_at, kad_node_now(node)),
@@ -135,7 +136,7 @@ static void tell(struct kad_node *node, struct kad_operation *op) {
   result.closest = contacts;
   report_lookups(op, &result);
   result.messages += kad_sybil_search_messages(op);
-  result.widened = op->region != NULL;
+  result.widened = op->sybil_search != NULL;
   size_t steps = result.path_count;
   struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
   result.path = path;
@@ -147,20 +148,20 @@ static void tell(struct kad_node *node, struct kad_operation *op) {
   kad_release(&node->env.allocator, path, steps * sizeof *path);
 }
 
-static void finish(struct kad_node *node, struct kad_operation *op) {
-  unlink_op(node, op);
+static void finish_operation(struct kad_node *node, struct kad_operation *op) {
+  unlink_operation(node, op);
   node->operations.running -= op->counted;
   if (op->status != 0 && op->counted) {
     node->stats.lookups_failed++;
   }
   if (op->done != NULL) {
-    tell(node, op);
+    call_done(node, op);
   }
-  free_op(node, op);
+  free_operation(node, op);
 }
 
-static void deliver(struct kad_node *node, struct kad_timer *timer) {
-  finish(node, kad_container_of(timer, struct kad_operation, timer));
+static void fire_end(struct kad_node *node, struct kad_timer *timer) {
+  finish_operation(node, kad_container_of(timer, struct kad_operation, timer));
   start_queued(node);
 }
 
@@ -171,10 +172,10 @@ void kad_operation_end(struct kad_node *node, struct kad_operation *op,
   }
   op->state = KAD_OPERATION_ENDING;
   op->status = status;
-  kad_timer_set(node, &op->timer, kad_node_now(node), deliver);
+  kad_timer_set(node, &op->timer, kad_node_now(node), fire_end);
 }
 
-/* Fills in the options that were left 0. Returns 0 or KAD_EINVAL. */
+/* Replaces options that are 0 by the defaults. Returns 0 or KAD_EINVAL. */
 static int fill_options(const struct kad_node *node,
                         const struct kad_lookup_options *given,
                         struct kad_lookup_options *options) {
@@ -205,7 +206,7 @@ int kad_operation_new(struct kad_node *node,
   if (node->closing) {
     return KAD_ECLOSED;
   }
-  if (node->operations.count >= KAD_OPERATIONS_QUEUED) {
+  if (node->operations.count >= KAD_OPERATIONS_MAX) {
     return KAD_EBUSY;
   }
   kad_clock_detect_suspend(node);
@@ -219,8 +220,8 @@ int kad_operation_new(struct kad_node *node,
   made->options = options;
   made->done = request->done;
   made->data = request->data;
-  made->inner = request->inner;
-  made->name = ++node->operations.last_name;
+  made->internal = request->internal;
+  made->id = ++node->operations.last_id;
   made->started_at = kad_node_now(node);
   if (request->target != NULL) {
     made->target = *request->target;
@@ -230,18 +231,22 @@ int kad_operation_new(struct kad_node *node,
     made->type =
         (struct kad_slice){.data = made->type_name, .len = request->type.len};
   }
-  link_op(node, made);
+  link_operation(node, made);
   if (made->kind->method == KAD_METHOD_PING) {
-    kad_timer_set(node, &made->timer, made->started_at, start);
+    kad_timer_set(node, &made->timer, made->started_at, start_operation);
   } else {
     start_queued(node);
   }
-  *op = made;
+  if (request->id != NULL) {
+    *request->id = made->id;
+  }
+  if (op != NULL) {
+    *op = made;
+  }
   return 0;
 }
 
-/* Returns true if as many contacts as its quorum, if it has one, had a value.
- */
+/* Returns true if as many contacts have a value as the quorum, if any, asks. */
 static bool has_quorum(const struct kad_operation *op) {
   return op->options.quorum > 0 && op->holders >= op->options.quorum;
 }
@@ -255,12 +260,12 @@ void kad_operation_end_lookups(struct kad_node *node,
   }
 }
 
-static bool replied(struct kad_node *node, struct kad_lookup *lookup,
-                    const struct kad_contact *from,
-                    const struct kad_message *reply) {
+static bool on_reply(struct kad_node *node, struct kad_lookup *lookup,
+                     const struct kad_contact *from,
+                     const struct kad_message *reply) {
   struct kad_operation *op = lookup->config.owner;
   if (op->state != KAD_OPERATION_RUNNING) {
-    return false; /* its end is on its way to the user */
+    return false; /* it is ending */
   }
   bool had_value = op->kind->replied(node, lookup, from, reply);
   op->holders += had_value;
@@ -270,26 +275,27 @@ static bool replied(struct kad_node *node, struct kad_lookup *lookup,
   return had_value;
 }
 
-/* Not to know a query is no news. */
-static void refused(struct kad_node *node, struct kad_lookup *lookup,
-                    const struct kad_message *error) {
+/* Error 204 is not kept: a contact that does not support the query has not
+ * rejected it. */
+static void on_error(struct kad_node *node, struct kad_lookup *lookup,
+                     const struct kad_message *error) {
   if (error->code != KAD_CODE_METHOD) {
     kad_operation_keep_error(node, lookup->config.owner, error);
   }
 }
 
-static void lookup_done(struct kad_node *node, struct kad_lookup *lookup) {
+static void on_lookup_end(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_operation *op = lookup->config.owner;
   op->lookups_open--;
   if (op->lookups_open == 0 && op->state == KAD_OPERATION_RUNNING &&
-      !kad_sybil_search_begin(node, op)) {
+      !kad_sybil_search_start(node, op)) {
     op->kind->looked_up(node, op);
   }
 }
 
-/* Starts the lookup of a family. Its deadline is the operation's. */
-static int look_up_in(struct kad_node *node, struct kad_operation *op,
-                      unsigned family, const struct kad_contact *seed) {
+/* Starts the lookup of a family, with what is left of the deadline. */
+static int start_lookup(struct kad_node *node, struct kad_operation *op,
+                        unsigned family, const struct kad_contact *seed) {
   kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
   const struct kad_lookup_config config = {
       .family = family,
@@ -305,9 +311,9 @@ static int look_up_in(struct kad_node *node, struct kad_operation *op,
       .paths = op->options.paths,
       .deadline_ms = kad_time_since(spent, op->options.deadline_ms),
       .seed = seed,
-      .replied = op->kind->replied != NULL ? replied : NULL,
-      .refused = refused,
-      .done = lookup_done,
+      .replied = op->kind->replied != NULL ? on_reply : NULL,
+      .refused = on_error,
+      .done = on_lookup_end,
       .owner = op,
   };
   int error =
@@ -317,11 +323,11 @@ static int look_up_in(struct kad_node *node, struct kad_operation *op,
 }
 
 void kad_operation_look_up(struct kad_node *node, struct kad_operation *op) {
-  int error4 = look_up_in(node, op, 4, NULL);
-  int error6 = look_up_in(node, op, 6, NULL);
+  int error4 = start_lookup(node, op, 4, NULL);
+  int error6 = start_lookup(node, op, 6, NULL);
   if (op->lookups_open == 0) {
-    bool starved = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
-    kad_operation_end(node, op, starved ? KAD_ENOMEM : KAD_ENOCONTACTS);
+    bool no_memory = error4 == KAD_ENOMEM || error6 == KAD_ENOMEM;
+    kad_operation_end(node, op, no_memory ? KAD_ENOMEM : KAD_ENOCONTACTS);
   }
 }
 
@@ -340,7 +346,7 @@ void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
   struct kad_lookup *lookup = op->lookups[kad_family_index(family)];
   if (lookup != NULL) {
     kad_lookup_hear(node, lookup, seed);
-  } else if (look_up_in(node, op, family, seed) != 0) {
+  } else if (start_lookup(node, op, family, seed) != 0) {
     node->stats.lookups_failed++;
   }
 }
@@ -406,12 +412,24 @@ static int codec_error(const struct kad_operation *op) {
   return 0;
 }
 
-int kad_operation_silence(const struct kad_operation *op) {
+int kad_operation_no_answer_error(const struct kad_operation *op) {
   int error = codec_error(op);
   if (error != 0) {
     return error;
   }
   return kad_operation_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
+}
+
+void kad_operation_end_search(struct kad_node *node, struct kad_operation *op,
+                              bool found) {
+  const struct kad_candidate *closest[2 * KAD_K_MAX];
+  int status = 0;
+  if (!found) {
+    status = kad_operation_closest(op, closest) > 0
+                 ? KAD_ENOTFOUND
+                 : kad_operation_no_answer_error(op);
+  }
+  kad_operation_end(node, op, status);
 }
 
 void kad_operation_keep_text(struct kad_node *node, struct kad_operation *op,
@@ -447,7 +465,7 @@ size_t kad_operation_closest(const struct kad_operation *op,
 
 int kad_node_cancel(struct kad_node *node, kad_operation_id operation) {
   struct kad_operation *op = node->operations.first;
-  while (op != NULL && op->name != operation) {
+  while (op != NULL && op->id != operation) {
     op = op->next;
   }
   if (op == NULL || op->state == KAD_OPERATION_ENDING) {
@@ -463,13 +481,13 @@ void kad_operations_close(struct kad_node *node) {
     struct kad_operation *op = node->operations.first;
     op->status = op->state == KAD_OPERATION_ENDING ? op->status : KAD_ECLOSED;
     op->state = KAD_OPERATION_ENDING;
-    finish(node, op);
+    finish_operation(node, op);
   }
 }
 
 void kad_operations_forget(struct kad_node *node) {
   struct kad_operation *op = node->operations.first;
   for (; op != NULL; op = op->next) {
-    op->done = op->inner ? op->done : NULL;
+    op->done = op->internal ? op->done : NULL;
   }
 }

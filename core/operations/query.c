@@ -1,62 +1,54 @@
-/* A custom query carried along a lookup path: every contact on the way to a key
- * is asked it, and the user hears each reply. */
+/* A custom query along a lookup path: each contact on the way to a key gets it,
+ * and the user receives each reply. */
 #include "engine/node.h"
 #include "rpc/datagram.h"
 #include "wire/bencode.h"
 
 #include <string.h>
 
-/* A query, with its name and arguments. */
-struct query {
+struct path_query {
   struct kad_operation op;
   kad_reply_fn on_reply; /* or NULL */
-  bool sufficed;         /* the user wants no more */
+  bool stopped;          /* by the user */
   char name[KAD_METHOD_NAME_MAX];
   uint8_t args[];
 };
 
-static struct query *query_of(struct kad_operation *op) {
-  return kad_container_of(op, struct query, op);
+static struct path_query *query_of(struct kad_operation *op) {
+  return kad_container_of(op, struct path_query, op);
 }
 
-static bool take_reply(struct kad_node *node, struct kad_lookup *lookup,
-                       const struct kad_contact *from,
-                       const struct kad_message *reply) {
-  struct query *query = query_of(lookup->config.owner);
+static bool deliver_reply(struct kad_node *node, struct kad_lookup *lookup,
+                          const struct kad_contact *from,
+                          const struct kad_message *reply) {
+  struct path_query *query = query_of(lookup->config.owner);
   enum kad_reply_verdict verdict = KAD_REPLY_VERDICT_COUNT;
-  if (query->sufficed) {
+  if (query->stopped) {
     return false;
   }
   if (query->on_reply != NULL) {
     verdict = query->on_reply(query->op.data, from, reply->reply);
   }
   if (verdict == KAD_REPLY_VERDICT_STOP) {
-    query->sufficed = true;
+    query->stopped = true;
     kad_operation_end_lookups(node, &query->op);
   }
   return verdict != KAD_REPLY_VERDICT_IGNORE;
 }
 
 static void end_query(struct kad_node *node, struct kad_operation *op) {
-  const struct kad_candidate *closest[2 * KAD_K_MAX];
-  int status = 0;
-  if (op->holders == 0 && kad_operation_closest(op, closest) > 0) {
-    status = KAD_ENOTFOUND;
-  } else if (op->holders == 0) {
-    status = kad_operation_silence(op);
-  }
-  kad_operation_end(node, op, status);
+  kad_operation_end_search(node, op, op->holders > 0);
 }
 
 static const struct kad_operation_kind query_kind = {
     .method = KAD_METHOD_CUSTOM,
     .start = kad_operation_look_up,
-    .replied = take_reply,
+    .replied = deliver_reply,
     .looked_up = end_query,
 };
 
-/* Returns true for nothing, and for a dictionary without a target that a
- * message can hold. */
+/* Returns true if `args` is empty, or a dictionary without a target that is not
+ * nested too deeply for a message. */
 static bool args_are_valid(struct kad_slice args) {
   struct kad_bencode dict;
   struct kad_bencode value;
@@ -83,18 +75,19 @@ int kad_node_query(struct kad_node *node, const struct kad_id *key,
   if (node == NULL || key == NULL || custom == NULL || !is_valid(custom)) {
     return KAD_EINVAL;
   }
-  const struct kad_operation_request request = {.kind = &query_kind,
-                                                .size = sizeof(struct query) +
-                                                        custom->args.len,
-                                                .options = options,
-                                                .target = key,
-                                                .done = done,
-                                                .data = data};
+  const struct kad_operation_request request = {
+      .kind = &query_kind,
+      .size = sizeof(struct path_query) + custom->args.len,
+      .options = options,
+      .target = key,
+      .done = done,
+      .data = data,
+      .id = operation};
   int error = kad_operation_new(node, &request, &op);
   if (error != 0) {
     return error;
   }
-  struct query *query = query_of(op);
+  struct path_query *query = query_of(op);
   query->on_reply = custom->on_reply;
   memcpy(query->name, custom->method.data, custom->method.len);
   op->query_name =
@@ -102,9 +95,6 @@ int kad_node_query(struct kad_node *node, const struct kad_id *key,
   if (custom->args.len > 0) {
     memcpy(query->args, custom->args.data, custom->args.len);
     op->query_args = (struct kad_slice){query->args, custom->args.len};
-  }
-  if (operation != NULL) {
-    *operation = op->name;
   }
   return 0;
 }

@@ -1,15 +1,17 @@
-/* What is done about a crowded key. When the k closest to a key lie far more
- * densely than the estimated size of the overlay allows, somebody has gathered
- * ids of his own around it (vertical sybils): whoever takes only them at their
- * word stores into the void, and finds nothing.
+/* Sybil search: finds honest holders of a dense key. When the k closest to a
+ * key lie far more densely than the estimated size of the network allows, an
+ * attacker has gathered ids around the key (vertical sybils). An operation that
+ * trusts only these contacts stores nowhere, and finds nothing.
  *
- * The honest holders are where they would be without them. They are looked for
- * beside the key: in each of the subtrees around it that hold k, k/2, k/4 …
- * nodes by the estimate, towards a random point, so that it costs ids all over
- * the region to be there as well. A get asks whom it finds there, too; a put
- * stores at the k closest of them, too.
+ * The honest holders are where they would be without the sybils. The search
+ * looks them up in each of the subtrees around the key that hold k, k/2, k/4 …
+ * nodes by the estimate, at a random id, so that an attacker needs ids in all
+ * of these subtrees. A get also queries the contacts that are found there, and
+ * a put also stores at the k closest of them.
  *
- *   looked up ─► crowded? ─► lookups beside the key ─► (get: ask them) ─► on
+ *   looked up ─► dense? ─► lookups in the subtrees ─► (get: queries) ─► on
+ *
+ * Tested by tests/sim/sybil_search_test.c.
  */
 #ifndef KAD_OPERATIONS_SYBIL_SEARCH_H
 #define KAD_OPERATIONS_SYBIL_SEARCH_H
@@ -17,25 +19,24 @@
 #include "operations/operation.h"
 
 enum {
-  KAD_SYBIL_SEARCH_POINTS = 4, /* subtrees that are searched, in each family */
-  KAD_SYBIL_SEARCH_ASKED = 3   /* contacts that are asked or stored at, in k */
+  KAD_SYBIL_SEARCH_SUBTREES = 4, /* in each family */
+  KAD_SYBIL_SEARCH_CONTACTS = 3  /* queried, or stored at, in k */
 };
 
-/* Looks beside the key of an operation whose lookups have ended, if it is
- * crowded. Returns true if that is under way: the operation's `looked_up`
- * follows. */
-bool kad_sybil_search_begin(struct kad_node *node, struct kad_operation *op);
+/* Starts a search for an operation whose lookups have ended, if its key is
+ * dense. Returns true if it has; the operation's `looked_up` follows. */
+bool kad_sybil_search_start(struct kad_node *node, struct kad_operation *op);
 
-/* Copies up to `cap` contacts of `family` that were found beside the key,
- * closest first, to `out`, and returns their number. */
+/* Writes up to `cap` contacts of `family` that were found to `out`, closest
+ * first, and returns their number. */
 size_t kad_sybil_search_contacts(const struct kad_operation *op,
                                  unsigned family, struct kad_contact *out,
                                  size_t cap);
 
-/* Returns how many queries were sent. */
+/* Returns the number of queries sent. */
 uint32_t kad_sybil_search_messages(const struct kad_operation *op);
 
-/* Ends and frees it; an operation without one is left as it is. */
+/* Ends and frees the search of an operation, if there is one. */
 void kad_sybil_search_free(struct kad_node *node, struct kad_operation *op);
 
 #endif

@@ -5,12 +5,14 @@
 #include "engine/node.h"
 #include "records/record.h"
 #include "replication/commit.h"
+#include "replication/held.h"
 #include "replication/record_check.h"
 
 #include <assert.h>
 #include <string.h>
 
-static const struct kad_record *current(const struct kad_admission *admission) {
+static const struct kad_record *current_record(
+    const struct kad_admission *admission) {
   return &admission->request.records[admission->index];
 }
 
@@ -22,9 +24,8 @@ struct kad_slice kad_admission_reason(const struct kad_admission *admission,
                             .len = outcome->reason_len};
 }
 
-/* Notes why the current record is not taken, and goes on to the next. A reason
- * that does not fit is left out. */
-static void refuse(struct kad_admission *admission, int code,
+/* Rejects the current record. A reason that does not fit is left out. */
+static void reject(struct kad_admission *admission, int code,
                    struct kad_slice reason) {
   struct kad_outcome *outcome = &admission->outcomes[admission->index];
   outcome->code = code;
@@ -37,19 +38,21 @@ static void refuse(struct kad_admission *admission, int code,
     }
     admission->reasons_len += outcome->reason_len;
   }
-  admission->step = KAD_ADMIT_NEXT;
+  admission->step = KAD_ADMISSION_NEXT;
 }
 
 static bool check_step(struct kad_node *node, struct kad_admission *admission) {
-  const struct kad_record *record = current(admission);
+  const struct kad_record *record = current_record(admission);
   const char *reason = NULL;
+  int code = 0;
   admission->type = kad_ruleset_type(admission->ruleset, record->type);
-  bool judged = admission->request.judged && admission->type != NULL;
-  int code = judged ? 0
-                    : kad_record_check_type(admission->type, record,
-                                            node->config.id_bits, &reason);
+  bool validated = admission->request.validated && admission->type != NULL;
+  if (!validated) {
+    code = kad_record_check_type(admission->type, record, node->config.id_bits,
+                                 &reason);
+  }
   if (code != 0) {
-    refuse(admission, code, kad_slice_of(reason));
+    reject(admission, code, kad_slice_of(reason));
     return true;
   }
   assert(admission->type != NULL);
@@ -57,12 +60,12 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   if (record->ttl > 0 && record->ttl < admission->life_s) {
     admission->life_s = record->ttl;
   }
-  admission->step = judged ? KAD_ADMIT_MERGE : KAD_ADMIT_VALIDATE;
+  admission->step = validated ? KAD_ADMISSION_MERGE : KAD_ADMISSION_VALIDATE;
   return true;
 }
 
-/* Copies the records out of the datagram before the first wait. Returns the
- * admission, or NULL when out of memory. */
+/* Copies the records out of the datagram before an admission waits for the
+ * first time. Returns the admission, or NULL when out of memory. */
 static void *keep_records(struct kad_node *node, void *self) {
   struct kad_admission *admission = self;
   struct kad_admission_request *request = &admission->request;
@@ -75,78 +78,79 @@ static void *keep_records(struct kad_node *node, void *self) {
   return admission;
 }
 
-/* Makes other admissions to the key of the current record wait for us. */
-static void lock(struct kad_node *node, struct kad_admission *admission) {
-  if (!admission->locked) {
-    admission->locked = true;
-    admission->next_merging = node->merging;
-    node->merging = admission;
+/* Locks the key of the current record. */
+static void lock_key(struct kad_node *node, struct kad_admission *admission) {
+  if (!admission->locks) {
+    admission->locks = true;
+    admission->next_locker = node->admissions.first_locker;
+    node->admissions.first_locker = admission;
   }
 }
 
-static void take_validate(struct kad_admission *admission,
-                          const struct kad_hook_result *answer) {
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
-    admission->step = KAD_ADMIT_MERGE;
+static void apply_validate(struct kad_admission *admission,
+                           const struct kad_hook_result *result) {
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
+    admission->step = KAD_ADMISSION_MERGE;
     return;
   }
   struct kad_slice reason;
-  int code = kad_hook_result_error(answer, &reason);
-  refuse(admission, code, reason);
+  int code = kad_hook_result_error(result, &reason);
+  reject(admission, code, reason);
 }
 
-/* Returns false if a merge hook wants what may not be held. */
+/* Returns true if a record of a merge hook may be stored. */
 static bool may_be_held(const struct kad_admission *admission,
                         const struct kad_record *record) {
   struct kad_record named = *record;
-  named.type = current(admission)->type;
+  named.type = current_record(admission)->type;
   return record->value.len <= admission->type->max_size &&
          kad_record_check(&named) == 0;
 }
 
-/* Copies what a merge hook wants held: the first `max_values` of its list.
- * Returns false when one has no valid form, or when out of memory. */
+/* Copies the list of a merge hook, cut to `max_values`. Returns false if one of
+ * its records is invalid, or when out of memory. */
 static bool keep_merged(struct kad_node *node, struct kad_admission *admission,
-                        const struct kad_hook_result *answer) {
+                        const struct kad_hook_result *result) {
   size_t most = admission->type->max_values;
   most = most < KAD_HELD_MAX ? most : KAD_HELD_MAX;
-  size_t count = answer->record_count < most ? answer->record_count : most;
-  node->stats.hook_failures += count < answer->record_count;
+  size_t count = result->record_count < most ? result->record_count : most;
+  node->stats.hook_failures += count < result->record_count;
   for (size_t i = 0; i < count; i++) {
-    if (!may_be_held(admission, &answer->records[i])) {
+    if (!may_be_held(admission, &result->records[i])) {
       node->stats.hook_failures++;
       return false;
     }
   }
   return count == 0 ||
          kad_bundle_copy_as(&admission->merged, &node->env.allocator,
-                            current(admission), answer->records, count) == 0;
+                            current_record(admission), result->records,
+                            count) == 0;
 }
 
-/* A merge that fails leaves what was held, and the record is not taken. */
-static void take_merge(struct kad_node *node, struct kad_admission *admission,
-                       const struct kad_hook_result *answer) {
+/* If a merge fails, the record is rejected, and what is held stays. */
+static void apply_merge(struct kad_node *node, struct kad_admission *admission,
+                        const struct kad_hook_result *result) {
   const struct kad_hook_result failed = {.verdict = KAD_VERDICT_FAILED};
-  if (answer->verdict == KAD_VERDICT_ACCEPT &&
-      keep_merged(node, admission, answer)) {
-    admission->step = KAD_ADMIT_EXPIRE;
+  if (result->verdict == KAD_VERDICT_ACCEPT &&
+      keep_merged(node, admission, result)) {
+    admission->step = KAD_ADMISSION_EXPIRE;
     admission->has_merged = true;
     return;
   }
-  take_validate(admission,
-                answer->verdict == KAD_VERDICT_ACCEPT ? &failed : answer);
+  apply_validate(admission,
+                 result->verdict == KAD_VERDICT_ACCEPT ? &failed : result);
 }
 
-/* A cache lives no longer than its sender says, whatever the hook does. */
-static void take_expire(struct kad_admission *admission,
-                        const struct kad_hook_result *answer) {
-  const bool is_cache = admission->request.reason == KAD_REASON_CACHE;
-  const uint32_t most = is_cache ? admission->life_s : KAD_LIFE_MAX_S;
-  if (answer->verdict == KAD_VERDICT_ACCEPT) {
-    uint32_t life = answer->seconds > 0 ? answer->seconds : 1;
+/* A cached copy lives no longer than its sender says. */
+static void apply_expire(struct kad_admission *admission,
+                         const struct kad_hook_result *result) {
+  const bool is_cached_copy = admission->request.reason == KAD_REASON_CACHE;
+  const uint32_t most = is_cached_copy ? admission->life_s : KAD_LIFE_MAX_S;
+  if (result->verdict == KAD_VERDICT_ACCEPT) {
+    uint32_t life = result->seconds > 0 ? result->seconds : 1;
     admission->life_s = life < most ? life : most;
   }
-  admission->step = KAD_ADMIT_HOLD;
+  admission->step = KAD_ADMISSION_COMMIT;
 }
 
 /* Applies the result of the current step's hook. */
@@ -154,28 +158,28 @@ static void apply_result(struct kad_node *node, void *self,
                          const struct kad_hook_result *result) {
   struct kad_admission *admission = self;
   switch (admission->step) {
-  case KAD_ADMIT_VALIDATE:
-    take_validate(admission, result);
+  case KAD_ADMISSION_VALIDATE:
+    apply_validate(admission, result);
     return;
-  case KAD_ADMIT_MERGE:
-    take_merge(node, admission, result);
+  case KAD_ADMISSION_MERGE:
+    apply_merge(node, admission, result);
     return;
-  case KAD_ADMIT_EXPIRE:
-    take_expire(admission, result);
+  case KAD_ADMISSION_EXPIRE:
+    apply_expire(admission, result);
     return;
-  case KAD_ADMIT_CHECK:
-  case KAD_ADMIT_HOLD:
-  case KAD_ADMIT_NEXT:
+  case KAD_ADMISSION_CHECK:
+  case KAD_ADMISSION_COMMIT:
+  case KAD_ADMISSION_NEXT:
     return;
   }
 }
 
-static void run(struct kad_node *node, struct kad_admission *admission);
+static void advance_all(struct kad_node *node, struct kad_admission *admission);
 
 static void resume_admission(struct kad_node *node, void *self,
                              const struct kad_hook_result *result) {
   apply_result(node, self, result);
-  run(node, self);
+  advance_all(node, self);
 }
 
 /* Calls `hook` for the current record. Returns false if the call is pending. */
@@ -195,27 +199,28 @@ static bool call_hook(struct kad_node *node, struct kad_admission *admission,
   call->reason = admission->request.reason;
   call->from = admission->request.from;
   call->proven = admission->request.proven;
-  call->record = current(admission);
+  call->record = current_record(admission);
   return kad_hook_call_start(node, &caller, call);
 }
 
-/* Returns the admission that others to the key of `admission` wait for. */
-static struct kad_admission *lock_holder(
+/* Returns the admission that has locked the key of the current record, or NULL.
+ */
+static struct kad_admission *find_locker(
     const struct kad_node *node, const struct kad_admission *admission) {
-  const struct kad_record *record = current(admission);
-  struct kad_admission *other = node->merging;
-  while (other != NULL) {
-    const struct kad_record *theirs = current(other);
-    if (kad_id_equal(&theirs->key, &record->key) &&
-        kad_slice_equal(theirs->type, record->type)) {
-      return other;
+  const struct kad_record *record = current_record(admission);
+  struct kad_admission *locker = node->admissions.first_locker;
+  while (locker != NULL) {
+    const struct kad_record *locked = current_record(locker);
+    if (kad_id_equal(&locked->key, &record->key) &&
+        kad_slice_equal(locked->type, record->type)) {
+      return locker;
     }
-    other = other->next_merging;
+    locker = locker->next_locker;
   }
   return NULL;
 }
 
-/* Puts `added`, one or a list, at the end of `list`. */
+/* Appends `added`, which may be a list, to `list`. */
 static void append(struct kad_admission **list, struct kad_admission *added) {
   while (*list != NULL) {
     list = &(*list)->next;
@@ -223,57 +228,60 @@ static void append(struct kad_admission **list, struct kad_admission *added) {
   *list = added;
 }
 
-/* Returns true if as many wait behind `holder` as may, or in all: each has a
- * copy of its records, and the last would be answered too late. */
-static bool is_crowded(const struct kad_node *node,
-                       const struct kad_admission *holder) {
-  const struct kad_admission *waiter = holder->waiters;
+/* Returns true if no more admissions may wait for the key of `locker`, or in
+ * all: each holds a copy of its records, and the last would be answered too
+ * late. */
+static bool is_full(const struct kad_node *node,
+                    const struct kad_admission *locker) {
+  const struct kad_admission *waiter = locker->waiters;
   size_t length = 0;
   for (; waiter != NULL; waiter = waiter->next) {
     length++;
   }
-  return length >= KAD_LINE_MAX || node->pending_hooks.count + node->in_line >=
-                                       node->config.max_pending_hooks;
+  return length >= KAD_ADMISSION_WAITERS_MAX ||
+         node->pending_hooks.count + node->admissions.waiting >=
+             node->config.max_pending_hooks;
 }
 
-/* Has `admission` wait behind `holder`. Returns false if it cannot. */
-static bool line_up(struct kad_node *node, struct kad_admission *holder,
-                    struct kad_admission *admission) {
-  if (is_crowded(node, holder) || keep_records(node, admission) == NULL) {
+/* Has `admission` wait for the key of `locker`. Returns false if it cannot. */
+static bool wait_for_key(struct kad_node *node, struct kad_admission *locker,
+                         struct kad_admission *admission) {
+  if (is_full(node, locker) || keep_records(node, admission) == NULL) {
     return false;
   }
-  append(&holder->waiters, admission);
-  admission->in_line = true;
-  node->in_line++;
+  append(&locker->waiters, admission);
+  admission->waits = true;
+  node->admissions.waiting++;
   return true;
 }
 
-/* Copies what is held under the key of the current record: the hook may answer
- * other queries, and so change the store. Returns 0 or KAD_ENOMEM. */
+/* Copies what is held under the key of the current record: the merge hook may
+ * change the store. Returns 0 or KAD_ENOMEM. */
 static int copy_held(const struct kad_node *node,
                      const struct kad_admission *admission,
                      struct kad_bundle *copies) {
   struct kad_held_list held;
   *copies = (struct kad_bundle){0};
-  int error = kad_held_read(node, current(admission), admission->type, &held);
+  int error = kad_held_list_read(node, current_record(admission),
+                                 admission->type, &held);
   if (error == 0 && held.count > 0) {
     error =
         kad_bundle_copy(copies, &node->env.allocator, held.records, held.count);
   }
-  kad_held_free(node, &held);
+  kad_held_list_free(node, &held);
   return error;
 }
 
-/* Asks the merge hook, with the key locked. Returns false when the answer comes
- * later. */
-static bool merge(struct kad_node *node, struct kad_admission *admission) {
+/* Locks the key and calls the merge hook. Returns false if the call is pending.
+ */
+static bool call_merge(struct kad_node *node, struct kad_admission *admission) {
   struct kad_bundle held;
   if (copy_held(node, admission, &held) != 0) {
-    refuse(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
+    reject(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
     return true;
   }
   struct kad_hook_call call = {.held = held.records, .held_count = held.count};
-  lock(node, admission);
+  lock_key(node, admission);
   bool done = call_hook(node, admission, admission->type->merge,
                         KAD_VERDICT_FAILED, &call);
   kad_bundle_free(&held, &node->env.allocator);
@@ -282,24 +290,24 @@ static bool merge(struct kad_node *node, struct kad_admission *admission) {
 
 static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
   if (admission->type->merge == NULL) {
-    admission->step = KAD_ADMIT_EXPIRE;
+    admission->step = KAD_ADMISSION_EXPIRE;
     return true;
   }
-  struct kad_admission *holder = lock_holder(node, admission);
-  if (holder == NULL) {
-    return merge(node, admission);
+  struct kad_admission *locker = find_locker(node, admission);
+  if (locker == NULL) {
+    return call_merge(node, admission);
   }
-  if (line_up(node, holder, admission)) {
+  if (wait_for_key(node, locker, admission)) {
     return false;
   }
-  refuse(admission, KAD_CODE_FAILED, kad_slice_of("too many wait"));
+  reject(admission, KAD_CODE_FAILED, kad_slice_of("too many wait"));
   return true;
 }
 
-/* Tells the type's hook what is held now, for how long, and of whom. */
-static void tell_stored(struct kad_node *node,
-                        const struct kad_admission *admission) {
-  struct kad_record record = *current(admission);
+/* Calls the hook `stored` with the record that is stored now, and its life. */
+static void notify_stored(struct kad_node *node,
+                          const struct kad_admission *admission) {
+  struct kad_record record = *current_record(admission);
   struct kad_hook_call call = {
       .reason = admission->request.reason,
       .from = admission->request.from,
@@ -311,64 +319,67 @@ static void tell_stored(struct kad_node *node,
                        admission->type->state, &call);
 }
 
-static bool hold_step(struct kad_node *node, struct kad_admission *admission) {
+static bool commit_step(struct kad_node *node,
+                        struct kad_admission *admission) {
   const char *reason = NULL;
   int code = kad_commit(node, admission, &reason);
   kad_republish_plan(node);
   if (code != 0) {
-    refuse(admission, code, kad_slice_of(reason));
+    reject(admission, code, kad_slice_of(reason));
     return true;
   }
   admission->stored++;
-  admission->step = KAD_ADMIT_NEXT;
+  admission->step = KAD_ADMISSION_NEXT;
   if (admission->type->stored != NULL) {
-    tell_stored(node, admission);
+    notify_stored(node, admission);
   }
   return true;
 }
 
-static void unlock(struct kad_node *node, struct kad_admission *admission) {
-  struct kad_admission **link = &node->merging;
+static void unlock_key(struct kad_node *node, struct kad_admission *admission) {
+  struct kad_admission **link = &node->admissions.first_locker;
   while (*link != admission) {
-    link = &(*link)->next_merging;
+    link = &(*link)->next_locker;
   }
-  *link = admission->next_merging;
-  admission->locked = false;
+  *link = admission->next_locker;
+  admission->locks = false;
 }
 
 static bool next_step(struct kad_node *node, struct kad_admission *admission) {
   kad_bundle_free(&admission->merged, &node->env.allocator);
   admission->has_merged = false;
-  if (admission->locked) {
-    unlock(node, admission);
+  if (admission->locks) {
+    unlock_key(node, admission);
   }
   admission->index++;
-  admission->step = KAD_ADMIT_CHECK;
+  admission->step = KAD_ADMISSION_CHECK;
   return true;
 }
 
-static bool step(struct kad_node *node, struct kad_admission *admission) {
+/* Takes one step. Returns false if the admission waits. */
+static bool take_step(struct kad_node *node, struct kad_admission *admission) {
   struct kad_hook_call call = {0};
   switch (admission->step) {
-  case KAD_ADMIT_CHECK:
+  case KAD_ADMISSION_CHECK:
     return check_step(node, admission);
-  case KAD_ADMIT_VALIDATE:
+  case KAD_ADMISSION_VALIDATE:
     return call_hook(node, admission, admission->type->validate,
                      KAD_VERDICT_ACCEPT, &call);
-  case KAD_ADMIT_MERGE:
+  case KAD_ADMISSION_MERGE:
     return merge_step(node, admission);
-  case KAD_ADMIT_EXPIRE:
+  case KAD_ADMISSION_EXPIRE:
     return call_hook(node, admission, admission->type->expire,
                      KAD_VERDICT_FAILED, &call);
-  case KAD_ADMIT_HOLD:
-    return hold_step(node, admission);
-  case KAD_ADMIT_NEXT:
+  case KAD_ADMISSION_COMMIT:
+    return commit_step(node, admission);
+  case KAD_ADMISSION_NEXT:
     return next_step(node, admission);
   }
   return false;
 }
 
-static void finish(struct kad_node *node, struct kad_admission *admission) {
+static void finish_admission(struct kad_node *node,
+                             struct kad_admission *admission) {
   struct kad_ruleset *ruleset = admission->ruleset;
   admission->request.done(node, admission, admission->request.data);
   kad_bundle_free(&admission->copies, &node->env.allocator);
@@ -376,46 +387,46 @@ static void finish(struct kad_node *node, struct kad_admission *admission) {
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }
 
-/* Goes on until the admission has to wait or has ended, or until its key is
- * free for those that waited: they are returned, and its next record has its
- * turn after them. */
+/* Advances an admission until it waits or ends, or until its key is free for
+ * the admissions that wait for it. Returns those, followed by the admission
+ * itself if it has not ended. */
 static struct kad_admission *advance(struct kad_node *node,
                                      struct kad_admission *admission) {
-  struct kad_admission *woken = NULL;
-  bool goes_on = true;
-  while (goes_on && woken == NULL &&
-         admission->index < admission->request.count) {
-    goes_on = step(node, admission);
-    if (!admission->locked) {
-      woken = admission->waiters;
+  struct kad_admission *ready = NULL;
+  bool runs = true;
+  while (runs && ready == NULL && admission->index < admission->request.count) {
+    runs = take_step(node, admission);
+    if (!admission->locks) {
+      ready = admission->waiters;
       admission->waiters = NULL;
     }
   }
-  if (goes_on && admission->index == admission->request.count) {
-    finish(node, admission);
-  } else if (goes_on) {
-    append(&woken, admission);
+  if (runs && admission->index == admission->request.count) {
+    finish_admission(node, admission);
+  } else if (runs) {
+    append(&ready, admission);
   }
-  return woken;
+  return ready;
 }
 
-/* Lets an admission go on, and whoever it was that made others wait. */
-static void run(struct kad_node *node, struct kad_admission *admission) {
+/* Advances an admission, and those that waited for its keys. */
+static void advance_all(struct kad_node *node,
+                        struct kad_admission *admission) {
   struct kad_admission *ready = admission;
   while (ready != NULL) {
     struct kad_admission *first = ready;
     ready = first->next;
     first->next = NULL;
-    node->in_line -= first->in_line;
-    first->in_line = false;
+    node->admissions.waiting -= first->waits;
+    first->waits = false;
     struct kad_admission *woken = advance(node, first);
     append(&woken, ready);
     ready = woken;
   }
 }
 
-int kad_admit(struct kad_node *node,
-              const struct kad_admission_request *request) {
+int kad_admission_start(struct kad_node *node,
+                        const struct kad_admission_request *request) {
   struct kad_admission *admission =
       kad_alloc(&node->env.allocator, sizeof *admission);
   if (admission == NULL) {
@@ -425,6 +436,6 @@ int kad_admit(struct kad_node *node,
   admission->request = *request;
   admission->ruleset = node->ruleset;
   kad_ruleset_retain(node->ruleset);
-  run(node, admission);
+  advance_all(node, admission);
   return 0;
 }

@@ -1,90 +1,91 @@
-/* The way of records into the store: one store query, or one put of our user.
+/* Admission: decides which records of a store query, or of a put of our user,
+ * enter the store.
  *
- *   record ─► check ─► validate ─► merge ─► expire ─► hold ─► next
- *               └────────┴─ refused, with a code and a reason ───┘
+ *   record ─► check ─► validate ─► merge ─► expire ─► commit ─► next record
+ *               └────────┴─ rejected, with a code and a reason ───┘
  *
- * Each arrow with a hook may wait for a later answer. From a merge until what
- * it wants is held, other admissions to its key wait, some at most, so that no
- * accepted value is lost. Signatures are verified in `check`, after the caller
- * has checked the token.
- */
+ * Each hook may be pending. From the merge hook until the commit, the key is
+ * locked: other admissions to it wait, so that no accepted value is lost. The
+ * check verifies signatures, so the caller checks the write token before. */
 #ifndef KAD_REPLICATION_ADMISSION_H
 #define KAD_REPLICATION_ADMISSION_H
 
 #include "engine/ruleset.h"
 #include "records/bundle.h"
-#include "records/store.h"
 
-struct kad_node;
 struct kad_admission;
 
 enum {
-  KAD_REASONS_SIZE = 256,        /* bytes for the reasons of refusals */
-  KAD_HELD_MAX = KAD_VALUES_MAX, /* records under a key that a merge may see or
-                                    want held */
-  KAD_LINE_MAX = 64,             /* admissions that wait behind one */
-  KAD_LIFE_MAX_S = 2592000, /* no record lives longer than 30 days at a time */
+  KAD_ADMISSION_REASONS_SIZE = 256, /* bytes for the reasons of rejections */
+  KAD_ADMISSION_WAITERS_MAX = 64,   /* admissions that wait for one key */
+  KAD_LIFE_MAX_S = 2592000          /* 30 days: the longest life of a record */
 };
 
 /* What became of one record. */
 struct kad_outcome {
-  int code; /* 0: held, or confirmed; else of the KRPC error */
+  int code; /* 0: stored or confirmed; else that of the KRPC error */
   uint16_t reason_at;
   uint16_t reason_len;
 };
 
 enum kad_admission_step {
-  KAD_ADMIT_CHECK,
-  KAD_ADMIT_VALIDATE,
-  KAD_ADMIT_MERGE,
-  KAD_ADMIT_EXPIRE,
-  KAD_ADMIT_HOLD,
-  KAD_ADMIT_NEXT
+  KAD_ADMISSION_CHECK,
+  KAD_ADMISSION_VALIDATE,
+  KAD_ADMISSION_MERGE,
+  KAD_ADMISSION_EXPIRE,
+  KAD_ADMISSION_COMMIT,
+  KAD_ADMISSION_NEXT
 };
 
-/* What an admission is asked to do. Records are borrowed until the call
- * returns; the admission copies them if it has to wait. */
+/* What is admitted. The records are borrowed until the call returns; an
+ * admission that waits copies them. */
 struct kad_admission_request {
   const struct kad_record *records;
   size_t count;            /* 1 … KAD_RECORDS_PER_MESSAGE */
-  struct kad_contact from; /* address.family 0: our own user */
-  bool proven;
-  bool judged; /* our rules have said yes already: no check, no validate */
+  struct kad_contact from; /* address.family 0: our user */
+  bool proven;             /* `from` has answered us at its address */
+  bool validated;          /* our rules have accepted the record already */
   enum kad_reason reason;
-  /* Called once, perhaps inside kad_admit. The admission is gone after it. */
+  /* Called once, perhaps before kad_admission_start returns. The admission is
+   * freed then. */
   void (*done)(struct kad_node *node, const struct kad_admission *admission,
                void *data);
   void *data;
 };
 
 struct kad_admission {
-  struct kad_admission *next;         /* in the list that this one waits in */
-  struct kad_admission *waiters;      /* that wait for the same key */
-  struct kad_admission *next_merging; /* of the node's, while `locked` */
+  struct kad_admission *next;        /* in the list in which this one waits */
+  struct kad_admission *waiters;     /* for the key that this one has locked */
+  struct kad_admission *next_locker; /* in the node's list, while `locks` */
   struct kad_admission_request request;
   struct kad_ruleset *ruleset;
   const struct kad_type *type; /* of the current record */
   struct kad_bundle copies;    /* of the records, once it has waited */
-  struct kad_bundle merged;    /* what a merge hook wants held */
+  struct kad_bundle merged;    /* the list of the merge hook */
   bool has_merged;
-  bool locked;  /* others wait for us */
-  bool in_line; /* we wait for another */
+  bool locks; /* the key of the current record */
+  bool waits; /* for a key */
   enum kad_admission_step step;
-  uint32_t index; /* of the current record */
-  uint32_t life_s;
-  uint32_t stored; /* records taken */
+  uint32_t index;  /* of the current record */
+  uint32_t life_s; /* of the current record */
+  uint32_t stored; /* records stored or confirmed */
   struct kad_outcome outcomes[KAD_RECORDS_PER_MESSAGE];
   uint16_t reasons_len;
-  char reasons[KAD_REASONS_SIZE];
+  char reasons[KAD_ADMISSION_REASONS_SIZE];
 };
 
-/* Takes records in. Returns 0, after which `done` is called once, or
- * KAD_ENOMEM.
- */
-KAD_MUST_CHECK int kad_admit(struct kad_node *node,
-                             const struct kad_admission_request *request);
+/* The admissions of a node that lock a key. */
+struct kad_admissions {
+  struct kad_admission *first_locker;
+  size_t waiting; /* admissions that wait for one of them */
+};
 
-/* Returns the reason of an outcome. Valid as the admission. */
+/* Starts an admission. Returns 0, after which `done` is called once, or
+ * KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_admission_start(
+    struct kad_node *node, const struct kad_admission_request *request);
+
+/* Returns the reason of a rejection. Valid as the admission. */
 struct kad_slice kad_admission_reason(const struct kad_admission *admission,
                                       size_t index);
 

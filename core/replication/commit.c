@@ -6,73 +6,24 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 #include "records/record.h"
-
-#include <string.h>
-
-void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
-                  struct kad_record *record) {
-  kad_time_ms left = kad_time_since(now, meta->expires_at);
-  kad_time_ms age = kad_time_since(meta->stored_at, now);
-  record->ttl = (uint32_t)((left + KAD_MS_PER_S - 1) / KAD_MS_PER_S);
-  record->age = (uint32_t)(age / KAD_MS_PER_S);
-}
-
-int kad_held_read(const struct kad_node *node, const struct kad_record *record,
-                  const struct kad_type *type, struct kad_held_list *held) {
-  const struct kad_store *store = node->store;
-  size_t cap =
-      type->max_values < KAD_HELD_MAX ? type->max_values : KAD_HELD_MAX;
-  *held = (struct kad_held_list){0};
-  size_t there = kad_store_find(store, &record->key, record->type, 0, NULL, 0);
-  held->cap = there < cap ? there : cap;
-  if (held->cap == 0) {
-    return 0;
-  }
-  held->handles =
-      kad_alloc(&node->env.allocator, held->cap * sizeof *held->handles);
-  held->records =
-      kad_alloc(&node->env.allocator, held->cap * sizeof *held->records);
-  if (held->handles == NULL || held->records == NULL) {
-    kad_held_free(node, held);
-    return KAD_ENOMEM;
-  }
-  (void)kad_store_find(store, &record->key, record->type, 0, held->handles,
-                       held->cap);
-  for (size_t i = 0; i < held->cap; i++) {
-    struct kad_held one;
-    if (kad_store_read(store, held->handles[i], &one)) {
-      held->handles[held->count] = held->handles[i];
-      kad_held_age(&one.meta, kad_node_now(node), &one.record);
-      held->records[held->count++] = one.record;
-    }
-  }
-  return 0;
-}
-
-void kad_held_free(const struct kad_node *node, struct kad_held_list *held) {
-  kad_release(&node->env.allocator, held->handles,
-              held->cap * sizeof *held->handles);
-  kad_release(&node->env.allocator, held->records,
-              held->cap * sizeof *held->records);
-  *held = (struct kad_held_list){0};
-}
+#include "replication/admission.h"
+#include "replication/held.h"
 
 void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason) {
-  const struct kad_store *store = node->store;
   struct kad_held held;
-  if (handle == 0 || !kad_store_read(store, handle, &held)) {
+  if (handle == 0 || !kad_store_read(node->store, handle, &held)) {
     return;
   }
   const struct kad_type *type =
       kad_ruleset_type(node->ruleset, held.record.type);
   struct kad_bundle copy = {0};
   kad_held_age(&held.meta, kad_node_now(node), &held.record);
-  bool tell =
+  bool notify =
       type != NULL && type->dropped != NULL &&
       kad_bundle_copy(&copy, &node->env.allocator, &held.record, 1) == 0;
-  kad_store_remove(store, handle);
-  if (tell) {
+  kad_store_remove(node->store, handle);
+  if (notify) {
     struct kad_hook_call call = {.reason = reason, .record = copy.records};
     kad_hook_call_notify(node, node->ruleset, type->dropped, type->state,
                          &call);
@@ -80,9 +31,9 @@ void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
   }
 }
 
-/* Returns what is kept beside a record that `admission` brings in. */
-static struct kad_record_meta new_holding(
-    struct kad_node *node, const struct kad_admission *admission) {
+/* Returns the meta of a record that `admission` has accepted. */
+static struct kad_record_meta make_meta(struct kad_node *node,
+                                        const struct kad_admission *admission) {
   kad_time_ms now = kad_node_now(node);
   struct kad_record_meta meta = {
       .stored_at = now,
@@ -99,8 +50,8 @@ static struct kad_record_meta new_holding(
   return meta;
 }
 
-/* Makes room for what has just come. */
-static void make_room(struct kad_node *node) {
+/* Evicts records until the quota is kept. */
+static void evict_excess(struct kad_node *node) {
   kad_record_handle handle = kad_quota_pick(&node->quota, node->store);
   while (handle != 0) {
     kad_commit_remove(node, handle, KAD_REASON_STORE);
@@ -122,12 +73,13 @@ static bool is_of_host(const struct kad_node *node, kad_record_handle handle,
          kad_address_same_host(&held.meta.origin, origin);
 }
 
-/* Adds `record` to the store if the quota lets it in. One that replaces another
- * of the same host takes no more of the host's share. Returns 0 or a KRPC code.
- */
-static int enter(struct kad_node *node, const struct kad_record *record,
-                 const struct kad_record_meta *meta, bool replaces,
-                 kad_record_handle *handle, const char **reason) {
+/* Adds `record` to the store if the quota allows it. With `replaces`, it
+ * replaces a record of the same host, and does not count for that host's quota.
+ * Returns 0 or a KRPC code. */
+static int add_within_quota(struct kad_node *node,
+                            const struct kad_record *record,
+                            const struct kad_record_meta *meta, bool replaces,
+                            kad_record_handle *handle, const char **reason) {
   const struct kad_store *store = node->store;
   size_t len = record->value.len;
   int error = replaces
@@ -144,24 +96,24 @@ static int enter(struct kad_node *node, const struct kad_record *record,
   return 0;
 }
 
-/* Adds `record` in the place of `replaced` (0: of none), then makes room, in
- * which it may go itself. Returns 0 or a KRPC code. */
-static int add(struct kad_node *node, const struct kad_record *record,
-               const struct kad_record_meta *meta, kad_record_handle replaced,
-               const char **reason) {
+/* Adds `record`, removes `replaced` (0: none), then evicts what is too much,
+ * which may be `record` itself. Returns 0 or a KRPC code. */
+static int replace(struct kad_node *node, const struct kad_record *record,
+                   const struct kad_record_meta *meta,
+                   kad_record_handle replaced, const char **reason) {
   kad_record_handle handle = 0;
-  bool replaces = is_of_host(node, replaced, &meta->origin);
-  int code = enter(node, record, meta, replaces, &handle, reason);
+  bool same_host = is_of_host(node, replaced, &meta->origin);
+  int code = add_within_quota(node, record, meta, same_host, &handle, reason);
   if (code != 0) {
     return code;
   }
   kad_commit_remove(node, replaced, KAD_REASON_STORE);
-  make_room(node);
+  evict_excess(node);
   if (!is_held(node, handle)) {
     *reason = "quota exceeded";
-    code = KAD_CODE_REFUSED;
+    return KAD_CODE_REFUSED;
   }
-  return code;
+  return 0;
 }
 
 /* Returns true if a record of `type` is a cached copy: it is not republished,
@@ -171,35 +123,34 @@ static bool is_cached_copy(const struct kad_type *type,
   return type->republish != UINT32_MAX && meta->republish_at == KAD_TIME_NEVER;
 }
 
-/* Notes that a held record was stored again. Whoever confirms what another one
- * stored neither takes it over, with which it would count and go as his, nor
- * shortens its life, nor has it republished again when that has ended. A cache
- * becomes the record itself. */
+/* Notes that a held record was stored again. If another host stored it first,
+ * the record stays that host's: it counts for its quota, lives no shorter, and
+ * is not republished again if that has ended. A cached copy becomes the record
+ * itself. */
 static void confirm(const struct kad_node *node, const struct kad_type *type,
                     kad_record_handle handle,
                     const struct kad_record_meta *incoming) {
-  const struct kad_store *store = node->store;
   struct kad_record_meta meta = *incoming;
   struct kad_held held;
-  if (handle == 0 || !kad_store_read(store, handle, &held)) {
+  if (handle == 0 || !kad_store_read(node->store, handle, &held)) {
     return;
   }
   const struct kad_record_meta *old = &held.meta;
-  const bool was_cache = is_cached_copy(type, old);
+  const bool was_cached_copy = is_cached_copy(type, old);
   if (!kad_address_same_host(&old->origin, &meta.origin)) {
-    meta.origin = was_cache ? meta.origin : old->origin;
+    meta.origin = was_cached_copy ? meta.origin : old->origin;
     if (old->expires_at > meta.expires_at) {
       meta.expires_at = old->expires_at;
     }
-    if (old->republish_at == KAD_TIME_NEVER && !was_cache) {
+    if (old->republish_at == KAD_TIME_NEVER && !was_cached_copy) {
       meta.republish_at = KAD_TIME_NEVER;
     }
   }
-  kad_store_touch(store, handle, &meta);
+  kad_store_touch(node->store, handle, &meta);
 }
 
-/* Returns the index of what has to go when a key is full: the oldest value of
- * the same address, so that nobody pushes others out with values of his own;
+/* Returns the index of the record to replace when a key is full: the oldest of
+ * the same host, so that no host replaces the records of others with its own;
  * else the oldest. */
 static size_t pick_oldest(const struct kad_node *node,
                           const struct kad_held_list *held,
@@ -212,13 +163,15 @@ static size_t pick_oldest(const struct kad_node *node,
   return held->count - 1;
 }
 
-/* The default rule: by seq, else by distinct value, newest first. */
-static int hold_default(struct kad_node *node,
-                        const struct kad_admission *admission,
-                        const struct kad_held_list *held, const char **reason) {
+/* Commits without a merge hook: by seq, else by distinct value, newest first.
+ */
+static int commit_record(struct kad_node *node,
+                         const struct kad_admission *admission,
+                         const struct kad_held_list *held,
+                         const char **reason) {
   const struct kad_record *record =
       &admission->request.records[admission->index];
-  struct kad_record_meta meta = new_holding(node, admission);
+  struct kad_record_meta meta = make_meta(node, admission);
   kad_record_handle replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
@@ -238,10 +191,9 @@ static int hold_default(struct kad_node *node,
       held->count >= admission->type->max_values) {
     replaced = held->handles[pick_oldest(node, held, &meta.origin)];
   }
-  return add(node, record, &meta, replaced, reason);
+  return replace(node, record, &meta, replaced, reason);
 }
 
-/* Returns true if `records` holds a value identical to `record`. */
 static bool contains(const struct kad_record *records, size_t count,
                      const struct kad_record *record) {
   for (size_t i = 0; i < count; i++) {
@@ -252,28 +204,28 @@ static bool contains(const struct kad_record *records, size_t count,
   return false;
 }
 
-/* Moves those of `merged` that are not held to its front, each once, and
- * returns how many they are. */
-static size_t gather_new(struct kad_bundle *merged,
-                         const struct kad_held_list *held) {
-  size_t fresh = 0;
+/* Moves the records of `merged` that are not held to its front, each once, and
+ * returns their number. */
+static size_t move_new_to_front(struct kad_bundle *merged,
+                                const struct kad_held_list *held) {
+  size_t count = 0;
   for (size_t i = 0; i < merged->count; i++) {
     struct kad_record record = merged->records[i];
     if (!contains(held->records, held->count, &record) &&
-        !contains(merged->records, fresh, &record)) {
-      merged->records[i] = merged->records[fresh];
-      merged->records[fresh++] = record;
+        !contains(merged->records, count, &record)) {
+      merged->records[i] = merged->records[count];
+      merged->records[count++] = record;
     }
   }
-  return fresh;
+  return count;
 }
 
-/* Forgets the handles of those held that stay; what is left of the handles has
- * to go. Returns the handle of the one that is identical to `incoming`, or 0.
- */
-static kad_record_handle keep_held(struct kad_held_list *held,
-                                   const struct kad_bundle *merged,
-                                   const struct kad_record *incoming) {
+/* Clears the handles of the held records that are in `merged`. The records
+ * whose handles are left have to be removed. Returns the handle of the record
+ * that is identical to `incoming`, or 0. */
+static kad_record_handle clear_kept(struct kad_held_list *held,
+                                    const struct kad_bundle *merged,
+                                    const struct kad_record *incoming) {
   kad_record_handle confirmed = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *record = &held->records[i];
@@ -288,35 +240,21 @@ static kad_record_handle keep_held(struct kad_held_list *held,
   return confirmed;
 }
 
-/* Drops what is left of `handles`. */
-static void drop_all(struct kad_node *node, const kad_record_handle *handles,
-                     size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    kad_commit_remove(node, handles[i], KAD_REASON_STORE);
-  }
-}
-
-/* Returns how many of those that have to go are of the host of `origin`. */
-static size_t count_of_host(const struct kad_node *node,
-                            const struct kad_held_list *held,
-                            const struct kad_address *origin) {
-  size_t count = 0;
+/* Adds the first `count` records of `merged`, all or none. As many of them as
+ * records of the same host are removed do not count for its quota. Returns 0 or
+ * a KRPC code. */
+static int add_new(struct kad_node *node, const struct kad_admission *admission,
+                   size_t count, const struct kad_held_list *held,
+                   kad_record_handle *added, const char **reason) {
+  size_t replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
-    count += is_of_host(node, held->handles[i], origin);
+    replaced +=
+        is_of_host(node, held->handles[i], &admission->request.from.address);
   }
-  return count;
-}
-
-/* Adds `fresh` records of `merged`, all or none. Returns 0 or a KRPC code. */
-static int add_fresh(struct kad_node *node,
-                     const struct kad_admission *admission, size_t fresh,
-                     const struct kad_held_list *held, kad_record_handle *added,
-                     const char **reason) {
-  size_t replaced = count_of_host(node, held, &admission->request.from.address);
-  for (size_t i = 0; i < fresh; i++) {
-    struct kad_record_meta meta = new_holding(node, admission);
-    int code = enter(node, &admission->merged.records[i], &meta, i < replaced,
-                     &added[i], reason);
+  for (size_t i = 0; i < count; i++) {
+    struct kad_record_meta meta = make_meta(node, admission);
+    int code = add_within_quota(node, &admission->merged.records[i], &meta,
+                                i < replaced, &added[i], reason);
     if (code != 0) {
       for (size_t j = 0; j < i; j++) {
         kad_store_remove(node->store, added[j]);
@@ -327,26 +265,28 @@ static int add_fresh(struct kad_node *node,
   return 0;
 }
 
-/* What a merge hook wants is held: what is new enters, then what it left out
- * goes, so that what does not fit changes nothing. */
-static int hold_merged(struct kad_node *node, struct kad_admission *admission,
-                       struct kad_held_list *held, const char **reason) {
-  struct kad_record_meta meta = new_holding(node, admission);
-  size_t fresh = gather_new(&admission->merged, held);
-  kad_record_handle confirmed = keep_held(
+/* Commits the list of a merge hook. First adds what is new, then removes what
+ * the hook left out, so that a list that does not fit changes nothing. */
+static int commit_merged(struct kad_node *node, struct kad_admission *admission,
+                         struct kad_held_list *held, const char **reason) {
+  struct kad_record_meta meta = make_meta(node, admission);
+  size_t count = move_new_to_front(&admission->merged, held);
+  kad_record_handle confirmed = clear_kept(
       held, &admission->merged, &admission->request.records[admission->index]);
-  size_t size = (fresh + 1) * sizeof(kad_record_handle);
+  size_t size = (count + 1) * sizeof(kad_record_handle);
   kad_record_handle *added = kad_alloc(&node->env.allocator, size);
   if (added == NULL) {
     *reason = "out of memory";
     return KAD_CODE_FAILED;
   }
-  int code = add_fresh(node, admission, fresh, held, added, reason);
+  int code = add_new(node, admission, count, held, added, reason);
   if (code == 0) {
     confirm(node, admission->type, confirmed, &meta);
-    drop_all(node, held->handles, held->count);
-    make_room(node);
-    if (fresh > 0 && !is_held(node, added[0])) {
+    for (size_t i = 0; i < held->count; i++) {
+      kad_commit_remove(node, held->handles[i], KAD_REASON_STORE);
+    }
+    evict_excess(node);
+    if (count > 0 && !is_held(node, added[0])) {
       *reason = "quota exceeded";
       code = KAD_CODE_REFUSED;
     }
@@ -355,10 +295,10 @@ static int hold_merged(struct kad_node *node, struct kad_admission *admission,
   return code;
 }
 
-/* Returns true if something other than caches is held. */
-static bool holds_more_than_caches(const struct kad_node *node,
-                                   const struct kad_type *type,
-                                   const struct kad_held_list *list) {
+/* Returns true if a record that is no cached copy is held. */
+static bool has_original(const struct kad_node *node,
+                         const struct kad_type *type,
+                         const struct kad_held_list *list) {
   for (size_t i = 0; i < list->count; i++) {
     struct kad_held held;
     if (kad_store_read(node->store, list->handles[i], &held) &&
@@ -369,26 +309,26 @@ static bool holds_more_than_caches(const struct kad_node *node,
   return false;
 }
 
-/* A cache is taken where there is nothing but caches: it neither replaces the
- * records themselves nor changes their lives. */
+/* A cached copy is stored only where there are nothing but cached copies: it
+ * neither replaces the records themselves nor changes their lives. */
 int kad_commit(struct kad_node *node, struct kad_admission *admission,
                const char **reason) {
   struct kad_held_list held;
   const struct kad_record *record =
       &admission->request.records[admission->index];
-  if (kad_held_read(node, record, admission->type, &held) != 0) {
+  if (kad_held_list_read(node, record, admission->type, &held) != 0) {
     *reason = "out of memory";
     return KAD_CODE_FAILED;
   }
   if (admission->request.reason == KAD_REASON_CACHE &&
-      holds_more_than_caches(node, admission->type, &held)) {
-    kad_held_free(node, &held);
+      has_original(node, admission->type, &held)) {
+    kad_held_list_free(node, &held);
     *reason = "held already";
     return KAD_CODE_REFUSED;
   }
   int code = admission->has_merged
-                 ? hold_merged(node, admission, &held, reason)
-                 : hold_default(node, admission, &held, reason);
-  kad_held_free(node, &held);
+                 ? commit_merged(node, admission, &held, reason)
+                 : commit_record(node, admission, &held, reason);
+  kad_held_list_free(node, &held);
   return code;
 }

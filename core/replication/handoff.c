@@ -28,7 +28,7 @@ static void plan_next(struct kad_node *node) {
   kad_time_ms at = KAD_TIME_NEVER;
   end_leave_if_done(node);
   if (kad_transfer_any_waits(node)) {
-    at = kad_budget_free_at(&node->budget);
+    at = kad_store_budget_free_at(&node->store_budget);
   }
   if (handoff->first != NULL && handoff->first->start_at < at &&
       handoff->transfers.count < max_transfers(handoff)) {

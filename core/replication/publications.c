@@ -5,7 +5,7 @@
 #include "engine/rng.h"
 #include "records/memory/memory_store.h"
 #include "records/record.h"
-#include "replication/commit.h"
+#include "replication/held.h"
 
 enum {
   HANDLES = 32 /* read from the store at a time */

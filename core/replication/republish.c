@@ -5,6 +5,7 @@
 #include "engine/node.h"
 #include "engine/rng.h"
 #include "replication/commit.h"
+#include "replication/held.h"
 
 /* ------------------------------------------------------------- timers -- */
 
@@ -79,7 +80,7 @@ static void expire_due(struct kad_node *node, struct kad_timer *timer) {
  * budget. */
 static void begin_republish(struct kad_node *node) {
   struct kad_republish *republish = &node->republish;
-  kad_time_ms span = kad_budget_span(&node->budget, node->config.k);
+  kad_time_ms span = kad_store_budget_span(&node->store_budget, node->config.k);
   republish->under_way++;
   republish->free_at = kad_time_add(kad_node_now(node), span);
 }

@@ -4,7 +4,7 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "records/record.h"
-#include "replication/commit.h"
+#include "replication/held.h"
 #include "wire/krpc.h"
 
 #include <string.h>
@@ -279,7 +279,7 @@ void kad_transfer_send_waiting(struct kad_node *node) {
   while (transfer != NULL) {
     struct kad_transfer *next = transfer->next;
     if (transfer->waiting) {
-      if (!kad_budget_take(&node->budget, kad_node_now(node))) {
+      if (!kad_store_budget_take(&node->store_budget, kad_node_now(node))) {
         return;
       }
       transfer->waiting = false;

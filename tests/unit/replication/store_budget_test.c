@@ -9,11 +9,11 @@ enum {
 
 /* Takes all that may leave in `span_ms` from `*now` on, and returns how many
  * that are. */
-static unsigned take_all(struct kad_budget *budget, kad_time_ms *now,
+static unsigned take_all(struct kad_store_budget *budget, kad_time_ms *now,
                          kad_time_ms span_ms) {
   unsigned taken = 0;
   for (const kad_time_ms end = *now + span_ms; *now < end; (*now)++) {
-    while (kad_budget_take(budget, *now)) {
+    while (kad_store_budget_take(budget, *now)) {
       taken++;
     }
   }
@@ -24,8 +24,8 @@ static void every_second_has_its_share(void **state) {
   static const uint32_t rates[] = {1, 7, 80, 999, 1000, 20000};
   (void)state;
   for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-    struct kad_budget budget;
-    kad_budget_init(&budget, rates[i]);
+    struct kad_store_budget budget;
+    kad_store_budget_init(&budget, rates[i]);
     kad_time_ms now = 5 * SECOND_MS;
     for (unsigned second = 0; second < 20; second++) {
       const unsigned taken = take_all(&budget, &now, SECOND_MS);
@@ -36,8 +36,8 @@ static void every_second_has_its_share(void **state) {
 
 /* What was not used is gone: there are no bursts. */
 static void what_was_not_used_is_not_saved(void **state) {
-  struct kad_budget budget;
-  kad_budget_init(&budget, 80);
+  struct kad_store_budget budget;
+  kad_store_budget_init(&budget, 80);
   kad_time_ms now = 3600 * SECOND_MS;
   (void)state;
   assert_int_equal(take_all(&budget, &now, 1), 1);
@@ -48,21 +48,21 @@ static void what_was_not_used_is_not_saved(void **state) {
 }
 
 static void it_says_when_the_next_may_leave(void **state) {
-  struct kad_budget budget;
-  kad_budget_init(&budget, 10);
+  struct kad_store_budget budget;
+  kad_store_budget_init(&budget, 10);
   (void)state;
-  assert_true(kad_budget_free_at(&budget) <= 50);
-  assert_true(kad_budget_take(&budget, 50));
+  assert_true(kad_store_budget_free_at(&budget) <= 50);
+  assert_true(kad_store_budget_take(&budget, 50));
 
-  assert_int_equal(kad_budget_free_at(&budget), 150);
-  assert_false(kad_budget_take(&budget, 149));
-  assert_true(kad_budget_take(&budget, 150));
-  assert_int_equal(kad_budget_span(&budget, 25), 2500);
+  assert_int_equal(kad_store_budget_free_at(&budget), 150);
+  assert_false(kad_store_budget_take(&budget, 149));
+  assert_true(kad_store_budget_take(&budget, 150));
+  assert_int_equal(kad_store_budget_span(&budget, 25), 2500);
 }
 
 static void none_at_all_is_one_a_second(void **state) {
-  struct kad_budget budget;
-  kad_budget_init(&budget, 0);
+  struct kad_store_budget budget;
+  kad_store_budget_init(&budget, 0);
   kad_time_ms now = SECOND_MS;
   (void)state;
 
