@@ -6,7 +6,8 @@
  * There may be many peers, so they are kept as addresses. A record is made only
  * for a hook.
  *
- * Tested by tests/unit/rpc/get_peers_test.c, tests/sim/get_test.c.
+ * Tested by tests/unit/operations/get_test.c,
+ * tests/unit/operations/put_test.c.
  */
 #include "base/address.h"
 #include "base/allocator.h"

@@ -1,7 +1,7 @@
 /* What get and get_peers share: they begin with what is held here, look up the
  * rest, and pass what they find through the hooks of its type.
  *
- * Tested by tests/unit/operations/get_test.c, tests/unit/rpc/get_peers_test.c.
+ * Tested by tests/unit/operations/get_test.c.
  */
 #ifndef KAD_OPERATIONS_READ_H
 #define KAD_OPERATIONS_READ_H

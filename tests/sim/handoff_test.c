@@ -1,5 +1,5 @@
-/* Kademlia §2.5: who comes among the k closest to a key gets what is held under
- * it, from the closest holder, once. */
+/* A node that joins the k closest to a key gets the records under the key from
+ * the closest holder, once. Source: Kademlia §2.5. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"

@@ -1,5 +1,5 @@
-/* Kademlia §2.5, "the original publisher": what a node keeps as its own it
- * stores again each period, whoever holds it, until its end. */
+/* A node republishes its publications each period, whichever nodes hold them,
+ * until they expire. Source: Kademlia §2.5, "the original publisher". */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"

@@ -1,5 +1,5 @@
-/* Kademlia §2.5: values expire; before that, their holders store them again
- * each period, one for all. */
+/* Values expire. Before that, one of their holders republishes them each
+ * period. Source: Kademlia §2.5. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"

@@ -1,4 +1,6 @@
-/* How long records live. */
+/* How long records live.
+ *
+ * Tests core/replication/admission.c, core/replication/republish.c. */
 #include "lone_node.h"
 #include "unit.h"
 

@@ -1,5 +1,7 @@
-/* Kademlia §2.3, STORE: where a value goes, what happens to a store that is
- * lost or refused, what the putter is told. */
+/* Where a put stores a record, and what happens to stores that are lost or
+ * rejected. Source: Kademlia §2.3.
+ *
+ * Tests core/operations/put.c, core/replication/fanout.c. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"

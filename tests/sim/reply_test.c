@@ -1,5 +1,7 @@
-/* How a node answers find_value, store, get_peers and announce_peer: Kademlia
- * §2.3, BEP 5, docs/protocol.md. */
+/* How a node answers find_value, store, get_peers and announce_peer.
+ * Source: Kademlia §2.3, BEP 5, docs/protocol.md.
+ *
+ * Tests core/node/reply.c, core/node/reply_store.c. */
 #include "kadenza.h"
 #include "lone_node.h"
 #include "unit.h"

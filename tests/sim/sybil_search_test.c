@@ -1,7 +1,8 @@
-/* Vertical sybils: an attacker gathers ids around one key, so that every store
- * and every search for it ends with him. design, "Lookup". */
-#include "kadenza.h"
+/* Vertical sybils: an attacker gathers ids around one key, so that it receives
+ * all stores and searches for the key. */
 #include "operations/sybil_search.h"
+
+#include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
 

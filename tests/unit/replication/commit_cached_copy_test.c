@@ -1,4 +1,4 @@
-/* What a node makes of a cache: a copy that a reader leaves with it. */
+/* How cached copies are committed. */
 #include "stores.h"
 #include "unit.h"
 

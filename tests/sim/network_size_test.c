@@ -1,6 +1,9 @@
-/* design, "Lookup": the size of the network is estimated from lookups. */
-#include "kadenza.h"
+/* Estimates of the network size in an overlay.
+ *
+ * Tests core/lookup/network_size.c. */
 #include "lookup/network_size.h"
+
+#include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
 

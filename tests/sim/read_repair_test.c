@@ -1,5 +1,4 @@
-/* Kademlia §2.3: what a find_value leaves behind, a cache at the closest node
- * that lacked the value, and repaired holders. */
+/* Read repair and cached copies. Source: Kademlia §2.3. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
