@@ -7,7 +7,7 @@
  * ids are denser changes little. The sample of our own id is kept apart; others
  * do not replace it. With 16 samples and k = 8 the error is about an eighth.
  *
- * Tested by tests/sim/value_estimate_test.c. */
+ * Tested by tests/sim/network_size_test.c. */
 #ifndef KAD_LOOKUP_NETWORK_SIZE_H
 #define KAD_LOOKUP_NETWORK_SIZE_H
 
