@@ -217,8 +217,6 @@ build = {
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =
       "scripts/kadenza/cli/check.lua",
-    ["kadenza.cli.check_policy"] =
-      "scripts/kadenza/cli/check_policy.lua",
     ["kadenza.cli.client"] =
       "scripts/kadenza/cli/client.lua",
     ["kadenza.cli.config"] =
@@ -233,12 +231,14 @@ build = {
       "scripts/kadenza/cli/id.lua",
     ["kadenza.cli"] =
       "scripts/kadenza/cli/init.lua",
+    ["kadenza.cli.input"] =
+      "scripts/kadenza/cli/input.lua",
     ["kadenza.cli.keygen"] =
       "scripts/kadenza/cli/keygen.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
-    ["kadenza.cli.new_policy"] =
-      "scripts/kadenza/cli/new_policy.lua",
+    ["kadenza.cli.new"] =
+      "scripts/kadenza/cli/new.lua",
     ["kadenza.cli.output"] =
       "scripts/kadenza/cli/output.lua",
     ["kadenza.cli.peers"] =

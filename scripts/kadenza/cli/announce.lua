@@ -2,9 +2,9 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 
 local M = {
   summary = "Announce a peer of an info hash.",
@@ -20,11 +20,11 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local key, problem = check.id(args.infohash, settings.id_bits)
+  local key, problem = input.id(args.infohash, settings.id_bits)
   if not key then
     fault.misuse("INFOHASH %s", problem)
   end
-  local port, wrong = check.port(args.port)
+  local port, wrong = input.port(args.port)
   if not port then
     fault.misuse("PORT %s", wrong)
   end

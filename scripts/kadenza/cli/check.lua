@@ -1,289 +1,230 @@
---- Checks values that a user wrote: options, addresses, ids and keys.
+--- kadenza check: finds errors in policies and measures their hooks.
 --
--- A check returns the value, or nil and the end of a message that begins with
--- the name of the value: "must be 160 or 256, not 5".
+-- Tested by tests/spec/cli/check_spec.lua.
 
-local core = require("kadenza.core")
+local config = require("kadenza.cli.config")
+local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
+local output = require("kadenza.cli.output")
+local schema = require("kadenza.cli.schema")
+local source = require("kadenza.cli.source")
+local trial = require("kadenza.policy.trial")
 
-local M = {}
+local MICROSECONDS <const> = 1e6
 
-local MAX_SHOWN <const> = 40 -- bytes of a wrong value in a message
+local M = {
+  summary = "Check policies and measure their hooks.",
+  description = "Loads the files as the policies of one node, looks for "
+    .. "misspelt fields and globals, runs them in an overlay in virtual time, "
+    .. "and prints the cost of each hook. Stores and queries the `samples` of "
+    .. "the policies; without samples, some plain values.\n\nThe exit status "
+    .. "is 0 on success, 1 for an error in a policy that loads, 2 if a policy "
+    .. "does not load.",
+  usage = "FILE...",
+  example = "check counter.lua registry.lua",
+  settings = { flags = { "json" }, variables = { "json" } },
+}
 
-local MAX_PATH <const> = 4095
-local MAX_HOST <const> = 253
-local MAX_PORT <const> = 65535
+-- Options of this command only.
+local OPTIONS <const> = {
+  { name = "nodes", kind = "number", flag = "--nodes", min = 2, max = 10000,
+    default = trial.DEFAULTS.nodes, argname = "N",
+    text = "Nodes of the overlay." },
+  { name = "seconds", kind = "number", flag = "--seconds", min = 0,
+    max = 100000000, default = trial.DEFAULTS.seconds, argname = "SECONDS",
+    text = "Virtual time of the run." },
+  { name = "seed", kind = "number", flag = "--seed", min = 0,
+    max = math.maxinteger, default = trial.DEFAULTS.seed, argname = "N",
+    text = "Seed of the run." },
+}
 
---- Returns a value as a text for messages.
----@param value any
----@return string text
-function M.shown(value)
-  if type(value) == "string" then
-    local cut = #value > MAX_SHOWN and "…" or ""
-    return "'" .. value:sub(1, MAX_SHOWN) .. cut .. "'"
-  elseif type(value) == "number" or type(value) == "boolean" then
-    return tostring(value)
+function M.arguments(command)
+  command:argument("file", "A policy, a Lua file."):args("+")
+  local options = {}
+  for i, option in ipairs(OPTIONS) do
+    options[i] = schema.add_option(command, option)
   end
-  return "a " .. type(value)
+  table.insert(options, command:option("--trust", "Trust this file, one of the "
+    .. "policies, like `kadenza run --trust`. May be repeated.")
+    :argname("FILE"):count("*"):target("trusted"))
+  return options
 end
 
-local function wrong(requirement, value)
-  return nil, ("must be %s, not %s"):format(requirement, M.shown(value))
+-- Returns the policies as an option of kad.node.
+local function policies_of(args)
+  local policies, places = {}, {}
+  for i, path in ipairs(args.file) do
+    policies[i], places[path] = path, i
+  end
+  for _, path in ipairs(args.trusted) do
+    if not places[path] then
+      fault.misuse("--trust: %s is not one of the files", input.shown(path))
+    end
+    policies[places[path]] = { file = path, trusted = true }
+  end
+  return policies
 end
 
 ------------------------------------------------------------------- texts --
 
--- Returns a text as a port number, or nil if it is not one.
-local function to_port(text, min)
-  local port = text:find("^%d+$") and #text <= 9 and math.tointeger(text)
-  return port and port >= min and port <= MAX_PORT and port or nil
-end
-
---- Checks a port number from 1 to 65535 in decimal.
----@param text string
----@return integer? port
----@return string? problem
-function M.port(text)
-  local port = to_port(text, 1)
-  if not port then
-    return wrong("from 1 to " .. MAX_PORT, text)
-  end
-  return port
-end
-
-local texts = {}
-
--- Returns the problem of the port of "HOST:PORT", or nil if the port is valid.
-local function port_problem(text, min)
-  local port = text:match(":([^:%]]*)$")
-  if not port or to_port(port, min) then
-    return nil
-  end
-  local _, problem = wrong("from " .. min .. " to " .. MAX_PORT, port)
-  return "has a port that " .. problem
-end
-
-function texts.listen(text)
-  local address = core.address(text)
-  if address then
-    return text
-  end
-  local problem = port_problem(text, 0)
-  if problem then
-    return nil, problem
-  end
-  return wrong("an address such as 0.0.0.0:6881 or [::]:6881", text)
-end
-
-function texts.remote(text)
-  local problem = port_problem(text, 1)
-  if problem then
-    return nil, problem
-  end
-  local name = text:match("^([%w._-]+):%d+$")
-  if core.address(text) or name and #name <= MAX_HOST
-    and not name:find("^[%d.]+$") then
-    return text
-  end
-  return wrong("HOST:PORT, such as 192.0.2.1:6881", text)
-end
-
-function texts.path(text)
-  if text == "" or #text > MAX_PATH or text:find("\0", 1, true) then
-    return wrong("a path", text)
-  end
-  return text
-end
-
-texts.policy = texts.path
-
-function texts.id(text)
-  if not text:find("^%x+$") or #text ~= 40 and #text ~= 64 then
-    return wrong("40 or 64 hexadecimal digits", text)
-  end
-  return text:lower()
-end
-
-function texts.version(text)
-  if #text ~= 4 then
-    return wrong("4 bytes", text)
-  end
-  return text
-end
-
---- Checks a node's address, "HOST:PORT".
----@param text string
----@return string? text
----@return string? problem
-function M.remote(text)
-  return texts.remote(text)
-end
-
---- Checks an id of `bits` bits in hexadecimal; returns its bytes.
----@param text string
----@param bits 160|256
----@return string? id
----@return string? problem
-function M.id(text, bits)
-  if #text ~= bits // 4 or text:find("%X") then
-    return wrong(bits // 4 .. " hexadecimal digits", text)
-  end
-  return core.unhex(text)
-end
-
---- Returns the key of a text: an id in hexadecimal, or the hash of a name.
----@param text string
----@param bits 160|256
----@return string key
-function M.key(text, bits)
-  return M.id(text, bits) or core.key(text, bits)
-end
-
-------------------------------------------------------------------- kinds --
-
-local kinds = {}
-
-function kinds.number(option, value)
-  if math.type(value) ~= "integer" or value < option.min
-    or value > option.max then
-    local unit = option.unit and " (" .. option.unit .. ")" or ""
-    return wrong(("an integer from %d to %d%s"):format(option.min, option.max,
-      unit), value)
-  end
-  return value
-end
-
-function kinds.switch(_, value)
-  if type(value) == "string" then
-    return wrong("on or off", value)
-  elseif type(value) ~= "boolean" then
-    return wrong("true or false", value)
-  end
-  return value
-end
-
-function kinds.choice(option, value)
-  for _, choice in ipairs(option.choices) do
-    if value == choice then
-      return value
+-- Formats rows: the first column is aligned to the left, others to the right.
+local function align(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, #cell)
     end
   end
-  local most = table.concat(option.choices, ", ", 1, #option.choices - 1)
-  local last = option.choices[#option.choices]
-  return wrong(most .. " or " .. last, value)
-end
-
-function kinds.text(option, value)
-  if type(value) ~= "string" then
-    return wrong("a string", value)
-  end
-  return texts[option.check](value)
-end
-
-local function is_list(value)
-  if type(value) ~= "table" then
-    return false
-  end
-  for key in pairs(value) do
-    if math.type(key) ~= "integer" or key < 1 or key > #value then
-      return false
+  local lines = {}
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local side = i == 1 and "-" or ""
+      cells[i] = ("%" .. side .. widths[i] .. "s"):format(cell)
     end
+    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", "")) .. "\n"
   end
-  return true
+  return table.concat(lines)
 end
 
--- Checks a policy of the form { file = path, trusted = true }.
-local function check_policy(option, value)
-  for key in pairs(value) do
-    if key ~= "file" and key ~= "trusted" then
-      return nil, ("has an unknown key '%s' beside 'file'"):format(key)
-    end
+local function microseconds(seconds)
+  return ("%.1f"):format(seconds * MICROSECONDS)
+end
+
+local function cost_row(cost)
+  local calls = math.max(cost.calls, 1)
+  local row = { fault.line(cost.name) }
+  for i, name in ipairs({ "calls", "errors", "overruns", "yields" }) do
+    row[i + 1] = ("%d"):format(cost[name])
   end
-  local path, problem = kinds.text(option, value.file)
-  if not path then
-    return nil, "has a file that " .. problem
-  elseif value.trusted ~= nil and type(value.trusted) ~= "boolean" then
-    local _, wanted = wrong("true or false", value.trusted)
-    return nil, "has a trusted that " .. wanted
+  row[#row + 1] = ("%d"):format(cost.instructions // calls)
+  row[#row + 1] = microseconds(cost.seconds / calls)
+  row[#row + 1] = microseconds(cost.slowest)
+  return row
+end
+
+local function cost_table(report)
+  local rows = { { "hook", "calls", "errors", "overruns", "waits",
+    "instructions", "mean us", "slowest us" } }
+  for _, cost in ipairs(report.hooks) do
+    rows[#rows + 1] = cost_row(cost)
   end
-  return { file = path, trusted = value.trusted }
+  return #rows > 1 and align(rows) or "no hooks\n"
 end
 
-local function check_item(option, item)
-  if option.name == "policies" and type(item) == "table" and item.file then
-    return check_policy(option, item)
-  end
-  return kinds.text(option, item)
-end
-
-function kinds.list(option, value)
-  local list = type(value) == "string" and { value } or value
-  if not is_list(list) then
-    return wrong("a string or a list of strings", value)
-  elseif #list < (option.min or 0) or #list > (option.max or #list) then
-    return nil, ("must hold %d to %d addresses"):format(option.min, option.max)
-  end
-  local checked = {}
-  for i, item in ipairs(list) do
-    local good, problem = check_item(option, item)
-    if not good then
-      return nil, problem
-    end
-    checked[i] = good
-  end
-  return checked
-end
-
---- Checks the value of an option.
----@param option kadenza.cli.Option
----@param value any
----@return any value  nil on a problem
----@return string? problem
-function M.option(option, value)
-  return kinds[option.kind](option, value)
-end
-
------------------------------------------------------------------ parsing --
-
-local SWITCHES <const> = {
-  ["1"] = true, ["true"] = true, yes = true, on = true,
-  ["0"] = false, ["false"] = false, no = false, off = false,
-}
-
-local parsers = {}
-
-function parsers.number(text)
-  return text:find("^%-?%d+$") and math.tointeger(text) or text
-end
-
-parsers.choice = parsers.number
-
-function parsers.switch(text)
-  local value = SWITCHES[text:lower()]
-  if value == nil then
-    return text
-  end
-  return value
-end
-
-function parsers.text(text)
-  return text
-end
-
-function parsers.list(text)
+-- Returns the reasons of rejections, the most frequent first.
+local function list_reasons(reasons)
   local list = {}
-  for item in text:gmatch("[^,%s]+") do
-    list[#list + 1] = item
+  for reason, count in pairs(reasons) do
+    list[#list + 1] = { reason = reason, count = count }
   end
+  table.sort(list, function(a, b)
+    if a.count ~= b.count then
+      return a.count > b.count
+    end
+    return a.reason < b.reason
+  end)
   return list
 end
 
---- Parses the value of an option from the environment or a command line.
---- Returns a text that cannot be parsed unchanged: its check will fail.
----@param option kadenza.cli.Option
----@param text string
----@return any value
-function M.parse(option, text)
-  return parsers[option.kind](text)
+local function sample_lines(report)
+  local lines = {}
+  for _, entry in ipairs(report.samples) do
+    lines[#lines + 1] = ("%s: %d of %d %s accepted\n"):format(
+      fault.line(entry.name), entry.accepted, entry.tried,
+      entry.has_samples and "samples" or "plain values")
+    for _, rejection in ipairs(list_reasons(entry.reasons)) do
+      lines[#lines + 1] = ("  %d %s: %s\n"):format(rejection.count,
+        rejection.count == 1 and "time" or "times",
+        fault.line(rejection.reason))
+    end
+  end
+  return table.concat(lines)
+end
+
+local function uncalled_hooks(report)
+  local names = {}
+  for _, cost in ipairs(report.hooks) do
+    if cost.calls == 0 then
+      names[#names + 1] = cost.name
+    end
+  end
+  return names
+end
+
+local function finding_lines(report)
+  local lines = {}
+  for _, problem in ipairs(report.problems) do
+    lines[#lines + 1] = ("%s:%d: %s\n"):format(problem.file, problem.line,
+      problem.message)
+  end
+  for _, failure in ipairs(report.failures) do
+    lines[#lines + 1] = ("%s: %s\n"):format(fault.line(failure.hook),
+      fault.line(failure.error))
+    if failure.traceback ~= "" then
+      lines[#lines + 1] = "  " .. failure.traceback:gsub("\n", "\n  ") .. "\n"
+    end
+  end
+  for _, warning in ipairs(report.warnings) do
+    lines[#lines + 1] = "warning: " .. warning .. "\n"
+  end
+  for _, name in ipairs(uncalled_hooks(report)) do
+    lines[#lines + 1] =
+      ("note: %s was not called; add samples for it\n"):format(
+        fault.line(name))
+  end
+  return table.concat(lines)
+end
+
+local function to_text(report, options)
+  local parts = {
+    ("%d nodes, %d s of virtual time, seed %d\n"):format(options.nodes,
+      options.seconds, options.seed),
+    cost_table(report),
+    ("memory of a node's policies: at most %d KiB\n"):format(
+      report.memory // 1024),
+  }
+  local samples, findings = sample_lines(report), finding_lines(report)
+  if samples ~= "" then
+    parts[#parts + 1] = samples
+  end
+  parts[#parts + 1] = findings
+  parts[#parts + 1] = trial.passed(report) and "no errors\n"
+    or "errors were found\n"
+  return table.concat(parts)
+end
+
+local function to_document(report, options, files)
+  local samples = {}
+  for i, entry in ipairs(report.samples) do
+    samples[i] = { name = entry.name, tried = entry.tried,
+      accepted = entry.accepted,
+      rejections = output.array(list_reasons(entry.reasons)) }
+  end
+  return {
+    files = output.array(files),
+    nodes = options.nodes, seconds = options.seconds, seed = options.seed,
+    hooks = output.array(report.hooks),
+    memory = report.memory,
+    samples = output.array(samples),
+    problems = output.array(report.problems),
+    failures = output.array(report.failures),
+    warnings = output.array(report.warnings),
+    unreached = output.array(uncalled_hooks(report)),
+    passed = trial.passed(report),
+  }
+end
+
+function M.run(args)
+  local options = config.own(OPTIONS, args)
+  local policies = policies_of(args)
+  source.check(args.file)
+  local report, message = trial.run(policies, options)
+  if not report then
+    fault.misuse("policy %s", message)
+  end
+  return to_document(report, options, args.file), to_text(report, options),
+    not trial.passed(report) and fault.FAILED or nil
 end
 
 return M

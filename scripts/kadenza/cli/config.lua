@@ -5,8 +5,8 @@
 --
 --     { listen = "0.0.0.0:6881", bootstrap = { "192.0.2.1:6881" }, k = 20 }
 
-local check = require("kadenza.cli.check")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 local literal = require("kadenza.literal")
 local schema = require("kadenza.cli.schema")
 local suggest = require("kadenza.cli.suggest")
@@ -15,7 +15,7 @@ local M = {}
 
 -- Checks a value and puts it into `values`. `where` begins a message about it.
 local function set_value(values, option, value, where)
-  local checked, problem = check.option(option, value)
+  local checked, problem = input.option(option, value)
   if problem then
     fault.misuse("%s %s", where, problem)
   end
@@ -58,7 +58,7 @@ local function reject_name(where, name, is_limit)
     fault.misuse("%s '%s' must be %s the table 'limits'", where, name,
       option.limit and "in" or "outside of")
   end
-  fault.misuse("%s unknown option %s%s", where, check.shown(name),
+  fault.misuse("%s unknown option %s%s", where, input.shown(name),
     suggest.of(tostring(name), names_of(is_limit)))
 end
 
@@ -93,7 +93,7 @@ local function read_environment(names, values)
     local variable = schema.variable(option)
     local text = os.getenv(variable)
     if text and text ~= "" then
-      set_value(values, option, check.parse(option, text), variable)
+      set_value(values, option, input.parse(option, text), variable)
     end
   end
 end
@@ -107,7 +107,7 @@ local function read_flag(option, args, values)
   local given = args[option.name]
   if is_given(given) then
     if type(given) == "string" then
-      given = check.parse(option, given)
+      given = input.parse(option, given)
     end
     set_value(values, option, given, option.flag)
   end
@@ -156,7 +156,7 @@ local function resolve_trust(values)
   end
   for _, path in ipairs(values.trust) do
     if not paths[path] then
-      fault.misuse("trust: %s is not one of the policies", check.shown(path))
+      fault.misuse("trust: %s is not one of the policies", input.shown(path))
     end
     trusted[#trusted + 1] = path
   end

@@ -2,9 +2,9 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
 local host = require("kadenza.host")
+local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local output = require("kadenza.cli.output")
 local record_options = require("kadenza.cli.record_options")
@@ -71,7 +71,7 @@ local function print_one(key, value, info)
 end
 
 function M.run(args, settings)
-  local key = check.key(args.key, settings.id_bits)
+  local key = input.key(args.key, settings.id_bits)
   local options = {
     type = record_options.type(args),
     all = args.all,

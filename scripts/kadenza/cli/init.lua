@@ -29,9 +29,6 @@ local COMMANDS <const> = {
   "check", "new", "sim", "version",
 }
 
--- Commands whose modules have other names.
-local MODULES <const> = { check = "check_policy", new = "new_policy" }
-
 local WIDTH <const> = 79
 local MARGIN <const> = 27
 
@@ -46,7 +43,7 @@ First steps, on one machine:
 or a policy.]]
 
 local function command_module(name)
-  return require("kadenza.cli." .. (MODULES[name] or name))
+  return require("kadenza.cli." .. name)
 end
 
 -- The class of an "error" that makes the program print a text and end.

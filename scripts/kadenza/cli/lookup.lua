@@ -2,8 +2,8 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
+local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local output = require("kadenza.cli.output")
 
@@ -22,7 +22,7 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local target = check.key(args.target, settings.id_bits)
+  local target = input.key(args.target, settings.id_bits)
   return client.join(settings, function(node)
     local contacts, info = client.need(node:find_node(target))
     local rows, lines = {}, {}

@@ -2,9 +2,9 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 local output = require("kadenza.cli.output")
 
 local M = {
@@ -19,7 +19,7 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local key, problem = check.id(args.infohash, settings.id_bits)
+  local key, problem = input.id(args.infohash, settings.id_bits)
   if not key then
     fault.misuse("INFOHASH %s", problem)
   end

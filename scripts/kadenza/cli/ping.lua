@@ -2,9 +2,9 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 
 local M = {
@@ -21,7 +21,7 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local address, problem = check.remote(args.address)
+  local address, problem = input.remote(args.address)
   if not address then
     fault.misuse("the address %s", problem)
   end

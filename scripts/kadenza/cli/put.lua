@@ -2,10 +2,10 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
-local check = require("kadenza.cli.check")
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
+local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local record_options = require("kadenza.cli.record_options")
 local secret = require("kadenza.cli.secret")
@@ -64,7 +64,7 @@ local function check_length(name, text, max)
 end
 
 function M.run(args, settings)
-  local key = check.key(args.key, settings.id_bits)
+  local key = input.key(args.key, settings.id_bits)
   local options = {
     type = record_options.type(args),
     ttl = record_options.integer("--ttl", args.ttl, 1, MAX_TTL),

@@ -2,8 +2,8 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
-local check = require("kadenza.cli.check")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 
 local M = {}
 
@@ -24,7 +24,7 @@ function M.type(args)
   local name = args.type or "value"
   if name == "" or #name > MAX_TYPE then
     fault.misuse("--type must have 1 to %d bytes, not %s", MAX_TYPE,
-      check.shown(name))
+      input.shown(name))
   end
   return name
 end
@@ -39,8 +39,8 @@ function M.integer(flag, text, min, max)
   if not text then
     return nil
   end
-  local value, problem = check.option({ kind = "number", min = min, max = max },
-    check.parse({ kind = "number" }, text))
+  local value, problem = input.option({ kind = "number", min = min, max = max },
+    input.parse({ kind = "number" }, text))
   if problem then
     fault.misuse("%s %s", flag, problem)
   end

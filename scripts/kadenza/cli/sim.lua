@@ -2,16 +2,16 @@
 --
 -- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/report_spec.lua.
 
-local check = require("kadenza.cli.check")
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
-local run_report = require("kadenza.sim.run_report")
+local input = require("kadenza.cli.input")
 local output = require("kadenza.cli.output")
 local progress = require("kadenza.cli.progress")
 local report = require("kadenza.sim.report")
+local run_report = require("kadenza.sim.run_report")
 local scenario = require("kadenza.sim.scenario")
 local schema = require("kadenza.cli.schema")
 local suggest = require("kadenza.cli.suggest")
@@ -90,7 +90,7 @@ local function find_scenario(text)
     end
   end
   fault.misuse("there is no scenario %s%s (kadenza sim --list)",
-    check.shown(text), suggest.of(text, scenario_names()))
+    input.shown(text), suggest.of(text, scenario_names()))
 end
 
 local function list_scenarios()
@@ -113,7 +113,7 @@ local function read_hours(text)
   local hours = tonumber(text)
   if not (hours and hours >= 0 and hours <= 100000) then
     fault.misuse("--hours must be a number from 0 to 100000, not %s",
-      check.shown(text))
+      input.shown(text))
   end
   return hours
 end

@@ -1,8 +1,7 @@
 --- Checks the policy files of a command line before a node runs, and reports
 --- why a node could not be opened.
 --
--- Tested by tests/spec/cli/usage_spec.lua and
--- tests/spec/cli/check_policy_spec.lua.
+-- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
 local fault = require("kadenza.cli.fault")
 

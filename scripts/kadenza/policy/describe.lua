@@ -4,8 +4,7 @@
 -- The description leaves the Lua state of the policies as bencode: it consists
 -- of strings, integers and tables.
 --
--- Tested by tests/spec/testing/policy_spec.lua and
--- tests/spec/cli/check_policy_spec.lua.
+-- Tested by tests/spec/testing/policy_spec.lua, tests/spec/cli/check_spec.lua.
 
 local core = require("kadenza.core")
 

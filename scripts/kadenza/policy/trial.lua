@@ -11,7 +11,7 @@
 --
 -- Without samples, some plain values are tried. A rejection is not a failure.
 --
--- Tested by tests/spec/cli/check_policy_spec.lua.
+-- Tested by tests/spec/cli/check_spec.lua.
 
 local key = require("kadenza.key")
 local lint = require("kadenza.policy.lint")

@@ -1,0 +1,291 @@
+--- Parses and checks what a user wrote: options, addresses, ids and keys.
+--
+-- A check returns the value, or nil and the end of a message that begins with
+-- the name of the value: "must be 160 or 256, not 5".
+--
+-- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/config_spec.lua.
+
+local core = require("kadenza.core")
+
+local M = {}
+
+local MAX_SHOWN <const> = 40 -- bytes of a wrong value in a message
+
+local MAX_PATH <const> = 4095
+local MAX_HOST <const> = 253
+local MAX_PORT <const> = 65535
+
+--- Returns a value as a text for messages.
+---@param value any
+---@return string text
+function M.shown(value)
+  if type(value) == "string" then
+    local cut = #value > MAX_SHOWN and "…" or ""
+    return "'" .. value:sub(1, MAX_SHOWN) .. cut .. "'"
+  elseif type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+local function wrong(requirement, value)
+  return nil, ("must be %s, not %s"):format(requirement, M.shown(value))
+end
+
+------------------------------------------------------------------- texts --
+
+-- Returns a text as a port number, or nil if it is not one.
+local function to_port(text, min)
+  local port = text:find("^%d+$") and #text <= 9 and math.tointeger(text)
+  return port and port >= min and port <= MAX_PORT and port or nil
+end
+
+--- Checks a port number from 1 to 65535 in decimal.
+---@param text string
+---@return integer? port
+---@return string? problem
+function M.port(text)
+  local port = to_port(text, 1)
+  if not port then
+    return wrong("from 1 to " .. MAX_PORT, text)
+  end
+  return port
+end
+
+local texts = {}
+
+-- Returns the problem of the port of "HOST:PORT", or nil if the port is valid.
+local function port_problem(text, min)
+  local port = text:match(":([^:%]]*)$")
+  if not port or to_port(port, min) then
+    return nil
+  end
+  local _, problem = wrong("from " .. min .. " to " .. MAX_PORT, port)
+  return "has a port that " .. problem
+end
+
+function texts.listen(text)
+  local address = core.address(text)
+  if address then
+    return text
+  end
+  local problem = port_problem(text, 0)
+  if problem then
+    return nil, problem
+  end
+  return wrong("an address such as 0.0.0.0:6881 or [::]:6881", text)
+end
+
+function texts.remote(text)
+  local problem = port_problem(text, 1)
+  if problem then
+    return nil, problem
+  end
+  local name = text:match("^([%w._-]+):%d+$")
+  if core.address(text) or name and #name <= MAX_HOST
+    and not name:find("^[%d.]+$") then
+    return text
+  end
+  return wrong("HOST:PORT, such as 192.0.2.1:6881", text)
+end
+
+function texts.path(text)
+  if text == "" or #text > MAX_PATH or text:find("\0", 1, true) then
+    return wrong("a path", text)
+  end
+  return text
+end
+
+texts.policy = texts.path
+
+function texts.id(text)
+  if not text:find("^%x+$") or #text ~= 40 and #text ~= 64 then
+    return wrong("40 or 64 hexadecimal digits", text)
+  end
+  return text:lower()
+end
+
+function texts.version(text)
+  if #text ~= 4 then
+    return wrong("4 bytes", text)
+  end
+  return text
+end
+
+--- Checks a node's address, "HOST:PORT".
+---@param text string
+---@return string? text
+---@return string? problem
+function M.remote(text)
+  return texts.remote(text)
+end
+
+--- Checks an id of `bits` bits in hexadecimal; returns its bytes.
+---@param text string
+---@param bits 160|256
+---@return string? id
+---@return string? problem
+function M.id(text, bits)
+  if #text ~= bits // 4 or text:find("%X") then
+    return wrong(bits // 4 .. " hexadecimal digits", text)
+  end
+  return core.unhex(text)
+end
+
+--- Returns the key of a text: an id in hexadecimal, or the hash of a name.
+---@param text string
+---@param bits 160|256
+---@return string key
+function M.key(text, bits)
+  return M.id(text, bits) or core.key(text, bits)
+end
+
+------------------------------------------------------------------- kinds --
+
+local kinds = {}
+
+function kinds.number(option, value)
+  if math.type(value) ~= "integer" or value < option.min
+    or value > option.max then
+    local unit = option.unit and " (" .. option.unit .. ")" or ""
+    return wrong(("an integer from %d to %d%s"):format(option.min, option.max,
+      unit), value)
+  end
+  return value
+end
+
+function kinds.switch(_, value)
+  if type(value) == "string" then
+    return wrong("on or off", value)
+  elseif type(value) ~= "boolean" then
+    return wrong("true or false", value)
+  end
+  return value
+end
+
+function kinds.choice(option, value)
+  for _, choice in ipairs(option.choices) do
+    if value == choice then
+      return value
+    end
+  end
+  local most = table.concat(option.choices, ", ", 1, #option.choices - 1)
+  local last = option.choices[#option.choices]
+  return wrong(most .. " or " .. last, value)
+end
+
+function kinds.text(option, value)
+  if type(value) ~= "string" then
+    return wrong("a string", value)
+  end
+  return texts[option.check](value)
+end
+
+local function is_list(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  for key in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #value then
+      return false
+    end
+  end
+  return true
+end
+
+-- Checks a policy of the form { file = path, trusted = true }.
+local function check_policy(option, value)
+  for key in pairs(value) do
+    if key ~= "file" and key ~= "trusted" then
+      return nil, ("has an unknown key '%s' beside 'file'"):format(key)
+    end
+  end
+  local path, problem = kinds.text(option, value.file)
+  if not path then
+    return nil, "has a file that " .. problem
+  elseif value.trusted ~= nil and type(value.trusted) ~= "boolean" then
+    local _, wanted = wrong("true or false", value.trusted)
+    return nil, "has a trusted that " .. wanted
+  end
+  return { file = path, trusted = value.trusted }
+end
+
+local function check_item(option, item)
+  if option.name == "policies" and type(item) == "table" and item.file then
+    return check_policy(option, item)
+  end
+  return kinds.text(option, item)
+end
+
+function kinds.list(option, value)
+  local list = type(value) == "string" and { value } or value
+  if not is_list(list) then
+    return wrong("a string or a list of strings", value)
+  elseif #list < (option.min or 0) or #list > (option.max or #list) then
+    return nil, ("must hold %d to %d addresses"):format(option.min, option.max)
+  end
+  local checked = {}
+  for i, item in ipairs(list) do
+    local good, problem = check_item(option, item)
+    if not good then
+      return nil, problem
+    end
+    checked[i] = good
+  end
+  return checked
+end
+
+--- Checks the value of an option.
+---@param option kadenza.cli.Option
+---@param value any
+---@return any value  nil on a problem
+---@return string? problem
+function M.option(option, value)
+  return kinds[option.kind](option, value)
+end
+
+----------------------------------------------------------------- parsing --
+
+local SWITCHES <const> = {
+  ["1"] = true, ["true"] = true, yes = true, on = true,
+  ["0"] = false, ["false"] = false, no = false, off = false,
+}
+
+local parsers = {}
+
+function parsers.number(text)
+  return text:find("^%-?%d+$") and math.tointeger(text) or text
+end
+
+parsers.choice = parsers.number
+
+function parsers.switch(text)
+  local value = SWITCHES[text:lower()]
+  if value == nil then
+    return text
+  end
+  return value
+end
+
+function parsers.text(text)
+  return text
+end
+
+function parsers.list(text)
+  local list = {}
+  for item in text:gmatch("[^,%s]+") do
+    list[#list + 1] = item
+  end
+  return list
+end
+
+--- Parses the value of an option from the environment or a command line.
+--- Returns a text that cannot be parsed unchanged: its check will fail.
+---@param option kadenza.cli.Option
+---@param text string
+---@return any value
+function M.parse(option, text)
+  return parsers[option.kind](text)
+end
+
+return M
