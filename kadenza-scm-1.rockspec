@@ -245,6 +245,8 @@ build = {
       "scripts/kadenza/cli/peers.lua",
     ["kadenza.cli.ping"] =
       "scripts/kadenza/cli/ping.lua",
+    ["kadenza.cli.policy_files"] =
+      "scripts/kadenza/cli/policy_files.lua",
     ["kadenza.cli.progress"] =
       "scripts/kadenza/cli/progress.lua",
     ["kadenza.cli.put"] =
@@ -261,12 +263,8 @@ build = {
       "scripts/kadenza/cli/secret.lua",
     ["kadenza.cli.sim"] =
       "scripts/kadenza/cli/sim.lua",
-    ["kadenza.cli.source"] =
-      "scripts/kadenza/cli/source.lua",
     ["kadenza.cli.status"] =
       "scripts/kadenza/cli/status.lua",
-    ["kadenza.cli.suggest"] =
-      "scripts/kadenza/cli/suggest.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.version"] =

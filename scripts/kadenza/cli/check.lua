@@ -6,8 +6,8 @@ local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
 local output = require("kadenza.cli.output")
+local policy_files = require("kadenza.cli.policy_files")
 local schema = require("kadenza.cli.schema")
-local source = require("kadenza.cli.source")
 local trial = require("kadenza.policy.trial")
 
 local MICROSECONDS <const> = 1e6
@@ -218,7 +218,7 @@ end
 function M.run(args)
   local options = config.own(OPTIONS, args)
   local policies = policies_of(args)
-  source.check(args.file)
+  policy_files.check(args.file)
   local report, message = trial.run(policies, options)
   if not report then
     fault.misuse("policy %s", message)

@@ -12,8 +12,8 @@ local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
+local policy_files = require("kadenza.cli.policy_files")
 local remote = require("kadenza.cli.remote")
-local source = require("kadenza.cli.source")
 
 local M = {}
 
@@ -99,7 +99,7 @@ local function open_node(settings, addresses)
       return node
     end
   end
-  source.report(message, code)
+  fault.not_opened(message, code)
 end
 
 --- Calls `act(node)` with a node that can reach `address` and has not joined.
@@ -121,7 +121,7 @@ function M.check(settings)
     fault.misuse("--bootstrap HOST:PORT is needed: a node to join through")
   end
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
-  source.check(settings.policies)
+  policy_files.check(settings.policies)
 end
 
 --- Joins through the bootstrap nodes, then calls `act(node)`.

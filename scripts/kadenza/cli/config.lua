@@ -9,7 +9,6 @@ local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
 local literal = require("kadenza.literal")
 local schema = require("kadenza.cli.schema")
-local suggest = require("kadenza.cli.suggest")
 
 local M = {}
 
@@ -59,7 +58,7 @@ local function reject_name(where, name, is_limit)
       option.limit and "in" or "outside of")
   end
   fault.misuse("%s unknown option %s%s", where, input.shown(name),
-    suggest.of(tostring(name), names_of(is_limit)))
+    input.suggestion(tostring(name), names_of(is_limit)))
 end
 
 local function read_fields(file, fields, is_limit)

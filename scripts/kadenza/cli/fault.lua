@@ -16,6 +16,15 @@ M.FAILED = 1
 --- Exit status: an error in the command line, a configuration or a policy.
 M.MISUSED = 2
 
+-- Codes of failures of the machine; other codes are errors of the user's input.
+local MACHINE_FAILURES <const> = {
+  KAD_EADDRINUSE = true,
+  KAD_EADDRNOTAVAIL = true,
+  KAD_EACCESS = true,
+  KAD_ESYSTEM = true,
+  KAD_ENOMEM = true,
+}
+
 ---@class kadenza.cli.Fault
 ---@field status integer
 ---@field message? string  one line; nil if nothing is left to print
@@ -60,6 +69,16 @@ end
 ---@param code? string
 function M.failed(message, code)
   raise({ status = M.FAILED, message = message, code = code })
+end
+
+--- Ends the command because its node could not be opened.
+---@param message string
+---@param code? kadenza.Code
+function M.not_opened(message, code)
+  if MACHINE_FAILURES[code] then
+    M.failed(message, code)
+  end
+  M.misuse("%s", message)
 end
 
 --- Ends the command with a status and no message: its output says why.

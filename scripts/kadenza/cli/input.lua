@@ -5,6 +5,7 @@
 --
 -- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/config_spec.lua.
 
+local closest = require("kadenza.suggest").closest
 local core = require("kadenza.core")
 
 local M = {}
@@ -26,6 +27,16 @@ function M.shown(value)
     return tostring(value)
   end
   return "a " .. type(value)
+end
+
+--- Returns "; did you mean 'NAME'?" for the closest of `names`, or "". At most
+--- one letter in three may differ.
+---@param word string
+---@param names string[]
+---@return string suggestion
+function M.suggestion(word, names)
+  local name = closest(word, names, #word // 3)
+  return name and ("; did you mean '%s'?"):format(name) or ""
 end
 
 local function wrong(requirement, value)

@@ -1,15 +1,16 @@
 --- kadenza run: runs a node until a signal stops it.
 
 local config = require("kadenza.cli.config")
+local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
+local policy_files = require("kadenza.cli.policy_files")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
 local sorted = require("kadenza.sorted")
-local source = require("kadenza.cli.source")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
 
@@ -147,7 +148,7 @@ local function open_node(settings)
     if settings.state and not was_there then
       os.remove(settings.state)
     end
-    source.report(message, code)
+    fault.not_opened(message, code)
   end
   return node
 end
@@ -206,7 +207,7 @@ end
 
 local function check_settings(settings)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
-  source.check(settings.policies)
+  policy_files.check(settings.policies)
 end
 
 function M.run(args, settings)

@@ -14,7 +14,6 @@ local report = require("kadenza.sim.report")
 local run_report = require("kadenza.sim.run_report")
 local scenario = require("kadenza.sim.scenario")
 local schema = require("kadenza.cli.schema")
-local suggest = require("kadenza.cli.suggest")
 
 local STDERR <const> = 2
 
@@ -90,7 +89,7 @@ local function find_scenario(text)
     end
   end
   fault.misuse("there is no scenario %s%s (kadenza sim --list)",
-    input.shown(text), suggest.of(text, scenario_names()))
+    input.shown(text), input.suggestion(text, scenario_names()))
 end
 
 local function list_scenarios()

@@ -1,20 +1,10 @@
---- Checks the policy files of a command line before a node runs, and reports
---- why a node could not be opened.
+--- Checks policy files before a node runs.
 --
 -- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
 local fault = require("kadenza.cli.fault")
 
 local M = {}
-
--- Codes of failures of the machine; other codes are errors of the user's input.
-local FAILURES <const> = {
-  KAD_EADDRINUSE = true,
-  KAD_EADDRNOTAVAIL = true,
-  KAD_EACCESS = true,
-  KAD_ESYSTEM = true,
-  KAD_ENOMEM = true,
-}
 
 -- Limit of a policy file: reading a device may not end.
 local MAX_BYTES <const> = 1048576
@@ -45,16 +35,6 @@ function M.check(paths)
       fault.misuse("policy %s", problem)
     end
   end
-end
-
---- Raises a fault for a node that could not be opened.
----@param message string
----@param code? kadenza.Code
-function M.report(message, code)
-  if FAILURES[code] then
-    fault.failed(message, code)
-  end
-  fault.misuse("%s", message)
 end
 
 return M
