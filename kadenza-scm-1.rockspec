@@ -75,6 +75,7 @@ build = {
         "bindings/policy/install.c",
         "bindings/policy/message.c",
         "bindings/policy/meter.c",
+        "bindings/policy/metered.c",
         "bindings/policy/migration.c",
         "bindings/policy/registry.c",
         "bindings/policy/runner.c",

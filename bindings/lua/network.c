@@ -9,6 +9,9 @@
 #include "lua/sim.h"
 #include "lua/sim_config.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 /* Returns the network at argument 1. [-0, +0, v] */
 static struct kad_network *check_open(lua_State *L) {
   return kad_lua_check_network(L, 1)->link->network;
@@ -49,6 +52,25 @@ static struct kad_lua_network *check_idle(lua_State *L) {
   return self;
 }
 
+/* Begins to run the network; an error of a callback stops `stopped`. Returns
+ * what an error stopped before. */
+static struct kad_network *begin_run(struct kad_lua_network *self,
+                                     struct kad_network *stopped) {
+  struct kad_network *const outer = self->context->running;
+  self->context->running = stopped;
+  self->running = true;
+  return outer;
+}
+
+/* Ends a run, and raises the error of a callback. [-0, +0, v] */
+static int end_run(lua_State *L, struct kad_lua_network *self,
+                   struct kad_network *outer) {
+  self->running = false;
+  self->context->running = outer;
+  kad_lua_context_rethrow(L);
+  return 0;
+}
+
 /* network:run([ms]) */
 static int network_run(lua_State *L) {
   struct kad_lua_network *const self = check_idle(L);
@@ -56,27 +78,17 @@ static int network_run(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) {
     duration_ms = (kad_time_ms)kad_lua_check_integer(L, 2, 0, KAD_LUA_MAX_MS);
   }
-  struct kad_network *const outer = self->context->running;
-  self->context->running = self->link->network;
-  self->running = true;
+  struct kad_network *const outer = begin_run(self, self->link->network);
   kad_network_run(self->link->network, duration_ms);
-  self->running = false;
-  self->context->running = outer;
-  kad_lua_context_rethrow(L);
-  return 0;
+  return end_run(L, self, outer);
 }
 
 /* network:step() */
 static int network_step(lua_State *L) {
   struct kad_lua_network *const self = check_idle(L);
-  struct kad_network *const outer = self->context->running;
-  self->context->running = NULL;
-  self->running = true;
+  struct kad_network *const outer = begin_run(self, NULL);
   kad_network_step(self->link->network);
-  self->running = false;
-  self->context->running = outer;
-  kad_lua_context_rethrow(L);
-  return 0;
+  return end_run(L, self, outer);
 }
 
 static int network_stop(lua_State *L) {
@@ -84,36 +96,32 @@ static int network_stop(lua_State *L) {
   return 0;
 }
 
-/* network:fd() → file descriptor, or nil */
-static int network_fd(lua_State *L) {
-  const int fd = kad_network_fd(check_open(L));
-  if (fd < 0) {
+/* Pushes an integer; nil if it is negative. Returns 1. [-0, +1, -] */
+static int push_unless_negative(lua_State *L, int value) {
+  if (value < 0) {
     lua_pushnil(L);
   } else {
-    lua_pushinteger(L, fd);
+    lua_pushinteger(L, value);
   }
   return 1;
+}
+
+/* network:fd() → file descriptor, or nil */
+static int network_fd(lua_State *L) {
+  return push_unless_negative(L, kad_network_fd(check_open(L)));
 }
 
 /* network:timeout() → milliseconds until there is work, or nil */
 static int network_timeout(lua_State *L) {
-  const int timeout_ms = kad_network_timeout(check_open(L));
-  if (timeout_ms < 0) {
-    lua_pushnil(L);
-  } else {
-    lua_pushinteger(L, timeout_ms);
-  }
-  return 1;
+  return push_unless_negative(L, kad_network_timeout(check_open(L)));
 }
 
 /* network:trace_hash() → hexadecimal text */
 static int network_trace_hash(lua_State *L) {
-  const uint64_t hash = kad_network_trace_hash(check_open(L));
   char text[17];
-  for (int i = 0; i < 16; i++) {
-    text[i] = "0123456789abcdef"[(hash >> (60 - 4 * i)) & 15];
-  }
-  lua_pushlstring(L, text, 16);
+  (void)snprintf(text, sizeof text, "%016" PRIx64,
+                 kad_network_trace_hash(check_open(L)));
+  lua_pushstring(L, text);
   return 1;
 }
 

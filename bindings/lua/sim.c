@@ -260,9 +260,8 @@ static int network_stats(lua_State *L) {
   const struct kad_lua_network *const self = check_sim(L);
   check_status(L, kad_sim_read_stats(self->link->network, &stats));
   lua_newtable(L);
-#define SET_FIELD(name, text)                  \
-  lua_pushinteger(L, (lua_Integer)stats.name); \
-  lua_setfield(L, -2, #name);
+#define SET_FIELD(name, text) \
+  kad_lua_set_integer(L, #name, (lua_Integer)stats.name);
   KAD_SIM_STATS_MAP(SET_FIELD)
 #undef SET_FIELD
   return 1;

@@ -13,7 +13,7 @@ struct codec_call {
   const struct kad_hook *hook;
   unsigned bits;
   const struct kad_message *message; /* to encode */
-  struct kad_writer *writer;         /* what it is encoded to */
+  struct kad_writer *writer;         /* takes the encoding */
   struct kad_slice datagram;         /* to decode */
   struct kad_message *decoded;
   struct kad_writer *scratch;
@@ -26,20 +26,19 @@ static void push_hook(lua_State *L, const struct codec_call *call) {
   lua_rawgeti(L, -1, call->hook - call->host->hooks + 1);
 }
 
+/* Encodes a message. [-0, +0, e] */
 static int encode_body(lua_State *L) {
   struct codec_call *const call = lua_touserdata(L, 1);
   push_hook(L, call);
   kad_policy_message_push(L, call->message, call->bits);
   lua_call(L, 1, 2);
+  if (lua_isnil(L, -2) && lua_type(L, -1) == LUA_TSTRING) {
+    return luaL_error(L, "%s", lua_tostring(L, -1));
+  }
   if (lua_type(L, -2) != LUA_TSTRING) {
-    const bool refused = lua_isnil(L, -2) && lua_type(L, -1) == LUA_TSTRING;
-    return luaL_error(L, "%s",
-                      refused ? lua_tostring(L, -1)
-                              : lua_pushfstring(L,
-                                                "returned %s where a string, "
-                                                "or nil and a reason, is "
-                                                "expected",
-                                                luaL_typename(L, -2)));
+    return luaL_error(
+        L, "returned %s where a string, or nil and a reason, is expected",
+        luaL_typename(L, -2));
   }
   size_t len = 0;
   const char *const bytes = lua_tolstring(L, -2, &len);
@@ -48,6 +47,7 @@ static int encode_body(lua_State *L) {
   return 0;
 }
 
+/* Decodes a datagram. [-0, +0, e] */
 static int decode_body(lua_State *L) {
   struct codec_call *const call = lua_touserdata(L, 1);
   push_hook(L, call);
@@ -57,10 +57,9 @@ static int decode_body(lua_State *L) {
     return 0; /* not a message: the status says so */
   }
   if (lua_type(L, -1) != LUA_TTABLE) {
-    return luaL_error(L,
-                      "returned %s where a message, a table, or nil is "
-                      "expected",
-                      luaL_typename(L, -1));
+    return luaL_error(
+        L, "returned %s where a message, a table, or nil is expected",
+        luaL_typename(L, -1));
   }
   kad_policy_message_read(L, call->bits, call->decoded, call->scratch);
   call->status = 0;
@@ -109,11 +108,10 @@ static void run_hook(struct kad_host *host, struct kad_hook *hook,
   }
   lua_settop(L, 0);
   host->codec.busy = false;
-  kad_meter_collect(host->L, host->meter);
-  if (host->owns_state) {
-    kad_vm_heap_set_pace(host);
-  }
+  kad_vm_heap_end_entry(host);
 }
+
+/* The functions of struct kad_codec. */
 
 static int encode(void *state, const struct kad_message *message,
                   size_t id_size, struct kad_writer *writer) {

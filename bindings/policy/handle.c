@@ -92,7 +92,7 @@ static int policy_host(lua_State *L) {
   return 1;
 }
 
-/* What load_files needs, and its outcome. */
+/* The loading of files into a VM, and its outcome. */
 struct loading {
   const struct kad_lua_node *node;
   const struct kad_lua_network *network;
@@ -126,21 +126,8 @@ static int load_files(lua_State *L) {
 
 /* Pushes nil, the text that was left in `host`, and a code. [-0, +3, m] */
 static int push_problem(lua_State *L, const struct kad_host *host) {
-  size_t len = 0;
-  luaL_pushfail(L);
-  const char *const text = kad_host_push_text(host, &len);
-  if (text != NULL) {
-    lua_pushlstring(L, text, len);
-  } else {
-    lua_pushliteral(L, "out of memory");
-  }
-  if (host->L != L) {
-    lua_pop(host->L, 1);
-  } else {
-    lua_remove(L, -2);
-  }
-  lua_pushliteral(L, "KAD_EINVAL");
-  return 3;
+  kad_host_copy_text(L, host);
+  return kad_lua_push_error_message(L, KAD_EINVAL);
 }
 
 /* policy_vm(node, network, files, sources, memory bytes, instructions, log) →
@@ -299,15 +286,12 @@ static int leave_description(lua_State *L) {
  * message, code */
 static int handle_describe(lua_State *L) {
   struct kad_host *const host = check_host(L, 1);
-  size_t len = 0;
   const int status = kad_host_protect(host, false, leave_description, host,
                                       kad_lua_context(host->L)->report);
   if (status != LUA_OK) {
     return kad_lua_push_error(L, KAD_ENOMEM);
   }
-  const char *const text = kad_host_push_text(host, &len);
-  lua_pushlstring(L, text, len);
-  lua_remove(host->L, host->L == L ? -2 : -1);
+  kad_host_copy_text(L, host);
   return 1;
 }
 

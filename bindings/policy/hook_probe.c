@@ -81,13 +81,12 @@ static void read_from(lua_State *L, int index, unsigned bits,
 
 /* Reads `method` and `args` of a request. The encoding of the arguments is left
  * on the stack. [-0, +0|1, v] */
-static void read_request(lua_State *L, int index,
-                         struct probe_call *probe_call) {
-  struct kad_request *const request = &probe_call->request;
+static void read_request(lua_State *L, int index, struct probe_call *probe) {
+  struct kad_request *const request = &probe->request;
   if (!kad_lua_field_string(L, index, "method", 1, 64, &request->method)) {
     return;
   }
-  probe_call->call.request = request;
+  probe->call.request = request;
   if (push_field(L, index, "args")) {
     kad_lua_bencode_encode(L, lua_gettop(L), "args", true);
     lua_remove(L, -2);
@@ -96,13 +95,9 @@ static void read_request(lua_State *L, int index,
 }
 
 static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
-  static const char *const names[] = {"store", "republish", "handoff", "cache",
-                                      "get",   "expire",    NULL};
-  static const enum kad_reason reasons[] = {
-      KAD_REASON_STORE, KAD_REASON_REPUBLISH, KAD_REASON_HANDOFF,
-      KAD_REASON_CACHE, KAD_REASON_GET,       KAD_REASON_EXPIRE};
   if (push_field(L, index, "reason")) {
-    call->reason = reasons[luaL_checkoption(L, -1, NULL, names)];
+    call->reason =
+        (enum kad_reason)luaL_checkoption(L, -1, NULL, kad_view_reasons);
     lua_pop(L, 1);
   }
 }
@@ -110,18 +105,18 @@ static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
 /* Reads the call in the table at `index`. Values that it borrows are left on
  * the stack. [-0, +n, v] */
 static void read_call(lua_State *L, int index, unsigned bits,
-                      struct probe_call *probe_call) {
-  struct kad_hook_call *const call = &probe_call->call;
+                      struct probe_call *probe) {
+  struct kad_hook_call *const call = &probe->call;
   luaL_checkstack(L, 10, NULL);
   if (push_field(L, index, "record")) {
-    read_record(L, lua_gettop(L), bits, &probe_call->record);
-    call->record = &probe_call->record;
+    read_record(L, lua_gettop(L), bits, &probe->record);
+    call->record = &probe->record;
     lua_pop(L, 1); /* the table of the call keeps it */
   }
   read_from(L, index, bits, call);
   read_reason(L, index, call);
   read_held(L, index, bits, call);
-  read_request(L, index, probe_call);
+  read_request(L, index, probe);
 }
 
 static const char *verdict_name(enum kad_verdict verdict) {

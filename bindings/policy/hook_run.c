@@ -113,8 +113,5 @@ void kad_hook_run(void *state, const struct kad_hook_call *call,
   runner->began = call->now;
   runner->call = call;
   run_call(runner, result);
-  kad_meter_collect(host->L, host->meter);
-  if (host->owns_state) {
-    kad_vm_heap_set_pace(host);
-  }
+  kad_vm_heap_end_entry(host);
 }

@@ -83,6 +83,17 @@ const char *kad_host_push_text(const struct kad_host *host, size_t *len) {
   return lua_tolstring(host->L, -1, len);
 }
 
+void kad_host_copy_text(lua_State *L, const struct kad_host *host) {
+  size_t len = 0;
+  const char *const text = kad_host_push_text(host, &len);
+  if (text != NULL) {
+    lua_pushlstring(L, text, len);
+  } else {
+    lua_pushliteral(L, "out of memory");
+  }
+  lua_remove(host->L, host->L == L ? -2 : -1);
+}
+
 void kad_host_forget_text(const struct kad_host *host) {
   lua_checkstack(host->L, 2);
   lua_pushnil(host->L);

@@ -140,6 +140,10 @@ void kad_host_leave_text(lua_State *L, const struct kad_host *host);
  * if there is none. [-0, +1, -] */
 const char *kad_host_push_text(const struct kad_host *host, size_t *len);
 
+/* Pushes the text that was left on `L`, which may be another state; "out of
+ * memory" if there is none. [-0, +1, m] */
+void kad_host_copy_text(lua_State *L, const struct kad_host *host);
+
 /* Forgets the text that was left. [-0, +0, -] */
 void kad_host_forget_text(const struct kad_host *host);
 

@@ -5,6 +5,7 @@
 #include "policy/hook.h"
 #include "policy/hook_pending.h"
 #include "policy/hook_run.h"
+#include "policy/metered.h"
 
 #include <limits.h>
 #include <string.h>
@@ -270,7 +271,7 @@ static void register_setup(lua_State *L, struct kad_host *host) {
   host->views = kad_views_of(L);
   lua_pushvalue(L, 2);
   luaL_setfuncs(L, functions, 0);
-  kad_meter_add_functions(L);
+  kad_metered_add_functions(L);
   lua_getfield(L, -1, "node");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.node);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.setup);

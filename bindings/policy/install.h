@@ -21,8 +21,8 @@ struct kad_installation {
 };
 
 /* Installs the set-up at 2 in the node of the host, and adds to the set-up the
- * functions `ended` and `problem` and those of kad_meter_add_functions. Leaves
- * what `installation->policy` borrows on the stack. [-0, +n, e] */
+ * functions `ended` and `problem` and those of kad_metered_add_functions.
+ * Leaves what `installation->policy` borrows on the stack. [-0, +n, e] */
 void kad_policy_install(lua_State *L, struct kad_installation *installation);
 
 #endif

@@ -88,16 +88,6 @@ struct kad_meter {
  * as the state. [-0, +0, m] */
 struct kad_meter *kad_meter_of(lua_State *L);
 
-/* Adds to the table at the top metered forms of coroutine.create, resume and
- * close, and the functions `run`, `used`, `carry` and `has_time` for the
- * scheduler. [-0, +0, m] */
-void kad_meter_add_functions(lua_State *L);
-
-/* pcall(fn, ...) of scripts. It is refused in deep recursions: to recover from
- * an error takes time in proportion to the depth, which no instruction counts.
- */
-int kad_meter_pcall(lua_State *L);
-
 /* Closes the variables of a coroutine that does not run. Lua gives each
  * coroutine that is closed inside a `__close` the whole C stack: a chain of
  * them would overflow it, so at most KAD_METER_CLOSES are nested. Returns NULL

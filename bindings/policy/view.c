@@ -15,6 +15,13 @@ static const char *const names[] = {
     [KAD_VIEW_KIND_CONTEXT] = "kadenza.Context",
 };
 
+const char *const kad_view_reasons[] = {
+    [KAD_REASON_STORE] = "store",     [KAD_REASON_REPUBLISH] = "republish",
+    [KAD_REASON_HANDOFF] = "handoff", [KAD_REASON_CACHE] = "cache",
+    [KAD_REASON_GET] = "get",         [KAD_REASON_EXPIRE] = "expire",
+    [KAD_REASON_EXPIRE + 1] = NULL,
+};
+
 /* The fields of all kinds, numbered. */
 enum field {
   FIELD_NONE,
@@ -81,20 +88,11 @@ static void push_bytes(lua_State *L, const uint8_t *bytes, size_t len) {
 static int record_to_table(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
   luaL_argexpected(L, kad_view_test_record(L, 1) != NULL, 1, "record");
-  if (view->subject.record != NULL) {
-    kad_lua_push_record(L, view->subject.record, view->bits);
-  } else {
+  if (view->subject.record == NULL) {
     return luaL_error(L, "a Record was used after its hook had ended");
   }
+  kad_lua_push_record(L, view->subject.record, view->bits);
   return 1;
-}
-
-static void push_seq(lua_State *L, const struct kad_record *record) {
-  if (record->has_seq) {
-    lua_pushinteger(L, record->seq);
-  } else {
-    lua_pushnil(L);
-  }
 }
 
 /* Pushes a field of a record. [-0, +1, m] */
@@ -127,7 +125,11 @@ static void push_record_field(lua_State *L, const struct kad_view *view,
     lua_pushinteger(L, record->age);
     return;
   case FIELD_SEQ:
-    push_seq(L, record);
+    if (record->has_seq) {
+      lua_pushinteger(L, record->seq);
+    } else {
+      lua_pushnil(L);
+    }
     return;
   case FIELD_COPY:
     lua_pushcfunction(L, record_to_table);
@@ -169,29 +171,11 @@ static void push_from(lua_State *L, const struct kad_view *view) {
   lua_setfield(L, -2, "proven");
 }
 
-static const char *reason_name(enum kad_reason reason) {
-  switch (reason) {
-  case KAD_REASON_STORE:
-    return "store";
-  case KAD_REASON_REPUBLISH:
-    return "republish";
-  case KAD_REASON_HANDOFF:
-    return "handoff";
-  case KAD_REASON_CACHE:
-    return "cache";
-  case KAD_REASON_GET:
-    return "get";
-  case KAD_REASON_EXPIRE:
-    return "expire";
-  }
-  return "store";
-}
-
 /* Pushes the reason of a hook about records, nil for other hooks.
  * [-0, +1, m] */
 static void push_reason(lua_State *L, const struct kad_hook_call *call) {
   if (call->record != NULL || call->held_count > 0) {
-    lua_pushstring(L, reason_name(call->reason));
+    lua_pushstring(L, kad_view_reasons[call->reason]);
   } else {
     lua_pushnil(L);
   }

@@ -50,6 +50,9 @@ struct kad_views {
   struct kad_view *rings[KAD_VIEW_KIND_COUNT][KAD_VIEW_RING];
 };
 
+/* The names of enum kad_reason. Ends with NULL. */
+extern const char *const kad_view_reasons[];
+
 /* Returns the views of the state of `L`, made at the first call. Valid as long
  * as the state. [-0, +0, m] */
 struct kad_views *kad_views_of(lua_State *L);

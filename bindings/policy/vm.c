@@ -1,6 +1,7 @@
 #include "policy/vm.h"
 
 #include "policy/coroutine.h"
+#include "policy/metered.h"
 #include "policy/vm_heap.h"
 #include "policy/vm_log.h"
 #include "policy/vm_module.h"
@@ -41,8 +42,7 @@ static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
   const int status =
       kad_lua_protect(context->main, body, argument, context->report);
   kad_meter_leave(host->meter);
-  kad_meter_collect(context->main, host->meter);
-  kad_vm_heap_set_pace(host);
+  kad_vm_heap_end_entry(host);
   if (status == LUA_ERRMEM) {
     count_memory_failure(host);
   }
@@ -104,7 +104,7 @@ static int init_state(lua_State *L) {
   }
   confine_require(L);
   lua_getglobal(L, LUA_COLIBNAME);
-  kad_meter_add_functions(L);
+  kad_metered_add_functions(L);
   kad_coroutine_set_running(L);
   options->host->meter = kad_meter_of(L);
   options->host->meter->is_vm = true;

@@ -68,7 +68,8 @@ void *kad_vm_heap_allocate(void *state, void *old, size_t old_size,
   return block;
 }
 
-void kad_vm_heap_set_pace(struct kad_host *host) {
+/* Sets the collector by how full the memory is. [-0, +0, -] */
+static void set_pace(struct kad_host *host) {
   const size_t part = host->memory_limit / PACE_PARTS;
   const unsigned pace = (unsigned)(host->memory_used / part);
   if (pace == host->gc_pace) {
@@ -80,4 +81,11 @@ void kad_vm_heap_set_pace(struct kad_host *host) {
   const bool is_large = pace >= PACE_PARTS / 4;
   (void)lua_gc(host->L, LUA_GCINC, is_large ? PAUSE_LARGE : PAUSE,
                is_large ? STEP_LARGE : STEP, 0);
+}
+
+void kad_vm_heap_end_entry(struct kad_host *host) {
+  kad_meter_collect(host->L, host->meter);
+  if (host->owns_state) {
+    set_pace(host);
+  }
 }

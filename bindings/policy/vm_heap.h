@@ -9,7 +9,8 @@
 void *kad_vm_heap_allocate(void *state, void *old, size_t old_size,
                            size_t new_size);
 
-/* Sets the collector of a VM by how full its memory is. [-0, +0, -] */
-void kad_vm_heap_set_pace(struct kad_host *host);
+/* Called after an entry: collects its garbage if it was killed for memory, and
+ * sets the collector of a VM by how full its memory is. [-0, +0, m] */
+void kad_vm_heap_end_entry(struct kad_host *host);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lua/safe_module.h"
 #include "policy/coroutine.h"
 #include "policy/meter.h"
+#include "policy/metered.h"
 #include "policy/registry.h"
 
 #include <lauxlib.h>
@@ -196,7 +197,7 @@ int kad_vm_module_open(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"read_source", read_source}, {"source", source},
       {"load_text", load_text},     {"freeze_strings", freeze_strings},
-      {"pcall", kad_meter_pcall},   {"charge", charge},
+      {"pcall", kad_metered_pcall}, {"charge", charge},
       {"is_spent", is_spent},       {"open_standard", open_standard},
       {"has_length", has_length},   {NULL, NULL},
   };
