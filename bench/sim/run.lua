@@ -5,66 +5,42 @@
 --
 -- A missed goal is not a failure: the exit status is 0 when all scenarios ran.
 
-local core = require("kadenza.core")
+local argparse = require("argparse")
 local dkjson = require("dkjson")
 
+local core = require("kadenza.core")
 local growth = require("bench.sim.growth")
-local run_report = require("kadenza.sim.run_report")
 local report = require("kadenza.sim.report")
 local rows = require("bench.sim.rows")
+local run_report = require("kadenza.sim.run_report")
 local scenario = require("kadenza.sim.scenario")
 
-local USAGE <const> = [[
-usage: bench/sim/run.lua [--only NAME,...] [--nodes N] [--hours H] [--seed S]
-                         [--quick] [--smoke] [--out DIR] [--list]
-
-  --only NAME,...  run these scenarios only
-  --nodes N        number of nodes instead of the scenario's
-  --hours H        virtual hours instead of the scenario's
-  --seed S         seed of the random numbers (1)
-  --quick          smaller overlays: all scenarios in a few minutes
-  --smoke          tiny overlays: all scenarios in seconds
-  --out DIR        folder of the table and the reports (build/bench-sim, and
-                   folders in it for smaller runs)
-  --list           list the scenarios
-]]
-
-local FLAGS <const> = { quick = true, smoke = true, list = true, help = true }
-local VALUES <const> = { only = true, nodes = true, hours = true, seed = true,
-  out = true }
-local NUMBERS <const> = { nodes = math.tointeger, hours = tonumber,
-  seed = math.tointeger }
-
-local function fail_usage(message)
-  io.stderr:write("bench-sim: ", message, "\n", USAGE)
-  os.exit(2)
+-- Returns a function that converts the text of an option to a positive number.
+---@param convert fun(value: any): number?
+local function positive(convert)
+  return function(text)
+    local number = convert(tonumber(text))
+    if number and number > 0 then
+      return number
+    end
+    return nil, ("a number above 0 is needed, not '%s'"):format(text)
+  end
 end
 
--- Returns the options of the command line.
-local function parse(arguments)
-  local given, i = {}, 1
-  while arguments[i] do
-    local name = arguments[i]:match("^%-%-(%l+)$")
-    if FLAGS[name] then
-      given[name] = true
-    elseif VALUES[name] and arguments[i + 1] then
-      i = i + 1
-      given[name] = arguments[i]
-    else
-      fail_usage("unknown option '" .. arguments[i] .. "'")
-    end
-    i = i + 1
-  end
-  for name, convert in pairs(NUMBERS) do
-    local number = given[name] and convert(tonumber(given[name]))
-    if given[name] and not (number and number > 0) then
-      fail_usage(("--%s needs a number above 0, not '%s'"):format(name,
-        given[name]))
-    end
-    given[name] = number
-  end
-  return given
-end
+local parser <const> = argparse("bench/sim/run.lua",
+  "Measures the quality of the overlay in virtual time.")
+parser:option("--only", "Run these scenarios only: NAME,..."):argname("<names>")
+parser:option("--nodes", "Number of nodes instead of the scenario's.")
+  :convert(positive(math.tointeger))
+parser:option("--hours", "Virtual hours instead of the scenario's.")
+  :convert(positive(tonumber))
+parser:option("--seed", "Seed of the random numbers (1).")
+  :convert(positive(math.tointeger))
+parser:flag("--quick", "Smaller overlays: all scenarios in a few minutes.")
+parser:flag("--smoke", "Tiny overlays: all scenarios in seconds.")
+parser:option("--out", "Folder of the table and the reports "
+  .. "(build/bench-sim, and folders in it for smaller runs).")
+parser:flag("--list", "List the scenarios.")
 
 -- Returns the rows that the options name.
 local function select_rows(only)
@@ -79,7 +55,7 @@ local function select_rows(only)
     end
   end
   if next(wanted) then
-    fail_usage("no scenario is called '" .. next(wanted) .. "'")
+    parser:error("no scenario is called '" .. next(wanted) .. "'")
   end
   return list
 end
@@ -218,11 +194,7 @@ local function table_of(results)
 end
 
 local function main()
-  local given = parse(arg)
-  if given.help then
-    io.write(USAGE)
-    return 0
-  end
+  local given = parser:parse()
   local folder, status = folder_of(given), 0
   for _, row in ipairs(select_rows(given.only)) do
     if given.list then
