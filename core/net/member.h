@@ -47,6 +47,7 @@ struct kad_member {
   bool touched;   /* its deadline may have changed */
   bool leaving;   /* closed: the node is freed when no callback runs */
   bool own_clock; /* its clock is not the network's */
+  bool simulated; /* it is part of a struct kad_sim_member */
 };
 
 /* Adds `member` to the front of `list`. */

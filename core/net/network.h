@@ -1,6 +1,6 @@
 /* What all networks share: members, timers of users, and when it is safe to
  * free a node. A network of UDP sockets (udp_network.c) and a simulated one
- * (sim/sim.c) embed a struct kad_network and give it their methods.
+ * (sim/sim_network.c) embed a struct kad_network and give it their methods.
  *
  *     kadenza.h ──► network.c, network_resolve.c ──► methods
  *     methods ────► network_turn.c: timers and nodes that are due
@@ -76,6 +76,7 @@ struct kad_network {
   bool running; /* inside kad_network_run or kad_network_step */
   bool stopped; /* kad_network_run is to end */
   bool freeing;
+  bool simulated; /* it is part of a struct kad_sim */
 };
 
 /* Initialises what is shared. Copies: `allocator`. */

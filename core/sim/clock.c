@@ -1,7 +1,8 @@
-#include "base/time.h"
-#include "sim/sim.h"
+/* Tested by tests/unit/sim/life_test.c. */
+#include "sim/clock.h"
 
-/* Clocks that go wrong, and machines that sleep. */
+#include "base/time.h"
+#include "sim/member.h"
 
 enum {
   DRIFT_MAX = 100000
@@ -9,15 +10,24 @@ enum {
 
 static const int64_t ppm = 1000000;
 
-/* 31 years: what is later is never. */
+/* 31 years: a later deadline never comes. */
 static const uint64_t farthest_ms = UINT64_C(1000000000000);
+
+/* 100 years. */
 static const int64_t most_offset_s = INT64_C(3155760000);
+
+/* 2020-01-01, when the virtual clock shows 0. */
+static const int64_t wall_epoch = 1577836800;
+
+int64_t kad_sim_clock_wall(const struct kad_sim *sim) {
+  return wall_epoch + (int64_t)(sim->now / KAD_MS_PER_S);
+}
 
 static const struct kad_sim_clock *clock_of(const struct kad_member *base) {
   return &kad_sim_extra_at(base)->clock;
 }
 
-/* Returns what the node's clock shows when that of the network shows `now`. */
+/* Returns the node's time at the network's time `now`. */
 static kad_time_ms shown_at(const struct kad_sim_clock *clock,
                             kad_time_ms now) {
   if (clock->stands || now <= clock->since) {
@@ -28,16 +38,17 @@ static kad_time_ms shown_at(const struct kad_sim_clock *clock,
          elapsed * (uint64_t)(ppm + clock->drift_ppm) / (uint64_t)ppm;
 }
 
-kad_time_ms kad_sim_member_now(struct kad_member *base) {
+kad_time_ms kad_sim_clock_member_now(struct kad_member *base) {
   return shown_at(clock_of(base), kad_sim_of(base->network)->now);
 }
 
-int64_t kad_sim_member_wall(const struct kad_member *base) {
-  return kad_sim_wall(kad_sim_of(base->network)) +
+int64_t kad_sim_clock_member_wall(const struct kad_member *base) {
+  return kad_sim_clock_wall(kad_sim_of(base->network)) +
          clock_of(base)->wall_offset_s;
 }
 
-kad_time_ms kad_sim_due(const struct kad_member *base, kad_time_ms at) {
+kad_time_ms kad_sim_clock_member_due(const struct kad_member *base,
+                                     kad_time_ms at) {
   const struct kad_sim_extra *extra = kad_sim_extra_at(base);
   const struct kad_sim_clock *clock = &extra->clock;
   if (extra->asleep || at == KAD_TIME_NEVER) {
@@ -50,27 +61,28 @@ kad_time_ms kad_sim_due(const struct kad_member *base, kad_time_ms at) {
   if (left > farthest_ms) {
     return KAD_TIME_NEVER;
   }
-  /* Rounded up: the clock must not show less. */
+  /* Rounds up: the clock must not show less. */
   const uint64_t pace = (uint64_t)(ppm + clock->drift_ppm);
   return clock->since + (left * (uint64_t)ppm + pace - 1) / pace;
 }
 
-/* Lets the clock go on from what it shows now, as it is set next. */
-static void hold(const struct kad_sim *sim, struct kad_sim_clock *clock) {
+/* Makes the clock go on from the time that it shows now. */
+static void rebase_clock(const struct kad_sim *sim,
+                         struct kad_sim_clock *clock) {
   clock->shown = shown_at(clock, sim->now);
   clock->since = sim->now;
 }
 
-/* Returns the extra of a member that is to have a clock of its own, which may
- * show what the network's does; NULL with `*error` set. */
-static struct kad_sim_extra *take_clock(struct kad_network *network,
+/* Gives a member a clock of its own, which shows the network's time at first.
+ * Returns its extra, or NULL with `*error` set. */
+static struct kad_sim_extra *give_clock(struct kad_network *network,
                                         struct kad_node *node, int *error) {
-  struct kad_sim_member *member = kad_sim_find_member(network, node);
+  struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL) {
     *error = KAD_EINVAL;
     return NULL;
   }
-  struct kad_sim_extra *extra = kad_sim_extra_of(member);
+  struct kad_sim_extra *extra = kad_sim_member_extra(member);
   if (extra == NULL) {
     *error = KAD_ENOMEM;
     return NULL;
@@ -80,7 +92,7 @@ static struct kad_sim_extra *take_clock(struct kad_network *network,
     extra->clock = (struct kad_sim_clock){.since = sim->now, .shown = sim->now};
     member->base.own_clock = true;
   }
-  hold(sim, &extra->clock);
+  rebase_clock(sim, &extra->clock);
   kad_member_touch(&member->base.network->touched, &member->base);
   *error = 0;
   return extra;
@@ -93,7 +105,7 @@ int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
     return KAD_EINVAL;
   }
   int error = 0;
-  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  struct kad_sim_extra *extra = give_clock(network, node, &error);
   if (extra != NULL) {
     extra->clock.drift_ppm = drift_ppm;
     extra->clock.wall_offset_s = wall_offset_s;
@@ -104,7 +116,7 @@ int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
 int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
                     bool clock_stands) {
   int error = 0;
-  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  struct kad_sim_extra *extra = give_clock(network, node, &error);
   if (extra != NULL && !extra->asleep) {
     extra->asleep = true;
     extra->clock.stands = clock_stands;
@@ -114,7 +126,7 @@ int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
 
 int kad_sim_resume(struct kad_network *network, struct kad_node *node) {
   int error = 0;
-  struct kad_sim_extra *extra = take_clock(network, node, &error);
+  struct kad_sim_extra *extra = give_clock(network, node, &error);
   if (extra != NULL) {
     extra->asleep = false;
     extra->clock.stands = false;

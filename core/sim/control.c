@@ -1,42 +1,12 @@
-#include "base/allocator.h"
+/* What users do to a simulated network: groups, bandwidth, moves, crashes.
+ * Tested by tests/unit/sim/life_test.c. */
 #include "operations/operation.h"
-#include "sim/hostile.h"
+#include "sim/member.h"
 #include "sim/nat.h"
+#include "sim/sockets.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* What users do to the nodes of a simulated network. */
-
-struct kad_sim_member *kad_sim_find_member(const struct kad_network *network,
-                                           const struct kad_node *node) {
-  if (kad_sim_checked(network) == NULL) {
-    return NULL;
-  }
-  struct kad_member *member = kad_network_find_member(network, node);
-  return member != NULL && kad_sim_has_sockets(member)
-             ? kad_sim_member_of(member)
-             : NULL;
-}
-
-struct kad_sim_extra *kad_sim_extra_of(struct kad_sim_member *member) {
-  if (member->extra == NULL) {
-    member->extra =
-        kad_alloc_zero(&member->base.network->allocator, sizeof *member->extra);
-  }
-  return member->extra;
-}
-
-void kad_sim_extra_free(struct kad_sim_member *member) {
-  if (member->extra == NULL) {
-    return;
-  }
-  kad_hostile_end(member->extra->hostile);
-  kad_nat_free(member->extra->nat);
-  kad_release(&member->base.network->allocator, member->extra,
-              sizeof *member->extra);
-  member->extra = NULL;
-}
 
 int kad_sim_read_stats(const struct kad_network *network,
                        struct kad_sim_stats *stats) {
@@ -51,7 +21,7 @@ int kad_sim_read_stats(const struct kad_network *network,
 
 int kad_sim_set_group(struct kad_network *network, struct kad_node *node,
                       uint32_t group) {
-  struct kad_sim_member *member = kad_sim_find_member(network, node);
+  struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL) {
     return KAD_EINVAL;
   }
@@ -68,7 +38,7 @@ int kad_sim_heal(struct kad_network *network) {
   sim->grouped = false;
   struct kad_member *member = network->members;
   for (; member != NULL; member = member->next) {
-    if (kad_sim_has_sockets(member)) {
+    if (member->simulated) {
       kad_sim_member_of(member)->group = 0;
     }
   }
@@ -77,11 +47,11 @@ int kad_sim_heal(struct kad_network *network) {
 
 int kad_sim_set_bandwidth(struct kad_network *network, struct kad_node *node,
                           uint64_t bytes_per_s) {
-  struct kad_sim_member *member = kad_sim_find_member(network, node);
+  struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL) {
     return KAD_EINVAL;
   }
-  struct kad_sim_extra *extra = kad_sim_extra_of(member);
+  struct kad_sim_extra *extra = kad_sim_member_extra(member);
   if (extra == NULL) {
     return KAD_ENOMEM;
   }
@@ -89,7 +59,7 @@ int kad_sim_set_bandwidth(struct kad_network *network, struct kad_node *node,
   return 0;
 }
 
-static bool are_families_kept(const struct kad_member *member,
+static bool has_same_families(const struct kad_member *member,
                               const struct kad_address *listen, size_t count) {
   bool kept = count == member->address_count;
   for (size_t i = 0; kept && i < count; i++) {
@@ -100,26 +70,24 @@ static bool are_families_kept(const struct kad_member *member,
 
 int kad_sim_move(struct kad_network *network, struct kad_node *node,
                  const struct kad_address *listen, size_t count) {
-  struct kad_sim_member *member = kad_sim_find_member(network, node);
-  if (member == NULL || !are_families_kept(&member->base, listen, count)) {
+  struct kad_sim_member *member = kad_sim_member_find(network, node);
+  if (member == NULL || !has_same_families(&member->base, listen, count)) {
     return KAD_EINVAL;
   }
   struct kad_address old[KAD_MEMBER_ADDRESSES];
   memcpy(old, member->base.addresses, count * sizeof *old);
-  kad_sim_unbind(member);
-  const int error = kad_sim_bind(member, listen, count);
+  kad_nat_unbind(member);
+  const int error = kad_sim_sockets_bind(member, listen, count);
   if (error < 0) {
-    /* They were free a moment ago, and the table has room. */
-    const int restored = kad_sim_bind(member, old, count);
+    /* The old addresses were free just now, and the map has room. */
+    const int restored = kad_sim_sockets_bind(member, old, count);
     assert(restored == 0);
     (void)restored;
   }
   return error;
 }
 
-int kad_sim_set_trace(struct kad_network *network,
-                      void (*trace)(void *data,
-                                    const struct kad_sim_event *event),
+int kad_sim_set_trace(struct kad_network *network, kad_sim_trace_fn trace,
                       void *data) {
   struct kad_sim *sim = kad_sim_checked(network);
   if (sim == NULL) {
@@ -131,7 +99,7 @@ int kad_sim_set_trace(struct kad_network *network,
 }
 
 int kad_sim_kill(struct kad_network *network, struct kad_node *node) {
-  if (kad_sim_find_member(network, node) == NULL) {
+  if (kad_sim_member_find(network, node) == NULL) {
     return KAD_EINVAL;
   }
   kad_operations_forget(node);

@@ -1,8 +1,9 @@
-#include "sim/sim.h"
-
-/* The curves of round-trip times. The few functions of mathematics are here,
- * made of sums and products, since those of one system's library need not be
- * those of another's to the last bit, and a seed means the same everywhere. */
+/* The mathematical functions here use sums and products only: those of the C
+ * library may differ in the last bit from system to system, and a seed must
+ * give the same run on all.
+ *
+ * Tested by tests/unit/sim/link_test.c. */
+#include "sim/curve.h"
 
 /* Jimenez, Osmani, Knutsson: "Sub-Second Lookups on a Large-Scale
  * Kademlia-Based Overlay" (2011): from a node to others. */
@@ -12,6 +13,7 @@ static const struct kad_sim_quantile jimenez[] = {
 static const double least_share = 0.0001;
 static const double longest_ms = 3600000;
 
+/* Returns e to the power of `x`. */
 static double exp_of(double x) {
   unsigned halved = 0;
   while (x > 0.125 || x < -0.125) {
@@ -30,7 +32,7 @@ static double exp_of(double x) {
   return sum;
 }
 
-/* The natural logarithm of a positive number. */
+/* Returns the natural logarithm of a positive number. */
 static double log_of(double x) {
   double sum = 0;
   while (x > 1.5) {
@@ -50,7 +52,7 @@ static double log_of(double x) {
   return sum;
 }
 
-/* The share of a normal distribution below `z`, for |z| < 6. */
+/* Returns the share of a normal distribution below `z`, for |z| < 6. */
 static double normal_below(double z) {
   double term = z;
   double sum = z;
@@ -61,7 +63,7 @@ static double normal_below(double z) {
   return 0.5 + sum * 0.3989422804014327 * exp_of(-z * z / 2);
 }
 
-/* Finds the `z` that `share` of a normal distribution is below. */
+/* Returns the `z` below which `share` of a normal distribution lies. */
 static double normal_at(double share) {
   double low = -5;
   double high = 5;
@@ -76,14 +78,14 @@ static double normal_at(double share) {
   return low;
 }
 
-static double within(double share) {
+/* Clamps `share` so that its `z` is finite. */
+static double clamp_share(double share) {
   return share < least_share       ? least_share
          : share > 1 - least_share ? 1 - least_share
                                    : share;
 }
 
-/* Lines of the table in the scale where a log-normal distribution is a straight
- * line. */
+/* Quantiles on the scale where a log-normal distribution is a straight line. */
 struct scaled {
   double z[KAD_SIM_QUANTILES_MAX];
   double log_ms[KAD_SIM_QUANTILES_MAX];
@@ -94,12 +96,12 @@ static void scale(const struct kad_sim_quantile *lines, size_t count,
                   struct scaled *scaled) {
   scaled->count = count;
   for (size_t i = 0; i < count; i++) {
-    scaled->z[i] = normal_at(within(lines[i].share));
+    scaled->z[i] = normal_at(clamp_share(lines[i].share));
     scaled->log_ms[i] = log_of(lines[i].rtt_ms);
   }
 }
 
-/* Returns the round-trip time, in µs, at `z`. */
+/* Returns the round-trip time at `z`, in µs. */
 static uint32_t rtt_at(const struct scaled *scaled, double z) {
   size_t i = 0;
   while (i + 2 < scaled->count && z > scaled->z[i + 1]) {
@@ -112,20 +114,22 @@ static uint32_t rtt_at(const struct scaled *scaled, double z) {
   return (uint32_t)(ms * 1000 + 0.5);
 }
 
-/* Written so that what is no number fails too. */
-static bool is_line_valid(const struct kad_sim_quantile *line) {
+/* Each comparison is false for NaN. */
+static bool is_quantile_valid(const struct kad_sim_quantile *line) {
   return line->share >= 0 && line->share <= 1 && line->rtt_ms > 0 &&
          line->rtt_ms <= longest_ms;
 }
 
-static bool is_table_valid(const struct kad_sim_quantile *lines, size_t count) {
+static bool are_quantiles_valid(const struct kad_sim_quantile *lines,
+                                size_t count) {
   if (lines == NULL || count < 2 || count > KAD_SIM_QUANTILES_MAX) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
-    if (!is_line_valid(&lines[i]) ||
-        (i > 0 && (within(lines[i].share) <= within(lines[i - 1].share) ||
-                   lines[i].rtt_ms < lines[i - 1].rtt_ms))) {
+    if (!is_quantile_valid(&lines[i]) ||
+        (i > 0 &&
+         (clamp_share(lines[i].share) <= clamp_share(lines[i - 1].share) ||
+          lines[i].rtt_ms < lines[i - 1].rtt_ms))) {
       return false;
     }
   }
@@ -140,7 +144,7 @@ bool kad_sim_curve_is_valid(const struct kad_sim_config *config) {
     return config->rtt_median_ms > 0 && config->rtt_median_ms <= longest_ms &&
            config->rtt_sigma >= 0 && config->rtt_sigma <= 4;
   case KAD_SIM_LATENCY_QUANTILES:
-    return is_table_valid(config->quantiles, config->quantile_count);
+    return are_quantiles_valid(config->quantiles, config->quantile_count);
   case KAD_SIM_LATENCY_JIMENEZ:
     return true;
   }
@@ -161,7 +165,7 @@ void kad_sim_curve_fill(const struct kad_sim_config *config,
     scale(jimenez, sizeof jimenez / sizeof *jimenez, &scaled);
   }
   for (unsigned i = 0; i <= KAD_SIM_CURVE_STEPS; i++) {
-    const double share = within((double)i / KAD_SIM_CURVE_STEPS);
+    const double share = clamp_share((double)i / KAD_SIM_CURVE_STEPS);
     curve->rtt_us[i] = rtt_at(&scaled, normal_at(share));
   }
 }

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Reads up to eight bytes in one order, so that a seed means the same
- * everywhere. */
+/* Reads up to eight bytes, little-endian on every machine: a run has the same
+ * hash on all. */
 static uint64_t read_word(const uint8_t *bytes, size_t len) {
   uint64_t word = 0;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -16,9 +16,9 @@ static uint64_t read_word(const uint8_t *bytes, size_t len) {
   return word;
 }
 
-/* Each step maps hashes to hashes one to one, and words too: two runs that
- * differ in one word differ from then on, but for chance. Nobody gains by
- * making them alike, so it need not withstand that. */
+/* Each step is one to one in the hash and in the word, so two runs that differ
+ * in one word have different hashes from then on, except by coincidence. It
+ * need not resist forgery: there is nothing to gain. */
 static void absorb(struct kad_trace *trace, uint64_t word) {
   const uint64_t mixed = (trace->hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
   trace->hash = mixed ^ mixed >> 32;
@@ -39,7 +39,7 @@ void kad_trace_add(struct kad_trace *trace, kad_time_ms now,
   enum {
     WORD = sizeof(uint64_t)
   };
-  absorb(trace, now + 1); /* zero would change nothing at first */
+  absorb(trace, now + 1); /* 0 would not change a hash of 0 */
   absorb_address(trace, from);
   absorb_address(trace, to);
   absorb(trace, datagram.len);

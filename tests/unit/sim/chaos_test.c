@@ -1,4 +1,4 @@
-/* Everything that may happen to simulated nodes, in any order. */
+/* All that a simulation may do to nodes, in random order. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
@@ -25,7 +25,7 @@ static size_t draw(struct chaos *chaos, size_t count) {
   return (size_t)(chaos->state >> 33) % count;
 }
 
-/* Of what may fail for others' sake, all that is allowed. */
+/* The errors that other nodes may cause. */
 static void assert_done(int error) {
   if (error != KAD_EADDRINUSE) {
     assert_ok(error);
@@ -99,7 +99,7 @@ static void move(struct chaos *chaos, size_t i) {
   }
 }
 
-/* Lets something happen to the node at `i`, which is open. */
+/* Does something random to the open node at `i`. */
 static void disturb(struct chaos *chaos, size_t i) {
   struct kad_network *network = chaos->network;
   struct kad_node *node = chaos->nodes[i];
@@ -141,7 +141,7 @@ static void disturb(struct chaos *chaos, size_t i) {
   }
 }
 
-/* Every datagram has one outcome, once all have arrived. */
+/* Checks that every datagram has one outcome, after all have arrived. */
 static void assert_all_are_accounted_for(struct chaos *chaos) {
   struct kad_sim_stats stats;
   for (size_t i = 0; i < PLACES; i++) {
@@ -174,7 +174,7 @@ static void open_network(struct chaos *chaos, uint64_t seed) {
       kad_network_sim_new(&config, chaos->counting.allocator, &chaos->network));
 }
 
-/* Returns the hash of a run that the seed decides. */
+/* Returns the hash of a run with this seed. */
 static uint64_t run(uint64_t seed) {
   struct chaos chaos;
   open_network(&chaos, seed);
@@ -194,7 +194,7 @@ static uint64_t run(uint64_t seed) {
   return hash;
 }
 
-static void whatever_happens_it_happens_again(void **state) {
+static void two_runs_of_a_seed_are_the_same(void **state) {
   (void)state;
   uint64_t last = 0;
   for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -208,7 +208,7 @@ static void whatever_happens_it_happens_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(whatever_happens_it_happens_again),
+      cmocka_unit_test(two_runs_of_a_seed_are_the_same),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Nodes that do others harm in virtual time. */
+/* Hostile nodes in virtual time. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"
@@ -12,7 +12,7 @@ enum {
   SIZE = HONEST + HOSTILE
 };
 
-/* What the trace has seen of hostile nodes, the last ones of the overlay. */
+/* What the tracer has seen of the hostile nodes, the last of the overlay. */
 struct spy {
   struct kad_overlay *overlay;
   unsigned replies;  /* of theirs to more than pings */
@@ -61,7 +61,7 @@ static void spy(void *data, const struct kad_sim_event *event) {
   }
 }
 
-/* Opens an overlay whose last nodes turn to `how` when all have joined. */
+/* Opens an overlay whose last nodes become hostile after all have joined. */
 static void open_with(struct kad_overlay *overlay,
                       const struct kad_sim_hostility *how) {
   kad_overlay_open(overlay, 21);
@@ -76,7 +76,7 @@ static void watch(struct kad_overlay *overlay, struct spy *it) {
   assert_ok(kad_sim_set_trace(overlay->network, spy, it));
 }
 
-/* Lets every honest node look `target` up. */
+/* Makes every honest node look up `target`. */
 static void look_up(struct kad_overlay *overlay, const struct kad_id *target) {
   for (size_t i = 0; i < HONEST; i++) {
     struct kad_ending ending;
@@ -88,7 +88,7 @@ static void look_up(struct kad_overlay *overlay, const struct kad_id *target) {
   }
 }
 
-/* Fails the test unless the honest nodes still store and find. */
+/* Fails unless the honest nodes can still put and get. */
 static void assert_serves(struct kad_overlay *overlay) {
   for (unsigned i = 0; i < 5; i++) {
     const struct kad_id key = kad_overlay_key(1000 + i);
@@ -142,7 +142,7 @@ static void silent_node_answers_pings_alone(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void liar_names_the_invented_and_other_liars(void **state) {
+static void liar_names_invented_contacts_and_other_liars(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_LIAR};
   struct kad_overlay overlay;
@@ -161,7 +161,7 @@ static void liar_names_the_invented_and_other_liars(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void liar_says_that_it_stores_and_does_not(void **state) {
+static void liar_replies_that_it_stores_and_does_not(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_LIAR};
   struct kad_overlay overlay;
@@ -220,7 +220,7 @@ static void flooder_stores_junk_with_tokens(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void replays_break_nothing(void **state) {
+static void nodes_survive_replays(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_REPLAYER,
                                         .per_s = 20};
@@ -236,7 +236,7 @@ static void replays_break_nothing(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void garbage_is_dropped_and_breaks_nothing(void **state) {
+static void garbage_is_dropped(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_GARBAGE,
                                         .per_s = 100};
@@ -251,7 +251,7 @@ static void garbage_is_dropped_and_breaks_nothing(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void hostile_node_may_repent(void **state) {
+static void hostile_node_may_become_honest(void **state) {
   (void)state;
   struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_SILENT};
   struct kad_overlay overlay;
@@ -276,7 +276,7 @@ static void hostile_node_may_repent(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void sleeping_flooder_sends_nothing(void **state) {
+static void suspended_flooder_sends_nothing(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_GARBAGE};
   struct kad_overlay overlay;
@@ -309,7 +309,7 @@ static uint64_t trace_of(enum kad_sim_behaviour behaviour) {
   return hash;
 }
 
-static void seed_decides_what_the_hostile_do(void **state) {
+static void hostile_nodes_follow_the_seed(void **state) {
   (void)state;
   uint64_t last = 0;
   for (int i = KAD_SIM_BEHAVIOUR_LIAR; i <= KAD_SIM_BEHAVIOUR_GARBAGE; i++) {
@@ -320,7 +320,7 @@ static void seed_decides_what_the_hostile_do(void **state) {
   }
 }
 
-static void what_is_no_behaviour_is_refused(void **state) {
+static void unknown_behaviour_is_refused(void **state) {
   (void)state;
   struct kad_overlay overlay;
   kad_overlay_open(&overlay, 1);
@@ -336,7 +336,7 @@ static void what_is_no_behaviour_is_refused(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void memory_may_end_on_the_way_to_hostility(void **state) {
+static void set_behaviour_survives_out_of_memory(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_FLOODER};
   struct kad_overlay overlay;
@@ -359,17 +359,17 @@ static void memory_may_end_on_the_way_to_hostility(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(silent_node_answers_pings_alone),
-      cmocka_unit_test(liar_names_the_invented_and_other_liars),
-      cmocka_unit_test(liar_says_that_it_stores_and_does_not),
+      cmocka_unit_test(liar_names_invented_contacts_and_other_liars),
+      cmocka_unit_test(liar_replies_that_it_stores_and_does_not),
       cmocka_unit_test(sybil_names_the_sybils_of_its_key),
       cmocka_unit_test(flooder_stores_junk_with_tokens),
-      cmocka_unit_test(replays_break_nothing),
-      cmocka_unit_test(garbage_is_dropped_and_breaks_nothing),
-      cmocka_unit_test(hostile_node_may_repent),
-      cmocka_unit_test(sleeping_flooder_sends_nothing),
-      cmocka_unit_test(seed_decides_what_the_hostile_do),
-      cmocka_unit_test(what_is_no_behaviour_is_refused),
-      cmocka_unit_test(memory_may_end_on_the_way_to_hostility),
+      cmocka_unit_test(nodes_survive_replays),
+      cmocka_unit_test(garbage_is_dropped),
+      cmocka_unit_test(hostile_node_may_become_honest),
+      cmocka_unit_test(suspended_flooder_sends_nothing),
+      cmocka_unit_test(hostile_nodes_follow_the_seed),
+      cmocka_unit_test(unknown_behaviour_is_refused),
+      cmocka_unit_test(set_behaviour_survives_out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,9 +25,9 @@ static struct kad_stats stats_of(const struct kad_node *node) {
   return stats;
 }
 
-/* --------------------------------------------------------------- sleep -- */
+/* ------------------------------------------------------------- suspend -- */
 
-static void sleeping_node_does_nothing(void **state) {
+static void suspended_node_does_nothing(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -48,7 +48,7 @@ static void sleeping_node_does_nothing(void **state) {
   kad_hub_close(&hub);
 }
 
-static void node_that_wakes_goes_on(void **state) {
+static void resumed_node_goes_on(void **state) {
   (void)state;
   for (unsigned stands = 0; stands < 2; stands++) {
     struct kad_hub hub;
@@ -64,7 +64,7 @@ static void node_that_wakes_goes_on(void **state) {
   }
 }
 
-/* Returns what the node's clock has gained in an hour of sleep. A ping that it
+/* Returns what the node's clock gained in an hour of suspension. A ping that it
  * was amid comes to its end. */
 static kad_time_ms gained_with_sleep(bool clock_stands) {
   struct kad_hub hub;
@@ -91,7 +91,7 @@ static kad_time_ms gained_with_sleep(bool clock_stands) {
   return gained;
 }
 
-static void clock_of_a_sleeper_goes_on_or_stands(void **state) {
+static void clock_of_a_suspended_node_goes_on_or_stands(void **state) {
   (void)state;
 
   assert_true(gained_with_sleep(false) >= KAD_HOUR_MS);
@@ -100,7 +100,7 @@ static void clock_of_a_sleeper_goes_on_or_stands(void **state) {
 
 /* -------------------------------------------------------------- clocks -- */
 
-static void drifting_clock_measures_other_times(void **state) {
+static void drifting_clock_measures_other_durations(void **state) {
   static const int32_t drifts[] = {-100000, 0, 100000};
   (void)state;
   for (size_t i = 0; i < sizeof drifts / sizeof *drifts; i++) {
@@ -117,9 +117,9 @@ static void drifting_clock_measures_other_times(void **state) {
   }
 }
 
-/* The ping to nobody ends by a deadline of the node: as late by the network's
+/* A ping to no node ends by a deadline of the node: as late by the network's
  * clock as its own is slow. */
-static void deadlines_are_those_of_the_nodes_clock(void **state) {
+static void deadlines_follow_the_clock_of_the_node(void **state) {
   (void)state;
   kad_time_ms ended[PAIR] = {0};
   for (unsigned slow = 0; slow < PAIR; slow++) {
@@ -142,7 +142,7 @@ static void deadlines_are_those_of_the_nodes_clock(void **state) {
   assert_in_range(ended[1], ended[0] * 10 / 9 - 2, ended[0] * 10 / 9 + 2);
 }
 
-static void node_has_its_own_time(void **state) {
+static void wall_offset_moves_the_wall_clock_of_the_node(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -180,7 +180,7 @@ static void clocks_out_of_range_are_refused(void **state) {
 
 /* --------------------------------------------------------------- moves -- */
 
-static void moved_node_is_heard_at_its_new_address(void **state) {
+static void moved_node_answers_at_its_new_address(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -223,7 +223,7 @@ static void move_that_fails_changes_nothing(void **state) {
 /* ----------------------------------------------------------- bandwidth -- */
 
 /* A ping has about 56 bytes and 28 of headers. */
-static void narrow_link_delays_what_queues(void **state) {
+static void low_bandwidth_delays_sent_datagrams(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -243,7 +243,7 @@ static void narrow_link_delays_what_queues(void **state) {
   kad_hub_close(&hub);
 }
 
-static void narrow_link_delays_what_arrives(void **state) {
+static void low_bandwidth_delays_received_datagrams(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -261,7 +261,7 @@ static void narrow_link_delays_what_arrives(void **state) {
   kad_hub_close(&hub);
 }
 
-static void what_would_queue_too_long_is_lost(void **state) {
+static void datagram_that_would_wait_too_long_is_lost(void **state) {
   (void)state;
   for (unsigned i = 0; i < PAIR; i++) {
     struct kad_hub hub;
@@ -280,7 +280,7 @@ static void what_would_queue_too_long_is_lost(void **state) {
   }
 }
 
-static void bandwidth_of_the_network_is_that_of_each_node(void **state) {
+static void bandwidth_of_the_configuration_applies_to_each_node(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -319,7 +319,7 @@ static void witness(void *data, const struct kad_sim_event *event) {
   }
 }
 
-static void trace_tells_every_fate(void **state) {
+static void tracer_is_called_with_every_outcome(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -348,7 +348,7 @@ static void trace_tells_every_fate(void **state) {
   kad_hub_close(&hub);
 }
 
-static void witness_may_close_the_receiver(void **state) {
+static void tracer_may_close_the_receiver(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -363,7 +363,7 @@ static void witness_may_close_the_receiver(void **state) {
   kad_hub_close(&hub);
 }
 
-static void fates_have_names(void **state) {
+static void outcomes_have_names(void **state) {
   (void)state;
 
   assert_string_equal(kad_sim_outcome_name(KAD_SIM_OUTCOME_DELIVERED),
@@ -376,7 +376,7 @@ static void fates_have_names(void **state) {
 
 /* --------------------------------------------------------- determinism -- */
 
-/* Others 5 … 9 stand behind NATs, 10 … 16 are hostile. */
+/* Others 5 … 9 are behind NATs, 10 … 16 are hostile. */
 static void behave_in_all_ways(struct kad_hub *hub) {
   for (size_t i = 0; i < 5; i++) {
     const struct kad_sim_nat nat = {.kind = (enum kad_sim_nat_kind)i};
@@ -389,7 +389,7 @@ static void behave_in_all_ways(struct kad_hub *hub) {
   }
 }
 
-/* Everything that may happen, in a run of some minutes. */
+/* All kinds of events, in a run of some minutes. */
 static uint64_t trace_of(uint64_t seed, bool traced) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -420,7 +420,7 @@ static uint64_t trace_of(uint64_t seed, bool traced) {
   return hash;
 }
 
-static void seed_decides_all_that_happens(void **state) {
+static void two_runs_of_a_seed_have_one_hash(void **state) {
   (void)state;
   const uint64_t hash = trace_of(5, false);
 
@@ -429,7 +429,7 @@ static void seed_decides_all_that_happens(void **state) {
   assert_int_not_equal(trace_of(6, false), hash);
 }
 
-static void datagram_without_memory_is_dropped(void **state) {
+static void datagram_is_dropped_if_out_of_memory(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -446,7 +446,7 @@ static void datagram_without_memory_is_dropped(void **state) {
   kad_hub_close(&hub);
 }
 
-static void memory_may_end_for_what_few_nodes_have(void **state) {
+static void setters_survive_out_of_memory(void **state) {
   (void)state;
   struct kad_hub hub;
   open_pair(&hub);
@@ -464,25 +464,25 @@ static void memory_may_end_for_what_few_nodes_have(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sleeping_node_does_nothing),
-      cmocka_unit_test(node_that_wakes_goes_on),
-      cmocka_unit_test(clock_of_a_sleeper_goes_on_or_stands),
-      cmocka_unit_test(drifting_clock_measures_other_times),
-      cmocka_unit_test(deadlines_are_those_of_the_nodes_clock),
-      cmocka_unit_test(node_has_its_own_time),
+      cmocka_unit_test(suspended_node_does_nothing),
+      cmocka_unit_test(resumed_node_goes_on),
+      cmocka_unit_test(clock_of_a_suspended_node_goes_on_or_stands),
+      cmocka_unit_test(drifting_clock_measures_other_durations),
+      cmocka_unit_test(deadlines_follow_the_clock_of_the_node),
+      cmocka_unit_test(wall_offset_moves_the_wall_clock_of_the_node),
       cmocka_unit_test(clocks_out_of_range_are_refused),
-      cmocka_unit_test(moved_node_is_heard_at_its_new_address),
+      cmocka_unit_test(moved_node_answers_at_its_new_address),
       cmocka_unit_test(move_that_fails_changes_nothing),
-      cmocka_unit_test(narrow_link_delays_what_queues),
-      cmocka_unit_test(narrow_link_delays_what_arrives),
-      cmocka_unit_test(what_would_queue_too_long_is_lost),
-      cmocka_unit_test(bandwidth_of_the_network_is_that_of_each_node),
-      cmocka_unit_test(trace_tells_every_fate),
-      cmocka_unit_test(witness_may_close_the_receiver),
-      cmocka_unit_test(fates_have_names),
-      cmocka_unit_test(seed_decides_all_that_happens),
-      cmocka_unit_test(datagram_without_memory_is_dropped),
-      cmocka_unit_test(memory_may_end_for_what_few_nodes_have),
+      cmocka_unit_test(low_bandwidth_delays_sent_datagrams),
+      cmocka_unit_test(low_bandwidth_delays_received_datagrams),
+      cmocka_unit_test(datagram_that_would_wait_too_long_is_lost),
+      cmocka_unit_test(bandwidth_of_the_configuration_applies_to_each_node),
+      cmocka_unit_test(tracer_is_called_with_every_outcome),
+      cmocka_unit_test(tracer_may_close_the_receiver),
+      cmocka_unit_test(outcomes_have_names),
+      cmocka_unit_test(two_runs_of_a_seed_have_one_hash),
+      cmocka_unit_test(datagram_is_dropped_if_out_of_memory),
+      cmocka_unit_test(setters_survive_out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What becomes of datagrams in virtual time: how long they take, and whether
+/* Datagrams in virtual time: their latency, and whether
  * they arrive. */
 #include "kadenza.h"
 #include "overlay.h"
@@ -27,7 +27,7 @@ static void assert_near(double value, double expected, double share) {
   }
 }
 
-static void table_of_jimenez_has_its_quantiles(void **state) {
+static void jimenez_curve_has_its_quantiles(void **state) {
   (void)state;
   struct kad_sim_config config;
   struct kad_sim_curve curve;
@@ -99,7 +99,7 @@ static void assert_within(const struct kad_hub *hub, uint32_t ms,
   assert_in_range(within, expected - slack, expected + slack);
 }
 
-static void pairs_of_nodes_are_spread_like_the_table(void **state) {
+static void round_trip_times_of_pairs_follow_the_quantiles(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -160,9 +160,9 @@ static void jitter_makes_datagrams_take_longer(void **state) {
   kad_hub_close(&hub);
 }
 
-/* ------------------------------------------------------------ mischance -- */
+/* ------------------------------------------------------- random events -- */
 
-static void share_of_datagrams_arrives_twice(void **state) {
+static void duplicate_is_the_share_that_arrives_twice(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -179,7 +179,7 @@ static void share_of_datagrams_arrives_twice(void **state) {
   kad_hub_close(&hub);
 }
 
-static void share_of_datagrams_is_held_up(void **state) {
+static void reorder_is_the_share_that_is_delayed(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -203,7 +203,7 @@ static void share_of_datagrams_is_held_up(void **state) {
   kad_hub_close(&hub);
 }
 
-/* Notes after how many milliseconds ten pings arrive; 0 for those that do not.
+/* Records the milliseconds that ten pings take; 0 for a ping that is lost.
  */
 static void note_arrivals(double loss, unsigned *arrivals) {
   struct kad_sim_config config;
@@ -228,7 +228,7 @@ static void note_arrivals(double loss, unsigned *arrivals) {
   kad_hub_close(&hub);
 }
 
-static void other_loss_changes_nothing_about_what_arrives(void **state) {
+static void loss_does_not_change_the_latency_of_the_others(void **state) {
   (void)state;
   unsigned lossless[10];
   unsigned lossy[10];
@@ -246,7 +246,7 @@ static void other_loss_changes_nothing_about_what_arrives(void **state) {
 
 /* ------------------------------------------------- groups and crashes -- */
 
-static void groups_do_not_hear_each_other_until_healed(void **state) {
+static void groups_are_partitioned_until_healed(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -267,7 +267,7 @@ static void groups_do_not_hear_each_other_until_healed(void **state) {
   kad_hub_close(&hub);
 }
 
-static void what_is_under_way_does_not_cross_into_another_group(void **state) {
+static void datagram_in_flight_does_not_reach_another_group(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -286,7 +286,7 @@ static void what_is_under_way_does_not_cross_into_another_group(void **state) {
   kad_hub_close(&hub);
 }
 
-static void killed_node_calls_nobody_and_answers_nobody(void **state) {
+static void killed_node_calls_no_callback_and_answers_nothing(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -338,7 +338,7 @@ static void shares_out_of_range_are_refused(void **state) {
   assert_refused(&config);
 }
 
-static void tables_that_do_not_grow_are_refused(void **state) {
+static void quantiles_that_do_not_ascend_are_refused(void **state) {
   static const struct kad_sim_quantile tables[][3] = {
       {{0.5, 10}, {0.5, 20}, {0.9, 30}},  {{0.5, 10}, {0.7, 9}, {0.9, 30}},
       {{0.5, 10}, {0.7, 20}, {1.1, 30}},  {{-0.1, 10}, {0.7, 20}, {1, 30}},
@@ -361,7 +361,7 @@ static void tables_that_do_not_grow_are_refused(void **state) {
   assert_refused(&config);
 }
 
-static void memory_may_end_while_the_network_is_made(void **state) {
+static void network_new_survives_out_of_memory(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -380,7 +380,7 @@ static void memory_may_end_while_the_network_is_made(void **state) {
   assert_int_equal(error, 0);
 }
 
-static void networks_of_sockets_have_none_of_this(void **state) {
+static void kad_sim_functions_refuse_udp_networks(void **state) {
   (void)state;
   struct kad_network *network = NULL;
   assert_ok(kad_network_udp_new(kad_allocator_default(), &network));
@@ -395,22 +395,22 @@ static void networks_of_sockets_have_none_of_this(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(table_of_jimenez_has_its_quantiles),
+      cmocka_unit_test(jimenez_curve_has_its_quantiles),
       cmocka_unit_test(log_normal_curve_has_its_median_and_spread),
       cmocka_unit_test(curve_ends_at_its_first_and_last_line),
-      cmocka_unit_test(pairs_of_nodes_are_spread_like_the_table),
+      cmocka_unit_test(round_trip_times_of_pairs_follow_the_quantiles),
       cmocka_unit_test(round_trip_of_a_pair_is_always_the_same),
       cmocka_unit_test(jitter_makes_datagrams_take_longer),
-      cmocka_unit_test(share_of_datagrams_arrives_twice),
-      cmocka_unit_test(share_of_datagrams_is_held_up),
-      cmocka_unit_test(other_loss_changes_nothing_about_what_arrives),
-      cmocka_unit_test(groups_do_not_hear_each_other_until_healed),
-      cmocka_unit_test(what_is_under_way_does_not_cross_into_another_group),
-      cmocka_unit_test(killed_node_calls_nobody_and_answers_nobody),
+      cmocka_unit_test(duplicate_is_the_share_that_arrives_twice),
+      cmocka_unit_test(reorder_is_the_share_that_is_delayed),
+      cmocka_unit_test(loss_does_not_change_the_latency_of_the_others),
+      cmocka_unit_test(groups_are_partitioned_until_healed),
+      cmocka_unit_test(datagram_in_flight_does_not_reach_another_group),
+      cmocka_unit_test(killed_node_calls_no_callback_and_answers_nothing),
       cmocka_unit_test(shares_out_of_range_are_refused),
-      cmocka_unit_test(tables_that_do_not_grow_are_refused),
-      cmocka_unit_test(memory_may_end_while_the_network_is_made),
-      cmocka_unit_test(networks_of_sockets_have_none_of_this),
+      cmocka_unit_test(quantiles_that_do_not_ascend_are_refused),
+      cmocka_unit_test(network_new_survives_out_of_memory),
+      cmocka_unit_test(kad_sim_functions_refuse_udp_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

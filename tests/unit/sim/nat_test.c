@@ -1,4 +1,4 @@
-/* Nodes behind NATs in virtual time: who can reach whom (RFC 4787 §4, §5). */
+/* Nodes behind NATs in virtual time. Source: RFC 4787 §4, §5. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "sim_hub.h"
@@ -67,7 +67,7 @@ static void tear_down(struct fixture *fixture) {
   kad_hub_close(&fixture->hub);
 }
 
-/* Pings, and looks whether an answer came within three seconds. */
+/* Pings, and returns true if a reply came within three seconds. */
 static bool reaches(struct fixture *fixture, struct kad_node *from,
                     const struct kad_address *to) {
   const size_t i = fixture->pings++; /* the one before may end only later */
@@ -78,14 +78,14 @@ static bool reaches(struct fixture *fixture, struct kad_node *from,
   return fixture->hub.took_ms[i] > 0;
 }
 
-/* Lets other `i` ping the known one; returns the address that this one saw. */
+/* Makes other `i` ping KNOWN; returns the address that KNOWN saw. */
 static struct kad_address outer_of(struct fixture *fixture, size_t i) {
   const struct kad_address known = kad_overlay_address(KNOWN);
   assert_true(reaches(fixture, fixture->hub.others[i], &known));
   return fixture->at_known;
 }
 
-static void nobody_reaches_a_node_that_never_sent(void **state) {
+static void node_that_never_sent_is_unreachable(void **state) {
   (void)state;
   for (int kind = 0; kind < KINDS; kind++) {
     struct fixture fixture;
@@ -99,7 +99,7 @@ static void nobody_reaches_a_node_that_never_sent(void **state) {
   }
 }
 
-static void kinds_differ_in_whom_they_let_in(void **state) {
+static void each_kind_lets_in_its_senders(void **state) {
   static const struct {
     enum kad_sim_nat_kind kind;
     bool known, neighbour, stranger; /* who gets in */
@@ -137,7 +137,7 @@ static void kinds_differ_in_whom_they_let_in(void **state) {
   }
 }
 
-static void outer_addresses_are_forgotten_when_idle(void **state) {
+static void mappings_expire_when_idle(void **state) {
   (void)state;
   for (int kind = KAD_SIM_NAT_KIND_FULL_CONE; kind < KINDS; kind++) {
     struct fixture fixture;
@@ -213,7 +213,7 @@ static void nodes_may_share_the_ip_of_a_nat_but_not_its_hairpin(void **state) {
   tear_down(&fixture);
 }
 
-static void node_comes_out_from_behind_its_nat(void **state) {
+static void node_leaves_its_nat(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -230,7 +230,7 @@ static void node_comes_out_from_behind_its_nat(void **state) {
   tear_down(&fixture);
 }
 
-static void address_that_is_taken_keeps_a_node_behind_its_nat(void **state) {
+static void node_stays_behind_its_nat_if_its_address_is_taken(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -252,7 +252,7 @@ static void address_that_is_taken_keeps_a_node_behind_its_nat(void **state) {
   tear_down(&fixture);
 }
 
-static void moved_node_takes_its_nat_along(void **state) {
+static void moved_node_keeps_its_nat(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
@@ -288,8 +288,8 @@ static void nats_out_of_range_are_refused(void **state) {
   tear_down(&fixture);
 }
 
-/* What does not fit in memory does not get out; nothing else changes. */
-static void memory_may_end_behind_a_nat(void **state) {
+/* A datagram without memory for its flow is lost; nothing else changes. */
+static void nat_survives_out_of_memory(void **state) {
   (void)state;
   for (int kind = KAD_SIM_NAT_KIND_FULL_CONE; kind < KINDS; kind++) {
     const struct kad_sim_nat nat = {.kind = (enum kad_sim_nat_kind)kind};
@@ -333,7 +333,7 @@ static uint64_t trace_of(uint64_t seed) {
   return hash;
 }
 
-static void seed_decides_what_nats_do(void **state) {
+static void nats_follow_the_seed(void **state) {
   (void)state;
   const uint64_t hash = trace_of(1);
 
@@ -343,17 +343,17 @@ static void seed_decides_what_nats_do(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(nobody_reaches_a_node_that_never_sent),
-      cmocka_unit_test(kinds_differ_in_whom_they_let_in),
-      cmocka_unit_test(outer_addresses_are_forgotten_when_idle),
+      cmocka_unit_test(node_that_never_sent_is_unreachable),
+      cmocka_unit_test(each_kind_lets_in_its_senders),
+      cmocka_unit_test(mappings_expire_when_idle),
       cmocka_unit_test(holes_are_punched_as_the_kinds_allow),
       cmocka_unit_test(nodes_may_share_the_ip_of_a_nat_but_not_its_hairpin),
-      cmocka_unit_test(node_comes_out_from_behind_its_nat),
-      cmocka_unit_test(address_that_is_taken_keeps_a_node_behind_its_nat),
-      cmocka_unit_test(moved_node_takes_its_nat_along),
+      cmocka_unit_test(node_leaves_its_nat),
+      cmocka_unit_test(node_stays_behind_its_nat_if_its_address_is_taken),
+      cmocka_unit_test(moved_node_keeps_its_nat),
       cmocka_unit_test(nats_out_of_range_are_refused),
-      cmocka_unit_test(memory_may_end_behind_a_nat),
-      cmocka_unit_test(seed_decides_what_nats_do),
+      cmocka_unit_test(nat_survives_out_of_memory),
+      cmocka_unit_test(nats_follow_the_seed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

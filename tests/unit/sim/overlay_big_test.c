@@ -25,7 +25,7 @@ static int close_overlay(void **state) {
   return 0;
 }
 
-/* What many lookups came to. */
+/* Results of many lookups. */
 struct tally {
   unsigned exact; /* found exactly the k closest */
   unsigned ended;
@@ -49,7 +49,8 @@ static bool is_exact(const struct kad_ending *ending,
   return exact;
 }
 
-/* Nobody is asked twice, and whoever named a contact was asked before it. */
+/* Checks that no contact is queried twice, and that the contact that named it
+ * was queried before. */
 static void check_path(const struct kad_ending *ending) {
   const struct kad_result *result = &ending->result;
   for (size_t i = 0; i < result->path_count; i++) {
@@ -109,7 +110,7 @@ static void lookups_find_the_k_closest(void **state) {
   assert_true(tally.messages <= tally.ended * 30);
 }
 
-static void lookups_find_them_among_the_dead(void **state) {
+static void lookups_find_them_although_nodes_died(void **state) {
   (void)state;
   for (size_t i = 1; i < NODES; i += 5) {
     kad_overlay_kill(&overlay, i);
@@ -169,8 +170,8 @@ static void values_reach_the_k_closest_and_are_read(void **state) {
   assert_true(holders * 100 >= (size_t)PUTS * K * 99);
 }
 
-/* Loses one datagram in ten: operations get slower, but hardly worse. */
-static void lossy_network_is_borne(void **state) {
+/* One datagram in ten is lost: operations get slower, but hardly worse. */
+static void operations_succeed_with_loss(void **state) {
   (void)state;
   size_t found = 0;
   kad_overlay_open_lossy(&overlay, 5, 0.1);
@@ -201,7 +202,7 @@ static void lossy_network_is_borne(void **state) {
 }
 
 /* One node runs a thousand lookups at once. */
-static void thousand_lookups_at_once_all_end(void **state) {
+static void a_thousand_lookups_at_once_all_end(void **state) {
   (void)state;
   static struct kad_ending endings[1000];
   overlay.config.max_lookups = 1000;
@@ -233,10 +234,10 @@ static void thousand_lookups_at_once_all_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_OVERLAY(lookups_find_the_k_closest),
-      IN_OVERLAY(lookups_find_them_among_the_dead),
+      IN_OVERLAY(lookups_find_them_although_nodes_died),
       IN_OVERLAY(values_reach_the_k_closest_and_are_read),
-      IN_OVERLAY(thousand_lookups_at_once_all_end),
-      cmocka_unit_test(lossy_network_is_borne),
+      IN_OVERLAY(a_thousand_lookups_at_once_all_end),
+      cmocka_unit_test(operations_succeed_with_loss),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

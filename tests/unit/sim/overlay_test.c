@@ -72,7 +72,7 @@ static void open_overlay(struct overlay *overlay, size_t count, uint64_t seed) {
       kad_network_sim_new(&config, kad_allocator_default(), &overlay->network));
 }
 
-/* Everyone knows the first node alone. */
+/* Each node knows only the first. */
 static void join_all(struct overlay *overlay) {
   struct kad_config config;
   kad_config_default(&config);
@@ -91,7 +91,7 @@ static void join_all(struct overlay *overlay) {
   kad_network_run(overlay->network, MINUTE);
 }
 
-/* Each looks for one that joined long before or after it. */
+/* Each looks up a node that joined long before or after it. */
 static void search_all(struct overlay *overlay) {
   struct search *searches = calloc(overlay->count, sizeof *searches);
   assert_non_null(searches);

@@ -8,7 +8,7 @@ enum {
   SIZE = 29
 };
 
-/* What a trace is made of. */
+/* The parts of a datagram in a trace. */
 struct event {
   kad_time_ms now;
   struct kad_address from;

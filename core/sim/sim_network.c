@@ -1,40 +1,20 @@
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
+#include "sim/arrival.h"
+#include "sim/behaviour.h"
+#include "sim/clock.h"
+#include "sim/link.h"
+#include "sim/member.h"
 #include "sim/nat.h"
-
-#include <string.h>
+#include "sim/sim.h"
+#include "sim/sockets.h"
 
 enum {
-  FIRST_MS = KAD_MS_PER_S, /* the clock begins here: 0 is never, to some */
-  FIRST_FREE_PORT = 49152, /* RFC 6335 §6: dynamic ports */
+  FIRST_MS = KAD_MS_PER_S, /* the clock begins here: to some, 0 is "never" */
   STREAM_USER = 1,         /* numbers of the seed's streams */
   STREAM_MEMBERS = 2
 };
-
-/* 2020-01-01, when the virtual clock stands at 0. */
-static const int64_t wall_epoch = 1577836800;
-
-/* No stranger chooses the addresses, so the hash needs no secret. */
-uint64_t kad_sim_hash(const struct kad_address *address) {
-  uint64_t halves[2];
-  memcpy(halves, address->ip, sizeof halves);
-  const uint64_t rest = (uint64_t)address->family << 16 | address->port;
-  return kad_sim_mix(kad_sim_mix(halves[0] + rest) + halves[1]);
-}
-
-struct kad_sim_socket *kad_sim_find(const struct kad_sim *sim,
-                                    const struct kad_address *address,
-                                    uint64_t hash) {
-  struct kad_map_entry *entry = kad_map_first(&sim->sockets, hash);
-  for (; entry != NULL; entry = kad_map_after(entry)) {
-    struct kad_sim_socket *socket =
-        kad_container_of(entry, struct kad_sim_socket, entry);
-    if (kad_address_equal(&socket->address, address)) {
-      return socket;
-    }
-  }
-  return NULL;
-}
 
 static void sim_send(void *state, const struct kad_address *to,
                      struct kad_slice datagram) {
@@ -43,11 +23,11 @@ static void sim_send(void *state, const struct kad_address *to,
   const bool awake = member->extra == NULL || !member->extra->asleep;
   if (i >= 0 && awake && !member->base.leaving &&
       datagram.len <= KAD_NETWORK_DATAGRAM_MAX) {
-    kad_sim_transmit(member, i, to, datagram);
+    kad_sim_link_send(member, i, to, datagram);
   }
 }
 
-static void deliver_due(struct kad_sim *sim) {
+static void end_due_flights(struct kad_sim *sim) {
   while (!sim->base.stopped) {
     struct kad_deadline *due = kad_wheel_pop_due(&sim->flights, sim->now);
     if (due == NULL) {
@@ -55,7 +35,7 @@ static void deliver_due(struct kad_sim *sim) {
     }
     struct kad_sim_flight *flight =
         kad_container_of(due, struct kad_sim_flight, arrival);
-    kad_sim_arrive(sim, flight);
+    kad_sim_arrival_end(sim, flight);
   }
 }
 
@@ -66,9 +46,9 @@ static kad_time_ms next_event(struct kad_sim *sim) {
   return own < arrival ? own : arrival;
 }
 
-/* Does all there is to do at the moment of the next event, if that is not after
- * `end`. Returns false when there is none. */
-static bool turn(struct kad_sim *sim, kad_time_ms end) {
+/* Does all that is due at the time of the next event, if that is not after
+ * `end`. Returns false if there is none. */
+static bool do_turn(struct kad_sim *sim, kad_time_ms end) {
   const kad_time_ms next = next_event(sim);
   if (next == KAD_TIME_NEVER || next > end) {
     return false;
@@ -78,7 +58,7 @@ static bool turn(struct kad_sim *sim, kad_time_ms end) {
   }
   sim->base.turn++;
   kad_network_fire_due(&sim->base, sim->now);
-  deliver_due(sim);
+  end_due_flights(sim);
   kad_network_settle(&sim->base);
   kad_network_tick_due(&sim->base, sim->now);
   return true;
@@ -87,7 +67,7 @@ static bool turn(struct kad_sim *sim, kad_time_ms end) {
 static void sim_run(struct kad_network *network, kad_time_ms duration_ms) {
   struct kad_sim *sim = kad_sim_of(network);
   const kad_time_ms end = kad_time_add(sim->now, duration_ms);
-  while (!network->stopped && turn(sim, end)) {
+  while (!network->stopped && do_turn(sim, end)) {
   }
   if (!network->stopped && end != KAD_TIME_NEVER) {
     sim->now = end;
@@ -95,10 +75,10 @@ static void sim_run(struct kad_network *network, kad_time_ms duration_ms) {
 }
 
 static void sim_step(struct kad_network *network) {
-  (void)turn(kad_sim_of(network), KAD_TIME_NEVER);
+  (void)do_turn(kad_sim_of(network), KAD_TIME_NEVER);
 }
 
-/* sim_run looks at `stopped`, which is set already. */
+/* sim_run reads `stopped`, which is set already. */
 static void sim_stop(struct kad_network *network) {
   (void)network;
 }
@@ -116,12 +96,8 @@ static kad_time_ms sim_now(struct kad_network *network) {
   return kad_sim_of(network)->now;
 }
 
-int64_t kad_sim_wall(const struct kad_sim *sim) {
-  return wall_epoch + (int64_t)(sim->now / KAD_MS_PER_S);
-}
-
 static int64_t sim_wall_clock(const struct kad_network *network) {
-  return kad_sim_wall(kad_sim_of(network));
+  return kad_sim_clock_wall(kad_sim_of(network));
 }
 
 static void sim_random(struct kad_network *network, uint8_t *out, size_t len) {
@@ -137,79 +113,8 @@ static uint64_t sim_trace_hash(const struct kad_network *network) {
   return kad_sim_of(network)->trace.hash;
 }
 
-bool kad_sim_choose_port(struct kad_sim *sim, struct kad_address *address) {
-  for (unsigned i = FIRST_FREE_PORT; i <= UINT16_MAX; i++) {
-    address->port = sim->next_port;
-    sim->next_port = sim->next_port < UINT16_MAX
-                         ? (uint16_t)(sim->next_port + 1)
-                         : FIRST_FREE_PORT;
-    if (kad_sim_find(sim, address, kad_sim_hash(address)) == NULL) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static int bind_address(struct kad_sim *sim, struct kad_sim_member *member,
-                        const struct kad_address *listen) {
-  const size_t i = member->base.address_count;
-  struct kad_sim_socket *socket = &member->sockets[i];
-  socket->member = member;
-  socket->address = *listen;
-  const bool is_free =
-      listen->port != 0
-          ? kad_sim_find(sim, listen, kad_sim_hash(listen)) == NULL
-          : kad_sim_choose_port(sim, &socket->address);
-  if (!is_free) {
-    return KAD_EADDRINUSE;
-  }
-  socket->address.via = 0;
-  member->base.addresses[i] = socket->address;
-  socket->address.via = (uint8_t)(i + 1);
-  const int error = kad_map_add(&sim->sockets, &socket->entry,
-                                kad_sim_hash(&socket->address));
-  if (error < 0) {
-    return error;
-  }
-  member->base.address_count++;
-  return 0;
-}
-
-void kad_sim_hide(struct kad_sim_member *member) {
-  struct kad_sim *sim = kad_sim_of(member->base.network);
-  for (size_t i = 0; i < member->base.address_count; i++) {
-    kad_sim_take_out(sim, &member->sockets[i]);
-  }
-}
-
-void kad_sim_unbind(struct kad_sim_member *member) {
-  if (member->extra != NULL && member->extra->nat != NULL) {
-    kad_nat_forget(member->extra->nat);
-  } else {
-    kad_sim_hide(member);
-  }
-  member->base.address_count = 0;
-}
-
-int kad_sim_bind(struct kad_sim_member *member,
-                 const struct kad_address *listen, size_t count) {
-  struct kad_sim *sim = kad_sim_of(member->base.network);
-  for (size_t i = 0; i < count; i++) {
-    const int error = bind_address(sim, member, &listen[i]);
-    if (error < 0) {
-      kad_sim_hide(member);
-      member->base.address_count = 0;
-      return error;
-    }
-  }
-  if (member->extra != NULL && member->extra->nat != NULL) {
-    kad_sim_hide(member);
-  }
-  return 0;
-}
-
 static void sim_unbind(struct kad_member *base) {
-  kad_sim_unbind(kad_sim_member_of(base));
+  kad_nat_unbind(kad_sim_member_of(base));
 }
 
 /* Most nodes have one socket. */
@@ -219,7 +124,12 @@ static size_t member_size(size_t count) {
 
 static void sim_release(struct kad_member *base) {
   struct kad_sim_member *member = kad_sim_member_of(base);
-  kad_sim_extra_free(member);
+  if (member->extra != NULL) {
+    kad_behaviour_end(member->extra->hostile);
+    kad_nat_free(member->extra->nat);
+    kad_release(&base->network->allocator, member->extra,
+                sizeof *member->extra);
+  }
   kad_release(&base->network->allocator, member,
               member_size(member->socket_cap));
 }
@@ -231,15 +141,12 @@ static const struct kad_member_methods member_methods = {
     .send = sim_send,
 };
 
-bool kad_sim_has_sockets(const struct kad_member *member) {
-  return member->methods == &member_methods;
-}
-
-/* Gives a new member the bandwidth of all. */
-static int limit(const struct kad_sim *sim, struct kad_sim_member *member) {
-  struct kad_sim_extra *extra = kad_sim_extra_of(member);
+/* Gives a new member the bandwidth of the configuration. */
+static int limit_bandwidth(const struct kad_sim *sim,
+                           struct kad_sim_member *member) {
+  struct kad_sim_extra *extra = kad_sim_member_extra(member);
   if (extra == NULL) {
-    kad_sim_unbind(member);
+    kad_nat_unbind(member);
     return KAD_ENOMEM;
   }
   extra->bandwidth = sim->config.bandwidth;
@@ -257,10 +164,11 @@ static int sim_open(struct kad_network *network,
   }
   opened->base.methods = &member_methods;
   opened->base.network = network;
+  opened->base.simulated = true;
   opened->socket_cap = count;
-  int error = kad_sim_bind(opened, listen, count);
+  int error = kad_sim_sockets_bind(opened, listen, count);
   if (error == 0 && sim->config.bandwidth > 0) {
-    error = limit(sim, opened);
+    error = limit_bandwidth(sim, opened);
   }
   if (error < 0) {
     sim_release(&opened->base);
@@ -275,7 +183,9 @@ static int sim_open(struct kad_network *network,
 
 static void sim_free(struct kad_network *network) {
   struct kad_sim *sim = kad_sim_of(network);
+  kad_sim_flight_free_all(sim);
   kad_sim_link_deinit(sim);
+  KAD_ARRAY_FREE(&network->allocator, &sim->hostiles, &sim->hostile_cap);
   kad_map_deinit(&sim->sockets);
   kad_network_free_names(network);
   kad_network_deinit(network);
@@ -296,14 +206,10 @@ static const struct kad_network_methods methods = {
     .step = sim_step,
     .trace_hash = sim_trace_hash,
     .wall_clock = sim_wall_clock,
-    .member_now = kad_sim_member_now,
-    .member_wall = kad_sim_member_wall,
-    .member_due = kad_sim_due,
+    .member_now = kad_sim_clock_member_now,
+    .member_wall = kad_sim_clock_member_wall,
+    .member_due = kad_sim_clock_member_due,
 };
-
-struct kad_sim *kad_sim_checked(const struct kad_network *network) {
-  return network->methods == &methods ? kad_sim_of(network) : NULL;
-}
 
 void kad_sim_config_default(struct kad_sim_config *config) {
   *config = (struct kad_sim_config){
@@ -316,7 +222,7 @@ void kad_sim_config_default(struct kad_sim_config *config) {
   };
 }
 
-/* Written so that what is no number fails too. */
+/* Each comparison is false for NaN. */
 static bool is_share(double share) {
   return share >= 0 && share <= 1;
 }
@@ -327,14 +233,16 @@ static bool is_valid(const struct kad_sim_config *config) {
          config->reorder_ms > 0;
 }
 
-static void begin(struct kad_sim *sim, const struct kad_sim_config *config) {
+static void init(struct kad_sim *sim, const struct kad_sim_config *config) {
+  sim->base.simulated = true;
   sim->config = *config;
   sim->config.quantiles = NULL;
   sim->config.quantile_count = 0;
   sim->now = FIRST_MS;
-  sim->next_port = FIRST_FREE_PORT;
+  sim->next_port = KAD_SIM_SOCKETS_FIRST_PORT;
   kad_random_init(&sim->user, config->seed, STREAM_USER);
-  /* The hash of the addresses is our own: there is no use for a secret. */
+  kad_wheel_init(&sim->flights, &sim->base.allocator);
+  /* The map is given hashes of our own: a secret would be of no use. */
   const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
   kad_map_init(&sim->sockets, &sim->base.allocator, secret);
 }
@@ -350,7 +258,7 @@ int kad_network_sim_new(const struct kad_sim_config *config,
     return KAD_ENOMEM;
   }
   kad_network_init(&sim->base, &methods, &allocator);
-  begin(sim, config);
+  init(sim, config);
   const int error = kad_sim_link_init(sim, config);
   if (error < 0) {
     sim_free(&sim->base);

@@ -16,7 +16,7 @@ enum {
   PINGS = ROUNDS * PINGS_A_ROUND
 };
 
-/* What one test works with: a network, and what callbacks have seen. */
+/* A network, and what its callbacks have seen. */
 struct fixture {
   struct kad_counting_allocator counting;
   struct kad_network *network;
@@ -89,7 +89,7 @@ static void count_result(void *data, const struct kad_result *result) {
   }
 }
 
-/* Lets two new nodes exchange PINGS pings; `*asked` is the one asked. */
+/* Opens two nodes, one of which sends PINGS pings; `*asked` gets them. */
 static void exchange_pings(struct fixture *fixture, struct kad_node **asked) {
   const struct kad_address to = address_of("10.0.0.2:1");
   struct kad_node *asker = open_node(fixture, "10.0.0.1:1");
@@ -117,7 +117,7 @@ static uint64_t trace_of(uint64_t seed, double loss) {
   return trace;
 }
 
-static void one_seed_gives_one_run(void **state) {
+static void two_runs_of_a_seed_are_equal(void **state) {
   (void)state;
 
   const uint64_t trace = trace_of(7, 0.1);
@@ -127,7 +127,7 @@ static void one_seed_gives_one_run(void **state) {
   assert_int_not_equal(trace_of(8, 0.1), trace);
 }
 
-static void users_random_bytes_disturb_no_node(void **state) {
+static void random_bytes_of_the_user_do_not_change_nodes(void **state) {
   (void)state;
   struct fixture fixture;
   open_default(&fixture);
@@ -170,7 +170,7 @@ static void without_loss_everything_arrives(void **state) {
   close_sim(&fixture);
 }
 
-static void loss_of_all_lets_nothing_through(void **state) {
+static void with_loss_1_nothing_arrives(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -189,7 +189,7 @@ static void loss_of_all_lets_nothing_through(void **state) {
   close_sim(&fixture);
 }
 
-static void share_of_datagrams_is_lost(void **state) {
+static void loss_is_the_share_that_is_lost(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -206,7 +206,7 @@ static void share_of_datagrams_is_lost(void **state) {
   close_sim(&fixture);
 }
 
-static void latency_keeps_within_its_bounds(void **state) {
+static void latency_is_within_its_range(void **state) {
   (void)state;
   struct kad_sim_config config;
   kad_sim_config_default(&config);
@@ -344,7 +344,7 @@ static void start_again(void *data) {
                                     &timer));
 }
 
-static void timer_that_starts_itself_lets_time_pass(void **state) {
+static void timer_that_restarts_itself_lets_time_pass(void **state) {
   (void)state;
   struct fixture fixture;
   open_default(&fixture);
@@ -367,7 +367,7 @@ static void search_again(void *data, const struct kad_result *result) {
                                        search_again, fixture, NULL);
 }
 
-static void search_that_fails_at_once_lets_time_pass(void **state) {
+static void lookup_that_fails_at_once_lets_time_pass(void **state) {
   (void)state;
   struct fixture fixture;
   open_default(&fixture);
@@ -479,7 +479,7 @@ static void only_addresses_resolve(void **state) {
   close_sim(&fixture);
 }
 
-static void signals_belong_to_real_networks(void **state) {
+static void on_signal_refuses_simulated_networks(void **state) {
   (void)state;
   struct fixture fixture;
   open_default(&fixture);
@@ -490,7 +490,7 @@ static void signals_belong_to_real_networks(void **state) {
   close_sim(&fixture);
 }
 
-static void datagrams_on_their_way_are_freed(void **state) {
+static void datagrams_in_flight_are_freed(void **state) {
   (void)state;
   struct fixture fixture;
   open_default(&fixture);
@@ -507,7 +507,7 @@ static void datagrams_on_their_way_are_freed(void **state) {
   assert_int_equal(fixture.fired, 0);
 }
 
-static void opening_survives_want_of_memory(void **state) {
+static void open_node_survives_out_of_memory(void **state) {
   (void)state;
   struct kad_counting_allocator counting;
   kad_counting_init(&counting);
@@ -537,27 +537,27 @@ static void opening_survives_want_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_seed_gives_one_run),
-      cmocka_unit_test(users_random_bytes_disturb_no_node),
+      cmocka_unit_test(two_runs_of_a_seed_are_equal),
+      cmocka_unit_test(random_bytes_of_the_user_do_not_change_nodes),
       cmocka_unit_test(nodes_of_one_seed_differ),
       cmocka_unit_test(without_loss_everything_arrives),
-      cmocka_unit_test(loss_of_all_lets_nothing_through),
-      cmocka_unit_test(share_of_datagrams_is_lost),
-      cmocka_unit_test(latency_keeps_within_its_bounds),
+      cmocka_unit_test(with_loss_1_nothing_arrives),
+      cmocka_unit_test(loss_is_the_share_that_is_lost),
+      cmocka_unit_test(latency_is_within_its_range),
       cmocka_unit_test(configuration_out_of_range_is_refused),
       cmocka_unit_test(taken_address_cannot_be_bound),
       cmocka_unit_test(port_0_takes_a_free_one),
       cmocka_unit_test(callback_may_close_and_open_nodes),
       cmocka_unit_test(timers_fire_at_their_millisecond),
-      cmocka_unit_test(timer_that_starts_itself_lets_time_pass),
-      cmocka_unit_test(search_that_fails_at_once_lets_time_pass),
+      cmocka_unit_test(timer_that_restarts_itself_lets_time_pass),
+      cmocka_unit_test(lookup_that_fails_at_once_lets_time_pass),
       cmocka_unit_test(stop_ends_the_run_after_the_callback),
       cmocka_unit_test(run_lasts_as_long_as_asked),
       cmocka_unit_test(steps_go_from_event_to_event),
       cmocka_unit_test(only_addresses_resolve),
-      cmocka_unit_test(signals_belong_to_real_networks),
-      cmocka_unit_test(datagrams_on_their_way_are_freed),
-      cmocka_unit_test(opening_survives_want_of_memory),
+      cmocka_unit_test(on_signal_refuses_simulated_networks),
+      cmocka_unit_test(datagrams_in_flight_are_freed),
+      cmocka_unit_test(open_node_survives_out_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

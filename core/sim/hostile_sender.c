@@ -1,20 +1,21 @@
-#include "sim/hostile.h"
+/* Tested by tests/unit/sim/hostile_test.c. */
+#include "sim/hostile_sender.h"
+
+#include "sim/link.h"
 
 #include <string.h>
 
-/* Those that send by themselves: floods, replays, garbage. */
-
 enum {
-  TRANSACTION_SIZE = 6, /* of a flooder: two letters, its place, three bytes */
-  PLACE = 2,
+  TRANSACTION_SIZE = 6, /* of a flooder: two letters, index, three bytes */
+  INDEX = 2,            /* of that index */
   JUNK_SIZE = 700,
   JUNK_SECONDS = 86400,
   LONGEST_NOISE = 600,
   MUTATIONS = 8
 };
 
-static void know(struct kad_hostile *hostile,
-                 const struct kad_address *address) {
+static void remember_address(struct kad_hostile *hostile,
+                             const struct kad_address *address) {
   struct kad_hostile_memory *memory = hostile->memory;
   for (size_t i = 0; i < memory->known_count; i++) {
     if (kad_address_equal(&memory->known[i], address)) {
@@ -27,8 +28,9 @@ static void know(struct kad_hostile *hostile,
   memory->known[i] = *address;
 }
 
-static void keep(struct kad_hostile *hostile, const struct kad_address *from,
-                 struct kad_slice datagram) {
+static void remember_datagram(struct kad_hostile *hostile,
+                              const struct kad_address *from,
+                              struct kad_slice datagram) {
   struct kad_hostile_memory *memory = hostile->memory;
   const size_t i = memory->seen_count < KAD_HOSTILE_SEEN
                        ? memory->seen_count++
@@ -41,22 +43,14 @@ static void keep(struct kad_hostile *hostile, const struct kad_address *from,
   }
 }
 
-static const struct kad_address *anyone(struct kad_hostile *hostile) {
+static const struct kad_address *any_address(struct kad_hostile *hostile) {
   const struct kad_hostile_memory *memory = hostile->memory;
   return &memory->known[kad_hostile_draw(hostile, memory->known_count)];
 }
 
-static struct kad_hostile_datagram *anything(struct kad_hostile *hostile) {
+static struct kad_hostile_datagram *any_datagram(struct kad_hostile *hostile) {
   struct kad_hostile_memory *memory = hostile->memory;
   return &memory->seen[kad_hostile_draw(hostile, memory->seen_count)];
-}
-
-static void send_bytes(struct kad_hostile *hostile,
-                       const struct kad_address *to, struct kad_slice bytes) {
-  const int i = kad_member_source(&hostile->member->base, to);
-  if (i >= 0) {
-    kad_sim_transmit(hostile->member, i, to, bytes);
-  }
 }
 
 /* ---------------------------------------------------------------- flood -- */
@@ -76,36 +70,37 @@ static void begin_query(const struct kad_hostile *hostile, const char *name,
   query->type = kad_slice_of("value");
 }
 
-static void name_transaction(struct kad_hostile *hostile, size_t place,
-                             uint8_t out[TRANSACTION_SIZE]) {
+static void write_transaction(struct kad_hostile *hostile, size_t index,
+                              uint8_t out[TRANSACTION_SIZE]) {
   kad_hostile_fill(hostile, out, TRANSACTION_SIZE);
   out[0] = 'f';
   out[1] = 'l';
-  out[PLACE] = (uint8_t)place;
+  out[INDEX] = (uint8_t)index;
 }
 
-/* Asks for a random key, to have a token for it. */
-static void ask_for_token(struct kad_hostile *hostile) {
+/* Queries a random key, to get a token for it. */
+static void query_token(struct kad_hostile *hostile) {
   struct kad_hostile_memory *memory = hostile->memory;
-  const size_t place = memory->next_asked++ % KAD_HOSTILE_ASKED;
-  struct kad_hostile_question *asked = &memory->asked[place];
+  const size_t index = memory->next_query++ % KAD_HOSTILE_QUERIES;
+  struct kad_hostile_query *asked = &memory->queries[index];
   uint8_t transaction[TRANSACTION_SIZE];
   struct kad_message query;
-  *asked = (struct kad_hostile_question){.to = *anyone(hostile), .open = true};
+  *asked =
+      (struct kad_hostile_query){.to = *any_address(hostile), .open = true};
   kad_hostile_fill(hostile, asked->key.bytes, kad_hostile_id_size(hostile));
-  name_transaction(hostile, place, transaction);
+  write_transaction(hostile, index, transaction);
   begin_query(hostile, "find_value", &asked->key, transaction, &query);
   kad_hostile_send(hostile, &asked->to, &query);
 }
 
 static void store_junk(struct kad_hostile *hostile,
-                       const struct kad_hostile_question *asked,
+                       const struct kad_hostile_query *asked,
                        struct kad_slice token) {
   uint8_t junk[JUNK_SIZE];
   uint8_t transaction[TRANSACTION_SIZE];
   struct kad_message query;
   kad_hostile_fill(hostile, junk, sizeof junk);
-  name_transaction(hostile, KAD_HOSTILE_ASKED, transaction);
+  write_transaction(hostile, KAD_HOSTILE_QUERIES, transaction);
   begin_query(hostile, "store", &asked->key, transaction, &query);
   query.token = token;
   query.has_ttl = true;
@@ -119,7 +114,8 @@ static void store_junk(struct kad_hostile *hostile,
   kad_hostile_send(hostile, &asked->to, &query);
 }
 
-/* Returns true if `message` is for the flooder, not for its engine. */
+/* Handles a reply to the flooder. Returns false if `message` is not one: it is
+ * for the engine. */
 static bool continue_flood(struct kad_hostile *hostile,
                            const struct kad_message *message) {
   const struct kad_slice transaction = message->transaction;
@@ -129,27 +125,27 @@ static bool continue_flood(struct kad_hostile *hostile,
     return false;
   }
   for (size_t i = 0; i < message->contact_count; i++) {
-    know(hostile, &message->contacts[i].address);
+    remember_address(hostile, &message->contacts[i].address);
   }
-  const size_t place = transaction.data[PLACE];
-  if (place < KAD_HOSTILE_ASKED && hostile->memory->asked[place].open &&
+  const size_t index = transaction.data[INDEX];
+  if (index < KAD_HOSTILE_QUERIES && hostile->memory->queries[index].open &&
       message->token.len > 0) {
-    hostile->memory->asked[place].open = false;
-    store_junk(hostile, &hostile->memory->asked[place], message->token);
+    hostile->memory->queries[index].open = false;
+    store_junk(hostile, &hostile->memory->queries[index], message->token);
   }
   return true;
 }
 
 /* --------------------------------------------------- replays, garbage -- */
 
-static void replay(struct kad_hostile *hostile) {
-  const struct kad_hostile_datagram *seen = anything(hostile);
+static void send_replay(struct kad_hostile *hostile) {
+  const struct kad_hostile_datagram *seen = any_datagram(hostile);
   const struct kad_slice bytes = {seen->bytes, seen->len};
-  const struct kad_address *to = anyone(hostile);
+  const struct kad_address *to = any_address(hostile);
   if (kad_hostile_draw(hostile, 2) == 0) {
-    send_bytes(hostile, to, bytes);
+    kad_hostile_send_bytes(hostile, to, bytes);
   } else if (to->family == seen->from.family) {
-    kad_sim_forge(hostile->member, &seen->from, to, bytes);
+    kad_sim_link_forge(hostile->member, &seen->from, to, bytes);
   }
 }
 
@@ -157,19 +153,21 @@ static void send_noise(struct kad_hostile *hostile) {
   uint8_t noise[LONGEST_NOISE];
   const size_t len = kad_hostile_draw(hostile, sizeof noise);
   kad_hostile_fill(hostile, noise, len);
-  send_bytes(hostile, anyone(hostile), (struct kad_slice){noise, len});
+  kad_hostile_send_bytes(hostile, any_address(hostile),
+                         (struct kad_slice){noise, len});
 }
 
-/* Sends lists in lists, as deep as fits. */
+/* Sends lists in lists, as deep as fits a datagram. */
 static void send_depth(struct kad_hostile *hostile) {
   uint8_t deep[KAD_NETWORK_DATAGRAM_MAX];
   memset(deep, kad_hostile_draw(hostile, 2) == 0 ? 'l' : 'd', sizeof deep);
-  send_bytes(hostile, anyone(hostile), (struct kad_slice){deep, sizeof deep});
+  kad_hostile_send_bytes(hostile, any_address(hostile),
+                         (struct kad_slice){deep, sizeof deep});
 }
 
-/* Sends what it has heard, cut off or changed in some places. */
+/* Sends a datagram that it received, truncated or changed in some bytes. */
 static void send_mutant(struct kad_hostile *hostile) {
-  struct kad_hostile_datagram mutant = *anything(hostile);
+  struct kad_hostile_datagram mutant = *any_datagram(hostile);
   if (mutant.len == 0) {
     return;
   }
@@ -182,8 +180,8 @@ static void send_mutant(struct kad_hostile *hostile) {
           (uint8_t)kad_hostile_draw(hostile, 256);
     }
   }
-  send_bytes(hostile, anyone(hostile),
-             (struct kad_slice){mutant.bytes, mutant.len});
+  kad_hostile_send_bytes(hostile, any_address(hostile),
+                         (struct kad_slice){mutant.bytes, mutant.len});
 }
 
 static void send_garbage(struct kad_hostile *hostile) {
@@ -199,27 +197,25 @@ static void send_garbage(struct kad_hostile *hostile) {
   }
 }
 
-/* ----------------------------------------------------------------- both -- */
-
-bool kad_hostile_learn(struct kad_hostile *hostile,
-                       const struct kad_address *from,
-                       struct kad_slice datagram,
-                       const struct kad_message *message) {
-  know(hostile, from);
-  keep(hostile, from, datagram);
+bool kad_hostile_sender_learn(struct kad_hostile *hostile,
+                              const struct kad_address *from,
+                              struct kad_slice datagram,
+                              const struct kad_message *message) {
+  remember_address(hostile, from);
+  remember_datagram(hostile, from, datagram);
   return message != NULL &&
-         hostile->how.behaviour == KAD_SIM_BEHAVIOUR_FLOODER &&
+         hostile->hostility.behaviour == KAD_SIM_BEHAVIOUR_FLOODER &&
          continue_flood(hostile, message);
 }
 
-void kad_hostile_strike(struct kad_hostile *hostile) {
+void kad_hostile_sender_send(struct kad_hostile *hostile) {
   if (hostile->memory->known_count == 0) {
-    return; /* it has heard nobody yet */
+    return; /* it has not received anything yet */
   }
-  if (hostile->how.behaviour == KAD_SIM_BEHAVIOUR_FLOODER) {
-    ask_for_token(hostile);
-  } else if (hostile->how.behaviour == KAD_SIM_BEHAVIOUR_REPLAYER) {
-    replay(hostile);
+  if (hostile->hostility.behaviour == KAD_SIM_BEHAVIOUR_FLOODER) {
+    query_token(hostile);
+  } else if (hostile->hostility.behaviour == KAD_SIM_BEHAVIOUR_REPLAYER) {
+    send_replay(hostile);
   } else {
     send_garbage(hostile);
   }

@@ -1,0 +1,116 @@
+/* Tested by tests/unit/sim/link_test.c. */
+#include "sim/flight.h"
+
+#include "base/allocator.h"
+
+enum {
+  SMALL_SIZE = 256, /* bytes: most queries and replies fit in */
+  US_PER_MS = 1000,
+  US_PER_S = 1000000,
+  LONGEST_QUEUE_US = US_PER_S,
+  HEADERS_IP4 = 28, /* bytes of IP and UDP */
+  HEADERS_IP6 = 48
+};
+
+static struct kad_sim_flight **free_list(struct kad_sim *sim, size_t cap) {
+  return cap == SMALL_SIZE ? &sim->free_small : &sim->free_large;
+}
+
+struct kad_sim_flight *kad_sim_flight_new(struct kad_sim *sim, size_t len) {
+  const size_t cap = len <= SMALL_SIZE ? SMALL_SIZE : KAD_NETWORK_DATAGRAM_MAX;
+  struct kad_sim_flight **list = free_list(sim, cap);
+  struct kad_sim_flight *flight = *list;
+  if (flight != NULL) {
+    *list = flight->next_free;
+    return flight;
+  }
+  flight = kad_alloc(&sim->base.allocator, sizeof *flight + cap);
+  if (flight != NULL) {
+    flight->cap = (uint16_t)cap;
+    flight->arrival = (struct kad_deadline){0};
+  }
+  return flight;
+}
+
+void kad_sim_flight_end(struct kad_sim *sim, struct kad_sim_flight *flight) {
+  struct kad_sim_flight **list = free_list(sim, flight->cap);
+  flight->next_free = *list;
+  *list = flight;
+}
+
+static void free_flights(struct kad_sim *sim, struct kad_sim_flight *list) {
+  while (list != NULL) {
+    struct kad_sim_flight *flight = list;
+    list = flight->next_free;
+    kad_release(&sim->base.allocator, flight, sizeof *flight + flight->cap);
+  }
+}
+
+void kad_sim_flight_free_all(struct kad_sim *sim) {
+  struct kad_deadline *due = NULL;
+  while ((due = kad_wheel_pop_due(&sim->flights, KAD_TIME_NEVER)) != NULL) {
+    kad_sim_flight_end(sim,
+                       kad_container_of(due, struct kad_sim_flight, arrival));
+  }
+  kad_wheel_deinit(&sim->flights);
+  free_flights(sim, sim->free_small);
+  free_flights(sim, sim->free_large);
+}
+
+static uint64_t *counter(struct kad_sim_stats *stats,
+                         enum kad_sim_outcome outcome) {
+  switch (outcome) {
+  case KAD_SIM_OUTCOME_DELIVERED:
+    return &stats->delivered;
+  case KAD_SIM_OUTCOME_LOST:
+    return &stats->lost;
+  case KAD_SIM_OUTCOME_CONGESTED:
+    return &stats->congested;
+  case KAD_SIM_OUTCOME_PARTITIONED:
+    return &stats->partitioned;
+  case KAD_SIM_OUTCOME_ASLEEP:
+    return &stats->asleep;
+  case KAD_SIM_OUTCOME_UNREACHABLE:
+    return &stats->unreachable;
+  case KAD_SIM_OUTCOME_FILTERED:
+    return &stats->filtered;
+  }
+  return &stats->dropped;
+}
+
+void kad_sim_flight_count(struct kad_sim *sim, enum kad_sim_outcome outcome) {
+  (*counter(&sim->stats, outcome))++;
+}
+
+const char *kad_sim_outcome_name(enum kad_sim_outcome outcome) {
+  switch (outcome) {
+  case KAD_SIM_OUTCOME_DELIVERED:
+    return "delivered";
+  case KAD_SIM_OUTCOME_LOST:
+    return "lost";
+  case KAD_SIM_OUTCOME_CONGESTED:
+    return "congested";
+  case KAD_SIM_OUTCOME_PARTITIONED:
+    return "partitioned";
+  case KAD_SIM_OUTCOME_ASLEEP:
+    return "asleep";
+  case KAD_SIM_OUTCOME_UNREACHABLE:
+    return "unreachable";
+  case KAD_SIM_OUTCOME_FILTERED:
+    return "filtered";
+  }
+  return "unknown";
+}
+
+int kad_sim_flight_queue(const struct kad_sim *sim, uint64_t bandwidth,
+                         const struct kad_address *to, size_t len,
+                         uint64_t *busy_until_us) {
+  const uint64_t now_us = sim->now * US_PER_MS;
+  const uint64_t size = len + (to->family == 4 ? HEADERS_IP4 : HEADERS_IP6);
+  const uint64_t begin_us = *busy_until_us > now_us ? *busy_until_us : now_us;
+  if (begin_us - now_us > LONGEST_QUEUE_US) {
+    return -1;
+  }
+  *busy_until_us = begin_us + size * US_PER_S / bandwidth;
+  return (int)((*busy_until_us - now_us) / US_PER_MS);
+}
