@@ -15,7 +15,7 @@ struct fixture {
 };
 
 static const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {0};
-static const struct kad_address nobody = {0};
+static const struct kad_address own_user = {0};
 static const uint8_t bytes[KAD_VALUE_MAX];
 
 static void set_up(struct fixture *fixture) {
@@ -145,7 +145,7 @@ static void rejects_a_record_that_can_never_fit(void **state) {
 
   assert_ok(check(&fixture, host(1), 1000));
   assert_int_equal(check(&fixture, host(1), 1001), KAD_EQUOTA);
-  assert_int_equal(check(&fixture, nobody, SIZE_MAX), KAD_EQUOTA);
+  assert_int_equal(check(&fixture, own_user, SIZE_MAX), KAD_EQUOTA);
   fixture.quota.max_records = 0;
   assert_int_equal(check(&fixture, host(1), 1), KAD_EQUOTA);
   tear_down(&fixture);
@@ -174,9 +174,9 @@ static void does_not_limit_our_own_user(void **state) {
   set_up(&fixture);
   fixture.quota.max_records_address = 3;
 
-  store_many(&fixture, nobody, 10);
+  store_many(&fixture, own_user, 10);
 
-  assert_ok(check(&fixture, nobody, 1));
+  assert_ok(check(&fixture, own_user, 1));
   tear_down(&fixture);
 }
 
@@ -185,7 +185,7 @@ static void flood_displaces_only_its_own_records(void **state) {
   struct fixture fixture;
   set_up(&fixture);
   fixture.quota.max_records = 100;
-  store_many(&fixture, nobody, 5);
+  store_many(&fixture, own_user, 5);
   for (uint8_t i = 10; i < 50; i++) {
     store_many(&fixture, host(i), 1);
   }
@@ -193,7 +193,7 @@ static void flood_displaces_only_its_own_records(void **state) {
   store_many(&fixture, host(1), 1000);
 
   assert_int_equal(count(&fixture), 100);
-  assert_int_equal(count_of(&fixture, nobody), 5);
+  assert_int_equal(count_of(&fixture, own_user), 5);
   for (uint8_t i = 10; i < 50; i++) {
     assert_int_equal(count_of(&fixture, host(i)), 1);
   }
@@ -237,13 +237,13 @@ static void others_never_displace_our_own_records(void **state) {
   set_up(&fixture);
   fixture.quota.max_records = 10;
   store_many(&fixture, host(1), 3);
-  store_many(&fixture, nobody, 10);
+  store_many(&fixture, own_user, 10);
 
-  assert_int_equal(count_of(&fixture, nobody), 10);
+  assert_int_equal(count_of(&fixture, own_user), 10);
   assert_int_equal(check_room(&fixture), KAD_EQUOTA);
   assert_false(store(&fixture, host(1), 1));
-  assert_false(store(&fixture, nobody, 1));
-  assert_int_equal(count_of(&fixture, nobody), 10);
+  assert_false(store(&fixture, own_user, 1));
+  assert_int_equal(count_of(&fixture, own_user), 10);
   tear_down(&fixture);
 }
 
@@ -251,13 +251,13 @@ static void removes_our_own_records_when_limits_fall(void **state) {
   (void)state;
   struct fixture fixture;
   set_up(&fixture);
-  store_many(&fixture, nobody, 6);
+  store_many(&fixture, own_user, 6);
   store_many(&fixture, host(1), 3);
 
   fixture.quota.max_records = 4;
   make_room(&fixture);
 
-  assert_int_equal(count_of(&fixture, nobody), 4);
+  assert_int_equal(count_of(&fixture, own_user), 4);
   assert_int_equal(count_of(&fixture, host(1)), 0);
   tear_down(&fixture);
 }

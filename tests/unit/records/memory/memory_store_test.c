@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const uint8_t bytes[KAD_VALUE_MAX] = {1, 2, 3};
-static const struct kad_address nobody = {0};
+static const struct kad_address own_user = {0};
 
 /* ------------------------------------------------ meta and reading -- */
 
@@ -18,7 +18,7 @@ static void new_store_is_empty(void **state) {
 
   assert_int_equal(kad_store_count(fixture.store), 0);
   assert_int_equal(kad_store_bytes(fixture.store), 0);
-  assert_int_equal(kad_memory_count_of(&fixture, nobody), 0);
+  assert_int_equal(kad_memory_count_of(&fixture, own_user), 0);
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, NULL, 0), 0);
   assert_int_equal(kad_store_due_expire(store, &at), 0);
   assert_int_equal(at, KAD_TIME_NEVER);
@@ -70,7 +70,7 @@ static void reads_any_combination_of_fields(void **state) {
     record.salt = (struct kad_slice){bytes, parts & 16 ? 9 : 0};
     record.has_seq = parts & 32;
     record.seq = parts & 32 ? -7 : 0;
-    struct kad_address hosts[] = {nobody, kad_memory_host(5),
+    struct kad_address hosts[] = {own_user, kad_memory_host(5),
                                   kad_memory_wide_host(5)};
     struct kad_record_meta meta = kad_memory_meta(parts, hosts[parts % 3]);
     meta.origin.via = parts & 64 ? 2 : 0;
@@ -275,7 +275,7 @@ static void changes_the_origin(void **state) {
   (void)state;
   struct kad_memory_fixture fixture;
   struct kad_address hosts[] = {kad_memory_wide_host(9), kad_memory_host(2),
-                                nobody, kad_memory_wide_host(9),
+                                own_user, kad_memory_wide_host(9),
                                 kad_memory_host(1)};
   kad_memory_open(&fixture);
   struct kad_record record = kad_memory_record(1, "v");
@@ -291,7 +291,7 @@ static void changes_the_origin(void **state) {
   }
 
   assert_true(kad_memory_has(&fixture, other));
-  assert_int_equal(kad_memory_count_of(&fixture, nobody), 0);
+  assert_int_equal(kad_memory_count_of(&fixture, own_user), 0);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_wide_host(9)), 0);
   kad_memory_close(&fixture);
 }

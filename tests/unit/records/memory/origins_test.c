@@ -3,7 +3,7 @@
 #include "unit.h"
 
 static const uint8_t bytes[KAD_VALUE_MAX];
-static const struct kad_address nobody = {0};
+static const struct kad_address own_user = {0};
 
 static void counts_the_records_of_an_address(void **state) {
   (void)state;
@@ -17,13 +17,13 @@ static void counts_the_records_of_an_address(void **state) {
   kad_memory_add(&fixture, &record, &meta);
   meta.origin = kad_memory_host(2);
   kad_memory_add(&fixture, &record, &meta);
-  meta.origin = nobody;
+  meta.origin = own_user;
   kad_memory_add(&fixture, &record, &meta);
 
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 2);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(2)), 1);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(3)), 0);
-  assert_int_equal(kad_memory_count_of(&fixture, nobody), 1);
+  assert_int_equal(kad_memory_count_of(&fixture, own_user), 1);
   kad_store_remove(fixture.store, first);
   assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 1);
   kad_memory_close(&fixture);
@@ -103,7 +103,7 @@ static void victim_is_of_our_own_user_last(void **state) {
   struct kad_memory_fixture fixture;
   struct kad_id self = kad_memory_key(0);
   kad_memory_open(&fixture);
-  kad_memory_add_many(&fixture, nobody, 0, 20);
+  kad_memory_add_many(&fixture, own_user, 0, 20);
   kad_memory_add_many(&fixture, kad_memory_host(1), 30, 1);
   kad_memory_add_many(&fixture, kad_memory_wide_host(1), 40, 1);
   struct kad_store *store = fixture.store;
