@@ -106,7 +106,7 @@ end
 ---------------------------------------------------------- sleep, movement --
 
 --- Suspends nodes, as a laptop that is closed: they receive nothing and do
---- nothing. `wake` resumes them, or the end of the time.
+--- nothing. `resume` ends this, or the end of the time.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@param seconds? number  until they resume
 ---@param clock_stands? boolean  their clocks stand still meanwhile, so that to
@@ -126,7 +126,7 @@ function Sim:suspend(what, seconds, clock_stands)
   if seconds then
     self:spawn(function()
       task.sleep(seconds)
-      self:wake(nodes)
+      self:resume(nodes)
     end)
   end
   return nodes
@@ -134,7 +134,7 @@ end
 
 --- Resumes nodes that are suspended.
 ---@param what? kadenza.Node|kadenza.Node[]  all of them without it
-function Sim:wake(what)
+function Sim:resume(what)
   if what == nil then
     what = {}
     for _, node in ipairs(self.nodes) do

@@ -119,7 +119,7 @@ describe("kadenza.sim.faults", function()
     net:run(100)
     assert.is_true(reaches(net, net.nodes[1], sleeper))
     net:suspend(sleeper)
-    net:wake()
+    net:resume()
     assert.is_true(reaches(net, net.nodes[1], sleeper))
   end))
 
