@@ -5,6 +5,7 @@
 -- codec belong to one policy: a second claim is an error that names both.
 
 local core = require("kadenza.core")
+local shape = require("kadenza.policy.shape")
 local sorted = require("kadenza.sorted")
 local suggest = require("kadenza.suggest")
 
@@ -217,7 +218,7 @@ local function collect_hook(list, name)
 end
 
 function Composer:add_filters(list)
-  for _, name in ipairs({ "on_request", "on_contact" }) do
+  for _, name in ipairs(shape.FILTERS) do
     local functions, owners = collect_hook(list, name)
     if #functions > 0 then
       self.setup[name] = self:add_joined(functions, chain, owners, name)
@@ -227,7 +228,7 @@ end
 
 -- on_store and on_expire receive records of every type.
 function Composer:add_listeners(list)
-  for _, name in ipairs({ "on_store", "on_expire" }) do
+  for _, name in ipairs(shape.LISTENERS) do
     local functions, owners = collect_hook(list, name)
     if #functions > 0 then
       local number = self:add_joined(functions, broadcast, owners, name)

@@ -7,31 +7,27 @@
 -- Tested by tests/spec/testing/policy_spec.lua, tests/spec/cli/check_spec.lua.
 
 local core = require("kadenza.core")
+local shape = require("kadenza.policy.shape")
 
 local M = {}
 
-local TYPE_HOOKS <const> = {
-  "validate", "merge", "select", "expire", "republish",
-}
-local FILTERS <const> = { "on_request", "on_contact" }
-local LISTENERS <const> = { "on_store", "on_expire" }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "republish_s" }
 
 -- Returns the numbers of all hooks by their paths.
 local function hook_numbers(setup)
   local numbers = {}
   for _, entry in ipairs(setup.types) do
-    for _, name in ipairs(TYPE_HOOKS) do
+    for _, name in ipairs(shape.TYPE_HOOKS) do
       numbers["types." .. entry.name .. "." .. name] = entry[name]
     end
-    for _, name in ipairs(LISTENERS) do
+    for _, name in ipairs(shape.LISTENERS) do
       numbers[name] = entry[name]
     end
   end
   for _, method in ipairs(setup.methods) do
     numbers["rpc." .. method.name] = method.call
   end
-  for _, name in ipairs(FILTERS) do
+  for _, name in ipairs(shape.FILTERS) do
     numbers[name] = setup[name]
   end
   return numbers
@@ -67,7 +63,7 @@ end
 
 local function add_type_places(places, loaded)
   for name, spec in pairs(loaded.policy.types or {}) do
-    for _, hook in ipairs(TYPE_HOOKS) do
+    for _, hook in ipairs(shape.TYPE_HOOKS) do
       add_place(places, loaded, "types." .. name .. "." .. hook, spec[hook])
     end
   end

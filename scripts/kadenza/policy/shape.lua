@@ -6,18 +6,18 @@ local suggest = require("kadenza.suggest")
 
 local M = {}
 
-local HOOK_KEYS <const> = {
-  on_start = "function",
-  on_stop = "function",
-  on_request = "function",
-  on_contact = "function",
-  on_store = "function",
-  on_expire = "function",
-  save = "function",
-  restore = "function",
-}
+--- The hooks of a type.
+M.TYPE_HOOKS = { "validate", "merge", "select", "expire", "republish" }
+
+--- The hooks of a policy that accept or reject, and those that only listen.
+M.FILTERS = { "on_request", "on_contact" }
+M.LISTENERS = { "on_store", "on_expire" }
 
 local POLICY_KEYS <const> = {
+  on_start = "function",
+  on_stop = "function",
+  save = "function",
+  restore = "function",
   name = "string",
   version = "number",
   types = "table",
@@ -47,8 +47,10 @@ M.POLICY_KEYS, M.TYPE_KEYS = POLICY_KEYS, TYPE_KEYS
 local MAX_REPUBLISH <const> = 2592000
 local MAX_NAME <const> = 32
 
-for key, kind in pairs(HOOK_KEYS) do
-  POLICY_KEYS[key] = kind
+for _, hooks in ipairs({ M.FILTERS, M.LISTENERS }) do
+  for _, name in ipairs(hooks) do
+    POLICY_KEYS[name] = "function"
+  end
 end
 
 -- Raises a problem, which M.check catches.
