@@ -57,12 +57,14 @@ static const char *push_place(const struct encoder *encoder) {
   return lua_tostring(L, -1);
 }
 
-static void fail(const struct encoder *encoder, const char *problem) {
+/* Raises a problem with its place. [-0, +0, v] */
+static void raise_problem(const struct encoder *encoder, const char *problem) {
   luaL_error(encoder->L, "%s: %s", push_place(encoder), problem);
 }
 
 /* Appends bytes. [-0, +0, m] */
-static void append(struct encoder *encoder, const void *bytes, size_t len) {
+static void append_bytes(struct encoder *encoder, const void *bytes,
+                         size_t len) {
   if (len > encoder->cap - encoder->len) {
     const size_t cap = (encoder->len + len) * 2;
     uint8_t *const data = lua_newuserdatauv(encoder->L, cap, 0);
@@ -79,18 +81,19 @@ static void encode_string(struct encoder *encoder, const char *bytes,
                           size_t len) {
   char head[24];
   const int head_len = snprintf(head, sizeof head, "%zu:", len);
-  append(encoder, head, (size_t)head_len);
-  append(encoder, bytes, len);
+  append_bytes(encoder, head, (size_t)head_len);
+  append_bytes(encoder, bytes, len);
 }
 
 static void encode_number(struct encoder *encoder, int index) {
   char text[32];
   if (!lua_isinteger(encoder->L, index)) {
-    fail(encoder, "bencode has no fractions; use an integer or a string");
+    raise_problem(encoder,
+                  "bencode has no fractions; use an integer or a string");
   }
   const int64_t value = lua_tointeger(encoder->L, index);
   const int len = snprintf(text, sizeof text, "i%" PRId64 "e", value);
-  append(encoder, text, (size_t)len);
+  append_bytes(encoder, text, (size_t)len);
 }
 
 static int compare_keys(const void *left, const void *right) {
@@ -160,17 +163,17 @@ static struct keys count_keys(lua_State *L, int index) {
  * [-0, +0, v] */
 static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   if (encoder->depth >= encoder->max_depth) {
-    fail(encoder, "nested too deep, or contains itself");
+    raise_problem(encoder, "nested too deep, or contains itself");
   }
   const struct keys keys = count_keys(encoder->L, lua_gettop(encoder->L));
   if (keys.strings > 0 && keys.others > 0) {
-    fail(encoder, "a table has either string keys or is a list");
+    raise_problem(encoder, "a table has either string keys or is a list");
   }
   if (keys.others > 0 && dictionary) {
-    fail(encoder, "must have string keys");
+    raise_problem(encoder, "must have string keys");
   }
   if (!keys.is_list) {
-    fail(encoder, "a list has the keys 1 to n, without a gap");
+    raise_problem(encoder, "a list has the keys 1 to n, without a gap");
   }
   return keys;
 }
@@ -185,7 +188,7 @@ static void begin_table(struct encoder *encoder, bool dictionary) {
     frame.count = keys.strings;
     frame.keys = push_keys(encoder->L, table, &frame.count);
   }
-  append(encoder, frame.keys != NULL ? "d" : "l", 1);
+  append_bytes(encoder, frame.keys != NULL ? "d" : "l", 1);
   encoder->frames[encoder->depth++] = frame;
 }
 
@@ -195,7 +198,7 @@ static void encode_top(struct encoder *encoder, bool dictionary) {
   const int type = lua_type(L, -1);
   size_t len = 0;
   if (dictionary && type != LUA_TTABLE) {
-    fail(encoder, "must be a table with string keys");
+    raise_problem(encoder, "must be a table with string keys");
   }
   switch (type) {
   case LUA_TNUMBER:
@@ -210,11 +213,11 @@ static void encode_top(struct encoder *encoder, bool dictionary) {
     begin_table(encoder, dictionary);
     return;
   case LUA_TBOOLEAN:
-    fail(encoder, "bencode has no booleans; use 0 and 1");
+    raise_problem(encoder, "bencode has no booleans; use 0 and 1");
     break;
   default:
-    fail(encoder, lua_pushfstring(L, "bencode cannot carry a %s",
-                                  lua_typename(L, type)));
+    raise_problem(encoder, lua_pushfstring(L, "bencode cannot carry a %s",
+                                           lua_typename(L, type)));
   }
   lua_pop(L, 1);
 }
@@ -224,7 +227,7 @@ static void encode_next(struct encoder *encoder) {
   lua_State *const L = encoder->L;
   struct frame *const frame = &encoder->frames[encoder->depth - 1];
   if (frame->done == frame->count) {
-    append(encoder, "e", 1);
+    append_bytes(encoder, "e", 1);
     lua_settop(L, frame->top);
     encoder->depth--;
     return;

@@ -38,7 +38,7 @@ struct packer {
 };
 
 /* Raises `problem` with its place, such as "state.names[3]". [-0, +0, v] */
-static void fail(const struct packer *packer, const char *problem) {
+static void raise_problem(const struct packer *packer, const char *problem) {
   lua_State *const L = packer->L;
   lua_settop(L, packer->base + 2 * packer->depth - 1);
   luaL_Buffer buffer;
@@ -62,9 +62,9 @@ static void fail(const struct packer *packer, const char *problem) {
   luaL_error(L, "%s %s", lua_tostring(L, -1), problem);
 }
 
-static void append(struct packer *packer, const void *bytes, size_t len) {
+static void write_bytes(struct packer *packer, const void *bytes, size_t len) {
   if (len > KAD_PLAIN_MAX - packer->len) {
-    fail(packer, "is too large: over a mebibyte in all");
+    raise_problem(packer, "is too large: over a mebibyte in all");
   }
   if (packer->data != NULL) {
     memcpy(packer->data + packer->len, bytes, len);
@@ -73,29 +73,29 @@ static void append(struct packer *packer, const void *bytes, size_t len) {
 }
 
 /* Writes a tag and its `len` bytes. [-0, +0, v] */
-static void put(struct packer *packer, char tag, const void *bytes,
-                size_t len) {
-  append(packer, &tag, 1);
+static void write_tag(struct packer *packer, char tag, const void *bytes,
+                      size_t len) {
+  write_bytes(packer, &tag, 1);
   if (len > 0) {
-    append(packer, bytes, len);
+    write_bytes(packer, bytes, len);
   }
 }
 
-static void put_string(struct packer *packer, int index) {
+static void write_string(struct packer *packer, int index) {
   size_t len = 0;
   const char *const bytes = lua_tolstring(packer->L, index, &len);
   const uint32_t size = len < KAD_PLAIN_MAX ? (uint32_t)len : KAD_PLAIN_MAX;
-  put(packer, TAG_STRING, &size, sizeof size);
-  append(packer, bytes, len);
+  write_tag(packer, TAG_STRING, &size, sizeof size);
+  write_bytes(packer, bytes, len);
 }
 
-static void put_number(struct packer *packer, int index) {
+static void write_number(struct packer *packer, int index) {
   if (lua_isinteger(packer->L, index)) {
     const lua_Integer value = lua_tointeger(packer->L, index);
-    put(packer, TAG_INTEGER, &value, sizeof value);
+    write_tag(packer, TAG_INTEGER, &value, sizeof value);
   } else {
     const lua_Number value = lua_tonumber(packer->L, index);
-    put(packer, TAG_FLOAT, &value, sizeof value);
+    write_tag(packer, TAG_FLOAT, &value, sizeof value);
   }
 }
 
@@ -103,12 +103,12 @@ static void put_number(struct packer *packer, int index) {
 static void open_table(struct packer *packer) {
   lua_State *const L = packer->L;
   if (lua_getmetatable(L, -1)) {
-    fail(packer, "has a metatable: a plain table is needed");
+    raise_problem(packer, "has a metatable: a plain table is needed");
   }
   if (packer->depth == KAD_PLAIN_DEPTH) {
-    fail(packer, "is nested too deep, or contains itself");
+    raise_problem(packer, "is nested too deep, or contains itself");
   }
-  put(packer, TAG_BEGIN, NULL, 0);
+  write_tag(packer, TAG_BEGIN, NULL, 0);
   packer->depth++;
   lua_pushnil(L);
 }
@@ -120,25 +120,25 @@ static void reject_type(const struct packer *packer) {
                  "is a %s: nil, booleans, numbers, strings and tables of them "
                  "are plain",
                  luaL_typename(packer->L, -1));
-  fail(packer, problem);
+  raise_problem(packer, problem);
 }
 
 /* Writes and pops the value at the top, or opens it, if it is a table.
  * [-0|1, +0|1, v] */
-static void put_value(struct packer *packer) {
+static void write_value(struct packer *packer) {
   lua_State *const L = packer->L;
   switch (lua_type(L, -1)) {
   case LUA_TNIL:
-    put(packer, TAG_NIL, NULL, 0);
+    write_tag(packer, TAG_NIL, NULL, 0);
     break;
   case LUA_TBOOLEAN:
-    put(packer, lua_toboolean(L, -1) ? TAG_TRUE : TAG_FALSE, NULL, 0);
+    write_tag(packer, lua_toboolean(L, -1) ? TAG_TRUE : TAG_FALSE, NULL, 0);
     break;
   case LUA_TNUMBER:
-    put_number(packer, -1);
+    write_number(packer, -1);
     break;
   case LUA_TSTRING:
-    put_string(packer, -1);
+    write_string(packer, -1);
     break;
   case LUA_TTABLE:
     open_table(packer);
@@ -150,36 +150,36 @@ static void put_value(struct packer *packer) {
 }
 
 /* Writes the key below the value at the top. [-0, +0, v] */
-static void put_key(struct packer *packer) {
+static void write_key(struct packer *packer) {
   lua_State *const L = packer->L;
   switch (lua_type(L, -2)) {
   case LUA_TBOOLEAN:
-    put(packer, lua_toboolean(L, -2) ? TAG_TRUE : TAG_FALSE, NULL, 0);
+    write_tag(packer, lua_toboolean(L, -2) ? TAG_TRUE : TAG_FALSE, NULL, 0);
     return;
   case LUA_TNUMBER:
-    put_number(packer, -2);
+    write_number(packer, -2);
     return;
   case LUA_TSTRING:
-    put_string(packer, -2);
+    write_string(packer, -2);
     return;
   default:
-    fail(packer, "is a key that is not a boolean, number or string");
+    raise_problem(packer, "is a key that is not a boolean, number or string");
   }
 }
 
-/* Walks over the value at the top. [-1, +0, v] */
-static void walk(struct packer *packer) {
+/* Walks over the value at the top, and pops it. [-1, +0, v] */
+static void write_root(struct packer *packer) {
   lua_State *const L = packer->L;
   packer->len = 0;
   packer->depth = 0;
   packer->base = lua_gettop(L);
-  put_value(packer);
+  write_value(packer);
   while (packer->depth > 0) {
     if (lua_next(L, -2) != 0) {
-      put_key(packer);
-      put_value(packer);
+      write_key(packer);
+      write_value(packer);
     } else {
-      put(packer, TAG_END, NULL, 0);
+      write_tag(packer, TAG_END, NULL, 0);
       packer->depth--;
       lua_pop(L, 1);
     }
@@ -191,11 +191,11 @@ static int plain_pack(lua_State *L) {
   struct packer packer = {.L = L, .root = luaL_checkstring(L, 2)};
   luaL_checkstack(L, 2 * KAD_PLAIN_DEPTH + 20, NULL);
   lua_pushvalue(L, 1);
-  walk(&packer);
+  write_root(&packer);
   /* One byte more, because an empty block may have no address. */
   packer.data = lua_newuserdatauv(L, packer.len + 1, 0);
   lua_pushvalue(L, 1);
-  walk(&packer);
+  write_root(&packer);
   lua_pushlstring(L, (const char *)packer.data, packer.len);
   return 1;
 }

@@ -204,7 +204,8 @@ static int handle_call(lua_State *L) {
 /* --------------------------------------------------------------- swapping --
  */
 
-static int install(lua_State *L) {
+/* Installs the set-up. [-0, +0, e] */
+static int install_setup(lua_State *L) {
   struct kad_installation *const installation = lua_touserdata(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &installation->host->keys.setup);
   kad_policy_install(L, installation);
@@ -227,7 +228,7 @@ static int policy_swap(lua_State *L) {
   if (host->link->node == NULL) {
     return kad_lua_push_error(L, KAD_ECLOSED);
   }
-  if (kad_host_run(host, install, &installation) != LUA_OK) {
+  if (kad_host_run(host, install_setup, &installation) != LUA_OK) {
     return push_problem(L, host);
   }
   if (installation.error != 0) {

@@ -3,31 +3,28 @@
 #include "lua/record.h"
 #include "lua/value.h"
 
-/* Tells whether the hook is about a record or request, which it sees as a view.
- */
-static bool takes_view(enum kad_hook_kind kind) {
-  switch (kind) {
-  case KAD_HOOK_KIND_SELECT:
-  case KAD_HOOK_KIND_CONTACT:
-  case KAD_HOOK_KIND_CODEC:
-    return false;
-  case KAD_HOOK_KIND_MERGE:
-  case KAD_HOOK_KIND_REQUEST:
-  case KAD_HOOK_KIND_RPC:
-  case KAD_HOOK_KIND_VALIDATE:
-  case KAD_HOOK_KIND_EXPIRE:
-  case KAD_HOOK_KIND_REPUBLISH:
-  case KAD_HOOK_KIND_NOTICE:
-    return true;
-  }
-  return false;
-}
+enum view_argument {
+  VIEW_ARGUMENT_NONE,
+  VIEW_ARGUMENT_RECORD,
+  VIEW_ARGUMENT_REQUEST
+};
 
-/* Tells whether the first argument of the hook is a table. */
-static bool takes_table(enum kad_hook_kind kind) {
-  return kind == KAD_HOOK_KIND_MERGE || kind == KAD_HOOK_KIND_SELECT ||
-         kind == KAD_HOOK_KIND_CONTACT;
-}
+/* The arguments of each kind, before the context: a table, a view. */
+static const struct {
+  bool table; /* a contact, or a list of records */
+  enum view_argument view;
+} arguments[] = {
+    [KAD_HOOK_KIND_VALIDATE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_MERGE] = {true, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_SELECT] = {true, VIEW_ARGUMENT_NONE},
+    [KAD_HOOK_KIND_EXPIRE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_REPUBLISH] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_NOTICE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_REQUEST] = {false, VIEW_ARGUMENT_REQUEST},
+    [KAD_HOOK_KIND_CONTACT] = {true, VIEW_ARGUMENT_NONE},
+    [KAD_HOOK_KIND_RPC] = {false, VIEW_ARGUMENT_REQUEST},
+    [KAD_HOOK_KIND_CODEC] = {false, VIEW_ARGUMENT_NONE},
+};
 
 /* What add_view needs. */
 struct view_shortage {
@@ -63,10 +60,9 @@ static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
 
 /* Pushes the view of the record or request. Returns false when memory ends.
  * [-0, +1, -] */
-static bool push_subject(lua_State *L, struct kad_runner *runner) {
-  const struct kad_hook_call *const call = runner->call;
-  const bool is_record = runner->hook->kind != KAD_HOOK_KIND_REQUEST &&
-                         runner->hook->kind != KAD_HOOK_KIND_RPC;
+static bool push_subject(lua_State *L, struct kad_runner *runner,
+                         enum view_argument argument) {
+  const bool is_record = argument == VIEW_ARGUMENT_RECORD;
   struct kad_view *const view = push_view(
       L, runner, is_record ? KAD_VIEW_KIND_RECORD : KAD_VIEW_KIND_REQUEST);
   runner->subject = view;
@@ -74,9 +70,9 @@ static bool push_subject(lua_State *L, struct kad_runner *runner) {
     return false;
   }
   if (is_record) {
-    view->subject.record = call->record;
+    view->subject.record = runner->call->record;
   } else {
-    view->subject.request = call->request;
+    view->subject.request = runner->call->request;
   }
   return true;
 }
@@ -104,8 +100,9 @@ static int make_table(lua_State *L) {
 }
 
 int kad_hook_arguments_push(lua_State *L, struct kad_runner *runner) {
+  const enum view_argument view = arguments[runner->hook->kind].view;
   int count = 0;
-  if (takes_table(runner->hook->kind)) {
+  if (arguments[runner->hook->kind].table) {
     lua_pushcfunction(L, make_table);
     lua_pushlightuserdata(L, runner);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
@@ -113,8 +110,8 @@ int kad_hook_arguments_push(lua_State *L, struct kad_runner *runner) {
     }
     count++;
   }
-  if (takes_view(runner->hook->kind)) {
-    if (!push_subject(L, runner)) {
+  if (view != VIEW_ARGUMENT_NONE) {
+    if (!push_subject(L, runner, view)) {
       return -1;
     }
     count++;

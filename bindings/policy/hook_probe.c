@@ -119,20 +119,11 @@ static void read_call(lua_State *L, int index, unsigned bits,
   read_request(L, index, probe);
 }
 
-static const char *verdict_name(enum kad_verdict verdict) {
-  switch (verdict) {
-  case KAD_VERDICT_ACCEPT:
-    return "accept";
-  case KAD_VERDICT_REJECT:
-    return "reject";
-  case KAD_VERDICT_DROP:
-    return "drop";
-  case KAD_VERDICT_FAILED:
-  case KAD_VERDICT_PENDING:
-    return "failed";
-  }
-  return "failed";
-}
+static const char *const verdict_names[] = {
+    [KAD_VERDICT_ACCEPT] = "accept",  [KAD_VERDICT_REJECT] = "reject",
+    [KAD_VERDICT_DROP] = "drop",      [KAD_VERDICT_FAILED] = "failed",
+    [KAD_VERDICT_PENDING] = "failed",
+};
 
 static void set_rejection(lua_State *L, const struct kad_hook_result *result) {
   kad_lua_set_integer(L, "code",
@@ -174,7 +165,7 @@ static void push_result(lua_State *L, const struct kad_hook *hook,
                         const struct kad_hook_result *result) {
   luaL_checkstack(L, 6, NULL);
   lua_newtable(L);
-  kad_lua_set_string(L, "verdict", verdict_name(result->verdict));
+  kad_lua_set_string(L, "verdict", verdict_names[result->verdict]);
   if (result->verdict == KAD_VERDICT_REJECT) {
     set_rejection(L, result);
   } else if (result->verdict == KAD_VERDICT_ACCEPT) {

@@ -31,13 +31,15 @@
 struct kad_hook;
 struct kad_runner;
 
-/* The hooks of a record type, by their place: see type_hooks in install.c. */
-enum {
-  KAD_HOST_TYPE_HOOKS = 7
-};
-
+/* The hooks of a record type, as in struct kad_type. NULL: there is none. */
 struct kad_host_type {
-  struct kad_hook *hooks[KAD_HOST_TYPE_HOOKS];
+  struct kad_hook *validate;
+  struct kad_hook *merge;
+  struct kad_hook *select;
+  struct kad_hook *expire;
+  struct kad_hook *republish_at;
+  struct kad_hook *stored;
+  struct kad_hook *dropped;
 };
 
 /* The codec of a host that has one. */

@@ -25,70 +25,25 @@ static void cancel_call(void *state, uint64_t call_id) {
   kad_hook_pending_cancel(state, call_id);
 }
 
-/* Places in kad_host_type. */
-enum {
-  PLACE_VALIDATE,
-  PLACE_MERGE,
-  PLACE_SELECT,
-  PLACE_EXPIRE,
-  PLACE_REPUBLISH,
-  PLACE_STORED,
-  PLACE_DROPPED
-};
+/* The hooks of a record type: member of struct kad_type and kad_host_type, name
+ * in scripts, kind. */
+#define TYPE_HOOK_MAP(X)                  \
+  X(validate, "validate", VALIDATE)       \
+  X(merge, "merge", MERGE)                \
+  X(select, "select", SELECT)             \
+  X(expire, "expire", EXPIRE)             \
+  X(republish_at, "republish", REPUBLISH) \
+  X(stored, "on_store", NOTICE)           \
+  X(dropped, "on_expire", NOTICE)
 
-static const struct {
-  const char *name; /* as scripts have it */
-  enum kad_hook_kind kind;
-} type_hooks[KAD_HOST_TYPE_HOOKS] = {
-    [PLACE_VALIDATE] = {"validate", KAD_HOOK_KIND_VALIDATE},
-    [PLACE_MERGE] = {"merge", KAD_HOOK_KIND_MERGE},
-    [PLACE_SELECT] = {"select", KAD_HOOK_KIND_SELECT},
-    [PLACE_EXPIRE] = {"expire", KAD_HOOK_KIND_EXPIRE},
-    [PLACE_REPUBLISH] = {"republish", KAD_HOOK_KIND_REPUBLISH},
-    [PLACE_STORED] = {"on_store", KAD_HOOK_KIND_NOTICE},
-    [PLACE_DROPPED] = {"on_expire", KAD_HOOK_KIND_NOTICE},
-};
-
-static void run_type_hook(const struct kad_host_type *type, size_t place,
-                          const struct kad_hook_call *call,
-                          struct kad_hook_result *result) {
-  kad_hook_run(type->hooks[place], call, result);
-}
-
-static void run_validate(void *state, const struct kad_hook_call *call,
-                         struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_VALIDATE, call, result);
-}
-
-static void run_merge(void *state, const struct kad_hook_call *call,
-                      struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_MERGE, call, result);
-}
-
-static void run_select(void *state, const struct kad_hook_call *call,
-                       struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_SELECT, call, result);
-}
-
-static void run_expire(void *state, const struct kad_hook_call *call,
-                       struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_EXPIRE, call, result);
-}
-
-static void run_republish(void *state, const struct kad_hook_call *call,
-                          struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_REPUBLISH, call, result);
-}
-
-static void run_on_store(void *state, const struct kad_hook_call *call,
-                         struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_STORED, call, result);
-}
-
-static void run_on_expire(void *state, const struct kad_hook_call *call,
-                          struct kad_hook_result *result) {
-  run_type_hook(state, PLACE_DROPPED, call, result);
-}
+#define RUN_HOOK(member, name, kind)                                      \
+  static void run_##member(void *state, const struct kad_hook_call *call, \
+                           struct kad_hook_result *result) {              \
+    const struct kad_host_type *const type = state;                       \
+    kad_hook_run(type->member, call, result);                             \
+  }
+TYPE_HOOK_MAP(RUN_HOOK)
+#undef RUN_HOOK
 
 static void run_on_request(void *state, const struct kad_hook_call *call,
                            struct kad_hook_result *result) {
@@ -125,26 +80,10 @@ static struct kad_hook *field_hook(lua_State *L, struct kad_host *host,
   return hook;
 }
 
-/* A hook that no script defines stays NULL: the core does not call it. */
-static void fill_hooks(const struct kad_host_type *hooks,
-                       struct kad_type *type) {
-  type->validate = hooks->hooks[PLACE_VALIDATE] != NULL ? run_validate : NULL;
-  type->merge = hooks->hooks[PLACE_MERGE] != NULL ? run_merge : NULL;
-  type->select = hooks->hooks[PLACE_SELECT] != NULL ? run_select : NULL;
-  type->expire = hooks->hooks[PLACE_EXPIRE] != NULL ? run_expire : NULL;
-  type->republish_at =
-      hooks->hooks[PLACE_REPUBLISH] != NULL ? run_republish : NULL;
-  type->stored = hooks->hooks[PLACE_STORED] != NULL ? run_on_store : NULL;
-  type->dropped = hooks->hooks[PLACE_DROPPED] != NULL ? run_on_expire : NULL;
-}
-
-/* Reads the type in the table at the top, which owns its name. [-0, +0, m] */
+/* Reads the type in the table at the top, which owns its name. A hook that no
+ * script defines stays NULL: the core does not call it. [-0, +0, m] */
 static void read_type(lua_State *L, struct kad_host *host,
                       struct kad_host_type *hooks, struct kad_type *type) {
-  for (size_t i = 0; i < KAD_HOST_TYPE_HOOKS; i++) {
-    hooks->hooks[i] =
-        field_hook(L, host, type_hooks[i].name, type_hooks[i].kind);
-  }
   lua_getfield(L, -1, "name");
   *type = (struct kad_type){.name = lua_tostring(L, -1), .state = hooks};
   lua_pop(L, 1);
@@ -154,7 +93,11 @@ static void read_type(lua_State *L, struct kad_host *host,
   type->republish = field_number(L, "republish_s");
   (void)kad_lua_field_boolean(L, lua_gettop(L), "signed_only",
                               &type->signed_only);
-  fill_hooks(hooks, type);
+#define READ_HOOK(member, name, kind)                              \
+  hooks->member = field_hook(L, host, name, KAD_HOOK_KIND_##kind); \
+  type->member = hooks->member != NULL ? run_##member : NULL;
+  TYPE_HOOK_MAP(READ_HOOK)
+#undef READ_HOOK
 }
 
 /* Reads the list `types` of the set-up at 2. [-0, +1, m] */

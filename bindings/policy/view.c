@@ -1,6 +1,7 @@
 #include "policy/view.h"
 
 #include "lua/bencode.h"
+#include "lua/field.h"
 #include "lua/record.h"
 #include "lua/value.h"
 #include "policy/registry.h"
@@ -22,44 +23,30 @@ const char *const kad_view_reasons[] = {
     [KAD_REASON_EXPIRE + 1] = NULL,
 };
 
-/* The fields of all kinds, numbered. */
+/* The fields: name, kind of the views that have it. */
+#define FIELD_MAP(X)                \
+  X(VALUE, "value", RECORD)         \
+  X(KEY, "key", RECORD)             \
+  X(TYPE, "type", RECORD)           \
+  X(PUBLISHER, "publisher", RECORD) \
+  X(SIGNATURE, "signature", RECORD) \
+  X(SALT, "salt", RECORD)           \
+  X(TTL, "ttl", RECORD)             \
+  X(AGE, "age", RECORD)             \
+  X(SEQ, "seq", RECORD)             \
+  X(COPY, "copy", RECORD)           \
+  X(METHOD, "method", REQUEST)      \
+  X(ARGS, "args", REQUEST)          \
+  X(FROM, "from", CONTEXT)          \
+  X(REASON, "reason", CONTEXT)      \
+  X(NOW, "now", CONTEXT)            \
+  X(NODE, "node", CONTEXT)
+
 enum field {
   FIELD_NONE,
-  FIELD_VALUE,
-  FIELD_KEY,
-  FIELD_TYPE,
-  FIELD_PUBLISHER,
-  FIELD_SIGNATURE,
-  FIELD_SALT,
-  FIELD_TTL,
-  FIELD_AGE,
-  FIELD_SEQ,
-  FIELD_COPY,
-  FIELD_METHOD,
-  FIELD_ARGS,
-  FIELD_FROM,
-  FIELD_REASON,
-  FIELD_NOW,
-  FIELD_NODE
-};
-
-static const char *const field_names[] = {
-    [FIELD_VALUE] = "value",
-    [FIELD_KEY] = "key",
-    [FIELD_TYPE] = "type",
-    [FIELD_PUBLISHER] = "publisher",
-    [FIELD_SIGNATURE] = "signature",
-    [FIELD_SALT] = "salt",
-    [FIELD_TTL] = "ttl",
-    [FIELD_AGE] = "age",
-    [FIELD_SEQ] = "seq",
-    [FIELD_COPY] = "copy",
-    [FIELD_METHOD] = "method",
-    [FIELD_ARGS] = "args",
-    [FIELD_FROM] = "from",
-    [FIELD_REASON] = "reason",
-    [FIELD_NOW] = "now",
-    [FIELD_NODE] = "node",
+#define FIELD(field, name, kind) FIELD_##field,
+  FIELD_MAP(FIELD)
+#undef FIELD
 };
 
 static const char *const metatable_keys[] = {
@@ -68,14 +55,7 @@ static const char *const metatable_keys[] = {
     [KAD_VIEW_KIND_CONTEXT] = &kad_policy_keys.context_metatable,
 };
 
-static void push_optional(lua_State *L, struct kad_slice slice) {
-  if (slice.len == 0) {
-    lua_pushnil(L);
-  } else {
-    kad_lua_push_slice(L, slice);
-  }
-}
-
+/* Pushes bytes, or nil if `bytes` is NULL. [-0, +1, m] */
 static void push_bytes(lua_State *L, const uint8_t *bytes, size_t len) {
   if (bytes == NULL) {
     lua_pushnil(L);
@@ -95,46 +75,10 @@ static int record_to_table(lua_State *L) {
   return 1;
 }
 
-/* Pushes a field of a record. [-0, +1, m] */
-static void push_record_field(lua_State *L, const struct kad_view *view,
-                              enum field field) {
-  const struct kad_record *const record = view->subject.record;
-  switch ((int)field) {
-  case FIELD_VALUE:
-    kad_lua_push_slice(L, record->value);
-    return;
-  case FIELD_KEY:
-    kad_lua_push_id(L, &record->key, view->bits);
-    return;
-  case FIELD_TYPE:
-    kad_lua_push_slice(L, record->type);
-    return;
-  case FIELD_PUBLISHER:
-    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
-    return;
-  case FIELD_SIGNATURE:
-    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
-    return;
-  case FIELD_SALT:
-    push_optional(L, record->salt);
-    return;
-  case FIELD_TTL:
-    lua_pushinteger(L, record->ttl);
-    return;
-  case FIELD_AGE:
-    lua_pushinteger(L, record->age);
-    return;
-  case FIELD_SEQ:
-    if (record->has_seq) {
-      lua_pushinteger(L, record->seq);
-    } else {
-      lua_pushnil(L);
-    }
-    return;
-  case FIELD_COPY:
-    lua_pushcfunction(L, record_to_table);
-    return;
-  default:
+static void push_seq(lua_State *L, const struct kad_record *record) {
+  if (record->has_seq) {
+    lua_pushinteger(L, record->seq);
+  } else {
     lua_pushnil(L);
   }
 }
@@ -143,18 +87,6 @@ static void push_record_field(lua_State *L, const struct kad_view *view,
 static void push_args(lua_State *L, const struct kad_request *request) {
   if (request->args.len == 0 || kad_lua_bencode_decode(L, request->args) != 0) {
     lua_newtable(L);
-  }
-}
-
-static void push_request_field(lua_State *L, const struct kad_view *view,
-                               enum field field) {
-  const struct kad_request *const request = view->subject.request;
-  if (field == FIELD_METHOD) {
-    kad_lua_push_slice(L, request->method);
-  } else if (field == FIELD_ARGS) {
-    push_args(L, request);
-  } else {
-    lua_pushnil(L);
   }
 }
 
@@ -181,10 +113,52 @@ static void push_reason(lua_State *L, const struct kad_hook_call *call) {
   }
 }
 
-static void push_context_field(lua_State *L, const struct kad_view *view,
-                               enum field field) {
+/* Pushes a field of a view whose kind has it. [-0, +1, m] */
+static void push_field(lua_State *L, const struct kad_view *view,
+                       enum field field) {
+  const struct kad_record *const record = view->subject.record;
+  const struct kad_request *const request = view->subject.request;
   const struct kad_hook_call *const call = view->subject.call;
-  switch ((int)field) {
+  switch (field) {
+  case FIELD_NONE:
+    return;
+  case FIELD_VALUE:
+    kad_lua_push_slice(L, record->value);
+    return;
+  case FIELD_KEY:
+    kad_lua_push_id(L, &record->key, view->bits);
+    return;
+  case FIELD_TYPE:
+    kad_lua_push_slice(L, record->type);
+    return;
+  case FIELD_PUBLISHER:
+    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
+    return;
+  case FIELD_SIGNATURE:
+    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
+    return;
+  case FIELD_SALT:
+    push_bytes(L, record->salt.len > 0 ? record->salt.data : NULL,
+               record->salt.len);
+    return;
+  case FIELD_TTL:
+    lua_pushinteger(L, record->ttl);
+    return;
+  case FIELD_AGE:
+    lua_pushinteger(L, record->age);
+    return;
+  case FIELD_SEQ:
+    push_seq(L, record);
+    return;
+  case FIELD_COPY:
+    lua_pushcfunction(L, record_to_table);
+    return;
+  case FIELD_METHOD:
+    kad_lua_push_slice(L, request->method);
+    return;
+  case FIELD_ARGS:
+    push_args(L, request);
+    return;
   case FIELD_FROM:
     push_from(L, view);
     return;
@@ -197,65 +171,23 @@ static void push_context_field(lua_State *L, const struct kad_view *view,
   case FIELD_NODE:
     lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key);
     return;
-  default:
-    lua_pushnil(L);
   }
 }
 
-static void push_field(lua_State *L, const struct kad_view *view,
-                       enum field field) {
-  switch (view->kind) {
-  case KAD_VIEW_KIND_RECORD:
-    push_record_field(L, view, field);
-    return;
-  case KAD_VIEW_KIND_REQUEST:
-    push_request_field(L, view, field);
-    return;
-  case KAD_VIEW_KIND_CONTEXT:
-    push_context_field(L, view, field);
-    return;
-  }
-}
-
-static bool has_subject(const struct kad_view *view) {
-  switch (view->kind) {
-  case KAD_VIEW_KIND_RECORD:
-    return view->subject.record != NULL;
-  case KAD_VIEW_KIND_REQUEST:
-    return view->subject.request != NULL;
-  case KAD_VIEW_KIND_CONTEXT:
-    return view->subject.call != NULL;
-  }
-  return false;
-}
-
-/* Tells whether views of this kind have a field. */
-static bool has_field(enum kad_view_kind kind, enum field field) {
-  switch (kind) {
-  case KAD_VIEW_KIND_RECORD:
-    return field > FIELD_NONE && field <= FIELD_COPY;
-  case KAD_VIEW_KIND_REQUEST:
-    return field == FIELD_METHOD || field == FIELD_ARGS;
-  case KAD_VIEW_KIND_CONTEXT:
-    return field >= FIELD_FROM;
-  }
-  return false;
-}
-
-/* view[name] → field. Upvalue 1 has the numbers of the fields: to find one is
- * one look-up of an interned string. An unknown name raises: otherwise a policy
- * with a misspelt one would never apply, without a sign. */
+/* view[name] → field. Upvalue 1 has the numbers of the fields of this kind: to
+ * find one is one look-up of an interned string. An unknown name raises:
+ * otherwise a policy with a misspelt one would never apply, without a sign. */
 static int view_index(lua_State *L) {
   const struct kad_view *const view = lua_touserdata(L, 1);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
   const enum field field = (enum field)lua_tointeger(L, -1);
-  if (!has_field(view->kind, field)) {
+  if (field == FIELD_NONE) {
     return luaL_error(L, "a %s has no field '%s'",
                       names[view->kind] + sizeof "kadenza." - 1,
                       luaL_tolstring(L, 2, NULL));
   }
-  if (!has_subject(view)) {
+  if (view->subject.any == NULL) {
     return luaL_error(L, "a %s was used after its hook had ended",
                       names[view->kind] + sizeof "kadenza." - 1);
   }
@@ -273,14 +205,15 @@ static int view_tostring(lua_State *L) {
   return 1;
 }
 
-/* Pushes a table: name of a field → its number. [-0, +1, m] */
-static void push_numbers(lua_State *L) {
-  const size_t count = sizeof field_names / sizeof field_names[0];
-  lua_createtable(L, 0, (int)count);
-  for (size_t i = FIELD_NONE + 1; i < count; i++) {
-    lua_pushinteger(L, (lua_Integer)i);
-    lua_setfield(L, -2, field_names[i]);
+/* Pushes a table: name of a field of `kind` → its number. [-0, +1, m] */
+static void push_numbers(lua_State *L, enum kad_view_kind kind) {
+  lua_newtable(L);
+#define SET_NUMBER(field, name, its_kind)        \
+  if (kind == KAD_VIEW_KIND_##its_kind) {        \
+    kad_lua_set_integer(L, name, FIELD_##field); \
   }
+  FIELD_MAP(SET_NUMBER)
+#undef SET_NUMBER
 }
 
 /* Pushes the metatable of a kind. [-0, +1, m] */
@@ -290,7 +223,7 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
   }
   lua_pop(L, 1);
   lua_createtable(L, 0, 5);
-  push_numbers(L);
+  push_numbers(L, kind);
   lua_pushcclosure(L, view_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, view_newindex);
@@ -485,7 +418,7 @@ void kad_view_release(lua_State *L, struct kad_view *view) {
   if (view == NULL) {
     return;
   }
-  memset(&view->subject, 0, sizeof view->subject);
+  view->subject.any = NULL;
   view->spent = view->has_copy;
   view->has_copy = false;
   view->busy = false;

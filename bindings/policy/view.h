@@ -41,7 +41,8 @@ struct kad_view {
     const struct kad_record *record;
     const struct kad_request *request;
     const struct kad_hook_call *call; /* contexts */
-  } subject;                          /* NULL: it is empty */
+    const void *any;                  /* NULL: it is empty */
+  } subject;
 };
 
 /* The rings of a Lua state. */
