@@ -180,7 +180,8 @@ function Node:on_close(fn)
   table.insert(self.closers, fn)
 end
 
--- Ends the save timer, and the entry of the node at the end of its network.
+-- Stops the save timer, and forgets the function that closes the node at the
+-- end of its network.
 local function release(self)
   self.closing = true
   if self.forget then

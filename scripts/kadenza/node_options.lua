@@ -62,9 +62,14 @@ M.BUDGETS = {
   policy_instructions = { kind = "integer", from = 100000, to = 1 << 40 },
 }
 
+--- The defaults of the core's options.
+---@type table<string, integer|boolean>
+M.DEFAULTS = {}
+
 -- Options that the core takes under the same name, and checks further.
 local CORE <const> = { id_bits = "integer", version = "string" }
 for _, row in ipairs(core.config_options()) do
+  M.DEFAULTS[row.name] = row.default
   if row.name ~= "limits" and not M.LIMITS[row.name] then
     CORE[row.name] = lookup[row.name] or row.type
   end

@@ -330,6 +330,22 @@ function Node:query(key, name, args, options, callback)
   end)
 end
 
+-- Starts a lookup that only takes the common options, and returns a field of
+-- its result. Mistakes are raised in the name of the caller of the method,
+-- which calls this by a tail call.
+local function find(self, method, target, name, field, options, callback)
+  check.id(self, target, name, 2)
+  local lookup, _, done =
+    lookup_options.read(options, callback, lookup_options.FIND, 2)
+  local start = make_start(self, method, target, lookup)
+  return run_operation(done, start, function(result, ...)
+    if not result then
+      return nil, ...
+    end
+    return result[field], result
+  end)
+end
+
 --- Looks up the contacts closest to an id.
 ---@async
 ---@param id string
@@ -340,16 +356,7 @@ end
 ---@return kadenza.Code? code
 function Node:find_node(id, options, callback)
   check_open(self)
-  check.id(self, id, "id", 2)
-  local lookup, _, done =
-    lookup_options.read(options, callback, lookup_options.FIND, 2)
-  local start = make_start(self, "find_node", id, lookup)
-  return run_operation(done, start, function(result, ...)
-    if not result then
-      return nil, ...
-    end
-    return result.closest, result
-  end)
+  return find(self, "find_node", id, "id", "closest", options, callback)
 end
 
 -- Adds the fields of a record to the details of a get.
@@ -401,16 +408,8 @@ end
 ---@return kadenza.Code? code
 function Node:get_peers(info_hash, options, callback)
   check_open(self)
-  check.id(self, info_hash, "info_hash", 2)
-  local lookup, _, done =
-    lookup_options.read(options, callback, lookup_options.FIND, 2)
-  local start = make_start(self, "get_peers", info_hash, lookup)
-  return run_operation(done, start, function(result, ...)
-    if not result then
-      return nil, ...
-    end
-    return result.peers, result
-  end)
+  return find(self, "get_peers", info_hash, "info_hash", "peers", options,
+    callback)
 end
 
 ---------------------------------------------------------------- storing --

@@ -2,6 +2,7 @@
 --- state folder. `kadenza.node` makes `M.methods` methods of its nodes.
 
 local check = require("kadenza.check")
+local defaults = require("kadenza.node_options").DEFAULTS
 local hex = require("kadenza.key").hex
 local log = require("kadenza.log")
 
@@ -14,9 +15,6 @@ local UNPUBLISH <const> = {
   type = { kind = "string", default = "value" },
   value = "string",
 }
-
--- Defaults of the core.
-local STORES_PER_S <const>, K <const> = 80, 8
 
 -- Seconds within which saved records are stored again, at least and at most.
 local MIN_WITHIN <const>, MAX_WITHIN <const> = 30, 1800
@@ -79,8 +77,8 @@ end
 function M.restore(node, config)
   local records = require("kadenza.state").load_publications(node.folder,
     node:network():time())
-  local rate = math.max(config.stores_per_s or STORES_PER_S, 1)
-  local stores = #records * (config.k or K)
+  local rate = math.max(config.stores_per_s or defaults.stores_per_s, 1)
+  local stores = #records * (config.k or defaults.k)
   local within = math.min(MIN_WITHIN + 2 * stores // rate, MAX_WITHIN)
   for _, record in ipairs(records) do
     local published, message = node.core:publish(record, within)
