@@ -178,6 +178,8 @@ build = {
         "core/routing/replacement_cache.c",
         "core/routing/subnets.c",
         "core/routing/table.c",
+        "core/routing/table_buckets.c",
+        "core/routing/table_entry.c",
         "core/routing/table_view.c",
         "core/rpc/datagram.c",
         "core/rpc/limiter.c",

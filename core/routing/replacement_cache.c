@@ -36,12 +36,12 @@ static uint8_t *at(const struct kad_replacement_cache *cache,
   return cache->packed + index * format->size;
 }
 
-static void put(uint8_t **out, const void *bytes, size_t size) {
+static void write_bytes(uint8_t **out, const void *bytes, size_t size) {
   memcpy(*out, bytes, size);
   *out += size;
 }
 
-static void get(const uint8_t **in, void *bytes, size_t size) {
+static void read_bytes(const uint8_t **in, void *bytes, size_t size) {
   memcpy(bytes, *in, size);
   *in += size;
 }
@@ -49,12 +49,12 @@ static void get(const uint8_t **in, void *bytes, size_t size) {
 static void pack(const struct kad_replacement_cache_format *format,
                  const struct kad_table_entry *entry, uint8_t *out) {
   const struct kad_address *address = &entry->contact.address;
-  put(&out, &entry->last_seen, sizeof entry->last_seen);
-  put(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
-  put(&out, &address->port, sizeof address->port);
-  put(&out, &address->via, sizeof address->via);
-  put(&out, address->ip, format->ip_size);
-  put(&out, entry->contact.id.bytes, format->id_size);
+  write_bytes(&out, &entry->last_seen, sizeof entry->last_seen);
+  write_bytes(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
+  write_bytes(&out, &address->port, sizeof address->port);
+  write_bytes(&out, &address->via, sizeof address->via);
+  write_bytes(&out, address->ip, format->ip_size);
+  write_bytes(&out, entry->contact.id.bytes, format->id_size);
 }
 
 void kad_replacement_cache_get(
@@ -66,12 +66,12 @@ void kad_replacement_cache_get(
   *entry = (struct kad_table_entry){0};
   struct kad_address *address = &entry->contact.address;
   address->family = format->ip_size == 4 ? 4 : 6;
-  get(&in, &entry->last_seen, sizeof entry->last_seen);
-  get(&in, &entry->rtt_ms, sizeof entry->rtt_ms);
-  get(&in, &address->port, sizeof address->port);
-  get(&in, &address->via, sizeof address->via);
-  get(&in, address->ip, format->ip_size);
-  get(&in, entry->contact.id.bytes, format->id_size);
+  read_bytes(&in, &entry->last_seen, sizeof entry->last_seen);
+  read_bytes(&in, &entry->rtt_ms, sizeof entry->rtt_ms);
+  read_bytes(&in, &address->port, sizeof address->port);
+  read_bytes(&in, &address->via, sizeof address->via);
+  read_bytes(&in, address->ip, format->ip_size);
+  read_bytes(&in, entry->contact.id.bytes, format->id_size);
 }
 
 /* Returns true if `a` enters before `b`. */
@@ -83,7 +83,7 @@ static bool is_better(const struct kad_table_entry *a,
   return kad_table_entry_is_faster(a, b);
 }
 
-/* Returns the index of the worst contact to keep; nobody waits in vain. */
+/* Returns the index of the contact that would enter last. */
 static size_t find_worst(const struct kad_replacement_cache *cache,
                          const struct kad_replacement_cache_format *format) {
   size_t worst_index = 0;
@@ -100,10 +100,10 @@ static size_t find_worst(const struct kad_replacement_cache *cache,
   return worst_index;
 }
 
-/* Makes room for one more. */
-static int grow(struct kad_replacement_cache *cache,
-                const struct kad_replacement_cache_format *format,
-                const struct kad_allocator *allocator, size_t max) {
+/* Makes room for one more contact. */
+static int reserve(struct kad_replacement_cache *cache,
+                   const struct kad_replacement_cache_format *format,
+                   const struct kad_allocator *allocator, size_t max) {
   if (cache->count < cache->cap) {
     return 0;
   }
@@ -124,9 +124,9 @@ int kad_replacement_cache_add(struct kad_replacement_cache *cache,
                               const struct kad_replacement_cache_format *format,
                               const struct kad_allocator *allocator,
                               const struct kad_table_entry *entry, size_t max) {
-  assert(max > 0 && max <= KAD_BUCKET_MAX);
+  assert(max > 0 && max <= UINT8_MAX);
   if (cache->count < max) {
-    const int error = grow(cache, format, allocator, max);
+    const int error = reserve(cache, format, allocator, max);
     if (error != 0) {
       return error;
     }

@@ -1,11 +1,12 @@
-/* The replacement cache of a bucket: contacts that have answered us and wait
- * for a place. There are as many of them as contacts in the table, of which few
- * are ever needed, so they are kept packed.
- * Source: Kademlia §4.1. */
+/* The replacement cache of a bucket: contacts that have answered us and may
+ * enter the bucket later. A table has about as many of them as contacts, but
+ * few are ever used, so they are kept packed.
+ *
+ * Tested by tests/unit/routing/table_test.c. Source: Kademlia §4.1. */
 #ifndef KAD_ROUTING_REPLACEMENT_CACHE_H
 #define KAD_ROUTING_REPLACEMENT_CACHE_H
 
-#include "routing/table.h"
+#include "routing/table_entry.h"
 
 /* How contacts of a table are packed. */
 struct kad_replacement_cache_format {
@@ -14,7 +15,7 @@ struct kad_replacement_cache_format {
   uint8_t size;    /* bytes of a packed contact */
 };
 
-/* The cache. Zero-initialised it is empty. */
+/* Zero-initialised it is empty. */
 struct kad_replacement_cache {
   uint8_t *packed; /* room for `cap`, or NULL */
   uint8_t count;
@@ -37,9 +38,9 @@ void kad_replacement_cache_get(
     const struct kad_replacement_cache_format *format, size_t index,
     struct kad_table_entry *entry);
 
-/* Adds a contact. What waits with the same id or at the same address makes way
- * for it; among `max` others the one seen longest ago does.
- * Copies: `entry`, its contact, rtt_ms and last_seen.
+/* Adds a contact. It replaces those with the same id or address and, if there
+ * are `max` others, the one seen longest ago.
+ * Copies: contact, rtt_ms and last_seen of `entry`.
  * Returns 0, or KAD_ENOMEM with nothing changed. */
 KAD_MUST_CHECK int kad_replacement_cache_add(
     struct kad_replacement_cache *cache,
@@ -47,31 +48,33 @@ KAD_MUST_CHECK int kad_replacement_cache_add(
     const struct kad_allocator *allocator, const struct kad_table_entry *entry,
     size_t max);
 
-/* Removes the contact `index`; those after it move up. */
+/* Removes the contact `index`; later ones move up by one. */
 void kad_replacement_cache_remove(
     struct kad_replacement_cache *cache,
     const struct kad_replacement_cache_format *format, size_t index);
 
-/* Removes whatever has the id or the address of `contact`. */
+/* Removes all contacts with the id or the address of `contact`. */
 void kad_replacement_cache_drop(
     struct kad_replacement_cache *cache,
     const struct kad_replacement_cache_format *format,
     const struct kad_contact *contact);
 
-/* Finds `contact`, by id and address. Returns `count` if it does not wait. */
+/* Finds a contact by id and address. Returns its index, or `count` if there is
+ * none. */
 size_t kad_replacement_cache_find(
     const struct kad_replacement_cache *cache,
     const struct kad_replacement_cache_format *format,
     const struct kad_contact *contact);
 
-/* Notes that the contact `index` was heard of at `now`. */
+/* Notes that the contact `index` was seen at `now`. */
 void kad_replacement_cache_seen(
     struct kad_replacement_cache *cache,
     const struct kad_replacement_cache_format *format, size_t index,
     kad_time_ms now);
 
-/* Finds the contact to enter next: the one seen last, of equals the one with
- * the lowest round-trip time. Returns `count` if nobody waits. */
+/* Finds the contact to enter the bucket next: the one seen last and, among
+ * equals, the one with the lowest round-trip time. Returns its index, or
+ * `count` if the cache is empty. */
 size_t kad_replacement_cache_best(
     const struct kad_replacement_cache *cache,
     const struct kad_replacement_cache_format *format);

@@ -2,13 +2,14 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
+#include "base/array.h"
 #include "base/time.h"
-#include "routing/bucket.h"
+#include "routing/table_buckets.h"
 
 #include <assert.h>
 
 enum {
-  MUCH_FASTER = 2 /* times */
+  MUCH_FASTER = 2 /* ratio of round-trip times */
 };
 
 int kad_table_new(const struct kad_table_config *config,
@@ -26,7 +27,7 @@ int kad_table_new(const struct kad_table_config *config,
       .allocator = *allocator,
       .format = kad_replacement_cache_format(config->id_bits, config->family),
   };
-  if (kad_table_grow(made) != 0) {
+  if (kad_table_reserve_bucket(made) != 0) {
     kad_release(allocator, made, sizeof *made);
     return KAD_ENOMEM;
   }
@@ -45,21 +46,16 @@ void kad_table_free(struct kad_table *table) {
     struct kad_bucket *bucket = &table->buckets[i];
     kad_release(&allocator, bucket->entries,
                 bucket->cap * sizeof *bucket->entries);
-    kad_replacement_cache_deinit(&bucket->waiting, &table->format, &allocator);
+    kad_replacement_cache_deinit(&bucket->replacements, &table->format,
+                                 &allocator);
   }
-  kad_release(&allocator, table->buckets,
-              table->bucket_cap * sizeof *table->buckets);
+  KAD_ARRAY_FREE(&allocator, &table->buckets, &table->bucket_cap);
   kad_release(&allocator, table, sizeof *table);
-}
-
-static struct kad_bucket *bucket_for(const struct kad_table *table,
-                                     const struct kad_id *id) {
-  return &table->buckets[kad_table_bucket_of(table, id)];
 }
 
 static bool is_full(const struct kad_table *table,
                     const struct kad_bucket *bucket) {
-  return bucket->count >= kad_bucket_limit(table, bucket);
+  return bucket->count >= kad_table_bucket_limit(table, bucket);
 }
 
 static struct kad_table_entry *find_exact(const struct kad_table *table,
@@ -71,18 +67,18 @@ static struct kad_table_entry *find_exact(const struct kad_table *table,
              : NULL;
 }
 
-/* Local addresses that are allowed have no share of a subnet. */
+/* Allowed local addresses have no share of a subnet. */
 static bool is_exempt(const struct kad_table *table,
                       const struct kad_address *address) {
   return table->config.allow_local && kad_address_is_local(address);
 }
 
-/* Counts the contacts of one bucket that are in the subnet of `address`, but
- * for `leaving`. */
-static size_t count_neighbours(const struct kad_bucket *bucket,
-                               const struct kad_address *address,
-                               const struct kad_table_entry *leaving,
-                               bool *has_address) {
+/* Counts the contacts of a bucket in the subnet of `address`, except `leaving`.
+ * Sets `*has_address` if one has the address. */
+static size_t count_subnet(const struct kad_bucket *bucket,
+                           const struct kad_address *address,
+                           const struct kad_table_entry *leaving,
+                           bool *has_address) {
   size_t count = 0;
   for (size_t i = 0; i < bucket->count; i++) {
     const struct kad_table_entry *entry = &bucket->entries[i];
@@ -95,42 +91,40 @@ static size_t count_neighbours(const struct kad_bucket *bucket,
   return count;
 }
 
-/* Returns 0, KAD_EADDRESS or KAD_ESUBNET: whether a contact may have `address`
- * in `bucket` besides those that there are, not counting `leaving`, which may
- * be NULL. */
-static int check_place(const struct kad_table *table,
-                       const struct kad_bucket *bucket,
-                       const struct kad_address *address,
-                       const struct kad_table_entry *leaving) {
+/* Checks whether a contact with `address` may be in `bucket`. Does not count
+ * `leaving`, which may be NULL. Returns 0, KAD_EADDRESS or KAD_ESUBNET. */
+static int check_address(const struct kad_table *table,
+                         const struct kad_bucket *bucket,
+                         const struct kad_address *address,
+                         const struct kad_table_entry *leaving) {
   size_t in_table = 0;
   size_t in_bucket = 0;
   bool has_address = false;
   for (size_t i = 0; i < table->bucket_count; i++) {
     const struct kad_bucket *other = &table->buckets[i];
-    const size_t count =
-        count_neighbours(other, address, leaving, &has_address);
+    const size_t count = count_subnet(other, address, leaving, &has_address);
     in_table += count;
     in_bucket += other == bucket ? count : 0;
   }
   if (has_address) {
     return KAD_EADDRESS;
   }
-  const bool is_crowded =
+  const bool is_over =
       in_bucket >= KAD_SUBNET_MAX || in_table >= KAD_SUBNET_TABLE_MAX;
-  return is_crowded && !is_exempt(table, address) ? KAD_ESUBNET : 0;
+  return is_over && !is_exempt(table, address) ? KAD_ESUBNET : 0;
 }
 
-/* Notes that the contact of `entry` is about to leave, or to be good again. */
-static void forget_bad(struct kad_table *table,
-                       const struct kad_table_entry *entry) {
+/* Call this before a contact leaves or becomes good again. */
+static void uncount_bad(struct kad_table *table,
+                        const struct kad_table_entry *entry) {
   if (kad_table_entry_is_bad(entry)) {
     table->bad--;
   }
 }
 
-/* Enters a contact whose failures are none into a free place. */
-static void place(struct kad_table *table, struct kad_bucket *bucket,
-                  size_t index, const struct kad_table_entry *entry) {
+/* Writes a contact without failures to the place `index`. */
+static void write_entry(struct kad_table *table, struct kad_bucket *bucket,
+                        size_t index, const struct kad_table_entry *entry) {
   const kad_time_ms good_until =
       kad_time_add(entry->last_seen, table->config.ping_ms);
   assert(entry->failures == 0);
@@ -138,66 +132,69 @@ static void place(struct kad_table *table, struct kad_bucket *bucket,
     table->good_until = good_until;
   }
   bucket->entries[index] = *entry;
-  kad_replacement_cache_drop(&bucket->waiting, &table->format, &entry->contact);
+  kad_replacement_cache_drop(&bucket->replacements, &table->format,
+                             &entry->contact);
 }
 
-/* Lets the best contact that waits and may have the place take that of the
- * contact `index`. Returns false, with that one still there, if there is none.
- */
-static bool replace(struct kad_table *table, struct kad_bucket *bucket,
-                    size_t index) {
-  struct kad_replacement_cache *waiting = &bucket->waiting;
-  while (waiting->count > 0) {
-    const size_t best = kad_replacement_cache_best(waiting, &table->format);
+/* Replaces the contact `index` by the best one of the replacement cache whose
+ * address is allowed. Returns false, with nothing changed in the bucket, if
+ * there is none. */
+static bool replace_entry(struct kad_table *table, struct kad_bucket *bucket,
+                          size_t index) {
+  struct kad_replacement_cache *replacements = &bucket->replacements;
+  while (replacements->count > 0) {
+    const size_t best =
+        kad_replacement_cache_best(replacements, &table->format);
     struct kad_table_entry entry;
-    kad_replacement_cache_get(waiting, &table->format, best, &entry);
-    kad_replacement_cache_remove(waiting, &table->format, best);
-    if (check_place(table, bucket, &entry.contact.address,
-                    &bucket->entries[index]) == 0) {
-      forget_bad(table, &bucket->entries[index]);
-      place(table, bucket, index, &entry);
+    kad_replacement_cache_get(replacements, &table->format, best, &entry);
+    kad_replacement_cache_remove(replacements, &table->format, best);
+    if (check_address(table, bucket, &entry.contact.address,
+                      &bucket->entries[index]) == 0) {
+      uncount_bad(table, &bucket->entries[index]);
+      write_entry(table, bucket, index, &entry);
       return true;
     }
   }
   return false;
 }
 
-/* Takes the contact `index` out of `bucket`. */
-static void take_out(struct kad_table *table, struct kad_bucket *bucket,
-                     size_t index) {
-  if (!replace(table, bucket, index)) {
-    forget_bad(table, &bucket->entries[index]);
+/* Removes the contact `index`; one of the replacement cache replaces it. */
+static void remove_entry(struct kad_table *table, struct kad_bucket *bucket,
+                         size_t index) {
+  if (!replace_entry(table, bucket, index)) {
+    uncount_bad(table, &bucket->entries[index]);
     bucket->count--;
     bucket->entries[index] = bucket->entries[bucket->count];
     table->count--;
   }
 }
 
-/* Smooths like RFC 6298: an eighth of each new time counts. */
-static uint16_t smooth(uint16_t old, uint16_t measured) {
+/* Smooths a round-trip time as RFC 6298 does: a new sample counts an eighth. */
+static uint16_t smooth_rtt(uint16_t old, uint16_t measured) {
   if (old == 0 || measured == 0) {
     return old != 0 ? old : measured;
   }
   return (uint16_t)((old * 7U + measured + 4U) / 8U);
 }
 
-static void refresh(struct kad_table *table, struct kad_table_entry *entry,
-                    const struct kad_contact *contact, uint16_t rtt_ms,
-                    kad_time_ms now) {
-  forget_bad(table, entry);
+static void refresh_entry(struct kad_table *table,
+                          struct kad_table_entry *entry,
+                          const struct kad_contact *contact, uint16_t rtt_ms,
+                          kad_time_ms now) {
+  uncount_bad(table, entry);
   entry->contact.address.via = contact->address.via;
   entry->last_seen = now;
-  entry->rtt_ms = smooth(entry->rtt_ms, rtt_ms);
+  entry->rtt_ms = smooth_rtt(entry->rtt_ms, rtt_ms);
   entry->failures = 0;
 }
 
-/* Adds a contact whose id is known already, as `*entry`. */
+/* Adds a contact whose id `entry` has already. */
 static int add_known(struct kad_table *table, struct kad_table_entry *entry,
                      const struct kad_table_entry *newcomer, kad_time_ms now,
                      const struct kad_table_entry **probe) {
   const struct kad_contact *contact = &newcomer->contact;
   if (kad_address_equal(&entry->contact.address, &contact->address)) {
-    refresh(table, entry, contact, newcomer->rtt_ms, now);
+    refresh_entry(table, entry, contact, newcomer->rtt_ms, now);
     return 0;
   }
   if (!kad_table_entry_is_bad(entry)) {
@@ -205,26 +202,28 @@ static int add_known(struct kad_table *table, struct kad_table_entry *entry,
     *probe = kad_table_entry_is_good(entry, now, ping_ms) ? NULL : entry;
     return KAD_EID;
   }
-  struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  const int error = check_place(table, bucket, &contact->address, entry);
+  struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
+  const int error = check_address(table, bucket, &contact->address, entry);
   if (error == 0) {
-    forget_bad(table, entry);
-    place(table, bucket, (size_t)(entry - bucket->entries), newcomer);
+    uncount_bad(table, entry);
+    write_entry(table, bucket, (size_t)(entry - bucket->entries), newcomer);
   }
   return error;
 }
 
-/* Splits the last bucket until the one for `id` has room or may not split.
- * Writes that one to `*bucket`. */
+/* Splits the last bucket until the bucket of `id` has room or may not split.
+ * Writes that bucket to `*bucket`. */
 static int make_room(struct kad_table *table, const struct kad_id *id,
                      struct kad_bucket **bucket) {
   for (;;) {
-    *bucket = bucket_for(table, id);
+    *bucket = kad_table_bucket(table, id);
     if (!is_full(table, *bucket) || *bucket != kad_table_last(table) ||
         table->bucket_count == table->config.id_bits) {
       return is_full(table, *bucket)
                  ? 0
-                 : kad_bucket_prepare(*bucket, table, (*bucket)->count + 1U);
+                 : kad_bucket_reserve(*bucket, &table->allocator,
+                                      (*bucket)->count + 1U,
+                                      kad_table_bucket_limit(table, *bucket));
     }
     const int error = kad_table_split(table);
     if (error != 0) {
@@ -233,19 +232,19 @@ static int make_room(struct kad_table *table, const struct kad_id *id,
   }
 }
 
-/* Returns true if its subnet has its share of those that wait in `bucket`: no
- * subnet may keep all others out. */
-static bool is_crowd(const struct kad_table *table,
-                     const struct kad_bucket *bucket,
-                     const struct kad_contact *contact) {
+/* Returns true if the subnet of `contact` has its share of the replacement
+ * cache already: a subnet must not fill it alone. */
+static bool is_over_share(const struct kad_table *table,
+                          const struct kad_bucket *bucket,
+                          const struct kad_contact *contact) {
   const struct kad_address *address = &contact->address;
   if (is_exempt(table, address)) {
     return false;
   }
   size_t count = 0;
-  for (size_t i = 0; i < bucket->waiting.count; i++) {
+  for (size_t i = 0; i < bucket->replacements.count; i++) {
     struct kad_table_entry other;
-    kad_replacement_cache_get(&bucket->waiting, &table->format, i, &other);
+    kad_replacement_cache_get(&bucket->replacements, &table->format, i, &other);
     if (!kad_id_equal(&other.contact.id, &contact->id) &&
         !kad_address_equal(&other.contact.address, address) &&
         kad_address_same_subnet(&other.contact.address, address)) {
@@ -255,15 +254,16 @@ static bool is_crowd(const struct kad_table *table,
   return count >= KAD_SUBNET_MAX;
 }
 
-/* Lets `newcomer` wait for a place in the full `bucket`. */
-static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
-                       const struct kad_table_entry *newcomer, kad_time_ms now,
-                       const struct kad_table_entry **probe) {
-  if (is_crowd(table, bucket, &newcomer->contact)) {
+/* Adds `newcomer` to the replacement cache of the full `bucket`. */
+static int add_replacement(struct kad_table *table, struct kad_bucket *bucket,
+                           const struct kad_table_entry *newcomer,
+                           kad_time_ms now,
+                           const struct kad_table_entry **probe) {
+  if (is_over_share(table, bucket, &newcomer->contact)) {
     return KAD_ESUBNET;
   }
   const int error =
-      kad_replacement_cache_add(&bucket->waiting, &table->format,
+      kad_replacement_cache_add(&bucket->replacements, &table->format,
                                 &table->allocator, newcomer, table->config.k);
   if (error != 0) {
     return error;
@@ -274,12 +274,12 @@ static int add_waiting(struct kad_table *table, struct kad_bucket *bucket,
   return KAD_EFULL;
 }
 
-/* Lets a much faster newcomer take the place of the slowest contact in a bucket
- * that has more than k. Those in the first half of the places keep them:
- * whoever is quick to answer cannot drive all others out. Returns false if
- * there is no such place. */
-static bool displace(struct kad_table *table, struct kad_bucket *bucket,
-                     const struct kad_table_entry *newcomer) {
+/* Replaces the slowest contact of a bucket with more than k by a newcomer that
+ * is much faster. The contacts in the first half of the places are kept, so
+ * that fast contacts cannot replace all others. Returns false if none is
+ * replaced. */
+static bool replace_slowest(struct kad_table *table, struct kad_bucket *bucket,
+                            const struct kad_table_entry *newcomer) {
   size_t slowest = bucket->count / 2U;
   if (bucket->count <= table->config.k || newcomer->rtt_ms == 0) {
     return false;
@@ -292,7 +292,7 @@ static bool displace(struct kad_table *table, struct kad_bucket *bucket,
   if (bucket->entries[slowest].rtt_ms < MUCH_FASTER * newcomer->rtt_ms) {
     return false;
   }
-  place(table, bucket, slowest, newcomer);
+  write_entry(table, bucket, slowest, newcomer);
   return true;
 }
 
@@ -300,28 +300,28 @@ static int add_new(struct kad_table *table,
                    const struct kad_table_entry *newcomer, kad_time_ms now,
                    const struct kad_table_entry **probe) {
   const struct kad_contact *contact = &newcomer->contact;
-  struct kad_bucket *bucket = bucket_for(table, &contact->id);
-  int error = check_place(table, bucket, &contact->address, NULL);
+  struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
+  int error = check_address(table, bucket, &contact->address, NULL);
   if (error != 0) {
     return error;
   }
   size_t bad = kad_bucket_worst(bucket, now, table->config.ping_ms, true);
   if (is_full(table, bucket) && bad != KAD_BUCKET_NONE) {
-    forget_bad(table, &bucket->entries[bad]);
-    place(table, bucket, bad, newcomer);
+    uncount_bad(table, &bucket->entries[bad]);
+    write_entry(table, bucket, bad, newcomer);
     return 0;
   }
   error = make_room(table, &contact->id, &bucket);
   if (error != 0) {
     return error;
   }
-  if (is_full(table, bucket) && displace(table, bucket, newcomer)) {
+  if (is_full(table, bucket) && replace_slowest(table, bucket, newcomer)) {
     return 0;
   }
   if (is_full(table, bucket)) {
-    return add_waiting(table, bucket, newcomer, now, probe);
+    return add_replacement(table, bucket, newcomer, now, probe);
   }
-  place(table, bucket, bucket->count, newcomer);
+  write_entry(table, bucket, bucket->count, newcomer);
   bucket->count++;
   table->count++;
   return 0;
@@ -360,14 +360,14 @@ bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
     entry->last_seen = now;
     return true;
   }
-  struct kad_replacement_cache *waiting =
-      &bucket_for(table, &contact->id)->waiting;
+  struct kad_replacement_cache *replacements =
+      &kad_table_bucket(table, &contact->id)->replacements;
   const size_t index =
-      kad_replacement_cache_find(waiting, &table->format, contact);
-  if (index == waiting->count) {
+      kad_replacement_cache_find(replacements, &table->format, contact);
+  if (index == replacements->count) {
     return false;
   }
-  kad_replacement_cache_seen(waiting, &table->format, index, now);
+  kad_replacement_cache_seen(replacements, &table->format, index, now);
   return true;
 }
 
@@ -379,24 +379,24 @@ void kad_table_queried(struct kad_table *table,
   }
 }
 
-/* Takes `contact` out of the replacement cache, if it is there. */
-static void stop_waiting(const struct kad_table *table,
-                         struct kad_bucket *bucket,
-                         const struct kad_contact *contact) {
-  struct kad_replacement_cache *waiting = &bucket->waiting;
+/* Removes `contact` from the replacement cache, if it is there. */
+static void remove_replacement(const struct kad_table *table,
+                               struct kad_bucket *bucket,
+                               const struct kad_contact *contact) {
+  struct kad_replacement_cache *replacements = &bucket->replacements;
   const size_t index =
-      kad_replacement_cache_find(waiting, &table->format, contact);
-  if (index < waiting->count) {
-    kad_replacement_cache_remove(waiting, &table->format, index);
+      kad_replacement_cache_find(replacements, &table->format, contact);
+  if (index < replacements->count) {
+    kad_replacement_cache_remove(replacements, &table->format, index);
   }
 }
 
 void kad_table_failed(struct kad_table *table,
                       const struct kad_contact *contact) {
-  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
   struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
-    stop_waiting(table, bucket, contact);
+    remove_replacement(table, bucket, contact);
     return;
   }
   table->good_until = 0;
@@ -405,43 +405,43 @@ void kad_table_failed(struct kad_table *table,
     table->bad += entry->failures == KAD_FAILURES_BAD;
   }
   if (kad_table_entry_is_bad(entry)) {
-    (void)replace(table, bucket, (size_t)(entry - bucket->entries));
+    (void)replace_entry(table, bucket, (size_t)(entry - bucket->entries));
   }
 }
 
 void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact) {
-  struct kad_bucket *bucket = bucket_for(table, &contact->id);
+  struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
   const struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
-    stop_waiting(table, bucket, contact);
+    remove_replacement(table, bucket, contact);
     return;
   }
-  take_out(table, bucket, (size_t)(entry - bucket->entries));
+  remove_entry(table, bucket, (size_t)(entry - bucket->entries));
 }
 
-/* Drops what is long dead in one bucket. */
-static size_t prune(struct kad_table *table, struct kad_bucket *bucket,
-                    kad_time_ms now) {
-  size_t dropped = 0;
+/* Removes the long dead contacts of a bucket. */
+static size_t prune_bucket(struct kad_table *table, struct kad_bucket *bucket,
+                           kad_time_ms now) {
+  size_t removed = 0;
   size_t i = 0;
   while (i < bucket->count) {
     const struct kad_table_entry *entry = &bucket->entries[i];
     if (kad_table_entry_is_bad(entry) &&
         kad_time_since(entry->last_seen, now) >= table->config.ping_ms) {
-      take_out(table, bucket, i);
-      dropped++;
+      remove_entry(table, bucket, i);
+      removed++;
     } else {
       i++;
     }
   }
-  return dropped;
+  return removed;
 }
 
 size_t kad_table_prune(struct kad_table *table, kad_time_ms now) {
-  size_t dropped = 0;
+  size_t removed = 0;
   for (size_t i = 0; i < table->bucket_count && table->bad > 0; i++) {
-    dropped += prune(table, &table->buckets[i], now);
+    removed += prune_bucket(table, &table->buckets[i], now);
   }
-  return dropped;
+  return removed;
 }

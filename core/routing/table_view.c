@@ -1,9 +1,8 @@
-/* What the routing table answers, changing nothing but its notes on lookups. */
+/* The questions to the routing table. Only notes on lookups change it. */
 #include "base/address.h"
 #include "base/id.h"
 #include "base/time.h"
-#include "routing/bucket.h"
-#include "routing/table.h"
+#include "routing/table_buckets.h"
 
 #include <assert.h>
 
@@ -27,7 +26,7 @@ const struct kad_table_entry *kad_table_find_address(
   return entry;
 }
 
-/* Where kad_table_closest writes, and what it judges by. */
+/* The arguments and the result of kad_table_closest. */
 struct selection {
   const struct kad_table *table;
   const struct kad_id *target;
@@ -37,15 +36,16 @@ struct selection {
   size_t cap;
 };
 
-/* A contact with the first bits of its distance, which nearly always decide. */
+/* A contact with the first bits of its distance, which nearly always decide a
+ * comparison. */
 struct candidate {
   uint64_t distance;
   const struct kad_contact *contact;
 };
 
-/* A contact that may be dead is worth no query of others. */
-static bool is_worth_telling(const struct kad_table_entry *entry,
-                             kad_time_ms now, kad_time_ms ping_ms) {
+/* A contact that may be dead costs other nodes a query in vain. */
+static bool is_worth_naming(const struct kad_table_entry *entry,
+                            kad_time_ms now, kad_time_ms ping_ms) {
   return entry->failures == 0 ||
          (!kad_table_entry_is_bad(entry) &&
           kad_time_since(entry->last_seen, now) < ping_ms);
@@ -59,8 +59,8 @@ static bool is_closer(const struct kad_id *target, const struct candidate *a,
   return kad_id_compare(target, &a->contact->id, &b->contact->id) < 0;
 }
 
-/* Inserts into a sorted array of which the first `*count` of at most `cap` are
- * taken; the farthest falls out. */
+/* Inserts `newcomer` into an array of `*count` candidates, closest first. The
+ * farthest is dropped if there are `cap` already. */
 static void insert(struct candidate *sorted, size_t *count, size_t cap,
                    const struct kad_id *target,
                    const struct candidate *newcomer) {
@@ -81,7 +81,7 @@ static void insert(struct candidate *sorted, size_t *count, size_t cap,
 
 /* Appends the closest contacts of one bucket, as many as there is room for.
  * Returns false when there is no room left. */
-static bool take_bucket(struct selection *selection, size_t index) {
+static bool append_bucket(struct selection *selection, size_t index) {
   const struct kad_bucket *bucket = &selection->table->buckets[index];
   const kad_time_ms ping_ms = selection->table->config.ping_ms;
   const uint64_t target = kad_id_word(selection->target, 0);
@@ -90,7 +90,7 @@ static bool take_bucket(struct selection *selection, size_t index) {
   size_t count = 0;
   for (size_t i = 0; i < bucket->count && room > 0; i++) {
     const struct kad_table_entry *entry = &bucket->entries[i];
-    if (is_worth_telling(entry, selection->now, ping_ms)) {
+    if (is_worth_naming(entry, selection->now, ping_ms)) {
       const struct candidate candidate = {
           .distance = kad_id_word(&entry->contact.id, 0) ^ target,
           .contact = &entry->contact,
@@ -104,33 +104,34 @@ static bool take_bucket(struct selection *selection, size_t index) {
   return selection->count < selection->cap;
 }
 
-/* Every contact in a bucket is closer to the target than any in the buckets
- * after it in this order, because the first bit in which their distances differ
- * is known: in the target's own bucket contacts share most bits with it. A
- * deeper bucket j shares our bits before j and differs in bit j; where the
- * target differs from us there too, the bucket is closer than all that are
- * deeper still, elsewhere it is farther. The shallower ones follow. */
-static void visit_buckets(struct selection *selection) {
+/* Visits the buckets in the order of their distance to the target: every
+ * contact of a bucket is closer than all contacts of the buckets after it. The
+ * bucket of the target comes first, as its contacts share most bits with the
+ * target. Then come the deeper buckets. The contacts of bucket j share our bits
+ * before j and differ from us in bit j. If the target differs there too, bucket
+ * j is closer than all buckets deeper than j; otherwise it is farther. The
+ * shallower buckets come last. */
+static void append_buckets(struct selection *selection) {
   const struct kad_table *table = selection->table;
   const struct kad_id *self = &table->config.self;
   const size_t last = table->bucket_count - 1;
   const size_t own = kad_table_bucket_of(table, selection->target);
-  bool more = take_bucket(selection, own);
+  bool more = append_bucket(selection, own);
   for (size_t j = own + 1; more && j < last; j++) {
     if (kad_id_bit(self, j) != kad_id_bit(selection->target, j)) {
-      more = take_bucket(selection, j);
+      more = append_bucket(selection, j);
     }
   }
   if (more && own < last) {
-    more = take_bucket(selection, last);
+    more = append_bucket(selection, last);
   }
   for (size_t j = last; more && j-- > own + 1;) {
     if (kad_id_bit(self, j) == kad_id_bit(selection->target, j)) {
-      more = take_bucket(selection, j);
+      more = append_bucket(selection, j);
     }
   }
   for (size_t j = own; more && j-- > 0;) {
-    more = take_bucket(selection, j);
+    more = append_bucket(selection, j);
   }
 }
 
@@ -144,14 +145,13 @@ size_t kad_table_closest(const struct kad_table *table,
       .out = out,
       .cap = cap,
   };
-  visit_buckets(&selection);
+  append_buckets(&selection);
   return selection.count;
 }
 
 bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
                      kad_time_ms now, kad_time_ms fresh_ms) {
-  const struct kad_bucket *bucket =
-      &table->buckets[kad_table_bucket_of(table, id)];
+  const struct kad_bucket *bucket = kad_table_bucket(table, id);
   const bool may_split = bucket == kad_table_last(table) &&
                          table->bucket_count < table->config.id_bits;
   uint32_t fresh = 0;
@@ -160,19 +160,19 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
           KAD_BUCKET_NONE) {
     return true;
   }
-  if (bucket->count < kad_bucket_limit(table, bucket)) {
+  if (bucket->count < kad_table_bucket_limit(table, bucket)) {
     return false;
   }
-  for (size_t i = 0; i < bucket->waiting.count; i++) {
+  for (size_t i = 0; i < bucket->replacements.count; i++) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(&bucket->waiting, &table->format, i, &entry);
+    kad_replacement_cache_get(&bucket->replacements, &table->format, i, &entry);
     fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
   }
   return fresh < (table->config.k + 1) / 2;
 }
 
-/* Who left queries unanswered is asked at ever longer intervals, so that many
- * dead contacts do not keep the others waiting for their turn. */
+/* Contacts that left queries unanswered are pinged at longer and longer
+ * intervals, so that many dead contacts do not delay the pings of others. */
 static bool is_due(const struct kad_table_entry *entry, kad_time_ms now,
                    kad_time_ms before) {
   enum {
@@ -236,7 +236,7 @@ size_t kad_table_good(const struct kad_table *table, kad_time_ms now) {
 
 void kad_table_looked_up(struct kad_table *table, const struct kad_id *target,
                          kad_time_ms now) {
-  table->buckets[kad_table_bucket_of(table, target)].looked_up = now;
+  kad_table_bucket(table, target)->looked_up = now;
 }
 
 kad_time_ms kad_table_refreshed(const struct kad_table *table, size_t index) {
@@ -260,13 +260,6 @@ void kad_table_random_id(const struct kad_table *table, size_t index,
     uint8_t *byte = &id->bytes[index / 8];
     *byte = (uint8_t)((*byte & ~bit) | (~own & bit));
   }
-}
-
-size_t kad_table_bucket_of(const struct kad_table *table,
-                           const struct kad_id *id) {
-  const size_t prefix = kad_id_prefix(&table->config.self, id);
-  const size_t last = table->bucket_count - 1;
-  return prefix < last ? prefix : last;
 }
 
 const struct kad_table_entry *kad_table_next(const struct kad_table *table,

@@ -1,0 +1,94 @@
+#include "routing/table_buckets.h"
+
+#include "base/array.h"
+
+#include <assert.h>
+
+enum {
+  FIRST_BUCKETS = 4
+};
+
+size_t kad_table_bucket_of(const struct kad_table *table,
+                           const struct kad_id *id) {
+  const size_t prefix = kad_id_prefix(&table->config.self, id);
+  const size_t last = table->bucket_count - 1;
+  return prefix < last ? prefix : last;
+}
+
+struct kad_table_entry *kad_table_entry(const struct kad_table *table,
+                                        const struct kad_id *id) {
+  struct kad_bucket *bucket = kad_table_bucket(table, id);
+  const size_t index = kad_bucket_find(bucket, id);
+  return index != KAD_BUCKET_NONE ? &bucket->entries[index] : NULL;
+}
+
+int kad_table_reserve_bucket(struct kad_table *table) {
+  return table->bucket_count < table->bucket_cap
+             ? 0
+             : KAD_ARRAY_RESERVE(
+                   &table->allocator, &table->buckets, &table->bucket_cap,
+                   table->bucket_cap == 0 ? FIRST_BUCKETS
+                                          : table->bucket_cap * 2);
+}
+
+static bool is_nearer(const struct kad_table *table,
+                      const struct kad_table_entry *entry) {
+  return kad_id_prefix(&table->config.self, &entry->contact.id) >=
+         table->bucket_count;
+}
+
+/* Moves the contacts that share enough bits with us from `far` to `near`. Only
+ * allocates memory if both get contacts. */
+static int divide_bucket(const struct kad_table *table, struct kad_bucket *far,
+                         struct kad_bucket *near) {
+  size_t moving = 0;
+  for (size_t i = 0; i < far->count; i++) {
+    moving += is_nearer(table, &far->entries[i]) ? 1 : 0;
+  }
+  if (moving == 0) {
+    return 0;
+  }
+  if (moving == far->count) {
+    near->entries = far->entries;
+    near->count = far->count;
+    near->cap = far->cap;
+    far->entries = NULL;
+    far->count = 0;
+    far->cap = 0;
+    return 0;
+  }
+  const int error =
+      kad_bucket_reserve(near, &table->allocator, moving, table->config.k);
+  if (error != 0) {
+    return error;
+  }
+  uint16_t kept = 0;
+  for (size_t i = 0; i < far->count; i++) {
+    const struct kad_table_entry *entry = &far->entries[i];
+    if (is_nearer(table, entry)) {
+      near->entries[near->count++] = *entry;
+    } else {
+      far->entries[kept++] = *entry;
+    }
+  }
+  far->count = kept;
+  return 0;
+}
+
+int kad_table_split(struct kad_table *table) {
+  assert(table->bucket_count < table->config.id_bits);
+  int error = kad_table_reserve_bucket(table);
+  if (error != 0) {
+    return error;
+  }
+  struct kad_bucket *near = &table->buckets[table->bucket_count];
+  struct kad_bucket *far = near - 1;
+  assert(far->replacements.count == 0); /* it splits when it is full */
+  *near = (struct kad_bucket){.looked_up = far->looked_up};
+  error = divide_bucket(table, far, near);
+  if (error != 0) {
+    return error;
+  }
+  table->bucket_count++;
+  return 0;
+}

@@ -1,0 +1,64 @@
+/* The buckets of the routing table, for the files that make it up: table.c,
+ * which changes it, and table_view.c, which reads it.
+ *
+ * Bucket i has the contacts that share exactly i leading bits with our own id;
+ * the last one has those that share at least so many. The last bucket splits
+ * when it is full.
+ *
+ * Tested by tests/unit/routing/table_test.c. Source: Kademlia §2.2, §2.4. */
+#ifndef KAD_ROUTING_TABLE_BUCKETS_H
+#define KAD_ROUTING_TABLE_BUCKETS_H
+
+#include "routing/bucket.h"
+#include "routing/table.h"
+
+struct kad_table {
+  struct kad_table_config config;
+  struct kad_allocator allocator;
+  struct kad_replacement_cache_format format;
+  struct kad_bucket *buckets;
+  size_t bucket_count; /* 1 … id_bits */
+  size_t bucket_cap;
+  size_t count;           /* contacts in all buckets */
+  size_t bad;             /* bad ones of these */
+  kad_time_ms good_until; /* all contacts are good before this time */
+};
+
+/* Returns the bucket of `id`. */
+static inline struct kad_bucket *kad_table_bucket(const struct kad_table *table,
+                                                  const struct kad_id *id) {
+  return &table->buckets[kad_table_bucket_of(table, id)];
+}
+
+/* Returns the last bucket, the only one that may split. */
+static inline struct kad_bucket *kad_table_last(const struct kad_table *table) {
+  return &table->buckets[table->bucket_count - 1];
+}
+
+/* Returns how many contacts `bucket` may have: k, but the farthest buckets may
+ * have more. Each doubling there brings the first hop of half, a quarter … of
+ * all lookups one bit closer. The last bucket splits instead. */
+static inline size_t kad_table_bucket_limit(const struct kad_table *table,
+                                            const struct kad_bucket *bucket) {
+  enum {
+    FAR_BUCKETS = 8 /* may have more than k */
+  };
+  const size_t index = (size_t)(bucket - table->buckets);
+  const size_t far = index < FAR_BUCKETS && index + 1 < table->bucket_count
+                         ? table->config.far >> index
+                         : 0;
+  return far > table->config.k ? far : table->config.k;
+}
+
+/* Finds the contact of `id`, or NULL. */
+struct kad_table_entry *kad_table_entry(const struct kad_table *table,
+                                        const struct kad_id *id);
+
+/* Makes room for one more bucket. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_table_reserve_bucket(struct kad_table *table);
+
+/* Splits the last bucket once. Returns 0, or KAD_ENOMEM with nothing changed.
+ */
+KAD_MUST_CHECK int kad_table_split(struct kad_table *table);
+
+#endif

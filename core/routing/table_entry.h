@@ -1,0 +1,40 @@
+/* A contact in the routing table or in a replacement cache, and what its times
+ * say about it.
+ *
+ * Tested by tests/unit/routing/table_test.c. */
+#ifndef KAD_ROUTING_TABLE_ENTRY_H
+#define KAD_ROUTING_TABLE_ENTRY_H
+
+#include "kadenza.h"
+
+enum {
+  KAD_FAILURES_BAD = 2 /* unanswered queries that make a contact bad */
+};
+
+struct kad_table_entry {
+  struct kad_contact contact;
+  uint16_t rtt_ms;          /* smoothed; 0: unknown; saturates */
+  uint8_t failures;         /* queries unanswered since it last answered */
+  kad_time_ms last_seen;    /* last answer, or a query from it after that */
+  kad_time_ms last_queried; /* last query to it; 0: never */
+};
+
+/* Returns true if the contact was seen less than `ping_ms` ago and has left no
+ * query unanswered since it last answered. Source: BEP 5 "Routing Table". */
+bool kad_table_entry_is_good(const struct kad_table_entry *entry,
+                             kad_time_ms now, kad_time_ms ping_ms);
+
+/* Returns true if the contact left KAD_FAILURES_BAD queries in a row
+ * unanswered. A contact that is neither good nor bad is questionable. */
+bool kad_table_entry_is_bad(const struct kad_table_entry *entry);
+
+/* Returns true if the round-trip time of `a` is known and lower. */
+bool kad_table_entry_is_faster(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b);
+
+/* Returns true if `a` was seen longer ago or, among equals, if `b` is faster.
+ */
+bool kad_table_entry_is_staler(const struct kad_table_entry *a,
+                               const struct kad_table_entry *b);
+
+#endif
