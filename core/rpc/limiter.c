@@ -17,24 +17,24 @@ enum {
   WAYS = 4,
   BURST_S_ALL = 1,
   BURST_S_ONE = 4,
-  NOBODY = 1, /* the hash of no slot */
+  NO_HASH = 1 /* no slot has this hash */
 };
 
-/* Whose bucket. The last bit of a slot's hash tells. */
+/* The subject of a bucket: the last bit of the hash of its slot. */
 enum kind {
   KIND_ADDRESS,
   KIND_SUBNET,
   KINDS
 };
 
-/* The bucket of one address or one subnet. A hash of 0 is a free slot's; none
- * is NOBODY. */
+/* The bucket of an address or a subnet. A free slot has the hash 0. */
 struct slot {
   uint64_t hash;
   struct kad_token_bucket bucket;
 };
 
-/* The slots that a hash may be in: the last bits but one choose the set. */
+/* The slots of a hash. The bits of the hash before its last one choose the set.
+ */
 struct set {
   struct slot slots[WAYS];
 };
@@ -43,8 +43,8 @@ struct kad_limiter {
   struct kad_allocator allocator;
   uint8_t secret[crypto_shorthash_KEYBYTES];
   bool allow_local;
-  struct kad_token_rate rates[KINDS]; /* of one address, of one subnet */
-  struct kad_token_rate query_rate;   /* of all */
+  struct kad_token_rate rates[KINDS]; /* of an address, of a subnet */
+  struct kad_token_rate query_rate;   /* of all queries */
   struct kad_token_rate byte_rate;
   struct kad_token_bucket queries;
   struct kad_token_bucket bytes;
@@ -52,7 +52,7 @@ struct kad_limiter {
   size_t set_count;
 };
 
-/* Makes a rate with a burst of `burst_s` seconds' worth. */
+/* Makes a rate with a burst of `burst_s` seconds. */
 static struct kad_token_rate make_rate(uint32_t per_s, uint32_t burst_s) {
   return kad_token_rate_of(per_s, (uint64_t)per_s * burst_s);
 }
@@ -120,13 +120,12 @@ static uint64_t hash_of(const struct kad_limiter *limiter, enum kind kind,
   uint64_t hash;
   memcpy(&hash, out, sizeof hash);
   hash = (hash & ~UINT64_C(1)) | (uint64_t)kind;
-  return hash > NOBODY ? hash : hash + 2;
+  return hash > NO_HASH ? hash : hash + 2;
 }
 
-/* Doubles the table: one more bit of each hash tells which half it is in.
- * Returns false, with nothing changed, when it is as great as it may be or out
- * of memory. */
-static bool grow(struct kad_limiter *limiter) {
+/* Doubles the table: one more bit of each hash chooses the half. Returns false,
+ * with nothing changed, at the greatest size or when out of memory. */
+static bool double_table(struct kad_limiter *limiter) {
   const size_t half = limiter->set_count;
   if (half == SETS_MAX ||
       KAD_ARRAY_RESERVE(&limiter->allocator, &limiter->sets,
@@ -149,42 +148,42 @@ static struct set *set_of(const struct kad_limiter *limiter, uint64_t hash) {
   return &limiter->sets[hash >> 1 & (limiter->set_count - 1)];
 }
 
-/* Returns the slot of `hash`, or, of its set, that which has least to remember,
- * but never that of `taken`; both are filled up to `now`. `*memory` is what it
- * has to remember, if it is another's. */
+/* Returns the slot of `hash` or, if there is none, the slot of its set that is
+ * full again first, but never the slot of `kept`. All are filled up to `now`.
+ * `*full_after` is when the slot is full if it has another hash, otherwise 0.
+ */
 static struct slot *pick_slot(struct kad_limiter *limiter, uint64_t hash,
-                              uint64_t taken, kad_time_ms now,
-                              uint64_t *memory) {
+                              uint64_t kept, kad_time_ms now,
+                              kad_time_ms *full_after) {
   struct set *set = set_of(limiter, hash);
   struct slot *fullest = NULL;
-  *memory = 0;
+  *full_after = 0;
   for (size_t i = 0; i < WAYS; i++) {
     struct slot *slot = &set->slots[i];
     const struct kad_token_rate *rate = &limiter->rates[kind_of(slot)];
     kad_token_bucket_fill(&slot->bucket, rate, now);
     if (slot->hash == hash) {
-      *memory = 0;
+      *full_after = 0;
       return slot;
     }
-    const uint64_t least = kad_token_bucket_full_after(&slot->bucket, rate);
-    if (slot->hash != taken && (fullest == NULL || least < *memory)) {
+    const kad_time_ms after = kad_token_bucket_full_after(&slot->bucket, rate);
+    if (slot->hash != kept && (fullest == NULL || after < *full_after)) {
       fullest = slot;
-      *memory = least;
+      *full_after = after;
     }
   }
   assert(fullest != NULL);
   return fullest;
 }
 
-/* Returns the slot of `hash`, filled up to `now`: its own, a free one, or that
- * of its set which has least to remember, but never that of `taken`, another
- * hash. Slots move when the table grows. */
+/* Returns the slot of `hash`, filled up to `now`. Makes it if need be, but does
+ * not overwrite the slot of `kept`. Slots move when the table grows. */
 static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
-                              uint64_t taken, kad_time_ms now) {
-  uint64_t memory = 0;
-  struct slot *slot = pick_slot(limiter, hash, taken, now, &memory);
-  while (memory > 0 && grow(limiter)) {
-    slot = pick_slot(limiter, hash, taken, now, &memory);
+                              uint64_t kept, kad_time_ms now) {
+  kad_time_ms full_after = 0;
+  struct slot *slot = pick_slot(limiter, hash, kept, now, &full_after);
+  while (full_after > 0 && double_table(limiter)) {
+    slot = pick_slot(limiter, hash, kept, now, &full_after);
   }
   if (slot->hash != hash) {
     *slot = (struct slot){.hash = hash, .bucket = {.filled_at = now}};
@@ -197,7 +196,7 @@ bool kad_limiter_query(struct kad_limiter *limiter,
   const struct kad_token_rate *address_rate = &limiter->rates[KIND_ADDRESS];
   const struct kad_token_rate *subnet_rate = &limiter->rates[KIND_SUBNET];
   const uint64_t own = hash_of(limiter, KIND_ADDRESS, from);
-  struct slot *address = find_slot(limiter, own, NOBODY, now);
+  struct slot *address = find_slot(limiter, own, NO_HASH, now);
   if (!kad_token_bucket_has(&address->bucket, address_rate, KAD_TOKEN)) {
     return false;
   }
@@ -209,7 +208,7 @@ bool kad_limiter_query(struct kad_limiter *limiter,
     if (!kad_token_bucket_has(&subnet->bucket, subnet_rate, KAD_TOKEN)) {
       return false;
     }
-    if (limiter->set_count != set_count) { /* it may have moved */
+    if (limiter->set_count != set_count) { /* the slot may have moved */
       address = find_slot(limiter, own, shared, now);
     }
   }

@@ -9,13 +9,13 @@
 #include <string.h>
 
 enum {
-  SOFT_MIN_MS = 200,   /* below this a timeout is noise */
-  SOFT_MAX_MS = 1500,  /* above it a lookup stalls */
-  SOFT_FIRST_MS = 800, /* before any sample */
-  HARD_TO_SOFT = 4,    /* the hard timeout, in soft ones */
+  SOFT_MIN_MS = 200,   /* below this, jitter looks like a timeout */
+  SOFT_MAX_MS = 1500,  /* above this, a lookup stalls */
+  SOFT_FIRST_MS = 800, /* without samples */
+  HARD_TO_SOFT = 4,    /* hard timeout, in soft ones */
   TRANSACTION_SIZE = 4,
-  TRANSACTION_TRIES = 16 /* a free 32-bit number is found at once but for a
-                            broken random source */
+  TRANSACTION_TRIES = 16 /* to draw a free 32-bit number: more are needed only
+                            if the random source is broken */
 };
 
 bool kad_rpc_is_named(const struct kad_contact *contact) {
@@ -65,8 +65,8 @@ static void free_query(struct kad_node *node, struct kad_query *query) {
   kad_release(&node->env.allocator, query, sizeof *query);
 }
 
-/* Adds a sample, which is at least 1. */
-static void sample_rtt(struct kad_rtt *rtt, uint32_t sample_ms) {
+/* Adds a sample, which is at least 1 ms. */
+static void add_rtt_sample(struct kad_rtt *rtt, uint32_t sample_ms) {
   if (rtt->mean_ms == 0) {
     rtt->mean_ms = sample_ms;
     rtt->deviation_ms = sample_ms / 2;
@@ -79,8 +79,8 @@ static void sample_rtt(struct kad_rtt *rtt, uint32_t sample_ms) {
   rtt->mean_ms = rtt->mean_ms > 0 ? rtt->mean_ms : 1;
 }
 
-/* Returns how long `to` is given before the lookup looks elsewhere: by its own
- * round-trip time if it is known, else by everybody's. */
+/* Returns the soft timeout for `to`: from its own round-trip time if that is
+ * known, otherwise from that of all contacts. */
 static kad_time_ms soft_timeout(const struct kad_node *node,
                                 const struct kad_contact *to) {
   const struct kad_table *table = kad_node_table(node, to->address.family);
@@ -96,8 +96,8 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
   return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
 }
 
-/* The contact of a query that has ended has failed: the table is told before
- * the handler. */
+/* Ends a query whose contact has failed. The table is updated before the
+ * handler is called. */
 static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   if (table != NULL && query->expects_id) {
@@ -107,7 +107,7 @@ static void fail_query(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-static void time_out(struct kad_node *node, struct kad_timer *timer) {
+static void on_timeout(struct kad_node *node, struct kad_timer *timer) {
   struct kad_query *query = kad_container_of(timer, struct kad_query, timer);
   if (query->soft || kad_node_now(node) >= query->hard_at) {
     end_query(node, query);
@@ -116,7 +116,7 @@ static void time_out(struct kad_node *node, struct kad_timer *timer) {
     return;
   }
   query->soft = true;
-  kad_timer_set(node, &query->timer, query->hard_at, time_out);
+  kad_timer_set(node, &query->timer, query->hard_at, on_timeout);
   query->handler(node, query, KAD_QUERY_SOFT, NULL);
 }
 
@@ -133,8 +133,8 @@ void kad_rpc_deinit(struct kad_node *node) {
   kad_map_deinit(&node->rpc.pending);
 }
 
-/* Gives `query` a transaction number that no other one has. */
-static int name_query(struct kad_node *node, struct kad_query *query) {
+/* Adds `query` to the map, with a free transaction number. */
+static int add_query(struct kad_node *node, struct kad_query *query) {
   for (int i = 0; i < TRANSACTION_TRIES; i++) {
     uint8_t bytes[TRANSACTION_SIZE];
     node->env.random(node->env.state, bytes, sizeof bytes);
@@ -146,8 +146,8 @@ static int name_query(struct kad_node *node, struct kad_query *query) {
   return KAD_EBUSY;
 }
 
-static int transmit(struct kad_node *node, const struct kad_query *query,
-                    struct kad_message *message) {
+static int send_message(struct kad_node *node, const struct kad_query *query,
+                        struct kad_message *message) {
   uint8_t transaction[TRANSACTION_SIZE];
   memcpy(transaction, &query->transaction, sizeof transaction);
   message->transaction =
@@ -158,9 +158,9 @@ static int transmit(struct kad_node *node, const struct kad_query *query,
   return kad_datagram_send(node, &query->to.address, message);
 }
 
-/* Returns true for queries that the other node's policy may think about before
- * it answers: they are given the whole of query_ms. */
-static bool may_be_pondered(enum kad_method_id method) {
+/* Returns true for queries that a hook of the other node's policy may decide
+ * later. Their hard timeout is query_ms. */
+static bool may_be_pending(enum kad_method_id method) {
   return method == KAD_METHOD_CUSTOM || method == KAD_METHOD_STORE ||
          method == KAD_METHOD_ANNOUNCE_PEER;
 }
@@ -170,11 +170,11 @@ static void set_timeouts(struct kad_node *node, struct kad_query *query,
   kad_time_ms longest = node->config.query_ms;
   kad_time_ms soft = soft_timeout(node, &query->to);
   kad_time_ms hard = HARD_TO_SOFT * soft;
-  hard = hard > longest || may_be_pondered(method) ? longest : hard;
+  hard = hard > longest || may_be_pending(method) ? longest : hard;
   soft = soft < hard ? soft : hard;
   query->hard_at = kad_time_add(query->sent_at, hard);
   kad_timer_set(node, &query->timer, kad_time_add(query->sent_at, soft),
-                time_out);
+                on_timeout);
 }
 
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
@@ -197,13 +197,13 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   made->handler = handler;
   made->owner = owner;
   made->sent_at = kad_node_now(node);
-  int error = name_query(node, made);
+  int error = add_query(node, made);
   if (error != 0) {
     free_query(node, made);
     return error;
   }
   link_to_owner(made);
-  error = transmit(node, made, message);
+  error = send_message(node, made, message);
   if (error != 0) {
     end_query(node, made);
     free_query(node, made);
@@ -220,7 +220,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
 
 int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
                    struct kad_message *message) {
-  int error = transmit(node, query, message);
+  int error = send_message(node, query, message);
   if (error != 0) {
     return error;
   }
@@ -229,7 +229,7 @@ int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
   query->soft = false;
   query->resent = true;
   kad_timer_set(node, &query->timer,
-                soft < query->hard_at ? soft : query->hard_at, time_out);
+                soft < query->hard_at ? soft : query->hard_at, on_timeout);
   node->stats.queries++;
   return 0;
 }
@@ -258,9 +258,9 @@ void kad_rpc_disown(struct kad_query_owner *owner) {
 }
 
 /* Returns the query that `message` from `from` answers, or NULL. */
-static struct kad_query *match(const struct kad_node *node,
-                               const struct kad_address *from,
-                               const struct kad_message *message) {
+static struct kad_query *match_query(const struct kad_node *node,
+                                     const struct kad_address *from,
+                                     const struct kad_message *message) {
   if (message->transaction.len != TRANSACTION_SIZE) {
     return NULL;
   }
@@ -273,7 +273,8 @@ static struct kad_query *match(const struct kad_node *node,
   return query;
 }
 
-/* A reply with another id than expected: that contact is no more. */
+/* Handles a reply with another id than expected: the contact that was asked no
+ * longer exists. */
 static void replace_contact(struct kad_node *node, struct kad_query *query,
                             const struct kad_contact *answered,
                             uint32_t rtt_ms) {
@@ -284,10 +285,10 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   fail_query(node, query);
 }
 
-/* Takes the reply to a query that has ended with it: whatever hooks do now,
- * nobody else finds the query. */
-static void take_reply(struct kad_node *node, struct kad_query *query,
-                       const struct kad_message *message) {
+/* Handles the reply to `query`, which has ended already: a hook that the events
+ * call cannot find it any more. */
+static void handle_reply(struct kad_node *node, struct kad_query *query,
+                         const struct kad_message *message) {
   kad_time_ms now = kad_node_now(node);
   uint32_t rtt_ms = (uint32_t)kad_time_since(query->sent_at, now);
   struct kad_contact answered = {.id = message->id,
@@ -306,11 +307,11 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
   }
   query->to.id = message->id;
   node->events->address_observed(node, &query->to.address, &message->observed);
-  if (query->resent) { /* to which of them it is the answer is not known */
+  if (query->resent) { /* the reply may be to either of the two messages */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);
   } else {
-    sample_rtt(&node->rpc.rtt, rtt_ms);
+    add_rtt_sample(&node->rpc.rtt, rtt_ms);
     node->events->contact_answered(node, &answered, rtt_ms);
   }
   query->handler(node, query, KAD_QUERY_REPLY, message);
@@ -319,14 +320,14 @@ static void take_reply(struct kad_node *node, struct kad_query *query,
 
 void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
                      const struct kad_message *message) {
-  struct kad_query *query = match(node, from, message);
+  struct kad_query *query = match_query(node, from, message);
   if (query == NULL) {
     node->stats.dropped_unmatched++;
     return;
   }
   end_query(node, query);
   if (message->kind == KAD_MESSAGE_REPLY) {
-    take_reply(node, query, message);
+    handle_reply(node, query, message);
     return;
   }
   node->stats.errors++;

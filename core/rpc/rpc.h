@@ -1,12 +1,13 @@
-/* Transactions: queries that we sent, until they are answered or given up.
+/* Transactions: the queries that we sent, until they are answered or have
+ * failed.
  *
- *     sent ──reply or error from the endpoint asked──► REPLY, ERROR
- *      ├──soft timeout──► SOFT (still waiting; a reply still counts)
+ *     sent ──reply or error──► REPLY, ERROR
+ *      ├──soft timeout──► SOFT (the query goes on; a reply still counts)
  *      └──hard timeout──► TIMEOUT
  *
- * A reply counts only from the exact endpoint asked and with the id expected.
- * Source: BEP 5 "KRPC Protocol"; features of others that match by transaction
- * id alone are how they are spoofed. */
+ * A reply counts only if it comes from exactly the address that was asked and
+ * has the expected id. Implementations that match replies by the transaction id
+ * alone can be spoofed. Source: BEP 5 "KRPC Protocol". */
 #ifndef KAD_RPC_RPC_H
 #define KAD_RPC_RPC_H
 
@@ -15,18 +16,18 @@
 #include "wire/message.h"
 
 enum kad_query_event {
-  KAD_QUERY_SOFT,    /* slow; the query goes on */
+  KAD_QUERY_SOFT,    /* the soft timeout passed; the query goes on */
   KAD_QUERY_REPLY,   /* the message is the reply */
   KAD_QUERY_ERROR,   /* the message is the error */
-  KAD_QUERY_TIMEOUT, /* nobody answered, or with another id, or with nonsense */
+  KAD_QUERY_TIMEOUT, /* no reply, one with another id, or a malformed one */
 };
 
 struct kad_query;
 struct kad_query_owner;
 
-/* Told what becomes of a query: SOFT, at most once for each time it was sent,
- * then one of the others, after which the query is gone. `message` is NULL but
- * for REPLY and ERROR. */
+/* Receives the events of a query: SOFT at most once for each time that it was
+ * sent, then one of the others, after which the query is freed. `message` is
+ * NULL except for REPLY and ERROR. */
 typedef void (*kad_query_fn)(struct kad_node *node, struct kad_query *query,
                              enum kad_query_event event,
                              const struct kad_message *message);
@@ -36,10 +37,10 @@ struct kad_query {
   struct kad_timer timer;
   uint32_t transaction;
   struct kad_contact to;
-  bool expects_id; /* the answer must come from to.id */
-  bool custom;     /* its reply may have any form */
+  bool expects_id; /* the reply must have to.id */
+  bool custom;     /* the reply may have any form */
   bool soft;       /* the soft timeout has passed */
-  bool resent;     /* its time says nothing of the round trip */
+  bool resent;     /* a reply gives no round-trip time */
   kad_time_ms sent_at;
   kad_time_ms hard_at;
   kad_query_fn handler;
@@ -55,7 +56,7 @@ struct kad_query_owner {
   struct kad_query *first;
 };
 
-/* A smoothed round-trip time, as RFC 6298 has it. */
+/* A smoothed round-trip time. Source: RFC 6298. */
 struct kad_rtt {
   uint32_t mean_ms; /* 0 until the first sample */
   uint32_t deviation_ms;
@@ -63,26 +64,30 @@ struct kad_rtt {
 
 /* The transactions of a node. */
 struct kad_rpc {
-  struct kad_map pending;
-  struct kad_rtt rtt; /* over all contacts: for those not yet known */
+  struct kad_map pending; /* queries by transaction */
+  struct kad_rtt rtt;     /* of all contacts; used for unknown ones */
 };
 
-/* Begins without any query. */
+/* Initialises the transactions of a node: there are none. */
 void kad_rpc_init(struct kad_node *node);
 
-/* Frees every query without telling anybody. */
+/* Frees every query without calling handlers. */
 void kad_rpc_deinit(struct kad_node *node);
 
-/* Returns true if the id of `contact` names it. All zero, it stands for an id
- * that we do not know: a stranger who claims it is nobody. */
+/* Returns true if the id of `contact` is known. An id of zeros means unknown;
+ * no contact can have it. */
 bool kad_rpc_is_named(const struct kad_contact *contact);
 
-/* Sends `message` (a query; its transaction, id, version and read_only are
- * filled in here) to `to`. When `to` is not named, any id may answer. The
- * caller may set the tag of `*query`.
- * Returns 0, KAD_ENOMEM, KAD_EFAMILY when we have no socket of that family,
- * KAD_EMARTIAN for an address that we would not hear an answer of, or what the
- * codec says: KAD_ETOOBIG or KAD_EINVAL. `*query` may be NULL. */
+/* Sends `message`, a query, to `to`. Fills in its transaction, id, version and
+ * read_only. If the id of `to` is not known, any id may answer. `owner` and
+ * `query` may be NULL. `*query` is valid until its last event;
+ * the caller may set its tag.
+ * Returns 0, or
+ *   KAD_ENOMEM    out of memory
+ *   KAD_EFAMILY   the node has no socket of that family
+ *   KAD_EMARTIAN  no reply could come from this address
+ *   KAD_EBUSY     no free transaction was found: the random source is broken
+ * or an error of kad_datagram_send. */
 KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 const struct kad_contact *to,
                                 struct kad_message *message,
@@ -90,14 +95,14 @@ KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 struct kad_query_owner *owner,
                                 struct kad_query **query);
 
-/* Sends `message`, which says the same as before, once more as `query`: whoever
- * has the first one already knows it by its transaction. The soft timeout
- * begins anew, the hard one does not. Returns 0, or what kad_rpc_send does. */
+/* Sends `query` again with `message`, the same message. The contact recognises
+ * a copy by its transaction. The soft timeout starts again, the hard one does
+ * not. Returns 0, or an error of kad_datagram_send. */
 KAD_MUST_CHECK int kad_rpc_resend(struct kad_node *node,
                                   struct kad_query *query,
                                   struct kad_message *message);
 
-/* Gives up a query; nobody is told. */
+/* Frees a query without calling its handler. */
 void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);
 
 /* Separates the queries of `owner` from it: they go on, and what becomes of
@@ -105,7 +110,8 @@ void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);
  * owner may be freed then. */
 void kad_rpc_disown(struct kad_query_owner *owner);
 
-/* Matches a reply or error with its query, and tells the handler. */
+/* Matches a reply or error from `from` with its query, and calls the handler.
+ * Counts it as unmatched if there is no such query. */
 void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
                      const struct kad_message *message);
 
