@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Where the addresses of a block may be met. */
+/* Where the addresses of a block are used. */
 enum reach {
   REACH_GLOBAL,
   REACH_LOCAL,
@@ -17,8 +17,8 @@ struct block {
   enum reach reach;
 };
 
-/* The special blocks of RFC 6890 and its registry, the first match counts;
- * what is in none of them is global. */
+/* The special blocks of RFC 6890 and its registry. The first match counts. All
+ * other addresses are global. */
 static const struct block blocks_ip4[] = {
     {{0}, 8, REACH_NOWHERE},             /* "this network" */
     {{10}, 8, REACH_LOCAL},              /* private */

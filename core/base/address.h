@@ -1,4 +1,4 @@
-/* What the engine asks of addresses beyond the public functions. */
+/* Addresses: what the engine needs beyond the public functions. */
 #ifndef KAD_BASE_ADDRESS_H
 #define KAD_BASE_ADDRESS_H
 
@@ -20,25 +20,25 @@ static inline uint8_t kad_family_at(size_t index) {
   return index == 0 ? 4 : 6;
 }
 
-/* Returns how many bytes of `ip` count: 4 or 16. */
+/* Returns the size of the address in bytes of `ip`: 4 or 16. */
 static inline size_t kad_address_ip_size(const struct kad_address *address) {
   return address->family == 4 ? 4 : 16;
 }
 
-/* Returns how many bytes of `ip` name the subnet: /24 (IPv4) or /64 (IPv6). */
+/* Returns how many bytes of `ip` are the subnet: /24 (IPv4) or /64 (IPv6). */
 static inline size_t kad_address_subnet_size(
     const struct kad_address *address) {
   return address->family == 4 ? 3 : 8;
 }
 
-/* Returns true if both have the same family and ip, whatever the port. */
+/* Returns true if both have the same family and ip. Ignores the port. */
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);
 
 /* Returns true if both are in one /24 (IPv4) or /64 (IPv6). */
 static inline bool kad_address_same_subnet(const struct kad_address *a,
                                            const struct kad_address *b) {
-  /* With sizes that the compiler knows there is no call. */
+  /* Constant sizes let the compiler do without a call. */
   return a->family == b->family &&
          (a->family == 4 ? memcmp(a->ip, b->ip, 3) == 0
                          : memcmp(a->ip, b->ip, 8) == 0);
@@ -48,8 +48,8 @@ static inline bool kad_address_same_subnet(const struct kad_address *a,
 bool kad_address_is_local(const struct kad_address *address);
 
 enum {
-  KAD_COMPACT_IP4 = 6,  /* bytes of a compact IPv4 address and port, BEP 5 */
-  KAD_COMPACT_IP6 = 18, /* of an IPv6 one, BEP 32 */
+  KAD_COMPACT_IP4 = 6, /* bytes of a compact IPv4 address and port; BEP 5 */
+  KAD_COMPACT_IP6 = 18 /* bytes of a compact IPv6 one; BEP 32 */
 };
 
 /* Writes the compact form (KAD_COMPACT_IP4 or _IP6 bytes) and returns its

@@ -1,4 +1,6 @@
-/* The text form of addresses: RFC 4291 §2.2 is read, RFC 5952 is written. */
+/* The text form of addresses. Reads RFC 4291 §2.2, writes RFC 5952.
+ *
+ * Tested by tests/unit/base/address_test.c. */
 #include "base/hex.h"
 #include "kadenza.h"
 
@@ -12,8 +14,10 @@ enum {
   NO_GAP = GROUPS
 };
 
-/* Takes `c` off the front of `rest`. Returns false if it is not there. */
-static bool take(struct kad_slice *rest, char c) {
+/* Each take_… function reads the start of `rest` and moves `rest` behind it. It
+ * returns false if the start has another form. */
+
+static bool take_char(struct kad_slice *rest, char c) {
   if (rest->len == 0 || rest->data[0] != (uint8_t)c) {
     return false;
   }
@@ -22,8 +26,8 @@ static bool take(struct kad_slice *rest, char c) {
   return true;
 }
 
-/* Takes a decimal number of at most `max_digits` digits, without leading zeros,
- * off `rest`. Returns false if there is none or it is over `max`. */
+/* Takes a decimal number up to `max` of at most `max_digits` digits, without
+ * leading zeros. */
 static bool take_decimal(struct kad_slice *rest, size_t max_digits,
                          uint32_t max, uint32_t *value) {
   uint32_t number = 0;
@@ -45,7 +49,8 @@ static bool take_decimal(struct kad_slice *rest, size_t max_digits,
 static bool take_ip4(struct kad_slice *rest, uint8_t *ip) {
   for (size_t i = 0; i < 4; i++) {
     uint32_t octet;
-    if ((i > 0 && !take(rest, '.')) || !take_decimal(rest, 3, 255, &octet)) {
+    if ((i > 0 && !take_char(rest, '.')) ||
+        !take_decimal(rest, 3, 255, &octet)) {
       return false;
     }
     ip[i] = (uint8_t)octet;
@@ -53,8 +58,7 @@ static bool take_ip4(struct kad_slice *rest, uint8_t *ip) {
   return true;
 }
 
-/* Takes one to four hexadecimal digits off `rest` and writes their two bytes.
- */
+/* Takes one to four hexadecimal digits and writes their two bytes. */
 static bool take_group(struct kad_slice *rest, uint8_t *out) {
   unsigned group = 0;
   size_t len = 0;
@@ -70,8 +74,8 @@ static bool take_group(struct kad_slice *rest, uint8_t *out) {
   return len > 0;
 }
 
-/* Takes the groups from `*count` on off `rest`, up to the end or a "::", writes
- * them to `ip` and moves `*count`. The last two may be in IPv4 form. */
+/* Takes groups up to the end or a "::" and writes them to `ip` from group
+ * `*count` on, which it moves. The last two groups may be in IPv4 form. */
 static bool take_groups(struct kad_slice *rest, uint8_t *ip, size_t *count) {
   for (;;) {
     const struct kad_slice before = *rest;
@@ -88,21 +92,21 @@ static bool take_groups(struct kad_slice *rest, uint8_t *ip, size_t *count) {
     if (rest->len == 0 || (rest->len > 1 && rest->data[1] == ':')) {
       return true;
     }
-    if (!take(rest, ':')) {
+    if (!take_char(rest, ':')) {
       return false;
     }
   }
 }
 
-/* Moves the groups from `gap` to `count` to the end of `ip`, with zeros before
- * them. */
+/* Moves the groups from `gap` to `count` to the end of `ip`, and writes zeros
+ * before them. */
 static void open_gap(uint8_t *ip, size_t gap, size_t count) {
   const size_t after = count - gap;
   memmove(&ip[2 * (GROUPS - after)], &ip[2 * gap], 2 * after);
   memset(&ip[2 * gap], 0, 2 * (GROUPS - count));
 }
 
-/* Reads all of `text`. */
+/* Reads an IPv6 address that is all of `text`. */
 static bool read_ip6(struct kad_slice text, uint8_t *ip) {
   struct kad_slice rest = text;
   size_t count = 0;
@@ -122,7 +126,7 @@ static bool read_ip6(struct kad_slice text, uint8_t *ip) {
   if (rest.len > 0 && !take_groups(&rest, ip, &count)) {
     return false;
   }
-  /* The gap stands for one group or more, and there is but one. */
+  /* There is only one gap, and it stands for at least one group. */
   if (rest.len > 0 || count == GROUPS) {
     return false;
   }
@@ -131,7 +135,7 @@ static bool read_ip6(struct kad_slice text, uint8_t *ip) {
 }
 
 static bool take_bracketed_ip6(struct kad_slice *rest, uint8_t *ip) {
-  if (!take(rest, '[')) {
+  if (!take_char(rest, '[')) {
     return false;
   }
   const uint8_t *end = memchr(rest->data, ']', rest->len);
@@ -162,7 +166,7 @@ int kad_address_parse(struct kad_slice text, struct kad_address *address) {
     }
   }
   uint32_t port;
-  if (!take(&rest, ':') ||
+  if (!take_char(&rest, ':') ||
       !take_decimal(&rest, PORT_DIGITS, UINT16_MAX, &port) || rest.len > 0) {
     return KAD_EINVAL;
   }
@@ -171,7 +175,8 @@ int kad_address_parse(struct kad_slice text, struct kad_address *address) {
   return 0;
 }
 
-/* Writes at `out` and returns the end of what was written. */
+/* Each put_… function writes to `out` and returns the end of what it wrote. */
+
 static char *put_decimal(char *out, uint32_t value) {
   char digits[10];
   size_t len = 0;
@@ -212,8 +217,8 @@ static char *put_group(char *out, unsigned group) {
   }
 }
 
-/* Finds the longest run of two or more zero groups, the first of equals. Its
- * start is NO_GAP when there is none. Source: RFC 5952 §4.2. */
+/* Finds the longest run of two or more zero groups, the first among equals.
+ * Sets `*start` to NO_GAP if there is none. Source: RFC 5952 §4.2. */
 static void find_gap(const uint8_t *ip, size_t *start, size_t *len) {
   *start = NO_GAP;
   *len = 1;
@@ -265,7 +270,7 @@ const char *kad_address_format(const struct kad_address *address, char *text) {
     *out++ = ']';
     break;
   default:
-    *out = '\0'; /* no address, no text */
+    *out = '\0'; /* not an address */
     return text;
   }
   *out++ = ':';

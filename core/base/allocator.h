@@ -1,4 +1,4 @@
-/* Memory by way of the environment's allocator.
+/* Memory from the allocator of the environment.
  *
  *     struct thing *thing = kad_alloc(&allocator, sizeof *thing);
  *     if (thing == NULL) {
@@ -18,8 +18,8 @@ void *kad_alloc(const struct kad_allocator *allocator, size_t size);
 /* Allocates `size` bytes, all zero. NULL when out of memory. */
 void *kad_alloc_zero(const struct kad_allocator *allocator, size_t size);
 
-/* Resizes a block; a NULL `old` with `old_size` 0 allocates. NULL when out of
- * memory; `old` is then untouched. */
+/* Resizes a block. Allocates if `old` is NULL and `old_size` 0. Returns NULL,
+ * with `old` unchanged, when out of memory. */
 void *kad_resize(const struct kad_allocator *allocator, void *old,
                  size_t old_size, size_t new_size);
 

@@ -25,7 +25,7 @@ static struct kad_deadline *meld(struct kad_deadline *a,
   return first;
 }
 
-static struct kad_deadline *take_first(struct kad_deadline **siblings) {
+static struct kad_deadline *pop_sibling(struct kad_deadline **siblings) {
   struct kad_deadline *first = *siblings;
   if (first != NULL) {
     *siblings = first->next;
@@ -35,20 +35,21 @@ static struct kad_deadline *take_first(struct kad_deadline **siblings) {
   return first;
 }
 
-/* Melds the trees of a list of siblings in two passes, in pairs from left to
- * right, then from right to left: this is what makes removal logarithmic. */
+/* Melds a list of sibling trees: first in pairs from left to right, then the
+ * pairs from right to left. These two passes make removal O(log n) amortised.
+ */
 static struct kad_deadline *meld_siblings(struct kad_deadline *siblings) {
   struct kad_deadline *pairs = NULL;
   while (siblings != NULL) {
-    struct kad_deadline *left = take_first(&siblings);
-    struct kad_deadline *right = take_first(&siblings);
+    struct kad_deadline *left = pop_sibling(&siblings);
+    struct kad_deadline *right = pop_sibling(&siblings);
     struct kad_deadline *pair = meld(left, right);
     pair->next = pairs;
     pairs = pair;
   }
   struct kad_deadline *root = NULL;
   while (pairs != NULL) {
-    root = meld(root, take_first(&pairs));
+    root = meld(root, pop_sibling(&pairs));
   }
   return root;
 }

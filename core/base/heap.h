@@ -1,5 +1,6 @@
-/* A queue of deadlines: an intrusive pairing heap, earliest first, and first
- * come first served among equals, so that a run can be repeated byte for byte.
+/* A queue of deadlines: an intrusive pairing heap. The earliest comes first.
+ * Deadlines at the same time come in the order of their addition, so that a run
+ * can be repeated byte for byte.
  *
  *     struct query {
  *       struct kad_deadline timeout;
@@ -20,33 +21,33 @@
 #define kad_container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* An entry of the heap, embedded in what it belongs to. Zero-initialised it is
+/* An entry of the heap, embedded in its user's struct. Zero-initialised it is
  * in no heap. */
 struct kad_deadline {
   kad_time_ms at;             /* when it is due */
-  uint64_t order;             /* tie-break: the count of additions */
+  uint64_t order;             /* its number among all additions */
   struct kad_deadline *child; /* first child */
   struct kad_deadline *next;  /* next sibling */
-  struct kad_deadline *back;  /* parent of a first child, else sibling left */
+  struct kad_deadline *back;  /* parent of a first child, else left sibling */
   bool queued;
   bool near; /* in the ring of a wheel: see wheel.h */
 };
 
-/* The heap. Zero-initialised it is empty. */
+/* Zero-initialised it is empty. */
 struct kad_heap {
   struct kad_deadline *root;
-  uint64_t added; /* gives `order` */
+  uint64_t added; /* `order` of the next addition */
   size_t count;
 };
 
-/* Adds `deadline`, due at `at`; if it is queued already, it is moved. */
+/* Adds `deadline`, due at `at`. Moves it if it is in the heap already. */
 void kad_heap_add(struct kad_heap *heap, struct kad_deadline *deadline,
                   kad_time_ms at);
 
-/* Removes `deadline`; one that is in no heap is left as it is. */
+/* Removes `deadline`. Has no effect if it is in no heap. */
 void kad_heap_remove(struct kad_heap *heap, struct kad_deadline *deadline);
 
-/* Returns when the earliest is due, KAD_TIME_NEVER when the heap is empty. */
+/* Returns when the earliest is due, KAD_TIME_NEVER if the heap is empty. */
 kad_time_ms kad_heap_next(const struct kad_heap *heap);
 
 /* Removes and returns the earliest if it is due at `now`, else NULL. */

@@ -1,4 +1,4 @@
-/* Ids as numbers, for what compares many of them. */
+/* Ids as numbers, for code that compares many of them. */
 #ifndef KAD_BASE_ID_H
 #define KAD_BASE_ID_H
 
@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* Returns the 64 bits of `id` that begin at bit 64 * `word` (0 … 3), the first
- * bit of the id being the most significant. */
+/* Returns the 64 bits of `id` from bit 64 * `word` on; `word` is 0 … 3. The
+ * first bit of the id is the most significant. */
 static inline uint64_t kad_id_word(const struct kad_id *id, size_t word) {
   const uint8_t *bytes = &id->bytes[word * 8];
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

@@ -24,13 +24,12 @@ enum {
   KAD_MAP_SECRET_SIZE = 16
 };
 
-/* A member of a map. */
+/* An entry of a map, embedded in its user's struct. */
 struct kad_map_entry {
   struct kad_map_entry *next; /* in the same bucket */
   uint64_t hash;
 };
 
-/* The map. Begin with kad_map_init. */
 struct kad_map {
   struct kad_allocator allocator;
   uint8_t secret[KAD_MAP_SECRET_SIZE];
@@ -39,19 +38,20 @@ struct kad_map {
   size_t count;
 };
 
-/* Makes an empty map that allocates nothing yet. Copies: `allocator`, `secret`
+/* Makes an empty map. Allocates nothing yet. Copies: `allocator`, `secret`
  * (KAD_MAP_SECRET_SIZE random bytes). */
 void kad_map_init(struct kad_map *map, const struct kad_allocator *allocator,
                   const uint8_t *secret);
 
-/* Frees the bucket array. The entries are the caller's. */
+/* Frees the bucket array. The entries belong to the caller. */
 void kad_map_deinit(struct kad_map *map);
 
 /* Returns the keyed hash of `len` bytes. */
 uint64_t kad_map_hash(const struct kad_map *map, const void *bytes, size_t len);
 
-/* Adds `entry` under `hash`. Returns 0, or KAD_ENOMEM when the bucket array
- * does not exist and cannot be made; growing is given up silently. */
+/* Adds `entry` under `hash`. Returns 0, or KAD_ENOMEM if the map has no bucket
+ * array yet and there is no memory for one. A map that cannot grow gets
+ * slower. */
 KAD_MUST_CHECK int kad_map_add(struct kad_map *map, struct kad_map_entry *entry,
                                uint64_t hash);
 

@@ -1,3 +1,6 @@
+/* Slices: see kadenza.h.
+ *
+ * Tested by tests/unit/records/type_test.c. */
 #include "kadenza.h"
 
 #include <string.h>

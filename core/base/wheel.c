@@ -10,15 +10,15 @@ enum {
   WORDS = KAD_WHEEL_SLOTS / WORD_BITS
 };
 
-/* What is due in one millisecond, in the order of additions; the list of the
- * base begins with what is late. */
+/* The deadlines of one millisecond, in the order of their addition. Late ones
+ * are at the start of the list of the base. */
 struct slot {
   struct kad_deadline *first;
   struct kad_deadline *last;
 };
 
 struct kad_wheel_ring {
-  uint64_t busy[WORDS]; /* a bit a slot: it has deadlines */
+  uint64_t busy[WORDS]; /* a bit for each slot: it has deadlines */
   struct slot slots[KAD_WHEEL_SLOTS];
 };
 
@@ -27,7 +27,8 @@ static bool is_before(const struct kad_deadline *a,
   return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-/* The ring's slots begin at the base, whose own also has what is late. */
+/* Returns the slot of a time in the ring. Late deadlines are in the slot of the
+ * base. */
 static size_t slot_of(const struct kad_wheel *wheel, kad_time_ms at) {
   const kad_time_ms planned = at > wheel->base ? at : wheel->base;
   return (size_t)(planned % KAD_WHEEL_SLOTS);
@@ -37,8 +38,8 @@ static bool is_near(const struct kad_wheel *wheel, kad_time_ms at) {
   return wheel->ring != NULL && at < kad_time_add(wheel->base, KAD_WHEEL_SLOTS);
 }
 
-/* Puts `deadline` into its slot, nearly always at the end. */
-static void enlist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
+/* Adds `deadline` to its slot, nearly always at the end. */
+static void link_near(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   const size_t index = slot_of(wheel, deadline->at);
   struct slot *slot = &wheel->ring->slots[index];
   struct kad_deadline *back = slot->last;
@@ -55,7 +56,8 @@ static void enlist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   wheel->near++;
 }
 
-static void delist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
+static void unlink_near(struct kad_wheel *wheel,
+                        struct kad_deadline *deadline) {
   const size_t index = slot_of(wheel, deadline->at);
   struct slot *slot = &wheel->ring->slots[index];
   struct kad_deadline *back = deadline->back;
@@ -72,13 +74,13 @@ static void delist(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   wheel->near--;
 }
 
-/* Brings what has come near from the heap into the ring. It does so before
- * anything later can be added there. */
-static void bring_near(struct kad_wheel *wheel) {
+/* Moves deadlines that are near now from the heap to the ring. This happens
+ * before a later addition to the ring, so the order is kept. */
+static void move_near(struct kad_wheel *wheel) {
   while (wheel->beyond.root != NULL && is_near(wheel, wheel->beyond.root->at)) {
     struct kad_deadline *deadline = wheel->beyond.root;
     kad_heap_remove(&wheel->beyond, deadline);
-    enlist(wheel, deadline);
+    link_near(wheel, deadline);
   }
 }
 
@@ -92,11 +94,11 @@ void kad_wheel_deinit(struct kad_wheel *wheel) {
   wheel->ring = NULL;
 }
 
-/* Makes the ring. Without memory the heap goes on alone, and a later addition
+/* Makes the ring. Without memory the heap is used alone, and a later addition
  * tries again. */
 static void make_ring(struct kad_wheel *wheel) {
   wheel->ring = kad_alloc_zero(&wheel->allocator, sizeof *wheel->ring);
-  bring_near(wheel);
+  move_near(wheel);
 }
 
 void kad_wheel_add(struct kad_wheel *wheel, struct kad_deadline *deadline,
@@ -113,31 +115,31 @@ void kad_wheel_add(struct kad_wheel *wheel, struct kad_deadline *deadline,
       .at = at,
       .order = wheel->beyond.added++,
   };
-  enlist(wheel, deadline);
+  link_near(wheel, deadline);
 }
 
 void kad_wheel_remove(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   if (deadline->near) {
-    delist(wheel, deadline);
+    unlink_near(wheel, deadline);
   } else {
     kad_heap_remove(&wheel->beyond, deadline);
   }
 }
 
-/* Returns the first busy slot at or after the base, which there is. */
+/* Returns the first busy slot at or after the base. There must be one. */
 static const struct slot *first_slot(const struct kad_wheel *wheel) {
   const struct kad_wheel_ring *ring = wheel->ring;
   const size_t from = slot_of(wheel, wheel->base);
   size_t word = from / WORD_BITS;
   uint64_t bits = ring->busy[word] & UINT64_MAX << from % WORD_BITS;
-  while (bits == 0) { /* around to the bits before `from`, if need be */
+  while (bits == 0) { /* may wrap round to the bits before `from` */
     word = (word + 1) % WORDS;
     bits = ring->busy[word];
   }
   return &ring->slots[word * WORD_BITS + (size_t)__builtin_ctzll(bits)];
 }
 
-/* All that is in the ring is due before all that lies beyond. */
+/* All deadlines of the ring are due before those of the heap. */
 static struct kad_deadline *first_of(const struct kad_wheel *wheel) {
   return wheel->near > 0 ? first_slot(wheel)->first : wheel->beyond.root;
 }
@@ -153,7 +155,7 @@ static struct kad_deadline *find_due(struct kad_wheel *wheel, kad_time_ms now) {
   const kad_time_ms base = next < now ? next : now;
   if (base > wheel->base) { /* all slots before it are empty */
     wheel->base = base;
-    bring_near(wheel);
+    move_near(wheel);
   }
   return next <= now ? first_of(wheel) : NULL;
 }

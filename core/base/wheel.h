@@ -1,9 +1,8 @@
-/* A queue of deadlines for thousands at a time, most of them near: a ring of
- * milliseconds, each with a list, and a heap for what lies beyond the ring. It
- * says what a kad_heap says, in the same order, but without walking a tree that
- * is spread all over the memory: adding, removing and taking the first cost the
- * same however many there are. The ring is made when there are enough deadlines
- * to be worth it.
+/* A queue of thousands of deadlines, most of them near. It has a ring with a
+ * list for each millisecond, and a heap for deadlines beyond the ring. It gives
+ * the same order as a kad_heap. But it does not walk a tree that is spread over
+ * the memory: adding, removing and popping cost the same for any number of
+ * deadlines. The ring is made when there are enough deadlines.
  *
  *     struct kad_wheel wheel;
  *     kad_wheel_init(&wheel, &allocator);
@@ -20,7 +19,7 @@
 
 enum {
   KAD_WHEEL_SLOTS = 8192, /* milliseconds in the ring */
-  KAD_WHEEL_FEW = 64      /* deadlines that need no ring */
+  KAD_WHEEL_FEW = 64      /* so many deadlines need no ring */
 };
 
 struct kad_wheel_ring;
@@ -29,27 +28,27 @@ struct kad_wheel {
   struct kad_allocator allocator;
   struct kad_wheel_ring *ring; /* NULL while there are few */
   struct kad_heap beyond;      /* its `added` numbers all deadlines */
-  kad_time_ms base;            /* nothing in the ring is due before, but what
-                                  was late already */
+  kad_time_ms base;            /* the ring starts here; late deadlines are
+                                  in the list of this millisecond */
   size_t near;                 /* deadlines in the ring */
 };
 
-/* Makes an empty queue that allocates nothing yet. Copies: `allocator`. */
+/* Makes an empty queue. Allocates nothing yet. Copies: `allocator`. */
 void kad_wheel_init(struct kad_wheel *wheel,
                     const struct kad_allocator *allocator);
 
-/* Frees the ring. The deadlines are the caller's. */
+/* Frees the ring. The deadlines belong to the caller. */
 void kad_wheel_deinit(struct kad_wheel *wheel);
 
-/* Adds `deadline`, due at `at`; if it is queued already, it is moved. Cannot
- * fail: without memory for the ring the heap does. */
+/* Adds `deadline`, due at `at`. Moves it if it is in the queue already. Cannot
+ * fail: without memory for the ring the heap is used. */
 void kad_wheel_add(struct kad_wheel *wheel, struct kad_deadline *deadline,
                    kad_time_ms at);
 
-/* Removes `deadline`; one that is not queued is left as it is. */
+/* Removes `deadline`. Has no effect if it is not in the queue. */
 void kad_wheel_remove(struct kad_wheel *wheel, struct kad_deadline *deadline);
 
-/* Returns when the earliest is due, KAD_TIME_NEVER when there is none. */
+/* Returns when the earliest is due, KAD_TIME_NEVER if there is none. */
 kad_time_ms kad_wheel_next(const struct kad_wheel *wheel);
 
 /* Removes and returns the earliest if it is due at `now`, else NULL. `now` must

@@ -1,10 +1,13 @@
-/* The engine: what its parts share. node.c only joins them.
+/* The struct of the node, which the rooms from engine to node share. A room may
+ * read all of it, but calls only functions of its own and of lower rooms. What
+ * it reports to higher rooms goes through `events`.
  *
- *     datagram ─► node.c ─► serve.c ─────► admission.c ─► the store
- *                   └─────► rpc.c ──► lookup.c, verify.c, join.c …
- *     request ──► operation.c ─► ping, lookup, get, put ─► rpc.c
- *     time ─────► the heap of timers ─► whichever set them
- */
+ *     datagram ─► node.c ─► serve.c ─► admission.c ─► the store
+ *                   └─────► rpc.c ──► lookup.c, verification.c, join.c …
+ *     request ──► operation.c ─► direct, lookup, get, put ─► rpc.c
+ *     time ─────► node.c ─► timer.c ─► the functions of due timers
+ *
+ * Tested by tests/unit/node/node_test.c. */
 #ifndef KAD_ENGINE_NODE_H
 #define KAD_ENGINE_NODE_H
 
@@ -41,7 +44,7 @@ struct kad_node {
   struct kad_clock clock;
   size_t id_size; /* bytes: 20 or 32 */
   uint8_t map_secret[KAD_MAP_SECRET_SIZE];
-  const struct kad_codec *codec;          /* where the policy has none */
+  const struct kad_codec *codec;          /* used if the policy has none */
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
   struct kad_limiter *limiter;            /* NULL: limits are off */
   struct kad_store *store;
@@ -54,7 +57,7 @@ struct kad_node {
   struct kad_pending_hooks pending_hooks;
   struct kad_operations operations;
   struct kad_verification verification;
-  struct kad_network_size estimates[KAD_FAMILIES];
+  struct kad_network_size network_size[KAD_FAMILIES];
   struct kad_maintenance maintenance;
   struct kad_observed_address observed[KAD_FAMILIES];
   struct kad_store_budget store_budget;
@@ -63,9 +66,9 @@ struct kad_node {
   struct kad_republish republish;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admissions admissions;
-  struct kad_map storing; /* stores that are being answered */
-  struct kad_stats stats; /* counters; gauges are filled in when asked */
-  bool sending;           /* inside env.send: the engine may not be entered */
+  struct kad_map storing; /* store queries that wait for a reply */
+  struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
+  bool sending;           /* inside env.send: the engine must not be entered */
   bool closing;
 };
 

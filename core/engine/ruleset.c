@@ -57,7 +57,8 @@ static void copy_methods(struct kad_ruleset *ruleset,
   }
 }
 
-static int fill(struct kad_ruleset *ruleset, const struct kad_policy *policy) {
+static int fill_ruleset(struct kad_ruleset *ruleset,
+                        const struct kad_policy *policy) {
   int error = kad_types_build(policy->types, policy->type_count, ruleset->types,
                               &ruleset->type_count);
   if (error != 0) {
@@ -81,7 +82,7 @@ int kad_ruleset_new(const struct kad_allocator *allocator,
   if (error != 0) {
     return error;
   }
-  if (policy->type_count > KAD_TYPES_MAX) { /* those it refines included */
+  if (policy->type_count > KAD_TYPES_MAX) { /* refined types included */
     return KAD_EFULL;
   }
   size_t type_count = policy->type_count + BUILT_IN_TYPES;
@@ -94,7 +95,7 @@ int kad_ruleset_new(const struct kad_allocator *allocator,
   }
   made->size = size;
   made->methods = (struct kad_method_rule *)(void *)&made->types[type_count];
-  error = fill(made, policy);
+  error = fill_ruleset(made, policy);
   if (error != 0) {
     kad_release(allocator, made, size);
     return error;

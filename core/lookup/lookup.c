@@ -316,7 +316,7 @@ static void add_to_network_size(struct kad_node *node,
       .k = config->k,
       .own = kad_id_equal(&config->target, &node->config.id),
   };
-  kad_network_size_add(&node->estimates[kad_family_index(config->family)],
+  kad_network_size_add(&node->network_size[kad_family_index(config->family)],
                        &finding, kad_node_now(node));
 }
 

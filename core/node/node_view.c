@@ -63,7 +63,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
       stats->contacts_good += kad_table_good(node->tables[i], now);
     }
     const uint64_t size =
-        (uint64_t)kad_network_size_estimate(&node->estimates[i], now);
+        (uint64_t)kad_network_size_estimate(&node->network_size[i], now);
     stats->network_size =
         size > stats->network_size ? size : stats->network_size;
   }

@@ -36,7 +36,7 @@ static bool is_dense(const struct kad_node *node,
   const struct kad_candidate *closest[KAD_K_MAX];
   const size_t k = lookup->config.k;
   const double size = kad_network_size_estimate(
-      &node->estimates[kad_family_index(lookup->config.family)],
+      &node->network_size[kad_family_index(lookup->config.family)],
       kad_node_now(node));
   return k >= KAD_NETWORK_SIZE_K_MIN && lookup->whole &&
          size >= (double)(SIZE_MIN * k) &&
@@ -160,7 +160,7 @@ static void search_subtrees(struct kad_node *node,
   const struct kad_operation *op = search->op;
   const size_t k = op->options.k;
   const double size = kad_network_size_estimate(
-      &node->estimates[kad_family_index(lookup->config.family)],
+      &node->network_size[kad_family_index(lookup->config.family)],
       kad_node_now(node));
   const unsigned widest = widest_prefix(size, k);
   for (unsigned i = 0; i < KAD_SYBIL_SEARCH_SUBTREES; i++) {

@@ -47,11 +47,6 @@ static void what_is_no_error_is_unknown(void **state) {
   assert_string_equal(kad_error_text(1), "unknown error");
 }
 
-static void library_and_header_have_one_version(void **state) {
-  (void)state;
-  assert_string_equal(kad_version(), KAD_VERSION);
-}
-
 static void slices_are_equal_by_their_bytes(void **state) {
   (void)state;
   const struct kad_slice none = {NULL, 0};
@@ -72,7 +67,6 @@ int main(void) {
       cmocka_unit_test(every_error_is_negative_and_alone),
       cmocka_unit_test(every_error_has_its_name_and_a_phrase),
       cmocka_unit_test(what_is_no_error_is_unknown),
-      cmocka_unit_test(library_and_header_have_one_version),
       cmocka_unit_test(slices_are_equal_by_their_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
