@@ -103,7 +103,7 @@ function Sim:heal()
   end
 end
 
----------------------------------------------------------- sleep, movement --
+---------------------------------------------------- suspension, movement --
 
 --- Suspends nodes, as a laptop that is closed: they receive nothing and do
 --- nothing. `resume` ends this, or the end of the time.

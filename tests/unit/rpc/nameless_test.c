@@ -1,4 +1,5 @@
-/* An id of zeros names nobody: what claims it is not asked, nor known. */
+/* An id of zeros is no id: a node sends no query to such a contact and does not
+ * add it to its table. Tests core/rpc/rpc.c, core/lookup, core/membership. */
 #include "lone_node.h"
 #include "unit.h"
 

@@ -1,4 +1,4 @@
-/* All that a simulation may do to nodes, in random order. */
+/* All that a simulation may do to nodes, in random order. Tests core/sim. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "unit.h"

@@ -1,5 +1,6 @@
 /* Lookups, puts and gets in an overlay of 300 nodes, measured against all ids.
- * An overlay of 1,000 is in sim_overlay_test.c. */
+ * An overlay of 1,000 is in overlay_test.c. Tests core/lookup,
+ * core/operations. */
 #include "overlay.h"
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* An overlay of 1,000 simulated nodes. Tests core/sim, core/lookup. */
 #include "kadenza.h"
 #include "kadenza_sim.h"
 #include "unit.h"
