@@ -18,7 +18,7 @@ local UNCHECKED <const> = {
   "CHANGELOG.md", "docs/glossary.md", "tests/check/words.lua",
   "core/engine/", "core/lookup/", "core/operations/", "core/replication/",
   "core/routing/", "core/rpc/", "core/sim/", "docs/reference/", "tests/sim/",
-  "tests/spec/", "tests/unit/",
+  "tests/unit/",
 }
 
 local FOLDERS <const> = {

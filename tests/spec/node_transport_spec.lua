@@ -230,7 +230,7 @@ describe("node:receive", function()
     for _, case in ipairs({
       { wire[1], 7, "10.0.0.7:1", "bytes must be a string, not number" },
       { wire[1], "x", 7, "address must be a string, not number" },
-      { wire[1], "x", "nobody", "'nobody' is not an address such as" },
+      { wire[1], "x", "nothing", "'nothing' is not an address such as" },
       { plain, "x", "10.0.0.7:1", "this node has sockets" },
     }) do
       assert_blames_caller(case[4], function()

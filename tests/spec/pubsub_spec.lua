@@ -362,14 +362,14 @@ describe("a subscription", function()
       for i = 1, 8 do
         far[i]:close()
       end
-      assert(hub:publish(publisher, NEWS, "while nobody pushes"))
+      assert(hub:publish(publisher, NEWS, "while no node pushes"))
       kad.sleep(250)
-      assert.same({ "while nobody pushes" }, list)
+      assert.same({ "while no node pushes" }, list)
       assert.is_true(subscription:holders() > 0)
       assert(hub:publish(publisher, NEWS, "pushed"))
       kad.sleep(2)
 
-      assert.same({ "while nobody pushes", "pushed" }, list)
+      assert.same({ "while no node pushes", "pushed" }, list)
     end))
 
   it("moves to nodes that join closer", overlay(function(hub, nodes, net)

@@ -29,7 +29,7 @@ describe("kadenza.state", function()
 
       local again = assert(kad.node(options))
       assert.equal(id, again:id())
-      assert(again:bootstrap()) -- nobody is named: the saved contact is asked
+      assert(again:bootstrap()) -- through the saved contact
       assert.equal(host:id(), again:contacts()[1].id)
     end, { timeout = 20 })
   end))

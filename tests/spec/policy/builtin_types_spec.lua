@@ -80,7 +80,7 @@ describe("a policy that refines peers", function()
 
   it("may return peers of its own, if they are valid", with(refine("peers", [[
     select = function()
-      return { { value = "\8\8\8\8\31\64" }, { value = "nobody" .. "!" } }
+      return { { value = "\8\8\8\8\31\64" }, { value = "no peer" } }
     end ]]), function(world)
       assert.same({ 8000 }, ports_read(world, { 7000 }))
     end))

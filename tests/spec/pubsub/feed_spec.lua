@@ -225,7 +225,7 @@ describe("a subscriber", function()
 
   for name, reply in pairs({
     ["grants no time"] = { token = "token", ttl = -5 },
-    ["grants for ever"] = { token = "token", ttl = math.maxinteger },
+    ["grants without end"] = { token = "token", ttl = math.maxinteger },
     ["has tokens alone"] = { token = "again" },
     ["has tokens that are none"] = { token = { 1 }, ttl = "x" },
     ["has large tokens"] = { token = ("x"):rep(1000) },
