@@ -54,8 +54,8 @@ static void fire(void *data) {
 static int add_hostile(struct kad_sim *sim, struct kad_hostile *hostile) {
   const size_t cap = sim->hostile_cap > 0 ? 2 * sim->hostile_cap : 16;
   if (sim->hostile_count == sim->hostile_cap &&
-      KAD_ARRAY_RESERVE(&sim->base.allocator, &sim->hostiles, &sim->hostile_cap,
-                        cap) != 0) {
+      kad_array_reserve(&sim->base.allocator, &sim->hostiles, &sim->hostile_cap,
+                        cap, sizeof(void *)) != 0) {
     return KAD_ENOMEM;
   }
   hostile->index = sim->hostile_count;

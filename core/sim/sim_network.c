@@ -185,7 +185,8 @@ static void sim_free(struct kad_network *network) {
   struct kad_sim *sim = kad_sim_of(network);
   kad_sim_flight_free_all(sim);
   kad_sim_link_deinit(sim);
-  KAD_ARRAY_FREE(&network->allocator, &sim->hostiles, &sim->hostile_cap);
+  kad_array_free(&network->allocator, &sim->hostiles, &sim->hostile_cap,
+                 sizeof(void *));
   kad_map_deinit(&sim->sockets);
   kad_network_free_names(network);
   kad_network_deinit(network);
