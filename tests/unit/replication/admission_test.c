@@ -1,4 +1,4 @@
-/* What may enter the store of a node: validate, merge, expire, quotas. */
+/* Which records enter the store of a node: validate, merge, expire, quotas. */
 #include "stores.h"
 #include "unit.h"
 
@@ -12,22 +12,21 @@ enum {
 
 static struct kad_lone lone;
 
-/* A call that the test answers itself. */
-struct open_question {
+/* A pending call, which the test completes. */
+struct pending_call {
   uint64_t call_id;
-  uint8_t set[SET_MAX]; /* merge: what is to be held, a byte a value */
+  uint8_t set[SET_MAX]; /* merge: the values to hold, a byte each */
   size_t size;
   bool merges;
 };
 
-/* The policy: what its hooks say, and what they saw. */
+/* The policy: the verdicts of its hooks, and the calls they received. */
 struct rules {
   enum kad_verdict validate;
-  enum kad_verdict
-      merge; /* KAD_VERDICT_ACCEPT: all values, held and incoming */
+  enum kad_verdict merge; /* KAD_VERDICT_ACCEPT: held and incoming values */
   enum kad_verdict expire;
   uint32_t life_s;
-  struct open_question open[OPEN_MAX];
+  struct pending_call open[OPEN_MAX];
   size_t open_count;
   unsigned stored;
   unsigned dropped;
@@ -36,16 +35,16 @@ struct rules {
   struct kad_contact from;
   bool proven;
   enum kad_reason reason;
-  bool overlong; /* merge: more than may be held */
+  bool overlong; /* merge: a value that is too long */
 };
 
 static struct rules rules;
 
-static struct open_question *open_question(const struct kad_hook_call *call,
-                                           struct kad_hook_result *answer) {
-  struct open_question *open = &rules.open[rules.open_count++];
+static struct pending_call *pending_call(const struct kad_hook_call *call,
+                                         struct kad_hook_result *answer) {
+  struct pending_call *open = &rules.open[rules.open_count++];
   assert_true(rules.open_count <= OPEN_MAX);
-  *open = (struct open_question){.call_id = call->call_id};
+  *open = (struct pending_call){.call_id = call->call_id};
   answer->verdict = KAD_VERDICT_PENDING;
   return open;
 }
@@ -60,11 +59,11 @@ static void validate(void *state, const struct kad_hook_call *call,
   answer->code = 250;
   answer->reason = kad_slice_of("not today");
   if (rules.validate == KAD_VERDICT_PENDING) {
-    (void)open_question(call, answer);
+    (void)pending_call(call, answer);
   }
 }
 
-/* Makes records of single bytes; they live until the next call. */
+/* Makes records of single bytes. Valid until the next call. */
 static const struct kad_record *records_of(const uint8_t *set, size_t size) {
   static uint8_t bytes[SET_MAX];
   static struct kad_record records[SET_MAX];
@@ -76,8 +75,8 @@ static const struct kad_record *records_of(const uint8_t *set, size_t size) {
   return records;
 }
 
-/* Unites what is held with what comes. */
-static size_t unite(const struct kad_hook_call *call, uint8_t *set) {
+/* Writes the union of the held values and the incoming one to `set`. */
+static size_t join_values(const struct kad_hook_call *call, uint8_t *set) {
   size_t size = 0;
   const uint8_t incoming = call->record->value.data[0];
   bool is_new = true;
@@ -95,7 +94,7 @@ static size_t unite(const struct kad_hook_call *call, uint8_t *set) {
 static void merge(void *state, const struct kad_hook_call *call,
                   struct kad_hook_result *answer) {
   uint8_t set[SET_MAX + 1];
-  const size_t size = unite(call, set);
+  const size_t size = join_values(call, set);
   static const uint8_t large[KAD_VALUE_MAX + 1];
   static const struct kad_record too_large = {.value = {large, sizeof large}};
   (void)state;
@@ -107,7 +106,7 @@ static void merge(void *state, const struct kad_hook_call *call,
     answer->records = records_of(set, size);
     answer->record_count = size;
   } else if (rules.merge == KAD_VERDICT_PENDING) {
-    struct open_question *open = open_question(call, answer);
+    struct pending_call *open = pending_call(call, answer);
     memcpy(open->set, set, size);
     open->size = size;
     open->merges = true;
@@ -120,7 +119,7 @@ static void expire(void *state, const struct kad_hook_call *call,
   answer->verdict = rules.expire;
   answer->seconds = rules.life_s;
   if (rules.expire == KAD_VERDICT_PENDING) {
-    (void)open_question(call, answer);
+    (void)pending_call(call, answer);
   }
 }
 
@@ -149,8 +148,7 @@ static void abandon(void *state, uint64_t call_id) {
   rules.abandoned++;
 }
 
-/* Gives the node rules for plain values: those hooks of `type` that are set,
- * besides `stored` and `dropped`. */
+/* Sets the hooks of plain values: those of `type`, `stored` and `dropped`. */
 static void set_rules(struct kad_type type) {
   type.name = "value";
   type.stored = stored;
@@ -191,7 +189,7 @@ static size_t count_records(void) {
 
 /* ------------------------------------------------------------- validate -- */
 
-static void refused_record_is_answered_with_its_reason(void **state) {
+static void rejected_record_is_answered_with_its_reason(void **state) {
   (void)state;
   struct kad_message reply;
   set_rules((struct kad_type){.validate = validate});
@@ -205,7 +203,7 @@ static void refused_record_is_answered_with_its_reason(void **state) {
   assert_int_equal(rules.stored, 0);
 }
 
-static void validate_sees_who_stores(void **state) {
+static void validate_sees_the_sender(void **state) {
   (void)state;
   const struct kad_contact known = kad_lone_contact(2);
   set_rules((struct kad_type){.validate = validate});
@@ -221,7 +219,7 @@ static void validate_sees_who_stores(void **state) {
   kad_stores_assert(&lone, "ba");
 }
 
-static void failing_validate_refuses(void **state) {
+static void failing_validate_rejects(void **state) {
   (void)state;
   set_rules((struct kad_type){.validate = validate});
   rules.validate = KAD_VERDICT_FAILED;
@@ -232,7 +230,7 @@ static void failing_validate_refuses(void **state) {
   assert_int_equal(count_records(), 0);
 }
 
-static void store_waits_for_a_later_answer(void **state) {
+static void store_waits_for_a_pending_call(void **state) {
   (void)state;
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
@@ -249,7 +247,7 @@ static void store_waits_for_a_later_answer(void **state) {
   kad_stores_assert(&lone, "a");
 }
 
-static void answer_past_its_deadline_is_a_failure(void **state) {
+static void call_past_its_deadline_fails(void **state) {
   (void)state;
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_rules((struct kad_type){.validate = validate});
@@ -266,7 +264,7 @@ static void answer_past_its_deadline_is_a_failure(void **state) {
   assert_int_equal(count_records(), 0);
 }
 
-static void records_of_one_store_are_judged_each(void **state) {
+static void records_of_one_store_are_validated_one_by_one(void **state) {
   (void)state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
@@ -289,7 +287,7 @@ static void records_of_one_store_are_judged_each(void **state) {
   kad_stores_assert(&lone, "ca");
 }
 
-static void closing_abandons_what_waits(void **state) {
+static void closing_abandons_pending_calls(void **state) {
   (void)state;
   set_rules((struct kad_type){.validate = validate, .merge = merge});
   rules.validate = KAD_VERDICT_PENDING;
@@ -309,7 +307,7 @@ static void closing_abandons_what_waits(void **state) {
 
 /* ---------------------------------------------------------------- merge -- */
 
-static void merge_says_what_is_held(void **state) {
+static void merge_sets_what_is_held(void **state) {
   (void)state;
   const uint8_t all[] = {'a', 'b', 'c'};
   set_rules((struct kad_type){.merge = merge});
@@ -324,8 +322,8 @@ static void merge_says_what_is_held(void **state) {
   assert_int_equal(rules.dropped, 0);
 }
 
-static void winner(void *state, const struct kad_hook_call *call,
-                   struct kad_hook_result *answer) {
+static void merge_to_highest(void *state, const struct kad_hook_call *call,
+                             struct kad_hook_result *answer) {
   static uint8_t best;
   (void)state;
   best = call->record->value.data[0];
@@ -337,9 +335,9 @@ static void winner(void *state, const struct kad_hook_call *call,
   answer->record_count = 1;
 }
 
-static void merge_may_drop_what_was_held(void **state) {
+static void merge_may_drop_held_records(void **state) {
   (void)state;
-  set_rules((struct kad_type){.merge = winner});
+  set_rules((struct kad_type){.merge = merge_to_highest});
 
   kad_stores_put(&lone, 1, 'b');
   kad_stores_put(&lone, 2, 'd');
@@ -359,7 +357,7 @@ static void drop_everything(void *state, const struct kad_hook_call *call,
   answer->records = records_of(call->record->value.data, 1);
 }
 
-static void merge_may_leave_nothing(void **state) {
+static void merge_may_drop_all_records(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = drop_everything});
   kad_stores_put(&lone, 1, 'a');
@@ -370,7 +368,7 @@ static void merge_may_leave_nothing(void **state) {
   assert_int_equal(rules.dropped, 1);
 }
 
-static void failing_merge_leaves_what_was_held(void **state) {
+static void failing_merge_changes_nothing(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   kad_stores_put(&lone, 1, 'a');
@@ -381,7 +379,7 @@ static void failing_merge_leaves_what_was_held(void **state) {
   kad_stores_assert(&lone, "a");
 }
 
-static void merge_that_wants_what_may_not_be_held_fails(void **state) {
+static void merge_with_an_invalid_record_fails(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   kad_stores_put(&lone, 1, 'a');
@@ -405,7 +403,7 @@ static void merge_beyond_max_values_is_cut_and_counted(void **state) {
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
 }
 
-static void merges_of_one_key_take_turns(void **state) {
+static void merges_of_one_key_run_one_by_one(void **state) {
   (void)state;
   const uint8_t all[] = {'a', 'b', 'c'};
   set_rules((struct kad_type){.merge = merge});
@@ -429,7 +427,7 @@ static void merges_of_one_key_take_turns(void **state) {
   kad_stores_assert_set(&lone, all, sizeof all);
 }
 
-static void merge_that_never_answers_lets_the_next_go_on(void **state) {
+static void merge_at_its_deadline_frees_the_key(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_VERDICT_PENDING;
@@ -442,9 +440,9 @@ static void merge_that_never_answers_lets_the_next_go_on(void **state) {
   kad_stores_assert(&lone, "b");
 }
 
-/* A line that is long would be answered too late, and hold memory until then.
- */
-static void only_so_many_wait_for_one_key(void **state) {
+/* The last admissions of a long list would be answered too late, and hold
+ * memory until then. */
+static void number_of_waiters_for_one_key_is_bounded(void **state) {
   (void)state;
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_VERDICT_PENDING;
@@ -459,7 +457,7 @@ static void only_so_many_wait_for_one_key(void **state) {
   assert_int_equal(rules.open_count, 1);
 }
 
-static void who_waits_for_a_key_counts_among_all_that_wait(void **state) {
+static void waiters_count_as_pending_calls(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_pending_hooks = 3;
@@ -488,14 +486,14 @@ static uint32_t draw(uint64_t *state, uint32_t bound) {
   return (uint32_t)(*state >> 33) % bound;
 }
 
-/* Answers an open call, which is then out of the list. Returns false when
- * there is none. */
-static bool answer_one(uint64_t *random) {
+/* Completes a pending call at random, and removes it from the list. Returns
+ * false if there is none. */
+static bool complete_one(uint64_t *random) {
   if (rules.open_count == 0) {
     return false;
   }
   const size_t index = draw(random, (uint32_t)rules.open_count);
-  const struct open_question open = rules.open[index];
+  const struct pending_call open = rules.open[index];
   rules.open[index] = rules.open[--rules.open_count];
   const struct kad_hook_result answer = {
       .verdict = KAD_VERDICT_ACCEPT,
@@ -506,9 +504,8 @@ static bool answer_one(uint64_t *random) {
   return true;
 }
 
-/* Whatever answers when, nothing that was accepted is lost: what is held is
- * what a set would hold. */
-static void interleaved_merges_lose_nothing(void **state) {
+/* In whatever order calls are completed, no accepted value is lost. */
+static void interleaved_merges_lose_no_value(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 40; seed++) {
     const struct kad_config config = plain_config();
@@ -529,10 +526,10 @@ static void interleaved_merges_lose_nothing(void **state) {
       if (memchr(model, value, size) == NULL) {
         model[size++] = value;
       }
-      while (draw(&random, 2) == 0 && answer_one(&random)) {
+      while (draw(&random, 2) == 0 && complete_one(&random)) {
       }
     }
-    while (answer_one(&random)) {
+    while (complete_one(&random)) {
     }
 
     kad_stores_assert_set(&lone, model, size);
@@ -540,7 +537,8 @@ static void interleaved_merges_lose_nothing(void **state) {
   }
 }
 
-/* Whatever allocation fails, an answer comes, and nothing is half held. */
+/* Whichever allocation fails, the query is answered, and a record is stored
+ * completely or not at all. */
 static void store_survives_any_failed_allocation(void **state) {
   (void)state;
   set_rules((struct kad_type){
@@ -563,24 +561,24 @@ static void store_survives_any_failed_allocation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WITH_NODE(refused_record_is_answered_with_its_reason),
-      WITH_NODE(validate_sees_who_stores),
-      WITH_NODE(failing_validate_refuses),
-      WITH_NODE(store_waits_for_a_later_answer),
-      WITH_NODE(answer_past_its_deadline_is_a_failure),
-      WITH_NODE(records_of_one_store_are_judged_each),
-      WITH_NODE(closing_abandons_what_waits),
-      WITH_NODE(merge_says_what_is_held),
-      WITH_NODE(merge_may_drop_what_was_held),
-      WITH_NODE(merge_may_leave_nothing),
-      WITH_NODE(failing_merge_leaves_what_was_held),
-      WITH_NODE(merge_that_wants_what_may_not_be_held_fails),
+      WITH_NODE(rejected_record_is_answered_with_its_reason),
+      WITH_NODE(validate_sees_the_sender),
+      WITH_NODE(failing_validate_rejects),
+      WITH_NODE(store_waits_for_a_pending_call),
+      WITH_NODE(call_past_its_deadline_fails),
+      WITH_NODE(records_of_one_store_are_validated_one_by_one),
+      WITH_NODE(closing_abandons_pending_calls),
+      WITH_NODE(merge_sets_what_is_held),
+      WITH_NODE(merge_may_drop_held_records),
+      WITH_NODE(merge_may_drop_all_records),
+      WITH_NODE(failing_merge_changes_nothing),
+      WITH_NODE(merge_with_an_invalid_record_fails),
       WITH_NODE(merge_beyond_max_values_is_cut_and_counted),
-      WITH_NODE(merges_of_one_key_take_turns),
-      WITH_NODE(merge_that_never_answers_lets_the_next_go_on),
-      WITH_NODE(only_so_many_wait_for_one_key),
-      cmocka_unit_test(who_waits_for_a_key_counts_among_all_that_wait),
-      cmocka_unit_test(interleaved_merges_lose_nothing),
+      WITH_NODE(merges_of_one_key_run_one_by_one),
+      WITH_NODE(merge_at_its_deadline_frees_the_key),
+      WITH_NODE(number_of_waiters_for_one_key_is_bounded),
+      cmocka_unit_test(waiters_count_as_pending_calls),
+      cmocka_unit_test(interleaved_merges_lose_no_value),
       WITH_NODE(store_survives_any_failed_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,8 @@ static int close_node(void **state) {
   return 0;
 }
 
-/* Stores the text `value` for `ttl` seconds in the name of contact `number`,
- * and returns the code of the error, 0 for none. */
+/* Stores the text `value` from contact `number` for `ttl` seconds. Returns the
+ * code of the error, 0 for none. */
 static int store(unsigned number, const char *value, uint32_t ttl,
                  const char *why) {
   const struct kad_contact from = kad_lone_contact(number);
@@ -49,7 +49,7 @@ static size_t held(struct kad_record *records) {
                        records, 4);
 }
 
-static void cache_is_held_for_its_time(void **state) {
+static void cached_copy_is_held_for_its_ttl(void **state) {
   struct kad_record records[4];
   (void)state;
 
@@ -61,7 +61,7 @@ static void cache_is_held_for_its_time(void **state) {
   assert_int_equal(held(records), 0);
 }
 
-static void cache_changes_nothing_of_a_record(void **state) {
+static void cached_copy_does_not_change_a_record(void **state) {
   struct kad_record records[4];
   (void)state;
   assert_int_equal(store(1, "v", 5000, ""), 0);
@@ -76,7 +76,7 @@ static void cache_changes_nothing_of_a_record(void **state) {
   assert_int_equal(records[0].age, 1000);
 }
 
-static void record_takes_the_place_of_its_cache(void **state) {
+static void record_replaces_its_cached_copy(void **state) {
   struct kad_record records[4];
   (void)state;
   assert_int_equal(store(1, "v", 600, "cache"), 0);
@@ -92,11 +92,11 @@ static void record_takes_the_place_of_its_cache(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(cache_is_held_for_its_time, open_node,
-                                      close_node),
-      cmocka_unit_test_setup_teardown(cache_changes_nothing_of_a_record,
+      cmocka_unit_test_setup_teardown(cached_copy_is_held_for_its_ttl,
                                       open_node, close_node),
-      cmocka_unit_test_setup_teardown(record_takes_the_place_of_its_cache,
+      cmocka_unit_test_setup_teardown(cached_copy_does_not_change_a_record,
+                                      open_node, close_node),
+      cmocka_unit_test_setup_teardown(record_replaces_its_cached_copy,
                                       open_node, close_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

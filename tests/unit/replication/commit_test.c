@@ -1,4 +1,6 @@
-/* What takes the place of what, without a merge hook, and within the quotas. */
+/* Which records a store replaces without a merge hook, and the quotas.
+ *
+ * Tests core/replication/commit.c, core/replication/held.c. */
 #include "stores.h"
 #include "unit.h"
 
@@ -42,7 +44,7 @@ static size_t count_records(void) {
   return kad_lone_stats(&lone).records;
 }
 
-static void newest_value_comes_first(void **state) {
+static void newest_value_is_listed_first(void **state) {
   (void)state;
   kad_stores_put(&lone, 1, 'a');
   kad_lone_run(&lone, 1000);
@@ -57,7 +59,7 @@ static void newest_value_comes_first(void **state) {
   kad_stores_assert(&lone, "acb");
 }
 
-static void full_key_drops_the_oldest_of_the_same_host(void **state) {
+static void full_key_replaces_the_oldest_of_the_same_host(void **state) {
   (void)state;
   const struct kad_type type = {
       .name = "value", .max_values = 3, .dropped = dropped};
@@ -76,7 +78,7 @@ static void full_key_drops_the_oldest_of_the_same_host(void **state) {
   assert_int_equal(last_dropped, 'a');
 }
 
-static void host_at_its_share_is_refused(void **state) {
+static void host_at_its_quota_is_rejected(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_records_address = 3;
@@ -92,7 +94,7 @@ static void host_at_its_share_is_refused(void **state) {
   kad_lone_close(&lone);
 }
 
-/* Stores a signed record from contact 1; returns the code of the answer. */
+/* Stores a signed record from contact 1. Returns the code of the error. */
 static int store_signed(int64_t seq, const char *value) {
   const uint8_t seed[32] = {5};
   uint8_t publisher[KAD_PUBLISHER_SIZE];
@@ -114,7 +116,7 @@ static int store_signed(int64_t seq, const char *value) {
   return kad_lone_error(&lone);
 }
 
-static void host_at_its_share_may_update_and_refresh(void **state) {
+static void host_at_its_quota_may_update_and_confirm(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_records_address = 2;
@@ -131,7 +133,7 @@ static void host_at_its_share_may_update_and_refresh(void **state) {
   kad_lone_close(&lone);
 }
 
-static void lower_seq_is_refused(void **state) {
+static void lower_seq_is_rejected(void **state) {
   (void)state;
   assert_int_equal(store_signed(5, "x"), 0);
   assert_int_equal(store_signed(4, "w"), KAD_CODE_SEQ);
@@ -140,7 +142,7 @@ static void lower_seq_is_refused(void **state) {
   kad_stores_assert(&lone, "y");
 }
 
-static void full_store_drops_of_the_largest_user(void **state) {
+static void full_store_evicts_from_the_largest_host(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_records = 6;
@@ -162,9 +164,9 @@ static void full_store_drops_of_the_largest_user(void **state) {
   kad_lone_close(&lone);
 }
 
-/* When what has just come is what has to go, as it is the first of its host to
- * expire, it is not acknowledged. */
-static void record_that_goes_at_once_is_refused(void **state) {
+/* If the new record is itself evicted, because it is the first of its host to
+ * expire, the store is rejected. */
+static void record_that_is_evicted_at_once_is_rejected(void **state) {
   (void)state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_config config = plain_config();
@@ -187,7 +189,7 @@ static void record_that_goes_at_once_is_refused(void **state) {
   kad_lone_close(&lone);
 }
 
-static void update_in_a_full_store_costs_nobody_a_record(void **state) {
+static void update_in_a_full_store_evicts_nothing(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_records = 4;
@@ -204,9 +206,10 @@ static void update_in_a_full_store_costs_nobody_a_record(void **state) {
   kad_lone_close(&lone);
 }
 
-/* Stores `value` with a life, and returns how long it lives then. */
-static uint32_t store_for(unsigned who, uint8_t value, uint32_t ttl) {
-  const struct kad_contact from = kad_lone_contact(who);
+/* Stores `value` from contact `number` for `ttl` seconds. Returns the life that
+ * it has then. */
+static uint32_t store_for(unsigned number, uint8_t value, uint32_t ttl) {
+  const struct kad_contact from = kad_lone_contact(number);
   const struct kad_record record = {.value = {&value, 1}, .ttl = ttl};
   struct kad_message query;
   struct kad_message reply;
@@ -220,7 +223,7 @@ static uint32_t store_for(unsigned who, uint8_t value, uint32_t ttl) {
   return reply.records[0].ttl;
 }
 
-static void another_host_does_not_shorten_a_life(void **state) {
+static void another_host_does_not_shorten_the_life(void **state) {
   (void)state;
 
   assert_int_equal(store_for(1, 'a', 5000), 5000);
@@ -229,9 +232,9 @@ static void another_host_does_not_shorten_a_life(void **state) {
   assert_int_equal(store_for(1, 'a', 100), 100);
 }
 
-/* Confirming the records of others neither counts against one's share nor
- * makes them one's own. */
-static void confirming_does_not_take_records_over(void **state) {
+/* A host that confirms the records of others does not become their origin, and
+ * they do not count for its quota. */
+static void confirming_does_not_change_the_origin(void **state) {
   (void)state;
   struct kad_config config = plain_config();
   config.max_records_address = 2;
@@ -255,7 +258,7 @@ static void confirming_does_not_take_records_over(void **state) {
   kad_lone_close(&lone);
 }
 
-static void what_is_held_can_be_seen(void **state) {
+static void held_records_can_be_listed(void **state) {
   (void)state;
   struct kad_record held[40];
   const struct kad_slice type = kad_slice_of("value");
@@ -284,17 +287,17 @@ static void what_is_held_can_be_seen(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WITH_NODE(newest_value_comes_first),
-      WITH_NODE(full_key_drops_the_oldest_of_the_same_host),
-      cmocka_unit_test(host_at_its_share_is_refused),
-      cmocka_unit_test(host_at_its_share_may_update_and_refresh),
-      WITH_NODE(lower_seq_is_refused),
-      cmocka_unit_test(full_store_drops_of_the_largest_user),
-      cmocka_unit_test(record_that_goes_at_once_is_refused),
-      cmocka_unit_test(update_in_a_full_store_costs_nobody_a_record),
-      WITH_NODE(another_host_does_not_shorten_a_life),
-      cmocka_unit_test(confirming_does_not_take_records_over),
-      WITH_NODE(what_is_held_can_be_seen),
+      WITH_NODE(newest_value_is_listed_first),
+      WITH_NODE(full_key_replaces_the_oldest_of_the_same_host),
+      cmocka_unit_test(host_at_its_quota_is_rejected),
+      cmocka_unit_test(host_at_its_quota_may_update_and_confirm),
+      WITH_NODE(lower_seq_is_rejected),
+      cmocka_unit_test(full_store_evicts_from_the_largest_host),
+      cmocka_unit_test(record_that_is_evicted_at_once_is_rejected),
+      cmocka_unit_test(update_in_a_full_store_evicts_nothing),
+      WITH_NODE(another_host_does_not_shorten_the_life),
+      cmocka_unit_test(confirming_does_not_change_the_origin),
+      WITH_NODE(held_records_can_be_listed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,8 +61,8 @@ static void set_type(struct kad_type type) {
   assert_ok(kad_node_set_policy(lone.node, &policy));
 }
 
-static void store(unsigned who, uint8_t value, uint32_t ttl) {
-  const struct kad_contact from = kad_lone_contact(who);
+static void store(unsigned number, uint8_t value, uint32_t ttl) {
+  const struct kad_contact from = kad_lone_contact(number);
   const struct kad_record record = {.value = {&value, 1}, .ttl = ttl};
   kad_lone_store(&lone, &from, &record, 1);
 }
@@ -71,7 +71,7 @@ static size_t count_records(void) {
   return kad_lone_stats(&lone).records;
 }
 
-/* Fails unless what is held lives for `seconds` more, to the second. */
+/* Fails unless what is held expires after `seconds`, to the second. */
 static void assert_lives(uint32_t seconds) {
   kad_lone_run(&lone, (kad_time_ms)seconds * SECOND_MS - 1);
   assert_int_equal(count_records(), 1);
@@ -86,27 +86,27 @@ static void value_lives_for_a_day(void **state) {
   assert_lives(DAY_S);
 }
 
-static void type_says_how_long_its_records_live(void **state) {
+static void type_sets_the_life_of_its_records(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90});
   store(1, 'a', 0);
   assert_lives(90);
 }
 
-static void record_may_ask_for_less(void **state) {
+static void record_may_have_a_shorter_ttl(void **state) {
   (void)state;
   store(1, 'a', 10);
   assert_lives(10);
 }
 
-static void record_may_not_ask_for_more(void **state) {
+static void record_may_not_have_a_longer_ttl(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90});
   store(1, 'a', 5000);
   assert_lives(90);
 }
 
-static void hook_decides_how_long_a_record_lives(void **state) {
+static void expire_hook_sets_the_life(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90, .expire = expire});
   verdict = KAD_VERDICT_ACCEPT;
@@ -115,7 +115,7 @@ static void hook_decides_how_long_a_record_lives(void **state) {
   assert_lives(300);
 }
 
-static void life_of_nothing_is_a_second(void **state) {
+static void life_of_zero_is_a_second(void **state) {
   (void)state;
   set_type((struct kad_type){.expire = expire});
   verdict = KAD_VERDICT_ACCEPT;
@@ -124,7 +124,7 @@ static void life_of_nothing_is_a_second(void **state) {
   assert_lives(1);
 }
 
-static void life_has_an_end(void **state) {
+static void life_is_bounded(void **state) {
   (void)state;
   set_type((struct kad_type){.expire = expire, .republish = UINT32_MAX});
   verdict = KAD_VERDICT_ACCEPT;
@@ -133,7 +133,7 @@ static void life_has_an_end(void **state) {
   assert_lives(30 * DAY_S);
 }
 
-static void failing_hook_leaves_the_type_its_say(void **state) {
+static void failing_hook_leaves_the_life_of_the_type(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90, .expire = expire});
   verdict = KAD_VERDICT_FAILED;
@@ -142,7 +142,7 @@ static void failing_hook_leaves_the_type_its_say(void **state) {
   assert_lives(90);
 }
 
-static void store_of_the_same_value_begins_a_new_life(void **state) {
+static void store_of_the_same_value_prolongs_the_life(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90});
   store(1, 'a', 0);
@@ -151,7 +151,7 @@ static void store_of_the_same_value_begins_a_new_life(void **state) {
   assert_lives(90);
 }
 
-static void dropped_hook_is_told(void **state) {
+static void dropped_hook_is_called(void **state) {
   (void)state;
   set_type((struct kad_type){.ttl = 90, .dropped = dropped});
   store(1, 'a', 0);
@@ -167,7 +167,7 @@ static void dropped_hook_is_told(void **state) {
   assert_int_equal(last_dropped, 'a');
 }
 
-/* A hook that stores again while records expire: nothing goes astray. */
+/* The hook stores the record again while records expire. */
 static void store_again(void *state, const struct kad_hook_call *call,
                         struct kad_hook_result *answer) {
   const struct kad_record record = {.key = call->record->key,
@@ -205,7 +205,7 @@ static void store_many(void) {
   assert_int_equal(count_records(), MANY);
 }
 
-static void many_expire_at_once(void **state) {
+static void many_records_expire_at_once(void **state) {
   (void)state;
   store_many();
 
@@ -215,8 +215,8 @@ static void many_expire_at_once(void **state) {
   assert_int_equal(dropped_count, MANY);
 }
 
-/* A machine that slept: more is overdue than one turn may drop. */
-static void backlog_keeps_nothing_else_waiting(void **state) {
+/* After a suspend, more records are overdue than are dropped at a time. */
+static void backlog_does_not_delay_other_work(void **state) {
   (void)state;
   const struct kad_contact other = kad_lone_contact(MANY + 1);
   struct kad_message query;
@@ -231,7 +231,7 @@ static void backlog_keeps_nothing_else_waiting(void **state) {
   assert_true(kad_lone_find_query(&lone, &other.address, &query));
 }
 
-static void peers_live_for_half_an_hour(void **state) {
+static void peers_live_for_45_minutes(void **state) {
   (void)state;
   const struct kad_contact from = kad_lone_contact(1);
   uint8_t token[KAD_TOKEN_MAX];
@@ -253,19 +253,19 @@ static void peers_live_for_half_an_hour(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_NODE(value_lives_for_a_day),
-      WITH_NODE(type_says_how_long_its_records_live),
-      WITH_NODE(record_may_ask_for_less),
-      WITH_NODE(record_may_not_ask_for_more),
-      WITH_NODE(hook_decides_how_long_a_record_lives),
-      WITH_NODE(life_of_nothing_is_a_second),
-      WITH_NODE(life_has_an_end),
-      WITH_NODE(failing_hook_leaves_the_type_its_say),
-      WITH_NODE(store_of_the_same_value_begins_a_new_life),
-      WITH_NODE(dropped_hook_is_told),
+      WITH_NODE(type_sets_the_life_of_its_records),
+      WITH_NODE(record_may_have_a_shorter_ttl),
+      WITH_NODE(record_may_not_have_a_longer_ttl),
+      WITH_NODE(expire_hook_sets_the_life),
+      WITH_NODE(life_of_zero_is_a_second),
+      WITH_NODE(life_is_bounded),
+      WITH_NODE(failing_hook_leaves_the_life_of_the_type),
+      WITH_NODE(store_of_the_same_value_prolongs_the_life),
+      WITH_NODE(dropped_hook_is_called),
       WITH_NODE(dropped_hook_may_store),
-      WITH_NODE(many_expire_at_once),
-      WITH_NODE(backlog_keeps_nothing_else_waiting),
-      WITH_NODE(peers_live_for_half_an_hour),
+      WITH_NODE(many_records_expire_at_once),
+      WITH_NODE(backlog_does_not_delay_other_work),
+      WITH_NODE(peers_live_for_45_minutes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

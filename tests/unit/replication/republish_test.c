@@ -1,4 +1,4 @@
-/* Records that are stored again, so that they outlive their holders. */
+/* Republishing: records outlive their holders. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -42,7 +42,7 @@ static void put(size_t i) {
   assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
 }
 
-/* All nodes get a type with these hooks. */
+/* Sets `type` at all nodes. */
 static void set_type(struct kad_type type) {
   type.name = "value";
   const struct kad_policy policy = {.types = &type, .type_count = 1};
@@ -60,13 +60,13 @@ static void one_holder_republishes_for_all(void **state) {
   assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
   kad_overlay_run(&overlay, 4 * KAD_HOUR_MS);
 
-  /* Nearly five periods; a second holder may be due while the first is at it.
-   */
+  /* Nearly five periods. A second holder may be due while the first one
+   * republishes. */
   assert_in_range(kad_overlay_sums(&overlay).republishes, 4, 10);
   assert_int_equal(kad_overlay_sums(&overlay).held, K);
 }
 
-static void republished_record_keeps_its_end(void **state) {
+static void republished_record_keeps_its_expiry(void **state) {
   (void)state;
   put(1);
 
@@ -101,8 +101,8 @@ static void record_outlives_its_holders(void **state) {
   kad_ending_deinit(&got);
 }
 
-/* Somebody stores the record again before it is due, again and again. */
-static void store_in_time_makes_republishing_needless(void **state) {
+/* Another node stores the record again each time before it is due. */
+static void store_in_time_postpones_the_republish(void **state) {
   (void)state;
   for (unsigned i = 0; i < 12; i++) {
     put(i % 5);
@@ -154,7 +154,7 @@ static void use_hook(enum kad_verdict verdict, uint32_t seconds) {
   set_type((struct kad_type){.republish = PERIOD_S, .republish_at = decide});
 }
 
-static void hook_may_say_never(void **state) {
+static void hook_may_return_never(void **state) {
   (void)state;
   use_hook(KAD_VERDICT_ACCEPT, 0);
   put(1);
@@ -165,19 +165,19 @@ static void hook_may_say_never(void **state) {
   assert_int_equal(kad_overlay_sums(&overlay).republishes, 0);
 }
 
-static void hook_says_when_next(void **state) {
+static void hook_sets_the_next_time(void **state) {
   (void)state;
   use_hook(KAD_VERDICT_ACCEPT, 60);
   put(1);
 
-  /* The type's period first, then a minute each: its stores begin a new period
-   * with those who take them. */
+  /* First the period of the type, then a minute each: its stores begin a new
+   * period at the nodes that receive them. */
   kad_overlay_run(&overlay, (kad_time_ms)(PERIOD_S + 600) * KAD_SECOND_MS);
 
   assert_in_range(kad_overlay_sums(&overlay).republishes, 8, 16);
 }
 
-static void failing_hook_leaves_the_period(void **state) {
+static void failing_hook_leaves_the_period_of_the_type(void **state) {
   (void)state;
   use_hook(KAD_VERDICT_FAILED, 0);
   put(1);
@@ -187,7 +187,7 @@ static void failing_hook_leaves_the_period(void **state) {
   assert_in_range(kad_overlay_sums(&overlay).republishes, 4, 9);
 }
 
-static void hook_may_answer_later(void **state) {
+static void hook_may_be_pending(void **state) {
   (void)state;
   use_hook(KAD_VERDICT_PENDING, 0);
   put(1);
@@ -205,7 +205,7 @@ static void hook_may_answer_later(void **state) {
   assert_in_range(kad_overlay_sums(&overlay).stores - stores, K - 1, K);
 }
 
-static void hook_that_never_answers_leaves_the_period(void **state) {
+static void hook_at_its_deadline_leaves_the_period_of_the_type(void **state) {
   (void)state;
   use_hook(KAD_VERDICT_PENDING, 0);
   put(1);
@@ -215,7 +215,7 @@ static void hook_that_never_answers_leaves_the_period(void **state) {
   assert_in_range(kad_overlay_sums(&overlay).republishes, 3, 9);
 }
 
-static void policy_without_the_type_leaves_its_records(void **state) {
+static void policy_without_the_type_does_not_republish_it(void **state) {
   (void)state;
   const struct kad_type type = {.name = "note", .republish = PERIOD_S};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
@@ -237,7 +237,7 @@ static void policy_without_the_type_leaves_its_records(void **state) {
 
 /* ---------------------------------------------------------------- budget -- */
 
-/* A lone node puts many records, then joins. */
+/* A node without contacts puts many records, then joins. */
 static size_t open_loaded(void) {
   const size_t i = overlay.count;
   static const struct kad_type type = {.name = "value",
@@ -257,7 +257,7 @@ static size_t open_loaded(void) {
   return i;
 }
 
-static void budget_bounds_the_stores_of_a_restart(void **state) {
+static void store_budget_limits_the_stores_of_a_restart(void **state) {
   (void)state;
   const size_t i = open_loaded();
   kad_overlay_run(&overlay, 80 * KAD_SECOND_MS);
@@ -265,7 +265,7 @@ static void budget_bounds_the_stores_of_a_restart(void **state) {
   const uint64_t begin = kad_overlay_sums(&overlay).stores;
   uint64_t before = begin;
 
-  /* All are due by now, and at a second's worth of stores at a time. */
+  /* All are due now; as many leave as the budget of a second allows. */
   for (unsigned second = 0; second < 120; second++) {
     kad_overlay_run(&overlay, KAD_SECOND_MS);
     const uint64_t now = kad_overlay_sums(&overlay).stores;
@@ -287,18 +287,18 @@ static void budget_bounds_the_stores_of_a_restart(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_OVERLAY(one_holder_republishes_for_all),
-      IN_OVERLAY(republished_record_keeps_its_end),
+      IN_OVERLAY(republished_record_keeps_its_expiry),
       IN_OVERLAY(record_outlives_its_holders),
-      IN_OVERLAY(store_in_time_makes_republishing_needless),
+      IN_OVERLAY(store_in_time_postpones_the_republish),
       IN_OVERLAY(type_may_never_be_republished),
-      IN_OVERLAY(hook_may_say_never),
-      IN_OVERLAY(hook_says_when_next),
-      IN_OVERLAY(failing_hook_leaves_the_period),
-      IN_OVERLAY(hook_may_answer_later),
-      IN_OVERLAY(hook_that_never_answers_leaves_the_period),
-      IN_OVERLAY(policy_without_the_type_leaves_its_records),
-      cmocka_unit_test_setup_teardown(budget_bounds_the_stores_of_a_restart,
-                                      open_few, close_overlay),
+      IN_OVERLAY(hook_may_return_never),
+      IN_OVERLAY(hook_sets_the_next_time),
+      IN_OVERLAY(failing_hook_leaves_the_period_of_the_type),
+      IN_OVERLAY(hook_may_be_pending),
+      IN_OVERLAY(hook_at_its_deadline_leaves_the_period_of_the_type),
+      IN_OVERLAY(policy_without_the_type_does_not_republish_it),
+      cmocka_unit_test_setup_teardown(
+          store_budget_limits_the_stores_of_a_restart, open_few, close_overlay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

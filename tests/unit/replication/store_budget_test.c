@@ -1,4 +1,3 @@
-/* The budget of stores that nobody asked for. */
 #include "replication/store_budget.h"
 
 #include "unit.h"
@@ -7,8 +6,8 @@ enum {
   SECOND_MS = 1000
 };
 
-/* Takes all that may leave in `span_ms` from `*now` on, and returns how many
- * that are. */
+/* Takes all stores that may leave in `span_ms` from `*now` on, and returns
+ * their number. */
 static unsigned take_all(struct kad_store_budget *budget, kad_time_ms *now,
                          kad_time_ms span_ms) {
   unsigned taken = 0;
@@ -20,7 +19,7 @@ static unsigned take_all(struct kad_store_budget *budget, kad_time_ms *now,
   return taken;
 }
 
-static void every_second_has_its_share(void **state) {
+static void each_second_has_per_s_stores(void **state) {
   static const uint32_t rates[] = {1, 7, 80, 999, 1000, 20000};
   (void)state;
   for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
@@ -34,8 +33,8 @@ static void every_second_has_its_share(void **state) {
   }
 }
 
-/* What was not used is gone: there are no bursts. */
-static void what_was_not_used_is_not_saved(void **state) {
+/* Unused stores are lost, so that there are no bursts. */
+static void unused_stores_are_lost(void **state) {
   struct kad_store_budget budget;
   kad_store_budget_init(&budget, 80);
   kad_time_ms now = 3600 * SECOND_MS;
@@ -47,7 +46,7 @@ static void what_was_not_used_is_not_saved(void **state) {
   assert_int_equal(take_all(&budget, &now, 99), 7);
 }
 
-static void it_says_when_the_next_may_leave(void **state) {
+static void free_at_is_when_the_next_may_leave(void **state) {
   struct kad_store_budget budget;
   kad_store_budget_init(&budget, 10);
   (void)state;
@@ -60,7 +59,7 @@ static void it_says_when_the_next_may_leave(void **state) {
   assert_int_equal(kad_store_budget_span(&budget, 25), 2500);
 }
 
-static void none_at_all_is_one_a_second(void **state) {
+static void zero_per_s_is_one_per_s(void **state) {
   struct kad_store_budget budget;
   kad_store_budget_init(&budget, 0);
   kad_time_ms now = SECOND_MS;
@@ -71,10 +70,10 @@ static void none_at_all_is_one_a_second(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_second_has_its_share),
-      cmocka_unit_test(what_was_not_used_is_not_saved),
-      cmocka_unit_test(it_says_when_the_next_may_leave),
-      cmocka_unit_test(none_at_all_is_one_a_second),
+      cmocka_unit_test(each_second_has_per_s_stores),
+      cmocka_unit_test(unused_stores_are_lost),
+      cmocka_unit_test(free_at_is_when_the_next_may_leave),
+      cmocka_unit_test(zero_per_s_is_one_per_s),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
