@@ -1,5 +1,5 @@
-/* What one contact may make of a get: its word counts once, and it is asked for
- * so many pages at most. */
+/* The influence of one contact on a get: it counts once, and the number of its
+ * pages is bounded. */
 #include "lone_node.h"
 #include "unit.h"
 
@@ -9,7 +9,7 @@ enum {
 
 static struct kad_lone lone;
 static unsigned calls;
-static uint8_t first; /* of the results */
+static uint8_t first; /* byte of the first result */
 
 static int open_node(void **state) {
   (void)state;
@@ -24,17 +24,17 @@ static int close_node(void **state) {
   return 0;
 }
 
-static void take_result(void *data, const struct kad_result *result) {
+static void keep_result(void *data, const struct kad_result *result) {
   (void)data;
   assert_int_equal(result->status, 0);
   first = result->records[0].value.data[0];
   calls++;
 }
 
-/* Lets `from` give the byte `value` `copies` times, of `total` records. Returns
- * true if the node sent something at that. */
-static bool give(const struct kad_contact *from, uint8_t value, size_t copies,
-                 uint32_t total) {
+/* Has `from` return the byte `value` `copies` times, of `total` records.
+ * Returns true if the node has sent something then. */
+static bool return_records(const struct kad_contact *from, uint8_t value,
+                           size_t copies, uint32_t total) {
   uint8_t bytes[KAD_LONE_SIZE];
   struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
   struct kad_message query;
@@ -58,11 +58,11 @@ static bool give(const struct kad_contact *from, uint8_t value, size_t copies,
 
 static void start_get(void) {
   assert_ok(kad_node_get(lone.node, &kad_lone_target, kad_slice_of("value"),
-                         NULL, take_result, NULL, NULL));
+                         NULL, keep_result, NULL, NULL));
   kad_lone_run(&lone, 1);
 }
 
-static void one_contact_is_one_answer(void **state) {
+static void one_contact_counts_once(void **state) {
   (void)state;
   struct kad_contact contacts[3];
   for (unsigned i = 0; i < 3; i++) {
@@ -71,23 +71,23 @@ static void one_contact_is_one_answer(void **state) {
   }
   start_get();
 
-  (void)give(&contacts[0], 'x', 5, 5);
-  (void)give(&contacts[1], 'y', 1, 1);
-  (void)give(&contacts[2], 'y', 1, 1);
+  (void)return_records(&contacts[0], 'x', 5, 5);
+  (void)return_records(&contacts[1], 'y', 1, 1);
+  (void)return_records(&contacts[2], 'y', 1, 1);
 
   kad_lone_run(&lone, 60000);
   assert_int_equal(calls, 1);
   assert_int_equal(first, 'y');
 }
 
-static void pages_without_end_are_not_all_read(void **state) {
+static void endless_pages_are_not_all_read(void **state) {
   (void)state;
   const struct kad_contact liar = kad_lone_contact(1);
   unsigned pages = 1;
   kad_lone_meet(&lone, &liar);
   start_get();
 
-  while (pages < PAGES && give(&liar, 'x', 1, UINT32_MAX)) {
+  while (pages < PAGES && return_records(&liar, 'x', 1, UINT32_MAX)) {
     pages++;
   }
 
@@ -96,8 +96,8 @@ static void pages_without_end_are_not_all_read(void **state) {
   assert_int_equal(calls, 1);
 }
 
-/* What we hold may be old: it does not stand for the pages of others. */
-static void own_records_are_no_reason_to_leave_pages_unread(void **state) {
+/* Held records may be old: they do not replace the pages of others. */
+static void held_records_do_not_replace_pages(void **state) {
   (void)state;
   const struct kad_contact contacts[] = {kad_lone_contact(1),
                                          kad_lone_contact(2)};
@@ -107,20 +107,19 @@ static void own_records_are_no_reason_to_leave_pages_unread(void **state) {
   kad_lone_store(&lone, &contacts[1], own, 2);
   start_get();
 
-  assert_true(give(&contacts[0], 'x', 1, 2));
+  assert_true(return_records(&contacts[0], 'x', 1, 2));
   kad_lone_run(&lone, 60000);
   assert_int_equal(calls, 1);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(one_contact_is_one_answer, open_node,
+      cmocka_unit_test_setup_teardown(one_contact_counts_once, open_node,
                                       close_node),
-      cmocka_unit_test_setup_teardown(
-          own_records_are_no_reason_to_leave_pages_unread, open_node,
-          close_node),
-      cmocka_unit_test_setup_teardown(pages_without_end_are_not_all_read,
+      cmocka_unit_test_setup_teardown(held_records_do_not_replace_pages,
                                       open_node, close_node),
+      cmocka_unit_test_setup_teardown(endless_pages_are_not_all_read, open_node,
+                                      close_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Reading records in an overlay: what is found, in which order, and what a
- * policy makes of it. */
+/* Reading records in an overlay: which are found, in which order, and the hooks
+ * that a policy has for them. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -40,7 +40,7 @@ static int get(size_t i, const struct kad_lookup_options *options) {
   return kad_overlay_get(&overlay, i, &key, "value", options, &got);
 }
 
-/* Returns the place of `value` among the results, or their number. */
+/* Returns the index of `value` in the results, or their number. */
 static size_t find_value(const char *value) {
   size_t i = 0;
   while (i < got.result.record_count &&
@@ -57,7 +57,7 @@ static size_t pick_far(void) {
   return order[count - 1];
 }
 
-static void value_comes_back(void **state) {
+static void stored_value_is_found(void **state) {
   (void)state;
   put(1, "hello");
 
@@ -77,7 +77,7 @@ static void value_comes_back(void **state) {
   assert_int_equal(had_value, K);
 }
 
-static void nothing_is_not_found(void **state) {
+static void missing_value_is_not_found(void **state) {
   (void)state;
 
   assert_int_equal(get(1, NULL), KAD_ENOTFOUND);
@@ -87,7 +87,7 @@ static void nothing_is_not_found(void **state) {
   assert_int_equal(got.result.closest_count, K);
 }
 
-static void lone_node_knows_nobody(void **state) {
+static void lone_node_has_no_contacts(void **state) {
   (void)state;
   const size_t lone = overlay.count;
   (void)kad_overlay_add(&overlay);
@@ -102,7 +102,7 @@ static void unknown_type_is_an_error(void **state) {
                    KAD_ETYPE);
 }
 
-static void several_values_stand_side_by_side(void **state) {
+static void several_values_are_found(void **state) {
   (void)state;
   put(1, "one");
   put(2, "two");
@@ -116,7 +116,7 @@ static void several_values_stand_side_by_side(void **state) {
   assert_true(find_value("three") < 3);
 }
 
-static void more_values_than_a_datagram_carries_all_come(void **state) {
+static void more_values_than_fit_in_a_datagram_are_found(void **state) {
   (void)state;
   enum {
     VALUES = 40
@@ -145,7 +145,7 @@ static void empty_value_is_a_value(void **state) {
   assert_int_equal(got.result.records[0].value.len, 0);
 }
 
-static void put_again_is_no_second_value(void **state) {
+static void second_put_adds_no_value(void **state) {
   (void)state;
   put(1, "same");
   put(2, "same");
@@ -155,7 +155,7 @@ static void put_again_is_no_second_value(void **state) {
   assert_int_equal(got.result.record_count, 1);
 }
 
-/* Where the keys of a signed record go. */
+/* The keys of a signed record. */
 struct signer {
   uint8_t *publisher;
   uint8_t *signature;
@@ -185,7 +185,7 @@ static void put_signed(size_t i, const char *value, int64_t seq,
   assert_ok(kad_overlay_put(&overlay, i, &record, NULL));
 }
 
-static void higher_seq_takes_the_place_of_a_lower(void **state) {
+static void higher_seq_replaces_a_lower(void **state) {
   (void)state;
   put_signed(1, "first", 1, "");
   put_signed(2, "second", 2, "");
@@ -199,9 +199,8 @@ static void higher_seq_takes_the_place_of_a_lower(void **state) {
   assert_int_equal(find_value("beside"), 1);
 }
 
-/* Only the four closest learn of the update: the reader gets the newer one
- * alone. */
-static void stale_holders_do_not_win(void **state) {
+/* Only the four closest store the update. The reader gets only the update. */
+static void newer_record_wins_over_stale_holders(void **state) {
   (void)state;
   const struct kad_lookup_options four = {.k = 4};
   struct kad_ending put_ending;
@@ -242,7 +241,7 @@ static void quorum_ends_a_get_early(void **state) {
   assert_true(got.result.messages < messages);
 }
 
-static void holder_with_quorum_one_asks_nobody(void **state) {
+static void holder_with_quorum_one_sends_no_query(void **state) {
   (void)state;
   const struct kad_lookup_options one = {.quorum = 1};
   size_t closest[1];
@@ -275,15 +274,15 @@ static void quorum_ends_a_search_for_peers(void **state) {
 
 /* -------------------------------------------------------------- policies -- */
 
-/* Hooks that refuse what begins with `!`, merge to the longest value, and
- * select its first record; each may answer later. */
+/* Hooks that reject values that begin with `!`, merge to the longest value, and
+ * select the first record. Each call may be pending. */
 struct policy {
   bool later;
   bool refuse_select;
   bool fail_merge;
   struct kad_node *node;
   uint64_t call_ids[64];
-  struct kad_record answers[64]; /* to the call_ids, with `has` */
+  struct kad_record answers[64]; /* of the pending calls, if `has` */
   bool has[64];
   enum kad_verdict verdicts[64];
   size_t open;
@@ -294,10 +293,11 @@ struct policy {
 
 static struct policy policy;
 
-/* Answers now, or keeps the answer for the call_id. */
-static void give(const struct kad_hook_call *call,
-                 struct kad_hook_result *answer, enum kad_verdict verdict,
-                 const struct kad_record *record) {
+/* Returns the result now, or keeps it for the pending call. */
+static void return_result(const struct kad_hook_call *call,
+                          struct kad_hook_result *answer,
+                          enum kad_verdict verdict,
+                          const struct kad_record *record) {
   if (!policy.later) {
     answer->verdict = verdict;
     answer->records = record;
@@ -315,8 +315,8 @@ static void give(const struct kad_hook_call *call,
   answer->verdict = KAD_VERDICT_PENDING;
 }
 
-/* What is given later is copied for good: the call's bytes are not ours. */
-static struct kad_record keep(const struct kad_record *record) {
+/* Copies a record of a call, which is valid during the call only. */
+static struct kad_record keep_record(const struct kad_record *record) {
   static uint8_t bytes[64][64];
   static size_t used;
   struct kad_record kept = {0};
@@ -332,10 +332,10 @@ static void validate(void *state, const struct kad_hook_call *call,
   (void)state;
   policy.validated++;
   assert_int_equal(call->reason, KAD_REASON_GET);
-  give(call, answer,
-       call->record->value.data[0] == '!' ? KAD_VERDICT_REJECT
-                                          : KAD_VERDICT_ACCEPT,
-       NULL);
+  return_result(call, answer,
+                call->record->value.data[0] == '!' ? KAD_VERDICT_REJECT
+                                                   : KAD_VERDICT_ACCEPT,
+                NULL);
 }
 
 static void merge(void *state, const struct kad_hook_call *call,
@@ -347,19 +347,21 @@ static void merge(void *state, const struct kad_hook_call *call,
   assert_true(call->held_count <= 1);
   const bool wins = call->held_count == 0 ||
                     call->record->value.len > call->held[0].value.len;
-  winner = keep(wins ? call->record : &call->held[0]);
-  give(call, answer,
-       policy.fail_merge ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT, &winner);
+  winner = keep_record(wins ? call->record : &call->held[0]);
+  return_result(call, answer,
+                policy.fail_merge ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT,
+                &winner);
 }
 
-static void choose(void *state, const struct kad_hook_call *call,
-                   struct kad_hook_result *answer) {
+static void select_first(void *state, const struct kad_hook_call *call,
+                         struct kad_hook_result *answer) {
   static struct kad_record chosen;
   (void)state;
   policy.selected++;
-  chosen = keep(&call->held[call->held_count - 1]);
-  give(call, answer,
-       policy.refuse_select ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT, &chosen);
+  chosen = keep_record(&call->held[call->held_count - 1]);
+  return_result(call, answer,
+                policy.refuse_select ? KAD_VERDICT_FAILED : KAD_VERDICT_ACCEPT,
+                &chosen);
 }
 
 static void set_policy(size_t i, kad_hook_fn validate_hook,
@@ -373,7 +375,7 @@ static void set_policy(size_t i, kad_hook_fn validate_hook,
   assert_ok(kad_node_set_policy(overlay.nodes[i], &rules));
 }
 
-/* Gets at `i`, answering each call 100 ms after it came. */
+/* Gets at node `i`, and completes each pending call after 100 ms. */
 static int get_with_answers(size_t i) {
   assert_ok(kad_node_get(overlay.nodes[i], &key, kad_slice_of("value"), NULL,
                          kad_ending_take, &got, NULL));
@@ -399,7 +401,7 @@ static void put_three(void) {
   put(3, "longest");
 }
 
-static void reader_judges_what_it_gets(void **state) {
+static void reader_validates_the_records(void **state) {
   (void)state;
   const size_t reader = pick_far();
   for (int later = 0; later <= 1; later++) {
@@ -426,7 +428,7 @@ static void reader_merges_and_selects(void **state) {
   for (int later = 0; later <= 1; later++) {
     kad_ending_deinit(&got);
     kad_ending_init(&got, &overlay);
-    set_policy(reader, validate, merge, choose);
+    set_policy(reader, validate, merge, select_first);
     policy.later = later;
 
     assert_ok(get_with_answers(reader));
@@ -444,7 +446,7 @@ static void select_that_fails_leaves_the_default(void **state) {
   (void)state;
   const size_t reader = pick_far();
   put_three();
-  set_policy(reader, NULL, NULL, choose);
+  set_policy(reader, NULL, NULL, select_first);
   policy.refuse_select = true;
 
   assert_ok(get_with_answers(reader));
@@ -452,7 +454,7 @@ static void select_that_fails_leaves_the_default(void **state) {
   assert_int_equal(got.result.record_count, 3);
 }
 
-static void merge_that_fails_drops_that_answer(void **state) {
+static void merge_that_fails_drops_the_record(void **state) {
   (void)state;
   const size_t reader = pick_far();
   put_three();
@@ -463,7 +465,7 @@ static void merge_that_fails_drops_that_answer(void **state) {
   assert_int_equal(policy.merged, 3);
 }
 
-static void policy_that_never_answers_does_not_hold_up_a_get(void **state) {
+static void pending_calls_do_not_delay_the_end_of_a_get(void **state) {
   (void)state;
   const size_t reader = pick_far();
   const struct kad_lookup_options options = {.deadline_ms = 3000};
@@ -484,7 +486,7 @@ static void node_closes_while_a_get_waits(void **state) {
   (void)state;
   const size_t reader = pick_far();
   put_three();
-  set_policy(reader, validate, merge, choose);
+  set_policy(reader, validate, merge, select_first);
   policy.later = true;
   assert_ok(kad_node_get(overlay.nodes[reader], &key, kad_slice_of("value"),
                          NULL, kad_ending_take, &got, NULL));
@@ -504,24 +506,24 @@ static void node_closes_while_a_get_waits(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(value_comes_back),
-      IN_OVERLAY(nothing_is_not_found),
-      IN_OVERLAY(lone_node_knows_nobody),
+      IN_OVERLAY(stored_value_is_found),
+      IN_OVERLAY(missing_value_is_not_found),
+      IN_OVERLAY(lone_node_has_no_contacts),
       IN_OVERLAY(unknown_type_is_an_error),
-      IN_OVERLAY(several_values_stand_side_by_side),
-      IN_OVERLAY(more_values_than_a_datagram_carries_all_come),
+      IN_OVERLAY(several_values_are_found),
+      IN_OVERLAY(more_values_than_fit_in_a_datagram_are_found),
       IN_OVERLAY(empty_value_is_a_value),
-      IN_OVERLAY(put_again_is_no_second_value),
-      IN_OVERLAY(higher_seq_takes_the_place_of_a_lower),
-      IN_OVERLAY(stale_holders_do_not_win),
+      IN_OVERLAY(second_put_adds_no_value),
+      IN_OVERLAY(higher_seq_replaces_a_lower),
+      IN_OVERLAY(newer_record_wins_over_stale_holders),
       IN_OVERLAY(quorum_ends_a_get_early),
-      IN_OVERLAY(holder_with_quorum_one_asks_nobody),
+      IN_OVERLAY(holder_with_quorum_one_sends_no_query),
       IN_OVERLAY(quorum_ends_a_search_for_peers),
-      IN_OVERLAY(reader_judges_what_it_gets),
+      IN_OVERLAY(reader_validates_the_records),
       IN_OVERLAY(reader_merges_and_selects),
       IN_OVERLAY(select_that_fails_leaves_the_default),
-      IN_OVERLAY(merge_that_fails_drops_that_answer),
-      IN_OVERLAY(policy_that_never_answers_does_not_hold_up_a_get),
+      IN_OVERLAY(merge_that_fails_drops_the_record),
+      IN_OVERLAY(pending_calls_do_not_delay_the_end_of_a_get),
       IN_OVERLAY(node_closes_while_a_get_waits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Joining an overlay, and coming back to it. */
+/* Joining an overlay, and joining it again. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -34,8 +34,9 @@ static int close_overlay(void **state) {
   return 0;
 }
 
-/* Starts to join with `count` known addresses, of nodes `first` and after. */
-static void begin_join(size_t i, size_t first, size_t count) {
+/* Starts a join with `count` bootstrap addresses, those of node `first` and the
+ * next ones. */
+static void start_join(size_t i, size_t first, size_t count) {
   struct kad_address *known = calloc(count + 1, sizeof *known);
   assert_non_null(known);
   for (size_t j = 0; j < count; j++) {
@@ -46,7 +47,7 @@ static void begin_join(size_t i, size_t first, size_t count) {
   free(known);
 }
 
-static bool knows(const struct kad_node *node, const struct kad_id *id) {
+static bool has_contact(const struct kad_node *node, const struct kad_id *id) {
   static struct kad_contact_info contacts[KAD_OVERLAY_MAX];
   const size_t count = kad_node_contacts(node, contacts, KAD_OVERLAY_MAX);
   for (size_t i = 0; i < count; i++) {
@@ -57,7 +58,8 @@ static bool knows(const struct kad_node *node, const struct kad_id *id) {
   return false;
 }
 
-/* Each of `count` nodes begins to join by way of node 0; two minutes pass. */
+/* Has each of `count` nodes join with the address of node 0. Takes two minutes.
+ */
 static void join_all(size_t count) {
   const struct kad_address known = kad_overlay_address(0);
   for (size_t i = 1; i < count; i++) {
@@ -68,8 +70,8 @@ static void join_all(size_t count) {
   kad_overlay_run(&overlay, 2 * KAD_MINUTE_MS);
 }
 
-/* Fails if one of `count` nodes knows fewer than k others. */
-static void check_islands(size_t count, uint64_t seed) {
+/* Fails if one of `count` nodes has fewer than k contacts. */
+static void check_not_split(size_t count, uint64_t seed) {
   for (size_t i = 0; i < count; i++) {
     if (kad_node_contacts(overlay.nodes[i], NULL, 0) < K) {
       fail_msg("seed %d: node %zu is on an island", (int)seed, i);
@@ -77,7 +79,7 @@ static void check_islands(size_t count, uint64_t seed) {
   }
 }
 
-static void lost_datagrams_make_no_islands(void **state) {
+static void lost_datagrams_do_not_split_the_overlay(void **state) {
   (void)state;
   enum {
     COUNT = 40
@@ -90,18 +92,18 @@ static void lost_datagrams_make_no_islands(void **state) {
 
     join_all(COUNT);
 
-    check_islands(COUNT, seed);
+    check_not_split(COUNT, seed);
     kad_overlay_close(&overlay);
   }
 }
 
-static void newcomer_knows_its_neighbours_and_they_it(void **state) {
+static void new_node_and_its_neighbours_are_contacts(void **state) {
   (void)state;
   size_t closest[K];
   struct kad_node *node = kad_overlay_add(&overlay);
   assert_int_equal(kad_node_state(node), KAD_STATE_NEW);
 
-  begin_join(NODES, 0, 1);
+  start_join(NODES, 0, 1);
 
   assert_int_equal(kad_node_state(node), KAD_STATE_JOINING);
   assert_ok(kad_ending_await(&ending));
@@ -109,13 +111,13 @@ static void newcomer_knows_its_neighbours_and_they_it(void **state) {
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
   (void)kad_overlay_closest(&overlay, &overlay.ids[NODES], node, closest, K);
   for (size_t i = 0; i < K; i++) {
-    assert_true(knows(node, &overlay.ids[closest[i]]));
-    assert_true(knows(overlay.nodes[closest[i]], &overlay.ids[NODES]));
+    assert_true(has_contact(node, &overlay.ids[closest[i]]));
+    assert_true(has_contact(overlay.nodes[closest[i]], &overlay.ids[NODES]));
   }
 }
 
-/* The own-id lookup comes first; then each bucket farther than the closest
- * neighbour is looked into, and filled with what there is. */
+/* After the lookup of its own id, the node refreshes each bucket farther than
+ * its closest neighbour. */
 static void buckets_farther_than_the_neighbour_are_refreshed(void **state) {
   (void)state;
   size_t closest[1];
@@ -124,7 +126,7 @@ static void buckets_farther_than_the_neighbour_are_refreshed(void **state) {
   struct kad_node *node = kad_overlay_add(&overlay);
   const struct kad_id *own = &overlay.ids[NODES];
 
-  begin_join(NODES, 0, 1);
+  start_join(NODES, 0, 1);
   assert_ok(kad_ending_await(&ending));
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
 
@@ -135,7 +137,7 @@ static void buckets_farther_than_the_neighbour_are_refreshed(void **state) {
   for (size_t i = 0; i < NODES; i++) {
     const unsigned bucket = kad_id_prefix(own, &overlay.ids[i]);
     in_bucket[bucket]++;
-    known[bucket] += knows(node, &overlay.ids[i]);
+    known[bucket] += has_contact(node, &overlay.ids[i]);
   }
   for (unsigned i = 0; i < neighbour; i++) {
     const size_t most = in_bucket[i] < K ? in_bucket[i] : K;
@@ -143,21 +145,21 @@ static void buckets_farther_than_the_neighbour_are_refreshed(void **state) {
   }
 }
 
-static void join_by_way_of_silent_addresses_alone_fails(void **state) {
+static void join_with_dead_addresses_fails(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
 
-  begin_join(NODES, 100, 3);
+  start_join(NODES, 100, 3);
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   assert_int_equal(kad_node_state(overlay.nodes[NODES]), KAD_STATE_JOINING);
 }
 
-static void one_living_address_among_many_is_enough(void **state) {
+static void one_live_address_of_many_is_enough(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
 
-  /* 199 dead ones, then node 0. */
+  /* 199 dead addresses, then node 0. */
   struct kad_address known[200];
   for (size_t i = 0; i < 199; i++) {
     known[i] = kad_overlay_address(1000 + i);
@@ -171,8 +173,9 @@ static void one_living_address_among_many_is_enough(void **state) {
   assert_true(ending.result.closest_count >= K);
 }
 
-/* Whoever answers first may know nobody: those that answer later count, too. */
-static void first_answer_is_not_the_only_one(void **state) {
+/* The node that answers first may have no contacts. Those that answer later
+ * count as well. */
+static void later_answers_count_as_well(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay); /* has not joined */
   for (size_t i = NODES + 1; i < NODES + 11; i++) {
@@ -191,11 +194,11 @@ static void first_answer_is_not_the_only_one(void **state) {
   }
 }
 
-static void many_known_addresses_are_pinged_some_at_a_time(void **state) {
+static void many_addresses_are_pinged_some_at_a_time(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
 
-  begin_join(NODES, 1000, 200);
+  start_join(NODES, 1000, 200);
   kad_overlay_run(&overlay, 1);
 
   assert_int_equal(kad_overlay_stats(&overlay, NODES).queries, 16);
@@ -203,23 +206,23 @@ static void many_known_addresses_are_pinged_some_at_a_time(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, NODES).queries >= 200, true);
 }
 
-static void more_addresses_than_are_remembered_are_let_be(void **state) {
+static void surplus_addresses_are_ignored(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
 
-  begin_join(NODES, 1000, 300);
+  start_join(NODES, 1000, 300);
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   const uint64_t queries = kad_overlay_stats(&overlay, NODES).queries;
   assert_in_range(queries, 256, 2 * 256 + 16);
 }
 
-static void first_node_joins_nobody_and_is_joined(void **state) {
+static void first_node_has_no_contacts_until_another_joins(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
   (void)kad_overlay_add(&overlay);
 
-  begin_join(0, 0, 0);
+  start_join(0, 0, 0);
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   kad_overlay_join(&overlay, 1, 0);
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
@@ -229,43 +232,43 @@ static void first_node_joins_nobody_and_is_joined(void **state) {
   assert_int_equal(kad_node_state(overlay.nodes[1]), KAD_STATE_HEALTHY);
 }
 
-static void own_address_among_the_known_is_harmless(void **state) {
+static void own_address_among_the_addresses_is_harmless(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
 
-  begin_join(0, 0, 1);
+  start_join(0, 0, 1);
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   assert_int_equal(kad_overlay_stats(&overlay, 0).contacts, 0);
 }
 
-/* Returns the queries that node 0 sends in the next `span_ms`. */
+/* Returns the number of queries that node 0 sends in the next `span_ms`. */
 static uint64_t queries_in(kad_time_ms span_ms) {
   const uint64_t before = kad_overlay_stats(&overlay, 0).queries;
   kad_overlay_run(&overlay, span_ms);
   return kad_overlay_stats(&overlay, 0).queries - before;
 }
 
-static void silent_bootstrap_is_asked_ever_less_often(void **state) {
+static void dead_bootstrap_is_pinged_less_and_less_often(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
-  begin_join(0, 1, 1);
+  start_join(0, 1, 1);
 
   const uint64_t first = queries_in(2 * KAD_MINUTE_MS);
   const uint64_t second = queries_in(2 * KAD_MINUTE_MS);
   (void)queries_in(KAD_HOUR_MS);
   const uint64_t hour = queries_in(KAD_HOUR_MS);
 
-  assert_in_range(first, 12, 24); /* three pings a join */
+  assert_in_range(first, 12, 24); /* three pings for each join */
   assert_in_range(second, 3, first - 1);
   assert_in_range(hour, 15, 24);
   assert_int_equal(kad_node_state(overlay.nodes[0]), KAD_STATE_JOINING);
 }
 
-static void node_joins_when_its_bootstrap_appears(void **state) {
+static void node_joins_when_its_bootstrap_starts(void **state) {
   (void)state;
   (void)kad_overlay_add(&overlay);
-  begin_join(0, 1, 1);
+  start_join(0, 1, 1);
   kad_overlay_run(&overlay, 3 * KAD_HOUR_MS);
 
   (void)kad_overlay_add(&overlay);
@@ -276,7 +279,7 @@ static void node_joins_when_its_bootstrap_appears(void **state) {
   assert_int_equal(ending.calls, 1);
 }
 
-static void both_families_are_joined(void **state) {
+static void node_joins_in_both_families(void **state) {
   (void)state;
   static struct kad_contact_info contacts[KAD_OVERLAY_MAX];
   overlay.dual = true;
@@ -294,8 +297,8 @@ static void both_families_are_joined(void **state) {
   }
 }
 
-/* A bootstrap address of one family is answered while the other is silent. */
-static void dual_node_joins_by_one_family(void **state) {
+/* Only the bootstrap address of one family answers. */
+static void node_of_both_families_joins_by_one(void **state) {
   (void)state;
   const struct kad_address known[] = {kad_overlay_address(77),
                                       kad_overlay_address6(0)};
@@ -310,7 +313,7 @@ static void dual_node_joins_by_one_family(void **state) {
   assert_int_equal(ending.result.closest[0].address.family, 6);
 }
 
-static void isolated_node_comes_back_when_the_net_heals(void **state) {
+static void isolated_node_joins_again_when_the_network_heals(void **state) {
   (void)state;
   struct kad_node *node = overlay.nodes[1];
   for (size_t i = 0; i < NODES; i++) {
@@ -323,7 +326,8 @@ static void isolated_node_comes_back_when_the_net_heals(void **state) {
   assert_int_equal(kad_node_state(node), KAD_STATE_ISOLATED);
   assert_true(kad_overlay_stats(&overlay, 1).contacts > K);
   assert_int_equal(kad_overlay_stats(&overlay, 1).contacts_good, 0);
-  /* Its bootstrap, node 0, never returns; the others, who know nobody, do. */
+  /* Its bootstrap contact, node 0, does not return. The others do, without
+   * contacts. */
   for (size_t i = 2; i < NODES; i++) {
     kad_overlay_revive(&overlay, i);
   }
@@ -369,22 +373,22 @@ static void states_have_names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(newcomer_knows_its_neighbours_and_they_it),
+      IN_OVERLAY(new_node_and_its_neighbours_are_contacts),
       IN_OVERLAY(buckets_farther_than_the_neighbour_are_refreshed),
-      IN_OVERLAY(join_by_way_of_silent_addresses_alone_fails),
-      IN_OVERLAY(one_living_address_among_many_is_enough),
-      IN_OVERLAY(first_answer_is_not_the_only_one),
-      IN_OVERLAY(many_known_addresses_are_pinged_some_at_a_time),
-      IN_OVERLAY(more_addresses_than_are_remembered_are_let_be),
-      IN_NOTHING(first_node_joins_nobody_and_is_joined),
-      IN_NOTHING(own_address_among_the_known_is_harmless),
-      IN_NOTHING(silent_bootstrap_is_asked_ever_less_often),
-      IN_NOTHING(node_joins_when_its_bootstrap_appears),
-      IN_NOTHING(both_families_are_joined),
-      IN_NOTHING(dual_node_joins_by_one_family),
-      IN_OVERLAY(isolated_node_comes_back_when_the_net_heals),
+      IN_OVERLAY(join_with_dead_addresses_fails),
+      IN_OVERLAY(one_live_address_of_many_is_enough),
+      IN_OVERLAY(later_answers_count_as_well),
+      IN_OVERLAY(many_addresses_are_pinged_some_at_a_time),
+      IN_OVERLAY(surplus_addresses_are_ignored),
+      IN_NOTHING(first_node_has_no_contacts_until_another_joins),
+      IN_NOTHING(own_address_among_the_addresses_is_harmless),
+      IN_NOTHING(dead_bootstrap_is_pinged_less_and_less_often),
+      IN_NOTHING(node_joins_when_its_bootstrap_starts),
+      IN_NOTHING(node_joins_in_both_families),
+      IN_NOTHING(node_of_both_families_joins_by_one),
+      IN_OVERLAY(isolated_node_joins_again_when_the_network_heals),
       IN_OVERLAY(node_with_most_contacts_dead_is_degraded),
-      cmocka_unit_test(lost_datagrams_make_no_islands),
+      cmocka_unit_test(lost_datagrams_do_not_split_the_overlay),
       cmocka_unit_test(states_have_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

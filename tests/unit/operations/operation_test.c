@@ -1,4 +1,6 @@
-/* What all operations have in common: turns, options, cancelling, callbacks. */
+/* What operations have in common: the queue, options, cancelling, callbacks.
+ *
+ * Tests core/operations/operation.c, core/operations/ping_call.c. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -31,7 +33,7 @@ static int find(size_t i, const struct kad_id *target,
                             &ending, NULL);
 }
 
-static void options_out_of_range_are_refused(void **state) {
+static void options_out_of_range_are_rejected(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
@@ -59,7 +61,7 @@ static void options_out_of_range_are_refused(void **state) {
   assert_true(ending.result.closest_count > 8);
 }
 
-static void missing_arguments_are_refused(void **state) {
+static void missing_arguments_are_rejected(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   struct kad_node *node = overlay.nodes[1];
@@ -90,7 +92,8 @@ static void missing_arguments_are_refused(void **state) {
                    KAD_EINVAL);
 }
 
-/* Counts ends, and checks that none comes amid a call that starts one. */
+/* Counts ends, and checks that no callback runs during a call that starts an
+ * operation. */
 struct counter {
   struct kad_node *node;
   unsigned ended;
@@ -106,7 +109,7 @@ static void count_end(void *data, const struct kad_result *result) {
   counter->canceled += result->status == KAD_ECANCELED;
 }
 
-static void more_lookups_than_may_run_take_turns(void **state) {
+static void lookups_over_max_lookups_are_queued(void **state) {
   (void)state;
   overlay.config.max_lookups = 2;
   struct kad_node *node = kad_overlay_add(&overlay);
@@ -184,7 +187,7 @@ static void cancel_ends_a_queued_and_a_running_operation_once(void **state) {
   assert_int_equal(kad_node_cancel(node, 0), KAD_ENOTFOUND);
 }
 
-/* Starts operations from inside their callbacks, cancelling every other. */
+/* Starts an operation in its callback, and cancels every second one. */
 static void chain(void *data, const struct kad_result *result) {
   struct counter *counter = data;
   kad_operation_id operation;
@@ -219,7 +222,7 @@ static void callback_may_start_and_cancel_operations(void **state) {
   assert_int_equal(counter.canceled, 4);
 }
 
-static void closing_a_node_ends_what_runs(void **state) {
+static void closing_a_node_ends_its_operations(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
@@ -246,9 +249,8 @@ static void closing_a_node_ends_what_runs(void **state) {
   }
 }
 
-/* Every allocation fails once: the operation still ends, once, and nothing is
- * lost. */
-static void operation_ends_whatever_allocation_fails(void **state) {
+/* Whichever allocation fails, the operation ends once, and nothing leaks. */
+static void operation_ends_whichever_allocation_fails(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
@@ -267,7 +269,7 @@ static void operation_ends_whatever_allocation_fails(void **state) {
   assert_ok(kad_overlay_put(&overlay, 5, &record, NULL));
 }
 
-static void ping_tells_who_answered(void **state) {
+static void ping_returns_the_id_of_the_contact(void **state) {
   (void)state;
   const struct kad_address address = kad_overlay_address(9);
 
@@ -279,7 +281,7 @@ static void ping_tells_who_answered(void **state) {
   assert_int_equal(ending.result.messages, 1);
 }
 
-static void ping_of_nobody_times_out(void **state) {
+static void ping_of_a_dead_address_times_out(void **state) {
   (void)state;
   const struct kad_address address = kad_overlay_address(300);
 
@@ -289,7 +291,7 @@ static void ping_of_nobody_times_out(void **state) {
   assert_int_equal(kad_ending_await(&ending), KAD_ETIMEOUT);
 }
 
-static void call_of_an_unknown_method_brings_its_error(void **state) {
+static void call_of_an_unknown_method_returns_the_error(void **state) {
   (void)state;
   const struct kad_contact to = {.address = kad_overlay_address(9)};
   const struct kad_slice nothing = {0};
@@ -301,7 +303,7 @@ static void call_of_an_unknown_method_brings_its_error(void **state) {
   assert_int_equal(ending.result.code, KAD_CODE_METHOD);
 }
 
-static void call_is_refused_for_what_is_no_custom_query(void **state) {
+static void call_rejects_methods_of_the_core(void **state) {
   (void)state;
   const struct kad_contact to = {.address = kad_overlay_address(9)};
   const struct kad_contact nowhere = {{{0}}, {{0}, 0, 0, 0}};
@@ -329,18 +331,18 @@ static void call_is_refused_for_what_is_no_custom_query(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(options_out_of_range_are_refused),
-      IN_OVERLAY(missing_arguments_are_refused),
-      IN_OVERLAY(more_lookups_than_may_run_take_turns),
+      IN_OVERLAY(options_out_of_range_are_rejected),
+      IN_OVERLAY(missing_arguments_are_rejected),
+      IN_OVERLAY(lookups_over_max_lookups_are_queued),
       IN_OVERLAY(full_queue_is_busy),
       IN_OVERLAY(cancel_ends_a_queued_and_a_running_operation_once),
       IN_OVERLAY(callback_may_start_and_cancel_operations),
-      IN_OVERLAY(closing_a_node_ends_what_runs),
-      IN_OVERLAY(operation_ends_whatever_allocation_fails),
-      IN_OVERLAY(ping_tells_who_answered),
-      IN_OVERLAY(ping_of_nobody_times_out),
-      IN_OVERLAY(call_of_an_unknown_method_brings_its_error),
-      IN_OVERLAY(call_is_refused_for_what_is_no_custom_query),
+      IN_OVERLAY(closing_a_node_ends_its_operations),
+      IN_OVERLAY(operation_ends_whichever_allocation_fails),
+      IN_OVERLAY(ping_returns_the_id_of_the_contact),
+      IN_OVERLAY(ping_of_a_dead_address_times_out),
+      IN_OVERLAY(call_of_an_unknown_method_returns_the_error),
+      IN_OVERLAY(call_rejects_methods_of_the_core),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Storing in an overlay: where a record goes, what the putter is told. */
+/* Storing in an overlay: where a record is stored, and the result of the put.
+ */
 #include "overlay.h"
 #include "unit.h"
 
@@ -28,7 +29,7 @@ static int close_overlay(void **state) {
   return 0;
 }
 
-static void record_goes_to_the_k_closest(void **state) {
+static void record_is_stored_at_the_k_closest(void **state) {
   (void)state;
   for (unsigned i = 0; i < 10; i++) {
     const struct kad_id key = kad_overlay_key(i);
@@ -76,7 +77,7 @@ static struct kad_record sign(const struct kad_id *key, const char *value,
   return record;
 }
 
-static void put_of_a_lower_seq_is_refused_by_the_holders(void **state) {
+static void put_of_a_lower_seq_is_rejected_by_the_holders(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record newer = sign(&key, "new", 5, 1);
@@ -90,7 +91,7 @@ static void put_of_a_lower_seq_is_refused_by_the_holders(void **state) {
   assert_int_equal(ending.result.stored, 0);
 }
 
-static void bad_signature_is_refused_here(void **state) {
+static void bad_signature_is_rejected_here(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   struct kad_record record = sign(&key, "v", 1, 1);
@@ -106,7 +107,7 @@ static void bad_signature_is_refused_here(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, 1).queries, queries);
 }
 
-static void value_too_large_is_refused_here(void **state) {
+static void value_too_large_is_rejected_here(void **state) {
   (void)state;
   static const uint8_t bytes[KAD_VALUE_MAX + 1];
   const struct kad_id key = kad_overlay_key(1);
@@ -118,7 +119,7 @@ static void value_too_large_is_refused_here(void **state) {
   assert_int_equal(ending.result.code, KAD_CODE_TOO_BIG);
 }
 
-static void largest_value_fits(void **state) {
+static void largest_value_is_stored(void **state) {
   (void)state;
   static const uint8_t bytes[KAD_VALUE_MAX];
   const struct kad_id key = kad_overlay_key(1);
@@ -139,49 +140,53 @@ static void unknown_type_is_an_error(void **state) {
   assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_ETYPE);
 }
 
-/* A policy that puts pending_hooks off until the test answers them. */
-struct slow {
+/* A policy whose calls the test may complete later. */
+struct policy_calls {
   uint64_t call_ids[8];
   size_t asked;
   size_t abandoned;
-  enum kad_verdict verdict; /* what it says at once, or KAD_VERDICT_PENDING */
+  enum kad_verdict verdict; /* of the hook; or KAD_VERDICT_PENDING */
 };
 
-static void think(void *state, const struct kad_hook_call *call,
-                  struct kad_hook_result *answer) {
-  struct slow *slow = state;
-  answer->verdict = slow->verdict;
+static void record_call(void *state, const struct kad_hook_call *call,
+                      struct kad_hook_result *answer) {
+  struct policy_calls *policy_calls = state;
+  answer->verdict = policy_calls->verdict;
   answer->code = 299;
   answer->reason = kad_slice_of("not like that");
-  if (slow->verdict == KAD_VERDICT_PENDING) {
-    assert_true(slow->asked < 8);
-    slow->call_ids[slow->asked] = call->call_id;
+  if (policy_calls->verdict == KAD_VERDICT_PENDING) {
+    assert_true(policy_calls->asked < 8);
+    policy_calls->call_ids[policy_calls->asked] = call->call_id;
   }
-  slow->asked++;
+  policy_calls->asked++;
 }
 
 static void abandon(void *state, uint64_t call_id) {
-  struct slow *slow = state;
+  struct policy_calls *policy_calls = state;
   (void)call_id;
-  slow->abandoned++;
+  policy_calls->abandoned++;
 }
 
 /* Gives node `i` the hooks `validate` and `merge` for plain values. */
-static void set_policy(size_t i, struct slow *slow, kad_hook_fn validate,
-                       kad_hook_fn merge) {
-  const struct kad_type type = {
-      .name = "value", .state = slow, .validate = validate, .merge = merge};
-  const struct kad_policy policy = {
-      .state = slow, .types = &type, .type_count = 1, .abandon = abandon};
+static void set_policy(size_t i, struct policy_calls *policy_calls,
+                       kad_hook_fn validate, kad_hook_fn merge) {
+  const struct kad_type type = {.name = "value",
+                                .state = policy_calls,
+                                .validate = validate,
+                                .merge = merge};
+  const struct kad_policy policy = {.state = policy_calls,
+                                    .types = &type,
+                                    .type_count = 1,
+                                    .abandon = abandon};
   assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
 }
 
-static void own_policy_refuses_before_anybody_is_asked(void **state) {
+static void own_policy_rejects_before_any_query(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_REJECT};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_REJECT};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  set_policy(1, &slow, think, NULL);
+  set_policy(1, &policy_calls, record_call, NULL);
 
   assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending),
                    KAD_EREFUSED);
@@ -191,47 +196,48 @@ static void own_policy_refuses_before_anybody_is_asked(void **state) {
   assert_int_equal(ending.result.messages, 0);
 }
 
-static void own_policy_may_answer_later(void **state) {
+static void own_policy_may_be_pending(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
-  set_policy(1, &slow, think, NULL);
+  set_policy(1, &policy_calls, record_call, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1500);
   assert_int_equal(ending.calls, 0);
 
-  assert_ok(kad_node_complete_hook(overlay.nodes[1], slow.call_ids[0], &yes));
+  assert_ok(kad_node_complete_hook(overlay.nodes[1], policy_calls.call_ids[0],
+                                   &yes));
 
   assert_ok(kad_ending_await(&ending));
   assert_true(ending.result.stored >= K);
-  assert_int_equal(slow.asked, 1);
+  assert_int_equal(policy_calls.asked, 1);
 }
 
-static void own_policy_that_never_answers_fails_the_put(void **state) {
+static void own_policy_at_its_deadline_fails_the_put(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  set_policy(1, &slow, think, NULL);
+  set_policy(1, &policy_calls, record_call, NULL);
 
   assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending),
                    KAD_EREFUSED);
 
   assert_int_equal(ending.result.code, KAD_CODE_FAILED);
-  assert_int_equal(slow.abandoned, 1);
+  assert_int_equal(policy_calls.abandoned, 1);
 }
 
-static void cancel_withdraws_the_question(void **state) {
+static void cancel_cancels_the_hook_call(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   kad_operation_id operation;
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
-  set_policy(1, &slow, think, NULL);
+  set_policy(1, &policy_calls, record_call, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
                          &ending, &operation));
   kad_overlay_run(&overlay, 10);
@@ -239,38 +245,38 @@ static void cancel_withdraws_the_question(void **state) {
   assert_ok(kad_node_cancel(overlay.nodes[1], operation));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
-  assert_int_equal(slow.abandoned, 1);
-  assert_int_equal(
-      kad_node_complete_hook(overlay.nodes[1], slow.call_ids[0], &yes),
-      KAD_ENOTFOUND);
+  assert_int_equal(policy_calls.abandoned, 1);
+  assert_int_equal(kad_node_complete_hook(overlay.nodes[1],
+                                          policy_calls.call_ids[0], &yes),
+                   KAD_ENOTFOUND);
 }
 
-static void node_closes_while_its_policy_thinks(void **state) {
+static void node_closes_while_a_hook_call_is_pending(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_PENDING};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_PENDING};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  set_policy(1, &slow, think, NULL);
+  set_policy(1, &policy_calls, record_call, NULL);
   assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
                          &ending, NULL));
   kad_overlay_run(&overlay, 10);
-  assert_int_equal(slow.asked, 1);
+  assert_int_equal(policy_calls.asked, 1);
 
   kad_overlay_kill(&overlay, 1);
   kad_overlay_run(&overlay, 10);
 
   assert_int_equal(ending.calls, 1);
   assert_int_equal(ending.result.status, KAD_ECLOSED);
-  assert_int_equal(slow.abandoned, 1);
+  assert_int_equal(policy_calls.abandoned, 1);
 }
 
-static void refusal_of_every_contact_is_told(void **state) {
+static void rejection_by_all_contacts_is_reported(void **state) {
   (void)state;
-  struct slow slow = {.verdict = KAD_VERDICT_REJECT};
+  struct policy_calls policy_calls = {.verdict = KAD_VERDICT_REJECT};
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   for (size_t i = 0; i < NODES; i++) {
-    set_policy(i, &slow, i == 1 ? NULL : think, NULL);
+    set_policy(i, &policy_calls, i == 1 ? NULL : record_call, NULL);
   }
 
   assert_int_equal(kad_overlay_put(&overlay, 1, &record, &ending), KAD_EREMOTE);
@@ -280,8 +286,8 @@ static void refusal_of_every_contact_is_told(void **state) {
   assert_true(ending.result.asked >= K);
 }
 
-/* With one place, which is here, nobody else is asked to take it. */
-static void only_place_may_be_here(void **state) {
+/* With k = 1, if this node is the only holder, no contact gets a store. */
+static void only_holder_may_be_this_node(void **state) {
   (void)state;
   const struct kad_id key = overlay.ids[1];
   const struct kad_record record = kad_overlay_record(&key, "v");
@@ -310,9 +316,9 @@ static void put_goes_on_while_some_holders_die(void **state) {
   assert_int_equal(ending.result.stored, K);
 }
 
-/* ------------------------------------------------------ kept here alone -- */
+/* --------------------------------------------------------- stored here -- */
 
-static void put_without_an_overlay_is_held_here(void **state) {
+static void put_without_contacts_is_stored_here(void **state) {
   (void)state;
   const size_t lone = overlay.count;
   const struct kad_id key = kad_overlay_key(1);
@@ -326,7 +332,7 @@ static void put_without_an_overlay_is_held_here(void **state) {
   assert_int_equal(kad_overlay_held(&overlay, lone), 1);
 }
 
-static void read_only_node_holds_nothing_itself(void **state) {
+static void read_only_node_stores_nothing_itself(void **state) {
   (void)state;
   const size_t lone = overlay.count;
   const struct kad_id key = kad_overlay_key(1);
@@ -360,20 +366,21 @@ static void lone_put_reaches_the_overlay_once_there_is_one(void **state) {
   kad_ending_deinit(&got);
 }
 
-/* The copy that is stored here may be merged long after everybody else has
- * answered, or after the put was given up. */
-static size_t open_lone_with_slow_merge(struct slow *slow) {
+/* The merge of the store at this node may be pending after all contacts have
+ * answered, or after the put has ended. */
+static size_t open_lone_with_pending_merge(
+    struct policy_calls *policy_calls) {
   const size_t lone = overlay.count;
-  *slow = (struct slow){.verdict = KAD_VERDICT_PENDING};
+  *policy_calls = (struct policy_calls){.verdict = KAD_VERDICT_PENDING};
   (void)kad_overlay_add(&overlay);
-  set_policy(lone, slow, NULL, think);
+  set_policy(lone, policy_calls, NULL, record_call);
   return lone;
 }
 
-static void put_waits_for_its_own_copy(void **state) {
+static void put_waits_for_the_store_at_this_node(void **state) {
   (void)state;
-  struct slow slow;
-  const size_t lone = open_lone_with_slow_merge(&slow);
+  struct policy_calls policy_calls;
+  const size_t lone = open_lone_with_pending_merge(&policy_calls);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_hook_result yes = {
@@ -381,21 +388,21 @@ static void put_waits_for_its_own_copy(void **state) {
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1000);
-  assert_int_equal(slow.asked, 1);
+  assert_int_equal(policy_calls.asked, 1);
   assert_int_equal(ending.calls, 0);
 
-  assert_ok(
-      kad_node_complete_hook(overlay.nodes[lone], slow.call_ids[0], &yes));
+  assert_ok(kad_node_complete_hook(overlay.nodes[lone],
+                                   policy_calls.call_ids[0], &yes));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
   assert_int_equal(ending.result.stored, 1);
   assert_int_equal(kad_overlay_held(&overlay, lone), 1);
 }
 
-static void own_copy_is_held_after_the_put_was_canceled(void **state) {
+static void store_at_this_node_outlives_a_canceled_put(void **state) {
   (void)state;
-  struct slow slow;
-  const size_t lone = open_lone_with_slow_merge(&slow);
+  struct policy_calls policy_calls;
+  const size_t lone = open_lone_with_pending_merge(&policy_calls);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_hook_result yes = {
@@ -407,7 +414,7 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   assert_ok(kad_node_cancel(overlay.nodes[lone], operation));
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
 
-  /* The call is past its deadline by now; the next one is not. */
+  /* The call is past its deadline; the next one is not. */
   kad_operation_id again;
   struct kad_ending other;
   kad_ending_init(&other, &overlay);
@@ -416,18 +423,18 @@ static void own_copy_is_held_after_the_put_was_canceled(void **state) {
   kad_overlay_run(&overlay, 100);
   assert_ok(kad_node_cancel(overlay.nodes[lone], again));
   kad_overlay_run(&overlay, 100);
-  assert_ok(
-      kad_node_complete_hook(overlay.nodes[lone], slow.call_ids[1], &yes));
+  assert_ok(kad_node_complete_hook(overlay.nodes[lone],
+                                   policy_calls.call_ids[1], &yes));
 
   assert_int_equal(other.calls, 1);
   assert_int_equal(kad_overlay_held(&overlay, lone), 1);
   kad_ending_deinit(&other);
 }
 
-static void node_closes_while_its_own_copy_waits(void **state) {
+static void node_closes_while_the_store_at_this_node_is_pending(void **state) {
   (void)state;
-  struct slow slow;
-  const size_t lone = open_lone_with_slow_merge(&slow);
+  struct policy_calls policy_calls;
+  const size_t lone = open_lone_with_pending_merge(&policy_calls);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
@@ -439,7 +446,7 @@ static void node_closes_while_its_own_copy_waits(void **state) {
 
   assert_int_equal(ending.calls, 1);
   assert_int_equal(ending.result.status, KAD_ECLOSED);
-  assert_int_equal(slow.abandoned, 1);
+  assert_int_equal(policy_calls.abandoned, 1);
 }
 
 /* ------------------------------------------------------------- announce -- */
@@ -480,7 +487,7 @@ static void announced_peers_are_found(void **state) {
   assert_true(ending.result.holders >= K - 1);
 }
 
-static void no_peers_are_not_found(void **state) {
+static void missing_peers_are_not_found(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(9);
 
@@ -520,28 +527,28 @@ static void announce_and_put_work_in_both_families(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(record_goes_to_the_k_closest),
-      IN_OVERLAY(put_of_a_lower_seq_is_refused_by_the_holders),
-      IN_OVERLAY(bad_signature_is_refused_here),
-      IN_OVERLAY(value_too_large_is_refused_here),
-      IN_OVERLAY(largest_value_fits),
+      IN_OVERLAY(record_is_stored_at_the_k_closest),
+      IN_OVERLAY(put_of_a_lower_seq_is_rejected_by_the_holders),
+      IN_OVERLAY(bad_signature_is_rejected_here),
+      IN_OVERLAY(value_too_large_is_rejected_here),
+      IN_OVERLAY(largest_value_is_stored),
       IN_OVERLAY(unknown_type_is_an_error),
-      IN_OVERLAY(own_policy_refuses_before_anybody_is_asked),
-      IN_OVERLAY(own_policy_may_answer_later),
-      IN_OVERLAY(own_policy_that_never_answers_fails_the_put),
-      IN_OVERLAY(cancel_withdraws_the_question),
-      IN_OVERLAY(node_closes_while_its_policy_thinks),
-      IN_OVERLAY(refusal_of_every_contact_is_told),
-      IN_OVERLAY(only_place_may_be_here),
+      IN_OVERLAY(own_policy_rejects_before_any_query),
+      IN_OVERLAY(own_policy_may_be_pending),
+      IN_OVERLAY(own_policy_at_its_deadline_fails_the_put),
+      IN_OVERLAY(cancel_cancels_the_hook_call),
+      IN_OVERLAY(node_closes_while_a_hook_call_is_pending),
+      IN_OVERLAY(rejection_by_all_contacts_is_reported),
+      IN_OVERLAY(only_holder_may_be_this_node),
       IN_OVERLAY(put_goes_on_while_some_holders_die),
-      IN_OVERLAY(put_without_an_overlay_is_held_here),
-      IN_OVERLAY(read_only_node_holds_nothing_itself),
+      IN_OVERLAY(put_without_contacts_is_stored_here),
+      IN_OVERLAY(read_only_node_stores_nothing_itself),
       IN_OVERLAY(lone_put_reaches_the_overlay_once_there_is_one),
-      IN_OVERLAY(put_waits_for_its_own_copy),
-      IN_OVERLAY(own_copy_is_held_after_the_put_was_canceled),
-      IN_OVERLAY(node_closes_while_its_own_copy_waits),
+      IN_OVERLAY(put_waits_for_the_store_at_this_node),
+      IN_OVERLAY(store_at_this_node_outlives_a_canceled_put),
+      IN_OVERLAY(node_closes_while_the_store_at_this_node_is_pending),
       IN_OVERLAY(announced_peers_are_found),
-      IN_OVERLAY(no_peers_are_not_found),
+      IN_OVERLAY(missing_peers_are_not_found),
       IN_OVERLAY(announce_and_put_work_in_both_families),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* A custom query along a lookup path: who is asked, what the replies are used
- * for, and how it ends. */
+/* A custom query along a lookup path: which contacts get it, how the replies
+ * are used, and how it ends. */
 #include "overlay.h"
 #include "unit.h"
 
@@ -8,22 +8,22 @@
 enum {
   NODES = 60,
   K = 8,
-  HEARD_MAX = 64,
+  REPLIES_MAX = 64,
   BODY_SIZE = 1000
 };
 
-/* What the callback has heard, and what it is to say. */
-struct hearing {
+/* The calls of the reply callback, and the verdicts that it returns. */
+struct replies {
   unsigned calls;
-  struct kad_id from[HEARD_MAX];
-  unsigned pass_over; /* so many replies, the first ones */
-  unsigned suffice;   /* at this one; 0 for never */
-  unsigned cancel;    /* at this one; 0 for never */
+  struct kad_id from[REPLIES_MAX];
+  unsigned ignored;   /* ignores so many replies first */
+  unsigned stop_at;   /* stops at this reply; 0: never */
+  unsigned cancel_at; /* cancels at this reply; 0: never */
 };
 
 static struct kad_overlay overlay;
 static struct kad_ending ending;
-static struct hearing hearing;
+static struct replies replies;
 static kad_operation_id running;
 static struct kad_id key;
 
@@ -32,7 +32,7 @@ static int open_sixty(void **state) {
   kad_overlay_open(&overlay, 11);
   kad_overlay_grow(&overlay, NODES);
   kad_ending_init(&ending, &overlay);
-  hearing = (struct hearing){0};
+  replies = (struct replies){0};
   key = kad_overlay_key(4);
   return 0;
 }
@@ -44,53 +44,54 @@ static int close_overlay(void **state) {
   return 0;
 }
 
-static void sing(void *state, const struct kad_hook_call *call,
-                 struct kad_hook_result *answer) {
+static void answer_song(void *state, const struct kad_hook_call *call,
+                        struct kad_hook_result *answer) {
   (void)call;
   answer->reply = kad_slice_of(state);
 }
 
-/* Lets node `i` answer the query `sing` with `reply`. */
-static void teach(size_t i, void *reply) {
+/* Has node `i` answer the query `sing` with `reply`. */
+static void set_reply(size_t i, void *reply) {
   const struct kad_method method = {
-      .name = "sing", .state = reply, .call = sing};
+      .name = "sing", .state = reply, .call = answer_song};
   const struct kad_policy policy = {.methods = &method, .method_count = 1};
   assert_ok(kad_node_set_policy(overlay.nodes[i], &policy));
 }
 
-static void teach_all(void *reply) {
+static void set_all_replies(void *reply) {
   for (size_t i = 0; i < overlay.count; i++) {
-    teach(i, reply);
+    set_reply(i, reply);
   }
 }
 
-static enum kad_reply_verdict hear(void *data, const struct kad_contact *from,
-                                   struct kad_slice reply) {
+static enum kad_reply_verdict on_reply(void *data,
+                                       const struct kad_contact *from,
+                                       struct kad_slice reply) {
   struct kad_bencode dict;
   assert_ptr_equal(data, &ending);
   assert_ok(kad_bencode_parse(reply, &dict));
-  assert_true(hearing.calls < HEARD_MAX);
-  hearing.from[hearing.calls++] = from->id;
-  if (hearing.calls == hearing.cancel) {
+  assert_true(replies.calls < REPLIES_MAX);
+  replies.from[replies.calls++] = from->id;
+  if (replies.calls == replies.cancel_at) {
     assert_ok(kad_node_cancel(overlay.nodes[1], running));
   }
-  if (hearing.calls == hearing.suffice) {
+  if (replies.calls == replies.stop_at) {
     return KAD_REPLY_VERDICT_STOP;
   }
-  return hearing.calls <= hearing.pass_over ? KAD_REPLY_VERDICT_IGNORE
-                                            : KAD_REPLY_VERDICT_COUNT;
+  return replies.calls <= replies.ignored ? KAD_REPLY_VERDICT_IGNORE
+                                          : KAD_REPLY_VERDICT_COUNT;
 }
 
 /* Sends `sing` from node 1 along the path to the key. */
 static int query(const char *args, const struct kad_lookup_options *options) {
   const struct kad_custom_query custom = {.method = kad_slice_of("sing"),
                                           .args = kad_slice_of(args),
-                                          .on_reply = hear};
+                                          .on_reply = on_reply};
   return kad_node_query(overlay.nodes[1], &key, &custom, options,
                         kad_ending_take, &ending, &running);
 }
 
-/* The contacts that the result has are the closest there are. */
+/* Fails unless the result has the closest contacts of the overlay. */
 static void assert_found_closest(void) {
   size_t order[K];
   const size_t count =
@@ -102,134 +103,134 @@ static void assert_found_closest(void) {
   }
 }
 
-static void every_contact_on_the_way_is_asked(void **state) {
+static void each_contact_on_the_path_gets_the_query(void **state) {
   (void)state;
-  teach_all("d4:song2:lae");
+  set_all_replies("d4:song2:lae");
 
   assert_ok(query("", NULL));
   assert_ok(kad_ending_await(&ending));
 
   assert_found_closest();
   assert_true(ending.result.path_count >= K);
-  assert_int_equal(hearing.calls, ending.result.path_count);
-  assert_int_equal(ending.result.holders, hearing.calls);
-  /* The replies brought the contacts: nothing else was asked. */
-  assert_int_equal(ending.result.messages, hearing.calls);
+  assert_int_equal(replies.calls, ending.result.path_count);
+  assert_int_equal(ending.result.holders, replies.calls);
+  /* The replies had the contacts: there were no other queries. */
+  assert_int_equal(ending.result.messages, replies.calls);
   for (size_t i = 0; i < ending.result.path_count; i++) {
     assert_true(ending.result.path[i].answered);
     assert_true(ending.result.path[i].had_value);
   }
 }
 
-static void those_that_do_not_know_it_are_walked_past(void **state) {
+static void contacts_that_do_not_support_it_are_passed(void **state) {
   size_t closest;
   (void)state;
   (void)kad_overlay_closest(&overlay, &key, overlay.nodes[1], &closest, 1);
-  teach(closest, "d4:song2:lae");
+  set_reply(closest, "d4:song2:lae");
 
   assert_ok(query("", NULL));
   assert_ok(kad_ending_await(&ending));
 
   assert_found_closest();
-  assert_int_equal(hearing.calls, 1);
-  assert_true(kad_id_equal(&hearing.from[0], &overlay.ids[closest]));
+  assert_int_equal(replies.calls, 1);
+  assert_true(kad_id_equal(&replies.from[0], &overlay.ids[closest]));
   assert_int_equal(ending.result.holders, 1);
-  /* All others were asked twice. */
+  /* All others got two queries. */
   assert_int_equal(ending.result.messages, 2 * ending.result.path_count - 1);
 }
 
-static void where_nobody_knows_it_nothing_is_found(void **state) {
+static void without_a_contact_that_supports_it_nothing_is_found(void **state) {
   (void)state;
 
   assert_ok(query("", NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOTFOUND);
   assert_found_closest();
-  assert_int_equal(hearing.calls, 0);
+  assert_int_equal(replies.calls, 0);
 }
 
-static void replies_without_room_for_contacts_do_not_end_the_walk(
+static void replies_without_room_for_contacts_do_not_end_the_lookup(
     void **state) {
   static char body[BODY_SIZE + 16] = "d4:song990:";
   (void)state;
   memset(body + strlen(body), 'a', 990);
   strcat(body, "e");
-  teach_all(body);
+  set_all_replies(body);
 
   assert_ok(query("", NULL));
   assert_ok(kad_ending_await(&ending));
 
   assert_found_closest();
-  assert_int_equal(hearing.calls, ending.result.path_count);
+  assert_int_equal(replies.calls, ending.result.path_count);
   assert_int_equal(ending.result.messages, 2 * ending.result.path_count);
 }
 
-static void a_policy_may_name_the_contacts_itself(void **state) {
+static void a_policy_may_list_the_contacts_itself(void **state) {
   (void)state;
-  teach_all("d5:nodes0:e");
+  set_all_replies("d5:nodes0:e");
 
   assert_ok(query("", NULL));
   assert_ok(kad_ending_await(&ending));
 
-  /* Nobody told of anybody, so that only the table's were asked. */
+  /* No reply named contacts, so only those of the table got queries. */
   assert_int_equal(ending.result.messages, ending.result.path_count);
   for (size_t i = 0; i < ending.result.path_count; i++) {
     assert_int_equal(ending.result.path[i].hop, 1);
   }
 }
 
-static void a_reply_that_suffices_ends_it(void **state) {
+static void the_verdict_stop_ends_it(void **state) {
   (void)state;
-  teach_all("de");
-  hearing.suffice = 2;
+  set_all_replies("de");
+  replies.stop_at = 2;
 
   assert_ok(query("", NULL));
   assert_ok(kad_ending_await(&ending));
 
-  assert_int_equal(hearing.calls, 2);
+  assert_int_equal(replies.calls, 2);
   assert_int_equal(ending.result.holders, 2);
   assert_true(ending.result.messages < K);
 }
 
-static void enough_replies_end_it_but_those_passed_over(void **state) {
+static void ignored_replies_do_not_count_for_the_quorum(void **state) {
   const struct kad_lookup_options options = {.quorum = 3};
   (void)state;
-  teach_all("de");
-  hearing.pass_over = 2;
+  set_all_replies("de");
+  replies.ignored = 2;
 
   assert_ok(query("", &options));
   assert_ok(kad_ending_await(&ending));
 
-  assert_int_equal(hearing.calls, 5);
+  assert_int_equal(replies.calls, 5);
   assert_int_equal(ending.result.holders, 3);
 }
 
-static void replies_that_are_all_passed_over_are_not_found(void **state) {
+static void only_ignored_replies_are_not_found(void **state) {
   (void)state;
-  teach_all("de");
-  hearing.pass_over = HEARD_MAX;
+  set_all_replies("de");
+  replies.ignored = REPLIES_MAX;
 
   assert_ok(query("", NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOTFOUND);
-  assert_true(hearing.calls >= K);
+  assert_true(replies.calls >= K);
 }
 
-static void nothing_is_heard_after_it_was_cancelled(void **state) {
+static void no_reply_is_delivered_after_a_cancel(void **state) {
   (void)state;
-  teach_all("de");
-  hearing.cancel = 1;
+  set_all_replies("de");
+  replies.cancel_at = 1;
 
   assert_ok(query("", NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
-  assert_int_equal(hearing.calls, 1);
+  assert_int_equal(replies.calls, 1);
 }
 
-static void the_dead_do_not_keep_it_past_its_deadline(void **state) {
+static void dead_contacts_do_not_delay_the_deadline(void **state) {
   const struct kad_lookup_options options = {.deadline_ms = 3000};
   (void)state;
-  teach_all("de");
+  set_all_replies("de");
   for (size_t i = 20; i < NODES; i++) {
     kad_overlay_kill(&overlay, i);
   }
@@ -238,10 +239,10 @@ static void the_dead_do_not_keep_it_past_its_deadline(void **state) {
   assert_ok(kad_ending_await(&ending));
 
   assert_in_range(ending.result.took_ms, 0, 3000);
-  assert_true(hearing.calls > 0);
+  assert_true(replies.calls > 0);
 }
 
-static void alone_there_is_nobody_to_ask(void **state) {
+static void a_node_without_contacts_sends_no_query(void **state) {
   struct kad_custom_query custom = {.method = kad_slice_of("sing")};
   (void)state;
   const struct kad_node *lonely = kad_overlay_add(&overlay);
@@ -299,7 +300,7 @@ static void check_arguments(void *state, const struct kad_hook_call *call,
   answer->reply = kad_slice_of("de");
 }
 
-static void whoever_is_asked_sees_the_key_and_the_arguments(void **state) {
+static void the_method_sees_the_key_and_the_arguments(void **state) {
   unsigned asked = 0;
   const struct kad_method method = {
       .name = "sing", .state = &asked, .call = check_arguments};
@@ -320,20 +321,20 @@ static void whoever_is_asked_sees_the_key_and_the_arguments(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(every_contact_on_the_way_is_asked),
-      IN_OVERLAY(those_that_do_not_know_it_are_walked_past),
-      IN_OVERLAY(where_nobody_knows_it_nothing_is_found),
-      IN_OVERLAY(replies_without_room_for_contacts_do_not_end_the_walk),
-      IN_OVERLAY(a_policy_may_name_the_contacts_itself),
-      IN_OVERLAY(a_reply_that_suffices_ends_it),
-      IN_OVERLAY(enough_replies_end_it_but_those_passed_over),
-      IN_OVERLAY(replies_that_are_all_passed_over_are_not_found),
-      IN_OVERLAY(nothing_is_heard_after_it_was_cancelled),
-      IN_OVERLAY(the_dead_do_not_keep_it_past_its_deadline),
-      IN_OVERLAY(alone_there_is_nobody_to_ask),
+      IN_OVERLAY(each_contact_on_the_path_gets_the_query),
+      IN_OVERLAY(contacts_that_do_not_support_it_are_passed),
+      IN_OVERLAY(without_a_contact_that_supports_it_nothing_is_found),
+      IN_OVERLAY(replies_without_room_for_contacts_do_not_end_the_lookup),
+      IN_OVERLAY(a_policy_may_list_the_contacts_itself),
+      IN_OVERLAY(the_verdict_stop_ends_it),
+      IN_OVERLAY(ignored_replies_do_not_count_for_the_quorum),
+      IN_OVERLAY(only_ignored_replies_are_not_found),
+      IN_OVERLAY(no_reply_is_delivered_after_a_cancel),
+      IN_OVERLAY(dead_contacts_do_not_delay_the_deadline),
+      IN_OVERLAY(a_node_without_contacts_sends_no_query),
       IN_OVERLAY(a_query_over_a_datagram_is_too_big),
       IN_OVERLAY(arguments_are_a_dictionary_without_a_target),
-      IN_OVERLAY(whoever_is_asked_sees_the_key_and_the_arguments),
+      IN_OVERLAY(the_method_sees_the_key_and_the_arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
