@@ -11,7 +11,7 @@ enum {
   SIZE = 60,
   PUTTER = 5,
   DAY_S = 86400,
-  NEVER_S = 30 * DAY_S, /* so that nothing but a hand-off moves a record */
+  NEVER_S = 30 * DAY_S, /* so that only a hand-off moves a record */
   MANY = 300
 };
 
@@ -19,7 +19,7 @@ static struct kad_overlay overlay;
 static enum kad_reason reasons[16];
 static size_t reason_count;
 
-static void note_reason(void *state, const struct kad_hook_call *call,
+static void keep_reason(void *state, const struct kad_hook_call *call,
                         struct kad_hook_result *answer) {
   (void)state;
   (void)answer;
@@ -28,7 +28,7 @@ static void note_reason(void *state, const struct kad_hook_call *call,
   }
 }
 
-/* Gives a node a type of values that are hardly ever republished. */
+/* Sets the type of values at a node: they are rarely republished. */
 static void set_type(struct kad_node *node, kad_hook_fn validate) {
   const struct kad_type type = {.name = "value",
                                 .ttl = 3 * DAY_S,
@@ -64,7 +64,7 @@ static bool holds(size_t i, const struct kad_id *key) {
                        1) > 0;
 }
 
-/* Returns how many of the k closest living nodes hold something under `key`. */
+/* Returns how many of the k closest live nodes hold a record under `key`. */
 static size_t count_holders(const struct kad_id *key) {
   size_t closest[K];
   size_t count = 0;
@@ -84,7 +84,7 @@ static uint64_t count_handoffs(void) {
   return sum;
 }
 
-/* Opens a node whose id differs from `key` in bit `bit` (0: the first) alone.
+/* Opens a node whose id differs from `key` only in bit `bit` (0: the first).
  * Returns its number. */
 static size_t open_near(const struct kad_id *key, unsigned bit,
                         kad_hook_fn validate) {
@@ -106,14 +106,13 @@ static size_t add_near(const struct kad_id *key, unsigned bit,
 
 /* Kademlia §2.5: "when a node u learns of a new node w, it stores at w those of
  * its records to which w is closer". */
-static void test_a_new_contact_gets_what_it_is_among_the_k_closest_for(
-    void **state) {
+static void test_a_new_contact_gets_the_records_near_it(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
   put(PUTTER, &key, "v");
 
-  const size_t newcomer = add_near(&key, 100, note_reason);
+  const size_t newcomer = add_near(&key, 100, keep_reason);
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
 
   assert_true(holds(newcomer, &key));
@@ -123,7 +122,7 @@ static void test_a_new_contact_gets_what_it_is_among_the_k_closest_for(
 
 /* Kademlia §2.5: "to avoid redundant store RPCs, a node only transfers a pair
  * if its own id is closer to the key than are the ids of other nodes". */
-static void test_the_closest_holder_alone_hands_it_over(void **state) {
+static void test_only_the_closest_holder_hands_off(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   size_t closest;
   (void)state;
@@ -138,8 +137,9 @@ static void test_the_closest_holder_alone_hands_it_over(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, closest).handoffs, 1);
 }
 
-/* Nor is it asked again, or given what has come since from elsewhere. */
-static void test_it_is_handed_over_once(void **state) {
+/* A contact is not queried again, and does not get records that came later from
+ * elsewhere. */
+static void test_a_record_is_handed_off_once(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -169,9 +169,8 @@ static void test_a_contact_farther_than_the_k_closest_gets_nothing(
   assert_int_equal(count_handoffs(), 0);
 }
 
-/* Kademlia §2.5, as kadenza does it: it is asked first, and what it holds
- * already is not sent to it. */
-static void test_a_contact_that_has_it_is_given_nothing(void **state) {
+/* The contact is queried first, and does not get the records that it holds. */
+static void test_a_contact_that_holds_the_record_gets_nothing(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -191,7 +190,7 @@ static void test_a_contact_that_has_it_is_given_nothing(void **state) {
 }
 
 /* Several values under one key go in one message. */
-static void test_values_of_a_key_are_handed_over_together(void **state) {
+static void test_values_of_a_key_are_handed_off_together(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   static const char *const values[] = {"a", "b", "c", "d", "e"};
   (void)state;
@@ -207,7 +206,7 @@ static void test_values_of_a_key_are_handed_over_together(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, newcomer).served_store, 1);
 }
 
-static void test_what_is_handed_over_keeps_its_end(void **state) {
+static void test_a_record_keeps_its_expiry(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -236,9 +235,8 @@ static void hold_many(void) {
   }
 }
 
-/* Kademlia §2.5, stores_per_s: a node that comes among the k closest for many
- * records is not flooded. */
-static void test_hand_offs_keep_to_the_budget(void **state) {
+/* stores_per_s: a node that joins the k closest to many keys is not flooded. */
+static void test_hand_offs_keep_the_store_budget(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   uint64_t before = 0;
   uint64_t most = 0;
@@ -255,15 +253,15 @@ static void test_hand_offs_keep_to_the_budget(void **state) {
     before = now;
   }
 
-  /* Nine nodes are there now, so that it is among the eight for most records,
-   * and one of eight others hands over each. */
+  /* There are nine nodes now. The new one is one of the eight closest to most
+   * keys, and one of the eight others hands off each record. */
   assert_true(most <= 4 * K);
   assert_true(kad_overlay_held(&overlay, newcomer) > MANY / 2);
 }
 
-/* Who has just come and dies is not asked about one key after the other: while
- * it was, others would wait for what they are to be handed. */
-static void test_who_dies_early_keeps_no_hand_off_busy(void **state) {
+/* A contact that dies soon after it has joined is not queried about each key:
+ * the hand-offs to other contacts would wait. */
+static void test_a_contact_that_dies_early_delays_no_hand_off(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   uint64_t timeouts = 0;
   (void)state;
@@ -277,7 +275,7 @@ static void test_who_dies_early_keeps_no_hand_off_busy(void **state) {
   kad_overlay_kill(&overlay, newcomer);
   kad_overlay_run(&overlay, 3 * KAD_MINUTE_MS);
 
-  /* Each may have asked about eight keys, thrice. */
+  /* Each may have sent queries about eight keys, three times. */
   for (size_t i = 0; i < K; i++) {
     timeouts += kad_overlay_stats(&overlay, i).timeouts;
   }
@@ -285,9 +283,9 @@ static void test_who_dies_early_keeps_no_hand_off_busy(void **state) {
   assert_in_range(timeouts, 1, K * 8 * 3 + K * 8);
 }
 
-/* Kademlia §2.5: a holder that dies is replaced long before the next
- * republish, by who is among the k closest without it. */
-static void test_the_place_of_a_dead_holder_is_filled(void **state) {
+/* A holder that dies is replaced long before the next republish, by the contact
+ * that is one of the k closest then. */
+static void test_a_dead_holder_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -305,9 +303,9 @@ static void test_the_place_of_a_dead_holder_is_filled(void **state) {
   }
 }
 
-/* Who leaves cleanly hands over what it holds, so that nobody has to miss it
- * first. */
-static void test_who_leaves_hands_its_records_over(void **state) {
+/* A node that leaves hands off its records, so that its death need not be
+ * noticed first. */
+static void test_a_node_that_leaves_hands_off_its_records(void **state) {
   (void)state;
   begin(31);
   for (unsigned i = 0; i < MANY; i++) {
@@ -331,9 +329,8 @@ static void test_who_leaves_hands_its_records_over(void **state) {
   }
 }
 
-/* What holds nothing leaves at once, and nobody leaves for longer than it may.
- */
-static void test_leaving_takes_no_longer_than_it_may(void **state) {
+/* A node without records leaves at once. Leaving ends at its deadline. */
+static void test_leaving_ends_at_its_deadline(void **state) {
   struct kad_ending ending;
   (void)state;
   begin(31);
@@ -358,8 +355,8 @@ static void test_leaving_takes_no_longer_than_it_may(void **state) {
   kad_ending_deinit(&ending);
 }
 
-/* Who is told twice at once to leave does so once. */
-static void test_it_leaves_once_at_a_time(void **state) {
+/* A second leave at the same time is busy. */
+static void test_a_second_leave_is_busy(void **state) {
   struct kad_ending first;
   struct kad_ending second;
   (void)state;
@@ -383,19 +380,19 @@ static void test_it_leaves_once_at_a_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_a_new_contact_gets_what_it_is_among_the_k_closest_for),
-      IN_OVERLAY(test_the_closest_holder_alone_hands_it_over),
-      IN_OVERLAY(test_it_is_handed_over_once),
+      IN_OVERLAY(test_a_new_contact_gets_the_records_near_it),
+      IN_OVERLAY(test_only_the_closest_holder_hands_off),
+      IN_OVERLAY(test_a_record_is_handed_off_once),
       IN_OVERLAY(test_a_contact_farther_than_the_k_closest_gets_nothing),
-      IN_OVERLAY(test_a_contact_that_has_it_is_given_nothing),
-      IN_OVERLAY(test_values_of_a_key_are_handed_over_together),
-      IN_OVERLAY(test_what_is_handed_over_keeps_its_end),
-      IN_OVERLAY(test_hand_offs_keep_to_the_budget),
-      IN_OVERLAY(test_who_dies_early_keeps_no_hand_off_busy),
-      IN_OVERLAY(test_the_place_of_a_dead_holder_is_filled),
-      IN_OVERLAY(test_who_leaves_hands_its_records_over),
-      IN_OVERLAY(test_leaving_takes_no_longer_than_it_may),
-      IN_OVERLAY(test_it_leaves_once_at_a_time),
+      IN_OVERLAY(test_a_contact_that_holds_the_record_gets_nothing),
+      IN_OVERLAY(test_values_of_a_key_are_handed_off_together),
+      IN_OVERLAY(test_a_record_keeps_its_expiry),
+      IN_OVERLAY(test_hand_offs_keep_the_store_budget),
+      IN_OVERLAY(test_a_contact_that_dies_early_delays_no_hand_off),
+      IN_OVERLAY(test_a_dead_holder_is_replaced),
+      IN_OVERLAY(test_a_node_that_leaves_hands_off_its_records),
+      IN_OVERLAY(test_leaving_ends_at_its_deadline),
+      IN_OVERLAY(test_a_second_leave_is_busy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,12 +23,12 @@ static int end(void **state) {
   return 0;
 }
 
-/* Returns whether `value` is off `truth` by at most three tenths. */
+/* Returns true if `value` differs from `truth` by at most three tenths. */
 static bool is_about(double value, double truth) {
   return value >= 0.7 * truth && value <= 1.3 * truth;
 }
 
-/* Lets node `i` look up so many keys, one after the other. */
+/* Has node `i` look up `keys` keys, one after the other. */
 static void look_up(size_t i, unsigned keys) {
   for (unsigned n = 0; n < keys; n++) {
     const struct kad_id key = kad_overlay_key((unsigned)i * 100 + n);
@@ -41,7 +41,9 @@ static void look_up(size_t i, unsigned keys) {
   }
 }
 
-/* Fails the test unless nearly all of `watched` nodes estimate `size`. */
+/* Fails the test unless nearly all of the first `watched` nodes estimate
+ * `size`.
+ */
 static void check_estimates(size_t size, size_t watched) {
   size_t good = 0;
   double sum = 0;
@@ -66,7 +68,7 @@ static void check_after_lookups(size_t size, uint64_t seed) {
   check_estimates(size, watched);
 }
 
-static void test_lookups_tell_how_many_nodes_there_are(void **state) {
+static void test_lookups_estimate_the_number_of_nodes(void **state) {
   static const size_t sizes[] = {50, 400, 2000};
   (void)state;
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -77,9 +79,10 @@ static void test_lookups_tell_how_many_nodes_there_are(void **state) {
   }
 }
 
-/* A node that nobody asks for anything knows it from its own lookups, of its id
- * and of its buckets. */
-static void test_a_quiet_node_knows_it_from_its_refreshes(void **state) {
+/* A node without users estimates it from the lookups of its join and refreshes.
+ */
+static void test_a_node_without_users_estimates_it_from_refreshes(
+    void **state) {
   (void)state;
   kad_overlay_open(&overlay, 54);
   kad_overlay_grow(&overlay, QUIET);
@@ -87,7 +90,7 @@ static void test_a_quiet_node_knows_it_from_its_refreshes(void **state) {
   check_estimates(QUIET, QUIET);
 }
 
-/* Adds the sample of a lookup of key `number` among `size` nodes. */
+/* Adds the sample of a lookup of key `number` in an overlay of `size` nodes. */
 static void add_sample(struct kad_network_size *estimate, unsigned number,
                        double size, kad_time_ms now) {
   const struct kad_id key = kad_overlay_key(number);
@@ -102,7 +105,7 @@ static void add_sample(struct kad_network_size *estimate, unsigned number,
   kad_network_size_add(estimate, &finding, now);
 }
 
-/* Old samples are of no use once there are enough new ones. */
+/* New samples replace old ones. */
 static void test_the_estimate_follows_the_overlay(void **state) {
   struct kad_network_size estimate = {.next = 0};
   const kad_time_ms later = 3 * (kad_time_ms)KAD_HOUR_MS;
@@ -117,8 +120,7 @@ static void test_the_estimate_follows_the_overlay(void **state) {
   assert_true(is_about(kad_network_size_estimate(&estimate, later), 1000));
 }
 
-/* However often a key is looked up that is surrounded by sybils, it is one
- * sample. */
+/* Many lookups of one key with sybils around it are one sample. */
 static void test_sybils_around_a_key_do_not_change_the_estimate(void **state) {
   struct kad_network_size estimate = {.next = 0};
   (void)state;
@@ -138,8 +140,8 @@ static void test_sybils_around_a_key_do_not_change_the_estimate(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_lookups_tell_how_many_nodes_there_are),
-      RULE(test_a_quiet_node_knows_it_from_its_refreshes),
+      RULE(test_lookups_estimate_the_number_of_nodes),
+      RULE(test_a_node_without_users_estimates_it_from_refreshes),
       cmocka_unit_test(test_the_estimate_follows_the_overlay),
       cmocka_unit_test(test_sybils_around_a_key_do_not_change_the_estimate),
   };

@@ -32,7 +32,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Puts "v" under `key` at the owner, who keeps it. */
+/* Puts and publishes "v" under `key` at the owner. */
 static int put_own(uint32_t ttl) {
   struct kad_ending ending;
   struct kad_record record = kad_overlay_record(&key, "v");
@@ -46,7 +46,7 @@ static int put_own(uint32_t ttl) {
   return status;
 }
 
-/* Returns how many of the k closest living nodes hold something under `at`. */
+/* Returns how many of the k closest live nodes hold a record under `at`. */
 static size_t count_holders(const struct kad_id *at) {
   size_t closest[K];
   struct kad_record found;
@@ -72,7 +72,7 @@ static size_t count_own(size_t i) {
   return kad_overlay_stats(&overlay, i).publications;
 }
 
-/* Kills every node but the owner that holds something under `key`. */
+/* Kills the holders of `key`, except the owner. */
 static void kill_holders(void) {
   struct kad_record found;
   for (size_t i = 0; i < overlay.count; i++) {
@@ -84,9 +84,8 @@ static void kill_holders(void) {
   }
 }
 
-/* Kademlia §2.5: the owner's stores come before the holders' turn, so that he
- * is the one who republishes. */
-static void test_the_owner_alone_republishes(void **state) {
+/* The owner republishes before the record is due at its holders. */
+static void test_only_the_owner_republishes(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, 5 * KAD_HOUR_MS);
@@ -97,7 +96,7 @@ static void test_the_owner_alone_republishes(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-static void test_it_outlives_all_its_holders(void **state) {
+static void test_a_publication_outlives_its_holders(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
@@ -109,8 +108,8 @@ static void test_it_outlives_all_its_holders(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-/* Kademlia §2.5, tExpire: a value lives for a day from its last store. */
-static void test_it_lives_for_longer_than_its_type_allows(void **state) {
+/* Kademlia §2.5, tExpire: a value lives for a day after its last store. */
+static void test_a_publication_outlives_the_ttl_of_its_type(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, 30 * KAD_HOUR_MS);
@@ -118,7 +117,7 @@ static void test_it_lives_for_longer_than_its_type_allows(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-static void test_it_ends_with_its_ttl(void **state) {
+static void test_a_publication_ends_with_its_ttl(void **state) {
   (void)state;
   assert_ok(put_own(3 * 3600));
   kad_overlay_run(&overlay, 3 * KAD_HOUR_MS - 5 * KAD_MINUTE_MS);
@@ -131,7 +130,7 @@ static void test_it_ends_with_its_ttl(void **state) {
   assert_int_equal(count_own(OWNER), 0);
 }
 
-static void test_what_is_withdrawn_is_not_stored_again(void **state) {
+static void test_an_unpublished_record_is_not_republished(void **state) {
   (void)state;
   const struct kad_slice other = kad_slice_of("w");
   assert_ok(put_own(0));
@@ -149,7 +148,7 @@ static void test_what_is_withdrawn_is_not_stored_again(void **state) {
   assert_int_equal(count_holders(&key), 0);
 }
 
-static void test_the_newer_one_takes_the_place_of_the_older(void **state) {
+static void test_a_newer_record_replaces_the_older(void **state) {
   uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
   uint8_t signature[KAD_SIGNATURE_SIZE];
@@ -185,7 +184,7 @@ static void test_the_newer_one_takes_the_place_of_the_older(void **state) {
                    KAD_EREFUSED);
 }
 
-static void test_they_are_bounded(void **state) {
+static void test_the_number_of_publications_is_bounded(void **state) {
   overlay.config.max_publications = 3;
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
@@ -200,8 +199,8 @@ static void test_they_are_bounded(void **state) {
   assert_int_equal(kad_node_publish(node, &record, 0), KAD_EFULL);
 }
 
-/* What is kept while nobody is there goes out when somebody is. */
-static void test_it_waits_for_contacts(void **state) {
+/* A record that is published without contacts is stored when there are some. */
+static void test_a_publication_waits_for_contacts(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
@@ -215,9 +214,9 @@ static void test_it_waits_for_contacts(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-/* stores_per_s: the records of a node that starts are back within minutes, and
- * no second has more stores than the budget. */
-static void test_a_start_keeps_to_the_budget(void **state) {
+/* stores_per_s: the publications of a node that starts are stored within
+ * minutes, and in no second are there more stores than the budget allows. */
+static void test_a_start_keeps_the_store_budget(void **state) {
   uint64_t most = 0;
   uint64_t before = 0;
   struct kad_node *node = kad_overlay_add(&overlay);
@@ -238,8 +237,8 @@ static void test_a_start_keeps_to_the_budget(void **state) {
     before = now;
   }
 
-  /* A tenth of a second has a tenth of them, but for what the latency brings
-   * together: they travel for 10 to 100 ms. */
+  /* A tenth of a second has a tenth of them, and those that the latency of 10
+   * to 100 ms brings together. */
   print_message("# at most %u stores in 0.1 s\n", (unsigned)most);
   assert_true(most <= STORES_PER_S / 10 * 2 + 2);
   assert_true(before >= MANY * (K - 1));
@@ -249,9 +248,9 @@ static void test_a_start_keeps_to_the_budget(void **state) {
   }
 }
 
-/* What is under way to the holders of its own records ends with a node that
- * crashes: the overlay fails on a leak when it is closed. */
-static void test_a_crash_in_the_middle_of_it_leaves_nothing(void **state) {
+/* A node crashes while it republishes. The overlay fails on a leak when it is
+ * closed. */
+static void test_a_crash_while_republishing_leaks_nothing(void **state) {
   struct kad_node *node = overlay.nodes[OWNER];
   const struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -266,16 +265,16 @@ static void test_a_crash_in_the_middle_of_it_leaves_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_the_owner_alone_republishes),
-      IN_OVERLAY(test_it_outlives_all_its_holders),
-      IN_OVERLAY(test_it_lives_for_longer_than_its_type_allows),
-      IN_OVERLAY(test_it_ends_with_its_ttl),
-      IN_OVERLAY(test_what_is_withdrawn_is_not_stored_again),
-      IN_OVERLAY(test_the_newer_one_takes_the_place_of_the_older),
-      IN_OVERLAY(test_they_are_bounded),
-      IN_OVERLAY(test_it_waits_for_contacts),
-      IN_OVERLAY(test_a_start_keeps_to_the_budget),
-      IN_OVERLAY(test_a_crash_in_the_middle_of_it_leaves_nothing),
+      IN_OVERLAY(test_only_the_owner_republishes),
+      IN_OVERLAY(test_a_publication_outlives_its_holders),
+      IN_OVERLAY(test_a_publication_outlives_the_ttl_of_its_type),
+      IN_OVERLAY(test_a_publication_ends_with_its_ttl),
+      IN_OVERLAY(test_an_unpublished_record_is_not_republished),
+      IN_OVERLAY(test_a_newer_record_replaces_the_older),
+      IN_OVERLAY(test_the_number_of_publications_is_bounded),
+      IN_OVERLAY(test_a_publication_waits_for_contacts),
+      IN_OVERLAY(test_a_start_keeps_the_store_budget),
+      IN_OVERLAY(test_a_crash_while_republishing_leaks_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

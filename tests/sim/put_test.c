@@ -16,7 +16,7 @@ enum {
 static struct kad_overlay overlay;
 static struct kad_ending ending;
 
-/* Opens an overlay in which nodes join one after the other. */
+/* Opens an overlay, whose nodes join one by one. */
 static void begin(uint64_t seed, double loss) {
   kad_overlay_open_lossy(&overlay, seed, loss);
   for (size_t i = 0; i < SIZE; i++) {
@@ -58,14 +58,14 @@ static size_t count_holders(const struct kad_id *key) {
   return count;
 }
 
-static void break_down(void *state, const struct kad_hook_call *call,
-                       struct kad_hook_result *answer) {
+static void fail_validate(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *answer) {
   (void)state;
   (void)call;
   answer->verdict = KAD_VERDICT_FAILED;
 }
 
-static void refuse(void *state, const struct kad_hook_call *call,
+static void reject(void *state, const struct kad_hook_call *call,
                    struct kad_hook_result *answer) {
   (void)state;
   (void)call;
@@ -73,7 +73,7 @@ static void refuse(void *state, const struct kad_hook_call *call,
   answer->reason = kad_slice_of("the name belongs to another key");
 }
 
-/* Has node `i` validate plain values so. */
+/* Sets the validate hook of plain values at node `i`. */
 static void set_validate(size_t i, kad_hook_fn validate) {
   const struct kad_type type = {.name = "value", .validate = validate};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
@@ -101,8 +101,7 @@ static void test_a_store_reaches_the_k_closest_and_counts_them(void **state) {
   }
 }
 
-/* Kademlia §2.3 needs the store at k; a datagram may be lost (BEP 5 is over
- * UDP): it is sent again. */
+/* A datagram may be lost, so a store is sent again. */
 static void test_a_store_that_is_lost_is_sent_again(void **state) {
   size_t stored = 0;
   size_t held = 0;
@@ -121,16 +120,15 @@ static void test_a_store_that_is_lost_is_sent_again(void **state) {
   assert_true(held * 100 >= (size_t)ROUNDS * K * 95);
 }
 
-/* Kademlia §2.3: k nodes are to hold it. Who cannot is replaced by the next
- * closest. */
-static void test_who_fails_a_store_is_replaced(void **state) {
+/* A contact that cannot store the record is replaced by the next closest. */
+static void test_a_contact_that_fails_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(7);
   size_t closest[K];
   (void)state;
   begin(23, 0);
   (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
-  set_validate(closest[0], break_down);
-  set_validate(closest[3], break_down);
+  set_validate(closest[0], fail_validate);
+  set_validate(closest[3], fail_validate);
 
   put(&key);
 
@@ -140,9 +138,9 @@ static void test_who_fails_a_store_is_replaced(void **state) {
   assert_int_equal(ending.result.asked, K + 2);
 }
 
-/* Who refuses is not: what the k closest do not want is not offered to others,
- * who would not know better. */
-static void test_what_is_refused_is_offered_to_nobody_else(void **state) {
+/* A record that the k closest reject for what it is goes to no other contact.
+ */
+static void test_a_rejected_record_goes_to_no_other_contact(void **state) {
   const struct kad_id key = kad_overlay_key(10);
   const struct kad_record record = kad_overlay_record(&key, "v");
   size_t closest[K];
@@ -150,7 +148,7 @@ static void test_what_is_refused_is_offered_to_nobody_else(void **state) {
   begin(26, 0);
   (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
   for (size_t i = 0; i < K; i++) {
-    set_validate(closest[i], refuse);
+    set_validate(closest[i], reject);
   }
 
   assert_int_equal(kad_overlay_put(&overlay, PUTTER, &record, &ending),
@@ -162,23 +160,23 @@ static void test_what_is_refused_is_offered_to_nobody_else(void **state) {
 
 static unsigned thoughts;
 
-static void think(void *state, const struct kad_hook_call *call,
-                  struct kad_hook_result *answer) {
+static void wait_and_count(void *state, const struct kad_hook_call *call,
+                           struct kad_hook_result *answer) {
   (void)state;
   (void)call;
   thoughts++;
   answer->verdict = KAD_VERDICT_PENDING;
 }
 
-/* A policy that thinks for longer than the soft timeout judges a store once,
- * though it comes several times. */
-static void test_a_store_that_comes_again_is_judged_once(void **state) {
+/* A store that is sent again while its hook call is pending, because that takes
+ * longer than the soft timeout, is validated once. */
+static void test_a_store_that_is_sent_again_is_validated_once(void **state) {
   const struct kad_id key = kad_overlay_key(11);
   size_t closest[K];
   (void)state;
   begin(27, 0);
   (void)kad_overlay_closest(&overlay, &key, overlay.nodes[PUTTER], closest, K);
-  set_validate(closest[1], think);
+  set_validate(closest[1], wait_and_count);
   thoughts = 0;
 
   put(&key);
@@ -198,8 +196,8 @@ static void ignore_stores(void *state, const struct kad_hook_call *call,
   answer->verdict = is_store(call) ? KAD_VERDICT_DROP : KAD_VERDICT_ACCEPT;
 }
 
-/* The same for one that is silent. */
-static void test_who_leaves_a_store_unanswered_is_replaced(void **state) {
+/* A contact that does not answer the store is replaced as well. */
+static void test_a_contact_that_does_not_answer_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(8);
   const struct kad_policy policy = {.on_request = ignore_stores};
   size_t closest[K];
@@ -216,9 +214,9 @@ static void test_who_leaves_a_store_unanswered_is_replaced(void **state) {
   assert_int_equal(ending.result.asked, K + 1);
 }
 
-/* One that is refused for what it is, here its sequence number, is not offered
- * to others who do not know better. */
-static void test_a_record_that_is_too_old_goes_to_nobody_else(void **state) {
+/* A record with a sequence number that is too low goes to no other contact. */
+static void test_a_record_that_is_too_old_goes_to_no_other_contact(
+    void **state) {
   uint8_t seed[32] = {7};
   uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
@@ -252,15 +250,15 @@ int main(void) {
       cmocka_unit_test_teardown(
           test_a_store_reaches_the_k_closest_and_counts_them, end),
       cmocka_unit_test_teardown(test_a_store_that_is_lost_is_sent_again, end),
-      cmocka_unit_test_teardown(test_who_fails_a_store_is_replaced, end),
-      cmocka_unit_test_teardown(test_what_is_refused_is_offered_to_nobody_else,
-                                end),
-      cmocka_unit_test_teardown(test_a_store_that_comes_again_is_judged_once,
-                                end),
-      cmocka_unit_test_teardown(test_who_leaves_a_store_unanswered_is_replaced,
+      cmocka_unit_test_teardown(test_a_contact_that_fails_is_replaced, end),
+      cmocka_unit_test_teardown(test_a_rejected_record_goes_to_no_other_contact,
                                 end),
       cmocka_unit_test_teardown(
-          test_a_record_that_is_too_old_goes_to_nobody_else, end),
+          test_a_store_that_is_sent_again_is_validated_once, end),
+      cmocka_unit_test_teardown(test_a_contact_that_does_not_answer_is_replaced,
+                                end),
+      cmocka_unit_test_teardown(
+          test_a_record_that_is_too_old_goes_to_no_other_contact, end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,32 +10,32 @@ enum {
   SIZE = 80,
   DAY_S = 86400,
   GETS = 30,
-  LATE_S = 12, /* seconds that pass until a test looks at what was left */
+  LATE_S = 12, /* from a get until a test checks the repairs */
   PAUSE_MS = 10 * KAD_SECOND_MS
 };
 
 static struct kad_overlay overlay;
 static struct kad_ending ending;
 
-/* What node `i` was told to hold, last. */
-struct told {
+/* The last store that node `i` admitted. */
+struct admitted {
   unsigned calls;
   unsigned caches;
   enum kad_reason reason;
 };
 
-static struct told told[SIZE];
+static struct admitted admitted[SIZE];
 
-static void note(void *state, const struct kad_hook_call *call,
-                 struct kad_hook_result *answer) {
-  struct told *one = state;
+static void keep_store(void *state, const struct kad_hook_call *call,
+                       struct kad_hook_result *answer) {
+  struct admitted *one = state;
   (void)answer;
   one->calls++;
   one->caches += call->reason == KAD_REASON_CACHE;
   one->reason = call->reason;
 }
 
-/* Gives node `i` rules for plain values. */
+/* Sets the type of plain values at node `i`. */
 static void set_rules(size_t i, struct kad_type type) {
   type.name = "value";
   const struct kad_policy policy = {.types = &type, .type_count = 1};
@@ -43,14 +43,15 @@ static void set_rules(size_t i, struct kad_type type) {
 }
 
 static void begin_with(uint64_t seed, const struct kad_config *config) {
-  memset(told, 0, sizeof told);
+  memset(admitted, 0, sizeof admitted);
   kad_overlay_open(&overlay, seed);
   if (config != NULL) {
     overlay.config = *config;
   }
   kad_overlay_grow(&overlay, SIZE);
   for (size_t i = 0; i < SIZE; i++) {
-    set_rules(i, (struct kad_type){.state = &told[i], .stored = note});
+    set_rules(i,
+              (struct kad_type){.state = &admitted[i], .stored = keep_store});
   }
   kad_ending_init(&ending, &overlay);
 }
@@ -132,24 +133,24 @@ static size_t rank_of(size_t i, const struct kad_id *key) {
   return rank;
 }
 
-/* Returns the node that was told to hold a cache, SIZE if there is none, and
- * forgets it. Fails the test if there are several. */
-static size_t take_cache(void) {
+/* Returns the node that got a cached copy, SIZE if there is none, and forgets
+ * it. Fails the test if there are several. */
+static size_t pop_cache(void) {
   size_t found = SIZE;
   for (size_t i = 0; i < SIZE; i++) {
-    if (told[i].caches > 0) {
+    if (admitted[i].caches > 0) {
       assert_int_equal(found, SIZE);
-      assert_int_equal(told[i].caches, 1);
-      assert_int_equal(told[i].reason, KAD_REASON_CACHE);
+      assert_int_equal(admitted[i].caches, 1);
+      assert_int_equal(admitted[i].reason, KAD_REASON_CACHE);
       found = i;
     }
-    told[i] = (struct told){.calls = 0};
+    admitted[i] = (struct admitted){.calls = 0};
   }
   return found;
 }
 
-/* Returns how often DAY_S has been halved for `ttl`, which is some seconds
- * behind. */
+/* Returns how often DAY_S was halved to get `ttl`, from which some seconds have
+ * passed. */
 static unsigned halvings(uint32_t ttl) {
   unsigned count = 0;
   const uint32_t day = DAY_S;
@@ -160,8 +161,8 @@ static unsigned halvings(uint32_t ttl) {
   return count;
 }
 
-/* Returns whether `contact` was among those that the last get asked, and
- * answered without a value. */
+/* Returns true if `contact` answered a query of the last get without a value.
+ */
 static bool answered_without(const struct kad_id *contact) {
   for (size_t i = 0; i < ending.result.path_count; i++) {
     const struct kad_step *step = &ending.result.path[i];
@@ -172,9 +173,9 @@ static bool answered_without(const struct kad_id *contact) {
   return false;
 }
 
-/* Fails the test unless `cache` is the closest of those that the last get heard
- * of, and that had no value. */
-static void check_closest(size_t cache, const struct kad_id *key) {
+/* Fails the test unless `cache` is the closest contact that answered the last
+ * get without a value. */
+static void check_is_closest(size_t cache, const struct kad_id *key) {
   assert_true(answered_without(&overlay.ids[cache]));
   for (size_t i = 0; i < ending.result.path_count; i++) {
     const struct kad_step *step = &ending.result.path[i];
@@ -186,7 +187,8 @@ static void check_closest(size_t cache, const struct kad_id *key) {
 }
 
 /* Puts `value`, and `second` if it is not NULL, under one key after the other,
- * and gets them at node `reader`, until a cache is left. Returns where. */
+ * and gets them at node `reader`, until there is a cached copy. Returns its
+ * node. */
 static size_t find_cache(size_t reader, const char *value, const char *second,
                          struct kad_id *key) {
   for (unsigned i = 40; i < 40 + GETS; i++) {
@@ -195,10 +197,10 @@ static size_t find_cache(size_t reader, const char *value, const char *second,
     if (second != NULL) {
       put(4, key, second);
     }
-    memset(told, 0, sizeof told);
+    memset(admitted, 0, sizeof admitted);
     get(reader, key);
     for (size_t j = 0; j < SIZE; j++) {
-      if (told[j].caches > 0) {
+      if (admitted[j].caches > 0) {
         return j;
       }
     }
@@ -210,7 +212,7 @@ static size_t find_cache(size_t reader, const char *value, const char *second,
 /* Kademlia §2.3: "the requesting node stores the pair at the closest node it
  * observed to the key that did not return the value", whose copy expires
  * "exponentially inversely proportional to the number of nodes between". */
-static void test_a_cache_is_left_and_lives_shorter_farther_from_the_key(
+static void test_a_cached_copy_lives_shorter_farther_from_the_key(
     void **state) {
   unsigned caches = 0;
   unsigned farther = 0;
@@ -220,16 +222,16 @@ static void test_a_cache_is_left_and_lives_shorter_farther_from_the_key(
     const struct kad_id key = kad_overlay_key(i);
     struct kad_record records[8] = {{.ttl = 0}};
     put(i, &key, "v");
-    (void)take_cache();
+    (void)pop_cache();
     get(SIZE - 1 - i, &key);
-    const size_t cache = take_cache();
+    const size_t cache = pop_cache();
     if (cache == SIZE) {
       continue;
     }
     assert_int_equal(held(cache, &key, records), 1);
     const size_t rank = rank_of(cache, &key);
     const unsigned halved = halvings(records[0].ttl);
-    check_closest(cache, &key);
+    check_is_closest(cache, &key);
     assert_true(rank >= K);
     assert_true(halved >= 1 && halved <= rank - K + 1);
     assert_true(rank - K < 3 || halved > 1);
@@ -242,8 +244,8 @@ static void test_a_cache_is_left_and_lives_shorter_farther_from_the_key(
   assert_true(farther > 0);
 }
 
-/* The same: a cache is not republished, and is gone when its time is up. */
-static void test_a_cache_is_never_republished(void **state) {
+/* A cached copy is not republished, and expires. */
+static void test_a_cached_copy_is_not_republished(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   size_t closest[K] = {0};
@@ -273,17 +275,18 @@ static void live_long(void *state, const struct kad_hook_call *call,
   answer->seconds = 10 * DAY_S;
 }
 
-/* design: the life of a cache is scaled down, whatever `expire` says; that of a
- * record is not. */
-static void test_an_expire_hook_does_not_lengthen_a_cache(void **state) {
+/* An expire hook may lengthen the life of a record, but not of a cached copy.
+ */
+static void test_an_expire_hook_does_not_lengthen_a_cached_copy(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   size_t closest[K] = {0};
   (void)state;
   begin(33);
   for (size_t i = 0; i < SIZE; i++) {
-    set_rules(i, (struct kad_type){
-                     .state = &told[i], .stored = note, .expire = live_long});
+    set_rules(i, (struct kad_type){.state = &admitted[i],
+                                   .stored = keep_store,
+                                   .expire = live_long});
   }
 
   const size_t cache = find_cache(50, "v", NULL, &key);
@@ -302,14 +305,15 @@ static void pick_first(void *state, const struct kad_hook_call *call,
   answer->record_count = 1;
 }
 
-/* What is left is what was merged, and not what the reader selected. */
-static void test_select_does_not_reduce_what_is_cached(void **state) {
+/* Cached are the merged records, and not those that the reader selects. */
+static void test_select_does_not_reduce_cached_copies(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   (void)state;
   begin(34);
-  set_rules(50, (struct kad_type){
-                    .state = &told[50], .stored = note, .select = pick_first});
+  set_rules(50, (struct kad_type){.state = &admitted[50],
+                                  .stored = keep_store,
+                                  .select = pick_first});
 
   const size_t cache = find_cache(50, "one", "two", &key);
 
@@ -317,9 +321,9 @@ static void test_select_does_not_reduce_what_is_cached(void **state) {
   assert_int_equal(held(cache, &key, records), 2);
 }
 
-/* Stale holders are repaired: of the k closest, who has an older record, or
- * none, is given what the get has merged. */
-static void test_a_get_repairs_the_holders_that_lack_something(void **state) {
+/* Those of the k closest that hold an older record, or none, get the merged
+ * records. */
+static void test_a_get_repairs_stale_holders(void **state) {
   const struct kad_id key = kad_overlay_key(43);
   struct kad_record records[8] = {{.ttl = 0}};
   size_t closest[K] = {0};
@@ -332,7 +336,7 @@ static void test_a_get_repairs_the_holders_that_lack_something(void **state) {
   kad_overlay_revive(&overlay, closest[1]);
   kad_overlay_join(&overlay, closest[1], 60 == closest[1] ? 61 : 60);
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
-  memset(told, 0, sizeof told);
+  memset(admitted, 0, sizeof admitted);
 
   get(70, &key);
 
@@ -340,13 +344,13 @@ static void test_a_get_repairs_the_holders_that_lack_something(void **state) {
     assert_int_equal(held(closest[i], &key, records), 1);
     assert_int_equal(records[0].seq, 2);
   }
-  assert_int_equal(told[closest[K - 1]].reason, KAD_REASON_REPUBLISH);
-  assert_int_equal(told[closest[0]].calls, 0);
+  assert_int_equal(admitted[closest[K - 1]].reason, KAD_REASON_REPUBLISH);
+  assert_int_equal(admitted[closest[0]].calls, 0);
   assert_true(kad_overlay_stats(&overlay, 70).repairs >= K / 2);
 }
 
-/* The same of several values: each holder has all of them in the end. */
-static void test_a_get_spreads_what_some_holders_lack(void **state) {
+/* The same with several values: each holder has all of them in the end. */
+static void test_a_get_sends_missing_values_to_holders(void **state) {
   const struct kad_id key = kad_overlay_key(44);
   const struct kad_record few = kad_overlay_record(&key, "two");
   struct kad_record records[8] = {{.ttl = 0}};
@@ -364,8 +368,8 @@ static void test_a_get_spreads_what_some_holders_lack(void **state) {
   }
 }
 
-/* Nobody waits for what is left: the callback comes while it is on its way. */
-static void test_a_get_does_not_wait_for_what_it_leaves(void **state) {
+/* The callback is called while the repairs are under way. */
+static void test_a_get_does_not_wait_for_repairs(void **state) {
   uint64_t cached = 0;
   (void)state;
   begin(37);
@@ -384,8 +388,8 @@ static void test_a_get_does_not_wait_for_what_it_leaves(void **state) {
   assert_true(cached > 0);
 }
 
-/* Both are configuration. */
-static void test_caches_and_repairs_can_be_turned_off(void **state) {
+/* Both are options of the configuration. */
+static void test_cached_copies_and_repairs_can_be_turned_off(void **state) {
   const struct kad_id key = kad_overlay_key(46);
   const struct kad_record record = kad_overlay_record(&key, "v");
   struct kad_config config;
@@ -402,8 +406,8 @@ static void test_caches_and_repairs_can_be_turned_off(void **state) {
   assert_int_equal(count_holders(&key), holders);
 }
 
-/* They are stores, within the budget of stores. */
-static void test_caches_and_repairs_keep_to_the_budget(void **state) {
+/* Both are stores within the store budget. */
+static void test_cached_copies_and_repairs_keep_the_store_budget(void **state) {
   struct kad_config config;
   (void)state;
   kad_config_default(&config);
@@ -434,15 +438,15 @@ static void test_caches_and_repairs_keep_to_the_budget(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_a_cache_is_left_and_lives_shorter_farther_from_the_key),
-      RULE(test_a_cache_is_never_republished),
-      RULE(test_an_expire_hook_does_not_lengthen_a_cache),
-      RULE(test_select_does_not_reduce_what_is_cached),
-      RULE(test_a_get_repairs_the_holders_that_lack_something),
-      RULE(test_a_get_spreads_what_some_holders_lack),
-      RULE(test_a_get_does_not_wait_for_what_it_leaves),
-      RULE(test_caches_and_repairs_can_be_turned_off),
-      RULE(test_caches_and_repairs_keep_to_the_budget),
+      RULE(test_a_cached_copy_lives_shorter_farther_from_the_key),
+      RULE(test_a_cached_copy_is_not_republished),
+      RULE(test_an_expire_hook_does_not_lengthen_a_cached_copy),
+      RULE(test_select_does_not_reduce_cached_copies),
+      RULE(test_a_get_repairs_stale_holders),
+      RULE(test_a_get_sends_missing_values_to_holders),
+      RULE(test_a_get_does_not_wait_for_repairs),
+      RULE(test_cached_copies_and_repairs_can_be_turned_off),
+      RULE(test_cached_copies_and_repairs_keep_the_store_budget),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static int close_node(void **state) {
   return 0;
 }
 
-/* Asks for the values from the `skip`th on, in the name of contact 1. */
+/* Sends find_value from contact 1 for the values from the `skip`th on. */
 static void find_value(uint32_t skip, struct kad_message *reply) {
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message query;
@@ -51,8 +51,8 @@ static void find_value(uint32_t skip, struct kad_message *reply) {
   (void)kad_lone_reply(&lone, reply);
 }
 
-/* Stores one value in the name of `from` with `token`. Returns the error, 0 for
- * none. */
+/* Stores one value from `from` with `token`. Returns the code of the error, 0
+ * for none. */
 static int store(const struct kad_contact *from, const char *value,
                  struct kad_slice token) {
   struct kad_message query;
@@ -67,7 +67,7 @@ static int store(const struct kad_contact *from, const char *value,
   return kad_lone_error(&lone);
 }
 
-/* Stores `count` values, each of a contact of its own. */
+/* Stores `count` values, each from another contact. */
 static void store_values(unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     const struct kad_contact from = kad_lone_contact(i + 1);
@@ -79,7 +79,7 @@ static void store_values(unsigned count) {
   }
 }
 
-/* Returns which of the stored values it is. */
+/* Returns the number of a stored value. */
 static size_t number_of(struct kad_slice value) {
   const size_t prefix = strlen("value number ");
   char text[64] = {0};
@@ -88,9 +88,10 @@ static size_t number_of(struct kad_slice value) {
   return strtoul(text + prefix, NULL, 10);
 }
 
-/* Kademlia §2.3: FIND_VALUE behaves like FIND_NODE, with the k closest it
- * knows, while it has no value. protocol.md: a token comes with it. */
-static void test_find_value_without_a_value_names_the_k_closest(void **state) {
+/* Kademlia §2.3: FIND_VALUE behaves like FIND_NODE, and returns the k closest,
+ * if the node has no value. protocol.md: with a token. */
+static void test_find_value_without_a_value_returns_the_k_closest(
+    void **state) {
   struct kad_message reply;
   (void)state;
   find_value(0, &reply);
@@ -100,10 +101,9 @@ static void test_find_value_without_a_value_names_the_k_closest(void **state) {
   assert_true(reply.token.len > 0);
 }
 
-/* Kademlia §2.3: "it just returns the stored value"; protocol.md: contacts,
- * too, so that a reader goes on to other holders, and what is left of its life.
- */
-static void test_find_value_gives_the_value_and_goes_on(void **state) {
+/* Kademlia §2.3: "it just returns the stored value"; protocol.md: with
+ * contacts, so that a reader finds other holders, and the life that is left. */
+static void test_find_value_returns_the_value_and_contacts(void **state) {
   struct kad_message reply;
   (void)state;
   store_values(1);
@@ -116,8 +116,8 @@ static void test_find_value_gives_the_value_and_goes_on(void **state) {
   assert_true(reply.has_nodes);
 }
 
-/* protocol.md: several values a key, of which each page has those that fit. */
-static void test_every_value_is_on_one_page(void **state) {
+/* protocol.md: a key has several values; a page has those that fit. */
+static void test_each_value_is_on_one_page(void **state) {
   bool seen[VALUES] = {false};
   struct kad_message reply;
   uint32_t skip = 0;
@@ -139,8 +139,8 @@ static void test_every_value_is_on_one_page(void **state) {
   assert_true(pages > 2);
 }
 
-/* BEP 5 "get_peers": a token is good for the address it was given to. */
-static void test_a_store_needs_a_token_of_its_own(void **state) {
+/* BEP 5 "get_peers": a token is valid for one address. */
+static void test_a_store_needs_a_token_of_its_address(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
   uint8_t token[KAD_TOKEN_MAX];
@@ -161,9 +161,10 @@ static void get_peers(struct kad_message *reply) {
   (void)kad_lone_reply(&lone, reply);
 }
 
-/* BEP 5 "get_peers", "announce_peer": peers come with a token and contacts; the
- * port announced counts, or, when it is implied, that of the query. */
-static void test_announced_peers_are_given_with_a_token(void **state) {
+/* BEP 5 "get_peers", "announce_peer": peers are returned with a token and
+ * contacts. The port is the announced one, or, if implied, that of the query.
+ */
+static void test_announced_peers_are_returned_with_a_token(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
   struct kad_message query;
@@ -198,11 +199,11 @@ static void test_announced_peers_are_given_with_a_token(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_find_value_without_a_value_names_the_k_closest),
-      RULE(test_find_value_gives_the_value_and_goes_on),
-      RULE(test_every_value_is_on_one_page),
-      RULE(test_a_store_needs_a_token_of_its_own),
-      RULE(test_announced_peers_are_given_with_a_token),
+      RULE(test_find_value_without_a_value_returns_the_k_closest),
+      RULE(test_find_value_returns_the_value_and_contacts),
+      RULE(test_each_value_is_on_one_page),
+      RULE(test_a_store_needs_a_token_of_its_address),
+      RULE(test_announced_peers_are_returned_with_a_token),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

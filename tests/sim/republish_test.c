@@ -34,8 +34,8 @@ static void put(uint32_t ttl) {
   assert_ok(kad_overlay_put(&overlay, PUTTER, &record, NULL));
 }
 
-/* Opens a node whose id differs from the key in bit `bit` alone, so that it is
- * closer than those before it, and lets it join. */
+/* Opens a node whose id differs from the key only in bit `bit`, so that it is
+ * closer than the nodes before, and has it join. */
 static void add_closer(unsigned bit) {
   overlay.config.has_id = true;
   overlay.config.id = key;
@@ -68,15 +68,14 @@ static void test_one_holder_republishes_for_all(void **state) {
   kad_overlay_run(&overlay, HOURS * KAD_HOUR_MS);
   const struct kad_overlay_sums after = kad_overlay_sums(&overlay);
 
-  /* A second holder may be due while the first is at it. */
+  /* A second holder may be due while the first one republishes. */
   assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
   assert_in_range(after.stores - before.stores, (HOURS - 1) * (K - 1),
                   (HOURS + 2) * K);
 }
 
-/* The same, for those that are holders no longer since closer ones have come:
- * nobody stores at them any more, and they would republish each on their own.
- */
+/* Former holders, which are not among the k closest any more because closer
+ * nodes have joined, get no stores: each would republish by itself. */
 static void test_former_holders_leave_it_to_the_k_closest(void **state) {
   (void)state;
   put(0);
@@ -91,10 +90,10 @@ static void test_former_holders_leave_it_to_the_k_closest(void **state) {
   assert_in_range(after.republishes - before.republishes, HOURS - 1, HOURS + 2);
 }
 
-/* Unless those do not hold the record: then it is they who restore it. */
+/* Former holders republish a record that the closest node lacks. */
 static void test_former_holders_republish_what_the_closest_lacks(void **state) {
   (void)state;
-  overlay.config.max_records = 0; /* newcomers refuse every record at first */
+  overlay.config.max_records = 0; /* new nodes reject all records at first */
   put(0);
   for (unsigned i = 0; i < K; i++) {
     add_closer(60 + i);

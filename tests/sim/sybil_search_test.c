@@ -13,8 +13,8 @@ enum {
   HONEST = 1000,
   SYBILS = 100,
   GETS = 60,
-  LOOKUPS = 12,    /* of an honest node before, so that it knows the size */
-  SHARED_BYTES = 5 /* of a key, that the ids of its sybils have, too */
+  LOOKUPS = 12,    /* of an honest node, so that it can estimate the size */
+  SHARED_BYTES = 5 /* of a key and the ids of its sybils */
 };
 
 static struct kad_overlay overlay;
@@ -25,7 +25,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Opens a node whose id begins as `key`, and lets it join. */
+/* Opens a node whose id begins like `key`, and has it join. */
 static void open_sybil(const struct kad_id *key) {
   const struct kad_sim_hostility hostility = {
       .behaviour = KAD_SIM_BEHAVIOUR_SYBIL, .key = *key};
@@ -47,8 +47,8 @@ static void surround(const struct kad_id *key) {
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
 }
 
-/* Lets node `i` look up some keys, as a node in use does. */
-static void use(size_t i) {
+/* Has node `i` look up some keys, as a node in use does. */
+static void look_up_some(size_t i) {
   for (unsigned n = 0; n < LOOKUPS; n++) {
     const struct kad_id key = kad_overlay_key(1000 + 20 * (unsigned)i + n);
     struct kad_ending ending;
@@ -60,11 +60,11 @@ static void use(size_t i) {
   }
 }
 
-/* Puts a value from node `i`. Returns whether the put was widened. */
+/* Puts a value from node `i`. Returns true if the put was widened. */
 static bool put(size_t i, const struct kad_id *key) {
   const struct kad_record record = kad_overlay_record(key, "v");
   struct kad_ending ending;
-  use(i);
+  look_up_some(i);
   kad_ending_init(&ending, &overlay);
   assert_ok(kad_overlay_put(&overlay, i, &record, &ending));
   const bool widened = ending.result.widened;
@@ -72,7 +72,7 @@ static bool put(size_t i, const struct kad_id *key) {
   return widened;
 }
 
-/* Returns how many of GETS gets, each of another honest node, find the value.
+/* Returns how many of GETS gets, each at another honest node, find the value.
  */
 static size_t count_found(const struct kad_id *key) {
   size_t found = 0;
@@ -81,7 +81,7 @@ static size_t count_found(const struct kad_id *key) {
   for (size_t i = 0; i < GETS; i++) {
     const size_t reader = 1 + i * (HONEST / GETS);
     struct kad_ending ending;
-    use(reader);
+    look_up_some(reader);
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_get(overlay.nodes[reader], key, kad_slice_of("value"),
                            NULL, kad_ending_take, &ending, NULL));
@@ -100,8 +100,7 @@ static void begin(uint64_t seed) {
   kad_overlay_grow(&overlay, HONEST);
 }
 
-static void test_a_value_is_found_behind_sybils_that_came_after_it(
-    void **state) {
+static void test_a_value_is_found_despite_later_sybils(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(61);
@@ -110,8 +109,7 @@ static void test_a_value_is_found_behind_sybils_that_came_after_it(
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
-static void test_a_value_is_found_behind_sybils_that_came_before_it(
-    void **state) {
+static void test_a_value_is_found_despite_earlier_sybils(void **state) {
   const struct kad_id key = kad_overlay_key(2);
   (void)state;
   begin(62);
@@ -120,7 +118,7 @@ static void test_a_value_is_found_behind_sybils_that_came_before_it(
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
-/* Opens a sybil of `key` at an address of one subnet. */
+/* Opens a sybil of `key` at an address of the attacker's subnet. */
 static void open_neighbour(const struct kad_id *key, uint8_t number) {
   const struct kad_address address = {
       .ip = {90, 0, 0, number}, .port = 6881, .family = 4};
@@ -139,8 +137,8 @@ static void open_neighbour(const struct kad_id *key, uint8_t number) {
   kad_overlay_run(&overlay, KAD_SECOND_MS);
 }
 
-/* Two of one /24 are among the closest that a lookup ends with, as in a bucket:
- * many addresses are cheaper than many networks. */
+/* At most two of a /24 are in the closest set of a lookup, as in a bucket: many
+ * addresses are cheaper than many networks. */
 static void test_a_lookup_takes_two_of_one_subnet(void **state) {
   const struct kad_id key = kad_overlay_key(5);
   struct kad_ending ending;
@@ -164,9 +162,8 @@ static void test_a_lookup_takes_two_of_one_subnet(void **state) {
   assert_int_equal(of_subnet, 2);
 }
 
-/* Nothing of it costs those anything who are not attacked. */
-static void test_an_honest_overlay_is_hardly_ever_thought_crowded(
-    void **state) {
+/* Operations that are not attacked are rarely widened. */
+static void test_an_honest_overlay_rarely_has_dense_keys(void **state) {
   unsigned widened = 0;
   (void)state;
   kad_overlay_open(&overlay, 63);
@@ -189,10 +186,10 @@ static void test_an_honest_overlay_is_hardly_ever_thought_crowded(
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_a_value_is_found_behind_sybils_that_came_after_it),
-      RULE(test_a_value_is_found_behind_sybils_that_came_before_it),
+      RULE(test_a_value_is_found_despite_later_sybils),
+      RULE(test_a_value_is_found_despite_earlier_sybils),
       RULE(test_a_lookup_takes_two_of_one_subnet),
-      RULE(test_an_honest_overlay_is_hardly_ever_thought_crowded),
+      RULE(test_an_honest_overlay_rarely_has_dense_keys),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
