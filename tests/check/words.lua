@@ -16,7 +16,7 @@ local OBSCURE <const> = {
 -- Files and folders that quote these words, or still have them.
 local UNCHECKED <const> = {
   "CHANGELOG.md", "docs/glossary.md", "tests/check/words.lua",
-  "core/engine/", "core/lookup/", "core/replication/",
+  "core/engine/", "core/lookup/",
   "core/routing/", "core/rpc/", "core/sim/", "docs/reference/", "tests/sim/",
   "tests/unit/",
 }

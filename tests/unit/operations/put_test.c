@@ -149,7 +149,7 @@ struct policy_calls {
 };
 
 static void record_call(void *state, const struct kad_hook_call *call,
-                      struct kad_hook_result *answer) {
+                        struct kad_hook_result *answer) {
   struct policy_calls *policy_calls = state;
   answer->verdict = policy_calls->verdict;
   answer->code = 299;
@@ -208,8 +208,8 @@ static void own_policy_may_be_pending(void **state) {
   kad_overlay_run(&overlay, 1500);
   assert_int_equal(ending.calls, 0);
 
-  assert_ok(kad_node_complete_hook(overlay.nodes[1], policy_calls.call_ids[0],
-                                   &yes));
+  assert_ok(
+      kad_node_complete_hook(overlay.nodes[1], policy_calls.call_ids[0], &yes));
 
   assert_ok(kad_ending_await(&ending));
   assert_true(ending.result.stored >= K);
@@ -246,9 +246,9 @@ static void cancel_cancels_the_hook_call(void **state) {
 
   assert_int_equal(kad_ending_await(&ending), KAD_ECANCELED);
   assert_int_equal(policy_calls.abandoned, 1);
-  assert_int_equal(kad_node_complete_hook(overlay.nodes[1],
-                                          policy_calls.call_ids[0], &yes),
-                   KAD_ENOTFOUND);
+  assert_int_equal(
+      kad_node_complete_hook(overlay.nodes[1], policy_calls.call_ids[0], &yes),
+      KAD_ENOTFOUND);
 }
 
 static void node_closes_while_a_hook_call_is_pending(void **state) {
@@ -368,8 +368,7 @@ static void lone_put_reaches_the_overlay_once_there_is_one(void **state) {
 
 /* The merge of the store at this node may be pending after all contacts have
  * answered, or after the put has ended. */
-static size_t open_lone_with_pending_merge(
-    struct policy_calls *policy_calls) {
+static size_t open_lone_with_pending_merge(struct policy_calls *policy_calls) {
   const size_t lone = overlay.count;
   *policy_calls = (struct policy_calls){.verdict = KAD_VERDICT_PENDING};
   (void)kad_overlay_add(&overlay);
