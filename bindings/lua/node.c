@@ -135,8 +135,8 @@ static int node_held(lua_State *L) {
   return 1;
 }
 
-/* node:publish(record, within) → true, or nil, message, code. The record is
- * stored for the first time within so many seconds. */
+/* node:publish(record, within) → true, or nil, message, code. The first store
+ * is at a random time in the next `within` seconds. */
 static int node_publish(lua_State *L) {
   struct kad_record record;
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);

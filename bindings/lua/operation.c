@@ -114,6 +114,16 @@ static int node_ping(lua_State *L) {
                                       operation_done, callback, &callback->id));
 }
 
+/* Encodes the arguments of a custom query, a table or nil at `arg`. The
+ * encoding is left at the top. [-0, +0|1, v] */
+static struct kad_slice encode_args(lua_State *L, int arg) {
+  if (lua_isnil(L, arg)) {
+    return (struct kad_slice){.len = 0};
+  }
+  kad_lua_bencode_encode(L, arg, "args", true);
+  return kad_lua_check_slice(L, lua_gettop(L));
+}
+
 /* node:call(address, id or nil, method, args, done) */
 static int node_call(lua_State *L) {
   struct kad_contact to = {.id = {{0}}};
@@ -123,11 +133,7 @@ static int node_call(lua_State *L) {
     kad_lua_check_id(L, 3, self->bits, &to.id);
   }
   const struct kad_slice method = kad_lua_check_slice(L, 4);
-  struct kad_slice args = {.len = 0};
-  if (!lua_isnil(L, 5)) {
-    kad_lua_bencode_encode(L, 5, "args", true);
-    args = kad_lua_check_slice(L, lua_gettop(L));
-  }
+  const struct kad_slice args = encode_args(L, 5);
   struct kad_lua_callback *const callback = new_callback(L, self, 6);
   return push_operation(L, callback,
                         kad_node_call(self->link->node, &to, method, args,
@@ -135,7 +141,7 @@ static int node_call(lua_State *L) {
 }
 
 /* A reply to a query along a lookup path, and the verdict of the script. */
-struct query_reply {
+struct path_reply {
   const struct kad_lua_callback *callback;
   const struct kad_contact *from;
   struct kad_slice reply;
@@ -145,21 +151,21 @@ struct query_reply {
 /* Calls done(false, reply, contact). Its result says what becomes of the reply:
  * true ends the lookup, nil counts the reply, false ignores it. [-0, +0, e] */
 static int call_reply(lua_State *L) {
-  struct query_reply *const query_reply = lua_touserdata(L, 1);
-  if (!kad_lua_callback_push(L, query_reply->callback, true)) {
+  struct path_reply *const reply = lua_touserdata(L, 1);
+  if (!kad_lua_callback_push(L, reply->callback, true)) {
     return 0;
   }
   const struct kad_lua_node *const self = lua_touserdata(L, -2);
   lua_pushboolean(L, 0);
-  if (kad_lua_bencode_decode(L, query_reply->reply) != 0) {
+  if (kad_lua_bencode_decode(L, reply->reply) != 0) {
     lua_newtable(L);
   }
-  kad_lua_push_contact(L, query_reply->from, self->bits);
+  kad_lua_push_contact(L, reply->from, self->bits);
   lua_call(L, 3, 1);
   if (lua_toboolean(L, -1)) {
-    query_reply->verdict = KAD_REPLY_VERDICT_STOP;
+    reply->verdict = KAD_REPLY_VERDICT_STOP;
   } else if (lua_isnil(L, -1)) {
-    query_reply->verdict = KAD_REPLY_VERDICT_COUNT;
+    reply->verdict = KAD_REPLY_VERDICT_COUNT;
   }
   return 0;
 }
@@ -169,14 +175,14 @@ static enum kad_reply_verdict reply_received(void *data,
                                              const struct kad_contact *from,
                                              struct kad_slice reply) {
   struct kad_lua_callback *const callback = data;
-  struct query_reply query_reply = {.callback = callback,
-                                    .from = from,
-                                    .reply = reply,
-                                    .verdict = KAD_REPLY_VERDICT_IGNORE};
+  struct path_reply path_reply = {.callback = callback,
+                                  .from = from,
+                                  .reply = reply,
+                                  .verdict = KAD_REPLY_VERDICT_IGNORE};
   if (callback->handle != NULL) {
-    (void)kad_lua_context_enter(callback->context, call_reply, &query_reply);
+    (void)kad_lua_context_enter(callback->context, call_reply, &path_reply);
   }
-  return query_reply.verdict;
+  return path_reply.verdict;
 }
 
 /* node:query(key, method, args, options, done): also calls done(false, reply,
@@ -189,10 +195,7 @@ static int node_query(lua_State *L) {
   kad_lua_check_id(L, 2, self->bits, &key);
   query.method = kad_lua_check_slice(L, 3);
   check_lookup(L, 5, &options);
-  if (!lua_isnil(L, 4)) {
-    kad_lua_bencode_encode(L, 4, "args", true);
-    query.args = kad_lua_check_slice(L, lua_gettop(L));
-  }
+  query.args = encode_args(L, 4);
   struct kad_lua_callback *const callback = new_callback(L, self, 6);
   return push_operation(L, callback,
                         kad_node_query(self->link->node, &key, &query, &options,

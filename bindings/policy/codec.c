@@ -89,7 +89,7 @@ static int run_metered(lua_State *L, lua_CFunction body,
 }
 
 /* Runs `body`. A failure is counted and reported, and leaves the status as it
- * was. A call from inside the codec, by what it calls, fails silently. */
+ * was. A call that the codec itself has caused fails without a report. */
 static void run_hook(struct kad_host *host, struct kad_hook *hook,
                      lua_CFunction body, struct codec_call *call) {
   lua_State *const L = host->codec.thread;

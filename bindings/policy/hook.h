@@ -28,8 +28,8 @@ struct kad_hook {
   struct kad_host *host;
   enum kad_hook_kind kind;
   char name[KAD_HOOK_NAME_MAX]; /* for messages and counters */
-  int arguments;                /* that its function takes; no more are made */
-  uint32_t deadline_ms;         /* once it is pending */
+  int arguments;        /* parameters of its function; more are not made */
+  uint32_t deadline_ms; /* once it is pending */
   uint64_t calls;
   uint64_t errors;    /* failures of all kinds */
   uint64_t overruns;  /* among the errors */

@@ -4,8 +4,8 @@
 #include "policy/verdict.h"
 
 /* The index of the first result among the arguments of kad_hook_pending_ended.
- * The results begin with the values below the hook on the coroutine's stack,
- * because that ends with the hook. */
+ * The scheduler passes the whole stack of the coroutine, which ends with the
+ * hook: before the results are the KAD_RUNNER_BASE values below the hook. */
 enum {
   FIRST_RESULT = 7 + KAD_RUNNER_BASE
 };

@@ -1,5 +1,5 @@
-/* vm_heap.h: the memory of a VM. It is capped: a script that is out of memory
- * is killed, and no other part of the process notices. */
+/* vm_heap.h: the memory of a VM. It is capped: a script that uses it up is
+ * killed, and the rest of the process keeps its memory. */
 #ifndef KAD_POLICY_VM_HEAP_H
 #define KAD_POLICY_VM_HEAP_H
 
