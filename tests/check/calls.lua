@@ -40,7 +40,7 @@ local function is_named_after(path, header)
 end
 
 local function check_names()
-  for name, definition in pairs(definitions) do
+  for name, definition in pairs(linkage.read({ "core", "bindings" })) do
     local fits = #definition.headers == 0
     for _, header in ipairs(definition.headers) do
       fits = fits or is_named_after(definition.path, header)
