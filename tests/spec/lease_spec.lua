@@ -8,11 +8,7 @@ local KEY <const> = kad.key("backup")
 
 local ann, bob = kad.keypair(("a"):rep(32)), kad.keypair(("b"):rep(32))
 
-local function timed(fn)
-  return support.spec(function()
-    support.in_virtual_time(fn)
-  end)
-end
+local timed = support.timed
 
 -- Makes a record as hooks get it.
 local function by(pair, number, ends, more)

@@ -6,15 +6,9 @@ local spec = support.spec
 describe("publications", function()
   -- Runs `fn` with a simulation of ten nodes and a folder.
   local function with_net(fn)
-    return spec(function()
-      local folder, remove = support.temporary_folder()
+    return support.with_folder(function(folder)
       local net <close> = kad.sim({ nodes = 10, seed = 5 })
-      local passed, err = pcall(fn, net, folder)
-      net:close()
-      remove()
-      if not passed then
-        error(err, 0)
-      end
+      fn(net, folder)
     end)
   end
 

@@ -3,6 +3,8 @@ local policies = require("tests.spec.support.policy")
 local signed = require("kadenza.signed")
 local support = require("tests.spec.support")
 
+local timed = support.timed
+
 local seed = tonumber(os.getenv("SEED")) or os.time()
 local KEY <const> = kad.key("somewhere")
 
@@ -20,13 +22,6 @@ local function by(pair, seq, value, more)
     record[name] = part
   end
   return record
-end
-
--- Wraps a spec that reads the clock.
-local function timed(fn)
-  return support.spec(function()
-    support.in_virtual_time(fn)
-  end)
 end
 
 local function refusal(reason, code)

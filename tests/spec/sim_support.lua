@@ -53,13 +53,8 @@ end
 ---@param fn fun(folder: string)
 ---@return function test
 function M.with_report_folder(fn)
-  return support.spec(function()
-    local folder, remove = support.temporary_folder()
-    local passed, problem = pcall(fn, folder .. "/report")
-    remove()
-    if not passed then
-      error(problem, 0)
-    end
+  return support.with_folder(function(folder)
+    fn(folder .. "/report")
   end)
 end
 

@@ -2,21 +2,9 @@ local core = require("kadenza.core")
 local kad = require("kadenza")
 local support = require("tests.spec.support")
 
-local spec, local_node = support.spec, support.local_node
+local local_node, with_folder = support.local_node, support.with_folder
 
 describe("kadenza.state", function()
-  -- Runs `fn` with a folder that is removed afterwards.
-  local function with_folder(fn)
-    return spec(function()
-      local folder, remove = support.temporary_folder()
-      local passed, err = pcall(fn, folder)
-      remove()
-      if not passed then
-        error(err, 0)
-      end
-    end)
-  end
-
   it("keeps id and contacts", with_folder(function(folder)
     kad.run(function()
       local host = assert(kad.node(local_node()))

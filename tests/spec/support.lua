@@ -120,6 +120,36 @@ function M.in_virtual_time(fn)
   return table.unpack(results, 2, results.n)
 end
 
+--- Wraps the body of a spec that runs as a task of an empty network in virtual
+--- time.
+---@param body async fun(network: table, t: table)
+---@return fun()
+function M.timed(body)
+  return M.spec(function(t)
+    M.in_virtual_time(function(network)
+      body(network, t)
+    end)
+  end)
+end
+
+--- Returns the function of a task that sleeps and then returns `...`.
+---@param seconds number
+---@param ... any
+---@return async fun(): ...
+function M.sleeper(seconds, ...)
+  local results = table.pack(...)
+  return function()
+    task.sleep(seconds)
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+--- Waits without end.
+---@async
+function M.never()
+  task.wait(function() end)
+end
+
 --- Calls `fn`, which must raise a string that contains `text` and begins with
 --- the name of the caller's file.
 ---@param text string
@@ -170,6 +200,17 @@ function M.temporary_folder()
   return path, function()
     os.execute("rm -rf '" .. path .. "'")
   end
+end
+
+--- Wraps the body of a spec that receives the path of a temporary folder.
+---@param body fun(folder: string)
+---@return fun()
+function M.with_folder(body)
+  return M.spec(function()
+    local folder, remove = M.temporary_folder()
+    local _ <close> = setmetatable({}, { __close = remove })
+    body(folder)
+  end)
 end
 
 --- Collects log events while `fn` runs; returns them.

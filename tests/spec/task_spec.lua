@@ -2,19 +2,7 @@ local support = require("tests.spec.support")
 local task = require("kadenza.task")
 
 local spec, in_virtual_time = support.spec, support.in_virtual_time
-
--- Returns the function of a task that sleeps and then returns `...`.
-local function sleeper(seconds, ...)
-  local results = table.pack(...)
-  return function()
-    task.sleep(seconds)
-    return table.unpack(results, 1, results.n)
-  end
-end
-
-local function never()
-  task.wait(function() end)
-end
+local timed, sleeper, never = support.timed, support.sleeper, support.never
 
 describe("kadenza.task", function()
   describe("wait", function()
@@ -45,17 +33,15 @@ describe("kadenza.task", function()
       end, "only a task can wait")
     end))
 
-    it("raises in a coroutine that is not a task", spec(function()
-      in_virtual_time(function()
-        local other = coroutine.create(function()
-          task.sleep(1)
-        end)
-
-        local resumed, message = coroutine.resume(other)
-
-        assert.is_false(resumed)
-        assert.matches("only a task can wait", message)
+    it("raises in a coroutine that is not a task", timed(function()
+      local other = coroutine.create(function()
+        task.sleep(1)
       end)
+
+      local resumed, message = coroutine.resume(other)
+
+      assert.is_false(resumed)
+      assert.matches("only a task can wait", message)
     end))
 
     it("continues after another coroutine yielded the task", spec(function()
@@ -86,12 +72,10 @@ describe("kadenza.task", function()
     end))
 
     for _, seconds in ipairs({ -1, 0 / 0, 1e300, "1" }) do
-      it("refuses to sleep for " .. tostring(seconds), spec(function()
-        in_virtual_time(function()
-          assert.error_matches(function()
-            task.sleep(seconds)
-          end, "seconds must be")
-        end)
+      it("refuses to sleep for " .. tostring(seconds), timed(function()
+        assert.error_matches(function()
+          task.sleep(seconds)
+        end, "seconds must be")
       end))
     end
   end)
@@ -143,43 +127,37 @@ describe("kadenza.task", function()
   end)
 
   describe("await", function()
-    it("returns the results, also again and later", spec(function()
-      in_virtual_time(function(network)
-        local other = task.spawn(network, sleeper(1, "a", nil, "c"))
+    it("returns the results, also again and later", timed(function(network)
+      local other = task.spawn(network, sleeper(1, "a", nil, "c"))
 
-        assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
-        assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
-      end)
+      assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
+      assert.same({ "a", nil, "c", n = 3 }, table.pack(other:await()))
     end))
 
-    it("raises the error of the task unchanged", spec(function()
-      in_virtual_time(function(network)
-        local problem = { "a table" }
-        local other = task.spawn(network, function()
-          task.sleep(1)
-          error(problem)
-        end)
-
-        local passed, err = pcall(other.await, other)
-
-        assert.is_false(passed)
-        assert.equal(problem, err)
+    it("raises the error of the task unchanged", timed(function(network)
+      local problem = { "a table" }
+      local other = task.spawn(network, function()
+        task.sleep(1)
+        error(problem)
       end)
+
+      local passed, err = pcall(other.await, other)
+
+      assert.is_false(passed)
+      assert.equal(problem, err)
     end))
 
-    it("refuses to await itself", spec(function()
-      in_virtual_time(function()
-        local own = task.current()
-        assert.error_matches(function()
-          own:await()
-        end, "cannot await itself")
-      end)
+    it("refuses to await itself", timed(function()
+      local own = task.current()
+      assert.error_matches(function()
+        own:await()
+      end, "cannot await itself")
     end))
   end)
 
   describe("cancel", function()
-    it("makes await return nil, canceled, KAD_ECANCELED", spec(function()
-      in_virtual_time(function(network)
+    it("makes await return nil, canceled, KAD_ECANCELED",
+      timed(function(network)
         local other = task.spawn(network, never)
         task.sleep(1)
 
@@ -187,100 +165,87 @@ describe("kadenza.task", function()
         assert.same({ nil, "canceled", "KAD_ECANCELED", n = 3 },
           table.pack(other:await()))
         assert.equal("canceled", other:status())
+      end))
+
+    it("cancels what the task waits for", timed(function(network, t)
+      local withdraw = t.expect(1)
+      local other = task.spawn(network, function()
+        task.wait(function()
+          return withdraw
+        end)
       end)
+      task.sleep(1)
+      other:cancel()
+      assert.is_false(other:cancel())
     end))
 
-    it("cancels what the task waits for", spec(function(t)
-      in_virtual_time(function(network)
-        local withdraw = t.expect(1)
-        local other = task.spawn(network, function()
-          task.wait(function()
-            return withdraw
-          end)
-        end)
-        task.sleep(1)
-        other:cancel()
-        assert.is_false(other:cancel())
+    it("closes the variables of the task", timed(function(network, t)
+      local closed = t.expect(1)
+      local other = task.spawn(network, function()
+        local _ <close> = setmetatable({}, { __close = closed })
+        never()
       end)
+      task.sleep(1)
+      other:cancel()
     end))
 
-    it("closes the variables of the task", spec(function(t)
-      in_virtual_time(function(network)
-        local closed = t.expect(1)
-        local other = task.spawn(network, function()
-          local _ <close> = setmetatable({}, { __close = closed })
-          never()
-        end)
-        task.sleep(1)
-        other:cancel()
+    it("does not let a closing task wait", timed(function(network)
+      local other = task.spawn(network, function()
+        local _ <close> = setmetatable({}, {
+          __close = function()
+            task.sleep(1)
+          end,
+        })
+        never()
       end)
+      task.sleep(1)
+      other:cancel()
+
+      assert.error_matches(function()
+        other:await()
+      end, "a canceled task cannot wait")
     end))
 
-    it("does not let a closing task wait", spec(function()
-      in_virtual_time(function(network)
-        local other = task.spawn(network, function()
-          local _ <close> = setmetatable({}, {
-            __close = function()
-              task.sleep(1)
-            end,
-          })
-          never()
-        end)
-        task.sleep(1)
-        other:cancel()
-
-        assert.error_matches(function()
-          other:await()
-        end, "a canceled task cannot wait")
+    it("ends the task that cancels itself at once", timed(function(network)
+      local after = false
+      local other = task.spawn(network, function()
+        task.current():cancel()
+        after = true
       end)
+      task.sleep(1)
+
+      assert.is_false(after)
+      assert.equal("canceled", other:status())
     end))
 
-    it("ends the task that cancels itself at once", spec(function()
-      in_virtual_time(function(network)
-        local after = false
-        local other = task.spawn(network, function()
-          task.current():cancel()
-          after = true
-        end)
-        task.sleep(1)
-
-        assert.is_false(after)
-        assert.equal("canceled", other:status())
+    it("ends a task that has not begun", timed(function(network)
+      local begun = false
+      local other = task.spawn(network, function()
+        begun = true
       end)
+      other:cancel()
+      task.sleep(1)
+
+      assert.is_false(begun)
     end))
 
-    it("ends a task that has not begun", spec(function()
-      in_virtual_time(function(network)
-        local begun = false
-        local other = task.spawn(network, function()
-          begun = true
-        end)
-        other:cancel()
-        task.sleep(1)
-
-        assert.is_false(begun)
+    it("does not resume a preempted task", timed(function(network)
+      local after = false
+      local other = task.spawn(network, function()
+        coroutine.yield()
+        after = true
       end)
+      task.wait(function(resume)
+        network:start_timer(0, resume)
+      end)
+      other:cancel()
+      task.sleep(1)
+
+      assert.is_false(after and other:status() == "canceled")
     end))
 
-    it("does not resume a preempted task", spec(function()
-      in_virtual_time(function(network)
-        local after = false
-        local other = task.spawn(network, function()
-          coroutine.yield()
-          after = true
-        end)
-        task.wait(function(resume)
-          network:start_timer(0, resume)
-        end)
-        other:cancel()
-        task.sleep(1)
-
-        assert.is_false(after and other:status() == "canceled")
-      end)
-    end))
-
-    it("is canceled itself when the waiting task is canceled", spec(function()
-      in_virtual_time(function(network)
+    it("is canceled itself when the waiting task is canceled",
+      timed(function(network)
         local inner = task.spawn(network, sleeper(10, "inner"))
         local outer = task.spawn(network, function()
           return inner:await()
@@ -289,8 +254,7 @@ describe("kadenza.task", function()
         outer:cancel()
 
         assert.equal("inner", inner:await())
-      end)
-    end))
+      end))
   end)
 
   describe("adopt", function()
@@ -301,86 +265,76 @@ describe("kadenza.task", function()
       return adopted, select(2, coroutine.resume(thread))
     end
 
-    it("lets a coroutine of a host wait", spec(function(t)
-      in_virtual_time(function(network)
-        local adopted, first, second = resume_as_host(network, function()
-          assert.is_true(task.is(task.current()))
-          task.sleep(1)
-          return "done", nil, 3
-        end)
-        task.suspended(adopted, t.expect(1, function(_, state, _, ...)
-          assert.equal("done", state)
-          assert.same({ "done", nil, 3, n = 3 }, table.pack(...))
-        end), first, second)
-
-        assert.same({ "done", nil, 3, n = 3 }, table.pack(adopted:await()))
+    it("lets a coroutine of a host wait", timed(function(network, t)
+      local adopted, first, second = resume_as_host(network, function()
+        assert.is_true(task.is(task.current()))
+        task.sleep(1)
+        return "done", nil, 3
       end)
+      task.suspended(adopted, t.expect(1, function(_, state, _, ...)
+        assert.equal("done", state)
+        assert.same({ "done", nil, 3, n = 3 }, table.pack(...))
+      end), first, second)
+
+      assert.same({ "done", nil, 3, n = 3 }, table.pack(adopted:await()))
     end))
 
-    it("takes over a coroutine that was preempted", spec(function(t)
-      in_virtual_time(function(network)
-        local adopted = resume_as_host(network, function()
-          coroutine.yield()
-          return "done"
-        end)
-        task.suspended(adopted, t.expect(1))
-
-        assert.equal("done", adopted:await())
+    it("takes over a coroutine that was preempted", timed(function(network, t)
+      local adopted = resume_as_host(network, function()
+        coroutine.yield()
+        return "done"
       end)
+      task.suspended(adopted, t.expect(1))
+
+      assert.equal("done", adopted:await())
     end))
 
-    it("returns its error with a traceback", spec(function(t)
-      in_virtual_time(function(network)
-        local adopted, first, second = resume_as_host(network, function()
-          task.sleep(1)
-          error("broken")
-        end)
-        task.suspended(adopted, t.expect(1, function(_, state, _, text)
-          assert.equal("failed", state)
-          assert.matches("task_spec.lua:%d+: broken", text)
-        end), first, second)
-        task.sleep(2)
+    it("returns its error with a traceback", timed(function(network, t)
+      local adopted, first, second = resume_as_host(network, function()
+        task.sleep(1)
+        error("broken")
       end)
+      task.suspended(adopted, t.expect(1, function(_, state, _, text)
+        assert.equal("failed", state)
+        assert.matches("task_spec.lua:%d+: broken", text)
+      end), first, second)
+      task.sleep(2)
     end))
 
-    it("cancels it like any other", spec(function(t)
-      in_virtual_time(function(network)
-        local closed = t.expect(1)
-        local adopted, first, second = resume_as_host(network, function()
-          local _ <close> = setmetatable({}, { __close = closed })
-          never()
-        end)
-        task.suspended(adopted, t.expect(1, function(_, state)
-          assert.equal("canceled", state)
-        end), first, second)
-
-        assert.is_true(adopted:cancel())
+    it("cancels it like any other", timed(function(network, t)
+      local closed = t.expect(1)
+      local adopted, first, second = resume_as_host(network, function()
+        local _ <close> = setmetatable({}, { __close = closed })
+        never()
       end)
+      task.suspended(adopted, t.expect(1, function(_, state)
+        assert.equal("canceled", state)
+      end), first, second)
+
+      assert.is_true(adopted:cancel())
     end))
   end)
 
   describe("abandon", function()
     it("cancels what the task waits for, and runs no code of it",
-      spec(function(t)
-        in_virtual_time(function(network)
-          local closed, withdrawn = t.expect(0), t.expect(1)
-          local other = task.spawn(network, function()
-            local _ <close> = setmetatable({}, { __close = closed })
-            task.wait(function()
-              return withdrawn
-            end)
+      timed(function(network, t)
+        local closed, withdrawn = t.expect(0), t.expect(1)
+        local other = task.spawn(network, function()
+          local _ <close> = setmetatable({}, { __close = closed })
+          task.wait(function()
+            return withdrawn
           end)
-          task.sleep(1)
-
-          assert.is_true(other:abandon())
-          assert.is_false(other:abandon())
-          assert.equal("canceled", other:status())
         end)
+        task.sleep(1)
+
+        assert.is_true(other:abandon())
+        assert.is_false(other:abandon())
+        assert.equal("canceled", other:status())
       end))
   end)
 
-  it("never resumes a task that was abandoned while it ran", spec(function()
-    in_virtual_time(function(network)
+  it("never resumes a task that was abandoned while it ran",
+    timed(function(network)
       local after = false
       local other = task.spawn(network, function()
         task.current():abandon()
@@ -391,8 +345,7 @@ describe("kadenza.task", function()
 
       assert.is_false(after)
       assert.equal("canceled", other:status())
-    end)
-  end))
+    end))
 
   describe("an error that is not awaited", function()
     it("is logged in the next turn with a traceback", spec(function()
@@ -469,36 +422,34 @@ describe("kadenza.task", function()
     end))
 
   it("gives tasks that always wake each other equal shares of a turn",
-    spec(function()
-      in_virtual_time(function(network)
-        local on, rounds, waiting = true, 0, nil
-        local function play()
-          while on do
-            rounds = rounds + 1
-            task.wait(function(resume)
-              local other = waiting
-              waiting = resume
-              if other then
-                other()
-              end
-            end)
-          end
+    timed(function(network)
+      local on, rounds, waiting = true, 0, nil
+      local function play()
+        while on do
+          rounds = rounds + 1
+          task.wait(function(resume)
+            local other = waiting
+            waiting = resume
+            if other then
+              other()
+            end
+          end)
         end
-        task.spawn(network, play)
-        task.spawn(network, play)
-        for _ = 1, 20 do
-          task.spawn(network, task.sleep, 0)
-        end
-        task.sleep(0)
-        task.sleep(0)
-        local before = rounds
-        task.sleep(0)
-        on = false
+      end
+      task.spawn(network, play)
+      task.spawn(network, play)
+      for _ = 1, 20 do
+        task.spawn(network, task.sleep, 0)
+      end
+      task.sleep(0)
+      task.sleep(0)
+      local before = rounds
+      task.sleep(0)
+      on = false
 
-        assert.is_true(rounds > before)
-        assert.is_true(rounds - before <= 5000, rounds - before)
-        waiting()
-      end)
+      assert.is_true(rounds > before)
+      assert.is_true(rounds - before <= 5000, rounds - before)
+      waiting()
     end))
 
   it("cancels the tasks left at the end in the order of their start",

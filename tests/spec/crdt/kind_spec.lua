@@ -4,6 +4,8 @@ local kinds = require("kadenza.crdt.kind")
 local policies = require("tests.spec.support.policy")
 local support = require("tests.spec.support")
 
+local timed = support.timed
+
 describe("kadenza.crdt", function()
   describe("a shared type", function()
     local visits = crdt.gcounter.type({ max_size = 60, ttl = 3600 })
@@ -44,21 +46,19 @@ describe("kadenza.crdt", function()
       assert.same({ nil, "the state is full", 205 }, { list, reason, code })
     end)
 
-    it("drops expired parts", support.spec(function()
-      support.in_virtual_time(function()
-        local set = crdt.orset.type({ life = 3600 })
-        local now = kad.time()
-        local function of(state)
-          return { value = crdt.orset.encode(state) }
-        end
-        local held = set.merge({}, of(crdt.orset.add({}, "ann", "x", 10)))
-        kad.sleep(10)
-        held = set.merge(held, of(crdt.orset.add({}, "bob", "y", 10)))
+    it("drops expired parts", timed(function()
+      local set = crdt.orset.type({ life = 3600 })
+      local now = kad.time()
+      local function of(state)
+        return { value = crdt.orset.encode(state) }
+      end
+      local held = set.merge({}, of(crdt.orset.add({}, "ann", "x", 10)))
+      kad.sleep(10)
+      held = set.merge(held, of(crdt.orset.add({}, "bob", "y", 10)))
 
-        assert.same({ of({ y = { bob = 2 * (now + 20) } }) }, held)
-        assert.is_nil((set.validate(
-          of(crdt.orset.add({}, "ann", "x", 3600 + 301)))))
-      end)
+      assert.same({ of({ y = { bob = 2 * (now + 20) } }) }, held)
+      assert.is_nil((set.validate(
+        of(crdt.orset.add({}, "ann", "x", 3600 + 301)))))
     end))
   end)
 
@@ -101,32 +101,28 @@ describe("kadenza.crdt", function()
     end)
 
     it("lets writers of a set remove others' elements, but not add them",
-      support.spec(function()
-        support.in_virtual_time(function()
-          local set = crdt.orset.type({ signed = true })
-          local theirs = crdt.orset.add({}, "ann", "x", 60)
-          local function by_bob(state)
-            return { publisher = "bob", value = crdt.orset.encode(state) }
-          end
+      timed(function()
+        local set = crdt.orset.type({ signed = true })
+        local theirs = crdt.orset.add({}, "ann", "x", 60)
+        local function by_bob(state)
+          return { publisher = "bob", value = crdt.orset.encode(state) }
+        end
 
-          assert.is_nil((set.validate(by_bob(theirs))))
-          assert.is_true(set.validate(
-            by_bob(crdt.orset.remove(theirs, "bob", "x"))))
-        end)
+        assert.is_nil((set.validate(by_bob(theirs))))
+        assert.is_true(set.validate(
+          by_bob(crdt.orset.remove(theirs, "bob", "x"))))
       end))
 
     it("lets a writer of a register write only its own value",
-      support.spec(function()
-        support.in_virtual_time(function()
-          local register = crdt.lww.type({ signed = true })
-          local function by_bob(writer)
-            return { publisher = "bob",
-              value = crdt.lww.encode(crdt.lww.set({}, writer, "1")) }
-          end
+      timed(function()
+        local register = crdt.lww.type({ signed = true })
+        local function by_bob(writer)
+          return { publisher = "bob",
+            value = crdt.lww.encode(crdt.lww.set({}, writer, "1")) }
+        end
 
-          assert.is_nil((register.validate(by_bob("ann"))))
-          assert.is_true(register.validate(by_bob("bob")))
-        end)
+        assert.is_nil((register.validate(by_bob("ann"))))
+        assert.is_true(register.validate(by_bob("bob")))
       end))
   end)
 
