@@ -101,8 +101,8 @@ static void unlink_neighbour(struct kad_closest_set *set,
 }
 
 /* Fills free places with the closest contacts of the table. */
-static void fill(struct kad_node *node, struct kad_closest_set *set,
-                 const struct kad_table *table) {
+static void fill_places(struct kad_node *node, struct kad_closest_set *set,
+                        const struct kad_table *table) {
   struct kad_contact closest[KAD_BUCKET_MAX + KAD_NEIGHBOURS_MORE];
   size_t count = kad_table_closest(table, &node->config.id, kad_node_now(node),
                                    closest, set->cap);
@@ -146,7 +146,7 @@ static void remove_neighbour(struct kad_node *node, struct kad_closest_set *set,
       (struct kad_former_neighbour){.contact = contact,
                                     .left_at = kad_node_now(node)};
   unlink_neighbour(set, neighbour);
-  fill(node, set, table);
+  fill_places(node, set, table);
   node->events->neighbour_left(node, &contact);
 }
 
@@ -318,7 +318,7 @@ void kad_neighbours_start(struct kad_node *node) {
     struct kad_closest_set *set = &node->neighbours->families[i];
     if (set->items == NULL && node->tables[i] != NULL &&
         allocate_set(node, i)) {
-      fill(node, set, node->tables[i]);
+      fill_places(node, set, node->tables[i]);
     }
   }
 }

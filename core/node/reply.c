@@ -111,8 +111,8 @@ static void add_token(const struct kad_node *node,
   reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
 }
 
-/* Removes contacts from the reply, the farthest first, until there is `needed`
- * room or no contact is left. */
+/* Removes contacts from the end of the list until there is `needed` room or no
+ * contact is left. */
 static void make_room(const struct kad_node *node, size_t needed,
                       struct kad_message *reply, size_t *room) {
   while (*room < needed && reply->contact_count > 0) {
@@ -122,16 +122,16 @@ static void make_room(const struct kad_node *node, size_t needed,
   }
 }
 
-/* Removes half of the items of each list of a reply, the farthest contacts
- * first. Returns false when the lists are empty. */
+/* Removes the second half of each list of a reply. Returns false when the lists
+ * are empty. */
 static bool halve_lists(struct kad_message *reply) {
   if (reply->contact_count + reply->peer_count + reply->record_count == 0) {
     return false;
   }
-  bool last = reply->record_count == 1 && reply->contact_count > 0;
+  bool keeps_record = reply->record_count == 1 && reply->contact_count > 0;
   reply->contact_count /= 2;
   reply->peer_count /= 2;
-  reply->record_count = last ? 1 : reply->record_count / 2;
+  reply->record_count = keeps_record ? 1 : reply->record_count / 2;
   return true;
 }
 

@@ -73,8 +73,8 @@ static uint32_t given_or(uint32_t given, uint32_t otherwise) {
   return given == 0 ? otherwise : given;
 }
 
-static void fill(struct kad_rules *out, const struct kad_type *type,
-                 const struct kad_type *defaults) {
+static void set_rules(struct kad_rules *out, const struct kad_type *type,
+                      const struct kad_type *defaults) {
   size_t size = strlen(type->name) + 1;
   assert(size <= sizeof out->name);
   memcpy(out->name, type->name, size);
@@ -128,14 +128,14 @@ int kad_types_build(const struct kad_type *types, size_t type_count,
   };
   size_t filled = BUILT_IN_COUNT;
   for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
-    fill(&out[i], &built_in[i], &defaults);
+    set_rules(&out[i], &built_in[i], &defaults);
   }
   for (size_t i = 0; i < type_count; i++) {
     const struct kad_type *refined = find_built_in(types[i].name);
     if (refined != NULL) {
-      fill(&out[refined - built_in], &types[i], refined);
+      set_rules(&out[refined - built_in], &types[i], refined);
     } else {
-      fill(&out[filled], &types[i], &defaults);
+      set_rules(&out[filled], &types[i], &defaults);
       filled++;
     }
   }

@@ -67,14 +67,9 @@ static void start_tally(void) {
 /* Returns the entry of node `i` in the table of the watched node; all zero if
  * there is none. */
 static struct kad_contact_info find_contact(size_t i) {
-  struct kad_contact_info known[64];
-  const size_t count = kad_node_contacts(overlay.nodes[WATCHED], known, 64);
-  for (size_t n = 0; n < count; n++) {
-    if (kad_id_equal(&known[n].contact.id, &overlay.ids[i])) {
-      return known[n];
-    }
-  }
-  return (struct kad_contact_info){0};
+  struct kad_contact_info info = {0};
+  (void)kad_overlay_knows(&overlay, WATCHED, i, &info);
+  return info;
 }
 
 static bool is_known(size_t i) {

@@ -53,24 +53,13 @@ static void heal(void) {
   kad_overlay_run(&overlay, HEALED_MS);
 }
 
-static bool knows(size_t i, size_t other) {
-  static struct kad_contact_info known[KAD_OVERLAY_MAX];
-  const size_t count =
-      kad_node_contacts(overlay.nodes[i], known, KAD_OVERLAY_MAX);
-  for (size_t n = 0; n < count; n++) {
-    if (kad_id_equal(&known[n].contact.id, &overlay.ids[other])) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Returns the number of nodes that know a node of the other side. */
 static size_t count_reconnected(void) {
   size_t reunited = 0;
   for (size_t i = 0; i < overlay.count; i++) {
     for (size_t j = 0; j < overlay.count; j++) {
-      if (overlay.nodes[i] != NULL && side_of(i) != side_of(j) && knows(i, j)) {
+      if (overlay.nodes[i] != NULL && side_of(i) != side_of(j) &&
+          kad_overlay_knows(&overlay, i, j, NULL)) {
         reunited++;
         break;
       }

@@ -106,18 +106,14 @@ static void test_late_timer_is_not_a_suspend(void **state) {
 
 /* Returns how many of the 8 nodes closest to the node know it at `address`. */
 static size_t count_knowing(const struct kad_address *address) {
-  static struct kad_contact_info known[KAD_OVERLAY_MAX];
+  struct kad_contact_info info;
   size_t closest[8];
   size_t knowing = 0;
   (void)kad_overlay_closest(&overlay, &overlay.ids[SLEEPER],
                             overlay.nodes[SLEEPER], closest, 8);
   for (size_t i = 0; i < 8; i++) {
-    const size_t count =
-        kad_node_contacts(overlay.nodes[closest[i]], known, KAD_OVERLAY_MAX);
-    for (size_t n = 0; n < count; n++) {
-      knowing += kad_address_equal(&known[n].contact.address, address) &&
-                 kad_id_equal(&known[n].contact.id, &overlay.ids[SLEEPER]);
-    }
+    knowing += kad_overlay_knows(&overlay, closest[i], SLEEPER, &info) &&
+               kad_address_equal(&info.contact.address, address);
   }
   return knowing;
 }

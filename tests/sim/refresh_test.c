@@ -67,25 +67,13 @@ static void test_the_own_id_is_looked_up_each_period(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static size_t knows(size_t i, size_t other) {
-  static struct kad_contact_info known[KAD_OVERLAY_MAX];
-  const size_t count =
-      kad_node_contacts(overlay.nodes[i], known, KAD_OVERLAY_MAX);
-  for (size_t n = 0; n < count; n++) {
-    if (kad_id_equal(&known[n].contact.id, &overlay.ids[other])) {
-      return 1;
-    }
-  }
-  return 0;
-}
-
 /* Returns how many entries the live nodes have for the `count` nodes from
  * `first`. */
 static size_t count_known(size_t first, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < overlay.count; i++) {
     for (size_t j = first; overlay.nodes[i] != NULL && j < first + count; j++) {
-      known += knows(i, j);
+      known += kad_overlay_knows(&overlay, i, j, NULL);
     }
   }
   return known;
