@@ -14,10 +14,10 @@ enum {
 struct chaos {
   struct kad_counting_allocator counting;
   struct kad_network *network;
-  struct kad_node *nodes[PLACES]; /* NULL: nobody there */
+  struct kad_node *nodes[PLACES]; /* NULL: free place */
   size_t places[PLACES];          /* numbers of their addresses */
   size_t next_place;
-  uint64_t state; /* of the test's own numbers */
+  uint64_t state; /* of the test's own random numbers */
 };
 
 static size_t draw(struct chaos *chaos, size_t count) {

@@ -12,13 +12,13 @@ enum {
   SIZE = HONEST + HOSTILE
 };
 
-/* What the tracer has seen of the hostile nodes, the last of the overlay. */
+/* Datagrams of the hostile nodes, which are the last of the overlay. */
 struct spy {
   struct kad_overlay *overlay;
-  unsigned replies;  /* of theirs to more than pings */
-  unsigned invented; /* contacts in those that no node is */
+  unsigned replies;  /* of hostile nodes to other queries than ping */
+  unsigned invented; /* contacts in these replies that do not exist */
   unsigned accomplices;
-  unsigned others; /* honest ones */
+  unsigned others; /* honest nodes */
 };
 
 static bool is_hostile(const struct kad_address *address) {

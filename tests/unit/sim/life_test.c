@@ -1,5 +1,5 @@
-/* What may happen to nodes in virtual time: sleep, wrong clocks, moves, narrow
- * links; and who sees it. */
+/* Events of nodes in virtual time: suspension, wrong clocks, moves, low
+ * bandwidth; and their trace. Tests core/sim. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "sim_hub.h"
@@ -64,17 +64,17 @@ static void resumed_node_goes_on(void **state) {
   }
 }
 
-/* Returns what the node's clock gained in an hour of suspension. A ping that it
- * was amid comes to its end. */
+/* Returns the time that the node's clock advances in an hour of suspension. A
+ * ping that is in flight ends afterwards. */
 static kad_time_ms gained_with_sleep(bool clock_stands) {
   struct kad_hub hub;
   open_pair(&hub);
-  const struct kad_address nobody = kad_overlay_address(5);
+  const struct kad_address unused = kad_overlay_address(5);
   struct kad_overlay overlay = {.network = hub.network};
   struct kad_ending ending;
   kad_ending_init(&ending, &overlay);
   assert_ok(
-      kad_node_ping(hub.others[0], &nobody, kad_ending_take, &ending, NULL));
+      kad_node_ping(hub.others[0], &unused, kad_ending_take, &ending, NULL));
   kad_hub_run(&hub, 100);
   const kad_time_ms before = kad_network_node_now(hub.network, hub.others[0]);
   assert_ok(kad_sim_suspend(hub.network, hub.others[0], clock_stands));
@@ -117,20 +117,20 @@ static void drifting_clock_measures_other_durations(void **state) {
   }
 }
 
-/* A ping to no node ends by a deadline of the node: as late by the network's
- * clock as its own is slow. */
+/* A ping to an address without a node ends at a deadline of the pinging node,
+ * which follows that node's clock. */
 static void deadlines_follow_the_clock_of_the_node(void **state) {
   (void)state;
   kad_time_ms ended[PAIR] = {0};
   for (unsigned slow = 0; slow < PAIR; slow++) {
     struct kad_hub hub;
     open_pair(&hub);
-    const struct kad_address nobody = kad_overlay_address(5);
+    const struct kad_address unused = kad_overlay_address(5);
     assert_ok(
         kad_sim_set_clock(hub.network, hub.hub, slow == 1 ? -100000 : 0, 0));
     kad_hub_run(&hub, KAD_SECOND_MS);
     const kad_time_ms began = kad_network_now(hub.network);
-    kad_hub_ping(&hub, hub.hub, &nobody, 0);
+    kad_hub_ping(&hub, hub.hub, &unused, 0);
     while (hub.ended == 0) {
       kad_hub_run(&hub, 1);
     }
@@ -304,7 +304,7 @@ struct witness {
   struct kad_hub *hub;
   unsigned seen[KAD_SIM_OUTCOME_UNREACHABLE + 1];
   kad_time_ms last;
-  bool closes; /* the other node at the first sight */
+  bool closes; /* the tracer closes the other node */
 };
 
 static void witness(void *data, const struct kad_sim_event *event) {
@@ -376,7 +376,7 @@ static void outcomes_have_names(void **state) {
 
 /* --------------------------------------------------------- determinism -- */
 
-/* Others 5 … 9 are behind NATs, 10 … 16 are hostile. */
+/* Nodes 5 … 9 are behind NATs, 10 … 16 are hostile. */
 static void behave_in_all_ways(struct kad_hub *hub) {
   for (size_t i = 0; i < 5; i++) {
     const struct kad_sim_nat nat = {.kind = (enum kad_sim_nat_kind)i};
@@ -389,7 +389,7 @@ static void behave_in_all_ways(struct kad_hub *hub) {
   }
 }
 
-/* All kinds of events, in a run of some minutes. */
+/* Runs all kinds of events within a few minutes. */
 static uint64_t trace_of(uint64_t seed, bool traced) {
   struct kad_sim_config config;
   kad_sim_config_default(&config);

@@ -1,5 +1,4 @@
-/* Datagrams in virtual time: their latency, and whether
- * they arrive. */
+/* Latency and loss of datagrams in virtual time. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "sim/sim.h"
@@ -39,7 +38,7 @@ static void jimenez_curve_has_its_quantiles(void **state) {
   assert_near(rtt_ms_at(&curve, 0.5), 175, 0.001);
   assert_near(rtt_ms_at(&curve, 0.75), 344, 0.001);
   assert_near(rtt_ms_at(&curve, 0.98), 1094, 0.005);
-  /* As the line between the first two goes on: 175² / 344. */
+  /* The line through the first two points, extended: 175² / 344. */
   assert_near(rtt_ms_at(&curve, 0.25), 175.0 * 175 / 344, 0.001);
 }
 
@@ -88,8 +87,7 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Fails unless `expected` of the pings, give or take `slack`, took at most
- * `ms`. */
+/* Fails unless `expected` ± `slack` of the pings took at most `ms`. */
 static void assert_within(const struct kad_hub *hub, uint32_t ms,
                           size_t expected, size_t slack) {
   size_t within = 0;
@@ -136,7 +134,8 @@ static void round_trip_of_a_pair_is_always_the_same(void **state) {
   for (size_t i = 0; i < 50; i++) {
     odd += before[i] % 2;
   }
-  assert_in_range(odd, 10, 40); /* the halves add up to the whole */
+  assert_in_range(odd, 10,
+                  40); /* odd times are not rounded to two equal halves */
   qsort(before, 50, sizeof *before, by_value);
   assert_int_not_equal(before[0], before[49]);
   kad_hub_close(&hub);
@@ -196,7 +195,7 @@ static void reorder_is_the_share_that_is_delayed(void **state) {
   for (size_t i = 0; i < KAD_HUB_OTHERS; i++) {
     in_time += hub.took_ms[i] == 20;
   }
-  /* A quarter goes well both ways, give or take four standard deviations. */
+  /* A quarter succeeds both ways, within four standard deviations. */
   assert_in_range(in_time, KAD_HUB_OTHERS / 4 - 43, KAD_HUB_OTHERS / 4 + 43);
   qsort(hub.took_ms, KAD_HUB_OTHERS, sizeof *hub.took_ms, by_value);
   assert_in_range(hub.took_ms[KAD_HUB_OTHERS - 1], 1500, 2020);

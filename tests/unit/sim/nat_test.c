@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-  INNER = 0, /* others: those behind a NAT, and one that both know */
+  INNER = 0, /* nodes behind a NAT, and one that both know */
   SECOND = 1,
   KNOWN = 2,
   STRANGER = 3,
@@ -16,8 +16,8 @@ enum {
   IDLE_S = 30
 };
 
-/* A hub whose trace notes who was the first that KNOWN and STRANGER heard since
- * the last ping began. */
+/* A hub. Its tracer records the first sender to KNOWN and to STRANGER since the
+ * last ping began. */
 struct fixture {
   struct kad_hub hub;
   struct kad_address at_known;
@@ -67,10 +67,10 @@ static void tear_down(struct fixture *fixture) {
   kad_hub_close(&fixture->hub);
 }
 
-/* Pings, and returns true if a reply came within three seconds. */
+/* Pings. Returns true if a reply arrives within three seconds. */
 static bool reaches(struct fixture *fixture, struct kad_node *from,
                     const struct kad_address *to) {
-  const size_t i = fixture->pings++; /* the one before may end only later */
+  const size_t i = fixture->pings++; /* the ping before may still run */
   fixture->at_known.family = 0;
   fixture->at_stranger.family = 0;
   kad_hub_ping(&fixture->hub, from, to, i);
@@ -78,7 +78,7 @@ static bool reaches(struct fixture *fixture, struct kad_node *from,
   return fixture->hub.took_ms[i] > 0;
 }
 
-/* Makes other `i` ping KNOWN; returns the address that KNOWN saw. */
+/* Pings KNOWN from node `i`. Returns the address that KNOWN saw. */
 static struct kad_address outer_of(struct fixture *fixture, size_t i) {
   const struct kad_address known = kad_overlay_address(KNOWN);
   assert_true(reaches(fixture, fixture->hub.others[i], &known));
@@ -102,7 +102,7 @@ static void node_that_never_sent_is_unreachable(void **state) {
 static void each_kind_lets_in_its_senders(void **state) {
   static const struct {
     enum kad_sim_nat_kind kind;
-    bool known, neighbour, stranger; /* who gets in */
+    bool known, neighbour, stranger; /* whose pings get in */
     bool same;                       /* address that others see */
   } cases[] = {
       {KAD_SIM_NAT_KIND_OPEN, true, true, true, true},
@@ -147,7 +147,7 @@ static void mappings_expire_when_idle(void **state) {
     struct kad_node *const known = fixture.hub.others[KNOWN];
     assert_true(reaches(&fixture, known, &outer));
 
-    /* Asleep it does not send what it may have to send by itself. */
+    /* A suspended node does not send queries of its own. */
     struct kad_node *const inner = fixture.hub.others[INNER];
     assert_ok(kad_sim_suspend(fixture.hub.network, inner, true));
     kad_hub_run(&fixture.hub, IDLE_S * KAD_SECOND_MS);
@@ -158,8 +158,8 @@ static void mappings_expire_when_idle(void **state) {
   }
 }
 
-/* The second answers a ping of the first, whose way in was opened by a ping to
- * the second that did not get in. */
+/* A ping from the first node to the second opens the NAT of the first. Then the
+ * second pings the first. */
 static void holes_are_punched_as_the_kinds_allow(void **state) {
   static const struct {
     enum kad_sim_nat_kind first, second;

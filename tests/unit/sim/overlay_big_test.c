@@ -126,7 +126,7 @@ static void lookups_find_them_although_nodes_died(void **state) {
   assert_true(later.exact * 100 >= later.ended * 99);
 }
 
-/* Returns how many of the k nodes closest to `key` hold exactly it. */
+/* Returns how many of the k nodes closest to `key` hold a record of it. */
 static size_t count_holders(const struct kad_id *key) {
   size_t closest[K];
   size_t holders = 0;
@@ -135,7 +135,7 @@ static size_t count_holders(const struct kad_id *key) {
   for (size_t i = 0; i < K; i++) {
     struct kad_ending got;
     kad_ending_init(&got, &overlay);
-    /* With a quorum of one, who holds it asks nobody. */
+    /* With a quorum of one, a holder sends no query. */
     assert_ok(kad_node_get(overlay.nodes[closest[i]], key,
                            kad_slice_of("value"), &here, kad_ending_take, &got,
                            NULL));
@@ -171,7 +171,7 @@ static void values_reach_the_k_closest_and_are_read(void **state) {
   assert_true(holders * 100 >= (size_t)PUTS * K * 99);
 }
 
-/* One datagram in ten is lost: operations get slower, but hardly worse. */
+/* With 10 % loss, operations take longer, but nearly all succeed. */
 static void operations_succeed_with_loss(void **state) {
   (void)state;
   size_t found = 0;

@@ -13,7 +13,7 @@ enum {
   MINUTE = 60000
 };
 
-/* An overlay whose nodes join one after the other and then look each other up.
+/* An overlay whose nodes join one after the other and then look up each other.
  */
 struct overlay {
   struct kad_network *network;
@@ -26,7 +26,7 @@ struct overlay {
   uint32_t most_hops;
 };
 
-/* A look-up of one node by another. */
+/* A lookup of one node by another. */
 struct search {
   struct overlay *overlay;
   const struct kad_id *target;
@@ -73,7 +73,7 @@ static void open_overlay(struct overlay *overlay, size_t count, uint64_t seed) {
       kad_network_sim_new(&config, kad_allocator_default(), &overlay->network));
 }
 
-/* Each node knows only the first. */
+/* Joins each node by the first one. */
 static void join_all(struct overlay *overlay) {
   struct kad_config config;
   kad_config_default(&config);
@@ -92,7 +92,7 @@ static void join_all(struct overlay *overlay) {
   kad_network_run(overlay->network, MINUTE);
 }
 
-/* Each looks up a node that joined long before or after it. */
+/* Looks up, from each node, one that joined long before or after it. */
 static void search_all(struct overlay *overlay) {
   struct search *searches = calloc(overlay->count, sizeof *searches);
   assert_non_null(searches);

@@ -12,18 +12,18 @@ enum {
   HOUR = 3600000,
   DAY = 86400000,
   ROUNDS = 100,       /* of pings in tests of loss and latency */
-  PINGS_A_ROUND = 10, /* never more than a node lets wait */
+  PINGS_A_ROUND = 10, /* within the limit of pending queries */
   PINGS = ROUNDS * PINGS_A_ROUND
 };
 
-/* A network, and what its callbacks have seen. */
+/* A network and the results of its callbacks. */
 struct fixture {
   struct kad_counting_allocator counting;
   struct kad_network *network;
   struct kad_node *node;  /* for callbacks that close one */
-  struct kad_node *other; /* likewise */
+  struct kad_node *other; /* the same */
   unsigned results;
-  unsigned answered; /* among them */
+  unsigned answered; /* of these */
   uint32_t shortest_ms;
   uint32_t longest_ms;
   unsigned fired;
@@ -200,7 +200,7 @@ static void loss_is_the_share_that_is_lost(void **state) {
 
   exchange_pings(&fixture, &asked);
 
-  /* Both ways must go well: 0.7 × 0.7, and four standard deviations. */
+  /* Both ways must succeed: 0.7 × 0.7, within four standard deviations. */
   assert_in_range(fixture.answered, PINGS * 49 / 100 - 64,
                   PINGS * 49 / 100 + 64);
   close_sim(&fixture);
@@ -295,8 +295,8 @@ static void callback_may_close_and_open_nodes(void **state) {
   fixture.other = open_node(&fixture, "10.0.0.2:1");
   const struct kad_address to = address_of("10.0.0.2:1");
   assert_ok(kad_node_ping(fixture.node, &to, close_both, &fixture, NULL));
-  const struct kad_address nobody = address_of("10.0.0.3:1");
-  assert_ok(kad_node_ping(fixture.node, &nobody, count_result, &fixture, NULL));
+  const struct kad_address unused = address_of("10.0.0.3:1");
+  assert_ok(kad_node_ping(fixture.node, &unused, count_result, &fixture, NULL));
 
   kad_network_run(fixture.network, MINUTE);
 

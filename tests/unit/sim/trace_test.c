@@ -48,7 +48,7 @@ static void the_same_events_have_the_same_hash(void **state) {
   (void)state;
   const struct event a = plain();
   struct event b = plain();
-  b.from.via = 1; /* how it reached us is not what was sent */
+  b.from.via = 1; /* the receiving socket is not part of the hash */
   assert_true(hash_of(&a, &a) == hash_of(&b, &b));
 }
 
