@@ -44,6 +44,16 @@ bool kad_record_identical(const struct kad_record *a,
   return kad_record_same(a, b) && a->seq == b->seq && a->has_seq == b->has_seq;
 }
 
+bool kad_record_is_among(const struct kad_record *records, size_t count,
+                         const struct kad_record *record) {
+  for (size_t i = 0; i < count; i++) {
+    if (kad_record_identical(&records[i], record)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool kad_record_replaces(const struct kad_record *incoming,
                          const struct kad_record *held) {
   if (incoming->publisher == NULL) {

@@ -27,6 +27,10 @@ bool kad_record_same(const struct kad_record *a, const struct kad_record *b);
 bool kad_record_identical(const struct kad_record *a,
                           const struct kad_record *b);
 
+/* Returns true if one of `count` records is identical to `record`. */
+bool kad_record_is_among(const struct kad_record *records, size_t count,
+                         const struct kad_record *record);
+
 /* Returns true if `incoming` replaces `held` when there is no merge hook. A
  * signed record replaces one with the same publisher and salt and no higher
  * seq; a record without seq counts as seq 0. An unsigned record replaces only

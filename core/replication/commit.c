@@ -194,16 +194,6 @@ static int commit_record(struct kad_node *node,
   return replace(node, record, &meta, replaced, reason);
 }
 
-static bool contains(const struct kad_record *records, size_t count,
-                     const struct kad_record *record) {
-  for (size_t i = 0; i < count; i++) {
-    if (kad_record_identical(&records[i], record)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Moves the records of `merged` that are not held to its front, each once, and
  * returns their number. */
 static size_t move_new_to_front(struct kad_bundle *merged,
@@ -211,8 +201,8 @@ static size_t move_new_to_front(struct kad_bundle *merged,
   size_t count = 0;
   for (size_t i = 0; i < merged->count; i++) {
     struct kad_record record = merged->records[i];
-    if (!contains(held->records, held->count, &record) &&
-        !contains(merged->records, count, &record)) {
+    if (!kad_record_is_among(held->records, held->count, &record) &&
+        !kad_record_is_among(merged->records, count, &record)) {
       merged->records[i] = merged->records[count];
       merged->records[count++] = record;
     }
@@ -229,7 +219,7 @@ static kad_record_handle clear_kept(struct kad_held_list *held,
   kad_record_handle confirmed = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *record = &held->records[i];
-    if (!contains(merged->records, merged->count, record)) {
+    if (!kad_record_is_among(merged->records, merged->count, record)) {
       continue;
     }
     if (kad_record_identical(record, incoming)) {
@@ -295,7 +285,7 @@ static int commit_merged(struct kad_node *node, struct kad_admission *admission,
   return code;
 }
 
-/* Returns true if a record that is no cached copy is held. */
+/* Returns true if a record that is not a cached copy is held. */
 static bool has_original(const struct kad_node *node,
                          const struct kad_type *type,
                          const struct kad_held_list *list) {

@@ -46,11 +46,11 @@ static void plan_next(struct kad_node *node) {
 /* Returns true if no neighbour but `except` is closer to `key` than we are: we
  * are the closest holder that we know of. */
 static bool is_closest_holder(const struct kad_node *node,
-                              const struct kad_closest_set *hood,
+                              const struct kad_closest_set *neighbours,
                               const struct kad_id *key,
                               const struct kad_id *except) {
-  for (size_t i = 0; i < hood->count; i++) {
-    const struct kad_id *id = &hood->items[i].contact.id;
+  for (size_t i = 0; i < neighbours->count; i++) {
+    const struct kad_id *id = &neighbours->items[i].contact.id;
     if (kad_id_compare(key, id, &node->config.id) < 0 &&
         !kad_id_equal(id, except)) {
       return false;
@@ -62,20 +62,21 @@ static bool is_closest_holder(const struct kad_node *node,
 /* Returns how many of the neighbours and ourselves are closer to `key` than
  * `id`. */
 static size_t count_closer(const struct kad_node *node,
-                           const struct kad_closest_set *hood,
+                           const struct kad_closest_set *neighbours,
                            const struct kad_id *key, const struct kad_id *id) {
-  return kad_closest_set_closer(hood, key, id) +
+  return kad_closest_set_closer(neighbours, key, id) +
          (kad_id_compare(key, &node->config.id, id) < 0);
 }
 
 /* Returns the neighbour that is the k-th closest to `key`. Returns NULL if we
  * are the k-th, or if there are fewer. */
-static const struct kad_contact *find_kth(const struct kad_node *node,
-                                          const struct kad_closest_set *hood,
-                                          const struct kad_id *key) {
-  for (size_t i = 0; i < hood->count; i++) {
-    const struct kad_contact *contact = &hood->items[i].contact;
-    if (count_closer(node, hood, key, &contact->id) + 1 == node->config.k) {
+static const struct kad_contact *find_kth(
+    const struct kad_node *node, const struct kad_closest_set *neighbours,
+    const struct kad_id *key) {
+  for (size_t i = 0; i < neighbours->count; i++) {
+    const struct kad_contact *contact = &neighbours->items[i].contact;
+    if (count_closer(node, neighbours, key, &contact->id) + 1 ==
+        node->config.k) {
       return contact;
     }
   }
@@ -114,18 +115,18 @@ static bool find_successor(const struct kad_node *node, unsigned family,
  * hand off what is held under `key`. */
 static bool find_receiver(const struct kad_node *node,
                           const struct kad_handoff_scan *scan,
-                          const struct kad_closest_set *hood,
+                          const struct kad_closest_set *neighbours,
                           const struct kad_id *key, struct kad_contact *to) {
   const struct kad_contact *contact = &scan->contact;
   if (scan->event == KAD_HANDOFF_LEAVING) {
     return find_successor(node, contact->address.family, key, to);
   }
-  if (!is_closest_holder(node, hood, key, &contact->id) ||
-      count_closer(node, hood, key, &contact->id) >= node->config.k) {
+  if (!is_closest_holder(node, neighbours, key, &contact->id) ||
+      count_closer(node, neighbours, key, &contact->id) >= node->config.k) {
     return false;
   }
   if (scan->event == KAD_HANDOFF_DIED) {
-    contact = find_kth(node, hood, key);
+    contact = find_kth(node, neighbours, key);
   }
   if (contact != NULL) {
     *to = *contact;
@@ -173,13 +174,13 @@ static void on_transfer_event(struct kad_node *node,
  * the newest under its key: the others go with it. */
 static void scan_record(struct kad_node *node,
                         const struct kad_handoff_scan *scan,
-                        const struct kad_closest_set *hood,
+                        const struct kad_closest_set *neighbours,
                         kad_record_handle handle) {
   struct kad_record record;
   struct kad_contact to;
   kad_record_handle newest = 0;
   if (!kad_transfer_read(node, handle, &record) ||
-      !find_receiver(node, scan, hood, &record.key, &to)) {
+      !find_receiver(node, scan, neighbours, &record.key, &to)) {
     return;
   }
   (void)kad_store_find(node->store, &record.key, record.type, 0, &newest, 1);
@@ -192,18 +193,18 @@ static void scan_record(struct kad_node *node,
 static void scan_batch(struct kad_node *node) {
   struct kad_handoff *handoff = &node->handoff;
   struct kad_handoff_scan *scan = handoff->first;
-  const struct kad_closest_set *hood =
+  const struct kad_closest_set *neighbours =
       kad_neighbours_of(node, scan->contact.address.family);
   for (int i = 0; i < KAD_HANDOFF_BATCH; i++) {
     if (handoff->transfers.count >= max_transfers(handoff)) {
       return;
     }
     kad_record_handle handle = kad_store_next(node->store, &scan->cursor);
-    if (hood == NULL || handle == 0) {
+    if (neighbours == NULL || handle == 0) {
       end_scan(node);
       return;
     }
-    scan_record(node, scan, hood, handle);
+    scan_record(node, scan, neighbours, handle);
   }
 }
 

@@ -45,16 +45,6 @@ bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
   return record->ttl > 0;
 }
 
-static bool is_among(const struct kad_record *records, size_t count,
-                     const struct kad_record *record) {
-  for (size_t i = 0; i < count; i++) {
-    if (kad_record_identical(&records[i], record)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Lists which of our records the contact lacks, going by its reply. A contact
  * that holds at least as many as we do, more than fit in a reply, lacks none.
  * Returns false when there is nothing to store. */
@@ -81,7 +71,7 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   for (size_t i = 0; i < count; i++) {
     kad_record_handle handle = transfer->lacking[i];
     if (kad_transfer_read(node, handle, &record) &&
-        !is_among(reply->records, reply->record_count, &record)) {
+        !kad_record_is_among(reply->records, reply->record_count, &record)) {
       transfer->lacking[transfer->lacking_count++] = handle;
     }
   }
