@@ -4,7 +4,7 @@
  *
  *     datagram ─► node.c ─► serve.c ─► admission.c ─► the store
  *                   └─────► rpc.c ──► lookup.c, verification.c, join.c …
- *     request ──► operation.c ─► direct, lookup, get, put ─► rpc.c
+ *     request ──► operation.c ─► ping, lookup, get, put ─► rpc.c
  *     time ─────► node.c ─► timer.c ─► the functions of due timers
  *
  * Tested by tests/unit/node/node_test.c. */
