@@ -1,4 +1,4 @@
---- Checks of what a caller passes: arguments, and tables of options.
+--- Checks the arguments and the tables of options that a caller passes.
 --
 --     local OPTIONS <const> = {
 --       parallel = { kind = "integer", from = 1, to = 64, default = 8 },

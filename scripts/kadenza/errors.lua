@@ -1,4 +1,4 @@
---- Errors: what they say, and at which position they are raised.
+--- Errors: their texts, and the positions at which they are raised.
 
 local M = {}
 

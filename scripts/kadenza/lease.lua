@@ -7,7 +7,7 @@
 --     local turn, message =
 --       lease.acquire(node, kad.key("backup"), { type = "turn", seconds = 30 })
 --     if turn then
---       make_backup(turn.number) -- renews the lease if this takes long
+--       make_backup(turn.number) -- if this takes long: turn:renew()
 --       turn:release()
 --     end
 --
@@ -391,11 +391,11 @@ local function sleep_before_retry(deadline)
   kad.sleep(math.max(0, math.min(seconds, deadline - kad.now())))
 end
 
---- Acquires a lease. `wait` is the seconds to go on trying; without it, it
---- tries once. The code is KAD_EBUSY if the lease is held by another. `secret`
---- signs the lease, for the type's `check`; by default a new key pair does.
---- `quorum` is the smallest number of nodes that must grant it: in a large
---- network, it prevents that a small part of a partition grants leases.
+--- Acquires a lease. `wait` is the seconds to retry; without it, it tries once.
+--- The code is KAD_EBUSY if the lease is held by another. `secret` signs the
+--- lease, for the type's `check`; by default a new key pair does. `quorum` is
+--- the smallest number of nodes that must grant it: it keeps a small side of a
+--- partition from granting leases.
 ---@async
 ---@param node kadenza.Node
 ---@param key string

@@ -1,4 +1,4 @@
---- The options of lookups: what `find_node`, `get`, `put` … take.
+--- The options of lookups: of `find_node`, `get`, `put` and others.
 --- Tested by tests/spec/operation_spec.lua.
 
 local check = require("kadenza.check")

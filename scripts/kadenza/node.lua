@@ -1,4 +1,4 @@
---- A node of an overlay: opens and closes it, and tells its state. Its
+--- A node of an overlay: opens and closes it, and returns its state. Its
 --- operations are in `kadenza.operation`, its publications in
 --- `kadenza.publication`.
 --
@@ -123,7 +123,7 @@ function Node:stats()
   return stats
 end
 
---- Returns the node's connection to its overlay.
+--- Returns the state of the node's connection to its overlay.
 ---@return "new"|"joining"|"healthy"|"degraded"|"isolated" state
 function Node:state()
   check_open(self)

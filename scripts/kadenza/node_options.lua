@@ -1,5 +1,5 @@
---- The options of a node: what they may be, and the configuration of the core
---- that they make. Tested by tests/spec/node_spec.lua.
+--- The options of a node: checks them, and makes the configuration of the core.
+--- Tested by tests/spec/node_spec.lua.
 
 local check = require("kadenza.check")
 local core = require("kadenza.core")
@@ -11,8 +11,7 @@ local M = {}
 ---@field listen? string|string[]  "ip:port", 1 to 8; "0.0.0.0:6881" without
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
 ---@field transport? { send: fun(bytes: string, address: string) }  sends the
----  node's datagrams instead of sockets; pass it those for the node by
----  node:receive
+---  node's datagrams instead of sockets; pass received ones to node:receive
 ---@field policies? table  policy files and tables, see kadenza.policy
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  Lua instructions that policies may run
@@ -172,8 +171,8 @@ local function check_addresses(list, has_transport, level)
   end
 end
 
--- Returns the addresses to bind; with a transport, those that it reaches the
--- node at.
+-- Returns the addresses to bind; with a transport, those at which it reaches
+-- the node.
 local function read_listen(given, config, level)
   local has_transport = given.transport ~= nil
   if has_transport then

@@ -114,7 +114,7 @@ end
 
 ------------------------------------------------------------------- join --
 
---- Joins the overlay by nodes that are known: those given, or those of the
+--- Joins the overlay through nodes that are known: `known`, or those of the
 --- node's options, and the contacts of its saved state. Names are resolved.
 ---@async
 ---@param known? string[]  "host:port"
@@ -167,7 +167,7 @@ end
 
 ------------------------------------------------------ queries to a node --
 
--- Returns the address and the id of what a caller calls a destination.
+-- Returns the address and the id of a destination.
 local function read_destination(to, level)
   if type(to) == "table" and type(to.address) == "string" then
     return to.address, to.id

@@ -2,15 +2,15 @@
 --- of tasks that were preempted, which continue in later turns of the network.
 --- Tested by tests/spec/task_spec.lua.
 --
--- It does not handle coroutines: `step(task, ...)`, a function of kadenza.task,
--- does.
+-- `step(task, ...)`, a function of kadenza.task, resumes the coroutine of a
+-- task.
 
 local throttle = require("kadenza.throttle")
 
 local M = {}
 
--- Steps in one turn of the network. Tasks that always wake each other leave
--- time for other work.
+-- Steps in one turn of the network: tasks that always wake each other must not
+-- starve other work.
 local MAX_STEPS <const> = 1000
 
 ---@class kadenza.Scheduler

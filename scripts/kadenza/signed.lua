@@ -44,8 +44,8 @@ end
 ---------------------------------------------------------- certificates --
 
 -- A certificate is { e = end, k = key, o = owner, s = signature, t = type }; k
--- and t restrict it and are optional. A delegate stores an envelope, { c =
--- certificate, v = value }.
+-- and t restrict it and are optional. A delegate stores an envelope:
+-- { c = certificate, v = value }.
 
 -- Returns the bytes that an owner signs for a delegate.
 local function text_to_sign(certificate, delegate)

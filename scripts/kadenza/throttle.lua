@@ -15,7 +15,7 @@ M.SECONDS = 10
 local MAX_NAMES <const> = 1000
 
 --- Returns a function that calls `fn(suppressed)`, unless it has done so for
---- the same name within the last 10 seconds. `suppressed` is the number of
+--- the same name within the last `SECONDS`. `suppressed` is the number of
 --- calls left out since, or nil.
 ---@param network kadenza.core.Network  its clock counts
 ---@return fun(name: string, fn: fun(suppressed?: integer)) throttled

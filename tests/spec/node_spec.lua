@@ -4,6 +4,7 @@ local support = require("tests.spec.support")
 local spec, local_node = support.spec, support.local_node
 local with_pair = support.with_pair
 local assert_blames_caller = support.assert_blames_caller
+local LIMITS <const> = require("kadenza.node_options").LIMITS
 
 describe("kadenza.node", function()
   describe("opening", function()
@@ -103,6 +104,15 @@ describe("kadenza.node", function()
         end)
       end))
     end
+
+    it("has an annotation of each option of the core", function()
+      local file <close> = assert(io.open("scripts/kadenza/node_options.lua"))
+      local class = file:read("a"):match("@class kadenza.NodeOptions\n(.-)\n\n")
+      for _, row in ipairs(require("kadenza.core").config_options()) do
+        assert.is_truthy(class:find("@field " .. row.name .. "?", 1, true)
+          or LIMITS[row.name], row.name)
+      end
+    end)
 
     it("raises at the line of the caller", spec(function()
       kad.run(function()

@@ -30,7 +30,7 @@ local M = {}
 local MAX_SIZE <const> = 1000 -- bytes of a value
 local MAX_WRITERS <const> = 64
 local MAX_REPLICA <const> = 32
-local ATTEMPTS <const> = 3 -- of a push that another of its writer outruns
+local ATTEMPTS <const> = 3 -- of a push that another replica outruns
 
 local REJECTED <const> = 201
 local TOO_LARGE <const> = 205
