@@ -7,7 +7,7 @@
 
 static struct kad_played world;
 
-/* Returns the path on which contact `who` was asked. */
+/* Returns the path on which contact `who` was queried. */
 static uint32_t path_of(size_t who) {
   for (size_t i = 0; i < world.path_count; i++) {
     if (kad_played_find(&world, &world.path[i].contact.address) == who) {
@@ -20,7 +20,7 @@ static uint32_t path_of(size_t who) {
 
 /* "Takes the k closest nodes to the destination key from his local routing
  * table and distributes them into d independent lookup buckets." */
-static void test_own_contacts_are_dealt_among_the_paths(void **state) {
+static void test_own_contacts_are_distributed_over_the_paths(void **state) {
   const struct kad_lookup_options options = {.alpha = 1, .paths = 4};
   struct kad_contact closest[8];
   (void)state;
@@ -39,7 +39,7 @@ static void test_own_contacts_are_dealt_among_the_paths(void **state) {
 }
 
 /* "Each node is used only once during the whole lookup process." */
-static void test_a_contact_is_asked_on_one_path_only(void **state) {
+static void test_a_contact_is_queried_on_one_path_only(void **state) {
   const uint32_t paths[] = {1, 4, 8, 16};
   struct kad_contact closest[8];
   (void)state;
@@ -63,7 +63,7 @@ static void test_a_contact_is_asked_on_one_path_only(void **state) {
   }
 }
 
-/* Tells of the contacts numbered right after `who`. */
+/* Names the contacts with the next numbers after `who`. */
 static size_t teach_neighbours(const struct kad_played *w, size_t who,
                                struct kad_contact *out) {
   size_t count = 0;
@@ -73,9 +73,9 @@ static size_t teach_neighbours(const struct kad_played *w, size_t who,
   return count;
 }
 
-/* The lookup buckets are independent: what a contact tells is not known to the
- * paths on which it was not asked. */
-static void test_what_a_path_hears_stays_on_it(void **state) {
+/* The lookup buckets are independent: only the path that queried a contact uses
+ * the contacts that it names. */
+static void test_contacts_of_a_reply_stay_on_its_path(void **state) {
   const struct kad_lookup_options options = {.paths = 4};
   size_t heard = 0;
   (void)state;
@@ -97,13 +97,13 @@ static void test_what_a_path_hears_stays_on_it(void **state) {
 }
 
 enum {
-  KNOWN = 8,  /* contacts to begin with; the three closest collude */
-  LIARS = 8,  /* their friends, who know nobody else */
-  HONEST = 8, /* the closest of all, whom the other five know */
+  KNOWN = 8,  /* contacts in the table; the three closest collude */
+  LIARS = 8,  /* contacts that they name; these name only each other */
+  HONEST = 8, /* the closest of all; the other five name them */
   COLLUDING = 3
 };
 
-/* Those who collude tell of their friends only. */
+/* Colluding contacts name only each other. */
 static size_t teach_friends(const struct kad_played *w, size_t who,
                             struct kad_contact *out) {
   const bool lies = who < COLLUDING || (who >= KNOWN && who < KNOWN + LIARS);
@@ -112,7 +112,7 @@ static size_t teach_friends(const struct kad_played *w, size_t who,
   return LIARS;
 }
 
-/* Sets the distance of contact `who`, in a unit of its own. */
+/* Sets the distance of contact `who`. */
 static void set_distance(size_t who, unsigned distance) {
   world.contacts[who].id = kad_lone_target;
   world.contacts[who].id.bytes[2] ^= (uint8_t)(distance >> 8);
@@ -132,7 +132,7 @@ static void open_conspiracy(void) {
 }
 
 /* "A lookup is successful as long as one path is free of adversarial nodes." */
-static void test_liars_lead_one_path_astray_and_not_the_others(void **state) {
+static void test_colluding_contacts_mislead_only_their_path(void **state) {
   const struct kad_lookup_options one = {.alpha = 1, .paths = 1};
   const struct kad_lookup_options four = {.alpha = 1, .paths = 4};
   (void)state;
@@ -149,7 +149,7 @@ static void test_liars_lead_one_path_astray_and_not_the_others(void **state) {
   kad_played_close(&world);
 }
 
-/* Contact 0, the closest that we know, makes up forty that are closer. */
+/* Contact 0, the closest of the table, invents forty closer contacts. */
 static size_t teach_inventions(const struct kad_played *w, size_t who,
                                struct kad_contact *out) {
   if (who != 0) {
@@ -163,9 +163,10 @@ static size_t teach_inventions(const struct kad_played *w, size_t who,
   return 40;
 }
 
-/* Whoever named several contacts that are silent is not believed: what else it
- * named is asked when nothing else is left. */
-static void test_who_names_the_silent_is_not_believed(void **state) {
+/* A contact that named several dead contacts is misleading: the others that it
+ * named are queried only when no other candidates are left. */
+static void test_other_contacts_of_a_misleading_contact_come_last(
+    void **state) {
   const struct kad_lookup_options options = {.alpha = 3};
   (void)state;
   kad_played_open(&world, 20, 0);
@@ -187,11 +188,11 @@ static void test_who_names_the_silent_is_not_believed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_own_contacts_are_dealt_among_the_paths),
-      cmocka_unit_test(test_a_contact_is_asked_on_one_path_only),
-      cmocka_unit_test(test_what_a_path_hears_stays_on_it),
-      cmocka_unit_test(test_liars_lead_one_path_astray_and_not_the_others),
-      cmocka_unit_test(test_who_names_the_silent_is_not_believed),
+      cmocka_unit_test(test_own_contacts_are_distributed_over_the_paths),
+      cmocka_unit_test(test_a_contact_is_queried_on_one_path_only),
+      cmocka_unit_test(test_contacts_of_a_reply_stay_on_its_path),
+      cmocka_unit_test(test_colluding_contacts_mislead_only_their_path),
+      cmocka_unit_test(test_other_contacts_of_a_misleading_contact_come_last),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

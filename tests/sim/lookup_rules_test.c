@@ -1,5 +1,5 @@
-/* Kademlia §2.3: how a search runs, on one path. Which contacts it asks, when
- * it asks more of them at once, and when it ends. */
+/* Kademlia §2.3: lookups on one path. Which contacts they query, how many at a
+ * time, and when they end. */
 #include "kadenza.h"
 #include "overlay.h"
 #include "played.h"
@@ -31,7 +31,7 @@ static void find_closest(size_t count, size_t *out) {
 
 /* Kademlia §2.3: "the lookup initiator starts by picking α nodes from its
  * closest non-empty k-bucket". */
-static void test_a_search_asks_the_alpha_closest_first(void **state) {
+static void test_a_lookup_queries_the_alpha_closest_first(void **state) {
   const struct kad_lookup_options options = {.alpha = 3, .beta = 1};
   size_t closest[8] = {0};
   (void)state;
@@ -49,7 +49,7 @@ static void test_a_search_asks_the_alpha_closest_first(void **state) {
 }
 
 /* Kademlia §2.3: "parallel, asynchronous FIND_NODE RPCs to the α nodes". */
-static void test_a_search_has_alpha_queries_in_flight(void **state) {
+static void test_a_lookup_has_alpha_queries_in_flight(void **state) {
   (void)state;
   for (uint32_t alpha = 1; alpha <= 6; alpha++) {
     const struct kad_lookup_options options = {.alpha = alpha, .beta = 1};
@@ -66,7 +66,7 @@ static void test_a_search_has_alpha_queries_in_flight(void **state) {
 
 /* Kademlia §2.3: "if a round fails to return a node any closer, the initiator
  * resends to all of the k closest nodes it has not already queried". */
-static void test_a_round_that_brings_nothing_closer_widens_to_k(void **state) {
+static void test_a_round_without_closer_contacts_widens_to_k(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 2, .k = 8};
   kad_played_open(&world, 8, 8);
@@ -81,7 +81,7 @@ static void test_a_round_that_brings_nothing_closer_widens_to_k(void **state) {
 
 /* Kademlia §2.3: "nodes that fail to respond quickly are removed from
  * consideration until and unless they do respond". */
-static void test_a_soft_timeout_lets_another_contact_be_asked(void **state) {
+static void test_another_contact_is_queried_after_a_soft_timeout(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 1};
   kad_played_open_chain(&world, 3, 3);
@@ -128,8 +128,8 @@ static void test_a_search_finds_the_k_closest_and_asks_nobody_twice(
   kad_played_close(&world);
 }
 
-/* Kademlia §2.3: the dead are not among the k closest. */
-static void test_a_search_ends_with_the_k_closest_that_live(void **state) {
+/* Kademlia §2.3: dead contacts are not among the k closest. */
+static void test_a_lookup_ends_with_the_k_closest_live_contacts(void **state) {
   (void)state;
   struct kad_contact closest[8];
   kad_played_open(&world, 60, 20);
@@ -151,7 +151,7 @@ static void test_a_search_ends_with_the_k_closest_that_live(void **state) {
 }
 
 /* Design: a get ends once `quorum` contacts had a value. */
-static void test_a_quorum_ends_a_search(void **state) {
+static void test_a_quorum_ends_a_lookup(void **state) {
   const struct kad_lookup_options two = {.beta = 1, .quorum = 2};
   const struct kad_lookup_options full = {.beta = 1};
   const struct kad_id key = kad_overlay_key(1);
@@ -178,7 +178,7 @@ static void test_a_quorum_ends_a_search(void **state) {
 }
 
 /* Design: every operation ends. */
-static void test_a_deadline_ends_a_search_with_what_it_has(void **state) {
+static void test_a_deadline_ends_a_lookup_with_its_result_so_far(void **state) {
   (void)state;
   const struct kad_lookup_options options = {
       .alpha = 1, .beta = 1, .deadline_ms = 275};
@@ -193,9 +193,9 @@ static void test_a_deadline_ends_a_search_with_what_it_has(void **state) {
   kad_played_close(&world);
 }
 
-/* Design: a cancel is told at once, and what is answered after it changes
- * nothing. */
-static void test_a_cancelled_search_asks_nobody_more(void **state) {
+/* Design: a cancelled operation ends at once, and later replies change nothing.
+ */
+static void test_a_cancelled_lookup_sends_no_more_queries(void **state) {
   (void)state;
   kad_played_open(&world, 30, 10);
   const kad_operation_id operation = kad_played_begin(&world, NULL);
@@ -253,7 +253,7 @@ static void test_find_node_is_answered_with_the_k_closest(void **state) {
   kad_played_close(&world);
 }
 
-/* The first contact tells of eight that are closer, who know nobody. */
+/* The first contact names eight closer ones, which name none. */
 static size_t teach_eight_closer(const struct kad_played *w, size_t who,
                                  struct kad_contact *out) {
   size_t count = 0;
@@ -263,8 +263,8 @@ static size_t teach_eight_closer(const struct kad_played *w, size_t who,
   return count;
 }
 
-/* Design: an answer that comes closer lets β queries go out, whatever is in
- * flight. */
+/* Design: a reply that names a closer contact lets β queries be sent, whatever
+ * is in flight. */
 static void test_an_answer_that_comes_closer_lets_beta_queries_go(
     void **state) {
   (void)state;
@@ -288,8 +288,8 @@ static void test_an_answer_that_comes_closer_lets_beta_queries_go(
   }
 }
 
-/* Lets contact 0 be a little closer to the target than contact 1, but slow, and
- * returns which of them a lookup with `beta` asks first. */
+/* Makes contact 0 a little closer to the target than contact 1, but slow.
+ * Returns which of them a lookup with `beta` queries first. */
 static size_t ask_first(uint32_t beta, uint8_t farther) {
   const struct kad_lookup_options options = {.alpha = 1, .beta = beta};
   kad_played_open(&world, 2, 0);
@@ -301,7 +301,8 @@ static size_t ask_first(uint32_t beta, uint8_t farther) {
   world.lone.answered = world.lone.sent;
   world.delay_ms[0] = 150;
   world.delay_ms[1] = 10;
-  for (int times = 0; times < 20; times++) { /* it learns who is quick */
+  for (int times = 0; times < 20;
+       times++) { /* to measure the round-trip times */
     world.calls = 0;
     kad_played_look_up(&world, &options);
   }
@@ -317,8 +318,8 @@ static size_t ask_first(uint32_t beta, uint8_t farther) {
   return first;
 }
 
-/* Design: of contacts about as close, the quick one is asked first; with β = 1
- * the closest always is. */
+/* Design: among contacts at about the same distance the fast one is queried
+ * first; with β = 1 it is always the closest. */
 static void test_of_contacts_about_as_close_the_quick_one_is_first(
     void **state) {
   (void)state;
@@ -328,15 +329,15 @@ static void test_of_contacts_about_as_close_the_quick_one_is_first(
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_search_asks_the_alpha_closest_first),
-      cmocka_unit_test(test_a_search_has_alpha_queries_in_flight),
-      cmocka_unit_test(test_a_round_that_brings_nothing_closer_widens_to_k),
-      cmocka_unit_test(test_a_soft_timeout_lets_another_contact_be_asked),
+      cmocka_unit_test(test_a_lookup_queries_the_alpha_closest_first),
+      cmocka_unit_test(test_a_lookup_has_alpha_queries_in_flight),
+      cmocka_unit_test(test_a_round_without_closer_contacts_widens_to_k),
+      cmocka_unit_test(test_another_contact_is_queried_after_a_soft_timeout),
       cmocka_unit_test(test_a_search_finds_the_k_closest_and_asks_nobody_twice),
-      cmocka_unit_test(test_a_search_ends_with_the_k_closest_that_live),
-      cmocka_unit_test(test_a_quorum_ends_a_search),
-      cmocka_unit_test(test_a_deadline_ends_a_search_with_what_it_has),
-      cmocka_unit_test(test_a_cancelled_search_asks_nobody_more),
+      cmocka_unit_test(test_a_lookup_ends_with_the_k_closest_live_contacts),
+      cmocka_unit_test(test_a_quorum_ends_a_lookup),
+      cmocka_unit_test(test_a_deadline_ends_a_lookup_with_its_result_so_far),
+      cmocka_unit_test(test_a_cancelled_lookup_sends_no_more_queries),
       cmocka_unit_test(test_an_answer_that_comes_closer_lets_beta_queries_go),
       cmocka_unit_test(test_of_contacts_about_as_close_the_quick_one_is_first),
       cmocka_unit_test(test_a_ping_is_answered_with_the_id),

@@ -52,7 +52,7 @@ static void writes_ip6_in_its_one_recommended_form(void **state) {
                 "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
 }
 
-static void refuses_other_text(void **state) {
+static void rejects_other_text(void **state) {
   (void)state;
   const char *texts[] = {
       "",
@@ -108,7 +108,7 @@ static void no_address_has_no_text(void **state) {
   assert_string_equal(kad_address_format(&none, text), "");
 }
 
-static void equal_takes_family_ip_and_port_alone(void **state) {
+static void equal_compares_family_ip_and_port_only(void **state) {
   (void)state;
   const struct kad_address a = address_of("192.0.2.1:80");
   struct kad_address same = a;
@@ -146,7 +146,7 @@ static void subnets_are_24_bits_of_ip4_and_64_of_ip6(void **state) {
   }
 }
 
-static void open_addresses_are_not_martian(void **state) {
+static void global_addresses_are_not_martian(void **state) {
   (void)state;
   const char *texts[] = {
       "1.1.1.1:1",
@@ -254,7 +254,7 @@ static void unpacks_what_it_packs(void **state) {
   }
 }
 
-static void unpacks_no_other_length(void **state) {
+static void rejects_other_lengths(void **state) {
   (void)state;
   static const uint8_t bytes[32] = {0};
   for (size_t len = 0; len <= sizeof bytes; len++) {
@@ -269,16 +269,16 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_and_writes_ip4),
       cmocka_unit_test(writes_ip6_in_its_one_recommended_form),
-      cmocka_unit_test(refuses_other_text),
+      cmocka_unit_test(rejects_other_text),
       cmocka_unit_test(no_address_has_no_text),
-      cmocka_unit_test(equal_takes_family_ip_and_port_alone),
+      cmocka_unit_test(equal_compares_family_ip_and_port_only),
       cmocka_unit_test(subnets_are_24_bits_of_ip4_and_64_of_ip6),
-      cmocka_unit_test(open_addresses_are_not_martian),
+      cmocka_unit_test(global_addresses_are_not_martian),
       cmocka_unit_test(local_addresses_are_martian_unless_allowed),
       cmocka_unit_test(other_special_addresses_are_always_martian),
       cmocka_unit_test(packs_ip_and_port_in_network_order),
       cmocka_unit_test(unpacks_what_it_packs),
-      cmocka_unit_test(unpacks_no_other_length),
+      cmocka_unit_test(rejects_other_lengths),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static void resizing_nothing_allocates(void **state) {
   kad_counting_deinit(&counting);
 }
 
-static void failing_leaves_the_old_block(void **state) {
+static void a_failed_resize_leaves_the_old_block(void **state) {
   (void)state;
   struct kad_counting_allocator counting;
   kad_counting_init(&counting);
@@ -82,7 +82,7 @@ int main(void) {
       cmocka_unit_test(library_memory_keeps_its_bytes_when_resized),
       cmocka_unit_test(zeroed_memory_is_zero),
       cmocka_unit_test(resizing_nothing_allocates),
-      cmocka_unit_test(failing_leaves_the_old_block),
+      cmocka_unit_test(a_failed_resize_leaves_the_old_block),
       cmocka_unit_test(releasing_nothing_does_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

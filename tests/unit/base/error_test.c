@@ -14,7 +14,7 @@ enum {
   ERRORS = sizeof errors / sizeof *errors
 };
 
-static void every_error_is_negative_and_alone(void **state) {
+static void every_error_is_negative_and_unique(void **state) {
   (void)state;
   for (size_t i = 0; i < ERRORS; i++) {
     assert_true(errors[i] < 0);
@@ -28,7 +28,7 @@ static void every_error_is_negative_and_alone(void **state) {
   }
 }
 
-static void every_error_has_its_name_and_a_phrase(void **state) {
+static void every_error_has_a_name_and_a_text(void **state) {
   (void)state;
   assert_string_equal(kad_error_name(KAD_ESUBNET), "KAD_ESUBNET");
   assert_string_equal(kad_error_text(KAD_ENOMEM), "out of memory");
@@ -40,7 +40,7 @@ static void every_error_has_its_name_and_a_phrase(void **state) {
   }
 }
 
-static void what_is_no_error_is_unknown(void **state) {
+static void other_numbers_are_unknown_errors(void **state) {
   (void)state;
   assert_string_equal(kad_error_name(0), "KAD_EUNKNOWN");
   assert_string_equal(kad_error_name(-9999), "KAD_EUNKNOWN");
@@ -64,9 +64,9 @@ static void slices_are_equal_by_their_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_error_is_negative_and_alone),
-      cmocka_unit_test(every_error_has_its_name_and_a_phrase),
-      cmocka_unit_test(what_is_no_error_is_unknown),
+      cmocka_unit_test(every_error_is_negative_and_unique),
+      cmocka_unit_test(every_error_has_a_name_and_a_text),
+      cmocka_unit_test(other_numbers_are_unknown_errors),
       cmocka_unit_test(slices_are_equal_by_their_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ static uint64_t next_random(uint64_t *seed) {
   return *seed >> 33;
 }
 
-static void empty_heap_is_due_never(void **state) {
+static void an_empty_heap_is_never_due(void **state) {
   (void)state;
   struct kad_heap heap = {0};
   struct kad_deadline outside = {0};
@@ -46,7 +46,7 @@ static void nothing_is_due_before_its_time(void **state) {
   assert_null(pop(&heap, 11));
 }
 
-static void equals_come_in_the_order_of_their_addition(void **state) {
+static void equal_deadlines_come_in_the_order_of_addition(void **state) {
   (void)state;
   struct kad_heap heap = {0};
   struct query queries[100] = {0};
@@ -59,7 +59,7 @@ static void equals_come_in_the_order_of_their_addition(void **state) {
   }
 }
 
-static void adding_again_moves(void **state) {
+static void adding_again_moves_a_deadline(void **state) {
   (void)state;
   struct kad_heap heap = {0};
   struct query a = {0};
@@ -76,7 +76,7 @@ static void adding_again_moves(void **state) {
   assert_int_equal(heap.count, 0);
 }
 
-static void random_work_comes_out_in_order(void **state) {
+static void random_deadlines_come_in_order(void **state) {
   (void)state;
   static struct query queries[MANY];
   struct kad_heap heap = {0};
@@ -106,7 +106,7 @@ static void random_work_comes_out_in_order(void **state) {
   assert_int_equal(heap.count, 0);
 }
 
-static void what_was_added_after_the_mark_stays(void **state) {
+static void deadlines_added_after_the_mark_stay(void **state) {
   (void)state;
   struct kad_heap heap = {0};
   struct query queries[3] = {0};
@@ -125,12 +125,12 @@ static void what_was_added_after_the_mark_stays(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(empty_heap_is_due_never),
+      cmocka_unit_test(an_empty_heap_is_never_due),
       cmocka_unit_test(nothing_is_due_before_its_time),
-      cmocka_unit_test(equals_come_in_the_order_of_their_addition),
-      cmocka_unit_test(adding_again_moves),
-      cmocka_unit_test(random_work_comes_out_in_order),
-      cmocka_unit_test(what_was_added_after_the_mark_stays),
+      cmocka_unit_test(equal_deadlines_come_in_the_order_of_addition),
+      cmocka_unit_test(adding_again_moves_a_deadline),
+      cmocka_unit_test(random_deadlines_come_in_order),
+      cmocka_unit_test(deadlines_added_after_the_mark_stay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

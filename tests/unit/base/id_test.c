@@ -18,7 +18,7 @@ static struct kad_id bit_id(unsigned index) {
   return id;
 }
 
-/* A repeatable sequence that is random enough. */
+/* A pseudorandom sequence that can be repeated. */
 static struct kad_id next_id(uint64_t *seed) {
   struct kad_id id;
   for (size_t i = 0; i < sizeof id.bytes; i++) {
@@ -45,7 +45,7 @@ static int sign(int value) {
   return (value > 0) - (value < 0);
 }
 
-static void compares_distances_like_byte_by_byte(void **state) {
+static void compares_distances_as_their_bytes(void **state) {
   (void)state;
   uint64_t seed = 1;
   for (unsigned i = 0; i < 1000; i++) {
@@ -135,7 +135,7 @@ static void short_ids_end_in_zeros(void **state) {
   assert_memory_equal(&id.bytes[20], zeros, sizeof zeros);
 }
 
-static void refuses_other_text(void **state) {
+static void rejects_other_text(void **state) {
   (void)state;
   const char *texts[] = {
       "",
@@ -174,7 +174,7 @@ static void hashes_names_with_blake2b(void **state) {
       text, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
 }
 
-static void hashes_no_bytes_at_all(void **state) {
+static void hashes_an_empty_name(void **state) {
   (void)state;
   struct kad_id none;
   struct kad_id empty;
@@ -187,16 +187,16 @@ static void hashes_no_bytes_at_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(compares_distances_like_byte_by_byte),
+      cmocka_unit_test(compares_distances_as_their_bytes),
       cmocka_unit_test(is_closest_to_itself),
       cmocka_unit_test(counts_the_bits_that_two_ids_share),
       cmocka_unit_test(only_the_same_id_is_equal),
       cmocka_unit_test(gives_words_and_bits_in_order),
       cmocka_unit_test(reads_what_it_writes),
       cmocka_unit_test(short_ids_end_in_zeros),
-      cmocka_unit_test(refuses_other_text),
+      cmocka_unit_test(rejects_other_text),
       cmocka_unit_test(hashes_names_with_blake2b),
-      cmocka_unit_test(hashes_no_bytes_at_all),
+      cmocka_unit_test(hashes_an_empty_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

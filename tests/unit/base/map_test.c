@@ -90,7 +90,7 @@ static void a_map_is_emptied_entry_by_entry(void **state) {
   kad_counting_deinit(&counting);
 }
 
-static void same_hashes_are_all_given(void **state) {
+static void all_entries_with_a_hash_are_found(void **state) {
   (void)state;
   struct kad_counting_allocator counting;
   kad_counting_init(&counting);
@@ -98,7 +98,7 @@ static void same_hashes_are_all_given(void **state) {
   kad_map_init(&map, &counting.allocator, secret);
   struct kad_map_entry entries[4];
   for (size_t i = 0; i < 4; i++) {
-    /* The third shares the others' bucket, not their hash. */
+    /* The third has the bucket of the others, but another hash. */
     assert_ok(kad_map_add(&map, &entries[i], i == 2 ? 7 + (1U << 20) : 7));
   }
 
@@ -115,7 +115,7 @@ static void same_hashes_are_all_given(void **state) {
   kad_counting_deinit(&counting);
 }
 
-static void other_secrets_make_other_hashes(void **state) {
+static void hashes_depend_on_the_secret(void **state) {
   (void)state;
   static const uint8_t other[KAD_MAP_SECRET_SIZE] = {1, 2, 4};
   const struct kad_allocator allocator = kad_allocator_default();
@@ -147,7 +147,7 @@ static void no_memory_for_the_first_entry_is_an_error(void **state) {
   kad_counting_deinit(&counting);
 }
 
-static void no_memory_to_grow_only_makes_it_slower(void **state) {
+static void without_memory_to_grow_the_map_still_works(void **state) {
   (void)state;
   static struct thing things[MANY];
   struct kad_counting_allocator counting;
@@ -172,10 +172,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(finds_what_was_added_until_it_is_removed),
       cmocka_unit_test(a_map_is_emptied_entry_by_entry),
-      cmocka_unit_test(same_hashes_are_all_given),
-      cmocka_unit_test(other_secrets_make_other_hashes),
+      cmocka_unit_test(all_entries_with_a_hash_are_found),
+      cmocka_unit_test(hashes_depend_on_the_secret),
       cmocka_unit_test(no_memory_for_the_first_entry_is_an_error),
-      cmocka_unit_test(no_memory_to_grow_only_makes_it_slower),
+      cmocka_unit_test(without_memory_to_grow_the_map_still_works),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

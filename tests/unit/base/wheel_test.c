@@ -30,7 +30,7 @@ static int end(void **state) {
   return 0;
 }
 
-/* Adds so many deadlines far ahead that there is a ring. */
+/* Adds enough far deadlines to make a ring. */
 static void make_ring(struct wheels *it) {
   for (size_t i = 0; i <= KAD_WHEEL_FEW; i++) {
     kad_wheel_add(&it->wheel, &it->deadlines[MANY - 1 - i], KAD_TIME_NEVER);
@@ -48,7 +48,7 @@ static void few_deadlines_allocate_nothing(void **state) {
   assert_int_equal(kad_wheel_next(&it->wheel), 0);
 }
 
-static void equals_come_in_the_order_of_their_addition(void **state) {
+static void equal_deadlines_come_in_the_order_of_addition(void **state) {
   struct wheels *it = *state;
   make_ring(it);
   for (size_t i = 0; i < 100; i++) {
@@ -62,7 +62,7 @@ static void equals_come_in_the_order_of_their_addition(void **state) {
   assert_null(kad_wheel_pop_due(&it->wheel, 5));
 }
 
-static void what_comes_near_stands_before_what_is_added_then(void **state) {
+static void deadlines_of_the_heap_precede_later_additions(void **state) {
   struct wheels *it = *state;
   const kad_time_ms at = 2 * KAD_WHEEL_SLOTS;
   make_ring(it);
@@ -74,7 +74,7 @@ static void what_comes_near_stands_before_what_is_added_then(void **state) {
   assert_ptr_equal(kad_wheel_pop_due(&it->wheel, at), &it->deadlines[1]);
 }
 
-static void what_is_late_comes_first(void **state) {
+static void late_deadlines_come_first(void **state) {
   struct wheels *it = *state;
   make_ring(it);
   assert_null(kad_wheel_pop_due(&it->wheel, 1000));
@@ -88,7 +88,7 @@ static void what_is_late_comes_first(void **state) {
   assert_ptr_equal(kad_wheel_pop_due(&it->wheel, 1000), &it->deadlines[0]);
 }
 
-static void without_memory_the_heap_goes_on(void **state) {
+static void without_memory_the_heap_is_used(void **state) {
   struct wheels *it = *state;
   for (size_t i = 0; i < 2UL * KAD_WHEEL_FEW; i++) {
     kad_counting_fail_at(&it->counting, 0);
@@ -127,7 +127,7 @@ static kad_time_ms draw_pause(uint64_t *seed) {
              : next_random(seed) % 4;
 }
 
-static void a_wheel_says_what_a_heap_says(void **state) {
+static void a_wheel_gives_the_order_of_a_heap(void **state) {
   struct wheels *it = *state;
   static struct kad_deadline others[MANY];
   struct kad_heap heap = {0};
@@ -153,7 +153,7 @@ static void a_wheel_says_what_a_heap_says(void **state) {
   assert_non_null(it->wheel.ring);
 }
 
-static void what_was_added_after_the_mark_stays(void **state) {
+static void deadlines_added_after_the_mark_stay(void **state) {
   struct wheels *it = *state;
   make_ring(it);
   kad_wheel_add(&it->wheel, &it->deadlines[0], 5);
@@ -172,12 +172,12 @@ static void what_was_added_after_the_mark_stays(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(few_deadlines_allocate_nothing),
-      TEST(equals_come_in_the_order_of_their_addition),
-      TEST(what_comes_near_stands_before_what_is_added_then),
-      TEST(what_is_late_comes_first),
-      TEST(without_memory_the_heap_goes_on),
-      TEST(a_wheel_says_what_a_heap_says),
-      TEST(what_was_added_after_the_mark_stays),
+      TEST(equal_deadlines_come_in_the_order_of_addition),
+      TEST(deadlines_of_the_heap_precede_later_additions),
+      TEST(late_deadlines_come_first),
+      TEST(without_memory_the_heap_is_used),
+      TEST(a_wheel_gives_the_order_of_a_heap),
+      TEST(deadlines_added_after_the_mark_stay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

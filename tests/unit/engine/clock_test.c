@@ -55,7 +55,7 @@ static void a_timer_that_is_a_little_late_is_no_suspend(void **state) {
   assert_int_equal(kad_node_now(lone.node), lone.now);
 }
 
-static void a_wall_clock_that_goes_with_the_other_has_not_jumped(void **state) {
+static void a_wall_clock_in_step_has_not_jumped(void **state) {
   (void)state;
   assert_false(kad_clock_wall_jumped(lone.node));
   lone.now += DAY_MS;
@@ -82,7 +82,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_late_timer_is_a_suspend_that_the_clock_leaves_out),
       TEST(a_timer_that_is_a_little_late_is_no_suspend),
-      TEST(a_wall_clock_that_goes_with_the_other_has_not_jumped),
+      TEST(a_wall_clock_in_step_has_not_jumped),
       TEST(a_wall_clock_that_gains_has_jumped_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

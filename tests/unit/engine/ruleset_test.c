@@ -42,7 +42,8 @@ static void drop(struct kad_ruleset *ruleset) {
   kad_ruleset_drop(ruleset, &counting.allocator);
 }
 
-/* Returns what comes of methods with these names; one may be NULL. */
+/* Makes a ruleset with methods of these names; one may be NULL. Returns the
+ * result. */
 static int make_methods(const char *first, const char *second) {
   const struct kad_method methods[] = {{first, NULL, answer},
                                        {second, NULL, answer}};
@@ -98,7 +99,7 @@ static void a_method_has_a_name_of_1_to_32_bytes(void **state) {
                    KAD_EINVAL);
 }
 
-static void a_method_without_a_function_is_refused(void **state) {
+static void a_method_without_a_function_is_rejected(void **state) {
   const struct kad_method method = {.name = "hello"};
   const struct kad_policy policy = {.methods = &method, .method_count = 1};
   struct kad_ruleset *ruleset;
@@ -138,7 +139,7 @@ static void a_type_named_twice_is_a_conflict(void **state) {
   assert_ok(make_types(types, 1));
 }
 
-static void a_type_out_of_its_limits_is_refused(void **state) {
+static void a_type_out_of_range_is_rejected(void **state) {
   const struct kad_type bad[] = {
       {.name = ""},
       {.name = NULL},
@@ -152,7 +153,7 @@ static void a_type_out_of_its_limits_is_refused(void **state) {
   }
 }
 
-static void only_so_many_types_and_methods_are_taken(void **state) {
+static void the_numbers_of_types_and_methods_are_limited(void **state) {
   static struct kad_type types[KAD_TYPES_MAX];
   static char names[KAD_TYPES_MAX][8];
   const struct kad_policy policy = {.method_count = 100000};
@@ -170,7 +171,7 @@ static void only_so_many_types_and_methods_are_taken(void **state) {
   assert_int_equal(make(&policy, &ruleset), KAD_EINVAL);
 }
 
-static void built_in_types_are_there_without_a_policy(void **state) {
+static void built_in_types_exist_without_a_policy(void **state) {
   struct kad_ruleset *ruleset;
   (void)state;
   assert_ok(make(NULL, &ruleset));
@@ -212,7 +213,7 @@ static void the_policy_is_released_once_by_its_last_user(void **state) {
   assert_int_equal(released, 1);
 }
 
-static void a_policy_that_was_refused_is_not_released(void **state) {
+static void a_rejected_policy_is_not_released(void **state) {
   (void)state;
   assert_int_equal(make_methods("ping", NULL), KAD_ECONFLICT);
   assert_int_equal(released, 0);
@@ -244,15 +245,15 @@ int main(void) {
       TEST(a_method_named_twice_is_a_conflict),
       TEST(a_method_of_the_core_is_a_conflict),
       TEST(a_method_has_a_name_of_1_to_32_bytes),
-      TEST(a_method_without_a_function_is_refused),
+      TEST(a_method_without_a_function_is_rejected),
       TEST(methods_are_found_by_their_whole_name),
       TEST(a_type_named_twice_is_a_conflict),
-      TEST(a_type_out_of_its_limits_is_refused),
-      TEST(only_so_many_types_and_methods_are_taken),
-      TEST(built_in_types_are_there_without_a_policy),
+      TEST(a_type_out_of_range_is_rejected),
+      TEST(the_numbers_of_types_and_methods_are_limited),
+      TEST(built_in_types_exist_without_a_policy),
       TEST(a_built_in_type_can_be_refined),
       TEST(the_policy_is_released_once_by_its_last_user),
-      TEST(a_policy_that_was_refused_is_not_released),
+      TEST(a_rejected_policy_is_not_released),
       TEST(deadlines_have_a_default),
       TEST(without_memory_there_is_no_ruleset),
 #undef TEST

@@ -1,5 +1,5 @@
-/* One node among contacts that the test plays: what a lookup asks, whom, and
- * when. Lookups in whole overlays are in overlay_big_test.c. */
+/* Lookups of one node among simulated contacts. Lookups in whole overlays are
+ * in overlay_big_test.c. */
 #include "played.h"
 #include "unit.h"
 
@@ -7,7 +7,7 @@
 
 static struct kad_played world;
 
-static void late_answer_still_counts(void **state) {
+static void a_late_answer_still_counts(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 1};
   kad_played_open_chain(&world, 3, 3);
@@ -22,7 +22,7 @@ static void late_answer_still_counts(void **state) {
   kad_played_close(&world);
 }
 
-static void silence_after_the_end_still_counts_against_a_contact(void **state) {
+static void a_timeout_after_the_end_still_counts(void **state) {
   (void)state;
   struct kad_contact_info known[KAD_PLAYED_MAX];
   kad_played_open(&world, 20, 12);
@@ -52,7 +52,7 @@ static void silence_after_the_end_still_counts_against_a_contact(void **state) {
   kad_played_close(&world);
 }
 
-static void lookup_among_the_dead_ends_without_contacts(void **state) {
+static void a_lookup_among_dead_contacts_ends_without_contacts(void **state) {
   (void)state;
   kad_played_open(&world, 12, 12);
   for (size_t i = 0; i < world.count; i++) {
@@ -67,7 +67,7 @@ static void lookup_among_the_dead_ends_without_contacts(void **state) {
   kad_played_close(&world);
 }
 
-static void lookup_without_contacts_ends_at_once(void **state) {
+static void a_lookup_without_contacts_ends_at_once(void **state) {
   (void)state;
   kad_played_open(&world, 1, 0);
 
@@ -79,7 +79,7 @@ static void lookup_without_contacts_ends_at_once(void **state) {
   kad_played_close(&world);
 }
 
-static void deadline_passes_among_the_silent(void **state) {
+static void a_deadline_ends_a_lookup_among_dead_contacts(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.deadline_ms = 100};
   kad_played_open(&world, 10, 10);
@@ -95,7 +95,7 @@ static void deadline_passes_among_the_silent(void **state) {
   kad_played_close(&world);
 }
 
-static void path_tells_who_was_asked_and_who_named_them(void **state) {
+static void the_path_has_each_contact_and_the_one_that_named_it(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 1};
   kad_played_open_chain(&world, 6, 1);
@@ -124,7 +124,7 @@ static void path_tells_who_was_asked_and_who_named_them(void **state) {
   kad_played_close(&world);
 }
 
-static void path_tells_of_those_who_did_not_answer(void **state) {
+static void the_path_has_contacts_that_did_not_answer(void **state) {
   (void)state;
   kad_played_open_chain(&world, 4, 2);
   world.delay_ms[1] = KAD_TIME_NEVER;
@@ -139,8 +139,8 @@ static void path_tells_of_those_who_did_not_answer(void **state) {
   kad_played_close(&world);
 }
 
-/* A contact that names itself, us, martians and strangers of other families
- * adds nothing; a long list of lies is bounded. */
+/* A contact that names itself, us, martians and contacts of another family adds
+ * no candidates. The number of contacts used of a reply is limited. */
 static size_t teach_nonsense(const struct kad_played *w, size_t who,
                              struct kad_contact *out) {
   out[0] = w->contacts[who];
@@ -155,7 +155,7 @@ static size_t teach_nonsense(const struct kad_played *w, size_t who,
   return 5;
 }
 
-static void nonsense_in_answers_is_not_asked(void **state) {
+static void invalid_contacts_of_replies_are_not_queried(void **state) {
   (void)state;
   kad_played_open(&world, 5, 5);
   world.teach = teach_nonsense;
@@ -180,7 +180,7 @@ static size_t teach_liars(const struct kad_played *w, size_t who,
   return 40;
 }
 
-static void invented_contacts_are_given_up_by_the_deadline(void **state) {
+static void a_lookup_of_invented_contacts_ends_at_the_deadline(void **state) {
   (void)state;
   kad_played_open(&world, 12, 12);
   world.teach = teach_liars;
@@ -194,15 +194,15 @@ static void invented_contacts_are_given_up_by_the_deadline(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(late_answer_still_counts),
-      cmocka_unit_test(silence_after_the_end_still_counts_against_a_contact),
-      cmocka_unit_test(lookup_among_the_dead_ends_without_contacts),
-      cmocka_unit_test(lookup_without_contacts_ends_at_once),
-      cmocka_unit_test(deadline_passes_among_the_silent),
-      cmocka_unit_test(path_tells_who_was_asked_and_who_named_them),
-      cmocka_unit_test(path_tells_of_those_who_did_not_answer),
-      cmocka_unit_test(nonsense_in_answers_is_not_asked),
-      cmocka_unit_test(invented_contacts_are_given_up_by_the_deadline),
+      cmocka_unit_test(a_late_answer_still_counts),
+      cmocka_unit_test(a_timeout_after_the_end_still_counts),
+      cmocka_unit_test(a_lookup_among_dead_contacts_ends_without_contacts),
+      cmocka_unit_test(a_lookup_without_contacts_ends_at_once),
+      cmocka_unit_test(a_deadline_ends_a_lookup_among_dead_contacts),
+      cmocka_unit_test(the_path_has_each_contact_and_the_one_that_named_it),
+      cmocka_unit_test(the_path_has_contacts_that_did_not_answer),
+      cmocka_unit_test(invalid_contacts_of_replies_are_not_queried),
+      cmocka_unit_test(a_lookup_of_invented_contacts_ends_at_the_deadline),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

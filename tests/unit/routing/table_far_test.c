@@ -1,5 +1,5 @@
-/* Far buckets with more places than k: how many there are, and who gets them.
- */
+/* Far buckets with more places than k: their number, and which contacts get
+ * them. */
 #include "routing/table.h"
 #include "unit.h"
 
@@ -42,7 +42,7 @@ static int add(unsigned shared, unsigned number, uint32_t rtt_ms) {
   return kad_table_add(table, &contact, rtt_ms, 1, &probe);
 }
 
-/* Splits the first buckets off, and fills them. */
+/* Splits off the first buckets, and fills them. */
 static void fill(uint32_t rtt_ms) {
   for (unsigned shared = 0; shared < 5; shared++) {
     for (unsigned i = 0; i < K; i++) {
@@ -65,7 +65,8 @@ static size_t count_in(unsigned shared) {
   return count;
 }
 
-static void each_far_bucket_has_half_the_room_of_the_farther(void **state) {
+static void each_far_bucket_has_half_the_places_of_the_next_farther(
+    void **state) {
   (void)state;
   fill(SLOW_MS);
   assert_int_equal(count_in(0), FAR);
@@ -74,7 +75,7 @@ static void each_far_bucket_has_half_the_room_of_the_farther(void **state) {
   assert_int_equal(count_in(3), K);
 }
 
-static void quick_newcomers_get_at_most_half_of_a_far_bucket(void **state) {
+static void fast_newcomers_get_at_most_half_of_a_far_bucket(void **state) {
   (void)state;
   fill(SLOW_MS);
   size_t entered = 0;
@@ -85,13 +86,13 @@ static void quick_newcomers_get_at_most_half_of_a_far_bucket(void **state) {
   assert_int_equal(count_in(0), FAR);
 }
 
-static void a_newcomer_that_is_little_faster_waits(void **state) {
+static void a_newcomer_that_is_a_little_faster_replaces_none(void **state) {
   (void)state;
   fill(SLOW_MS);
   assert_int_equal(add(0, 100, SLOW_MS / 2 + 1), KAD_EFULL);
 }
 
-static void speed_is_nothing_in_a_bucket_of_k(void **state) {
+static void speed_does_not_count_in_a_bucket_of_k(void **state) {
   (void)state;
   fill(SLOW_MS);
   assert_int_equal(add(3, 100, QUICK_MS), KAD_EFULL);
@@ -114,14 +115,15 @@ static void places_beyond_k_are_worth_no_ping(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
-          each_far_bucket_has_half_the_room_of_the_farther, open_table,
+          each_far_bucket_has_half_the_places_of_the_next_farther, open_table,
           close_table),
       cmocka_unit_test_setup_teardown(
-          quick_newcomers_get_at_most_half_of_a_far_bucket, open_table,
+          fast_newcomers_get_at_most_half_of_a_far_bucket, open_table,
           close_table),
-      cmocka_unit_test_setup_teardown(a_newcomer_that_is_little_faster_waits,
-                                      open_table, close_table),
-      cmocka_unit_test_setup_teardown(speed_is_nothing_in_a_bucket_of_k,
+      cmocka_unit_test_setup_teardown(
+          a_newcomer_that_is_a_little_faster_replaces_none, open_table,
+          close_table),
+      cmocka_unit_test_setup_teardown(speed_does_not_count_in_a_bucket_of_k,
                                       open_table, close_table),
       cmocka_unit_test_setup_teardown(places_beyond_k_are_worth_no_ping,
                                       open_table, close_table),

@@ -1,5 +1,6 @@
-/* What holds for every table: thousands of them, filled at random, of both
- * widths. Kademlia §2.2 and §2.4, splitting; §2.3, a random id of a bucket. */
+/* Properties of every table, checked on thousands of random tables of both id
+ * sizes. Source: Kademlia §2.2, §2.4 (splitting), §2.3 (random id of a bucket).
+ */
 #include "counting_allocator.h"
 #include "routing/table.h"
 #include "unit.h"
@@ -45,7 +46,7 @@ static void draw_id_sharing(struct world *world, size_t bits,
   }
 }
 
-/* Begins table number `number`. Half of them meet contacts at all distances,
+/* Makes table number `number`. Half of them meet contacts at all distances,
  * half as many near as far, as a node does. */
 static void open_table(struct world *world, unsigned id_bits, unsigned number) {
   world->seed = number;
@@ -71,7 +72,7 @@ static size_t draw_distance(struct world *world, unsigned number) {
   return bits;
 }
 
-/* Returns how many contacts the bucket `index` has. */
+/* Returns the number of contacts of bucket `index`. */
 static size_t count_in(const struct world *world, size_t index) {
   size_t count = 0;
   size_t bucket = 0;
@@ -82,7 +83,7 @@ static size_t count_in(const struct world *world, size_t index) {
   return count;
 }
 
-/* A newcomer is kept out by a full bucket that may not split alone. */
+/* Only a full bucket that may not split keeps a newcomer out. */
 static void check_full(const struct world *world, const struct kad_id *id) {
   const size_t bucket = kad_table_bucket_of(world->table, id);
   const size_t last = kad_table_buckets(world->table) - 1;
@@ -108,8 +109,8 @@ static void fill(struct world *world, unsigned number) {
   }
 }
 
-/* Every contact is where its id belongs, no bucket has more than k, and there
- * is no bucket that was split without need. */
+/* Every contact is in the bucket of its id, no bucket has more than k contacts,
+ * and no bucket was split without need. */
 static void check_bounds(struct world *world) {
   const size_t buckets = kad_table_buckets(world->table);
   size_t counts[256] = {0};
@@ -129,7 +130,7 @@ static void check_bounds(struct world *world) {
   for (size_t i = 0; i < buckets; i++) {
     assert_in_range(counts[i], 0, world->config.k);
   }
-  /* The last two were one, which had k contacts and then one more to come. */
+  /* The last two were one bucket, with k contacts and a newcomer. */
   if (buckets > 1) {
     assert_true(counts[buckets - 1] + counts[buckets - 2] >= world->config.k);
   }
@@ -152,7 +153,7 @@ static void check_random_ids(struct world *world) {
   }
 }
 
-/* Runs `check` on many tables, of which each number makes another. */
+/* Runs `check` on many tables, one for each number. */
 static void for_all(unsigned id_bits, void (*check)(struct world *world)) {
   static struct world world;
   kad_counting_init(&world.counting);
@@ -175,12 +176,12 @@ static void splitting_keeps_the_bounds_of_256_bits(void **state) {
   for_all(256, check_bounds);
 }
 
-static void a_random_id_of_160_bits_falls_into_its_bucket(void **state) {
+static void a_random_id_of_160_bits_belongs_to_its_bucket(void **state) {
   (void)state;
   for_all(160, check_random_ids);
 }
 
-static void a_random_id_of_256_bits_falls_into_its_bucket(void **state) {
+static void a_random_id_of_256_bits_belongs_to_its_bucket(void **state) {
   (void)state;
   for_all(256, check_random_ids);
 }
@@ -189,8 +190,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(splitting_keeps_the_bounds_of_160_bits),
       cmocka_unit_test(splitting_keeps_the_bounds_of_256_bits),
-      cmocka_unit_test(a_random_id_of_160_bits_falls_into_its_bucket),
-      cmocka_unit_test(a_random_id_of_256_bits_falls_into_its_bucket),
+      cmocka_unit_test(a_random_id_of_160_bits_belongs_to_its_bucket),
+      cmocka_unit_test(a_random_id_of_256_bits_belongs_to_its_bucket),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

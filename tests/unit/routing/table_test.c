@@ -25,7 +25,7 @@ static int begin_full(void **state) {
   return 0;
 }
 
-static void an_answer_enters_and_is_handed_out(void **state) {
+static void a_contact_that_answers_enters_and_is_handed_out(void **state) {
   struct kad_tables *it = *state;
   assert_false(kad_tables_hands_out(it, 3, 1));
 
@@ -41,7 +41,7 @@ static void an_answer_enters_and_is_handed_out(void **state) {
                    entry);
 }
 
-static void our_own_id_is_refused(void **state) {
+static void our_own_id_is_rejected(void **state) {
   struct kad_tables *it = *state;
   struct kad_contact contact = kad_tables_contact(it, 0, 1);
   contact.id = it->config.self;
@@ -89,7 +89,7 @@ static void only_the_last_bucket_splits(void **state) {
   }
 }
 
-static void splits_to_the_last_bit_and_no_further(void **state) {
+static void splits_down_to_the_last_bit(void **state) {
   struct kad_tables *it = *state;
   it->config.k = 1;
   kad_tables_restart(it);
@@ -111,7 +111,8 @@ static void splits_to_the_last_bit_and_no_further(void **state) {
   assert_int_equal(kad_table_count(it->table), 2);
 }
 
-static void full_bucket_of_good_contacts_lets_newcomers_wait(void **state) {
+static void newcomers_of_a_full_good_bucket_enter_the_replacement_cache(
+    void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact fast = kad_tables_contact(it, 0, 100);
 
@@ -148,7 +149,7 @@ static void of_equally_old_contacts_the_slowest_is_probed(void **state) {
   assert_ptr_equal(it->probe, kad_tables_find(it, 0, 5));
 }
 
-static void the_newest_that_waits_enters_when_one_fails(void **state) {
+static void the_newest_replacement_enters_when_a_contact_fails(void **state) {
   struct kad_tables *it = *state;
   for (unsigned i = 100; i < 103; i++) {
     it->now += 1000;
@@ -168,7 +169,7 @@ static void the_newest_that_waits_enters_when_one_fails(void **state) {
   assert_non_null(kad_tables_find(it, 0, 101));
 }
 
-static void of_equally_new_ones_the_fastest_enters(void **state) {
+static void of_equally_new_replacements_the_fastest_enters(void **state) {
   struct kad_tables *it = *state;
   for (unsigned i = 100; i < 103; i++) {
     const struct kad_contact contact = kad_tables_contact(it, 0, i);
@@ -181,7 +182,7 @@ static void of_equally_new_ones_the_fastest_enters(void **state) {
   assert_non_null(kad_tables_find(it, 0, 101));
 }
 
-static void who_waits_and_is_seen_again_is_newer(void **state) {
+static void a_replacement_that_is_seen_again_is_newer(void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact first = kad_tables_contact(it, 0, 100);
   struct kad_contact elsewhere = first;
@@ -198,7 +199,7 @@ static void who_waits_and_is_seen_again_is_newer(void **state) {
   assert_non_null(kad_tables_find(it, 0, 100));
 }
 
-static void who_waits_and_answers_again_waits_once(void **state) {
+static void a_replacement_that_answers_again_is_kept_once(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
   for (unsigned i = 0; i < KAD_TABLES_K; i++) {
@@ -213,7 +214,7 @@ static void who_waits_and_answers_again_waits_once(void **state) {
   assert_non_null(kad_tables_find(it, 0, 101));
 }
 
-static void more_than_k_wait_in_vain(void **state) {
+static void the_replacement_cache_has_k_places(void **state) {
   struct kad_tables *it = *state;
   for (unsigned i = 100; i < 109; i++) {
     it->now += 1000;
@@ -230,7 +231,7 @@ static void more_than_k_wait_in_vain(void **state) {
   assert_null(kad_tables_find(it, 0, 100));
 }
 
-static void who_waits_and_fails_leaves(void **state) {
+static void a_replacement_that_fails_leaves(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
   assert_int_equal(kad_tables_add(it, 0, 101), KAD_EFULL);
@@ -244,7 +245,7 @@ static void who_waits_and_fails_leaves(void **state) {
   assert_null(kad_tables_find(it, 0, 101));
 }
 
-static void a_bad_contact_makes_way_at_once(void **state) {
+static void a_newcomer_replaces_a_bad_contact_at_once(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, KAD_FAILURES_BAD);
   assert_non_null(kad_tables_find(it, 0, 2));
@@ -256,7 +257,7 @@ static void a_bad_contact_makes_way_at_once(void **state) {
   assert_true(kad_tables_hands_out(it, 0, 100));
 }
 
-static void an_answer_forgives_failures(void **state) {
+static void an_answer_resets_failures(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, 100);
 
@@ -266,7 +267,7 @@ static void an_answer_forgives_failures(void **state) {
   assert_true(kad_tables_hands_out(it, 0, 2));
 }
 
-static void a_query_forgives_no_failures(void **state) {
+static void a_query_does_not_reset_failures(void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact contact = kad_tables_contact(it, 0, 2);
   kad_tables_fail(it, 0, 2, 1);
@@ -282,7 +283,7 @@ static void a_query_forgives_no_failures(void **state) {
   assert_int_equal(kad_tables_find(it, 0, 2)->last_seen, it->now - 1000);
 }
 
-static void a_silent_contact_that_failed_once_is_not_handed_out(void **state) {
+static void an_unseen_contact_that_failed_once_is_not_handed_out(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, 1);
   assert_true(kad_tables_hands_out(it, 0, 2));
@@ -293,7 +294,7 @@ static void a_silent_contact_that_failed_once_is_not_handed_out(void **state) {
   assert_true(kad_tables_hands_out(it, 0, 3));
 }
 
-static void good_ends_with_silence_or_a_failure(void **state) {
+static void a_contact_is_good_until_ping_ms_or_a_failure(void **state) {
   struct kad_tables *it = *state;
   const kad_time_ms ping_ms = KAD_TABLES_PING_MS;
   const struct kad_table_entry *entry = kad_tables_find(it, 0, 7);
@@ -308,7 +309,7 @@ static void good_ends_with_silence_or_a_failure(void **state) {
   assert_true(kad_table_entry_is_bad(entry));
 }
 
-static void a_known_id_elsewhere_does_not_displace_it(void **state) {
+static void a_known_id_at_another_address_is_rejected(void **state) {
   struct kad_tables *it = *state;
   struct kad_contact thief = kad_tables_contact(it, 0, 2);
   thief.address.ip[3]++;
@@ -326,7 +327,7 @@ static void a_known_id_elsewhere_does_not_displace_it(void **state) {
   assert_int_equal(kad_tables_find(it, 0, 2)->failures, 0);
 }
 
-static void a_bad_contact_gives_its_id_up(void **state) {
+static void a_newcomer_gets_the_id_of_a_bad_contact(void **state) {
   struct kad_tables *it = *state;
   struct kad_contact moved = kad_tables_contact(it, 0, 2);
   moved.address.ip[3]++;
@@ -354,19 +355,19 @@ static void one_address_holds_one_contact(void **state) {
   assert_non_null(kad_tables_find(it, 1, 2));
 }
 
-static void removing_lets_one_enter_that_waits(void **state) {
+static void a_replacement_enters_when_a_contact_is_removed(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_tables_add(it, 0, 100), KAD_EFULL);
   const struct kad_table_entry *entry = kad_tables_find(it, 0, 2);
 
-  kad_table_remove(it->table, &entry->contact); /* the table's own memory */
+  kad_table_remove(it->table, &entry->contact); /* in the memory of the table */
 
   assert_null(kad_tables_find(it, 0, 2));
   assert_non_null(kad_tables_find(it, 0, 100));
   assert_int_equal(kad_table_count(it->table), KAD_TABLES_K + 1);
 }
 
-static void who_waits_may_not_enter_at_a_taken_address(void **state) {
+static void a_replacement_does_not_enter_at_a_taken_address(void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact waiting = kad_tables_contact(it, 0, 100);
   struct kad_contact other = kad_tables_contact(it, 1, 1);
@@ -411,7 +412,7 @@ static void a_subnet_has_a_share_of_a_bucket_and_of_the_table(void **state) {
   assert_int_equal(count, KAD_SUBNET_TABLE_MAX);
 }
 
-static void local_addresses_have_no_subnets_when_allowed(void **state) {
+static void allowed_local_addresses_have_no_subnet_limit(void **state) {
   struct kad_tables *it = *state;
   it->config.allow_local = true;
   kad_tables_restart(it);
@@ -446,7 +447,7 @@ static void a_subnet_does_not_fill_the_replacement_cache(void **state) {
   assert_non_null(kad_tables_find(it, 0, 100));
 }
 
-static void pruning_drops_what_is_bad_and_silent(void **state) {
+static void pruning_removes_bad_contacts_that_were_not_seen(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, KAD_FAILURES_BAD);
   kad_tables_fail(it, 0, 3, KAD_FAILURES_BAD);
@@ -462,7 +463,8 @@ static void pruning_drops_what_is_bad_and_silent(void **state) {
   assert_int_equal(kad_table_count(it->table), KAD_TABLES_K - 1);
 }
 
-/* Fills a table so that buckets split and contacts wait, whatever fails. */
+/* Adds contacts so that buckets split and replacement caches fill. Ignores
+ * errors. */
 static void fill_without_memory(struct kad_tables *it) {
   for (unsigned i = 0; i < 120; i++) {
     const size_t count = kad_table_count(it->table);
@@ -501,34 +503,34 @@ static void out_of_memory_changes_no_contact(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(an_answer_enters_and_is_handed_out),
-      TEST(our_own_id_is_refused),
+      TEST(a_contact_that_answers_enters_and_is_handed_out),
+      TEST(our_own_id_is_rejected),
       TEST(round_trip_times_are_smoothed),
       TEST(only_the_last_bucket_splits),
-      TEST(splits_to_the_last_bit_and_no_further),
-      TEST_FULL(full_bucket_of_good_contacts_lets_newcomers_wait),
+      TEST(splits_down_to_the_last_bit),
+      TEST_FULL(newcomers_of_a_full_good_bucket_enter_the_replacement_cache),
       TEST_FULL(full_bucket_probes_the_oldest_questionable_contact),
       TEST_FULL(of_equally_old_contacts_the_slowest_is_probed),
-      TEST_FULL(the_newest_that_waits_enters_when_one_fails),
-      TEST_FULL(of_equally_new_ones_the_fastest_enters),
-      TEST_FULL(who_waits_and_is_seen_again_is_newer),
-      TEST_FULL(who_waits_and_answers_again_waits_once),
-      TEST_FULL(more_than_k_wait_in_vain),
-      TEST_FULL(who_waits_and_fails_leaves),
-      TEST_FULL(a_bad_contact_makes_way_at_once),
-      TEST_FULL(an_answer_forgives_failures),
-      TEST_FULL(a_query_forgives_no_failures),
-      TEST_FULL(a_silent_contact_that_failed_once_is_not_handed_out),
-      TEST_FULL(good_ends_with_silence_or_a_failure),
-      TEST_FULL(a_known_id_elsewhere_does_not_displace_it),
-      TEST_FULL(a_bad_contact_gives_its_id_up),
+      TEST_FULL(the_newest_replacement_enters_when_a_contact_fails),
+      TEST_FULL(of_equally_new_replacements_the_fastest_enters),
+      TEST_FULL(a_replacement_that_is_seen_again_is_newer),
+      TEST_FULL(a_replacement_that_answers_again_is_kept_once),
+      TEST_FULL(the_replacement_cache_has_k_places),
+      TEST_FULL(a_replacement_that_fails_leaves),
+      TEST_FULL(a_newcomer_replaces_a_bad_contact_at_once),
+      TEST_FULL(an_answer_resets_failures),
+      TEST_FULL(a_query_does_not_reset_failures),
+      TEST_FULL(an_unseen_contact_that_failed_once_is_not_handed_out),
+      TEST_FULL(a_contact_is_good_until_ping_ms_or_a_failure),
+      TEST_FULL(a_known_id_at_another_address_is_rejected),
+      TEST_FULL(a_newcomer_gets_the_id_of_a_bad_contact),
       TEST_FULL(one_address_holds_one_contact),
-      TEST_FULL(removing_lets_one_enter_that_waits),
-      TEST_FULL(who_waits_may_not_enter_at_a_taken_address),
+      TEST_FULL(a_replacement_enters_when_a_contact_is_removed),
+      TEST_FULL(a_replacement_does_not_enter_at_a_taken_address),
       TEST(a_subnet_has_a_share_of_a_bucket_and_of_the_table),
-      TEST(local_addresses_have_no_subnets_when_allowed),
+      TEST(allowed_local_addresses_have_no_subnet_limit),
       TEST_FULL(a_subnet_does_not_fill_the_replacement_cache),
-      TEST_FULL(pruning_drops_what_is_bad_and_silent),
+      TEST_FULL(pruning_removes_bad_contacts_that_were_not_seen),
       TEST(out_of_memory_changes_no_contact),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

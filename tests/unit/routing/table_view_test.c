@@ -47,7 +47,7 @@ static struct kad_id random_id(const struct kad_tables *it, size_t prefix,
   return id;
 }
 
-/* Adds random contacts at every depth, some of which fail then. */
+/* Adds random contacts at every depth. Some of them fail then. */
 static void add_random_contacts(struct kad_tables *it, uint64_t *seed) {
   for (unsigned i = 0; i < 250; i++) {
     struct kad_contact contact = kad_tables_contact(it, i / 16, i);
@@ -71,7 +71,7 @@ static int compare_ranked(const void *a, const void *b) {
   return memcmp(left->distance.bytes, right->distance.bytes, KAD_ID_SIZE);
 }
 
-/* The naive way: sorts all that are not bad. */
+/* Finds the closest contacts by sorting all that are not bad. */
 static size_t rank_all(const struct kad_tables *it, const struct kad_id *target,
                        struct ranked *out) {
   size_t count = 0;
@@ -109,7 +109,7 @@ static void assert_closest(const struct kad_tables *it,
   }
 }
 
-static void closest_contacts_are_the_first_of_all_sorted(void **state) {
+static void the_closest_contacts_are_the_first_of_all_sorted(void **state) {
   struct kad_tables *it = *state;
   uint64_t seed = 7;
   add_random_contacts(it, &seed);
@@ -122,7 +122,7 @@ static void closest_contacts_are_the_first_of_all_sorted(void **state) {
   assert_closest(it, &it->config.self, CONTACTS_MAX);
 }
 
-static void closest_of_an_empty_table_is_nobody(void **state) {
+static void an_empty_table_has_no_closest_contacts(void **state) {
   struct kad_tables *it = *state;
   struct kad_contact found;
 
@@ -130,7 +130,7 @@ static void closest_of_an_empty_table_is_nobody(void **state) {
       kad_table_closest(it->table, &it->config.self, it->now, &found, 1), 0);
 }
 
-static void closest_writes_no_more_than_asked(void **state) {
+static void closest_writes_at_most_cap_contacts(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, KAD_TABLES_K);
   struct kad_contact found[2] = {{.address = {.port = 1}},
@@ -144,7 +144,7 @@ static void closest_writes_no_more_than_asked(void **state) {
   assert_int_equal(found[1].address.port, 2);
 }
 
-static void serving_allocates_nothing(void **state) {
+static void reading_a_table_allocates_nothing(void **state) {
   struct kad_tables *it = *state;
   uint64_t seed = 8;
   add_random_contacts(it, &seed);
@@ -161,7 +161,7 @@ static void serving_allocates_nothing(void **state) {
   assert_int_equal(it->counting.requests, requests);
 }
 
-/* 10,000 simulated nodes of 13 full buckets are to fit in 200 MB. */
+/* 10,000 simulated nodes with 13 full buckets each have to fit in 200 MB. */
 static void thirteen_full_buckets_are_small(void **state) {
   struct kad_tables *it = *state;
   for (unsigned prefix = 0; prefix < 13; prefix++) {
@@ -182,7 +182,7 @@ static void thirteen_full_buckets_are_small(void **state) {
   assert_in_range(it->counting.bytes, 1, 13 * 1024);
 }
 
-static void random_ids_fall_into_their_bucket(void **state) {
+static void random_ids_belong_to_their_bucket(void **state) {
   struct kad_tables *it = *state;
   it->config.self = random_id(it, 0, &(uint64_t){9});
   kad_tables_restart(it);
@@ -209,7 +209,7 @@ static void random_ids_fall_into_their_bucket(void **state) {
   }
 }
 
-/* Among them those next to us, which joining depends on. */
+/* Also the ids next to our own, which a join needs. */
 static void random_ids_reach_all_of_the_last_bucket(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, KAD_TABLES_K);
@@ -228,7 +228,7 @@ static void random_ids_reach_all_of_the_last_bucket(void **state) {
   assert_int_equal(kad_id_prefix(&far, &it->config.self), 1);
 }
 
-static void split_buckets_remember_their_lookups(void **state) {
+static void split_buckets_keep_the_time_of_their_lookup(void **state) {
   struct kad_tables *it = *state;
   assert_int_equal(kad_table_refreshed(it->table, 0), 1000);
   kad_table_looked_up(it->table, &it->config.self, 2000);
@@ -244,7 +244,8 @@ static void split_buckets_remember_their_lookups(void **state) {
   assert_int_equal(kad_table_refreshed(it->table, 1), 2000);
 }
 
-static void the_most_silent_questionable_contact_comes_first(void **state) {
+static void the_questionable_contact_seen_longest_ago_comes_first(
+    void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 3);
   assert_null(kad_table_questionable(it->table, it->now, it->now));
@@ -257,7 +258,7 @@ static void the_most_silent_questionable_contact_comes_first(void **state) {
                    kad_tables_find(it, 0, 0));
 }
 
-static void who_was_just_queried_is_not_questioned_again(void **state) {
+static void a_contact_that_was_just_queried_is_not_pinged(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 2);
   it->now += KAD_TABLES_PING_MS;
@@ -273,7 +274,7 @@ static void who_was_just_queried_is_not_questioned_again(void **state) {
                    kad_tables_find(it, 0, 0));
 }
 
-static void who_fails_is_questioned_ever_more_rarely(void **state) {
+static void a_contact_that_fails_is_pinged_more_and_more_rarely(void **state) {
   struct kad_tables *it = *state;
   const kad_time_ms gap = 1000;
   kad_tables_fill(it, 0, 1);
@@ -289,7 +290,7 @@ static void who_fails_is_questioned_ever_more_rarely(void **state) {
   }
 }
 
-static void who_comes_is_questionable_in_time(void **state) {
+static void a_newcomer_becomes_questionable_in_time(void **state) {
   struct kad_tables *it = *state;
   const kad_time_ms came = it->now;
   assert_null(kad_table_questionable(it->table, came, came));
@@ -301,8 +302,8 @@ static void who_comes_is_questionable_in_time(void **state) {
                    kad_tables_find(it, 0, 1));
 }
 
-/* It was seen before all others when it entered. */
-static void who_waited_is_questionable_in_time(void **state) {
+/* When it entered, it had been seen longer ago than all others. */
+static void a_replacement_that_enters_is_questionable_in_time(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, KAD_TABLES_K);
   const kad_time_ms waiting = it->now;
@@ -320,7 +321,7 @@ static void who_waited_is_questionable_in_time(void **state) {
                    kad_tables_find(it, 0, 100));
 }
 
-static void counts_the_bad_ones(void **state) {
+static void counts_bad_contacts(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 5);
   kad_tables_fail(it, 0, 1, 1);
@@ -335,7 +336,7 @@ static void counts_the_bad_ones(void **state) {
   assert_int_equal(kad_table_bad(it->table), 0);
 }
 
-static void counts_the_good_ones(void **state) {
+static void counts_good_contacts(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fill(it, 0, 5);
   kad_tables_fail(it, 0, 1, 1);
@@ -353,23 +354,23 @@ static void counts_the_good_ones(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(closest_contacts_are_the_first_of_all_sorted),
-      TEST_LONG(closest_contacts_are_the_first_of_all_sorted),
-      TEST(closest_of_an_empty_table_is_nobody),
-      TEST(closest_writes_no_more_than_asked),
-      TEST(serving_allocates_nothing),
+      TEST(the_closest_contacts_are_the_first_of_all_sorted),
+      TEST_LONG(the_closest_contacts_are_the_first_of_all_sorted),
+      TEST(an_empty_table_has_no_closest_contacts),
+      TEST(closest_writes_at_most_cap_contacts),
+      TEST(reading_a_table_allocates_nothing),
       TEST(thirteen_full_buckets_are_small),
-      TEST(random_ids_fall_into_their_bucket),
-      TEST_LONG(random_ids_fall_into_their_bucket),
+      TEST(random_ids_belong_to_their_bucket),
+      TEST_LONG(random_ids_belong_to_their_bucket),
       TEST(random_ids_reach_all_of_the_last_bucket),
-      TEST(split_buckets_remember_their_lookups),
-      TEST(the_most_silent_questionable_contact_comes_first),
-      TEST(who_was_just_queried_is_not_questioned_again),
-      TEST(who_fails_is_questioned_ever_more_rarely),
-      TEST(who_comes_is_questionable_in_time),
-      TEST(who_waited_is_questionable_in_time),
-      TEST(counts_the_bad_ones),
-      TEST(counts_the_good_ones),
+      TEST(split_buckets_keep_the_time_of_their_lookup),
+      TEST(the_questionable_contact_seen_longest_ago_comes_first),
+      TEST(a_contact_that_was_just_queried_is_not_pinged),
+      TEST(a_contact_that_fails_is_pinged_more_and_more_rarely),
+      TEST(a_newcomer_becomes_questionable_in_time),
+      TEST(a_replacement_that_enters_is_questionable_in_time),
+      TEST(counts_bad_contacts),
+      TEST(counts_good_contacts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "counting_allocator.h"
 #include "unit.h"
 
-/* Four seconds' worth of an address's allowance, which may come at once. */
+/* The burst of an address: four seconds of its rate. */
 enum {
   ADDRESS = 10,
   SUBNET = 25,
@@ -65,8 +65,8 @@ enum {
   LOCAL = 0x7f000001
 };
 
-/* Asks `count` times at once. Returns how many were allowed. */
-static unsigned ask(struct limits *it, uint32_t ip, unsigned count) {
+/* Sends `count` queries at once. Returns how many were allowed. */
+static unsigned send_queries(struct limits *it, uint32_t ip, unsigned count) {
   unsigned allowed = 0;
   for (unsigned i = 0; i < count; i++) {
     const struct kad_address from = ip4(ip);
@@ -77,34 +77,34 @@ static unsigned ask(struct limits *it, uint32_t ip, unsigned count) {
 
 static void an_address_has_a_burst_and_then_its_rate(void **state) {
   struct limits *it = *state;
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
 
   it->now += 99;
-  assert_int_equal(ask(it, NEAR, 1), 0);
+  assert_int_equal(send_queries(it, NEAR, 1), 0);
   it->now += 1;
-  assert_int_equal(ask(it, NEAR, 10), 1);
+  assert_int_equal(send_queries(it, NEAR, 10), 1);
   it->now += 1000;
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS);
   it->now += 3600 * 1000;
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
 }
 
-static void a_rate_is_exact_however_often_it_is_asked(void **state) {
+static void a_rate_is_exact_at_any_frequency_of_queries(void **state) {
   struct limits *it = *state;
   start(it,
         &(struct kad_limiter_config){.queries_per_s = 0,
                                      .queries_per_s_address = 7},
         0);
-  assert_int_equal(ask(it, NEAR, 100), 28);
+  assert_int_equal(send_queries(it, NEAR, 100), 28);
   unsigned allowed = 0;
   for (unsigned i = 0; i < 60000; i++) {
     it->now++;
-    allowed += ask(it, NEAR, 1);
+    allowed += send_queries(it, NEAR, 1);
   }
   assert_int_equal(allowed, 60 * 7);
 }
 
-static void ports_share_the_allowance_of_their_address(void **state) {
+static void ports_share_the_limit_of_their_address(void **state) {
   struct limits *it = *state;
   unsigned allowed = 0;
   for (uint16_t port = 1; port <= 100; port++) {
@@ -121,9 +121,9 @@ static void a_flood_of_one_address_leaves_others_served(void **state) {
   for (unsigned second = 0; second < 10; second++) {
     for (unsigned i = 0; i < 10; i++) {
       it->now += 100;
-      (void)ask(it, NEAR, 1000);
-      served += ask(it, NEAR + 1, 1); /* of the same subnet */
-      served += ask(it, FAR, 1);
+      (void)send_queries(it, NEAR, 1000);
+      served += send_queries(it, NEAR + 1, 1); /* of the same subnet */
+      served += send_queries(it, FAR, 1);
     }
   }
   assert_int_equal(served, 2 * 10 * 10);
@@ -133,38 +133,38 @@ static void a_flood_of_one_subnet_leaves_others_served(void **state) {
   struct limits *it = *state;
   unsigned of_subnet = 0;
   for (uint32_t host = 1; host < 255; host++) {
-    of_subnet += ask(it, (NEAR & 0xffffff00) + host, 10);
+    of_subnet += send_queries(it, (NEAR & 0xffffff00) + host, 10);
   }
 
   assert_int_equal(of_subnet, SUBNET * BURST_S);
-  assert_int_equal(ask(it, FAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, FAR, 100), ADDRESS * BURST_S);
 }
 
-static void all_together_have_one_second_at_once(void **state) {
+static void all_addresses_share_a_burst_of_a_second(void **state) {
   struct limits *it = *state;
   unsigned allowed = 0;
   for (uint32_t i = 0; i < 100; i++) {
-    allowed += ask(it, NEAR + (i << 8), 10);
+    allowed += send_queries(it, NEAR + (i << 8), 10);
   }
   assert_int_equal(allowed, ALL);
 
   it->now += 500;
   allowed = 0;
   for (uint32_t i = 0; i < 100; i++) {
-    allowed += ask(it, FAR + (i << 8), 10);
+    allowed += send_queries(it, FAR + (i << 8), 10);
   }
   assert_int_equal(allowed, ALL / 2);
 }
 
-static void a_refused_query_takes_nothing(void **state) {
+static void a_limited_query_takes_no_tokens(void **state) {
   struct limits *it = *state;
   for (uint32_t i = 0; i < 5; i++) {
-    assert_int_equal(ask(it, FAR + (i << 8), 100), ADDRESS * BURST_S);
+    assert_int_equal(send_queries(it, FAR + (i << 8), 100), ADDRESS * BURST_S);
   }
-  assert_int_equal(ask(it, NEAR, 1000), 0);
+  assert_int_equal(send_queries(it, NEAR, 1000), 0);
   it->now += 1000;
 
-  assert_int_equal(ask(it, NEAR, 1000), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 1000), ADDRESS * BURST_S);
 }
 
 static void ip6_has_subnets_of_64_bits(void **state) {
@@ -185,7 +185,7 @@ static void ip6_has_subnets_of_64_bits(void **state) {
   assert_true(kad_limiter_query(it->limiter, &other, it->now));
 }
 
-static void local_addresses_have_no_subnet_when_allowed(void **state) {
+static void allowed_local_addresses_have_no_subnet_limit(void **state) {
   struct limits *it = *state;
   struct kad_limiter_config config = {
       .queries_per_s_address = ADDRESS,
@@ -194,7 +194,7 @@ static void local_addresses_have_no_subnet_when_allowed(void **state) {
   start(it, &config, 0);
   unsigned allowed = 0;
   for (uint32_t i = 0; i < 20; i++) {
-    allowed += ask(it, LOCAL + i, 100);
+    allowed += send_queries(it, LOCAL + i, 100);
   }
   assert_int_equal(allowed, SUBNET * BURST_S);
 
@@ -202,12 +202,12 @@ static void local_addresses_have_no_subnet_when_allowed(void **state) {
   start(it, &config, 0);
   allowed = 0;
   for (uint32_t i = 0; i < 20; i++) {
-    allowed += ask(it, LOCAL + i, 100);
+    allowed += send_queries(it, LOCAL + i, 100);
   }
   assert_int_equal(allowed, 20 * ADDRESS * BURST_S);
 }
 
-static void replies_have_their_bytes(void **state) {
+static void replies_share_a_limit_of_bytes(void **state) {
   struct limits *it = *state;
   assert_true(kad_limiter_reply(it->limiter, 9000, it->now));
   assert_false(kad_limiter_reply(it->limiter, 1001, it->now));
@@ -218,7 +218,7 @@ static void replies_have_their_bytes(void **state) {
   assert_true(kad_limiter_reply(it->limiter, 500, it->now));
 }
 
-static void the_lowest_rate_still_lets_a_datagram_out(void **state) {
+static void the_lowest_rate_allows_a_datagram(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.bytes_per_s = 1}, 0);
 
@@ -228,17 +228,17 @@ static void the_lowest_rate_still_lets_a_datagram_out(void **state) {
   assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
 }
 
-static void no_limit_allows_everything(void **state) {
+static void a_limit_of_zero_is_no_limit(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){0}, 0);
 
-  assert_int_equal(ask(it, NEAR, 100000), 100000);
+  assert_int_equal(send_queries(it, NEAR, 100000), 100000);
   for (unsigned i = 0; i < 1000; i++) {
     assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
   }
 }
 
-static void the_greatest_numbers_do_not_overflow(void **state) {
+static void the_greatest_rates_do_not_overflow(void **state) {
   struct limits *it = *state;
   start(it,
         &(struct kad_limiter_config){
@@ -252,120 +252,121 @@ static void the_greatest_numbers_do_not_overflow(void **state) {
       0, 1, 3999, KAD_TIME_NEVER - 2, KAD_TIME_NEVER - 1, KAD_TIME_NEVER};
   for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
     it->now = moments[i];
-    assert_int_equal(ask(it, NEAR, 1000), 1000);
+    assert_int_equal(send_queries(it, NEAR, 1000), 1000);
     assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
   }
 }
 
-static void late_clocks_fill_once_and_early_ones_not_at_all(void **state) {
+static void a_clock_that_goes_back_fills_no_bucket(void **state) {
   struct limits *it = *state;
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
   it->now = KAD_TIME_NEVER;
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
-  assert_int_equal(ask(it, NEAR, 100), 0);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), 0);
   it->now = 5000;
-  assert_int_equal(ask(it, NEAR, 100), 0);
+  assert_int_equal(send_queries(it, NEAR, 100), 0);
   it->now = KAD_TIME_NEVER;
-  assert_int_equal(ask(it, NEAR, 100), 0);
+  assert_int_equal(send_queries(it, NEAR, 100), 0);
 }
 
-static void a_span_whose_product_wraps_fills(void **state) {
+static void a_span_whose_product_overflows_fills_the_bucket(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.queries_per_s_address = 2}, 0);
-  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), 2 * BURST_S);
 
   it->now = UINT64_C(1) << 63;
 
-  assert_int_equal(ask(it, NEAR, 100), 2 * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), 2 * BURST_S);
 }
 
-/* An address and its subnet may meet in one set of a table where every other
- * entry has more to remember. */
-static void an_address_and_its_subnet_keep_apart(void **state) {
+/* An address and its subnet may be in one set of a table in which all other
+ * buckets are emptier. */
+static void an_address_and_its_subnet_keep_separate_slots(void **state) {
   struct limits *it = *state;
   start(it,
         &(struct kad_limiter_config){.queries_per_s_address = 5,
                                      .queries_per_s_subnet = 5},
         1000);
   for (uint32_t i = 0; i < 20000; i++) {
-    (void)ask(it, NEAR + (i << 8), 5 * BURST_S);
+    (void)send_queries(it, NEAR + (i << 8), 5 * BURST_S);
   }
 
   for (uint32_t i = 0; i < 10000; i++) {
-    assert_int_equal(ask(it, FAR + (i << 8), 5 * BURST_S + 1), 5 * BURST_S);
+    assert_int_equal(send_queries(it, FAR + (i << 8), 5 * BURST_S + 1),
+                     5 * BURST_S);
   }
 }
 
-/* Strangers in numbers that the table cannot hold do not wash the memory of a
- * flooder away. */
-static void a_full_table_remembers_who_took_most(void **state) {
+/* More addresses than the table can hold do not overwrite the bucket of an
+ * address that is over its limit. */
+static void a_full_table_keeps_the_emptiest_buckets(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.queries_per_s_address = ADDRESS},
         1000);
-  assert_int_equal(ask(it, NEAR, 100), ADDRESS * BURST_S);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
   for (uint32_t i = 0; i < 100000; i++) {
-    assert_int_equal(ask(it, FAR + i * 257, 1), 1);
+    assert_int_equal(send_queries(it, FAR + i * 257, 1), 1);
   }
 
-  assert_int_equal(ask(it, NEAR, 100), 0);
+  assert_int_equal(send_queries(it, NEAR, 100), 0);
 }
 
-/* 4,096 entries are twice as many as are asked for here, and sets of four: few
- * of those that are used up are forgotten. */
-static void half_a_table_of_flooders_is_remembered(void **state) {
+/* The table has 4,096 slots in sets of four, twice as many as this test uses.
+ * So few of the empty buckets are overwritten. */
+static void half_a_table_of_empty_buckets_is_kept(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
   for (uint32_t i = 0; i < 1024; i++) {
-    (void)ask(it, FAR + i * 257, BURST_S);
+    (void)send_queries(it, FAR + i * 257, BURST_S);
   }
 
   unsigned allowed = 0;
   for (uint32_t i = 0; i < 1024; i++) {
-    allowed += ask(it, FAR + i * 257, 1);
+    allowed += send_queries(it, FAR + i * 257, 1);
   }
 
   assert_in_range(allowed, 0, 64);
 }
 
-/* Ten thousand addresses, each of which has most of its allowance left soon:
- * the table forgets them without loss. */
-static void a_node_that_few_ask_at_once_stays_small(void **state) {
+/* The buckets of ten thousand addresses are soon full again, so they can be
+ * overwritten without loss. */
+static void the_table_stays_small_when_buckets_are_full_again(void **state) {
   struct limits *it = *state;
   const size_t requests = it->counting.requests;
   for (uint32_t i = 0; i < 10000; i++) {
-    (void)ask(it, FAR + i * 257, 1);
+    (void)send_queries(it, FAR + i * 257, 1);
     it->now += 1000;
   }
   assert_int_equal(it->counting.requests, requests);
   assert_in_range(kad_limiter_size(it->limiter), 1, 1024);
 }
 
-static void a_table_grows_no_further_than_its_bound(void **state) {
+static void the_table_has_a_greatest_size(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
   for (uint32_t i = 0; i < 100000; i++) {
-    (void)ask(it, FAR + i * 257, 1);
+    (void)send_queries(it, FAR + i * 257, 1);
   }
   const size_t size = kad_limiter_size(it->limiter);
   assert_in_range(size, 64 * 1024, 128 * 1024);
   assert_int_equal(size, it->counting.bytes);
 }
 
-/* However little room there is at first, whoever is over his allowance is
- * remembered while the table grows. */
-static void growing_forgets_nobody(void **state) {
+/* The bucket of an address over its limit is kept while the table grows from
+ * its smallest size. */
+static void growing_keeps_all_empty_buckets(void **state) {
   struct limits *it = *state;
   start(it, &(struct kad_limiter_config){.queries_per_s_address = 1}, 1000);
   for (uint32_t i = 0; i < 64; i++) {
-    assert_int_equal(ask(it, FAR + i * 257, BURST_S + 1), BURST_S);
+    assert_int_equal(send_queries(it, FAR + i * 257, BURST_S + 1), BURST_S);
     for (uint32_t j = 0; j <= i; j++) {
-      assert_int_equal(ask(it, FAR + j * 257, 1), 0);
+      assert_int_equal(send_queries(it, FAR + j * 257, 1), 0);
     }
   }
   assert_in_range(kad_limiter_size(it->limiter), 1, 16 * 1024);
 }
 
-static void without_memory_to_grow_the_table_forgets(void **state) {
+static void without_memory_to_grow_buckets_are_overwritten(void **state) {
   struct limits *it = *state;
   start(it,
         &(struct kad_limiter_config){.queries_per_s_address = 1,
@@ -374,7 +375,7 @@ static void without_memory_to_grow_the_table_forgets(void **state) {
   const size_t size = kad_limiter_size(it->limiter);
   for (uint32_t i = 0; i < 1000; i++) {
     kad_counting_fail_at(&it->counting, 0);
-    assert_int_equal(ask(it, LOCAL + i * 257, 1), 1);
+    assert_int_equal(send_queries(it, LOCAL + i * 257, 1), 1);
   }
   assert_int_equal(kad_limiter_size(it->limiter), size);
   kad_counting_never_fail(&it->counting);
@@ -400,27 +401,27 @@ static void no_memory_is_an_error(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(an_address_has_a_burst_and_then_its_rate),
-      TEST(a_rate_is_exact_however_often_it_is_asked),
-      TEST(ports_share_the_allowance_of_their_address),
+      TEST(a_rate_is_exact_at_any_frequency_of_queries),
+      TEST(ports_share_the_limit_of_their_address),
       TEST(a_flood_of_one_address_leaves_others_served),
       TEST(a_flood_of_one_subnet_leaves_others_served),
-      TEST(all_together_have_one_second_at_once),
-      TEST(a_refused_query_takes_nothing),
+      TEST(all_addresses_share_a_burst_of_a_second),
+      TEST(a_limited_query_takes_no_tokens),
       TEST(ip6_has_subnets_of_64_bits),
-      TEST(local_addresses_have_no_subnet_when_allowed),
-      TEST(replies_have_their_bytes),
-      TEST(the_lowest_rate_still_lets_a_datagram_out),
-      TEST(no_limit_allows_everything),
-      TEST(the_greatest_numbers_do_not_overflow),
-      TEST(late_clocks_fill_once_and_early_ones_not_at_all),
-      TEST(a_span_whose_product_wraps_fills),
-      TEST(an_address_and_its_subnet_keep_apart),
-      TEST(a_full_table_remembers_who_took_most),
-      TEST(half_a_table_of_flooders_is_remembered),
-      TEST(a_node_that_few_ask_at_once_stays_small),
-      TEST(a_table_grows_no_further_than_its_bound),
-      TEST(growing_forgets_nobody),
-      TEST(without_memory_to_grow_the_table_forgets),
+      TEST(allowed_local_addresses_have_no_subnet_limit),
+      TEST(replies_share_a_limit_of_bytes),
+      TEST(the_lowest_rate_allows_a_datagram),
+      TEST(a_limit_of_zero_is_no_limit),
+      TEST(the_greatest_rates_do_not_overflow),
+      TEST(a_clock_that_goes_back_fills_no_bucket),
+      TEST(a_span_whose_product_overflows_fills_the_bucket),
+      TEST(an_address_and_its_subnet_keep_separate_slots),
+      TEST(a_full_table_keeps_the_emptiest_buckets),
+      TEST(half_a_table_of_empty_buckets_is_kept),
+      TEST(the_table_stays_small_when_buckets_are_full_again),
+      TEST(the_table_has_a_greatest_size),
+      TEST(growing_keeps_all_empty_buckets),
+      TEST(without_memory_to_grow_buckets_are_overwritten),
       TEST(no_memory_is_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

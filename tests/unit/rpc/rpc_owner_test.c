@@ -35,7 +35,7 @@ static void send_pings(struct kad_lone *lone, struct owner *owner,
   }
 }
 
-static void an_owner_hears_of_its_queries_until_it_is_separated(void **state) {
+static void an_owner_gets_events_until_it_is_separated(void **state) {
   struct kad_lone *lone = &lone_node;
   (void)state;
   kad_lone_open(lone, NULL);
@@ -62,7 +62,7 @@ static void an_owner_hears_of_its_queries_until_it_is_separated(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_owner_hears_of_its_queries_until_it_is_separated),
+      cmocka_unit_test(an_owner_gets_events_until_it_is_separated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

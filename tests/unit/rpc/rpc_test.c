@@ -12,7 +12,7 @@ enum {
 
 static struct kad_lone lone_node;
 
-/* What became of an operation. */
+/* The result of an operation. */
 struct outcome {
   unsigned calls;
   int status;
@@ -23,7 +23,7 @@ struct outcome {
   uint8_t reply[KAD_LONE_SIZE];
 };
 
-static void note(void *data, const struct kad_result *result) {
+static void copy_result(void *data, const struct kad_result *result) {
   struct outcome *outcome = data;
   outcome->calls++;
   outcome->status = result->status;
@@ -47,29 +47,31 @@ static int end(void **state) {
   return 0;
 }
 
-/* Starts a ping of `to`, and gives the query that went out. */
+/* Starts a ping of `to`, and reads the query that was sent. */
 static void start_ping(struct kad_lone *lone, const struct kad_contact *to,
                        struct outcome *outcome, struct kad_message *query) {
   *outcome = (struct outcome){0};
-  assert_ok(kad_node_ping(lone->node, &to->address, note, outcome, NULL));
+  assert_ok(
+      kad_node_ping(lone->node, &to->address, copy_result, outcome, NULL));
   kad_node_tick(lone->node);
   assert_true(kad_lone_find_query(lone, &to->address, query));
 }
 
-/* The same with a custom call, which expects the id of `to`. */
+/* The same with a custom query, which expects the id of `to`. */
 static void start_call(struct kad_lone *lone, const struct kad_contact *to,
                        struct outcome *outcome, struct kad_message *query) {
   const struct kad_slice none = {NULL, 0};
   *outcome = (struct outcome){0};
-  assert_ok(kad_node_call(lone->node, to, kad_slice_of("hello"), none, note,
-                          outcome, NULL));
+  assert_ok(kad_node_call(lone->node, to, kad_slice_of("hello"), none,
+                          copy_result, outcome, NULL));
   kad_node_tick(lone->node);
   assert_true(kad_lone_find_query(lone, &to->address, query));
 }
 
-/* Lets `contact` into the table with a round-trip time of `rtt_ms`. */
-static void meet_after(struct kad_lone *lone, const struct kad_contact *contact,
-                       kad_time_ms rtt_ms) {
+/* Adds `contact` to the table with a round-trip time of `rtt_ms`. */
+static void add_contact_after(struct kad_lone *lone,
+                              const struct kad_contact *contact,
+                              kad_time_ms rtt_ms) {
   struct kad_message query;
   kad_lone_ask(lone, contact, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &contact->address, &query));
@@ -100,7 +102,8 @@ static void reply_with(struct kad_lone *lone, const struct kad_contact *from,
 
 /* Opens a node with the random bytes of `seed`, and copies the transaction ids
  * of its first pings. */
-static void collect(uint64_t seed, uint32_t *transactions, unsigned count) {
+static void collect_transactions(uint64_t seed, uint32_t *transactions,
+                                 unsigned count) {
   struct kad_config config;
   struct kad_lone *lone = &lone_node;
   kad_config_default(&config);
@@ -122,8 +125,8 @@ static void transaction_ids_cannot_be_guessed(void **state) {
   uint32_t first[100];
   uint32_t second[100];
   (void)state;
-  collect(1, first, 100);
-  collect(2, second, 100);
+  collect_transactions(1, first, 100);
+  collect_transactions(2, second, 100);
   for (unsigned i = 0; i < 100; i++) {
     assert_int_not_equal(first[i], second[i]);
     for (unsigned j = 0; j < i; j++) {
@@ -152,13 +155,13 @@ static void a_broken_random_source_ends_in_an_error(void **state) {
   assert_ok(kad_node_new(&config, &env, &lone->node));
   assert_ok(kad_node_add_family(lone->node, 4));
   assert_ok(kad_node_ping(lone->node, &first, NULL, NULL, NULL));
-  assert_ok(kad_node_ping(lone->node, &second, note, &outcome, NULL));
+  assert_ok(kad_node_ping(lone->node, &second, copy_result, &outcome, NULL));
   kad_lone_run(lone, 1);
   assert_int_equal(outcome.status, KAD_EBUSY);
   assert_int_equal(lone->sent, 1);
 }
 
-static void a_reply_counts_only_from_the_endpoint_asked(void **state) {
+static void a_reply_counts_only_from_the_address_asked(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
   struct kad_contact liar = to;
@@ -248,7 +251,7 @@ static void an_id_that_answers_replaces_the_one_at_its_address(void **state) {
   struct kad_message query;
   changed.address = to.address;
   kad_lone_meet(lone, &to);
-  start_ping(lone, &to, &outcome, &query); /* whatever id it has */
+  start_ping(lone, &to, &outcome, &query); /* any id may answer */
 
   kad_lone_answer(lone, &changed, &query);
   kad_lone_run(lone, 1);
@@ -301,7 +304,7 @@ static void a_reply_in_time_is_not_late(void **state) {
   assert_int_equal(kad_lone_stats(lone).replies, 1);
 }
 
-static void silence_ends_at_the_hard_timeout(void **state) {
+static void a_query_without_a_reply_fails_at_the_hard_timeout(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
   struct outcome outcome;
@@ -319,26 +322,26 @@ static void silence_ends_at_the_hard_timeout(void **state) {
   assert_int_equal(kad_lone_stats(lone).dropped_unmatched, 1);
 }
 
-/* Returns how long a lookup waits for a silent contact with `rtt_ms`, which is
- * the slowest so far. */
-static uint32_t time_silence(struct kad_lone *lone, unsigned number,
-                             kad_time_ms rtt_ms) {
+/* Returns how long a lookup waits for a contact that does not answer. Its
+ * `rtt_ms` is the highest so far. */
+static uint32_t measure_lookup_timeout(struct kad_lone *lone, unsigned number,
+                                       kad_time_ms rtt_ms) {
   const struct kad_contact contact = kad_lone_contact(number);
   struct outcome outcome = {0};
-  meet_after(lone, &contact, rtt_ms);
-  assert_ok(
-      kad_node_find_node(lone->node, &contact.id, NULL, note, &outcome, NULL));
+  add_contact_after(lone, &contact, rtt_ms);
+  assert_ok(kad_node_find_node(lone->node, &contact.id, NULL, copy_result,
+                               &outcome, NULL));
   kad_lone_run(lone, 10000);
   assert_int_equal(outcome.status, KAD_ENOCONTACTS);
   return outcome.took_ms;
 }
 
-static void a_call_is_given_the_time_of_a_hook(void **state) {
+static void a_custom_query_may_take_query_ms(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct outcome outcome;
   struct kad_message query;
-  meet_after(lone, &contact, 5);
+  add_contact_after(lone, &contact, 5);
   start_call(lone, &contact, &outcome, &query);
   kad_lone_run(lone, 10000);
   assert_int_equal(outcome.status, KAD_ETIMEOUT);
@@ -347,15 +350,15 @@ static void a_call_is_given_the_time_of_a_hook(void **state) {
 
 static void timeouts_follow_the_round_trip_time(void **state) {
   struct kad_lone *lone = *state;
-  assert_int_equal(time_silence(lone, 1, 50), 800);
-  assert_int_equal(time_silence(lone, 2, 200), 2000);
-  assert_int_equal(time_silence(lone, 3, 700), 4000);
+  assert_int_equal(measure_lookup_timeout(lone, 1, 50), 800);
+  assert_int_equal(measure_lookup_timeout(lone, 2, 200), 2000);
+  assert_int_equal(measure_lookup_timeout(lone, 3, 700), 4000);
 }
 
-/* Lets `count` strangers, from `first` on, each answer after `rtt_ms`, and
- * returns how long the next one may be silent. */
-static uint32_t time_stranger(struct kad_lone *lone, unsigned first,
-                              unsigned count, kad_time_ms rtt_ms) {
+/* Has `count` unknown contacts, from `first` on, each answer after `rtt_ms`.
+ * Returns the hard timeout of the next one. */
+static uint32_t measure_unknown_timeout(struct kad_lone *lone, unsigned first,
+                                        unsigned count, kad_time_ms rtt_ms) {
   struct outcome outcome;
   struct kad_message query;
   for (unsigned i = 0; i < count; i++) {
@@ -372,17 +375,22 @@ static uint32_t time_stranger(struct kad_lone *lone, unsigned first,
   return outcome.took_ms;
 }
 
-static void timeouts_of_strangers_follow_what_others_took(void **state) {
+static void timeouts_of_unknown_contacts_follow_the_mean_of_others(
+    void **state) {
   struct kad_lone *lone = *state;
   /* As RFC 6298: a mean of 300 with a deviation of 150, of nothing, and, after
    * one of 380, of 310 with 20. Then everybody is fast. */
-  assert_int_equal(time_stranger(lone, 1, 1, 300), 4 * (300 + 4 * 150) * 1);
-  assert_in_range(time_stranger(lone, 100, 30, 300), 4 * 300, 4 * 310);
-  assert_int_equal(time_stranger(lone, 200, 1, 380), 4 * (310 + 4 * 20));
-  assert_in_range(time_stranger(lone, 300, 60, 220), 4 * 220, 4 * 250);
+  assert_int_equal(measure_unknown_timeout(lone, 1, 1, 300),
+                   4 * (300 + 4 * 150) * 1);
+  assert_in_range(measure_unknown_timeout(lone, 100, 30, 300), 4 * 300,
+                  4 * 310);
+  assert_int_equal(measure_unknown_timeout(lone, 200, 1, 380),
+                   4 * (310 + 4 * 20));
+  assert_in_range(measure_unknown_timeout(lone, 300, 60, 220), 4 * 220,
+                  4 * 250);
 }
 
-static void no_query_takes_longer_than_is_configured(void **state) {
+static void no_query_takes_longer_than_query_ms(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   const struct kad_contact to = kad_lone_contact(1);
@@ -454,12 +462,13 @@ static void an_error_reaches_the_caller(void **state) {
   assert_int_equal(kad_lone_stats(lone).errors, 1);
 }
 
-static void a_martian_is_not_asked(void **state) {
+static void a_martian_is_not_queried(void **state) {
   struct kad_lone *lone = *state;
   struct outcome outcome = {0};
   struct kad_contact to = kad_lone_contact(1);
   to.address.ip[0] = 127;
-  assert_ok(kad_node_ping(lone->node, &to.address, note, &outcome, NULL));
+  assert_ok(
+      kad_node_ping(lone->node, &to.address, copy_result, &outcome, NULL));
   kad_lone_run(lone, 1);
   assert_int_equal(outcome.status, KAD_EMARTIAN);
   assert_int_equal(lone->sent, 0);
@@ -471,20 +480,22 @@ static void arguments_that_cannot_be_sent_end_the_call(void **state) {
   struct outcome outcome = {0};
   const char deep[] = "d1:allllllllllllllleeeeeeeeeeeeeeee";
   assert_ok(kad_node_call(lone->node, &to, kad_slice_of("hello"),
-                          kad_slice_of(deep), note, &outcome, NULL));
+                          kad_slice_of(deep), copy_result, &outcome, NULL));
   kad_lone_run(lone, 1);
   assert_int_equal(outcome.status, KAD_EINVAL);
   assert_int_equal(lone->sent, 0);
   assert_int_equal(kad_lone_stats(lone).pending, 0);
 }
 
-static void who_answers_what_was_cancelled_is_known_all_the_same(void **state) {
+static void a_contact_that_answers_a_cancelled_query_enters_the_table(
+    void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact to = kad_lone_contact(1);
   struct outcome outcome = {0};
   struct kad_message query;
   kad_operation_id operation;
-  assert_ok(kad_node_ping(lone->node, &to.address, note, &outcome, &operation));
+  assert_ok(kad_node_ping(lone->node, &to.address, copy_result, &outcome,
+                          &operation));
   kad_node_tick(lone->node);
   assert_true(kad_lone_find_query(lone, &to.address, &query));
   assert_ok(kad_node_cancel(lone->node, operation));
@@ -513,8 +524,8 @@ static void cancel_the_call(void *state, const struct kad_hook_call *call,
   assert_ok(kad_node_cancel(canceller->node, canceller->operation));
 }
 
-/* The query is being answered while its operation is cancelled: by the hook
- * that is asked about the contact. `other` answers with another id. */
+/* The on_contact hook that a reply causes cancels the operation of its query.
+ * With `other`, the reply has another id. */
 static void cancel_while_answered(struct kad_lone *lone, bool other) {
   const struct kad_contact to = kad_lone_contact(1);
   struct kad_contact answering = other ? kad_lone_contact(2) : to;
@@ -526,8 +537,8 @@ static void cancel_while_answered(struct kad_lone *lone, bool other) {
   struct kad_message query;
   answering.address = to.address;
   assert_ok(kad_node_set_policy(lone->node, &policy));
-  assert_ok(kad_node_call(lone->node, &to, kad_slice_of("hello"), none, note,
-                          &outcome, &canceller.operation));
+  assert_ok(kad_node_call(lone->node, &to, kad_slice_of("hello"), none,
+                          copy_result, &outcome, &canceller.operation));
   kad_node_tick(lone->node);
   assert_true(kad_lone_find_query(lone, &to.address, &query));
   kad_lone_answer(lone, &answering, &query);
@@ -537,11 +548,12 @@ static void cancel_while_answered(struct kad_lone *lone, bool other) {
   assert_int_equal(kad_lone_stats(lone).pending, 0);
 }
 
-static void a_hook_may_cancel_what_is_being_answered(void **state) {
+static void a_hook_may_cancel_the_operation_of_a_reply(void **state) {
   cancel_while_answered(*state, false);
 }
 
-static void a_hook_may_cancel_what_another_id_answers(void **state) {
+static void a_hook_may_cancel_the_operation_of_a_reply_with_another_id(
+    void **state) {
   cancel_while_answered(*state, true);
 }
 
@@ -550,7 +562,7 @@ int main(void) {
       cmocka_unit_test(transaction_ids_cannot_be_guessed),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       TEST(a_broken_random_source_ends_in_an_error),
-      TEST(a_reply_counts_only_from_the_endpoint_asked),
+      TEST(a_reply_counts_only_from_the_address_asked),
       TEST(a_reply_counts_only_with_the_whole_transaction),
       TEST(a_reply_counts_once),
       TEST(a_reply_with_another_id_evicts_the_contact),
@@ -558,19 +570,19 @@ int main(void) {
       TEST(a_late_reply_counts),
       TEST(a_reply_at_once_took_a_millisecond),
       TEST(a_reply_in_time_is_not_late),
-      TEST(silence_ends_at_the_hard_timeout),
+      TEST(a_query_without_a_reply_fails_at_the_hard_timeout),
       TEST(timeouts_follow_the_round_trip_time),
-      TEST(a_call_is_given_the_time_of_a_hook),
-      TEST(timeouts_of_strangers_follow_what_others_took),
-      TEST(no_query_takes_longer_than_is_configured),
+      TEST(a_custom_query_may_take_query_ms),
+      TEST(timeouts_of_unknown_contacts_follow_the_mean_of_others),
+      TEST(no_query_takes_longer_than_query_ms),
       TEST(malformed_reply_fails_the_query),
       TEST(a_reply_to_a_custom_call_may_have_any_form),
       TEST(an_error_reaches_the_caller),
-      TEST(a_martian_is_not_asked),
+      TEST(a_martian_is_not_queried),
       TEST(arguments_that_cannot_be_sent_end_the_call),
-      TEST(who_answers_what_was_cancelled_is_known_all_the_same),
-      TEST(a_hook_may_cancel_what_is_being_answered),
-      TEST(a_hook_may_cancel_what_another_id_answers),
+      TEST(a_contact_that_answers_a_cancelled_query_enters_the_table),
+      TEST(a_hook_may_cancel_the_operation_of_a_reply),
+      TEST(a_hook_may_cancel_the_operation_of_a_reply_with_another_id),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static void count_call(void *data, const struct kad_result *result) {
   calls++;
 }
 
-/* Answers `query` in the name of `from`, with `told` as the only contact. */
+/* Answers `query` as `from`, with `told` as the only contact. */
 static void answer_with(const struct kad_contact *from,
                         const struct kad_message *query,
                         const struct kad_contact *told) {
@@ -43,7 +43,7 @@ static void answer_with(const struct kad_contact *from,
   kad_lone_receive(&lone, from, (struct kad_slice){bytes, writer.len});
 }
 
-static void a_lookup_does_not_ask_the_nameless(void **state) {
+static void a_lookup_does_not_query_an_id_of_zeros(void **state) {
   (void)state;
   const struct kad_contact known = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
@@ -66,7 +66,7 @@ static void a_lookup_does_not_ask_the_nameless(void **state) {
   assert_int_equal(calls, 1);
 }
 
-static void the_nameless_enter_no_table(void **state) {
+static void a_contact_with_an_id_of_zeros_enters_no_table(void **state) {
   (void)state;
   const struct kad_contact other = kad_lone_contact(2);
   const struct kad_contact nameless = {.address = other.address};
@@ -78,10 +78,10 @@ static void the_nameless_enter_no_table(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_lookup_does_not_ask_the_nameless,
+      cmocka_unit_test_setup_teardown(a_lookup_does_not_query_an_id_of_zeros,
                                       open_node, close_node),
-      cmocka_unit_test_setup_teardown(the_nameless_enter_no_table, open_node,
-                                      close_node),
+      cmocka_unit_test_setup_teardown(
+          a_contact_with_an_id_of_zeros_enters_no_table, open_node, close_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
