@@ -129,6 +129,10 @@ local function check_core()
   end
 end
 
+-- The policy host uses the module. Of the module only the file that puts its
+-- functions together uses the policy host.
+local MODULE <const> = "bindings/lua/module.c"
+
 -- One file of the bindings, the loop's, may see libuv.
 local function check_bindings()
   local loop_file
@@ -140,6 +144,11 @@ local function check_bindings()
           report(path, number, "uv.h is included by %s already", loop_file)
         end
         loop_file = path
+      end
+      if path:find("^bindings/lua/") and path ~= MODULE
+        and line:find('^%s*#%s*include%s*"policy/')
+      then
+        report(path, number, "bindings/lua must not use bindings/policy")
       end
     end
   end
