@@ -15,13 +15,12 @@
 --
 -- A test that a subject names need not name the subject.
 
-local known = require("tests.check.known")
 local tree = require("tests.check.tree")
 
 local problems = {}
 
 local function report(path, text)
-  problems[#problems + 1] = { path = path, line = 1, text = text }
+  problems[#problems + 1] = path .. ":1: " .. text
 end
 
 -- Reads the paths behind a phrase at the head of a file.
@@ -151,4 +150,4 @@ local named_tests = check_subjects(subjects, tests)
 collect({ "core" }, "h", "/%a+/", subjects)
 collect({ "bindings" }, "c", "", subjects)
 check_tests(tests, subjects, named_tests)
-return known.filter("mirrors", problems)
+return problems

@@ -1,47 +1,33 @@
 -- Runs the checks of the tree, all of them or those named.
 --
---   lua5.4 tests/check/run.lua [--shrink] [NAME]...
+--   lua5.4 tests/check/run.lua [NAME]...
 --
--- A check is a file that returns a list of problems, and a note or nil. Prints
--- the problems and a line for each check, and fails when there is a problem.
--- `symbols` needs a build, and `rooms` prints a table: they run when named.
--- --shrink updates the lists of known problems (known.lua).
+-- A check is a file that returns a list of problems. Prints the problems and a
+-- line for each check, and fails when there is a problem. `symbols` needs a
+-- build and runs only when named.
 
 package.path = "./?.lua;" .. package.path
 
 local CHECKS <const> = {
-  "layers", "calls", "circles", "mirrors", "headers", "errors", "lengths",
-  "words", "versions", "rockspec", "reference", "links", "names", "counts",
+  "layers", "calls", "circles", "rooms", "mirrors", "headers", "errors",
+  "lengths", "words", "versions", "rockspec", "reference", "links", "names",
+  "counts",
 }
-
----@param arguments string[]
----@return string[] names
-local function parse(arguments)
-  local names = {}
-  for _, argument in ipairs(arguments) do
-    if argument == "--shrink" then
-      require("tests.check.known").shrinks = true
-    else
-      names[#names + 1] = argument
-    end
-  end
-  return #names > 0 and names or CHECKS
-end
 
 ---@param name string
 ---@return boolean passed
 local function run(name)
-  local problems, note = dofile("tests/check/" .. name .. ".lua")
+  local problems = dofile("tests/check/" .. name .. ".lua")
+  table.sort(problems)
   for _, problem in ipairs(problems) do
     print(problem)
   end
-  print(("%s %s%s"):format(#problems == 0 and "ok" or "FAILED", name,
-    note and " (" .. note .. ")" or ""))
+  print(("%s %s"):format(#problems == 0 and "ok" or "FAILED", name))
   return #problems == 0
 end
 
 local passed = true
-for _, name in ipairs(parse(arg)) do
+for _, name in ipairs(#arg > 0 and arg or CHECKS) do
   passed = run(name) and passed
 end
 
