@@ -2,8 +2,8 @@ local json = require("dkjson")
 local process = require("support.process")
 local support = require("support")
 
--- Calls fn(write): write(name, text) makes a policy in a folder of its own and
--- returns its path.
+-- Wraps the body of a spec: calls fn(write). write(name, text) makes a policy
+-- in a temporary folder and returns its path.
 local function with_folder(fn)
   return function()
     local folder, remove = support.temporary_folder()
@@ -19,7 +19,7 @@ end
 
 local QUICK <const> = { "--nodes", "8", "--seconds", "4000" }
 
--- A trial computes all the time, which takes long with sanitizers.
+-- A trial takes long with sanitizers.
 local SECONDS <const> = 60
 
 local function check(...)

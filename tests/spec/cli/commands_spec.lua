@@ -25,7 +25,7 @@ describe("kadenza's one-shot commands", function()
     return process.run(all, options)
   end
 
-  -- Returns the standard output of a command that succeeds and says no more.
+  -- Returns the standard output of a command. It must succeed without messages.
   local function output(args, options)
     local done = run(args, options)
     assert.equal("", done.stderr)
@@ -33,7 +33,7 @@ describe("kadenza's one-shot commands", function()
     return done.stdout
   end
 
-  -- The same of one JSON document, decoded.
+  -- Returns the JSON document that a command prints.
   local function document(args)
     args[#args + 1] = "--json"
     local text = output(args)

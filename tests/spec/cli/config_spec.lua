@@ -31,7 +31,7 @@ describe("the configuration of kadenza run", function()
     return (assert(literal.parse(done.stdout, "dump")))
   end
 
-  local function assert_refused(text, message)
+  local function assert_rejected(text, message)
     local path = write(text)
     local done = process.run({ "run", path, "--state", folder .. "/state" })
     assert.equal(("kadenza: %s:%s\n"):format(path, message), done.stderr)
@@ -111,7 +111,7 @@ describe("the configuration of kadenza run", function()
     assert.same({ a, b, c }, config.policies)
     assert.same({ b, a }, config.trust)
 
-    -- What overrides the policies overrides the trust beside them.
+    -- An override of the policies also overrides their trust.
     path = write("{ policies = { { file = '" .. b .. "', trusted = true } } }")
     config = dump({ path, "--policy", c })
     assert.same({ c }, config.policies)
@@ -127,39 +127,39 @@ describe("the configuration of kadenza run", function()
   end)
 
   it("is rejected with the file and line of a mistake", function()
-    assert_refused("{\n  k = 20,\n  listn = 5,\n}",
+    assert_rejected("{\n  k = 20,\n  listn = 5,\n}",
       "3: unknown option 'listn'; did you mean 'listen'?")
-    assert_refused("{ something_else = 5 }",
+    assert_rejected("{ something_else = 5 }",
       "1: unknown option 'something_else'")
-    assert_refused("{ 'k' }", "1: unknown option 1")
-    assert_refused("{\n\n k = 'eight' }",
+    assert_rejected("{ 'k' }", "1: unknown option 1")
+    assert_rejected("{\n\n k = 'eight' }",
       "3: k must be an integer from 1 to 64, not 'eight'")
-    assert_refused("{ k = 8.0 }",
+    assert_rejected("{ k = 8.0 }",
       "1: k must be an integer from 1 to 64, not 8.0")
-    assert_refused("{ allow_local = 'yes' }",
+    assert_rejected("{ allow_local = 'yes' }",
       "1: allow_local must be on or off, not 'yes'")
-    assert_refused("{ listen = {} }", "1: listen must hold 1 to 8 addresses")
-    assert_refused("{ bootstrap = { '192.0.2.1:1', 5 } }",
+    assert_rejected("{ listen = {} }", "1: listen must hold 1 to 8 addresses")
+    assert_rejected("{ bootstrap = { '192.0.2.1:1', 5 } }",
       "1: bootstrap must be a string, not 5")
-    assert_refused("{ policies = { a = 'b' } }",
+    assert_rejected("{ policies = { a = 'b' } }",
       "1: policies must be a string or a list of strings, not a table")
-    assert_refused("{ policies = { { file = 'a', trust = true } } }",
+    assert_rejected("{ policies = { { file = 'a', trust = true } } }",
       "1: policies has an unknown key 'trust' beside 'file'")
-    assert_refused("{ policies = { { file = 5 } } }",
+    assert_rejected("{ policies = { { file = 5 } } }",
       "1: policies has a file that must be a string, not 5")
-    assert_refused("{ policies = { { file = 'a', trusted = 'yes' } } }",
+    assert_rejected("{ policies = { { file = 'a', trusted = 'yes' } } }",
       "1: policies has a trusted that must be true or false, not 'yes'")
-    assert_refused("{ limits = {\n queries_per_sec = 5 } }",
+    assert_rejected("{ limits = {\n queries_per_sec = 5 } }",
       "2: unknown option 'queries_per_sec'; did you mean 'queries_per_s'?")
-    assert_refused("{ queries_per_s = 5 }",
+    assert_rejected("{ queries_per_s = 5 }",
       "1: 'queries_per_s' must be in the table 'limits'")
-    assert_refused("{ limits = { k = 5 } }",
+    assert_rejected("{ limits = { k = 5 } }",
       "1: 'k' must be outside of the table 'limits'")
-    assert_refused("{ version = 'KADENZA' }",
+    assert_rejected("{ version = 'KADENZA' }",
       "1: version must be 4 bytes, not 'KADENZA'")
-    assert_refused("{ k = 5\n alpha = 3 }",
+    assert_rejected("{ k = 5\n alpha = 3 }",
       "2: ',' or '}' is expected, not 'alpha'")
-    assert_refused("{ k = math.huge }",
+    assert_rejected("{ k = math.huge }",
       "1: a value is expected, not 'math'")
   end)
 

@@ -5,7 +5,7 @@ local process = require("support.process")
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local BUILD <const> = os.getenv("BUILD") or "build"
 
--- Modules are those of the tree and of its build.
+-- The modules of the tree and of its build.
 local ENVIRONMENT <const> = {
   LUA_PATH = "./scripts/?.lua;./scripts/?/init.lua;;",
   LUA_CPATH = BUILD .. "/lua/?.so;;",

@@ -1,7 +1,7 @@
 local process = require("support.process")
 local support = require("support")
 
--- Calls fn(folder) with an empty folder.
+-- Wraps the body of a spec: calls fn(folder) with an empty temporary folder.
 local function with_folder(fn)
   return function()
     local folder, remove = support.temporary_folder()
@@ -25,7 +25,7 @@ local function absolute(variable)
     :gsub("%f[^;\0]build", process.folder() .. "/build")
 end
 
--- What is run computes all the time, which takes long with sanitizers.
+-- The commands take long with sanitizers.
 local SECONDS <const> = 60
 
 local function run_in(folder, path, ...)

@@ -1,6 +1,6 @@
+-- The documents match the program.
+--
 -- Tests docs/operations.md, docs/kadenza.1.
-
--- docs/operations.md and the manual page say what the program does.
 
 local literal = require("kadenza.literal")
 local schema = require("kadenza.cli.schema")
@@ -51,7 +51,7 @@ describe("docs/operations.md", function()
 end)
 
 describe("the log", function()
-  -- Strings that are concatenated over two lines become one.
+  -- Joins strings that are concatenated over two lines.
   local sources = {}
   for path in io.popen("find scripts/kadenza -name '*.lua'"):lines() do
     sources[#sources + 1] = read(path):gsub('"%s*%.%.%s*"', "")

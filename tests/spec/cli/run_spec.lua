@@ -1,7 +1,7 @@
 local process = require("support.process")
 local support = require("support")
 
--- Starts the program on a terminal, whose output is its standard output.
+-- Starts the program on a terminal; the terminal's output is read as stdout.
 local function start_on_terminal(args)
   local words = { "exec", process.program(), table.unpack(args) }
   return process.start({ "-qec", table.concat(words, " "), "/dev/null" },

@@ -1,8 +1,8 @@
 local process = require("support.process")
 local support = require("support")
 
--- Asserts that the program refuses its arguments: one line that says `message`,
--- nothing on standard output, status 2.
+-- Asserts that the program rejects its arguments: it prints `message`, nothing
+-- on standard output, and exits with 2.
 local function assert_misuse(message, args, options)
   local done = process.run(args, options)
   assert.equal(message, done.stderr)
@@ -194,7 +194,7 @@ describe("kadenza, before a node runs,", function()
     return folder .. "/" .. name
   end
 
-  -- The state folder that was asked for is not there.
+  -- Asserts that the state folder was not made.
   local function assert_nothing_begun()
     assert.is_nil(io.open(folder .. "/state"))
   end

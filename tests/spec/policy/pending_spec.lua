@@ -145,7 +145,7 @@ describe("a hook that waits", function()
     assert.is_true(each < 2600, each)
   end, { max_pending_hooks = 2000, limits = false }))
 
-  -- Calls of a hook whose task ends, or waits, before memory does.
+  -- Specs of a hook call that runs out of memory when it is suspended.
   local function is_failed_once(what, wait, expected)
     it(what, function()
       local task = require("kadenza.task")
@@ -174,12 +174,12 @@ describe("a hook that waits", function()
     end)
   end
 
-  is_failed_once("fails once when memory ends as it begins to wait",
+  is_failed_once("fails once if memory is exhausted when it begins to wait",
     function()
       kad.sleep(1)
     end, "the other node answered with an error: 202 the policy failed")
 
-  is_failed_once("answers once when it had not to wait", function()
+  is_failed_once("replies once if its wait ended at once", function()
     require("kadenza.task").wait(function(resume)
       kad.spawn(resume)
     end)
