@@ -216,7 +216,7 @@ local function to_document(report, options, files)
 end
 
 function M.run(args)
-  local options = config.own(OPTIONS, args)
+  local options = config.read_own(OPTIONS, args)
   local policies = policies_of(args)
   policy_files.check(args.file)
   local report, message = trial.run(policies, options)

@@ -23,10 +23,10 @@ end
 
 -------------------------------------------------------------------- file --
 
-local function names_of(is_limit)
+local function names_of(in_limits)
   local names = {}
   for _, option in ipairs(schema.OPTIONS) do
-    if is_limit == (option.limit or false) then
+    if in_limits == (option.limit or false) then
       names[#names + 1] = option.name
     end
   end
@@ -51,27 +51,28 @@ local function sorted_fields(fields, lines)
 end
 
 -- Raises a fault for a name that does not belong in this table.
-local function reject_name(where, name, is_limit)
+local function reject_name(where, name, in_limits)
   local option = schema.BY_NAME[name]
   if option then
     fault.misuse("%s '%s' must be %s the table 'limits'", where, name,
       option.limit and "in" or "outside of")
   end
   fault.misuse("%s unknown option %s%s", where, input.shown(name),
-    input.suggestion(tostring(name), names_of(is_limit)))
+    input.suggestion(tostring(name), names_of(in_limits)))
 end
 
-local function read_fields(file, fields, is_limit)
+local function read_fields(file, fields, in_limits)
   for _, name in ipairs(sorted_fields(fields, file.lines)) do
     local option = schema.BY_NAME[name]
     local where = ("%s:%d:"):format(file.path, file.lines[fields][name])
-    if name == "limits" and not is_limit and type(fields.limits) == "table" then
+    local value = fields[name]
+    if name == "limits" and not in_limits and type(value) == "table" then
       file.values.limits = true
-      read_fields(file, fields.limits, true)
-    elseif not option or is_limit ~= (option.limit or false) then
-      reject_name(where, name, is_limit)
+      read_fields(file, value, true)
+    elseif not option or in_limits ~= (option.limit or false) then
+      reject_name(where, name, in_limits)
     else
-      set_value(file.values, option, fields[name], where .. " " .. name)
+      set_value(file.values, option, value, where .. " " .. name)
     end
   end
 end
@@ -122,7 +123,7 @@ end
 ---@param options kadenza.cli.Option[]
 ---@param args table  of the command line
 ---@return table<string, any> values  by name
-function M.own(options, args)
+function M.read_own(options, args)
   local values = {}
   for _, option in ipairs(options) do
     values[option.name] = option.default

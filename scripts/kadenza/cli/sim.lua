@@ -118,7 +118,7 @@ local function read_hours(text)
 end
 
 local function read_options(args)
-  local options = config.own(OPTIONS, args)
+  local options = config.read_own(OPTIONS, args)
   options.hours = args.hours and read_hours(args.hours)
   return options
 end
