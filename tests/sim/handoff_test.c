@@ -317,7 +317,7 @@ static void test_a_node_that_leaves_hands_off_its_records(void **state) {
     struct kad_ending ending;
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_leave(overlay.nodes[i], 10 * KAD_SECOND_MS,
-                             kad_ending_take, &ending, NULL));
+                             kad_ending_done, &ending, NULL));
     assert_ok(kad_ending_reach(&ending));
     kad_ending_deinit(&ending);
     kad_overlay_kill(&overlay, i);
@@ -336,7 +336,7 @@ static void test_leaving_ends_at_its_deadline(void **state) {
   begin(31);
   kad_ending_init(&ending, &overlay);
   assert_ok(
-      kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &ending, NULL));
+      kad_node_leave(overlay.nodes[1], 0, kad_ending_done, &ending, NULL));
   kad_overlay_run(&overlay, KAD_SECOND_MS);
   assert_int_equal(ending.calls, 1);
   assert_int_equal(ending.result.status, 0);
@@ -348,7 +348,7 @@ static void test_leaving_ends_at_its_deadline(void **state) {
   kad_ending_deinit(&ending);
   kad_ending_init(&ending, &overlay);
   assert_ok(
-      kad_node_leave(overlay.nodes[1], 50, kad_ending_take, &ending, NULL));
+      kad_node_leave(overlay.nodes[1], 50, kad_ending_done, &ending, NULL));
   kad_overlay_run(&overlay, KAD_SECOND_MS);
   assert_int_equal(ending.calls, 1);
   assert_int_equal(ending.result.status, KAD_ETIMEOUT);
@@ -367,9 +367,9 @@ static void test_a_second_leave_is_busy(void **state) {
   }
   kad_ending_init(&first, &overlay);
   kad_ending_init(&second, &overlay);
-  assert_ok(kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &first, NULL));
+  assert_ok(kad_node_leave(overlay.nodes[1], 0, kad_ending_done, &first, NULL));
   assert_ok(
-      kad_node_leave(overlay.nodes[1], 0, kad_ending_take, &second, NULL));
+      kad_node_leave(overlay.nodes[1], 0, kad_ending_done, &second, NULL));
   assert_int_equal(kad_ending_reach(&second), KAD_EBUSY);
   assert_ok(kad_ending_reach(&first));
   kad_ending_deinit(&first);

@@ -126,7 +126,7 @@ static void open_conspiracy(void) {
     set_distance(i, 1000 + i);
     set_distance(KNOWN + i, 100 + i);
     set_distance(KNOWN + LIARS + i, 10 + i);
-    kad_lone_meet(&world.lone, &world.contacts[i]);
+    kad_lone_add_contact(&world.lone, &world.contacts[i]);
   }
   world.lone.answered = world.lone.sent;
 }
@@ -172,7 +172,7 @@ static void test_other_contacts_of_a_misleading_contact_come_last(
   kad_played_open(&world, 20, 0);
   set_distance(0, 1);
   for (size_t i = 0; i < 20; i++) {
-    kad_lone_meet(&world.lone, &world.contacts[i]);
+    kad_lone_add_contact(&world.lone, &world.contacts[i]);
   }
   world.lone.answered = world.lone.sent;
   world.teach = teach_inventions;

@@ -226,7 +226,7 @@ static void test_a_ping_is_answered_with_the_id(void **state) {
   (void)state;
   kad_played_open(&world, 3, 3);
 
-  kad_lone_ask(&world.lone, &world.contacts[0], KAD_METHOD_PING);
+  kad_lone_query(&world.lone, &world.contacts[0], KAD_METHOD_PING);
 
   (void)kad_lone_reply(&world.lone, &reply);
   assert_int_equal(reply.kind, KAD_MESSAGE_REPLY);
@@ -243,12 +243,12 @@ static void test_find_node_is_answered_with_the_k_closest(void **state) {
   kad_played_open(&world, 20, 20);
   find_closest(8, closest);
 
-  kad_lone_ask(&world.lone, &world.contacts[19], KAD_METHOD_FIND_NODE);
+  kad_lone_query(&world.lone, &world.contacts[19], KAD_METHOD_FIND_NODE);
 
   (void)kad_lone_reply(&world.lone, &reply);
   assert_int_equal(reply.contact_count, 8);
   for (size_t i = 0; i < 8; i++) {
-    assert_true(kad_lone_hands_out(&reply, &world.contacts[closest[i]]));
+    assert_true(kad_lone_message_has(&reply, &world.contacts[closest[i]]));
   }
   kad_played_close(&world);
 }
@@ -273,7 +273,7 @@ static void test_an_answer_that_comes_closer_lets_beta_queries_go(
     size_t asked = 0;
     kad_played_open_chain(&world, 16, 0);
     world.teach = teach_eight_closer;
-    kad_lone_meet(&world.lone, &world.contacts[0]);
+    kad_lone_add_contact(&world.lone, &world.contacts[0]);
     world.lone.answered = world.lone.sent;
 
     (void)kad_played_begin(&world, &options);
@@ -296,7 +296,7 @@ static size_t ask_first(uint32_t beta, uint8_t farther) {
   for (size_t i = 0; i < 2; i++) {
     world.contacts[i].id = kad_lone_target;
     world.contacts[i].id.bytes[2] ^= i == 0 ? 4 : farther;
-    kad_lone_meet(&world.lone, &world.contacts[i]);
+    kad_lone_add_contact(&world.lone, &world.contacts[i]);
   }
   world.lone.answered = world.lone.sent;
   world.delay_ms[0] = 150;

@@ -34,7 +34,7 @@ static void look_up(size_t i, unsigned keys) {
     const struct kad_id key = kad_overlay_key((unsigned)i * 100 + n);
     struct kad_ending ending;
     kad_ending_init(&ending, &overlay);
-    assert_ok(kad_node_find_node(overlay.nodes[i], &key, NULL, kad_ending_take,
+    assert_ok(kad_node_find_node(overlay.nodes[i], &key, NULL, kad_ending_done,
                                  &ending, NULL));
     assert_ok(kad_ending_reach(&ending));
     kad_ending_deinit(&ending);

@@ -40,7 +40,7 @@ static int put_own(uint32_t ttl) {
   record.ttl = ttl;
   kad_ending_init(&ending, &overlay);
   assert_ok(kad_node_put(overlay.nodes[OWNER], &record, &options,
-                         kad_ending_take, &ending, NULL));
+                         kad_ending_done, &ending, NULL));
   const int status = kad_ending_await(&ending);
   kad_ending_deinit(&ending);
   return status;

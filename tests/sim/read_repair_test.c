@@ -89,7 +89,7 @@ static void put_as(size_t i, const struct kad_record *record, uint32_t k) {
   const struct kad_lookup_options options = {.k = k};
   struct kad_ending own;
   kad_ending_init(&own, &overlay);
-  assert_ok(kad_node_put(overlay.nodes[i], record, &options, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[i], record, &options, kad_ending_done,
                          &own, NULL));
   assert_ok(kad_ending_await(&own));
   kad_ending_deinit(&own);
@@ -379,7 +379,7 @@ static void test_a_get_does_not_wait_for_repairs(void **state) {
     kad_ending_deinit(&ending);
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_get(overlay.nodes[50], &key, kad_slice_of("value"), NULL,
-                           kad_ending_take, &ending, NULL));
+                           kad_ending_done, &ending, NULL));
     assert_ok(kad_ending_reach(&ending));
     assert_int_equal(kad_overlay_stats(&overlay, 50).cached_copies, cached);
     kad_overlay_run(&overlay, PAUSE_MS);
@@ -424,7 +424,7 @@ static void test_cached_copies_and_repairs_keep_the_store_budget(void **state) {
     kad_ending_deinit(&ending);
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_get(overlay.nodes[50], &key, kad_slice_of("value"), NULL,
-                           kad_ending_take, &ending, NULL));
+                           kad_ending_done, &ending, NULL));
     assert_ok(kad_ending_reach(&ending));
   }
   kad_overlay_run(&overlay, KAD_SECOND_MS);

@@ -27,7 +27,7 @@ static int open_node(void **state) {
   kad_lone_open(&lone, &config);
   for (unsigned i = 1; i <= CONTACTS; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
-    kad_lone_meet(&lone, &contact);
+    kad_lone_add_contact(&lone, &contact);
   }
   return 0;
 }
@@ -157,7 +157,7 @@ static void test_a_store_needs_a_token_of_its_address(void **state) {
 
 static void get_peers(struct kad_message *reply) {
   const struct kad_contact from = kad_lone_contact(3);
-  kad_lone_ask(&lone, &from, KAD_METHOD_GET_PEERS);
+  kad_lone_query(&lone, &from, KAD_METHOD_GET_PEERS);
   (void)kad_lone_reply(&lone, reply);
 }
 

@@ -53,7 +53,7 @@ static void look_up_some(size_t i) {
     const struct kad_id key = kad_overlay_key(1000 + 20 * (unsigned)i + n);
     struct kad_ending ending;
     kad_ending_init(&ending, &overlay);
-    assert_ok(kad_node_find_node(overlay.nodes[i], &key, NULL, kad_ending_take,
+    assert_ok(kad_node_find_node(overlay.nodes[i], &key, NULL, kad_ending_done,
                                  &ending, NULL));
     (void)kad_ending_reach(&ending);
     kad_ending_deinit(&ending);
@@ -84,7 +84,7 @@ static size_t count_found(const struct kad_id *key) {
     look_up_some(reader);
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_get(overlay.nodes[reader], key, kad_slice_of("value"),
-                           NULL, kad_ending_take, &ending, NULL));
+                           NULL, kad_ending_done, &ending, NULL));
     found += kad_ending_reach(&ending) == 0;
     widened += ending.result.widened;
     messages += ending.result.messages;
@@ -151,7 +151,7 @@ static void test_a_lookup_takes_two_of_one_subnet(void **state) {
   }
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
   kad_ending_init(&ending, &overlay);
-  assert_ok(kad_node_find_node(overlay.nodes[50], &key, NULL, kad_ending_take,
+  assert_ok(kad_node_find_node(overlay.nodes[50], &key, NULL, kad_ending_done,
                                &ending, NULL));
   assert_ok(kad_ending_reach(&ending));
   assert_int_equal(ending.result.closest_count, K);
@@ -173,7 +173,7 @@ static void test_an_honest_overlay_rarely_has_dense_keys(void **state) {
     struct kad_ending ending;
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_get(overlay.nodes[i % 10], &key, kad_slice_of("value"),
-                           NULL, kad_ending_take, &ending, NULL));
+                           NULL, kad_ending_done, &ending, NULL));
     (void)kad_ending_reach(&ending);
     widened += ending.result.widened;
     kad_ending_deinit(&ending);

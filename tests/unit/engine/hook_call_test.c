@@ -88,7 +88,7 @@ static int end(void **state) {
 /* Sends the query `hello` from contact 1. */
 static void call(struct kad_lone *lone) {
   const struct kad_contact from = kad_lone_contact(1);
-  kad_lone_call(lone, &from, "hello", "d1:xi5ee");
+  kad_lone_query_custom(lone, &from, "hello", "d1:xi5ee");
 }
 
 /* Sends the query, which the policy replies_sent with `reply`, and returns the
@@ -144,7 +144,7 @@ static void a_method_may_return_an_empty_reply(void **state) {
 static void a_method_sees_whether_the_sender_is_proven(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
-  kad_lone_meet(lone, &from);
+  kad_lone_add_contact(lone, &from);
   call(lone);
   assert_true(recorder.proven);
 }
@@ -324,7 +324,7 @@ static void a_query_that_is_too_long_calls_no_hook(void **state) {
   memset(args + 9, 'x', 1600);
   args[1609] = 'e';
   recorder.next.verdict = KAD_VERDICT_PENDING;
-  kad_lone_call(lone, &from, "hello", args);
+  kad_lone_query_custom(lone, &from, "hello", args);
   assert_int_equal(kad_lone_stats(lone).dropped_malformed, 1);
   assert_int_equal(lone->sent, 0);
   assert_int_equal(recorder.abandoned, 0);
@@ -338,7 +338,7 @@ static void a_query_that_is_too_long_calls_no_hook(void **state) {
 static int ping_with(struct kad_lone *lone, struct kad_hook_result answer) {
   const struct kad_contact from = kad_lone_contact(1);
   recorder.next = answer;
-  kad_lone_ask(lone, &from, KAD_METHOD_PING);
+  kad_lone_query(lone, &from, KAD_METHOD_PING);
   return kad_lone_error(lone);
 }
 
@@ -365,7 +365,7 @@ static void on_request_may_drop_a_query(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   set_policy(lone, true, false);
   recorder.next.verdict = KAD_VERDICT_DROP;
-  kad_lone_ask(lone, &from, KAD_METHOD_PING);
+  kad_lone_query(lone, &from, KAD_METHOD_PING);
   kad_lone_run(lone, 10000);
   assert_int_equal(replies_sent(lone), 0);
   assert_int_equal(kad_lone_stats(lone).dropped_by_policy, 1);
@@ -378,9 +378,9 @@ static void on_request_may_be_pending(void **state) {
   const struct kad_hook_result silent = {.verdict = KAD_VERDICT_DROP};
   set_policy(lone, true, false);
   recorder.next.verdict = KAD_VERDICT_PENDING;
-  kad_lone_ask(lone, &from, KAD_METHOD_PING);
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
-  kad_lone_ask(lone, &from, KAD_METHOD_GET_PEERS);
+  kad_lone_query(lone, &from, KAD_METHOD_PING);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &from, KAD_METHOD_GET_PEERS);
   assert_int_equal(replies_sent(lone), 0);
 
   assert_ok(kad_node_complete_hook(lone->node, recorder.call_ids[1], &yes));
@@ -414,13 +414,13 @@ static void on_contact_accepts_and_rejects_contacts(void **state) {
   const struct kad_contact bad = kad_lone_contact(2);
   const struct kad_contact unlucky = kad_lone_contact(3);
   set_policy(lone, false, true);
-  kad_lone_meet(lone, &good);
+  kad_lone_add_contact(lone, &good);
   assert_true(kad_id_equal(&recorder.from.id, &good.id));
   assert_true(recorder.proven);
   recorder.next = rejection(0, "no");
-  kad_lone_meet(lone, &bad);
+  kad_lone_add_contact(lone, &bad);
   recorder.next.verdict = KAD_VERDICT_FAILED;
-  kad_lone_meet(lone, &unlucky);
+  kad_lone_add_contact(lone, &unlucky);
   assert_true(kad_lone_knows(lone, &good));
   assert_false(kad_lone_knows(lone, &bad));
   assert_false(kad_lone_knows(lone, &unlucky));
@@ -430,8 +430,8 @@ static void on_contact_is_not_called_for_a_contact_in_the_table(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   set_policy(lone, false, true);
-  kad_lone_meet(lone, &contact);
-  kad_lone_live(lone, 3600000, &contact, 1);
+  kad_lone_add_contact(lone, &contact);
+  kad_lone_run_answering(lone, 3600000, &contact, 1);
   assert_true(kad_lone_knows(lone, &contact));
   assert_int_equal(recorder.called, 1);
 }
@@ -443,8 +443,8 @@ static void on_contact_may_be_pending(void **state) {
   const struct kad_hook_result yes = {0};
   set_policy(lone, false, true);
   recorder.next.verdict = KAD_VERDICT_PENDING;
-  kad_lone_meet(lone, &contact);
-  kad_lone_meet(lone, &late);
+  kad_lone_add_contact(lone, &contact);
+  kad_lone_add_contact(lone, &late);
   assert_false(kad_lone_knows(lone, &contact));
   assert_ok(kad_node_complete_hook(lone->node, recorder.call_ids[0], &yes));
   assert_true(kad_lone_knows(lone, &contact));

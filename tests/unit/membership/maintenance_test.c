@@ -16,7 +16,7 @@ static void open_with_contacts(size_t count) {
   for (size_t i = 0; i < CONTACTS; i++) {
     contacts[i] = kad_lone_contact((unsigned)i + 1);
     if (i < count) {
-      kad_lone_meet(&lone, &contacts[i]);
+      kad_lone_add_contact(&lone, &contacts[i]);
     }
   }
   lone.answered = lone.sent;
@@ -34,13 +34,13 @@ static void idle_buckets_are_refreshed_after_their_period(void **state) {
   (void)state;
   open_with_contacts(CONTACTS);
 
-  kad_lone_live(&lone, 59 * MINUTE_MS, contacts, CONTACTS);
+  kad_lone_run_answering(&lone, 59 * MINUTE_MS, contacts, CONTACTS);
   assert_int_equal(kad_lone_stats(&lone).refreshes, 0);
-  kad_lone_live(&lone, 2 * MINUTE_MS, contacts, CONTACTS);
+  kad_lone_run_answering(&lone, 2 * MINUTE_MS, contacts, CONTACTS);
 
   const uint64_t refreshes = kad_lone_stats(&lone).refreshes;
   assert_in_range(refreshes, 1, 10);
-  kad_lone_live(&lone, 4 * 60 * MINUTE_MS, contacts, CONTACTS);
+  kad_lone_run_answering(&lone, 4 * 60 * MINUTE_MS, contacts, CONTACTS);
   const uint64_t later = kad_lone_stats(&lone).refreshes;
   assert_in_range(later, 4 * refreshes, 5 * refreshes + 4);
   kad_lone_close(&lone);
@@ -55,7 +55,7 @@ static void buckets_in_use_are_not_refreshed(void **state) {
       const struct kad_id key = key_in_bucket(bits);
       assert_ok(kad_node_find_node(lone.node, &key, NULL, NULL, NULL, NULL));
     }
-    kad_lone_live(&lone, 10 * MINUTE_MS, contacts, CONTACTS);
+    kad_lone_run_answering(&lone, 10 * MINUTE_MS, contacts, CONTACTS);
   }
 
   assert_int_equal(kad_lone_stats(&lone).refreshes, 0);
@@ -70,11 +70,11 @@ static void period_of_refreshes_is_configured(void **state) {
   kad_lone_open(&lone, &config);
   for (size_t i = 0; i < CONTACTS; i++) {
     contacts[i] = kad_lone_contact((unsigned)i + 1);
-    kad_lone_meet(&lone, &contacts[i]);
+    kad_lone_add_contact(&lone, &contacts[i]);
   }
   lone.answered = lone.sent;
 
-  kad_lone_live(&lone, 10 * MINUTE_MS, contacts, CONTACTS);
+  kad_lone_run_answering(&lone, 10 * MINUTE_MS, contacts, CONTACTS);
 
   assert_true(kad_lone_stats(&lone).refreshes >= 9);
   kad_lone_close(&lone);
@@ -97,7 +97,7 @@ static void contacts_that_answer_stay_good_for_hours(void **state) {
   (void)state;
   open_with_contacts(5);
 
-  kad_lone_live(&lone, 300 * MINUTE_MS, contacts, CONTACTS);
+  kad_lone_run_answering(&lone, 300 * MINUTE_MS, contacts, CONTACTS);
 
   for (size_t i = 0; i < 5; i++) {
     const struct kad_contact_info info = info_of(&contacts[i]);
@@ -114,7 +114,7 @@ static void silent_contact_is_checked_and_removed(void **state) {
   open_with_contacts(5);
 
   /* The last contact no longer answers. */
-  kad_lone_live(&lone, 30 * MINUTE_MS, contacts, 4);
+  kad_lone_run_answering(&lone, 30 * MINUTE_MS, contacts, 4);
 
   assert_true(kad_lone_find_query(&lone, &contacts[4].address, &query));
   assert_false(kad_lone_knows(&lone, &contacts[4]));
@@ -158,7 +158,7 @@ static void isolated_node_keeps_its_contacts(void **state) {
   }
   assert_in_range(pings, 5, 5 * 60);
   lone.answered = lone.sent;
-  kad_lone_live(&lone, 10 * MINUTE_MS, contacts, 5);
+  kad_lone_run_answering(&lone, 10 * MINUTE_MS, contacts, 5);
   assert_int_equal(kad_node_state(lone.node), KAD_STATE_HEALTHY);
   assert_int_equal(kad_lone_stats(&lone).contacts_good, 5);
   kad_lone_close(&lone);
@@ -172,7 +172,7 @@ static void node_that_was_not_bootstrapped_is_new(void **state) {
 
   assert_int_equal(kad_node_state(lone.node), KAD_STATE_NEW);
   assert_int_equal(lone.sent, 0);
-  kad_lone_meet(&lone, &contacts[0]);
+  kad_lone_add_contact(&lone, &contacts[0]);
   assert_int_equal(kad_node_state(lone.node), KAD_STATE_HEALTHY);
   kad_lone_close(&lone);
 }
@@ -182,7 +182,7 @@ static void first_contact_starts_an_own_id_lookup(void **state) {
   struct kad_message query;
   open_with_contacts(0);
   kad_lone_run(&lone, 30 * MINUTE_MS);
-  kad_lone_meet(&lone, &contacts[0]);
+  kad_lone_add_contact(&lone, &contacts[0]);
   lone.answered = lone.sent;
 
   kad_lone_run(&lone, 12 * SECOND_MS);
@@ -197,11 +197,11 @@ static void own_id_is_looked_up_in_both_families(void **state) {
   struct kad_message query;
   const struct kad_contact v6 = kad_lone_contact_v6(9);
   open_with_contacts(1);
-  kad_lone_meet(&lone, &v6);
+  kad_lone_add_contact(&lone, &v6);
   const struct kad_contact both[] = {contacts[0], v6};
   lone.answered = lone.sent;
 
-  kad_lone_live(&lone, 15 * SECOND_MS, both, 2);
+  kad_lone_run_answering(&lone, 15 * SECOND_MS, both, 2);
 
   for (size_t i = 0; i < 2; i++) {
     assert_true(kad_lone_find_query(&lone, &both[i].address, &query));

@@ -28,23 +28,23 @@ static void querying_nodes_become_contacts(void **state) {
   const struct kad_contact visitors[] = {kad_lone_contact(1),
                                          kad_lone_contact(2)};
   struct kad_message reply;
-  kad_lone_ask(lone, &visitors[0], KAD_METHOD_FIND_NODE);
-  kad_lone_ask(lone, &visitors[1], KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &visitors[0], KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &visitors[1], KAD_METHOD_FIND_NODE);
   (void)kad_lone_reply(lone, &reply);
   assert_int_equal(reply.contact_count, 0);
 
-  kad_lone_live(lone, 1000, visitors, 2);
-  kad_lone_ask(lone, &visitors[0], KAD_METHOD_FIND_NODE);
+  kad_lone_run_answering(lone, 1000, visitors, 2);
+  kad_lone_query(lone, &visitors[0], KAD_METHOD_FIND_NODE);
 
   (void)kad_lone_reply(lone, &reply);
-  assert_true(kad_lone_hands_out(&reply, &visitors[1]));
+  assert_true(kad_lone_message_has(&reply, &visitors[1]));
 }
 
 static void querying_node_is_pinged(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitor = kad_lone_contact(1);
   struct kad_message query;
-  kad_lone_ask(lone, &visitor, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &visitor, KAD_METHOD_FIND_NODE);
   assert_true(kad_lone_find_query(lone, &visitor.address, &query));
   assert_int_equal(query.method, KAD_METHOD_PING);
   assert_true(kad_id_equal(&query.id, kad_node_id(lone->node)));
@@ -56,11 +56,11 @@ static void node_that_never_answered_is_not_in_replies(void **state) {
   const struct kad_contact reader = kad_lone_contact(2);
   struct kad_message reply;
   for (unsigned i = 0; i < 20; i++) {
-    kad_lone_ask(lone, &silent, KAD_METHOD_FIND_NODE);
+    kad_lone_query(lone, &silent, KAD_METHOD_FIND_NODE);
     kad_lone_run(lone, 1000);
   }
 
-  kad_lone_ask(lone, &reader, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &reader, KAD_METHOD_FIND_NODE);
 
   (void)kad_lone_reply(lone, &reply);
   assert_int_equal(reply.contact_count, 0);
@@ -75,11 +75,11 @@ static void query_from_another_address_does_not_replace_a_contact(
   struct kad_contact impostor = real;
   impostor.address = kad_lone_contact(2).address;
   const struct kad_contact both[] = {real, impostor};
-  kad_lone_meet(lone, &real);
+  kad_lone_add_contact(lone, &real);
 
-  kad_lone_ask(lone, &impostor, KAD_METHOD_PING);
+  kad_lone_query(lone, &impostor, KAD_METHOD_PING);
   assert_true(kad_lone_knows(lone, &real));
-  kad_lone_live(lone, 60000, both, 2);
+  kad_lone_run_answering(lone, 60000, both, 2);
 
   assert_true(kad_lone_knows(lone, &real));
   assert_false(kad_lone_knows(lone, &impostor));
@@ -91,10 +91,10 @@ static void contact_that_moved_enters_when_its_old_address_is_dead(
   const struct kad_contact before = kad_lone_contact(1);
   struct kad_contact after = before;
   after.address = kad_lone_contact(2).address;
-  kad_lone_meet(lone, &before);
+  kad_lone_add_contact(lone, &before);
   for (unsigned i = 0; i < 30 && !kad_lone_knows(lone, &after); i++) {
-    kad_lone_ask(lone, &after, KAD_METHOD_PING);
-    kad_lone_live(lone, 60000, &after, 1);
+    kad_lone_query(lone, &after, KAD_METHOD_PING);
+    kad_lone_run_answering(lone, 60000, &after, 1);
   }
   assert_true(kad_lone_knows(lone, &after));
   assert_false(kad_lone_knows(lone, &before));
@@ -106,9 +106,9 @@ static void contact_with_the_same_id_is_pinged_at_once(void **state) {
   struct kad_contact after = before;
   struct kad_message query;
   after.address = kad_lone_contact(2).address;
-  kad_lone_meet(lone, &before);
+  kad_lone_add_contact(lone, &before);
   const size_t sent = lone->sent;
-  kad_lone_meet(lone, &after);
+  kad_lone_add_contact(lone, &after);
   assert_int_equal(lone->sent, sent + 3);
   const struct kad_lone_datagram *last = kad_lone_sent(lone, 0, &query);
   assert_int_equal(query.kind, KAD_MESSAGE_QUERY);
@@ -120,9 +120,9 @@ static void contact_with_the_same_id_is_pinged_at_once(void **state) {
 static void known_contact_is_not_pinged_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
-  kad_lone_meet(lone, &contact);
+  kad_lone_add_contact(lone, &contact);
   const uint64_t before = pings(lone);
-  kad_lone_ask(lone, &contact, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &contact, KAD_METHOD_FIND_NODE);
   assert_int_equal(pings(lone), before);
 }
 
@@ -131,20 +131,20 @@ static void address_with_a_pending_ping_is_not_pinged_again(void **state) {
   const struct kad_contact first = kad_lone_contact(1);
   const struct kad_contact second = kad_lone_contact(2);
   struct kad_message query;
-  kad_lone_ask(lone, &first, KAD_METHOD_PING);
+  kad_lone_query(lone, &first, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &first.address, &query));
-  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  kad_lone_query(lone, &second, KAD_METHOD_PING);
   kad_lone_answer(lone, &first, &query); /* the slot is free again */
-  kad_lone_ask(lone, &second, KAD_METHOD_PING);
+  kad_lone_query(lone, &second, KAD_METHOD_PING);
   assert_int_equal(pings(lone), 2);
 }
 
 static void address_that_did_not_answer_is_pinged_again(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact visitor = kad_lone_contact(1);
-  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   kad_lone_run(lone, 4000);
-  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   assert_int_equal(pings(lone), 2);
 }
 
@@ -163,7 +163,7 @@ static void node_with_our_own_id_is_not_pinged(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact mirror = kad_lone_contact(1);
   mirror.id = *kad_node_id(lone->node);
-  kad_lone_ask(lone, &mirror, KAD_METHOD_PING);
+  kad_lone_query(lone, &mirror, KAD_METHOD_PING);
   assert_int_equal(kad_lone_stats(lone).served_ping, 1);
   assert_int_equal(pings(lone), 0);
 }
@@ -178,7 +178,7 @@ static void first_queries_at_time_0_are_pinged(void **state) {
   lone->now = 0;
   assert_ok(kad_node_new(&config, &env, &lone->node));
   assert_ok(kad_node_add_family(lone->node, 4));
-  kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+  kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   assert_int_equal(pings(lone), 1);
 }
 
@@ -188,7 +188,7 @@ static void first_queries_at_time_0_are_pinged(void **state) {
 static void visit_without_answering(struct kad_lone *lone) {
   for (unsigned i = 1; i <= 200; i++) {
     const struct kad_contact visitor = kad_lone_contact(i);
-    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+    kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   }
 }
 
@@ -221,7 +221,7 @@ static void silent_strangers_do_not_prevent_liveness_checks(void **state) {
   config.ping_s = 20;
   kad_lone_close(lone);
   kad_lone_open(lone, &config);
-  kad_lone_meet(lone, &known);
+  kad_lone_add_contact(lone, &known);
   lone->now += 21000; /* it is questionable now */
   visit_without_answering(lone);
 
@@ -237,7 +237,7 @@ static void pings_in_a_second_are_limited(void **state) {
     for (unsigned j = 0; j < 10; j++) {
       const struct kad_contact visitor = kad_lone_contact(++number);
       struct kad_message query;
-      kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+      kad_lone_query(lone, &visitor, KAD_METHOD_PING);
       /* Replies with an error, so that the slot is free at once. */
       if (kad_lone_find_query(lone, &visitor.address, &query)) {
         uint8_t bytes[100];
@@ -271,10 +271,10 @@ static void visit_from_one_subnet(struct kad_lone *lone) {
     visitor.id = kad_lone_contact(1000 + i).id;
     visitor.address.ip[3] = (uint8_t)(i / 10);
     visitor.address.port = (uint16_t)(1000 + i);
-    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+    kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   }
   assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFICATION_SUBNET);
-  kad_lone_ask(lone, &other, KAD_METHOD_PING);
+  kad_lone_query(lone, &other, KAD_METHOD_PING);
   assert_int_equal(kad_lone_stats(lone).pending, KAD_VERIFICATION_SUBNET + 1);
 }
 
@@ -292,7 +292,7 @@ static void local_addresses_have_no_subnet_limit(void **state) {
     visitor.address.ip[0] = 127;
     visitor.address.ip[2] = 0;
     visitor.address.ip[3] = (uint8_t)i;
-    kad_lone_ask(lone, &visitor, KAD_METHOD_PING);
+    kad_lone_query(lone, &visitor, KAD_METHOD_PING);
   }
   assert_int_equal(kad_lone_stats(lone).pending, 20);
 }
@@ -302,10 +302,10 @@ static void silent_strangers_do_not_prevent_pings_to_others(void **state) {
   const struct kad_contact silent = kad_lone_contact(1);
   const struct kad_contact visitor = kad_lone_contact(2);
   for (unsigned i = 0; i < 300; i++) {
-    kad_lone_ask(lone, &silent, KAD_METHOD_PING);
+    kad_lone_query(lone, &silent, KAD_METHOD_PING);
   }
   assert_int_equal(pings(lone), 1);
-  kad_lone_meet(lone, &visitor);
+  kad_lone_add_contact(lone, &visitor);
   assert_true(kad_lone_knows(lone, &visitor));
 }
 

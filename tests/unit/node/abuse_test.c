@@ -25,7 +25,7 @@ static int end(void **state) {
 /* Returns true if the node replies to a ping of `from`. */
 static bool lives(struct kad_lone *lone, const struct kad_contact *from) {
   const uint64_t before = kad_lone_stats(lone).served_ping;
-  kad_lone_ask(lone, from, KAD_METHOD_PING);
+  kad_lone_query(lone, from, KAD_METHOD_PING);
   return kad_lone_stats(lone).served_ping == before + 1;
 }
 
@@ -129,7 +129,7 @@ static void truncated_query_allocates_nothing(void **state) {
   config.limits = false;
   kad_lone_close(lone);
   kad_lone_open(lone, &config);
-  kad_lone_meet(lone, &from);
+  kad_lone_add_contact(lone, &from);
   for (size_t len = 0; len < sizeof query - 1; len++) {
     const struct kad_slice cut = {(const uint8_t *)query, len};
     const size_t requests = lone->counting.requests;
@@ -210,7 +210,7 @@ static void datagram_from_a_martian_address_is_dropped(void **state) {
   for (size_t i = 0; i < count; i++) {
     struct kad_contact from = kad_lone_contact(1);
     assert_ok(kad_address_parse(kad_slice_of(nowhere[i]), &from.address));
-    kad_lone_ask(lone, &from, KAD_METHOD_PING);
+    kad_lone_query(lone, &from, KAD_METHOD_PING);
     kad_lone_receive(lone, &from, kad_slice_of(bad_queries[0]));
   }
   assert_int_equal(kad_lone_stats(lone).dropped_martian, 2 * count);
@@ -228,7 +228,7 @@ static void node_never_queries_a_martian_address_or_port_0(void **state) {
       "bbbbbbbbbbbbbbbbbbbb\x50\1\2\3\0\0"      /* port 0 */
       "cccccccccccccccccccc\xe0\0\0\1\x1a\xe1"  /* multicast */
       "dddddddddddddddddddd\x0a\0\0\1\x1a\xe1"; /* private */
-  kad_lone_meet(lone, &from);
+  kad_lone_add_contact(lone, &from);
   assert_ok(
       kad_node_find_node(lone->node, &kad_lone_target, NULL, NULL, NULL, NULL));
   kad_node_tick(lone->node);
@@ -258,7 +258,7 @@ static void flood_of_one_address_does_not_affect_others(void **state) {
   const struct kad_contact other = kad_lone_contact(2);
   for (unsigned i = 0; i < 20000; i++) {
     loud.address.port = (uint16_t)(1 + i);
-    kad_lone_ask(lone, &loud, KAD_METHOD_FIND_NODE);
+    kad_lone_query(lone, &loud, KAD_METHOD_FIND_NODE);
     kad_lone_receive(lone, &loud, kad_slice_of(bad_queries[i % 20]));
     if (i % 1000 == 0) {
       kad_lone_run(lone, 50);
@@ -276,7 +276,7 @@ static void flood_of_one_subnet_does_not_affect_others(void **state) {
   for (unsigned i = 0; i < 20000; i++) {
     loud.address.ip[14] = (uint8_t)(i >> 8);
     loud.address.ip[15] = (uint8_t)i;
-    kad_lone_ask(lone, &loud, KAD_METHOD_GET_PEERS);
+    kad_lone_query(lone, &loud, KAD_METHOD_GET_PEERS);
     if (i % 1000 == 0) {
       kad_lone_run(lone, 50);
       assert_true(lives(lone, &other));

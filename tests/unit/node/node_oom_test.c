@@ -119,9 +119,9 @@ static void receive_all(struct kad_lone *lone, const char *type) {
     uint8_t token[8];
     struct kad_message message;
     for (size_t j = 0; j < sizeof methods / sizeof *methods; j++) {
-      kad_lone_ask(lone, &contacts[i], methods[j]);
+      kad_lone_query(lone, &contacts[i], methods[j]);
     }
-    kad_lone_call(lone, &contacts[i], "hello", "");
+    kad_lone_query_custom(lone, &contacts[i], "hello", "");
     /* The last token that was issued is for this contact. */
     struct kad_message reply;
     memset(token, 0, sizeof token);
@@ -171,7 +171,7 @@ static void request_all(struct kad_lone *lone, const char *type) {
   count_start(kad_node_put(node, &record, NULL, note_end, &run, NULL));
   count_start(
       kad_node_announce(node, &record.key, 7001, NULL, note_end, &run, NULL));
-  kad_lone_live(lone, 500, contacts, CONTACTS);
+  kad_lone_run_answering(lone, 500, contacts, CONTACTS);
   answer_waiting(lone);
   count_start(
       kad_node_get(node, &record.key, record.type, NULL, note_end, &run, NULL));
@@ -179,7 +179,7 @@ static void request_all(struct kad_lone *lone, const char *type) {
       kad_node_get_peers(node, &record.key, NULL, note_end, &run, NULL));
   count_start(
       kad_node_query(node, &record.key, &custom, NULL, note_end, &run, NULL));
-  kad_lone_live(lone, 500, contacts, CONTACTS);
+  kad_lone_run_answering(lone, 500, contacts, CONTACTS);
   answer_waiting(lone);
 }
 
@@ -193,14 +193,14 @@ static void live(struct kad_lone *lone) {
   add_family(lone, 4);
   add_family(lone, 6);
   receive_all(lone, "value");
-  kad_lone_live(lone, 1000, contacts, CONTACTS);
+  kad_lone_run_answering(lone, 1000, contacts, CONTACTS);
   set_policy(lone);
   receive_all(lone, "value");
   answer_waiting(lone);
   receive_all(lone, "song");
   request_all(lone, "value");
   request_all(lone, "song");
-  kad_lone_live(lone, 30000, contacts, CONTACTS / 2);
+  kad_lone_run_answering(lone, 30000, contacts, CONTACTS / 2);
   set_policy(lone);
   int error = kad_node_set_policy(lone->node, NULL);
   assert_true(error == 0 || error == KAD_ENOMEM);
@@ -210,7 +210,7 @@ static void ping_must_be_answered(struct kad_lone *lone) {
   const struct kad_contact reader = kad_lone_contact(900);
   const uint64_t served = kad_lone_stats(lone).served_ping;
   assert_ok(kad_node_set_policy(lone->node, NULL));
-  kad_lone_ask(lone, &reader, KAD_METHOD_PING);
+  kad_lone_query(lone, &reader, KAD_METHOD_PING);
   assert_int_equal(kad_lone_stats(lone).served_ping, served + 1);
 }
 

@@ -168,11 +168,11 @@ static uint64_t run_hour(struct kad_lone *lone, uint64_t seed) {
   assert_ok(kad_node_set_policy(lone->node, &policy));
   for (unsigned i = 0; i < 40; i++) {
     contacts[i] = kad_lone_contact(1 + i);
-    kad_lone_ask(lone, &contacts[i], KAD_METHOD_PING);
-    kad_lone_live(lone, MINUTE_MS, contacts, 30);
+    kad_lone_query(lone, &contacts[i], KAD_METHOD_PING);
+    kad_lone_run_answering(lone, MINUTE_MS, contacts, 30);
   }
   assert_ok(kad_node_put(lone->node, &record, NULL, NULL, NULL, NULL));
-  kad_lone_live(lone, 60 * MINUTE_MS, contacts, 30);
+  kad_lone_run_answering(lone, 60 * MINUTE_MS, contacts, 30);
   assert_true(lone->sent > 100);
   return lone->trace;
 }
@@ -196,8 +196,8 @@ static void read_only_node_sends_queries_and_no_replies(void **state) {
   kad_config_default(&config);
   config.read_only = true;
   reopen(lone, &config);
-  kad_lone_ask(lone, &contact, KAD_METHOD_PING);
-  kad_lone_call(lone, &contact, "hello", "");
+  kad_lone_query(lone, &contact, KAD_METHOD_PING);
+  kad_lone_query_custom(lone, &contact, "hello", "");
   kad_lone_receive(lone, &contact, kad_slice_of("d1:t1:a1:y1:qe"));
   assert_int_equal(lone->sent, 0);
   assert_int_equal(kad_lone_stats(lone).dropped_read_only, 2);
@@ -215,7 +215,7 @@ static void other_node_does_not_set_read_only(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_message query;
-  kad_lone_ask(lone, &contact, KAD_METHOD_PING);
+  kad_lone_query(lone, &contact, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &contact.address, &query));
   assert_false(query.read_only);
 }
@@ -240,19 +240,19 @@ static void dead_contact_is_not_in_replies_after_15_minutes(void **state) {
   struct kad_message reply;
   for (unsigned i = 0; i < 12; i++) {
     contacts[i] = kad_lone_contact(1 + i);
-    kad_lone_meet(lone, &contacts[i]);
+    kad_lone_add_contact(lone, &contacts[i]);
   }
   find_node(lone, &contacts[0], &reply);
-  assert_true(kad_lone_hands_out(&reply, &contacts[0]));
+  assert_true(kad_lone_message_has(&reply, &contacts[0]));
 
-  kad_lone_live(lone, 15 * MINUTE_MS, contacts + 1, 11);
+  kad_lone_run_answering(lone, 15 * MINUTE_MS, contacts + 1, 11);
 
   find_node(lone, &contacts[0], &reply);
-  assert_false(kad_lone_hands_out(&reply, &contacts[0]));
+  assert_false(kad_lone_message_has(&reply, &contacts[0]));
   for (unsigned i = 1; i < 12; i++) {
     if (kad_lone_knows(lone, &contacts[i])) {
       find_node(lone, &contacts[i], &reply);
-      assert_true(kad_lone_hands_out(&reply, &contacts[i]));
+      assert_true(kad_lone_message_has(&reply, &contacts[i]));
     }
   }
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_HEALTHY);
@@ -262,9 +262,9 @@ static void dead_contact_leaves_the_table(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contacts[] = {kad_lone_contact(1),
                                          kad_lone_contact(2)};
-  kad_lone_meet(lone, &contacts[0]);
-  kad_lone_meet(lone, &contacts[1]);
-  kad_lone_live(lone, 60 * MINUTE_MS, &contacts[1], 1);
+  kad_lone_add_contact(lone, &contacts[0]);
+  kad_lone_add_contact(lone, &contacts[1]);
+  kad_lone_run_answering(lone, 60 * MINUTE_MS, &contacts[1], 1);
   assert_false(kad_lone_knows(lone, &contacts[0]));
   assert_true(kad_lone_knows(lone, &contacts[1]));
 }
@@ -274,10 +274,10 @@ static void live_contacts_stay_for_a_day(void **state) {
   struct kad_contact contacts[8];
   for (unsigned i = 0; i < 8; i++) {
     contacts[i] = kad_lone_contact(1 + i);
-    kad_lone_meet(lone, &contacts[i]);
+    kad_lone_add_contact(lone, &contacts[i]);
   }
   const uint64_t count = kad_lone_stats(lone).contacts;
-  kad_lone_live(lone, 24 * 60 * MINUTE_MS, contacts, 8);
+  kad_lone_run_answering(lone, 24 * 60 * MINUTE_MS, contacts, 8);
   assert_int_equal(kad_lone_stats(lone).contacts, count);
   assert_int_equal(kad_lone_stats(lone).contacts_good, count);
   assert_int_equal(kad_lone_stats(lone).timeouts, 0);
@@ -292,11 +292,11 @@ static void state_follows_the_contacts(void **state) {
   assert_ok(
       kad_node_bootstrap(lone->node, &contact.address, 1, NULL, NULL, NULL));
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_JOINING);
-  kad_lone_live(lone, 1000, &contact, 1);
+  kad_lone_run_answering(lone, 1000, &contact, 1);
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_HEALTHY);
   kad_lone_run(lone, 60 * MINUTE_MS);
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_ISOLATED);
-  kad_lone_live(lone, 60 * MINUTE_MS, &contact, 1);
+  kad_lone_run_answering(lone, 60 * MINUTE_MS, &contact, 1);
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_HEALTHY);
 }
 
@@ -314,7 +314,7 @@ static void contacts_are_listed_with_their_details(void **state) {
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_contact_info info[2];
   struct kad_message query;
-  kad_lone_ask(lone, &contact, KAD_METHOD_PING);
+  kad_lone_query(lone, &contact, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &contact.address, &query));
   kad_lone_run(lone, 70);
   kad_lone_answer(lone, &contact, &query);
@@ -327,7 +327,7 @@ static void contacts_are_listed_with_their_details(void **state) {
   assert_true(info[0].last_seen == lone->now);
   assert_true(info[0].good);
   const struct kad_contact other = kad_lone_contact(2);
-  kad_lone_meet(lone, &other);
+  kad_lone_add_contact(lone, &other);
   assert_int_equal(kad_node_contacts(lone->node, info, 1), 2);
   assert_int_equal(kad_node_contacts(lone->node, NULL, 0), 2);
 }
@@ -339,7 +339,7 @@ static void datagrams_and_bytes_are_counted(void **state) {
   size_t out = 0;
   kad_lone_receive(lone, &contact, kad_slice_of("d1:t1:a1:y1:qe"));
   kad_lone_receive(lone, &contact, kad_slice_of("nonsense"));
-  kad_lone_ask(lone, &contact, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &contact, KAD_METHOD_FIND_NODE);
   const struct kad_stats stats = kad_lone_stats(lone);
   assert_int_equal(stats.datagrams_in, 3);
   assert_in_range(stats.bytes_in, 14 + 8 + 80, 14 + 8 + 100);
@@ -369,11 +369,11 @@ static void resume_after_a_week_sends_few_datagrams(void **state) {
   struct kad_contact contacts[8];
   for (unsigned i = 0; i < 8; i++) {
     contacts[i] = kad_lone_contact(1 + i);
-    kad_lone_meet(lone, &contacts[i]);
+    kad_lone_add_contact(lone, &contacts[i]);
   }
   const uint64_t queries = kad_lone_stats(lone).queries;
   lone->now += (kad_time_ms)7 * 24 * 60 * MINUTE_MS;
-  kad_lone_live(lone, MINUTE_MS, contacts, 8);
+  kad_lone_run_answering(lone, MINUTE_MS, contacts, 8);
   assert_int_equal(kad_node_state(lone->node), KAD_STATE_HEALTHY);
   assert_in_range(kad_lone_stats(lone).queries - queries, 1, 200);
 }
@@ -400,7 +400,7 @@ static void freeing_a_node_ends_its_operations(void **state) {
   const struct kad_slice value = kad_slice_of("value");
   struct ends ends = {0};
   struct kad_node *node = lone->node;
-  kad_lone_meet(lone, &contact);
+  kad_lone_add_contact(lone, &contact);
   assert_ok(kad_node_ping(node, &contact.address, note_end, &ends, NULL));
   assert_ok(kad_node_put(node, &record, NULL, note_end, &ends, NULL));
   kad_node_tick(node);

@@ -126,7 +126,7 @@ static void token_is_checked_before_signatures(void **state) {
 static void check_peer(struct kad_lone *lone, uint16_t port) {
   const struct kad_contact reader = kad_lone_contact(2);
   struct kad_message reply;
-  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
+  kad_lone_query(lone, &reader, KAD_METHOD_GET_PEERS);
   (void)kad_lone_reply(lone, &reply);
   assert_int_equal(reply.peer_count, 1);
   struct kad_address expected = kad_lone_contact(1).address;
@@ -198,7 +198,7 @@ static void sequence_number_above_2_53_is_returned_exactly(void **state) {
   record.signature = signature;
   kad_lone_store(lone, &from, &record, 1);
 
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_VALUE);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_VALUE);
 
   (void)kad_lone_reply(lone, &reply);
   assert_int_equal(reply.record_count, 1);

@@ -37,7 +37,7 @@ static void reply_to_ping_has_our_id_and_the_observed_address(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
 
-  kad_lone_ask(lone, &from, KAD_METHOD_PING);
+  kad_lone_query(lone, &from, KAD_METHOD_PING);
 
   const struct kad_lone_datagram *sent = kad_lone_reply(lone, &reply);
   assert_true(kad_address_equal(&sent->to, &from.address));
@@ -52,7 +52,7 @@ static void unknown_method_gets_204(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
-  kad_lone_call(lone, &from, "vote", "d6:target3:abc5:tokeni7ee");
+  kad_lone_query_custom(lone, &from, "vote", "d6:target3:abc5:tokeni7ee");
   assert_int_equal(kad_lone_error(lone), KAD_CODE_METHOD);
   (void)kad_lone_reply(lone, &reply);
   assert_true(kad_address_equal(&reply.observed, &from.address));
@@ -65,10 +65,10 @@ static void find_node_returns_the_k_closest_verified_contacts(void **state) {
   struct kad_message reply;
   for (unsigned i = 1; i <= 20; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
-    kad_lone_meet(lone, &contact);
+    kad_lone_add_contact(lone, &contact);
   }
 
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_NODE);
 
   (void)kad_lone_reply(lone, &reply);
   assert_true(reply.has_nodes);
@@ -79,7 +79,7 @@ static void find_node_returns_the_k_closest_verified_contacts(void **state) {
     const struct kad_id *last = &reply.contacts[7].id;
     bool closer = kad_id_compare(&kad_lone_target, &contact.id, last) <= 0;
     bool known = kad_lone_knows(lone, &contact);
-    assert_int_equal(kad_lone_hands_out(&reply, &contact), closer && known);
+    assert_int_equal(kad_lone_message_has(&reply, &contact), closer && known);
   }
 }
 
@@ -89,8 +89,8 @@ static void want_chooses_the_families_of_contacts(void **state) {
   const struct kad_contact four = kad_lone_contact(1);
   const struct kad_contact six = kad_lone_contact_v6(2);
   struct kad_message message;
-  kad_lone_meet(lone, &four);
-  kad_lone_meet(lone, &six);
+  kad_lone_add_contact(lone, &four);
+  kad_lone_add_contact(lone, &six);
   kad_lone_begin(&message, KAD_METHOD_FIND_NODE);
   message.target = kad_lone_target;
   message.want4 = true;
@@ -99,15 +99,15 @@ static void want_chooses_the_families_of_contacts(void **state) {
   kad_lone_send(lone, &from, &message);
 
   (void)kad_lone_reply(lone, &message);
-  assert_true(kad_lone_hands_out(&message, &four));
-  assert_true(kad_lone_hands_out(&message, &six));
+  assert_true(kad_lone_message_has(&message, &four));
+  assert_true(kad_lone_message_has(&message, &six));
 
-  kad_lone_ask(lone, &six, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &six, KAD_METHOD_FIND_NODE);
 
   (void)kad_lone_reply(lone, &message);
   assert_false(message.has_nodes);
   assert_int_equal(message.contact_count, 1);
-  assert_true(kad_lone_hands_out(&message, &six));
+  assert_true(kad_lone_message_has(&message, &six));
 }
 
 static void serving_a_ping_or_find_node_allocates_nothing(void **state) {
@@ -115,12 +115,12 @@ static void serving_a_ping_or_find_node_allocates_nothing(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   for (unsigned i = 1; i <= 20; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
-    kad_lone_meet(lone, &contact);
+    kad_lone_add_contact(lone, &contact);
   }
   assert_true(kad_lone_knows(lone, &from));
   const size_t requests = lone->counting.requests;
-  kad_lone_ask(lone, &from, KAD_METHOD_PING);
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &from, KAD_METHOD_PING);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_NODE);
   assert_int_equal(lone->counting.requests, requests);
   assert_int_equal(kad_lone_stats(lone).served_find_node, 1);
 }
@@ -156,8 +156,8 @@ static void fill(struct kad_lone *lone) {
     const struct kad_contact four = kad_lone_contact(i);
     const struct kad_contact six = kad_lone_contact_v6(i);
     lone->now += 1000;
-    kad_lone_meet(lone, &four);
-    kad_lone_meet(lone, &six);
+    kad_lone_add_contact(lone, &four);
+    kad_lone_add_contact(lone, &six);
     kad_lone_announce(lone, i % 2 == 0 ? &four : &six, 7000);
   }
   assert_int_equal(kad_lone_stats(lone).records, 500);
@@ -204,11 +204,11 @@ static void value_of_1000_bytes_always_fits_into_a_reply(void **state) {
   const struct kad_record record = {.value = {value, sizeof value}};
   for (unsigned i = 1; i <= 20; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
-    kad_lone_meet(lone, &contact);
+    kad_lone_add_contact(lone, &contact);
   }
   kad_lone_store(lone, &from, &record, 1);
 
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_VALUE);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_VALUE);
 
   assert_in_range(kad_lone_reply(lone, &reply)->len, 1000, 1232);
   assert_int_equal(reply.record_count, 1);
@@ -287,9 +287,9 @@ static void replies_sample_many_peers_at_random(void **state) {
   struct kad_message first;
   struct kad_message second;
   fill(lone);
-  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
+  kad_lone_query(lone, &reader, KAD_METHOD_GET_PEERS);
   (void)kad_lone_reply(lone, &first);
-  kad_lone_ask(lone, &reader, KAD_METHOD_GET_PEERS);
+  kad_lone_query(lone, &reader, KAD_METHOD_GET_PEERS);
   (void)kad_lone_reply(lone, &second);
   assert_false(kad_address_equal(&first.peers[0], &second.peers[0]));
 }
@@ -332,7 +332,7 @@ static void reply_to_a_custom_query_with_a_target_has_contacts(void **state) {
   struct kad_message reply;
   fill(lone);
   teach(lone, "d4:text2:hie");
-  kad_lone_ask(lone, &from, KAD_METHOD_FIND_NODE);
+  kad_lone_query(lone, &from, KAD_METHOD_FIND_NODE);
   (void)kad_lone_reply(lone, &closest);
 
   (void)ask_custom(lone, &from, &reply);
@@ -351,7 +351,7 @@ static void reply_to_a_custom_query_without_a_target_has_no_contacts(
   struct kad_message reply;
   fill(lone);
   teach(lone, "d4:text2:hie");
-  kad_lone_call(lone, &from, "say", "d6:target2:mee");
+  kad_lone_query_custom(lone, &from, "say", "d6:target2:mee");
   (void)kad_lone_reply(lone, &reply);
   assert_false(reply.has_nodes || reply.has_nodes6);
 }

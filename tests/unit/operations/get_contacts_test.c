@@ -67,7 +67,7 @@ static void one_contact_counts_once(void **state) {
   struct kad_contact contacts[3];
   for (unsigned i = 0; i < 3; i++) {
     contacts[i] = kad_lone_contact(1 + i);
-    kad_lone_meet(&lone, &contacts[i]);
+    kad_lone_add_contact(&lone, &contacts[i]);
   }
   start_get();
 
@@ -84,7 +84,7 @@ static void endless_pages_are_not_all_read(void **state) {
   (void)state;
   const struct kad_contact liar = kad_lone_contact(1);
   unsigned pages = 1;
-  kad_lone_meet(&lone, &liar);
+  kad_lone_add_contact(&lone, &liar);
   start_get();
 
   while (pages < PAGES && return_records(&liar, 'x', 1, UINT32_MAX)) {
@@ -103,7 +103,7 @@ static void held_records_do_not_replace_pages(void **state) {
                                          kad_lone_contact(2)};
   const struct kad_record own[] = {{.value = kad_slice_of("a")},
                                    {.value = kad_slice_of("b")}};
-  kad_lone_meet(&lone, &contacts[0]);
+  kad_lone_add_contact(&lone, &contacts[0]);
   kad_lone_store(&lone, &contacts[1], own, 2);
   start_get();
 

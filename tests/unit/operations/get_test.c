@@ -211,7 +211,7 @@ static void newer_record_wins_over_stale_holders(void **state) {
   put_signed(pick_far(), "old", 1, "");
   kad_ending_init(&put_ending, &overlay);
   assert_ok(kad_node_put(overlay.nodes[pick_far()], &record, &four,
-                         kad_ending_take, &put_ending, NULL));
+                         kad_ending_done, &put_ending, NULL));
   assert_ok(kad_ending_await(&put_ending));
   assert_int_equal(put_ending.result.stored, 4);
   kad_ending_deinit(&put_ending);
@@ -259,13 +259,13 @@ static void quorum_ends_a_search_for_peers(void **state) {
   const struct kad_lookup_options one = {.quorum = 1, .alpha = 1};
   struct kad_ending announced;
   kad_ending_init(&announced, &overlay);
-  assert_ok(kad_node_announce(overlay.nodes[1], &key, 99, NULL, kad_ending_take,
+  assert_ok(kad_node_announce(overlay.nodes[1], &key, 99, NULL, kad_ending_done,
                               &announced, NULL));
   assert_ok(kad_ending_await(&announced));
   kad_ending_deinit(&announced);
 
   assert_ok(kad_node_get_peers(overlay.nodes[pick_far()], &key, &one,
-                               kad_ending_take, &got, NULL));
+                               kad_ending_done, &got, NULL));
 
   assert_ok(kad_ending_await(&got));
   assert_int_equal(got.result.holders, 1);
@@ -378,7 +378,7 @@ static void set_policy(size_t i, kad_hook_fn validate_hook,
 /* Gets at node `i`, and completes each pending call after 100 ms. */
 static int get_with_answers(size_t i) {
   assert_ok(kad_node_get(overlay.nodes[i], &key, kad_slice_of("value"), NULL,
-                         kad_ending_take, &got, NULL));
+                         kad_ending_done, &got, NULL));
   size_t answered = 0;
   for (unsigned turn = 0; turn < 200 && got.calls == 0; turn++) {
     kad_overlay_run(&overlay, 100);
@@ -489,7 +489,7 @@ static void node_closes_while_a_get_waits(void **state) {
   set_policy(reader, validate, merge, select_first);
   policy.later = true;
   assert_ok(kad_node_get(overlay.nodes[reader], &key, kad_slice_of("value"),
-                         NULL, kad_ending_take, &got, NULL));
+                         NULL, kad_ending_done, &got, NULL));
   kad_overlay_run(&overlay, 1500);
   assert_int_equal(policy.open, 1);
 

@@ -42,7 +42,7 @@ static void start_join(size_t i, size_t first, size_t count) {
   for (size_t j = 0; j < count; j++) {
     known[j] = kad_overlay_address(first + j);
   }
-  assert_ok(kad_node_bootstrap(overlay.nodes[i], known, count, kad_ending_take,
+  assert_ok(kad_node_bootstrap(overlay.nodes[i], known, count, kad_ending_done,
                                &ending, NULL));
   free(known);
 }
@@ -166,7 +166,7 @@ static void one_live_address_of_many_is_enough(void **state) {
   }
   known[199] = kad_overlay_address(0);
   assert_ok(kad_node_bootstrap(overlay.nodes[NODES], known, 200,
-                               kad_ending_take, &ending, NULL));
+                               kad_ending_done, &ending, NULL));
 
   assert_ok(kad_ending_await(&ending));
   assert_true(ending.result.took_ms < 20000);
@@ -185,7 +185,7 @@ static void later_answers_count_as_well(void **state) {
     kad_ending_init(&joined, &overlay);
     struct kad_node *node = kad_overlay_add(&overlay);
     assert_ok(
-        kad_node_bootstrap(node, known, 2, kad_ending_take, &joined, NULL));
+        kad_node_bootstrap(node, known, 2, kad_ending_done, &joined, NULL));
     assert_ok(kad_ending_reach(&joined));
     assert_true(joined.result.closest_count >= K);
     kad_ending_deinit(&joined);
@@ -306,7 +306,7 @@ static void node_of_both_families_joins_by_one(void **state) {
   kad_overlay_grow(&overlay, 20);
   struct kad_node *node = kad_overlay_add(&overlay);
 
-  assert_ok(kad_node_bootstrap(node, known, 2, kad_ending_take, &ending, NULL));
+  assert_ok(kad_node_bootstrap(node, known, 2, kad_ending_done, &ending, NULL));
 
   assert_ok(kad_ending_await(&ending));
   assert_int_equal(ending.result.closest_count, K);

@@ -29,7 +29,7 @@ static int close_overlay(void **state) {
 
 static int find(size_t i, const struct kad_id *target,
                 const struct kad_lookup_options *options) {
-  return kad_node_find_node(overlay.nodes[i], target, options, kad_ending_take,
+  return kad_node_find_node(overlay.nodes[i], target, options, kad_ending_done,
                             &ending, NULL);
 }
 
@@ -232,11 +232,11 @@ static void closing_a_node_ends_its_operations(void **state) {
     kad_ending_init(&others[i], &overlay);
   }
   assert_ok(
-      kad_node_put(node, &record, NULL, kad_ending_take, &others[0], NULL));
-  assert_ok(kad_node_get(node, &key, record.type, NULL, kad_ending_take,
+      kad_node_put(node, &record, NULL, kad_ending_done, &others[0], NULL));
+  assert_ok(kad_node_get(node, &key, record.type, NULL, kad_ending_done,
                          &others[1], NULL));
   assert_ok(
-      kad_node_bootstrap(node, NULL, 0, kad_ending_take, &others[2], NULL));
+      kad_node_bootstrap(node, NULL, 0, kad_ending_done, &others[2], NULL));
   kad_overlay_run(&overlay, 30);
 
   kad_overlay_kill(&overlay, 3);
@@ -273,7 +273,7 @@ static void ping_returns_the_id_of_the_contact(void **state) {
   (void)state;
   const struct kad_address address = kad_overlay_address(9);
 
-  assert_ok(kad_node_ping(overlay.nodes[2], &address, kad_ending_take, &ending,
+  assert_ok(kad_node_ping(overlay.nodes[2], &address, kad_ending_done, &ending,
                           NULL));
 
   assert_ok(kad_ending_await(&ending));
@@ -285,7 +285,7 @@ static void ping_of_a_dead_address_times_out(void **state) {
   (void)state;
   const struct kad_address address = kad_overlay_address(300);
 
-  assert_ok(kad_node_ping(overlay.nodes[2], &address, kad_ending_take, &ending,
+  assert_ok(kad_node_ping(overlay.nodes[2], &address, kad_ending_done, &ending,
                           NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ETIMEOUT);
@@ -297,7 +297,7 @@ static void call_of_an_unknown_method_returns_the_error(void **state) {
   const struct kad_slice nothing = {0};
 
   assert_ok(kad_node_call(overlay.nodes[2], &to, kad_slice_of("sing"), nothing,
-                          kad_ending_take, &ending, NULL));
+                          kad_ending_done, &ending, NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_EREMOTE);
   assert_int_equal(ending.result.code, KAD_CODE_METHOD);

@@ -98,7 +98,7 @@ static void bad_signature_is_rejected_here(void **state) {
   record.seq = 2;
   const uint64_t queries = kad_overlay_stats(&overlay, 1).queries;
 
-  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_done,
                          &ending, NULL));
   kad_overlay_run(&overlay, 10);
 
@@ -203,7 +203,7 @@ static void own_policy_may_be_pending(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_policy(1, &policy_calls, record_call, NULL);
-  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_done,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1500);
   assert_int_equal(ending.calls, 0);
@@ -238,7 +238,7 @@ static void cancel_cancels_the_hook_call(void **state) {
   kad_operation_id operation;
   const struct kad_hook_result yes = {.verdict = KAD_VERDICT_ACCEPT};
   set_policy(1, &policy_calls, record_call, NULL);
-  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_done,
                          &ending, &operation));
   kad_overlay_run(&overlay, 10);
 
@@ -257,7 +257,7 @@ static void node_closes_while_a_hook_call_is_pending(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   set_policy(1, &policy_calls, record_call, NULL);
-  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[1], &record, NULL, kad_ending_done,
                          &ending, NULL));
   kad_overlay_run(&overlay, 10);
   assert_int_equal(policy_calls.asked, 1);
@@ -293,7 +293,7 @@ static void only_holder_may_be_this_node(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_lookup_options one = {.k = 1};
 
-  assert_ok(kad_node_put(overlay.nodes[1], &record, &one, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[1], &record, &one, kad_ending_done,
                          &ending, NULL));
 
   assert_ok(kad_ending_await(&ending));
@@ -384,7 +384,7 @@ static void put_waits_for_the_store_at_this_node(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   const struct kad_hook_result yes = {
       .verdict = KAD_VERDICT_ACCEPT, .records = &record, .record_count = 1};
-  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_done,
                          &ending, NULL));
   kad_overlay_run(&overlay, 1000);
   assert_int_equal(policy_calls.asked, 1);
@@ -407,7 +407,7 @@ static void store_at_this_node_outlives_a_canceled_put(void **state) {
   const struct kad_hook_result yes = {
       .verdict = KAD_VERDICT_ACCEPT, .records = &record, .record_count = 1};
   kad_operation_id operation;
-  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_done,
                          &ending, &operation));
   kad_overlay_run(&overlay, 100);
   assert_ok(kad_node_cancel(overlay.nodes[lone], operation));
@@ -417,7 +417,7 @@ static void store_at_this_node_outlives_a_canceled_put(void **state) {
   kad_operation_id again;
   struct kad_ending other;
   kad_ending_init(&other, &overlay);
-  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_done,
                          &other, &again));
   kad_overlay_run(&overlay, 100);
   assert_ok(kad_node_cancel(overlay.nodes[lone], again));
@@ -436,7 +436,7 @@ static void node_closes_while_the_store_at_this_node_is_pending(void **state) {
   const size_t lone = open_lone_with_pending_merge(&policy_calls);
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_take,
+  assert_ok(kad_node_put(overlay.nodes[lone], &record, NULL, kad_ending_done,
                          &ending, NULL));
   kad_overlay_run(&overlay, 100);
 
@@ -470,13 +470,13 @@ static void announced_peers_are_found(void **state) {
   for (size_t i = 3; i <= 4; i++) {
     kad_ending_init(&announced, &overlay);
     assert_ok(kad_node_announce(overlay.nodes[i], &key, i == 3 ? 4242 : 0, NULL,
-                                kad_ending_take, &announced, NULL));
+                                kad_ending_done, &announced, NULL));
     assert_ok(kad_ending_await(&announced));
     assert_int_equal(announced.result.stored, K);
     kad_ending_deinit(&announced);
   }
 
-  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_take,
+  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_done,
                                &ending, NULL));
 
   assert_ok(kad_ending_await(&ending));
@@ -490,7 +490,7 @@ static void missing_peers_are_not_found(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(9);
 
-  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_take,
+  assert_ok(kad_node_get_peers(overlay.nodes[20], &key, NULL, kad_ending_done,
                                &ending, NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOTFOUND);

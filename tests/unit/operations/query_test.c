@@ -88,7 +88,7 @@ static int query(const char *args, const struct kad_lookup_options *options) {
                                           .args = kad_slice_of(args),
                                           .on_reply = on_reply};
   return kad_node_query(overlay.nodes[1], &key, &custom, options,
-                        kad_ending_take, &ending, &running);
+                        kad_ending_done, &ending, &running);
 }
 
 /* Fails unless the result has the closest contacts of the overlay. */
@@ -248,7 +248,7 @@ static void a_node_without_contacts_sends_no_query(void **state) {
   const struct kad_node *lonely = kad_overlay_add(&overlay);
 
   assert_ok(kad_node_query((struct kad_node *)lonely, &key, &custom, NULL,
-                           kad_ending_take, &ending, NULL));
+                           kad_ending_done, &ending, NULL));
 
   assert_int_equal(kad_ending_await(&ending), KAD_ENOCONTACTS);
 }

@@ -213,7 +213,7 @@ static void validate_sees_the_sender(void **state) {
   assert_int_equal(rules.reason, KAD_REASON_STORE);
   assert_int_equal(rules.from.address.ip[2], 1);
   assert_false(rules.proven);
-  kad_lone_meet(&lone, &known);
+  kad_lone_add_contact(&lone, &known);
   kad_stores_put(&lone, 2, 'b');
   assert_true(rules.proven);
   kad_stores_assert(&lone, "ba");

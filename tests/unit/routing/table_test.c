@@ -27,7 +27,7 @@ static int begin_full(void **state) {
 
 static void a_contact_that_answers_enters_and_is_handed_out(void **state) {
   struct kad_tables *it = *state;
-  assert_false(kad_tables_hands_out(it, 3, 1));
+  assert_false(kad_tables_returns(it, 3, 1));
 
   assert_ok(kad_tables_add(it, 3, 1));
 
@@ -36,7 +36,7 @@ static void a_contact_that_answers_enters_and_is_handed_out(void **state) {
   assert_int_equal(entry->last_seen, it->now);
   assert_int_equal(entry->rtt_ms, 100);
   assert_int_equal(kad_table_count(it->table), 1);
-  assert_true(kad_tables_hands_out(it, 3, 1));
+  assert_true(kad_tables_returns(it, 3, 1));
   assert_ptr_equal(kad_table_find_address(it->table, &entry->contact.address),
                    entry);
 }
@@ -119,9 +119,9 @@ static void newcomers_of_a_full_good_bucket_enter_the_replacement_cache(
   assert_int_equal(kad_tables_add_contact(it, &fast, 1), KAD_EFULL);
 
   assert_null(it->probe);
-  assert_false(kad_tables_hands_out(it, 0, 100));
+  assert_false(kad_tables_returns(it, 0, 100));
   for (unsigned i = 0; i < KAD_TABLES_K; i++) {
-    assert_true(kad_tables_hands_out(it, 0, i));
+    assert_true(kad_tables_returns(it, 0, i));
   }
 }
 
@@ -164,7 +164,7 @@ static void the_newest_replacement_enters_when_a_contact_fails(void **state) {
   assert_non_null(kad_tables_find(it, 0, 102));
   assert_int_equal(kad_tables_find(it, 0, 102)->last_seen, it->now);
   assert_int_equal(kad_tables_find(it, 0, 102)->rtt_ms, 100);
-  assert_true(kad_tables_hands_out(it, 0, 102));
+  assert_true(kad_tables_returns(it, 0, 102));
   kad_tables_fail(it, 0, 4, KAD_FAILURES_BAD);
   assert_non_null(kad_tables_find(it, 0, 101));
 }
@@ -249,12 +249,12 @@ static void a_newcomer_replaces_a_bad_contact_at_once(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, KAD_FAILURES_BAD);
   assert_non_null(kad_tables_find(it, 0, 2));
-  assert_false(kad_tables_hands_out(it, 0, 2));
+  assert_false(kad_tables_returns(it, 0, 2));
 
   assert_ok(kad_tables_add(it, 0, 100));
 
   assert_null(kad_tables_find(it, 0, 2));
-  assert_true(kad_tables_hands_out(it, 0, 100));
+  assert_true(kad_tables_returns(it, 0, 100));
 }
 
 static void an_answer_resets_failures(void **state) {
@@ -264,7 +264,7 @@ static void an_answer_resets_failures(void **state) {
   assert_ok(kad_tables_add(it, 0, 2));
 
   assert_int_equal(kad_tables_find(it, 0, 2)->failures, 0);
-  assert_true(kad_tables_hands_out(it, 0, 2));
+  assert_true(kad_tables_returns(it, 0, 2));
 }
 
 static void a_query_does_not_reset_failures(void **state) {
@@ -286,12 +286,12 @@ static void a_query_does_not_reset_failures(void **state) {
 static void an_unseen_contact_that_failed_once_is_not_handed_out(void **state) {
   struct kad_tables *it = *state;
   kad_tables_fail(it, 0, 2, 1);
-  assert_true(kad_tables_hands_out(it, 0, 2));
+  assert_true(kad_tables_returns(it, 0, 2));
 
   it->now += KAD_TABLES_PING_MS;
 
-  assert_false(kad_tables_hands_out(it, 0, 2));
-  assert_true(kad_tables_hands_out(it, 0, 3));
+  assert_false(kad_tables_returns(it, 0, 2));
+  assert_true(kad_tables_returns(it, 0, 3));
 }
 
 static void a_contact_is_good_until_ping_ms_or_a_failure(void **state) {

@@ -73,7 +73,7 @@ static void add_contact_after(struct kad_lone *lone,
                               const struct kad_contact *contact,
                               kad_time_ms rtt_ms) {
   struct kad_message query;
-  kad_lone_ask(lone, contact, KAD_METHOD_PING);
+  kad_lone_query(lone, contact, KAD_METHOD_PING);
   assert_true(kad_lone_find_query(lone, &contact->address, &query));
   kad_lone_run(lone, rtt_ms);
   kad_lone_answer(lone, contact, &query);
@@ -231,7 +231,7 @@ static void a_reply_with_another_id_evicts_the_contact(void **state) {
   struct outcome outcome;
   struct kad_message query;
   changed.address = to.address;
-  kad_lone_meet(lone, &to);
+  kad_lone_add_contact(lone, &to);
   start_call(lone, &to, &outcome, &query);
 
   kad_lone_answer(lone, &changed, &query);
@@ -250,7 +250,7 @@ static void an_id_that_answers_replaces_the_one_at_its_address(void **state) {
   struct outcome outcome;
   struct kad_message query;
   changed.address = to.address;
-  kad_lone_meet(lone, &to);
+  kad_lone_add_contact(lone, &to);
   start_ping(lone, &to, &outcome, &query); /* any id may answer */
 
   kad_lone_answer(lone, &changed, &query);
@@ -286,7 +286,7 @@ static void a_reply_at_once_took_a_millisecond(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact contact = kad_lone_contact(1);
   struct kad_contact_info info;
-  kad_lone_meet(lone, &contact);
+  kad_lone_add_contact(lone, &contact);
   assert_int_equal(kad_node_contacts(lone->node, &info, 1), 1);
   assert_int_equal(info.rtt_ms, 1); /* 0 would be unknown */
 }

@@ -49,7 +49,7 @@ static void a_lookup_does_not_query_an_id_of_zeros(void **state) {
   const struct kad_contact other = kad_lone_contact(2);
   const struct kad_contact nameless = {.address = other.address};
   struct kad_message query;
-  kad_lone_meet(&lone, &known);
+  kad_lone_add_contact(&lone, &known);
   assert_ok(kad_node_find_node(lone.node, &kad_lone_target, NULL, count_call,
                                NULL, NULL));
   kad_lone_run(&lone, 1);
@@ -71,7 +71,7 @@ static void a_contact_with_an_id_of_zeros_enters_no_table(void **state) {
   const struct kad_contact other = kad_lone_contact(2);
   const struct kad_contact nameless = {.address = other.address};
 
-  kad_lone_meet(&lone, &nameless);
+  kad_lone_add_contact(&lone, &nameless);
 
   assert_int_equal(kad_lone_stats(&lone).contacts, 0);
 }

@@ -82,7 +82,7 @@ static void look_up(struct kad_overlay *overlay, const struct kad_id *target) {
     struct kad_ending ending;
     kad_ending_init(&ending, overlay);
     assert_ok(kad_node_find_node(overlay->nodes[i], target, NULL,
-                                 kad_ending_take, &ending, NULL));
+                                 kad_ending_done, &ending, NULL));
     (void)kad_ending_reach(&ending);
     kad_ending_deinit(&ending);
   }
@@ -120,7 +120,7 @@ static void honest_node_pings(struct kad_overlay *overlay, size_t i) {
   kad_ending_init(&ending, overlay);
   const struct kad_address to = kad_overlay_address(i);
   assert_ok(
-      kad_node_ping(overlay->nodes[0], &to, kad_ending_take, &ending, NULL));
+      kad_node_ping(overlay->nodes[0], &to, kad_ending_done, &ending, NULL));
   assert_ok(kad_ending_reach(&ending));
   kad_ending_deinit(&ending);
 }

@@ -74,7 +74,7 @@ static kad_time_ms gained_with_sleep(bool clock_stands) {
   struct kad_ending ending;
   kad_ending_init(&ending, &overlay);
   assert_ok(
-      kad_node_ping(hub.others[0], &unused, kad_ending_take, &ending, NULL));
+      kad_node_ping(hub.others[0], &unused, kad_ending_done, &ending, NULL));
   kad_hub_run(&hub, 100);
   const kad_time_ms before = kad_network_node_now(hub.network, hub.others[0]);
   assert_ok(kad_sim_suspend(hub.network, hub.others[0], clock_stands));

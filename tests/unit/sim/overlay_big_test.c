@@ -84,7 +84,7 @@ static struct tally look_up_many(unsigned count) {
     struct kad_ending ending;
     kad_ending_init(&ending, &overlay);
     assert_ok(kad_node_find_node(overlay.nodes[asker], &target, NULL,
-                                 kad_ending_take, &ending, NULL));
+                                 kad_ending_done, &ending, NULL));
     (void)kad_ending_reach(&ending);
     check_path(&ending);
     tally.ended++;
@@ -137,7 +137,7 @@ static size_t count_holders(const struct kad_id *key) {
     kad_ending_init(&got, &overlay);
     /* With a quorum of one, a holder sends no query. */
     assert_ok(kad_node_get(overlay.nodes[closest[i]], key,
-                           kad_slice_of("value"), &here, kad_ending_take, &got,
+                           kad_slice_of("value"), &here, kad_ending_done, &got,
                            NULL));
     const int status = kad_ending_reach(&got);
     holders += status == 0 && got.result.messages == 0;
@@ -213,7 +213,7 @@ static void a_thousand_lookups_at_once_all_end(void **state) {
   for (unsigned i = 0; i < 1000; i++) {
     const struct kad_id target = kad_overlay_key(20000 + i);
     kad_ending_init(&endings[i], &overlay);
-    assert_ok(kad_node_find_node(node, &target, NULL, kad_ending_take,
+    assert_ok(kad_node_find_node(node, &target, NULL, kad_ending_done,
                                  &endings[i], NULL));
   }
 

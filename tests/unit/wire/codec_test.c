@@ -112,7 +112,7 @@ static int await_ending(void) {
 
 static int ping(size_t from, size_t to) {
   const struct kad_address address = kad_overlay_address(to);
-  assert_ok(kad_node_ping(overlay.nodes[from], &address, kad_ending_take,
+  assert_ok(kad_node_ping(overlay.nodes[from], &address, kad_ending_done,
                           &ending, NULL));
   return await_ending();
 }
@@ -148,12 +148,12 @@ static void an_encoding_error_fails_the_operation(void **state) {
   (void)state;
   whim.encode = KAD_ECODEC;
 
-  assert_ok(kad_node_ping(node, &to, kad_ending_take, &ending, NULL));
+  assert_ok(kad_node_ping(node, &to, kad_ending_done, &ending, NULL));
   assert_int_equal(await_ending(), KAD_ECODEC);
   assert_ok(
-      kad_node_find_node(node, &key, NULL, kad_ending_take, &ending, NULL));
+      kad_node_find_node(node, &key, NULL, kad_ending_done, &ending, NULL));
   assert_int_equal(await_ending(), KAD_ECODEC);
-  assert_ok(kad_node_get(node, &key, record.type, NULL, kad_ending_take,
+  assert_ok(kad_node_get(node, &key, record.type, NULL, kad_ending_done,
                          &ending, NULL));
   assert_int_equal(await_ending(), KAD_ECODEC);
   assert_true(kad_overlay_stats(&overlay, 1).unsent > unsent + 3);
@@ -224,7 +224,7 @@ static void long_lists_are_shortened_to_fit(void **state) {
   for (unsigned i = 1; i <= PEERS; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
     lone.now += 1000;
-    kad_lone_meet(&lone, &contact);
+    kad_lone_add_contact(&lone, &contact);
     kad_lone_announce(&lone, &contact, 7000);
   }
   set_hex(NULL);
@@ -244,7 +244,7 @@ static void unverified_addresses_get_at_most_ten_times_the_query(void **state) {
   for (unsigned i = 1; i <= PEERS; i++) {
     const struct kad_contact contact = kad_lone_contact(i);
     lone.now += 1000;
-    kad_lone_meet(&lone, &contact);
+    kad_lone_add_contact(&lone, &contact);
   }
   set_hex(NULL);
   kad_lone_begin(&message, KAD_METHOD_FIND_NODE);
@@ -311,7 +311,7 @@ static void invalid_messages_of_the_codec_are_malformed(void **state) {
   struct kad_message message;
   const size_t count = sizeof spoils / sizeof *spoils;
   (void)state;
-  kad_lone_meet(&lone, &from);
+  kad_lone_add_contact(&lone, &from);
   set_hex(NULL);
   for (size_t i = 0; i < count; i++) {
     kad_lone_begin(&message, KAD_METHOD_FIND_NODE);
