@@ -1,4 +1,4 @@
-/* Addresses: what the engine needs beyond the public functions. */
+/* Addresses and contacts: what the engine needs beyond the public functions. */
 #ifndef KAD_BASE_ADDRESS_H
 #define KAD_BASE_ADDRESS_H
 
@@ -34,6 +34,13 @@ static inline size_t kad_address_subnet_size(
 /* Returns true if both have the same family and ip. Ignores the port. */
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);
+
+/* Returns true if both have the same id and address. */
+static inline bool kad_contact_equal(const struct kad_contact *a,
+                                     const struct kad_contact *b) {
+  return kad_id_equal(&a->id, &b->id) &&
+         kad_address_equal(&a->address, &b->address);
+}
 
 /* Returns true if both are in one /24 (IPv4) or /64 (IPv6). */
 static inline bool kad_address_same_subnet(const struct kad_address *a,

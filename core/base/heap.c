@@ -3,18 +3,13 @@
 #include <assert.h>
 #include <stddef.h>
 
-static bool is_before(const struct kad_deadline *a,
-                      const struct kad_deadline *b) {
-  return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
-
 /* Melds two trees whose roots have no siblings. Returns the new root. */
 static struct kad_deadline *meld(struct kad_deadline *a,
                                  struct kad_deadline *b) {
   if (a == NULL || b == NULL) {
     return a != NULL ? a : b;
   }
-  struct kad_deadline *first = is_before(a, b) ? a : b;
+  struct kad_deadline *first = kad_deadline_is_before(a, b) ? a : b;
   struct kad_deadline *second = first == a ? b : a;
   second->back = first;
   second->next = first->child;

@@ -33,6 +33,12 @@ struct kad_deadline {
   bool near; /* in the ring of a wheel: see wheel.h */
 };
 
+/* Returns true if `a` comes before `b`. */
+static inline bool kad_deadline_is_before(const struct kad_deadline *a,
+                                          const struct kad_deadline *b) {
+  return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
 /* Zero-initialised it is empty. */
 struct kad_heap {
   struct kad_deadline *root;

@@ -22,11 +22,6 @@ struct kad_wheel_ring {
   struct slot slots[KAD_WHEEL_SLOTS];
 };
 
-static bool is_before(const struct kad_deadline *a,
-                      const struct kad_deadline *b) {
-  return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
-
 /* Returns the slot of a time in the ring. Late deadlines are in the slot of the
  * base. */
 static size_t slot_of(const struct kad_wheel *wheel, kad_time_ms at) {
@@ -43,7 +38,7 @@ static void link_near(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   const size_t index = slot_of(wheel, deadline->at);
   struct slot *slot = &wheel->ring->slots[index];
   struct kad_deadline *back = slot->last;
-  while (back != NULL && is_before(deadline, back)) {
+  while (back != NULL && kad_deadline_is_before(deadline, back)) {
     back = back->back;
   }
   deadline->back = back;

@@ -1,5 +1,6 @@
 #include "lookup/candidates.h"
 
+#include "base/address.h"
 #include "base/array.h"
 
 #include <string.h>
@@ -82,13 +83,9 @@ struct kad_candidate *kad_candidates_find(
     const struct kad_candidates *candidates, const struct kad_id *target,
     const struct kad_contact *contact) {
   const size_t place = find_place(candidates, target, &contact->id);
-  if (place == candidates->count) {
-    return NULL;
-  }
-  struct kad_candidate *found = &candidates->items[place];
-  return kad_id_equal(&found->contact.id, &contact->id) &&
-                 kad_address_equal(&found->contact.address, &contact->address)
-             ? found
+  return place < candidates->count &&
+                 kad_contact_equal(&candidates->items[place].contact, contact)
+             ? &candidates->items[place]
              : NULL;
 }
 

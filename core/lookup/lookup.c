@@ -137,10 +137,10 @@ static void send_bypass(struct kad_node *node, struct kad_lookup *lookup,
   }
 }
 
-static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
-                       struct kad_candidate *candidate,
-                       const struct kad_query *query,
-                       const struct kad_message *reply) {
+static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
+                         struct kad_candidate *candidate,
+                         const struct kad_query *query,
+                         const struct kad_message *reply) {
   uint32_t number = candidate->step;
   bool first = !candidate->bypassed;
   bool bypassing = needs_bypass(lookup, candidate, reply);
@@ -168,10 +168,10 @@ static void take_reply(struct kad_node *node, struct kad_lookup *lookup,
   }
 }
 
-static void take_error(struct kad_node *node, struct kad_lookup *lookup,
-                       struct kad_candidate *candidate,
-                       const struct kad_query *query,
-                       const struct kad_message *error) {
+static void handle_error(struct kad_node *node, struct kad_lookup *lookup,
+                         struct kad_candidate *candidate,
+                         const struct kad_query *query,
+                         const struct kad_message *error) {
   kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   lookup->steps[candidate->step].answered = true;
   if (needs_bypass(lookup, candidate, error)) {
@@ -198,10 +198,10 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
     kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_SLOW);
     break;
   case KAD_QUERY_REPLY:
-    take_reply(node, lookup, candidate, query, message);
+    handle_reply(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_ERROR:
-    take_error(node, lookup, candidate, query, message);
+    handle_error(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_TIMEOUT:
     kad_paths_set(&lookup->paths, query->tag, candidate,
@@ -305,7 +305,7 @@ static void add_to_network_size(struct kad_node *node,
                                 const struct kad_lookup *lookup) {
   const struct kad_lookup_config *config = &lookup->config;
   const struct kad_candidate *closest[KAD_K_MAX];
-  size_t count = kad_lookup_closest(lookup, closest, config->k);
+  size_t count = kad_paths_closest(&lookup->paths, closest, config->k);
   if (!lookup->whole || count == 0) {
     return;
   }
@@ -348,7 +348,7 @@ static void advance(struct kad_node *node, struct kad_lookup *lookup) {
   }
 }
 
-static void time_out(struct kad_node *node, struct kad_timer *timer) {
+static void on_deadline(struct kad_node *node, struct kad_timer *timer) {
   struct kad_lookup *lookup =
       kad_container_of(timer, struct kad_lookup, deadline);
   lookup->timed_out = true;
@@ -399,7 +399,8 @@ int kad_lookup_start(struct kad_node *node,
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);
   kad_timer_set(node, &made->deadline,
-                kad_time_add(made->started_at, config->deadline_ms), time_out);
+                kad_time_add(made->started_at, config->deadline_ms),
+                on_deadline);
   node->stats.lookups++;
   *lookup = made;
   advance(node, made);
@@ -423,20 +424,10 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
   kad_release(&node->env.allocator, lookup, sizeof *lookup);
 }
 
-size_t kad_lookup_closest(const struct kad_lookup *lookup,
-                          const struct kad_candidate **out, size_t cap) {
-  return kad_paths_closest(&lookup->paths, out, cap);
-}
-
-size_t kad_lookup_living(const struct kad_lookup *lookup,
-                         const struct kad_candidate **out, size_t cap) {
-  return kad_paths_living(&lookup->paths, out, cap);
-}
-
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {
   const struct kad_candidate *closest;
   if (lookup->value_hop > 0) {
     return lookup->value_hop;
   }
-  return kad_lookup_closest(lookup, &closest, 1) > 0 ? closest->hop : 0;
+  return kad_paths_closest(&lookup->paths, &closest, 1) > 0 ? closest->hop : 0;
 }

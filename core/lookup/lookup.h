@@ -103,15 +103,6 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup);
 /* Frees the lookup without calling `done`. Its queries go on without it. */
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
 
-/* Writes up to `cap` candidates that answered on any path to `out`, closest
- * first, and returns their number. Valid until the lookup goes on. */
-size_t kad_lookup_closest(const struct kad_lookup *lookup,
-                          const struct kad_candidate **out, size_t cap);
-
-/* The same, with the candidates that no path has asked. */
-size_t kad_lookup_living(const struct kad_lookup *lookup,
-                         const struct kad_candidate **out, size_t cap);
-
 /* Returns the length of the chain of replies that led to the first value or,
  * without one, to the closest candidate that answered: 1 if that was in the
  * table, 0 if none answered. */

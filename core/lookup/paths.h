@@ -64,7 +64,7 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
                    enum kad_candidate_state state);
 
 /* Writes up to `cap` candidates that answered on any path to `out`, closest
- * first, and returns their number. */
+ * first, and returns their number. Valid until the lookup goes on. */
 size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap);
 

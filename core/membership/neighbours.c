@@ -42,8 +42,7 @@ static struct kad_neighbour *find(const struct kad_closest_set *set,
                                   const struct kad_contact *contact) {
   for (size_t i = 0; i < set->count; i++) {
     struct kad_neighbour *neighbour = &set->items[i];
-    if (kad_id_equal(&neighbour->contact.id, &contact->id) &&
-        kad_address_equal(&neighbour->contact.address, &contact->address)) {
+    if (kad_contact_equal(&neighbour->contact, contact)) {
       return neighbour;
     }
   }
@@ -120,8 +119,7 @@ static struct kad_former_neighbour *find_former(
     struct kad_neighbours *neighbours, const struct kad_contact *contact) {
   for (size_t i = 0; i < KAD_NEIGHBOURS_LEFT; i++) {
     struct kad_former_neighbour *former = &neighbours->former[i];
-    if (kad_address_equal(&former->contact.address, &contact->address) &&
-        kad_id_equal(&former->contact.id, &contact->id)) {
+    if (kad_contact_equal(&former->contact, contact)) {
       return former;
     }
   }

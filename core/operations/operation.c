@@ -457,7 +457,8 @@ size_t kad_operation_closest(const struct kad_operation *op,
   size_t count = 0;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
-      count += kad_lookup_closest(op->lookups[i], out + count, op->options.k);
+      count +=
+          kad_paths_closest(&op->lookups[i]->paths, out + count, op->options.k);
     }
   }
   return count;

@@ -200,8 +200,8 @@ static void add_replicas(struct kad_node *node, struct put *put,
                          const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[CONTACTS_FACTOR * KAD_K_MAX];
   const uint8_t group = (uint8_t)lookup->config.family;
-  size_t count = kad_lookup_living(lookup, closest,
-                                   (size_t)CONTACTS_FACTOR * lookup->config.k);
+  size_t count = kad_paths_living(&lookup->paths, closest,
+                                  (size_t)CONTACTS_FACTOR * lookup->config.k);
   if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }
@@ -220,7 +220,7 @@ static void store_at_closest(struct kad_node *node, struct put *put,
                              const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[KAD_K_MAX];
   const uint32_t k = lookup->config.k;
-  const size_t count = kad_lookup_closest(lookup, closest, k);
+  const size_t count = kad_paths_closest(&lookup->paths, closest, k);
   size_t wanted = count;
   put->answered = put->answered || count > 0;
   if (may_hold(node, put) && count > 0 &&

@@ -40,7 +40,7 @@ static bool is_dense(const struct kad_node *node,
       kad_node_now(node));
   return k >= KAD_NETWORK_SIZE_K_MIN && lookup->whole &&
          size >= (double)(SIZE_MIN * k) &&
-         kad_lookup_closest(lookup, closest, k) == k &&
+         kad_paths_closest(&lookup->paths, closest, k) == k &&
          kad_key_is_dense(&lookup->config.target, &closest[k - 1]->contact.id,
                           k, size);
 }
@@ -262,8 +262,8 @@ size_t kad_sybil_search_contacts(const struct kad_operation *op,
       continue;
     }
     const size_t found =
-        kad_lookup_closest(subtree->lookup, closest,
-                           (size_t)CONTACTS_FACTOR * subtree->lookup->config.k);
+        kad_paths_closest(&subtree->lookup->paths, closest,
+                          (size_t)CONTACTS_FACTOR * subtree->lookup->config.k);
     for (size_t j = 0; j < found && count < cap; j++) {
       const struct kad_contact *contact = &closest[j]->contact;
       if (kad_id_prefix(&contact->id, &op->target) == subtree->prefix &&

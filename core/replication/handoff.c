@@ -152,8 +152,7 @@ static void end_scan_for(struct kad_node *node,
                          const struct kad_contact *contact) {
   const struct kad_handoff_scan *scan = node->handoff.first;
   if (scan != NULL && scan->event == KAD_HANDOFF_ENTERED &&
-      kad_id_equal(&scan->contact.id, &contact->id) &&
-      kad_address_equal(&scan->contact.address, &contact->address)) {
+      kad_contact_equal(&scan->contact, contact)) {
     end_scan(node);
   }
 }

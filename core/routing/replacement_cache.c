@@ -30,9 +30,9 @@ void kad_replacement_cache_deinit(
   *cache = (struct kad_replacement_cache){0};
 }
 
-static uint8_t *at(const struct kad_replacement_cache *cache,
-                   const struct kad_replacement_cache_format *format,
-                   size_t index) {
+static uint8_t *packed_at(const struct kad_replacement_cache *cache,
+                          const struct kad_replacement_cache_format *format,
+                          size_t index) {
   return cache->packed + index * format->size;
 }
 
@@ -62,7 +62,7 @@ void kad_replacement_cache_get(
     const struct kad_replacement_cache_format *format, size_t index,
     struct kad_table_entry *entry) {
   assert(index < cache->count);
-  const uint8_t *in = at(cache, format, index);
+  const uint8_t *in = packed_at(cache, format, index);
   *entry = (struct kad_table_entry){0};
   struct kad_address *address = &entry->contact.address;
   address->family = format->ip_size == 4 ? 4 : 6;
@@ -135,7 +135,7 @@ int kad_replacement_cache_add(struct kad_replacement_cache *cache,
   if (cache->count == max) {
     kad_replacement_cache_remove(cache, format, find_worst(cache, format));
   }
-  pack(format, entry, at(cache, format, cache->count));
+  pack(format, entry, packed_at(cache, format, cache->count));
   cache->count++;
   return 0;
 }
@@ -145,7 +145,7 @@ void kad_replacement_cache_remove(
     const struct kad_replacement_cache_format *format, size_t index) {
   assert(index < cache->count);
   const size_t after = cache->count - index - 1;
-  memmove(at(cache, format, index), at(cache, format, index + 1),
+  memmove(packed_at(cache, format, index), packed_at(cache, format, index + 1),
           after * format->size);
   cache->count--;
 }
@@ -175,8 +175,7 @@ size_t kad_replacement_cache_find(
   while (i < cache->count) {
     struct kad_table_entry entry;
     kad_replacement_cache_get(cache, format, i, &entry);
-    if (kad_id_equal(&entry.contact.id, &contact->id) &&
-        kad_address_equal(&entry.contact.address, &contact->address)) {
+    if (kad_contact_equal(&entry.contact, contact)) {
       break;
     }
     i++;
@@ -191,7 +190,7 @@ void kad_replacement_cache_seen(
   struct kad_table_entry entry;
   kad_replacement_cache_get(cache, format, index, &entry);
   entry.last_seen = now;
-  pack(format, &entry, at(cache, format, index));
+  pack(format, &entry, packed_at(cache, format, index));
 }
 
 size_t kad_replacement_cache_best(

@@ -61,10 +61,8 @@ static bool is_full(const struct kad_table *table,
 static struct kad_table_entry *find_exact(const struct kad_table *table,
                                           const struct kad_contact *contact) {
   struct kad_table_entry *entry = kad_table_entry(table, &contact->id);
-  return entry != NULL &&
-                 kad_address_equal(&entry->contact.address, &contact->address)
-             ? entry
-             : NULL;
+  return entry != NULL && kad_contact_equal(&entry->contact, contact) ? entry
+                                                                      : NULL;
 }
 
 /* Allowed local addresses have no share of a subnet. */
