@@ -17,7 +17,7 @@ local OBSCURE <const> = {
 local UNCHECKED <const> = {
   "CHANGELOG.md", "docs/glossary.md", "tests/check/words.lua",
   "core/engine/", "core/lookup/",
-  "core/routing/", "core/rpc/", "core/sim/", "docs/reference/", "tests/sim/",
+  "core/routing/", "core/rpc/", "core/sim/", "tests/sim/",
   "tests/unit/",
 }
 

@@ -44,11 +44,11 @@ local function overlay(options, fn)
     end
     world.net = net
     world.acquire = function(i, more)
-      local wishes = { type = "turn", seconds = 30 }
+      local all = { type = "turn", seconds = 30 }
       for name, value in pairs(more or {}) do
-        wishes[name] = value
+        all[name] = value
       end
-      return lease.acquire(net.nodes[i], KEY, wishes)
+      return lease.acquire(net.nodes[i], KEY, all)
     end
     net:perform(fn, world)
   end)
@@ -216,7 +216,7 @@ describe("kadenza.lease", function()
       assert.equal(0, mine:left())
       theirs = assert(world.acquire(7))
       assert.is_true(theirs.number > mine.number)
-      assert(mine:release()) -- does nothing any more
+      assert(mine:release()) -- does nothing now
       assert.is_true(theirs:left() > 25)
       assert.equal(theirs.publisher, assert(lease.read(world.net.nodes[3], KEY,
         { type = "turn" })).holder)
@@ -433,18 +433,18 @@ describe("kadenza.lease", function()
       ["option 'quorum' must be in"] =
         { type = "turn", seconds = 1, quorum = 0 },
     }
-    for text, wishes in pairs(mistakes) do
+    for text, options in pairs(mistakes) do
       it(text, function()
         support.assert_blames_caller(text, function()
-          local _ = lease.acquire(node, KEY, wishes)
+          local _ = lease.acquire(node, KEY, options)
         end)
       end)
     end
 
     it("a wrong node or key", function()
-      local wishes = { type = "turn", seconds = 1 }
+      local all = { type = "turn", seconds = 1 }
       support.assert_blames_caller("a node is needed", function()
-        local _ = lease.acquire(nil, KEY, wishes)
+        local _ = lease.acquire(nil, KEY, all)
       end)
       support.assert_blames_caller("key must have 20 bytes", function()
         local _ = lease.read(node, "backup", { type = "turn" })

@@ -215,7 +215,7 @@ describe("node:receive", function()
     assert.is_nil(taken)
     assert.equal("too large", message)
     assert.equal("KAD_ETOOBIG", code)
-    kad.sleep(0.1) -- from here on this is a callback of the network
+    kad.sleep(0.1) -- the rest runs in a callback of the network
     local lost = 0
     for _ = 1, 300 do
       local fine, _, kind = wire[1]:receive("x", "10.0.0.7:1")

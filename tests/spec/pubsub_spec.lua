@@ -186,7 +186,7 @@ describe("a hub", function()
     assert(hub:publish(nodes[5], NEWS, "20"))
     assert(nodes[6]:put(NEWS, "21", { type = "degrees" }))
     assert.is_nil((hub:publish(nodes[5], NEWS, "warm")))
-    assert(hub:publish(nodes[7], NEWS, "21")) -- it is held already
+    assert(hub:publish(nodes[7], NEWS, "21")) -- it is stored already
     kad.sleep(300)
 
     assert.same({ "20", "21" }, sorted(list))

@@ -45,7 +45,7 @@ describe("kadenza.task", function()
     end))
 
     it("continues after another coroutine yielded the task", spec(function()
-      -- a count hook preempts so: it yields nothing
+      -- yields nothing, as a count hook does
       assert.equal("on", in_virtual_time(function()
         coroutine.yield()
         return "on"

@@ -338,7 +338,7 @@ describe("kadenza.crdt", function()
         assert(one:add("a"))
         assert(open(5):add("b"))
         assert(other:add("c"))
-        assert(one:push()) -- it lacks b and c, and is refused at first
+        assert(one:push()) -- it lacks b and c, and is rejected at first
 
         assert.same({ "a", "b", "c" }, one:value())
         assert.same({ "a", "b", "c" }, open(9):read())

@@ -11,10 +11,10 @@ local note = support.note
 
 local KEY <const> = kad.key("somewhere")
 
-local function put(world, value, wishes)
-  wishes = wishes or {}
-  wishes.type = "note"
-  return world.node:put(wishes.key or KEY, value, wishes)
+local function put(world, value, options)
+  options = options or {}
+  options.type = "note"
+  return world.node:put(options.key or KEY, value, options)
 end
 
 local function get(world)

@@ -20,8 +20,8 @@ local function holder(fn, options)
       assert(net:open({ policies = { hub:policy() }, id = CLOSE }))
     world.writer = assert(net:open({ policies = { hub:policy() } }))
     world.address = world.holder:addresses()[1]
-    function world.open(wishes)
-      return assert(net:open(wishes))
+    function world.open(more)
+      return assert(net:open(more))
     end
     function world.stat(name)
       return hub:stats(world.holder)[name]
@@ -197,7 +197,7 @@ describe("a holder of topics", function()
     assert.equal(60, world.stat("subscribers"))
     assert.is_true(#taken >= 60)
     for i, args in ipairs(taken) do
-      local later = taken[i + 21] -- what a second has saved, and a second
+      local later = taken[i + 21] -- after the unused second, and another one
       assert.is_true(not later or later.at - args.at > 0.8)
     end
   end, { rate = 10 }))

@@ -106,7 +106,7 @@ describe("a subscriber", function()
 
     assert.same({}, world.list)
     assert.equal(12, world.stat("invalid"))
-    assert(world.push({ v = item("a") })) -- no list
+    assert(world.push({ v = item("a") })) -- not a list
     assert(world.push({ item("good") }))
     kad.sleep(1)
     assert.same({ "good" }, world.list)
@@ -135,7 +135,7 @@ describe("a subscriber", function()
     assert.same({ "good" }, world.list)
     assert.equal(2, world.stat("invalid"))
     bad.k = kad.keypair(("a"):rep(32)).publisher
-    assert(world.push({ bad })) -- a forgery does not keep the genuine one out
+    assert(world.push({ bad })) -- the forgery does not block the valid event
     kad.sleep(1)
     assert.same({ "good", "bad" }, world.list)
   end))

@@ -1,5 +1,5 @@
---- What the specs of blobs share: bytes, an overlay that holds chunks, and a
---- count of what is asked.
+--- Fixtures of the specs of blobs: bytes, an overlay that holds chunks, and a
+--- counter of calls.
 
 local assert = require("luassert")
 local blob = require("kadenza.blob")
@@ -9,7 +9,7 @@ local tree = require("kadenza.blob.tree")
 
 local M = {}
 
---- Returns bytes that look random, the same each time.
+--- Returns pseudo-random bytes, the same each time.
 ---@param count integer
 ---@return string bytes
 function M.bytes_of(count)
@@ -27,18 +27,18 @@ end
 ---@return fun()
 function M.overlay(fn, options)
   return support.spec(function()
-    local wishes = { nodes = 12, seed = 1, policies = { blob.policy() } }
+    local all = { nodes = 12, seed = 1, policies = { blob.policy() } }
     for name, value in pairs(options or {}) do
-      wishes[name] = value
+      all[name] = value
     end
-    local net <close> = kad.sim(wishes)
+    local net <close> = kad.sim(all)
     net:perform(function()
       fn(net.nodes[2], net.nodes[9], net)
     end)
   end)
 end
 
---- Compares without a dump of kilobytes.
+--- Compares bytes; a failure does not print them.
 ---@param expected string
 ---@param got? string
 function M.same_bytes(expected, got)
@@ -46,7 +46,7 @@ function M.same_bytes(expected, got)
   assert.is_true(expected == got)
 end
 
---- Counts the calls of a method of a node in `calls` of what it returns.
+--- Counts the calls of a method of a node.
 ---@param node kadenza.Node
 ---@param name string
 ---@return { calls: integer } counter
@@ -59,7 +59,7 @@ function M.count_calls(node, name)
   return counter
 end
 
---- Stores a chunk of any content; returns its key.
+--- Stores a chunk with any value; returns its key.
 ---@param node kadenza.Node
 ---@param value string
 ---@return string key

@@ -1,5 +1,5 @@
---- What the specs of pub/sub share: an overlay with a hub, and raw subscribers
---- that know how to misbehave.
+--- Fixtures of the specs of pub/sub: an overlay with a hub, and subscriptions
+--- by single queries.
 
 local kad = require("kadenza")
 local pubsub = require("kadenza.pubsub")
@@ -13,25 +13,25 @@ M.COOKIE = "12345678"
 --- Wraps a spec: calls `fn(hub, nodes, net)` as a task of an overlay whose
 --- nodes run the policy of a hub.
 ---@param fn async fun(hub: table, nodes: kadenza.Node[], net: table)
----@param wishes? table  of kad.sim, and `hub`, the options of the hub
+---@param options? table  of kad.sim, and `hub`, the options of the hub
 ---@return fun()
-function M.overlay(fn, wishes)
+function M.overlay(fn, options)
   return support.spec(function()
-    local hub = pubsub.new(wishes and wishes.hub)
-    local options = { nodes = 20, seed = 1, policies = { hub:policy() } }
-    for name, value in pairs(wishes or {}) do
-      options[name] = name ~= "hub" and value or nil
+    local hub = pubsub.new(options and options.hub)
+    local all = { nodes = 20, seed = 1, policies = { hub:policy() } }
+    for name, value in pairs(options or {}) do
+      all[name] = name ~= "hub" and value or nil
     end
-    local net <close> = kad.sim(options)
+    local net <close> = kad.sim(all)
     net:perform(function()
       fn(hub, net.nodes, net)
     end)
   end)
 end
 
---- Returns a list, and a function that adds what it is called with.
+--- Returns a list, and a function that adds its argument.
 ---@return string[] list
----@return fun(value: string) note
+---@return fun(value: string) add
 function M.listener()
   local list = {}
   return list, function(value)
@@ -39,7 +39,7 @@ function M.listener()
   end
 end
 
---- Returns a sum of one of the hub's counters over nodes.
+--- Returns the sum of a counter of the hub over nodes.
 ---@param hub table
 ---@param nodes kadenza.Node[]
 ---@param name string
@@ -54,9 +54,9 @@ function M.sum(hub, nodes, name)
   return sum
 end
 
---- Subscribes by hand, with a token that it has got before. Returns what the
---- second call returns.
----@param node kadenza.Node  who subscribes
+--- Subscribes by two queries: for a token, and with it. Returns the results of
+--- the second.
+---@param node kadenza.Node  the subscriber
 ---@param to kadenza.Node
 ---@param topic string
 ---@param cookie? string
@@ -69,7 +69,7 @@ function M.subscribe_by_hand(node, to, topic, cookie)
   return node:call(address, "event_subscribe", args)
 end
 
---- Returns the nodes, the closest to a key first.
+--- Returns the nodes, closest to a key first.
 ---@param nodes kadenza.Node[]
 ---@param key string
 ---@return kadenza.Node[] sorted
