@@ -114,7 +114,7 @@ struct held_query {
   struct kad_slice type;
 };
 
-/* [-0, +1, m] */
+/* Pushes a list of held records. [-0, +1, m] */
 static int push_held(lua_State *L) {
   const struct held_query *const query = lua_touserdata(L, 1);
   const struct kad_node *const node = query->self->link->node;
@@ -162,7 +162,7 @@ static int node_unpublish(lua_State *L) {
                                                  has_value ? &value : NULL));
 }
 
-/* [-0, +1, m] */
+/* Pushes a list of publications. [-0, +1, m] */
 static int push_publications(lua_State *L) {
   const struct kad_lua_node *const self = lua_touserdata(L, 1);
   uint64_t cursor = 0;

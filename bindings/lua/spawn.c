@@ -67,7 +67,7 @@ static void check_path(lua_State *L, const char *name, const char **path) {
   luaL_argcheck(L, strlen(*path) == text.len, 2, "a path contains a zero byte");
 }
 
-/* [-0, +0, v] */
+/* Reads the arguments of spawn. [-0, +0, v] */
 static void check_command(lua_State *L, struct command *command) {
   static const char *const names[] = {"input", "output", "errors", "timeout",
                                       NULL};

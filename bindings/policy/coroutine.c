@@ -37,12 +37,12 @@ static bool is_made(lua_State *L) {
   return made;
 }
 
-/* Notes whether the coroutine at 1 waits. [-0, +0, m] */
-static void set_waiting(lua_State *L, bool waits) {
+/* Notes whether the coroutine at 1 waits for the scheduler. [-0, +0, m] */
+static void set_waiting(lua_State *L, bool is_waiting) {
   luaL_checkstack(L, 4, NULL);
   push_made(L);
   lua_pushvalue(L, 1);
-  lua_pushboolean(L, !waits);
+  lua_pushboolean(L, !is_waiting);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
@@ -132,7 +132,7 @@ static int resume_coroutine(lua_State *L, int status, lua_KContext mode) {
     set_inner(L, thread);
     const int result = lua_resume(thread, L, arguments, &count);
     set_inner(L, NULL);
-    if (result == LUA_OK || result != LUA_YIELD) {
+    if (result != LUA_YIELD) {
       return push_results(L, thread, result == LUA_OK,
                           result == LUA_OK ? count : 1, mode);
     }
@@ -154,6 +154,7 @@ static int resume_coroutine(lua_State *L, int status, lua_KContext mode) {
   }
 }
 
+/* Returns what coroutine.status says of `thread`. [-0, +0, -] */
 static const char *status_of(lua_State *L, lua_State *thread) {
   lua_Debug at;
   if (L == thread) {
@@ -180,7 +181,7 @@ static const char *find_obstacle(lua_State *L) {
   push_made(L);
   lua_pushvalue(L, 1);
   lua_rawget(L, -2);
-  const bool waits = !lua_toboolean(L, -1);
+  const bool is_waiting = !lua_toboolean(L, -1);
   lua_pop(L, 2);
   if (state[0] == 'd') {
     return "cannot resume dead coroutine";
@@ -191,10 +192,10 @@ static const char *find_obstacle(lua_State *L) {
   if (lua_gethookcount(thread) == KAD_METER_DEAD) {
     return "cannot resume a coroutine that was stopped";
   }
-  return waits ? "cannot resume a coroutine that waits" : NULL;
+  return is_waiting ? "cannot resume a coroutine that waits" : NULL;
 }
 
-/* The same, if the coroutine can be resumed. */
+/* Resumes the coroutine at 1; or raises or returns why it cannot be resumed. */
 static int try_resume(lua_State *L, lua_KContext mode) {
   const char *const obstacle = find_obstacle(L);
   if (obstacle == NULL) {

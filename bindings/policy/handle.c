@@ -24,6 +24,11 @@
 
 static const char handle_name[] = "kadenza.PolicyHost";
 
+/* Ranges of arguments of policy_vm: bytes, and instructions of an entry. */
+static const lua_Integer memory_min = 1 << 20;
+static const lua_Integer memory_max = 1LL << 40;
+static const lua_Integer budget_max = 1LL << 40;
+
 /* The memory of a handle. */
 struct handle {
   struct kad_host *host; /* NULL once closed */
@@ -140,8 +145,9 @@ static int policy_vm(lua_State *L) {
       .files = kad_lua_check_slice(L, 3),
   };
   luaL_checktype(L, 4, LUA_TTABLE);
-  const lua_Integer memory = kad_lua_check_integer(L, 5, 1 << 20, 1LL << 40);
-  const lua_Integer budget = kad_lua_check_integer(L, 6, 1, 1LL << 40);
+  const lua_Integer memory =
+      kad_lua_check_integer(L, 5, memory_min, memory_max);
+  const lua_Integer budget = kad_lua_check_integer(L, 6, 1, budget_max);
   luaL_checktype(L, 7, LUA_TFUNCTION);
   lua_settop(L, 7);
   struct kad_host *const host = push_host(L, 1);

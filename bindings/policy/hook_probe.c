@@ -173,13 +173,13 @@ static void push_result(lua_State *L, const struct kad_hook *hook,
   }
 }
 
-/* Keeps the result of a pending probe in the parent. */
+/* The result of a pending probe. */
 struct kept_result {
   const struct kad_hook *hook;
   const struct kad_hook_result *result;
 };
 
-/* [-0, +0, m] */
+/* Keeps a result in the parent. [-0, +0, m] */
 static int keep_result(lua_State *L) {
   const struct kept_result *const kept = lua_touserdata(L, 1);
   push_result(L, kept->hook, kept->result);
