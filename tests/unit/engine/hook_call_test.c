@@ -91,8 +91,8 @@ static void call(struct kad_lone *lone) {
   kad_lone_query_custom(lone, &from, "hello", "d1:xi5ee");
 }
 
-/* Sends the query, which the policy replies_sent with `reply`, and returns the
- * code of the error. */
+/* Sends the query, which the policy answers with `reply`. Returns the code of
+ * the error. */
 static int reply_code(struct kad_lone *lone, const char *reply) {
   recorder.next = (struct kad_hook_result){.reply = kad_slice_of(reply)};
   call(lone);
