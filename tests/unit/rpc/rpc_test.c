@@ -379,7 +379,7 @@ static void timeouts_of_unknown_contacts_follow_the_mean_of_others(
     void **state) {
   struct kad_lone *lone = *state;
   /* As RFC 6298: a mean of 300 with a deviation of 150, of nothing, and, after
-   * one of 380, of 310 with 20. Then everybody is fast. */
+   * one of 380, of 310 with 20. Then all are fast. */
   assert_int_equal(measure_unknown_timeout(lone, 1, 1, 300),
                    4 * (300 + 4 * 150) * 1);
   assert_in_range(measure_unknown_timeout(lone, 100, 30, 300), 4 * 300,
