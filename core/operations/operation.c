@@ -195,6 +195,23 @@ static int fill_options(const struct kad_node *node,
   return 0;
 }
 
+static void copy_request(struct kad_operation *op,
+                         const struct kad_operation_request *request) {
+  op->size = request->size;
+  op->kind = request->kind;
+  op->done = request->done;
+  op->data = request->data;
+  op->internal = request->internal;
+  if (request->target != NULL) {
+    op->target = *request->target;
+  }
+  if (request->type.len > 0) {
+    memcpy(op->type_name, request->type.data, request->type.len);
+    op->type =
+        (struct kad_slice){.data = op->type_name, .len = request->type.len};
+  }
+}
+
 int kad_operation_new(struct kad_node *node,
                       const struct kad_operation_request *request,
                       struct kad_operation **op) {
@@ -215,22 +232,10 @@ int kad_operation_new(struct kad_node *node,
   if (made == NULL) {
     return KAD_ENOMEM;
   }
-  made->size = request->size;
-  made->kind = request->kind;
+  copy_request(made, request);
   made->options = options;
-  made->done = request->done;
-  made->data = request->data;
-  made->internal = request->internal;
   made->id = ++node->operations.last_id;
   made->started_at = kad_node_now(node);
-  if (request->target != NULL) {
-    made->target = *request->target;
-  }
-  if (request->type.len > 0) {
-    memcpy(made->type_name, request->type.data, request->type.len);
-    made->type =
-        (struct kad_slice){.data = made->type_name, .len = request->type.len};
-  }
   link_operation(node, made);
   if (made->kind->method == KAD_METHOD_PING) {
     kad_timer_set(node, &made->timer, made->started_at, start_operation);
