@@ -148,7 +148,7 @@ static void await_failures(void) {
 
 /* Kademlia §2.2: "when a node receives any message from another node, it
  * updates the appropriate k-bucket". */
-static void test_a_query_of_a_known_contact_refreshes_it(void **state) {
+static void a_query_of_a_known_contact_refreshes_it(void **state) {
   (void)state;
   open_full(11);
   const kad_time_ms before = kad_network_now(overlay.network);
@@ -159,7 +159,7 @@ static void test_a_query_of_a_known_contact_refreshes_it(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void test_a_reply_of_a_known_contact_refreshes_it(void **state) {
+static void a_reply_of_a_known_contact_refreshes_it(void **state) {
   (void)state;
   open_full(12);
   const kad_time_ms before = kad_network_now(overlay.network);
@@ -173,7 +173,7 @@ static void test_a_reply_of_a_known_contact_refreshes_it(void **state) {
 
 /* BEP 5: a node that sent us a query is good only if it "has ever responded to
  * one of our queries". This one leaves after its query. */
-static void test_unverified_contact_does_not_enter(void **state) {
+static void unverified_contact_does_not_enter(void **state) {
   (void)state;
   open_watched(13);
   open_node(0x81);
@@ -196,7 +196,7 @@ static void test_unverified_contact_does_not_enter(void **state) {
   kad_overlay_close(&overlay);
 }
 
-static void test_an_unknown_contact_enters_once_verified(void **state) {
+static void an_unknown_contact_enters_once_verified(void **state) {
   (void)state;
   open_watched(14);
   open_node(0x81);
@@ -210,8 +210,7 @@ static void test_an_unknown_contact_enters_once_verified(void **state) {
 
 /* Kademlia §2.2: of a full bucket "the recipient pings the k-bucket's
  * least-recently seen node"; BEP 5: as long as some are questionable. */
-static void test_a_full_bucket_pings_its_stalest_questionable_contact(
-    void **state) {
+static void a_full_bucket_pings_its_stalest_questionable_contact(void **state) {
   (void)state;
   open_full(15);
   make_questionable(FAR + 2);
@@ -228,7 +227,7 @@ static void test_a_full_bucket_pings_its_stalest_questionable_contact(
 
 /* Kademlia §2.2: "if the least-recently seen node fails to respond, it is
  * evicted from the k-bucket and the new sender inserted". */
-static void test_cached_contact_replaces_a_dead_one(void **state) {
+static void cached_contact_replaces_a_dead_one(void **state) {
   (void)state;
   open_full(16);
   make_questionable(FAR + 1);
@@ -246,7 +245,7 @@ static void test_cached_contact_replaces_a_dead_one(void **state) {
 /* Kademlia §2.2: "if the least-recently seen node responds, it is moved to the
  * tail of the list, and the new sender's contact is discarded". §4.1: it is
  * kept in a replacement cache until another contact dies. */
-static void test_a_contact_that_answers_stays(void **state) {
+static void a_contact_that_answers_stays(void **state) {
   (void)state;
   open_full(17);
   make_questionable(FAR + 1);
@@ -265,7 +264,7 @@ static void test_a_contact_that_answers_stays(void **state) {
 /* Kademlia §4.1: the replacement cache. When a contact dies later, the newcomer
  * replaces it without another query. BEP 5: a contact is bad when it fails
  * "multiple queries in a row". */
-static void test_cached_contact_is_kept_for_later(void **state) {
+static void cached_contact_is_kept_for_later(void **state) {
   (void)state;
   open_full(18);
   open_newcomer();
@@ -285,7 +284,7 @@ static void test_cached_contact_is_kept_for_later(void **state) {
 
 /* BEP 5: when a bucket is full of good nodes, "the new node is simply
  * discarded". */
-static void test_good_contacts_are_not_pinged_for_a_newcomer(void **state) {
+static void good_contacts_are_not_pinged_for_a_newcomer(void **state) {
   (void)state;
   open_full(19);
   start_tally();
@@ -302,16 +301,15 @@ static void test_good_contacts_are_not_pinged_for_a_newcomer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_query_of_a_known_contact_refreshes_it),
-      cmocka_unit_test(test_a_reply_of_a_known_contact_refreshes_it),
-      cmocka_unit_test(test_unverified_contact_does_not_enter),
-      cmocka_unit_test(test_an_unknown_contact_enters_once_verified),
-      cmocka_unit_test(
-          test_a_full_bucket_pings_its_stalest_questionable_contact),
-      cmocka_unit_test(test_cached_contact_replaces_a_dead_one),
-      cmocka_unit_test(test_a_contact_that_answers_stays),
-      cmocka_unit_test(test_cached_contact_is_kept_for_later),
-      cmocka_unit_test(test_good_contacts_are_not_pinged_for_a_newcomer),
+      cmocka_unit_test(a_query_of_a_known_contact_refreshes_it),
+      cmocka_unit_test(a_reply_of_a_known_contact_refreshes_it),
+      cmocka_unit_test(unverified_contact_does_not_enter),
+      cmocka_unit_test(an_unknown_contact_enters_once_verified),
+      cmocka_unit_test(a_full_bucket_pings_its_stalest_questionable_contact),
+      cmocka_unit_test(cached_contact_replaces_a_dead_one),
+      cmocka_unit_test(a_contact_that_answers_stays),
+      cmocka_unit_test(cached_contact_is_kept_for_later),
+      cmocka_unit_test(good_contacts_are_not_pinged_for_a_newcomer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static size_t add_near(const struct kad_id *key, unsigned bit,
 
 /* Kademlia §2.5: "when a node u learns of a new node w, it stores at w those of
  * its records to which w is closer". */
-static void test_a_new_contact_gets_the_records_near_it(void **state) {
+static void a_new_contact_gets_the_records_near_it(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -122,7 +122,7 @@ static void test_a_new_contact_gets_the_records_near_it(void **state) {
 
 /* Kademlia §2.5: "to avoid redundant store RPCs, a node only transfers a pair
  * if its own id is closer to the key than are the ids of other nodes". */
-static void test_only_the_closest_holder_hands_off(void **state) {
+static void only_the_closest_holder_hands_off(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   size_t closest;
   (void)state;
@@ -139,7 +139,7 @@ static void test_only_the_closest_holder_hands_off(void **state) {
 
 /* A contact is not queried again, and does not get records that came later from
  * elsewhere. */
-static void test_a_record_is_handed_off_once(void **state) {
+static void a_record_is_handed_off_once(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -155,8 +155,7 @@ static void test_a_record_is_handed_off_once(void **state) {
   assert_int_equal(after.served_find_value, before.served_find_value);
 }
 
-static void test_a_contact_farther_than_the_k_closest_gets_nothing(
-    void **state) {
+static void a_contact_farther_than_the_k_closest_gets_nothing(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -170,7 +169,7 @@ static void test_a_contact_farther_than_the_k_closest_gets_nothing(
 }
 
 /* The contact is queried first, and does not get the records that it holds. */
-static void test_a_contact_that_holds_the_record_gets_nothing(void **state) {
+static void a_contact_that_holds_the_record_gets_nothing(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -190,7 +189,7 @@ static void test_a_contact_that_holds_the_record_gets_nothing(void **state) {
 }
 
 /* Several values under one key go in one message. */
-static void test_values_of_a_key_are_handed_off_together(void **state) {
+static void values_of_a_key_are_handed_off_together(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   static const char *const values[] = {"a", "b", "c", "d", "e"};
   (void)state;
@@ -206,7 +205,7 @@ static void test_values_of_a_key_are_handed_off_together(void **state) {
   assert_int_equal(kad_overlay_stats(&overlay, newcomer).served_store, 1);
 }
 
-static void test_a_record_keeps_its_expiry(void **state) {
+static void a_record_keeps_its_expiry(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -236,7 +235,7 @@ static void hold_many(void) {
 }
 
 /* stores_per_s: a node that joins the k closest to many keys is not flooded. */
-static void test_hand_offs_keep_the_store_budget(void **state) {
+static void hand_offs_keep_the_store_budget(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   uint64_t before = 0;
   uint64_t most = 0;
@@ -261,7 +260,7 @@ static void test_hand_offs_keep_the_store_budget(void **state) {
 
 /* A contact that dies soon after it has joined is not queried about each key:
  * the hand-offs to other contacts would wait. */
-static void test_a_contact_that_dies_early_delays_no_hand_off(void **state) {
+static void a_contact_that_dies_early_delays_no_hand_off(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   uint64_t timeouts = 0;
   (void)state;
@@ -285,7 +284,7 @@ static void test_a_contact_that_dies_early_delays_no_hand_off(void **state) {
 
 /* A holder that dies is replaced long before the next republish, by the contact
  * that is one of the k closest then. */
-static void test_a_dead_holder_is_replaced(void **state) {
+static void a_dead_holder_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(31);
@@ -305,7 +304,7 @@ static void test_a_dead_holder_is_replaced(void **state) {
 
 /* A node that leaves hands off its records, so that its death need not be
  * noticed first. */
-static void test_a_node_that_leaves_hands_off_its_records(void **state) {
+static void a_node_that_leaves_hands_off_its_records(void **state) {
   (void)state;
   begin(31);
   for (unsigned i = 0; i < MANY; i++) {
@@ -330,7 +329,7 @@ static void test_a_node_that_leaves_hands_off_its_records(void **state) {
 }
 
 /* A node without records leaves at once. Leaving ends at its deadline. */
-static void test_leaving_ends_at_its_deadline(void **state) {
+static void leaving_ends_at_its_deadline(void **state) {
   struct kad_ending ending;
   (void)state;
   begin(31);
@@ -356,7 +355,7 @@ static void test_leaving_ends_at_its_deadline(void **state) {
 }
 
 /* A second leave at the same time is busy. */
-static void test_a_second_leave_is_busy(void **state) {
+static void a_second_leave_is_busy(void **state) {
   struct kad_ending first;
   struct kad_ending second;
   (void)state;
@@ -380,19 +379,19 @@ static void test_a_second_leave_is_busy(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_a_new_contact_gets_the_records_near_it),
-      IN_OVERLAY(test_only_the_closest_holder_hands_off),
-      IN_OVERLAY(test_a_record_is_handed_off_once),
-      IN_OVERLAY(test_a_contact_farther_than_the_k_closest_gets_nothing),
-      IN_OVERLAY(test_a_contact_that_holds_the_record_gets_nothing),
-      IN_OVERLAY(test_values_of_a_key_are_handed_off_together),
-      IN_OVERLAY(test_a_record_keeps_its_expiry),
-      IN_OVERLAY(test_hand_offs_keep_the_store_budget),
-      IN_OVERLAY(test_a_contact_that_dies_early_delays_no_hand_off),
-      IN_OVERLAY(test_a_dead_holder_is_replaced),
-      IN_OVERLAY(test_a_node_that_leaves_hands_off_its_records),
-      IN_OVERLAY(test_leaving_ends_at_its_deadline),
-      IN_OVERLAY(test_a_second_leave_is_busy),
+      IN_OVERLAY(a_new_contact_gets_the_records_near_it),
+      IN_OVERLAY(only_the_closest_holder_hands_off),
+      IN_OVERLAY(a_record_is_handed_off_once),
+      IN_OVERLAY(a_contact_farther_than_the_k_closest_gets_nothing),
+      IN_OVERLAY(a_contact_that_holds_the_record_gets_nothing),
+      IN_OVERLAY(values_of_a_key_are_handed_off_together),
+      IN_OVERLAY(a_record_keeps_its_expiry),
+      IN_OVERLAY(hand_offs_keep_the_store_budget),
+      IN_OVERLAY(a_contact_that_dies_early_delays_no_hand_off),
+      IN_OVERLAY(a_dead_holder_is_replaced),
+      IN_OVERLAY(a_node_that_leaves_hands_off_its_records),
+      IN_OVERLAY(leaving_ends_at_its_deadline),
+      IN_OVERLAY(a_second_leave_is_busy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static size_t get(size_t i, unsigned number) {
 
 /* Both sides have removed each other from their tables, and remember lost
  * contacts. */
-static void test_partitions_find_each_other_again(void **state) {
+static void partitions_find_each_other_again(void **state) {
   (void)state;
   open_partitioned(1);
   assert_int_equal(count_reconnected(), 0);
@@ -97,7 +97,7 @@ static void test_partitions_find_each_other_again(void **state) {
 
 /* Both sides wrote under one key: unsigned values are kept beside each other.
  */
-static void test_values_of_both_partitions_are_merged(void **state) {
+static void values_of_both_partitions_are_merged(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   kad_overlay_open(&overlay, 2);
@@ -119,7 +119,7 @@ static void test_values_of_both_partitions_are_merged(void **state) {
 
 /* Two overlays that never met. The nodes of each know an address of the other,
  * which did not answer when they joined. */
-static void test_separate_overlays_join_through_known_addresses(void **state) {
+static void separate_overlays_join_through_known_addresses(void **state) {
   enum {
     FEW = 60
   };
@@ -144,7 +144,7 @@ static void test_separate_overlays_join_through_known_addresses(void **state) {
 }
 
 /* Reconnect probes become rarer over time, and end after a day. */
-static void test_reconnect_probes_are_rare(void **state) {
+static void reconnect_probes_are_rare(void **state) {
   uint64_t asked[3] = {0};
   (void)state;
   open_partitioned(4);
@@ -171,10 +171,10 @@ static void test_reconnect_probes_are_rare(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_partitions_find_each_other_again),
-      cmocka_unit_test(test_values_of_both_partitions_are_merged),
-      cmocka_unit_test(test_separate_overlays_join_through_known_addresses),
-      cmocka_unit_test(test_reconnect_probes_are_rare),
+      cmocka_unit_test(partitions_find_each_other_again),
+      cmocka_unit_test(values_of_both_partitions_are_merged),
+      cmocka_unit_test(separate_overlays_join_through_known_addresses),
+      cmocka_unit_test(reconnect_probes_are_rare),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static unsigned neighbour_bucket(void) {
 }
 
 /* "It then performs a node lookup for its own node ID." */
-static void test_joining_looks_up_the_own_id(void **state) {
+static void joining_looks_up_the_own_id(void **state) {
   (void)state;
   join_watched(1);
   assert_true(kad_watch_has_own_id(&watch));
@@ -44,8 +44,7 @@ static void test_joining_looks_up_the_own_id(void **state) {
 
 /* "Finally, it refreshes all k-buckets further away than its closest
  * neighbour." Buckets that the table has not split count as one. */
-static void test_joining_refreshes_each_bucket_beyond_the_neighbour(
-    void **state) {
+static void joining_refreshes_each_bucket_beyond_the_neighbour(void **state) {
   (void)state;
   join_watched(2);
   const unsigned neighbour = neighbour_bucket();
@@ -58,7 +57,7 @@ static void test_joining_refreshes_each_bucket_beyond_the_neighbour(
 }
 
 /* "…by a random id in that bucket": a different one each time. */
-static void test_refreshes_of_a_bucket_use_different_ids(void **state) {
+static void refreshes_of_a_bucket_use_different_ids(void **state) {
   struct kad_id first[KAD_WATCH_MAX];
   (void)state;
   join_watched(3);
@@ -84,9 +83,9 @@ static void test_refreshes_of_a_bucket_use_different_ids(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_joining_looks_up_the_own_id),
-      cmocka_unit_test(test_joining_refreshes_each_bucket_beyond_the_neighbour),
-      cmocka_unit_test(test_refreshes_of_a_bucket_use_different_ids),
+      cmocka_unit_test(joining_looks_up_the_own_id),
+      cmocka_unit_test(joining_refreshes_each_bucket_beyond_the_neighbour),
+      cmocka_unit_test(refreshes_of_a_bucket_use_different_ids),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

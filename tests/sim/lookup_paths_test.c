@@ -20,7 +20,7 @@ static uint32_t path_of(size_t who) {
 
 /* "Takes the k closest nodes to the destination key from his local routing
  * table and distributes them into d independent lookup buckets." */
-static void test_own_contacts_are_distributed_over_the_paths(void **state) {
+static void own_contacts_are_distributed_over_the_paths(void **state) {
   const struct kad_lookup_options options = {.alpha = 1, .paths = 4};
   struct kad_contact closest[8];
   (void)state;
@@ -39,7 +39,7 @@ static void test_own_contacts_are_distributed_over_the_paths(void **state) {
 }
 
 /* "Each node is used only once during the whole lookup process." */
-static void test_a_contact_is_queried_on_one_path_only(void **state) {
+static void a_contact_is_queried_on_one_path_only(void **state) {
   const uint32_t paths[] = {1, 4, 8, 16};
   struct kad_contact closest[8];
   (void)state;
@@ -75,7 +75,7 @@ static size_t teach_neighbours(const struct kad_played *w, size_t who,
 
 /* The lookup buckets are independent: only the path that queried a contact uses
  * the contacts that it names. */
-static void test_contacts_of_a_reply_stay_on_its_path(void **state) {
+static void contacts_of_a_reply_stay_on_its_path(void **state) {
   const struct kad_lookup_options options = {.paths = 4};
   size_t heard = 0;
   (void)state;
@@ -132,7 +132,7 @@ static void open_conspiracy(void) {
 }
 
 /* "A lookup is successful as long as one path is free of adversarial nodes." */
-static void test_colluding_contacts_mislead_only_their_path(void **state) {
+static void colluding_contacts_mislead_only_their_path(void **state) {
   const struct kad_lookup_options one = {.alpha = 1, .paths = 1};
   const struct kad_lookup_options four = {.alpha = 1, .paths = 4};
   (void)state;
@@ -165,8 +165,7 @@ static size_t teach_inventions(const struct kad_played *w, size_t who,
 
 /* A contact that named several dead contacts is misleading: the others that it
  * named are queried only when no other candidates are left. */
-static void test_other_contacts_of_a_misleading_contact_come_last(
-    void **state) {
+static void other_contacts_of_a_misleading_contact_come_last(void **state) {
   const struct kad_lookup_options options = {.alpha = 3};
   (void)state;
   kad_played_open(&world, 20, 0);
@@ -188,11 +187,11 @@ static void test_other_contacts_of_a_misleading_contact_come_last(
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_own_contacts_are_distributed_over_the_paths),
-      cmocka_unit_test(test_a_contact_is_queried_on_one_path_only),
-      cmocka_unit_test(test_contacts_of_a_reply_stay_on_its_path),
-      cmocka_unit_test(test_colluding_contacts_mislead_only_their_path),
-      cmocka_unit_test(test_other_contacts_of_a_misleading_contact_come_last),
+      cmocka_unit_test(own_contacts_are_distributed_over_the_paths),
+      cmocka_unit_test(a_contact_is_queried_on_one_path_only),
+      cmocka_unit_test(contacts_of_a_reply_stay_on_its_path),
+      cmocka_unit_test(colluding_contacts_mislead_only_their_path),
+      cmocka_unit_test(other_contacts_of_a_misleading_contact_come_last),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

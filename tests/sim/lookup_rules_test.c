@@ -31,7 +31,7 @@ static void find_closest(size_t count, size_t *out) {
 
 /* Kademlia §2.3: "the lookup initiator starts by picking α nodes from its
  * closest non-empty k-bucket". */
-static void test_a_lookup_queries_the_alpha_closest_first(void **state) {
+static void a_lookup_queries_the_alpha_closest_first(void **state) {
   const struct kad_lookup_options options = {.alpha = 3, .beta = 1};
   size_t closest[8] = {0};
   (void)state;
@@ -49,7 +49,7 @@ static void test_a_lookup_queries_the_alpha_closest_first(void **state) {
 }
 
 /* Kademlia §2.3: "parallel, asynchronous FIND_NODE RPCs to the α nodes". */
-static void test_a_lookup_has_alpha_queries_in_flight(void **state) {
+static void a_lookup_has_alpha_queries_in_flight(void **state) {
   (void)state;
   for (uint32_t alpha = 1; alpha <= 6; alpha++) {
     const struct kad_lookup_options options = {.alpha = alpha, .beta = 1};
@@ -66,7 +66,7 @@ static void test_a_lookup_has_alpha_queries_in_flight(void **state) {
 
 /* Kademlia §2.3: "if a round fails to return a node any closer, the initiator
  * resends to all of the k closest nodes it has not already queried". */
-static void test_a_round_without_closer_contacts_widens_to_k(void **state) {
+static void a_round_without_closer_contacts_widens_to_k(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 2, .k = 8};
   kad_played_open(&world, 8, 8);
@@ -81,7 +81,7 @@ static void test_a_round_without_closer_contacts_widens_to_k(void **state) {
 
 /* Kademlia §2.3: "nodes that fail to respond quickly are removed from
  * consideration until and unless they do respond". */
-static void test_another_contact_is_queried_after_a_soft_timeout(void **state) {
+static void another_contact_is_queried_after_a_soft_timeout(void **state) {
   (void)state;
   const struct kad_lookup_options options = {.alpha = 1};
   kad_played_open_chain(&world, 3, 3);
@@ -104,8 +104,7 @@ static void test_another_contact_is_queried_after_a_soft_timeout(void **state) {
 
 /* Kademlia §2.3: "terminates when the initiator has queried and gotten
  * responses from the k closest nodes it has seen". */
-static void test_a_search_finds_the_k_closest_and_asks_nobody_twice(
-    void **state) {
+static void a_search_finds_the_k_closest_and_asks_nobody_twice(void **state) {
   (void)state;
   struct kad_contact closest[8];
   kad_played_open(&world, 60, 12);
@@ -129,7 +128,7 @@ static void test_a_search_finds_the_k_closest_and_asks_nobody_twice(
 }
 
 /* Kademlia §2.3: dead contacts are not among the k closest. */
-static void test_a_lookup_ends_with_the_k_closest_live_contacts(void **state) {
+static void a_lookup_ends_with_the_k_closest_live_contacts(void **state) {
   (void)state;
   struct kad_contact closest[8];
   kad_played_open(&world, 60, 20);
@@ -151,7 +150,7 @@ static void test_a_lookup_ends_with_the_k_closest_live_contacts(void **state) {
 }
 
 /* Design: a get ends once `quorum` contacts had a value. */
-static void test_a_quorum_ends_a_lookup(void **state) {
+static void a_quorum_ends_a_lookup(void **state) {
   const struct kad_lookup_options two = {.beta = 1, .quorum = 2};
   const struct kad_lookup_options full = {.beta = 1};
   const struct kad_id key = kad_overlay_key(1);
@@ -178,7 +177,7 @@ static void test_a_quorum_ends_a_lookup(void **state) {
 }
 
 /* Design: every operation ends. */
-static void test_a_deadline_ends_a_lookup_with_its_result_so_far(void **state) {
+static void a_deadline_ends_a_lookup_with_its_result_so_far(void **state) {
   (void)state;
   const struct kad_lookup_options options = {
       .alpha = 1, .beta = 1, .deadline_ms = 275};
@@ -195,7 +194,7 @@ static void test_a_deadline_ends_a_lookup_with_its_result_so_far(void **state) {
 
 /* Design: a cancelled operation ends at once, and later replies change nothing.
  */
-static void test_a_cancelled_lookup_sends_no_more_queries(void **state) {
+static void a_cancelled_lookup_sends_no_more_queries(void **state) {
   (void)state;
   kad_played_open(&world, 30, 10);
   const kad_operation_id operation = kad_played_begin(&world, NULL);
@@ -221,7 +220,7 @@ static void test_a_cancelled_lookup_sends_no_more_queries(void **state) {
 }
 
 /* BEP 5 "ping": the reply is the id. */
-static void test_a_ping_is_answered_with_the_id(void **state) {
+static void a_ping_is_answered_with_the_id(void **state) {
   struct kad_message reply;
   (void)state;
   kad_played_open(&world, 3, 3);
@@ -236,7 +235,7 @@ static void test_a_ping_is_answered_with_the_id(void **state) {
 }
 
 /* Kademlia §2.3, BEP 5 "find_node": the k closest of the table. */
-static void test_find_node_is_answered_with_the_k_closest(void **state) {
+static void find_node_is_answered_with_the_k_closest(void **state) {
   struct kad_message reply;
   size_t closest[8] = {0};
   (void)state;
@@ -265,8 +264,7 @@ static size_t teach_eight_closer(const struct kad_played *w, size_t who,
 
 /* Design: a reply that names a closer contact lets β queries be sent, whatever
  * is in flight. */
-static void test_an_answer_that_comes_closer_lets_beta_queries_go(
-    void **state) {
+static void an_answer_that_comes_closer_lets_beta_queries_go(void **state) {
   (void)state;
   for (uint32_t beta = 1; beta <= 4; beta++) {
     const struct kad_lookup_options options = {.alpha = 1, .beta = beta};
@@ -320,8 +318,7 @@ static size_t ask_first(uint32_t beta, uint8_t farther) {
 
 /* Design: among contacts at about the same distance the fast one is queried
  * first; with β = 1 it is always the closest. */
-static void test_of_contacts_about_as_close_the_quick_one_is_first(
-    void **state) {
+static void of_contacts_about_as_close_the_quick_one_is_first(void **state) {
   (void)state;
   assert_int_equal(ask_first(3, 5), 1);
   assert_int_equal(ask_first(1, 5), 0);
@@ -329,19 +326,19 @@ static void test_of_contacts_about_as_close_the_quick_one_is_first(
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_lookup_queries_the_alpha_closest_first),
-      cmocka_unit_test(test_a_lookup_has_alpha_queries_in_flight),
-      cmocka_unit_test(test_a_round_without_closer_contacts_widens_to_k),
-      cmocka_unit_test(test_another_contact_is_queried_after_a_soft_timeout),
-      cmocka_unit_test(test_a_search_finds_the_k_closest_and_asks_nobody_twice),
-      cmocka_unit_test(test_a_lookup_ends_with_the_k_closest_live_contacts),
-      cmocka_unit_test(test_a_quorum_ends_a_lookup),
-      cmocka_unit_test(test_a_deadline_ends_a_lookup_with_its_result_so_far),
-      cmocka_unit_test(test_a_cancelled_lookup_sends_no_more_queries),
-      cmocka_unit_test(test_an_answer_that_comes_closer_lets_beta_queries_go),
-      cmocka_unit_test(test_of_contacts_about_as_close_the_quick_one_is_first),
-      cmocka_unit_test(test_a_ping_is_answered_with_the_id),
-      cmocka_unit_test(test_find_node_is_answered_with_the_k_closest),
+      cmocka_unit_test(a_lookup_queries_the_alpha_closest_first),
+      cmocka_unit_test(a_lookup_has_alpha_queries_in_flight),
+      cmocka_unit_test(a_round_without_closer_contacts_widens_to_k),
+      cmocka_unit_test(another_contact_is_queried_after_a_soft_timeout),
+      cmocka_unit_test(a_search_finds_the_k_closest_and_asks_nobody_twice),
+      cmocka_unit_test(a_lookup_ends_with_the_k_closest_live_contacts),
+      cmocka_unit_test(a_quorum_ends_a_lookup),
+      cmocka_unit_test(a_deadline_ends_a_lookup_with_its_result_so_far),
+      cmocka_unit_test(a_cancelled_lookup_sends_no_more_queries),
+      cmocka_unit_test(an_answer_that_comes_closer_lets_beta_queries_go),
+      cmocka_unit_test(of_contacts_about_as_close_the_quick_one_is_first),
+      cmocka_unit_test(a_ping_is_answered_with_the_id),
+      cmocka_unit_test(find_node_is_answered_with_the_k_closest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static double price_of(unsigned values) {
   return with - without;
 }
 
-static void test_node_without_records_checks_no_neighbours(void **state) {
+static void node_without_records_checks_no_neighbours(void **state) {
   (void)state;
 
   assert_true(price_of(0) < 0.05);
@@ -77,7 +77,7 @@ static void test_node_without_records_checks_no_neighbours(void **state) {
 
 /* Of two neighbours, one checks the other: k + 2 neighbours cost half as many
  * queries in each interval. */
-static void test_one_of_two_neighbours_sends_the_checks(void **state) {
+static void one_of_two_neighbours_sends_the_checks(void **state) {
   (void)state;
   const double most = (K + 2) * 60.0 / NEIGHBOUR_S;
 
@@ -104,7 +104,7 @@ static uint64_t count_asked(size_t except) {
 
 /* An isolated node keeps its neighbours. Otherwise it would check all of them
  * for every record when the connection is back. */
-static void test_isolated_node_keeps_its_neighbours(void **state) {
+static void isolated_node_keeps_its_neighbours(void **state) {
   const struct kad_id key = kad_overlay_key(0);
   size_t closest;
   (void)state;
@@ -127,9 +127,9 @@ static void test_isolated_node_keeps_its_neighbours(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_node_without_records_checks_no_neighbours),
-      IN_OVERLAY(test_one_of_two_neighbours_sends_the_checks),
-      IN_OVERLAY(test_isolated_node_keeps_its_neighbours),
+      IN_OVERLAY(node_without_records_checks_no_neighbours),
+      IN_OVERLAY(one_of_two_neighbours_sends_the_checks),
+      IN_OVERLAY(isolated_node_keeps_its_neighbours),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void check_after_lookups(size_t size, uint64_t seed) {
   check_estimates(size, watched);
 }
 
-static void test_lookups_estimate_the_number_of_nodes(void **state) {
+static void lookups_estimate_the_number_of_nodes(void **state) {
   static const size_t sizes[] = {50, 400, 2000};
   (void)state;
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -81,8 +81,7 @@ static void test_lookups_estimate_the_number_of_nodes(void **state) {
 
 /* A node without users estimates it from the lookups of its join and refreshes.
  */
-static void test_a_node_without_users_estimates_it_from_refreshes(
-    void **state) {
+static void a_node_without_users_estimates_it_from_refreshes(void **state) {
   (void)state;
   kad_overlay_open(&overlay, 54);
   kad_overlay_grow(&overlay, QUIET);
@@ -106,7 +105,7 @@ static void add_sample(struct kad_network_size *estimate, unsigned number,
 }
 
 /* New samples replace old ones. */
-static void test_the_estimate_follows_the_overlay(void **state) {
+static void the_estimate_follows_the_overlay(void **state) {
   struct kad_network_size estimate = {.next = 0};
   const kad_time_ms later = 3 * (kad_time_ms)KAD_HOUR_MS;
   (void)state;
@@ -121,7 +120,7 @@ static void test_the_estimate_follows_the_overlay(void **state) {
 }
 
 /* Many lookups of one key with sybils around it are one sample. */
-static void test_sybils_around_a_key_do_not_change_the_estimate(void **state) {
+static void sybils_around_a_key_do_not_change_the_estimate(void **state) {
   struct kad_network_size estimate = {.next = 0};
   (void)state;
   for (unsigned i = 0; i < 10; i++) {
@@ -140,10 +139,10 @@ static void test_sybils_around_a_key_do_not_change_the_estimate(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_lookups_estimate_the_number_of_nodes),
-      RULE(test_a_node_without_users_estimates_it_from_refreshes),
-      cmocka_unit_test(test_the_estimate_follows_the_overlay),
-      cmocka_unit_test(test_sybils_around_a_key_do_not_change_the_estimate),
+      RULE(lookups_estimate_the_number_of_nodes),
+      RULE(a_node_without_users_estimates_it_from_refreshes),
+      cmocka_unit_test(the_estimate_follows_the_overlay),
+      cmocka_unit_test(sybils_around_a_key_do_not_change_the_estimate),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

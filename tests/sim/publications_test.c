@@ -85,7 +85,7 @@ static void kill_holders(void) {
 }
 
 /* The owner republishes before the record is due at its holders. */
-static void test_only_the_owner_republishes(void **state) {
+static void only_the_owner_republishes(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, 5 * KAD_HOUR_MS);
@@ -96,7 +96,7 @@ static void test_only_the_owner_republishes(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-static void test_a_publication_outlives_its_holders(void **state) {
+static void a_publication_outlives_its_holders(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, KAD_MINUTE_MS);
@@ -109,7 +109,7 @@ static void test_a_publication_outlives_its_holders(void **state) {
 }
 
 /* Kademlia §2.5, tExpire: a value lives for a day after its last store. */
-static void test_a_publication_outlives_the_ttl_of_its_type(void **state) {
+static void a_publication_outlives_the_ttl_of_its_type(void **state) {
   (void)state;
   assert_ok(put_own(0));
   kad_overlay_run(&overlay, 30 * KAD_HOUR_MS);
@@ -117,7 +117,7 @@ static void test_a_publication_outlives_the_ttl_of_its_type(void **state) {
   assert_int_equal(count_holders(&key), K);
 }
 
-static void test_a_publication_ends_with_its_ttl(void **state) {
+static void a_publication_ends_with_its_ttl(void **state) {
   (void)state;
   assert_ok(put_own(3 * 3600));
   kad_overlay_run(&overlay, 3 * KAD_HOUR_MS - 5 * KAD_MINUTE_MS);
@@ -130,7 +130,7 @@ static void test_a_publication_ends_with_its_ttl(void **state) {
   assert_int_equal(count_own(OWNER), 0);
 }
 
-static void test_an_unpublished_record_is_not_republished(void **state) {
+static void an_unpublished_record_is_not_republished(void **state) {
   (void)state;
   const struct kad_slice other = kad_slice_of("w");
   assert_ok(put_own(0));
@@ -148,7 +148,7 @@ static void test_an_unpublished_record_is_not_republished(void **state) {
   assert_int_equal(count_holders(&key), 0);
 }
 
-static void test_a_newer_record_replaces_the_older(void **state) {
+static void a_newer_record_replaces_the_older(void **state) {
   uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
   uint8_t signature[KAD_SIGNATURE_SIZE];
@@ -184,7 +184,7 @@ static void test_a_newer_record_replaces_the_older(void **state) {
                    KAD_EREFUSED);
 }
 
-static void test_the_number_of_publications_is_bounded(void **state) {
+static void the_number_of_publications_is_bounded(void **state) {
   overlay.config.max_publications = 3;
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
@@ -200,7 +200,7 @@ static void test_the_number_of_publications_is_bounded(void **state) {
 }
 
 /* A record that is published without contacts is stored when there are some. */
-static void test_a_publication_waits_for_contacts(void **state) {
+static void a_publication_waits_for_contacts(void **state) {
   const struct kad_record record = kad_overlay_record(&key, "v");
   struct kad_node *node = kad_overlay_add(&overlay);
   (void)state;
@@ -216,7 +216,7 @@ static void test_a_publication_waits_for_contacts(void **state) {
 
 /* stores_per_s: the publications of a node that starts are stored within
  * minutes, and in no second are there more stores than the budget allows. */
-static void test_a_start_keeps_the_store_budget(void **state) {
+static void a_start_keeps_the_store_budget(void **state) {
   uint64_t most = 0;
   uint64_t before = 0;
   struct kad_node *node = kad_overlay_add(&overlay);
@@ -250,7 +250,7 @@ static void test_a_start_keeps_the_store_budget(void **state) {
 
 /* A node crashes while it republishes. The overlay fails on a leak when it is
  * closed. */
-static void test_a_crash_while_republishing_leaks_nothing(void **state) {
+static void a_crash_while_republishing_leaks_nothing(void **state) {
   struct kad_node *node = overlay.nodes[OWNER];
   const struct kad_record record = kad_overlay_record(&key, "v");
   (void)state;
@@ -265,16 +265,16 @@ static void test_a_crash_while_republishing_leaks_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_only_the_owner_republishes),
-      IN_OVERLAY(test_a_publication_outlives_its_holders),
-      IN_OVERLAY(test_a_publication_outlives_the_ttl_of_its_type),
-      IN_OVERLAY(test_a_publication_ends_with_its_ttl),
-      IN_OVERLAY(test_an_unpublished_record_is_not_republished),
-      IN_OVERLAY(test_a_newer_record_replaces_the_older),
-      IN_OVERLAY(test_the_number_of_publications_is_bounded),
-      IN_OVERLAY(test_a_publication_waits_for_contacts),
-      IN_OVERLAY(test_a_start_keeps_the_store_budget),
-      IN_OVERLAY(test_a_crash_while_republishing_leaks_nothing),
+      IN_OVERLAY(only_the_owner_republishes),
+      IN_OVERLAY(a_publication_outlives_its_holders),
+      IN_OVERLAY(a_publication_outlives_the_ttl_of_its_type),
+      IN_OVERLAY(a_publication_ends_with_its_ttl),
+      IN_OVERLAY(an_unpublished_record_is_not_republished),
+      IN_OVERLAY(a_newer_record_replaces_the_older),
+      IN_OVERLAY(the_number_of_publications_is_bounded),
+      IN_OVERLAY(a_publication_waits_for_contacts),
+      IN_OVERLAY(a_start_keeps_the_store_budget),
+      IN_OVERLAY(a_crash_while_republishing_leaks_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static void set_validate(size_t i, kad_hook_fn validate) {
 
 /* Kademlia §2.3: "to store a pair, a participant locates the k closest nodes to
  * the key and sends them STORE RPCs". */
-static void test_a_store_reaches_the_k_closest_and_counts_them(void **state) {
+static void a_store_reaches_the_k_closest_and_counts_them(void **state) {
   (void)state;
   begin(21, 0);
   for (unsigned i = 0; i < ROUNDS; i++) {
@@ -102,7 +102,7 @@ static void test_a_store_reaches_the_k_closest_and_counts_them(void **state) {
 }
 
 /* A datagram may be lost, so a store is sent again. */
-static void test_a_store_that_is_lost_is_sent_again(void **state) {
+static void a_store_that_is_lost_is_sent_again(void **state) {
   size_t stored = 0;
   size_t held = 0;
   (void)state;
@@ -121,7 +121,7 @@ static void test_a_store_that_is_lost_is_sent_again(void **state) {
 }
 
 /* A contact that cannot store the record is replaced by the next closest. */
-static void test_a_contact_that_fails_is_replaced(void **state) {
+static void a_contact_that_fails_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(7);
   size_t closest[K];
   (void)state;
@@ -140,7 +140,7 @@ static void test_a_contact_that_fails_is_replaced(void **state) {
 
 /* A record that the k closest reject for what it is goes to no other contact.
  */
-static void test_a_rejected_record_goes_to_no_other_contact(void **state) {
+static void a_rejected_record_goes_to_no_other_contact(void **state) {
   const struct kad_id key = kad_overlay_key(10);
   const struct kad_record record = kad_overlay_record(&key, "v");
   size_t closest[K];
@@ -170,7 +170,7 @@ static void wait_and_count(void *state, const struct kad_hook_call *call,
 
 /* A store that is sent again while its hook call is pending, because that takes
  * longer than the soft timeout, is validated once. */
-static void test_a_store_that_is_sent_again_is_validated_once(void **state) {
+static void a_store_that_is_sent_again_is_validated_once(void **state) {
   const struct kad_id key = kad_overlay_key(11);
   size_t closest[K];
   (void)state;
@@ -197,7 +197,7 @@ static void ignore_stores(void *state, const struct kad_hook_call *call,
 }
 
 /* A contact that does not answer the store is replaced as well. */
-static void test_a_contact_that_does_not_answer_is_replaced(void **state) {
+static void a_contact_that_does_not_answer_is_replaced(void **state) {
   const struct kad_id key = kad_overlay_key(8);
   const struct kad_policy policy = {.on_request = ignore_stores};
   size_t closest[K];
@@ -215,8 +215,7 @@ static void test_a_contact_that_does_not_answer_is_replaced(void **state) {
 }
 
 /* A record with a sequence number that is too low goes to no other contact. */
-static void test_a_record_that_is_too_old_goes_to_no_other_contact(
-    void **state) {
+static void a_record_that_is_too_old_goes_to_no_other_contact(void **state) {
   uint8_t seed[32] = {7};
   uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
@@ -247,18 +246,18 @@ static void test_a_record_that_is_too_old_goes_to_no_other_contact(
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_teardown(
-          test_a_store_reaches_the_k_closest_and_counts_them, end),
-      cmocka_unit_test_teardown(test_a_store_that_is_lost_is_sent_again, end),
-      cmocka_unit_test_teardown(test_a_contact_that_fails_is_replaced, end),
-      cmocka_unit_test_teardown(test_a_rejected_record_goes_to_no_other_contact,
+      cmocka_unit_test_teardown(a_store_reaches_the_k_closest_and_counts_them,
+                                end),
+      cmocka_unit_test_teardown(a_store_that_is_lost_is_sent_again, end),
+      cmocka_unit_test_teardown(a_contact_that_fails_is_replaced, end),
+      cmocka_unit_test_teardown(a_rejected_record_goes_to_no_other_contact,
+                                end),
+      cmocka_unit_test_teardown(a_store_that_is_sent_again_is_validated_once,
+                                end),
+      cmocka_unit_test_teardown(a_contact_that_does_not_answer_is_replaced,
                                 end),
       cmocka_unit_test_teardown(
-          test_a_store_that_is_sent_again_is_validated_once, end),
-      cmocka_unit_test_teardown(test_a_contact_that_does_not_answer_is_replaced,
-                                end),
-      cmocka_unit_test_teardown(
-          test_a_record_that_is_too_old_goes_to_no_other_contact, end),
+          a_record_that_is_too_old_goes_to_no_other_contact, end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,8 +212,7 @@ static size_t find_cache(size_t reader, const char *value, const char *second,
 /* Kademlia §2.3: "the requesting node stores the pair at the closest node it
  * observed to the key that did not return the value", whose copy expires
  * "exponentially inversely proportional to the number of nodes between". */
-static void test_a_cached_copy_lives_shorter_farther_from_the_key(
-    void **state) {
+static void a_cached_copy_lives_shorter_farther_from_the_key(void **state) {
   unsigned caches = 0;
   unsigned farther = 0;
   (void)state;
@@ -245,7 +244,7 @@ static void test_a_cached_copy_lives_shorter_farther_from_the_key(
 }
 
 /* A cached copy is not republished, and expires. */
-static void test_a_cached_copy_is_not_republished(void **state) {
+static void a_cached_copy_is_not_republished(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   size_t closest[K] = {0};
@@ -277,7 +276,7 @@ static void live_long(void *state, const struct kad_hook_call *call,
 
 /* An expire hook may lengthen the life of a record, but not of a cached copy.
  */
-static void test_an_expire_hook_does_not_lengthen_a_cached_copy(void **state) {
+static void an_expire_hook_does_not_lengthen_a_cached_copy(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   size_t closest[K] = {0};
@@ -306,7 +305,7 @@ static void pick_first(void *state, const struct kad_hook_call *call,
 }
 
 /* Cached are the merged records, and not those that the reader selects. */
-static void test_select_does_not_reduce_cached_copies(void **state) {
+static void select_does_not_reduce_cached_copies(void **state) {
   struct kad_record records[8] = {{.ttl = 0}};
   struct kad_id key;
   (void)state;
@@ -323,7 +322,7 @@ static void test_select_does_not_reduce_cached_copies(void **state) {
 
 /* Those of the k closest that hold an older record, or none, get the merged
  * records. */
-static void test_a_get_repairs_stale_holders(void **state) {
+static void a_get_repairs_stale_holders(void **state) {
   const struct kad_id key = kad_overlay_key(43);
   struct kad_record records[8] = {{.ttl = 0}};
   size_t closest[K] = {0};
@@ -350,7 +349,7 @@ static void test_a_get_repairs_stale_holders(void **state) {
 }
 
 /* The same with several values: each holder has all of them in the end. */
-static void test_a_get_sends_missing_values_to_holders(void **state) {
+static void a_get_sends_missing_values_to_holders(void **state) {
   const struct kad_id key = kad_overlay_key(44);
   const struct kad_record few = kad_overlay_record(&key, "two");
   struct kad_record records[8] = {{.ttl = 0}};
@@ -369,7 +368,7 @@ static void test_a_get_sends_missing_values_to_holders(void **state) {
 }
 
 /* The callback is called while the repairs are under way. */
-static void test_a_get_does_not_wait_for_repairs(void **state) {
+static void a_get_does_not_wait_for_repairs(void **state) {
   uint64_t cached = 0;
   (void)state;
   begin(37);
@@ -389,7 +388,7 @@ static void test_a_get_does_not_wait_for_repairs(void **state) {
 }
 
 /* Both are options of the configuration. */
-static void test_cached_copies_and_repairs_can_be_turned_off(void **state) {
+static void cached_copies_and_repairs_can_be_turned_off(void **state) {
   const struct kad_id key = kad_overlay_key(46);
   const struct kad_record record = kad_overlay_record(&key, "v");
   struct kad_config config;
@@ -407,7 +406,7 @@ static void test_cached_copies_and_repairs_can_be_turned_off(void **state) {
 }
 
 /* Both are stores within the store budget. */
-static void test_cached_copies_and_repairs_keep_the_store_budget(void **state) {
+static void cached_copies_and_repairs_keep_the_store_budget(void **state) {
   struct kad_config config;
   (void)state;
   kad_config_default(&config);
@@ -438,15 +437,15 @@ static void test_cached_copies_and_repairs_keep_the_store_budget(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_a_cached_copy_lives_shorter_farther_from_the_key),
-      RULE(test_a_cached_copy_is_not_republished),
-      RULE(test_an_expire_hook_does_not_lengthen_a_cached_copy),
-      RULE(test_select_does_not_reduce_cached_copies),
-      RULE(test_a_get_repairs_stale_holders),
-      RULE(test_a_get_sends_missing_values_to_holders),
-      RULE(test_a_get_does_not_wait_for_repairs),
-      RULE(test_cached_copies_and_repairs_can_be_turned_off),
-      RULE(test_cached_copies_and_repairs_keep_the_store_budget),
+      RULE(a_cached_copy_lives_shorter_farther_from_the_key),
+      RULE(a_cached_copy_is_not_republished),
+      RULE(an_expire_hook_does_not_lengthen_a_cached_copy),
+      RULE(select_does_not_reduce_cached_copies),
+      RULE(a_get_repairs_stale_holders),
+      RULE(a_get_sends_missing_values_to_holders),
+      RULE(a_get_does_not_wait_for_repairs),
+      RULE(cached_copies_and_repairs_can_be_turned_off),
+      RULE(cached_copies_and_repairs_keep_the_store_budget),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

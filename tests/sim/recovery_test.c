@@ -42,7 +42,7 @@ static void suspend_and_resume(bool clock_stands) {
 
 /* A suspend of eight hours expires no records, although they live four hours.
  */
-static void test_suspend_expires_no_records(void **state) {
+static void suspend_expires_no_records(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(1 + stands);
@@ -57,7 +57,7 @@ static void test_suspend_expires_no_records(void **state) {
 }
 
 /* Contacts are not removed because they were silent during a suspend. */
-static void test_suspend_removes_no_contacts(void **state) {
+static void suspend_removes_no_contacts(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(3 + stands);
@@ -73,7 +73,7 @@ static void test_suspend_removes_no_contacts(void **state) {
 }
 
 /* A jump of either clock starts a refresh, and no flood. */
-static void test_resume_refreshes_the_table(void **state) {
+static void resume_refreshes_the_table(void **state) {
   (void)state;
   for (uint64_t stands = 0; stands < 2; stands++) {
     open_quiet(5 + stands);
@@ -90,7 +90,7 @@ static void test_resume_refreshes_the_table(void **state) {
 }
 
 /* A program that was blocked for most of a minute was not suspended. */
-static void test_late_timer_is_not_a_suspend(void **state) {
+static void late_timer_is_not_a_suspend(void **state) {
   (void)state;
   open_quiet(7);
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
@@ -120,7 +120,7 @@ static size_t count_knowing(const struct kad_address *address) {
 
 /* BEP 42, `ip`: replies report the changed address. The node refreshes its
  * table, so that its neighbours know its new address minutes later. */
-static void test_neighbours_learn_a_changed_address(void **state) {
+static void neighbours_learn_a_changed_address(void **state) {
   struct kad_address seen;
   (void)state;
   kad_overlay_open(&overlay, 8);
@@ -144,7 +144,7 @@ static void test_neighbours_learn_a_changed_address(void **state) {
 }
 
 /* A contact that reports a false address alone has no effect. */
-static void test_one_report_does_not_change_the_address(void **state) {
+static void one_report_does_not_change_the_address(void **state) {
   struct kad_address seen;
   (void)state;
   kad_overlay_open(&overlay, 9);
@@ -160,8 +160,7 @@ static void test_one_report_does_not_change_the_address(void **state) {
 /* The bootstrap contact is silent for an hour. The node is in the state
  * joining, tries over time more rarely, and joins soon after the contact
  * answers. */
-static void test_node_joins_when_a_silent_bootstrap_contact_answers(
-    void **state) {
+static void node_joins_when_a_silent_bootstrap_contact_answers(void **state) {
   (void)state;
   const struct kad_address known = kad_overlay_address(1);
   kad_overlay_open(&overlay, 10);
@@ -185,7 +184,7 @@ static void test_node_joins_when_a_silent_bootstrap_contact_answers(
 /* The connection of the node is cut. It is in the state isolated within two
  * minutes, sends few queries, keeps its contacts, and recovers within two
  * minutes of the connection. */
-static void test_isolated_node_reports_it_and_recovers(void **state) {
+static void isolated_node_reports_it_and_recovers(void **state) {
   (void)state;
   open_quiet(11);
   struct kad_node *node = overlay.nodes[SLEEPER];
@@ -208,7 +207,7 @@ static void test_isolated_node_reports_it_and_recovers(void **state) {
 
 /* All contacts are dead. The node joins other nodes through the bootstrap
  * address, which answers again. */
-static void test_node_with_only_dead_contacts_joins_again(void **state) {
+static void node_with_only_dead_contacts_joins_again(void **state) {
   (void)state;
   open_quiet(12);
   for (size_t i = 0; i < SIZE; i++) {
@@ -231,15 +230,15 @@ static void test_node_with_only_dead_contacts_joins_again(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_suspend_expires_no_records),
-      cmocka_unit_test(test_suspend_removes_no_contacts),
-      cmocka_unit_test(test_resume_refreshes_the_table),
-      cmocka_unit_test(test_late_timer_is_not_a_suspend),
-      cmocka_unit_test(test_neighbours_learn_a_changed_address),
-      cmocka_unit_test(test_one_report_does_not_change_the_address),
-      cmocka_unit_test(test_node_joins_when_a_silent_bootstrap_contact_answers),
-      cmocka_unit_test(test_isolated_node_reports_it_and_recovers),
-      cmocka_unit_test(test_node_with_only_dead_contacts_joins_again),
+      cmocka_unit_test(suspend_expires_no_records),
+      cmocka_unit_test(suspend_removes_no_contacts),
+      cmocka_unit_test(resume_refreshes_the_table),
+      cmocka_unit_test(late_timer_is_not_a_suspend),
+      cmocka_unit_test(neighbours_learn_a_changed_address),
+      cmocka_unit_test(one_report_does_not_change_the_address),
+      cmocka_unit_test(node_joins_when_a_silent_bootstrap_contact_answers),
+      cmocka_unit_test(isolated_node_reports_it_and_recovers),
+      cmocka_unit_test(node_with_only_dead_contacts_joins_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

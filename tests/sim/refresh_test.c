@@ -23,7 +23,7 @@ static void open_quiet(uint64_t seed) {
 
 /* "Refresh any bucket to which there were no node lookups in the past hour." In
  * an overlay of 100 nodes the three farthest buckets are full. */
-static void test_an_idle_bucket_is_refreshed_each_period(void **state) {
+static void an_idle_bucket_is_refreshed_each_period(void **state) {
   (void)state;
   open_quiet(1);
   kad_watch_begin(&watch, &overlay, WATCHED);
@@ -35,7 +35,7 @@ static void test_an_idle_bucket_is_refreshed_each_period(void **state) {
 }
 
 /* A bucket with lookups of the user, here bucket 0, is not refreshed. */
-static void test_a_bucket_in_use_is_not_refreshed(void **state) {
+static void a_bucket_in_use_is_not_refreshed(void **state) {
   (void)state;
   open_quiet(2);
   struct kad_id used = overlay.ids[WATCHED];
@@ -56,7 +56,7 @@ static void test_a_bucket_in_use_is_not_refreshed(void **state) {
 }
 
 /* The own-id lookup refreshes the bucket of our own id. */
-static void test_the_own_id_is_looked_up_each_period(void **state) {
+static void the_own_id_is_looked_up_each_period(void **state) {
   (void)state;
   open_quiet(3);
   for (unsigned i = 0; i < 3; i++) {
@@ -80,7 +80,7 @@ static size_t count_known(size_t first, size_t count) {
 }
 
 /* Kademlia §2.2: a contact that fails to respond is removed. */
-static void test_dead_contacts_leave_every_table(void **state) {
+static void dead_contacts_leave_every_table(void **state) {
   enum {
     DEAD = 5
   };
@@ -99,7 +99,7 @@ static void test_dead_contacts_leave_every_table(void **state) {
 /* One lost datagram does not make a contact bad: two queries in a row must
  * fail.
  */
-static void test_live_contacts_stay_when_datagrams_are_lost(void **state) {
+static void live_contacts_stay_when_datagrams_are_lost(void **state) {
   size_t contacts = 0;
   (void)state;
   kad_overlay_open_lossy(&overlay, 5, 0.05);
@@ -141,7 +141,7 @@ static struct traffic count_traffic(void) {
 
 /* The traffic of a quiet node in an hour, by kind, in an overlay of 300 nodes.
  */
-static void test_a_quiet_node_sends_few_queries(void **state) {
+static void a_quiet_node_sends_few_queries(void **state) {
   enum {
     MANY = 300
   };
@@ -170,7 +170,7 @@ static void test_a_quiet_node_sends_few_queries(void **state) {
 }
 
 /* With k = 20, refreshes still look for 8 nodes. */
-static void test_refresh_has_a_width_of_8(void **state) {
+static void refresh_has_a_width_of_8(void **state) {
   (void)state;
   kad_overlay_open(&overlay, 9);
   overlay.config.k = 20;
@@ -193,8 +193,7 @@ static void test_refresh_has_a_width_of_8(void **state) {
 
 /* The check interval adapts: a third of all nodes die, and for a while the
  * others send many more checks than when quiet. */
-static void test_checks_are_more_frequent_while_contacts_are_dead(
-    void **state) {
+static void checks_are_more_frequent_while_contacts_are_dead(void **state) {
   (void)state;
   open_quiet(7);
   const uint64_t start = count_traffic().probes;
@@ -217,7 +216,7 @@ static void test_checks_are_more_frequent_while_contacts_are_dead(
 
 /* A stranger that the table has no use for is not verified: strangers that
  * query us do not double the traffic. */
-static void test_useless_strangers_are_not_pinged(void **state) {
+static void useless_strangers_are_not_pinged(void **state) {
   enum {
     MANY = 300
   };
@@ -242,15 +241,15 @@ static void test_useless_strangers_are_not_pinged(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_an_idle_bucket_is_refreshed_each_period),
-      cmocka_unit_test(test_a_bucket_in_use_is_not_refreshed),
-      cmocka_unit_test(test_the_own_id_is_looked_up_each_period),
-      cmocka_unit_test(test_dead_contacts_leave_every_table),
-      cmocka_unit_test(test_live_contacts_stay_when_datagrams_are_lost),
-      cmocka_unit_test(test_a_quiet_node_sends_few_queries),
-      cmocka_unit_test(test_refresh_has_a_width_of_8),
-      cmocka_unit_test(test_checks_are_more_frequent_while_contacts_are_dead),
-      cmocka_unit_test(test_useless_strangers_are_not_pinged),
+      cmocka_unit_test(an_idle_bucket_is_refreshed_each_period),
+      cmocka_unit_test(a_bucket_in_use_is_not_refreshed),
+      cmocka_unit_test(the_own_id_is_looked_up_each_period),
+      cmocka_unit_test(dead_contacts_leave_every_table),
+      cmocka_unit_test(live_contacts_stay_when_datagrams_are_lost),
+      cmocka_unit_test(a_quiet_node_sends_few_queries),
+      cmocka_unit_test(refresh_has_a_width_of_8),
+      cmocka_unit_test(checks_are_more_frequent_while_contacts_are_dead),
+      cmocka_unit_test(useless_strangers_are_not_pinged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,8 +90,7 @@ static size_t number_of(struct kad_slice value) {
 
 /* Kademlia §2.3: FIND_VALUE behaves like FIND_NODE, and returns the k closest,
  * if the node has no value. protocol.md: with a token. */
-static void test_find_value_without_a_value_returns_the_k_closest(
-    void **state) {
+static void find_value_without_a_value_returns_the_k_closest(void **state) {
   struct kad_message reply;
   (void)state;
   find_value(0, &reply);
@@ -103,7 +102,7 @@ static void test_find_value_without_a_value_returns_the_k_closest(
 
 /* Kademlia §2.3: "it just returns the stored value"; protocol.md: with
  * contacts, so that a reader finds other holders, and the life that is left. */
-static void test_find_value_returns_the_value_and_contacts(void **state) {
+static void find_value_returns_the_value_and_contacts(void **state) {
   struct kad_message reply;
   (void)state;
   store_values(1);
@@ -117,7 +116,7 @@ static void test_find_value_returns_the_value_and_contacts(void **state) {
 }
 
 /* protocol.md: a key has several values; a page has those that fit. */
-static void test_each_value_is_on_one_page(void **state) {
+static void each_value_is_on_one_page(void **state) {
   bool seen[VALUES] = {false};
   struct kad_message reply;
   uint32_t skip = 0;
@@ -140,7 +139,7 @@ static void test_each_value_is_on_one_page(void **state) {
 }
 
 /* BEP 5 "get_peers": a token is valid for one address. */
-static void test_a_store_needs_a_token_of_its_address(void **state) {
+static void a_store_needs_a_token_of_its_address(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
   uint8_t token[KAD_TOKEN_MAX];
@@ -164,7 +163,7 @@ static void get_peers(struct kad_message *reply) {
 /* BEP 5 "get_peers", "announce_peer": peers are returned with a token and
  * contacts. The port is the announced one, or, if implied, that of the query.
  */
-static void test_announced_peers_are_returned_with_a_token(void **state) {
+static void announced_peers_are_returned_with_a_token(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_contact other = kad_lone_contact(2);
   struct kad_message query;
@@ -199,11 +198,11 @@ static void test_announced_peers_are_returned_with_a_token(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_find_value_without_a_value_returns_the_k_closest),
-      RULE(test_find_value_returns_the_value_and_contacts),
-      RULE(test_each_value_is_on_one_page),
-      RULE(test_a_store_needs_a_token_of_its_address),
-      RULE(test_announced_peers_are_returned_with_a_token),
+      RULE(find_value_without_a_value_returns_the_k_closest),
+      RULE(find_value_returns_the_value_and_contacts),
+      RULE(each_value_is_on_one_page),
+      RULE(a_store_needs_a_token_of_its_address),
+      RULE(announced_peers_are_returned_with_a_token),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

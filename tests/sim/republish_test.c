@@ -47,7 +47,7 @@ static void add_closer(unsigned bit) {
 }
 
 /* Kademlia §2.5: "key-value pairs expire 24 hours after their publication". */
-static void test_values_expire(void **state) {
+static void values_expire(void **state) {
   (void)state;
   put(2 * 3600);
   kad_overlay_run(&overlay, 2 * KAD_HOUR_MS - KAD_MINUTE_MS);
@@ -61,7 +61,7 @@ static void test_values_expire(void **state) {
 /* Kademlia §2.5: "when a node receives a store RPC for a pair, it assumes the
  * RPC was also issued to the other k - 1 closest nodes, and does not republish
  * it in the next hour". */
-static void test_one_holder_republishes_for_all(void **state) {
+static void one_holder_republishes_for_all(void **state) {
   (void)state;
   put(0);
   const struct kad_overlay_sums before = kad_overlay_sums(&overlay);
@@ -76,7 +76,7 @@ static void test_one_holder_republishes_for_all(void **state) {
 
 /* Former holders, which are not among the k closest any more because closer
  * nodes have joined, get no stores: each would republish by itself. */
-static void test_former_holders_leave_it_to_the_k_closest(void **state) {
+static void former_holders_leave_it_to_the_k_closest(void **state) {
   (void)state;
   put(0);
   for (unsigned i = 0; i < K; i++) {
@@ -91,7 +91,7 @@ static void test_former_holders_leave_it_to_the_k_closest(void **state) {
 }
 
 /* Former holders republish a record that the closest node lacks. */
-static void test_former_holders_republish_what_the_closest_lacks(void **state) {
+static void former_holders_republish_what_the_closest_lacks(void **state) {
   (void)state;
   overlay.config.max_records = 0; /* new nodes reject all records at first */
   put(0);
@@ -111,10 +111,10 @@ static void test_former_holders_republish_what_the_closest_lacks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      IN_OVERLAY(test_values_expire),
-      IN_OVERLAY(test_one_holder_republishes_for_all),
-      IN_OVERLAY(test_former_holders_leave_it_to_the_k_closest),
-      IN_OVERLAY(test_former_holders_republish_what_the_closest_lacks),
+      IN_OVERLAY(values_expire),
+      IN_OVERLAY(one_holder_republishes_for_all),
+      IN_OVERLAY(former_holders_leave_it_to_the_k_closest),
+      IN_OVERLAY(former_holders_republish_what_the_closest_lacks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

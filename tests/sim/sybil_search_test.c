@@ -100,7 +100,7 @@ static void begin(uint64_t seed) {
   kad_overlay_grow(&overlay, HONEST);
 }
 
-static void test_a_value_is_found_despite_later_sybils(void **state) {
+static void a_value_is_found_despite_later_sybils(void **state) {
   const struct kad_id key = kad_overlay_key(1);
   (void)state;
   begin(61);
@@ -109,7 +109,7 @@ static void test_a_value_is_found_despite_later_sybils(void **state) {
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
-static void test_a_value_is_found_despite_earlier_sybils(void **state) {
+static void a_value_is_found_despite_earlier_sybils(void **state) {
   const struct kad_id key = kad_overlay_key(2);
   (void)state;
   begin(62);
@@ -139,7 +139,7 @@ static void open_neighbour(const struct kad_id *key, uint8_t number) {
 
 /* At most two of a /24 are in the closest set of a lookup, as in a bucket: many
  * addresses are cheaper than many networks. */
-static void test_a_lookup_takes_two_of_one_subnet(void **state) {
+static void a_lookup_takes_two_of_one_subnet(void **state) {
   const struct kad_id key = kad_overlay_key(5);
   struct kad_ending ending;
   size_t of_subnet = 0;
@@ -163,7 +163,7 @@ static void test_a_lookup_takes_two_of_one_subnet(void **state) {
 }
 
 /* Operations that are not attacked are rarely widened. */
-static void test_an_honest_overlay_rarely_has_dense_keys(void **state) {
+static void an_honest_overlay_rarely_has_dense_keys(void **state) {
   unsigned widened = 0;
   (void)state;
   kad_overlay_open(&overlay, 63);
@@ -186,10 +186,10 @@ static void test_an_honest_overlay_rarely_has_dense_keys(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      RULE(test_a_value_is_found_despite_later_sybils),
-      RULE(test_a_value_is_found_despite_earlier_sybils),
-      RULE(test_a_lookup_takes_two_of_one_subnet),
-      RULE(test_an_honest_overlay_rarely_has_dense_keys),
+      RULE(a_value_is_found_despite_later_sybils),
+      RULE(a_value_is_found_despite_earlier_sybils),
+      RULE(a_lookup_takes_two_of_one_subnet),
+      RULE(an_honest_overlay_rarely_has_dense_keys),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
