@@ -131,8 +131,8 @@ local function list_tables(node, policies)
   for i, policy in ipairs(policies) do
     local label = "policy " .. i
     if type(policy) == "function" then
-      local fine, made = pcall(policy, node)
-      if not fine then
+      local succeeded, made = pcall(policy, node)
+      if not succeeded then
         return nil, label .. ": " .. errors.text_of(made)
       end
       policy = made
@@ -357,7 +357,7 @@ end
 --- Checks policies as a node does when it loads them. Sends nothing and starts
 --- nothing: `on_start` does not run.
 ---@param policies string|(string|table|function)[]  a file, or a list
----@return true? fine
+---@return true? valid
 ---@return string? message  names the file and, where known, the line
 ---@return kadenza.Code? code
 function M.check(policies)

@@ -156,12 +156,12 @@ local function run_scenario(chosen, options, is_quiet)
     end)
   options.watch = make_watcher(line)
   core.catch_interrupt(true)
-  local fine, run = pcall(scenario.run, chosen, options)
+  local succeeded, run = pcall(scenario.run, chosen, options)
   core.catch_interrupt(false)
   if line then
     line:clear()
   end
-  if not fine then
+  if not succeeded then
     report_failure(run, options.seed or chosen.seed or 1)
   end
   return run
@@ -215,12 +215,12 @@ function M.run(args, settings)
   local run = run_scenario(chosen, options, args.quiet or settings.json)
   local about = run_report.report(run)
   local made, text = make_document(run, about), report.summary(about)
-  local fine = scenario.passed(run)
+  local passed = scenario.passed(run)
   if args.report then
     local line, written = write_report(args.report, about, made)
-    text, fine = text .. line, fine and written
+    text, passed = text .. line, passed and written
   end
-  return made, text .. closing_line(run), not fine and fault.FAILED or nil
+  return made, text .. closing_line(run), not passed and fault.FAILED or nil
 end
 
 return M

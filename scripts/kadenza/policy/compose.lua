@@ -50,8 +50,8 @@ local function broadcast(listeners)
   return function(subject, context)
     local failure
     for _, listener in ipairs(listeners) do
-      local fine, err = pcall(listener, subject, context)
-      failure = failure or (not fine and err or nil)
+      local succeeded, err = pcall(listener, subject, context)
+      failure = failure or (not succeeded and err or nil)
     end
     if failure then
       error(failure, 0)

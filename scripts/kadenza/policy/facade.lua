@@ -59,8 +59,8 @@ end
 
 -- Calls a policy's function metered, in a coroutine; logs its failure.
 local function call_metered(fn)
-  local fine, err = coroutine.resume(coroutine.create(fn))
-  if not fine then
+  local succeeded, err = coroutine.resume(coroutine.create(fn))
+  if not succeeded then
     log.error("a policy failed", { error = errors.text_of(err) })
   end
 end

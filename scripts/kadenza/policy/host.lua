@@ -21,8 +21,8 @@ end
 local function call_on_stop(list, node)
   for _, loaded in ipairs(list) do
     if loaded.policy.on_stop then
-      local fine, err = xpcall(loaded.policy.on_stop, trace, node)
-      if not fine then
+      local succeeded, err = xpcall(loaded.policy.on_stop, trace, node)
+      if not succeeded then
         log.error("a policy failed", {
           hook = loaded.name .. ": on_stop",
           error = err,
@@ -166,9 +166,9 @@ local function restore_state(list, node, bytes)
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     if loaded.name == name and policy.restore then
-      local fine, verdict, reason = pcall(policy.restore,
+      local succeeded, verdict, reason = pcall(policy.restore,
         core.unpack_plain(state), core.unpack_plain(version), node)
-      if not fine then
+      if not succeeded then
         return nil, loaded.label .. ": restore: " .. errors.text_of(verdict)
       elseif not verdict and reason ~= nil then
         return nil, loaded.label .. ": restore: " .. errors.text_of(reason)
@@ -190,8 +190,8 @@ local function add_migration(setup, list, node)
     elseif not loaded.policy.save then
       return nil
     end
-    local fine, bytes = xpcall(pack_state, trace, loaded, node)
-    if not fine then
+    local succeeded, bytes = xpcall(pack_state, trace, loaded, node)
+    if not succeeded then
       log.error("a policy failed: its state is lost", {
         hook = loaded.name .. ": save",
         error = bytes,
@@ -236,13 +236,13 @@ end
 ---@return string? message
 function M.set_up(list, node, network)
   for _, loaded in ipairs(list) do
-    local fine, problem = shape.check(loaded.policy)
-    if not fine then
+    local valid, problem = shape.check(loaded.policy)
+    if not valid then
       return nil, loaded.label .. ": " .. problem
     end
   end
-  local fine, setup = pcall(compose.compose, list)
-  if not fine then
+  local succeeded, setup = pcall(compose.compose, list)
+  if not succeeded then
     return nil, type(setup) == "table" and setup.problem or tostring(setup)
   end
   add_scheduling(setup, network)

@@ -162,8 +162,8 @@ end
 
 local function check_arguments_sample(sample, where)
   check_kind(sample, "table", where)
-  local fine, problem = pcall(core.encode, sample, where)
-  if not fine then
+  local succeeded, problem = pcall(core.encode, sample, where)
+  if not succeeded then
     fail("%s", (tostring(problem):gsub("^[^ ]-:%d+: ", "")))
   end
 end
@@ -241,11 +241,11 @@ end
 
 --- Checks a policy. Returns true, or nil and a problem.
 ---@param policy any
----@return true? fine
+---@return true? valid
 ---@return string? problem
 function M.check(policy)
-  local fine, err = pcall(check_policy, policy)
-  if fine then
+  local succeeded, err = pcall(check_policy, policy)
+  if succeeded then
     return true
   elseif type(err) == "table" and err.problem then
     return nil, err.problem

@@ -318,7 +318,7 @@ function Trial:run(policies, options)
       self:add_failure(event)
     end,
   })
-  local fine, problem = pcall(function()
+  local succeeded, problem = pcall(function()
     local net <close> = sim.new({ nodes = options.nodes, seed = options.seed,
       policies = policies })
     self.net = net
@@ -327,7 +327,7 @@ function Trial:run(policies, options)
     self:collect_costs()
   end)
   log.restore(before)
-  if not fine then
+  if not succeeded then
     error(problem, 0)
   end
 end

@@ -291,8 +291,8 @@ end
 
 -- Opens nodes; an error names the line of the program.
 local function open_checked(self, count, given)
-  local fine, opened = pcall(open_many, self, count, given)
-  if not fine then
+  local succeeded, opened = pcall(open_many, self, count, given)
+  if not succeeded then
     error(opened, 3)
   end
   return opened

@@ -150,8 +150,8 @@ function M.load(path, text)
   if problem or not chunk then
     return nil, problem and path .. ": " .. problem or message, "KAD_EINVAL"
   end
-  local fine, scenario = pcall(chunk)
-  if not fine then
+  local succeeded, scenario = pcall(chunk)
+  if not succeeded then
     return nil, naming(path, tostring(scenario)), "KAD_EINVAL"
   end
   local checked, wrong = pcall(M.check, scenario, 0)
@@ -252,13 +252,13 @@ local function perform(net, scenario, chosen)
     chosen.watch(net, run)
   end
   local sampler = sampler_module.new(run)
-  local fine, problem = xpcall(run_to_end, function(err)
+  local succeeded, problem = xpcall(run_to_end, function(err)
     return type(err) == "string" and debug.traceback(err, 2) or err
   end, net, run, sampler)
-  if not fine and problem ~= M.INTERRUPTED then
+  if not succeeded and problem ~= M.INTERRUPTED then
     error(problem, 0)
   end
-  finish(net, run, sampler, not fine)
+  finish(net, run, sampler, not succeeded)
   return run
 end
 

@@ -87,8 +87,8 @@ end
 --- Lets virtual time pass.
 ---@param seconds number
 function Overlay:run(seconds)
-  local fine, problem = pcall(self.net.run, self.net, seconds)
-  if not fine then
+  local succeeded, problem = pcall(self.net.run, self.net, seconds)
+  if not succeeded then
     error(add_seed(self, problem), 0)
   end
 end
