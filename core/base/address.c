@@ -81,6 +81,11 @@ bool kad_address_equal(const struct kad_address *a,
   return a->port == b->port && kad_address_same_host(a, b);
 }
 
+bool kad_contact_has_id(const struct kad_contact *contact) {
+  static const struct kad_id unknown;
+  return !kad_id_equal(&contact->id, &unknown);
+}
+
 bool kad_address_is_martian(const struct kad_address *address,
                             bool allow_local) {
   if (!has_family(address) || address->port == 0) {

@@ -35,6 +35,10 @@ static inline size_t kad_address_subnet_size(
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);
 
+/* Returns true if the id of `contact` is known: it is not all zeros. No node
+ * may have an id of zeros. */
+bool kad_contact_has_id(const struct kad_contact *contact);
+
 /* Returns true if both have the same id and address. */
 static inline bool kad_contact_equal(const struct kad_contact *a,
                                      const struct kad_contact *b) {

@@ -61,7 +61,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
                           const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_id_equal(&contact->id, &node->config.id) ||
-      !kad_rpc_is_named(contact) ||
+      !kad_contact_has_id(contact) ||
       kad_address_is_martian(&contact->address, node->config.allow_local)) {
     return false;
   }

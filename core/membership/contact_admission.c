@@ -138,7 +138,7 @@ void kad_contact_answered(struct kad_node *node,
                           const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
   if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
-      !kad_rpc_is_named(contact)) {
+      !kad_contact_has_id(contact)) {
     return;
   }
   kad_recovery_remove(node, contact);

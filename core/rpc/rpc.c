@@ -18,11 +18,6 @@ enum {
                             if the random source is broken */
 };
 
-bool kad_rpc_is_named(const struct kad_contact *contact) {
-  static const uint8_t no_id[KAD_ID_SIZE];
-  return memcmp(contact->id.bytes, no_id, KAD_ID_SIZE) != 0;
-}
-
 /* The transaction is its own hash: it is our own random number. */
 static struct kad_query *find_query(const struct kad_node *node,
                                     uint32_t transaction) {
@@ -192,7 +187,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
     return KAD_ENOMEM;
   }
   made->to = *to;
-  made->expects_id = kad_rpc_is_named(to);
+  made->expects_id = kad_contact_has_id(to);
   made->custom = message->method == KAD_METHOD_CUSTOM;
   made->handler = handler;
   made->owner = owner;

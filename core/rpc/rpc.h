@@ -74,10 +74,6 @@ void kad_rpc_init(struct kad_node *node);
 /* Frees every query without calling handlers. */
 void kad_rpc_deinit(struct kad_node *node);
 
-/* Returns true if the id of `contact` is known. An id of zeros means unknown;
- * no contact can have it. */
-bool kad_rpc_is_named(const struct kad_contact *contact);
-
 /* Sends `message`, a query, to `to`. Fills in its transaction, id, version and
  * read_only. If the id of `to` is not known, any id may answer. `owner` and
  * `query` may be NULL. `*query` is valid until its last event;

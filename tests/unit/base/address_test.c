@@ -265,6 +265,21 @@ static void rejects_other_lengths(void **state) {
   }
 }
 
+static void contacts_have_ids_and_are_compared_with_them(void **state) {
+  (void)state;
+  const struct kad_contact unknown = {.address = {.family = 4, .port = 1}};
+  struct kad_contact known = unknown;
+  known.id.bytes[KAD_ID_SIZE - 1] = 1;
+  struct kad_contact moved = known;
+  moved.address.port = 2;
+
+  assert_false(kad_contact_has_id(&unknown));
+  assert_true(kad_contact_has_id(&known));
+  assert_true(kad_contact_equal(&known, &known));
+  assert_false(kad_contact_equal(&known, &unknown));
+  assert_false(kad_contact_equal(&known, &moved));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_and_writes_ip4),
@@ -279,6 +294,7 @@ int main(void) {
       cmocka_unit_test(packs_ip_and_port_in_network_order),
       cmocka_unit_test(unpacks_what_it_packs),
       cmocka_unit_test(rejects_other_lengths),
+      cmocka_unit_test(contacts_have_ids_and_are_compared_with_them),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
