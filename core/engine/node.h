@@ -97,4 +97,28 @@ static inline bool kad_node_is_proven(const struct kad_node *node,
   return table != NULL && kad_table_find_exact(table, contact) != NULL;
 }
 
+/* A position in the tables of a node. Zero-initialised it is the first one. */
+struct kad_contact_cursor {
+  size_t family_index;
+  size_t bucket;
+  size_t slot;
+};
+
+/* Returns the next contact of all tables, or NULL at the end. */
+static inline const struct kad_table_entry *kad_node_next_contact(
+    const struct kad_node *node, struct kad_contact_cursor *cursor) {
+  const struct kad_table_entry *entry = NULL;
+  while (entry == NULL && cursor->family_index < KAD_FAMILIES) {
+    const struct kad_table *table = node->tables[cursor->family_index];
+    entry = table != NULL
+                ? kad_table_next(table, &cursor->bucket, &cursor->slot)
+                : NULL;
+    if (entry == NULL) {
+      *cursor =
+          (struct kad_contact_cursor){.family_index = cursor->family_index + 1};
+    }
+  }
+  return entry;
+}
+
 #endif

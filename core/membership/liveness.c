@@ -98,16 +98,12 @@ static bool check_stalest(struct kad_node *node, struct kad_table *table) {
  * The stalest contacts may all be bad; these are not. */
 static void check_freshest(struct kad_node *node) {
   const struct kad_table_entry *freshest = NULL;
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    size_t bucket = 0;
-    size_t slot = 0;
-    const struct kad_table_entry *entry;
-    while (node->tables[i] != NULL &&
-           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
-      if (entry->failures == 0 &&
-          (freshest == NULL || kad_table_entry_is_staler(freshest, entry))) {
-        freshest = entry;
-      }
+  const struct kad_table_entry *entry;
+  struct kad_contact_cursor cursor = {0};
+  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
+    if (entry->failures == 0 &&
+        (freshest == NULL || kad_table_entry_is_staler(freshest, entry))) {
+      freshest = entry;
     }
   }
   node->maintenance.liveness.isolation_checks++;

@@ -101,15 +101,11 @@ void kad_maintenance_joined(struct kad_node *node) {
 static bool most_are_silent(const struct kad_node *node) {
   size_t all = 0;
   size_t answering = 0;
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    size_t bucket = 0;
-    size_t slot = 0;
-    const struct kad_table_entry *entry;
-    while (node->tables[i] != NULL &&
-           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
-      all++;
-      answering += entry->failures == 0;
-    }
+  const struct kad_table_entry *entry;
+  struct kad_contact_cursor cursor = {0};
+  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
+    all++;
+    answering += entry->failures == 0;
   }
   return 2 * answering < all;
 }

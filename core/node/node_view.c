@@ -12,23 +12,19 @@ size_t kad_node_contacts(const struct kad_node *node,
   kad_time_ms now = kad_node_now(node);
   kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S;
   size_t count = 0;
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    size_t bucket = 0;
-    size_t slot = 0;
-    const struct kad_table_entry *entry = NULL;
-    while (node->tables[i] != NULL &&
-           (entry = kad_table_next(node->tables[i], &bucket, &slot)) != NULL) {
-      if (count < cap) {
-        out[count] = (struct kad_contact_info){
-            .contact = entry->contact,
-            .last_seen = kad_node_env_time(node, entry->last_seen),
-            .rtt_ms = entry->rtt_ms,
-            .failures = entry->failures,
-            .good = kad_table_entry_is_good(entry, now, ping_ms),
-        };
-      }
-      count++;
+  const struct kad_table_entry *entry;
+  struct kad_contact_cursor cursor = {0};
+  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
+    if (count < cap) {
+      out[count] = (struct kad_contact_info){
+          .contact = entry->contact,
+          .last_seen = kad_node_env_time(node, entry->last_seen),
+          .rtt_ms = entry->rtt_ms,
+          .failures = entry->failures,
+          .good = kad_table_entry_is_good(entry, now, ping_ms),
+      };
     }
+    count++;
   }
   return count;
 }
