@@ -29,10 +29,9 @@ int kad_node_find_node(struct kad_node *node, const struct kad_id *target,
       .options = options,
       .target = target,
       .done = done,
-      .data = data,
-      .id = operation};
+      .data = data};
   if (node == NULL || target == NULL) {
     return KAD_EINVAL;
   }
-  return kad_operation_new(node, &request, NULL);
+  return kad_operation_new(node, &request, NULL, operation);
 }

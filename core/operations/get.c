@@ -331,10 +331,9 @@ int kad_node_get(struct kad_node *node, const struct kad_id *key,
                                                 .target = key,
                                                 .type = type,
                                                 .done = done,
-                                                .data = data,
-                                                .id = operation};
+                                                .data = data};
   if (node == NULL || key == NULL || type.len == 0) {
     return KAD_EINVAL;
   }
-  return kad_operation_new(node, &request, NULL);
+  return kad_operation_new(node, &request, NULL, operation);
 }

@@ -223,10 +223,9 @@ int kad_node_get_peers(struct kad_node *node, const struct kad_id *info_hash,
                                                 .options = options,
                                                 .target = info_hash,
                                                 .done = done,
-                                                .data = data,
-                                                .id = operation};
+                                                .data = data};
   if (node == NULL || info_hash == NULL) {
     return KAD_EINVAL;
   }
-  return kad_operation_new(node, &request, NULL);
+  return kad_operation_new(node, &request, NULL, operation);
 }

@@ -187,9 +187,8 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
       .size = sizeof(struct join) + used * sizeof(struct bootstrap),
       .target = &node->config.id,
       .done = done,
-      .data = data,
-      .id = operation};
-  int error = kad_operation_new(node, &request, &op);
+      .data = data};
+  int error = kad_operation_new(node, &request, &op, operation);
   if (error != 0) {
     return error;
   }

@@ -39,13 +39,12 @@ int kad_node_leave(struct kad_node *node, uint32_t deadline_ms,
       .size = sizeof(struct kad_operation),
       .options = &options,
       .done = done,
-      .data = data,
-      .id = operation};
+      .data = data};
   if (node == NULL) {
     return KAD_EINVAL;
   }
   if (node->handoff.left != NULL) {
     return KAD_EBUSY;
   }
-  return kad_operation_new(node, &request, NULL);
+  return kad_operation_new(node, &request, NULL, operation);
 }

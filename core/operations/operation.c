@@ -214,7 +214,7 @@ static void copy_request(struct kad_operation *op,
 
 int kad_operation_new(struct kad_node *node,
                       const struct kad_operation_request *request,
-                      struct kad_operation **op) {
+                      struct kad_operation **op, kad_operation_id *id) {
   struct kad_lookup_options options;
   if (fill_options(node, request->options, &options) != 0 ||
       request->type.len > KAD_TYPE_NAME_MAX) {
@@ -242,8 +242,8 @@ int kad_operation_new(struct kad_node *node,
   } else {
     start_queued(node);
   }
-  if (request->id != NULL) {
-    *request->id = made->id;
+  if (id != NULL) {
+    *id = made->id;
   }
   if (op != NULL) {
     *op = made;

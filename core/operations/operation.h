@@ -112,19 +112,18 @@ struct kad_operation_request {
   struct kad_slice type;                    /* or empty */
   kad_done_fn done;
   void *data;
-  kad_operation_id *id; /* is set to the id, unless NULL */
-  bool internal;        /* `done` belongs to the node, not to the user */
+  bool internal; /* `done` belongs to the node, not to the user */
 };
 
 /* Makes an operation that starts in the next tick. What the request does not
- * set is zero. `*op`, unless `op` is NULL, is the operation. Returns 0, or
+ * set is zero. Sets `*op` and `*id`, unless they are NULL. Returns 0, or
  *   KAD_EINVAL   options out of range, or a type name that is too long
  *   KAD_EBUSY    there are KAD_OPERATIONS_MAX
  *   KAD_ENOMEM   out of memory
  *   KAD_ECLOSED  the node is closing */
 KAD_MUST_CHECK int kad_operation_new(
     struct kad_node *node, const struct kad_operation_request *request,
-    struct kad_operation **op);
+    struct kad_operation **op, kad_operation_id *id);
 
 /* Starts a lookup in each family; `looked_up` follows. Ends the operation if
  * none can be started. */

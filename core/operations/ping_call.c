@@ -86,9 +86,10 @@ static const struct kad_operation_kind contact_query_kind = {
 static int make_contact_query(struct kad_node *node,
                               const struct kad_contact *to,
                               struct kad_slice method, struct kad_slice args,
-                              const struct kad_operation_request *request) {
+                              const struct kad_operation_request *request,
+                              kad_operation_id *operation) {
   struct kad_operation *op;
-  int error = kad_operation_new(node, request, &op);
+  int error = kad_operation_new(node, request, &op, operation);
   if (error != 0) {
     return error;
   }
@@ -115,14 +116,14 @@ int kad_node_ping(struct kad_node *node, const struct kad_address *to,
       .kind = &contact_query_kind,
       .size = sizeof(struct contact_query),
       .done = done,
-      .data = data,
-      .id = operation};
+      .data = data};
   const struct kad_slice nothing = {0};
   if (node == NULL || to == NULL || !address_is_valid(to)) {
     return KAD_EINVAL;
   }
   const struct kad_contact contact = {.address = *to};
-  return make_contact_query(node, &contact, nothing, nothing, &request);
+  return make_contact_query(node, &contact, nothing, nothing, &request,
+                            operation);
 }
 
 static bool args_are_valid(struct kad_slice args) {
@@ -140,12 +141,11 @@ int kad_node_call(struct kad_node *node, const struct kad_contact *to,
       .kind = &contact_query_kind,
       .size = sizeof(struct contact_query) + args.len,
       .done = done,
-      .data = data,
-      .id = operation};
+      .data = data};
   if (node == NULL || to == NULL || !address_is_valid(&to->address) ||
       method.len == 0 || method.len > KAD_METHOD_NAME_MAX ||
       kad_method_find(method) != KAD_METHOD_CUSTOM || !args_are_valid(args)) {
     return KAD_EINVAL;
   }
-  return make_contact_query(node, to, method, args, &request);
+  return make_contact_query(node, to, method, args, &request, operation);
 }

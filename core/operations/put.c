@@ -351,14 +351,14 @@ static const struct kad_operation_kind announce_kind = {
  */
 static int make_put(struct kad_node *node,
                     const struct kad_operation_request *request,
-                    const struct kad_record *record,
-                    struct kad_operation **op) {
+                    const struct kad_record *record, struct kad_operation **op,
+                    kad_operation_id *operation) {
   struct kad_bundle copy = {0};
   int error = kad_bundle_copy(&copy, &node->env.allocator, record, 1);
   if (error != 0) {
     return error;
   }
-  error = kad_operation_new(node, request, op);
+  error = kad_operation_new(node, request, op, operation);
   if (error != 0) {
     kad_bundle_free(&copy, &node->env.allocator);
     return error;
@@ -381,9 +381,8 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
                                                 .target = &record->key,
                                                 .type = record->type,
                                                 .done = done,
-                                                .data = data,
-                                                .id = operation};
-  return make_put(node, &request, record, &op);
+                                                .data = data};
+  return make_put(node, &request, record, &op, operation);
 }
 
 int kad_put_republish(struct kad_node *node, const struct kad_record *record,
@@ -396,7 +395,7 @@ int kad_put_republish(struct kad_node *node, const struct kad_record *record,
                                                 .done = done,
                                                 .data = data,
                                                 .internal = true};
-  int error = make_put(node, &request, record, &op);
+  int error = make_put(node, &request, record, &op, NULL);
   if (error == 0) {
     put_of(op)->republishes = true;
     put_of(op)->publication = publication;
@@ -414,13 +413,12 @@ int kad_node_announce(struct kad_node *node, const struct kad_id *info_hash,
                                                 .options = options,
                                                 .target = info_hash,
                                                 .done = done,
-                                                .data = data,
-                                                .id = operation};
+                                                .data = data};
   struct kad_operation *op;
   if (node == NULL || info_hash == NULL) {
     return KAD_EINVAL;
   }
-  int error = kad_operation_new(node, &request, &op);
+  int error = kad_operation_new(node, &request, &op, operation);
   if (error == 0) {
     put_of(op)->port = port;
   }

@@ -81,9 +81,8 @@ int kad_node_query(struct kad_node *node, const struct kad_id *key,
       .options = options,
       .target = key,
       .done = done,
-      .data = data,
-      .id = operation};
-  int error = kad_operation_new(node, &request, &op);
+      .data = data};
+  int error = kad_operation_new(node, &request, &op, operation);
   if (error != 0) {
     return error;
   }
