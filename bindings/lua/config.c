@@ -57,17 +57,14 @@ static void read_option(lua_State *L, int arg, const struct kad_option *option,
 
 static void read_id(lua_State *L, int arg, struct kad_config *config) {
   lua_Integer bits = config->id_bits;
-  struct kad_slice id;
   if (kad_lua_field_integer(L, arg, "id_bits", 160, 256, &bits)) {
     if (bits != 160 && bits != 256) {
       luaL_error(L, "field 'id_bits' must be 160 or 256");
     }
     config->id_bits = (unsigned)bits;
   }
-  const size_t len = config->id_bits / 8;
-  if (kad_lua_field_string(L, arg, "id", len, len, &id)) {
+  if (kad_lua_field_id(L, arg, "id", config->id_bits, &config->id)) {
     config->has_id = true;
-    memcpy(config->id.bytes, id.data, len);
   }
 }
 

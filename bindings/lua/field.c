@@ -4,19 +4,23 @@
 
 #include <lauxlib.h>
 
-/* Pushes a field of the table at `index`, and returns its type. [-0, +1, m] */
-static int push_field(lua_State *L, int index, const char *name) {
+#include <string.h>
+
+bool kad_lua_push_field(lua_State *L, int index, const char *name) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 3, NULL);
   lua_pushstring(L, name);
-  return lua_rawget(L, index);
+  if (lua_rawget(L, index) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  return true;
 }
 
 bool kad_lua_field_integer(lua_State *L, int index, const char *name,
                            lua_Integer min, lua_Integer max,
                            lua_Integer *value) {
-  if (push_field(L, index, name) == LUA_TNIL) {
-    lua_pop(L, 1);
+  if (!kad_lua_push_field(L, index, name)) {
     return false;
   }
   int whole = 0;
@@ -47,26 +51,24 @@ bool kad_lua_field_uint32(lua_State *L, int index, const char *name,
 
 bool kad_lua_field_boolean(lua_State *L, int index, const char *name,
                            bool *value) {
-  const int type = push_field(L, index, name);
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN) {
+  if (!kad_lua_push_field(L, index, name)) {
+    return false;
+  }
+  if (!lua_isboolean(L, -1)) {
     luaL_error(L, "field '%s' must be a boolean, not %s", name,
                luaL_typename(L, -1));
   }
-  if (type == LUA_TBOOLEAN) {
-    *value = lua_toboolean(L, -1) != 0;
-  }
+  *value = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
-  return type == LUA_TBOOLEAN;
+  return true;
 }
 
 bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
                           size_t max, struct kad_slice *value) {
-  const int type = push_field(L, index, name);
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
+  if (!kad_lua_push_field(L, index, name)) {
     return false;
   }
-  if (type != LUA_TSTRING) {
+  if (lua_type(L, -1) != LUA_TSTRING) {
     luaL_error(L, "field '%s' must be a string, not %s", name,
                luaL_typename(L, -1));
   }
@@ -82,6 +84,17 @@ bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
   }
   lua_pop(L, 1); /* the table keeps it */
   *value = (struct kad_slice){.data = (const uint8_t *)data, .len = len};
+  return true;
+}
+
+bool kad_lua_field_id(lua_State *L, int index, const char *name, unsigned bits,
+                      struct kad_id *id) {
+  struct kad_slice bytes;
+  if (!kad_lua_field_string(L, index, name, bits / 8, bits / 8, &bytes)) {
+    return false;
+  }
+  *id = (struct kad_id){{0}};
+  memcpy(id->bytes, bytes.data, bytes.len);
   return true;
 }
 

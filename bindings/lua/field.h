@@ -11,6 +11,9 @@
  * raise an error that names the field if it has another type or is out of
  * range. */
 
+/* Pushes a field of any type. [-0, +0|1, m] */
+bool kad_lua_push_field(lua_State *L, int index, const char *name);
+
 /* Reads an integer in `min` … `max`. [-0, +0, v] */
 bool kad_lua_field_integer(lua_State *L, int index, const char *name,
                            lua_Integer min, lua_Integer max,
@@ -29,6 +32,10 @@ bool kad_lua_field_boolean(lua_State *L, int index, const char *name,
  * it. [-0, +0, v] */
 bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
                           size_t max, struct kad_slice *value);
+
+/* Reads a binary id of `bits` (160 or 256). [-0, +0, v] */
+bool kad_lua_field_id(lua_State *L, int index, const char *name, unsigned bits,
+                      struct kad_id *id);
 
 /* Sets the field `name` of the table at the top to an integer. [-0, +0, m] */
 void kad_lua_set_integer(lua_State *L, const char *name, lua_Integer value);

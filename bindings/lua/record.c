@@ -5,8 +5,6 @@
 
 #include <lauxlib.h>
 
-#include <string.h>
-
 static void set_optional_fields(lua_State *L, const struct kad_record *record) {
   if (record->salt.len > 0) {
     kad_lua_set_slice(L, "salt", record->salt);
@@ -50,15 +48,6 @@ void kad_lua_push_records(lua_State *L, const struct kad_record *records,
   }
 }
 
-static void check_key(lua_State *L, int index, unsigned bits,
-                      struct kad_record *record) {
-  struct kad_slice key;
-  const size_t len = bits / 8;
-  if (kad_lua_field_string(L, index, "key", len, len, &key)) {
-    memcpy(record->key.bytes, key.data, len);
-  }
-}
-
 /* Returns the bytes of a field that has exactly `len`, or NULL. [-0, +0, v] */
 static const uint8_t *check_bytes(lua_State *L, int index, const char *name,
                                   size_t len) {
@@ -74,7 +63,7 @@ void kad_lua_check_record(lua_State *L, int index, unsigned bits,
   if (!lua_istable(L, index)) {
     luaL_error(L, "a record must be a table, not %s", luaL_typename(L, index));
   }
-  check_key(L, index, bits, &read);
+  (void)kad_lua_field_id(L, index, "key", bits, &read.key);
   if (!kad_lua_field_string(L, index, "value", 0, KAD_VALUE_MAX, &read.value)) {
     luaL_error(L, "field 'value' is missing");
   }

@@ -9,8 +9,6 @@
 #include "lua/node_handle.h"
 #include "lua/value.h"
 
-#include <string.h>
-
 /* Returns the handle at argument 1, of an open simulated network.
  * [-0, +0, v] */
 static struct kad_lua_network *check_sim(lua_State *L) {
@@ -151,14 +149,11 @@ static int network_set_nat(lua_State *L) {
 /* Reads the options at argument 4. [-0, +0, v] */
 static void check_hostility(lua_State *L, struct kad_sim_hostility *how) {
   static const char *const names[] = {"key", "rate", NULL};
-  const size_t id_size = kad_lua_check_node(L, 2)->bits / 8;
-  struct kad_slice key;
+  const unsigned bits = kad_lua_check_node(L, 2)->bits;
   if (!kad_lua_check_options(L, 4, names)) {
     return;
   }
-  if (kad_lua_field_string(L, 4, "key", id_size, id_size, &key)) {
-    memcpy(how->key.bytes, key.data, id_size);
-  }
+  (void)kad_lua_field_id(L, 4, "key", bits, &how->key);
   (void)kad_lua_field_uint32(L, 4, "rate", 1, 1000, &how->per_s);
 }
 

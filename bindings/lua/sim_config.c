@@ -28,13 +28,9 @@ static double pop_number(lua_State *L, const char *what, int max) {
  * nil. [-0, +0, v] */
 static void read_number(lua_State *L, int index, const char *name,
                         const char *what, int max, double *value) {
-  index = lua_absindex(L, index);
-  lua_pushstring(L, name);
-  if (lua_rawget(L, index) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
+  if (kad_lua_push_field(L, index, name)) {
+    *value = pop_number(L, what, max);
   }
-  *value = pop_number(L, what, max);
 }
 
 /* ------------------------------------------------------------- latency -- */

@@ -8,8 +8,6 @@
 #include "policy/hook_failure.h"
 #include "policy/hook_run.h"
 
-#include <string.h>
-
 /* A call, and the record and request that it borrows. Their strings are kept by
  * the table from which they are read. */
 struct probe_call {
@@ -17,16 +15,6 @@ struct probe_call {
   struct kad_record record;
   struct kad_request request;
 };
-
-/* Pushes the field `name` of the table at `index`; pops it again and returns
- * false if it is nil. [-0, +0|1, m] */
-static bool push_field(lua_State *L, int index, const char *name) {
-  if (lua_getfield(L, index, name) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return false;
-  }
-  return true;
-}
 
 /* Reads a record, with its age, which kad_lua_check_record ignores.
  * [-0, +0, v] */
@@ -39,7 +27,7 @@ static void read_record(lua_State *L, int index, unsigned bits,
 /* Reads the list `held`. Its array is left on the stack. [-0, +0|1, v] */
 static void read_held(lua_State *L, int index, unsigned bits,
                       struct kad_hook_call *call) {
-  if (!push_field(L, index, "held")) {
+  if (!kad_lua_push_field(L, index, "held")) {
     return;
   }
   const int list = lua_gettop(L);
@@ -61,15 +49,12 @@ static void read_held(lua_State *L, int index, unsigned bits,
 static void read_from(lua_State *L, int index, unsigned bits,
                       struct kad_hook_call *call) {
   struct kad_slice text;
-  const size_t len = bits / 8;
-  if (!push_field(L, index, "from")) {
+  if (!kad_lua_push_field(L, index, "from")) {
     return;
   }
   const int from = lua_gettop(L);
   luaL_checktype(L, from, LUA_TTABLE);
-  if (kad_lua_field_string(L, from, "id", len, len, &text)) {
-    memcpy(call->from.id.bytes, text.data, len);
-  }
+  (void)kad_lua_field_id(L, from, "id", bits, &call->from.id);
   if (kad_lua_field_string(L, from, "address", 1, 64, &text) &&
       kad_address_parse(text, &call->from.address) != 0) {
     luaL_error(L, "'%s' is not an address such as 192.0.2.1:6881",
@@ -87,7 +72,7 @@ static void read_request(lua_State *L, int index, struct probe_call *probe) {
     return;
   }
   probe->call.request = request;
-  if (push_field(L, index, "args")) {
+  if (kad_lua_push_field(L, index, "args")) {
     kad_lua_bencode_encode(L, lua_gettop(L), "args", true);
     lua_remove(L, -2);
     request->args = kad_lua_check_slice(L, lua_gettop(L));
@@ -95,7 +80,7 @@ static void read_request(lua_State *L, int index, struct probe_call *probe) {
 }
 
 static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
-  if (push_field(L, index, "reason")) {
+  if (kad_lua_push_field(L, index, "reason")) {
     call->reason =
         (enum kad_reason)luaL_checkoption(L, -1, NULL, kad_view_reasons);
     lua_pop(L, 1);
@@ -108,7 +93,7 @@ static void read_call(lua_State *L, int index, unsigned bits,
                       struct probe_call *probe) {
   struct kad_hook_call *const call = &probe->call;
   luaL_checkstack(L, 10, NULL);
-  if (push_field(L, index, "record")) {
+  if (kad_lua_push_field(L, index, "record")) {
     read_record(L, lua_gettop(L), bits, &probe->record);
     call->record = &probe->record;
     lua_pop(L, 1); /* the table of the call keeps it */

@@ -8,7 +8,6 @@
 #include <lauxlib.h>
 
 #include <limits.h>
-#include <string.h>
 
 /* Reads the table at `index`. */
 struct reader {
@@ -30,6 +29,14 @@ static struct kad_slice copy_to_scratch(const struct reader *reader,
   return (struct kad_slice){scratch->data + from, scratch->len - from};
 }
 
+/* Does the same with `len` bytes, or NULL. */
+static const uint8_t *copy_bytes(const struct reader *reader,
+                                 const uint8_t *bytes, size_t len) {
+  return bytes != NULL
+             ? copy_to_scratch(reader, (struct kad_slice){bytes, len}).data
+             : NULL;
+}
+
 /* The readers change nothing if the field is nil. [-0, +0, v] */
 
 static bool read_bytes(const struct reader *reader, const char *name,
@@ -45,15 +52,7 @@ static bool read_bytes(const struct reader *reader, const char *name,
 
 static bool read_id(const struct reader *reader, const char *name,
                     struct kad_id *id) {
-  const size_t size = reader->bits / 8;
-  struct kad_slice bytes;
-  if (!kad_lua_field_string(reader->L, reader->index, name, size, size,
-                            &bytes)) {
-    return false;
-  }
-  *id = (struct kad_id){{0}};
-  memcpy(id->bytes, bytes.data, size);
-  return true;
+  return kad_lua_field_id(reader->L, reader->index, name, reader->bits, id);
 }
 
 static bool read_number(const struct reader *reader, const char *name,
@@ -88,12 +87,10 @@ static void read_address(const struct reader *reader, const char *name,
 static bool push_list(const struct reader *reader, const char *name, size_t max,
                       size_t *count) {
   lua_State *const L = reader->L;
-  const int type = lua_getfield(L, reader->index, name);
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
+  if (!kad_lua_push_field(L, reader->index, name)) {
     return false;
   }
-  if (type != LUA_TTABLE) {
+  if (!lua_istable(L, -1)) {
     luaL_error(L, "field '%s' must be a list, not %s", name,
                luaL_typename(L, -1));
   }
@@ -167,18 +164,10 @@ static void read_records(const struct reader *reader) {
     kad_lua_check_record(item.L, item.index, item.bits, record);
     record->value = copy_to_scratch(reader, record->value);
     record->salt = copy_to_scratch(reader, record->salt);
-    if (record->publisher != NULL) {
-      record->publisher =
-          copy_to_scratch(
-              reader, (struct kad_slice){record->publisher, KAD_PUBLISHER_SIZE})
-              .data;
-    }
-    if (record->signature != NULL) {
-      record->signature =
-          copy_to_scratch(
-              reader, (struct kad_slice){record->signature, KAD_SIGNATURE_SIZE})
-              .data;
-    }
+    record->publisher =
+        copy_bytes(reader, record->publisher, KAD_PUBLISHER_SIZE);
+    record->signature =
+        copy_bytes(reader, record->signature, KAD_SIGNATURE_SIZE);
     lua_pop(reader->L, 1);
   }
   lua_pop(reader->L, 1);
@@ -223,11 +212,9 @@ static struct kad_slice read_dict(const struct reader *reader,
                                   const char *name) {
   lua_State *const L = reader->L;
   const struct kad_message *const message = reader->message;
-  const int type = lua_getfield(L, reader->index, name);
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
+  if (!kad_lua_push_field(L, reader->index, name)) {
     lua_newtable(L);
-  } else if (type != LUA_TTABLE) {
+  } else if (!lua_istable(L, -1)) {
     luaL_error(L, "field '%s' must be a table, not %s", name,
                luaL_typename(L, -1));
   }
@@ -305,10 +292,8 @@ static void read_envelope(const struct reader *reader) {
   }
   (void)read_bytes(reader, "version", 0, SIZE_MAX / 2, &message->version);
   read_flag(reader, "read_only", &message->read_only);
-  if (lua_getfield(reader->L, reader->index, "observed") != LUA_TNIL) {
+  if (kad_lua_push_field(reader->L, reader->index, "observed")) {
     read_address(reader, "observed", &message->observed);
-  } else {
-    lua_pop(reader->L, 1);
   }
   message->has_id = read_id(reader, "id", &message->id);
   if (!message->has_id && message->kind != KAD_MESSAGE_ERROR) {
