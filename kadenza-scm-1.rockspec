@@ -66,7 +66,6 @@ build = {
         "bindings/policy/coroutine.c",
         "bindings/policy/handle.c",
         "bindings/policy/hook.c",
-        "bindings/policy/hook_arguments.c",
         "bindings/policy/hook_failure.c",
         "bindings/policy/hook_pending.c",
         "bindings/policy/hook_probe.c",

@@ -1,10 +1,121 @@
 #include "policy/hook_run.h"
 
-#include "policy/hook_arguments.h"
+#include "lua/record.h"
+#include "lua/value.h"
 #include "policy/hook_failure.h"
 #include "policy/hook_pending.h"
 #include "policy/verdict.h"
 #include "policy/vm_heap.h"
+
+/* ------------------------------------------------------------ arguments -- */
+
+enum view_argument {
+  VIEW_ARGUMENT_NONE,
+  VIEW_ARGUMENT_RECORD,
+  VIEW_ARGUMENT_REQUEST
+};
+
+/* The arguments of each kind, before the context: a table, a view. */
+static const struct {
+  bool table; /* a contact, or a list of records */
+  enum view_argument view;
+} arguments_of[] = {
+    [KAD_HOOK_KIND_VALIDATE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_MERGE] = {true, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_SELECT] = {true, VIEW_ARGUMENT_NONE},
+    [KAD_HOOK_KIND_EXPIRE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_REPUBLISH] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_NOTICE] = {false, VIEW_ARGUMENT_RECORD},
+    [KAD_HOOK_KIND_REQUEST] = {false, VIEW_ARGUMENT_REQUEST},
+    [KAD_HOOK_KIND_CONTACT] = {true, VIEW_ARGUMENT_NONE},
+    [KAD_HOOK_KIND_RPC] = {false, VIEW_ARGUMENT_REQUEST},
+    [KAD_HOOK_KIND_CODEC] = {false, VIEW_ARGUMENT_NONE},
+};
+
+/* What add_view needs. */
+struct view_shortage {
+  struct kad_views *views;
+  enum kad_view_kind kind;
+};
+
+static int add_view(lua_State *L) {
+  const struct view_shortage *const shortage = lua_touserdata(L, 1);
+  kad_views_refill(L, shortage->views, shortage->kind);
+  return 0;
+}
+
+/* Pushes a view of `subject` for this call; nil when memory ends. [-0, +1, -]
+ */
+static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
+                                  enum kad_view_kind kind,
+                                  const void *subject) {
+  const struct kad_host *const host = runner->host;
+  struct kad_view *view = kad_views_acquire(host->views, kind);
+  if (view == NULL) {
+    struct view_shortage shortage = {.views = host->views, .kind = kind};
+    if (kad_lua_protect(host->L, add_view, &shortage, kad_host_ignore_error) !=
+        LUA_OK) {
+      lua_pushnil(L);
+      return NULL;
+    }
+    view = kad_views_acquire(host->views, kind);
+  }
+  view->bits = host->bits;
+  view->node_key = &host->keys.node;
+  view->subject.any = subject;
+  lua_rawgeti(L, KAD_RUNNER_VIEWS, view->place);
+  return view;
+}
+
+/* make_table(runner) → a contact or a list of records */
+static int make_table(lua_State *L) {
+  const struct kad_runner *const runner = lua_touserdata(L, 1);
+  luaL_checkstack(L, 10, NULL);
+  if (runner->hook->kind == KAD_HOOK_KIND_CONTACT) {
+    kad_lua_push_contact(L, &runner->call->from, runner->host->bits);
+  } else {
+    kad_lua_push_records(L, runner->call->held, runner->call->held_count,
+                         runner->host->bits);
+  }
+  return 1;
+}
+
+/* Pushes the arguments of the hook on its runner's stack, the context last if
+ * the function takes it. Returns their number, or -1 when memory ends.
+ * [-0, +n, -] */
+static int push_arguments(lua_State *L, struct kad_runner *runner) {
+  const struct kad_hook_call *const call = runner->call;
+  const enum view_argument view = arguments_of[runner->hook->kind].view;
+  int count = 0;
+  if (arguments_of[runner->hook->kind].table) {
+    lua_pushcfunction(L, make_table);
+    lua_pushlightuserdata(L, runner);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+      return -1;
+    }
+    count++;
+  }
+  if (view != VIEW_ARGUMENT_NONE) {
+    runner->subject =
+        view == VIEW_ARGUMENT_RECORD
+            ? push_view(L, runner, KAD_VIEW_KIND_RECORD, call->record)
+            : push_view(L, runner, KAD_VIEW_KIND_REQUEST, call->request);
+    if (runner->subject == NULL) {
+      return -1;
+    }
+    count++;
+  }
+  if (runner->hook->arguments > count) {
+    runner->context = push_view(L, runner, KAD_VIEW_KIND_CONTEXT, call);
+    if (runner->context == NULL) {
+      return -1;
+    }
+    count++;
+  }
+  return count;
+}
+
+/* -------------------------------------------------------------- running -- */
 
 /* Closes the `<close>` variables of a hook that has raised. */
 static void close_variables(const struct kad_runner *runner) {
@@ -47,7 +158,7 @@ static int call_hook(struct kad_runner *runner, struct kad_meter_entry *entry,
   kad_meter_enter(thread, host->meter, entry);
   entry->may_pause = true;
   lua_rawgeti(thread, KAD_RUNNER_HOOKS, number);
-  const int arguments = kad_hook_arguments_push(thread, runner);
+  const int arguments = push_arguments(thread, runner);
   if (arguments >= 0) {
     status = lua_resume(thread, host->L, arguments, yielded);
   }

@@ -3,13 +3,13 @@
  *
  * The files of the policy host call each other in one direction:
  *
- *     handle ─► install ─► codec ─────────────────────────────┐
- *        │         └─────► hook_run ─► hook_arguments ─► view │
- *        │                    │                               ▼
- *        ├─► hook_probe ──────┤              hook_failure ─► hook ─► host
- *        ├─► migration        └► hook_pending ─► verdict ─►───┤        │
- *        └─► vm                       └────────► runner ─►────┘        ▼
- *                                                                    meter
+ *     handle ─► install ─► codec ──────────────────────────┐
+ *        │         └─────► hook_run ─► view                  │
+ *        │                    │                              ▼
+ *        ├─► hook_probe ──────┤             hook_failure ─► hook ─► host
+ *        ├─► migration        └► hook_pending ─► verdict ─►──┤        │
+ *        └─► vm                       └────────► runner ─►───┘        ▼
+ *                                                                   meter
  *
  * hook_run runs a hook on a runner, which is a coroutine of the host's state.
  *   - The hook returns: verdict.c reads the result.

@@ -23,28 +23,32 @@ const char *const kad_view_reasons[] = {
     [KAD_REASON_EXPIRE + 1] = NULL,
 };
 
-/* The fields: name, kind of the views that have it. */
-#define FIELD_MAP(X)                \
-  X(VALUE, "value", RECORD)         \
-  X(KEY, "key", RECORD)             \
-  X(TYPE, "type", RECORD)           \
-  X(PUBLISHER, "publisher", RECORD) \
-  X(SIGNATURE, "signature", RECORD) \
-  X(SALT, "salt", RECORD)           \
-  X(TTL, "ttl", RECORD)             \
-  X(AGE, "age", RECORD)             \
-  X(SEQ, "seq", RECORD)             \
-  X(COPY, "copy", RECORD)           \
-  X(METHOD, "method", REQUEST)      \
-  X(ARGS, "args", REQUEST)          \
-  X(FROM, "from", CONTEXT)          \
-  X(REASON, "reason", CONTEXT)      \
-  X(NOW, "now", CONTEXT)            \
-  X(NODE, "node", CONTEXT)
+/* The fields: name, kind of the views that have it, call that pushes it. */
+#define FIELD_MAP(X)                                                        \
+  X(VALUE, "value", RECORD, kad_lua_push_slice(L, record->value))           \
+  X(KEY, "key", RECORD, kad_lua_push_id(L, &record->key, view->bits))       \
+  X(TYPE, "type", RECORD, kad_lua_push_slice(L, record->type))              \
+  X(PUBLISHER, "publisher", RECORD,                                         \
+    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE))                   \
+  X(SIGNATURE, "signature", RECORD,                                         \
+    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE))                   \
+  X(SALT, "salt", RECORD,                                                   \
+    push_bytes(L, record->salt.len > 0 ? record->salt.data : NULL,          \
+               record->salt.len))                                           \
+  X(TTL, "ttl", RECORD, lua_pushinteger(L, record->ttl))                    \
+  X(AGE, "age", RECORD, lua_pushinteger(L, record->age))                    \
+  X(SEQ, "seq", RECORD, push_seq(L, record))                                \
+  X(COPY, "copy", RECORD, lua_pushcfunction(L, record_to_table))            \
+  X(METHOD, "method", REQUEST, kad_lua_push_slice(L, request->method))      \
+  X(ARGS, "args", REQUEST, push_args(L, request))                           \
+  X(FROM, "from", CONTEXT, push_from(L, view))                              \
+  X(REASON, "reason", CONTEXT, push_reason(L, call))                        \
+  X(NOW, "now", CONTEXT, lua_pushnumber(L, (lua_Number)call->now / 1000.0)) \
+  X(NODE, "node", CONTEXT, lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key))
 
 enum field {
   FIELD_NONE,
-#define FIELD(field, name, kind) FIELD_##field,
+#define FIELD(field, name, kind, push) FIELD_##field,
   FIELD_MAP(FIELD)
 #undef FIELD
 };
@@ -122,55 +126,12 @@ static void push_field(lua_State *L, const struct kad_view *view,
   switch (field) {
   case FIELD_NONE:
     return;
-  case FIELD_VALUE:
-    kad_lua_push_slice(L, record->value);
+#define PUSH_FIELD(field, name, kind, push) \
+  case FIELD_##field:                       \
+    push;                                   \
     return;
-  case FIELD_KEY:
-    kad_lua_push_id(L, &record->key, view->bits);
-    return;
-  case FIELD_TYPE:
-    kad_lua_push_slice(L, record->type);
-    return;
-  case FIELD_PUBLISHER:
-    push_bytes(L, record->publisher, KAD_PUBLISHER_SIZE);
-    return;
-  case FIELD_SIGNATURE:
-    push_bytes(L, record->signature, KAD_SIGNATURE_SIZE);
-    return;
-  case FIELD_SALT:
-    push_bytes(L, record->salt.len > 0 ? record->salt.data : NULL,
-               record->salt.len);
-    return;
-  case FIELD_TTL:
-    lua_pushinteger(L, record->ttl);
-    return;
-  case FIELD_AGE:
-    lua_pushinteger(L, record->age);
-    return;
-  case FIELD_SEQ:
-    push_seq(L, record);
-    return;
-  case FIELD_COPY:
-    lua_pushcfunction(L, record_to_table);
-    return;
-  case FIELD_METHOD:
-    kad_lua_push_slice(L, request->method);
-    return;
-  case FIELD_ARGS:
-    push_args(L, request);
-    return;
-  case FIELD_FROM:
-    push_from(L, view);
-    return;
-  case FIELD_REASON:
-    push_reason(L, call);
-    return;
-  case FIELD_NOW:
-    lua_pushnumber(L, (lua_Number)call->now / 1000.0);
-    return;
-  case FIELD_NODE:
-    lua_rawgetp(L, LUA_REGISTRYINDEX, view->node_key);
-    return;
+    FIELD_MAP(PUSH_FIELD)
+#undef PUSH_FIELD
   }
 }
 
@@ -208,7 +169,7 @@ static int view_tostring(lua_State *L) {
 /* Pushes a table: name of a field of `kind` → its number. [-0, +1, m] */
 static void push_numbers(lua_State *L, enum kad_view_kind kind) {
   lua_newtable(L);
-#define SET_NUMBER(field, name, its_kind)        \
+#define SET_NUMBER(field, name, its_kind, push)  \
   if (kind == KAD_VIEW_KIND_##its_kind) {        \
     kad_lua_set_integer(L, name, FIELD_##field); \
   }
@@ -218,22 +179,22 @@ static void push_numbers(lua_State *L, enum kad_view_kind kind) {
 
 /* Pushes the metatable of a kind. [-0, +1, m] */
 static void push_metatable(lua_State *L, enum kad_view_kind kind) {
+  static const luaL_Reg functions[] = {
+      {"__newindex", view_newindex},
+      {"__tostring", view_tostring},
+      {NULL, NULL},
+  };
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]) == LUA_TTABLE) {
     return;
   }
   lua_pop(L, 1);
   lua_createtable(L, 0, 5);
+  luaL_setfuncs(L, functions, 0);
   push_numbers(L, kind);
   lua_pushcclosure(L, view_index, 1);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, view_newindex);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushcfunction(L, view_tostring);
-  lua_setfield(L, -2, "__tostring");
-  lua_pushstring(L, names[kind]);
-  lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
+  kad_lua_set_string(L, "__name", names[kind]);
+  kad_lua_set_boolean(L, "__metatable", false);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]);
 }
@@ -241,18 +202,7 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
 /* ---------------------------------------------------------------- copies --
  *
  * Thousands of hooks may be pending: so a copy is one block, in the form that
- * the core has. */
-
-/* A copy of a record or request, and behind it the bytes that it borrows. */
-struct record_copy {
-  struct kad_record record;
-  uint8_t bytes[];
-};
-
-struct request_copy {
-  struct kad_request request;
-  uint8_t bytes[];
-};
+ * the core has, with the bytes that it borrows behind it. */
 
 /* Copies bytes to `*room`, and moves that behind them. */
 static struct kad_slice copy_slice(uint8_t **room, struct kad_slice slice) {
@@ -277,27 +227,25 @@ static void copy_record(lua_State *L, struct kad_view *view) {
   const size_t size = record->type.len + record->value.len + record->salt.len +
                       (record->publisher != NULL ? KAD_PUBLISHER_SIZE : 0) +
                       (record->signature != NULL ? KAD_SIGNATURE_SIZE : 0);
-  struct record_copy *const copy = lua_newuserdatauv(L, sizeof *copy + size, 0);
-  uint8_t *room = copy->bytes;
-  copy->record = *record;
-  copy->record.type = copy_slice(&room, record->type);
-  copy->record.value = copy_slice(&room, record->value);
-  copy->record.salt = copy_slice(&room, record->salt);
-  copy->record.publisher =
-      copy_bytes(&room, record->publisher, KAD_PUBLISHER_SIZE);
-  copy->record.signature =
-      copy_bytes(&room, record->signature, KAD_SIGNATURE_SIZE);
-  view->subject.record = &copy->record;
+  struct kad_record *const copy = lua_newuserdatauv(L, sizeof *copy + size, 0);
+  uint8_t *room = (uint8_t *)(copy + 1);
+  *copy = *record;
+  copy->type = copy_slice(&room, record->type);
+  copy->value = copy_slice(&room, record->value);
+  copy->salt = copy_slice(&room, record->salt);
+  copy->publisher = copy_bytes(&room, record->publisher, KAD_PUBLISHER_SIZE);
+  copy->signature = copy_bytes(&room, record->signature, KAD_SIGNATURE_SIZE);
+  view->subject.record = copy;
 }
 
 static void copy_request(lua_State *L, struct kad_view *view) {
   const struct kad_request *const request = view->subject.request;
-  struct request_copy *const copy = lua_newuserdatauv(
+  struct kad_request *const copy = lua_newuserdatauv(
       L, sizeof *copy + request->method.len + request->args.len, 0);
-  uint8_t *room = copy->bytes;
-  copy->request.method = copy_slice(&room, request->method);
-  copy->request.args = copy_slice(&room, request->args);
-  view->subject.request = &copy->request;
+  uint8_t *room = (uint8_t *)(copy + 1);
+  copy->method = copy_slice(&room, request->method);
+  copy->args = copy_slice(&room, request->args);
+  view->subject.request = copy;
 }
 
 /* A context shows from, reason and now, and nothing that is borrowed. Of the
