@@ -83,7 +83,6 @@ build = {
         "bindings/policy/view.c",
         "bindings/policy/vm.c",
         "bindings/policy/vm_heap.c",
-        "bindings/policy/vm_log.c",
         "bindings/policy/vm_module.c",
         "core/base/address.c",
         "core/base/address_text.c",

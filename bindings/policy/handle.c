@@ -20,7 +20,6 @@
 #include "policy/migration.h"
 #include "policy/runner.h"
 #include "policy/vm.h"
-#include "policy/vm_log.h"
 
 static const char handle_name[] = "kadenza.PolicyHost";
 

@@ -3,15 +3,92 @@
 #include "policy/coroutine.h"
 #include "policy/metered.h"
 #include "policy/vm_heap.h"
-#include "policy/vm_log.h"
 #include "policy/vm_module.h"
 
 #include <lualib.h>
 
+#include <stdio.h>
+
 enum {
   FAILURES_MAX = 10, /* callbacks without memory in the window stop the host */
-  FAILURES_WINDOW_MS = 10000
+  FAILURES_WINDOW_MS = 10000,
+  LOG_WINDOW_MS = 10000,
+  LOG_LINES = 200,     /* in that window */
+  LOG_VALUE_MAX = 2000 /* bytes of each part of a line */
 };
+
+/* ------------------------------------------------------------------ log -- */
+
+/* A kad_lua_report_fn: writes errors to standard error, as the last resort; not
+ * those for memory, which are counted elsewhere. The scheduler reports the
+ * errors of tasks in Lua; few reach this. */
+static void report_error(lua_State *L, int status) {
+  const char *const text = lua_tostring(L, -1);
+  if (status != LUA_ERRMEM) {
+    fprintf(stderr, "kadenza: a policy failed: %s\n",
+            text != NULL ? text : "an error that is not a string");
+  }
+}
+
+/* A line of the log on its way to the parent. */
+struct log_line {
+  lua_State *vm;
+  const struct kad_host *host;
+};
+
+/* Calls the log of the parent. [-0, +0, e] */
+static int call_log(lua_State *L) {
+  const struct log_line *const line = lua_touserdata(L, 1);
+  const int count = lua_gettop(line->vm);
+  luaL_checkstack(L, count + 1, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &line->host->keys.log) !=
+      LUA_TFUNCTION) {
+    return 0;
+  }
+  for (int i = 1; i <= count; i++) {
+    size_t len = 0;
+    const char *const text = lua_tolstring(line->vm, i, &len);
+    len = len < LOG_VALUE_MAX ? len : LOG_VALUE_MAX;
+    lua_pushlstring(L, text != NULL ? text : "?", text != NULL ? len : 1);
+  }
+  lua_call(L, count, 0);
+  return 0;
+}
+
+/* Counts a line. Returns false when there were too many in this window. */
+static bool may_log(struct kad_host *host) {
+  const kad_time_ms now = kad_host_now(host);
+  if (now - host->log_since >= LOG_WINDOW_MS) {
+    host->log_since = now;
+    host->log_lines = 0;
+  }
+  return host->log_lines++ < LOG_LINES;
+}
+
+int kad_vm_log(lua_State *L) {
+  struct kad_host *const host = kad_lua_context(L)->host;
+  struct log_line line = {.vm = L, .host = host};
+  if (may_log(host)) {
+    (void)kad_lua_protect(host->parent, call_log, &line, report_error);
+  } else {
+    host->log_dropped++;
+  }
+  return 0;
+}
+
+/* Writes to the log of the parent that the host is stopped. [-0, +0, e] */
+static int call_log_stopped(lua_State *L) {
+  const struct kad_host *const host = lua_touserdata(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &host->keys.log) == LUA_TFUNCTION) {
+    lua_pushliteral(L, "error");
+    lua_pushliteral(L, "the policies are out of memory too often: they are "
+                       "stopped until they are reloaded");
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* ---------------------------------------------------------------- state -- */
 
 /* Counts callbacks without memory, and stops the host when there are too many:
  * scripts that fill the VM again after each collection would make the node
@@ -24,7 +101,7 @@ static void count_memory_failure(struct kad_host *host) {
   }
   if (++host->memory_failures >= FAILURES_MAX) {
     host->stopped = true;
-    kad_vm_log_stopped(host);
+    (void)kad_lua_protect(host->parent, call_log_stopped, host, report_error);
   }
 }
 
@@ -111,7 +188,7 @@ static int init_state(lua_State *L) {
   struct kad_lua_context *const context = kad_lua_context(L);
   context->host = options->host;
   context->enter = enter_metered;
-  context->report = kad_vm_report_error;
+  context->report = report_error;
   copy_sources(L, options);
   return 0;
 }
@@ -127,8 +204,7 @@ int kad_vm_new(lua_State *L, int sources, struct kad_host *host) {
   }
   host->L = state;
   host->owns_state = true;
-  const int status =
-      kad_lua_protect(state, init_state, &options, kad_vm_report_error);
+  const int status = kad_lua_protect(state, init_state, &options, report_error);
   lua_settop(L, top);
   if (status != LUA_OK) {
     host->L = NULL;
