@@ -1,6 +1,5 @@
 #include "policy/codec.h"
 
-#include "lua/field.h"
 #include "lua/value.h"
 #include "policy/hook.h"
 #include "policy/hook_failure.h"
@@ -140,19 +139,6 @@ static int decode(void *state, struct kad_slice datagram, size_t id_size,
   return call.status;
 }
 
-/* Returns the hook whose number is the field `name` of the table at the top.
- * [-0, +0, m] */
-static struct kad_hook *field_hook(lua_State *L, struct kad_host *host,
-                                   const char *name) {
-  lua_Integer number = 0;
-  (void)kad_lua_field_integer(L, lua_gettop(L), name, 1,
-                              (lua_Integer)host->hook_count, &number);
-  struct kad_hook *const hook = &host->hooks[number - 1];
-  hook->kind = KAD_HOOK_KIND_CODEC;
-  hook->never_suspended = true;
-  return hook;
-}
-
 const struct kad_codec *kad_policy_codec_set_up(lua_State *L,
                                                 struct kad_host *host) {
   struct kad_host_codec *const codec = &host->codec;
@@ -160,8 +146,14 @@ const struct kad_codec *kad_policy_codec_set_up(lua_State *L,
     lua_pop(L, 1);
     return NULL;
   }
-  codec->encode = field_hook(L, host, "encode");
-  codec->decode = field_hook(L, host, "decode");
+  codec->encode = kad_hook_of_field(L, host, "encode", KAD_HOOK_KIND_CODEC);
+  codec->decode = kad_hook_of_field(L, host, "decode", KAD_HOOK_KIND_CODEC);
+  if (codec->encode == NULL || codec->decode == NULL) {
+    luaL_error(L, "a codec has the hooks encode and decode");
+    return NULL;
+  }
+  codec->encode->never_suspended = true;
+  codec->decode->never_suspended = true;
   codec->thread = lua_newthread(L);
   lua_setfield(L, -2, "thread"); /* lives as long as the set-up */
   lua_pop(L, 1);

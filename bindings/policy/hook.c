@@ -8,6 +8,18 @@ enum {
   NS_PER_US = 1000
 };
 
+struct kad_hook *kad_hook_of_field(lua_State *L, struct kad_host *host,
+                                   const char *name, enum kad_hook_kind kind) {
+  uint32_t number = 0;
+  (void)kad_lua_field_uint32(L, -1, name, 0, UINT32_MAX, &number);
+  if (number == 0 || number > host->hook_count) {
+    return NULL;
+  }
+  struct kad_hook *const hook = &host->hooks[number - 1];
+  hook->kind = kind;
+  return hook;
+}
+
 uint64_t kad_hook_time_weight(const struct kad_hook *hook) {
   if (hook->calls <= TIMED_CALLS) {
     return 1;

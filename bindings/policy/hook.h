@@ -50,6 +50,11 @@ struct kad_hook {
   uint64_t clamps_unreported;    /* results out of range since then */
 };
 
+/* Returns the hook whose number is the field `name` of the table at the top,
+ * set up as `kind`; NULL if there is none. [-0, +0, v] */
+struct kad_hook *kad_hook_of_field(lua_State *L, struct kad_host *host,
+                                   const char *name, enum kad_hook_kind kind);
+
 /* Returns the weight in the running time of the call that begins now: the
  * number of calls for which it is a sample; 0 if it is not timed. */
 uint64_t kad_hook_time_weight(const struct kad_hook *hook);

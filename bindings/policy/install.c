@@ -63,21 +63,8 @@ static void run_on_contact(void *state, const struct kad_hook_call *call,
  * [-0, +0, m] */
 static uint32_t field_number(lua_State *L, const char *name) {
   uint32_t value = 0;
-  (void)kad_lua_field_uint32(L, lua_gettop(L), name, 0, UINT32_MAX, &value);
+  (void)kad_lua_field_uint32(L, -1, name, 0, UINT32_MAX, &value);
   return value;
-}
-
-/* Returns the hook whose number is the field `name` of the table at the top,
- * set up as `kind`; NULL if there is none. [-0, +0, m] */
-static struct kad_hook *field_hook(lua_State *L, struct kad_host *host,
-                                   const char *name, enum kad_hook_kind kind) {
-  const uint32_t number = field_number(L, name);
-  if (number == 0 || number > host->hook_count) {
-    return NULL;
-  }
-  struct kad_hook *const hook = &host->hooks[number - 1];
-  hook->kind = kind;
-  return hook;
 }
 
 /* Reads the type in the table at the top, which owns its name. A hook that no
@@ -93,8 +80,8 @@ static void read_type(lua_State *L, struct kad_host *host,
   type->republish = field_number(L, "republish_s");
   (void)kad_lua_field_boolean(L, lua_gettop(L), "signed_only",
                               &type->signed_only);
-#define READ_HOOK(member, name, kind)                              \
-  hooks->member = field_hook(L, host, name, KAD_HOOK_KIND_##kind); \
+#define READ_HOOK(member, name, kind)                                     \
+  hooks->member = kad_hook_of_field(L, host, name, KAD_HOOK_KIND_##kind); \
   type->member = hooks->member != NULL ? run_##member : NULL;
   TYPE_HOOK_MAP(READ_HOOK)
 #undef READ_HOOK
@@ -129,7 +116,7 @@ static void read_methods(lua_State *L, struct kad_installation *installation) {
     lua_pop(L, 1);
     methods[i].call = kad_hook_run;
     methods[i].state =
-        field_hook(L, installation->host, "call", KAD_HOOK_KIND_RPC);
+        kad_hook_of_field(L, installation->host, "call", KAD_HOOK_KIND_RPC);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -234,8 +221,10 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   read_types(L, installation);
   read_methods(L, installation);
   lua_pushvalue(L, 2);
-  host->on_request = field_hook(L, host, "on_request", KAD_HOOK_KIND_REQUEST);
-  host->on_contact = field_hook(L, host, "on_contact", KAD_HOOK_KIND_CONTACT);
+  host->on_request =
+      kad_hook_of_field(L, host, "on_request", KAD_HOOK_KIND_REQUEST);
+  host->on_contact =
+      kad_hook_of_field(L, host, "on_contact", KAD_HOOK_KIND_CONTACT);
   policy->deadline_ms = field_number(L, "deadline_ms");
   policy->codec = kad_policy_codec_set_up(L, host);
   policy->state = host;
