@@ -313,12 +313,14 @@ void kad_network_step(struct kad_network *network) {
 void kad_network_stop(struct kad_network *network) {
   if (network->running) {
     network->stopped = true;
-    network->methods->stop(network);
+    if (network->methods->stop != NULL) {
+      network->methods->stop(network);
+    }
   }
 }
 
 int kad_network_fd(const struct kad_network *network) {
-  return network->methods->fd(network);
+  return network->methods->fd != NULL ? network->methods->fd(network) : -1;
 }
 
 int kad_network_timeout(const struct kad_network *network) {
@@ -326,5 +328,7 @@ int kad_network_timeout(const struct kad_network *network) {
 }
 
 uint64_t kad_network_trace_hash(const struct kad_network *network) {
-  return network->methods->trace_hash(network);
+  return network->methods->trace_hash != NULL
+             ? network->methods->trace_hash(network)
+             : 0;
 }

@@ -43,6 +43,7 @@ struct kad_network_methods {
   int (*on_signal)(struct kad_network *network, int number,
                    void (*fire)(void *data), void *data);
   void (*run)(struct kad_network *network, kad_time_ms duration_ms);
+  /* NULL where `run` reads `stopped`. */
   void (*stop)(struct kad_network *network);
   int (*fd)(const struct kad_network *network);
   int (*timeout)(const struct kad_network *network);

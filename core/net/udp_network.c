@@ -3,11 +3,7 @@
 
 #include "base/allocator.h"
 #include "base/time.h"
-#include "net/random.h"
 #include "net/udp.h"
-#include "net/udp_resolve.h"
-#include "net/udp_signal.h"
-#include "net/udp_socket.h"
 
 #include <assert.h>
 
@@ -137,11 +133,6 @@ static int udp_timeout(const struct kad_network *network) {
   return (int)kad_time_since(passed, (kad_time_ms)timeout_ms);
 }
 
-static uint64_t udp_trace_hash(const struct kad_network *network) {
-  (void)network;
-  return 0;
-}
-
 static const struct kad_network_methods methods = {
     .free = udp_free,
     .open = kad_udp_socket_open,
@@ -155,7 +146,6 @@ static const struct kad_network_methods methods = {
     .fd = udp_fd,
     .timeout = udp_timeout,
     .step = udp_step,
-    .trace_hash = udp_trace_hash,
     .wall_clock = udp_wall_clock,
 };
 

@@ -1,9 +1,7 @@
 /* For sendmmsg, and for what uv.h needs. */
 #define _GNU_SOURCE
 
-#include "net/udp_outgoing.h"
-
-#include "net/network.h"
+#include "net/udp.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,16 +1,14 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "net/udp_resolve.h"
-
 #include "base/allocator.h"
+#include "net/udp.h"
 
 /* A name that is being looked up. */
 struct kad_udp_name {
   uv_getaddrinfo_t request;
   struct kad_udp *udp;
   struct kad_udp_name *next;
-  struct kad_udp_name *previous;
   uint16_t port;
   kad_resolved_fn resolved;
   void *data;
@@ -18,14 +16,11 @@ struct kad_udp_name {
 
 static void free_name(struct kad_udp_name *name) {
   struct kad_udp *udp = name->udp;
-  if (name->next != NULL) {
-    name->next->previous = name->previous;
+  struct kad_udp_name **link = &udp->names;
+  while (*link != name) {
+    link = &(*link)->next;
   }
-  if (name->previous != NULL) {
-    name->previous->next = name->next;
-  } else {
-    udp->names = name->next;
-  }
+  *link = name->next;
   kad_release(&udp->base.allocator, name, sizeof *name);
 }
 
@@ -92,9 +87,6 @@ int kad_udp_resolve(struct kad_network *network, const char *host,
     return error == UV_ENOMEM ? KAD_ENOMEM : KAD_ERESOLVE;
   }
   name->next = udp->names;
-  if (name->next != NULL) {
-    name->next->previous = name;
-  }
   udp->names = name;
   return 0;
 }

@@ -1,9 +1,8 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "net/udp_signal.h"
-
 #include "base/allocator.h"
+#include "net/udp.h"
 
 /* A callback for a signal. */
 struct kad_udp_signal {

@@ -78,16 +78,6 @@ static void sim_step(struct kad_network *network) {
   (void)do_turn(kad_sim_of(network), KAD_TIME_NEVER);
 }
 
-/* sim_run reads `stopped`, which is set already. */
-static void sim_stop(struct kad_network *network) {
-  (void)network;
-}
-
-static int sim_fd(const struct kad_network *network) {
-  (void)network;
-  return -1;
-}
-
 static int sim_timeout(const struct kad_network *network) {
   return next_event(kad_sim_of(network)) == KAD_TIME_NEVER ? -1 : 0;
 }
@@ -201,8 +191,6 @@ static const struct kad_network_methods methods = {
     .now = sim_now,
     .random = sim_random,
     .run = sim_run,
-    .stop = sim_stop,
-    .fd = sim_fd,
     .timeout = sim_timeout,
     .step = sim_step,
     .trace_hash = sim_trace_hash,
