@@ -7,8 +7,9 @@
 --   scripts/policies/chat.lua   tests/spec/policies/chat_spec.lua
 --
 -- A spec may also be named after a file of the bindings. Otherwise the comment
--- at the head of a file, or of its header, names its tests, and the comment at
--- the head of a test names its subjects, which are files or folders:
+-- at the head of a file, or of its header, names its tests; udp_socket.c, a part
+-- of udp, has the header udp.h. The comment at the head of a test names its
+-- subjects, which are files or folders:
 --
 --   Tested by tests/sim/healing_test.c.
 --   Tests core/replication, scripts/kadenza/sim/run.lua.
@@ -88,12 +89,16 @@ local function check_named(path, named)
   end
 end
 
--- Reads which tests the head of a subject and of its header name.
+-- Reads which tests the head of a subject names, or else that of its header.
 local function tests_named_in(path)
   local named = named_in(path, "Tested by")
-  local header = named_in(path:gsub("%.c$", ".h"), "Tested by")
-  return path:find("%.c$") and table.move(header, 1, #header, #named + 1, named)
-    or named
+  local name = path:match("^(core/.+)%.c$")
+  while #named == 0 and name do
+    local header = name .. ".h"
+    named = tree.exists(header) and named_in(header, "Tested by") or named
+    name = name:match("^(.+)_[^_/]*$")
+  end
+  return named
 end
 
 local function check_subjects(subjects, tests)
