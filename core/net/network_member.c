@@ -1,4 +1,4 @@
-#include "net/member.h"
+#include "net/network.h"
 
 void kad_member_link(struct kad_member **list, struct kad_member *member) {
   member->next = *list;

@@ -1,4 +1,3 @@
-/* Tested by tests/unit/net/network_test.c. */
 #include "base/allocator.h"
 #include "net/network.h"
 

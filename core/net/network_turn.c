@@ -1,4 +1,3 @@
-/* Tested by tests/unit/net/network_test.c. */
 #include "net/network.h"
 
 static void settle_member(struct kad_network *network,

@@ -4,9 +4,7 @@
 #include "base/allocator.h"
 #include "base/array.h"
 #include "base/time.h"
-#include "sim/hostile_liar.h"
-#include "sim/hostile_sender.h"
-#include "sim/member.h"
+#include "sim/hostile.h"
 #include "wire/codec.h"
 
 enum {

@@ -1,9 +1,8 @@
 /* What users do to a simulated network: groups, bandwidth, moves, crashes.
  * Tested by tests/unit/sim/life_test.c. */
 #include "operations/operation.h"
-#include "sim/member.h"
 #include "sim/nat.h"
-#include "sim/sockets.h"
+#include "sim/sim.h"
 
 #include <assert.h>
 #include <string.h>

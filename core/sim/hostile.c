@@ -1,7 +1,4 @@
-/* Tested by tests/unit/sim/hostile_test.c. */
 #include "sim/hostile.h"
-
-#include "sim/link.h"
 
 uint64_t kad_hostile_draw(struct kad_hostile *hostile, uint64_t count) {
   hostile->draws += UINT64_C(0x9e3779b97f4a7c15);

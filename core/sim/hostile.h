@@ -1,4 +1,6 @@
-/* Hostile members of a simulated network: what the kinds of them share. */
+/* Hostile members of a simulated network. hostile.c has what all kinds share.
+ *
+ * Tested by tests/unit/sim/hostile_test.c. */
 #ifndef KAD_SIM_HOSTILE_H
 #define KAD_SIM_HOSTILE_H
 
@@ -61,5 +63,28 @@ void kad_hostile_send(struct kad_hostile *hostile, const struct kad_address *to,
 void kad_hostile_send_bytes(struct kad_hostile *hostile,
                             const struct kad_address *to,
                             struct kad_slice bytes);
+
+/* hostile_liar.c: members that reply in the place of their engine: silent ones,
+ * liars and sybils. */
+
+/* Replies to `query` of `from` with a lie, or not at all. Returns false for a
+ * ping, which the engine answers. */
+bool kad_hostile_liar_reply(struct kad_hostile *hostile,
+                            const struct kad_address *from,
+                            const struct kad_message *query);
+
+/* hostile_sender.c: members that send by themselves: flooders, replayers and
+ * senders of garbage. */
+
+/* Learns addresses and bytes from a datagram; `message` is NULL if it is
+ * malformed. Returns true if it is a reply to a query of the hostile itself,
+ * which its engine must not see. */
+bool kad_hostile_sender_learn(struct kad_hostile *hostile,
+                              const struct kad_address *from,
+                              struct kad_slice datagram,
+                              const struct kad_message *message);
+
+/* Sends the next datagram. */
+void kad_hostile_sender_send(struct kad_hostile *hostile);
 
 #endif

@@ -1,8 +1,6 @@
-/* Tested by tests/unit/sim/hostile_test.c. */
-#include "sim/hostile_liar.h"
-
 #include "base/address.h"
 #include "base/id.h"
+#include "sim/hostile.h"
 
 #include <string.h>
 

@@ -1,7 +1,4 @@
-/* Tested by tests/unit/sim/hostile_test.c. */
-#include "sim/hostile_sender.h"
-
-#include "sim/link.h"
+#include "sim/hostile.h"
 
 #include <string.h>
 

@@ -3,8 +3,6 @@
 #include "base/address.h"
 #include "base/allocator.h"
 #include "base/time.h"
-#include "sim/member.h"
-#include "sim/sockets.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,10 +1,7 @@
-/* Tested by tests/unit/sim/link_test.c. */
-#include "sim/arrival.h"
-
 #include "base/time.h"
 #include "sim/behaviour.h"
 #include "sim/nat.h"
-#include "sim/sockets.h"
+#include "sim/sim.h"
 
 /* Returns the socket that a flight reaches; NULL if it was unbound. */
 static const struct kad_sim_socket *destination_of(

@@ -1,8 +1,5 @@
-/* Tested by tests/unit/sim/life_test.c. */
-#include "sim/clock.h"
-
 #include "base/time.h"
-#include "sim/member.h"
+#include "sim/sim.h"
 
 enum {
   DRIFT_MAX = 100000
@@ -23,8 +20,8 @@ int64_t kad_sim_clock_wall(const struct kad_sim *sim) {
   return wall_epoch + (int64_t)(sim->now / KAD_MS_PER_S);
 }
 
-static const struct kad_sim_clock *clock_of(const struct kad_member *base) {
-  return &kad_sim_extra_at(base)->clock;
+static const struct kad_sim_extra *extra_of(const struct kad_member *base) {
+  return kad_container_of(base, struct kad_sim_member, base)->extra;
 }
 
 /* Returns the node's time at the network's time `now`. */
@@ -39,17 +36,17 @@ static kad_time_ms shown_at(const struct kad_sim_clock *clock,
 }
 
 kad_time_ms kad_sim_clock_member_now(struct kad_member *base) {
-  return shown_at(clock_of(base), kad_sim_of(base->network)->now);
+  return shown_at(&extra_of(base)->clock, kad_sim_of(base->network)->now);
 }
 
 int64_t kad_sim_clock_member_wall(const struct kad_member *base) {
   return kad_sim_clock_wall(kad_sim_of(base->network)) +
-         clock_of(base)->wall_offset_s;
+         extra_of(base)->clock.wall_offset_s;
 }
 
 kad_time_ms kad_sim_clock_member_due(const struct kad_member *base,
                                      kad_time_ms at) {
-  const struct kad_sim_extra *extra = kad_sim_extra_at(base);
+  const struct kad_sim_extra *extra = extra_of(base);
   const struct kad_sim_clock *clock = &extra->clock;
   if (extra->asleep || at == KAD_TIME_NEVER) {
     return KAD_TIME_NEVER;

@@ -1,7 +1,5 @@
-/* Tested by tests/unit/sim/link_test.c. */
-#include "sim/flight.h"
-
 #include "base/allocator.h"
+#include "sim/sim.h"
 
 enum {
   SMALL_SIZE = 256, /* bytes: most queries and replies fit in */

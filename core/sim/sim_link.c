@@ -1,10 +1,7 @@
-#include "sim/link.h"
-
 #include "base/allocator.h"
 #include "base/time.h"
-#include "sim/flight.h"
 #include "sim/nat.h"
-#include "sim/sockets.h"
+#include "sim/sim.h"
 
 #include <string.h>
 

@@ -1,14 +1,9 @@
 #include "base/allocator.h"
 #include "base/array.h"
 #include "base/time.h"
-#include "sim/arrival.h"
 #include "sim/behaviour.h"
-#include "sim/clock.h"
-#include "sim/link.h"
-#include "sim/member.h"
 #include "sim/nat.h"
 #include "sim/sim.h"
-#include "sim/sockets.h"
 
 enum {
   FIRST_MS = KAD_MS_PER_S, /* the clock begins here: to some, 0 is "never" */

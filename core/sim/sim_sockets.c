@@ -1,5 +1,4 @@
-/* Tested by tests/unit/sim/sim_network_test.c. */
-#include "sim/sockets.h"
+#include "sim/sim.h"
 
 #include <string.h>
 

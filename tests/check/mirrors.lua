@@ -7,7 +7,7 @@
 --   scripts/policies/chat.lua   tests/spec/policies/chat_spec.lua
 --
 -- A spec may also be named after a file of the bindings. Otherwise the comment
--- at the head of a file, or of its header, names its tests; udp_socket.c, a part
+-- at the head of a file, or of its header, names its tests; udp_socket.c, part
 -- of udp, has the header udp.h. The comment at the head of a test names its
 -- subjects, which are files or folders:
 --

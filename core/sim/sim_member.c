@@ -1,7 +1,5 @@
-/* Tested by tests/unit/sim/sim_network_test.c. */
-#include "sim/member.h"
-
 #include "base/allocator.h"
+#include "sim/sim.h"
 
 struct kad_sim_member *kad_sim_member_find(const struct kad_network *network,
                                            const struct kad_node *node) {
