@@ -152,8 +152,8 @@ const struct kad_codec *kad_policy_codec_set_up(lua_State *L,
     luaL_error(L, "a codec has the hooks encode and decode");
     return NULL;
   }
-  codec->encode->never_suspended = true;
-  codec->decode->never_suspended = true;
+  codec->encode->breaker_disabled = true;
+  codec->decode->breaker_disabled = true;
   codec->thread = lua_newthread(L);
   lua_setfield(L, -2, "thread"); /* lives as long as the set-up */
   lua_pop(L, 1);

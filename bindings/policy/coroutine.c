@@ -189,7 +189,7 @@ static const char *find_obstacle(lua_State *L) {
   if (state[0] != 's') {
     return "cannot resume non-suspended coroutine";
   }
-  if (lua_gethookcount(thread) == KAD_METER_DEAD) {
+  if (lua_gethookcount(thread) == KAD_METER_HOOK_KILLED) {
     return "cannot resume a coroutine that was stopped";
   }
   return is_waiting ? "cannot resume a coroutine that waits" : NULL;
@@ -282,7 +282,7 @@ static int coroutine_close(lua_State *L) {
   if (state[0] != 's' && state[0] != 'd') {
     return luaL_error(L, "cannot close a %s coroutine", state);
   }
-  if (lua_gethookcount(thread) == KAD_METER_DEAD) {
+  if (lua_gethookcount(thread) == KAD_METER_HOOK_KILLED) {
     lua_pushboolean(L, 1); /* killed: it does not run again */
     return 1;
   }

@@ -123,7 +123,7 @@ static int load_files(lua_State *L) {
     lua_pop(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &loading->host->keys.setup);
   } else {
-    kad_host_leave_text(L, loading->host);
+    kad_host_set_text(L, loading->host);
   }
   return 0;
 }
@@ -226,7 +226,7 @@ static int policy_swap(lua_State *L) {
   struct kad_installation installation = {.host = host};
   bool lost = false;
   lua_settop(L, 2);
-  kad_host_forget_text(host);
+  kad_host_clear_text(host);
   if (old != NULL && !kad_migration_run(old, host, &lost)) {
     return push_problem(L, host);
   }
@@ -284,7 +284,7 @@ static int leave_description(lua_State *L) {
   kad_host_push_field(L, host, "describe");
   lua_call(L, 0, 1);
   luaL_checktype(L, -1, LUA_TSTRING);
-  kad_host_leave_text(L, host);
+  kad_host_set_text(L, host);
   return 0;
 }
 

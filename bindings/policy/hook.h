@@ -40,14 +40,15 @@ struct kad_hook {
   uint64_t slowest_ns;
   uint64_t histogram[KAD_HOOK_BUCKETS]; /* bucket i: calls that took less than
                                            2^i us; the last: all longer ones */
-  bool never_suspended;                 /* its circuit breaker never opens */
+  bool breaker_disabled;                /* its circuit breaker never opens */
   uint32_t recent_failures;             /* in the window of the breaker */
   kad_time_ms window_start;             /* of that window */
   kad_time_ms open_until;               /* the breaker; 0: it is closed */
   kad_time_ms reported_at;              /* the last failure; 0: never */
   uint64_t unreported;                  /* failures since then */
-  kad_time_ms clamp_reported_at; /* the last result out of range; 0: never */
-  uint64_t clamps_unreported;    /* results out of range since then */
+  kad_time_ms clamp_reported_at; /* seconds out of range, which were clamped; 0:
+                                    never */
+  uint64_t clamps_unreported;    /* clamped since then */
 };
 
 /* Returns the hook whose number is the field `name` of the table at the top,

@@ -14,7 +14,7 @@ static bool count_failure(struct kad_hook *hook, kad_time_ms now) {
     hook->window_start = now;
     hook->recent_failures = 0;
   }
-  if (!hook->never_suspended &&
+  if (!hook->breaker_disabled &&
       ++hook->recent_failures >= KAD_BREAKER_FAILURES) {
     hook->open_until = now + KAD_BREAKER_OPEN_MS;
     hook->recent_failures = 0;
@@ -34,7 +34,7 @@ static int leave_error_text(lua_State *L) {
   lua_pushvalue(failure->thread, -1);
   lua_xmove(failure->thread, L, 1);
   luaL_tolstring(L, -1, NULL);
-  kad_host_leave_text(L, failure->hook->host);
+  kad_host_set_text(L, failure->hook->host);
   return 0;
 }
 
@@ -63,7 +63,7 @@ static void push_error_text(lua_State *L,
     lua_pushstring(L, no_text);
   }
   lua_pushnil(L);
-  kad_host_leave_text(L, host);
+  kad_host_set_text(L, host);
 }
 
 /* Pushes the text of a failure, with a traceback while its function has not

@@ -30,7 +30,7 @@ static int hand_to_scheduler(lua_State *L) {
   copy_subject(L, runner->subject);
   copy_subject(L, runner->context);
   runner->call = NULL;
-  kad_host_push_field(L, runner->host, "suspended");
+  kad_host_push_field(L, runner->host, "take_over");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &runner->thread_key);
   lua_pushinteger(L, (lua_Integer)runner->call_id);
   luaL_checkstack(L, suspension->yielded, NULL);
@@ -43,7 +43,7 @@ void kad_hook_pending_begin(struct kad_runner *runner, int yielded,
                             struct kad_hook_result *result) {
   struct suspension suspension = {.runner = runner, .yielded = yielded};
   struct kad_hook *const hook = runner->hook;
-  runner->held = true;
+  runner->in_handover = true;
   runner->call_id = runner->call->call_id;
   hook->preempted += yielded == 0;
   hook->yields += yielded > 0;
@@ -51,11 +51,11 @@ void kad_hook_pending_begin(struct kad_runner *runner, int yielded,
   result->deadline_ms = hook->deadline_ms;
   const int status = kad_lua_protect(hook->host->L, hand_to_scheduler,
                                      &suspension, kad_host_ignore_error);
-  if (!runner->held) { /* it has ended already, and completed the call */
+  if (!runner->in_handover) { /* it has ended already, and completed the call */
     kad_runner_free(runner);
     return;
   }
-  runner->held = false;
+  runner->in_handover = false;
   if (status != LUA_OK) {
     result->verdict = KAD_VERDICT_FAILED;
     kad_runner_abandon(runner);
@@ -107,7 +107,7 @@ static void complete_call(const struct kad_runner *runner) {
 int kad_hook_pending_ended(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_argexpected(L, runner != NULL, 1, "runner");
-  if (!runner->lost) { /* else the call has failed already */
+  if (!runner->handover_failed) { /* else the call has failed already */
     read_end(L, runner);
     complete_call(runner);
   }
@@ -125,7 +125,8 @@ int kad_hook_pending_problem(lua_State *L) {
   if (node == NULL) {
     return 0;
   }
-  if (kad_host_now(host) - runner->began >= runner->hook->deadline_ms) {
+  if (kad_host_now(host) - runner->call_started_at >=
+      runner->hook->deadline_ms) {
     lua_pushliteral(L, "did not answer before its deadline");
     lua_pushboolean(L, 1);
     return 2;

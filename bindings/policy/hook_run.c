@@ -221,7 +221,7 @@ void kad_hook_run(void *state, const struct kad_hook_call *call,
   kad_host_begin_turn(host);
   lua_settop(runner->thread, KAD_RUNNER_BASE);
   runner->hook = hook;
-  runner->began = call->now;
+  runner->call_started_at = call->now;
   runner->call = call;
   run_call(runner, result);
   kad_vm_heap_end_entry(host);

@@ -42,14 +42,15 @@ void kad_host_ignore_error(lua_State *L, int status) {
   (void)status;
 }
 
-int kad_host_protect(struct kad_host *host, bool own, lua_CFunction body,
-                     void *argument, kad_lua_report_fn *report) {
+int kad_host_protect(struct kad_host *host, bool is_internal,
+                     lua_CFunction body, void *argument,
+                     kad_lua_report_fn *report) {
   struct kad_meter_entry entry;
   if (!host->owns_state) { /* the state that made the host meters itself */
     return kad_lua_protect(host->L, body, argument, report);
   }
   kad_meter_enter(host->L, host->meter, &entry);
-  entry.own = own;
+  entry.is_internal = is_internal;
   const int status = kad_lua_protect(host->L, body, argument, report);
   kad_meter_leave(host->meter);
   return status;
@@ -58,7 +59,7 @@ int kad_host_protect(struct kad_host *host, bool own, lua_CFunction body,
 /* ------------------------------------------------------------------ texts --
  */
 
-void kad_host_leave_text(lua_State *L, const struct kad_host *host) {
+void kad_host_set_text(lua_State *L, const struct kad_host *host) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.text);
 }
 
@@ -67,7 +68,7 @@ static void leave_message(lua_State *L, int status) {
   const struct kad_lua_context *const context = kad_lua_context(L);
   if (status != LUA_ERRMEM) {
     lua_pushvalue(L, -1);
-    kad_host_leave_text(L, context->host);
+    kad_host_set_text(L, context->host);
   }
 }
 
@@ -77,7 +78,7 @@ int kad_host_run(struct kad_host *host, lua_CFunction body, void *argument) {
                                            : kad_lua_context(host->L)->report);
 }
 
-const char *kad_host_push_text(const struct kad_host *host, size_t *len) {
+const char *kad_host_get_text(const struct kad_host *host, size_t *len) {
   lua_checkstack(host->L, 2);
   lua_rawgetp(host->L, LUA_REGISTRYINDEX, &host->keys.text);
   return lua_tolstring(host->L, -1, len);
@@ -85,7 +86,7 @@ const char *kad_host_push_text(const struct kad_host *host, size_t *len) {
 
 void kad_host_copy_text(lua_State *L, const struct kad_host *host) {
   size_t len = 0;
-  const char *const text = kad_host_push_text(host, &len);
+  const char *const text = kad_host_get_text(host, &len);
   if (text != NULL) {
     lua_pushlstring(L, text, len);
   } else {
@@ -94,10 +95,10 @@ void kad_host_copy_text(lua_State *L, const struct kad_host *host) {
   lua_remove(host->L, host->L == L ? -2 : -1);
 }
 
-void kad_host_forget_text(const struct kad_host *host) {
+void kad_host_clear_text(const struct kad_host *host) {
   lua_checkstack(host->L, 2);
   lua_pushnil(host->L);
-  kad_host_leave_text(host->L, host);
+  kad_host_set_text(host->L, host);
 }
 
 /* ----------------------------------------------------------------- ending --

@@ -89,8 +89,8 @@ struct kad_host {
   size_t memory_used;       /* bytes */
   size_t memory_limit;      /* bytes */
   bool block_refused;       /* the last block was */
-  unsigned gc_pace;         /* sixteenths of the memory that were used when
-                               the collector was set */
+  unsigned gc_pace;         /* memory in use when the collector was tuned
+                               last, in sixteenths of the limit */
   uint32_t memory_failures; /* callbacks without memory in the window */
   kad_time_ms memory_failures_since; /* start of that window */
   kad_time_ms log_since;             /* start of the window of the log */
@@ -126,28 +126,29 @@ void kad_host_push_field(lua_State *L, const struct kad_host *host,
 void kad_host_ignore_error(lua_State *L, int status);
 
 /* Runs `body` protected in the state of `host`; in a VM as an entry of the
- * meter. `own` says that kadenza's code runs and not a script's: it may use the
- * memory that is kept in reserve. Returns a LUA_… status. [-0, +0, -] */
-int kad_host_protect(struct kad_host *host, bool own, lua_CFunction body,
-                     void *argument, kad_lua_report_fn *report);
+ * meter. `is_internal`: kadenza's own code runs, not a script's; it may use the
+ * memory kept in reserve. Returns a LUA_… status. [-0, +0, -] */
+int kad_host_protect(struct kad_host *host, bool is_internal,
+                     lua_CFunction body, void *argument,
+                     kad_lua_report_fn *report);
 
-/* Does the same for a body that leaves a text. In a VM the message of an error
- * is left in its place. [-0, +0, -] */
+/* Does the same for a body that sets a text. In a VM the message of an error is
+ * set in its place. [-0, +0, -] */
 int kad_host_run(struct kad_host *host, lua_CFunction body, void *argument);
 
-/* Pops a string or nil, which kad_host_push_text then pushes. [-1, +0, m] */
-void kad_host_leave_text(lua_State *L, const struct kad_host *host);
+/* Pops a string or nil and keeps it as the text. [-1, +0, m] */
+void kad_host_set_text(lua_State *L, const struct kad_host *host);
 
-/* Pushes the text that was left on the stack of `host->L` and returns it; NULL
- * if there is none. [-0, +1, -] */
-const char *kad_host_push_text(const struct kad_host *host, size_t *len);
+/* Pushes the text on the stack of `host->L` and returns it; NULL if there is
+ * none. [-0, +1, -] */
+const char *kad_host_get_text(const struct kad_host *host, size_t *len);
 
-/* Pushes the text that was left on `L`, which may be another state; "out of
- * memory" if there is none. [-0, +1, m] */
+/* Pushes the text on `L`, which may be another state; "out of memory" if there
+ * is none. [-0, +1, m] */
 void kad_host_copy_text(lua_State *L, const struct kad_host *host);
 
-/* Forgets the text that was left. [-0, +0, -] */
-void kad_host_forget_text(const struct kad_host *host);
+/* Clears the text. [-0, +0, -] */
+void kad_host_clear_text(const struct kad_host *host);
 
 /* Cancels the tasks that are left in the VM of a host whose policies are
  * released. With `at_last`, drops the tasks that do not end now. Returns true

@@ -67,19 +67,19 @@ static void set_hook(lua_State *L, int instructions) {
 
 static void kill_entry(struct kad_meter_entry *entry) {
   entry->killed = true;
-  set_hook(entry->thread, KAD_METER_DEAD);
+  set_hook(entry->thread, KAD_METER_HOOK_KILLED);
 }
 
 /* Counts the processor time of an entry, `slow_ns` after the last count hook.
  * At the first call nothing but these nanoseconds is known of it. */
 static void count_cpu(struct kad_meter_entry *entry, uint64_t slow_ns) {
   const clock_t now = clock();
-  if (entry->since == 0) {
+  if (entry->cpu_start == 0) {
     const uint64_t known = slow_ns < KNOWN_NS ? slow_ns : KNOWN_NS;
-    entry->since =
+    entry->cpu_start =
         now - entry->use.cpu - (clock_t)(known / (NS_PER_S / CLOCKS_PER_SEC));
   }
-  entry->use.cpu = now - entry->since;
+  entry->use.cpu = now - entry->cpu_start;
 }
 
 /* Tells whether an entry has used more processor time than any budget of
@@ -90,16 +90,17 @@ static void count_cpu(struct kad_meter_entry *entry, uint64_t slow_ns) {
 static bool is_over_time(lua_State *L, struct kad_meter *meter,
                          struct kad_meter_entry *entry, int executed) {
   const uint64_t now = kad_meter_clock_ns();
-  const uint64_t before = entry->looked;
-  int next = executed * 4 < KAD_METER_SLICE ? executed * 4 : KAD_METER_SLICE;
-  entry->looked = now;
+  const uint64_t before = entry->last_hook_ns;
+  int next =
+      executed * 4 < KAD_METER_HOOK_MAX ? executed * 4 : KAD_METER_HOOK_MAX;
+  entry->last_hook_ns = now;
   if (before == 0) {
     return false;
   }
   if (now - before > SLOW_NS) {
     count_cpu(entry, now - before);
     if (!meter->is_virtual) { /* simulations must repeat */
-      next = KAD_METER_FIRST;
+      next = KAD_METER_HOOK_FIRST;
       meter->spent = meter->share;
     }
   }
@@ -123,8 +124,8 @@ static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
 static void stop_killed(lua_State *L, lua_Debug *at,
                         const struct kad_meter *meter,
                         struct kad_meter_entry *entry) {
-  if (entry->grace < GRACE && is_own(L, at, meter)) {
-    entry->grace++;
+  if (entry->hooks_after_kill < GRACE && is_own(L, at, meter)) {
+    entry->hooks_after_kill++;
     return;
   }
   if (lua_isyieldable(L)) {
@@ -153,8 +154,8 @@ static void count_hook(lua_State *L, lua_Debug *at) {
     }
     kill_entry(entry);
   }
-  if (executed != KAD_METER_DEAD) {
-    set_hook(L, KAD_METER_DEAD);
+  if (executed != KAD_METER_HOOK_KILLED) {
+    set_hook(L, KAD_METER_HOOK_KILLED);
   }
   stop_killed(L, at, meter, entry);
 }
@@ -219,14 +220,14 @@ void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
 }
 
 void kad_meter_watch(lua_State *L) {
-  set_hook(L, KAD_METER_FIRST);
+  set_hook(L, KAD_METER_HOOK_FIRST);
 }
 
 void kad_meter_enter(lua_State *L, struct kad_meter *meter,
                      struct kad_meter_entry *entry) {
   *entry = (struct kad_meter_entry){.outer = meter->entry, .thread = L};
   meter->entry = entry;
-  set_hook(L, KAD_METER_FIRST);
+  set_hook(L, KAD_METER_HOOK_FIRST);
 }
 
 void kad_meter_leave(struct kad_meter *meter) {
@@ -236,7 +237,8 @@ void kad_meter_leave(struct kad_meter *meter) {
   meter->last_ns = 0;
   meter->last_killed = entry->killed;
   if (entry->outer != NULL) {
-    entry->outer->use.instructions += entry->use.instructions - entry->before;
+    entry->outer->use.instructions +=
+        entry->use.instructions - entry->used_before;
     entry->outer->near_limit |= entry->near_limit;
   }
 }
@@ -254,7 +256,8 @@ void kad_meter_turn(struct kad_meter *meter,
     meter->turn = turn;
     meter->spent = 0;
     meter->is_virtual = kad_network_fd(network) < 0;
-    meter->share = meter->is_virtual ? KAD_METER_MS : KAD_METER_SHARE;
+    meter->share =
+        meter->is_virtual ? KAD_METER_SHARE_VIRTUAL : KAD_METER_SHARE;
   }
 }
 

@@ -27,13 +27,14 @@
 #include <time.h>
 
 enum {
-  KAD_METER_FIRST = 32,   /* instructions before the first count hook … */
-  KAD_METER_SLICE = 1000, /* … and at most between two later ones */
-  KAD_METER_DEAD = 1,     /* … in a killed entry */
-  KAD_METER_BUDGET = 20000000, /* instructions of one entry: about 100 ms */
-  KAD_METER_SHARE = 25000,     /* instructions of a turn: about 150 us */
-  KAD_METER_MS = 200000,       /* the same in virtual time, where a turn is a
-                                  millisecond */
+  /* Instructions: */
+  KAD_METER_HOOK_FIRST = 32,   /* before the first count hook of an entry */
+  KAD_METER_HOOK_MAX = 1000,   /* at most between two later ones */
+  KAD_METER_HOOK_KILLED = 1,   /* between two of a killed entry */
+  KAD_METER_BUDGET = 20000000, /* of one entry: about 100 ms */
+  KAD_METER_SHARE = 25000,     /* of a turn: about 150 us */
+  KAD_METER_SHARE_VIRTUAL = 200000, /* of a turn in virtual time, which is a
+                                       millisecond */
   KAD_METER_CPU_MS = 1000, /* processor time of one entry, for instructions that
                               take long, such as comparing strings of megabytes
                               */
@@ -54,12 +55,13 @@ struct kad_meter_entry {
   lua_State *inner; /* a coroutine of the script that runs now, which passes
                        preemption on to `thread`; or NULL */
   struct kad_meter_use use;
-  uint64_t before; /* instructions used when it was preempted last */
-  uint64_t looked; /* time of the last count hook, ns; 0: none yet */
-  clock_t since;   /* processor time when it began; 0: not known yet */
-  uint32_t grace;  /* count hooks in kadenza's own code since the kill */
-  bool own;        /* kadenza's code runs, not a script's */
-  bool may_pause;  /* the code that resumes it handles preemption */
+  uint64_t used_before;  /* instructions used when it was preempted last */
+  uint64_t last_hook_ns; /* time of the last count hook, ns; 0: none yet */
+  clock_t cpu_start;     /* processor time when it began; 0: not known yet */
+  uint32_t
+      hooks_after_kill; /* count hooks in kadenza's own code since the kill */
+  bool is_internal;     /* kadenza's code runs, not a script's */
+  bool may_pause;       /* the code that resumes it handles preemption */
   bool killed;
   bool out_of_memory; /* and killed for that */
   bool near_limit;    /* a block was granted only after a collection that left

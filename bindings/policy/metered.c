@@ -61,8 +61,8 @@ static int meter_has_time(lua_State *L) {
 static void restore_use(struct kad_meter_entry *entry,
                         const struct kad_meter_use *carried) {
   entry->use = *carried;
-  entry->before = carried->instructions;
-  entry->since = entry->before > 0 ? clock() - carried->cpu : 0;
+  entry->used_before = carried->instructions;
+  entry->cpu_start = entry->used_before > 0 ? clock() - carried->cpu : 0;
 }
 
 /* Resumes the coroutine at 1 with the other arguments, as an entry of its own.
@@ -121,7 +121,7 @@ static int meter_run(lua_State *L) {
 static int meter_close(lua_State *L) {
   lua_State *const thread = lua_tothread(L, 1);
   luaL_argexpected(L, thread != NULL, 1, "coroutine");
-  if (lua_gethookcount(thread) == KAD_METER_DEAD) {
+  if (lua_gethookcount(thread) == KAD_METER_HOOK_KILLED) {
     lua_pushboolean(L, 1);
     return 1;
   }

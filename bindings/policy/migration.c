@@ -20,7 +20,7 @@ static int call_save(lua_State *L) {
   lua_pushinteger(L, migration->index);
   lua_call(L, 1, 1);
   migration->last = lua_isboolean(L, -1);
-  kad_host_leave_text(L, migration->from);
+  kad_host_set_text(L, migration->from);
   return 0;
 }
 
@@ -32,7 +32,7 @@ static int call_restore(lua_State *L) {
   lua_pushlstring(L, migration->bytes, migration->len);
   lua_call(L, 1, 2);
   migration->restored = lua_toboolean(L, -2);
-  kad_host_leave_text(L, migration->to);
+  kad_host_set_text(L, migration->to);
   return 0;
 }
 
@@ -40,13 +40,13 @@ static int call_restore(lua_State *L) {
 static bool migrate_policy(struct migration *migration) {
   struct kad_host *const from = migration->from;
   bool restored = true;
-  kad_host_forget_text(from);
+  kad_host_clear_text(from);
   if (kad_host_run(from, call_save, migration) != LUA_OK) {
-    kad_host_forget_text(from);
+    kad_host_clear_text(from);
     migration->last = true;
     migration->lost = true;
   }
-  migration->bytes = kad_host_push_text(from, &migration->len);
+  migration->bytes = kad_host_get_text(from, &migration->len);
   if (migration->bytes != NULL) {
     restored = kad_host_run(migration->to, call_restore, migration) == LUA_OK &&
                migration->restored;

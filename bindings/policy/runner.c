@@ -58,13 +58,13 @@ static void end_call(struct kad_runner *runner) {
 
 void kad_runner_abandon(struct kad_runner *runner) {
   end_call(runner);
-  runner->lost = true;
+  runner->handover_failed = true;
 }
 
 void kad_runner_free(struct kad_runner *runner) {
   const struct kad_allocator heap = kad_allocator_default();
-  if (runner->held) {
-    runner->held = false;
+  if (runner->in_handover) {
+    runner->in_handover = false;
     return;
   }
   end_call(runner);

@@ -23,13 +23,13 @@ struct kad_runner {
   struct kad_hook *hook;
   const struct kad_hook_call *call; /* NULL once the call is pending */
   uint64_t call_id;                 /* of a pending call; else 0 */
-  kad_time_ms began;                /* the call */
-  struct kad_hook_result result;    /* what the hook has returned */
-  struct kad_view *subject;         /* a record or request; or NULL */
-  struct kad_view *context;         /* NULL: the hook takes none */
-  uint64_t ns;                      /* running time before it was pending */
-  bool lost; /* memory ended while it was handed to the scheduler */
-  bool held; /* it is being handed to the scheduler: it is freed afterwards */
+  kad_time_ms call_started_at;
+  struct kad_hook_result result; /* what the hook has returned */
+  struct kad_view *subject;      /* a record or request; or NULL */
+  struct kad_view *context;      /* NULL: the hook takes none */
+  uint64_t ns;                   /* running time before it was pending */
+  bool handover_failed; /* memory ended while the scheduler took it over */
+  bool in_handover;     /* the scheduler takes it over: free it afterwards */
 };
 
 /* Returns an idle runner, or NULL when memory ends. */

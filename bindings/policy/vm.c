@@ -115,7 +115,7 @@ static int enter_metered(struct kad_lua_context *context, lua_CFunction body,
   }
   kad_host_begin_turn(host);
   kad_meter_enter(context->main, host->meter, &entry);
-  entry.own = true;
+  entry.is_internal = true;
   const int status =
       kad_lua_protect(context->main, body, argument, context->report);
   kad_meter_leave(host->meter);

@@ -34,7 +34,7 @@ static void grant_after_collection(struct kad_host *host, size_t limit) {
 static size_t current_limit(const struct kad_host *host) {
   const struct kad_meter *const meter = host->meter;
   const bool is_script =
-      meter != NULL && meter->entry != NULL && !meter->entry->own;
+      meter != NULL && meter->entry != NULL && !meter->entry->is_internal;
   return is_script ? host->memory_limit - host->memory_limit / RESERVE_PART
                    : host->memory_limit;
 }

@@ -83,14 +83,14 @@ local function report_end(task)
   end
 end
 
-local function finish(task, state, ...)
+local function end_task(task, state, ...)
   task.state = state
   task.outcome = table.pack(...)
   task.scheduler.live[task] = nil
   local watchers = task.watchers or {}
   task.watchers = nil
-  if task.settled then
-    task.settled() -- the sandbox counts tasks; this does not await them
+  if task.on_ended then
+    task.on_ended() -- facade.lua counts running tasks; it awaits none
   end
   if state ~= "failed" or #watchers > 0 or task.ended then
     task.awaited = true
@@ -109,7 +109,7 @@ local function fail(task, err)
   task.traceback = core.traceback(task.thread)
   task.state = "closing"
   task.driver.close(task.thread) -- closes its `<close>` variables
-  finish(task, "failed", err)
+  end_task(task, "failed", err)
 end
 
 -- Calls the cancel function of a wait. It is the user's: its errors are logged,
@@ -142,9 +142,9 @@ local function close(task)
   cancel_wait(task)
   local closed, err = task.driver.close(task.thread)
   if closed then
-    finish(task, "canceled")
+    end_task(task, "canceled")
   else
-    finish(task, "failed", err)
+    end_task(task, "failed", err)
   end
 end
 
@@ -191,7 +191,7 @@ local function handle_yield(task, carried, succeeded, first, second, ...)
   elseif not succeeded then
     fail(task, first)
   elseif coroutine.status(task.thread) == "dead" then
-    finish(task, "done", first, second, ...)
+    end_task(task, "done", first, second, ...)
   elseif first == WAIT then
     suspend(task, second)
   elseif first == CANCEL then
@@ -240,7 +240,8 @@ function M.network()
   return task and task.scheduler.network or loop.network()
 end
 
---- Returns the current task; raises unless there is one and it may wait.
+--- Returns the current task. Raises unless there is one and it may wait. Ends a
+--- task that was asked to cancel.
 ---@param level integer  as of `error`
 ---@return kadenza.Task task
 function M.check(level)
@@ -413,7 +414,7 @@ function Task:abandon()
     return false
   end
   cancel_wait(self)
-  finish(self, "canceled")
+  end_task(self, "canceled")
   return true
 end
 
@@ -475,7 +476,7 @@ end
 ---@param task kadenza.Task
 ---@param ended fun(task: kadenza.Task, state: string, ran: integer, ...)
 ---@param ... any  what the coroutine has yielded
-function M.suspended(task, ended, ...)
+function M.take_over(task, ended, ...)
   task.scheduler:add(task)
   task.scheduler.meter = task.scheduler.meter
     or task.driver.has_time and task.driver

@@ -88,7 +88,7 @@ local function bounded_spawn(owner)
     work.owner = owner
     if work:status() == "running" then
       running = running + 1
-      work.settled = function()
+      work.on_ended = function()
         running = running - 1
       end
     end

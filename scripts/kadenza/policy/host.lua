@@ -128,10 +128,10 @@ local function add_scheduling(setup, network)
     threads[thread] = work
   end
 
-  function setup.suspended(thread, call_id, ...)
+  function setup.take_over(thread, call_id, ...)
     local work = threads[thread]
     waiting[call_id] = work
-    task.suspended(work, ended, ...)
+    task.take_over(work, ended, ...)
   end
 
   function setup.cancel(call_id)

@@ -169,8 +169,8 @@ function Linter:is_shadowed(name, first, last)
   return false
 end
 
--- Checks a field that is read of a value whose name is at `at`, and the fields
--- of that field.
+-- Checks the field access after the name at the token `at`, and those that
+-- follow it. `kind` is the kind of the value, such as a record.
 function Linter:check_field(at, kind)
   local field = self.tokens[at + 2]
   if not is_field(self:text(at + 1)) or field.kind ~= "name" then

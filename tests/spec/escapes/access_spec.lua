@@ -28,7 +28,7 @@ local ROWS <const> = {
   nothing("the coroutine of a task", "kad.spawn(kad.sleep, 1).thread"),
   nothing("the coroutine library behind a task",
     "kad.spawn(kad.sleep, 1).driver"),
-  nothing("what counts a task's end", "kad.spawn(kad.sleep, 1).settled"),
+  nothing("what counts a task's end", "kad.spawn(kad.sleep, 1).on_ended"),
   nothing("the class of tasks", "kad.spawn(kad.sleep, 1).__index"),
   nothing("the node's handle", "ctx.node.core"),
   nothing("the node's network", "ctx.node.net"),

@@ -59,7 +59,7 @@ describe("a hook that waits", function()
       assert(world.node:put(KEY, "y", NOTE))
     end))
 
-  it("counts against max_waiting", with(rpc("kad.sleep(1) return {}"),
+  it("counts against max_pending_hooks", with(rpc("kad.sleep(1) return {}"),
     function(world)
       local done, refused = 0, 0
       for _ = 1, 6 do
@@ -149,9 +149,9 @@ describe("a hook that waits", function()
   local function is_failed_once(what, wait, expected)
     it(what, function()
       local task = require("kadenza.task")
-      local suspended = task.suspended
+      local suspended = task.take_over
       local _ <close> = setmetatable({}, { __close = function()
-        task.suspended = suspended
+        task.take_over = suspended
       end })
       local ran = 0
       with({ rpc = { run = function()
@@ -159,12 +159,12 @@ describe("a hook that waits", function()
         ran = ran + 1
         return {}
       end } }, function(world)
-        task.suspended = function(...)
+        task.take_over = function(...)
           suspended(...)
           error("not enough memory", 0)
         end
         local reply, message = call(world)
-        task.suspended = suspended
+        task.take_over = suspended
         kad.sleep(2)
         assert.equal(expected, not reply and message or nil)
         assert.equal(1, ran)
