@@ -106,7 +106,8 @@ void kad_pending_hooks_deinit(struct kad_node *node) {
   kad_map_deinit(&node->pending_hooks.open);
 }
 
-/* Has the call wait. Returns false if it cannot. */
+/* Makes the call wait. Returns false, and tells the policy, if there are too
+ * many calls that wait or when out of memory. */
 static bool wait_for_result(struct kad_node *node,
                             const struct kad_hook_caller *caller,
                             uint64_t call_id, kad_time_ms deadline_ms) {
@@ -114,7 +115,6 @@ static bool wait_for_result(struct kad_node *node,
   struct pending_call *pending =
       add_pending(node, caller, call_id, deadline_ms);
   if (pending == NULL) {
-    node->stats.hook_failures++;
     abandon_call(caller->ruleset, call_id);
     return false;
   }
@@ -149,6 +149,7 @@ bool kad_hook_call_start(struct kad_node *node,
   if (result.verdict == KAD_VERDICT_PENDING) {
     is_pending =
         wait_for_result(node, caller, call->call_id, result.deadline_ms);
+    node->stats.hook_failures += !is_pending;
     result = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
   }
   if (!is_pending) {
