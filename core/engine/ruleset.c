@@ -8,8 +8,7 @@
 
 enum {
   DEADLINE_MS = 2000,
-  METHODS_MAX = 256,
-  BUILT_IN_TYPES = 2
+  METHODS_MAX = 256
 };
 
 static int check_method(const struct kad_method *methods, size_t index) {
@@ -85,7 +84,7 @@ int kad_ruleset_new(const struct kad_allocator *allocator,
   if (policy->type_count > KAD_TYPES_MAX) { /* refined types included */
     return KAD_EFULL;
   }
-  size_t type_count = policy->type_count + BUILT_IN_TYPES;
+  size_t type_count = policy->type_count + KAD_TYPES_BUILT_IN;
   size_t size = sizeof(struct kad_ruleset) +
                 type_count * sizeof(struct kad_rules) +
                 policy->method_count * sizeof(struct kad_method_rule);

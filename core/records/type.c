@@ -35,9 +35,8 @@ static const struct kad_type built_in[] = {
     },
 };
 
-enum {
-  BUILT_IN_COUNT = sizeof built_in / sizeof built_in[0]
-};
+static_assert(sizeof built_in / sizeof built_in[0] == KAD_TYPES_BUILT_IN,
+              "number of built-in types");
 
 static bool is_name_byte(char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
@@ -88,7 +87,7 @@ static void set_rules(struct kad_rules *out, const struct kad_type *type,
 
 /* Returns the built-in type with this name, or NULL. */
 static const struct kad_type *find_built_in(const char *name) {
-  for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
+  for (size_t i = 0; i < KAD_TYPES_BUILT_IN; i++) {
     if (strcmp(built_in[i].name, name) == 0) {
       return &built_in[i];
     }
@@ -96,7 +95,8 @@ static const struct kad_type *find_built_in(const char *name) {
   return NULL;
 }
 
-static int check_all(const struct kad_type *types, size_t type_count) {
+/* Returns the first error of `types`; see kad_types_build. */
+static int check_types(const struct kad_type *types, size_t type_count) {
   for (size_t i = 0; i < type_count; i++) {
     if (kad_type_check(&types[i]) != 0) {
       return KAD_EINVAL;
@@ -111,12 +111,12 @@ static int check_all(const struct kad_type *types, size_t type_count) {
     }
     added += find_built_in(types[i].name) == NULL ? 1 : 0;
   }
-  return added > KAD_TYPES_MAX - BUILT_IN_COUNT ? KAD_EFULL : 0;
+  return added > KAD_TYPES_MAX - KAD_TYPES_BUILT_IN ? KAD_EFULL : 0;
 }
 
 int kad_types_build(const struct kad_type *types, size_t type_count,
                     struct kad_rules *out, size_t *count) {
-  int status = check_all(types, type_count);
+  int status = check_types(types, type_count);
   if (status != 0) {
     return status;
   }
@@ -126,8 +126,8 @@ int kad_types_build(const struct kad_type *types, size_t type_count,
       .ttl = DAY_S,
       .republish = HOUR_S,
   };
-  size_t filled = BUILT_IN_COUNT;
-  for (size_t i = 0; i < BUILT_IN_COUNT; i++) {
+  size_t filled = KAD_TYPES_BUILT_IN;
+  for (size_t i = 0; i < KAD_TYPES_BUILT_IN; i++) {
     set_rules(&out[i], &built_in[i], &defaults);
   }
   for (size_t i = 0; i < type_count; i++) {

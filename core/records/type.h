@@ -6,7 +6,8 @@
 #include "kadenza.h"
 
 enum {
-  KAD_TYPES_MAX = 64
+  KAD_TYPES_MAX = 64,
+  KAD_TYPES_BUILT_IN = 2
 };
 
 /* A type with its defaults set. `rules.name` points to `name`. */
@@ -23,8 +24,8 @@ struct kad_rules {
 KAD_MUST_CHECK int kad_type_check(const struct kad_type *type);
 
 /* Writes the built-in types, refined by those of `types` that have their name,
- * and then the rest of `types` to `out` (KAD_TYPES_MAX). Writes their number to
- * `*count`.
+ * and then the rest of `types` to `out`, which has room for `type_count` types
+ * and the built-in ones. Writes their number to `*count`.
  *
  * Built in: `peers`, 500 values of at most 18 bytes for a key, for 45 minutes,
  * never republished; and `value`, 64 values of at most KAD_VALUE_MAX bytes for
