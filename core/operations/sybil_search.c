@@ -8,9 +8,10 @@
 
 enum {
   BITS = 8,
-  SIZE_MIN = 4, /* nodes of a network, in k; a smaller one has no subtrees
+  SIZE_MIN = 4, /* nodes of a network, times k; a smaller one has no subtrees
                    around the key */
-  CONTACTS_FACTOR = 2, /* contacts that one lookup may add, in k */
+  CONTACTS_FACTOR = 2, /* contacts that one lookup may add, times k */
+  QUERIED_FACTOR = 3,  /* contacts that a get queries, times k */
   SUBNET_MAX = 2       /* contacts of one subnet */
 };
 
@@ -130,9 +131,9 @@ static void send_query(struct kad_node *node, struct kad_sybil_search *search,
  * get, queries the contacts that they have found. */
 static void query_found(struct kad_node *node,
                         struct kad_sybil_search *search) {
-  struct kad_contact found[KAD_SYBIL_SEARCH_CONTACTS * KAD_K_MAX];
+  struct kad_contact found[QUERIED_FACTOR * KAD_K_MAX];
   const struct kad_operation *op = search->op;
-  const size_t most = (size_t)KAD_SYBIL_SEARCH_CONTACTS * op->options.k;
+  const size_t most = (size_t)QUERIED_FACTOR * op->options.k;
   search->queries_open = 1;
   for (unsigned family = 4; op->kind->replied != NULL && family <= 6;
        family += 2) {

@@ -19,8 +19,7 @@
 #include "operations/operation.h"
 
 enum {
-  KAD_SYBIL_SEARCH_SUBTREES = 4, /* in each family */
-  KAD_SYBIL_SEARCH_CONTACTS = 3  /* queried, or stored at, in k */
+  KAD_SYBIL_SEARCH_SUBTREES = 4 /* in each family */
 };
 
 /* Starts a search for an operation whose lookups have ended, if its key is
