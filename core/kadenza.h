@@ -565,8 +565,8 @@ struct kad_store; /* kadenza_store.h */
   X(uint32_t, ping_s, 600, 1, UINT32_MAX, "s",                                \
     "A contact that was silent for so long is questionable, and pinged.")     \
   X(uint32_t, neighbour_s, 180, 0, UINT32_MAX, "s",                           \
-    "While the node holds records, query a neighbour that was silent for so " \
-    "long; 0: never.")                                                        \
+    "From the first record that the node holds, query a neighbour that was "  \
+    "silent for so long; 0: never.")                                          \
   X(uint32_t, token_s, 300, 1, UINT32_MAX, "s",                               \
     "Time slot of a write token; the last two slots are accepted.")           \
   X(uint32_t, stores_per_s, 80, 0, UINT32_MAX, "1/s",                         \
@@ -979,7 +979,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(verifications, "unknown nodes pinged to verify their address")     \
   X(maintenance_queries, "queries of the node's own lookups")          \
   X(reconnect_probes, "lost contacts and bootstrap addresses queried") \
-  X(neighbour_checks, "silent neighbours pinged")                      \
+  X(neighbour_checks, "silent neighbours queried")                     \
   X(republishes, "records republished")                                \
   X(handoffs, "records handed off")                                    \
   X(widened, "operations on dense keys, widened to contacts beside")   \

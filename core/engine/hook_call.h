@@ -23,7 +23,8 @@ struct kad_hook_handler {
   /* Acts on a result before kad_hook_call_start returns. */
   kad_hook_result_fn apply;
   /* Copies what a pending call needs, and returns what `resume` gets as `self`.
-   * NULL when out of memory: the call fails. */
+   * Returns NULL when out of memory: the call fails. `keep` may be NULL: then
+   * `resume` gets `self`. */
   void *(*keep)(struct kad_node *node, void *self);
   /* Acts on the result of a pending call, and goes on with what waited for it.
    * Frees what `keep` has made. */

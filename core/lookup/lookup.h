@@ -59,7 +59,8 @@ struct kad_lookup_config {
    * queries. */
   void (*refused)(struct kad_node *node, struct kad_lookup *lookup,
                   const struct kad_message *error);
-  /* Called once at the end, never inside kad_lookup_start. Frees the lookup. */
+  /* Called once at the end, never inside kad_lookup_start. May free the
+   * lookup. */
   void (*done)(struct kad_node *node, struct kad_lookup *lookup);
   void *owner;
 };

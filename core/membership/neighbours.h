@@ -1,10 +1,10 @@
 /* Neighbours: the contacts closest to ourselves, in each address family. They
- * hold the records that we hold. While this node has records, it checks each
- * neighbour that was silent for `neighbour_s` with a find_node for our own id,
- * so that it learns soon which nodes joined and which left. A query from a
- * neighbour counts as a sign of life: of two neighbours, only one checks the
- * other. The buckets need not have room for all neighbours, so they are kept
- * apart.
+ * hold the records that we hold. From the first record that it holds, this node
+ * checks each neighbour that was silent for `neighbour_s` with a find_node for
+ * our own id, so that it learns soon which nodes joined and which left. A query
+ * from a neighbour counts as a sign of life: of two neighbours, only one checks
+ * the other. The buckets need not have room for all neighbours, so they are
+ * kept apart.
  *
  *   answered us, and closer than the farthest ─► neighbour: `neighbour_joined`
  *   query unanswered ─► checked again ─► unanswered: `neighbour_left`; the next
@@ -54,8 +54,9 @@ struct kad_neighbours {
   size_t next_former;
 };
 
-/* Starts the checks; call it when records are held. Does nothing when out of
- * memory: the call for a later record tries again. */
+/* Starts the checks; call it when records are held. When out of memory for all
+ * neighbours, the call for a later record tries again; when out of memory for
+ * one family, its neighbours are never checked. */
 void kad_neighbours_start(struct kad_node *node);
 
 /* Stops the checks and frees the neighbours; for kad_node_free. */
@@ -69,7 +70,7 @@ void kad_neighbours_contact_answered(struct kad_node *node,
 void kad_neighbours_contact_queried(struct kad_node *node,
                                     const struct kad_contact *contact);
 
-/* Notes that `contact` has left a query unanswered. */
+/* Notes that `contact` has not answered a query. */
 void kad_neighbours_contact_failed(struct kad_node *node,
                                    const struct kad_contact *contact);
 

@@ -10,8 +10,9 @@
  *              own-id lookup through it (refresh.h)
  *
  * When nodes of both sides do so, neighbours know each other again around every
- * id, and lookups from either side find both. Sends at most one probe a minute,
- * none while no contact is lost.
+ * id, and lookups from either side find both. Sends about one probe a minute at
+ * most: to lost contacts that are due, else every 10 minutes to a known address
+ * without a contact.
  * Tested by tests/sim/recovery_test.c, tests/sim/healing_test.c. */
 #ifndef KAD_MEMBERSHIP_RECOVERY_H
 #define KAD_MEMBERSHIP_RECOVERY_H

@@ -13,7 +13,8 @@
 
 enum {
   KAD_PUBLICATION_PERIOD_S = 3600, /* of a type that the policy has dropped */
-  KAD_PUBLICATION_RETRY_MS = 30000 /* after no contact has answered */
+  KAD_PUBLICATION_RETRY_MS = 30000 /* after a republish that could not
+                                      start or that no contact answered */
 };
 
 struct kad_publications {

@@ -2,12 +2,11 @@
  * records to contacts that lack them.
  *
  * Of the k closest contacts, which should hold the records, each gets those
- * that it has not returned. These stores say "republish", because they store
- * the records themselves. The closest contact behind the k closest that
- * returned none gets a cached copy, whose life is halved for each contact
- * between it and the k closest. The get does not wait for these stores. They
- * are sent once, within the store budget.
- * Source: Kademlia §2.3.
+ * that it has not returned. Their reason is `republish`, so that the holder
+ * keeps the full life and not a cached copy. The closest contact that returned
+ * none and gets no repair gets a cached copy, whose life is halved for each
+ * contact between it and the k closest. The get does not wait for these stores.
+ * They are sent once, within the store budget. Source: Kademlia §2.3.
  *
  * Tested by tests/sim/read_repair_test.c.
  */

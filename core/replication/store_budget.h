@@ -1,6 +1,7 @@
 /* The store budget: limits the stores that a node sends by itself, to
  * republish, hand off, repair and cache. They leave one by one: in no second
- * are there more than stores_per_s of them, however many are due at once.
+ * are there more than stores_per_s of them, however many are due at once,
+ * except those that kad_store_budget_borrow takes in advance.
  *
  *     if (kad_store_budget_take(&node->store_budget, now)) {
  *       …send one store…
@@ -27,9 +28,9 @@ kad_time_ms kad_store_budget_free_at(const struct kad_store_budget *budget);
 /* Takes one store. Returns false if none may leave `now`. */
 bool kad_store_budget_take(struct kad_store_budget *budget, kad_time_ms now);
 
-/* Takes one store that cannot wait, before its turn: stores that wait leave up
- * to a second later then. Returns false if the stores of a second have been
- * taken in advance already. */
+/* Takes one store in advance, at most a second early; waiting stores leave
+ * later by as much. Returns false if the stores of a second have been taken in
+ * advance already. */
 bool kad_store_budget_borrow(struct kad_store_budget *budget, kad_time_ms now);
 
 /* Returns the time in which `stores` may leave. */

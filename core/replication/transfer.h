@@ -20,7 +20,8 @@ enum {
 
 enum kad_transfer_event {
   KAD_TRANSFER_WAITS,     /* for the budget: call kad_transfer_send_waiting */
-  KAD_TRANSFER_HOLDS_ALL, /* ended: the contact holds all records */
+  KAD_TRANSFER_HOLDS_ALL, /* ended: nothing to store. The contact holds all
+                             records, ours has expired, or out of memory */
   KAD_TRANSFER_TIMED_OUT, /* ended: the contact does not answer */
   KAD_TRANSFER_ENDED      /* ended otherwise */
 };
