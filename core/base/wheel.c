@@ -12,14 +12,14 @@ enum {
 
 /* The deadlines of one millisecond, in the order of their addition. Late ones
  * are at the start of the list of the base. */
-struct slot {
+struct wheel_slot {
   struct kad_deadline *first;
   struct kad_deadline *last;
 };
 
 struct kad_wheel_ring {
   uint64_t busy[WORDS]; /* a bit for each slot: it has deadlines */
-  struct slot slots[KAD_WHEEL_SLOTS];
+  struct wheel_slot slots[KAD_WHEEL_SLOTS];
 };
 
 /* Returns the slot of a time in the ring. Late deadlines are in the slot of the
@@ -36,7 +36,7 @@ static bool is_near(const struct kad_wheel *wheel, kad_time_ms at) {
 /* Adds `deadline` to its slot, nearly always at the end. */
 static void link_near(struct kad_wheel *wheel, struct kad_deadline *deadline) {
   const size_t index = slot_of(wheel, deadline->at);
-  struct slot *slot = &wheel->ring->slots[index];
+  struct wheel_slot *slot = &wheel->ring->slots[index];
   struct kad_deadline *back = slot->last;
   while (back != NULL && kad_deadline_is_before(deadline, back)) {
     back = back->back;
@@ -54,7 +54,7 @@ static void link_near(struct kad_wheel *wheel, struct kad_deadline *deadline) {
 static void unlink_near(struct kad_wheel *wheel,
                         struct kad_deadline *deadline) {
   const size_t index = slot_of(wheel, deadline->at);
-  struct slot *slot = &wheel->ring->slots[index];
+  struct wheel_slot *slot = &wheel->ring->slots[index];
   struct kad_deadline *back = deadline->back;
   struct kad_deadline *next = deadline->next;
   *(back != NULL ? &back->next : &slot->first) = next;
@@ -122,7 +122,7 @@ void kad_wheel_remove(struct kad_wheel *wheel, struct kad_deadline *deadline) {
 }
 
 /* Returns the first busy slot at or after the base. There must be one. */
-static const struct slot *first_slot(const struct kad_wheel *wheel) {
+static const struct wheel_slot *first_slot(const struct kad_wheel *wheel) {
   const struct kad_wheel_ring *ring = wheel->ring;
   const size_t from = slot_of(wheel, wheel->base);
   size_t word = from / WORD_BITS;

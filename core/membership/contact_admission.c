@@ -5,7 +5,7 @@
 #include "engine/node.h"
 
 /* A contact that has answered, for on_contact. */
-struct candidate {
+struct answered_contact {
   struct kad_contact contact;
   uint32_t rtt_ms;
 };
@@ -92,24 +92,24 @@ static void admit(struct kad_node *node, const struct kad_contact *contact,
 
 static void apply_result(struct kad_node *node, void *self,
                          const struct kad_hook_result *result) {
-  const struct candidate *candidate = self;
+  const struct answered_contact *answered = self;
   if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
-    admit(node, &candidate->contact, candidate->rtt_ms);
+    admit(node, &answered->contact, answered->rtt_ms);
   }
 }
 
-static void *keep_candidate(struct kad_node *node, void *self) {
-  struct candidate *kept = kad_alloc(&node->env.allocator, sizeof *kept);
+static void *keep_contact(struct kad_node *node, void *self) {
+  struct answered_contact *kept = kad_alloc(&node->env.allocator, sizeof *kept);
   if (kept != NULL) {
-    *kept = *(const struct candidate *)self;
+    *kept = *(const struct answered_contact *)self;
   }
   return kept;
 }
 
-static void resume_candidate(struct kad_node *node, void *self,
-                             const struct kad_hook_result *result) {
+static void resume_contact(struct kad_node *node, void *self,
+                           const struct kad_hook_result *result) {
   apply_result(node, self, result);
-  kad_release(&node->env.allocator, self, sizeof(struct candidate));
+  kad_release(&node->env.allocator, self, sizeof(struct answered_contact));
 }
 
 /* Calls on_contact, unless the contact is in its table already, and applies the
@@ -117,16 +117,15 @@ static void resume_candidate(struct kad_node *node, void *self,
 static void call_on_contact(struct kad_node *node,
                             const struct kad_contact *contact,
                             uint32_t rtt_ms) {
-  static const struct kad_hook_handler handler = {.apply = apply_result,
-                                                  .keep = keep_candidate,
-                                                  .resume = resume_candidate};
+  static const struct kad_hook_handler handler = {
+      .apply = apply_result, .keep = keep_contact, .resume = resume_contact};
   const struct kad_policy *policy = &node->ruleset->policy;
   const bool is_known = kad_node_is_proven(node, contact);
-  struct candidate candidate = {.contact = *contact, .rtt_ms = rtt_ms};
+  struct answered_contact answered = {.contact = *contact, .rtt_ms = rtt_ms};
   struct kad_hook_call call = {.from = *contact, .proven = true};
   const struct kad_hook_caller caller = {
       .handler = &handler,
-      .self = &candidate,
+      .self = &answered,
       .ruleset = node->ruleset,
       .hook = is_known ? NULL : policy->on_contact,
       .state = policy->state,

@@ -82,8 +82,8 @@ static void *keep_records(struct kad_node *node, void *self) {
 static void lock_key(struct kad_node *node, struct kad_admission *admission) {
   if (!admission->locks) {
     admission->locks = true;
-    admission->next_locker = node->admissions.first_locker;
-    node->admissions.first_locker = admission;
+    admission->next_lock_holder = node->admissions.first_lock_holder;
+    node->admissions.first_lock_holder = admission;
   }
 }
 
@@ -205,17 +205,17 @@ static bool call_hook(struct kad_node *node, struct kad_admission *admission,
 
 /* Returns the admission that has locked the key of the current record, or NULL.
  */
-static struct kad_admission *find_locker(
+static struct kad_admission *find_lock_holder(
     const struct kad_node *node, const struct kad_admission *admission) {
   const struct kad_record *record = current_record(admission);
-  struct kad_admission *locker = node->admissions.first_locker;
-  while (locker != NULL) {
-    const struct kad_record *locked = current_record(locker);
+  struct kad_admission *lock_holder = node->admissions.first_lock_holder;
+  while (lock_holder != NULL) {
+    const struct kad_record *locked = current_record(lock_holder);
     if (kad_id_equal(&locked->key, &record->key) &&
         kad_slice_equal(locked->type, record->type)) {
-      return locker;
+      return lock_holder;
     }
-    locker = locker->next_locker;
+    lock_holder = lock_holder->next_lock_holder;
   }
   return NULL;
 }
@@ -228,12 +228,12 @@ static void append(struct kad_admission **list, struct kad_admission *added) {
   *list = added;
 }
 
-/* Returns true if no more admissions may wait for the key of `locker`, or in
- * all: each holds a copy of its records, and the last would be answered too
+/* Returns true if no more admissions may wait for the key of `lock_holder`, or
+ * in all: each holds a copy of its records, and the last would be answered too
  * late. */
 static bool is_full(const struct kad_node *node,
-                    const struct kad_admission *locker) {
-  const struct kad_admission *waiter = locker->waiters;
+                    const struct kad_admission *lock_holder) {
+  const struct kad_admission *waiter = lock_holder->waiters;
   size_t length = 0;
   for (; waiter != NULL; waiter = waiter->next) {
     length++;
@@ -243,13 +243,15 @@ static bool is_full(const struct kad_node *node,
              node->config.max_pending_hooks;
 }
 
-/* Has `admission` wait for the key of `locker`. Returns false if it cannot. */
-static bool wait_for_key(struct kad_node *node, struct kad_admission *locker,
+/* Has `admission` wait for the key of `lock_holder`. Returns false if it
+ * cannot. */
+static bool wait_for_key(struct kad_node *node,
+                         struct kad_admission *lock_holder,
                          struct kad_admission *admission) {
-  if (is_full(node, locker) || keep_records(node, admission) == NULL) {
+  if (is_full(node, lock_holder) || keep_records(node, admission) == NULL) {
     return false;
   }
-  append(&locker->waiters, admission);
+  append(&lock_holder->waiters, admission);
   admission->waits = true;
   node->admissions.waiting++;
   return true;
@@ -293,11 +295,11 @@ static bool merge_step(struct kad_node *node, struct kad_admission *admission) {
     admission->step = KAD_ADMISSION_EXPIRE;
     return true;
   }
-  struct kad_admission *locker = find_locker(node, admission);
-  if (locker == NULL) {
+  struct kad_admission *lock_holder = find_lock_holder(node, admission);
+  if (lock_holder == NULL) {
     return call_merge(node, admission);
   }
-  if (wait_for_key(node, locker, admission)) {
+  if (wait_for_key(node, lock_holder, admission)) {
     return false;
   }
   reject(admission, KAD_CODE_FAILED, kad_slice_of("too many wait"));
@@ -337,11 +339,11 @@ static bool commit_step(struct kad_node *node,
 }
 
 static void unlock_key(struct kad_node *node, struct kad_admission *admission) {
-  struct kad_admission **link = &node->admissions.first_locker;
+  struct kad_admission **link = &node->admissions.first_lock_holder;
   while (*link != admission) {
-    link = &(*link)->next_locker;
+    link = &(*link)->next_lock_holder;
   }
-  *link = admission->next_locker;
+  *link = admission->next_lock_holder;
   admission->locks = false;
 }
 

@@ -54,9 +54,10 @@ struct kad_admission_request {
 };
 
 struct kad_admission {
-  struct kad_admission *next;        /* in the list in which this one waits */
-  struct kad_admission *waiters;     /* for the key that this one has locked */
-  struct kad_admission *next_locker; /* in the node's list, while `locks` */
+  struct kad_admission *next;    /* in the list in which this one waits */
+  struct kad_admission *waiters; /* for the key that this one has locked */
+  struct kad_admission
+      *next_lock_holder; /* in the node's list, while `locks` */
   struct kad_admission_request request;
   struct kad_ruleset *ruleset;
   const struct kad_type *type; /* of the current record */
@@ -76,7 +77,7 @@ struct kad_admission {
 
 /* The admissions of a node that lock a key. */
 struct kad_admissions {
-  struct kad_admission *first_locker;
+  struct kad_admission *first_lock_holder;
   size_t waiting; /* admissions that wait for one of them */
 };
 
@@ -85,7 +86,8 @@ struct kad_admissions {
 KAD_MUST_CHECK int kad_admission_start(
     struct kad_node *node, const struct kad_admission_request *request);
 
-/* Returns the reason of a rejection. Valid as the admission. */
+/* Returns the reason of a rejection. Valid until the admission is
+ * freed. */
 struct kad_slice kad_admission_reason(const struct kad_admission *admission,
                                       size_t index);
 

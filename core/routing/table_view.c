@@ -38,7 +38,7 @@ struct selection {
 
 /* A contact with the first bits of its distance, which nearly always decide a
  * comparison. */
-struct candidate {
+struct ranked_contact {
   uint64_t distance;
   const struct kad_contact *contact;
 };
@@ -51,19 +51,20 @@ static bool is_worth_naming(const struct kad_table_entry *entry,
           kad_time_since(entry->last_seen, now) < ping_ms);
 }
 
-static bool is_closer(const struct kad_id *target, const struct candidate *a,
-                      const struct candidate *b) {
+static bool is_closer(const struct kad_id *target,
+                      const struct ranked_contact *a,
+                      const struct ranked_contact *b) {
   if (a->distance != b->distance) {
     return a->distance < b->distance;
   }
   return kad_id_compare(target, &a->contact->id, &b->contact->id) < 0;
 }
 
-/* Inserts `newcomer` into an array of `*count` candidates, closest first. The
+/* Inserts `newcomer` into an array of `*count` contacts, closest first. The
  * farthest is dropped if there are `cap` already. */
-static void insert(struct candidate *sorted, size_t *count, size_t cap,
+static void insert(struct ranked_contact *sorted, size_t *count, size_t cap,
                    const struct kad_id *target,
-                   const struct candidate *newcomer) {
+                   const struct ranked_contact *newcomer) {
   size_t i = *count;
   if (i < cap) {
     (*count)++;
@@ -86,16 +87,16 @@ static bool append_bucket(struct selection *selection, size_t index) {
   const kad_time_ms ping_ms = selection->table->config.ping_ms;
   const uint64_t target = kad_id_word(selection->target, 0);
   const size_t room = selection->cap - selection->count;
-  struct candidate sorted[KAD_BUCKET_MAX];
+  struct ranked_contact sorted[KAD_BUCKET_MAX];
   size_t count = 0;
   for (size_t i = 0; i < bucket->count && room > 0; i++) {
     const struct kad_table_entry *entry = &bucket->entries[i];
     if (is_worth_naming(entry, selection->now, ping_ms)) {
-      const struct candidate candidate = {
+      const struct ranked_contact ranked = {
           .distance = kad_id_word(&entry->contact.id, 0) ^ target,
           .contact = &entry->contact,
       };
-      insert(sorted, &count, room, selection->target, &candidate);
+      insert(sorted, &count, room, selection->target, &ranked);
     }
   }
   for (size_t i = 0; i < count; i++) {

@@ -28,7 +28,7 @@ enum kind {
 };
 
 /* The bucket of an address or a subnet. A free slot has the hash 0. */
-struct slot {
+struct limiter_slot {
   uint64_t hash;
   struct kad_token_bucket bucket;
 };
@@ -36,7 +36,7 @@ struct slot {
 /* The slots of a hash. The bits of the hash before its last one choose the set.
  */
 struct set {
-  struct slot slots[WAYS];
+  struct limiter_slot slots[WAYS];
 };
 
 struct kad_limiter {
@@ -103,7 +103,7 @@ size_t kad_limiter_size(const struct kad_limiter *limiter) {
   return sizeof *limiter + limiter->set_count * sizeof *limiter->sets;
 }
 
-static enum kind kind_of(const struct slot *slot) {
+static enum kind kind_of(const struct limiter_slot *slot) {
   return (slot->hash & 1) == KIND_ADDRESS ? KIND_ADDRESS : KIND_SUBNET;
 }
 
@@ -135,10 +135,10 @@ static bool double_table(struct kad_limiter *limiter) {
   struct set *sets = limiter->sets;
   memset(&sets[half], 0, half * sizeof *sets);
   for (size_t i = 0; i < half * WAYS; i++) {
-    struct slot *slot = &sets[i / WAYS].slots[i % WAYS];
+    struct limiter_slot *slot = &sets[i / WAYS].slots[i % WAYS];
     if ((slot->hash >> 1 & half) != 0) {
       sets[half + i / WAYS].slots[i % WAYS] = *slot;
-      *slot = (struct slot){0};
+      *slot = (struct limiter_slot){0};
     }
   }
   return true;
@@ -152,14 +152,15 @@ static struct set *set_of(const struct kad_limiter *limiter, uint64_t hash) {
  * full again first, but never the slot of `kept`. All are filled up to `now`.
  * `*full_after` is when the slot is full if it has another hash, otherwise 0.
  */
-static struct slot *pick_slot(struct kad_limiter *limiter, uint64_t hash,
-                              uint64_t kept, kad_time_ms now,
-                              kad_time_ms *full_after) {
+static struct limiter_slot *pick_slot(struct kad_limiter *limiter,
+                                      uint64_t hash, uint64_t kept,
+                                      kad_time_ms now,
+                                      kad_time_ms *full_after) {
   struct set *set = set_of(limiter, hash);
-  struct slot *fullest = NULL;
+  struct limiter_slot *fullest = NULL;
   *full_after = 0;
   for (size_t i = 0; i < WAYS; i++) {
-    struct slot *slot = &set->slots[i];
+    struct limiter_slot *slot = &set->slots[i];
     const struct kad_token_rate *rate = &limiter->rates[kind_of(slot)];
     kad_token_bucket_fill(&slot->bucket, rate, now);
     if (slot->hash == hash) {
@@ -178,15 +179,16 @@ static struct slot *pick_slot(struct kad_limiter *limiter, uint64_t hash,
 
 /* Returns the slot of `hash`, filled up to `now`. Makes it if need be, but does
  * not overwrite the slot of `kept`. Slots move when the table grows. */
-static struct slot *find_slot(struct kad_limiter *limiter, uint64_t hash,
-                              uint64_t kept, kad_time_ms now) {
+static struct limiter_slot *find_slot(struct kad_limiter *limiter,
+                                      uint64_t hash, uint64_t kept,
+                                      kad_time_ms now) {
   kad_time_ms full_after = 0;
-  struct slot *slot = pick_slot(limiter, hash, kept, now, &full_after);
+  struct limiter_slot *slot = pick_slot(limiter, hash, kept, now, &full_after);
   while (full_after > 0 && double_table(limiter)) {
     slot = pick_slot(limiter, hash, kept, now, &full_after);
   }
   if (slot->hash != hash) {
-    *slot = (struct slot){.hash = hash, .bucket = {.filled_at = now}};
+    *slot = (struct limiter_slot){.hash = hash, .bucket = {.filled_at = now}};
   }
   return slot;
 }
@@ -196,11 +198,11 @@ bool kad_limiter_query(struct kad_limiter *limiter,
   const struct kad_token_rate *address_rate = &limiter->rates[KIND_ADDRESS];
   const struct kad_token_rate *subnet_rate = &limiter->rates[KIND_SUBNET];
   const uint64_t own = hash_of(limiter, KIND_ADDRESS, from);
-  struct slot *address = find_slot(limiter, own, NO_HASH, now);
+  struct limiter_slot *address = find_slot(limiter, own, NO_HASH, now);
   if (!kad_token_bucket_has(&address->bucket, address_rate, KAD_TOKEN)) {
     return false;
   }
-  struct slot *subnet = NULL;
+  struct limiter_slot *subnet = NULL;
   const size_t set_count = limiter->set_count;
   if (!(limiter->allow_local && kad_address_is_local(from))) {
     const uint64_t shared = hash_of(limiter, KIND_SUBNET, from);

@@ -401,8 +401,8 @@ static void write_error(struct kad_writer *writer,
 
 /* ------------------------------------------------------------ messages -- */
 
-static void write_name(struct kad_writer *writer,
-                       const struct kad_message *message) {
+static void write_method(struct kad_writer *writer,
+                         const struct kad_message *message) {
   write_pair(writer, "q",
              message->method == KAD_METHOD_CUSTOM
                  ? message->name
@@ -444,7 +444,7 @@ int kad_krpc_encode(void *state, const struct kad_message *message,
   switch (message->kind) {
   case KAD_MESSAGE_QUERY:
     status = write_arguments(writer, message, id_size);
-    write_name(writer, message);
+    write_method(writer, message);
     break;
   case KAD_MESSAGE_REPLY:
     write_observed(writer, message);
