@@ -1,11 +1,11 @@
 /* The clock of the engine. It leaves out the time that the machine was
  * suspended: otherwise all records would expire at once on resume, and all
- * contacts would look silent for too long. A timer that was due first at the
- * suspend is due at the resume. The node then refreshes its table as after a
- * join.
+ * contacts would look silent for too long. The timer that was due first at the
+ * suspend is due when the machine resumes. The node then refreshes its table as
+ * after a join.
  *
- * The monotonic clocks of some systems stand still during a suspend. The wall
- * clock then shows it, as it gains on the monotonic clock. */
+ * The monotonic clocks of some systems stand still during a suspend. Then the
+ * wall clock gains on the monotonic clock; that shows the suspend. */
 #ifndef KAD_ENGINE_CLOCK_H
 #define KAD_ENGINE_CLOCK_H
 

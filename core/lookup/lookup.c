@@ -11,8 +11,8 @@
 
 enum {
   GROWTH = 32,      /* steps by which their array grows */
-  HEARD_FACTOR = 2, /* contacts used of one reply, in k */
-  LOG_BITS = 4,     /* of the distance after its first 1, which count */
+  HEARD_FACTOR = 2, /* contacts used of one reply, times k */
+  LOG_BITS = 4,     /* bits after the first 1 of the distance that are used */
   LOG_UNIT = 1 << LOG_BITS,
   BITS_A_HOP = 6 /* by which a reply brings a lookup closer, about */
 };
@@ -22,7 +22,7 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
                       uint32_t path, struct kad_candidate *candidate,
                       enum kad_method_id method);
 
-/* Returns the bits of the distance of `id`, in units of LOG_UNIT a bit. */
+/* Returns log2 of the distance of `id` to the target, times LOG_UNIT. */
 static uint32_t log_distance(const struct kad_lookup *lookup,
                              const struct kad_id *id) {
   const struct kad_id *target = &lookup->config.target;

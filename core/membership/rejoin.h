@@ -47,7 +47,7 @@ void kad_rejoin_succeeded(struct kad_node *node);
  * other would form an overlay of their own. */
 void kad_rejoin_round(struct kad_node *node);
 
-/* Notes that a join again has started, and how it ended. */
+/* Notes that a rejoin has started, and how it ended. */
 void kad_rejoin_started(struct kad_node *node);
 void kad_rejoin_ended(struct kad_node *node, int status);
 

@@ -60,9 +60,9 @@ static void on_page_event(struct kad_node *node, struct kad_query *query,
                           const struct kad_message *message);
 
 /* Returns true if the page behind the first `read` records of a contact is
- * worth a query: there is one, and the time is not up. If all records of a
- * contact that holds at least as many were read, it is only worth it if the
- * last page `has_news`, a record that no other contact has returned. */
+ * worth a query: there is one, and the time is not up. If all records of
+ * another contact that holds at least as many were read, a further page is
+ * worth a query only if the last one had a new record (`has_news`). */
 static bool wants_page(const struct kad_node *node, const struct get *get,
                        const struct kad_message *reply, uint32_t read,
                        bool has_news) {

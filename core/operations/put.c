@@ -9,8 +9,9 @@
 #include "replication/record_check.h"
 
 enum {
-  SYBIL_GROUP = 8,    /* added to a family: its group of a sybil search */
-  CONTACTS_FACTOR = 2 /* replicas in a group, in k */
+  SYBIL_GROUP = 8,    /* the replicas of a sybil search are the group
+                         SYBIL_GROUP + family */
+  CONTACTS_FACTOR = 2 /* replicas in a group, times k */
 };
 
 struct put;

@@ -163,8 +163,8 @@ static size_t pick_oldest(const struct kad_node *node,
   return held->count - 1;
 }
 
-/* Commits without a merge hook: by seq, else by distinct value, newest first.
- */
+/* Commits without a merge hook: a record replaces the one of its chain with a
+ * lower seq; other records are kept one for each value, up to max_values. */
 static int commit_record(struct kad_node *node,
                          const struct kad_admission *admission,
                          const struct kad_held_list *held,
@@ -230,9 +230,9 @@ static kad_record_handle clear_kept(struct kad_held_list *held,
   return confirmed;
 }
 
-/* Adds the first `count` records of `merged`, all or none. As many of them as
- * records of the same host are removed do not count for its quota. Returns 0 or
- * a KRPC code. */
+/* Adds the first `count` records of `merged`, all or none. For each record of
+ * the same host that is removed, one new record does not count for the quota of
+ * that host. Returns 0 or a KRPC code. */
 static int add_new(struct kad_node *node, const struct kad_admission *admission,
                    size_t count, const struct kad_held_list *held,
                    kad_record_handle *added, const char **reason) {

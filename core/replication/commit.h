@@ -1,5 +1,5 @@
-/* Commit: what admission has accepted enters the store. Here is decided which
- * held records it replaces, and which are evicted for it. */
+/* Commit: what admission has accepted enters the store. Decides which held
+ * records it replaces and which are evicted for it. */
 #ifndef KAD_REPLICATION_COMMIT_H
 #define KAD_REPLICATION_COMMIT_H
 

@@ -2,8 +2,9 @@
  * A query is sent again after each soft timeout, because datagrams are lost. A
  * replica without a write token is asked for one first. After a replica that
  * times out, gives no token, fails, or does not support the query, the next
- * spare replica of its group is tried; not after one that rejects the record
- * for what it is. The stores of a paced fan-out wait for the store budget.
+ * spare replica of its group is tried. A replica that rejects the record
+ * because of its content is not replaced. The stores of a paced fan-out wait
+ * for the store budget.
  *
  *   spare ─► (token asked ─►) store sent ─► stored
  *                 └─────────────┼─────────► rejected
@@ -93,7 +94,7 @@ bool kad_fanout_has(const struct kad_fanout *fanout,
 void kad_fanout_start(struct kad_node *node, struct kad_fanout *fanout,
                       uint8_t group, size_t wanted);
 
-/* Frees the replicas. Nothing is called any more. */
+/* Frees the replicas. No callback follows. */
 void kad_fanout_stop(struct kad_node *node, struct kad_fanout *fanout);
 
 #endif

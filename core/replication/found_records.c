@@ -8,12 +8,12 @@ enum {
   GROWTH = 16
 };
 
-/* Returns the bit of a contact, 0 for one that is not told apart. */
+/* Returns the bit of a contact, 0 for one that is not tracked. */
 static uint64_t bit_of(uint32_t number) {
   return number < KAD_FOUND_CONTACTS_MAX ? UINT64_C(1) << number : 0;
 }
 
-/* Returns the number of a contact, 0 for one that is not told apart. */
+/* Returns the number of a contact, 0 for one that is not tracked. */
 static uint32_t number_of(const struct kad_found_records *found,
                           const struct kad_id *id) {
   const uint32_t last = found->contact_count < KAD_FOUND_CONTACTS_MAX - 1

@@ -10,8 +10,9 @@
 
 enum {
   KAD_FOUND_RECORDS_MAX = 256,
-  KAD_FOUND_CONTACTS_MAX = 64 /* that are told apart, ourselves included; what
-                                 the others return counts for no contact */
+  KAD_FOUND_CONTACTS_MAX = 64 /* contacts whose records are tracked, ourselves
+                                 included; records of further contacts are kept
+                                 without their contact */
 };
 
 struct kad_found_record {
@@ -40,7 +41,7 @@ enum kad_known_content {
   KAD_KNOWN_CONTENT_ALL
 };
 
-/* Prepares to tell contacts apart. When out of memory, they are not. */
+/* Allocates the list of contacts. When out of memory, no contact is tracked. */
 void kad_found_records_init(struct kad_found_records *found,
                             const struct kad_allocator *allocator);
 

@@ -1,6 +1,6 @@
 /* Hand-off: gives records to a contact that has joined the k closest to their
- * key. It has joined the overlay, or has moved up after the death of another.
- * Of the holders that we know of, the closest to the key does it.
+ * key: it has joined the overlay, or has moved up after another left. The
+ * closest holder that we know of hands off.
  *
  *   event ─► scan of the store ─► transfer to the contact (transfer.h)
  *
@@ -65,8 +65,9 @@ void kad_handoff_entered(struct kad_node *node,
 void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
 
 /* If k contacts are closer to the key of a held record than we are, asks the
- * closest one whether it holds what is held here under that key; `checked`
- * follows. Returns false if there are fewer, or if it cannot be asked. */
+ * closest one whether it holds what is held here under that key. Returns true
+ * if the query is sent; `checked` is called once. Returns false if fewer than k
+ * contacts are closer, or the query cannot be sent. */
 bool kad_handoff_check(struct kad_node *node, kad_record_handle handle,
                        kad_checked_fn checked);
 

@@ -20,8 +20,9 @@ struct kad_held_list {
   size_t cap; /* of both arrays */
 };
 
-/* Reads the records with the key and the type of `record`: `type`. Free the
- * list with kad_held_list_free. Returns 0 or KAD_ENOMEM. */
+/* Reads the records with the key and the type of `record`. `type` is the type
+ * of `record`. Free the list with kad_held_list_free. Returns 0 or KAD_ENOMEM.
+ */
 KAD_MUST_CHECK int kad_held_list_read(const struct kad_node *node,
                                       const struct kad_record *record,
                                       const struct kad_type *type,

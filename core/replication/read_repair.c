@@ -4,7 +4,7 @@
 #include "wire/krpc.h"
 
 enum {
-  CONTACTS_FACTOR = 3,  /* contacts that are considered, in k */
+  CONTACTS_FACTOR = 3,  /* contacts that are considered, times k */
   STORE_OVERHEAD = 250, /* bytes; more than a store has around its records */
   HALVINGS_MAX = 31     /* of a life of 32 bits */
 };

@@ -78,9 +78,9 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   return transfer->lacking_count > 0;
 }
 
-/* Adds the last of the lacking records to `message`, as many as fit. Returns
- * how many of `lacking` are done with: records that have expired are skipped.
- */
+/* Fills `message` from the end of `lacking`. Returns how many entries of
+ * `lacking` to remove if the store succeeds: those added and those that have
+ * expired. */
 static size_t fill_store(struct kad_node *node,
                          const struct kad_transfer *transfer,
                          struct kad_message *message) {

@@ -61,8 +61,9 @@ struct kad_transfers {
   uint32_t count;
 };
 
-/* Starts a transfer of what is held beside the record `handle`, or, with
- * `checked`, a check. Returns false if the query cannot be sent. */
+/* Starts a transfer of all records with the key and type of the record
+ * `handle`, or, with `checked`, a check. Returns false if the query cannot be
+ * sent. */
 bool kad_transfer_start(struct kad_node *node, kad_record_handle handle,
                         const struct kad_contact *to, kad_transfer_fn handler,
                         kad_checked_fn checked);

@@ -74,7 +74,7 @@ void kad_replacement_cache_get(
   read_bytes(&in, entry->contact.id.bytes, format->id_size);
 }
 
-/* Returns true if `a` enters before `b`. */
+/* Returns true if `a` is moved into the bucket before `b`. */
 static bool is_better(const struct kad_table_entry *a,
                       const struct kad_table_entry *b) {
   if (a->last_seen != b->last_seen) {
@@ -83,7 +83,7 @@ static bool is_better(const struct kad_table_entry *a,
   return kad_table_entry_is_faster(a, b);
 }
 
-/* Returns the index of the contact that would enter last. */
+/* Returns the index of the contact that would be moved last. */
 static size_t find_worst(const struct kad_replacement_cache *cache,
                          const struct kad_replacement_cache_format *format) {
   size_t worst_index = 0;
