@@ -1,6 +1,9 @@
---- Makes the page of the Lua reference from the annotations of the library.
+--- Makes the page of the Lua reference from the annotations of the library, and
+--- from the core's table of the options of a node.
 
 local annotations = require("docs.generate.annotations")
+local core = require("kadenza.core")
+local node_options = require("kadenza.node_options")
 
 local M = {}
 
@@ -14,8 +17,8 @@ end
 
 -- The sections of the page, in order: functions of modules (`title`), classes
 -- with their methods or fields, and values of aliases. `from` names the
--- modules, `prefix` is written before names, and `head` adds the comment at the
--- head of the first module.
+-- modules, `prefix` is written before names, `head` adds the comment at the
+-- head of the first module, and `core` the options of the core.
 local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
   { class = "kadenza.Node", from = { "node", "operation", "publication" },
@@ -69,7 +72,7 @@ local SECTIONS <const> = {
   { class = "kadenza.pubsub.Subscription", from = { "pubsub/feed" },
     prefix = "subscription:" },
   { class = "kadenza.core.Network", from = { "loop" } },
-  { class = "kadenza.NodeOptions", from = { "node_options" } },
+  { class = "kadenza.NodeOptions", from = { "node_options" }, core = true },
   { class = "kadenza.LookupOptions", from = { "lookup_options" } },
   { class = "kadenza.GetOptions", from = { "lookup_options" } },
   { class = "kadenza.PutOptions", from = { "lookup_options" } },
@@ -262,6 +265,19 @@ function Library:find(section)
   return assert(found, section.class or section.alias)
 end
 
+-- Writes the options of the core that a node takes, without those in its table
+-- `limits`.
+local function append_core_options(lines)
+  for _, row in ipairs(core.config_options()) do
+    if row.name ~= "limits" and not node_options.LIMITS[row.name] then
+      local text = row.text:gsub("^%u%f[%U]", string.lower):gsub("%.$", "")
+      lines[#lines + 1] = item_line({ name = row.name, optional = true,
+        type = row.type, text = ("%s; default %s%s"):format(text, row.default,
+          row.unit ~= "" and " " .. row.unit or "") })
+    end
+  end
+end
+
 -- Writes the text of a class or alias, and its fields or values.
 function Library:type_lines(section)
   local item = self:find(section)
@@ -270,6 +286,9 @@ function Library:type_lines(section)
   lines[#lines + 1] = ""
   for _, field in ipairs(item.fields) do
     lines[#lines + 1] = item_line(field)
+  end
+  if section.core then
+    append_core_options(lines)
   end
   if item.values then
     local values = item.values:gsub("^| *", ""):gsub("\"", "`")

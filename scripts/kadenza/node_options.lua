@@ -7,6 +7,8 @@ local lookup = require("kadenza.lookup_options").LOOKUP
 
 local M = {}
 
+--- The options of a node. It also has those of the core (KAD_CONFIG_MAP in
+--- core/kadenza.h), under the same names.
 ---@class kadenza.NodeOptions
 ---@field listen? string|string[]  "ip:port", 1 to 8; "0.0.0.0:6881" without
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
@@ -19,33 +21,8 @@ local M = {}
 ---@field state? string  folder for id, contacts and publications
 ---@field id? string  binary or hexadecimal; random without one
 ---@field id_bits? 160|256  width of ids and keys, 160
----@field allow_local? boolean  admit loopback and private addresses
----@field read_only? boolean  send queries, answer none (BEP 43)
 ---@field limits? boolean|table  false: no rate limits; a table: the limits
 ---@field version? string  4 bytes, `v` of messages
----@field k? integer  bucket size, and closest contacts of a lookup
----@field alpha? integer  queries in flight on each path of a lookup
----@field beta? integer  queries that a reply from a closer contact starts
----@field paths? integer  disjoint paths of a lookup
----@field far_contacts? integer  size of the farthest bucket
----@field lookup_ms? integer  deadline of a lookup
----@field query_ms? integer  longest time to wait for a reply
----@field refresh_s? integer  refresh a bucket that no lookup used for so long
----@field ping_s? integer  a contact that was silent for so long is questionable
----@field neighbour_s? integer  ping the closest contacts after so long a
----  silence while the node holds records; 0: never
----@field token_s? integer  period after which write tokens change
----@field max_reply? integer  bytes of a datagram
----@field max_lookups? integer  lookups at a time
----@field max_pending_hooks? integer  hook calls of policies that are pending
----@field max_bytes? integer  of all records held
----@field max_records? integer  records held
----@field max_records_address? integer  records held for one address
----@field stores_per_s? integer  stores that the node sends by itself: to
----  republish, hand off, repair and cache
----@field cache? boolean  a get leaves a cached copy near the key, true
----@field repair? boolean  a get gives holders what they lack, true
----@field max_publications? integer  records that the node publishes
 
 --- The options in the table `limits`; the core takes them under the same names.
 M.LIMITS = {
