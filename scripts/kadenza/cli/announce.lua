@@ -20,14 +20,9 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local key, problem = input.id(args.infohash, settings.id_bits)
-  if not key then
-    fault.misuse("INFOHASH %s", problem)
-  end
-  local port, wrong = input.port(args.port)
-  if not port then
-    fault.misuse("PORT %s", wrong)
-  end
+  local key = fault.checked("INFOHASH",
+    input.id(args.infohash, settings.id_bits))
+  local port = fault.checked("PORT", input.port(args.port))
   return client.join(settings, function(node)
     local info = client.need(node:announce(key, port))
     return {

@@ -219,10 +219,7 @@ function M.run(args)
   local options = config.read_own(OPTIONS, args)
   local policies = policies_of(args)
   policy_files.check(args.file)
-  local report, message = trial.run(policies, options)
-  if not report then
-    fault.misuse("policy %s", message)
-  end
+  local report = fault.checked("policy", trial.run(policies, options))
   return to_document(report, options, args.file), to_text(report, options),
     not trial.passed(report) and fault.FAILED or nil
 end

@@ -14,11 +14,7 @@ local M = {}
 
 -- Checks a value and puts it into `values`. `where` begins a message about it.
 local function set_value(values, option, value, where)
-  local checked, problem = input.option(option, value)
-  if problem then
-    fault.misuse("%s %s", where, problem)
-  end
-  values[option.name] = checked
+  values[option.name] = fault.checked(where, input.option(option, value))
 end
 
 -------------------------------------------------------------------- file --

@@ -57,6 +57,18 @@ function M.misuse(format, ...)
   raise({ status = M.MISUSED, message = format:format(...) })
 end
 
+--- Returns a checked value. If it has a problem, ends the command with MISUSED.
+---@param what string  begins the message
+---@param value any
+---@param problem? string
+---@return any value
+function M.checked(what, value, problem)
+  if problem then
+    M.misuse("%s %s", what, problem)
+  end
+  return value
+end
+
 --- Ends the command with MISUSED and refers to the help of `command`.
 ---@param command string  such as "kadenza get"
 ---@param message string

@@ -19,10 +19,8 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local key, problem = input.id(args.infohash, settings.id_bits)
-  if not key then
-    fault.misuse("INFOHASH %s", problem)
-  end
+  local key = fault.checked("INFOHASH",
+    input.id(args.infohash, settings.id_bits))
   return client.join(settings, function(node)
     local peers, info = client.need(node:get_peers(key))
     return {

@@ -21,10 +21,7 @@ function M.arguments(command)
 end
 
 function M.run(args, settings)
-  local address, problem = input.remote(args.address)
-  if not address then
-    fault.misuse("the address %s", problem)
-  end
+  local address = fault.checked("the address", input.remote(args.address))
   return client.without_joining(settings, address, function(node)
     local contact, info = client.need(node:ping(address))
     local id = kad.hex(contact.id)

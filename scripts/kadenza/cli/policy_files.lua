@@ -26,14 +26,8 @@ end
 ---@param paths string[]
 function M.check(paths)
   for _, path in ipairs(paths) do
-    local text, message = read(path)
-    if not text then
-      fault.misuse("policy %s", message)
-    end
-    local chunk, problem = load(text, "@" .. path, "t")
-    if not chunk then
-      fault.misuse("policy %s", problem)
-    end
+    local text = fault.checked("policy", read(path))
+    fault.checked("policy", load(text, "@" .. path, "t"))
   end
 end
 

@@ -39,12 +39,8 @@ function M.integer(flag, text, min, max)
   if not text then
     return nil
   end
-  local value, problem = input.option({ kind = "number", min = min, max = max },
-    input.parse({ kind = "number" }, text))
-  if problem then
-    fault.misuse("%s %s", flag, problem)
-  end
-  return value
+  local option = { kind = "number", min = min, max = max }
+  return fault.checked(flag, input.option(option, input.parse(option, text)))
 end
 
 return M

@@ -37,10 +37,7 @@ end
 ---@param path string
 ---@return string secret
 function M.read(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    fault.misuse("--key %s", message)
-  end
+  local file = fault.checked("--key", io.open(path, "rb"))
   local text = file:read(MAX_SIZE)
   file:close()
   local secret = parse(text or "")

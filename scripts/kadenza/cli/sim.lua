@@ -77,11 +77,7 @@ end
 -- Returns the scenario of a name or file. A name has neither slash nor dot.
 local function find_scenario(text)
   if text:find("[/.]") then
-    local loaded, message = scenario.load(text)
-    if not loaded then
-      fault.misuse("scenario %s", message)
-    end
-    return loaded
+    return fault.checked("scenario", scenario.load(text))
   end
   for _, name in ipairs(scenario_names()) do
     if name == text then
