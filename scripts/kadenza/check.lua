@@ -173,6 +173,15 @@ function M.node(node, level)
   end
 end
 
+--- Raises unless a node of this Lua state is open.
+---@param node kadenza.Node
+---@param level integer
+function M.open(node, level)
+  if not node.core:is_open() then
+    error("closed node", level + 1)
+  end
+end
+
 --- Raises unless `value` is a key or an id of the node's overlay.
 ---@param node kadenza.Node
 ---@param value any

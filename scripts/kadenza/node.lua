@@ -38,18 +38,12 @@ end
 -- Seconds between saves of the state, which is also saved when the node closes.
 local SAVE_SECONDS <const> = 300
 
-local function check_open(self)
-  if not self.core:is_open() then
-    error("closed node", 3)
-  end
-end
-
 ------------------------------------------------------------------- state --
 
 --- Returns the node's id, a binary string.
 ---@return string id
 function Node:id()
-  check_open(self)
+  check.open(self, 2)
   return self.core:id()
 end
 
@@ -62,7 +56,7 @@ end
 --- Returns the addresses that the node is bound to.
 ---@return string[] addresses  "ip:port"
 function Node:addresses()
-  check_open(self)
+  check.open(self, 2)
   return self.core:addresses()
 end
 
@@ -75,7 +69,7 @@ end
 ---@return string? message  it is dropped: 256 are queued, or it is too large
 ---@return kadenza.Code? code
 function Node:receive(bytes, address)
-  check_open(self)
+  check.open(self, 2)
   if not self.core.receive then
     error("a policy cannot receive for its node", 2)
   elseif not self.has_transport then
@@ -94,7 +88,7 @@ end
 --- last reply), `rtt` (seconds), `failures` and `good`.
 ---@return kadenza.Contact[] contacts
 function Node:contacts()
-  check_open(self)
+  check.open(self, 2)
   return self.core:contacts()
 end
 
@@ -104,7 +98,7 @@ end
 ---@param kind? string  type of the records; "value" without one
 ---@return kadenza.Record[] records  tables
 function Node:held(key, kind)
-  check_open(self)
+  check.open(self, 2)
   check.id(self, key, "key", 2)
   if kind ~= nil then
     check.kind(kind, "string", "kind", 2)
@@ -116,7 +110,7 @@ end
 --- if there are any: see `kadenza.policy.stats`.
 ---@return table<string, integer|table> stats
 function Node:stats()
-  check_open(self)
+  check.open(self, 2)
   local stats = self.core:stats()
   stats.policies = self.policy_handle
     and require("kadenza.policy").stats(self)
@@ -126,7 +120,7 @@ end
 --- Returns the state of the node's connection to its overlay.
 ---@return "new"|"joining"|"healthy"|"degraded"|"isolated" state
 function Node:state()
-  check_open(self)
+  check.open(self, 2)
   return self.core:state()
 end
 
@@ -154,7 +148,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:save()
-  check_open(self)
+  check.open(self, 2)
   if not self.folder then
     return true
   end
@@ -174,7 +168,7 @@ end
 --- first.
 ---@param fn fun(node: kadenza.Node)
 function Node:on_close(fn)
-  check_open(self)
+  check.open(self, 2)
   check.kind(fn, "function", "fn", 2)
   self.closers = self.closers or {}
   table.insert(self.closers, fn)
@@ -228,7 +222,7 @@ Node.__close = Node.close
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:reload()
-  check_open(self)
+  check.open(self, 2)
   return require("kadenza.policy").reload(self)
 end
 

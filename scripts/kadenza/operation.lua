@@ -98,12 +98,6 @@ local function run_function(self, callback, fn)
   end)
 end
 
-local function check_open(self)
-  if not self.core:is_open() then
-    error("closed node", 3)
-  end
-end
-
 -- Returns the result of an operation without more, or its failure.
 local function only_result(result, ...)
   if not result then
@@ -123,7 +117,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:bootstrap(known, callback)
-  check_open(self)
+  check.open(self, 2)
   if type(known) == "function" then
     known, callback = nil, known
   end
@@ -155,7 +149,7 @@ end
 ---@return string? message  some records are left: the time was too short
 ---@return kadenza.Code? code
 function Node:leave(seconds, callback)
-  check_open(self)
+  check.open(self, 2)
   seconds = seconds or LEAVE_SECONDS
   if type(seconds) ~= "number" or not (seconds > 0 and seconds < 1e6) then
     error("seconds must be a positive number", 2)
@@ -186,7 +180,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:ping(to, callback)
-  check_open(self)
+  check.open(self, 2)
   local name = read_destination(to, 2)
   return run_function(self, callback, function()
     local result, message, code, details =
@@ -226,7 +220,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:call(to, name, args, callback)
-  check_open(self)
+  check.open(self, 2)
   if type(args) == "function" then
     args, callback = nil, args
   end
@@ -299,7 +293,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:query(key, name, args, options, callback)
-  check_open(self)
+  check.open(self, 2)
   check.id(self, key, "key", 2)
   if type(args) == "function" then
     args, callback = nil, args
@@ -355,7 +349,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:find_node(id, options, callback)
-  check_open(self)
+  check.open(self, 2)
   return find(self, "find_node", id, "id", "closest", options, callback)
 end
 
@@ -379,7 +373,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:get(key, options, callback)
-  check_open(self)
+  check.open(self, 2)
   check.id(self, key, "key", 2)
   local lookup
   lookup, options, callback =
@@ -407,7 +401,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:get_peers(info_hash, options, callback)
-  check_open(self)
+  check.open(self, 2)
   return find(self, "get_peers", info_hash, "info_hash", "peers", options,
     callback)
 end
@@ -470,7 +464,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:put(key, value, options, callback)
-  check_open(self)
+  check.open(self, 2)
   return store(self, key, value, options, callback, nil)
 end
 
@@ -486,7 +480,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:publish(key, value, options, callback)
-  check_open(self)
+  check.open(self, 2)
   return store(self, key, value, options, callback, true)
 end
 
@@ -500,7 +494,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:announce(info_hash, port, options, callback)
-  check_open(self)
+  check.open(self, 2)
   if type(port) == "function" then
     port, callback = nil, port
   end

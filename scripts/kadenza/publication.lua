@@ -19,17 +19,11 @@ local UNPUBLISH <const> = {
 -- Seconds within which saved records are stored again, at least and at most.
 local MIN_WITHIN <const>, MAX_WITHIN <const> = 30, 1800
 
-local function check_open(self)
-  if not self.core:is_open() then
-    error("closed node", 3)
-  end
-end
-
 --- Returns the records that the node publishes, see node:publish. `ttl` is the
 --- rest of a record's life; nil: without end.
 ---@return kadenza.Record[] records  tables
 function Node:publications()
-  check_open(self)
+  check.open(self, 2)
   return self.core:publications()
 end
 
@@ -41,7 +35,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function Node:unpublish(key, options)
-  check_open(self)
+  check.open(self, 2)
   check.id(self, key, "key", 2)
   options = check.with_defaults(options, 2, UNPUBLISH)
   return self.core:unpublish(key, options.type, options.value)
