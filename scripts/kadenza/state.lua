@@ -14,9 +14,6 @@ local FILE <const> = "node.state"
 local PUBLICATIONS_FILE <const> = "own.state"
 local VERSION <const> = 1
 
--- Returned instead of the bytes of a file that does not exist.
-local MISSING <const> = {}
-
 --- Largest number of contacts that are saved.
 M.MAX_CONTACTS = 200
 
@@ -41,7 +38,7 @@ local function read_contacts(list)
 end
 
 -- Returns the state that `bytes` hold, or nil and what is wrong.
-local function read(bytes)
+local function read_state(bytes)
   local value = core.decode(bytes)
   if type(value) ~= "table" or value.version ~= VERSION then
     return nil, "it is not a state of version " .. VERSION
@@ -64,12 +61,14 @@ local function rename_corrupt(path, why)
   })
 end
 
--- Returns the bytes of a file; MISSING if there is none.
-local function read_file(path)
+-- Reads a file with `parse(bytes, ...)`, which returns nil and what is wrong
+-- with a corrupt file. Returns false for such a file and if there is none; nil,
+-- a message and a code if the file cannot be read.
+local function load_file(path, parse, ...)
   local file, why, number = io.open(path, "rb")
   if not file then
     if number == 2 then -- ENOENT
-      return MISSING
+      return false
     end
     return nil, why, "KAD_EACCESS"
   end
@@ -78,7 +77,11 @@ local function read_file(path)
   if not bytes then
     return nil, path .. ": " .. failure, "KAD_ESYSTEM"
   end
-  return bytes
+  local loaded, problem = parse(bytes, ...)
+  if not loaded then
+    rename_corrupt(path, problem)
+  end
+  return loaded or false
 end
 
 --- Loads the state in `folder`, and makes the folder if it does not exist. The
@@ -92,19 +95,11 @@ function M.load(folder)
   if not made then
     return nil, message, code
   end
-  local path = path_of(folder, FILE)
-  local bytes, why, kind = read_file(path)
-  if not bytes then
+  local state, why, kind = load_file(path_of(folder, FILE), read_state)
+  if state == nil then
     return nil, why, kind
-  elseif bytes == MISSING then
-    return { contacts = {} }
   end
-  local state, problem = read(bytes)
-  if not state then
-    rename_corrupt(path, problem)
-    return { contacts = {} }
-  end
-  return state
+  return state or { contacts = {} }
 end
 
 -- Returns the addresses of good contacts, then of others; within each group, of
@@ -208,17 +203,10 @@ end
 ---@param now integer  seconds since 1970
 ---@return table[] records
 function M.load_publications(folder, now)
-  local path = path_of(folder, PUBLICATIONS_FILE)
-  local bytes, why = read_file(path)
-  if not bytes then
+  local records, why =
+    load_file(path_of(folder, PUBLICATIONS_FILE), read_publications, now)
+  if records == nil then
     log.error("the publications cannot be read", { error = why })
-    return {}
-  elseif bytes == MISSING then
-    return {}
-  end
-  local records, problem = read_publications(bytes, now)
-  if not records then
-    rename_corrupt(path, problem)
   end
   return records or {}
 end
