@@ -19,21 +19,24 @@ local M = {}
 ---@field line integer
 ---@field message string
 
-local function set_of(words)
+local function set_of(names)
   local set = {}
-  for word in words:gmatch("[%w_]+") do
-    set[word] = true
+  for _, name in ipairs(names) do
+    set[name] = true
   end
   return set
 end
 
---- The fields of the arguments of hooks, by kind.
+--- The fields of values in hooks, by the kind of value.
 M.FIELDS = {
-  record = set_of("key type value seq salt publisher signature ttl age copy"),
-  context = set_of("node now reason from"),
-  request = set_of("method args"),
-  contact = set_of("id address host port"),
-  from = set_of("id address host port proven"),
+  record = set_of({ "key", "type", "value", "seq", "salt", "publisher",
+    "signature", "ttl", "age", "copy" }),
+  context = set_of({ "node", "now", "reason", "from" }),
+  request = set_of({ "method", "args" }),
+  contact = set_of({ "id", "address", "host", "port" }),
+  from = set_of({ "id", "address", "host", "port", "proven" }),
+  node = set_of(facade.NODE),
+  library = safe,
 }
 -- The kinds of fields that have fields themselves.
 local NESTED <const> = { context = { from = "from", node = "node" } }
@@ -57,21 +60,6 @@ local PARAMETERS <const> = {
   on_store = { "record", "context" },
   on_expire = { "record", "context" },
 }
-
--- The methods of a node that policies may call.
-local NODE_METHODS <const> = {}
-for _, name in ipairs(facade.NODE) do
-  NODE_METHODS[name] = true
-end
-
-local function fields_of(kind)
-  if kind == "node" then
-    return NODE_METHODS
-  elseif kind == "library" then
-    return safe
-  end
-  return M.FIELDS[kind]
-end
 
 local OPENERS <const> = { ["function"] = true, ["do"] = true, ["then"] = true,
   ["repeat"] = true, ["else"] = true, ["{"] = true, ["("] = true,
@@ -176,7 +164,7 @@ function Linter:check_field(at, kind)
   if not is_field(self:text(at + 1)) or field.kind ~= "name" then
     return
   end
-  local fields = fields_of(kind)
+  local fields = M.FIELDS[kind]
   if fields[field.text] == nil then
     self:report(field, "%s has no field '%s'%s", NOUNS[kind], field.text,
       suggest.hint(field.text, fields))
@@ -287,10 +275,7 @@ function Linter:is_variable(at, inner)
     and (before == "{" or before == "," or before == ";"))
 end
 
-local GLOBALS <const> = {}
-for _, name in ipairs(sandbox.GLOBALS) do
-  GLOBALS[name] = true
-end
+local GLOBALS <const> = set_of(sandbox.GLOBALS)
 
 function Linter:check_global(at, declared, inner)
   local token = self.tokens[at]
