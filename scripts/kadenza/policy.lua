@@ -89,19 +89,16 @@ end
 
 local cached_modules -- they are the same for every VM
 
-local function vm_modules()
-  cached_modules = cached_modules or make_vm_modules()
-  return cached_modules
-end
-
--- Writes an event of a VM's log to the log of this state.
-local function write_log(level, message, ...)
-  local fields = {}
-  for i = 1, select("#", ...), 2 do
-    local key, value = select(i, ...)
-    fields[key] = value
+-- Returns the log function of a VM, which gets the fields as names and values.
+local function make_log_writer(write)
+  return function(level, message, ...)
+    local fields = {}
+    for i = 1, select("#", ...), 2 do
+      local name, value = select(i, ...)
+      fields[name] = value
+    end
+    write(level, message, fields)
   end
-  log.write(level, message, fields)
 end
 
 -- Returns the packed argument of host.load_files.
@@ -119,9 +116,11 @@ local function pack_files(policies)
 end
 
 local function attach_files(node, policies, write)
+  cached_modules = cached_modules or make_vm_modules()
   return core.policy_vm(node.core, node.net, pack_files(policies),
-    vm_modules(), node.policy_memory or M.MEMORY,
-    node.policy_instructions or M.INSTRUCTIONS, write or write_log)
+    cached_modules, node.policy_memory or M.MEMORY,
+    node.policy_instructions or M.INSTRUCTIONS,
+    make_log_writer(write or log.write))
 end
 
 -- Returns the policies that are tables or are returned by functions, or nil and
@@ -231,14 +230,6 @@ local function retire_soon(node)
   end)
 end
 
--- Stops and closes the policies when their node closes.
-local function close_with(node)
-  node:on_close(function()
-    node.policy_handle:call("stop")
-    retire_soon(node)
-  end)
-end
-
 --- Ends the policies of a node that crashed, without `on_stop`.
 ---@param node kadenza.Node
 function M.abandon(node)
@@ -257,9 +248,17 @@ local function mark_loading(node)
   })
 end
 
--- Replaces the policies of a node and migrates their state. Returns the new
--- handle, or nil, a message and a code.
-local function replace_policies(node, policies, write)
+--- Loads policies for a node, migrates the state of those that it has, and
+--- starts none. The caller closes the handle. Nodes use `M.attach`; this is for
+--- it and for tests.
+---@param node kadenza.Node
+---@param policies (string|table|function)[]
+---@param write? fun(level: string, message: string, fields: table)  receives
+---  log events of files, by default `log.write`
+---@return table? handle
+---@return string? message
+---@return kadenza.Code? code
+function M.host(node, policies, write)
   local make = M.check_list(policies, 3) == "files" and attach_files
     or attach_tables
   local handle, message, code = make(node, policies, write)
@@ -289,7 +288,7 @@ function M.attach(node, policies)
     return nil, "the policies are already being loaded", "KAD_EBUSY"
   end
   local _ <close> = mark_loading(node)
-  local handle, message, code = replace_policies(node, policies)
+  local handle, message, code = M.host(node, policies)
   if not handle then
     return nil, message, code
   end
@@ -299,7 +298,10 @@ function M.attach(node, policies)
     before:call("stop")
     retire(node.net, before)
   else
-    close_with(node)
+    node:on_close(function()
+      node.policy_handle:call("stop")
+      retire_soon(node)
+    end)
   end
   if node:is_open() then -- an `on_stop` may have closed it
     handle:call("start")
@@ -341,19 +343,6 @@ function M.stats(node)
   return setmetatable(node.policy_handle:stats(), Stats)
 end
 
---- Loads policies for a node and starts none of them. The caller closes the
---- handle. For tests; nodes use `M.attach`.
----@param node kadenza.Node
----@param policies (string|table|function)[]
----@param write? fun(level: string, message: string, ...: string)  receives log
----  events of files; the fields follow as names and values
----@return table? handle
----@return string? message
----@return kadenza.Code? code
-function M.host(node, policies, write)
-  return replace_policies(node, policies, write)
-end
-
 --- Checks policies as a node does when it loads them. Sends nothing and starts
 --- nothing: `on_start` does not run.
 ---@param policies string|(string|table|function)[]  a file, or a list
@@ -369,7 +358,7 @@ function M.check(policies)
   local node = assert(require("kadenza.node").open_in(network, {
     listen = "192.0.2.1:6881",
   }))
-  local handle, message, code = replace_policies(node, policies)
+  local handle, message, code = M.host(node, policies)
   node:close()
   if not handle then
     return nil, message, code

@@ -78,18 +78,6 @@ local function add_event(self, level, message, fields)
   table.insert(self.failures, self.failure)
 end
 
--- Returns the log function of a VM, which gets the fields as names and values.
-local function make_log_writer(self)
-  return function(level, message, ...)
-    local fields = {}
-    for i = 1, select("#", ...), 2 do
-      local name, value = select(i, ...)
-      fields[name] = value
-    end
-    add_event(self, level, message, fields)
-  end
-end
-
 -- Calls `fn`, and adds the events of this state's log to the policy's: policies
 -- that are tables log to it.
 local function with_log(self, fn, ...)
@@ -115,8 +103,9 @@ end
 
 -- Replaces the policies of the node.
 local function replace_policies(self, policies)
-  local handle, message, code =
-    policy.host(self.node, policies, make_log_writer(self))
+  local handle, message, code = policy.host(self.node, policies, function(...)
+    add_event(self, ...)
+  end)
   if not handle then
     return nil, message, code
   end
