@@ -243,14 +243,6 @@ local function make_environment(globals)
   })
 end
 
-local function run_file(path, environment)
-  local text, problem = core.read_source(path)
-  if not text then
-    error(problem, 0)
-  end
-  return run_text(text, path, environment)
-end
-
 local function environment_of(path, trusted, node, network)
   local globals = {}
   for name, value in pairs(BASE) do
@@ -282,8 +274,9 @@ end
 function M.load_policy(file, node, network)
   local path = file.path
   local succeeded, policy = pcall(function()
-    local returned =
-      run_file(path, environment_of(path, file.trusted, node, network))
+    local text, problem = core.read_source(path)
+    local returned = run_text(text or error(problem, 0), path,
+      environment_of(path, file.trusted, node, network))
     if type(returned) == "function" then
       returned = returned(node)
     end

@@ -18,6 +18,7 @@ local NEVER <const> = 0xFFFFFFFF -- republish_s
 local BUILT_IN <const> = { peers = true, value = true }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
 local HOOKS <const> = { "merge", "select", "expire" }
+local fail <const> = shape.fail
 
 ---@class kadenza.Loaded
 ---@field label string  the file, or "policy N" for a table
@@ -57,10 +58,6 @@ local function broadcast(listeners)
       error(failure, 0)
     end
   end
-end
-
-local function fail(...)
-  error({ problem = string.format(...) }, 0)
 end
 
 local Composer = {}

@@ -303,8 +303,7 @@ function M.load_files(handle, network, packed, sink)
   local node = wrap_node(handle, network)
   local list = {}
   if files.standard then
-    local standard = files.standard
-    require("kadenza.policy.trusted").open(standard.path, standard.cpath)
+    core.open_standard(files.standard.path, files.standard.cpath)
   end
   for i, file in ipairs(files) do
     local policy, message = sandbox.load_policy(file, node, network)

@@ -53,10 +53,13 @@ for _, hooks in ipairs({ M.FILTERS, M.LISTENERS }) do
   end
 end
 
--- Raises a problem, which M.check catches.
-local function fail(...)
+--- Raises a problem of a policy as { problem = text }.
+---@param ... any  as of string.format
+function M.fail(...)
   error({ problem = string.format(...) }, 0)
 end
+
+local fail <const> = M.fail
 
 local function check_keys(value, keys, where)
   for key in pairs(value) do

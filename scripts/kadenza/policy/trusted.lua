@@ -4,8 +4,6 @@
 -- Other files of the node have environments of their own and get none of it. A
 -- trusted file can remove its budgets.
 
-local core = require("kadenza.core")
-
 local M = {}
 
 local PREFIX <const> = "kadenza"
@@ -55,13 +53,6 @@ local function make_require(confined, folder)
     end
     return require(name)
   end
-end
-
---- Opens the whole standard library in this state, for trusted files.
----@param path string  package.path of the program
----@param cpath string  package.cpath of the program
-function M.open(path, cpath)
-  core.open_standard(path, cpath)
 end
 
 --- Adds the globals of a trusted policy to those of a policy.

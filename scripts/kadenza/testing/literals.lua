@@ -79,19 +79,6 @@ local function make_meta(fields, what, methods)
   }
 end
 
-local Record = make_meta(RECORD, "record", {
-  copy = function(self)
-    local copy = {}
-    for name, value in pairs(self) do
-      copy[name] = value
-    end
-    return copy
-  end,
-})
-local Context = make_meta(CONTEXT, "context")
-local Contact = make_meta(CONTACT, "contact")
-local Request = make_meta(REQUEST, "request")
-
 local function copy_table(given)
   if type(given) ~= "table" then
     error("a table is needed, not a " .. type(given), 0)
@@ -102,6 +89,11 @@ local function copy_table(given)
   end
   return copy
 end
+
+local Record = make_meta(RECORD, "record", { copy = copy_table })
+local Context = make_meta(CONTEXT, "context")
+local Contact = make_meta(CONTACT, "contact")
+local Request = make_meta(REQUEST, "request")
 
 local function sign(record, secret)
   if type(secret) ~= "string" or #secret ~= 64 then
