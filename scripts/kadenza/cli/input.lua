@@ -127,9 +127,7 @@ end
 ---@param text string
 ---@return string? text
 ---@return string? problem
-function M.remote(text)
-  return texts.remote(text)
-end
+M.remote = texts.remote
 
 --- Checks an id of `bits` bits in hexadecimal; returns its bytes.
 ---@param text string

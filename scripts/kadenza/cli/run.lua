@@ -205,13 +205,9 @@ local function serve(settings)
   host.quit(0) -- at once, though a policy may be resolving a name
 end
 
-local function check_settings(settings)
+function M.run(args, settings)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
   policy_files.check(settings.policies)
-end
-
-function M.run(args, settings)
-  check_settings(settings)
   if args.dump_config then
     output.write(config.dump(settings))
     return

@@ -113,12 +113,6 @@ local function read_hours(text)
   return hours
 end
 
-local function read_options(args)
-  local options = config.read_own(OPTIONS, args)
-  options.hours = args.hours and read_hours(args.hours)
-  return options
-end
-
 ------------------------------------------------------------------- running --
 
 -- Returns the function that the simulation calls at intervals.
@@ -203,7 +197,8 @@ function M.run(args, settings)
     fault.usage("kadenza sim", "a scenario is needed; --list prints their "
       .. "names")
   end
-  local options = read_options(args)
+  local options = config.read_own(OPTIONS, args)
+  options.hours = args.hours and read_hours(args.hours)
   local chosen = find_scenario(args.scenario)
   if args.report then
     file.make_folder(args.report) -- now, since the run may take hours

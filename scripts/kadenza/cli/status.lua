@@ -48,22 +48,6 @@ local function next_steps(node, settings)
     host.program(), through)
 end
 
-local function greeting(node, settings)
-  local lines = {
-    ("%s runs a node.\n"):format(kad._VERSION),
-    ("  policies  %s\n"):format(join_or(settings.policies,
-      "none, only the built-in record types")),
-    ("  state     %s\n"):format(settings.state
-      or "not saved (--state DIR saves it)"),
-    ("  joins     %s\n"):format(join_or(settings.bootstrap,
-      "no node, others join through it (--bootstrap HOST:PORT)")),
-    next_steps(node, settings),
-    ("Ctrl-C stops it; kill -HUP %d reloads policies, kill -USR1 %d logs "
-      .. "statistics.\n"):format(host.pid(), host.pid()),
-  }
-  return table.concat(lines)
-end
-
 --- Tells whether a user reads standard error on a terminal.
 ---@param settings table
 ---@return boolean
@@ -75,7 +59,16 @@ end
 ---@param node kadenza.Node
 ---@param settings table
 function M.greet(node, settings)
-  io.stderr:write(greeting(node, settings))
+  io.stderr:write(("%s runs a node.\n"):format(kad._VERSION),
+    ("  policies  %s\n"):format(join_or(settings.policies,
+      "none, only the built-in record types")),
+    ("  state     %s\n"):format(settings.state
+      or "not saved (--state DIR saves it)"),
+    ("  joins     %s\n"):format(join_or(settings.bootstrap,
+      "no node, others join through it (--bootstrap HOST:PORT)")),
+    next_steps(node, settings),
+    ("Ctrl-C stops it; kill -HUP %d reloads policies, kill -USR1 %d logs "
+      .. "statistics.\n"):format(host.pid(), host.pid()))
 end
 
 local function report_state(state, contacts, is_interactive)
