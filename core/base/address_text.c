@@ -154,19 +154,11 @@ static bool take_bracketed_ip6(struct kad_slice *rest, uint8_t *ip) {
 int kad_address_parse(struct kad_slice text, struct kad_address *address) {
   struct kad_address parsed = {0};
   struct kad_slice rest = text;
-  if (rest.len > 0 && rest.data[0] == '[') {
-    parsed.family = 6;
-    if (!take_bracketed_ip6(&rest, parsed.ip)) {
-      return KAD_EINVAL;
-    }
-  } else {
-    parsed.family = 4;
-    if (!take_ip4(&rest, parsed.ip)) {
-      return KAD_EINVAL;
-    }
-  }
+  const bool is_ip6 = rest.len > 0 && rest.data[0] == '[';
   uint32_t port;
-  if (!take_char(&rest, ':') ||
+  parsed.family = is_ip6 ? 6 : 4;
+  if (!(is_ip6 ? take_bracketed_ip6 : take_ip4)(&rest, parsed.ip) ||
+      !take_char(&rest, ':') ||
       !take_decimal(&rest, PORT_DIGITS, UINT16_MAX, &port) || rest.len > 0) {
     return KAD_EINVAL;
   }
@@ -235,10 +227,8 @@ static void find_gap(const uint8_t *ip, size_t *start, size_t *len) {
 static char *put_ip6(char *out, const uint8_t *ip) {
   static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
   if (memcmp(ip, mapped, sizeof mapped) == 0) {
-    for (const char *from = "::ffff:"; *from != '\0'; from++) {
-      *out++ = *from;
-    }
-    return put_ip4(out, ip + sizeof mapped);
+    memcpy(out, "::ffff:", 7);
+    return put_ip4(out + 7, ip + sizeof mapped);
   }
   size_t gap;
   size_t gap_len;
