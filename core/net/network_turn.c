@@ -27,13 +27,13 @@ void kad_network_settle(struct kad_network *network) {
 }
 
 kad_time_ms kad_network_next(const struct kad_network *network) {
-  const kad_time_ms timer = kad_user_timers_next(&network->timers);
+  const kad_time_ms timer = kad_heap_next(&network->timers.heap);
   const kad_time_ms deadline = kad_wheel_next(&network->deadlines);
   return timer < deadline ? timer : deadline;
 }
 
 void kad_network_fire_due(struct kad_network *network, kad_time_ms now) {
-  const uint64_t mark = kad_user_timers_mark(&network->timers);
+  const uint64_t mark = kad_heap_mark(&network->timers.heap);
   void (*fire)(void *data) = NULL;
   void *data = NULL;
   while (!network->stopped &&

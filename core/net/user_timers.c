@@ -69,14 +69,6 @@ int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer) {
   return 0;
 }
 
-kad_time_ms kad_user_timers_next(const struct kad_user_timers *timers) {
-  return kad_heap_next(&timers->heap);
-}
-
-uint64_t kad_user_timers_mark(const struct kad_user_timers *timers) {
-  return kad_heap_mark(&timers->heap);
-}
-
 bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
                           uint64_t mark, void (**fire)(void *data),
                           void **data) {

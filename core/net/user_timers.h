@@ -32,16 +32,10 @@ KAD_MUST_CHECK int kad_user_timers_start(struct kad_user_timers *timers,
  */
 int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer);
 
-/* Returns when the next timer is due; KAD_TIME_NEVER if there is none. */
-kad_time_ms kad_user_timers_next(const struct kad_user_timers *timers);
-
-/* Returns a mark between the timers started so far and those started later. */
-uint64_t kad_user_timers_mark(const struct kad_user_timers *timers);
-
 /* Removes the earliest timer that is due at `now` and was started before
- * `mark`, and sets `*fire` and `*data` to what the caller is to call: a timer
- * that a callback starts waits for the next turn. Returns false if there is
- * none. */
+ * `mark` of the heap, and sets `*fire` and `*data` to what the caller is to
+ * call: a timer that a callback starts waits for the next turn. Returns false
+ * if there is none. */
 bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
                           uint64_t mark, void (**fire)(void *data),
                           void **data);
