@@ -1,8 +1,41 @@
 #include "lookup/paths.h"
 
-#include "routing/subnets.h"
+#include "base/address.h"
 
 #include <assert.h>
+
+enum {
+  SUBNETS_MAX = 192, /* addresses in one set */
+  SUBNETS_SHARE = 2  /* of one subnet */
+};
+
+/* The share of each subnet in a set of contacts: at most two of one subnet (/24
+ * or /64) are taken, so that an attacker needs many networks and not only many
+ * addresses. Local addresses are exempt where they are allowed. */
+struct subnets {
+  bool allow_local;
+  size_t count;
+  const struct kad_address *taken[SUBNETS_MAX];
+};
+
+/* Adds `address` to the set. Returns false if its subnet has its share already
+ * or the set is full. Borrows: `address`. */
+static bool take_subnet(struct subnets *subnets,
+                        const struct kad_address *address) {
+  size_t taken = 0;
+  if (subnets->count == SUBNETS_MAX) {
+    return false;
+  }
+  for (size_t i = 0; i < subnets->count && taken < SUBNETS_SHARE; i++) {
+    taken += kad_address_same_subnet(subnets->taken[i], address);
+  }
+  if (taken == SUBNETS_SHARE &&
+      !(subnets->allow_local && kad_address_is_local(address))) {
+    return false;
+  }
+  subnets->taken[subnets->count++] = address;
+  return true;
+}
 
 void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
                     uint32_t count, bool allow_local) {
@@ -61,7 +94,7 @@ struct tally {
   uint32_t waiting; /* have to answer before the path ends */
   uint32_t slow;
   uint32_t doubtful; /* named by misleading candidates; not counted otherwise */
-  struct kad_subnets *subnets;
+  struct subnets *subnets;
 };
 
 static void count_candidate(const struct kad_paths *paths, uint32_t number,
@@ -74,7 +107,7 @@ static void count_candidate(const struct kad_paths *paths, uint32_t number,
     return;
   }
   if (state != KAD_CANDIDATE_SLOW && state != KAD_CANDIDATE_FAILED &&
-      !kad_subnets_take(tally->subnets, &candidate->contact.address)) {
+      !take_subnet(tally->subnets, &candidate->contact.address)) {
     return;
   }
   switch (state) {
@@ -102,9 +135,10 @@ static struct tally count_closest(const struct kad_paths *paths,
                                   uint32_t number, uint32_t k,
                                   bool with_doubtful) {
   const struct kad_candidates *known = &paths->path[number].candidates;
-  struct kad_subnets subnets;
+  struct subnets subnets;
   struct tally tally = {.subnets = &subnets};
-  kad_subnets_init(&subnets, paths->allow_local);
+  subnets.allow_local = paths->allow_local;
+  subnets.count = 0;
   for (size_t i = 0; i < known->count && tally.answered + tally.waiting < k;
        i++) {
     count_candidate(paths, number, &known->items[i], with_doubtful, &tally);
@@ -179,8 +213,9 @@ static size_t merge_paths(const struct kad_paths *paths, bool unasked,
                           const struct kad_candidate **out, size_t cap) {
   size_t at[KAD_PATHS_MAX] = {0};
   size_t count = 0;
-  struct kad_subnets subnets;
-  kad_subnets_init(&subnets, paths->allow_local);
+  struct subnets subnets;
+  subnets.allow_local = paths->allow_local;
+  subnets.count = 0;
   while (count < cap) {
     const uint32_t best = find_closest_path(paths, at, unasked);
     if (best == paths->count) {
@@ -190,7 +225,7 @@ static size_t merge_paths(const struct kad_paths *paths, bool unasked,
         &paths->path[best].candidates.items[at[best]++];
     if ((count == 0 ||
          !kad_id_equal(&out[count - 1]->contact.id, &candidate->contact.id)) &&
-        kad_subnets_take(&subnets, &candidate->contact.address)) {
+        take_subnet(&subnets, &candidate->contact.address)) {
       out[count++] = candidate;
     }
   }

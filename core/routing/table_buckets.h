@@ -9,8 +9,21 @@
 #ifndef KAD_ROUTING_TABLE_BUCKETS_H
 #define KAD_ROUTING_TABLE_BUCKETS_H
 
-#include "routing/bucket.h"
+#include "routing/replacement_cache.h"
 #include "routing/table.h"
+
+/* A bucket with its replacement cache. Zero-initialised it is empty. Source:
+ * Kademlia §4.1. */
+struct kad_bucket {
+  struct kad_table_entry *entries;           /* room for `cap`, or NULL */
+  struct kad_replacement_cache replacements; /* empty until it is full */
+  kad_time_ms looked_up; /* start of the last lookup in its range */
+  uint16_t count;        /* contacts */
+  uint16_t cap;
+};
+
+/* Result of a search that found no contact: greater than every index. */
+#define KAD_BUCKET_NONE SIZE_MAX
 
 struct kad_table {
   struct kad_table_config config;
@@ -49,6 +62,19 @@ static inline size_t kad_table_bucket_limit(const struct kad_table *table,
                          : 0;
   return far > table->config.k ? far : table->config.k;
 }
+
+/* Finds the contact to ping or to replace first. It is not good or, with
+ * `bad_only`, it is bad; of these it was seen longest ago and, among equals,
+ * has the highest round-trip time. Returns its index or KAD_BUCKET_NONE. */
+size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
+                        kad_time_ms ping_ms, bool bad_only);
+
+/* Makes room for `count` contacts, at most `limit`. Memory grows step by step:
+ * most buckets near our own id never get full. Returns 0, or KAD_ENOMEM with
+ * nothing changed. */
+KAD_MUST_CHECK int kad_bucket_reserve(struct kad_bucket *bucket,
+                                      const struct kad_allocator *allocator,
+                                      size_t count, size_t limit);
 
 /* Finds the contact of `id`, or NULL. */
 struct kad_table_entry *kad_table_entry(const struct kad_table *table,

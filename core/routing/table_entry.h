@@ -5,7 +5,7 @@
 #ifndef KAD_ROUTING_TABLE_ENTRY_H
 #define KAD_ROUTING_TABLE_ENTRY_H
 
-#include "kadenza.h"
+#include "base/time.h"
 
 enum {
   KAD_FAILURES_BAD = 2 /* unanswered queries that make a contact bad */
@@ -21,20 +21,33 @@ struct kad_table_entry {
 
 /* Returns true if the contact was seen less than `ping_ms` ago and has left no
  * query unanswered since it last answered. Source: BEP 5 "Routing Table". */
-bool kad_table_entry_is_good(const struct kad_table_entry *entry,
-                             kad_time_ms now, kad_time_ms ping_ms);
+static inline bool kad_table_entry_is_good(const struct kad_table_entry *entry,
+                                           kad_time_ms now,
+                                           kad_time_ms ping_ms) {
+  return entry->failures == 0 &&
+         kad_time_since(entry->last_seen, now) < ping_ms;
+}
 
 /* Returns true if the contact left KAD_FAILURES_BAD queries in a row
  * unanswered. A contact that is neither good nor bad is questionable. */
-bool kad_table_entry_is_bad(const struct kad_table_entry *entry);
+static inline bool kad_table_entry_is_bad(const struct kad_table_entry *entry) {
+  return entry->failures >= KAD_FAILURES_BAD;
+}
 
 /* Returns true if the round-trip time of `a` is known and lower. */
-bool kad_table_entry_is_faster(const struct kad_table_entry *a,
-                               const struct kad_table_entry *b);
+static inline bool kad_table_entry_is_faster(const struct kad_table_entry *a,
+                                             const struct kad_table_entry *b) {
+  return a->rtt_ms != 0 && (b->rtt_ms == 0 || a->rtt_ms < b->rtt_ms);
+}
 
 /* Returns true if `a` was seen longer ago or, among equals, if `b` is faster.
  */
-bool kad_table_entry_is_staler(const struct kad_table_entry *a,
-                               const struct kad_table_entry *b);
+static inline bool kad_table_entry_is_staler(const struct kad_table_entry *a,
+                                             const struct kad_table_entry *b) {
+  if (a->last_seen != b->last_seen) {
+    return a->last_seen < b->last_seen;
+  }
+  return kad_table_entry_is_faster(b, a);
+}
 
 #endif
