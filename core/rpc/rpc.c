@@ -123,7 +123,9 @@ void kad_rpc_deinit(struct kad_node *node) {
   struct kad_map_entry *entry;
   size_t from = 0;
   while ((entry = kad_map_any(&node->rpc.pending, &from)) != NULL) {
-    kad_rpc_cancel(node, kad_container_of(entry, struct kad_query, entry));
+    struct kad_query *query = kad_container_of(entry, struct kad_query, entry);
+    end_query(node, query);
+    free_query(node, query);
   }
   kad_map_deinit(&node->rpc.pending);
 }
@@ -227,11 +229,6 @@ int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
                 soft < query->hard_at ? soft : query->hard_at, on_timeout);
   node->stats.queries++;
   return 0;
-}
-
-void kad_rpc_cancel(struct kad_node *node, struct kad_query *query) {
-  end_query(node, query);
-  free_query(node, query);
 }
 
 static void ignore_event(struct kad_node *node, struct kad_query *query,

@@ -98,9 +98,6 @@ KAD_MUST_CHECK int kad_rpc_resend(struct kad_node *node,
                                   struct kad_query *query,
                                   struct kad_message *message);
 
-/* Frees a query without calling its handler. */
-void kad_rpc_cancel(struct kad_node *node, struct kad_query *query);
-
 /* Separates the queries of `owner` from it: they go on, and what becomes of
  * them still counts for the tables, but no handler is called. The struct of the
  * owner may be freed then. */
