@@ -165,21 +165,11 @@ static unsigned own_keys(const struct kad_message *message,
 static void write_own(struct kad_writer *writer,
                       const struct kad_message *message, size_t id_size,
                       enum own_key key) {
-  switch (key) {
-  case OWN_ID:
-    write_pair(writer, "id", id_bytes(&message->id, id_size));
-    return;
-  case OWN_NODES:
-    write_contacts(writer, message, 4, id_size);
-    return;
-  case OWN_NODES6:
-    write_contacts(writer, message, 6, id_size);
-    return;
-  case OWN_TARGET:
-    write_pair(writer, "target", id_bytes(&message->target, id_size));
-    return;
-  case OWN_KEYS:
-    return;
+  if (key == OWN_NODES || key == OWN_NODES6) {
+    write_contacts(writer, message, key == OWN_NODES ? 4 : 6, id_size);
+  } else {
+    const struct kad_id *id = key == OWN_ID ? &message->id : &message->target;
+    write_pair(writer, own_names[key], id_bytes(id, id_size));
   }
 }
 
@@ -255,10 +245,6 @@ static void write_want(struct kad_writer *writer,
   kad_write_close(writer);
 }
 
-static bool is_store(enum kad_method_id method) {
-  return method == KAD_METHOD_STORE;
-}
-
 static bool wants_nodes(enum kad_method_id method) {
   return method == KAD_METHOD_FIND_NODE || method == KAD_METHOD_GET_PEERS ||
          method == KAD_METHOD_FIND_VALUE;
@@ -280,7 +266,7 @@ static void write_announcement(struct kad_writer *writer,
 /* Writes the arguments of find_value and store after the target. */
 static void write_typed(struct kad_writer *writer,
                         const struct kad_message *message) {
-  bool store = is_store(message->method);
+  bool store = message->method == KAD_METHOD_STORE;
   if (store) {
     write_pair(writer, "token", message->token);
   }
@@ -313,7 +299,7 @@ static void write_core_arguments(struct kad_writer *writer,
     }
     write_pair(writer, "target", target);
   }
-  if (method == KAD_METHOD_FIND_VALUE || is_store(method)) {
+  if (method == KAD_METHOD_FIND_VALUE || method == KAD_METHOD_STORE) {
     write_typed(writer, message);
   }
   if (wants_nodes(method) && (message->want4 || message->want6)) {
