@@ -52,7 +52,9 @@ static bool rehash(struct kad_map *map, size_t bucket_count) {
 void kad_map_init(struct kad_map *map, const struct kad_allocator *allocator,
                   const uint8_t *secret) {
   *map = (struct kad_map){.allocator = *allocator};
-  memcpy(map->secret, secret, sizeof map->secret);
+  if (secret != NULL) {
+    memcpy(map->secret, secret, sizeof map->secret);
+  }
 }
 
 void kad_map_deinit(struct kad_map *map) {

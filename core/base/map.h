@@ -39,7 +39,7 @@ struct kad_map {
 };
 
 /* Makes an empty map. Allocates nothing yet. Copies: `allocator`, `secret`
- * (KAD_MAP_SECRET_SIZE random bytes). */
+ * (KAD_MAP_SECRET_SIZE random bytes; NULL if no stranger chooses the keys). */
 void kad_map_init(struct kad_map *map, const struct kad_allocator *allocator,
                   const uint8_t *secret);
 

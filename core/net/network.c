@@ -68,10 +68,7 @@ void kad_network_init(struct kad_network *network,
   };
   kad_user_timers_init(&network->timers, allocator);
   kad_wheel_init(&network->deadlines, allocator);
-  /* No stranger chooses the pointers to our nodes, so the hash needs no
-   * secret. */
-  const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
-  kad_map_init(&network->by_node, allocator, secret);
+  kad_map_init(&network->by_node, allocator, NULL);
 }
 
 void kad_network_deinit(struct kad_network *network) {

@@ -25,9 +25,7 @@ static void free_timer(struct kad_user_timers *timers, struct timer *timer) {
 void kad_user_timers_init(struct kad_user_timers *timers,
                           const struct kad_allocator *allocator) {
   *timers = (struct kad_user_timers){.allocator = *allocator};
-  /* An id is its own hash, so the map needs no secret. */
-  const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
-  kad_map_init(&timers->map, allocator, secret);
+  kad_map_init(&timers->map, allocator, NULL); /* an id is its own hash */
 }
 
 void kad_user_timers_deinit(struct kad_user_timers *timers) {

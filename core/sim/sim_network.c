@@ -226,9 +226,7 @@ static void init(struct kad_sim *sim, const struct kad_sim_config *config) {
   sim->next_port = KAD_SIM_SOCKETS_FIRST_PORT;
   kad_random_init(&sim->user, config->seed, STREAM_USER);
   kad_wheel_init(&sim->flights, &sim->base.allocator);
-  /* The map is given hashes of our own: a secret would be of no use. */
-  const uint8_t secret[KAD_MAP_SECRET_SIZE] = {0};
-  kad_map_init(&sim->sockets, &sim->base.allocator, secret);
+  kad_map_init(&sim->sockets, &sim->base.allocator, NULL);
 }
 
 int kad_network_sim_new(const struct kad_sim_config *config,
