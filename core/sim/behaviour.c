@@ -117,28 +117,19 @@ static struct kad_hostile *new_hostile(
 }
 
 static bool is_valid(const struct kad_sim_hostility *hostility) {
-  switch (hostility->behaviour) {
-  case KAD_SIM_BEHAVIOUR_HONEST:
-  case KAD_SIM_BEHAVIOUR_SILENT:
-  case KAD_SIM_BEHAVIOUR_LIAR:
-  case KAD_SIM_BEHAVIOUR_SYBIL:
-  case KAD_SIM_BEHAVIOUR_FLOODER:
-  case KAD_SIM_BEHAVIOUR_REPLAYER:
-  case KAD_SIM_BEHAVIOUR_GARBAGE:
-    return hostility->per_s <= PER_S_MAX;
-  }
-  return false;
+  return (unsigned)hostility->behaviour <= KAD_SIM_BEHAVIOUR_GARBAGE &&
+         hostility->per_s <= PER_S_MAX;
 }
 
 int kad_sim_set_behaviour(struct kad_network *network, struct kad_node *node,
                           const struct kad_sim_hostility *hostility) {
-  struct kad_sim_member *member = kad_sim_member_find(network, node);
-  if (member == NULL || !is_valid(hostility)) {
+  struct kad_sim_member *member = NULL;
+  if (!is_valid(hostility)) {
     return KAD_EINVAL;
   }
-  struct kad_sim_extra *extra = kad_sim_member_extra(member);
-  if (extra == NULL) {
-    return KAD_ENOMEM;
+  const int error = kad_sim_member_get_extra(network, node, &member);
+  if (error < 0) {
+    return error;
   }
   struct kad_hostile *made = NULL;
   if (hostility->behaviour != KAD_SIM_BEHAVIOUR_HONEST) {
@@ -151,7 +142,7 @@ int kad_sim_set_behaviour(struct kad_network *network, struct kad_node *node,
     kad_behaviour_end(made);
     return KAD_ENOMEM;
   }
-  kad_behaviour_end(extra->hostile);
-  extra->hostile = made;
+  kad_behaviour_end(member->extra->hostile);
+  member->extra->hostile = made;
   return 0;
 }

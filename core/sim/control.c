@@ -46,16 +46,12 @@ int kad_sim_heal(struct kad_network *network) {
 
 int kad_sim_set_bandwidth(struct kad_network *network, struct kad_node *node,
                           uint64_t bytes_per_s) {
-  struct kad_sim_member *member = kad_sim_member_find(network, node);
-  if (member == NULL) {
-    return KAD_EINVAL;
+  struct kad_sim_member *member = NULL;
+  const int error = kad_sim_member_get_extra(network, node, &member);
+  if (error == 0) {
+    member->extra->bandwidth = bytes_per_s;
   }
-  struct kad_sim_extra *extra = kad_sim_member_extra(member);
-  if (extra == NULL) {
-    return KAD_ENOMEM;
-  }
-  extra->bandwidth = bytes_per_s;
-  return 0;
+  return error;
 }
 
 static bool has_same_families(const struct kad_member *member,

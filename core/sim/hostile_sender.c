@@ -50,8 +50,6 @@ static struct kad_hostile_datagram *any_datagram(struct kad_hostile *hostile) {
   return &memory->seen[kad_hostile_draw(hostile, memory->seen_count)];
 }
 
-/* ---------------------------------------------------------------- flood -- */
-
 static void begin_query(const struct kad_hostile *hostile, const char *name,
                         const struct kad_id *key,
                         const uint8_t transaction[TRANSACTION_SIZE],
@@ -132,8 +130,6 @@ static bool continue_flood(struct kad_hostile *hostile,
   }
   return true;
 }
-
-/* --------------------------------------------------- replays, garbage -- */
 
 static void send_replay(struct kad_hostile *hostile) {
   const struct kad_hostile_datagram *seen = any_datagram(hostile);

@@ -20,8 +20,6 @@ static bool has_expired(const struct kad_nat *nat, kad_time_ms used) {
   return sim_of(nat)->now - used >= nat->idle_ms;
 }
 
-/* ------------------------------------------------------------- mappings -- */
-
 static void unbind_mapping(struct kad_nat_mapping *mapping) {
   if (mapping->bound) {
     kad_sim_sockets_remove(sim_of(mapping->nat), &mapping->outer);
@@ -58,8 +56,6 @@ static bool bind_mapping(struct kad_nat *nat, int i,
                                kad_sim_sockets_hash(&outer)) == 0;
   return mapping->bound;
 }
-
-/* ---------------------------------------------------------------- flows -- */
 
 static uint64_t hash_peer(const struct kad_address *peer) {
   return kad_sim_mix(kad_sim_sockets_hash(peer) + peer->via);
@@ -150,8 +146,6 @@ static struct kad_nat_flow *flow_to(struct kad_nat *nat, int i,
   return flow;
 }
 
-/* -------------------------------------------------------------- traffic -- */
-
 const struct kad_address *kad_nat_out(struct kad_nat *nat, int i,
                                       const struct kad_address *to) {
   const struct kad_address own = outer_of(nat, i);
@@ -206,8 +200,6 @@ bool kad_nat_admits(const struct kad_sim_socket *socket,
   return false;
 }
 
-/* ------------------------------------------------------------- control -- */
-
 static size_t size_for(const struct kad_sim_member *member) {
   return sizeof(struct kad_nat) +
          member->socket_cap * sizeof(struct kad_nat_mapping);
@@ -247,12 +239,10 @@ static struct kad_nat *new_nat(struct kad_sim_member *member,
     return NULL;
   }
   const uint32_t idle_s = config->idle_s > 0 ? config->idle_s : IDLE_S_DEFAULT;
-  const uint8_t secret[KAD_MAP_SECRET_SIZE] = {
-      0}; /* the map's hash is not used */
   made->member = member;
   made->config = *config;
   made->idle_ms = (kad_time_ms)idle_s * KAD_MS_PER_S;
-  kad_map_init(&made->flows, allocator, secret);
+  kad_map_init(&made->flows, allocator, NULL);
   return made;
 }
 
@@ -293,18 +283,9 @@ static int remove_nat(struct kad_sim_member *member) {
 
 static bool is_valid(const struct kad_sim_nat *nat) {
   const uint8_t family = nat->outer.family;
-  if (nat->idle_s > IDLE_S_MAX || (family != 0 && family != 4 && family != 6)) {
-    return false;
-  }
-  switch (nat->kind) {
-  case KAD_SIM_NAT_KIND_OPEN:
-  case KAD_SIM_NAT_KIND_FULL_CONE:
-  case KAD_SIM_NAT_KIND_RESTRICTED:
-  case KAD_SIM_NAT_KIND_PORT_RESTRICTED:
-  case KAD_SIM_NAT_KIND_SYMMETRIC:
-    return true;
-  }
-  return false;
+  return nat->idle_s <= IDLE_S_MAX &&
+         (family == 0 || family == 4 || family == 6) &&
+         (unsigned)nat->kind <= KAD_SIM_NAT_KIND_SYMMETRIC;
 }
 
 int kad_sim_set_nat(struct kad_network *network, struct kad_node *node,

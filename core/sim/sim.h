@@ -148,6 +148,12 @@ struct kad_sim_member *kad_sim_member_find(const struct kad_network *network,
  * out of memory. */
 struct kad_sim_extra *kad_sim_member_extra(struct kad_sim_member *member);
 
+/* Finds the member of `node` as kad_sim_member_find does, and allocates its
+ * extra if there is none. Returns 0, KAD_EINVAL or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_sim_member_get_extra(const struct kad_network *network,
+                                            const struct kad_node *node,
+                                            struct kad_sim_member **member);
+
 /* Hashes an address without its `via`. */
 uint64_t kad_sim_sockets_hash(const struct kad_address *address);
 

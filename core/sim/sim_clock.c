@@ -63,36 +63,27 @@ kad_time_ms kad_sim_clock_member_due(const struct kad_member *base,
   return clock->since + (left * (uint64_t)ppm + pace - 1) / pace;
 }
 
-/* Makes the clock go on from the time that it shows now. */
-static void rebase_clock(const struct kad_sim *sim,
-                         struct kad_sim_clock *clock) {
-  clock->shown = shown_at(clock, sim->now);
-  clock->since = sim->now;
-}
-
 /* Gives a member a clock of its own, which shows the network's time at first.
- * Returns its extra, or NULL with `*error` set. */
-static struct kad_sim_extra *give_clock(struct kad_network *network,
-                                        struct kad_node *node, int *error) {
-  struct kad_sim_member *member = kad_sim_member_find(network, node);
-  if (member == NULL) {
-    *error = KAD_EINVAL;
-    return NULL;
-  }
-  struct kad_sim_extra *extra = kad_sim_member_extra(member);
-  if (extra == NULL) {
-    *error = KAD_ENOMEM;
-    return NULL;
-  }
+ * Sets `*extra` to its extra. Returns 0, KAD_EINVAL or KAD_ENOMEM. */
+static int give_clock(struct kad_network *network, struct kad_node *node,
+                      struct kad_sim_extra **extra) {
   const struct kad_sim *sim = kad_sim_of(network);
+  struct kad_sim_member *member = NULL;
+  const int error = kad_sim_member_get_extra(network, node, &member);
+  if (error < 0) {
+    return error;
+  }
+  struct kad_sim_clock *clock = &member->extra->clock;
   if (!member->base.own_clock) {
-    extra->clock = (struct kad_sim_clock){.since = sim->now, .shown = sim->now};
+    *clock = (struct kad_sim_clock){.since = sim->now, .shown = sim->now};
     member->base.own_clock = true;
   }
-  rebase_clock(sim, &extra->clock);
-  kad_member_touch(&member->base.network->touched, &member->base);
-  *error = 0;
-  return extra;
+  /* The clock goes on from the time that it shows now. */
+  clock->shown = shown_at(clock, sim->now);
+  clock->since = sim->now;
+  kad_member_touch(&network->touched, &member->base);
+  *extra = member->extra;
+  return 0;
 }
 
 int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
@@ -101,9 +92,9 @@ int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
       wall_offset_s < -most_offset_s || wall_offset_s > most_offset_s) {
     return KAD_EINVAL;
   }
-  int error = 0;
-  struct kad_sim_extra *extra = give_clock(network, node, &error);
-  if (extra != NULL) {
+  struct kad_sim_extra *extra = NULL;
+  const int error = give_clock(network, node, &extra);
+  if (error == 0) {
     extra->clock.drift_ppm = drift_ppm;
     extra->clock.wall_offset_s = wall_offset_s;
   }
@@ -112,9 +103,9 @@ int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
 
 int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
                     bool clock_stands) {
-  int error = 0;
-  struct kad_sim_extra *extra = give_clock(network, node, &error);
-  if (extra != NULL && !extra->asleep) {
+  struct kad_sim_extra *extra = NULL;
+  const int error = give_clock(network, node, &extra);
+  if (error == 0 && !extra->asleep) {
     extra->asleep = true;
     extra->clock.stands = clock_stands;
   }
@@ -122,9 +113,9 @@ int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
 }
 
 int kad_sim_resume(struct kad_network *network, struct kad_node *node) {
-  int error = 0;
-  struct kad_sim_extra *extra = give_clock(network, node, &error);
-  if (extra != NULL) {
+  struct kad_sim_extra *extra = NULL;
+  const int error = give_clock(network, node, &extra);
+  if (error == 0) {
     extra->asleep = false;
     extra->clock.stands = false;
   }

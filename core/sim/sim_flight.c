@@ -55,49 +55,33 @@ void kad_sim_flight_free_all(struct kad_sim *sim) {
   free_flights(sim, sim->free_large);
 }
 
-static uint64_t *counter(struct kad_sim_stats *stats,
-                         enum kad_sim_outcome outcome) {
-  switch (outcome) {
-  case KAD_SIM_OUTCOME_DELIVERED:
-    return &stats->delivered;
-  case KAD_SIM_OUTCOME_LOST:
-    return &stats->lost;
-  case KAD_SIM_OUTCOME_CONGESTED:
-    return &stats->congested;
-  case KAD_SIM_OUTCOME_PARTITIONED:
-    return &stats->partitioned;
-  case KAD_SIM_OUTCOME_ASLEEP:
-    return &stats->asleep;
-  case KAD_SIM_OUTCOME_UNREACHABLE:
-    return &stats->unreachable;
-  case KAD_SIM_OUTCOME_FILTERED:
-    return &stats->filtered;
-  }
-  return &stats->dropped;
-}
+/* The name of each outcome, and where its counter is in struct kad_sim_stats.
+ */
+static const struct {
+  const char *name;
+  size_t counter;
+} outcomes[] = {
+#define OUTCOME(outcome, field) \
+  [outcome] = {#field, offsetof(struct kad_sim_stats, field)}
+    OUTCOME(KAD_SIM_OUTCOME_DELIVERED, delivered),
+    OUTCOME(KAD_SIM_OUTCOME_LOST, lost),
+    OUTCOME(KAD_SIM_OUTCOME_CONGESTED, congested),
+    OUTCOME(KAD_SIM_OUTCOME_PARTITIONED, partitioned),
+    OUTCOME(KAD_SIM_OUTCOME_ASLEEP, asleep),
+    OUTCOME(KAD_SIM_OUTCOME_UNREACHABLE, unreachable),
+    OUTCOME(KAD_SIM_OUTCOME_FILTERED, filtered),
+#undef OUTCOME
+};
 
 void kad_sim_flight_count(struct kad_sim *sim, enum kad_sim_outcome outcome) {
-  (*counter(&sim->stats, outcome))++;
+  void *counter = (char *)&sim->stats + outcomes[outcome].counter;
+  (*(uint64_t *)counter)++;
 }
 
 const char *kad_sim_outcome_name(enum kad_sim_outcome outcome) {
-  switch (outcome) {
-  case KAD_SIM_OUTCOME_DELIVERED:
-    return "delivered";
-  case KAD_SIM_OUTCOME_LOST:
-    return "lost";
-  case KAD_SIM_OUTCOME_CONGESTED:
-    return "congested";
-  case KAD_SIM_OUTCOME_PARTITIONED:
-    return "partitioned";
-  case KAD_SIM_OUTCOME_ASLEEP:
-    return "asleep";
-  case KAD_SIM_OUTCOME_UNREACHABLE:
-    return "unreachable";
-  case KAD_SIM_OUTCOME_FILTERED:
-    return "filtered";
-  }
-  return "unknown";
+  return (size_t)outcome < sizeof outcomes / sizeof *outcomes
+             ? outcomes[outcome].name
+             : "unknown";
 }
 
 int kad_sim_flight_queue(const struct kad_sim *sim, uint64_t bandwidth,

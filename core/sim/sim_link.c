@@ -59,8 +59,6 @@ static uint32_t up_to(uint64_t drawn, uint32_t most) {
   return (uint32_t)(((drawn & UINT32_MAX) * ((uint64_t)most + 1)) >> 32);
 }
 
-/* ------------------------------------------------------------- latency -- */
-
 /* Returns the part of the pair's round-trip time from `from` to `to`. The time
  * is a hash of the pair, so that it takes no memory. */
 static uint32_t pair_ms(const struct kad_sim *sim, uint32_t from, uint32_t to) {
@@ -101,8 +99,6 @@ static uint32_t draw_latency(const struct kad_sim *sim, uint32_t from,
   /* At least 1: with 0, two nodes could reply to each other without end. */
   return ms > 0 ? ms : 1;
 }
-
-/* ------------------------------------------------------------- sending -- */
 
 /* A datagram that is being sent. */
 struct parcel {

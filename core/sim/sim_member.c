@@ -17,3 +17,13 @@ struct kad_sim_extra *kad_sim_member_extra(struct kad_sim_member *member) {
   }
   return member->extra;
 }
+
+int kad_sim_member_get_extra(const struct kad_network *network,
+                             const struct kad_node *node,
+                             struct kad_sim_member **member) {
+  *member = kad_sim_member_find(network, node);
+  if (*member == NULL) {
+    return KAD_EINVAL;
+  }
+  return kad_sim_member_extra(*member) != NULL ? 0 : KAD_ENOMEM;
+}
