@@ -1,13 +1,9 @@
 #include "lua/network.h"
 
-#include "kadenza_sim.h"
 #include "lua/argument.h"
-#include "lua/callback.h"
 #include "lua/error.h"
-#include "lua/network_events.h"
 #include "lua/node.h"
 #include "lua/sim.h"
-#include "lua/sim_config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -284,6 +280,11 @@ static const luaL_Reg borrowed_meta[] = {
 
 /* Pushes a closed handle. [-0, +1, m] */
 static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
+  static const luaL_Reg *const methods_of_borrowed[] = {
+      shared_methods, kad_lua_network_event_methods, NULL};
+  static const luaL_Reg *const methods_of_owner[] = {
+      shared_methods, kad_lua_network_event_methods, owner_methods,
+      kad_lua_sim_methods, NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_network *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NETWORK_VALUES);
@@ -291,17 +292,12 @@ static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, KAD_LUA_NETWORK_CALLBACKS);
   if (borrowed) {
-    kad_lua_push_metatable(L, KAD_LUA_NETWORK_BORROWED, shared_methods,
-                           kad_lua_network_event_methods, borrowed_meta);
+    kad_lua_push_metatable(L, KAD_LUA_NETWORK_BORROWED, methods_of_borrowed,
+                           borrowed_meta);
   } else {
     lua_newtable(L);
     lua_setiuservalue(L, -2, KAD_LUA_NETWORK_NODES);
-    kad_lua_push_metatable(L, KAD_LUA_NETWORK, shared_methods,
-                           kad_lua_network_event_methods, owner_meta);
-    lua_getfield(L, -1, "__index");
-    luaL_setfuncs(L, owner_methods, 0);
-    luaL_setfuncs(L, kad_lua_sim_methods, 0);
-    lua_pop(L, 1);
+    kad_lua_push_metatable(L, KAD_LUA_NETWORK, methods_of_owner, owner_meta);
   }
   lua_setmetatable(L, -2);
   kad_lua_context_register_handle(L);
@@ -316,28 +312,30 @@ struct kad_lua_network *kad_lua_network_borrow(
   return self;
 }
 
-/* Returns the handle at the top, or closes it again and pushes the error.
- * [-0, +0|3, m] */
-static int finish_opening(lua_State *L, struct kad_lua_network *self,
-                          int status) {
-  if (status == 0) {
-    return 1;
+/* Pushes a new network: simulated, or on UDP if `config` is NULL; or the error.
+ * [-0, +1|3, m] */
+static int open_network(lua_State *L, const struct kad_sim_config *config) {
+  struct kad_lua_network *const self = new_handle(L, false);
+  struct kad_lua_link *const link = kad_lua_link_new();
+  int status = KAD_ENOMEM;
+  if (link != NULL && config != NULL) {
+    status =
+        kad_network_sim_new(config, kad_allocator_default(), &link->network);
+  } else if (link != NULL) {
+    status = kad_network_udp_new(kad_allocator_default(), &link->network);
   }
-  kad_lua_link_release(self->link);
-  self->link = NULL;
-  return kad_lua_push_error(L, status);
+  if (status != 0) {
+    kad_lua_link_release(link);
+    return kad_lua_push_error(L, status);
+  }
+  self->link = link;
+  self->simulated = config != NULL;
+  return 1;
 }
 
 /* udp() → network, or nil, message, code */
 static int open_udp(lua_State *L) {
-  struct kad_lua_network *const self = new_handle(L, false);
-  self->link = kad_lua_link_new();
-  if (self->link == NULL) {
-    return kad_lua_push_error(L, KAD_ENOMEM);
-  }
-  const int status =
-      kad_network_udp_new(kad_allocator_default(), &self->link->network);
-  return finish_opening(L, self, status);
+  return open_network(L, NULL);
 }
 
 /* sim { seed, latency, loss, … } → network, or nil, message, code */
@@ -345,15 +343,7 @@ static int open_sim(lua_State *L) {
   struct kad_sim_config config;
   struct kad_sim_quantile quantiles[KAD_SIM_QUANTILES_MAX];
   kad_lua_sim_config_check(L, &config, quantiles);
-  struct kad_lua_network *const self = new_handle(L, false);
-  self->simulated = true;
-  self->link = kad_lua_link_new();
-  if (self->link == NULL) {
-    return kad_lua_push_error(L, KAD_ENOMEM);
-  }
-  const int status = kad_network_sim_new(&config, kad_allocator_default(),
-                                         &self->link->network);
-  return finish_opening(L, self, status);
+  return open_network(L, &config);
 }
 
 void kad_lua_add_network(lua_State *L) {

@@ -1,9 +1,6 @@
-#include "lua/network_events.h"
-
 #include "lua/argument.h"
-#include "lua/callback.h"
 #include "lua/error.h"
-#include "lua/network_handle.h"
+#include "lua/network.h"
 #include "lua/value.h"
 
 #include <signal.h>

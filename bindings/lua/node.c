@@ -1,11 +1,10 @@
 #include "lua/node.h"
 
 #include "lua/argument.h"
-#include "lua/callback.h"
 #include "lua/config.h"
 #include "lua/error.h"
 #include "lua/field.h"
-#include "lua/network_handle.h"
+#include "lua/handle.h"
 #include "lua/operation.h"
 #include "lua/record.h"
 #include "lua/value.h"
@@ -205,21 +204,9 @@ static int node_tostring(lua_State *L) {
 /* node:close(): its operations end with KAD_ECLOSED. Does nothing if it is
  * closed already. */
 static int node_close(lua_State *L) {
-  struct kad_lua_node *const self = luaL_checkudata(L, 1, KAD_LUA_NODE);
-  if (self->link == NULL) {
-    return 0;
-  }
-  lua_getiuservalue(L, 1, KAD_LUA_NODE_NETWORK);
-  struct kad_lua_network *const network = lua_touserdata(L, -1);
-  const bool running = network->running;
-  network->running = true;
-  kad_lua_node_handle_close(self, false);
-  network->running = running;
-  if (self->callbacks == NULL) {
-    kad_lua_node_handle_release(L, 1);
-  }
-  if (!running) {
-    kad_lua_context_rethrow(L);
+  const struct kad_lua_node *const self = luaL_checkudata(L, 1, KAD_LUA_NODE);
+  if (self->link != NULL) {
+    kad_lua_node_close(L, 1, false);
   }
   return 0;
 }
@@ -331,28 +318,25 @@ static const luaL_Reg borrowed_meta[] = {
     {NULL, NULL},
 };
 
-/* Sets the metatable of the handle at the top. [-0, +0, m] */
-static void set_metatable(lua_State *L, bool borrowed) {
-  const char *const name = borrowed ? KAD_LUA_NODE_BORROWED : KAD_LUA_NODE;
-  kad_lua_push_metatable(L, name, shared_methods, kad_lua_operation_methods,
-                         borrowed ? borrowed_meta : owner_meta);
-  if (!borrowed) {
-    lua_getfield(L, -1, "__index");
-    luaL_setfuncs(L, owner_methods, 0);
-    lua_pop(L, 1);
-  }
-  lua_setmetatable(L, -2);
-}
-
 /* Pushes a closed handle. [-0, +1, m] */
 static struct kad_lua_node *new_handle(lua_State *L, bool borrowed) {
+  static const luaL_Reg *const methods_of_borrowed[] = {
+      shared_methods, kad_lua_operation_methods, NULL};
+  static const luaL_Reg *const methods_of_owner[] = {
+      shared_methods, kad_lua_operation_methods, owner_methods, NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_node *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NODE_VALUES);
   *self = (struct kad_lua_node){.context = context, .borrowed = borrowed};
   lua_newtable(L);
   lua_setiuservalue(L, -2, KAD_LUA_NODE_CALLBACKS);
-  set_metatable(L, borrowed);
+  if (borrowed) {
+    kad_lua_push_metatable(L, KAD_LUA_NODE_BORROWED, methods_of_borrowed,
+                           borrowed_meta);
+  } else {
+    kad_lua_push_metatable(L, KAD_LUA_NODE, methods_of_owner, owner_meta);
+  }
+  lua_setmetatable(L, -2);
   kad_lua_context_register_handle(L);
   return self;
 }

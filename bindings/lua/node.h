@@ -2,7 +2,7 @@
 #ifndef KAD_LUA_NODE_H
 #define KAD_LUA_NODE_H
 
-#include "lua/node_handle.h"
+#include "lua/handle.h"
 
 /* Pushes a borrowed handle of the node of `owner` in the state of `L`. It has
  * all methods but receive, network and close. When it is collected, operations

@@ -5,7 +5,7 @@
 #include "lua/callback.h"
 #include "lua/error.h"
 #include "lua/field.h"
-#include "lua/node_handle.h"
+#include "lua/handle.h"
 #include "lua/record.h"
 #include "lua/result.h"
 #include "lua/value.h"
@@ -67,8 +67,8 @@ static int push_operation(lua_State *L, struct kad_lua_callback *callback,
 }
 
 /* Reads the options of a lookup. [-0, +0, v] */
-static void check_lookup(lua_State *L, int arg,
-                         struct kad_lookup_options *options) {
+static void check_options(lua_State *L, int arg,
+                          struct kad_lookup_options *options) {
   static const char *const names[] = {
       "alpha", "beta", "k", "paths", "quorum", "deadline_ms", "publish", NULL};
   *options = (struct kad_lookup_options){.alpha = 0};
@@ -85,6 +85,22 @@ static void check_lookup(lua_State *L, int arg,
   (void)kad_lua_field_uint32(L, arg, "deadline_ms", 1, UINT32_MAX,
                              &options->deadline_ms);
   (void)kad_lua_field_boolean(L, arg, "publish", &options->publish);
+}
+
+/* A lookup, with what it is begun with. */
+struct lookup {
+  struct kad_lua_node *self;
+  struct kad_id key;
+  struct kad_lookup_options options;
+};
+
+/* Reads the node at argument 1, the key at 2 and the options at `arg`.
+ * [-0, +0, v] */
+static struct lookup check_lookup(lua_State *L, int arg) {
+  struct lookup lookup = {.self = kad_lua_check_node(L, 1)};
+  kad_lua_check_id(L, 2, lookup.self->bits, &lookup.key);
+  check_options(L, arg, &lookup.options);
+  return lookup;
 }
 
 /* node:bootstrap(addresses, nil, done) */
@@ -188,47 +204,38 @@ static enum kad_reply_verdict reply_received(void *data,
 /* node:query(key, method, args, options, done): also calls done(false, reply,
  * contact) for each reply; see call_reply */
 static int node_query(lua_State *L) {
-  struct kad_id key;
-  struct kad_lookup_options options;
-  struct kad_custom_query query = {.on_reply = reply_received};
-  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &key);
-  query.method = kad_lua_check_slice(L, 3);
-  check_lookup(L, 5, &options);
-  query.args = encode_args(L, 4);
-  struct kad_lua_callback *const callback = new_callback(L, self, 6);
+  const struct lookup lookup = check_lookup(L, 5);
+  const struct kad_custom_query query = {
+      .method = kad_lua_check_slice(L, 3),
+      .args = encode_args(L, 4),
+      .on_reply = reply_received,
+  };
+  struct kad_lua_callback *const callback = new_callback(L, lookup.self, 6);
   return push_operation(L, callback,
-                        kad_node_query(self->link->node, &key, &query, &options,
-                                       operation_done, callback,
-                                       &callback->id));
+                        kad_node_query(lookup.self->link->node, &lookup.key,
+                                       &query, &lookup.options, operation_done,
+                                       callback, &callback->id));
 }
 
 /* node:find_node(id, options, done) */
 static int node_find_node(lua_State *L) {
-  struct kad_id target;
-  struct kad_lookup_options options;
-  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &target);
-  check_lookup(L, 3, &options);
-  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  const struct lookup lookup = check_lookup(L, 3);
+  struct kad_lua_callback *const callback = new_callback(L, lookup.self, 4);
   return push_operation(L, callback,
-                        kad_node_find_node(self->link->node, &target, &options,
-                                           operation_done, callback,
-                                           &callback->id));
+                        kad_node_find_node(lookup.self->link->node, &lookup.key,
+                                           &lookup.options, operation_done,
+                                           callback, &callback->id));
 }
 
 /* node:get(key, type, options, done) */
 static int node_get(lua_State *L) {
-  struct kad_id key;
-  struct kad_lookup_options options;
-  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &key);
+  const struct lookup lookup = check_lookup(L, 4);
   const struct kad_slice type = kad_lua_check_slice(L, 3);
-  check_lookup(L, 4, &options);
-  struct kad_lua_callback *const callback = new_callback(L, self, 5);
+  struct kad_lua_callback *const callback = new_callback(L, lookup.self, 5);
   return push_operation(L, callback,
-                        kad_node_get(self->link->node, &key, type, &options,
-                                     operation_done, callback, &callback->id));
+                        kad_node_get(lookup.self->link->node, &lookup.key, type,
+                                     &lookup.options, operation_done, callback,
+                                     &callback->id));
 }
 
 /* Tells whether the value of the record at argument 2 is too large for any
@@ -249,7 +256,7 @@ static int node_put(lua_State *L) {
     return kad_lua_push_error(L, KAD_ETOOBIG);
   }
   kad_lua_check_record(L, 2, self->bits, &record);
-  check_lookup(L, 3, &options);
+  check_options(L, 3, &options);
   struct kad_lua_callback *const callback = new_callback(L, self, 4);
   return push_operation(L, callback,
                         kad_node_put(self->link->node, &record, &options,
@@ -258,31 +265,23 @@ static int node_put(lua_State *L) {
 
 /* node:get_peers(info_hash, options, done) */
 static int node_get_peers(lua_State *L) {
-  struct kad_id info_hash;
-  struct kad_lookup_options options;
-  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &info_hash);
-  check_lookup(L, 3, &options);
-  struct kad_lua_callback *const callback = new_callback(L, self, 4);
+  const struct lookup lookup = check_lookup(L, 3);
+  struct kad_lua_callback *const callback = new_callback(L, lookup.self, 4);
   return push_operation(L, callback,
-                        kad_node_get_peers(self->link->node, &info_hash,
-                                           &options, operation_done, callback,
-                                           &callback->id));
+                        kad_node_get_peers(lookup.self->link->node, &lookup.key,
+                                           &lookup.options, operation_done,
+                                           callback, &callback->id));
 }
 
 /* node:announce(info_hash, port, options, done) */
 static int node_announce(lua_State *L) {
-  struct kad_id info_hash;
-  struct kad_lookup_options options;
-  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  kad_lua_check_id(L, 2, self->bits, &info_hash);
+  const struct lookup lookup = check_lookup(L, 4);
   const uint16_t port = (uint16_t)kad_lua_check_integer(L, 3, 0, UINT16_MAX);
-  check_lookup(L, 4, &options);
-  struct kad_lua_callback *const callback = new_callback(L, self, 5);
+  struct kad_lua_callback *const callback = new_callback(L, lookup.self, 5);
   return push_operation(L, callback,
-                        kad_node_announce(self->link->node, &info_hash, port,
-                                          &options, operation_done, callback,
-                                          &callback->id));
+                        kad_node_announce(lookup.self->link->node, &lookup.key,
+                                          port, &lookup.options, operation_done,
+                                          callback, &callback->id));
 }
 
 /* node:leave(deadline_ms, done) */

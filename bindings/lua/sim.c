@@ -1,12 +1,10 @@
 #include "lua/sim.h"
 
-#include "kadenza_sim.h"
 #include "lua/argument.h"
 #include "lua/callback.h"
 #include "lua/error.h"
 #include "lua/field.h"
-#include "lua/network_handle.h"
-#include "lua/node_handle.h"
+#include "lua/handle.h"
 #include "lua/value.h"
 
 /* Returns the handle at argument 1, of an open simulated network.
@@ -17,29 +15,34 @@ static struct kad_lua_network *check_sim(lua_State *L) {
   return self;
 }
 
-/* Returns the open node at argument 2, which must be in the network.
+/* A simulated network and a node of it. */
+struct member {
+  struct kad_network *network;
+  struct kad_node *node;
+};
+
+/* Returns the network at argument 1 and its node at 2, both open.
  * [-0, +0, v] */
-static struct kad_node *check_member(lua_State *L,
-                                     const struct kad_lua_network *self) {
+static struct member check_member(lua_State *L) {
+  struct kad_network *const network = check_sim(L)->link->network;
   const struct kad_lua_node *const node = kad_lua_check_node(L, 2);
-  luaL_argcheck(L, node->link->network == self->link->network, 2,
+  luaL_argcheck(L, node->link->network == network, 2,
                 "the node is of another network");
-  return node->link->node;
+  return (struct member){.network = network, .node = node->link->node};
 }
 
-/* Raises unless `status` is 0. [-0, +0, v] */
-static void check_status(lua_State *L, int status) {
+/* Raises unless `status` is 0. Returns 0, the number of results. [-0, +0, v] */
+static int check_status(lua_State *L, int status) {
   luaL_argcheck(L, status == 0, 2, kad_error_text(status));
+  return 0;
 }
 
 /* network:set_group(node, group) */
 static int network_set_group(lua_State *L) {
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   const lua_Integer group = kad_lua_check_integer(L, 3, 0, UINT32_MAX);
-  check_status(L,
-               kad_sim_set_group(self->link->network, node, (uint32_t)group));
-  return 0;
+  return check_status(L,
+                      kad_sim_set_group(to.network, to.node, (uint32_t)group));
 }
 
 /* network:heal(): all nodes into group 0 */
@@ -52,58 +55,44 @@ static int network_heal(lua_State *L) {
 
 /* network:set_bandwidth(node, bytes a second) */
 static int network_set_bandwidth(lua_State *L) {
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   const lua_Integer bytes = kad_lua_check_integer(L, 3, 0, LUA_MAXINTEGER);
-  check_status(
-      L, kad_sim_set_bandwidth(self->link->network, node, (uint64_t)bytes));
-  return 0;
+  return check_status(
+      L, kad_sim_set_bandwidth(to.network, to.node, (uint64_t)bytes));
 }
 
-/* network:set_clock(node, drift in ppm, seconds by which its wall clock is
- * ahead)
+/* network:set_clock(node, drift in ppm, seconds that its wall clock is ahead)
  */
 static int network_set_clock(lua_State *L) {
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   const lua_Integer drift = kad_lua_check_integer(L, 3, -100000, 100000);
   const lua_Integer offset =
       kad_lua_check_integer(L, 4, -3155760000, 3155760000);
-  check_status(L, kad_sim_set_clock(self->link->network, node, (int32_t)drift,
-                                    (int64_t)offset));
-  return 0;
+  return check_status(L, kad_sim_set_clock(to.network, to.node, (int32_t)drift,
+                                           (int64_t)offset));
 }
 
 /* network:suspend(node[, whether its clock stops]) */
 static int network_suspend(lua_State *L) {
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   const bool clock_stops = lua_toboolean(L, 3) != 0;
-  check_status(L, kad_sim_suspend(self->link->network, node, clock_stops));
-  return 0;
+  return check_status(L, kad_sim_suspend(to.network, to.node, clock_stops));
 }
 
 static int network_resume(lua_State *L) {
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
-  check_status(L, kad_sim_resume(self->link->network, node));
-  return 0;
+  const struct member to = check_member(L);
+  return check_status(L, kad_sim_resume(to.network, to.node));
 }
 
 /* network:move(node, addresses) → true, or nil, message, code */
 static int network_move(lua_State *L) {
   struct kad_address listen[KAD_LUA_MAX_LISTEN];
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   const size_t count = kad_lua_check_listen(L, 3, listen);
-  const int status = kad_sim_move(self->link->network, node, listen, count);
-  if (status == KAD_EADDRINUSE) {
-    return kad_lua_push_error(L, status);
-  }
-  luaL_argcheck(L, status == 0, 3,
+  const int status = kad_sim_move(to.network, to.node, listen, count);
+  luaL_argcheck(L, status == 0 || status == KAD_EADDRINUSE, 3,
                 "as many addresses of the same families are needed");
-  lua_pushboolean(L, 1);
-  return 1;
+  return kad_lua_push_outcome(L, status);
 }
 
 /* Reads the field `outer`, an ip, of the table at argument 4. [-0, +0, v] */
@@ -129,21 +118,18 @@ static int network_set_nat(lua_State *L) {
           NULL,
   };
   static const char *const names[] = {"idle", "outer", NULL};
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_KIND_OPEN};
   nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
   if (kad_lua_check_options(L, 4, names)) {
     (void)kad_lua_field_uint32(L, 4, "idle", 1, 86400, &nat.idle_s);
     check_outer(L, &nat.outer);
   }
-  const int status = kad_sim_set_nat(self->link->network, node, &nat);
-  if (status == KAD_EADDRINUSE) {
-    return kad_lua_push_error(L, status);
+  const int status = kad_sim_set_nat(to.network, to.node, &nat);
+  if (status != KAD_EADDRINUSE) {
+    check_status(L, status);
   }
-  check_status(L, status);
-  lua_pushboolean(L, 1);
-  return 1;
+  return kad_lua_push_outcome(L, status);
 }
 
 /* Reads the options at argument 4. [-0, +0, v] */
@@ -165,16 +151,14 @@ static int network_set_behaviour(lua_State *L) {
 #undef NAME
           NULL,
   };
-  const struct kad_lua_network *const self = check_sim(L);
-  struct kad_node *const node = check_member(L, self);
+  const struct member to = check_member(L);
   struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_HONEST};
   how.behaviour = (enum kad_sim_behaviour)luaL_checkoption(L, 3, NULL, names);
   check_hostility(L, &how);
   luaL_argcheck(L,
                 how.behaviour != KAD_SIM_BEHAVIOUR_SYBIL || lua_istable(L, 4),
                 4, "a sybil needs a key");
-  check_status(L, kad_sim_set_behaviour(self->link->network, node, &how));
-  return 0;
+  return check_status(L, kad_sim_set_behaviour(to.network, to.node, &how));
 }
 
 /* --------------------------------------------------------------- trace -- */
@@ -232,19 +216,11 @@ static int network_trace(lua_State *L) {
 
 /* network:kill(node): ends the node as a crash does: no function is called */
 static int network_kill(lua_State *L) {
-  struct kad_lua_network *const self = check_sim(L);
-  struct kad_lua_node *const node = luaL_checkudata(L, 2, KAD_LUA_NODE);
-  if (node->link == NULL) {
-    return 0;
-  }
-  (void)check_member(L, self);
-  const bool running = self->running;
-  self->running = true;
-  kad_lua_node_handle_close(node, true);
-  self->running = running;
-  kad_lua_node_handle_release(L, 2);
-  if (!running) {
-    kad_lua_context_rethrow(L);
+  (void)check_sim(L);
+  const struct kad_lua_node *const node = luaL_checkudata(L, 2, KAD_LUA_NODE);
+  if (node->link != NULL) {
+    (void)check_member(L);
+    kad_lua_node_close(L, 2, true);
   }
   return 0;
 }

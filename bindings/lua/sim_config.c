@@ -1,7 +1,6 @@
-#include "lua/sim_config.h"
-
 #include "lua/argument.h"
 #include "lua/field.h"
+#include "lua/sim.h"
 
 #include <lauxlib.h>
 

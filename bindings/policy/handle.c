@@ -10,7 +10,6 @@
 #include "lua/error.h"
 #include "lua/field.h"
 #include "lua/network.h"
-#include "lua/network_handle.h"
 #include "lua/node.h"
 #include "lua/value.h"
 #include "policy/hook.h"
@@ -341,12 +340,13 @@ void kad_handle_add_functions(lua_State *L) {
       {"close", handle_close},
       {NULL, NULL},
   };
+  static const luaL_Reg *const all_methods[] = {methods, NULL};
   static const luaL_Reg meta[] = {
       {"__gc", handle_gc},
       {"__close", handle_close},
       {NULL, NULL},
   };
-  kad_lua_push_metatable(L, handle_name, methods, NULL, meta);
+  kad_lua_push_metatable(L, handle_name, all_methods, meta);
   lua_pop(L, 1);
   luaL_setfuncs(L, functions, 0);
 }

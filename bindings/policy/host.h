@@ -22,8 +22,7 @@
 
 #include "kadenza_codec.h"
 #include "lua/context.h"
-#include "lua/link.h"
-#include "lua/node_handle.h"
+#include "lua/handle.h"
 #include "policy/meter.h"
 #include "policy/registry.h"
 #include "policy/view.h"

@@ -3,7 +3,7 @@
 
 #include "policy/meter.h"
 
-#include "lua/network_handle.h"
+#include "lua/handle.h"
 #include "policy/registry.h"
 
 #include <lauxlib.h>

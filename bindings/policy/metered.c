@@ -1,6 +1,6 @@
 #include "policy/metered.h"
 
-#include "lua/network_handle.h"
+#include "lua/handle.h"
 #include "policy/meter.h"
 
 #include <lauxlib.h>

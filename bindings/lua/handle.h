@@ -1,0 +1,131 @@
+/* handle.h: the handles of networks and nodes in a Lua state.
+ *
+ * A network and its nodes belong to the Lua state that made them, by *owning*
+ * handles. Other states, such as a VM of policies, have *borrowed* handles of
+ * the same objects: they have fewer methods, they close nothing, and they are
+ * closed when the owner closes the object.
+ *
+ * The handle of a network keeps its nodes from the collector: a node stays open
+ * until it or its network is closed. */
+#ifndef KAD_LUA_HANDLE_H
+#define KAD_LUA_HANDLE_H
+
+#include "lua/callback.h"
+
+/* Names of metatables. */
+#define KAD_LUA_NETWORK          "kadenza.Network"
+#define KAD_LUA_NETWORK_BORROWED "kadenza.Network (borrowed)"
+#define KAD_LUA_NODE             "kadenza.core.Node"
+#define KAD_LUA_NODE_BORROWED    "kadenza.core.Node (borrowed)"
+
+/* The longest delay of a timer and length of a run: about 31 years. */
+#define KAD_LUA_MAX_MS ((lua_Integer)1000000000000)
+
+enum {
+  KAD_LUA_SIGNALS = 4,   /* signals that on_signal knows */
+  KAD_LUA_MAX_LISTEN = 8 /* addresses of a node */
+};
+
+/* What the handles of one network, or of one node, share. It counts them,
+ * because a state does not know when the others end. */
+struct kad_lua_link {
+  struct kad_network *network; /* NULL once closed */
+  struct kad_node *node;       /* of a node's link; NULL once closed */
+  /* Of a network's link: callbacks whose handle was collected. They are freed
+   * with the network. */
+  struct kad_lua_callback *orphans;
+  unsigned handles;
+};
+
+/* User values of the handle of a network. */
+enum {
+  KAD_LUA_NETWORK_CALLBACKS = 1, /* table: see callback.h */
+  KAD_LUA_NETWORK_NODES = 2,     /* table: node handle → true; owner only */
+  KAD_LUA_NETWORK_VALUES = 2
+};
+
+/* The memory of the handle of a network. */
+struct kad_lua_network {
+  struct kad_lua_link *link; /* NULL when closed */
+  struct kad_lua_context *context;
+  struct kad_lua_callback *callbacks; /* of timers, names, signals, the trace */
+  lua_Integer serial;                 /* of the last callback */
+  lua_Integer signals[KAD_LUA_SIGNALS]; /* serials of theirs; 0: none */
+  lua_Integer trace;                    /* serial of its callback; 0: none */
+  bool borrowed;
+  bool simulated;
+  bool running; /* callbacks may run: it must not be run or freed */
+  bool closing; /* no node can be opened any more */
+};
+
+/* User values of the handle of a node. */
+enum {
+  KAD_LUA_NODE_CALLBACKS = 1, /* table: see callback.h */
+  KAD_LUA_NODE_NETWORK = 2,   /* the network's handle; owner only */
+  KAD_LUA_NODE_SEND = 3,      /* function of a transport; owner only */
+  KAD_LUA_NODE_VALUES = 3
+};
+
+/* The memory of the handle of a node. */
+struct kad_lua_node {
+  struct kad_lua_link *link; /* NULL when closed */
+  struct kad_lua_context *context;
+  struct kad_lua_callback *callbacks; /* of operations */
+  lua_Integer serial;                 /* of the last operation */
+  unsigned bits;                      /* width of the overlay's ids */
+  bool borrowed;
+};
+
+/* Makes a link with one handle. NULL when memory ends. */
+struct kad_lua_link *kad_lua_link_new(void);
+
+/* Adds a handle and returns `link`. */
+struct kad_lua_link *kad_lua_link_share(struct kad_lua_link *link);
+
+/* Removes a handle; the last one frees the link. Does nothing with NULL. */
+void kad_lua_link_release(struct kad_lua_link *link);
+
+/* Pushes the metatable `name`, made at the first call from the method tables
+ * in `methods`, which ends with NULL, and from `meta`. [-0, +1, m] */
+void kad_lua_push_metatable(lua_State *L, const char *name,
+                            const luaL_Reg *const *methods,
+                            const luaL_Reg *meta);
+
+/* Returns the handle of a network at argument `arg`, owning or borrowed, which
+ * may be closed. [-0, +0, v] */
+struct kad_lua_network *kad_lua_network_handle(lua_State *L, int arg);
+
+/* Does the same, but raises "closed network" if it is closed. [-0, +0, v] */
+struct kad_lua_network *kad_lua_check_network(lua_State *L, int arg);
+
+/* Returns the handle of a node at argument `arg`, owning or borrowed, which may
+ * be closed. [-0, +0, v] */
+struct kad_lua_node *kad_lua_node_handle(lua_State *L, int arg);
+
+/* Does the same, but raises "closed node" if it is closed. [-0, +0, v] */
+struct kad_lua_node *kad_lua_check_node(lua_State *L, int arg);
+
+/* Tells whether the node is open. */
+static inline bool kad_lua_node_handle_is_open(
+    const struct kad_lua_node *self) {
+  return self->link != NULL && self->link->node != NULL;
+}
+
+/* Closes the node of an owning handle. Its operations end; with `silently`,
+ * their functions are not called. */
+void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently);
+
+/* Does the same with the owning handle at `index`, and removes it from those
+ * that its network keeps once none of its functions is to be called. Raises the
+ * error of a function, unless the network is being run. [-0, +0, v] */
+void kad_lua_node_close(lua_State *L, int index, bool silently);
+
+/* Removes the node handle at `index` from those that its network keeps.
+ * [-0, +0, -] */
+void kad_lua_node_handle_release(lua_State *L, int index);
+
+/* Reads argument `arg`, a list of 1 to KAD_LUA_MAX_LISTEN addresses, and
+ * returns their number. [-0, +0, v] */
+size_t kad_lua_check_listen(lua_State *L, int arg, struct kad_address *listen);
+
+#endif
