@@ -1,5 +1,4 @@
-/* argument.h: reads arguments of functions, and raises errors that name them.
- */
+/* argument.h: reads arguments of functions. Errors name the argument. */
 #ifndef KAD_LUA_ARGUMENT_H
 #define KAD_LUA_ARGUMENT_H
 
@@ -24,9 +23,8 @@ void kad_lua_check_address(lua_State *L, int arg, struct kad_address *address);
 void kad_lua_check_addresses(lua_State *L, int arg, size_t count,
                              struct kad_address *addresses);
 
-/* Raises unless the argument is nil, or a table of options whose keys are all
- * in `names`, which ends with NULL. Returns whether it is a table. [-0, +0, v]
- */
+/* Raises unless the argument is nil, or a table whose keys are all in `names`,
+ * which ends with NULL. Returns whether it is a table. [-0, +0, v] */
 bool kad_lua_check_options(lua_State *L, int arg, const char *const *names);
 
 #endif

@@ -24,8 +24,7 @@ struct frame {
   size_t done;            /* of these, with the one being encoded */
 };
 
-/* The bytes are in a userdata on the Lua stack, so that an error leaks nothing.
- */
+/* The bytes are in a userdata on the Lua stack: an error leaks nothing. */
 struct encoder {
   lua_State *L;
   int buffer; /* index of the userdata */
@@ -109,9 +108,8 @@ static int compare_keys(const void *left, const void *right) {
 
 /* Pushes a list that keeps the string keys of the table at `index`, and a block
  * with the same keys, sorted. Sets `*count` to their number. To allocate may
- * run the collector, which removes entries of weak tables: so the table may
- * have fewer keys than before, and does not keep those that it had. [-0, +2, m]
- */
+ * run the collector, which removes entries of weak tables: the table may have
+ * fewer keys than before, and does not keep those that it had. [-0, +2, m] */
 static const struct key *push_keys(lua_State *L, int index, size_t *count) {
   const size_t room = *count;
   lua_createtable(L, (int)room, 0);

@@ -94,8 +94,7 @@ static int write_all(int fd, struct kad_slice bytes) {
   return 0;
 }
 
-/* Writes a new file and waits until it is on the disk. Returns 0 or an errno.
- */
+/* Writes a new file and waits until it is on disk. Returns 0 or an errno. */
 static int write_new(const char *path, struct kad_slice bytes) {
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   const int fd = open(path, flags, FILE_MODE);

@@ -132,8 +132,7 @@ static int network_is_open(lua_State *L) {
   return 1;
 }
 
-/* ---------------------------------------------------------------- ending --
- */
+/* -------------------------------------------------------------- ending -- */
 
 /* Closes every node of the network handle at argument 1. Functions that are
  * called may remove closed nodes from the table, but add none. [-0, +0, m] */
@@ -243,8 +242,7 @@ static int network_tostring(lua_State *L) {
   return 1;
 }
 
-/* ----------------------------------------------------------- construction --
- */
+/* -------------------------------------------------------- construction -- */
 
 static const luaL_Reg shared_methods[] = {
     {"now", network_now},         {"time", network_time},

@@ -280,8 +280,7 @@ static int node_receive(lua_State *L) {
       kad_network_receive(self->link->network, self->link->node, &from, bytes));
 }
 
-/* ----------------------------------------------------------- construction --
- */
+/* -------------------------------------------------------- construction -- */
 
 static const luaL_Reg shared_methods[] = {
     {"id", node_id},

@@ -22,12 +22,10 @@ enum tag {
   TAG_END = '}'
 };
 
-/* ----------------------------------------------------------------- packing --
- */
+/* ------------------------------------------------------------- packing -- */
 
 /* A walk over a value. The first walk measures, the second writes. The tables
- * that are being walked are on the stack, each with its present key above it.
- */
+ * that are being walked are on the stack, each with its key above it. */
 struct packer {
   lua_State *L;
   const char *root; /* what messages call the value */
@@ -123,48 +121,39 @@ static void reject_type(const struct packer *packer) {
   raise_problem(packer, problem);
 }
 
+/* Writes the value at `index`, which may be a key. Returns false if it is not a
+ * boolean, number or string. [-0, +0, v] */
+static bool write_scalar(struct packer *packer, int index) {
+  lua_State *const L = packer->L;
+  switch (lua_type(L, index)) {
+  case LUA_TBOOLEAN:
+    write_tag(packer, lua_toboolean(L, index) ? TAG_TRUE : TAG_FALSE, NULL, 0);
+    return true;
+  case LUA_TNUMBER:
+    write_number(packer, index);
+    return true;
+  case LUA_TSTRING:
+    write_string(packer, index);
+    return true;
+  default:
+    return false;
+  }
+}
+
 /* Writes and pops the value at the top, or opens it, if it is a table.
  * [-0|1, +0|1, v] */
 static void write_value(struct packer *packer) {
   lua_State *const L = packer->L;
-  switch (lua_type(L, -1)) {
-  case LUA_TNIL:
-    write_tag(packer, TAG_NIL, NULL, 0);
-    break;
-  case LUA_TBOOLEAN:
-    write_tag(packer, lua_toboolean(L, -1) ? TAG_TRUE : TAG_FALSE, NULL, 0);
-    break;
-  case LUA_TNUMBER:
-    write_number(packer, -1);
-    break;
-  case LUA_TSTRING:
-    write_string(packer, -1);
-    break;
-  case LUA_TTABLE:
+  if (lua_istable(L, -1)) {
     open_table(packer);
     return;
-  default:
+  }
+  if (lua_isnil(L, -1)) {
+    write_tag(packer, TAG_NIL, NULL, 0);
+  } else if (!write_scalar(packer, -1)) {
     reject_type(packer);
   }
   lua_pop(L, 1);
-}
-
-/* Writes the key below the value at the top. [-0, +0, v] */
-static void write_key(struct packer *packer) {
-  lua_State *const L = packer->L;
-  switch (lua_type(L, -2)) {
-  case LUA_TBOOLEAN:
-    write_tag(packer, lua_toboolean(L, -2) ? TAG_TRUE : TAG_FALSE, NULL, 0);
-    return;
-  case LUA_TNUMBER:
-    write_number(packer, -2);
-    return;
-  case LUA_TSTRING:
-    write_string(packer, -2);
-    return;
-  default:
-    raise_problem(packer, "is a key that is not a boolean, number or string");
-  }
 }
 
 /* Walks over the value at the top, and pops it. [-1, +0, v] */
@@ -176,7 +165,10 @@ static void write_root(struct packer *packer) {
   write_value(packer);
   while (packer->depth > 0) {
     if (lua_next(L, -2) != 0) {
-      write_key(packer);
+      if (!write_scalar(packer, -2)) {
+        raise_problem(packer,
+                      "is a key that is not a boolean, number or string");
+      }
       write_value(packer);
     } else {
       write_tag(packer, TAG_END, NULL, 0);
@@ -200,8 +192,7 @@ static int plain_pack(lua_State *L) {
   return 1;
 }
 
-/* --------------------------------------------------------------- unpacking --
- */
+/* ----------------------------------------------------------- unpacking -- */
 
 struct unpacker {
   lua_State *L;
@@ -212,23 +203,13 @@ struct unpacker {
   bool has_key[KAD_PLAIN_DEPTH + 1]; /* the key of the next value is pushed */
 };
 
-/* Reads `len` bytes into `*into`. [-0, +0, v] */
-static void read_bytes(struct unpacker *unpacker, void *into, size_t len) {
+/* Returns the next `len` bytes. [-0, +0, v] */
+static const char *next_bytes(struct unpacker *unpacker, size_t len) {
   if (len > unpacker->len - unpacker->done) {
     luaL_error(unpacker->L, "packed values end too soon");
   }
-  memcpy(into, unpacker->bytes + unpacker->done, len);
   unpacker->done += len;
-}
-
-static void read_string(struct unpacker *unpacker) {
-  uint32_t size = 0;
-  read_bytes(unpacker, &size, sizeof size);
-  if (size > unpacker->len - unpacker->done) {
-    luaL_error(unpacker->L, "packed values end too soon");
-  }
-  lua_pushlstring(unpacker->L, unpacker->bytes + unpacker->done, size);
-  unpacker->done += size;
+  return unpacker->bytes + unpacker->done - len;
 }
 
 /* Pushes the scalar of `tag`. [-0, +1, v] */
@@ -236,6 +217,7 @@ static void read_scalar(struct unpacker *unpacker, int tag) {
   lua_State *const L = unpacker->L;
   lua_Integer integer = 0;
   lua_Number number = 0;
+  uint32_t size = 0;
   switch (tag) {
   case TAG_NIL:
     lua_pushnil(L);
@@ -245,15 +227,16 @@ static void read_scalar(struct unpacker *unpacker, int tag) {
     lua_pushboolean(L, tag == TAG_TRUE);
     return;
   case TAG_INTEGER:
-    read_bytes(unpacker, &integer, sizeof integer);
+    memcpy(&integer, next_bytes(unpacker, sizeof integer), sizeof integer);
     lua_pushinteger(L, integer);
     return;
   case TAG_FLOAT:
-    read_bytes(unpacker, &number, sizeof number);
+    memcpy(&number, next_bytes(unpacker, sizeof number), sizeof number);
     lua_pushnumber(L, number);
     return;
   case TAG_STRING:
-    read_string(unpacker);
+    memcpy(&size, next_bytes(unpacker, sizeof size), sizeof size);
+    lua_pushlstring(L, next_bytes(unpacker, size), size);
     return;
   default:
     luaL_error(L, "packed values have an unknown tag");
@@ -263,8 +246,7 @@ static void read_scalar(struct unpacker *unpacker, int tag) {
 /* Reads the next tag. Leaves a whole value at the top and returns true, or
  * opens a table and returns false. [-0, +0|1, v] */
 static bool read_value(struct unpacker *unpacker) {
-  char tag = 0;
-  read_bytes(unpacker, &tag, 1);
+  const char tag = *next_bytes(unpacker, 1);
   if (tag == TAG_END && unpacker->depth > 0 &&
       !unpacker->has_key[unpacker->depth]) {
     unpacker->depth--;

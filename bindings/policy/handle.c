@@ -32,8 +32,7 @@ struct handle {
   struct kad_host *host; /* NULL once closed */
 };
 
-/* ---------------------------------------------------------------- closing --
- */
+/* ------------------------------------------------------------- closing -- */
 
 /* Closes a handle, which may be closed already. Tasks that are left in a VM are
  * canceled, so that their `<close>` variables run. Hooks are pending then only
@@ -65,8 +64,7 @@ static int handle_gc(lua_State *L) {
   return 0;
 }
 
-/* ----------------------------------------------------------------- making --
- */
+/* -------------------------------------------------------------- making -- */
 
 /* Pushes a handle of a new host of the node at `arg`. Returns the host, or NULL
  * when memory ends. [-0, +1, v] */
@@ -205,8 +203,7 @@ static int handle_call(lua_State *L) {
   return 0;
 }
 
-/* --------------------------------------------------------------- swapping --
- */
+/* ------------------------------------------------------------ swapping -- */
 
 /* Installs the set-up. [-0, +0, e] */
 static int install_setup(lua_State *L) {

@@ -119,28 +119,16 @@ static void set_rejection(lua_State *L, const struct kad_hook_result *result) {
 /* Sets the fields of a result that accepts. [-0, +0, m] */
 static void set_accepted(lua_State *L, const struct kad_hook *hook,
                          const struct kad_hook_result *result) {
-  switch (hook->kind) {
-  case KAD_HOOK_KIND_MERGE:
-  case KAD_HOOK_KIND_SELECT:
+  const enum kad_hook_kind kind = hook->kind;
+  if (kind == KAD_HOOK_KIND_MERGE || kind == KAD_HOOK_KIND_SELECT) {
     kad_lua_push_records(L, result->records, result->record_count,
                          hook->host->bits);
     lua_setfield(L, -2, "records");
-    return;
-  case KAD_HOOK_KIND_EXPIRE:
-  case KAD_HOOK_KIND_REPUBLISH:
+  } else if (kind == KAD_HOOK_KIND_EXPIRE || kind == KAD_HOOK_KIND_REPUBLISH) {
     kad_lua_set_integer(L, "seconds", result->seconds);
-    return;
-  case KAD_HOOK_KIND_RPC:
-    if (kad_lua_bencode_decode(L, result->reply) == 0) {
-      lua_setfield(L, -2, "reply");
-    }
-    return;
-  case KAD_HOOK_KIND_VALIDATE:
-  case KAD_HOOK_KIND_REQUEST:
-  case KAD_HOOK_KIND_CONTACT:
-  case KAD_HOOK_KIND_NOTICE:
-  case KAD_HOOK_KIND_CODEC:
-    return;
+  } else if (kind == KAD_HOOK_KIND_RPC &&
+             kad_lua_bencode_decode(L, result->reply) == 0) {
+    lua_setfield(L, -2, "reply");
   }
 }
 

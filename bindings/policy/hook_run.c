@@ -44,8 +44,7 @@ static int add_view(lua_State *L) {
   return 0;
 }
 
-/* Pushes a view of `subject` for this call; nil when memory ends. [-0, +1, -]
- */
+/* Pushes a view of `subject`; nil when memory ends. [-0, +1, -] */
 static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
                                   enum kad_view_kind kind,
                                   const void *subject) {

@@ -56,8 +56,7 @@ int kad_host_protect(struct kad_host *host, bool is_internal,
   return status;
 }
 
-/* ------------------------------------------------------------------ texts --
- */
+/* --------------------------------------------------------------- texts -- */
 
 void kad_host_set_text(lua_State *L, const struct kad_host *host) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.text);
@@ -101,8 +100,7 @@ void kad_host_clear_text(const struct kad_host *host) {
   kad_host_set_text(host->L, host);
 }
 
-/* ----------------------------------------------------------------- ending --
- */
+/* -------------------------------------------------------------- ending -- */
 
 struct finish {
   const struct kad_host *host;

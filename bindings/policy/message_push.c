@@ -70,8 +70,7 @@ static void set_peers(lua_State *L, const struct kad_message *message) {
   }
 }
 
-/* Leaves out key and type, which the query has, and age, which no message has.
- */
+/* Leaves out key and type, which the query has, and age, which none has. */
 static void push_record(lua_State *L, const struct kad_record *record,
                         unsigned bits) {
   static const char *const left_out[] = {"key", "type", "age"};

@@ -65,8 +65,7 @@ static void restore_use(struct kad_meter_entry *entry,
   entry->cpu_start = entry->used_before > 0 ? clock() - carried->cpu : 0;
 }
 
-/* Resumes the coroutine at 1 with the other arguments, as an entry of its own.
- */
+/* Resumes the coroutine at 1 with the other arguments as an entry. */
 static int resume_metered(lua_State *L, bool may_pause) {
   lua_State *const thread = lua_tothread(L, 1);
   const int arguments = lua_gettop(L) - 1;
@@ -143,8 +142,7 @@ static int meter_close(lua_State *L) {
   return 1;
 }
 
-/* The end of kad_metered_pcall: true and the results, or false and the error.
- */
+/* Ends kad_metered_pcall: true and the results, or false and the error. */
 static int end_pcall(lua_State *L, int status, lua_KContext context) {
   (void)context;
   if (status == LUA_OK || status == LUA_YIELD) {

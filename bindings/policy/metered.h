@@ -11,8 +11,7 @@
 void kad_metered_add_functions(lua_State *L);
 
 /* pcall(fn, ...) of scripts. It is refused in deep recursions: to recover from
- * an error takes time in proportion to the depth, which no instruction counts.
- */
+ * an error takes time in proportion to the depth, which is not metered. */
 int kad_metered_pcall(lua_State *L);
 
 #endif

@@ -3,8 +3,7 @@
  * A key is the address of a char. The keys below hold one value in each state.
  * Those of struct kad_host_keys hold one value for each host. Two more are
  * members of what they belong to: `thread_key` of a runner holds its coroutine,
- * and `anchor_key` of a view holds the view while it has no place in its ring.
- */
+ * `anchor_key` of a view the view while it has no place in its ring. */
 #ifndef KAD_POLICY_REGISTRY_H
 #define KAD_POLICY_REGISTRY_H
 

@@ -139,34 +139,24 @@ static void report_clamp(lua_State *L, struct kad_hook *hook,
   lua_call(L, 5, 0);
 }
 
-/* Reads seconds. Those out of `least` … SECONDS_MAX are clamped; what is not a
- * number in the sense of IEEE 754 becomes `least`. [-0, +0, v] */
-static void read_seconds(lua_State *L, struct kad_runner *runner,
-                         uint32_t least) {
+/* Reads seconds. Those out of 1 … SECONDS_MAX are clamped; what is not a number
+ * in the sense of IEEE 754 becomes 1. [-0, +0, v] */
+static void read_seconds(lua_State *L, struct kad_runner *runner) {
   if (lua_type(L, 1) != LUA_TNUMBER) {
     raise_wrong_type(L, 1, "a number of seconds");
   }
   const lua_Number seconds = lua_tonumber(L, 1);
-  uint32_t clamped = least;
+  uint32_t clamped = 1;
   if (seconds >= SECONDS_MAX) {
     clamped = SECONDS_MAX;
-  } else if (seconds >= least) {
+  } else if (seconds >= 1) {
     clamped = (uint32_t)seconds;
   }
   runner->result.seconds = clamped;
-  if (!(seconds >= least && seconds <= SECONDS_MAX)) {
+  if (!(seconds >= 1 && seconds <= SECONDS_MAX)) {
     runner->host->clamped++;
     report_clamp(L, runner->hook, clamped);
   }
-}
-
-/* Reads seconds, or false: never again. [-0, +0, v] */
-static void read_republish(lua_State *L, struct kad_runner *runner) {
-  if (lua_type(L, 1) == LUA_TBOOLEAN && !lua_toboolean(L, 1)) {
-    runner->result.seconds = 0;
-    return;
-  }
-  read_seconds(L, runner, 1);
 }
 
 /* Reads a reply, or nil, reason[, code]. The encoding of the reply is left at
@@ -191,10 +181,9 @@ static void read_values(lua_State *L, struct kad_runner *runner, int count) {
   *result = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
   switch (runner->hook->kind) {
   case KAD_HOOK_KIND_VALIDATE:
-    read_decision(L, count, false, result);
-    return;
   case KAD_HOOK_KIND_REQUEST:
-    read_decision(L, count, true, result);
+    read_decision(L, count, runner->hook->kind == KAD_HOOK_KIND_REQUEST,
+                  result);
     return;
   case KAD_HOOK_KIND_CONTACT:
     if (count == 0 || lua_type(L, 1) != LUA_TBOOLEAN) {
@@ -209,11 +198,14 @@ static void read_values(lua_State *L, struct kad_runner *runner, int count) {
   case KAD_HOOK_KIND_SELECT:
     read_records(L, runner, true);
     return;
-  case KAD_HOOK_KIND_EXPIRE:
-    read_seconds(L, runner, 1);
-    return;
   case KAD_HOOK_KIND_REPUBLISH:
-    read_republish(L, runner);
+    if (lua_type(L, 1) == LUA_TBOOLEAN && !lua_toboolean(L, 1)) {
+      return; /* false, 0 seconds: never again */
+    }
+    read_seconds(L, runner);
+    return;
+  case KAD_HOOK_KIND_EXPIRE:
+    read_seconds(L, runner);
     return;
   case KAD_HOOK_KIND_RPC:
     read_reply(L, runner, count);
@@ -226,23 +218,12 @@ static void read_values(lua_State *L, struct kad_runner *runner, int count) {
 
 /* Tells whether the `count` values at the top only accept, as most do. */
 static bool is_plain_accept(lua_State *L, enum kad_hook_kind kind, int count) {
-  switch (kind) {
-  case KAD_HOOK_KIND_VALIDATE:
-  case KAD_HOOK_KIND_REQUEST:
-  case KAD_HOOK_KIND_CONTACT:
-    return count > 0 && lua_type(L, -count) == LUA_TBOOLEAN &&
-           lua_toboolean(L, -count);
-  case KAD_HOOK_KIND_NOTICE:
-    return true;
-  case KAD_HOOK_KIND_MERGE:
-  case KAD_HOOK_KIND_SELECT:
-  case KAD_HOOK_KIND_EXPIRE:
-  case KAD_HOOK_KIND_REPUBLISH:
-  case KAD_HOOK_KIND_RPC:
-  case KAD_HOOK_KIND_CODEC:
-    return false;
-  }
-  return false;
+  const bool decides = kind == KAD_HOOK_KIND_VALIDATE ||
+                       kind == KAD_HOOK_KIND_REQUEST ||
+                       kind == KAD_HOOK_KIND_CONTACT;
+  return kind == KAD_HOOK_KIND_NOTICE ||
+         (decides && count > 0 && lua_type(L, -count) == LUA_TBOOLEAN &&
+          lua_toboolean(L, -count));
 }
 
 /* read_protected(…, runner) → all but the last argument, and what the result

@@ -1,5 +1,4 @@
-/* verdict.h: reads what hooks return, checked by type, then by value and range.
- */
+/* verdict.h: reads what hooks return: checks its type, then value and range. */
 #ifndef KAD_POLICY_VERDICT_H
 #define KAD_POLICY_VERDICT_H
 
