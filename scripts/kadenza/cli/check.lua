@@ -1,6 +1,5 @@
 --- kadenza check: finds errors in policies and measures their hooks.
---
--- Tested by tests/spec/cli/check_spec.lua.
+--- Tested by tests/spec/cli/check_spec.lua.
 
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")

@@ -1,6 +1,5 @@
 --- Files that commands look for and make.
---
--- Tested by tests/spec/cli/new_spec.lua, tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/new_spec.lua, tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")

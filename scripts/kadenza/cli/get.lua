@@ -1,6 +1,5 @@
 --- kadenza get: looks up values.
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
 local host = require("kadenza.host")

@@ -1,6 +1,5 @@
 --- kadenza id: prints a new random id, or the id in a state folder.
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")

@@ -1,6 +1,5 @@
 --- kadenza keygen: makes an Ed25519 key pair.
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
 local file = require("kadenza.cli.file")

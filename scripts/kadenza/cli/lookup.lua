@@ -1,6 +1,5 @@
 --- kadenza lookup: finds the nodes closest to an id.
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
 local input = require("kadenza.cli.input")

@@ -1,6 +1,5 @@
 --- Writes results to standard output; a failed write is a fault.
---
--- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
 local dkjson = require("dkjson")
 

@@ -1,6 +1,5 @@
 --- kadenza peers: looks up the peers of an info hash (BEP 5).
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")

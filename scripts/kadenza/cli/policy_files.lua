@@ -1,6 +1,5 @@
 --- Checks policy files before a node runs.
---
--- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
+--- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
 local fault = require("kadenza.cli.fault")
 

@@ -1,6 +1,5 @@
 --- Shows the progress of a simulation as one line on a terminal.
---
--- Tested by tests/spec/cli/sim_spec.lua.
+--- Tested by tests/spec/cli/sim_spec.lua.
 
 local run_report = require("kadenza.sim.run_report")
 

@@ -1,6 +1,5 @@
 --- kadenza put: stores a value in the overlay.
---
--- Tested by tests/spec/cli/commands_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")

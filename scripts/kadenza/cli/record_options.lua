@@ -1,6 +1,5 @@
 --- Options of `get` and `put` about the record.
---
--- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
+--- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")

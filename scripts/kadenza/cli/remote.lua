@@ -1,6 +1,5 @@
 --- Checks and resolves addresses of other nodes.
---
--- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
+--- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")

@@ -1,7 +1,6 @@
 --- The table of the options of a node. Flags, help, configuration files,
 --- environment variables, checks and the dump come from it.
---
--- Tested by tests/spec/cli/config_spec.lua.
+--- Tested by tests/spec/cli/config_spec.lua.
 
 local core = require("kadenza.core")
 local node_options = require("kadenza.node_options")

@@ -1,6 +1,5 @@
 --- kadenza sim: runs a scenario in virtual time.
---
--- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/report_spec.lua.
+--- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/report_spec.lua.
 
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")

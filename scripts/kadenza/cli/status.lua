@@ -1,7 +1,6 @@
 --- Reports the state of the node of `kadenza run`: in words on a terminal,
 --- otherwise in the log.
---
--- Tested by tests/spec/cli/run_spec.lua.
+--- Tested by tests/spec/cli/run_spec.lua.
 
 local host = require("kadenza.host")
 local kad = require("kadenza")

@@ -1,6 +1,5 @@
 --- The files of a new policy. NAME stands for its name.
---
--- Tested by tests/spec/cli/new_spec.lua.
+--- Tested by tests/spec/cli/new_spec.lua.
 
 local M = {}
 

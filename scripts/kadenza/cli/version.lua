@@ -1,6 +1,5 @@
 --- kadenza version: prints the version.
---
--- Tested by tests/spec/cli/usage_spec.lua.
+--- Tested by tests/spec/cli/usage_spec.lua.
 
 local kad = require("kadenza")
 

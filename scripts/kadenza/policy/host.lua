@@ -1,7 +1,6 @@
 --- The Lua side of the policy host, in the state where the policies run. Loads
 --- and composes policies, runs their timers, schedules hook calls that wait.
---
--- Tested by tests/spec/policy.
+--- Tested by tests/spec/policy.
 
 local errors = require("kadenza.errors")
 local compose = require("kadenza.policy.compose")
