@@ -304,14 +304,10 @@ local TYPE_OPTIONS <const> = {
   check = { kind = "function" },
 }
 
--- Adds the hooks that certificates need.
-local function add_delegation(type, rules)
-  function type.select(records)
-    return select_values(rules, records)
-  end
-
-  function type.expire(record)
-    return expire(rules, record)
+-- Returns a hook of the type with these rules.
+local function bind(hook, rules)
+  return function(...)
+    return hook(rules, ...)
   end
 end
 
@@ -334,25 +330,16 @@ function M.type(options)
   if rules.by ~= "anyone" then
     rules.max_values = 1
   end
-  local made = {
+  return {
     max_size = rules.max_size,
     max_values = rules.max_values,
     ttl = rules.ttl,
     signed_only = true,
+    validate = bind(validate, rules),
+    merge = bind(merge, rules),
+    select = rules.delegates and bind(select_values, rules) or nil,
+    expire = rules.delegates and bind(expire, rules) or nil,
   }
-
-  function made.validate(record, ctx)
-    return validate(rules, record, ctx)
-  end
-
-  function made.merge(held, record)
-    return merge(rules, held, record)
-  end
-
-  if rules.delegates then
-    add_delegation(made, rules)
-  end
-  return made
 end
 
 --------------------------------------------------------------- writing --
