@@ -10,20 +10,20 @@ local MAX_SALT <const> = 64
 local PUBLISHER <const> = 32
 local SIGNATURE <const> = 64
 
+-- The fields of a record in a push, and their names there.
+local FIELDS <const> = { value = "v", publisher = "k", salt = "salt",
+  seq = "seq", signature = "sig" }
+
 --- Returns a copy of a record: a record of a hook is valid only during the
 --- hook.
 ---@param record kadenza.Record|table
 ---@return table copy
 function M.copy(record)
-  return {
-    key = record.key,
-    type = record.type,
-    value = record.value,
-    seq = record.seq,
-    salt = record.salt,
-    publisher = record.publisher,
-    signature = record.signature,
-  }
+  local copy = { key = record.key, type = record.type }
+  for name in pairs(FIELDS) do
+    copy[name] = record[name]
+  end
+  return copy
 end
 
 --- Returns the id of a record under its key, a hash of 16 bytes.
@@ -47,13 +47,11 @@ end
 ---@param record kadenza.Record|table
 ---@return table item
 function M.pack(record)
-  return {
-    v = record.value,
-    k = record.publisher,
-    salt = record.salt,
-    seq = record.seq,
-    sig = record.signature,
-  }
+  local item = {}
+  for name, short in pairs(FIELDS) do
+    item[short] = record[name]
+  end
+  return item
 end
 
 --- Returns the approximate encoded size of an item.
@@ -115,15 +113,10 @@ function M.unpack(item, key, kind)
   if not is_well_formed(item) then
     return nil
   end
-  local record = {
-    key = key,
-    type = kind,
-    value = item.v,
-    seq = item.seq,
-    salt = item.salt,
-    publisher = item.k,
-    signature = item.sig,
-  }
+  local record = { key = key, type = kind }
+  for name, short in pairs(FIELDS) do
+    record[name] = item[short]
+  end
   return has_valid_signature(record) and record or nil
 end
 

@@ -26,11 +26,6 @@ local Subscription = {}
 Subscription.__index = Subscription
 Subscription.__name = "kadenza.pubsub.Subscription"
 
-local function log_failure(err)
-  kad.log.error("a subscriber failed",
-    { error = type(err) == "string" and err or "an error that is no string" })
-end
-
 -- Calls the function with the events in the inbox, one after the other.
 local function drain_inbox(subscription)
   while #subscription.inbox > 0 do
@@ -38,7 +33,8 @@ local function drain_inbox(subscription)
     local value = subscription.feed.decode(record.value)
     local succeeded, err = pcall(subscription.fn, value, record)
     if not succeeded then
-      log_failure(err)
+      kad.log.error("a subscriber failed", { error = type(err) == "string"
+        and err or "an error that is no string" })
     end
   end
   subscription.draining = false
