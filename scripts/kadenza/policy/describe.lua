@@ -100,23 +100,19 @@ local function plain_record(sample)
   return plain
 end
 
-local function add_samples(samples, policy)
-  local given = policy.samples or {}
-  for name, list in pairs(given.types or {}) do
-    samples.types[name] = samples.types[name] or {}
-    for _, sample in ipairs(list) do
-      table.insert(samples.types[name], plain_record(sample))
-    end
-  end
-  for name, list in pairs(given.rpc or {}) do
-    samples.rpc[name] = table.move(list, 1, #list, 1, {})
-  end
-end
-
 local function collect_samples(list)
   local samples = { types = {}, rpc = {} }
   for _, loaded in ipairs(list) do
-    add_samples(samples, loaded.policy)
+    local given = loaded.policy.samples or {}
+    for name, records in pairs(given.types or {}) do
+      samples.types[name] = samples.types[name] or {}
+      for _, record in ipairs(records) do
+        table.insert(samples.types[name], plain_record(record))
+      end
+    end
+    for name, arguments in pairs(given.rpc or {}) do
+      samples.rpc[name] = table.move(arguments, 1, #arguments, 1, {})
+    end
   end
   return samples
 end

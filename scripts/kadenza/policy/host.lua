@@ -266,12 +266,6 @@ local function finish_tasks(network, is_last_try)
   return finished
 end
 
--- Returns the node as policies see it.
-local function wrap_node(handle, network)
-  local node = require("kadenza.node").wrap(handle, network)
-  return require("kadenza.policy.facade").node(node, network)
-end
-
 -- Sends the log of the VM to a function, the fields as names and values.
 local function log_to(sink)
   log.configure({
@@ -299,7 +293,8 @@ function M.load_files(handle, network, packed, sink)
   local sandbox = require("kadenza.sandbox")
   local files = core.unpack_plain(packed)
   log_to(sink)
-  local node = wrap_node(handle, network)
+  local node = require("kadenza.policy.facade").node(
+    require("kadenza.node").wrap(handle, network), network)
   local list = {}
   if files.standard then
     core.open_standard(files.standard.path, files.standard.cpath)

@@ -67,10 +67,6 @@ Trial.__index = Trial
 
 ----------------------------------------------------------------- records --
 
-local function keypair(number)
-  return key.keypair(("%-32d"):format(number))
-end
-
 local function plain_samples()
   local samples = {}
   for _, value in ipairs(VALUES) do
@@ -89,7 +85,7 @@ local function put_options(kind, sample, number)
     seq = sample.seq,
     salt = sample.salt,
     ttl = sample.ttl,
-    secret = is_signed and keypair(number).secret or nil,
+    secret = is_signed and key.keypair(("%-32d"):format(number)).secret or nil,
   }
 end
 

@@ -210,19 +210,18 @@ end
 
 ------------------------------------------------------------------- calls --
 
-local function make_records(list, kind)
-  local all = {}
-  for i, record in ipairs(list) do
-    all[i] = unplaced.record(record)
-    all[i].type = kind
-  end
-  return all
-end
-
 local function make_record(given, kind)
   local record = unplaced.record(given)
   record.type = kind or record.type
   return record
+end
+
+local function make_records(list, kind)
+  local all = {}
+  for i, record in ipairs(list) do
+    all[i] = make_record(record, kind)
+  end
+  return all
 end
 
 -- Functions that turn the arguments of policy:call into a hook call and its
