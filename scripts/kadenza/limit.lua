@@ -37,8 +37,6 @@ local Limit = {}
 Limit.__index = Limit
 Limit.__name = "kadenza.Limit"
 
----------------------------------------------------------------- subjects --
-
 -- Returns the /64 of an IPv6 address, four groups of hexadecimal digits.
 local function subnet_of_ipv6(host)
   local head, tail = host:match("^(.-)::(.*)$")
@@ -83,8 +81,6 @@ local SUBJECTS <const> = {
   end,
 }
 
------------------------------------------------------------------ options --
-
 local OPTIONS <const> = {
   per = {
     is = function(value)
@@ -122,8 +118,6 @@ function M.new(given)
     count = 0,
   }, Limit)
 end
-
------------------------------------------------------------------- taking --
 
 -- Stores the time when a bucket is full. If `fresh` has no place left, drops
 -- the buckets in `stale`.

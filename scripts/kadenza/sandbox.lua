@@ -63,8 +63,6 @@ local function read_only(shown, name)
   })
 end
 
------------------------------------------------------------------ globals --
-
 -- Policies cannot have finalizers, which run while the meter is off.
 local function set_metatable(object, meta)
   if type(object) ~= "table" then

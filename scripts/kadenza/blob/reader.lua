@@ -210,8 +210,6 @@ end
 
 Reader.__close = Reader.close
 
----------------------------------------------------------------- opening --
-
 --- Opens a blob and fetches its root. The options have been checked.
 ---@async
 ---@param node kadenza.Node

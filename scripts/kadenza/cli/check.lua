@@ -64,8 +64,6 @@ local function policies_of(args)
   return policies
 end
 
-------------------------------------------------------------------- texts --
-
 -- Formats rows: the first column is aligned to the left, others to the right.
 local function align(rows)
   local widths = {}
@@ -176,21 +174,16 @@ local function finding_lines(report)
 end
 
 local function to_text(report, options)
-  local parts = {
+  return table.concat({
     ("%d nodes, %d s of virtual time, seed %d\n"):format(options.nodes,
       options.seconds, options.seed),
     cost_table(report),
     ("memory of a node's policies: at most %d KiB\n"):format(
       report.memory // 1024),
-  }
-  local samples, findings = sample_lines(report), finding_lines(report)
-  if samples ~= "" then
-    parts[#parts + 1] = samples
-  end
-  parts[#parts + 1] = findings
-  parts[#parts + 1] = trial.passed(report) and "no errors\n"
-    or "errors were found\n"
-  return table.concat(parts)
+    sample_lines(report),
+    finding_lines(report),
+    trial.passed(report) and "no errors\n" or "errors were found\n",
+  })
 end
 
 local function to_document(report, options, files)

@@ -50,11 +50,6 @@ M.UNJOINED = {
   defaults = M.SETTINGS.defaults,
 }
 
--- Hints for the user, by error code.
-local HINTS <const> = {
-  KAD_ETYPE = " (--policy FILE defines record types)",
-}
-
 --- Returns the results of an operation, or raises a fault if it failed.
 ---@param result any
 ---@param info any
@@ -63,7 +58,8 @@ local HINTS <const> = {
 ---@return any info
 function M.need(result, info, code)
   if result == nil then
-    fault.failed(tostring(info) .. (HINTS[code] or ""), code)
+    local hint = " (--policy FILE defines record types)"
+    fault.failed(tostring(info) .. (code == "KAD_ETYPE" and hint or ""), code)
   end
   return result, info
 end

@@ -17,8 +17,6 @@ local M = {
   },
 }
 
-function M.arguments(_) end
-
 -- Checks that the file exists: state.load would create the folder.
 local function saved_id(folder)
   local file, message = io.open(folder .. "/node.state", "rb")

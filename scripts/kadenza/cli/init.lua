@@ -9,8 +9,9 @@
 --       run = function(args, settings) return document, text end }
 --
 -- `arguments` adds arguments and options to a command of argparse and returns
--- the options. `run` returns its result as a document (for JSON) and as a text,
--- and the exit status if it is not 0; or it raises a fault (kadenza.cli.fault).
+-- the options; a command without any has no `arguments`. `run` returns its
+-- result as a document (for JSON) and as a text, and the exit status if it is
+-- not 0; or it raises a fault (kadenza.cli.fault).
 --
 -- Tested by tests/spec/cli/usage_spec.lua.
 
@@ -84,7 +85,8 @@ local function add_command(parser, name)
   if module.example then
     command:epilog("Example:\n  kadenza " .. module.example)
   end
-  schema.add(command, module.settings, module.arguments(command) or {}, help)
+  local options = module.arguments and module.arguments(command) or {}
+  schema.add(command, module.settings, options, help)
 end
 
 local function make_parser()
@@ -111,8 +113,10 @@ local function run_command(arguments, known)
     format = settings.json and "json" or "text",
   })
   local document, text, status = module.run(args, settings)
-  if document then
-    output.show(document, text, settings.json)
+  if document and settings.json then
+    output.json(document)
+  elseif document then
+    output.write(text)
   end
   if status then
     fault.finish(status)

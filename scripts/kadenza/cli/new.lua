@@ -44,8 +44,6 @@ local function check_name(name)
   end
 end
 
----------------------------------------------------------------- settings --
-
 -- Returns the globals of the sandbox as lines of .luacheckrc.
 local function list_globals()
   local libraries = { math = true, string = true, table = true,

@@ -61,16 +61,4 @@ function M.set_bytes(document, name, bytes)
   end
 end
 
---- Prints the result of a command.
----@param document table  printed as JSON
----@param text string  printed otherwise
----@param json boolean
-function M.show(document, text, json)
-  if json then
-    M.json(document)
-  else
-    M.write(text)
-  end
-end
-
 return M

@@ -132,14 +132,6 @@ local function handle_signals(network, running, settings)
   network:on_signal("SIGUSR1", with_node(log_stats))
 end
 
--- Resolves the bootstrap names before the node opens. They may fail if there is
--- a saved state, which may have other contacts.
-local function resolve_bootstrap(network, settings)
-  local has_state = settings.state
-    and file.exists(settings.state .. "/node.state")
-  return remote.resolve(network, settings.bootstrap, has_state)
-end
-
 -- Opens the node; on failure removes a state folder that the attempt made.
 local function open_node(settings)
   local was_there = settings.state and file.exists(settings.state)
@@ -164,7 +156,10 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running, settings)
-  local known = resolve_bootstrap(network, settings)
+  -- Names may fail if there is a saved state, which may have other contacts.
+  local has_state = settings.state
+    and file.exists(settings.state .. "/node.state")
+  local known = remote.resolve(network, settings.bootstrap, has_state)
   running.node = open_node(settings)
   print_addresses(running.node)
   local is_interactive = status.is_interactive(settings)

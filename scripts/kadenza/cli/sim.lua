@@ -57,8 +57,6 @@ function M.arguments(command)
   return options
 end
 
------------------------------------------------------------------ scenarios --
-
 local function scenario_names()
   local list = {}
   for _, name in ipairs(host.scripts()) do
@@ -101,8 +99,6 @@ local function list_scenarios()
   return { scenarios = output.array(rows) }, table.concat(lines)
 end
 
-------------------------------------------------------------------- options --
-
 local function read_hours(text)
   local hours = tonumber(text)
   if not (hours and hours >= 0 and hours <= 100000) then
@@ -111,8 +107,6 @@ local function read_hours(text)
   end
   return hours
 end
-
-------------------------------------------------------------------- running --
 
 -- Returns the function that the simulation calls at intervals.
 local function make_watcher(line)

@@ -10,8 +10,6 @@ local M = {
   settings = { flags = { "json" }, variables = { "json" } },
 }
 
-function M.arguments(_) end
-
 function M.run(_, _)
   return { version = kad._VERSION:match("%S+$") }, kad._VERSION .. "\n"
 end
