@@ -1,6 +1,5 @@
-#include "records/memory/item_heap.h"
-
 #include "base/array.h"
+#include "records/memory/item.h"
 
 #include <assert.h>
 

@@ -1,6 +1,5 @@
-#include "records/memory/item_map.h"
-
 #include "base/array.h"
+#include "records/memory/item.h"
 
 #include <sodium.h>
 

@@ -9,7 +9,7 @@
 
 #include "base/allocator.h"
 #include "records/memory/entry.h"
-#include "records/memory/item_heap.h"
+#include "records/memory/item.h"
 #include "records/memory/key_index.h"
 #include "records/memory/origins.h"
 #include "records/memory/slots.h"

@@ -5,8 +5,7 @@
 #ifndef KAD_RECORDS_MEMORY_ORIGINS_H
 #define KAD_RECORDS_MEMORY_ORIGINS_H
 
-#include "records/memory/item_heap.h"
-#include "records/memory/item_map.h"
+#include "records/memory/item.h"
 #include "records/memory/slots.h"
 
 /* An account. Its address is the origin of any of its entries. It is closed

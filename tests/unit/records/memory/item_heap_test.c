@@ -1,6 +1,5 @@
-#include "records/memory/item_heap.h"
-
 #include "counting_allocator.h"
+#include "records/memory/item.h"
 #include "unit.h"
 
 enum {
