@@ -10,30 +10,25 @@ enum {
   FIRST_CAP = 2
 };
 
-struct kad_replacement_cache_format kad_replacement_cache_format(
-    unsigned id_bits, unsigned family) {
-  struct kad_replacement_cache_format format = {
+void kad_replacement_cache_init(struct kad_replacement_cache *cache,
+                                unsigned id_bits, unsigned family) {
+  *cache = (struct kad_replacement_cache){
       .id_size = (uint8_t)(id_bits / 8),
       .ip_size = family == 4 ? 4 : 16,
   };
-  format.size =
-      (uint8_t)(format.id_size + format.ip_size + sizeof(uint16_t) +
+  cache->size =
+      (uint8_t)(cache->id_size + cache->ip_size + sizeof(uint16_t) +
                 sizeof(uint8_t) + sizeof(uint16_t) + sizeof(kad_time_ms));
-  return format;
 }
 
-void kad_replacement_cache_deinit(
-    struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format,
-    const struct kad_allocator *allocator) {
-  kad_release(allocator, cache->packed, (size_t)cache->cap * format->size);
-  *cache = (struct kad_replacement_cache){0};
+void kad_replacement_cache_deinit(struct kad_replacement_cache *cache,
+                                  const struct kad_allocator *allocator) {
+  kad_release(allocator, cache->packed, (size_t)cache->cap * cache->size);
 }
 
 static uint8_t *packed_at(const struct kad_replacement_cache *cache,
-                          const struct kad_replacement_cache_format *format,
                           size_t index) {
-  return cache->packed + index * format->size;
+  return cache->packed + index * cache->size;
 }
 
 static void write_bytes(uint8_t **out, const void *bytes, size_t size) {
@@ -46,32 +41,30 @@ static void read_bytes(const uint8_t **in, void *bytes, size_t size) {
   *in += size;
 }
 
-static void pack(const struct kad_replacement_cache_format *format,
+static void pack(const struct kad_replacement_cache *cache,
                  const struct kad_table_entry *entry, uint8_t *out) {
   const struct kad_address *address = &entry->contact.address;
   write_bytes(&out, &entry->last_seen, sizeof entry->last_seen);
   write_bytes(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
   write_bytes(&out, &address->port, sizeof address->port);
   write_bytes(&out, &address->via, sizeof address->via);
-  write_bytes(&out, address->ip, format->ip_size);
-  write_bytes(&out, entry->contact.id.bytes, format->id_size);
+  write_bytes(&out, address->ip, cache->ip_size);
+  write_bytes(&out, entry->contact.id.bytes, cache->id_size);
 }
 
-void kad_replacement_cache_get(
-    const struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format, size_t index,
-    struct kad_table_entry *entry) {
+void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
+                               size_t index, struct kad_table_entry *entry) {
   assert(index < cache->count);
-  const uint8_t *in = packed_at(cache, format, index);
+  const uint8_t *in = packed_at(cache, index);
   *entry = (struct kad_table_entry){0};
   struct kad_address *address = &entry->contact.address;
-  address->family = format->ip_size == 4 ? 4 : 6;
+  address->family = cache->ip_size == 4 ? 4 : 6;
   read_bytes(&in, &entry->last_seen, sizeof entry->last_seen);
   read_bytes(&in, &entry->rtt_ms, sizeof entry->rtt_ms);
   read_bytes(&in, &address->port, sizeof address->port);
   read_bytes(&in, &address->via, sizeof address->via);
-  read_bytes(&in, address->ip, format->ip_size);
-  read_bytes(&in, entry->contact.id.bytes, format->id_size);
+  read_bytes(&in, address->ip, cache->ip_size);
+  read_bytes(&in, entry->contact.id.bytes, cache->id_size);
 }
 
 /* Returns true if `a` is moved into the bucket before `b`. */
@@ -84,14 +77,13 @@ static bool is_better(const struct kad_table_entry *a,
 }
 
 /* Returns the index of the contact that would be moved last. */
-static size_t find_worst(const struct kad_replacement_cache *cache,
-                         const struct kad_replacement_cache_format *format) {
+static size_t find_worst(const struct kad_replacement_cache *cache) {
   size_t worst_index = 0;
   struct kad_table_entry worst;
-  kad_replacement_cache_get(cache, format, 0, &worst);
+  kad_replacement_cache_get(cache, 0, &worst);
   for (size_t i = 1; i < cache->count; i++) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(cache, format, i, &entry);
+    kad_replacement_cache_get(cache, i, &entry);
     if (is_better(&worst, &entry)) {
       worst_index = i;
       worst = entry;
@@ -102,7 +94,6 @@ static size_t find_worst(const struct kad_replacement_cache *cache,
 
 /* Makes room for one more contact. */
 static int reserve(struct kad_replacement_cache *cache,
-                   const struct kad_replacement_cache_format *format,
                    const struct kad_allocator *allocator, size_t max) {
   if (cache->count < cache->cap) {
     return 0;
@@ -110,8 +101,8 @@ static int reserve(struct kad_replacement_cache *cache,
   size_t cap = cache->cap == 0 ? FIRST_CAP : (size_t)cache->cap * 2;
   cap = cap < max ? cap : max;
   uint8_t *packed =
-      kad_resize(allocator, cache->packed, (size_t)cache->cap * format->size,
-                 cap * format->size);
+      kad_resize(allocator, cache->packed, (size_t)cache->cap * cache->size,
+                 cap * cache->size);
   if (packed == NULL) {
     return KAD_ENOMEM;
   }
@@ -121,60 +112,54 @@ static int reserve(struct kad_replacement_cache *cache,
 }
 
 int kad_replacement_cache_add(struct kad_replacement_cache *cache,
-                              const struct kad_replacement_cache_format *format,
                               const struct kad_allocator *allocator,
                               const struct kad_table_entry *entry, size_t max) {
   assert(max > 0 && max <= UINT8_MAX);
   if (cache->count < max) {
-    const int error = reserve(cache, format, allocator, max);
+    const int error = reserve(cache, allocator, max);
     if (error != 0) {
       return error;
     }
   }
-  kad_replacement_cache_drop(cache, format, &entry->contact);
+  kad_replacement_cache_drop(cache, &entry->contact);
   if (cache->count == max) {
-    kad_replacement_cache_remove(cache, format, find_worst(cache, format));
+    kad_replacement_cache_remove(cache, find_worst(cache));
   }
-  pack(format, entry, packed_at(cache, format, cache->count));
+  pack(cache, entry, packed_at(cache, cache->count));
   cache->count++;
   return 0;
 }
 
-void kad_replacement_cache_remove(
-    struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format, size_t index) {
+void kad_replacement_cache_remove(struct kad_replacement_cache *cache,
+                                  size_t index) {
   assert(index < cache->count);
   const size_t after = cache->count - index - 1;
-  memmove(packed_at(cache, format, index), packed_at(cache, format, index + 1),
-          after * format->size);
+  memmove(packed_at(cache, index), packed_at(cache, index + 1),
+          after * cache->size);
   cache->count--;
 }
 
-void kad_replacement_cache_drop(
-    struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format,
-    const struct kad_contact *contact) {
+void kad_replacement_cache_drop(struct kad_replacement_cache *cache,
+                                const struct kad_contact *contact) {
   size_t i = 0;
   while (i < cache->count) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(cache, format, i, &entry);
+    kad_replacement_cache_get(cache, i, &entry);
     if (kad_id_equal(&entry.contact.id, &contact->id) ||
         kad_address_equal(&entry.contact.address, &contact->address)) {
-      kad_replacement_cache_remove(cache, format, i);
+      kad_replacement_cache_remove(cache, i);
     } else {
       i++;
     }
   }
 }
 
-size_t kad_replacement_cache_find(
-    const struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format,
-    const struct kad_contact *contact) {
+size_t kad_replacement_cache_find(const struct kad_replacement_cache *cache,
+                                  const struct kad_contact *contact) {
   size_t i = 0;
   while (i < cache->count) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(cache, format, i, &entry);
+    kad_replacement_cache_get(cache, i, &entry);
     if (kad_contact_equal(&entry.contact, contact)) {
       break;
     }
@@ -183,24 +168,20 @@ size_t kad_replacement_cache_find(
   return i;
 }
 
-void kad_replacement_cache_seen(
-    struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format, size_t index,
-    kad_time_ms now) {
+void kad_replacement_cache_seen(struct kad_replacement_cache *cache,
+                                size_t index, kad_time_ms now) {
   struct kad_table_entry entry;
-  kad_replacement_cache_get(cache, format, index, &entry);
+  kad_replacement_cache_get(cache, index, &entry);
   entry.last_seen = now;
-  pack(format, &entry, packed_at(cache, format, index));
+  pack(cache, &entry, packed_at(cache, index));
 }
 
-size_t kad_replacement_cache_best(
-    const struct kad_replacement_cache *cache,
-    const struct kad_replacement_cache_format *format) {
+size_t kad_replacement_cache_best(const struct kad_replacement_cache *cache) {
   size_t best_index = cache->count;
   struct kad_table_entry best = {0};
   for (size_t i = 0; i < cache->count; i++) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(cache, format, i, &entry);
+    kad_replacement_cache_get(cache, i, &entry);
     if (best_index == cache->count || is_better(&entry, &best)) {
       best_index = i;
       best = entry;

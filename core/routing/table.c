@@ -25,13 +25,12 @@ int kad_table_new(const struct kad_table_config *config,
   *made = (struct kad_table){
       .config = *config,
       .allocator = *allocator,
-      .format = kad_replacement_cache_format(config->id_bits, config->family),
   };
   if (kad_table_reserve_bucket(made) != 0) {
     kad_release(allocator, made, sizeof *made);
     return KAD_ENOMEM;
   }
-  made->buckets[0] = (struct kad_bucket){.looked_up = now};
+  kad_table_init_bucket(made, &made->buckets[0], now);
   made->bucket_count = 1;
   *table = made;
   return 0;
@@ -46,8 +45,7 @@ void kad_table_free(struct kad_table *table) {
     struct kad_bucket *bucket = &table->buckets[i];
     kad_release(&allocator, bucket->entries,
                 bucket->cap * sizeof *bucket->entries);
-    kad_replacement_cache_deinit(&bucket->replacements, &table->format,
-                                 &allocator);
+    kad_replacement_cache_deinit(&bucket->replacements, &allocator);
   }
   KAD_ARRAY_FREE(&allocator, &table->buckets, &table->bucket_cap);
   kad_release(&allocator, table, sizeof *table);
@@ -130,8 +128,7 @@ static void write_entry(struct kad_table *table, struct kad_bucket *bucket,
     table->good_until = good_until;
   }
   bucket->entries[index] = *entry;
-  kad_replacement_cache_drop(&bucket->replacements, &table->format,
-                             &entry->contact);
+  kad_replacement_cache_drop(&bucket->replacements, &entry->contact);
 }
 
 /* Replaces the contact `index` by the best one of the replacement cache whose
@@ -141,11 +138,10 @@ static bool replace_entry(struct kad_table *table, struct kad_bucket *bucket,
                           size_t index) {
   struct kad_replacement_cache *replacements = &bucket->replacements;
   while (replacements->count > 0) {
-    const size_t best =
-        kad_replacement_cache_best(replacements, &table->format);
+    const size_t best = kad_replacement_cache_best(replacements);
     struct kad_table_entry entry;
-    kad_replacement_cache_get(replacements, &table->format, best, &entry);
-    kad_replacement_cache_remove(replacements, &table->format, best);
+    kad_replacement_cache_get(replacements, best, &entry);
+    kad_replacement_cache_remove(replacements, best);
     if (check_address(table, bucket, &entry.contact.address,
                       &bucket->entries[index]) == 0) {
       uncount_bad(table, &bucket->entries[index]);
@@ -242,7 +238,7 @@ static bool is_over_share(const struct kad_table *table,
   size_t count = 0;
   for (size_t i = 0; i < bucket->replacements.count; i++) {
     struct kad_table_entry other;
-    kad_replacement_cache_get(&bucket->replacements, &table->format, i, &other);
+    kad_replacement_cache_get(&bucket->replacements, i, &other);
     if (!kad_id_equal(&other.contact.id, &contact->id) &&
         !kad_address_equal(&other.contact.address, address) &&
         kad_address_same_subnet(&other.contact.address, address)) {
@@ -260,9 +256,8 @@ static int add_replacement(struct kad_table *table, struct kad_bucket *bucket,
   if (is_over_share(table, bucket, &newcomer->contact)) {
     return KAD_ESUBNET;
   }
-  const int error =
-      kad_replacement_cache_add(&bucket->replacements, &table->format,
-                                &table->allocator, newcomer, table->config.k);
+  const int error = kad_replacement_cache_add(
+      &bucket->replacements, &table->allocator, newcomer, table->config.k);
   if (error != 0) {
     return error;
   }
@@ -360,12 +355,11 @@ bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
   }
   struct kad_replacement_cache *replacements =
       &kad_table_bucket(table, &contact->id)->replacements;
-  const size_t index =
-      kad_replacement_cache_find(replacements, &table->format, contact);
+  const size_t index = kad_replacement_cache_find(replacements, contact);
   if (index == replacements->count) {
     return false;
   }
-  kad_replacement_cache_seen(replacements, &table->format, index, now);
+  kad_replacement_cache_seen(replacements, index, now);
   return true;
 }
 
@@ -378,14 +372,12 @@ void kad_table_queried(struct kad_table *table,
 }
 
 /* Removes `contact` from the replacement cache, if it is there. */
-static void remove_replacement(const struct kad_table *table,
-                               struct kad_bucket *bucket,
+static void remove_replacement(struct kad_bucket *bucket,
                                const struct kad_contact *contact) {
   struct kad_replacement_cache *replacements = &bucket->replacements;
-  const size_t index =
-      kad_replacement_cache_find(replacements, &table->format, contact);
+  const size_t index = kad_replacement_cache_find(replacements, contact);
   if (index < replacements->count) {
-    kad_replacement_cache_remove(replacements, &table->format, index);
+    kad_replacement_cache_remove(replacements, index);
   }
 }
 
@@ -394,7 +386,7 @@ void kad_table_failed(struct kad_table *table,
   struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
   struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
-    remove_replacement(table, bucket, contact);
+    remove_replacement(bucket, contact);
     return;
   }
   table->good_until = 0;
@@ -412,7 +404,7 @@ void kad_table_remove(struct kad_table *table,
   struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
   const struct kad_table_entry *entry = find_exact(table, contact);
   if (entry == NULL) {
-    remove_replacement(table, bucket, contact);
+    remove_replacement(bucket, contact);
     return;
   }
   remove_entry(table, bucket, (size_t)(entry - bucket->entries));

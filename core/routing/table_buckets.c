@@ -66,6 +66,13 @@ struct kad_table_entry *kad_table_entry(const struct kad_table *table,
   return NULL;
 }
 
+void kad_table_init_bucket(const struct kad_table *table,
+                           struct kad_bucket *bucket, kad_time_ms looked_up) {
+  *bucket = (struct kad_bucket){.looked_up = looked_up};
+  kad_replacement_cache_init(&bucket->replacements, table->config.id_bits,
+                             table->config.family);
+}
+
 int kad_table_reserve_bucket(struct kad_table *table) {
   return table->bucket_count < table->bucket_cap
              ? 0
@@ -128,7 +135,7 @@ int kad_table_split(struct kad_table *table) {
   struct kad_bucket *near = &table->buckets[table->bucket_count];
   struct kad_bucket *far = near - 1;
   assert(far->replacements.count == 0); /* it splits when it is full */
-  *near = (struct kad_bucket){.looked_up = far->looked_up};
+  kad_table_init_bucket(table, near, far->looked_up);
   error = divide_bucket(table, far, near);
   if (error != 0) {
     return error;

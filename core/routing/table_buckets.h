@@ -12,8 +12,7 @@
 #include "routing/replacement_cache.h"
 #include "routing/table.h"
 
-/* A bucket with its replacement cache. Zero-initialised it is empty. Source:
- * Kademlia §4.1. */
+/* A bucket with its replacement cache. Source: Kademlia §4.1. */
 struct kad_bucket {
   struct kad_table_entry *entries;           /* room for `cap`, or NULL */
   struct kad_replacement_cache replacements; /* empty until it is full */
@@ -28,7 +27,6 @@ struct kad_bucket {
 struct kad_table {
   struct kad_table_config config;
   struct kad_allocator allocator;
-  struct kad_replacement_cache_format format;
   struct kad_bucket *buckets;
   size_t bucket_count; /* 1 … id_bits */
   size_t bucket_cap;
@@ -79,6 +77,10 @@ KAD_MUST_CHECK int kad_bucket_reserve(struct kad_bucket *bucket,
 /* Finds the contact of `id`, or NULL. */
 struct kad_table_entry *kad_table_entry(const struct kad_table *table,
                                         const struct kad_id *id);
+
+/* Makes an empty bucket. */
+void kad_table_init_bucket(const struct kad_table *table,
+                           struct kad_bucket *bucket, kad_time_ms looked_up);
 
 /* Makes room for one more bucket. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_table_reserve_bucket(struct kad_table *table);

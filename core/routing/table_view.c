@@ -166,7 +166,7 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
   }
   for (size_t i = 0; i < bucket->replacements.count; i++) {
     struct kad_table_entry entry;
-    kad_replacement_cache_get(&bucket->replacements, &table->format, i, &entry);
+    kad_replacement_cache_get(&bucket->replacements, i, &entry);
     fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
   }
   return fresh < (table->config.k + 1) / 2;
