@@ -36,22 +36,13 @@ static void free_datagram(const struct kad_network *network,
   kad_release(&network->allocator, datagram, sizeof *datagram + datagram->len);
 }
 
-/* Empties the queue and returns its datagrams, a list. */
-static struct queued_datagram *take_queue(struct transport_member *member) {
-  struct queued_datagram *first = member->first;
+/* Empties the queue. Delivers its datagrams, unless the node is closed. */
+static void empty_queue(struct transport_member *member) {
+  struct kad_member *base = &member->base;
+  struct queued_datagram *datagram = member->first;
   member->first = NULL;
   member->last = &member->first;
   member->count = 0;
-  return first;
-}
-
-/* Delivers the queue. A datagram may close the node, but this is a callback, so
- * it is not freed before the end. */
-static void deliver_queue(void *data) {
-  struct transport_member *member = data;
-  struct kad_member *base = &member->base;
-  member->timer = 0;
-  struct queued_datagram *datagram = take_queue(member);
   while (datagram != NULL) {
     struct queued_datagram *next = datagram->next;
     if (!base->leaving) {
@@ -61,6 +52,14 @@ static void deliver_queue(void *data) {
     free_datagram(base->network, datagram);
     datagram = next;
   }
+}
+
+/* Delivers the queue. A datagram may close the node, but this is a callback, so
+ * it is not freed before the end. */
+static void on_queue_timer(void *data) {
+  struct transport_member *member = data;
+  member->timer = 0;
+  empty_queue(member);
 }
 
 /* Adds a copy of a datagram to the queue. */
@@ -81,7 +80,7 @@ static int queue_datagram(struct transport_member *member,
     memcpy(datagram->bytes, bytes.data, bytes.len);
   }
   if (member->timer == 0 &&
-      kad_network_start_timer(network, 0, deliver_queue, member,
+      kad_network_start_timer(network, 0, on_queue_timer, member,
                               &member->timer) != 0) {
     free_datagram(network, datagram);
     return KAD_ENOMEM;
@@ -98,12 +97,7 @@ static void transport_unbind(struct kad_member *base) {
     (void)kad_network_stop_timer(base->network, member->timer);
     member->timer = 0;
   }
-  struct queued_datagram *datagram = take_queue(member);
-  while (datagram != NULL) {
-    struct queued_datagram *next = datagram->next;
-    free_datagram(base->network, datagram);
-    datagram = next;
-  }
+  empty_queue(member);
 }
 
 /* A transport whose node was not opened stays the caller's. */
