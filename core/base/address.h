@@ -55,6 +55,17 @@ static inline bool kad_address_same_subnet(const struct kad_address *a,
                          : memcmp(a->ip, b->ip, 8) == 0);
 }
 
+/* Returns true if one of `count` addresses is `address`. */
+static inline bool kad_address_is_among(const struct kad_address *addresses,
+                                        size_t count,
+                                        const struct kad_address *address) {
+  size_t i = 0;
+  while (i < count && !kad_address_equal(&addresses[i], address)) {
+    i++;
+  }
+  return i < count;
+}
+
 /* Returns true for loopback, link-local and private addresses. */
 bool kad_address_is_local(const struct kad_address *address);
 
@@ -62,6 +73,11 @@ enum {
   KAD_COMPACT_IP4 = 6, /* bytes of a compact IPv4 address and port; BEP 5 */
   KAD_COMPACT_IP6 = 18 /* bytes of a compact IPv6 one; BEP 32 */
 };
+
+/* Returns the bytes of a compact address of `family`. */
+static inline size_t kad_compact_size(unsigned family) {
+  return family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6;
+}
 
 /* Writes the compact form (KAD_COMPACT_IP4 or _IP6 bytes) and returns its
  * length. Source: BEP 5 "Contact Encoding". */

@@ -31,24 +31,11 @@ int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
   return 0;
 }
 
-static unsigned leading_zeros(uint64_t word) {
-#if defined(__GNUC__) || defined(__clang__)
-  return (unsigned)__builtin_clzll(word);
-#else
-  unsigned count = 0;
-  for (uint64_t bit = UINT64_C(1) << (WORD_BITS - 1); (word & bit) == 0;
-       bit >>= 1) {
-    count++;
-  }
-  return count;
-#endif
-}
-
 unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b) {
   for (unsigned i = 0; i < WORDS; i++) {
     const uint64_t distance = kad_id_word(a, i) ^ kad_id_word(b, i);
     if (distance != 0) {
-      return i * WORD_BITS + leading_zeros(distance);
+      return i * WORD_BITS + (unsigned)__builtin_clzll(distance);
     }
   }
   return LONG_BITS;

@@ -1,5 +1,6 @@
 #include "membership/rejoin.h"
 
+#include "base/address.h"
 #include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
@@ -52,16 +53,6 @@ void kad_rejoin_succeeded(struct kad_node *node) {
   }
 }
 
-static bool is_known(const struct kad_rejoin *rejoin,
-                     const struct kad_address *address) {
-  for (size_t i = 0; i < rejoin->known_count; i++) {
-    if (kad_address_equal(&rejoin->known[i], address)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Makes room for `count` more addresses, up to KAD_KNOWN_MAX in all. Returns
  * false when out of memory. */
 static bool reserve_known(struct kad_node *node, size_t count) {
@@ -81,7 +72,7 @@ void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    if (is_known(rejoin, &known[i])) {
+    if (kad_address_is_among(rejoin->known, rejoin->known_count, &known[i])) {
       continue;
     }
     if (rejoin->known_count < rejoin->known_cap) {

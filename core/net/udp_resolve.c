@@ -1,6 +1,7 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
+#include "base/address.h"
 #include "base/allocator.h"
 #include "net/udp.h"
 
@@ -24,16 +25,6 @@ static void free_name(struct kad_udp_name *name) {
   kad_release(&udp->base.allocator, name, sizeof *name);
 }
 
-static bool has(const struct kad_address *addresses, size_t count,
-                const struct kad_address *address) {
-  for (size_t i = 0; i < count; i++) {
-    if (kad_address_equal(&addresses[i], address)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Copies the distinct addresses, and returns their number. */
 static size_t copy_addresses(const struct addrinfo *info, uint16_t port,
                              struct kad_address addresses[KAD_RESOLVE_MAX]) {
@@ -42,7 +33,8 @@ static size_t copy_addresses(const struct addrinfo *info, uint16_t port,
     struct kad_address address;
     kad_udp_address_from_system(info->ai_addr, &address);
     address.port = port;
-    if (address.family != 0 && !has(addresses, count, &address)) {
+    if (address.family != 0 &&
+        !kad_address_is_among(addresses, count, &address)) {
       addresses[count++] = address;
     }
   }

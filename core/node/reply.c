@@ -61,8 +61,7 @@ static void add_family(const struct kad_node *node, const struct kad_id *target,
                        unsigned family, struct kad_message *reply,
                        size_t *room) {
   const struct kad_table *table = kad_node_table(node, family);
-  size_t size =
-      node->id_size + (family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  size_t size = node->id_size + kad_compact_size(family);
   if (table == NULL) {
     return;
   }
@@ -117,8 +116,7 @@ static void make_room(const struct kad_node *node, size_t needed,
                       struct kad_message *reply, size_t *room) {
   while (*room < needed && reply->contact_count > 0) {
     const struct kad_contact *last = &reply->contacts[--reply->contact_count];
-    *room += node->id_size +
-             (last->address.family == 4 ? KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+    *room += node->id_size + kad_compact_size(last->address.family);
   }
 }
 

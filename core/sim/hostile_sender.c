@@ -1,3 +1,4 @@
+#include "base/address.h"
 #include "sim/hostile.h"
 
 #include <string.h>
@@ -14,10 +15,8 @@ enum {
 static void remember_address(struct kad_hostile *hostile,
                              const struct kad_address *address) {
   struct kad_hostile_memory *memory = hostile->memory;
-  for (size_t i = 0; i < memory->known_count; i++) {
-    if (kad_address_equal(&memory->known[i], address)) {
-      return;
-    }
+  if (kad_address_is_among(memory->known, memory->known_count, address)) {
+    return;
   }
   const size_t i = memory->known_count < KAD_HOSTILE_KNOWN
                        ? memory->known_count++

@@ -225,8 +225,7 @@ static void add_contact(struct kad_message *message, struct kad_slice entry,
 static bool read_contacts(const struct kad_fields *fields, enum kad_key key,
                           size_t id_size, bool *has,
                           struct kad_message *message) {
-  size_t entry = id_size + (key == KAD_KEY_NODES ? (size_t)KAD_COMPACT_IP4
-                                                 : KAD_COMPACT_IP6);
+  size_t entry = id_size + kad_compact_size(key == KAD_KEY_NODES ? 4 : 6);
   const struct kad_bencode *value =
       kad_fields_find(fields, key, KAD_BENCODE_STRING);
   if (value == NULL || value->bytes.len % entry != 0) {

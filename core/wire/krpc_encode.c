@@ -103,8 +103,7 @@ static void write_values(struct kad_writer *writer,
 static void write_contacts(struct kad_writer *writer,
                            const struct kad_message *message, unsigned family,
                            size_t id_size) {
-  size_t entry =
-      id_size + (family == 4 ? (size_t)KAD_COMPACT_IP4 : KAD_COMPACT_IP6);
+  size_t entry = id_size + kad_compact_size(family);
   size_t count = 0;
   for (size_t i = 0; i < message->contact_count; i++) {
     count += message->contacts[i].address.family == family;
