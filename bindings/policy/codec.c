@@ -2,9 +2,8 @@
 
 #include "lua/value.h"
 #include "policy/hook.h"
-#include "policy/hook_failure.h"
 #include "policy/message.h"
-#include "policy/vm_heap.h"
+#include "policy/vm.h"
 
 /* A call of the codec, and its outcome. */
 struct codec_call {

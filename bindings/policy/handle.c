@@ -13,8 +13,6 @@
 #include "lua/node.h"
 #include "lua/value.h"
 #include "policy/hook.h"
-#include "policy/hook_pending.h"
-#include "policy/hook_probe.h"
 #include "policy/install.h"
 #include "policy/migration.h"
 #include "policy/runner.h"

@@ -1,4 +1,4 @@
-/* hook.h: a hook of a host, with its counters. */
+/* hook.h: a hook of a host: its counters, its calls and its failures. */
 #ifndef KAD_POLICY_HOOK_H
 #define KAD_POLICY_HOOK_H
 
@@ -68,5 +68,96 @@ void kad_hook_push_place(lua_State *L, const struct kad_hook *hook);
 
 /* Pushes the counters of a hook as a table. [-0, +1, m] */
 void kad_hook_push_stats(lua_State *L, const struct kad_hook *hook);
+
+/* --------------------------------------------------------------- calls -- */
+
+/* A kad_hook_fn: runs the hook `state`, a struct kad_hook, and gives its
+ * result. A host that is closed or stopped, or a hook whose circuit breaker is
+ * open, gives KAD_VERDICT_FAILED.
+ *
+ * A hook that does not yield runs on a coroutine and sees views that are all
+ * used again: only what the script reads is allocated. Strings in the result
+ * live on that coroutine's stack until its next use. The engine copies them
+ * before it makes another hook call. */
+void kad_hook_run(void *state, const struct kad_hook_call *call,
+                  struct kad_hook_result *result);
+
+/* ------------------------------------------------------- pending hooks -- */
+
+/* The coroutine of a hook that has yielded is a task of kadenza.task. The
+ * scheduler resumes it until it ends, or until it is canceled: at its deadline,
+ * or when the core no longer waits for the result. */
+
+/* Makes the call of `runner` pending: its hook has yielded `yielded` values, or
+ * none when it was preempted. */
+void kad_hook_pending_begin(struct kad_runner *runner, int yielded,
+                            struct kad_hook_result *result);
+
+/* Cancels the pending hook of the call `call_id`. */
+void kad_hook_pending_cancel(struct kad_host *host, uint64_t call_id);
+
+/* ended(runner, succeeded, problem, overrun, nanoseconds, instructions,
+ * result...) → call_id: the scheduler calls it when the task of a pending hook
+ * has ended. `problem` is nil when there is nothing to report. */
+int kad_hook_pending_ended(lua_State *L);
+
+/* problem(runner) → why the pending hook must be canceled, if it must, and
+ * whether that is an overrun */
+int kad_hook_pending_problem(lua_State *L);
+
+/* -------------------------------------------------------------- probes -- */
+
+/* A probe calls one hook with the arguments that a table describes, as the
+ * engine would call it, and gives its result as a table. Tests of policies use
+ * it. Such a call has a call_id that no node uses, so that the result of a
+ * pending hook finds its way back. A host has one probe at a time. */
+
+/* handle:probe(number, call) → table: the result of the hook of that number;
+ * nothing while it is pending. The call has record (with age), held, from (with
+ * proven), reason, method and args. Each failure is reported, and no circuit
+ * breaker opens. [-0, +0|1, v] */
+int kad_hook_probe(lua_State *L, struct kad_host *host);
+
+/* Pushes the result of the probe that was pending, or nil, and forgets it.
+ * [-0, +1, m] */
+void kad_hook_probe_take_result(lua_State *L, struct kad_host *host);
+
+/* ------------------------------------------------------------ failures -- */
+
+/* Failures are counted and reported. A hook that keeps failing is not called
+ * (circuit breaker):
+ *
+ *     closed ──10 failures in 10 s──► open ──30 s──► closed
+ *
+ * While the breaker is open each call fails. */
+
+enum {
+  KAD_BREAKER_FAILURES = 10,
+  KAD_BREAKER_WINDOW_MS = 10000,
+  KAD_BREAKER_OPEN_MS = 30000,
+  KAD_REPORT_EVERY_MS = 10000 /* at most one report of a hook in this time */
+};
+
+struct kad_hook_failure {
+  struct kad_hook *hook;
+  lua_State *thread; /* has the error value at its top; NULL: see `text` */
+  const char *text;  /* borrowed; NULL: the error has no text */
+  const struct kad_meter_entry *killed; /* the entry, if it was killed */
+};
+
+/* Counts a failure, opens the breaker if there were too many, and reports the
+ * failure unless one of the same hook was reported recently. [-0, +0, -] */
+void kad_hook_failure_report(struct kad_hook_failure failure);
+
+/* Does the same for a failure that `text` describes. [-0, +0, -] */
+void kad_hook_failure_report_text(struct kad_hook *hook, const char *text);
+
+/* Tells whether the breaker of `hook` is open, and closes it when its time is
+ * over. */
+bool kad_hook_failure_breaker_is_open(struct kad_hook *hook);
+
+/* Forgets the failures of a hook: its breaker is closed, and its next failure
+ * is reported. */
+void kad_hook_failure_forget(struct kad_hook *hook);
 
 #endif

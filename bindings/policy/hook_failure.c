@@ -1,4 +1,4 @@
-#include "policy/hook_failure.h"
+#include "policy/hook.h"
 
 enum {
   TEXT_MAX = 2000 /* bytes of an error that are reported */

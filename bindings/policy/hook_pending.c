@@ -1,6 +1,4 @@
-#include "policy/hook_pending.h"
-
-#include "policy/hook_failure.h"
+#include "policy/hook.h"
 #include "policy/verdict.h"
 
 /* The index of the first result among the arguments of kad_hook_pending_ended.

@@ -1,12 +1,9 @@
-#include "policy/hook_probe.h"
-
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/field.h"
 #include "lua/record.h"
 #include "lua/value.h"
-#include "policy/hook_failure.h"
-#include "policy/hook_run.h"
+#include "policy/hook.h"
 
 /* A call, and the record and request that it borrows. Their strings are kept by
  * the table from which they are read. */

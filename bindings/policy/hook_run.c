@@ -1,11 +1,8 @@
-#include "policy/hook_run.h"
-
 #include "lua/record.h"
 #include "lua/value.h"
-#include "policy/hook_failure.h"
-#include "policy/hook_pending.h"
+#include "policy/hook.h"
 #include "policy/verdict.h"
-#include "policy/vm_heap.h"
+#include "policy/vm.h"
 
 /* ------------------------------------------------------------ arguments -- */
 

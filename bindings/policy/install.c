@@ -3,8 +3,6 @@
 #include "lua/field.h"
 #include "policy/codec.h"
 #include "policy/hook.h"
-#include "policy/hook_pending.h"
-#include "policy/hook_run.h"
 #include "policy/metered.h"
 
 #include <limits.h>

@@ -3,7 +3,7 @@
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/record.h"
-#include "policy/hook_failure.h"
+#include "policy/hook.h"
 
 enum {
   RECORDS_MAX = 1024,

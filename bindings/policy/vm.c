@@ -2,8 +2,6 @@
 
 #include "policy/coroutine.h"
 #include "policy/metered.h"
-#include "policy/vm_heap.h"
-#include "policy/vm_module.h"
 
 #include <lualib.h>
 

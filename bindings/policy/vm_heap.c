@@ -1,4 +1,4 @@
-#include "policy/vm_heap.h"
+#include "policy/vm.h"
 
 enum {
   WORK_SHIFT = 4,    /* to fill 16 bytes takes about one instruction */

@@ -1,10 +1,9 @@
-#include "policy/vm_module.h"
-
 #include "lua/safe_module.h"
 #include "policy/coroutine.h"
 #include "policy/meter.h"
 #include "policy/metered.h"
 #include "policy/registry.h"
+#include "policy/vm.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
