@@ -38,8 +38,7 @@ static const struct kad_script *find_script(const char *name) {
   return NULL;
 }
 
-/* host.source(name): returns the text of a built-in script, or nil.
- * [-0, +1, m] */
+/* source(name) → the text of a built-in script, or nil */
 static int host_source(lua_State *L) {
   const struct kad_script *script = find_script(luaL_checkstring(L, 1));
   if (script == NULL) {
@@ -50,8 +49,7 @@ static int host_source(lua_State *L) {
   return 1;
 }
 
-/* host.scripts(): returns the names of the built-in scripts, a list.
- * [-0, +1, m] */
+/* scripts() → list of the names of the built-in scripts */
 static int host_scripts(lua_State *L) {
   lua_newtable(L);
   for (lua_Integer i = 0; kad_scripts[i].name != NULL; i++) {
@@ -61,8 +59,7 @@ static int host_scripts(lua_State *L) {
   return 1;
 }
 
-/* host.is_terminal(fd): tells whether a file descriptor is a terminal.
- * [-0, +1, -] */
+/* is_terminal(fd) → whether a file descriptor is a terminal */
 static int host_is_terminal(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
   luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2");
@@ -70,22 +67,20 @@ static int host_is_terminal(lua_State *L) {
   return 1;
 }
 
-/* host.program(): returns the program's name, as it was called.
- * [-0, +1, -] */
+/* program() → the program's name, as it was called */
 static int host_program(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
   return 1;
 }
 
-/* host.pid(): returns the id of the process. [-0, +1, -] */
+/* pid() → the id of the process */
 static int host_pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)getpid());
   return 1;
 }
 
-/* host.quit(status): flushes the output and ends the process at once. A normal
- * exit would wait for names that are being resolved, which can take long.
- * Does not return. [-0, +0, v] */
+/* quit(status): flushes the output and ends the process at once. A normal exit
+ * would wait for names that are being resolved, which can take long. */
 static int host_quit(lua_State *L) {
   lua_Integer status = luaL_checkinteger(L, 1);
   luaL_argcheck(L, status >= 0 && status <= 255, 1, "0 to 255");

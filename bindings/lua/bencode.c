@@ -39,8 +39,7 @@ struct encoder {
 
 /* ------------------------------------------------------------- encoding -- */
 
-/* Pushes the place of the value that is being encoded, such as `args.list[3]`.
- * [-0, +1, m] */
+/* Pushes the place of the encoded value, like `args.list[3]`. [-0, +1, m] */
 static const char *push_place(const struct encoder *encoder) {
   lua_State *const L = encoder->L;
   lua_pushstring(L, encoder->root);
@@ -157,8 +156,7 @@ static struct keys count_keys(lua_State *L, int index) {
   return keys;
 }
 
-/* Raises unless the table at the top can be encoded; returns its keys.
- * [-0, +0, v] */
+/* Returns the keys of the table at the top, or raises. [-0, +0, v] */
 static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   if (encoder->depth >= encoder->max_depth) {
     raise_problem(encoder, "nested too deep, or contains itself");
@@ -176,8 +174,7 @@ static struct keys check_table(const struct encoder *encoder, bool dictionary) {
   return keys;
 }
 
-/* Begins the table at the top, which stays there until it ends.
- * [-0, +0|2, v] */
+/* Begins the table at the top, which stays until it ends. [-0, +0|2, v] */
 static void begin_table(struct encoder *encoder, bool dictionary) {
   const struct keys keys = check_table(encoder, dictionary);
   const int table = lua_gettop(encoder->L);

@@ -1,13 +1,8 @@
 #include "lua/callback.h"
 
-static struct kad_lua_callback *allocate_callback(void) {
-  const struct kad_allocator allocator = kad_allocator_default();
-  return allocator.resize(allocator.state, NULL, 0,
-                          sizeof(struct kad_lua_callback));
-}
-
 void kad_lua_callback_free(struct kad_lua_callback *callback) {
   const struct kad_allocator allocator = kad_allocator_default();
+  kad_lua_callback_unlink(callback);
   (void)allocator.resize(allocator.state, callback, sizeof *callback, 0);
 }
 
@@ -42,7 +37,9 @@ struct kad_lua_callback *kad_lua_callback_new(lua_State *L, int index,
   lua_rawseti(L, -2, number);
   lua_pushboolean(L, 0); /* to set the block later cannot raise then */
   lua_rawseti(L, -2, -number);
-  struct kad_lua_callback *const callback = allocate_callback();
+  const struct kad_allocator allocator = kad_allocator_default();
+  struct kad_lua_callback *const callback =
+      allocator.resize(allocator.state, NULL, 0, sizeof *callback);
   if (callback == NULL) {
     clear_entries(L, number);
     luaL_error(L, "not enough memory");
@@ -77,7 +74,6 @@ void kad_lua_callback_remove(lua_State *L, int index,
   lua_getiuservalue(L, index, 1);
   clear_entries(L, callback->serial);
   lua_pop(L, 1);
-  kad_lua_callback_unlink(callback);
   kad_lua_callback_free(callback);
 }
 
@@ -127,8 +123,6 @@ void kad_lua_callback_move(struct kad_lua_callback **from,
 
 void kad_lua_callback_free_all(struct kad_lua_callback **list) {
   while (*list != NULL) {
-    struct kad_lua_callback *const callback = *list;
-    kad_lua_callback_unlink(callback);
-    kad_lua_callback_free(callback);
+    kad_lua_callback_free(*list);
   }
 }

@@ -26,8 +26,7 @@ struct kad_lua_callback *kad_lua_callback_new(lua_State *L, int index,
                                               struct kad_lua_callback **list,
                                               lua_Integer *serial);
 
-/* Returns the callback `serial` of the handle at `index`, or NULL.
- * [-0, +0, -] */
+/* Returns callback `serial` of the handle at `index`, or NULL. [-0, +0, -] */
 struct kad_lua_callback *kad_lua_callback_find(lua_State *L, int index,
                                                lua_Integer serial);
 
@@ -45,7 +44,7 @@ bool kad_lua_callback_push(lua_State *L,
 /* Removes `callback` from the list of its handle. */
 void kad_lua_callback_unlink(struct kad_lua_callback *callback);
 
-/* Frees a callback that is in no list. */
+/* Frees a callback, and removes it from its list if it is in one. */
 void kad_lua_callback_free(struct kad_lua_callback *callback);
 
 /* Removes the handle from the callbacks in `list`, which stay in the list. */

@@ -7,25 +7,19 @@
 
 #include <string.h>
 
-/* Fields of a configuration that are not rows of KAD_CONFIG_MAP. */
-static const char *const other_fields[] = {"id", "id_bits", "version"};
-
 enum {
-  OTHER_COUNT = sizeof other_fields / sizeof other_fields[0],
+  OTHERS = 3, /* fields that are not rows of KAD_CONFIG_MAP */
   NAMES_MAX = 64
 };
 
 /* Raises if the table at `arg` has a field that is not an option. Returns
  * whether there is a table. [-0, +0, v] */
 static bool check_names(lua_State *L, int arg) {
-  const char *names[NAMES_MAX + 1] = {NULL};
+  const char *names[NAMES_MAX + 1] = {"id", "id_bits", "version"};
   size_t count;
   const struct kad_option *const options = kad_config_options(&count);
-  for (size_t i = 0; i < OTHER_COUNT; i++) {
-    names[i] = other_fields[i];
-  }
-  for (size_t i = 0; i < count && OTHER_COUNT + i < NAMES_MAX; i++) {
-    names[OTHER_COUNT + i] = options[i].name;
+  for (size_t i = 0; i < count && OTHERS + i < NAMES_MAX; i++) {
+    names[OTHERS + i] = options[i].name;
   }
   return kad_lua_check_options(L, arg, names);
 }

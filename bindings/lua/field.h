@@ -19,8 +19,7 @@ bool kad_lua_field_integer(lua_State *L, int index, const char *name,
                            lua_Integer min, lua_Integer max,
                            lua_Integer *value);
 
-/* Reads an integer in `min` … `max`, which are in the range of uint32_t.
- * [-0, +0, v] */
+/* Reads an unsigned integer in `min` … `max`. [-0, +0, v] */
 bool kad_lua_field_uint32(lua_State *L, int index, const char *name,
                           uint32_t min, uint32_t max, uint32_t *value);
 

@@ -41,8 +41,7 @@ void kad_lua_push_metatable(lua_State *L, const char *name,
   lua_setfield(L, -2, "__metatable");
 }
 
-/* Returns the handle at argument `arg`, which has one of two metatables.
- * [-0, +0, v] */
+/* Returns the handle at `arg`, owning or borrowed. [-0, +0, v] */
 static void *check_handle(lua_State *L, int arg, const char *owning,
                           const char *borrowed) {
   void *const handle = luaL_testudata(L, arg, borrowed);

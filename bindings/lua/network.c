@@ -38,8 +38,7 @@ static int network_random(lua_State *L) {
   return 1;
 }
 
-/* Returns the handle at argument 1. Raises if its network is being run.
- * [-0, +0, v] */
+/* Returns the handle at 1; raises while its network is run. [-0, +0, v] */
 static struct kad_lua_network *check_idle(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
   if (self->running) {
@@ -159,7 +158,6 @@ static void stop_timers(struct kad_lua_network *self,
     struct kad_lua_callback *const next = callback->next;
     if (callback->id != 0 &&
         kad_network_stop_timer(network, callback->id) == 0) {
-      kad_lua_callback_unlink(callback);
       kad_lua_callback_free(callback);
     }
     callback = next;

@@ -348,8 +348,7 @@ struct kad_lua_node *kad_lua_node_borrow(lua_State *L,
   return self;
 }
 
-/* Adds the node at the top to those that the network at argument 1 keeps.
- * [-0, +0, m] */
+/* Makes the network at 1 keep the node at the top. [-0, +0, m] */
 static void keep_node(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, KAD_LUA_NODE_NETWORK);

@@ -17,8 +17,7 @@ static void push_contacts(lua_State *L, const struct kad_contact *contacts,
   }
 }
 
-/* Pushes one query of a lookup: the contact with fields of its own.
- * [-0, +1, m] */
+/* Pushes one query of a lookup: its contact, with more fields. [-0, +1, m] */
 static void push_step(lua_State *L, const struct kad_step *step,
                       unsigned bits) {
   kad_lua_push_contact(L, &step->contact, bits);

@@ -7,8 +7,7 @@
 #include "lua/handle.h"
 #include "lua/value.h"
 
-/* Returns the handle at argument 1, of an open simulated network.
- * [-0, +0, v] */
+/* Returns the handle of a simulated network at 1. [-0, +0, v] */
 static struct kad_lua_network *check_sim(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
   luaL_argcheck(L, self->simulated, 1, "a simulated network is needed");
@@ -21,8 +20,7 @@ struct member {
   struct kad_node *node;
 };
 
-/* Returns the network at argument 1 and its node at 2, both open.
- * [-0, +0, v] */
+/* Returns the network at 1 and its node at 2, both open. [-0, +0, v] */
 static struct member check_member(lua_State *L) {
   struct kad_network *const network = check_sim(L)->link->network;
   const struct kad_lua_node *const node = kad_lua_check_node(L, 2);

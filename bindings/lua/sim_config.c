@@ -9,8 +9,7 @@ enum {
   MS_MAX = 3600000
 };
 
-/* Pops a number in 0 … `max` and returns it. Errors call it `what`.
- * [-1, +0, v] */
+/* Pops a number in 0 … `max`. Errors call it `what`. [-1, +0, v] */
 static double pop_number(lua_State *L, const char *what, int max) {
   const lua_Number value = lua_tonumber(L, -1);
   const bool fits =

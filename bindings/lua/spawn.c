@@ -30,9 +30,7 @@ enum {
 /* A program to run. Borrows the strings of the Lua function's arguments. */
 struct command {
   char *argv[MAX_ARGUMENTS + 1];
-  const char *input; /* path, or NULL for nothing to read */
-  const char *output;
-  const char *errors;
+  const char *paths[3]; /* of its input, output and errors */
   lua_Integer seconds;
 };
 
@@ -72,18 +70,18 @@ static void check_command(lua_State *L, struct command *command) {
   static const char *const names[] = {"input", "output", "errors", "timeout",
                                       NULL};
   static char none[] = "";
-  *command = (struct command){.argv = {none},
-                              .input = "/dev/null",
-                              .output = "/dev/null",
-                              .errors = "/dev/null",
-                              .seconds = 60};
+  *command = (struct command){
+      .argv = {none},
+      .paths = {"/dev/null", "/dev/null", "/dev/null"},
+      .seconds = 60,
+  };
   check_argv(L, command);
   if (!kad_lua_check_options(L, 2, names)) {
     return;
   }
-  check_path(L, "input", &command->input);
-  check_path(L, "output", &command->output);
-  check_path(L, "errors", &command->errors);
+  for (int i = 0; i < 3; i++) {
+    check_path(L, names[i], &command->paths[i]);
+  }
   (void)kad_lua_field_integer(L, 2, "timeout", 1, MAX_SECONDS,
                               &command->seconds);
 }
@@ -92,15 +90,11 @@ static void check_command(lua_State *L, struct command *command) {
 static int add_files(posix_spawn_file_actions_t *actions,
                      const struct command *command) {
   const int write_flags = O_WRONLY | O_CREAT | O_TRUNC;
-  int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO,
-                                               command->input, O_RDONLY, 0);
-  if (error == 0) {
+  int error = 0;
+  for (int fd = STDIN_FILENO; error == 0 && fd <= STDERR_FILENO; fd++) {
     error = posix_spawn_file_actions_addopen(
-        actions, STDOUT_FILENO, command->output, write_flags, FILE_MODE);
-  }
-  if (error == 0) {
-    error = posix_spawn_file_actions_addopen(
-        actions, STDERR_FILENO, command->errors, write_flags, FILE_MODE);
+        actions, fd, command->paths[fd],
+        fd == STDIN_FILENO ? O_RDONLY : write_flags, FILE_MODE);
   }
   return error;
 }

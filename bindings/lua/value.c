@@ -30,8 +30,7 @@ void kad_lua_push_addresses(lua_State *L, const struct kad_address *addresses,
   }
 }
 
-/* Sets the fields address, host and port of the table at the top.
- * [-0, +0, m] */
+/* Sets address, host and port of the table at the top. [-0, +0, m] */
 static void set_address(lua_State *L, const struct kad_address *address) {
   char text[KAD_ADDRESS_TEXT_SIZE];
   const char *host = kad_address_format(address, text);

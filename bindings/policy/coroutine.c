@@ -56,8 +56,7 @@ static lua_State *check_made(lua_State *L, int arg) {
   return thread;
 }
 
-/* Tells whether the caller runs in a coroutine that a script has made.
- * [-0, +0, m] */
+/* Tells whether `L` is a coroutine that a script has made. [-0, +0, m] */
 static bool is_inside(lua_State *L) {
   lua_pushthread(L);
   return is_made(L);

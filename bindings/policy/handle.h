@@ -4,8 +4,7 @@
 
 #include <lua.h>
 
-/* Adds policy_host, policy_vm and policy_swap to the table at the top.
- * [-0, +0, m] */
+/* Adds policy_host, policy_vm, policy_swap to the top table. [-0, +0, m] */
 void kad_handle_add_functions(lua_State *L);
 
 #endif

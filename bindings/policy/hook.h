@@ -118,8 +118,7 @@ int kad_hook_pending_problem(lua_State *L);
  * breaker opens. [-0, +0|1, v] */
 int kad_hook_probe(lua_State *L, struct kad_host *host);
 
-/* Pushes the result of the probe that was pending, or nil, and forgets it.
- * [-0, +1, m] */
+/* Pushes the result of the pending probe, or nil; forgets it. [-0, +1, m] */
 void kad_hook_probe_take_result(lua_State *L, struct kad_host *host);
 
 /* ------------------------------------------------------------ failures -- */

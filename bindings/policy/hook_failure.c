@@ -85,8 +85,7 @@ static void push_message(lua_State *L, const struct kad_hook_failure *failure) {
   }
 }
 
-/* Calls report(name, message, place, unreported, breaker is open).
- * [-0, +0, e] */
+/* Calls report(name, message, place, unreported, is open). [-0, +0, e] */
 static int call_report(lua_State *L) {
   const struct kad_hook_failure *const failure = lua_touserdata(L, 1);
   const struct kad_hook *const hook = failure->hook;

@@ -13,8 +13,7 @@ struct probe_call {
   struct kad_request request;
 };
 
-/* Reads a record, with its age, which kad_lua_check_record ignores.
- * [-0, +0, v] */
+/* Reads a record with its age. [-0, +0, v] */
 static void read_record(lua_State *L, int index, unsigned bits,
                         struct kad_record *record) {
   kad_lua_check_record(L, index, bits, record);

@@ -34,31 +34,23 @@ static void cancel_call(void *state, uint64_t call_id) {
   X(stored, "on_store", NOTICE)           \
   X(dropped, "on_expire", NOTICE)
 
-#define RUN_HOOK(member, name, kind)                                      \
+/* Defines a kad_hook_fn that runs the hook `member` of its state. */
+#define RUN_HOOK(owner, member)                                           \
   static void run_##member(void *state, const struct kad_hook_call *call, \
                            struct kad_hook_result *result) {              \
-    const struct kad_host_type *const type = state;                       \
-    kad_hook_run(type->member, call, result);                             \
+    const struct owner *const hooks = state;                              \
+    kad_hook_run(hooks->member, call, result);                            \
   }
-TYPE_HOOK_MAP(RUN_HOOK)
+#define RUN_TYPE_HOOK(member, name, kind) RUN_HOOK(kad_host_type, member)
+TYPE_HOOK_MAP(RUN_TYPE_HOOK)
+RUN_HOOK(kad_host, on_request)
+RUN_HOOK(kad_host, on_contact)
+#undef RUN_TYPE_HOOK
 #undef RUN_HOOK
-
-static void run_on_request(void *state, const struct kad_hook_call *call,
-                           struct kad_hook_result *result) {
-  const struct kad_host *const host = state;
-  kad_hook_run(host->on_request, call, result);
-}
-
-static void run_on_contact(void *state, const struct kad_hook_call *call,
-                           struct kad_hook_result *result) {
-  const struct kad_host *const host = state;
-  kad_hook_run(host->on_contact, call, result);
-}
 
 /* ------------------------------------------------ reading of the set-up -- */
 
-/* Reads the integer field `name` of the table at the top, 0 if it is not there.
- * [-0, +0, m] */
+/* Returns the integer `name` of the table at the top, or 0. [-0, +0, m] */
 static uint32_t field_number(lua_State *L, const char *name) {
   uint32_t value = 0;
   (void)kad_lua_field_uint32(L, -1, name, 0, UINT32_MAX, &value);
@@ -188,8 +180,7 @@ static size_t list_length(lua_State *L, const char *name) {
   return count;
 }
 
-/* Adds the functions of C to the set-up at 2, and makes it known to the host.
- * [-0, +0, m] */
+/* Adds functions of C to the set-up at 2, which the host keeps. [-0, +0, m] */
 static void register_setup(lua_State *L, struct kad_host *host) {
   static const luaL_Reg functions[] = {
       {"ended", kad_hook_pending_ended},

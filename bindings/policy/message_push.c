@@ -27,6 +27,13 @@ static void set_flag(lua_State *L, const char *name, bool value) {
   }
 }
 
+static void set_number(lua_State *L, const char *name, bool has,
+                       lua_Integer value) {
+  if (has) {
+    kad_lua_set_integer(L, name, value);
+  }
+}
+
 static void set_address(lua_State *L, const char *name,
                         const struct kad_address *address) {
   kad_lua_push_address(L, address);
@@ -124,15 +131,9 @@ static void set_query(lua_State *L, const struct kad_message *message,
   set_flag(L, "want4", message->want4);
   set_flag(L, "want6", message->want6);
   set_flag(L, "implied_port", message->implied_port);
-  if (message->has_port) {
-    kad_lua_set_integer(L, "port", message->port);
-  }
-  if (message->skip > 0) {
-    kad_lua_set_integer(L, "skip", message->skip);
-  }
-  if (message->has_ttl) {
-    kad_lua_set_integer(L, "ttl", message->ttl);
-  }
+  set_number(L, "port", message->has_port, message->port);
+  set_number(L, "skip", message->skip > 0, message->skip);
+  set_number(L, "ttl", message->has_ttl, message->ttl);
   set_bytes(L, "type", message->type);
   set_bytes(L, "why", message->why);
 }
@@ -147,12 +148,8 @@ static void set_reply(lua_State *L, const struct kad_message *message,
     set_contacts(L, "nodes6", message, 6, bits);
   }
   set_peers(L, message);
-  if (message->has_total) {
-    kad_lua_set_integer(L, "total", message->total);
-  }
-  if (message->has_stored) {
-    kad_lua_set_integer(L, "stored", message->stored);
-  }
+  set_number(L, "total", message->has_total, message->total);
+  set_number(L, "stored", message->has_stored, message->stored);
   set_errors(L, message);
 }
 

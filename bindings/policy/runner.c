@@ -1,7 +1,6 @@
 #include "policy/runner.h"
 
-/* Makes the coroutine of the runner that is the argument, and its task.
- * [-0, +0, e] */
+/* Makes the coroutine of the runner at 1, and its task. [-0, +0, e] */
 static int make_thread(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, 1);
   lua_State *const thread = lua_newthread(L);

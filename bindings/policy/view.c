@@ -94,8 +94,7 @@ static void push_args(lua_State *L, const struct kad_request *request) {
   }
 }
 
-/* Pushes the contact that asks, with `proven`; nil when this node itself asks.
- * [-0, +1, m] */
+/* Pushes the contact that asks; nil when this node itself asks. [-0, +1, m] */
 static void push_from(lua_State *L, const struct kad_view *view) {
   const struct kad_hook_call *const call = view->subject.call;
   if (call->from.address.family == 0) {
@@ -107,8 +106,7 @@ static void push_from(lua_State *L, const struct kad_view *view) {
   lua_setfield(L, -2, "proven");
 }
 
-/* Pushes the reason of a hook about records, nil for other hooks.
- * [-0, +1, m] */
+/* Pushes the reason of a hook about records; else nil. [-0, +1, m] */
 static void push_reason(lua_State *L, const struct kad_hook_call *call) {
   if (call->record != NULL || call->held_count > 0) {
     lua_pushstring(L, kad_view_reasons[call->reason]);
@@ -220,8 +218,7 @@ static const uint8_t *copy_bytes(uint8_t **room, const uint8_t *bytes,
                        : NULL;
 }
 
-/* Pushes a copy of the record of a view, which the view then shows.
- * [-0, +1, m] */
+/* Pushes a copy of the record, which the view then shows. [-0, +1, m] */
 static void copy_record(lua_State *L, struct kad_view *view) {
   const struct kad_record *const record = view->subject.record;
   const size_t size = record->type.len + record->value.len + record->salt.len +

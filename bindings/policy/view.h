@@ -79,8 +79,7 @@ void kad_view_copy_subject(lua_State *L, struct kad_view *view);
  * view, because a result may borrow it. [-0, +0, -] */
 void kad_view_release(lua_State *L, struct kad_view *view);
 
-/* Returns the view of a record at `index`; NULL if the value is none.
- * [-0, +0, -] */
+/* Returns the view of a record at `index`; NULL: it is none. [-0, +0, -] */
 const struct kad_view *kad_view_test_record(lua_State *L, int index);
 
 #endif

@@ -57,7 +57,6 @@ static int close_file(lua_State *L) {
   FILE **const file = lua_touserdata(L, 1);
   if (*file != NULL) {
     fclose(*file);
-    *file = NULL;
   }
   return 0;
 }
