@@ -71,15 +71,27 @@ local function make_start(self, method, ...)
   end
 end
 
--- Runs an operation of the core; `convert` makes the results of the method from
--- those of the core.
-local function run_operation(callback, start, convert)
+-- Runs an operation of the core. The method returns a failure unchanged, and a
+-- success as `convert` makes it of the result, or the result alone. `before` is
+-- called first.
+local function run_operation(callback, start, convert, before)
+  local function finish(result, ...)
+    if before then
+      before()
+    end
+    if not result then
+      return nil, ...
+    elseif convert then
+      return convert(result)
+    end
+    return result
+  end
   if callback then
     return task.operate(start, type(callback) == "function" and function(...)
-      callback(convert(...))
+      callback(finish(...))
     end or callback)
   end
-  return convert(task.operate(start))
+  return finish(task.operate(start))
 end
 
 -- Runs a function that waits: directly, or with a callback in a task of its
@@ -96,14 +108,6 @@ local function run_function(self, callback, fn)
       callback(table.unpack(results, 1, results.n))
     end)
   end)
-end
-
--- Returns the result of an operation without more, or its failure.
-local function only_result(result, ...)
-  if not result then
-    return nil, ...
-  end
-  return result
 end
 
 ------------------------------------------------------------------- join --
@@ -156,7 +160,7 @@ function Node:leave(seconds, callback)
   end
   check.callback(callback, 2)
   local start = make_start(self, "leave", math.ceil(seconds * 1000))
-  return run_operation(callback, start, only_result)
+  return run_operation(callback, start)
 end
 
 ------------------------------------------------------ queries to a node --
@@ -315,13 +319,9 @@ function Node:query(key, name, args, options, callback)
       end
       return done(result, ...)
     end)
-  end, function(result, ...)
-    raise_failure()
-    if not result then
-      return nil, ...
-    end
+  end, function(result)
     return replies, result
-  end)
+  end, raise_failure)
 end
 
 -- Starts a lookup that only takes the common options, and returns a field of
@@ -332,10 +332,7 @@ local function find(self, method, target, name, field, options, callback)
   local lookup, _, done =
     lookup_options.read(options, callback, lookup_options.FIND, 2)
   local start = make_start(self, method, target, lookup)
-  return run_operation(done, start, function(result, ...)
-    if not result then
-      return nil, ...
-    end
+  return run_operation(done, start, function(result)
     return result[field], result
   end)
 end
@@ -379,10 +376,8 @@ function Node:get(key, options, callback)
   lookup, options, callback =
     lookup_options.read(options, callback, lookup_options.GET, 2)
   local start = make_start(self, "get", key, options.type or "value", lookup)
-  return run_operation(callback, start, function(result, ...)
-    if not result then
-      return nil, ...
-    elseif options.all then
+  return run_operation(callback, start, function(result)
+    if options.all then
       return result.records, result
     elseif not result.records[1] then
       return nil, core.errors.KAD_ENOTFOUND, "KAD_ENOTFOUND", result
@@ -450,7 +445,7 @@ local function store(self, key, value, options, callback, publish)
     or function(done)
       done(nil, message, code)
     end
-  return run_operation(callback, start, only_result)
+  return run_operation(callback, start)
 end
 
 --- Stores a value at the nodes closest to its key. Returns details: `stored` of
@@ -506,7 +501,7 @@ function Node:announce(info_hash, port, options, callback)
   local lookup, _, done =
     lookup_options.read(options, callback, lookup_options.FIND, 2)
   local start = make_start(self, "announce", info_hash, port or 0, lookup)
-  return run_operation(done, start, only_result)
+  return run_operation(done, start)
 end
 
 return Node
