@@ -7,14 +7,20 @@ local task = require("kadenza.task")
 
 local M = {}
 
--- Returns the addresses of "host:port", or nil, message, code.
-local function resolve(node, text)
+--- Resolves a name.
+---@async
+---@param network kadenza.core.Network
+---@param text string  "host:port"
+---@return string[]? addresses  "ip:port"
+---@return string? message  begins with the name
+---@return kadenza.Code? code
+function M.resolve(network, text)
   local address = core.address(text)
   if address then
     return { address }
   end
   local found, message, code = task.wait(function(resume)
-    local started, why, kind = node:network():resolve(text, resume)
+    local started, why, kind = network:resolve(text, resume)
     if not started then
       resume(nil, why, kind)
     end
@@ -39,7 +45,7 @@ end
 function M.resolve_all(node, names)
   local addresses, failures = {}, {}
   for _, name in ipairs(names) do
-    local found, message, code = resolve(node, name)
+    local found, message, code = M.resolve(node:network(), name)
     for _, address in ipairs(found or {}) do
       addresses[#addresses + 1] = address
     end
@@ -88,7 +94,7 @@ end
 ---  query, as `task.wait` takes it
 ---@return any ...  the results, or the first failure
 function M.query_first(node, name, start)
-  local addresses, message, code = resolve(node, name)
+  local addresses, message, code = M.resolve(node:network(), name)
   if not addresses then
     return nil, message, code
   end

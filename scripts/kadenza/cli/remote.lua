@@ -1,10 +1,9 @@
 --- Checks and resolves addresses of other nodes.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
 
-local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
-local task = require("kadenza.task")
+local resolver = require("kadenza.resolver")
 
 local M = {}
 
@@ -41,18 +40,6 @@ function M.check_local(addresses, allowed, what)
   end
 end
 
-local function resolve_one(network, name)
-  if core.address(name) then
-    return { name }
-  end
-  return task.wait(function(resume)
-    local started, message, code = network:resolve(name, resume)
-    if not started then
-      resume(nil, message, code)
-    end
-  end)
-end
-
 --- Resolves names. Logs those that cannot be resolved. Raises a fault if none
 --- can be resolved, unless `may_fail`.
 ---@async
@@ -63,12 +50,12 @@ end
 function M.resolve(network, names, may_fail)
   local addresses, problems = {}, {}
   for _, name in ipairs(names) do
-    local found, message = resolve_one(network, name)
+    local found, message = resolver.resolve(network, name)
     for _, address in ipairs(found or {}) do
       addresses[#addresses + 1] = address
     end
     if not found then
-      problems[#problems + 1] = ("--bootstrap %s: %s"):format(name, message)
+      problems[#problems + 1] = "--bootstrap " .. message
     end
   end
   if #addresses == 0 and problems[1] and not may_fail then
