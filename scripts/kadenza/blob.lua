@@ -197,7 +197,6 @@ end
 ---@return kadenza.Code? code
 ---@return table? details
 function M.open(node, root, options)
-  check.node(node, 2)
   check.id(node, root, "the root of a blob", 2)
   local checked = check.with_defaults(options, 2, OPTIONS, OPEN_OPTIONS)
   return reader.open(node, root, checked)
@@ -242,7 +241,6 @@ end
 ---@return kadenza.Code? code
 ---@return table? details
 function M.get(node, root, options)
-  check.node(node, 2)
   check.id(node, root, "the root of a blob", 2)
   local checked = check.with_defaults(options, 2, OPTIONS, GET_OPTIONS)
   checked.offset = 0

@@ -182,12 +182,13 @@ function M.open(node, level)
   end
 end
 
---- Raises unless `value` is a key or an id of the node's overlay.
+--- Raises unless `node` is a node and `value` a key or an id of its overlay.
 ---@param node kadenza.Node
 ---@param value any
 ---@param name string
 ---@param level integer
 function M.id(node, value, name, level)
+  M.node(node, level + 1)
   M.kind(value, "string", name, level + 1)
   local size = node:id_bits() // 8
   if #value ~= size then

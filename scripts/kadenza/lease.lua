@@ -219,7 +219,6 @@ local READ_OPTIONS <const> = {
 ---@return kadenza.Code? code
 function M.read(node, key, options)
   options = check.with_defaults(options, 2, READ_OPTIONS)
-  check.node(node, 2)
   check.id(node, key, "key", 2)
   local leases, message, code = get_leases(node, key, options)
   if not leases then
@@ -406,7 +405,6 @@ end
 ---@return kadenza.Code? code
 function M.acquire(node, key, options)
   options = check.with_defaults(options, 2, ACQUIRE_OPTIONS)
-  check.node(node, 2)
   check.id(node, key, "key", 2)
   options.secret = options.secret or kad.keypair().secret
   local deadline = kad.now() + options.wait

@@ -396,7 +396,6 @@ end
 ---@return kadenza.Code? code
 function M.put(node, key, value, options)
   options = check.with_defaults(options, 2, PUT_OPTIONS)
-  check.node(node, 2)
   check.id(node, key, "key", 2)
   check.kind(value, "string", "value", 2)
   if options.certificate then

@@ -408,7 +408,6 @@ function M.new(definition)
     if options.secret and options.replica then
       error("option 'replica' is the public key of 'secret'", 2)
     end
-    check.node(node, 2)
     check.id(node, key, "key", 2)
     return make_replica(kind, node, key, options)
   end
