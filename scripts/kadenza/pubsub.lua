@@ -52,6 +52,14 @@ Hub.__name = "kadenza.pubsub.Hub"
 
 ------------------------------------------------------------------- hubs --
 
+local function copy(given)
+  local copied = {}
+  for name, value in pairs(given or {}) do
+    copied[name] = value
+  end
+  return copied
+end
+
 -- Returns the default type of a hub: any value behind a nonce, so that the same
 -- value may be published twice.
 local function default_type()
@@ -96,10 +104,7 @@ end
 function M.new(options)
   local checked = check.with_defaults(options, 2, OPTIONS)
   check_hub(checked)
-  local given = {}
-  for name, value in pairs(checked.type or default_type()) do
-    given[name] = value
-  end
+  local given = copy(checked.type or default_type())
   given.max_size = given.max_size or MAX_VALUE
   return setmetatable({
     options = checked,
@@ -201,10 +206,7 @@ end
 
 -- Returns a table with the entries of both; raises for a common name.
 local function merge(what, given, more)
-  local merged = {}
-  for name, value in pairs(given or {}) do
-    merged[name] = value
-  end
+  local merged = copy(given)
   for name, value in pairs(more) do
     if merged[name] ~= nil then
       error(string.format("the policy has %s.%s already", what, name), 3)
@@ -244,10 +246,7 @@ function Hub:policy(policy)
   if policy ~= nil then
     check.kind(policy, "table", "a policy", 2)
   end
-  local made = {}
-  for key, value in pairs(policy or { name = "pubsub", version = 1 }) do
-    made[key] = value
-  end
+  local made = copy(policy or { name = "pubsub", version = 1 })
   made.types = merge("types", made.types, { [self.options.name] = self.type })
   made.rpc = merge("rpc", made.rpc, make_queries(self))
   made.every = table.move(made.every or {}, 1, #(made.every or {}), 1, {})
@@ -320,7 +319,6 @@ end
 ---@param options? { replay?: boolean }
 ---@return kadenza.pubsub.Subscription subscription
 function Hub:subscribe(node, key, fn, options)
-  check.node(node, 2)
   check.id(node, key, "the topic", 2)
   check.kind(fn, "function", "fn", 2)
   local checked = check.with_defaults(options, 2, SUBSCRIBE_OPTIONS)
@@ -352,10 +350,7 @@ function Hub:publish(node, key, value, options)
   if options ~= nil then
     check.kind(options, "table", "options", 2)
   end
-  local put_options = {}
-  for name, option in pairs(options or {}) do
-    put_options[name] = option
-  end
+  local put_options = copy(options)
   if put_options.type then
     error("unknown option 'type': it is that of the hub", 2)
   end
@@ -383,7 +378,6 @@ end
 ---@return table[]|string records
 ---@return kadenza.Code? code
 function Hub:read(node, key)
-  check.node(node, 2)
   check.id(node, key, "the topic", 2)
   local records, message, code =
     node:get(key, { type = self.options.name, all = true })
