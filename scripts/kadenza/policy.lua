@@ -237,17 +237,6 @@ function M.abandon(node)
   retire_soon(node)
 end
 
--- Marks the node until the returned value is closed. The mark prevents endless
--- recursion of a policy that reloads its node while it is being loaded.
-local function mark_loading(node)
-  node.loading_policies = true
-  return setmetatable({}, {
-    __close = function()
-      node.loading_policies = nil
-    end,
-  })
-end
-
 --- Loads policies for a node, migrates the state of those that it has, and
 --- starts none. The caller closes the handle. Nodes use `M.attach`; this is for
 --- it and for tests.
@@ -287,7 +276,13 @@ function M.attach(node, policies)
   elseif node.loading_policies then
     return nil, "the policies are already being loaded", "KAD_EBUSY"
   end
-  local _ <close> = mark_loading(node)
+  -- Prevents endless recursion of a policy that reloads its node.
+  node.loading_policies = true
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      node.loading_policies = nil
+    end,
+  })
   local handle, message, code = M.host(node, policies)
   if not handle then
     return nil, message, code

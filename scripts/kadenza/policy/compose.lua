@@ -201,9 +201,9 @@ function Composer:add_policy(loaded)
   self:add_codec(policy.codec, loaded)
 end
 
--- Returns the functions of a hook that several policies may have, and their
--- policies.
-local function collect_hook(list, name)
+-- Adds a hook that several policies may have. Returns its number; nil if no
+-- policy has it.
+function Composer:add_shared(list, join, name)
   local functions, owners = {}, {}
   for _, loaded in ipairs(list) do
     if loaded.policy[name] then
@@ -211,24 +211,21 @@ local function collect_hook(list, name)
       table.insert(owners, loaded)
     end
   end
-  return functions, owners
+  return #functions > 0 and self:add_joined(functions, join, owners, name)
+    or nil
 end
 
 function Composer:add_filters(list)
   for _, name in ipairs(shape.FILTERS) do
-    local functions, owners = collect_hook(list, name)
-    if #functions > 0 then
-      self.setup[name] = self:add_joined(functions, chain, owners, name)
-    end
+    self.setup[name] = self:add_shared(list, chain, name)
   end
 end
 
 -- on_store and on_expire receive records of every type.
 function Composer:add_listeners(list)
   for _, name in ipairs(shape.LISTENERS) do
-    local functions, owners = collect_hook(list, name)
-    if #functions > 0 then
-      local number = self:add_joined(functions, broadcast, owners, name)
+    local number = self:add_shared(list, broadcast, name)
+    if number then
       for built_in in pairs(BUILT_IN) do
         self:type_entry(built_in)
       end

@@ -41,17 +41,9 @@ local BUILT_IN <const> = { peers = true }
 local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
   "preempted", "instructions" }
 
+--- The statistics of a hook, as in kadenza.policy.stats, over all nodes.
 ---@class kadenza.Cost
 ---@field name string
----@field calls integer
----@field errors integer
----@field overruns integer  errors by exceeding a budget or the deadline
----@field yields integer  calls that waited
----@field preempted integer  calls continued in a later turn of the loop
----@field instructions integer  of all calls, approximate
----@field time integer[]  calls under 1, 2, 4 … microseconds
----@field seconds number  running time of all calls
----@field slowest number  seconds of the slowest call
 ---@field breakers_open integer  nodes whose circuit breaker is open at the end
 
 ---@class kadenza.Trial
