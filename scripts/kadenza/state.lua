@@ -17,10 +17,6 @@ local VERSION <const> = 1
 --- Largest number of contacts that are saved.
 M.MAX_CONTACTS = 200
 
-local function path_of(folder, file)
-  return folder .. "/" .. file
-end
-
 -- Returns the addresses of a decoded list of contacts; nil if it is malformed.
 local function read_contacts(list)
   if type(list) ~= "table" then
@@ -95,7 +91,7 @@ function M.load(folder)
   if not made then
     return nil, message, code
   end
-  local state, why, kind = load_file(path_of(folder, FILE), read_state)
+  local state, why, kind = load_file(folder .. "/" .. FILE, read_state)
   if state == nil then
     return nil, why, kind
   end
@@ -130,7 +126,7 @@ end
 ---@return kadenza.Code? code
 function M.save(folder, state)
   local contacts = choose_contacts(state.contacts)
-  return core.write_file(path_of(folder, FILE), core.encode({
+  return core.write_file(folder .. "/" .. FILE, core.encode({
     version = VERSION,
     id = state.id,
     contacts = contacts[1] and contacts or state.before,
@@ -204,7 +200,7 @@ end
 ---@return table[] records
 function M.load_publications(folder, now)
   local records, why =
-    load_file(path_of(folder, PUBLICATIONS_FILE), read_publications, now)
+    load_file(folder .. "/" .. PUBLICATIONS_FILE, read_publications, now)
   if records == nil then
     log.error("the publications cannot be read", { error = why })
   end
@@ -226,7 +222,7 @@ function M.save_publications(folder, records, more, now)
       packed[#packed + 1] = pack(record, now)
     end
   end
-  return core.write_file(path_of(folder, PUBLICATIONS_FILE),
+  return core.write_file(folder .. "/" .. PUBLICATIONS_FILE,
     core.encode({ version = VERSION, records = packed }))
 end
 

@@ -109,12 +109,6 @@ local function read_flag(option, args, values)
   end
 end
 
-local function read_flags(names, args, values)
-  for _, name in ipairs(names) do
-    read_flag(schema.BY_NAME[name], args, values)
-  end
-end
-
 --- Reads the options of one command only: flags and defaults.
 ---@param options kadenza.cli.Option[]
 ---@param args table  of the command line
@@ -176,7 +170,9 @@ function M.read(settings, args)
     read_file(args.config, given)
   end
   read_environment(settings.variables, given)
-  read_flags(settings.flags, args, given)
+  for _, name in ipairs(settings.flags) do
+    read_flag(schema.BY_NAME[name], args, given)
+  end
   resolve_id_bits(given)
   local effective = {}
   for _, option in ipairs(schema.OPTIONS) do

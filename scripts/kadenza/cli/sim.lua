@@ -44,17 +44,14 @@ function M.arguments(command)
   for i, option in ipairs(OPTIONS) do
     options[i] = schema.add_option(command, option)
   end
-  for _, option in ipairs({
+  return table.move({
     command:option("--hours", "Virtual time, such as 0.5. Default: the "
       .. "scenario's."):argname("H"),
     command:option("--report", "Write a report with tables and charts to this "
       .. "folder."):argname("DIR"),
     command:flag("--list", "List the built-in scenarios."),
     command:flag("--quiet", "Show no progress."),
-  }) do
-    options[#options + 1] = option
-  end
-  return options
+  }, 1, 4, #options + 1, options)
 end
 
 local function scenario_names()
