@@ -10,13 +10,9 @@ void kad_member_link(struct kad_member **list, struct kad_member *member) {
 }
 
 void kad_member_unlink(struct kad_member **list, struct kad_member *member) {
+  *(member->previous != NULL ? &member->previous->next : list) = member->next;
   if (member->next != NULL) {
     member->next->previous = member->previous;
-  }
-  if (member->previous != NULL) {
-    member->previous->next = member->next;
-  } else {
-    *list = member->next;
   }
 }
 

@@ -76,20 +76,22 @@ static bool is_better(const struct kad_table_entry *a,
   return kad_table_entry_is_faster(a, b);
 }
 
-/* Returns the index of the contact that would be moved last. */
-static size_t find_worst(const struct kad_replacement_cache *cache) {
-  size_t worst_index = 0;
-  struct kad_table_entry worst;
-  kad_replacement_cache_get(cache, 0, &worst);
-  for (size_t i = 1; i < cache->count; i++) {
+/* Returns the index of the contact that would enter first or, unless `first`,
+ * last; `count` if the cache is empty. */
+static size_t find_extreme(const struct kad_replacement_cache *cache,
+                           bool first) {
+  size_t index = cache->count;
+  struct kad_table_entry found = {0};
+  for (size_t i = 0; i < cache->count; i++) {
     struct kad_table_entry entry;
     kad_replacement_cache_get(cache, i, &entry);
-    if (is_better(&worst, &entry)) {
-      worst_index = i;
-      worst = entry;
+    if (index == cache->count ||
+        (first ? is_better(&entry, &found) : is_better(&found, &entry))) {
+      index = i;
+      found = entry;
     }
   }
-  return worst_index;
+  return index;
 }
 
 /* Makes room for one more contact. */
@@ -123,7 +125,7 @@ int kad_replacement_cache_add(struct kad_replacement_cache *cache,
   }
   kad_replacement_cache_drop(cache, &entry->contact);
   if (cache->count == max) {
-    kad_replacement_cache_remove(cache, find_worst(cache));
+    kad_replacement_cache_remove(cache, find_extreme(cache, false));
   }
   pack(cache, entry, packed_at(cache, cache->count));
   cache->count++;
@@ -177,15 +179,5 @@ void kad_replacement_cache_seen(struct kad_replacement_cache *cache,
 }
 
 size_t kad_replacement_cache_best(const struct kad_replacement_cache *cache) {
-  size_t best_index = cache->count;
-  struct kad_table_entry best = {0};
-  for (size_t i = 0; i < cache->count; i++) {
-    struct kad_table_entry entry;
-    kad_replacement_cache_get(cache, i, &entry);
-    if (best_index == cache->count || is_better(&entry, &best)) {
-      best_index = i;
-      best = entry;
-    }
-  }
-  return best_index;
+  return find_extreme(cache, true);
 }
