@@ -22,16 +22,13 @@ static int64_t seq_of(const struct kad_record *record) {
 }
 
 int kad_record_check(const struct kad_record *record) {
-  if (record->type.len == 0 || record->type.len > KAD_TYPE_NAME_MAX) {
+  if (record->type.len == 0 || record->type.len > KAD_TYPE_NAME_MAX ||
+      (record->publisher == NULL) != (record->signature == NULL)) {
     return KAD_EINVAL;
   }
-  if ((record->publisher == NULL) != (record->signature == NULL)) {
-    return KAD_EINVAL;
-  }
-  if (record->value.len > KAD_VALUE_MAX || record->salt.len > KAD_SALT_MAX) {
-    return KAD_ETOOBIG;
-  }
-  return 0;
+  return record->value.len > KAD_VALUE_MAX || record->salt.len > KAD_SALT_MAX
+             ? KAD_ETOOBIG
+             : 0;
 }
 
 bool kad_record_same(const struct kad_record *a, const struct kad_record *b) {

@@ -17,7 +17,8 @@ enum {
   DEFAULT_MAX_VALUES = 64
 };
 
-/* Peers announce themselves, so that their records are not republished. */
+/* Peers announce themselves, so that their records are not republished. The
+ * limits of `value` are also the defaults of other types. */
 static const struct kad_type built_in[] = {
     {
         .name = "peers",
@@ -55,17 +56,12 @@ static bool is_name(const char *name) {
 }
 
 int kad_type_check(const struct kad_type *type) {
-  if (type->name == NULL || !is_name(type->name)) {
+  if (type->name == NULL || !is_name(type->name) ||
+      type->max_size > KAD_VALUE_MAX || type->max_values > KAD_VALUES_MAX) {
     return KAD_EINVAL;
   }
   /* Peers have no publisher: such a type would reject them all. */
-  if (type->signed_only && strcmp(type->name, "peers") == 0) {
-    return KAD_EINVAL;
-  }
-  if (type->max_size > KAD_VALUE_MAX || type->max_values > KAD_VALUES_MAX) {
-    return KAD_EINVAL;
-  }
-  return 0;
+  return type->signed_only && strcmp(type->name, "peers") == 0 ? KAD_EINVAL : 0;
 }
 
 static uint32_t given_or(uint32_t given, uint32_t otherwise) {
@@ -120,22 +116,17 @@ int kad_types_build(const struct kad_type *types, size_t type_count,
   if (status != 0) {
     return status;
   }
-  const struct kad_type defaults = {
-      .max_size = KAD_VALUE_MAX,
-      .max_values = DEFAULT_MAX_VALUES,
-      .ttl = DAY_S,
-      .republish = HOUR_S,
-  };
+  const struct kad_type *defaults = find_built_in("value");
   size_t filled = KAD_TYPES_BUILT_IN;
   for (size_t i = 0; i < KAD_TYPES_BUILT_IN; i++) {
-    set_rules(&out[i], &built_in[i], &defaults);
+    set_rules(&out[i], &built_in[i], defaults);
   }
   for (size_t i = 0; i < type_count; i++) {
     const struct kad_type *refined = find_built_in(types[i].name);
     if (refined != NULL) {
       set_rules(&out[refined - built_in], &types[i], refined);
     } else {
-      set_rules(&out[filled], &types[i], &defaults);
+      set_rules(&out[filled], &types[i], defaults);
       filled++;
     }
   }
@@ -156,13 +147,11 @@ const struct kad_rules *kad_types_find(const struct kad_rules *types,
 
 int kad_type_check_peer(const struct kad_record *record) {
   struct kad_address peer;
-  bool plain = record->publisher == NULL && record->signature == NULL &&
-               record->salt.len == 0 && !record->has_seq;
-  if (!plain) {
-    return KAD_EINVAL;
-  }
-  if (kad_address_unpack(record->value, &peer) != 0 || peer.port == 0) {
-    return KAD_EINVAL;
-  }
-  return 0;
+  const bool is_plain = record->publisher == NULL &&
+                        record->signature == NULL && record->salt.len == 0 &&
+                        !record->has_seq;
+  return is_plain && kad_address_unpack(record->value, &peer) == 0 &&
+                 peer.port != 0
+             ? 0
+             : KAD_EINVAL;
 }

@@ -45,8 +45,6 @@ static struct kad_memory_entry *entry_at(const struct memory *memory,
   return kad_slots_at(&memory->slots, number);
 }
 
-/* ------------------------------------------ callbacks of the heaps -- */
-
 static bool expires_before(void *state, uint32_t a, uint32_t b) {
   return entry_at(state, a)->due[KAD_MEMORY_DUE_EXPIRE] <
          entry_at(state, b)->due[KAD_MEMORY_DUE_EXPIRE];
@@ -64,8 +62,6 @@ static uint32_t *expire_place(void *state, uint32_t number) {
 static uint32_t *republish_place(void *state, uint32_t number) {
   return &entry_at(state, number)->places[KAD_MEMORY_DUE_REPUBLISH];
 }
-
-/* --------------------------------------------- adding and removing -- */
 
 /* Frees all parts. The slots keep their serial, so that old handles stay stale.
  */
@@ -173,8 +169,6 @@ static void memory_remove(void *state, kad_record_handle handle) {
   clear_if_empty(memory);
 }
 
-/* ------------------------------------------------------ touching -- */
-
 static bool is_same_ip(const struct kad_address *a,
                        const struct kad_address *b) {
   return a->family == b->family &&
@@ -230,8 +224,6 @@ static void memory_touch(void *state, kad_record_handle handle,
     kad_origins_renew(&memory->origins, number);
   }
 }
-
-/* ------------------------------------------------------- reading -- */
 
 static bool memory_read(void *state, kad_record_handle handle,
                         struct kad_held *held) {
@@ -322,8 +314,6 @@ static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
   uint32_t number = kad_origins_victim(&memory->origins, self);
   return number == KAD_NO_ITEM ? 0 : kad_slots_handle(&memory->slots, number);
 }
-
-/* ------------------------------------------------- making and freeing -- */
 
 int kad_memory_store_new(const struct kad_allocator *allocator,
                          const uint8_t *secret, struct kad_store **store) {
