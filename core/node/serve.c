@@ -143,29 +143,17 @@ static void serve_custom(struct kad_node *node,
 
 static void serve_query(struct kad_node *node,
                         const struct kad_incoming *incoming) {
-  switch (incoming->message->method) {
-  case KAD_METHOD_PING:
-    kad_reply_ping(node, incoming);
-    return;
-  case KAD_METHOD_FIND_NODE:
-    kad_reply_find_node(node, incoming);
-    return;
-  case KAD_METHOD_GET_PEERS:
-    kad_reply_get_peers(node, incoming);
-    return;
-  case KAD_METHOD_FIND_VALUE:
-    kad_reply_find_value(node, incoming);
-    return;
-  case KAD_METHOD_ANNOUNCE_PEER:
-    kad_reply_announce_peer(node, incoming);
-    return;
-  case KAD_METHOD_STORE:
-    kad_reply_store(node, incoming);
-    return;
-  case KAD_METHOD_CUSTOM:
-    serve_custom(node, incoming);
-    return;
-  }
+  static void (*const functions[])(struct kad_node * node,
+                                   const struct kad_incoming *incoming) = {
+      [KAD_METHOD_CUSTOM] = serve_custom,
+      [KAD_METHOD_PING] = kad_reply_ping,
+      [KAD_METHOD_FIND_NODE] = kad_reply_find_node,
+      [KAD_METHOD_GET_PEERS] = kad_reply_get_peers,
+      [KAD_METHOD_ANNOUNCE_PEER] = kad_reply_announce_peer,
+      [KAD_METHOD_FIND_VALUE] = kad_reply_find_value,
+      [KAD_METHOD_STORE] = kad_reply_store,
+  };
+  functions[incoming->message->method](node, incoming);
 }
 
 static void apply_on_request(struct kad_node *node,
