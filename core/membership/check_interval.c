@@ -6,7 +6,7 @@ enum {
   GROWTH = 16 /* the interval grows by this part of itself */
 };
 
-static void set_interval(struct kad_node *node, kad_time_ms interval_ms) {
+void kad_check_interval_set(struct kad_node *node, kad_time_ms interval_ms) {
   kad_time_ms *check_interval_ms = &node->maintenance.check_interval_ms;
   *check_interval_ms = interval_ms > KAD_CHECK_INTERVAL_MIN_MS
                            ? interval_ms
@@ -16,16 +16,8 @@ static void set_interval(struct kad_node *node, kad_time_ms interval_ms) {
   }
 }
 
-void kad_check_interval_shortest(struct kad_node *node) {
-  set_interval(node, KAD_CHECK_INTERVAL_MIN_MS);
-}
-
-void kad_check_interval_longest(struct kad_node *node) {
-  set_interval(node, KAD_CHECK_INTERVAL_MAX_MS);
-}
-
 void kad_check_interval_adapt(struct kad_node *node, bool answered) {
   const kad_time_ms interval_ms = node->maintenance.check_interval_ms;
-  set_interval(node,
-               answered ? interval_ms + interval_ms / GROWTH : interval_ms / 2);
+  kad_check_interval_set(node, answered ? interval_ms + interval_ms / GROWTH
+                                        : interval_ms / 2);
 }

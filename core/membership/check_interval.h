@@ -19,11 +19,8 @@ enum {
   KAD_CHECK_INTERVAL_MAX_MS = 30000
 };
 
-/* Sets the shortest interval. */
-void kad_check_interval_shortest(struct kad_node *node);
-
-/* Sets the longest interval. */
-void kad_check_interval_longest(struct kad_node *node);
+/* Sets the interval, within its bounds. */
+void kad_check_interval_set(struct kad_node *node, kad_time_ms interval_ms);
 
 /* Adapts the interval to the outcome of a liveness check. */
 void kad_check_interval_adapt(struct kad_node *node, bool answered);

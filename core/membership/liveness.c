@@ -125,7 +125,7 @@ void kad_liveness_check(struct kad_node *node) {
     return;
   }
   if (liveness->isolated) {
-    kad_check_interval_longest(node);
+    kad_check_interval_set(node, KAD_CHECK_INTERVAL_MAX_MS);
   }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     liveness->family_index = (liveness->family_index + 1) % KAD_FAMILIES;

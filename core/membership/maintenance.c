@@ -32,7 +32,7 @@ static void refresh_all(struct kad_node *node) {
   maintenance->refresh_all = false;
   maintenance->refresh_all_at = kad_time_add(now, KAD_REFRESH_ALL_MS);
   kad_liveness_delay_prune(node);
-  kad_check_interval_shortest(node);
+  kad_check_interval_set(node, KAD_CHECK_INTERVAL_MIN_MS);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     kad_refresh_self_soon(node, i, now);
   }
@@ -55,7 +55,7 @@ static void run_round(struct kad_node *node, struct kad_timer *timer) {
 }
 
 void kad_maintenance_start(struct kad_node *node) {
-  kad_check_interval_shortest(node);
+  kad_check_interval_set(node, KAD_CHECK_INTERVAL_MIN_MS);
   kad_refresh_start(node);
   kad_rejoin_start(node);
   schedule_round(node);

@@ -113,8 +113,6 @@ static void fill_places(struct kad_node *node, struct kad_closest_set *set,
   }
 }
 
-/* ----------------------------------------------- neighbours that leave -- */
-
 static struct kad_former_neighbour *find_former(
     struct kad_neighbours *neighbours, const struct kad_contact *contact) {
   for (size_t i = 0; i < KAD_NEIGHBOURS_LEFT; i++) {
@@ -183,8 +181,6 @@ void kad_neighbours_contact_replaced(struct kad_node *node,
   }
 }
 
-/* ----------------------------------------- neighbours and their checks -- */
-
 void kad_neighbours_contact_queried(struct kad_node *node,
                                     const struct kad_contact *contact) {
   struct kad_closest_set *set = set_of(node, contact->address.family);
@@ -226,10 +222,8 @@ bool kad_neighbours_want(const struct kad_node *node,
  * Returns true if so. */
 static bool ping_named(struct kad_node *node,
                        const struct kad_contact *contact) {
-  const struct kad_closest_set *set = set_of(node, contact->address.family);
-  if (set == NULL || kad_id_equal(&contact->id, &node->config.id) ||
-      !is_wanted(node, set, &contact->id) || find(set, contact) != NULL ||
-      has_left(node, contact)) {
+  if (kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_neighbours_want(node, contact) || has_left(node, contact)) {
     return false;
   }
   kad_verification_ping(node, contact);
@@ -292,8 +286,6 @@ static void check_neighbours(struct kad_node *node, struct kad_timer *timer) {
   }
   set_timer(node, next);
 }
-
-/* -------------------------------------------------------- start, stop -- */
 
 /* Allocates the neighbours of a family. Returns false when out of memory. */
 static bool allocate_set(struct kad_node *node, size_t family_index) {
