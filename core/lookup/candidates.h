@@ -31,11 +31,11 @@ struct kad_candidate {
   struct kad_contact contact;
   struct kad_contact heard_from; /* named it first; family 0: our table */
   enum kad_candidate_state state;
-  bool bypassed;       /* asked find_node after a custom query */
-  uint32_t hop;        /* 1: it was in the table */
-  uint32_t cost;       /* of a query to it, by distance and round-trip time */
-  uint32_t step;       /* its place in the list of steps, once asked */
-  uint32_t named_live; /* contacts that it named first and that answered */
+  bool asked_find_node; /* asked find_node after a custom query */
+  uint32_t hop;         /* 1: it was in the table */
+  uint32_t cost;        /* of a query to it, by distance and round-trip time */
+  uint32_t step;        /* its place in the list of steps, once asked */
+  uint32_t named_live;  /* contacts that it named first and that answered */
   uint32_t named_dead; /* contacts that it named first and that are slow or have
                           failed */
   uint8_t token_len;

@@ -19,7 +19,7 @@ enum {
 
 static void advance(struct kad_node *node, struct kad_lookup *lookup);
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
-                      uint32_t path, struct kad_candidate *candidate,
+                      uint32_t number, struct kad_candidate *candidate,
                       enum kad_method_id method);
 
 /* Returns log2 of the distance of `id` to the target, times LOG_UNIT. */
@@ -54,10 +54,10 @@ static uint32_t estimate_cost(const struct kad_node *node,
          log_distance(lookup, &contact->id) * usual_ms / BITS_A_HOP;
 }
 
-/* Adds a candidate that `source` (NULL: our table) named to a path. Returns
- * true if it is the closest now. */
+/* Adds a candidate that `source` (NULL: our table) named to path `number`.
+ * Returns true if it is the closest now. */
 static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
-                          uint32_t path, const struct kad_contact *contact,
+                          uint32_t number, const struct kad_contact *contact,
                           const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_id_equal(&contact->id, &node->config.id) ||
@@ -72,7 +72,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
     made.heard_from = source->contact;
     made.hop = source->hop + 1;
   }
-  return kad_candidates_add(&lookup->paths.path[path].candidates,
+  return kad_candidates_add(&lookup->paths.path[number].candidates,
                             &node->env.allocator, &lookup->config.target,
                             &made);
 }
@@ -98,28 +98,30 @@ static void keep_token(struct kad_candidate *candidate,
 
 /* Adds the contacts of a reply to the path of its query. */
 static void add_contacts(struct kad_node *node, struct kad_lookup *lookup,
-                         uint32_t path, const struct kad_candidate *source,
+                         uint32_t number, const struct kad_candidate *source,
                          const struct kad_message *reply) {
-  struct kad_path *on = &lookup->paths.path[path];
+  struct kad_path *path = &lookup->paths.path[number];
   size_t most = (size_t)HEARD_FACTOR * lookup->config.k;
   bool closer = false;
   for (size_t i = 0; i < reply->contact_count && most > 0; i++) {
     if (reply->contacts[i].address.family == lookup->config.family) {
-      closer = add_candidate(node, lookup, path, &reply->contacts[i], source) ||
-               closer;
+      closer =
+          add_candidate(node, lookup, number, &reply->contacts[i], source) ||
+          closer;
       most--;
     }
   }
-  on->burst = closer ? lookup->config.beta : 0;
-  on->fruitless = closer ? 0 : on->fruitless + 1;
+  path->burst = closer ? lookup->config.beta : 0;
+  path->fruitless = closer ? 0 : path->fruitless + 1;
 }
 
 /* Returns true if the answer to a custom query had no contacts, so that
  * find_node has to ask for them. */
-static bool needs_bypass(const struct kad_lookup *lookup,
-                         const struct kad_candidate *candidate,
-                         const struct kad_message *answer) {
-  if (lookup->config.method != KAD_METHOD_CUSTOM || candidate->bypassed) {
+static bool needs_find_node(const struct kad_lookup *lookup,
+                            const struct kad_candidate *candidate,
+                            const struct kad_message *answer) {
+  if (lookup->config.method != KAD_METHOD_CUSTOM ||
+      candidate->asked_find_node) {
     return false;
   }
   return answer->kind != KAD_MESSAGE_REPLY ||
@@ -128,12 +130,12 @@ static bool needs_bypass(const struct kad_lookup *lookup,
 
 /* Asks a candidate that has answered a custom query for its contacts. Without
  * memory for the query the lookup goes on without them. */
-static void send_bypass(struct kad_node *node, struct kad_lookup *lookup,
-                        uint32_t path, struct kad_candidate *candidate) {
-  candidate->bypassed = true;
+static void send_find_node(struct kad_node *node, struct kad_lookup *lookup,
+                           uint32_t number, struct kad_candidate *candidate) {
+  candidate->asked_find_node = true;
   if (!lookup->finished &&
-      send_query(node, lookup, path, candidate, KAD_METHOD_FIND_NODE) == 0) {
-    kad_paths_set(&lookup->paths, path, candidate, KAD_CANDIDATE_ASKED);
+      send_query(node, lookup, number, candidate, KAD_METHOD_FIND_NODE) == 0) {
+    kad_paths_set(&lookup->paths, number, candidate, KAD_CANDIDATE_ASKED);
   }
 }
 
@@ -141,19 +143,19 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
                          struct kad_candidate *candidate,
                          const struct kad_query *query,
                          const struct kad_message *reply) {
-  uint32_t number = candidate->step;
-  bool first = !candidate->bypassed;
-  bool bypassing = needs_bypass(lookup, candidate, reply);
+  const uint32_t index = candidate->step;
+  bool first = !candidate->asked_find_node;
+  bool lacks_contacts = needs_find_node(lookup, candidate, reply);
   kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   keep_token(candidate, reply);
   struct kad_candidate source = *candidate;
-  if (!bypassing) {
+  if (!lacks_contacts) {
     add_contacts(node, lookup, query->tag, &source, reply);
   }
   if (!first) {
     return;
   }
-  struct kad_step *step = &lookup->steps[number];
+  struct kad_step *step = &lookup->steps[index];
   step->answered = true;
   step->rtt_ms = (uint32_t)kad_time_since(query->sent_at, kad_node_now(node));
   if (lookup->config.replied != NULL) {
@@ -163,8 +165,8 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
       lookup->value_hop = source.hop;
     }
   }
-  if (bypassing) {
-    send_bypass(node, lookup, query->tag, asked_candidate(lookup, query));
+  if (lacks_contacts) {
+    send_find_node(node, lookup, query->tag, asked_candidate(lookup, query));
   }
 }
 
@@ -174,9 +176,9 @@ static void handle_error(struct kad_node *node, struct kad_lookup *lookup,
                          const struct kad_message *error) {
   kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   lookup->steps[candidate->step].answered = true;
-  if (needs_bypass(lookup, candidate, error)) {
+  if (needs_find_node(lookup, candidate, error)) {
     lookup->config.refused(node, lookup, error);
-    send_bypass(node, lookup, query->tag, candidate);
+    send_find_node(node, lookup, query->tag, candidate);
   }
 }
 
@@ -189,7 +191,6 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
   struct kad_lookup *lookup =
       kad_container_of(query->owner, struct kad_lookup, queries);
   struct kad_candidate *candidate = asked_candidate(lookup, query);
-  lookup->unanswered -= event != KAD_QUERY_SOFT;
   if (lookup->finished) {
     return;
   }
@@ -205,8 +206,8 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
     break;
   case KAD_QUERY_TIMEOUT:
     kad_paths_set(&lookup->paths, query->tag, candidate,
-                  candidate->bypassed ? KAD_CANDIDATE_ANSWERED
-                                      : KAD_CANDIDATE_FAILED);
+                  candidate->asked_find_node ? KAD_CANDIDATE_ANSWERED
+                                             : KAD_CANDIDATE_FAILED);
     break;
   }
   advance(node, lookup);
@@ -215,7 +216,7 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
 /* Sends the query of the lookup, or find_node. Returns 0, or an error of
  * kad_rpc_send. */
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
-                      uint32_t path, struct kad_candidate *candidate,
+                      uint32_t number, struct kad_candidate *candidate,
                       enum kad_method_id method) {
   const struct kad_lookup_config *config = &lookup->config;
   struct kad_message message;
@@ -236,8 +237,7 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
     lookup->error = error;
     return error;
   }
-  query->tag = path;
-  lookup->unanswered++;
+  query->tag = number;
   lookup->messages++;
   return 0;
 }
@@ -252,9 +252,9 @@ static uint32_t max_steps(const struct kad_lookup *lookup) {
 /* Adds the query to `candidate` to the steps. Returns false when out of memory,
  * or when the path has sent all its queries. */
 static bool add_step(struct kad_node *node, struct kad_lookup *lookup,
-                     uint32_t path, struct kad_candidate *candidate) {
-  struct kad_path *on = &lookup->paths.path[path];
-  if (on->asked >= max_steps(lookup)) {
+                     uint32_t number, struct kad_candidate *candidate) {
+  struct kad_path *path = &lookup->paths.path[number];
+  if (path->asked >= max_steps(lookup)) {
     return false;
   }
   if (lookup->step_count == lookup->step_cap &&
@@ -262,40 +262,40 @@ static bool add_step(struct kad_node *node, struct kad_lookup *lookup,
                         lookup->step_cap + GROWTH) != 0) {
     return false;
   }
-  on->asked++;
+  path->asked++;
   candidate->step = (uint32_t)lookup->step_count;
   lookup->steps[lookup->step_count++] = (struct kad_step){
       .contact = candidate->contact,
       .heard_from = candidate->heard_from,
       .hop = candidate->hop,
-      .path = path,
+      .path = number,
   };
   return true;
 }
 
 static void ask_candidate(struct kad_node *node, struct kad_lookup *lookup,
-                          uint32_t path, struct kad_candidate *candidate) {
+                          uint32_t number, struct kad_candidate *candidate) {
   bool sent =
-      add_step(node, lookup, path, candidate) &&
-      send_query(node, lookup, path, candidate, lookup->config.method) == 0;
-  kad_paths_set(&lookup->paths, path, candidate,
+      add_step(node, lookup, number, candidate) &&
+      send_query(node, lookup, number, candidate, lookup->config.method) == 0;
+  kad_paths_set(&lookup->paths, number, candidate,
                 sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
 }
 
 /* Asks the next candidates of a path. Returns true if the path has ended. */
 static bool advance_path(struct kad_node *node, struct kad_lookup *lookup,
-                         uint32_t path) {
-  struct kad_path *on = &lookup->paths.path[path];
+                         uint32_t number) {
+  struct kad_path *path = &lookup->paths.path[number];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
-  uint32_t parallel = on->fruitless >= alpha ? k : alpha;
-  struct kad_path_view view = kad_paths_view(&lookup->paths, path, k);
-  while (view.next != NULL && (on->in_flight < parallel || on->burst > 0)) {
-    on->burst -= on->burst > 0;
-    ask_candidate(node, lookup, path, view.next);
-    view = kad_paths_view(&lookup->paths, path, k);
+  uint32_t parallel = path->fruitless >= alpha ? k : alpha;
+  struct kad_path_view view = kad_paths_view(&lookup->paths, number, k);
+  while (view.next != NULL && (path->in_flight < parallel || path->burst > 0)) {
+    path->burst -= path->burst > 0;
+    ask_candidate(node, lookup, number, view.next);
+    view = kad_paths_view(&lookup->paths, number, k);
   }
-  on->burst = 0;
+  path->burst = 0;
   return view.reached;
 }
 
@@ -306,7 +306,7 @@ static void add_to_network_size(struct kad_node *node,
   const struct kad_lookup_config *config = &lookup->config;
   const struct kad_candidate *closest[KAD_K_MAX];
   size_t count = kad_paths_closest(&lookup->paths, closest, config->k);
-  if (!lookup->whole || count == 0) {
+  if (!lookup->converged || count == 0) {
     return;
   }
   const struct kad_network_size_finding finding = {
@@ -343,7 +343,7 @@ static void advance(struct kad_node *node, struct kad_lookup *lookup) {
     reached = advance_path(node, lookup, i) && reached;
   }
   if (reached && !lookup->finished) {
-    lookup->whole = true;
+    lookup->converged = true;
     kad_lookup_finish(node, lookup);
   }
 }
@@ -407,8 +407,8 @@ int kad_lookup_start(struct kad_node *node,
   return 0;
 }
 
-void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
-                     const struct kad_contact *contact) {
+void kad_lookup_add_contact(struct kad_node *node, struct kad_lookup *lookup,
+                            const struct kad_contact *contact) {
   if (!lookup->finished) {
     (void)add_candidate(node, lookup, 0, contact, NULL);
     advance(node, lookup);

@@ -73,14 +73,13 @@ struct kad_lookup {
   struct kad_step *steps;
   size_t step_count;
   size_t step_cap;
-  uint32_t unanswered; /* queries under way, slow ones included */
-  uint32_t messages;   /* queries sent */
-  uint32_t value_hop;  /* hop of the first reply with a value; 0: none */
-  int error;           /* of the last query that could not be sent; 0: none */
+  uint32_t messages;  /* queries sent */
+  uint32_t value_hop; /* hop of the first reply with a value; 0: none */
+  int error;          /* of the last query that could not be sent; 0: none */
   kad_time_ms started_at;
   bool timed_out;
   bool finished;
-  bool whole; /* ended because the k closest candidates answered */
+  bool converged; /* ended because the k closest candidates answered */
   struct kad_paths paths;
 };
 
@@ -95,8 +94,8 @@ KAD_MUST_CHECK int kad_lookup_start(struct kad_node *node,
 
 /* Adds a contact that is known from elsewhere. Has no effect if the lookup has
  * ended or knows the contact. */
-void kad_lookup_hear(struct kad_node *node, struct kad_lookup *lookup,
-                     const struct kad_contact *contact);
+void kad_lookup_add_contact(struct kad_node *node, struct kad_lookup *lookup,
+                            const struct kad_contact *contact);
 
 /* Ends a lookup early; `done` is called later. */
 void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup);

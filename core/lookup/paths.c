@@ -181,7 +181,8 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
  * it. */
 static bool is_wanted(const struct kad_paths *paths, uint32_t number,
                       const struct kad_candidate *candidate, bool unasked) {
-  return candidate->state == KAD_CANDIDATE_ANSWERED || candidate->bypassed ||
+  return candidate->state == KAD_CANDIDATE_ANSWERED ||
+         candidate->asked_find_node ||
          (unasked &&
           find_state(paths, number, candidate) == KAD_CANDIDATE_HEARD);
 }
@@ -237,7 +238,8 @@ size_t kad_paths_closest(const struct kad_paths *paths,
   return merge_paths(paths, false, out, cap);
 }
 
-size_t kad_paths_living(const struct kad_paths *paths,
-                        const struct kad_candidate **out, size_t cap) {
+size_t kad_paths_closest_or_unasked(const struct kad_paths *paths,
+                                    const struct kad_candidate **out,
+                                    size_t cap) {
   return merge_paths(paths, true, out, cap);
 }

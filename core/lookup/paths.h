@@ -69,7 +69,8 @@ size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap);
 
 /* The same, with the candidates that no path has asked. */
-size_t kad_paths_living(const struct kad_paths *paths,
-                        const struct kad_candidate **out, size_t cap);
+size_t kad_paths_closest_or_unasked(const struct kad_paths *paths,
+                                    const struct kad_candidate **out,
+                                    size_t cap);
 
 #endif

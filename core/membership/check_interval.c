@@ -7,13 +7,12 @@ enum {
 };
 
 void kad_check_interval_set(struct kad_node *node, kad_time_ms interval_ms) {
-  kad_time_ms *check_interval_ms = &node->maintenance.check_interval_ms;
-  *check_interval_ms = interval_ms > KAD_CHECK_INTERVAL_MIN_MS
-                           ? interval_ms
-                           : KAD_CHECK_INTERVAL_MIN_MS;
-  if (*check_interval_ms > KAD_CHECK_INTERVAL_MAX_MS) {
-    *check_interval_ms = KAD_CHECK_INTERVAL_MAX_MS;
+  if (interval_ms < KAD_CHECK_INTERVAL_MIN_MS) {
+    interval_ms = KAD_CHECK_INTERVAL_MIN_MS;
   }
+  node->maintenance.check_interval_ms = interval_ms < KAD_CHECK_INTERVAL_MAX_MS
+                                            ? interval_ms
+                                            : KAD_CHECK_INTERVAL_MAX_MS;
 }
 
 void kad_check_interval_adapt(struct kad_node *node, bool answered) {

@@ -50,7 +50,8 @@ void kad_liveness_delay_prune(struct kad_node *node) {
 }
 
 static void prune(struct kad_node *node, kad_time_ms now) {
-  node->maintenance.liveness.prune_at = kad_time_add(now, KAD_PRUNE_MS);
+  node->maintenance.liveness.prune_at =
+      kad_time_add(now, KAD_LIVENESS_PRUNE_MS);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (node->tables[i] != NULL) {
       (void)kad_table_prune(node->tables[i], now);

@@ -12,11 +12,11 @@
 #include "kadenza.h"
 
 enum {
-  KAD_PRUNE_MS = 60000,       /* between two removals of bad contacts */
-  KAD_ISOLATION_TIMEOUTS = 4, /* queries in a row without any answer, after
-                                 which the contact seen last is checked */
-  KAD_ISOLATION_CHECKS = 4    /* such checks without any answer, after which the
-                                 node is isolated */
+  KAD_LIVENESS_PRUNE_MS = 60000, /* between two removals of bad contacts */
+  KAD_ISOLATION_TIMEOUTS = 4,    /* queries in a row without any answer, after
+                                    which the contact seen last is checked */
+  KAD_ISOLATION_CHECKS = 4 /* such checks without any answer, after which the
+                              node is isolated */
 };
 
 /* What the node knows of whether contacts answer it. */

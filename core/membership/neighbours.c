@@ -27,9 +27,9 @@ const struct kad_closest_set *kad_neighbours_of(const struct kad_node *node,
   return set_of(node, family);
 }
 
-size_t kad_closest_set_closer(const struct kad_closest_set *set,
-                              const struct kad_id *key,
-                              const struct kad_id *id) {
+size_t kad_closest_set_count_closer(const struct kad_closest_set *set,
+                                    const struct kad_id *key,
+                                    const struct kad_id *id) {
   size_t closer = 0;
   for (size_t i = 0; i < set->count; i++) {
     closer += kad_id_compare(key, &set->items[i].contact.id, id) < 0;

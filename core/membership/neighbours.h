@@ -87,8 +87,8 @@ const struct kad_closest_set *kad_neighbours_of(const struct kad_node *node,
                                                 unsigned family);
 
 /* Returns the number of neighbours that are closer to `key` than `id`. */
-size_t kad_closest_set_closer(const struct kad_closest_set *set,
-                              const struct kad_id *key,
-                              const struct kad_id *id);
+size_t kad_closest_set_count_closer(const struct kad_closest_set *set,
+                                    const struct kad_id *key,
+                                    const struct kad_id *id);
 
 #endif

@@ -165,7 +165,7 @@ static void probe_known(struct kad_node *node, kad_time_ms now) {
     return;
   }
   recovery->known_at =
-      kad_time_add(now, kad_rng_jitter(node, KAD_KNOWN_EVERY_MS));
+      kad_time_add(now, kad_rng_jitter(node, KAD_RECOVERY_KNOWN_EVERY_MS));
   for (size_t i = 0; i < rejoin->known_count; i++) {
     recovery->known_index = (recovery->known_index + 1) % rejoin->known_count;
     const struct kad_contact contact = {

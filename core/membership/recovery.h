@@ -25,8 +25,9 @@ enum {
   KAD_RECOVERY_SHARE = 8,        /* the interval of a contact's probes is
                                     this part of the time since its loss */
   KAD_RECOVERY_FORGET_MS =
-      86400000,               /* a contact lost for so long is forgotten */
-  KAD_KNOWN_EVERY_MS = 600000 /* between two probes of known addresses */
+      86400000, /* a contact lost for so long is forgotten */
+  KAD_RECOVERY_KNOWN_EVERY_MS =
+      600000 /* between two probes of known addresses */
 };
 
 struct kad_lost_contact {

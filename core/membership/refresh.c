@@ -29,9 +29,9 @@ static void end_lookup(struct kad_node *node, struct kad_lookup *lookup) {
 static uint32_t lookup_k(const struct kad_node *node,
                          const struct kad_id *target) {
   const uint32_t k = node->config.k;
-  return kad_id_equal(target, &node->config.id) || k < KAD_REFRESH_WIDTH
+  return kad_id_equal(target, &node->config.id) || k < KAD_REFRESH_K
              ? k
-             : KAD_REFRESH_WIDTH;
+             : KAD_REFRESH_K;
 }
 
 static void start_lookup(struct kad_node *node, unsigned family,
@@ -124,7 +124,7 @@ void kad_refresh_through(struct kad_node *node,
   struct kad_refresh *refresh = &node->maintenance.refresh;
   const kad_time_ms now = kad_node_now(node);
   if (refresh->lookup == NULL && now >= refresh->through_at) {
-    refresh->through_at = kad_time_add(now, KAD_THROUGH_MS);
+    refresh->through_at = kad_time_add(now, KAD_REFRESH_THROUGH_MS);
     start_lookup(node, contact->address.family, &node->config.id, contact);
   }
 }
@@ -147,7 +147,7 @@ void kad_refresh_self_soon(struct kad_node *node, size_t index,
                            kad_time_ms at) {
   struct kad_refresh *refresh = &node->maintenance.refresh;
   kad_time_ms *self_at = &refresh->self_at[index];
-  refresh->self_after_ms[index] = KAD_SELF_MIN_MS;
+  refresh->self_after_ms[index] = KAD_REFRESH_SELF_MIN_MS;
   *self_at = at < *self_at ? at : *self_at;
 }
 
@@ -164,7 +164,7 @@ kad_time_ms kad_refresh_due(const struct kad_node *node) {
 
 void kad_refresh_start(struct kad_node *node) {
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    node->maintenance.refresh.self_after_ms[i] = KAD_SELF_MIN_MS;
+    node->maintenance.refresh.self_after_ms[i] = KAD_REFRESH_SELF_MIN_MS;
   }
 }
 

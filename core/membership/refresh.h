@@ -14,10 +14,11 @@
 #include "lookup/lookup.h"
 
 enum {
-  KAD_REFRESH_WIDTH = 8, /* k of the lookup of a random id, unless the node's k
+  KAD_REFRESH_K = 8, /* k of the lookup of a random id, unless the node's k
                             is less */
-  KAD_THROUGH_MS = 120000, /* between two lookups through a lost contact */
-  KAD_SELF_MIN_MS = 10000  /* the shortest interval of own-id lookups */
+  KAD_REFRESH_THROUGH_MS =
+      120000, /* between two lookups through a lost contact */
+  KAD_REFRESH_SELF_MIN_MS = 10000 /* the shortest interval of own-id lookups */
 };
 
 /* The background lookups of a node. Arrays have an element for each family. */
@@ -49,7 +50,7 @@ void kad_refresh_self_soon(struct kad_node *node, size_t index, kad_time_ms at);
 
 /* Looks our own id up, starting from `contact` alone, which knows nodes of
  * another partition. Does nothing while a lookup runs, or if it was done less
- * than KAD_THROUGH_MS ago. */
+ * than KAD_REFRESH_THROUGH_MS ago. */
 void kad_refresh_through(struct kad_node *node,
                          const struct kad_contact *contact);
 

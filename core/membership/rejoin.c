@@ -53,14 +53,14 @@ void kad_rejoin_succeeded(struct kad_node *node) {
   }
 }
 
-/* Makes room for `count` more addresses, up to KAD_KNOWN_MAX in all. Returns
- * false when out of memory. */
+/* Makes room for `count` more addresses, up to KAD_REJOIN_KNOWN_MAX in all.
+ * Returns false when out of memory. */
 static bool reserve_known(struct kad_node *node, size_t count) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   const size_t all = rejoin->known_count + count;
-  return KAD_ARRAY_RESERVE(&node->env.allocator, &rejoin->known,
-                           &rejoin->known_cap,
-                           all < KAD_KNOWN_MAX ? all : KAD_KNOWN_MAX) == 0;
+  return KAD_ARRAY_RESERVE(
+             &node->env.allocator, &rejoin->known, &rejoin->known_cap,
+             all < KAD_REJOIN_KNOWN_MAX ? all : KAD_REJOIN_KNOWN_MAX) == 0;
 }
 
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
@@ -79,7 +79,7 @@ void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
       rejoin->known[rejoin->known_count++] = known[i];
     } else {
       rejoin->known[rejoin->known_next++] = known[i];
-      rejoin->known_next %= KAD_KNOWN_MAX;
+      rejoin->known_next %= KAD_REJOIN_KNOWN_MAX;
     }
   }
 }

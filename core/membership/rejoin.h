@@ -8,7 +8,7 @@
 #include "kadenza.h"
 
 enum {
-  KAD_KNOWN_MAX = 256, /* known addresses */
+  KAD_REJOIN_KNOWN_MAX = 256, /* known addresses */
   KAD_REJOIN_MIN_MS = 5000,
   KAD_REJOIN_MAX_MS = 600000
 };
@@ -32,7 +32,7 @@ void kad_rejoin_start(struct kad_node *node);
 /* Frees the known addresses. */
 void kad_rejoin_stop(struct kad_node *node);
 
-/* Adds known addresses. Keeps the latest KAD_KNOWN_MAX. */
+/* Adds known addresses. Keeps the latest KAD_REJOIN_KNOWN_MAX. */
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
                          size_t count);
 

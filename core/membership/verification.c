@@ -39,17 +39,16 @@ static struct kad_address *add_slots(struct kad_node *node) {
   return added;
 }
 
-/* Takes a ping from the allowance. Returns false when it is used up. */
-static bool take_allowance(struct kad_verification *verification,
-                           kad_time_ms now) {
+/* Takes the token of one ping. Returns false if there is none. */
+static bool take_token(struct kad_verification *verification, kad_time_ms now) {
   const struct kad_token_rate rate =
       kad_token_rate_of(KAD_VERIFICATION_PER_S, KAD_VERIFICATION_MAX);
-  struct kad_token_bucket *allowance = &verification->allowance;
-  kad_token_bucket_fill(allowance, &rate, now);
-  if (!kad_token_bucket_has(allowance, &rate, KAD_TOKEN)) {
+  struct kad_token_bucket *bucket = &verification->bucket;
+  kad_token_bucket_fill(bucket, &rate, now);
+  if (!kad_token_bucket_has(bucket, &rate, KAD_TOKEN)) {
     return false;
   }
-  kad_token_bucket_take(allowance, &rate, KAD_TOKEN);
+  kad_token_bucket_take(bucket, &rate, KAD_TOKEN);
   return true;
 }
 
@@ -132,7 +131,7 @@ void kad_verification_ping_stranger(struct kad_node *node,
     return;
   }
   struct kad_address *slot = find_free_slot(node, &contact->address);
-  if (slot != NULL && take_allowance(verification, kad_node_now(node)) &&
+  if (slot != NULL && take_token(verification, kad_node_now(node)) &&
       send_ping(node, contact, slot) != NULL) {
     node->stats.verifications++;
   }

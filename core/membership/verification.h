@@ -25,7 +25,7 @@ struct kad_verification {
   struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
   size_t cap;                  /* at most KAD_VERIFICATION_MAX */
   size_t count;
-  struct kad_token_bucket allowance;
+  struct kad_token_bucket bucket;
 };
 
 /* Frees the memory; for kad_node_free. */

@@ -28,7 +28,7 @@ const struct kad_events kad_node_events = {
     .contact_replaced = kad_neighbours_contact_replaced,
     .address_observed = kad_observed_address_vote,
     .rejoin_due = on_rejoin_due,
-    .neighbour_joined = kad_handoff_entered,
-    .neighbour_left = kad_handoff_died,
+    .neighbour_joined = kad_handoff_neighbour_joined,
+    .neighbour_left = kad_handoff_neighbour_left,
     .republish = kad_put_republish,
 };

@@ -16,7 +16,7 @@ struct bootstrap {
   struct kad_address address;
   uint8_t tries;
   bool answered;
-  bool awaited; /* one of the first, and neither answered nor slow */
+  bool blocks_end; /* one of the first, and neither answered nor slow */
 };
 
 struct join {
@@ -25,7 +25,7 @@ struct join {
   size_t next;             /* index of the address to ping next */
   uint32_t open;           /* pings under way */
   uint32_t slow;           /* of these, past the soft timeout */
-  uint32_t awaited;        /* addresses that are `awaited` */
+  uint32_t blocking;       /* addresses that block the end */
   struct kad_contact seed; /* the bootstrap contact that answered last */
   uint32_t retries;        /* lookups from `seed` after one found nothing */
   struct bootstrap addresses[];
@@ -53,16 +53,16 @@ static void send_ping(struct kad_node *node, struct join *join,
     query->tag = index;
     join->open++;
     if (bootstrap->tries == 1 && index < PINGS_MAX) {
-      bootstrap->awaited = true;
-      join->awaited++;
+      bootstrap->blocks_end = true;
+      join->blocking++;
     }
   }
 }
 
 /* Notes that a ping was answered, or is slow. */
-static void stop_awaiting(struct join *join, uint32_t index) {
-  join->awaited -= join->addresses[index].awaited;
-  join->addresses[index].awaited = false;
+static void unblock_end(struct join *join, uint32_t index) {
+  join->blocking -= join->addresses[index].blocks_end;
+  join->addresses[index].blocks_end = false;
 }
 
 static void ping_next(struct kad_node *node, struct join *join) {
@@ -99,14 +99,14 @@ static bool look_up_again(struct kad_node *node, struct join *join) {
 }
 
 /* Ends a join whose lookups have ended: if they have found k contacts, or fewer
- * and no address is awaited, or if no address can answer any more. */
+ * and no address blocks the end, or if no address can answer any more. */
 static void end_if_done(struct kad_node *node, struct join *join) {
   const struct kad_candidate *closest[2 * KAD_K_MAX];
   if (join->op.lookups_open > 0) {
     return;
   }
   size_t found = kad_operation_closest(&join->op, closest);
-  if (found >= join->op.options.k || (found > 0 && join->awaited == 0)) {
+  if (found >= join->op.options.k || (found > 0 && join->blocking == 0)) {
     kad_maintenance_joined(node);
     kad_operation_end(node, &join->op, 0);
   } else if (join->open == 0 && !look_up_again(node, join)) {
@@ -136,7 +136,7 @@ static void on_ping_event(struct kad_node *node, struct kad_query *query,
   if (join->op.state != KAD_OPERATION_RUNNING) {
     return;
   }
-  stop_awaiting(join, query->tag);
+  unblock_end(join, query->tag);
   if (event == KAD_QUERY_SOFT) {
     join->slow++;
     ping_again(node, join, query->tag);
@@ -181,7 +181,7 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   if (node == NULL || (known == NULL && count > 0)) {
     return KAD_EINVAL;
   }
-  size_t used = count < KAD_KNOWN_MAX ? count : KAD_KNOWN_MAX;
+  size_t used = count < KAD_REJOIN_KNOWN_MAX ? count : KAD_REJOIN_KNOWN_MAX;
   const struct kad_operation_request request = {
       .kind = &join_kind,
       .size = sizeof(struct join) + used * sizeof(struct bootstrap),

@@ -11,7 +11,7 @@ static void end_leave(struct kad_node *node, void *data) {
 
 static void start_leave(struct kad_node *node, struct kad_operation *op) {
   kad_time_ms end = kad_time_add(kad_node_now(node), op->options.deadline_ms);
-  if (node->handoff.left != NULL) { /* two were started in one tick */
+  if (node->handoff.leave_done != NULL) { /* two were started in one tick */
     kad_operation_end(node, op, KAD_EBUSY);
     return;
   }
@@ -20,13 +20,12 @@ static void start_leave(struct kad_node *node, struct kad_operation *op) {
 }
 
 static void stop_leave(struct kad_node *node, struct kad_operation *op) {
-  if (node->handoff.left_data == op) {
+  if (node->handoff.leave_data == op) {
     kad_handoff_cancel_leave(node);
   }
 }
 
 static const struct kad_operation_kind leave_kind = {
-    .method = KAD_METHOD_PING,
     .start = start_leave,
     .stop = stop_leave,
 };
@@ -43,7 +42,7 @@ int kad_node_leave(struct kad_node *node, uint32_t deadline_ms,
   if (node == NULL) {
     return KAD_EINVAL;
   }
-  if (node->handoff.left != NULL) {
+  if (node->handoff.leave_done != NULL) {
     return KAD_EBUSY;
   }
   return kad_operation_new(node, &request, NULL, operation);

@@ -42,6 +42,10 @@ static void free_operation(struct kad_node *node, struct kad_operation *op) {
   kad_release(&node->env.allocator, op, op->size);
 }
 
+static bool has_lookups(const struct kad_operation *op) {
+  return op->kind->looked_up != NULL;
+}
+
 static void end_overdue(struct kad_node *node, struct kad_timer *timer) {
   struct kad_operation *op =
       kad_container_of(timer, struct kad_operation, overdue);
@@ -57,7 +61,7 @@ static void start_operation(struct kad_node *node, struct kad_timer *timer) {
   op->started_at = kad_node_now(node);
   kad_timer_set(node, &op->overdue, kad_time_add(op->started_at, most),
                 end_overdue);
-  if (op->kind->method != KAD_METHOD_PING) {
+  if (has_lookups(op)) {
     op->counted = true;
     node->operations.running++;
   }
@@ -69,8 +73,7 @@ static void start_queued(struct kad_node *node) {
   uint32_t running = node->operations.running;
   for (struct kad_operation *op = node->operations.first; op != NULL;
        op = op->next) {
-    if (op->state != KAD_OPERATION_QUEUED ||
-        op->kind->method == KAD_METHOD_PING) {
+    if (op->state != KAD_OPERATION_QUEUED || !has_lookups(op)) {
       continue;
     }
     if (running >= node->config.max_lookups) {
@@ -237,7 +240,7 @@ int kad_operation_new(struct kad_node *node,
   made->id = ++node->operations.last_id;
   made->started_at = kad_node_now(node);
   link_operation(node, made);
-  if (made->kind->method == KAD_METHOD_PING) {
+  if (!has_lookups(made)) {
     kad_timer_set(node, &made->timer, made->started_at, start_operation);
   } else {
     start_queued(node);
@@ -336,7 +339,7 @@ void kad_operation_look_up(struct kad_node *node, struct kad_operation *op) {
   }
 }
 
-void kad_operation_look_further(struct kad_node *node,
+void kad_operation_look_up_rest(struct kad_node *node,
                                 struct kad_operation *op) {
   if (has_quorum(op)) {
     op->kind->looked_up(node, op);
@@ -350,7 +353,7 @@ void kad_operation_look_up_from(struct kad_node *node, struct kad_operation *op,
   unsigned family = seed->address.family;
   struct kad_lookup *lookup = op->lookups[kad_family_index(family)];
   if (lookup != NULL) {
-    kad_lookup_hear(node, lookup, seed);
+    kad_lookup_add_contact(node, lookup, seed);
   } else if (start_lookup(node, op, family, seed) != 0) {
     node->stats.lookups_failed++;
   }

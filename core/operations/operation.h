@@ -28,7 +28,7 @@ struct kad_sybil_search;
 
 /* What differs between kinds of operations. */
 struct kad_operation_kind {
-  enum kad_method_id method; /* of its lookups; KAD_METHOD_PING: it has none */
+  enum kad_method_id method; /* of its lookups, if it has any */
   /* Starts the operation. May end it. */
   void (*start)(struct kad_node *node, struct kad_operation *op);
   /* Receives each reply in a lookup; see kad_lookup_config. May be NULL. */
@@ -36,7 +36,7 @@ struct kad_operation_kind {
                   const struct kad_contact *from,
                   const struct kad_message *reply);
   /* Called once all lookups have ended. Must end the operation, now or later.
-   */
+   * NULL in a kind without lookups. */
   void (*looked_up)(struct kad_node *node, struct kad_operation *op);
   /* Applies the result of a hook that kad_operation_call_hook has called. NULL
    * in a kind that calls none. */
@@ -131,7 +131,7 @@ void kad_operation_look_up(struct kad_node *node, struct kad_operation *op);
 
 /* The same for a read that has counted what is held here: if that is enough for
  * its quorum, calls `looked_up` at once. */
-void kad_operation_look_further(struct kad_node *node,
+void kad_operation_look_up_rest(struct kad_node *node,
                                 struct kad_operation *op);
 
 /* Adds `seed` to the lookup of its family, which is started if there is none.

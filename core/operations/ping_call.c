@@ -77,7 +77,6 @@ static void report_contact_query(struct kad_node *node,
 }
 
 static const struct kad_operation_kind contact_query_kind = {
-    .method = KAD_METHOD_PING,
     .start = start_contact_query,
     .report = report_contact_query,
 };

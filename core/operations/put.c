@@ -201,8 +201,8 @@ static void add_replicas(struct kad_node *node, struct put *put,
                          const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[CONTACTS_FACTOR * KAD_K_MAX];
   const uint8_t group = (uint8_t)lookup->config.family;
-  size_t count = kad_paths_living(&lookup->paths, closest,
-                                  (size_t)CONTACTS_FACTOR * lookup->config.k);
+  size_t count = kad_paths_closest_or_unasked(
+      &lookup->paths, closest, (size_t)CONTACTS_FACTOR * lookup->config.k);
   if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }
@@ -278,13 +278,13 @@ static void store_locally(struct kad_node *node, struct put *put) {
   }
 }
 
-/* Returns when the stores have to be done. A republish has more time, because
- * its stores wait for the store budget, which it shares with others. */
-static kad_time_ms stores_end_at(struct kad_node *node, struct put *put) {
+/* Returns when the stores have to be done. Extends the deadline of a republish,
+ * whose stores wait for the store budget, which it shares with others. */
+static kad_time_ms extend_deadline(struct kad_node *node, struct put *put) {
   struct kad_timer *overdue = &put->op.overdue;
   if (put->republishes) {
     kad_time_ms span = kad_store_budget_span(
-        &node->store_budget, KAD_REPUBLISHES_MAX * node->config.k);
+        &node->store_budget, KAD_REPUBLISHES_MIN * node->config.k);
     kad_timer_set(node, overdue, kad_time_add(overdue->deadline.at, span),
                   overdue->fire);
   }
@@ -298,7 +298,7 @@ static void start_stores(struct kad_node *node, struct kad_operation *op) {
   put->starting = true;
   put->fanout.kind = &fanout_kind;
   put->fanout.target = op->target;
-  put->fanout.end_at = stores_end_at(node, put);
+  put->fanout.end_at = extend_deadline(node, put);
   put->fanout.paced = put->republishes;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {

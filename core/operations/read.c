@@ -22,7 +22,7 @@ void kad_read_start(struct kad_node *node, struct kad_read *read,
     op->holders += held.count > 0;
     kad_held_list_free(node, &held);
   }
-  kad_operation_look_further(node, op);
+  kad_operation_look_up_rest(node, op);
 }
 
 bool kad_read_call_hook(struct kad_node *node, struct kad_read *read,

@@ -39,7 +39,7 @@ static bool is_dense(const struct kad_node *node,
   const double size = kad_network_size_estimate(
       &node->network_size[kad_family_index(lookup->config.family)],
       kad_node_now(node));
-  return k >= KAD_NETWORK_SIZE_K_MIN && lookup->whole &&
+  return k >= KAD_NETWORK_SIZE_K_MIN && lookup->converged &&
          size >= (double)(SIZE_MIN * k) &&
          kad_paths_closest(&lookup->paths, closest, k) == k &&
          kad_key_is_dense(&lookup->config.target, &closest[k - 1]->contact.id,

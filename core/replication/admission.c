@@ -145,7 +145,8 @@ static void apply_merge(struct kad_node *node, struct kad_admission *admission,
 static void apply_expire(struct kad_admission *admission,
                          const struct kad_hook_result *result) {
   const bool is_cached_copy = admission->request.reason == KAD_REASON_CACHE;
-  const uint32_t most = is_cached_copy ? admission->life_s : KAD_LIFE_MAX_S;
+  const uint32_t most =
+      is_cached_copy ? admission->life_s : KAD_RECORD_TTL_MAX_S;
   if (result->verdict == KAD_VERDICT_ACCEPT) {
     uint32_t life = result->seconds > 0 ? result->seconds : 1;
     admission->life_s = life < most ? life : most;

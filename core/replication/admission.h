@@ -18,7 +18,7 @@ struct kad_admission;
 enum {
   KAD_ADMISSION_REASONS_SIZE = 256, /* bytes for the reasons of rejections */
   KAD_ADMISSION_WAITERS_MAX = 64,   /* admissions that wait for one key */
-  KAD_LIFE_MAX_S = 2592000          /* 30 days: the longest life of a record */
+  KAD_RECORD_TTL_MAX_S = 2592000    /* 30 days: the longest life of a record */
 };
 
 /* What became of one record. */

@@ -8,17 +8,17 @@ static void fire_timer(struct kad_node *node, struct kad_timer *timer);
 
 /* Returns how many transfers may be under way. */
 static uint32_t max_transfers(const struct kad_handoff *handoff) {
-  return handoff->left != NULL ? KAD_HANDOFF_TRANSFERS_LEAVING
-                               : KAD_HANDOFF_TRANSFERS_MAX;
+  return handoff->leave_done != NULL ? KAD_HANDOFF_TRANSFERS_LEAVING
+                                     : KAD_HANDOFF_TRANSFERS_MAX;
 }
 
 static void end_leave_if_done(struct kad_node *node) {
   struct kad_handoff *handoff = &node->handoff;
-  kad_handoff_left_fn left = handoff->left;
-  if (left != NULL && handoff->first == NULL &&
+  kad_handoff_leave_done_fn leave_done = handoff->leave_done;
+  if (leave_done != NULL && handoff->first == NULL &&
       handoff->transfers.first == NULL && !node->closing) {
-    handoff->left = NULL;
-    left(node, handoff->left_data);
+    handoff->leave_done = NULL;
+    leave_done(node, handoff->leave_data);
   }
 }
 
@@ -64,7 +64,7 @@ static bool is_closest_holder(const struct kad_node *node,
 static size_t count_closer(const struct kad_node *node,
                            const struct kad_closest_set *neighbours,
                            const struct kad_id *key, const struct kad_id *id) {
-  return kad_closest_set_closer(neighbours, key, id) +
+  return kad_closest_set_count_closer(neighbours, key, id) +
          (kad_id_compare(key, &node->config.id, id) < 0);
 }
 
@@ -125,7 +125,7 @@ static bool find_receiver(const struct kad_node *node,
       count_closer(node, neighbours, key, &contact->id) >= node->config.k) {
     return false;
   }
-  if (scan->event == KAD_HANDOFF_DIED) {
+  if (scan->event == KAD_HANDOFF_LEFT) {
     contact = find_kth(node, neighbours, key);
   }
   if (contact != NULL) {
@@ -151,7 +151,7 @@ static void end_scan(struct kad_node *node) {
 static void end_scan_for(struct kad_node *node,
                          const struct kad_contact *contact) {
   const struct kad_handoff_scan *scan = node->handoff.first;
-  if (scan != NULL && scan->event == KAD_HANDOFF_ENTERED &&
+  if (scan != NULL && scan->event == KAD_HANDOFF_JOINED &&
       kad_contact_equal(&scan->contact, contact)) {
     end_scan(node);
   }
@@ -246,20 +246,20 @@ static void add_scan(struct kad_node *node, enum kad_handoff_event event,
 
 /* -------------------------------------------------------------- public -- */
 
-void kad_handoff_entered(struct kad_node *node,
-                         const struct kad_contact *contact) {
-  add_scan(node, KAD_HANDOFF_ENTERED, contact, KAD_HANDOFF_DELAY_MS);
+void kad_handoff_neighbour_joined(struct kad_node *node,
+                                  const struct kad_contact *contact) {
+  add_scan(node, KAD_HANDOFF_JOINED, contact, KAD_HANDOFF_DELAY_MS);
 }
 
-void kad_handoff_died(struct kad_node *node,
-                      const struct kad_contact *contact) {
-  add_scan(node, KAD_HANDOFF_DIED, contact, KAD_HANDOFF_DELAY_MS);
+void kad_handoff_neighbour_left(struct kad_node *node,
+                                const struct kad_contact *contact) {
+  add_scan(node, KAD_HANDOFF_LEFT, contact, KAD_HANDOFF_DELAY_MS);
 }
 
 /* With sockets of both families, a record is held in both: we stay responsible
  * for it while we are one of the k closest in either. */
 bool kad_handoff_check(struct kad_node *node, kad_record_handle handle,
-                       kad_checked_fn checked) {
+                       kad_transfer_checked_fn checked) {
   struct kad_contact closest[KAD_BUCKET_MAX];
   struct kad_record record;
   bool found = false;
@@ -280,14 +280,14 @@ bool kad_handoff_check(struct kad_node *node, kad_record_handle handle,
                                      on_transfer_event, checked);
 }
 
-void kad_handoff_leave(struct kad_node *node, kad_handoff_left_fn left,
-                       void *data) {
+void kad_handoff_leave(struct kad_node *node,
+                       kad_handoff_leave_done_fn leave_done, void *data) {
   struct kad_handoff *handoff = &node->handoff;
   while (handoff->first != NULL) {
     end_scan(node);
   }
-  handoff->left = left;
-  handoff->left_data = data;
+  handoff->leave_done = leave_done;
+  handoff->leave_data = data;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     const struct kad_contact self = {.id = node->config.id,
                                      .address = {.family = kad_family_at(i)}};
@@ -297,7 +297,7 @@ void kad_handoff_leave(struct kad_node *node, kad_handoff_left_fn left,
 }
 
 void kad_handoff_cancel_leave(struct kad_node *node) {
-  node->handoff.left = NULL;
+  node->handoff.leave_done = NULL;
 }
 
 void kad_handoff_stop(struct kad_node *node) {

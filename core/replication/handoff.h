@@ -30,9 +30,9 @@ enum {
 };
 
 enum kad_handoff_event {
-  KAD_HANDOFF_ENTERED, /* the contact has become a neighbour */
-  KAD_HANDOFF_DIED,    /* the contact was a neighbour */
-  KAD_HANDOFF_LEAVING  /* we leave the overlay */
+  KAD_HANDOFF_JOINED, /* the contact has become a neighbour */
+  KAD_HANDOFF_LEFT,   /* the contact was a neighbour */
+  KAD_HANDOFF_LEAVING /* we leave the overlay */
 };
 
 /* A scan of the store for the records that an event concerns. */
@@ -45,7 +45,7 @@ struct kad_handoff_scan {
 };
 
 /* Called when everything has been handed off. */
-typedef void (*kad_handoff_left_fn)(struct kad_node *node, void *data);
+typedef void (*kad_handoff_leave_done_fn)(struct kad_node *node, void *data);
 
 struct kad_handoff {
   struct kad_timer timer;
@@ -53,30 +53,31 @@ struct kad_handoff {
   struct kad_handoff_scan *last;
   uint32_t scan_count;
   struct kad_transfers transfers;
-  kad_handoff_left_fn left; /* not NULL while we leave */
-  void *left_data;
+  kad_handoff_leave_done_fn leave_done; /* not NULL while we leave */
+  void *leave_data;
 };
 
 /* Notes that `contact` has become a neighbour. */
-void kad_handoff_entered(struct kad_node *node,
-                         const struct kad_contact *contact);
+void kad_handoff_neighbour_joined(struct kad_node *node,
+                                  const struct kad_contact *contact);
 
 /* Notes that `contact` is not a neighbour any more. */
-void kad_handoff_died(struct kad_node *node, const struct kad_contact *contact);
+void kad_handoff_neighbour_left(struct kad_node *node,
+                                const struct kad_contact *contact);
 
 /* If k contacts are closer to the key of a held record than we are, asks the
  * closest one whether it holds what is held here under that key. Returns true
  * if the query is sent; `checked` is called once. Returns false if fewer than k
  * contacts are closer, or the query cannot be sent. */
 bool kad_handoff_check(struct kad_node *node, kad_record_handle handle,
-                       kad_checked_fn checked);
+                       kad_transfer_checked_fn checked);
 
-/* Hands off every record because we leave. Drops the scans that wait. `left`
- * follows when that is done. */
-void kad_handoff_leave(struct kad_node *node, kad_handoff_left_fn left,
-                       void *data);
+/* Hands off every record because we leave. Drops the scans that wait.
+ * `leave_done` follows when that is done. */
+void kad_handoff_leave(struct kad_node *node,
+                       kad_handoff_leave_done_fn leave_done, void *data);
 
-/* Forgets the `left` of kad_handoff_leave. */
+/* Cancels the call of `leave_done`. */
 void kad_handoff_cancel_leave(struct kad_node *node);
 
 /* Stops all scans and transfers; for kad_node_free. */

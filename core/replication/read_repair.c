@@ -107,8 +107,8 @@ void kad_read_repair_send(struct kad_node *node,
                           const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[CONTACTS_FACTOR * KAD_K_MAX];
   const size_t k = lookup->config.k;
-  const size_t count =
-      kad_paths_living(&lookup->paths, closest, CONTACTS_FACTOR * k);
+  const size_t count = kad_paths_closest_or_unasked(&lookup->paths, closest,
+                                                    CONTACTS_FACTOR * k);
   bool caches = node->config.cache;
   for (size_t i = 0; i < count; i++) {
     const struct kad_candidate *to = closest[i];
@@ -117,7 +117,7 @@ void kad_read_repair_send(struct kad_node *node,
     }
     const enum kad_known_content content =
         kad_found_records_content(repair->found, &to->contact.id);
-    if (lookup->whole && i < k && node->config.repair &&
+    if (lookup->converged && i < k && node->config.repair &&
         content != KAD_KNOWN_CONTENT_PARTIAL) {
       const struct delivery delivery = {
           .to = to, .why = "republish", .handler = count_repair};

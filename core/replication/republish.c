@@ -101,8 +101,8 @@ static void end_republish(struct kad_node *node, int status) {
  * seconds, which is about the time that a lookup takes. */
 static uint32_t max_under_way(const struct kad_node *node) {
   uint32_t most = 2 * (node->config.stores_per_s / node->config.k);
-  most = most < KAD_REPUBLISHES_MOST ? most : KAD_REPUBLISHES_MOST;
-  return most > KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
+  most = most < KAD_REPUBLISHES_MAX ? most : KAD_REPUBLISHES_MAX;
+  return most > KAD_REPUBLISHES_MIN ? most : KAD_REPUBLISHES_MIN;
 }
 
 /* ------------------------------------------------------- held records -- */
@@ -161,7 +161,8 @@ static uint32_t period_of(const struct kad_node *node,
                           const struct kad_hook_result *result) {
   const struct kad_type *type = kad_ruleset_type(node->ruleset, record->type);
   if (result->verdict == KAD_VERDICT_ACCEPT) {
-    return result->seconds < KAD_LIFE_MAX_S ? result->seconds : KAD_LIFE_MAX_S;
+    return result->seconds < KAD_RECORD_TTL_MAX_S ? result->seconds
+                                                  : KAD_RECORD_TTL_MAX_S;
   }
   return type != NULL ? type->republish : UINT32_MAX;
 }

@@ -235,7 +235,7 @@ static void on_find_event(struct kad_node *node, struct kad_query *query,
 
 bool kad_transfer_start(struct kad_node *node, kad_record_handle handle,
                         const struct kad_contact *to, kad_transfer_fn handler,
-                        kad_checked_fn checked) {
+                        kad_transfer_checked_fn checked) {
   struct kad_transfers *transfers = &node->handoff.transfers;
   struct kad_transfer *transfer =
       kad_alloc_zero(&node->env.allocator, sizeof *transfer);

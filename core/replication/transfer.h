@@ -35,14 +35,16 @@ typedef void (*kad_transfer_fn)(struct kad_node *node,
                                 enum kad_transfer_event event);
 
 /* Receives what a check has found out about the record `handle`. */
-typedef void (*kad_checked_fn)(struct kad_node *node, kad_record_handle handle,
-                               bool holds_all);
+typedef void (*kad_transfer_checked_fn)(struct kad_node *node,
+                                        kad_record_handle handle,
+                                        bool holds_all);
 
 struct kad_transfer {
   struct kad_transfer *next;
   struct kad_query_owner queries;
   kad_transfer_fn handler;
-  kad_checked_fn checked; /* not NULL: only checks what the contact holds */
+  kad_transfer_checked_fn
+      checked; /* not NULL: only checks what the contact holds */
   struct kad_contact to;
   kad_record_handle handle; /* the newest of the records */
   uint8_t tries;
@@ -66,7 +68,7 @@ struct kad_transfers {
  * sent. */
 bool kad_transfer_start(struct kad_node *node, kad_record_handle handle,
                         const struct kad_contact *to, kad_transfer_fn handler,
-                        kad_checked_fn checked);
+                        kad_transfer_checked_fn checked);
 
 /* Reads a held record in the form in which it is stored elsewhere. Returns
  * false if it is not held, or is not republished. */
