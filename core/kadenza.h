@@ -494,7 +494,7 @@ struct kad_result {
   uint32_t asked;    /* put, announce: nodes that were sent a store; for a put,
                         this node included if it is one of the k closest */
   uint32_t stored;   /* put, announce: nodes of `asked` that stored it */
-  bool widened;     /* get, get_peers, put, announce: the key is dense: more ids
+  bool dense_key;   /* get, get_peers, put, announce: the key is dense: more ids
                        lie near it than the network size allows, as with
                        sybils. Contacts beside it were used too */
   uint32_t holders; /* get, get_peers: nodes that had a value, this one
@@ -982,7 +982,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(neighbour_checks, "silent neighbours queried")                     \
   X(republishes, "records republished")                                \
   X(handoffs, "records handed off")                                    \
-  X(widened, "operations on dense keys, widened to contacts beside")   \
+  X(sybil_searches, "operations on dense keys, which searched beside") \
   X(repairs, "holders that a get sent records that they lacked")       \
   X(cached_copies, "cached copies that gets left near the key")        \
   X(publication_changes, "records published, ended or unpublished")    \

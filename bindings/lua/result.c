@@ -50,7 +50,7 @@ static void set_counts(lua_State *L, const struct kad_result *result) {
   kad_lua_set_integer(L, "asked", result->asked);
   kad_lua_set_integer(L, "holders", result->holders);
   kad_lua_set_number(L, "took", result->took_ms / 1000.0);
-  kad_lua_set_boolean(L, "widened", result->widened);
+  kad_lua_set_boolean(L, "dense_key", result->dense_key);
 }
 
 /* Sets the fields that a reply or an error of another node has given.

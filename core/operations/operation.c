@@ -139,7 +139,7 @@ static void call_done(struct kad_node *node, struct kad_operation *op) {
   result.closest = contacts;
   report_lookups(op, &result);
   result.messages += kad_sybil_search_messages(op);
-  result.widened = op->sybil_search != NULL;
+  result.dense_key = op->sybil_search != NULL;
   size_t steps = result.path_count;
   struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
   result.path = path;

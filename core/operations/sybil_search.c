@@ -217,7 +217,7 @@ bool kad_sybil_search_start(struct kad_node *node, struct kad_operation *op) {
   if (op->sybil_search == NULL || op->sybil_search->lookups_open == 0) {
     return false;
   }
-  node->stats.widened++;
+  node->stats.sybil_searches++;
   op->lookups_open++;
   return true;
 }

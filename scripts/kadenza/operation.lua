@@ -29,9 +29,9 @@ local task = require("kadenza.task")
 ---  and this one among them if it serves the type of the key
 ---@field holders integer  get: contacts that had a value; query: replies that
 ---  counted
----@field widened boolean  get, get_peers, put, announce: more ids lie near the
----  key than the network size allows (a sybil attack), so nodes farther away
----  were queried or stored at, too
+---@field dense_key boolean  get, get_peers, put, announce: more ids lie near
+---  the key than the network size allows (a sybil attack), so nodes farther
+---  away were queried or stored at, too
 ---@field closest kadenza.Contact[]  contacts that replied, closest first
 ---@field records table[]  get: all records
 ---@field path table[]  contacts queried, in order

@@ -60,23 +60,23 @@ static void look_up_some(size_t i) {
   }
 }
 
-/* Puts a value from node `i`. Returns true if the put was widened. */
+/* Puts a value from node `i`. Returns true if the put found the key dense. */
 static bool put(size_t i, const struct kad_id *key) {
   const struct kad_record record = kad_overlay_record(key, "v");
   struct kad_ending ending;
   look_up_some(i);
   kad_ending_init(&ending, &overlay);
   assert_ok(kad_overlay_put(&overlay, i, &record, &ending));
-  const bool widened = ending.result.widened;
+  const bool searched = ending.result.dense_key;
   kad_ending_deinit(&ending);
-  return widened;
+  return searched;
 }
 
 /* Returns how many of GETS gets, each at another honest node, find the value.
  */
 static size_t count_found(const struct kad_id *key) {
   size_t found = 0;
-  size_t widened = 0;
+  size_t searched = 0;
   size_t messages = 0;
   for (size_t i = 0; i < GETS; i++) {
     const size_t reader = 1 + i * (HONEST / GETS);
@@ -86,12 +86,12 @@ static size_t count_found(const struct kad_id *key) {
     assert_ok(kad_node_get(overlay.nodes[reader], key, kad_slice_of("value"),
                            NULL, kad_ending_done, &ending, NULL));
     found += kad_ending_reach(&ending) == 0;
-    widened += ending.result.widened;
+    searched += ending.result.dense_key;
     messages += ending.result.messages;
     kad_ending_deinit(&ending);
   }
-  print_message("%zu of %d found, %zu widened, %zu messages each\n", found,
-                GETS, widened, messages / GETS);
+  print_message("%zu of %d found, %zu searched, %zu messages each\n", found,
+                GETS, searched, messages / GETS);
   return found;
 }
 
@@ -162,9 +162,9 @@ static void a_lookup_takes_two_of_one_subnet(void **state) {
   assert_int_equal(of_subnet, 2);
 }
 
-/* Operations that are not attacked are rarely widened. */
+/* Operations that are not attacked rarely search. */
 static void an_honest_overlay_rarely_has_dense_keys(void **state) {
-  unsigned widened = 0;
+  unsigned searched = 0;
   (void)state;
   kad_overlay_open(&overlay, 63);
   kad_overlay_grow(&overlay, 300);
@@ -175,11 +175,11 @@ static void an_honest_overlay_rarely_has_dense_keys(void **state) {
     assert_ok(kad_node_get(overlay.nodes[i % 10], &key, kad_slice_of("value"),
                            NULL, kad_ending_done, &ending, NULL));
     (void)kad_ending_reach(&ending);
-    widened += ending.result.widened;
+    searched += ending.result.dense_key;
     kad_ending_deinit(&ending);
   }
-  print_message("%u of 300 widened\n", widened);
-  assert_true(widened <= 3);
+  print_message("%u of 300 searched\n", searched);
+  assert_true(searched <= 3);
 }
 
 #define RULE(test) cmocka_unit_test_teardown(test, end)

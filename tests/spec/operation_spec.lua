@@ -211,7 +211,7 @@ describe("the operations of a node", function()
       assert.equal("value", details.type)
       assert.equal(kad.key("visits"), details.key)
       assert.is_true(details.holders >= 1)
-      assert.same({ false, false }, { info.widened, details.widened })
+      assert.same({ false, false }, { info.dense_key, details.dense_key })
     end))
 
     it("carry any bytes", with_pair(function(a, b)

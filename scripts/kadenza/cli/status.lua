@@ -82,12 +82,12 @@ end
 
 -- Logs the first dense key. Later ones are not logged: an operator can do
 -- little about them.
-local function report_dense_key(widened, was_reported)
-  if widened > 0 and not was_reported then
+local function report_dense_key(searches, was_reported)
+  if searches > 0 and not was_reported then
     log.warn("ids are dense around a key, perhaps sybils: lookups of it are "
-      .. "wider", { widened = widened })
+      .. "wider", { sybil_searches = searches })
   end
-  return widened > 0
+  return searches > 0
 end
 
 --- Reports changes of the node's state until it is closed.
@@ -96,11 +96,11 @@ end
 ---@param is_interactive boolean
 function M.watch(node, is_interactive)
   local last_state, last_contacts, last_at = "new", 0, kad.now()
-  local dense_key_reported = false
+  local was_dense = false
   while node:is_open() do
     local state, stats = node:state(), node:stats()
     local contacts = stats.contacts
-    dense_key_reported = report_dense_key(stats.widened, dense_key_reported)
+    was_dense = report_dense_key(stats.sybil_searches, was_dense)
     local is_new = state ~= last_state
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS
