@@ -74,7 +74,6 @@ build = {
         "bindings/policy/message_read.c",
         "bindings/policy/meter.c",
         "bindings/policy/metered.c",
-        "bindings/policy/migration.c",
         "bindings/policy/registry.c",
         "bindings/policy/runner.c",
         "bindings/policy/verdict.c",

@@ -47,19 +47,24 @@ static struct kad_lua_network *check_idle(lua_State *L) {
   return self;
 }
 
-/* Begins to run the network; an error of a callback stops `stopped`. Returns
- * what an error stopped before. */
-static struct kad_network *begin_run(struct kad_lua_network *self,
-                                     struct kad_network *stopped) {
+/* Runs the network at 1: one step, or for the milliseconds at 2, by default
+ * without end. The error of a callback stops the run, and is raised after it.
+ * [-0, +0, v] */
+static int run_network(lua_State *L, bool one_step) {
+  struct kad_lua_network *const self = check_idle(L);
+  struct kad_network *const network = self->link->network;
   struct kad_network *const outer = self->context->running;
-  self->context->running = stopped;
+  kad_time_ms duration_ms = KAD_TIME_NEVER;
+  if (!one_step && !lua_isnoneornil(L, 2)) {
+    duration_ms = (kad_time_ms)kad_lua_check_integer(L, 2, 0, KAD_LUA_MAX_MS);
+  }
+  self->context->running = one_step ? NULL : network;
   self->running = true;
-  return outer;
-}
-
-/* Ends a run, and raises the error of a callback. [-0, +0, v] */
-static int end_run(lua_State *L, struct kad_lua_network *self,
-                   struct kad_network *outer) {
+  if (one_step) {
+    kad_network_step(network);
+  } else {
+    kad_network_run(network, duration_ms);
+  }
   self->running = false;
   self->context->running = outer;
   kad_lua_context_rethrow(L);
@@ -68,22 +73,12 @@ static int end_run(lua_State *L, struct kad_lua_network *self,
 
 /* network:run([ms]) */
 static int network_run(lua_State *L) {
-  struct kad_lua_network *const self = check_idle(L);
-  kad_time_ms duration_ms = KAD_TIME_NEVER;
-  if (!lua_isnoneornil(L, 2)) {
-    duration_ms = (kad_time_ms)kad_lua_check_integer(L, 2, 0, KAD_LUA_MAX_MS);
-  }
-  struct kad_network *const outer = begin_run(self, self->link->network);
-  kad_network_run(self->link->network, duration_ms);
-  return end_run(L, self, outer);
+  return run_network(L, false);
 }
 
 /* network:step() */
 static int network_step(lua_State *L) {
-  struct kad_lua_network *const self = check_idle(L);
-  struct kad_network *const outer = begin_run(self, NULL);
-  kad_network_step(self->link->network);
-  return end_run(L, self, outer);
+  return run_network(L, true);
 }
 
 static int network_stop(lua_State *L) {

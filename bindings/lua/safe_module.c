@@ -68,22 +68,22 @@ static int digit_value(uint8_t digit) {
 static int unhex(lua_State *L) {
   luaL_Buffer buffer;
   const struct kad_slice text = kad_lua_check_slice(L, 1);
-  bool good = text.len % 2 == 0;
+  size_t done = 0;
   luaL_buffinit(L, &buffer);
-  for (size_t i = 0; good && i < text.len; i += 2) {
-    const int high = digit_value(text.data[i]);
-    const int low = digit_value(text.data[i + 1]);
-    good = high >= 0 && low >= 0;
-    if (good) {
-      luaL_addchar(&buffer, (char)(high * 16 + low));
+  for (; done + 1 < text.len; done += 2) {
+    const int high = digit_value(text.data[done]);
+    const int low = digit_value(text.data[done + 1]);
+    if (high < 0 || low < 0) {
+      break;
     }
+    luaL_addchar(&buffer, (char)(high * 16 + low));
   }
   luaL_pushresult(&buffer);
-  if (!good) {
-    lua_pushliteral(L, "not an even number of hexadecimal digits");
-    return kad_lua_push_error_message(L, KAD_EINVAL);
+  if (done == text.len) {
+    return 1;
   }
-  return 1;
+  lua_pushliteral(L, "not an even number of hexadecimal digits");
+  return kad_lua_push_error_message(L, KAD_EINVAL);
 }
 
 /* distance(a, b) → their XOR, and the number of leading bits that are equal */

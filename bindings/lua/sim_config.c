@@ -33,21 +33,28 @@ static void read_number(lua_State *L, int index, const char *name,
 
 /* ------------------------------------------------------------- latency -- */
 
+/* Returns the whole milliseconds at the top, or raises `problem`.
+ * [-0, +0, v] */
+static uint32_t check_ms(lua_State *L, const char *problem) {
+  int whole = 0;
+  const lua_Integer ms = lua_tointegerx(L, -1, &whole);
+  luaL_argcheck(L, whole && ms >= 0 && ms <= MS_MAX, OPTIONS, problem);
+  return (uint32_t)ms;
+}
+
 /* Reads the table {min, max} at the top. [-0, +0, v] */
 static void check_range(lua_State *L, struct kad_sim_config *config) {
-  lua_Integer bounds[2];
+  uint32_t bounds[2];
   for (int i = 0; i < 2; i++) {
-    int whole = 0;
     lua_rawgeti(L, -1, i + 1);
-    bounds[i] = lua_tointegerx(L, -1, &whole);
-    luaL_argcheck(L, whole && bounds[i] >= 0 && bounds[i] <= MS_MAX, OPTIONS,
-                  "option 'latency' must hold two integers, milliseconds");
+    bounds[i] =
+        check_ms(L, "option 'latency' must hold two integers, milliseconds");
     lua_pop(L, 1);
   }
   luaL_argcheck(L, bounds[0] <= bounds[1], OPTIONS,
                 "option 'latency' must hold the smaller one first");
-  config->latency_min_ms = (uint32_t)bounds[0];
-  config->latency_max_ms = (uint32_t)bounds[1];
+  config->latency_min_ms = bounds[0];
+  config->latency_max_ms = bounds[1];
 }
 
 /* Returns item `i` of the pair at the top. [-0, +0, v] */
@@ -105,15 +112,6 @@ static void check_distribution(lua_State *L, struct kad_sim_config *config,
   lua_settop(L, top);
 }
 
-static void check_constant(lua_State *L, struct kad_sim_config *config) {
-  int whole = 0;
-  const lua_Integer ms = lua_tointegerx(L, -1, &whole);
-  luaL_argcheck(L, whole && ms >= 0 && ms <= MS_MAX, OPTIONS,
-                "option 'latency' must be whole milliseconds, an hour at most");
-  config->latency_min_ms = (uint32_t)ms;
-  config->latency_max_ms = (uint32_t)ms;
-}
-
 static void check_named(lua_State *L, struct kad_sim_config *config) {
   lua_pushliteral(L, "jimenez2011");
   luaL_argcheck(L, lua_rawequal(L, -1, -2), OPTIONS,
@@ -130,7 +128,9 @@ static void check_latency(lua_State *L, struct kad_sim_config *config,
   case LUA_TNIL:
     break;
   case LUA_TNUMBER:
-    check_constant(L, config);
+    config->latency_min_ms = check_ms(
+        L, "option 'latency' must be whole milliseconds, an hour at most");
+    config->latency_max_ms = config->latency_min_ms;
     break;
   case LUA_TSTRING:
     check_named(L, config);

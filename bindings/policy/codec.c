@@ -7,7 +7,6 @@
 
 /* A call of the codec, and its outcome. */
 struct codec_call {
-  const struct kad_host *host;
   const struct kad_hook *hook;
   unsigned bits;
   const struct kad_message *message; /* to encode */
@@ -20,8 +19,9 @@ struct codec_call {
 
 /* Pushes the function of the hook. [-0, +1, m] */
 static void push_hook(lua_State *L, const struct codec_call *call) {
-  kad_host_push_field(L, call->host, "hooks");
-  lua_rawgeti(L, -1, call->hook - call->host->hooks + 1);
+  const struct kad_host *const host = call->hook->host;
+  kad_host_push_field(L, host, "hooks");
+  lua_rawgeti(L, -1, call->hook - host->hooks + 1);
 }
 
 /* Encodes a message. [-0, +0, e] */
@@ -95,7 +95,6 @@ static void run_hook(struct kad_host *host, struct kad_hook *hook,
       !lua_checkstack(L, 3)) {
     return;
   }
-  call->host = host;
   call->hook = hook;
   hook->calls++;
   host->codec.busy = true;

@@ -14,19 +14,13 @@ struct suspension {
   int yielded;
 };
 
-static void copy_subject(lua_State *L, struct kad_view *view) {
-  if (view != NULL) {
-    kad_view_copy_subject(L, view);
-  }
-}
-
 /* Copies what the views show, and hands the coroutine to the scheduler:
  * suspended(thread, call_id, yielded…). [-0, +0, e] */
 static int hand_to_scheduler(lua_State *L) {
   const struct suspension *const suspension = lua_touserdata(L, 1);
   struct kad_runner *const runner = suspension->runner;
-  copy_subject(L, runner->subject);
-  copy_subject(L, runner->context);
+  kad_view_copy_subject(L, runner->subject);
+  kad_view_copy_subject(L, runner->context);
   runner->call = NULL;
   kad_host_push_field(L, runner->host, "take_over");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &runner->thread_key);

@@ -7,8 +7,8 @@
  *        │         └─────► hook_run ─► view                  │
  *        │                    │                              ▼
  *        ├─► hook_probe ──────┤             hook_failure ─► hook ─► host
- *        ├─► migration        └► hook_pending ─► verdict ─►──┤        │
- *        └─► vm                       └────────► runner ─►───┘        ▼
+ *        └─► vm               └► hook_pending ─► verdict ─►──┤        │
+ *                                     └────────► runner ─►───┘        ▼
  *                                                                   meter
  *
  * hook_run runs a hook on a runner, which is a coroutine of the host's state.
@@ -50,7 +50,7 @@ struct kad_host_codec {
   bool busy;         /* one of them runs */
 };
 
-/* Takes the result of a pending probe; see hook_probe.h. */
+/* Takes the result of a pending probe; see hook_probe.c. */
 typedef void kad_probe_done_fn(struct kad_hook *hook,
                                const struct kad_hook_result *result);
 

@@ -9,15 +9,13 @@
 
 /* One value in each state. */
 struct kad_policy_keys {
-  char meter;             /* userdata: struct kad_meter */
-  char views;             /* userdata: struct kad_views */
-  char record_metatable;  /* table: of views of records */
-  char request_metatable; /* table: of views of requests */
-  char context_metatable; /* table: of views of contexts */
-  char script_coroutines; /* table: coroutine → whether a script may resume
-                             it; has all coroutines that scripts have made */
-  char module_sources;    /* table: module name → text or compiled code; in
-                             VMs */
+  char meter;              /* userdata: struct kad_meter */
+  char views;              /* userdata: struct kad_views */
+  char view_metatables[3]; /* tables: of the views of each kad_view_kind */
+  char script_coroutines;  /* table: coroutine → whether a script may resume
+                              it; has all coroutines that scripts have made */
+  char module_sources;     /* table: module name → text or compiled code; in
+                              VMs */
 };
 
 extern const struct kad_policy_keys kad_policy_keys;

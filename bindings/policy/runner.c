@@ -30,20 +30,17 @@ static int remove_thread(lua_State *L) {
 static void link_runner(struct kad_runner *runner) {
   struct kad_host *const host = runner->host;
   runner->next = host->runners;
+  runner->link = &host->runners;
   if (runner->next != NULL) {
-    runner->next->previous = runner;
+    runner->next->link = &runner->next;
   }
   host->runners = runner;
 }
 
 static void unlink_runner(const struct kad_runner *runner) {
-  if (runner->previous != NULL) {
-    runner->previous->next = runner->next;
-  } else {
-    runner->host->runners = runner->next;
-  }
+  *runner->link = runner->next;
   if (runner->next != NULL) {
-    runner->next->previous = runner->previous;
+    runner->next->link = runner->link;
   }
 }
 

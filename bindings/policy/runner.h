@@ -15,8 +15,8 @@ enum {
 /* A coroutine, and the hook call that it runs. */
 struct kad_runner {
   struct kad_runner *next_free; /* NULL for the last, and while it runs */
-  struct kad_runner *previous;  /* in the list of all runners of the host */
-  struct kad_runner *next;
+  struct kad_runner *next;      /* in the list of all runners of the host */
+  struct kad_runner **link;     /* the pointer to this one in that list */
   struct kad_host *host;
   lua_State *thread;
   char thread_key; /* its address is the key of the thread in the registry */

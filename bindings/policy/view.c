@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include <assert.h>
 #include <string.h>
 
 static const char *const names[] = {
@@ -53,11 +54,8 @@ enum field {
 #undef FIELD
 };
 
-static const char *const metatable_keys[] = {
-    [KAD_VIEW_KIND_RECORD] = &kad_policy_keys.record_metatable,
-    [KAD_VIEW_KIND_REQUEST] = &kad_policy_keys.request_metatable,
-    [KAD_VIEW_KIND_CONTEXT] = &kad_policy_keys.context_metatable,
-};
+static_assert(sizeof kad_policy_keys.view_metatables == KAD_VIEW_KIND_COUNT,
+              "each kind has a key");
 
 /* Pushes bytes, or nil if `bytes` is NULL. [-0, +1, m] */
 static void push_bytes(lua_State *L, const uint8_t *bytes, size_t len) {
@@ -182,7 +180,8 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
       {"__tostring", view_tostring},
       {NULL, NULL},
   };
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]) == LUA_TTABLE) {
+  const char *const key = &kad_policy_keys.view_metatables[kind];
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) {
     return;
   }
   lua_pop(L, 1);
@@ -194,7 +193,7 @@ static void push_metatable(lua_State *L, enum kad_view_kind kind) {
   kad_lua_set_string(L, "__name", names[kind]);
   kad_lua_set_boolean(L, "__metatable", false);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, metatable_keys[kind]);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 /* ---------------------------------------------------------------- copies --
@@ -351,6 +350,9 @@ static void push_view(lua_State *L, const struct kad_view *view) {
 }
 
 void kad_view_copy_subject(lua_State *L, struct kad_view *view) {
+  if (view == NULL) {
+    return;
+  }
   luaL_checkstack(L, 10, NULL);
   push_view(L, view);
   push_copy(L, view);
@@ -376,7 +378,8 @@ void kad_view_release(lua_State *L, struct kad_view *view) {
 const struct kad_view *kad_view_test_record(lua_State *L, int index) {
   const struct kad_view *view = NULL;
   if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.record_metatable);
+    lua_rawgetp(L, LUA_REGISTRYINDEX,
+                &kad_policy_keys.view_metatables[KAD_VIEW_KIND_RECORD]);
     view = lua_rawequal(L, -1, -2) ? lua_touserdata(L, index) : NULL;
     lua_pop(L, 2);
   }

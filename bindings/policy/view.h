@@ -71,8 +71,8 @@ struct kad_view *kad_views_acquire(struct kad_views *views,
 void kad_views_refill(lua_State *L, struct kad_views *views,
                       enum kad_view_kind kind);
 
-/* Makes a busy view show a copy of its subject, which is about to end.
- * [-0, +0, m] */
+/* Makes a busy view show a copy of its subject, which is about to end. Does
+ * nothing with NULL. [-0, +0, m] */
 void kad_view_copy_subject(lua_State *L, struct kad_view *view);
 
 /* Ends the use of a view; does nothing with NULL. A copy lives as long as the
