@@ -36,19 +36,12 @@ bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
 bool kad_lua_field_id(lua_State *L, int index, const char *name, unsigned bits,
                       struct kad_id *id);
 
-/* Sets the field `name` of the table at the top to an integer. [-0, +0, m] */
+/* Sets the field `name` of the table at the top to an integer, a float, a
+ * boolean, a string, or a string of bytes. [-0, +0, m] */
 void kad_lua_set_integer(lua_State *L, const char *name, lua_Integer value);
-
-/* Sets a field to a float. [-0, +0, m] */
 void kad_lua_set_number(lua_State *L, const char *name, lua_Number value);
-
-/* Sets a field to a boolean. [-0, +0, m] */
 void kad_lua_set_boolean(lua_State *L, const char *name, bool value);
-
-/* Sets a field to a string. [-0, +0, m] */
 void kad_lua_set_string(lua_State *L, const char *name, const char *value);
-
-/* Sets a field to a string of bytes. [-0, +0, m] */
 void kad_lua_set_slice(lua_State *L, const char *name, struct kad_slice value);
 
 #endif

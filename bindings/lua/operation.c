@@ -113,10 +113,9 @@ static int node_bootstrap(lua_State *L) {
       lua_newuserdatauv(L, count * sizeof *known + 1, 0);
   kad_lua_check_addresses(L, 2, count, known);
   struct kad_lua_callback *const callback = new_callback(L, self, 4);
-  return push_operation(L, callback,
-                        kad_node_bootstrap(self->link->node, known, count,
-                                           operation_done, callback,
-                                           &callback->id));
+  const int status = kad_node_bootstrap(
+      self->link->node, known, count, operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:ping(address, nil, done) */
@@ -125,9 +124,9 @@ static int node_ping(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_address(L, 2, &address);
   struct kad_lua_callback *const callback = new_callback(L, self, 4);
-  return push_operation(L, callback,
-                        kad_node_ping(self->link->node, &address,
-                                      operation_done, callback, &callback->id));
+  const int status = kad_node_ping(self->link->node, &address, operation_done,
+                                   callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* Encodes the arguments of a custom query, a table or nil at `arg`. The
@@ -151,9 +150,9 @@ static int node_call(lua_State *L) {
   const struct kad_slice method = kad_lua_check_slice(L, 4);
   const struct kad_slice args = encode_args(L, 5);
   struct kad_lua_callback *const callback = new_callback(L, self, 6);
-  return push_operation(L, callback,
-                        kad_node_call(self->link->node, &to, method, args,
-                                      operation_done, callback, &callback->id));
+  const int status = kad_node_call(self->link->node, &to, method, args,
+                                   operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* A reply to a query along a lookup path, and the verdict of the script. */
@@ -211,20 +210,20 @@ static int node_query(lua_State *L) {
       .on_reply = reply_received,
   };
   struct kad_lua_callback *const callback = new_callback(L, lookup.self, 6);
-  return push_operation(L, callback,
-                        kad_node_query(lookup.self->link->node, &lookup.key,
-                                       &query, &lookup.options, operation_done,
-                                       callback, &callback->id));
+  const int status =
+      kad_node_query(lookup.self->link->node, &lookup.key, &query,
+                     &lookup.options, operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:find_node(id, options, done) */
 static int node_find_node(lua_State *L) {
   const struct lookup lookup = check_lookup(L, 3);
   struct kad_lua_callback *const callback = new_callback(L, lookup.self, 4);
-  return push_operation(L, callback,
-                        kad_node_find_node(lookup.self->link->node, &lookup.key,
-                                           &lookup.options, operation_done,
-                                           callback, &callback->id));
+  const int status =
+      kad_node_find_node(lookup.self->link->node, &lookup.key, &lookup.options,
+                         operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:get(key, type, options, done) */
@@ -232,10 +231,10 @@ static int node_get(lua_State *L) {
   const struct lookup lookup = check_lookup(L, 4);
   const struct kad_slice type = kad_lua_check_slice(L, 3);
   struct kad_lua_callback *const callback = new_callback(L, lookup.self, 5);
-  return push_operation(L, callback,
-                        kad_node_get(lookup.self->link->node, &lookup.key, type,
-                                     &lookup.options, operation_done, callback,
-                                     &callback->id));
+  const int status =
+      kad_node_get(lookup.self->link->node, &lookup.key, type, &lookup.options,
+                   operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* Tells whether the value of the record at argument 2 is too large for any
@@ -258,19 +257,19 @@ static int node_put(lua_State *L) {
   kad_lua_check_record(L, 2, self->bits, &record);
   check_options(L, 3, &options);
   struct kad_lua_callback *const callback = new_callback(L, self, 4);
-  return push_operation(L, callback,
-                        kad_node_put(self->link->node, &record, &options,
-                                     operation_done, callback, &callback->id));
+  const int status = kad_node_put(self->link->node, &record, &options,
+                                  operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:get_peers(info_hash, options, done) */
 static int node_get_peers(lua_State *L) {
   const struct lookup lookup = check_lookup(L, 3);
   struct kad_lua_callback *const callback = new_callback(L, lookup.self, 4);
-  return push_operation(L, callback,
-                        kad_node_get_peers(lookup.self->link->node, &lookup.key,
-                                           &lookup.options, operation_done,
-                                           callback, &callback->id));
+  const int status =
+      kad_node_get_peers(lookup.self->link->node, &lookup.key, &lookup.options,
+                         operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:announce(info_hash, port, options, done) */
@@ -278,10 +277,10 @@ static int node_announce(lua_State *L) {
   const struct lookup lookup = check_lookup(L, 4);
   const uint16_t port = (uint16_t)kad_lua_check_integer(L, 3, 0, UINT16_MAX);
   struct kad_lua_callback *const callback = new_callback(L, lookup.self, 5);
-  return push_operation(L, callback,
-                        kad_node_announce(lookup.self->link->node, &lookup.key,
-                                          port, &lookup.options, operation_done,
-                                          callback, &callback->id));
+  const int status = kad_node_announce(lookup.self->link->node, &lookup.key,
+                                       port, &lookup.options, operation_done,
+                                       callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:leave(deadline_ms, done) */
@@ -289,10 +288,9 @@ static int node_leave(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   const lua_Integer deadline_ms = kad_lua_check_integer(L, 2, 1, UINT32_MAX);
   struct kad_lua_callback *const callback = new_callback(L, self, 3);
-  return push_operation(L, callback,
-                        kad_node_leave(self->link->node, (uint32_t)deadline_ms,
-                                       operation_done, callback,
-                                       &callback->id));
+  const int status = kad_node_leave(self->link->node, (uint32_t)deadline_ms,
+                                    operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
 }
 
 /* node:cancel(operation) → whether it had not ended yet */

@@ -85,11 +85,11 @@ static int push_results(lua_State *L, lua_State *thread, bool succeeded,
     return count + 1;
   }
   lua_xmove(thread, L, count);
-  if (!succeeded) {
-    (void)lua_resetthread(thread);
-    return lua_error(L);
+  if (succeeded) {
+    return count;
   }
-  return count;
+  (void)lua_resetthread(thread);
+  return lua_error(L);
 }
 
 /* Stops the caller when the entry was killed. The coroutine at 1 is never

@@ -106,12 +106,6 @@ static const char *const verdict_names[] = {
     [KAD_VERDICT_PENDING] = "failed",
 };
 
-static void set_rejection(lua_State *L, const struct kad_hook_result *result) {
-  kad_lua_set_integer(L, "code",
-                      result->code != 0 ? result->code : KAD_CODE_REFUSED);
-  kad_lua_set_slice(L, "reason", result->reason);
-}
-
 /* Sets the fields of a result that accepts. [-0, +0, m] */
 static void set_accepted(lua_State *L, const struct kad_hook *hook,
                          const struct kad_hook_result *result) {
@@ -136,7 +130,9 @@ static void push_result(lua_State *L, const struct kad_hook *hook,
   lua_newtable(L);
   kad_lua_set_string(L, "verdict", verdict_names[result->verdict]);
   if (result->verdict == KAD_VERDICT_REJECT) {
-    set_rejection(L, result);
+    kad_lua_set_integer(L, "code",
+                        result->code != 0 ? result->code : KAD_CODE_REFUSED);
+    kad_lua_set_slice(L, "reason", result->reason);
   } else if (result->verdict == KAD_VERDICT_ACCEPT) {
     set_accepted(L, hook, result);
   }

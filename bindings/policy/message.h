@@ -7,9 +7,6 @@
 
 #include <lua.h>
 
-/* The names of enum kad_message_kind. */
-extern const char *const kad_policy_message_kinds[];
-
 /* Pushes `message` as a table. [-0, +1, m] */
 void kad_policy_message_push(lua_State *L, const struct kad_message *message,
                              unsigned bits);

@@ -108,16 +108,6 @@ static void read_records(lua_State *L, struct kad_runner *runner,
   result->record_count = (size_t)count;
 }
 
-/* Reads the list of records to hold; or nil, reason[, code]: the new record is
- * rejected, and the held ones stay. [-0, +0|1, v] */
-static void read_merge(lua_State *L, struct kad_runner *runner, int count) {
-  if (count >= 2 && lua_isnil(L, 1)) {
-    read_rejection(L, count, &runner->result);
-    return;
-  }
-  read_records(L, runner, false);
-}
-
 /* Reports that a hook returned seconds out of range, unless it was reported
  * recently. [-0, +0, e] */
 static void report_clamp(lua_State *L, struct kad_hook *hook,
@@ -193,7 +183,11 @@ static void read_values(lua_State *L, struct kad_runner *runner, int count) {
         lua_toboolean(L, 1) ? KAD_VERDICT_ACCEPT : KAD_VERDICT_REJECT;
     return;
   case KAD_HOOK_KIND_MERGE:
-    read_merge(L, runner, count);
+    if (count >= 2 && lua_isnil(L, 1)) { /* the held records stay */
+      read_rejection(L, count, result);
+      return;
+    }
+    read_records(L, runner, false);
     return;
   case KAD_HOOK_KIND_SELECT:
     read_records(L, runner, true);

@@ -70,21 +70,19 @@ static int read_source(lua_State *L) {
   lua_pushcfunction(L, close_file);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  const char *problem = "no such file, or it cannot be opened";
   *file = fopen(path, "rb");
-  if (*file == NULL) {
-    luaL_pushfail(L);
-    lua_pushfstring(L, "%s: no such file, or it cannot be opened", path);
-    return 2;
+  if (*file != NULL) {
+    problem = read_file(L, *file);
+    fclose(*file);
+    *file = NULL;
   }
-  const char *const problem = read_file(L, *file);
-  fclose(*file);
-  *file = NULL;
-  if (problem != NULL) {
-    luaL_pushfail(L);
-    lua_pushfstring(L, "%s: %s", path, problem);
-    return 2;
+  if (problem == NULL) {
+    return 1;
   }
-  return 1;
+  luaL_pushfail(L);
+  lua_pushfstring(L, "%s: %s", path, problem);
+  return 2;
 }
 
 /* source(name) → the text of a module that the VM was given, or nil */

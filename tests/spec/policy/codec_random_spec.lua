@@ -1,8 +1,7 @@
 -- A codec that returns random messages, whose fields are valid, nearly valid or
 -- nonsense, does not harm its node.
 --
--- Tests bindings/policy/codec.c, bindings/policy/message_push.c,
--- bindings/policy/message_read.c.
+-- Tests bindings/policy/codec.c, bindings/policy/message.c.
 
 local kad = require("kadenza")
 local support = require("tests.spec.support")

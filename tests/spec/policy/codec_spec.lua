@@ -1,7 +1,6 @@
 -- Policies that replace the encoding of their node.
 --
--- Tests bindings/policy/codec.c, bindings/policy/message_push.c,
--- bindings/policy/message_read.c.
+-- Tests bindings/policy/codec.c, bindings/policy/message.c.
 
 local kad = require("kadenza")
 local policies = require("tests.spec.support.policy")

@@ -1,13 +1,195 @@
+#include "policy/message.h"
+
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/field.h"
 #include "lua/record.h"
 #include "lua/value.h"
-#include "policy/message.h"
 
 #include <lauxlib.h>
 
 #include <limits.h>
+
+static const char *const kinds[] = {
+    [KAD_MESSAGE_QUERY] = "query",
+    [KAD_MESSAGE_REPLY] = "reply",
+    [KAD_MESSAGE_ERROR] = "error",
+};
+
+/* ------------------------------------------------------------- pushing -- */
+
+/* The setters set a field of the table at the top. [-0, +0, m] */
+
+/* Sets nothing if there are no bytes. */
+static void set_bytes(lua_State *L, const char *name, struct kad_slice bytes) {
+  if (bytes.len > 0) {
+    kad_lua_set_slice(L, name, bytes);
+  }
+}
+
+static void set_flag(lua_State *L, const char *name, bool value) {
+  if (value) {
+    kad_lua_set_boolean(L, name, true);
+  }
+}
+
+static void set_number(lua_State *L, const char *name, bool has,
+                       lua_Integer value) {
+  if (has) {
+    kad_lua_set_integer(L, name, value);
+  }
+}
+
+static void set_address(lua_State *L, const char *name,
+                        const struct kad_address *address) {
+  kad_lua_push_address(L, address);
+  lua_setfield(L, -2, name);
+}
+
+static void set_id(lua_State *L, const char *name, const struct kad_id *id,
+                   unsigned bits) {
+  kad_lua_push_id(L, id, bits);
+  lua_setfield(L, -2, name);
+}
+
+/* Sets a decoded value; nothing if there are no bytes. */
+static void set_value(lua_State *L, const char *name, struct kad_slice bytes) {
+  if (bytes.len > 0 && kad_lua_bencode_decode(L, bytes) == 0) {
+    lua_setfield(L, -2, name);
+  }
+}
+
+static void set_contacts(lua_State *L, const char *name,
+                         const struct kad_message *message, unsigned family,
+                         unsigned bits) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < message->contact_count; i++) {
+    const struct kad_contact *const contact = &message->contacts[i];
+    if (contact->address.family == family) {
+      lua_createtable(L, 0, 2);
+      set_id(L, "id", &contact->id, bits);
+      set_address(L, "address", &contact->address);
+      lua_rawseti(L, -2, ++count);
+    }
+  }
+  lua_setfield(L, -2, name);
+}
+
+static void set_peers(lua_State *L, const struct kad_message *message) {
+  if (message->peer_count > 0) {
+    kad_lua_push_addresses(L, message->peers, message->peer_count);
+    lua_setfield(L, -2, "peers");
+  }
+}
+
+/* Leaves out key and type, which the query has, and age, which none has. */
+static void push_record(lua_State *L, const struct kad_record *record,
+                        unsigned bits) {
+  static const char *const left_out[] = {"key", "type", "age"};
+  kad_lua_push_record(L, record, bits);
+  for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, left_out[i]);
+  }
+}
+
+static void set_records(lua_State *L, const struct kad_message *message,
+                        unsigned bits) {
+  if (message->record_count == 0) {
+    return;
+  }
+  lua_createtable(L, (int)message->record_count, 0);
+  for (size_t i = 0; i < message->record_count; i++) {
+    push_record(L, &message->records[i], bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "records");
+}
+
+static void set_errors(lua_State *L, const struct kad_message *message) {
+  if (message->error_count == 0) {
+    return;
+  }
+  lua_createtable(L, (int)message->error_count, 0);
+  for (size_t i = 0; i < message->error_count; i++) {
+    const struct kad_record_error *const error = &message->errors[i];
+    lua_createtable(L, 0, 3);
+    kad_lua_set_integer(L, "index", error->index);
+    kad_lua_set_integer(L, "code", error->code);
+    kad_lua_set_slice(L, "reason", error->reason);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "errors");
+}
+
+static void set_query(lua_State *L, const struct kad_message *message,
+                      unsigned bits) {
+  const bool custom = message->method == KAD_METHOD_CUSTOM;
+  kad_lua_set_slice(L, "method",
+                    custom ? message->name : kad_method_name(message->method));
+  if (custom) {
+    set_value(L, "args", message->args);
+  }
+  if (message->has_target) {
+    set_id(L, "target", &message->target, bits);
+  }
+  set_flag(L, "want4", message->want4);
+  set_flag(L, "want6", message->want6);
+  set_flag(L, "implied_port", message->implied_port);
+  set_number(L, "port", message->has_port, message->port);
+  set_number(L, "skip", message->skip > 0, message->skip);
+  set_number(L, "ttl", message->has_ttl, message->ttl);
+  set_bytes(L, "type", message->type);
+  set_bytes(L, "why", message->why);
+}
+
+static void set_reply(lua_State *L, const struct kad_message *message,
+                      unsigned bits) {
+  set_value(L, "reply", message->reply);
+  if (message->has_nodes) {
+    set_contacts(L, "nodes", message, 4, bits);
+  }
+  if (message->has_nodes6) {
+    set_contacts(L, "nodes6", message, 6, bits);
+  }
+  set_peers(L, message);
+  set_number(L, "total", message->has_total, message->total);
+  set_number(L, "stored", message->has_stored, message->stored);
+  set_errors(L, message);
+}
+
+void kad_policy_message_push(lua_State *L, const struct kad_message *message,
+                             unsigned bits) {
+  luaL_checkstack(L, 8, NULL);
+  lua_createtable(L, 0, 12);
+  kad_lua_set_string(L, "kind", kinds[message->kind]);
+  kad_lua_set_slice(L, "transaction", message->transaction);
+  set_bytes(L, "version", message->version);
+  set_flag(L, "read_only", message->read_only);
+  if (message->observed.family != 0) {
+    set_address(L, "observed", &message->observed);
+  }
+  if (message->has_id) {
+    set_id(L, "id", &message->id, bits);
+  }
+  set_bytes(L, "token", message->token);
+  set_records(L, message, bits);
+  switch (message->kind) {
+  case KAD_MESSAGE_QUERY:
+    set_query(L, message, bits);
+    return;
+  case KAD_MESSAGE_REPLY:
+    set_reply(L, message, bits);
+    return;
+  case KAD_MESSAGE_ERROR:
+    kad_lua_set_integer(L, "code", message->code);
+    kad_lua_set_slice(L, "text", message->text);
+    return;
+  }
+}
+
+/* ------------------------------------------------------------- reading -- */
 
 /* Reads the table at `index`. */
 struct reader {
@@ -58,6 +240,14 @@ static bool read_id(const struct reader *reader, const char *name,
 static bool read_number(const struct reader *reader, const char *name,
                         uint32_t max, uint32_t *number) {
   return kad_lua_field_uint32(reader->L, reader->index, name, 0, max, number);
+}
+
+static bool read_code(const struct reader *reader, int *code) {
+  lua_Integer number = 0;
+  const bool has = kad_lua_field_integer(reader->L, reader->index, "code",
+                                         INT_MIN, INT_MAX, &number);
+  *code = (int)number;
+  return has;
 }
 
 static void read_flag(const struct reader *reader, const char *name,
@@ -181,12 +371,9 @@ static void read_errors(const struct reader *reader) {
   for (size_t i = 0; i < message->error_count; i++) {
     struct kad_record_error *const error = &message->errors[i];
     const struct reader item = push_item(reader, "errors", i);
-    lua_Integer code = 0;
     *error = (struct kad_record_error){.index = 0};
     (void)read_number(&item, "index", UINT32_MAX, &error->index);
-    (void)kad_lua_field_integer(item.L, item.index, "code", INT_MIN, INT_MAX,
-                                &code);
-    error->code = (int)code;
+    (void)read_code(&item, &error->code);
     (void)read_bytes(&item, "reason", 0, SIZE_MAX / 2, &error->reason);
     lua_pop(reader->L, 1);
   }
@@ -262,12 +449,9 @@ static void read_reply(const struct reader *reader) {
 }
 
 static void read_error(const struct reader *reader) {
-  lua_Integer code = 0;
-  if (!kad_lua_field_integer(reader->L, reader->index, "code", INT_MIN, INT_MAX,
-                             &code)) {
+  if (!read_code(reader, &reader->message->code)) {
     luaL_error(reader->L, "field 'code' is missing");
   }
-  reader->message->code = (int)code;
   (void)read_bytes(reader, "text", 0, SIZE_MAX / 2, &reader->message->text);
 }
 
@@ -275,7 +459,7 @@ static enum kad_message_kind read_kind(lua_State *L) {
   struct kad_slice name = {.len = 0};
   (void)kad_lua_field_string(L, lua_gettop(L), "kind", 0, SIZE_MAX / 2, &name);
   for (unsigned i = KAD_MESSAGE_QUERY; i <= KAD_MESSAGE_ERROR; i++) {
-    if (kad_slice_equal(name, kad_slice_of(kad_policy_message_kinds[i]))) {
+    if (kad_slice_equal(name, kad_slice_of(kinds[i]))) {
       return (enum kad_message_kind)i;
     }
   }
