@@ -250,8 +250,6 @@ build = {
       "scripts/kadenza/cli/progress.lua",
     ["kadenza.cli.put"] =
       "scripts/kadenza/cli/put.lua",
-    ["kadenza.cli.record_options"] =
-      "scripts/kadenza/cli/record_options.lua",
     ["kadenza.cli.remote"] =
       "scripts/kadenza/cli/remote.lua",
     ["kadenza.cli.run"] =

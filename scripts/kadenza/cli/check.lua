@@ -39,10 +39,7 @@ local OPTIONS <const> = {
 
 function M.arguments(command)
   command:argument("file", "A policy, a Lua file."):args("+")
-  local options = {}
-  for i, option in ipairs(OPTIONS) do
-    options[i] = schema.add_option(command, option)
-  end
+  local options = schema.add_options(command, OPTIONS)
   table.insert(options, command:option("--trust", "Trust this file, one of the "
     .. "policies, like `kadenza run --trust`. May be repeated.")
     :argname("FILE"):count("*"):target("trusted"))

@@ -2,14 +2,14 @@
 --- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
+local config = require("kadenza.cli.config")
 local host = require("kadenza.host")
 local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local output = require("kadenza.cli.output")
-local record_options = require("kadenza.cli.record_options")
+local schema = require("kadenza.cli.schema")
 
 local STDOUT <const> = 1
-local MAX_QUORUM <const> = 64
 
 local M = {
   summary = "Look up a value.",
@@ -20,14 +20,20 @@ local M = {
   settings = client.SETTINGS,
 }
 
+-- Options of this command only.
+local OPTIONS <const> = {
+  schema.RECORD_TYPE,
+  { name = "all", kind = "switch", flag = "--all",
+    text = "Print every value, one a line." },
+  { name = "quorum", kind = "number", flag = "--quorum", min = 1, max = 64,
+    argname = "N",
+    text = "End when N nodes had a value. Default: ask all of the closest "
+      .. "nodes." },
+}
+
 function M.arguments(command)
   command:argument("key", "An id in hexadecimal, or a name that is hashed.")
-  return {
-    record_options.type_option(command),
-    command:flag("--all", "Print every value, one a line."),
-    command:option("--quorum", "End when N nodes had a value. Default: ask all "
-      .. "of the closest nodes."):argname("N"),
-  }
+  return schema.add_options(command, OPTIONS)
 end
 
 -- Returns the document of a record.
@@ -71,14 +77,10 @@ end
 
 function M.run(args, settings)
   local key = input.key(args.key, settings.id_bits)
-  local options = {
-    type = record_options.type(args),
-    all = args.all,
-    quorum = record_options.integer("--quorum", args.quorum, 1, MAX_QUORUM),
-  }
+  local options = config.read_own(OPTIONS, args)
   return client.join(settings, function(node)
     local value, info = client.need(node:get(key, options))
-    return (args.all and print_all or print_one)(key, value, info)
+    return (options.all and print_all or print_one)(key, value, info)
   end)
 end
 

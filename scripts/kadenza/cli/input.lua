@@ -15,6 +15,8 @@ local MAX_SHOWN <const> = 40 -- bytes of a wrong value in a message
 local MAX_PATH <const> = 4095
 local MAX_HOST <const> = 253
 local MAX_PORT <const> = 65535
+local MAX_TYPE <const> = 32
+local MAX_SALT <const> = 64
 
 --- Returns a value as a text for messages.
 ---@param value any
@@ -119,6 +121,21 @@ end
 function texts.version(text)
   if #text ~= 4 then
     return wrong("4 bytes", text)
+  end
+  return text
+end
+
+function texts.type(text)
+  if text == "" or #text > MAX_TYPE then
+    return nil, ("must have 1 to %d bytes, not %s"):format(MAX_TYPE,
+      M.shown(text))
+  end
+  return text
+end
+
+function texts.salt(text)
+  if #text > MAX_SALT then
+    return nil, ("must have at most %d bytes"):format(MAX_SALT)
   end
   return text
 end

@@ -21,22 +21,17 @@ function M.arguments(command)
   command:argument("file", "A file that does not exist."):args("?")
 end
 
-local function make_pair()
-  local network <close> = assert(core.udp())
-  local publisher, secret_key = core.keypair(network:random(SEED_SIZE))
-  return { publisher = publisher, secret = secret_key }
-end
-
 function M.run(args, _)
-  local pair = make_pair()
-  local publisher = kad.hex(pair.publisher)
+  local network <close> = assert(core.udp())
+  local public_key, secret_key = core.keypair(network:random(SEED_SIZE))
+  local publisher, text = kad.hex(public_key),
+    secret.format({ publisher = public_key, secret = secret_key })
   if args.file then
     file.check_absent(args.file)
-    file.write(args.file, secret.format(pair))
+    file.write(args.file, text)
     return { publisher = publisher }, ("publisher %s\n"):format(publisher)
   end
-  return { publisher = publisher, secret = kad.hex(pair.secret) },
-    secret.format(pair)
+  return { publisher = publisher, secret = kad.hex(secret_key) }, text
 end
 
 return M

@@ -2,17 +2,16 @@
 --- Tested by tests/spec/cli/commands_spec.lua.
 
 local client = require("kadenza.cli.client")
+local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local input = require("kadenza.cli.input")
 local kad = require("kadenza")
-local record_options = require("kadenza.cli.record_options")
+local schema = require("kadenza.cli.schema")
 local secret = require("kadenza.cli.secret")
 
 local STDIN <const> = 0
 local MAX_VALUE <const> = 1000
-local MAX_SALT <const> = 64
-local MAX_TTL <const> = 4294967295
 
 local M = {
   summary = "Store a value.",
@@ -24,21 +23,29 @@ local M = {
   settings = client.SETTINGS,
 }
 
+-- Options of this command only.
+local OPTIONS <const> = {
+  schema.RECORD_TYPE,
+  { name = "ttl", kind = "number", flag = "--ttl", min = 1, max = 4294967295,
+    argname = "SECONDS",
+    text = "Time until the value expires. Default: of the type." },
+  { name = "seq", kind = "number", flag = "--seq", min = math.mininteger,
+    max = math.maxinteger, argname = "N",
+    text = "Sequence number: the highest one wins." },
+  { name = "salt", kind = "text", flag = "--salt", argname = "TEXT",
+    check = "salt",
+    text = "Distinguishes values of one key pair under KEY." },
+}
+
 function M.arguments(command)
   command:argument("key", "An id in hexadecimal, or a name that is hashed.")
   command:argument("value", "The value. After -- it may begin with a dash.")
     :args("?")
-  return {
-    record_options.type_option(command),
-    command:option("--ttl", "Time until the value expires. Default: of the "
-      .. "type."):argname("SECONDS"),
-    command:option("--key", "Sign with the secret key in FILE, made by "
-      .. "`kadenza keygen FILE`."):argname("FILE"):target("key_file"),
-    command:option("--seq", "Sequence number: the highest one wins.")
-      :argname("N"),
-    command:option("--salt", "Distinguishes values of one key pair under KEY.")
-      :argname("TEXT"),
-  }
+  local options = schema.add_options(command, OPTIONS)
+  table.insert(options, 3, command:option("--key", "Sign with the secret key "
+    .. "in FILE, made by `kadenza keygen FILE`."):argname("FILE")
+    :target("key_file"))
+  return options
 end
 
 local function read_value(argument)
@@ -55,25 +62,15 @@ local function read_value(argument)
   return value or ""
 end
 
-local function check_length(name, text, max)
-  if text and #text > max then
-    fault.misuse("%s must have at most %d bytes", name, max)
-  end
-  return text
-end
-
 function M.run(args, settings)
   local key = input.key(args.key, settings.id_bits)
-  local options = {
-    type = record_options.type(args),
-    ttl = record_options.integer("--ttl", args.ttl, 1, MAX_TTL),
-    seq = record_options.integer("--seq", args.seq, math.mininteger,
-      math.maxinteger),
-    salt = check_length("--salt", args.salt, MAX_SALT),
-    secret = args.key_file and secret.read(args.key_file),
-  }
+  local options = config.read_own(OPTIONS, args)
+  options.secret = args.key_file and secret.read(args.key_file)
   client.check(settings) -- before the user types a value
-  local value = check_length("VALUE", read_value(args.value), MAX_VALUE)
+  local value = read_value(args.value)
+  if #value > MAX_VALUE then
+    fault.misuse("VALUE must have at most %d bytes", MAX_VALUE)
+  end
   return client.join(settings, function(node)
     local info = client.need(node:put(key, value, options))
     return {

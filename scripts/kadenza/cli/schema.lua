@@ -144,6 +144,12 @@ for _, option in ipairs(M.OPTIONS) do
   M.BY_NAME[option.name] = option
 end
 
+--- The own option of commands that read or store a record.
+---@type kadenza.cli.Option
+M.RECORD_TYPE = { name = "type", kind = "text", flag = "--type",
+  argname = "TYPE", default = "value", check = "type",
+  text = "Record type that a --policy defines." }
+
 --- Returns the name of the environment variable of an option.
 ---@param option kadenza.cli.Option
 ---@return string name
@@ -185,6 +191,18 @@ function M.add_option(command, option, default)
   end
   return element:target(option.name)
     :description(option.text .. M.default_text(option, default))
+end
+
+--- Adds a command's own options to it.
+---@param command table
+---@param options kadenza.cli.Option[]
+---@return table[] elements  of argparse
+function M.add_options(command, options)
+  local elements = {}
+  for i, option in ipairs(options) do
+    elements[i] = M.add_option(command, option)
+  end
+  return elements
 end
 
 --- Adds the node options of a command of argparse, in groups.

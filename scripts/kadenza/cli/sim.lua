@@ -40,10 +40,7 @@ local OPTIONS <const> = {
 
 function M.arguments(command)
   command:argument("scenario", "A scenario: its name, or a file."):args("?")
-  local options = {}
-  for i, option in ipairs(OPTIONS) do
-    options[i] = schema.add_option(command, option)
-  end
+  local options = schema.add_options(command, OPTIONS)
   return table.move({
     command:option("--hours", "Virtual time, such as 0.5. Default: the "
       .. "scenario's."):argname("H"),
