@@ -84,14 +84,6 @@ local function check_hub(options)
   end
 end
 
-local function without_nonce(value)
-  return value:sub(NONCE + 1)
-end
-
-local function unchanged(value)
-  return value
-end
-
 --- Makes a hub. All nodes need a hub with the same `name` and type. A hub may
 --- serve several nodes of a program.
 ---@param options? { name?: string, type?: kadenza.Type, ttl?: integer, width?:
@@ -106,11 +98,14 @@ function M.new(options)
   check_hub(checked)
   local given = copy(checked.type or default_type())
   given.max_size = given.max_size or MAX_VALUE
+  local wraps = checked.type == nil
   return setmetatable({
     options = checked,
     type = given,
-    wraps = checked.type == nil,
-    decode = checked.type and unchanged or without_nonce,
+    wraps = wraps,
+    decode = function(value)
+      return wraps and value:sub(NONCE + 1) or value
+    end,
     -- Node → state of the hub there.
     nodes = setmetatable({}, { __mode = "k" }),
   }, Hub)

@@ -39,8 +39,6 @@ local function span(level, size)
   return M.DATA * math.tointeger(fan_out(size) ^ level)
 end
 
----------------------------------------------------------------- writing --
-
 local function add_chunk(chunks, value, size)
   local chunk = { key = M.key_of(value, size), value = value }
   if not chunks.known[chunk.key] then
@@ -85,8 +83,6 @@ function M.build(bytes, size, pause)
   end
   return chunks, keys[1]
 end
-
----------------------------------------------------------------- reading --
 
 --- Returns the level and the length in a root chunk; nil if it is malformed.
 ---@param value string

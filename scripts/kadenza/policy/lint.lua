@@ -70,9 +70,15 @@ local CLOSERS <const> = { ["end"] = true, ["until"] = true, ["}"] = true,
 local Linter = {}
 Linter.__index = Linter
 
+-- Adds a problem, once: a function may serve several hooks.
 function Linter:report(token, ...)
-  table.insert(self.problems, { file = self.file, line = token.line,
-    message = string.format(...) })
+  local message = string.format(...)
+  local id = token.line .. ": " .. message
+  if not self.reported[id] then
+    self.reported[id] = true
+    table.insert(self.problems,
+      { file = self.file, line = token.line, message = message })
+  end
 end
 
 -- Returns the text of a token; "" for a string.
@@ -325,28 +331,11 @@ function Linter:check_globals()
   end
 end
 
------------------------------------------------------------------ sources --
-
 local function by_line(a, b)
   if a.line ~= b.line then
     return a.line < b.line
   end
   return a.message < b.message
-end
-
--- Returns the problems by line, each once: a function may serve several hooks.
-local function sorted_once(problems)
-  table.sort(problems, by_line)
-  local once = {}
-  for i, problem in ipairs(problems) do
-    local before = problems[i - 1]
-    if not before or before.line ~= problem.line
-      or before.message ~= problem.message
-    then
-      once[#once + 1] = problem
-    end
-  end
-  return once
 end
 
 --- Returns the names of the modules beside a policy that its source requires.
@@ -374,7 +363,7 @@ end
 ---@return kadenza.Problem[] problems  by line
 function M.check(file, text, places, is_trusted)
   local linter = setmetatable({ file = file, tokens = lexer.tokens(text),
-    problems = {} }, Linter)
+    problems = {}, reported = {} }, Linter)
   for _, place in ipairs(places) do
     linter:check_hook(place)
   end
@@ -382,7 +371,8 @@ function M.check(file, text, places, is_trusted)
   if not is_trusted and not linter:uses_environment() then
     linter:check_globals()
   end
-  return sorted_once(linter.problems)
+  table.sort(linter.problems, by_line)
+  return linter.problems
 end
 
 return M

@@ -35,10 +35,7 @@ end
 
 local function exists(path)
   local file = io.open(path, "rb")
-  if file then
-    file:close()
-  end
-  return file ~= nil
+  return file and file:close() or false
 end
 
 -- Returns a `require` that finds kadenza's modules and those beside the file

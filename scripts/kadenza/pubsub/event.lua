@@ -120,8 +120,6 @@ function M.unpack(item, key, kind)
   return has_valid_signature(record) and record or nil
 end
 
-------------------------------------------------------------------- seen --
-
 -- A set of the last ids that were added.
 local Seen = {}
 Seen.__index = Seen
