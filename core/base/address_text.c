@@ -26,8 +26,7 @@ static bool take_char(struct kad_slice *rest, char c) {
   return true;
 }
 
-/* Takes a decimal number up to `max` of at most `max_digits` digits, without
- * leading zeros. */
+/* Takes a decimal number up to `max`, of 1 … `max_digits`, no leading zero. */
 static bool take_decimal(struct kad_slice *rest, size_t max_digits,
                          uint32_t max, uint32_t *value) {
   uint32_t number = 0;
@@ -98,8 +97,7 @@ static bool take_groups(struct kad_slice *rest, uint8_t *ip, size_t *count) {
   }
 }
 
-/* Moves the groups from `gap` to `count` to the end of `ip`, and writes zeros
- * before them. */
+/* Moves the groups from `gap` to `count` to the end of `ip`, after zeros. */
 static void open_gap(uint8_t *ip, size_t gap, size_t count) {
   const size_t after = count - gap;
   memmove(&ip[2 * (GROUPS - after)], &ip[2 * gap], 2 * after);

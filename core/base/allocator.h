@@ -11,8 +11,7 @@
 
 #include "kadenza.h"
 
-/* Allocates `size` bytes (more than 0), uninitialised. NULL when out of memory.
- */
+/* Allocates `size` bytes (more than 0), uninitialised. NULL: out of memory. */
 void *kad_alloc(const struct kad_allocator *allocator, size_t size);
 
 /* Allocates `size` bytes, all zero. NULL when out of memory. */

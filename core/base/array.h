@@ -21,9 +21,8 @@
 #include "kadenza.h"
 
 /* Makes room for `wanted` items in the array `*items`, which has room for
- * `*cap`; a NULL array has room for none. Has no effect if there is enough. The
- * new items are uninitialised. Returns 0, or KAD_ENOMEM with nothing changed.
- */
+ * `*cap`; a NULL array has room for none. Has no effect if there is enough. New
+ * items are uninitialised. Returns 0, or KAD_ENOMEM with nothing changed. */
 #define KAD_ARRAY_RESERVE(allocator, items, cap, wanted) \
   kad_array_reserve((allocator), (items), (cap), (wanted), sizeof **(items))
 
@@ -31,8 +30,7 @@
 #define KAD_ARRAY_FREE(allocator, items, cap) \
   kad_array_free((allocator), (items), (cap), sizeof **(items))
 
-/* The functions behind the macros. `items` is the address of a pointer to items
- * of `size` bytes. */
+/* Behind the macros. `items` points to a pointer to items of `size` bytes. */
 KAD_MUST_CHECK int kad_array_reserve(const struct kad_allocator *allocator,
                                      void *items, size_t *cap, size_t wanted,
                                      size_t size);

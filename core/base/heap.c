@@ -31,8 +31,7 @@ static struct kad_deadline *pop_sibling(struct kad_deadline **siblings) {
 }
 
 /* Melds a list of sibling trees: first in pairs from left to right, then the
- * pairs from right to left. These two passes make removal O(log n) amortised.
- */
+ * pairs from right to left. Two passes make removal O(log n) amortised. */
 static struct kad_deadline *meld_siblings(struct kad_deadline *siblings) {
   struct kad_deadline *pairs = NULL;
   while (siblings != NULL) {

@@ -21,8 +21,7 @@
 #define kad_container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* An entry of the heap, embedded in its user's struct. Zero-initialised it is
- * in no heap. */
+/* An entry, embedded in a user's struct. Zero-initialised it is in no heap. */
 struct kad_deadline {
   kad_time_ms at;             /* when it is due */
   uint64_t order;             /* its number among all additions */
@@ -64,9 +63,8 @@ static inline uint64_t kad_heap_mark(const struct kad_heap *heap) {
   return heap->added;
 }
 
-/* The same as kad_heap_pop_due, but returns NULL also when the earliest was
- * added after `mark`. A loop over what is due thus leaves what it adds itself
- * to the next loop. */
+/* The same, but returns NULL also when the earliest was added after `mark`. A
+ * loop over what is due thus leaves what it adds itself to the next loop. */
 struct kad_deadline *kad_heap_pop_due_before(struct kad_heap *heap,
                                              kad_time_ms now, uint64_t mark);
 

@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-/* Returns the value of a hexadecimal digit of either case, -1 for any other
- * byte. */
+/* Returns the value of a hexadecimal digit of either case; -1 for others. */
 static inline int kad_hex_value(uint8_t c) {
   if (c >= '0' && c <= '9') {
     return c - '0';

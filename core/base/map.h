@@ -49,9 +49,8 @@ void kad_map_deinit(struct kad_map *map);
 /* Returns the keyed hash of `len` bytes. */
 uint64_t kad_map_hash(const struct kad_map *map, const void *bytes, size_t len);
 
-/* Adds `entry` under `hash`. Returns 0, or KAD_ENOMEM if the map has no bucket
- * array yet and there is no memory for one. A map that cannot grow gets
- * slower. */
+/* Adds `entry` under `hash`. Returns 0, or KAD_ENOMEM if there is no memory for
+ * the first bucket array. A map that cannot grow gets slower. */
 KAD_MUST_CHECK int kad_map_add(struct kad_map *map, struct kad_map_entry *entry,
                                uint64_t hash);
 

@@ -22,8 +22,7 @@ struct kad_wheel_ring {
   struct wheel_slot slots[KAD_WHEEL_SLOTS];
 };
 
-/* Returns the slot of a time in the ring. Late deadlines are in the slot of the
- * base. */
+/* Returns the slot of a time in the ring; that of the base for a late one. */
 static size_t slot_of(const struct kad_wheel *wheel, kad_time_ms at) {
   const kad_time_ms planned = at > wheel->base ? at : wheel->base;
   return (size_t)(planned % KAD_WHEEL_SLOTS);
@@ -89,8 +88,7 @@ void kad_wheel_deinit(struct kad_wheel *wheel) {
   wheel->ring = NULL;
 }
 
-/* Makes the ring. Without memory the heap is used alone, and a later addition
- * tries again. */
+/* Makes the ring. Without memory only the heap is used until a later try. */
 static void make_ring(struct kad_wheel *wheel) {
   wheel->ring = kad_alloc_zero(&wheel->allocator, sizeof *wheel->ring);
   move_near(wheel);

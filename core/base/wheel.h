@@ -61,9 +61,8 @@ static inline uint64_t kad_wheel_mark(const struct kad_wheel *wheel) {
   return kad_heap_mark(&wheel->beyond);
 }
 
-/* The same as kad_wheel_pop_due, but returns NULL also when the earliest was
- * added after `mark`. A loop over what is due thus leaves what it adds itself
- * to the next loop. */
+/* The same, but returns NULL also when the earliest was added after `mark`. A
+ * loop over what is due thus leaves what it adds itself to the next loop. */
 struct kad_deadline *kad_wheel_pop_due_before(struct kad_wheel *wheel,
                                               kad_time_ms now, uint64_t mark);
 

@@ -44,8 +44,7 @@ static bool is_known(const struct kad_candidates *candidates,
   return false;
 }
 
-/* Makes room for one more candidate at `place`. Returns false if there is none.
- */
+/* Makes room for a candidate at `place`. Returns false if there is none. */
 static bool make_room(struct kad_candidates *candidates,
                       const struct kad_allocator *allocator, size_t place) {
   if (candidates->count < candidates->cap) {

@@ -213,8 +213,7 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
   advance(node, lookup);
 }
 
-/* Sends the query of the lookup, or find_node. Returns 0, or an error of
- * kad_rpc_send. */
+/* Sends the query of the lookup, or find_node. Returns as kad_rpc_send does. */
 static int send_query(struct kad_node *node, struct kad_lookup *lookup,
                       uint32_t number, struct kad_candidate *candidate,
                       enum kad_method_id method) {
@@ -299,8 +298,7 @@ static bool advance_path(struct kad_node *node, struct kad_lookup *lookup,
   return view.reached;
 }
 
-/* Adds the distances that the lookup found to the estimate of the network size.
- */
+/* Adds the distances that the lookup found to the estimated network size. */
 static void add_to_network_size(struct kad_node *node,
                                 const struct kad_lookup *lookup) {
   const struct kad_lookup_config *config = &lookup->config;

@@ -55,12 +55,10 @@ struct kad_lookup_config {
   bool (*replied)(struct kad_node *node, struct kad_lookup *lookup,
                   const struct kad_contact *from,
                   const struct kad_message *reply);
-  /* Called for each error in answer to a custom query; may be NULL for other
-   * queries. */
+  /* Called for each error in answer to a custom query, else may be NULL. */
   void (*refused)(struct kad_node *node, struct kad_lookup *lookup,
                   const struct kad_message *error);
-  /* Called once at the end, never inside kad_lookup_start. May free the
-   * lookup. */
+  /* Called once at the end, not in kad_lookup_start. May free the lookup. */
   void (*done)(struct kad_node *node, struct kad_lookup *lookup);
   void *owner;
 };

@@ -35,8 +35,7 @@ static bool is_same_place(const struct kad_network_size_sample *a,
   return apart <= a->reach || apart <= b->reach;
 }
 
-/* Returns the slot for `sample`: that of a sample of the same place, otherwise
- * the next in turn. */
+/* Returns the slot of a sample of the same place, else the next in turn. */
 static struct kad_network_size_sample *find_slot(
     struct kad_network_size *estimate,
     const struct kad_network_size_sample *sample) {

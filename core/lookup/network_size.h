@@ -54,8 +54,7 @@ void kad_network_size_add(struct kad_network_size *estimate,
 double kad_network_size_estimate(const struct kad_network_size *estimate,
                                  kad_time_ms now);
 
-/* Returns the part of all ids that is at most as far from `target` as `id` is.
- */
+/* Returns the part of all ids that is as far from `target` as `id` or less. */
 double kad_network_size_share(const struct kad_id *target,
                               const struct kad_id *id);
 

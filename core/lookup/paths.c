@@ -51,8 +51,7 @@ void kad_paths_deinit(struct kad_paths *paths,
   }
 }
 
-/* Returns the state of a candidate of path `number`; if another path asked it,
- * its state there. */
+/* Returns a candidate's state; if another path asked it, its state there. */
 static enum kad_candidate_state find_state(
     const struct kad_paths *paths, uint32_t number,
     const struct kad_candidate *candidate) {
@@ -177,8 +176,7 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
   source->named_live += state == KAD_CANDIDATE_ANSWERED;
 }
 
-/* Returns true if the candidate answered or, with `unasked`, no path has asked
- * it. */
+/* Returns true if it answered or, with `unasked`, no path has asked it. */
 static bool is_wanted(const struct kad_paths *paths, uint32_t number,
                       const struct kad_candidate *candidate, bool unasked) {
   return candidate->state == KAD_CANDIDATE_ANSWERED ||
@@ -188,8 +186,7 @@ static bool is_wanted(const struct kad_paths *paths, uint32_t number,
 }
 
 /* Moves each path's place in `at` to its next wanted candidate. Returns the
- * path whose candidate is the closest of these, or the number of paths if there
- * is none. */
+ * path with the closest of these, or the number of paths if there is none. */
 static uint32_t find_closest_path(const struct kad_paths *paths,
                                   size_t at[KAD_PATHS_MAX], bool unasked) {
   uint32_t best = paths->count;

@@ -51,9 +51,8 @@ void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
 void kad_paths_deinit(struct kad_paths *paths,
                       const struct kad_allocator *allocator);
 
-/* Evaluates the k closest live candidates of path `number`. Farther candidates
- * replace a slow one. The path waits for it only if fewer than k others
- * answer. */
+/* Evaluates the k closest live candidates of path `number`. Farther ones
+ * replace a slow one; the path waits for it only if fewer than k answer. */
 struct kad_path_view kad_paths_view(const struct kad_paths *paths,
                                     uint32_t number, uint32_t k);
 

@@ -112,8 +112,7 @@ static void resume_contact(struct kad_node *node, void *self,
   kad_release(&node->env.allocator, self, sizeof(struct answered_contact));
 }
 
-/* Calls on_contact, unless the contact is in its table already, and applies the
- * verdict. */
+/* Calls on_contact, unless the contact is known, and applies the verdict. */
 static void call_on_contact(struct kad_node *node,
                             const struct kad_contact *contact,
                             uint32_t rtt_ms) {

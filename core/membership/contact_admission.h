@@ -12,8 +12,7 @@
 
 #include "kadenza.h"
 
-/* Notes that `contact` sent us a query. Pings it unless it is known or of no
- * use. */
+/* Notes that `contact` queried us. Pings it unless it is known or of no use. */
 void kad_contact_queried(struct kad_node *node,
                          const struct kad_contact *contact);
 

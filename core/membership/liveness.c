@@ -25,8 +25,7 @@ bool kad_liveness_is_isolated(const struct kad_node *node) {
   return is_unanswered || !kad_liveness_has_contacts(node);
 }
 
-/* Returns true if `contact` is in the table at exactly this address, and not
- * bad. */
+/* Returns true if the table has exactly `contact`, and it is not bad. */
 static bool is_trusted(const struct kad_table *table,
                        const struct kad_contact *contact) {
   const struct kad_table_entry *entry = kad_table_find_exact(table, contact);
@@ -77,8 +76,7 @@ bool kad_liveness_update(struct kad_node *node) {
   return was_isolated && !liveness->isolated && liveness->had_contacts;
 }
 
-/* Pings the stalest questionable contact of a table. Returns false if there is
- * none. */
+/* Pings the stalest questionable contact. Returns false if there is none. */
 static bool check_stalest(struct kad_node *node, struct kad_table *table) {
   const kad_time_ms now = kad_node_now(node);
   const kad_time_ms before =

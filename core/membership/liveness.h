@@ -35,8 +35,7 @@ struct kad_liveness {
 void kad_liveness_delay_prune(struct kad_node *node);
 
 /* Updates `isolated` at the start of a round, and removes bad contacts unless
- * the node is isolated. Returns true if the node was isolated and is no longer.
- */
+ * the node is isolated. Returns true if the node is no longer isolated. */
 bool kad_liveness_update(struct kad_node *node);
 
 /* Checks the questionable contact that was seen longest ago. If the node may be

@@ -96,8 +96,7 @@ void kad_maintenance_joined(struct kad_node *node) {
   kad_refresh_far_buckets(node);
 }
 
-/* Returns true if fewer than half of the contacts answered the latest query to
- * them. */
+/* Returns true if fewer than half of the contacts answered the latest query. */
 static bool most_are_silent(const struct kad_node *node) {
   size_t all = 0;
   size_t answering = 0;

@@ -230,8 +230,7 @@ static bool ping_named(struct kad_node *node,
   return true;
 }
 
-/* Handles the reply to a check. The events of rpc have noted whether the
- * neighbour answered. */
+/* Handles the reply to a check. The events of rpc have noted the answer. */
 static void on_check_event(struct kad_node *node, struct kad_query *query,
                            enum kad_query_event event,
                            const struct kad_message *message) {

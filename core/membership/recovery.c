@@ -71,9 +71,8 @@ void kad_recovery_remove(struct kad_node *node,
   }
 }
 
-/* Returns true if `contact` is not known, and is closer to us than the farthest
- * of `closest`, the `count` closest that are known, or these are fewer than k.
- */
+/* Returns true if `contact` is unknown, and closer to us than the farthest of
+ * `closest`, the `count` closest that are known, or these are fewer than k. */
 static bool is_unknown_neighbour(const struct kad_node *node,
                                  const struct kad_table *table,
                                  const struct kad_contact *contact,

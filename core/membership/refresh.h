@@ -54,8 +54,7 @@ void kad_refresh_self_soon(struct kad_node *node, size_t index, kad_time_ms at);
 void kad_refresh_through(struct kad_node *node,
                          const struct kad_contact *contact);
 
-/* Returns when the next own-id lookup is due; KAD_TIME_NEVER without contacts.
- */
+/* Returns when the next own-id lookup is due; KAD_TIME_NEVER if never. */
 kad_time_ms kad_refresh_due(const struct kad_node *node);
 
 #endif

@@ -38,8 +38,7 @@ static void close_member(struct kad_network *network,
   network->leavers = member;
 }
 
-/* A callback of a node that ends may close other nodes, which then join the
- * list. */
+/* A callback of a node that ends may close others, which join the list. */
 static void free_leavers(struct kad_network *network) {
   while (network->leavers != NULL) {
     struct kad_member *member = network->leavers;

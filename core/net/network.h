@@ -21,8 +21,7 @@ enum {
 
 struct kad_member;
 
-/* How the datagrams of a member travel: by sockets, in virtual time, or by a
- * transport. */
+/* How a member's datagrams travel: sockets, virtual time, or a transport. */
 struct kad_member_methods {
   /* Stops receiving. */
   void (*unbind)(struct kad_member *member);
@@ -107,11 +106,9 @@ struct kad_network {
       *resolved_names; /* to be reported in the next turn */
   uint64_t turn;       /* what kad_network_turn returns */
   uint64_t ticks;      /* calls of kad_node_tick */
-  unsigned
-      depth;    /* calls into nodes, callbacks and hooks that have not returned
-                 */
-  bool running; /* inside kad_network_run or kad_network_step */
-  bool stopped; /* kad_network_run is to end */
+  unsigned depth;      /* calls (into nodes, of callbacks, of hooks) that run */
+  bool running;        /* inside kad_network_run or kad_network_step */
+  bool stopped;        /* kad_network_run is to end */
   bool freeing;
   bool simulated; /* it is part of a struct kad_sim */
 };
@@ -166,8 +163,7 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now);
 bool kad_network_takes_addresses(const struct kad_address *addresses,
                                  size_t count);
 
-/* Frees the names whose resolution was not reported yet; before
- * kad_network_deinit. */
+/* Frees the names not reported yet; before kad_network_deinit. */
 void kad_network_free_names(struct kad_network *network);
 
 /* Adds `member` to the front of `list`. */

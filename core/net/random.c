@@ -8,8 +8,7 @@
 static_assert(KAD_RANDOM_KEY_SIZE == crypto_stream_chacha20_KEYBYTES,
               "the key is one of ChaCha20");
 
-/* Writes little-endian on every machine: a seed gives the same stream on all.
- */
+/* Writes little-endian everywhere: a seed gives the same stream. */
 static void write_number(uint64_t number, uint8_t out[8]) {
   for (size_t i = 0; i < 8; i++) {
     out[i] = (uint8_t)(number >> (8 * i));

@@ -8,8 +8,7 @@ enum {
   QUEUE_MAX = 256 /* datagrams of a node that wait to be delivered */
 };
 
-/* A datagram that arrived during a callback: it is delivered in the next turn.
- */
+/* A datagram that arrived during a callback: delivered in the next turn. */
 struct queued_datagram {
   struct queued_datagram *next;
   struct kad_address from;

@@ -76,8 +76,7 @@ int kad_udp_error(int error);
 void kad_udp_address_to_system(const struct kad_address *address,
                                union kad_socket_address *out);
 
-/* Converts a system address. One that is neither IPv4 nor IPv6 gives family 0.
- * `via` is 0. */
+/* Converts a system address; family 0 for other families. `via` is 0. */
 void kad_udp_address_from_system(const struct sockaddr *address,
                                  struct kad_address *out);
 
@@ -99,8 +98,7 @@ int kad_udp_socket_open(struct kad_network *network,
 int kad_udp_resolve(struct kad_network *network, const char *host,
                     uint16_t port, kad_resolved_fn resolved, void *data);
 
-/* Cancels the look-ups that have not begun. The others end without a call of
- * `resolved`. */
+/* Cancels look-ups that have not begun. Others end without `resolved`. */
 void kad_udp_resolve_cancel(struct kad_udp *udp);
 
 /* `on_signal` of struct kad_network_methods. */

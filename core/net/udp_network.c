@@ -21,8 +21,7 @@ static void on_wake(uv_timer_t *timer) {
 }
 
 /* Sends all datagrams and sets the timer, before the loop waits. A timer that
- * is set for an earlier time stays set: when it fires early, it is set again.
- */
+ * is set for an earlier time stays set: when it fires, it is set again. */
 static void prepare_to_wait(struct kad_udp *udp) {
   kad_udp_outgoing_flush(&udp->outgoing);
   kad_network_settle(&udp->base);

@@ -28,14 +28,13 @@ KAD_MUST_CHECK int kad_user_timers_start(struct kad_user_timers *timers,
                                          void (*fire)(void *data), void *data,
                                          kad_timer_id *timer);
 
-/* Removes `timer`. Returns 0, or KAD_ENOTFOUND if it has fired or was stopped.
- */
+/* Removes `timer`. Returns 0, or KAD_ENOTFOUND if it fired or was stopped. */
 int kad_user_timers_stop(struct kad_user_timers *timers, kad_timer_id timer);
 
-/* Removes the earliest timer that is due at `now` and was started before
- * `mark` of the heap, and sets `*fire` and `*data` to what the caller is to
- * call: a timer that a callback starts waits for the next turn. Returns false
- * if there is none. */
+/* Removes the earliest timer that is due at `now` and was started before `mark`
+ * of the heap, and sets `*fire` and `*data`, which the caller calls: a timer
+ * that a callback starts waits for the next turn. Returns false if there is
+ * none. */
 bool kad_user_timers_take(struct kad_user_timers *timers, kad_time_ms now,
                           uint64_t mark, void (**fire)(void *data),
                           void **data);

@@ -110,8 +110,7 @@ static void add_token(const struct kad_node *node,
   reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
 }
 
-/* Removes contacts from the end of the list until there is `needed` room or no
- * contact is left. */
+/* Removes contacts from the end of the list until there is `needed` room. */
 static void make_room(const struct kad_node *node, size_t needed,
                       struct kad_message *reply, size_t *room) {
   while (*room < needed && reply->contact_count > 0) {
@@ -120,8 +119,7 @@ static void make_room(const struct kad_node *node, size_t needed,
   }
 }
 
-/* Removes the second half of each list of a reply. Returns false when the lists
- * are empty. */
+/* Removes the second half of each list. Returns false if all are empty. */
 static bool halve_lists(struct kad_message *reply) {
   if (reply->contact_count + reply->peer_count + reply->record_count == 0) {
     return false;
@@ -263,8 +261,7 @@ static bool has_contacts(struct kad_slice body) {
 
 /* Adds the contacts closest to the target of a custom query, so that a lookup
  * can continue from here: as many as fit into KAD_REPLY_MAX beside `body`. If
- * none fits, omits the keys, so that the sender knows that the list is missing.
- */
+ * none fits, omits the keys, so that the sender knows that there is no list. */
 static void add_custom_contacts(const struct kad_node *node,
                                 const struct kad_incoming *incoming,
                                 struct kad_slice body,

@@ -1,6 +1,5 @@
-/* Replies to announce_peer and store: checks the token, admits the records, and
- * replies. The token is checked first, because verifying a signature takes
- * 50 µs. */
+/* Replies to announce_peer and store: checks the token first, as verifying a
+ * signature takes 50 µs, admits the records, and replies. */
 #include "base/address.h"
 #include "base/allocator.h"
 #include "engine/node.h"
@@ -16,9 +15,8 @@ enum {
                            most 2 and 11 digits, and the length */
 };
 
-/* The query that a pending admission replies to. While it is pending, the same
- * query sent again is recognised by its address, transaction and target, and is
- * ignored. */
+/* The query that a pending admission replies to. The same query sent again
+ * meanwhile (by address, transaction and target) is ignored. */
 struct store_reply {
   struct kad_map_entry entry;
   struct kad_id target;

@@ -18,8 +18,7 @@ struct hooked_query {
   result_fn apply;
 };
 
-/* A query whose hook call is pending: its datagram, which is decoded again when
- * the result arrives. */
+/* A query with a pending hook call; its datagram is decoded again later. */
 struct kept_query {
   struct kad_address from;
   result_fn apply;

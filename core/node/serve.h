@@ -1,5 +1,4 @@
-/* Serves a query of another node: calls the hooks of the policy, and chooses
- * the reply. */
+/* Serves queries of other nodes: calls the hooks of the policy, and replies. */
 #ifndef KAD_NODE_SERVE_H
 #define KAD_NODE_SERVE_H
 

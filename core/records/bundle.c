@@ -11,7 +11,7 @@ static size_t record_bytes(const struct kad_record *record) {
   return bytes;
 }
 
-/* Copies `len` bytes to `*end`, advances it, and returns the copy. Returns NULL
+/* Copies `len` bytes to `*end`, which it advances. Returns the copy, or NULL
  * for NULL. */
 static const uint8_t *append(uint8_t **end, const uint8_t *data, size_t len) {
   uint8_t *at = *end;
@@ -33,7 +33,7 @@ static void copy_record(struct kad_record *to, const struct kad_record *from,
   to->signature = append(end, from->signature, KAD_SIGNATURE_SIZE);
 }
 
-/* Returns `record` with the key and the type of `named`, unless that is NULL.
+/* Returns `record` with the key and the type of `named`, if that is not NULL.
  */
 static struct kad_record rename_record(const struct kad_record *record,
                                        const struct kad_record *named) {

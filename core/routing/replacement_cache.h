@@ -45,8 +45,7 @@ void kad_replacement_cache_remove(struct kad_replacement_cache *cache,
 void kad_replacement_cache_drop(struct kad_replacement_cache *cache,
                                 const struct kad_contact *contact);
 
-/* Finds a contact by id and address. Returns its index, or `count` if there is
- * none. */
+/* Finds a contact by id and address. Returns its index; `count` if none. */
 size_t kad_replacement_cache_find(const struct kad_replacement_cache *cache,
                                   const struct kad_contact *contact);
 

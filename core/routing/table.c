@@ -132,8 +132,8 @@ static void write_entry(struct kad_table *table, struct kad_bucket *bucket,
 }
 
 /* Replaces the contact `index` by the best one of the replacement cache whose
- * address is allowed. Returns false, with nothing changed in the bucket, if
- * there is none. */
+ * address is allowed. Returns false, with the bucket unchanged, if there is
+ * none. */
 static bool replace_entry(struct kad_table *table, struct kad_bucket *bucket,
                           size_t index) {
   struct kad_replacement_cache *replacements = &bucket->replacements;
@@ -268,9 +268,8 @@ static int add_replacement(struct kad_table *table, struct kad_bucket *bucket,
 }
 
 /* Replaces the slowest contact of a bucket with more than k by a newcomer that
- * is much faster. The contacts in the first half of the places are kept, so
- * that fast contacts cannot replace all others. Returns false if none is
- * replaced. */
+ * is much faster. The first half of the places are kept, so that fast contacts
+ * cannot replace all others. Returns false if none is replaced. */
 static bool replace_slowest(struct kad_table *table, struct kad_bucket *bucket,
                             const struct kad_table_entry *newcomer) {
   size_t slowest = bucket->count / 2U;

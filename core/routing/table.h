@@ -33,8 +33,7 @@ struct kad_table_config {
   bool allow_local;    /* local addresses are exempt from subnet bounds */
 };
 
-/* Makes an empty table. Copies: `config`, `allocator`. Returns 0 or KAD_ENOMEM.
- */
+/* Makes a table. Copies: `config`, `allocator`. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_table_new(const struct kad_table_config *config,
                                  const struct kad_allocator *allocator,
                                  kad_time_ms now, struct kad_table **table);
@@ -146,8 +145,7 @@ void kad_table_random_id(const struct kad_table *table, size_t index,
 size_t kad_table_bucket_of(const struct kad_table *table,
                            const struct kad_id *id);
 
-/* Iterates over all contacts. Start with `*bucket` and `*slot` 0. Returns NULL
- * at the end. */
+/* Iterates over all contacts, from `*bucket` and `*slot` 0. NULL at the end. */
 const struct kad_table_entry *kad_table_next(const struct kad_table *table,
                                              size_t *bucket, size_t *slot);
 

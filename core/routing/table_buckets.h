@@ -67,9 +67,9 @@ static inline size_t kad_table_bucket_limit(const struct kad_table *table,
 size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
                         kad_time_ms ping_ms, bool bad_only);
 
-/* Makes room for `count` contacts, at most `limit`. Memory grows step by step:
- * most buckets near our own id never get full. Returns 0, or KAD_ENOMEM with
- * nothing changed. */
+/* Makes room for `count` contacts, at most `limit`. Memory grows in steps: most
+ * buckets near our own id never get full. Returns 0, or KAD_ENOMEM without a
+ * change. */
 KAD_MUST_CHECK int kad_bucket_reserve(struct kad_bucket *bucket,
                                       const struct kad_allocator *allocator,
                                       size_t count, size_t limit);
@@ -85,8 +85,7 @@ void kad_table_init_bucket(const struct kad_table *table,
 /* Makes room for one more bucket. Returns 0 or KAD_ENOMEM. */
 KAD_MUST_CHECK int kad_table_reserve_bucket(struct kad_table *table);
 
-/* Splits the last bucket once. Returns 0, or KAD_ENOMEM with nothing changed.
- */
+/* Splits the last bucket once. Returns 0, or KAD_ENOMEM without a change. */
 KAD_MUST_CHECK int kad_table_split(struct kad_table *table);
 
 #endif

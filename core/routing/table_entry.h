@@ -40,8 +40,7 @@ static inline bool kad_table_entry_is_faster(const struct kad_table_entry *a,
   return a->rtt_ms != 0 && (b->rtt_ms == 0 || a->rtt_ms < b->rtt_ms);
 }
 
-/* Returns true if `a` was seen longer ago or, among equals, if `b` is faster.
- */
+/* Returns true if `a` was seen longer ago; among equals, if `b` is faster. */
 static inline bool kad_table_entry_is_staler(const struct kad_table_entry *a,
                                              const struct kad_table_entry *b) {
   if (a->last_seen != b->last_seen) {

@@ -36,8 +36,7 @@ struct selection {
   size_t cap;
 };
 
-/* A contact with the first bits of its distance, which nearly always decide a
- * comparison. */
+/* A contact with the first bits of its distance, which nearly always decide. */
 struct ranked_contact {
   uint64_t distance;
   const struct kad_contact *contact;

@@ -33,8 +33,7 @@ struct limiter_slot {
   struct kad_token_bucket bucket;
 };
 
-/* The slots of a hash. The bits of the hash before its last one choose the set.
- */
+/* The slots of a hash. The bits of the hash before its last choose the set. */
 struct set {
   struct limiter_slot slots[WAYS];
 };
@@ -149,9 +148,8 @@ static struct set *set_of(const struct kad_limiter *limiter, uint64_t hash) {
 }
 
 /* Returns the slot of `hash` or, if there is none, the slot of its set that is
- * full again first, but never the slot of `kept`. All are filled up to `now`.
- * `*full_after` is when the slot is full if it has another hash, otherwise 0.
- */
+ * full again first, but never that of `kept`. All are filled up to `now`.
+ * `*full_after` is when the slot is full if it has another hash, else 0. */
 static struct limiter_slot *pick_slot(struct kad_limiter *limiter,
                                       uint64_t hash, uint64_t kept,
                                       kad_time_ms now,

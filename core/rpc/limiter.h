@@ -41,8 +41,7 @@ size_t kad_limiter_size(const struct kad_limiter *limiter);
 bool kad_limiter_query(struct kad_limiter *limiter,
                        const struct kad_address *from, kad_time_ms now);
 
-/* Takes the tokens for a reply of `bytes`. Returns false if there are too few:
- * do not send it. */
+/* Takes tokens for a reply of `bytes`. Returns false if there are too few. */
 bool kad_limiter_reply(struct kad_limiter *limiter, size_t bytes,
                        kad_time_ms now);
 

@@ -91,8 +91,7 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
   return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
 }
 
-/* Ends a query whose contact has failed. The table is updated before the
- * handler is called. */
+/* Ends a query that failed. Updates the table before it calls the handler. */
 static void fail_query(struct kad_node *node, struct kad_query *query) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   if (table != NULL && query->expects_id) {
@@ -265,8 +264,7 @@ static struct kad_query *match_query(const struct kad_node *node,
   return query;
 }
 
-/* Handles a reply with another id than expected: the contact that was asked no
- * longer exists. */
+/* Handles a reply with another id: the contact that was asked is gone. */
 static void replace_contact(struct kad_node *node, struct kad_query *query,
                             const struct kad_contact *answered,
                             uint32_t rtt_ms) {

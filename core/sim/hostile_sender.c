@@ -108,8 +108,7 @@ static void store_junk(struct kad_hostile *hostile,
   kad_hostile_send(hostile, &asked->to, &query);
 }
 
-/* Handles a reply to the flooder. Returns false if `message` is not one: it is
- * for the engine. */
+/* Handles a reply to the flooder. Returns false if it is for the engine. */
 static bool continue_flood(struct kad_hostile *hostile,
                            const struct kad_message *message) {
   const struct kad_slice transaction = message->transaction;

@@ -44,13 +44,11 @@ struct kad_nat {
 const struct kad_address *kad_nat_out(struct kad_nat *nat, int i,
                                       const struct kad_address *to);
 
-/* Returns true if the NAT lets in a datagram from `from` to the outer address
- * `socket`. */
+/* Returns true if the NAT lets in a datagram from `from` to `socket`. */
 bool kad_nat_admits(const struct kad_sim_socket *socket,
                     const struct kad_address *from);
 
-/* Unbinds `member`: removes its sockets, or the mappings and flows of its NAT.
- */
+/* Unbinds `member`: removes its sockets, or its NAT's mappings and flows. */
 void kad_nat_unbind(struct kad_sim_member *member);
 
 /* Frees a NAT. Ignores NULL. */

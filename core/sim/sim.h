@@ -139,13 +139,11 @@ static inline uint64_t kad_sim_mix(uint64_t number) {
   return number ^ (number >> 31);
 }
 
-/* Returns the member of `node` if it has sockets in a simulated network, else
- * NULL. */
+/* Returns the member of `node` if it has simulated sockets, else NULL. */
 struct kad_sim_member *kad_sim_member_find(const struct kad_network *network,
                                            const struct kad_node *node);
 
-/* Returns the extra of `member`; allocates it if there is none. Returns NULL if
- * out of memory. */
+/* Returns the extra of `member`, allocated if need be; NULL: out of memory. */
 struct kad_sim_extra *kad_sim_member_extra(struct kad_sim_member *member);
 
 /* Finds the member of `node` as kad_sim_member_find does, and allocates its
@@ -162,8 +160,7 @@ struct kad_sim_socket *kad_sim_sockets_find(const struct kad_sim *sim,
                                             const struct kad_address *address,
                                             uint64_t hash);
 
-/* Sets `address->port` to a port that is free for its ip. Returns false if
- * there is none. */
+/* Sets `address->port` to a free port of its ip. Returns false if none is. */
 bool kad_sim_sockets_choose_port(struct kad_sim *sim,
                                  struct kad_address *address);
 
@@ -223,8 +220,7 @@ void kad_sim_arrival_end(struct kad_sim *sim, struct kad_sim_flight *flight);
 /* Returns the seconds since 1970 at the network's time. */
 int64_t kad_sim_clock_wall(const struct kad_sim *sim);
 
-/* `member_now`, `member_wall` and `member_due` of struct kad_network_methods.
- */
+/* `member_now`, `member_wall`, `member_due` of struct kad_network_methods. */
 kad_time_ms kad_sim_clock_member_now(struct kad_member *base);
 int64_t kad_sim_clock_member_wall(const struct kad_member *base);
 kad_time_ms kad_sim_clock_member_due(const struct kad_member *base,

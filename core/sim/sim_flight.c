@@ -55,8 +55,7 @@ void kad_sim_flight_free_all(struct kad_sim *sim) {
   free_flights(sim, sim->free_large);
 }
 
-/* The name of each outcome, and where its counter is in struct kad_sim_stats.
- */
+/* The name of each outcome, and its counter in struct kad_sim_stats. */
 static const struct {
   const char *name;
   size_t counter;

@@ -133,8 +133,7 @@ static void start_flight(struct kad_sim *sim, const struct parcel *parcel,
   kad_wheel_add(&sim->flights, &flight->arrival, kad_time_add(sim->now, ms));
 }
 
-/* Decides the outcome of a datagram when it is sent. `*wait_ms` is the time in
- * the sender's queue. */
+/* Decides the outcome when sent. `*wait_ms`: the time in the sender's queue. */
 static enum kad_sim_outcome decide_outcome(struct kad_sim *sim,
                                            const struct parcel *parcel,
                                            int *wait_ms) {

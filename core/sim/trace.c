@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* Reads up to eight bytes, little-endian on every machine: a run has the same
- * hash on all. */
+/* Reads up to eight bytes, little-endian everywhere: a run has one hash. */
 static uint64_t read_word(const uint8_t *bytes, size_t len) {
   uint64_t word = 0;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

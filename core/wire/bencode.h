@@ -15,8 +15,7 @@ bool kad_bencode_read(struct kad_slice *rest, unsigned depth,
 bool kad_bencode_read_string(struct kad_slice *rest, struct kad_slice *bytes);
 
 /* Begins a string of `len` bytes and returns them for the caller to fill. Valid
- * until the next write. Returns NULL and writes nothing when it does not fit.
- */
+ * until the next write. Returns NULL and writes nothing if it does not fit. */
 uint8_t *kad_writer_reserve_string(struct kad_writer *writer, size_t len);
 
 /* Returns the number of decimal digits of `value`: 1 … 20. */

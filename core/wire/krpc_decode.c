@@ -42,8 +42,7 @@ static bool read_record(const struct kad_message *message,
   return read_record_fields(&fields, record);
 }
 
-/* Reads the records of a store query. One malformed record makes the query
- * malformed. */
+/* Reads the records of a store query. A malformed record makes it malformed. */
 static bool read_records(const struct kad_fields *fields,
                          struct kad_message *message) {
   const struct kad_bencode *list =
@@ -294,8 +293,7 @@ static bool next_integer(struct kad_slice *rest, int64_t min, int64_t max,
   return true;
 }
 
-/* Reads the code and the text at the end of an error and of an entry of
- * `errors`. */
+/* Reads the code and the text that end an error and an entry of `errors`. */
 static bool next_code(struct kad_slice *rest, int *code,
                       struct kad_slice *text) {
   struct kad_bencode item;
@@ -405,8 +403,7 @@ static void read_envelope(const struct kad_fields *top,
   }
 }
 
-/* Chooses the kind by `y` alone, because some clients send errors with an `r`.
- */
+/* Chooses the kind by `y` alone: some clients send errors with an `r`. */
 static int read_body(const struct kad_fields *top, uint8_t kind, size_t id_size,
                      struct kad_message *message) {
   switch (kind) {

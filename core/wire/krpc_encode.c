@@ -123,8 +123,7 @@ static void write_contacts(struct kad_writer *writer,
   }
 }
 
-/* The keys that the core adds to a dictionary of the user, in ascending order.
- */
+/* The keys that the core adds to a dictionary of the user, ascending. */
 enum own_key {
   OWN_ID,
   OWN_NODES,
@@ -145,8 +144,7 @@ static bool has_key(const struct kad_bencode *dict, const char *key) {
   return kad_bencode_find(dict, key, &value);
 }
 
-/* Returns the set of keys to add: the id always, the others if `dict` does not
- * have them. */
+/* Returns the keys to add: the id, and the others that `dict` does not have. */
 static unsigned own_keys(const struct kad_message *message,
                          const struct kad_bencode *dict) {
   unsigned keys = 1U << OWN_ID;
@@ -194,8 +192,7 @@ static void write_own_until(struct kad_writer *writer,
   }
 }
 
-/* Writes the dictionary `raw` of a custom message. Our id replaces the `id`
- * that it may have. */
+/* Writes the dictionary `raw` of a custom message, with our id for its `id`. */
 static int write_merged(struct kad_writer *writer,
                         const struct kad_message *message, size_t id_size,
                         struct kad_slice raw) {

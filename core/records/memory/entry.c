@@ -116,8 +116,7 @@ void kad_memory_entry_touch(struct kad_memory_entry *entry,
   entry->via = meta->origin.via;
 }
 
-/* Returns the next part of a tail, which has `size` bytes; NULL when `size` is
- * 0. */
+/* Returns the next part of a tail, of `size` bytes; NULL when that is 0. */
 static const uint8_t *read_part(const uint8_t **tail, size_t size) {
   const uint8_t *part = size > 0 ? *tail : NULL;
   *tail += size;

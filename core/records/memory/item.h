@@ -54,8 +54,7 @@ struct kad_item_map {
   size_t count;
 };
 
-/* Returns the hash of `len` bytes. `secret` has KAD_ITEM_MAP_SECRET_SIZE bytes.
- */
+/* Returns the hash of `len` bytes; `secret` has KAD_ITEM_MAP_SECRET_SIZE. */
 uint64_t kad_item_map_hash(const uint8_t *secret, const void *bytes,
                            size_t len);
 

@@ -21,8 +21,7 @@ static void move_up(struct kad_item_heap *heap, size_t place) {
   set_place(heap, place, item);
 }
 
-/* Returns the child of `place` that comes first, or the count if there is none.
- */
+/* Returns the child of `place` that comes first; the count if there is none. */
 static size_t first_child(const struct kad_item_heap *heap, size_t place) {
   size_t child = 2 * place + 1;
   if (child >= heap->count) {

@@ -63,8 +63,7 @@ static uint32_t *republish_place(void *state, uint32_t number) {
   return &entry_at(state, number)->places[KAD_MEMORY_DUE_REPUBLISH];
 }
 
-/* Frees all parts. The slots keep their serial, so that old handles stay stale.
- */
+/* Frees all parts. The slots keep their serial: old handles stay stale. */
 static void clear(struct memory *memory) {
   const struct kad_allocator *allocator = &memory->allocator;
   kad_key_index_clear(&memory->keys, allocator);
