@@ -220,12 +220,9 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   const struct kad_lookup_config *config = &lookup->config;
   struct kad_message message;
   struct kad_query *query;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = method;
+  kad_message_init_query(&message, method, &config->target);
   message.name = config->name;
   message.args = config->args;
-  message.has_target = true;
-  message.target = config->target;
   message.type = config->type;
   message.skip = config->skip;
   message.want4 = config->family == 4;

@@ -249,10 +249,7 @@ static void on_check_event(struct kad_node *node, struct kad_query *query,
 static void send_check(struct kad_node *node,
                        const struct kad_contact *contact) {
   struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_FIND_NODE;
-  message.has_target = true;
-  message.target = node->config.id;
+  kad_message_init_query(&message, KAD_METHOD_FIND_NODE, &node->config.id);
   if (kad_rpc_send(node, contact, &message, on_check_event, NULL, NULL) == 0) {
     node->stats.neighbour_checks++;
   }

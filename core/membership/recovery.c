@@ -115,10 +115,7 @@ static void on_probe_event(struct kad_node *node, struct kad_query *query,
 static void send_probe(struct kad_node *node,
                        const struct kad_contact *contact) {
   struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_FIND_NODE;
-  message.has_target = true;
-  message.target = node->config.id;
+  kad_message_init_query(&message, KAD_METHOD_FIND_NODE, &node->config.id);
   message.want4 = contact->address.family == 4;
   message.want6 = contact->address.family == 6;
   recovery_of(node)->probe_at = kad_time_add(

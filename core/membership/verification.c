@@ -115,8 +115,7 @@ static struct kad_query *send_ping(struct kad_node *node,
                                    struct kad_address *slot) {
   struct kad_query *query = NULL;
   struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_PING;
+  kad_message_init_query(&message, KAD_METHOD_PING, NULL);
   if (kad_rpc_send(node, contact, &message, on_ping_event, NULL, &query) == 0) {
     *slot = contact->address;
     node->verification.count++;

@@ -80,10 +80,7 @@ static void send_page_query(struct kad_node *node, struct get *get,
                             const struct page *page, uint32_t skip) {
   struct kad_message message;
   struct kad_query *query;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_FIND_VALUE;
-  message.has_target = true;
-  message.target = get->read.op.target;
+  kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &get->read.op.target);
   message.type = get->read.op.type;
   message.skip = skip;
   if (kad_rpc_send(node, page->from, &message, on_page_event,

@@ -45,8 +45,7 @@ static void send_ping(struct kad_node *node, struct join *join,
   const struct kad_contact contact = {.address = bootstrap->address};
   struct kad_query *query;
   struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_PING;
+  kad_message_init_query(&message, KAD_METHOD_PING, NULL);
   bootstrap->tries++;
   if (kad_rpc_send(node, &contact, &message, on_ping_event, &join->op.queries,
                    &query) == 0) {

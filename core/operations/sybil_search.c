@@ -114,10 +114,7 @@ static void send_query(struct kad_node *node, struct kad_sybil_search *search,
                        const struct kad_contact *contact) {
   const struct kad_operation *op = search->op;
   struct kad_message message;
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = op->kind->method;
-  message.has_target = true;
-  message.target = op->target;
+  kad_message_init_query(&message, op->kind->method, &op->target);
   message.type = op->type;
   message.skip = op->skip;
   if (kad_rpc_send(node, contact, &message, on_query_event, &search->queries,

@@ -75,15 +75,12 @@ static void deliver(struct kad_node *node, const struct kad_read_repair *repair,
   size_t next = 0;
   while (next < repair->count) {
     struct kad_message message;
-    kad_message_init(&message, KAD_MESSAGE_QUERY);
+    kad_message_init_query(&message, KAD_METHOD_STORE, repair->target);
     fill_store(node, repair, delivery, &next, &message);
     if (message.record_count == 0 ||
         !kad_store_budget_borrow(&node->store_budget, kad_node_now(node))) {
       return;
     }
-    message.method = KAD_METHOD_STORE;
-    message.has_target = true;
-    message.target = *repair->target;
     message.type = kad_slice_of(repair->type->name);
     message.token = (struct kad_slice){.data = delivery->to->token,
                                        .len = delivery->to->token_len};

@@ -184,10 +184,7 @@ static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
   if (!kad_transfer_read(node, transfer->handle, &record)) {
     return false;
   }
-  kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = KAD_METHOD_FIND_VALUE;
-  message.has_target = true;
-  message.target = record.key;
+  kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &record.key);
   message.type = record.type;
   return kad_rpc_send(node, &transfer->to, &message, on_find_event,
                       &transfer->queries, NULL) == 0;

@@ -64,6 +64,17 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->text = none;
 }
 
+void kad_message_init_query(struct kad_message *message,
+                            enum kad_method_id method,
+                            const struct kad_id *target) {
+  kad_message_init(message, KAD_MESSAGE_QUERY);
+  message->method = method;
+  if (target != NULL) {
+    message->has_target = true;
+    message->target = *target;
+  }
+}
+
 enum kad_method_id kad_method_find(struct kad_slice name) {
   for (unsigned i = KAD_METHOD_CUSTOM + 1; i < NAME_COUNT; i++) {
     if (name.len == names[i].len &&

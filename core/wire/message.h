@@ -10,6 +10,12 @@ enum {
                                 of its own */
 };
 
+/* Initialises a query without arguments, or, if `target` is not NULL, with that
+ * target. */
+void kad_message_init_query(struct kad_message *message,
+                            enum kad_method_id method,
+                            const struct kad_id *target);
+
 /* Returns true if `name` is a query of BitTorrent's DHT that the core may
  * support later. A policy must not answer it. */
 bool kad_method_is_reserved(struct kad_slice name);
