@@ -10,11 +10,12 @@
  * kad_node_receive and kad_node_tick.
  *
  * Conventions. A function that can fail returns 0 or a negative KAD_E… code and
- * writes its out-parameters only on success. A time is in milliseconds of a
- * monotonic clock (`kad_time_ms`) unless its name says otherwise. Nothing is
+ * writes its out-parameters only on success. A `kad_time_ms` is in
+ * milliseconds of a monotonic clock; other times state their unit. Nothing is
  * thread-safe: a network and its nodes belong to one thread.
  *
- * The length of this file is that of the API: an embedder reads one header. */
+ * The length of this file is that of the API: an embedder finds it in one
+ * place. */
 #ifndef KADENZA_H
 #define KADENZA_H
 
@@ -741,7 +742,9 @@ KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               void *data,
                                               kad_operation_id *operation);
 
-/* Pings an address. Source: BEP 5 "ping". */
+/* Pings an address.
+ * Ends with 0, KAD_ETIMEOUT, KAD_EREMOTE, KAD_EFAMILY, KAD_EMARTIAN, or an
+ * error of the codec. Source: BEP 5 "ping". */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
                                          kad_done_fn done, void *data,
@@ -749,7 +752,7 @@ KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
 
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
  * which is added; empty: none) to an address. The reply must have the id
- * `to->id`, unless that is all zero. */
+ * `to->id`, unless that is all zero. Ends as kad_node_ping does. */
 KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          const struct kad_contact *to,
                                          struct kad_slice method,
@@ -853,16 +856,17 @@ KAD_API KAD_MUST_CHECK int kad_node_get_peers(
     kad_operation_id *operation);
 
 /* Announces this node as a peer of `info_hash` on `port`; 0: the port that its
- * datagrams come from (implied_port). Source: BEP 5 "announce_peer". */
+ * datagrams come from (implied_port). Ends as kad_node_put does.
+ * Source: BEP 5 "announce_peer". */
 KAD_API KAD_MUST_CHECK int kad_node_announce(
     struct kad_node *node, const struct kad_id *info_hash, uint16_t port,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,
     kad_operation_id *operation);
 
 /* Hands off the records held here to the nodes that become one of the k closest
- * without this node: before it is closed. It takes at most `deadline_ms` (0:
- * lookup_ms), within stores_per_s. Returns KAD_EBUSY if the node leaves
- * already.
+ * without this node. Call it before the node is closed. It takes at most
+ * `deadline_ms` (0: lookup_ms), within stores_per_s. Returns KAD_EBUSY if the
+ * node leaves already.
  * Ends with 0 if all were handed off, or
  *   KAD_ETIMEOUT  there was no time for some */
 KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
@@ -874,13 +878,13 @@ KAD_API KAD_MUST_CHECK int kad_node_leave(struct kad_node *node,
  * KAD_ENOTFOUND if it has ended. */
 KAD_API int kad_node_cancel(struct kad_node *node, kad_operation_id operation);
 
-/* Publishes `record`: the node stores it at the k closest once in each period
- * of its type, even if others hold it, until its `ttl` has passed (0: until it
- * is unpublished). The first store is at a random time in the next `within_s`
- * seconds, within stores_per_s, so that a node that restarts stores its
- * publications again without a burst. A put with `publish` also stores at once.
- * A record with a higher `seq` replaces one with the same publisher and salt.
- * Copies: `record`.
+/* Publishes `record`: the node stores it at the k closest at least once in each
+ * period of its type and in each half of its ttl, even if others hold it, until
+ * its `ttl` has passed (0: until it is unpublished). The first store is at a
+ * random time in the next `within_s` seconds, within stores_per_s, so that a
+ * node that restarts stores its publications again without a burst. A put with
+ * `publish` also stores at once. A record with a higher `seq` replaces one with
+ * the same publisher and salt. Copies: `record`.
  * Returns 0, KAD_EINVAL, KAD_ENOMEM, KAD_ETYPE, KAD_ETOOBIG, KAD_ESIGNATURE, or
  *   KAD_EREFUSED  it has no valid form, or is older than the one published
  *   KAD_EFULL     max_publications are published */
@@ -903,8 +907,9 @@ KAD_API bool kad_node_next_publication(const struct kad_node *node,
                                        struct kad_record *record);
 
 /* Copies up to `cap` of the records of `type` that this node holds under `key`
- * to `out`, newest first, and returns their number. Calls no hook, sends no
- * query. Slices borrow the store until the next call that may change it. */
+ * to `out`, newest first. Returns the number of all, which may exceed `cap`.
+ * Calls no hook, sends no query. Slices borrow the store until the next call
+ * that may change it. */
 KAD_API size_t kad_node_held(const struct kad_node *node,
                              const struct kad_id *key, struct kad_slice type,
                              struct kad_record *out, size_t cap);
@@ -918,8 +923,9 @@ struct kad_contact_info {
   bool good;             /* BEP 5 "Routing Table" */
 };
 
-/* Copies up to `cap` contacts of the routing tables to `out` and returns their
- * number. Each of them has answered this node. */
+/* Copies up to `cap` contacts of the routing tables to `out`. Returns the
+ * number of all, which may exceed `cap`. Each of them has answered this node.
+ */
 KAD_API size_t kad_node_contacts(const struct kad_node *node,
                                  struct kad_contact_info *out, size_t cap);
 
@@ -965,7 +971,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_store, "store queries answered")                            \
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
-  X(bad_token, "stores with a wrong token")                            \
+  X(bad_token, "stores and announces with a wrong token")              \
   X(unsent, "messages that could not be encoded")                      \
   X(queries, "queries sent")                                           \
   X(replies, "replies received")                                       \
@@ -1028,6 +1034,7 @@ KAD_API void kad_network_free(struct kad_network *network);
  * free port. A simulated network binds any address that is free. Close it with
  * kad_network_close_node; the network owns it.
  * Returns 0, an error of kad_node_new, or, with nothing left bound,
+ *   KAD_EINVAL       no or too many addresses, or of another family
  *   KAD_EADDRINUSE, KAD_EADDRNOTAVAIL, KAD_EACCESS, KAD_ESYSTEM
  *                    an address could not be bound
  *   KAD_ECLOSED      the network is being freed */
@@ -1053,8 +1060,10 @@ struct kad_transport {
  * Only the transport interprets addresses, but contacts are known by them, and
  * `allow_local` and the limits on subnets apply. Copies: `transport`, which is
  * released only if this returns 0.
- * Returns 0, an error of kad_node_new, or KAD_ECLOSED while the network is
- * being freed. */
+ * Returns 0, an error of kad_node_new, or
+ *   KAD_EINVAL   no or too many addresses, of another family or without a port,
+ *                or no `send`
+ *   KAD_ECLOSED  the network is being freed */
 KAD_API KAD_MUST_CHECK int kad_network_open_on_transport(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *addresses, size_t count,
@@ -1079,8 +1088,8 @@ KAD_API int kad_network_receive(struct kad_network *network,
 KAD_API void kad_network_close_node(struct kad_network *network,
                                     struct kad_node *node);
 
-/* Copies up to `cap` bound addresses of `node` to `out` and returns their
- * number. */
+/* Copies up to `cap` bound addresses of `node` to `out`. Returns the number of
+ * all, which may exceed `cap`. */
 KAD_API size_t kad_network_addresses(const struct kad_network *network,
                                      const struct kad_node *node,
                                      struct kad_address *out, size_t cap);
@@ -1099,8 +1108,8 @@ KAD_API kad_time_ms kad_network_now(const struct kad_network *network);
 KAD_API kad_time_ms kad_network_node_now(const struct kad_network *network,
                                          const struct kad_node *node);
 
-/* Returns the seconds since 1970 UTC by the system's clock, which can be set;
- * in virtual time they begin with the year 2020. */
+/* Returns the seconds since 1970 UTC of the system's clock, which may jump;
+ * virtual time begins on 2020-01-01. */
 KAD_API int64_t kad_network_wall_clock(const struct kad_network *network);
 
 /* Fills `out` with random bytes: the system's, or those of the seed. */
@@ -1111,8 +1120,8 @@ KAD_API void kad_network_random(struct kad_network *network, uint8_t *out,
 typedef uint64_t kad_timer_id;
 
 /* Calls `fire(data)` once, `delay_ms` from now; 0: in the next turn, which in a
- * simulated network is the next millisecond. `fire` may do anything but free
- * the network. Returns 0 or KAD_ENOMEM. */
+ * simulated network is the next millisecond. Sets `*timer`, unless NULL. `fire`
+ * may do anything but free the network. Returns 0 or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
                                                    kad_time_ms delay_ms,
                                                    void (*fire)(void *data),
@@ -1123,8 +1132,8 @@ KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
 KAD_API int kad_network_stop_timer(struct kad_network *network,
                                    kad_timer_id timer);
 
-/* Is called once with up to 16 addresses of a name, or with status
- * KAD_ERESOLVE. Borrowed during the call. */
+/* Is called once, unless the network is freed before, with up to 16 addresses
+ * of a name, or with status KAD_ERESOLVE. Borrowed during the call. */
 typedef void (*kad_resolved_fn)(void *data, int status,
                                 const struct kad_address *addresses,
                                 size_t count);
@@ -1139,8 +1148,8 @@ KAD_API KAD_MUST_CHECK int kad_network_resolve(struct kad_network *network,
                                                void *data);
 
 /* Calls `fire(data)` whenever the process receives the signal `number`, until
- * the network is freed. Returns 0, KAD_ENOMEM, KAD_ESYSTEM, or KAD_EINVAL for a
- * network without UDP sockets. */
+ * the network is freed. Returns 0, KAD_ENOMEM, or KAD_EINVAL for a signal that
+ * cannot be caught, or a network without UDP sockets. */
 KAD_API KAD_MUST_CHECK int kad_network_on_signal(struct kad_network *network,
                                                  int number,
                                                  void (*fire)(void *data),

@@ -131,13 +131,13 @@ struct kad_codec {
 
   /* Decodes `datagram` into `*message`; begins with kad_message_init. Slices
    * of `*message` borrow the datagram, or bytes written to `scratch`, which has
-   * about 4,000 bytes for what the datagram does not contain as it is; what
-   * does not fit is malformed. `id_size` is 20 or 32, the bytes of an id. May
-   * leave out what follows from the rest: `method` from `name`; key and type of
-   * records from the query's. The engine checks sizes and counts, and that a
-   * query has the fields of its method.
-   * Returns 0, or KAD_EMALFORMED for what is no message; if it was a query, it
-   * sets `transaction`, and the engine replies with error 203. */
+   * about 4,000 bytes for decoded data that is no part of the datagram; a
+   * datagram that needs more is malformed. `id_size` is 20 or 32, the bytes of
+   * an id. May leave out what follows from the rest: `method` from `name`; key
+   * and type of records from the query's. The engine checks sizes and counts,
+   * and that a query has the fields of its method. Returns 0, or KAD_EMALFORMED
+   * for what is no message; if it was a query, it sets `transaction`, and the
+   * engine replies with error 203. */
   int (*decode)(void *state, struct kad_slice datagram, size_t id_size,
                 struct kad_message *message, struct kad_writer *scratch);
 

@@ -121,15 +121,16 @@ KAD_API KAD_MUST_CHECK int kad_sim_heal(struct kad_network *network);
 
 /* Limits what `node` sends, and what it receives, to `bytes_per_s` each, 28 or
  * 48 bytes of headers a datagram included; 0: no limit. A datagram over the
- * limit waits; one that would wait for more than a second is lost. Returns 0 or
- * KAD_EINVAL. */
+ * limit waits; one that would wait for more than a second is lost. Returns 0,
+ * KAD_EINVAL or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_sim_set_bandwidth(struct kad_network *network,
                                                  struct kad_node *node,
                                                  uint64_t bytes_per_s);
 
 /* Gives `node` other addresses, as if its machine had moved to another network;
  * the node is not told. `listen` has as many addresses as the node, of the same
- * families in the same order; port 0 takes a free one.
+ * families in the same order; port 0 takes a free one. Mappings and flows of a
+ * NAT are lost in any case.
  * Returns 0, or, with nothing changed, KAD_EINVAL or KAD_EADDRINUSE. */
 KAD_API KAD_MUST_CHECK int kad_sim_move(struct kad_network *network,
                                         struct kad_node *node,
@@ -184,8 +185,8 @@ KAD_API KAD_MUST_CHECK int kad_sim_set_nat(struct kad_network *network,
 
 /* Makes the clocks of `node` wrong from now on: the monotonic clock gains
  * `drift_ppm` millionths (-100,000 … 100,000); the wall clock is
- * `wall_offset_s` ahead, at most a hundred years either way. Returns 0 or
- * KAD_EINVAL. */
+ * `wall_offset_s` ahead, at most a hundred years either way. Returns 0,
+ * KAD_EINVAL or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_sim_set_clock(struct kad_network *network,
                                              struct kad_node *node,
                                              int32_t drift_ppm,
@@ -194,14 +195,14 @@ KAD_API KAD_MUST_CHECK int kad_sim_set_clock(struct kad_network *network,
 /* Suspends the machine of `node`: the node does nothing, and datagrams to it
  * are lost. When it resumes, its wall clock has gone on; its monotonic clock
  * has too, unless `clock_stands`: real machines do either. Timers belong to the
- * network, so they fire. A node that is suspended stays as it is. Returns 0 or
- * KAD_EINVAL. */
+ * network, so they fire. A node that is suspended stays as it is. Returns 0,
+ * KAD_EINVAL or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_sim_suspend(struct kad_network *network,
                                            struct kad_node *node,
                                            bool clock_stands);
 
 /* Resumes the machine of `node`. A node that is not suspended stays as it is.
- * Returns 0 or KAD_EINVAL. */
+ * Returns 0, KAD_EINVAL or KAD_ENOMEM. */
 KAD_API KAD_MUST_CHECK int kad_sim_resume(struct kad_network *network,
                                           struct kad_node *node);
 
@@ -283,8 +284,9 @@ struct kad_sim_event {
  * at about that time. May do what a timer may. */
 typedef void (*kad_sim_trace_fn)(void *data, const struct kad_sim_event *event);
 
-/* Calls `trace` with every datagram sent from now on; NULL stops it. The run
- * and its hash stay the same. Returns 0 or KAD_EINVAL. */
+/* Calls `trace` with every datagram that arrives or is lost from now on, but
+ * not with one that is dropped because memory ended; NULL stops it. The run and
+ * its hash stay the same. Returns 0 or KAD_EINVAL. */
 KAD_API KAD_MUST_CHECK int kad_sim_set_trace(struct kad_network *network,
                                              kad_sim_trace_fn trace,
                                              void *data);

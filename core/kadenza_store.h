@@ -93,11 +93,12 @@ struct kad_store {
    * counts the records of this node. */
   size_t (*count_of)(void *state, const struct kad_address *origin);
 
-  /* Returns the record to evict first; 0 for none. It belongs to the host whose
-   * records take the most bytes, this node's own last; of these it is among the
-   * farthest from `self` by shared prefix, and of those expires first. A store
-   * may look at a fixed number of the host's earliest records only. NULL in a
-   * store that returns KAD_EFULL instead. */
+  /* Returns the record to evict first; 0 for none:
+   * - of the host whose records take the most bytes, this node's own last,
+   * - of these, the one that shares the shortest prefix with `self`,
+   * - of these, the one that expires first.
+   * A store may look at a fixed number of the host's earliest records only.
+   * NULL in a store that returns KAD_EFULL instead. */
   kad_record_handle (*victim)(void *state, const struct kad_id *self);
 };
 

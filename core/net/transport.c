@@ -115,8 +115,8 @@ static void transport_random(void *state, uint8_t *out, size_t len) {
   kad_network_random(base->network, out, len);
 }
 
-/* `depth` makes datagrams that the transport passes to other nodes wait, and
- * the closing of this one: its engine must have returned first. */
+/* Raises `depth` so that datagrams passed to other nodes are queued, and a
+ * close of this node waits, until its engine has returned. */
 static void transport_send(void *state, const struct kad_address *to,
                            struct kad_slice datagram) {
   struct kad_member *base = state;

@@ -33,7 +33,7 @@ static void prepare_to_wait(struct kad_udp *udp) {
   }
 }
 
-/* The timer was before this; datagrams come next. */
+/* Runs after the timers and before the poll. */
 static void on_prepare(uv_prepare_t *prepare) {
   struct kad_udp *const udp = prepare->loop->data;
   udp->base.turn++;

@@ -1,4 +1,4 @@
-/* The configuration of a node: the checks beyond those of kadenza.h. */
+/* Checks the configuration of a node. */
 #ifndef KAD_NODE_CONFIG_H
 #define KAD_NODE_CONFIG_H
 

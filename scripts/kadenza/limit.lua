@@ -9,10 +9,10 @@
 --
 --     on_request = limit.new({ per = "address", rate = 20 }):filter()
 --
--- Each of them has a bucket of `burst` tokens that gains `rate` tokens a
--- second. The clock is that of the node, so that a simulation is repeatable. A
--- limiter remembers a bounded number of buckets, and drops those not used for
--- longest.
+-- Each address, subnet or publisher has a bucket of `burst` tokens that gains
+-- `rate` tokens a second. The clock is that of the node, so that a simulation
+-- is repeatable. A limiter remembers a bounded number of buckets, and drops
+-- those not used for longest.
 
 local check = require("kadenza.check")
 

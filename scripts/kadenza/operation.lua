@@ -21,14 +21,15 @@ local task = require("kadenza.task")
 ---@field port integer
 
 ---@class kadenza.Info
----@field hops integer  longest chain of replies to the last contact
+---@field hops integer  length of the chain of replies to the first value, or
+---  else to the closest contact
 ---@field messages integer  queries sent
 ---@field took number  seconds
 ---@field stored integer  put, announce: nodes that accepted it, with this one
----@field asked integer  put, announce: nodes it was sent to: the `k` closest,
----  and this one among them if it serves the type of the key
----@field holders integer  get: contacts that had a value; query: replies that
----  counted
+---@field asked integer  put, announce: nodes it was sent to: the `k` closest;
+---  of a put, this one included if it is one of them and not read-only
+---@field holders integer  get, get_peers: nodes that had a value, this one
+---  included; query: replies that counted
 ---@field dense_key boolean  get, get_peers, put, announce: more ids lie near
 ---  the key than the network size allows (a sybil attack), so nodes farther
 ---  away were queried or stored at, too

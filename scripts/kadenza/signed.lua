@@ -15,7 +15,7 @@
 --     signed.put(node, key, "closed today", { type = "notice",
 --       secret = deputy.secret, certificate = certificate })
 --
--- A record has a sequence number, and a change of it a higher one. Of two
+-- Each change of a record has a higher sequence number. Of two
 -- records with the same number, all nodes prefer the same one.
 
 local check = require("kadenza.check")

@@ -6,7 +6,7 @@ local fault = require("kadenza.cli.fault")
 
 local M = {}
 
---- Tells whether a file or folder exists.
+--- Tells whether a file or folder can be opened.
 ---@param path string
 ---@return boolean
 function M.exists(path)

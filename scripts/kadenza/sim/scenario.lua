@@ -41,10 +41,10 @@ local M = {}
 ---@field hours? number  1
 ---@field network? kadenza.SimOptions|fun(options: table): kadenza.SimOptions
 ---  the function receives `nodes`, `seed` and `hours`
----@field sample? number  seconds between two samples; 0 takes none
+---@field sample? number  seconds between two samples; 0: only one, at the end
 ---@field workload? kadenza.Workload
----@field setup? async fun(net: kadenza.Sim, run: kadenza.SimRun)  runs before
----  everything else
+---@field setup? async fun(net: kadenza.Sim, run: kadenza.SimRun)  runs after
+---  the nodes have joined, before all else
 ---@field tasks? (async fun(net: kadenza.Sim, run: kadenza.SimRun))[]  run
 ---  side by side; canceled at the end of the run
 ---@field steps? kadenza.Step[]
