@@ -141,6 +141,7 @@ static int node_publish(lua_State *L) {
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   kad_lua_check_record(L, 2, self->bits, &record);
   const lua_Integer within = kad_lua_check_integer(L, 3, 0, UINT32_MAX);
+  (void)kad_lua_check_node(L, 1); /* a finalizer may have closed it */
   return kad_lua_push_outcome(
       L, kad_node_publish(self->link->node, &record, (uint32_t)within));
 }
@@ -394,6 +395,7 @@ int kad_lua_node_open(lua_State *L) {
   }
   struct kad_lua_node *const self = new_handle(L, false);
   keep_node(L);
+  (void)kad_lua_check_network(L, 1); /* a finalizer may have closed it */
   self->bits = config.id_bits;
   self->link = kad_lua_link_new();
   int status = KAD_ENOMEM;

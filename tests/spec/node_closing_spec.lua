@@ -37,6 +37,33 @@ describe("closing a kadenza.node", function()
     end
   end))
 
+  -- To read arguments allocates, so a finalizer may run inside a method.
+  it("makes a method raise in which a finalizer closes", spec(function()
+    local core = require("kadenza.core")
+    local function call_until_closed(object, method, ...)
+      local is_fine, problem
+      collectgarbage()
+      setmetatable({}, { __gc = function()
+        object:close()
+      end })
+      repeat
+        local _ = {} -- without garbage the collector would not run
+        is_fine, problem = pcall(object[method], object, ...)
+      until not is_fine
+      return problem
+    end
+
+    for round = 1, 20 do
+      local net = core.sim({ seed = round })
+      local node = assert(net:open_node({}, { "198.51.100.1:5000" }))
+      local record = { key = kad.key("a"), type = "value", value = "v" }
+      assert.equal("closed node",
+        call_until_closed(node, "publish", record, 1000))
+      assert.equal("closed network",
+        call_until_closed(net, "open_node", {}, { "198.51.100.1:5000" }))
+    end
+  end))
+
   it("frees its policies and itself for the collector", function()
     local seen = setmetatable({}, { __mode = "v" })
     do
