@@ -74,13 +74,18 @@ static void name_resolved(void *data, int status,
   kad_lua_callback_free(callback);
 }
 
+/* Makes a callback of the network at 1 for the function at 3. [-0, +0, v] */
+static struct kad_lua_callback *new_callback(lua_State *L,
+                                             struct kad_lua_network *self) {
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  return kad_lua_callback_new(L, 1, 3, &self->callbacks, &self->serial);
+}
+
 /* network:start_timer(ms, fn) → timer */
 static int network_start_timer(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
   const lua_Integer delay_ms = kad_lua_check_integer(L, 2, 0, KAD_LUA_MAX_MS);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  struct kad_lua_callback *const callback =
-      kad_lua_callback_new(L, 1, 3, &self->callbacks, &self->serial);
+  struct kad_lua_callback *const callback = new_callback(L, self);
   const int status =
       kad_network_start_timer(self->link->network, (kad_time_ms)delay_ms,
                               timer_fired, callback, &callback->id);
@@ -111,9 +116,7 @@ static int network_stop_timer(lua_State *L) {
 static int network_resolve(lua_State *L) {
   struct kad_lua_network *const self = kad_lua_check_network(L, 1);
   const struct kad_slice text = kad_lua_check_slice(L, 2);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  struct kad_lua_callback *const callback =
-      kad_lua_callback_new(L, 1, 3, &self->callbacks, &self->serial);
+  struct kad_lua_callback *const callback = new_callback(L, self);
   const int status =
       kad_network_resolve(self->link->network, text, name_resolved, callback);
   if (status != 0) {
@@ -122,29 +125,20 @@ static int network_resolve(lua_State *L) {
   return kad_lua_push_outcome(L, status);
 }
 
-/* Replaces the function of callback `serial` by argument 3. [-0, +0, m] */
-static void replace_function(lua_State *L, lua_Integer serial) {
-  lua_getiuservalue(L, 1, KAD_LUA_NETWORK_CALLBACKS);
-  lua_pushvalue(L, 3);
-  lua_rawseti(L, -2, serial);
-  lua_pop(L, 1);
-}
-
 /* Begins to listen to a signal. Returns 0 or an error. [-0, +0, m] */
 static int listen_to_signal(lua_State *L, struct kad_lua_network *self,
                             int signal, lua_Integer *serial) {
   static const int numbers[KAD_LUA_SIGNALS] = {SIGINT, SIGTERM, SIGHUP,
                                                SIGUSR1};
-  struct kad_lua_callback *const callback =
-      kad_lua_callback_new(L, 1, 3, &self->callbacks, &self->serial);
+  struct kad_lua_callback *const callback = new_callback(L, self);
   const int status = kad_network_on_signal(self->link->network, numbers[signal],
                                            signal_received, callback);
   if (status != 0) {
     kad_lua_callback_remove(L, 1, callback);
-    return status;
+  } else {
+    *serial = callback->serial;
   }
-  *serial = callback->serial;
-  return 0;
+  return status;
 }
 
 /* network:on_signal(name, fn) → true, or nil, message, code: calls fn() at
@@ -156,13 +150,13 @@ int kad_lua_network_on_signal(lua_State *L) {
   const int signal = luaL_checkoption(L, 2, NULL, names);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_Integer *const serial = &self->signals[signal];
-  int status = 0;
-  if (*serial != 0) {
-    replace_function(L, *serial);
-  } else {
-    status = listen_to_signal(L, self, signal, serial);
+  if (*serial == 0) {
+    return kad_lua_push_outcome(L, listen_to_signal(L, self, signal, serial));
   }
-  return kad_lua_push_outcome(L, status);
+  lua_getiuservalue(L, 1, KAD_LUA_NETWORK_CALLBACKS);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, *serial); /* replaces its function */
+  return kad_lua_push_outcome(L, 0);
 }
 
 const luaL_Reg kad_lua_network_event_methods[] = {

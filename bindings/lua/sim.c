@@ -107,22 +107,20 @@ static void check_outer(lua_State *L, struct kad_address *outer) {
   lua_pop(L, 1);
 }
 
+/* For a row of a map of kinds: its name. */
+#define NAME(code, name, text) name,
+
 /* network:set_nat(node, kind[, {idle, outer}]) → true, or nil, message, code */
 static int network_set_nat(lua_State *L) {
-  static const char *const kinds[] = {
-#define NAME(code, name, text) name,
-      KAD_SIM_NAT_MAP(NAME)
-#undef NAME
-          NULL,
-  };
+  static const char *const kinds[] = {KAD_SIM_NAT_MAP(NAME) NULL};
   static const char *const names[] = {"idle", "outer", NULL};
-  const struct member to = check_member(L);
   struct kad_sim_nat nat = {.kind = KAD_SIM_NAT_KIND_OPEN};
   nat.kind = (enum kad_sim_nat_kind)luaL_checkoption(L, 3, NULL, kinds);
   if (kad_lua_check_options(L, 4, names)) {
     (void)kad_lua_field_uint32(L, 4, "idle", 1, 86400, &nat.idle_s);
     check_outer(L, &nat.outer);
   }
+  const struct member to = check_member(L); /* last: reading may close it */
   const int status = kad_sim_set_nat(to.network, to.node, &nat);
   if (status != KAD_EADDRINUSE) {
     check_status(L, status);
@@ -143,19 +141,14 @@ static void check_hostility(lua_State *L, struct kad_sim_hostility *how) {
 
 /* network:set_behaviour(node, name[, {key, rate}]) */
 static int network_set_behaviour(lua_State *L) {
-  static const char *const names[] = {
-#define NAME(code, name, text) name,
-      KAD_SIM_BEHAVIOUR_MAP(NAME)
-#undef NAME
-          NULL,
-  };
-  const struct member to = check_member(L);
+  static const char *const names[] = {KAD_SIM_BEHAVIOUR_MAP(NAME) NULL};
   struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_HONEST};
   how.behaviour = (enum kad_sim_behaviour)luaL_checkoption(L, 3, NULL, names);
   check_hostility(L, &how);
   luaL_argcheck(L,
                 how.behaviour != KAD_SIM_BEHAVIOUR_SYBIL || lua_istable(L, 4),
                 4, "a sybil needs a key");
+  const struct member to = check_member(L); /* last: reading may close it */
   return check_status(L, kad_sim_set_behaviour(to.network, to.node, &how));
 }
 
