@@ -1,11 +1,4 @@
-/* Memory from the allocator of the environment.
- *
- *     struct thing *thing = kad_alloc(&allocator, sizeof *thing);
- *     if (thing == NULL) {
- *       return KAD_ENOMEM;
- *     }
- *     kad_release(&allocator, thing, sizeof *thing);
- */
+/* Memory from the allocator of the environment. */
 #ifndef KAD_BASE_ALLOCATOR_H
 #define KAD_BASE_ALLOCATOR_H
 

@@ -1,13 +1,6 @@
 /* The shortlist of one path of a lookup: the contacts that it knows, closest to
  * the target first.
  *
- *     struct kad_candidates known = {0};
- *     struct kad_candidate made = {.contact = *contact, .hop = 1};
- *     if (kad_candidates_add(&known, &allocator, &target, &made)) {
- *       …                                    it is the closest now
- *     }
- *     kad_candidates_deinit(&known, &allocator);
- *
  * Tested by tests/unit/lookup/lookup_test.c, tests/sim/lookup_rules_test.c. */
 #ifndef KAD_LOOKUP_CANDIDATES_H
 #define KAD_LOOKUP_CANDIDATES_H
@@ -36,12 +29,12 @@ struct kad_candidate {
   uint32_t cost;        /* of a query to it, by distance and round-trip time */
   uint32_t step;        /* its place in the list of steps, once asked */
   uint32_t named_live;  /* contacts that it named first and that answered */
-  uint32_t named_dead; /* contacts that it named first and that are slow or have
-                          failed */
+  uint32_t named_dead;  /* the same, but slow or failed */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
 };
 
+/* Zero-initialised it is empty. */
 struct kad_candidates {
   struct kad_candidate *items;
   size_t count;

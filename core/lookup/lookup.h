@@ -27,8 +27,7 @@
 #include "rpc/rpc.h"
 
 enum {
-  KAD_STEPS_MAX = 512 /* queries of one lookup; each path may send at least
-                         2 k */
+  KAD_STEPS_MAX = 512 /* queries of a lookup; a path may send 2 k at least */
 };
 
 struct kad_lookup;

@@ -22,8 +22,7 @@
 
 enum {
   KAD_NEIGHBOURS_MORE = 2,      /* neighbours besides k */
-  KAD_NEIGHBOURS_LEFT = 8,      /* former neighbours remembered, because other
-                                   nodes still name them */
+  KAD_NEIGHBOURS_LEFT = 8,      /* remembered, because others still name them */
   KAD_NEIGHBOURS_NAMED = 4,     /* contacts of a reply that are pinged */
   KAD_NEIGHBOUR_RETRY_MS = 2000 /* after an unanswered query */
 };

@@ -14,8 +14,7 @@
 #include "lookup/lookup.h"
 
 enum {
-  KAD_REFRESH_K = 8, /* k of the lookup of a random id, unless the node's k
-                            is less */
+  KAD_REFRESH_K = 8, /* k of the lookup of a random id, or the node's if less */
   KAD_REFRESH_THROUGH_MS =
       120000, /* between two lookups through a lost contact */
   KAD_REFRESH_SELF_MIN_MS = 10000 /* the shortest interval of own-id lookups */
@@ -23,9 +22,8 @@ enum {
 
 /* The background lookups of a node. Arrays have an element for each family. */
 struct kad_refresh {
-  struct kad_lookup *lookup; /* the one that runs, or NULL */
-  size_t
-      far_buckets[KAD_FAMILIES]; /* buckets below this one are refreshed next */
+  struct kad_lookup *lookup;               /* the one that runs, or NULL */
+  size_t far_buckets[KAD_FAMILIES];        /* buckets below it are next */
   kad_time_ms self_at[KAD_FAMILIES];       /* the next own-id lookup */
   kad_time_ms self_after_ms[KAD_FAMILIES]; /* the interval of own-id lookups */
   kad_time_ms through_at; /* kad_refresh_through does nothing before */

@@ -102,13 +102,12 @@ struct kad_network {
   struct kad_member *members;
   struct kad_member *touched;
   struct kad_member *leavers;
-  struct kad_resolved_name
-      *resolved_names; /* to be reported in the next turn */
-  uint64_t turn;       /* what kad_network_turn returns */
-  uint64_t ticks;      /* calls of kad_node_tick */
-  unsigned depth;      /* calls (into nodes, of callbacks, of hooks) that run */
-  bool running;        /* inside kad_network_run or kad_network_step */
-  bool stopped;        /* kad_network_run is to end */
+  struct kad_resolved_name *resolved_names; /* for the next turn */
+  uint64_t turn;                            /* what kad_network_turn returns */
+  uint64_t ticks;                           /* calls of kad_node_tick */
+  unsigned depth; /* calls (into nodes, of callbacks, of hooks) that run */
+  bool running;   /* inside kad_network_run or kad_network_step */
+  bool stopped;   /* kad_network_run is to end */
   bool freeing;
   bool simulated; /* it is part of a struct kad_sim */
 };

@@ -10,8 +10,7 @@ enum {
   CHUNK_SIZE = 64 * 1024,      /* bytes that libuv wants for a datagram */
   CHUNKS_MAX = 20,             /* datagrams that libuv receives together */
   SEND_BUFFER = 1024 * 1024,   /* bytes that we ask the system to queue */
-  RECEIVE_BUFFER = 4096 * 1024 /* the same, for datagrams that arrive while a
-                                  script runs */
+  RECEIVE_BUFFER = 4096 * 1024 /* the same, for arrivals while a script runs */
 };
 
 /* A socket of a member. */

@@ -9,8 +9,7 @@
 #include "wire/krpc.h"
 
 enum {
-  OVERHEAD = 200,      /* more than the bytes of a reply besides its lists, with
-                          token and transaction */
+  OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
   ERROR_TEXT_MAX = 200 /* bytes */
 };
 

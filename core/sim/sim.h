@@ -78,14 +78,13 @@ struct kad_sim_flight {
   struct kad_address from;
   struct kad_address to;
   uint64_t to_hash;
-  struct kad_sim_socket
-      *socket;      /* at `to`, unless a socket was unbound since */
-  uint64_t unbound; /* `unbound` of the network, when it was sent */
+  struct kad_sim_socket *socket; /* at `to`; see `unbound` */
+  uint64_t unbound; /* `unbound` of the network when it was sent: if that
+                       differs, `socket` may be gone */
   uint32_t group;   /* the sender's, when it was sent */
   uint16_t cap;     /* bytes of room */
   uint16_t len;
-  uint8_t outcome; /* an enum kad_sim_outcome: KAD_SIM_OUTCOME_DELIVERED if it
-                      will arrive */
+  uint8_t outcome; /* an enum kad_sim_outcome; DELIVERED: it will arrive */
   bool queued;     /* it has waited for the receiver's bandwidth */
   uint8_t bytes[];
 };

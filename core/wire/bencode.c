@@ -14,8 +14,6 @@ struct nesting {
   unsigned open;
 };
 
-/* ------------------------------------------------------------- reading -- */
-
 /* Each scan_ function reads one item between `at` and `end`. It returns the
  * position after the item, or NULL when the item is malformed. */
 
@@ -223,8 +221,6 @@ bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
   }
   return false;
 }
-
-/* ------------------------------------------------------------- writing -- */
 
 size_t kad_decimal_size(uint64_t value) {
   size_t size = 1;
