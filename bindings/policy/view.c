@@ -122,10 +122,12 @@ static void push_field(lua_State *L, const struct kad_view *view,
   switch (field) {
   case FIELD_NONE:
     return;
+/* NOLINTBEGIN(bugprone-macro-parentheses): `push` is a statement. */
 #define PUSH_FIELD(field, name, kind, push) \
   case FIELD_##field:                       \
     push;                                   \
     return;
+    /* NOLINTEND(bugprone-macro-parentheses) */
     FIELD_MAP(PUSH_FIELD)
 #undef PUSH_FIELD
   }
