@@ -98,6 +98,8 @@ static void apply_result(struct kad_node *node, void *self,
   }
 }
 
+/* Copies the contact. `resume_contact` frees the copy. Returns NULL when out of
+ * memory. */
 static void *keep_contact(struct kad_node *node, void *self) {
   struct answered_contact *kept = kad_alloc(&node->env.allocator, sizeof *kept);
   if (kept != NULL) {

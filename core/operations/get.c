@@ -130,6 +130,7 @@ static void on_page_event(struct kad_node *node, struct kad_query *query,
   }
 }
 
+/* Adds the first page of a contact. Returns true if it has records. */
 static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
                       const struct kad_contact *from,
                       const struct kad_message *reply) {

@@ -82,6 +82,7 @@ static void start_search(struct kad_node *node, struct kad_operation *op) {
   kad_read_start(node, &search_of(op)->read, kad_slice_of("peers"), add_held);
 }
 
+/* Adds the peers of a reply. Returns true if it has any. */
 static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
                       const struct kad_contact *from,
                       const struct kad_message *reply) {
