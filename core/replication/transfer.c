@@ -105,7 +105,7 @@ static size_t fill_store(struct kad_node *node,
   return done;
 }
 
-static void on_store_event(struct kad_node *node, struct kad_query *query,
+static void on_query_event(struct kad_node *node, struct kad_query *query,
                            enum kad_query_event event,
                            const struct kad_message *message);
 
@@ -125,12 +125,12 @@ static bool send_store(struct kad_node *node, struct kad_transfer *transfer) {
   message.token =
       (struct kad_slice){.data = transfer->token, .len = transfer->token_len};
   message.why = kad_slice_of("handoff");
-  int error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
+  int error = kad_rpc_send(node, &transfer->to, &message, on_query_event,
                            &transfer->queries, NULL);
   if (error == KAD_ETOOBIG && message.record_count > 1) {
     message.record_count = 1;
     transfer->sent_count = 1;
-    error = kad_rpc_send(node, &transfer->to, &message, on_store_event,
+    error = kad_rpc_send(node, &transfer->to, &message, on_query_event,
                          &transfer->queries, NULL);
   }
   return error == 0;
@@ -142,40 +142,6 @@ static void wait_for_budget(struct kad_node *node,
   transfer->handler(node, transfer, KAD_TRANSFER_WAITS);
 }
 
-static void on_store_event(struct kad_node *node, struct kad_query *query,
-                           enum kad_query_event event,
-                           const struct kad_message *message) {
-  struct kad_transfer *transfer =
-      kad_container_of(query->owner, struct kad_transfer, queries);
-  switch (event) {
-  case KAD_QUERY_SOFT:
-    return;
-  case KAD_QUERY_REPLY:
-    node->stats.handoffs += message->has_stored ? message->stored : 1;
-    break;
-  case KAD_QUERY_ERROR:
-    break;
-  case KAD_QUERY_TIMEOUT:
-    if (++transfer->tries < KAD_TRANSFER_TRIES) {
-      wait_for_budget(node, transfer);
-    } else {
-      end_transfer(node, transfer, KAD_TRANSFER_TIMED_OUT);
-    }
-    return;
-  }
-  transfer->lacking_count -= transfer->sent_count;
-  transfer->tries = 0;
-  if (transfer->lacking_count > 0) {
-    wait_for_budget(node, transfer);
-  } else {
-    end_transfer(node, transfer, KAD_TRANSFER_ENDED);
-  }
-}
-
-static void on_find_event(struct kad_node *node, struct kad_query *query,
-                          enum kad_query_event event,
-                          const struct kad_message *message);
-
 /* Asks the contact which records it holds. Returns false if that cannot be
  * sent. */
 static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
@@ -186,7 +152,7 @@ static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
   }
   kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &record.key);
   message.type = record.type;
-  return kad_rpc_send(node, &transfer->to, &message, on_find_event,
+  return kad_rpc_send(node, &transfer->to, &message, on_query_event,
                       &transfer->queries, NULL) == 0;
 }
 
@@ -206,27 +172,41 @@ static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
   wait_for_budget(node, transfer);
 }
 
-static void on_find_event(struct kad_node *node, struct kad_query *query,
-                          enum kad_query_event event,
-                          const struct kad_message *message) {
+/* Handles an event of the find_value or, once `lacking` is set, of a store. */
+static void on_query_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message) {
   struct kad_transfer *transfer =
       kad_container_of(query->owner, struct kad_transfer, queries);
+  const bool is_store = transfer->lacking != NULL;
   switch (event) {
   case KAD_QUERY_SOFT:
     return;
   case KAD_QUERY_TIMEOUT:
     if (++transfer->tries == KAD_TRANSFER_TRIES) {
       end_transfer(node, transfer, KAD_TRANSFER_TIMED_OUT);
+    } else if (is_store) {
+      wait_for_budget(node, transfer);
     } else if (!send_find(node, transfer)) {
       end_transfer(node, transfer, KAD_TRANSFER_ENDED);
     }
     return;
   case KAD_QUERY_ERROR:
-    end_transfer(node, transfer, KAD_TRANSFER_ENDED);
-    return;
+    break;
   case KAD_QUERY_REPLY:
-    apply_found(node, transfer, message);
-    return;
+    if (!is_store) {
+      apply_found(node, transfer, message);
+      return;
+    }
+    node->stats.handoffs += message->has_stored ? message->stored : 1;
+    break;
+  }
+  transfer->lacking_count -= transfer->sent_count;
+  transfer->tries = 0;
+  if (transfer->lacking_count > 0) {
+    wait_for_budget(node, transfer);
+  } else {
+    end_transfer(node, transfer, KAD_TRANSFER_ENDED);
   }
 }
 
