@@ -91,15 +91,8 @@ bool kad_address_is_martian(const struct kad_address *address,
   if (!has_family(address) || address->port == 0) {
     return true;
   }
-  switch (find_reach(address)) {
-  case REACH_GLOBAL:
-    return false;
-  case REACH_LOCAL:
-    return !allow_local;
-  case REACH_NOWHERE:
-    return true;
-  }
-  return true;
+  const enum reach reach = find_reach(address);
+  return reach == REACH_NOWHERE || (reach == REACH_LOCAL && !allow_local);
 }
 
 bool kad_address_same_host(const struct kad_address *a,

@@ -1,4 +1,3 @@
-/* Tested by tests/unit/base/error_test.c. */
 #include "kadenza.h"
 
 const char *kad_version(void) {
