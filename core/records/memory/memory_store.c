@@ -194,7 +194,7 @@ static int change_origin(struct memory *memory, uint32_t number,
   kad_memory_entry_write(entry, &record, old->type, meta);
   kad_origins_remove(&memory->origins, number, cost_of(old));
   memory->bytes = memory->bytes - cost_of(old) + cost_of(entry);
-  kad_slots_replace(&memory->slots, number, entry);
+  memory->slots.items[number].entry = entry; /* the handle stays */
   kad_release(&memory->allocator, old, kad_memory_entry_size_held(old));
   kad_origins_add(&memory->origins, number, &meta->origin, cost_of(entry));
   return 0;
@@ -298,8 +298,7 @@ static size_t memory_count(void *state) {
 
 static size_t memory_bytes(void *state) {
   const struct memory *memory = state;
-  return memory->bytes +
-         kad_origins_count(&memory->origins) * KAD_ORIGIN_OVERHEAD;
+  return memory->bytes + memory->origins.by_bytes.count * KAD_ORIGIN_OVERHEAD;
 }
 
 static size_t memory_count_of(void *state, const struct kad_address *origin) {

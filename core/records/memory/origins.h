@@ -74,9 +74,4 @@ void kad_origins_renew(struct kad_origins *origins, uint32_t number);
 uint32_t kad_origins_victim(const struct kad_origins *origins,
                             const struct kad_id *self);
 
-/* Returns the number of accounts. */
-static inline size_t kad_origins_count(const struct kad_origins *origins) {
-  return origins->by_bytes.count;
-}
-
 #endif

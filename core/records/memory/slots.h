@@ -46,12 +46,6 @@ static inline struct kad_memory_entry *kad_slots_at(
   return slots->items[number].entry;
 }
 
-/* Replaces the block of an entry. Its number and its handle stay. */
-static inline void kad_slots_replace(struct kad_slots *slots, uint32_t number,
-                                     struct kad_memory_entry *entry) {
-  slots->items[number].entry = entry;
-}
-
 /* Returns the handle of a number that is in use. */
 kad_record_handle kad_slots_handle(const struct kad_slots *slots,
                                    uint32_t number);
