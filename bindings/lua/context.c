@@ -18,15 +18,6 @@ static int enter_protected(struct kad_lua_context *context, lua_CFunction body,
   return kad_lua_protect(context->main, body, argument, context->report);
 }
 
-/* Pushes a table with weak values. [-0, +1, m] */
-static void push_weak_table(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-}
-
 static struct kad_lua_context *make_context(lua_State *L) {
   struct kad_lua_context *const context =
       lua_newuserdatauv(L, sizeof *context, CONTEXT_VALUES);
@@ -37,7 +28,11 @@ static struct kad_lua_context *make_context(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   context->main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  push_weak_table(L);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v"); /* weak values */
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
   lua_setiuservalue(L, -2, CONTEXT_HANDLES);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
   return context;

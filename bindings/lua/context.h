@@ -47,8 +47,7 @@ int kad_lua_context_enter(struct kad_lua_context *context, lua_CFunction body,
 int kad_lua_protect(lua_State *L, lua_CFunction body, void *argument,
                     kad_lua_report_fn *report);
 
-/* A message handler: makes a string with a traceback of any error value.
- * [-1, +1, m] */
+/* A message handler: gives any error a text and traceback. [-1, +1, m] */
 int kad_lua_traceback(lua_State *L);
 
 /* The report of ordinary states: keeps the first error for

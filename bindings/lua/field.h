@@ -8,8 +8,7 @@
 
 /* The readers read the field `name` of the table at `index`, without
  * metamethods. If it is nil they return false and leave `*value` as it is. They
- * raise an error that names the field if it has another type or is out of
- * range. */
+ * raise an error that names the field if its type or range is another. */
 
 /* Pushes a field of any type. [-0, +0|1, m] */
 bool kad_lua_push_field(lua_State *L, int index, const char *name);

@@ -31,8 +31,7 @@ enum {
 struct kad_lua_link {
   struct kad_network *network; /* NULL once closed */
   struct kad_node *node;       /* of a node's link; NULL once closed */
-  /* Of a network's link: callbacks whose handle was collected. They are freed
-   * with the network. */
+  /* Of a network: callbacks whose handle was collected; freed with it. */
   struct kad_lua_callback *orphans;
   unsigned handles;
 };
@@ -120,8 +119,7 @@ void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently);
  * error of a function, unless the network is being run. [-0, +0, v] */
 void kad_lua_node_close(lua_State *L, int index, bool silently);
 
-/* Removes the node handle at `index` from those that its network keeps.
- * [-0, +0, -] */
+/* Makes the network no longer keep the handle at `index`. [-0, +0, -] */
 void kad_lua_node_handle_release(lua_State *L, int index);
 
 /* Reads argument `arg`, a list of 1 to KAD_LUA_MAX_LISTEN addresses, and

@@ -14,8 +14,7 @@ static void note_signal(int signal) {
   interrupted = 1;
 }
 
-/* catch_interrupt(on): catches the next SIGINT of the process; false: SIGINT
- * ends it again */
+/* catch_interrupt(on): catches the next SIGINT; false: it ends the process */
 static int catch_interrupt(lua_State *L) {
   const bool on = lua_toboolean(L, 1);
   struct sigaction action = {.sa_handler = on ? note_signal : SIG_DFL,

@@ -7,8 +7,7 @@
 
 #include <lua.h>
 
-/* Adds catch_interrupt and was_interrupted to the table at the top.
- * [-0, +0, m] */
+/* Adds catch_interrupt, was_interrupted to the top table. [-0, +0, m] */
 void kad_lua_add_interrupt(lua_State *L);
 
 #endif

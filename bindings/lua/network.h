@@ -10,8 +10,7 @@
 struct kad_lua_network *kad_lua_network_borrow(
     lua_State *L, const struct kad_lua_network *owner);
 
-/* The methods of all handles that call functions later: timers and names. Ends
- * with NULL. */
+/* The methods of all handles for timers and names. Ends with NULL. */
 extern const luaL_Reg kad_lua_network_event_methods[];
 
 /* The method on_signal of owning handles. [-0, +1|3, v] */

@@ -56,8 +56,7 @@ static int node_stats(lua_State *L) {
   return 1;
 }
 
-/* Pushes a contact of the routing table; `idle` and `rtt` are seconds.
- * [-0, +1, m] */
+/* Pushes a contact of the table; `idle`, `rtt` in seconds. [-0, +1, m] */
 static void push_info(lua_State *L, const struct kad_contact_info *info,
                       kad_time_ms now_ms, unsigned bits) {
   const kad_time_ms seen_ms =
@@ -202,8 +201,7 @@ static int node_tostring(lua_State *L) {
 
 /* ---------------------------------------------------------------- ending -- */
 
-/* node:close(): its operations end with KAD_ECLOSED. Does nothing if it is
- * closed already. */
+/* node:close(): its operations end with KAD_ECLOSED. May be repeated. */
 static int node_close(lua_State *L) {
   const struct kad_lua_node *const self = luaL_checkudata(L, 1, KAD_LUA_NODE);
   if (self->link != NULL) {

@@ -94,8 +94,7 @@ struct lookup {
   struct kad_lookup_options options;
 };
 
-/* Reads the node at argument 1, the key at 2 and the options at `arg`.
- * [-0, +0, v] */
+/* Reads the node at 1, the key at 2, the options at `arg`. [-0, +0, v] */
 static struct lookup check_lookup(lua_State *L, int arg) {
   struct lookup lookup = {.self = kad_lua_check_node(L, 1)};
   kad_lua_check_id(L, 2, lookup.self->bits, &lookup.key);

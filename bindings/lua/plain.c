@@ -140,8 +140,7 @@ static bool write_scalar(struct packer *packer, int index) {
   }
 }
 
-/* Writes and pops the value at the top, or opens it, if it is a table.
- * [-0|1, +0|1, v] */
+/* Writes and pops the value at the top; opens a table. [-0|1, +0|1, v] */
 static void write_value(struct packer *packer) {
   lua_State *const L = packer->L;
   if (lua_istable(L, -1)) {

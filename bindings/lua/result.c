@@ -53,8 +53,7 @@ static void set_counts(lua_State *L, const struct kad_result *result) {
   kad_lua_set_boolean(L, "dense_key", result->dense_key);
 }
 
-/* Sets the fields that a reply or an error of another node has given.
- * [-0, +0, m] */
+/* Sets what another node has replied, or its error. [-0, +0, m] */
 static void set_reply(lua_State *L, const struct kad_result *result,
                       unsigned bits) {
   if (result->from.address.family != 0) {
@@ -87,8 +86,7 @@ static void push_table(lua_State *L, const struct kad_result *result,
   lua_setfield(L, -2, "path");
 }
 
-/* Pushes the text of a failure, with the code and reason of the other node.
- * [-0, +1, m] */
+/* Pushes the failure, with code and reason of the other node. [-0, +1, m] */
 static void push_message(lua_State *L, const struct kad_result *result) {
   lua_pushstring(L, kad_error_text(result->status));
   if (result->code != 0) {

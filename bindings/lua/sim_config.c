@@ -33,8 +33,7 @@ static void read_number(lua_State *L, int index, const char *name,
 
 /* ------------------------------------------------------------- latency -- */
 
-/* Returns the whole milliseconds at the top, or raises `problem`.
- * [-0, +0, v] */
+/* Returns whole milliseconds at the top; raises `problem`. [-0, +0, v] */
 static uint32_t check_ms(lua_State *L, const char *problem) {
   int whole = 0;
   const lua_Integer ms = lua_tointegerx(L, -1, &whole);
@@ -90,8 +89,7 @@ static void check_quantiles(lua_State *L, struct kad_sim_config *config,
   config->quantile_count = count;
 }
 
-/* Reads the table {quantiles = …} or {median = …, sigma = …} at the top.
- * [-0, +0, v] */
+/* Reads {quantiles = …} or {median = …, sigma = …} at the top. [-0, +0, v] */
 static void check_distribution(lua_State *L, struct kad_sim_config *config,
                                struct kad_sim_quantile *quantiles) {
   static const char *const with_table[] = {"quantiles", NULL};

@@ -262,8 +262,7 @@ static int coroutine_isyieldable(lua_State *L) {
   return 1;
 }
 
-/* running() → the coroutine and false; nil and true if the hook or task itself
- * runs */
+/* running() → the coroutine and false; in a hook or task itself nil and true */
 static int coroutine_running(lua_State *L) {
   const bool inside = is_inside(L);
   if (inside) {

@@ -355,8 +355,7 @@ static int leave_description(lua_State *L) {
   return 0;
 }
 
-/* handle:describe() → the string that setup.describe() returns, or nil,
- * message, code */
+/* handle:describe() → what setup.describe() returns, or nil, message, code */
 static int handle_describe(lua_State *L) {
   struct kad_host *const host = check_host(L, 1);
   const int status = kad_host_protect(host, false, leave_description, host,
@@ -373,8 +372,7 @@ static int handle_probe(lua_State *L) {
   return kad_hook_probe(L, check_host(L, 1));
 }
 
-/* handle:take_probe_result() → the result of the pending probe once it has one,
- * or nil */
+/* handle:take_probe_result() → the result of the pending probe, if any yet */
 static int handle_take_probe_result(lua_State *L) {
   kad_hook_probe_take_result(L, check_host(L, 1));
   return 1;

@@ -151,12 +151,10 @@ void kad_hook_failure_report(struct kad_hook_failure failure);
 /* Does the same for a failure that `text` describes. [-0, +0, -] */
 void kad_hook_failure_report_text(struct kad_hook *hook, const char *text);
 
-/* Tells whether the breaker of `hook` is open, and closes it when its time is
- * over. */
+/* Tells whether the breaker of `hook` is open. Closes it after its time. */
 bool kad_hook_failure_breaker_is_open(struct kad_hook *hook);
 
-/* Forgets the failures of a hook: its breaker is closed, and its next failure
- * is reported. */
+/* Forgets the failures: closes the breaker, and the next one is reported. */
 void kad_hook_failure_forget(struct kad_hook *hook);
 
 #endif

@@ -133,8 +133,7 @@ bool kad_host_finish(struct kad_host *host, bool at_last) {
          finish.finished;
 }
 
-/* Removes the values of a host from the registry of the state that made it.
- * [-0, +0, m] */
+/* Removes the values of a host from the registry. [-0, +0, m] */
 static void remove_values(lua_State *L, const struct kad_host_keys *keys) {
   const char *const all[] = {&keys->setup, &keys->node, &keys->text, &keys->log,
                              &keys->probe_result};

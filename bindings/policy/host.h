@@ -60,8 +60,7 @@ struct kad_host_probe {
   kad_probe_done_fn *done;
 };
 
-/* Counted: its users are the node's ruleset, and the handle in the state that
- * made it. */
+/* Counted: its users are the node's ruleset, and a handle in `parent`. */
 struct kad_host {
   struct kad_lua_link *link; /* shared; its node is NULL once closed */
   lua_State *L;              /* the main thread; NULL once it is closed */
@@ -101,8 +100,7 @@ struct kad_host {
  * memory ends. */
 struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node);
 
-/* Removes one user of a host. The last one frees it; kad_host_close has been
- * called by then. */
+/* Removes one user of a host. The last one frees it, after kad_host_close. */
 void kad_host_release(struct kad_host *host);
 
 /* Returns the time of the host's network; 0 when that is closed. */

@@ -23,8 +23,7 @@ static void cancel_call(void *state, uint64_t call_id) {
   kad_hook_pending_cancel(state, call_id);
 }
 
-/* The hooks of a record type: member of struct kad_type and kad_host_type, name
- * in scripts, kind. */
+/* The hooks of a record type: member of both structs, name in scripts, kind. */
 #define TYPE_HOOK_MAP(X)                  \
   X(validate, "validate", VALIDATE)       \
   X(merge, "merge", MERGE)                \

@@ -1,5 +1,4 @@
-/* message.h: messages as the codec of a policy sees them, tables of the class
- * kadenza.Message. */
+/* message.h: messages as tables, of the class kadenza.Message, for codecs. */
 #ifndef KAD_POLICY_MESSAGE_H
 #define KAD_POLICY_MESSAGE_H
 

@@ -119,8 +119,7 @@ static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
   }
 }
 
-/* Stops the code of a killed entry. Kadenza's own code has GRACE instructions
- * to finish. */
+/* Stops a killed entry. Kadenza's own code has GRACE instructions to finish. */
 static void stop_killed(lua_State *L, lua_Debug *at,
                         const struct kad_meter *meter,
                         struct kad_meter_entry *entry) {

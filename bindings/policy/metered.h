@@ -1,5 +1,4 @@
-/* metered.h: functions of Lua whose work is metered, for the scheduler and for
- * scripts. */
+/* metered.h: metered functions of Lua, for the scheduler and for scripts. */
 #ifndef KAD_POLICY_METERED_H
 #define KAD_POLICY_METERED_H
 

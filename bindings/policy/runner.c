@@ -27,23 +27,6 @@ static int remove_thread(lua_State *L) {
   return 0;
 }
 
-static void link_runner(struct kad_runner *runner) {
-  struct kad_host *const host = runner->host;
-  runner->next = host->runners;
-  runner->link = &host->runners;
-  if (runner->next != NULL) {
-    runner->next->link = &runner->next;
-  }
-  host->runners = runner;
-}
-
-static void unlink_runner(const struct kad_runner *runner) {
-  *runner->link = runner->next;
-  if (runner->next != NULL) {
-    runner->next->link = runner->link;
-  }
-}
-
 static void end_call(struct kad_runner *runner) {
   kad_view_release(runner->host->L, runner->subject);
   kad_view_release(runner->host->L, runner->context);
@@ -66,7 +49,10 @@ void kad_runner_free(struct kad_runner *runner) {
   end_call(runner);
   (void)kad_lua_protect(runner->host->L, remove_thread, runner,
                         kad_host_ignore_error);
-  unlink_runner(runner);
+  *runner->link = runner->next;
+  if (runner->next != NULL) {
+    runner->next->link = runner->link;
+  }
   (void)heap.resize(heap.state, runner, sizeof *runner, 0);
 }
 
@@ -77,8 +63,12 @@ static struct kad_runner *new_runner(struct kad_host *host) {
   if (runner == NULL) {
     return NULL;
   }
-  *runner = (struct kad_runner){.host = host};
-  link_runner(runner);
+  *runner = (struct kad_runner){
+      .host = host, .next = host->runners, .link = &host->runners};
+  if (runner->next != NULL) {
+    runner->next->link = &runner->next;
+  }
+  host->runners = runner;
   if (kad_lua_protect(host->L, make_thread, runner, kad_host_ignore_error) !=
       LUA_OK) {
     kad_runner_free(runner);

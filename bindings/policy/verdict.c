@@ -220,8 +220,7 @@ static bool is_plain_accept(lua_State *L, enum kad_hook_kind kind, int count) {
           lua_toboolean(L, -count));
 }
 
-/* read_protected(…, runner) → all but the last argument, and what the result
- * borrows */
+/* read_protected(…, runner) → the other arguments, and what is borrowed */
 static int read_protected(lua_State *L) {
   struct kad_runner *const runner = lua_touserdata(L, -1);
   lua_pop(L, 1);

@@ -66,8 +66,7 @@ void kad_views_push_table(lua_State *L);
 struct kad_view *kad_views_acquire(struct kad_views *views,
                                    enum kad_view_kind kind);
 
-/* Puts a new view in the place where kad_views_acquire found none of `kind`.
- * [-0, +0, m] */
+/* Puts a new view where kad_views_acquire found none. [-0, +0, m] */
 void kad_views_refill(lua_State *L, struct kad_views *views,
                       enum kad_view_kind kind);
 

@@ -110,8 +110,7 @@ static int load_text(lua_State *L) {
   return 1;
 }
 
-/* freeze_strings(library): makes `library` the methods of strings, for good.
- * [-0, +0, m] */
+/* freeze_strings(library): makes it the methods of strings, for good */
 static int freeze_strings(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_pushliteral(L, "");
