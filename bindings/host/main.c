@@ -124,8 +124,7 @@ static int search_scripts(lua_State *L) {
 static void add_searcher(lua_State *L) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
-  lua_Integer count = luaL_len(L, -1);
-  for (lua_Integer i = count; i >= 1; i--) {
+  for (lua_Integer i = luaL_len(L, -1); i >= 1; i--) {
     lua_rawgeti(L, -1, i);
     lua_rawseti(L, -2, i + 1);
   }

@@ -59,8 +59,7 @@ void kad_lua_context_keep_error(lua_State *L, int status);
  * Functions that run a network call this afterwards. [-0, +0, v] */
 void kad_lua_context_rethrow(lua_State *L);
 
-/* Pushes the handle whose memory is `handle`; nil if it was collected.
- * [-0, +1, m] */
+/* Pushes the handle at `handle`; nil: it was collected. [-0, +1, m] */
 void kad_lua_context_push_handle(lua_State *L, const void *handle);
 
 /* Adds the handle at the top to those that kad_lua_context_push_handle finds.

@@ -303,8 +303,7 @@ struct kad_lua_network *kad_lua_network_borrow(
   return self;
 }
 
-/* Pushes a new network: simulated, or on UDP if `config` is NULL; or the error.
- * [-0, +1|3, m] */
+/* Pushes a network, on UDP if `config` is NULL; or why not. [-0, +1|3, m] */
 static int open_network(lua_State *L, const struct kad_sim_config *config) {
   struct kad_lua_network *const self = new_handle(L, false);
   struct kad_lua_link *const link = kad_lua_link_new();

@@ -156,9 +156,9 @@ static int node_unpublish(lua_State *L) {
   if (has_value) {
     value = kad_lua_check_slice(L, 4);
   }
-  return kad_lua_push_outcome(L,
-                              kad_node_unpublish(self->link->node, &key, type,
-                                                 has_value ? &value : NULL));
+  const int status = kad_node_unpublish(self->link->node, &key, type,
+                                        has_value ? &value : NULL);
+  return kad_lua_push_outcome(L, status);
 }
 
 /* Pushes a list of publications. [-0, +1, m] */

@@ -226,8 +226,8 @@ static int call_save(lua_State *L) {
   return 0;
 }
 
-/* Calls setup.restore(bytes) → true, or nil and a message, which is left.
- * [-0, +0, e] */
+/* Calls setup.restore(bytes) → true, or nil, message: it is left. [-0, +0, e]
+ */
 static int call_restore(lua_State *L) {
   struct migration *const migration = lua_touserdata(L, 1);
   kad_host_push_field(L, migration->to, "restore");

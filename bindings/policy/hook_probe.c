@@ -75,14 +75,6 @@ static void read_request(lua_State *L, int index, struct probe_call *probe) {
   }
 }
 
-static void read_reason(lua_State *L, int index, struct kad_hook_call *call) {
-  if (kad_lua_push_field(L, index, "reason")) {
-    call->reason =
-        (enum kad_reason)luaL_checkoption(L, -1, NULL, kad_view_reasons);
-    lua_pop(L, 1);
-  }
-}
-
 /* Reads the call in the table at `index`. Values that it borrows are left on
  * the stack. [-0, +n, v] */
 static void read_call(lua_State *L, int index, unsigned bits,
@@ -95,7 +87,11 @@ static void read_call(lua_State *L, int index, unsigned bits,
     lua_pop(L, 1); /* the table of the call keeps it */
   }
   read_from(L, index, bits, call);
-  read_reason(L, index, call);
+  if (kad_lua_push_field(L, index, "reason")) {
+    call->reason =
+        (enum kad_reason)luaL_checkoption(L, -1, NULL, kad_view_reasons);
+    lua_pop(L, 1);
+  }
   read_held(L, index, bits, call);
   read_request(L, index, probe);
 }

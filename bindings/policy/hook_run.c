@@ -76,9 +76,8 @@ static int make_table(lua_State *L) {
   return 1;
 }
 
-/* Pushes the arguments of the hook on its runner's stack, the context last if
- * the function takes it. Returns their number, or -1 when memory ends.
- * [-0, +n, -] */
+/* Pushes the arguments of the hook, the context last if its function takes it.
+ * Returns their number, or -1 when memory ends. [-0, +n, -] */
 static int push_arguments(lua_State *L, struct kad_runner *runner) {
   const struct kad_hook_call *const call = runner->call;
   const enum view_argument view = arguments_of[runner->hook->kind].view;

@@ -96,8 +96,7 @@ struct kad_host {
   uint64_t log_dropped;              /* lines over the bound, in all */
 };
 
-/* Makes a host of the node of `node`, with one user and no Lua state. NULL when
- * memory ends. */
+/* Makes a host of a node, with one user and no state; NULL: out of memory. */
 struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node);
 
 /* Removes one user of a host. The last one frees it, after kad_host_close. */

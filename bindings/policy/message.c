@@ -76,13 +76,6 @@ static void set_contacts(lua_State *L, const char *name,
   lua_setfield(L, -2, name);
 }
 
-static void set_peers(lua_State *L, const struct kad_message *message) {
-  if (message->peer_count > 0) {
-    kad_lua_push_addresses(L, message->peers, message->peer_count);
-    lua_setfield(L, -2, "peers");
-  }
-}
-
 /* Leaves out key and type, which the query has, and age, which none has. */
 static void push_record(lua_State *L, const struct kad_record *record,
                         unsigned bits) {
@@ -153,7 +146,10 @@ static void set_reply(lua_State *L, const struct kad_message *message,
   if (message->has_nodes6) {
     set_contacts(L, "nodes6", message, 6, bits);
   }
-  set_peers(L, message);
+  if (message->peer_count > 0) {
+    kad_lua_push_addresses(L, message->peers, message->peer_count);
+    lua_setfield(L, -2, "peers");
+  }
   set_number(L, "total", message->has_total, message->total);
   set_number(L, "stored", message->has_stored, message->stored);
   set_errors(L, message);
@@ -255,8 +251,7 @@ static void read_flag(const struct reader *reader, const char *name,
   (void)kad_lua_field_boolean(reader->L, reader->index, name, flag);
 }
 
-/* Reads the address at the top, and pops it. `name` is what messages call it.
- * [-1, +0, v] */
+/* Reads and pops the address at the top. Errors call it `name`. [-1, +0, v] */
 static void read_address(const struct reader *reader, const char *name,
                          struct kad_address *address) {
   size_t len = 0;

@@ -242,8 +242,7 @@ void kad_meter_leave(struct kad_meter *meter) {
   }
 }
 
-/* Short entries are more frequent than long ones, so most end early between two
- * count hooks. */
+/* Short entries are frequent, so most end early between two count hooks. */
 uint64_t kad_meter_unseen(lua_State *L) {
   return (uint64_t)lua_gethookcount(L) / 4;
 }

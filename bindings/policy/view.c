@@ -258,20 +258,6 @@ static void copy_context(lua_State *L, struct kad_view *view) {
   view->subject.call = copy;
 }
 
-static void push_copy(lua_State *L, struct kad_view *view) {
-  switch (view->kind) {
-  case KAD_VIEW_KIND_RECORD:
-    copy_record(L, view);
-    return;
-  case KAD_VIEW_KIND_REQUEST:
-    copy_request(L, view);
-    return;
-  case KAD_VIEW_KIND_CONTEXT:
-    copy_context(L, view);
-    return;
-  }
-}
-
 /* ----------------------------------------------------------------- rings -- */
 
 enum {
@@ -357,7 +343,17 @@ void kad_view_copy_subject(lua_State *L, struct kad_view *view) {
   }
   luaL_checkstack(L, 10, NULL);
   push_view(L, view);
-  push_copy(L, view);
+  switch (view->kind) {
+  case KAD_VIEW_KIND_RECORD:
+    copy_record(L, view);
+    break;
+  case KAD_VIEW_KIND_REQUEST:
+    copy_request(L, view);
+    break;
+  case KAD_VIEW_KIND_CONTEXT:
+    copy_context(L, view);
+    break;
+  }
   lua_setiuservalue(L, -2, VIEW_COPY);
   view->has_copy = true;
   lua_pop(L, 1);

@@ -14,9 +14,8 @@
 KAD_MUST_CHECK
 int kad_vm_new(lua_State *L, int sources, struct kad_host *host);
 
-/* log(level, message, name, value, …): calls the log of the parent. The
- * policies of a node write at most 200 lines in 10 s; more are counted and
- * dropped. */
+/* log(level, message, name, value, …): calls the log of the parent, for at most
+ * 200 lines of a node in 10 s; more are counted and dropped. */
 int kad_vm_log(lua_State *L);
 
 /* -------------------------------------------------------------- memory -- */
