@@ -87,4 +87,19 @@ bool kad_hostile_sender_learn(struct kad_hostile *hostile,
 /* Sends the next datagram. */
 void kad_hostile_sender_send(struct kad_hostile *hostile);
 
+/* hostile_behaviour.c: makes a member hostile, and shows it the datagrams for
+ * its node. An honest engine runs in each hostile member and gets the others.
+ *
+ *     sim_arrival.c ──► hostile_behaviour.c ──► hostile_liar.c or _sender.c
+ *     timer ──────────► hostile_behaviour.c ──► hostile_sender.c
+ */
+
+/* Ends and frees `hostile`. Ignores NULL. */
+void kad_behaviour_end(struct kad_hostile *hostile);
+
+/* Shows a datagram to `hostile`. Returns true if its engine must not get it. */
+bool kad_behaviour_takes(struct kad_hostile *hostile,
+                         const struct kad_address *from,
+                         struct kad_slice datagram);
+
 #endif

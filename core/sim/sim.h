@@ -9,7 +9,7 @@
  *     sim_clock.c    clocks that are wrong, machines that are suspended
  *     curve.c        round-trip times
  *     nat.c          outer addresses of members
- *     behaviour.c    members that harm others: hostile_liar.c, hostile_sender.c
+ *     hostile_…      members that harm others: see hostile.h
  *     control.c      the other functions of kadenza_sim.h
  *
  * The outcome of a datagram is decided when it is sent, and again when it

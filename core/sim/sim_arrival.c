@@ -1,5 +1,5 @@
 #include "base/time.h"
-#include "sim/behaviour.h"
+#include "sim/hostile.h"
 #include "sim/nat.h"
 #include "sim/sim.h"
 

@@ -1,7 +1,7 @@
 #include "base/allocator.h"
 #include "base/array.h"
 #include "base/time.h"
-#include "sim/behaviour.h"
+#include "sim/hostile.h"
 #include "sim/nat.h"
 #include "sim/sim.h"
 

@@ -1,6 +1,3 @@
-/* Tested by tests/unit/sim/hostile_test.c. */
-#include "sim/behaviour.h"
-
 #include "base/allocator.h"
 #include "base/array.h"
 #include "base/time.h"
