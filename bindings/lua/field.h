@@ -26,8 +26,7 @@ bool kad_lua_field_uint32(lua_State *L, int index, const char *name,
 bool kad_lua_field_boolean(lua_State *L, int index, const char *name,
                            bool *value);
 
-/* Reads a string of `min` … `max` bytes. Borrows it, as long as the field keeps
- * it. [-0, +0, v] */
+/* Borrows a string of `min` … `max` bytes from the field. [-0, +0, v] */
 bool kad_lua_field_string(lua_State *L, int index, const char *name, size_t min,
                           size_t max, struct kad_slice *value);
 

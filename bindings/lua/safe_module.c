@@ -176,8 +176,7 @@ static int address(lua_State *L) {
   return 1;
 }
 
-/* encode(value [, name [, dictionary]]) → string. Raises for what bencode, or
- * with `dictionary` a dictionary of a message, cannot carry. */
+/* encode(value [, name [, dictionary]]) → string; see kad_lua_bencode_encode */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
   kad_lua_bencode_encode(L, 1, luaL_optstring(L, 2, "value"),

@@ -14,8 +14,7 @@ struct kad_policy_keys {
   char view_metatables[3]; /* tables: of the views of each kad_view_kind */
   char script_coroutines;  /* table: coroutine → whether a script may resume
                               it; has all coroutines that scripts have made */
-  char module_sources;     /* table: module name → text or compiled code; in
-                              VMs */
+  char module_sources;     /* table: module → text or compiled code; in VMs */
 };
 
 extern const struct kad_policy_keys kad_policy_keys;
