@@ -91,7 +91,7 @@ KAD_API uint64_t kad_network_trace_hash(const struct kad_network *network);
   X(lost, "datagrams lost at random")                                \
   X(congested, "datagrams lost because a link's queue was full")     \
   X(partitioned, "datagrams between nodes of different groups")      \
-  X(asleep, "datagrams to suspended nodes")                          \
+  X(suspended, "datagrams to suspended nodes")                       \
   X(filtered, "datagrams that a NAT did not let in")                 \
   X(unreachable, "datagrams to addresses that no node has any more") \
   X(dropped, "datagrams lost because memory ended")                  \
@@ -263,7 +263,7 @@ enum kad_sim_outcome {
   KAD_SIM_OUTCOME_LOST,
   KAD_SIM_OUTCOME_CONGESTED,
   KAD_SIM_OUTCOME_PARTITIONED,
-  KAD_SIM_OUTCOME_ASLEEP,
+  KAD_SIM_OUTCOME_SUSPENDED,
   KAD_SIM_OUTCOME_UNREACHABLE,
   KAD_SIM_OUTCOME_FILTERED
 };

@@ -56,8 +56,8 @@ struct kad_store {
   /* Replaces the meta of a held record. If `stored_at` changes, the record
    * becomes the newest of its key and type. If there is no memory for another
    * origin, the old one stays. Ignores a handle that names no record. */
-  void (*touch)(void *state, kad_record_handle handle,
-                const struct kad_record_meta *meta);
+  void (*set_meta)(void *state, kad_record_handle handle,
+                   const struct kad_record_meta *meta);
 
   /* Removes a record. Ignores a handle that names no record. */
   void (*remove)(void *state, kad_record_handle handle);

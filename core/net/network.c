@@ -29,7 +29,7 @@ struct kad_member *kad_network_find_member(const struct kad_network *network,
 static void close_member(struct kad_network *network,
                          struct kad_member *member) {
   kad_member_unlink(&network->members, member);
-  kad_member_untouch(&network->touched, member);
+  kad_member_clear_dirty(&network->dirty, member);
   kad_wheel_remove(&network->deadlines, &member->deadline);
   kad_map_remove(&network->by_node, &member->entry);
   member->leaving = true;
@@ -100,7 +100,7 @@ static void refresh(struct kad_network *network) {
 static kad_time_ms member_now(void *state) {
   struct kad_member *member = state;
   struct kad_network *network = member->network;
-  kad_member_touch(&network->touched, member);
+  kad_member_mark_dirty(&network->dirty, member);
   if (network->depth == 0) {
     refresh(network);
   }
@@ -177,7 +177,7 @@ int kad_network_add_member(struct kad_network *network,
     return error;
   }
   kad_member_link(&network->members, member);
-  kad_member_touch(&network->touched, member);
+  kad_member_mark_dirty(&network->dirty, member);
   *node = member->node;
   return 0;
 }
@@ -213,7 +213,7 @@ void kad_network_deliver(struct kad_member *member,
                          const struct kad_address *from,
                          struct kad_slice datagram) {
   struct kad_network *network = member->network;
-  kad_member_touch(&network->touched, member);
+  kad_member_mark_dirty(&network->dirty, member);
   kad_network_enter(network);
   kad_node_receive(member->node, from, datagram);
   kad_network_leave(network);

@@ -39,14 +39,14 @@ struct kad_member {
   struct kad_network *network;
   struct kad_node *node; /* NULL until it is made */
   struct kad_map_entry entry;
-  struct kad_deadline deadline;    /* of kad_node_tick */
-  kad_time_ms ticked_at;           /* last; 0: never */
-  struct kad_member *next;         /* in the list of members, or of leavers */
-  struct kad_member *previous;     /* in the list of members */
-  struct kad_member *next_touched; /* in the list of touched members */
+  struct kad_deadline deadline;  /* of kad_node_tick */
+  kad_time_ms ticked_at;         /* last; 0: never */
+  struct kad_member *next;       /* in the list of members, or of leavers */
+  struct kad_member *previous;   /* in the list of members */
+  struct kad_member *next_dirty; /* in the list of dirty members */
   struct kad_address addresses[KAD_MEMBER_ADDRESSES]; /* as bound; via is 0 */
   size_t address_count;
-  bool touched;   /* its deadline may have changed */
+  bool dirty;     /* its deadline may have changed */
   bool leaving;   /* closed: the node is freed when no callback runs */
   bool own_clock; /* its clock is not the network's */
   bool simulated; /* it is part of a struct kad_sim_member */
@@ -100,7 +100,7 @@ struct kad_network {
   struct kad_wheel deadlines; /* of members */
   struct kad_map by_node;     /* members, by the pointer to their node */
   struct kad_member *members;
-  struct kad_member *touched;
+  struct kad_member *dirty;
   struct kad_member *leavers;
   struct kad_resolved_name *resolved_names; /* for the next turn */
   uint64_t turn;                            /* what kad_network_turn returns */
@@ -146,8 +146,8 @@ void kad_network_deliver(struct kad_member *member,
                          const struct kad_address *from,
                          struct kad_slice datagram);
 
-/* Plans the touched members by their deadlines. */
-void kad_network_settle(struct kad_network *network);
+/* Plans the dirty members by their deadlines. */
+void kad_network_reschedule(struct kad_network *network);
 
 /* Returns when a timer or a member is due; all members must be settled. */
 kad_time_ms kad_network_next(const struct kad_network *network);
@@ -171,11 +171,13 @@ void kad_member_link(struct kad_member **list, struct kad_member *member);
 /* Removes `member` from `list`. */
 void kad_member_unlink(struct kad_member **list, struct kad_member *member);
 
-/* Adds `member` to the list `touched`, unless it is there. */
-void kad_member_touch(struct kad_member **touched, struct kad_member *member);
+/* Adds `member` to the list `dirty`, unless it is there. */
+void kad_member_mark_dirty(struct kad_member **dirty,
+                           struct kad_member *member);
 
-/* Removes `member` from the list `touched`, if it is there. */
-void kad_member_untouch(struct kad_member **touched, struct kad_member *member);
+/* Removes `member` from the list `dirty`, if it is there. */
+void kad_member_clear_dirty(struct kad_member **dirty,
+                            struct kad_member *member);
 
 /* Returns the index of the address that a datagram to `to` leaves from: that of
  * `to->via`, or the first of its family. Returns -1 if there is none. */

@@ -16,23 +16,24 @@ void kad_member_unlink(struct kad_member **list, struct kad_member *member) {
   }
 }
 
-void kad_member_touch(struct kad_member **touched, struct kad_member *member) {
-  if (member->touched || member->leaving || member->node == NULL) {
+void kad_member_mark_dirty(struct kad_member **dirty,
+                           struct kad_member *member) {
+  if (member->dirty || member->leaving || member->node == NULL) {
     return;
   }
-  member->touched = true;
-  member->next_touched = *touched;
-  *touched = member;
+  member->dirty = true;
+  member->next_dirty = *dirty;
+  *dirty = member;
 }
 
-void kad_member_untouch(struct kad_member **touched,
-                        struct kad_member *member) {
-  while (member->touched) {
-    if (*touched == member) {
-      *touched = member->next_touched;
-      member->touched = false;
+void kad_member_clear_dirty(struct kad_member **dirty,
+                            struct kad_member *member) {
+  while (member->dirty) {
+    if (*dirty == member) {
+      *dirty = member->next_dirty;
+      member->dirty = false;
     } else {
-      touched = &(*touched)->next_touched;
+      dirty = &(*dirty)->next_dirty;
     }
   }
 }

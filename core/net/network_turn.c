@@ -17,11 +17,11 @@ static void settle_member(struct kad_network *network,
   }
 }
 
-void kad_network_settle(struct kad_network *network) {
-  while (network->touched != NULL) {
-    struct kad_member *member = network->touched;
-    network->touched = member->next_touched;
-    member->touched = false;
+void kad_network_reschedule(struct kad_network *network) {
+  while (network->dirty != NULL) {
+    struct kad_member *member = network->dirty;
+    network->dirty = member->next_dirty;
+    member->dirty = false;
     settle_member(network, member);
   }
 }
@@ -53,7 +53,7 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
         kad_container_of(due, struct kad_member, deadline);
     member->ticked_at = now;
     network->ticks++;
-    kad_member_touch(&network->touched, member);
+    kad_member_mark_dirty(&network->dirty, member);
     kad_network_enter(network);
     kad_node_tick(member->node);
     kad_network_leave(network);

@@ -16,7 +16,7 @@ static void on_wake(uv_timer_t *timer) {
   udp->wake_at = KAD_TIME_NEVER;
   const kad_time_ms now = uv_now(&udp->loop);
   kad_network_fire_due(&udp->base, now);
-  kad_network_settle(&udp->base);
+  kad_network_reschedule(&udp->base);
   kad_network_tick_due(&udp->base, now);
 }
 
@@ -24,7 +24,7 @@ static void on_wake(uv_timer_t *timer) {
  * is set for an earlier time stays set: when it fires, it is set again. */
 static void prepare_to_wait(struct kad_udp *udp) {
   kad_udp_outgoing_flush(&udp->outgoing);
-  kad_network_settle(&udp->base);
+  kad_network_reschedule(&udp->base);
   const kad_time_ms next = kad_network_next(&udp->base);
   if (next < udp->wake_at) {
     udp->wake_at = next;
@@ -119,7 +119,7 @@ static int udp_fd(const struct kad_network *network) {
 /* libuv counts from the time of the last turn, the caller from now. */
 static int udp_timeout(const struct kad_network *network) {
   const struct kad_udp *udp = kad_udp_of(network);
-  if (network->touched != NULL || udp->outgoing.count > 0 ||
+  if (network->dirty != NULL || udp->outgoing.count > 0 ||
       kad_network_next(network) < udp->wake_at) {
     return 0;
   }

@@ -77,7 +77,7 @@ static void on_datagram(uv_udp_t *handle, ssize_t len, const uv_buf_t *buffer,
 }
 
 /* Allocates the buffer for incoming datagrams: for a whole batch, if the system
- * receives batches. Most of it is never touched. */
+ * receives batches. Most of it is never dirty. */
 static int allocate_buffer(struct kad_udp *udp, const uv_udp_t *handle) {
   if (udp->incoming != NULL) {
     return 0;

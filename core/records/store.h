@@ -10,10 +10,10 @@ KAD_MUST_CHECK static inline int kad_store_add(
     const struct kad_record_meta *meta, kad_record_handle *handle) {
   return store->add(store->state, record, meta, handle);
 }
-static inline void kad_store_touch(const struct kad_store *store,
-                                   kad_record_handle handle,
-                                   const struct kad_record_meta *meta) {
-  store->touch(store->state, handle, meta);
+static inline void kad_store_set_meta(const struct kad_store *store,
+                                      kad_record_handle handle,
+                                      const struct kad_record_meta *meta) {
+  store->set_meta(store->state, handle, meta);
 }
 static inline void kad_store_remove(const struct kad_store *store,
                                     kad_record_handle handle) {

@@ -146,7 +146,7 @@ static void confirm(const struct kad_node *node, const struct kad_type *type,
       meta.republish_at = KAD_TIME_NEVER;
     }
   }
-  kad_store_touch(node->store, handle, &meta);
+  kad_store_set_meta(node->store, handle, &meta);
 }
 
 /* Returns the index of the record to replace when a key is full: the oldest of

@@ -59,7 +59,7 @@ static int add_to_store(struct kad_node *node, const struct kad_record *record,
     return error;
   }
   if (same != 0) {
-    kad_store_touch(store, same, meta);
+    kad_store_set_meta(store, same, meta);
     return 0;
   }
   if (replaced == 0 &&
@@ -162,7 +162,7 @@ void kad_publications_postpone(struct kad_node *node, kad_record_handle handle,
   struct kad_held held;
   if (store != NULL && kad_store_read(store, handle, &held)) {
     held.meta.republish_at = kad_time_add(kad_node_now(node), after_ms);
-    kad_store_touch(store, handle, &held.meta);
+    kad_store_set_meta(store, handle, &held.meta);
   }
 }
 

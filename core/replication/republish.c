@@ -122,7 +122,7 @@ static void postpone_held(struct kad_node *node, const struct kad_held *held,
     meta.republish_at =
         kad_time_add(kad_node_now(node), kad_rng_jitter(node, period));
   }
-  kad_store_touch(node->store, held->handle, &meta);
+  kad_store_set_meta(node->store, held->handle, &meta);
 }
 
 /* Stores a held record at its k closest, with the rest of its life. Returns

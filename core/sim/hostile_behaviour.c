@@ -38,7 +38,7 @@ static int plan_send(struct kad_hostile *hostile) {
 
 static void fire(void *data) {
   struct kad_hostile *hostile = data;
-  if (!hostile->member->extra->asleep) {
+  if (!hostile->member->extra->suspended) {
     kad_hostile_sender_send(hostile);
   }
   if (plan_send(hostile) < 0) {

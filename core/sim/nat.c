@@ -91,7 +91,7 @@ static void unlink_flow(struct kad_nat *nat, struct kad_nat_flow *flow) {
 }
 
 /* Makes `flow` the newest. */
-static void touch_flow(struct kad_nat *nat, struct kad_nat_flow *flow) {
+static void mark_newest(struct kad_nat *nat, struct kad_nat_flow *flow) {
   flow->used = sim_of(nat)->now;
   flow->mapping.used = flow->used;
   flow->next = NULL;
@@ -130,7 +130,7 @@ static struct kad_nat_flow *begin_flow(struct kad_nat *nat, int i,
     kad_release(allocator, flow, sizeof *flow);
     return NULL;
   }
-  touch_flow(nat, flow);
+  mark_newest(nat, flow);
   return flow;
 }
 
@@ -142,7 +142,7 @@ static struct kad_nat_flow *flow_to(struct kad_nat *nat, int i,
     return begin_flow(nat, i, &key);
   }
   unlink_flow(nat, flow);
-  touch_flow(nat, flow);
+  mark_newest(nat, flow);
   return flow;
 }
 

@@ -50,7 +50,7 @@ struct kad_sim_extra {
   uint64_t received_us;        /* when its link has received all */
   struct kad_hostile *hostile; /* NULL: honest */
   struct kad_nat *nat;         /* NULL: no NAT */
-  bool asleep;                 /* suspended */
+  bool suspended;              /* see kad_sim_suspend */
 };
 
 /* An address of a member, in the table of addresses. */

@@ -53,8 +53,9 @@ static void decide_outcome(const struct kad_sim *sim,
     flight->outcome = KAD_SIM_OUTCOME_PARTITIONED;
   } else if (socket->mapped && !kad_nat_admits(socket, &flight->from)) {
     flight->outcome = KAD_SIM_OUTCOME_FILTERED;
-  } else if (socket->member->extra != NULL && socket->member->extra->asleep) {
-    flight->outcome = KAD_SIM_OUTCOME_ASLEEP;
+  } else if (socket->member->extra != NULL &&
+             socket->member->extra->suspended) {
+    flight->outcome = KAD_SIM_OUTCOME_SUSPENDED;
   }
 }
 

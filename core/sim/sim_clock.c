@@ -48,7 +48,7 @@ kad_time_ms kad_sim_clock_member_due(const struct kad_member *base,
                                      kad_time_ms at) {
   const struct kad_sim_extra *extra = extra_of(base);
   const struct kad_sim_clock *clock = &extra->clock;
-  if (extra->asleep || at == KAD_TIME_NEVER) {
+  if (extra->suspended || at == KAD_TIME_NEVER) {
     return KAD_TIME_NEVER;
   }
   if (at <= clock->shown) {
@@ -81,7 +81,7 @@ static int give_clock(struct kad_network *network, struct kad_node *node,
   /* The clock goes on from the time that it shows now. */
   clock->shown = shown_at(clock, sim->now);
   clock->since = sim->now;
-  kad_member_touch(&network->touched, &member->base);
+  kad_member_mark_dirty(&network->dirty, &member->base);
   *extra = member->extra;
   return 0;
 }
@@ -105,8 +105,8 @@ int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
                     bool clock_stands) {
   struct kad_sim_extra *extra = NULL;
   const int error = give_clock(network, node, &extra);
-  if (error == 0 && !extra->asleep) {
-    extra->asleep = true;
+  if (error == 0 && !extra->suspended) {
+    extra->suspended = true;
     extra->clock.stands = clock_stands;
   }
   return error;
@@ -116,7 +116,7 @@ int kad_sim_resume(struct kad_network *network, struct kad_node *node) {
   struct kad_sim_extra *extra = NULL;
   const int error = give_clock(network, node, &extra);
   if (error == 0) {
-    extra->asleep = false;
+    extra->suspended = false;
     extra->clock.stands = false;
   }
   return error;

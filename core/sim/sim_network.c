@@ -15,7 +15,7 @@ static void sim_send(void *state, const struct kad_address *to,
                      struct kad_slice datagram) {
   struct kad_sim_member *member = state;
   const int i = kad_member_source(&member->base, to);
-  const bool awake = member->extra == NULL || !member->extra->asleep;
+  const bool awake = member->extra == NULL || !member->extra->suspended;
   if (i >= 0 && awake && !member->base.leaving &&
       datagram.len <= KAD_NETWORK_DATAGRAM_MAX) {
     kad_sim_link_send(member, i, to, datagram);
@@ -35,7 +35,7 @@ static void end_due_flights(struct kad_sim *sim) {
 }
 
 static kad_time_ms next_event(struct kad_sim *sim) {
-  kad_network_settle(&sim->base);
+  kad_network_reschedule(&sim->base);
   const kad_time_ms own = kad_network_next(&sim->base);
   const kad_time_ms arrival = kad_wheel_next(&sim->flights);
   return own < arrival ? own : arrival;
@@ -54,7 +54,7 @@ static bool do_turn(struct kad_sim *sim, kad_time_ms end) {
   sim->base.turn++;
   kad_network_fire_due(&sim->base, sim->now);
   end_due_flights(sim);
-  kad_network_settle(&sim->base);
+  kad_network_reschedule(&sim->base);
   kad_network_tick_due(&sim->base, sim->now);
   return true;
 }

@@ -189,8 +189,8 @@ end
 ---
 --- - nodes: `joined` by churn, `crashed`, `left`, and `alive` now;
 --- - datagrams: `sent`, `delivered`, `duplicated`, `lost`, `congested` (more
----   than the bandwidth allows), `partitioned`, `filtered` (by a NAT), `asleep`
----   (the receiver is suspended), `unreachable` (no node has the address) and
+---   than the bandwidth allows), `partitioned`, `filtered` (by a NAT),
+---   `suspended` (the receiver is), `unreachable` (no node has the address) and
 ---   `dropped` (out of memory);
 --- - `sent_bytes`, `delivered_bytes`;
 --- - `ticks` of nodes, and `time` as net:now.
@@ -230,7 +230,7 @@ local function new(network, given)
     counts = { crashed = 0, left = 0, joined = 0 },
     sides = setmetatable({}, { __mode = "k" }), -- node → side of a partition
     last_side = 0,
-    asleep = setmetatable({}, { __mode = "k" }), -- nodes as keys
+    suspended = setmetatable({}, { __mode = "k" }), -- nodes as keys
     nat_shares = given.nat,
     nats = setmetatable({}, { __mode = "k" }), -- node → kind of its NAT
     heads = setmetatable({}, { __mode = "k" }), -- of ids: sim.holders

@@ -274,7 +274,7 @@ static void touch(struct world *world) {
   size_t accounts = count_accounts(world);
   size_t before = kad_store_bytes(store);
   world->has_failed = false;
-  kad_store_touch(store, model->handle, &meta);
+  kad_store_set_meta(store, model->handle, &meta);
   bool renewed = after.stored_at != model->stored_at;
   after.host = has_moved(world, &after) ? after.host : model->host;
   bool moved = memcmp(hosts[after.host].ip, hosts[model->host].ip, 16) != 0 ||

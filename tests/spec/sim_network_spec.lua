@@ -81,7 +81,7 @@ describe("kadenza.core.sim", function()
       local network <close>, nodes = open({}, 2)
       network:suspend(nodes[2], clock_stands)
       assert.is_nil(ping(network, nodes[1], 2))
-      assert.is_true(network:stats().asleep > 0)
+      assert.is_true(network:stats().suspended > 0)
 
       network:resume(nodes[2])
 

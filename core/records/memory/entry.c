@@ -104,11 +104,11 @@ void kad_memory_entry_write(struct kad_memory_entry *entry,
                 part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
   tail = append(tail, record->salt.data, record->salt.len);
   append(tail, record->value.data, record->value.len);
-  kad_memory_entry_touch(entry, meta);
+  kad_memory_entry_set_meta(entry, meta);
 }
 
-void kad_memory_entry_touch(struct kad_memory_entry *entry,
-                            const struct kad_record_meta *meta) {
+void kad_memory_entry_set_meta(struct kad_memory_entry *entry,
+                               const struct kad_record_meta *meta) {
   entry->stored_at = meta->stored_at;
   entry->due[KAD_MEMORY_DUE_EXPIRE] = meta->expires_at;
   entry->due[KAD_MEMORY_DUE_REPUBLISH] = meta->republish_at;

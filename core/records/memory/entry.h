@@ -52,8 +52,8 @@ void kad_memory_entry_write(struct kad_memory_entry *entry,
 
 /* Writes the times, and the port and the socket of the origin. The ip of the
  * origin must be the one in the entry. */
-void kad_memory_entry_touch(struct kad_memory_entry *entry,
-                            const struct kad_record_meta *meta);
+void kad_memory_entry_set_meta(struct kad_memory_entry *entry,
+                               const struct kad_record_meta *meta);
 
 /* Reads the record without its type. Its slices borrow `entry`. */
 void kad_memory_entry_record(const struct kad_memory_entry *entry,

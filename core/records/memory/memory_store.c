@@ -200,8 +200,8 @@ static int change_origin(struct memory *memory, uint32_t number,
   return 0;
 }
 
-static void memory_touch(void *state, kad_record_handle handle,
-                         const struct kad_record_meta *meta) {
+static void memory_set_meta(void *state, kad_record_handle handle,
+                            const struct kad_record_meta *meta) {
   struct memory *memory = state;
   uint32_t number = kad_slots_find(&memory->slots, handle);
   if (number == KAD_NO_ITEM) {
@@ -214,7 +214,7 @@ static void memory_touch(void *state, kad_record_handle handle,
       change_origin(memory, number, &after) != 0) {
     after.origin = before.origin;
   }
-  kad_memory_entry_touch(entry_at(memory, number), &after);
+  kad_memory_entry_set_meta(entry_at(memory, number), &after);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_move(&memory->due[i], number);
   }
@@ -324,7 +324,7 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
           {
               .state = memory,
               .add = memory_add,
-              .touch = memory_touch,
+              .set_meta = memory_set_meta,
               .remove = memory_remove,
               .read = memory_read,
               .find = memory_find,

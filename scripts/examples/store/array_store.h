@@ -83,8 +83,8 @@ static int add(void *state, const struct kad_record *record,
   return 0;
 }
 
-static void touch(void *state, kad_record_handle handle,
-                  const struct kad_record_meta *meta) {
+static void set_meta(void *state, kad_record_handle handle,
+                     const struct kad_record_meta *meta) {
   struct array_store *array = state;
   struct slot *slot = handle != 0 ? find_slot(array, handle) : NULL;
   if (slot == NULL) {
@@ -227,7 +227,7 @@ static inline int array_store_init(struct array_store *array,
   *array = (struct array_store){
       .store = {.state = array,
                 .add = add,
-                .touch = touch,
+                .set_meta = set_meta,
                 .remove = remove_record,
                 .read = read_record,
                 .find = find,

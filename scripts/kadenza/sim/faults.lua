@@ -111,7 +111,7 @@ end
 ---@param seconds? number  until they resume
 ---@param clock_stands? boolean  their clocks stand still meanwhile, so that to
 ---  them no time has passed
----@return kadenza.Node[] asleep
+---@return kadenza.Node[] suspended
 function Sim:suspend(what, seconds, clock_stands)
   local nodes = errors.at_level(2, self.choose, self, what)
   if seconds ~= nil then
@@ -120,7 +120,7 @@ function Sim:suspend(what, seconds, clock_stands)
   for _, node in ipairs(nodes) do
     if node:is_open() then
       self.network:suspend(node.core, clock_stands)
-      self.asleep[node] = true
+      self.suspended[node] = true
     end
   end
   if seconds then
@@ -138,14 +138,14 @@ function Sim:resume(what)
   if what == nil then
     what = {}
     for _, node in ipairs(self.nodes) do
-      what[#what + 1] = self.asleep[node] and node or nil
+      what[#what + 1] = self.suspended[node] and node or nil
     end
   end
   for _, node in ipairs(errors.at_level(2, self.choose, self, what)) do
     if node:is_open() then
       self.network:resume(node.core)
     end
-    self.asleep[node] = nil
+    self.suspended[node] = nil
   end
 end
 

@@ -158,7 +158,7 @@ end
 
 -- Returns whether a node is open, awake and honest.
 local function is_ready(self, node)
-  return node:is_open() and not self.asleep[node] and not self.hostiles[node]
+  return node:is_open() and not self.suspended[node] and not self.hostiles[node]
 end
 
 -- Draws a ready node among the first `last` of the list: one that has joined,

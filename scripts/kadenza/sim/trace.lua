@@ -66,7 +66,7 @@ local function open(self, path)
 end
 
 --- Starts a trace: reports the outcome of each datagram from now on, which is
---- `delivered`, `lost`, `congested`, `partitioned`, `filtered`, `asleep` or
+--- `delivered`, `lost`, `congested`, `partitioned`, `filtered`, `suspended` or
 --- `unreachable`, as in net:statistics. A function receives the outcome, the
 --- addresses of sender and receiver, and the bytes; it must not wait. A file
 --- receives a line for each datagram: time, outcome, from, to, number of bytes,

@@ -250,7 +250,7 @@ static void confirmed_record_becomes_the_newest(void **state) {
   kad_record_handle second = kad_memory_add_value(&fixture, 1, "b", 2);
   struct kad_record_meta later = kad_memory_meta(3, kad_memory_host(1));
 
-  kad_store_touch(fixture.store, first, &later);
+  kad_store_set_meta(fixture.store, first, &later);
 
   assert_int_equal(kad_memory_find(&fixture, 1, "value", 0, found, 3), 2);
   assert_int_equal(found[0], first);
@@ -269,7 +269,7 @@ static void keeps_the_order_when_only_other_times_change(void **state) {
   meta.expires_at = 50000;
   struct kad_record record = kad_memory_record(1, "a");
 
-  kad_store_touch(fixture.store, first, &meta);
+  kad_store_set_meta(fixture.store, first, &meta);
 
   kad_memory_assert_reads(&fixture, first, &record, &meta);
   kad_memory_find(&fixture, 1, "value", 0, found, 3);
@@ -291,7 +291,7 @@ static void changes_the_origin(void **state) {
   for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
     struct kad_record_meta meta = kad_memory_meta(i, hosts[i]);
     meta.origin.port = (uint16_t)(i + 1);
-    kad_store_touch(fixture.store, handle, &meta);
+    kad_store_set_meta(fixture.store, handle, &meta);
     kad_memory_assert_reads(&fixture, handle, &record, &meta);
     assert_int_equal(kad_memory_count_of(&fixture, hosts[i]), i == 4 ? 2 : 1);
   }
@@ -318,7 +318,7 @@ static void recognises_a_stale_handle(void **state) {
   assert_false(kad_memory_has(&fixture, handle));
 
   kad_store_remove(fixture.store, handle);
-  kad_store_touch(fixture.store, handle, &meta);
+  kad_store_set_meta(fixture.store, handle, &meta);
   struct kad_held held;
   assert_true(kad_store_read(fixture.store, next, &held));
   assert_int_equal(held.meta.stored_at, 2);
@@ -420,11 +420,11 @@ static void due_republish_returns_the_first_to_republish(void **state) {
   assert_int_equal(kad_store_due_republish(store, &at), first);
   assert_int_equal(at, 30);
   meta.republish_at = 50;
-  kad_store_touch(fixture.store, first, &meta);
+  kad_store_set_meta(fixture.store, first, &meta);
   assert_int_equal(kad_store_due_republish(store, &at), second);
   assert_int_equal(at, 40);
   meta.republish_at = 7;
-  kad_store_touch(fixture.store, never, &meta);
+  kad_store_set_meta(fixture.store, never, &meta);
   assert_int_equal(kad_store_due_republish(store, &at), never);
   close_store(&fixture, *state);
 }

@@ -153,7 +153,7 @@ static void assert_all_are_accounted_for(struct chaos *chaos) {
   assert_ok(kad_sim_read_stats(chaos->network, &stats));
   assert_int_equal(stats.sent + stats.duplicated,
                    stats.delivered + stats.lost + stats.congested +
-                       stats.partitioned + stats.asleep + stats.filtered +
+                       stats.partitioned + stats.suspended + stats.filtered +
                        stats.unreachable + stats.dropped);
   assert_true(stats.delivered > 1000);
   assert_int_equal(stats.dropped, 0);

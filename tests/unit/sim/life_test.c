@@ -43,7 +43,7 @@ static void suspended_node_does_nothing(void **state) {
   const struct kad_stats after = stats_of(hub.others[0]);
   assert_int_equal(after.datagrams_in, before.datagrams_in);
   assert_int_equal(after.datagrams_out, before.datagrams_out);
-  assert_true(kad_hub_stats(&hub).asleep > 0);
+  assert_true(kad_hub_stats(&hub).suspended > 0);
   assert_true(kad_network_now(hub.network) > began + 2 * KAD_HOUR_MS);
   kad_hub_close(&hub);
 }
@@ -338,12 +338,12 @@ static void tracer_is_called_with_every_outcome(void **state) {
   assert_int_equal(it.seen[KAD_SIM_OUTCOME_DELIVERED], stats.delivered);
   assert_int_equal(it.seen[KAD_SIM_OUTCOME_LOST], stats.lost);
   assert_int_equal(it.seen[KAD_SIM_OUTCOME_PARTITIONED], stats.partitioned);
-  assert_int_equal(it.seen[KAD_SIM_OUTCOME_ASLEEP], stats.asleep);
+  assert_int_equal(it.seen[KAD_SIM_OUTCOME_SUSPENDED], stats.suspended);
   assert_int_equal(it.seen[KAD_SIM_OUTCOME_UNREACHABLE], stats.unreachable);
-  assert_true(stats.lost > 0 && stats.partitioned > 0 && stats.asleep > 0 &&
+  assert_true(stats.lost > 0 && stats.partitioned > 0 && stats.suspended > 0 &&
               stats.unreachable > 0);
   assert_int_equal(stats.sent, stats.delivered + stats.lost +
-                                   stats.partitioned + stats.asleep +
+                                   stats.partitioned + stats.suspended +
                                    stats.unreachable);
   kad_hub_close(&hub);
 }

@@ -37,7 +37,7 @@ static void keeps_the_origin_when_out_of_memory(void **state) {
     struct kad_record_meta expected = kad_memory_meta(7, kad_memory_host(1));
 
     kad_counting_fail_at(&fixture.counting, n);
-    kad_store_touch(fixture.store, handle, &after);
+    kad_store_set_meta(fixture.store, handle, &after);
 
     if (fixture.counting.has_failed) {
       kad_memory_assert_reads(&fixture, handle, &record, &expected);

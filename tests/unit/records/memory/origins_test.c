@@ -166,7 +166,7 @@ static void victim_is_among_the_128_earliest_of_an_address(void **state) {
   kad_memory_add(&fixture, &far, &meta);
   assert_false(victim_is_the_far_record(&fixture));
   meta.stored_at = 2;
-  kad_store_touch(fixture.store, first, &meta);
+  kad_store_set_meta(fixture.store, first, &meta);
   assert_true(victim_is_the_far_record(&fixture));
   kad_memory_close(&fixture);
 }
