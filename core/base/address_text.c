@@ -224,9 +224,10 @@ static void find_gap(const uint8_t *ip, size_t *start, size_t *len) {
 
 static char *put_ip6(char *out, const uint8_t *ip) {
   static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+  static const char prefix[7] = {':', ':', 'f', 'f', 'f', 'f', ':'};
   if (memcmp(ip, mapped, sizeof mapped) == 0) {
-    memcpy(out, "::ffff:", 7);
-    return put_ip4(out + 7, ip + sizeof mapped);
+    memcpy(out, prefix, sizeof prefix);
+    return put_ip4(out + sizeof prefix, ip + sizeof mapped);
   }
   size_t gap;
   size_t gap_len;
