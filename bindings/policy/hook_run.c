@@ -29,7 +29,7 @@ static const struct {
     [KAD_HOOK_KIND_CODEC] = {false, VIEW_ARGUMENT_NONE},
 };
 
-/* What add_view needs. */
+/* The arguments of add_view. */
 struct view_shortage {
   struct kad_views *views;
   enum kad_view_kind kind;

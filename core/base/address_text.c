@@ -74,7 +74,8 @@ static bool take_group(struct kad_slice *rest, uint8_t *out) {
 }
 
 /* Takes groups up to the end or a "::" and writes them to `ip` from group
- * `*count` on, which it moves. The last two groups may be in IPv4 form. */
+ * `*count` on, and advances `*count`. The last two groups may be in IPv4 form.
+ */
 static bool take_groups(struct kad_slice *rest, uint8_t *ip, size_t *count) {
   for (;;) {
     const struct kad_slice before = *rest;
@@ -108,8 +109,8 @@ static void open_gap(uint8_t *ip, size_t gap, size_t count) {
 static bool read_ip6(struct kad_slice text, uint8_t *ip) {
   struct kad_slice rest = text;
   size_t count = 0;
-  const bool begins_with_gap = rest.len > 1 && rest.data[0] == ':';
-  if (!begins_with_gap && !take_groups(&rest, ip, &count)) {
+  const bool begins_with_colon = rest.len > 1 && rest.data[0] == ':';
+  if (!begins_with_colon && !take_groups(&rest, ip, &count)) {
     return false;
   }
   if (rest.len == 0) {

@@ -76,7 +76,8 @@ bool kad_liveness_update(struct kad_node *node) {
   return was_isolated && !liveness->isolated && liveness->had_contacts;
 }
 
-/* Pings the stalest questionable contact. Returns false if there is none. */
+/* Pings the contact that was seen longest ago, of those that are questionable
+ * or bad and have no pending query. Returns false if there is none. */
 static bool check_stalest(struct kad_node *node, struct kad_table *table) {
   const kad_time_ms now = kad_node_now(node);
   const kad_time_ms before =
@@ -93,7 +94,8 @@ static bool check_stalest(struct kad_node *node, struct kad_table *table) {
   return true;
 }
 
-/* Pings the contact that was seen last of those that answered the latest query.
+/* Pings, of the contacts that answered our latest query to them, the one that
+ * was seen last.
  * The stalest contacts may all be bad; these are not. */
 static void check_freshest(struct kad_node *node) {
   const struct kad_table_entry *freshest = NULL;

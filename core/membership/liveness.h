@@ -35,7 +35,8 @@ struct kad_liveness {
 void kad_liveness_delay_prune(struct kad_node *node);
 
 /* Updates `isolated` at the start of a round, and removes bad contacts unless
- * the node is isolated. Returns true if the node is no longer isolated. */
+ * the node is isolated or still waits as kad_liveness_delay_prune says. Returns
+ * true if the node was isolated, though it had contacts, and no longer is. */
 bool kad_liveness_update(struct kad_node *node);
 
 /* Checks the questionable contact that was seen longest ago. If the node may be

@@ -41,6 +41,7 @@ static void refresh_all(struct kad_node *node) {
 
 static void run_round(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
+  /* After a jump the liveness is updated in the next round. */
   if (kad_clock_wall_jumped(node) || kad_liveness_update(node)) {
     node->maintenance.refresh_all = true;
   }

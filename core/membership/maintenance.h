@@ -29,9 +29,10 @@ struct kad_maintenance {
   struct kad_refresh refresh;
   struct kad_rejoin rejoin;
   struct kad_recovery recovery;
-  bool refresh_all;           /* in the next round that may */
-  kad_time_ms refresh_all_at; /* not before, so that an unstable connection does
-                                 not cause many lookups */
+  bool refresh_all; /* in the next round from refresh_all_at on */
+  /* The earliest time of the next refresh of the whole table, so that an
+   * unstable connection does not cause many lookups. */
+  kad_time_ms refresh_all_at;
 };
 
 /* Starts the rounds. */

@@ -114,7 +114,7 @@ size_t kad_table_closest(const struct kad_table *table,
 /* Returns the contact to ping next, or NULL: of the questionable and bad ones
  * that were not queried since `before`, the one that was seen longest ago. For
  * each query in a row that a contact left unanswered, the time from `before` to
- * `now` doubles, up to 64 times. */
+ * `now` doubles, up to a factor of 64. */
 const struct kad_table_entry *kad_table_questionable(struct kad_table *table,
                                                      kad_time_ms now,
                                                      kad_time_ms before);

@@ -30,7 +30,7 @@ static bool read_record_fields(const struct kad_fields *fields,
       kad_fields_find(fields, KAD_KEY_SEQ, KAD_BENCODE_INTEGER);
   record->has_seq = seq != NULL;
   record->seq = seq != NULL ? seq->integer : 0;
-  return seq != NULL || kad_fields_lack(fields, KAD_KEY_SEQ);
+  return seq != NULL || kad_fields_is_absent(fields, KAD_KEY_SEQ);
 }
 
 static bool read_record(const struct kad_message *message,
@@ -48,7 +48,7 @@ static bool read_records(const struct kad_fields *fields,
   const struct kad_bencode *list =
       kad_fields_find(fields, KAD_KEY_VALUES, KAD_BENCODE_LIST);
   if (list == NULL) {
-    return kad_fields_lack(fields, KAD_KEY_VALUES);
+    return kad_fields_is_absent(fields, KAD_KEY_VALUES);
   }
   struct kad_slice rest = list->bytes;
   struct kad_bencode item;
@@ -72,7 +72,7 @@ static bool read_want(const struct kad_fields *fields,
   const struct kad_bencode *list =
       kad_fields_find(fields, KAD_KEY_WANT, KAD_BENCODE_LIST);
   if (list == NULL) {
-    return kad_fields_lack(fields, KAD_KEY_WANT);
+    return kad_fields_is_absent(fields, KAD_KEY_WANT);
   }
   struct kad_slice rest = list->bytes;
   struct kad_bencode item;
@@ -97,7 +97,8 @@ static bool read_port(const struct kad_fields *fields,
   message->has_port =
       port != NULL && port->integer > 0 && port->integer <= UINT16_MAX;
   message->port = message->has_port ? (uint16_t)port->integer : 0;
-  return (implied != NULL || kad_fields_lack(fields, KAD_KEY_IMPLIED_PORT)) &&
+  return (implied != NULL ||
+          kad_fields_is_absent(fields, KAD_KEY_IMPLIED_PORT)) &&
          (message->has_port || message->implied_port);
 }
 
@@ -228,7 +229,7 @@ static bool read_contacts(const struct kad_fields *fields, enum kad_key key,
   const struct kad_bencode *value =
       kad_fields_find(fields, key, KAD_BENCODE_STRING);
   if (value == NULL || value->bytes.len % entry != 0) {
-    return kad_fields_lack(fields, key);
+    return kad_fields_is_absent(fields, key);
   }
   *has = true;
   for (size_t at = 0; at < value->bytes.len; at += entry) {
@@ -266,7 +267,7 @@ static bool read_values(const struct kad_fields *fields,
   const struct kad_bencode *list =
       kad_fields_find(fields, KAD_KEY_VALUES, KAD_BENCODE_LIST);
   if (list == NULL) {
-    return kad_fields_lack(fields, KAD_KEY_VALUES);
+    return kad_fields_is_absent(fields, KAD_KEY_VALUES);
   }
   struct kad_slice rest = list->bytes;
   struct kad_bencode item;
@@ -324,7 +325,7 @@ static bool read_errors(const struct kad_fields *fields,
   const struct kad_bencode *list =
       kad_fields_find(fields, KAD_KEY_ERRORS, KAD_BENCODE_LIST);
   if (list == NULL) {
-    return kad_fields_lack(fields, KAD_KEY_ERRORS);
+    return kad_fields_is_absent(fields, KAD_KEY_ERRORS);
   }
   struct kad_slice rest = list->bytes;
   struct kad_bencode item;

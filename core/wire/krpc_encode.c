@@ -170,8 +170,9 @@ static void write_own(struct kad_writer *writer,
   }
 }
 
-/* Returns true if the bytes of `name` do not come after those of `key`. */
-static bool precedes(const char *name, struct kad_slice key) {
+/* Returns true if the bytes of `name` come before those of `key` or equal them.
+ */
+static bool precedes_or_equals(const char *name, struct kad_slice key) {
   struct kad_slice own = kad_slice_of(name);
   size_t len = own.len < key.len ? own.len : key.len;
   int order = len > 0 ? memcmp(own.data, key.data, len) : 0;
@@ -185,26 +186,27 @@ static void write_own_until(struct kad_writer *writer,
                             unsigned *keys, const struct kad_slice *before) {
   for (unsigned i = 0; i < OWN_KEYS; i++) {
     if ((*keys & 1U << i) != 0 &&
-        (before == NULL || precedes(own_names[i], *before))) {
+        (before == NULL || precedes_or_equals(own_names[i], *before))) {
       write_own(writer, message, id_size, (enum own_key)i);
       *keys &= ~(1U << i);
     }
   }
 }
 
-/* Writes the dictionary `raw` of a custom message, with our id for its `id`. */
+/* Writes the dictionary `raw` of a custom message and the keys that the core
+ * adds, in order, with our id for its `id`. */
 static int write_merged(struct kad_writer *writer,
                         const struct kad_message *message, size_t id_size,
                         struct kad_slice raw) {
   struct kad_bencode dict;
-  /* The message around it takes one level of the depth. */
+  /* The message that holds `raw` is one level of the depth. */
   if (!kad_bencode_read(&raw, KAD_BENCODE_MAX_DEPTH - 1, &dict) ||
       raw.len != 0 || dict.type != KAD_BENCODE_DICT) {
     return KAD_EINVAL;
   }
   struct kad_slice rest = dict.bytes;
   struct kad_slice key;
-  struct kad_slice last = kad_slice_of("id");
+  struct kad_slice last = kad_slice_of("id"); /* equals no key written below */
   struct kad_bencode value;
   unsigned own = own_keys(message, &dict);
   kad_write_dict(writer);
@@ -213,7 +215,7 @@ static int write_merged(struct kad_writer *writer,
     if (kad_slice_equal(key, kad_slice_of("id"))) {
       continue;
     }
-    /* Without `id` between them, equal keys may be adjacent. */
+    /* To leave out `id` can bring two equal keys together. */
     if (kad_slice_equal(key, last)) {
       return KAD_EINVAL;
     }
@@ -241,7 +243,7 @@ static void write_want(struct kad_writer *writer,
   kad_write_close(writer);
 }
 
-static bool wants_nodes(enum kad_method_id method) {
+static bool takes_want(enum kad_method_id method) {
   return method == KAD_METHOD_FIND_NODE || method == KAD_METHOD_GET_PEERS ||
          method == KAD_METHOD_FIND_VALUE;
 }
@@ -298,7 +300,7 @@ static void write_core_arguments(struct kad_writer *writer,
   if (method == KAD_METHOD_FIND_VALUE || method == KAD_METHOD_STORE) {
     write_typed(writer, message);
   }
-  if (wants_nodes(method) && (message->want4 || message->want6)) {
+  if (takes_want(method) && (message->want4 || message->want6)) {
     write_want(writer, message);
   }
   kad_write_close(writer);

@@ -99,7 +99,7 @@ bool kad_fields_string(const struct kad_fields *fields, enum kad_key key,
   const struct kad_bencode *value =
       kad_fields_find(fields, key, KAD_BENCODE_STRING);
   if (value == NULL || value->bytes.len < min || value->bytes.len > max) {
-    return kad_fields_lack(fields, key);
+    return kad_fields_is_absent(fields, key);
   }
   *bytes = value->bytes;
   return true;
@@ -123,7 +123,7 @@ bool kad_fields_number(const struct kad_fields *fields, enum kad_key key,
   const struct kad_bencode *value =
       kad_fields_find(fields, key, KAD_BENCODE_INTEGER);
   if (value == NULL || value->integer < 0 || value->integer > UINT32_MAX) {
-    return kad_fields_lack(fields, key);
+    return kad_fields_is_absent(fields, key);
   }
   *has = true;
   *number = (uint32_t)value->integer;

@@ -72,8 +72,8 @@ const struct kad_bencode *kad_fields_find(const struct kad_fields *fields,
                                           enum kad_bencode_type type);
 
 /* Returns true if `key` is absent. */
-static inline bool kad_fields_lack(const struct kad_fields *fields,
-                                   enum kad_key key) {
+static inline bool kad_fields_is_absent(const struct kad_fields *fields,
+                                        enum kad_key key) {
   return (fields->present & KAD_KEY_BIT(key)) == 0;
 }
 

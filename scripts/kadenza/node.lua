@@ -19,8 +19,8 @@ local unwind = require("kadenza.unwind")
 
 local M = {}
 
---- A node of the core. It has the methods of kadenza.Node; those that wait
---- there take a callback. The node of a policy has no `close`.
+--- A node of the core. It has the methods of kadenza.Node, but those that wait
+--- take a callback instead. The node of a policy has no `close`.
 ---@class kadenza.core.Node
 
 ---@class kadenza.Node

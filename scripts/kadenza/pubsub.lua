@@ -111,7 +111,7 @@ function M.new(options)
   }, Hub)
 end
 
--- Returns the state of the hub at a node.
+-- Returns the state of the hub at a node; the first call creates it.
 local function state_of(hub, node)
   local state = hub.nodes[node]
   if not state then

@@ -59,12 +59,12 @@ uint64_t kad_item_map_hash(const uint8_t *secret, const void *bytes,
                            size_t len);
 
 /* Makes room for one more item. Returns 0, or KAD_ENOMEM when there is no
- * bucket. Out of memory with at least one bucket is no error: the table then
+ * bucket. Out of memory with at least one bucket is no error: the map then
  * has fewer buckets than items. */
 KAD_MUST_CHECK int kad_item_map_reserve(struct kad_item_map *map,
                                         const struct kad_allocator *allocator);
 
-/* Frees the buckets, not the items. The table is empty afterwards. */
+/* Frees the buckets, not the items. The map is empty afterwards. */
 void kad_item_map_deinit(struct kad_item_map *map,
                          const struct kad_allocator *allocator);
 

@@ -8,7 +8,7 @@ local M = {}
 local AHEAD <const> = 4 -- chunks to look ahead, for each parallel fetch
 local RETRY_SECONDS <const> = 0.5
 
--- Failures for which there is no other attempt.
+-- Errors that are not tried again.
 local FINAL <const> = { KAD_ECLOSED = true, KAD_ECANCELED = true,
   KAD_ETYPE = true, KAD_EINVAL = true }
 
@@ -153,7 +153,8 @@ local function data_of(reader, item)
   return data:sub(1 + skip), item.offset + skip
 end
 
-local function malformed_failure(reader, item)
+-- Closes the reader: behind a malformed tree the offsets are unknown.
+local function fail_malformed(reader, item)
   reader:close()
   return nil, string.format("the tree is malformed at byte %d", item.offset),
     "KAD_EMALFORMED", { key = item.key, offset = item.offset }
@@ -168,7 +169,8 @@ end
 --- Returns the next bytes of the blob and their offset, which begins at 0; nil
 --- alone at the end, or if the reader is closed. If a chunk is missing, returns
 --- nil, message, code and a table with its `key`, `offset` and `length`; the
---- next call continues behind it. Only one task may read at a time.
+--- next call continues behind it. A malformed tree (KAD_EMALFORMED) closes the
+--- reader. Only one task may read at a time.
 ---@async
 ---@return string? bytes
 ---@return integer|string? offset
@@ -184,11 +186,11 @@ function Reader:read()
     elseif item.level == 0 then
       local data, offset = data_of(self, item)
       if not data then
-        return malformed_failure(self, item)
+        return fail_malformed(self, item)
       end
       return data, offset
     elseif not expand(self, item) then
-      return malformed_failure(self, item)
+      return fail_malformed(self, item)
     end
     item = take_item(self)
   end

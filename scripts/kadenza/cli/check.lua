@@ -146,7 +146,7 @@ local function uncalled_hooks(report)
   return names
 end
 
-local function finding_lines(report)
+local function findings_text(report)
   local lines = {}
   for _, problem in ipairs(report.problems) do
     lines[#lines + 1] = ("%s:%d: %s\n"):format(problem.file, problem.line,
@@ -178,7 +178,7 @@ local function to_text(report, options)
     ("memory of a node's policies: at most %d KiB\n"):format(
       report.memory // 1024),
     sample_lines(report),
-    finding_lines(report),
+    findings_text(report),
     trial.passed(report) and "no errors\n" or "errors were found\n",
   })
 end

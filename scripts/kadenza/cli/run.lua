@@ -59,7 +59,7 @@ local function join(node, known)
   end
 end
 
--- Logs an event for each hook, by name.
+-- Logs a line for each hook, by name. `time` is a histogram of its calls.
 local function log_hooks(hooks)
   for _, name in ipairs(sorted(hooks)) do
     local fields = { hook = name }

@@ -180,7 +180,9 @@ local function restore_state(list, node, bytes)
   return true
 end
 
--- Adds the functions with which C migrates states from old policies to new.
+-- Adds to `setup` the functions with which C carries states from old policies
+-- to new. save(index) returns the bytes of a policy's state, nil if it has none
+-- or its save failed, or false if there is no policy of that index.
 local function add_migration(setup, list, node)
   function setup.save(index)
     local loaded = list[index]

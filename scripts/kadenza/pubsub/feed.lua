@@ -1,5 +1,6 @@
---- The subscriber's side of pub/sub: subscribes to a topic at the nodes closest
---- to its key, its holders, renews this, and delivers each pushed event once.
+--- The subscriber's side of pub/sub: subscribes to a topic at its holders,
+--- which are the nodes closest to its key, renews the subscriptions, and
+--- delivers each pushed event once.
 
 local event = require("kadenza.pubsub.event")
 local kad = require("kadenza")
@@ -186,8 +187,9 @@ local function cookie_of(feed, contact)
   return kad.hash(feed.secret .. contact.address):sub(1, COOKIE)
 end
 
--- Sends a query of the hub to a contact.
-local function call_holder(feed, contact, name, token)
+-- Sends the query `name`, "subscribe" or "cancel", to a contact. Returns its
+-- reply, or nil, with a message and a code unless the node is closed.
+local function call_contact(feed, contact, name, token)
   if not feed.node:is_open() then
     return nil
   end
@@ -209,7 +211,7 @@ end
 local function subscribe_at(feed, contact, token)
   local replies = 0
   for _ = 1, ATTEMPTS do
-    local reply, _, code = call_holder(feed, contact, "subscribe", token)
+    local reply, _, code = call_contact(feed, contact, "subscribe", token)
     if not feed.is_open or not reply and code ~= "KAD_ETIMEOUT" then
       return nil
     elseif reply then
@@ -227,7 +229,7 @@ end
 -- Cancels the subscription at some holders, which would otherwise expire later.
 local function cancel_at(feed, holders)
   for _, holder in ipairs(feed.node:is_open() and holders or {}) do
-    kad.spawn(call_holder, feed, holder.contact, "cancel")
+    kad.spawn(call_contact, feed, holder.contact, "cancel")
   end
 end
 
