@@ -111,6 +111,7 @@ build = {
         "core/membership/refresh.c",
         "core/membership/rejoin.c",
         "core/membership/verification.c",
+        "core/net/name_lookup.c",
         "core/net/network.c",
         "core/net/network_member.c",
         "core/net/network_resolve.c",

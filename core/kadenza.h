@@ -1026,8 +1026,8 @@ struct kad_network;
 KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
                                                struct kad_network **network);
 
-/* Closes every node and timer and frees the network. Not from a callback. Waits
- * for the system's resolver if it resolves a name. Ignores NULL. */
+/* Closes every node and timer and frees the network. Not from a callback. Does
+ * not wait for names that are being resolved. Ignores NULL. */
 KAD_API void kad_network_free(struct kad_network *network);
 
 /* Opens a node on `count` (1 … 8) sockets bound to `listen`; port 0 takes a
@@ -1132,8 +1132,9 @@ KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
 KAD_API int kad_network_stop_timer(struct kad_network *network,
                                    kad_timer_id timer);
 
-/* Is called once, unless the network is freed before, with up to 16 addresses
- * of a name, or with status KAD_ERESOLVE. Borrowed during the call. */
+/* Is called once, unless the network is freed before, with up to 32 addresses
+ * of a name, or with status KAD_ERESOLVE: there is no such name, or
+ * KAD_ETIMEOUT: no name server answers. Borrowed during the call. */
 typedef void (*kad_resolved_fn)(void *data, int status,
                                 const struct kad_address *addresses,
                                 size_t count);

@@ -16,7 +16,8 @@
 enum {
   KAD_MEMBER_ADDRESSES = 8,        /* addresses of a node at most */
   KAD_NETWORK_DATAGRAM_MAX = 1500, /* bytes; longer datagrams are not sent */
-  KAD_RESOLVE_MAX = 16             /* addresses of a name */
+  KAD_NAME_MAX = 255,              /* bytes of a name: RFC 1035 §2.3.4 */
+  KAD_RESOLVE_MAX = 32             /* addresses of a name */
 };
 
 struct kad_member;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 enum {
-  HOST_MAX = 255, /* bytes of a name: RFC 1035 §2.3.4 */
   PORT_MAX = 65535
 };
 
@@ -66,7 +65,7 @@ static int report_later(struct kad_network *network, int status,
 
 /* Splits "host:port". Returns false if one is missing, too long or too large,
  * or if the host has a colon, as an IPv6 address without brackets has. */
-static bool split(struct kad_slice text, char host[HOST_MAX + 1],
+static bool split(struct kad_slice text, char host[KAD_NAME_MAX + 1],
                   uint16_t *port) {
   size_t colon = text.len;
   while (colon > 0 && text.data[colon - 1] != ':') {
@@ -74,7 +73,7 @@ static bool split(struct kad_slice text, char host[HOST_MAX + 1],
   }
   const size_t digits = text.len - colon;
   const size_t len = colon > 0 ? colon - 1 : 0;
-  if (len == 0 || len > HOST_MAX || digits == 0 || digits > 5 ||
+  if (len == 0 || len > KAD_NAME_MAX || digits == 0 || digits > 5 ||
       memchr(text.data, 0, len) != NULL ||
       memchr(text.data, ':', len) != NULL) {
     return false;
@@ -101,7 +100,7 @@ int kad_network_resolve(struct kad_network *network, struct kad_slice text,
   if (kad_address_parse(text, &address) == 0) {
     return report_later(network, 0, &address, resolved, data);
   }
-  char host[HOST_MAX + 1];
+  char host[KAD_NAME_MAX + 1];
   uint16_t port = 0;
   if (!split(text, host, &port)) {
     return KAD_EINVAL;

@@ -45,6 +45,7 @@ struct kad_outgoing {
   size_t used; /* of `bytes` */
 };
 
+struct kad_name_lookups;
 struct kad_udp_name;
 struct kad_udp_signal;
 
@@ -56,7 +57,9 @@ struct kad_udp {
   uv_timer_t wake; /* for timers and nodes */
   uv_timer_t end;  /* of kad_network_run */
   kad_time_ms wake_at;
-  struct kad_udp_name *names;     /* that the resolver looks up */
+  struct kad_udp_name *names;            /* that the resolver looks up */
+  struct kad_name_lookups *name_lookups; /* NULL before the first name */
+  uv_async_t lookups_ended;
   struct kad_udp_signal *signals; /* that callbacks wait for */
   uint8_t *incoming; /* buffer of all sockets; NULL before the first */
   size_t incoming_size;
@@ -98,8 +101,8 @@ int kad_udp_socket_open(struct kad_network *network,
 int kad_udp_resolve(struct kad_network *network, const char *host,
                     uint16_t port, kad_resolved_fn resolved, void *data);
 
-/* Cancels look-ups that have not begun. Others end without `resolved`. */
-void kad_udp_resolve_cancel(struct kad_udp *udp);
+/* Frees all names, without `resolved`. Does not wait for the resolver. */
+void kad_udp_resolve_close(struct kad_udp *udp);
 
 /* `on_signal` of struct kad_network_methods. */
 int kad_udp_signal_start(struct kad_network *network, int number,

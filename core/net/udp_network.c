@@ -53,13 +53,13 @@ static void on_end(uv_timer_t *timer) {
 
 static void udp_free(struct kad_network *network) {
   struct kad_udp *udp = kad_udp_of(network);
-  kad_udp_resolve_cancel(udp);
+  kad_udp_resolve_close(udp);
   kad_udp_signal_close(udp);
   uv_close((uv_handle_t *)&udp->prepare, NULL);
   uv_close((uv_handle_t *)&udp->check, NULL);
   uv_close((uv_handle_t *)&udp->wake, NULL);
   uv_close((uv_handle_t *)&udp->end, NULL);
-  /* Runs until every handle is closed and every look-up has ended. */
+  /* Runs until every handle is closed. */
   (void)uv_run(&udp->loop, UV_RUN_DEFAULT);
   const int error = uv_loop_close(&udp->loop);
   assert(error == 0);
@@ -179,6 +179,7 @@ int kad_network_udp_new(struct kad_allocator allocator,
   kad_network_init(&udp->base, &methods, &allocator);
   kad_random_init_secret(&udp->random);
   udp->names = NULL;
+  udp->name_lookups = NULL;
   udp->signals = NULL;
   udp->incoming = NULL;
   udp->incoming_size = 0;

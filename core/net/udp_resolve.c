@@ -1,18 +1,27 @@
+/* The names of a network that the system's resolver looks up. Names with one
+ * host share a look-up. A name that finds no free thread waits for one. Every
+ * name ends after KAD_NAME_LOOKUP_MS at the latest.
+ * Tested by tests/unit/net/network_test.c. */
+
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "base/address.h"
 #include "base/allocator.h"
+#include "net/name_lookup.h"
 #include "net/udp.h"
+
+#include <string.h>
 
 /* A name that is being looked up. */
 struct kad_udp_name {
-  uv_getaddrinfo_t request;
   struct kad_udp *udp;
   struct kad_udp_name *next;
-  uint16_t port;
+  struct kad_name_lookup *lookup; /* NULL: it waits for a thread */
+  kad_timer_id timer;             /* of its deadline */
   kad_resolved_fn resolved;
   void *data;
+  uint16_t port;
+  char host[KAD_NAME_MAX + 1];
 };
 
 static void free_name(struct kad_udp_name *name) {
@@ -25,66 +34,131 @@ static void free_name(struct kad_udp_name *name) {
   kad_release(&udp->base.allocator, name, sizeof *name);
 }
 
-/* Copies the distinct addresses, and returns their number. */
-static size_t copy_addresses(const struct addrinfo *info, uint16_t port,
-                             struct kad_address addresses[KAD_RESOLVE_MAX]) {
-  size_t count = 0;
-  for (; info != NULL && count < KAD_RESOLVE_MAX; info = info->ai_next) {
-    struct kad_address address;
-    kad_udp_address_from_system(info->ai_addr, &address);
-    address.port = port;
-    if (address.family != 0 &&
-        !kad_address_is_among(addresses, count, &address)) {
-      addresses[count++] = address;
-    }
-  }
-  return count;
-}
-
-static void on_name(uv_getaddrinfo_t *request, int error,
-                    struct addrinfo *info) {
-  struct kad_udp_name *name = request->data;
+/* Ends a name: frees it and reports the addresses, which are borrowed. */
+static void end_name(struct kad_udp_name *name, int status,
+                     struct kad_address *addresses, size_t count) {
   const struct kad_udp_name copy = *name;
   struct kad_network *network = &copy.udp->base;
-  struct kad_address addresses[KAD_RESOLVE_MAX];
-  const size_t count =
-      error < 0 ? 0 : copy_addresses(info, copy.port, addresses);
-  uv_freeaddrinfo(info);
   free_name(name);
-  if (network->freeing) {
-    return;
+  for (size_t i = 0; i < count; i++) {
+    addresses[i].port = copy.port;
   }
   kad_network_enter(network);
-  copy.resolved(copy.data, count > 0 ? 0 : KAD_ERESOLVE, addresses, count);
+  copy.resolved(copy.data, status, addresses, count);
   kad_network_leave(network);
+}
+
+/* The timer of a name. Its thread is left alone. */
+static void on_deadline(void *data) {
+  end_name(data, KAD_ETIMEOUT, NULL, 0);
+}
+
+/* Returns the look-up that runs for `host`, or NULL. */
+static struct kad_name_lookup *find_lookup(const struct kad_udp *udp,
+                                           const char *host) {
+  const struct kad_udp_name *name = udp->names;
+  while (name != NULL && (name->lookup == NULL || name->lookup->ended ||
+                          strcmp(name->host, host) != 0)) {
+    name = name->next;
+  }
+  return name != NULL ? name->lookup : NULL;
+}
+
+/* Returns 0, also if the name has to wait for a thread, or KAD_ENOMEM. */
+static int start_lookup(struct kad_udp *udp, struct kad_udp_name *name) {
+  name->lookup = find_lookup(udp, name->host);
+  if (name->lookup != NULL) {
+    return 0;
+  }
+  const int error =
+      kad_name_lookup_start(udp->name_lookups, name->host, &name->lookup);
+  return error == KAD_EBUSY ? 0 : error;
+}
+
+/* Reports a look-up to its names. What these start meanwhile is another one. */
+static void report_lookup(struct kad_udp *udp, struct kad_name_lookup *lookup) {
+  struct kad_udp_name *name = udp->names;
+  while (name != NULL) {
+    if (name->lookup != lookup) {
+      name = name->next;
+      continue;
+    }
+    (void)kad_network_stop_timer(&udp->base, name->timer);
+    end_name(name, lookup->status, lookup->addresses, lookup->count);
+    name = udp->names; /* the callback may have changed the list */
+  }
+}
+
+static void on_lookups_ended(uv_async_t *async) {
+  struct kad_udp *udp = async->loop->data;
+  struct kad_name_lookup *lookup;
+  while ((lookup = kad_name_lookup_take(udp->name_lookups)) != NULL) {
+    report_lookup(udp, lookup);
+    kad_name_lookup_free(lookup);
+  }
+  for (struct kad_udp_name *name = udp->names; name; name = name->next) {
+    if (name->lookup == NULL) {
+      (void)start_lookup(udp, name); /* else the deadline ends it */
+    }
+  }
+}
+
+/* Prepares the network for its first name. */
+static int open_lookups(struct kad_udp *udp) {
+  if (udp->name_lookups != NULL) {
+    return 0;
+  }
+  udp->name_lookups = kad_name_lookups_new(&udp->lookups_ended);
+  if (udp->name_lookups == NULL) {
+    return KAD_ENOMEM;
+  }
+  if (uv_async_init(&udp->loop, &udp->lookups_ended, on_lookups_ended) < 0) {
+    kad_name_lookups_free(udp->name_lookups);
+    udp->name_lookups = NULL;
+    return KAD_ESYSTEM;
+  }
+  return 0;
 }
 
 int kad_udp_resolve(struct kad_network *network, const char *host,
                     uint16_t port, kad_resolved_fn resolved, void *data) {
   struct kad_udp *udp = kad_udp_of(network);
+  int error = open_lookups(udp);
+  if (error < 0) {
+    return error == KAD_ENOMEM ? error : KAD_ERESOLVE;
+  }
   struct kad_udp_name *name = kad_alloc_zero(&network->allocator, sizeof *name);
   if (name == NULL) {
     return KAD_ENOMEM;
   }
-  name->request.data = name;
   name->udp = udp;
   name->port = port;
   name->resolved = resolved;
   name->data = data;
-  const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-  const int error =
-      uv_getaddrinfo(&udp->loop, &name->request, on_name, host, NULL, &hints);
+  strncpy(name->host, host, KAD_NAME_MAX);
+  error = kad_network_start_timer(network, KAD_NAME_LOOKUP_MS, on_deadline,
+                                  name, &name->timer);
+  if (error == 0) {
+    error = start_lookup(udp, name);
+    if (error < 0) {
+      (void)kad_network_stop_timer(network, name->timer);
+    }
+  }
   if (error < 0) {
     kad_release(&network->allocator, name, sizeof *name);
-    return error == UV_ENOMEM ? KAD_ENOMEM : KAD_ERESOLVE;
+    return error;
   }
   name->next = udp->names;
   udp->names = name;
   return 0;
 }
 
-void kad_udp_resolve_cancel(struct kad_udp *udp) {
-  for (struct kad_udp_name *name = udp->names; name; name = name->next) {
-    (void)uv_cancel((uv_req_t *)&name->request);
+void kad_udp_resolve_close(struct kad_udp *udp) {
+  if (udp->name_lookups != NULL) {
+    kad_name_lookups_free(udp->name_lookups);
+    uv_close((uv_handle_t *)&udp->lookups_ended, NULL);
+  }
+  while (udp->names != NULL) {
+    free_name(udp->names);
   }
 }
