@@ -212,8 +212,20 @@ uninstall: ## remove the installed files
 
 .PHONY: luarocks
 luarocks: | deps-luarocks ## install the rock (ARGS=--local, --tree DIR)
-	@luarocks --lua-version=5.4 make $(ARGS) kadenza-scm-1.rockspec; \
+	@luarocks --lua-version=5.4 make $(ARGS) $(rock).rockspec; \
 	  status=$$?; $(remove_rock_objects); exit $$status
+
+.PHONY: rock
+rock: | deps-luarocks ## pack the rock's source into build/rock
+	@rm -rf build/rock
+	@mkdir -p build/rock/$(rock)
+	@tar -cf - --exclude=./build --exclude=./var --exclude=./.git . | \
+	  tar -xf - -C build/rock/$(rock)
+	@tar -czf build/rock/$(rock).tar.gz -C build/rock $(rock)
+	@rm -rf build/rock/$(rock)
+	@sed 's|url = "|&file://$(CURDIR)/build/rock/|' $(rock).rockspec \
+	  >build/rock/$(rock).rockspec
+	@cd build/rock && luarocks --lua-version=5.4 pack $(rock).rockspec
 
 .PHONY: deps
 deps: deps-build deps-test ## install missing dependencies
@@ -386,6 +398,8 @@ lint-lua: | deps-lint
 	@luacheck --quiet .
 
 # ------------------------------------------------------------ install --
+
+rock := kadenza-scm-1
 
 # luarocks writes objects beside the sources.
 remove_rock_objects := find core bindings -name '*.o' -delete; rm -rf kadenza

@@ -3,8 +3,10 @@ package = "kadenza"
 version = "scm-1"
 
 source = {
-  -- `luarocks make` builds the tree that this file lies in.
-  url = ".",
+  -- `make rock` writes this archive of the tree and packs it. `luarocks make`
+  -- builds the tree that this file lies in.
+  url = "kadenza-scm-1.tar.gz",
+  dir = "kadenza-scm-1",
 }
 
 description = {
@@ -33,6 +35,9 @@ external_dependencies = {
 
 build = {
   type = "builtin",
+  install = {
+    bin = { kadenza = "scripts/bin/kadenza" },
+  },
   -- tests/check/rockspec.lua compares both lists with the tree.
   modules = {
     ["kadenza.core"] = {
@@ -53,6 +58,7 @@ build = {
         "bindings/lua/node.c",
         "bindings/lua/operation.c",
         "bindings/lua/plain.c",
+        "bindings/lua/process.c",
         "bindings/lua/record.c",
         "bindings/lua/result.c",
         "bindings/lua/safe_module.c",
@@ -277,6 +283,8 @@ build = {
       "scripts/kadenza/failure.lua",
     ["kadenza.group"] =
       "scripts/kadenza/group.lua",
+    ["kadenza.host"] =
+      "scripts/kadenza/host.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
     ["kadenza.key"] =
@@ -419,5 +427,31 @@ build = {
       "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
+    ["kadenza.policies.blob"] =
+      "scripts/policies/blob.lua",
+    ["kadenza.policies.chat"] =
+      "scripts/policies/chat.lua",
+    ["kadenza.policies.counter"] =
+      "scripts/policies/counter.lua",
+    ["kadenza.policies.pubsub"] =
+      "scripts/policies/pubsub.lua",
+    ["kadenza.policies.registry"] =
+      "scripts/policies/registry.lua",
+    ["kadenza.scenarios.churn"] =
+      "scripts/scenarios/churn.lua",
+    ["kadenza.scenarios.flash_crowd"] =
+      "scripts/scenarios/flash_crowd.lua",
+    ["kadenza.scenarios.lossy"] =
+      "scripts/scenarios/lossy.lua",
+    ["kadenza.scenarios.mobile"] =
+      "scripts/scenarios/mobile.lua",
+    ["kadenza.scenarios.partition"] =
+      "scripts/scenarios/partition.lua",
+    ["kadenza.scenarios.restart"] =
+      "scripts/scenarios/restart.lua",
+    ["kadenza.scenarios.steady"] =
+      "scripts/scenarios/steady.lua",
+    ["kadenza.scenarios.sybil"] =
+      "scripts/scenarios/sybil.lua",
   },
 }

@@ -1,22 +1,15 @@
 /* The `kadenza` program: makes a Lua state with the built-in scripts and runs
  * the module kadenza.cli. */
 
-/* For POSIX functions. */
-#define _POSIX_C_SOURCE 200809L
-
+#include "lua/process.h"
 #include "scripts.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
   EXIT_BROKEN = 3 /* a bug, or out of memory */
@@ -39,7 +32,7 @@ static const struct kad_script *find_script(const char *name) {
 }
 
 /* source(name) → the text of a built-in script, or nil */
-static int host_source(lua_State *L) {
+static int built_in_source(lua_State *L) {
   const struct kad_script *script = find_script(luaL_checkstring(L, 1));
   if (script == NULL) {
     lua_pushnil(L);
@@ -50,7 +43,7 @@ static int host_source(lua_State *L) {
 }
 
 /* scripts() → list of the names of the built-in scripts */
-static int host_scripts(lua_State *L) {
+static int built_in_scripts(lua_State *L) {
   lua_newtable(L);
   for (lua_Integer i = 0; kad_scripts[i].name != NULL; i++) {
     lua_pushstring(L, kad_scripts[i].name);
@@ -59,47 +52,21 @@ static int host_scripts(lua_State *L) {
   return 1;
 }
 
-/* is_terminal(fd) → whether a file descriptor is a terminal */
-static int host_is_terminal(lua_State *L) {
-  lua_Integer fd = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2");
-  lua_pushboolean(L, isatty((int)fd));
-  return 1;
-}
-
 /* program() → the program's name, as it was called */
-static int host_program(lua_State *L) {
+static int built_in_program(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
   return 1;
 }
 
-/* pid() → the id of the process */
-static int host_pid(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)getpid());
-  return 1;
-}
-
-/* quit(status): flushes the output and ends the process at once. A normal exit
- * would wait for names that are being resolved, which can take long. */
-static int host_quit(lua_State *L) {
-  lua_Integer status = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, status >= 0 && status <= 255, 1, "0 to 255");
-  (void)fflush(NULL);
-  _exit((int)status);
-}
-
-static const luaL_Reg host_functions[] = {
-    {"source", host_source},
-    {"scripts", host_scripts},
-    {"is_terminal", host_is_terminal},
-    {"program", host_program},
-    {"pid", host_pid},
-    {"quit", host_quit},
+static const luaL_Reg built_in_functions[] = {
+    {"source", built_in_source},
+    {"scripts", built_in_scripts},
+    {"program", built_in_program},
     {NULL, NULL},
 };
 
-static int open_host(lua_State *L) {
-  luaL_newlib(L, host_functions);
+static int open_built_in(lua_State *L) {
+  luaL_newlib(L, built_in_functions);
   return 1;
 }
 
@@ -153,7 +120,7 @@ static int run_program(lua_State *L) {
   lua_pushstring(L, arguments->count > 0 ? arguments->values[0] : "kadenza");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   preload(L, "kadenza.core", luaopen_kadenza_core);
-  preload(L, "kadenza.host", open_host);
+  preload(L, "kadenza.built_in", open_built_in);
   add_searcher(L);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "kadenza.cli");
@@ -175,29 +142,10 @@ static int describe_error(lua_State *L) {
   return 1;
 }
 
-/* Opens standard streams that are closed. Otherwise the next socket would get
- * the number of the stream, and output would be sent over the network. The
- * streams are opened the wrong way round, so that reading or writing fails. */
-static void open_standard_streams(void) {
-  for (int fd = 0; fd <= 2; fd++) {
-    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
-      (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
-    }
-  }
-}
-
-/* Makes a write to a closed pipe fail instead of ending the process. */
-static void ignore_broken_pipes(void) {
-  struct sigaction action = {.sa_handler = SIG_IGN};
-  (void)sigemptyset(&action.sa_mask);
-  (void)sigaction(SIGPIPE, &action, NULL);
-}
-
 int main(int argc, char **argv) {
   struct arguments arguments = {.count = argc, .values = argv};
   int status = EXIT_BROKEN;
-  open_standard_streams();
-  ignore_broken_pipes();
+  kad_lua_prepare_process();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("kadenza: out of memory\n", stderr);

@@ -4,6 +4,7 @@
 #include "lua/file.h"
 #include "lua/interrupt.h"
 #include "lua/network.h"
+#include "lua/process.h"
 #include "lua/safe_module.h"
 #include "lua/spawn.h"
 #include "policy/handle.h"
@@ -16,6 +17,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_file(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
+  kad_lua_add_process(L);
   kad_handle_add_functions(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");

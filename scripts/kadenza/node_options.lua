@@ -14,7 +14,8 @@ local M = {}
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
 ---@field transport? { send: fun(bytes: string, address: string) }  sends the
 ---  node's datagrams instead of sockets; pass received ones to node:receive
----@field policies? table  policy files and tables, see kadenza.policy
+---@field policies? table  policy files, names of policies that ship and
+---  tables, see kadenza.policy
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  Lua instructions that policies may run
 ---  without a break, 20000000

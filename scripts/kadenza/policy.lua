@@ -1,7 +1,8 @@
 --- Loads the policies of a node. Files run sandboxed in a Lua VM of the node's
 --- own; tables run in the caller's Lua state and are trusted.
 --
---     kad.node { policies = { "counter.lua", "registry.lua" } }
+--     kad.node { policies = { "notes.lua", "mail.lua" } }
+--     kad.node { policies = { "counter", "registry" } } -- they ship
 --     kad.node { policies = { { file = "mail.lua", trusted = true } } }
 --     kad.node { policies = { { types = { note = { max_size = 100 } } } } }
 
@@ -45,16 +46,9 @@ local RETIRE_MS <const> = 100
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
 local NATIVE <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true }
 
--- Returns the source of a kadenza module, built into the program or a file.
+-- Returns the source of a kadenza module.
 local function module_source(name)
-  local built_in, program = pcall(require, "kadenza.host")
-  local text = built_in and program.source(name)
-  if text then
-    return text
-  end
-  local path = assert(package.searchpath(name, package.path))
-  local file <close> = assert(io.open(path, "rb"))
-  return assert(file:read("a"))
+  return assert(require("kadenza.host").source(name), name)
 end
 
 -- Adds a module and the modules it requires to `modules`, compiled, since each
@@ -103,10 +97,11 @@ end
 
 -- Returns the packed argument of host.load_files.
 local function pack_files(policies)
-  local files = {}
+  local shipped, files = require("kadenza.host").policy, {}
   for i, policy in ipairs(policies) do
     local is_path = type(policy) == "string"
-    files[i] = { path = is_path and policy or policy.file,
+    local path = is_path and policy or policy.file
+    files[i] = { path = path, text = shipped(path),
       trusted = not is_path and policy.trusted or nil }
     if files[i].trusted then
       files.standard = { path = package.path, cpath = package.cpath }
@@ -188,7 +183,8 @@ local function kind_of(policy)
 end
 
 --- Raises unless `policies` is a list of files, or of tables and functions.
---- A file is a path or { file = path, trusted = true }.
+--- A file is a path, the name of a policy that ships ("counter"), or
+--- { file = path, trusted = true }.
 ---@param policies any
 ---@param level integer  of the error, as for `error`
 ---@return "files"|"tables" kind

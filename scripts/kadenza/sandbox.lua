@@ -264,7 +264,8 @@ local function environment_of(path, trusted, node, network)
 end
 
 --- Loads a policy file: a table, or a function of the node that returns one.
----@param file { path: string, trusted: boolean? }
+---@param file { path: string, text: string?, trusted: boolean? }  without a
+---  text it is read from the path
 ---@param node kadenza.Node
 ---@param network kadenza.core.Network
 ---@return table? policy
@@ -272,7 +273,10 @@ end
 function M.load_policy(file, node, network)
   local path = file.path
   local succeeded, policy = pcall(function()
-    local text, problem = core.read_source(path)
+    local text, problem = file.text, nil
+    if not text then
+      text, problem = core.read_source(path)
+    end
     local returned = run_text(text or error(problem, 0), path,
       environment_of(path, file.trusted, node, network))
     if type(returned) == "function" then

@@ -1,6 +1,6 @@
 -- Checks that the rockspec lists every C source of core and of the bindings,
--- every module of the library, and every other module that the library
--- requires.
+-- every module of the library, the policies and scenarios that ship, and every
+-- other module that the library requires.
 --
 --   lua5.4 tests/check/rockspec.lua --write      updates both lists
 
@@ -22,9 +22,30 @@ local function modules()
   return paths
 end
 
+-- Policies and scenarios are installed in folders of the library.
+local function shipped()
+  local paths = {}
+  for _, path in ipairs(tree.files({ "scripts/policies", "scripts/scenarios" },
+    "lua"))
+  do
+    if not path:find("_spec%.lua$") then
+      paths[#paths + 1] = path
+    end
+  end
+  return paths
+end
+
 local function module_name(path)
   local name = path:gsub("^scripts/", ""):gsub("%.lua$", "")
+  name = name:gsub("^policies/", "kadenza/%0")
+    :gsub("^scenarios/", "kadenza/%0")
   return (name:gsub("/init$", ""):gsub("/", "."))
+end
+
+local function installed()
+  local paths = modules()
+  table.move(shipped(), 1, #shipped(), #paths + 1, paths)
+  return paths
 end
 
 ---@return string text  of the rockspec with the lists of the tree
@@ -33,7 +54,7 @@ local function rewrite(text)
   for i, path in ipairs(sources()) do
     lists.sources[i] = ('        "%s",\n'):format(path)
   end
-  for i, path in ipairs(modules()) do
+  for i, path in ipairs(installed()) do
     lists.modules[i] = ('    ["%s"] =\n      "%s",\n'):format(
       module_name(path), path
     )
@@ -70,4 +91,10 @@ if text ~= wanted then
   problems[1] = PATH .. ": its lists are not up to date: run `make format`"
 end
 check_dependencies(text, problems)
+local host_source = tree.read("scripts/kadenza/host.lua")
+for _, path in ipairs(shipped()) do
+  if not host_source:find(path:gsub("^scripts/", '"') .. '"', 1, true) then
+    problems[#problems + 1] = "scripts/kadenza/host.lua: does not list " .. path
+  end
+end
 return problems

@@ -86,7 +86,8 @@ M.OPTIONS = {
   {
     name = "policies", kind = "list", flag = "--policy", argname = "FILE",
     default = {}, check = "policy",
-    text = "Policy, a Lua file. May be repeated.",
+    text = "Policy: a Lua file, or the name of one that ships, such as "
+      .. "counter. May be repeated.",
   },
   {
     name = "trust", kind = "list", flag = "--trust", argname = "FILE",

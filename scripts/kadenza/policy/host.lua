@@ -286,8 +286,8 @@ end
 --- Loads policy files in a VM. Called by C.
 ---@param handle kadenza.core.Node  borrowed
 ---@param network kadenza.core.Network  borrowed
----@param packed string  a list of { path, trusted }, and in `standard` the
---- path and cpath for trusted files, if there are any such files
+---@param packed string  a list of { path, text, trusted }, and in `standard`
+--- the path and cpath for trusted files, if there are any such files
 ---@param sink fun(level: string, message: string, ...: string)
 ---@return table? setup
 ---@return string? message
