@@ -265,6 +265,8 @@ build = {
       "scripts/kadenza/cli/schema.lua",
     ["kadenza.cli.secret"] =
       "scripts/kadenza/cli/secret.lua",
+    ["kadenza.cli.session"] =
+      "scripts/kadenza/cli/session.lua",
     ["kadenza.cli.sim"] =
       "scripts/kadenza/cli/sim.lua",
     ["kadenza.cli.status"] =

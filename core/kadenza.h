@@ -1022,7 +1022,7 @@ KAD_API void kad_node_stats(const struct kad_node *node,
 struct kad_network;
 
 /* Makes a network of UDP sockets with an event loop of its own. Free with
- * kad_network_free. Returns 0, KAD_ENOMEM or KAD_ESYSTEM. */
+ * kad_network_free. Returns 0, KAD_ENOMEM, or KAD_ESYSTEM: errno says why. */
 KAD_API KAD_MUST_CHECK int kad_network_udp_new(struct kad_allocator allocator,
                                                struct kad_network **network);
 
@@ -1041,6 +1041,17 @@ KAD_API void kad_network_free(struct kad_network *network);
 KAD_API KAD_MUST_CHECK int kad_network_open_node(
     struct kad_network *network, const struct kad_config *config,
     const struct kad_address *listen, size_t count, struct kad_node **node);
+
+/* The system call that failed. */
+struct kad_system_failure {
+  const char *call;           /* such as "bind"; NULL: none has failed */
+  int number;                 /* errno */
+  struct kad_address address; /* what the call was for */
+};
+
+/* Returns why the last kad_network_open_node of `network` failed. */
+KAD_API struct kad_system_failure kad_network_failure(
+    const struct kad_network *network);
 
 /* Carries the datagrams of a node that has no sockets, such as a serial line, a
  * pipe, a radio, or a test. */

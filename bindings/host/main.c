@@ -12,7 +12,8 @@
 #include <string.h>
 
 enum {
-  EXIT_BROKEN = 3 /* a bug, or out of memory */
+  EXIT_FAILED = 1, /* out of memory */
+  EXIT_BROKEN = 3  /* a bug */
 };
 
 /* Registry key of the program's name, as it was called. */
@@ -142,20 +143,27 @@ static int describe_error(lua_State *L) {
   return 1;
 }
 
+static int report_no_memory(void) {
+  fputs("kadenza: out of memory\n", stderr);
+  return EXIT_FAILED;
+}
+
 int main(int argc, char **argv) {
   struct arguments arguments = {.count = argc, .values = argv};
-  int status = EXIT_BROKEN;
   kad_lua_prepare_process();
   lua_State *L = luaL_newstate();
   if (L == NULL) {
-    fputs("kadenza: out of memory\n", stderr);
-    return EXIT_BROKEN;
+    return report_no_memory();
   }
   lua_pushcfunction(L, describe_error);
   lua_pushcfunction(L, run_program);
   lua_pushlightuserdata(L, &arguments);
-  if (lua_pcall(L, 1, 1, 1) == LUA_OK) {
+  int status = EXIT_BROKEN;
+  const int outcome = lua_pcall(L, 1, 1, 1);
+  if (outcome == LUA_OK) {
     status = (int)lua_tointeger(L, -1);
+  } else if (outcome == LUA_ERRMEM) {
+    status = report_no_memory();
   } else {
     fprintf(stderr, "kadenza: internal error: %s\n", lua_tostring(L, -1));
   }

@@ -3,6 +3,7 @@
 #include "kadenza.h"
 
 #include <errno.h>
+#include <string.h>
 
 int kad_lua_push_error(lua_State *L, int error) {
   lua_pushstring(L, kad_error_text(error));
@@ -14,6 +15,25 @@ int kad_lua_push_error_message(lua_State *L, int error) {
   lua_insert(L, -2);
   lua_pushstring(L, kad_error_name(error));
   return 3;
+}
+
+/* Returns the text of an errno, with what the user can do. */
+static const char *text_of(int error, int number) {
+  switch (number) {
+  case EMFILE:
+    return "Too many open files (`ulimit -n` sets the limit)";
+  case EADDRINUSE:
+  case EADDRNOTAVAIL:
+    return kad_error_text(error);
+  default:
+    return strerror(number);
+  }
+}
+
+int kad_lua_push_system_failure(lua_State *L, int error, const char *object,
+                                const char *call, int number) {
+  lua_pushfstring(L, "%s: %s: %s", object, call, text_of(error, number));
+  return kad_lua_push_error_message(L, error);
 }
 
 int kad_lua_push_outcome(lua_State *L, int error) {

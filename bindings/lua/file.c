@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,121 +18,218 @@
 enum {
   PATH_CAP = 4096,
   FOLDER_MODE = 0700,
-  FILE_MODE = 0600
+  FILE_MODE = 0600,
+  READ_MAX = 1 << 26 /* bytes */
 };
 
-/* Pushes nil, "path: reason" and the code. [-0, +3, m] */
-static int push_failure(lua_State *L, const char *path, int error) {
-  lua_pushfstring(L, "%s: %s", path, strerror(error));
-  return kad_lua_push_error_message(L, kad_lua_error_of_errno(error));
+/* A system call that failed. */
+struct failure {
+  const char *call; /* NULL: none has failed */
+  int number;       /* errno */
+};
+
+/* Notes the errno of `call`. Returns false. */
+static bool fail(struct failure *failure, const char *call) {
+  *failure = (struct failure){.call = call, .number = errno};
+  return false;
 }
 
-/* Makes a folder, which may exist already. Returns 0 or an errno. */
-static int make_one_folder(const char *path) {
+/* Pushes nil, "path: call: reason" and the code. [-0, +3, m] */
+static int push_failure(lua_State *L, const char *path,
+                        const struct failure *failure) {
+  return kad_lua_push_system_failure(L, kad_lua_error_of_errno(failure->number),
+                                     path, failure->call, failure->number);
+}
+
+/* Makes a folder, which may exist already. */
+static bool make_one_folder(const char *path, struct failure *failure) {
   if (mkdir(path, FOLDER_MODE) == 0 || errno == EEXIST) {
-    return 0;
+    return true;
   }
-  const int error = errno;
+  (void)fail(failure, "mkdir");
   struct stat status;
-  return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* Makes `path` and the folders above it. Returns 0 or an errno. */
-static int make_folders(char *path) {
+/* Makes `path` and the folders above it. */
+static bool make_folders(char *path, struct failure *failure) {
   for (char *at = path + 1; *at != '\0'; at++) {
     if (*at != '/') {
       continue;
     }
     *at = '\0';
-    const int error = make_one_folder(path);
+    const bool made = make_one_folder(path, failure);
     *at = '/';
-    if (error != 0) {
-      return error;
+    if (!made) {
+      return false;
     }
   }
-  return make_one_folder(path);
+  return make_one_folder(path, failure);
+}
+
+/* Tells whether `path` is a folder that can be read and written. */
+static bool check_folder(const char *path, struct failure *failure) {
+  struct stat status;
+  if (stat(path, &status) != 0) {
+    return fail(failure, "stat");
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    errno = ENOTDIR;
+    return fail(failure, "mkdir");
+  }
+  return access(path, R_OK | W_OK | X_OK) == 0 || fail(failure, "access");
 }
 
 /* make_folder(path) → true if the folder exists now and can be read and
  * written, or nil, message, code */
 static int make_folder(lua_State *L) {
   char copy[PATH_CAP];
-  struct stat status;
   size_t len = 0;
+  struct failure failure = {0};
   const char *const path = luaL_checklstring(L, 1, &len);
   luaL_argcheck(L, len > 0 && len < PATH_CAP && strlen(path) == len, 1,
                 "a path is needed");
   memcpy(copy, path, len + 1);
-  int error = make_folders(copy);
-  if (error == 0 && stat(path, &status) != 0) {
-    error = errno;
-  }
-  if (error == 0 && !S_ISDIR(status.st_mode)) {
-    error = ENOTDIR;
-  }
-  if (error == 0 && access(path, R_OK | W_OK | X_OK) != 0) {
-    error = errno;
-  }
-  if (error != 0) {
-    return push_failure(L, path, error);
+  if (!make_folders(copy, &failure) || !check_folder(path, &failure)) {
+    return push_failure(L, path, &failure);
   }
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* Returns 0 or an errno. */
-static int write_all(int fd, struct kad_slice bytes) {
+static bool write_all(int fd, struct kad_slice bytes, struct failure *failure) {
   while (bytes.len > 0) {
     const ssize_t written = write(fd, bytes.data, bytes.len);
     if (written < 0 && errno != EINTR) {
-      return errno;
+      return fail(failure, "write");
     }
     if (written > 0) {
       bytes.data += written;
       bytes.len -= (size_t)written;
     }
   }
-  return 0;
+  return true;
 }
 
-/* Writes a new file and waits until it is on disk. Returns 0 or an errno. */
-static int write_new(const char *path, struct kad_slice bytes) {
+/* Writes a new file and waits until it is on disk. */
+static bool write_new(const char *path, struct kad_slice bytes,
+                      struct failure *failure) {
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   const int fd = open(path, flags, FILE_MODE);
   if (fd < 0) {
-    return errno;
+    return fail(failure, "open");
   }
-  int error = write_all(fd, bytes);
-  if (error == 0 && fsync(fd) != 0) {
-    error = errno;
+  bool done = write_all(fd, bytes, failure);
+  if (done && fsync(fd) != 0) {
+    done = fail(failure, "fsync");
   }
-  if (close(fd) != 0 && error == 0) {
-    error = errno;
+  if (close(fd) != 0 && done) {
+    done = fail(failure, "close");
   }
-  return error;
+  return done;
 }
 
 /* write_file(path, bytes) → true, or nil, message, code. A reader of `path`
  * sees the old content or the new one, also after a crash. */
 static int write_file(lua_State *L) {
+  struct failure failure = {0};
   const char *const path = luaL_checkstring(L, 1);
   const struct kad_slice bytes = kad_lua_check_slice(L, 2);
   const char *const draft = lua_pushfstring(L, "%s.new", path);
-  int error = write_new(draft, bytes);
-  if (error == 0 && rename(draft, path) != 0) {
-    error = errno;
+  bool done = write_new(draft, bytes, &failure);
+  if (done && rename(draft, path) != 0) {
+    done = fail(&failure, "rename");
   }
-  if (error != 0) {
+  if (!done) {
     (void)unlink(draft);
-    return push_failure(L, path, error);
+    return push_failure(L, path, &failure);
   }
   lua_pushboolean(L, 1);
   return 1;
 }
 
+/* Reads up to `cap` bytes of `fd` to `bytes`; `*len` is their number. */
+static bool read_all(int fd, char *bytes, size_t cap, size_t *len,
+                     struct failure *failure) {
+  *len = 0;
+  while (*len < cap) {
+    const ssize_t count = read(fd, bytes + *len, cap - *len);
+    if (count < 0 && errno != EINTR) {
+      return fail(failure, "read");
+    }
+    if (count == 0) {
+      break;
+    }
+    *len += count > 0 ? (size_t)count : 0;
+  }
+  return true;
+}
+
+/* Returns the KAD_E… code of a file that could not be read. */
+static int error_of_read(int number) {
+  switch (number) {
+  case ENOENT:
+  case ENOTDIR:
+    return KAD_ENOTFOUND;
+  case EISDIR:
+  case ELOOP:
+  case ENAMETOOLONG:
+    return KAD_EINVAL;
+  default:
+    return kad_lua_error_of_errno(number);
+  }
+}
+
+/* read_file(path, max) → its bytes, or nil, message, code. Codes:
+ *   KAD_ENOTFOUND  there is no such file
+ *   KAD_EACCESS    it may not be read
+ *   KAD_EINVAL     the path is that of a folder, or too long
+ *   KAD_ETOOBIG    it has more than `max` bytes */
+static int read_file(lua_State *L) {
+  luaL_Buffer buffer;
+  struct failure failure = {0};
+  size_t len = 0;
+  const char *const path = luaL_checkstring(L, 1);
+  const size_t max = (size_t)kad_lua_check_integer(L, 2, 0, READ_MAX);
+  char *const bytes = luaL_buffinitsize(L, &buffer, max + 1);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool done = fd >= 0 || fail(&failure, "open");
+  if (fd >= 0) {
+    done = read_all(fd, bytes, max + 1, &len, &failure);
+    (void)close(fd);
+  }
+  if (!done) {
+    return kad_lua_push_system_failure(L, error_of_read(failure.number), path,
+                                       failure.call, failure.number);
+  }
+  if (len > max) {
+    lua_pushfstring(L, "%s: larger than %I bytes", path, (LUAI_UACINT)max);
+    return kad_lua_push_error_message(L, KAD_ETOOBIG);
+  }
+  luaL_pushresultsize(&buffer, len);
+  return 1;
+}
+
+/* exists(path) → whether there is a file, a folder or a link of that name; or
+ * nil, message, code. */
+static int exists(lua_State *L) {
+  struct failure failure = {0};
+  struct stat status;
+  const char *const path = luaL_checkstring(L, 1);
+  const bool found = lstat(path, &status) == 0;
+  if (!found && errno != ENOENT && errno != ENOTDIR) {
+    (void)fail(&failure, "stat");
+    return push_failure(L, path, &failure);
+  }
+  lua_pushboolean(L, found);
+  return 1;
+}
+
 void kad_lua_add_file(lua_State *L) {
   static const luaL_Reg functions[] = {
+      {"exists", exists},
       {"make_folder", make_folder},
+      {"read_file", read_file},
       {"write_file", write_file},
       {NULL, NULL},
   };

@@ -5,6 +5,7 @@
 #include "lua/node.h"
 #include "lua/sim.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -314,9 +315,13 @@ static int open_network(lua_State *L, const struct kad_sim_config *config) {
   } else if (link != NULL) {
     status = kad_network_udp_new(kad_allocator_default(), &link->network);
   }
+  const int number = errno; /* if a system call failed */
   if (status != 0) {
     kad_lua_link_release(link);
-    return kad_lua_push_error(L, status);
+    return status != KAD_ESYSTEM
+               ? kad_lua_push_error(L, status)
+               : kad_lua_push_system_failure(L, status, "event loop",
+                                             "pipe or epoll_create", number);
   }
   self->link = link;
   self->simulated = config != NULL;

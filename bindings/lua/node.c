@@ -376,8 +376,25 @@ static int open_node(lua_State *L, const struct kad_lua_network *network,
                                        count, &transport, node);
 }
 
-/* network:open_node(config, listen[, send]) → node, or nil, message, code. A
- * node with `send` has no sockets: send(bytes, address) sends its datagrams. */
+/* Pushes nil, message and code: why a node could not be opened; and true if the
+ * message begins with the address. Returns their number. [-0, +3|4, m] */
+static int push_open_failure(lua_State *L, const struct kad_network *network,
+                             int error) {
+  char text[KAD_ADDRESS_TEXT_SIZE];
+  const struct kad_system_failure failure = kad_network_failure(network);
+  if (failure.call == NULL || !lua_isnil(L, 4)) {
+    return kad_lua_push_error(L, error);
+  }
+  (void)kad_lua_push_system_failure(L, error,
+                                    kad_address_format(&failure.address, text),
+                                    failure.call, failure.number);
+  lua_pushboolean(L, 1);
+  return 4;
+}
+
+/* network:open_node(config, listen[, send]) → node, or nil, message, code, and
+ * whether the message names the address. A node with `send` has no sockets:
+ * send(bytes, address) sends its datagrams. */
 int kad_lua_node_open(lua_State *L) {
   struct kad_config config;
   struct kad_address listen[KAD_LUA_MAX_LISTEN];
@@ -404,7 +421,7 @@ int kad_lua_node_open(lua_State *L) {
     kad_lua_link_release(self->link);
     self->link = NULL;
     kad_lua_node_handle_release(L, -1);
-    return kad_lua_push_error(L, status);
+    return push_open_failure(L, network->link->network, status);
   }
   self->link->network = network->link->network;
   return 1;

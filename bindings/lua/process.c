@@ -21,15 +21,18 @@ static void open_standard_streams(void) {
   }
 }
 
-static void ignore_broken_pipes(void) {
+/* Makes a write to a closed pipe, or beyond the limit of a file's size, fail
+ * instead of ending the process. */
+static void ignore_write_signals(void) {
   struct sigaction action = {.sa_handler = SIG_IGN};
   (void)sigemptyset(&action.sa_mask);
   (void)sigaction(SIGPIPE, &action, NULL);
+  (void)sigaction(SIGXFSZ, &action, NULL);
 }
 
 void kad_lua_prepare_process(void) {
   open_standard_streams();
-  ignore_broken_pipes();
+  ignore_write_signals();
 }
 
 /* prepare_process() */

@@ -6,8 +6,8 @@
 #include <lua.h>
 
 /* Prepares a process that will open sockets and write to pipes: opens standard
- * streams that are closed, and makes a write to a closed pipe fail instead of
- * ending the process. */
+ * streams that are closed, and makes a write to a closed pipe, or beyond the
+ * limit of a file's size, fail instead of ending the process. */
 void kad_lua_prepare_process(void);
 
 /* Adds prepare_process, is_terminal, pid and quit to the top table.

@@ -12,6 +12,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,16 +24,28 @@ extern char **environ;
 
 enum {
   MAX_ARGUMENTS = 64,
+  STREAMS = 3,
+  PATH_CAP = 4096,
   MAX_SECONDS = 3600,
   FILE_MODE = 0600,
   FIRST_WAIT_MS = 1, /* between two checks whether the program has ended; … */
   LONGEST_WAIT_MS = 50 /* … doubled up to this */
 };
 
+/* The call that fails if the interpreter of a script is missing. */
+static const char INTERPRETER[] = "exec of its interpreter";
+
+/* A system call that failed. */
+struct failure {
+  const char *object; /* a file or a program */
+  const char *call;   /* NULL: the program took too long */
+  int number;         /* errno */
+};
+
 /* A program to run. Borrows the strings of the Lua function's arguments. */
 struct command {
   char *argv[MAX_ARGUMENTS + 1];
-  const char *paths[3]; /* of its input, output and errors */
+  const char *paths[STREAMS]; /* of its input, output and errors */
   lua_Integer seconds;
 };
 
@@ -79,22 +94,53 @@ static void check_command(lua_State *L, struct command *command) {
   if (!kad_lua_check_options(L, 2, names)) {
     return;
   }
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < STREAMS; i++) {
     check_path(L, names[i], &command->paths[i]);
   }
   (void)kad_lua_field_integer(L, 2, "timeout", 1, MAX_SECONDS,
                               &command->seconds);
 }
 
-/* Sets the three streams of the program. Returns 0 or an errno. */
+/* Notes a system call that failed. Returns false. */
+static bool fail(struct failure *failure, const char *object, const char *call,
+                 int number) {
+  *failure = (struct failure){.object = object, .call = call, .number = number};
+  return false;
+}
+
+/* Opens the files of the three streams, in this process, so that a failure is
+ * known to be that of a file. Sets those that are not opened to -1. */
+static bool open_files(const struct command *command, int fds[STREAMS],
+                       struct failure *failure) {
+  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  for (int i = 0; i < STREAMS; i++) {
+    fds[i] = -1;
+  }
+  for (int i = 0; i < STREAMS; i++) {
+    const char *const path = command->paths[i];
+    fds[i] =
+        open(path, i == STDIN_FILENO ? O_RDONLY | O_CLOEXEC : flags, FILE_MODE);
+    if (fds[i] < 0) {
+      return fail(failure, path, "open", errno);
+    }
+  }
+  return true;
+}
+
+static void close_files(const int fds[STREAMS]) {
+  for (int i = 0; i < STREAMS; i++) {
+    if (fds[i] >= 0) {
+      (void)close(fds[i]);
+    }
+  }
+}
+
+/* Gives the program its streams. Returns 0 or an errno. */
 static int add_files(posix_spawn_file_actions_t *actions,
-                     const struct command *command) {
-  const int write_flags = O_WRONLY | O_CREAT | O_TRUNC;
+                     const int fds[STREAMS]) {
   int error = 0;
-  for (int fd = STDIN_FILENO; error == 0 && fd <= STDERR_FILENO; fd++) {
-    error = posix_spawn_file_actions_addopen(
-        actions, fd, command->paths[fd],
-        fd == STDIN_FILENO ? O_RDONLY : write_flags, FILE_MODE);
+  for (int i = 0; error == 0 && i < STREAMS; i++) {
+    error = posix_spawn_file_actions_adddup2(actions, fds[i], i);
   }
   return error;
 }
@@ -107,6 +153,7 @@ static int reset_signals(posix_spawnattr_t *attributes) {
   (void)sigemptyset(&none);
   (void)sigemptyset(&defaults);
   (void)sigaddset(&defaults, SIGPIPE);
+  (void)sigaddset(&defaults, SIGXFSZ);
   int error = posix_spawnattr_setsigmask(attributes, &none);
   if (error == 0) {
     error = posix_spawnattr_setsigdefault(attributes, &defaults);
@@ -118,8 +165,9 @@ static int reset_signals(posix_spawnattr_t *attributes) {
   return error;
 }
 
-/* Starts the program. Returns 0 or an errno. */
-static int start_program(const struct command *command, pid_t *pid) {
+/* Starts the program with open streams. Returns 0 or an errno. */
+static int start_with(const struct command *command, const int fds[STREAMS],
+                      pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int error = posix_spawn_file_actions_init(&actions);
@@ -128,7 +176,7 @@ static int start_program(const struct command *command, pid_t *pid) {
   }
   error = posix_spawnattr_init(&attributes);
   if (error == 0) {
-    error = add_files(&actions, command);
+    error = add_files(&actions, fds);
     if (error == 0) {
       error = reset_signals(&attributes);
     }
@@ -140,6 +188,47 @@ static int start_program(const struct command *command, pid_t *pid) {
   }
   (void)posix_spawn_file_actions_destroy(&actions);
   return error;
+}
+
+/* Tells whether a folder of `path`, a list with colons, has the program. */
+static bool is_on_path(const char *path, const char *program) {
+  char file[PATH_CAP];
+  while (*path != '\0') {
+    const size_t len = strcspn(path, ":");
+    const int count =
+        snprintf(file, sizeof file, "%.*s/%s", (int)len, path, program);
+    if (count > 0 && (size_t)count < sizeof file && access(file, X_OK) == 0) {
+      return true;
+    }
+    path += len + (path[len] == ':');
+  }
+  return false;
+}
+
+/* Returns the call of posix_spawnp that failed. A script whose interpreter is
+ * missing gets the same errno as a missing program. */
+static const char *call_of(const char *program, int error) {
+  const char *const path = getenv("PATH");
+  const bool exists = strchr(program, '/') != NULL
+                          ? access(program, X_OK) == 0
+                          : path != NULL && is_on_path(path, program);
+  return error == ENOENT && exists ? INTERPRETER : "exec";
+}
+
+/* Starts the program. */
+static bool start_program(const struct command *command, pid_t *pid,
+                          struct failure *failure) {
+  int fds[STREAMS];
+  bool started = open_files(command, fds, failure);
+  if (started) {
+    const int error = start_with(command, fds, pid);
+    if (error != 0) {
+      const char *const program = command->argv[0];
+      started = fail(failure, program, call_of(program, error), error);
+    }
+  }
+  close_files(fds);
+  return started;
 }
 
 /* Returns milliseconds of a clock that is never set. */
@@ -154,41 +243,44 @@ static void pause_for(lua_Integer wait_ms) {
   (void)nanosleep(&wait, NULL);
 }
 
-/* Waits until the program has ended, and kills it if it takes too long.
- * Returns 0, ETIMEDOUT, or another errno. */
-static int await_end(pid_t pid, lua_Integer seconds, int *status) {
-  const lua_Integer deadline_ms = clock_ms() + seconds * 1000;
+/* Waits until the program has ended, and kills it if it takes too long. */
+static bool await_end(const struct command *command, pid_t pid, int *status,
+                      struct failure *failure) {
+  const char *const program = command->argv[0];
+  const lua_Integer deadline_ms = clock_ms() + command->seconds * 1000;
   lua_Integer wait_ms = FIRST_WAIT_MS;
   for (;;) {
     const pid_t ended = waitpid(pid, status, WNOHANG);
     if (ended == pid) {
-      return 0;
+      return true;
     }
     if (ended < 0 && errno != EINTR) {
-      return errno;
+      return fail(failure, program, "waitpid", errno);
     }
     if (clock_ms() >= deadline_ms) {
       (void)kill(pid, SIGKILL);
       while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
       }
-      return ETIMEDOUT;
+      return fail(failure, program, NULL, ETIMEDOUT);
     }
     pause_for(wait_ms);
     wait_ms = wait_ms * 2 < LONGEST_WAIT_MS ? wait_ms * 2 : LONGEST_WAIT_MS;
   }
 }
 
-/* Pushes nil, "program: reason" and the code. [-0, +3, m] */
+/* Pushes nil, "object: call: reason" and the code. [-0, +3, m] */
 static int push_failure(lua_State *L, const struct command *command,
-                        int error) {
-  if (error == ETIMEDOUT) {
-    lua_pushfstring(L, "%s: did not end within %I s", command->argv[0],
+                        const struct failure *failure) {
+  if (failure->call == NULL) {
+    lua_pushfstring(L, "%s: did not end within %I s", failure->object,
                     (LUAI_UACINT)command->seconds);
-  } else {
-    lua_pushfstring(L, "%s: %s", command->argv[0], strerror(error));
+    return kad_lua_push_error_message(L, KAD_ETIMEOUT);
   }
-  return kad_lua_push_error_message(
-      L, error == ENOENT ? KAD_ENOTFOUND : kad_lua_error_of_errno(error));
+  const bool is_missing =
+      failure->number == ENOENT && strcmp(failure->call, "exec") == 0;
+  return kad_lua_push_system_failure(
+      L, is_missing ? KAD_ENOTFOUND : kad_lua_error_of_errno(failure->number),
+      failure->object, failure->call, failure->number);
 }
 
 /* Pushes how the program ended. [-0, +1 or 3, m] */
@@ -207,19 +299,19 @@ static int push_status(lua_State *L, const struct command *command,
  * status, or nil, message, code. Searches the program as a shell does. Its
  * streams are files or nothing. The call returns when the program has ended. It
  * is killed after `timeout` seconds, 60 by default. Codes:
- *   KAD_ENOTFOUND  there is no such program, or input
+ *   KAD_ENOTFOUND  there is no such program
  *   KAD_ETIMEOUT   it was killed */
 static int spawn(lua_State *L) {
   struct command command;
+  struct failure failure = {0};
   pid_t pid = 0;
   int status = 0;
   check_command(L, &command);
-  int error = start_program(&command, &pid);
-  if (error == 0) {
-    error = await_end(pid, command.seconds, &status);
+  if (!start_program(&command, &pid, &failure) ||
+      !await_end(&command, pid, &status, &failure)) {
+    return push_failure(L, &command, &failure);
   }
-  return error == 0 ? push_status(L, &command, status)
-                    : push_failure(L, &command, error);
+  return push_status(L, &command, status);
 }
 
 void kad_lua_add_spawn(lua_State *L) {

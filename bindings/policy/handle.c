@@ -125,7 +125,8 @@ static int load_files(lua_State *L) {
 /* Pushes nil, the text that was left in `host`, and a code. [-0, +3, m] */
 static int push_problem(lua_State *L, const struct kad_host *host) {
   kad_host_copy_text(L, host);
-  return kad_lua_push_error_message(L, KAD_EINVAL);
+  return kad_lua_push_error_message(L, host->load_error != 0 ? host->load_error
+                                                             : KAD_EINVAL);
 }
 
 /* policy_vm(node, network, files, sources, memory bytes, instructions, log) →

@@ -89,6 +89,8 @@ struct kad_host {
   bool block_refused;       /* the last block was */
   unsigned gc_pace;         /* memory in use when the collector was tuned
                                last, in sixteenths of the limit */
+  int load_error;           /* KAD_E… of a source that the machine could not
+                               read; 0: there is none */
   uint32_t memory_failures; /* callbacks without memory in the window */
   kad_time_ms memory_failures_since; /* start of that window */
   kad_time_ms log_since;             /* start of the window of the log */

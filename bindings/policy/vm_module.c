@@ -1,5 +1,7 @@
+#include "lua/error.h"
 #include "lua/safe_module.h"
 #include "policy/coroutine.h"
+#include "policy/host.h"
 #include "policy/meter.h"
 #include "policy/metered.h"
 #include "policy/registry.h"
@@ -8,6 +10,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 enum {
@@ -33,8 +37,9 @@ int kad_vm_module_search(lua_State *L) {
   return 2;
 }
 
-/* Pushes the text of a file. Returns NULL, or a problem. [-0, +1, m] */
-static const char *read_file(lua_State *L, FILE *file) {
+/* Pushes the text of a file. Returns false if it cannot be read: errno says
+ * why, or is 0 for a file that is too large. [-0, +1, m] */
+static bool read_file(lua_State *L, FILE *file) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   size_t total = 0;
@@ -45,11 +50,10 @@ static const char *read_file(lua_State *L, FILE *file) {
     luaL_addsize(&buffer, got);
     total += got;
   } while (got > 0 && total <= SOURCE_MAX);
+  const int number = ferror(file) ? errno : 0;
   luaL_pushresult(&buffer);
-  if (ferror(file)) {
-    return "it cannot be read";
-  }
-  return total > SOURCE_MAX ? "it is larger than a mebibyte" : NULL;
+  errno = number;
+  return number == 0 && total <= SOURCE_MAX;
 }
 
 /* __gc of the file that read_source reads, which an error leaves open. */
@@ -61,6 +65,26 @@ static int close_file(lua_State *L) {
   return 0;
 }
 
+/* Pushes nil and "path: call: reason"; tells the host if the machine is the
+ * reason. Returns 2. [-0, +2, m] */
+static int push_unread(lua_State *L, const char *path, const char *call,
+                       int number) {
+  if (number == 0) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: it is larger than a mebibyte", path);
+    return 2;
+  }
+  const int error = kad_lua_error_of_errno(number);
+  if (number != ENOENT && number != ENOTDIR && number != EISDIR &&
+      error != KAD_EACCESS) {
+    struct kad_host *const host = kad_lua_context(L)->host;
+    host->load_error = error;
+  }
+  (void)kad_lua_push_system_failure(L, error, path, call, number);
+  lua_pop(L, 1);
+  return 2;
+}
+
 /* read_source(path) → text, or nil, message */
 static int read_source(lua_State *L) {
   const char *const path = luaL_checkstring(L, 1);
@@ -70,19 +94,15 @@ static int read_source(lua_State *L) {
   lua_pushcfunction(L, close_file);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  const char *problem = "no such file, or it cannot be opened";
   *file = fopen(path, "rb");
-  if (*file != NULL) {
-    problem = read_file(L, *file);
-    fclose(*file);
-    *file = NULL;
+  if (*file == NULL) {
+    return push_unread(L, path, "open", errno);
   }
-  if (problem == NULL) {
-    return 1;
-  }
-  luaL_pushfail(L);
-  lua_pushfstring(L, "%s: %s", path, problem);
-  return 2;
+  const bool is_read = read_file(L, *file);
+  const int number = errno;
+  fclose(*file);
+  *file = NULL;
+  return is_read ? 1 : push_unread(L, path, "read", number);
 }
 
 /* source(name) → the text of a module that the VM was given, or nil */

@@ -192,10 +192,16 @@ int kad_network_open_node(struct kad_network *network,
   if (network->freeing) {
     return KAD_ECLOSED;
   }
+  network->failure = (struct kad_system_failure){0};
   struct kad_member *member = NULL;
   int error = network->methods->open(network, listen, count, &member);
   return error < 0 ? error
                    : kad_network_add_member(network, member, config, node);
+}
+
+struct kad_system_failure kad_network_failure(
+    const struct kad_network *network) {
+  return network->failure;
 }
 
 void kad_network_close_node(struct kad_network *network,

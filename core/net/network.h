@@ -104,6 +104,7 @@ struct kad_network {
   struct kad_member *dirty;
   struct kad_member *leavers;
   struct kad_resolved_name *resolved_names; /* for the next turn */
+  struct kad_system_failure failure;        /* of the last `open` */
   uint64_t turn;                            /* what kad_network_turn returns */
   uint64_t ticks;                           /* calls of kad_node_tick */
   unsigned depth; /* calls (into nodes, of callbacks, of hooks) that run */

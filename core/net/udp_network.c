@@ -6,9 +6,12 @@
 #include "net/udp.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <unistd.h>
 
 enum {
-  NS_PER_MS = 1000000
+  NS_PER_MS = 1000000,
+  LOOP_PIPES = 3 /* as many descriptors as a loop takes */
 };
 
 static void on_wake(uv_timer_t *timer) {
@@ -161,6 +164,37 @@ static void start_handles(struct kad_udp *udp) {
   udp->wake_at = KAD_TIME_NEVER;
 }
 
+/* Returns 0 if the process may open the descriptors of a loop, or a negative
+ * errno. libuv aborts the process if it cannot make its pipe for signals. */
+static int check_descriptors(void) {
+  uv_file pipes[LOOP_PIPES][2];
+  int count = 0;
+  int error = 0;
+  while (error == 0 && count < LOOP_PIPES) {
+    error = uv_pipe(pipes[count], 0, 0);
+    count += error == 0;
+  }
+  while (count > 0) {
+    count--;
+    (void)close(pipes[count][0]);
+    (void)close(pipes[count][1]);
+  }
+  return error;
+}
+
+/* Returns 0, KAD_ENOMEM, or KAD_ESYSTEM with errno set. */
+static int start_loop(uv_loop_t *loop) {
+  int error = check_descriptors();
+  if (error == 0) {
+    error = uv_loop_init(loop);
+  }
+  if (error == 0 || error == UV_ENOMEM) {
+    return error == 0 ? 0 : KAD_ENOMEM;
+  }
+  errno = -error;
+  return KAD_ESYSTEM;
+}
+
 int kad_network_udp_new(struct kad_allocator allocator,
                         struct kad_network **network) {
   int error = kad_random_start();
@@ -171,10 +205,12 @@ int kad_network_udp_new(struct kad_allocator allocator,
   if (udp == NULL) {
     return KAD_ENOMEM;
   }
-  error = uv_loop_init(&udp->loop);
+  error = start_loop(&udp->loop);
   if (error < 0) {
+    const int number = errno;
     kad_release(&allocator, udp, sizeof *udp);
-    return error == UV_ENOMEM ? KAD_ENOMEM : KAD_ESYSTEM;
+    errno = number;
+    return error;
   }
   kad_network_init(&udp->base, &methods, &allocator);
   kad_random_init_secret(&udp->random);

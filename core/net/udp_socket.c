@@ -99,23 +99,38 @@ static void widen_buffers(uv_udp_t *handle) {
   (void)uv_send_buffer_size((uv_handle_t *)handle, &size);
 }
 
-static int bind_socket(uv_udp_t *handle, const struct kad_address *listen,
+/* Notes the system call that failed, and returns the KAD_E… code of libuv's
+ * `error`, which is a negative errno. */
+static int note_failure(struct kad_network *network, const char *call,
+                        int error, const struct kad_address *address) {
+  network->failure = (struct kad_system_failure){
+      .call = call,
+      .number = -error,
+      .address = *address,
+  };
+  return kad_udp_error(error);
+}
+
+/* Returns 0 or a KAD_E… code. */
+static int bind_socket(struct kad_network *network, uv_udp_t *handle,
+                       const struct kad_address *listen,
                        struct kad_address *bound) {
   union kad_socket_address address;
   kad_udp_address_to_system(listen, &address);
   const unsigned flags = listen->family == 6 ? UV_UDP_IPV6ONLY : 0;
   int error = uv_udp_bind(handle, &address.any, flags);
   if (error < 0) {
-    return error;
+    return note_failure(network, "bind", error, listen);
   }
   widen_buffers(handle);
   int len = sizeof address;
   error = uv_udp_getsockname(handle, &address.any, &len);
   if (error < 0) {
-    return error;
+    return note_failure(network, "getsockname", error, listen);
   }
   kad_udp_address_from_system(&address.any, bound);
-  return uv_udp_recv_start(handle, on_allocate, on_datagram);
+  error = uv_udp_recv_start(handle, on_allocate, on_datagram);
+  return error < 0 ? note_failure(network, "epoll", error, listen) : 0;
 }
 
 static int open_socket(struct kad_udp *udp, struct udp_member *member,
@@ -126,7 +141,7 @@ static int open_socket(struct kad_udp *udp, struct udp_member *member,
   int error =
       uv_udp_init_ex(&udp->loop, &socket->handle, family | UV_UDP_RECVMMSG);
   if (error < 0) {
-    return kad_udp_error(error);
+    return note_failure(&udp->base, "socket", error, listen);
   }
   socket->handle.data = socket;
   socket->member = member;
@@ -137,8 +152,8 @@ static int open_socket(struct kad_udp *udp, struct udp_member *member,
   if (error < 0) {
     return error;
   }
-  return kad_udp_error(
-      bind_socket(&socket->handle, listen, &member->base.addresses[i]));
+  return bind_socket(&udp->base, &socket->handle, listen,
+                     &member->base.addresses[i]);
 }
 
 static void udp_unbind(struct kad_member *member) {

@@ -10,6 +10,7 @@
 -- precede the table. Expressions are errors. Reading takes linear time. Size
 -- and depth are limited.
 
+local core = require("kadenza.core")
 local lexer = require("kadenza.lexer")
 
 local M = {}
@@ -324,17 +325,13 @@ end
 ---@param path string
 ---@return table? value
 ---@return table<table, table<any, integer>>|string lines
+---@return kadenza.Code? code  if the file cannot be read
 function M.read(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    return nil, message
+  local text, message, code = core.read_file(path, M.MAX_SIZE)
+  if not text then
+    return nil, message, code
   end
-  local text, problem = file:read(M.MAX_SIZE + 1)
-  file:close()
-  if not text and problem then
-    return nil, path .. ": " .. problem
-  end
-  return M.parse(text or "", path)
+  return M.parse(text, path)
 end
 
 ----------------------------------------------------------------- writing --

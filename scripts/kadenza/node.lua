@@ -337,11 +337,12 @@ function M.open_in(network, options, forget)
   if not state then
     return nil, problem, kind
   end
-  local handle, message, code = errors.at_level(2, network.open_node, network,
-    config, listen, options.transport and options.transport.send)
+  local handle, message, code, is_named = errors.at_level(2,
+    network.open_node, network, config, listen,
+    options.transport and options.transport.send)
   if not handle then
-    local where = table.concat(listen, ", ")
-    return nil, string.format("%s: %s", where, message), code
+    local where = is_named and "" or table.concat(listen, ", ") .. ": "
+    return nil, where .. message, code
   end
   local self = M.wrap(handle, network)
   self.bootstrap_names = options.bootstrap

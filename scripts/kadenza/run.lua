@@ -34,7 +34,8 @@ local function raise_failures(network, is_raised)
   end
 end
 
-local OPTIONS <const> = { timeout = "number", signals = "boolean" }
+local OPTIONS <const> =
+  { timeout = "number", signals = "boolean", network = "userdata" }
 
 -- Makes SIGINT and SIGTERM cancel the main task, and keeps the signal's name in
 -- the session. A function that the main task passes to on_signal replaces this.
@@ -70,9 +71,11 @@ end
 --- it with all that is open in it. Returns the results of `fn`, or raises its
 --- error. The first error of another task that nothing has awaited is raised at
 --- the end; further ones are logged. SIGINT and SIGTERM end the run with an
---- error, after all is closed; `signals = false` does not handle them.
+--- error, after all is closed; `signals = false` does not handle them. Raises
+--- if the network cannot be opened; `network` is one that is open already.
 ---@param fn async fun(): ...
----@param options? { timeout?: number, signals?: boolean }  timeout in seconds
+---@param options? { timeout?: number, signals?: boolean, network?:
+---  kadenza.core.Network }  timeout in seconds
 ---@return any ...
 return function(fn, options)
   if task.current() then
@@ -82,7 +85,7 @@ return function(fn, options)
   end
   options = options or {}
   check.options(options, 2, OPTIONS)
-  local network = assert(core.udp())
+  local network = options.network or assert(core.udp())
   local results
   do
     local session <close> =

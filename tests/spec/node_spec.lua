@@ -34,7 +34,7 @@ describe("kadenza.node", function()
         local node, message, code = kad.node(local_node({ listen = taken }))
 
         assert.is_nil(node)
-        assert.equal(taken .. ": address already in use", message)
+        assert.equal(taken .. ": bind: address already in use", message)
         assert.equal("KAD_EADDRINUSE", code)
       end)
     end))

@@ -49,8 +49,33 @@ describe("kadenza.core.spawn", function()
     local status, message, code = core.spawn({ "kadenza-no-such-program" })
 
     assert.is_nil(status)
-    assert.equal("kadenza-no-such-program: No such file or directory", message)
+    assert.equal("kadenza-no-such-program: exec: No such file or directory",
+      message)
     assert.equal("KAD_ENOTFOUND", code)
+  end)
+
+  it("names the file, not the program, if a stream cannot be opened", function()
+    for _, name in ipairs({ "input", "output", "errors" }) do
+      local path = folder .. "/none/file"
+      local status, message, code = core.spawn({ "true" }, { [name] = path })
+
+      assert.is_nil(status)
+      assert.equal(path .. ": open: No such file or directory", message)
+      assert.equal("KAD_ESYSTEM", code)
+    end
+  end)
+
+  it("tells a missing interpreter from a missing program", function()
+    local path = folder .. "/script"
+    assert(core.write_file(path, "#!/nonexistent/lua\n"))
+    assert.equal(0, core.spawn({ "chmod", "+x", path }))
+
+    local status, message, code = core.spawn({ path })
+
+    assert.is_nil(status)
+    assert.equal(path .. ": exec of its interpreter: No such file or directory",
+      message)
+    assert.equal("KAD_ESYSTEM", code)
   end)
 
   it("names the signal that ended a program", function()

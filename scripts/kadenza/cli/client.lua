@@ -14,14 +14,12 @@ local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
 local policy_files = require("kadenza.cli.policy_files")
 local remote = require("kadenza.cli.remote")
+local session = require("kadenza.cli.session")
 
 local M = {}
 
 local ANY4 <const> = "0.0.0.0:0"
 local ANY6 <const> = "[::]:0"
-
--- A signal ends these commands at once.
-local NO_SIGNALS <const> = { signals = false }
 
 local FLAGS <const> = {
   "bootstrap", "listen", "policies", "trust", "id", "id_bits", "allow_local",
@@ -105,9 +103,9 @@ end
 ---@return any ...
 function M.without_joining(settings, address, act)
   remote.check_local({ address }, settings.allow_local, "")
-  return kad.run(function()
+  return session.run(function()
     return act(open_node(settings, { address }))
-  end, NO_SIGNALS)
+  end)
 end
 
 --- Raises a fault for settings with which `join` would fail.
@@ -126,7 +124,7 @@ end
 ---@return any ...
 function M.join(settings, act)
   M.check(settings)
-  return kad.run(function()
+  return session.run(function()
     local node = open_node(settings, settings.bootstrap)
     local known = remote.resolve(node:network(), settings.bootstrap)
     local joined, message, code = node:bootstrap(known)
@@ -135,7 +133,7 @@ function M.join(settings, act)
         table.concat(settings.bootstrap, ", "), message), code)
     end
     return act(node)
-  end, NO_SIGNALS)
+  end)
 end
 
 return M

@@ -74,10 +74,8 @@ local function read_fields(file, fields, in_limits)
 end
 
 local function read_file(path, values)
-  local fields, lines = literal.read(path)
-  if not fields then
-    fault.misuse("%s", lines)
-  end
+  local fields, lines, code = literal.read(path)
+  fault.read("", fields, lines, code)
   read_fields({ path = path, lines = lines, values = values }, fields, false)
 end
 

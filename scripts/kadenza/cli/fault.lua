@@ -93,6 +93,25 @@ function M.not_opened(message, code)
   M.misuse("%s", message)
 end
 
+--- Returns the text of a file that the user has named, or the value made of it.
+--- Ends the command if there is none: with MISUSED if the user must correct the
+--- path or the file, with FAILED if the machine could not read it.
+---@param what string  begins the message
+---@param value any
+---@param message? string
+---@param code? kadenza.Code
+---@return any value
+function M.read(what, value, message, code)
+  if value then
+    return value
+  end
+  message = (what .. " " .. message):gsub("^ ", "")
+  if MACHINE_FAILURES[code] and code ~= "KAD_EACCESS" then
+    M.failed(message, code)
+  end
+  M.misuse("%s", message)
+end
+
 --- Ends the command with a status and no message: its output says why.
 ---@param status integer
 function M.finish(status)

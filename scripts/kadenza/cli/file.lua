@@ -6,12 +6,15 @@ local fault = require("kadenza.cli.fault")
 
 local M = {}
 
---- Tells whether a file or folder can be opened.
+--- Tells whether a file or folder exists; raises a fault if that is unknown.
 ---@param path string
 ---@return boolean
 function M.exists(path)
-  local file = io.open(path, "rb")
-  return file and file:close() or false
+  local found, message, code = core.exists(path)
+  if found == nil then
+    fault.failed(message, code)
+  end
+  return found
 end
 
 --- Raises a fault if a file or folder exists.

@@ -4,7 +4,10 @@
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
+local session = require("kadenza.cli.session")
 local state = require("kadenza.state")
+
+local MAX_BYTES <const> = 1 << 24
 
 local M = {
   summary = "Print a new random id, or that of a state folder.",
@@ -19,11 +22,10 @@ local M = {
 
 -- Checks that the file exists: state.load would create the folder.
 local function saved_id(folder)
-  local file, message = io.open(folder .. "/node.state", "rb")
-  if not file then
-    fault.failed(message, "KAD_ENOTFOUND")
+  local bytes, message, why = core.read_file(folder .. "/node.state", MAX_BYTES)
+  if not bytes then
+    fault.failed(message, why)
   end
-  file:close()
   local loaded, problem, code = state.load(folder)
   if not loaded or not loaded.id then
     fault.failed(problem or folder .. ": the state has no id", code)
@@ -32,7 +34,7 @@ local function saved_id(folder)
 end
 
 local function random_id(bits)
-  local network <close> = assert(core.udp())
+  local network <close> = session.open()
   return network:random(bits // 8)
 end
 

@@ -5,6 +5,7 @@ local core = require("kadenza.core")
 local file = require("kadenza.cli.file")
 local kad = require("kadenza")
 local secret = require("kadenza.cli.secret")
+local session = require("kadenza.cli.session")
 
 local SEED_SIZE <const> = 32
 
@@ -22,7 +23,7 @@ function M.arguments(command)
 end
 
 function M.run(args, _)
-  local network <close> = assert(core.udp())
+  local network <close> = session.open()
   local public_key, secret_key = core.keypair(network:random(SEED_SIZE))
   local publisher, text = kad.hex(public_key),
     secret.format({ publisher = public_key, secret = secret_key })

@@ -1,5 +1,6 @@
 --- kadenza new: makes a folder with a new policy.
 
+local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
@@ -68,7 +69,7 @@ end
 local function find_lua()
   for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
     local path = folder .. "/lua5.4"
-    if file.exists(path) then
+    if core.exists(path) then
       return path
     end
   end

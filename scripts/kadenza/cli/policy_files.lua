@@ -1,6 +1,7 @@
 --- Checks policy files before a node runs.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
+local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local input = require("kadenza.cli.input")
@@ -21,23 +22,15 @@ local function read(path)
   if shipped then
     return shipped
   end
-  local file, message = io.open(path, "rb")
-  if not file then
-    return nil, message .. hint(path)
-  end
-  local text, problem = file:read(MAX_BYTES + 1)
-  file:close()
-  if text and #text > MAX_BYTES then
-    return nil, path .. ": larger than " .. MAX_BYTES .. " bytes"
-  end
-  return text or problem == nil and "", problem and path .. ": " .. problem
+  local text, message, code = core.read_file(path, MAX_BYTES)
+  return text, message and message .. hint(path), code
 end
 
 --- Raises a fault for a policy that cannot be read or is not Lua. Runs nothing.
 ---@param paths string[]
 function M.check(paths)
   for _, path in ipairs(paths) do
-    local text = fault.checked("policy", read(path))
+    local text = fault.read("policy", read(path))
     fault.checked("policy", load(text, "@" .. path, "t"))
   end
 end

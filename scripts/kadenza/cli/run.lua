@@ -10,6 +10,7 @@ local output = require("kadenza.cli.output")
 local policy_files = require("kadenza.cli.policy_files")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
+local session = require("kadenza.cli.session")
 local sorted = require("kadenza.sorted")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
@@ -207,9 +208,9 @@ function M.run(args, settings)
     output.write(config.dump(settings))
     return
   end
-  kad.run(function()
+  session.run(function()
     serve(settings)
-  end, { signals = false })
+  end)
 end
 
 return M

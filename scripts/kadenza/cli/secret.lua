@@ -37,10 +37,8 @@ end
 ---@param path string
 ---@return string secret
 function M.read(path)
-  local file = fault.checked("--key", io.open(path, "rb"))
-  local text = file:read(MAX_SIZE)
-  file:close()
-  local secret = parse(text or "")
+  local secret =
+    parse(fault.read("--key", core.read_file(path, MAX_SIZE)))
   if not secret then
     fault.misuse("--key %s: not a secret key file of `kadenza keygen`", path)
   end

@@ -68,7 +68,7 @@ end
 -- Returns the scenario of a name or file. A name has neither slash nor dot.
 local function find_scenario(text)
   if text:find("[/.]") then
-    return fault.checked("scenario", scenario.load(text))
+    return fault.read("scenario", scenario.load(text))
   end
   for _, name in ipairs(scenario_names()) do
     if name == text then

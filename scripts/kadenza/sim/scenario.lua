@@ -18,6 +18,7 @@
 -- `kadenza sim FILE` runs a scenario; `M.run` does so for programs.
 
 local check = require("kadenza.check")
+local core = require("kadenza.core")
 local run_module = require("kadenza.sim.run")
 local sampler_module = require("kadenza.sim.sampler")
 local sim = require("kadenza.sim")
@@ -69,6 +70,7 @@ M.INTERRUPTED = setmetatable({}, {
 local DEFAULTS <const> = { nodes = 100, seed = 1, hours = 1 }
 local SECONDS_AN_HOUR <const> = 3600 -- as in kadenza.sim.run
 local MAX_HOURS <const> = 100000
+local MAX_BYTES <const> = 1 << 24 -- of a scenario file
 
 -- Samples of a run by default, and the seconds between them at least.
 local SAMPLES <const> = 60
@@ -137,18 +139,16 @@ end
 ---@return string? message  names the file, and the line where there is one
 ---@return kadenza.Code? code
 function M.load(path, text)
-  local problem
   if not text then
-    local file, message = io.open(path, "rb")
-    if not file then
-      return nil, message, "KAD_ESYSTEM"
+    local why, code
+    text, why, code = core.read_file(path, MAX_BYTES)
+    if not text then
+      return nil, why, code
     end
-    text, problem = file:read("a")
-    file:close()
   end
-  local chunk, message = load(text or "", "@" .. path, "t")
-  if problem or not chunk then
-    return nil, problem and path .. ": " .. problem or message, "KAD_EINVAL"
+  local chunk, message = load(text, "@" .. path, "t")
+  if not chunk then
+    return nil, message, "KAD_EINVAL"
   end
   local succeeded, scenario = pcall(chunk)
   if not succeeded then

@@ -165,7 +165,7 @@ describe("the configuration of kadenza run", function()
 
   it("is rejected if the file cannot be read", function()
     local done = process.run({ "run", folder .. "/none.lua" })
-    assert.equal("kadenza: " .. folder .. "/none.lua: No such file or "
+    assert.equal("kadenza: " .. folder .. "/none.lua: open: No such file or "
       .. "directory\n", done.stderr)
     assert.equal(2, done.status)
   end)

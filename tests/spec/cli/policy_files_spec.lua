@@ -46,7 +46,7 @@ describe("policies of the program", function()
 
   it("with a misspelt name get a suggestion", function()
     local done = process.run({ "check", "cuonter" }, { folder = folder })
-    assert.matches("cuonter: No such file or directory; did you mean "
+    assert.matches("cuonter: open: No such file or directory; did you mean "
       .. "'counter'%?", done.stderr)
     assert.equal(2, done.status)
     done = process.run({ "check", "cuonter.lua" }, { folder = folder })

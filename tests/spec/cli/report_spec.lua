@@ -53,7 +53,7 @@ describe("kadenza sim --report", function()
     local done = simulate(folder .. "/file")
 
     assert.equal(1, done.status)
-    assert.equal("kadenza: " .. folder .. "/file: Not a directory\n",
+    assert.equal("kadenza: " .. folder .. "/file: mkdir: Not a directory\n",
       done.stderr)
     assert.equal("", done.stdout)
   end)

@@ -127,7 +127,8 @@ return {
     ["no scenario"] = { {}, "a scenario is needed" },
     ["an unknown one"] = { { "stedy" },
       "there is no scenario 'stedy'; did you mean 'steady'?" },
-    ["a file that is not there"] = { { "none.lua" }, "none.lua: No such file" },
+    ["a file that is not there"] =
+      { { "none.lua" }, "none.lua: open: No such file" },
     ["no number of nodes"] = { { "steady", "--nodes", "many" },
       "--nodes must be an integer from 1 to 1000000, not 'many'" },
     ["no hours"] = { { "steady", "--hours=-1" },

@@ -149,7 +149,7 @@ describe("the command line of kadenza", function()
   end)
 
   it("rejects a key file without a secret key", function()
-    assert_misuse(line("--key /nonexistent: No such file or directory"),
+    assert_misuse(line("--key /nonexistent: open: No such file or directory"),
       with_join("put", "a", "b", "--key", "/nonexistent"))
     assert_misuse(line("--key /dev/null: not a secret key file of `kadenza "
       .. "keygen`"), with_join("put", "a", "b", "--key", "/dev/null"))
@@ -210,8 +210,8 @@ describe("kadenza, before a node runs,", function()
   end)
 
   it("rejects a policy that does not exist or is not Lua", function()
-    assert_misuse(line("policy " .. folder .. "/none.lua: No such file or "
-      .. "directory"), run("--policy", folder .. "/none.lua"))
+    assert_misuse(line("policy " .. folder .. "/none.lua: open: No such file "
+      .. "or directory"), run("--policy", folder .. "/none.lua"))
     local path = write("broken.lua", "return {\n  types = {\n")
     local done = process.run(run("--policy", path))
     assert.equal(2, done.status)
@@ -242,7 +242,8 @@ describe("kadenza, before a node runs,", function()
     local done = process.run({ "run", "--listen", node.address, "--state",
       folder .. "/state" })
     assert.equal(1, done.status)
-    assert.equal(line(node.address .. ": address already in use"), done.stderr)
+    assert.equal(line(node.address .. ": bind: address already in use"),
+      done.stderr)
     assert_nothing_begun()
   end)
 
@@ -270,7 +271,7 @@ describe("kadenza, before a node runs,", function()
     local done = process.run({ "run", "--listen", "127.0.0.1:0", "--state",
       path })
     assert.equal(1, done.status)
-    assert.equal(line(path .. ": Not a directory"), done.stderr)
+    assert.equal(line(path .. ": mkdir: Not a directory"), done.stderr)
     assert.equal("", done.stdout)
   end)
 end)

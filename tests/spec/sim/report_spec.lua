@@ -208,7 +208,7 @@ describe("kadenza.sim.report, when it fails,", function()
     local written, message = report.write(file, sample_report("churn"))
 
     assert.is_nil(written)
-    assert.equal(file .. ": Not a directory", message)
+    assert.equal(file .. ": mkdir: Not a directory", message)
   end))
 
   it("names the file that cannot be written", with_folder(function(folder)
@@ -216,7 +216,7 @@ describe("kadenza.sim.report, when it fails,", function()
     local written, message = report.write(folder, sample_report("churn"))
 
     assert.is_nil(written)
-    assert.equal(folder .. "/hops.csv: Is a directory", message)
+    assert.equal(folder .. "/hops.csv: rename: Is a directory", message)
     assert.is_false(exists(folder .. "/hops.csv.new"))
   end))
 end)

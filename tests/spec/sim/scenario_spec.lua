@@ -39,7 +39,7 @@ describe("kadenza.sim.scenario", function()
   for text, network in pairs({
     ["network: unknown option 'los'"] = { los = 0.1 },
     ["network: unknown option 'kk'"] = { config = { kk = 1 } },
-    ["network: none.lua: no such file, or it cannot be opened"] =
+    ["network: none.lua: open: No such file or directory"] =
       { policies = { "none.lua" } },
     ["network must return a table, not number"] = function()
       return 5
@@ -82,6 +82,6 @@ describe("kadenza.sim.scenario", function()
     local none, message, code = scenario.load("/nonexistent.lua")
     assert.is_nil(none)
     assert.matches("/nonexistent.lua", message)
-    assert.equal("KAD_ESYSTEM", code)
+    assert.equal("KAD_ENOTFOUND", code)
   end)
 end)
