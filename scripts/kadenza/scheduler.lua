@@ -5,6 +5,7 @@
 -- `step(task, ...)`, a function of kadenza.task, resumes the coroutine of a
 -- task.
 
+local coroutine = require("kadenza.coroutine")
 local throttle = require("kadenza.throttle")
 
 local M = {}
@@ -133,6 +134,7 @@ end
 -- is preempted again goes to the end of the queue.
 function Scheduler:resume_paused()
   local paused = self.paused
+  self:has_time() -- begins the share of this turn
   local last = paused.last
   repeat
     self:enqueue(pop(paused))
