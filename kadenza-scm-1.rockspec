@@ -80,6 +80,7 @@ build = {
         "bindings/policy/meter.c",
         "bindings/policy/metered.c",
         "bindings/policy/registry.c",
+        "bindings/policy/resumption.c",
         "bindings/policy/runner.c",
         "bindings/policy/verdict.c",
         "bindings/policy/view.c",
@@ -275,6 +276,8 @@ build = {
       "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
+    ["kadenza.coroutine"] =
+      "scripts/kadenza/coroutine.lua",
     ["kadenza.crdt"] =
       "scripts/kadenza/crdt.lua",
     ["kadenza.crdt.kind"] =

@@ -7,7 +7,9 @@
 #include "lua/process.h"
 #include "lua/safe_module.h"
 #include "lua/spawn.h"
+#include "policy/coroutine.h"
 #include "policy/handle.h"
+#include "policy/resumption.h"
 
 int luaopen_kadenza_core(lua_State *L) {
   luaL_checkversion(L);
@@ -19,6 +21,9 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_interrupt(L);
   kad_lua_add_process(L);
   kad_handle_add_functions(L);
+  kad_resumption_add_functions(L);
+  kad_coroutine_push_program_functions(L);
+  lua_setfield(L, -2, "program_coroutine");
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
   return 1;

@@ -67,7 +67,7 @@ static void set_hook(lua_State *L, int instructions) {
 
 static void kill_entry(struct kad_meter_entry *entry) {
   entry->killed = true;
-  set_hook(entry->thread, KAD_METER_HOOK_KILLED);
+  kad_meter_mark_killed(entry->thread);
 }
 
 /* Counts the processor time of an entry, `slow_ns` after the last count hook.
@@ -111,23 +111,24 @@ static bool is_over_time(lua_State *L, struct kad_meter *meter,
 }
 
 /* Preempts the entry if its share is used up and it can yield. */
-static void preempt(lua_State *L, lua_Debug *at, const struct kad_meter *meter,
-                    struct kad_meter_entry *entry) {
+static void preempt(lua_State *L, lua_Debug *at, struct kad_meter *meter,
+                    const struct kad_meter_entry *entry) {
   if (entry->may_pause && meter->spent >= meter->share && lua_isyieldable(L) &&
-      (L == entry->thread || L == entry->inner) && !is_own(L, at, meter)) {
+      kad_meter_is_entered(meter, L) && !is_own(L, at, meter)) {
+    meter->passing = L;
     lua_yield(L, 0); /* in a count hook: the function that runs yields */
   }
 }
 
 /* Stops a killed entry. Kadenza's own code has GRACE instructions to finish. */
-static void stop_killed(lua_State *L, lua_Debug *at,
-                        const struct kad_meter *meter,
+static void stop_killed(lua_State *L, lua_Debug *at, struct kad_meter *meter,
                         struct kad_meter_entry *entry) {
   if (entry->hooks_after_kill < GRACE && is_own(L, at, meter)) {
     entry->hooks_after_kill++;
     return;
   }
   if (lua_isyieldable(L)) {
+    meter->passing = L;
     lua_yield(L, 0);
     return;
   }
@@ -216,6 +217,29 @@ void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
                     place, (LUAI_UACINT)meter->budget);
   }
   lua_remove(L, -2);
+}
+
+lua_State *kad_meter_root(const struct kad_meter *meter, lua_State *thread) {
+  const struct kad_resumption *resumption = meter->resumption;
+  while (resumption != NULL && resumption->thread == thread) {
+    thread = resumption->from;
+    resumption = resumption->outer;
+  }
+  return thread;
+}
+
+bool kad_meter_is_entered(const struct kad_meter *meter, lua_State *thread) {
+  return meter->entry != NULL &&
+         kad_meter_root(meter, thread) == meter->entry->thread;
+}
+
+void kad_meter_mark_killed(lua_State *thread) {
+  set_hook(thread, KAD_METER_HOOK_KILLED);
+}
+
+bool kad_meter_is_killed(lua_State *thread) {
+  return lua_gethook(thread) == count_hook &&
+         lua_gethookcount(thread) == KAD_METER_HOOK_KILLED;
 }
 
 void kad_meter_watch(lua_State *L) {

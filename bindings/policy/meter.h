@@ -48,12 +48,18 @@ struct kad_meter_use {
   clock_t cpu; /* processor time; 0 unless its instructions took long */
 };
 
+/* One coroutine that was resumed by another, so that it yields to the scheduler
+ * through it; see resumption.h. */
+struct kad_resumption {
+  struct kad_resumption *outer;
+  lua_State *thread;
+  lua_State *from; /* that has resumed it */
+};
+
 /* One entry. It lives on the C stack of the function that enters. */
 struct kad_meter_entry {
   struct kad_meter_entry *outer;
   lua_State *thread;
-  lua_State *inner; /* a coroutine of the script that runs now, which passes
-                       preemption on to `thread`; or NULL */
   struct kad_meter_use use;
   uint64_t used_before;  /* instructions used when it was preempted last */
   uint64_t last_hook_ns; /* time of the last count hook, ns; 0: none yet */
@@ -81,7 +87,8 @@ struct kad_meter {
   struct kad_meter_use last; /* of the entry that ended last */
   uint64_t last_ns;          /* its running time, if it was measured */
   bool last_killed;
-  lua_State *yielder; /* the coroutine that has called coroutine.yield */
+  struct kad_resumption *resumption; /* the innermost that runs; or NULL */
+  lua_State *passing;         /* the coroutine that yields to the scheduler */
   struct kad_meter_use carry; /* what the next coroutine has used already */
   unsigned closing;           /* coroutines that are being closed */
 };
@@ -126,6 +133,19 @@ void kad_meter_collect(lua_State *L, struct kad_meter *meter);
 /* Pushes why and where `entry` was killed. [-0, +1, m] */
 void kad_meter_push_reason(lua_State *L, const struct kad_meter *meter,
                            const struct kad_meter_entry *entry);
+
+/* Returns the coroutine that has resumed `thread`, through all in between; or
+ * `thread`, if nothing has. */
+lua_State *kad_meter_root(const struct kad_meter *meter, lua_State *thread);
+
+/* Tells whether the code of `thread` is charged to the innermost entry, and
+ * yields to where that began. */
+bool kad_meter_is_entered(const struct kad_meter *meter, lua_State *thread);
+
+/* Marks a coroutine that belongs to a killed entry, and tells whether it is
+ * marked. [-0, +0, -] */
+void kad_meter_mark_killed(lua_State *thread);
+bool kad_meter_is_killed(lua_State *thread);
 
 /* Sets the count hook of `L`, so that its code is metered. [-0, +0, -] */
 void kad_meter_watch(lua_State *L);

@@ -120,7 +120,7 @@ static int meter_run(lua_State *L) {
 static int meter_close(lua_State *L) {
   lua_State *const thread = lua_tothread(L, 1);
   luaL_argexpected(L, thread != NULL, 1, "coroutine");
-  if (lua_gethookcount(thread) == KAD_METER_HOOK_KILLED) {
+  if (kad_meter_is_killed(thread)) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -12,8 +12,9 @@ struct kad_policy_keys {
   char meter;              /* userdata: struct kad_meter */
   char views;              /* userdata: struct kad_views */
   char view_metatables[3]; /* tables: of the views of each kad_view_kind */
-  char script_coroutines;  /* table: coroutine → whether a script may resume
-                              it; has all coroutines that scripts have made */
+  char script_coroutines; /* table: coroutine that a script has made → true */
+  char waiting_coroutines; /* table: coroutine that waits for the scheduler →
+                              the one through which it waits, or true */
   char module_sources;     /* table: module → text or compiled code; in VMs */
 };
 

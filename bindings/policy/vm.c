@@ -1,6 +1,5 @@
 #include "policy/vm.h"
 
-#include "policy/coroutine.h"
 #include "policy/metered.h"
 
 #include <lualib.h>
@@ -180,7 +179,6 @@ static int init_state(lua_State *L) {
   confine_require(L);
   lua_getglobal(L, LUA_COLIBNAME);
   kad_metered_add_functions(L);
-  kad_coroutine_set_running(L);
   options->host->meter = kad_meter_of(L);
   options->host->meter->is_vm = true;
   struct kad_lua_context *const context = kad_lua_context(L);

@@ -5,6 +5,7 @@
 #include "policy/meter.h"
 #include "policy/metered.h"
 #include "policy/registry.h"
+#include "policy/resumption.h"
 #include "policy/vm.h"
 
 #include <lauxlib.h>
@@ -184,6 +185,14 @@ static int open_standard(lua_State *L) {
     lua_pop(L, 1);
   }
   widen_require(L);
+  /* Modules that a trusted file requires get the coroutines of scripts. Those
+   * of kadenza that need the scheduler's have them already. */
+  kad_coroutine_push_library(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, LUA_COLIBNAME);
+  lua_pop(L, 1);
+  lua_setglobal(L, LUA_COLIBNAME);
   return 0;
 }
 
@@ -218,6 +227,7 @@ int kad_vm_module_open(lua_State *L) {
   };
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);
+  kad_resumption_add_functions(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
   kad_coroutine_push_library(L);

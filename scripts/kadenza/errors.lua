@@ -1,5 +1,7 @@
 --- Errors: their texts, and the positions at which they are raised.
 
+local coroutine = require("kadenza.coroutine")
+
 local M = {}
 
 local MAX_MESSAGE <const> = 1000 -- bytes

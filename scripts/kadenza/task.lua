@@ -11,12 +11,15 @@
 --     -- in another task:
 --     print(first:await())
 --
+-- A task may wait inside of coroutines that it resumes: kadenza.coroutine.
+--
 -- Only this module resumes the coroutine of a task. If an event occurs while
 -- another task of the same network runs, the task is queued until that one
 -- waits: resumes do not nest.
 
 local check = require("kadenza.check")
 local core = require("kadenza.core")
+local coroutine = require("kadenza.coroutine")
 local errors = require("kadenza.errors")
 local failure = require("kadenza.failure")
 local loop = require("kadenza.loop")
@@ -105,10 +108,29 @@ local function end_task(task, state, ...)
   end
 end
 
+-- Closes the coroutine of a task, and with it its `<close>` variables; before
+-- that the coroutines through which it waits, the innermost first. Returns
+-- false and the first error.
+local function close_coroutines(task)
+  local threads, thread = {}, task.thread
+  repeat
+    threads[#threads + 1] = thread
+    thread = core.inner(thread)
+  until not thread
+  local closed, first = true, nil
+  for i = #threads, 1, -1 do
+    local fine, err = task.driver.close(threads[i])
+    if closed and not fine then
+      closed, first = false, err
+    end
+  end
+  return closed, first
+end
+
 local function fail(task, err)
   task.traceback = core.traceback(task.thread)
   task.state = "closing"
-  task.driver.close(task.thread) -- closes its `<close>` variables
+  close_coroutines(task)
   end_task(task, "failed", err)
 end
 
@@ -136,11 +158,11 @@ local function cancel_wait(task)
   end
 end
 
--- Closes the coroutine of a task, and with it its `<close>` variables.
+-- Ends a task that is canceled.
 local function close(task)
   task.state = "closing"
   cancel_wait(task)
-  local closed, err = task.driver.close(task.thread)
+  local closed, err = close_coroutines(task)
   if closed then
     end_task(task, "canceled")
   else
@@ -230,7 +252,7 @@ end
 --- Returns the current task, or nil outside of tasks.
 ---@return kadenza.Task? task
 function M.current()
-  return tasks[coroutine.running()]
+  return tasks[core.running()]
 end
 
 --- Returns the network of the current task; outside of tasks, the default one.
@@ -246,13 +268,10 @@ end
 ---@return kadenza.Task task
 function M.check(level)
   local task = M.current()
-  if not task then
-    error("only a task can wait: call this inside kad.run or kad.spawn",
-      level + 1)
-  elseif task.state ~= "running" then
-    error("a canceled task cannot wait", level + 1)
+  if not task or task.state ~= "running" or core.blocked() then
+    error(coroutine.explain(task), level + 1)
   elseif task.cancel_asked then
-    coroutine.yield(CANCEL)
+    core.suspend(CANCEL)
   end
   return task
 end
@@ -282,6 +301,15 @@ local function finish_wait(wait, ...)
   end
 end
 
+-- Suspends the current task until `wait` has ended.
+local function await_end(wait)
+  core.suspend(WAIT, wait)
+  if not wait.results then
+    error("a coroutine that waits was resumed by other code than its task's",
+      3)
+  end
+end
+
 --- Calls `start(resume)`, waits until `resume` is called, and returns its
 --- arguments. `start` may return a function that cancels what it has started;
 --- it is called if the task is canceled while it waits. `start` may call
@@ -295,7 +323,7 @@ function M.wait(start)
     finish_wait(wait, ...)
   end)
   if not wait.results then
-    coroutine.yield(WAIT, wait)
+    await_end(wait)
   end
   return table.unpack(wait.results, 1, wait.results.n)
 end
@@ -321,7 +349,7 @@ function M.sleep(seconds)
   wait.timer = wait.task.scheduler.network:start_timer(ms, function()
     finish_wait(wait)
   end)
-  coroutine.yield(WAIT, wait)
+  await_end(wait)
 end
 
 --- Starts an operation. `start(done)` returns a function that cancels it, and
@@ -396,7 +424,7 @@ function Task:cancel()
   if self.state == "running" then
     self.cancel_asked = true
     if self == M.current() then
-      coroutine.yield(CANCEL)
+      core.suspend(CANCEL)
     end
     return true
   end

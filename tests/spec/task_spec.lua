@@ -1,3 +1,4 @@
+local lua = require("kadenza.coroutine")
 local support = require("tests.spec.support")
 local task = require("kadenza.task")
 
@@ -38,7 +39,7 @@ describe("kadenza.task", function()
         task.sleep(1)
       end)
 
-      local resumed, message = coroutine.resume(other)
+      local resumed, message = lua.resume(other)
 
       assert.is_false(resumed)
       assert.matches("only a task can wait", message)
@@ -262,7 +263,7 @@ describe("kadenza.task", function()
     local function resume_as_host(network, fn)
       local thread = coroutine.create(fn)
       local adopted = task.adopt(network, thread)
-      return adopted, select(2, coroutine.resume(thread))
+      return adopted, select(2, lua.resume(thread))
     end
 
     it("lets a coroutine of a host wait", timed(function(network, t)

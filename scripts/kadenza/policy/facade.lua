@@ -8,6 +8,7 @@
 -- Tested by tests/spec/sandbox_spec.lua, tests/spec/policy/overload_spec.lua.
 
 local core = require("kadenza.core")
+local coroutine = require("kadenza.coroutine")
 local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 local log = require("kadenza.log")

@@ -104,7 +104,7 @@ local ROWS <const> = {
       if kept then return { value = select(2, coroutine.resume(kept)) } end
       kept = coroutine.create(function() kad.sleep(1e8) end)
       coroutine.resume(kept)
-    end } } ]], times = 2, gives = "cannot resume a coroutine that waits" },
+    end } } ]], times = 2, gives = "cannot resume dead coroutine" },
   { "yields of a hook itself", "while true do coroutine.yield() end",
     fails = "from outside a coroutine" },
   { "yields of a hook with what is none of its", [[

@@ -57,6 +57,30 @@ describe("a trusted policy file", function()
     end))
   end
 
+  it("waits in coroutines of a module that it requires", spec(function()
+    local path = os.tmpname()
+    assert.is_true(open(string.format([[
+      local kad = require("kadenza")
+      return { on_start = function()
+        local file <close> = io.open(%q, "w")
+        for value in require("lib.values")(kad.sleep) do
+          file:write(value, " ")
+        end
+      end } ]], path), nil, { ["lib/values.lua"] = [[
+        return function(sleep)
+          return coroutine.wrap(function()
+            for i = 1, 3 do
+              sleep(0.1)
+              coroutine.yield(i)
+            end
+          end)
+        end ]] }))
+    local file <close> = assert(io.open(path))
+    local text = file:read("a")
+    os.remove(path)
+    assert.equal("1 2 3 ", text)
+  end))
+
   it("names undefined globals", spec(function()
     local _, message = open("return oss")
     assert.matches("policy%.lua:1: undefined global 'oss'", message)
