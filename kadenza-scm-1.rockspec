@@ -234,6 +234,8 @@ build = {
       "scripts/kadenza/cli/file.lua",
     ["kadenza.cli.get"] =
       "scripts/kadenza/cli/get.lua",
+    ["kadenza.cli.help"] =
+      "scripts/kadenza/cli/help.lua",
     ["kadenza.cli.id"] =
       "scripts/kadenza/cli/id.lua",
     ["kadenza.cli"] =
@@ -274,6 +276,8 @@ build = {
       "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
+    ["kadenza.cli.variables"] =
+      "scripts/kadenza/cli/variables.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
     ["kadenza.coroutine"] =

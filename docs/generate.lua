@@ -1,6 +1,6 @@
 -- Writes what is generated in the documents: the reference of the C library
 -- from core/kadenza*.h, the reference of the Lua library from the annotations
--- in scripts/kadenza, and the options of the program in operations.md and the
+-- in scripts/kadenza, the options of the program in operations.md, and the
 -- manual page.
 --
 --   lua5.4 docs/generate.lua [FOLDER]      default: docs
@@ -13,6 +13,7 @@ package.path = "./?.lua;" .. package.path
 
 local c = require("docs.generate.c")
 local lua = require("docs.generate.lua")
+local manual = require("docs.generate.manual")
 local options = require("docs.generate.options")
 
 local function read(path)
@@ -31,5 +32,5 @@ write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_store.h", "core/kadenza_codec.h", "core/kadenza_sim.h" }))
 write(folder .. "/operations.md",
   options.operations(read("docs/operations.md")))
-write(folder .. "/kadenza.1", options.manual(read("docs/kadenza.1")))
+write(folder .. "/kadenza.1", manual.page())
 write(folder .. "/reference/lua.md", lua.reference("scripts/kadenza"))

@@ -210,8 +210,8 @@ static int read_file(lua_State *L) {
   return 1;
 }
 
-/* exists(path) → whether there is a file, a folder or a link of that name; or
- * nil, message, code. */
+/* exists(path) → "folder", "other" or, if there is nothing of that name, false;
+ * or nil, message, code. Does not follow links. */
 static int exists(lua_State *L) {
   struct failure failure = {0};
   struct stat status;
@@ -221,7 +221,11 @@ static int exists(lua_State *L) {
     (void)fail(&failure, "stat");
     return push_failure(L, path, &failure);
   }
-  lua_pushboolean(L, found);
+  if (found) {
+    lua_pushstring(L, S_ISDIR(status.st_mode) ? "folder" : "other");
+  } else {
+    lua_pushboolean(L, 0);
+  }
   return 1;
 }
 

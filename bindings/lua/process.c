@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+extern char **environ;
 
 /* Opens standard streams that are closed. Otherwise the next socket would get
  * the number of the stream, and output would be sent over the network. The
@@ -56,6 +59,21 @@ static int pid(lua_State *L) {
   return 1;
 }
 
+/* variables(prefix) → the names of the environment that begin with `prefix` */
+static int variables(lua_State *L) {
+  size_t len = 0;
+  const char *const prefix = luaL_checklstring(L, 1, &len);
+  lua_newtable(L);
+  for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+    const char *const end = strchr(*entry, '=');
+    if (end != NULL && strncmp(*entry, prefix, len) == 0) {
+      lua_pushlstring(L, *entry, (size_t)(end - *entry));
+      lua_rawseti(L, -2, luaL_len(L, -2) + 1);
+    }
+  }
+  return 1;
+}
+
 /* quit(status): flushes the output and ends the process at once. A normal exit
  * would wait for names that are being resolved, which can take long. */
 static int quit(lua_State *L) {
@@ -70,6 +88,7 @@ void kad_lua_add_process(lua_State *L) {
       {"prepare_process", prepare_process},
       {"is_terminal", is_terminal},
       {"pid", pid},
+      {"variables", variables},
       {"quit", quit},
       {NULL, NULL},
   };

@@ -10,7 +10,7 @@
  * limit of a file's size, fail instead of ending the process. */
 void kad_lua_prepare_process(void);
 
-/* Adds prepare_process, is_terminal, pid and quit to the top table.
+/* Adds prepare_process, is_terminal, pid, variables and quit to the top table.
  * [-0, +0, m] */
 void kad_lua_add_process(lua_State *L);
 

@@ -1,5 +1,5 @@
---- Writes the options of the program into its documents, from the table that
---- flags, help and checks also come from (kadenza.cli.schema).
+--- Writes the options of the program into docs/operations.md, from the table
+--- that flags, help and checks also come from (kadenza.cli.schema).
 
 local literal = require("kadenza.literal")
 local schema = require("kadenza.cli.schema")
@@ -19,11 +19,6 @@ local function range_of(option)
     or ""
 end
 
--- Escapes what roff would read as a request or a hyphen.
-local function escape(text)
-  return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("^[.']", "\\&%0"))
-end
-
 -- Replaces the text between `first` and `last`; both remain.
 local function replace(text, first, last, new)
   local _, from = assert(text:find(first, 1, true))
@@ -41,21 +36,6 @@ function M.operations(text)
       default_of(option), option.unit or "", range_of(option), option.text)
   end
   return replace(text, MARKDOWN_HEAD, "\n\n", table.concat(rows, "\n"))
-end
-
---- Returns docs/kadenza.1 with its list of options up to date.
----@param text string
----@return string text
-function M.manual(text)
-  local items = {}
-  for i, option in ipairs(schema.OPTIONS) do
-    local flag = escape(option.flag)
-    items[i] = (".TP\n%s\n%s\n"):format(option.argname
-        and (".BI %s \" %s\""):format(flag, escape(option.argname))
-        or ".B " .. flag,
-      escape(option.text .. schema.default_text(option, option.default)))
-  end
-  return replace(text, ".SH OPTIONS\n", ".SH ", table.concat(items))
 end
 
 return M

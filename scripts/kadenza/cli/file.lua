@@ -14,7 +14,7 @@ function M.exists(path)
   if found == nil then
     fault.failed(message, code)
   end
-  return found
+  return found ~= false
 end
 
 --- Raises a fault if a file or folder exists.

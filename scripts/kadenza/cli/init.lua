@@ -22,12 +22,13 @@ local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
+local variables = require("kadenza.cli.variables")
 
 local M = {}
 
 local COMMANDS <const> = {
   "run", "put", "get", "announce", "peers", "lookup", "ping", "id", "keygen",
-  "check", "new", "sim", "version",
+  "check", "new", "sim", "help", "version",
 }
 
 local WIDTH <const> = 79
@@ -39,7 +40,7 @@ First steps, on one machine:
   kadenza put greeting hello --bootstrap 127.0.0.1:7001 --allow-local
   kadenza get greeting --bootstrap 127.0.0.1:7001 --allow-local
 
-`kadenza COMMAND --help` describes a command. The exit status is 0 on success,
+`kadenza help COMMAND` describes a command. The exit status is 0 on success,
 1 if an operation failed, 2 for an error in the command line, a configuration
 or a policy.]]
 
@@ -89,7 +90,9 @@ local function add_command(parser, name)
   schema.add(command, module.settings, options, help)
 end
 
-local function make_parser()
+--- Returns the parser of the command line.
+---@return table parser  of argparse
+function M.parser()
   local parser = argparse("kadenza", "A Kademlia DHT node with Lua policies.",
     EPILOG):command_target("command")
   configure(parser)
@@ -103,8 +106,18 @@ local function make_parser()
   return parser
 end
 
+--- Returns the commands in the order of the help.
+---@return { name: string, module: table }[] commands
+function M.commands()
+  local list = {}
+  for i, name in ipairs(COMMANDS) do
+    list[i] = { name = name, module = command_module(name) }
+  end
+  return list
+end
+
 local function run_command(arguments, known)
-  local args = make_parser():parse(arguments)
+  local args = M.parser():parse(arguments)
   local module = command_module(args.command)
   local settings = config.read(module.settings, args)
   known.json = settings.json
@@ -112,6 +125,7 @@ local function run_command(arguments, known)
     level = settings.log,
     format = settings.json and "json" or "text",
   })
+  variables.warn()
   local document, text, status = module.run(args, settings)
   if document and settings.json then
     output.json(document)

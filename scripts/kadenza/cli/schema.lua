@@ -138,11 +138,13 @@ table.move({
   },
 }, 1, 3, #M.OPTIONS + 1, M.OPTIONS)
 
---- The options by name.
+--- The options by name, and by flag.
 ---@type table<string, kadenza.cli.Option>
 M.BY_NAME = {}
+---@type table<string, kadenza.cli.Option>
+M.BY_FLAG = {}
 for _, option in ipairs(M.OPTIONS) do
-  M.BY_NAME[option.name] = option
+  M.BY_NAME[option.name], M.BY_FLAG[option.flag] = option, option
 end
 
 --- The own option of commands that read or store a record.

@@ -4,7 +4,6 @@
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
-local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
 local input = require("kadenza.cli.input")
 local output = require("kadenza.cli.output")
@@ -45,7 +44,7 @@ function M.arguments(command)
     command:option("--hours", "Virtual time, such as 0.5. Default: the "
       .. "scenario's."):argname("H"),
     command:option("--report", "Write a report with tables and charts to this "
-      .. "folder."):argname("DIR"),
+      .. "folder. Needs gnuplot."):argname("DIR"),
     command:flag("--list", "List the built-in scenarios."),
     command:flag("--quiet", "Show no progress."),
   }, 1, 4, #options + 1, options)
@@ -168,6 +167,14 @@ local function write_report(folder, about, made)
   return ("  report: %s/index.html\n"):format(folder), true
 end
 
+-- Raises a fault if there can be no report: the run may take hours.
+local function check_report(folder)
+  local ready, message, code = report.check(folder)
+  if not ready then
+    fault.failed("--report: " .. message, code)
+  end
+end
+
 local function closing_line(run)
   if run.interrupted then
     return "interrupted\n"
@@ -188,7 +195,7 @@ function M.run(args, settings)
   options.hours = args.hours and read_hours(args.hours)
   local chosen = find_scenario(args.scenario)
   if args.report then
-    file.make_folder(args.report) -- now, since the run may take hours
+    check_report(args.report)
   end
   local run = run_scenario(chosen, options, args.quiet or settings.json)
   local about = run_report.report(run)

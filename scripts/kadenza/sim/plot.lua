@@ -47,6 +47,8 @@ local SIZE <const> = "720,400"
 local SECONDS <const> = 60 -- time limit of gnuplot for a chart
 local FEW <const> = 6 -- labels that have room side by side
 local GNUPLOT <const> = "gnuplot"
+local MISSING <const> =
+  "gnuplot was not found: install it (Debian: gnuplot-nox)"
 local NO_COMMAND <const> = 127 -- exit status of a command that was not found
 
 local KEY <const> = "at graph 0, graph 1.03 left bottom horizontal Left "
@@ -257,10 +259,25 @@ local function refine(svg, chart)
   end, 1))
 end
 
+--- Checks that gnuplot can be run.
+---@return true? found
+---@return string? message  names the package if gnuplot was not found
+---@return kadenza.Code? code
+function M.check()
+  local status, message, code = core.spawn({ GNUPLOT, "--version" },
+    { timeout = SECONDS })
+  if status == 0 then
+    return true
+  elseif code == "KAD_ENOTFOUND" or status == NO_COMMAND then
+    return nil, MISSING, "KAD_ENOTFOUND"
+  end
+  return nil, message or "gnuplot --version: ends with status " .. status,
+    code or "KAD_ESYSTEM"
+end
+
 local function failed(chart, status, message, code, output)
   if code == "KAD_ENOTFOUND" or status == NO_COMMAND then
-    return nil, "gnuplot was not found: install it (Debian: gnuplot-nox)",
-      "KAD_ENOTFOUND"
+    return nil, MISSING, "KAD_ENOTFOUND"
   elseif not status then
     return nil, message, code
   end

@@ -151,6 +151,37 @@ local function write_texts(folder, report, html)
   return true
 end
 
+-- Names that a report writes whatever the charts are.
+local FILES <const> = { "index.html", "summary.txt", "summary.json" }
+
+--- Checks what a report will need: the folder, which it makes if it does not
+--- exist, files that can be written there, and gnuplot. A long run must not end
+--- without its report.
+---@param folder string
+---@return true? ready
+---@return string? message  names the file, or the package to install
+---@return kadenza.Code? code
+function M.check(folder)
+  local made, message, code = core.make_folder(folder)
+  if not made then
+    return nil, message, code
+  end
+  for _, name in ipairs(FILES) do
+    local path = folder .. "/" .. name
+    if core.exists(path) == "folder" then
+      return nil, path .. ": a folder, where the report writes a file",
+        "KAD_ESYSTEM"
+    end
+  end
+  local probe = folder .. "/probe"
+  local written, why, kind = core.write_file(probe, " ")
+  if not written then
+    return nil, why, kind
+  end
+  os.remove(probe)
+  return plot.check()
+end
+
 --- Writes a report to a folder, and makes the folder if it does not exist. If
 --- charts cannot be drawn, writes everything else.
 ---@param folder string

@@ -35,35 +35,51 @@ describe("kadenza sim --report", function()
     assert.is_table(uv.fs_stat(folder .. "/new/report/hops.svg"))
   end)
 
-  it("fails without gnuplot, names its package and writes the rest", function()
-    local done = simulate(folder, { PATH = "/nonexistent" })
+  -- Each of these would take hours if the run came first.
+  local function refuses(text, path, env)
+    local args = { "sim", "steady", "--nodes", "1000000", "--hours", "10000",
+      "--quiet", "--report", path or folder }
+    local done = process.run(args, { env = env })
 
     assert.equal(1, done.status)
-    assert.matches("^kadenza: gnuplot was not found.*gnuplot%-nox",
-      done.stderr)
-    assert.matches("trace hash", done.stdout)
-    assert.is_table(uv.fs_stat(folder .. "/hops.csv"))
-    assert.is_table(uv.fs_stat(folder .. "/hops.gp"))
-    assert.is_nil(uv.fs_stat(folder .. "/hops.svg"))
+    assert.equal("kadenza: --report: " .. text .. "\n", done.stderr)
+    assert.equal("", done.stdout)
+  end
+
+  it("asks for gnuplot before the run, and names its package", function()
+    refuses("gnuplot was not found: install it (Debian: gnuplot-nox)", nil,
+      { PATH = "/nonexistent" })
   end)
 
-  it("rejects an invalid folder before the run", function()
+  it("rejects a path that is no folder before the run", function()
     local file = assert(io.open(folder .. "/file", "w"))
     file:close()
-    local done = simulate(folder .. "/file")
-
-    assert.equal(1, done.status)
-    assert.equal("kadenza: " .. folder .. "/file: mkdir: Not a directory\n",
-      done.stderr)
-    assert.equal("", done.stdout)
+    refuses(folder .. "/file: mkdir: Not a directory", folder .. "/file")
+    refuses(folder .. "/file/x: mkdir: Not a directory", folder .. "/file/x")
   end)
 
-  it("prints the results when a file cannot be written", function()
-    assert(uv.fs_mkdir(folder .. "/index.html", 448))
-    local done = simulate(folder)
+  it("rejects a folder where a file cannot be written before the run",
+    function()
+      assert(uv.fs_mkdir(folder .. "/index.html", 448))
+      refuses(folder .. "/index.html: a folder, where the report writes a file")
+    end)
 
-    assert.equal(1, done.status)
-    assert.matches("^kadenza: .*index%.html: ", done.stderr)
-    assert.matches("trace hash", done.stdout)
-  end)
+  it("prints the results when a file cannot be written after the run",
+    function()
+      local scenario = folder .. "/scenario.lua"
+      local file <close> = assert(io.open(scenario, "w"))
+      file:write(([[
+        return { name = "x", summary = "x", nodes = 5, hours = 0.01, setup = function()
+          assert(os.execute("mkdir %s/index.html"))
+        end }
+      ]]):format(folder))
+      file:close()
+      local done = process.run({ "sim", scenario, "--quiet", "--report",
+        folder })
+
+      assert.equal(1, done.status)
+      assert.matches("^kadenza: [^\n]*index%.html: rename: Is a directory\n$",
+        done.stderr)
+      assert.matches("trace hash", done.stdout)
+    end)
 end)
