@@ -1,4 +1,5 @@
-#define _POSIX_C_SOURCE 200809L
+/* For realpath, O_DIRECTORY and O_NOFOLLOW. */
+#define _XOPEN_SOURCE 700
 
 #include "lua/file.h"
 
@@ -11,15 +12,18 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
   PATH_CAP = 4096,
-  FOLDER_MODE = 0700,
-  FILE_MODE = 0600,
-  READ_MAX = 1 << 26 /* bytes */
+  PRIVATE_FOLDER_MODE = 0700,
+  PRIVATE_FILE_MODE = 0600,
+  SHARED_FOLDER_MODE = 0777, /* less the umask */
+  SHARED_FILE_MODE = 0666,   /* less the umask */
+  READ_MAX = 1 << 26         /* bytes */
 };
 
 /* A system call that failed. */
@@ -42,8 +46,9 @@ static int push_failure(lua_State *L, const char *path,
 }
 
 /* Makes a folder, which may exist already. */
-static bool make_one_folder(const char *path, struct failure *failure) {
-  if (mkdir(path, FOLDER_MODE) == 0 || errno == EEXIST) {
+static bool make_one_folder(const char *path, mode_t mode,
+                            struct failure *failure) {
+  if (mkdir(path, mode) == 0 || errno == EEXIST) {
     return true;
   }
   (void)fail(failure, "mkdir");
@@ -52,19 +57,19 @@ static bool make_one_folder(const char *path, struct failure *failure) {
 }
 
 /* Makes `path` and the folders above it. */
-static bool make_folders(char *path, struct failure *failure) {
+static bool make_folders(char *path, mode_t mode, struct failure *failure) {
   for (char *at = path + 1; *at != '\0'; at++) {
     if (*at != '/') {
       continue;
     }
     *at = '\0';
-    const bool made = make_one_folder(path, failure);
+    const bool made = make_one_folder(path, mode, failure);
     *at = '/';
     if (!made) {
       return false;
     }
   }
-  return make_one_folder(path, failure);
+  return make_one_folder(path, mode, failure);
 }
 
 /* Tells whether `path` is a folder that can be read and written. */
@@ -80,8 +85,16 @@ static bool check_folder(const char *path, struct failure *failure) {
   return access(path, R_OK | W_OK | X_OK) == 0 || fail(failure, "access");
 }
 
-/* make_folder(path) → true if the folder exists now and can be read and
- * written, or nil, message, code */
+/* Returns whether argument `arg` is "private"; raises unless it is that or
+ * absent. [-0, +0, v] */
+static bool check_private(lua_State *L, int arg) {
+  static const char *const names[] = {"shared", "private", NULL};
+  return luaL_checkoption(L, arg, "shared", names) == 1;
+}
+
+/* make_folder(path[, "private"]) → true if the folder exists now and can be
+ * read and written, or nil, message, code. A new folder follows the umask; a
+ * private one is of its owner only. */
 static int make_folder(lua_State *L) {
   char copy[PATH_CAP];
   size_t len = 0;
@@ -90,7 +103,9 @@ static int make_folder(lua_State *L) {
   luaL_argcheck(L, len > 0 && len < PATH_CAP && strlen(path) == len, 1,
                 "a path is needed");
   memcpy(copy, path, len + 1);
-  if (!make_folders(copy, &failure) || !check_folder(path, &failure)) {
+  const mode_t mode =
+      check_private(L, 2) ? PRIVATE_FOLDER_MODE : SHARED_FOLDER_MODE;
+  if (!make_folders(copy, mode, &failure) || !check_folder(path, &failure)) {
     return push_failure(L, path, &failure);
   }
   lua_pushboolean(L, 1);
@@ -111,11 +126,13 @@ static bool write_all(int fd, struct kad_slice bytes, struct failure *failure) {
   return true;
 }
 
-/* Writes a new file and waits until it is on disk. */
-static bool write_new(const char *path, struct kad_slice bytes,
+/* Writes a new file and waits until it is on disk. Replaces what an earlier
+ * attempt left behind, and does not follow a link. */
+static bool write_new(const char *path, struct kad_slice bytes, mode_t mode,
                       struct failure *failure) {
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-  const int fd = open(path, flags, FILE_MODE);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  (void)unlink(path);
+  const int fd = open(path, flags, mode);
   if (fd < 0) {
     return fail(failure, "open");
   }
@@ -126,22 +143,77 @@ static bool write_new(const char *path, struct kad_slice bytes,
   if (close(fd) != 0 && done) {
     done = fail(failure, "close");
   }
+  if (!done) {
+    (void)unlink(path);
+  }
   return done;
 }
 
-/* write_file(path, bytes) → true, or nil, message, code. A reader of `path`
- * sees the old content or the new one, also after a crash. */
+/* Waits until the entries of the folder of `path` are on disk. A file system
+ * may be unable to do that for folders. */
+static bool flush_folder(const char *path, struct failure *failure) {
+  char folder[PATH_CAP] = ".";
+  const char *const slash = strrchr(path, '/');
+  if (slash != NULL) {
+    const size_t len = slash == path ? 1 : (size_t)(slash - path);
+    if (len >= sizeof folder) {
+      return true;
+    }
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+  }
+  const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return true; /* it may be written, but not read */
+  }
+  const bool done =
+      fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
+  if (!done) {
+    (void)fail(failure, "fsync");
+  }
+  (void)close(fd);
+  return done;
+}
+
+/* Pushes the path of the file that a link at `path` leads to, or `path`.
+ * Returns NULL if it leads nowhere. [-0, +0|1, m] */
+static const char *push_target(lua_State *L, const char *path,
+                               struct failure *failure) {
+  struct stat status;
+  char target[PATH_CAP];
+  if (lstat(path, &status) != 0 || !S_ISLNK(status.st_mode)) {
+    return lua_pushstring(L, path);
+  }
+  if (strlen(path) >= sizeof target || realpath(path, target) == NULL) {
+    (void)fail(failure, "realpath");
+    return NULL;
+  }
+  return lua_pushstring(L, target);
+}
+
+/* write_file(path, bytes[, "private"]) → true, or nil, message, code. A reader
+ * of `path` sees the old content or the new one, also after a crash. The file
+ * follows the umask; a private one is of its owner only. */
 static int write_file(lua_State *L) {
   struct failure failure = {0};
   const char *const path = luaL_checkstring(L, 1);
   const struct kad_slice bytes = kad_lua_check_slice(L, 2);
-  const char *const draft = lua_pushfstring(L, "%s.new", path);
-  bool done = write_new(draft, bytes, &failure);
-  if (done && rename(draft, path) != 0) {
-    done = fail(&failure, "rename");
+  const mode_t mode =
+      check_private(L, 3) ? PRIVATE_FILE_MODE : SHARED_FILE_MODE;
+  const char *const target = push_target(L, path, &failure);
+  if (target == NULL) {
+    return push_failure(L, path, &failure);
   }
-  if (!done) {
+  const char *const draft = lua_pushfstring(L, "%s.new", target);
+  if (!write_new(draft, bytes, mode, &failure)) {
+    return push_failure(L, draft, &failure);
+  }
+  if (rename(draft, target) != 0) {
+    (void)fail(&failure, "rename");
     (void)unlink(draft);
+    return push_failure(L, path, &failure);
+  }
+  if (!flush_folder(target, &failure)) {
     return push_failure(L, path, &failure);
   }
   lua_pushboolean(L, 1);

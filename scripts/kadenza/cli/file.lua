@@ -34,11 +34,12 @@ function M.make_folder(path)
   end
 end
 
---- Writes a file, readable by its owner only; raises a fault on failure.
+--- Writes a file; raises a fault on failure.
 ---@param path string
 ---@param text string
-function M.write(path, text)
-  local written, message, code = core.write_file(path, text)
+---@param who? "private"  readable by its owner only
+function M.write(path, text, who)
+  local written, message, code = core.write_file(path, text, who)
   if not written then
     fault.failed(message, code)
   end

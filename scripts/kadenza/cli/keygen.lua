@@ -29,7 +29,7 @@ function M.run(args, _)
     secret.format({ publisher = public_key, secret = secret_key })
   if args.file then
     file.check_absent(args.file)
-    file.write(args.file, text)
+    file.write(args.file, text, "private")
     return { publisher = publisher }, ("publisher %s\n"):format(publisher)
   end
   return { publisher = publisher, secret = kad.hex(secret_key) }, text

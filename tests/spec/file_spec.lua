@@ -1,0 +1,92 @@
+-- Tests bindings/lua/file.c: what is written, and who may read it.
+
+local core = require("kadenza.core")
+local support = require("tests.spec.support")
+
+local with_folder = support.with_folder
+
+local function output_of(command)
+  local pipe <close> = assert(io.popen(command))
+  return pipe:read("a")
+end
+
+local function read(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read("a")
+end
+
+-- Runs a statement of Lua in an interpreter with a umask.
+local function run_with_umask(umask, code)
+  local lua = os.getenv("LUA") or "lua5.4"
+  assert(os.execute(("umask %s && LUA_CPATH='%s' %s -e \"%s\""):format(umask,
+    package.cpath, lua, code)))
+end
+
+describe("core.write_file and core.make_folder", function()
+  it("follow the umask, unless they are private", with_folder(function(folder)
+    for umask, modes in pairs({
+      ["022"] = { file = "644", folder = "755" },
+      ["002"] = { file = "664", folder = "775" },
+      ["077"] = { file = "600", folder = "700" },
+    }) do
+      local path = folder .. "/" .. umask
+      run_with_umask(umask, ([[
+        local core = require('kadenza.core')
+        assert(core.make_folder('%s/shared'))
+        assert(core.make_folder('%s/shared/private', 'private'))
+        assert(core.write_file('%s/shared/file', 'x'))
+        assert(core.write_file('%s/shared/secret', 'x', 'private'))
+      ]]):format(path, path, path, path))
+      assert.equal(("%s\n%s\n700\n600\n"):format(modes.folder, modes.file),
+        output_of(("cd %s/shared && stat -c %%a . file private secret")
+          :format(path)))
+    end
+  end))
+
+  it("write the file that a link leads to", with_folder(function(folder)
+    assert(core.make_folder(folder .. "/elsewhere"))
+    assert(core.write_file(folder .. "/elsewhere/file", "old"))
+    assert(os.execute("ln -s elsewhere/file " .. folder .. "/link"))
+    assert(core.write_file(folder .. "/link", "new"))
+    assert.equal("new", read(folder .. "/elsewhere/file"))
+    assert.equal("elsewhere/file\n",
+      output_of("readlink " .. folder .. "/link"))
+
+    assert(os.execute("ln -s nowhere/at/all " .. folder .. "/dangling"))
+    local written, message, code =
+      core.write_file(folder .. "/dangling", "new")
+    assert.is_nil(written)
+    assert.equal(folder .. "/dangling: realpath: No such file or directory",
+      message)
+    assert.equal("KAD_ESYSTEM", code)
+  end))
+
+  -- A draft is written first. What lies in its place is not written to.
+  for name, command in pairs({
+    ["a file"] = "echo old >%s.new",
+    ["a FIFO"] = "mkfifo %s.new",
+    ["a link"] = "echo kept >%s.victim && ln -s file.victim %s.new",
+  }) do
+    it("replace " .. name .. " that was left behind",
+      with_folder(function(folder)
+        local path = folder .. "/file"
+        assert(os.execute((command:gsub("%%s", path))))
+        assert(core.write_file(path, "new"))
+        assert.equal("new", read(path))
+        local victim = read(path .. ".victim")
+        assert.is_true(victim == nil or victim == "kept\n")
+        assert.is_nil(read(path .. ".new"))
+      end))
+  end
+
+  it("name what is in the way", with_folder(function(folder)
+    assert(core.make_folder(folder .. "/file.new"))
+    local written, message = core.write_file(folder .. "/file", "new")
+    assert.is_nil(written)
+    assert.equal(folder .. "/file.new: open: File exists", message)
+    written, message = core.write_file(folder, "new")
+    assert.is_nil(written)
+    assert.equal(folder .. ": rename: Is a directory", message)
+    assert.is_nil(read(folder .. ".new"))
+  end))
+end)
