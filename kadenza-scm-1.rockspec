@@ -44,6 +44,7 @@ build = {
       sources = {
         "bindings/lua/argument.c",
         "bindings/lua/bencode.c",
+        "bindings/lua/boot.c",
         "bindings/lua/callback.c",
         "bindings/lua/config.c",
         "bindings/lua/context.c",
@@ -52,6 +53,7 @@ build = {
         "bindings/lua/file.c",
         "bindings/lua/handle.c",
         "bindings/lua/interrupt.c",
+        "bindings/lua/lock.c",
         "bindings/lua/module.c",
         "bindings/lua/network.c",
         "bindings/lua/network_events.c",
@@ -62,6 +64,7 @@ build = {
         "bindings/lua/record.c",
         "bindings/lua/result.c",
         "bindings/lua/safe_module.c",
+        "bindings/lua/saved_file.c",
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
         "bindings/lua/spawn.c",
@@ -280,6 +283,8 @@ build = {
       "scripts/kadenza/cli/variables.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
+    ["kadenza.clock"] =
+      "scripts/kadenza/clock.lua",
     ["kadenza.coroutine"] =
       "scripts/kadenza/coroutine.lua",
     ["kadenza.crdt"] =
@@ -362,6 +367,8 @@ build = {
       "scripts/kadenza/sandbox.lua",
     ["kadenza.sandbox.library"] =
       "scripts/kadenza/sandbox/library.lua",
+    ["kadenza.saved"] =
+      "scripts/kadenza/saved.lua",
     ["kadenza.scheduler"] =
       "scripts/kadenza/scheduler.lua",
     ["kadenza.signed"] =

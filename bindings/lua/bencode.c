@@ -346,6 +346,31 @@ static void push_value(lua_State *L, const struct kad_bencode *value) {
   }
 }
 
+size_t kad_lua_bencode_tables(struct kad_slice in) {
+  struct walk walks[KAD_BENCODE_MAX_DEPTH];
+  struct kad_bencode item;
+  struct kad_slice key;
+  size_t depth = 0;
+  size_t tables = 0;
+  bool found = kad_bencode_parse(in, &item) == 0;
+  while (found || depth > 0) {
+    if (found &&
+        (item.type == KAD_BENCODE_LIST || item.type == KAD_BENCODE_DICT)) {
+      assert(depth < KAD_BENCODE_MAX_DEPTH);
+      walks[depth++] = (struct walk){.rest = item.bytes,
+                                     .is_dict = item.type == KAD_BENCODE_DICT};
+      tables++;
+    } else if (!found) {
+      depth--;
+    }
+    struct walk *const walk = depth > 0 ? &walks[depth - 1] : NULL;
+    found = walk != NULL &&
+            (walk->is_dict ? kad_bencode_next_pair(&walk->rest, &key, &item)
+                           : kad_bencode_next(&walk->rest, &item));
+  }
+  return tables;
+}
+
 int kad_lua_bencode_decode(lua_State *L, struct kad_slice in) {
   struct kad_bencode value;
   const int status = kad_bencode_parse(in, &value);

@@ -19,4 +19,8 @@ void kad_lua_bencode_encode(lua_State *L, int index, const char *root,
  * returns KAD_EMALFORMED. [-0, +0|1, m] */
 int kad_lua_bencode_decode(lua_State *L, struct kad_slice in);
 
+/* Returns how many tables the value that `in` encodes makes: two bytes may make
+ * a table of 56. 0 if `in` is malformed. */
+size_t kad_lua_bencode_tables(struct kad_slice in);
+
 #endif

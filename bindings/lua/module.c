@@ -1,11 +1,14 @@
 #include "lua/module.h"
 
+#include "lua/boot.h"
 #include "lua/context.h"
 #include "lua/file.h"
 #include "lua/interrupt.h"
+#include "lua/lock.h"
 #include "lua/network.h"
 #include "lua/process.h"
 #include "lua/safe_module.h"
+#include "lua/saved_file.h"
 #include "lua/spawn.h"
 #include "policy/coroutine.h"
 #include "policy/handle.h"
@@ -17,6 +20,9 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_push_safe_module(L);
   kad_lua_add_network(L);
   kad_lua_add_file(L);
+  kad_lua_add_saved_file(L);
+  kad_lua_add_lock(L);
+  kad_lua_add_boot(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
   kad_lua_add_process(L);

@@ -193,6 +193,13 @@ static int decode(lua_State *L) {
   return kad_lua_push_error_message(L, KAD_EMALFORMED);
 }
 
+/* bencode_tables(string) → how many tables `decode` would make */
+static int bencode_tables(lua_State *L) {
+  lua_pushinteger(
+      L, (lua_Integer)kad_lua_bencode_tables(kad_lua_check_slice(L, 1)));
+  return 1;
+}
+
 /* place(fn) → the source of a function of Lua, and its first and last line */
 static int place(lua_State *L) {
   lua_Debug function;
@@ -214,13 +221,21 @@ static int traceback(lua_State *L) {
 
 void kad_lua_push_safe_module(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"key", key_of_name}, {"hex", hex},
-      {"unhex", unhex},     {"distance", distance},
-      {"compare", compare}, {"keypair", keypair},
-      {"sign", sign},       {"verify", verify},
-      {"address", address}, {"encode", encode},
-      {"decode", decode},   {"config_options", kad_lua_config_options},
-      {"place", place},     {"traceback", traceback},
+      {"key", key_of_name},
+      {"hex", hex},
+      {"unhex", unhex},
+      {"distance", distance},
+      {"compare", compare},
+      {"keypair", keypair},
+      {"sign", sign},
+      {"verify", verify},
+      {"address", address},
+      {"encode", encode},
+      {"decode", decode},
+      {"bencode_tables", bencode_tables},
+      {"config_options", kad_lua_config_options},
+      {"place", place},
+      {"traceback", traceback},
       {NULL, NULL},
   };
   luaL_checkstack(L, 4, NULL);

@@ -7,6 +7,7 @@
 --     local value, info = node:get(kad.key "visits")
 
 local check = require("kadenza.check")
+local clock = require("kadenza.clock")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local log = require("kadenza.log")
@@ -149,19 +150,16 @@ end
 ---@return kadenza.Code? code
 function Node:save()
   check.open(self, 2)
-  if not self.folder then
+  if not self.saved then
     return true
   end
-  local state = require("kadenza.state")
-  local saved, message, code = state.save(self.folder, {
-    id = self.core:id(),
-    contacts = self.core:contacts(),
-    before = self.saved_contacts,
-  })
+  local saved, message, code =
+    self.saved:save_node(self.core:id(), self.core:contacts())
+  local published, problem, kind = publication.save(self)
   if not saved then
     return nil, message, code
   end
-  return publication.save(self)
+  return published, problem, kind
 end
 
 --- Calls `fn` before the node closes. Of several functions, the last is called
@@ -190,6 +188,15 @@ local function save_or_log(self)
   local saved, message = self:save()
   if not saved then
     log.error("the state could not be saved", { error = message })
+  elseif self.has_failed then
+    log.info("the state is saved again")
+  end
+  self.has_failed = not saved
+end
+
+local function unlock(self)
+  if self.saved then
+    self.saved:close()
   end
 end
 
@@ -208,6 +215,7 @@ function Node:close()
       release(self)
       save_or_log(self)
       self.core:close()
+      unlock(self)
     end,
   })
   unwind(self.closers or {}, function(fn)
@@ -245,6 +253,7 @@ function M.crash(node)
     require("kadenza.policy").abandon(node)
   end
   node.core:close()
+  unlock(node)
 end
 
 ------------------------------------------------------------ construction --
@@ -265,21 +274,36 @@ function M.wrap(handle, network)
   }, Node)
 end
 
--- Loads the state folder, if there is one; its id goes to the configuration.
-local function load_state(folder, config)
+-- Opens the state folder, if there is one; its id goes to the configuration.
+-- Returns false without one; nil, a message and a code on failure.
+local function open_state(network, folder, config)
   if not folder then
-    return { contacts = NONE }
+    return false
   end
-  local state = require("kadenza.state")
-  local loaded, message, code = state.load(folder)
-  if not loaded then
+  local saved, message, code = require("kadenza.state").open(folder, {
+    bits = config.id_bits or node_options.DEFAULTS.id_bits or 160,
+    max_publications = config.max_publications
+      or node_options.DEFAULTS.max_publications,
+    clock = function()
+      return clock.read(network)
+    end,
+  })
+  if not saved then
     return nil, message, code
+  elseif config.id and saved.id and config.id ~= saved.id then
+    log.info("the id of the options replaces the saved one")
   end
-  local size = (config.id_bits or 160) // 8
-  if loaded.id and #loaded.id == size then
-    config.id = config.id or loaded.id
+  config.id = config.id or saved.id
+  return saved
+end
+
+-- Discards the state folder of a node that could not be opened.
+local Opening = {}
+
+function Opening:__close()
+  if self.saved then
+    self.saved:discard()
   end
-  return loaded
 end
 
 local function save_regularly(self)
@@ -302,8 +326,12 @@ local function attach(self, policies)
   if succeeded and attached then
     return true
   end
-  self.folder = nil
+  local saved = self.saved
+  self.saved = nil
   self:close()
+  if saved then
+    saved:discard()
+  end
   if not succeeded then
     error(attached, 0)
   end
@@ -315,11 +343,25 @@ local function finish_opening(self, options, config)
   if not attached then
     return nil, message, code
   end
-  if self.folder then
+  if self.saved then
     publication.restore(self, config)
     save_regularly(self)
   end
   return self
+end
+
+-- Opens the node of the core; discards the state folder if that fails.
+local function open_core(network, config, listen, options, saved)
+  local opening <close> = setmetatable({ saved = saved or nil }, Opening)
+  local handle, message, code, is_named = errors.at_level(3,
+    network.open_node, network, config, listen,
+    options.transport and options.transport.send)
+  if not handle then
+    local where = is_named and "" or table.concat(listen, ", ") .. ": "
+    return nil, where .. message, code
+  end
+  opening.saved = nil
+  return handle
 end
 
 --- Opens a node in a network. It is closed when the network ends; with
@@ -333,23 +375,21 @@ end
 ---@return kadenza.Code? code
 function M.open_in(network, options, forget)
   local config, listen = node_options.read(options, 2)
-  local state, problem, kind = load_state(options.state, config)
-  if not state then
+  local saved, problem, kind = open_state(network, options.state, config)
+  if saved == nil then
     return nil, problem, kind
   end
-  local handle, message, code, is_named = errors.at_level(2,
-    network.open_node, network, config, listen,
-    options.transport and options.transport.send)
+  local handle, message, code =
+    open_core(network, config, listen, options, saved)
   if not handle then
-    local where = is_named and "" or table.concat(listen, ", ") .. ": "
-    return nil, where .. message, code
+    return nil, message, code
   end
   local self = M.wrap(handle, network)
   self.bootstrap_names = options.bootstrap
     and node_options.strings(options.bootstrap, "bootstrap", 2) or NONE
   self.has_transport = options.transport ~= nil
-  self.saved_contacts = state.contacts
-  self.folder = options.state
+  self.saved = saved or nil
+  self.saved_contacts = saved and saved.contacts or NONE
   self.policy_memory = options.policy_memory
   self.policy_instructions = options.policy_instructions
   self.forget = forget or task.at_end(network, function()

@@ -2,7 +2,9 @@
 --- state folder. `kadenza.node` makes `M.methods` methods of its nodes.
 
 local check = require("kadenza.check")
+local clock = require("kadenza.clock")
 local defaults = require("kadenza.node_options").DEFAULTS
+local errors = require("kadenza.errors")
 local hex = require("kadenza.key").hex
 local log = require("kadenza.log")
 
@@ -18,6 +20,12 @@ local UNPUBLISH <const> = {
 
 -- Seconds within which saved records are stored again, at least and at most.
 local MIN_WITHIN <const>, MAX_WITHIN <const> = 30, 1800
+
+-- A wall clock that gains or loses so many seconds was set.
+local CLOCK_SET_SECONDS <const> = 30
+
+-- Saved records of which a warning is logged when they cannot be published.
+local MAX_WARNINGS <const> = 10
 
 --- Returns the records that the node publishes, see node:publish. `ttl` is the
 --- rest of a record's life; nil: without end.
@@ -43,46 +51,103 @@ end
 
 M.methods = Node
 
---- Saves the publications of a node to its state folder, if they have changed.
+-- Returns what cannot be published but stays saved, with the rest of its life.
+local function unaccepted_records(node)
+  local records, now = {}, node:network():now()
+  for _, item in ipairs(node.unaccepted or {}) do
+    local left = item.ends and (item.ends - now) // 1 | 0
+    if not left or left > 0 then
+      item.record.ttl = left
+      records[#records + 1] = item.record
+    end
+  end
+  return records
+end
+
+-- Tells whether the file of the publications is out of date: they have changed,
+-- or the wall clock was set.
+local function is_due(saved, changes, lead)
+  return saved.is_incomplete or changes ~= (saved.changes or 0)
+    or math.abs(lead - (saved.lead or lead)) >= CLOCK_SET_SECONDS
+end
+
+--- Saves the publications of a node to its state folder, if that is needed.
 ---@param node kadenza.Node
 ---@return true? saved
 ---@return string? message
 ---@return kadenza.Code? code
 function M.save(node)
+  local saved = node.saved
   local changes = node.core:stats().publication_changes
-  if changes == (node.saved_changes or 0) then
+  local lead = clock.lead(saved.clock())
+  if not is_due(saved, changes, lead) then
     return true
   end
-  local state = require("kadenza.state")
-  local saved, message, code = state.save_publications(node.folder,
-    node.core:publications(), node.unaccepted or {}, node:network():time())
-  if saved then
-    node.saved_changes = changes
+  local records = node.core:publications()
+  local more = unaccepted_records(node)
+  table.move(more, 1, #more, #records + 1, records)
+  local done, message, code = saved:save_publications(records)
+  if done then
+    saved.changes, saved.lead = changes, lead
   end
-  return saved, message, code
+  return done, message, code
+end
+
+-- Codes of records that another configuration of the node can publish.
+local NOT_NOW <const> = { KAD_ETYPE = true, KAD_EFULL = true,
+  KAD_ETOOBIG = true, KAD_ENOMEM = true }
+
+-- Keeps a record in the file that the node does not publish.
+local function keep_unaccepted(node, record, message)
+  node.unaccepted = node.unaccepted or {}
+  local ends = record.ttl and node:network():now() + record.ttl
+  table.insert(node.unaccepted, { record = record, ends = ends })
+  if #node.unaccepted <= MAX_WARNINGS then
+    log.warn("a saved record cannot be published", { key = hex(record.key),
+      type = record.type, error = message })
+  end
+end
+
+-- Publishes a saved record. Returns whether it is valid, and what is wrong.
+local function restore_record(node, record, within)
+  -- The core raises mistakes in fields, which here are those of a file.
+  local called, published, message, code =
+    pcall(node.core.publish, node.core, record, within)
+  if not called then
+    return false, errors.text_of(published)
+  elseif not published and not NOT_NOW[code] then
+    return false, message
+  elseif not published then
+    keep_unaccepted(node, record, message)
+  end
+  return true
 end
 
 --- Publishes the records in the state folder of a node again. Their stores are
 --- spread over a time that takes half of the node's `stores_per_s`. A record
 --- that the node rejects, because its policies lack the type, stays in the
---- file.
+--- file; one that no node accepts is set aside.
 ---@param node kadenza.Node
 ---@param config table  of the core
 function M.restore(node, config)
-  local records = require("kadenza.state").load_publications(node.folder,
-    node:network():time())
+  local records = node.saved:take_publications()
   local rate = math.max(config.stores_per_s or defaults.stores_per_s, 1)
   local stores = #records * (config.k or defaults.k)
   local within = math.min(MIN_WITHIN + 2 * stores // rate, MAX_WITHIN)
+  local rejected = { count = 0 }
   for _, record in ipairs(records) do
-    local published, message = node.core:publish(record, within)
-    if not published then
-      node.unaccepted = node.unaccepted or {}
-      table.insert(node.unaccepted, record)
-      log.warn("a saved record cannot be published", { key = hex(record.key),
-        type = record.type, error = message })
+    local is_valid, problem = restore_record(node, record, within)
+    if not is_valid then
+      rejected.count = rejected.count + 1
+      rejected.error = rejected.error or problem
     end
   end
+  local more = #(node.unaccepted or {}) - MAX_WARNINGS
+  if more > 0 then
+    log.warn("further saved records cannot be published", { count = more })
+  end
+  node.saved:keep_invalid(rejected, #records - rejected.count)
+  node.saved.lead = records[1] and clock.lead(node.saved.clock())
 end
 
 return M

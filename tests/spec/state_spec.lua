@@ -72,8 +72,8 @@ describe("kadenza.state", function()
   for name, bytes in pairs({
     ["is cut short"] = "d8:contactsle2:id20:xxxx",
     ["is empty"] = "",
-    ["is of another version"] = "d8:contactsle2:id20:"
-      .. ("x"):rep(20) .. "7:versioni2ee",
+    ["is of no version"] = "d8:contactsle2:id20:"
+      .. ("x"):rep(20) .. "7:versioni0ee",
     ["has no contacts"] = "d2:id20:" .. ("x"):rep(20) .. "7:versioni1ee",
     ["has a wrong contact"] = "d8:contactsl4:nopee2:id20:"
       .. ("x"):rep(20) .. "7:versioni1ee",
@@ -112,7 +112,7 @@ describe("kadenza.state", function()
     end)
   end))
 
-  it("leaves only the file", with_folder(function(folder)
+  it("leaves only the file, and no lock", with_folder(function(folder)
     kad.run(function()
       local node = assert(kad.node(local_node({ state = folder })))
       assert(node:save())

@@ -21,6 +21,8 @@ local MACHINE_FAILURES <const> = {
   KAD_EADDRINUSE = true,
   KAD_EADDRNOTAVAIL = true,
   KAD_EACCESS = true,
+  KAD_EBUSY = true, -- another node uses the state folder
+  KAD_EMALFORMED = true, -- its state is of a newer version
   KAD_ESYSTEM = true,
   KAD_ENOMEM = true,
 }

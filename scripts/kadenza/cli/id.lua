@@ -1,13 +1,10 @@
 --- kadenza id: prints a new random id, or the id in a state folder.
 --- Tested by tests/spec/cli/commands_spec.lua.
 
-local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
 local session = require("kadenza.cli.session")
 local state = require("kadenza.state")
-
-local MAX_BYTES <const> = 1 << 24
 
 local M = {
   summary = "Print a new random id, or that of a state folder.",
@@ -20,17 +17,12 @@ local M = {
   },
 }
 
--- Checks that the file exists: state.load would create the folder.
 local function saved_id(folder)
-  local bytes, message, why = core.read_file(folder .. "/node.state", MAX_BYTES)
-  if not bytes then
-    fault.failed(message, why)
+  local id, message, code = state.read_id(folder)
+  if not id then
+    fault.failed(message, code)
   end
-  local loaded, problem, code = state.load(folder)
-  if not loaded or not loaded.id then
-    fault.failed(problem or folder .. ": the state has no id", code)
-  end
-  return loaded.id
+  return id
 end
 
 local function random_id(bits)

@@ -133,14 +133,9 @@ local function handle_signals(network, running, settings)
   network:on_signal("SIGUSR1", with_node(log_stats))
 end
 
--- Opens the node; on failure removes a state folder that the attempt made.
 local function open_node(settings)
-  local was_there = settings.state and file.exists(settings.state)
   local node, message, code = kad.node(config.node_options(settings))
   if not node then
-    if settings.state and not was_there then
-      os.remove(settings.state)
-    end
     fault.not_opened(message, code)
   end
   return node
