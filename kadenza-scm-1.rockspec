@@ -223,6 +223,8 @@ build = {
       "scripts/kadenza/blob/tree.lua",
     ["kadenza.check"] =
       "scripts/kadenza/check.lua",
+    ["kadenza.chunk_text"] =
+      "scripts/kadenza/chunk_text.lua",
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =
@@ -301,6 +303,8 @@ build = {
       "scripts/kadenza/host.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
+    ["kadenza.json"] =
+      "scripts/kadenza/json.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
     ["kadenza.lease"] =
@@ -313,6 +317,10 @@ build = {
       "scripts/kadenza/literal.lua",
     ["kadenza.log"] =
       "scripts/kadenza/log.lua",
+    ["kadenza.log_line"] =
+      "scripts/kadenza/log_line.lua",
+    ["kadenza.logfmt"] =
+      "scripts/kadenza/logfmt.lua",
     ["kadenza.lookup_options"] =
       "scripts/kadenza/lookup_options.lua",
     ["kadenza.loop"] =
@@ -321,6 +329,8 @@ build = {
       "scripts/kadenza/node.lua",
     ["kadenza.node_options"] =
       "scripts/kadenza/node_options.lua",
+    ["kadenza.number_text"] =
+      "scripts/kadenza/number_text.lua",
     ["kadenza.operation"] =
       "scripts/kadenza/operation.lua",
     ["kadenza.policy"] =
@@ -371,6 +381,8 @@ build = {
       "scripts/kadenza/saved.lua",
     ["kadenza.scheduler"] =
       "scripts/kadenza/scheduler.lua",
+    ["kadenza.shown"] =
+      "scripts/kadenza/shown.lua",
     ["kadenza.signed"] =
       "scripts/kadenza/signed.lua",
     ["kadenza.sim"] =

@@ -7,11 +7,13 @@
 --
 -- A text may contain strings (quoted, with all escapes, or in long brackets),
 -- finite numbers, booleans, nil, tables of these, and comments; `return` may
--- precede the table. Expressions are errors. Reading takes linear time. Size
--- and depth are limited.
+-- precede the table, and a byte order mark and a `#` line the text. Expressions
+-- are errors. Reading takes linear time. Size and depth are limited.
 
+local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local lexer = require("kadenza.lexer")
+local shown = require("kadenza.shown")
 
 local M = {}
 
@@ -308,6 +310,7 @@ function M.parse(text, name)
   if #text > M.MAX_SIZE then
     return nil, ("%s: larger than %d bytes"):format(name, M.MAX_SIZE)
   end
+  text = chunk_text(text)
   local reader = setmetatable({
     text = text, name = name, at = 1, depth = 0, lines = {},
     line = 1, newline = text:find("\n", 1, true),
@@ -336,17 +339,12 @@ end
 
 ----------------------------------------------------------------- writing --
 
+local QUOTED <const> = { ["\n"] = "\\n", ["\t"] = "\\t", ['"'] = '\\"',
+  ["\\"] = "\\\\" }
+
+-- The escapes of `shown` are those of Lua.
 local function quote(text)
-  local quoted = text:gsub('[%c"\\\127]', function(char)
-    return ({ ["\n"] = "\\n", ["\t"] = "\\t", ['"'] = '\\"',
-      ["\\"] = "\\\\" })[char] or ("\\x%02x"):format(char:byte())
-  end)
-  if not utf8.len(text) then
-    quoted = quoted:gsub("[\128-\255]", function(char)
-      return ("\\x%02x"):format(char:byte())
-    end)
-  end
-  return '"' .. quoted .. '"'
+  return '"' .. shown.line(text:gsub('[\n\t"\\]', QUOTED)) .. '"'
 end
 
 local function format_list(list)

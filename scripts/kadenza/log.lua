@@ -19,84 +19,14 @@ local RANKS <const> = { off = 0, error = 1, warn = 2, info = 3, debug = 4 }
 -- The settings of this Lua state; `configure` changes them.
 local settings = { level = "info", format = "text" }
 
-local ESCAPES <const> = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-
--- Text of other nodes must not break lines or control a terminal.
-local function escape(text)
-  return (text:gsub("[%c\127]", function(char)
-    return ESCAPES[char] or string.format("\\x%02x", char:byte())
-  end))
-end
-
--- Returns the names of fields in order, and their values by name.
-local function sort_fields(fields)
-  local names, values = {}, {}
-  for key, value in pairs(fields) do
-    local name = tostring(key)
-    names[#names + 1] = name
-    values[name] = value
-  end
-  table.sort(names)
-  return names, values
-end
-
-local function text_value(value)
-  local text = escape(tostring(value))
-  if text == "" or text:find("[ =\"]") then
-    return '"' .. text:gsub('"', '\\"') .. '"'
-  end
-  return text
-end
-
-local function as_text(event, time)
-  local parts = { time, event.level, escape(event.message) }
-  local names, values = sort_fields(event.fields)
-  for _, name in ipairs(names) do
-    parts[#parts + 1] = text_value(name) .. "=" .. text_value(values[name])
-  end
-  return table.concat(parts, " ")
-end
-
--- In text that is not UTF-8, bytes above 127 become the characters of the same
--- number.
-local function json_string(text)
-  local unsafe = utf8.len(text) and '[%c"\\]' or '[%c\127-\255"\\]'
-  text = text:gsub(unsafe, function(char)
-    return string.format("\\u%04x", char:byte())
-  end)
-  return '"' .. text .. '"'
-end
-
-local function json_value(value)
-  local kind = type(value)
-  if kind == "boolean" or math.type(value) == "integer" then
-    return tostring(value)
-  elseif kind == "number" and value == value and math.abs(value) < 1e300 then
-    return string.format("%.14g", value)
-  end
-  return json_string(tostring(value))
-end
-
-local function as_json(event, time)
-  local parts = {
-    '"time":' .. json_string(time),
-    '"level":' .. json_string(event.level),
-    '"message":' .. json_string(event.message),
-  }
-  local names, values = sort_fields(event.fields)
-  for _, name in ipairs(names) do
-    parts[#parts + 1] = json_string(name) .. ":" .. json_value(values[name])
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
-
 --- Returns the line of an event, without a newline.
 ---@param event { level: string, message: string, fields: table }
 ---@param time string
 ---@param format "text"|"json"
 ---@return string line
 function M.line(event, time, format)
-  return (format == "json" and as_json or as_text)(event, time)
+  -- Now: the VM of a policy passes events on and writes no lines.
+  return require("kadenza.log_line")[format](event, time)
 end
 
 local function to_standard_error(event)

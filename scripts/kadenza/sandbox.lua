@@ -3,6 +3,7 @@
 -- It protects the node from mistakes, not from a hostile author. A function
 -- that could run for long without counted instructions is bounded.
 
+local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local facade = require("kadenza.policy.facade")
@@ -163,7 +164,8 @@ end
 
 -- Runs a text. Its errors are raised.
 local function run_text(text, path, environment)
-  local chunk, message = core.load_text(text, "@" .. path, environment)
+  local chunk, message = core.load_text(chunk_text(text), "@" .. path,
+    environment)
   if not chunk then
     error(message, 0)
   end

@@ -4,7 +4,7 @@ local support = require("tests.spec.support")
 local TIME <const> = "2026-11-22T12:00:00Z"
 
 local function line(message, fields, format)
-  local event = { level = "info", message = message, fields = fields }
+  local event = { level = "info", message = message, fields = fields or {} }
   return log.line(event, TIME, format or "text")
 end
 
@@ -15,23 +15,39 @@ describe("kadenza.log", function()
   end)
 
   it("escapes newlines and control characters", function()
-    assert.equal("2026-11-22T12:00:00Z info a\\nb x=\\x1b[2J",
-      line("a\nb", { x = "\27[2J" }))
+    assert.equal('2026-11-22T12:00:00Z info a b x="\\u001b[2J"',
+      line("a b", { x = "\27[2J" }))
+  end)
+
+  it("writes a message that is not plain words as a field", function()
+    assert.equal('2026-11-22T12:00:00Z info message="a\\nb" message_=1',
+      line("a\nb", { message = 1 }))
+    assert.equal('2026-11-22T12:00:00Z info message="level=error"',
+      line("level=error"))
+    assert.equal('2026-11-22T12:00:00Z info message="\u{FFFD}" message_hex="ff"',
+      line("\255"))
   end)
 
   it("accepts fields of any name, and escapes the names", function()
-    assert.equal("2026-11-22T12:00:00Z info x 1=b a\\nb=c",
+    assert.equal("2026-11-22T12:00:00Z info x 1=b a%0ab=c",
       line("x", { "b", ["a\nb"] = "c" }))
+  end)
+
+  it("keeps its own fields of JSON apart from those of the event", function()
+    assert.equal('{"time":"' .. TIME .. '","level":"info","message":"x",'
+      .. '"level_":"error","time_":0}',
+      line("x", { level = "error", time = 0 }, "json"))
   end)
 
   it("writes JSON", function()
     assert.equal('{"time":"' .. TIME .. '","level":"info",'
-      .. '"message":"a\\u000a\\u0022","f":0.5,"n":1,"ok":true,"s":"é"}',
+      .. '"message":"a\\n\\"","f":0.5,"n":1,"ok":true,"s":"é"}',
       line('a\n"', { n = 1, ok = true, f = 0.5, s = "é" }, "json"))
   end)
 
   it("writes bytes that are not UTF-8 as JSON, too", function()
-    assert.matches('"x":"\\u00ff"', line("a", { x = "\255" }, "json"), 1, true)
+    assert.matches('"x":"\\ufffd","x_hex":"ff"',
+      line("a", { x = "\255" }, "json"), 1, true)
   end)
 
   it("passes events to a sink", function()

@@ -87,7 +87,8 @@ local function read_environment(names, values)
     local variable = schema.variable(option)
     local text = os.getenv(variable)
     if text and text ~= "" then
-      set_value(values, option, input.parse(option, text), variable)
+      local value = fault.checked(variable, input.parse(option, text))
+      set_value(values, option, value, variable)
     end
   end
 end

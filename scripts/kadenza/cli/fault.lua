@@ -8,6 +8,8 @@
 --
 -- Tested by tests/spec/cli/usage_spec.lua.
 
+local shown = require("kadenza.shown")
+
 local M = {}
 
 --- Exit status: the operation failed.
@@ -30,23 +32,26 @@ local MACHINE_FAILURES <const> = {
 ---@class kadenza.cli.Fault
 ---@field status integer
 ---@field message? string  one line; nil if nothing is left to print
+---@field raw? string  the message with the bytes that it was made of
 ---@field code? string  name of an error of the library
 ---@field command? string  the command whose help the message refers to
 local Fault = {}
 Fault.__index = Fault
 Fault.__name = "kadenza.cli.Fault"
 
---- Makes one line of a text, and escapes control characters.
+local function join_lines(text)
+  return (text:gsub("%s*\n%s*", "; "))
+end
+
+--- Makes one line of a text, and escapes what a terminal must not see.
 ---@param text string
 ---@return string line
 function M.line(text)
-  text = text:gsub("%s*\n%s*", "; "):gsub("[%c\127]", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end)
-  return text
+  return shown.line(join_lines(text))
 end
 
 local function raise(fields)
+  fields.raw = join_lines(fields.message)
   fields.message = M.line(fields.message)
   error(setmetatable(fields, Fault), 0)
 end

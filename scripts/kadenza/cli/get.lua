@@ -8,16 +8,18 @@ local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
+local shown = require("kadenza.shown")
 
 local STDOUT <const> = 1
 
 local M = {
   summary = "Look up a value.",
-  description = "Prints the value under KEY, byte for byte; on a terminal, a "
-    .. "newline follows.",
+  description = "Prints the value under KEY, byte for byte. On a terminal, "
+    .. "controls are escaped, and a newline follows.",
   usage = "KEY",
   example = "get greeting --bootstrap 192.0.2.1:6881",
   settings = client.SETTINGS,
+  is_raw = true,
 }
 
 -- Options of this command only.
@@ -57,11 +59,16 @@ local function add_info(document, info)
   return document
 end
 
+-- Returns a value as it is written: a terminal must not obey it.
+local function to_text(value)
+  return host.is_terminal(STDOUT) and shown.lines(value) or value
+end
+
 local function print_all(key, records, info)
   local rows, lines = {}, {}
   for i, record in ipairs(records) do
     rows[i] = describe(record)
-    lines[i] = record.value .. "\n"
+    lines[i] = to_text(record.value) .. "\n"
   end
   return add_info({ key = kad.hex(key), values = output.array(rows) }, info),
     table.concat(lines)
@@ -72,7 +79,7 @@ local function print_one(key, value, info)
   document.value, document.value_hex, document.key = nil, nil, kad.hex(key)
   output.set_bytes(document, "value", value)
   return add_info(document, info),
-    host.is_terminal(STDOUT) and value .. "\n" or value
+    to_text(value) .. (host.is_terminal(STDOUT) and "\n" or "")
 end
 
 function M.run(args, settings)

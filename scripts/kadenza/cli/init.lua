@@ -5,6 +5,7 @@
 --     { summary = "…", description = "…", usage = "KEY [VALUE]",
 --       example = "put greeting hello",
 --       settings = …, -- a kadenza.cli.Settings
+--       is_raw = true, -- its text is written byte for byte
 --       arguments = function(command) … return options end,
 --       run = function(args, settings) return document, text end }
 --
@@ -130,7 +131,7 @@ local function run_command(arguments, known)
   if document and settings.json then
     output.json(document)
   elseif document then
-    output.write(text)
+    (module.is_raw and output.write or output.text)(text)
   end
   if status then
     fault.finish(status)
@@ -141,9 +142,9 @@ local function report(problem)
   if not problem.message then
     return
   end
-  io.stderr:write("kadenza: ", problem.message, "\n")
+  output.notice("kadenza: " .. problem.message .. "\n")
   if problem.command then
-    io.stderr:write("Try '", problem.command, " --help'.\n")
+    output.notice("Try '" .. problem.command .. " --help'.\n")
   end
 end
 
@@ -181,7 +182,7 @@ function M.main(arguments)
   local known = {}
   local status, problem = guard(run_command, arguments, known)
   if status == fault.FAILED and known.json and problem.message then
-    guard(output.json, { error = problem.message, code = problem.code })
+    guard(output.json, { error = problem.raw, code = problem.code })
   end
   return math.max(status, (guard(output.flush)))
 end

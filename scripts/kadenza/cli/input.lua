@@ -7,6 +7,7 @@
 
 local closest = require("kadenza.suggest").closest
 local core = require("kadenza.core")
+local text_start = require("kadenza.shown").start
 
 local M = {}
 
@@ -24,7 +25,7 @@ local MAX_SALT <const> = 64
 function M.shown(value)
   if type(value) == "string" then
     local cut = #value > MAX_SHOWN and "…" or ""
-    return "'" .. value:sub(1, MAX_SHOWN) .. cut .. "'"
+    return "'" .. text_start(value, MAX_SHOWN) .. cut .. "'"
   elseif type(value) == "number" or type(value) == "boolean" then
     return tostring(value)
   end
@@ -297,19 +298,53 @@ function parsers.text(text)
   return text
 end
 
-function parsers.list(text)
-  local list = {}
-  for item in text:gmatch("[^,%s]+") do
-    list[#list + 1] = item
+-- Returns the item in quotes that begins at `at`, and the place behind it; nil
+-- if its quotes are not closed.
+local function quoted_item(text, at)
+  local quote, parts = text:sub(at, at), {}
+  at = at + 1
+  while at <= #text do
+    local char = text:sub(at, at)
+    if char == quote then
+      return table.concat(parts), at + 1
+    elseif char == "\\" and quote == '"' and text:find('^["\\]', at + 1) then
+      at = at + 1
+    end
+    parts[#parts + 1] = text:sub(at, at)
+    at = at + 1
   end
-  return list
+end
+
+function parsers.list(text)
+  local list, at = {}, 1
+  while true do
+    at = text:find("[^,%s]", at)
+    if not at then
+      return list
+    end
+    local item, behind = nil, text:find("[,%s]", at) or #text + 1
+    if text:find("^[\"']", at) then
+      item, behind = quoted_item(text, at)
+      if not item or not text:find("^[,%s]", behind) and behind <= #text then
+        return nil, "has quotes that are not closed, or no comma or blank "
+          .. "behind them, in " .. M.shown(text)
+      end
+    end
+    list[#list + 1] = item or text:sub(at, behind - 1)
+    at = behind
+  end
 end
 
 --- Parses the value of an option from the environment or a command line.
 --- Returns a text that cannot be parsed unchanged: its check will fail.
+---
+--- The items of a list are separated by commas or blanks. An item that contains
+--- these is in quotes: `"my policy.lua"` or `'my policy.lua'`. In double quotes,
+--- `\"` and `\\` are a quote and a backslash.
 ---@param option kadenza.cli.Option
 ---@param text string
----@return any value
+---@return any value  nil on a problem
+---@return string? problem
 function M.parse(option, text)
   return parsers[option.kind](text)
 end

@@ -1,10 +1,10 @@
 --- Writes results to standard output; a failed write is a fault.
 --- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
 
-local dkjson = require("dkjson")
-
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
+local json = require("kadenza.json")
+local shown = require("kadenza.shown")
 
 local M = {}
 
@@ -15,18 +15,28 @@ local ORDER <const> = {
   "stored", "asked", "holders", "hops", "messages", "took_ms", "error", "code",
 }
 
-local ARRAY <const> = { __jsontype = "array" }
-
 local function check_written(written, message)
   if not written then
     fault.failed("standard output: " .. message, "KAD_ESYSTEM")
   end
 end
 
---- Writes text as it is.
+--- Writes bytes as they are.
 ---@param ... string
 function M.write(...)
   check_written(io.stdout:write(...))
+end
+
+--- Writes lines for people: what a terminal must not see is escaped.
+---@param text string
+function M.text(text)
+  M.write(shown.lines(text))
+end
+
+--- Writes such lines to standard error.
+---@param text string
+function M.notice(text)
+  io.stderr:write(shown.lines(text))
 end
 
 --- Flushes standard output.
@@ -35,21 +45,16 @@ function M.flush()
 end
 
 --- Marks a list as a JSON array, even if it is empty.
----@generic T
----@param list T[]
----@return T[] list
-function M.array(list)
-  return setmetatable(list, ARRAY)
-end
+M.array = json.array
 
 --- Writes a table as one line of JSON.
 ---@param document table
 function M.json(document)
-  M.write(dkjson.encode(document, { keyorder = ORDER }), "\n")
+  M.write(json.encode(document, ORDER), "\n")
 end
 
---- Sets `document[name]` to the bytes, or `document[name .. "_hex"]` if they
---- are not UTF-8, which JSON requires.
+--- Sets `document[name]` to the bytes of a value, or `document[name .. "_hex"]`
+--- if they are not UTF-8, which JSON requires.
 ---@param document table
 ---@param name string
 ---@param bytes? string

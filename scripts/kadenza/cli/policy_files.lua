@@ -1,6 +1,7 @@
 --- Checks policy files before a node runs.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
+local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
@@ -31,7 +32,7 @@ end
 function M.check(paths)
   for _, path in ipairs(paths) do
     local text = fault.read("policy", read(path))
-    fault.checked("policy", load(text, "@" .. path, "t"))
+    fault.checked("policy", load(chunk_text(text), "@" .. path, "t"))
   end
 end
 

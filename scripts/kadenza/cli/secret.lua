@@ -5,6 +5,7 @@
 --
 -- Tested by tests/spec/cli/commands_spec.lua.
 
+local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 
@@ -38,7 +39,7 @@ end
 ---@return string secret
 function M.read(path)
   local secret =
-    parse(fault.read("--key", core.read_file(path, MAX_SIZE)))
+    parse(chunk_text(fault.read("--key", core.read_file(path, MAX_SIZE))))
   if not secret then
     fault.misuse("--key %s: not a secret key file of `kadenza keygen`", path)
   end

@@ -120,7 +120,7 @@ local function report_failure(problem, seed)
   end
   local text, trace = tostring(problem):match("^(.-)\n(stack traceback:.*)$")
   if trace then
-    io.stderr:write(trace, "\n")
+    output.notice(trace .. "\n")
   end
   fault.failed(("%s (--seed %d repeats it)"):format(text or problem, seed))
 end
@@ -160,7 +160,7 @@ end
 local function write_report(folder, about, made)
   local written, message, code = report.write(folder, about)
   if not written then
-    io.stderr:write("kadenza: ", fault.line(message), "\n")
+    output.notice("kadenza: " .. fault.line(message) .. "\n")
     made.error, made.code = message, code
     return "", false
   end

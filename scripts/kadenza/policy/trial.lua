@@ -13,6 +13,7 @@
 --
 -- Tested by tests/spec/cli/check_spec.lua.
 
+local chunk_text = require("kadenza.chunk_text")
 local key = require("kadenza.key")
 local lint = require("kadenza.policy.lint")
 local log = require("kadenza.log")
@@ -323,7 +324,8 @@ end
 -- Returns the source in a file; nil if it cannot be read or is not Lua.
 local function read_source(path)
   local file <close> = io.open(path, "rb")
-  local text = file and file:read("a")
+  local bytes = file and file:read("a")
+  local text = bytes and chunk_text(bytes)
   return text and load(text, "=", "t") and text
 end
 

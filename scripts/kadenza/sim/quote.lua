@@ -3,18 +3,16 @@
 --
 -- Tested by tests/spec/sim/report_spec.lua.
 
+local number_text = require("kadenza.number_text")
+local shown = require("kadenza.shown")
+
 local M = {}
 
---- Returns a text as one line of UTF-8. Control characters become `\x0a` and so
---- on, and so do all bytes above 127 of a text that is not UTF-8.
+--- Returns a text as one line of UTF-8, as `kadenza.shown` does.
 ---@param text any
 ---@return string line
 function M.line(text)
-  text = tostring(text)
-  local pattern = utf8.len(text) and "[%c\127]" or "[%c\127-\255]"
-  return (text:gsub(pattern, function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
+  return shown.line(tostring(text))
 end
 
 local ENTITIES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
@@ -31,8 +29,9 @@ end
 ---@param value number
 ---@return string text
 function M.number(value)
-  return math.type(value) == "integer" and ("%d"):format(value)
-    or ("%.10g"):format(value)
+  local rounded = math.type(value) == "float" and value == value
+    and math.abs(value) < math.huge and tonumber(("%.10g"):format(value))
+  return number_text(rounded or value)
 end
 
 --- Formats a cell of a CSV file (RFC 4180); nil becomes an empty cell.

@@ -9,9 +9,8 @@
 --
 -- Each file is replaced as a whole: a reader sees the old file or the new one.
 
-local dkjson = require("dkjson")
-
 local core = require("kadenza.core")
+local json = require("kadenza.json")
 local page = require("kadenza.sim.page")
 local plot = require("kadenza.sim.plot")
 local quote = require("kadenza.sim.quote")
@@ -77,32 +76,24 @@ function M.summary(report)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function array(list)
-  return setmetatable(list, { __jsontype = "array" })
-end
-
--- Makes a value fit for JSON, which has only UTF-8.
-local function to_json(value)
-  return type(value) == "string" and quote.line(value) or value
-end
-
 --- Returns the report as a document for programs, without numbers of charts.
 ---@param report kadenza.sim.Report
 ---@return table document
 function M.document(report)
-  local figures, options, charts = array({}), array({}), array({})
+  local figures, options, charts = json.array({}), json.array({}),
+    json.array({})
   for i, row in ipairs(report.summary) do
-    figures[i] = { name = to_json(row.name), value = to_json(row.value),
-      text = to_json(row.text), goal = to_json(row.goal), met = row.met }
+    figures[i] = { name = row.name, value = row.value, text = row.text,
+      goal = row.goal, met = row.met }
   end
   for i, option in ipairs(report.options) do
-    options[i] = { name = to_json(option.name), value = to_json(option.value) }
+    options[i] = { name = option.name, value = option.value }
   end
   for i, chart in ipairs(report.charts) do
-    charts[i] = { name = chart.name, title = to_json(chart.title) }
+    charts[i] = { name = chart.name, title = chart.title }
   end
-  return { title = to_json(report.title), about = to_json(report.about),
-    scenario = to_json(report.scenario), seed = report.seed,
+  return { title = report.title, about = report.about,
+    scenario = report.scenario, seed = report.seed,
     trace_hash = report.hash, options = options, figures = figures,
     charts = charts }
 end
@@ -138,10 +129,9 @@ local function draw(folder, charts)
 end
 
 local function write_texts(folder, report, html)
-  local json = dkjson.encode(M.document(report), { indent = true,
-    keyorder = KEYS }) .. "\n"
+  local document = json.encode(M.document(report), KEYS, true) .. "\n"
   for _, file in ipairs({ { "summary.txt", M.summary(report) },
-    { "summary.json", json }, { "index.html", html } }) do
+    { "summary.json", document }, { "index.html", html } }) do
     local written, message, code =
       core.write_file(folder .. "/" .. file[1], file[2])
     if not written then

@@ -18,6 +18,7 @@
 -- `kadenza sim FILE` runs a scenario; `M.run` does so for programs.
 
 local check = require("kadenza.check")
+local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local run_module = require("kadenza.sim.run")
 local sampler_module = require("kadenza.sim.sampler")
@@ -146,7 +147,7 @@ function M.load(path, text)
       return nil, why, code
     end
   end
-  local chunk, message = load(text, "@" .. path, "t")
+  local chunk, message = load(chunk_text(text), "@" .. path, "t")
   if not chunk then
     return nil, message, "KAD_EINVAL"
   end
