@@ -1,8 +1,8 @@
 local core = require("kadenza.core")
 local json = require("kadenza.json")
 local number_text = require("kadenza.number_text")
-local process = require("support.process")
-local bytes = require("support.bytes")
+local process = require("tests.spec.support.process")
+local bytes = require("tests.spec.support.bytes")
 
 -- Returns the output of jq for a text.
 local function jq(filter, text)
@@ -84,14 +84,16 @@ describe("kadenza.json", function()
   end)
 
   it("writes numbers with a point in any locale", function()
-    local before = os.setlocale(nil)
+    -- luacheck: ignore 122
+    local format = string.format
     local _ <close> = setmetatable({}, { __close = function()
-      os.setlocale(before)
+      string.format = format
     end })
-    if not (os.setlocale("de_DE.UTF-8") or os.setlocale("fr_FR.UTF-8")) then
-      pending("no locale with a decimal comma is installed")
-      return
+    -- As in a locale with a decimal comma, which may not be installed.
+    string.format = function(...)
+      return (format(...):gsub("%.", ","))
     end
-    assert.equal('[0.5,1.25]', json.encode({ 0.5, 1.25 }))
+    assert.equal("0.5", number_text(0.5))
+    assert.equal("1e-07", number_text(1e-7))
   end)
 end)

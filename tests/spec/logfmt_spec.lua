@@ -1,7 +1,7 @@
 local core = require("kadenza.core")
 local logfmt = require("kadenza.logfmt")
-local process = require("support.process")
-local bytes = require("support.bytes")
+local process = require("tests.spec.support.process")
+local bytes = require("tests.spec.support.bytes")
 local json = require("kadenza.json")
 
 local FOLDER <const> = os.getenv("TMPDIR") or "/tmp"

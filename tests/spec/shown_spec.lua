@@ -1,4 +1,4 @@
-local bytes = require("support.bytes")
+local bytes = require("tests.spec.support.bytes")
 local shown = require("kadenza.shown")
 
 describe("kadenza.shown", function()
@@ -8,7 +8,8 @@ describe("kadenza.shown", function()
 
   it("escapes controls, directions, hidden characters and wrong bytes",
     function()
-      assert.equal("a\\x1b[2J\\u{9b}\\u{202e}\\u{200b}\\u{e0001}\\x9b\\xff\\x0a",
+      assert.equal("a\\x1b[2J\\u{9b}\\u{202e}\\u{200b}\\u{e0001}\\x9b\\xff"
+        .. "\\x0a",
         shown.line("a\27[2J\u{9B}\u{202E}\u{200B}\u{E0001}\155\255\n"))
       assert.equal("\\xed\\xa0\\x80\\xc0\\x80\\xf4\\x90\\x80\\x80",
         shown.line("\237\160\128\192\128\244\144\128\128"))

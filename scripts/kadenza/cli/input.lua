@@ -325,7 +325,7 @@ function parsers.list(text)
     local item, behind = nil, text:find("[,%s]", at) or #text + 1
     if text:find("^[\"']", at) then
       item, behind = quoted_item(text, at)
-      if not item or not text:find("^[,%s]", behind) and behind <= #text then
+      if not item or text:find("^[^,%s]", behind) then
         return nil, "has quotes that are not closed, or no comma or blank "
           .. "behind them, in " .. M.shown(text)
       end

@@ -51,7 +51,7 @@ end
 ---@param text string
 ---@return boolean
 function M.is_harmless(text)
-  local process = require("support.process")
+  local process = require("tests.spec.support.process")
   local done = process.run({ "-c", [[
 import sys, unicodedata
 text = sys.stdin.buffer.read().decode("utf-8")
