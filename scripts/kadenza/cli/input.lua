@@ -315,31 +315,38 @@ local function quoted_item(text, at)
   end
 end
 
-function parsers.list(text)
-  local list, at = {}, 1
-  while true do
-    at = text:find("[^,%s]", at)
-    if not at then
-      return list
-    end
-    local item, behind = nil, text:find("[,%s]", at) or #text + 1
-    if text:find("^[\"']", at) then
-      item, behind = quoted_item(text, at)
-      if not item or text:find("^[^,%s]", behind) then
-        return nil, "has quotes that are not closed, or no comma or blank "
-          .. "behind them, in " .. M.shown(text)
-      end
-    end
-    list[#list + 1] = item or text:sub(at, behind - 1)
-    at = behind
+-- Returns the item that begins at `at`, and the place behind it; nil if its
+-- quotes are wrong.
+local function list_item(text, at)
+  if not text:find("^[\"']", at) then
+    local behind = text:find("[,%s]", at) or #text + 1
+    return text:sub(at, behind - 1), behind
   end
+  local item, behind = quoted_item(text, at)
+  if item and not text:find("^[^,%s]", behind) then
+    return item, behind
+  end
+end
+
+function parsers.list(text)
+  local list, at = {}, text:find("[^,%s]")
+  while at do
+    local item, behind = list_item(text, at)
+    if not item then
+      return nil, "has quotes that are not closed, or no comma or blank behind "
+        .. "them, in " .. M.shown(text)
+    end
+    list[#list + 1] = item
+    at = text:find("[^,%s]", behind)
+  end
+  return list
 end
 
 --- Parses the value of an option from the environment or a command line.
 --- Returns a text that cannot be parsed unchanged: its check will fail.
 ---
---- The items of a list are separated by commas or blanks. An item that contains
---- these is in quotes: `"my policy.lua"` or `'my policy.lua'`. In double quotes,
+--- The items of a list are separated by commas or blanks. An item with these is
+--- in quotes: `"my policy.lua"` or `'my policy.lua'`. In double quotes,
 --- `\"` and `\\` are a quote and a backslash.
 ---@param option kadenza.cli.Option
 ---@param text string
