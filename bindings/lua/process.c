@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+  STATUS_OF_SIGNALS = 128 /* added to a signal, as shells do */
+};
+
 extern char **environ;
 
 /* Opens standard streams that are closed. Otherwise the next socket would get
@@ -24,18 +28,52 @@ static void open_standard_streams(void) {
   }
 }
 
-/* Makes a write to a closed pipe, or beyond the limit of a file's size, fail
- * instead of ending the process. */
-static void ignore_write_signals(void) {
-  struct sigaction action = {.sa_handler = SIG_IGN};
+static void set_action(int signal, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
   (void)sigemptyset(&action.sa_mask);
-  (void)sigaction(SIGPIPE, &action, NULL);
-  (void)sigaction(SIGXFSZ, &action, NULL);
+  (void)sigaction(signal, &action, NULL);
+}
+
+/* Does nothing: the call that caused the signal fails. Unlike an ignored
+ * signal, a caught one has its default action in the programs that are started
+ * from here. */
+static void let_call_fail(int signal) {
+  (void)signal;
+}
+
+static void end_process(int signal) {
+  _exit(STATUS_OF_SIGNALS + signal);
+}
+
+/* Makes the signals that end a process also end process 1, where the kernel
+ * leaves out default actions. A signal that is ignored stays ignored. */
+static void end_at_signals(void) {
+  static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    struct sigaction before;
+    if (sigaction(signals[i], NULL, &before) == 0 &&
+        before.sa_handler == SIG_DFL) {
+      set_action(signals[i], end_process);
+    }
+  }
+}
+
+/* Sets what a process may have inherited, and what its programs inherit. */
+static void prepare_signals(void) {
+  sigset_t none;
+  (void)sigemptyset(&none);
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+  set_action(SIGPIPE, let_call_fail);
+  set_action(SIGXFSZ, let_call_fail);
+  set_action(SIGCHLD, SIG_DFL); /* ignored, it hides how a program ended */
+  if (getpid() == 1) {
+    end_at_signals();
+  }
 }
 
 void kad_lua_prepare_process(void) {
   open_standard_streams();
-  ignore_write_signals();
+  prepare_signals();
 }
 
 /* prepare_process() */
@@ -83,6 +121,15 @@ static int quit(lua_State *L) {
   _exit((int)status);
 }
 
+/* end_by_broken_pipe(): ends the process as a write to a closed pipe ends a
+ * program that does not handle it: the reader wants no more. */
+static int end_by_broken_pipe(lua_State *L) {
+  (void)L;
+  set_action(SIGPIPE, SIG_DFL);
+  (void)raise(SIGPIPE);
+  _exit(STATUS_OF_SIGNALS + SIGPIPE); /* process 1 */
+}
+
 void kad_lua_add_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"prepare_process", prepare_process},
@@ -90,6 +137,7 @@ void kad_lua_add_process(lua_State *L) {
       {"pid", pid},
       {"variables", variables},
       {"quit", quit},
+      {"end_by_broken_pipe", end_by_broken_pipe},
       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);

@@ -5,9 +5,10 @@
 
 #include <lua.h>
 
-/* Prepares a process that will open sockets and write to pipes: opens standard
- * streams that are closed, and makes a write to a closed pipe, or beyond the
- * limit of a file's size, fail instead of ending the process. */
+/* Prepares a process that will open sockets, write to pipes and start programs:
+ * opens standard streams that are closed; makes a write to a closed pipe, or
+ * beyond the limit of a file's size, fail instead of ending the process;
+ * unblocks all signals; makes signals end process 1, as they end others. */
 void kad_lua_prepare_process(void);
 
 /* Adds prepare_process, is_terminal, pid, variables and quit to the top table.

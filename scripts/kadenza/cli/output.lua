@@ -15,8 +15,12 @@ local ORDER <const> = {
   "stored", "asked", "holders", "hops", "messages", "took_ms", "error", "code",
 }
 
-local function check_written(written, message)
-  if not written then
+local EPIPE <const> = 32
+
+local function check_written(written, message, number)
+  if number == EPIPE then
+    core.end_by_broken_pipe() -- the reader has ended: nothing to report
+  elseif not written then
     fault.failed("standard output: " .. message, "KAD_ESYSTEM")
   end
 end
