@@ -136,6 +136,7 @@ build = {
         "core/net/udp_socket.c",
         "core/net/user_timers.c",
         "core/node/config.c",
+        "core/node/configure.c",
         "core/node/events.c",
         "core/node/node.c",
         "core/node/node_view.c",
@@ -265,6 +266,8 @@ build = {
       "scripts/kadenza/cli/progress.lua",
     ["kadenza.cli.put"] =
       "scripts/kadenza/cli/put.lua",
+    ["kadenza.cli.reload"] =
+      "scripts/kadenza/cli/reload.lua",
     ["kadenza.cli.remote"] =
       "scripts/kadenza/cli/remote.lua",
     ["kadenza.cli.run"] =

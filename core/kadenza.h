@@ -618,39 +618,6 @@ struct kad_config {
 /* Fills `config` with the defaults. */
 KAD_API void kad_config_default(struct kad_config *config);
 
-/* Type of an option. */
-enum kad_option_type {
-  KAD_OPTION_TYPE_BOOL,
-  KAD_OPTION_TYPE_UINT32,
-  KAD_OPTION_TYPE_UINT64
-};
-
-/* An option of KAD_CONFIG_MAP, for programs that read or show options by name.
- * A bool is 0 or 1. */
-struct kad_option {
-  const char *name;
-  enum kad_option_type type;
-  size_t offset;    /* bytes, of its field in struct kad_config */
-  uint64_t initial; /* the default */
-  uint64_t min;
-  uint64_t max;
-  const char *unit; /* "ms", "s", "bytes", "1/s", "bytes/s", or "" */
-  const char *text; /* what it is for: a sentence or two */
-};
-
-/* Returns the options, and sets `*count` to their number. Always valid. */
-KAD_API const struct kad_option *kad_config_options(size_t *count);
-
-/* Returns the value of `option` in `config`. */
-KAD_API uint64_t kad_config_get(const struct kad_config *config,
-                                const struct kad_option *option);
-
-/* Sets `option` in `config`. Returns 0, or KAD_EINVAL, with nothing changed,
- * for a value out of its range. */
-KAD_API KAD_MUST_CHECK int kad_config_set(struct kad_config *config,
-                                          const struct kad_option *option,
-                                          uint64_t value);
-
 /* ---------------------------------------------------------------- node -- */
 
 /* The environment of an engine. */

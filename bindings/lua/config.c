@@ -82,8 +82,9 @@ void kad_lua_config_check(lua_State *L, int arg, struct kad_config *config) {
 
 /* Pushes a row of the list that config_options returns. [-0, +1, m] */
 static void push_option(lua_State *L, const struct kad_option *option) {
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   kad_lua_set_string(L, "name", option->name);
+  kad_lua_set_boolean(L, "live", kad_config_is_live(option));
   kad_lua_set_string(L, "unit", option->unit);
   kad_lua_set_string(L, "text", option->text);
   if (option->type == KAD_OPTION_TYPE_BOOL) {

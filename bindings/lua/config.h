@@ -2,7 +2,7 @@
 #ifndef KAD_LUA_CONFIG_H
 #define KAD_LUA_CONFIG_H
 
-#include "kadenza.h"
+#include "kadenza_option.h"
 
 #include <lua.h>
 

@@ -133,6 +133,15 @@ static int node_held(lua_State *L) {
   return 1;
 }
 
+/* node:configure(config) → true, or nil, message, code. Sets the live options
+ * of the node; those that `config` lacks to their defaults. */
+static int node_configure(lua_State *L) {
+  struct kad_config config;
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_config_check(L, 2, &config);
+  return kad_lua_push_outcome(L, kad_node_configure(self->link->node, &config));
+}
+
 /* node:publish(record, within) → true, or nil, message, code. The first store
  * is at a random time in the next `within` seconds. */
 static int node_publish(lua_State *L) {
@@ -298,6 +307,7 @@ static const luaL_Reg shared_methods[] = {
 
 static const luaL_Reg owner_methods[] = {
     {"receive", node_receive},
+    {"configure", node_configure},
     {"network", node_network},
     {"close", node_close},
     {NULL, NULL},

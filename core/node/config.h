@@ -2,7 +2,7 @@
 #ifndef KAD_NODE_CONFIG_H
 #define KAD_NODE_CONFIG_H
 
-#include "kadenza.h"
+#include "kadenza_option.h"
 
 /* Returns true if every field of `config` is within its range. */
 bool kad_config_is_valid(const struct kad_config *config);

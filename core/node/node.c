@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "node/config.h"
+#include "node/configure.h"
 #include "node/events.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
@@ -34,27 +35,12 @@ static int init_parts(struct kad_node *node) {
   env->random(env->state, limiter_secret, sizeof limiter_secret);
   node->tokens.slot_ms = (kad_time_ms)config->token_s * KAD_MS_PER_S;
   node->codec = config->codec != NULL ? config->codec : kad_codec_krpc();
-  node->quota = (struct kad_quota){
-      .self = config->id,
-      .max_bytes = config->max_bytes,
-      .max_records = config->max_records,
-      .max_records_address = config->max_records_address,
-  };
+  node->quota = kad_configure_quota(config);
   kad_store_budget_init(&node->store_budget, config->stores_per_s);
   kad_rpc_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_pending_hooks_init(node);
-  const struct kad_limiter_config limits = {
-      .queries_per_s = config->queries_per_s,
-      .queries_per_s_address = config->queries_per_s_address,
-      .queries_per_s_subnet = config->queries_per_s_subnet,
-      .bytes_per_s = config->bytes_per_s,
-      .allow_local = config->allow_local,
-  };
-  return config->limits
-             ? kad_limiter_new(&limits, &env->allocator, limiter_secret,
-                               kad_node_now(node), &node->limiter)
-             : 0;
+  return kad_configure_limiter(node, config, limiter_secret, &node->limiter);
 }
 
 static int init_store(struct kad_node *node) {

@@ -83,7 +83,9 @@ A bug in the program.
 Stop cleanly: hand records off and save the state.
 .TP
 .B SIGHUP
-Reload the policies. If one of them has a mistake, the old ones stay.
+Read the configuration again, with the same variables and options over it, and
+load the policies again. If one of them has a mistake, nothing changes. The log
+names the options that have changed, and those that need a restart.
 .TP
 .B SIGUSR1
 Log the statistics.
@@ -187,7 +189,8 @@ local function list_options()
   local parts = {}
   for i, option in ipairs(schema.OPTIONS) do
     parts[i] = entry(option.flag, option.argname, option.text
-      .. schema.default_text(option, option.default) .. range_of(option))
+      .. schema.default_text(option, option.default) .. range_of(option)
+      .. (option.live and " Reloaded at SIGHUP." or ""))
   end
   return table.concat(parts)
 end

@@ -6,8 +6,8 @@ local schema = require("kadenza.cli.schema")
 
 local M = {}
 
-local MARKDOWN_HEAD <const> = "| option | default | unit | range | |\n"
-  .. "|---|---|---|---|---|\n"
+local MARKDOWN_HEAD <const> = "| option | default | unit | range | reload | |\n"
+  .. "|---|---|---|---|---|---|\n"
 
 local function default_of(option)
   return option.default ~= nil and "`" .. literal.format(option.default) .. "`"
@@ -32,8 +32,9 @@ end
 function M.operations(text)
   local rows = {}
   for i, option in ipairs(schema.OPTIONS) do
-    rows[i] = ("| `%s` | %s | %s | %s | %s |"):format(option.name,
-      default_of(option), option.unit or "", range_of(option), option.text)
+    rows[i] = ("| `%s` | %s | %s | %s | %s | %s |"):format(option.name,
+      default_of(option), option.unit or "", range_of(option),
+      option.live and "yes" or "", option.text)
   end
   return replace(text, MARKDOWN_HEAD, "\n\n", table.concat(rows, "\n"))
 end

@@ -225,6 +225,27 @@ end
 
 Node.__close = Node.close
 
+--- Changes options while the node runs: those of the core that have `reload` in
+--- docs/operations.md, such as `lookup_ms`, `max_records`, or `limits`, whose
+--- fields that are not given stay as they are. Raises for another option.
+---@param options kadenza.NodeOptions
+---@return true? changed
+---@return string? message
+---@return kadenza.Code? code
+function Node:configure(options)
+  check.open(self, 2)
+  if not self.core.configure then
+    error("a policy cannot configure its node", 2)
+  end
+  local config = node_options.change(self.config, options, 2)
+  local changed, message, code =
+    errors.at_level(2, self.core.configure, self.core, config)
+  if changed then
+    self.config = config
+  end
+  return changed, message, code
+end
+
 --- Loads the node's policy files again: all of them, or none if one fails.
 ---@return true? reloaded
 ---@return string? message
@@ -392,6 +413,7 @@ function M.open_in(network, options, forget)
   self.saved_contacts = saved and saved.contacts or NONE
   self.policy_memory = options.policy_memory
   self.policy_instructions = options.policy_instructions
+  self.config = config
   self.forget = forget or task.at_end(network, function()
     self:close()
   end)

@@ -43,10 +43,15 @@ M.BUDGETS = {
 ---@type table<string, integer|boolean>
 M.DEFAULTS = {}
 
+--- The options that may change while a node runs.
+---@type table<string, true>
+M.LIVE = {}
+
 -- Options that the core takes under the same name, and checks further.
 local CORE <const> = { id_bits = "integer", version = "string" }
 for _, row in ipairs(core.config_options()) do
   M.DEFAULTS[row.name] = row.default
+  M.LIVE[row.name] = row.live or nil
   if row.name ~= "limits" and not M.LIMITS[row.name] then
     CORE[row.name] = lookup[row.name] or row.type
   end
@@ -160,6 +165,34 @@ local function read_listen(given, config, level)
     or has_transport and "10.0.0.1:1" or "0.0.0.0:6881", "listen", level + 1)
   check_addresses(listen, has_transport, level + 1)
   return listen
+end
+
+--- Returns a configuration with some options changed.
+---@param config table  of the core
+---@param changes kadenza.NodeOptions  only live ones
+---@param level integer  as of `error`
+---@return table config  of the core
+function M.change(config, changes, level)
+  check.options(changes, level + 1, CORE, LIBRARY)
+  local changed = {}
+  for name, value in pairs(config) do
+    changed[name] = value
+  end
+  for name, value in pairs(changes) do
+    if not M.LIVE[name] then
+      error("option '" .. name .. "' cannot change while the node runs",
+        level + 1)
+    elseif name ~= "limits" then
+      changed[name] = value
+    end
+  end
+  if type(changes.limits) == "table" then
+    changed.limits = true
+  end
+  if changes.limits ~= nil then
+    set_limits(changed, changes.limits, level + 1)
+  end
+  return changed
 end
 
 --- Checks the options of a node.

@@ -6,6 +6,40 @@ local with_pair = support.with_pair
 local assert_blames_caller = support.assert_blames_caller
 local LIMITS <const> = require("kadenza.node_options").LIMITS
 
+describe("node:configure", function()
+  it("changes live options, and keeps the others", support.spec(function()
+    local net <close> = kad.sim({ nodes = 3, seed = 1 })
+    net:perform(function()
+      local node, other = net.nodes[1], net.nodes[2]
+      local key = kad.key("k")
+      assert.is_true(node:configure({ max_records = 0, lookup_ms = 5000,
+        limits = { queries_per_s = 100 } }))
+      other:put(key, "v")
+      assert.same({}, node:held(key))
+
+      assert.is_true(node:configure({ max_records = 100 }))
+      other:put(key, "v")
+      assert.equal(1, #node:held(key))
+    end)
+  end))
+
+  it("raises for an option that cannot change, or is none, or is wrong",
+    support.spec(function()
+      local net <close> = kad.sim({ nodes = 1, seed = 1 })
+      for text, options in pairs({
+        ["option 'k' cannot change while the node runs"] = { k = 20 },
+        ["option 'listen' cannot change"] = { listen = "127.0.0.1:1" },
+        ["unknown option 'max_record'"] = { max_record = 1 },
+        ["lookup_ms"] = { lookup_ms = 0 },
+        ["unknown option 'queries'"] = { limits = { queries = 1 } },
+      }) do
+        assert.error_matches(function()
+          net.nodes[1]:configure(options)
+        end, text)
+      end
+    end))
+end)
+
 describe("kadenza.node", function()
   describe("opening", function()
     it("binds a free port and returns its address", spec(function()

@@ -8,6 +8,7 @@ local kad = require("kadenza")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local policy_files = require("kadenza.cli.policy_files")
+local reload = require("kadenza.cli.reload")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
 local session = require("kadenza.cli.session")
@@ -26,10 +27,11 @@ end
 local M = {
   summary = "Run a node.",
   description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
-    .. "its policies, SIGUSR1 logs statistics.\n\nEvery option may also be set "
-    .. "in CONFIG, a file with one Lua table, or in the environment: "
-    .. "KADENZA_K=20 overrides `k = 20` in the file, and --k 20 overrides "
-    .. "both. --dump-config prints the resulting configuration as such a file.",
+    .. "the configuration and the policies, SIGUSR1 logs statistics.\n\nEvery "
+    .. "option may also be set in CONFIG, a file with one Lua table, or in the "
+    .. "environment: KADENZA_K=20 overrides `k = 20` in the file, and --k 20 "
+    .. "overrides both. --dump-config prints the resulting configuration as "
+    .. "such a file.",
   usage = "[CONFIG]",
   example = "run --listen 127.0.0.1:7001 --allow-local --state var/node",
   settings = { flags = names, variables = names },
@@ -91,24 +93,12 @@ local function log_stats(node)
   log.restore(before)
 end
 
-local function reload(node, settings)
-  if #settings.policies == 0 then
-    log.info("no policies to reload")
-    return
-  end
-  local done, message = node:reload()
-  if done then
-    log.info("policies reloaded")
-  else
-    log.error("policies not reloaded, the old ones stay", { error = message })
-  end
-end
-
 ----------------------------------------------------------------- start, end --
 
 -- Handles signals for `running.node`, which is nil until it is open. SIGHUP has
 -- two meanings: a terminal also sends it when it is closed.
-local function handle_signals(network, running, settings)
+local function handle_signals(network, running)
+  local settings = running.settings
   local on_terminal = status.is_interactive(settings)
   local function stop()
     if not running.node then
@@ -119,11 +109,14 @@ local function handle_signals(network, running, settings)
   local function with_node(act)
     return function()
       if running.node and running.node:is_open() then
-        kad.spawn(act, running.node, settings)
+        kad.spawn(act, running.node)
       end
     end
   end
-  local reload_node = with_node(reload)
+  local reload_node = with_node(function(node)
+    running.settings =
+      reload.run(node, M.settings, running.args, running.settings)
+  end)
   network:on_signal("SIGTERM", stop)
   network:on_signal("SIGINT", stop)
   network:on_signal("SIGHUP", function()
@@ -151,7 +144,7 @@ local function warn_of_local(settings)
 end
 
 local function start(network, settings, running)
-  handle_signals(network, running, settings)
+  handle_signals(network, running)
   -- Names may fail if there is a saved state, which may have other contacts.
   local has_state = settings.state
     and file.exists(settings.state .. "/node.state")
@@ -177,8 +170,8 @@ local function leave(running)
   end)
 end
 
-local function serve(settings)
-  local running = {}
+local function serve(args, settings)
+  local running = { args = args, settings = settings }
   local stopped = false
   function running.stop()
     stopped = true
@@ -204,7 +197,7 @@ function M.run(args, settings)
     return
   end
   session.run(function()
-    serve(settings)
+    serve(args, settings)
   end)
 end
 

@@ -22,6 +22,7 @@ local M = {}
 ---@field choices? any[]
 ---@field check? string  name of the check of a text, or of each item of a list
 ---@field limit? boolean  it is in the table `limits` of a file
+---@field live? boolean  a node that runs takes it over at SIGHUP
 
 local ARGNAMES <const> = { ms = "MS", s = "SECONDS", bytes = "BYTES" }
 
@@ -57,6 +58,7 @@ local function core_option(row)
     unit = row.unit ~= "" and row.unit or nil,
     text = row.text,
     limit = is_limit,
+    live = row.live,
   }
 end
 
@@ -65,7 +67,8 @@ local function budget_option(name, default, unit, text)
   local range = node_options.BUDGETS[name]
   return { name = name, kind = "number", flag = flag_of(name),
     default = default, min = range.from, max = range.to, unit = unit,
-    argname = ARGNAMES[unit] or "N", group = "Tuning", text = text }
+    argname = ARGNAMES[unit] or "N", group = "Tuning", text = text,
+    live = true }
 end
 
 --- Every option, in the order of the help and of the dump: those of the program
@@ -85,12 +88,14 @@ M.OPTIONS = {
   },
   {
     name = "policies", kind = "list", flag = "--policy", argname = "FILE",
+    live = true,
     default = {}, check = "policy",
     text = "Policy: a Lua file, or the name of one that ships, such as "
       .. "counter. May be repeated.",
   },
   {
     name = "trust", kind = "list", flag = "--trust", argname = "FILE",
+    live = true,
     default = {}, check = "policy",
     text = "Trust this file, one of the policies: it has the whole standard "
       .. "library of Lua, with files and processes. May be repeated.",
@@ -112,12 +117,14 @@ M.OPTIONS = {
   },
   {
     name = "log", kind = "choice", flag = "--log", argname = "LEVEL",
+    live = true,
     default = "info", choices = { "error", "warn", "info", "debug", "off" },
     text = "Level of the log on standard error: error, warn, info, debug or "
       .. "off.",
   },
   {
     name = "json", kind = "switch", flag = "--json", default = false,
+    live = true,
     text = "Print results, and log events, as JSON.",
   },
 }

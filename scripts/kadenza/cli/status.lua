@@ -66,7 +66,7 @@ function M.greet(node, settings)
     ("  joins     %s\n"):format(join_or(settings.bootstrap,
       "no node, others join through it (--bootstrap HOST:PORT)")),
     next_steps(node, settings),
-    ("Ctrl-C stops it; kill -HUP %d reloads policies, kill -USR1 %d logs "
+    ("Ctrl-C stops it; kill -HUP %d reloads, kill -USR1 %d logs "
       .. "statistics.\n"):format(host.pid(), host.pid()))
 end
 

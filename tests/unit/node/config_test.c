@@ -1,4 +1,4 @@
-#include "kadenza.h"
+#include "kadenza_option.h"
 #include "unit.h"
 
 #include <string.h>
