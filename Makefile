@@ -153,6 +153,7 @@ demo: $(products) ## run 32 nodes on loopback and print what they do
 .PHONY: test
 test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) | deps-test
 test: ## build and run every test (TESTS=part of a path)
+	@.ci/deps tool '$(BUSTED)'
 	@rm -rf $(BUILD)/results
 	@$(suite) unit 'env CMOCKA_MESSAGE_OUTPUT=TAP' $(unit_tests)
 	@$(if $(rule_tests),$(suite) rules 'env CMOCKA_MESSAGE_OUTPUT=TAP' \
@@ -177,6 +178,7 @@ lint: lint-format lint-tidy lint-cppcheck lint-lua ## run the linters
 
 .PHONY: format
 format: | deps-lint ## format C sources, update the lists of the rockspec
+	@.ci/deps tool '$(CLANG_FORMAT)'
 	@$(CLANG_FORMAT) -i $(c_files)
 	@LUA_PATH='./?.lua;;' $(LUA) tests/check/rockspec.lua --write
 
@@ -202,16 +204,22 @@ docs: $(module) ## write the reference, and options into the documents
 
 .PHONY: install
 install: $(products) ## install below PREFIX (/usr/local), after DESTDIR
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(version)|' \
-	  core/kadenza.pc.in >$(BUILD)/kadenza.pc
 	@$(call installer,install)
+	@$(register_library)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(version)|' \
+	  -e "s|@RPATH@|$$($(rpath))|" core/kadenza.pc.in >$(BUILD)/kadenza.pc
+	@install -d '$(DESTDIR)$(PREFIX)/lib/pkgconfig'
+	@install -m 644 $(BUILD)/kadenza.pc '$(DESTDIR)$(PREFIX)/lib/pkgconfig'
 
 .PHONY: uninstall
 uninstall: ## remove the installed files
 	@$(call installer,uninstall)
+	@rm -f '$(DESTDIR)$(PREFIX)/lib/pkgconfig/kadenza.pc'
+	@$(register_library)
 
 .PHONY: luarocks
 luarocks: | deps-luarocks ## install the rock (ARGS=--local, --tree DIR)
+	@.ci/deps tool luarocks
 	@luarocks --lua-version=5.4 make $(ARGS) $(rock).rockspec; \
 	  status=$$?; $(remove_rock_objects); exit $$status
 
@@ -375,6 +383,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(call object,$(filter-out \
 
 .PHONY: lint-format lint-tidy lint-cppcheck lint-lua
 lint-format: | deps-lint
+	@.ci/deps tool '$(CLANG_FORMAT)'
 	@$(CLANG_FORMAT) --dry-run -Werror $(c_files)
 
 tidied := $(patsubst %,$(BUILD)/tidy/%.ok,$(filter %.c,$(c_files)))
@@ -382,6 +391,7 @@ lint-tidy: $(tidied)
 $(tidied): $(BUILD)/tidy/%.ok: % $(filter %.h,$(c_files)) .clang-tidy \
   tests/.clang-tidy | deps-lint
 	@mkdir -p $(@D)
+	@.ci/deps tool '$(CLANG_TIDY)'
 	@echo "  tidy $<"
 	@$(CLANG_TIDY) --quiet $< -- $(language_flags) -Ibindings/host \
 	  -Itests/unit/fixtures \
@@ -389,12 +399,14 @@ $(tidied): $(BUILD)/tidy/%.ok: % $(filter %.h,$(c_files)) .clang-tidy \
 	@touch $@
 
 lint-cppcheck: | deps-lint
+	@.ci/deps tool cppcheck
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
 	  --enable=warning,performance,portability \
 	  --suppress=missingIncludeSystem -Icore -Ibindings \
 	  $(wildcard core bindings)
 
 lint-lua: | deps-lint
+	@.ci/deps tool luacheck
 	@luacheck --quiet .
 
 # ------------------------------------------------------------ install --
@@ -406,6 +418,18 @@ remove_rock_objects := find core bindings -name '*.o' -delete; rm -rf kadenza
 
 lua_modules := $(patsubst scripts/%,%,$(library_scripts))
 manual := $(wildcard docs/kadenza.1)
+
+# Lets the loader of programs know the library, or forget it: /usr/local/lib is
+# searched only through the cache that ldconfig writes. A packager's DESTDIR is
+# not the system's.
+ldconfig = PATH=$$PATH:/usr/sbin:/sbin ldconfig
+register_library = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then \
+  $(ldconfig) 2>/dev/null || true; fi
+
+# Prints what makes programs find a library that the loader does not know, as in
+# a folder of the user's own.
+rpath = if [ -z '$(DESTDIR)' ] && ! $(ldconfig) -p 2>/dev/null | \
+  grep -qF ' $(PREFIX)/lib/$(soname)'; then echo ' -Wl,-rpath,$(PREFIX)/lib'; fi
 
 # Installs files, or removes them: $(1) is `install` or `uninstall`.
 define installer
@@ -421,7 +445,6 @@ define installer
 	done; \
 	put 644 $(library) lib/libkadenza.a; \
 	put 755 $(BUILD)/$(soname) lib/$(soname); \
-	put 644 $(BUILD)/kadenza.pc lib/pkgconfig/kadenza.pc; \
 	put 755 $(program) bin/kadenza; \
 	put 755 $(module) lib/lua/5.4/kadenza/core.so; \
 	for file in $(lua_modules); do \

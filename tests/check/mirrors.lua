@@ -30,9 +30,9 @@ end
 ---@return string[] named
 local function named_in(path, phrase)
   local named = {}
-  local list = tree.head(path):match("%f[%w]" .. phrase .. " (%l+/.*)") or ""
+  local list = tree.head(path):match("%f[%w]" .. phrase .. " (%.?%l+/.*)") or ""
   repeat
-    local name, rest = list:match("^(%l+/[%w_/.]*)[, ]*(.*)$")
+    local name, rest = list:match("^(%.?%l+/[%w_/.]*)[, ]*(.*)$")
     named[#named + 1] = name and name:gsub("%.$", "")
     list = (rest or ""):gsub("^and ", "")
   until not name
