@@ -358,6 +358,10 @@ $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
 	@echo "  ld $@"
 	@$(link) -fsanitize=fuzzer -o $@ $^ $(core_libs)
 
+# The matcher of patterns is a part of the bindings, but knows nothing of Lua.
+$(BUILD)/tests/fuzz/matcher_replay $(BUILD)/matcher_fuzz: \
+  $(BUILD)/obj/bindings/policy/matcher.o
+
 .PHONY: fuzz-run
 fuzz-run: $(fuzzers)
 	@rm -rf $(BUILD)/results

@@ -12,6 +12,7 @@
 #include "lua/spawn.h"
 #include "policy/coroutine.h"
 #include "policy/handle.h"
+#include "policy/pattern.h"
 #include "policy/resumption.h"
 
 int luaopen_kadenza_core(lua_State *L) {
@@ -30,6 +31,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_resumption_add_functions(L);
   kad_coroutine_push_program_functions(L);
   lua_setfield(L, -2, "program_coroutine");
+  kad_pattern_add_functions(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
   return 1;

@@ -4,6 +4,7 @@
 #include "policy/host.h"
 #include "policy/meter.h"
 #include "policy/metered.h"
+#include "policy/pattern.h"
 #include "policy/registry.h"
 #include "policy/resumption.h"
 #include "policy/vm.h"
@@ -228,6 +229,7 @@ int kad_vm_module_open(lua_State *L) {
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);
   kad_resumption_add_functions(L);
+  kad_pattern_add_functions(L);
   lua_pushstring(L, kad_version());
   lua_setfield(L, -2, "version");
   kad_coroutine_push_library(L);

@@ -219,10 +219,6 @@ describe("the sandbox", function()
       .. "while true do end end }))"] = "ran too long",
   }
 
-  bombs['string.find(("x"):rep(1e6), ("x"):rep(4e5) .. "y", 1, true)'] =
-    "the text is too long"
-  bombs['string.find(("x"):rep(1e6), ("x"):rep(4e5) .. "y")'] =
-    "the text is too long"
   local many = "local t, s = {}, ('x'):rep(1e6) "
     .. "for i = 1, 5e4 do t[i] = i end local kad = require('kadenza') "
     .. "for _ = 1, 1e5 do local _ = "
@@ -232,6 +228,7 @@ describe("the sandbox", function()
     "kad.hash(s)", "kad.verify(('p'):rep(32), s, ('s'):rep(64))",
     "kad.random(65536)",
     "kad.bencode.encode(t)", "kad.keypair()", "s:find('y', 1, true)",
+    "s:find(('x'):rep(4e5) .. 'y', 1, true)", "s:find(('x'):rep(4e5) .. 'y')",
     "s:find(('.'):rep(5000) .. 'y')",
     "('a'):rep(200):find('a*a*b')" })
   do

@@ -1,383 +1,189 @@
---- Matches Lua patterns in Lua. This is slower than Lua's string library, but
---- the meter counts each step, so a match that takes too long can be stopped.
---- The sandbox uses it for patterns that might take unbounded time.
+--- The functions of Lua's string library that take patterns, for policies. Here
+--- the meter counts each step of a match, and a match that takes too long is
+--- stopped like any other code.
 --
 --     pattern.find("key = value", "^(%w+)%s*=%s*(%w+)$")
 
+local matcher = require("kadenza.core").pattern
+
 local M = {}
 
-local OPEN <const> = -1 -- length of a capture without its end yet
-local POSITION <const> = -2 -- length of a position capture
-local CLOSE <const> = (")"):byte()
+-- The characters that make a text a pattern.
+local SPECIAL <const> = "[%^%$%*%+%?%.%(%[%%%-]"
 
-local Matcher = {}
-Matcher.__index = Matcher
-
--- Returns the place after the single item (a character, class or set) at `p`.
-function Matcher:item_end(p)
-  local char = self.pattern:sub(p, p)
-  if char == "%" then
-    if p == #self.pattern then
-      error("malformed pattern (ends with '%')", 0)
-    end
-    return p + 2
-  elseif char ~= "[" then
-    return p + 1
-  end
-  p = p + 1
-  if self.pattern:sub(p, p) == "^" then
-    p = p + 1
-  end
-  repeat
-    char = self.pattern:sub(p, p)
-    if char == "" then
-      error("malformed pattern (missing ']')", 0)
-    end
-    p = p + (char == "%" and 2 or 1)
-  until self.pattern:sub(p, p) == "]"
-  return p + 1
+local function is_text(value)
+  return type(value) == "string" or type(value) == "number"
 end
 
--- Tells whether the character at `s` matches the item.
-function Matcher:is_single(s, p, stop)
-  local char = self.subject:sub(s, s)
-  if char == "" then
-    return false
-  end
-  local item = self.pattern:sub(p, stop - 1)
-  if #item == 1 then
-    return item == "." or item == char
-  end
-  return string.find(char, item) ~= nil
+-- Tells whether the arguments have the types that Lua's string functions take:
+-- the last one is an integer, or nil.
+local function are_valid(subject, pattern, number)
+  return is_text(subject) and is_text(pattern)
+    and (number == nil or math.tointeger(tonumber(number)) ~= nil)
 end
 
--- Returns the byte that any match of the pattern from `p` on begins with; nil
--- if there is no single one.
-function Matcher:next_byte(p)
-  while self.pattern:byte(p) == CLOSE do
-    p = p + 1
+-- Returns the place in a text that an index means; nil if it is behind the end.
+local function place_of(index, text)
+  index = math.tointeger(tonumber(index or 1))
+  if index < 0 then
+    index = math.max(#text + index + 1, 1)
   end
-  local char, suffix = self.pattern:sub(p, p), self.pattern:sub(p + 1, p + 1)
-  if string.find(char, "^[%w%s@:;,=/_\"'<>&#!~`]") and suffix ~= "*"
-    and suffix ~= "-" and suffix ~= "?"
-  then
-    return char:byte()
-  end
-  return nil
+  return index <= #text + 1 and math.max(index, 1) or nil
 end
 
-function Matcher:longest(s, p, stop)
-  local item = self.pattern:sub(p, stop - 1)
-  local _, last = string.find(self.subject, "^" .. item .. "*", s)
-  local following = self:next_byte(stop + 1)
-  local byte, subject = string.byte, self.subject
-  for i = (last or s - 1) + 1, s, -1 do
-    if not following or byte(subject, i) == following then
-      local found = self:match(i, stop + 1)
-      if found then
-        return found
-      end
-    end
-  end
-  return nil
-end
-
-function Matcher:shortest(s, p, stop)
-  while true do
-    local found = self:match(s, stop + 1)
-    if found then
-      return found
-    elseif not self:is_single(s, p, stop) then
-      return nil
-    end
-    s = s + 1
-  end
-end
-
-function Matcher:open_capture(s, p, kind)
-  local level = #self.captures + 1
-  self.captures[level] = { from = s, len = kind }
-  local found = self:match(s, p)
-  if not found then
-    self.captures[level] = nil
-  end
-  return found
-end
-
-function Matcher:close_capture(s, p)
-  for level = #self.captures, 1, -1 do
-    local capture = self.captures[level]
-    if capture.len == OPEN then
-      capture.len = s - capture.from
-      local found = self:match(s, p)
-      if not found then
-        capture.len = OPEN
-      end
-      return found
-    end
-  end
-  error("invalid pattern capture", 0)
-end
-
--- %bxy: returns the place after the balanced text at `s`, or nil.
-function Matcher:balanced(s, p)
-  local open, close = self.pattern:sub(p, p), self.pattern:sub(p + 1, p + 1)
-  if close == "" then
-    error("malformed pattern (missing arguments to '%b')", 0)
-  elseif self.subject:sub(s, s) ~= open then
-    return nil
-  end
-  local depth = 1
-  for i = s + 1, #self.subject do
-    local char = self.subject:sub(i, i)
-    if char == close then
-      depth = depth - 1
-      if depth == 0 then
-        return i + 1
-      end
-    elseif char == open then
-      depth = depth + 1
-    end
-  end
-  return nil
-end
-
--- %f[set]: tells whether `s` is a frontier of the set.
-function Matcher:is_frontier(s, p, stop)
-  local set = self.pattern:sub(p, stop - 1)
-  local before, after = self.subject:sub(s - 1, s - 1), self.subject:sub(s, s)
-  before = s > 1 and before or "\0"
-  after = after ~= "" and after or "\0"
-  return not string.find(before, set) and string.find(after, set) ~= nil
-end
-
--- %1: returns the place after a copy of a capture's text at `s`, or nil.
-function Matcher:repeated(s, digit)
-  local capture = self.captures[tonumber(digit)]
-  if not capture or capture.len == OPEN then
-    error("invalid capture index %" .. digit, 0)
-  elseif capture.len == POSITION then
-    return nil
-  end
-  local text = self.subject:sub(capture.from, capture.from + capture.len - 1)
-  if self.subject:sub(s, s + #text - 1) == text then
-    return s + #text
-  end
-  return nil
-end
-
--- Matches an item with its repetition suffix.
-function Matcher:match_item(s, p)
-  local stop = self:item_end(p)
-  local suffix = self.pattern:sub(stop, stop)
-  if suffix == "*" then
-    return self:longest(s, p, stop)
-  elseif suffix == "-" then
-    return self:shortest(s, p, stop)
-  elseif suffix == "+" then
-    return self:is_single(s, p, stop) and self:longest(s + 1, p, stop) or nil
-  elseif suffix == "?" then
-    return self:is_single(s, p, stop) and self:match(s + 1, stop + 1)
-      or self:match(s, stop + 1)
-  end
-  if not self:is_single(s, p, stop) then
-    return nil
-  end
-  return self:match(s + 1, stop)
-end
-
-function Matcher:match_escape(s, p)
-  local kind = self.pattern:sub(p + 1, p + 1)
-  if kind == "b" then
-    local behind = self:balanced(s, p + 2)
-    return behind and self:match(behind, p + 4)
-  elseif kind == "f" then
-    if self.pattern:sub(p + 2, p + 2) ~= "[" then
-      error("missing '[' after '%f' in pattern", 0)
-    end
-    local stop = self:item_end(p + 2)
-    return self:is_frontier(s, p + 2, stop) and self:match(s, stop) or nil
-  elseif kind:find("^%d") then
-    local behind = self:repeated(s, kind)
-    return behind and self:match(behind, p + 2)
-  end
-  return self:match_item(s, p)
-end
-
--- Matches the pattern from `p` on at `s`. Returns the place after the match, or
--- nil.
-function Matcher:match(s, p)
-  local char = self.pattern:sub(p, p)
-  if char == "" then
-    return s
-  elseif char == "(" then
-    if self.pattern:sub(p + 1, p + 1) == ")" then
-      return self:open_capture(s, p + 2, POSITION)
-    end
-    return self:open_capture(s, p + 1, OPEN)
-  elseif char == ")" then
-    return self:close_capture(s, p + 1)
-  elseif char == "$" and p == #self.pattern then
-    return s == #self.subject + 1 and s or nil
-  elseif char == "%" then
-    return self:match_escape(s, p)
-  end
-  return self:match_item(s, p)
-end
-
-function Matcher:capture(level, first, behind)
-  local capture = self.captures[level]
-  if not capture and level == 1 then
-    return self.subject:sub(first, behind - 1)
-  elseif not capture then
-    error("invalid capture index %" .. level, 0)
-  elseif capture.len == OPEN then
-    error("unfinished capture", 0)
-  elseif capture.len == POSITION then
-    return capture.from
-  end
-  return self.subject:sub(capture.from, capture.from + capture.len - 1)
-end
-
--- Returns the captures; without captures, the whole match if `whole` is true.
-function Matcher:results(first, behind, whole)
-  local results = {}
-  local count = #self.captures
-  if count == 0 and whole then
-    count = 1
-  end
-  for level = 1, count do
-    results[level] = self:capture(level, first, behind)
-  end
-  return table.unpack(results, 1, count)
-end
-
-local function new(subject, pattern)
-  return setmetatable({
-    subject = tostring(subject),
-    pattern = tostring(pattern),
-    captures = {},
-  }, Matcher)
-end
-
--- Returns the first match at `init` or later: its start and the place after it.
-local function search(matcher, init)
-  local anchored = matcher.pattern:sub(1, 1) == "^"
-  local begin = anchored and 2 or 1
-  if init > #matcher.subject + 1 then
-    return nil
-  end
-  for s = init, anchored and init or #matcher.subject + 1 do
-    matcher.captures = {}
-    local behind = matcher:match(s, begin)
-    if behind then
-      return s, behind
-    end
-  end
-  return nil
-end
-
-local function start_of(subject, init)
-  init = init or 1
-  if init < 0 then
-    init = math.max(#subject + init + 1, 1)
-  end
-  return math.max(init, 1)
+-- Returns the first match from `start` on: its first byte, and the byte after
+-- it. A match that ends before byte `rejected` does not count.
+local function search(state, start, rejected)
+  matcher.begin(state, start, rejected)
+  local first, after
+  repeat -- each round takes bounded time, and the meter can preempt the loop
+    first, after = matcher.advance(state)
+  until first ~= false
+  return first, after
 end
 
 --- Like string.find.
-function M.find(subject, pattern, init)
-  if not string.find(pattern, "[%^$*+?.(%[%%-]") then
-    return string.find(subject, pattern, init, true)
+---@param subject string
+---@param pattern string
+---@param init integer?
+---@param plain boolean?
+function M.find(subject, pattern, init, plain)
+  if not are_valid(subject, pattern, init) then
+    return string.find(subject, pattern, init, true) -- raises the error
   end
-  local matcher = new(subject, pattern)
-  local first, behind = search(matcher, start_of(matcher.subject, init))
+  subject, pattern = tostring(subject), tostring(pattern)
+  local start = place_of(init, subject)
+  if not start then
+    return nil
+  elseif plain or not string.find(pattern, SPECIAL) then
+    return matcher.find_plain(subject, pattern, start)
+  end
+  local state = matcher.new(subject, pattern, true)
+  local first, after = search(state, start)
   if not first then
     return nil
   end
-  return first, behind - 1, matcher:results(first, behind, false)
+  return first, after - 1, matcher.captures(state, false)
 end
 
 --- Like string.match.
+---@param subject string
+---@param pattern string
+---@param init integer?
 function M.match(subject, pattern, init)
-  local matcher = new(subject, pattern)
-  local first, behind = search(matcher, start_of(matcher.subject, init))
-  if not first then
+  if not are_valid(subject, pattern, init) then
+    return string.match(subject, pattern, init) -- raises the error
+  end
+  subject = tostring(subject)
+  local start = place_of(init, subject)
+  local state = start and matcher.new(subject, pattern, true)
+  if not state or not search(state, start) then
     return nil
   end
-  return matcher:results(first, behind, true)
+  return matcher.captures(state, true)
 end
 
 --- Like string.gmatch.
+---@param subject string
+---@param pattern string
+---@param init integer?
 function M.gmatch(subject, pattern, init)
-  local matcher = new(subject, pattern)
-  local s, last = start_of(matcher.subject, init), nil
+  if not are_valid(subject, pattern, init) then
+    return string.gmatch(subject, pattern, init) -- raises the error
+  end
+  subject = tostring(subject)
+  local state = matcher.new(subject, pattern, false)
+  local start, last = place_of(init, subject), nil
   return function()
-    while s <= #matcher.subject + 1 do
-      matcher.captures = {}
-      local behind = matcher:match(s, 1)
-      if behind and behind ~= last then
-        local first = s
-        s, last = behind, behind
-        return matcher:results(first, behind, true)
-      end
-      s = s + 1
+    local first, after
+    if start then
+      first, after = search(state, start, last)
+    end
+    start, last = after, after
+    if first then
+      return matcher.captures(state, true)
     end
     return nil
   end
 end
 
+-- Returns what a "%" and the character behind it stand for in a replacement.
+local function expand(state, char, whole)
+  if char == "%" then
+    return "%"
+  elseif char == "0" then
+    return whole
+  elseif char:find("^%d") then
+    return tostring(matcher.capture(state, tonumber(char)))
+  end
+  error("invalid use of '%' in replacement string", 6)
+end
+
 -- Returns the replacement for a match.
-local function expand(matcher, replacement, first, behind)
-  local whole = matcher.subject:sub(first, behind - 1)
+local function replace(state, replacement, whole)
   local value
   if type(replacement) == "table" then
-    value = replacement[matcher:capture(1, first, behind)]
+    value = replacement[matcher.capture(state, 1)]
   elseif type(replacement) == "function" then
-    value = replacement(matcher:results(first, behind, true))
+    value = replacement(matcher.captures(state, true))
+  elseif string.find(replacement, "%", 1, true) then
+    value = string.gsub(replacement, "%%(.?)", function(char)
+      return expand(state, char, whole)
+    end)
   else
-    return (string.gsub(tostring(replacement), "%%(.?)", function(char)
-      if char == "%" then
-        return "%"
-      elseif char == "0" then
-        return whole
-      elseif char:find("^%d") then
-        return tostring(matcher:capture(tonumber(char), first, behind))
-      end
-      error("invalid use of '%' in replacement string", 0)
-    end))
+    value = replacement
   end
   if not value then
     return whole
-  elseif type(value) ~= "string" and type(value) ~= "number" then
-    error("invalid replacement value (a " .. type(value) .. ")", 0)
+  elseif not is_text(value) then
+    error("invalid replacement value (a " .. type(value) .. ")", 3)
   end
   return tostring(value)
 end
 
---- Like string.gsub.
-function M.gsub(subject, pattern, replacement, limit)
-  local matcher = new(subject, pattern)
-  local anchored = matcher.pattern:sub(1, 1) == "^"
-  local s, last, count, parts = 1, nil, 0, {}
-  while not limit or count < limit do
-    matcher.captures = {}
-    local behind = matcher:match(s, anchored and 2 or 1)
-    if behind and behind ~= last then
-      count = count + 1
-      parts[#parts + 1] = expand(matcher, replacement, s, behind)
-      s, last = behind, behind
-    elseif s <= #matcher.subject then
-      parts[#parts + 1] = matcher.subject:sub(s, s)
-      s = s + 1
-    else
+local REPLACEMENTS <const> = { string = true, number = true, table = true,
+  ["function"] = true }
+
+-- Replaces up to `limit` matches. Returns the parts of the result, and the
+-- number of replacements.
+local function replace_all(subject, state, replacement, limit)
+  local start, last, count, parts = 1, nil, 0, {}
+  while count < limit do
+    local first, after = search(state, start, last)
+    if not first then
       break
     end
-    if anchored then
-      break
-    end
+    count = count + 1
+    parts[#parts + 1] = subject:sub(start, first - 1)
+    parts[#parts + 1] = replace(state, replacement,
+      subject:sub(first, after - 1))
+    start, last = after, after
   end
-  parts[#parts + 1] = matcher.subject:sub(s)
+  parts[#parts + 1] = subject:sub(start)
+  return parts, count
+end
+
+--- Like string.gsub.
+---@param subject string
+---@param pattern string
+---@param replacement string|table|function
+---@param limit integer?
+function M.gsub(subject, pattern, replacement, limit)
+  if not are_valid(subject, pattern, limit)
+    or not REPLACEMENTS[type(replacement)]
+  then
+    return string.gsub(subject, pattern, replacement, limit) -- raises the error
+  end
+  subject, pattern = tostring(subject), tostring(pattern)
+  if type(replacement) == "number" then
+    replacement = tostring(replacement)
+  end
+  limit = limit and math.tointeger(tonumber(limit)) or #subject + 1
+  if pattern:sub(1, 1) == "^" then
+    limit = math.min(limit, 1)
+  end
+  local parts, count = replace_all(subject, matcher.new(subject, pattern, true),
+    replacement, limit)
   return table.concat(parts), count
 end
 

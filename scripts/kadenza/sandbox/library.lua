@@ -3,21 +3,16 @@
 --- Tested by tests/spec/sandbox_spec.lua, tests/spec/escapes/time_spec.lua.
 
 local core = require("kadenza.core")
-local pattern_library = require("kadenza.policy.pattern")
+local pattern = require("kadenza.policy.pattern")
 
 local M = {}
 
 local MAX_BYTES <const> = 1048576 -- of a string that string.rep makes
 local MAX_ITEMS <const> = 100000 -- of a table that a C function walks
-local MAX_STEPS <const> = 1e7 -- of a pattern match in C, in the worst case
-local STEPS <const> = 5 -- steps of a match that are charged as an instruction
-local SHORT <const> = 32 -- bytes of a pattern that are not charged
+local SHORT <const> = 32 -- bytes at once that are not charged
 local PLAIN <const> = 16 -- bytes compared in the time of a step
 local ITEM_WORK <const> = 2 -- instructions charged for moving an item
 local SORT_WORK <const> = 40 -- instructions charged for sorting an item
--- The characters that make a text a pattern.
-local SPECIAL <const> = "[%^%$%*%+%?%.%(%[%%%-]"
-local CARET <const> = ("^"):byte()
 
 --- Charges a string that a C function reads from end to end.
 ---@param bytes any  not charged unless it is a string
@@ -26,63 +21,6 @@ function M.charge_bytes(bytes)
 end
 
 ------------------------------------------------------------------ string --
-
--- Returns the steps of a match in the worst case: each repetition in the
--- pattern may end at any place of the subject, in their order, and the match
--- may begin at any place before.
-local function count_steps(subject, pattern)
-  local anchored = string.byte(pattern) == CARET
-  local cost, count = anchored and 1 or #subject + 1, anchored and 0 or 1
-  for _ in string.gmatch(pattern, "[%*%+%-%?]") do
-    count = count + 1
-    cost = cost * (#subject + 1) / count
-  end
-  for _ in string.gmatch(pattern, "%%b") do -- searches its end each time
-    cost = cost * (#subject + 1)
-  end
-  for _ in string.gmatch(pattern, "%%%d") do -- compares the capture
-    cost = cost * (#subject / PLAIN + 1)
-  end
-  return #pattern > SHORT and cost * #pattern or cost
-end
-
--- Charges the search for a plain text, which C does in one call.
-local function check_plain(subject, text)
-  local steps = (#subject + 1) * #text / PLAIN
-  if steps > MAX_STEPS then
-    error("the text is too long to be found in so long a subject", 3)
-  end
-  core.charge(steps / STEPS)
-end
-
--- Returns a function of string that calls Lua's own if it cannot take long, and
--- otherwise the same function in Lua, where each step is metered.
-local function guard_pattern(name)
-  local fast, counted = string[name], pattern_library[name]
-  return function(subject, pattern, ...)
-    if type(subject) == "string" and type(pattern) == "string" then
-      local steps = count_steps(subject, pattern)
-      if not string.find(pattern, SPECIAL) then
-        check_plain(subject, pattern)
-      elseif steps > MAX_STEPS then
-        return counted(subject, pattern, ...)
-      else
-        core.charge(steps / STEPS)
-      end
-    end
-    return fast(subject, pattern, ...)
-  end
-end
-
-local guarded_find = guard_pattern("find")
-
-local function find(subject, pattern, init, plain)
-  if plain and type(subject) == "string" and type(pattern) == "string" then
-    check_plain(subject, pattern)
-    return string.find(subject, pattern, init, true)
-  end
-  return guarded_find(subject, pattern, init)
-end
 
 -- Arguments of a wrong type are passed on to string.rep, which names them.
 local function rep(text, count, separator)
@@ -144,10 +82,9 @@ function M.make_string()
   library.pack = guard_format("pack")
   library.packsize = guard_format("packsize")
   library.unpack, library.byte = unpack_string, byte
-  for _, name in ipairs({ "match", "gmatch", "gsub" }) do
-    library[name] = guard_pattern(name)
-  end
-  library.find, library.rep = find, rep
+  library.find, library.match = pattern.find, pattern.match
+  library.gmatch, library.gsub = pattern.gmatch, pattern.gsub
+  library.rep = rep
   return library
 end
 

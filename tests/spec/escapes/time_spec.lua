@@ -144,10 +144,48 @@ local ROWS <const> = {
   { "back references of patterns", [[
     while true do local _ = ("a"):rep(3000):find("(.-)%1b") end ]],
     fails = LONG },
+  { "a pattern of more repetitions than the subject has bytes", [[
+    return { value = ("aaaaaaaaaaaa"):match(("a*"):rep(80) .. "b") } ]],
+    fails = LONG },
+  { "the same with one item more or less than bytes", [[
+    local s = ("a"):rep(24)
+    for n = 20, 28 do local _ = s:find(("a?"):rep(n) .. ("a"):rep(n) .. "b") end
+    ]], fails = LONG },
+  { "a pattern on a number", [[
+    return { value = string.find(1234567890123456789,
+      ("%d?"):rep(30) .. "x") } ]], fails = LONG },
+  { "a number as a pattern", [[
+    return { value = ("a1b"):find(1) } ]], gives = 2 },
+  { "a number as the subject of a plain search", [[
+    return { value = string.find(12.5, ".", 1, true) } ]], gives = 3 },
+  { "a pattern in string.find with a false plain", [[
+    return { value = string.find(("a"):rep(30), ("a*"):rep(30) .. "b", 1,
+      false) } ]], fails = LONG },
+  { "gmatch of repetitions", [[
+    for _ in ("a"):rep(40):gmatch(("a-"):rep(40) .. "b") do end ]],
+    fails = LONG },
+  { "gsub of repetitions", [[
+    return { value = ("a"):rep(40):gsub(("a+"):rep(20) .. "b", "") } ]],
+    fails = LONG },
+  { "patterns of sets as long as the subject", [[
+    local set = "[" .. ("%w"):rep(20000) .. "]"
+    return { value = ("-"):rep(20000):find(set .. "*" .. set) } ]],
+    fails = LONG },
+  { "balanced texts at each place", [[
+    return { value = ("("):rep(20000):find("%b()") } ]], fails = LONG },
+  { "copies of a capture", [[
+    return { value = ("a"):rep(20000):find("(.-)%1%1%1b") } ]], fails = LONG },
+  { "frontiers of a long set", [[
+    return { value = ("-"):rep(20000):find("%f[" .. ("%w"):rep(20000) .. "]") }
+    ]], fails = LONG },
+  { "a pattern in a coroutine, inside of pcall", [[
+    return { value = coroutine.wrap(function()
+      return pcall(string.find, ("a"):rep(40), ("a*"):rep(40) .. "b")
+    end)() } ]], fails = LONG },
   { "a search for a long plain text", [[
     local s = ("a"):rep(500000)
     while true do local _ = s:find(("a"):rep(20000) .. "b", 1, true) end ]],
-    fails = "the text is too long" },
+    fails = LONG },
   { "string.rep of nothing, without end", [[
     return { value = (""):rep(1 << 62) } ]], gives = "" },
   { "string.format with the widest of fields", [[
