@@ -99,7 +99,7 @@ local ROWS <const> = {
     "policies have no module"),
   refused("a module of the library, by an upper folder",
     'require("kadenza..core")', "not the name of a module"),
-  refused("a module of C", 'require("lfs")', "no such file"),
+  refused("a module of C", 'require("lfs")', "No such file"),
   { "the sandbox, by a finalizer added later", [[
     local meta, run = {}, false
     setmetatable({}, meta)
