@@ -295,7 +295,7 @@ describe("reloading policies", function()
   end))
 
   local broken = {
-    ["is gone"] = { nil, "policy%.lua: no such file" },
+    ["is gone"] = { nil, "policy%.lua: open: No such file" },
     ["has a syntax error"] = { "return {\n}}", "policy%.lua:2: .*expected" },
     ["raises"] = { "\nerror('x')", "policy%.lua:2: x" },
     ["never ends"] = { "\nwhile true do end", "policy%.lua:2: ran too long" },
