@@ -351,12 +351,16 @@ $(BUILD)/tests/fuzz/%_replay: $(BUILD)/obj/tests/fuzz/%_fuzz.o \
   $(BUILD)/obj/tests/fuzz/replay.o $(library)
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) -o $@ $^ $(core_libs)
+	@$(link) -o $@ $^ $(library) $(core_libs) $(target_libs)
 
 $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) -fsanitize=fuzzer -o $@ $^ $(core_libs)
+	@$(link) -fsanitize=fuzzer -o $@ $^ $(library) $(core_libs) $(target_libs)
+
+# Targets whose subject is in Lua.
+$(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: target_libs = $(lua_libs)
+$(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: $(binding_objects)
 
 # The matcher of patterns is a part of the bindings, but knows nothing of Lua.
 $(BUILD)/tests/fuzz/matcher_replay $(BUILD)/matcher_fuzz: \
