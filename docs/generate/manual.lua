@@ -50,12 +50,18 @@ the id and the contacts of the node. Written every five minutes and at the end.
 .I DIR/own.state
 In the same folder: the publications of the node.
 .TP
+.I DIR/node.lock
+In the same folder: the process that uses it. The node removes the file when it
+ends; one that is left behind locks nothing.
+.TP
 .I FILE.new
 A file that is being written, before it replaces
 .IR FILE .
 .TP
 .I FILE.corrupt
-A file of the state folder that could not be read. The node starts without it.
+A file of the state folder that is corrupt, or a copy of one that is in parts;
+.IR FILE.corrupt.2 " to " FILE.corrupt.8
+are older ones.
 ]]
 
 local REST <const> = [[

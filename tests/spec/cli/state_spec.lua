@@ -145,8 +145,9 @@ describe("kadenza, on a state folder,", function()
     local done = process.run({ "run", "--listen", "127.0.0.1:0", "--state",
       path, "--id-bits", "256" })
     assert.equal(2, done.status)
-    assert.equal("kadenza: " .. path .. "/node.state: of a node with ids of 160 "
-      .. "bits, not 256: use another folder, or id_bits = 160\n", done.stderr)
+    assert.equal("kadenza: " .. path .. "/node.state: of a node with ids of "
+      .. "160 bits, not 256: use another folder, or id_bits = 160\n",
+      done.stderr)
     assert.equal(before, read(path .. "/node.state"))
   end)
 
