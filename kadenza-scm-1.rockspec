@@ -55,6 +55,7 @@ build = {
         "bindings/lua/interrupt.c",
         "bindings/lua/lock.c",
         "bindings/lua/module.c",
+        "bindings/lua/names.c",
         "bindings/lua/network.c",
         "bindings/lua/network_events.c",
         "bindings/lua/node.c",
@@ -117,6 +118,7 @@ build = {
         "core/membership/contact_admission.c",
         "core/membership/liveness.c",
         "core/membership/maintenance.c",
+        "core/membership/names.c",
         "core/membership/neighbours.c",
         "core/membership/observed_address.c",
         "core/membership/recovery.c",
@@ -126,11 +128,13 @@ build = {
         "core/net/name_lookup.c",
         "core/net/network.c",
         "core/net/network_member.c",
+        "core/net/network_names.c",
         "core/net/network_resolve.c",
         "core/net/network_turn.c",
         "core/net/random.c",
         "core/net/transport.c",
         "core/net/udp_address.c",
+        "core/net/udp_interfaces.c",
         "core/net/udp_network.c",
         "core/net/udp_outgoing.c",
         "core/net/udp_resolve.c",
@@ -224,6 +228,8 @@ build = {
       "scripts/kadenza/blob/reader.lua",
     ["kadenza.blob.tree"] =
       "scripts/kadenza/blob/tree.lua",
+    ["kadenza.bootstrap"] =
+      "scripts/kadenza/bootstrap.lua",
     ["kadenza.check"] =
       "scripts/kadenza/check.lua",
     ["kadenza.chunk_text"] =

@@ -630,6 +630,9 @@ struct kad_env {
   void (*send)(void *state, const struct kad_address *to,
                struct kad_slice datagram);
   struct kad_allocator allocator;
+  /* For bootstrap names; may be NULL. See kadenza_names.h. */
+  int (*resolve)(void *state, size_t name, struct kad_slice text);
+  bool (*is_own)(void *state, const struct kad_address *address);
 };
 
 /* Makes a node. Copies: `config`, `env`. The node sends nothing before an
@@ -702,6 +705,8 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
  * answers, it joins again through them, with back-off.
  * Ends with 0 if the lookup found a contact, or
  *   KAD_ENOCONTACTS  none of `known` answered
+ *   KAD_EFAMILY, KAD_EMARTIAN
+ *                    nothing was sent: see kad_node_check_address
  * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               const struct kad_address *known,
@@ -952,6 +957,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(verifications, "unknown nodes pinged to verify their address")     \
   X(maintenance_queries, "queries of the node's own lookups")          \
   X(reconnect_probes, "lost contacts and bootstrap addresses queried") \
+  X(name_lookups, "bootstrap names looked up")                         \
   X(neighbour_checks, "silent neighbours queried")                     \
   X(republishes, "records republished")                                \
   X(handoffs, "records handed off")                                    \
@@ -966,6 +972,8 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(contacts, "contacts in the routing tables (gauge)")                \
   X(contacts_good, "good contacts among them (gauge)")                 \
   X(network_size, "estimated number of nodes in the overlay (gauge)")  \
+  X(names, "bootstrap names (gauge)")                                  \
+  X(names_failed, "bootstrap names that do not resolve (gauge)")       \
   X(pending, "queries in flight (gauge)")                              \
   X(operations, "operations that have not ended (gauge)")              \
   X(pending_hooks, "pending hook calls (gauge)")                       \
@@ -1110,22 +1118,6 @@ KAD_API KAD_MUST_CHECK int kad_network_start_timer(struct kad_network *network,
 KAD_API int kad_network_stop_timer(struct kad_network *network,
                                    kad_timer_id timer);
 
-/* Is called once, unless the network is freed before, with up to 32 addresses
- * of a name, or with status KAD_ERESOLVE: there is no such name, or
- * KAD_ETIMEOUT: no name server answers. Borrowed during the call. */
-typedef void (*kad_resolved_fn)(void *data, int status,
-                                const struct kad_address *addresses,
-                                size_t count);
-
-/* Resolves "host:port" without blocking, by the system's resolver; in a
- * simulated network the host must be an address. Calls `resolved`, never from
- * inside this call.
- * Returns 0, KAD_ENOMEM, or KAD_EINVAL for a text without a port. */
-KAD_API KAD_MUST_CHECK int kad_network_resolve(struct kad_network *network,
-                                               struct kad_slice text,
-                                               kad_resolved_fn resolved,
-                                               void *data);
-
 /* Calls `fire(data)` whenever the process receives the signal `number`, until
  * the network is freed. Returns 0, KAD_ENOMEM, or KAD_EINVAL for a signal that
  * cannot be caught, or a network without UDP sockets. */
@@ -1155,5 +1147,8 @@ KAD_API void kad_network_step(struct kad_network *network);
 #ifdef __cplusplus
 }
 #endif
+
+/* kad_network_resolve, and names through which a node joins. */
+#include "kadenza_names.h"
 
 #endif

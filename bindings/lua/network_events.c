@@ -49,16 +49,8 @@ static int call_resolved(lua_State *L) {
   if (!kad_lua_callback_push(L, resolution->callback, false)) {
     return 0;
   }
-  if (resolution->status == KAD_ETIMEOUT) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s: no name server answers",
-                    kad_error_text(KAD_ERESOLVE));
-    lua_pushstring(L, kad_error_name(KAD_ERESOLVE));
-    lua_call(L, 3, 0);
-    return 0;
-  }
   if (resolution->status != 0) {
-    lua_call(L, kad_lua_push_error(L, resolution->status), 0);
+    lua_call(L, kad_lua_push_error(L, KAD_ERESOLVE), 0);
     return 0;
   }
   kad_lua_push_addresses(L, resolution->addresses, resolution->count);

@@ -5,6 +5,7 @@
 #include "lua/error.h"
 #include "lua/field.h"
 #include "lua/handle.h"
+#include "lua/names.h"
 #include "lua/operation.h"
 #include "lua/record.h"
 #include "lua/value.h"
@@ -329,9 +330,10 @@ static const luaL_Reg borrowed_meta[] = {
 /* Pushes a closed handle. [-0, +1, m] */
 static struct kad_lua_node *new_handle(lua_State *L, bool borrowed) {
   static const luaL_Reg *const methods_of_borrowed[] = {
-      shared_methods, kad_lua_operation_methods, NULL};
+      shared_methods, kad_lua_operation_methods, kad_lua_name_methods, NULL};
   static const luaL_Reg *const methods_of_owner[] = {
-      shared_methods, kad_lua_operation_methods, owner_methods, NULL};
+      shared_methods, kad_lua_operation_methods, kad_lua_name_methods,
+      owner_methods, NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_node *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NODE_VALUES);

@@ -1,5 +1,6 @@
 #include "lua/operation.h"
 
+#include "kadenza_names.h"
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/callback.h"
@@ -102,18 +103,24 @@ static struct lookup check_lookup(lua_State *L, int arg) {
   return lookup;
 }
 
-/* node:bootstrap(addresses, nil, done) */
+/* node:bootstrap(texts, nil, done): texts are addresses and names */
 static int node_bootstrap(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   const size_t count = lua_rawlen(L, 2);
   luaL_argcheck(L, count <= 4096, 2, "too many addresses");
-  struct kad_address *const known =
-      lua_newuserdatauv(L, count * sizeof *known + 1, 0);
-  kad_lua_check_addresses(L, 2, count, known);
+  struct kad_slice *const texts =
+      lua_newuserdatauv(L, count * sizeof *texts + 1, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 2, "strings are needed");
+    texts[i] = kad_lua_check_slice(L, lua_gettop(L));
+    lua_pop(L, 1); /* the table keeps it */
+  }
   struct kad_lua_callback *const callback = new_callback(L, self, 4);
-  const int status = kad_node_bootstrap(
-      self->link->node, known, count, operation_done, callback, &callback->id);
+  const int status =
+      kad_network_bootstrap(self->link->network, self->link->node, texts, count,
+                            operation_done, callback, &callback->id);
   return push_operation(L, callback, status);
 }
 

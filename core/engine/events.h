@@ -40,6 +40,11 @@ struct kad_events {
   void (*rejoin_due)(struct kad_node *node, const struct kad_address *known,
                      size_t count);
 
+  /* From membership. A bootstrap name has been resolved, or has failed: then
+   * `count` is 0. */
+  void (*name_resolved)(struct kad_node *node,
+                        const struct kad_address *addresses, size_t count);
+
   /* From membership. `contact` has become a neighbour. */
   void (*neighbour_joined)(struct kad_node *node,
                            const struct kad_contact *contact);

@@ -66,6 +66,7 @@ void kad_maintenance_stop(struct kad_node *node) {
   kad_refresh_stop(node);
   kad_rejoin_stop(node);
   kad_recovery_stop(node);
+  kad_names_stop(node);
   kad_timer_cancel(node, &node->maintenance.round);
 }
 
@@ -113,7 +114,7 @@ static bool most_are_silent(const struct kad_node *node) {
 enum kad_state kad_maintenance_state(const struct kad_node *node) {
   const struct kad_maintenance *maintenance = &node->maintenance;
   if (!maintenance->liveness.had_contacts) {
-    return maintenance->rejoin.requested ? KAD_STATE_JOINING : KAD_STATE_NEW;
+    return kad_rejoin_is_wanted(node) ? KAD_STATE_JOINING : KAD_STATE_NEW;
   }
   if (kad_liveness_is_isolated(node)) {
     return KAD_STATE_ISOLATED;

@@ -13,6 +13,7 @@
 
 #include "engine/timer.h"
 #include "membership/liveness.h"
+#include "membership/names.h"
 #include "membership/recovery.h"
 #include "membership/refresh.h"
 #include "membership/rejoin.h"
@@ -27,6 +28,7 @@ struct kad_maintenance {
   kad_time_ms check_interval_ms;
   struct kad_liveness liveness;
   struct kad_refresh refresh;
+  struct kad_names names;
   struct kad_rejoin rejoin;
   struct kad_recovery recovery;
   bool refresh_all; /* in the next round from refresh_all_at on */

@@ -153,27 +153,41 @@ static bool probe_lost(struct kad_node *node, kad_time_ms now) {
   return true;
 }
 
+static size_t count_known(const struct kad_node *node) {
+  size_t count = 0;
+  while (kad_rejoin_known(node, count) != NULL) {
+    count++;
+  }
+  return count;
+}
+
 /* Probes the next known address at which there is no contact. */
 static void probe_known(struct kad_node *node, kad_time_ms now) {
   struct kad_recovery *recovery = recovery_of(node);
-  const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   if (now < recovery->known_at) {
     return;
   }
   recovery->known_at =
       kad_time_add(now, kad_rng_jitter(node, KAD_RECOVERY_KNOWN_EVERY_MS));
-  for (size_t i = 0; i < rejoin->known_count; i++) {
-    recovery->known_index = (recovery->known_index + 1) % rejoin->known_count;
-    const struct kad_contact contact = {
-        .address = rejoin->known[recovery->known_index]};
-    const struct kad_table *table =
-        kad_node_table(node, contact.address.family);
-    if (table != NULL &&
-        kad_table_find_address(table, &contact.address) == NULL) {
-      send_probe(node, &contact);
+  const size_t count = count_known(node);
+  for (size_t i = 0; i < count; i++) {
+    recovery->known_index = (recovery->known_index + 1) % count;
+    if (kad_recovery_probe(node,
+                           kad_rejoin_known(node, recovery->known_index))) {
       return;
     }
   }
+}
+
+bool kad_recovery_probe(struct kad_node *node,
+                        const struct kad_address *address) {
+  const struct kad_contact contact = {.address = *address};
+  const struct kad_table *table = kad_node_table(node, address->family);
+  if (table == NULL || kad_table_find_address(table, address) != NULL) {
+    return false;
+  }
+  send_probe(node, &contact);
+  return true;
 }
 
 void kad_recovery_round(struct kad_node *node) {

@@ -55,6 +55,11 @@ void kad_recovery_add(struct kad_node *node, const struct kad_contact *contact);
 void kad_recovery_remove(struct kad_node *node,
                          const struct kad_contact *contact);
 
+/* Sends a reconnect probe to `address`, unless it has a contact or its family
+ * has no socket. Returns true if it was sent. */
+bool kad_recovery_probe(struct kad_node *node,
+                        const struct kad_address *address);
+
 /* Sends a reconnect probe if one is due. */
 void kad_recovery_round(struct kad_node *node);
 

@@ -26,8 +26,9 @@ kad_time_ms kad_rejoin_due(const struct kad_node *node) {
   const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   const bool is_cut_off =
       node->maintenance.liveness.isolated || !rejoin->reached;
-  return is_cut_off && rejoin->requested && rejoin->known_count > 0 &&
-                 !rejoin->running
+  const bool knows_any =
+      rejoin->known_count > 0 || node->maintenance.names.count > 0;
+  return is_cut_off && rejoin->requested && knows_any && !rejoin->running
              ? rejoin->at
              : KAD_TIME_NEVER;
 }
@@ -63,25 +64,70 @@ static bool reserve_known(struct kad_node *node, size_t count) {
              all < KAD_REJOIN_KNOWN_MAX ? all : KAD_REJOIN_KNOWN_MAX) == 0;
 }
 
+static void remember(struct kad_node *node, const struct kad_address *known) {
+  struct kad_rejoin *rejoin = &node->maintenance.rejoin;
+  if (kad_address_is_among(rejoin->known, rejoin->known_count, known) ||
+      kad_node_check_address(node, known) == KAD_EOWNID) {
+    return;
+  }
+  if (rejoin->known_count < rejoin->known_cap) {
+    rejoin->known[rejoin->known_count++] = *known;
+  } else {
+    rejoin->known[rejoin->known_next++] = *known;
+    rejoin->known_next %= KAD_REJOIN_KNOWN_MAX;
+  }
+}
+
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
                          size_t count) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
-  rejoin->requested = true;
   rejoin->at = kad_time_add(kad_node_now(node), rejoin->after_ms);
-  if (count == 0 || known == rejoin->known || !reserve_known(node, count)) {
-    return;
-  }
-  for (size_t i = 0; i < count; i++) {
-    if (kad_address_is_among(rejoin->known, rejoin->known_count, &known[i])) {
-      continue;
-    }
-    if (rejoin->known_count < rejoin->known_cap) {
-      rejoin->known[rejoin->known_count++] = known[i];
-    } else {
-      rejoin->known[rejoin->known_next++] = known[i];
-      rejoin->known_next %= KAD_REJOIN_KNOWN_MAX;
+  if (count > 0 && known != rejoin->known && reserve_known(node, count)) {
+    for (size_t i = 0; i < count; i++) {
+      remember(node, &known[i]);
     }
   }
+  /* Not if all of them are our own: then others join through us. */
+  rejoin->requested = rejoin->requested || count == 0 ||
+                      rejoin->known_count > 0 ||
+                      node->maintenance.names.count > 0;
+}
+
+void kad_rejoin_forget(struct kad_node *node, const struct kad_address *own) {
+  struct kad_rejoin *rejoin = &node->maintenance.rejoin;
+  for (size_t i = 0; i < rejoin->known_count; i++) {
+    if (kad_address_equal(&rejoin->known[i], own)) {
+      rejoin->known[i] = rejoin->known[--rejoin->known_count];
+      rejoin->known_next = 0;
+      rejoin->requested =
+          rejoin->known_count > 0 || node->maintenance.names.count > 0;
+      return;
+    }
+  }
+}
+
+const struct kad_address *kad_rejoin_known(const struct kad_node *node,
+                                           size_t index) {
+  const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
+  struct kad_name_cursor cursor = {0};
+  const struct kad_address *address = NULL;
+  if (index < rejoin->known_count) {
+    return &rejoin->known[index];
+  }
+  for (size_t i = rejoin->known_count; i <= index; i++) {
+    address = kad_names_next_address(node, &cursor);
+    if (address == NULL) {
+      return NULL;
+    }
+  }
+  return address;
+}
+
+bool kad_rejoin_is_wanted(const struct kad_node *node) {
+  const struct kad_rejoin *rejoin = &node->maintenance.rejoin;
+  return rejoin->requested &&
+         (rejoin->known_count > 0 || node->maintenance.names.count == 0 ||
+          kad_names_lead_elsewhere(node));
 }
 
 void kad_rejoin_start(struct kad_node *node) {

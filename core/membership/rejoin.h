@@ -1,6 +1,6 @@
-/* Rejoin: joins again through the known addresses, those that the node was
- * bootstrapped with, while it is isolated or none of them has answered yet. The
- * time between two joins doubles with each that fails.
+/* Rejoin: joins again through the known addresses and names (names.h), those
+ * that the node was bootstrapped with, while it is isolated or none of them has
+ * answered yet. The time between two joins doubles with each that fails.
  * Tested by tests/sim/join_test.c, tests/sim/recovery_test.c. */
 #ifndef KAD_MEMBERSHIP_REJOIN_H
 #define KAD_MEMBERSHIP_REJOIN_H
@@ -32,9 +32,22 @@ void kad_rejoin_start(struct kad_node *node);
 /* Frees the known addresses. */
 void kad_rejoin_stop(struct kad_node *node);
 
-/* Adds known addresses. Keeps the latest KAD_REJOIN_KNOWN_MAX. */
+/* Adds known addresses, except our own. Keeps the latest KAD_REJOIN_KNOWN_MAX.
+ */
 void kad_rejoin_remember(struct kad_node *node, const struct kad_address *known,
                          size_t count);
+
+/* Removes a known address that has turned out to be our own. */
+void kad_rejoin_forget(struct kad_node *node, const struct kad_address *own);
+
+/* Returns the known address `index`, those of names included, or NULL at the
+ * end. */
+const struct kad_address *kad_rejoin_known(const struct kad_node *node,
+                                           size_t index);
+
+/* Returns true if our user has asked to join, and not only through addresses of
+ * our own. */
+bool kad_rejoin_is_wanted(const struct kad_node *node);
 
 /* Notes that a known address has answered. */
 void kad_rejoin_reached(struct kad_node *node);

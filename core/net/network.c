@@ -133,8 +133,11 @@ static int make_node(struct kad_member *member,
       .random = member->methods->random,
       .send = member->methods->send,
       .allocator = network->allocator,
+      .resolve = network->methods->resolve_for,
+      .is_own = network->methods->is_own,
   };
   struct kad_node *node = NULL;
+  member->number = ++network->last_number;
   int error = kad_node_new(config, &env, &node);
   if (error < 0) {
     return error;

@@ -47,10 +47,11 @@ struct kad_member {
   struct kad_member *next_dirty; /* in the list of dirty members */
   struct kad_address addresses[KAD_MEMBER_ADDRESSES]; /* as bound; via is 0 */
   size_t address_count;
-  bool dirty;     /* its deadline may have changed */
-  bool leaving;   /* closed: the node is freed when no callback runs */
-  bool own_clock; /* its clock is not the network's */
-  bool simulated; /* it is part of a struct kad_sim_member */
+  uint64_t number; /* of the members of its network, from 1; never reused */
+  bool dirty;      /* its deadline may have changed */
+  bool leaving;    /* closed: the node is freed when no callback runs */
+  bool own_clock;  /* its clock is not the network's */
+  bool simulated;  /* it is part of a struct kad_sim_member */
 };
 
 /* What a kind of network does. A method that is NULL is not supported. */
@@ -75,6 +76,12 @@ struct kad_network_methods {
    * `resolved` is not called. */
   int (*resolve)(struct kad_network *network, const char *host, uint16_t port,
                  kad_resolved_fn resolved, void *data);
+  /* `resolve` and `is_own` of a node's environment; `state` is the member. */
+  int (*resolve_for)(void *state, size_t name, struct kad_slice text);
+  bool (*is_own)(void *state, const struct kad_address *address);
+  /* Returns true if this machine has the address `ip`. NULL: it has those that
+   * its members are bound to. */
+  bool (*has_ip)(const struct kad_address *ip);
   /* These implement the public function of the same name. */
   int (*on_signal)(struct kad_network *network, int number,
                    void (*fire)(void *data), void *data);
@@ -105,6 +112,8 @@ struct kad_network {
   struct kad_member *leavers;
   struct kad_resolved_name *resolved_names; /* for the next turn */
   struct kad_system_failure failure;        /* of the last `open` */
+  struct kad_name_request *name_requests;   /* of members */
+  uint64_t last_number;                     /* of a member */
   uint64_t turn;                            /* what kad_network_turn returns */
   uint64_t ticks;                           /* calls of kad_node_tick */
   unsigned depth; /* calls (into nodes, of callbacks, of hooks) that run */
@@ -163,6 +172,16 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now);
  * KAD_MEMBER_ADDRESSES, of family 4 or 6. */
 bool kad_network_takes_addresses(const struct kad_address *addresses,
                                  size_t count);
+
+/* `resolve_for` of struct kad_network_methods. */
+int kad_network_resolve_for(void *state, size_t name, struct kad_slice text);
+
+/* `is_own` of struct kad_network_methods. */
+bool kad_network_is_own(void *state, const struct kad_address *address);
+
+/* Frees what kad_network_resolve_for has asked for; before kad_network_deinit.
+ */
+void kad_network_free_requests(struct kad_network *network);
 
 /* Frees the names not reported yet; before kad_network_deinit. */
 void kad_network_free_names(struct kad_network *network);

@@ -1,4 +1,5 @@
 #include "base/allocator.h"
+#include "kadenza_names.h"
 #include "net/network.h"
 
 #include <string.h>
@@ -63,8 +64,18 @@ static int report_later(struct kad_network *network, int status,
   return 0;
 }
 
+/* Returns true if all bytes of a host are printable ASCII, but none is a blank
+ * or a colon, as an IPv6 address without brackets has. */
+static bool is_plain(const uint8_t *host, size_t len) {
+  bool is = true;
+  for (size_t i = 0; i < len && is; i++) {
+    is = host[i] > ' ' && host[i] <= '~' && host[i] != ':';
+  }
+  return is;
+}
+
 /* Splits "host:port". Returns false if one is missing, too long or too large,
- * or if the host has a colon, as an IPv6 address without brackets has. */
+ * or if the host is not plain. */
 static bool split(struct kad_slice text, char host[KAD_NAME_MAX + 1],
                   uint16_t *port) {
   size_t colon = text.len;
@@ -74,8 +85,7 @@ static bool split(struct kad_slice text, char host[KAD_NAME_MAX + 1],
   const size_t digits = text.len - colon;
   const size_t len = colon > 0 ? colon - 1 : 0;
   if (len == 0 || len > KAD_NAME_MAX || digits == 0 || digits > 5 ||
-      memchr(text.data, 0, len) != NULL ||
-      memchr(text.data, ':', len) != NULL) {
+      !is_plain(text.data, len)) {
     return false;
   }
   unsigned long number = 0;
@@ -85,13 +95,22 @@ static bool split(struct kad_slice text, char host[KAD_NAME_MAX + 1],
     }
     number = number * 10 + (unsigned long)(text.data[i] - '0');
   }
-  if (number > PORT_MAX) {
+  if (number == 0 || number > PORT_MAX) {
     return false;
   }
   memcpy(host, text.data, len);
   host[len] = '\0';
   *port = (uint16_t)number;
   return true;
+}
+
+int kad_network_check_name(struct kad_slice text) {
+  struct kad_address address;
+  char host[KAD_NAME_MAX + 1];
+  uint16_t port = 0;
+  return kad_address_parse(text, &address) == 0 || split(text, host, &port)
+             ? 0
+             : KAD_EINVAL;
 }
 
 int kad_network_resolve(struct kad_network *network, struct kad_slice text,

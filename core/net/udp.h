@@ -92,6 +92,10 @@ void kad_udp_outgoing_add(struct kad_outgoing *outgoing, uv_udp_t *socket,
 /* Sends all datagrams. */
 void kad_udp_outgoing_flush(struct kad_outgoing *outgoing);
 
+/* `has_ip` of struct kad_network_methods. Tested by
+ * tests/unit/net/network_names_test.c. */
+bool kad_udp_has_ip(const struct kad_address *ip);
+
 /* `open` of struct kad_network_methods. */
 int kad_udp_socket_open(struct kad_network *network,
                         const struct kad_address *listen, size_t count,

@@ -68,6 +68,7 @@ static void udp_free(struct kad_network *network) {
   assert(error == 0);
   (void)error;
   kad_network_free_names(network);
+  kad_network_free_requests(network);
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
   kad_release(&allocator, udp->incoming, udp->incoming_size);
@@ -142,6 +143,9 @@ static const struct kad_network_methods methods = {
     .refresh = udp_refresh,
     .random = udp_random,
     .resolve = kad_udp_resolve,
+    .resolve_for = kad_network_resolve_for,
+    .is_own = kad_network_is_own,
+    .has_ip = kad_udp_has_ip,
     .on_signal = kad_udp_signal_start,
     .run = udp_run,
     .stop = udp_stop,

@@ -2,6 +2,7 @@
 
 #include "engine/node.h"
 #include "membership/contact_admission.h"
+#include "operations/join.h"
 #include "operations/put.h"
 
 static void on_contact_failed(struct kad_node *node,
@@ -28,6 +29,7 @@ const struct kad_events kad_node_events = {
     .contact_replaced = kad_neighbours_contact_replaced,
     .address_observed = kad_observed_address_vote,
     .rejoin_due = on_rejoin_due,
+    .name_resolved = kad_join_name_resolved,
     .neighbour_joined = kad_handoff_neighbour_joined,
     .neighbour_left = kad_handoff_neighbour_left,
     .republish = kad_put_republish,

@@ -63,6 +63,12 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
     stats->network_size =
         size > stats->network_size ? size : stats->network_size;
   }
+  const struct kad_names *names = &node->maintenance.names;
+  stats->names = names->count;
+  for (size_t i = 0; i < names->count; i++) {
+    const int status = names->items[i].status;
+    stats->names_failed += status != 0 && status != KAD_EBUSY;
+  }
   stats->pending = node->rpc.pending.count;
   stats->operations = node->operations.count;
   stats->pending_hooks = node->pending_hooks.count;

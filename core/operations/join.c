@@ -1,14 +1,21 @@
 /* Joining: pings the bootstrap addresses, some at a time, and looks up our own
- * id from those that answer, in the overlay of each family. Then each bucket
- * farther than the closest neighbour is refreshed in the background.
+ * id from those that answer, in the overlay of each family. Bootstrap names are
+ * resolved meanwhile, and their addresses pinged next. Then each bucket farther
+ * than the closest neighbour is refreshed in the background.
  * Source: Kademlia §2.3. */
+#include "operations/join.h"
+
 #include "base/allocator.h"
+#include "base/time.h"
 #include "engine/node.h"
+
+#include <string.h>
 
 enum {
   PINGS_MAX = 16, /* under way, slow ones not counted */
   PING_TRIES = 3, /* for one address: a datagram may be lost */
-  LOOKUP_TRIES = 3
+  LOOKUP_TRIES = 3,
+  NAMES_MS = 250 /* that a join which found contacts waits for names */
 };
 
 /* A bootstrap address. Its index is the tag of its pings. */
@@ -21,8 +28,13 @@ struct bootstrap {
 
 struct join {
   struct kad_operation op;
+  struct kad_timer names_timer; /* ends the wait for names */
+  bool waits_for_names;
+  int problem;        /* why one was left out; 0: none, but our own */
+  size_t address_cap; /* addresses that there is room for */
   size_t address_count;
   size_t next;             /* index of the address to ping next */
+  size_t reachable;        /* addresses that were pinged and are not our own */
   uint32_t open;           /* pings under way */
   uint32_t slow;           /* of these, past the soft timeout */
   uint32_t blocking;       /* addresses that block the end */
@@ -42,6 +54,11 @@ static void on_ping_event(struct kad_node *node, struct kad_query *query,
 static void send_ping(struct kad_node *node, struct join *join,
                       uint32_t index) {
   struct bootstrap *bootstrap = &join->addresses[index];
+  const int problem = kad_node_check_address(node, &bootstrap->address);
+  if (problem != 0) {
+    join->problem = problem == KAD_EOWNID ? join->problem : problem;
+    return;
+  }
   const struct kad_contact contact = {.address = bootstrap->address};
   struct kad_query *query;
   struct kad_message message;
@@ -51,6 +68,7 @@ static void send_ping(struct kad_node *node, struct join *join,
                    &query) == 0) {
     query->tag = index;
     join->open++;
+    join->reachable += bootstrap->tries == 1;
     if (bootstrap->tries == 1 && index < PINGS_MAX) {
       bootstrap->blocks_end = true;
       join->blocking++;
@@ -97,19 +115,34 @@ static bool look_up_again(struct kad_node *node, struct join *join) {
   return join->op.lookups_open > 0;
 }
 
+/* Returns why no contact was found. */
+static int failure_of(const struct kad_node *node, const struct join *join) {
+  if (join->reachable > 0) {
+    return KAD_ENOCONTACTS;
+  }
+  if (join->problem != 0) {
+    return join->problem;
+  }
+  return kad_names_have_failed(node) ? KAD_ERESOLVE : KAD_ENOCONTACTS;
+}
+
 /* Ends a join whose lookups have ended: if they have found k contacts, or fewer
- * and no address blocks the end, or if no address can answer any more. */
+ * and no address or name blocks the end, or if none can answer any more. */
 static void end_if_done(struct kad_node *node, struct join *join) {
   const struct kad_candidate *closest[2 * KAD_K_MAX];
   if (join->op.lookups_open > 0) {
     return;
   }
   size_t found = kad_operation_closest(&join->op, closest);
-  if (found >= join->op.options.k || (found > 0 && join->blocking == 0)) {
+  const bool names_are_pending = kad_names_pending(node) > 0;
+  const bool blocks =
+      join->blocking > 0 || (names_are_pending && join->waits_for_names);
+  if (found >= join->op.options.k || (found > 0 && !blocks)) {
     kad_maintenance_joined(node);
     kad_operation_end(node, &join->op, 0);
-  } else if (join->open == 0 && !look_up_again(node, join)) {
-    kad_operation_end(node, &join->op, KAD_ENOCONTACTS);
+  } else if (join->open == 0 && !look_up_again(node, join) &&
+             !names_are_pending) {
+    kad_operation_end(node, &join->op, failure_of(node, join));
   }
 }
 
@@ -125,6 +158,23 @@ static void look_up_from(struct kad_node *node, struct join *join,
     }
   }
   kad_operation_look_up_from(node, &join->op, seed);
+}
+
+/* Handles the reply of a bootstrap address. */
+static void use_reply(struct kad_node *node, struct join *join,
+                      const struct kad_query *query) {
+  struct bootstrap *bootstrap = &join->addresses[query->tag];
+  const bool was_answered = bootstrap->answered;
+  bootstrap->answered = true;
+  if (kad_id_equal(&query->to.id, &node->config.id)) { /* we ourselves */
+    join->reachable -= !was_answered;
+    kad_rejoin_forget(node, &query->to.address);
+    kad_names_forget(node, &query->to.address);
+    return;
+  }
+  join->seed = query->to;
+  kad_rejoin_reached(node);
+  look_up_from(node, join, &query->to);
 }
 
 static void on_ping_event(struct kad_node *node, struct kad_query *query,
@@ -144,17 +194,62 @@ static void on_ping_event(struct kad_node *node, struct kad_query *query,
     join->slow -= query->soft;
   }
   if (event == KAD_QUERY_REPLY) {
-    join->addresses[query->tag].answered = true;
-    join->seed = query->to;
-    kad_rejoin_reached(node);
-    look_up_from(node, join, &query->to);
+    use_reply(node, join, query);
   }
   ping_next(node, join);
   end_if_done(node, join);
 }
 
+/* Adds an address, to be pinged next, unless it is there or there is no room.
+ */
+static void add_address(struct join *join, const struct kad_address *address) {
+  bool is_there = false;
+  for (size_t i = 0; i < join->address_count && !is_there; i++) {
+    is_there = kad_address_equal(&join->addresses[i].address, address);
+  }
+  if (is_there || join->address_count == join->address_cap) {
+    return;
+  }
+  struct bootstrap *added = &join->addresses[join->next];
+  memmove(added + 1, added, (join->address_count - join->next) * sizeof *added);
+  *added = (struct bootstrap){.address = *address};
+  join->address_count++;
+}
+
+/* Adds addresses of a name: the first of them is pinged first. */
+static void add_addresses(struct join *join,
+                          const struct kad_address *addresses, size_t count) {
+  for (size_t i = count; i > 0; i--) {
+    add_address(join, &addresses[i - 1]);
+  }
+}
+
+static void stop_waiting(struct kad_node *node, struct kad_timer *timer) {
+  struct join *join = kad_container_of(timer, struct join, names_timer);
+  join->waits_for_names = false;
+  if (join->op.state == KAD_OPERATION_RUNNING) {
+    end_if_done(node, join);
+  }
+}
+
+/* Resolves the names again. The addresses that they had are used meanwhile. */
+static void start_names(struct kad_node *node, struct join *join) {
+  struct kad_name_cursor cursor = {0};
+  const struct kad_address *address;
+  while ((address = kad_names_next_address(node, &cursor)) != NULL) {
+    add_address(join, address);
+  }
+  kad_names_resolve(node);
+  join->waits_for_names = kad_names_pending(node) > 0;
+  if (join->waits_for_names) {
+    kad_timer_set(node, &join->names_timer,
+                  kad_time_add(kad_node_now(node), NAMES_MS), stop_waiting);
+  }
+}
+
 /* Looks up from the contacts of the table at once, if there are any. */
 static void start_join(struct kad_node *node, struct kad_operation *op) {
+  start_names(node, join_of(op));
   ping_next(node, join_of(op));
   if (kad_liveness_has_contacts(node)) {
     kad_operation_look_up(node, op);
@@ -167,11 +262,35 @@ static void end_join(struct kad_node *node, struct kad_operation *op) {
   end_if_done(node, join_of(op));
 }
 
+static void stop_join(struct kad_node *node, struct kad_operation *op) {
+  kad_timer_cancel(node, &join_of(op)->names_timer);
+}
+
 static const struct kad_operation_kind join_kind = {
     .method = KAD_METHOD_FIND_NODE,
     .start = start_join,
     .looked_up = end_join,
+    .stop = stop_join,
 };
+
+void kad_join_name_resolved(struct kad_node *node,
+                            const struct kad_address *addresses, size_t count) {
+  bool is_used = false;
+  struct kad_operation *op = node->operations.first;
+  while (op != NULL) {
+    struct kad_operation *next = op->next;
+    if (op->kind == &join_kind && op->state == KAD_OPERATION_RUNNING) {
+      is_used = true;
+      add_addresses(join_of(op), addresses, count);
+      ping_next(node, join_of(op));
+      end_if_done(node, join_of(op));
+    }
+    op = next;
+  }
+  for (size_t i = 0; i < count && !is_used; i++) {
+    (void)kad_recovery_probe(node, &addresses[i]);
+  }
+}
 
 int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
                        size_t count, kad_done_fn done, void *data,
@@ -181,9 +300,11 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
     return KAD_EINVAL;
   }
   size_t used = count < KAD_REJOIN_KNOWN_MAX ? count : KAD_REJOIN_KNOWN_MAX;
+  const size_t cap =
+      used + node->maintenance.names.count * KAD_NAME_ADDRESSES_MAX;
   const struct kad_operation_request request = {
       .kind = &join_kind,
-      .size = sizeof(struct join) + used * sizeof(struct bootstrap),
+      .size = sizeof(struct join) + cap * sizeof(struct bootstrap),
       .target = &node->config.id,
       .done = done,
       .data = data};
@@ -193,6 +314,7 @@ int kad_node_bootstrap(struct kad_node *node, const struct kad_address *known,
   }
   struct join *join = join_of(op);
   op->options.beta = 1;
+  join->address_cap = cap;
   join->address_count = used;
   for (size_t i = 0; i < used; i++) {
     join->addresses[i].address = known[i];

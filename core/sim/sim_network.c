@@ -174,6 +174,7 @@ static void sim_free(struct kad_network *network) {
                  sizeof(void *));
   kad_map_deinit(&sim->sockets);
   kad_network_free_names(network);
+  kad_network_free_requests(network);
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
   kad_release(&allocator, sim, sizeof *sim);
@@ -185,6 +186,8 @@ static const struct kad_network_methods methods = {
     .shortest_ms = 1,
     .now = sim_now,
     .random = sim_random,
+    .resolve_for = kad_network_resolve_for,
+    .is_own = kad_network_is_own,
     .run = sim_run,
     .timeout = sim_timeout,
     .step = sim_step,

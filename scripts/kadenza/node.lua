@@ -6,6 +6,7 @@
 --     assert(node:bootstrap { "192.0.2.1:6881" })
 --     local value, info = node:get(kad.key "visits")
 
+local bootstrap = require("kadenza.bootstrap")
 local check = require("kadenza.check")
 local clock = require("kadenza.clock")
 local core = require("kadenza.core")
@@ -118,11 +119,17 @@ function Node:stats()
   return stats
 end
 
---- Returns the state of the node's connection to its overlay.
+--- Returns the state of the node's connection to its overlay. If the node is
+--- joining or isolated because names do not resolve, a second result says so.
 ---@return "new"|"joining"|"healthy"|"degraded"|"isolated" state
+---@return string? reason  such as "no name server answers for NAME"
 function Node:state()
   check.open(self, 2)
-  return self.core:state()
+  local state = self.core:state()
+  if state == "joining" or state == "isolated" then
+    return state, bootstrap.reason(self.core)
+  end
+  return state
 end
 
 --- Tells whether the node is open.

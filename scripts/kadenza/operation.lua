@@ -5,9 +5,11 @@
 -- argument, and passes its results to it. A failure at run time is nil,
 -- message, code and, if anything was sent, a table of details.
 
+local bootstrap = require("kadenza.bootstrap")
 local check = require("kadenza.check")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
+local log = require("kadenza.log")
 local lookup_options = require("kadenza.lookup_options")
 local queries = require("kadenza.queries")
 local resolver = require("kadenza.resolver")
@@ -113,8 +115,45 @@ end
 
 ------------------------------------------------------------------- join --
 
+-- Logs what of `known` was of no use to a join that has succeeded.
+local function log_problems(self, known)
+  if self.watches_names or not self.core:is_open() then
+    return
+  end
+  for _, problem in ipairs(bootstrap.problems(self.core, known)) do
+    if problem.code == "KAD_ERESOLVE" and not problem.is_pending then
+      log.warn("a bootstrap name is left out", { error = problem.message })
+    elseif problem.code == "KAD_EMARTIAN" then
+      log.warn("a bootstrap address is left out", { error = problem.message })
+    end
+  end
+end
+
+-- Joins through the addresses and names `known`, and the saved contacts.
+local function join(self, known)
+  local valid, malformed = bootstrap.malformed(known)
+  local texts = table.move(valid, 1, #valid, 1, {})
+  table.move(self.saved_contacts, 1, #self.saved_contacts, #texts + 1, texts)
+  if #texts == 0 and malformed[1] then
+    return nil, malformed[1].message, malformed[1].code
+  end
+  for _, problem in ipairs(malformed) do
+    log.warn("a bootstrap name is left out", { error = problem.message })
+  end
+  local info, message, code, details =
+    task.wait(make_start(self, "bootstrap", texts, nil))
+  if info then
+    log_problems(self, valid)
+    return info
+  end
+  return nil, bootstrap.explain(self.core, valid, message, code), code, details
+end
+
 --- Joins the overlay through nodes that are known: `known`, or those of the
---- node's options, and the contacts of its saved state. Names are resolved.
+--- node's options, and the contacts of its saved state. Addresses, names and
+--- contacts are tried at once; a name that does not resolve delays nothing. The
+--- node keeps them: while no contact answers, it joins again by itself, and
+--- resolves the names again.
 ---@async
 ---@param known? string[]  "host:port"
 ---@param callback? fun(info: kadenza.Info?, message?: string, code?: string)
@@ -128,20 +167,17 @@ function Node:bootstrap(known, callback)
   end
   local names = strings(known or self.bootstrap_names, "known", 2)
   return run_function(self, callback, function()
-    local addresses, message, code = resolver.resolve_all(self, names)
-    if not addresses and #self.saved_contacts == 0 then
-      return nil, message, code
-    end
-    addresses = addresses or {}
-    local saved = self.saved_contacts
-    table.move(saved, 1, #saved, #addresses + 1, addresses)
-    local info, why, kind, details =
-      task.wait(make_start(self, "bootstrap", addresses, nil))
-    if not info and kind == "KAD_ENOCONTACTS" and names[1] then
-      why = "no reply from " .. table.concat(names, ", ")
-    end
-    return info, why, kind, details
+    return join(self, names)
   end)
+end
+
+--- Returns the names through which the node joins, and what became of them:
+--- `state` is "resolving", "resolved", "unknown" (there is no such name) or "no
+--- server" (no name server answers); `addresses` are the latest.
+---@return { name: string, state: string, addresses: string[] }[] names
+function Node:names()
+  check.open(self, 2)
+  return self.core:names()
 end
 
 --- Gives the records that the node holds to the nodes that become the closest
@@ -176,8 +212,8 @@ local function read_destination(to, level)
   error("an address or a contact is needed, not " .. type(to), level + 1)
 end
 
---- Pings an address. If a name has several addresses, they are tried in turn
---- until one replies.
+--- Pings an address. If a name has several addresses, they are tried until one
+--- replies: each a moment after the one before.
 ---@async
 ---@param to string|kadenza.Contact  "host:port" or a contact
 ---@param callback? fun(...)
@@ -189,7 +225,7 @@ function Node:ping(to, callback)
   local name = read_destination(to, 2)
   return run_function(self, callback, function()
     local result, message, code, details =
-      resolver.query_first(self, name, function(address)
+      resolver.race(self, name, function(address)
         return make_start(self, "ping", address, nil)
       end)
     if not result then

@@ -126,11 +126,9 @@ function M.join(settings, act)
   M.check(settings)
   return session.run(function()
     local node = open_node(settings, settings.bootstrap)
-    local known = remote.resolve(node:network(), settings.bootstrap)
-    local joined, message, code = node:bootstrap(known)
+    local joined, message, code = node:bootstrap(settings.bootstrap)
     if not joined then
-      fault.failed(("could not join through %s: %s"):format(
-        table.concat(settings.bootstrap, ", "), message), code)
+      remote.not_joined(node, settings.bootstrap, message, code)
     end
     return act(node)
   end)

@@ -6,6 +6,7 @@
 -- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/config_spec.lua.
 
 local closest = require("kadenza.suggest").closest
+local bootstrap = require("kadenza.bootstrap")
 local core = require("kadenza.core")
 local text_start = require("kadenza.shown").start
 
@@ -14,7 +15,6 @@ local M = {}
 local MAX_SHOWN <const> = 40 -- bytes of a wrong value in a message
 
 local MAX_PATH <const> = 4095
-local MAX_HOST <const> = 253
 local MAX_PORT <const> = 65535
 local MAX_TYPE <const> = 32
 local MAX_SALT <const> = 64
@@ -95,10 +95,11 @@ function texts.remote(text)
   if problem then
     return nil, problem
   end
-  local name = text:match("^([%w._-]+):%d+$")
-  if core.address(text) or name and #name <= MAX_HOST
-    and not name:find("^[%d.]+$") then
+  local is_valid, why = bootstrap.check(text)
+  if is_valid then
     return text
+  elseif why then
+    return nil, ("%s: %s"):format(why, M.shown(text))
   end
   return wrong("HOST:PORT, such as 192.0.2.1:6881", text)
 end

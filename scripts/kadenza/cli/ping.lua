@@ -5,6 +5,7 @@ local client = require("kadenza.cli.client")
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
 local kad = require("kadenza")
+local remote = require("kadenza.cli.remote")
 
 local M = {
   summary = "Ping a node.",
@@ -22,7 +23,11 @@ end
 function M.run(args, settings)
   local address = fault.checked("the address", input.remote(args.address))
   return client.without_joining(settings, address, function(node)
-    local contact, info = client.need(node:ping(address))
+    local contact, info, code = node:ping(address)
+    if not contact then
+      info = remote.explain_query(node, address, info, code)
+    end
+    client.need(contact, info, code)
     local id = kad.hex(contact.id)
     local ms = math.floor(info.took * 1000 + 0.5)
     return { id = id, address = contact.address, took_ms = ms },

@@ -1,30 +1,19 @@
---- Checks and resolves addresses of other nodes.
+--- Checks addresses of other nodes, and says why they are of no use.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
 
+local bootstrap = require("kadenza.bootstrap")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
-local resolver = require("kadenza.resolver")
 
 local M = {}
 
--- Patterns of addresses that nodes ignore without allow_local.
-local LOCAL <const> = {
-  "^127%.", "^10%.", "^192%.168%.", "^169%.254%.", "^172%.1[6-9]%.",
-  "^172%.2%d%.", "^172%.3[01]%.", "^%[::1%]", "^%[fe[89ab]%x:", "^%[f[cd]%x%x:",
-  "^localhost:",
+-- Codes of joins that have sent nothing.
+local UNUSABLE <const> = {
+  KAD_ERESOLVE = true, KAD_EMARTIAN = true, KAD_EFAMILY = true,
 }
 
 --- Tells whether an address is a loopback, link-local or private one.
----@param address string
----@return boolean
-function M.is_local(address)
-  for _, pattern in ipairs(LOCAL) do
-    if address:lower():find(pattern) then
-      return true
-    end
-  end
-  return false
-end
+M.is_local = bootstrap.is_local
 
 --- Raises a fault for a local address unless local ones are allowed: nodes
 --- would ignore it, and the command would time out.
@@ -40,31 +29,61 @@ function M.check_local(addresses, allowed, what)
   end
 end
 
---- Resolves names. Logs those that cannot be resolved. Raises a fault if none
---- can be resolved, unless `may_fail`.
----@async
----@param network kadenza.core.Network
+--- Returns the message of a join that has failed.
+---@param node kadenza.Node
 ---@param names string[]
----@param may_fail? boolean
----@return string[] addresses
-function M.resolve(network, names, may_fail)
-  local addresses, problems = {}, {}
-  for _, name in ipairs(names) do
-    local found, message = resolver.resolve(network, name)
-    for _, address in ipairs(found or {}) do
-      addresses[#addresses + 1] = address
+---@param message string
+---@param code kadenza.Code
+---@return string message
+function M.explain(node, names, message, code)
+  return bootstrap.explain(node.core, names, message, code, "--allow-local")
+end
+
+--- Tells whether an address or a name leads only to the node itself.
+---@param node kadenza.Node
+---@param name string
+---@return boolean
+function M.is_own(node, name)
+  local problem = bootstrap.problems(node.core, { name })[1]
+  return problem ~= nil and problem.code == "KAD_EOWNID"
+    and not problem.is_partial
+end
+
+--- Raises a fault for a join that has failed.
+---@param node kadenza.Node
+---@param names string[]
+---@param message string
+---@param code kadenza.Code
+function M.not_joined(node, names, message, code)
+  if code == "KAD_ERESOLVE" then
+    local _, reason = node:state()
+    if reason and reason:find("^no name server") then
+      log.warn("no name server answers", { names = table.concat(names, ",") })
     end
-    if not found then
-      problems[#problems + 1] = "--bootstrap " .. message
-    end
   end
-  if #addresses == 0 and problems[1] and not may_fail then
-    fault.failed(problems[1], "KAD_ERESOLVE")
+  local explained = M.explain(node, names, message, code)
+  if UNUSABLE[code] then
+    fault.failed("--bootstrap " .. explained, code)
   end
-  for _, problem in ipairs(problems) do
-    log.warn("a bootstrap name cannot be resolved", { error = problem })
+  fault.failed(("could not join through %s: %s"):format(
+    table.concat(names, ", "), explained), code)
+end
+
+--- Returns the message of a query to a name that leads to addresses of no use.
+---@param node kadenza.Node
+---@param name string
+---@param message string
+---@param code kadenza.Code
+---@return string message
+function M.explain_query(node, name, message, code)
+  if code == "KAD_EMARTIAN" then
+    return ("%s leads to a local address, which needs --allow-local"):format(
+      name)
+  elseif code == "KAD_EFAMILY" then
+    return ("%s leads to an address of a family that no socket of this node "
+      .. "serves: %s"):format(name, table.concat(node:addresses(), ", "))
   end
-  return addresses
+  return message
 end
 
 return M

@@ -2,7 +2,6 @@
 
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
-local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
@@ -53,12 +52,29 @@ local function print_addresses(node)
   output.flush()
 end
 
+-- Returns true if all of `known` are addresses of the node itself: it is the
+-- first one, through which others join.
+local function are_own(node, known)
+  for _, name in ipairs(known) do
+    if not remote.is_own(node, name) then
+      return false
+    end
+  end
+  return #known > 0
+end
+
 local function join(node, known)
-  local info, message = node:bootstrap(known)
-  if info then
+  local info, message, code = node:bootstrap()
+  if not node:is_open() then
+    return
+  elseif info then
     log.info("joined", { contacts = #node:contacts() })
-  elseif node:is_open() then
-    log.warn("could not join yet, trying again", { error = message })
+  elseif are_own(node, known) then
+    log.info("the bootstrap addresses are this node's own: others join "
+      .. "through it", { bootstrap = table.concat(known, ",") })
+  else
+    log.warn("could not join yet, trying again", {
+      error = remote.explain(node, known, message, code) })
   end
 end
 
@@ -145,10 +161,6 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running)
-  -- Names may fail if there is a saved state, which may have other contacts.
-  local has_state = settings.state
-    and file.exists(settings.state .. "/node.state")
-  local known = remote.resolve(network, settings.bootstrap, has_state)
   running.node = open_node(settings)
   print_addresses(running.node)
   local is_interactive = status.is_interactive(settings)
@@ -156,10 +168,10 @@ local function start(network, settings, running)
     status.greet(running.node, settings)
   end
   warn_of_local(settings)
-  kad.spawn(status.watch, running.node, is_interactive)
-  if #known + #running.node.saved_contacts > 0 then
-    kad.spawn(join, running.node, known)
+  if #settings.bootstrap + #running.node.saved_contacts > 0 then
+    kad.spawn(join, running.node, settings.bootstrap)
   end
+  kad.spawn(status.watch, running.node, is_interactive)
 end
 
 -- Hands off the node's records, for some seconds; a second signal ends that.

@@ -2,6 +2,7 @@
 --- otherwise in the log.
 --- Tested by tests/spec/cli/run_spec.lua.
 
+local bootstrap = require("kadenza.bootstrap")
 local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
@@ -70,14 +71,50 @@ function M.greet(node, settings)
       .. "statistics.\n"):format(host.pid(), host.pid()))
 end
 
-local function report_state(state, contacts, is_interactive)
+local function report_state(state, contacts, reason, is_interactive)
   if not is_interactive then
-    log.info("state", { state = state, contacts = contacts })
+    log.info("state", { state = state, contacts = contacts, reason = reason })
     return
   end
   local noun = contacts == 1 and "contact" or "contacts"
-  io.stderr:write(("kadenza: %s, %d %s\n"):format(WORDS[state], contacts,
-    noun))
+  io.stderr:write(("kadenza: %s, %d %s%s\n"):format(WORDS[state], contacts,
+    noun, reason and "; " .. reason or ""))
+end
+
+-- Why a name or its addresses are of no use, as text; nil: they are.
+local function describe_problem(problem)
+  if not problem or problem.is_pending or problem.code == "KAD_EOWNID"
+    or problem.is_partial and problem.code == "KAD_EFAMILY" then
+    return nil
+  end
+  return problem.message
+end
+
+local function report_name(name, problem, before)
+  local message = describe_problem(problem)
+  if message == before then
+    return message
+  elseif not message then
+    log.info("a bootstrap name is resolved", { name = name })
+  elseif problem.code == "KAD_ERESOLVE" then
+    log.warn("a bootstrap name cannot be resolved", {
+      error = "--bootstrap " .. message,
+      reason = problem.no_server and "no name server answers" or nil })
+  else
+    log.warn("a bootstrap address is left out", {
+      error = "--bootstrap " .. message })
+  end
+  return message
+end
+
+-- Logs changes of what becomes of the bootstrap names. `known` has what was
+-- logged last, by name.
+local function report_names(node, known)
+  for _, info in ipairs(node:names()) do
+    local problem =
+      bootstrap.problems(node.core, { info.name }, "--allow-local")[1]
+    known[info.name] = report_name(info.name, problem, known[info.name])
+  end
 end
 
 -- Logs the first dense key. Later ones are not logged: an operator can do
@@ -95,18 +132,23 @@ end
 ---@param node kadenza.Node
 ---@param is_interactive boolean
 function M.watch(node, is_interactive)
-  local last_state, last_contacts, last_at = "new", 0, kad.now()
-  local was_dense = false
+  local last_state, last_reason, last_contacts, last_at = "new", nil, 0,
+    kad.now()
+  local was_dense, known_names = false, {}
+  node.watches_names = true
   while node:is_open() do
-    local state, stats = node:state(), node:stats()
+    local stats = node:stats()
+    local state, reason = node:state()
     local contacts = stats.contacts
     was_dense = report_dense_key(stats.sybil_searches, was_dense)
-    local is_new = state ~= last_state
+    report_names(node, known_names)
+    local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS
     if is_new or has_changed then
-      report_state(state, contacts, is_interactive)
-      last_state, last_contacts, last_at = state, contacts, kad.now()
+      report_state(state, contacts, reason, is_interactive)
+      last_state, last_reason, last_contacts, last_at = state, reason, contacts,
+        kad.now()
     end
     kad.sleep(WATCH_SECONDS)
   end

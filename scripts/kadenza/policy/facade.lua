@@ -19,8 +19,9 @@ local M = {}
 
 --- The methods of a node that policies may call.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
-  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "ping",
-  "publications", "publish", "put", "query", "state", "stats", "unpublish" }
+  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "names",
+  "ping", "publications", "publish", "put", "query", "state", "stats",
+  "unpublish" }
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "close", "leave", "network", "on_close", "receive", "reload",

@@ -244,12 +244,21 @@ describe("kadenza, before a node runs,", function()
     assert_nothing_begun()
   end)
 
-  it("fails when no bootstrap name can be resolved", function()
-    local done = process.run(run("--bootstrap", "nowhere.invalid:6881"))
-    assert.equal(1, done.status)
-    assert.equal(line("--bootstrap nowhere.invalid:6881: name could not be "
-      .. "resolved"), done.stderr)
-    assert.equal("", done.stdout)
+  it("refuses malformed names", function()
+    for name, problem in pairs({
+      ["a..b:1"] = "has an empty part between dots: 'a..b:1'",
+      ["b\u{fc}cher.example:1"] = "is not ASCII: write an international name "
+        .. "as it is in the DNS, such as xn--bcher-kva.example: "
+        .. "'b\u{fc}cher.example:1'",
+      [("a"):rep(64) .. ".example:1"] = "has a part of more than 63 bytes: '"
+        .. ("a"):rep(40) .. "…'",
+      [("a."):rep(150) .. "example:1"] = "has a name of more than 253 bytes: '"
+        .. ("a."):rep(20) .. "…'",
+    }) do
+      local done = process.run(run("--bootstrap", name))
+      assert.equal(2, done.status)
+      assert.equal(line("--bootstrap " .. problem), done.stderr)
+    end
     assert_nothing_begun()
   end)
 

@@ -1,0 +1,231 @@
+--- What a node makes of the addresses and names through which it joins: which
+--- of them are of no use, and why.
+--- Tested by tests/spec/bootstrap_spec.lua.
+
+local core = require("kadenza.core")
+
+local M = {}
+
+-- Patterns of addresses that nodes ignore without allow_local.
+local LOCAL <const> = {
+  "^127%.", "^10%.", "^192%.168%.", "^169%.254%.", "^172%.1[6-9]%.",
+  "^172%.2%d%.", "^172%.3[01]%.", "^%[::1%]", "^%[fe[89ab]%x:", "^%[f[cd]%x%x:",
+  "^localhost:",
+}
+
+local MAX_HOST <const> = 253
+local MAX_LABEL <const> = 63
+
+local UNRESOLVED <const> = {
+  unknown = "name could not be resolved",
+  ["no server"] = "name could not be resolved",
+  resolving = "no name server has answered yet",
+}
+
+--- Tells whether an address is a loopback, link-local or private one.
+---@param address string
+---@return boolean
+function M.is_local(address)
+  for _, pattern in ipairs(LOCAL) do
+    if address:lower():find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Returns what is wrong with a host, or nil.
+local function host_problem(host)
+  if host:find("[\128-\255]") then
+    return "is not ASCII: write an international name as it is in the DNS, "
+      .. "such as xn--bcher-kva.example"
+  elseif #host > MAX_HOST then
+    return ("has a name of more than %d bytes"):format(MAX_HOST)
+  elseif not host:find("^[%w._-]+$") or host:find("^[%d.]+$") then
+    return nil, true
+  end
+  for label in (host:gsub("%.$", "") .. "."):gmatch("([^.]*)%.") do
+    if #label == 0 then
+      return "has an empty part between dots"
+    elseif #label > MAX_LABEL then
+      return ("has a part of more than %d bytes"):format(MAX_LABEL)
+    end
+  end
+end
+
+--- Checks "HOST:PORT".
+---@param text string
+---@return boolean valid
+---@return string? problem  such as "is not ASCII"; nil if it is no such text
+function M.check(text)
+  if core.address(text) then
+    return true
+  end
+  local host, port = text:match("^([^:]*):(%d+)$")
+  if not host then
+    return false
+  elseif #port > 5 or tonumber(port) < 1 or tonumber(port) > 65535 then
+    return false, "has a port that is not from 1 to 65535"
+  end
+  local problem, is_other = host_problem(host)
+  return problem == nil and not is_other, problem
+end
+
+-- Returns the texts that are neither addresses nor names, with their problems.
+local function malformed(texts)
+  local valid, problems = {}, {}
+  for _, text in ipairs(texts) do
+    local is_valid, problem = M.check(text)
+    if is_valid then
+      valid[#valid + 1] = text
+    else
+      problems[#problems + 1] = {
+        code = "KAD_EINVAL",
+        message = problem and ("%s %s"):format(text, problem) or text
+          .. ": no address such as 192.0.2.1:6881 or example.org:6881",
+      }
+    end
+  end
+  return valid, problems
+end
+
+M.malformed = malformed
+
+-- Why an address is of no use, by code: of an address, and of a name.
+local function useless(text, address, code, option)
+  local is_name = text ~= address
+  local leads = is_name and ("%s leads to %s, "):format(text, address)
+    or text .. " is "
+  if code == "KAD_EOWNID" then
+    return leads .. "an address of this node"
+  elseif code == "KAD_EFAMILY" then
+    local family = address:find("^%[") and "IPv6" or "IPv4"
+    return ("%san %s address, and no socket of this node serves %s (listen on "
+      .. "%s, too)"):format(leads, family, family,
+      family == "IPv6" and "[::]:0" or "0.0.0.0:0")
+  elseif M.is_local(address) then
+    return ("%sa local address, which needs %s"):format(leads, option)
+  end
+  return leads .. "no address of a node"
+end
+
+-- Which of several codes a name's problem has.
+local RANK <const> = { KAD_EMARTIAN = 3, KAD_EFAMILY = 2, KAD_EOWNID = 1 }
+
+-- Returns the problem of a text with these addresses, or nil.
+local function problem_of(handle, text, addresses, option)
+  local worst, is_usable = nil, false
+  for _, address in ipairs(addresses) do
+    local can, _, code = handle:check_address(address)
+    is_usable = is_usable or can == true
+    if not can and (not worst or (RANK[code] or 0) > RANK[worst.code]) then
+      worst = { text = text, code = RANK[code] and code or "KAD_EMARTIAN",
+        message = useless(text, address, code, option) }
+    end
+  end
+  if worst then
+    worst.is_partial = is_usable
+  end
+  return worst
+end
+
+local function names_of(handle)
+  local names = {}
+  for _, info in ipairs(handle:names()) do
+    names[info.name] = info
+  end
+  return names
+end
+
+---@class kadenza.BootstrapProblem
+---@field text string  the address or name
+---@field code kadenza.Code
+---@field message string
+---@field is_partial? boolean  other addresses of the name are of use
+---@field no_server? boolean  no name server answers
+
+--- Returns the problems of addresses and names that a node joins through.
+---@param handle kadenza.core.Node
+---@param texts string[]
+---@param option? string  what allows local addresses, "allow_local"
+---@return kadenza.BootstrapProblem[] problems
+function M.problems(handle, texts, option)
+  local names, problems = names_of(handle), {}
+  for _, text in ipairs(texts) do
+    local info = names[text]
+    local address = core.address(text)
+    local problem
+    if info and info.state ~= "resolved" and #info.addresses == 0 then
+      problem = { text = text, code = "KAD_ERESOLVE",
+        message = ("%s: %s"):format(text, UNRESOLVED[info.state]),
+        is_pending = info.state == "resolving",
+        no_server = info.state == "no server" }
+    else
+      problem = problem_of(handle, text,
+        info and info.addresses or { address }, option or "allow_local")
+    end
+    problems[#problems + 1] = problem
+  end
+  return problems
+end
+
+-- Returns those of `texts` that have no problem, or only a partial one.
+local function without_problems(texts, problems)
+  local has_problem, usable = {}, {}
+  for _, problem in ipairs(problems) do
+    has_problem[problem.text] = not problem.is_partial
+  end
+  for _, text in ipairs(texts) do
+    if not has_problem[text] then
+      usable[#usable + 1] = text
+    end
+  end
+  return usable
+end
+
+--- Returns the message of a join that has failed.
+---@param handle kadenza.core.Node
+---@param texts string[]
+---@param message string  of the core
+---@param code kadenza.Code
+---@param option? string  as of `problems`
+---@return string message
+function M.explain(handle, texts, message, code, option)
+  if #texts == 0 or not handle:is_open() then
+    return message
+  end
+  local problems = M.problems(handle, texts, option)
+  local usable = without_problems(texts, problems)
+  if #usable > 0 then
+    return code == "KAD_ENOCONTACTS"
+      and "no reply from " .. table.concat(usable, ", ") or message
+  end
+  for _, problem in ipairs(problems) do
+    if problem.code == code then
+      return problem.message
+    end
+  end
+  return problems[1].message
+end
+
+--- Returns why a node that is joining or isolated may have nothing to join
+--- through, or nil.
+---@param handle kadenza.core.Node
+---@return string? reason
+function M.reason(handle)
+  local names, no_server, failed = handle:names(), {}, {}
+  for _, info in ipairs(names) do
+    if info.state == "no server" then
+      no_server[#no_server + 1] = info.name
+    elseif info.state == "unknown" then
+      failed[#failed + 1] = info.name
+    end
+  end
+  if #no_server > 0 then
+    return "no name server answers for " .. table.concat(no_server, ", ")
+  elseif #failed > 0 then
+    return "no such name: " .. table.concat(failed, ", ")
+  end
+end
+
+return M

@@ -1,0 +1,113 @@
+local bootstrap = require("kadenza.bootstrap")
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec, local_node = support.spec, support.local_node
+
+-- Runs `fn` with a node and returns the message and the code of a join.
+local function join(options, names)
+  local message, code
+  kad.run(function()
+    local node = assert(kad.node(options))
+    local info
+    info, message, code = node:bootstrap(names)
+    assert.is_nil(info)
+    assert.equal(0, node:stats().datagrams_out)
+  end)
+  return message, code
+end
+
+describe("kadenza.bootstrap", function()
+  it("accepts addresses and names with a port", function()
+    for _, text in ipairs({ "192.0.2.1:1", "[::1]:1", "a:65535",
+      "a-b_c.example.:1", "xn--bcher-kva.example:6881" }) do
+      assert.is_true(bootstrap.check(text))
+    end
+  end)
+
+  it("refuses other texts and says why", function()
+    for text, problem in pairs({
+      ["a..b:1"] = "empty part",
+      [".a:1"] = "empty part",
+      ["b\xc3\xbccher.example:1"] = "is not ASCII",
+      [("a"):rep(64) .. ":1"] = "more than 63 bytes",
+      [("a"):rep(300) .. ":1"] = "more than 253 bytes",
+      ["a:0"] = "from 1 to 65535",
+      ["a:65536"] = "from 1 to 65535",
+      ["a:123456789012345678901"] = "from 1 to 65535",
+    }) do
+      local valid, why = bootstrap.check(text)
+      assert.is_false(valid)
+      assert.matches(problem, why, 1, true)
+    end
+    for _, text in ipairs({ "", "a", ":1", "a:", "1.2.3:4", "::1", "a b:1",
+      "[::1]", "a:1\n" }) do
+      assert.is_false(bootstrap.check(text))
+    end
+  end)
+
+  it("says that a local address needs allow_local", spec(function()
+    local message, code = join({ listen = "127.0.0.1:0" }, "10.0.0.1:1")
+    assert.equal("10.0.0.1:1 is a local address, which needs allow_local",
+      message)
+    assert.equal("KAD_EMARTIAN", code)
+  end))
+
+  it("says the same of a name that leads to one", spec(function()
+    local message, code = join({ listen = "127.0.0.1:0" }, "localhost:1")
+    assert.matches("^localhost:1 leads to %S+:1, a local address, which needs "
+      .. "allow_local$", message)
+    assert.equal("KAD_EMARTIAN", code)
+  end))
+
+  it("says that no socket serves a family", spec(function()
+    local message, code = join(local_node(), "[2001:db8::1]:1")
+    assert.equal("[2001:db8::1]:1 is an IPv6 address, and no socket of this "
+      .. "node serves IPv6 (listen on [::]:0, too)", message)
+    assert.equal("KAD_EFAMILY", code)
+  end))
+
+  it("says that an address is the node's own", spec(function()
+    kad.run(function()
+      local node = assert(kad.node(local_node()))
+      local own = node:addresses()[1]
+
+      local info, message, code = node:bootstrap(own)
+
+      assert.is_nil(info)
+      assert.equal(own .. " is an address of this node", message)
+      assert.equal("KAD_ENOCONTACTS", code)
+      assert.equal("new", (node:state()))
+    end)
+  end))
+
+  it("leaves out malformed texts if there are others", spec(function()
+    local events = support.logged(function()
+      kad.run(function()
+        local a = assert(kad.node(local_node()))
+        local b = assert(kad.node(local_node()))
+
+        assert(b:bootstrap({ "nonsense", a:addresses()[1] }))
+      end)
+    end)
+    assert.equal("a bootstrap name is left out", events[1].message)
+    assert.matches("^nonsense: no address such as", events[1].fields.error)
+  end))
+
+  it("tells what became of names", spec(function()
+    kad.run(function()
+      local a = assert(kad.node(local_node()))
+      local b = assert(kad.node(local_node()))
+      local name = "localhost:" .. a:addresses()[1]:match("%d+$")
+      assert.same({}, b:names())
+
+      b:bootstrap(name)
+
+      local info = b:names()[1]
+      assert.equal(name, info.name)
+      assert.equal("resolved", info.state)
+      assert.is_true(#info.addresses >= 1)
+      assert.equal(1, b:stats().names)
+    end)
+  end))
+end)
