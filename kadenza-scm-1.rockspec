@@ -70,6 +70,7 @@ build = {
         "bindings/lua/sim_config.c",
         "bindings/lua/spawn.c",
         "bindings/lua/value.c",
+        "bindings/lua/watchdog.c",
         "bindings/policy/codec.c",
         "bindings/policy/coroutine.c",
         "bindings/policy/handle.c",

@@ -2,6 +2,7 @@
 #include "lua/error.h"
 #include "lua/network.h"
 #include "lua/value.h"
+#include "lua/watchdog.h"
 
 #include <signal.h>
 
@@ -30,6 +31,7 @@ static void timer_fired(void *data) {
 
 static void signal_received(void *data) {
   struct kad_lua_callback *const callback = data;
+  kad_watchdog_stop_timer();
   if (callback->handle != NULL) {
     (void)kad_lua_context_enter(callback->context, call_signal, callback);
   }

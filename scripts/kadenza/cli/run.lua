@@ -1,6 +1,7 @@
 --- kadenza run: runs a node until a signal stops it.
 
 local config = require("kadenza.cli.config")
+local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local kad = require("kadenza")
@@ -140,6 +141,10 @@ local function handle_signals(network, running)
     return (is_closed and stop or reload_node)()
   end)
   network:on_signal("SIGUSR1", with_node(log_stats))
+  local watches, problem = core.start_watchdog()
+  if not watches then -- the node runs all the same
+    log.warn("no signal can end a script that blocks", { reason = problem })
+  end
 end
 
 local function open_node(settings)
