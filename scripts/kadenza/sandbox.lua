@@ -64,11 +64,13 @@ local function read_only(shown, name)
   })
 end
 
--- Policies cannot have finalizers, which run while the meter is off.
+-- Policies cannot have finalizers, which run while the meter is off. Lua looks
+-- for `__gc` without metamethods, and so does this: an `__index` could set it
+-- while it is looked for.
 local function set_metatable(object, meta)
   if type(object) ~= "table" then
     error("setmetatable needs a table, not " .. type(object), 2)
-  elseif type(meta) == "table" and meta.__gc ~= nil then
+  elseif type(meta) == "table" and rawget(meta, "__gc") ~= nil then
     error("a policy cannot have finalizers (__gc)", 2)
   end
   return setmetatable(object, meta)

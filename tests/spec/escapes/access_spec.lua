@@ -91,9 +91,21 @@ local ROWS <const> = {
   refused("a record's fields", "request.args, request.method = nil, nil",
     "cannot be changed"),
   refused("a finalizer", "setmetatable({}, { __gc = error })", "finalizers"),
-  refused("a finalizer, by inheritance",
-    "setmetatable({}, setmetatable({}, { __index = { __gc = error } }))",
-    "finalizers"),
+  { "the sandbox, by an inherited finalizer", [[
+    local run = false
+    setmetatable({}, setmetatable({}, { __index = { __gc = function()
+      run = true
+    end } }))
+    for _ = 1, 5000 do local _ = {} end
+    return { value = tostring(run) } ]], gives = "false" },
+  { "the sandbox, by a finalizer that is set when it is looked for", [[
+    local run = false
+    local meta = setmetatable({}, { __index = function(t, name)
+      t[name] = function() run = true end
+    end })
+    setmetatable({}, meta)
+    for _ = 1, 5000 do local _ = {} end
+    return { value = tostring(run) } ]], gives = "false" },
   refused("a module above", 'require("../keeper")', "not the name of a module"),
   refused("a module of the library", 'require("kadenza.core")',
     "policies have no module"),
