@@ -377,6 +377,8 @@ build = {
       "scripts/kadenza/pubsub/event.lua",
     ["kadenza.pubsub.feed"] =
       "scripts/kadenza/pubsub/feed.lua",
+    ["kadenza.pubsub.lives"] =
+      "scripts/kadenza/pubsub/lives.lua",
     ["kadenza.queries"] =
       "scripts/kadenza/queries.lua",
     ["kadenza.resolver"] =

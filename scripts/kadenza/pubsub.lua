@@ -13,9 +13,10 @@
 --
 -- An event is a record, stored at the nodes closest to its key. A subscriber
 -- registers at the same nodes, its holders, and each pushes the records that it
--- stores. The subscriber gets eight copies of an event and delivers one. It
--- renews its registrations in time, moves them to the nodes that are closest by
--- then, and looks up events that it has missed.
+-- stores. The subscriber gets eight copies of an event and delivers one, and
+-- finds out when an event is gone. It renews its registrations in time, moves
+-- them to the nodes that are closest by then, and looks up events that it has
+-- missed.
 --
 -- A hub has a record type and the custom queries NAME_subscribe, NAME_cancel
 -- and NAME_push; NAME is that of the hub and of the type.
@@ -43,7 +44,8 @@ local OPTIONS <const> = {
   max_subnet = { default = 64, kind = "integer", from = 1, to = 100000 },
   rate = { default = 100, kind = "number", from = 1, to = 10000 },
 }
-local SUBSCRIBE_OPTIONS <const> = { replay = { kind = "boolean" } }
+local SUBSCRIBE_OPTIONS <const> = { replay = { kind = "boolean" },
+  gone = { kind = "function" } }
 
 ---@class kadenza.pubsub.Hub
 local Hub = {}
@@ -118,8 +120,8 @@ local function state_of(hub, node)
     state = {
       board = board.new(node, hub.options),
       feeds = {}, -- key → feed
-      hub = { options = hub.options, decode = hub.decode,
-        counts = { delivered = 0, duplicates = 0, invalid = 0 } },
+      hub = { options = hub.options, decode = hub.decode, type = hub.type,
+        counts = { delivered = 0, duplicates = 0, invalid = 0, gone = 0 } },
       published = 0,
     }
     hub.nodes[node] = state
@@ -181,6 +183,20 @@ local function deliver_stored(hub, record, ctx)
     found:deliver_stored(record)
   end
   state.board:announce(record)
+end
+
+-- Tells subscribers, here and elsewhere, that the node dropped a record.
+-- Another record in its place is pushed as such.
+local function report_gone(hub, record, ctx)
+  if record.type ~= hub.options.name or ctx.reason == "store" then
+    return
+  end
+  local state = state_of(hub, ctx.node)
+  local found = state.feeds[record.key]
+  if found then
+    found:suspect({ event.identify(record) })
+  end
+  state.board:announce_gone(record)
 end
 
 -- Closes the feeds of a node. Policies that stop cannot send: holders notice it
@@ -254,6 +270,9 @@ function Hub:policy(policy)
   made.on_store = chain(function(record, ctx)
     deliver_stored(self, record, ctx)
   end, made.on_store)
+  made.on_expire = chain(function(record, ctx)
+    report_gone(self, record, ctx)
+  end, made.on_expire)
   made.on_stop = chain(function(node)
     stop(self, node)
   end, made.on_stop)
@@ -303,7 +322,9 @@ end
 
 --- Calls `fn(value, record)` for each event that is published under a key from
 --- now on, and with `replay` for those stored there. Each event is delivered
---- once, in any order. `fn` may wait; calls do not overlap. Returns when the
+--- once, in any order. `record.ttl` has the seconds that are left to it. When
+--- it has expired, and no node near the key holds it, `gone(value, record)` is
+--- called. The functions may wait; calls do not overlap. Returns when the
 --- nodes closest to the key have accepted or rejected the subscription;
 --- rejected ones are tried again later. The node must run the hub's policy in
 --- the same Lua state.
@@ -311,7 +332,8 @@ end
 ---@param node kadenza.Node
 ---@param key string
 ---@param fn async fun(value: string, record: table)
----@param options? { replay?: boolean }
+---@param options? { replay?: boolean, gone?: async fun(value: string, record:
+---  table) }
 ---@return kadenza.pubsub.Subscription subscription
 function Hub:subscribe(node, key, fn, options)
   check.id(node, key, "the topic", 2)
@@ -319,7 +341,8 @@ function Hub:subscribe(node, key, fn, options)
   local checked = check.with_defaults(options, 2, SUBSCRIBE_OPTIONS)
   local found = feed_of(self, node, key)
   local guard <close> =
-    setmetatable({ subscription = found:add(fn) }, CancelGuard)
+    setmetatable({ subscription = found:add(fn, checked.gone) },
+      CancelGuard)
   if not found.renewal or checked.replay then
     found:renew(not checked.replay,
       checked.replay and guard.subscription or nil)
@@ -390,7 +413,7 @@ end
 --- `topics`, `pushes`, pushes `acknowledged`, events `dropped` because a
 --- subscriber was too slow, subscribers `refused`, and subscribers `forgotten`
 --- because they did not reply. As a subscriber: events `delivered`,
---- `duplicates` and `invalid` events.
+--- `duplicates` and `invalid` events, and delivered events that are `gone`.
 ---@param node kadenza.Node
 ---@return table<string, integer> stats
 function Hub:stats(node)

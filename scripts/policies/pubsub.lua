@@ -11,10 +11,11 @@
 --   * event_subscribe { topic, cookie, token } replies { token, ttl }, or the
 --     token alone, which must be repeated from the same address and port.
 --   * event_cancel { topic, cookie } replies nothing.
---   * event_push { topic, cookie, events } is sent to each subscriber of a
---     topic when there are new events under its key. `events` are dictionaries
---     with `v` and, if the record has them, `k`, `salt`, `seq` and `sig`, as in
---     a store.
+--   * event_push { topic, cookie, events, gone } is sent to each subscriber of
+--     a topic when there are new events under its key. `events` are
+--     dictionaries with `v` and, if the record has them, `ttl`, `k`, `salt`,
+--     `seq` and `sig`, as in a store. `gone` are ids of events that the sender
+--     holds no longer.
 --
 -- From the command line
 --

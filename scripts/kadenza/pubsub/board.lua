@@ -20,6 +20,7 @@ local OUTBOX <const> = 16 -- events queued for a subscriber
 local SEEN <const> = 64 -- ids of a topic's last events
 local PARALLEL <const> = 32 -- pushes at a time
 local MAX_PUSH <const> = 900 -- bytes of events in a push
+local GONE_BYTES <const> = 20 -- of the id of an event that is gone
 local STRETCH <const> = 20 -- subscribers checked without a break
 local MAX_SAVED <const> = 5000 -- subscribers kept in a reload
 local FAILURES <const> = 3 -- unanswered pushes that end a subscription
@@ -208,18 +209,38 @@ local function enqueue(board, subscriber)
   end
 end
 
--- Returns the items of a push: the oldest events, as many as fit; and the set
--- of their outbox entries.
+-- Returns the item of an entry of an outbox, with the seconds that are left to
+-- its record now.
+local function item_of(entry)
+  local item = entry.item
+  if not item.ttl then
+    return item
+  end
+  local left = {}
+  for name, value in pairs(item) do
+    left[name] = value
+  end
+  left.ttl = math.max(1, item.ttl - math.floor(kad.now() - entry.at))
+  return left
+end
+
+-- Returns the items of a push, and the ids of events that are gone: the oldest,
+-- as many as fit; and the set of their outbox entries.
 local function next_batch(subscriber)
-  local batch, items, size = {}, {}, 0
+  local batch, items, gone, size = {}, {}, {}, 0
   for _, entry in ipairs(subscriber.outbox) do
-    size = size + event.size_of(entry.item)
-    if size > MAX_PUSH and #items > 0 then
+    size = size + (entry.gone and GONE_BYTES or event.size_of(entry.item))
+    if size > MAX_PUSH and #items + #gone > 0 then
       break
     end
-    items[#items + 1], batch[entry] = entry.item, true
+    batch[entry] = true
+    if entry.gone then
+      gone[#gone + 1] = entry.gone
+    else
+      items[#items + 1] = item_of(entry)
+    end
   end
-  return items, batch
+  return items, gone, batch
 end
 
 -- Removes the events of an acknowledged push from the outbox.
@@ -245,14 +266,15 @@ local function count_failure(board, subscriber, code)
 end
 
 local function push_batch(board, subscriber)
-  local items, batch = next_batch(subscriber)
+  local items, gone, batch = next_batch(subscriber)
   local reply, _, code
   subscriber.batch = batch
   if board.node:is_open() then
     board.counts.pushes = board.counts.pushes + 1
     reply, _, code = board.node:call(subscriber.address,
       board.options.name .. "_push",
-      { topic = subscriber.key, cookie = subscriber.cookie, events = items })
+      { topic = subscriber.key, cookie = subscriber.cookie, events = items,
+        gone = gone[1] and gone or nil })
   end
   board.pushing = board.pushing - 1
   subscriber.batch, subscriber.queued = nil, false
@@ -320,16 +342,16 @@ function Board:pump()
   end
 end
 
--- Adds an event to the outbox of a subscriber. If it is full, drops the oldest
--- event that is not being pushed.
-local function add_event(board, subscriber, item)
+-- Adds an entry to the outbox of a subscriber. If it is full, drops the oldest
+-- one that is not being pushed.
+local function add_entry(board, subscriber, entry)
   local outbox, batch = subscriber.outbox, subscriber.batch or {}
-  outbox[#outbox + 1] = { item = item }
+  outbox[#outbox + 1] = entry
   if #outbox <= OUTBOX then
     return
   end
-  for i, entry in ipairs(outbox) do
-    if not batch[entry] then
+  for i, other in ipairs(outbox) do
+    if not batch[other] then
       table.remove(outbox, i)
       board.counts.dropped = board.counts.dropped + 1
       return
@@ -337,20 +359,35 @@ local function add_event(board, subscriber, item)
   end
 end
 
+-- Adds an entry to the outboxes of all subscribers of a topic.
+local function add_to_all(board, topic, entry)
+  -- A copy: this function may be preempted while the list changes.
+  for _, subscriber in ipairs(table.move(topic.list, 1, #topic.list, 1, {})) do
+    add_entry(board, subscriber, entry)
+    enqueue(board, subscriber)
+  end
+  board:pump()
+end
+
 --- Pushes a record to the subscribers of its key, once.
 ---@param record kadenza.Record
 function Board:announce(record)
   local topic = self.topics[record.key]
-  if not topic or not topic.seen:add(event.identify(record)) then
-    return
+  if topic and topic.seen:add(event.identify(record)) then
+    add_to_all(self, topic,
+      { item = event.pack(event.copy(record)), at = kad.now() })
   end
-  local item = event.pack(record)
-  -- A copy: this function may be preempted while the list changes.
-  for _, subscriber in ipairs(table.move(topic.list, 1, #topic.list, 1, {})) do
-    add_event(self, subscriber, item)
-    enqueue(self, subscriber)
+end
+
+--- Tells the subscribers of a record's key that the node holds it no longer.
+---@param record kadenza.Record
+function Board:announce_gone(record)
+  local topic = self.topics[record.key]
+  if topic then
+    local id = event.identify(record)
+    topic.seen:remove(id) -- the same value may be published again
+    add_to_all(self, topic, { gone = id })
   end
-  self:pump()
 end
 
 --- Drops the events that are queued.

@@ -9,6 +9,7 @@ local MAX_VALUE <const> = 1000
 local MAX_SALT <const> = 64
 local PUBLISHER <const> = 32
 local SIGNATURE <const> = 64
+local MAX_TTL <const> = 30 * 86400 -- seconds, of any record
 
 -- The fields of a record in a push, and their names there.
 local FIELDS <const> = { value = "v", publisher = "k", salt = "salt",
@@ -19,7 +20,9 @@ local FIELDS <const> = { value = "v", publisher = "k", salt = "salt",
 ---@param record kadenza.Record|table
 ---@return table copy
 function M.copy(record)
-  local copy = { key = record.key, type = record.type }
+  local ttl = record.ttl
+  local copy = { key = record.key, type = record.type,
+    ttl = ttl and ttl > 0 and ttl or nil }
   for name in pairs(FIELDS) do
     copy[name] = record[name]
   end
@@ -47,7 +50,7 @@ end
 ---@param record kadenza.Record|table
 ---@return table item
 function M.pack(record)
-  local item = {}
+  local item = { ttl = record.ttl }
   for name, short in pairs(FIELDS) do
     item[short] = record[name]
   end
@@ -58,7 +61,7 @@ end
 ---@param item table
 ---@return integer bytes
 function M.size_of(item)
-  return #item.v + #(item.salt or "") + (item.k and 120 or 0) + 40
+  return #item.v + #(item.salt or "") + (item.k and 120 or 0) + 50
 end
 
 -- The length of an item's strings in bytes: least, most.
@@ -68,6 +71,11 @@ local LENGTHS <const> = {
   k = { PUBLISHER, PUBLISHER },
   sig = { SIGNATURE, SIGNATURE },
 }
+
+-- Tells whether a field is nil or an integer from `least`.
+local function may_be_integer(value, least)
+  return value == nil or math.type(value) == "integer" and value >= least
+end
 
 -- Tells whether an item has the right fields.
 local function is_well_formed(item)
@@ -84,7 +92,8 @@ local function is_well_formed(item)
       return false
     end
   end
-  return item.seq == nil or math.type(item.seq) == "integer"
+  return may_be_integer(item.seq, math.mininteger)
+    and may_be_integer(item.ttl, 1)
 end
 
 -- Verifies the signature of a record, if there is one. The core verifies only
@@ -113,7 +122,8 @@ function M.unpack(item, key, kind)
   if not is_well_formed(item) then
     return nil
   end
-  local record = { key = key, type = kind }
+  local record = { key = key, type = kind,
+    ttl = item.ttl and math.min(item.ttl, MAX_TTL) }
   for name, short in pairs(FIELDS) do
     record[name] = item[short]
   end
@@ -141,13 +151,19 @@ function Seen:add(id)
   if self.ids[id] then
     return false
   end
-  local oldest = self.ring[self.next]
-  if oldest then
+  local at = self.next
+  local oldest = self.ring[at]
+  if oldest and self.ids[oldest] == at then
     self.ids[oldest] = nil
   end
-  self.ring[self.next], self.ids[id] = id, true
-  self.next = self.next % self.capacity + 1
+  self.ring[at], self.ids[id] = id, at
+  self.next = at % self.capacity + 1
   return true
+end
+
+--- Removes `id`, so that it can be added again.
+function Seen:remove(id)
+  self.ids[id] = nil
 end
 
 return M

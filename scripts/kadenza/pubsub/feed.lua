@@ -4,6 +4,7 @@
 
 local event = require("kadenza.pubsub.event")
 local kad = require("kadenza")
+local lives = require("kadenza.pubsub.lives")
 
 local M = {}
 
@@ -27,12 +28,13 @@ local Subscription = {}
 Subscription.__index = Subscription
 Subscription.__name = "kadenza.pubsub.Subscription"
 
--- Calls the function with the events in the inbox, one after the other.
+-- Calls the functions with the events in the inbox, one after the other.
 local function drain_inbox(subscription)
   while #subscription.inbox > 0 do
-    local record = table.remove(subscription.inbox, 1)
+    local entry = table.remove(subscription.inbox, 1)
+    local record = entry.record
     local value = subscription.feed.decode(record.value)
-    local succeeded, err = pcall(subscription.fn, value, record)
+    local succeeded, err = pcall(entry.fn, value, record)
     if not succeeded then
       kad.log.error("a subscriber failed", { error = type(err) == "string"
         and err or "an error that is no string" })
@@ -41,14 +43,15 @@ local function drain_inbox(subscription)
   subscription.draining = false
 end
 
--- Adds an event to the inbox; if it is full, drops the oldest.
-local function add_to_inbox(subscription, record)
+-- Adds an event for one of the functions to the inbox; if it is full, drops the
+-- oldest.
+local function add_to_inbox(subscription, record, fn)
   local inbox = subscription.inbox
   if #inbox >= INBOX then
     table.remove(inbox, 1)
     subscription.dropped = subscription.dropped + 1
   end
-  inbox[#inbox + 1] = record
+  inbox[#inbox + 1] = { record = record, fn = fn }
   if not subscription.draining then
     subscription.draining = true
     kad.spawn(drain_inbox, subscription)
@@ -89,6 +92,29 @@ Subscription.__close = Subscription.cancel
 local Feed = {}
 Feed.__index = Feed
 
+-- Looks up the key: returns its closest contacts and its records.
+local function look_up(feed)
+  if not feed.node:is_open() then
+    return {}, {}
+  end
+  local records, info, _, details =
+    feed.node:get(feed.key, { type = feed.options.name, all = true })
+  local closest = records and info.closest or details and details.closest
+  local width = feed.options.width
+  return table.move(closest or {}, 1, width, 1, {}), records or {}
+end
+
+-- Tells the subscriptions that an event is gone. It may be published again.
+local function report_gone(feed, record, id)
+  feed.seen:remove(id)
+  feed.counts.gone = feed.counts.gone + 1
+  for _, subscription in ipairs({ table.unpack(feed.subscriptions) }) do
+    if subscription.gone then
+      add_to_inbox(subscription, record, subscription.gone)
+    end
+  end
+end
+
 --- Makes the feed of a key at a node.
 ---@param node kadenza.Node
 ---@param key string
@@ -96,7 +122,8 @@ Feed.__index = Feed
 ---@param forget fun(feed: kadenza.pubsub.Feed)  called when the feed closes
 ---@return kadenza.pubsub.Feed feed
 function M.new(node, key, hub, forget)
-  return setmetatable({
+  local feed
+  feed = setmetatable({
     node = node,
     key = key,
     options = hub.options,
@@ -111,14 +138,21 @@ function M.new(node, key, hub, forget)
     holders = {}, -- { contact, token, ttl }, closest first
     is_open = true,
   }, Feed)
+  feed.lives = lives.new(hub.type, function()
+    return look_up(feed)
+  end, function(record, id)
+    report_gone(feed, record, id)
+  end)
+  return feed
 end
 
 --- Adds a subscription.
 ---@param fn async fun(value: string, record: table)
+---@param gone? async fun(value: string, record: table)
 ---@return kadenza.pubsub.Subscription subscription
-function Feed:add(fn)
+function Feed:add(fn, gone)
   local subscription = setmetatable({ feed = self, key = self.key, fn = fn,
-    inbox = {}, dropped = 0 }, Subscription)
+    gone = gone, inbox = {}, dropped = 0 }, Subscription)
   table.insert(self.subscriptions, subscription)
   return subscription
 end
@@ -131,8 +165,9 @@ local function deliver(feed, record, id)
   end
   feed.counts.delivered = feed.counts.delivered + 1
   for _, subscription in ipairs({ table.unpack(feed.subscriptions) }) do
-    add_to_inbox(subscription, record)
+    add_to_inbox(subscription, record, subscription.fn)
   end
+  feed.lives:add(record, id)
 end
 
 --- Delivers a record that the node itself has stored.
@@ -172,7 +207,16 @@ function Feed:receive(args, is_valid)
   for i = 1, math.min(#args.events, MAX_EVENTS) do
     receive_item(self, args.events[i], is_valid)
   end
+  if type(args.gone) == "table" then
+    self:suspect({ table.unpack(args.gone, 1, MAX_EVENTS) })
+  end
   return true
+end
+
+--- Checks whether events are gone, as a holder says.
+---@param ids any[]
+function Feed:suspect(ids)
+  self.lives:suspect(ids)
 end
 
 ---------------------------------------------------------------- holders --
@@ -262,18 +306,6 @@ local function move_to(feed, contacts)
   cancel_at(feed, feed.is_open and former or feed.holders)
 end
 
--- Looks up the key: returns its closest contacts and its records.
-local function look_up(feed)
-  if not feed.node:is_open() then
-    return {}, {}
-  end
-  local records, info, _, details =
-    feed.node:get(feed.key, { type = feed.options.name, all = true })
-  local closest = records and info.closest or details and details.closest
-  local width = feed.options.width
-  return table.move(closest or {}, 1, width, 1, {}), records or {}
-end
-
 -- Delivers events that were missed, which are among the records of the key. The
 -- other records go to `replay` only, if there is such a subscription.
 local function deliver_missed(feed, records, replay)
@@ -283,7 +315,8 @@ local function deliver_missed(feed, records, replay)
     if not feed.seen:has(id) then
       deliver(feed, record, id)
     elseif replay and replay.feed then
-      add_to_inbox(replay, record)
+      add_to_inbox(replay, record, replay.fn)
+      feed.lives:add(record, id)
     end
   end
 end
@@ -296,9 +329,12 @@ end
 function Feed:renew(silently, replay)
   local contacts, records = look_up(self)
   for _, record in ipairs(silently and records or {}) do
-    self.seen:add(event.identify(record))
+    local id = event.identify(record)
+    self.seen:add(id)
+    self.lives:add(event.copy(record), id)
   end
   deliver_missed(self, silently and {} or records, replay)
+  self.lives:refresh(records)
   move_to(self, contacts)
 end
 
@@ -347,6 +383,7 @@ function Feed:close(silently)
     return
   end
   self.is_open = false
+  self.lives:close()
   self:forget()
   for _, subscription in ipairs({ table.unpack(self.subscriptions) }) do
     subscription:cancel()
