@@ -1,4 +1,4 @@
-/* For realpath, O_DIRECTORY and O_NOFOLLOW. */
+/* For realpath. NOLINTNEXTLINE(bugprone-reserved-identifier,cert-*) */
 #define _XOPEN_SOURCE 700
 
 #include "lua/file.h"

@@ -221,8 +221,8 @@ function Node:close()
     __close = function()
       release(self)
       save_or_log(self)
+      unlock(self) -- first: callbacks of the core may raise errors
       self.core:close()
-      unlock(self)
     end,
   })
   unwind(self.closers or {}, function(fn)
@@ -280,8 +280,8 @@ function M.crash(node)
   if node.policy_handle then
     require("kadenza.policy").abandon(node)
   end
-  node.core:close()
   unlock(node)
+  node.core:close()
 end
 
 ------------------------------------------------------------ construction --

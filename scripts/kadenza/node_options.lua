@@ -47,6 +47,8 @@ M.DEFAULTS = {}
 ---@type table<string, true>
 M.LIVE = {}
 
+local MAX_PATH <const> = 4000 -- bytes; names of files are added
+
 -- Options that the core takes under the same name, and checks further.
 local CORE <const> = { id_bits = "integer", version = "string" }
 for _, row in ipairs(core.config_options()) do
@@ -67,6 +69,10 @@ local function is_strings(value)
     end
   end
   return true
+end
+
+local function is_path(text)
+  return #text > 0 and #text <= MAX_PATH and not text:find("\0", 1, true)
 end
 
 local function is_limits(value)
@@ -202,7 +208,7 @@ end
 ---@return string[] listen  addresses to bind
 function M.read(given, level)
   check.options(given, level + 1, CORE, LIBRARY)
-  if given.state == "" then
+  if given.state and not is_path(given.state) then
     error("option 'state' must name a folder", level + 1)
   end
   local config = {}

@@ -221,11 +221,6 @@ end
 ---@field max_publications integer
 ---@field clock fun(): kadenza.Reading
 
-local function is_folder(path)
-  local file = io.open(path, "rb")
-  return file and file:close() or false
-end
-
 --- Opens the state folder of a node: makes it if it is missing, locks it, and
 --- loads the state. On failure nothing in it has changed, except for corrupt
 --- files that were set aside.
@@ -235,7 +230,7 @@ end
 ---@return string? message
 ---@return kadenza.Code? code
 function M.open(folder, options)
-  local was_there = is_folder(folder)
+  local was_there = core.exists(folder)
   local made, message, code = core.make_folder(folder, "private")
   if not made then
     return nil, message, code

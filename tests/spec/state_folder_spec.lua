@@ -109,6 +109,40 @@ describe("a state folder", function()
     assert(open(folder))
   end))
 
+  it("shows no controls of a lock file that was overwritten",
+    in_folder(function(folder)
+      local first <close> = assert(open(folder))
+      for text, user in pairs({
+        ["12\n\27[31mred"] = "process 12 uses",
+        ["12\nnode \195\169"] = "process 12 %(node %) uses",
+        ["x"] = "another process uses",
+        [""] = "another process uses",
+        [("9"):rep(1000)] = "another process uses",
+      }) do
+        write(folder .. "/node.lock", text)
+        local _, message = open(folder)
+        assert.matches(folder .. ": " .. user .. " this folder", message)
+      end
+      assert.is_true(first:save())
+    end))
+
+  it("has a path that can be one", in_folder(function(folder)
+    execute("mkfifo " .. folder .. "/fifo && ln -s /nowhere " .. folder
+      .. "/link && touch " .. folder .. "/file")
+    for _, name in ipairs({ "fifo", "link", "file", "file/below", "link/below",
+      ("x"):rep(300) }) do
+      local node, message, code = open(folder .. "/" .. name)
+      assert.is_nil(node)
+      assert.equal(1, message:find(folder, 1, true))
+      assert.equal("KAD_ESYSTEM", code)
+    end
+    for _, path in ipairs({ "", "a\0b", ("x"):rep(5000) }) do
+      assert.has_error(function()
+        open(path)
+      end, "option 'state' must name a folder")
+    end
+  end))
+
   it("is free after a node that failed to start", in_folder(function(folder)
     local busy = assert(kad.node(local_node()))
     for _, more in ipairs({
