@@ -69,6 +69,7 @@ build = {
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
         "bindings/lua/spawn.c",
+        "bindings/lua/terminal.c",
         "bindings/lua/value.c",
         "bindings/lua/watchdog.c",
         "bindings/policy/codec.c",
@@ -259,6 +260,8 @@ build = {
       "scripts/kadenza/cli/input.lua",
     ["kadenza.cli.keygen"] =
       "scripts/kadenza/cli/keygen.lua",
+    ["kadenza.cli.layout"] =
+      "scripts/kadenza/cli/layout.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
     ["kadenza.cli.new"] =
@@ -293,6 +296,8 @@ build = {
       "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
+    ["kadenza.cli.terminal"] =
+      "scripts/kadenza/cli/terminal.lua",
     ["kadenza.cli.variables"] =
       "scripts/kadenza/cli/variables.lua",
     ["kadenza.cli.version"] =

@@ -10,6 +10,7 @@
 #include "lua/safe_module.h"
 #include "lua/saved_file.h"
 #include "lua/spawn.h"
+#include "lua/terminal.h"
 #include "lua/watchdog.h"
 #include "policy/coroutine.h"
 #include "policy/handle.h"
@@ -28,6 +29,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
   kad_lua_add_process(L);
+  kad_lua_add_terminal(L);
   kad_lua_add_watchdog(L);
   kad_handle_add_functions(L);
   kad_resumption_add_functions(L);

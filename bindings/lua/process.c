@@ -83,14 +83,6 @@ static int prepare_process(lua_State *L) {
   return 0;
 }
 
-/* is_terminal(fd) → whether a file descriptor is a terminal */
-static int is_terminal(lua_State *L) {
-  const lua_Integer fd = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2");
-  lua_pushboolean(L, isatty((int)fd));
-  return 1;
-}
-
 /* pid() → the id of the process */
 static int pid(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)getpid());
@@ -133,7 +125,6 @@ static int end_by_broken_pipe(lua_State *L) {
 void kad_lua_add_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"prepare_process", prepare_process},
-      {"is_terminal", is_terminal},
       {"pid", pid},
       {"variables", variables},
       {"quit", quit},

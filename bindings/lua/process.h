@@ -11,7 +11,7 @@
  * unblocks all signals; makes signals end process 1, as they end others. */
 void kad_lua_prepare_process(void);
 
-/* Adds prepare_process, is_terminal, pid, variables and quit to the top table.
+/* Adds prepare_process, pid, variables and quit to the top table.
  * [-0, +0, m] */
 void kad_lua_add_process(lua_State *L);
 

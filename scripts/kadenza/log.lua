@@ -10,14 +10,17 @@ local check = require("kadenza.check")
 local M = {}
 
 local OPTIONS <const> =
-  { level = "string", format = "string", sink = "function" }
+  { level = "string", format = "string", write = "function",
+    sink = "function" }
 
 ---@alias kadenza.Level "error"|"warn"|"info"|"debug"|"off"
 
 local RANKS <const> = { off = 0, error = 1, warn = 2, info = 3, debug = 4 }
 
 -- The settings of this Lua state; `configure` changes them.
-local settings = { level = "info", format = "text" }
+local settings = { level = "info", format = "text", write = function(line)
+  io.stderr:write(line, "\n")
+end }
 
 --- Returns the line of an event, without a newline.
 ---@param event { level: string, message: string, fields: table }
@@ -31,12 +34,12 @@ end
 
 local function to_standard_error(event)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
-  io.stderr:write(M.line(event, time, settings.format), "\n")
+  settings.write(M.line(event, time, settings.format))
 end
 
 --- Changes the settings of this Lua state, and returns those before.
 ---@param changes { level?: kadenza.Level, format?: "text"|"json",
----  sink?: fun(event: table) }
+---  write?: fun(line: string), sink?: fun(event: table) }
 ---@return table before
 function M.configure(changes)
   check.options(changes, 2, OPTIONS)
@@ -47,6 +50,7 @@ function M.configure(changes)
   settings = {
     level = changes.level or before.level,
     format = changes.format or before.format,
+    write = changes.write or before.write,
     sink = changes.sink or before.sink,
   }
   return before

@@ -4,9 +4,11 @@
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
+local layout = require("kadenza.cli.layout")
 local output = require("kadenza.cli.output")
 local policy_files = require("kadenza.cli.policy_files")
 local schema = require("kadenza.cli.schema")
+local terminal = require("kadenza.cli.terminal")
 local trial = require("kadenza.policy.trial")
 
 local MICROSECONDS <const> = 1e6
@@ -61,26 +63,6 @@ local function policies_of(args)
   return policies
 end
 
--- Formats rows: the first column is aligned to the left, others to the right.
-local function align(rows)
-  local widths = {}
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do
-      widths[i] = math.max(widths[i] or 0, #cell)
-    end
-  end
-  local lines = {}
-  for _, row in ipairs(rows) do
-    local cells = {}
-    for i, cell in ipairs(row) do
-      local side = i == 1 and "-" or ""
-      cells[i] = ("%" .. side .. widths[i] .. "s"):format(cell)
-    end
-    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", "")) .. "\n"
-  end
-  return table.concat(lines)
-end
-
 local function microseconds(seconds)
   return ("%.1f"):format(seconds * MICROSECONDS)
 end
@@ -103,7 +85,8 @@ local function cost_table(report)
   for _, cost in ipairs(report.hooks) do
     rows[#rows + 1] = cost_row(cost)
   end
-  return #rows > 1 and align(rows) or "no hooks\n"
+  return #rows > 1 and layout.table(rows, terminal.columns(terminal.OUTPUT))
+    or "no hooks\n"
 end
 
 -- Returns the reasons of rejections, the most frequent first.

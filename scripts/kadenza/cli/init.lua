@@ -23,6 +23,7 @@ local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
+local terminal = require("kadenza.cli.terminal")
 local variables = require("kadenza.cli.variables")
 
 local M = {}
@@ -65,8 +66,10 @@ end
 -- Configures a parser or command; returns its option for help.
 local function configure(parser)
   parser.error = report_misuse
-  parser:help_max_width(WIDTH)
-  parser:help_description_margin(MARGIN)
+  local columns = terminal.columns(terminal.OUTPUT) or WIDTH + 1
+  local width = math.min(WIDTH, columns - 1)
+  parser:help_max_width(width)
+  parser:help_description_margin(math.min(MARGIN, width // 3))
   parser:help_usage_margin(2)
   parser:add_help(false)
   return parser:flag("-h --help", "Show this help."):action(function()
@@ -125,6 +128,7 @@ local function run_command(arguments, known)
   log.configure({
     level = settings.log,
     format = settings.json and "json" or "text",
+    write = output.log,
   })
   variables.warn()
   local document, text, status = module.run(args, settings)
@@ -165,7 +169,7 @@ local function guard(fn, ...)
   if ran then
     return 0
   elseif getmetatable(problem) == Text then
-    return guard(output.write, problem.text)
+    return guard(output.text, problem.text)
   elseif is_out_of_memory(problem) then
     return guard(fault.failed, "out of memory", "KAD_ENOMEM")
   elseif not fault.is(problem) then

@@ -4,7 +4,9 @@
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local json = require("kadenza.json")
+local layout = require("kadenza.cli.layout")
 local shown = require("kadenza.shown")
+local terminal = require("kadenza.cli.terminal")
 
 local M = {}
 
@@ -31,16 +33,29 @@ function M.write(...)
   check_written(io.stdout:write(...))
 end
 
---- Writes lines for people: what a terminal must not see is escaped.
----@param text string
-function M.text(text)
-  M.write(shown.lines(text))
+-- Returns a text as a person reads it on the stream: what a terminal must not
+-- see is escaped, and lines break between words.
+local function to_lines(text, fd)
+  return terminal.line_break(fd)
+    .. layout.wrap(shown.lines(text), terminal.columns(fd))
 end
 
---- Writes such lines to standard error.
+--- Writes lines for people.
+---@param text string
+function M.text(text)
+  M.write(to_lines(text, terminal.OUTPUT))
+end
+
+--- Writes lines for people to standard error.
 ---@param text string
 function M.notice(text)
-  io.stderr:write(shown.lines(text))
+  io.stderr:write(to_lines(text, terminal.ERRORS))
+end
+
+--- Writes a line of the log to standard error.
+---@param line string
+function M.log(line)
+  io.stderr:write(terminal.line_break(terminal.ERRORS), line, "\n")
 end
 
 --- Flushes standard output.

@@ -1,26 +1,33 @@
 --- Shows the progress of a simulation as one line on a terminal.
 --- Tested by tests/spec/cli/sim_spec.lua.
 
+local layout = require("kadenza.cli.layout")
 local run_report = require("kadenza.sim.run_report")
 
 local M = {}
 
 local WIDTH <const> = 24 -- of the bar
 local CLEAR <const> = "\r\27[K"
+local COLUMNS <const> = 80 -- of a terminal that does not tell its size
+local SECONDS <const> = 0.1 -- between two times that the line is drawn
+local FIRST_SECONDS <const> = 1 -- before the speed of the run is known
 
 ---@class kadenza.cli.Progress
 ---@field private began? number  processor time at the start of the run
 ---@field private shown boolean  the line is on the terminal
+---@field private drawn? number  when it was drawn
 local Progress = {}
 Progress.__index = Progress
 
 --- Makes a progress line; shows nothing.
 ---@param write fun(text: string)
 ---@param clock? fun(): number  seconds; default: processor time
+---@param screen? { columns: (fun(): integer?), can_redraw: (fun(): boolean) }
+---  default: 80 columns, always drawn
 ---@return kadenza.cli.Progress progress
-function M.new(write, clock)
+function M.new(write, clock, screen)
   return setmetatable({ write = write, clock = clock or os.clock,
-    shown = false }, Progress)
+    screen = screen, shown = false }, Progress)
 end
 
 local function bar(share)
@@ -37,40 +44,67 @@ local function format_duration(seconds)
   return ("%d:%02d"):format(seconds // 60, seconds % 60)
 end
 
-local function joining_text(net)
+-- Returns a speed with two digits that count, such as "1,200".
+local function format_speed(times)
+  if times < 10 then
+    return ("%.1f"):format(times)
+  end
+  local digits = ("%.0f"):format(tonumber(("%.1e"):format(times)))
+  return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse()
+    :gsub("^,", ""))
+end
+
+local function joining_texts(net)
   local joins = net.joining
   local count = #net.nodes
   local joined = joins and count - joins.left or 0
-  return ("%s joining, %d of %d nodes"):format(
-    bar(joined / math.max(count, 1)), joined, count)
+  local text = ("joining, %d of %d nodes"):format(joined, count)
+  return { bar(joined / math.max(count, 1)) .. " " .. text, text,
+    ("%d/%d"):format(joined, count) }
 end
 
-local function running_text(self, run)
+local function running_texts(self, run)
   self.began = self.began or self.clock()
   local share = math.min(run:now() / math.max(run.seconds, 1e-9), 1)
   local taken = self.clock() - self.began
-  local text = ("%s %3.0f %%  %s of %s"):format(bar(share), share * 100,
+  local percent = ("%3.0f %%"):format(share * 100)
+  local text = ("%s  %s of %s"):format(percent,
     run_report.duration(run:now()), run_report.duration(run.seconds))
-  if taken > 0 and share > 0 then
-    text = ("%s, %.0f times real time, %s left"):format(text,
-      run:now() / taken, format_duration(taken / share - taken))
+  local texts = { bar(share) .. " " .. text, text, percent }
+  if taken >= FIRST_SECONDS and share > 0 then
+    local left = (", %s left"):format(format_duration(taken / share - taken))
+    local speed = (", %s times real time"):format(
+      format_speed(run:now() / taken))
+    texts = { texts[1] .. speed .. left, texts[1] .. left, text .. left,
+      percent .. left, percent }
   end
-  return text
+  return texts
 end
 
---- Shows the progress of a simulation.
+--- Shows the progress of a simulation, in one line of the terminal. Shows
+--- nothing in the background, where a prompt has the line.
 ---@param net kadenza.Sim
 ---@param run? kadenza.SimRun  nil while nodes join
 function Progress:show(net, run)
-  self.shown = true
-  self.write(CLEAR .. (run and running_text(self, run) or joining_text(net)))
+  local now = self.clock()
+  local is_early = self.drawn and now - self.drawn < SECONDS
+  local screen = self.screen
+  if is_early or screen and not screen.can_redraw() then
+    return
+  end
+  local texts = run and running_texts(self, run) or joining_texts(net)
+  self.shown, self.drawn = true, now
+  -- The last column stays free: some terminals go to the next line behind it.
+  local columns = (screen and screen.columns() or COLUMNS) - 1
+  self.write(CLEAR .. layout.first_fit(texts, columns):sub(1, columns))
 end
 
 --- Removes the line.
 function Progress:clear()
   if self.shown then
     self.shown = false
-    self.write(CLEAR)
+    local screen = self.screen
+    self.write((not screen or screen.can_redraw()) and CLEAR or "\n")
   end
 end
 

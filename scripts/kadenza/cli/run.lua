@@ -47,8 +47,8 @@ end
 -- Prints a line for each socket, flushed for the parent process.
 local function print_addresses(node)
   for _, address in ipairs(node:addresses()) do
-    output.write("kadenza: listening on ", address, " id=", kad.hex(node:id()),
-      "\n")
+    output.text(("kadenza: listening on %s id=%s\n"):format(address,
+      kad.hex(node:id())))
   end
   output.flush()
 end
@@ -168,9 +168,10 @@ local function start(network, settings, running)
   handle_signals(network, running)
   running.node = open_node(settings)
   print_addresses(running.node)
+  running.log_start()
   local is_interactive = status.is_interactive(settings)
   if is_interactive then
-    status.greet(running.node, settings)
+    status.greet(running.node, running.args, settings)
   end
   warn_of_local(settings)
   if #settings.bootstrap + #running.node.saved_contacts > 0 then
@@ -188,7 +189,8 @@ local function leave(running)
 end
 
 local function serve(args, settings)
-  local running = { args = args, settings = settings }
+  local running = { args = args, settings = settings,
+    log_start = status.start(args, settings) }
   local stopped = false
   function running.stop()
     stopped = true

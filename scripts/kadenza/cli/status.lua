@@ -5,11 +5,13 @@
 local bootstrap = require("kadenza.bootstrap")
 local host = require("kadenza.host")
 local kad = require("kadenza")
+local layout = require("kadenza.cli.layout")
 local log = require("kadenza.log")
+local output = require("kadenza.cli.output")
+local schema = require("kadenza.cli.schema")
+local terminal = require("kadenza.cli.terminal")
 
 local M = {}
-
-local STDERR <const> = 2
 
 -- How often the state is checked, and the shortest time between two reports of
 -- a change of the number of contacts alone.
@@ -34,53 +36,130 @@ local function reachable(node)
   return (address:gsub("^0%.0%.0%.0:", "127.0.0.1:"):gsub("^%[::%]:", "[::1]:"))
 end
 
-local function next_steps(node, settings)
+local function next_steps(node, settings, columns)
+  local program = host.program()
   if not settings.allow_local then
-    return ("Other nodes join through this machine's public address; local "
+    return "Other nodes join through this machine's public address; local "
       .. "nodes are not served.\nTo try kadenza on one machine, type:\n"
-      .. "  %s run --listen 127.0.0.1:7001 --allow-local\n"):format(
-      host.program())
+      .. layout.command({ program, "run", "--listen 127.0.0.1:7001",
+        "--allow-local" }, columns)
   end
-  local through = ("--bootstrap %s --allow-local"):format(reachable(node))
-  return ("Try in another terminal:\n"
-    .. "  %s put greeting hello %s\n"
-    .. "  %s get greeting %s\n"):format(host.program(), through,
-    host.program(), through)
+  local through = "--bootstrap " .. reachable(node)
+  return "Try in another terminal:\n"
+    .. layout.command({ program, "put", "greeting", "hello", through,
+      "--allow-local" }, columns)
+    .. layout.command({ program, "get", "greeting", through,
+      "--allow-local" }, columns)
 end
 
 --- Tells whether a user reads standard error on a terminal.
 ---@param settings table
 ---@return boolean
 function M.is_interactive(settings)
-  return host.is_terminal(STDERR) and not settings.json
+  return host.is_terminal(terminal.ERRORS) and not settings.json
 end
 
---- Prints what the node does and what to type next.
----@param node kadenza.Node
+-- Returns the rate limits and quotas of a node as fields, by name.
+local function limits_of(settings)
+  local limits = {}
+  for _, option in ipairs(schema.OPTIONS) do
+    if option.group == "Limits" and option.name ~= "limits"
+      and (settings.limits or not option.limit)
+    then
+      limits[option.name] = settings[option.name]
+    end
+  end
+  return limits
+end
+
+-- The rate limits that a user is told of.
+local function limits_text(settings)
+  if not settings.limits then
+    return "off (--limits)"
+  end
+  return ("%d queries/s, of one address %d"):format(settings.queries_per_s,
+    settings.queries_per_s_address)
+end
+
+-- Returns the start of the banner: how the node is configured.
+local function describe(args, settings)
+  local rows = {
+    { "config", args.config or "none, only defaults, variables and flags" },
+    { "policies", join_or(settings.policies,
+      "none, only the built-in record types") },
+    { "state", settings.state or "not saved (--state DIR saves it)" },
+    { "limits", limits_text(settings) },
+    { "joins", join_or(settings.bootstrap,
+      "no node, others join through it (--bootstrap HOST:PORT)") },
+  }
+  for i, row in ipairs(rows) do
+    rows[i] = ("  %-9s %s\n"):format(row[1], row[2])
+  end
+  return table.concat(rows)
+end
+
+-- Logs the version and the configuration of a node.
+local function log_configuration(args, settings)
+  local fields = limits_of(settings)
+  fields.version = kad._VERSION:match("%S+$")
+  fields.config = args.config or "none"
+  fields.state = settings.state or "none"
+  fields.policies = join_or(settings.policies, "none")
+  fields.limits = settings.limits and "on" or "off"
+  fields.pid = host.pid()
+  log.info("starting", fields)
+end
+
+--- Makes the first line of the log tell the version and the configuration of a
+--- node: it is written when the node is open, or before an earlier line. A node
+--- that cannot be opened has one message and no log. On a terminal, `greet`
+--- tells the configuration.
+---@param args table
 ---@param settings table
-function M.greet(node, settings)
-  io.stderr:write(("%s runs a node.\n"):format(kad._VERSION),
-    ("  policies  %s\n"):format(join_or(settings.policies,
-      "none, only the built-in record types")),
-    ("  state     %s\n"):format(settings.state
-      or "not saved (--state DIR saves it)"),
-    ("  joins     %s\n"):format(join_or(settings.bootstrap,
-      "no node, others join through it (--bootstrap HOST:PORT)")),
-    next_steps(node, settings),
-    ("Ctrl-C stops it; kill -HUP %d reloads, kill -USR1 %d logs "
-      .. "statistics.\n"):format(host.pid(), host.pid()))
+---@return fun() log_start  call it when the node is open
+function M.start(args, settings)
+  local is_told = M.is_interactive(settings)
+  local function log_start()
+    if not is_told then
+      is_told = true
+      log_configuration(args, settings)
+    end
+  end
+  log.configure({ write = function(line)
+    log_start()
+    output.log(line)
+  end })
+  return log_start
+end
+
+--- Prints what the node does and what to type next. In the background, where a
+--- prompt is on the same terminal, prints only how to stop it.
+---@param node kadenza.Node
+---@param args table
+---@param settings table
+function M.greet(node, args, settings)
+  local pid, columns = host.pid(), terminal.columns(terminal.ERRORS)
+  if not terminal.is_watched(terminal.ERRORS) then
+    output.notice(("kadenza: runs in the background; kill %d stops it\n")
+      :format(pid))
+    return
+  end
+  output.notice(("%s runs a node.\n"):format(kad._VERSION)
+    .. describe(args, settings)
+    .. next_steps(node, settings, columns)
+    .. ("Ctrl-C stops it; kill -HUP %d reloads, kill -USR1 %d logs "
+      .. "statistics.\n"):format(pid, pid))
 end
 
 local function report_state(state, contacts, reason, is_interactive)
-  if not is_interactive then
+  if not is_interactive or not terminal.is_watched(terminal.ERRORS) then
     log.info("state", { state = state, contacts = contacts, reason = reason })
     return
   end
   local noun = contacts == 1 and "contact" or "contacts"
-  io.stderr:write(("kadenza: %s, %d %s%s\n"):format(WORDS[state], contacts,
-    noun, reason and "; " .. reason or ""))
+  output.notice(("kadenza: %s, %d %s%s\n"):format(WORDS[state], contacts, noun,
+    reason and "; " .. reason or ""))
 end
-
 -- Why a name or its addresses are of no use, as text; nil: they are.
 local function describe_problem(problem)
   if not problem or problem.is_pending or problem.code == "KAD_EOWNID"

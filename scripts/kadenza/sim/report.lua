@@ -44,13 +44,13 @@ local KEYS <const> = { "title", "about", "scenario", "seed", "trace_hash",
 local function width_of(rows, field)
   local width = 0
   for _, row in ipairs(rows) do
-    width = math.max(width, utf8.len(quote.line(row[field] or "")))
+    width = math.max(width, core.text_width(quote.line(row[field] or "")))
   end
   return width
 end
 
 local function pad(text, width, right)
-  local room = (" "):rep(width - utf8.len(text))
+  local room = (" "):rep(width - core.text_width(text))
   return right and room .. text or text .. room
 end
 

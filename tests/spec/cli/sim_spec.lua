@@ -207,14 +207,18 @@ return {
 end)
 
 describe("the progress of a simulation", function()
-  local function line(share, clock)
+  local function line(share, clock, columns)
     local shown
     local time = 0
     local bar = progress.new(function(text)
       shown = text
     end, function()
       return time
-    end)
+    end, { can_redraw = function()
+      return true
+    end, columns = function()
+      return columns or 200
+    end })
     local run = { seconds = 7200, now = function()
       return 0
     end }
@@ -233,7 +237,7 @@ describe("the progress of a simulation", function()
   it("shows progress, speed and the remaining time", function()
     assert.equal("\r\27[K[############............]  50 %  1 h of 2 h, 360 "
       .. "times real time, 0:10 left", line(0.5, 10))
-    assert.equal("\r\27[K[######..................]  25 %  30 min of 2 h, 0 "
+    assert.equal("\r\27[K[######..................]  25 %  30 min of 2 h, 0.5 "
       .. "times real time, 3:00:00 left", line(0.25, 3600))
   end)
 
