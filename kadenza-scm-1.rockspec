@@ -302,6 +302,10 @@ build = {
       "scripts/kadenza/cli/variables.lua",
     ["kadenza.cli.version"] =
       "scripts/kadenza/cli/version.lua",
+    ["kadenza.cli.watch"] =
+      "scripts/kadenza/cli/watch.lua",
+    ["kadenza.cli.watcher"] =
+      "scripts/kadenza/cli/watcher.lua",
     ["kadenza.clock"] =
       "scripts/kadenza/clock.lua",
     ["kadenza.coroutine"] =

@@ -19,7 +19,8 @@
 --
 -- From the command line
 --
---     kadenza run --policy pubsub.lua
+--     kadenza run --policy pubsub
+--     kadenza watch news --type event --bootstrap 192.0.2.1:6881
 --
 -- From Lua, with a node that has the option { policies = { hub:policy() } }
 --

@@ -81,8 +81,11 @@ local function listen_choices(addresses)
   return { { ANY4 } }
 end
 
-local function open_node(settings, addresses)
+local function open_node(settings, addresses, more)
   local options = config.node_options(settings)
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
   local choices = options.listen and { options.listen }
     or listen_choices(addresses)
   local node, message, code
@@ -121,11 +124,12 @@ end
 --- Joins through the bootstrap nodes, then calls `act(node)`.
 ---@param settings table
 ---@param act async fun(node: kadenza.Node): any, any
+---@param more? kadenza.NodeOptions  override those of the settings
 ---@return any ...
-function M.join(settings, act)
+function M.join(settings, act, more)
   M.check(settings)
   return session.run(function()
-    local node = open_node(settings, settings.bootstrap)
+    local node = open_node(settings, settings.bootstrap, more)
     local joined, message, code = node:bootstrap(settings.bootstrap)
     if not joined then
       remote.not_joined(node, settings.bootstrap, message, code)

@@ -38,8 +38,10 @@ function M.arguments(command)
   return schema.add_options(command, OPTIONS)
 end
 
--- Returns the document of a record.
-local function describe(record)
+--- Returns the document of a record.
+---@param record table
+---@return table document
+function M.describe(record)
   local described = {
     type = record.type,
     seq = record.seq,
@@ -67,7 +69,7 @@ end
 local function print_all(key, records, info)
   local rows, lines = {}, {}
   for i, record in ipairs(records) do
-    rows[i] = describe(record)
+    rows[i] = M.describe(record)
     lines[i] = to_text(record.value) .. "\n"
   end
   return add_info({ key = kad.hex(key), values = output.array(rows) }, info),
@@ -75,7 +77,7 @@ local function print_all(key, records, info)
 end
 
 local function print_one(key, value, info)
-  local document = describe(info)
+  local document = M.describe(info)
   document.value, document.value_hex, document.key = nil, nil, kad.hex(key)
   output.set_bytes(document, "value", value)
   return add_info(document, info),
