@@ -19,7 +19,8 @@ local M = {}
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  Lua instructions that policies may run
 ---  without a break, 20000000
----@field state? string  folder for id, contacts and publications
+---@field state? string  folder for id, contacts and publications, which no
+---  other node uses
 ---@field id? string  binary or hexadecimal; random without one
 ---@field id_bits? 160|256  width of ids and keys, 160
 ---@field limits? boolean|table  false: no rate limits; a table: the limits

@@ -175,25 +175,32 @@ end
 
 ----------------------------------------------------------------- locking --
 
--- Returns the command of this process, for the message to another one.
-local function own_command()
-  local file = io.open("/proc/self/cmdline", "rb")
+-- Returns the first line of a file of the kernel, or "".
+local function read_kernel(path)
+  local file = io.open(path, "rb")
   if not file then
     return ""
   end
-  local command = file:read(200) or ""
+  local text = file:read(200) or ""
   file:close()
-  return (command:gsub("%z+$", ""):gsub("[%c\127-\255]", " "))
+  return (text:gsub("[%z\n]+$", ""):gsub("[%c\127-\255]", " "))
+end
+
+local function host_name()
+  return read_kernel("/proc/sys/kernel/hostname")
 end
 
 -- Returns the problem of a folder that another node uses. `text` is what that
--- node wrote to the lock file.
+-- node wrote to the lock file. Processes of other machines and containers may
+-- have the same number.
 local function busy_message(folder, text)
-  local pid, command = text:match("^(%d+)\n([^%c\127-\255]*)")
+  local pid, host, command =
+    text:match("^(%d+)\n([^%c\127-\255]*)\n?([^%c\127-\255]*)")
   local user = "another process"
   if pid then
-    user = "process " .. pid .. (command ~= "" and (" (%s)"):format(command)
-      or "")
+    user = "process " .. pid
+      .. (host ~= "" and host ~= host_name() and " on " .. host or "")
+      .. (command ~= "" and (" (%s)"):format(command) or "")
   end
   return ("%s: %s uses this folder: stop it, or use another folder"):format(
     folder, user)
@@ -202,7 +209,8 @@ end
 -- Locks the folder, or returns nil, a message and a code.
 local function lock_folder(folder)
   local path = folder .. "/" .. LOCK_FILE
-  local lock, has_locks, code, holder = core.lock_file(path, own_command())
+  local text = host_name() .. "\n" .. read_kernel("/proc/self/cmdline")
+  local lock, has_locks, code, holder = core.lock_file(path, text)
   if not lock then
     local message = code == "KAD_EBUSY" and busy_message(folder, holder)
       or has_locks

@@ -114,7 +114,8 @@ describe("a state folder", function()
       local first <close> = assert(open(folder))
       for text, user in pairs({
         ["12\n\27[31mred"] = "process 12 uses",
-        ["12\nnode \195\169"] = "process 12 %(node %) uses",
+        ["12\nelsewhere\nnode \195\169"] =
+          "process 12 on elsewhere %(node %) uses",
         ["x"] = "another process uses",
         [""] = "another process uses",
         [("9"):rep(1000)] = "another process uses",
@@ -364,6 +365,26 @@ describe("a state folder", function()
     assert.same({}, events)
     os.remove(path)
     assert(node:save())
+    assert.is_string(read(path .. "/node.state"))
+  end))
+
+  it("is tried again with each save", with_folder(function(folder)
+    local path = folder .. "/state"
+    local net <close> = kad.sim({ nodes = 1, seed = 1 })
+    local events = support.logged(function()
+      assert(net:open({ state = path }))
+      execute(("rm -r %s && touch %s"):format(path, path))
+      net:run(700)
+      os.remove(path)
+      net:run(700)
+    end)
+    local texts = {}
+    for i, event in ipairs(events) do
+      texts[i] = event.level .. " " .. event.message
+    end
+    assert.same({ "error the state could not be saved",
+      "error the state could not be saved", "info the state is saved again",
+    }, texts)
     assert.is_string(read(path .. "/node.state"))
   end))
 
