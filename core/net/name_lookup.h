@@ -17,7 +17,7 @@
 #include <uv.h>
 
 enum {
-  KAD_NAME_THREADS_MAX = 32, /* of a network */
+  KAD_NAME_THREADS_MAX = 64, /* of a network */
   KAD_NAME_LOOKUP_MS = 15000 /* after which a name has failed */
 };
 
