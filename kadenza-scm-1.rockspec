@@ -195,6 +195,7 @@ build = {
         "core/routing/table_view.c",
         "core/rpc/datagram.c",
         "core/rpc/limiter.c",
+        "core/rpc/pacer.c",
         "core/rpc/rpc.c",
         "core/sim/control.c",
         "core/sim/curve.c",

@@ -62,7 +62,7 @@ KAD_API const char *kad_version(void);
   X(KAD_EADDRESS, -15, "another contact has this address")            \
   X(KAD_EID, -16, "the id does not match")                            \
   X(KAD_EFULL, -17, "full")                                           \
-  X(KAD_EBUSY, -18, "too much is under way")                          \
+  X(KAD_EBUSY, -18, "too much waits already: try again later")        \
   X(KAD_ETYPE, -19, "unknown record type")                            \
   X(KAD_EQUOTA, -20, "quota exceeded")                                \
   X(KAD_ESIGNATURE, -21, "bad signature")                             \
@@ -587,12 +587,16 @@ struct kad_store; /* kadenza_store.h */
     "Rate limits; switch them off for measurements only.")                    \
   X(uint32_t, queries_per_s, 4000, 1, UINT32_MAX, "1/s",                      \
     "Queries served in all.")                                                 \
-  X(uint32_t, queries_per_s_address, 100, 1, UINT32_MAX, "1/s",               \
+  X(uint32_t, queries_per_s_address, 500, 1, UINT32_MAX, "1/s",               \
     "Queries served for an address.")                                         \
-  X(uint32_t, queries_per_s_subnet, 400, 1, UINT32_MAX, "1/s",                \
+  X(uint32_t, queries_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",               \
     "Queries served for a subnet, /24 or /64.")                               \
   X(uint64_t, bytes_per_s, 1250000, 1, UINT64_MAX, "bytes/s",                 \
     "Bytes of replies in all.")                                               \
+  X(uint32_t, pace_per_s, 400, 0, UINT32_MAX, "1/s",                          \
+    "Queries that the node sends to an address; more of them wait. 0: all.")  \
+  X(uint32_t, max_waiting, 4096, 1, UINT32_MAX, "",                           \
+    "Queries of operations, and as many of the node itself, that may wait.")  \
   X(uint64_t, max_bytes, 67108864, 0, UINT64_MAX, "bytes",                    \
     "Memory of all records held.")                                            \
   X(uint32_t, max_records, 200000, 0, UINT32_MAX, "", "Records held.")        \
@@ -690,12 +694,14 @@ KAD_API const struct kad_config *kad_node_config(const struct kad_node *node);
 KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
                                                unsigned family);
 
-/* The functions below, to kad_node_leave, start an operation. `done` may be
- * NULL. `*operation`, unless NULL, is set to its id. They copy slices, ids,
- * addresses and records. They return 0, or
+/* The functions below, to kad_node_leave, start an operation, or let it wait
+ * for its turn (max_lookups). Its queries may wait, too (pace_per_s); one that
+ * needs a query while max_waiting wait ends with KAD_EBUSY. `done` may be NULL.
+ * `*operation`, unless NULL, is set to its id. They copy slices, ids, addresses
+ * and records. They return 0, or
  *   KAD_EINVAL   an argument or option out of its range
  *   KAD_ENOMEM   out of memory
- *   KAD_EBUSY    too many operations wait
+ *   KAD_EBUSY    4,096 operations run or wait
  *   KAD_ECLOSED  the node is being freed */
 
 /* Joins the overlay: pings `known`, 16 at a time, looks up the node's own id
@@ -704,7 +710,8 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
  * node remembers the latest 256 addresses of all calls; while no contact
  * answers, it joins again through them, with back-off.
  * Ends with 0 if the lookup found a contact, or
- *   KAD_ENOCONTACTS  none of `known` answered
+ *   KAD_ENOCONTACTS  none of `known` answered, and no other node is known
+ *   KAD_ETIMEOUT     the same, but the contacts of the node are silent, too
  *   KAD_EFAMILY, KAD_EMARTIAN
  *                    nothing was sent: see kad_node_check_address
  * Source: Kademlia §2.3. */
@@ -767,8 +774,8 @@ struct kad_custom_query {
  * Returns KAD_EINVAL also for `custom->args` that is not such a dictionary.
  * Ends with 0 when a reply counted, or
  *   KAD_ENOTFOUND    contacts answered, but not this query
- *   KAD_ENOCONTACTS, KAD_ETIMEOUT
- *                    no contact answered
+ *   KAD_ENOCONTACTS  the node knows no other node
+ *   KAD_ETIMEOUT     no contact answered
  *   KAD_ETOOBIG      the query does not fit a datagram */
 KAD_API KAD_MUST_CHECK int kad_node_query(
     struct kad_node *node, const struct kad_id *key,
@@ -779,8 +786,8 @@ KAD_API KAD_MUST_CHECK int kad_node_query(
 /* Looks up the k contacts closest to `target`.
  * Ends with 0, or
  *   KAD_ETIMEOUT     the deadline has passed; the result has the closest that
- *                    answered
- *   KAD_ENOCONTACTS  no contact answered
+ *                    answered, if any did
+ *   KAD_ENOCONTACTS  the node knows no other node
  * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_find_node(
     struct kad_node *node, const struct kad_id *target,
@@ -791,8 +798,8 @@ KAD_API KAD_MUST_CHECK int kad_node_find_node(
  * checks, validates, merges and selects them.
  * Ends with 0, or
  *   KAD_ENOTFOUND    contacts answered, and none had a record
- *   KAD_ENOCONTACTS  no contact answered
- *   KAD_ETIMEOUT     no contact answered before the deadline
+ *   KAD_ENOCONTACTS  the node knows no other node
+ *   KAD_ETIMEOUT     no contact answered
  *   KAD_ETYPE        this node has no rules for `type` */
 KAD_API KAD_MUST_CHECK int kad_node_get(
     struct kad_node *node, const struct kad_id *key, struct kad_slice type,
@@ -948,6 +955,9 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(queries, "queries sent")                                           \
   X(replies, "replies received")                                       \
   X(errors, "errors received")                                         \
+  X(paced, "queries that waited for the pace of their address")        \
+  X(overcrowded, "queries not sent because max_waiting waited")        \
+  X(slowed, "times that the pace of an address was halved")            \
   X(timeouts, "queries not answered before the hard timeout")          \
   X(late, "replies after the soft timeout")                            \
   X(lookups, "lookups started")                                        \
@@ -975,6 +985,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(names, "bootstrap names (gauge)")                                  \
   X(names_failed, "bootstrap names that do not resolve (gauge)")       \
   X(pending, "queries in flight (gauge)")                              \
+  X(waiting, "queries that wait for their pace (gauge)")               \
   X(operations, "operations that have not ended (gauge)")              \
   X(pending_hooks, "pending hook calls (gauge)")                       \
   X(records, "records held (gauge)")                                   \

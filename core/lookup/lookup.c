@@ -327,6 +327,7 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
     return;
   }
   lookup->finished = true;
+  kad_rpc_disown(node, &lookup->queries);
   kad_timer_cancel(node, &lookup->deadline);
   kad_timer_set(node, &lookup->ending, kad_node_now(node), call_done);
 }
@@ -386,6 +387,7 @@ int kad_lookup_start(struct kad_node *node,
     return KAD_ENOMEM;
   }
   made->config = *config;
+  made->queries.user = config->user;
   made->started_at = kad_node_now(node);
   kad_paths_init(&made->paths, &config->target,
                  config->paths > 0 ? config->paths : 1,
@@ -411,7 +413,7 @@ void kad_lookup_add_contact(struct kad_node *node, struct kad_lookup *lookup,
 }
 
 void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup) {
-  kad_rpc_disown(&lookup->queries);
+  kad_rpc_disown(node, &lookup->queries);
   kad_timer_cancel(node, &lookup->deadline);
   kad_timer_cancel(node, &lookup->ending);
   kad_paths_deinit(&lookup->paths, &node->env.allocator);

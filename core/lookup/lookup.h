@@ -60,6 +60,7 @@ struct kad_lookup_config {
   /* Called once at the end, not in kad_lookup_start. May free the lookup. */
   void (*done)(struct kad_node *node, struct kad_lookup *lookup);
   void *owner;
+  bool user; /* the user waits for it: see rpc/pacer.h */
 };
 
 struct kad_lookup {

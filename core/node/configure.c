@@ -20,6 +20,8 @@
   X(queries_per_s_address) \
   X(queries_per_s_subnet)  \
   X(bytes_per_s)           \
+  X(pace_per_s)            \
+  X(max_waiting)           \
   X(max_bytes)             \
   X(max_records)           \
   X(max_records_address)   \

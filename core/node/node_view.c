@@ -69,7 +69,9 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
     const int status = names->items[i].status;
     stats->names_failed += status != 0 && status != KAD_EBUSY;
   }
-  stats->pending = node->rpc.pending.count;
+  const size_t *waiting = node->rpc.pacer.waiting;
+  stats->waiting = waiting[KAD_QUERY_CLASS_OWN] + waiting[KAD_QUERY_CLASS_USER];
+  stats->pending = node->rpc.pending.count - stats->waiting;
   stats->operations = node->operations.count;
   stats->pending_hooks = node->pending_hooks.count;
   stats->records = kad_store_count(node->store);

@@ -10,7 +10,8 @@ static void end_find_node(struct kad_node *node, struct kad_operation *op) {
   const struct kad_candidate *closest[2 * KAD_K_MAX];
   bool found =
       kad_operation_closest(op, closest) > 0 && !kad_operation_timed_out(op);
-  kad_operation_end(node, op, found ? 0 : kad_operation_no_answer_error(op));
+  kad_operation_end(node, op,
+                    found ? 0 : kad_operation_no_answer_error(node, op));
 }
 
 static const struct kad_operation_kind find_node_kind = {

@@ -117,13 +117,12 @@ static bool look_up_again(struct kad_node *node, struct join *join) {
 
 /* Returns why no contact was found. */
 static int failure_of(const struct kad_node *node, const struct join *join) {
-  if (join->reachable > 0) {
-    return KAD_ENOCONTACTS;
-  }
-  if (join->problem != 0) {
+  if (join->reachable == 0 && join->problem != 0) {
     return join->problem;
   }
-  return kad_names_have_failed(node) ? KAD_ERESOLVE : KAD_ENOCONTACTS;
+  return join->reachable == 0 && kad_names_have_failed(node)
+             ? KAD_ERESOLVE
+             : kad_operation_no_answer_error(node, &join->op);
 }
 
 /* Ends a join whose lookups have ended: if they have found k contacts, or fewer

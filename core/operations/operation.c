@@ -31,7 +31,7 @@ static void free_operation(struct kad_node *node, struct kad_operation *op) {
   if (op->kind->stop != NULL) {
     op->kind->stop(node, op);
   }
-  kad_rpc_disown(&op->queries);
+  kad_rpc_disown(node, &op->queries);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       kad_lookup_free(node, op->lookups[i]);
@@ -237,6 +237,7 @@ int kad_operation_new(struct kad_node *node,
   }
   copy_request(made, request);
   made->options = options;
+  made->queries.user = !request->internal;
   made->id = ++node->operations.last_id;
   made->started_at = kad_node_now(node);
   link_operation(node, made);
@@ -323,6 +324,7 @@ static int start_lookup(struct kad_node *node, struct kad_operation *op,
       .refused = on_error,
       .done = on_lookup_end,
       .owner = op,
+      .user = !op->internal,
   };
   int error =
       kad_lookup_start(node, &config, &op->lookups[kad_family_index(family)]);
@@ -409,23 +411,40 @@ bool kad_operation_timed_out(const struct kad_operation *op) {
   return timed_out;
 }
 
-/* Returns why the codec could not write the queries of an operation, or 0. */
-static int codec_error(const struct kad_operation *op) {
+/* Returns why queries of an operation could not be sent: the codec could not
+ * write them, or too many wait. 0 if there is another reason. */
+static int sending_error(const struct kad_operation *op) {
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     int error = op->lookups[i] != NULL ? op->lookups[i]->error : 0;
-    if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC) {
+    if (error == KAD_ETOOBIG || error == KAD_EINVAL || error == KAD_ECODEC ||
+        error == KAD_EBUSY) {
       return error;
     }
   }
   return 0;
 }
 
-int kad_operation_no_answer_error(const struct kad_operation *op) {
-  int error = codec_error(op);
+/* Returns true if the operation has asked a contact, or could have: a table has
+ * one, though it may be bad. */
+static bool knows_contacts(const struct kad_node *node,
+                           const struct kad_operation *op) {
+  struct kad_contact_cursor cursor = {0};
+  bool knows = kad_node_next_contact(node, &cursor) != NULL;
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    knows = knows || (op->lookups[i] != NULL && op->lookups[i]->step_count > 0);
+  }
+  return knows;
+}
+
+int kad_operation_no_answer_error(const struct kad_node *node,
+                                  const struct kad_operation *op) {
+  int error = sending_error(op);
   if (error != 0) {
     return error;
   }
-  return kad_operation_timed_out(op) ? KAD_ETIMEOUT : KAD_ENOCONTACTS;
+  return kad_operation_timed_out(op) || knows_contacts(node, op)
+             ? KAD_ETIMEOUT
+             : KAD_ENOCONTACTS;
 }
 
 void kad_operation_end_search(struct kad_node *node, struct kad_operation *op,
@@ -435,7 +454,7 @@ void kad_operation_end_search(struct kad_node *node, struct kad_operation *op,
   if (!found) {
     status = kad_operation_closest(op, closest) > 0
                  ? KAD_ENOTFOUND
-                 : kad_operation_no_answer_error(op);
+                 : kad_operation_no_answer_error(node, op);
   }
   kad_operation_end(node, op, status);
 }
@@ -480,7 +499,7 @@ int kad_node_cancel(struct kad_node *node, kad_operation_id operation) {
   if (op == NULL || op->state == KAD_OPERATION_ENDING) {
     return KAD_ENOTFOUND;
   }
-  kad_rpc_disown(&op->queries);
+  kad_rpc_disown(node, &op->queries);
   kad_operation_end(node, op, KAD_ECANCELED);
   return 0;
 }

@@ -155,9 +155,11 @@ bool kad_operation_timed_out(const struct kad_operation *op);
 
 /* Returns the error of an operation that no contact has answered:
  *   KAD_ETOOBIG, KAD_EINVAL, KAD_ECODEC  the codec could not write the queries
- *   KAD_ETIMEOUT                         the deadline has passed
- *   KAD_ENOCONTACTS                      otherwise */
-int kad_operation_no_answer_error(const struct kad_operation *op);
+ *   KAD_EBUSY                            too many queries wait
+ *   KAD_ENOCONTACTS                      the node knows no other node
+ *   KAD_ETIMEOUT                         otherwise */
+int kad_operation_no_answer_error(const struct kad_node *node,
+                                  const struct kad_operation *op);
 
 /* Ends an operation with `status`; its callback is called in the next tick. */
 void kad_operation_end(struct kad_node *node, struct kad_operation *op,

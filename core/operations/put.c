@@ -300,6 +300,7 @@ static void start_stores(struct kad_node *node, struct kad_operation *op) {
   put->fanout.target = op->target;
   put->fanout.end_at = extend_deadline(node, put);
   put->fanout.paced = put->republishes;
+  put->fanout.queries.user = !op->internal;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_at_closest(node, put, op->lookups[i]);

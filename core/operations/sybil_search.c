@@ -174,6 +174,7 @@ static void search_subtrees(struct kad_node *node,
         .deadline_ms = left,
         .done = on_lookup_end,
         .owner = search,
+        .user = !op->internal,
     };
     if (kad_lookup_start(node, &config, &subtree->lookup) == 0) {
       search->count++;
@@ -287,7 +288,7 @@ void kad_sybil_search_free(struct kad_node *node, struct kad_operation *op) {
   if (search == NULL) {
     return;
   }
-  kad_rpc_disown(&search->queries);
+  kad_rpc_disown(node, &search->queries);
   for (size_t i = 0; i < search->count; i++) {
     kad_lookup_free(node, search->subtrees[i].lookup);
   }

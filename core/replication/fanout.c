@@ -25,7 +25,7 @@ static bool send_now(struct kad_node *node, struct kad_fanout *fanout,
   fanout->kind->write(fanout, replica, &message);
   int error =
       replica->query != NULL
-          ? kad_rpc_resend(node, replica->query, &message)
+          ? kad_rpc_resend(node, replica->query)
           : kad_rpc_send(node, &replica->contact, &message, on_query_event,
                          &fanout->queries, &replica->query);
   if (error != 0) {
@@ -224,7 +224,7 @@ void kad_fanout_stop(struct kad_node *node, struct kad_fanout *fanout) {
   if (fanout->replicas == NULL) {
     return;
   }
-  kad_rpc_disown(&fanout->queries);
+  kad_rpc_disown(node, &fanout->queries);
   kad_timer_cancel(node, &fanout->timer);
   KAD_ARRAY_FREE(&node->env.allocator, &fanout->replicas, &fanout->cap);
   fanout->count = 0;

@@ -263,7 +263,7 @@ void kad_transfer_stop_all(struct kad_node *node) {
   while (transfers->first != NULL) {
     struct kad_transfer *transfer = transfers->first;
     transfers->first = transfer->next;
-    kad_rpc_disown(&transfer->queries);
+    kad_rpc_disown(node, &transfer->queries);
     free_transfer(node, transfer);
   }
   transfers->count = 0;

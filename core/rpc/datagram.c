@@ -26,34 +26,57 @@ int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
   return error;
 }
 
+/* Encodes `message`, of at most `max` bytes. */
+static int encode_within(struct kad_node *node, struct kad_message *message,
+                         uint8_t *datagram, size_t max, size_t *len) {
+  const uint32_t most = node->config.max_reply;
+  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
+  message->version =
+      (struct kad_slice){.data = (const uint8_t *)node->config.version,
+                         .len = sizeof node->config.version};
+  const int error = encode(node, message, &writer);
+  *len = writer.len;
+  return error;
+}
+
 int kad_datagram_send_within(struct kad_node *node,
                              const struct kad_address *to,
                              struct kad_message *message, size_t max) {
   uint8_t datagram[KAD_DATAGRAM_MAX];
-  const uint32_t most = node->config.max_reply;
-  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
+  size_t len;
   if (node->closing) {
     return 0;
   }
-  message->version =
-      (struct kad_slice){.data = (const uint8_t *)node->config.version,
-                         .len = sizeof node->config.version};
-  int error = encode(node, message, &writer);
+  const int error = encode_within(node, message, datagram, max, &len);
   if (error != 0) {
     return error;
   }
-  if (message->kind != KAD_MESSAGE_QUERY && node->limiter != NULL &&
-      !kad_limiter_reply(node->limiter, writer.len, kad_node_now(node))) {
+  if (node->limiter != NULL &&
+      !kad_limiter_reply(node->limiter, len, kad_node_now(node))) {
     node->stats.dropped_limited++;
     return 0;
   }
-  node->stats.datagrams_out++;
-  node->stats.bytes_out += writer.len;
-  node->sending = true;
-  node->env.send(node->env.state, to,
-                 (struct kad_slice){.data = datagram, .len = writer.len});
-  node->sending = false;
+  kad_datagram_pass(node, to, (struct kad_slice){.data = datagram, .len = len});
   return 0;
+}
+
+int kad_datagram_encode(struct kad_node *node, struct kad_message *message,
+                        uint8_t *datagram, size_t *len) {
+  const int error = encode_within(node, message, datagram, SIZE_MAX, len);
+  node->stats.unsent += error != 0;
+  return error;
+}
+
+void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
+                       struct kad_slice datagram) {
+  if (node->closing) {
+    return;
+  }
+  node->stats.datagrams_out++;
+  node->stats.bytes_out += datagram.len;
+  node->sending = true;
+  node->env.send(node->env.state, to, datagram);
+  node->sending = false;
 }
 
 int kad_datagram_read(struct kad_node *node, struct kad_slice datagram,

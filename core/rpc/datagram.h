@@ -11,8 +11,19 @@ enum {
   KAD_DATAGRAM_MAX = 1500 /* bytes of a datagram read or sent */
 };
 
-/* Encodes and sends `message`; fills in its version. Counts a message that
- * cannot be encoded as unsent.
+/* Encodes `message`, a query, to `datagram`, of KAD_DATAGRAM_MAX bytes; fills
+ * in its version. Counts one that cannot be encoded as unsent. Returns 0, or
+ * the errors of kad_datagram_send. */
+KAD_MUST_CHECK int kad_datagram_encode(struct kad_node *node,
+                                       struct kad_message *message,
+                                       uint8_t *datagram, size_t *len);
+
+/* Sends an encoded datagram; none while the node closes. */
+void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
+                       struct kad_slice datagram);
+
+/* Encodes and sends `message`, a reply or an error; fills in its version.
+ * Counts a message that cannot be encoded as unsent.
  * Returns 0, also when a limit drops the message, or what the codec returns:
  *   KAD_ETOOBIG  more than max_reply bytes
  *   KAD_EINVAL   a dictionary of the caller that has no encoding

@@ -13,6 +13,9 @@ enum {
   SOFT_MAX_MS = 1500,  /* above this, a lookup stalls */
   SOFT_FIRST_MS = 800, /* without samples */
   HARD_TO_SOFT = 4,    /* hard timeout, in soft ones */
+  LIMITED_TRIES = 8,   /* times that a query is sent to a contact that may limit
+                          us */
+  PATIENCE_MAX = 3,    /* doublings of the soft timeout in these */
   TRANSACTION_SIZE = 4,
   TRANSACTION_TRIES = 16 /* to draw a free 32-bit number: more are needed only
                             if the random source is broken */
@@ -53,11 +56,12 @@ static void unlink_from_owner(struct kad_query *query) {
 static void end_query(struct kad_node *node, struct kad_query *query) {
   unlink_from_owner(query);
   kad_timer_cancel(node, &query->timer);
+  kad_pacer_end(node, query);
   kad_map_remove(&node->rpc.pending, &query->entry);
 }
 
 static void free_query(struct kad_node *node, struct kad_query *query) {
-  kad_release(&node->env.allocator, query, sizeof *query);
+  kad_release(&node->env.allocator, query, sizeof *query + query->len);
 }
 
 /* Adds a sample, which is at least 1 ms. */
@@ -91,31 +95,95 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
   return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
 }
 
-/* Ends a query that failed. Updates the table before it calls the handler. */
-static void fail_query(struct kad_node *node, struct kad_query *query) {
-  struct kad_table *table = kad_node_table(node, query->to.address.family);
-  if (table != NULL && query->expects_id) {
-    node->events->contact_failed(node, &query->to);
-  }
+static void on_timeout(struct kad_node *node, struct kad_timer *timer);
+
+static void end_unanswered(struct kad_node *node, struct kad_query *query) {
   query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);
   free_query(node, query);
 }
 
+/* Ends a query that failed. Updates the table before it calls the handler. */
+static void fail_query(struct kad_node *node, struct kad_query *query) {
+  if (query->expects_id) {
+    node->events->contact_failed(node, &query->to);
+  }
+  end_unanswered(node, query);
+}
+
+static void on_timeout(struct kad_node *node, struct kad_timer *timer);
+
+/* Ends a query that was left unanswered. A contact that has answered another
+ * one lately is not dead: it limits us, or a datagram was lost. */
+static void time_out(struct kad_node *node, struct kad_query *query) {
+  const bool alive = kad_pacer_is_alive(node, query);
+  if (query->custom) {
+    kad_pacer_silent(node, query);
+  }
+  end_query(node, query);
+  node->stats.timeouts++;
+  if (alive) {
+    end_unanswered(node, query);
+  } else {
+    fail_query(node, query);
+  }
+}
+
+/* SOFT comes if the query waits for longer than it. */
+static void set_waiting_timeout(struct kad_node *node,
+                                struct kad_query *query) {
+  kad_timer_set(
+      node, &query->timer,
+      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to)),
+      on_timeout);
+}
+
+/* Lets a query wait to be sent again if the contact may limit us. Returns false
+ * otherwise. */
+static bool try_again(struct kad_node *node, struct kad_query *query) {
+  if (query->custom || query->tries == LIMITED_TRIES ||
+      !kad_pacer_is_pressed(node, query) ||
+      kad_pacer_wait(node, query, true) != 0) {
+    return false;
+  }
+  query->tries++;
+  set_waiting_timeout(node, query);
+  return true;
+}
+
+/* Handles the soft timeout of a query that was sent or waits. */
+static void grow_slow(struct kad_node *node, struct kad_query *query) {
+  if (query->in_flight) {
+    kad_pacer_landed(node, query);
+    if (!query->custom) {
+      kad_pacer_silent(node, query);
+    }
+    if (try_again(node, query)) {
+      return;
+    }
+  }
+  if (!query->waits) {
+    kad_timer_set(node, &query->timer, query->hard_at, on_timeout);
+  }
+  if (!query->soft) {
+    query->soft = true;
+    query->handler(node, query, KAD_QUERY_SOFT, NULL);
+  }
+}
+
 static void on_timeout(struct kad_node *node, struct kad_timer *timer) {
   struct kad_query *query = kad_container_of(timer, struct kad_query, timer);
-  if (query->soft || kad_node_now(node) >= query->hard_at) {
-    end_query(node, query);
-    node->stats.timeouts++;
-    fail_query(node, query);
-    return;
+  if (query->waits || kad_node_now(node) < query->hard_at) {
+    grow_slow(node, query);
+  } else {
+    time_out(node, query);
   }
-  query->soft = true;
-  kad_timer_set(node, &query->timer, query->hard_at, on_timeout);
-  query->handler(node, query, KAD_QUERY_SOFT, NULL);
 }
+
+static void send_query(struct kad_node *node, struct kad_query *query);
 
 void kad_rpc_init(struct kad_node *node) {
   kad_map_init(&node->rpc.pending, &node->env.allocator, node->map_secret);
+  kad_pacer_init(node, send_query);
 }
 
 void kad_rpc_deinit(struct kad_node *node) {
@@ -127,31 +195,37 @@ void kad_rpc_deinit(struct kad_node *node) {
     free_query(node, query);
   }
   kad_map_deinit(&node->rpc.pending);
+  kad_pacer_deinit(node);
 }
 
-/* Adds `query` to the map, with a free transaction number. */
-static int add_query(struct kad_node *node, struct kad_query *query) {
+/* Draws a free transaction number. Returns 0 or KAD_EBUSY. */
+static int draw_transaction(struct kad_node *node, uint32_t *transaction) {
   for (int i = 0; i < TRANSACTION_TRIES; i++) {
     uint8_t bytes[TRANSACTION_SIZE];
     node->env.random(node->env.state, bytes, sizeof bytes);
-    memcpy(&query->transaction, bytes, sizeof bytes);
-    if (find_query(node, query->transaction) == NULL) {
-      return kad_map_add(&node->rpc.pending, &query->entry, query->transaction);
+    memcpy(transaction, bytes, sizeof bytes);
+    if (find_query(node, *transaction) == NULL) {
+      return 0;
     }
   }
   return KAD_EBUSY;
 }
 
-static int send_message(struct kad_node *node, const struct kad_query *query,
-                        struct kad_message *message) {
-  uint8_t transaction[TRANSACTION_SIZE];
-  memcpy(transaction, &query->transaction, sizeof transaction);
-  message->transaction =
-      (struct kad_slice){.data = transaction, .len = sizeof transaction};
+/* Encodes `message` with a free transaction to `datagram`, of KAD_DATAGRAM_MAX
+ * bytes. */
+static int encode_query(struct kad_node *node, struct kad_message *message,
+                        uint8_t *datagram, size_t *len, uint32_t *transaction) {
+  uint8_t bytes[TRANSACTION_SIZE];
+  int error = draw_transaction(node, transaction);
+  if (error != 0) {
+    return error;
+  }
+  memcpy(bytes, transaction, sizeof bytes);
+  message->transaction = (struct kad_slice){.data = bytes, .len = sizeof bytes};
   message->has_id = true;
   message->id = node->config.id;
   message->read_only = node->config.read_only;
-  return kad_datagram_send(node, &query->to.address, message);
+  return kad_datagram_encode(node, message, datagram, len);
 }
 
 /* Returns true for queries that a hook of the other node's policy may decide
@@ -161,73 +235,134 @@ static bool may_be_pending(enum kad_method_id method) {
          method == KAD_METHOD_ANNOUNCE_PEER;
 }
 
-static void set_timeouts(struct kad_node *node, struct kad_query *query,
-                         enum kad_method_id method) {
+/* Starts the timeouts of a query that is sent for the first time, or again
+ * because it may have been limited. */
+static void set_timeouts(struct kad_node *node, struct kad_query *query) {
+  const kad_time_ms now = kad_node_now(node);
   kad_time_ms longest = node->config.query_ms;
   kad_time_ms soft = soft_timeout(node, &query->to);
+  soft <<= query->tries < PATIENCE_MAX ? query->tries : PATIENCE_MAX;
   kad_time_ms hard = HARD_TO_SOFT * soft;
-  hard = hard > longest || may_be_pending(method) ? longest : hard;
+  hard = hard > longest || may_be_pending(query->method) ? longest : hard;
   soft = soft < hard ? soft : hard;
-  query->hard_at = kad_time_add(query->sent_at, hard);
-  kad_timer_set(node, &query->timer, kad_time_add(query->sent_at, soft),
-                on_timeout);
+  query->hard_at = kad_time_add(now, hard);
+  kad_timer_set(node, &query->timer, kad_time_add(now, soft), on_timeout);
+}
+
+/* Starts the soft timeout of a query that is sent again. */
+static void restart_soft_timeout(struct kad_node *node,
+                                 struct kad_query *query) {
+  const kad_time_ms soft =
+      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
+  kad_timer_set(node, &query->timer,
+                soft < query->hard_at ? soft : query->hard_at, on_timeout);
+}
+
+/* Sends a query, whose place is taken. */
+static void send_query(struct kad_node *node, struct kad_query *query) {
+  const kad_time_ms now = kad_node_now(node);
+  const bool first = !query->sent;
+  query->resent = !first;
+  query->sent_at = first ? now : query->sent_at;
+  if (first || query->tries > 0) {
+    set_timeouts(node, query);
+  } else {
+    restart_soft_timeout(node, query);
+  }
+  query->sent = true;
+  kad_table_queried(kad_node_table(node, query->to.address.family), &query->to,
+                    now);
+  node->stats.queries++;
+  kad_datagram_pass(
+      node, &query->to.address,
+      (struct kad_slice){.data = query->datagram, .len = query->len});
+}
+
+/* Sends a query now, or lets it wait. SOFT comes if it waits long. */
+static int send_or_wait(struct kad_node *node, struct kad_query *query) {
+  if (kad_pacer_take(node, query)) {
+    send_query(node, query);
+    return 0;
+  }
+  const int error = kad_pacer_wait(node, query, false);
+  if (error == 0) {
+    set_waiting_timeout(node, query);
+  }
+  return error;
+}
+
+/* Makes a query with an encoded datagram. Returns NULL when out of memory. */
+static struct kad_query *make_query(struct kad_node *node,
+                                    const struct kad_contact *to,
+                                    uint32_t transaction,
+                                    struct kad_slice datagram) {
+  struct kad_query *made =
+      kad_alloc_zero(&node->env.allocator, sizeof *made + datagram.len);
+  if (made == NULL) {
+    return NULL;
+  }
+  made->to = *to;
+  made->expects_id = kad_contact_has_id(to);
+  made->transaction = transaction;
+  made->len = datagram.len;
+  memcpy(made->datagram, datagram.data, datagram.len);
+  if (kad_map_add(&node->rpc.pending, &made->entry, transaction) != 0) {
+    free_query(node, made);
+    return NULL;
+  }
+  return made;
 }
 
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
                  struct kad_message *message, kad_query_fn handler,
                  struct kad_query_owner *owner, struct kad_query **query) {
-  struct kad_table *table = kad_node_table(node, to->address.family);
-  if (table == NULL) {
+  uint8_t datagram[KAD_DATAGRAM_MAX];
+  size_t len;
+  uint32_t transaction;
+  if (kad_node_table(node, to->address.family) == NULL) {
     return KAD_EFAMILY;
   }
   if (kad_address_is_martian(&to->address, node->config.allow_local)) {
     return KAD_EMARTIAN;
   }
-  struct kad_query *made = kad_alloc_zero(&node->env.allocator, sizeof *made);
+  int error = encode_query(node, message, datagram, &len, &transaction);
+  if (error != 0) {
+    return error;
+  }
+  struct kad_query *made = make_query(
+      node, to, transaction, (struct kad_slice){.data = datagram, .len = len});
   if (made == NULL) {
     return KAD_ENOMEM;
   }
-  made->to = *to;
-  made->expects_id = kad_contact_has_id(to);
+  made->method = message->method;
   made->custom = message->method == KAD_METHOD_CUSTOM;
   made->handler = handler;
   made->owner = owner;
-  made->sent_at = kad_node_now(node);
-  int error = add_query(node, made);
-  if (error != 0) {
-    free_query(node, made);
-    return error;
-  }
+  made->class =
+      owner != NULL && owner->user ? KAD_QUERY_CLASS_USER : KAD_QUERY_CLASS_OWN;
   link_to_owner(made);
-  error = send_message(node, made, message);
+  kad_pacer_begin(node, made);
+  error = send_or_wait(node, made);
   if (error != 0) {
     end_query(node, made);
     free_query(node, made);
     return error;
   }
-  set_timeouts(node, made, message->method);
-  kad_table_queried(table, to, made->sent_at);
-  node->stats.queries++;
   if (query != NULL) {
     *query = made;
   }
   return 0;
 }
 
-int kad_rpc_resend(struct kad_node *node, struct kad_query *query,
-                   struct kad_message *message) {
-  int error = send_message(node, query, message);
-  if (error != 0) {
-    return error;
+int kad_rpc_resend(struct kad_node *node, struct kad_query *query) {
+  if (query->waits) {
+    return 0;
   }
-  kad_time_ms soft =
-      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
+  kad_pacer_landed(node, query);
   query->soft = false;
-  query->resent = true;
-  kad_timer_set(node, &query->timer,
-                soft < query->hard_at ? soft : query->hard_at, on_timeout);
-  node->stats.queries++;
-  return 0;
+  const int error = send_or_wait(node, query);
+  query->tries += query->waits;
+  return error;
 }
 
 static void ignore_event(struct kad_node *node, struct kad_query *query,
@@ -239,9 +374,14 @@ static void ignore_event(struct kad_node *node, struct kad_query *query,
   (void)message;
 }
 
-void kad_rpc_disown(struct kad_query_owner *owner) {
+void kad_rpc_disown(struct kad_node *node, struct kad_query_owner *owner) {
   while (owner->first != NULL) {
     struct kad_query *query = owner->first;
+    if (query->waits) {
+      end_query(node, query);
+      free_query(node, query);
+      continue;
+    }
     unlink_from_owner(query);
     query->owner = NULL;
     query->handler = ignore_event;
@@ -315,6 +455,7 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_unmatched++;
     return;
   }
+  kad_pacer_answered(node, query);
   end_query(node, query);
   if (message->kind == KAD_MESSAGE_REPLY) {
     handle_reply(node, query, message);

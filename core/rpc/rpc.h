@@ -1,9 +1,15 @@
 /* Transactions: the queries that we sent, until they are answered or have
  * failed.
  *
- *     sent ──reply or error──► REPLY, ERROR
- *      ├──soft timeout──► SOFT (the query goes on; a reply still counts)
- *      └──hard timeout──► TIMEOUT
+ *     (waits ─►) sent ──reply or error──► REPLY, ERROR
+ *                 ├──soft timeout──► SOFT (the query goes on; a reply counts)
+ *                 └──hard timeout──► TIMEOUT
+ *
+ * A query waits if the pace of its address demands it (pacer.h); the timeouts
+ * begin when it is sent, but SOFT comes, too, if it has waited so long. If the
+ * contact is alive, and we send it so much that silence may be its limit, the
+ * query waits and is sent again instead of SOFT; a custom query never is: it
+ * may change something at the contact each time.
  *
  * A reply counts only if it comes from exactly the address that was asked and
  * has the expected id. Implementations that match replies by the transaction id
@@ -13,6 +19,7 @@
 
 #include "base/map.h"
 #include "engine/timer.h"
+#include "rpc/pacer.h"
 #include "wire/message.h"
 
 enum kad_query_event {
@@ -41,19 +48,30 @@ struct kad_query {
   bool custom;     /* the reply may have any form */
   bool soft;       /* the soft timeout has passed */
   bool resent;     /* a reply gives no round-trip time */
-  kad_time_ms sent_at;
+  bool sent;       /* at least once */
+  bool waits;      /* for its pace */
+  bool in_flight;  /* it counts for its pace: until the soft timeout */
+  enum kad_query_class class;
+  enum kad_method_id method;
+  uint8_t tries;       /* times that it was sent because it may be limited */
+  kad_time_ms sent_at; /* first */
   kad_time_ms hard_at;
+  struct kad_pace *pace;          /* or NULL */
+  struct kad_query *waits_before; /* the next one that waits */
   kad_query_fn handler;
   struct kad_query_owner *owner; /* or NULL */
   struct kad_query *next;        /* of the owner's */
   struct kad_query **link;       /* the pointer to this one in that list */
   uint32_t tag;                  /* the handler's */
+  size_t len;                    /* bytes of `datagram` */
+  uint8_t datagram[];            /* to send it later or again */
 };
 
 /* The queries of an owner, embedded in its struct; a handler finds that by
  * kad_container_of(query->owner, …). Zero-initialised there are none. */
 struct kad_query_owner {
   struct kad_query *first;
+  bool user; /* an operation of the user: see pacer.h */
 };
 
 /* A smoothed round-trip time. Source: RFC 6298. */
@@ -65,7 +83,8 @@ struct kad_rtt {
 /* The transactions of a node. */
 struct kad_rpc {
   struct kad_map pending; /* queries by transaction */
-  struct kad_rtt rtt;     /* of all contacts; used for unknown ones */
+  struct kad_pacer pacer;
+  struct kad_rtt rtt; /* of all contacts; used for unknown ones */
 };
 
 /* Initialises the transactions of a node: there are none. */
@@ -74,15 +93,16 @@ void kad_rpc_init(struct kad_node *node);
 /* Frees every query without calling handlers. */
 void kad_rpc_deinit(struct kad_node *node);
 
-/* Sends `message`, a query, to `to`. Fills in its transaction, id, version and
- * read_only. If the id of `to` is not known, any id may answer. `owner` and
- * `query` may be NULL. `*query` is valid until its last event;
- * the caller may set its tag.
+/* Sends `message`, a query, to `to`, now or when its pace allows it. Fills in
+ * its transaction, id, version and read_only. If the id of `to` is not known,
+ * any id may answer. `owner` and `query` may be NULL. `*query` is valid until
+ * its last event; the caller may set its tag.
  * Returns 0, or
  *   KAD_ENOMEM    out of memory
  *   KAD_EFAMILY   the node has no socket of that family
  *   KAD_EMARTIAN  no reply could come from this address
- *   KAD_EBUSY     no free transaction was found: the random source is broken
+ *   KAD_EBUSY     max_waiting queries wait, or no free transaction was found:
+ *                 the random source is broken
  * or an error of kad_datagram_send. */
 KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 const struct kad_contact *to,
@@ -91,17 +111,16 @@ KAD_MUST_CHECK int kad_rpc_send(struct kad_node *node,
                                 struct kad_query_owner *owner,
                                 struct kad_query **query);
 
-/* Sends `query` again with `message`, the same message. The contact recognises
- * a copy by its transaction. The soft timeout starts again, the hard one does
- * not. Returns 0, or an error of kad_datagram_send. */
+/* Sends `query` again, unless it waits. The contact recognises a copy by its
+ * transaction. The soft timeout starts again, the hard one does not. Returns 0,
+ * or KAD_EBUSY if max_waiting queries wait. */
 KAD_MUST_CHECK int kad_rpc_resend(struct kad_node *node,
-                                  struct kad_query *query,
-                                  struct kad_message *message);
+                                  struct kad_query *query);
 
-/* Separates the queries of `owner` from it: they go on, and what becomes of
- * them still counts for the tables, but no handler is called. The struct of the
- * owner may be freed then. */
-void kad_rpc_disown(struct kad_query_owner *owner);
+/* Separates the queries of `owner` from it: those in flight go on, and what
+ * becomes of them still counts for the tables, but no handler is called. Those
+ * that wait are not sent. The struct of the owner may be freed then. */
+void kad_rpc_disown(struct kad_node *node, struct kad_query_owner *owner);
 
 /* Matches a reply or error from `from` with its query, and calls the handler.
  * Counts it as unmatched if there is no such query. */

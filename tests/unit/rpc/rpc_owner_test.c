@@ -49,7 +49,7 @@ static void an_owner_gets_events_until_it_is_separated(void **state) {
   kad_lone_answer(lone, &answering, &query);
   assert_int_equal(separated.events, 1);
 
-  kad_rpc_disown(&separated.queries);
+  kad_rpc_disown(lone->node, &separated.queries);
   kad_lone_run(lone, HARD_FIRST_MS);
 
   assert_null(separated.queries.first);
