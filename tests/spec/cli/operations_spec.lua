@@ -18,14 +18,14 @@ end
 describe("docs/operations.md", function()
   local text = read("docs/operations.md")
 
-  it("lists every option with default, unit and range", function()
+  it("lists every option with default, unit, range and reload", function()
     for _, option in ipairs(schema.OPTIONS) do
       local default = option.default ~= nil
         and "`" .. literal.format(option.default) .. "`" or ""
       local range = option.kind == "number"
         and ("%d to %d"):format(option.min, option.max) or ""
       assert_row(text, "`" .. option.name .. "`", default, option.unit or "",
-        range, option.text)
+        range, option.live and "yes" or "", option.text)
     end
   end)
 
