@@ -13,11 +13,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK "kadenza.core.Lock"
@@ -25,7 +28,9 @@
 enum {
   FILE_MODE = 0600,
   TEXT_MAX = 512, /* bytes that are read of the holder's text */
-  ATTEMPTS = 8    /* to lock a file that others remove meanwhile */
+  ATTEMPTS = 8,   /* to lock a file that others remove meanwhile */
+  READS = 20,     /* of a text that the holder has not written yet */
+  READ_WAIT_MS = 5
 };
 
 /* A locked file. The path is its user value. */
@@ -95,14 +100,38 @@ static void write_text(int fd, const char *text, size_t len) {
   }
 }
 
+/* Tells whether `text` begins with the number of a process that runs here. */
+static bool names_process(const char *text) {
+  const long pid = strtol(text, NULL, 10);
+  return pid > 0 && pid <= INT_MAX &&
+         (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* Reads the text of the holder; `text` has TEXT_MAX bytes. A holder that has
+ * just locked the file has yet to write it: the file is empty, or has the text
+ * of a process that crashed. Returns its length. */
+static size_t read_text(int fd, char *text) {
+  const struct timespec wait = {.tv_nsec = READ_WAIT_MS * 1000000L};
+  ssize_t len = 0;
+  for (int i = 0; i < READS; i++) {
+    len = pread(fd, text, TEXT_MAX - 1, 0);
+    text[len > 0 ? len : 0] = '\0';
+    if (names_process(text)) {
+      break;
+    }
+    (void)nanosleep(&wait, NULL);
+  }
+  return len > 0 ? (size_t)len : 0;
+}
+
 /* Pushes nil, a message, KAD_EBUSY and the text of the process that holds the
  * lock. [-0, +4, m] */
 static int push_held(lua_State *L, int fd, const char *path) {
   char text[TEXT_MAX];
-  const ssize_t len = pread(fd, text, sizeof text, 0);
+  const size_t len = read_text(fd, text);
   lua_pushfstring(L, "%s: locked by another process", path);
   (void)kad_lua_push_error_message(L, KAD_EBUSY);
-  lua_pushlstring(L, text, len > 0 ? (size_t)len : 0);
+  lua_pushlstring(L, text, len);
   return 4;
 }
 

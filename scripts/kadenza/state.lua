@@ -183,7 +183,7 @@ local function read_kernel(path)
   end
   local text = file:read(200) or ""
   file:close()
-  return (text:gsub("[%z\n]+$", ""):gsub("[%c\127-\255]", " "))
+  return (text:gsub("[\0\n]+$", ""):gsub("[%c\127-\255]", " "))
 end
 
 local function host_name()

@@ -106,6 +106,30 @@ describe("kadenza, on a state folder,", function()
     assert.is_nil(read(path .. "/node.lock"))
   end)
 
+  it("lets one of several nodes in that start at once", function()
+    local path = folder .. "/state"
+    assert(core.make_folder(path))
+    assert(core.write_file(path .. "/node.lock", "999999\nhost\ncommand"))
+    local nodes, winner = {}, nil
+    for i = 1, 4 do
+      nodes[i] = process.start({ "run", "--listen", "127.0.0.1:0",
+        "--allow-local", "--state", path })
+    end
+    for _, node in ipairs(nodes) do
+      if pcall(node.wait_for, node, "listening", "stdout") then
+        assert.is_nil(winner)
+        winner = node
+      end
+    end
+    for _, node in ipairs(nodes) do
+      if node ~= winner then
+        assert.equal(1, node:wait())
+        assert.equal(1, node.stderr:match("(kadenza: .*)"):find("kadenza: "
+          .. path .. ": process " .. winner.pid .. " (", 1, true))
+      end
+    end
+  end)
+
   it("is free after a crash, also while a child of a policy runs", function()
     local policy = write("child.lua", ([[
       os.execute("sleep 20 </dev/null >/dev/null 2>&1 & echo $! >%s/pid")
