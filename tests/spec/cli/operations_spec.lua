@@ -66,6 +66,19 @@ describe("the log", function()
   end
 end)
 
+describe("the systemd unit of docs/operations.md", function()
+  local unit = read("docs/operations.md"):match("\n```ini\n(.-)```")
+
+  it("starts the node again for as long as it takes", function()
+    for _, line in ipairs({ "StartLimitIntervalSec=0", "Restart=always",
+      "RestartSec=5", "RestartPreventExitStatus=2" }) do
+      assert.is_truthy(unit:find("\n" .. line .. "\n", 1, true), line)
+    end
+    assert.is_true(unit:find("StartLimit", 1, true)
+      < unit:find("[Service]", 1, true))
+  end)
+end)
+
 describe("the time that peers are kept", function()
   local seconds = read("core/records/type.c"):match("PEER_TTL_S = (%d+)")
   local time = (" %d minutes"):format(seconds // 60)
