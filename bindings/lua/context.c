@@ -12,6 +12,11 @@ enum {
   CONTEXT_VALUES = 2
 };
 
+/* Bytes outside of Lua's heap that do not make a collection necessary. */
+enum {
+  COLLECT_MIN = 16777216
+};
+
 /* The default `enter`. */
 static int enter_protected(struct kad_lua_context *context, lua_CFunction body,
                            void *argument) {
@@ -123,4 +128,46 @@ void kad_lua_context_rethrow(lua_State *L) {
   lua_pushnil(L);
   lua_setiuservalue(L, -3, CONTEXT_ERROR);
   lua_error(L);
+}
+
+void kad_lua_outside_count(struct kad_lua_outside *outside, size_t old_size,
+                           size_t new_size) {
+  outside->used = outside->used - old_size + new_size;
+}
+
+/* Resizes a block for a handle; `state` is a struct kad_lua_outside. */
+static void *resize_counted(void *state, void *old, size_t old_size,
+                            size_t new_size) {
+  const struct kad_allocator heap = kad_allocator_default();
+  void *const block = heap.resize(heap.state, old, old_size, new_size);
+  if (block != NULL || new_size == 0) {
+    kad_lua_outside_count(state, old != NULL ? old_size : 0, new_size);
+  }
+  return block;
+}
+
+struct kad_allocator kad_lua_context_allocator(
+    struct kad_lua_context *context) {
+  return (struct kad_allocator){.resize = resize_counted,
+                                .state = &context->outside};
+}
+
+/* The collector sees a handle of some bytes where there are megabytes. It is
+ * not told by LUA_GCSTEP: in generational mode, in which `lua` runs, a step
+ * does not reach old objects. A collection costs time in proportion to Lua's
+ * heap, so there is none until as much has been allocated outside. */
+void kad_lua_context_collect(lua_State *L) {
+  struct kad_lua_outside *const outside = &kad_lua_context(L)->outside;
+  size_t limit = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024;
+  if (outside->kept > outside->used) {
+    outside->kept = outside->used;
+  }
+  limit = limit > outside->kept ? limit : outside->kept;
+  limit = limit > COLLECT_MIN ? limit : COLLECT_MIN;
+  if (outside->used - outside->kept < limit ||
+      lua_gc(L, LUA_GCISRUNNING) == 0) {
+    return;
+  }
+  (void)lua_gc(L, LUA_GCCOLLECT);
+  outside->kept = outside->used;
 }

@@ -20,7 +20,14 @@
 typedef void kad_lua_report_fn(lua_State *L, int status);
 
 /* One in every Lua state. */
+/* Memory outside of Lua's heap that handles of a state hold, in bytes. */
+struct kad_lua_outside {
+  size_t used;
+  size_t kept; /* of it, what the last collection has left */
+};
+
 struct kad_lua_context {
+  struct kad_lua_outside outside;
   lua_State *main;           /* callbacks run here, never on a coroutine */
   kad_lua_report_fn *report; /* takes their errors; never NULL */
   /* Runs `body`; by default with kad_lua_protect. A VM of policies has a
@@ -65,5 +72,17 @@ void kad_lua_context_push_handle(lua_State *L, const void *handle);
 /* Adds the handle at the top to those that kad_lua_context_push_handle finds.
  * [-0, +0, m] */
 void kad_lua_context_register_handle(lua_State *L);
+
+/* Returns an allocator for what a handle holds. It counts the bytes. */
+struct kad_allocator kad_lua_context_allocator(struct kad_lua_context *context);
+
+/* Counts a block that has grown or shrunk. */
+void kad_lua_outside_count(struct kad_lua_outside *outside, size_t old_size,
+                           size_t new_size);
+
+/* Collects garbage if the memory that handles hold has doubled since the last
+ * time, so that those that were dropped are closed. May run finalizers.
+ * [-0, +0, m] */
+void kad_lua_context_collect(lua_State *L);
 
 #endif

@@ -24,6 +24,51 @@ void kad_lua_link_release(struct kad_lua_link *link) {
   }
 }
 
+void kad_lua_dependent_add(struct kad_lua_link *link,
+                           struct kad_lua_dependent *dependent) {
+  dependent->next = link->dependents;
+  dependent->link = &link->dependents;
+  if (dependent->next != NULL) {
+    dependent->next->link = &dependent->next;
+  }
+  link->dependents = dependent;
+}
+
+void kad_lua_dependent_remove(struct kad_lua_dependent *dependent) {
+  if (dependent->link == NULL) {
+    return;
+  }
+  *dependent->link = dependent->next;
+  if (dependent->next != NULL) {
+    dependent->next->link = dependent->link;
+  }
+  dependent->next = NULL;
+  dependent->link = NULL;
+}
+
+/* Moves the dependents of `from` to `to`. */
+static void move_dependents(struct kad_lua_link *from,
+                            struct kad_lua_link *to) {
+  while (from->dependents != NULL) {
+    struct kad_lua_dependent *const dependent = from->dependents;
+    kad_lua_dependent_remove(dependent);
+    kad_lua_dependent_add(to, dependent);
+  }
+}
+
+/* One that ends may end others: both lists have only what is there. */
+void kad_lua_link_end_dependents(lua_State *L, struct kad_lua_link *link,
+                                 bool at_last) {
+  struct kad_lua_link tried = {0};
+  while (link->dependents != NULL) {
+    struct kad_lua_dependent *const dependent = link->dependents;
+    kad_lua_dependent_remove(dependent);
+    kad_lua_dependent_add(&tried, dependent);
+    (void)dependent->end(dependent, L, at_last); /* it may be freed */
+  }
+  move_dependents(&tried, link);
+}
+
 void kad_lua_push_metatable(lua_State *L, const char *name,
                             const luaL_Reg *const *methods,
                             const luaL_Reg *meta) {
@@ -88,10 +133,14 @@ void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently) {
   self->link = NULL;
   link->network = NULL;
   link->node = NULL;
-  kad_lua_link_release(link);
   if (node != NULL) {
     kad_network_close_node(network, node);
   }
+  if (link->home != NULL) {
+    move_dependents(link, link->home);
+    link->home = NULL;
+  }
+  kad_lua_link_release(link);
 }
 
 void kad_lua_node_close(lua_State *L, int index, bool silently) {
@@ -101,6 +150,9 @@ void kad_lua_node_close(lua_State *L, int index, bool silently) {
   const bool running = network->running;
   network->running = true;
   kad_lua_node_handle_close(self, silently);
+  if (network->link != NULL) {
+    kad_lua_link_end_dependents(L, network->link, false);
+  }
   network->running = running;
   lua_pop(L, 1);
   if (self->callbacks == NULL) {

@@ -26,6 +26,16 @@ enum {
   KAD_LUA_MAX_LISTEN = 8 /* addresses of a node */
 };
 
+/* What belongs to a node and ends with it: its policies. In the list of the
+ * link of its node, and once that is closed in the list of the network's. */
+struct kad_lua_dependent {
+  struct kad_lua_dependent *next;
+  struct kad_lua_dependent **link; /* NULL: in no list */
+  /* Ends it, if it can end now; with `at_last` it cannot later, because the
+   * network is about to end. What has ended is in no list. [-0, +0, m] */
+  void (*end)(struct kad_lua_dependent *dependent, lua_State *L, bool at_last);
+};
+
 /* What the handles of one network, or of one node, share. It counts them,
  * because a state does not know when the others end. */
 struct kad_lua_link {
@@ -33,6 +43,8 @@ struct kad_lua_link {
   struct kad_node *node;       /* of a node's link; NULL once closed */
   /* Of a network: callbacks whose handle was collected; freed with it. */
   struct kad_lua_callback *orphans;
+  struct kad_lua_dependent *dependents;
+  struct kad_lua_link *home; /* of a node's link: its network's, until closed */
   unsigned handles;
 };
 
@@ -83,6 +95,18 @@ struct kad_lua_link *kad_lua_link_share(struct kad_lua_link *link);
 
 /* Removes a handle; the last one frees the link. Does nothing with NULL. */
 void kad_lua_link_release(struct kad_lua_link *link);
+
+/* Adds `dependent` to the list of `link`. */
+void kad_lua_dependent_add(struct kad_lua_link *link,
+                           struct kad_lua_dependent *dependent);
+
+/* Removes `dependent` from its list, if it is in one. */
+void kad_lua_dependent_remove(struct kad_lua_dependent *dependent);
+
+/* Ends what belonged to closed nodes of the network of `link`; what cannot end
+ * yet stays. [-0, +0, m] */
+void kad_lua_link_end_dependents(lua_State *L, struct kad_lua_link *link,
+                                 bool at_last);
 
 /* Pushes the metatable `name`, made at the first call from the method tables
  * in `methods`, which ends with NULL, and from `meta`. [-0, +1, m] */

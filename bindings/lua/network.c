@@ -68,6 +68,7 @@ static int run_network(lua_State *L, bool one_step) {
   }
   self->running = false;
   self->context->running = outer;
+  kad_lua_context_collect(L);
   kad_lua_context_rethrow(L);
   return 0;
 }
@@ -143,6 +144,7 @@ static void close_nodes(lua_State *L, struct kad_lua_network *self,
     kad_lua_node_handle_close(lua_touserdata(L, -1), silently);
   }
   lua_pop(L, 1);
+  kad_lua_link_end_dependents(L, self->link, true);
   self->running = false;
 }
 
@@ -307,13 +309,14 @@ struct kad_lua_network *kad_lua_network_borrow(
 /* Pushes a network, on UDP if `config` is NULL; or why not. [-0, +1|3, m] */
 static int open_network(lua_State *L, const struct kad_sim_config *config) {
   struct kad_lua_network *const self = new_handle(L, false);
+  const struct kad_allocator allocator =
+      kad_lua_context_allocator(self->context);
   struct kad_lua_link *const link = kad_lua_link_new();
   int status = KAD_ENOMEM;
   if (link != NULL && config != NULL) {
-    status =
-        kad_network_sim_new(config, kad_allocator_default(), &link->network);
+    status = kad_network_sim_new(config, allocator, &link->network);
   } else if (link != NULL) {
-    status = kad_network_udp_new(kad_allocator_default(), &link->network);
+    status = kad_network_udp_new(allocator, &link->network);
   }
   const int number = errno; /* if a system call failed */
   if (status != 0) {
@@ -325,6 +328,7 @@ static int open_network(lua_State *L, const struct kad_sim_config *config) {
   }
   self->link = link;
   self->simulated = config != NULL;
+  kad_lua_context_collect(L);
   return 1;
 }
 

@@ -436,5 +436,7 @@ int kad_lua_node_open(lua_State *L) {
     return push_open_failure(L, network->link->network, status);
   }
   self->link->network = network->link->network;
+  self->link->home = network->link;
+  kad_lua_context_collect(L);
   return 1;
 }

@@ -31,18 +31,49 @@ struct handle {
 
 /* ------------------------------------------------------------- closing -- */
 
-/* Closes a handle, which may be closed already. Tasks that are left in a VM are
- * canceled, so that their `<close>` variables run. Hooks are pending then only
- * if the state of the node itself is closed. [-0, +0, m] */
+/* Ends what is left of the policies, which no longer run, and closes their VM.
+ * Tasks that are left in it are canceled, so that their `<close>` variables
+ * run. Hooks are pending then only if the state of the node itself is closed.
+ * [-0, +0, m] */
+static void end_policies(lua_State *L, struct kad_host *host) {
+  if (host->L != NULL) {
+    kad_runner_free_all(host);
+  }
+  kad_host_close(L, host);
+}
+
+/* Closes a handle, which may be closed already. [-0, +0, m] */
 static void close_handle(lua_State *L, struct handle *handle) {
   struct kad_host *const host = handle->host;
   if (host != NULL) {
     handle->host = NULL;
     (void)kad_host_finish(host, true);
-    if (host->L != NULL) {
-      kad_runner_free_all(host);
-    }
-    kad_host_close(L, host);
+    end_policies(L, host);
+    kad_host_release(host);
+  }
+}
+
+/* Tells whether neither the VM nor a hook of `host` runs or waits. */
+static bool is_idle(const struct kad_host *host) {
+  const struct kad_runner *runner = host->runners;
+  while (runner != NULL && kad_runner_is_idle(runner)) {
+    runner = runner->next;
+  }
+  return runner == NULL && !host->codec.busy && !kad_host_is_running(host);
+}
+
+/* The `end` of a host, when its node is closed: frees its VM at once. Leaves a
+ * host that runs, or whose tasks have not ended, to its handle. */
+static void end_with_node(struct kad_lua_dependent *dependent, lua_State *L,
+                          bool at_last) {
+  struct kad_host *const host = (struct kad_host *)dependent;
+  if (host->users > 1 || !is_idle(host)) {
+    return;
+  }
+  if (kad_host_finish(host, at_last) || at_last) {
+    end_policies(L, host);
+  }
+  if (host->handle_is_gone) {
     kad_host_release(host);
   }
 }
@@ -57,7 +88,12 @@ static int handle_close(lua_State *L) {
 }
 
 static int handle_gc(lua_State *L) {
-  close_handle(L, luaL_checkudata(L, 1, handle_name));
+  struct handle *const handle = luaL_checkudata(L, 1, handle_name);
+  if (handle->host != NULL && kad_host_is_running(handle->host)) {
+    handle->host->handle_is_gone = true; /* end_with_node runs it */
+  } else {
+    close_handle(L, handle);
+  }
   return 0;
 }
 
@@ -71,6 +107,10 @@ static struct kad_host *push_host(lua_State *L, int arg) {
   *handle = (struct handle){0};
   luaL_setmetatable(L, handle_name);
   handle->host = kad_host_new(L, node);
+  if (handle->host != NULL) {
+    handle->host->dependent.end = end_with_node;
+    kad_lua_dependent_add(node->link, &handle->host->dependent);
+  }
   return handle->host;
 }
 
@@ -158,6 +198,7 @@ static int policy_vm(lua_State *L) {
   loading.host = host;
   host->meter->budget = (uint64_t)budget;
   if (kad_host_run(host, load_files, &loading) == LUA_OK && loading.loaded) {
+    kad_lua_context_collect(L);
     return 1;
   }
   const int results = push_problem(L, host);
@@ -185,6 +226,14 @@ static int call_setup(lua_State *L) {
   return 0;
 }
 
+/* Ends policies whose node was closed while they ran. [-0, +0, m] */
+static void end_if_left(lua_State *L, const struct handle *handle) {
+  struct kad_host *const host = handle->host;
+  if (host != NULL && host->link->node == NULL && host->L != NULL) {
+    end_with_node(&host->dependent, L, host->link->home == NULL);
+  }
+}
+
 /* handle:call(name): calls a function of the set-up: start, stop or halt. That
  * may reload the policies: the host is kept until it has returned. */
 static int handle_call(lua_State *L) {
@@ -198,6 +247,7 @@ static int handle_call(lua_State *L) {
   (void)kad_host_protect(host, false, call_setup, &call,
                          kad_lua_context(host->L)->report);
   kad_host_release(host);
+  end_if_left(L, luaL_checkudata(L, 1, handle_name));
   return 0;
 }
 
@@ -268,10 +318,14 @@ static bool migrate_policies(struct kad_host *from, struct kad_host *to,
   const bool stopped = from->stopped;
   bool restored = true;
   from->stopped = true;
+  from->users++; /* the scripts may close the node */
+  to->users++;
   while (restored && !migration.last) {
     migration.index++;
     restored = migrate_policy(&migration);
   }
+  kad_host_release(to);
+  kad_host_release(from);
   from->stopped = stopped;
   *lost = migration.lost;
   return restored;

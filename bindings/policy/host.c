@@ -12,6 +12,7 @@ struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node) {
         .users = 1,
         .bits = node->bits,
         .parent = context->main,
+        .outside = &context->outside,
     };
   }
   return host;
@@ -22,6 +23,7 @@ void kad_host_release(struct kad_host *host) {
   if (--host->users > 0) {
     return;
   }
+  kad_lua_dependent_remove(&host->dependent);
   kad_lua_link_release(host->link);
   (void)heap.resize(heap.state, host->hooks,
                     host->hook_count * sizeof *host->hooks, 0);
@@ -145,6 +147,7 @@ static void remove_values(lua_State *L, const struct kad_host_keys *keys) {
 
 void kad_host_close(lua_State *L, struct kad_host *host) {
   lua_State *const state = host->L;
+  kad_lua_dependent_remove(&host->dependent);
   host->L = NULL;
   if (state != NULL && host->owns_state) {
     lua_close(state);

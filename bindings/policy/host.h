@@ -62,11 +62,13 @@ struct kad_host_probe {
 
 /* Counted: its users are the node's ruleset, and a handle in `parent`. */
 struct kad_host {
-  struct kad_lua_link *link; /* shared; its node is NULL once closed */
-  lua_State *L;              /* the main thread; NULL once it is closed */
-  lua_State *parent;         /* the state that made the host */
-  bool owns_state;           /* the state is a VM */
-  bool stopped; /* out of memory too often: hooks fail, nothing runs */
+  struct kad_lua_dependent dependent; /* it ends with its node */
+  struct kad_lua_link *link;          /* shared; its node is NULL once closed */
+  lua_State *L;        /* the main thread; NULL once it is closed */
+  lua_State *parent;   /* the state that made the host */
+  bool owns_state;     /* the state is a VM */
+  bool handle_is_gone; /* the handle was collected while the VM ran */
+  bool stopped;        /* out of memory too often: hooks fail, nothing runs */
   uint32_t users;
   unsigned bits;           /* width of ids */
   struct kad_meter *meter; /* of its state */
@@ -84,11 +86,12 @@ struct kad_host {
   struct kad_host_probe probe;
   uint64_t clamped; /* results out of range */
   /* The rest belongs to vm.c and is used in VMs only. */
-  size_t memory_used;       /* bytes */
-  size_t memory_limit;      /* bytes */
-  bool block_refused;       /* the last block was */
-  unsigned gc_pace;         /* memory in use when the collector was tuned
-                               last, in sixteenths of the limit */
+  struct kad_lua_outside *outside; /* of the parent */
+  size_t memory_used;              /* bytes */
+  size_t memory_limit;             /* bytes */
+  bool block_refused;              /* the last block was */
+  unsigned gc_pace;                /* memory in use when the collector was tuned
+                                      last, in sixteenths of the limit */
   int load_error;           /* KAD_E… of a source that the machine could not
                                read; 0: there is none */
   uint32_t memory_failures; /* callbacks without memory in the window */

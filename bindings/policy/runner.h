@@ -32,6 +32,11 @@ struct kad_runner {
   bool in_handover;     /* the scheduler takes it over: free it afterwards */
 };
 
+/* Tells whether a runner runs no hook, and none of its is pending. */
+static inline bool kad_runner_is_idle(const struct kad_runner *runner) {
+  return runner->call == NULL && runner->call_id == 0 && !runner->in_handover;
+}
+
 /* Returns an idle runner, or NULL when memory ends. */
 struct kad_runner *kad_runner_acquire(struct kad_host *host);
 

@@ -64,6 +64,7 @@ void *kad_vm_heap_allocate(void *state, void *old, size_t old_size,
   void *const block = heap.resize(heap.state, old, held, new_size);
   if (block != NULL || new_size == 0) {
     host->memory_used = host->memory_used - held + new_size;
+    kad_lua_outside_count(host->outside, held, new_size);
   }
   return block;
 }

@@ -186,7 +186,7 @@ local function release(self)
   if self.forget then
     self.forget(self)
   end
-  if self.save_timer then
+  if self.save_timer and self.net:is_open() then
     self.net:stop_timer(self.save_timer)
   end
 end
@@ -220,9 +220,14 @@ function Node:close()
   local _ <close> = setmetatable({}, {
     __close = function()
       release(self)
-      save_or_log(self)
+      local is_open = self.core:is_open() -- an `on_stop` may have closed it
+      if is_open then
+        save_or_log(self)
+      end
       unlock(self) -- first: callbacks of the core may raise errors
-      self.core:close()
+      if is_open then
+        self.core:close()
+      end
     end,
   })
   unwind(self.closers or {}, function(fn)

@@ -221,6 +221,10 @@ end
 -- Retires the policies of a node from the loop: not from within their hook.
 local function retire_soon(node)
   local handle = node.policy_handle
+  if not node.net:is_open() then -- an `on_stop` has closed it
+    handle:close()
+    return
+  end
   node.net:start_timer(0, function()
     retire(node.net, handle)
   end)
