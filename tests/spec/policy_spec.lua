@@ -26,7 +26,7 @@ end
 describe("kadenza.policy", function()
   describe("loading", function()
     local refused = {
-      ["no such file"] = { nil, "nothing%.lua: no such file" },
+      ["no such file"] = { nil, "nothing%.lua: open: No such file" },
       ["a syntax error"] = { "return {", "p1%.lua:1: .*expected" },
       ["an error"] = { "\nerror('no')", "p1%.lua:2: no" },
       ["an error that is a table"] = { "error({})", "table: " },
@@ -36,7 +36,7 @@ describe("kadenza.policy", function()
       ["no table"] = { "return 7", "p1%.lua: it returns a number" },
       ["nothing"] = { "", "p1%.lua: it returns nothing where a policy" },
       ["a module that is not there"] = { "\nrequire('wrods')",
-        "p1%.lua:2: module 'wrods': .*wrods%.lua: no such file" },
+        "p1%.lua:2: module 'wrods': .*wrods%.lua: open: No such" },
       ["an endless loop"] = { "while true do end",
         "p1%.lua:1: ran too long: over its budget of %d+ instructions" },
       ["an unknown key"] = { "return { tyeps = {} }",
