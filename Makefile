@@ -21,6 +21,7 @@ DEPS ?= yes
 WERROR ?= -Werror
 FUZZ_SECONDS ?= 60
 TESTS ?=
+QUICK ?=
 
 # -------------------------------------------------------------- tools --
 
@@ -164,7 +165,13 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
 	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
 	  $(documents))
-	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
+	@$(if $(SANITIZE),,$(suite) reference '$(LUA) \
+	  tests/check/reference_examples.lua' docs/reference/lua.md)
+	@$(totals)
+
+.PHONY: test-quick
+test-quick: ## run the tests without those that tests/slow lists
+	@$(MAKE) --no-print-directory QUICK=yes test
 
 .PHONY: check check-tree check-symbols
 check: check-tree check-symbols ## check rooms, lengths, documents, symbols
@@ -330,8 +337,9 @@ test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
   KADENZA='$(CURDIR)/$(program)' \
   LUA_PATH='$(CURDIR)/scripts/?.lua;$(CURDIR)/scripts/?/init.lua;;' \
   LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)
-suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' \
+suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' QUICK='$(QUICK)' \
   tests/suites $(BUILD)/results run
+totals = TESTS='$(TESTS)' QUICK='$(QUICK)' tests/suites $(BUILD)/results total
 # An interpreter without ASan needs it preloaded.
 preload = LD_PRELOAD=$(shell $(CC) -print-file-name=libasan.so) \
   LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/tests/check/leaks
@@ -371,7 +379,7 @@ fuzz-run: $(fuzzers)
 	@rm -rf $(BUILD)/results
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_SECONDS=$$(($(FUZZ_SECONDS) + 120)) \
 	  $(suite) fuzz tests/check/fuzz $(fuzzers)
-	@TESTS='$(TESTS)' tests/suites $(BUILD)/results total
+	@$(totals)
 
 .PHONY: bench-run
 bench-run: $(products) $(benches)

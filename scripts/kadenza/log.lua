@@ -1,7 +1,7 @@
 --- The log: one line for each event, on standard error or through a `sink`.
 --
---     log.info("joined", { contacts = 12 })
---     2026-11-22T12:00:00Z info joined contacts=12
+--     kad.log.info("joined", { contacts = 12 })
+--     -- 2026-11-22T12:00:00Z info joined contacts=12
 --
 -- An event is a table {level, message, fields}; it is passed to the sink.
 

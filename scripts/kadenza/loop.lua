@@ -5,8 +5,26 @@
 -- another event loop that waits until `fd()` is readable or `timeout()` seconds
 -- have passed and then calls `step()`:
 --
---     local poll = uv.new_poll(kad.loop.fd())
---     poll:start("r", kad.loop.step)
+--     local kad = require("kadenza")
+--     local uv = require("luv")
+--
+--     local poll, timer = uv.new_poll(kad.loop.fd()), uv.new_timer()
+--     local function turn()
+--       kad.loop.step()
+--       local seconds = kad.loop.timeout()
+--       if seconds then
+--         timer:start(math.ceil(seconds * 1000), 0, turn)
+--       end
+--     end
+--     poll:start("r", turn)
+--
+--     kad.spawn(function()
+--       kad.sleep(0.1)
+--       print("slept")
+--       uv.stop()
+--     end)
+--     turn() -- sets the timer, for which the task waits
+--     uv.run()
 
 local core = require("kadenza.core")
 

@@ -1,6 +1,7 @@
 --- Tests of policies: hook calls with literal values, overlays in virtual time,
 --- faults.
 --
+--     local kad = require("kadenza")
 --     local testing = require("kadenza.testing")
 --
 --     describe("the guest book", function()
@@ -23,9 +24,9 @@
 --
 -- With luassert (as in busted), these assertions are added:
 --
---     assert.accepted(result)
---     assert.rejected(result, "no spam", 201)     -- part of the reason, code
---     assert.fails(result, "policy.lua:7: ")      -- part of the error
+--     assert.accepted(good)
+--     assert.rejected(bad, "no spam", 201)        -- part of the reason, code
+--     assert.fails(broken, "policy.lua:7: ")      -- part of the error
 --     assert.holders(8, overlay, key, "line")     -- number of holders
 --     assert.converged(overlay, key, "line")      -- all hold the same
 --

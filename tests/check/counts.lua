@@ -8,7 +8,7 @@ local CASES <const> = {
   { "echo 1..2; echo ok 1; echo ok 2", "2 passed, 0 failed" },
   { "echo ok 1 - a; echo not ok 2 - b; echo 1..2; exit 1",
     "1 passed, 1 failed" },
-  { "echo 1..1; echo 'ok 1 - # SKIP later'", "0 passed, 0 failed (1 skipped)" },
+  { "echo 1..1; echo 'ok 1 - # SKIP later'", "0 passed, 0 failed, 1 skipped" },
   { "echo 1..3; echo ok 1; kill -9 $$", "1 passed, 2 failed" },
   { "echo 1..1; echo ok 1; exit 3", "1 passed, 1 failed" },
   { "echo 1..1; echo ok 1; echo ok 2", "2 passed, 1 failed" },
@@ -35,11 +35,10 @@ end
 ---@param expected string
 local function check(name, paths, expected)
   local lines = tree.run(
-    ("TESTS= TEST_SECONDS=1 tests/suites %s/results run %s sh %s"):format(
-      folder, name, table.concat(paths, " ")
-    )
+    ("TESTS= QUICK= TEST_SECONDS=1 tests/suites %s/results run %s "
+      .. "sh %s"):format(folder, name, table.concat(paths, " "))
   )
-  local summary = lines[#lines]
+  local summary = lines[#lines]:gsub(", %d+ s$", "")
   if summary ~= ("%s: %s"):format(name, expected) then
     problems[#problems + 1] = ("%s is counted as '%s', not '%s'"):format(
       name, summary, expected

@@ -67,7 +67,8 @@ end
 
 local function check_dependencies(text, problems)
   for _, path in ipairs(modules()) do
-    for name in tree.read(path):gmatch("require%(?%s*[\"']([%w_]+)[\"']") do
+    local code = tree.read(path):gsub("%f[^\n\0]%s*%-%-[^\n]*", "")
+    for name in code:gmatch("require%(?%s*[\"']([%w_]+)[\"']") do
       local is_listed = text:find(('"%s >='):format(name))
       if name ~= "kadenza" and not is_listed then
         problems[#problems + 1] = ("%s: requires '%s', which %s does not list")

@@ -322,8 +322,8 @@ end
 --- contexts are made by `testing.record` and so on, or are tables of fields:
 ---
 ---     policy:call("types.line.validate", { value = "hello" }, context)
----     policy:call("types.line.merge", { held… }, record, context)
----     policy:call("types.line.select", { records… }, context)
+---     policy:call("types.line.merge", { held }, record, context)
+---     policy:call("types.line.select", { record }, context)
 ---     policy:call("rpc.greet", { name = "Ann" }, context)
 ---     policy:call("on_request", { method = "ping" }, context)
 ---     policy:call("on_contact", { address = "192.0.2.7:6881" }, context)

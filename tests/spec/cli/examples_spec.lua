@@ -1,6 +1,7 @@
 -- Tests scripts/examples.
 
 local process = require("support.process")
+local support = require("support")
 
 local LUA <const> = os.getenv("LUA") or "lua5.4"
 local BUILD <const> = os.getenv("BUILD") or "build"
@@ -60,7 +61,8 @@ describe("the examples", function()
   end)
 
   it("find each other without a network (pipes)", function()
-    local folder = process.folder()
+    local folder, remove = support.temporary_folder()
+    local _ <close> = setmetatable({}, { __close = remove })
     local function arguments(...)
       return { "scripts/examples/pipes/pipes.lua", folder .. "/pipes", ... }
     end
