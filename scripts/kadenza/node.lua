@@ -264,7 +264,11 @@ end
 ---@return kadenza.Code? code
 function Node:reload()
   check.open(self, 2)
-  return require("kadenza.policy").reload(self)
+  local done, message, code = require("kadenza.policy").reload(self)
+  if done then
+    publication.retry(self)
+  end
+  return done, message, code
 end
 
 --- Tells whether `value` is a node.

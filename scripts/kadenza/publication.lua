@@ -150,4 +150,18 @@ function M.restore(node, config)
   node.saved.lead = records[1] and clock.lead(node.saved.clock())
 end
 
+--- Publishes the saved records that the node has rejected, if its new policies
+--- accept them.
+---@param node kadenza.Node
+function M.retry(node)
+  local records = unaccepted_records(node)
+  node.unaccepted = nil
+  for _, record in ipairs(records) do
+    local is_valid, problem = restore_record(node, record, MIN_WITHIN)
+    if not is_valid then
+      keep_unaccepted(node, record, problem)
+    end
+  end
+end
+
 return M

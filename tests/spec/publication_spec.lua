@@ -135,6 +135,33 @@ describe("publications", function()
     assert.same({ "1" }, values_of(with))
   end))
 
+  it("are published once a reload brings their type", with_net(function(net,
+    folder)
+    local path = folder .. "/note.lua"
+    local function write(text)
+      local file = assert(io.open(path, "wb"))
+      file:write(text)
+      file:close()
+    end
+    local with_type = "return { name = 'note', types = { note = {} } }"
+    write(with_type)
+    local options = { policies = { path } }
+    local node = open(net, folder, options)
+    net:perform(function()
+      node:publish(kad.key("a"), "1", { type = "note" })
+    end)
+    node:close()
+
+    write("return { name = 'note' }")
+    support.logged(function()
+      node = open(net, folder, options)
+    end)
+    assert.same({}, values_of(node))
+    write(with_type)
+    assert(node:reload())
+    assert.same({ "1" }, values_of(node))
+  end))
+
   it("are renamed if the file is corrupt", with_net(function(net, folder)
     local file = assert(io.open(folder .. "/own.state", "wb"))
     file:write("nonsense")
