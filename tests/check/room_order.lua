@@ -13,7 +13,7 @@ local M = {}
 local RANKS <const> = {
   base = 1, wire = 2, records = 3, ["records/memory"] = 4, routing = 5,
   engine = 6, rpc = 7, lookup = 8, membership = 9, replication = 10,
-  operations = 11, node = 12, net = 13, sim = 14,
+  operations = 11, node = 12, net = 13, ["net/udp"] = 14, sim = 15,
 }
 
 ---@param path string

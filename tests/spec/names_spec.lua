@@ -1,5 +1,5 @@
 -- Names and a name server: what a dead, slow or changing one does to a node.
--- Tests scripts/kadenza/bootstrap.lua, core/net/udp_resolve.c.
+-- Tests scripts/kadenza/bootstrap.lua, core/net/udp/udp_resolve.c.
 
 local name_server = require("support.name_server")
 local process = require("support.process")

@@ -1,7 +1,7 @@
 /* For sendmmsg, and for what uv.h needs. */
 #define _GNU_SOURCE
 
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* For what uv.h needs. */
 #define _DEFAULT_SOURCE
 
-#include "net/name_lookup.h"
+#include "net/udp/name_lookup.h"
 
 #include "base/address.h"
-#include "net/udp.h"
+#include "net/udp/udp.h"
 #include "unit.h"
 
 #include <netdb.h>

@@ -7,8 +7,8 @@
 #define _DEFAULT_SOURCE
 
 #include "base/allocator.h"
-#include "net/name_lookup.h"
-#include "net/udp.h"
+#include "net/udp/name_lookup.h"
+#include "net/udp/udp.h"
 
 #include <string.h>
 

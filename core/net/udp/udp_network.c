@@ -3,7 +3,7 @@
 
 #include "base/allocator.h"
 #include "base/time.h"
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* For dladdr, and for what uv.h needs. */
 #define _GNU_SOURCE
 
-#include "net/name_lookup.h"
+#include "net/udp/name_lookup.h"
 
 #include "base/address.h"
 #include "base/allocator.h"
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 #include <dlfcn.h>
 #include <netdb.h>

@@ -1,7 +1,7 @@
 /* uv.h needs more of the system than C11 shows. */
 #define _DEFAULT_SOURCE
 
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 #include <string.h>
 

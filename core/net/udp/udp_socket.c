@@ -2,7 +2,7 @@
 #define _DEFAULT_SOURCE
 
 #include "base/allocator.h"
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 #include <assert.h>
 

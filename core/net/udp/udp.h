@@ -5,10 +5,10 @@
  * deadline; the poll receives datagrams in batches and sends the replies to
  * each batch together; `check` does what `prepare` does.
  *
- * Tested by tests/unit/net/udp_network_test.c,
+ * Tested by tests/unit/net/udp/udp_network_test.c,
  * tests/unit/net/network_test.c. */
-#ifndef KAD_NET_UDP_H
-#define KAD_NET_UDP_H
+#ifndef KAD_NET_UDP_UDP_H
+#define KAD_NET_UDP_UDP_H
 
 #include "net/network.h"
 #include "net/random.h"

@@ -9,8 +9,8 @@
  *     start ──► thread: getaddrinfo ──► the loop is woken ──► take
  *                                  └──► freed, if the network has ended
  */
-#ifndef KAD_NET_NAME_LOOKUP_H
-#define KAD_NET_NAME_LOOKUP_H
+#ifndef KAD_NET_UDP_NAME_LOOKUP_H
+#define KAD_NET_UDP_NAME_LOOKUP_H
 
 #include "net/network.h"
 

@@ -2,7 +2,7 @@
 #define _DEFAULT_SOURCE
 
 #include "base/allocator.h"
-#include "net/udp.h"
+#include "net/udp/udp.h"
 
 /* A callback for a signal. */
 struct kad_udp_signal {
