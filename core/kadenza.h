@@ -73,7 +73,8 @@ KAD_API const char *kad_version(void);
   X(KAD_ERESOLVE, -26, "name could not be resolved")                  \
   X(KAD_EFAMILY, -27, "no socket of this address family")             \
   X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")     \
-  X(KAD_ECODEC, -29, "the codec failed")
+  X(KAD_ECODEC, -29, "the codec failed")                              \
+  X(KAD_ENOROUTE, -30, "no socket has a route to the address")
 
 enum kad_error {
 #define KAD_ERROR_ENUM(code, value, text) code = (value),
@@ -177,7 +178,8 @@ struct kad_address {
   uint8_t ip[16];
   uint16_t port;  /* in host order; never 0 for a remote node */
   uint8_t family; /* 4 or 6; 0 is no address */
-  uint8_t via;    /* local socket that it was heard on; 0: any. Not compared */
+  uint8_t via;    /* local socket and address on which it was heard; 0: any.
+                     Not compared */
 };
 
 /* Returns true if family, ip and port are the same. */
@@ -637,6 +639,9 @@ struct kad_env {
   /* For bootstrap names; may be NULL. See kadenza_names.h. */
   int (*resolve)(void *state, size_t name, struct kad_slice text);
   bool (*is_own)(void *state, const struct kad_address *address);
+  /* Returns 0, or KAD_EFAMILY or KAD_ENOROUTE if nothing that is sent to `to`
+   * can leave. NULL: everything can. */
+  int (*find_route)(void *state, const struct kad_address *to);
 };
 
 /* Makes a node. Copies: `config`, `env`. The node sends nothing before an
@@ -722,8 +727,8 @@ KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
                                               kad_operation_id *operation);
 
 /* Pings an address.
- * Ends with 0, KAD_ETIMEOUT, KAD_EREMOTE, KAD_EFAMILY, KAD_EMARTIAN, or an
- * error of the codec. Source: BEP 5 "ping". */
+ * Ends with 0, KAD_ETIMEOUT, KAD_EREMOTE, KAD_EFAMILY, KAD_EMARTIAN,
+ * KAD_ENOROUTE, or an error of the codec. Source: BEP 5 "ping". */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
                                          kad_done_fn done, void *data,

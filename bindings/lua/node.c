@@ -1,5 +1,6 @@
 #include "lua/node.h"
 
+#include "kadenza_socket.h"
 #include "lua/argument.h"
 #include "lua/config.h"
 #include "lua/error.h"
@@ -54,6 +55,32 @@ static int node_stats(lua_State *L) {
   kad_lua_set_integer(L, #name, (lua_Integer)stats.name);
   KAD_STATS_MAP(SET_FIELD)
 #undef SET_FIELD
+  struct kad_socket_stats sockets = {0};
+  (void)kad_network_socket_stats(self->link->network, self->link->node,
+                                 &sockets, NULL);
+#define SET_FIELD(name, text) \
+  kad_lua_set_integer(L, #name, (lua_Integer)sockets.name);
+  KAD_SOCKET_STATS_MAP(SET_FIELD)
+#undef SET_FIELD
+  return 1;
+}
+
+/* node:send_failure() → {count, to, error, name}, or nil if all were sent */
+static int node_send_failure(lua_State *L) {
+  struct kad_socket_stats sockets = {0};
+  struct kad_send_failure failure = {0};
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  (void)kad_network_socket_stats(self->link->network, self->link->node,
+                                 &sockets, &failure);
+  if (failure.count == 0) {
+    return 0;
+  }
+  char text[KAD_ADDRESS_TEXT_SIZE];
+  lua_newtable(L);
+  kad_lua_set_integer(L, "count", (lua_Integer)failure.count);
+  kad_lua_set_string(L, "to", kad_address_format(&failure.to, text));
+  kad_lua_set_string(L, "error", failure.error_text);
+  kad_lua_set_string(L, "name", failure.error_name);
   return 1;
 }
 
@@ -297,6 +324,7 @@ static const luaL_Reg shared_methods[] = {
     {"is_open", node_is_open},
     {"addresses", node_addresses},
     {"state", node_state},
+    {"send_failure", node_send_failure},
     {"stats", node_stats},
     {"contacts", node_contacts},
     {"held", node_held},

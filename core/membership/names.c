@@ -174,13 +174,7 @@ int kad_node_check_address(const struct kad_node *node,
   if (node->env.is_own != NULL && node->env.is_own(node->env.state, address)) {
     return KAD_EOWNID;
   }
-  if ((address->family != 4 && address->family != 6) ||
-      kad_node_table(node, address->family) == NULL) {
-    return KAD_EFAMILY;
-  }
-  return kad_address_is_martian(address, node->config.allow_local)
-             ? KAD_EMARTIAN
-             : 0;
+  return kad_rpc_find_route(node, address);
 }
 
 size_t kad_names_pending(const struct kad_node *node) {

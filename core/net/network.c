@@ -114,6 +114,13 @@ static int64_t member_wall_clock(void *state) {
                            : kad_network_wall_clock(member->network);
 }
 
+static int member_find_route(void *state, const struct kad_address *to) {
+  struct kad_member *member = state;
+  return member->methods->find_route != NULL
+             ? member->methods->find_route(member, to)
+             : 0;
+}
+
 static int add_families(struct kad_node *node,
                         const struct kad_member *member) {
   int error = 0;
@@ -135,6 +142,7 @@ static int make_node(struct kad_member *member,
       .allocator = network->allocator,
       .resolve = network->methods->resolve_for,
       .is_own = network->methods->is_own,
+      .find_route = member_find_route,
   };
   struct kad_node *node = NULL;
   member->number = ++network->last_number;
@@ -241,6 +249,25 @@ size_t kad_network_addresses(const struct kad_network *network,
     memcpy(out, member->addresses, copied * sizeof *out);
   }
   return member->address_count;
+}
+
+int kad_network_socket_stats(const struct kad_network *network,
+                             const struct kad_node *node,
+                             struct kad_socket_stats *stats,
+                             struct kad_send_failure *failure) {
+  const struct kad_member *member = kad_network_find_member(network, node);
+  struct kad_send_failure latest = {0};
+  if (member == NULL) {
+    return KAD_EINVAL;
+  }
+  *stats = (struct kad_socket_stats){0};
+  if (member->methods->stats != NULL) {
+    member->methods->stats(member, stats, &latest);
+  }
+  if (failure != NULL) {
+    *failure = latest;
+  }
+  return 0;
 }
 
 uint64_t kad_network_turn(const struct kad_network *network) {

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "base/wheel.h"
+#include "kadenza_socket.h"
 #include "net/user_timers.h"
 
 enum {
@@ -32,6 +33,11 @@ struct kad_member_methods {
   void (*random)(void *state, uint8_t *out, size_t len);
   void (*send)(void *state, const struct kad_address *to,
                struct kad_slice datagram);
+  /* `find_route` of the node's environment; NULL: everything is reached. */
+  int (*find_route)(struct kad_member *member, const struct kad_address *to);
+  /* Implements kad_network_socket_stats; NULL: there are no sockets. */
+  void (*stats)(const struct kad_member *member, struct kad_socket_stats *stats,
+                struct kad_send_failure *failure);
 };
 
 /* A node in a network. Each kind of member embeds it in a struct of its own. */

@@ -56,8 +56,11 @@ static void start_contact_query(struct kad_node *node,
                                     .len = it->name_len};
   message.args = (struct kad_slice){.data = it->args, .len = it->args_len};
   message.method = it->name_len > 0 ? KAD_METHOD_CUSTOM : KAD_METHOD_PING;
-  int error =
-      kad_rpc_send(node, &it->to, &message, on_query_event, &op->queries, NULL);
+  int error = kad_rpc_find_route(node, &it->to.address);
+  if (error == 0) {
+    error = kad_rpc_send(node, &it->to, &message, on_query_event, &op->queries,
+                         NULL);
+  }
   if (error != 0) {
     kad_operation_end(node, op, error);
   }

@@ -102,8 +102,11 @@ static void end_unanswered(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-/* Ends a query that failed. Updates the table before it calls the handler. */
+/* Ends a query that failed. Updates the table before it calls the handler. The
+ * next query to the contact need not leave from where it was heard: that may
+ * have lost its connection. */
 static void fail_query(struct kad_node *node, struct kad_query *query) {
+  query->to.address.via = 0;
   if (query->expects_id) {
     node->events->contact_failed(node, &query->to);
   }
@@ -311,6 +314,20 @@ static struct kad_query *make_query(struct kad_node *node,
     return NULL;
   }
   return made;
+}
+
+int kad_rpc_find_route(const struct kad_node *node,
+                       const struct kad_address *to) {
+  if ((to->family != 4 && to->family != 6) ||
+      kad_node_table(node, to->family) == NULL) {
+    return KAD_EFAMILY;
+  }
+  if (kad_address_is_martian(to, node->config.allow_local)) {
+    return KAD_EMARTIAN;
+  }
+  return node->env.find_route != NULL
+             ? node->env.find_route(node->env.state, to)
+             : 0;
 }
 
 int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,

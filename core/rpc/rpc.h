@@ -93,6 +93,15 @@ void kad_rpc_init(struct kad_node *node);
 /* Frees every query without calling handlers. */
 void kad_rpc_deinit(struct kad_node *node);
 
+/* Finds out whether a query can be sent to `to`. Costs some system calls: only
+ * for addresses that a user gives.
+ * Returns 0, or
+ *   KAD_EFAMILY   the node has no socket of that family
+ *   KAD_EMARTIAN  no reply could come from this address
+ *   KAD_ENOROUTE  no socket has a route to it */
+KAD_MUST_CHECK int kad_rpc_find_route(const struct kad_node *node,
+                                      const struct kad_address *to);
+
 /* Sends `message`, a query, to `to`, now or when its pace allows it. Fills in
  * its transaction, id, version and read_only. If the id of `to` is not known,
  * any id may answer. `owner` and `query` may be NULL. `*query` is valid until

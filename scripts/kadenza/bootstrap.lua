@@ -91,13 +91,20 @@ end
 
 M.malformed = malformed
 
--- Why an address is of no use, by code: of an address, and of a name.
+-- Why an address is of no use, by code.
+local USELESS <const> = {
+  KAD_EOWNID = "an address of this node",
+  KAD_ENOROUTE = "an address to which no socket of this node has a route "
+    .. "(listen on an address that has one)",
+}
+
+-- Why an address is of no use: that of a text, or the text itself.
 local function useless(text, address, code, option)
   local is_name = text ~= address
   local leads = is_name and ("%s leads to %s, "):format(text, address)
     or text .. " is "
-  if code == "KAD_EOWNID" then
-    return leads .. "an address of this node"
+  if USELESS[code] then
+    return leads .. USELESS[code]
   elseif code == "KAD_EFAMILY" then
     local family = address:find("^%[") and "IPv6" or "IPv4"
     return ("%san %s address, and no socket of this node serves %s (listen on "
@@ -110,7 +117,8 @@ local function useless(text, address, code, option)
 end
 
 -- Which of several codes a name's problem has.
-local RANK <const> = { KAD_EMARTIAN = 3, KAD_EFAMILY = 2, KAD_EOWNID = 1 }
+local RANK <const> = { KAD_EMARTIAN = 4, KAD_EFAMILY = 3, KAD_ENOROUTE = 2,
+  KAD_EOWNID = 1 }
 
 -- Returns the problem of a text with these addresses, or nil.
 local function problem_of(handle, text, addresses, option)

@@ -23,6 +23,12 @@ local M = {}
 
 --- A node of the core. It has the methods of kadenza.Node, but those that wait
 --- take a callback instead. The node of a policy has no `close`.
+---@class kadenza.SendFailure
+---@field count integer  datagrams that were not sent
+---@field to string  receiver of the latest
+---@field error string  why it was not sent, such as "network is unreachable"
+---@field name string  the error's name, such as "ENETUNREACH"
+
 ---@class kadenza.core.Node
 
 ---@class kadenza.Node
@@ -117,6 +123,14 @@ function Node:stats()
   stats.policies = self.policy_handle
     and require("kadenza.policy").stats(self)
   return stats
+end
+
+--- Returns the latest datagram that the system refused to send, and the number
+--- of all of them; `stats` counts them by their error.
+---@return kadenza.SendFailure? failure  nil if there was none
+function Node:send_failure()
+  check.open(self, 2)
+  return self.core:send_failure()
 end
 
 --- Returns the state of the node's connection to its overlay. If the node is

@@ -38,6 +38,7 @@ local TRY_NEXT <const> = {
   KAD_ETIMEOUT = true,
   KAD_EFAMILY = true,
   KAD_EMARTIAN = true,
+  KAD_ENOROUTE = true,
 }
 
 -- Milliseconds after which a race goes on to the next address: RFC 8305, §5.

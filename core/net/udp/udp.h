@@ -10,40 +10,9 @@
 #ifndef KAD_NET_UDP_UDP_H
 #define KAD_NET_UDP_UDP_H
 
-#include "net/network.h"
 #include "net/random.h"
-
-#include <uv.h>
-
-/* Room for a system address of either family. */
-union kad_socket_address {
-  struct sockaddr any;
-  struct sockaddr_in ip4;
-  struct sockaddr_in6 ip6;
-};
-
-enum {
-  KAD_OUTGOING_MAX = 64,         /* datagrams */
-  KAD_OUTGOING_BYTES = 64 * 1024 /* bytes of all */
-};
-
-/* A datagram that waits to be sent. */
-struct kad_outgoing_datagram {
-  uv_udp_t *socket;
-  union kad_socket_address to;
-  size_t offset; /* in `bytes` of struct kad_outgoing */
-  size_t len;
-};
-
-/* Datagrams that are collected during a turn and sent together. What the system
- * does not take at once is dropped, as any network may drop it: a late datagram
- * is of no use. */
-struct kad_outgoing {
-  struct kad_outgoing_datagram datagrams[KAD_OUTGOING_MAX];
-  uint8_t bytes[KAD_OUTGOING_BYTES];
-  size_t count;
-  size_t used; /* of `bytes` */
-};
+#include "net/udp/udp_incoming.h"
+#include "net/udp/udp_outgoing.h"
 
 struct kad_name_lookups;
 struct kad_udp_name;
@@ -61,10 +30,9 @@ struct kad_udp {
   struct kad_name_lookups *name_lookups; /* NULL before the first name */
   uv_async_t lookups_ended;
   struct kad_udp_signal *signals; /* that callbacks wait for */
-  uint8_t *incoming; /* buffer of all sockets; NULL before the first */
-  size_t incoming_size;
-  struct kad_outgoing outgoing;
-  struct kad_random random; /* of the user and of every node */
+  struct kad_incoming *incoming;  /* of all sockets; NULL before the first */
+  struct kad_outgoing *outgoing;  /* of all sockets */
+  struct kad_random random;       /* of the user and of every node */
 };
 
 /* Returns the UDP network that `base` is part of. */
@@ -75,6 +43,9 @@ static inline struct kad_udp *kad_udp_of(const struct kad_network *base) {
 /* Converts an error of libuv to a KAD_E… code. */
 int kad_udp_error(int error);
 
+/* Returns true for 127.0.0.0/8 and ::1. */
+bool kad_udp_address_is_loopback(const struct kad_address *address);
+
 /* Converts `address` to the system's form. */
 void kad_udp_address_to_system(const struct kad_address *address,
                                union kad_socket_address *out);
@@ -82,24 +53,6 @@ void kad_udp_address_to_system(const struct kad_address *address,
 /* Converts a system address; family 0 for other families. `via` is 0. */
 void kad_udp_address_from_system(const struct sockaddr *address,
                                  struct kad_address *out);
-
-/* Adds a datagram of at most KAD_NETWORK_DATAGRAM_MAX bytes; if there is no
- * room, sends the others first. Copies: `datagram`. */
-void kad_udp_outgoing_add(struct kad_outgoing *outgoing, uv_udp_t *socket,
-                          const struct kad_address *to,
-                          struct kad_slice datagram);
-
-/* Sends all datagrams. */
-void kad_udp_outgoing_flush(struct kad_outgoing *outgoing);
-
-/* `has_ip` of struct kad_network_methods. Tested by
- * tests/unit/net/network_names_test.c. */
-bool kad_udp_has_ip(const struct kad_address *ip);
-
-/* `open` of struct kad_network_methods. */
-int kad_udp_socket_open(struct kad_network *network,
-                        const struct kad_address *listen, size_t count,
-                        struct kad_member **member);
 
 /* `resolve` of struct kad_network_methods. */
 int kad_udp_resolve(struct kad_network *network, const char *host,

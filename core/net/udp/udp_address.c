@@ -24,6 +24,12 @@ int kad_udp_error(int error) {
   }
 }
 
+bool kad_udp_address_is_loopback(const struct kad_address *address) {
+  static const uint8_t ip6[16] = {[15] = 1};
+  return address->family == 4 ? address->ip[0] == 127
+                              : memcmp(address->ip, ip6, sizeof ip6) == 0;
+}
+
 void kad_udp_address_to_system(const struct kad_address *address,
                                union kad_socket_address *out) {
   memset(out, 0, sizeof *out);

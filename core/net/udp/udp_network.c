@@ -4,6 +4,8 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "net/udp/udp.h"
+#include "net/udp/udp_interface.h"
+#include "net/udp/udp_socket.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,7 +28,7 @@ static void on_wake(uv_timer_t *timer) {
 /* Sends all datagrams and sets the timer, before the loop waits. A timer that
  * is set for an earlier time stays set: when it fires, it is set again. */
 static void prepare_to_wait(struct kad_udp *udp) {
-  kad_udp_outgoing_flush(&udp->outgoing);
+  kad_outgoing_flush(udp->outgoing);
   kad_network_reschedule(&udp->base);
   const kad_time_ms next = kad_network_next(&udp->base);
   if (next < udp->wake_at) {
@@ -71,7 +73,8 @@ static void udp_free(struct kad_network *network) {
   kad_network_free_requests(network);
   kad_network_deinit(network);
   const struct kad_allocator allocator = network->allocator;
-  kad_release(&allocator, udp->incoming, udp->incoming_size);
+  kad_incoming_free(udp->incoming, &allocator);
+  kad_outgoing_free(udp->outgoing, &allocator);
   kad_random_wipe(&udp->random);
   kad_release(&allocator, udp, sizeof *udp);
 }
@@ -123,7 +126,7 @@ static int udp_fd(const struct kad_network *network) {
 /* libuv counts from the time of the last turn, the caller from now. */
 static int udp_timeout(const struct kad_network *network) {
   const struct kad_udp *udp = kad_udp_of(network);
-  if (network->dirty != NULL || udp->outgoing.count > 0 ||
+  if (network->dirty != NULL || !kad_outgoing_is_empty(udp->outgoing) ||
       kad_network_next(network) < udp->wake_at) {
     return 0;
   }
@@ -206,12 +209,11 @@ int kad_network_udp_new(struct kad_allocator allocator,
     return error;
   }
   struct kad_udp *udp = kad_alloc(&allocator, sizeof *udp);
-  if (udp == NULL) {
-    return KAD_ENOMEM;
-  }
-  error = start_loop(&udp->loop);
+  struct kad_outgoing *outgoing = kad_outgoing_new(&allocator);
+  error = udp == NULL || outgoing == NULL ? KAD_ENOMEM : start_loop(&udp->loop);
   if (error < 0) {
     const int number = errno;
+    kad_outgoing_free(outgoing, &allocator);
     kad_release(&allocator, udp, sizeof *udp);
     errno = number;
     return error;
@@ -222,9 +224,7 @@ int kad_network_udp_new(struct kad_allocator allocator,
   udp->name_lookups = NULL;
   udp->signals = NULL;
   udp->incoming = NULL;
-  udp->incoming_size = 0;
-  udp->outgoing.count = 0;
-  udp->outgoing.used = 0;
+  udp->outgoing = outgoing;
   start_handles(udp);
   *network = &udp->base;
   return 0;

@@ -1,102 +1,104 @@
 /* uv.h needs more of the system than C11 shows. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
 
+#include "net/udp/udp_socket.h"
+
+#include "base/address.h"
 #include "base/allocator.h"
 #include "net/udp/udp.h"
+#include "net/udp/udp_failure.h"
+#include "net/udp/udp_interface.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 enum {
-  CHUNK_SIZE = 64 * 1024,      /* bytes that libuv wants for a datagram */
-  CHUNKS_MAX = 20,             /* datagrams that libuv receives together */
   SEND_BUFFER = 1024 * 1024,   /* bytes that we ask the system to queue */
   RECEIVE_BUFFER = 4096 * 1024 /* the same, for arrivals while a script runs */
 };
 
-/* A socket of a member. */
-struct udp_socket {
-  uv_udp_t handle;
-  struct udp_member *member;
-  uint8_t via; /* its index + 1 */
-};
-
-/* A node with its sockets. */
-struct udp_member {
-  struct kad_member base;
-  size_t size;         /* bytes of this block */
-  size_t open_sockets; /* that the loop has not closed yet */
-  bool released;       /* free it with its last socket */
-  struct udp_socket sockets[];
-};
-
-static struct udp_member *member_of(const struct kad_member *base) {
-  return kad_container_of(base, struct udp_member, base);
-}
-
-static void free_if_done(struct udp_member *member) {
+static void free_if_done(struct kad_udp_member *member) {
   if (member->released && member->open_sockets == 0) {
-    kad_release(&member->base.network->allocator, member, member->size);
+    const struct kad_allocator *allocator = &member->base.network->allocator;
+    kad_udp_sources_deinit(&member->sources, allocator);
+    kad_release(allocator, member, member->size);
   }
 }
 
 static void on_closed(uv_handle_t *handle) {
-  const struct udp_socket *socket = handle->data;
-  struct udp_member *member = socket->member;
+  const struct kad_udp_socket *socket = handle->data;
+  struct kad_udp_member *member = socket->member;
   member->open_sockets--;
   free_if_done(member);
 }
 
-static void on_allocate(uv_handle_t *handle, size_t suggested,
-                        uv_buf_t *buffer) {
-  (void)suggested;
-  const struct kad_udp *udp = handle->loop->data;
-  *buffer = uv_buf_init((char *)udp->incoming, (unsigned)udp->incoming_size);
+/* Returns the `via` of datagrams that arrive at `local` on `socket`. */
+static uint8_t find_via(struct kad_udp_socket *socket,
+                        struct kad_udp_source *local) {
+  struct kad_udp_member *member = socket->member;
+  local->socket = socket->index;
+  const int entry =
+      local->has_ip || local->interface != 0
+          ? kad_udp_sources_find(&member->sources,
+                                 &member->base.network->allocator, local)
+          : -1;
+  return entry < 0 ? (uint8_t)(socket->index + 1U)
+                   : (uint8_t)(member->base.address_count + 1 + (size_t)entry);
 }
 
-/* An error means that another host refused a datagram of ours (ICMP): ignore
- * it, because the query will time out. The end of a batch has no address: send
- * the replies to the batch while they are in the processor's cache. */
-static void on_datagram(uv_udp_t *handle, ssize_t len, const uv_buf_t *buffer,
-                        const struct sockaddr *address, unsigned flags) {
-  if ((flags & UV_UDP_MMSG_FREE) != 0) {
-    struct kad_udp *udp = handle->loop->data;
-    kad_udp_outgoing_flush(&udp->outgoing);
+/* A hook of a datagram may close the node. */
+static void deliver_batch(struct kad_udp_socket *socket, size_t count) {
+  const struct kad_member *base = &socket->member->base;
+  const struct kad_incoming *incoming = kad_udp_of(base->network)->incoming;
+  for (size_t i = 0; i < count && !base->leaving; i++) {
+    struct kad_incoming_datagram datagram;
+    kad_incoming_at(incoming, i, &datagram);
+    if (datagram.from.family != 0) {
+      datagram.from.via = find_via(socket, &datagram.local);
+      kad_network_deliver(&socket->member->base, &datagram.from,
+                          datagram.bytes);
+    }
   }
-  if (len < 0 || address == NULL) {
+}
+
+/* Has libuv watch the socket. It stops at an error of the socket, which another
+ * program or the system may cause: reading the error clears it. */
+static int watch_socket(struct kad_udp_socket *socket, uv_poll_cb on_readable) {
+  int error = 0;
+  socklen_t len = sizeof error;
+  (void)getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+  return uv_poll_start(&socket->poll, UV_READABLE, on_readable);
+}
+
+/* Sends the replies to a batch while they are in the processor's cache. No
+ * error ends the receiving: it is counted, and the next batch is received when
+ * the socket is readable again. */
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct kad_udp_socket *socket = poll->data;
+  struct kad_udp *udp = kad_udp_of(socket->member->base.network);
+  (void)events;
+  if (status < 0) {
+    socket->member->stats.receive_errors++;
+    (void)watch_socket(socket, on_readable);
+  }
+  const int count = kad_incoming_receive(udp->incoming, socket->fd);
+  if (count < 0) {
+    socket->member->stats.receive_errors +=
+        errno != EAGAIN && errno != EWOULDBLOCK;
     return;
   }
-  const struct udp_socket *socket = handle->data;
-  struct kad_address from;
-  kad_udp_address_from_system(address, &from);
-  from.via = socket->via;
-  const struct kad_slice datagram = {
-      .data = (const uint8_t *)buffer->base,
-      .len = (size_t)len,
-  };
-  kad_network_deliver(&socket->member->base, &from, datagram);
-}
-
-/* Allocates the buffer for incoming datagrams: for a whole batch, if the system
- * receives batches. Most of it is never dirty. */
-static int allocate_buffer(struct kad_udp *udp, const uv_udp_t *handle) {
-  if (udp->incoming != NULL) {
-    return 0;
-  }
-  size_t chunks = uv_udp_using_recvmmsg(handle) ? CHUNKS_MAX : 1;
-  udp->incoming = kad_alloc(&udp->base.allocator, chunks * CHUNK_SIZE);
-  if (udp->incoming == NULL) {
-    return KAD_ENOMEM;
-  }
-  udp->incoming_size = chunks * CHUNK_SIZE;
-  return 0;
+  deliver_batch(socket, (size_t)count);
+  kad_outgoing_flush(udp->outgoing);
 }
 
 /* The system may give less than we ask for. That is not an error. */
-static void widen_buffers(uv_udp_t *handle) {
+static void widen_buffers(int fd) {
   int size = RECEIVE_BUFFER;
-  (void)uv_recv_buffer_size((uv_handle_t *)handle, &size);
+  (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   size = SEND_BUFFER;
-  (void)uv_send_buffer_size((uv_handle_t *)handle, &size);
+  (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 /* Notes the system call that failed, and returns the KAD_E… code of libuv's
@@ -111,78 +113,130 @@ static int note_failure(struct kad_network *network, const char *call,
   return kad_udp_error(error);
 }
 
-/* Returns 0 or a KAD_E… code. */
-static int bind_socket(struct kad_network *network, uv_udp_t *handle,
+/* Binds `fd` and sets `*bound` to its address. Returns 0 or a KAD_E… code. */
+static int bind_socket(struct kad_network *network, int fd,
                        const struct kad_address *listen,
                        struct kad_address *bound) {
   union kad_socket_address address;
   kad_udp_address_to_system(listen, &address);
-  const unsigned flags = listen->family == 6 ? UV_UDP_IPV6ONLY : 0;
-  int error = uv_udp_bind(handle, &address.any, flags);
-  if (error < 0) {
-    return note_failure(network, "bind", error, listen);
+  socklen_t len = sizeof address.ip4;
+  if (listen->family == 6) {
+    const int on = 1;
+    len = sizeof address.ip6;
+    address.ip6.sin6_scope_id = kad_udp_interface_of(listen);
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) {
+      return note_failure(network, "setsockopt", -errno, listen);
+    }
   }
-  widen_buffers(handle);
-  int len = sizeof address;
-  error = uv_udp_getsockname(handle, &address.any, &len);
-  if (error < 0) {
-    return note_failure(network, "getsockname", error, listen);
+  if (bind(fd, &address.any, len) != 0) {
+    return note_failure(network, "bind", -errno, listen);
+  }
+  widen_buffers(fd);
+  len = sizeof address;
+  if (getsockname(fd, &address.any, &len) != 0) {
+    return note_failure(network, "getsockname", -errno, listen);
   }
   kad_udp_address_from_system(&address.any, bound);
-  error = uv_udp_recv_start(handle, on_allocate, on_datagram);
-  return error < 0 ? note_failure(network, "epoll", error, listen) : 0;
+  return 0;
 }
 
-static int open_socket(struct kad_udp *udp, struct udp_member *member,
+static bool is_wildcard(const struct kad_address *address) {
+  const struct kad_address any = {.family = address->family};
+  return kad_address_same_host(address, &any);
+}
+
+/* Opens a socket that libuv can watch. Returns 0 or an error of libuv. */
+static int make_socket(struct kad_udp *udp, struct kad_udp_socket *made,
+                       const struct kad_address *listen) {
+  const int family = listen->family == 6 ? AF_INET6 : AF_INET;
+  const int fd = socket(family, SOCK_DGRAM, 0);
+  if (fd < 0) {
+    return -errno;
+  }
+  (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const int error = uv_poll_init(&udp->loop, &made->poll, fd);
+  if (error < 0) {
+    (void)close(fd);
+    return error;
+  }
+  made->poll.data = made;
+  made->fd = fd;
+  return 0;
+}
+
+static int open_socket(struct kad_udp *udp, struct kad_udp_member *member,
                        const struct kad_address *listen) {
   const size_t i = member->base.address_count;
-  struct udp_socket *socket = &member->sockets[i];
-  const unsigned family = listen->family == 6 ? AF_INET6 : AF_INET;
-  int error =
-      uv_udp_init_ex(&udp->loop, &socket->handle, family | UV_UDP_RECVMMSG);
+  struct kad_udp_socket *const opened = &member->sockets[i];
+  struct kad_address *const bound = &member->base.addresses[i];
+  int error = make_socket(udp, opened, listen);
   if (error < 0) {
     return note_failure(&udp->base, "socket", error, listen);
   }
-  socket->handle.data = socket;
-  socket->member = member;
-  socket->via = (uint8_t)(i + 1);
+  opened->member = member;
+  opened->index = (uint8_t)i;
   member->base.address_count++;
   member->open_sockets++;
-  error = allocate_buffer(udp, &socket->handle);
-  if (error < 0) {
+  error = bind_socket(&udp->base, opened->fd, listen, bound);
+  if (error != 0) {
     return error;
   }
-  return bind_socket(&udp->base, &socket->handle, listen,
-                     &member->base.addresses[i]);
+  opened->is_loopback = kad_udp_address_is_loopback(bound);
+  opened->is_wildcard = is_wildcard(bound);
+  if (opened->is_wildcard) {
+    (void)kad_incoming_want_local(opened->fd, bound->family);
+  }
+  error = watch_socket(opened, on_readable);
+  return error < 0 ? note_failure(&udp->base, "epoll", error, listen) : 0;
 }
 
-static void udp_unbind(struct kad_member *member) {
-  struct udp_member *unbound = member_of(member);
-  kad_udp_outgoing_flush(&kad_udp_of(member->network)->outgoing);
-  for (size_t i = 0; i < member->address_count; i++) {
-    uv_udp_t *handle = &unbound->sockets[i].handle;
-    (void)uv_udp_recv_stop(handle);
-    uv_close((uv_handle_t *)handle, on_closed);
+static void udp_unbind(struct kad_member *base) {
+  struct kad_udp_member *member = kad_udp_member_of(base);
+  kad_outgoing_flush(kad_udp_of(base->network)->outgoing);
+  for (size_t i = 0; i < base->address_count; i++) {
+    struct kad_udp_socket *socket = &member->sockets[i];
+    uv_close((uv_handle_t *)&socket->poll, on_closed);
+    (void)close(socket->fd);
+    socket->fd = -1;
   }
 }
 
-static void udp_release(struct kad_member *member) {
-  struct udp_member *released = member_of(member);
-  assert(!released->released);
-  released->released = true;
-  free_if_done(released);
+static void udp_release(struct kad_member *base) {
+  struct kad_udp_member *member = kad_udp_member_of(base);
+  assert(!member->released);
+  member->released = true;
+  free_if_done(member);
+}
+
+/* A link-local address without a known interface is searched on all of them. */
+static void send_to_all_interfaces(struct kad_udp *udp,
+                                   struct kad_udp_route *route,
+                                   const struct kad_address *to,
+                                   struct kad_slice datagram) {
+  uint32_t interfaces[KAD_INTERFACES_MAX];
+  const size_t count = kad_udp_interfaces(interfaces);
+  for (size_t i = 0; i < count; i++) {
+    route->interface = interfaces[i];
+    kad_outgoing_add(udp->outgoing, route, to, datagram);
+  }
 }
 
 static void udp_send(void *state, const struct kad_address *to,
                      struct kad_slice datagram) {
-  struct udp_member *member = state;
-  const int i = kad_member_source(&member->base, to);
-  if (i < 0 || member->base.leaving ||
-      datagram.len > KAD_NETWORK_DATAGRAM_MAX) {
+  struct kad_udp_member *member = state;
+  struct kad_udp *udp = kad_udp_of(member->base.network);
+  struct kad_udp_route route;
+  if (member->base.leaving || datagram.len > KAD_NETWORK_DATAGRAM_MAX) {
     return;
   }
-  kad_udp_outgoing_add(&kad_udp_of(member->base.network)->outgoing,
-                       &member->sockets[i].handle, to, datagram);
+  if (!kad_udp_route_find(member, to, &route)) {
+    kad_udp_failure_count(member, ENETUNREACH, to);
+  } else if (kad_udp_is_link_local(to) && route.interface == 0 &&
+             route.socket->is_wildcard) {
+    send_to_all_interfaces(udp, &route, to, datagram);
+  } else {
+    kad_outgoing_add(udp->outgoing, &route, to, datagram);
+  }
 }
 
 static void udp_random(void *state, uint8_t *out, size_t len) {
@@ -190,11 +244,27 @@ static void udp_random(void *state, uint8_t *out, size_t len) {
   kad_random_fill(&kad_udp_of(member->network)->random, out, len);
 }
 
+static void udp_stats(const struct kad_member *base,
+                      struct kad_socket_stats *stats,
+                      struct kad_send_failure *failure) {
+  const struct kad_udp_member *member = kad_udp_member_of(base);
+  *stats = member->stats;
+  *failure = member->failure;
+  if (failure->count > 0) {
+    (void)uv_err_name_r(-failure->error, failure->error_name,
+                        sizeof failure->error_name);
+    (void)uv_strerror_r(-failure->error, failure->error_text,
+                        sizeof failure->error_text);
+  }
+}
+
 static const struct kad_member_methods member_methods = {
     .unbind = udp_unbind,
     .release = udp_release,
     .random = udp_random,
     .send = udp_send,
+    .find_route = kad_udp_route_check,
+    .stats = udp_stats,
 };
 
 int kad_udp_socket_open(struct kad_network *network,
@@ -202,9 +272,13 @@ int kad_udp_socket_open(struct kad_network *network,
                         struct kad_member **member) {
   struct kad_udp *udp = kad_udp_of(network);
   const size_t size =
-      sizeof(struct udp_member) + count * sizeof(struct udp_socket);
-  struct udp_member *opened = kad_alloc_zero(&network->allocator, size);
-  if (opened == NULL) {
+      sizeof(struct kad_udp_member) + count * sizeof(struct kad_udp_socket);
+  if (udp->incoming == NULL) {
+    udp->incoming = kad_incoming_new(&network->allocator);
+  }
+  struct kad_udp_member *opened = kad_alloc_zero(&network->allocator, size);
+  if (opened == NULL || udp->incoming == NULL) {
+    kad_release(&network->allocator, opened, size);
     return KAD_ENOMEM;
   }
   opened->base.methods = &member_methods;

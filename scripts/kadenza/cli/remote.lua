@@ -10,6 +10,7 @@ local M = {}
 -- Codes of joins that have sent nothing.
 local UNUSABLE <const> = {
   KAD_ERESOLVE = true, KAD_EMARTIAN = true, KAD_EFAMILY = true,
+  KAD_ENOROUTE = true,
 }
 
 --- Tells whether an address is a loopback, link-local or private one.
@@ -82,6 +83,10 @@ function M.explain_query(node, name, message, code)
   elseif code == "KAD_EFAMILY" then
     return ("%s leads to an address of a family that no socket of this node "
       .. "serves: %s"):format(name, table.concat(node:addresses(), ", "))
+  elseif code == "KAD_ENOROUTE" then
+    return ("no socket of this node has a route to %s: %s (listen on an "
+      .. "address that has one)"):format(name,
+      table.concat(node:addresses(), ", "))
   end
   return message
 end

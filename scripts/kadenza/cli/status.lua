@@ -14,9 +14,20 @@ local terminal = require("kadenza.cli.terminal")
 local M = {}
 
 -- How often the state is checked, and the shortest time between two reports of
--- a change of the number of contacts alone.
+-- a change of the number of contacts alone, and of datagrams not sent.
 local WATCH_SECONDS <const> = 0.5
 local CONTACTS_SECONDS <const> = 10
+local FAILURE_SECONDS <const> = 60
+
+-- What an operator can do about an error of sending.
+local NO_ROUTE <const> = "no socket has a route there, see --listen"
+local ADVICE <const> = {
+  EACCES = "a firewall or a route forbids it",
+  EADDRNOTAVAIL = NO_ROUTE,
+  EINVAL = NO_ROUTE,
+  ENETUNREACH = NO_ROUTE,
+  EPERM = "a firewall forbids it",
+}
 
 local WORDS <const> = {
   new = "waiting for other nodes",
@@ -163,7 +174,7 @@ end
 -- Why a name or its addresses are of no use, as text; nil: they are.
 local function describe_problem(problem)
   if not problem or problem.is_pending or problem.code == "KAD_EOWNID"
-    or problem.is_partial and problem.code == "KAD_EFAMILY" then
+    or problem.is_partial and problem.code ~= "KAD_EMARTIAN" then
     return nil
   end
   return problem.message
@@ -206,6 +217,21 @@ local function report_dense_key(searches, was_reported)
   return searches > 0
 end
 
+--- Logs the latest datagram that could not be sent, once a minute at most.
+---@param failure kadenza.SendFailure?
+---@param reported {count: integer, at: number?}  is updated
+function M.report_failure(failure, reported)
+  if not failure or failure.count == reported.count
+    or (reported.at and kad.now() - reported.at < FAILURE_SECONDS)
+  then
+    return
+  end
+  log.warn("cannot send datagrams", { to = failure.to,
+    error = ("%s (%s)"):format(failure.error, failure.name),
+    count = failure.count - reported.count, advice = ADVICE[failure.name] })
+  reported.count, reported.at = failure.count, kad.now()
+end
+
 --- Reports changes of the node's state until it is closed.
 ---@async
 ---@param node kadenza.Node
@@ -213,7 +239,7 @@ end
 function M.watch(node, is_interactive)
   local last_state, last_reason, last_contacts, last_at = "new", nil, 0,
     kad.now()
-  local was_dense, known_names = false, {}
+  local was_dense, known_names, reported = false, {}, { count = 0 }
   node.watches_names = true
   while node:is_open() do
     local stats = node:stats()
@@ -221,6 +247,7 @@ function M.watch(node, is_interactive)
     local contacts = stats.contacts
     was_dense = report_dense_key(stats.sybil_searches, was_dense)
     report_names(node, known_names)
+    M.report_failure(node:send_failure(), reported)
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS
