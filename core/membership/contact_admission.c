@@ -4,24 +4,41 @@
 #include "base/time.h"
 #include "engine/node.h"
 
+enum {
+  SETTLED_MS = 10000 /* a contact seen since then is still at its address */
+};
+
 /* A contact that has answered, for on_contact. */
 struct answered_contact {
   struct kad_contact contact;
   uint32_t rtt_ms;
 };
 
+/* Returns true if the table has `contact` at another address, at which it was
+ * seen just now: it has several addresses. */
+static bool is_settled_elsewhere(const struct kad_node *node,
+                                 const struct kad_table *table,
+                                 const struct kad_contact *contact) {
+  const struct kad_table_entry *entry = kad_table_find(table, &contact->id);
+  return entry != NULL && !kad_table_entry_is_bad(entry) &&
+         !kad_address_equal(&entry->contact.address, &contact->address) &&
+         kad_time_since(entry->last_seen, kad_node_now(node)) < SETTLED_MS;
+}
+
 /* Returns true if the answer to a ping of `contact` could be of use: it may
  * become a neighbour, its bucket has a use for it, or it may have changed its
- * id or its address. */
+ * id or its address. Two nodes with several addresses each would otherwise ping
+ * each other without end, because a ping is a query from another address. */
 static bool is_worth_a_ping(const struct kad_node *node,
                             const struct kad_table *table,
                             const struct kad_contact *contact) {
   const kad_time_ms fresh_ms =
       (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
-  return kad_neighbours_want(node, contact) ||
-         kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
-         kad_table_find(table, &contact->id) != NULL ||
-         kad_table_find_address(table, &contact->address) != NULL;
+  return !is_settled_elsewhere(node, table, contact) &&
+         (kad_neighbours_want(node, contact) ||
+          kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
+          kad_table_find(table, &contact->id) != NULL ||
+          kad_table_find_address(table, &contact->address) != NULL);
 }
 
 void kad_contact_queried(struct kad_node *node,
@@ -69,7 +86,9 @@ static int add_to_table(struct kad_node *node, struct kad_table *table,
   case KAD_EADDRESS:
     return replace_contact(node, table, contact, rtt_ms);
   case KAD_EID:
-    ping_entry(node, kad_table_find(table, &contact->id));
+    if (!is_settled_elsewhere(node, table, contact)) {
+      ping_entry(node, kad_table_find(table, &contact->id));
+    }
     break;
   default:
     ping_entry(node, probe);

@@ -389,6 +389,7 @@ void kad_table_failed(struct kad_table *table,
     return;
   }
   table->good_until = 0;
+  entry->contact.address.via = 0; /* from where it was heard, it is lost */
   if (entry->failures < UINT8_MAX) {
     entry->failures++;
     table->bad += entry->failures == KAD_FAILURES_BAD;

@@ -107,12 +107,31 @@ static void contact_with_the_same_id_is_pinged_at_once(void **state) {
   struct kad_message query;
   after.address = kad_lone_contact(2).address;
   kad_lone_add_contact(lone, &before);
+  kad_lone_run(lone, 10000);
   const size_t sent = lone->sent;
   kad_lone_add_contact(lone, &after);
   assert_int_equal(lone->sent, sent + 3);
   const struct kad_lone_datagram *last = kad_lone_sent(lone, 0, &query);
   assert_int_equal(query.kind, KAD_MESSAGE_QUERY);
   assert_true(kad_address_equal(&last->to, &before.address));
+}
+
+/* A ping is a query from another address: two such nodes would ping each other
+ * without end. */
+static void contact_of_two_addresses_is_not_pinged_at_the_other(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact known = kad_lone_contact(1);
+  struct kad_contact other = known;
+  other.address = kad_lone_contact(2).address;
+  kad_lone_add_contact(lone, &known);
+  const uint64_t before = pings(lone);
+
+  kad_lone_query(lone, &other, KAD_METHOD_PING);
+  assert_int_equal(pings(lone), before);
+  kad_lone_run(lone, 10000);
+  kad_lone_query(lone, &other, KAD_METHOD_PING);
+
+  assert_true(pings(lone) > before);
 }
 
 /* ------------------------------------------------- pinged addresses -- */
@@ -315,6 +334,7 @@ int main(void) {
       TEST(querying_nodes_become_contacts),
       TEST(querying_node_is_pinged),
       TEST(contact_with_the_same_id_is_pinged_at_once),
+      TEST(contact_of_two_addresses_is_not_pinged_at_the_other),
       TEST(address_with_a_pending_ping_is_not_pinged_again),
       TEST(address_that_did_not_answer_is_pinged_again),
       TEST(node_that_never_answered_is_not_in_replies),
