@@ -60,3 +60,14 @@ void kad_lua_push_contact(lua_State *L, const struct kad_contact *contact,
     set_address(L, &contact->address);
   }
 }
+
+size_t kad_lua_cut_text(const char *text, size_t len, size_t max) {
+  if (len <= max) {
+    return len;
+  }
+  size_t cut = max;
+  while (cut > 0 && ((unsigned char)text[cut] & 0xC0U) == 0x80U) {
+    cut--;
+  }
+  return cut > 0 ? cut : max; /* no character is so long: not UTF-8 */
+}

@@ -24,4 +24,8 @@ void kad_lua_push_addresses(lua_State *L, const struct kad_address *addresses,
 void kad_lua_push_contact(lua_State *L, const struct kad_contact *contact,
                           unsigned bits);
 
+/* Returns the length of the longest start of a text that has at most `max`
+ * bytes and ends with a whole character of UTF-8. */
+size_t kad_lua_cut_text(const char *text, size_t len, size_t max);
+
 #endif

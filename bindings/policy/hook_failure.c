@@ -1,3 +1,4 @@
+#include "lua/value.h"
 #include "policy/hook.h"
 
 enum {
@@ -48,7 +49,7 @@ static void push_error_text(lua_State *L,
   if (lua_type(failure->thread, -1) == LUA_TSTRING) {
     size_t len = 0;
     const char *const text = lua_tolstring(failure->thread, -1, &len);
-    lua_pushlstring(L, text, len < TEXT_MAX ? len : TEXT_MAX);
+    lua_pushlstring(L, text, kad_lua_cut_text(text, len, TEXT_MAX));
     return;
   }
   lua_State *const thread = lua_newthread(L);

@@ -1,5 +1,6 @@
 #include "policy/vm.h"
 
+#include "lua/value.h"
 #include "policy/metered.h"
 
 #include <lualib.h>
@@ -20,11 +21,17 @@ enum {
  * those for memory, which are counted elsewhere. The scheduler reports the
  * errors of tasks in Lua; few reach this. */
 static void report_error(lua_State *L, int status) {
-  const char *const text = lua_tostring(L, -1);
-  if (status != LUA_ERRMEM) {
-    fprintf(stderr, "kadenza: a policy failed: %s\n",
-            text != NULL ? text : "an error that is not a string");
+  const char *text = lua_tostring(L, -1);
+  if (status == LUA_ERRMEM) {
+    return;
   }
+  text = text != NULL ? text : "an error that is not a string";
+  fputs("kadenza: a policy failed: ", stderr);
+  for (; *text != '\0'; text++) {
+    const bool is_plain = *text >= ' ' && *text <= '~';
+    fprintf(stderr, is_plain ? "%c" : "\\x%02x", (unsigned char)*text);
+  }
+  fputc('\n', stderr);
 }
 
 /* A line of the log on its way to the parent. */
@@ -45,8 +52,11 @@ static int call_log(lua_State *L) {
   for (int i = 1; i <= count; i++) {
     size_t len = 0;
     const char *const text = lua_tolstring(line->vm, i, &len);
-    len = len < LOG_VALUE_MAX ? len : LOG_VALUE_MAX;
-    lua_pushlstring(L, text != NULL ? text : "?", text != NULL ? len : 1);
+    if (text != NULL) {
+      lua_pushlstring(L, text, kad_lua_cut_text(text, len, LOG_VALUE_MAX));
+    } else {
+      lua_pushliteral(L, "?");
+    }
   }
   lua_call(L, count, 0);
   return 0;

@@ -2,6 +2,8 @@
 
 local coroutine = require("kadenza.coroutine")
 
+local text_start = require("kadenza.shown").start
+
 local M = {}
 
 local MAX_MESSAGE <const> = 1000 -- bytes
@@ -16,7 +18,7 @@ function M.at_level(level, fn, ...)
   local results = table.pack(pcall(fn, ...))
   if not results[1] then
     -- Without methods of strings: policies pay for a match by a method.
-    local message = string.sub(tostring(results[2]), 1, MAX_MESSAGE)
+    local message = text_start(tostring(results[2]), MAX_MESSAGE)
     local number, text =
       string.match(message, "^bad argument #(%d+) to '.-' %((.*)%)$")
     if text then

@@ -13,6 +13,7 @@ local log = require("kadenza.log")
 local lookup_options = require("kadenza.lookup_options")
 local queries = require("kadenza.queries")
 local resolver = require("kadenza.resolver")
+local shown = require("kadenza.shown")
 local strings = require("kadenza.node_options").strings
 local task = require("kadenza.task")
 
@@ -50,6 +51,17 @@ local LEAVE_SECONDS <const> = 5
 -- Bytes of a value at most: KAD_VALUE_MAX.
 local MAX_VALUE <const> = 1000
 
+-- Returns `done`, which gets a message that can be printed: the text of another
+-- node's error may control a terminal. `info.reason` has its bytes.
+local function showing(done)
+  return function(result, message, ...)
+    if result == nil and message then
+      message = shown.line(message)
+    end
+    return done(result, message, ...)
+  end
+end
+
 -- Returns a function that starts an operation of the core, as `task.wait` takes
 -- it: calls `method` with the arguments and the callback. A failure to start is
 -- passed to the callback, as is a node that was closed before.
@@ -61,7 +73,7 @@ local function make_start(self, method, ...)
       done(nil, core.errors.KAD_ECLOSED, "KAD_ECLOSED")
       return nil
     end
-    arguments[arguments.n + 1] = done
+    arguments[arguments.n + 1] = showing(done)
     local operation, message, code =
       handle[method](handle, table.unpack(arguments, 1, arguments.n + 1))
     if not operation then

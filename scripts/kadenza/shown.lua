@@ -5,6 +5,8 @@
 --
 -- It also finds the unsafe characters for the writers of other formats.
 
+-- Without methods of strings: policies pay for a match by a method.
+
 local M = {}
 
 -- Ranges of unsafe code points: controls, format characters (category Cf:
@@ -41,8 +43,8 @@ local function replace_characters(text, replace_code)
     local code = utf8.codepoint(char)
     return M.is_unsafe(code) and replace_code(code) or nil
   end
-  text = text:gsub("[%c\127]", replace)
-  return (text:gsub("[\194-\244][\128-\191]+", replace))
+  text = string.gsub(text, "[%c\127]", replace)
+  return (string.gsub(text, "[\194-\244][\128-\191]+", replace))
 end
 
 --- Returns bytes with each unsafe character replaced by `replace_code(code)`,
@@ -53,26 +55,27 @@ end
 ---@param replace_byte fun(byte: integer): string
 ---@return string text
 function M.replace(bytes, replace_code, replace_byte)
-  if not bytes:find("[%c\127-\255]") then
+  if not string.find(bytes, "[%c\127-\255]") then
     return bytes
   end
   local parts, at = {}, 1
   while at <= #bytes do
     local _, wrong = utf8.len(bytes, at)
-    local good = bytes:sub(at, (wrong or #bytes + 1) - 1)
+    local good = string.sub(bytes, at, (wrong or #bytes + 1) - 1)
     parts[#parts + 1] = replace_characters(good, replace_code)
-    parts[#parts + 1] = wrong and replace_byte(bytes:byte(wrong)) or nil
+    parts[#parts + 1] = wrong
+      and replace_byte(string.byte(bytes, wrong)) or nil
     at = (wrong or #bytes) + 1
   end
   return table.concat(parts)
 end
 
 local function show_byte(byte)
-  return ("\\x%02x"):format(byte)
+  return string.format("\\x%02x", byte)
 end
 
 local function show_code(code)
-  return code < 0x80 and show_byte(code) or ("\\u{%x}"):format(code)
+  return code < 0x80 and show_byte(code) or string.format("\\u{%x}", code)
 end
 
 -- The characters that a text of several lines keeps.
@@ -105,7 +108,7 @@ end
 function M.start(text, count)
   local last = #text > count and utf8.len(text)
     and utf8.offset(text, 0, count + 1) - 1
-  return text:sub(1, last or count)
+  return string.sub(text, 1, last or count)
 end
 
 return M

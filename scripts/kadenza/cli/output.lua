@@ -1,5 +1,6 @@
 --- Writes results to standard output; a failed write is a fault.
---- Tested by tests/spec/cli/commands_spec.lua, tests/spec/cli/usage_spec.lua.
+--- Also tested by tests/spec/cli/commands_spec.lua,
+--- tests/spec/cli/usage_spec.lua.
 
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
