@@ -47,14 +47,18 @@ enum outcome {
 };
 
 /* A lock belongs to the open file, so that two nodes of one process exclude
- * each other, too. */
+ * each other, too. A file system may have one of two kinds of such locks. */
 static int set_lock(int fd) {
 #ifdef F_OFD_SETLK
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  return fcntl(fd, F_OFD_SETLK, &whole);
-#else
-  return flock(fd, LOCK_EX | LOCK_NB);
+  if (fcntl(fd, F_OFD_SETLK, &whole) == 0) {
+    return 0;
+  }
+  if (errno == EAGAIN || errno == EACCES) {
+    return -1;
+  }
 #endif
+  return flock(fd, LOCK_EX | LOCK_NB);
 }
 
 static bool is_same_file(int fd, const char *path) {
