@@ -30,7 +30,8 @@ enum {
 
 /* Is called once, unless the network is freed before, with up to 32 addresses
  * of a name, or with status KAD_ERESOLVE: there is no such name, or
- * KAD_ETIMEOUT: no name server answers. Borrowed during the call. */
+ * KAD_ETIMEOUT: no name server answers, or KAD_ESYSTEM: too many open files.
+ * Borrowed during the call. */
 typedef void (*kad_resolved_fn)(void *data, int status,
                                 const struct kad_address *addresses,
                                 size_t count);
@@ -48,7 +49,8 @@ KAD_API KAD_MUST_CHECK int kad_network_resolve(struct kad_network *network,
 struct kad_name_info {
   struct kad_slice text;
   /* Of the latest resolution: 0; KAD_EBUSY: the first one has not ended;
-   * KAD_ERESOLVE: no such name; KAD_ETIMEOUT: no name server answers. */
+   * KAD_ERESOLVE: no such name; KAD_ETIMEOUT: no name server answers;
+   * KAD_ESYSTEM: too many open files. */
   int status;
   /* Those of the latest resolution that succeeded. */
   const struct kad_address *addresses;

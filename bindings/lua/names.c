@@ -15,6 +15,8 @@ static const char *state_of(const struct kad_name_info *info) {
     return "resolving";
   case KAD_ETIMEOUT:
     return "no server";
+  case KAD_ESYSTEM:
+    return "no descriptor";
   default:
     return "unknown";
   }

@@ -52,7 +52,9 @@ static int call_resolved(lua_State *L) {
     return 0;
   }
   if (resolution->status != 0) {
-    lua_call(L, kad_lua_push_error(L, KAD_ERESOLVE), 0);
+    const bool is_system = resolution->status == KAD_ESYSTEM;
+    lua_call(L, kad_lua_push_error(L, is_system ? KAD_ESYSTEM : KAD_ERESOLVE),
+             0);
     return 0;
   }
   kad_lua_push_addresses(L, resolution->addresses, resolution->count);

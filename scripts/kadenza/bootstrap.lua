@@ -20,7 +20,12 @@ local UNRESOLVED <const> = {
   unknown = "name could not be resolved",
   ["no server"] = "name could not be resolved",
   resolving = "no name server has answered yet",
+  ["no descriptor"] = "getaddrinfo: Too many open files (`ulimit -n` sets the "
+    .. "limit)",
 }
+
+--- What is wrong if a name cannot be resolved for lack of a descriptor.
+M.NO_DESCRIPTOR = UNRESOLVED["no descriptor"]
 
 --- Tells whether an address is a loopback, link-local or private one.
 ---@param address string

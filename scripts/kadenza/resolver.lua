@@ -1,6 +1,7 @@
 --- Names and addresses: resolves "host:port", and tries the addresses of a
 --- name. Tested by tests/spec/operation_spec.lua.
 
+local bootstrap = require("kadenza.bootstrap")
 local core = require("kadenza.core")
 local task = require("kadenza.task")
 
@@ -26,6 +27,8 @@ function M.resolve(network, text)
   end)
   if code == "KAD_EINVAL" then
     message = "no address such as 192.0.2.1:6881 or example.org:6881"
+  elseif code == "KAD_ESYSTEM" then
+    message = bootstrap.NO_DESCRIPTOR
   end
   if not found then
     return nil, string.format("%s: %s", text, message), code

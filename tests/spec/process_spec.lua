@@ -67,7 +67,8 @@ describe("the program", function()
     for place, reason in pairs({ [">/dev/full"] = "No space left on device",
       [">&-"] = "Bad file descriptor" }) do
       local done = run_in_shell("exec \"$0\" version " .. place)
-      assert.equal("kadenza: standard output: " .. reason .. "\n", done.stderr)
+      assert.equal("kadenza: standard output: write: " .. reason .. "\n",
+        done.stderr)
       assert.equal(1, done.status)
     end
   end)

@@ -8,6 +8,7 @@
 #include "net/udp/udp.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -96,7 +97,9 @@ size_t kad_name_addresses(const struct addrinfo *info,
 static void resolve(struct kad_name_lookup *lookup) {
   const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
   struct addrinfo *info = NULL;
+  errno = 0;
   const int error = getaddrinfo(lookup->host, NULL, &hints, &info);
+  const int number = errno; /* glibc reports some as an absent server */
   if (error == 0) {
     lookup->count = kad_name_addresses(info, lookup->addresses);
     freeaddrinfo(info);
@@ -104,6 +107,9 @@ static void resolve(struct kad_name_lookup *lookup) {
   lookup->status = lookup->count > 0 ? 0 : KAD_ERESOLVE;
   if (error == EAI_AGAIN || error == EAI_SYSTEM || error == EAI_MEMORY) {
     lookup->status = KAD_ETIMEOUT;
+  }
+  if (error != 0 && (number == EMFILE || number == ENFILE)) {
+    lookup->status = KAD_ESYSTEM;
   }
 }
 

@@ -64,13 +64,28 @@ function M.misuse(format, ...)
   raise({ status = M.MISUSED, message = format:format(...) })
 end
 
+-- The texts of Lua and of the core.
+local NO_MEMORY <const> = { ["not enough memory"] = true,
+  ["out of memory"] = true }
+
+--- Tells whether an error of Lua or of the core is that memory has ended. A
+--- policy that exceeds its own limit is another error: it names the file.
+---@param problem any
+---@return boolean
+function M.is_out_of_memory(problem)
+  local line = type(problem) == "string" and problem:match("^[^\n]*") or ""
+  return NO_MEMORY[(line:gsub("^kadenza[%w_.]*:%d+: ", ""))] or false
+end
+
 --- Returns a checked value. If it has a problem, ends the command with MISUSED.
 ---@param what string  begins the message
 ---@param value any
 ---@param problem? string
 ---@return any value
 function M.checked(what, value, problem)
-  if problem then
+  if M.is_out_of_memory(problem) then
+    M.failed("out of memory", "KAD_ENOMEM")
+  elseif problem then
     M.misuse("%s %s", what, problem)
   end
   return value

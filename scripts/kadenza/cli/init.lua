@@ -157,12 +157,6 @@ local function trace(problem)
   return type(problem) == "string" and debug.traceback(problem, 2) or problem
 end
 
--- Tells whether an error of Lua or of the core is that memory has ended.
-local function is_out_of_memory(problem)
-  local line = type(problem) == "string" and problem:match("^[^\n]*") or ""
-  return line:find("not enough memory$") or line:find("out of memory$")
-end
-
 -- Calls `fn`; returns the exit status, and the fault that ended it if any.
 local function guard(fn, ...)
   local ran, problem = xpcall(fn, trace, ...)
@@ -170,7 +164,7 @@ local function guard(fn, ...)
     return 0
   elseif getmetatable(problem) == Text then
     return guard(output.text, problem.text)
-  elseif is_out_of_memory(problem) then
+  elseif fault.is_out_of_memory(problem) then
     return guard(fault.failed, "out of memory", "KAD_ENOMEM")
   elseif not fault.is(problem) then
     error(problem, 0)

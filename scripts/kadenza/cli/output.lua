@@ -24,7 +24,7 @@ local function check_written(written, message, number)
   if number == EPIPE then
     core.end_by_broken_pipe() -- the reader has ended: nothing to report
   elseif not written then
-    fault.failed("standard output: " .. message, "KAD_ESYSTEM")
+    fault.failed("standard output: write: " .. message, "KAD_ESYSTEM")
   end
 end
 

@@ -57,7 +57,7 @@ local function read_value(argument)
   end
   local value, message = io.stdin:read(MAX_VALUE + 1)
   if not value and message then
-    fault.failed("standard input: " .. message, "KAD_ESYSTEM")
+    fault.failed("standard input: read: " .. message, "KAD_ESYSTEM")
   end
   return value or ""
 end

@@ -114,6 +114,23 @@ describe("kadenza, when the machine refuses", function()
     end
   end)
 
+  it("says that a name was not resolved for lack of descriptors", function()
+    local named = 0
+    for limit = 10, 13 do
+      for _, args in ipairs({ { "get", "x", "--bootstrap", "localhost:1" },
+        { "ping", "localhost:1" } }) do
+        local all = table.move({ "--allow-local", "--query-ms", "20" }, 1, 3,
+          #args + 1, args)
+        local done = run_after("ulimit -n " .. limit, all)
+        assert.equal(1, done.status)
+        assert.not_matches("could not be resolved", done.stderr)
+        named = named + (done.stderr:find("localhost:1: getaddrinfo: Too many "
+          .. "open files", 1, true) and 1 or 0)
+      end
+    end
+    assert.is_true(named > 0)
+  end)
+
   it("says which address could not be bound, and why", function()
     local done = process.run({ "run", "--listen", "127.0.0.1:0", "--listen",
       "203.0.113.1:7001", "--allow-local" })

@@ -160,7 +160,7 @@ describe("the command line of kadenza", function()
       local done = process.run({ "-c", ("exec '%s' %s >/dev/full")
         :format(process.program(), args) }, { path = "/bin/sh" })
       assert.equal(1, done.status)
-      assert.equal(line("standard output: No space left on device"),
+      assert.equal(line("standard output: write: No space left on device"),
         done.stderr)
     end
   end)
@@ -168,7 +168,8 @@ describe("the command line of kadenza", function()
   it("prints one line when standard output is closed", function()
     local closed = process.run({ "-c", ("exec '%s' run --listen 127.0.0.1:0 "
       .. ">&-"):format(process.program()) }, { path = "/bin/sh" })
-    assert.equal(line("standard output: Bad file descriptor"), closed.stderr)
+    assert.equal(line("standard output: write: Bad file descriptor"),
+      closed.stderr)
     assert.equal(1, closed.status)
   end)
 end)
