@@ -104,8 +104,8 @@ static int variables(lua_State *L) {
   return 1;
 }
 
-/* quit(status): flushes the output and ends the process at once. A normal exit
- * would wait for names that are being resolved, which can take long. */
+/* quit(status): flushes the output and ends the process at once, without the
+ * time that freeing everything takes. */
 static int quit(lua_State *L) {
   const lua_Integer status = luaL_checkinteger(L, 1);
   luaL_argcheck(L, status >= 0 && status <= 255, 1, "0 to 255");

@@ -154,9 +154,10 @@ static bool probe_lost(struct kad_node *node, kad_time_ms now) {
 }
 
 static size_t count_known(const struct kad_node *node) {
-  size_t count = 0;
-  while (kad_rejoin_known(node, count) != NULL) {
-    count++;
+  const struct kad_names *names = &node->maintenance.names;
+  size_t count = node->maintenance.rejoin.known_count;
+  for (size_t i = 0; i < names->count; i++) {
+    count += names->items[i].count;
   }
   return count;
 }

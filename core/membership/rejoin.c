@@ -13,13 +13,16 @@ void kad_rejoin_started(struct kad_node *node) {
 void kad_rejoin_ended(struct kad_node *node, int status) {
   struct kad_rejoin *rejoin = &node->maintenance.rejoin;
   const kad_time_ms after_ms = 2 * rejoin->after_ms;
+  const bool needs_names =
+      rejoin->known_count == 0 && kad_names_have_failed(node);
+  const kad_time_ms most_ms =
+      needs_names ? KAD_REJOIN_NAMES_MAX_MS : KAD_REJOIN_MAX_MS;
   rejoin->running = false;
   if (status == 0 && rejoin->reached) {
     rejoin->after_ms = KAD_REJOIN_MIN_MS;
     return;
   }
-  rejoin->after_ms =
-      after_ms < KAD_REJOIN_MAX_MS ? after_ms : KAD_REJOIN_MAX_MS;
+  rejoin->after_ms = after_ms < most_ms ? after_ms : most_ms;
 }
 
 kad_time_ms kad_rejoin_due(const struct kad_node *node) {

@@ -10,7 +10,9 @@
 enum {
   KAD_REJOIN_KNOWN_MAX = 256, /* known addresses */
   KAD_REJOIN_MIN_MS = 5000,
-  KAD_REJOIN_MAX_MS = 600000
+  KAD_REJOIN_MAX_MS = 600000,
+  KAD_REJOIN_NAMES_MAX_MS = 60000 /* while no name resolves, and nothing else
+                                     is known: no other node is asked */
 };
 
 /* The known addresses, and when to join again. */

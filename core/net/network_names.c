@@ -116,6 +116,7 @@ static int read_texts(struct kad_node *node, const struct kad_slice *texts,
   return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_network_bootstrap(struct kad_network *network, struct kad_node *node,
                           const struct kad_slice *texts, size_t count,
                           kad_done_fn done, void *data,

@@ -205,7 +205,7 @@ local function serve(args, settings)
   leave(running)
   running.node:close()
   log.info("stopped")
-  host.quit(0) -- at once, though a policy may be resolving a name
+  host.quit(0)
 end
 
 function M.run(args, settings)
