@@ -190,6 +190,7 @@ build = {
         "core/replication/publications.c",
         "core/replication/read_repair.c",
         "core/replication/record_check.c",
+        "core/replication/record_size.c",
         "core/replication/republish.c",
         "core/replication/store_budget.c",
         "core/replication/transfer.c",

@@ -579,8 +579,9 @@ struct kad_store; /* kadenza_store.h */
     "A get leaves a cached copy of what it found near the key.")              \
   X(bool, repair, true, 0, 1, "",                                             \
     "A get sends holders the records that they lack.")                        \
-  X(uint32_t, max_reply, 1232, 512, 1452, "bytes",                            \
-    "Largest datagram that the node sends.")                                  \
+  X(uint32_t, max_reply, 1452, 512, 1452, "bytes",                            \
+    "Largest datagram that the node sends; over 1232 for one large record "   \
+    "only.")                                                                  \
   X(uint32_t, max_lookups, 64, 1, UINT32_MAX, "",                             \
     "Operations with lookups that run at once; others wait.")                 \
   X(uint32_t, max_pending_hooks, 10000, 0, UINT32_MAX, "",                    \

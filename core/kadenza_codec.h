@@ -104,6 +104,9 @@ struct kad_message {
   struct kad_address peers[KAD_MESSAGE_PEERS];
   bool has_total;
   uint32_t total; /* find_value: number of values held */
+  bool has_next;
+  uint32_t next; /* find_value: number of values to skip for the next page; has
+                    more than those of this page if some were left out */
   bool has_stored;
   uint32_t stored; /* store: number of records accepted */
   size_t error_count;

@@ -151,6 +151,7 @@ static void set_reply(lua_State *L, const struct kad_message *message,
     lua_setfield(L, -2, "peers");
   }
   set_number(L, "total", message->has_total, message->total);
+  set_number(L, "next", message->has_next, message->next);
   set_number(L, "stored", message->has_stored, message->stored);
   set_errors(L, message);
 }
@@ -438,6 +439,7 @@ static void read_reply(const struct reader *reader) {
   read_peers(reader);
   message->has_total =
       read_number(reader, "total", UINT32_MAX, &message->total);
+  message->has_next = read_number(reader, "next", UINT32_MAX, &message->next);
   message->has_stored =
       read_number(reader, "stored", UINT32_MAX, &message->stored);
   read_errors(reader);

@@ -5,11 +5,13 @@
 #include "engine/rng.h"
 #include "replication/admission.h"
 #include "replication/held.h"
+#include "replication/record_size.h"
 #include "rpc/datagram.h"
 #include "wire/krpc.h"
 
 enum {
   OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
+  PAGE_OVERHEAD = 210, /* the same for a page of records */
   ERROR_TEXT_MAX = 200 /* bytes */
 };
 
@@ -43,16 +45,24 @@ static void init_reply(const struct kad_node *node,
   reply->observed = incoming->from.address;
 }
 
+/* Returns true if the sender receives what is sent to its address: it is a
+ * contact that has replied, or a find_value has a token that we sent there. */
+static bool has_proven_address(const struct kad_node *node,
+                               const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  return kad_node_is_proven(node, &incoming->from) ||
+         (query->method == KAD_METHOD_FIND_VALUE && query->token.len > 0 &&
+          kad_token_check(&node->tokens, &incoming->from.address,
+                          &query->target, kad_node_now(node), query->token));
+}
+
 /* Returns how many bytes the reply may have: `max`, but only a multiple of the
  * query if the address of the sender is not proven. */
 static size_t reply_limit(const struct kad_node *node,
                           const struct kad_incoming *incoming, size_t max) {
   size_t limit = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
   max = max < node->config.max_reply ? max : node->config.max_reply;
-  if (limit >= max || kad_node_is_proven(node, &incoming->from)) {
-    return max;
-  }
-  return limit;
+  return limit >= max || has_proven_address(node, incoming) ? max : limit;
 }
 
 /* Adds contacts of one family, and subtracts their bytes from `*room`. */
@@ -126,6 +136,8 @@ static bool halve_lists(struct kad_message *reply) {
   bool keeps_record = reply->record_count == 1 && reply->contact_count > 0;
   reply->contact_count /= 2;
   reply->peer_count /= 2;
+  reply->has_next =
+      reply->has_next && (keeps_record || reply->record_count == 0);
   reply->record_count = keeps_record ? 1 : reply->record_count / 2;
   return true;
 }
@@ -205,35 +217,109 @@ void kad_reply_get_peers(struct kad_node *node,
   send_reply(node, incoming, &reply, &node->stats.served_get_peers);
 }
 
-/* Adds a page of records within `room` bytes. Makes room for the first record
- * at the cost of contacts, so that a reader always gets the next one. */
+/* A page of records that is being filled. */
+struct page {
+  size_t limit;     /* bytes that the reply may have */
+  size_t room;      /* bytes that are left for records, or fewer than are left
+                       before `is_measured` */
+  size_t extra;     /* bytes of these that only a record alone may use */
+  bool is_measured; /* `room` is exact, if the codec is KRPC */
+};
+
+/* Returns the bytes of the contacts in a reply. */
+static size_t contacts_size(const struct kad_node *node,
+                            const struct kad_message *reply) {
+  size_t size = 0;
+  for (size_t i = 0; i < reply->contact_count; i++) {
+    size += node->id_size + kad_compact_size(reply->contacts[i].address.family);
+  }
+  return size;
+}
+
+/* Begins the page of a reply that has all but its records. */
+static void begin_page(const struct kad_node *node, size_t limit,
+                       struct kad_message *reply, struct page *page) {
+  const size_t size = PAGE_OVERHEAD + contacts_size(node, reply);
+  *page = (struct page){
+      .limit = limit,
+      .room = limit > size ? limit - size : 0,
+      .extra = limit > KAD_RECORD_PAGE_MAX ? limit - KAD_RECORD_PAGE_MAX : 0,
+  };
+  reply->has_next = true;
+  reply->next = UINT32_MAX; /* the longest */
+}
+
+/* Computes the room exactly. send_reply shortens what does not fit if another
+ * codec needs more bytes than KRPC. */
+static void measure_page(struct kad_node *node, struct kad_message *reply,
+                         struct page *page) {
+  size_t size = 0;
+  page->is_measured = true;
+  if (kad_datagram_measure(node, reply, &size) == 0) {
+    size += reply->record_count == 0 ? KAD_KRPC_VALUES_SIZE : 0;
+    page->room = page->limit > size ? page->limit - size : 0;
+  }
+}
+
+/* Adds a record if there is room. The first one may take the room of contacts,
+ * so that a reader always gets the next record. Only a record that is too large
+ * otherwise makes the datagram larger than KAD_RECORD_PAGE_MAX. */
+static bool add_record(struct kad_node *node, const struct kad_record *record,
+                       struct page *page, struct kad_message *reply) {
+  const size_t size = kad_krpc_record_size(record);
+  const bool is_first = reply->record_count == 0;
+  if (size + page->extra > page->room && !page->is_measured) {
+    measure_page(node, reply, page);
+  }
+  if (is_first && size <= page->room + contacts_size(node, reply)) {
+    make_room(node, size + page->extra, reply, &page->room);
+  }
+  if (size + (is_first ? 0 : page->extra) > page->room) {
+    return false;
+  }
+  page->room -= size;
+  reply->records[reply->record_count++] = *record;
+  return true;
+}
+
+/* Adds the records that the query asks for, as many as fit. Leaves out records
+ * that no reply has room for, which were stored when max_reply was larger:
+ * they must not hide those behind them. */
 static void add_records(struct kad_node *node,
-                        const struct kad_incoming *incoming, size_t room,
-                        struct kad_message *reply) {
-  const struct kad_store *store = node->store;
-  const struct kad_message *query = incoming->message;
-  kad_record_handle handles[KAD_RECORDS_PER_MESSAGE];
-  size_t there = kad_store_find(store, &query->target, query->type, query->skip,
-                                handles, KAD_RECORDS_PER_MESSAGE);
-  reply->has_total = there > 0;
-  reply->total = (uint32_t)there;
-  size_t left = there > query->skip ? there - query->skip : 0;
-  left = left < KAD_RECORDS_PER_MESSAGE ? left : KAD_RECORDS_PER_MESSAGE;
-  for (size_t i = 0; i < left; i++) {
+                        const struct kad_incoming *incoming,
+                        const kad_record_handle *handles, size_t count,
+                        struct page *page, struct kad_message *reply) {
+  size_t i = 0;
+  for (; i < count; i++) {
     struct kad_held held;
-    if (!kad_store_read(store, handles[i], &held)) {
+    if (!kad_store_read(node->store, handles[i], &held)) {
       continue;
     }
     kad_held_age(&held.meta, kad_node_now(node), &held.record);
-    size_t size = kad_krpc_record_size(&held.record);
-    if (reply->record_count == 0) {
-      make_room(node, size, reply, &room);
+    if (!add_record(node, &held.record, page, reply) &&
+        kad_record_is_readable(node, &held.record)) {
+      break;
     }
-    if (size > room) {
-      return;
-    }
-    room -= size;
-    reply->records[reply->record_count++] = held.record;
+  }
+  reply->next = incoming->message->skip + (uint32_t)i;
+  reply->has_next = i != reply->record_count;
+}
+
+/* Adds a page of records. */
+static void add_page(struct kad_node *node, const struct kad_incoming *incoming,
+                     size_t limit, struct kad_message *reply) {
+  const struct kad_message *query = incoming->message;
+  kad_record_handle handles[KAD_RECORDS_PER_MESSAGE];
+  struct page page;
+  size_t there = kad_store_find(node->store, &query->target, query->type,
+                                query->skip, handles, KAD_RECORDS_PER_MESSAGE);
+  size_t left = there > query->skip ? there - query->skip : 0;
+  left = left < KAD_RECORDS_PER_MESSAGE ? left : KAD_RECORDS_PER_MESSAGE;
+  reply->has_total = there > 0;
+  reply->total = (uint32_t)there;
+  if (left > 0) {
+    begin_page(node, limit, reply, &page);
+    add_records(node, incoming, handles, left, &page, reply);
   }
 }
 
@@ -243,9 +329,11 @@ void kad_reply_find_value(struct kad_node *node,
   uint8_t token[KAD_TOKEN_SIZE];
   size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
   init_reply(node, incoming, &reply);
-  size_t room = add_contacts(node, incoming, limit, &reply);
-  add_records(node, incoming, room, &reply);
+  (void)add_contacts(node, incoming,
+                     limit < KAD_RECORD_PAGE_MAX ? limit : KAD_RECORD_PAGE_MAX,
+                     &reply);
   add_token(node, incoming, &reply, token);
+  add_page(node, incoming, limit, &reply);
   send_reply(node, incoming, &reply, &node->stats.served_find_value);
 }
 

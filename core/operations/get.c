@@ -33,6 +33,8 @@ struct page {
   const struct kad_contact *from;
   uint32_t number; /* of the contact */
   uint32_t skip;   /* records before the first one */
+  bool is_first;   /* its query had no token to prove our address, so a large
+                      record may be missing */
 };
 
 static struct get *get_of(struct kad_operation *op) {
@@ -60,29 +62,35 @@ static void on_page_event(struct kad_node *node, struct kad_query *query,
                           const struct kad_message *message);
 
 /* Returns true if the page behind the first `read` records of a contact is
- * worth a query: there is one, and the time is not up. If all records of
- * another contact that holds at least as many were read, a further page is
- * worth a query only if the last one had a new record (`has_news`). */
+ * worth a query: there is one, the last one has brought us further or will do
+ * so with a token, and the time is not up. If all records of another contact
+ * that holds at least as many were read, a further page is worth a query only
+ * if the last one had a new record (`has_news`). */
 static bool wants_page(const struct kad_node *node, const struct get *get,
-                       const struct kad_message *reply, uint32_t read,
-                       bool has_news) {
+                       const struct page *page, const struct kad_message *reply,
+                       uint32_t read, bool has_news) {
   const struct kad_operation *op = &get->read.op;
+  const bool advances =
+      read > page->skip || (page->is_first && reply->token.len > 0);
   kad_time_ms since = kad_time_since(op->started_at, kad_node_now(node));
-  return reply->has_total && reply->record_count > 0 && read < reply->total &&
+  return reply->has_total && advances && read < reply->total &&
          (get->found.complete_max < reply->total || has_news) &&
          read < KAD_FOUND_RECORDS_MAX &&
          get->found.count < KAD_FOUND_RECORDS_MAX &&
          since < op->options.deadline_ms;
 }
 
-/* Asks for the page behind `page`. */
+/* Sends the query for the page behind `page`. Its token proves our address, so
+ * that the reply may be much larger than the query. */
 static void send_page_query(struct kad_node *node, struct get *get,
-                            const struct page *page, uint32_t skip) {
+                            const struct page *page, struct kad_slice token,
+                            uint32_t skip) {
   struct kad_message message;
   struct kad_query *query;
   kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &get->read.op.target);
   message.type = get->read.op.type;
   message.skip = skip;
+  message.token = token;
   if (kad_rpc_send(node, page->from, &message, on_page_event,
                    &get->read.op.queries, &query) == 0) {
     query->tag = page->number << CONTACT_SHIFT | skip;
@@ -93,7 +101,9 @@ static void send_page_query(struct kad_node *node, struct get *get,
 static void add_page(struct kad_node *node, struct get *get,
                      const struct page *page, const struct kad_message *reply) {
   const size_t before = get->found.count;
-  const uint32_t read = page->skip + (uint32_t)reply->record_count;
+  const uint32_t behind = page->skip + (uint32_t)reply->record_count;
+  const uint32_t read =
+      reply->has_next && reply->next > behind ? reply->next : behind;
   for (size_t i = 0; i < reply->record_count; i++) {
     struct kad_record record = reply->records[i];
     record.key = get->read.op.target;
@@ -103,8 +113,8 @@ static void add_page(struct kad_node *node, struct get *get,
   }
   kad_found_records_note_read(&get->found, page->number, read,
                               reply->has_total ? reply->total : read);
-  if (wants_page(node, get, reply, read, get->found.count > before)) {
-    send_page_query(node, get, page, read);
+  if (wants_page(node, get, page, reply, read, get->found.count > before)) {
+    send_page_query(node, get, page, reply->token, read);
   }
 }
 
@@ -137,7 +147,8 @@ static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
   struct get *get = get_of(lookup->config.owner);
   const struct page first = {
       .from = from,
-      .number = kad_found_records_add_contact(&get->found, &from->id)};
+      .number = kad_found_records_add_contact(&get->found, &from->id),
+      .is_first = true};
   add_page(node, get, &first, reply);
   return reply->record_count > 0;
 }

@@ -18,7 +18,7 @@ int kad_node_publish(struct kad_node *node, const struct kad_record *record,
   if (type == NULL) {
     return KAD_ETYPE;
   }
-  int code = kad_record_check_type(type, record, node->config.id_bits, &reason);
+  int code = kad_record_check_new(node, type, record, &reason);
   if (code != 0) {
     return kad_record_check_error(code);
   }

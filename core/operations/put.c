@@ -91,9 +91,7 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
     return;
   }
   int code =
-      put->republishes
-          ? 0
-          : kad_record_check_type(type, record, node->config.id_bits, &reason);
+      put->republishes ? 0 : kad_record_check_new(node, type, record, &reason);
   if (code != 0) {
     reject(node, put, code, kad_slice_of(reason));
   } else {

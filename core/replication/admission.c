@@ -7,6 +7,7 @@
 #include "replication/commit.h"
 #include "replication/held.h"
 #include "replication/record_check.h"
+#include "replication/record_size.h"
 
 #include <assert.h>
 #include <string.h>
@@ -48,8 +49,7 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   admission->type = kad_ruleset_type(admission->ruleset, record->type);
   bool validated = admission->request.validated && admission->type != NULL;
   if (!validated) {
-    code = kad_record_check_type(admission->type, record, node->config.id_bits,
-                                 &reason);
+    code = kad_record_check_new(node, admission->type, record, &reason);
   }
   if (code != 0) {
     reject(admission, code, kad_slice_of(reason));
@@ -99,12 +99,14 @@ static void apply_validate(struct kad_admission *admission,
 }
 
 /* Returns true if a record of a merge hook may be stored. */
-static bool may_be_held(const struct kad_admission *admission,
+static bool may_be_held(struct kad_node *node,
+                        const struct kad_admission *admission,
                         const struct kad_record *record) {
   struct kad_record named = *record;
+  named.key = current_record(admission)->key;
   named.type = current_record(admission)->type;
   return record->value.len <= admission->type->max_size &&
-         kad_record_check(&named) == 0;
+         kad_record_check(&named) == 0 && kad_record_is_readable(node, &named);
 }
 
 /* Copies the list of a merge hook, cut to `max_values`. Returns false if one of
@@ -116,7 +118,7 @@ static bool keep_merged(struct kad_node *node, struct kad_admission *admission,
   size_t count = result->record_count < most ? result->record_count : most;
   node->stats.hook_failures += count < result->record_count;
   for (size_t i = 0; i < count; i++) {
-    if (!may_be_held(admission, &result->records[i])) {
+    if (!may_be_held(node, admission, &result->records[i])) {
       node->stats.hook_failures++;
       return false;
     }

@@ -1,12 +1,12 @@
 #include "replication/read_repair.h"
 
 #include "engine/node.h"
+#include "replication/record_size.h"
 #include "wire/krpc.h"
 
 enum {
-  CONTACTS_FACTOR = 3,  /* contacts that are considered, times k */
-  STORE_OVERHEAD = 250, /* bytes; more than a store has around its records */
-  HALVINGS_MAX = 31     /* of a life of 32 bits */
+  CONTACTS_FACTOR = 3, /* contacts that are considered, times k */
+  HALVINGS_MAX = 31    /* of a life of 32 bits */
 };
 
 /* The stores that are sent to one contact. */
@@ -50,7 +50,7 @@ static void fill_store(const struct kad_node *node,
                        const struct kad_read_repair *repair,
                        const struct delivery *delivery, size_t *next,
                        struct kad_message *message) {
-  size_t room = node->config.max_reply - STORE_OVERHEAD;
+  size_t room = kad_record_store_room(node);
   for (; *next < repair->count; ++*next) {
     struct kad_record record = repair->records[*next];
     if (kad_found_records_returned(repair->found, &delivery->to->contact.id,

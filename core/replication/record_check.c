@@ -1,7 +1,9 @@
 #include "replication/record_check.h"
 
+#include "engine/node.h"
 #include "records/record.h"
 #include "records/type.h"
+#include "replication/record_size.h"
 
 #include <string.h>
 
@@ -48,6 +50,15 @@ int kad_record_check_type(const struct kad_type *type,
     return reject(KAD_CODE_SIGNATURE, "bad signature", reason);
   }
   return 0;
+}
+
+int kad_record_check_new(struct kad_node *node, const struct kad_type *type,
+                         const struct kad_record *record, const char **reason) {
+  if (type != NULL && record->value.len <= type->max_size &&
+      !kad_record_is_readable(node, record)) {
+    return reject(KAD_CODE_TOO_BIG, "record larger than a datagram", reason);
+  }
+  return kad_record_check_type(type, record, node->config.id_bits, reason);
 }
 
 int kad_record_check_error(int code) {

@@ -15,6 +15,11 @@ int kad_record_check_type(const struct kad_type *type,
                           const struct kad_record *record, unsigned id_bits,
                           const char **reason);
 
+/* The same for a record that is to be stored: it must also be readable, see
+ * replication/record_size.h. */
+int kad_record_check_new(struct kad_node *node, const struct kad_type *type,
+                         const struct kad_record *record, const char **reason);
+
 /* Returns the error that a user gets for a record that is rejected with the
  * KRPC code `code`: KAD_ETOOBIG, KAD_ESIGNATURE or KAD_EREFUSED. */
 int kad_record_check_error(int code);

@@ -5,13 +5,10 @@
 #include "engine/node.h"
 #include "records/record.h"
 #include "replication/held.h"
+#include "replication/record_size.h"
 #include "wire/krpc.h"
 
 #include <string.h>
-
-enum {
-  STORE_OVERHEAD = 250 /* bytes; more than a store has around its records */
-};
 
 static void free_transfer(struct kad_node *node,
                           struct kad_transfer *transfer) {
@@ -84,7 +81,7 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
 static size_t fill_store(struct kad_node *node,
                          const struct kad_transfer *transfer,
                          struct kad_message *message) {
-  size_t room = node->config.max_reply - STORE_OVERHEAD;
+  size_t room = kad_record_store_room(node);
   size_t done = 0;
   while (done < transfer->lacking_count &&
          message->record_count < KAD_RECORDS_PER_MESSAGE) {

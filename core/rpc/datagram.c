@@ -1,6 +1,7 @@
 #include "rpc/datagram.h"
 
 #include "engine/node.h"
+#include "wire/krpc.h"
 
 static const struct kad_codec *codec_of(const struct kad_node *node,
                                         const struct kad_ruleset *ruleset) {
@@ -17,6 +18,10 @@ static int encode(struct kad_node *node, const struct kad_message *message,
   kad_ruleset_drop(ruleset, &node->env.allocator);
   error = error == 0 && writer->overflow ? KAD_ETOOBIG : error;
   return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
+}
+
+bool kad_datagram_is_krpc(const struct kad_node *node) {
+  return codec_of(node, node->ruleset) == kad_codec_krpc();
 }
 
 int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
@@ -58,6 +63,12 @@ int kad_datagram_send_within(struct kad_node *node,
   }
   kad_datagram_pass(node, to, (struct kad_slice){.data = datagram, .len = len});
   return 0;
+}
+
+int kad_datagram_measure(struct kad_node *node, struct kad_message *message,
+                         size_t *size) {
+  uint8_t datagram[KAD_DATAGRAM_MAX];
+  return encode_within(node, message, datagram, SIZE_MAX, size);
 }
 
 int kad_datagram_encode(struct kad_node *node, struct kad_message *message,

@@ -37,6 +37,16 @@ int kad_datagram_send_within(struct kad_node *node,
                              const struct kad_address *to,
                              struct kad_message *message, size_t max);
 
+/* Sets `*size` to the bytes that `message` takes, with our version. Returns 0,
+ * or an error as kad_datagram_send does: KAD_ETOOBIG for more than max_reply
+ * bytes. */
+KAD_MUST_CHECK int kad_datagram_measure(struct kad_node *node,
+                                        struct kad_message *message,
+                                        size_t *size);
+
+/* Returns true if the codec is KRPC, not one of the user. */
+bool kad_datagram_is_krpc(const struct kad_node *node);
+
 /* Decodes `datagram`. `*message` borrows from it and from `scratch`, which has
  * KAD_CODEC_SCRATCH bytes. Returns 0 or KAD_EMALFORMED. */
 KAD_MUST_CHECK int kad_datagram_read(struct kad_node *node,

@@ -154,7 +154,8 @@ static const struct {
     [KAD_METHOD_FIND_VALUE] = {KAD_KEY_BIT(KAD_KEY_TARGET) |
                                    KAD_KEY_BIT(KAD_KEY_TYPE),
                                KAD_KEY_BIT(KAD_KEY_WANT) |
-                                   KAD_KEY_BIT(KAD_KEY_SKIP)},
+                                   KAD_KEY_BIT(KAD_KEY_SKIP) |
+                                   KAD_KEY_BIT(KAD_KEY_TOKEN)},
     [KAD_METHOD_STORE] = {KAD_KEY_BIT(KAD_KEY_TARGET) |
                               KAD_KEY_BIT(KAD_KEY_TYPE) |
                               KAD_KEY_BIT(KAD_KEY_TOKEN) |
@@ -365,6 +366,8 @@ static int read_reply(const struct kad_fields *top, size_t id_size,
                         &message->token),
       kad_fields_number(&fields, KAD_KEY_TOTAL, &message->has_total,
                         &message->total),
+      kad_fields_number(&fields, KAD_KEY_NEXT, &message->has_next,
+                        &message->next),
       kad_fields_number(&fields, KAD_KEY_STORED, &message->has_stored,
                         &message->stored),
       read_values(&fields, message),

@@ -261,11 +261,12 @@ static void write_announcement(struct kad_writer *writer,
   write_pair(writer, "token", message->token);
 }
 
-/* Writes the arguments of find_value and store after the target. */
+/* Writes the arguments of find_value and store after the target. A find_value
+ * may have a token, too: it proves the address. */
 static void write_typed(struct kad_writer *writer,
                         const struct kad_message *message) {
   bool store = message->method == KAD_METHOD_STORE;
-  if (store) {
+  if (store || message->token.len > 0) {
     write_pair(writer, "token", message->token);
   }
   if (store && message->has_ttl) {
@@ -343,6 +344,9 @@ static void write_core_reply(struct kad_writer *writer,
     write_errors(writer, message);
   }
   write_pair(writer, "id", id_bytes(&message->id, id_size));
+  if (message->has_next) {
+    write_number(writer, "next", message->next);
+  }
   if (message->has_nodes) {
     write_contacts(writer, message, 4, id_size);
   }

@@ -33,7 +33,7 @@ static enum kad_key find_key(struct kad_slice name) {
   case 3:
     return find_among(name, KAD_KEY_SEQ, KAD_KEY_WHY);
   case 4:
-    return find_among(name, KAD_KEY_PORT, KAD_KEY_WANT);
+    return find_among(name, KAD_KEY_NEXT, KAD_KEY_WANT);
   case 5:
     return find_among(name, KAD_KEY_NODES, KAD_KEY_TOTAL);
   case 6:

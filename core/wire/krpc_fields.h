@@ -24,6 +24,7 @@
   X(KAD_KEY_SIG, "sig")             \
   X(KAD_KEY_TTL, "ttl")             \
   X(KAD_KEY_WHY, "why")             \
+  X(KAD_KEY_NEXT, "next")           \
   X(KAD_KEY_PORT, "port")           \
   X(KAD_KEY_SALT, "salt")           \
   X(KAD_KEY_SKIP, "skip")           \

@@ -57,6 +57,8 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->peer_count = 0;
   message->has_total = false;
   message->total = 0;
+  message->has_next = false;
+  message->next = 0;
   message->has_stored = false;
   message->stored = 0;
   message->error_count = 0;

@@ -360,6 +360,8 @@ static void fill_reply(struct world *world, struct kad_message *message) {
   message->stored = flags % 3;
   message->has_total = (flags & 32) != 0;
   message->total = flags;
+  message->has_next = (flags & 64) != 0;
+  message->next = flags % 5;
   if (flags % 4 == 2) {
     add_records(world, message);
   } else if (flags % 4 == 3) {
@@ -538,7 +540,7 @@ static void configure(struct world *world) {
   world->config.allow_local = (options & 2) != 0;
   world->config.read_only = (options & 60) == 60;
   world->config.limits = (options & 64) != 0;
-  world->config.max_reply = (options & 128) != 0 ? 512 : 1232;
+  world->config.max_reply = (options & 128) != 0 ? 512 : 1452;
   world->config.k = 1 + next_below(world, 20);
   world->config.max_pending_hooks = 8;
   world->config.max_records = 20;

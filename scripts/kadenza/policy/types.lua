@@ -107,12 +107,13 @@
 ---@field ttl? integer  store: seconds
 ---@field why? string  store: "republish", "handoff" or "cache"
 ---@field args? table  custom queries
----@field token? string  announce_peer, store; replies of get_peers, find_value
+---@field token? string  announce_peer, store, find_value; replies of get_peers, find_value
 ---@field records? kadenza.RecordTable[]  store; replies of find_value
 ---@field nodes? { id: string, address: string }[]  replies: IPv4 contacts
 ---@field nodes6? { id: string, address: string }[]  replies: IPv6 contacts
 ---@field peers? string[]  replies of get_peers: addresses
 ---@field total? integer  replies of find_value: number of values held
+---@field next? integer  replies of find_value: number of values to skip next
 ---@field stored? integer  replies of store: number of records accepted
 ---@field errors? { index: integer, code: integer, reason: string }[]  replies of store
 ---@field reply? table  replies of custom queries

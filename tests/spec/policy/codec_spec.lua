@@ -159,13 +159,13 @@ describe("a codec", function()
       .. "version", names("announce_peer"))
     assert.equal("id kind method skip target transaction type version want4",
       names("find_value"))
-    assert.equal("id kind method records target token transaction type version",
-      names("store"))
+    assert.equal("id kind method read_only records target token transaction "
+      .. "type version why", names("store"))
     assert.equal("id kind method target transaction version want4",
       names("sing"))
     assert.equal("code kind observed text transaction version", names("error"))
-    assert.equal("id kind nodes observed peers records reply stored token "
-      .. "total transaction version", names("reply"))
+    assert.equal("id kind next nodes nodes6 observed peers records reply "
+      .. "stored token total transaction version", names("reply"))
   end))
 
   it("is used as long as its policy is loaded", with(PLAIN
@@ -221,7 +221,7 @@ describe("a codec", function()
   end
 
   it("does not send messages that are too large", with(failing([[
-    return ("x"):rep(message.transaction and 1233)
+    return ("x"):rep(message.transaction and 1453)
   ]]), function(world)
     local _, _, code = world.node:ping(world.other:addresses()[1])
     assert.equal("KAD_ETOOBIG", code)

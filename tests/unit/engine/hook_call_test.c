@@ -183,9 +183,9 @@ static void a_method_that_fails_gives_error_202(void **state) {
 
 static void a_reply_that_cannot_be_sent_gives_error_202(void **state) {
   struct kad_lone *lone = *state;
-  static char large[1400] = "d1:x1300:";
-  memset(large + 9, 'x', 1300);
-  large[1309] = 'e';
+  static char large[1500] = "d1:x1450:";
+  memset(large + 9, 'x', 1450);
+  large[1459] = 'e';
   assert_int_equal(reply_code(lone, "4:text"), KAD_CODE_FAILED);
   assert_int_equal(reply_code(lone, "d4:text2:hiee"), KAD_CODE_FAILED);
   assert_int_equal(reply_code(lone, "nonsense"), KAD_CODE_FAILED);

@@ -254,9 +254,9 @@ static void a_node_without_contacts_sends_no_query(void **state) {
 }
 
 static void a_query_over_a_datagram_is_too_big(void **state) {
-  static char args[1400] = "d1:a1300:";
+  static char args[1500] = "d1:a1450:";
   (void)state;
-  memset(args + strlen(args), 'a', 1300);
+  memset(args + strlen(args), 'a', 1450);
   strcat(args, "e");
 
   assert_ok(query(args, NULL));

@@ -140,6 +140,8 @@ static void any_contacts(struct kad_message *message, size_t id_size) {
 static void any_reply(struct kad_message *message, size_t id_size) {
   any_contacts(message, id_size);
   message->token = any_slice(0, KAD_TOKEN_MAX);
+  message->has_next = chance();
+  message->next = message->has_next ? (uint32_t)next() : 0;
   message->has_total = chance();
   message->total = message->has_total ? (uint32_t)next() : 0;
   message->has_stored = chance();
@@ -270,6 +272,8 @@ static void assert_same_message(const struct kad_message *a,
   assert_int_equal(a->malformed, b->malformed);
   assert_int_equal(a->has_nodes, b->has_nodes);
   assert_int_equal(a->has_nodes6, b->has_nodes6);
+  assert_int_equal(a->has_next, b->has_next);
+  assert_int_equal(a->next, b->next);
   assert_int_equal(a->has_total, b->has_total);
   assert_int_equal(a->total, b->total);
   assert_int_equal(a->has_stored, b->has_stored);

@@ -1,0 +1,26 @@
+/* The size of a record in datagrams: whether it can be stored and read, and how
+ * many records fit into one store.
+ *
+ * Tested by tests/unit/node/readable_test.c.
+ */
+#ifndef KAD_REPLICATION_RECORD_SIZE_H
+#define KAD_REPLICATION_RECORD_SIZE_H
+
+#include "kadenza.h"
+
+enum {
+  KAD_RECORD_PAGE_MAX = 1232 /* bytes of a datagram with more than one record,
+                                so that it is never fragmented: the minimum MTU
+                                of IPv6, 1280, without headers (RFC 8200 §5) */
+};
+
+/* Returns true if a store with `record` alone, and a reply with `record` alone,
+ * have at most max_reply bytes, whatever the query is, the address of the
+ * reader and the life that is left. The node's codec tells. */
+bool kad_record_is_readable(struct kad_node *node,
+                            const struct kad_record *record);
+
+/* Returns the bytes for records in a store of several. */
+size_t kad_record_store_room(const struct kad_node *node);
+
+#endif
