@@ -74,7 +74,8 @@ KAD_API const char *kad_version(void);
   X(KAD_EFAMILY, -27, "no socket of this address family")             \
   X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")     \
   X(KAD_ECODEC, -29, "the codec failed")                              \
-  X(KAD_ENOROUTE, -30, "no socket has a route to the address")
+  X(KAD_ENOROUTE, -30, "no socket has a route to the address")        \
+  X(KAD_EFEWER, -31, "stored at fewer nodes than min_stored")
 
 enum kad_error {
 #define KAD_ERROR_ENUM(code, value, text) code = (value),
@@ -497,6 +498,9 @@ struct kad_result {
   uint32_t asked;    /* put, announce: nodes that were sent a store; for a put,
                         this node included if it is one of the k closest */
   uint32_t stored;   /* put, announce: nodes of `asked` that stored it */
+  uint32_t ttl;      /* put, announce: seconds that it lives there by the rules
+                        of this node, perhaps fewer than asked for; 0: the
+                        policies of others decide */
   bool dense_key;   /* get, get_peers, put, announce: the key is dense: more ids
                        lie near it than the network size allows, as with
                        sybils. Contacts beside it were used too */
@@ -525,6 +529,9 @@ struct kad_lookup_options {
   uint32_t deadline_ms; /* the lookup ends then with what it has. Stores and
                            hooks get query_ms and a second more; then the
                            operation ends with KAD_ETIMEOUT */
+  uint32_t min_stored;  /* put, announce: with fewer nodes that stored it, the
+                           operation ends with KAD_EFEWER; 0 counts as 1; at
+                           most KAD_K_MAX */
   bool publish;         /* put: also publish the record: see kad_node_publish */
 };
 
@@ -816,17 +823,19 @@ KAD_API KAD_MUST_CHECK int kad_node_get(
  * is close enough and not read-only. Sends a store to a contact that does not
  * answer up to three times in all. The next closest contact replaces one that
  * does not answer or fails, but not one that refuses.
- * Ends with 0 when a contact stored the record, or
+ * Without any contact that answers, this node holds the record, unless it is
+ * read-only, and republishes it like others, so that the record reaches the
+ * overlay when there is one.
+ * Ends with 0 when a contact stored the record, or this node without one, or
  *   KAD_EREFUSED, KAD_ETOOBIG, KAD_ESIGNATURE, KAD_ETYPE
  *                    the rules of this node refuse it, with `code` and
  *                    `reason`; no contact was asked
  *   KAD_EREMOTE      contacts were asked and none stored it; `code` and
  *                    `reason` are those of the first refusal
- *   KAD_ETIMEOUT     no contact that was asked answered
- *   KAD_ENOCONTACTS  no contact answered the lookup; unless this node is
- *                    read-only, it holds the record (`stored` is 1) and
- *                    republishes it like others, so that the record reaches
- *                    the overlay when there is one */
+ *   KAD_EFEWER       fewer than `min_stored` nodes stored it
+ *   KAD_ETIMEOUT     no contact that was asked answered, or none the lookup of
+ *                    a node that is read-only
+ *   KAD_ENOCONTACTS  a read-only node knows no other */
 KAD_API KAD_MUST_CHECK int kad_node_put(
     struct kad_node *node, const struct kad_record *record,
     const struct kad_lookup_options *options, kad_done_fn done, void *data,

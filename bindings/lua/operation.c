@@ -70,8 +70,9 @@ static int push_operation(lua_State *L, struct kad_lua_callback *callback,
 /* Reads the options of a lookup. [-0, +0, v] */
 static void check_options(lua_State *L, int arg,
                           struct kad_lookup_options *options) {
-  static const char *const names[] = {
-      "alpha", "beta", "k", "paths", "quorum", "deadline_ms", "publish", NULL};
+  static const char *const names[] = {"alpha",      "beta",    "k",
+                                      "paths",      "quorum",  "deadline_ms",
+                                      "min_stored", "publish", NULL};
   *options = (struct kad_lookup_options){.alpha = 0};
   if (!kad_lua_check_options(L, arg, names)) {
     return;
@@ -85,6 +86,8 @@ static void check_options(lua_State *L, int arg,
   (void)kad_lua_field_uint32(L, arg, "quorum", 0, KAD_K_MAX, &options->quorum);
   (void)kad_lua_field_uint32(L, arg, "deadline_ms", 1, UINT32_MAX,
                              &options->deadline_ms);
+  (void)kad_lua_field_uint32(L, arg, "min_stored", 0, KAD_K_MAX,
+                             &options->min_stored);
   (void)kad_lua_field_boolean(L, arg, "publish", &options->publish);
 }
 

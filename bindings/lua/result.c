@@ -49,6 +49,9 @@ static void set_counts(lua_State *L, const struct kad_result *result) {
   kad_lua_set_integer(L, "stored", result->stored);
   kad_lua_set_integer(L, "asked", result->asked);
   kad_lua_set_integer(L, "holders", result->holders);
+  if (result->ttl > 0) {
+    kad_lua_set_integer(L, "ttl", result->ttl);
+  }
   kad_lua_set_number(L, "took", result->took_ms / 1000.0);
   kad_lua_set_boolean(L, "dense_key", result->dense_key);
 }

@@ -186,7 +186,8 @@ static int fill_options(const struct kad_node *node,
   const struct kad_config *config = &node->config;
   *options = *(given != NULL ? given : &none);
   if (options->alpha > KAD_ALPHA_MAX || options->beta > KAD_ALPHA_MAX ||
-      options->k > KAD_K_MAX || options->paths > KAD_PATHS_MAX) {
+      options->k > KAD_K_MAX || options->paths > KAD_PATHS_MAX ||
+      options->min_stored > KAD_K_MAX) {
     return KAD_EINVAL;
   }
   options->alpha = options->alpha > 0 ? options->alpha : config->alpha;

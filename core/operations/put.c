@@ -36,6 +36,7 @@ struct put {
   bool answered;             /* by some contact, in the lookup */
   bool holds;                /* this node is one of the holders */
   bool local_asked;          /* the store at this node was started */
+  uint32_t life_s;           /* of the record at its holders; 0: unknown */
   struct local_store *local; /* under way, or NULL */
 };
 
@@ -79,6 +80,15 @@ static void apply_validate(struct kad_node *node, struct kad_operation *op,
   reject(node, put, code, reason);
 }
 
+/* Returns how long a record with `ttl` (0: none) lives at nodes with our rules;
+ * 0 if a hook of each decides. */
+static uint32_t life_of(const struct kad_type *type, uint32_t ttl) {
+  if (type == NULL || type->expire != NULL) {
+    return 0;
+  }
+  return ttl > 0 && ttl < type->ttl ? ttl : type->ttl;
+}
+
 /* A republished record has been accepted before. */
 static void start_put(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
@@ -90,6 +100,7 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
     kad_operation_end(node, op, KAD_ETYPE);
     return;
   }
+  put->life_s = life_of(type, record->ttl);
   int code =
       put->republishes ? 0 : kad_record_check_new(node, type, record, &reason);
   if (code != 0) {
@@ -101,15 +112,25 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
   }
 }
 
-/* With k = 1, this node may be the only holder. A contact that answers without
- * a token counts as one that has rejected the record. */
-static int end_status(const struct put *put) {
-  if (!put->answered) {
-    return KAD_ENOCONTACTS;
+/* Returns why a put that no contact answered has not stored the record. */
+static int unanswered_error(const struct kad_node *node,
+                            const struct put *put) {
+  return put->local_asked && put->op.code != 0
+             ? kad_record_check_error(put->op.code)
+             : kad_operation_no_answer_error(node, &put->op);
+}
+
+/* With k = 1, this node may be the only holder, as without any contact. A
+ * republish has to reach others. A contact that answers without a token counts
+ * as one that has rejected the record. */
+static int end_status(const struct kad_node *node, const struct put *put) {
+  const uint32_t stored = put->op.stored;
+  if (!put->answered && (put->republishes || stored == 0)) {
+    return unanswered_error(node, put);
   }
-  if (put->remote_stored > 0 ||
-      (put->replicas == 0 && (put->republishes || put->op.stored > 0))) {
-    return 0;
+  if (put->remote_stored > 0 || !put->answered ||
+      (put->replicas == 0 && (put->republishes || stored > 0))) {
+    return stored < put->op.options.min_stored ? KAD_EFEWER : 0;
   }
   return put->rejected || put->fanout.asked == 0 ? KAD_EREMOTE : KAD_ETIMEOUT;
 }
@@ -118,7 +139,7 @@ static int end_status(const struct put *put) {
 static void end_if_done(struct kad_node *node, struct put *put) {
   if (put->fanout.open == 0 && put->local == NULL && !put->starting &&
       !node->closing) {
-    kad_operation_end(node, &put->op, end_status(put));
+    kad_operation_end(node, &put->op, end_status(node, put));
   }
 }
 
@@ -180,6 +201,7 @@ static void on_admission_end(struct kad_node *node,
   }
   put->local = NULL;
   put->op.stored += admission->stored;
+  put->life_s = admission->stored > 0 ? admission->life_s : put->life_s;
   if (admission->stored == 0 && put->op.code == 0) {
     put->op.code = admission->outcomes[0].code;
     kad_operation_keep_text(node, &put->op, kad_admission_reason(admission, 0));
@@ -299,6 +321,10 @@ static void start_stores(struct kad_node *node, struct kad_operation *op) {
   put->fanout.end_at = extend_deadline(node, put);
   put->fanout.paced = put->republishes;
   put->fanout.queries.user = !op->internal;
+  if (put->record.count == 0) {
+    put->life_s =
+        life_of(kad_ruleset_type(node->ruleset, kad_slice_of("peers")), 0);
+  }
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (op->lookups[i] != NULL) {
       store_at_closest(node, put, op->lookups[i]);
@@ -319,6 +345,7 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
   (void)node;
   result->messages += put->fanout.messages;
   result->asked = put->fanout.asked + put->local_asked;
+  result->ttl = put->life_s;
 }
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {

@@ -253,6 +253,8 @@ local function store(self, ends)
   })
   if not info then
     return nil, message, details and details.krpc and BUSY or code
+  elseif not info.closest[1] then
+    return nil, "no other node has granted it", "KAD_ENOCONTACTS"
   elseif info.stored * 2 <= info.asked or info.stored < self.quorum then
     return nil, string.format("only %d of %d nodes have granted it",
       info.stored, info.asked), BUSY

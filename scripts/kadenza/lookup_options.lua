@@ -23,12 +23,19 @@ local M = {}
 --- Options of `put` and `publish`.
 ---@class kadenza.PutOptions: kadenza.LookupOptions
 ---@field type? string  of the record; "value" without one
----@field ttl? integer  life of the record in seconds
+---@field ttl? integer  life of the record in seconds; a longer one than its
+---  type allows is cut: see `ttl` of the result
+---@field min_stored? integer  it is an error (KAD_EFEWER) if fewer nodes store
+---  the record, 1 to 64; 1 without it
 ---@field seq? integer
 ---@field salt? string
 ---@field secret? string  signs the record
 ---@field publisher? string
 ---@field signature? string
+
+--- Options of `announce`.
+---@class kadenza.AnnounceOptions: kadenza.LookupOptions
+---@field min_stored? integer  as of `put`
 
 --- Options of `query`.
 ---@class kadenza.QueryOptions: kadenza.LookupOptions
@@ -37,6 +44,7 @@ local M = {}
 
 local TYPE <const> = { kind = "string", bytes = { 1, 32 } }
 local QUORUM <const> = { kind = "integer", from = 0, to = 64 }
+local MIN_STORED <const> = { kind = "integer", from = 1, to = 64 }
 
 --- The options of every lookup. Ranges are those of the node's options.
 M.LOOKUP = { timeout = "number" }
@@ -51,8 +59,10 @@ end
 M.FIND = {}
 M.GET = { type = TYPE, all = "boolean", quorum = QUORUM }
 M.QUERY = { on_reply = "function", quorum = QUORUM }
+M.ANNOUNCE = { min_stored = MIN_STORED }
 M.PUT = {
   type = TYPE,
+  min_stored = MIN_STORED,
   ttl = { kind = "integer", from = 0, to = 0xffffffff },
   seq = "integer",
   salt = { kind = "string", bytes = { 0, 64 } },
@@ -87,6 +97,7 @@ function M.read(given, callback, more, level)
     k = given.k,
     paths = given.paths,
     quorum = given.quorum,
+    min_stored = given.min_stored,
     deadline_ms = timeout and math.ceil(timeout * 1000),
   }, given, callback
 end

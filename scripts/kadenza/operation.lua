@@ -31,6 +31,9 @@ local task = require("kadenza.task")
 ---@field stored integer  put, announce: nodes that accepted it, with this one
 ---@field asked integer  put, announce: nodes it was sent to: the `k` closest;
 ---  of a put, this one included if it is one of them and not read-only
+---@field ttl? integer  put, announce: seconds that it lives at these nodes by
+---  the rules of this one: at most what its type allows, whatever was asked
+---  for. Without it, the policies of the others decide
 ---@field holders integer  get, get_peers: nodes that had a value, this one
 ---  included; query: replies that counted
 ---@field dense_key boolean  get, get_peers, put, announce: more ids lie near
@@ -480,6 +483,19 @@ local function make_record(self, key, value, options)
   return record
 end
 
+-- Makes the message of a store at too few nodes say how many there were.
+local function count_stored(start, min_stored)
+  return function(done)
+    return start(function(info, message, code, details)
+      if code == "KAD_EFEWER" then
+        message = ("stored at %d of %d nodes, fewer than min_stored = %d")
+          :format(details.stored, details.asked, min_stored)
+      end
+      return done(info, message, code, details)
+    end)
+  end
+end
+
 -- Stores a value; `publish` makes it a publication. Mistakes are raised in the
 -- name of the caller of `put` or `publish`, which call this by a tail call.
 local function store(self, key, value, options, callback, publish)
@@ -494,11 +510,13 @@ local function store(self, key, value, options, callback, publish)
     or function(done)
       done(nil, message, code)
     end
-  return run_operation(callback, start)
+  return run_operation(callback, count_stored(start, lookup.min_stored))
 end
 
 --- Stores a value at the nodes closest to its key. Returns details: `stored` of
---- `asked` nodes accepted it.
+--- `asked` nodes accepted it, this one included. A node that reaches no other
+--- holds the value itself, `stored` is 1, and gives it to others that it meets;
+--- `min_stored` asks for more.
 ---@async
 ---@param key string
 ---@param value string
@@ -532,7 +550,7 @@ end
 ---@async
 ---@param info_hash string
 ---@param port? integer  without one, that of the node's datagrams
----@param options? kadenza.LookupOptions
+---@param options? kadenza.AnnounceOptions
 ---@param callback? fun(...)
 ---@return kadenza.Info? info
 ---@return string? message
@@ -548,9 +566,9 @@ function Node:announce(info_hash, port, options, callback)
     error("port must be an integer in 0 to 65535", 2)
   end
   local lookup, _, done =
-    lookup_options.read(options, callback, lookup_options.FIND, 2)
+    lookup_options.read(options, callback, lookup_options.ANNOUNCE, 2)
   local start = make_start(self, "announce", info_hash, port or 0, lookup)
-  return run_operation(done, start)
+  return run_operation(done, count_stored(start, lookup.min_stored))
 end
 
 return Node

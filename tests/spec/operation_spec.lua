@@ -214,6 +214,56 @@ describe("the operations of a node", function()
       assert.same({ false, false }, { info.dense_key, details.dense_key })
     end))
 
+    it("store at the node itself while it knows no other", spec(function()
+      kad.run(function()
+        local node = assert(kad.node(local_node()))
+        for _, method in ipairs({ "put", "publish" }) do
+          local key = kad.key(method)
+
+          local info = assert(node[method](node, key, "one"))
+
+          assert.same({ 1, 1 }, { info.stored, info.asked })
+          assert.equal("one", node:get(key))
+        end
+        local _, message, code = node:get(kad.key("none"))
+        assert.equal("no contacts: the node knows no other node", message)
+        assert.equal("KAD_ENOCONTACTS", code)
+      end)
+    end))
+
+    it("ask for a number of holders with min_stored", with_pair(function(a)
+      assert(a:put(kad.key("b"), "1", { min_stored = 2 }))
+      for _, method in ipairs({ "put", "publish" }) do
+        local info, message, code, details =
+          a[method](a, kad.key("b"), "1", { min_stored = 3 })
+        assert.is_nil(info)
+        assert.equal("stored at 2 of 2 nodes, fewer than min_stored = 3",
+          message)
+        assert.equal("KAD_EFEWER", code)
+        assert.equal(2, details.stored)
+      end
+      local _, message, code =
+        a:announce(kad.key("b"), 7000, { min_stored = 2 })
+      assert.equal("stored at 1 of 1 nodes, fewer than min_stored = 2", message)
+      assert.equal("KAD_EFEWER", code)
+    end))
+
+    it("say how long the record lives", with_pair(function(a)
+      local key = kad.key("life")
+      assert.equal(86400, assert(a:put(key, "1")).ttl)
+      assert.equal(60, assert(a:put(key, "1", { ttl = 60 })).ttl)
+      assert.equal(86400, assert(a:put(key, "1", { ttl = 604800 })).ttl)
+      assert.equal(2700, assert(a:announce(key, 7000)).ttl)
+    end))
+
+    it("say which contacts are silent, and which are not there", with_pair(
+      function(a, b)
+        b:close()
+        local _, message, code = a:find_node(kad.key("any"))
+        assert.equal("no answer in time", message)
+        assert.equal("KAD_ETIMEOUT", code)
+      end))
+
     it("carry any bytes", with_pair(function(a, b)
       local bytes = "\0\1\255 e:i5e\n"
       assert(a:put(kad.key("bytes"), bytes))

@@ -14,8 +14,9 @@ local M = {}
 -- The order of fields in documents; other fields follow.
 local ORDER <const> = {
   "key", "type", "value", "value_hex", "values", "seq", "salt", "salt_hex",
-  "publisher", "secret", "ttl", "age", "id", "address", "peers", "contacts",
-  "stored", "asked", "holders", "hops", "messages", "took_ms", "error", "code",
+  "publisher", "secret", "ttl", "asked_ttl", "age", "id", "address", "peers",
+  "contacts", "stored", "asked", "holders", "hops", "messages", "took_ms",
+  "error", "code",
 }
 
 local EPIPE <const> = 32

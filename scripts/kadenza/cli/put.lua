@@ -28,7 +28,9 @@ local OPTIONS <const> = {
   schema.RECORD_TYPE,
   { name = "ttl", kind = "number", flag = "--ttl", min = 1, max = 4294967295,
     argname = "SECONDS",
-    text = "Time until the value expires. Default: of the type." },
+    text = "Time until the value expires, at most that of the type, which is "
+      .. "the default." },
+  schema.MIN_STORED,
   { name = "seq", kind = "number", flag = "--seq", min = math.mininteger,
     max = math.maxinteger, argname = "N",
     text = "Sequence number: the highest one wins." },
@@ -62,6 +64,16 @@ local function read_value(argument)
   return value or ""
 end
 
+-- Says where the value is stored, and that it lives for less than was asked.
+local function describe(info, asked_ttl)
+  local text = ("stored at %d of %d nodes"):format(info.stored, info.asked)
+  if asked_ttl and info.ttl and info.ttl < asked_ttl then
+    text = ("%s for %d seconds: its type does not allow %d")
+      :format(text, info.ttl, asked_ttl)
+  end
+  return text .. "\n"
+end
+
 function M.run(args, settings)
   local key = input.key(args.key, settings.id_bits)
   local options = config.read_own(OPTIONS, args)
@@ -78,7 +90,9 @@ function M.run(args, settings)
       stored = info.stored,
       asked = info.asked,
       messages = info.messages,
-    }, ("stored at %d of %d nodes\n"):format(info.stored, info.asked)
+      ttl = info.ttl,
+      asked_ttl = options.ttl,
+    }, describe(info, options.ttl)
   end)
 end
 

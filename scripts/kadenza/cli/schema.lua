@@ -160,6 +160,12 @@ M.RECORD_TYPE = { name = "type", kind = "text", flag = "--type",
   argname = "TYPE", default = "value", check = "type",
   text = "Record type that a --policy defines." }
 
+--- The own option of commands that store something.
+---@type kadenza.cli.Option
+M.MIN_STORED = { name = "min_stored", kind = "number", flag = "--min-stored",
+  min = 1, max = 64, argname = "N",
+  text = "Fail if fewer nodes than N store it. Default: 1." }
+
 --- Returns the name of the environment variable of an option.
 ---@param option kadenza.cli.Option
 ---@return string name

@@ -140,7 +140,7 @@ describe("a transfer of a blob", function()
         node:close()
       end
     end
-    local stranger = assert(net:open())
+    local stranger = assert(net:open({ read_only = true }))
 
     local root, message, code, details =
       blob.put(stranger, bytes_of(3000), { attempts = 1 })

@@ -47,6 +47,29 @@ describe("kadenza's one-shot commands", function()
     assert.equal("one", output({ "get", "a" }))
   end)
 
+  it("say that a value lives for less than was asked for", function()
+    assert.equal("stored at 1 of 1 nodes for 86400 seconds: its type does not "
+      .. "allow 604800\n", output({ "put", "a", "one", "--ttl", "604800" }))
+    assert.equal("stored at 1 of 1 nodes\n",
+      output({ "put", "a", "one", "--ttl", "60" }))
+    local put = document({ "put", "a", "one", "--ttl", "604800" })
+    assert.same({ 86400, 604800 }, { put.ttl, put.asked_ttl })
+    assert.equal(86400, document({ "put", "a", "one" }).ttl)
+    assert.equal(2700, document({ "announce", INFO_HASH, "80" }).ttl)
+  end)
+
+  it("fail if fewer nodes than --min-stored hold it", function()
+    for _, args in ipairs({ { "put", "a", "one" },
+      { "announce", INFO_HASH, "80" } }) do
+      table.move({ "--min-stored", "2" }, 1, 2, #args + 1, args)
+      local done = run(args)
+      assert.equal(1, done.status)
+      assert.equal("", done.stdout)
+      assert.is_truthy(done.stderr:find(
+        "stored at 1 of 1 nodes, fewer than min_stored = 2", 1, true))
+    end
+  end)
+
   it("put the bytes of standard input unchanged", function()
     local value = "a\0\255\n"
     output({ "put", "a" }, { stdin = value })
