@@ -173,14 +173,25 @@ local function guard(fn, ...)
   return problem.status, problem
 end
 
+-- Tells whether a command line asks for JSON, also if it has a mistake.
+local function wants_json(arguments)
+  for _, argument in ipairs(arguments) do
+    if argument == "--json" or argument == "--" then
+      return argument == "--json"
+    end
+  end
+  return false
+end
+
 --- Runs the program.
 ---@param arguments string[]  without the program's name
 ---@return integer status
 function M.main(arguments)
-  local known = {}
+  local known = { json = wants_json(arguments) }
   local status, problem = guard(run_command, arguments, known)
-  if status == fault.FAILED and known.json and problem.message then
-    guard(output.json, { error = problem.raw, code = problem.code })
+  if problem and problem.message and known.json then
+    guard(output.json, { error = problem.raw, code = problem.code
+      or status == fault.MISUSED and "KAD_EINVAL" or nil })
   end
   return math.max(status, (guard(output.flush)))
 end

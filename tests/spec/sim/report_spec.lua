@@ -9,7 +9,7 @@ local with_folder = sim_support.with_report_folder
 
 -- A text that must not change the format of a file of the report.
 local HOSTILE <const> = "<script>alert('x')</script>\"],\n`id` $(id) \\ "
-  .. "@x %s_a^b \255,=1+1"
+  .. "@x %s_a^b \255,=1+1 \27[2J\u{85}\u{9B}\u{202E}\u{FFFF}\237\160\128\r"
 
 local PARSE <const> = [[
 import sys, xml.dom.minidom
