@@ -11,6 +11,12 @@
 #include "lua/record.h"
 #include "lua/value.h"
 
+#include <errno.h>
+
+enum {
+  FIRST_FREE_PORT = 1024 /* binding a lower one needs a privilege */
+};
+
 /* -------------------------------------------------------------- methods -- */
 
 static int node_id(lua_State *L) {
@@ -428,6 +434,11 @@ static int push_open_failure(lua_State *L, const struct kad_network *network,
   (void)kad_lua_push_system_failure(L, error,
                                     kad_address_format(&failure.address, text),
                                     failure.call, failure.number);
+  if (failure.number == EACCES && failure.address.port < FIRST_FREE_PORT) {
+    lua_pushfstring(L, "%s (ports below %d need root or CAP_NET_BIND_SERVICE)",
+                    lua_tostring(L, -2), FIRST_FREE_PORT);
+    lua_replace(L, -3);
+  }
   lua_pushboolean(L, 1);
   return 4;
 }

@@ -140,6 +140,32 @@ describe("kadenza, when the machine refuses", function()
       .. "machine\n", done.stderr)
   end)
 
+  it("says what a low port needs", function()
+    local file = io.open("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    local first = file and file:read("n") or 0
+    if file then
+      file:close()
+    end
+    if first <= 80 then
+      pending("any user may bind port 80 here")
+      return
+    end
+    local args = { "run", "--listen", "127.0.0.1:80", "--allow-local" }
+    if uv.getuid() == 0 then -- as another user, who may not read this tree
+      args = { "-c", 'exec setpriv --reuid 65534 --clear-groups "$0" "$@"',
+        process.program(), table.unpack(args) }
+    end
+    local done = process.run(args,
+      { path = uv.getuid() == 0 and "/bin/sh" or nil })
+    if done.status >= 126 then
+      pending("setpriv cannot run the program as another user")
+      return
+    end
+    assert.equal("kadenza: 127.0.0.1:80: bind: Permission denied (ports below "
+      .. "1024 need root or CAP_NET_BIND_SERVICE)\n", done.stderr)
+    assert.equal(1, done.status)
+  end)
+
   it("says which call refused a file", function()
     write(folder .. "/locked", "x")
     for path, text in pairs({
