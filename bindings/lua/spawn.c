@@ -33,7 +33,7 @@ enum {
 };
 
 /* The call that fails if the interpreter of a script is missing. */
-static const char INTERPRETER[] = "exec of its interpreter";
+static const char interpreter_call[] = "exec of its interpreter";
 
 /* A system call that failed. */
 struct failure {
@@ -212,7 +212,7 @@ static const char *call_of(const char *program, int error) {
   const bool exists = strchr(program, '/') != NULL
                           ? access(program, X_OK) == 0
                           : path != NULL && is_on_path(path, program);
-  return error == ENOENT && exists ? INTERPRETER : "exec";
+  return error == ENOENT && exists ? interpreter_call : "exec";
 }
 
 /* Starts the program. */
