@@ -154,7 +154,9 @@ end
 ---@field text string  the address or name
 ---@field code kadenza.Code
 ---@field message string
+---@field is_address? boolean  the text is an address, not a name
 ---@field is_partial? boolean  other addresses of the name are of use
+---@field is_pending? boolean  the name has not been resolved yet
 ---@field no_server? boolean  no name server answers
 
 --- Returns the problems of addresses and names that a node joins through.
@@ -177,7 +179,10 @@ function M.problems(handle, texts, option)
       problem = problem_of(handle, text,
         info and info.addresses or { address }, option or "allow_local")
     end
-    problems[#problems + 1] = problem
+    if problem then
+      problem.is_address = address ~= nil
+      problems[#problems + 1] = problem
+    end
   end
   return problems
 end

@@ -130,15 +130,25 @@ end
 
 ------------------------------------------------------------------- join --
 
--- Logs what of `known` was of no use to a join that has succeeded.
+-- Tells whether an address is worth a warning. That a name has addresses of
+-- another family, too, is usual.
+local function is_left_out(problem)
+  return problem.code == "KAD_EMARTIAN"
+    or problem.code == "KAD_EFAMILY" and not problem.is_partial
+end
+
+-- Logs what of `known` was of no use to a join that has succeeded. A node that
+-- `watches_names` reports its names itself.
 local function log_problems(self, known)
-  if self.watches_names or not self.core:is_open() then
+  if not self.core:is_open() then
     return
   end
   for _, problem in ipairs(bootstrap.problems(self.core, known)) do
-    if problem.code == "KAD_ERESOLVE" and not problem.is_pending then
+    local is_reported = self.watches_names and not problem.is_address
+      or problem.is_pending
+    if problem.code == "KAD_ERESOLVE" and not is_reported then
       log.warn("a bootstrap name is left out", { error = problem.message })
-    elseif problem.code == "KAD_EMARTIAN" then
+    elseif is_left_out(problem) and not is_reported then
       log.warn("a bootstrap address is left out", { error = problem.message })
     end
   end

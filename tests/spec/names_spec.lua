@@ -278,8 +278,27 @@ describe("names of a node", function()
         "stderr")
     end))
 
+  it("lead to addresses of use and to others, which are named",
+    with_server(function()
+      local seed = server:start_node("127.0.0.1:0")
+      server:set_zone("both.test 0.0.0.0 2001:db8::1 127.0.0.1\n")
+      local node = server:start_node("127.0.0.2:0", {
+        "--bootstrap", "both.test:" .. port_of(seed),
+        "--bootstrap", "[2001:db8::2]:9" })
+      node:wait_for("state=healthy", "stderr")
+      node:wait_for('a bootstrap address is left out error="%[2001:db8::2%]:9 '
+        .. "is an IPv6 address, and no socket", "stderr")
+      node:wait_for('a bootstrap address is left out error="%-%-bootstrap '
+        .. 'both.test:%d+ leads to 0.0.0.0:%d+, no address of a node"',
+        "stderr")
+    end))
+
   it("lead to a family that no socket serves", with_server(function()
     server:set_zone("six.test 2001:db8::1\n")
+    local ping = server:run({ "ping", "[2001:db8::1]:9", "--listen",
+      "127.0.0.1:0" })
+    assert.equal("kadenza: [2001:db8::1]:9 is an IPv6 address, and no socket "
+      .. "of this node serves IPv6 (listen on [::]:0, too)\n", ping.stderr)
     for _, name in ipairs({ "six.test:9", "[2001:db8::1]:9" }) do
       local done = server:run({ "get", "a", "--listen", "127.0.0.1:0",
         "--allow-local", "--bootstrap", name })

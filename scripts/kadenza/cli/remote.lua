@@ -2,6 +2,7 @@
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/run_spec.lua.
 
 local bootstrap = require("kadenza.bootstrap")
+local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
 
@@ -77,7 +78,11 @@ end
 ---@param code kadenza.Code
 ---@return string message
 function M.explain_query(node, name, message, code)
-  if code == "KAD_EMARTIAN" then
+  local problem = core.address(name)
+    and bootstrap.problems(node.core, { name }, "--allow-local")[1]
+  if problem then
+    return problem.message
+  elseif code == "KAD_EMARTIAN" then
     return ("%s leads to a local address, which needs --allow-local"):format(
       name)
   elseif code == "KAD_EFAMILY" then
