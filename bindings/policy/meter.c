@@ -27,6 +27,7 @@ struct kad_meter *kad_meter_of(lua_State *L) {
     *meter = (struct kad_meter){
         .budget = KAD_METER_BUDGET,
         .share = KAD_METER_SHARE,
+        .turn = UINT64_MAX, /* none: what loading took is no part of a turn */
     };
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.meter);
   }
