@@ -83,6 +83,9 @@ A mistake in the command line, the configuration, a variable or a policy.
 .TP
 .B 3
 A bug in the program.
+.TP
+.B 141
+The reader of standard output, a pipe, has ended (SIGPIPE).
 .SH SIGNALS
 .TP
 .BR SIGINT ", " SIGTERM
@@ -220,6 +223,8 @@ read only those of options that they take, and neither
 nor
 .BR KADENZA_ID .
 Other variables that begin with KADENZA_ are reported and ignored.
+An item of a list that contains blanks or commas is written in quotes,
+"like this" or \(aqlike this\(aq.
 ]]) .. table.concat(parts) .. entry("PATH", nil,
     "Where sim --report finds gnuplot.")
 end
