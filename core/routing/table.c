@@ -380,6 +380,14 @@ static void remove_replacement(struct kad_bucket *bucket,
   }
 }
 
+void kad_table_forget_via(struct kad_table *table,
+                          const struct kad_contact *contact) {
+  struct kad_table_entry *entry = find_exact(table, contact);
+  if (entry != NULL) {
+    entry->contact.address.via = 0;
+  }
+}
+
 void kad_table_failed(struct kad_table *table,
                       const struct kad_contact *contact) {
   struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
@@ -389,7 +397,6 @@ void kad_table_failed(struct kad_table *table,
     return;
   }
   table->good_until = 0;
-  entry->contact.address.via = 0; /* from where it was heard, it is lost */
   if (entry->failures < UINT8_MAX) {
     entry->failures++;
     table->bad += entry->failures == KAD_FAILURES_BAD;

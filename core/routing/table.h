@@ -82,6 +82,11 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
 void kad_table_queried(struct kad_table *table,
                        const struct kad_contact *contact, kad_time_ms now);
 
+/* Forgets at which local address `contact` was heard, because it left a query
+ * from there unanswered: that address may have lost its link. */
+void kad_table_forget_via(struct kad_table *table,
+                          const struct kad_contact *contact);
+
 /* Notes that `contact` left a query unanswered. If it is bad now, the newest
  * contact of the replacement cache replaces it. If there is none, it stays
  * until kad_table_prune, but no reply names it. A contact of the replacement

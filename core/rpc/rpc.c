@@ -102,11 +102,8 @@ static void end_unanswered(struct kad_node *node, struct kad_query *query) {
   free_query(node, query);
 }
 
-/* Ends a query that failed. Updates the table before it calls the handler. The
- * next query to the contact need not leave from where it was heard: that may
- * have lost its connection. */
+/* Ends a query that failed. Updates the table before it calls the handler. */
 static void fail_query(struct kad_node *node, struct kad_query *query) {
-  query->to.address.via = 0;
   if (query->expects_id) {
     node->events->contact_failed(node, &query->to);
   }
@@ -124,6 +121,9 @@ static void time_out(struct kad_node *node, struct kad_query *query) {
   }
   end_query(node, query);
   node->stats.timeouts++;
+  kad_table_forget_via(kad_node_table(node, query->to.address.family),
+                       &query->to);
+  query->to.address.via = 0;
   if (alive) {
     end_unanswered(node, query);
   } else {

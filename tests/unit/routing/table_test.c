@@ -50,6 +50,19 @@ static void our_own_id_is_rejected(void **state) {
   assert_int_equal(kad_table_count(it->table), 0);
 }
 
+static void where_a_contact_was_heard_is_forgotten(void **state) {
+  struct kad_tables *it = *state;
+  struct kad_contact contact = kad_tables_contact(it, 0, 0);
+  contact.address.via = 3;
+  assert_ok(kad_tables_add_contact(it, &contact, 80));
+  const struct kad_table_entry *entry = kad_tables_find(it, 0, 0);
+  assert_int_equal(entry->contact.address.via, 3);
+
+  kad_table_forget_via(it->table, &contact);
+
+  assert_int_equal(entry->contact.address.via, 0);
+}
+
 static void round_trip_times_are_smoothed(void **state) {
   struct kad_tables *it = *state;
   const struct kad_contact contact = kad_tables_contact(it, 0, 0);
@@ -505,6 +518,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_contact_that_answers_enters_and_is_handed_out),
       TEST(our_own_id_is_rejected),
+      TEST(where_a_contact_was_heard_is_forgotten),
       TEST(round_trip_times_are_smoothed),
       TEST(only_the_last_bucket_splits),
       TEST(splits_down_to_the_last_bit),

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 enum {
-  TRIES = 5 /* of a ping that is to be answered */
+  TRIES = 5,    /* of a ping that is to be answered */
+  LOOK_UPS = 10 /* until a contact is queried another way */
 };
 
 /* Nodes of one network with sockets on both hosts. */
@@ -266,6 +267,38 @@ static void another_socket_takes_over(void **state) {
   close_world(&world);
 }
 
+static int look_up(struct world *world, struct kad_node *node) {
+  struct kad_fixture *fixture = &world->fixture;
+  fixture->expected = fixture->results + 1;
+  assert_ok(kad_node_find_node(node, kad_node_id(node), NULL,
+                               kad_fixture_count_result, fixture, NULL));
+  kad_fixture_run(fixture);
+  return fixture->status;
+}
+
+/* The local address at which a contact was heard stays when its link goes down:
+ * the system still takes it for a source, but no reply arrives there. */
+static void contact_is_queried_by_another_link(void **state) {
+  (void)state;
+  struct world world;
+  open_world(&world);
+  struct kad_node *node =
+      open_here(&world, (const char *[]){"0.0.0.0:7101", NULL});
+  struct kad_node *there = open_there(&world, "0.0.0.0:7110");
+  (void)heard_at(&world, node, there, "10.77.0.1:7101");
+  assert_ok(look_up(&world, node));
+
+  kad_hosts_ip("link set west down\n"
+               "route add 10.77.0.2 via 10.78.0.2\n");
+  int status = KAD_ETIMEOUT;
+  for (int i = 0; i < LOOK_UPS && status != 0; i++) {
+    status = look_up(&world, node);
+  }
+
+  assert_ok(status);
+  close_world(&world);
+}
+
 /* Ports without a program, hosts that do not exist, routes that reject: ICMP
  * errors arrive, or the system refuses. */
 static void errors_do_not_stop_a_socket(void **state) {
@@ -321,6 +354,7 @@ int main(void) {
       cmocka_unit_test(address_without_a_route_is_told),
       cmocka_unit_test(local_address_may_go_and_come),
       cmocka_unit_test(another_socket_takes_over),
+      cmocka_unit_test(contact_is_queried_by_another_link),
       cmocka_unit_test(errors_do_not_stop_a_socket),
       cmocka_unit_test(link_local_addresses_work_on_each_link),
   };
