@@ -1,4 +1,4 @@
--- Tests .ci/deps.
+-- Tests .ci/deps, tests/spec/support/process.lua.
 
 local process = require("support.process")
 local support = require("support")
@@ -92,5 +92,11 @@ describe("the dependencies", function()
         done.stderr)
     end
     assert.equal(0, deps("tool", "sh").status)
+  end)
+
+  it("are named when a test starts one that is missing", function()
+    local fine, message = pcall(process.run, {}, { path = "no-such-checker" })
+    assert.is_false(fine)
+    assert.matches("no%-such%-checker: ENOENT[^;]*; is it installed%?", message)
   end)
 end)

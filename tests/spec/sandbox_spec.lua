@@ -332,7 +332,7 @@ describe("the sandbox", function()
         local fine, message = try(name)
 
         assert.is_nil(fine)
-        assert.matches("no such file", message)
+        assert.matches("No such file", message)
       end)
     end
 

@@ -113,7 +113,8 @@ function M.start(args, options)
   end)
   if not process.handle then
     close_all({ broken_pipes, input, output, errors })
-    error((options.path or M.program()) .. ": " .. process.pid, 2)
+    error(("%s: %s; is it installed? (make deps)"):format(
+      options.path or M.program(), process.pid), 2)
   end
   running[process] = true
   read_output()
