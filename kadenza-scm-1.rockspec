@@ -376,6 +376,8 @@ build = {
       "scripts/kadenza/policy/pattern.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
+    ["kadenza.policy.stats"] =
+      "scripts/kadenza/policy/stats.lua",
     ["kadenza.policy.trial"] =
       "scripts/kadenza/policy/trial.lua",
     ["kadenza.policy.trusted"] =
@@ -462,6 +464,8 @@ build = {
       "scripts/kadenza/sim/timer_queue.lua",
     ["kadenza.sim.trace"] =
       "scripts/kadenza/sim/trace.lua",
+    ["kadenza.size_limit"] =
+      "scripts/kadenza/size_limit.lua",
     ["kadenza.sorted"] =
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =

@@ -217,6 +217,13 @@ static int push_publications(lua_State *L) {
   return 1;
 }
 
+/* node:max_datagram() → bytes of the largest datagram that it sends */
+static int node_max_datagram(lua_State *L) {
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  lua_pushinteger(L, kad_node_config(self->link->node)->max_reply);
+  return 1;
+}
+
 /* node:publications() → list of the records that it keeps alive */
 static int node_publications(lua_State *L) {
   push_without_collector(L, push_publications, kad_lua_check_node(L, 1));
@@ -337,6 +344,7 @@ static const luaL_Reg shared_methods[] = {
     {"publish", node_publish},
     {"unpublish", node_unpublish},
     {"publications", node_publications},
+    {"max_datagram", node_max_datagram},
     {NULL, NULL},
 };
 

@@ -384,19 +384,9 @@ static int handle_finish(lua_State *L) {
   return 1;
 }
 
-/* handle:stats() → table: hooks by name, memory, clamped, log_dropped */
+/* handle:stats() → see kad_hook_push_all_stats */
 static int handle_stats(lua_State *L) {
-  const struct kad_host *const host = check_host(L, 1);
-  lua_newtable(L);
-  lua_newtable(L);
-  for (size_t i = 0; i < host->hook_count; i++) {
-    kad_hook_push_stats(L, &host->hooks[i]);
-    lua_setfield(L, -2, host->hooks[i].name);
-  }
-  lua_setfield(L, -2, "hooks");
-  kad_lua_set_integer(L, "memory", (lua_Integer)host->memory_used);
-  kad_lua_set_integer(L, "clamped", (lua_Integer)host->clamped);
-  kad_lua_set_integer(L, "log_dropped", (lua_Integer)host->log_dropped);
+  kad_hook_push_all_stats(L, check_host(L, 1));
   return 1;
 }
 

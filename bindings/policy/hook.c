@@ -77,3 +77,16 @@ void kad_hook_push_stats(lua_State *L, const struct kad_hook *hook) {
   lua_setfield(L, -2, "time");
   kad_lua_set_boolean(L, "breaker_open", hook->open_until != 0);
 }
+
+void kad_hook_push_all_stats(lua_State *L, const struct kad_host *host) {
+  lua_newtable(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < host->hook_count; i++) {
+    kad_hook_push_stats(L, &host->hooks[i]);
+    lua_setfield(L, -2, host->hooks[i].name);
+  }
+  lua_setfield(L, -2, "hooks");
+  kad_lua_set_integer(L, "memory", (lua_Integer)host->memory_used);
+  kad_lua_set_integer(L, "clamped", (lua_Integer)host->clamped);
+  kad_lua_set_integer(L, "log_dropped", (lua_Integer)host->log_dropped);
+}

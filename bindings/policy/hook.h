@@ -69,6 +69,10 @@ void kad_hook_push_place(lua_State *L, const struct kad_hook *hook);
 /* Pushes the counters of a hook as a table. [-0, +1, m] */
 void kad_hook_push_stats(lua_State *L, const struct kad_hook *hook);
 
+/* Pushes the statistics of a host, a table: `hooks` by name, `memory`,
+ * `clamped` and `log_dropped`. [-0, +1, m] */
+void kad_hook_push_all_stats(lua_State *L, const struct kad_host *host);
+
 /* --------------------------------------------------------------- calls -- */
 
 /* A kad_hook_fn: runs the hook `state`, a struct kad_hook, and gives its

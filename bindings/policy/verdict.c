@@ -9,7 +9,8 @@ enum {
   RECORDS_MAX = 1024,
   SECONDS_MAX = 2592000, /* 30 days */
   CODE_MIN = 100,
-  CODE_MAX = 999
+  CODE_MAX = 999,
+  REPLY_FRAME = 53 /* bytes that every reply adds to its dictionary */
 };
 
 static int raise_wrong_type(lua_State *L, int index, const char *expected) {
@@ -149,6 +150,23 @@ static void read_seconds(lua_State *L, struct kad_runner *runner) {
   }
 }
 
+/* Reports a reply that fits no datagram. The node tells the sender of the
+ * query.
+ * [-0, +0, m] */
+static void report_size(lua_State *L, const struct kad_runner *runner) {
+  const struct kad_node *const node = runner->host->link->node;
+  const size_t len = runner->result.reply.len;
+  if (node != NULL && len + REPLY_FRAME > kad_node_config(node)->max_reply) {
+    const char *const text = lua_pushfstring(
+        L,
+        "the reply is too large: it has %d bytes, and with what the node adds "
+        "it can have %d (max_reply)",
+        (int)len, (int)kad_node_config(node)->max_reply);
+    kad_hook_failure_report_text(runner->hook, text);
+    lua_pop(L, 1);
+  }
+}
+
 /* Reads a reply, or nil, reason[, code]. The encoding of the reply is left at
  * the top. [-0, +0|1, v] */
 static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
@@ -159,8 +177,13 @@ static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
   if (lua_type(L, 1) != LUA_TTABLE) {
     raise_wrong_type(L, 1, "a reply, a table, or nil and a reason,");
   }
+  lua_pushliteral(L, "id");
+  if (lua_rawget(L, 1) != LUA_TNIL) {
+    luaL_error(L, "reply.id is the id of this node, and is added by the node");
+  }
   kad_lua_bencode_encode(L, 1, "reply", true);
   runner->result.reply = kad_lua_check_slice(L, lua_gettop(L));
+  report_size(L, runner);
 }
 
 /* Reads what the hook of `runner` has returned, at 1 … `count` of the stack.

@@ -1,6 +1,7 @@
 #include "lua/error.h"
 #include "lua/safe_module.h"
 #include "policy/coroutine.h"
+#include "policy/hook.h"
 #include "policy/host.h"
 #include "policy/meter.h"
 #include "policy/metered.h"
@@ -203,6 +204,12 @@ static int is_spent(lua_State *L) {
   return 1;
 }
 
+/* policy_stats() → the statistics of the policies in this state */
+static int policy_stats(lua_State *L) {
+  kad_hook_push_all_stats(L, kad_lua_context(L)->host);
+  return 1;
+}
+
 /* charge(work): charges what a C function is about to do, in instructions */
 static int charge(lua_State *L) {
   const lua_Number work = luaL_checknumber(L, 1);
@@ -220,11 +227,17 @@ static int has_length(lua_State *L) {
 
 int kad_vm_module_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"read_source", read_source}, {"source", source},
-      {"load_text", load_text},     {"freeze_strings", freeze_strings},
-      {"pcall", kad_metered_pcall}, {"charge", charge},
-      {"is_spent", is_spent},       {"open_standard", open_standard},
-      {"has_length", has_length},   {NULL, NULL},
+      {"read_source", read_source},
+      {"source", source},
+      {"load_text", load_text},
+      {"freeze_strings", freeze_strings},
+      {"pcall", kad_metered_pcall},
+      {"charge", charge},
+      {"is_spent", is_spent},
+      {"open_standard", open_standard},
+      {"policy_stats", policy_stats},
+      {"has_length", has_length},
+      {NULL, NULL},
   };
   kad_lua_push_safe_module(L);
   luaL_setfuncs(L, functions, 0);

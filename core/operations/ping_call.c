@@ -130,8 +130,7 @@ int kad_node_ping(struct kad_node *node, const struct kad_address *to,
 
 static bool args_are_valid(struct kad_slice args) {
   struct kad_bencode parsed;
-  return args.len == 0 || (args.len <= KAD_DATAGRAM_MAX &&
-                           kad_bencode_parse(args, &parsed) == 0 &&
+  return args.len == 0 || (kad_bencode_parse(args, &parsed) == 0 &&
                            parsed.type == KAD_BENCODE_DICT);
 }
 
@@ -144,6 +143,9 @@ int kad_node_call(struct kad_node *node, const struct kad_contact *to,
       .size = sizeof(struct contact_query) + args.len,
       .done = done,
       .data = data};
+  if (args.len > KAD_DATAGRAM_MAX) {
+    return KAD_ETOOBIG;
+  }
   if (node == NULL || to == NULL || !address_is_valid(&to->address) ||
       method.len == 0 || method.len > KAD_METHOD_NAME_MAX ||
       kad_method_find(method) != KAD_METHOD_CUSTOM || !args_are_valid(args)) {

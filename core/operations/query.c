@@ -54,8 +54,7 @@ static bool args_are_valid(struct kad_slice args) {
   struct kad_bencode value;
   struct kad_slice rest = args;
   return args.len == 0 ||
-         (args.len <= KAD_DATAGRAM_MAX &&
-          kad_bencode_read(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
+         (kad_bencode_read(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
           rest.len == 0 && dict.type == KAD_BENCODE_DICT &&
           !kad_bencode_find(&dict, "target", &value));
 }
@@ -72,6 +71,9 @@ int kad_node_query(struct kad_node *node, const struct kad_id *key,
                    const struct kad_lookup_options *options, kad_done_fn done,
                    void *data, kad_operation_id *operation) {
   struct kad_operation *op;
+  if (custom != NULL && custom->args.len > KAD_DATAGRAM_MAX) {
+    return KAD_ETOOBIG;
+  }
   if (node == NULL || key == NULL || custom == NULL || !is_valid(custom)) {
     return KAD_EINVAL;
   }

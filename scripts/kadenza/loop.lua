@@ -2,8 +2,8 @@
 --
 -- Outside of kad.run, nodes and tasks belong to the default network, which is
 -- opened when it is first used. The program runs it: with `loop.run`, or in
--- another event loop that waits until `fd()` is readable or `timeout()` seconds
--- have passed and then calls `step()`:
+-- another event loop. That waits until `fd()` is readable or `timeout()`
+-- seconds have passed, calls `step()`, and reads the timeout again:
 --
 --     local kad = require("kadenza")
 --     local uv = require("luv")

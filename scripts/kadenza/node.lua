@@ -12,6 +12,7 @@ local clock = require("kadenza.clock")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local log = require("kadenza.log")
+local policy_stats = require("kadenza.policy.stats")
 local loop = require("kadenza.loop")
 local node_options = require("kadenza.node_options")
 local operation = require("kadenza.operation")
@@ -120,8 +121,7 @@ end
 function Node:stats()
   check.open(self, 2)
   local stats = self.core:stats()
-  stats.policies = self.policy_handle
-    and require("kadenza.policy").stats(self)
+  stats.policies = policy_stats.of(self)
   return stats
 end
 

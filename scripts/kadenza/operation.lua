@@ -14,6 +14,7 @@ local lookup_options = require("kadenza.lookup_options")
 local queries = require("kadenza.queries")
 local resolver = require("kadenza.resolver")
 local shown = require("kadenza.shown")
+local size_limit = require("kadenza.size_limit")
 local strings = require("kadenza.node_options").strings
 local task = require("kadenza.task")
 
@@ -50,9 +51,6 @@ local Node = {}
 
 -- Seconds that `leave` may take without an argument.
 local LEAVE_SECONDS <const> = 5
-
--- Bytes of a value at most: KAD_VALUE_MAX.
-local MAX_VALUE <const> = 1000
 
 -- Returns `done`, which gets a message that can be printed: the text of another
 -- node's error may control a terminal. `info.reason` has its bytes.
@@ -271,6 +269,10 @@ local function check_custom(name, args, level)
   end
   if args ~= nil then
     check.kind(args, "table", "args", level + 1)
+    if rawget(args, "id") ~= nil then
+      error("args.id is the id of this node, and is added by the node",
+        level + 1)
+    end
   end
   errors.at_level(level + 1, core.encode, args or {}, "args", true)
 end
@@ -301,7 +303,7 @@ function Node:call(to, name, args, callback)
         return make_start(self, "call", address, id, name, args)
       end)
     if not result then
-      return nil, message, code, details
+      return nil, size_limit.of_query(self, args, message, code), code, details
     end
     return result.reply or {}, result
   end)
@@ -378,6 +380,10 @@ function Node:query(key, name, args, options, callback)
     return start(function(result, ...)
       if result == false then -- a reply; the results come last
         return collect(...)
+      elseif not result then
+        local message, code = ...
+        return done(nil, size_limit.of_query(self, args, message, code),
+          select(2, ...))
       end
       return done(result, ...)
     end)
@@ -480,7 +486,7 @@ local function make_record(self, key, value, options)
   }
   if not options.secret then
     return record
-  elseif #value > MAX_VALUE then
+  elseif #value > size_limit.VALUE then
     return nil, core.errors.KAD_ETOOBIG, "KAD_ETOOBIG"
   end
   local message, code
@@ -520,7 +526,8 @@ local function store(self, key, value, options, callback, publish)
     or function(done)
       done(nil, message, code)
     end
-  return run_operation(callback, count_stored(start, lookup.min_stored))
+  return run_operation(callback, count_stored(size_limit.of_value(start, value),
+    lookup.min_stored))
 end
 
 --- Stores a value at the nodes closest to its key. Returns details: `stored` of

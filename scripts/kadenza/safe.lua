@@ -21,6 +21,10 @@ local M = { _VERSION = "kadenza 0.1.0" }
 ---| "KAD_ERESOLVE" | "KAD_EFAMILY" | "KAD_EADDRNOTAVAIL"
 ---| "KAD_ECODEC" | "KAD_ENOROUTE" | "KAD_EFEWER"
 
+--- The version, such as "0.1.0".
+---@type string
+M.version = core.version
+
 M.log = log
 
 M.key = key.of

@@ -4,6 +4,7 @@ local kad = require("kadenza")
 describe("kadenza", function()
   it("has the version of the core", function()
     assert.equal("kadenza " .. core.version, kad._VERSION)
+    assert.equal(core.version, kad.version)
   end)
 
   it("adds no globals", function()

@@ -61,6 +61,24 @@ describe("kadenza.loop", function()
     kad.loop.close()
   end))
 
+  it("has an example that ends, with its timers", function()
+    local file <close> = assert(io.open("scripts/kadenza/loop.lua"))
+    local head = file:read("a"):match("^(.-)\n\n")
+    local path = os.tmpname()
+    local program <close> = assert(io.open(path, "w"))
+    program:write('local kad = require("kadenza")\n')
+    for line in head:gmatch("%-%-     ([^\n]*)") do
+      program:write(line, "\n")
+    end
+    program:flush()
+    local output <close> = assert(io.popen("timeout 20 "
+      .. (os.getenv("LUA") or "lua5.4") .. " " .. path .. " 2>&1"))
+
+    local text = output:read("a")
+    os.remove(path)
+    assert.equal("slept\n", text)
+  end)
+
   it("has work at once for a timer that is due", spec(function(t)
     local network = kad.loop.network()
     network:start_timer(0, t.expect(1))

@@ -275,10 +275,29 @@ describe("node:query", function()
 
   it("fails if its arguments do not fit in a datagram",
     with_singers(function(net)
-      local replies, message, code =
-        net.nodes[1]:query(key, "sing", { what = ("x"):rep(1300) })
-      assert.is_nil(replies)
-      assert.equal("too large", message)
-      assert.equal("KAD_ETOOBIG", code)
+      for _, size in ipairs({ 1440, 1500, 3000 }) do
+        local args = { what = ("x"):rep(size) }
+        local to = net.nodes[2]:addresses()[1]
+        for _, results in ipairs({
+          table.pack(net.nodes[1]:query(key, "sing", args)),
+          table.pack(net.nodes[1]:call(to, "sing", args)),
+        }) do
+          assert.is_nil(results[1])
+          assert.equal(string.format("too large: the arguments have %d bytes, "
+            .. "and the whole query can have 1452 (max_reply)", size + 13),
+            results[2])
+          assert.equal("KAD_ETOOBIG", results[3])
+        end
+      end
     end))
+
+  it("raises for arguments that the node adds", with_singers(function(net)
+    local node, to = net.nodes[1], net.nodes[2]:addresses()[1]
+    support.assert_blames_caller("args.id is the id of this node", function()
+      node:call(to, "sing", { id = "x" })
+    end)
+    support.assert_blames_caller("args.id is the id of this node", function()
+      node:query(key, "sing", { id = "x" })
+    end)
+  end))
 end)

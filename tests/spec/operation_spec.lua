@@ -323,7 +323,8 @@ describe("the operations of a node", function()
           a:put(kad.key("large"), ("x"):rep(1001), options)
 
         assert.is_nil(info)
-        assert.equal("too large", message)
+        assert.equal("too large: the value has 1001 bytes, and can have 1000, "
+          .. "or the max_size of its type if that is less", message)
         assert.equal("KAD_ETOOBIG", code)
       end
     end))

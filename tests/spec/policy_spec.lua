@@ -105,9 +105,9 @@ describe("kadenza.policy", function()
     it("accepts a function of the node", with([[
       return function(node)
         local id = node:id()
-        return { rpc = { run = function() return { id = id } end } }
+        return { rpc = { run = function() return { own = id } end } }
       end ]], function(world)
-        assert.equal(world.node:id(), call(world).id)
+        assert.equal(world.node:id(), call(world).own)
       end))
 
     it("raises in the caller's line for mixed files and tables", spec(function()

@@ -14,9 +14,47 @@ local function ask(world, args)
 end
 
 describe("rpc.NAME", function()
+  it("cannot reply with an id, which the node adds", with(rpc([[
+    return { id = "not this" }
+  ]]), function(world)
+    local reply, message = ask(world)
+
+    assert.is_nil(reply)
+    assert.matches("the policy failed", message)
+    world.after = function()
+      assert.matches("reply.id is the id of this node",
+        policies.failures(world.events)[1], 1, true)
+    end
+  end))
+
+  it("says how large a reply can be", with(rpc([[
+    return { text = ("x"):rep(1500) }
+  ]]), function(world)
+    local reply, message = ask(world)
+
+    assert.is_nil(reply)
+    assert.matches("the reply is too large", message)
+    world.after = function()
+      assert.matches("it has 1513 bytes, and with what the node adds it can "
+        .. "have 1452 (max_reply)", policies.failures(world.events)[1], 1, true)
+    end
+  end))
+
+  it("reads the statistics of its node's policies", with(rpc([[
+    local stats = ctx.node:stats().policies
+    return { calls = stats.hooks["policy: rpc.run"].calls,
+      memory = stats.memory, text = tostring(stats) }
+  ]]), function(world)
+    local reply = assert(ask(world))
+
+    assert.equal(1, reply.calls)
+    assert.is_true(reply.memory > 0)
+    assert.matches("policy: rpc.run calls=1", reply.text, 1, true)
+  end))
+
   it("receives the source of the query", with(rpc([[
     local from = ctx.from
-    return { id = "not this", who = from.id, address = from.address,
+    return { who = from.id, address = from.address,
       host = from.host, port = from.port, proven = from.proven and 1 or 0,
       name = request.method }
   ]]), function(world)
@@ -140,7 +178,7 @@ describe("rpc.NAME", function()
   end
 
   it("fails with 202 when the reply is too large", with(rpc([[
-    return { x = ("x"):rep(1300) }
+    return { x = ("x"):rep(1500) }
   ]]), function(world)
     local _, _, _, info = ask(world)
     assert.equal(202, info.krpc)

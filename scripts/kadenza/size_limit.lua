@@ -1,0 +1,46 @@
+--- How large values and queries can be, in the messages of those that are too
+--- large. Tested by tests/spec/operation_spec.lua and
+--- tests/spec/operation_query_spec.lua.
+
+local core = require("kadenza.core")
+
+local M = {}
+
+--- Bytes of a value at most: KAD_VALUE_MAX.
+M.VALUE = 1000
+
+--- Returns the message of a query that failed, with the limit if it is too
+--- large.
+---@param node kadenza.Node
+---@param args? table
+---@param message string
+---@param code kadenza.Code
+---@return string message
+function M.of_query(node, args, message, code)
+  if code ~= "KAD_ETOOBIG" then
+    return message
+  end
+  return string.format("%s: the arguments have %d bytes, and the whole query "
+    .. "can have %d (max_reply)", message, #core.encode(args or {}),
+    node.core:max_datagram())
+end
+
+--- Makes a start of `task.wait` add the limit to the failure of a value that is
+--- too large.
+---@param start fun(done: fun(...)): fun()?
+---@param value string
+---@return fun(done: fun(...)): fun()? start
+function M.of_value(start, value)
+  return function(done)
+    return start(function(result, message, code, details)
+      if code == "KAD_ETOOBIG" then
+        message = string.format("%s: the value has %d bytes, and can have %d, "
+          .. "or the max_size of its type if that is less", message, #value,
+          M.VALUE)
+      end
+      return done(result, message, code, details)
+    end)
+  end
+end
+
+return M
