@@ -68,13 +68,14 @@ end
 local NO_MEMORY <const> = { ["not enough memory"] = true,
   ["out of memory"] = true }
 
---- Tells whether an error of Lua or of the core is that memory has ended. A
---- policy that exceeds its own limit is another error: it names the file.
----@param problem any
+--- Tells whether an error is that the memory of Lua or of the core has ended,
+--- with or without the position or the file where that was.
+---@param err any
 ---@return boolean
-function M.is_out_of_memory(problem)
-  local line = type(problem) == "string" and problem:match("^[^\n]*") or ""
-  return NO_MEMORY[(line:gsub("^kadenza[%w_.]*:%d+: ", ""))] or false
+function M.is_out_of_memory(err)
+  local line = type(err) == "string" and err:match("^[^\n]*") or ""
+  return line:find("not enough memory$") ~= nil
+    or line:find("out of memory$") ~= nil
 end
 
 --- Returns a checked value. If it has a problem, ends the command with MISUSED.
@@ -83,7 +84,7 @@ end
 ---@param problem? string
 ---@return any value
 function M.checked(what, value, problem)
-  if M.is_out_of_memory(problem) then
+  if NO_MEMORY[problem] then -- a policy over its own limit names its file
     M.failed("out of memory", "KAD_ENOMEM")
   elseif problem then
     M.misuse("%s %s", what, problem)

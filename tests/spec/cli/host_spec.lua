@@ -102,6 +102,10 @@ describe("kadenza, when the machine refuses", function()
     end)
 
   it("has one message for too little memory", function()
+    if (os.getenv("LD_PRELOAD") or ""):find("asan", 1, true) then
+      pending("AddressSanitizer needs more memory than the limit")
+      return
+    end
     for _, kib in ipairs({ 14000, 16000, 20000, 26000 }) do
       local done = run_after("ulimit -v " .. kib, { "check", "p.lua",
         "--nodes", "2000", "--seconds", "0" }, { folder = folder })
@@ -109,7 +113,8 @@ describe("kadenza, when the machine refuses", function()
       assert.equal(0, done.signal, done.stderr)
       assert.not_matches("internal error", done.stderr)
       -- The loader of the system ends with 127 where the libraries do not fit.
-      assert.is_true(done.status == 1 and is_one_line(done.stderr)
+      assert.is_true(is_one_line(done.stderr) and (done.status == 1
+        or done.stderr:find("p.lua: out of memory", 1, true) ~= nil)
         or done.status == 127, kib .. ": " .. done.stderr)
     end
   end)
