@@ -35,7 +35,8 @@ int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
 static int encode_within(struct kad_node *node, struct kad_message *message,
                          uint8_t *datagram, size_t max, size_t *len) {
   const uint32_t most = node->config.max_reply;
-  struct kad_writer writer = {.data = datagram, .cap = max < most ? max : most};
+  struct kad_writer writer = {.cap = max < most ? max : most};
+  writer.data = datagram;
   message->version =
       (struct kad_slice){.data = (const uint8_t *)node->config.version,
                          .len = sizeof node->config.version};
