@@ -74,6 +74,7 @@ soname := libkadenza.0.dylib
 shared_name := libkadenza.dylib
 shared_flags = -dynamiclib -install_name $(PREFIX)/lib/$(soname)
 module_flags := -bundle -undefined dynamic_lookup
+language_flags += -D__APPLE_USE_RFC_3542 # control messages of IPv6
 export_flags :=
 else
 soname := libkadenza.so.0

@@ -1,6 +1,5 @@
 /* For recvmmsg, and for the control messages of IPv6. */
 #define _GNU_SOURCE
-#define __APPLE_USE_RFC_3542
 
 #include "net/udp/udp_incoming.h"
 

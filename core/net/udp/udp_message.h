@@ -1,8 +1,7 @@
 /* Messages as the system's calls for batches take them, and the control message
  * that names a local address (IP_PKTINFO, IPV6_PKTINFO: RFC 3542 §6).
  *
- * A file that includes this one defines _GNU_SOURCE and __APPLE_USE_RFC_3542
- * first. */
+ * A file that includes this one defines _GNU_SOURCE first. */
 #ifndef KAD_NET_UDP_UDP_MESSAGE_H
 #define KAD_NET_UDP_UDP_MESSAGE_H
 

@@ -40,7 +40,6 @@ void kad_udp_route_broke(struct kad_udp_member *member,
 
 /* `find_route` of struct kad_member_methods. Returns 0, KAD_EFAMILY or
  * KAD_ENOROUTE. */
-int kad_udp_route_check(struct kad_member *member,
-                        const struct kad_address *to);
+int kad_udp_route_check(struct kad_member *base, const struct kad_address *to);
 
 #endif
