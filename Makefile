@@ -7,6 +7,9 @@
 #   make FUZZ=1       build/fuzz      with clang's libFuzzer, ASan and UBSan
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
 # nothing, STATIC=1 links libuv, libsodium and Lua into the program.
+# With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
+# LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
+# which modules are installed). LUA runs the scripts of the build itself.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -45,9 +48,14 @@ lua_package = $(call once,lua_package,$(or $(firstword $(foreach name,\
   lua5.4 lua-5.4 lua54,$(shell $(PKG_CONFIG) --exists $(name) && \
   echo $(name)))),lua))
 package_flags = $(call once,package_flags,$(shell \
-  $(PKG_CONFIG) --cflags libuv libsodium $(lua_package)))
+  $(PKG_CONFIG) --cflags libuv libsodium) $(LUA_CFLAGS))
 core_libs = $(call once,core_libs,$(shell $(PKG_CONFIG) --libs libuv libsodium))
+lua_cflags = $(call once,lua_cflags,$(shell \
+  $(PKG_CONFIG) --cflags $(lua_package)))
 lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
+LUA_CFLAGS ?= $(lua_cflags)
+LUA_LIBS ?= $(lua_libs)
+LUA_VERSION ?= 5.4
 cmocka_libs = $(call once,cmocka_libs,$(shell $(PKG_CONFIG) --libs cmocka))
 version = $(call once,version,$(shell \
   sed -n 's/^.define KAD_VERSION "\(.*\)"/\1/p' core/kadenza.h))
@@ -89,8 +97,8 @@ endif
 static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
   $(PKG_CONFIG) --variable=libdir libuv)/$(name))))
 static_libs = $(static_uv) -Wl,-Bstatic -lsodium -Wl,--whole-archive \
-  $(lua_libs) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
-program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(lua_libs))
+  $(LUA_LIBS) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
+program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(LUA_LIBS))
 
 # ------------------------------------------------------------ sources --
 
@@ -256,7 +264,7 @@ help: ## list the targets
 	@echo "kadenza $(version)  make [target]... [VARIABLE=value]..."
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 	  while read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
-	@sed -n '/^# Variants/,/^# nothing/s/^# //p' Makefile
+	@sed -n '/^# Variants/,/^# which modules/s/^# //p' Makefile
 
 # --------------------------------------------------------------- deps --
 
@@ -463,9 +471,9 @@ define installer
 	put 644 $(library) lib/libkadenza.a; \
 	put 755 $(BUILD)/$(soname) lib/$(soname); \
 	put 755 $(program) bin/kadenza; \
-	put 755 $(module) lib/lua/5.4/kadenza/core.so; \
+	put 755 $(module) lib/lua/$(LUA_VERSION)/kadenza/core.so; \
 	for file in $(lua_modules); do \
-	  put 644 scripts/$$file share/lua/5.4/$$file; \
+	  put 644 scripts/$$file share/lua/$(LUA_VERSION)/$$file; \
 	done; \
 	for file in $(notdir $(policies)); do \
 	  put 644 scripts/policies/$$file share/kadenza/policies/$$file; \

@@ -23,7 +23,7 @@ description = {
 supported_platforms = { "unix" }
 
 dependencies = {
-  "lua >= 5.4, < 5.5",
+  "lua >= 5.4, < 5.6",
   "argparse >= 0.7",
   "dkjson >= 2.5",
 }

@@ -4,6 +4,7 @@
 #include "policy/metered.h"
 
 #include <lualib.h>
+#include <sodium.h>
 
 #include <stdio.h>
 
@@ -199,12 +200,22 @@ static int init_state(lua_State *L) {
   return 0;
 }
 
+/* Makes a state in the memory of `host`. Lua 5.5 asks for the seed of its
+ * hashes, which Lua 5.4 makes itself. */
+static lua_State *new_state(struct kad_host *host) {
+#if LUA_VERSION_NUM >= 505
+  return lua_newstate(kad_vm_heap_allocate, host, randombytes_random());
+#else
+  return lua_newstate(kad_vm_heap_allocate, host);
+#endif
+}
+
 int kad_vm_new(lua_State *L, int sources, struct kad_host *host) {
   struct vm_options options = {
       .host = host, .parent = L, .sources = lua_absindex(L, sources)};
   luaL_checkstack(L, 4, NULL);
   const int top = lua_gettop(L);
-  lua_State *const state = lua_newstate(kad_vm_heap_allocate, host);
+  lua_State *const state = new_state(host);
   if (state == NULL) {
     return KAD_ENOMEM;
   }

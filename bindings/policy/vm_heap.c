@@ -80,8 +80,14 @@ static void set_pace(struct kad_host *host) {
   /* A small heap may double before the next collection. A large one may grow by
    * a tenth, and the collector works faster. */
   const bool is_large = pace >= PACE_PARTS / 4;
-  (void)lua_gc(host->L, LUA_GCINC, is_large ? PAUSE_LARGE : PAUSE,
-               is_large ? STEP_LARGE : STEP, 0);
+  const int pause = is_large ? PAUSE_LARGE : PAUSE;
+  const int step = is_large ? STEP_LARGE : STEP;
+#if LUA_VERSION_NUM >= 505
+  (void)lua_gc(host->L, LUA_GCPARAM, LUA_GCPPAUSE, pause);
+  (void)lua_gc(host->L, LUA_GCPARAM, LUA_GCPSTEPMUL, step);
+#else
+  (void)lua_gc(host->L, LUA_GCINC, pause, step, 0);
+#endif
 }
 
 void kad_vm_heap_end_entry(struct kad_host *host) {
