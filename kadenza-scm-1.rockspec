@@ -33,6 +33,12 @@ external_dependencies = {
   SODIUM = { header = "sodium.h", library = "sodium" },
 }
 
+-- `luarocks test` runs the tests of the tree with make.
+test = {
+  type = "command",
+  command = "make test",
+}
+
 build = {
   type = "builtin",
   install = {
