@@ -33,6 +33,8 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_watchdog(L);
   kad_handle_add_functions(L);
   kad_resumption_add_functions(L);
+  kad_coroutine_push_lua_functions(L);
+  lua_setfield(L, -2, "lua_coroutine");
   kad_coroutine_push_program_functions(L);
   lua_setfield(L, -2, "program_coroutine");
   kad_pattern_add_functions(L);

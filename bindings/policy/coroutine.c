@@ -5,6 +5,7 @@
 #include "policy/resumption.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 
 /* Pushes the table whose keys are the coroutines that scripts have made.
  * [-0, +1, m] */
@@ -183,4 +184,26 @@ void kad_coroutine_push_program_functions(lua_State *L) {
       {NULL, NULL},
   };
   luaL_newlib(L, functions);
+}
+
+void kad_coroutine_push_lua_functions(lua_State *L) {
+  luaL_checkstack(L, 6, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.lua_coroutine) ==
+      LUA_TTABLE) {
+    return;
+  }
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LUA_COLIBNAME) == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -6);
+    }
+  }
+  lua_pop(L, 2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.lua_coroutine);
 }

@@ -15,6 +15,10 @@
 /* Pushes the coroutine library of scripts. [-0, +1, m] */
 void kad_coroutine_push_library(lua_State *L);
 
+/* Pushes a copy of the library `coroutine`, as it was at the first call.
+ * [-0, +1, m] */
+void kad_coroutine_push_lua_functions(lua_State *L);
+
 /* Pushes a table of `resume` and `wrap`, to be used in place of Lua's own.
  * [-0, +1, m] */
 void kad_coroutine_push_program_functions(lua_State *L);

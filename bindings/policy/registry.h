@@ -15,6 +15,7 @@ struct kad_policy_keys {
   char script_coroutines; /* table: coroutine that a script has made → true */
   char waiting_coroutines; /* table: coroutine that waits for the scheduler →
                               the one through which it waits, or true */
+  char lua_coroutine;      /* table: Lua's own library, in programs */
   char module_sources;     /* table: module → text or compiled code; in VMs */
 };
 

@@ -21,8 +21,8 @@ local core = require("kadenza.core")
 -- Lua's own functions; in a VM of policies, the metered ones.
 local M = {}
 
-for name, fn in pairs(coroutine) do
-  M[name] = fn
+for name, fn in pairs(core.lua_coroutine or coroutine) do
+  M[name] = fn -- core.lua_coroutine: this module may be loaded again
 end
 
 if core.program_coroutine then

@@ -390,6 +390,29 @@ describe("the coroutine library of a program", function()
     end)
   end))
 
+  it("stays Lua's for kadenza that is loaded again", spec(function()
+    local loaded = {}
+    for name, module in pairs(package.loaded) do
+      if name:match("^kadenza") then
+        loaded[name] = module
+        package.loaded[name] = nil
+      end
+    end
+    local again = require("kadenza")
+    local value = again.run(function()
+      again.sleep(0.001)
+      return coroutine.wrap(function()
+        again.sleep(0.001)
+        return "waited"
+      end)()
+    end)
+    for name, module in pairs(loaded) do
+      package.loaded[name] = module
+    end
+
+    assert.equal("waited", value)
+  end))
+
   it("says why a coroutine cannot wait outside of tasks", spec(function()
     local _, message = coroutine.resume(coroutine.create(function()
       task.sleep(1)
