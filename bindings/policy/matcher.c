@@ -216,12 +216,17 @@ static bool match_frontier(struct kad_matcher *matcher) {
   if (!find_item_end(matcher, set, &end)) {
     return false;
   }
-  const char before = place > 0 ? matcher->subject[place - 1] : '\0';
-  const char after =
-      place < matcher->subject_len ? matcher->subject[place] : '\0';
+  unsigned char before = 0;
+  unsigned char after = 0;
+  if (place > 0) {
+    before = (unsigned char)matcher->subject[place - 1];
+  }
+  if (place < matcher->subject_len) {
+    after = (unsigned char)matcher->subject[place];
+  }
   matcher->item = end;
-  return !is_in_set(matcher, (unsigned char)before, set, end) &&
-         is_in_set(matcher, (unsigned char)after, set, end);
+  return !is_in_set(matcher, before, set, end) &&
+         is_in_set(matcher, after, set, end);
 }
 
 /* "%1": matches a copy of a capture. */
@@ -406,9 +411,10 @@ static bool backtrack(struct kad_matcher *matcher) {
 }
 
 size_t kad_matcher_depth(const char *pattern, size_t len) {
+  static const char special[6] = {'*', '+', '-', '?', '(', ')'};
   size_t depth = 0;
   for (size_t i = 0; i < len; i++) {
-    depth += memchr("*+-?()", pattern[i], 6) != NULL ? 1 : 0;
+    depth += memchr(special, pattern[i], sizeof special) != NULL ? 1 : 0;
   }
   return depth;
 }

@@ -22,16 +22,19 @@ struct search {
   enum kad_match match;
 };
 
+static bool is_within(const struct kad_matcher *matcher,
+                      const struct kad_capture *capture) {
+  return capture->start <= matcher->subject_len &&
+         (capture->state != KAD_CAPTURE_TEXT ||
+          capture->len <= matcher->subject_len - capture->start);
+}
+
 static void check_match(const struct kad_matcher *matcher) {
-  CHECK(matcher->start <= matcher->place);
-  CHECK(matcher->place <= matcher->subject_len);
-  CHECK(matcher->capture_count <= KAD_MATCHER_CAPTURES);
+  CHECK(matcher->start <= matcher->place &&
+        matcher->place <= matcher->subject_len &&
+        matcher->capture_count <= KAD_MATCHER_CAPTURES);
   for (unsigned i = 0; i < matcher->capture_count; i++) {
-    const struct kad_capture *const capture = &matcher->captures[i];
-    CHECK(capture->start <= matcher->subject_len);
-    if (capture->state == KAD_CAPTURE_TEXT) {
-      CHECK(capture->len <= matcher->subject_len - capture->start);
-    }
+    CHECK(is_within(matcher, &matcher->captures[i]));
   }
 }
 
