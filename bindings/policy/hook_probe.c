@@ -20,7 +20,8 @@ static void read_record(lua_State *L, int index, unsigned bits,
   (void)kad_lua_field_uint32(L, index, "age", 0, UINT32_MAX, &record->age);
 }
 
-/* Reads the list `held`. Its array is left on the stack. [-0, +0|1, v] */
+/* Reads the list `held`. Its array and records are left on the stack.
+ * [-0, +n, v] */
 static void read_held(lua_State *L, int index, unsigned bits,
                       struct kad_hook_call *call) {
   if (!kad_lua_push_field(L, index, "held")) {
@@ -29,14 +30,15 @@ static void read_held(lua_State *L, int index, unsigned bits,
   const int list = lua_gettop(L);
   luaL_checktype(L, list, LUA_TTABLE);
   const size_t count = (size_t)lua_rawlen(L, list);
+  luaL_checkstack(L, (int)count + 10, NULL);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+  }
   struct kad_record *const held =
       lua_newuserdatauv(L, count * sizeof *held + 1, 0);
   for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, list, (lua_Integer)i + 1);
-    read_record(L, lua_gettop(L), bits, &held[i]);
-    lua_pop(L, 1);
+    read_record(L, list + 1 + (int)i, bits, &held[i]);
   }
-  lua_remove(L, list);
   call->held = held;
   call->held_count = count;
 }
@@ -83,8 +85,7 @@ static void read_call(lua_State *L, int index, unsigned bits,
   luaL_checkstack(L, 10, NULL);
   if (kad_lua_push_field(L, index, "record")) {
     read_record(L, lua_gettop(L), bits, &probe->record);
-    call->record = &probe->record;
-    lua_pop(L, 1); /* the table of the call keeps it */
+    call->record = &probe->record; /* its table stays on the stack */
   }
   read_from(L, index, bits, call);
   if (kad_lua_push_field(L, index, "reason")) {

@@ -315,7 +315,9 @@ static void read_contacts(const struct reader *reader, const char *name,
     if (!read_id(&item, "id", &contact->id)) {
       luaL_error(reader->L, "a contact of '%s' lacks its id", name);
     }
-    lua_getfield(reader->L, -1, "address");
+    if (!kad_lua_push_field(reader->L, item.index, "address")) {
+      luaL_error(reader->L, "a contact of '%s' lacks its address", name);
+    }
     read_address(reader, name, &contact->address);
     if (contact->address.family != family) {
       luaL_error(reader->L, "field '%s' has an address of another family",
@@ -348,6 +350,7 @@ static void read_records(const struct reader *reader) {
     struct kad_record *const record = &message->records[i];
     const struct reader item = push_item(reader, "records", i);
     kad_lua_check_record(item.L, item.index, item.bits, record);
+    record->type = (struct kad_slice){NULL, 0}; /* the query has it */
     record->value = copy_to_scratch(reader, record->value);
     record->salt = copy_to_scratch(reader, record->salt);
     record->publisher =

@@ -2,6 +2,7 @@
 
 #include "lua/argument.h"
 #include "lua/bencode.h"
+#include "lua/field.h"
 #include "lua/record.h"
 #include "policy/hook.h"
 
@@ -78,35 +79,54 @@ static void read_record(lua_State *L, int index, unsigned bits,
   }
 }
 
+/* Tells whether the table at 1 is a list of records rather than a record. */
+static bool is_list_of_records(lua_State *L) {
+  const bool is_record = kad_lua_push_field(L, 1, "value");
+  lua_pop(L, is_record ? 1 : 0);
+  return !is_record;
+}
+
+/* Pushes the `count` items of the list at 1, or the record at 1, before
+ * anything is allocated: the collector empties weak lists. Returns the index of
+ * the first. [-0, +count, v] */
+static int push_items(lua_State *L, bool is_list, int count) {
+  const int first = lua_gettop(L) + 1;
+  luaL_checkstack(L, count + 10, NULL);
+  for (int i = 0; i < count; i++) {
+    if (is_list) {
+      lua_rawgeti(L, 1, i + 1);
+    } else {
+      lua_pushvalue(L, 1);
+    }
+  }
+  return first;
+}
+
 /* Reads a list of records or, with `may_be_one`, a single record. Their array
- * is left at the top: the result borrows it. [-0, +1, v] */
+ * and each record are left at the top: the result borrows them.
+ * [-0, +n, v] */
 static void read_records(lua_State *L, struct kad_runner *runner,
                          bool may_be_one) {
   struct kad_hook_result *const result = &runner->result;
-  const bool is_list = lua_type(L, 1) == LUA_TTABLE &&
-                       (!may_be_one || lua_getfield(L, 1, "value") == LUA_TNIL);
+  const bool is_list =
+      lua_type(L, 1) == LUA_TTABLE && (!may_be_one || is_list_of_records(L));
   if (!is_list && !(may_be_one && !lua_isnoneornil(L, 1))) {
     raise_wrong_type(L, 1,
                      may_be_one ? "a record or a list of records"
                                 : "a list of records");
   }
-  const lua_Unsigned count = is_list ? lua_rawlen(L, 1) : 1;
+  const size_t count = is_list ? (size_t)lua_rawlen(L, 1) : 1;
   if (count > RECORDS_MAX) {
     luaL_error(L, "returned more than %d records", (int)RECORDS_MAX);
   }
+  const int first = push_items(L, is_list, (int)count);
   struct kad_record *const records =
-      lua_newuserdatauv(L, (size_t)count * sizeof *records + 1, 0);
-  for (lua_Unsigned i = 0; i < count; i++) {
-    if (is_list) {
-      lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    } else {
-      lua_pushvalue(L, 1);
-    }
-    read_record(L, lua_gettop(L), runner->host->bits, &records[i]);
-    lua_pop(L, 1);
+      lua_newuserdatauv(L, count * sizeof *records + 1, 0);
+  for (size_t i = 0; i < count; i++) {
+    read_record(L, first + (int)i, runner->host->bits, &records[i]);
   }
   result->records = records;
-  result->record_count = (size_t)count;
+  result->record_count = count;
 }
 
 /* Reports that a hook returned seconds out of range, unless it was reported
@@ -188,7 +208,7 @@ static void read_reply(lua_State *L, struct kad_runner *runner, int count) {
 
 /* Reads what the hook of `runner` has returned, at 1 … `count` of the stack.
  * Values that the result borrows are left at the top. Raises for values that
- * the hook must not return. [-0, +0|1, v] */
+ * the hook must not return. [-0, +n, v] */
 static void read_values(lua_State *L, struct kad_runner *runner, int count) {
   struct kad_hook_result *const result = &runner->result;
   *result = (struct kad_hook_result){.verdict = KAD_VERDICT_ACCEPT};
