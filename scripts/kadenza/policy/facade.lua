@@ -181,19 +181,19 @@ end
 
 ------------------------------------------------------------------- nodes --
 
--- Returns the arguments. If the last one is a callback, it is replaced by a
--- function that runs it as a task.
+-- Returns the arguments. Each function among them is a callback, wherever it
+-- is: it is replaced by a function that runs it as a task.
 local function with_task(start, network, ...)
-  local count = select("#", ...)
-  local callback = count > 0 and select(count, ...)
-  if type(callback) ~= "function" then
-    return ...
+  local arguments = table.pack(...)
+  for i = 1, arguments.n do
+    local callback = arguments[i]
+    if type(callback) == "function" then
+      arguments[i] = function(...)
+        start(2, network, callback, ...)
+      end
+    end
   end
-  local arguments = { ... }
-  arguments[count] = function(...)
-    start(2, network, callback, ...)
-  end
-  return table.unpack(arguments, 1, count)
+  return table.unpack(arguments, 1, arguments.n)
 end
 
 --- Returns the object that a policy has for its node.
