@@ -78,7 +78,7 @@ static bool has_family(const struct kad_address *address) {
 
 bool kad_address_equal(const struct kad_address *a,
                        const struct kad_address *b) {
-  return a->port == b->port && kad_address_same_host(a, b);
+  return a->port == b->port && kad_address_same_ip(a, b);
 }
 
 bool kad_contact_has_id(const struct kad_contact *contact) {
@@ -95,9 +95,15 @@ bool kad_address_is_martian(const struct kad_address *address,
   return reach == REACH_NOWHERE || (reach == REACH_LOCAL && !allow_local);
 }
 
+bool kad_address_same_ip(const struct kad_address *a,
+                         const struct kad_address *b) {
+  return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b) {
-  return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+  return a->family == b->family &&
+         memcmp(a->ip, b->ip, kad_address_host_size(a)) == 0;
 }
 
 bool kad_address_is_local(const struct kad_address *address) {

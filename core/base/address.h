@@ -1,4 +1,13 @@
-/* Addresses and contacts: what the engine needs beyond the public functions. */
+/* Addresses and contacts: what the engine needs beyond the public functions.
+ *
+ * Two addresses are compared in one of four units. Code that counts what
+ * others may have or do uses the host or the subnet: single addresses of IPv6
+ * cost nothing. tests/check/address_units.lua lists the places.
+ *
+ *   kad_address_equal        ip and port: one socket
+ *   kad_address_same_ip      one interface
+ *   kad_address_same_host    IPv4 address or IPv6 /64: the unit of quotas
+ *   kad_address_same_subnet  /24 or /64: the unit of diversity */
 #ifndef KAD_BASE_ADDRESS_H
 #define KAD_BASE_ADDRESS_H
 
@@ -31,7 +40,18 @@ static inline size_t kad_address_subnet_size(
   return address->family == 4 ? 3 : 8;
 }
 
+/* Returns how many bytes of `ip` are the host, the unit of quotas: an IPv4
+ * address, or an IPv6 /64, of which one machine has every address; 0 for our
+ * own user. */
+static inline size_t kad_address_host_size(const struct kad_address *address) {
+  return address->family == 4 ? 4 : address->family == 6 ? 8 : 0;
+}
+
 /* Returns true if both have the same family and ip. Ignores the port. */
+bool kad_address_same_ip(const struct kad_address *a,
+                         const struct kad_address *b);
+
+/* Returns true if both are of one host, or both are our own user. */
 bool kad_address_same_host(const struct kad_address *a,
                            const struct kad_address *b);
 

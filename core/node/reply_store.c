@@ -222,7 +222,7 @@ static bool is_foreign_peer(const struct kad_incoming *incoming,
   struct kad_address peer;
   return kad_slice_equal(record->type, kad_slice_of("peers")) &&
          kad_address_unpack(record->value, &peer) == 0 &&
-         !kad_address_same_host(&peer, &incoming->from.address);
+         !kad_address_same_ip(&peer, &incoming->from.address);
 }
 
 void kad_reply_store(struct kad_node *node,

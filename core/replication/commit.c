@@ -150,17 +150,27 @@ static void confirm(const struct kad_node *node, const struct kad_type *type,
 }
 
 /* Returns the index of the record to replace when a key is full: the oldest of
- * the same host, so that no host replaces the records of others with its own;
- * else the oldest. */
+ * the same host; else of the same subnet, so that no subnet replaces the
+ * records of others with its own; else the oldest. */
 static size_t pick_oldest(const struct kad_node *node,
                           const struct kad_held_list *held,
                           const struct kad_address *origin) {
+  size_t oldest = held->count - 1;
+  bool is_of_subnet = false;
   for (size_t i = held->count; i > 0; i--) {
-    if (is_of_host(node, held->handles[i - 1], origin)) {
+    struct kad_held other;
+    if (!kad_store_read(node->store, held->handles[i - 1], &other)) {
+      continue;
+    }
+    if (kad_address_same_host(&other.meta.origin, origin)) {
       return i - 1;
     }
+    if (!is_of_subnet && kad_address_same_subnet(&other.meta.origin, origin)) {
+      is_of_subnet = true;
+      oldest = i - 1;
+    }
   }
-  return held->count - 1;
+  return oldest;
 }
 
 /* Commits without a merge hook: a record replaces the one of its chain with a

@@ -151,7 +151,7 @@ const struct kad_address *kad_nat_out(struct kad_nat *nat, int i,
   const struct kad_address own = outer_of(nat, i);
   struct kad_nat_mapping *cone = &nat->cones[i];
   end_old_flows(nat);
-  if (kad_address_same_host(&own, to)) {
+  if (kad_address_same_ip(&own, to)) {
     return NULL;
   }
   if (nat->config.kind == KAD_SIM_NAT_KIND_SYMMETRIC) {

@@ -25,7 +25,7 @@ bool kad_udp_has_ip(const struct kad_address *ip) {
     if (i->ifa_addr != NULL) {
       kad_udp_address_from_system(i->ifa_addr, &address);
     }
-    has = kad_address_same_host(&address, ip);
+    has = kad_address_same_ip(&address, ip);
   }
   freeifaddrs(all);
   return has;

@@ -67,7 +67,7 @@ bool kad_udp_route_is_possible(const struct kad_udp_socket *socket,
   }
   /* The system takes an address of its own for one that it reaches itself. */
   return probe(NULL, to, &chosen) == 0 &&
-         (kad_address_same_host(&chosen, to) ||
+         (kad_address_same_ip(&chosen, to) ||
           kad_udp_address_is_loopback(&chosen));
 }
 
@@ -98,7 +98,7 @@ static unsigned rate(const struct kad_udp_socket *socket,
   if (bound->family != to->family) {
     return FITS_NOT;
   }
-  if (chosen->family != 0 && kad_address_same_host(bound, chosen)) {
+  if (chosen->family != 0 && kad_address_same_ip(bound, chosen)) {
     return FITS_BEST;
   }
   if (socket->is_wildcard) {

@@ -142,7 +142,7 @@ static int bind_socket(struct kad_network *network, int fd,
 
 static bool is_wildcard(const struct kad_address *address) {
   const struct kad_address any = {.family = address->family};
-  return kad_address_same_host(address, &any);
+  return kad_address_same_ip(address, &any);
 }
 
 /* Opens a socket that libuv can watch. Returns 0 or an error of libuv. */

@@ -7,6 +7,7 @@
  * of memory leaves the store as it was. */
 #include "records/memory/memory_store.h"
 
+#include "base/address.h"
 #include "base/allocator.h"
 #include "records/memory/entry.h"
 #include "records/memory/item.h"
@@ -168,12 +169,6 @@ static void memory_remove(void *state, kad_record_handle handle) {
   clear_if_empty(memory);
 }
 
-static bool is_same_ip(const struct kad_address *a,
-                       const struct kad_address *b) {
-  return a->family == b->family &&
-         (a->family == 0 || memcmp(a->ip, b->ip, sizeof a->ip) == 0);
-}
-
 /* Moves an entry to the account of another origin, in a new block because the
  * address may be longer. Returns 0 or KAD_ENOMEM. */
 static int change_origin(struct memory *memory, uint32_t number,
@@ -210,7 +205,7 @@ static void memory_set_meta(void *state, kad_record_handle handle,
   struct kad_record_meta before;
   struct kad_record_meta after = *meta;
   kad_memory_entry_meta(entry_at(memory, number), &before);
-  if (!is_same_ip(&before.origin, &after.origin) &&
+  if (!kad_address_same_ip(&before.origin, &after.origin) &&
       change_origin(memory, number, &after) != 0) {
     after.origin = before.origin;
   }

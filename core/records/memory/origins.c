@@ -1,5 +1,6 @@
 #include "records/memory/origins.h"
 
+#include "base/address.h"
 #include "base/array.h"
 
 #include <assert.h>
@@ -13,9 +14,7 @@ struct host {
 
 static struct host host_of(const struct kad_address *address) {
   struct host host = {.family = address->family};
-  if (address->family != 0) {
-    memcpy(host.prefix, address->ip, address->family == 4 ? 4 : 8);
-  }
+  memcpy(host.prefix, address->ip, kad_address_host_size(address));
   return host;
 }
 

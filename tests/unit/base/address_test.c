@@ -122,9 +122,31 @@ static void equal_compares_family_ip_and_port_only(void **state) {
   assert_false(kad_address_equal(&a, &port));
   assert_false(kad_address_equal(&a, &ip));
   assert_false(kad_address_equal(&a, &family));
-  assert_true(kad_address_same_host(&a, &port));
-  assert_false(kad_address_same_host(&a, &ip));
-  assert_false(kad_address_same_host(&a, &family));
+  assert_true(kad_address_same_ip(&a, &port));
+  assert_false(kad_address_same_ip(&a, &ip));
+  assert_false(kad_address_same_ip(&a, &family));
+}
+
+static void host_is_an_ip4_address_or_64_bits_of_ip6(void **state) {
+  (void)state;
+  const struct {
+    const char *a, *b;
+    bool same;
+  } cases[] = {
+      {"192.0.2.1:80", "192.0.2.1:81", true},
+      {"192.0.2.1:80", "192.0.2.2:80", false},
+      {"[2001:db8::1]:80", "[2001:db8::ffff:1]:81", true},
+      {"[2001:db8::1]:80", "[2001:db8:0:1::1]:80", false},
+      {"192.0.2.1:80", "[2001:db8::1]:80", false},
+  };
+  const struct kad_address own = {0};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const struct kad_address a = address_of(cases[i].a);
+    const struct kad_address b = address_of(cases[i].b);
+    assert_int_equal(kad_address_same_host(&a, &b), cases[i].same);
+    assert_false(kad_address_same_host(&a, &own));
+  }
+  assert_true(kad_address_same_host(&own, &own));
 }
 
 static void subnets_are_24_bits_of_ip4_and_64_of_ip6(void **state) {
@@ -287,6 +309,7 @@ int main(void) {
       cmocka_unit_test(rejects_other_text),
       cmocka_unit_test(no_address_has_no_text),
       cmocka_unit_test(equal_compares_family_ip_and_port_only),
+      cmocka_unit_test(host_is_an_ip4_address_or_64_bits_of_ip6),
       cmocka_unit_test(subnets_are_24_bits_of_ip4_and_64_of_ip6),
       cmocka_unit_test(global_addresses_are_not_martian),
       cmocka_unit_test(local_addresses_are_martian_unless_allowed),

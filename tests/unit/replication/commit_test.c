@@ -78,6 +78,63 @@ static void full_key_replaces_the_oldest_of_the_same_host(void **state) {
   assert_int_equal(last_dropped, 'a');
 }
 
+/* Stores 64 values from as many addresses of the subnet of `attacker`, where 64
+ * others have stored one each. Returns how many values of those are left. */
+static size_t crowd_key(struct kad_contact (*others)(unsigned number),
+                        struct kad_contact attacker, size_t last) {
+  uint8_t held[256];
+  size_t left = 0;
+  for (uint8_t i = 1; i <= 64; i++) {
+    const struct kad_contact from = others(i);
+    const struct kad_record record = {.value = {&i, 1}};
+    kad_lone_store(&lone, &from, &record, 1);
+  }
+  for (uint8_t i = 101; i <= 164; i++) {
+    const struct kad_record record = {.value = {&i, 1}};
+    attacker.address.ip[last] = i;
+    kad_lone_store(&lone, &attacker, &record, 1);
+    assert_ok(kad_lone_error(&lone));
+  }
+  const size_t count = kad_stores_held(&lone, held);
+  assert_int_equal(count, 64);
+  for (size_t i = 0; i < count; i++) {
+    left += held[i] <= 64;
+  }
+  return left;
+}
+
+static void subnet_replaces_one_value_of_others(void **state) {
+  (void)state;
+  struct kad_contact attacker = kad_lone_contact(900);
+  assert_int_equal(crowd_key(kad_lone_contact, attacker, 3), 63);
+}
+
+static void ip6_subnet_replaces_one_value_of_others(void **state) {
+  (void)state;
+  struct kad_contact attacker = kad_lone_contact_v6(900);
+  assert_int_equal(crowd_key(kad_lone_contact_v6, attacker, 15), 63);
+}
+
+/* A store with another address of the same /64 is an update of the host. */
+static void ip6_host_at_its_quota_may_update(void **state) {
+  (void)state;
+  struct kad_config config = plain_config();
+  struct kad_contact from = kad_lone_contact_v6(1);
+  const struct kad_type type = {.name = "value", .max_values = 2};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  config.max_records_address = 2;
+  open_node(&config);
+  assert_ok(kad_node_set_policy(lone.node, &policy));
+  for (uint8_t i = 1; i <= 4; i++) {
+    const struct kad_record record = {.value = {&i, 1}};
+    from.address.ip[15] = i;
+    kad_lone_store(&lone, &from, &record, 1);
+    assert_ok(kad_lone_error(&lone));
+  }
+  assert_int_equal(count_records(), 2);
+  kad_lone_close(&lone);
+}
+
 static void host_at_its_quota_is_rejected(void **state) {
   (void)state;
   struct kad_config config = plain_config();
@@ -289,6 +346,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_NODE(newest_value_is_listed_first),
       WITH_NODE(full_key_replaces_the_oldest_of_the_same_host),
+      WITH_NODE(subnet_replaces_one_value_of_others),
+      WITH_NODE(ip6_subnet_replaces_one_value_of_others),
+      cmocka_unit_test(ip6_host_at_its_quota_may_update),
       cmocka_unit_test(host_at_its_quota_is_rejected),
       cmocka_unit_test(host_at_its_quota_may_update_and_confirm),
       WITH_NODE(lower_seq_is_rejected),
