@@ -41,12 +41,21 @@ local function aside_name(path, number)
     or ("%s.corrupt.%d"):format(path, number)
 end
 
+-- Renames a file. On failure returns nil, a message and the error's number.
+local function rename(from, to)
+  local renamed, message, errno = os.rename(from, to)
+  if not renamed then
+    return nil, ("%s: rename to %s: %s"):format(from, to, message), errno
+  end
+  return true
+end
+
 -- Renames the copies of corrupt files; the oldest of MAX_ASIDE is lost. Returns
 -- the free name, or nil and a message.
 local function make_room(path)
   for number = MAX_ASIDE - 1, 1, -1 do
-    local from, to = aside_name(path, number), aside_name(path, number + 1)
-    local renamed, message, errno = os.rename(from, to)
+    local renamed, message, errno =
+      rename(aside_name(path, number), aside_name(path, number + 1))
     if not renamed and errno ~= 2 and number == 1 then -- 2: ENOENT
       return nil, message
     end
@@ -65,7 +74,7 @@ local function set_aside(path, bytes)
   if bytes then
     done, message, code = core.write_file(aside, bytes, "private")
   else
-    done, message = os.rename(path, aside)
+    done, message = rename(path, aside)
   end
   if not done then
     return nil, message, type(code) == "string" and code or "KAD_ESYSTEM"

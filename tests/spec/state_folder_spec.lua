@@ -305,7 +305,9 @@ describe("a state folder", function()
       for i = 2, 8 do
         execute(("mkdir -p %s.corrupt.%d/in"):format(path, i))
       end
-      refused(folder)
+      local message = refused(folder)
+      assert.equal(("%s.corrupt: rename to %s.corrupt.2: Directory not empty")
+        :format(path, path), message)
       assert.equal("corrupt", read(path))
     end))
 
