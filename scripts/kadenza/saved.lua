@@ -48,12 +48,17 @@ local function read_dictionary(bytes)
   return value
 end
 
+-- Tells whether a decoded value is a list; an empty dictionary is one, too.
+local function is_list(value)
+  return type(value) == "table" and (value[1] ~= nil or next(value) == nil)
+end
+
 --------------------------------------------------------------- node.state --
 
 -- Returns the valid addresses of a decoded list, the first ones.
 local function read_contacts(list, damage)
   local addresses = {}
-  if type(list) ~= "table" then
+  if not is_list(list) then
     add_damage(damage, "it has no contacts")
     return addresses
   end
@@ -194,7 +199,7 @@ function M.read_publications(bytes, written, now)
   local value, problem, is_newer = read_dictionary(bytes)
   if not value then
     return nil, problem, is_newer
-  elseif type(value.records) ~= "table" then
+  elseif not is_list(value.records) then
     return nil, "it has no records", false
   end
   local kept = { records = {}, damage = { count = 0 } }

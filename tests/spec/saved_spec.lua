@@ -89,9 +89,11 @@ describe("kadenza.saved", function()
     state = assert(saved.read_node(node_bytes({ contacts = many })))
     assert.equal(200, #state.contacts)
     assert.equal(0, state.damage.count)
-    state = assert(saved.read_node(node_bytes({ contacts = 5 })))
-    assert.same({}, state.contacts)
-    assert.equal(1, state.damage.count)
+    for _, none in ipairs({ 5, { a = "192.0.2.1:6881" } }) do
+      state = assert(saved.read_node(node_bytes({ contacts = none })))
+      assert.same({}, state.contacts)
+      assert.equal(1, state.damage.count)
+    end
   end)
 
   it("knows a newer version from damage", function()
@@ -127,6 +129,15 @@ describe("kadenza.saved", function()
     assert.equal(2, #kept.records)
     assert.equal(9, kept.damage.count)
     assert.is_string(kept.damage.error)
+  end)
+
+  it("takes no dictionary for a list of records", function()
+    for _, records in ipairs({ { a = record() }, 5, "" }) do
+      local kept, problem = saved.read_publications(
+        core.encode({ version = 1, records = records }), NOW.wall, NOW)
+      assert.is_nil(kept)
+      assert.equal("it has no records", problem)
+    end
   end)
 
   it("gives a record what is left of its life", function()
