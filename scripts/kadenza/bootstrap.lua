@@ -16,6 +16,9 @@ local LOCAL <const> = {
 local MAX_HOST <const> = 253
 local MAX_LABEL <const> = 63
 
+-- Addresses and names that a message lists.
+local MAX_SHOWN <const> = 8
+
 local UNRESOLVED <const> = {
   unknown = "name could not be resolved",
   ["no server"] = "name could not be resolved",
@@ -201,6 +204,16 @@ local function without_problems(texts, problems)
   return usable
 end
 
+-- Returns the first texts, and how many more there are.
+local function shown(texts)
+  local more = #texts - MAX_SHOWN
+  if more <= 0 then
+    return table.concat(texts, ", ")
+  end
+  return ("%s and %d more"):format(table.concat(texts, ", ", 1, MAX_SHOWN),
+    more)
+end
+
 --- Returns the message of a join that has failed.
 ---@param handle kadenza.core.Node
 ---@param texts string[]
@@ -216,7 +229,7 @@ function M.explain(handle, texts, message, code, option)
   local usable = without_problems(texts, problems)
   if #usable > 0 then
     return code == "KAD_ENOCONTACTS"
-      and "no reply from " .. table.concat(usable, ", ") or message
+      and "no reply from " .. shown(usable) or message
   end
   for _, problem in ipairs(problems) do
     if problem.code == code then

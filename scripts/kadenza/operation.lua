@@ -169,7 +169,7 @@ local function join(self, known)
     log_problems(self, valid)
     return info
   end
-  return nil, bootstrap.explain(self.core, valid, message, code), code, details
+  return nil, bootstrap.explain(self.core, texts, message, code), code, details
 end
 
 --- Joins the overlay through nodes that are known: `known`, or those of the

@@ -81,6 +81,38 @@ describe("kadenza.bootstrap", function()
     end)
   end))
 
+  it("says why saved contacts are of no use", function()
+    support.with_folder(function(folder)
+      local contacts = {}
+      for i = 1, 10 do
+        contacts[i] = ("[2001:db8::%d]:1"):format(i)
+      end
+      local file <close> = assert(io.open(folder .. "/node.state", "wb"))
+      file:write(require("kadenza.saved").write_node(("i"):rep(20), contacts))
+      file:close()
+      kad.run(function()
+        local node = assert(kad.node(local_node({ state = folder })))
+        local _, message, code = node:bootstrap()
+        assert.equal("[2001:db8::1]:1 is an IPv6 address, and no socket of "
+          .. "this node serves IPv6 (listen on [::]:0, too)", message)
+        assert.equal("KAD_EFAMILY", code)
+        node:close()
+      end)
+    end)()
+  end)
+
+  it("lists some of many that do not reply", spec(function()
+    local known = {}
+    for i = 1, 10 do
+      known[i] = "127.0.0.1:" .. i
+    end
+    local node <close> = assert(kad.node(local_node()))
+    local message = require("kadenza.bootstrap").explain(node.core, known,
+      "no contacts", "KAD_ENOCONTACTS")
+    assert.matches("^no reply from 127.0.0.1:1, .*127.0.0.1:8 and 2 more$",
+      message)
+  end))
+
   it("leaves out malformed texts if there are others", spec(function()
     local events = support.logged(function()
       kad.run(function()

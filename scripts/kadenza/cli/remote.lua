@@ -31,14 +31,17 @@ function M.check_local(addresses, allowed, what)
   end
 end
 
---- Returns the message of a join that has failed.
+--- Returns the message of a join that has failed, through `names` and the saved
+--- contacts of the node.
 ---@param node kadenza.Node
 ---@param names string[]
 ---@param message string
 ---@param code kadenza.Code
 ---@return string message
 function M.explain(node, names, message, code)
-  return bootstrap.explain(node.core, names, message, code, "--allow-local")
+  local texts = table.move(names, 1, #names, 1, {})
+  table.move(node.saved_contacts, 1, #node.saved_contacts, #texts + 1, texts)
+  return bootstrap.explain(node.core, texts, message, code, "--allow-local")
 end
 
 --- Tells whether an address or a name leads only to the node itself.
