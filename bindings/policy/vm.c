@@ -41,6 +41,31 @@ struct log_line {
   const struct kad_host *host;
 };
 
+/* Pushes the value at `i` of the VM onto `L`: a number or a boolean as it is,
+ * the start of a text, "?" for another. [-0, +1, m] */
+static void copy_log_value(lua_State *L, lua_State *vm, int i) {
+  size_t len = 0;
+  const char *text = NULL;
+  switch (lua_type(vm, i)) {
+  case LUA_TBOOLEAN:
+    lua_pushboolean(L, lua_toboolean(vm, i));
+    break;
+  case LUA_TNUMBER:
+    if (lua_isinteger(vm, i)) {
+      lua_pushinteger(L, lua_tointeger(vm, i));
+    } else {
+      lua_pushnumber(L, lua_tonumber(vm, i));
+    }
+    break;
+  case LUA_TSTRING:
+    text = lua_tolstring(vm, i, &len);
+    lua_pushlstring(L, text, kad_lua_cut_text(text, len, LOG_VALUE_MAX));
+    break;
+  default:
+    lua_pushliteral(L, "?");
+  }
+}
+
 /* Calls the log of the parent. [-0, +0, e] */
 static int call_log(lua_State *L) {
   const struct log_line *const line = lua_touserdata(L, 1);
@@ -51,13 +76,7 @@ static int call_log(lua_State *L) {
     return 0;
   }
   for (int i = 1; i <= count; i++) {
-    size_t len = 0;
-    const char *const text = lua_tolstring(line->vm, i, &len);
-    if (text != NULL) {
-      lua_pushlstring(L, text, kad_lua_cut_text(text, len, LOG_VALUE_MAX));
-    } else {
-      lua_pushliteral(L, "?");
-    }
+    copy_log_value(L, line->vm, i);
   }
   lua_call(L, count, 0);
   return 0;

@@ -62,42 +62,51 @@ function M.restore(before)
   settings = before
 end
 
---- Logs an event.
+-- Logs an event. `depth` is the level of `error` for a mistake of the caller.
+local function write(depth, level, message, fields)
+  if not RANKS[level] then
+    error("unknown level '" .. tostring(level) .. "'", depth)
+  elseif type(message) ~= "string" and type(message) ~= "number" then
+    error("the message must be a string, not " .. type(message), depth)
+  elseif fields ~= nil and type(fields) ~= "table" then
+    error("the fields must be a table, not " .. type(fields), depth)
+  elseif RANKS[level] <= RANKS[settings.level] then
+    local sink = settings.sink or to_standard_error
+    sink({ level = level, message = tostring(message), fields = fields or {} })
+  end
+end
+
+--- Logs an event. The values of fields are texts, numbers and booleans; another
+--- is logged as `tostring` shows it.
 ---@param level kadenza.Level
 ---@param message string
 ---@param fields? table<string, any>
 function M.write(level, message, fields)
-  if not RANKS[level] then
-    error("unknown level '" .. tostring(level) .. "'", 2)
-  end
-  if RANKS[level] <= RANKS[settings.level] then
-    local sink = settings.sink or to_standard_error
-    sink({ level = level, message = message, fields = fields or {} })
-  end
+  write(3, level, message, fields)
 end
 
 ---@param message string
 ---@param fields? table<string, any>
 function M.error(message, fields)
-  M.write("error", message, fields)
+  write(3, "error", message, fields)
 end
 
 ---@param message string
 ---@param fields? table<string, any>
 function M.warn(message, fields)
-  M.write("warn", message, fields)
+  write(3, "warn", message, fields)
 end
 
 ---@param message string
 ---@param fields? table<string, any>
 function M.info(message, fields)
-  M.write("info", message, fields)
+  write(3, "info", message, fields)
 end
 
 ---@param message string
 ---@param fields? table<string, any>
 function M.debug(message, fields)
-  M.write("debug", message, fields)
+  write(3, "debug", message, fields)
 end
 
 return M

@@ -34,26 +34,28 @@ local function name_of(key)
   return type(key) == "number" and number_text(key) or tostring(key)
 end
 
---- Returns an event as a line of JSON. A field of the event whose name is
---- `time`, `level` or `message` gets a `_` behind its name.
+--- Returns an event as a line of JSON. A field of the event whose name is in
+--- use, such as `time`, `level` or `message`, gets a `_` behind its name.
 ---@param event { level: string, message: string, fields: table }
 ---@param time string
 ---@return string line
 function M.json(event, time)
   local object = { time = time, level = event.level, message = event.message }
-  local names, values = {}, {}
+  local fields = {}
   for key, value in pairs(event.fields) do
-    local name = name_of(key)
-    names[#names + 1], values[name] = name, value
+    fields[#fields + 1] =
+      { name = name_of(key), kind = type(key), value = value }
   end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local value = values[name]
-    local free = name
+  table.sort(fields, function(a, b)
+    return a.name < b.name or a.name == b.name and a.kind < b.kind
+  end)
+  for _, field in ipairs(fields) do
+    local free = field.name
     while object[free] ~= nil do
       free = free .. "_"
     end
-    object[free] = type(value) == "table" and tostring(value) or value
+    object[free] = type(field.value) == "table" and tostring(field.value)
+      or field.value
   end
   return json.encode(object, FIRST)
 end

@@ -45,6 +45,13 @@ describe("kadenza.log", function()
       line('a\n"', { n = 1, ok = true, f = 0.5, s = "é" }, "json"))
   end)
 
+  it("keeps fields whose names look alike in JSON apart", function()
+    assert.equal('{"time":"' .. TIME .. '","level":"info","message":"x",'
+      .. '"1":"number","1_":"text","true":"boolean","true_":"text"}',
+      line("x", { [1] = "number", ["1"] = "text", [true] = "boolean",
+        ["true"] = "text" }, "json"))
+  end)
+
   it("writes bytes that are not UTF-8 as JSON, too", function()
     assert.matches('"x":"\\ufffd","x_hex":"ff"',
       line("a", { x = "\255" }, "json"), 1, true)
@@ -78,6 +85,14 @@ describe("kadenza.log", function()
     support.assert_blames_caller("unknown level 'loud'", function()
       log.write("loud", "x")
     end)
+    support.assert_blames_caller("the message must be a string, not nil",
+      function()
+        log.info()
+      end)
+    support.assert_blames_caller("the fields must be a table, not string",
+      function()
+        log.write("warn", "x", "y")
+      end)
     assert.error_matches(function()
       log.configure({ level = "loud" })
     end, "unknown level 'loud'")

@@ -268,6 +268,16 @@ local function finish_tasks(network, is_last_try)
   return finished
 end
 
+-- The types of fields that a VM passes on as they are.
+local LOGGED <const> = { boolean = true, number = true, string = true }
+
+local function to_logged(value)
+  if LOGGED[type(value)] then
+    return value
+  end
+  return tostring(value)
+end
+
 -- Sends the log of the VM to a function, the fields as names and values.
 local function log_to(sink)
   log.configure({
@@ -275,8 +285,8 @@ local function log_to(sink)
     sink = function(event)
       local fields = {}
       for key, value in next, event.fields do -- without a policy's __pairs
-        fields[#fields + 1] = tostring(key)
-        fields[#fields + 1] = tostring(value)
+        fields[#fields + 1] = to_logged(key)
+        fields[#fields + 1] = to_logged(value)
       end
       sink(event.level, event.message, table.unpack(fields))
     end,
@@ -288,7 +298,7 @@ end
 ---@param network kadenza.core.Network  borrowed
 ---@param packed string  a list of { path, text, trusted }, and in `standard`
 --- the path and cpath for trusted files, if there are any such files
----@param sink fun(level: string, message: string, ...: string)
+---@param sink fun(level: string, message: string, ...: boolean|number|string)
 ---@return table? setup
 ---@return string? message
 function M.load_files(handle, network, packed, sink)

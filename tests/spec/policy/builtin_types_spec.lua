@@ -140,7 +140,7 @@ describe("a policy that refines value", function()
             sizes[#sizes + 1] = event.fields.size
           end
         end
-        assert.same({ "5", "10" }, sizes)
+        assert.same({ 5, 10 }, sizes)
       end
     end))
 

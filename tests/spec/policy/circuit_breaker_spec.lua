@@ -65,7 +65,7 @@ describe("the circuit breaker", function()
         local said, before = 0, 0
         for _, event in ipairs(world.events) do
           said = said + 1
-          before = before + (tonumber(event.fields.before) or 0)
+          before = before + (event.fields.before or 0)
           assert.equal("policy: note.validate", event.fields.hook)
           assert.matches("policy%.lua:2$", event.fields.defined)
           assert.is_nil(event.fields.breaker)

@@ -56,7 +56,7 @@ describe("state that policies save", function()
   local memory = policy.MEMORY
 
   before_each(function()
-    policy.MEMORY = 3000000
+    policy.MEMORY = 3300000
   end)
 
   after_each(function()
