@@ -7,10 +7,13 @@
 
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
+local layout = require("kadenza.cli.layout")
 local literal = require("kadenza.literal")
 local schema = require("kadenza.cli.schema")
 
 local M = {}
+
+local WIDTH <const> = 79 -- of the comments of a dump
 
 -- Checks a value and puts it into `values`. `where` begins a message about it.
 local function set_value(values, option, value, where)
@@ -232,6 +235,12 @@ end
 
 --------------------------------------------------------------------- dump --
 
+local function comment(text, indent)
+  local mark = indent .. "-- "
+  local lines = layout.wrap(text, WIDTH - #mark):gsub("\n *", "\n" .. mark)
+  return mark .. lines .. "\n"
+end
+
 local function dump_field(option, value, indent)
   local text = option.text:gsub("%.$", "")
   if option.unit then
@@ -239,7 +248,7 @@ local function dump_field(option, value, indent)
   end
   local field = value == nil and ("-- %s ="):format(option.name)
     or ("%s = %s,"):format(option.name, literal.format(value))
-  return ("%s-- %s\n%s%s\n"):format(indent, text, indent, field)
+  return comment(text, indent) .. indent .. field .. "\n"
 end
 
 local function dump_limits(values, parts)

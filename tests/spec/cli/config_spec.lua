@@ -28,6 +28,9 @@ describe("the configuration of kadenza run", function()
       { env = env })
     assert.equal("", done.stderr)
     assert.equal(0, done.status)
+    for line in done.stdout:gmatch("[^\n]+") do
+      assert.is_true(#line < 80 or not line:find("^ *%-%- "), line)
+    end
     return (assert(literal.parse(done.stdout, "dump")))
   end
 
