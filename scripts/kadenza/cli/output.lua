@@ -29,17 +29,16 @@ local function check_written(written, message, number)
   end
 end
 
---- Writes bytes as they are.
+--- Writes bytes as they are; in the background of a terminal on a new line.
 ---@param ... string
 function M.write(...)
-  check_written(io.stdout:write(...))
+  check_written(io.stdout:write(terminal.line_break(terminal.OUTPUT), ...))
 end
 
 -- Returns a text as a person reads it on the stream: what a terminal must not
 -- see is escaped, and lines break between words.
 local function to_lines(text, fd)
-  return terminal.line_break(fd)
-    .. layout.wrap(shown.lines(text), terminal.columns(fd))
+  return layout.wrap(shown.lines(text), terminal.columns(fd))
 end
 
 --- Writes lines for people.
@@ -51,7 +50,8 @@ end
 --- Writes lines for people to standard error.
 ---@param text string
 function M.notice(text)
-  io.stderr:write(to_lines(text, terminal.ERRORS))
+  io.stderr:write(terminal.line_break(terminal.ERRORS),
+    to_lines(text, terminal.ERRORS))
 end
 
 --- Writes a line of the log to standard error.

@@ -72,8 +72,8 @@ local function make_printer(key, settings, decode)
       document.key, document.event, document.time = kad.hex(key), event, time
       output.json(document)
     else
-      output.write(time, " ", event, " ", shown.line(decode(record.value)),
-        "\n")
+      output.text(("%s %s %s\n"):format(time, event,
+        shown.line(decode(record.value))))
     end
     output.flush()
   end

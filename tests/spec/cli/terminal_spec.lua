@@ -11,7 +11,7 @@ local CHECK <const> = { "check", "scripts/policies/chat.lua", "--seconds",
   "10" }
 local SIM <const> = { "sim", "steady", "--nodes", "40", "--hours", "0.3" }
 local COMMANDS <const> = { RUN, CHECK, SIM, { "--help" }, { "run", "--help" },
-  { "get", "x" }, { "sim", "--list" }, { "nothing" } }
+  { "get", "x" }, { "sim", "--list" }, { "nothing" }, { "id", "--json" } }
 
 -- Commands of which only `run` does not end by itself.
 local function run(args, options)

@@ -1,6 +1,7 @@
 local dkjson = require("dkjson")
 
 local process = require("tests.spec.support.process")
+local terminal = require("tests.spec.support.terminal")
 
 describe("kadenza watch", function()
   local node
@@ -37,6 +38,17 @@ describe("kadenza watch", function()
       assert.equal(0, watch:wait())
       assert.equal("", watch.stderr)
     end)
+
+  it("prints behind the line of a prompt in the background", function()
+    put("a", "old")
+    for _, format in ipairs({ "--log=warn", "--json" }) do
+      local done = terminal.run(with_node({ "watch", "a", "--timeout", "1",
+        format }), { background = true, screen = true, columns = 250 })
+      local lines = terminal.lines(done.stdout)
+      assert.equal("$", lines[1])
+      assert.matches("present", lines[2])
+    end
+  end)
 
   it("prints pushed events, and ends after --count, as JSON", function()
     local watch = process.start(with_node({ "watch", "news", "--type", "event",
