@@ -6,8 +6,11 @@
 --       example = "put greeting hello",
 --       settings = …, -- a kadenza.cli.Settings
 --       is_raw = true, -- its text is written byte for byte
+--       start = function(args, settings) … end, -- before the first log line
 --       arguments = function(command) … return options end,
---       run = function(args, settings) return document, text end }
+--       run = function(args, settings, started) return document, text end }
+--
+-- `started` is what `start` has returned.
 --
 -- `arguments` adds arguments and options to a command of argparse and returns
 -- the options; a command without any has no `arguments`. `run` returns its
@@ -130,8 +133,9 @@ local function run_command(arguments, known)
     format = settings.json and "json" or "text",
     write = output.log,
   })
+  local started = module.start and module.start(args, settings)
   variables.warn()
-  local document, text, status = module.run(args, settings)
+  local document, text, status = module.run(args, settings, started)
   if document and settings.json then
     output.json(document)
   elseif document then

@@ -188,9 +188,8 @@ local function leave(running)
   end)
 end
 
-local function serve(args, settings)
-  local running = { args = args, settings = settings,
-    log_start = status.start(args, settings) }
+local function serve(args, settings, log_start)
+  local running = { args = args, settings = settings, log_start = log_start }
   local stopped = false
   function running.stop()
     stopped = true
@@ -208,7 +207,12 @@ local function serve(args, settings)
   host.quit(0)
 end
 
-function M.run(args, settings)
+--- Returns the function that logs how the node is configured.
+function M.start(args, settings)
+  return not args.dump_config and status.start(args, settings)
+end
+
+function M.run(args, settings, log_start)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
   policy_files.check(settings.policies)
   if args.dump_config then
@@ -216,7 +220,7 @@ function M.run(args, settings)
     return
   end
   session.run(function()
-    serve(args, settings)
+    serve(args, settings, log_start)
   end)
 end
 

@@ -171,6 +171,7 @@ local function report_state(state, contacts, reason, is_interactive)
   output.notice(("kadenza: %s, %d %s%s\n"):format(WORDS[state], contacts, noun,
     reason and "; " .. reason or ""))
 end
+
 -- Why a name or its addresses are of no use, as text; nil: they are.
 local function describe_problem(problem)
   if not problem or problem.is_pending or problem.code == "KAD_EOWNID"

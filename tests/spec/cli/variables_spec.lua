@@ -48,9 +48,10 @@ describe("the variables of the environment", function()
     assert.matches('"variable":"KADENZA_POLICY"', done.stderr)
   end)
 
-  it("are warned of when a node starts", function()
+  it("are warned of when a node starts, behind the first line", function()
     local node = process.start_node({}, { env = { KADENZA_POLICY = "p.lua" } })
 
     node:wait_for("did_you_mean=KADENZA_POLICIES", "stderr")
+    assert.matches("^%S+ info starting ", node.stderr)
   end)
 end)
