@@ -99,9 +99,9 @@ $KADENZA run --listen 127.0.0.1:7101 --listen [::1]:7101 --allow-local \
 saw 'no socket of this node has a route'
 $KADENZA ping --listen [::1]:0 [fd77::2]:7110 --allow-local || echo $?
 ]])
-    assert.equal("kadenza: no socket of this node has a route to "
-      .. "[fd77::2]:7110: [::1]:PORT (listen on an address that has one)\n1\n",
-      (output:gsub("%[::1%]:%d+", "[::1]:PORT")))
+    assert.equal("kadenza: [fd77::2]:7110 is an address to which no socket of "
+      .. "this node has a route (listen on an address that has one)\n1\n",
+      output)
   end))
 
   it("logs what the system refuses to send", with_hosts(function()
