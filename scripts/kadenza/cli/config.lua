@@ -169,7 +169,7 @@ end
 function M.read(settings, args)
   local given = {}
   if args.config then
-    read_file(args.config, given)
+    read_file(fault.checked("CONFIG", input.path(args.config)), given)
   end
   read_environment(settings.variables, given)
   for _, name in ipairs(settings.flags) do

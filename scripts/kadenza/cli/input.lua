@@ -106,12 +106,18 @@ end
 
 function texts.path(text)
   if text == "" or #text > MAX_PATH or text:find("\0", 1, true) then
-    return wrong("a path", text)
+    return wrong(("a path of 1 to %d bytes"):format(MAX_PATH), text)
   end
   return text
 end
 
 texts.policy = texts.path
+
+--- Checks the path of a file or folder.
+---@param text string
+---@return string? path
+---@return string? problem
+M.path = texts.path
 
 function texts.id(text)
   if not text:find("^%x+$") or #text ~= 40 and #text ~= 64 then

@@ -2,7 +2,9 @@
 --- Tested by tests/spec/cli/commands_spec.lua.
 
 local core = require("kadenza.core")
+local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
+local input = require("kadenza.cli.input")
 local kad = require("kadenza")
 local secret = require("kadenza.cli.secret")
 local session = require("kadenza.cli.session")
@@ -23,13 +25,14 @@ function M.arguments(command)
 end
 
 function M.run(args, _)
+  local path = args.file and fault.checked("FILE", input.path(args.file))
   local network <close> = session.open()
   local public_key, secret_key = core.keypair(network:random(SEED_SIZE))
   local publisher, text = kad.hex(public_key),
     secret.format({ publisher = public_key, secret = secret_key })
-  if args.file then
-    file.check_absent(args.file)
-    file.write(args.file, text, "private")
+  if path then
+    file.check_absent(path)
+    file.write(path, text, "private")
     return { publisher = publisher }, ("publisher %s\n"):format(publisher)
   end
   return { publisher = publisher, secret = kad.hex(secret_key) }, text

@@ -50,6 +50,16 @@ function M.wrap(text, columns)
   end))
 end
 
+--- Returns a text as one word of a shell: in quotes unless it is plain.
+---@param text string
+---@return string word
+function M.shell_word(text)
+  if text:find("^[%w_./:=@%%+,-]+$") then
+    return text
+  end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
 --- Returns a command of a shell, indented by two blanks. If it is too long, it
 --- is continued in further lines, as a shell reads it.
 ---@param words string[]

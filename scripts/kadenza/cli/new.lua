@@ -4,6 +4,8 @@ local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local file = require("kadenza.cli.file")
 local host = require("kadenza.host")
+local input = require("kadenza.cli.input")
+local layout = require("kadenza.cli.layout")
 local lexer = require("kadenza.lexer")
 local sandbox = require("kadenza.sandbox")
 local sorted = require("kadenza.sorted")
@@ -37,7 +39,7 @@ end
 local function check_name(name)
   if not name:find("^[a-z][a-z0-9_]*$") or #name > MAX_NAME then
     fault.misuse("NAME must be 1 to %d of a-z, 0-9 and _, first a letter, not "
-      .. "'%s'", MAX_NAME, name)
+      .. "%s", MAX_NAME, input.shown(name))
   elseif RESERVED[name] then
     fault.misuse("NAME must not be '%s', a type of the core", name)
   elseif lexer.KEYWORDS[name] then -- it cannot be a plain key of a table
@@ -117,11 +119,12 @@ end
 
 function M.run(args)
   if args.kind ~= "policy" then
-    fault.misuse("only a policy can be made, not '%s': kadenza new policy NAME",
-      args.kind)
+    fault.misuse("only a policy can be made, not %s: kadenza new policy NAME",
+      input.shown(args.kind))
   end
   check_name(args.name)
-  local folder = args.folder or args.name
+  local folder = fault.checked("--folder",
+    input.path(args.folder or args.name))
   file.check_absent(folder)
   local files = make_files(args.name)
   local names = sorted(files)
@@ -132,7 +135,7 @@ function M.run(args)
   end
   return { folder = folder, files = names },
     ("made %s. Next:\n  cd %s\n  busted\n  kadenza check %s.lua\n"):format(
-      folder, folder, args.name)
+      folder, layout.shell_word(folder), args.name)
 end
 
 return M

@@ -31,6 +31,7 @@ end
 ---@param paths string[]
 function M.check(paths)
   for _, path in ipairs(paths) do
+    fault.checked("FILE", input.path(path))
     local text = fault.read("policy", read(path))
     fault.checked("policy", load(chunk_text(text), "@" .. path, "t"))
   end

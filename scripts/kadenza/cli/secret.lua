@@ -8,6 +8,7 @@
 local chunk_text = require("kadenza.chunk_text")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 
 local M = {}
 
@@ -38,6 +39,7 @@ end
 ---@param path string
 ---@return string secret
 function M.read(path)
+  fault.checked("--key", input.path(path))
   local secret =
     parse(chunk_text(fault.read("--key", core.read_file(path, MAX_SIZE))))
   if not secret then

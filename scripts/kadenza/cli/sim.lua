@@ -178,6 +178,7 @@ end
 
 -- Raises a fault if there can be no report: the run may take hours.
 local function check_report(folder)
+  fault.checked("--report", input.path(folder))
   local ready, message, code = report.check(folder)
   if not ready then
     fault.failed("--report: " .. message, code)

@@ -48,7 +48,7 @@ local function reachable(node)
 end
 
 local function next_steps(node, settings, columns)
-  local program = host.program()
+  local program = layout.shell_word(host.program())
   if not settings.allow_local then
     return "Other nodes join through this machine's public address; local "
       .. "nodes are not served.\nTo try kadenza on one machine, type:\n"

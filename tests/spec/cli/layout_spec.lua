@@ -18,6 +18,16 @@ describe("the layout of lines", function()
       layout.align({ { "漢字", "1" }, { "a\u{301}bc", "22" } }))
   end)
 
+  it("quotes a word that a shell would not read as one", function()
+    for _, text in ipairs({ "plain", "/a/b-c_d.lua", "a b", "", "it's", "$x",
+      "a;b", "~", "*", "#x", 'a"b', "a\\b", "é", "a\tb" }) do
+      local pipe <close> =
+        assert(io.popen("printf %s " .. layout.shell_word(text)))
+      assert.equal(text, pipe:read("a"))
+    end
+    assert.equal("/a/b-c_d.lua", layout.shell_word("/a/b-c_d.lua"))
+  end)
+
   it("continues a command as a shell reads it", function()
     assert.equal("  kadenza put k v\n",
       layout.command({ "kadenza", "put", "k", "v" }, 80))

@@ -24,6 +24,28 @@ end
 describe("the command line of kadenza", function()
   after_each(process.end_all)
 
+  for name, args in pairs({
+    CONFIG = { "run", "PATH" },
+    FILE = { "keygen", "PATH" },
+    ["--report"] = { "sim", "steady", "--report", "PATH" },
+    ["--folder"] = { "new", "policy", "x", "--folder", "PATH" },
+    ["--key"] = with_join("put", "k", "v", "--key", "PATH"),
+    ["--state"] = { "run", "--state", "PATH" },
+    ["--policy"] = { "run", "--policy", "PATH" },
+  }) do
+    it("refuses a path of no bytes, or of too many: " .. name, function()
+      for path, shown in pairs({ [""] = "", [("a/"):rep(2500)] =
+        ("a/"):rep(20) .. "…" }) do
+        local filled = {}
+        for i, arg in ipairs(args) do
+          filled[i] = arg == "PATH" and path or arg
+        end
+        assert_misuse(line(name .. " must be a path of 1 to 4095 bytes, not '"
+          .. shown .. "'"), filled)
+      end
+    end)
+  end
+
   it("shows help for every command", function()
     local all = process.run({ "--help" })
     assert.equal(0, all.status)
