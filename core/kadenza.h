@@ -601,6 +601,12 @@ struct kad_store; /* kadenza_store.h */
     "Queries served for an address.")                                         \
   X(uint32_t, queries_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",               \
     "Queries served for a subnet, /24 or /64.")                               \
+  X(uint32_t, signatures_per_s, 2500, 1, UINT32_MAX, "1/s",                   \
+    "Signatures verified in stores of others, in all.")                       \
+  X(uint32_t, signatures_per_s_address, 1000, 1, UINT32_MAX, "1/s",           \
+    "Signatures verified for an address.")                                    \
+  X(uint32_t, signatures_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",            \
+    "Signatures verified for a subnet, /24 or /64.")                          \
   X(uint64_t, bytes_per_s, 1250000, 1, UINT64_MAX, "bytes/s",                 \
     "Bytes of replies in all.")                                               \
   X(uint32_t, pace_per_s, 400, 0, UINT32_MAX, "1/s",                          \
@@ -966,6 +972,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
   X(bad_token, "stores and announces with a wrong token")              \
+  X(bad_signature, "stores with a wrong signature")                    \
   X(unsent, "messages that could not be encoded")                      \
   X(queries, "queries sent")                                           \
   X(replies, "replies received")                                       \

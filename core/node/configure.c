@@ -4,27 +4,30 @@
 
 /* The options that may change while a node runs: those that are read at each
  * use, and those of which kad_node_configure sets what was made of them. */
-#define LIVE_OPTIONS(X)    \
-  X(alpha)                 \
-  X(beta)                  \
-  X(paths)                 \
-  X(lookup_ms)             \
-  X(query_ms)              \
-  X(stores_per_s)          \
-  X(cache)                 \
-  X(repair)                \
-  X(max_lookups)           \
-  X(max_pending_hooks)     \
-  X(limits)                \
-  X(queries_per_s)         \
-  X(queries_per_s_address) \
-  X(queries_per_s_subnet)  \
-  X(bytes_per_s)           \
-  X(pace_per_s)            \
-  X(max_waiting)           \
-  X(max_bytes)             \
-  X(max_records)           \
-  X(max_records_address)   \
+#define LIVE_OPTIONS(X)       \
+  X(alpha)                    \
+  X(beta)                     \
+  X(paths)                    \
+  X(lookup_ms)                \
+  X(query_ms)                 \
+  X(stores_per_s)             \
+  X(cache)                    \
+  X(repair)                   \
+  X(max_lookups)              \
+  X(max_pending_hooks)        \
+  X(limits)                   \
+  X(queries_per_s)            \
+  X(queries_per_s_address)    \
+  X(queries_per_s_subnet)     \
+  X(signatures_per_s)         \
+  X(signatures_per_s_address) \
+  X(signatures_per_s_subnet)  \
+  X(bytes_per_s)              \
+  X(pace_per_s)               \
+  X(max_waiting)              \
+  X(max_bytes)                \
+  X(max_records)              \
+  X(max_records_address)      \
   X(max_publications)
 
 bool kad_config_is_live(const struct kad_option *option) {
@@ -55,6 +58,9 @@ int kad_configure_limiter(const struct kad_node *node,
       .queries_per_s = config->queries_per_s,
       .queries_per_s_address = config->queries_per_s_address,
       .queries_per_s_subnet = config->queries_per_s_subnet,
+      .signatures_per_s = config->signatures_per_s,
+      .signatures_per_s_address = config->signatures_per_s_address,
+      .signatures_per_s_subnet = config->signatures_per_s_subnet,
       .bytes_per_s = config->bytes_per_s,
       .allow_local = config->allow_local,
   };
@@ -70,6 +76,9 @@ static bool have_same_limits(const struct kad_config *a,
   return a->limits == b->limits && a->queries_per_s == b->queries_per_s &&
          a->queries_per_s_address == b->queries_per_s_address &&
          a->queries_per_s_subnet == b->queries_per_s_subnet &&
+         a->signatures_per_s == b->signatures_per_s &&
+         a->signatures_per_s_address == b->signatures_per_s_address &&
+         a->signatures_per_s_subnet == b->signatures_per_s_subnet &&
          a->bytes_per_s == b->bytes_per_s;
 }
 

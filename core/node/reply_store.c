@@ -6,6 +6,7 @@
 #include "node/reply.h"
 #include "replication/admission.h"
 #include "rpc/datagram.h"
+#include "rpc/limiter.h"
 
 #include <string.h>
 
@@ -225,11 +226,28 @@ static bool is_foreign_peer(const struct kad_incoming *incoming,
          !kad_address_same_ip(&peer, &incoming->from.address);
 }
 
+/* Returns true if the limits of signatures allow those of a store. */
+static bool may_verify(struct kad_node *node,
+                       const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  uint32_t count = 0;
+  for (size_t i = 0; i < query->record_count; i++) {
+    count += query->records[i].publisher != NULL;
+  }
+  if (count == 0 || node->limiter == NULL ||
+      kad_limiter_signatures(node->limiter, &incoming->from.address, count,
+                             kad_node_now(node))) {
+    return true;
+  }
+  node->stats.dropped_limited++;
+  return false;
+}
+
 void kad_reply_store(struct kad_node *node,
                      const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
-  if (!check_token(node, incoming)) {
+  if (!check_token(node, incoming) || !may_verify(node, incoming)) {
     return;
   }
   if (query->record_count == 0) {

@@ -8,6 +8,7 @@
 #include "replication/held.h"
 #include "replication/record_check.h"
 #include "replication/record_size.h"
+#include "rpc/limiter.h"
 
 #include <assert.h>
 #include <string.h>
@@ -42,6 +43,26 @@ static void reject(struct kad_admission *admission, int code,
   admission->step = KAD_ADMISSION_NEXT;
 }
 
+/* Rejects the current record and all after it. Only a sender that verifies
+ * nothing sends a bad signature, and verifying the others costs us more than
+ * sending them costs it. */
+static void reject_rest(struct kad_node *node, struct kad_admission *admission,
+                        int code, const char *reason) {
+  const struct kad_address *from = &admission->request.from.address;
+  const size_t last = admission->request.count - 1;
+  while (admission->index < last) {
+    reject(admission, code, kad_slice_of(reason));
+    admission->index++;
+  }
+  reject(admission, code, kad_slice_of(reason));
+  if (from->family != 0) {
+    node->stats.bad_signature++;
+    if (node->limiter != NULL) {
+      kad_limiter_punish(node->limiter, from, kad_node_now(node));
+    }
+  }
+}
+
 static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   const struct kad_record *record = current_record(admission);
   const char *reason = NULL;
@@ -50,6 +71,10 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
   bool validated = admission->request.validated && admission->type != NULL;
   if (!validated) {
     code = kad_record_check_new(node, admission->type, record, &reason);
+  }
+  if (code == KAD_CODE_SIGNATURE && record->publisher != NULL) {
+    reject_rest(node, admission, code, reason);
+    return true;
   }
   if (code != 0) {
     reject(admission, code, kad_slice_of(reason));

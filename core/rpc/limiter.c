@@ -17,14 +17,31 @@ enum {
   WAYS = 4,
   BURST_S_ALL = 1,
   BURST_S_ONE = 4,
-  NO_HASH = 1 /* no slot has this hash */
+  FAULTS_PER_S = 10, /* and as many in a burst */
+  BURST_PARTS = 10,  /* of a second's signatures, in one burst */
+  NO_HASH = 1        /* no slot has this hash */
 };
 
-/* The subject of a bucket: the last bit of the hash of its slot. */
-enum kind {
-  KIND_ADDRESS,
-  KIND_SUBNET,
-  KINDS
+/* What a bucket limits. */
+enum resource {
+  RESOURCE_QUERIES,
+  RESOURCE_SIGNATURES,
+  RESOURCES,
+  RESOURCE_FAULTS = RESOURCES /* bad signatures, of an address only */
+};
+
+/* The senders that share a bucket. */
+enum subject {
+  SUBJECT_ADDRESS,
+  SUBJECT_SUBNET,
+  SUBJECTS
+};
+
+/* The resource and the subject of a bucket: the last bits of the hash of its
+ * slot. */
+enum {
+  KIND_BITS = 3,
+  KINDS = 1 << KIND_BITS
 };
 
 /* The bucket of an address or a subnet. A free slot has the hash 0. */
@@ -42,10 +59,10 @@ struct kad_limiter {
   struct kad_allocator allocator;
   uint8_t secret[crypto_shorthash_KEYBYTES];
   bool allow_local;
-  struct kad_token_rate rates[KINDS]; /* of an address, of a subnet */
-  struct kad_token_rate query_rate;   /* of all queries */
+  struct kad_token_rate rates[KINDS];
+  struct kad_token_rate all_rates[RESOURCES];
+  struct kad_token_bucket all[RESOURCES];
   struct kad_token_rate byte_rate;
-  struct kad_token_bucket queries;
   struct kad_token_bucket bytes;
   struct set *sets;
   size_t set_count;
@@ -54,6 +71,41 @@ struct kad_limiter {
 /* Makes a rate with a burst of `burst_s` seconds. */
 static struct kad_token_rate make_rate(uint32_t per_s, uint32_t burst_s) {
   return kad_token_rate_of(per_s, (uint64_t)per_s * burst_s);
+}
+
+/* Makes a rate of signatures: verifying a burst of them must not delay others
+ * by much, and a message with as many as it can have must pass. */
+static struct kad_token_rate make_signature_rate(uint32_t per_s) {
+  const uint32_t burst = per_s / BURST_PARTS;
+  return kad_token_rate_of(
+      per_s, burst > KAD_RECORDS_PER_MESSAGE ? burst : KAD_RECORDS_PER_MESSAGE);
+}
+
+static unsigned kind_of(enum resource resource, enum subject subject) {
+  return (unsigned)resource * SUBJECTS + (unsigned)subject;
+}
+
+static void set_rates(struct kad_limiter *limiter,
+                      const struct kad_limiter_config *config) {
+  struct kad_token_rate *rates = limiter->rates;
+  rates[kind_of(RESOURCE_QUERIES, SUBJECT_ADDRESS)] =
+      make_rate(config->queries_per_s_address, BURST_S_ONE);
+  rates[kind_of(RESOURCE_QUERIES, SUBJECT_SUBNET)] =
+      make_rate(config->queries_per_s_subnet, BURST_S_ONE);
+  rates[kind_of(RESOURCE_SIGNATURES, SUBJECT_ADDRESS)] =
+      make_signature_rate(config->signatures_per_s_address);
+  rates[kind_of(RESOURCE_SIGNATURES, SUBJECT_SUBNET)] =
+      make_signature_rate(config->signatures_per_s_subnet);
+  rates[kind_of(RESOURCE_FAULTS, SUBJECT_ADDRESS)] =
+      kad_token_rate_of(FAULTS_PER_S, FAULTS_PER_S);
+  limiter->all_rates[RESOURCE_QUERIES] =
+      make_rate(config->queries_per_s, BURST_S_ALL);
+  limiter->all_rates[RESOURCE_SIGNATURES] =
+      make_signature_rate(config->signatures_per_s);
+  limiter->byte_rate = kad_token_rate_of(config->bytes_per_s,
+                                         config->bytes_per_s > KAD_DATAGRAM_MAX
+                                             ? config->bytes_per_s
+                                             : KAD_DATAGRAM_MAX);
 }
 
 int kad_limiter_new(const struct kad_limiter_config *config,
@@ -73,16 +125,10 @@ int kad_limiter_new(const struct kad_limiter_config *config,
   made->allocator = *allocator;
   memcpy(made->secret, secret, sizeof made->secret);
   made->allow_local = config->allow_local;
-  made->rates[KIND_ADDRESS] =
-      make_rate(config->queries_per_s_address, BURST_S_ONE);
-  made->rates[KIND_SUBNET] =
-      make_rate(config->queries_per_s_subnet, BURST_S_ONE);
-  made->query_rate = make_rate(config->queries_per_s, BURST_S_ALL);
-  made->byte_rate = kad_token_rate_of(config->bytes_per_s,
-                                      config->bytes_per_s > KAD_DATAGRAM_MAX
-                                          ? config->bytes_per_s
-                                          : KAD_DATAGRAM_MAX);
-  made->queries.filled_at = now;
+  set_rates(made, config);
+  for (size_t i = 0; i < RESOURCES; i++) {
+    made->all[i].filled_at = now;
+  }
   made->bytes.filled_at = now;
   *limiter = made;
   return 0;
@@ -102,24 +148,21 @@ size_t kad_limiter_size(const struct kad_limiter *limiter) {
   return sizeof *limiter + limiter->set_count * sizeof *limiter->sets;
 }
 
-static enum kind kind_of(const struct limiter_slot *slot) {
-  return (slot->hash & 1) == KIND_ADDRESS ? KIND_ADDRESS : KIND_SUBNET;
-}
-
-static uint64_t hash_of(const struct kad_limiter *limiter, enum kind kind,
+static uint64_t hash_of(const struct kad_limiter *limiter,
+                        enum resource resource, enum subject subject,
                         const struct kad_address *address) {
   uint8_t key[1 + sizeof address->ip];
   const size_t whole = kad_address_ip_size(address);
   const size_t size =
-      kind == KIND_ADDRESS ? whole : kad_address_subnet_size(address);
+      subject == SUBJECT_ADDRESS ? whole : kad_address_subnet_size(address);
   key[0] = address->family;
   memcpy(&key[1], address->ip, size);
   uint8_t out[crypto_shorthash_BYTES];
   crypto_shorthash(out, key, 1 + size, limiter->secret);
   uint64_t hash;
   memcpy(&hash, out, sizeof hash);
-  hash = (hash & ~UINT64_C(1)) | (uint64_t)kind;
-  return hash > NO_HASH ? hash : hash + 2;
+  hash = hash << KIND_BITS | kind_of(resource, subject);
+  return hash >= KINDS ? hash : hash + KINDS;
 }
 
 /* Doubles the table: one more bit of each hash chooses the half. Returns false,
@@ -135,7 +178,7 @@ static bool double_table(struct kad_limiter *limiter) {
   memset(&sets[half], 0, half * sizeof *sets);
   for (size_t i = 0; i < half * WAYS; i++) {
     struct limiter_slot *slot = &sets[i / WAYS].slots[i % WAYS];
-    if ((slot->hash >> 1 & half) != 0) {
+    if ((slot->hash >> KIND_BITS & half) != 0) {
       sets[half + i / WAYS].slots[i % WAYS] = *slot;
       *slot = (struct limiter_slot){0};
     }
@@ -144,7 +187,7 @@ static bool double_table(struct kad_limiter *limiter) {
 }
 
 static struct set *set_of(const struct kad_limiter *limiter, uint64_t hash) {
-  return &limiter->sets[hash >> 1 & (limiter->set_count - 1)];
+  return &limiter->sets[hash >> KIND_BITS & (limiter->set_count - 1)];
 }
 
 /* Returns the slot of `hash` or, if there is none, the slot of its set that is
@@ -159,7 +202,7 @@ static struct limiter_slot *pick_slot(struct kad_limiter *limiter,
   *full_after = 0;
   for (size_t i = 0; i < WAYS; i++) {
     struct limiter_slot *slot = &set->slots[i];
-    const struct kad_token_rate *rate = &limiter->rates[kind_of(slot)];
+    const struct kad_token_rate *rate = &limiter->rates[slot->hash % KINDS];
     kad_token_bucket_fill(&slot->bucket, rate, now);
     if (slot->hash == hash) {
       *full_after = 0;
@@ -191,38 +234,77 @@ static struct limiter_slot *find_slot(struct kad_limiter *limiter,
   return slot;
 }
 
-bool kad_limiter_query(struct kad_limiter *limiter,
-                       const struct kad_address *from, kad_time_ms now) {
-  const struct kad_token_rate *address_rate = &limiter->rates[KIND_ADDRESS];
-  const struct kad_token_rate *subnet_rate = &limiter->rates[KIND_SUBNET];
-  const uint64_t own = hash_of(limiter, KIND_ADDRESS, from);
+/* Takes `amount` of a resource for `from`, from all buckets that limit it, or
+ * from none. Returns false if one has too little. */
+static bool take(struct kad_limiter *limiter, enum resource resource,
+                 const struct kad_address *from, uint64_t amount,
+                 kad_time_ms now) {
+  const struct kad_token_rate *rates = &limiter->rates[kind_of(resource, 0)];
+  const struct kad_token_rate *all_rate = &limiter->all_rates[resource];
+  const uint64_t own = hash_of(limiter, resource, SUBJECT_ADDRESS, from);
   struct limiter_slot *address = find_slot(limiter, own, NO_HASH, now);
-  if (!kad_token_bucket_has(&address->bucket, address_rate, KAD_TOKEN)) {
+  if (!kad_token_bucket_has(&address->bucket, &rates[SUBJECT_ADDRESS],
+                            amount)) {
     return false;
   }
   struct limiter_slot *subnet = NULL;
   const size_t set_count = limiter->set_count;
   if (!(limiter->allow_local && kad_address_is_local(from))) {
-    const uint64_t shared = hash_of(limiter, KIND_SUBNET, from);
+    const uint64_t shared = hash_of(limiter, resource, SUBJECT_SUBNET, from);
     subnet = find_slot(limiter, shared, own, now);
-    if (!kad_token_bucket_has(&subnet->bucket, subnet_rate, KAD_TOKEN)) {
+    if (!kad_token_bucket_has(&subnet->bucket, &rates[SUBJECT_SUBNET],
+                              amount)) {
       return false;
     }
     if (limiter->set_count != set_count) { /* the slot may have moved */
       address = find_slot(limiter, own, shared, now);
     }
   }
-  kad_token_bucket_fill(&limiter->queries, &limiter->query_rate, now);
-  if (!kad_token_bucket_has(&limiter->queries, &limiter->query_rate,
-                            KAD_TOKEN)) {
+  struct kad_token_bucket *all = &limiter->all[resource];
+  kad_token_bucket_fill(all, all_rate, now);
+  if (!kad_token_bucket_has(all, all_rate, amount)) {
     return false;
   }
-  kad_token_bucket_take(&address->bucket, address_rate, KAD_TOKEN);
+  kad_token_bucket_take(&address->bucket, &rates[SUBJECT_ADDRESS], amount);
   if (subnet != NULL) {
-    kad_token_bucket_take(&subnet->bucket, subnet_rate, KAD_TOKEN);
+    kad_token_bucket_take(&subnet->bucket, &rates[SUBJECT_SUBNET], amount);
   }
-  kad_token_bucket_take(&limiter->queries, &limiter->query_rate, KAD_TOKEN);
+  kad_token_bucket_take(all, all_rate, amount);
   return true;
+}
+
+bool kad_limiter_query(struct kad_limiter *limiter,
+                       const struct kad_address *from, kad_time_ms now) {
+  return take(limiter, RESOURCE_QUERIES, from, KAD_TOKEN, now);
+}
+
+static const struct kad_token_rate *fault_rate(
+    const struct kad_limiter *limiter) {
+  return &limiter->rates[kind_of(RESOURCE_FAULTS, SUBJECT_ADDRESS)];
+}
+
+static struct kad_token_bucket *find_faults(struct kad_limiter *limiter,
+                                            const struct kad_address *from,
+                                            kad_time_ms now) {
+  const uint64_t own = hash_of(limiter, RESOURCE_FAULTS, SUBJECT_ADDRESS, from);
+  return &find_slot(limiter, own, NO_HASH, now)->bucket;
+}
+
+bool kad_limiter_signatures(struct kad_limiter *limiter,
+                            const struct kad_address *from, uint32_t count,
+                            kad_time_ms now) {
+  assert(count <= KAD_RECORDS_PER_MESSAGE);
+  return kad_token_bucket_has(find_faults(limiter, from, now),
+                              fault_rate(limiter), KAD_TOKEN) &&
+         take(limiter, RESOURCE_SIGNATURES, from, count * KAD_TOKEN, now);
+}
+
+void kad_limiter_punish(struct kad_limiter *limiter,
+                        const struct kad_address *from, kad_time_ms now) {
+  struct kad_token_bucket *faults = find_faults(limiter, from, now);
+  if (kad_token_bucket_has(faults, fault_rate(limiter), KAD_TOKEN)) {
+    kad_token_bucket_take(faults, fault_rate(limiter), KAD_TOKEN);
+  }
 }
 
 bool kad_limiter_reply(struct kad_limiter *limiter, size_t bytes,

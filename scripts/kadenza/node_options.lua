@@ -31,6 +31,9 @@ M.LIMITS = {
   queries_per_s = "integer",
   queries_per_s_address = "integer",
   queries_per_s_subnet = "integer",
+  signatures_per_s = "integer",
+  signatures_per_s_address = "integer",
+  signatures_per_s_subnet = "integer",
   bytes_per_s = "integer",
 }
 

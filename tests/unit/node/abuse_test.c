@@ -297,6 +297,75 @@ static void flood_of_one_subnet_does_not_affect_others(void **state) {
   assert_true(kad_lone_stats(lone).dropped_limited > 15000);
 }
 
+/* Stores ten signed values from `from`, each under a seed of its own. With
+ * `bad`, no signature is valid. */
+static void store_signed(struct kad_lone *lone, const struct kad_contact *from,
+                         uint8_t seed, bool bad) {
+  enum {
+    COUNT = 10
+  };
+  struct kad_record records[COUNT];
+  uint8_t publisher[COUNT][KAD_PUBLISHER_SIZE];
+  uint8_t signature[COUNT][KAD_SIGNATURE_SIZE];
+  for (uint8_t i = 0; i < COUNT; i++) {
+    const uint8_t bytes[32] = {seed, i};
+    uint8_t secret[KAD_SECRET_SIZE];
+    kad_keypair(bytes, publisher[i], secret);
+    records[i] = (struct kad_record){
+        .key = kad_lone_target,
+        .type = kad_slice_of("value"),
+        .value = kad_slice_of("v"),
+        .publisher = publisher[i],
+        .has_seq = true,
+        .seq = 1,
+    };
+    assert_ok(kad_record_sign(&records[i], 160, secret, signature[i]));
+    signature[i][0] ^= bad;
+    records[i].signature = signature[i];
+  }
+  kad_lone_store(lone, from, records, COUNT);
+}
+
+/* Verifying a signature takes a tenth of a millisecond. */
+static void bad_signatures_are_soon_not_verified(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact loud = kad_lone_contact(1);
+  const struct kad_contact other = kad_lone_contact(2);
+  for (unsigned i = 0; i < 400; i++) {
+    store_signed(lone, &loud, 1, true);
+  }
+  assert_in_range(kad_lone_stats(lone).bad_signature, 2, 20);
+  assert_true(kad_lone_stats(lone).dropped_limited >= 380);
+
+  store_signed(lone, &other, 2, false);
+  assert_ok(kad_lone_error(lone));
+  assert_int_equal(kad_lone_stats(lone).records, 10);
+  assert_true(lives(lone, &loud));
+}
+
+/* At once at most 100 of an address, and 250 of all, are verified. */
+static void bursts_of_signatures_are_short(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_contact loud = kad_lone_contact(1);
+  for (unsigned i = 0; i < 100; i++) {
+    store_signed(lone, &loud, 1, false);
+  }
+  assert_int_equal(kad_lone_stats(lone).served_store, 100 / 10);
+
+  for (unsigned who = 2; who < 20; who++) {
+    loud = kad_lone_contact(who);
+    for (unsigned i = 0; i < 20; i++) {
+      store_signed(lone, &loud, 1, false);
+    }
+  }
+  assert_int_equal(kad_lone_stats(lone).served_store, 250 / 10);
+
+  kad_lone_run(lone, 100);
+  loud = kad_lone_contact(30);
+  store_signed(lone, &loud, 1, false);
+  assert_int_equal(kad_lone_stats(lone).served_store, 250 / 10 + 1);
+}
+
 static void replies_stay_within_bytes_per_s(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
@@ -352,6 +421,8 @@ int main(void) {
       TEST(node_never_queries_a_martian_address_or_port_0),
       TEST(flood_of_one_address_does_not_affect_others),
       TEST(flood_of_one_subnet_does_not_affect_others),
+      TEST(bad_signatures_are_soon_not_verified),
+      TEST(bursts_of_signatures_are_short),
       TEST(replies_stay_within_bytes_per_s),
       TEST(malformed_queries_are_rate_limited),
       TEST(error_is_at_most_ten_times_the_query),

@@ -72,6 +72,9 @@ static void option_out_of_range_is_refused(void **state) {
   CHECK_FIELD(queries_per_s, 0);
   CHECK_FIELD(queries_per_s_address, 0);
   CHECK_FIELD(queries_per_s_subnet, 0);
+  CHECK_FIELD(signatures_per_s, 0);
+  CHECK_FIELD(signatures_per_s_address, 0);
+  CHECK_FIELD(signatures_per_s_subnet, 0);
   CHECK_FIELD(bytes_per_s, 0);
 #undef CHECK_FIELD
 }

@@ -205,6 +205,30 @@ static void sequence_number_above_2_53_is_returned_exactly(void **state) {
   assert_true(reply.records[0].seq == 9007199254740993);
 }
 
+static void bad_signature_ends_the_message(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  static const uint8_t zeros[KAD_SIGNATURE_SIZE];
+  struct kad_message reply;
+  const struct kad_record records[] = {
+      {.value = kad_slice_of("a")},
+      {.value = kad_slice_of("b"), .publisher = zeros, .signature = zeros},
+      {.value = kad_slice_of("c")},
+      {.value = kad_slice_of("d"), .publisher = zeros, .signature = zeros},
+  };
+  kad_lone_store(lone, &from, records, 4);
+
+  (void)kad_lone_reply(lone, &reply);
+  assert_int_equal(reply.stored, 1);
+  assert_int_equal(reply.error_count, 3);
+  for (uint32_t i = 0; i < 3; i++) {
+    assert_int_equal(reply.errors[i].index, i + 1);
+    assert_int_equal(reply.errors[i].code, KAD_CODE_SIGNATURE);
+  }
+  assert_int_equal(kad_lone_stats(lone).bad_signature, 1);
+  assert_int_equal(kad_lone_stats(lone).records, 1);
+}
+
 static void large_values_and_salts_have_error_codes(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
@@ -370,6 +394,7 @@ int main(void) {
       TEST(reply_to_a_store_fits_with_any_errors),
       TEST(reply_to_a_store_has_our_id_and_a_count),
       TEST(store_may_have_one_ttl_for_all_values),
+      TEST(bad_signature_ends_the_message),
       TEST(type_may_require_signatures),
       TEST(full_store_issues_no_tokens),
 #undef TEST

@@ -207,6 +207,90 @@ static void allowed_local_addresses_have_no_subnet_limit(void **state) {
   assert_int_equal(allowed, 20 * ADDRESS * BURST_S);
 }
 
+/* Sends `count` messages of 11 signatures at once. Returns how many were
+ * allowed. */
+static unsigned send_signatures(struct limits *it, uint32_t ip,
+                                unsigned count) {
+  unsigned allowed = 0;
+  for (unsigned i = 0; i < count; i++) {
+    const struct kad_address from = ip4(ip);
+    allowed += kad_limiter_signatures(it->limiter, &from, 11, it->now) ? 1 : 0;
+  }
+  return allowed;
+}
+
+static void start_signatures(struct limits *it) {
+  start(it,
+        &(struct kad_limiter_config){
+            .queries_per_s_address = ADDRESS,
+            .signatures_per_s = 2500,
+            .signatures_per_s_address = 1000,
+            .signatures_per_s_subnet = 2000,
+        },
+        1000);
+}
+
+static void signatures_have_a_short_burst_and_then_their_rate(void **state) {
+  struct limits *it = *state;
+  unsigned allowed = 0;
+  start_signatures(it);
+  assert_int_equal(send_signatures(it, NEAR, 100), 100 / 11);
+  for (unsigned i = 0; i < 10000; i++) {
+    it->now++;
+    allowed += send_signatures(it, NEAR, 1);
+  }
+  assert_in_range(allowed, 10000 / 11 - 1, 10000 / 11 + 1);
+}
+
+static void signatures_are_limited_by_subnet_and_in_all(void **state) {
+  struct limits *it = *state;
+  unsigned allowed = 0;
+  start_signatures(it);
+  for (uint32_t i = 0; i < 10; i++) {
+    allowed += send_signatures(it, NEAR + i, 100);
+  }
+  assert_int_equal(allowed, 200 / 11);
+  for (uint32_t i = 1; i < 10; i++) {
+    allowed += send_signatures(it, NEAR + (i << 8), 100);
+  }
+  assert_int_equal(allowed, 250 / 11);
+}
+
+static void signatures_and_queries_have_separate_buckets(void **state) {
+  struct limits *it = *state;
+  start_signatures(it);
+  assert_int_equal(send_signatures(it, NEAR, 100), 100 / 11);
+  assert_int_equal(send_queries(it, NEAR, 100), ADDRESS * BURST_S);
+}
+
+static void ten_bad_signatures_a_second_are_verified(void **state) {
+  struct limits *it = *state;
+  const struct kad_address from = ip4(NEAR);
+  unsigned allowed = 0;
+  start_signatures(it);
+  for (unsigned i = 0; i < 10000; i++) {
+    it->now++;
+    if (kad_limiter_signatures(it->limiter, &from, 1, it->now)) {
+      kad_limiter_punish(it->limiter, &from, it->now);
+      allowed++;
+    }
+  }
+  assert_in_range(allowed, 100, 112);
+  assert_int_equal(send_signatures(it, NEAR + 1, 100), 100 / 11);
+}
+
+static void the_lowest_rate_allows_a_message_of_signatures(void **state) {
+  struct limits *it = *state;
+  start(it, &(struct kad_limiter_config){.signatures_per_s_address = 1}, 0);
+
+  const struct kad_address from = ip4(NEAR);
+  assert_true(kad_limiter_signatures(it->limiter, &from,
+                                     KAD_RECORDS_PER_MESSAGE, it->now));
+  assert_int_equal(send_signatures(it, NEAR, 1), 0);
+  it->now += 11 * 1000;
+  assert_int_equal(send_signatures(it, NEAR, 2), 1);
+}
+
 static void replies_share_a_limit_of_bytes(void **state) {
   struct limits *it = *state;
   assert_true(kad_limiter_reply(it->limiter, 9000, it->now));
@@ -409,6 +493,11 @@ int main(void) {
       TEST(a_limited_query_takes_no_tokens),
       TEST(ip6_has_subnets_of_64_bits),
       TEST(allowed_local_addresses_have_no_subnet_limit),
+      TEST(signatures_have_a_short_burst_and_then_their_rate),
+      TEST(signatures_are_limited_by_subnet_and_in_all),
+      TEST(signatures_and_queries_have_separate_buckets),
+      TEST(ten_bad_signatures_a_second_are_verified),
+      TEST(the_lowest_rate_allows_a_message_of_signatures),
       TEST(replies_share_a_limit_of_bytes),
       TEST(the_lowest_rate_allows_a_datagram),
       TEST(a_limit_of_zero_is_no_limit),
