@@ -28,13 +28,29 @@ static bool count_failure(struct kad_hook *hook, kad_time_ms now) {
   return true;
 }
 
+/* Pushes the text of the error at the top, as errors.text_of: the text of a
+ * table has no address, so that equal failures have equal texts. [-0, +1, e] */
+static void push_shown_error(lua_State *L) {
+  const int type = lua_type(L, -1);
+  const int top = lua_gettop(L);
+  if (type < LUA_TTABLE || luaL_getmetafield(L, -1, "__tostring") != LUA_TNIL) {
+    lua_settop(L, top);
+    luaL_tolstring(L, -1, NULL);
+    return;
+  }
+  if (luaL_getmetafield(L, -1, "__name") != LUA_TSTRING) {
+    lua_pushstring(L, lua_typename(L, type));
+  }
+  lua_pushfstring(L, "an error that is no text: %s", lua_tostring(L, -1));
+}
+
 /* Leaves the error value at the top of the thread as text. [-0, +0, e] */
 static int leave_error_text(lua_State *L) {
   const struct kad_hook_failure *const failure = lua_touserdata(L, 1);
   luaL_checkstack(failure->thread, 5, NULL);
   lua_pushvalue(failure->thread, -1);
   lua_xmove(failure->thread, L, 1);
-  luaL_tolstring(L, -1, NULL);
+  push_shown_error(L);
   kad_host_set_text(L, failure->hook->host);
   return 0;
 }

@@ -79,8 +79,11 @@ function M.check(text)
   return problem == nil and not is_other, problem
 end
 
--- Returns the texts that are neither addresses nor names, with their problems.
-local function malformed(texts)
+--- Returns the texts that are addresses or names, and the problems of others.
+---@param texts string[]
+---@return string[] valid
+---@return { code: kadenza.Code, message: string }[] problems
+function M.split(texts)
   local valid, problems = {}, {}
   for _, text in ipairs(texts) do
     local is_valid, problem = M.check(text)
@@ -96,8 +99,6 @@ local function malformed(texts)
   end
   return valid, problems
 end
-
-M.malformed = malformed
 
 -- Why an address is of no use, by code.
 local USELESS <const> = {

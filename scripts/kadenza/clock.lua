@@ -2,8 +2,8 @@
 --
 -- The wall clock of a machine may be wrong: it begins in 1970 on machines
 -- without a battery, and is set by hours when the network is there. Two
--- readings of one run of the machine are compared by its own clock, which no
--- one sets. After a restart of the machine only the wall clock is left.
+-- readings of one run of the machine are compared by its own clock, which
+-- cannot be set. After a restart of the machine only the wall clock is left.
 
 local core = require("kadenza.core")
 

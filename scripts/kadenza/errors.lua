@@ -31,7 +31,8 @@ function M.at_level(level, fn, ...)
 end
 
 --- Returns the text of an error. An error that is not a string may have a
---- __tostring that fails or never ends: it runs in its own coroutine.
+--- __tostring that fails or never ends: it runs in its own coroutine. Without
+--- one, the text is the same for all values of a type: it has no address.
 ---@param err any
 ---@return string text
 function M.text_of(err)
@@ -39,7 +40,11 @@ function M.text_of(err)
     return err
   end
   local succeeded, text = coroutine.resume(coroutine.create(tostring), err)
-  return succeeded and text or "an error that cannot be shown"
+  if not succeeded then
+    return "an error that cannot be shown"
+  end
+  local kind = string.match(text, "^(.+): 0x%x+$")
+  return kind and "an error that is no text: " .. kind or text
 end
 
 return M

@@ -154,7 +154,7 @@ end
 
 -- Joins through the addresses and names `known`, and the saved contacts.
 local function join(self, known)
-  local valid, malformed = bootstrap.malformed(known)
+  local valid, malformed = bootstrap.split(known)
   local texts = table.move(valid, 1, #valid, 1, {})
   table.move(self.saved_contacts, 1, #self.saved_contacts, #texts + 1, texts)
   if #texts == 0 and malformed[1] then

@@ -9,6 +9,8 @@ local SECONDS_AN_HOUR <const> = 3600
 local function number(value)
   if value == nil then
     return "nothing measured"
+  elseif value ~= value then
+    return "nan" -- C may write "-nan"
   end
   return ("%.6g"):format(value)
 end

@@ -241,6 +241,17 @@ return { name = "broken", types = { note = {
       assert.is_truthy(text:find("\nerrors were found\n$"))
     end))
 
+  it("tells errors that are tables once, not once a table",
+    with_folder(function(write)
+      local document = check_json(write("tables.lua", [[
+return { name = "tables", types = { note = {
+  validate = function() error({}) end } } }]]))
+
+      assert.equal(1, #document.failures)
+      assert.equal("an error that is no text: table",
+        document.failures[1].error)
+    end))
+
   it("finds failures outside of hooks", with_folder(function(write)
     local path = write("outside.lua", [[
 local kad = require("kadenza")

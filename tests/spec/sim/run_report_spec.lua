@@ -46,6 +46,7 @@ local function run_scenario()
       run:expect("gets that succeed", run:share("get"), ">=", 1)
       run:expect("nodes", run.net:alive(), "==", 20)
       run:expect("nothing measured", nil, ">=", 1)
+      run:expect("no number", 0 / 0, ">=", 1)
     end,
   }, { seed = 5 })
 end
@@ -80,6 +81,7 @@ describe("kadenza.sim.run_report", function()
       met = true }, figures["nodes"])
     assert.is_false(figures["gets that succeed"].met)
     assert.equal("nothing measured", figures["nothing measured"].text)
+    assert.equal("nan", figures["no number"].text)
   end)
 
   it("counts hops of the operations", function()
