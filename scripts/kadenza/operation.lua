@@ -261,8 +261,9 @@ end
 -- Raises unless name and arguments make a custom query.
 local function check_custom(name, args, level)
   check.kind(name, "string", "name", level + 1)
-  if #name < 1 or #name > 32 then
-    error("name must have 1 to 32 bytes, not " .. #name, level + 1)
+  local problem = queries.problem(name)
+  if problem then
+    error("name " .. problem, level + 1)
   elseif queries.CORE[name] then
     error("'" .. name .. "' is a query of the node's own, not a custom one",
       level + 1)

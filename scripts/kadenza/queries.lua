@@ -25,4 +25,19 @@ M.RESERVED = {
   vote = "other programs",
 }
 
+local MAX_NAME <const> = 32
+
+--- Returns what is wrong with the name of a custom query, or nil.
+---@param name any
+---@return string? problem
+function M.problem(name)
+  if type(name) ~= "string" then
+    return "must be a string, not a " .. type(name)
+  elseif #name < 1 or #name > MAX_NAME then
+    return "must have 1 to " .. MAX_NAME .. " bytes, not " .. #name
+  elseif string.find(name, "[%c\127]") then
+    return "must have no control characters"
+  end
+end
+
 return M

@@ -2,6 +2,7 @@
 
 local core = require("kadenza.core")
 local queries = require("kadenza.queries")
+local shown = require("kadenza.shown")
 local suggest = require("kadenza.suggest")
 
 local M = {}
@@ -46,6 +47,8 @@ M.POLICY_KEYS, M.TYPE_KEYS = POLICY_KEYS, TYPE_KEYS
 
 local MAX_REPUBLISH <const> = 2592000
 local MAX_NAME <const> = 32
+local MAX_POLICY_NAME <const> = 64
+local MAX_MESSAGE <const> = 2000
 
 for _, hooks in ipairs({ M.FILTERS, M.LISTENERS }) do
   for _, name in ipairs(hooks) do
@@ -56,7 +59,7 @@ end
 --- Raises a problem of a policy as { problem = text }.
 ---@param ... any  as of string.format
 function M.fail(...)
-  error({ problem = string.format(...) }, 0)
+  error({ problem = shown.line(shown.start(string.format(...), MAX_MESSAGE)) }, 0)
 end
 
 local fail <const> = M.fail
@@ -90,13 +93,13 @@ local function check_republish(value, name)
 end
 
 local function check_type(name, spec)
-  local where = "types." .. name
   if type(name) ~= "string" or #name > MAX_NAME
     or not name:find("^[a-z0-9_.-]+$")
   then
     fail("'%s' is not a name of a type: it needs 1 to %d of a-z, 0-9, '_', '-' "
       .. "and '.'", tostring(name), MAX_NAME)
   end
+  local where = "types." .. name
   check_kind(spec, "table", where)
   check_keys(spec, TYPE_KEYS, " in " .. where)
   if name == "peers" and spec.signed_only then
@@ -115,9 +118,9 @@ local function check_type(name, spec)
 end
 
 local function check_rpc(name, fn)
-  if type(name) ~= "string" or #name == 0 or #name > MAX_NAME then
-    fail("'%s' is not a name of a query: it needs 1 to %d bytes",
-      tostring(name), MAX_NAME)
+  local problem = queries.problem(name)
+  if problem then
+    fail("'%s' is not a name of a query: it %s", tostring(name), problem)
   elseif queries.CORE[name] then
     fail("rpc.%s: the node itself answers '%s'", name, name)
   elseif queries.RESERVED[name] then
@@ -233,8 +236,12 @@ local function check_policy(policy)
     check_codec(policy.codec)
   end
   check_all_samples(policy)
-  if policy.name == "" then
+  local name = policy.name or "policy"
+  if name == "" then
     fail("name must have at least one byte")
+  elseif #name > MAX_POLICY_NAME or string.find(name, "[%c\127]") then
+    fail("name must have 1 to %d bytes and no control characters",
+      MAX_POLICY_NAME)
   end
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
