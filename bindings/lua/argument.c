@@ -22,6 +22,13 @@ struct kad_slice kad_lua_check_slice(lua_State *L, int arg) {
   return (struct kad_slice){.data = (const uint8_t *)data, .len = len};
 }
 
+const char *kad_lua_check_path(lua_State *L, int arg) {
+  size_t len = 0;
+  const char *const path = luaL_checklstring(L, arg, &len);
+  luaL_argcheck(L, strlen(path) == len, arg, "a path has no zero byte");
+  return path;
+}
+
 void kad_lua_check_id(lua_State *L, int arg, unsigned bits, struct kad_id *id) {
   const struct kad_slice bytes = kad_lua_check_slice(L, arg);
   if (bytes.len != bits / 8) {
@@ -51,9 +58,9 @@ void kad_lua_check_addresses(lua_State *L, int arg, size_t count,
   }
 }
 
-static bool is_one_of(const char *name, const char *const *names) {
+static bool is_one_of(struct kad_slice name, const char *const *names) {
   for (size_t i = 0; names[i] != NULL; i++) {
-    if (strcmp(name, names[i]) == 0) {
+    if (kad_slice_equal(name, kad_slice_of(names[i]))) {
       return true;
     }
   }
@@ -72,7 +79,7 @@ bool kad_lua_check_options(lua_State *L, int arg, const char *const *names) {
     if (lua_type(L, -1) != LUA_TSTRING) {
       luaL_argerror(L, arg, "options have string keys");
     }
-    if (!is_one_of(lua_tostring(L, -1), names)) {
+    if (!is_one_of(kad_lua_check_slice(L, lua_gettop(L)), names)) {
       luaL_argerror(
           L, arg,
           lua_pushfstring(L, "unknown option '%s'", lua_tostring(L, -1)));

@@ -13,6 +13,10 @@ lua_Integer kad_lua_check_integer(lua_State *L, int arg, lua_Integer min,
 /* Reads a string; numbers are not converted. Borrows it. [-0, +0, v] */
 struct kad_slice kad_lua_check_slice(lua_State *L, int arg);
 
+/* Reads a path. A zero byte, where the system would cut it, is an error.
+ * [-0, +0, v] */
+const char *kad_lua_check_path(lua_State *L, int arg);
+
 /* Reads a binary id of `bits` (160 or 256). [-0, +0, v] */
 void kad_lua_check_id(lua_State *L, int arg, unsigned bits, struct kad_id *id);
 

@@ -92,6 +92,13 @@ static bool check_private(lua_State *L, int arg) {
   return luaL_checkoption(L, arg, "shared", names) == 1;
 }
 
+/* Returns whether argument `arg` is "regular"; raises unless it is that or
+ * absent. [-0, +0, v] */
+static bool check_regular(lua_State *L, int arg) {
+  static const char *const names[] = {"any", "regular", NULL};
+  return luaL_checkoption(L, arg, "any", names) == 1;
+}
+
 /* make_folder(path[, "private"]) → true if the folder exists now and can be
  * read and written, or nil, message, code. A new folder follows the umask; a
  * private one is of its owner only. */
@@ -196,7 +203,7 @@ static const char *push_target(lua_State *L, const char *path,
  * follows the umask; a private one is of its owner only. */
 static int write_file(lua_State *L) {
   struct failure failure = {0};
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
   const struct kad_slice bytes = kad_lua_check_slice(L, 2);
   const mode_t mode =
       check_private(L, 3) ? PRIVATE_FILE_MODE : SHARED_FILE_MODE;
@@ -252,19 +259,38 @@ static int error_of_read(int number) {
   }
 }
 
-/* read_file(path, max) → its bytes, or nil, message, code. Codes:
+int kad_lua_open_regular(const char *path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  struct stat status;
+  if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) &&
+      !S_ISDIR(status.st_mode)) {
+    (void)close(fd);
+    return KAD_LUA_NOT_REGULAR;
+  }
+  return fd < 0 && errno == ENXIO ? KAD_LUA_NOT_REGULAR : fd; /* a socket */
+}
+
+/* read_file(path, max[, "regular"]) → its bytes, or nil, message, code. With
+ * "regular", other files are refused: to read them may never end. Codes:
  *   KAD_ENOTFOUND  there is no such file
  *   KAD_EACCESS    it may not be read
- *   KAD_EINVAL     the path is that of a folder, or too long
+ *   KAD_EINVAL     the path is that of a folder, too long, or of no regular
+ *                  file
  *   KAD_ETOOBIG    it has more than `max` bytes */
 static int read_file(lua_State *L) {
   luaL_Buffer buffer;
   struct failure failure = {0};
   size_t len = 0;
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
   const size_t max = (size_t)kad_lua_check_integer(L, 2, 0, READ_MAX);
+  const bool is_regular = check_regular(L, 3);
   char *const bytes = luaL_buffinitsize(L, &buffer, max + 1);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const int fd = is_regular ? kad_lua_open_regular(path)
+                            : open(path, O_RDONLY | O_CLOEXEC);
+  if (fd == KAD_LUA_NOT_REGULAR) {
+    lua_pushfstring(L, "%s: not a regular file: save it in one", path);
+    return kad_lua_push_error_message(L, KAD_EINVAL);
+  }
   bool done = fd >= 0 || fail(&failure, "open");
   if (fd >= 0) {
     done = read_all(fd, bytes, max + 1, &len, &failure);
@@ -287,7 +313,7 @@ static int read_file(lua_State *L) {
 static int exists(lua_State *L) {
   struct failure failure = {0};
   struct stat status;
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
   const bool found = lstat(path, &status) == 0;
   if (!found && errno != ENOENT && errno != ENOTDIR) {
     (void)fail(&failure, "stat");

@@ -183,7 +183,7 @@ static int push_failure(lua_State *L, const char *path, int number) {
  * content is then the process id and `text`. Codes:
  *   KAD_EBUSY  another process, or another lock of this one, holds it */
 static int lock_file(lua_State *L) {
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
   (void)luaL_checkstring(L, 2);
   const char *const text =
       lua_pushfstring(L, "%d\n%s", (int)getpid(), lua_tostring(L, 2));

@@ -129,7 +129,7 @@ static int read_open(lua_State *L) {
  * whole. Does not wait. */
 static int read_saved(lua_State *L) {
   struct problem problem;
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
   (void)kad_lua_check_integer(L, 2, 0, (lua_Integer)1 << 40);
   lua_settop(L, 2);
   const int fd = open_file(path, &problem);

@@ -1,4 +1,9 @@
+/* For fdopen. NOLINTNEXTLINE(bugprone-reserved-identifier,cert-*) */
+#define _POSIX_C_SOURCE 200809L
+
+#include "lua/argument.h"
 #include "lua/error.h"
+#include "lua/file.h"
 #include "lua/safe_module.h"
 #include "policy/coroutine.h"
 #include "policy/hook.h"
@@ -16,10 +21,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
   SOURCE_MAX = 1048576, /* bytes of a policy file */
-  READ_SIZE = 4096      /* bytes read at a time */
+  READ_SIZE = 4096,     /* bytes read at a time */
+  NOT_REGULAR = -1      /* no errno */
 };
 
 int kad_vm_module_search(lua_State *L) {
@@ -69,12 +76,14 @@ static int close_file(lua_State *L) {
 }
 
 /* Pushes nil and "path: call: reason"; tells the host if the machine is the
- * reason. Returns 2. [-0, +2, m] */
+ * reason. Pushes then whether there is no such file. [-0, +2|3, m] */
 static int push_unread(lua_State *L, const char *path, const char *call,
                        int number) {
-  if (number == 0) {
+  if (number == 0 || number == NOT_REGULAR) {
     luaL_pushfail(L);
-    lua_pushfstring(L, "%s: it is larger than a mebibyte", path);
+    lua_pushfstring(L, "%s: %s", path,
+                    number == 0 ? "it is larger than a mebibyte"
+                                : "not a regular file: save it in one");
     return 2;
   }
   const int error = kad_lua_error_of_errno(number);
@@ -85,24 +94,39 @@ static int push_unread(lua_State *L, const char *path, const char *call,
   }
   (void)kad_lua_push_system_failure(L, error, path, call, number);
   lua_pop(L, 1);
-  return 2;
+  lua_pushboolean(L, number == ENOENT || number == ENOTDIR);
+  return 3;
 }
 
-/* read_source(path) → text, or nil, message */
+/* Opens a regular file. Returns NULL and sets `*number` to the errno; to -1 if
+ * it is of another kind. */
+static FILE *open_file(const char *path, int *number) {
+  const int fd = kad_lua_open_regular(path);
+  FILE *const file = fd >= 0 ? fdopen(fd, "rb") : NULL;
+  *number = fd == KAD_LUA_NOT_REGULAR ? NOT_REGULAR : errno;
+  if (file == NULL && fd >= 0) {
+    (void)close(fd);
+  }
+  return file;
+}
+
+/* read_source(path) → text; or nil, message and whether there is no such file.
+ * Only regular files are read: nothing else can make the node wait. */
 static int read_source(lua_State *L) {
-  const char *const path = luaL_checkstring(L, 1);
+  const char *const path = kad_lua_check_path(L, 1);
+  int number = 0;
   FILE **const file = lua_newuserdatauv(L, sizeof(FILE *), 0);
   *file = NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_file);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  *file = fopen(path, "rb");
+  *file = open_file(path, &number);
   if (*file == NULL) {
-    return push_unread(L, path, "open", errno);
+    return push_unread(L, path, "open", number);
   }
   const bool is_read = read_file(L, *file);
-  const int number = errno;
+  number = errno;
   fclose(*file);
   *file = NULL;
   return is_read ? 1 : push_unread(L, path, "read", number);

@@ -326,11 +326,12 @@ end
 
 --- Reads a table from a file.
 ---@param path string
+---@param kind? "regular"  files of other kinds are refused: reading may not end
 ---@return table? value
 ---@return table<table, table<any, integer>>|string lines
 ---@return kadenza.Code? code  if the file cannot be read
-function M.read(path)
-  local text, message, code = core.read_file(path, M.MAX_SIZE)
+function M.read(path, kind)
+  local text, message, code = core.read_file(path, M.MAX_SIZE, kind)
   if not text then
     return nil, message, code
   end

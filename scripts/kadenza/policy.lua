@@ -135,6 +135,11 @@ end
 
 local FILE_KEYS <const> = { file = true, trusted = true }
 
+-- Returns the problem of a path, or nil.
+local function path_problem(path)
+  return path:find("\0", 1, true) and "has a path with a zero byte" or nil
+end
+
 -- Returns the problem of { file = path, trusted = … }, or nil.
 local function file_problem(policy)
   for key in pairs(policy) do
@@ -148,13 +153,15 @@ local function file_problem(policy)
     return "has a trusted that is a " .. type(policy.trusted)
       .. ", not a boolean"
   end
+  return path_problem(policy.file)
 end
 
 -- Returns the kind of a policy, or nil and a message.
 local function kind_of(policy)
   local kind = type(policy)
   if kind == "string" then
-    return "files"
+    local problem = path_problem(policy)
+    return not problem and "files" or nil, problem
   elseif kind == "table" and policy.file ~= nil then
     local problem = file_problem(policy)
     return not problem and "files" or nil, problem

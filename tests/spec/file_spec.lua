@@ -1,6 +1,7 @@
 -- Tests bindings/lua/file.c: what is written, and who may read it.
 
 local core = require("kadenza.core")
+local kad = require("kadenza")
 local support = require("tests.spec.support")
 
 local with_folder = support.with_folder
@@ -21,6 +22,33 @@ local function run_with_umask(umask, code)
   assert(os.execute(("umask %s && LUA_CPATH='%s' %s -e \"%s\""):format(umask,
     package.cpath, lua, code)))
 end
+
+describe("a path with a zero byte", function()
+  it("is refused by every function of files", function()
+    for _, name in ipairs({ "read_file", "write_file", "make_folder",
+      "exists", "read_saved", "lock_file" }) do
+      local fine, message = pcall(core[name], "a\0b", 1, 1)
+      assert.is_false(fine)
+      assert.matches("path", message)
+    end
+    assert.error_matches(function()
+      kad.sim():open({ policies = { "a\0b.lua" } })
+    end, "policy 1 has a path with a zero byte")
+  end)
+end)
+
+describe("core.read_file", function()
+  it("refuses what is not a regular file, if asked to", with_folder(
+    function(folder)
+      assert(os.execute("mkfifo " .. folder .. "/fifo"))
+      for _, path in ipairs({ folder .. "/fifo", "/dev/zero" }) do
+        local text, message, code = core.read_file(path, 10, "regular")
+        assert.is_nil(text)
+        assert.equal(path .. ": not a regular file: save it in one", message)
+        assert.equal("KAD_EINVAL", code)
+      end
+    end))
+end)
 
 describe("core.write_file and core.make_folder", function()
   it("follow the umask, unless they are private", with_folder(function(folder)

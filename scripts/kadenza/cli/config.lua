@@ -76,8 +76,8 @@ local function read_fields(file, fields, in_limits)
   end
 end
 
-local function read_file(path, values)
-  local fields, lines, code = literal.read(path)
+local function read_file(path, values, kind)
+  local fields, lines, code = literal.read(path, kind)
   fault.read("", fields, lines, code)
   read_fields({ path = path, lines = lines, values = values }, fields, false)
 end
@@ -165,11 +165,12 @@ end
 --- Reads the configuration of a command. Raises a fault for a mistake.
 ---@param settings kadenza.cli.Settings
 ---@param args table  of argparse; `args.config` is the path of a file
+---@param kind? "regular"  of the file; without it, it may be a pipe
 ---@return table<string, any> settings  by name
-function M.read(settings, args)
+function M.read(settings, args, kind)
   local given = {}
   if args.config then
-    read_file(fault.checked("CONFIG", input.path(args.config)), given)
+    read_file(fault.checked("CONFIG", input.path(args.config)), given, kind)
   end
   read_environment(settings.variables, given)
   for _, name in ipairs(settings.flags) do

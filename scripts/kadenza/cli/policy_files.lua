@@ -23,7 +23,7 @@ local function read(path)
   if shipped then
     return shipped
   end
-  local text, message, code = core.read_file(path, MAX_BYTES)
+  local text, message, code = core.read_file(path, MAX_BYTES, "regular")
   return text, message and message .. hint(path), code
 end
 

@@ -17,7 +17,7 @@ local M = {}
 -- mistake.
 local function read(settings, args)
   local succeeded, result = pcall(function()
-    local values = config.read(settings, args)
+    local values = config.read(settings, args, "regular")
     remote.check_local(values.bootstrap, values.allow_local, "--bootstrap ")
     return values
   end)

@@ -4,6 +4,8 @@
 -- Other files of the node have environments of their own and get none of it. A
 -- trusted file can remove its budgets.
 
+local core = require("kadenza.core")
+
 local M = {}
 
 local PREFIX <const> = "kadenza"
@@ -33,9 +35,10 @@ local function add_loaders(globals, environment)
   end
 end
 
+-- Tells whether there is something of this name, readable or not.
 local function exists(path)
-  local file = io.open(path, "rb")
-  return file and file:close() or false
+  local text, _, is_missing = core.read_source(path)
+  return text ~= nil or not is_missing
 end
 
 -- Returns a `require` that finds kadenza's modules and those beside the file

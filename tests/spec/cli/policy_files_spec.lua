@@ -44,6 +44,48 @@ describe("policies of the program", function()
     assert.equal(0, done.status)
   end)
 
+  local function make_fifo(name)
+    local path = folder .. "/" .. name
+    assert.equal(0,
+      process.run({ path }, { path = "/usr/bin/mkfifo" }).status)
+    return path
+  end
+
+  it("are regular files: a pipe would block the node", function()
+    local path = make_fifo("policy.lua")
+    for _, args in ipairs({
+      { "check", path },
+      { "run", "--policy", path, "--listen", "127.0.0.1:0" },
+      { "check", "/dev/stdin" },
+      { "get", "key", "--type", "note", "--policy", "/dev/stdin",
+        "--bootstrap", "127.0.0.1:9", "--allow-local" },
+    }) do
+      local done = process.run(args, { stdin = "return {}" })
+      assert.matches(": not a regular file: save it in one\n$", done.stderr)
+      assert.equal(2, done.status)
+    end
+  end)
+
+  it("may require regular files only", function()
+    write("policy.lua", 'require("part") return {}')
+    make_fifo("part.lua")
+    local done = process.run({ "check", folder .. "/policy.lua" })
+    assert.matches("part%.lua: not a regular file: save it in one",
+      done.stderr)
+  end)
+
+  it("that became a pipe leave the old ones at a reload", function()
+    local path = folder .. "/policy.lua"
+    write("policy.lua", 'return { name = "mine" }')
+    local node = process.start_node({ "--policy", path })
+    assert(os.remove(path))
+    make_fifo("policy.lua")
+    node:kill("sighup")
+    node:wait_for("not a regular file", "stderr")
+    node:kill("sigterm")
+    assert.equal(0, node:wait())
+  end)
+
   it("with a misspelt name get a suggestion", function()
     local done = process.run({ "check", "cuonter" }, { folder = folder })
     assert.matches("cuonter: open: No such file or directory; did you mean "

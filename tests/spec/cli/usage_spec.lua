@@ -225,7 +225,7 @@ describe("kadenza, before a node runs,", function()
   end
 
   it("does not read a policy file without end", function()
-    assert_misuse(line("policy /dev/zero: larger than 1048576 bytes"),
+    assert_misuse(line("policy /dev/zero: not a regular file: save it in one"),
       { "run", "--policy", "/dev/zero" })
   end)
 
