@@ -246,6 +246,8 @@ build = {
       "scripts/kadenza/bootstrap.lua",
     ["kadenza.check"] =
       "scripts/kadenza/check.lua",
+    ["kadenza.chunk"] =
+      "scripts/kadenza/chunk.lua",
     ["kadenza.chunk_text"] =
       "scripts/kadenza/chunk_text.lua",
     ["kadenza.cli.announce"] =

@@ -33,7 +33,8 @@ static bool count_failure(struct kad_hook *hook, kad_time_ms now) {
 static void push_shown_error(lua_State *L) {
   const int type = lua_type(L, -1);
   const int top = lua_gettop(L);
-  if (type < LUA_TTABLE || luaL_getmetafield(L, -1, "__tostring") != LUA_TNIL) {
+  if ((type != LUA_TNIL && type < LUA_TTABLE) ||
+      luaL_getmetafield(L, -1, "__tostring") != LUA_TNIL) {
     lua_settop(L, top);
     luaL_tolstring(L, -1, NULL);
     return;

@@ -140,23 +140,6 @@ static int source(lua_State *L) {
   return 1;
 }
 
-/* load_text(text, chunk name, environment) → function, or nil, message: text
- * only, no bytecode. */
-static int load_text(lua_State *L) {
-  size_t len = 0;
-  const char *const text = luaL_checklstring(L, 1, &len);
-  const char *const name = luaL_checkstring(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  if (luaL_loadbufferx(L, text, len, name, "t") != LUA_OK) {
-    luaL_pushfail(L);
-    lua_insert(L, -2);
-    return 2;
-  }
-  lua_pushvalue(L, 3);
-  lua_setupvalue(L, -2, 1);
-  return 1;
-}
-
 /* freeze_strings(library): makes it the methods of strings, for good */
 static int freeze_strings(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -253,7 +236,6 @@ int kad_vm_module_open(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"read_source", read_source},
       {"source", source},
-      {"load_text", load_text},
       {"freeze_strings", freeze_strings},
       {"pcall", kad_metered_pcall},
       {"charge", charge},

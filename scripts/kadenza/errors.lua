@@ -43,7 +43,7 @@ function M.text_of(err)
   if not succeeded then
     return "an error that cannot be shown"
   end
-  local kind = string.match(text, "^(.+): 0x%x+$")
+  local kind = err == nil and "nil" or string.match(text, "^(.+): 0x%x+$")
   return kind and "an error that is no text: " .. kind or text
 end
 

@@ -52,6 +52,9 @@ local Node = {}
 -- Seconds that `leave` may take without an argument.
 local LEAVE_SECONDS <const> = 5
 
+-- Addresses, names and saved contacts that a node joins through at most.
+local MAX_KNOWN <const> = 4096
+
 -- Returns `done`, which gets a message that can be printed: the text of another
 -- node's error may control a terminal. `info.reason` has its bytes.
 local function showing(done)
@@ -75,8 +78,8 @@ local function make_start(self, method, ...)
       return nil
     end
     arguments[arguments.n + 1] = showing(done)
-    local operation, message, code =
-      handle[method](handle, table.unpack(arguments, 1, arguments.n + 1))
+    local operation, message, code = errors.at_level(-1, handle[method],
+      handle, table.unpack(arguments, 1, arguments.n + 1))
     if not operation then
       done(nil, message, code)
       return nil
@@ -156,7 +159,8 @@ end
 local function join(self, known)
   local valid, malformed = bootstrap.split(known)
   local texts = table.move(valid, 1, #valid, 1, {})
-  table.move(self.saved_contacts, 1, #self.saved_contacts, #texts + 1, texts)
+  local saved = math.min(#self.saved_contacts, MAX_KNOWN - #texts)
+  table.move(self.saved_contacts, 1, saved, #texts + 1, texts)
   if #texts == 0 and malformed[1] then
     return nil, malformed[1].message, malformed[1].code
   end
@@ -189,6 +193,9 @@ function Node:bootstrap(known, callback)
     known, callback = nil, known
   end
   local names = strings(known or self.bootstrap_names, "known", 2)
+  if #names > MAX_KNOWN then
+    error("known has more than " .. MAX_KNOWN .. " addresses", 2)
+  end
   return run_function(self, callback, function()
     return join(self, names)
   end)

@@ -3,7 +3,7 @@
 -- It protects the node from mistakes, not from a hostile author. A function
 -- that could run for long without counted instructions is bounded.
 
-local chunk_text = require("kadenza.chunk_text")
+local chunk = require("kadenza.chunk")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local facade = require("kadenza.policy.facade")
@@ -45,7 +45,6 @@ local MAX_ITEMS <const> = 100000 -- random bytes that are charged at most
 local PREFIX <const> = "kadenza."
 local SHORT <const> = 32 -- digits of a number that are not charged
 local KEY_WORK <const> = 10000 -- instructions charged for a signature
-local NO_MEMORY <const> = "not enough memory" -- the error of Lua
 
 -- Returns a read-only view of a table.
 local function read_only(shown, name)
@@ -166,12 +165,11 @@ end
 
 -- Runs a text. Its errors are raised.
 local function run_text(text, path, environment)
-  local chunk, message = core.load_text(chunk_text(text), "@" .. path,
-    environment)
-  if not chunk then
+  local loaded, message = chunk.load(text, path, environment)
+  if not loaded then
     error(message, 0)
   end
-  return chunk()
+  return loaded()
 end
 
 -- Returns the text and the path of a module: a library that was passed to the
@@ -200,7 +198,7 @@ local function make_require(loaded, folder, environment)
       local succeeded, value = pcall(run_text, text, path, environment)
       if not succeeded then
         loaded[name] = nil
-        error(value, 0)
+        error(chunk.naming(path, errors.text_of(value)), 0)
       end
       loaded[name] = value == nil or value
     end
@@ -289,8 +287,7 @@ function M.load_policy(file, node, network)
     return returned
   end)
   if not succeeded then
-    local text = errors.text_of(policy)
-    return nil, text == NO_MEMORY and path .. ": out of memory" or text
+    return nil, chunk.naming(path, errors.text_of(policy))
   elseif type(policy) ~= "table" then
     return nil, string.format("%s: it returns %s where a policy, a table, is "
       .. "needed", path, policy == nil and "nothing" or "a " .. type(policy))

@@ -18,6 +18,25 @@ local function join(options, names)
 end
 
 describe("kadenza.bootstrap", function()
+  it("bounds how many addresses a node joins through", spec(function()
+    local net <close> = kad.sim({ seed = 1 })
+    local node = assert(net:open())
+    local known = {}
+    for i = 1, 4096 do
+      known[i] = "192.0.2." .. i % 256 .. ":" .. i
+    end
+    node.saved_contacts = { "198.51.100.1:1" }
+    net:perform(function()
+      local info, message = node:bootstrap(known)
+      assert.is_nil(info)
+      assert.is_nil(message:find("bad argument", 1, true), message)
+    end)
+    known[4097] = "192.0.2.1:9"
+    assert.error_matches(function()
+      node:bootstrap(known)
+    end, "known has more than 4096 addresses")
+  end))
+
   it("accepts addresses and names with a port", function()
     for _, text in ipairs({ "192.0.2.1:1", "[::1]:1", "a:65535",
       "a-b_c.example.:1", "xn--bcher-kva.example:6881" }) do

@@ -33,7 +33,7 @@ describe("kadenza.errors", function()
 
   it("shows errors that are not strings", function()
     assert.equal("x", errors.text_of("x"))
-    assert.equal("nil", errors.text_of(nil))
+    assert.equal("an error that is no text: nil", errors.text_of(nil))
     assert.equal("an error that is no text: table", errors.text_of({}))
     assert.equal("an error that is no text: Thing",
       errors.text_of(setmetatable({}, { __name = "Thing" })))

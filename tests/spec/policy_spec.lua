@@ -29,7 +29,7 @@ describe("kadenza.policy", function()
       ["no such file"] = { nil, "nothing%.lua: open: No such file" },
       ["a syntax error"] = { "return {", "p1%.lua:1: .*expected" },
       ["an error"] = { "\nerror('no')", "p1%.lua:2: no" },
-      ["an error that is a table"] = { "error({})", "table: " },
+      ["an error that is a table"] = { "error({})", "no text: table" },
       ["an error that cannot be shown"] = {
         "error(setmetatable({}, { __tostring = function() error() end }))",
         "an error that cannot be shown" },

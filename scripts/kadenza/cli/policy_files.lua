@@ -1,7 +1,7 @@
 --- Checks policy files before a node runs.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
-local chunk_text = require("kadenza.chunk_text")
+local chunk = require("kadenza.chunk")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
@@ -33,7 +33,7 @@ function M.check(paths)
   for _, path in ipairs(paths) do
     fault.checked("FILE", input.path(path))
     local text = fault.read("policy", read(path))
-    fault.checked("policy", load(chunk_text(text), "@" .. path, "t"))
+    fault.checked("policy", chunk.load(text, path))
   end
 end
 

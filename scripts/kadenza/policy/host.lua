@@ -2,6 +2,7 @@
 --- and composes policies, runs their timers, schedules hook calls that wait.
 --- Tested by tests/spec/policy.
 
+local chunk = require("kadenza.chunk")
 local errors = require("kadenza.errors")
 local compose = require("kadenza.policy.compose")
 local core = require("kadenza.core")
@@ -239,12 +240,12 @@ function M.set_up(list, node, network)
   for _, loaded in ipairs(list) do
     local valid, problem = shape.check(loaded.policy)
     if not valid then
-      return nil, loaded.label .. ": " .. problem
+      return nil, chunk.naming(loaded.label, problem)
     end
   end
   local succeeded, setup = pcall(compose.compose, list)
   if not succeeded then
-    return nil, type(setup) == "table" and setup.problem or tostring(setup)
+    return nil, shape.problem_of(setup)
   end
   add_scheduling(setup, network)
   add_migration(setup, list, node)
@@ -334,8 +335,11 @@ end
 ---@param label string
 ---@return string name
 function M.name_of(policy, label)
-  if type(policy) == "table" and type(policy.name) == "string" then
-    return policy.name
+  local read, name = pcall(function()
+    return type(policy) == "table" and policy.name
+  end)
+  if read and type(name) == "string" then
+    return name
   end
   return label:match("([^/]+)%.lua$") or label
 end

@@ -1,6 +1,7 @@
 --- Checks the fields of a policy when it is loaded.
 
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local queries = require("kadenza.queries")
 local shown = require("kadenza.shown")
 local suggest = require("kadenza.suggest")
@@ -59,7 +60,8 @@ end
 --- Raises a problem of a policy as { problem = text }.
 ---@param ... any  as of string.format
 function M.fail(...)
-  error({ problem = shown.line(shown.start(string.format(...), MAX_MESSAGE)) }, 0)
+  local text = shown.start(string.format(...), MAX_MESSAGE)
+  error({ problem = shown.line(text) }, 0)
 end
 
 local fail <const> = M.fail
@@ -249,6 +251,14 @@ local function check_policy(policy)
   end
 end
 
+--- Returns the text of a problem, or of the error of a policy's metamethod.
+---@param err any
+---@return string problem
+function M.problem_of(err)
+  local problem = type(err) == "table" and rawget(err, "problem")
+  return type(problem) == "string" and problem or errors.text_of(err)
+end
+
 --- Checks a policy. Returns true, or nil and a problem.
 ---@param policy any
 ---@return true? valid
@@ -257,10 +267,8 @@ function M.check(policy)
   local succeeded, err = pcall(check_policy, policy)
   if succeeded then
     return true
-  elseif type(err) == "table" and err.problem then
-    return nil, err.problem
   end
-  error(err, 0)
+  return nil, M.problem_of(err)
 end
 
 return M

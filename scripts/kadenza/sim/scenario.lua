@@ -18,8 +18,9 @@
 -- `kadenza sim FILE` runs a scenario; `M.run` does so for programs.
 
 local check = require("kadenza.check")
-local chunk_text = require("kadenza.chunk_text")
+local chunk = require("kadenza.chunk")
 local core = require("kadenza.core")
+local errors = require("kadenza.errors")
 local run_module = require("kadenza.sim.run")
 local sampler_module = require("kadenza.sim.sampler")
 local sim = require("kadenza.sim")
@@ -128,11 +129,6 @@ function M.check(scenario, level)
   end
 end
 
--- Returns a message that begins with the file.
-local function naming(path, message)
-  return message:sub(1, #path) == path and message or path .. ": " .. message
-end
-
 --- Reads a scenario file.
 ---@param path string
 ---@param text? string  its content; read from the file without it
@@ -147,13 +143,13 @@ function M.load(path, text)
       return nil, why, code
     end
   end
-  local chunk, message = load(chunk_text(text), "@" .. path, "t")
-  if not chunk then
+  local loaded, message = chunk.load(text, path)
+  if not loaded then
     return nil, message, "KAD_EINVAL"
   end
-  local succeeded, scenario = pcall(chunk)
+  local succeeded, scenario = pcall(loaded)
   if not succeeded then
-    return nil, naming(path, tostring(scenario)), "KAD_EINVAL"
+    return nil, chunk.naming(path, errors.text_of(scenario)), "KAD_EINVAL"
   end
   local checked, wrong = pcall(M.check, scenario, 0)
   if not checked then

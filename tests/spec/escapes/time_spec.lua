@@ -96,7 +96,7 @@ local ROWS <const> = {
     error(setmetatable(e, { __tostring = function() error(e) end })) ]],
     fails = "an error that cannot be shown" },
   { "__name that is no string", [[
-    error(setmetatable({}, { __name = {} })) ]], fails = "table: " },
+    error(setmetatable({}, { __name = {} })) ]], fails = "no text: table" },
   { "arithmetic metamethods", [[
     local meta = {}
     local t = setmetatable({}, meta)

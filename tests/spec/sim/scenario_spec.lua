@@ -66,7 +66,7 @@ describe("kadenza.sim.scenario", function()
       { "return {", "unexpected symbol near <eof>" },
       { "error('broken')", ":1: broken" },
       { "coroutine.yield()", "attempt to yield" },
-      { "error({})", "table: " },
+      { "error({})", "no text: table" },
       { "return 5", "a scenario must be a table, not number" },
       { "return { name = 'a', summary = 'b', nods = 1 }",
         "unknown option 'nods'" },
