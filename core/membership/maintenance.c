@@ -98,6 +98,13 @@ void kad_maintenance_joined(struct kad_node *node) {
   kad_refresh_far_buckets(node);
 }
 
+void kad_maintenance_rejoin_ended(struct kad_node *node, int status) {
+  kad_rejoin_ended(node, status);
+  if (kad_rejoin_due(node) < node->maintenance.round.deadline.at) {
+    schedule_round(node);
+  }
+}
+
 /* Returns true if fewer than half of the contacts answered the latest query. */
 static bool most_are_silent(const struct kad_node *node) {
   size_t all = 0;

@@ -51,6 +51,10 @@ void kad_maintenance_contact_added(struct kad_node *node, unsigned family);
  * closest neighbour. Source: Kademlia §2.3. */
 void kad_maintenance_joined(struct kad_node *node);
 
+/* Notes that a rejoin has ended, with a status of kad_done_fn: the next one may
+ * be due before the next round was. */
+void kad_maintenance_rejoin_ended(struct kad_node *node, int status);
+
 /* Starts a round that refreshes the whole table as after a join: the machine
  * was suspended, or our address has changed. */
 void kad_maintenance_refresh_all(struct kad_node *node);

@@ -12,7 +12,7 @@ static void on_contact_failed(struct kad_node *node,
 }
 
 static void end_rejoin(void *data, const struct kad_result *result) {
-  kad_rejoin_ended(data, result->status);
+  kad_maintenance_rejoin_ended(data, result->status);
 }
 
 static void on_rejoin_due(struct kad_node *node,

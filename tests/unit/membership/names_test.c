@@ -213,6 +213,17 @@ static void a_name_is_resolved_again_with_back_off(void **state) {
   assert_int_equal(changes, 1);
 }
 
+static void a_name_that_fails_late_is_resolved_again_at_once(void **state) {
+  (void)state;
+  join_by_name("dht.example:6881");
+
+  kad_lone_run(&lone, 10 * SECOND);
+  kad_node_name_resolved(lone.node, 0, KAD_ETIMEOUT, NULL, 0);
+  kad_lone_run(&lone, 5 * SECOND);
+
+  assert_int_equal(asked.count, 2);
+}
+
 static void a_name_whose_address_is_dead_is_resolved_more_rarely(void **state) {
   (void)state;
   const struct kad_contact dead = kad_lone_contact(1);
@@ -417,6 +428,7 @@ int main(void) {
       TEST(a_join_fails_when_no_name_resolves),
       TEST(an_environment_that_cannot_resolve_fails_the_join),
       TEST(a_name_is_resolved_again_with_back_off),
+      TEST(a_name_that_fails_late_is_resolved_again_at_once),
       TEST(a_name_whose_address_is_dead_is_resolved_more_rarely),
       TEST(a_node_joins_when_the_name_server_is_back),
       TEST(an_isolated_node_follows_the_name_to_another_address),
