@@ -140,6 +140,7 @@ build = {
         "core/net/network_turn.c",
         "core/net/random.c",
         "core/net/transport.c",
+        "core/net/udp/late_lookups.c",
         "core/net/udp/name_lookup.c",
         "core/net/udp/udp_address.c",
         "core/net/udp/udp_failure.c",

@@ -103,6 +103,19 @@ describe("names of a node", function()
       node:wait_for("info a bootstrap name is resolved", "stderr")
     end))
 
+  it("are answered after they have failed, and the next join joins",
+    with_server(function()
+      local seed = server:start_node("127.0.0.1:0")
+      server:set_options("timeout:60 attempts:1")
+      server:set_zone("late.test delay=16 127.0.0.1\n")
+      local node = server:start_node("127.0.0.1:0", {
+        "--bootstrap", "late.test:" .. port_of(seed) })
+      -- A name fails after 15 seconds, as long as the wait takes.
+      pcall(node.wait_for, node, "a bootstrap name cannot be", "stderr")
+      node:wait_for("a bootstrap name cannot be resolved", "stderr")
+      node:wait_for("state=healthy", "stderr")
+    end))
+
   it("change, and the next join follows", with_server(function()
     local seed = server:start_node("127.0.0.2:0")
     server:set_zone("seed.test 127.0.0.9\n")

@@ -113,6 +113,15 @@ static void resolve(struct kad_name_lookup *lookup) {
   }
 }
 
+/* Adds a look-up to those that have ended, and wakes the loop. With the mutex.
+ */
+static void add_ended(struct kad_name_lookups *lookups,
+                      struct kad_name_lookup *lookup) {
+  lookup->next = lookups->ended;
+  lookups->ended = lookup;
+  (void)uv_async_send(lookups->async);
+}
+
 /* A thread. Hands the look-up over, or frees it if the network has ended. */
 static void *run_lookup(void *data) {
   struct kad_name_lookup *lookup = data;
@@ -121,9 +130,7 @@ static void *run_lookup(void *data) {
   uv_mutex_lock(&lookups->mutex);
   lookups->threads--;
   if (lookups->async != NULL) {
-    lookup->next = lookups->ended;
-    lookups->ended = lookup;
-    (void)uv_async_send(lookups->async);
+    add_ended(lookups, lookup);
   } else {
     kad_name_lookup_free(lookup);
   }
@@ -208,6 +215,14 @@ struct kad_name_lookup *kad_name_lookup_take(struct kad_name_lookups *lookups) {
   }
   uv_mutex_unlock(&lookups->mutex);
   return lookup;
+}
+
+void kad_name_lookup_give_back(struct kad_name_lookups *lookups,
+                               struct kad_name_lookup *lookup) {
+  uv_mutex_lock(&lookups->mutex);
+  lookup->ended = false;
+  add_ended(lookups, lookup);
+  uv_mutex_unlock(&lookups->mutex);
 }
 
 void kad_name_lookup_free(struct kad_name_lookup *lookup) {

@@ -53,7 +53,12 @@ KAD_MUST_CHECK int kad_name_lookup_start(struct kad_name_lookups *lookups,
 /* Returns a look-up that has ended, or NULL. Free with kad_name_lookup_free. */
 struct kad_name_lookup *kad_name_lookup_take(struct kad_name_lookups *lookups);
 
-/* Frees a look-up that was taken. */
+/* Gives a look-up back that was taken: the next kad_name_lookup_take returns
+ * it, and the loop is woken. */
+void kad_name_lookup_give_back(struct kad_name_lookups *lookups,
+                               struct kad_name_lookup *lookup);
+
+/* Frees a look-up that was taken. Ignores NULL. */
 void kad_name_lookup_free(struct kad_name_lookup *lookup);
 
 /* Copies the distinct addresses of `info`, at most KAD_RESOLVE_MAX, in their

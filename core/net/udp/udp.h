@@ -11,6 +11,7 @@
 #define KAD_NET_UDP_UDP_H
 
 #include "net/random.h"
+#include "net/udp/late_lookups.h"
 #include "net/udp/udp_incoming.h"
 #include "net/udp/udp_outgoing.h"
 
@@ -29,6 +30,7 @@ struct kad_udp {
   struct kad_udp_name *names;            /* that the resolver looks up */
   struct kad_name_lookups *name_lookups; /* NULL before the first name */
   uv_async_t lookups_ended;
+  struct kad_late_lookups late_lookups;
   struct kad_udp_signal *signals; /* that callbacks wait for */
   struct kad_incoming *incoming;  /* of all sockets; NULL before the first */
   struct kad_outgoing *outgoing;  /* of all sockets */

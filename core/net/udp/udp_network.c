@@ -222,6 +222,7 @@ int kad_network_udp_new(struct kad_allocator allocator,
   kad_random_init_secret(&udp->random);
   udp->names = NULL;
   udp->name_lookups = NULL;
+  udp->late_lookups.count = 0;
   udp->signals = NULL;
   udp->incoming = NULL;
   udp->outgoing = outgoing;

@@ -1,6 +1,8 @@
 /* The names of a network that the system's resolver looks up. Names with one
  * host share a look-up. A name that finds no free thread waits for one. Every
- * name ends after KAD_NAME_LOOKUP_MS at the latest.
+ * name ends after KAD_NAME_LOOKUP_MS at the latest; an answer that comes later
+ * is for the next name with that host, or for one that waits for another
+ * look-up of it.
  * Tested by tests/unit/net/network_test.c. */
 
 /* uv.h needs more of the system than C11 shows. */
@@ -70,31 +72,57 @@ static int start_lookup(struct kad_udp *udp, struct kad_udp_name *name) {
   if (name->lookup != NULL) {
     return 0;
   }
+  name->lookup = kad_late_lookups_take(&udp->late_lookups, name->host,
+                                       udp->base.methods->now(&udp->base));
+  if (name->lookup != NULL) {
+    kad_name_lookup_give_back(udp->name_lookups, name->lookup);
+    return 0;
+  }
   const int error =
       kad_name_lookup_start(udp->name_lookups, name->host, &name->lookup);
   return error == KAD_EBUSY ? 0 : error;
 }
 
-/* Reports a look-up to its names. What these start meanwhile is another one. */
-static void report_lookup(struct kad_udp *udp, struct kad_name_lookup *lookup) {
+/* Makes all names with the host of a look-up that has found addresses wait for
+ * this one. */
+static void gather_names(struct kad_udp *udp, struct kad_name_lookup *lookup) {
+  struct kad_udp_name *name = udp->names;
+  for (; name != NULL && lookup->status == 0; name = name->next) {
+    if (strcmp(name->host, lookup->host) == 0) {
+      name->lookup = lookup;
+    }
+  }
+}
+
+/* Reports a look-up to its names. What these start meanwhile is another one.
+ * Returns false if there was no name. */
+static bool report_lookup(struct kad_udp *udp, struct kad_name_lookup *lookup) {
+  bool was_wanted = false;
+  gather_names(udp, lookup);
   struct kad_udp_name *name = udp->names;
   while (name != NULL) {
     if (name->lookup != lookup) {
       name = name->next;
       continue;
     }
+    was_wanted = true;
     (void)kad_network_stop_timer(&udp->base, name->timer);
     end_name(name, lookup->status, lookup->addresses, lookup->count);
     name = udp->names; /* the callback may have changed the list */
   }
+  return was_wanted;
 }
 
 static void on_lookups_ended(uv_async_t *async) {
   struct kad_udp *udp = async->loop->data;
   struct kad_name_lookup *lookup;
   while ((lookup = kad_name_lookup_take(udp->name_lookups)) != NULL) {
-    report_lookup(udp, lookup);
-    kad_name_lookup_free(lookup);
+    if (report_lookup(udp, lookup) || lookup->status != 0) {
+      kad_name_lookup_free(lookup);
+    } else {
+      kad_late_lookups_keep(&udp->late_lookups, lookup,
+                            udp->base.methods->now(&udp->base));
+    }
   }
   for (struct kad_udp_name *name = udp->names; name; name = name->next) {
     if (name->lookup == NULL) {
@@ -158,6 +186,7 @@ void kad_udp_resolve_close(struct kad_udp *udp) {
     kad_name_lookups_free(udp->name_lookups);
     uv_close((uv_handle_t *)&udp->lookups_ended, NULL);
   }
+  kad_late_lookups_clear(&udp->late_lookups);
   while (udp->names != NULL) {
     free_name(udp->names);
   }

@@ -50,6 +50,14 @@ function Server:set_zone(text)
   error("the name server does not listen", 2)
 end
 
+--- Sets options of the resolver, such as "timeout:30", for programs that start
+--- from now on.
+---@param text string
+function Server:set_options(text)
+  write(self.folder .. "/resolv.conf",
+    "nameserver 127.0.0.53\noptions " .. text .. "\n")
+end
+
 --- Returns the number of queries for a name, of both families.
 ---@param name string
 ---@return integer count
