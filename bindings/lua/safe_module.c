@@ -176,6 +176,20 @@ static int address(lua_State *L) {
   return 1;
 }
 
+/* is_local(text) → whether it is an address, of any port, that nodes ignore
+ * without allow_local */
+static int is_local(lua_State *L) {
+  struct kad_address parsed;
+  bool local = false;
+  if (kad_address_parse(kad_lua_check_slice(L, 1), &parsed) == 0) {
+    parsed.port = 1;
+    local = kad_address_is_martian(&parsed, false) &&
+            !kad_address_is_martian(&parsed, true);
+  }
+  lua_pushboolean(L, local);
+  return 1;
+}
+
 /* encode(value [, name [, dictionary]]) → string; see kad_lua_bencode_encode */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -230,6 +244,7 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"sign", sign},
       {"verify", verify},
       {"address", address},
+      {"is_local", is_local},
       {"encode", encode},
       {"decode", decode},
       {"bencode_tables", bencode_tables},

@@ -6,13 +6,6 @@ local core = require("kadenza.core")
 
 local M = {}
 
--- Patterns of addresses that nodes ignore without allow_local.
-local LOCAL <const> = {
-  "^127%.", "^10%.", "^192%.168%.", "^169%.254%.", "^172%.1[6-9]%.",
-  "^172%.2%d%.", "^172%.3[01]%.", "^%[::1%]", "^%[fe[89ab]%x:", "^%[f[cd]%x%x:",
-  "^localhost:",
-}
-
 local MAX_HOST <const> = 253
 local MAX_LABEL <const> = 63
 
@@ -30,16 +23,13 @@ local UNRESOLVED <const> = {
 --- What is wrong if a name cannot be resolved for lack of a descriptor.
 M.NO_DESCRIPTOR = UNRESOLVED["no descriptor"]
 
---- Tells whether an address is a loopback, link-local or private one.
+--- Tells whether an address is one that nodes ignore without allow_local, such
+--- as a loopback or private one, or a name that always leads to one (RFC 6761).
 ---@param address string
 ---@return boolean
 function M.is_local(address)
-  for _, pattern in ipairs(LOCAL) do
-    if address:lower():find(pattern) then
-      return true
-    end
-  end
-  return false
+  return core.is_local(address)
+    or ("." .. address:lower()):find("%.localhost%.?:%d+$") ~= nil
 end
 
 -- Returns what is wrong with a host, or nil.

@@ -65,6 +65,18 @@ describe("kadenza.bootstrap", function()
     end
   end)
 
+  it("takes no other address for a local one", function()
+    for _, text in ipairs({ "127.0.0.1:0", "[::1]:65535", "100.127.255.255:1",
+      "[fdff::]:1" }) do
+      assert.is_true(bootstrap.is_local(text), text)
+    end
+    for _, text in ipairs({ "", "localhost", "8.8.8.8:1", "100.128.0.1:1",
+      "192.0.2.1:1", "172.32.0.1:1", "[2606::1]:1", "0.0.0.0:0", "[::]:0",
+      "localhost.example:1", "mylocalhost:1", "10.example.org:1" }) do
+      assert.is_false(bootstrap.is_local(text), text)
+    end
+  end)
+
   it("says that a local address needs allow_local", spec(function()
     local message, code = join({ listen = "127.0.0.1:0" }, "10.0.0.1:1")
     assert.equal("10.0.0.1:1 is a local address, which needs allow_local",

@@ -120,7 +120,8 @@ describe("the command line of kadenza", function()
   it("rejects local addresses without --allow-local", function()
     for _, host in ipairs({
       "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "[::1]",
-      "[fe80::1]", "localhost",
+      "[fe80::1]", "localhost", "LocalHost", "localhost.", "node.localhost",
+      "100.64.0.1", "198.18.0.1", "[FD00::1]", "[fc00::1]", "[fec0::1]",
     }) do
       assert_misuse(line(host .. ":6881 is a local address, which needs "
         .. "--allow-local"), { "ping", host .. ":6881" })
