@@ -79,6 +79,11 @@ local function join(node, known)
   end
 end
 
+-- Rounds to microseconds. The result is a number in JSON, too.
+local function round_seconds(seconds)
+  return tonumber(("%.6f"):format(seconds))
+end
+
 -- Logs a line for each hook, by name. `time` is a histogram of its calls.
 local function log_hooks(hooks)
   for _, name in ipairs(sorted(hooks)) do
@@ -86,8 +91,8 @@ local function log_hooks(hooks)
     for key, value in pairs(hooks[name]) do
       fields[key] = value
     end
-    fields.seconds = ("%.6f"):format(fields.seconds)
-    fields.slowest = ("%.6f"):format(fields.slowest)
+    fields.seconds = round_seconds(fields.seconds)
+    fields.slowest = round_seconds(fields.slowest)
     fields.time = table.concat(fields.time, ",")
     fields.breaker_open = nil
     fields.breaker = hooks[name].breaker_open and "open" or "closed"
