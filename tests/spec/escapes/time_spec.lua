@@ -58,6 +58,10 @@ local ROWS <const> = {
   { "__call of __call of __call", [[
     local f = function() while true do end end
     for _ = 1, 100 do f = setmetatable({}, { __call = f }) end
+    f() ]], fails = { LONG, "'__call' chain too long" } },
+  { "__call of __call, few", [[
+    local f = function() while true do end end
+    for _ = 1, 10 do f = setmetatable({}, { __call = f }) end
     f() ]], fails = LONG },
   { "__close that loops at the end of a scope", [[
     do
