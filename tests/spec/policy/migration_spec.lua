@@ -64,6 +64,10 @@ describe("state that policies save", function()
   end)
 
   describe("the result of save", function()
+    before_each(function()
+      policy.MEMORY = 6000000 -- some hold a string of a mebibyte three times
+    end)
+
     it("is passed to restore of the next version", with(counting(),
       function(world)
         assert.equal(1, call(world).calls)

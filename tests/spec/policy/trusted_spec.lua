@@ -43,13 +43,15 @@ describe("a trusted policy file", function()
     "utf8.char(228) == 'ä'", "package.path",
     "coroutine.wrap(function() coroutine.yield(7) end)() == 7",
     "math.random() < 1", "string.dump(function() end)", "string.rep",
-    "load('return os ~= nil')()", "_G.os == os", "_VERSION == 'Lua 5.4'",
+    "load('return os ~= nil')()", "_G.os == os", "_VERSION == '" .. _VERSION .. "'",
     "require('kadenza').sleep", "require('kadenza.limit')",
     "require('installed').io == io.open", "require('os') == os",
     "require('beside').fine", "loadfile and dofile",
     "setmetatable({}, { __gc = function() end })",
-    "require('lfs').currentdir()",
   }
+  if package.searchpath("lfs", package.cpath) then -- a module in C
+    has[#has + 1] = "require('lfs').currentdir()"
+  end
   for _, expression in ipairs(has) do
     it("has " .. expression, spec(function()
       assert.is_true(holds(expression,
