@@ -87,7 +87,8 @@ local default
 function M.network()
   if not (default and default:is_open()) then
     if not core.udp then
-      error("there is no network here", 2)
+      error("there is no network while a policy file is loaded: call this in "
+        .. "on_start, a hook or a task", 0)
     end
     default = assert(core.udp())
   end

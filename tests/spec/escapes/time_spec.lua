@@ -292,6 +292,7 @@ local ROWS <const> = {
     for _ = 1, 5000 do t = setmetatable({}, { __index = t }) end
     while true do pcall(function() return t.x end) end ]], fails = LONG },
   { "signatures", "while true do kad.keypair() end", fails = LONG },
+  { "random bytes", "while true do kad.random(65536) end", fails = LONG },
   { "hashes of long strings", [[
     local s = ("x"):rep(1000000)
     while true do kad.key(s) end ]], fails = LONG },
