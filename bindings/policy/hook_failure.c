@@ -11,6 +11,10 @@ static const char no_text[] = "an error that cannot be shown";
  * whether the failure is to be reported now. */
 static bool count_failure(struct kad_hook *hook, kad_time_ms now) {
   hook->errors++;
+  if (hook->open_until > now) { /* the call was pending when it opened */
+    hook->unreported++;
+    return false;
+  }
   if (now - hook->window_start >= KAD_BREAKER_WINDOW_MS) {
     hook->window_start = now;
     hook->recent_failures = 0;

@@ -53,6 +53,33 @@ describe("the circuit breaker", function()
       end
     end))
 
+  it("is logged once when many pending calls fail", with(note([[
+    validate = function()
+      kad.sleep(1)
+      error("boom")
+    end ]]), function(world)
+      local puts = {}
+      for i = 1, 400 do
+        puts[i] = function()
+          world.node:put(kad.key("key " .. i), "x", NOTE)
+        end
+      end
+      kad.all(puts)
+      assert.is_true(world.hooks()["policy: note.validate"].errors > 50)
+      kad.sleep(31)
+      world.node:put(KEY, "x", NOTE)
+      local errors = world.hooks()["policy: note.validate"].errors
+      world.after = function()
+        local open, before = 0, 0
+        for _, event in ipairs(world.events) do
+          open = open + (event.fields.breaker == "open" and 1 or 0)
+          before = before + (event.fields.before or 0)
+        end
+        assert.equal(1, open)
+        assert.equal(errors, before + #failures(world.events))
+      end
+    end))
+
   it("does not open for failures that are far apart", with(
     note('validate = function() error("boom") end'), function(world)
       for _ = 1, 60 do
