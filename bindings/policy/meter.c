@@ -194,8 +194,11 @@ void kad_meter_kill_out_of_memory(struct kad_meter *meter) {
 }
 
 void kad_meter_collect(lua_State *L, struct kad_meter *meter) {
-  if (meter->must_collect && meter->entry == NULL) {
+  if (meter->must_collect && meter->entry == NULL &&
+      meter->collected != meter->turn + 1) {
     meter->must_collect = false;
+    meter->collected = meter->turn + 1;
+    meter->spent = meter->share; /* it takes as long as many scripts */
     (void)lua_gc(L, LUA_GCCOLLECT);
   }
 }

@@ -83,6 +83,7 @@ struct kad_meter {
   uint64_t share;                /* instructions of a turn */
   uint64_t spent;                /* instructions of the present turn */
   uint64_t turn;
+  uint64_t collected;        /* the turn of the last collection, plus 1 */
   bool is_virtual;           /* the network has virtual time */
   struct kad_meter_use last; /* of the entry that ended last */
   uint64_t last_ns;          /* its running time, if it was measured */

@@ -250,6 +250,18 @@ function Composer:finish()
   return self.setup
 end
 
+-- Raises if the policies have too many timers together.
+local function check_timers(list)
+  local count = 0
+  for _, loaded in ipairs(list) do
+    count = count + rawlen(loaded.policy.every or {})
+    if count > shape.MAX_TIMERS then
+      fail("%s: the policies of the node have more than %d timers (every)",
+        loaded.label, shape.MAX_TIMERS)
+    end
+  end
+end
+
 -- Returns the policies by name. Raises when two have the same name.
 local function by_name(list)
   local named = {}
@@ -301,6 +313,7 @@ end
 ---@return table setup
 function M.compose(list)
   check_requirements(list)
+  check_timers(list)
   local composer = setmetatable({
     setup = { hooks = {}, names = {}, deadlines = {}, places = {}, types = {},
       methods = {} },

@@ -54,25 +54,38 @@ local function jitter(network, seconds)
   return seconds * (0.9 + 0.2 * part)
 end
 
-local function run_timer(network, throttled, name, entry, node)
+-- Timers of a node run together at most so often a second.
+local TIMER_RUNS <const> = 1000
+
+local function run_timer(network, throttled, name, entry, node, shortest)
   while true do
-    task.sleep(jitter(network, entry.seconds))
+    task.sleep(jitter(network, math.max(entry.seconds, shortest)))
     run_task(network, throttled, name, entry.run, node)
   end
 end
 
+-- Returns the shortest period of a timer beside all others.
+local function shortest_period(list)
+  local count = 0
+  for _, loaded in ipairs(list) do
+    count = count + rawlen(loaded.policy.every or {})
+  end
+  return count / TIMER_RUNS
+end
+
 local function start_all(list, node, network, tasks)
-  local throttled = throttle.new(network)
+  local throttled, shortest = throttle.new(network), shortest_period(list)
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     if policy.on_start then
       table.insert(tasks, task.spawn(network, run_task, network, throttled,
         loaded.name .. ": on_start", policy.on_start, node))
     end
-    for index, entry in ipairs(policy.every or {}) do
+    local every = policy.every or {}
+    for index = 1, rawlen(every) do -- without metamethods: they are counted
       local name = string.format("%s: every[%d]", loaded.name, index)
       table.insert(tasks, task.spawn(network, run_timer, network, throttled,
-        name, entry, node))
+        name, rawget(every, index), node, shortest))
     end
   end
 end

@@ -48,6 +48,10 @@ M.POLICY_KEYS, M.TYPE_KEYS = POLICY_KEYS, TYPE_KEYS
 
 local MAX_REPUBLISH <const> = 2592000
 local MAX_NAME <const> = 32
+
+--- Timers (`every`) of the policies of a node in all: each has a task.
+M.MAX_TIMERS = 1000
+
 local MAX_POLICY_NAME <const> = 64
 local MAX_MESSAGE <const> = 2000
 
@@ -224,6 +228,22 @@ local function check_requirement(key, value)
   end
 end
 
+local function check_timers(every)
+  if rawlen(every) > M.MAX_TIMERS then
+    fail("every has more than %d timers", M.MAX_TIMERS)
+  end
+  check_each(every, check_every)
+end
+
+local function check_name(name)
+  if name == "" then
+    fail("name must have at least one byte")
+  elseif #name > MAX_POLICY_NAME or string.find(name, "[%c\127]") then
+    fail("name must have 1 to %d bytes and no control characters",
+      MAX_POLICY_NAME)
+  end
+end
+
 local function check_policy(policy)
   check_kind(policy, "table", "a policy")
   check_keys(policy, POLICY_KEYS, "")
@@ -232,19 +252,13 @@ local function check_policy(policy)
   end
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
-  check_each(policy.every, check_every)
+  check_timers(policy.every or {})
   check_each(policy.requires, check_requirement)
   if policy.codec then
     check_codec(policy.codec)
   end
   check_all_samples(policy)
-  local name = policy.name or "policy"
-  if name == "" then
-    fail("name must have at least one byte")
-  elseif #name > MAX_POLICY_NAME or string.find(name, "[%c\127]") then
-    fail("name must have 1 to %d bytes and no control characters",
-      MAX_POLICY_NAME)
-  end
+  check_name(policy.name or "policy")
   local deadline = policy.deadline or 1
   if not (deadline > 0 and deadline <= 3600) then
     fail("deadline must be more than 0 and at most 3600 seconds")

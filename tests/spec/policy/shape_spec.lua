@@ -100,6 +100,14 @@ describe("kadenza.policy.shape", function()
       "samples.rpc.hi[1] must be a table, not a string" },
     { { rpc = { hi = nothing }, samples = { rpc = { hi = { { a = 1.5 } } } } },
       "samples.rpc.hi[1].a" },
+    { { every = table.move({ {} }, 1, 1, 1001, {}) }, "every" },
+    { { every = (function()
+      local every = {}
+      for i = 1, 1001 do
+        every[i] = { run = nothing, seconds = 1 }
+      end
+      return every
+    end)() }, "every has more than 1000 timers" },
     { { every = { 1 } }, "every[1] must be a table, not a number" },
     { { every = { { seconds = 1 } } }, "every[1].run must be a function" },
     { { every = { { run = nothing } } }, "every[1].seconds must be a number" },
