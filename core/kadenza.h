@@ -595,11 +595,11 @@ struct kad_store; /* kadenza_store.h */
     "Hook calls that may be pending at once.")                                \
   X(bool, limits, true, 0, 1, "",                                             \
     "Rate limits; switch them off for measurements only.")                    \
-  X(uint32_t, queries_per_s, 4000, 1, UINT32_MAX, "1/s",                      \
+  X(uint32_t, queries_per_s, 8000, 1, UINT32_MAX, "1/s",                      \
     "Queries served in all.")                                                 \
   X(uint32_t, queries_per_s_address, 500, 1, UINT32_MAX, "1/s",               \
     "Queries served for an address.")                                         \
-  X(uint32_t, queries_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",               \
+  X(uint32_t, queries_per_s_subnet, 1000, 1, UINT32_MAX, "1/s",               \
     "Queries served for a subnet, /24 or /64.")                               \
   X(uint32_t, signatures_per_s, 2500, 1, UINT32_MAX, "1/s",                   \
     "Signatures verified in stores of others, in all.")                       \
@@ -607,7 +607,7 @@ struct kad_store; /* kadenza_store.h */
     "Signatures verified for an address.")                                    \
   X(uint32_t, signatures_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",            \
     "Signatures verified for a subnet, /24 or /64.")                          \
-  X(uint64_t, bytes_per_s, 1250000, 1, UINT64_MAX, "bytes/s",                 \
+  X(uint64_t, bytes_per_s, 2500000, 1, UINT64_MAX, "bytes/s",                 \
     "Bytes of replies in all.")                                               \
   X(uint32_t, pace_per_s, 400, 0, UINT32_MAX, "1/s",                          \
     "Queries that the node sends to an address; more of them wait. 0: all.")  \

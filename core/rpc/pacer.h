@@ -5,11 +5,11 @@
  *
  * Each address that was queried lately has a pace: a token bucket, as fast as
  * pace_per_s and with a burst of four seconds, and a window, the queries that
- * may be in flight. While queries are few, none waits. Where more than a third
- * of them is left unanswered by a contact that is alive, the rate and the
- * window are halved; where all are answered they grow again. A query that waits
- * belongs to the user or to the node itself; the two take turns, so that
- * neither keeps the other waiting.
+ * may be in flight. While queries are few, none waits. Where a contact that is
+ * alive leaves more than two of five unanswered, the rate and the window are
+ * halved; where all are answered they grow again. A query that waits belongs to
+ * the user or to the node itself; the two take turns, so that neither keeps the
+ * other waiting.
  *
  * Tested by tests/unit/rpc/pacer_test.c, tests/sim/overload_test.c. */
 #ifndef KAD_RPC_PACER_H

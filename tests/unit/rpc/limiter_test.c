@@ -140,6 +140,58 @@ static void a_flood_of_one_subnet_leaves_others_served(void **state) {
   assert_int_equal(send_queries(it, FAR, 100), ADDRESS * BURST_S);
 }
 
+static void start_with_defaults(struct limits *it) {
+  struct kad_config config;
+  kad_config_default(&config);
+  start(it,
+        &(struct kad_limiter_config){
+            .queries_per_s = config.queries_per_s,
+            .queries_per_s_address = config.queries_per_s_address,
+            .queries_per_s_subnet = config.queries_per_s_subnet,
+            .bytes_per_s = config.bytes_per_s,
+        },
+        1000);
+}
+
+/* Queries of many addresses of `count` subnets, faster than all limits, with
+ * replies of `bytes`. Returns how many queries of another address, one a tenth
+ * of a second, are replied to. */
+static unsigned flood_for_ten_seconds(struct limits *it, uint32_t count,
+                                      uint32_t hosts, size_t bytes) {
+  unsigned served = 0;
+  for (unsigned tenth = 0; tenth < 100; tenth++) {
+    it->now += 100;
+    for (uint32_t i = 0; i < 10000; i++) {
+      const struct kad_address from =
+          ip4(NEAR + (i % count << 8) + i / count % hosts);
+      if (kad_limiter_query(it->limiter, &from, it->now)) {
+        (void)kad_limiter_reply(it->limiter, bytes, it->now);
+      }
+    }
+    served += send_queries(it, FAR, 1) == 1 &&
+              kad_limiter_reply(it->limiter, bytes, it->now);
+  }
+  return served;
+}
+
+/* A find_value is answered with a value of 1,000 bytes, other queries with the
+ * closest nodes. */
+static void the_default_limits_leave_others_served(void **state) {
+  struct limits *it = *state;
+  const struct {
+    uint32_t subnets;
+    uint32_t hosts;
+    size_t bytes;
+  } floods[] = {{1, 1, 1200}, {1, 100, 300}, {2, 100, 60}, {3, 100, 60}};
+  for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+    start_with_defaults(it);
+    print_message("%u subnets of %u addresses\n", (unsigned)floods[i].subnets,
+                  (unsigned)floods[i].hosts);
+    assert_true(flood_for_ten_seconds(it, floods[i].subnets, floods[i].hosts,
+                                      floods[i].bytes) >= 80);
+  }
+}
+
 static void all_addresses_share_a_burst_of_a_second(void **state) {
   struct limits *it = *state;
   unsigned allowed = 0;
@@ -489,6 +541,7 @@ int main(void) {
       TEST(ports_share_the_limit_of_their_address),
       TEST(a_flood_of_one_address_leaves_others_served),
       TEST(a_flood_of_one_subnet_leaves_others_served),
+      TEST(the_default_limits_leave_others_served),
       TEST(all_addresses_share_a_burst_of_a_second),
       TEST(a_limited_query_takes_no_tokens),
       TEST(ip6_has_subnets_of_64_bits),
