@@ -303,6 +303,8 @@ build = {
       "scripts/kadenza/cli/schema.lua",
     ["kadenza.cli.secret"] =
       "scripts/kadenza/cli/secret.lua",
+    ["kadenza.cli.sending"] =
+      "scripts/kadenza/cli/sending.lua",
     ["kadenza.cli.session"] =
       "scripts/kadenza/cli/session.lua",
     ["kadenza.cli.sim"] =

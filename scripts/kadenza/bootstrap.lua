@@ -205,6 +205,42 @@ local function shown(texts)
     more)
 end
 
+-- Returns the problems of texts that are of no use at all.
+local function whole(problems)
+  local found = {}
+  for _, problem in ipairs(problems) do
+    found[#found + 1] = not problem.is_partial and problem or nil
+  end
+  return found
+end
+
+-- Returns the message of the first problem with `code`, and the texts of the
+-- others that have it; nil if none has.
+local function message_of(problems, code)
+  local message, others = nil, {}
+  for _, problem in ipairs(problems) do
+    if problem.code == code and message then
+      others[#others + 1] = problem.text
+    elseif problem.code == code then
+      message = problem.message
+    end
+  end
+  return #others > 0 and ("%s; the same holds for %s"):format(message,
+    shown(others)) or message
+end
+
+-- Returns the messages of problems, one a code, that of `first` first.
+local function messages_of(problems, first)
+  local messages, told = { message_of(problems, first) }, { [first] = true }
+  for _, problem in ipairs(problems) do
+    if not told[problem.code] then
+      told[problem.code] = true
+      messages[#messages + 1] = message_of(problems, problem.code)
+    end
+  end
+  return table.concat(messages, "; ")
+end
+
 --- Returns the message of a join that has failed.
 ---@param handle kadenza.core.Node
 ---@param texts string[]
@@ -218,16 +254,14 @@ function M.explain(handle, texts, message, code, option)
   end
   local problems = M.problems(handle, texts, option)
   local usable = without_problems(texts, problems)
-  if #usable > 0 then
-    return code == "KAD_ENOCONTACTS"
-      and "no reply from " .. shown(usable) or message
+  if #usable == 0 then
+    return messages_of(problems, code)
+  elseif code ~= "KAD_ENOCONTACTS" then
+    return message
   end
-  for _, problem in ipairs(problems) do
-    if problem.code == code then
-      return problem.message
-    end
-  end
-  return problems[1].message
+  local unusable = whole(problems)
+  return "no reply from " .. shown(usable)
+    .. (#unusable > 0 and "; " .. messages_of(unusable, code) or "")
 end
 
 --- Returns why a node that is joining or isolated may have nothing to join

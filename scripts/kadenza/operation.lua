@@ -135,7 +135,8 @@ end
 -- another family, too, is usual.
 local function is_left_out(problem)
   return problem.code == "KAD_EMARTIAN"
-    or problem.code == "KAD_EFAMILY" and not problem.is_partial
+    or not problem.is_partial
+      and (problem.code == "KAD_EFAMILY" or problem.code == "KAD_ENOROUTE")
 end
 
 -- Logs what of `known` was of no use to a join that has succeeded. A node that

@@ -125,7 +125,9 @@ describe("kadenza.bootstrap", function()
         local node = assert(kad.node(local_node({ state = folder })))
         local _, message, code = node:bootstrap()
         assert.equal("[2001:db8::1]:1 is an IPv6 address, and no socket of "
-          .. "this node serves IPv6 (listen on [::]:0, too)", message)
+          .. "this node serves IPv6 (listen on [::]:0, too); the same holds "
+          .. "for " .. table.concat(contacts, ", ", 2, 9) .. " and 1 more",
+          message)
         assert.equal("KAD_EFAMILY", code)
         node:close()
       end)

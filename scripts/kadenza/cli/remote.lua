@@ -5,6 +5,7 @@ local bootstrap = require("kadenza.bootstrap")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
+local sending = require("kadenza.cli.sending")
 
 local M = {}
 
@@ -71,7 +72,7 @@ function M.not_joined(node, names, message, code)
     fault.failed("--bootstrap " .. explained, code)
   end
   fault.failed(("could not join through %s: %s"):format(
-    table.concat(names, ", "), explained), code)
+    table.concat(names, ", "), sending.explain(node, explained, code)), code)
 end
 
 --- Returns the message of a query to a name that leads to addresses of no use.
@@ -96,7 +97,7 @@ function M.explain_query(node, name, message, code)
       .. "address that has one)"):format(name,
       table.concat(node:addresses(), ", "))
   end
-  return message
+  return sending.explain(node, message, code)
 end
 
 return M

@@ -9,25 +9,15 @@ local layout = require("kadenza.cli.layout")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
+local sending = require("kadenza.cli.sending")
 local terminal = require("kadenza.cli.terminal")
 
 local M = {}
 
 -- How often the state is checked, and the shortest time between two reports of
--- a change of the number of contacts alone, and of datagrams not sent.
+-- a change of the number of contacts alone.
 local WATCH_SECONDS <const> = 0.5
 local CONTACTS_SECONDS <const> = 10
-local FAILURE_SECONDS <const> = 60
-
--- What an operator can do about an error of sending.
-local NO_ROUTE <const> = "no socket has a route there, see --listen"
-local ADVICE <const> = {
-  EACCES = "a firewall or a route forbids it",
-  EADDRNOTAVAIL = NO_ROUTE,
-  EINVAL = NO_ROUTE,
-  ENETUNREACH = NO_ROUTE,
-  EPERM = "a firewall forbids it",
-}
 
 local WORDS <const> = {
   new = "waiting for other nodes",
@@ -218,21 +208,6 @@ local function report_dense_key(searches, was_reported)
   return searches > 0
 end
 
---- Logs the latest datagram that could not be sent, once a minute at most.
----@param failure kadenza.SendFailure?
----@param reported {count: integer, at: number?}  is updated
-function M.report_failure(failure, reported)
-  if not failure or failure.count == reported.count
-    or (reported.at and kad.now() - reported.at < FAILURE_SECONDS)
-  then
-    return
-  end
-  log.warn("cannot send datagrams", { to = failure.to,
-    error = ("%s (%s)"):format(failure.error, failure.name),
-    count = failure.count - reported.count, advice = ADVICE[failure.name] })
-  reported.count, reported.at = failure.count, kad.now()
-end
-
 --- Reports changes of the node's state until it is closed.
 ---@async
 ---@param node kadenza.Node
@@ -248,7 +223,7 @@ function M.watch(node, is_interactive)
     local contacts = stats.contacts
     was_dense = report_dense_key(stats.sybil_searches, was_dense)
     report_names(node, known_names)
-    M.report_failure(node:send_failure(), reported)
+    sending.report(node:send_failure(), reported)
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS

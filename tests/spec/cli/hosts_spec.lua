@@ -1,7 +1,7 @@
 -- Nodes on hosts with several addresses, as a user runs them. Each test makes
 -- two hosts, namespaces joined by a link: `here` has 10.77.0.1 and fd77::1,
 -- `there` has 10.77.0.2.
--- Tests scripts/kadenza/cli/status.lua, scripts/kadenza/bootstrap.lua.
+-- Tests scripts/kadenza/cli/sending.lua, scripts/kadenza/bootstrap.lua.
 
 local process = require("support.process")
 
@@ -102,6 +102,47 @@ $KADENZA ping --listen [::1]:0 [fd77::2]:7110 --allow-local || echo $?
     assert.equal("kadenza: [fd77::2]:7110 is an address to which no socket of "
       .. "this node has a route (listen on an address that has one)\n1\n",
       output)
+  end))
+
+  it("says all that keeps it from joining", with_hosts(function()
+    local output = run([[
+$KADENZA get key --listen 10.77.0.1:0 --allow-local --bootstrap 10.88.0.1:1 \
+  --bootstrap '[fd77::2]:7110' || echo $?
+$KADENZA get key --listen 10.77.0.1:0 --allow-local --bootstrap 10.77.0.2:1 \
+  --bootstrap '[fd77::2]:7110' || echo $?
+]])
+    local no_route = "10.88.0.1:1 is an address to which no socket of this "
+      .. "node has a route (listen on an address that has one)"
+    local no_family = "[fd77::2]:7110 is an IPv6 address, and no socket of "
+      .. "this node serves IPv6 (listen on [::]:0, too)"
+    assert.equal("kadenza: --bootstrap " .. no_family .. "; " .. no_route
+      .. "\n1\nkadenza: could not join through 10.77.0.2:1, [fd77::2]:7110: "
+      .. "no reply from 10.77.0.2:1; " .. no_family .. "\n1\n", output)
+  end))
+
+  it("says which addresses it leaves out", with_hosts(function()
+    local output = run([[
+on_there $KADENZA run --listen 0.0.0.0:7110 --allow-local >/dev/null 2>&1 &
+$KADENZA run --listen 10.77.0.1:7101 --allow-local --bootstrap 10.88.0.1:1 \
+  --bootstrap 10.77.0.2:7110 >$log 2>&1 &
+saw ' joined'
+grep -o 'left out.*no socket of this node has a route' $log
+]])
+    assert.equal('left out error="10.88.0.1:1 is an address to which no socket '
+      .. "of this node has a route\n", output)
+  end))
+
+  it("tells a command what the system refuses to send", with_hosts(function()
+    local output = run([[
+ip route add prohibit 10.88.0.0/16
+$KADENZA ping 10.88.0.1:1 --allow-local || echo $?
+$KADENZA get key --allow-local --bootstrap 10.88.0.1:1 || echo $?
+]])
+    local cannot = "cannot send to 10.88.0.1:1: permission denied (EACCES), "
+      .. "a firewall or a route forbids it\n1\n"
+    assert.equal("kadenza: no answer in time: " .. cannot
+      .. "kadenza: could not join through 10.88.0.1:1: no reply from "
+      .. "10.88.0.1:1: " .. cannot, output)
   end))
 
   it("logs what the system refuses to send", with_hosts(function()
