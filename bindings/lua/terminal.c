@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include <locale.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -44,6 +45,15 @@ static int terminal_columns(lua_State *L) {
   } else {
     lua_pushnil(L);
   }
+  return 1;
+}
+
+/* has_reader(fd) → false if the stream is a pipe or a socket whose other end is
+ * closed */
+static int has_reader(lua_State *L) {
+  struct pollfd stream = {.fd = check_stream(L)};
+  const bool is_known = poll(&stream, 1, 0) == 1;
+  lua_pushboolean(L, !is_known || (stream.revents & (POLLERR | POLLHUP)) == 0);
   return 1;
 }
 
@@ -100,6 +110,7 @@ void kad_lua_add_terminal(lua_State *L) {
       {"is_terminal", is_terminal},
       {"is_foreground", is_foreground},
       {"terminal_columns", terminal_columns},
+      {"has_reader", has_reader},
       {"text_width", text_width},
       {NULL, NULL},
   };

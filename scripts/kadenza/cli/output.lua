@@ -60,6 +60,13 @@ function M.log(line)
   io.stderr:write(terminal.line_break(terminal.ERRORS), line, "\n")
 end
 
+--- Ends the program as a write does if the reader of standard output has ended.
+function M.check_reader()
+  if not core.has_reader(terminal.OUTPUT) then
+    core.end_by_broken_pipe()
+  end
+end
+
 --- Flushes standard output.
 function M.flush()
   check_written(io.stdout:flush())

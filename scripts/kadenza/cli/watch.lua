@@ -15,6 +15,8 @@ local watcher = require("kadenza.cli.watcher")
 
 local MAX_VALUE <const> = 900 -- bytes of a record that fits in a push
 
+local CHECK_SECONDS <const> = 1 -- between two checks of the reader
+
 -- Types whose records no node pushes.
 local UNPUSHED <const> = { value = true, peers = true }
 
@@ -79,13 +81,23 @@ local function make_printer(key, settings, decode)
   end
 end
 
--- Makes signals, a number of events and a time end the run.
+-- Ends the program when the reader of its output has ended: the next event may
+-- be days away.
+local function check_reader()
+  while true do
+    kad.sleep(CHECK_SECONDS)
+    output.check_reader()
+  end
+end
+
+-- Makes signals, the end of the reader and a time end the run.
 local function limit(follower, options, network)
   for _, name in ipairs({ "SIGINT", "SIGTERM" }) do
     network:on_signal(name, function()
       follower:stop("signal")
     end)
   end
+  kad.spawn(check_reader)
   if options.timeout then
     kad.spawn(function()
       kad.sleep(options.timeout)

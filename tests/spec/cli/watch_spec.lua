@@ -39,6 +39,16 @@ describe("kadenza watch", function()
       assert.equal("", watch.stderr)
     end)
 
+  it("ends with its reader, and does not wait for an event", function()
+    put("a", "old")
+    local words = { process.program(), "watch", "a", "--bootstrap",
+      node.address, "--allow-local", "--timeout", "30" }
+    local done = process.run({ "-c", "(" .. table.concat(words, " ")
+      .. "; echo status $? >&2) | head -n 1" }, { path = "/bin/sh" })
+    assert.matches(" present old\n$", done.stdout)
+    assert.equal("status 141\n", done.stderr)
+  end)
+
   it("prints behind the line of a prompt in the background", function()
     put("a", "old")
     for _, format in ipairs({ "--log=warn", "--json" }) do
