@@ -114,14 +114,18 @@ static bool set_addresses(struct kad_name *name,
   return has_new || name->count != before.count;
 }
 
-/* Returns true if every address of `name` is ours. */
-static bool all_are_own(const struct kad_node *node,
-                        const struct kad_name *name) {
-  bool are_own = true;
-  for (size_t i = 0; i < name->count && are_own; i++) {
-    are_own = kad_node_check_address(node, &name->addresses[i]) == KAD_EOWNID;
+/* Returns true if `name` leads to no other node: an address is ours, or one
+ * that was removed `has_own`, and we can use no other. A host with both
+ * families has an address that a node with one socket cannot use. */
+static bool leads_to_us(const struct kad_node *node,
+                        const struct kad_name *name, bool has_own) {
+  bool has_other = false;
+  for (size_t i = 0; i < name->count; i++) {
+    const int problem = kad_node_check_address(node, &name->addresses[i]);
+    has_own = has_own || problem == KAD_EOWNID;
+    has_other = has_other || problem == 0;
   }
-  return are_own;
+  return has_own && !has_other;
 }
 
 void kad_node_name_resolved(struct kad_node *node, size_t index, int status,
@@ -138,7 +142,7 @@ void kad_node_name_resolved(struct kad_node *node, size_t index, int status,
   if (status == 0 && count > 0) {
     has_changed = set_addresses(name, addresses, count) || has_changed;
   }
-  name->is_own = status == 0 && all_are_own(node, name);
+  name->is_own = status == 0 && leads_to_us(node, name, false);
   node->events->name_resolved(node, name->addresses,
                               status == 0 ? name->count : 0);
   if (has_changed && names->changed != NULL) {
@@ -215,8 +219,9 @@ void kad_names_forget(struct kad_node *node,
         name->addresses[kept++] = name->addresses[j];
       }
     }
-    name->is_own = name->is_own || (name->count > 0 && kept == 0);
+    const bool has_own = kept < name->count;
     name->count = kept;
+    name->is_own = name->is_own || leads_to_us(node, name, has_own);
   }
 }
 

@@ -117,7 +117,8 @@ static bool look_up_again(struct kad_node *node, struct join *join) {
 
 /* Returns why no contact was found. */
 static int failure_of(const struct kad_node *node, const struct join *join) {
-  if (join->reachable == 0 && join->problem != 0) {
+  if (join->reachable == 0 && join->problem != 0 &&
+      kad_rejoin_is_wanted(node)) {
     return join->problem;
   }
   return join->reachable == 0 && kad_names_have_failed(node)

@@ -119,15 +119,34 @@ end
 local RANK <const> = { KAD_EMARTIAN = 4, KAD_EFAMILY = 3, KAD_ENOROUTE = 2,
   KAD_EOWNID = 1 }
 
--- Returns the problem of a text with these addresses, or nil.
-local function problem_of(handle, text, addresses, option)
-  local worst, is_usable = nil, false
+-- Returns the problems of the addresses of a text, by code, and whether some
+-- address has none.
+local function address_problems(handle, text, addresses, option)
+  local problems, is_usable = {}, false
   for _, address in ipairs(addresses) do
     local can, _, code = handle:check_address(address)
-    is_usable = is_usable or can == true
-    if not can and (not worst or (RANK[code] or 0) > RANK[worst.code]) then
-      worst = { text = text, code = RANK[code] and code or "KAD_EMARTIAN",
+    local kind = RANK[code] and code or "KAD_EMARTIAN"
+    if can then
+      is_usable = true
+    elseif not problems[kind] then
+      problems[kind] = { text = text, code = kind,
         message = useless(text, address, code, option) }
+    end
+  end
+  return problems, is_usable
+end
+
+-- Returns the problem of a text with these addresses, or nil. A name is the
+-- node's own if one of its addresses is, and the node can use no other.
+local function problem_of(handle, text, addresses, option)
+  local problems, is_usable = address_problems(handle, text, addresses, option)
+  if problems.KAD_EOWNID and not is_usable then
+    return problems.KAD_EOWNID
+  end
+  local worst
+  for code, problem in pairs(problems) do
+    if not worst or RANK[code] > RANK[worst.code] then
+      worst = problem
     end
   end
   if worst then

@@ -306,6 +306,35 @@ static void own_addresses_of_a_name_are_left_out(void **state) {
   assert_int_equal(kad_node_state(lone.node), KAD_STATE_NEW);
 }
 
+static void an_own_name_may_have_addresses_of_no_use(void **state) {
+  (void)state;
+  const struct kad_contact addresses[] = {
+      {.address = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1}},
+      kad_lone_contact(1)};
+  own = addresses[1].address;
+  join_by_name("dht.example:6881");
+
+  answer(0, addresses, 2);
+  kad_lone_run(&lone, 10 * SECOND);
+
+  assert_int_equal(endings, 1);
+  assert_int_equal(status, KAD_ENOCONTACTS);
+  assert_int_equal(kad_node_state(lone.node), KAD_STATE_NEW);
+}
+
+static void a_name_with_an_address_of_no_use_is_not_our_own(void **state) {
+  (void)state;
+  const struct kad_contact other = {
+      .address = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1}};
+  join_by_name("dht.example:6881");
+
+  answer(0, &other, 1);
+  kad_lone_run(&lone, 10 * SECOND);
+
+  assert_int_equal(status, KAD_EFAMILY);
+  assert_int_equal(kad_node_state(lone.node), KAD_STATE_JOINING);
+}
+
 static void an_own_literal_is_no_reason_to_join(void **state) {
   (void)state;
   const struct kad_contact self = kad_lone_contact(1);
@@ -434,6 +463,8 @@ int main(void) {
       TEST(an_isolated_node_follows_the_name_to_another_address),
       TEST(a_huge_answer_is_bounded),
       TEST(own_addresses_of_a_name_are_left_out),
+      TEST(an_own_name_may_have_addresses_of_no_use),
+      TEST(a_name_with_an_address_of_no_use_is_not_our_own),
       TEST(an_own_literal_is_no_reason_to_join),
       TEST(an_address_that_answers_with_our_id_is_our_own),
       TEST(a_join_that_sends_nothing_says_why),
