@@ -3,7 +3,6 @@
 
 local json = require("kadenza.json")
 local logfmt = require("kadenza.logfmt")
-local number_text = require("kadenza.number_text")
 
 local M = {}
 
@@ -30,10 +29,6 @@ end
 
 local FIRST <const> = { "time", "level", "message" }
 
-local function name_of(key)
-  return type(key) == "number" and number_text(key) or tostring(key)
-end
-
 --- Returns an event as a line of JSON. A field of the event whose name is in
 --- use, such as `time`, `level` or `message`, gets a `_` behind its name.
 ---@param event { level: string, message: string, fields: table }
@@ -44,7 +39,7 @@ function M.json(event, time)
   local fields = {}
   for key, value in pairs(event.fields) do
     fields[#fields + 1] =
-      { name = name_of(key), kind = type(key), value = value }
+      { name = logfmt.text(key), kind = type(key), value = value }
   end
   table.sort(fields, function(a, b)
     return a.name < b.name or a.name == b.name and a.kind < b.kind

@@ -74,8 +74,10 @@ local function name_text(name)
   end)
 end
 
--- Returns the text of a field's value.
-local function text_of(value)
+--- Returns the text of the name or the value of a field.
+---@param value any
+---@return string text
+function M.text(value)
   return type(value) == "number" and number_text(value) or tostring(value)
 end
 
@@ -95,10 +97,10 @@ end
 function M.line(words, fields)
   local names, values = {}, {}
   for key, value in pairs(fields) do
-    local name = name_text(text_of(key))
+    local name = name_text(M.text(key))
     names[#names + 1] = values[name] == nil and name or nil
     values[name] = values[name] or {}
-    table.insert(values[name], text_of(value))
+    table.insert(values[name], M.text(value))
   end
   table.sort(names)
   local line = table.move(words, 1, #words, 1, { used = {} })

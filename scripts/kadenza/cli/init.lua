@@ -23,6 +23,7 @@ local argparse = require("argparse")
 
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
+local input = require("kadenza.cli.input")
 local log = require("kadenza.log")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
@@ -177,14 +178,18 @@ local function guard(fn, ...)
   return problem.status, problem
 end
 
--- Tells whether a command line asks for JSON, also if it has a mistake.
+-- Tells whether a command line or its environment asks for JSON, also if it has
+-- a mistake.
 local function wants_json(arguments)
   for _, argument in ipairs(arguments) do
-    if argument == "--json" or argument == "--" then
-      return argument == "--json"
+    if argument == "--json" then
+      return true
+    elseif argument == "--" then
+      break
     end
   end
-  return false
+  local option = schema.BY_NAME.json
+  return input.parse(option, os.getenv(schema.variable(option)) or "") == true
 end
 
 --- Runs the program.

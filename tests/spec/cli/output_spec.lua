@@ -92,6 +92,27 @@ describe("the output of", function()
     end
   end)
 
+  it("a mistake is JSON if the command line or the environment says so",
+    function()
+      local JSON <const> = { KADENZA_JSON = "on" }
+      for _, case in ipairs({
+        { args = { "get", "--nope", "--json" } },
+        { args = { "get", "--nope" }, env = JSON },
+        { args = { "get", "--nope", "--", "--json" }, env = JSON },
+        { args = { "nope" }, env = JSON },
+      }) do
+        local done = process.run(case.args, { env = case.env })
+        assert.equal(2, done.status)
+        assert.equal("KAD_EINVAL", jq(".code", done.stdout))
+      end
+      for _, env in ipairs({ {}, { KADENZA_JSON = "off" },
+        { KADENZA_JSON = "?" } }) do
+        local done = process.run({ "get", "--nope", "--", "--json" },
+          { env = env })
+        assert.equal("", done.stdout)
+      end
+    end)
+
   it("an error as JSON has every byte", function()
     local path = folder .. "/a\255\u{202E}"
     local done = process.run({ "id", "--state", path, "--json" })
