@@ -522,7 +522,7 @@ struct kad_lookup_options {
                       whatever is in flight. 1: strictly by distance, as in the
                       paper; more: of contacts at about the same distance, those
                       with short round-trip times first; 1 … 32 */
-  uint32_t k;      /* closest contacts to find; 1 … 64 */
+  uint32_t k;      /* closest contacts to find; 1 … KAD_K_MAX */
   uint32_t paths;  /* disjoint paths, against contacts that lie; 1 … 16 */
   uint32_t quorum; /* get, get_peers: end when so many had a value; query: when
                       so many replies counted; 0: no quorum */
@@ -538,7 +538,7 @@ struct kad_lookup_options {
 /* ------------------------------------------------------ configuration -- */
 
 enum {
-  KAD_K_MAX = 64,      /* greatest k */
+  KAD_K_MAX = 20,      /* greatest k: so many contacts fit into a reply */
   KAD_ALPHA_MAX = 32,  /* greatest α and β */
   KAD_PATHS_MAX = 16,  /* disjoint paths of a lookup */
   KAD_BUCKET_MAX = 128 /* contacts of a bucket */

@@ -148,7 +148,9 @@ static void send_reply(struct kad_node *node,
                        const struct kad_incoming *incoming,
                        struct kad_message *reply, uint64_t *counter) {
   const struct kad_address *to = &incoming->from.address;
-  const size_t max = reply_limit(node, incoming, node->config.max_reply);
+  const size_t most =
+      reply->record_count > 0 ? node->config.max_reply : (size_t)KAD_REPLY_MAX;
+  const size_t max = reply_limit(node, incoming, most);
   int error = kad_datagram_send_within(node, to, reply, max);
   while (error == KAD_ETOOBIG && halve_lists(reply)) {
     error = kad_datagram_send_within(node, to, reply, max);

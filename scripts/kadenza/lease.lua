@@ -323,7 +323,7 @@ local ACQUIRE_OPTIONS <const> = {
   seconds = { kind = "integer", from = 1, to = MAX_SECONDS,
     required = "how long the lease lasts" },
   wait = { default = 0, kind = "number", from = 0, to = 1e6 },
-  quorum = { default = 1, kind = "integer", from = 1, to = 64 },
+  quorum = { default = 1, kind = "integer", from = 1, to = 20 },
   timeout = { kind = "number", from = 0.001, to = 1e6 },
 }
 

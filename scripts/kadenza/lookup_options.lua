@@ -10,7 +10,7 @@ local M = {}
 ---@class kadenza.LookupOptions
 ---@field alpha? integer  queries in flight on each path, 1 to 32
 ---@field beta? integer  queries that a reply from a closer contact starts
----@field k? integer  number of closest contacts to find, 1 to 64
+---@field k? integer  number of closest contacts to find, 1 to 20
 ---@field paths? integer  disjoint paths, against contacts that lie; 1 to 16
 ---@field timeout? number  seconds until the lookup ends
 
@@ -26,7 +26,7 @@ local M = {}
 ---@field ttl? integer  life of the record in seconds; a longer one than its
 ---  type allows is cut: see `ttl` of the result
 ---@field min_stored? integer  it is an error (KAD_EFEWER) if fewer nodes store
----  the record, 1 to 64; 1 without it
+---  the record, 1 to 20; 1 without it
 ---@field seq? integer
 ---@field salt? string
 ---@field secret? string  signs the record
@@ -43,8 +43,8 @@ local M = {}
 ---@field quorum? integer  end when so many replies counted
 
 local TYPE <const> = { kind = "string", bytes = { 1, 32 } }
-local QUORUM <const> = { kind = "integer", from = 0, to = 64 }
-local MIN_STORED <const> = { kind = "integer", from = 1, to = 64 }
+local QUORUM <const> = { kind = "integer", from = 0, to = 20 }
+local MIN_STORED <const> = { kind = "integer", from = 1, to = 20 }
 
 --- The options of every lookup. Ranges are those of the node's options.
 M.LOOKUP = { timeout = "number" }

@@ -110,7 +110,7 @@ describe("kadenza.node", function()
       { { colour = 1 }, "unknown option 'colour'" },
       { { limits = { colour = 1 } }, "unknown option 'colour'" },
       { { k = "8" }, "option 'k' must be an integer, not string" },
-      { { k = -1 }, "option 'k' must be in 1 to 64" },
+      { { k = -1 }, "option 'k' must be in 1 to 20" },
       { { alpha = 33 }, "option 'alpha' must be in 1 to 32" },
       { { paths = 17 }, "option 'paths' must be in 1 to 16" },
       { { max_reply = 1 }, "field 'max_reply' must be in 512 to 1452" },
@@ -153,7 +153,7 @@ describe("kadenza.node", function()
         assert_blames_caller("unknown option 'colour'", function()
           kad.node({ colour = 1 })
         end)
-        assert_blames_caller("option 'k' must be in 1 to 64", function()
+        assert_blames_caller("option 'k' must be in 1 to 20", function()
           kad.node({ k = 0 })
         end)
       end)

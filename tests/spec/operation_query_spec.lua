@@ -262,8 +262,8 @@ describe("node:query", function()
       { { key, "sing", { target = key } }, "args.target is the key" },
       { { key, "sing", {}, { on_reply = 1 } },
         "option 'on_reply' must be a function, not number" },
-      { { key, "sing", {}, { quorum = 65 } },
-        "option 'quorum' must be in 0 to 64" },
+      { { key, "sing", {}, { quorum = 21 } },
+        "option 'quorum' must be in 0 to 20" },
       { { key, "sing", {}, { colour = 1 } }, "unknown option 'colour'" },
       { { key, "sing", {}, {}, 7 }, "the callback must be a function" },
     }) do

@@ -27,7 +27,7 @@ local OPTIONS <const> = {
   schema.RECORD_TYPE,
   { name = "all", kind = "switch", flag = "--all",
     text = "Print every value, one a line." },
-  { name = "quorum", kind = "number", flag = "--quorum", min = 1, max = 64,
+  { name = "quorum", kind = "number", flag = "--quorum", min = 1, max = 20,
     argname = "N",
     text = "End when N nodes had a value. Default: ask all of the closest "
       .. "nodes." },

@@ -136,9 +136,9 @@ describe("the configuration of kadenza run", function()
       "1: unknown option 'something_else'")
     assert_rejected("{ 'k' }", "1: unknown option 1")
     assert_rejected("{\n\n k = 'eight' }",
-      "3: k must be an integer from 1 to 64, not 'eight'")
+      "3: k must be an integer from 1 to 20, not 'eight'")
     assert_rejected("{ k = 8.0 }",
-      "1: k must be an integer from 1 to 64, not 8.0")
+      "1: k must be an integer from 1 to 20, not 8.0")
     assert_rejected("{ allow_local = 'yes' }",
       "1: allow_local must be on or off, not 'yes'")
     assert_rejected("{ listen = {} }", "1: listen must hold 1 to 8 addresses")

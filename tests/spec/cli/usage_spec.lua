@@ -92,7 +92,7 @@ describe("the command line of kadenza", function()
   end)
 
   it("rejects numbers out of range and other values", function()
-    local range = "--k must be an integer from 1 to 64, not "
+    local range = "--k must be an integer from 1 to 20, not "
     assert_misuse(line(range .. "0"), { "run", "--k", "0" })
     assert_misuse(line(range .. "65"), { "run", "--k", "65" })
     assert_misuse(line(range .. "'8x'"), { "run", "--k", "8x" })

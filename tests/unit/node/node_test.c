@@ -52,7 +52,7 @@ static void option_out_of_range_is_refused(void **state) {
   CHECK_FIELD(id_bits, 0);
   CHECK_FIELD(id_bits, 128);
   CHECK_FIELD(k, 0);
-  CHECK_FIELD(k, 65);
+  CHECK_FIELD(k, KAD_K_MAX + 1);
   CHECK_FIELD(alpha, 0);
   CHECK_FIELD(alpha, 33);
   CHECK_FIELD(beta, 0);
@@ -83,7 +83,7 @@ static void ends_of_ranges_are_accepted(void **state) {
   struct kad_lone *lone = *state;
   struct kad_config config;
   kad_config_default(&config);
-  config.k = 64;
+  config.k = KAD_K_MAX;
   config.alpha = 32;
   config.query_ms = 60000;
   config.max_reply = 1452;

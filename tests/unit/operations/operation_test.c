@@ -37,10 +37,11 @@ static void options_out_of_range_are_rejected(void **state) {
   (void)state;
   const struct kad_id key = kad_overlay_key(1);
   const struct kad_record record = kad_overlay_record(&key, "v");
-  const struct kad_lookup_options wide = {.k = 65};
+  const struct kad_lookup_options wide = {.k = KAD_K_MAX + 1};
   const struct kad_lookup_options busy = {.alpha = 33};
   const struct kad_lookup_options many = {.paths = 17};
-  const struct kad_lookup_options most = {.k = 64, .alpha = 32, .paths = 16};
+  const struct kad_lookup_options most = {
+      .k = KAD_K_MAX, .alpha = 32, .paths = 16};
   struct kad_node *node = overlay.nodes[1];
   const struct kad_slice value = kad_slice_of("value");
 

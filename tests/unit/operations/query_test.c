@@ -151,9 +151,9 @@ static void without_a_contact_that_supports_it_nothing_is_found(void **state) {
 
 static void replies_without_room_for_contacts_do_not_end_the_lookup(
     void **state) {
-  static char body[BODY_SIZE + 16] = "d4:song990:";
+  static char body[1020 + 16] = "d4:song1020:";
   (void)state;
-  memset(body + strlen(body), 'a', 990);
+  memset(body + strlen(body), 'a', 1020);
   strcat(body, "e");
   set_all_replies(body);
 
