@@ -11,8 +11,11 @@
  *
  * Conventions. A function that can fail returns 0 or a negative KAD_E… code and
  * writes its out-parameters only on success. A `kad_time_ms` is in
- * milliseconds of a monotonic clock; other times state their unit. Nothing is
- * thread-safe: a network and its nodes belong to one thread.
+ * milliseconds of a monotonic clock; other times state their unit. A pointer,
+ * or callback, may be NULL only where its description says so. Given another
+ * NULL, a function does nothing: it returns KAD_EINVAL, or, if it returns no
+ * code, false, 0 or what else is empty. An array of no items may be NULL.
+ * Nothing is thread-safe: a network and its nodes belong to one thread.
  *
  * The length of this file is that of the API: an embedder finds it in one
  * place. */

@@ -78,6 +78,9 @@ static bool has_family(const struct kad_address *address) {
 
 bool kad_address_equal(const struct kad_address *a,
                        const struct kad_address *b) {
+  if (a == NULL || b == NULL) {
+    return false;
+  }
   return a->port == b->port && kad_address_same_ip(a, b);
 }
 
@@ -88,6 +91,9 @@ bool kad_contact_has_id(const struct kad_contact *contact) {
 
 bool kad_address_is_martian(const struct kad_address *address,
                             bool allow_local) {
+  if (address == NULL) {
+    return true;
+  }
   if (!has_family(address) || address->port == 0) {
     return true;
   }

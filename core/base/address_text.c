@@ -151,6 +151,9 @@ static bool take_bracketed_ip6(struct kad_slice *rest, uint8_t *ip) {
 }
 
 int kad_address_parse(struct kad_slice text, struct kad_address *address) {
+  if (address == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_address parsed = {0};
   struct kad_slice rest = text;
   const bool is_ip6 = rest.len > 0 && rest.data[0] == '[';
@@ -249,6 +252,9 @@ static char *put_ip6(char *out, const uint8_t *ip) {
 }
 
 const char *kad_address_format(const struct kad_address *address, char *text) {
+  if (address == NULL || text == NULL) {
+    return "";
+  }
   char *out = text;
   switch (address->family) {
   case 4:

@@ -15,11 +15,17 @@ enum {
 };
 
 bool kad_id_equal(const struct kad_id *a, const struct kad_id *b) {
+  if (a == NULL || b == NULL) {
+    return false;
+  }
   return memcmp(a->bytes, b->bytes, KAD_ID_SIZE) == 0;
 }
 
 int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
                    const struct kad_id *b) {
+  if (target == NULL || a == NULL || b == NULL) {
+    return 0;
+  }
   for (size_t i = 0; i < WORDS; i++) {
     const uint64_t word_a = kad_id_word(a, i);
     const uint64_t word_b = kad_id_word(b, i);
@@ -32,6 +38,9 @@ int kad_id_compare(const struct kad_id *target, const struct kad_id *a,
 }
 
 unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b) {
+  if (a == NULL || b == NULL) {
+    return 0;
+  }
   for (unsigned i = 0; i < WORDS; i++) {
     const uint64_t distance = kad_id_word(a, i) ^ kad_id_word(b, i);
     if (distance != 0) {
@@ -42,6 +51,9 @@ unsigned kad_id_prefix(const struct kad_id *a, const struct kad_id *b) {
 }
 
 int kad_id_parse(struct kad_slice hex, struct kad_id *id, unsigned *bits) {
+  if (id == NULL || bits == NULL) {
+    return KAD_EINVAL;
+  }
   if (hex.len != SHORT_BITS / 4 && hex.len != LONG_BITS / 4) {
     return KAD_EINVAL;
   }
@@ -60,6 +72,9 @@ int kad_id_parse(struct kad_slice hex, struct kad_id *id, unsigned *bits) {
 }
 
 void kad_id_format(const struct kad_id *id, unsigned bits, char *hex) {
+  if (id == NULL || hex == NULL) {
+    return;
+  }
   assert(bits == SHORT_BITS || bits == LONG_BITS);
   static const char digits[] = "0123456789abcdef";
   const size_t size = bits / 8;
@@ -71,6 +86,9 @@ void kad_id_format(const struct kad_id *id, unsigned bits, char *hex) {
 }
 
 void kad_id_hash(struct kad_slice name, unsigned bits, struct kad_id *id) {
+  if (id == NULL) {
+    return;
+  }
   assert(bits == SHORT_BITS || bits == LONG_BITS);
   *id = (struct kad_id){0};
   crypto_generichash(id->bytes, bits / 8, name.data, name.len, NULL, 0);

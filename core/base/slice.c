@@ -6,6 +6,9 @@
 #include <string.h>
 
 struct kad_slice kad_slice_of(const char *text) {
+  if (text == NULL) {
+    return (struct kad_slice){0};
+  }
   return (struct kad_slice){(const uint8_t *)text, strlen(text)};
 }
 

@@ -199,6 +199,9 @@ int kad_hook_result_error(const struct kad_hook_result *result,
 
 int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
                            const struct kad_hook_result *result) {
+  if (node == NULL || result == NULL) {
+    return KAD_EINVAL;
+  }
   if (node == NULL || result == NULL ||
       result->verdict == KAD_VERDICT_PENDING) {
     return KAD_EINVAL;

@@ -52,6 +52,9 @@ static struct kad_name *find_oldest(struct kad_names *names) {
 }
 
 int kad_node_add_name(struct kad_node *node, struct kad_slice text) {
+  if (node == NULL) {
+    return KAD_EINVAL;
+  }
   if (node == NULL || text.len == 0 || text.len > KAD_NAME_TEXT_MAX) {
     return KAD_EINVAL;
   }
@@ -130,6 +133,9 @@ static bool leads_to_us(const struct kad_node *node,
 
 void kad_node_name_resolved(struct kad_node *node, size_t index, int status,
                             const struct kad_address *addresses, size_t count) {
+  if (node == NULL || (addresses == NULL && count > 0)) {
+    return;
+  }
   struct kad_names *names = names_of(node);
   if (index >= names->count || !names->items[index].pending) {
     return;
@@ -152,6 +158,9 @@ void kad_node_name_resolved(struct kad_node *node, size_t index, int status,
 
 bool kad_node_name(const struct kad_node *node, size_t index,
                    struct kad_name_info *info) {
+  if (node == NULL || info == NULL) {
+    return false;
+  }
   const struct kad_names *names = &node->maintenance.names;
   if (index >= names->count) {
     return false;
@@ -169,12 +178,18 @@ bool kad_node_name(const struct kad_node *node, size_t index,
 void kad_node_watch_names(struct kad_node *node,
                           void (*changed)(void *data, size_t index),
                           void *data) {
+  if (node == NULL) {
+    return;
+  }
   names_of(node)->changed = changed;
   names_of(node)->data = data;
 }
 
 int kad_node_check_address(const struct kad_node *node,
                            const struct kad_address *address) {
+  if (node == NULL || address == NULL) {
+    return KAD_EINVAL;
+  }
   if (node->env.is_own != NULL && node->env.is_own(node->env.state, address)) {
     return KAD_EOWNID;
   }

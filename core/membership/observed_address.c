@@ -58,6 +58,9 @@ void kad_observed_address_vote(struct kad_node *node,
 
 bool kad_node_observed(const struct kad_node *node, unsigned family,
                        struct kad_address *address) {
+  if (node == NULL || address == NULL) {
+    return false;
+  }
   if (node == NULL || address == NULL || (family != 4 && family != 6)) {
     return false;
   }

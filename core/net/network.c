@@ -197,6 +197,9 @@ int kad_network_open_node(struct kad_network *network,
                           const struct kad_config *config,
                           const struct kad_address *listen, size_t count,
                           struct kad_node **node) {
+  if (network == NULL || config == NULL || listen == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   if (!kad_network_takes_addresses(listen, count)) {
     return KAD_EINVAL;
   }
@@ -212,11 +215,17 @@ int kad_network_open_node(struct kad_network *network,
 
 struct kad_system_failure kad_network_failure(
     const struct kad_network *network) {
+  if (network == NULL) {
+    return (struct kad_system_failure){0};
+  }
   return network->failure;
 }
 
 void kad_network_close_node(struct kad_network *network,
                             struct kad_node *node) {
+  if (network == NULL || node == NULL) {
+    return;
+  }
   struct kad_member *member = kad_network_find_member(network, node);
   if (member == NULL) {
     return;
@@ -239,6 +248,9 @@ void kad_network_deliver(struct kad_member *member,
 size_t kad_network_addresses(const struct kad_network *network,
                              const struct kad_node *node,
                              struct kad_address *out, size_t cap) {
+  if (network == NULL || node == NULL || (out == NULL && cap > 0)) {
+    return 0;
+  }
   const struct kad_member *member = kad_network_find_member(network, node);
   if (member == NULL) {
     return 0;
@@ -255,6 +267,9 @@ int kad_network_socket_stats(const struct kad_network *network,
                              const struct kad_node *node,
                              struct kad_socket_stats *stats,
                              struct kad_send_failure *failure) {
+  if (network == NULL || node == NULL || stats == NULL) {
+    return KAD_EINVAL;
+  }
   const struct kad_member *member = kad_network_find_member(network, node);
   struct kad_send_failure latest = {0};
   if (member == NULL) {
@@ -271,10 +286,16 @@ int kad_network_socket_stats(const struct kad_network *network,
 }
 
 uint64_t kad_network_turn(const struct kad_network *network) {
+  if (network == NULL) {
+    return 0;
+  }
   return network->turn;
 }
 
 kad_time_ms kad_network_now(const struct kad_network *network) {
+  if (network == NULL) {
+    return 0;
+  }
   /* Only the network reads its cached time. */
   struct kad_network *changed = (struct kad_network *)network;
   refresh(changed);
@@ -283,6 +304,9 @@ kad_time_ms kad_network_now(const struct kad_network *network) {
 
 kad_time_ms kad_network_node_now(const struct kad_network *network,
                                  const struct kad_node *node) {
+  if (network == NULL) {
+    return 0;
+  }
   struct kad_member *member = kad_network_find_member(network, node);
   return member != NULL && member->own_clock
              ? network->methods->member_now(member)
@@ -290,16 +314,25 @@ kad_time_ms kad_network_node_now(const struct kad_network *network,
 }
 
 int64_t kad_network_wall_clock(const struct kad_network *network) {
+  if (network == NULL) {
+    return 0;
+  }
   return network->methods->wall_clock(network);
 }
 
 void kad_network_random(struct kad_network *network, uint8_t *out, size_t len) {
+  if (network == NULL || (out == NULL && len > 0)) {
+    return;
+  }
   network->methods->random(network, out, len);
 }
 
 int kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
                             void (*fire)(void *data), void *data,
                             kad_timer_id *timer) {
+  if (network == NULL || fire == NULL) {
+    return KAD_EINVAL;
+  }
   const kad_time_ms shortest_ms = network->methods->shortest_ms;
   const kad_time_ms at =
       kad_time_add(kad_network_now(network),
@@ -308,11 +341,17 @@ int kad_network_start_timer(struct kad_network *network, kad_time_ms delay_ms,
 }
 
 int kad_network_stop_timer(struct kad_network *network, kad_timer_id timer) {
+  if (network == NULL) {
+    return KAD_EINVAL;
+  }
   return kad_user_timers_stop(&network->timers, timer);
 }
 
 int kad_network_on_signal(struct kad_network *network, int number,
                           void (*fire)(void *data), void *data) {
+  if (network == NULL || fire == NULL) {
+    return KAD_EINVAL;
+  }
   return network->methods->on_signal != NULL
              ? network->methods->on_signal(network, number, fire, data)
              : KAD_EINVAL;
@@ -329,6 +368,9 @@ static bool begin_running(struct kad_network *network) {
 }
 
 void kad_network_run(struct kad_network *network, kad_time_ms duration_ms) {
+  if (network == NULL) {
+    return;
+  }
   if (begin_running(network)) {
     network->methods->run(network, duration_ms);
     network->running = false;
@@ -336,6 +378,9 @@ void kad_network_run(struct kad_network *network, kad_time_ms duration_ms) {
 }
 
 void kad_network_step(struct kad_network *network) {
+  if (network == NULL) {
+    return;
+  }
   if (begin_running(network)) {
     network->methods->step(network);
     network->running = false;
@@ -343,6 +388,9 @@ void kad_network_step(struct kad_network *network) {
 }
 
 void kad_network_stop(struct kad_network *network) {
+  if (network == NULL) {
+    return;
+  }
   if (network->running) {
     network->stopped = true;
     if (network->methods->stop != NULL) {
@@ -352,14 +400,23 @@ void kad_network_stop(struct kad_network *network) {
 }
 
 int kad_network_fd(const struct kad_network *network) {
+  if (network == NULL) {
+    return -1;
+  }
   return network->methods->fd != NULL ? network->methods->fd(network) : -1;
 }
 
 int kad_network_timeout(const struct kad_network *network) {
+  if (network == NULL) {
+    return -1;
+  }
   return network->methods->timeout(network);
 }
 
 uint64_t kad_network_trace_hash(const struct kad_network *network) {
+  if (network == NULL) {
+    return 0;
+  }
   return network->methods->trace_hash != NULL
              ? network->methods->trace_hash(network)
              : 0;

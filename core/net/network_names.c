@@ -121,6 +121,9 @@ int kad_network_bootstrap(struct kad_network *network, struct kad_node *node,
                           const struct kad_slice *texts, size_t count,
                           kad_done_fn done, void *data,
                           kad_operation_id *operation) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   if (kad_network_find_member(network, node) == NULL ||
       (texts == NULL && count > 0)) {
     return KAD_EINVAL;

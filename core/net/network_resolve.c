@@ -115,6 +115,9 @@ int kad_network_check_name(struct kad_slice text) {
 
 int kad_network_resolve(struct kad_network *network, struct kad_slice text,
                         kad_resolved_fn resolved, void *data) {
+  if (network == NULL || resolved == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_address address = {0};
   if (kad_address_parse(text, &address) == 0) {
     return report_later(network, 0, &address, resolved, data);

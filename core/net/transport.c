@@ -150,6 +150,9 @@ int kad_network_open_on_transport(struct kad_network *network,
                                   size_t count,
                                   const struct kad_transport *transport,
                                   struct kad_node **node) {
+  if (network == NULL || config == NULL || addresses == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   if (!kad_network_takes_addresses(addresses, count) ||
       !have_ports(addresses, count) || transport == NULL ||
       transport->send == NULL) {
@@ -175,6 +178,9 @@ int kad_network_open_on_transport(struct kad_network *network,
 int kad_network_receive(struct kad_network *network, struct kad_node *node,
                         const struct kad_address *from,
                         struct kad_slice datagram) {
+  if (network == NULL || node == NULL || from == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_member *base = kad_network_find_member(network, node);
   if (base == NULL || base->methods != &methods || from->port == 0 ||
       (from->family != 4 && from->family != 6)) {

@@ -25,12 +25,18 @@ enum {
 };
 
 const struct kad_option *kad_config_options(size_t *count) {
+  if (count == NULL) {
+    return NULL;
+  }
   *count = OPTION_COUNT;
   return options;
 }
 
 uint64_t kad_config_get(const struct kad_config *config,
                         const struct kad_option *option) {
+  if (config == NULL || option == NULL) {
+    return 0;
+  }
   const void *field = (const unsigned char *)config + option->offset;
   switch (option->type) {
   case KAD_OPTION_TYPE_BOOL:
@@ -45,6 +51,9 @@ uint64_t kad_config_get(const struct kad_config *config,
 
 int kad_config_set(struct kad_config *config, const struct kad_option *option,
                    uint64_t value) {
+  if (config == NULL || option == NULL) {
+    return KAD_EINVAL;
+  }
   void *field = (unsigned char *)config + option->offset;
   if (value < option->min || value > option->max) {
     return KAD_EINVAL;
@@ -64,6 +73,9 @@ int kad_config_set(struct kad_config *config, const struct kad_option *option,
 }
 
 void kad_config_default(struct kad_config *config) {
+  if (config == NULL) {
+    return;
+  }
 #define DEFAULT(type, name, initial, min, max, unit, text) .name = (initial),
   *config = (struct kad_config){
       KAD_CONFIG_MAP(DEFAULT).id_bits = 160,

@@ -31,6 +31,9 @@
   X(max_publications)
 
 bool kad_config_is_live(const struct kad_option *option) {
+  if (option == NULL) {
+    return false;
+  }
 #define OFFSET(name) offsetof(struct kad_config, name),
   static const size_t offsets[] = {LIVE_OPTIONS(OFFSET)};
 #undef OFFSET
@@ -98,6 +101,9 @@ static int renew_limiter(struct kad_node *node,
 }
 
 int kad_node_configure(struct kad_node *node, const struct kad_config *config) {
+  if (node == NULL || config == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_config changed = node->config;
   if (!kad_config_is_valid(config)) {
     return KAD_EINVAL;

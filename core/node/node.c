@@ -110,6 +110,9 @@ void kad_node_free(struct kad_node *node) {
 }
 
 int kad_node_add_family(struct kad_node *node, unsigned family) {
+  if (node == NULL) {
+    return KAD_EINVAL;
+  }
   const struct kad_table_config config = {
       .self = node->config.id,
       .id_bits = node->config.id_bits,
@@ -166,6 +169,9 @@ static void receive_malformed(struct kad_node *node,
 
 void kad_node_receive(struct kad_node *node, const struct kad_address *from,
                       struct kad_slice datagram) {
+  if (node == NULL || from == NULL) {
+    return;
+  }
   struct kad_message message;
   uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
@@ -186,12 +192,18 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
 }
 
 void kad_node_tick(struct kad_node *node) {
+  if (node == NULL) {
+    return;
+  }
   assert(!node->sending);
   kad_clock_detect_suspend(node);
   kad_timer_fire_due(node);
 }
 
 kad_time_ms kad_node_deadline(const struct kad_node *node) {
+  if (node == NULL) {
+    return KAD_TIME_NEVER;
+  }
   return kad_node_env_time(node, kad_heap_next(&node->timers));
 }
 
@@ -212,13 +224,22 @@ int kad_node_set_policy(struct kad_node *node,
 }
 
 const struct kad_id *kad_node_id(const struct kad_node *node) {
+  if (node == NULL) {
+    return NULL;
+  }
   return &node->config.id;
 }
 
 const struct kad_config *kad_node_config(const struct kad_node *node) {
+  if (node == NULL) {
+    return NULL;
+  }
   return &node->config;
 }
 
 enum kad_state kad_node_state(const struct kad_node *node) {
+  if (node == NULL) {
+    return KAD_STATE_NEW;
+  }
   return kad_maintenance_state(node);
 }

@@ -9,6 +9,9 @@ enum {
 
 size_t kad_node_contacts(const struct kad_node *node,
                          struct kad_contact_info *out, size_t cap) {
+  if (node == NULL || (out == NULL && cap > 0)) {
+    return 0;
+  }
   kad_time_ms now = kad_node_now(node);
   kad_time_ms ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S;
   size_t count = 0;
@@ -32,6 +35,9 @@ size_t kad_node_contacts(const struct kad_node *node,
 size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
                      struct kad_slice type, struct kad_record *out,
                      size_t cap) {
+  if (node == NULL || key == NULL || (out == NULL && cap > 0)) {
+    return 0;
+  }
   const struct kad_store *store = node->store;
   kad_record_handle handles[HANDLES];
   size_t total = kad_store_find(store, key, type, 0, NULL, 0);
@@ -51,6 +57,9 @@ size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
 }
 
 void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
+  if (node == NULL || stats == NULL) {
+    return;
+  }
   kad_time_ms now = kad_node_now(node);
   *stats = node->stats;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {

@@ -493,6 +493,9 @@ size_t kad_operation_closest(const struct kad_operation *op,
 }
 
 int kad_node_cancel(struct kad_node *node, kad_operation_id operation) {
+  if (node == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_operation *op = node->operations.first;
   while (op != NULL && op->id != operation) {
     op = op->next;

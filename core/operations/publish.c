@@ -44,6 +44,9 @@ int kad_node_unpublish(struct kad_node *node, const struct kad_id *key,
 
 bool kad_node_next_publication(const struct kad_node *node, uint64_t *cursor,
                                struct kad_record *record) {
+  if (node == NULL || cursor == NULL || record == NULL) {
+    return false;
+  }
   const struct kad_store *store = node->publications.store;
   return store != NULL &&
          kad_publications_read(node, kad_store_next(store, cursor), record);

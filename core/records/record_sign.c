@@ -43,18 +43,27 @@ static int write_signed(const struct kad_record *record, unsigned id_bits,
 
 void kad_keypair(const uint8_t seed[32], uint8_t publisher[KAD_PUBLISHER_SIZE],
                  uint8_t secret[KAD_SECRET_SIZE]) {
+  if (seed == NULL || publisher == NULL || secret == NULL) {
+    return;
+  }
   static_assert(crypto_sign_SEEDBYTES == 32, "the size of a seed");
   crypto_sign_seed_keypair(publisher, secret, seed);
 }
 
 void kad_sign(struct kad_slice message, const uint8_t secret[KAD_SECRET_SIZE],
               uint8_t signature[KAD_SIGNATURE_SIZE]) {
+  if (secret == NULL || signature == NULL) {
+    return;
+  }
   crypto_sign_detached(signature, NULL, message.data, message.len, secret);
 }
 
 bool kad_verify(struct kad_slice message,
                 const uint8_t publisher[KAD_PUBLISHER_SIZE],
                 const uint8_t signature[KAD_SIGNATURE_SIZE]) {
+  if (publisher == NULL || signature == NULL) {
+    return false;
+  }
   return crypto_sign_verify_detached(signature, message.data, message.len,
                                      publisher) == 0;
 }
@@ -62,6 +71,9 @@ bool kad_verify(struct kad_slice message,
 int kad_record_sign(const struct kad_record *record, unsigned id_bits,
                     const uint8_t secret[KAD_SECRET_SIZE],
                     uint8_t signature[KAD_SIGNATURE_SIZE]) {
+  if (record == NULL || secret == NULL || signature == NULL) {
+    return KAD_EINVAL;
+  }
   uint8_t buffer[SIGNED_MAX];
   struct kad_writer writer = {.data = buffer, .cap = sizeof buffer};
   if (record->value.len > KAD_VALUE_MAX || record->salt.len > KAD_SALT_MAX ||

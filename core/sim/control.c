@@ -9,6 +9,9 @@
 
 int kad_sim_read_stats(const struct kad_network *network,
                        struct kad_sim_stats *stats) {
+  if (network == NULL || stats == NULL) {
+    return KAD_EINVAL;
+  }
   const struct kad_sim *sim = kad_sim_checked(network);
   if (sim == NULL) {
     return KAD_EINVAL;
@@ -20,6 +23,9 @@ int kad_sim_read_stats(const struct kad_network *network,
 
 int kad_sim_set_group(struct kad_network *network, struct kad_node *node,
                       uint32_t group) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL) {
     return KAD_EINVAL;
@@ -30,6 +36,9 @@ int kad_sim_set_group(struct kad_network *network, struct kad_node *node,
 }
 
 int kad_sim_heal(struct kad_network *network) {
+  if (network == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim *sim = kad_sim_checked(network);
   if (sim == NULL) {
     return KAD_EINVAL;
@@ -46,6 +55,9 @@ int kad_sim_heal(struct kad_network *network) {
 
 int kad_sim_set_bandwidth(struct kad_network *network, struct kad_node *node,
                           uint64_t bytes_per_s) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_member *member = NULL;
   const int error = kad_sim_member_get_extra(network, node, &member);
   if (error == 0) {
@@ -65,6 +77,9 @@ static bool has_same_families(const struct kad_member *member,
 
 int kad_sim_move(struct kad_network *network, struct kad_node *node,
                  const struct kad_address *listen, size_t count) {
+  if (network == NULL || node == NULL || listen == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL || !has_same_families(&member->base, listen, count)) {
     return KAD_EINVAL;
@@ -84,6 +99,9 @@ int kad_sim_move(struct kad_network *network, struct kad_node *node,
 
 int kad_sim_set_trace(struct kad_network *network, kad_sim_trace_fn trace,
                       void *data) {
+  if (network == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim *sim = kad_sim_checked(network);
   if (sim == NULL) {
     return KAD_EINVAL;
@@ -94,6 +112,9 @@ int kad_sim_set_trace(struct kad_network *network, kad_sim_trace_fn trace,
 }
 
 int kad_sim_kill(struct kad_network *network, struct kad_node *node) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   if (kad_sim_member_find(network, node) == NULL) {
     return KAD_EINVAL;
   }

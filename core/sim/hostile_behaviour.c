@@ -120,6 +120,9 @@ static bool is_valid(const struct kad_sim_hostility *hostility) {
 
 int kad_sim_set_behaviour(struct kad_network *network, struct kad_node *node,
                           const struct kad_sim_hostility *hostility) {
+  if (network == NULL || node == NULL || hostility == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_member *member = NULL;
   if (!is_valid(hostility)) {
     return KAD_EINVAL;

@@ -290,6 +290,9 @@ static bool is_valid(const struct kad_sim_nat *nat) {
 
 int kad_sim_set_nat(struct kad_network *network, struct kad_node *node,
                     const struct kad_sim_nat *nat) {
+  if (network == NULL || node == NULL || nat == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_member *member = kad_sim_member_find(network, node);
   if (member == NULL || !is_valid(nat)) {
     return KAD_EINVAL;

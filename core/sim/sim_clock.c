@@ -88,6 +88,9 @@ static int give_clock(struct kad_network *network, struct kad_node *node,
 
 int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
                       int32_t drift_ppm, int64_t wall_offset_s) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   if (drift_ppm < -DRIFT_MAX || drift_ppm > DRIFT_MAX ||
       wall_offset_s < -most_offset_s || wall_offset_s > most_offset_s) {
     return KAD_EINVAL;
@@ -103,6 +106,9 @@ int kad_sim_set_clock(struct kad_network *network, struct kad_node *node,
 
 int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
                     bool clock_stands) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_extra *extra = NULL;
   const int error = give_clock(network, node, &extra);
   if (error == 0 && !extra->suspended) {
@@ -113,6 +119,9 @@ int kad_sim_suspend(struct kad_network *network, struct kad_node *node,
 }
 
 int kad_sim_resume(struct kad_network *network, struct kad_node *node) {
+  if (network == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_sim_extra *extra = NULL;
   const int error = give_clock(network, node, &extra);
   if (error == 0) {

@@ -199,6 +199,9 @@ static const struct kad_network_methods methods = {
 };
 
 void kad_sim_config_default(struct kad_sim_config *config) {
+  if (config == NULL) {
+    return;
+  }
   *config = (struct kad_sim_config){
       .seed = 1,
       .latency_min_ms = 10,
@@ -235,6 +238,9 @@ static void init(struct kad_sim *sim, const struct kad_sim_config *config) {
 int kad_network_sim_new(const struct kad_sim_config *config,
                         struct kad_allocator allocator,
                         struct kad_network **network) {
+  if (config == NULL || network == NULL || allocator.resize == NULL) {
+    return KAD_EINVAL;
+  }
   if (!is_valid(config)) {
     return KAD_EINVAL;
   }

@@ -186,6 +186,9 @@ bool kad_bencode_read_string(struct kad_slice *rest, struct kad_slice *bytes) {
 }
 
 int kad_bencode_parse(struct kad_slice in, struct kad_bencode *value) {
+  if (value == NULL) {
+    return KAD_EINVAL;
+  }
   struct kad_bencode found;
   if (!kad_bencode_read(&in, KAD_BENCODE_MAX_DEPTH, &found) || in.len != 0) {
     return KAD_EMALFORMED;
@@ -195,17 +198,26 @@ int kad_bencode_parse(struct kad_slice in, struct kad_bencode *value) {
 }
 
 bool kad_bencode_next(struct kad_slice *rest, struct kad_bencode *value) {
+  if (rest == NULL || value == NULL) {
+    return false;
+  }
   return kad_bencode_read(rest, KAD_BENCODE_MAX_DEPTH, value);
 }
 
 bool kad_bencode_next_pair(struct kad_slice *rest, struct kad_slice *key,
                            struct kad_bencode *value) {
+  if (rest == NULL || key == NULL || value == NULL) {
+    return false;
+  }
   return kad_bencode_read_string(rest, key) &&
          kad_bencode_read(rest, KAD_BENCODE_MAX_DEPTH, value);
 }
 
 bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
                       struct kad_bencode *value) {
+  if (dict == NULL || key == NULL || value == NULL) {
+    return false;
+  }
   if (dict->type != KAD_BENCODE_DICT) {
     return false;
   }
@@ -257,6 +269,9 @@ static void write_byte(struct kad_writer *writer, char byte) {
 }
 
 void kad_write_integer(struct kad_writer *writer, int64_t value) {
+  if (writer == NULL) {
+    return;
+  }
   bool negative = value < 0;
   /* Negates without a sign, because INT64_MIN has no opposite. */
   uint64_t magnitude = negative ? 0 - (uint64_t)value : (uint64_t)value;
@@ -283,6 +298,9 @@ uint8_t *kad_writer_reserve_string(struct kad_writer *writer, size_t len) {
 }
 
 void kad_write_string(struct kad_writer *writer, struct kad_slice bytes) {
+  if (writer == NULL) {
+    return;
+  }
   uint8_t *place = kad_writer_reserve_string(writer, bytes.len);
   if (place != NULL && bytes.len > 0) {
     memcpy(place, bytes.data, bytes.len);
@@ -290,22 +308,37 @@ void kad_write_string(struct kad_writer *writer, struct kad_slice bytes) {
 }
 
 void kad_write_key(struct kad_writer *writer, const char *key) {
+  if (writer == NULL || key == NULL) {
+    return;
+  }
   kad_write_string(writer, kad_slice_of(key));
 }
 
 void kad_write_dict(struct kad_writer *writer) {
+  if (writer == NULL) {
+    return;
+  }
   write_byte(writer, 'd');
 }
 
 void kad_write_list(struct kad_writer *writer) {
+  if (writer == NULL) {
+    return;
+  }
   write_byte(writer, 'l');
 }
 
 void kad_write_close(struct kad_writer *writer) {
+  if (writer == NULL) {
+    return;
+  }
   write_byte(writer, 'e');
 }
 
 void kad_write_raw(struct kad_writer *writer, struct kad_slice bytes) {
+  if (writer == NULL) {
+    return;
+  }
   uint8_t *place = reserve(writer, bytes.len);
   if (place != NULL && bytes.len > 0) {
     memcpy(place, bytes.data, bytes.len);

@@ -23,6 +23,9 @@ enum {
 };
 
 void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
+  if (message == NULL) {
+    return;
+  }
   static const struct kad_slice none = {NULL, 0};
   static const struct kad_id zero = {{0}};
   message->kind = kind;

@@ -11,7 +11,7 @@ package.path = "./?.lua;" .. package.path
 local CHECKS <const> = {
   "layers", "calls", "circles", "rooms", "mirrors", "headers", "errors",
   "lengths", "words", "versions", "rockspec", "reference", "links", "names",
-  "counts", "address_units",
+  "counts", "address_units", "null_arguments",
 }
 
 ---@param name string

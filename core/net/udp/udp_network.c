@@ -204,6 +204,9 @@ static int start_loop(uv_loop_t *loop) {
 
 int kad_network_udp_new(struct kad_allocator allocator,
                         struct kad_network **network) {
+  if (network == NULL || allocator.resize == NULL) {
+    return KAD_EINVAL;
+  }
   int error = kad_random_start();
   if (error < 0) {
     return error;
