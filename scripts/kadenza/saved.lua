@@ -39,6 +39,10 @@ local function read_dictionary(bytes)
     return nil, "it has too many lists and dictionaries", false
   end
   local value = core.decode(bytes)
+  if value == nil then
+    return nil, bytes == "" and "it is empty" or "it is cut or overwritten",
+      false
+  end
   local version = type(value) == "table" and value.version
   if math.type(version) ~= "integer" or version < 1 then
     return nil, "it is not a state of version " .. VERSION, false

@@ -57,6 +57,8 @@ local function mutate(bytes, count, fn)
   end
 end
 
+local WHOLE <const> = saved.write_node(ID, {})
+
 describe("kadenza.saved", function()
   it("reads what it wrote", function()
     local state = assert(saved.read_node(
@@ -109,6 +111,16 @@ describe("kadenza.saved", function()
       assert.is_nil(state)
       assert.is_string(problem)
       assert.is_false(newer)
+    end
+  end)
+
+  it("says what became of a file", function()
+    for bytes, problem in pairs({ [""] = "it is empty",
+      [WHOLE:sub(1, -2)] = "it is cut or overwritten",
+      [WHOLE .. "\n"] = "it is cut or overwritten",
+      [("\0"):rep(50)] = "it is cut or overwritten",
+      ["i5e"] = "it is not a state of version 1" }) do
+      assert.equal(problem, select(2, saved.read_node(bytes)))
     end
   end)
 
