@@ -129,7 +129,10 @@ static int bind_socket(struct kad_network *network, int fd,
     }
   }
   if (bind(fd, &address.any, len) != 0) {
-    return note_failure(network, "bind", -errno, listen);
+    /* EINVAL: a link-local address that no interface has, and so no scope */
+    const bool is_absent = errno == EINVAL && kad_udp_is_link_local(listen);
+    return note_failure(network, "bind", is_absent ? -EADDRNOTAVAIL : -errno,
+                        listen);
   }
   widen_buffers(fd);
   len = sizeof address;

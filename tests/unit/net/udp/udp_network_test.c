@@ -142,11 +142,18 @@ static void address_of_another_machine_is_refused(void **state) {
   (void)state;
   struct kad_fixture fixture;
   kad_fixture_open(&fixture);
-  const struct kad_address elsewhere = kad_fixture_address("192.0.2.1:0");
+  const struct kad_address elsewhere[] = {
+      kad_fixture_address("192.0.2.1:0"),
+      kad_fixture_address("[2001:db8::1]:0"),
+      kad_fixture_address("[fe80::1:2:3:4]:0"), /* which needs an interface */
+  };
   struct kad_node *node = NULL;
 
-  assert_int_equal(kad_fixture_try_open(fixture.network, &elsewhere, 1, &node),
-                   KAD_EADDRNOTAVAIL);
+  for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+    assert_int_equal(
+        kad_fixture_try_open(fixture.network, &elsewhere[i], 1, &node),
+        KAD_EADDRNOTAVAIL);
+  }
 
   kad_fixture_close(&fixture);
 }
