@@ -753,7 +753,8 @@ KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
 
 /* Sends the query `method` with `args` (a bencoded dictionary without `id`,
  * which is added; empty: none) to an address. The reply must have the id
- * `to->id`, unless that is all zero. Ends as kad_node_ping does. */
+ * `to->id`, unless that is all zero. Returns KAD_EINVAL also for other `args`.
+ * Ends as kad_node_ping does. */
 KAD_API KAD_MUST_CHECK int kad_node_call(struct kad_node *node,
                                          const struct kad_contact *to,
                                          struct kad_slice method,
@@ -781,8 +782,8 @@ struct kad_custom_query {
   struct kad_slice method; /* 1 … KAD_METHOD_NAME_MAX bytes, none of the core's
                             */
   struct kad_slice args;   /* a bencoded dictionary; empty: none. `id` and
-                              `target`, the key, are added; it must not have a
-                              `target` of its own */
+                              `target`, the key, are added; it must have
+                              neither itself */
   kad_reply_fn on_reply;   /* NULL: every reply counts */
 };
 

@@ -9,6 +9,9 @@
 #include "rpc/datagram.h"
 #include "wire/krpc.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 enum {
   OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
   PAGE_OVERHEAD = 210, /* the same for a page of records */
@@ -367,6 +370,18 @@ static void add_custom_contacts(const struct kad_node *node,
   }
 }
 
+/* Tells a sender that the reply to its custom query fits no datagram. */
+static void reply_too_big(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  char text[ERROR_TEXT_MAX];
+  (void)snprintf(text, sizeof text,
+                 "the reply is too large: with what the node adds it can have "
+                 "%" PRIu32 " bytes (max_reply)",
+                 node->config.max_reply);
+  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
+                  KAD_CODE_FAILED, kad_slice_of(text));
+}
+
 void kad_reply_custom(struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_slice body) {
@@ -387,8 +402,10 @@ void kad_reply_custom(struct kad_node *node,
     return;
   }
   node->stats.hook_failures++;
+  if (error == KAD_ETOOBIG) {
+    reply_too_big(node, incoming);
+    return;
+  }
   kad_reply_error(node, &incoming->from.address, reply.transaction,
-                  KAD_CODE_FAILED,
-                  kad_slice_of(error == KAD_ETOOBIG ? "the reply is too large"
-                                                    : "the policy failed"));
+                  KAD_CODE_FAILED, kad_slice_of("the policy failed"));
 }

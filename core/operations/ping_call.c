@@ -128,10 +128,13 @@ int kad_node_ping(struct kad_node *node, const struct kad_address *to,
                             operation);
 }
 
+/* Tells whether `args` is empty, or a dictionary without an id. */
 static bool args_are_valid(struct kad_slice args) {
-  struct kad_bencode parsed;
-  return args.len == 0 || (kad_bencode_parse(args, &parsed) == 0 &&
-                           parsed.type == KAD_BENCODE_DICT);
+  struct kad_bencode dict;
+  struct kad_bencode value;
+  return args.len == 0 || (kad_bencode_parse(args, &dict) == 0 &&
+                           dict.type == KAD_BENCODE_DICT &&
+                           !kad_bencode_find(&dict, "id", &value));
 }
 
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */

@@ -47,8 +47,8 @@ static const struct kad_operation_kind query_kind = {
     .looked_up = end_query,
 };
 
-/* Returns true if `args` is empty, or a dictionary without a target that is not
- * nested too deeply for a message. */
+/* Returns true if `args` is empty, or a dictionary without an id and a target
+ * that is not nested too deeply for a message. */
 static bool args_are_valid(struct kad_slice args) {
   struct kad_bencode dict;
   struct kad_bencode value;
@@ -56,6 +56,7 @@ static bool args_are_valid(struct kad_slice args) {
   return args.len == 0 ||
          (kad_bencode_read(&rest, KAD_BENCODE_MAX_DEPTH - 1, &dict) &&
           rest.len == 0 && dict.type == KAD_BENCODE_DICT &&
+          !kad_bencode_find(&dict, "id", &value) &&
           !kad_bencode_find(&dict, "target", &value));
 }
 

@@ -182,7 +182,8 @@ describe("rpc.NAME", function()
   ]]), function(world)
     local _, _, _, info = ask(world)
     assert.equal(202, info.krpc)
-    assert.equal("the reply is too large", info.reason)
+    assert.equal("the reply is too large: with what the node adds it can have "
+      .. "1452 bytes (max_reply)", info.reason)
   end))
 
   local unsendable = {

@@ -323,6 +323,9 @@ static void call_rejects_methods_of_the_core(void **state) {
   assert_int_equal(
       kad_node_call(node, &to, name, kad_slice_of("d"), NULL, NULL, NULL),
       KAD_EINVAL);
+  assert_int_equal(kad_node_call(node, &to, name, kad_slice_of("d2:id2:mee"),
+                                 NULL, NULL, NULL),
+                   KAD_EINVAL);
   assert_int_equal(kad_node_call(node, &nowhere, name, none, NULL, NULL, NULL),
                    KAD_EINVAL);
 }

@@ -264,7 +264,7 @@ static void a_query_over_a_datagram_is_too_big(void **state) {
   assert_int_equal(kad_ending_await(&ending), KAD_ETOOBIG);
 }
 
-static void arguments_are_a_dictionary_without_a_target(void **state) {
+static void arguments_are_a_dictionary_without_id_and_target(void **state) {
   const struct kad_custom_query core = {.method = kad_slice_of("ping")};
   const struct kad_custom_query nameless = {.args = kad_slice_of("de")};
   (void)state;
@@ -273,6 +273,7 @@ static void arguments_are_a_dictionary_without_a_target(void **state) {
   assert_int_equal(query("d", NULL), KAD_EINVAL);
   assert_int_equal(query("dede", NULL), KAD_EINVAL);
   assert_int_equal(query("d6:target2:mee", NULL), KAD_EINVAL);
+  assert_int_equal(query("d2:id2:mee", NULL), KAD_EINVAL);
   assert_int_equal(query("d1:allllllllllllllleeeeeeeeeeeeeeee", NULL),
                    KAD_EINVAL);
   assert_int_equal(
@@ -333,7 +334,7 @@ int main(void) {
       IN_OVERLAY(dead_contacts_do_not_delay_the_deadline),
       IN_OVERLAY(a_node_without_contacts_sends_no_query),
       IN_OVERLAY(a_query_over_a_datagram_is_too_big),
-      IN_OVERLAY(arguments_are_a_dictionary_without_a_target),
+      IN_OVERLAY(arguments_are_a_dictionary_without_id_and_target),
       IN_OVERLAY(the_method_sees_the_key_and_the_arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
