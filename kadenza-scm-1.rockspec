@@ -409,6 +409,8 @@ build = {
       "scripts/kadenza/pubsub/lives.lua",
     ["kadenza.queries"] =
       "scripts/kadenza/queries.lua",
+    ["kadenza.reach"] =
+      "scripts/kadenza/reach.lua",
     ["kadenza.resolver"] =
       "scripts/kadenza/resolver.lua",
     ["kadenza.run"] =

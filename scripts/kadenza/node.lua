@@ -320,6 +320,7 @@ function M.wrap(handle, network)
   return setmetatable({
     core = handle,
     net = network,
+    is_simulated = network:is_simulated(),
     bootstrap_names = NONE,
     saved_contacts = NONE,
   }, Node)

@@ -12,6 +12,7 @@ local errors = require("kadenza.errors")
 local log = require("kadenza.log")
 local lookup_options = require("kadenza.lookup_options")
 local queries = require("kadenza.queries")
+local reach = require("kadenza.reach")
 local resolver = require("kadenza.resolver")
 local shown = require("kadenza.shown")
 local size_limit = require("kadenza.size_limit")
@@ -93,11 +94,9 @@ end
 -- Runs an operation of the core. The method returns a failure unchanged, and a
 -- success as `convert` makes it of the result, or the result alone. `before` is
 -- called first.
-local function run_operation(callback, start, convert, before)
+local function run_operation(self, callback, start, convert, before)
   local function finish(result, ...)
-    if before then
-      before()
-    end
+    if before then before() end
     if not result then
       return nil, ...
     elseif convert then
@@ -110,6 +109,7 @@ local function run_operation(callback, start, convert, before)
       callback(finish(...))
     end or callback)
   end
+  reach.check(self, 2) -- level 2: always called by a tail call
   return finish(task.operate(start))
 end
 
@@ -118,6 +118,7 @@ end
 -- of all callbacks.
 local function run_function(self, callback, fn)
   if not callback then
+    reach.check(self, 2)
     return fn()
   end
   check.callback(callback, 2) -- level 2: always called by a tail call
@@ -228,7 +229,7 @@ function Node:leave(seconds, callback)
   end
   check.callback(callback, 2)
   local start = make_start(self, "leave", math.ceil(seconds * 1000))
-  return run_operation(callback, start)
+  return run_operation(self, callback, start)
 end
 
 ------------------------------------------------------ queries to a node --
@@ -385,7 +386,7 @@ function Node:query(key, name, args, options, callback)
   local replies = {}
   local collect, raise_failure = make_collector(options.on_reply, replies)
   local start = make_start(self, "query", key, name, args, lookup)
-  return run_operation(callback, function(done)
+  return run_operation(self, callback, function(done)
     return start(function(result, ...)
       if result == false then -- a reply; the results come last
         return collect(...)
@@ -409,7 +410,7 @@ local function find(self, method, target, name, field, options, callback)
   local lookup, _, done =
     lookup_options.read(options, callback, lookup_options.FIND, 2)
   local start = make_start(self, method, target, lookup)
-  return run_operation(done, start, function(result)
+  return run_operation(self, done, start, function(result)
     return result[field], result
   end)
 end
@@ -453,7 +454,7 @@ function Node:get(key, options, callback)
   lookup, options, callback =
     lookup_options.read(options, callback, lookup_options.GET, 2)
   local start = make_start(self, "get", key, options.type or "value", lookup)
-  return run_operation(callback, start, function(result)
+  return run_operation(self, callback, start, function(result)
     if options.all then
       return result.records, result
     elseif not result.records[1] then
@@ -532,11 +533,9 @@ local function store(self, key, value, options, callback, publish)
   lookup.publish = publish
   local record, message, code = make_record(self, key, value, options)
   local start = record and make_start(self, "put", record, lookup)
-    or function(done)
-      done(nil, message, code)
-    end
-  return run_operation(callback, count_stored(size_limit.of_value(start, value),
-    lookup.min_stored))
+    or function(done) done(nil, message, code) end
+  return run_operation(self, callback, count_stored(
+    size_limit.of_value(start, value), lookup.min_stored))
 end
 
 --- Stores a value at the nodes closest to its key. Returns details: `stored` of
@@ -594,7 +593,7 @@ function Node:announce(info_hash, port, options, callback)
   local lookup, _, done =
     lookup_options.read(options, callback, lookup_options.ANNOUNCE, 2)
   local start = make_start(self, "announce", info_hash, port or 0, lookup)
-  return run_operation(done, count_stored(start, lookup.min_stored))
+  return run_operation(self, done, count_stored(start, lookup.min_stored))
 end
 
 return Node

@@ -493,6 +493,32 @@ describe("the operations of a node", function()
     end
   end)
 
+  it("does not wait for another simulation, which stands", spec(function()
+    local here <close> = kad.sim({ nodes = 2 })
+    local there <close> = kad.sim({ nodes = 2 })
+    local node = there.nodes[1]
+    local to = there.nodes[2]:addresses()[1]
+    local BLAME <const> = "cannot wait for a node of another simulation"
+
+    here:perform(function()
+      for _, operation in ipairs({
+        function() return node:get(kad.key("a")) end,
+        function() return node:put(kad.key("a"), "b") end,
+        function() return node:ping(to) end,
+        function() return node:bootstrap({ to }) end,
+        coroutine.wrap(function() return node:get(kad.key("a")) end),
+      }) do
+        assert.error_matches(operation, BLAME)
+      end
+      assert(there:perform(node.put, node, kad.key("a"), "b"))
+      node:get(kad.key("a"), function() end)
+    end)
+
+    kad.run(function()
+      assert.error_matches(function() node:ping(to) end, BLAME)
+    end)
+  end))
+
   it("keeps nothing of finished operations", spec(function()
     local net <close> = kad.sim({ nodes = 2, seed = 1 })
     local a, b = net.nodes[1], net.nodes[2]
