@@ -59,13 +59,13 @@ describe("the configuration of kadenza run", function()
   end)
 
   it("is overridden by the environment, and that by flags", function()
-    local path = write("{ k = 20, alpha = 4, listen = '192.0.2.1:1' }")
+    local path = write("{ k = 16, alpha = 4, listen = '192.0.2.1:1' }")
     local env = {
-      KADENZA_K = "21", KADENZA_LISTEN = "192.0.2.1:2, [::]:3",
+      KADENZA_K = "17", KADENZA_LISTEN = "192.0.2.1:2, [::]:3",
       KADENZA_READ_ONLY = "yes", KADENZA_LIMITS = "off", KADENZA_PING_S = "",
     }
-    local config = dump({ path, "--k", "22" }, env)
-    assert.equal(22, config.k)
+    local config = dump({ path, "--k", "18" }, env)
+    assert.equal(18, config.k)
     assert.equal(4, config.alpha)
     assert.same({ "192.0.2.1:2", "[::]:3" }, config.listen)
     assert.is_true(config.read_only)
