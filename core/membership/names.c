@@ -55,7 +55,7 @@ int kad_node_add_name(struct kad_node *node, struct kad_slice text) {
   if (node == NULL) {
     return KAD_EINVAL;
   }
-  if (node == NULL || text.len == 0 || text.len > KAD_NAME_TEXT_MAX) {
+  if (text.len == 0 || text.len > KAD_NAME_TEXT_MAX) {
     return KAD_EINVAL;
   }
   struct kad_names *names = names_of(node);

@@ -15,6 +15,7 @@
 enum {
   OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
   PAGE_OVERHEAD = 210, /* the same for a page of records */
+  NARROW_ID_SIZE = 20, /* bytes of an id of 160 bits */
   ERROR_TEXT_MAX = 200 /* bytes */
 };
 
@@ -57,6 +58,12 @@ static bool has_proven_address(const struct kad_node *node,
          (query->method == KAD_METHOD_FIND_VALUE && query->token.len > 0 &&
           kad_token_check(&node->tokens, &incoming->from.address,
                           &query->target, kad_node_now(node), query->token));
+}
+
+/* Returns the bytes of a reply with contacts or peers: there is room for
+ * KAD_K_MAX contacts of IPv6. */
+static size_t lists_max(const struct kad_node *node) {
+  return node->id_size > NARROW_ID_SIZE ? KAD_REPLY_MAX_WIDE : KAD_REPLY_MAX;
 }
 
 /* Returns how many bytes the reply may have: `max`, but only a multiple of the
@@ -151,8 +158,8 @@ static void send_reply(struct kad_node *node,
                        const struct kad_incoming *incoming,
                        struct kad_message *reply, uint64_t *counter) {
   const struct kad_address *to = &incoming->from.address;
-  const size_t most =
-      reply->record_count > 0 ? node->config.max_reply : (size_t)KAD_REPLY_MAX;
+  const size_t most = reply->record_count > 0 ? node->config.max_reply
+                                              : (size_t)KAD_RECORD_PAGE_MAX;
   const size_t max = reply_limit(node, incoming, most);
   int error = kad_datagram_send_within(node, to, reply, max);
   while (error == KAD_ETOOBIG && halve_lists(reply)) {
@@ -172,8 +179,8 @@ void kad_reply_find_node(struct kad_node *node,
                          const struct kad_incoming *incoming) {
   struct kad_message reply;
   init_reply(node, incoming, &reply);
-  (void)add_contacts(node, incoming, reply_limit(node, incoming, KAD_REPLY_MAX),
-                     &reply);
+  (void)add_contacts(node, incoming,
+                     reply_limit(node, incoming, lists_max(node)), &reply);
   send_reply(node, incoming, &reply, &node->stats.served_find_node);
 }
 
@@ -214,7 +221,7 @@ void kad_reply_get_peers(struct kad_node *node,
                          const struct kad_incoming *incoming) {
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
-  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  size_t limit = reply_limit(node, incoming, lists_max(node));
   init_reply(node, incoming, &reply);
   size_t room = add_contacts(node, incoming, limit, &reply);
   add_peers(node, incoming, limit, room, &reply);
@@ -352,13 +359,13 @@ static bool has_contacts(struct kad_slice body) {
 }
 
 /* Adds the contacts closest to the target of a custom query, so that a lookup
- * can continue from here: as many as fit into KAD_REPLY_MAX beside `body`. If
+ * can continue from here: as many as fit into lists_max() beside `body`. If
  * none fits, omits the keys, so that the sender knows that there is no list. */
 static void add_custom_contacts(const struct kad_node *node,
                                 const struct kad_incoming *incoming,
                                 struct kad_slice body,
                                 struct kad_message *reply) {
-  size_t limit = reply_limit(node, incoming, KAD_REPLY_MAX);
+  size_t limit = reply_limit(node, incoming, lists_max(node));
   if (!incoming->message->has_target || has_contacts(body)) {
     return;
   }

@@ -5,7 +5,8 @@
 #include "wire/message.h"
 
 enum {
-  KAD_REPLY_MAX = 1232,      /* bytes of a reply to find_node or get_peers */
+  KAD_REPLY_MAX = 1024,      /* bytes of a reply to find_node or get_peers */
+  KAD_REPLY_MAX_WIDE = 1232, /* the same with ids of more than 160 bits */
   KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply for each byte of the query, if
                                 the address of the sender is not proven */
 };

@@ -295,8 +295,8 @@ static void store_signed(struct kad_lone *lone, const struct kad_contact *from,
   struct kad_record records[COUNT];
   uint8_t publisher[COUNT][KAD_PUBLISHER_SIZE];
   uint8_t signature[COUNT][KAD_SIGNATURE_SIZE];
-  for (uint8_t i = 0; i < COUNT; i++) {
-    const uint8_t bytes[32] = {seed, i};
+  for (unsigned i = 0; i < COUNT; i++) {
+    const uint8_t bytes[32] = {seed, (uint8_t)i};
     uint8_t secret[KAD_SECRET_SIZE];
     kad_keypair(bytes, publisher[i], secret);
     records[i] = (struct kad_record){
