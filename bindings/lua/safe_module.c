@@ -190,6 +190,22 @@ static int is_local(lua_State *L) {
   return 1;
 }
 
+/* is_reserved(text) → whether it is an address, of any port, that nodes ignore
+ * even with allow_local. The unspecified address, which listens on all, is not.
+ */
+static int is_reserved(lua_State *L) {
+  static const uint8_t unspecified[16];
+  struct kad_address parsed;
+  bool reserved = false;
+  if (kad_address_parse(kad_lua_check_slice(L, 1), &parsed) == 0) {
+    parsed.port = 1;
+    reserved = kad_address_is_martian(&parsed, true) &&
+               memcmp(parsed.ip, unspecified, sizeof unspecified) != 0;
+  }
+  lua_pushboolean(L, reserved);
+  return 1;
+}
+
 /* encode(value [, name [, dictionary]]) → string; see kad_lua_bencode_encode */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -245,6 +261,7 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"verify", verify},
       {"address", address},
       {"is_local", is_local},
+      {"is_reserved", is_reserved},
       {"encode", encode},
       {"decode", decode},
       {"bencode_tables", bencode_tables},

@@ -32,6 +32,12 @@ function M.is_local(address)
     or ("." .. address:lower()):find("%.localhost%.?:%d+$") ~= nil
 end
 
+--- Tells whether an address is of a block that no node uses, so that nodes
+--- ignore it even with allow_local: for documentation, multicast or later use.
+---@param address string
+---@return boolean
+M.is_reserved = core.is_reserved
+
 -- Returns what is wrong with a host, or nil.
 local function host_problem(host)
   if host:find("[\128-\255]") then

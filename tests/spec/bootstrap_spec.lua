@@ -77,6 +77,19 @@ describe("kadenza.bootstrap", function()
     end
   end)
 
+  it("knows the addresses of reserved blocks", function()
+    for _, text in ipairs({ "192.0.2.1:1", "198.51.100.7:0", "203.0.113.9:6881",
+      "240.0.0.1:1", "255.255.255.255:1", "224.0.0.1:1", "0.0.0.1:1",
+      "192.0.0.8:1", "[2001:db8::1]:1", "[ff02::1]:1", "[3fff::1]:1" }) do
+      assert.is_true(bootstrap.is_reserved(text), text)
+    end
+    for _, text in ipairs({ "", "localhost:1", "127.0.0.1:1", "10.0.0.1:1",
+      "198.18.0.1:1", "100.64.0.1:1", "8.8.8.8:1", "0.0.0.0:0", "[::]:0",
+      "[2606::1]:1" }) do
+      assert.is_false(bootstrap.is_reserved(text), text)
+    end
+  end)
+
   it("says that a local address needs allow_local", spec(function()
     local message, code = join({ listen = "127.0.0.1:0" }, "10.0.0.1:1")
     assert.equal("10.0.0.1:1 is a local address, which needs allow_local",

@@ -32,6 +32,18 @@ function M.check_local(addresses, allowed, what)
   end
 end
 
+--- Returns why other nodes ignore a node that listens on an address, or nil.
+---@param address string
+---@param allowed boolean  local addresses are allowed
+---@return string? problem
+function M.listen_problem(address, allowed)
+  if bootstrap.is_reserved(address) then
+    return "nodes ignore addresses of a reserved block"
+  elseif not allowed and M.is_local(address) then
+    return "local addresses are not served without --allow-local"
+  end
+end
+
 --- Returns the message of a join that has failed, through `names` and the saved
 --- contacts of the node.
 ---@param node kadenza.Node

@@ -160,11 +160,11 @@ local function open_node(settings)
   return node
 end
 
-local function warn_of_local(settings)
+local function warn_of_martians(settings)
   for _, address in ipairs(settings.listen) do
-    if remote.is_local(address) and not settings.allow_local then
-      log.warn("local addresses are not served without --allow-local",
-        { listen = address })
+    local problem = remote.listen_problem(address, settings.allow_local)
+    if problem then
+      log.warn(problem, { listen = address })
     end
   end
 end
@@ -178,7 +178,7 @@ local function start(network, settings, running)
   if is_interactive then
     status.greet(running.node, running.args, settings)
   end
-  warn_of_local(settings)
+  warn_of_martians(settings)
   if #settings.bootstrap + #running.node.saved_contacts > 0 then
     kad.spawn(join, running.node, settings.bootstrap)
   end

@@ -172,6 +172,24 @@ describe("kadenza run", function()
       .. "%-%-allow%-local", "stderr")
   end)
 
+  it("warns of each kind of address that other nodes ignore", function()
+    local remote = require("kadenza.cli.remote")
+    for _, address in ipairs({ "10.0.0.1:1", "100.64.0.1:1", "198.19.0.1:1",
+      "[fd00::1]:1" }) do
+      assert.matches("%-%-allow%-local$", remote.listen_problem(address, false))
+      assert.is_nil(remote.listen_problem(address, true))
+    end
+    for _, address in ipairs({ "192.0.2.1:1", "240.0.0.1:1", "224.0.0.1:1",
+      "[2001:db8::1]:1" }) do
+      for _, allowed in ipairs({ false, true }) do
+        assert.matches("reserved", remote.listen_problem(address, allowed))
+      end
+    end
+    for _, address in ipairs({ "0.0.0.0:0", "[::]:6881", "8.8.8.8:1" }) do
+      assert.is_nil(remote.listen_problem(address, false))
+    end
+  end)
+
   it("serves no queries when it is read-only", function()
     local node = process.start_node({ "--read-only" })
     local ping = process.run({ "ping", node.address, "--allow-local",
