@@ -23,6 +23,9 @@ PREFIX ?= /usr/local
 DEPS ?= yes
 WERROR ?= -Werror
 FUZZ_SECONDS ?= 60
+ATTACK_SECONDS ?= 120
+ATTACK_SEED ?= $(call once,ATTACK_SEED,$(shell od -An -N4 -tu4 /dev/urandom | \
+  tr -d ' '))
 TESTS ?=
 QUICK ?=
 
@@ -115,6 +118,9 @@ rule_sources := $(wildcard tests/sim/*_test.c)
 unit_shared := $(filter-out %_test.c,$(wildcard tests/unit/fixtures/*.c \
   tests/sim/*.c))
 fuzz_sources := $(wildcard tests/fuzz/*_fuzz.c)
+attack_sources := $(wildcard tests/attack/*_attack.c)
+attack_shared := $(filter-out %_attack.c %_test.c,$(wildcard tests/attack/*.c))
+attack_scripts := $(wildcard tests/attack/*.lua)
 bench_sources := $(wildcard bench/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
   $(bench_sources)))
@@ -124,7 +130,7 @@ spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
 documents := $(wildcard README.md CONTRIBUTING.md docs/*.md)
 c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
   tests/unit/* tests/unit/*/* \
-  tests/sim tests/fuzz tests/interop bench scripts/examples/*))
+  tests/sim tests/fuzz tests/attack tests/interop bench scripts/examples/*))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
@@ -134,6 +140,7 @@ unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_sources))
 rule_tests := $(patsubst %.c,$(BUILD)/%,$(rule_sources))
 replays := $(patsubst %_fuzz.c,$(BUILD)/%_replay,$(fuzz_sources))
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(fuzz_sources))
+attackers := $(patsubst %.c,$(BUILD)/%,$(attack_sources)) $(attack_scripts)
 benches := $(patsubst %.c,$(BUILD)/%,$(bench_mains))
 examples := $(patsubst scripts/%.c,$(BUILD)/%,$(example_sources))
 
@@ -201,6 +208,10 @@ format: | deps-lint ## format C sources, update the lists of the rockspec
 .PHONY: fuzz
 fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory FUZZ=1 fuzz-run
+
+.PHONY: attack
+attack: | deps-test ## attack the library for ATTACK_SECONDS (120; ATTACK_SEED=)
+	@$(MAKE) --no-print-directory SANITIZE=1 ATTACK_SEED=$(ATTACK_SEED) attack-run
 
 .PHONY: interop
 interop: $(products) | deps-interop ## test a node with BitTorrent clients
@@ -293,7 +304,7 @@ $(BUILD)/flags: always | deps-build
 	$(call write_if_changed,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
 $(BUILD)/sources: always
 	$(call write_if_changed,$(core_sources) $(binding_sources) $(host_sources) \
-	  $(unit_shared) $(bench_sources) $(library_scripts) $(policies) \
+	  $(unit_shared) $(attack_shared) $(bench_sources) $(library_scripts) $(policies) \
 	  $(scenarios))
 
 # libkadenza exports only what is marked KAD_API. The Lua module contains the
@@ -388,6 +399,27 @@ fuzz-run: $(fuzzers)
 	@rm -rf $(BUILD)/results
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_SECONDS=$$(($(FUZZ_SECONDS) + 120)) \
 	  $(suite) fuzz tests/check/fuzz $(fuzzers)
+	@$(totals)
+
+# Attackers share the time: JOBS of them run at once.
+attack_chosen = $(foreach it,$(attackers),$(if $(TESTS),$(findstring $(TESTS),$(it)),yes))
+attack_seconds = $$(($(ATTACK_SECONDS) * $(JOBS) / ($(words $(attack_chosen)) + $(JOBS) - 1) + 1))
+$(call object,$(attack_sources) $(attack_shared)): extra_flags += -Itests/attack
+$(BUILD)/tests/attack/%_attack: $(BUILD)/obj/tests/attack/%_attack.o \
+  $(call object,$(attack_shared) $(unit_shared)) $(library) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) -o $@ $< $(call object,$(attack_shared) $(unit_shared)) \
+	  $(library) $(core_libs) $(cmocka_libs)
+
+.PHONY: attack-run
+attack-run: $(module) $(filter-out %.lua,$(attackers))
+	@rm -rf $(BUILD)/results
+	@echo "attack: ATTACK_SEED=$(ATTACK_SEED)"
+	@ATTACK_SEED=$(ATTACK_SEED) ATTACK_SECONDS=$(attack_seconds) \
+	  ATTACK_LUA='env $(preload) $(LUA)' \
+	  TEST_SECONDS=$$(($(attack_seconds) + 600)) \
+	  $(suite) attack tests/check/attack $(attackers)
 	@$(totals)
 
 .PHONY: bench-run
