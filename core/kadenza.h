@@ -549,15 +549,17 @@ enum {
 
 struct kad_store; /* kadenza_store.h */
 
-/* The options of a node that are switches or numbers: type, name, default,
- * smallest, greatest, unit, text. Their struct fields, defaults and checks, the
+/* The options of a node that are switches, numbers, or choices of a name (a
+ * uint8_t: see kadenza_option.h): type, name, default, smallest, greatest, unit
+ * (of a choice: its names), text. Their struct fields, defaults and checks, the
  * fields, flags and variables of the Lua library and the program, and their
  * documentation are made from this list. */
 #define KAD_CONFIG_MAP(X)                                                     \
   X(bool, allow_local, false, 0, 1, "",                                       \
     "Admit loopback, link-local and private addresses, and exempt them from " \
     "limits on subnets: for nodes on one machine or in one building.")        \
-  X(bool, read_only, false, 0, 1, "", "Send queries, answer none (BEP 43).")  \
+  X(uint8_t, read_only, 0, 0, 1, "off on",                                    \
+    "Send queries, answer none (BEP 43).")                                    \
   X(uint32_t, k, 8, 1, KAD_K_MAX, "",                                         \
     "Contacts in a bucket, and closest contacts of lookups and stores.")      \
   X(uint32_t, alpha, 3, 1, KAD_ALPHA_MAX, "",                                 \

@@ -16,11 +16,18 @@ extern "C" {
 enum kad_option_type {
   KAD_OPTION_TYPE_BOOL,
   KAD_OPTION_TYPE_UINT32,
-  KAD_OPTION_TYPE_UINT64
+  KAD_OPTION_TYPE_UINT64,
+  KAD_OPTION_TYPE_CHOICE /* a uint8_t: one of a few names */
+};
+
+/* Values of the option read_only. */
+enum kad_read_only {
+  KAD_READ_ONLY_OFF, /* never */
+  KAD_READ_ONLY_ON   /* always */
 };
 
 /* An option of KAD_CONFIG_MAP, for programs that read or show options by name.
- * A bool is 0 or 1. */
+ * A bool is 0 or 1, a choice the place of its name, from 0. */
 struct kad_option {
   const char *name;
   enum kad_option_type type;
@@ -28,12 +35,18 @@ struct kad_option {
   uint64_t initial; /* the default */
   uint64_t min;
   uint64_t max;
-  const char *unit; /* "ms", "s", "bytes", "1/s", "bytes/s", or "" */
-  const char *text; /* what it is for: a sentence or two */
+  const char *unit;    /* "ms", "s", "bytes", "1/s", "bytes/s", or "" */
+  const char *choices; /* of a choice: its names, as "off on"; else NULL */
+  const char *text;    /* what it is for: a sentence or two */
 };
 
 /* Returns the options, and sets `*count` to their number. Always valid. */
 KAD_API const struct kad_option *kad_config_options(size_t *count);
+
+/* Returns the name of the value `value` of a choice, such as "off"; empty for
+ * another option, or a value out of its range. */
+KAD_API struct kad_slice kad_config_choice(const struct kad_option *option,
+                                           uint64_t value);
 
 /* Returns whether kad_node_configure changes `option`. */
 KAD_API bool kad_config_is_live(const struct kad_option *option);

@@ -30,12 +30,52 @@ static lua_Integer greatest(const struct kad_option *option) {
                                       : LUA_MAXINTEGER;
 }
 
+/* Returns the place of `name` among the names of a choice, or -1. */
+static lua_Integer find_choice(const struct kad_option *option,
+                               struct kad_slice name) {
+  for (uint64_t i = 0; i <= option->max; i++) {
+    if (kad_slice_equal(name, kad_config_choice(option, i))) {
+      return (lua_Integer)i;
+    }
+  }
+  return -1;
+}
+
+/* Reads a choice: one of its names; a boolean is "on" or "off". Returns false
+ * if the table at `arg` does not have it. [-0, +0, v] */
+static bool read_choice(lua_State *L, int arg, const struct kad_option *option,
+                        lua_Integer *number) {
+  if (!kad_lua_push_field(L, arg, option->name)) {
+    return false;
+  }
+  size_t len = 0;
+  const char *name = NULL;
+  if (lua_isboolean(L, -1)) {
+    name = lua_toboolean(L, -1) ? "on" : "off";
+    len = strlen(name);
+  } else if (lua_type(L, -1) == LUA_TSTRING) {
+    name = lua_tolstring(L, -1, &len);
+  }
+  *number = find_choice(
+      option, (struct kad_slice){.data = (const uint8_t *)name, .len = len});
+  if (*number < 0) {
+    luaL_error(L, "field '%s' must be one of: %s", option->name,
+               option->choices);
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
 /* Reads `option` from the table at `arg`, if it has it. [-0, +0, v] */
 static void read_option(lua_State *L, int arg, const struct kad_option *option,
                         struct kad_config *config) {
   bool is_on = false;
   lua_Integer number = 0;
-  if (option->type == KAD_OPTION_TYPE_BOOL) {
+  if (option->type == KAD_OPTION_TYPE_CHOICE) {
+    if (!read_choice(L, arg, option, &number)) {
+      return;
+    }
+  } else if (option->type == KAD_OPTION_TYPE_BOOL) {
     if (!kad_lua_field_boolean(L, arg, option->name, &is_on)) {
       return;
     }
@@ -80,6 +120,19 @@ void kad_lua_config_check(lua_State *L, int arg, struct kad_config *config) {
   }
 }
 
+/* Sets the fields of a choice in the row at the top. [-0, +0, m] */
+static void push_choices(lua_State *L, const struct kad_option *option) {
+  kad_lua_set_string(L, "type", "choice");
+  kad_lua_set_slice(L, "default", kad_config_choice(option, option->initial));
+  lua_createtable(L, (int)option->max + 1, 0);
+  for (uint64_t i = 0; i <= option->max; i++) {
+    const struct kad_slice name = kad_config_choice(option, i);
+    lua_pushlstring(L, (const char *)name.data, name.len);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "choices");
+}
+
 /* Pushes a row of the list that config_options returns. [-0, +1, m] */
 static void push_option(lua_State *L, const struct kad_option *option) {
   lua_createtable(L, 0, 8);
@@ -90,6 +143,10 @@ static void push_option(lua_State *L, const struct kad_option *option) {
   if (option->type == KAD_OPTION_TYPE_BOOL) {
     kad_lua_set_string(L, "type", "boolean");
     kad_lua_set_boolean(L, "default", option->initial != 0);
+    return;
+  }
+  if (option->type == KAD_OPTION_TYPE_CHOICE) {
+    push_choices(L, option);
     return;
   }
   kad_lua_set_string(L, "type", "integer");

@@ -18,6 +18,7 @@
 #include "engine/hook_call.h"
 #include "engine/ruleset.h"
 #include "engine/timer.h"
+#include "kadenza_option.h"
 #include "lookup/network_size.h"
 #include "membership/maintenance.h"
 #include "membership/neighbours.h"
@@ -87,6 +88,11 @@ static inline kad_time_ms kad_node_env_time(const struct kad_node *node,
 static inline struct kad_table *kad_node_table(const struct kad_node *node,
                                                unsigned family) {
   return node->tables[kad_family_index(family)];
+}
+
+/* Returns true if the node answers no queries. Source: BEP 43. */
+static inline bool kad_node_is_read_only(const struct kad_node *node) {
+  return node->config.read_only == KAD_READ_ONLY_ON;
 }
 
 /* Returns true if `contact` has answered us: it is in a table with exactly this

@@ -5,8 +5,12 @@
 enum {
   OPTION_TYPE_bool = KAD_OPTION_TYPE_BOOL,
   OPTION_TYPE_uint32_t = KAD_OPTION_TYPE_UINT32,
-  OPTION_TYPE_uint64_t = KAD_OPTION_TYPE_UINT64
+  OPTION_TYPE_uint64_t = KAD_OPTION_TYPE_UINT64,
+  OPTION_TYPE_uint8_t = KAD_OPTION_TYPE_CHOICE
 };
+
+/* The column of units has the names of a choice. */
+#define IS_CHOICE(type) ((int)(type) == (int)KAD_OPTION_TYPE_CHOICE)
 
 #define OPTION(ctype, field, default_, least, greatest, unit_, text_) \
   {.name = #field,                                                    \
@@ -15,7 +19,8 @@ enum {
    .initial = (default_),                                             \
    .min = (least),                                                    \
    .max = (greatest),                                                 \
-   .unit = (unit_),                                                   \
+   .unit = IS_CHOICE(OPTION_TYPE_##ctype) ? "" : (unit_),             \
+   .choices = IS_CHOICE(OPTION_TYPE_##ctype) ? (unit_) : NULL,        \
    .text = (text_)},
 
 static const struct kad_option options[] = {KAD_CONFIG_MAP(OPTION)};
@@ -45,8 +50,25 @@ uint64_t kad_config_get(const struct kad_config *config,
     return *(const uint32_t *)field;
   case KAD_OPTION_TYPE_UINT64:
     return *(const uint64_t *)field;
+  case KAD_OPTION_TYPE_CHOICE:
+    return *(const uint8_t *)field;
   }
   return 0;
+}
+
+struct kad_slice kad_config_choice(const struct kad_option *option,
+                                   uint64_t value) {
+  struct kad_slice name = {0};
+  if (option == NULL || option->choices == NULL || value > option->max) {
+    return name;
+  }
+  const char *at = option->choices;
+  for (uint64_t i = 0; i < value; i++) {
+    at = strchr(at, ' ') + 1;
+  }
+  name.data = (const uint8_t *)at;
+  name.len = strcspn(at, " ");
+  return name;
 }
 
 int kad_config_set(struct kad_config *config, const struct kad_option *option,
@@ -67,6 +89,9 @@ int kad_config_set(struct kad_config *config, const struct kad_option *option,
     break;
   case KAD_OPTION_TYPE_UINT64:
     *(uint64_t *)field = value;
+    break;
+  case KAD_OPTION_TYPE_CHOICE:
+    *(uint8_t *)field = (uint8_t)value;
     break;
   }
   return 0;

@@ -136,7 +136,7 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
 static void receive_query(struct kad_node *node, const struct kad_address *from,
                           struct kad_slice datagram,
                           const struct kad_message *message) {
-  if (node->config.read_only) {
+  if (kad_node_is_read_only(node)) {
     node->stats.dropped_read_only++;
     return;
   }
@@ -158,7 +158,7 @@ static void receive_malformed(struct kad_node *node,
                               const struct kad_address *from,
                               const struct kad_message *message) {
   node->stats.dropped_malformed++;
-  if (message->transaction.len == 0 || node->config.read_only ||
+  if (message->transaction.len == 0 || kad_node_is_read_only(node) ||
       (node->limiter != NULL &&
        !kad_limiter_query(node->limiter, from, kad_node_now(node)))) {
     return;

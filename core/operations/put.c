@@ -211,7 +211,7 @@ static void on_admission_end(struct kad_node *node,
 
 /* Returns true if this node may hold the record. */
 static bool may_hold(const struct kad_node *node, const struct put *put) {
-  return !node->config.read_only && put->record.count > 0;
+  return !kad_node_is_read_only(node) && put->record.count > 0;
 }
 
 /* Adds the closest candidates of a lookup as replicas: those that gave a token,

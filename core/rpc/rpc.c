@@ -227,7 +227,7 @@ static int encode_query(struct kad_node *node, struct kad_message *message,
   message->transaction = (struct kad_slice){.data = bytes, .len = sizeof bytes};
   message->has_id = true;
   message->id = node->config.id;
-  message->read_only = node->config.read_only;
+  message->read_only = kad_node_is_read_only(node);
   return kad_datagram_encode(node, message, datagram, len);
 }
 

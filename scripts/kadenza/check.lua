@@ -17,6 +17,8 @@ local M = {}
 ---@field kind? string  a type of Lua, or "integer"; without one, any value
 ---@field is? fun(value: any): boolean  instead of a kind
 ---@field name? string  what `is` requires, for messages: "a list of nodes"
+---@field choices? string[]  the strings that it may be; a boolean may stand for
+---  "on" and "off"
 ---@field from? number  smallest number
 ---@field to? number  largest number
 ---@field bytes? integer[]  length of a string: least, most
@@ -42,10 +44,28 @@ local function find_length_problem(value, bytes)
   return string.format("must have %d to %d bytes, not %d", least, most, #value)
 end
 
+-- Returns what is wrong with a choice of a string, or nil.
+local function find_choice_problem(value, choices)
+  local name = value
+  if type(value) == "boolean" then
+    name = value and "on" or "off"
+  end
+  for _, choice in ipairs(choices) do
+    if name == choice then
+      return nil
+    end
+  end
+  return string.format("must be %s or %s, not %s",
+    table.concat(choices, ", ", 1, #choices - 1), choices[#choices],
+    type(value) == "string" and string.format("%q", value) or type(value))
+end
+
 -- Returns what is wrong with a value, or nil.
 local function find_problem(value, rule)
   local kind = rule.kind
-  if rule.is and not rule.is(value) then
+  if rule.choices then
+    return find_choice_problem(value, rule.choices)
+  elseif rule.is and not rule.is(value) then
     return "must be " .. rule.name .. ", not " .. type(value)
   elseif kind and not is_of_kind(value, kind) then
     return "must be " .. with_article(kind) .. ", not " .. type(value)

@@ -44,7 +44,7 @@ M.BUDGETS = {
 }
 
 --- The defaults of the core's options.
----@type table<string, integer|boolean>
+---@type table<string, integer|boolean|string>
 M.DEFAULTS = {}
 
 --- The options that may change while a node runs.
@@ -59,7 +59,8 @@ for _, row in ipairs(core.config_options()) do
   M.DEFAULTS[row.name] = row.default
   M.LIVE[row.name] = row.live or nil
   if row.name ~= "limits" and not M.LIMITS[row.name] then
-    CORE[row.name] = lookup[row.name] or row.type
+    CORE[row.name] = lookup[row.name]
+      or row.choices and { choices = row.choices } or row.type
   end
 end
 

@@ -36,7 +36,7 @@ local VARIABLES <const> = {
 --- The options of commands that join an overlay.
 ---@type kadenza.cli.Settings
 M.SETTINGS = { flags = FLAGS, variables = VARIABLES, defaults = {
-  listen = {}, log = "warn", read_only = true,
+  listen = {}, log = "warn", read_only = "on",
 } }
 
 --- The options of commands that do not join.

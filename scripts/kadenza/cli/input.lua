@@ -197,7 +197,11 @@ function kinds.switch(_, value)
   return value
 end
 
+-- The names of a choice that booleans stand for, if it has them.
+local BOOLEANS <const> = { [true] = "on", [false] = "off" }
+
 function kinds.choice(option, value)
+  value = BOOLEANS[value] or value
   for _, choice in ipairs(option.choices) do
     if value == choice then
       return value
@@ -287,13 +291,22 @@ local SWITCHES <const> = {
 
 local parsers = {}
 
-function parsers.number(text)
+function parsers.number(_, text)
   return text:find("^%-?%d+$") and math.tointeger(text) or text
 end
 
-parsers.choice = parsers.number
+-- Words for on and off are a boolean, if the choice has these two.
+function parsers.choice(option, text)
+  local value = SWITCHES[text:lower()]
+  for _, choice in ipairs(option.choices) do
+    if value ~= nil and choice == "on" then
+      return value
+    end
+  end
+  return parsers.number(option, text)
+end
 
-function parsers.switch(text)
+function parsers.switch(_, text)
   local value = SWITCHES[text:lower()]
   if value == nil then
     return text
@@ -301,7 +314,7 @@ function parsers.switch(text)
   return value
 end
 
-function parsers.text(text)
+function parsers.text(_, text)
   return text
 end
 
@@ -335,7 +348,7 @@ local function list_item(text, at)
   end
 end
 
-function parsers.list(text)
+function parsers.list(_, text)
   local list, at = {}, text:find("[^,%s]")
   while at do
     local item, behind = list_item(text, at)
@@ -360,7 +373,7 @@ end
 ---@return any value  nil on a problem
 ---@return string? problem
 function M.parse(option, text)
-  return parsers[option.kind](text)
+  return parsers[option.kind](option, text)
 end
 
 return M

@@ -39,20 +39,27 @@ end
 local function argname_of(row)
   if row.type == "boolean" then
     return row.default and "on|off" or nil
+  elseif row.type == "choice" then
+    return table.concat(row.choices, "|")
   end
   return ARGNAMES[row.unit] or "N"
 end
+
+-- The kinds of the types of the core.
+local KINDS <const> = { boolean = "switch", choice = "choice",
+  integer = "number" }
 
 -- Returns an option of the core as an option of the program.
 local function core_option(row)
   local is_limit = node_options.LIMITS[row.name] ~= nil
   return {
     name = row.name,
-    kind = row.type == "boolean" and "switch" or "number",
+    kind = KINDS[row.type],
     flag = flag_of(row.name),
     argname = argname_of(row),
     group = is_limit and "Limits" or GROUPS[row.name] or "Tuning",
     default = row.default,
+    choices = row.choices,
     min = row.min,
     max = row.max,
     unit = row.unit ~= "" and row.unit or nil,

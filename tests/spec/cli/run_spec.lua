@@ -191,7 +191,7 @@ describe("kadenza run", function()
   end)
 
   it("serves no queries when it is read-only", function()
-    local node = process.start_node({ "--read-only" })
+    local node = process.start_node({ "--read-only", "on" })
     local ping = process.run({ "ping", node.address, "--allow-local",
       "--query-ms", "300" })
     assert.equal(1, ping.status)

@@ -132,6 +132,7 @@ static void configurations(void **state) {
   kad_config_default(NULL);
   assert_null(kad_config_options(NULL));
   assert_false(kad_config_is_live(NULL));
+  assert_int_equal(kad_config_choice(NULL, 0).len, 0);
   assert_int_equal(kad_config_get(NULL, options), 0);
   assert_int_equal(kad_config_get(&config, NULL), 0);
   REFUSES(kad_config_set(NULL, options, 1));
