@@ -109,6 +109,7 @@ build = {
         "core/base/heap.c",
         "core/base/id.c",
         "core/base/map.c",
+        "core/base/secure_id.c",
         "core/base/slice.c",
         "core/base/version.c",
         "core/base/wheel.c",

@@ -1,6 +1,7 @@
 /* kadenza.h: nodes, operations, policies and networks of libkadenza, a Kademlia
  * DHT node. kadenza_store.h has the interface of record stores, kadenza_codec.h
- * that of encodings, kadenza_sim.h networks in virtual time.
+ * that of encodings, kadenza_sim.h networks in virtual time. This header
+ * includes kadenza_bencode.h, kadenza_names.h and kadenza_secure_id.h.
  *
  * The engine (`kad_node`) is sans-I/O: datagrams, time and requests go in;
  * datagrams and completions come out. A `kad_network` runs engines on UDP
@@ -215,77 +216,6 @@ struct kad_contact {
   struct kad_id id;
   struct kad_address address;
 };
-
-/* ------------------------------------------------------------- bencode -- */
-
-enum kad_bencode_type {
-  KAD_BENCODE_INTEGER,
-  KAD_BENCODE_STRING,
-  KAD_BENCODE_LIST,
-  KAD_BENCODE_DICT
-};
-
-/* One bencoded value in a buffer that was parsed whole. Borrows the buffer.
- * Source: BEP 3 "bencoding". */
-struct kad_bencode {
-  enum kad_bencode_type type;
-  int64_t integer;        /* of an integer */
-  struct kad_slice bytes; /* of a string: its bytes; of a list or dictionary:
-                             the encoded items between `l` or `d` and `e` */
-  struct kad_slice raw;   /* the whole encoding of this value */
-};
-
-enum {
-  KAD_BENCODE_MAX_DEPTH = 16
-};
-
-/* Parses `in`, which must be exactly one bencoded value. Iterative. Lists and
- * dictionaries nest at most KAD_BENCODE_MAX_DEPTH deep. Integers fit 64 bits
- * and have no other form. Dictionary keys need not be sorted, because real
- * nodes do not always sort them; two equal keys must not follow each other.
- * Returns 0 or KAD_EMALFORMED. */
-KAD_API KAD_MUST_CHECK int kad_bencode_parse(struct kad_slice in,
-                                             struct kad_bencode *value);
-
-/* To iterate over a parsed list or dictionary, begin with
- * `struct kad_slice rest = value.bytes;`. */
-
-/* Takes the next item of a parsed list off `rest`. Returns false at its end. */
-KAD_API bool kad_bencode_next(struct kad_slice *rest,
-                              struct kad_bencode *value);
-
-/* Takes the next key and value of a parsed dictionary off `rest`. Returns false
- * at its end. */
-KAD_API bool kad_bencode_next_pair(struct kad_slice *rest,
-                                   struct kad_slice *key,
-                                   struct kad_bencode *value);
-
-/* Finds the value of `key` in the parsed dictionary `dict`. Returns false if
- * `dict` is no dictionary or has no such key. */
-KAD_API bool kad_bencode_find(const struct kad_bencode *dict, const char *key,
-                              struct kad_bencode *value);
-
-/* A writer into memory of the caller. A write that does not fit writes nothing
- * and sets `overflow`; every later write is ignored. */
-struct kad_writer {
-  uint8_t *data;
-  size_t len; /* bytes written */
-  size_t cap; /* bytes of `data` */
-  bool overflow;
-};
-
-/* Writes an integer. */
-KAD_API void kad_write_integer(struct kad_writer *writer, int64_t value);
-/* Writes a byte string. */
-KAD_API void kad_write_string(struct kad_writer *writer,
-                              struct kad_slice bytes);
-/* Writes a dictionary key. The caller writes keys in ascending byte order. */
-KAD_API void kad_write_key(struct kad_writer *writer, const char *key);
-KAD_API void kad_write_dict(struct kad_writer *writer);  /* writes `d` */
-KAD_API void kad_write_list(struct kad_writer *writer);  /* writes `l` */
-KAD_API void kad_write_close(struct kad_writer *writer); /* writes `e` */
-/* Appends bytes that are encoded already. */
-KAD_API void kad_write_raw(struct kad_writer *writer, struct kad_slice bytes);
 
 /* ------------------------------------------------------------- records -- */
 
@@ -1187,7 +1117,11 @@ KAD_API void kad_network_step(struct kad_network *network);
 }
 #endif
 
+/* Reading and writing bencode. */
+#include "kadenza_bencode.h"
 /* kad_network_resolve, and names through which a node joins. */
 #include "kadenza_names.h"
+/* Ids that fit an address. */
+#include "kadenza_secure_id.h"
 
 #endif

@@ -206,6 +206,50 @@ static int is_reserved(lua_State *L) {
   return 1;
 }
 
+/* Reads an address with or without a port. [-0, +0, v] */
+static struct kad_address check_host(lua_State *L, int arg) {
+  struct kad_address parsed = {.family = 0};
+  const struct kad_slice text = kad_lua_check_slice(L, arg);
+  if (kad_address_parse(text, &parsed) != 0) {
+    const bool is_bare6 = memchr(text.data, ':', text.len) != NULL &&
+                          memchr(text.data, '[', text.len) == NULL;
+    lua_pushstring(L, is_bare6 ? "[" : "");
+    lua_pushvalue(L, arg);
+    lua_pushstring(L, is_bare6 ? "]:0" : ":0");
+    lua_concat(L, 3);
+    const bool is_host =
+        kad_address_parse(kad_lua_check_slice(L, -1), &parsed) == 0;
+    lua_pop(L, 1);
+    luaL_argcheck(L, is_host, arg, "not an address such as 192.0.2.1");
+  }
+  return parsed;
+}
+
+/* bind_id(id, address) → the id with the bits that the address gives it */
+static int bind_id(lua_State *L) {
+  struct kad_id id;
+  struct kad_id bound;
+  const unsigned bits = check_width(L, 1);
+  const struct kad_address host = check_host(L, 2);
+  kad_lua_check_id(L, 1, bits, &id);
+  const int status = kad_secure_id_make(&host, bits, id.bytes, &bound);
+  if (status != 0) {
+    return kad_lua_push_error(L, status);
+  }
+  kad_lua_push_id(L, &bound, bits);
+  return 1;
+}
+
+/* is_secure_id(id, address) → whether the id fits the address (BEP 42) */
+static int is_secure_id(lua_State *L) {
+  struct kad_id id;
+  const unsigned bits = check_width(L, 1);
+  const struct kad_address host = check_host(L, 2);
+  kad_lua_check_id(L, 1, bits, &id);
+  lua_pushboolean(L, kad_secure_id_check(&id, bits, &host));
+  return 1;
+}
+
 /* encode(value [, name [, dictionary]]) → string; see kad_lua_bencode_encode */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
@@ -262,6 +306,8 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"address", address},
       {"is_local", is_local},
       {"is_reserved", is_reserved},
+      {"bind_id", bind_id},
+      {"is_secure_id", is_secure_id},
       {"encode", encode},
       {"decode", decode},
       {"bencode_tables", bencode_tables},

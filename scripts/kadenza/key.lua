@@ -56,6 +56,37 @@ function M.compare(target, a, b)
   return errors.at_level(1, core.compare, target, a, b)
 end
 
+--- Makes a random id that fits an address (BEP 42): its first 21 bits come from
+--- the address. Nodes that verify ids prefer such ones, or take no others.
+---@param address string  such as "192.0.2.1", "[2001:db8::1]:6881"
+---@param bits? 160|256
+---@return string id
+function M.secure_id(address, bits)
+  if bits ~= nil and bits ~= 160 and bits ~= 256 then
+    error("the width is 160 or 256 bits", 2)
+  end
+  local random = task.network():random((bits or 160) // 8)
+  return errors.at_level(1, core.bind_id, random, address)
+end
+
+--- Returns an id with the bits that an address gives it in place of its first
+--- 21 (BEP 42); its last three bits choose one of eight such prefixes.
+---@param id string
+---@param address string  such as "192.0.2.1", "[2001:db8::1]:6881"
+---@return string id
+function M.bind_id(id, address)
+  return errors.at_level(1, core.bind_id, id, address)
+end
+
+--- Tells whether an id fits an address, or the address is local, where every id
+--- fits (BEP 42).
+---@param id string
+---@param address string  such as "192.0.2.1", "[2001:db8::1]:6881"
+---@return boolean fits
+function M.is_secure_id(id, address)
+  return errors.at_level(1, core.is_secure_id, id, address)
+end
+
 --- Makes an Ed25519 key pair.
 ---@param seed? string  32 secret bytes; random without them
 ---@return { publisher: string, secret: string } pair

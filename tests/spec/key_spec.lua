@@ -144,6 +144,41 @@ describe("kadenza.key", function()
     end)
   end))
 
+  -- Source: BEP 42 "Node ID restriction", test vectors.
+  it("makes ids that fit an address", spec(function()
+    local id = kad.unhex("e56f6cbf5b7c4be0237986d5243b87aa6d51305a")
+
+    assert.is_true(kad.is_secure_id(id, "43.213.53.83"))
+    assert.is_true(kad.is_secure_id(id, "43.213.53.83:6881"))
+    assert.is_false(kad.is_secure_id(id, "43.213.53.84"))
+    assert.is_true(kad.is_secure_id(id, "127.0.0.1"))
+    assert.equal(id, kad.bind_id("\0\0\4" .. id:sub(4), "43.213.53.83"))
+    for _, address in ipairs({ "192.0.2.1", "2001:db8::1", "[2001:db8::1]:1",
+      "[2001:db8::1]" }) do
+      for _, bits in ipairs({ 160, 256 }) do
+        local made = kad.secure_id(address, bits)
+        assert.equal(bits // 8, #made)
+        assert.not_equal(made, kad.secure_id(address, bits))
+        assert.is_true(kad.is_secure_id(made, address))
+      end
+    end
+  end))
+
+  it("rejects ids and addresses of another form", spec(function()
+    for _, address in ipairs({ "", "192.0.2", "example.org", "1.2.3.4:x",
+      "192.0.2.1\0", ":", "[", "]:1" }) do
+      support.assert_blames_caller("not an address", function()
+        kad.secure_id(address)
+      end)
+    end
+    support.assert_blames_caller("20 or 32 bytes", function()
+      kad.is_secure_id("short", "192.0.2.1")
+    end)
+    support.assert_blames_caller("160 or 256", function()
+      kad.secure_id("192.0.2.1", 128)
+    end)
+  end))
+
   it("returns random bytes, the same for the same seed", spec(function()
     local function draw(seed)
       local net <close> = kad.sim({ nodes = 1, seed = seed })

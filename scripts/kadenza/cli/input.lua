@@ -126,6 +126,14 @@ function texts.id(text)
   return text:lower()
 end
 
+-- An address of a node without its port, which "HOST:PORT" may have too.
+function texts.host(text)
+  if not pcall(core.is_secure_id, ("\0"):rep(20), text) then
+    return wrong("an address such as 192.0.2.1 or 2001:db8::1", text)
+  end
+  return text
+end
+
 function texts.version(text)
   if #text ~= 4 then
     return wrong("4 bytes", text)

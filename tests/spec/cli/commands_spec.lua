@@ -1,4 +1,5 @@
 local dkjson = require("dkjson")
+local kad = require("kadenza")
 local process = require("support.process")
 local support = require("support")
 
@@ -254,6 +255,12 @@ describe("kadenza's one-shot commands", function()
     assert.equal(41, #one.stdout)
     assert.not_equal(one.stdout, other.stdout)
     assert.equal(65, #process.run({ "id", "--id-bits", "256" }).stdout)
+    local bound = process.run({ "id", "--for", "192.0.2.1" }).stdout:sub(1, -2)
+    assert.is_true(kad.is_secure_id(kad.unhex(bound), "192.0.2.1"))
+    local wrong = process.run({ "id", "--for", "nowhere" })
+    assert.equal(2, wrong.status)
+    assert.is_truthy(wrong.stderr:find("must be an address such as 192.0.2.1",
+      1, true))
     local none = process.run({ "id", "--state", folder .. "/none" })
     assert.equal(1, none.status)
     assert.is_nil(io.open(folder .. "/none"))

@@ -91,6 +91,11 @@ static void values_and_texts(void **state) {
   REFUSES(kad_record_sign(NULL, 160, bytes, bytes));
   REFUSES(kad_record_sign(&record, 160, NULL, bytes));
   REFUSES(kad_record_sign(&record, 160, bytes, NULL));
+  REFUSES(kad_secure_id_make(NULL, 160, bytes, &made));
+  REFUSES(kad_secure_id_make(&address, 160, NULL, &made));
+  REFUSES(kad_secure_id_make(&address, 160, bytes, NULL));
+  assert_false(kad_secure_id_check(NULL, 160, &address));
+  assert_false(kad_secure_id_check(&id, 160, NULL));
   (void)parsed;
 }
 
