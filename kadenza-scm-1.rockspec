@@ -231,6 +231,7 @@ build = {
         "core/wire/krpc_decode.c",
         "core/wire/krpc_encode.c",
         "core/wire/krpc_fields.c",
+        "core/wire/krpc_item.c",
         "core/wire/message.c",
         "core/wire/message_check.c",
       },

@@ -16,6 +16,7 @@ enum {
   KAD_TRANSACTION_MAX = 32, /* bytes of a transaction id that a node echoes */
   KAD_TOKEN_MAX = 64,       /* bytes of a write token that a node accepts */
   KAD_WHY_MAX = 32,         /* bytes of `why` in a store */
+  KAD_FILTER_SIZE = 256,    /* bytes of a Bloom filter (BEP 33) */
   KAD_MESSAGE_CONTACTS = 64,
   KAD_MESSAGE_PEERS = 160,
   KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE
@@ -36,7 +37,10 @@ enum kad_method_id {
   KAD_METHOD_GET_PEERS,
   KAD_METHOD_ANNOUNCE_PEER,
   KAD_METHOD_FIND_VALUE,
-  KAD_METHOD_STORE
+  KAD_METHOD_STORE,
+  KAD_METHOD_GET,              /* BEP 44 */
+  KAD_METHOD_PUT,              /* BEP 44 */
+  KAD_METHOD_SAMPLE_INFOHASHES /* BEP 51 */
 };
 
 /* Why a record of a store was rejected. */
@@ -74,6 +78,11 @@ struct kad_message {
   bool implied_port; /* the peer's port is the one that the query came from. Set
                         `port` too: old nodes read only that */
   uint32_t skip;     /* find_value: number of values to skip */
+  bool seed;   /* announce_peer: the peer has all of the torrent. BEP 33 */
+  bool scrape; /* get_peers: Bloom filters are wanted. BEP 33 */
+  bool noseed; /* get_peers: peers that are no seeds are wanted. BEP 33 */
+  bool has_cas;
+  int64_t cas; /* put: the sequence number of the item to replace. BEP 44 */
 
   /* Queries and replies. */
   bool has_id;
@@ -84,9 +93,16 @@ struct kad_message {
   uint32_t ttl;         /* store: seconds */
   struct kad_slice why; /* store: "republish", "handoff" or "cache"; empty or
                            anything else: a new record */
-  size_t record_count;  /* store: to be held; find_value: held. Records of a
-                           decoded reply have no key and type: they are those
-                           of the query */
+  bool has_seq;
+  int64_t seq;         /* get: the value is wanted if its sequence number is
+                          higher; reply to get: that of the item held, with or
+                          without the item. BEP 44 */
+  size_t record_count; /* store: to be held; find_value: held; put, and reply
+                          to get: 1, the item. Records of a decoded reply, and
+                          of a put, have no key and type: they are those of the
+                          query, and follow from the item. The value of an item
+                          is bencoded: any bencoded value in its only form. An
+                          item without publisher is immutable */
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
 
   /* Replies. */
@@ -97,6 +113,8 @@ struct kad_message {
   bool malformed;         /* a field of the core's replies has another form than
                                     theirs, and reads as absent. The reply is malformed
                                     unless the query was a custom one */
+  bool has_item; /* the record is an item of BEP 44, in the reply to a get; not
+                    set for a put */
   bool has_nodes, has_nodes6; /* encode `nodes`, `nodes6`, even if empty */
   size_t contact_count;       /* of both families */
   struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
@@ -111,6 +129,17 @@ struct kad_message {
   uint32_t stored; /* store: number of records accepted */
   size_t error_count;
   struct kad_record_error errors[KAD_MESSAGE_ERRORS];
+  struct kad_slice seed_filter; /* scrape: KAD_FILTER_SIZE bytes, a Bloom filter
+                                   of the addresses of seeds; empty: none */
+  struct kad_slice peer_filter; /* the same for peers that are no seeds */
+  bool has_interval;
+  uint32_t interval; /* sample_infohashes: seconds until other samples are
+                        given. BEP 51 */
+  bool has_num;
+  uint32_t num; /* sample_infohashes: number of infohashes held. BEP 51 */
+  bool has_samples;
+  struct kad_slice samples; /* sample_infohashes: keys with peers, one after the
+                               other, each as long as an id. BEP 51 */
 
   /* Errors. */
   int code;
@@ -152,7 +181,8 @@ struct kad_codec {
                 struct kad_writer *writer);
 };
 
-/* Returns the built-in codec: KRPC (BEP 5, 32, 43). Always valid. */
+/* Returns the built-in codec: KRPC (BEP 5, 32, 33, 43, 44, 51). Always valid.
+ */
 KAD_API const struct kad_codec *kad_codec_krpc(void);
 
 #ifdef __cplusplus

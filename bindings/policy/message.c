@@ -130,16 +130,33 @@ static void set_query(lua_State *L, const struct kad_message *message,
   set_flag(L, "want4", message->want4);
   set_flag(L, "want6", message->want6);
   set_flag(L, "implied_port", message->implied_port);
+  set_flag(L, "seed", message->seed);
+  set_flag(L, "scrape", message->scrape);
+  set_flag(L, "noseed", message->noseed);
   set_number(L, "port", message->has_port, message->port);
   set_number(L, "skip", message->skip > 0, message->skip);
   set_number(L, "ttl", message->has_ttl, message->ttl);
+  set_number(L, "cas", message->has_cas, message->cas);
   set_bytes(L, "type", message->type);
   set_bytes(L, "why", message->why);
+}
+
+/* Sets what the replies to a scrape (BEP 33) and to a sample (BEP 51) have. */
+static void set_surveys(lua_State *L, const struct kad_message *message) {
+  set_bytes(L, "seed_filter", message->seed_filter);
+  set_bytes(L, "peer_filter", message->peer_filter);
+  set_number(L, "interval", message->has_interval, message->interval);
+  set_number(L, "num", message->has_num, message->num);
+  if (message->has_samples) {
+    kad_lua_set_slice(L, "samples", message->samples);
+  }
 }
 
 static void set_reply(lua_State *L, const struct kad_message *message,
                       unsigned bits) {
   set_value(L, "reply", message->reply);
+  set_flag(L, "item", message->has_item);
+  set_surveys(L, message);
   if (message->has_nodes) {
     set_contacts(L, "nodes", message, 4, bits);
   }
@@ -171,6 +188,7 @@ void kad_policy_message_push(lua_State *L, const struct kad_message *message,
     set_id(L, "id", &message->id, bits);
   }
   set_bytes(L, "token", message->token);
+  set_number(L, "seq", message->has_seq, message->seq);
   set_records(L, message, bits);
   switch (message->kind) {
   case KAD_MESSAGE_QUERY:
@@ -237,6 +255,16 @@ static bool read_id(const struct reader *reader, const char *name,
 static bool read_number(const struct reader *reader, const char *name,
                         uint32_t max, uint32_t *number) {
   return kad_lua_field_uint32(reader->L, reader->index, name, 0, max, number);
+}
+
+/* Reads any integer. Returns whether there is one. */
+static bool read_integer(const struct reader *reader, const char *name,
+                         int64_t *integer) {
+  lua_Integer number = 0;
+  const bool has = kad_lua_field_integer(
+      reader->L, reader->index, name, LUA_MININTEGER, LUA_MAXINTEGER, &number);
+  *integer = number;
+  return has;
 }
 
 static bool read_code(const struct reader *reader, int *code) {
@@ -426,6 +454,10 @@ static void read_query(const struct reader *reader) {
   read_flag(reader, "want4", &message->want4);
   read_flag(reader, "want6", &message->want6);
   read_flag(reader, "implied_port", &message->implied_port);
+  read_flag(reader, "seed", &message->seed);
+  read_flag(reader, "scrape", &message->scrape);
+  read_flag(reader, "noseed", &message->noseed);
+  message->has_cas = read_integer(reader, "cas", &message->cas);
   message->has_port = read_number(reader, "port", UINT16_MAX, &port);
   message->port = (uint16_t)port;
   (void)read_number(reader, "skip", UINT32_MAX, &message->skip);
@@ -434,9 +466,25 @@ static void read_query(const struct reader *reader) {
   (void)read_bytes(reader, "why", 0, KAD_WHY_MAX, &message->why);
 }
 
+/* Reads what set_surveys sets. */
+static void read_surveys(const struct reader *reader) {
+  struct kad_message *const message = reader->message;
+  (void)read_bytes(reader, "seed_filter", 0, KAD_FILTER_SIZE,
+                   &message->seed_filter);
+  (void)read_bytes(reader, "peer_filter", 0, KAD_FILTER_SIZE,
+                   &message->peer_filter);
+  message->has_interval =
+      read_number(reader, "interval", UINT32_MAX, &message->interval);
+  message->has_num = read_number(reader, "num", UINT32_MAX, &message->num);
+  message->has_samples =
+      read_bytes(reader, "samples", 0, SIZE_MAX / 2, &message->samples);
+}
+
 static void read_reply(const struct reader *reader) {
   struct kad_message *const message = reader->message;
   message->reply = read_dict(reader, "reply");
+  read_flag(reader, "item", &message->has_item);
+  read_surveys(reader);
   read_contacts(reader, "nodes", 4, &message->has_nodes);
   read_contacts(reader, "nodes6", 6, &message->has_nodes6);
   read_peers(reader);
@@ -484,6 +532,7 @@ static void read_envelope(const struct reader *reader) {
     luaL_error(reader->L, "field 'id' is missing");
   }
   (void)read_bytes(reader, "token", 0, KAD_TOKEN_MAX, &message->token);
+  message->has_seq = read_integer(reader, "seq", &message->seq);
 }
 
 void kad_policy_message_read(lua_State *L, unsigned bits,

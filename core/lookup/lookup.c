@@ -225,8 +225,6 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.args = config->args;
   message.type = config->type;
   message.skip = config->skip;
-  message.want4 = config->family == 4;
-  message.want6 = config->family == 6;
   int error = kad_rpc_send(node, &candidate->contact, &message, on_query_event,
                            &lookup->queries, &query);
   if (error != 0) {

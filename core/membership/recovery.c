@@ -116,8 +116,6 @@ static void send_probe(struct kad_node *node,
                        const struct kad_contact *contact) {
   struct kad_message message;
   kad_message_init_query(&message, KAD_METHOD_FIND_NODE, &node->config.id);
-  message.want4 = contact->address.family == 4;
-  message.want6 = contact->address.family == 6;
   recovery_of(node)->probe_at = kad_time_add(
       kad_node_now(node), kad_rng_jitter(node, KAD_RECOVERY_EVERY_MS));
   if (kad_rpc_send(node, contact, &message, on_probe_event, NULL, NULL) == 0) {

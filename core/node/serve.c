@@ -128,13 +128,17 @@ static void apply_method(struct kad_node *node,
   }
 }
 
+static void serve_unknown(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  reply_error(node, incoming, KAD_CODE_METHOD, kad_slice_of("method unknown"));
+}
+
 static void serve_custom(struct kad_node *node,
                          const struct kad_incoming *incoming) {
   const struct kad_method *method =
       kad_ruleset_method(node->ruleset, incoming->message->name);
   if (method == NULL) {
-    reply_error(node, incoming, KAD_CODE_METHOD,
-                kad_slice_of("method unknown"));
+    serve_unknown(node, incoming);
     return;
   }
   call_hook(node, incoming, method->call, method->state, apply_method);
@@ -151,6 +155,9 @@ static void serve_query(struct kad_node *node,
       [KAD_METHOD_ANNOUNCE_PEER] = kad_reply_announce_peer,
       [KAD_METHOD_FIND_VALUE] = kad_reply_find_value,
       [KAD_METHOD_STORE] = kad_reply_store,
+      [KAD_METHOD_GET] = serve_unknown,
+      [KAD_METHOD_PUT] = serve_unknown,
+      [KAD_METHOD_SAMPLE_INFOHASHES] = serve_unknown,
   };
   functions[incoming->message->method](node, incoming);
 }

@@ -9,6 +9,7 @@
 #include "operations/read.h"
 #include "replication/read_repair.h"
 #include "replication/record_check.h"
+#include "wire/message.h"
 
 enum {
   CONTACT_SHIFT = 16 /* of the contact's number in the tag of a query */
@@ -101,10 +102,11 @@ static void send_page_query(struct kad_node *node, struct get *get,
 static void add_page(struct kad_node *node, struct get *get,
                      const struct page *page, const struct kad_message *reply) {
   const size_t before = get->found.count;
-  const uint32_t behind = page->skip + (uint32_t)reply->record_count;
+  const size_t count = kad_message_value_count(reply);
+  const uint32_t behind = page->skip + (uint32_t)count;
   const uint32_t read =
       reply->has_next && reply->next > behind ? reply->next : behind;
-  for (size_t i = 0; i < reply->record_count; i++) {
+  for (size_t i = 0; i < count; i++) {
     struct kad_record record = reply->records[i];
     record.key = get->read.op.target;
     record.type = get->read.op.type;
@@ -150,7 +152,7 @@ static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
       .number = kad_found_records_add_contact(&get->found, &from->id),
       .is_first = true};
   add_page(node, get, &first, reply);
-  return reply->record_count > 0;
+  return kad_message_value_count(reply) > 0;
 }
 
 /* --------------------------------------------------------------- hooks -- */

@@ -5,6 +5,7 @@
 #include "base/allocator.h"
 #include "engine/node.h"
 #include "rpc/datagram.h"
+#include "wire/message.h"
 
 #include <string.h>
 
@@ -151,7 +152,7 @@ int kad_node_call(struct kad_node *node, const struct kad_contact *to,
   }
   if (node == NULL || to == NULL || !address_is_valid(&to->address) ||
       method.len == 0 || method.len > KAD_METHOD_NAME_MAX ||
-      kad_method_find(method) != KAD_METHOD_CUSTOM || !args_are_valid(args)) {
+      !kad_method_is_callable(method) || !args_are_valid(args)) {
     return KAD_EINVAL;
   }
   return make_contact_query(node, to, method, args, &request, operation);

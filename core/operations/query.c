@@ -3,6 +3,7 @@
 #include "engine/node.h"
 #include "rpc/datagram.h"
 #include "wire/bencode.h"
+#include "wire/message.h"
 
 #include <string.h>
 
@@ -62,8 +63,7 @@ static bool args_are_valid(struct kad_slice args) {
 
 static bool is_valid(const struct kad_custom_query *custom) {
   return custom->method.len > 0 && custom->method.len <= KAD_METHOD_NAME_MAX &&
-         kad_method_find(custom->method) == KAD_METHOD_CUSTOM &&
-         args_are_valid(custom->args);
+         kad_method_is_callable(custom->method) && args_are_valid(custom->args);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */

@@ -7,6 +7,7 @@
 #include "replication/held.h"
 #include "replication/record_size.h"
 #include "wire/krpc.h"
+#include "wire/message.h"
 
 #include <string.h>
 
@@ -53,7 +54,8 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
     return false;
   }
   size_t count = kad_store_find(store, &record.key, record.type, 0, NULL, 0);
-  bool paged = reply->has_total && reply->total > reply->record_count;
+  const size_t given = kad_message_value_count(reply);
+  bool paged = reply->has_total && reply->total > given;
   if (count == 0 || (paged && reply->total >= count)) {
     return false;
   }
@@ -68,7 +70,7 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
   for (size_t i = 0; i < count; i++) {
     kad_record_handle handle = transfer->lacking[i];
     if (kad_transfer_read(node, handle, &record) &&
-        !kad_record_is_among(reply->records, reply->record_count, &record)) {
+        !kad_record_is_among(reply->records, given, &record)) {
       transfer->lacking[transfer->lacking_count++] = handle;
     }
   }

@@ -12,6 +12,7 @@ struct level {
 struct nesting {
   struct level levels[KAD_BENCODE_MAX_DEPTH];
   unsigned open;
+  bool sorted; /* keys of dictionaries must ascend */
 };
 
 /* Each scan_ function reads one item between `at` and `end`. It returns the
@@ -73,12 +74,22 @@ static const uint8_t *scan_integer(const uint8_t *at, const uint8_t *end,
   return at;
 }
 
-/* Reads the next key of a dictionary. It must differ from the previous one. */
+/* Returns true if the bytes of `a` come before those of `b`. */
+static bool precedes(struct kad_slice a, struct kad_slice b) {
+  size_t len = a.len < b.len ? a.len : b.len;
+  int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+  return order < 0 || (order == 0 && a.len < b.len);
+}
+
+/* Reads the next key of a dictionary. It must differ from the previous one, and
+ * come behind it if keys are `sorted`. */
 static const uint8_t *scan_key(const uint8_t *at, const uint8_t *end,
-                               struct kad_slice *last) {
+                               bool sorted, struct kad_slice *last) {
   struct kad_slice key;
   at = scan_string(at, end, &key);
-  if (at == NULL || (last->data != NULL && kad_slice_equal(key, *last))) {
+  if (at == NULL ||
+      (last->data != NULL &&
+       (sorted ? !precedes(*last, key) : kad_slice_equal(key, *last)))) {
     return NULL;
   }
   last->data = key.data;
@@ -108,7 +119,7 @@ static const uint8_t *scan_step(const uint8_t *at, const uint8_t *end,
       nesting->open--;
       return at + 1;
     }
-    at = level->is_dict ? scan_key(at, end, &level->key) : at;
+    at = level->is_dict ? scan_key(at, end, nesting->sorted, &level->key) : at;
     if (at == NULL) {
       return NULL;
     }
@@ -127,9 +138,10 @@ static const uint8_t *scan_step(const uint8_t *at, const uint8_t *end,
 
 /* Reads a list or dictionary that nests up to `depth`. */
 static const uint8_t *scan_container(const uint8_t *at, const uint8_t *end,
-                                     unsigned depth) {
+                                     unsigned depth, bool sorted) {
   struct nesting nesting;
   nesting.open = 0;
+  nesting.sorted = sorted;
   do {
     at = scan_step(at, end, depth, &nesting);
   } while (at != NULL && nesting.open > 0);
@@ -149,7 +161,7 @@ bool kad_bencode_read(struct kad_slice *rest, unsigned depth,
   value->integer = 0;
   if (is_container(*start)) {
     value->type = *start == 'd' ? KAD_BENCODE_DICT : KAD_BENCODE_LIST;
-    at = scan_container(start, end, depth);
+    at = scan_container(start, end, depth, false);
     value->bytes.data = start + 1;
     value->bytes.len = at != NULL ? (size_t)(at - start) - 2 : 0;
   } else if (*start == 'i') {
@@ -169,6 +181,16 @@ bool kad_bencode_read(struct kad_slice *rest, unsigned depth,
   rest->data = at;
   rest->len = (size_t)(end - at);
   return true;
+}
+
+bool kad_bencode_is_canonical(struct kad_slice in, unsigned depth) {
+  struct kad_bencode value;
+  struct kad_slice rest = in;
+  if (!kad_bencode_read(&rest, depth, &value) || rest.len != 0) {
+    return false;
+  }
+  return !is_container(*in.data) ||
+         scan_container(in.data, in.data + in.len, depth, true) != NULL;
 }
 
 bool kad_bencode_read_string(struct kad_slice *rest, struct kad_slice *bytes) {

@@ -14,6 +14,11 @@ bool kad_bencode_read(struct kad_slice *rest, unsigned depth,
  * then `rest` has not changed. */
 bool kad_bencode_read_string(struct kad_slice *rest, struct kad_slice *bytes);
 
+/* Returns true if `in` is exactly one bencoded value in its only form: what
+ * kad_bencode_read accepts, and the keys of each dictionary ascend. Containers
+ * may nest up to `depth`. Source: BEP 3 "bencoding". */
+bool kad_bencode_is_canonical(struct kad_slice in, unsigned depth);
+
 /* Begins a string of `len` bytes and returns them for the caller to fill. Valid
  * until the next write. Returns NULL and writes nothing if it does not fit. */
 uint8_t *kad_writer_reserve_string(struct kad_writer *writer, size_t len);

@@ -1,4 +1,5 @@
-/* KRPC, the built-in codec (BEP 5, 32, 42 and 43, and kadenza's own queries).
+/* KRPC, the built-in codec (BEP 5, 32, 33, 42, 43, 44 and 51, and
+ * kadenza's own queries).
  * docs/protocol.md describes the format. */
 #ifndef KAD_WIRE_KRPC_H
 #define KAD_WIRE_KRPC_H

@@ -1,6 +1,7 @@
 #include "base/address.h"
 #include "wire/krpc.h"
 #include "wire/krpc_fields.h"
+#include "wire/krpc_item.h"
 
 #include <limits.h>
 #include <string.h>
@@ -126,6 +127,32 @@ static bool read_core_arguments(const struct kad_fields *fields, size_t id_size,
          read_records(fields, message);
 }
 
+/* Reads the arguments that only the query itself has. */
+static bool read_own_arguments(const struct kad_fields *fields,
+                               struct kad_message *message) {
+  switch (message->method) {
+  case KAD_METHOD_ANNOUNCE_PEER:
+    return read_port(fields, message) &&
+           kad_fields_flag(fields, KAD_KEY_SEED, &message->seed);
+  case KAD_METHOD_GET_PEERS:
+    return kad_fields_flag(fields, KAD_KEY_SCRAPE, &message->scrape) &&
+           kad_fields_flag(fields, KAD_KEY_NOSEED, &message->noseed);
+  case KAD_METHOD_GET:
+    return kad_fields_integer(fields, KAD_KEY_SEQ, &message->has_seq,
+                              &message->seq);
+  case KAD_METHOD_PUT:
+    return kad_krpc_read_put(fields, message);
+  case KAD_METHOD_CUSTOM:
+  case KAD_METHOD_PING:
+  case KAD_METHOD_FIND_NODE:
+  case KAD_METHOD_FIND_VALUE:
+  case KAD_METHOD_STORE:
+  case KAD_METHOD_SAMPLE_INFOHASHES:
+    return true;
+  }
+  return true;
+}
+
 /* A custom query may give these keys another meaning: reads them only if they
  * have the form that the core's queries have. */
 static void read_custom_arguments(const struct kad_fields *fields,
@@ -139,18 +166,21 @@ static void read_custom_arguments(const struct kad_fields *fields,
 
 /* The arguments of the core's queries besides the id. Others are ignored. */
 static const struct {
-  uint32_t required;
-  uint32_t optional;
+  uint64_t required;
+  uint64_t optional;
 } arguments_of[] = {
     [KAD_METHOD_PING] = {0, 0},
     [KAD_METHOD_FIND_NODE] = {KAD_KEY_BIT(KAD_KEY_TARGET),
                               KAD_KEY_BIT(KAD_KEY_WANT)},
     [KAD_METHOD_GET_PEERS] = {KAD_KEY_BIT(KAD_KEY_INFO_HASH),
-                              KAD_KEY_BIT(KAD_KEY_WANT)},
+                              KAD_KEY_BIT(KAD_KEY_WANT) |
+                                  KAD_KEY_BIT(KAD_KEY_SCRAPE) |
+                                  KAD_KEY_BIT(KAD_KEY_NOSEED)},
     [KAD_METHOD_ANNOUNCE_PEER] = {KAD_KEY_BIT(KAD_KEY_INFO_HASH) |
                                       KAD_KEY_BIT(KAD_KEY_TOKEN),
                                   KAD_KEY_BIT(KAD_KEY_PORT) |
-                                      KAD_KEY_BIT(KAD_KEY_IMPLIED_PORT)},
+                                      KAD_KEY_BIT(KAD_KEY_IMPLIED_PORT) |
+                                      KAD_KEY_BIT(KAD_KEY_SEED)},
     [KAD_METHOD_FIND_VALUE] = {KAD_KEY_BIT(KAD_KEY_TARGET) |
                                    KAD_KEY_BIT(KAD_KEY_TYPE),
                                KAD_KEY_BIT(KAD_KEY_WANT) |
@@ -161,6 +191,16 @@ static const struct {
                               KAD_KEY_BIT(KAD_KEY_TOKEN) |
                               KAD_KEY_BIT(KAD_KEY_VALUES),
                           KAD_KEY_BIT(KAD_KEY_TTL) | KAD_KEY_BIT(KAD_KEY_WHY)},
+    [KAD_METHOD_GET] = {KAD_KEY_BIT(KAD_KEY_TARGET),
+                        KAD_KEY_BIT(KAD_KEY_WANT) | KAD_KEY_BIT(KAD_KEY_SEQ) |
+                            KAD_KEY_BIT(KAD_KEY_TOKEN)},
+    [KAD_METHOD_PUT] = {KAD_KEY_BIT(KAD_KEY_TOKEN) | KAD_KEY_BIT(KAD_KEY_V),
+                        KAD_KEY_BIT(KAD_KEY_K) | KAD_KEY_BIT(KAD_KEY_SALT) |
+                            KAD_KEY_BIT(KAD_KEY_SEQ) |
+                            KAD_KEY_BIT(KAD_KEY_SIG) |
+                            KAD_KEY_BIT(KAD_KEY_CAS)},
+    [KAD_METHOD_SAMPLE_INFOHASHES] = {KAD_KEY_BIT(KAD_KEY_TARGET),
+                                      KAD_KEY_BIT(KAD_KEY_WANT)},
 };
 
 static bool read_arguments(const struct kad_bencode *dict, size_t id_size,
@@ -176,7 +216,7 @@ static bool read_arguments(const struct kad_bencode *dict, size_t id_size,
     read_custom_arguments(&fields, id_size, message);
     return true;
   }
-  uint32_t required = arguments_of[message->method].required;
+  uint64_t required = arguments_of[message->method].required;
   fields.present &= required | arguments_of[message->method].optional;
   if ((fields.present & required) != required) {
     return false;
@@ -185,8 +225,7 @@ static bool read_arguments(const struct kad_bencode *dict, size_t id_size,
     return true;
   }
   return read_core_arguments(&fields, id_size, message) &&
-         (message->method != KAD_METHOD_ANNOUNCE_PEER ||
-          read_port(&fields, message));
+         read_own_arguments(&fields, message);
 }
 
 static int read_query(const struct kad_fields *top, size_t id_size,
@@ -341,6 +380,37 @@ static bool read_errors(const struct kad_fields *fields,
   return true;
 }
 
+/* Reads the Bloom filters of a scrape (BEP 33). */
+static bool read_filters(const struct kad_fields *fields,
+                         struct kad_message *message) {
+  const bool is_valid[] = {
+      kad_fields_string(fields, KAD_KEY_BFSD, KAD_FILTER_SIZE, KAD_FILTER_SIZE,
+                        &message->seed_filter),
+      kad_fields_string(fields, KAD_KEY_BFPE, KAD_FILTER_SIZE, KAD_FILTER_SIZE,
+                        &message->peer_filter),
+  };
+  return is_valid[0] && is_valid[1];
+}
+
+/* Reads the samples of infohashes (BEP 51). */
+static bool read_samples(const struct kad_fields *fields, size_t id_size,
+                         struct kad_message *message) {
+  const struct kad_bencode *value =
+      kad_fields_find(fields, KAD_KEY_SAMPLES, KAD_BENCODE_STRING);
+  const bool is_valid[] = {
+      kad_fields_number(fields, KAD_KEY_INTERVAL, &message->has_interval,
+                        &message->interval),
+      kad_fields_number(fields, KAD_KEY_NUM, &message->has_num, &message->num),
+      value != NULL ? value->bytes.len % id_size == 0
+                    : kad_fields_is_absent(fields, KAD_KEY_SAMPLES),
+  };
+  if (value != NULL && is_valid[2]) {
+    message->has_samples = true;
+    message->samples = value->bytes;
+  }
+  return is_valid[0] && is_valid[1] && is_valid[2];
+}
+
 static int read_reply(const struct kad_fields *top, size_t id_size,
                       struct kad_message *message) {
   const struct kad_bencode *dict =
@@ -372,6 +442,9 @@ static int read_reply(const struct kad_fields *top, size_t id_size,
                         &message->stored),
       read_values(&fields, message),
       read_errors(&fields, message),
+      kad_krpc_read_item(&fields, message), /* after the values */
+      read_filters(&fields, message),
+      read_samples(&fields, id_size, message),
   };
   for (size_t i = 0; i < sizeof is_valid / sizeof *is_valid; i++) {
     message->malformed = message->malformed || !is_valid[i];

@@ -1,6 +1,7 @@
 #include "base/address.h"
 #include "wire/bencode.h"
 #include "wire/krpc.h"
+#include "wire/krpc_item.h"
 
 #include <string.h>
 
@@ -91,7 +92,7 @@ static void write_values(struct kad_writer *writer,
   for (size_t i = 0; i < message->peer_count; i++) {
     write_address(writer, &message->peers[i]);
   }
-  for (size_t i = 0; i < message->record_count; i++) {
+  for (size_t i = 0; i < message->record_count && !message->has_item; i++) {
     write_record(writer, &message->records[i]);
   }
   kad_write_close(writer);
@@ -245,7 +246,8 @@ static void write_want(struct kad_writer *writer,
 
 static bool takes_want(enum kad_method_id method) {
   return method == KAD_METHOD_FIND_NODE || method == KAD_METHOD_GET_PEERS ||
-         method == KAD_METHOD_FIND_VALUE;
+         method == KAD_METHOD_FIND_VALUE || method == KAD_METHOD_GET ||
+         method == KAD_METHOD_SAMPLE_INFOHASHES;
 }
 
 /* Writes the arguments of announce_peer. The port is written even if it is
@@ -258,6 +260,9 @@ static void write_announcement(struct kad_writer *writer,
   }
   write_pair(writer, "info_hash", id_bytes(&message->target, id_size));
   write_number(writer, "port", message->has_port ? message->port : 0);
+  if (message->seed) {
+    write_number(writer, "seed", 1);
+  }
   write_pair(writer, "token", message->token);
 }
 
@@ -281,22 +286,51 @@ static void write_typed(struct kad_writer *writer,
   }
 }
 
+/* Writes the arguments of get_peers (BEP 5 and 33). */
+static void write_peer_search(struct kad_writer *writer,
+                              const struct kad_message *message,
+                              size_t id_size) {
+  write_pair(writer, "info_hash", id_bytes(&message->target, id_size));
+  if (message->noseed) {
+    write_number(writer, "noseed", 1);
+  }
+  if (message->scrape) {
+    write_number(writer, "scrape", 1);
+  }
+}
+
+/* Writes the target of a query, and what its method has before it. */
+static void write_target(struct kad_writer *writer,
+                         const struct kad_message *message, size_t id_size) {
+  if (message->method == KAD_METHOD_GET && message->has_seq) {
+    write_number(writer, "seq", message->seq);
+  }
+  if (message->method == KAD_METHOD_FIND_VALUE && message->skip > 0) {
+    write_number(writer, "skip", message->skip);
+  }
+  write_pair(writer, "target", id_bytes(&message->target, id_size));
+  if (message->method == KAD_METHOD_GET && message->token.len > 0) {
+    write_pair(writer, "token", message->token);
+  }
+}
+
 static void write_core_arguments(struct kad_writer *writer,
                                  const struct kad_message *message,
                                  size_t id_size) {
-  struct kad_slice target = id_bytes(&message->target, id_size);
   enum kad_method_id method = message->method;
   kad_write_dict(writer);
+  if (method == KAD_METHOD_PUT) {
+    kad_krpc_write_put(writer, message, id_size);
+    kad_write_close(writer);
+    return;
+  }
   write_pair(writer, "id", id_bytes(&message->id, id_size));
   if (method == KAD_METHOD_GET_PEERS) {
-    write_pair(writer, "info_hash", target);
+    write_peer_search(writer, message, id_size);
   } else if (method == KAD_METHOD_ANNOUNCE_PEER) {
     write_announcement(writer, message, id_size);
   } else if (method != KAD_METHOD_PING) {
-    if (method == KAD_METHOD_FIND_VALUE && message->skip > 0) {
-      write_number(writer, "skip", message->skip);
-    }
-    write_pair(writer, "target", target);
+    write_target(writer, message, id_size);
   }
   if (method == KAD_METHOD_FIND_VALUE || method == KAD_METHOD_STORE) {
     write_typed(writer, message);
@@ -336,33 +370,59 @@ static void write_errors(struct kad_writer *writer,
   kad_write_close(writer);
 }
 
-static void write_core_reply(struct kad_writer *writer,
+static void write_optional(struct kad_writer *writer, const char *key, bool has,
+                           int64_t number) {
+  if (has) {
+    write_number(writer, key, number);
+  }
+}
+
+static void write_filter(struct kad_writer *writer, const char *key,
+                         struct kad_slice filter) {
+  if (filter.len > 0) {
+    write_pair(writer, key, filter);
+  }
+}
+
+/* Writes the keys of a reply up to the contacts. */
+static void write_reply_head(struct kad_writer *writer,
                              const struct kad_message *message,
                              size_t id_size) {
-  kad_write_dict(writer);
+  write_filter(writer, "BFpe", message->peer_filter);
+  write_filter(writer, "BFsd", message->seed_filter);
   if (message->error_count > 0) {
     write_errors(writer, message);
   }
   write_pair(writer, "id", id_bytes(&message->id, id_size));
-  if (message->has_next) {
-    write_number(writer, "next", message->next);
-  }
+  write_optional(writer, "interval", message->has_interval, message->interval);
+  kad_krpc_write_publisher(writer, message);
+  write_optional(writer, "next", message->has_next, message->next);
   if (message->has_nodes) {
     write_contacts(writer, message, 4, id_size);
   }
   if (message->has_nodes6) {
     write_contacts(writer, message, 6, id_size);
   }
-  if (message->has_stored) {
-    write_number(writer, "stored", message->stored);
+}
+
+static void write_core_reply(struct kad_writer *writer,
+                             const struct kad_message *message,
+                             size_t id_size) {
+  kad_write_dict(writer);
+  write_reply_head(writer, message, id_size);
+  write_optional(writer, "num", message->has_num, message->num);
+  if (message->has_samples) {
+    write_pair(writer, "samples", message->samples);
   }
+  kad_krpc_write_signature(writer, message);
+  write_optional(writer, "stored", message->has_stored, message->stored);
   if (message->token.len > 0) {
     write_pair(writer, "token", message->token);
   }
-  if (message->has_total) {
-    write_number(writer, "total", message->total);
-  }
-  if (message->peer_count > 0 || message->record_count > 0) {
+  write_optional(writer, "total", message->has_total, message->total);
+  kad_krpc_write_value(writer, message);
+  if (message->peer_count > 0 ||
+      (message->record_count > 0 && !message->has_item)) {
     write_values(writer, message);
   }
   kad_write_close(writer);

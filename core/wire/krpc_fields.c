@@ -31,13 +31,17 @@ static enum kad_key find_key(struct kad_slice name) {
   case 2:
     return find_among(name, KAD_KEY_ID, KAD_KEY_RO);
   case 3:
-    return find_among(name, KAD_KEY_SEQ, KAD_KEY_WHY);
+    return find_among(name, KAD_KEY_CAS, KAD_KEY_WHY);
   case 4:
-    return find_among(name, KAD_KEY_NEXT, KAD_KEY_WANT);
+    return find_among(name, KAD_KEY_BFPE, KAD_KEY_WANT);
   case 5:
     return find_among(name, KAD_KEY_NODES, KAD_KEY_TOTAL);
   case 6:
     return find_among(name, KAD_KEY_ERRORS, KAD_KEY_VALUES);
+  case 7:
+    return find_among(name, KAD_KEY_SAMPLES, KAD_KEY_SAMPLES);
+  case 8:
+    return find_among(name, KAD_KEY_INTERVAL, KAD_KEY_INTERVAL);
   case 9:
     return find_among(name, KAD_KEY_INFO_HASH, KAD_KEY_INFO_HASH);
   case 12:
@@ -115,6 +119,29 @@ bool kad_fields_id(const struct kad_fields *fields, enum kad_key key,
     *has = true;
     memcpy(id->bytes, bytes.data, id_size);
   }
+  return true;
+}
+
+bool kad_fields_integer(const struct kad_fields *fields, enum kad_key key,
+                        bool *has, int64_t *integer) {
+  const struct kad_bencode *value =
+      kad_fields_find(fields, key, KAD_BENCODE_INTEGER);
+  if (value == NULL) {
+    return kad_fields_is_absent(fields, key);
+  }
+  *has = true;
+  *integer = value->integer;
+  return true;
+}
+
+bool kad_fields_flag(const struct kad_fields *fields, enum kad_key key,
+                     bool *flag) {
+  bool has = false;
+  int64_t integer = 0;
+  if (!kad_fields_integer(fields, key, &has, &integer)) {
+    return false;
+  }
+  *flag = integer == 1;
   return true;
 }
 

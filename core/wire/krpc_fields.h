@@ -20,13 +20,18 @@
   X(KAD_KEY_ID, "id")               \
   X(KAD_KEY_IP, "ip")               \
   X(KAD_KEY_RO, "ro")               \
+  X(KAD_KEY_CAS, "cas")             \
+  X(KAD_KEY_NUM, "num")             \
   X(KAD_KEY_SEQ, "seq")             \
   X(KAD_KEY_SIG, "sig")             \
   X(KAD_KEY_TTL, "ttl")             \
   X(KAD_KEY_WHY, "why")             \
+  X(KAD_KEY_BFPE, "BFpe")           \
+  X(KAD_KEY_BFSD, "BFsd")           \
   X(KAD_KEY_NEXT, "next")           \
   X(KAD_KEY_PORT, "port")           \
   X(KAD_KEY_SALT, "salt")           \
+  X(KAD_KEY_SEED, "seed")           \
   X(KAD_KEY_SKIP, "skip")           \
   X(KAD_KEY_TYPE, "type")           \
   X(KAD_KEY_WANT, "want")           \
@@ -35,9 +40,13 @@
   X(KAD_KEY_TOTAL, "total")         \
   X(KAD_KEY_ERRORS, "errors")       \
   X(KAD_KEY_NODES6, "nodes6")       \
+  X(KAD_KEY_NOSEED, "noseed")       \
+  X(KAD_KEY_SCRAPE, "scrape")       \
   X(KAD_KEY_STORED, "stored")       \
   X(KAD_KEY_TARGET, "target")       \
   X(KAD_KEY_VALUES, "values")       \
+  X(KAD_KEY_SAMPLES, "samples")     \
+  X(KAD_KEY_INTERVAL, "interval")   \
   X(KAD_KEY_INFO_HASH, "info_hash") \
   X(KAD_KEY_IMPLIED_PORT, "implied_port")
 
@@ -49,14 +58,14 @@ enum kad_key {
 };
 
 /* The bit of `key` in a set of keys. */
-#define KAD_KEY_BIT(key) (UINT32_C(1) << (key))
+#define KAD_KEY_BIT(key) (UINT64_C(1) << (key))
 
-static_assert(KAD_KEY_COUNT <= 32, "a set of keys fits 32 bits");
+static_assert(KAD_KEY_COUNT <= 64, "a set of keys fits 64 bits");
 
 /* The known keys of a dictionary. Only values whose bit is set in `present` are
  * valid. If a key repeats, the first one counts. */
 struct kad_fields {
-  uint32_t present;
+  uint64_t present;
   struct kad_bencode values[KAD_KEY_COUNT];
 };
 
@@ -88,6 +97,14 @@ bool kad_fields_string(const struct kad_fields *fields, enum kad_key key,
 /* Reads an id of exactly `id_size` bytes into the first bytes of `id`. */
 bool kad_fields_id(const struct kad_fields *fields, enum kad_key key,
                    size_t id_size, bool *has, struct kad_id *id);
+
+/* Reads any integer. */
+bool kad_fields_integer(const struct kad_fields *fields, enum kad_key key,
+                        bool *has, int64_t *integer);
+
+/* Reads a flag: an integer, which is set if it is 1. */
+bool kad_fields_flag(const struct kad_fields *fields, enum kad_key key,
+                     bool *flag);
 
 /* Reads an integer of 0 … 2^32 - 1. */
 bool kad_fields_number(const struct kad_fields *fields, enum kad_key key,

@@ -15,6 +15,9 @@ static const struct {
     NAME(KAD_METHOD_ANNOUNCE_PEER, "announce_peer"),
     NAME(KAD_METHOD_FIND_VALUE, "find_value"),
     NAME(KAD_METHOD_STORE, "store"),
+    NAME(KAD_METHOD_GET, "get"),
+    NAME(KAD_METHOD_PUT, "put"),
+    NAME(KAD_METHOD_SAMPLE_INFOHASHES, "sample_infohashes"),
 #undef NAME
 };
 
@@ -22,17 +25,10 @@ enum {
   NAME_COUNT = sizeof names / sizeof names[0]
 };
 
-void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
-  if (message == NULL) {
-    return;
-  }
-  static const struct kad_slice none = {NULL, 0};
-  static const struct kad_id zero = {{0}};
-  message->kind = kind;
-  message->transaction = none;
-  message->version = none;
-  message->observed = (struct kad_address){0};
-  message->read_only = false;
+static const struct kad_slice none = {NULL, 0};
+static const struct kad_id zero = {{0}};
+
+static void empty_query(struct kad_message *message) {
   message->method = KAD_METHOD_CUSTOM;
   message->name = none;
   message->args = none;
@@ -44,6 +40,15 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->port = 0;
   message->implied_port = false;
   message->skip = 0;
+  message->seed = false;
+  message->scrape = false;
+  message->noseed = false;
+  message->has_cas = false;
+  message->cas = 0;
+}
+
+/* Empties the fields that queries and replies have. */
+static void empty_both(struct kad_message *message) {
   message->has_id = false;
   message->id = zero;
   message->token = none;
@@ -51,9 +56,15 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->has_ttl = false;
   message->ttl = 0;
   message->why = none;
+  message->has_seq = false;
+  message->seq = 0;
   message->record_count = 0;
+}
+
+static void empty_reply(struct kad_message *message) {
   message->reply = none;
   message->malformed = false;
+  message->has_item = false;
   message->has_nodes = false;
   message->has_nodes6 = false;
   message->contact_count = 0;
@@ -65,6 +76,28 @@ void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
   message->has_stored = false;
   message->stored = 0;
   message->error_count = 0;
+  message->seed_filter = none;
+  message->peer_filter = none;
+  message->has_interval = false;
+  message->interval = 0;
+  message->has_num = false;
+  message->num = 0;
+  message->has_samples = false;
+  message->samples = none;
+}
+
+void kad_message_init(struct kad_message *message, enum kad_message_kind kind) {
+  if (message == NULL) {
+    return;
+  }
+  message->kind = kind;
+  message->transaction = none;
+  message->version = none;
+  message->observed = (struct kad_address){0};
+  message->read_only = false;
+  empty_query(message);
+  empty_both(message);
+  empty_reply(message);
   message->code = 0;
   message->text = none;
 }
@@ -102,6 +135,11 @@ bool kad_method_is_reserved(struct kad_slice name) {
     }
   }
   return false;
+}
+
+bool kad_method_is_callable(struct kad_slice name) {
+  return kad_method_find(name) == KAD_METHOD_CUSTOM ||
+         kad_method_is_reserved(name);
 }
 
 struct kad_slice kad_method_name(enum kad_method_id method) {

@@ -16,12 +16,27 @@ void kad_message_init_query(struct kad_message *message,
                             enum kad_method_id method,
                             const struct kad_id *target);
 
-/* Returns true if `name` is a query of BitTorrent's DHT that the core may
- * support later. A policy must not answer it. */
+/* Returns true if `name` is a query that other nodes of BitTorrent's DHT
+ * support, besides those of BEP 5. A policy must not answer it. */
 bool kad_method_is_reserved(struct kad_slice name);
+
+/* Returns true if the user may send `name` as a custom query: it is not one of
+ * BEP 5 or kadenza's own. */
+bool kad_method_is_callable(struct kad_slice name);
+
+/* Returns the number of records in the reply to a find_value. */
+static inline size_t kad_message_value_count(const struct kad_message *reply) {
+  return reply->has_item ? 0 : reply->record_count;
+}
 
 /* Returns the name of `method`, or an empty slice for KAD_METHOD_CUSTOM. */
 struct kad_slice kad_method_name(enum kad_method_id method);
+
+/* Returns true if `item` is one that a put can carry: its value is one bencoded
+ * value in its only form, not nested too deeply for a message, and it has both
+ * publisher and signature or neither. Its size is not checked. Source: BEP 44.
+ */
+bool kad_message_has_item_form(const struct kad_record *item);
 
 /* Checks a message that a codec of the user has decoded, and sets what follows
  * from it: the method of a query, the key and the type of records. `id_size` is

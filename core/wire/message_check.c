@@ -1,8 +1,13 @@
 /* Checks the messages that a codec of the user has decoded.
  * Tested by tests/unit/wire/codec_test.c. */
+#include "wire/bencode.h"
 #include "wire/message.h"
 
 #include <string.h>
+
+enum {
+  OUTER_LEVELS = 2 /* of the depth of a message, around the value of an item */
+};
 
 static bool is_id_of_size(const struct kad_id *id, size_t id_size) {
   static const uint8_t zero[KAD_ID_SIZE];
@@ -58,6 +63,28 @@ static bool check_records(struct kad_message *message) {
   return true;
 }
 
+bool kad_message_has_item_form(const struct kad_record *item) {
+  return (item->publisher == NULL) == (item->signature == NULL) &&
+         kad_bencode_is_canonical(item->value,
+                                  KAD_BENCODE_MAX_DEPTH - OUTER_LEVELS);
+}
+
+/* Returns true if the records are one item that a node may store. */
+static bool is_item(const struct kad_message *message) {
+  const struct kad_record *item = &message->records[0];
+  return message->record_count == 1 && kad_message_has_item_form(item) &&
+         (item->publisher == NULL || item->has_seq);
+}
+
+/* Returns true if the keys of a scrape and of a sample have their sizes. */
+static bool check_strings(const struct kad_message *message, size_t id_size) {
+  const size_t seeds = message->seed_filter.len;
+  const size_t peers = message->peer_filter.len;
+  return (seeds == 0 || seeds == KAD_FILTER_SIZE) &&
+         (peers == 0 || peers == KAD_FILTER_SIZE) &&
+         message->samples.len % id_size == 0;
+}
+
 /* Returns true if a query has the arguments that its method needs. */
 static bool has_arguments(const struct kad_message *message) {
   switch (message->method) {
@@ -66,6 +93,8 @@ static bool has_arguments(const struct kad_message *message) {
     return true;
   case KAD_METHOD_FIND_NODE:
   case KAD_METHOD_GET_PEERS:
+  case KAD_METHOD_GET:
+  case KAD_METHOD_SAMPLE_INFOHASHES:
     return message->has_target;
   case KAD_METHOD_ANNOUNCE_PEER:
     return message->has_target &&
@@ -75,6 +104,8 @@ static bool has_arguments(const struct kad_message *message) {
   case KAD_METHOD_STORE:
     return message->has_target && message->type.len > 0 &&
            message->record_count > 0;
+  case KAD_METHOD_PUT:
+    return is_item(message);
   }
   return false;
 }
@@ -86,7 +117,8 @@ static bool check_body(struct kad_message *message) {
     return message->has_id && message->name.len > 0 && is_dict(message->args) &&
            has_arguments(message);
   case KAD_MESSAGE_REPLY:
-    return message->has_id && is_dict(message->reply);
+    return message->has_id && is_dict(message->reply) &&
+           (!message->has_item || is_item(message));
   case KAD_MESSAGE_ERROR:
     return true;
   }
@@ -101,6 +133,7 @@ int kad_message_check(struct kad_message *message, size_t id_size) {
                         is_id_of_size(&message->id, id_size) &&
                         is_id_of_size(&message->target, id_size) &&
                         check_contacts(message, id_size) &&
+                        check_strings(message, id_size) &&
                         check_records(message) && check_body(message);
   return is_valid ? 0 : KAD_EMALFORMED;
 }

@@ -3,6 +3,7 @@
 #include "wire/krpc.h"
 
 #include "target.h"
+#include "wire/message.h"
 
 #include <assert.h>
 #include <string.h>
@@ -41,6 +42,15 @@ static void check_lists(const struct kad_message *message,
   }
 }
 
+/* An item can be stored, and encoded again with the same hash. */
+static void check_item(const struct kad_message *message) {
+  const struct kad_record *item = &message->records[0];
+  assert(message->record_count == 1);
+  assert(kad_message_has_item_form(item));
+  assert(item->has_seq == (item->publisher != NULL));
+  assert(item->publisher != NULL || item->salt.len == 0);
+}
+
 static void check_message(const struct kad_message *message,
                           struct kad_slice datagram) {
   assert(message->transaction.len >= 1);
@@ -55,6 +65,13 @@ static void check_message(const struct kad_message *message,
   check_within(datagram, message->type);
   check_within(datagram, message->reply);
   check_within(datagram, message->text);
+  check_within(datagram, message->samples);
+  check_within(datagram, message->seed_filter);
+  check_within(datagram, message->peer_filter);
+  if (message->has_item || (message->kind == KAD_MESSAGE_QUERY &&
+                            message->method == KAD_METHOD_PUT)) {
+    check_item(message);
+  }
   check_lists(message, datagram);
   assert(message->has_id || message->kind == KAD_MESSAGE_ERROR);
 }
@@ -89,6 +106,8 @@ static void check_again(const struct kad_message *message, size_t id_size) {
   assert(again.record_count == message->record_count);
   assert(again.contact_count == message->contact_count);
   assert(again.peer_count == message->peer_count);
+  assert(again.has_item == message->has_item || message->reply.len > 0);
+  assert(again.has_seq == message->has_seq && again.seq == message->seq);
   if (message->reply.len == 0) {
     again.reply.len = 0;
   }

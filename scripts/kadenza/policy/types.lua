@@ -102,16 +102,27 @@
 ---@field want6? boolean
 ---@field port? integer  announce_peer
 ---@field implied_port? boolean  announce_peer: use the datagram's source port
+---@field seed? boolean  announce_peer: the peer has the whole torrent (BEP 33)
+---@field scrape? boolean  get_peers: Bloom filters are wanted (BEP 33)
+---@field noseed? boolean  get_peers: peers that are no seeds are wanted (BEP 33)
+---@field seq? integer  get, replies of get (BEP 44)
+---@field cas? integer  put: the seq to replace (BEP 44)
 ---@field type? string  find_value, store: name of the record type
 ---@field skip? integer  find_value: number of values to skip
 ---@field ttl? integer  store: seconds
 ---@field why? string  store: "republish", "handoff" or "cache"
 ---@field args? table  custom queries
----@field token? string  announce_peer, store, find_value; replies of get_peers, find_value
----@field records? kadenza.RecordTable[]  store; replies of find_value
+---@field token? string  announce_peer, store, put, find_value, get; replies
+---@field records? kadenza.RecordTable[]  store, put; replies of find_value, get
+---@field item? boolean  replies of get: the record is an item (BEP 44)
 ---@field nodes? { id: string, address: string }[]  replies: IPv4 contacts
 ---@field nodes6? { id: string, address: string }[]  replies: IPv6 contacts
 ---@field peers? string[]  replies of get_peers: addresses
+---@field seed_filter? string  replies of get_peers: 256 bytes (BEP 33)
+---@field peer_filter? string  replies of get_peers: 256 bytes (BEP 33)
+---@field samples? string  replies of sample_infohashes: keys (BEP 51)
+---@field num? integer  replies of sample_infohashes: number of keys held
+---@field interval? integer  replies of sample_infohashes: seconds
 ---@field total? integer  replies of find_value: number of values held
 ---@field next? integer  replies of find_value: number of values to skip next
 ---@field stored? integer  replies of store: number of records accepted

@@ -79,7 +79,7 @@ end
 
 local function record(roll)
   return {
-    value = bytes(roll, 60),
+    value = roll(3) == 0 and "5:hello" or bytes(roll, 60),
     salt = roll(3) == 0 and bytes(roll, 70) or nil,
     seq = roll(3) == 0 and roll(100) or nil,
     publisher = roll(4) == 0 and ("p"):rep(32) or nil,
@@ -110,13 +110,25 @@ local FIELDS <const> = {
   read_only = flag,
   method = function(roll)
     return pick(roll, { "ping", "find_node", "get_peers", "announce_peer",
-      "find_value", "store", "sing", "dance" })
+      "find_value", "store", "get", "put", "sample_infohashes", "sing",
+      "dance" })
   end,
   target = id,
   want4 = flag,
   want6 = flag,
   port = function(roll) return roll(65536) end,
   implied_port = flag,
+  seed = flag,
+  scrape = flag,
+  noseed = flag,
+  item = flag,
+  seq = function(roll) return roll(9) - 4 end,
+  cas = function(roll) return roll(9) - 4 end,
+  seed_filter = function(roll) return bytes(roll, 300) end,
+  peer_filter = function() return ("f"):rep(256) end,
+  samples = function(roll) return ("s"):rep(20 * roll(4) + roll(2)) end,
+  num = function(roll) return roll(50) end,
+  interval = function(roll) return roll(50) end,
   type = function(roll)
     return pick(roll, { "value", "peers", "none", ("x"):rep(33) })
   end,

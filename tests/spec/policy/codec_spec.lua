@@ -19,7 +19,8 @@ end
 local PLAIN <const> = [[
   local kad = require("kadenza")
   local function flags(message, from, to)
-    for _, name in ipairs({ "want4", "want6", "implied_port", "read_only" }) do
+    for _, name in ipairs({ "want4", "want6", "implied_port", "read_only",
+      "seed", "scrape", "noseed", "item" }) do
       if message[name] == from then message[name] = to end
     end
   end
@@ -153,15 +154,15 @@ describe("a codec", function()
     end
     local all = "id kind method transaction version"
     assert.equal(all, names("ping"))
-    assert.equal("id kind method target transaction version want4",
+    assert.equal("id kind method target transaction version",
       names("find_node"))
     assert.equal("id implied_port kind method port target token transaction "
       .. "version", names("announce_peer"))
-    assert.equal("id kind method skip target transaction type version want4",
+    assert.equal("id kind method skip target transaction type version",
       names("find_value"))
     assert.equal("id kind method read_only records target token transaction "
       .. "type version why", names("store"))
-    assert.equal("id kind method target transaction version want4",
+    assert.equal("id kind method target transaction version",
       names("sing"))
     assert.equal("code kind observed text transaction version", names("error"))
     assert.equal("id kind next nodes nodes6 observed peers records reply "

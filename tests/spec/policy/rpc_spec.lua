@@ -235,8 +235,10 @@ describe("rpc.NAME", function()
 
   it("may be called at other nodes by reserved names", with(rpc(""),
     function(world)
-      local _, _, _, info =
-        world.other:call(world.node:addresses()[1], "get", { target = "x" })
+      local address = world.node:addresses()[1]
+      local _, _, _, info = world.other:call(address, "vote", { target = "x" })
       assert.equal(204, info.krpc)
+      _, _, _, info = world.other:call(address, "get", { target = "x" })
+      assert.equal(203, info.krpc)
     end))
 end)

@@ -1,4 +1,5 @@
-#include "kadenza.h"
+#include "wire/bencode.h"
+
 #include "unit.h"
 
 #include <stdlib.h>
@@ -157,6 +158,48 @@ static void adjacent_equal_keys_are_refused(void **state) {
   assert_well_formed("d1:ai1e2:aai2ee");
   assert_well_formed("d1:ad1:ai1eee");
   assert_well_formed("ld1:ai1eed1:ai1eee");
+}
+
+static bool is_canonical(const char *text) {
+  return kad_bencode_is_canonical(kad_slice_of(text), KAD_BENCODE_MAX_DEPTH);
+}
+
+/* BEP 3: keys are sorted as raw strings. */
+static void a_canonical_value_has_sorted_keys_at_every_depth(void **state) {
+  (void)state;
+  assert_true(is_canonical("i-7e"));
+  assert_true(is_canonical("0:"));
+  assert_true(is_canonical("5:hello"));
+  assert_true(is_canonical("le"));
+  assert_true(is_canonical("de"));
+  assert_true(is_canonical("d1:ai1e1:bi2ee"));
+  assert_true(is_canonical("d0:i1e1:ai1e2:aai1e1:bi2ee"));
+  assert_true(is_canonical("ld1:ai1eed1:ai1eee"));
+  assert_true(is_canonical("d1:\x7fi1e1:\x80i1ee"));
+
+  assert_false(is_canonical("d1:bi2e1:ai1ee"));
+  assert_false(is_canonical("d1:ai1e1:ai1ee"));
+  assert_false(is_canonical("d1:ai1e1:bi1e1:ai1ee"));
+  assert_false(is_canonical("d2:aai1e1:ai1ee"));
+  assert_false(is_canonical("d1:\x80i1e1:\x7fi1ee"));
+  assert_false(is_canonical("ld1:bi2e1:ai1eee"));
+  assert_false(is_canonical("d1:ald1:bi2e1:ai1eeee"));
+  assert_false(is_canonical("d1:ad1:xi1e1:wi1eee"));
+}
+
+static void a_canonical_value_is_exactly_one_well_formed_value(void **state) {
+  (void)state;
+  static const char *const refused[] = {
+      "",         "i01e", "i-0e", "i1",    "i1ei2e", "05:hello", "5:hell",
+      "5:hellox", "l",    "d",    "d1:ae", "e",      "di1ei2ee", "lee"};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    if (is_canonical(refused[i])) {
+      fail_msg("accepted: %s", refused[i]);
+    }
+  }
+  assert_true(kad_bencode_is_canonical(kad_slice_of("llee"), 2));
+  assert_false(kad_bencode_is_canonical(kad_slice_of("llee"), 1));
+  assert_false(kad_bencode_is_canonical((struct kad_slice){NULL, 0}, 2));
 }
 
 static void find_returns_the_first_of_repeated_keys(void **state) {
@@ -400,6 +443,8 @@ int main(void) {
       cmocka_unit_test(dictionaries_pair_string_keys_with_values),
       cmocka_unit_test(unsorted_keys_are_read),
       cmocka_unit_test(adjacent_equal_keys_are_refused),
+      cmocka_unit_test(a_canonical_value_has_sorted_keys_at_every_depth),
+      cmocka_unit_test(a_canonical_value_is_exactly_one_well_formed_value),
       cmocka_unit_test(find_returns_the_first_of_repeated_keys),
       cmocka_unit_test(containers_nest_up_to_the_limit),
       cmocka_unit_test(depth_counts_open_containers_only),

@@ -300,12 +300,22 @@ static void long_token(struct kad_message *message) {
   message->token.len = KAD_TOKEN_MAX + 1;
 }
 
+static void short_filter(struct kad_message *message) {
+  message->peer_filter = message->args;
+}
+
+static void half_a_sample(struct kad_message *message) {
+  message->samples = message->args;
+  message->samples.len = 19;
+}
+
 static void invalid_messages_of_the_codec_are_malformed(void **state) {
   static void (*const spoils[])(struct kad_message *) = {
       too_many_contacts, no_transaction, long_transaction,
       no_target,         no_id,          wide_id,
       too_many_records,  too_many_peers, no_arguments,
-      no_kind,           long_token,
+      no_kind,           long_token,     short_filter,
+      half_a_sample,
   };
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message message;
@@ -323,6 +333,44 @@ static void invalid_messages_of_the_codec_are_malformed(void **state) {
   whim.spoil = NULL;
   receive(&from, &message);
   assert_int_equal(kad_lone_stats(&lone).served_find_node, 1);
+}
+
+static void unsorted_value(struct kad_message *message) {
+  message->records[0].value = kad_slice_of("d1:bi1e1:ai1ee");
+}
+
+static void no_value(struct kad_message *message) {
+  message->record_count = 0;
+}
+
+static void lone_publisher(struct kad_message *message) {
+  message->records[0].publisher = message->id.bytes;
+}
+
+static void no_seq(struct kad_message *message) {
+  message->records[0].publisher = message->id.bytes;
+  message->records[0].signature = message->id.bytes;
+  message->records[0].has_seq = false;
+}
+
+/* BEP 44, in any encoding. */
+static void invalid_puts_of_the_codec_are_malformed(void **state) {
+  static void (*const spoils[])(struct kad_message *) = {
+      unsorted_value, no_value, lone_publisher, no_seq};
+  const struct kad_contact from = kad_lone_contact(1);
+  struct kad_message message;
+  (void)state;
+  kad_lone_add_contact(&lone, &from);
+  set_hex(NULL);
+  for (size_t i = 0; i < sizeof spoils / sizeof *spoils; i++) {
+    kad_lone_begin(&message, KAD_METHOD_PUT);
+    message.token = kad_slice_of("to");
+    message.record_count = 1;
+    message.records[0] = (struct kad_record){.value = kad_slice_of("5:hello")};
+    whim.spoil = spoils[i];
+    receive(&from, &message);
+    assert_int_equal(kad_lone_stats(&lone).dropped_malformed, i + 1);
+  }
 }
 
 static void messages_that_overflow_the_memory_are_malformed(void **state) {
@@ -392,6 +440,7 @@ int main(void) {
       ALONE(long_lists_are_shortened_to_fit),
       ALONE(unverified_addresses_get_at_most_ten_times_the_query),
       ALONE(invalid_messages_of_the_codec_are_malformed),
+      ALONE(invalid_puts_of_the_codec_are_malformed),
       ALONE(messages_that_overflow_the_memory_are_malformed),
       ALONE(a_pending_query_is_answered_in_the_codec),
       ALONE(a_pending_query_is_dropped_when_the_codec_goes),

@@ -269,11 +269,11 @@ static void a_custom_query_keeps_its_arguments(void **state) {
 
 static void a_custom_query_may_have_a_target(void **state) {
   (void)state;
-  kad_read_ok(&message, QUERY("3:get", "6:target" HASH "4:wantl2:n6e"));
+  kad_read_ok(&message, QUERY("3:ask", "6:target" HASH "4:wantl2:n6e"));
   assert_true(message.has_target && message.want6);
-  kad_read_ok(&message, QUERY("3:get", "9:info_hash" HASH));
+  kad_read_ok(&message, QUERY("3:ask", "9:info_hash" HASH));
   assert_true(message.has_target);
-  kad_read_ok(&message, QUERY("3:get", "6:targeti1e4:want2:n6"));
+  kad_read_ok(&message, QUERY("3:ask", "6:targeti1e4:want2:n6"));
   assert_false(message.has_target || message.want6);
 }
 

@@ -19,6 +19,7 @@ struct sample {
   uint16_t port;
   int code;
   size_t contacts;
+  size_t records;
   size_t token;       /* bytes */
   size_t transaction; /* bytes */
   size_t version;     /* bytes */
@@ -260,7 +261,7 @@ static const struct sample samples[] = {
             "\277\363"
             "\3415\300\033\3047e1:q3:get1:t2:\357`1:v4:LT\002\0101:y1:qe"),
         .kind = KAD_MESSAGE_QUERY,
-        .method = KAD_METHOD_CUSTOM,
+        .method = KAD_METHOD_GET,
         .has_target = true,
         .transaction = 2,
         .version = 4,
@@ -275,7 +276,7 @@ static const struct sample samples[] = {
             "LT\002\0101:"
             "y1:qe"),
         .kind = KAD_MESSAGE_QUERY,
-        .method = KAD_METHOD_CUSTOM,
+        .method = KAD_METHOD_GET,
         .has_target = true,
         .want6 = true,
         .transaction = 2,
@@ -289,7 +290,9 @@ static const struct sample samples[] = {
             "LT\002\0101:y1"
             ":qe"),
         .kind = KAD_MESSAGE_QUERY,
-        .method = KAD_METHOD_CUSTOM,
+        .method = KAD_METHOD_PUT,
+        .token = 4,
+        .records = 1,
         .transaction = 2,
         .version = 4,
     },
@@ -301,7 +304,7 @@ static const struct sample samples[] = {
                              "infohashes1:t2:Ny1:v"
                              "4:LT\002\0101:y1:qe"),
         .kind = KAD_MESSAGE_QUERY,
-        .method = KAD_METHOD_CUSTOM,
+        .method = KAD_METHOD_SAMPLE_INFOHASHES,
         .has_target = true,
         .transaction = 2,
         .version = 4,
@@ -314,8 +317,9 @@ static const struct sample samples[] = {
             "\320\2671:v4"
             ":LT\002\0101:y1:qe"),
         .kind = KAD_MESSAGE_QUERY,
-        .method = KAD_METHOD_CUSTOM,
-        .want6 = true,
+        .method = KAD_METHOD_PUT,
+        .token = 4,
+        .records = 1,
         .transaction = 2,
         .version = 4,
     },
@@ -401,6 +405,7 @@ static void assert_reads_as(const struct kad_message *message,
   assert_int_equal(message->port, sample->port);
   assert_int_equal(message->code, sample->code);
   assert_int_equal(message->contact_count, sample->contacts);
+  assert_int_equal(message->record_count, sample->records);
   assert_int_equal(message->token.len, sample->token);
   assert_int_equal(message->transaction.len, sample->transaction);
   assert_int_equal(message->version.len, sample->version);

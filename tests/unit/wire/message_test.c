@@ -13,8 +13,11 @@ static void the_methods_of_the_core_are_found_by_name(void **state) {
       [KAD_METHOD_ANNOUNCE_PEER] = "announce_peer",
       [KAD_METHOD_FIND_VALUE] = "find_value",
       [KAD_METHOD_STORE] = "store",
+      [KAD_METHOD_GET] = "get",
+      [KAD_METHOD_PUT] = "put",
+      [KAD_METHOD_SAMPLE_INFOHASHES] = "sample_infohashes",
   };
-  for (unsigned i = KAD_METHOD_PING; i <= KAD_METHOD_STORE; i++) {
+  for (unsigned i = KAD_METHOD_PING; i <= KAD_METHOD_SAMPLE_INFOHASHES; i++) {
     enum kad_method_id method = (enum kad_method_id)i;
     assert_int_equal(kad_method_find(kad_slice_of(names[i])), method);
     struct kad_slice name = kad_method_name(method);
@@ -25,9 +28,9 @@ static void the_methods_of_the_core_are_found_by_name(void **state) {
 
 static void any_other_name_is_a_custom_method(void **state) {
   (void)state;
-  static const char *const names[] = {"",       "pin",      "pings", "Ping",
-                                      "get",    "put",      "stor",  "stores",
-                                      "custom", "find-node"};
+  static const char *const names[] = {
+      "",     "pin",    "pings",  "Ping",      "Get",         "puts",
+      "stor", "stores", "custom", "find-node", "sample_info", "vote"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     assert_int_equal(kad_method_find(kad_slice_of(names[i])),
                      KAD_METHOD_CUSTOM);
@@ -35,6 +38,21 @@ static void any_other_name_is_a_custom_method(void **state) {
   assert_int_equal(kad_method_find((struct kad_slice){NULL, 0}),
                    KAD_METHOD_CUSTOM);
   assert_int_equal(kad_method_name(KAD_METHOD_CUSTOM).len, 0);
+}
+
+static void queries_of_other_nodes_may_be_called_but_not_answered(
+    void **state) {
+  (void)state;
+  static const char *const names[] = {"get", "put", "sample_infohashes",
+                                      "vote"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    assert_true(kad_method_is_reserved(kad_slice_of(names[i])));
+    assert_true(kad_method_is_callable(kad_slice_of(names[i])));
+  }
+  assert_false(kad_method_is_callable(kad_slice_of("ping")));
+  assert_false(kad_method_is_callable(kad_slice_of("store")));
+  assert_true(kad_method_is_callable(kad_slice_of("hello")));
+  assert_false(kad_method_is_reserved(kad_slice_of("hello")));
 }
 
 static void init_empties_any_message(void **state) {
@@ -58,6 +76,12 @@ static void init_empties_any_message(void **state) {
                message.has_id || message.has_ttl || message.malformed ||
                message.has_nodes || message.has_nodes6 || message.has_total ||
                message.has_stored);
+  assert_false(message.seed || message.scrape || message.noseed ||
+               message.has_cas || message.has_seq || message.has_item ||
+               message.has_interval || message.has_num || message.has_samples);
+  assert_int_equal(message.seed_filter.len + message.peer_filter.len +
+                       message.samples.len,
+                   0);
   assert_int_equal(message.observed.family, 0);
   assert_int_equal(message.skip, 0);
   assert_int_equal(message.code, 0);
@@ -77,6 +101,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_methods_of_the_core_are_found_by_name),
       cmocka_unit_test(any_other_name_is_a_custom_method),
+      cmocka_unit_test(queries_of_other_nodes_may_be_called_but_not_answered),
       cmocka_unit_test(init_empties_any_message),
       cmocka_unit_test(a_message_takes_about_11_kib),
   };
