@@ -171,6 +171,15 @@ static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
   wait_for_budget(node, transfer);
 }
 
+/* Returns how many of the records that were sent the reply says are stored: it
+ * may say any number. */
+static uint32_t count_stored(const struct kad_transfer *transfer,
+                             const struct kad_message *reply) {
+  const uint32_t stored = reply->has_stored ? reply->stored : 1;
+  const uint32_t sent = (uint32_t)transfer->sent_count;
+  return stored < sent ? stored : sent;
+}
+
 /* Handles an event of the find_value or, once `lacking` is set, of a store. */
 static void on_query_event(struct kad_node *node, struct kad_query *query,
                            enum kad_query_event event,
@@ -197,7 +206,7 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
       apply_found(node, transfer, message);
       return;
     }
-    node->stats.handoffs += message->has_stored ? message->stored : 1;
+    node->stats.handoffs += count_stored(transfer, message);
     break;
   }
   transfer->lacking_count -= transfer->sent_count;
