@@ -72,6 +72,7 @@ build = {
         "bindings/lua/result.c",
         "bindings/lua/safe_module.c",
         "bindings/lua/saved_file.c",
+        "bindings/lua/shown.c",
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
         "bindings/lua/spawn.c",

@@ -1,5 +1,7 @@
 #include "lua/argument.h"
 
+#include "lua/shown.h"
+
 #include <lauxlib.h>
 
 #include <string.h>
@@ -45,7 +47,7 @@ void kad_lua_check_address(lua_State *L, int arg, struct kad_address *address) {
     luaL_argerror(
         L, arg,
         lua_pushfstring(L, "'%s' is not an address such as 192.0.2.1:6881",
-                        lua_tostring(L, arg)));
+                        kad_lua_push_shown(L, arg)));
   }
 }
 
@@ -82,7 +84,7 @@ bool kad_lua_check_options(lua_State *L, int arg, const char *const *names) {
     if (!is_one_of(kad_lua_check_slice(L, lua_gettop(L)), names)) {
       luaL_argerror(
           L, arg,
-          lua_pushfstring(L, "unknown option '%s'", lua_tostring(L, -1)));
+          lua_pushfstring(L, "unknown option '%s'", kad_lua_push_shown(L, -1)));
     }
   }
   return true;

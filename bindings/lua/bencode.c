@@ -1,5 +1,6 @@
 #include "lua/bencode.h"
 
+#include "lua/shown.h"
 #include "lua/value.h"
 
 #include <lauxlib.h>
@@ -46,7 +47,12 @@ static const char *push_place(const struct encoder *encoder) {
   for (size_t i = 0; i < encoder->depth; i++) {
     const struct frame *const frame = &encoder->frames[i];
     if (frame->keys != NULL) {
-      lua_pushfstring(L, ".%s", frame->keys[frame->done - 1].bytes);
+      const struct key *const key = &frame->keys[frame->done - 1];
+      lua_pushliteral(L, ".");
+      lua_pushlstring(L, key->bytes, key->len);
+      (void)kad_lua_push_shown(L, -1);
+      lua_remove(L, -2);
+      lua_concat(L, 2);
     } else {
       lua_pushfstring(L, "[%I]", (LUAI_UACINT)frame->done);
     }

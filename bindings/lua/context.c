@@ -1,5 +1,7 @@
 #include "lua/context.h"
 
+#include "lua/shown.h"
+
 #include <assert.h>
 
 /* Registry key of the context, a userdata. */
@@ -77,7 +79,8 @@ int kad_lua_traceback(lua_State *L) {
     luaL_tolstring(L, 1, NULL);
     lua_replace(L, 1);
   }
-  luaL_traceback(L, L, lua_tostring(L, 1), 1);
+  lua_settop(L, 1);
+  kad_lua_add_traceback(L, L, 1);
   return 1;
 }
 

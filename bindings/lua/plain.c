@@ -1,15 +1,13 @@
 #include "lua/plain.h"
 
+#include "lua/shown.h"
+
 #include <lauxlib.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-enum {
-  KEY_TEXT_MAX = 60 /* bytes of a key in a message */
-};
 
 enum tag {
   TAG_NIL = 'n',
@@ -35,28 +33,30 @@ struct packer {
   int depth; /* number of open tables */
 };
 
+/* Adds the key at `index` to the place at the top. [-0, +0, m] */
+static void add_key(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) {
+    lua_pushliteral(L, ".");
+    (void)kad_lua_push_shown(L, index);
+    lua_concat(L, 3);
+    return;
+  }
+  if (lua_isinteger(L, index)) {
+    lua_pushfstring(L, "[%I]", (LUAI_UACINT)lua_tointeger(L, index));
+  } else {
+    lua_pushfstring(L, "[a %s]", luaL_typename(L, index));
+  }
+  lua_concat(L, 2);
+}
+
 /* Raises `problem` with its place, such as "state.names[3]". [-0, +0, v] */
 static void raise_problem(const struct packer *packer, const char *problem) {
   lua_State *const L = packer->L;
   lua_settop(L, packer->base + 2 * packer->depth - 1);
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  luaL_addstring(&buffer, packer->root);
+  lua_pushstring(L, packer->root);
   for (int i = 0; i < packer->depth; i++) {
-    char text[KEY_TEXT_MAX + 4];
-    const int key = packer->base + 2 * i + 1;
-    if (lua_type(L, key) == LUA_TSTRING) {
-      (void)snprintf(text, sizeof text, ".%.*s", KEY_TEXT_MAX,
-                     lua_tostring(L, key));
-    } else if (lua_isinteger(L, key)) {
-      (void)snprintf(text, sizeof text, "[%lld]",
-                     (long long)lua_tointeger(L, key));
-    } else {
-      (void)snprintf(text, sizeof text, "[a %s]", luaL_typename(L, key));
-    }
-    luaL_addstring(&buffer, text);
+    add_key(L, packer->base + 2 * i + 1);
   }
-  luaL_pushresult(&buffer);
   luaL_error(L, "%s %s", lua_tostring(L, -1), problem);
 }
 

@@ -6,6 +6,7 @@
 #include "lua/error.h"
 #include "lua/plain.h"
 #include "lua/record.h"
+#include "lua/shown.h"
 #include "lua/value.h"
 
 #include <lauxlib.h>
@@ -169,7 +170,7 @@ static int address(lua_State *L) {
   const int status = kad_address_parse(kad_lua_check_slice(L, 1), &parsed);
   if (status != 0) {
     lua_pushfstring(L, "'%s' is not an address such as 192.0.2.1:6881",
-                    lua_tostring(L, 1));
+                    kad_lua_push_shown(L, 1));
     return kad_lua_push_error_message(L, status);
   }
   kad_lua_push_address(L, &parsed);

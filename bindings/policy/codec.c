@@ -31,7 +31,7 @@ static int encode_body(lua_State *L) {
   kad_policy_message_push(L, call->message, call->bits);
   lua_call(L, 1, 2);
   if (lua_isnil(L, -2) && lua_type(L, -1) == LUA_TSTRING) {
-    return luaL_error(L, "%s", lua_tostring(L, -1));
+    return lua_error(L);
   }
   if (lua_type(L, -2) != LUA_TSTRING) {
     return luaL_error(
@@ -101,7 +101,7 @@ static void run_hook(struct kad_host *host, struct kad_hook *hook,
   kad_host_begin_turn(host);
   lua_settop(L, 0);
   if (run_metered(L, body, call, hook) != LUA_OK) {
-    kad_hook_failure_report_text(hook, lua_tostring(L, -1));
+    kad_hook_failure_report_error(hook, L, -1);
   }
   lua_settop(L, 0);
   host->codec.busy = false;

@@ -10,18 +10,7 @@
 /* Pushes the table whose keys are the coroutines that scripts have made.
  * [-0, +1, m] */
 static void push_made(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.script_coroutines) ==
-      LUA_TTABLE) {
-    return;
-  }
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.script_coroutines);
+  kad_policy_push_weak_table(L, &kad_policy_keys.script_coroutines);
 }
 
 /* Pops a thread and tells whether a script has made it. [-1, +0, m] */

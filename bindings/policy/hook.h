@@ -144,7 +144,8 @@ enum {
 struct kad_hook_failure {
   struct kad_hook *hook;
   lua_State *thread; /* has the error value at its top; NULL: see `text` */
-  const char *text;  /* borrowed; NULL: the error has no text */
+  const char *text;  /* borrowed */
+  size_t len;        /* of the text */
   const struct kad_meter_entry *killed; /* the entry, if it was killed */
 };
 
@@ -154,6 +155,10 @@ void kad_hook_failure_report(struct kad_hook_failure failure);
 
 /* Does the same for a failure that `text` describes. [-0, +0, -] */
 void kad_hook_failure_report_text(struct kad_hook *hook, const char *text);
+
+/* Does the same for a failure with the error at `index`. [-0, +0, m] */
+void kad_hook_failure_report_error(struct kad_hook *hook, lua_State *L,
+                                   int index);
 
 /* Tells whether the breaker of `hook` is open. Closes it after its time. */
 bool kad_hook_failure_breaker_is_open(struct kad_hook *hook);

@@ -1,5 +1,8 @@
+#include "lua/shown.h"
 #include "lua/value.h"
 #include "policy/hook.h"
+
+#include <string.h>
 
 enum {
   TEXT_MAX = 2000 /* bytes of an error that are reported */
@@ -93,7 +96,7 @@ static void push_error_text(lua_State *L,
 static void push_message(lua_State *L, const struct kad_hook_failure *failure) {
   lua_Debug at;
   if (failure->thread == NULL) {
-    lua_pushstring(L, failure->text);
+    lua_pushlstring(L, failure->text, failure->len);
     return;
   }
   if (failure->killed != NULL) {
@@ -102,8 +105,7 @@ static void push_message(lua_State *L, const struct kad_hook_failure *failure) {
     push_error_text(L, failure);
   }
   if (lua_getstack(failure->thread, 0, &at)) {
-    luaL_traceback(L, failure->thread, lua_tostring(L, -1), 0);
-    lua_remove(L, -2);
+    kad_lua_add_traceback(L, failure->thread, 0);
   }
 }
 
@@ -135,8 +137,22 @@ void kad_hook_failure_report(struct kad_hook_failure failure) {
 
 void kad_hook_failure_report_text(struct kad_hook *hook, const char *text) {
   kad_hook_failure_report((struct kad_hook_failure){
+      .hook = hook, .text = text, .len = strlen(text)});
+}
+
+void kad_hook_failure_report_error(struct kad_hook *hook, lua_State *L,
+                                   int index) {
+  size_t len = 0;
+  const char *const text =
+      lua_isstring(L, index) ? lua_tolstring(L, index, &len) : NULL;
+  if (text == NULL) {
+    kad_hook_failure_report_text(hook, no_text);
+    return;
+  }
+  kad_hook_failure_report((struct kad_hook_failure){
       .hook = hook,
-      .text = text != NULL ? text : no_text,
+      .text = text,
+      .len = kad_lua_cut_text(text, len, TEXT_MAX),
   });
 }
 

@@ -65,7 +65,7 @@ static void read_result(lua_State *L, struct kad_runner *runner) {
   }
   if (kad_verdict_read(L, runner, count) != LUA_OK) {
     runner->result = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
-    kad_hook_failure_report_text(runner->hook, lua_tostring(L, -1));
+    kad_hook_failure_report_error(runner->hook, L, -1);
   }
 }
 
@@ -81,7 +81,7 @@ static void read_end(lua_State *L, struct kad_runner *runner) {
     read_result(L, runner);
   } else if (lua_isstring(L, 3)) {
     hook->overruns += (uint64_t)lua_toboolean(L, 4);
-    kad_hook_failure_report_text(hook, lua_tostring(L, 3));
+    kad_hook_failure_report_error(hook, L, 3);
   }
 }
 

@@ -127,15 +127,17 @@ static void close_variables(const struct kad_runner *runner) {
 static void fail_hook(struct kad_runner *runner, int status,
                       const struct kad_meter_entry *entry,
                       struct kad_hook_result *result) {
-  const bool out_of_memory = status == LUA_ERRMEM && !entry->killed;
   result->verdict = KAD_VERDICT_FAILED;
   runner->hook->overruns += entry->killed;
-  kad_hook_failure_report((struct kad_hook_failure){
-      .hook = runner->hook,
-      .thread = out_of_memory ? NULL : runner->thread,
-      .text = "out of memory",
-      .killed = entry->killed ? entry : NULL,
-  });
+  if (status == LUA_ERRMEM && !entry->killed) {
+    kad_hook_failure_report_text(runner->hook, "out of memory");
+  } else {
+    kad_hook_failure_report((struct kad_hook_failure){
+        .hook = runner->hook,
+        .thread = runner->thread,
+        .killed = entry->killed ? entry : NULL,
+    });
+  }
   if (!entry->killed) {
     close_variables(runner);
   }

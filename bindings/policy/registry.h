@@ -7,6 +7,8 @@
 #ifndef KAD_POLICY_REGISTRY_H
 #define KAD_POLICY_REGISTRY_H
 
+#include <lua.h>
+
 /* One value in each state. */
 struct kad_policy_keys {
   char meter;              /* userdata: struct kad_meter */
@@ -20,6 +22,10 @@ struct kad_policy_keys {
 };
 
 extern const struct kad_policy_keys kad_policy_keys;
+
+/* Pushes the table with weak keys that `key` holds; makes it if there is none.
+ * [-0, +1, m] */
+void kad_policy_push_weak_table(lua_State *L, const char *key);
 
 /* One value for each host. */
 struct kad_host_keys {

@@ -9,18 +9,7 @@
 /* Pushes the table of coroutines that wait for the scheduler. The value is the
  * coroutine through which one waits, or true. [-0, +1, m] */
 static void push_waiting(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.waiting_coroutines) ==
-      LUA_TTABLE) {
-    return;
-  }
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kad_policy_keys.waiting_coroutines);
+  kad_policy_push_weak_table(L, &kad_policy_keys.waiting_coroutines);
 }
 
 /* Notes that `L` waits through the coroutine at 1. [-0, +0, m] */

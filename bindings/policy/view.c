@@ -3,6 +3,7 @@
 #include "lua/bencode.h"
 #include "lua/field.h"
 #include "lua/record.h"
+#include "lua/shown.h"
 #include "lua/value.h"
 #include "policy/registry.h"
 
@@ -144,7 +145,7 @@ static int view_index(lua_State *L) {
   if (field == FIELD_NONE) {
     return luaL_error(L, "a %s has no field '%s'",
                       names[view->kind] + sizeof "kadenza." - 1,
-                      luaL_tolstring(L, 2, NULL));
+                      kad_lua_push_shown(L, 2));
   }
   if (view->subject.any == NULL) {
     return luaL_error(L, "a %s was used after its hook had ended",

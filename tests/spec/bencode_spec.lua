@@ -69,6 +69,11 @@ describe("kadenza.bencode", function()
       ["value.a: a list has the keys 1 to n"] = { a = { 1, nil, 3, [7] = 1 } },
       ["value: a list has the keys 1 to n"] = { [true] = 1 },
       ["value.own.own.own"] = circle,
+      ["value.a\\x00b\\x1b[1m: bencode has no"] = { ["a\0b\27[1m"] = true },
+      ["value.\\x00[1]: bencode has no"] = { ["\0"] = { true } },
+      ["value.gr\u{f6}\u{df}e: bencode has no"] = { ["gr\u{f6}\u{df}e"] = true },
+      ["value." .. ("k"):rep(60) .. "...: bencode has no"] = {
+        [("k"):rep(1000)] = true },
     }
     for message, value in pairs(cases) do
       it("a value it cannot encode: " .. message, function()

@@ -19,7 +19,9 @@ local function later(what) kad.sleep(0.1) deep(what) end
 return {
   name = "failing", version = 1,
   types = { note = { republish = false, validate = function(record)
-    if record.value == "task" then
+    if record.value == "field" then
+      return record["a\0b"]
+    elseif record.value == "task" then
       kad.spawn(later, "task")
       return true
     end
@@ -27,7 +29,7 @@ return {
   end, expire = function() deep("expiry") end } },
   rpc = { bad = function() return 5 end },
   every = { { seconds = 0.5, run = function() later("timer") end } },
-  on_start = function() deep("start") end,
+  on_start = function() deep("start\0 of all") end,
   on_stop = function() deep("stop") end,
 }]]
 
@@ -96,7 +98,7 @@ describe("a failure is logged with hook, place and traceback", function()
   end))
 
   it("in on_start and on_stop", scene(function() end, function(world)
-    assert_said(world, "start", "failing: on_start")
+    assert_said(world, "start\0 of all", "failing: on_start")
     assert_said(world, "stop", "failing: on_stop")
   end))
 
@@ -115,12 +117,22 @@ describe("a failure is logged with hook, place and traceback", function()
     assert_said(world, "timer", "failing: every[1]")
   end))
 
+  it("whole, if its text or a name in it has a zero byte", scene(function(world)
+    world.node:put(KEY, "a\0b", { type = "note" })
+    kad.sleep(31)
+    world.node:put(KEY, "field", { type = "note" })
+  end, function(world)
+    assert_said(world, "a\0b", "failing: note.validate")
+    assert.is_truthy(world.events[#world.events - 1].fields.error:find(
+      ":9: a Record has no field 'a\\x00b'", 1, true))
+  end))
+
   it("of a hook that returns a wrong type", scene(function(world)
     world.other:call(world.node:addresses()[1], "bad", {})
   end, function(world)
     for _, event in ipairs(world.events) do
       if event.fields.hook == "failing: rpc.bad" then
-        assert.equal(world.path .. ":14", event.fields.defined)
+        assert.equal(world.path .. ":16", event.fields.defined)
         assert.is_truthy(event.fields.error:find(
           "^returned number where a reply, a table, or nil and a reason"))
         return

@@ -99,8 +99,11 @@ describe("plain values", function()
     local fine, message = pcall(core.pack_plain,
       { [("k"):rep(1000)] = { [1.5] = print } }, "it")
     assert.is_false(fine)
-    assert.matches("^it%.k+%[a number%] is a function: ", message)
+    assert.matches("^it%.k+%.%.%.%[a number%] is a function: ", message)
     assert.is_true(#message < 250)
+    fine, message = pcall(core.pack_plain, { ["a\0b\n"] = print }, "it")
+    assert.is_false(fine)
+    assert.matches("^it%.a\\x00b\\x0a is a function: ", message)
   end)
 
   it("are rejected if their bytes are malformed", function()
