@@ -133,7 +133,7 @@ local function only_filters(name, spec)
   if not BUILT_IN[name] then
     return false
   end
-  for key in pairs(spec) do
+  for key in next, spec do
     if key ~= "validate" then
       return false
     end
@@ -298,7 +298,7 @@ local function check_requirements(list)
     for _, name in ipairs(required) do
       check_requirement(loaded, named, name)
     end
-    for name, version in pairs(required) do
+    for name, version in next, required do
       versions[name] = type(name) == "string" and version or nil
     end
     for _, name in ipairs(sorted(versions)) do

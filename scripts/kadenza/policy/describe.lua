@@ -62,7 +62,7 @@ local function add_place(places, loaded, path, fn)
 end
 
 local function add_type_places(places, loaded)
-  for name, spec in pairs(loaded.policy.types or {}) do
+  for name, spec in next, loaded.policy.types or {} do
     for _, hook in ipairs(shape.TYPE_HOOKS) do
       add_place(places, loaded, "types." .. name .. "." .. hook, spec[hook])
     end
@@ -74,10 +74,10 @@ local function list_places(list)
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     add_type_places(places, loaded)
-    for name, fn in pairs(policy.rpc or {}) do
+    for name, fn in next, policy.rpc or {} do
       add_place(places, loaded, "rpc." .. name, fn)
     end
-    for name, fn in pairs(policy) do
+    for name, fn in next, policy do
       add_place(places, loaded, name, fn)
     end
     for i, entry in ipairs(policy.every or {}) do
@@ -93,7 +93,7 @@ local function plain_record(sample)
     return { value = sample }
   end
   local plain = {}
-  for key, value in pairs(sample) do
+  for key, value in next, sample do
     plain[key] = value
   end
   plain.signed = sample.signed ~= nil and (sample.signed and 1 or 0) or nil
@@ -104,13 +104,13 @@ local function collect_samples(list)
   local samples = { types = {}, rpc = {} }
   for _, loaded in ipairs(list) do
     local given = loaded.policy.samples or {}
-    for name, records in pairs(given.types or {}) do
+    for name, records in next, given.types or {} do
       samples.types[name] = samples.types[name] or {}
       for _, record in ipairs(records) do
         table.insert(samples.types[name], plain_record(record))
       end
     end
-    for name, arguments in pairs(given.rpc or {}) do
+    for name, arguments in next, given.rpc or {} do
       samples.rpc[name] = table.move(arguments, 1, #arguments, 1, {})
     end
   end

@@ -1,4 +1,5 @@
---- Checks the fields of a policy when it is loaded.
+--- Checks the fields of a policy when it is loaded: without `__pairs`, as those
+--- that use the fields see them. Otherwise others could be checked than are used.
 
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
@@ -71,7 +72,7 @@ end
 local fail <const> = M.fail
 
 local function check_keys(value, keys, where)
-  for key in pairs(value) do
+  for key in next, value do
     if type(key) ~= "string" or not keys[key] then
       fail("unknown key '%s'%s%s", tostring(key), where,
         suggest.hint(tostring(key), keys))
@@ -111,7 +112,7 @@ local function check_type(name, spec)
   if name == "peers" and spec.signed_only then
     fail("types.peers.signed_only: peers have no publisher")
   end
-  for key, value in pairs(spec) do
+  for key, value in next, spec do
     local kind = TYPE_KEYS[key]
     if type(kind) == "table" then
       check_range(value, kind, where .. "." .. key)
@@ -163,7 +164,7 @@ local function check_record_sample(sample, where)
   end
   check_kind(sample, "table", where)
   check_keys(sample, SAMPLE_KEYS, " in " .. where)
-  for key, value in pairs(sample) do
+  for key, value in next, sample do
     check_kind(value, SAMPLE_KEYS[key], where .. "." .. key)
     if type(value) == "number" and math.type(value) ~= "integer" then
       fail("%s.%s must be an integer", where, key)
@@ -185,7 +186,7 @@ local function check_samples(given, part, name, check)
   local where = "samples." .. name
   check_kind(given or {}, "table", where)
   check_keys(given or {}, part or {}, " in " .. where)
-  for key, list in pairs(given or {}) do
+  for key, list in next, given or {} do
     local place = where .. "." .. key
     check_kind(list, "table", place)
     for i, sample in ipairs(list) do
@@ -211,7 +212,7 @@ end
 
 -- Calls `check(key, value)` for each entry of a part of the policy.
 local function check_each(part, check)
-  for key, value in pairs(part or {}) do
+  for key, value in next, part or {} do
     check(key, value)
   end
 end
@@ -247,7 +248,7 @@ end
 local function check_policy(policy)
   check_kind(policy, "table", "a policy")
   check_keys(policy, POLICY_KEYS, "")
-  for key, value in pairs(policy) do
+  for key, value in next, policy do
     check_kind(value, POLICY_KEYS[key], key)
   end
   check_each(policy.types, check_type)

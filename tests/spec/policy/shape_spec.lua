@@ -2,6 +2,13 @@ local shape = require("kadenza.policy.shape")
 
 local function nothing() end
 
+-- Returns a table that lists its fields as `shown` has them.
+local function listed_as(fields, shown)
+  return setmetatable(fields, { __pairs = function()
+    return next, shown
+  end })
+end
+
 describe("kadenza.policy.shape", function()
   it("accepts every field of a policy", function()
     assert.is_true(shape.check({
@@ -100,6 +107,12 @@ describe("kadenza.policy.shape", function()
       "samples.rpc.hi[1] must be a table, not a string" },
     { { rpc = { hi = nothing }, samples = { rpc = { hi = { { a = 1.5 } } } } },
       "samples.rpc.hi[1].a" },
+    { { types = listed_as({ ["a\0"] = {} }, {}) },
+      "'a\\x00' is not a name of a type" },
+    { { rpc = listed_as({ store = nothing }, {}) }, "rpc.store: the node" },
+    { { requires = listed_as({ 1 }, {}) }, "requires[1] must be a string" },
+    { listed_as({ on_start = 1 }, {}), "on_start must be a function" },
+    { { types = { a = listed_as({ ttl = 0 }, {}) } }, "types.a.ttl must be" },
     { { every = table.move({ {} }, 1, 1, 1001, {}) }, "every" },
     { { every = (function()
       local every = {}
