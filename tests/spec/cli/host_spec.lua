@@ -32,6 +32,7 @@ describe("kadenza, when the machine refuses", function()
     folder, remove = support.temporary_folder()
     write(folder .. "/p.lua", "return { name = 'p', version = 1 }")
     write(folder .. "/c.lua", "{ k = 8 }")
+    write(folder .. "/s.lua", "return { name = 's', summary = 'S.', nodes = 4, hours = 0.02 }")
   end)
 
   after_each(function()
@@ -46,14 +47,28 @@ describe("kadenza, when the machine refuses", function()
     { "ping", "127.0.0.1:1", "--allow-local", "--query-ms", "20" },
     { "get", "x", "--bootstrap", "127.0.0.1:1", "--allow-local", "--policy",
       "p.lua", "--query-ms", "20" },
+    { "put", "x", "y", "--bootstrap", "127.0.0.1:1", "--allow-local",
+      "--policy", "p.lua", "--query-ms", "20" },
+    { "announce", ("0"):rep(40), "80", "--bootstrap", "127.0.0.1:1", "--allow-local",
+      "--query-ms", "20" },
+    { "peers", ("0"):rep(40), "--bootstrap", "127.0.0.1:1", "--allow-local",
+      "--query-ms", "20" },
+    { "lookup", "x", "--bootstrap", "127.0.0.1:1", "--allow-local",
+      "--query-ms", "20" },
+    { "watch", "x", "--bootstrap", "127.0.0.1:1", "--allow-local",
+      "--query-ms", "20" },
+    { "sim", "s.lua" },
+    { "sim", "s.lua", "--report", "r" },
+    { "new", "policy", "secret" },
+    { "help" }, { "version" },
     { "run", "c.lua", "--listen", "127.0.0.1:0", "--policy", "p.lua",
       "--allow-local", "--dump-config" },
   }
   for _, command in ipairs(COMMANDS) do
     it("has one message for too few descriptors: "
-      .. table.concat(command, " ", 1, math.min(2, #command)), function()
+      .. table.concat(command, " ", 1, math.min(3, #command)), function()
       for limit = 4, 20 do
-        os.remove(folder .. "/secret")
+        os.execute("rm -rf " .. folder .. "/secret " .. folder .. "/r")
         local done = run_after("ulimit -n " .. limit, command,
           { folder = folder })
 
