@@ -84,7 +84,8 @@ local function pack_files(policies)
   for i, policy in ipairs(policies) do
     local is_path = type(policy) == "string"
     local path = is_path and policy or policy.file
-    files[i] = { path = path, text = shipped(path),
+    files[i] = { path = path,
+      text = shipped(path) or not is_path and policy.text or nil,
       trusted = not is_path and policy.trusted or nil }
     if files[i].trusted then
       files.standard = { path = package.path, cpath = package.cpath }
@@ -133,22 +134,24 @@ local function attach_tables(node, policies)
   return core.policy_host(node.core, setup)
 end
 
-local FILE_KEYS <const> = { file = true, trusted = true }
+local FILE_KEYS <const> = { file = true, text = true, trusted = true }
 
 -- Returns the problem of a path, or nil.
 local function path_problem(path)
   return path:find("\0", 1, true) and "has a path with a zero byte" or nil
 end
 
--- Returns the problem of { file = path, trusted = … }, or nil.
+-- Returns the problem of { file = path, text = …, trusted = … }, or nil.
 local function file_problem(policy)
-  for key in pairs(policy) do
+  for key in next, policy do
     if not FILE_KEYS[key] then
       return "has an unknown key '" .. tostring(key) .. "' beside 'file'"
     end
   end
   if type(policy.file) ~= "string" then
     return "has a file that is a " .. type(policy.file) .. ", not a path"
+  elseif policy.text ~= nil and type(policy.text) ~= "string" then
+    return "has a text that is a " .. type(policy.text) .. ", not a string"
   elseif policy.trusted ~= nil and type(policy.trusted) ~= "boolean" then
     return "has a trusted that is a " .. type(policy.trusted)
       .. ", not a boolean"
@@ -174,7 +177,8 @@ end
 
 --- Raises unless `policies` is a list of files, or of tables and functions.
 --- A file is a path, the name of a policy that ships ("counter"), or
---- { file = path, trusted = true }.
+--- { file = path, trusted = true }. With `text`, that of a file that was read
+--- already, the file is not read before a reload.
 ---@param policies any
 ---@param level integer  of the error, as for `error`
 ---@return "files"|"tables" kind
@@ -254,6 +258,18 @@ function M.host(node, policies, write)
   return handle
 end
 
+-- Returns the policies as a reload loads them: files are read again.
+local function without_texts(policies)
+  local list = {}
+  for i, policy in ipairs(policies) do
+    local has_text = type(policy) == "table" and policy.file ~= nil
+      and policy.text ~= nil
+    list[i] = has_text and { file = policy.file, trusted = policy.trusted }
+      or policy
+  end
+  return list
+end
+
 --- Sets the policies of a node. On failure it keeps those that it has.
 ---@param node kadenza.Node
 ---@param policies (string|table|function)[]
@@ -278,7 +294,7 @@ function M.attach(node, policies)
     return nil, message, code
   end
   local before = node.policy_handle
-  node.policy_handle, node.policies = handle, policies
+  node.policy_handle, node.policies = handle, without_texts(policies)
   if before then
     before:call("stop")
     retire(node.net, before)

@@ -48,17 +48,21 @@ function M.arguments(command)
   return options
 end
 
--- Returns the policies as an option of kad.node.
+-- Reads the policies. Returns them as an option of kad.node.
 local function policies_of(args)
   local policies, places = {}, {}
   for i, path in ipairs(args.file) do
-    policies[i], places[path] = path, i
+    policies[i], places[path] = { file = path }, i
   end
   for _, path in ipairs(args.trusted) do
     if not places[path] then
       fault.misuse("--trust: %s is not one of the files", input.shown(path))
     end
-    policies[places[path]] = { file = path, trusted = true }
+    policies[places[path]].trusted = true
+  end
+  local texts = policy_files.read(args.file)
+  for _, policy in ipairs(policies) do
+    policy.text = texts[policy.file]
   end
   return policies
 end
@@ -190,7 +194,6 @@ end
 function M.run(args)
   local options = config.read_own(OPTIONS, args)
   local policies = policies_of(args)
-  policy_files.check(args.file)
   local report = fault.checked("policy", trial.run(policies, options))
   return to_document(report, options, args.file), to_text(report, options),
     not trial.passed(report) and fault.FAILED or nil

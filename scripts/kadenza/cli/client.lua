@@ -111,14 +111,16 @@ function M.without_joining(settings, address, act)
   end)
 end
 
---- Raises a fault for settings with which `join` would fail.
+--- Raises a fault for settings with which `join` would fail. Reads the
+--- policies, once.
 ---@param settings table
 function M.check(settings)
   if #settings.bootstrap == 0 then
     fault.misuse("--bootstrap HOST:PORT is needed: a node to join through")
   end
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
-  policy_files.check(settings.policies)
+  settings.policy_texts = settings.policy_texts
+    or policy_files.read(settings.policies)
 end
 
 --- Joins through the bootstrap nodes, then calls `act(node)`.

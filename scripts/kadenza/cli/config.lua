@@ -191,7 +191,8 @@ function M.read(settings, args, kind)
 end
 
 -- Options of the program, which kad.node does not have.
-local PROGRAM <const> = { log = true, json = true, trust = true }
+local PROGRAM <const> = { log = true, json = true, trust = true,
+  policy_texts = true }
 
 local function limits_of(values)
   if values.limits == false then
@@ -208,18 +209,19 @@ end
 
 -- Returns the policies as an option of kad.node.
 local function policies_of(values)
-  local trusted, policies = {}, {}
+  local trusted, policies, texts = {}, {}, values.policy_texts or {}
   for _, path in ipairs(values.trust or {}) do
     trusted[path] = true
   end
   for i, path in ipairs(values.policies) do
-    policies[i] = trusted[path] and { file = path, trusted = true } or path
+    policies[i] = { file = path, text = texts[path], trusted = trusted[path] }
   end
   return policies
 end
 
 --- Returns a configuration as options of kad.node.
----@param values table  by name
+---@param values table  by name; `policy_texts` has the texts of policies that
+---  were read already, by path
 ---@return kadenza.NodeOptions options
 function M.node_options(values)
   local options = {}

@@ -1,4 +1,5 @@
---- Checks policy files before a node runs.
+--- Reads and checks policy files before a node runs. The node gets the texts
+--- that were checked: what becomes of the files meanwhile does not matter.
 --- Tested by tests/spec/cli/usage_spec.lua, tests/spec/cli/check_spec.lua.
 
 local chunk = require("kadenza.chunk")
@@ -9,7 +10,7 @@ local input = require("kadenza.cli.input")
 
 local M = {}
 
--- Limit of a policy file: reading a device may not end.
+-- Limit of a policy file, that of the policy host.
 local MAX_BYTES <const> = 1048576
 
 -- Returns a hint for a name that resembles that of a policy that ships.
@@ -27,14 +28,18 @@ local function read(path)
   return text, message and message .. hint(path), code
 end
 
---- Raises a fault for a policy that cannot be read or is not Lua. Runs nothing.
+--- Returns the texts of policies by their paths. Raises a fault for one that
+--- cannot be read or is not Lua. Runs nothing.
 ---@param paths string[]
-function M.check(paths)
+---@return table<string, string> texts
+function M.read(paths)
+  local texts = {}
   for _, path in ipairs(paths) do
     fault.checked("FILE", input.path(path))
-    local text = fault.read("policy", read(path))
-    fault.checked("policy", chunk.load(text, path))
+    texts[path] = texts[path] or fault.read("policy", read(path))
+    fault.checked("policy", chunk.load(texts[path], path))
   end
+  return texts
 end
 
 return M

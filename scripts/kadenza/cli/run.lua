@@ -157,6 +157,7 @@ local function open_node(settings)
   if not node then
     fault.not_opened(message, code)
   end
+  settings.policy_texts = nil -- a reload reads the files again
   return node
 end
 
@@ -219,7 +220,7 @@ end
 
 function M.run(args, settings, log_start)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
-  policy_files.check(settings.policies)
+  settings.policy_texts = policy_files.read(settings.policies)
   if args.dump_config then
     output.write(config.dump(settings))
     return

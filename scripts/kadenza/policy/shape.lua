@@ -1,5 +1,5 @@
---- Checks the fields of a policy when it is loaded: without `__pairs`, as those
---- that use the fields see them. Otherwise others could be checked than are used.
+--- Checks the fields of a policy when it is loaded: without `__pairs`, as they
+--- are used. Otherwise others could be checked than are used.
 
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")

@@ -14,6 +14,7 @@
 -- Tested by tests/spec/cli/check_spec.lua.
 
 local chunk_text = require("kadenza.chunk_text")
+local core = require("kadenza.core")
 local key = require("kadenza.key")
 local lint = require("kadenza.policy.lint")
 local log = require("kadenza.log")
@@ -31,6 +32,9 @@ local VALUES <const> = { "hello", "1", "0", "a b", "{}", "" }
 
 -- Life of records that expire during the trial, in seconds.
 local SHORT_LIFE <const> = 300
+
+-- Limit of a policy file, that of the policy host.
+local MAX_BYTES <const> = 1048576
 
 -- Messages that the host logs for hooks that fail.
 local FAILURES <const> = { ["a policy failed"] = true,
@@ -321,17 +325,17 @@ function Trial:run(policies, options)
   end
 end
 
--- Returns the source in a file; nil if it cannot be read or is not Lua.
-local function read_source(path)
-  local file <close> = io.open(path, "rb")
-  local bytes = file and file:read("a")
+-- Returns the source in a regular file, or in its bytes if they are known; nil
+-- if it cannot be read or is not Lua.
+local function read_source(path, bytes)
+  bytes = bytes or core.read_file(path, MAX_BYTES, "regular")
   local text = bytes and chunk_text(bytes)
   return text and load(text, "=", "t") and text
 end
 
 -- Checks a file, and the modules beside the policy that it requires, once each.
-local function lint_file(run, path)
-  local text = not run.seen[path] and read_source(path)
+local function lint_file(run, path, bytes)
+  local text = not run.seen[path] and read_source(path, bytes)
   run.seen[path] = true
   if not text then
     return
@@ -352,15 +356,16 @@ end
 local function lint_all(policies, places, problems)
   local seen = {}
   for _, given in ipairs(policies) do
-    local path = type(given) == "string" and given or given.file
+    local file = type(given) == "string" and { file = given } or given
     lint_file({ places = places, problems = problems, seen = seen,
-      folder = path:match("^.*/") or "", is_trusted = given ~= path }, path)
+      folder = file.file:match("^.*/") or "", is_trusted = file.trusted },
+      file.file, file.text)
   end
 end
 
 --- Tries policy files as the policies of one node. Returns nil and a message if
 --- they cannot be loaded.
----@param policies (string|table)[]  paths, or { file = path, trusted = true }
+---@param policies (string|table)[]  as the option `policies` of a node
 ---@param options? { nodes?: integer, seed?: integer, seconds?: number }
 ---@return kadenza.Trial? report
 ---@return string? message

@@ -32,7 +32,8 @@ describe("kadenza, when the machine refuses", function()
     folder, remove = support.temporary_folder()
     write(folder .. "/p.lua", "return { name = 'p', version = 1 }")
     write(folder .. "/c.lua", "{ k = 8 }")
-    write(folder .. "/s.lua", "return { name = 's', summary = 'S.', nodes = 4, hours = 0.02 }")
+    write(folder .. "/s.lua",
+      "return { name = 's', summary = 'S.', nodes = 4, hours = 0.02 }")
   end)
 
   after_each(function()
@@ -49,8 +50,8 @@ describe("kadenza, when the machine refuses", function()
       "p.lua", "--query-ms", "20" },
     { "put", "x", "y", "--bootstrap", "127.0.0.1:1", "--allow-local",
       "--policy", "p.lua", "--query-ms", "20" },
-    { "announce", ("0"):rep(40), "80", "--bootstrap", "127.0.0.1:1", "--allow-local",
-      "--query-ms", "20" },
+    { "announce", ("0"):rep(40), "80", "--bootstrap", "127.0.0.1:1",
+      "--allow-local", "--query-ms", "20" },
     { "peers", ("0"):rep(40), "--bootstrap", "127.0.0.1:1", "--allow-local",
       "--query-ms", "20" },
     { "lookup", "x", "--bootstrap", "127.0.0.1:1", "--allow-local",

@@ -1,3 +1,9 @@
+-- Tests scripts/kadenza/cli/policy_files.lua, scripts/kadenza/policy.lua.
+
+local config = require("kadenza.cli.config")
+local kad = require("kadenza")
+local policy = require("kadenza.policy")
+local policy_files = require("kadenza.cli.policy_files")
 local process = require("support.process")
 local support = require("support")
 
@@ -84,6 +90,40 @@ describe("policies of the program", function()
     node:wait_for("not a regular file", "stderr")
     node:kill("sigterm")
     assert.equal(0, node:wait())
+  end)
+
+  it("are read once: what was checked is what runs", function()
+    local path = folder .. "/policy.lua"
+    for _, meanwhile in ipairs({ "FIFO", "return 7", "nothing" }) do
+      write("policy.lua", 'return { name = "first" }')
+      local texts = policy_files.read({ path })
+      assert(os.remove(path))
+      if meanwhile == "FIFO" then
+        make_fifo("policy.lua")
+      elseif meanwhile ~= "nothing" then
+        write("policy.lua", meanwhile)
+      end
+      local net <close> = kad.sim({ nodes = 3, policies = config.node_options({
+        policies = { path }, policy_texts = texts }).policies })
+
+      local loaded, message = policy.reload(net.nodes[1])
+      assert.is_nil(loaded)
+      assert.matches("policy%.lua: ", message)
+      assert(#net.nodes == 3)
+      os.remove(path)
+    end
+  end)
+
+  it("that are tried are read once for all nodes", function()
+    write("policy.lua", ([[
+      os.remove(%q)
+      return { name = "gone" }
+    ]]):format(folder .. "/policy.lua"))
+    local done = process.run({ "check", "policy.lua", "--trust", "policy.lua",
+      "--nodes", "5", "--seconds", "60" }, { folder = folder })
+    assert.equal("", done.stderr)
+    assert.matches("no errors\n$", done.stdout)
+    assert.equal(0, done.status)
   end)
 
   it("with a misspelt name get a suggestion", function()

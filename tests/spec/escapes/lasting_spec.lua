@@ -208,6 +208,11 @@ local ROWS <const> = {
     return setmetatable({}, { __pairs = function()
       return assert, "name", "name"
     end, __index = function() return nil end }) ]],
+    by = "start" },
+  { "a list of a policy that has no end", place = "file", [[
+    return { requires = setmetatable({}, { __index = function(_, index)
+      return assert(index < 2^53) and "keeper"
+    end }) } ]],
     refused = "ran too long" },
   { "a type that takes every record away", place = "file", [[
     return { name = "attack", types = { kept = {
