@@ -62,8 +62,7 @@ static void begin(uint64_t seed) {
 
 static int end(void **state) {
   (void)state;
-  kad_ending_deinit(&ending);
-  kad_overlay_close(&overlay);
+  kad_ending_close(&ending);
   return 0;
 }
 

@@ -88,16 +88,11 @@ static void start_again(void *data) {
 static void timer_that_starts_itself_lets_datagrams_through(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
   start_again(&fixture);
   const kad_timer_id first = fixture.timer;
 
-  kad_fixture_ping(&fixture, asker, &to);
+  kad_fixture_ping(&fixture, pair.asker, &pair.to);
   kad_fixture_run(&fixture);
 
   assert_int_equal(fixture.status, 0);
@@ -298,17 +293,9 @@ static void drive(struct kad_fixture *fixture) {
 static void another_loop_may_drive_the_network(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
 
-  fixture.expected = KAD_BURST;
-  for (unsigned i = 0; i < KAD_BURST; i++) {
-    kad_fixture_ping(&fixture, asker, &to);
-  }
+  kad_fixture_ping_burst(&fixture, &pair);
   drive(&fixture);
 
   assert_int_equal(fixture.status, 0);

@@ -14,16 +14,13 @@ static struct kad_ending ending;
 
 static int open_thirty(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 5);
-  kad_overlay_grow(&overlay, NODES);
-  kad_ending_init(&ending, &overlay);
+  kad_ending_open(&ending, &overlay, 5, NODES);
   return 0;
 }
 
 static int close_overlay(void **state) {
   (void)state;
-  kad_ending_deinit(&ending);
-  kad_overlay_close(&overlay);
+  kad_ending_close(&ending);
   return 0;
 }
 

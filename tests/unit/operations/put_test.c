@@ -16,16 +16,13 @@ static struct kad_ending ending;
 
 static int open_forty(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 3);
-  kad_overlay_grow(&overlay, NODES);
-  kad_ending_init(&ending, &overlay);
+  kad_ending_open(&ending, &overlay, 3, NODES);
   return 0;
 }
 
 static int close_overlay(void **state) {
   (void)state;
-  kad_ending_deinit(&ending);
-  kad_overlay_close(&overlay);
+  kad_ending_close(&ending);
   return 0;
 }
 

@@ -29,9 +29,7 @@ static struct kad_id key;
 
 static int open_sixty(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 11);
-  kad_overlay_grow(&overlay, NODES);
-  kad_ending_init(&ending, &overlay);
+  kad_ending_open(&ending, &overlay, 11, NODES);
   replies = (struct replies){0};
   key = kad_overlay_key(4);
   return 0;
@@ -39,8 +37,7 @@ static int open_sixty(void **state) {
 
 static int close_overlay(void **state) {
   (void)state;
-  kad_ending_deinit(&ending);
-  kad_overlay_close(&overlay);
+  kad_ending_close(&ending);
   return 0;
 }
 

@@ -159,21 +159,10 @@ static void set_rules(struct kad_type type) {
   assert_ok(kad_node_set_policy(lone.node, &policy));
 }
 
-static struct kad_config plain_config(void) {
-  struct kad_config config;
-  kad_config_default(&config);
-  config.limits = false;
-  return config;
-}
-
-static void open_node(const struct kad_config *config) {
-  kad_lone_open(&lone, config);
-}
-
 static int open_plain(void **state) {
-  const struct kad_config config = plain_config();
+  const struct kad_config config = kad_lone_unlimited();
   (void)state;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   return 0;
 }
 
@@ -181,10 +170,6 @@ static int close_node(void **state) {
   (void)state;
   kad_lone_close(&lone);
   return 0;
-}
-
-static size_t count_records(void) {
-  return kad_lone_stats(&lone).records;
 }
 
 /* ------------------------------------------------------------- validate -- */
@@ -199,7 +184,7 @@ static void rejected_record_is_answered_with_its_reason(void **state) {
 
   (void)kad_lone_reply(&lone, &reply);
   assert_slice_is(reply.text, "not today");
-  assert_int_equal(count_records(), 0);
+  assert_int_equal(kad_lone_records(&lone), 0);
   assert_int_equal(rules.stored, 0);
 }
 
@@ -227,7 +212,7 @@ static void failing_validate_rejects(void **state) {
   assert_int_equal(kad_stores_code(&lone, 1, 'a'), KAD_CODE_FAILED);
 
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
-  assert_int_equal(count_records(), 0);
+  assert_int_equal(kad_lone_records(&lone), 0);
 }
 
 static void store_waits_for_a_pending_call(void **state) {
@@ -261,7 +246,7 @@ static void call_past_its_deadline_fails(void **state) {
   assert_int_equal(
       kad_node_complete_hook(lone.node, rules.open[0].call_id, &yes),
       KAD_ENOTFOUND);
-  assert_int_equal(count_records(), 0);
+  assert_int_equal(kad_lone_records(&lone), 0);
 }
 
 static void records_of_one_store_are_validated_one_by_one(void **state) {
@@ -364,7 +349,7 @@ static void merge_may_drop_all_records(void **state) {
 
   assert_int_equal(kad_stores_code(&lone, 2, '0'), 0);
 
-  assert_int_equal(count_records(), 0);
+  assert_int_equal(kad_lone_records(&lone), 0);
   assert_int_equal(rules.dropped, 1);
 }
 
@@ -399,7 +384,7 @@ static void merge_beyond_max_values_is_cut_and_counted(void **state) {
   kad_stores_put(&lone, 2, 'b');
   assert_int_equal(kad_stores_code(&lone, 3, 'c'), 0);
 
-  assert_int_equal(count_records(), 2);
+  assert_int_equal(kad_lone_records(&lone), 2);
   assert_int_equal(kad_lone_stats(&lone).hook_failures, 1);
 }
 
@@ -459,9 +444,9 @@ static void number_of_waiters_for_one_key_is_bounded(void **state) {
 
 static void waiters_count_as_pending_calls(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_pending_hooks = 3;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   set_rules((struct kad_type){.merge = merge});
   rules.merge = KAD_VERDICT_PENDING;
   kad_stores_put(&lone, 1, 'a');
@@ -508,11 +493,11 @@ static bool complete_one(uint64_t *random) {
 static void interleaved_merges_lose_no_value(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 40; seed++) {
-    const struct kad_config config = plain_config();
+    const struct kad_config config = kad_lone_unlimited();
     uint8_t model[SET_MAX];
     size_t size = 0;
     uint64_t random = seed;
-    open_node(&config);
+    kad_lone_open(&lone, &config);
     set_rules((struct kad_type){
         .validate = validate, .merge = merge, .expire = expire});
     rules.life_s = 1000;
@@ -546,12 +531,12 @@ static void store_survives_any_failed_allocation(void **state) {
   bool failed = true;
   for (size_t n = 0; failed; n++) {
     const uint8_t value = (uint8_t)(1 + n);
-    const size_t before = count_records();
+    const size_t before = kad_lone_records(&lone);
     kad_counting_fail_at(&lone.counting, n);
     const int code = kad_stores_code(&lone, 1, value);
     failed = lone.counting.has_failed;
     kad_counting_never_fail(&lone.counting);
-    assert_int_equal(count_records(), before + (code == 0));
+    assert_int_equal(kad_lone_records(&lone), before + (code == 0));
     assert_true(n < 50);
   }
 }

@@ -5,10 +5,8 @@
 static struct kad_lone lone;
 
 static int open_node(void **state) {
-  struct kad_config config;
+  const struct kad_config config = kad_lone_unlimited();
   (void)state;
-  kad_config_default(&config);
-  config.limits = false;
   kad_lone_open(&lone, &config);
   return 0;
 }

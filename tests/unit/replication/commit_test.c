@@ -16,21 +16,10 @@ static void dropped(void *state, const struct kad_hook_call *call,
   last_dropped = call->record->value.data[0];
 }
 
-static struct kad_config plain_config(void) {
-  struct kad_config config;
-  kad_config_default(&config);
-  config.limits = false;
-  return config;
-}
-
-static void open_node(const struct kad_config *config) {
-  kad_lone_open(&lone, config);
-}
-
 static int open_plain(void **state) {
-  const struct kad_config config = plain_config();
+  const struct kad_config config = kad_lone_unlimited();
   (void)state;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   return 0;
 }
 
@@ -38,10 +27,6 @@ static int close_node(void **state) {
   (void)state;
   kad_lone_close(&lone);
   return 0;
-}
-
-static size_t count_records(void) {
-  return kad_lone_stats(&lone).records;
 }
 
 static void newest_value_is_listed_first(void **state) {
@@ -118,12 +103,12 @@ static void ip6_subnet_replaces_one_value_of_others(void **state) {
 /* A store with another address of the same /64 is an update of the host. */
 static void ip6_host_at_its_quota_may_update(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   struct kad_contact from = kad_lone_contact_v6(1);
   const struct kad_type type = {.name = "value", .max_values = 2};
   const struct kad_policy policy = {.types = &type, .type_count = 1};
   config.max_records_address = 2;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   assert_ok(kad_node_set_policy(lone.node, &policy));
   for (uint8_t i = 1; i <= 4; i++) {
     const struct kad_record record = {.value = {&i, 1}};
@@ -131,15 +116,15 @@ static void ip6_host_at_its_quota_may_update(void **state) {
     kad_lone_store(&lone, &from, &record, 1);
     assert_ok(kad_lone_error(&lone));
   }
-  assert_int_equal(count_records(), 2);
+  assert_int_equal(kad_lone_records(&lone), 2);
   kad_lone_close(&lone);
 }
 
 static void host_at_its_quota_is_rejected(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_records_address = 3;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   for (uint8_t i = 0; i < 3; i++) {
     assert_int_equal(kad_stores_code(&lone, 1, (uint8_t)('a' + i)), 0);
   }
@@ -147,7 +132,7 @@ static void host_at_its_quota_is_rejected(void **state) {
   assert_int_equal(kad_stores_code(&lone, 1, 'd'), KAD_CODE_REFUSED);
 
   assert_int_equal(kad_stores_code(&lone, 2, 'd'), 0);
-  assert_int_equal(count_records(), 4);
+  assert_int_equal(kad_lone_records(&lone), 4);
   kad_lone_close(&lone);
 }
 
@@ -175,9 +160,9 @@ static int store_signed(int64_t seq, const char *value) {
 
 static void host_at_its_quota_may_update_and_confirm(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_records_address = 2;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   assert_int_equal(store_signed(1, "x"), 0);
   assert_int_equal(kad_stores_code(&lone, 1, 'a'), 0);
 
@@ -186,7 +171,7 @@ static void host_at_its_quota_may_update_and_confirm(void **state) {
   assert_int_equal(kad_stores_code(&lone, 1, 'a'), 0);
 
   assert_int_equal(kad_stores_code(&lone, 1, 'b'), KAD_CODE_REFUSED);
-  assert_int_equal(count_records(), 2);
+  assert_int_equal(kad_lone_records(&lone), 2);
   kad_lone_close(&lone);
 }
 
@@ -201,14 +186,14 @@ static void lower_seq_is_rejected(void **state) {
 
 static void full_store_evicts_from_the_largest_host(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_records = 6;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   for (uint8_t i = 0; i < 5; i++) {
     kad_stores_put(&lone, 1, (uint8_t)('a' + i));
   }
   kad_stores_put(&lone, 2, 'x');
-  assert_int_equal(count_records(), 6);
+  assert_int_equal(kad_lone_records(&lone), 6);
 
   kad_stores_put(&lone, 3, 'y');
 
@@ -226,10 +211,10 @@ static void full_store_evicts_from_the_largest_host(void **state) {
 static void record_that_is_evicted_at_once_is_rejected(void **state) {
   (void)state;
   const struct kad_contact from = kad_lone_contact(1);
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   unsigned refused = 0;
   config.max_records = 4;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   for (unsigned i = 0; i < 20; i++) {
     const uint8_t value = (uint8_t)('a' + i);
     const struct kad_record record = {.value = {&value, 1},
@@ -241,16 +226,16 @@ static void record_that_is_evicted_at_once_is_rejected(void **state) {
     assert_int_equal(memchr(values, value, count) != NULL, code == 0);
     refused += code == KAD_CODE_REFUSED;
   }
-  assert_int_equal(count_records(), 4);
+  assert_int_equal(kad_lone_records(&lone), 4);
   assert_in_range(refused, 1, 7);
   kad_lone_close(&lone);
 }
 
 static void update_in_a_full_store_evicts_nothing(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_records = 4;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   assert_int_equal(store_signed(1, "s"), 0);
   kad_stores_put(&lone, 2, 'a');
   kad_stores_put(&lone, 2, 'b');
@@ -293,10 +278,10 @@ static void another_host_does_not_shorten_the_life(void **state) {
  * they do not count for its quota. */
 static void confirming_does_not_change_the_origin(void **state) {
   (void)state;
-  struct kad_config config = plain_config();
+  struct kad_config config = kad_lone_unlimited();
   config.max_records_address = 2;
   config.max_records = 4;
-  open_node(&config);
+  kad_lone_open(&lone, &config);
   kad_stores_put(&lone, 1, 'a');
   kad_stores_put(&lone, 2, 'b');
   kad_stores_put(&lone, 3, 'c');

@@ -85,8 +85,7 @@ static int open_hex(void **state) {
 static int close_hex(void **state) {
   (void)state;
   whim = (struct whim){0};
-  kad_ending_deinit(&ending);
-  kad_overlay_close(&overlay);
+  kad_ending_close(&ending);
   return 0;
 }
 

@@ -4,15 +4,10 @@
 static void nodes_ping_each_other(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
-  assert_int_not_equal(to.port, 0);
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
+  assert_int_not_equal(pair.to.port, 0);
 
-  kad_fixture_ping(&fixture, asker, &to);
+  kad_fixture_ping(&fixture, pair.asker, &pair.to);
   kad_fixture_run(&fixture);
 
   assert_int_equal(fixture.results, 1);
@@ -66,21 +61,13 @@ static void node_answers_from_the_socket_that_was_asked(void **state) {
 static void burst_of_datagrams_is_sent_whole(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
 
-  fixture.expected = KAD_BURST;
-  for (unsigned i = 0; i < KAD_BURST; i++) {
-    kad_fixture_ping(&fixture, asker, &to);
-  }
+  kad_fixture_ping_burst(&fixture, &pair);
   kad_fixture_run(&fixture);
 
   struct kad_stats stats;
-  kad_node_stats(asked, &stats);
+  kad_node_stats(pair.asked, &stats);
   assert_true(stats.served_ping >= KAD_BURST);
   assert_int_equal(fixture.failures, 0);
   kad_fixture_close(&fixture);
@@ -243,15 +230,10 @@ static void a_hook_may_close_nodes_within_a_batch(void **state) {
 static void closing_a_node_ends_its_operations(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
-  kad_fixture_ping(&fixture, asker, &to);
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
+  kad_fixture_ping(&fixture, pair.asker, &pair.to);
 
-  kad_network_close_node(fixture.network, asker);
+  kad_network_close_node(fixture.network, pair.asker);
 
   assert_int_equal(fixture.results, 1);
   assert_int_equal(fixture.status, KAD_ECLOSED);
@@ -271,19 +253,14 @@ static void close_at_the_second_request(void *state,
 static void replies_written_before_closing_are_sent(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  struct kad_node *asker =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  struct kad_node *asked =
-      kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  const struct kad_pair pair = kad_fixture_open_pair(&fixture);
   const struct kad_policy policy = {
       .state = &fixture,
       .on_request = close_at_the_second_request,
   };
-  assert_ok(kad_node_set_policy(asked, &policy));
-  const struct kad_address to = kad_fixture_bound(fixture.network, asked, 0);
-  kad_fixture_ping(&fixture, asker, &to);
-  kad_fixture_ping(&fixture, asker, &to);
+  assert_ok(kad_node_set_policy(pair.asked, &policy));
+  kad_fixture_ping(&fixture, pair.asker, &pair.to);
+  kad_fixture_ping(&fixture, pair.asker, &pair.to);
 
   kad_fixture_run(&fixture);
 
