@@ -190,6 +190,7 @@ build = {
         "core/records/record_sign.c",
         "core/records/token.c",
         "core/records/type.c",
+        "core/records/verified.c",
         "core/replication/admission.c",
         "core/replication/commit.c",
         "core/replication/fanout.c",

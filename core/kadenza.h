@@ -908,7 +908,9 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
   X(bad_token, "stores and announces with a wrong token")              \
-  X(bad_signature, "stores with a wrong signature")                    \
+  X(bad_signature, "stores and replies with a wrong signature")        \
+  X(signatures, "signatures verified")                                 \
+  X(signatures_known, "signatures that were verified before")          \
   X(unsent, "messages that could not be encoded")                      \
   X(queries, "queries sent")                                           \
   X(replies, "replies received")                                       \

@@ -20,8 +20,8 @@ struct kad_events {
   void (*contact_answered)(struct kad_node *node,
                            const struct kad_contact *contact, uint32_t rtt_ms);
 
-  /* From rpc. `contact` left a query unanswered, or its reply is malformed, or
-   * another id answered. */
+  /* From rpc and operations. `contact` left a query unanswered, or its reply is
+   * malformed or has a bad signature, or another id answered. */
   void (*contact_failed)(struct kad_node *node,
                          const struct kad_contact *contact);
 

@@ -28,6 +28,7 @@
 #include "records/quota.h"
 #include "records/store.h"
 #include "records/token.h"
+#include "records/verified.h"
 #include "replication/admission.h"
 #include "replication/handoff.h"
 #include "replication/publications.h"
@@ -52,6 +53,7 @@ struct kad_node {
   bool owns_store;
   struct kad_quota quota;
   struct kad_token_maker tokens;
+  struct kad_verified verified;
   struct kad_ruleset *ruleset;
   struct kad_heap timers;
   struct kad_rpc rpc;

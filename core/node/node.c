@@ -37,6 +37,7 @@ static int init_parts(struct kad_node *node) {
   node->codec = config->codec != NULL ? config->codec : kad_codec_krpc();
   node->quota = kad_configure_quota(config);
   kad_store_budget_init(&node->store_budget, config->stores_per_s);
+  kad_verified_init(&node->verified, &node->env.allocator, node->map_secret);
   kad_rpc_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_pending_hooks_init(node);
@@ -99,6 +100,7 @@ void kad_node_free(struct kad_node *node) {
     kad_table_free(node->tables[i]);
   }
   kad_limiter_free(node->limiter);
+  kad_verified_deinit(&node->verified);
   if (node->owns_store) {
     kad_memory_store_free(node->store);
   }

@@ -83,6 +83,8 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->pending = node->rpc.pending.count - stats->waiting;
   stats->operations = node->operations.count;
   stats->pending_hooks = node->pending_hooks.count;
+  stats->signatures = node->verified.made;
+  stats->signatures_known = node->verified.saved;
   stats->records = kad_store_count(node->store);
   stats->record_bytes = kad_store_bytes(node->store);
   stats->publications = node->publications.store == NULL

@@ -42,10 +42,25 @@ static struct get *get_of(struct kad_operation *op) {
   return kad_container_of(op, struct get, read.op);
 }
 
+/* Adds a record that the contact `number` has returned, if it keeps the rules
+ * of its type. A record that was found before is not verified again. Returns
+ * false if its signature is wrong. */
+static bool add_record(struct kad_node *node, struct get *get, uint32_t number,
+                       const struct kad_record *record) {
+  const char *reason = NULL;
+  int code = 0;
+  if (!kad_found_records_has(&get->found, record)) {
+    code = kad_record_check_type(node, get->read.type, record, &reason);
+  }
+  if (code == 0) {
+    kad_found_records_add(&get->found, &node->env.allocator, number, record);
+  }
+  return code != KAD_CODE_SIGNATURE || record->publisher == NULL;
+}
+
 static void add_held(struct kad_node *node, struct kad_read *read,
                      const struct kad_record *record) {
-  struct get *get = kad_container_of(read, struct get, read);
-  kad_found_records_add(&get->found, &node->env.allocator, 0, record);
+  (void)add_record(node, kad_container_of(read, struct get, read), 0, record);
 }
 
 static void start_get(struct kad_node *node, struct kad_operation *op) {
@@ -99,25 +114,54 @@ static void send_page_query(struct kad_node *node, struct get *get,
   }
 }
 
-static void add_page(struct kad_node *node, struct get *get,
+/* Ends the reply of a contact with a bad signature: the contact has verified
+ * nothing, and to verify the rest costs us more than sending it costs the
+ * contact. What it holds besides is not asked for. */
+static void end_page(struct kad_node *node, struct get *get,
+                     const struct page *page) {
+  const struct kad_contact from = *page->from;
+  node->stats.bad_signature++;
+  kad_found_records_note_read(&get->found, page->number, 0, UINT32_MAX);
+  node->events->contact_failed(node, &from);
+}
+
+/* Adds the records of a page. Returns the number of those before a bad
+ * signature, all if there is none. */
+static size_t add_records(struct kad_node *node, struct get *get,
+                          const struct page *page,
+                          const struct kad_message *reply) {
+  const size_t count = kad_message_value_count(reply);
+  for (size_t i = 0; i < count; i++) {
+    struct kad_record record = reply->records[i];
+    record.key = get->read.op.target;
+    record.type = get->read.op.type;
+    if (!add_record(node, get, page->number, &record)) {
+      return i;
+    }
+  }
+  return count;
+}
+
+/* Adds a page, and asks for the next. Returns true if it has records before a
+ * bad signature. */
+static bool add_page(struct kad_node *node, struct get *get,
                      const struct page *page, const struct kad_message *reply) {
   const size_t before = get->found.count;
   const size_t count = kad_message_value_count(reply);
   const uint32_t behind = page->skip + (uint32_t)count;
   const uint32_t read =
       reply->has_next && reply->next > behind ? reply->next : behind;
-  for (size_t i = 0; i < count; i++) {
-    struct kad_record record = reply->records[i];
-    record.key = get->read.op.target;
-    record.type = get->read.op.type;
-    kad_found_records_add(&get->found, &node->env.allocator, page->number,
-                          &record);
+  const size_t added = add_records(node, get, page, reply);
+  if (added < count) {
+    end_page(node, get, page);
+    return added > 0;
   }
   kad_found_records_note_read(&get->found, page->number, read,
                               reply->has_total ? reply->total : read);
   if (wants_page(node, get, page, reply, read, get->found.count > before)) {
     send_page_query(node, get, page, reply->token, read);
   }
+  return added > 0;
 }
 
 static void on_page_event(struct kad_node *node, struct kad_query *query,
@@ -135,14 +179,14 @@ static void on_page_event(struct kad_node *node, struct kad_query *query,
         .number = query->tag >> CONTACT_SHIFT,
         .skip = query->tag & ((1U << CONTACT_SHIFT) - 1),
     };
-    add_page(node, get, &page, message);
+    (void)add_page(node, get, &page, message);
   }
   if (op->lookups_open == 0) {
     process_records(node, op);
   }
 }
 
-/* Adds the first page of a contact. Returns true if it has records. */
+/* Adds the first page of a contact. */
 static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
                       const struct kad_contact *from,
                       const struct kad_message *reply) {
@@ -151,8 +195,7 @@ static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
       .from = from,
       .number = kad_found_records_add_contact(&get->found, &from->id),
       .is_first = true};
-  add_page(node, get, &first, reply);
-  return kad_message_value_count(reply) > 0;
+  return add_page(node, get, &first, reply);
 }
 
 /* --------------------------------------------------------------- hooks -- */
@@ -192,16 +235,9 @@ static void apply_result(struct kad_node *node, struct kad_operation *op,
 
 /* Validates the next record. Returns false if the hook call is pending. */
 static bool validate_next(struct kad_node *node, struct get *get) {
-  const struct kad_type *type = get->read.type;
-  const struct kad_record *record =
-      get->found.items[get->read.index].copy.records;
-  struct kad_hook_call call = {.record = record};
-  const char *reason = NULL;
-  if (kad_record_check_type(type, record, node->config.id_bits, &reason) != 0) {
-    get->read.index++;
-    return true;
-  }
-  return kad_read_call_hook(node, &get->read, type->validate, &call);
+  struct kad_hook_call call = {
+      .record = get->found.items[get->read.index].copy.records};
+  return kad_read_call_hook(node, &get->read, get->read.type->validate, &call);
 }
 
 /* Merges the next record into the results. Returns false if the hook call is

@@ -2,7 +2,7 @@
 #ifndef KAD_RECORDS_RECORD_H
 #define KAD_RECORDS_RECORD_H
 
-#include "kadenza.h"
+#include "records/verified.h"
 
 /* Checks the length of the type name, of the salt and of the value, and that
  * the record has a publisher and a signature or neither. Does not verify the
@@ -12,11 +12,12 @@
  *                too long */
 KAD_MUST_CHECK int kad_record_check(const struct kad_record *record);
 
-/* Verifies the signature, in about 50 µs. Returns true for a record without a
- * publisher.
+/* Verifies the signature, unless `verified` knows it. Returns true for a record
+ * without a publisher.
  * It covers the bencoded dictionary of `key` (20 or 32 bytes), `salt`, `seq`,
  * `type` and `v`, without those that the record does not have. */
-bool kad_record_verify(const struct kad_record *record, unsigned id_bits);
+bool kad_record_verify(const struct kad_record *record, unsigned id_bits,
+                       struct kad_verified *verified);
 
 /* Returns true if both have the same value, publisher and salt: storing one
  * refreshes the other. */

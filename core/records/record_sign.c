@@ -88,7 +88,8 @@ int kad_record_sign(const struct kad_record *record, unsigned id_bits,
   return 0;
 }
 
-bool kad_record_verify(const struct kad_record *record, unsigned id_bits) {
+bool kad_record_verify(const struct kad_record *record, unsigned id_bits,
+                       struct kad_verified *verified) {
   uint8_t buffer[SIGNED_MAX];
   struct kad_writer writer = {.data = buffer, .cap = sizeof buffer};
   if (record->publisher == NULL) {
@@ -98,6 +99,6 @@ bool kad_record_verify(const struct kad_record *record, unsigned id_bits) {
       write_signed(record, id_bits, &writer) != 0) {
     return false;
   }
-  return kad_verify((struct kad_slice){buffer, writer.len}, record->publisher,
-                    record->signature);
+  return kad_verified_check(verified, (struct kad_slice){buffer, writer.len},
+                            record->publisher, record->signature);
 }

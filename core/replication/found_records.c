@@ -64,6 +64,11 @@ uint32_t kad_found_records_add_contact(struct kad_found_records *found,
   return number;
 }
 
+bool kad_found_records_has(const struct kad_found_records *found,
+                           const struct kad_record *record) {
+  return find(found, record) != NULL;
+}
+
 /* Makes room for one more record. Returns false when there is none. */
 static bool make_room(struct kad_found_records *found,
                       const struct kad_allocator *allocator) {

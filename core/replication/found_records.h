@@ -53,6 +53,10 @@ void kad_found_records_deinit(struct kad_found_records *found,
 uint32_t kad_found_records_add_contact(struct kad_found_records *found,
                                        const struct kad_id *id);
 
+/* Returns true if `record` was added before. */
+bool kad_found_records_has(const struct kad_found_records *found,
+                           const struct kad_record *record);
+
 /* Adds a record that the contact `number` has returned. Copies it, unless it is
  * found already. Drops it when out of memory, or if there are
  * KAD_FOUND_RECORDS_MAX. */

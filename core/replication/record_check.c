@@ -27,8 +27,8 @@ static int check_form(const struct kad_record *record, const char **reason) {
   return 0;
 }
 
-int kad_record_check_type(const struct kad_type *type,
-                          const struct kad_record *record, unsigned id_bits,
+int kad_record_check_type(struct kad_node *node, const struct kad_type *type,
+                          const struct kad_record *record,
                           const char **reason) {
   if (type == NULL) {
     return reject(KAD_CODE_REFUSED, "unknown record type", reason);
@@ -46,7 +46,7 @@ int kad_record_check_type(const struct kad_type *type,
   if (strcmp(type->name, "peers") == 0 && kad_type_check_peer(record) != 0) {
     return reject(KAD_CODE_PROTOCOL, "malformed peer", reason);
   }
-  if (!kad_record_verify(record, id_bits)) {
+  if (!kad_record_verify(record, node->config.id_bits, &node->verified)) {
     return reject(KAD_CODE_SIGNATURE, "bad signature", reason);
   }
   return 0;
@@ -58,7 +58,7 @@ int kad_record_check_new(struct kad_node *node, const struct kad_type *type,
       !kad_record_is_readable(node, record)) {
     return reject(KAD_CODE_TOO_BIG, "record larger than a datagram", reason);
   }
-  return kad_record_check_type(type, record, node->config.id_bits, reason);
+  return kad_record_check_type(node, type, record, reason);
 }
 
 int kad_record_check_error(int code) {

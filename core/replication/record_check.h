@@ -9,11 +9,10 @@
 #include "kadenza.h"
 
 /* Checks the form of `record`, the limits of its type (NULL: unknown), and its
- * signature, which takes about 50 µs. Returns 0, or the code of the KRPC error,
- * with `*reason` set to a static text. */
-int kad_record_check_type(const struct kad_type *type,
-                          const struct kad_record *record, unsigned id_bits,
-                          const char **reason);
+ * signature, which takes about 50 µs if it is new. Returns 0, or the code of
+ * the KRPC error, with `*reason` set to a static text. */
+int kad_record_check_type(struct kad_node *node, const struct kad_type *type,
+                          const struct kad_record *record, const char **reason);
 
 /* The same for a record that is to be stored: it must also be readable, see
  * replication/record_size.h. */
