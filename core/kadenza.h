@@ -484,76 +484,80 @@ struct kad_store; /* kadenza_store.h */
  * (of a choice: its names), text. Their struct fields, defaults and checks, the
  * fields, flags and variables of the Lua library and the program, and their
  * documentation are made from this list. */
-#define KAD_CONFIG_MAP(X)                                                     \
-  X(bool, allow_local, false, 0, 1, "",                                       \
-    "Admit loopback, link-local and private addresses, and exempt them from " \
-    "limits on subnets: for nodes on one machine or in one building.")        \
-  X(uint8_t, read_only, 0, 0, 1, "off on",                                    \
-    "Send queries, answer none (BEP 43).")                                    \
-  X(uint32_t, k, 8, 1, KAD_K_MAX, "",                                         \
-    "Contacts in a bucket, and closest contacts of lookups and stores.")      \
-  X(uint32_t, alpha, 3, 1, KAD_ALPHA_MAX, "",                                 \
-    "Queries in flight on each path of a lookup.")                            \
-  X(uint32_t, beta, 3, 1, KAD_ALPHA_MAX, "",                                  \
-    "Queries that a lookup sends at once after a reply that came closer; 1: " \
-    "as in the Kademlia paper.")                                              \
-  X(uint32_t, paths, 1, 1, KAD_PATHS_MAX, "",                                 \
-    "Disjoint paths of a lookup (S/Kademlia): several find a value although " \
-    "some contacts lie.")                                                     \
-  X(uint32_t, far_contacts, 0, 0, KAD_BUCKET_MAX, "",                         \
-    "Size of the farthest bucket; each closer one has half of it, at least "  \
-    "k.")                                                                     \
-  X(uint32_t, lookup_ms, 20000, 1, UINT32_MAX, "ms", "Deadline of a lookup.") \
-  X(uint32_t, query_ms, 4000, 1, 60000, "ms", "Hard timeout of a query.")     \
-  X(uint32_t, refresh_s, 3600, 1, UINT32_MAX, "s",                            \
-    "Refresh a bucket in which nothing was looked up for so long.")           \
-  X(uint32_t, ping_s, 600, 1, UINT32_MAX, "s",                                \
-    "A contact that was silent for so long is questionable, and pinged.")     \
-  X(uint32_t, neighbour_s, 180, 0, UINT32_MAX, "s",                           \
-    "From the first record that the node holds, query a neighbour that was "  \
-    "silent for so long; 0: never.")                                          \
-  X(uint32_t, token_s, 300, 1, UINT32_MAX, "s",                               \
-    "Time slot of a write token; the last two slots are accepted.")           \
-  X(uint32_t, stores_per_s, 80, 0, UINT32_MAX, "1/s",                         \
-    "Stores that the node sends by itself: to republish, hand off, repair "   \
-    "and cache.")                                                             \
-  X(bool, cache, true, 0, 1, "",                                              \
-    "A get leaves a cached copy of what it found near the key.")              \
-  X(bool, repair, true, 0, 1, "",                                             \
-    "A get sends holders the records that they lack.")                        \
-  X(uint32_t, max_reply, 1452, 512, 1452, "bytes",                            \
-    "Largest datagram that the node sends; over 1232 for one large record "   \
-    "only.")                                                                  \
-  X(uint32_t, max_lookups, 64, 1, UINT32_MAX, "",                             \
-    "Operations with lookups that run at once; others wait.")                 \
-  X(uint32_t, max_pending_hooks, 10000, 0, UINT32_MAX, "",                    \
-    "Hook calls that may be pending at once.")                                \
-  X(bool, limits, true, 0, 1, "",                                             \
-    "Rate limits; switch them off for measurements only.")                    \
-  X(uint32_t, queries_per_s, 8000, 1, UINT32_MAX, "1/s",                      \
-    "Queries served in all.")                                                 \
-  X(uint32_t, queries_per_s_address, 500, 1, UINT32_MAX, "1/s",               \
-    "Queries served for an address.")                                         \
-  X(uint32_t, queries_per_s_subnet, 1000, 1, UINT32_MAX, "1/s",               \
-    "Queries served for a subnet, /24 or /64.")                               \
-  X(uint32_t, signatures_per_s, 2500, 1, UINT32_MAX, "1/s",                   \
-    "Signatures verified in stores of others, in all.")                       \
-  X(uint32_t, signatures_per_s_address, 1000, 1, UINT32_MAX, "1/s",           \
-    "Signatures verified for an address.")                                    \
-  X(uint32_t, signatures_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",            \
-    "Signatures verified for a subnet, /24 or /64.")                          \
-  X(uint64_t, bytes_per_s, 2500000, 1, UINT64_MAX, "bytes/s",                 \
-    "Bytes of replies in all.")                                               \
-  X(uint32_t, pace_per_s, 400, 0, UINT32_MAX, "1/s",                          \
-    "Queries that the node sends to an address; more of them wait. 0: all.")  \
-  X(uint32_t, max_waiting, 4096, 1, UINT32_MAX, "",                           \
-    "Queries of operations, and as many of the node itself, that may wait.")  \
-  X(uint64_t, max_bytes, 67108864, 0, UINT64_MAX, "bytes",                    \
-    "Memory of all records held.")                                            \
-  X(uint32_t, max_records, 200000, 0, UINT32_MAX, "", "Records held.")        \
-  X(uint32_t, max_records_address, 5000, 0, UINT32_MAX, "",                   \
-    "Records held for one address.")                                          \
-  X(uint32_t, max_publications, 10000, 0, UINT32_MAX, "",                     \
+#define KAD_CONFIG_MAP(X)                                                      \
+  X(bool, allow_local, false, 0, 1, "",                                        \
+    "Admit loopback, link-local and private addresses, and exempt them from "  \
+    "limits on subnets: for nodes on one machine or in one building.")         \
+  X(uint8_t, read_only, 0, 0, 1, "off on",                                     \
+    "Send queries, answer none (BEP 43).")                                     \
+  X(uint8_t, secure_ids, KAD_SECURE_IDS_PREFER, KAD_SECURE_IDS_OFF,            \
+    KAD_SECURE_IDS_ENFORCE, "off prefer enforce",                              \
+    "What to do about contacts whose id does not fit their address (BEP 42): " \
+    "nothing, prefer others, or use none.")                                    \
+  X(uint32_t, k, 8, 1, KAD_K_MAX, "",                                          \
+    "Contacts in a bucket, and closest contacts of lookups and stores.")       \
+  X(uint32_t, alpha, 3, 1, KAD_ALPHA_MAX, "",                                  \
+    "Queries in flight on each path of a lookup.")                             \
+  X(uint32_t, beta, 3, 1, KAD_ALPHA_MAX, "",                                   \
+    "Queries that a lookup sends at once after a reply that came closer; 1: "  \
+    "as in the Kademlia paper.")                                               \
+  X(uint32_t, paths, 1, 1, KAD_PATHS_MAX, "",                                  \
+    "Disjoint paths of a lookup (S/Kademlia): several find a value although "  \
+    "some contacts lie.")                                                      \
+  X(uint32_t, far_contacts, 0, 0, KAD_BUCKET_MAX, "",                          \
+    "Size of the farthest bucket; each closer one has half of it, at least "   \
+    "k.")                                                                      \
+  X(uint32_t, lookup_ms, 20000, 1, UINT32_MAX, "ms", "Deadline of a lookup.")  \
+  X(uint32_t, query_ms, 4000, 1, 60000, "ms", "Hard timeout of a query.")      \
+  X(uint32_t, refresh_s, 3600, 1, UINT32_MAX, "s",                             \
+    "Refresh a bucket in which nothing was looked up for so long.")            \
+  X(uint32_t, ping_s, 600, 1, UINT32_MAX, "s",                                 \
+    "A contact that was silent for so long is questionable, and pinged.")      \
+  X(uint32_t, neighbour_s, 180, 0, UINT32_MAX, "s",                            \
+    "From the first record that the node holds, query a neighbour that was "   \
+    "silent for so long; 0: never.")                                           \
+  X(uint32_t, token_s, 300, 1, UINT32_MAX, "s",                                \
+    "Time slot of a write token; the last two slots are accepted.")            \
+  X(uint32_t, stores_per_s, 80, 0, UINT32_MAX, "1/s",                          \
+    "Stores that the node sends by itself: to republish, hand off, repair "    \
+    "and cache.")                                                              \
+  X(bool, cache, true, 0, 1, "",                                               \
+    "A get leaves a cached copy of what it found near the key.")               \
+  X(bool, repair, true, 0, 1, "",                                              \
+    "A get sends holders the records that they lack.")                         \
+  X(uint32_t, max_reply, 1452, 512, 1452, "bytes",                             \
+    "Largest datagram that the node sends; over 1232 for one large record "    \
+    "only.")                                                                   \
+  X(uint32_t, max_lookups, 64, 1, UINT32_MAX, "",                              \
+    "Operations with lookups that run at once; others wait.")                  \
+  X(uint32_t, max_pending_hooks, 10000, 0, UINT32_MAX, "",                     \
+    "Hook calls that may be pending at once.")                                 \
+  X(bool, limits, true, 0, 1, "",                                              \
+    "Rate limits; switch them off for measurements only.")                     \
+  X(uint32_t, queries_per_s, 8000, 1, UINT32_MAX, "1/s",                       \
+    "Queries served in all.")                                                  \
+  X(uint32_t, queries_per_s_address, 500, 1, UINT32_MAX, "1/s",                \
+    "Queries served for an address.")                                          \
+  X(uint32_t, queries_per_s_subnet, 1000, 1, UINT32_MAX, "1/s",                \
+    "Queries served for a subnet, /24 or /64.")                                \
+  X(uint32_t, signatures_per_s, 2500, 1, UINT32_MAX, "1/s",                    \
+    "Signatures verified in stores of others, in all.")                        \
+  X(uint32_t, signatures_per_s_address, 1000, 1, UINT32_MAX, "1/s",            \
+    "Signatures verified for an address.")                                     \
+  X(uint32_t, signatures_per_s_subnet, 2000, 1, UINT32_MAX, "1/s",             \
+    "Signatures verified for a subnet, /24 or /64.")                           \
+  X(uint64_t, bytes_per_s, 2500000, 1, UINT64_MAX, "bytes/s",                  \
+    "Bytes of replies in all.")                                                \
+  X(uint32_t, pace_per_s, 400, 0, UINT32_MAX, "1/s",                           \
+    "Queries that the node sends to an address; more of them wait. 0: all.")   \
+  X(uint32_t, max_waiting, 4096, 1, UINT32_MAX, "",                            \
+    "Queries of operations, and as many of the node itself, that may wait.")   \
+  X(uint64_t, max_bytes, 67108864, 0, UINT64_MAX, "bytes",                     \
+    "Memory of all records held.")                                             \
+  X(uint32_t, max_records, 200000, 0, UINT32_MAX, "", "Records held.")         \
+  X(uint32_t, max_records_address, 5000, 0, UINT32_MAX, "",                    \
+    "Records held for one address.")                                           \
+  X(uint32_t, max_publications, 10000, 0, UINT32_MAX, "",                      \
     "Records that the node keeps alive for its user.")
 
 /* How a node behaves. Begin with kad_config_default. */
@@ -924,6 +928,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(lookups_failed, "lookups that found nothing or failed")            \
   X(refreshes, "buckets refreshed")                                    \
   X(liveness_checks, "questionable contacts pinged")                   \
+  X(misfits, "contacts kept out: their ids do not fit")                \
   X(verifications, "unknown nodes pinged to verify their address")     \
   X(maintenance_queries, "queries of the node's own lookups")          \
   X(reconnect_probes, "lost contacts and bootstrap addresses queried") \
@@ -941,6 +946,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(hook_deadlines, "pending hook calls that missed their deadline")   \
   X(contacts, "contacts in the routing tables (gauge)")                \
   X(contacts_good, "good contacts among them (gauge)")                 \
+  X(contacts_secure, "contacts whose ids fit their addresses (gauge)") \
   X(network_size, "estimated number of nodes in the overlay (gauge)")  \
   X(names, "bootstrap names (gauge)")                                  \
   X(names_failed, "bootstrap names that do not resolve (gauge)")       \

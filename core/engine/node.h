@@ -105,6 +105,14 @@ static inline bool kad_node_is_proven(const struct kad_node *node,
   return table != NULL && kad_table_find_exact(table, contact) != NULL;
 }
 
+/* Returns true if the id of `contact` fits its address, or need not. */
+static inline bool kad_node_admits(const struct kad_node *node,
+                                   const struct kad_contact *contact) {
+  return node->config.secure_ids != KAD_SECURE_IDS_ENFORCE ||
+         kad_secure_id_check(&contact->id, node->config.id_bits,
+                             &contact->address);
+}
+
 /* A position in the tables of a node. Zero-initialised it is the first one. */
 struct kad_contact_cursor {
   size_t family_index;

@@ -24,6 +24,7 @@ struct kad_candidate {
   struct kad_contact contact;
   struct kad_contact heard_from; /* named it first; family 0: our table */
   enum kad_candidate_state state;
+  bool is_secure;       /* its id fits its address, or need not */
   bool asked_find_node; /* asked find_node after a custom query */
   uint32_t hop;         /* 1: it was in the table */
   uint32_t cost;        /* of a query to it, by distance and round-trip time */

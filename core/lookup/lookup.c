@@ -54,8 +54,15 @@ static uint32_t estimate_cost(const struct kad_node *node,
          log_distance(lookup, &contact->id) * usual_ms / BITS_A_HOP;
 }
 
-/* Adds a candidate that `source` (NULL: our table) named to path `number`.
- * Returns true if it is the closest now. */
+static bool is_secure(const struct kad_node *node,
+                      const struct kad_contact *contact) {
+  return node->config.secure_ids == KAD_SECURE_IDS_OFF ||
+         kad_secure_id_check(&contact->id, node->config.id_bits,
+                             &contact->address);
+}
+
+/* Adds a candidate that `source` (NULL: our table, or our user) named to path
+ * `number`. Returns true if it is the closest now. */
 static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
                           uint32_t number, const struct kad_contact *contact,
                           const struct kad_candidate *source) {
@@ -67,8 +74,12 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
   }
   struct kad_candidate made = {.contact = *contact,
                                .hop = 1,
+                               .is_secure = is_secure(node, contact),
                                .cost = estimate_cost(node, lookup, contact)};
   if (source != NULL) {
+    if (!made.is_secure && node->config.secure_ids == KAD_SECURE_IDS_ENFORCE) {
+      return false;
+    }
     made.heard_from = source->contact;
     made.hop = source->hop + 1;
   }
@@ -390,6 +401,9 @@ int kad_lookup_start(struct kad_node *node,
   kad_paths_init(&made->paths, &config->target,
                  config->paths > 0 ? config->paths : 1,
                  node->config.allow_local);
+  made->paths.prefer_secure =
+      node->config.secure_ids == KAD_SECURE_IDS_PREFER &&
+      config->method != KAD_METHOD_FIND_NODE;
   add_own_contacts(node, made, table);
   made->config.seed = NULL;
   kad_table_looked_up(table, &config->target, made->started_at);

@@ -91,6 +91,7 @@ struct tally {
   struct kad_candidate *next;
   uint32_t answered;
   uint32_t waiting; /* have to answer before the path ends */
+  uint32_t secure;  /* of those that answered or have to */
   uint32_t slow;
   uint32_t doubtful; /* named by misleading candidates; not counted otherwise */
   struct subnets *subnets;
@@ -115,15 +116,18 @@ static void count_candidate(const struct kad_paths *paths, uint32_t number,
       tally->next = candidate;
     }
     tally->waiting++;
+    tally->secure += candidate->is_secure;
     return;
   case KAD_CANDIDATE_ASKED:
     tally->waiting++;
+    tally->secure += candidate->is_secure;
     return;
   case KAD_CANDIDATE_SLOW:
     tally->slow++;
     return;
   case KAD_CANDIDATE_ANSWERED:
     tally->answered++;
+    tally->secure += candidate->is_secure;
     return;
   case KAD_CANDIDATE_FAILED:
     return;
@@ -138,9 +142,14 @@ static struct tally count_closest(const struct kad_paths *paths,
   struct tally tally = {.subnets = &subnets};
   subnets.allow_local = paths->allow_local;
   subnets.count = 0;
-  for (size_t i = 0; i < known->count && tally.answered + tally.waiting < k;
-       i++) {
-    count_candidate(paths, number, &known->items[i], with_doubtful, &tally);
+  for (size_t i = 0; i < known->count; i++) {
+    const bool has_enough = tally.answered + tally.waiting >= k;
+    if (has_enough && (!paths->prefer_secure || tally.secure >= k)) {
+      break;
+    }
+    if (!has_enough || known->items[i].is_secure) {
+      count_candidate(paths, number, &known->items[i], with_doubtful, &tally);
+    }
   }
   return tally;
 }
@@ -154,7 +163,7 @@ struct kad_path_view kad_paths_view(const struct kad_paths *paths,
   }
   return (struct kad_path_view){
       .next = tally.next,
-      .reached = tally.waiting == 0 && (tally.answered == k || tally.slow == 0),
+      .reached = tally.waiting == 0 && (tally.answered >= k || tally.slow == 0),
   };
 }
 
@@ -176,24 +185,36 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
   source->named_live += state == KAD_CANDIDATE_ANSWERED;
 }
 
-/* Returns true if it answered or, with `unasked`, no path has asked it. */
-static bool is_wanted(const struct kad_paths *paths, uint32_t number,
-                      const struct kad_candidate *candidate, bool unasked) {
+/* Which candidates a merge of the paths takes. */
+struct merge {
+  const struct kad_paths *paths;
+  bool unasked;     /* also those that no path has asked */
+  bool by_security; /* only those that are, or are not, `secure` */
+  bool secure;
+  size_t at[KAD_PATHS_MAX]; /* of each path, the next candidate */
+  struct subnets *subnets;
+};
+
+static bool is_wanted(const struct merge *merge, uint32_t number,
+                      const struct kad_candidate *candidate) {
+  if (merge->by_security && candidate->is_secure != merge->secure) {
+    return false;
+  }
   return candidate->state == KAD_CANDIDATE_ANSWERED ||
          candidate->asked_find_node ||
-         (unasked &&
-          find_state(paths, number, candidate) == KAD_CANDIDATE_HEARD);
+         (merge->unasked &&
+          find_state(merge->paths, number, candidate) == KAD_CANDIDATE_HEARD);
 }
 
-/* Moves each path's place in `at` to its next wanted candidate. Returns the
- * path with the closest of these, or the number of paths if there is none. */
-static uint32_t find_closest_path(const struct kad_paths *paths,
-                                  size_t at[KAD_PATHS_MAX], bool unasked) {
+/* Moves each path's place to its next wanted candidate. Returns the path with
+ * the closest of these, or the number of paths if there is none. */
+static uint32_t find_closest_path(struct merge *merge) {
+  const struct kad_paths *paths = merge->paths;
+  size_t *at = merge->at;
   uint32_t best = paths->count;
   for (uint32_t i = 0; i < paths->count; i++) {
     const struct kad_candidates *known = &paths->path[i].candidates;
-    while (at[i] < known->count &&
-           !is_wanted(paths, i, &known->items[at[i]], unasked)) {
+    while (at[i] < known->count && !is_wanted(merge, i, &known->items[at[i]])) {
       at[i]++;
     }
     if (at[i] < known->count &&
@@ -207,23 +228,21 @@ static uint32_t find_closest_path(const struct kad_paths *paths,
   return best;
 }
 
-static size_t merge_paths(const struct kad_paths *paths, bool unasked,
-                          const struct kad_candidate **out, size_t cap) {
-  size_t at[KAD_PATHS_MAX] = {0};
-  size_t count = 0;
-  struct subnets subnets;
-  subnets.allow_local = paths->allow_local;
-  subnets.count = 0;
+/* Appends wanted candidates, closest first, to the `count` in `out`. Returns
+ * their number. */
+static size_t append_merged(struct merge *merge,
+                            const struct kad_candidate **out, size_t count,
+                            size_t cap) {
   while (count < cap) {
-    const uint32_t best = find_closest_path(paths, at, unasked);
-    if (best == paths->count) {
+    const uint32_t best = find_closest_path(merge);
+    if (best == merge->paths->count) {
       break;
     }
     const struct kad_candidate *candidate =
-        &paths->path[best].candidates.items[at[best]++];
+        &merge->paths->path[best].candidates.items[merge->at[best]++];
     if ((count == 0 ||
          !kad_id_equal(&out[count - 1]->contact.id, &candidate->contact.id)) &&
-        take_subnet(&subnets, &candidate->contact.address)) {
+        take_subnet(merge->subnets, &candidate->contact.address)) {
       out[count++] = candidate;
     }
   }
@@ -232,11 +251,28 @@ static size_t merge_paths(const struct kad_paths *paths, bool unasked,
 
 size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap) {
-  return merge_paths(paths, false, out, cap);
+  struct subnets subnets;
+  struct merge merge = {.paths = paths, .subnets = &subnets};
+  subnets.allow_local = paths->allow_local;
+  subnets.count = 0;
+  return append_merged(&merge, out, 0, cap);
 }
 
-size_t kad_paths_closest_or_unasked(const struct kad_paths *paths,
-                                    const struct kad_candidate **out,
-                                    size_t cap) {
-  return merge_paths(paths, true, out, cap);
+size_t kad_paths_holders(const struct kad_paths *paths, bool unasked,
+                         const struct kad_candidate **out, size_t cap) {
+  struct subnets subnets;
+  size_t count = 0;
+  subnets.allow_local = paths->allow_local;
+  subnets.count = 0;
+  for (int pass = paths->prefer_secure ? 0 : 1; pass < 2; pass++) {
+    struct merge merge = {
+        .paths = paths,
+        .unasked = unasked,
+        .by_security = paths->prefer_secure,
+        .secure = pass == 0,
+        .subnets = &subnets,
+    };
+    count = append_merged(&merge, out, count, cap);
+  }
+  return count;
 }

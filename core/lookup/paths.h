@@ -9,6 +9,11 @@
  *                 ├─► path 1: candidates ─► asked ─┼─► the k closest answers
  *                 └─► …                            ┘
  *
+ * Where secure candidates are preferred, a path also waits for the k closest of
+ * these, and they are the first holders: an attacker who chose ids near a key
+ * cannot take their places. Others are asked only while they are among the k
+ * closest of all. Source: BEP 42 "Enforcement".
+ *
  * Only the two closest live candidates of a subnet count, on each path and
  * among all that have answered. Others are ignored as if they were dead.
  *
@@ -33,6 +38,7 @@ struct kad_path {
 struct kad_paths {
   struct kad_id target;
   bool allow_local; /* local addresses are exempt from subnet bounds */
+  bool prefer_secure;
   uint32_t count;
   struct kad_path path[KAD_PATHS_MAX]; /* only the first `count` are used */
 };
@@ -42,7 +48,8 @@ struct kad_path_view {
   struct kad_candidate *next; /* the candidate to ask: the one of least cost
                                  that no path has asked, the closest among
                                  equals; or NULL */
-  bool reached;               /* the k closest live candidates have answered */
+  bool reached;               /* the k closest live candidates have answered,
+                                 and the k closest secure ones, if preferred */
 };
 
 /* Makes `count` paths (1 … KAD_PATHS_MAX) without candidates. */
@@ -67,9 +74,9 @@ void kad_paths_set(struct kad_paths *paths, uint32_t number,
 size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap);
 
-/* The same, with the candidates that no path has asked. */
-size_t kad_paths_closest_or_unasked(const struct kad_paths *paths,
-                                    const struct kad_candidate **out,
-                                    size_t cap);
+/* The same in the order in which they should hold a record: secure ones first,
+ * if preferred. With `unasked`, also those that no path has asked. */
+size_t kad_paths_holders(const struct kad_paths *paths, bool unasked,
+                         const struct kad_candidate **out, size_t cap);
 
 #endif

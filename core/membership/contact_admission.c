@@ -36,7 +36,7 @@ static bool is_worth_a_ping(const struct kad_node *node,
       (kad_time_ms)node->config.refresh_s * KAD_MS_PER_S;
   return !is_settled_elsewhere(node, table, contact) &&
          (kad_neighbours_want(node, contact) ||
-          kad_table_wants(table, &contact->id, kad_node_now(node), fresh_ms) ||
+          kad_table_wants(table, contact, kad_node_now(node), fresh_ms) ||
           kad_table_find(table, &contact->id) != NULL ||
           kad_table_find_address(table, &contact->address) != NULL);
 }
@@ -44,7 +44,8 @@ static bool is_worth_a_ping(const struct kad_node *node,
 void kad_contact_queried(struct kad_node *node,
                          const struct kad_contact *contact) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
-  if (table == NULL || kad_id_equal(&contact->id, &node->config.id)) {
+  if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
+      !kad_node_admits(node, contact)) {
     return;
   }
   kad_neighbours_contact_queried(node, contact);
@@ -158,6 +159,10 @@ void kad_contact_answered(struct kad_node *node,
   const struct kad_table *table = kad_node_table(node, contact->address.family);
   if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
       !kad_contact_has_id(contact)) {
+    return;
+  }
+  if (!kad_node_admits(node, contact)) {
+    node->stats.misfits++;
     return;
   }
   kad_recovery_remove(node, contact);

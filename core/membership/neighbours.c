@@ -49,13 +49,31 @@ static struct kad_neighbour *find(const struct kad_closest_set *set,
   return NULL;
 }
 
-/* Returns true if the set has room or `id` is closer than its farthest. */
+static bool is_secure(const struct kad_node *node,
+                      const struct kad_contact *contact) {
+  return node->config.secure_ids == KAD_SECURE_IDS_OFF ||
+         kad_secure_id_check(&contact->id, node->config.id_bits,
+                             &contact->address);
+}
+
+/* Returns true if `contact` comes before `other`: it is secure and the other is
+ * not, or it is closer. */
+static bool comes_before(const struct kad_node *node,
+                         const struct kad_contact *contact, bool secure,
+                         const struct kad_neighbour *other) {
+  return secure != other->is_secure
+             ? secure
+             : kad_id_compare(&node->config.id, &contact->id,
+                              &other->contact.id) < 0;
+}
+
+/* Returns true if the set has room or `contact` comes before its last. */
 static bool is_wanted(const struct kad_node *node,
                       const struct kad_closest_set *set,
-                      const struct kad_id *id) {
+                      const struct kad_contact *contact) {
   return set->count < set->cap ||
-         kad_id_compare(&node->config.id, id,
-                        &set->items[set->count - 1].contact.id) < 0;
+         comes_before(node, contact, is_secure(node, contact),
+                      &set->items[set->count - 1]);
 }
 
 static kad_time_ms period_of(const struct kad_node *node) {
@@ -80,14 +98,15 @@ static void set_timer(struct kad_node *node, kad_time_ms at) {
 /* Inserts a contact by distance. If the set is full, the farthest leaves. */
 static void insert(struct kad_node *node, struct kad_closest_set *set,
                    const struct kad_contact *contact, kad_time_ms seen_at) {
+  const bool secure = is_secure(node, contact);
   set->count -= set->count == set->cap;
   size_t i = set->count++;
-  while (i > 0 && kad_id_compare(&node->config.id, &contact->id,
-                                 &set->items[i - 1].contact.id) < 0) {
+  while (i > 0 && comes_before(node, contact, secure, &set->items[i - 1])) {
     set->items[i] = set->items[i - 1];
     i--;
   }
   set->items[i] = (struct kad_neighbour){.contact = *contact,
+                                         .is_secure = secure,
                                          .check_at = check_time(node, seen_at)};
   set_timer(node, set->items[i].check_at);
 }
@@ -103,8 +122,8 @@ static void unlink_neighbour(struct kad_closest_set *set,
 static void fill_places(struct kad_node *node, struct kad_closest_set *set,
                         const struct kad_table *table) {
   struct kad_contact closest[KAD_BUCKET_MAX + KAD_NEIGHBOURS_MORE];
-  size_t count = kad_table_closest(table, &node->config.id, kad_node_now(node),
-                                   closest, set->cap);
+  size_t count = kad_table_closest_holders(
+      table, &node->config.id, kad_node_now(node), closest, set->cap);
   for (size_t i = 0; i < count && set->count < set->cap; i++) {
     const struct kad_table_entry *entry = kad_table_find(table, &closest[i].id);
     if (entry != NULL && find(set, &closest[i]) == NULL) {
@@ -200,7 +219,7 @@ void kad_neighbours_contact_answered(struct kad_node *node,
     neighbour->check_at = check_time(node, kad_node_now(node));
     return;
   }
-  if (set == NULL || !is_wanted(node, set, &contact->id)) {
+  if (set == NULL || !is_wanted(node, set, contact)) {
     return;
   }
   struct kad_former_neighbour *former = find_former(node->neighbours, contact);
@@ -214,7 +233,7 @@ void kad_neighbours_contact_answered(struct kad_node *node,
 bool kad_neighbours_want(const struct kad_node *node,
                          const struct kad_contact *contact) {
   struct kad_closest_set *set = set_of(node, contact->address.family);
-  return set != NULL && is_wanted(node, set, &contact->id) &&
+  return set != NULL && is_wanted(node, set, contact) &&
          find(set, contact) == NULL;
 }
 
@@ -223,7 +242,8 @@ bool kad_neighbours_want(const struct kad_node *node,
 static bool ping_named(struct kad_node *node,
                        const struct kad_contact *contact) {
   if (kad_id_equal(&contact->id, &node->config.id) ||
-      !kad_neighbours_want(node, contact) || has_left(node, contact)) {
+      !kad_node_admits(node, contact) || !kad_neighbours_want(node, contact) ||
+      has_left(node, contact)) {
     return false;
   }
   kad_verification_ping(node, contact);

@@ -1,5 +1,6 @@
 /* Neighbours: the contacts closest to ourselves, in each address family. They
- * hold the records that we hold. From the first record that it holds, this node
+ * hold the records that we hold. Where the node prefers secure contacts, these
+ * come first. From the first record that it holds, this node
  * checks each neighbour that was silent for `neighbour_s` with a find_node for
  * our own id, so that it learns soon which nodes joined and which left. A query
  * from a neighbour counts as a sign of life: of two neighbours, only one checks
@@ -29,6 +30,7 @@ enum {
 
 struct kad_neighbour {
   struct kad_contact contact;
+  bool is_secure;       /* its id fits its address, or need not */
   uint8_t failures;     /* queries in a row without an answer */
   kad_time_ms check_at; /* unless it gives a sign of life before */
   uint64_t replies;     /* of all contacts, at the first of the failures */

@@ -123,6 +123,7 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
       .far = node->config.far_contacts,
       .ping_ms = (kad_time_ms)node->config.ping_s * KAD_MS_PER_S,
       .allow_local = node->config.allow_local,
+      .prefer_secure = node->config.secure_ids != KAD_SECURE_IDS_OFF,
   };
   if (family != 4 && family != 6) {
     return KAD_EINVAL;

@@ -65,6 +65,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (node->tables[i] != NULL) {
       stats->contacts += kad_table_count(node->tables[i]);
+      stats->contacts_secure += kad_table_secure(node->tables[i]);
       stats->contacts_good += kad_table_good(node->tables[i], now);
     }
     const uint64_t size =

@@ -221,8 +221,8 @@ static void add_replicas(struct kad_node *node, struct put *put,
                          const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[CONTACTS_FACTOR * KAD_K_MAX];
   const uint8_t group = (uint8_t)lookup->config.family;
-  size_t count = kad_paths_closest_or_unasked(
-      &lookup->paths, closest, (size_t)CONTACTS_FACTOR * lookup->config.k);
+  size_t count = kad_paths_holders(&lookup->paths, true, closest,
+                                   (size_t)CONTACTS_FACTOR * lookup->config.k);
   if (kad_fanout_reserve(node, &put->fanout, count) != 0) {
     return;
   }
@@ -235,18 +235,32 @@ static void add_replicas(struct kad_node *node, struct put *put,
   }
 }
 
+/* Returns true if this node is closer to the key than one of `count` contacts.
+ */
+static bool is_closer_than_one(const struct kad_node *node,
+                               const struct put *put,
+                               const struct kad_candidate *const *contacts,
+                               size_t count) {
+  for (size_t i = count; i-- > 0;) {
+    if (kad_id_compare(&put->op.target, &node->config.id,
+                       &contacts[i]->contact.id) < 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Starts the stores at the k closest that the lookup of a family has found. If
  * this node is one of the k closest, it replaces one contact. */
 static void store_at_closest(struct kad_node *node, struct put *put,
                              const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[KAD_K_MAX];
   const uint32_t k = lookup->config.k;
-  const size_t count = kad_paths_closest(&lookup->paths, closest, k);
+  const size_t count = kad_paths_holders(&lookup->paths, false, closest, k);
   size_t wanted = count;
   put->answered = put->answered || count > 0;
   if (may_hold(node, put) && count > 0 &&
-      (count < k || kad_id_compare(&put->op.target, &node->config.id,
-                                   &closest[count - 1]->contact.id) < 0)) {
+      (count < k || is_closer_than_one(node, put, closest, count))) {
     put->holds = true;
     wanted -= count == k;
   }

@@ -92,7 +92,7 @@ static int compare_to_kth(const struct kad_node *node,
                           struct kad_contact *closest) {
   const uint32_t k = node->config.k;
   const size_t count =
-      kad_table_closest(table, key, kad_node_now(node), closest, k);
+      kad_table_closest_holders(table, key, kad_node_now(node), closest, k);
   return count == k ? kad_id_compare(key, &closest[k - 1].id, &node->config.id)
                     : 0;
 }

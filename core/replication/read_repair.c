@@ -104,8 +104,8 @@ void kad_read_repair_send(struct kad_node *node,
                           const struct kad_lookup *lookup) {
   const struct kad_candidate *closest[CONTACTS_FACTOR * KAD_K_MAX];
   const size_t k = lookup->config.k;
-  const size_t count = kad_paths_closest_or_unasked(&lookup->paths, closest,
-                                                    CONTACTS_FACTOR * k);
+  const size_t count =
+      kad_paths_holders(&lookup->paths, true, closest, CONTACTS_FACTOR * k);
   bool caches = node->config.cache;
   for (size_t i = 0; i < count; i++) {
     const struct kad_candidate *to = closest[i];

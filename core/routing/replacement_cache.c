@@ -18,7 +18,7 @@ void kad_replacement_cache_init(struct kad_replacement_cache *cache,
   };
   cache->size =
       (uint8_t)(cache->id_size + cache->ip_size + sizeof(uint16_t) +
-                sizeof(uint8_t) + sizeof(uint16_t) + sizeof(kad_time_ms));
+                2 * sizeof(uint8_t) + sizeof(uint16_t) + sizeof(kad_time_ms));
 }
 
 void kad_replacement_cache_deinit(struct kad_replacement_cache *cache,
@@ -48,6 +48,7 @@ static void pack(const struct kad_replacement_cache *cache,
   write_bytes(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
   write_bytes(&out, &address->port, sizeof address->port);
   write_bytes(&out, &address->via, sizeof address->via);
+  write_bytes(&out, &(uint8_t){entry->is_secure}, sizeof(uint8_t));
   write_bytes(&out, address->ip, cache->ip_size);
   write_bytes(&out, entry->contact.id.bytes, cache->id_size);
 }
@@ -63,6 +64,9 @@ void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
   read_bytes(&in, &entry->rtt_ms, sizeof entry->rtt_ms);
   read_bytes(&in, &address->port, sizeof address->port);
   read_bytes(&in, &address->via, sizeof address->via);
+  uint8_t is_secure = 0;
+  read_bytes(&in, &is_secure, sizeof is_secure);
+  entry->is_secure = is_secure != 0;
   read_bytes(&in, address->ip, cache->ip_size);
   read_bytes(&in, entry->contact.id.bytes, cache->id_size);
 }
@@ -70,6 +74,9 @@ void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
 /* Returns true if `a` is moved into the bucket before `b`. */
 static bool is_better(const struct kad_table_entry *a,
                       const struct kad_table_entry *b) {
+  if (a->is_secure != b->is_secure) {
+    return a->is_secure;
+  }
   if (a->last_seen != b->last_seen) {
     return a->last_seen > b->last_seen;
   }

@@ -30,9 +30,9 @@ void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
                                size_t index, struct kad_table_entry *entry);
 
 /* Adds a contact. It replaces those with the same id or address and, if there
- * are `max` others, the one seen longest ago.
- * Copies: contact, rtt_ms and last_seen of `entry`.
- * Returns 0, or KAD_ENOMEM with nothing changed. */
+ * are `max` others, the worst: one that is not secure, or the one seen longest
+ * ago. Copies: contact, rtt_ms, last_seen and is_secure of `entry`. Returns 0,
+ * or KAD_ENOMEM with nothing changed. */
 KAD_MUST_CHECK int kad_replacement_cache_add(
     struct kad_replacement_cache *cache, const struct kad_allocator *allocator,
     const struct kad_table_entry *entry, size_t max);
@@ -53,8 +53,9 @@ size_t kad_replacement_cache_find(const struct kad_replacement_cache *cache,
 void kad_replacement_cache_seen(struct kad_replacement_cache *cache,
                                 size_t index, kad_time_ms now);
 
-/* Finds the contact to enter the bucket next: the one seen last and, among
- * equals, the one with the lowest round-trip time. Returns its index, or
+/* Finds the contact to enter the bucket next: a secure one, if there is any; of
+ * these the one seen last and, among equals, the one with the lowest round-trip
+ * time. Returns its index, or
  * `count` if the cache is empty. */
 size_t kad_replacement_cache_best(const struct kad_replacement_cache *cache);
 

@@ -273,7 +273,8 @@ static int add_replacement(struct kad_table *table, struct kad_bucket *bucket,
 static bool replace_slowest(struct kad_table *table, struct kad_bucket *bucket,
                             const struct kad_table_entry *newcomer) {
   size_t slowest = bucket->count / 2U;
-  if (bucket->count <= table->config.k || newcomer->rtt_ms == 0) {
+  if (bucket->count <= table->config.k || newcomer->rtt_ms == 0 ||
+      !newcomer->is_secure) {
     return false;
   }
   for (size_t i = slowest + 1; i < bucket->count; i++) {
@@ -285,6 +286,25 @@ static bool replace_slowest(struct kad_table *table, struct kad_bucket *bucket,
     return false;
   }
   write_entry(table, bucket, slowest, newcomer);
+  return true;
+}
+
+/* Replaces a contact of the full `bucket` that is not secure by a secure one.
+ * The other goes to the replacement cache, if there is memory. Returns false if
+ * none is replaced. */
+static bool replace_insecure(struct kad_table *table, struct kad_bucket *bucket,
+                             const struct kad_table_entry *newcomer) {
+  const size_t worst =
+      newcomer->is_secure ? kad_bucket_insecure(bucket) : KAD_BUCKET_NONE;
+  if (worst == KAD_BUCKET_NONE) {
+    return false;
+  }
+  struct kad_table_entry replaced = bucket->entries[worst];
+  write_entry(table, bucket, worst, newcomer);
+  if (replaced.failures == 0) {
+    (void)!kad_replacement_cache_add(&bucket->replacements, &table->allocator,
+                                     &replaced, table->config.k);
+  }
   return true;
 }
 
@@ -307,7 +327,8 @@ static int add_new(struct kad_table *table,
   if (error != 0) {
     return error;
   }
-  if (is_full(table, bucket) && replace_slowest(table, bucket, newcomer)) {
+  if (is_full(table, bucket) && (replace_insecure(table, bucket, newcomer) ||
+                                 replace_slowest(table, bucket, newcomer))) {
     return 0;
   }
   if (is_full(table, bucket)) {
@@ -331,6 +352,7 @@ int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
       .contact = *contact,
       .last_seen = now,
       .rtt_ms = (uint16_t)(rtt_ms < UINT16_MAX ? rtt_ms : UINT16_MAX),
+      .is_secure = kad_table_finds_secure(table, contact),
   };
   struct kad_table_entry *known = kad_table_entry(table, &contact->id);
   return known != NULL ? add_known(table, known, &newcomer, now, probe)

@@ -9,7 +9,10 @@
  * The caller adds only contacts that have answered us from the address that
  * they claim. Contacts are good, questionable or bad as in BEP 5 "Routing
  * Table". Among equals the one with the lower round-trip time is preferred.
- * Source: Kademlia §2.2, §2.4; BEP 5; BEP 32. */
+ *
+ * A table may prefer secure contacts, whose id fits their address: where a
+ * bucket or its replacement cache is full, they replace others, however good.
+ * Source: Kademlia §2.2, §2.4; BEP 5; BEP 32; BEP 42. */
 #ifndef KAD_ROUTING_TABLE_H
 #define KAD_ROUTING_TABLE_H
 
@@ -31,6 +34,7 @@ struct kad_table_config {
                           next one, and so on down to k; 0 … KAD_BUCKET_MAX */
   kad_time_ms ping_ms; /* a contact unseen for so long is questionable */
   bool allow_local;    /* local addresses are exempt from subnet bounds */
+  bool prefer_secure;  /* contacts whose id fits their address come first */
 };
 
 /* Makes a table. Copies: `config`, `allocator`. Returns 0 or KAD_ENOMEM. */
@@ -44,7 +48,8 @@ void kad_table_free(struct kad_table *table);
 /* Adds a contact that has just answered, or notes that a known one answered.
  * `rtt_ms` is its round-trip time; 0 is unknown. Its address has the family of
  * the table. If the bucket is full, the contact replaces a bad one at once; if
- * none is bad, it enters the replacement cache.
+ * none is bad, a secure contact replaces one that is not, which goes to the
+ * replacement cache; otherwise it enters the replacement cache itself.
  * `*probe` is a contact that the caller should ping, or NULL: with KAD_EFULL,
  * the questionable contact of the bucket that was seen longest ago; with
  * KAD_EID, the contact that has the id, if it is questionable. A query to it
@@ -70,13 +75,14 @@ KAD_MUST_CHECK int kad_table_add(struct kad_table *table,
 bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
                     kad_time_ms now);
 
-/* Returns true if an unknown contact with this id is worth a ping: its bucket
- * has fewer than k contacts, may split, or has a bad contact, or its
- * replacement cache has fewer than k/2 contacts that were seen in the last
- * `fresh_ms`. A bucket for more than k contacts gets those beyond k from
- * contacts that answer other queries. */
-bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
-                     kad_time_ms now, kad_time_ms fresh_ms);
+/* Returns true if an unknown contact is worth a ping: its bucket has fewer than
+ * k contacts, may split, has a bad contact or one that a secure contact would
+ * replace, or its replacement cache has fewer than k/2 contacts that were seen
+ * in the last `fresh_ms` and are as secure. A bucket for more than k contacts
+ * gets those beyond k from contacts that answer other queries. */
+bool kad_table_wants(const struct kad_table *table,
+                     const struct kad_contact *contact, kad_time_ms now,
+                     kad_time_ms fresh_ms);
 
 /* Notes that a query was sent to `contact`. */
 void kad_table_queried(struct kad_table *table,
@@ -116,6 +122,12 @@ size_t kad_table_closest(const struct kad_table *table,
                          const struct kad_id *target, kad_time_ms now,
                          struct kad_contact *out, size_t cap);
 
+/* The same, with secure contacts only, if the table prefers them and has `cap`
+ * of them. */
+size_t kad_table_closest_holders(const struct kad_table *table,
+                                 const struct kad_id *target, kad_time_ms now,
+                                 struct kad_contact *out, size_t cap);
+
 /* Returns the contact to ping next, or NULL: of the questionable and bad ones
  * that were not queried since `before`, the one that was seen longest ago. For
  * each query in a row that a contact left unanswered, the time from `before` to
@@ -130,8 +142,9 @@ size_t kad_table_prune(struct kad_table *table, kad_time_ms now);
 /* Buckets are numbered from 0, the farthest half of the id space, to
  * kad_table_buckets - 1, which holds our own id. */
 size_t kad_table_buckets(const struct kad_table *table);
-size_t kad_table_count(const struct kad_table *table); /* contacts */
-size_t kad_table_bad(const struct kad_table *table);   /* bad ones of these */
+size_t kad_table_count(const struct kad_table *table);  /* contacts */
+size_t kad_table_bad(const struct kad_table *table);    /* bad ones of these */
+size_t kad_table_secure(const struct kad_table *table); /* secure ones */
 size_t kad_table_good(const struct kad_table *table, kad_time_ms now);
 
 /* Notes that a lookup of `target` started: its bucket needs no refresh. */

@@ -27,6 +27,26 @@ size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
   return worst;
 }
 
+size_t kad_bucket_insecure(const struct kad_bucket *bucket) {
+  size_t worst = KAD_BUCKET_NONE;
+  for (size_t i = 0; i < bucket->count; i++) {
+    const struct kad_table_entry *entry = &bucket->entries[i];
+    if (!entry->is_secure &&
+        (worst == KAD_BUCKET_NONE ||
+         kad_table_entry_is_staler(entry, &bucket->entries[worst]))) {
+      worst = i;
+    }
+  }
+  return worst;
+}
+
+bool kad_table_finds_secure(const struct kad_table *table,
+                            const struct kad_contact *contact) {
+  return !table->config.prefer_secure ||
+         kad_secure_id_check(&contact->id, table->config.id_bits,
+                             &contact->address);
+}
+
 int kad_bucket_reserve(struct kad_bucket *bucket,
                        const struct kad_allocator *allocator, size_t count,
                        size_t limit) {

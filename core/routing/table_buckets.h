@@ -67,6 +67,15 @@ static inline size_t kad_table_bucket_limit(const struct kad_table *table,
 size_t kad_bucket_worst(const struct kad_bucket *bucket, kad_time_ms now,
                         kad_time_ms ping_ms, bool bad_only);
 
+/* Finds the contact that a secure one replaces first: it is not secure; of
+ * these it was seen longest ago. Returns its index or KAD_BUCKET_NONE. */
+size_t kad_bucket_insecure(const struct kad_bucket *bucket);
+
+/* Returns whether `contact` counts as secure: its id fits its address, or the
+ * table prefers no contacts. */
+bool kad_table_finds_secure(const struct kad_table *table,
+                            const struct kad_contact *contact);
+
 /* Makes room for `count` contacts, at most `limit`. Memory grows in steps: most
  * buckets near our own id never get full. Returns 0, or KAD_ENOMEM without a
  * change. */

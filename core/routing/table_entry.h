@@ -15,6 +15,7 @@ struct kad_table_entry {
   struct kad_contact contact;
   uint16_t rtt_ms;          /* smoothed; 0: unknown; saturates */
   uint8_t failures;         /* queries unanswered since it last answered */
+  bool is_secure;           /* its id fits its address, or it need not */
   kad_time_ms last_seen;    /* last answer, or a query from it after that */
   kad_time_ms last_queried; /* last query to it; 0: never */
 };

@@ -34,6 +34,7 @@ struct selection {
   struct kad_contact *out;
   size_t count;
   size_t cap;
+  bool only_secure;
 };
 
 /* A contact with the first bits of its distance, which nearly always decide. */
@@ -90,7 +91,8 @@ static bool append_bucket(struct selection *selection, size_t index) {
   size_t count = 0;
   for (size_t i = 0; i < bucket->count && room > 0; i++) {
     const struct kad_table_entry *entry = &bucket->entries[i];
-    if (is_worth_naming(entry, selection->now, ping_ms)) {
+    if (is_worth_naming(entry, selection->now, ping_ms) &&
+        (entry->is_secure || !selection->only_secure)) {
       const struct ranked_contact ranked = {
           .distance = kad_id_word(&entry->contact.id, 0) ^ target,
           .contact = &entry->contact,
@@ -149,15 +151,35 @@ size_t kad_table_closest(const struct kad_table *table,
   return selection.count;
 }
 
-bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
-                     kad_time_ms now, kad_time_ms fresh_ms) {
-  const struct kad_bucket *bucket = kad_table_bucket(table, id);
+size_t kad_table_closest_holders(const struct kad_table *table,
+                                 const struct kad_id *target, kad_time_ms now,
+                                 struct kad_contact *out, size_t cap) {
+  struct selection selection = {
+      .table = table,
+      .target = target,
+      .now = now,
+      .out = out,
+      .cap = cap,
+      .only_secure = true,
+  };
+  append_buckets(&selection);
+  return selection.count == cap
+             ? cap
+             : kad_table_closest(table, target, now, out, cap);
+}
+
+bool kad_table_wants(const struct kad_table *table,
+                     const struct kad_contact *contact, kad_time_ms now,
+                     kad_time_ms fresh_ms) {
+  const struct kad_bucket *bucket = kad_table_bucket(table, &contact->id);
+  const bool is_secure = kad_table_finds_secure(table, contact);
   const bool may_split = bucket == kad_table_last(table) &&
                          table->bucket_count < table->config.id_bits;
   uint32_t fresh = 0;
   if (bucket->count < table->config.k || may_split ||
       kad_bucket_worst(bucket, now, table->config.ping_ms, true) !=
-          KAD_BUCKET_NONE) {
+          KAD_BUCKET_NONE ||
+      (is_secure && kad_bucket_insecure(bucket) != KAD_BUCKET_NONE)) {
     return true;
   }
   if (bucket->count < kad_table_bucket_limit(table, bucket)) {
@@ -166,7 +188,8 @@ bool kad_table_wants(const struct kad_table *table, const struct kad_id *id,
   for (size_t i = 0; i < bucket->replacements.count; i++) {
     struct kad_table_entry entry;
     kad_replacement_cache_get(&bucket->replacements, i, &entry);
-    fresh += kad_time_since(entry.last_seen, now) < fresh_ms ? 1 : 0;
+    fresh += kad_time_since(entry.last_seen, now) < fresh_ms &&
+             entry.is_secure >= is_secure;
   }
   return fresh < (table->config.k + 1) / 2;
 }
@@ -221,6 +244,18 @@ size_t kad_table_count(const struct kad_table *table) {
 
 size_t kad_table_bad(const struct kad_table *table) {
   return table->bad;
+}
+
+size_t kad_table_secure(const struct kad_table *table) {
+  size_t secure = 0;
+  size_t bucket = 0;
+  size_t slot = 0;
+  const struct kad_table_entry *entry;
+  while ((entry = kad_table_next(table, &bucket, &slot)) != NULL) {
+    secure += kad_secure_id_check(&entry->contact.id, table->config.id_bits,
+                                  &entry->contact.address);
+  }
+  return secure;
 }
 
 size_t kad_table_good(const struct kad_table *table, kad_time_ms now) {

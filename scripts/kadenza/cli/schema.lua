@@ -30,7 +30,7 @@ local ARGNAMES <const> = { ms = "MS", s = "SECONDS", bytes = "BYTES" }
 local GROUPS <const> = { limits = "Limits", max_bytes = "Limits",
   max_records = "Limits", max_records_address = "Limits",
   max_publications = "Limits", allow_local = "Options",
-  read_only = "Options" }
+  read_only = "Options", secure_ids = "Options" }
 
 local function flag_of(name)
   return "--" .. name:gsub("_", "-")

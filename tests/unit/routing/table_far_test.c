@@ -106,9 +106,9 @@ static void places_beyond_k_are_worth_no_ping(void **state) {
     }
   }
   const struct kad_contact stranger = make(0, 100);
-  assert_true(kad_table_wants(table, &stranger.id, 2, 900000));
+  assert_true(kad_table_wants(table, &stranger, 2, 900000));
   assert_ok(add(0, 50, SLOW_MS));
-  assert_false(kad_table_wants(table, &stranger.id, 2, 900000));
+  assert_false(kad_table_wants(table, &stranger, 2, 900000));
   assert_ok(add(0, 51, SLOW_MS));
 }
 
