@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+enum {
+  METHODS = KAD_METHOD_SAMPLE_INFOHASHES + 1
+};
+
 static const char *const types[] = {"value", "song", "peers", "none", "honest"};
 
 void kad_forge_learn(struct kad_forge *forge, const struct kad_address *owner,
@@ -84,18 +88,51 @@ static void make_records(const struct kad_victim *victim, struct kad_dice *dice,
   }
 }
 
+/* Makes the item of a put, or of a reply to a get (BEP 44). */
+static void make_item(const struct kad_victim *victim, struct kad_dice *dice,
+                      struct kad_message *message) {
+  static const char *const values[] = {"5:hello",          "i1e", "le", "de",
+                                       "d1:ai1e1:bli2eee", "no",  ""};
+  struct kad_record *item = &message->records[0];
+  message->record_count = 1;
+  make_record(victim, dice, message, item);
+  item->value = kad_slice_of(values[kad_dice_below(dice, 7)]);
+  message->has_cas = kad_dice_one_in(dice, 4);
+  message->cas = (int64_t)kad_dice_number(dice);
+}
+
+/* Fills the arguments that few queries have. */
+static void add_arguments(const struct kad_victim *victim,
+                          struct kad_dice *dice, struct kad_message *message) {
+  static const char *const whys[] = {"", "republish", "handoff", "cache", "no"};
+  message->seed = kad_dice_one_in(dice, 4);
+  message->scrape = kad_dice_one_in(dice, 4);
+  message->noseed = kad_dice_one_in(dice, 4);
+  message->has_seq = kad_dice_one_in(dice, 4);
+  message->seq = (int64_t)kad_dice_number(dice);
+  if (message->method == KAD_METHOD_PUT) {
+    make_item(victim, dice, message);
+  } else if (message->method == KAD_METHOD_STORE) {
+    message->why = kad_slice_of(whys[kad_dice_below(dice, 5)]);
+    message->has_ttl = kad_dice_one_in(dice, 3);
+    message->ttl = (uint32_t)kad_dice_number(dice);
+    make_records(victim, dice, message);
+  }
+}
+
 /* Returns any method. Stores and announcements mostly come with a token, and
  * are what most queries with one are. */
 static enum kad_method_id choose_method(struct kad_dice *dice, bool has_token) {
-  enum kad_method_id method = (enum kad_method_id)kad_dice_below(dice, 7);
-  bool writes =
-      method == KAD_METHOD_STORE || method == KAD_METHOD_ANNOUNCE_PEER;
+  enum kad_method_id method = (enum kad_method_id)kad_dice_below(dice, METHODS);
+  bool writes = method == KAD_METHOD_STORE || method == KAD_METHOD_PUT ||
+                method == KAD_METHOD_ANNOUNCE_PEER;
   if (kad_dice_one_in(dice, 8) || writes == has_token) {
     return method;
   }
   if (has_token) {
-    return kad_dice_one_in(dice, 4) ? KAD_METHOD_ANNOUNCE_PEER
-                                    : KAD_METHOD_STORE;
+    return kad_dice_one_in(dice, 4)   ? KAD_METHOD_ANNOUNCE_PEER
+           : kad_dice_one_in(dice, 3) ? KAD_METHOD_PUT
+                                      : KAD_METHOD_STORE;
   }
   return kad_dice_one_in(dice, 2) ? KAD_METHOD_GET_PEERS
                                   : KAD_METHOD_FIND_VALUE;
@@ -106,7 +143,6 @@ void kad_forge_query(const struct kad_forge *forge,
                      const struct kad_contact *from,
                      struct kad_message *message) {
   static const char *const names[] = {"hello", "vote", "get", "x"};
-  static const char *const whys[] = {"", "republish", "handoff", "cache", "no"};
   static const char *const args[] = {"", "de", "d1:zi1ee", "d6:target2:abe"};
   kad_message_init(message, KAD_MESSAGE_QUERY);
   size_t slot = find_token(forge, dice, &from->address);
@@ -134,12 +170,7 @@ void kad_forge_query(const struct kad_forge *forge,
   if (forge->lens[slot] > 0 && !kad_dice_one_in(dice, 8)) {
     message->target = forge->targets[slot];
   }
-  if (message->method == KAD_METHOD_STORE) {
-    message->why = kad_slice_of(whys[kad_dice_below(dice, 5)]);
-    message->has_ttl = kad_dice_one_in(dice, 3);
-    message->ttl = (uint32_t)kad_dice_number(dice);
-    make_records(victim, dice, message);
-  }
+  add_arguments(victim, dice, message);
 }
 
 /* Adds contacts: strangers with their ids, or with ids ever closer to the
@@ -191,6 +222,7 @@ static void fill_reply(const struct kad_victim *victim, struct kad_dice *dice,
                        struct kad_message *message) {
   static const char *const replies[] = {"de", "d1:xi5ee", "d5:nodes3:abce",
                                         "d5:tokeni1ee"};
+  static const uint8_t bits[KAD_FILTER_SIZE] = {0x55};
   make_nodes(victim, dice, &query->target, message);
   message->token = kad_slice_of(kad_dice_one_in(dice, 4) ? "" : "token");
   message->target = query->target;
@@ -200,6 +232,10 @@ static void fill_reply(const struct kad_victim *victim, struct kad_dice *dice,
     message->reply = kad_slice_of(replies[kad_dice_below(dice, 4)]);
     break;
   case KAD_METHOD_GET_PEERS:
+    if (kad_dice_one_in(dice, 4)) {
+      message->seed_filter = (struct kad_slice){bits, sizeof bits};
+      message->peer_filter = message->seed_filter;
+    }
     message->peer_count = kad_dice_below(dice, 20);
     for (size_t i = 0; i < message->peer_count; i++) {
       message->peers[i] =
@@ -216,9 +252,23 @@ static void fill_reply(const struct kad_victim *victim, struct kad_dice *dice,
   case KAD_METHOD_STORE:
     make_errors(dice, message);
     break;
+  case KAD_METHOD_GET:
+    message->has_item = kad_dice_one_in(dice, 2);
+    if (message->has_item) {
+      make_item(victim, dice, message);
+    }
+    break;
+  case KAD_METHOD_SAMPLE_INFOHASHES:
+    message->has_samples = true;
+    message->samples = (struct kad_slice){bits, kad_dice_below(dice, 4) * 20};
+    message->has_interval = message->has_num = kad_dice_one_in(dice, 2);
+    message->interval = (uint32_t)kad_dice_number(dice);
+    message->num = (uint32_t)kad_dice_number(dice);
+    break;
   case KAD_METHOD_PING:
   case KAD_METHOD_FIND_NODE:
   case KAD_METHOD_ANNOUNCE_PEER:
+  case KAD_METHOD_PUT:
     break;
   }
 }
