@@ -1,4 +1,4 @@
-/* Tested by tests/spec/state_lock_spec.lua. */
+/* Tested by tests/spec/state_folder_spec.lua, tests/spec/cli/state_spec.lua. */
 
 /* For F_OFD_SETLK, O_NOFOLLOW and flock. */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c) */

@@ -151,6 +151,10 @@ local subjects = collect({ "core" }, "c", "", {})
 collect({ "scripts/kadenza", "scripts/policies" }, "lua", "", subjects)
 
 local named_tests = check_subjects(subjects, tests)
+-- A file of the bindings need not name tests, but those that it names exist.
+for _, path in ipairs(collect({ "bindings" }, "[ch]", "", {})) do
+  check_named(path, named_in(path, "Tested by"))
+end
 -- A header that is all inline, and a file of the bindings, may have tests.
 collect({ "core" }, "h", "/%a+/", subjects)
 collect({ "bindings" }, "c", "", subjects)
