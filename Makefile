@@ -85,6 +85,7 @@ soname := libkadenza.0.dylib
 shared_name := libkadenza.dylib
 shared_flags = -dynamiclib -install_name $(PREFIX)/lib/$(soname)
 module_flags := -bundle -undefined dynamic_lookup
+stay_loaded :=
 language_flags += -D__APPLE_USE_RFC_3542 # control messages of IPv6
 export_flags :=
 else
@@ -93,6 +94,7 @@ shared_name := libkadenza.so
 shared_flags = -shared -Wl,-soname,$(soname) -Wl,-Bsymbolic-functions \
   $(if $(SANITIZE)$(FUZZ),,-Wl,--no-undefined)
 module_flags := -shared -Wl,-Bsymbolic-functions -Wl,--exclude-libs,ALL
+stay_loaded := -Wl,-z,nodelete
 export_flags := -Wl,-E
 endif
 
@@ -130,7 +132,8 @@ spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
 documents := $(wildcard README.md CONTRIBUTING.md docs/*.md)
 c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
   tests/unit/* tests/unit/*/* \
-  tests/sim tests/fuzz tests/attack tests/interop bench scripts/examples/*))
+  tests/sim tests/fuzz tests/attack tests/interop tests/lua bench \
+  scripts/examples/*))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
@@ -147,6 +150,7 @@ examples := $(patsubst scripts/%.c,$(BUILD)/%,$(example_sources))
 library := $(BUILD)/libkadenza.a
 shared := $(BUILD)/$(shared_name)
 module := $(BUILD)/lua/kadenza/core.so
+collector := $(BUILD)/lua/tests/collector.so
 program := $(BUILD)/kadenza
 # Without the products that have no sources.
 products := $(if $(core_sources),$(library) $(shared)) \
@@ -168,7 +172,8 @@ demo: $(products) ## run 32 nodes on loopback and print what they do
 	@$(test_env) sh scripts/examples/demo/run
 
 .PHONY: test
-test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) | deps-test
+test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) \
+  $(collector) | deps-test
 test: ## build and run every test (TESTS=part of a path)
 	@.ci/deps tool '$(BUSTED)'
 	@rm -rf $(BUILD)/results
@@ -385,6 +390,12 @@ $(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(library)
 	@mkdir -p $(@D)
 	@echo "  ld $@"
 	@$(link) -fsanitize=fuzzer -o $@ $^ $(library) $(core_libs) $(target_libs)
+
+# A module of the Lua tests. States that it watches use it until they close.
+$(collector): $(BUILD)/obj/tests/lua/collector.o
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) $(module_flags) $(stay_loaded) -o $@ $^
 
 # Targets whose subject is in Lua.
 $(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: target_libs = $(lua_libs)
