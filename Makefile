@@ -424,7 +424,7 @@ $(BUILD)/tests/attack/%_attack: $(BUILD)/obj/tests/attack/%_attack.o \
 	  $(library) $(core_libs) $(cmocka_libs)
 
 .PHONY: attack-run
-attack-run: $(module) $(filter-out %.lua,$(attackers))
+attack-run: $(module) $(program) $(collector) $(filter-out %.lua,$(attackers))
 	@rm -rf $(BUILD)/results
 	@echo "attack: ATTACK_SEED=$(ATTACK_SEED)"
 	@ATTACK_SEED=$(ATTACK_SEED) ATTACK_SECONDS=$(attack_seconds) \

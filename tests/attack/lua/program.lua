@@ -1,0 +1,308 @@
+--- Random parts of a policy: the texts of functions over all that a policy may
+--- call, with hostile metatables, coroutines, waits and errors everywhere.
+--
+--     local part = program.part(seed, means)
+--     part.slot, part.text --> "types.note.merge", "function(a, b, c) … end"
+--
+-- The functions use these locals of the file: `keep(…)` and `kept[i]`, values
+-- of earlier calls; `try(fn, …)`, the results of `fn` or an error.
+
+local Dice = require("tests.attack.lua.dice")
+local values = require("tests.attack.lua.values")
+
+local M = {}
+
+M.HEAD = [[
+local kept, place = {}, 0
+local function keep(...)
+  for i = 1, select("#", ...) do
+    place = place % 16 + 1
+    kept[place] = (select(i, ...))
+  end
+  return ...
+end
+local function double(text, times)
+  for _ = 1, times do
+    text = text .. text
+  end
+  return text
+end
+local function try(fn, ...)
+  local all = table.pack(pcall(fn, ...))
+  return table.unpack(all, 2, all.n)
+end
+]]
+
+--- The places of functions in a policy.
+M.SLOTS = { "types.note.validate", "types.note.merge", "types.note.select",
+  "types.note.expire", "types.note.republish", "types.value.validate",
+  "types.peers.select", "on_request", "on_contact", "on_store", "on_expire",
+  "rpc", "rpc", "rpc", "every", "on_start", "on_stop", "save", "restore",
+  "file", "codec" }
+
+local Program = {}
+Program.__index = Program
+
+local OPERATORS <const> = { "..", "+", "-", "*", "//", "%", "<", "<=", "==",
+  "&", "<<", "and", "or" }
+local WAITS <const> = { "kad.sleep(0)", "kad.sleep(0.01)", "kad.sleep(1)",
+  "kad.sleep(1e5)", "coroutine.yield()", "coroutine.yield(kad)",
+  "kad.wait(function() end)", "kad.wait(function(resume) resume(1) end)" }
+
+------------------------------------------------------------- expressions --
+
+function Program:list(depth)
+  local items = {}
+  for i = 1, self.dice:below(5) do
+    items[i] = self:expression(depth + 1)
+  end
+  return "{ " .. table.concat(items, ", ") .. " }"
+end
+
+function Program:record(depth)
+  return values.record(self.dice, function()
+    return self:expression(depth + 1)
+  end)
+end
+
+function Program:metatable(depth)
+  local dice, fields = self.dice, {}
+  for i = 1, 1 + dice:below(3) do
+    local value = dice:one_in(2) and self:fn(depth + 1)
+      or self:expression(depth + 1)
+    fields[i] = dice:pick(values.METAMETHODS) .. " = " .. value
+  end
+  if dice:one_in(2) then
+    fields[#fields + 1] = '__mode = "' .. dice:pick({ "k", "v", "kv" }) .. '"'
+  end
+  return "{ " .. table.concat(fields, ", ") .. " }"
+end
+
+function Program:hostile(depth)
+  return ("try(setmetatable, %s, %s)"):format(self.dice:one_in(2)
+    and self:list(depth + 1) or self:record(depth + 1),
+    self:metatable(depth + 1))
+end
+
+function Program:fn(depth)
+  return ("function(a, b, ...) %s end"):format(self:body(depth + 1))
+end
+
+function Program:call(depth)
+  local arguments = { self.dice:pick(self.names) }
+  for _ = 1, self.dice:below(5) do
+    arguments[#arguments + 1] = self:expression(depth + 1)
+  end
+  return "try(" .. table.concat(arguments, ", ") .. ")"
+end
+
+function Program:match(depth)
+  if not self.is_confined then
+    return self:call(depth)
+  end
+  return ("try(string.%s, %s, %s, %s)"):format(
+    self.dice:pick({ "find", "match", "gsub", "gmatch" }),
+    self:expression(depth + 1), values.pattern(self.dice),
+    self:expression(depth + 1))
+end
+
+-- A method of a node, a task, a view or a string, or a field of theirs.
+function Program:access(depth)
+  local dice, object = self.dice, self:name()
+  if dice:one_in(3) then
+    return ("try(function(...) return %s.%s end)"):format(object,
+      dice:pick(values.FIELDS))
+  end
+  return ("try(function(...) return %s:%s(%s, %s) end)"):format(object,
+    dice:pick(self.methods), self:expression(depth + 1),
+    self:expression(depth + 1))
+end
+
+function Program:operation(depth)
+  return ("try(function(...) return %s %s %s end)"):format(
+    self:expression(depth + 1), self.dice:pick(OPERATORS),
+    self:expression(depth + 1))
+end
+
+function Program:thread(depth)
+  return ("coroutine.%s(%s)"):format(self.dice:pick({ "wrap", "create" }),
+    self:fn(depth))
+end
+
+-- An argument of the hook, or what an earlier call has kept.
+function Program:name()
+  return self.dice:pick({ "a", "b", "c", "node",
+    ("kept[%d]"):format(1 + self.dice:below(16)) })
+end
+
+local SMALL <const> = { function(self)
+  return values.number(self.dice)
+end, function(self)
+  return values.string(self.dice)
+end, function(self)
+  return self.dice:pick({ "nil", "true", "false", "kad", "{}", "..." })
+end, Program.name, Program.name }
+
+local LARGE <const> = { Program.list, Program.record, Program.hostile,
+  Program.hostile, Program.fn, Program.call, Program.call, Program.call,
+  Program.match, Program.access, Program.access, Program.operation,
+  Program.thread }
+
+function Program:expression(depth)
+  self.room = self.room - 1
+  if depth > 4 or self.room < 0 or self.dice:one_in(2) then
+    return self.dice:pick(SMALL)(self, depth)
+  end
+  return self.dice:pick(LARGE)(self, depth)
+end
+
+-------------------------------------------------------------- statements --
+
+local STATEMENTS <const> = {
+  function(self, depth)
+    return ("keep(%s)"):format(self:expression(depth))
+  end,
+  function(self, depth)
+    return ("keep(%s)"):format(self:call(depth))
+  end,
+  function(self, depth)
+    return ("keep(%s)"):format(self:access(depth))
+  end,
+  function(self, depth)
+    return ("keep(%s)"):format(self:hostile(depth))
+  end,
+  function(self, depth)
+    return ("for i = 1, %s do %s end"):format(
+      self.dice:pick({ "3", "3", "100", "1e9" }), self:body(depth + 1))
+  end,
+  function(self, depth)
+    return ("for k, v in pairs(%s) do keep(k, v) %s end"):format(
+      self:name(), self:body(depth + 1))
+  end,
+  function(self, depth)
+    return ("if %s then %s else %s end"):format(self:expression(depth),
+      self:body(depth + 1), self:body(depth + 1))
+  end,
+  function(self, depth)
+    return ("do local x <close> = setmetatable({}, { __close = %s }) %s end")
+      :format(self:fn(depth), self:body(depth + 1))
+  end,
+  function(self, depth)
+    return ("try(error, %s)"):format(self:expression(depth))
+  end,
+  function(self, depth)
+    return self.dice:one_in(4) and ("error(%s)"):format(self:expression(depth))
+      or ("do local co = keep(%s) try(co) %s end"):format(self:thread(depth),
+        self.dice:pick({ "try(coroutine.close, co)",
+          "try(coroutine.resume, co)", "try(co)" }))
+  end,
+  function(self)
+    return ("do local _ = %s end"):format(self.dice:pick(WAITS))
+  end,
+  function(self)
+    return "try(function(...) " .. self.dice:pick(WAITS) .. " end)"
+  end,
+  function(self, depth)
+    return ("do local function g(n, ...) %s return g(n + 1, n, ...) %s end "
+      .. "try(g, 1) end"):format(self:body(depth + 1),
+      self.dice:pick({ "", "+ 1" }))
+  end,
+  function(self, depth)
+    return ("try(function(...) %s[%s] = %s end)"):format(self:name(),
+      self:expression(depth), self:expression(depth))
+  end,
+  function(self, depth)
+    return ("keep(double(%s, %d))"):format(self:expression(depth),
+      self.is_confined and 40 or 8)
+  end,
+  function(self)
+    return self.dice:pick(self.more)
+  end,
+}
+
+function Program:body(depth)
+  local lines = {}
+  if depth < 5 and self.room > 0 then
+    for i = 1, 1 + self.dice:below(3) do
+      lines[i] = self.dice:pick(STATEMENTS)(self, depth)
+    end
+  end
+  if self.dice:one_in(3) then
+    lines[#lines + 1] = ("do return %s end"):format(self:expression(depth))
+  end
+  return table.concat(lines, " ")
+end
+
+---------------------------------------------------------------- verdicts --
+
+local function decision(self)
+  return self.dice:pick({ "true", "true", "false", "nil, \"no\"",
+    ("nil, %s, %s"):format(values.string(self.dice), values.number(self.dice)),
+    "nil" })
+end
+
+local function records(self)
+  local items = {}
+  for i = 1, self.dice:below(4) do
+    items[i] = self.dice:pick({ "a[1]", "b", "a", "(b:copy())",
+      self:record(2), self:record(2), self:hostile(3) })
+  end
+  local list = "{ " .. table.concat(items, ", ") .. " }"
+  return self.dice:pick({ list, list, "a", items[1] or "nil",
+    ("setmetatable(%s, %s)"):format(list, self:metatable(3)),
+    'nil, "no merge"' })
+end
+
+local function seconds(self)
+  return values.number(self.dice)
+end
+
+local function reply(self)
+  return self.dice:pick({ self:record(2), self:list(2), self:hostile(2),
+    'nil, "no", 299', ("{ list = %s }"):format(self:list(2)) })
+end
+
+-- Messages of a codec that is nearly the identity.
+local function codec(self)
+  return self.dice:pick({ "kad.bencode.encode(a)", "kad.bencode.decode(a)",
+    self:record(1), values.string(self.dice), "nil", 'nil, "no"', "a" })
+end
+
+local VERDICTS <const> = { validate = decision, merge = records,
+  select = records, expire = seconds, republish = seconds,
+  on_request = decision, on_contact = decision, rpc = reply, save = reply,
+  codec = codec }
+
+-- The end of a function: what its hook should return, most times.
+local function ending(self, slot)
+  local verdict = VERDICTS[slot:match("[%a_]+$")]
+  if not verdict or self.dice:one_in(4) then
+    return "return " .. self:expression(2)
+  end
+  return "return " .. verdict(self)
+end
+
+--- What a part can use.
+---@class kadenza.attack.Means
+---@field names string[]  of functions
+---@field methods string[]  of objects
+---@field more string[]  more statements
+---@field is_confined boolean  whether what runs for long in C is bounded
+
+--- Returns a part of a policy.
+---@param seed integer
+---@param means kadenza.attack.Means
+---@return { slot: string, text: string } part
+function M.part(seed, means)
+  local dice = Dice.new(seed)
+  local self = setmetatable({ dice = dice, room = 10 + dice:below(50),
+    names = means.names, methods = means.methods, more = means.more,
+    is_confined = means.is_confined }, Program)
+  local slot = dice:pick(M.SLOTS)
+  -- A return in the middle gives no verdict: some parts have only the end.
+  local body = self:body(dice:one_in(6) and 5 or 1)
+  return { slot = slot, text = ("function(a, b, c, ...)\n  %s\n  %s\nend")
+    :format(body, ending(self, slot)) }
+end
+
+return M
