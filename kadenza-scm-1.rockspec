@@ -31,6 +31,7 @@ dependencies = {
 external_dependencies = {
   LIBUV = { header = "uv.h", library = "uv" },
   SODIUM = { header = "sodium.h", library = "sodium" },
+  MD = { header = "sha1.h", library = "md" },
 }
 
 -- `luarocks test` runs the tests of the tree with make.
@@ -177,6 +178,7 @@ build = {
         "core/operations/read.c",
         "core/operations/sybil_search.c",
         "core/records/bundle.c",
+        "core/records/item.c",
         "core/records/memory/entry.c",
         "core/records/memory/item_heap.c",
         "core/records/memory/item_map.c",
@@ -237,9 +239,10 @@ build = {
         "core/wire/message.c",
         "core/wire/message_check.c",
       },
-      libraries = { "uv", "sodium" },
-      incdirs = { "core", "bindings", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)" },
-      libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)" },
+      libraries = { "uv", "sodium", "md" },
+      incdirs = { "core", "bindings", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)",
+        "$(MD_INCDIR)" },
+      libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)", "$(MD_LIBDIR)" },
     },
     ["kadenza.blob"] =
       "scripts/kadenza/blob.lua",

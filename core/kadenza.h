@@ -1,7 +1,8 @@
 /* kadenza.h: nodes, operations, policies and networks of libkadenza, a Kademlia
  * DHT node. kadenza_store.h has the interface of record stores, kadenza_codec.h
  * that of encodings, kadenza_sim.h networks in virtual time. This header
- * includes kadenza_bencode.h, kadenza_names.h and kadenza_secure_id.h.
+ * includes kadenza_bencode.h, kadenza_item.h, kadenza_names.h and
+ * kadenza_secure_id.h.
  *
  * The engine (`kad_node`) is sans-I/O: datagrams, time and requests go in;
  * datagrams and completions come out. A `kad_network` runs engines on UDP
@@ -79,7 +80,9 @@ KAD_API const char *kad_version(void);
   X(KAD_EADDRNOTAVAIL, -28, "address is not one of this machine")     \
   X(KAD_ECODEC, -29, "the codec failed")                              \
   X(KAD_ENOROUTE, -30, "no socket has a route to the address")        \
-  X(KAD_EFEWER, -31, "stored at fewer nodes than min_stored")
+  X(KAD_EFEWER, -31, "stored at fewer nodes than min_stored")         \
+  X(KAD_ECAS, -32, "another item has been stored meanwhile")          \
+  X(KAD_ESEQ, -33, "a newer item is stored")
 
 enum kad_error {
 #define KAD_ERROR_ENUM(code, value, text) code = (value),
@@ -340,8 +343,9 @@ typedef void (*kad_hook_fn)(void *state, const struct kad_hook_call *call,
                             struct kad_hook_result *result);
 
 /* A record type: a named bundle of rules. A hook may be NULL. A type named like
- * a built-in one (`peers`, `value`) refines it: the built-in checks come first,
- * and a limit of 0 keeps the built-in limit. */
+ * a built-in one (`peers`, `value`, `immutable`, `mutable`) refines it: the
+ * built-in checks come first, and a limit of 0 keeps the built-in limit. Of
+ * `peers`, `immutable` and `mutable` a merge holds the records that it gets. */
 struct kad_type {
   const char *name;     /* at most KAD_TYPE_NAME_MAX bytes */
   uint32_t max_size;    /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
@@ -434,6 +438,10 @@ struct kad_result {
   uint32_t ttl;      /* put, announce: seconds that it lives there by the rules
                         of this node, perhaps fewer than asked for; 0: the
                         policies of others decide */
+  bool has_seq;
+  int64_t seq;      /* get, put of a mutable item: the highest sequence number
+                       that nodes have named; proven by a signature if there are
+                       records, or with KAD_ECAS and KAD_ESEQ */
   bool dense_key;   /* get, get_peers, put, announce: the key is dense: more ids
                        lie near it than the network size allows, as with
                        sybils. Contacts beside it were used too */
@@ -466,6 +474,16 @@ struct kad_lookup_options {
                            operation ends with KAD_EFEWER; 0 counts as 1; at
                            most KAD_K_MAX */
   bool publish;         /* put: also publish the record: see kad_node_publish */
+  struct kad_slice salt; /* get of a mutable item: its salt; borrowed until the
+                            call returns */
+  bool has_cas;
+  int64_t cas; /* put of a mutable item: the sequence number of the item that it
+                  replaces. The put ends with KAD_ECAS, and with the number in
+                  `seq` of its result, if another item is stored; not if none is
+                  stored. BEP 44 "CAS" */
+  bool has_seq;
+  int64_t seq; /* get of a mutable item: finds only one with a higher sequence
+                  number */
 };
 
 /* ------------------------------------------------------ configuration -- */
@@ -1127,6 +1145,8 @@ KAD_API void kad_network_step(struct kad_network *network);
 
 /* Reading and writing bencode. */
 #include "kadenza_bencode.h"
+/* Items of BitTorrent's DHT (BEP 44). */
+#include "kadenza_item.h"
 /* kad_network_resolve, and names through which a node joins. */
 #include "kadenza_names.h"
 /* Ids that fit an address. */

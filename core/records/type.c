@@ -1,6 +1,7 @@
 #include "records/type.h"
 
 #include "base/address.h"
+#include "records/item.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,7 +15,8 @@ enum {
   /* A sample of a popular swarm, several datagrams long. One info hash takes at
    * most about 70 kB. */
   PEER_MAX_VALUES = 500,
-  DEFAULT_MAX_VALUES = 64
+  DEFAULT_MAX_VALUES = 64,
+  ITEM_TTL_S = 7200 /* BEP 44 "Expiration" */
 };
 
 /* Peers announce themselves, so that their records are not republished. The
@@ -33,6 +35,21 @@ static const struct kad_type built_in[] = {
         .max_values = DEFAULT_MAX_VALUES,
         .ttl = DAY_S,
         .republish = HOUR_S,
+    },
+    {
+        .name = "immutable",
+        .max_size = KAD_VALUE_MAX,
+        .max_values = 1,
+        .ttl = ITEM_TTL_S,
+        .republish = HOUR_S,
+    },
+    {
+        .name = "mutable",
+        .max_size = KAD_VALUE_MAX,
+        .max_values = 1,
+        .ttl = ITEM_TTL_S,
+        .republish = HOUR_S,
+        .signed_only = true,
     },
 };
 
@@ -60,8 +77,14 @@ int kad_type_check(const struct kad_type *type) {
       type->max_size > KAD_VALUE_MAX || type->max_values > KAD_VALUES_MAX) {
     return KAD_EINVAL;
   }
-  /* Peers have no publisher: such a type would reject them all. */
-  return type->signed_only && strcmp(type->name, "peers") == 0 ? KAD_EINVAL : 0;
+  const enum kad_item_kind kind = kad_item_kind_of(kad_slice_of(type->name));
+  if (kind != KAD_ITEM_NONE && type->max_values > 1) {
+    return KAD_EINVAL;
+  }
+  /* These have no publisher: such a type would reject them all. */
+  const bool is_unsigned =
+      kind == KAD_ITEM_IMMUTABLE || strcmp(type->name, "peers") == 0;
+  return type->signed_only && is_unsigned ? KAD_EINVAL : 0;
 }
 
 static uint32_t given_or(uint32_t given, uint32_t otherwise) {

@@ -1,13 +1,13 @@
-/* The record types of a node: the built-in `peers` and `value`, and those that
- * a policy adds or refines. */
+/* The record types of a node: the built-in ones, and those that a policy adds
+ * or refines. */
 #ifndef KAD_RECORDS_TYPE_H
 #define KAD_RECORDS_TYPE_H
 
 #include "kadenza.h"
 
 enum {
-  KAD_TYPES_MAX = 64,
-  KAD_TYPES_BUILT_IN = 2
+  KAD_TYPES_MAX = 66,
+  KAD_TYPES_BUILT_IN = 4
 };
 
 /* A type with its defaults set. `rules.name` points to `name`. */
@@ -19,7 +19,8 @@ struct kad_rules {
 /* Checks a type that a policy declares:
  *   its name has 1 … KAD_TYPE_NAME_MAX bytes of a-z, 0-9, `_`, `-`, `.`
  *   its limits are at most KAD_VALUE_MAX and KAD_VALUES_MAX
- *   `peers` is not `signed_only`, because peers do not sign
+ *   `peers` and `immutable` are not `signed_only`: they have no signature
+ *   an item has one value
  * Returns 0 or KAD_EINVAL. */
 KAD_MUST_CHECK int kad_type_check(const struct kad_type *type);
 
@@ -28,10 +29,11 @@ KAD_MUST_CHECK int kad_type_check(const struct kad_type *type);
  * and the built-in ones. Writes their number to `*count`.
  *
  * Built in: `peers`, 500 values of at most 18 bytes for a key, for 45 minutes,
- * never republished; and `value`, 64 values of at most KAD_VALUE_MAX bytes for
- * a key, for a day, republished hourly. A limit of 0 means the limit of the
- * built-in type that is refined, or the default in struct kad_type. Any other
- * limit replaces that, lower or higher.
+ * never republished; `value`, 64 values of at most KAD_VALUE_MAX bytes for a
+ * key, for a day, republished hourly; `immutable` and `mutable`, the items of
+ * BEP 44, one for a key, for two hours, republished hourly. A limit of 0 means
+ * the limit of the built-in type that is refined, or the default in struct
+ * kad_type. Any other limit replaces that, lower or higher.
  *
  * `out` must not move, because names point into it. Copies: names. Borrows:
  * states. Returns 0, or

@@ -15,7 +15,8 @@ local DEADLINE_MS <const> = 2000 -- default, of a hook call
 local MAX_TYPES <const> = 62 -- without the built-in ones; the core's limit
 local MAX_QUERIES <const> = 256 -- the core's limit
 local NEVER <const> = 0xFFFFFFFF -- republish_s
-local BUILT_IN <const> = { peers = true, value = true }
+local BUILT_IN <const> = { peers = true, value = true, immutable = true,
+  mutable = true }
 local LIMITS <const> = { "max_size", "max_values", "ttl", "signed_only" }
 local HOOKS <const> = { "merge", "select", "expire" }
 local fail <const> = shape.fail

@@ -188,7 +188,8 @@ function bad.errors()
   end }
 end
 
-local BUILT_IN <const> = { peers = true, value = true }
+local BUILT_IN <const> = { peers = true, value = true, immutable = true,
+  mutable = true }
 
 function bad.garbage(self)
   local names = policy_names(self)

@@ -163,10 +163,12 @@ static void the_numbers_of_types_and_methods_are_limited(void **state) {
     (void)snprintf(names[i], sizeof names[i], "type%u", i);
     types[i].name = names[i];
   }
-  assert_ok(make_types(types, KAD_TYPES_MAX - 2));
-  assert_int_equal(make_types(types, KAD_TYPES_MAX - 1), KAD_EFULL);
-  types[KAD_TYPES_MAX - 2].name = "value";
-  types[KAD_TYPES_MAX - 1].name = "peers";
+  assert_ok(make_types(types, KAD_TYPES_MAX - 4));
+  assert_int_equal(make_types(types, KAD_TYPES_MAX - 3), KAD_EFULL);
+  types[KAD_TYPES_MAX - 4].name = "value";
+  types[KAD_TYPES_MAX - 3].name = "peers";
+  types[KAD_TYPES_MAX - 2].name = "mutable";
+  types[KAD_TYPES_MAX - 1].name = "immutable";
   assert_ok(make_types(types, KAD_TYPES_MAX));
   assert_int_equal(make(&policy, &ruleset), KAD_EINVAL);
 }

@@ -321,6 +321,23 @@ static void timers_signals_and_names(void **state) {
   kad_network_run(network, 1000);
 }
 
+static void items(void **state) {
+  const struct kad_slice value = kad_slice_of("0:");
+  const struct kad_slice none = {NULL, 0};
+  uint8_t bytes[KAD_SECRET_SIZE] = {0};
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  struct kad_id made;
+  (void)state;
+  assert_int_equal(kad_item_check_value(none), KAD_EMALFORMED);
+  REFUSES(kad_item_target_immutable(value, NULL));
+  REFUSES(kad_item_target_mutable(NULL, none, &made));
+  REFUSES(kad_item_target_mutable(bytes, none, NULL));
+  REFUSES(kad_item_sign(value, none, 0, NULL, signature));
+  REFUSES(kad_item_sign(value, none, 0, bytes, NULL));
+  assert_false(kad_item_verify(value, none, 0, NULL, signature));
+  assert_false(kad_item_verify(value, none, 0, bytes, NULL));
+}
+
 static void simulations(void **state) {
   struct kad_sim_config config;
   struct kad_sim_stats stats;
@@ -371,6 +388,7 @@ int main(void) {
       TEST(networks),
       TEST(views_of_a_network),
       TEST(timers_signals_and_names),
+      TEST(items),
       TEST(simulations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,14 +70,14 @@ static void rejects_signed_only_peers(void **state) {
   assert_int_equal(kad_type_check(&type), KAD_EINVAL);
 }
 
-static void has_peers_and_value_built_in(void **state) {
+static void has_four_types_built_in(void **state) {
   (void)state;
   struct kad_rules types[KAD_TYPES_MAX];
   size_t count = 0;
 
   assert_ok(kad_types_build(NULL, 0, types, &count));
 
-  assert_int_equal(count, 2);
+  assert_int_equal(count, 4);
   const struct kad_type *peers = find(types, count, "peers");
   assert_non_null(peers);
   assert_int_equal(peers->max_size, 18);
@@ -92,6 +92,36 @@ static void has_peers_and_value_built_in(void **state) {
   assert_int_equal(value->republish, 3600);
 }
 
+/* BEP 44 "Expiration". */
+static void bep44_items_live_two_hours_and_are_republished_hourly(
+    void **state) {
+  static const char *const names[] = {"immutable", "mutable"};
+  struct kad_rules types[KAD_TYPES_MAX];
+  size_t count = 0;
+  (void)state;
+  assert_ok(kad_types_build(NULL, 0, types, &count));
+  for (size_t i = 0; i < 2; i++) {
+    const struct kad_type *type = find(types, count, names[i]);
+    assert_non_null(type);
+    assert_int_equal(type->max_size, 1000);
+    assert_int_equal(type->max_values, 1);
+    assert_int_equal(type->ttl, 7200);
+    assert_int_equal(type->republish, 3600);
+  }
+}
+
+static void an_item_has_one_value_and_its_own_signature(void **state) {
+  struct kad_type type = {.name = "mutable", .max_values = 1};
+  (void)state;
+  assert_ok(kad_type_check(&type));
+  type.max_values = 2;
+  assert_int_equal(kad_type_check(&type), KAD_EINVAL);
+  type = (struct kad_type){.name = "mutable", .signed_only = true};
+  assert_ok(kad_type_check(&type));
+  type.name = "immutable";
+  assert_int_equal(kad_type_check(&type), KAD_EINVAL);
+}
+
 static void new_type_has_the_defaults(void **state) {
   (void)state;
   char name[] = "counter";
@@ -103,7 +133,7 @@ static void new_type_has_the_defaults(void **state) {
   assert_ok(kad_types_build(&type, 1, types, &count));
   memset(name, 'x', sizeof name - 1);
 
-  assert_int_equal(count, 3);
+  assert_int_equal(count, 5);
   const struct kad_type *counter = find(types, count, "counter");
   assert_non_null(counter);
   assert_string_equal(counter->name, "counter");
@@ -125,7 +155,7 @@ static void refines_a_built_in_type(void **state) {
 
   assert_ok(kad_types_build(&refined, 1, types, &count));
 
-  assert_int_equal(count, 2);
+  assert_int_equal(count, 4);
   const struct kad_type *peers = find(types, count, "peers");
   assert_int_equal(peers->max_size, 18);
   assert_int_equal(peers->max_values, 1024);
@@ -156,7 +186,7 @@ static void rejects_an_invalid_type(void **state) {
   assert_int_equal(kad_types_build(invalid, 2, types, &count), KAD_EINVAL);
 }
 
-static void accepts_up_to_64_types(void **state) {
+static void accepts_up_to_62_new_types(void **state) {
   (void)state;
   char names[KAD_TYPES_MAX][8];
   struct kad_type given[KAD_TYPES_MAX] = {{.name = "peers"}};
@@ -167,9 +197,8 @@ static void accepts_up_to_64_types(void **state) {
     given[i].name = names[i];
   }
 
-  assert_int_equal(kad_types_build(given, KAD_TYPES_MAX, types, &count),
-                   KAD_EFULL);
-  assert_ok(kad_types_build(given, KAD_TYPES_MAX - 1, types, &count));
+  assert_int_equal(kad_types_build(given, 64, types, &count), KAD_EFULL);
+  assert_ok(kad_types_build(given, 63, types, &count));
   assert_int_equal(count, KAD_TYPES_MAX);
   assert_non_null(find(types, count, "t62"));
 }
@@ -234,12 +263,14 @@ int main(void) {
       cmocka_unit_test(rejects_a_max_size_above_the_limit),
       cmocka_unit_test(rejects_a_max_values_above_the_limit),
       cmocka_unit_test(rejects_signed_only_peers),
-      cmocka_unit_test(has_peers_and_value_built_in),
+      cmocka_unit_test(has_four_types_built_in),
+      cmocka_unit_test(bep44_items_live_two_hours_and_are_republished_hourly),
+      cmocka_unit_test(an_item_has_one_value_and_its_own_signature),
       cmocka_unit_test(new_type_has_the_defaults),
       cmocka_unit_test(refines_a_built_in_type),
       cmocka_unit_test(rejects_a_duplicate_name),
       cmocka_unit_test(rejects_an_invalid_type),
-      cmocka_unit_test(accepts_up_to_64_types),
+      cmocka_unit_test(accepts_up_to_62_new_types),
       cmocka_unit_test(finds_whole_names_only),
       cmocka_unit_test(accepts_compact_addresses_as_peers),
       cmocka_unit_test(rejects_peers_of_other_forms),
