@@ -172,10 +172,12 @@ KAD_API KAD_MUST_CHECK int kad_id_parse(struct kad_slice hex, struct kad_id *id,
                                         unsigned *bits);
 
 /* Writes `bits` / 4 hexadecimal digits and a NUL to `hex`, which must hold 65
- * bytes. */
+ * bytes. Writes only the NUL for NULL, and for another width than 160 or 256.
+ */
 KAD_API void kad_id_format(const struct kad_id *id, unsigned bits, char *hex);
 
-/* Hashes `name` to a key of `bits` (160 or 256) with BLAKE2b of that length. */
+/* Hashes `name` to a key of `bits` (160 or 256) with BLAKE2b of that length;
+ * for another width the key is all zero. */
 KAD_API void kad_id_hash(struct kad_slice name, unsigned bits,
                          struct kad_id *id);
 
@@ -644,7 +646,8 @@ KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
 /* Replaces the node's policy with a copy of `policy`; NULL: the core's rules
  * only. Pending hook calls end in the policy in which they began.
  * Returns 0, KAD_ENOMEM, or
- *   KAD_EINVAL     a name is empty or too long, or a limit out of its range
+ *   KAD_EINVAL     a name is empty or too long, a limit out of its range, or
+ *                  an array or a `call` is missing
  *   KAD_ECONFLICT  two types or two methods have one name, or the name of a
  *                  method is reserved
  *   KAD_EFULL      more than 62 types besides the built-in ones */
@@ -654,7 +657,8 @@ KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
 /* Completes the pending hook call `call_id`.
  * Returns 0, or
  *   KAD_ENOTFOUND  the call is no longer pending
- *   KAD_EINVAL     the verdict is KAD_VERDICT_PENDING */
+ *   KAD_EINVAL     the verdict is KAD_VERDICT_PENDING or none, or `records` is
+ *                  NULL and `record_count` is not 0 */
 KAD_API int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
                                    const struct kad_hook_result *result);
 

@@ -154,7 +154,8 @@ KAD_API void kad_message_init(struct kad_message *message,
 /* Returns the method named `name`; KAD_METHOD_CUSTOM for any other. */
 KAD_API enum kad_method_id kad_method_find(struct kad_slice name);
 
-/* Returns the name of `method`; an empty slice for KAD_METHOD_CUSTOM. */
+/* Returns the name of `method`; an empty slice for KAD_METHOD_CUSTOM, and for
+ * any other number. */
 KAD_API struct kad_slice kad_method_name(enum kad_method_id method);
 
 /* Converts datagrams to messages and back. */

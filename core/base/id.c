@@ -4,7 +4,6 @@
 
 #include <sodium.h>
 
-#include <assert.h>
 #include <string.h>
 
 enum {
@@ -71,11 +70,18 @@ int kad_id_parse(struct kad_slice hex, struct kad_id *id, unsigned *bits) {
   return 0;
 }
 
+static bool is_width(unsigned bits) {
+  return bits == SHORT_BITS || bits == LONG_BITS;
+}
+
 void kad_id_format(const struct kad_id *id, unsigned bits, char *hex) {
-  if (id == NULL || hex == NULL) {
+  if (hex == NULL) {
     return;
   }
-  assert(bits == SHORT_BITS || bits == LONG_BITS);
+  if (id == NULL || !is_width(bits)) {
+    hex[0] = '\0';
+    return;
+  }
   static const char digits[] = "0123456789abcdef";
   const size_t size = bits / 8;
   for (size_t i = 0; i < size; i++) {
@@ -89,7 +95,9 @@ void kad_id_hash(struct kad_slice name, unsigned bits, struct kad_id *id) {
   if (id == NULL) {
     return;
   }
-  assert(bits == SHORT_BITS || bits == LONG_BITS);
   *id = (struct kad_id){0};
+  if (!is_width(bits)) {
+    return;
+  }
   crypto_generichash(id->bytes, bits / 8, name.data, name.len, NULL, 0);
 }

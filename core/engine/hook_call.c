@@ -128,6 +128,13 @@ static bool wait_for_result(struct kad_node *node,
   return true;
 }
 
+/* Returns false for a verdict that is none, and for records that are missing.
+ */
+static bool is_result(const struct kad_hook_result *result) {
+  return (unsigned)result->verdict <= KAD_VERDICT_PENDING &&
+         (result->records != NULL || result->record_count == 0);
+}
+
 bool kad_hook_call_start(struct kad_node *node,
                          const struct kad_hook_caller *caller,
                          struct kad_hook_call *call) {
@@ -144,6 +151,9 @@ bool kad_hook_call_start(struct kad_node *node,
     call->call_id = ++node->pending_hooks.last_id;
     call->now = kad_node_env_time(node, kad_node_now(node));
     caller->hook(caller->state, call, &result);
+    if (!is_result(&result)) {
+      result = (struct kad_hook_result){.verdict = KAD_VERDICT_FAILED};
+    }
     node->stats.hook_failures += result.verdict == KAD_VERDICT_FAILED;
   }
   if (result.verdict == KAD_VERDICT_PENDING) {
@@ -199,11 +209,8 @@ int kad_hook_result_error(const struct kad_hook_result *result,
 
 int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
                            const struct kad_hook_result *result) {
-  if (node == NULL || result == NULL) {
-    return KAD_EINVAL;
-  }
   if (node == NULL || result == NULL ||
-      result->verdict == KAD_VERDICT_PENDING) {
+      result->verdict == KAD_VERDICT_PENDING || !is_result(result)) {
     return KAD_EINVAL;
   }
   struct pending_call *pending = find_pending(node, call_id);

@@ -33,7 +33,8 @@ static int check_method(const struct kad_method *methods, size_t index) {
 }
 
 static int check_methods(const struct kad_policy *policy) {
-  if (policy->method_count > METHODS_MAX) {
+  if (policy->method_count > METHODS_MAX ||
+      (policy->methods == NULL && policy->method_count > 0)) {
     return KAD_EINVAL;
   }
   for (size_t i = 0; i < policy->method_count; i++) {
@@ -80,6 +81,9 @@ int kad_ruleset_new(const struct kad_allocator *allocator,
   int error = check_methods(policy);
   if (error != 0) {
     return error;
+  }
+  if (policy->types == NULL && policy->type_count > 0) {
+    return KAD_EINVAL;
   }
   if (policy->type_count > KAD_TYPES_MAX) { /* refined types included */
     return KAD_EFULL;

@@ -143,6 +143,9 @@ bool kad_method_is_callable(struct kad_slice name) {
 }
 
 struct kad_slice kad_method_name(enum kad_method_id method) {
+  if ((size_t)method >= NAME_COUNT) {
+    return (struct kad_slice){NULL, 0};
+  }
   return (struct kad_slice){(const uint8_t *)names[method].text,
                             names[method].len};
 }

@@ -185,6 +185,21 @@ static void hashes_an_empty_name(void **state) {
   assert_true(kad_id_equal(&none, &empty));
 }
 
+/* A caller's buffer has room for 64 digits only. */
+static void no_other_width_is_written(void **state) {
+  static const unsigned widths[] = {0, 1, 159, 255, 264, 4096, UINT32_MAX};
+  const struct kad_id full = {{1, 2, 3}};
+  (void)state;
+  for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
+    char text[65] = "untouched";
+    struct kad_id id = full;
+    kad_id_format(&full, widths[i], text);
+    assert_string_equal(text, "");
+    kad_id_hash(kad_slice_of("abc"), widths[i], &id);
+    assert_true(kad_id_equal(&id, &(struct kad_id){{0}}));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(compares_distances_as_their_bytes),
@@ -197,6 +212,7 @@ int main(void) {
       cmocka_unit_test(rejects_other_text),
       cmocka_unit_test(hashes_names_with_blake2b),
       cmocka_unit_test(hashes_an_empty_name),
+      cmocka_unit_test(no_other_width_is_written),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

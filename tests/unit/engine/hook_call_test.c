@@ -181,6 +181,17 @@ static void a_method_that_fails_gives_error_202(void **state) {
   assert_int_equal(kad_lone_stats(lone).hook_failures, 1);
 }
 
+static void a_result_that_is_none_counts_as_a_failure(void **state) {
+  struct kad_lone *lone = *state;
+  recorder.next.verdict = (enum kad_verdict)77;
+  call(lone);
+  assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
+  recorder.next = (struct kad_hook_result){.record_count = 1};
+  call(lone);
+  assert_int_equal(kad_lone_error(lone), KAD_CODE_FAILED);
+  assert_int_equal(kad_lone_stats(lone).hook_failures, 2);
+}
+
 static void a_reply_that_cannot_be_sent_gives_error_202(void **state) {
   struct kad_lone *lone = *state;
   static char large[1500] = "d1:x1450:";
@@ -279,6 +290,21 @@ static void a_pending_call_may_not_be_pending_again(void **state) {
       kad_node_complete_hook(lone->node, recorder.call_ids[0], NULL),
       KAD_EINVAL);
   assert_int_equal(kad_lone_stats(lone).pending_hooks, 1);
+}
+
+static void a_pending_call_is_not_completed_by_a_result_that_is_none(
+    void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_hook_result none = {.verdict = (enum kad_verdict) - 1};
+  const struct kad_hook_result missing = {.record_count = 1};
+  recorder.next.verdict = KAD_VERDICT_PENDING;
+  call(lone);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, recorder.call_ids[0], &none),
+      KAD_EINVAL);
+  assert_int_equal(
+      kad_node_complete_hook(lone->node, recorder.call_ids[0], &missing),
+      KAD_EINVAL);
 }
 
 static void call_ids_are_never_reused(void **state) {
@@ -539,12 +565,14 @@ int main(void) {
       TEST(a_method_rejects_with_a_code_and_a_reason),
       TEST(a_long_reason_is_cut),
       TEST(a_method_that_fails_gives_error_202),
+      TEST(a_result_that_is_none_counts_as_a_failure),
       TEST(a_reply_that_cannot_be_sent_gives_error_202),
       TEST(a_call_may_be_pending),
       TEST(a_pending_call_ends_at_its_deadline),
       TEST(a_hook_may_set_the_deadline_of_its_call),
       TEST(a_pending_call_may_fail),
       TEST(a_pending_call_may_not_be_pending_again),
+      TEST(a_pending_call_is_not_completed_by_a_result_that_is_none),
       TEST(call_ids_are_never_reused),
       TEST(the_number_of_pending_calls_is_bounded),
       TEST(a_query_that_is_too_long_calls_no_hook),

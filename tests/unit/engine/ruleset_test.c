@@ -173,6 +173,15 @@ static void the_numbers_of_types_and_methods_are_limited(void **state) {
   assert_int_equal(make(&policy, &ruleset), KAD_EINVAL);
 }
 
+static void arrays_that_are_missing_are_rejected(void **state) {
+  struct kad_ruleset *ruleset;
+  const struct kad_policy types = {.type_count = 1};
+  const struct kad_policy methods = {.method_count = 1};
+  (void)state;
+  assert_int_equal(make(&types, &ruleset), KAD_EINVAL);
+  assert_int_equal(make(&methods, &ruleset), KAD_EINVAL);
+}
+
 static void built_in_types_exist_without_a_policy(void **state) {
   struct kad_ruleset *ruleset;
   (void)state;
@@ -252,6 +261,7 @@ int main(void) {
       TEST(a_type_named_twice_is_a_conflict),
       TEST(a_type_out_of_range_is_rejected),
       TEST(the_numbers_of_types_and_methods_are_limited),
+      TEST(arrays_that_are_missing_are_rejected),
       TEST(built_in_types_exist_without_a_policy),
       TEST(a_built_in_type_can_be_refined),
       TEST(the_policy_is_released_once_by_its_last_user),

@@ -97,11 +97,23 @@ static void a_message_takes_about_11_kib(void **state) {
   assert_in_range(sizeof(struct kad_message), 11 * 1024, 12 * 1024 - 1);
 }
 
+static void no_other_number_has_the_name_of_a_method(void **state) {
+  (void)state;
+  assert_int_equal(kad_method_name(KAD_METHOD_CUSTOM).len, 0);
+  assert_int_equal(
+      kad_method_name((enum kad_method_id)(KAD_METHOD_SAMPLE_INFOHASHES + 1))
+          .len,
+      0);
+  assert_int_equal(kad_method_name((enum kad_method_id)INT32_MAX).len, 0);
+  assert_int_equal(kad_method_name((enum kad_method_id) - 1).len, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_methods_of_the_core_are_found_by_name),
       cmocka_unit_test(any_other_name_is_a_custom_method),
       cmocka_unit_test(queries_of_other_nodes_may_be_called_but_not_answered),
+      cmocka_unit_test(no_other_number_has_the_name_of_a_method),
       cmocka_unit_test(init_empties_any_message),
       cmocka_unit_test(a_message_takes_about_11_kib),
   };
