@@ -143,7 +143,8 @@ unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_sources))
 rule_tests := $(patsubst %.c,$(BUILD)/%,$(rule_sources))
 replays := $(patsubst %_fuzz.c,$(BUILD)/%_replay,$(fuzz_sources))
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(fuzz_sources))
-attackers := $(patsubst %.c,$(BUILD)/%,$(attack_sources)) $(attack_scripts)
+attack_programs := $(patsubst %.c,$(BUILD)/%,$(attack_sources))
+attackers := $(attack_programs) $(attack_scripts)
 benches := $(patsubst %.c,$(BUILD)/%,$(bench_mains))
 examples := $(patsubst scripts/%.c,$(BUILD)/%,$(example_sources))
 
@@ -173,7 +174,7 @@ demo: $(products) ## run 32 nodes on loopback and print what they do
 
 .PHONY: test
 test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) \
-  $(collector) | deps-test
+  $(collector) $(attack_programs) | deps-test
 test: ## build and run every test (TESTS=part of a path)
 	@.ci/deps tool '$(BUSTED)'
 	@rm -rf $(BUILD)/results
@@ -181,6 +182,7 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(if $(rule_tests),$(suite) rules 'env CMOCKA_MESSAGE_OUTPUT=TAP' \
 	  $(rule_tests))
 	@$(suite) corpus '' $(replays)
+	@ATTACK_SECONDS=1 $(suite) attack tests/check/attack $(attack_programs)
 	@$(suite) headers tests/check/public_header $(public_headers)
 	@$(suite) spec '$(busted)' $(spec_files)
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
@@ -420,11 +422,17 @@ $(BUILD)/tests/attack/%_attack: $(BUILD)/obj/tests/attack/%_attack.o \
   $(call object,$(attack_shared) $(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) -o $@ $< $(call object,$(attack_shared) $(unit_shared)) \
-	  $(library) $(core_libs) $(cmocka_libs)
+	@$(link) -o $@ $(filter %.o,$^) $(library) $(core_libs) $(cmocka_libs)
+
+$(BUILD)/gen/calls.c: tests/attack/generate/calls.lua $(public_headers)
+	@mkdir -p $(@D)
+	@LUA_PATH='./?.lua;;' $(LUA) $< $@ $(public_headers)
+$(BUILD)/gen/calls.o: $(BUILD)/gen/calls.c $(BUILD)/flags
+	@$(compile) -Itests/attack -Itests/unit/fixtures
+$(BUILD)/tests/attack/calls_attack: $(BUILD)/gen/calls.o
 
 .PHONY: attack-run
-attack-run: $(module) $(program) $(collector) $(filter-out %.lua,$(attackers))
+attack-run: $(module) $(program) $(collector) $(attack_programs)
 	@rm -rf $(BUILD)/results
 	@echo "attack: ATTACK_SEED=$(ATTACK_SEED)"
 	@ATTACK_SEED=$(ATTACK_SEED) ATTACK_SECONDS=$(attack_seconds) \
