@@ -615,6 +615,8 @@ struct kad_env {
   /* Returns 0, or KAD_EFAMILY or KAD_ENOROUTE if nothing that is sent to `to`
    * can leave. NULL: everything can. */
   int (*find_route)(void *state, const struct kad_address *to);
+  /* Returns for how long this turn has run, see rpc/turn.h. NULL: always 0. */
+  uint32_t (*turn_us)(void *state);
 };
 
 /* Makes a node. Copies: `config`, `env`. The node sends nothing before an
@@ -925,6 +927,8 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(dropped_unmatched, "replies dropped: to no query")                 \
   X(dropped_read_only, "queries dropped: the node is read-only")       \
   X(dropped_by_policy, "queries dropped: by a policy")                 \
+  X(queued, "queries that waited for their turn")                      \
+  X(busy, "queries answered with error 202: too many waited")          \
   X(served_ping, "ping queries answered")                              \
   X(served_find_node, "find_node queries answered")                    \
   X(served_get_peers, "get_peers queries answered")                    \
@@ -976,6 +980,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(waiting, "queries that wait for their pace (gauge)")               \
   X(operations, "operations that have not ended (gauge)")              \
   X(pending_hooks, "pending hook calls (gauge)")                       \
+  X(backlog, "queries that wait for their turn (gauge)")               \
   X(records, "records held (gauge)")                                   \
   X(record_bytes, "bytes of the records held (gauge)")                 \
   X(publications, "records published (gauge)")

@@ -37,6 +37,7 @@
 #include "routing/table.h"
 #include "rpc/limiter.h"
 #include "rpc/rpc.h"
+#include "rpc/turn.h"
 #include "wire/codec.h"
 
 struct kad_node {
@@ -57,6 +58,7 @@ struct kad_node {
   struct kad_ruleset *ruleset;
   struct kad_heap timers;
   struct kad_rpc rpc;
+  struct kad_turn turn;
   struct kad_pending_hooks pending_hooks;
   struct kad_operations operations;
   struct kad_verification verification;

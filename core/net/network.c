@@ -143,6 +143,7 @@ static int make_node(struct kad_member *member,
       .resolve = network->methods->resolve_for,
       .is_own = network->methods->is_own,
       .find_route = member_find_route,
+      .turn_us = network->methods->turn_us,
   };
   struct kad_node *node = NULL;
   member->number = ++network->last_number;

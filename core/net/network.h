@@ -73,6 +73,9 @@ struct kad_network_methods {
   kad_time_ms shortest_ms;
   /* Returns the time of the current turn. */
   kad_time_ms (*now)(struct kad_network *network);
+  /* `turn_us` of a node's environment; `state` is the member. NULL: turns take
+   * no time. */
+  uint32_t (*turn_us)(void *state);
   /* Reads the clock again within a turn. NULL for a virtual clock. */
   void (*refresh)(struct kad_network *network);
   /* Fills `out` with random bytes for the user. */

@@ -39,6 +39,7 @@ static int init_parts(struct kad_node *node) {
   kad_store_budget_init(&node->store_budget, config->stores_per_s);
   kad_verified_init(&node->verified, &node->env.allocator, node->map_secret);
   kad_rpc_init(node);
+  kad_turn_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_pending_hooks_init(node);
   return kad_configure_limiter(node, config, limiter_secret, &node->limiter);
@@ -87,6 +88,7 @@ void kad_node_free(struct kad_node *node) {
   assert(!node->sending);
   node->closing = true;
   kad_pending_hooks_deinit(node);
+  kad_turn_deinit(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
   kad_republish_stop(node);

@@ -86,6 +86,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->pending_hooks = node->pending_hooks.count;
   stats->signatures = node->verified.made;
   stats->signatures_known = node->verified.saved;
+  stats->backlog = node->turn.backlog.count;
   stats->records = kad_store_count(node->store);
   stats->record_bytes = kad_store_bytes(node->store);
   stats->publications = node->publications.store == NULL

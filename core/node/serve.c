@@ -4,6 +4,7 @@
 #include "engine/node.h"
 #include "membership/contact_admission.h"
 #include "rpc/datagram.h"
+#include "rpc/turn.h"
 
 #include <string.h>
 
@@ -18,11 +19,13 @@ struct hooked_query {
   result_fn apply;
 };
 
-/* A query with a pending hook call; its datagram is decoded again later. */
+/* A query that waits for its turn or for a hook; its datagram is decoded again
+ * later. */
 struct kept_query {
+  struct kad_backlog_item item; /* while it waits for its turn */
   struct kad_address from;
-  result_fn apply;
-  size_t len; /* bytes of `datagram` */
+  result_fn apply; /* the result of the hook */
+  size_t len;      /* bytes of `datagram` */
   uint8_t datagram[];
 };
 
@@ -42,18 +45,30 @@ static void reply_verdict(struct kad_node *node,
 }
 
 /* Copies a query. Returns NULL when out of memory. */
-static void *keep_query(struct kad_node *node, void *self) {
-  const struct hooked_query *query = self;
-  const struct kad_slice datagram = query->incoming->datagram;
+static struct kept_query *copy_query(struct kad_node *node,
+                                     const struct kad_incoming *incoming) {
+  const struct kad_slice datagram = incoming->datagram;
   struct kept_query *kept =
       kad_alloc(&node->env.allocator, sizeof *kept + datagram.len);
   if (kept == NULL) {
     return NULL;
   }
-  kept->from = query->incoming->from.address;
-  kept->apply = query->apply;
+  kept->from = incoming->from.address;
   kept->len = datagram.len;
   memcpy(kept->datagram, datagram.data, datagram.len);
+  return kept;
+}
+
+static void free_query(struct kad_node *node, struct kept_query *kept) {
+  kad_release(&node->env.allocator, kept, sizeof *kept + kept->len);
+}
+
+static void *keep_query(struct kad_node *node, void *self) {
+  const struct hooked_query *query = self;
+  struct kept_query *kept = copy_query(node, query->incoming);
+  if (kept != NULL) {
+    kept->apply = query->apply;
+  }
   return kept;
 }
 
@@ -90,7 +105,7 @@ static void resume_query(struct kad_node *node, void *self,
   if (decode_again(node, kept, scratch, &message, &incoming)) {
     kept->apply(node, &incoming, result);
   }
-  kad_release(&node->env.allocator, kept, sizeof *kept + kept->len);
+  free_query(node, kept);
 }
 
 /* Calls `hook` for a query. `apply` then replies to the query. */
@@ -174,12 +189,78 @@ static void apply_on_request(struct kad_node *node,
   }
 }
 
-void kad_serve_query(struct kad_node *node,
-                     const struct kad_incoming *incoming) {
+static void serve_now(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
   const struct kad_policy *policy = &node->ruleset->policy;
   call_hook(node, incoming, policy->on_request, policy->state,
             apply_on_request);
   if (!incoming->message->read_only) {
     kad_contact_queried(node, &incoming->from);
+  }
+}
+
+static void serve_waiting(struct kad_node *node,
+                          struct kad_backlog_item *item) {
+  struct kept_query *kept = kad_container_of(item, struct kept_query, item);
+  struct kad_message message;
+  struct kad_incoming incoming;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (decode_again(node, kept, scratch, &message, &incoming)) {
+    serve_now(node, &incoming);
+  }
+  free_query(node, kept);
+}
+
+static void refuse_waiting(struct kad_node *node,
+                           struct kad_backlog_item *item) {
+  struct kept_query *kept = kad_container_of(item, struct kept_query, item);
+  struct kad_message message;
+  struct kad_incoming incoming;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (decode_again(node, kept, scratch, &message, &incoming)) {
+    node->stats.busy++;
+    reply_error(node, &incoming, KAD_CODE_FAILED, kad_slice_of("too busy"));
+  }
+  free_query(node, kept);
+}
+
+/* Returns true for a query that takes no longer than it would take to let it
+ * wait. */
+static bool is_cheap(const struct kad_node *node,
+                     const struct kad_message *query) {
+  return node->ruleset->policy.on_request == NULL &&
+         (query->method == KAD_METHOD_PING ||
+          query->method == KAD_METHOD_FIND_NODE);
+}
+
+/* Lets a query wait for its turn. Returns false if it need not, or if there is
+ * no memory. */
+static bool wait_for_turn(struct kad_node *node,
+                          const struct kad_incoming *incoming) {
+  if (is_cheap(node, incoming->message) || !kad_turn_is_taken(node)) {
+    return false;
+  }
+  struct kept_query *kept = copy_query(node, incoming);
+  if (kept == NULL) {
+    return false;
+  }
+  kept->item.resume = serve_waiting;
+  kept->item.refuse = refuse_waiting;
+  const int error =
+      kad_turn_wait(node, &kept->from, &kept->item, KAD_BACKLOG_NEW);
+  if (error == KAD_EFULL) {
+    refuse_waiting(node, &kept->item);
+  } else if (error != 0) {
+    free_query(node, kept);
+    return false;
+  }
+  node->stats.queued += error == 0;
+  return true;
+}
+
+void kad_serve_query(struct kad_node *node,
+                     const struct kad_incoming *incoming) {
+  if (!wait_for_turn(node, incoming)) {
+    serve_now(node, incoming);
   }
 }

@@ -4,8 +4,8 @@
 
 #include "node/reply.h"
 
-/* Serves a query within the rate limits: calls on_request, replies according to
- * its verdict, and has the sender verified. */
+/* Serves a query within the rate limits, perhaps in a later turn: calls
+ * on_request, replies according to its verdict, and has the sender verified. */
 void kad_serve_query(struct kad_node *node,
                      const struct kad_incoming *incoming);
 

@@ -9,6 +9,7 @@
 #include "replication/record_check.h"
 #include "replication/record_size.h"
 #include "rpc/limiter.h"
+#include "rpc/turn.h"
 
 #include <assert.h>
 #include <string.h>
@@ -43,18 +44,24 @@ static void reject(struct kad_admission *admission, int code,
   admission->step = KAD_ADMISSION_NEXT;
 }
 
-/* Rejects the current record and all after it. Only a sender that verifies
- * nothing sends a bad signature, and verifying the others costs us more than
- * sending them costs it. */
-static void reject_rest(struct kad_node *node, struct kad_admission *admission,
-                        int code, const char *reason) {
-  const struct kad_address *from = &admission->request.from.address;
+/* Rejects the current record and all after it. */
+static void reject_rest(struct kad_admission *admission, int code,
+                        const char *reason) {
   const size_t last = admission->request.count - 1;
   while (admission->index < last) {
     reject(admission, code, kad_slice_of(reason));
     admission->index++;
   }
   reject(admission, code, kad_slice_of(reason));
+}
+
+/* Ends a message with a bad signature. Only a sender that verifies nothing
+ * sends one, and verifying the others costs us more than sending them costs it.
+ */
+static void end_unsigned(struct kad_node *node, struct kad_admission *admission,
+                         int code, const char *reason) {
+  const struct kad_address *from = &admission->request.from.address;
+  reject_rest(admission, code, reason);
   if (from->family != 0) {
     node->stats.bad_signature++;
     if (node->limiter != NULL) {
@@ -63,7 +70,51 @@ static void reject_rest(struct kad_node *node, struct kad_admission *admission,
   }
 }
 
+static void advance_all(struct kad_node *node, struct kad_admission *admission);
+
+static void resume_turn(struct kad_node *node, struct kad_backlog_item *item) {
+  advance_all(node, kad_container_of(item, struct kad_admission, turn));
+}
+
+static void refuse_turn(struct kad_node *node, struct kad_backlog_item *item) {
+  struct kad_admission *admission =
+      kad_container_of(item, struct kad_admission, turn);
+  node->stats.busy++;
+  reject_rest(admission, KAD_CODE_FAILED, "too busy");
+  advance_all(node, admission);
+}
+
+static void *keep_records(struct kad_node *node, void *self);
+
+/* Lets an admission of another node wait before a signature is verified, if the
+ * turn has taken long. Returns false if it need not, or if there is no memory.
+ */
+static bool wait_for_turn(struct kad_node *node,
+                          struct kad_admission *admission) {
+  const struct kad_address *from = &admission->request.from.address;
+  if (current_record(admission)->publisher == NULL || from->family == 0 ||
+      !kad_turn_is_over(node) || keep_records(node, admission) == NULL) {
+    return false;
+  }
+  admission->turn.resume = resume_turn;
+  admission->turn.refuse = refuse_turn;
+  const int error =
+      kad_turn_wait(node, from, &admission->turn, KAD_BACKLOG_BEGUN);
+  if (error == KAD_EFULL) {
+    node->stats.busy++;
+    reject_rest(admission, KAD_CODE_FAILED, "too busy");
+  }
+  return error == 0;
+}
+
+/* Returns false if the admission waits for its turn. */
 static bool check_step(struct kad_node *node, struct kad_admission *admission) {
+  if (wait_for_turn(node, admission)) {
+    return false;
+  }
+  if (admission->step != KAD_ADMISSION_CHECK) {
+    return true; /* there was no room to wait */
+  }
   const struct kad_record *record = current_record(admission);
   const char *reason = NULL;
   int code = 0;
@@ -73,7 +124,7 @@ static bool check_step(struct kad_node *node, struct kad_admission *admission) {
     code = kad_record_check_new(node, admission->type, record, &reason);
   }
   if (code == KAD_CODE_SIGNATURE && record->publisher != NULL) {
-    reject_rest(node, admission, code, reason);
+    end_unsigned(node, admission, code, reason);
     return true;
   }
   if (code != 0) {
@@ -201,8 +252,6 @@ static void apply_result(struct kad_node *node, void *self,
     return;
   }
 }
-
-static void advance_all(struct kad_node *node, struct kad_admission *admission);
 
 static void resume_admission(struct kad_node *node, void *self,
                              const struct kad_hook_result *result) {

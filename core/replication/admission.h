@@ -6,12 +6,14 @@
  *
  * Each hook may be pending. From the merge hook until the commit, the key is
  * locked: other admissions to it wait, so that no accepted value is lost. The
- * check verifies signatures, so the caller checks the write token before. */
+ * check verifies signatures, so the caller checks the write token before; if
+ * the turn has taken long, the admission waits in the backlog first. */
 #ifndef KAD_REPLICATION_ADMISSION_H
 #define KAD_REPLICATION_ADMISSION_H
 
 #include "engine/ruleset.h"
 #include "records/bundle.h"
+#include "rpc/backlog.h"
 
 struct kad_admission;
 
@@ -64,8 +66,9 @@ struct kad_admission {
   struct kad_bundle copies;    /* of the records, once it has waited */
   struct kad_bundle merged;    /* the list of the merge hook */
   bool has_merged;
-  bool locks; /* the key of the current record */
-  bool waits; /* for a key */
+  bool locks;                   /* the key of the current record */
+  bool waits;                   /* for a key */
+  struct kad_backlog_item turn; /* while it waits for its turn */
   enum kad_admission_step step;
   uint32_t index;  /* of the current record */
   uint32_t life_s; /* of the current record */

@@ -29,6 +29,7 @@ local PLACES <const> = {
   },
   kad_address_subnet_size = {
     ["core/rpc/limiter.c"] = "queries and their cost a second",
+    ["core/rpc/backlog.c"] = "turns of what waits",
   },
   -- One interface: what a token proves, and where a datagram goes.
   kad_address_same_ip = {
@@ -42,6 +43,7 @@ local PLACES <const> = {
   kad_address_ip_size = {
     ["core/records/token.c"] = "what a token proves",
     ["core/rpc/limiter.c"] = "queries a second; the subnet counts beside it",
+    ["core/rpc/backlog.c"] = "turns of what waits, within the subnet",
     ["core/sim/hostile_liar.c"] = "invented contacts",
   },
   -- One socket: the same contact, or a reply to what was sent there.

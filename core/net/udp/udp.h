@@ -27,7 +27,9 @@ struct kad_udp {
   uv_timer_t wake; /* for timers and nodes */
   uv_timer_t end;  /* of kad_network_run */
   kad_time_ms wake_at;
-  struct kad_udp_name *names;            /* that the resolver looks up */
+  uint64_t turn_began_ns;     /* 0: nothing has run since the last poll began or
+                                 ended */
+  struct kad_udp_name *names; /* that the resolver looks up */
   struct kad_name_lookups *name_lookups; /* NULL before the first name */
   uv_async_t lookups_ended;
   struct kad_late_lookups late_lookups;
@@ -40,6 +42,13 @@ struct kad_udp {
 /* Returns the UDP network that `base` is part of. */
 static inline struct kad_udp *kad_udp_of(const struct kad_network *base) {
   return kad_container_of(base, struct kad_udp, base);
+}
+
+/* Notes that the turn has begun, unless it has begun before. */
+static inline void kad_udp_begin_turn(struct kad_udp *udp) {
+  if (udp->turn_began_ns == 0) {
+    udp->turn_began_ns = uv_hrtime();
+  }
 }
 
 /* Converts an error of libuv to a KAD_E… code. */

@@ -13,12 +13,14 @@
 
 enum {
   NS_PER_MS = 1000000,
+  NS_PER_US = 1000,
   LOOP_PIPES = 3 /* as many descriptors as a loop takes */
 };
 
 static void on_wake(uv_timer_t *timer) {
   struct kad_udp *udp = timer->loop->data;
   udp->wake_at = KAD_TIME_NEVER;
+  kad_udp_begin_turn(udp);
   const kad_time_ms now = uv_now(&udp->loop);
   kad_network_fire_due(&udp->base, now);
   kad_network_reschedule(&udp->base);
@@ -28,6 +30,7 @@ static void on_wake(uv_timer_t *timer) {
 /* Sends all datagrams and sets the timer, before the loop waits. A timer that
  * is set for an earlier time stays set: when it fires, it is set again. */
 static void prepare_to_wait(struct kad_udp *udp) {
+  udp->turn_began_ns = 0;
   kad_outgoing_flush(udp->outgoing);
   kad_network_reschedule(&udp->base);
   const kad_time_ms next = kad_network_next(&udp->base);
@@ -81,6 +84,14 @@ static void udp_free(struct kad_network *network) {
 
 static kad_time_ms udp_now(struct kad_network *network) {
   return uv_now(&kad_udp_of(network)->loop);
+}
+
+static uint32_t udp_turn_us(void *state) {
+  const struct kad_member *member = state;
+  struct kad_udp *udp = kad_udp_of(member->network);
+  kad_udp_begin_turn(udp);
+  const uint64_t us = (uv_hrtime() - udp->turn_began_ns) / NS_PER_US;
+  return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
 static void udp_refresh(struct kad_network *network) {
@@ -143,6 +154,7 @@ static const struct kad_network_methods methods = {
     .free = udp_free,
     .open = kad_udp_socket_open,
     .now = udp_now,
+    .turn_us = udp_turn_us,
     .refresh = udp_refresh,
     .random = udp_random,
     .resolve = kad_udp_resolve,
@@ -169,6 +181,7 @@ static void start_handles(struct kad_udp *udp) {
   (void)uv_timer_init(&udp->loop, &udp->wake);
   (void)uv_timer_init(&udp->loop, &udp->end);
   udp->wake_at = KAD_TIME_NEVER;
+  udp->turn_began_ns = 0;
 }
 
 /* Returns 0 if the process may open the descriptors of a loop, or a negative

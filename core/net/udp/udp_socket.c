@@ -83,6 +83,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     socket->member->stats.receive_errors++;
     (void)watch_socket(socket, on_readable);
   }
+  kad_udp_begin_turn(udp);
   const int count = kad_incoming_receive(udp->incoming, socket->fd);
   if (count < 0) {
     socket->member->stats.receive_errors +=
