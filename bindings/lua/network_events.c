@@ -101,11 +101,14 @@ static int network_start_timer(lua_State *L) {
   return 1;
 }
 
-/* network:stop_timer(timer) → whether it had not fired yet */
+/* network:stop_timer(timer) → whether it had not fired yet. A closed network
+ * has no timers: what waited for one may end after it. */
 static int network_stop_timer(lua_State *L) {
-  struct kad_lua_network *const self = kad_lua_check_network(L, 1);
+  struct kad_lua_network *const self = kad_lua_network_handle(L, 1);
+  const lua_Integer timer = luaL_checkinteger(L, 2);
+  const bool is_open = self->link != NULL && self->link->network != NULL;
   struct kad_lua_callback *const callback =
-      kad_lua_callback_find(L, 1, luaL_checkinteger(L, 2));
+      is_open ? kad_lua_callback_find(L, 1, timer) : NULL;
   const bool stopped =
       callback != NULL && callback->id != 0 &&
       kad_network_stop_timer(self->link->network, callback->id) == 0;

@@ -22,12 +22,26 @@ local settings = { level = "info", format = "text", write = function(line)
   io.stderr:write(line, "\n")
 end }
 
+local EVENT <const> = {
+  level = { kind = "string", required = true },
+  message = { kind = "string", required = true },
+  fields = { kind = "table", required = true },
+}
+local FORMATS <const> = { text = true, json = true }
+
 --- Returns the line of an event, without a newline.
 ---@param event { level: string, message: string, fields: table }
 ---@param time string
 ---@param format "text"|"json"
 ---@return string line
 function M.line(event, time, format)
+  check.options(event, 2, EVENT)
+  if type(time) ~= "string" then
+    error("the time must be a string, not " .. type(time), 2)
+  elseif not FORMATS[format] then
+    error("the format must be text or json, not '" .. tostring(format) .. "'",
+      2)
+  end
   -- Now: the VM of a policy passes events on and writes no lines.
   return require("kadenza.log_line")[format](event, time)
 end

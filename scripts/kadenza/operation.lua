@@ -124,7 +124,7 @@ local function run_function(self, callback, fn)
   check.callback(callback, 2) -- level 2: always called by a tail call
   task.spawn(self.net, function()
     local results = table.pack(fn())
-    self.net:start_timer(0, function()
+    local _ = self.net:is_open() and self.net:start_timer(0, function()
       callback(table.unpack(results, 1, results.n))
     end)
   end)

@@ -143,6 +143,9 @@ end
 ---@return any ...
 function Sim:perform(fn, ...)
   task.check_outside(self.network, 2)
+  if type(fn) ~= "function" then
+    error("a task needs a function, not " .. type(fn), 2)
+  end
   local results = table.pack(task.run_until(self.network,
     self:spawn(fn, ...), self.watch and function(is_over)
       run_network(self, math.huge, is_over)
@@ -215,6 +218,28 @@ function Sim:close()
 end
 
 Sim.__close = Sim.close
+
+-- What a closed simulation still does: nothing, and count no open nodes.
+local WHEN_CLOSED <const> = { close = true, alive = true }
+
+-- Returns a method that raises for another object, or a closed simulation. The
+-- method is a tail call, so that its errors name its caller.
+local function guard(name, method)
+  return function(self, ...)
+    if getmetatable(self) ~= Sim then
+      error(("call '%s' with a colon: net:%s()"):format(name, name), 2)
+    elseif not WHEN_CLOSED[name] and not self.network:is_open() then
+      error("closed network", 2)
+    end
+    return method(self, ...)
+  end
+end
+
+for name, method in pairs(Sim) do
+  if type(method) == "function" and name:sub(1, 2) ~= "__" then
+    Sim[name] = guard(name, method)
+  end
+end
 
 ------------------------------------------------------------ construction --
 

@@ -270,6 +270,8 @@ function M.check(level)
   local task = M.current()
   if not task or task.state ~= "running" or core.blocked() then
     error(coroutine.explain(task), level + 1)
+  elseif not task.scheduler.network:is_open() then
+    error("closed network", level + 1)
   elseif task.cancel_asked then
     core.suspend(CANCEL)
   end
@@ -319,6 +321,9 @@ end
 ---@return any ...
 function M.wait(start)
   local wait = { task = M.check(2) }
+  if type(start) ~= "function" then
+    error("the start of a wait must be a function, not " .. type(start), 2)
+  end
   wait.cancel = start(function(...)
     finish_wait(wait, ...)
   end)
@@ -450,6 +455,9 @@ end
 ---@param watcher fun()
 ---@return fun() remove  removes the watcher
 function Task:on_end(watcher)
+  if type(watcher) ~= "function" then
+    error("a watcher must be a function, not " .. type(watcher), 2)
+  end
   self.watchers = self.watchers or {}
   table.insert(self.watchers, watcher)
   return function()
@@ -468,10 +476,11 @@ function Task:status()
   return ENDED[self.state] and self.state or "running"
 end
 
---- Returns the error of a task that has failed, with a traceback.
----@return string text
+--- Returns the error of a task that has failed, with a traceback; nil for
+--- another task.
+---@return string? text
 function Task:failure()
-  return failure.describe(self)
+  return self.state == "failed" and failure.describe(self) or nil
 end
 
 --- Tells whether `value` is a task.

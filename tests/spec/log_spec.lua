@@ -100,4 +100,21 @@ describe("kadenza.log", function()
       log.configure({ colour = true })
     end, "unknown option 'colour'")
   end)
+
+  it("blames the caller of `line` for wrong arguments", function()
+    local event = { level = "info", message = "m", fields = {} }
+    for message, arguments in pairs({
+      ["options must be a table"] = { nil, TIME, "text" },
+      ["option 'message' is missing"] = { { level = "info", fields = {} },
+        TIME, "text" },
+      ["option 'fields' must be a table"] = { { level = "info", message = "m",
+        fields = 1 }, TIME, "text" },
+      ["the time must be a string, not nil"] = { event, nil, "text" },
+      ["the format must be text or json, not 'xml'"] = { event, TIME, "xml" },
+    }) do
+      support.assert_blames_caller(message, function()
+        local _ = log.line(arguments[1], arguments[2], arguments[3])
+      end)
+    end
+  end)
 end)

@@ -249,4 +249,44 @@ describe("kadenza.sim", function()
       end)
     end))
   end
+
+  it("blames the caller for what is done when it is closed", spec(function()
+    local net = kad.sim({ nodes = 1, seed = 1 })
+    net:close()
+    for name, method in pairs(getmetatable(net)) do
+      if type(method) == "function" and name:sub(1, 2) ~= "__"
+        and name ~= "close" and name ~= "alive"
+      then
+        support.assert_blames_caller("closed network", function()
+          local _ = method(net)
+        end)
+      end
+    end
+    assert.equal(0, net:alive())
+  end))
+
+  it("blames the caller for a call without a colon",
+    with_sim({ nodes = 1, seed = 1 }, function(net)
+      support.assert_blames_caller("call 'now' with a colon", function()
+        local _ = net.now()
+      end)
+    end))
+
+  it("blames the caller for a task that is no function",
+    with_sim({ nodes = 1, seed = 1 }, function(net)
+      support.assert_blames_caller("a task needs a function, not string",
+        function()
+          local _ = net:perform("text")
+        end)
+    end))
+
+  it("reads lists and options without metamethods",
+    with_sim({ nodes = 2, seed = 1 }, function(net)
+      local list = setmetatable({ net.nodes[1] }, { __len = tostring })
+      assert.same({ net.nodes[1] }, net:choose(list))
+      local options = setmetatable({ listen = "192.0.2.9:1" },
+        { __pairs = function() end })
+      local node = assert(net:open(options))
+      assert.equal("192.0.2.9:1", node:addresses()[1])
+    end))
 end)

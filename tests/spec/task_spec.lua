@@ -1,3 +1,5 @@
+local core = require("kadenza.core")
+local group = require("kadenza.group")
 local lua = require("kadenza.coroutine")
 local support = require("tests.spec.support")
 local task = require("kadenza.task")
@@ -6,6 +8,54 @@ local spec, in_virtual_time = support.spec, support.in_virtual_time
 local timed, sleeper, never = support.timed, support.sleeper, support.never
 
 describe("kadenza.task", function()
+  describe("a mistake of the caller", function()
+    it("is blamed on the caller, and named", timed(function()
+      for _, value in ipairs({ 1, "text", {}, true }) do
+        support.assert_blames_caller("the start of a wait must be a function, "
+          .. "not " .. type(value), function()
+            local _ = task.wait(value)
+          end)
+        support.assert_blames_caller("a watcher must be a function, not "
+          .. type(value), function()
+            local _ = task.current():on_end(value)
+          end)
+      end
+    end))
+
+    it("is to wait when a network was closed", spec(function()
+      local network = assert(core.sim({ seed = 1 }))
+      task.spawn(network, function()
+        network:close()
+        support.assert_blames_caller("closed network", function()
+          local _ = task.sleep(1)
+        end)
+      end)
+    end))
+
+    it("is not in a timeout whose network is closed inside", spec(function()
+      local network = assert(core.sim({ seed = 1 }))
+      local result
+      task.spawn(network, function()
+        result = group.timeout(9, function()
+          network:close()
+          return "closed"
+        end)
+      end)
+      assert.equal("closed", result)
+    end))
+  end)
+
+  it("has the error of a task that has failed, and of no other",
+    timed(function(network)
+      local running = task.spawn(network, never)
+      assert.is_nil(running:failure())
+      running:cancel()
+      assert.is_nil(running:failure())
+      local failed = task.spawn(network, error, "broken")
+      pcall(failed.await, failed)
+      assert.is_truthy(failed:failure():find("broken", 1, true))
+    end))
+
   describe("wait", function()
     it("returns the arguments of resume", spec(function()
       local results = table.pack(in_virtual_time(function()

@@ -112,7 +112,7 @@ local function open_at(self, given, place)
   for name, value in pairs(self.config) do
     all[name] = value
   end
-  for name, value in pairs(given or {}) do
+  for name, value in next, given or {} do -- without __pairs
     all[name] = value
   end
   all.listen = all.listen or self:fresh_address()
@@ -229,8 +229,13 @@ local function choose(self, what, level)
     local list = list_open(self)
     return random.sample(self.network, list, count_of(what, #list, level + 1))
   end
-  local list = type(what) == "table" and not node_module.is(what)
-    and table.move(what, 1, #what, 1, {}) or { what }
+  local list = { what }
+  if type(what) == "table" and not node_module.is(what) then
+    list = {}
+    for i = 1, rawlen(what) do
+      list[i] = rawget(what, i)
+    end
+  end
   for _, node in ipairs(list) do
     check_node(self, node, level + 1)
   end
