@@ -379,8 +379,9 @@ $(BUILD)/tests/%_test: $(BUILD)/obj/tests/%_test.o \
   $(call object,$(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) -o $@ $< $(call object,$(unit_shared)) $(library) $(core_libs) \
-	  $(cmocka_libs)
+	@$(link) -o $@ $(filter %.o,$^) $(library) $(core_libs) $(cmocka_libs)
+$(BUILD)/tests/unit/attack/case_test: $(call object,\
+  $(addprefix tests/attack/,attack.c case.c dice.c))
 
 $(BUILD)/tests/fuzz/%_replay: $(BUILD)/obj/tests/fuzz/%_fuzz.o \
   $(BUILD)/obj/tests/fuzz/replay.o $(library)

@@ -2,6 +2,7 @@
 
 #include "attack.h"
 #include "base/time.h"
+#include "kadenza_secure_id.h"
 
 #include <string.h>
 
@@ -120,9 +121,19 @@ void kad_victim_complete(struct kad_victim *victim, struct kad_dice *dice) {
 
 /* ---------------------------------------------------------------- setup -- */
 
+/* Gives a contact an id that fits its address (BEP 42), of which a node may
+ * prefer contacts to others. Local addresses fit any. */
+static void secure(const struct kad_victim *victim,
+                   struct kad_contact *contact) {
+  const struct kad_id made = contact->id;
+  CHECK(kad_secure_id_make(&contact->address, victim->config.id_bits,
+                           made.bytes, &contact->id) == 0);
+}
+
 static void make_contacts(struct kad_victim *victim) {
   for (unsigned i = 0; i < KAD_VICTIM_HONEST; i++) {
     victim->honest[i] = kad_lone_contact(900 + i);
+    secure(victim, &victim->honest[i]);
   }
   for (unsigned i = 0; i < KAD_VICTIM_STRANGERS; i++) {
     struct kad_contact *it = &victim->strangers[i];
@@ -134,6 +145,8 @@ static void make_contacts(struct kad_victim *victim) {
     if (i % 16 == 9) {
       it->address = (struct kad_address){
           .ip = {127, 0, 0, 1}, .port = (uint16_t)(7000 + i), .family = 4};
+    } else if (i % 4 == 2) {
+      secure(victim, it);
     }
   }
 }
@@ -143,6 +156,7 @@ static void configure(struct kad_victim *victim, struct kad_dice *dice) {
   kad_config_default(config);
   config->id_bits = kad_dice_one_in(dice, 3) ? 256 : 160;
   config->allow_local = kad_dice_one_in(dice, 3);
+  config->secure_ids = (uint8_t)kad_dice_below(dice, 3);
   config->limits = !kad_dice_one_in(dice, 4);
   config->max_reply = kad_dice_one_in(dice, 3) ? 512 : 1452;
   config->k = kad_dice_one_in(dice, 2)
