@@ -130,6 +130,9 @@ local function attach_tables(node, policies)
   if not setup then
     return nil, message, "KAD_EINVAL"
   end
+  if not node:is_open() then -- a policy that is a function has closed it
+    return nil, "the node was closed", "KAD_ECLOSED"
+  end
   setup.node = node
   return core.policy_host(node.core, setup)
 end

@@ -573,4 +573,16 @@ describe("memory of policies", function()
     end
     assert.is_function(core.sim)
   end))
+
+  it("does not attach to a node that a policy has closed", spec(function()
+    local net <close> = kad.sim({ join = false })
+    local node = assert(net:open({ policies = { {} } }))
+    local loaded, message, code = policy.attach(node, { function()
+      node:close()
+      return {}
+    end })
+    assert.is_nil(loaded)
+    assert.equal("the node was closed", message)
+    assert.equal("KAD_ECLOSED", code)
+  end))
 end)

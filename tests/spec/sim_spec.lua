@@ -289,4 +289,30 @@ describe("kadenza.sim", function()
       local node = assert(net:open(options))
       assert.equal("192.0.2.9:1", node:addresses()[1])
     end))
+
+  it("blames the caller for seconds and keys that are out of range",
+    with_sim({ nodes = 2, seed = 1 }, function(net)
+      for _, name in ipairs({ "suspend", "restart" }) do
+        for _, seconds in ipairs({ -1, 1e300, 0 / 0 }) do
+          support.assert_blames_caller("seconds must be a number from 0",
+            function()
+              local _ = net[name](net, 1, seconds)
+            end)
+        end
+      end
+      for _, key in ipairs({ "", "x", ("k"):rep(32) }) do
+        support.assert_blames_caller("the key must have 20 bytes", function()
+          local _ = net:sybils(1, key)
+        end)
+      end
+    end))
+
+  it("blames the caller for a restart of a closed node",
+    with_sim({ nodes = 2, seed = 1 }, function(net)
+      local node = net.nodes[1]
+      node:close()
+      support.assert_blames_caller("closed node", function()
+        local _ = net:restart(node)
+      end)
+    end))
 end)

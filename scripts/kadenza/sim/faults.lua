@@ -114,9 +114,7 @@ end
 ---@return kadenza.Node[] suspended
 function Sim:suspend(what, seconds, clock_stands)
   local nodes = errors.at_level(2, self.choose, self, what)
-  if seconds ~= nil then
-    check.number(seconds, "seconds", 2)
-  end
+  task.milliseconds(seconds or 0, 2)
   for _, node in ipairs(nodes) do
     if node:is_open() then
       self.network:suspend(node.core, clock_stands)
@@ -236,9 +234,12 @@ end
 ---@return kadenza.Node[] nodes
 function Sim:restart(what, seconds)
   local nodes = errors.at_level(2, self.choose, self, what)
-  check.number(seconds or 0, "seconds", 2)
+  task.milliseconds(seconds or 0, 2)
   local memories, returned = {}, {}
   for i, node in ipairs(nodes) do
+    if not node:is_open() then
+      error("closed node", 2)
+    end
     memories[i] = self:remember(node)
   end
   self:kill(nodes)

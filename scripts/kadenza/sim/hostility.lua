@@ -92,6 +92,10 @@ function Sim:sybils(count, key)
     error("the number of sybils must be a positive integer", 2)
   end
   check.kind(key, "string", "key", 2)
+  local bytes = (self.config.id_bits or 160) // 8
+  if #key ~= bytes then
+    error(("the key must have %d bytes, not %d"):format(bytes, #key), 2)
+  end
   local sybils, joins = {}, {}
   local common = COMMON_BITS // 8
   for i = 1, count do
