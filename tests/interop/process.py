@@ -18,8 +18,11 @@ class Process:
     it stops. `output` and `log` are its standard output and standard error.
     """
 
-    def __init__(self, name, make_command):
-        """Starts the command that `make_command(folder)` returns."""
+    def __init__(self, name, make_command, talks=False):
+        """Starts the command that `make_command(folder)` returns.
+
+        With `talks` it reads what `write` writes; else its input is empty.
+        """
         self.name = name
         self._folder = tempfile.TemporaryDirectory(prefix=f"interop-{name}-")
         self.folder = Path(self._folder.name)
@@ -30,7 +33,7 @@ class Process:
         ) as log:
             self._child = subprocess.Popen(
                 self._command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
                 cwd=self.folder,
@@ -56,6 +59,11 @@ class Process:
             return self._kept[stream]
         return (self.folder / stream).read_text(errors="replace")
 
+    def write(self, text):
+        """Writes to its standard input."""
+        self._child.stdin.write(text.encode())
+        self._child.stdin.flush()
+
     def signal(self, number):
         """Sends a signal to the program."""
         self._child.send_signal(number)
@@ -77,11 +85,21 @@ class Process:
         if self._kept:
             return
         try:
+            if self._child.stdin:
+                self._end_input()
             self._end_group()
         finally:
             self._kept = {s: self._written(s) for s in ("output", "log")}
             self._folder.cleanup()
             atexit.unregister(self.stop)
+
+    def _end_input(self):
+        """Ends its input: a program that reads requests ends then."""
+        try:
+            self._child.stdin.close()
+            self._child.wait(STOP_SECONDS)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            pass
 
     def _end_group(self):
         self._signal_group(signal.SIGTERM)

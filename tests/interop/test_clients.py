@@ -2,6 +2,7 @@
 
 import os
 
+import findings
 from case import InteropTest
 from krpc import Peer
 from polling import eventually
@@ -29,11 +30,13 @@ class Clients(InteropTest):
         node = self.start_node()
         client = self.start_aria2(node, os.urandom(20))
         node.wait_for_contact(client.address, JOIN_SECONDS)
+        findings.note("aria2", findings.JOINS[4])
 
     def test_transmission_joins(self):
         node = self.start_node(hosts=["10.0.0.1"])
         client = self.start_transmission(node, "10.0.0.2")
         node.wait_for_contact(client.address, JOIN_SECONDS)
+        findings.note("transmission", findings.JOINS[4])
 
     def test_aria2_announces_to_our_node(self):
         info_hash = os.urandom(20)
@@ -45,6 +48,7 @@ class Clients(InteropTest):
             JOIN_SECONDS,
             "the node hands out aria2 as a peer",
         )
+        findings.note("aria2", findings.ANNOUNCES[4])
 
     def test_all_clients_meet_through_our_node(self):
         node = self.start_node(hosts=["10.0.0.1"])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import libtorrent
 
-from krpc import endpoint_text
+from clients.libtorrent_session import make_torrent, settings
+from krpc import endpoint_text, is_ipv6
 from polling import eventually
 from process import Process
 
@@ -22,11 +23,12 @@ LOOKUP_INTERVAL_S = 0.5
 
 def free_port(host):
     """Returns a port that no socket of `host` has, in UDP and TCP."""
+    family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        with socket.socket(family, socket.SOCK_DGRAM) as udp:
             udp.bind((host, 0))
             port = udp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            with socket.socket(family, socket.SOCK_STREAM) as tcp:
                 try:
                     tcp.bind((host, port))
                     return port
@@ -110,24 +112,8 @@ class Libtorrent:
             prefix="interop-libtorrent-"
         )
         self.folder = Path(self._folder.name)
-        self._session = libtorrent.session(
-            {
-                "listen_interfaces": endpoints_text(self.addresses),
-                "dht_bootstrap_nodes": endpoints_text(entry_points),
-                "enable_dht": True,
-                "enable_lsd": False,
-                "enable_natpmp": False,
-                "enable_upnp": False,
-                # By default it keeps one node of a subnet; here all share one.
-                "dht_restrict_routing_ips": False,
-                "dht_restrict_search_ips": False,
-                # It blocks addresses that send over five queries a second.
-                "dht_block_ratelimit": 1000,
-                "dht_upload_rate_limit": 100_000,
-                "allow_multiple_connections_per_ip": True,
-                "alert_mask": libtorrent.alert.category_t.all_categories,
-            }
-        )
+        listen, known = map(endpoints_text, (self.addresses, entry_points))
+        self._session = libtorrent.session(settings(listen, known))
         self._found = {}
 
     def stop(self):
@@ -154,14 +140,9 @@ class Libtorrent:
 
     def seed(self, name, content):
         """Shares a file and returns the info-hash of its torrent."""
-        (self.folder / name).write_bytes(content)
-        files = libtorrent.file_storage()
-        libtorrent.add_files(files, str(self.folder / name))
-        torrent = libtorrent.create_torrent(files)
-        libtorrent.set_piece_hashes(torrent, str(self.folder))
-        info = libtorrent.torrent_info(torrent.generate())
+        info, info_hash = make_torrent(self.folder / name, content)
         self._session.add_torrent({"ti": info, "save_path": str(self.folder)})
-        return info.info_hash().to_bytes()
+        return info_hash
 
     def download(self, info_hash):
         """Starts to download a torrent by its info-hash.
