@@ -390,6 +390,9 @@ struct kad_policy {
   /* Cancels the work for the pending call `call_id`: its deadline has passed,
    * or the node closes. May be NULL. */
   void (*abandon)(void *state, uint64_t call_id);
+  /* Returns true if hooks should be called in a later turn, for a while:
+   * queries of others wait. Is not called in virtual time. May be NULL. */
+  bool (*is_busy)(void *state);
   /* Is called once, when no call of this policy is pending and none will
    * follow. May be NULL. */
   void (*release)(void *state);

@@ -23,6 +23,14 @@ static void cancel_call(void *state, uint64_t call_id) {
   kad_hook_pending_cancel(state, call_id);
 }
 
+/* Returns true if the scripts have used up their share of the turn: a hook that
+ * is called now is preempted soon, and ends after all that were before. */
+static bool have_had_share(void *state) {
+  const struct kad_host *const host = state;
+  kad_host_begin_turn(host);
+  return host->meter->spent >= host->meter->share;
+}
+
 /* The hooks of a record type: member of both structs, name in scripts, kind. */
 #define TYPE_HOOK_MAP(X)                  \
   X(validate, "validate", VALIDATE)       \
@@ -219,6 +227,7 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   policy->on_request = host->on_request != NULL ? run_on_request : NULL;
   policy->on_contact = host->on_contact != NULL ? run_on_contact : NULL;
   policy->abandon = cancel_call;
+  policy->is_busy = have_had_share;
   policy->release = release_host;
   host->users++;
   installation->error = kad_node_set_policy(host->link->node, policy);

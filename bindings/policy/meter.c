@@ -114,7 +114,8 @@ static bool is_over_time(lua_State *L, struct kad_meter *meter,
 /* Preempts the entry if its share is used up and it can yield. */
 static void preempt(lua_State *L, lua_Debug *at, struct kad_meter *meter,
                     const struct kad_meter_entry *entry) {
-  if (entry->may_pause && meter->spent >= meter->share && lua_isyieldable(L) &&
+  const uint64_t share = kad_meter_share(meter, entry->used_before > 0);
+  if (entry->may_pause && meter->spent >= share && lua_isyieldable(L) &&
       kad_meter_is_entered(meter, L) && !is_own(L, at, meter)) {
     meter->passing = L;
     lua_yield(L, 0); /* in a count hook: the function that runs yields */

@@ -113,6 +113,14 @@ uint64_t kad_meter_clock_ns(void);
 /* Begins a new share if `network` is in another turn than at the last call. */
 void kad_meter_turn(struct kad_meter *meter, const struct kad_network *network);
 
+/* Returns the share of the turn. On sockets, an entry that continues has half
+ * of it: the rest is for entries that begin, so that short ones need not wait
+ * for all that were preempted. */
+static inline uint64_t kad_meter_share(const struct kad_meter *meter,
+                                       bool continues) {
+  return continues && !meter->is_virtual ? meter->share / 2 : meter->share;
+}
+
 /* Charges the innermost entry `work` instructions, for a C function that takes
  * about as long as these. [-0, +0, -] */
 void kad_meter_charge(struct kad_meter *meter, uint64_t work);

@@ -48,12 +48,14 @@ static int meter_carry(lua_State *L) {
   return 0;
 }
 
-/* has_time(network) → whether some of the share of its turn is left */
+/* has_time(network, continues) → whether some of the share of its turn is left
+ * for a task that begins, or that continues */
 static int meter_has_time(lua_State *L) {
   const struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   struct kad_meter *const meter = kad_meter_of(L);
   kad_meter_turn(meter, network->link->network);
-  lua_pushboolean(L, meter->spent < meter->share);
+  lua_pushboolean(L,
+                  meter->spent < kad_meter_share(meter, lua_toboolean(L, 2)));
   return 1;
 }
 

@@ -7,11 +7,20 @@ enum {
    * them wait would cost more than to serve them. */
   TAKEN_US = 250,
   /* After this, work that has begun waits, and the backlog. Two signatures. */
-  OVER_US = 100
+  OVER_US = 100,
+  /* Turns after which work goes on although the policy is busy: its scripts may
+   * have much to do besides. */
+  PUT_OFF_MAX = 4
 };
 
 static uint32_t time_us(const struct kad_node *node) {
   return node->env.turn_us != NULL ? node->env.turn_us(node->env.state) : 0;
+}
+
+static bool is_policy_busy(const struct kad_node *node) {
+  const struct kad_policy *policy = &node->ruleset->policy;
+  return policy->is_busy != NULL && node->env.turn_us != NULL &&
+         policy->is_busy(policy->state);
 }
 
 void kad_turn_init(struct kad_node *node) {
@@ -29,7 +38,8 @@ void kad_turn_deinit(struct kad_node *node) {
 }
 
 bool kad_turn_is_taken(const struct kad_node *node) {
-  return node->turn.backlog.count > 0 || time_us(node) >= TAKEN_US;
+  return node->turn.backlog.count > 0 || time_us(node) >= TAKEN_US ||
+         is_policy_busy(node);
 }
 
 bool kad_turn_is_over(struct kad_node *node) {
@@ -40,8 +50,8 @@ bool kad_turn_is_over(struct kad_node *node) {
   return time_us(node) >= OVER_US;
 }
 
-static void serve(struct kad_node *node, struct kad_timer *timer) {
-  struct kad_turn *turn = &node->turn;
+/* Serves items until the turn is over, at least one. */
+static void serve_items(struct kad_node *node, struct kad_turn *turn) {
   struct kad_backlog_item *item;
   do {
     item = kad_backlog_take(&turn->backlog);
@@ -49,8 +59,19 @@ static void serve(struct kad_node *node, struct kad_timer *timer) {
     if (item != NULL) {
       item->resume(node, item);
     }
-  } while (turn->backlog.count > 0 && time_us(node) < OVER_US);
+  } while (turn->backlog.count > 0 && time_us(node) < OVER_US &&
+           !is_policy_busy(node));
   turn->owes = false;
+}
+
+static void serve(struct kad_node *node, struct kad_timer *timer) {
+  struct kad_turn *turn = &node->turn;
+  if (turn->put_off < PUT_OFF_MAX && is_policy_busy(node)) {
+    turn->put_off++;
+  } else {
+    turn->put_off = 0;
+    serve_items(node, turn);
+  }
   if (turn->backlog.count > 0) {
     kad_timer_set(node, timer, kad_node_now(node), serve);
   }

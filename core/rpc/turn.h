@@ -7,6 +7,9 @@
  *                  └────► backlog ─► a turn ─► served
  *                            └── full ─► error 202
  *
+ * A policy whose scripts have had their share of the turn is busy: what waits
+ * is put off, a few turns at most.
+ *
  * The time comes from env.turn_us. In virtual time turns take none, and nothing
  * waits.
  *
@@ -20,8 +23,10 @@
 struct kad_turn {
   struct kad_backlog backlog;
   struct kad_timer timer; /* serves the backlog in the next turn */
-  bool owes; /* the item that is served may do one piece of work, however long
-                the turn has taken, so that each turn brings it further */
+  unsigned
+      put_off; /* turns in which the policy was busy, one after the other */
+  bool owes;   /* the item that is served may do one piece of work, however long
+                  the turn has taken, so that each turn brings it further */
 };
 
 /* Begins with nothing that waits. */
@@ -30,7 +35,8 @@ void kad_turn_init(struct kad_node *node);
 /* Refuses all that waits. The node is closing: nothing waits any more. */
 void kad_turn_deinit(struct kad_node *node);
 
-/* Returns true if new work must wait: others do, or the turn has taken long. */
+/* Returns true if new work must wait: others do, the turn has taken long, or
+ * the policy is busy. */
 bool kad_turn_is_taken(const struct kad_node *node);
 
 /* Returns true if work that has begun must wait before its next piece, which

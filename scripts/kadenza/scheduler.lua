@@ -94,9 +94,9 @@ function Scheduler:enqueue(task, ...)
 end
 
 -- Tells whether another task may run in this turn: metered tasks share its
--- time.
-function Scheduler:has_time()
-  return not self.meter or self.meter.has_time(self.network)
+-- time. Tasks that were paused have half of it.
+function Scheduler:has_time(was_paused)
+  return not self.meter or self.meter.has_time(self.network, was_paused)
 end
 
 -- Calls `method` in the next turn; `flag` is set until then.
@@ -139,7 +139,7 @@ function Scheduler:resume_paused()
   repeat
     self:enqueue(pop(paused))
     self:drain()
-  until paused.first > last or not self:has_time()
+  until paused.first > last or not self:has_time(true)
   if not is_empty(paused) then
     self:schedule("has_paused_timer", self.resume_paused)
   end

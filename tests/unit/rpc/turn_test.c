@@ -302,6 +302,70 @@ static void node_is_freed_while_work_waits(void **state) {
   assert_int_equal(lone->sent, sent);
 }
 
+/* A policy that is busy for a number of questions. */
+struct busy {
+  unsigned left;
+  unsigned asked;
+};
+
+static bool is_busy(void *state) {
+  struct busy *busy = state;
+  busy->asked++;
+  busy->left -= busy->left > 0;
+  return busy->left > 0;
+}
+
+static void set_busy(struct kad_lone *lone, struct busy *busy) {
+  const struct kad_policy policy = {.state = busy, .is_busy = is_busy};
+  assert_ok(kad_node_set_policy(lone->node, &policy));
+}
+
+static void work_waits_while_the_policy_is_busy(void **state) {
+  struct kad_lone *lone = *state;
+  struct busy busy = {.left = 3};
+  const struct kad_contact honest = kad_lone_contact(2);
+  set_busy(lone, &busy);
+  read_value(lone, 1);
+  assert_int_equal(served(lone), 0);
+  turn(lone);
+  assert_int_equal(served(lone), 0);
+  kad_lone_query(lone, &honest, KAD_METHOD_PING);
+  assert_int_equal(kad_lone_stats(lone).served_ping, 1);
+  turn(lone);
+  assert_int_equal(served(lone), 1);
+}
+
+static void busy_policy_puts_work_off_for_a_few_turns(void **state) {
+  struct kad_lone *lone = *state;
+  struct busy busy = {.left = UINT32_MAX};
+  set_busy(lone, &busy);
+  for (unsigned i = 0; i < 3; i++) {
+    read_value(lone, 1);
+  }
+  for (unsigned i = 0; i < 15; i++) {
+    assert_int_equal(served(lone), i / 5);
+    turn(lone);
+  }
+  assert_int_equal(served(lone), 3);
+}
+
+/* Where turns take no time, a trace does not depend on what a script uses. */
+static void busy_policy_is_not_asked_where_turns_take_no_time(void **state) {
+  struct kad_lone *lone = *state;
+  struct busy busy = {.left = UINT32_MAX};
+  kad_node_free(lone->node);
+  struct kad_env env = kad_lone_env(lone, 1);
+  struct kad_config config;
+  env.turn_us = NULL;
+  kad_config_default(&config);
+  assert_ok(kad_node_new(&config, &env, &lone->node));
+  assert_ok(kad_node_add_family(lone->node, 4));
+  set_busy(lone, &busy);
+  read_value(lone, 1);
+  assert_int_equal(served(lone), 1);
+  assert_int_equal(busy.asked, 0);
+}
+
 static uint64_t trace_of_a_flood(struct kad_lone *lone) {
   get_tokens(lone);
   lone->turn_us = LONG;
@@ -348,6 +412,9 @@ int main(void) {
       TEST(store_without_a_token_does_not_wait),
       TEST(work_is_served_at_once_without_memory),
       TEST(node_is_freed_while_work_waits),
+      TEST(work_waits_while_the_policy_is_busy),
+      TEST(busy_policy_puts_work_off_for_a_few_turns),
+      TEST(busy_policy_is_not_asked_where_turns_take_no_time),
       TEST(same_arrivals_have_the_same_order),
 #undef TEST
   };
