@@ -3,7 +3,8 @@
 
     bench/flood.py build/release/kadenza [--seconds 5] [--only burst,stores]
 
-An honest client sends a ping every two milliseconds, one at a time; attackers
+An honest client sends a ping every two milliseconds, one at a time (five a
+second in the case `flood 1000`); attackers
 send from other addresses of 127.0.0.0/8, with the default limits. Without
 `allow_local` in its limits each address would have its own subnet, as it has
 here. The cases:
@@ -36,6 +37,7 @@ from server import Server
 
 POLICY = pathlib.Path(__file__).parent / "policies" / "slow.lua"
 PAUSE_SECONDS = 0.002
+MODEST_SECONDS = 0.2
 LOST_SECONDS = 1.0
 SENDER = b"2:id20:abcdefghij0123456789"
 TARGET = b"6:target20:" + b"k" * 20
@@ -192,7 +194,7 @@ def attackers(case, address, seconds, ready):
 
 # ------------------------------------------------------------------- pings --
 
-def measure(address, seconds):
+def measure(address, seconds, pause):
     """Returns the sorted times of pings, and how many were lost."""
     sock = connect(address, "127.2.0.1")
     sock.settimeout(LOST_SECONDS)
@@ -210,7 +212,7 @@ def measure(address, seconds):
             took.append(time.perf_counter() - begun)
         except TimeoutError:
             lost += 1
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause)
     return sorted(took), lost
 
 
@@ -249,19 +251,23 @@ def fill(address):
 
 
 def run(case, command, seconds, cores):
-    """Measures a case. Returns the times of pings, and how many were lost."""
+    """Measures a case. Among 1,000 attackers an equal share of the node's limit
+    is 8 queries a second, so that the honest client sends 5 then. Returns the times of pings, and how many were lost."""
     with Server(command, cores[0]) as server:
         fill(server.address)
         worker = None
+        is_crowd = case is not None and case[1] >= 1000
         if case is not None:
             ready = multiprocessing.Event()
             worker = multiprocessing.Process(
                 target=attackers,
-                args=(case, server.address, seconds + 0.5, ready))
+                args=(case, server.address, seconds + 1.5, ready))
             worker.start()
             ready.wait()
             time.sleep(0.1)
-        result = measure(server.address, seconds)
+            time.sleep(1 if is_crowd else 0)
+        result = measure(server.address, seconds,
+                         MODEST_SECONDS if is_crowd else PAUSE_SECONDS)
         if worker is not None:
             worker.join()
         return result

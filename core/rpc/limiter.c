@@ -18,6 +18,8 @@ enum {
   BURST_S_ALL = 1,
   BURST_S_ONE = 4,
   FAULTS_PER_S = 10, /* and as many in a burst */
+  SHARE_BURST = 16,  /* queries */
+  SHARE_MS = 100,    /* between two changes of the fair share */
   BURST_PARTS = 10,  /* of a second's signatures, in one burst */
   NO_HASH = 1        /* no slot has this hash */
 };
@@ -27,7 +29,8 @@ enum resource {
   RESOURCE_QUERIES,
   RESOURCE_SIGNATURES,
   RESOURCES,
-  RESOURCE_FAULTS = RESOURCES /* bad signatures, of an address only */
+  RESOURCE_FAULTS = RESOURCES /* bad signatures, of an address only; and the
+                                 fair share of queries, in place of a subnet */
 };
 
 /* The senders that share a bucket. */
@@ -41,7 +44,8 @@ enum subject {
  * slot. */
 enum {
   KIND_BITS = 3,
-  KINDS = 1 << KIND_BITS
+  KINDS = 1 << KIND_BITS,
+  KIND_SHARE = RESOURCE_FAULTS * SUBJECTS + SUBJECT_SUBNET
 };
 
 /* The bucket of an address or a subnet. A free slot has the hash 0. */
@@ -62,6 +66,8 @@ struct kad_limiter {
   struct kad_token_rate rates[KINDS];
   struct kad_token_rate all_rates[RESOURCES];
   struct kad_token_bucket all[RESOURCES];
+  uint64_t most_share;   /* queries a second */
+  kad_time_ms shared_at; /* the fair share was changed last */
   struct kad_token_rate byte_rate;
   struct kad_token_bucket bytes;
   struct set *sets;
@@ -98,6 +104,9 @@ static void set_rates(struct kad_limiter *limiter,
       make_signature_rate(config->signatures_per_s_subnet);
   rates[kind_of(RESOURCE_FAULTS, SUBJECT_ADDRESS)] =
       kad_token_rate_of(FAULTS_PER_S, FAULTS_PER_S);
+  rates[KIND_SHARE] =
+      kad_token_rate_of(config->queries_per_s_subnet, SHARE_BURST);
+  limiter->most_share = config->queries_per_s_subnet;
   limiter->all_rates[RESOURCE_QUERIES] =
       make_rate(config->queries_per_s, BURST_S_ALL);
   limiter->all_rates[RESOURCE_SIGNATURES] =
@@ -148,21 +157,27 @@ size_t kad_limiter_size(const struct kad_limiter *limiter) {
   return sizeof *limiter + limiter->set_count * sizeof *limiter->sets;
 }
 
-static uint64_t hash_of(const struct kad_limiter *limiter,
-                        enum resource resource, enum subject subject,
-                        const struct kad_address *address) {
+/* Returns the hash of a kind of bucket, of the address or of its subnet. */
+static uint64_t hash_in(const struct kad_limiter *limiter, unsigned kind,
+                        bool is_whole, const struct kad_address *address) {
   uint8_t key[1 + sizeof address->ip];
-  const size_t whole = kad_address_ip_size(address);
-  const size_t size =
-      subject == SUBJECT_ADDRESS ? whole : kad_address_subnet_size(address);
+  const size_t size = is_whole ? kad_address_ip_size(address)
+                               : kad_address_subnet_size(address);
   key[0] = address->family;
   memcpy(&key[1], address->ip, size);
   uint8_t out[crypto_shorthash_BYTES];
   crypto_shorthash(out, key, 1 + size, limiter->secret);
   uint64_t hash;
   memcpy(&hash, out, sizeof hash);
-  hash = hash << KIND_BITS | kind_of(resource, subject);
+  hash = hash << KIND_BITS | kind;
   return hash >= KINDS ? hash : hash + KINDS;
+}
+
+static uint64_t hash_of(const struct kad_limiter *limiter,
+                        enum resource resource, enum subject subject,
+                        const struct kad_address *address) {
+  return hash_in(limiter, kind_of(resource, subject),
+                 subject == SUBJECT_ADDRESS, address);
 }
 
 /* Doubles the table: one more bit of each hash chooses the half. Returns false,
@@ -273,9 +288,53 @@ static bool take(struct kad_limiter *limiter, enum resource resource,
   return true;
 }
 
+/* Changes the fair share: what one subnet may send while the queries of all are
+ * scarce. It is halved while almost nothing is left for all, and grows when a
+ * quarter is left. */
+static void adapt_share(struct kad_limiter *limiter, kad_time_ms now) {
+  struct kad_token_rate *share = &limiter->rates[KIND_SHARE];
+  const uint64_t cap = limiter->all_rates[RESOURCE_QUERIES].cap;
+  const uint64_t left = cap - limiter->all[RESOURCE_QUERIES].missing;
+  if (share->per_s == 0 || kad_time_since(limiter->shared_at, now) < SHARE_MS) {
+    return;
+  }
+  limiter->shared_at = now;
+  if (left < cap / 8 && share->per_s > 1) {
+    share->per_s /= 2;
+  } else if (left > cap / 4 && share->per_s < limiter->most_share) {
+    const uint64_t more = share->per_s + share->per_s / 8 + 1;
+    share->per_s = more < limiter->most_share ? more : limiter->most_share;
+  }
+}
+
+/* Returns true if the queries of all suffice, or `from` has had less than its
+ * fair share. Otherwise many subnets, each within its limits, would leave none
+ * for those that send little. */
+static bool has_share(struct kad_limiter *limiter,
+                      const struct kad_address *from, kad_time_ms now) {
+  const struct kad_token_rate *rate = &limiter->all_rates[RESOURCE_QUERIES];
+  struct kad_token_bucket *all = &limiter->all[RESOURCE_QUERIES];
+  kad_token_bucket_fill(all, rate, now);
+  adapt_share(limiter, now);
+  if (limiter->rates[KIND_SHARE].per_s == limiter->most_share ||
+      rate->cap - all->missing > rate->cap / 4) {
+    return true;
+  }
+  const bool alone = limiter->allow_local && kad_address_is_local(from);
+  const uint64_t hash = hash_in(limiter, KIND_SHARE, alone, from);
+  struct limiter_slot *slot = find_slot(limiter, hash, NO_HASH, now);
+  if (!kad_token_bucket_has(&slot->bucket, &limiter->rates[KIND_SHARE],
+                            KAD_TOKEN)) {
+    return false;
+  }
+  kad_token_bucket_take(&slot->bucket, &limiter->rates[KIND_SHARE], KAD_TOKEN);
+  return true;
+}
+
 bool kad_limiter_query(struct kad_limiter *limiter,
                        const struct kad_address *from, kad_time_ms now) {
-  return take(limiter, RESOURCE_QUERIES, from, KAD_TOKEN, now);
+  return has_share(limiter, from, now) &&
+         take(limiter, RESOURCE_QUERIES, from, KAD_TOKEN, now);
 }
 
 static const struct kad_token_rate *fault_rate(

@@ -41,8 +41,10 @@ void kad_limiter_free(struct kad_limiter *limiter);
 size_t kad_limiter_size(const struct kad_limiter *limiter);
 
 /* Takes a token for a query of `from` from its buckets. Returns false if one of
- * them is empty: drop the query. No token is taken then, so an address over its
- * own limit does not use up the tokens of others. */
+ * them is empty: drop the query. No token of all is taken then, so an address
+ * over its own limit does not use up the tokens of others.
+ * While queries of all are scarce, each subnet has a fair share of them, which
+ * adapts to how many send: those that send little are served. */
 bool kad_limiter_query(struct kad_limiter *limiter,
                        const struct kad_address *from, kad_time_ms now);
 

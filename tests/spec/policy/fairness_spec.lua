@@ -1,6 +1,6 @@
--- On sockets, hooks that compute for long do not keep short ones waiting: those
--- that continue leave half of each turn's share to those that begin, and no hook
--- begins when the share is used up. So short ones are not preempted.
+-- On sockets, hooks that compute for long do not keep short ones waiting:
+-- those that continue leave half of each turn's share to those that begin, and
+-- no hook begins when the share is used up. So short ones are not preempted.
 --
 -- Tests core/rpc/turn.c, bindings/policy/install.c,
 -- scripts/kadenza/scheduler.lua.

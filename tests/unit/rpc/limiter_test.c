@@ -182,7 +182,8 @@ static void the_default_limits_leave_others_served(void **state) {
     uint32_t subnets;
     uint32_t hosts;
     size_t bytes;
-  } floods[] = {{1, 1, 1200}, {1, 100, 300}, {2, 100, 60}, {3, 100, 60}};
+  } floods[] = {{1, 1, 1200}, {1, 100, 300}, {2, 100, 60}, {3, 100, 60},
+                {50, 20, 60}, {300, 10, 60}, {500, 1, 60}};
   for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
     start_with_defaults(it);
     print_message("%u subnets of %u addresses\n", (unsigned)floods[i].subnets,
