@@ -517,6 +517,9 @@ struct kad_store; /* kadenza_store.h */
     KAD_SECURE_IDS_ENFORCE, "off prefer enforce",                              \
     "What to do about contacts whose id does not fit their address (BEP 42): " \
     "nothing, prefer others, or use none.")                                    \
+  X(bool, move_id, false, 0, 1, "",                                            \
+    "Let an id that was given change, too, to one that fits the address of "   \
+    "the node.")                                                               \
   X(uint32_t, k, 8, 1, KAD_K_MAX, "",                                          \
     "Contacts in a bucket, and closest contacts of lookups and stores.")       \
   X(uint32_t, alpha, 3, 1, KAD_ALPHA_MAX, "",                                  \
@@ -667,7 +670,8 @@ KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
 KAD_API int kad_node_complete_hook(struct kad_node *node, uint64_t call_id,
                                    const struct kad_hook_result *result);
 
-/* Returns the node's id. Valid as long as the node. */
+/* Returns the node's id, which may change: see kadenza_secure_id.h. Valid as
+ * long as the node. */
 KAD_API const struct kad_id *kad_node_id(const struct kad_node *node);
 
 /* Returns the node's configuration. Valid as long as the node. */
@@ -957,7 +961,8 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(lookups_failed, "lookups that found nothing or failed")            \
   X(refreshes, "buckets refreshed")                                    \
   X(liveness_checks, "questionable contacts pinged")                   \
-  X(misfits, "contacts kept out: their ids do not fit")                \
+  X(insecure, "contacts kept out: their ids do not fit")               \
+  X(id_moves, "moves to an id that fits the node's address")           \
   X(verifications, "unknown nodes pinged to verify their address")     \
   X(maintenance_queries, "queries of the node's own lookups")          \
   X(reconnect_probes, "lost contacts and bootstrap addresses queried") \

@@ -39,6 +39,28 @@ KAD_API KAD_MUST_CHECK int kad_secure_id_make(const struct kad_address *address,
 KAD_API bool kad_secure_id_check(const struct kad_id *id, unsigned id_bits,
                                  const struct kad_address *address);
 
+/* What a node knows about its id and its address. */
+struct kad_secure_id_info {
+  struct kad_address address; /* at which others see the node, with port 0;
+                                 family 0: not known yet */
+  bool fits;                  /* the id fits it */
+  bool may_move;              /* the node may move to another id */
+  uint32_t moves;             /* to another id, since the start */
+  struct kad_id previous;     /* the id before the last move */
+};
+
+/* Sets `*info`. Returns false if an argument is NULL.
+ *
+ * A node whose id its user did not give moves to an id that fits its address,
+ * unless secure_ids is off: once when it learns the address, and when the
+ * address changes, an hour after the last move at the earliest. It learns it
+ * from the sockets, if one is bound to a global address, and from the `ip` of
+ * replies: an address wins when contacts of eight subnets more report it than
+ * any other. kad_node_id then shows the new id. Contacts, records and
+ * operations stay. Source: BEP 42 "Bootstrapping". */
+KAD_API bool kad_node_secure_id(const struct kad_node *node,
+                                struct kad_secure_id_info *info);
+
 #ifdef __cplusplus
 }
 #endif

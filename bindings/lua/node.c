@@ -25,6 +25,27 @@ static int node_id(lua_State *L) {
   return 1;
 }
 
+/* node:secure_id() → table: `address` or nil, `fits`, `may_move`, `moves`, and
+ * `previous` if it has moved */
+static int node_secure_id(lua_State *L) {
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  struct kad_secure_id_info info = {.moves = 0};
+  (void)kad_node_secure_id(self->link->node, &info);
+  lua_createtable(L, 0, 5);
+  kad_lua_set_boolean(L, "fits", info.fits);
+  kad_lua_set_boolean(L, "may_move", info.may_move);
+  kad_lua_set_integer(L, "moves", info.moves);
+  if (info.address.family != 0) {
+    kad_lua_push_address(L, &info.address);
+    lua_setfield(L, -2, "address");
+  }
+  if (info.moves > 0) {
+    kad_lua_push_id(L, &info.previous, self->bits);
+    lua_setfield(L, -2, "previous");
+  }
+  return 1;
+}
+
 static int node_id_bits(lua_State *L) {
   lua_pushinteger(L, kad_lua_node_handle(L, 1)->bits);
   return 1;
@@ -334,6 +355,7 @@ static int node_receive(lua_State *L) {
 static const luaL_Reg shared_methods[] = {
     {"id", node_id},
     {"id_bits", node_id_bits},
+    {"secure_id", node_secure_id},
     {"is_open", node_is_open},
     {"addresses", node_addresses},
     {"state", node_state},

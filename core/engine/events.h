@@ -33,8 +33,11 @@ struct kad_events {
   /* From rpc. `reporter`, which answered a query, sees us at `observed`; its
    * family is 0 if the reply does not say. */
   void (*address_observed)(struct kad_node *node,
-                           const struct kad_address *reporter,
+                           const struct kad_contact *reporter,
                            const struct kad_address *observed);
+
+  /* From membership. We have moved to another id. */
+  void (*id_moved)(struct kad_node *node);
 
   /* From membership. It is time to join again through the `known` addresses. */
   void (*rejoin_due)(struct kad_node *node, const struct kad_address *known,

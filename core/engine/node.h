@@ -23,7 +23,9 @@
 #include "membership/maintenance.h"
 #include "membership/neighbours.h"
 #include "membership/observed_address.h"
+#include "membership/own_id.h"
 #include "membership/verification.h"
+#include "node/hasten.h"
 #include "operations/operation.h"
 #include "records/quota.h"
 #include "records/store.h"
@@ -65,10 +67,12 @@ struct kad_node {
   struct kad_network_size network_size[KAD_FAMILIES];
   struct kad_maintenance maintenance;
   struct kad_observed_address observed[KAD_FAMILIES];
+  struct kad_own_id own_id;
   struct kad_store_budget store_budget;
   struct kad_handoff handoff;
   struct kad_publications publications;
   struct kad_republish republish;
+  struct kad_hasten hasten;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admissions admissions;
   struct kad_map storing; /* store queries that wait for a reply */
@@ -105,6 +109,14 @@ static inline bool kad_node_is_proven(const struct kad_node *node,
                                       const struct kad_contact *contact) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
   return table != NULL && kad_table_find_exact(table, contact) != NULL;
+}
+
+/* Returns true for the node's id, and for the one before its last move: others
+ * may still name that. */
+static inline bool kad_node_is_own_id(const struct kad_node *node,
+                                      const struct kad_id *id) {
+  return kad_id_equal(id, &node->config.id) ||
+         (node->own_id.moves > 0 && kad_id_equal(id, &node->own_id.previous));
 }
 
 /* Returns true if the id of `contact` fits its address, or need not. */

@@ -67,8 +67,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
                           uint32_t number, const struct kad_contact *contact,
                           const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
-      kad_id_equal(&contact->id, &node->config.id) ||
-      !kad_contact_has_id(contact) ||
+      kad_node_is_own_id(node, &contact->id) || !kad_contact_has_id(contact) ||
       kad_address_is_martian(&contact->address, node->config.allow_local)) {
     return false;
   }

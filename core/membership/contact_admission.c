@@ -44,7 +44,7 @@ static bool is_worth_a_ping(const struct kad_node *node,
 void kad_contact_queried(struct kad_node *node,
                          const struct kad_contact *contact) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
-  if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
+  if (table == NULL || kad_node_is_own_id(node, &contact->id) ||
       !kad_node_admits(node, contact)) {
     return;
   }
@@ -157,12 +157,12 @@ static void call_on_contact(struct kad_node *node,
 void kad_contact_answered(struct kad_node *node,
                           const struct kad_contact *contact, uint32_t rtt_ms) {
   const struct kad_table *table = kad_node_table(node, contact->address.family);
-  if (table == NULL || kad_id_equal(&contact->id, &node->config.id) ||
+  if (table == NULL || kad_node_is_own_id(node, &contact->id) ||
       !kad_contact_has_id(contact)) {
     return;
   }
   if (!kad_node_admits(node, contact)) {
-    node->stats.misfits++;
+    node->stats.insecure++;
     return;
   }
   kad_recovery_remove(node, contact);

@@ -241,7 +241,7 @@ bool kad_neighbours_want(const struct kad_node *node,
  * Returns true if so. */
 static bool ping_named(struct kad_node *node,
                        const struct kad_contact *contact) {
-  if (kad_id_equal(&contact->id, &node->config.id) ||
+  if (kad_node_is_own_id(node, &contact->id) ||
       !kad_node_admits(node, contact) || !kad_neighbours_want(node, contact) ||
       has_left(node, contact)) {
     return false;
@@ -324,6 +324,16 @@ void kad_neighbours_start(struct kad_node *node) {
     struct kad_closest_set *set = &node->neighbours->families[i];
     if (set->items == NULL && node->tables[i] != NULL &&
         allocate_set(node, i)) {
+      fill_places(node, set, node->tables[i]);
+    }
+  }
+}
+
+void kad_neighbours_moved(struct kad_node *node) {
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    struct kad_closest_set *set = set_of(node, kad_family_at(i));
+    if (set != NULL) {
+      set->count = 0;
       fill_places(node, set, node->tables[i]);
     }
   }

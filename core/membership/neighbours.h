@@ -60,6 +60,9 @@ struct kad_neighbours {
  * one family, its neighbours are never checked. */
 void kad_neighbours_start(struct kad_node *node);
 
+/* Chooses all neighbours again from the tables: our own id is another one. */
+void kad_neighbours_moved(struct kad_node *node);
+
 /* Stops the checks and frees the neighbours; for kad_node_free. */
 void kad_neighbours_stop(struct kad_node *node);
 

@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "kadenza_sim.h"
+#include "membership/own_id.h"
 
 #include <assert.h>
 #include <string.h>
@@ -151,6 +152,7 @@ static int make_node(struct kad_member *member,
   if (error < 0) {
     return error;
   }
+  kad_own_id_bind(node, member->addresses, member->address_count);
   error = add_families(node, member);
   if (error == 0) {
     error = kad_map_add(&network->by_node, &member->entry,

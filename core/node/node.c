@@ -5,6 +5,7 @@
 #include "node/config.h"
 #include "node/configure.h"
 #include "node/events.h"
+#include "node/hasten.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
 #include "rpc/datagram.h"
@@ -25,6 +26,8 @@ static int init_parts(struct kad_node *node) {
   const struct kad_env *env = &node->env;
   uint8_t limiter_secret[KAD_MAP_SECRET_SIZE];
   node->id_size = config->id_bits / 8;
+  node->own_id.may_move = config->secure_ids != KAD_SECURE_IDS_OFF &&
+                          (!config->has_id || config->move_id);
   if (!config->has_id) {
     env->random(env->state, config->id.bytes, node->id_size);
     config->has_id = true;
@@ -91,6 +94,8 @@ void kad_node_free(struct kad_node *node) {
   kad_turn_deinit(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
+  kad_own_id_stop(node);
+  kad_hasten_stop(node);
   kad_republish_stop(node);
   kad_handoff_stop(node);
   kad_neighbours_stop(node);

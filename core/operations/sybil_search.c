@@ -41,7 +41,7 @@ static bool is_dense(const struct kad_node *node,
       kad_node_now(node));
   return k >= KAD_NETWORK_SIZE_K_MIN && lookup->converged &&
          size >= (double)(SIZE_MIN * k) &&
-         kad_paths_closest(&lookup->paths, closest, k) == k &&
+         kad_paths_holders(&lookup->paths, false, closest, k) == k &&
          kad_key_is_dense(&lookup->config.target, &closest[k - 1]->contact.id,
                           k, size);
 }
@@ -261,7 +261,7 @@ size_t kad_sybil_search_contacts(const struct kad_operation *op,
       continue;
     }
     const size_t found =
-        kad_paths_closest(&subtree->lookup->paths, closest,
+        kad_paths_holders(&subtree->lookup->paths, false, closest,
                           (size_t)CONTACTS_FACTOR * subtree->lookup->config.k);
     for (size_t j = 0; j < found && count < cap; j++) {
       const struct kad_contact *contact = &closest[j]->contact;

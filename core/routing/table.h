@@ -42,6 +42,13 @@ KAD_MUST_CHECK int kad_table_new(const struct kad_table_config *config,
                                  const struct kad_allocator *allocator,
                                  kad_time_ms now, struct kad_table **table);
 
+/* Makes a table round `self` with the contacts of `old`, which stays as it is.
+ * Contacts that answer get places first, then those of the replacement caches.
+ * Near the former id there may be no place for all. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_table_move(const struct kad_table *old,
+                                  const struct kad_id *self, kad_time_ms now,
+                                  struct kad_table **table);
+
 /* Frees the table. NULL is ignored. */
 void kad_table_free(struct kad_table *table);
 

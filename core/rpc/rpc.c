@@ -453,7 +453,7 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
     return;
   }
   query->to.id = message->id;
-  node->events->address_observed(node, &query->to.address, &message->observed);
+  node->events->address_observed(node, &query->to, &message->observed);
   if (query->resent) { /* the reply may be to either of the two messages */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);

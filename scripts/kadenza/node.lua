@@ -62,6 +62,23 @@ function Node:id_bits()
   return self.core:id_bits()
 end
 
+---@class kadenza.SecureId
+---@field address? string  at which others see the node, with port 0; nil: it is
+---  not known yet
+---@field fits boolean  the id fits that address
+---@field may_move boolean  the node may move to another id
+---@field moves integer  to another id, since the start
+---@field previous? string  the id before the last move
+
+--- Returns what the node knows about its id and its address (BEP 42). A node
+--- whose id was not given moves to one that fits, when contacts agree on its
+--- address.
+---@return kadenza.SecureId secure_id
+function Node:secure_id()
+  check.open(self, 2)
+  return self.core:secure_id()
+end
+
 --- Returns the addresses that the node is bound to.
 ---@return string[] addresses  "ip:port"
 function Node:addresses()
@@ -345,7 +362,10 @@ local function open_state(network, folder, config)
   elseif config.id and saved.id and config.id ~= saved.id then
     log.info("the id of the options replaces the saved one")
   end
-  config.id = config.id or saved.id
+  if not config.id then -- the saved id was not given: it may change
+    config.id = saved.id
+    config.move_id = true
+  end
   return saved
 end
 

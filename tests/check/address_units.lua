@@ -24,15 +24,17 @@ local PLACES <const> = {
     ["core/routing/table.c"] = "contacts of a bucket, table, cache",
     ["core/lookup/paths.c"] = "the closest contacts of a lookup",
     ["core/membership/verification.c"] = "contacts being pinged",
-    ["core/membership/observed_address.c"] = "votes on our address",
+    ["core/membership/observed_address.c"] = "reports of our address",
     ["core/operations/sybil_search.c"] = "holders beside a dense key",
   },
   kad_address_subnet_size = {
     ["core/rpc/limiter.c"] = "queries and their cost a second",
     ["core/rpc/backlog.c"] = "turns of what waits",
+    ["core/membership/address_vote.c"] = "votes on our address",
   },
   -- One interface: what a token proves, and where a datagram goes.
   kad_address_same_ip = {
+    ["core/membership/address_vote.c"] = "another address has won",
     ["core/records/memory/memory_store.c"] = "the bytes of an entry change",
     ["core/node/reply_store.c"] = "a peer announces itself only",
     ["core/net/udp/udp_route.c"] = "routes",
@@ -42,6 +44,7 @@ local PLACES <const> = {
   },
   kad_address_ip_size = {
     ["core/records/token.c"] = "what a token proves",
+    ["core/membership/address_vote.c"] = "the address that is voted for",
     ["core/rpc/limiter.c"] = "queries a second; the subnet counts beside it",
     ["core/rpc/backlog.c"] = "turns of what waits, within the subnet",
     ["core/sim/hostile_liar.c"] = "invented contacts",

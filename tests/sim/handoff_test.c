@@ -40,6 +40,7 @@ static void set_type(struct kad_node *node, kad_hook_fn validate) {
 
 static void begin(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   kad_overlay_grow(&overlay, SIZE);
   for (size_t i = 0; i < SIZE; i++) {
     set_type(overlay.nodes[i], NULL);
@@ -241,6 +242,7 @@ static void hand_offs_keep_the_store_budget(void **state) {
   uint64_t most = 0;
   (void)state;
   kad_overlay_open(&overlay, 31);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   overlay.config.stores_per_s = 4;
   hold_many();
 
@@ -265,6 +267,7 @@ static void a_contact_that_dies_early_delays_no_hand_off(void **state) {
   uint64_t timeouts = 0;
   (void)state;
   kad_overlay_open(&overlay, 31);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   hold_many();
   const size_t newcomer = add_near(&key, 100, NULL);
   kad_overlay_run(&overlay, 4 * KAD_SECOND_MS);

@@ -19,7 +19,7 @@ static struct kad_id key;
 
 static int begin(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 41);
+  kad_overlay_open(&overlay, 43);
   overlay.config.stores_per_s = STORES_PER_S;
   kad_overlay_grow(&overlay, SIZE);
   key = kad_overlay_key(1);

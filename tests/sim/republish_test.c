@@ -17,6 +17,7 @@ static struct kad_id key;
 static int begin(void **state) {
   (void)state;
   kad_overlay_open(&overlay, 51);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   kad_overlay_grow(&overlay, SIZE);
   key = kad_overlay_key(1);
   return 0;

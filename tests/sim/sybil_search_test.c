@@ -97,6 +97,7 @@ static size_t count_found(const struct kad_id *key) {
 
 static void begin(uint64_t seed) {
   kad_overlay_open(&overlay, seed);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   kad_overlay_grow(&overlay, HONEST);
 }
 
@@ -145,6 +146,7 @@ static void a_lookup_takes_two_of_one_subnet(void **state) {
   size_t of_subnet = 0;
   (void)state;
   kad_overlay_open(&overlay, 64);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   kad_overlay_grow(&overlay, 100);
   for (uint8_t i = 1; i <= 20; i++) {
     open_neighbour(&key, i);
@@ -167,6 +169,7 @@ static void an_honest_overlay_rarely_has_dense_keys(void **state) {
   unsigned searched = 0;
   (void)state;
   kad_overlay_open(&overlay, 63);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* ids are chosen here */
   kad_overlay_grow(&overlay, 300);
   for (unsigned i = 0; i < 300; i++) {
     const struct kad_id key = kad_overlay_key(i);

@@ -208,6 +208,27 @@ local function report_dense_key(searches, was_reported)
   return searches > 0
 end
 
+-- Logs a move to another id, and saves it; and once that the id does not fit
+-- the address and has to stay. Returns what was reported, for the next call.
+local function report_id(node, reported)
+  local secure = node:secure_id()
+  local address = secure.address and secure.address:gsub(":0$", "")
+  if secure.moves ~= reported.moves then
+    log.info("the id has changed: it fits the node's address now", {
+      id = kad.hex(node:id()),
+      previous = kad.hex(secure.previous),
+      address = address,
+    })
+    node:save()
+  elseif address and not secure.fits and not secure.may_move
+    and address ~= reported.address and node.config.secure_ids ~= "off"
+  then
+    log.warn("the id does not fit the node's address: some nodes will not use "
+      .. "this one; see --move-id", { address = address })
+  end
+  return { moves = secure.moves, address = address }
+end
+
 --- Reports changes of the node's state until it is closed.
 ---@async
 ---@param node kadenza.Node
@@ -216,6 +237,7 @@ function M.watch(node, is_interactive)
   local last_state, last_reason, last_contacts, last_at = "new", nil, 0,
     kad.now()
   local was_dense, known_names, reported = false, {}, { count = 0 }
+  local secure = { moves = 0 }
   node.watches_names = true
   while node:is_open() do
     local stats = node:stats()
@@ -224,6 +246,7 @@ function M.watch(node, is_interactive)
     was_dense = report_dense_key(stats.sybil_searches, was_dense)
     report_names(node, known_names)
     sending.report(node:send_failure(), reported)
+    secure = report_id(node, secure)
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS

@@ -20,8 +20,8 @@ local M = {}
 --- The methods of a node that policies may call.
 M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
   "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "names",
-  "ping", "publications", "publish", "put", "query", "state", "stats",
-  "unpublish" }
+  "ping", "publications", "publish", "put", "query", "secure_id", "state",
+  "stats", "unpublish" }
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "close", "configure", "leave", "network", "on_close", "receive",

@@ -33,11 +33,14 @@ local POLL_SECONDS <const> = 0.1 -- between two checks whether all have joined
 -- Draws of a node until one is ready and has joined.
 local DRAWS <const> = 8
 
+-- BEP 42 binds ids to some bits of an address. The last byte has the others, so
+-- that different subnets give different ids.
 local function address_of(index)
   local subnet = index % (BLOCKS * SUBNETS)
+  local unbound = subnet >> 6 & 3 | (subnet >> 12 & 15) << 2
+  local last = (index // (BLOCKS * SUBNETS) + 4 * unbound) % 254
   return string.format("%d.%d.%d.%d:%d", FIRST_BLOCK + subnet // SUBNETS,
-    subnet >> 8 & 255, subnet & 255, 1 + index // (BLOCKS * SUBNETS),
-    PORT)
+    subnet >> 8 & 255, subnet & 255, 1 + last, PORT)
 end
 
 --- Returns an address that no node has had, in a subnet of its own.

@@ -94,6 +94,9 @@ static void values_and_texts(void **state) {
   REFUSES(kad_secure_id_make(NULL, 160, bytes, &made));
   REFUSES(kad_secure_id_make(&address, 160, NULL, &made));
   REFUSES(kad_secure_id_make(&address, 160, bytes, NULL));
+  struct kad_secure_id_info info;
+  assert_false(kad_node_secure_id(NULL, &info));
+  assert_false(kad_node_secure_id(node, NULL));
   assert_false(kad_secure_id_check(NULL, 160, &address));
   assert_false(kad_secure_id_check(&id, 160, NULL));
   (void)parsed;

@@ -14,7 +14,7 @@ static struct kad_ending ending;
 
 static int open_sixty(void **state) {
   (void)state;
-  kad_ending_open(&ending, &overlay, 9, NODES);
+  kad_ending_open(&ending, &overlay, 10, NODES);
   return 0;
 }
 

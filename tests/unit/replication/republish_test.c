@@ -17,7 +17,7 @@ static struct kad_id key;
 
 static int open_thirty(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 6);
+  kad_overlay_open(&overlay, 7);
   kad_overlay_grow(&overlay, NODES);
   key = kad_overlay_key(1);
   return 0;
@@ -25,7 +25,7 @@ static int open_thirty(void **state) {
 
 static int open_few(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 6);
+  kad_overlay_open(&overlay, 7);
   kad_overlay_grow(&overlay, FEW);
   key = kad_overlay_key(1);
   return 0;

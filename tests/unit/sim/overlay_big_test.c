@@ -15,7 +15,7 @@ static struct kad_overlay overlay;
 
 static int open_big(void **state) {
   (void)state;
-  kad_overlay_open(&overlay, 21);
+  kad_overlay_open(&overlay, 22);
   kad_overlay_grow(&overlay, NODES);
   return 0;
 }
