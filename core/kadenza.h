@@ -444,9 +444,9 @@ struct kad_result {
                         of this node, perhaps fewer than asked for; 0: the
                         policies of others decide */
   bool has_seq;
-  int64_t seq;      /* get, put of a mutable item: the highest sequence number
-                       that nodes have named; proven by a signature if there are
-                       records, or with KAD_ECAS and KAD_ESEQ */
+  int64_t seq;      /* get, put of a mutable item: of the item that was found;
+                       without one, the highest sequence number that a node has
+                       named, which nothing proves */
   bool dense_key;   /* get, get_peers, put, announce: the key is dense: more ids
                        lie near it than the network size allows, as with
                        sybils. Contacts beside it were used too */
@@ -942,6 +942,8 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_announce_peer, "announce_peer queries answered")            \
   X(served_find_value, "find_value queries answered")                  \
   X(served_store, "store queries answered")                            \
+  X(served_get, "get queries answered (BEP 44)")                       \
+  X(served_put, "put queries answered (BEP 44)")                       \
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
   X(bad_token, "stores and announces with a wrong token")              \

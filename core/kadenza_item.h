@@ -24,7 +24,8 @@
  *     error = kad_node_put(node, &record, NULL, done, data, NULL);
  *
  * A node that has an item, with its salt, can put and publish it again, without
- * the secret. A get of an item with a salt has the salt in its options. */
+ * the secret: with ttl 0, or it lives as long as the item that was found. A get
+ * of an item with a salt has the salt in its options. */
 #ifndef KADENZA_ITEM_H
 #define KADENZA_ITEM_H
 

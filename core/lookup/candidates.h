@@ -31,6 +31,9 @@ struct kad_candidate {
   uint32_t step;        /* its place in the list of steps, once asked */
   uint32_t named_live;  /* contacts that it named first and that answered */
   uint32_t named_dead;  /* the same, but slow or failed */
+  bool knows_ttl;       /* its reply had `total`: see record_query.h */
+  bool has_seq;
+  int64_t seq; /* of the item that it says it holds */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
 };

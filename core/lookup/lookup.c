@@ -106,6 +106,15 @@ static void keep_token(struct kad_candidate *candidate,
   }
 }
 
+/* Keeps what a store to `candidate` needs to know. */
+static void keep_state(struct kad_candidate *candidate,
+                       const struct kad_message *reply) {
+  keep_token(candidate, reply);
+  candidate->knows_ttl = reply->has_total;
+  candidate->has_seq = reply->has_seq;
+  candidate->seq = reply->seq;
+}
+
 /* Adds the contacts of a reply to the path of its query. */
 static void add_contacts(struct kad_node *node, struct kad_lookup *lookup,
                          uint32_t number, const struct kad_candidate *source,
@@ -157,7 +166,7 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
   bool first = !candidate->asked_find_node;
   bool lacks_contacts = needs_find_node(lookup, candidate, reply);
   kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
-  keep_token(candidate, reply);
+  keep_state(candidate, reply);
   struct kad_candidate source = *candidate;
   if (!lacks_contacts) {
     add_contacts(node, lookup, query->tag, &source, reply);
@@ -235,6 +244,8 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.args = config->args;
   message.type = config->type;
   message.skip = config->skip;
+  message.has_seq = config->has_seq;
+  message.seq = config->seq;
   int error = kad_rpc_send(node, &candidate->contact, &message, on_query_event,
                            &lookup->queries, &query);
   if (error != 0) {

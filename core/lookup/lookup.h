@@ -35,12 +35,15 @@ struct kad_lookup;
 struct kad_lookup_config {
   unsigned family;
   struct kad_id target;
-  enum kad_method_id method; /* FIND_NODE, GET_PEERS, FIND_VALUE or CUSTOM */
+  enum kad_method_id method; /* FIND_NODE, GET_PEERS, FIND_VALUE, GET or CUSTOM
+                              */
   struct kad_slice name; /* CUSTOM: name of the query; this, `args` and `type`
                             are borrowed until the lookup is freed */
   struct kad_slice args; /* CUSTOM: arguments, a bencoded dictionary */
   struct kad_slice type; /* FIND_VALUE */
   uint32_t skip;         /* FIND_VALUE */
+  bool has_seq;
+  int64_t seq; /* GET: the value is wanted if its number is higher */
   uint32_t alpha;
   uint32_t beta; /* 0 counts as 1 */
   uint32_t k;

@@ -3,10 +3,11 @@
 #include "base/address.h"
 #include "engine/node.h"
 #include "engine/rng.h"
+#include "records/item.h"
 #include "replication/admission.h"
 #include "replication/held.h"
-#include "replication/record_size.h"
 #include "rpc/datagram.h"
+#include "rpc/record_size.h"
 #include "wire/krpc.h"
 
 #include <inttypes.h>
@@ -55,7 +56,9 @@ static bool has_proven_address(const struct kad_node *node,
                                const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   return kad_node_is_proven(node, &incoming->from) ||
-         (query->method == KAD_METHOD_FIND_VALUE && query->token.len > 0 &&
+         ((query->method == KAD_METHOD_FIND_VALUE ||
+           query->method == KAD_METHOD_GET) &&
+          query->token.len > 0 &&
           kad_token_check(&node->tokens, &incoming->from.address,
                           &query->target, kad_node_now(node), query->token));
 }
@@ -149,6 +152,7 @@ static bool halve_lists(struct kad_message *reply) {
   reply->has_next =
       reply->has_next && (keeps_record || reply->record_count == 0);
   reply->record_count = keeps_record ? 1 : reply->record_count / 2;
+  reply->has_item = reply->has_item && reply->record_count > 0;
   return true;
 }
 
@@ -339,6 +343,12 @@ void kad_reply_find_value(struct kad_node *node,
                           const struct kad_incoming *incoming) {
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
+  if (kad_item_kind_of(incoming->message->type) != KAD_ITEM_NONE) {
+    kad_reply_error(node, &incoming->from.address,
+                    incoming->message->transaction, KAD_CODE_PROTOCOL,
+                    kad_slice_of("items are read with get"));
+    return;
+  }
   size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
   init_reply(node, incoming, &reply);
   (void)add_contacts(node, incoming,
@@ -347,6 +357,75 @@ void kad_reply_find_value(struct kad_node *node,
   add_token(node, incoming, &reply, token);
   add_page(node, incoming, limit, &reply);
   send_reply(node, incoming, &reply, &node->stats.served_find_value);
+}
+
+/* Reads the item that is held under `target`. Returns false if none is. */
+static bool read_item(const struct kad_node *node, const struct kad_id *target,
+                      struct kad_record *item) {
+  static const enum kad_item_kind kinds[] = {KAD_ITEM_MUTABLE,
+                                             KAD_ITEM_IMMUTABLE};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    kad_record_handle handle;
+    struct kad_held held;
+    if (kad_store_find(node->store, target, kad_item_type(kinds[i]), 0, &handle,
+                       1) > 0 &&
+        kad_store_read(node->store, handle, &held)) {
+      kad_held_age(&held.meta, kad_node_now(node), &held.record);
+      *item = held.record;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Adds `item` within `limit` bytes, at the cost of contacts. Leaves it out if
+ * there is no room even so. */
+static void add_item(struct kad_node *node, const struct kad_record *item,
+                     size_t limit, struct kad_message *reply) {
+  enum {
+    LENGTHS = 8 /* digits of the lengths of both lists of contacts */
+  };
+  const size_t contacts = reply->contact_count;
+  size_t size = 0;
+  reply->has_item = true;
+  reply->records[0] = *item;
+  reply->record_count = 1;
+  reply->contact_count = 0;
+  const int error = kad_datagram_measure(node, reply, &size);
+  reply->contact_count = contacts;
+  if (error != 0 || size > limit) {
+    reply->has_item = false;
+    reply->record_count = 0;
+    return;
+  }
+  const size_t used = size + LENGTHS + contacts_size(node, reply);
+  size_t room = 0;
+  make_room(node, used > limit ? used - limit : 0, reply, &room);
+}
+
+/* `total` tells our own nodes that there is an item for which the query has no
+ * room, and that we know `ttl` in a put. Source: BEP 44 "get message". */
+void kad_reply_get(struct kad_node *node, const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  struct kad_message reply;
+  struct kad_record item;
+  uint8_t token[KAD_TOKEN_SIZE];
+  const size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
+  init_reply(node, incoming, &reply);
+  (void)add_contacts(node, incoming,
+                     limit < KAD_RECORD_PAGE_MAX ? limit : KAD_RECORD_PAGE_MAX,
+                     &reply);
+  add_token(node, incoming, &reply, token);
+  reply.has_total = true;
+  if (read_item(node, &query->target, &item)) {
+    reply.has_seq = item.has_seq;
+    reply.seq = item.seq;
+    if (!query->has_seq || !item.has_seq || item.seq > query->seq) {
+      reply.total = 1;
+      add_item(node, &item, limit, &reply);
+    }
+  }
+  send_reply(node, incoming, &reply, &node->stats.served_get);
 }
 
 /* Returns true if the reply of the policy has contacts, or is malformed. */

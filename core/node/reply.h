@@ -47,6 +47,13 @@ void kad_reply_find_value(struct kad_node *node,
 void kad_reply_store(struct kad_node *node,
                      const struct kad_incoming *incoming);
 
+/* Replies with the item of the target, the closest contacts and a token.
+ * Source: BEP 44 "get message". */
+void kad_reply_get(struct kad_node *node, const struct kad_incoming *incoming);
+
+/* Stores an item and replies. Source: BEP 44 "put message". */
+void kad_reply_put(struct kad_node *node, const struct kad_incoming *incoming);
+
 /* Replies to a custom query with `body`, a bencoded dictionary or empty, and
  * the contacts closest to the target that the query may have. */
 void kad_reply_custom(struct kad_node *node,

@@ -1,9 +1,10 @@
-/* Replies to announce_peer and store: checks the token first, as verifying a
- * signature takes 50 µs, admits the records, and replies. */
+/* Replies to announce_peer, store and put: checks the token first, as verifying
+ * a signature takes 50 µs, admits the records, and replies. */
 #include "base/address.h"
 #include "base/allocator.h"
 #include "engine/node.h"
 #include "node/reply.h"
+#include "records/item.h"
 #include "replication/admission.h"
 #include "rpc/datagram.h"
 #include "rpc/limiter.h"
@@ -23,7 +24,7 @@ struct store_reply {
   struct kad_id target;
   bool mapped;
   struct kad_address to;
-  bool announce;
+  enum kad_method_id method;
   uint8_t transaction_len;
   uint8_t transaction[KAD_TRANSACTION_MAX];
 };
@@ -71,14 +72,16 @@ static void reply_stored(struct kad_node *node,
   message.has_id = true;
   message.id = node->config.id;
   message.observed = reply->to;
-  if (!reply->announce) {
+  if (reply->method == KAD_METHOD_STORE) {
     message.has_stored = true;
     message.stored = admission->stored;
     list_errors(node, admission, &message);
   }
   if (kad_datagram_send(node, &reply->to, &message) == 0) {
-    node->stats.served_announce_peer += reply->announce;
-    node->stats.served_store += !reply->announce;
+    node->stats.served_announce_peer +=
+        reply->method == KAD_METHOD_ANNOUNCE_PEER;
+    node->stats.served_store += reply->method == KAD_METHOD_STORE;
+    node->stats.served_put += reply->method == KAD_METHOD_PUT;
   }
 }
 
@@ -151,7 +154,8 @@ static enum kad_reason reason_of(struct kad_slice why) {
   return KAD_REASON_STORE;
 }
 
-/* Admits `count` records of `incoming`, and replies when they are admitted. */
+/* Admits `count` records of `incoming`, which have one key, and replies when
+ * they are admitted. */
 static void admit(struct kad_node *node, const struct kad_incoming *incoming,
                   const struct kad_record *records, size_t count) {
   struct kad_slice transaction = incoming->message->transaction;
@@ -162,10 +166,10 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
     return;
   }
   reply->to = incoming->from.address;
-  reply->announce = incoming->message->method == KAD_METHOD_ANNOUNCE_PEER;
+  reply->method = incoming->message->method;
   reply->transaction_len = (uint8_t)transaction.len;
   memcpy(reply->transaction, transaction.data, transaction.len);
-  reply->target = incoming->message->target;
+  reply->target = records->key;
   if (is_pending(node, reply)) {
     kad_release(&node->env.allocator, reply, sizeof *reply);
     return;
@@ -177,6 +181,8 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
       .count = count,
       .from = incoming->from,
       .proven = kad_node_is_proven(node, &incoming->from),
+      .has_cas = incoming->message->has_cas,
+      .cas = incoming->message->cas,
       .reason = reason_of(incoming->message->why),
       .done = send_store_reply,
       .data = reply,
@@ -188,10 +194,10 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
 }
 
 static bool check_token(struct kad_node *node,
-                        const struct kad_incoming *incoming) {
-  const struct kad_message *query = incoming->message;
-  if (kad_token_check(&node->tokens, &incoming->from.address, &query->target,
-                      kad_node_now(node), query->token)) {
+                        const struct kad_incoming *incoming,
+                        const struct kad_id *target) {
+  if (kad_token_check(&node->tokens, &incoming->from.address, target,
+                      kad_node_now(node), incoming->message->token)) {
     return true;
   }
   node->stats.bad_token++;
@@ -204,7 +210,7 @@ void kad_reply_announce_peer(struct kad_node *node,
   const struct kad_message *query = incoming->message;
   uint8_t compact[KAD_COMPACT_IP6];
   struct kad_address peer = incoming->from.address;
-  if (!check_token(node, incoming)) {
+  if (!check_token(node, incoming, &query->target)) {
     return;
   }
   peer.port = query->implied_port ? peer.port : query->port;
@@ -247,7 +253,12 @@ void kad_reply_store(struct kad_node *node,
                      const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
   struct kad_record records[KAD_RECORDS_PER_MESSAGE];
-  if (!check_token(node, incoming) || !may_verify(node, incoming)) {
+  if (!check_token(node, incoming, &query->target) ||
+      !may_verify(node, incoming)) {
+    return;
+  }
+  if (kad_item_kind_of(query->type) != KAD_ITEM_NONE) {
+    reply_error(node, incoming, KAD_CODE_PROTOCOL, "items are stored with put");
     return;
   }
   if (query->record_count == 0) {
@@ -265,4 +276,22 @@ void kad_reply_store(struct kad_node *node,
     }
   }
   admit(node, incoming, records, query->record_count);
+}
+
+/* The item tells under which target it is stored, and so which token is right.
+ * A size that leaves no target is refused before. */
+void kad_reply_put(struct kad_node *node, const struct kad_incoming *incoming) {
+  const struct kad_message *query = incoming->message;
+  struct kad_record item = query->records[0];
+  if (kad_item_name(&item) != 0) {
+    const bool is_mutable = item.publisher != NULL;
+    reply_error(node, incoming, is_mutable ? KAD_CODE_SALT : KAD_CODE_TOO_BIG,
+                is_mutable ? "salt too large" : "value too large");
+    return;
+  }
+  if (!check_token(node, incoming, &item.key) || !may_verify(node, incoming)) {
+    return;
+  }
+  item.ttl = query->has_ttl ? query->ttl : 0;
+  admit(node, incoming, &item, 1);
 }

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "engine/node.h"
 #include "membership/contact_admission.h"
+#include "records/item.h"
 #include "rpc/datagram.h"
 #include "rpc/turn.h"
 
@@ -159,6 +160,18 @@ static void serve_custom(struct kad_node *node,
   call_hook(node, incoming, method->call, method->state, apply_method);
 }
 
+static void serve_get(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
+  const bool has_items = node->config.id_bits == KAD_ITEM_ID_BITS;
+  (has_items ? kad_reply_get : serve_unknown)(node, incoming);
+}
+
+static void serve_put(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
+  const bool has_items = node->config.id_bits == KAD_ITEM_ID_BITS;
+  (has_items ? kad_reply_put : serve_unknown)(node, incoming);
+}
+
 static void serve_query(struct kad_node *node,
                         const struct kad_incoming *incoming) {
   static void (*const functions[])(struct kad_node * node,
@@ -170,8 +183,8 @@ static void serve_query(struct kad_node *node,
       [KAD_METHOD_ANNOUNCE_PEER] = kad_reply_announce_peer,
       [KAD_METHOD_FIND_VALUE] = kad_reply_find_value,
       [KAD_METHOD_STORE] = kad_reply_store,
-      [KAD_METHOD_GET] = serve_unknown,
-      [KAD_METHOD_PUT] = serve_unknown,
+      [KAD_METHOD_GET] = serve_get,
+      [KAD_METHOD_PUT] = serve_put,
       [KAD_METHOD_SAMPLE_INFOHASHES] = serve_unknown,
   };
   functions[incoming->message->method](node, incoming);

@@ -7,9 +7,12 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "operations/read.h"
+#include "records/item.h"
 #include "replication/read_repair.h"
 #include "replication/record_check.h"
-#include "wire/message.h"
+#include "rpc/record_query.h"
+
+#include <string.h>
 
 enum {
   CONTACT_SHIFT = 16 /* of the contact's number in the tag of a query */
@@ -23,6 +26,9 @@ enum get_step {
 
 struct get {
   struct kad_read read;
+  uint8_t salt[KAD_SALT_MAX]; /* of a mutable item; options.salt borrows it */
+  bool has_claim;
+  int64_t claim; /* highest sequence number that a reply has named */
   struct kad_found_records found;
   uint32_t open_pages; /* queries for further pages under way */
   enum get_step step;
@@ -42,20 +48,41 @@ static struct get *get_of(struct kad_operation *op) {
   return kad_container_of(op, struct get, read.op);
 }
 
+/* Returns true if the user does not want `record`: he knows a version of this
+ * item that is not older. */
+static bool is_known_version(const struct kad_operation *op,
+                             const struct kad_record *record) {
+  return op->has_seq && record->has_seq && record->seq <= op->seq;
+}
+
+/* Returns true if `record` is an item with another salt than the user names. It
+ * may be held here: then its key is right all the same. */
+static bool has_other_salt(const struct kad_operation *op,
+                           const struct kad_record *record) {
+  return op->kind->method == KAD_METHOD_GET &&
+         !kad_slice_equal(record->salt, op->options.salt);
+}
+
 /* Adds a record that the contact `number` has returned, if it keeps the rules
  * of its type. A record that was found before is not verified again. Returns
- * false if its signature is wrong. */
-static bool add_record(struct kad_node *node, struct get *get, uint32_t number,
-                       const struct kad_record *record) {
+ * the code of the KRPC error of a record that is not added, else 0. */
+static int add_record(struct kad_node *node, struct get *get, uint32_t number,
+                      const struct kad_record *record) {
   const char *reason = NULL;
   int code = 0;
+  if (is_known_version(&get->read.op, record)) {
+    return KAD_CODE_SEQ;
+  }
+  if (has_other_salt(&get->read.op, record)) {
+    return KAD_CODE_PROTOCOL;
+  }
   if (!kad_found_records_has(&get->found, record)) {
     code = kad_record_check_type(node, get->read.type, record, &reason);
   }
   if (code == 0) {
     kad_found_records_add(&get->found, &node->env.allocator, number, record);
   }
-  return code != KAD_CODE_SIGNATURE || record->publisher == NULL;
+  return code;
 }
 
 static void add_held(struct kad_node *node, struct kad_read *read,
@@ -66,6 +93,13 @@ static void add_held(struct kad_node *node, struct kad_read *read,
 static void start_get(struct kad_node *node, struct kad_operation *op) {
   struct get *get = get_of(op);
   kad_found_records_init(&get->found, &node->env.allocator);
+  if (op->kind->method == KAD_METHOD_GET &&
+      node->config.id_bits != KAD_ITEM_ID_BITS) {
+    kad_operation_keep_text(node, op,
+                            kad_slice_of("items need ids of 160 bits"));
+    kad_operation_end(node, op, KAD_EREFUSED);
+    return;
+  }
   kad_read_start(node, &get->read, op->type, add_held);
 }
 
@@ -103,9 +137,12 @@ static void send_page_query(struct kad_node *node, struct get *get,
                             uint32_t skip) {
   struct kad_message message;
   struct kad_query *query;
-  kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &get->read.op.target);
+  kad_message_init_query(&message, get->read.op.kind->method,
+                         &get->read.op.target);
   message.type = get->read.op.type;
   message.skip = skip;
+  message.has_seq = get->read.op.has_seq;
+  message.seq = get->read.op.seq;
   message.token = token;
   if (kad_rpc_send(node, page->from, &message, on_page_event,
                    &get->read.op.queries, &query) == 0) {
@@ -126,42 +163,57 @@ static void end_page(struct kad_node *node, struct get *get,
 }
 
 /* Adds the records of a page. Returns the number of those before a bad
- * signature, all if there is none. */
+ * signature, all if there is none, and how many of them are valid. A reply has
+ * no salt: an item has that which the user names. */
 static size_t add_records(struct kad_node *node, struct get *get,
                           const struct page *page,
-                          const struct kad_message *reply) {
-  const size_t count = kad_message_value_count(reply);
+                          const struct kad_message *reply, size_t *valid) {
+  const struct kad_operation *op = &get->read.op;
+  const size_t count = kad_record_reply_count(reply, op->type);
   for (size_t i = 0; i < count; i++) {
     struct kad_record record = reply->records[i];
-    record.key = get->read.op.target;
-    record.type = get->read.op.type;
-    if (!add_record(node, get, page->number, &record)) {
+    record.key = op->target;
+    record.type = op->type;
+    if (reply->has_item && record.publisher != NULL) {
+      record.salt = op->options.salt;
+    }
+    const int code = add_record(node, get, page->number, &record);
+    if (code == KAD_CODE_SIGNATURE && record.publisher != NULL) {
       return i;
     }
+    *valid += code == 0;
   }
   return count;
 }
 
-/* Adds a page, and asks for the next. Returns true if it has records before a
- * bad signature. */
+/* Keeps the highest sequence number that a reply has named. */
+static void note_claim(struct get *get, const struct kad_message *reply) {
+  if (reply->has_seq && (!get->has_claim || reply->seq > get->claim)) {
+    get->has_claim = true;
+    get->claim = reply->seq;
+  }
+}
+
+/* Adds a page, and asks for the next. Returns true if it has valid records. */
 static bool add_page(struct kad_node *node, struct get *get,
                      const struct page *page, const struct kad_message *reply) {
   const size_t before = get->found.count;
-  const size_t count = kad_message_value_count(reply);
+  const size_t count = kad_record_reply_count(reply, get->read.op.type);
+  size_t valid = 0;
   const uint32_t behind = page->skip + (uint32_t)count;
   const uint32_t read =
       reply->has_next && reply->next > behind ? reply->next : behind;
-  const size_t added = add_records(node, get, page, reply);
-  if (added < count) {
+  note_claim(get, reply);
+  if (add_records(node, get, page, reply, &valid) < count) {
     end_page(node, get, page);
-    return added > 0;
+    return valid > 0;
   }
   kad_found_records_note_read(&get->found, page->number, read,
                               reply->has_total ? reply->total : read);
   if (wants_page(node, get, page, reply, read, get->found.count > before)) {
     send_page_query(node, get, page, reply->token, read);
   }
-  return added > 0;
+  return valid > 0;
 }
 
 static void on_page_event(struct kad_node *node, struct kad_query *query,
@@ -256,7 +308,10 @@ static bool merge_next(struct kad_node *node, struct get *get) {
 
 static void merge_by_default(struct kad_node *node, struct get *get) {
   struct kad_record records[KAD_FOUND_RECORDS_MAX];
-  const size_t count = kad_found_records_merge(&get->found, records);
+  size_t count = kad_found_records_merge(&get->found, records);
+  if (count > 1 && get->read.op.kind->method == KAD_METHOD_GET) {
+    count = 1; /* the highest sequence number, then the most holders */
+  }
   set_results(node, get, records, count);
   get->read.index = get->found.count;
 }
@@ -344,9 +399,15 @@ static void process_records(struct kad_node *node, struct kad_operation *op) {
 
 static void report_records(struct kad_node *node, struct kad_operation *op,
                            struct kad_result *result) {
+  const struct get *get = get_of(op);
   (void)node;
-  result->records = get_of(op)->results.records;
-  result->record_count = op->status == 0 ? get_of(op)->results.count : 0;
+  result->records = get->results.records;
+  result->record_count = op->status == 0 ? get->results.count : 0;
+  if (kad_item_kind_of(op->type) != KAD_ITEM_MUTABLE) {
+    return;
+  }
+  result->has_seq = result->record_count > 0 || get->has_claim;
+  result->seq = result->record_count > 0 ? result->records[0].seq : get->claim;
 }
 
 static void stop_get(struct kad_node *node, struct kad_operation *op) {
@@ -367,20 +428,60 @@ static const struct kad_operation_kind get_kind = {
     .stop = stop_get,
 };
 
+static const struct kad_operation_kind get_item_kind = {
+    .method = KAD_METHOD_GET,
+    .start = start_get,
+    .replied = add_reply,
+    .looked_up = process_records,
+    .apply_result = apply_result,
+    .resume = process_records,
+    .report = report_records,
+    .stop = stop_get,
+};
+
+/* Sets what only a get of an item has. The value of an immutable item proves
+ * itself: one is enough. */
+static void set_item_options(struct kad_operation *op,
+                             const struct kad_lookup_options *options) {
+  struct get *get = get_of(op);
+  op->options.salt = (struct kad_slice){NULL, 0};
+  if (kad_item_kind_of(op->type) == KAD_ITEM_IMMUTABLE &&
+      op->options.quorum == 0) {
+    op->options.quorum = 1;
+  }
+  if (options == NULL || kad_item_kind_of(op->type) != KAD_ITEM_MUTABLE) {
+    return;
+  }
+  op->has_seq = options->has_seq;
+  op->seq = options->seq;
+  if (options->salt.len > 0) {
+    memcpy(get->salt, options->salt.data, options->salt.len);
+    op->options.salt = (struct kad_slice){get->salt, options->salt.len};
+  }
+}
+
 /* NOLINTNEXTLINE(readability-function-size): as the public header has it. */
 int kad_node_get(struct kad_node *node, const struct kad_id *key,
                  struct kad_slice type,
                  const struct kad_lookup_options *options, kad_done_fn done,
                  void *data, kad_operation_id *operation) {
-  const struct kad_operation_request request = {.kind = &get_kind,
+  const bool is_item = kad_item_kind_of(type) != KAD_ITEM_NONE;
+  struct kad_operation *op;
+  const struct kad_operation_request request = {.kind = is_item ? &get_item_kind
+                                                                : &get_kind,
                                                 .size = sizeof(struct get),
                                                 .options = options,
                                                 .target = key,
                                                 .type = type,
                                                 .done = done,
                                                 .data = data};
-  if (node == NULL || key == NULL || type.len == 0) {
+  if (node == NULL || key == NULL || type.len == 0 ||
+      (options != NULL && options->salt.len > KAD_SALT_MAX)) {
     return KAD_EINVAL;
   }
-  return kad_operation_new(node, &request, NULL, operation);
+  const int error = kad_operation_new(node, &request, &op, operation);
+  if (error == 0) {
+    set_item_options(op, options);
+  }
+  return error;
 }

@@ -72,6 +72,8 @@ struct kad_operation {
   uint8_t type_name[KAD_TYPE_NAME_MAX];
   struct kad_slice type; /* of FIND_VALUE lookups */
   uint32_t skip;
+  bool has_seq; /* of GET lookups */
+  int64_t seq;
   struct kad_slice query_name; /* of CUSTOM lookups; owned by the kind */
   struct kad_slice query_args;
   struct kad_lookup *lookups[KAD_FAMILIES];

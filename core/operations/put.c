@@ -4,9 +4,13 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "operations/sybil_search.h"
+#include "records/item.h"
 #include "replication/admission.h"
 #include "replication/fanout.h"
 #include "replication/record_check.h"
+#include "rpc/record_query.h"
+
+#include <string.h>
 
 enum {
   SYBIL_GROUP = 8,    /* the replicas of a sybil search are the group
@@ -30,13 +34,17 @@ struct put {
   bool publication;         /* a republished record is our user's */
   bool starting;            /* not all stores have been started */
   struct kad_fanout fanout;
-  uint32_t replicas;         /* contacts that should hold the record */
-  uint32_t remote_stored;    /* contacts that have stored it */
-  bool rejected;             /* by some contact */
-  bool answered;             /* by some contact, in the lookup */
-  bool holds;                /* this node is one of the holders */
-  bool local_asked;          /* the store at this node was started */
-  uint32_t life_s;           /* of the record at its holders; 0: unknown */
+  uint32_t replicas;      /* contacts that should hold the record */
+  uint32_t remote_stored; /* contacts that have stored it */
+  bool rejected;          /* by some contact */
+  bool answered;          /* by some contact, in the lookup */
+  bool holds;             /* this node is one of the holders */
+  bool local_asked;       /* the store at this node was started */
+  uint32_t life_s;        /* of the record at its holders; 0: unknown */
+  uint32_t conflicts;     /* holders that have another version of the item */
+  bool has_newer;         /* a version that the put must not replace exists */
+  bool has_claim;
+  int64_t claim;             /* highest sequence number that a node has named */
   struct local_store *local; /* under way, or NULL */
 };
 
@@ -112,6 +120,11 @@ static void start_put(struct kad_node *node, struct kad_operation *op) {
   }
 }
 
+/* Returns the error of a put whose item other versions stand against. */
+static int conflict_error(const struct put *put) {
+  return put->op.options.has_cas ? KAD_ECAS : KAD_ESEQ;
+}
+
 /* Returns why a put that no contact answered has not stored the record. */
 static int unanswered_error(const struct kad_node *node,
                             const struct put *put) {
@@ -125,6 +138,9 @@ static int unanswered_error(const struct kad_node *node,
  * as one that has rejected the record. */
 static int end_status(const struct kad_node *node, const struct put *put) {
   const uint32_t stored = put->op.stored;
+  if (put->conflicts > 0 && put->conflicts >= stored) {
+    return conflict_error(put);
+  }
   if (!put->answered && (put->republishes || stored == 0)) {
     return unanswered_error(node, put);
   }
@@ -149,6 +165,25 @@ static void write_token_query(const struct put *put,
   message->method = put->op.kind->method;
   message->type = put->op.type;
   message->skip = put->op.skip;
+  message->has_seq = put->op.has_seq;
+  message->seq = put->op.seq;
+}
+
+/* Writes the store. With cas, an item is compared with the version that the
+ * replica says it holds, if that is not newer than the one that the user knows;
+ * and with nothing if it holds none. Source: BEP 44 "CAS". */
+static void write_store(const struct put *put,
+                        const struct kad_replica *replica,
+                        struct kad_message *message) {
+  const struct kad_lookup_options *options = &put->op.options;
+  message->records[0] = *put->record.records;
+  message->record_count = 1;
+  message->why = kad_slice_of(put->republishes ? "republish" : "");
+  kad_record_write_store(message, put->op.type, replica->knows_ttl);
+  if (message->method == KAD_METHOD_PUT) {
+    message->has_cas = options->has_cas && replica->has_seq;
+    message->cas = replica->seq < options->cas ? replica->seq : options->cas;
+  }
 }
 
 static void write_query(const struct kad_fanout *fanout,
@@ -158,17 +193,19 @@ static void write_query(const struct kad_fanout *fanout,
   if (replica->token_len == 0) {
     write_token_query(put, message);
   } else if (put->record.count > 0) {
-    message->method = KAD_METHOD_STORE;
-    message->type = put->op.type;
-    message->why = kad_slice_of(put->republishes ? "republish" : "");
-    message->records[0] = *put->record.records;
-    message->record_count = 1;
+    write_store(put, replica, message);
   } else {
     message->method = KAD_METHOD_ANNOUNCE_PEER;
     message->has_port = true;
     message->port = put->port != 0 ? put->port : replica->contact.address.port;
     message->implied_port = put->port == 0;
   }
+}
+
+/* Returns true if the error says that a holder has another version. */
+static bool is_conflict(const struct put *put, int code) {
+  return put->op.kind->method == KAD_METHOD_GET &&
+         (code == KAD_CODE_CAS || code == KAD_CODE_SEQ);
 }
 
 static void on_replica_end(struct kad_node *node, struct kad_fanout *fanout,
@@ -180,6 +217,7 @@ static void on_replica_end(struct kad_node *node, struct kad_fanout *fanout,
     put->remote_stored++;
   } else if (message != NULL && message->kind == KAD_MESSAGE_ERROR) {
     put->rejected = true;
+    put->conflicts += is_conflict(put, message->code);
     kad_operation_keep_error(node, &put->op, message);
   }
   end_if_done(node, put);
@@ -202,6 +240,8 @@ static void on_admission_end(struct kad_node *node,
   put->local = NULL;
   put->op.stored += admission->stored;
   put->life_s = admission->stored > 0 ? admission->life_s : put->life_s;
+  put->conflicts +=
+      admission->stored == 0 && is_conflict(put, admission->outcomes[0].code);
   if (admission->stored == 0 && put->op.code == 0) {
     put->op.code = admission->outcomes[0].code;
     kad_operation_keep_text(node, &put->op, kad_admission_reason(admission, 0));
@@ -212,6 +252,15 @@ static void on_admission_end(struct kad_node *node,
 /* Returns true if this node may hold the record. */
 static bool may_hold(const struct kad_node *node, const struct put *put) {
   return !kad_node_is_read_only(node) && put->record.count > 0;
+}
+
+static void copy_state(const struct kad_candidate *candidate,
+                       struct kad_replica *replica) {
+  replica->token_len = candidate->token_len;
+  memcpy(replica->token, candidate->token, candidate->token_len);
+  replica->knows_ttl = candidate->knows_ttl;
+  replica->has_seq = candidate->has_seq;
+  replica->seq = candidate->seq;
 }
 
 /* Adds the closest candidates of a lookup as replicas: those that gave a token,
@@ -227,10 +276,9 @@ static void add_replicas(struct kad_node *node, struct put *put,
     return;
   }
   for (size_t i = 0; i < count; i++) {
-    const struct kad_slice token = {.data = closest[i]->token,
-                                    .len = closest[i]->token_len};
-    if (token.len > 0 || closest[i]->state == KAD_CANDIDATE_HEARD) {
-      kad_fanout_add(&put->fanout, &closest[i]->contact, token, group);
+    if (closest[i]->token_len > 0 || closest[i]->state == KAD_CANDIDATE_HEARD) {
+      copy_state(closest[i],
+                 kad_fanout_add(&put->fanout, &closest[i]->contact, group));
     }
   }
 }
@@ -273,7 +321,6 @@ static void store_at_closest(struct kad_node *node, struct put *put,
 static void store_at_searched(struct kad_node *node, struct put *put,
                               unsigned family) {
   struct kad_contact found[CONTACTS_FACTOR * KAD_K_MAX];
-  const struct kad_slice no_token = {0};
   const uint8_t group = (uint8_t)(SYBIL_GROUP + family);
   const size_t k = put->op.options.k;
   const size_t count = kad_sybil_search_contacts(&put->op, family, found,
@@ -283,7 +330,7 @@ static void store_at_searched(struct kad_node *node, struct put *put,
   }
   for (size_t i = 0; i < count; i++) {
     if (!kad_fanout_has(&put->fanout, &found[i])) {
-      kad_fanout_add(&put->fanout, &found[i], no_token, group);
+      (void)kad_fanout_add(&put->fanout, &found[i], group);
     }
   }
   kad_fanout_start(node, &put->fanout, group, k);
@@ -296,6 +343,8 @@ static void store_locally(struct kad_node *node, struct put *put) {
       .records = put->record.records,
       .count = 1,
       .validated = true,
+      .has_cas = put->op.options.has_cas,
+      .cas = put->op.options.cas,
       .reason = put->republishes ? KAD_REASON_REPUBLISH : KAD_REASON_STORE,
       .done = on_admission_end,
       .data = local,
@@ -329,6 +378,10 @@ static kad_time_ms extend_deadline(struct kad_node *node, struct put *put) {
  * are republished, it stores only publications: it holds the others already. */
 static void start_stores(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
+  if (put->has_newer) {
+    kad_operation_end(node, op, conflict_error(put));
+    return;
+  }
   put->starting = true;
   put->fanout.kind = &fanout_kind;
   put->fanout.target = op->target;
@@ -360,6 +413,8 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
   result->messages += put->fanout.messages;
   result->asked = put->fanout.asked + put->local_asked;
   result->ttl = put->life_s;
+  result->has_seq = put->has_claim;
+  result->seq = put->claim;
 }
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {
@@ -380,6 +435,53 @@ static const struct kad_operation_kind put_kind = {
     .stop = stop_put,
 };
 
+/* Reads a reply of the lookup before a put of a mutable item. A contact that
+ * holds a newer version than the put may replace returns it, and its signature
+ * proves it: then nothing is stored anywhere. */
+static bool note_version(struct kad_node *node, struct kad_lookup *lookup,
+                         const struct kad_contact *from,
+                         const struct kad_message *reply) {
+  struct put *put = put_of(lookup->config.owner);
+  const struct kad_record *ours = put->record.records;
+  const char *reason = NULL;
+  (void)from;
+  if (ours->publisher == NULL || !reply->has_seq) {
+    return false;
+  }
+  struct kad_record theirs = {.value = {NULL, 0}};
+  if (reply->has_item) {
+    theirs = reply->records[0];
+    theirs.key = ours->key;
+    theirs.type = ours->type;
+    theirs.salt = ours->salt;
+  }
+  const bool is_proven =
+      reply->has_item && theirs.seq > put->op.seq &&
+      kad_record_check_type(node, kad_ruleset_type(node->ruleset, ours->type),
+                            &theirs, &reason) == 0;
+  if (is_proven && !put->has_newer) {
+    put->has_newer = true;
+    put->has_claim = false; /* what is proven counts more */
+    put->op.code = put->op.options.has_cas ? KAD_CODE_CAS : KAD_CODE_SEQ;
+  }
+  if (put->has_newer == is_proven &&
+      (!put->has_claim || reply->seq > put->claim)) {
+    put->has_claim = true;
+    put->claim = reply->seq;
+  }
+  return false;
+}
+
+static const struct kad_operation_kind put_item_kind = {
+    .method = KAD_METHOD_GET,
+    .start = start_put,
+    .replied = note_version,
+    .looked_up = start_stores,
+    .apply_result = apply_validate,
+    .report = report_put,
+    .stop = stop_put,
+};
+
 static const struct kad_operation_kind announce_kind = {
     .method = KAD_METHOD_GET_PEERS,
     .start = kad_operation_look_up,
@@ -387,6 +489,12 @@ static const struct kad_operation_kind announce_kind = {
     .report = report_put,
     .stop = stop_put,
 };
+
+static const struct kad_operation_kind *kind_of(
+    const struct kad_record *record) {
+  return kad_item_kind_of(record->type) != KAD_ITEM_NONE ? &put_item_kind
+                                                         : &put_kind;
+}
 
 /* Makes a put of `record`. The lookup skips all values: it needs only tokens.
  */
@@ -406,6 +514,8 @@ static int make_put(struct kad_node *node,
   }
   put_of(*op)->record = copy;
   (*op)->skip = UINT32_MAX;
+  (*op)->has_seq = copy.records->publisher != NULL;
+  (*op)->seq = (*op)->options.has_cas ? (*op)->options.cas : copy.records->seq;
   return 0;
 }
 
@@ -416,7 +526,7 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
   if (node == NULL || record == NULL || record->type.len == 0) {
     return KAD_EINVAL;
   }
-  const struct kad_operation_request request = {.kind = &put_kind,
+  const struct kad_operation_request request = {.kind = kind_of(record),
                                                 .size = sizeof(struct put),
                                                 .options = options,
                                                 .target = &record->key,
@@ -429,7 +539,7 @@ int kad_node_put(struct kad_node *node, const struct kad_record *record,
 int kad_put_republish(struct kad_node *node, const struct kad_record *record,
                       bool publication, kad_done_fn done, void *data) {
   struct kad_operation *op;
-  const struct kad_operation_request request = {.kind = &put_kind,
+  const struct kad_operation_request request = {.kind = kind_of(record),
                                                 .size = sizeof(struct put),
                                                 .target = &record->key,
                                                 .type = record->type,

@@ -202,7 +202,8 @@ bool kad_sybil_search_start(struct kad_node *node, struct kad_operation *op) {
   const kad_time_ms spent = kad_time_since(op->started_at, kad_node_now(node));
   const kad_time_ms left = kad_time_since(spent, op->options.deadline_ms);
   const bool is_value = op->kind->method == KAD_METHOD_FIND_VALUE ||
-                        op->kind->method == KAD_METHOD_GET_PEERS;
+                        op->kind->method == KAD_METHOD_GET_PEERS ||
+                        op->kind->method == KAD_METHOD_GET;
   if (!is_value || op->sybil_search != NULL || left == 0) {
     return false;
   }

@@ -192,10 +192,17 @@ int kad_item_check(enum kad_item_kind kind, const struct kad_record *item,
              : reject(KAD_CODE_PROTOCOL, "the item has another target", reason);
 }
 
-bool kad_item_is_signed(const struct kad_record *item) {
-  return item->publisher == NULL ||
-         kad_item_verify(item->value, item->salt, item->seq, item->publisher,
-                         item->signature);
+bool kad_item_is_signed(const struct kad_record *item,
+                        struct kad_verified *verified) {
+  uint8_t buffer[SIGNED_MAX];
+  struct kad_writer writer = {.data = buffer, .cap = sizeof buffer};
+  if (item->publisher == NULL) {
+    return true;
+  }
+  write_signed(item->value, item->salt, item->seq, &writer);
+  return !writer.overflow &&
+         kad_verified_check(verified, (struct kad_slice){buffer, writer.len},
+                            item->publisher, item->signature);
 }
 
 int kad_item_check_update(const struct kad_record *incoming,

@@ -4,6 +4,11 @@
 #define KAD_RECORDS_ITEM_H
 
 #include "kadenza.h"
+#include "records/verified.h"
+
+enum {
+  KAD_ITEM_ID_BITS = 160 /* a target is a SHA-1 */
+};
 
 enum kad_item_kind {
   KAD_ITEM_NONE, /* a record of another type */
@@ -32,8 +37,9 @@ int kad_item_check(enum kad_item_kind kind, const struct kad_record *item,
                    const char **reason);
 
 /* Returns true if the signature of a mutable item is right, or the item is
- * immutable. */
-bool kad_item_is_signed(const struct kad_record *item);
+ * immutable. Does not verify a signature that `verified` knows. */
+bool kad_item_is_signed(const struct kad_record *item,
+                        struct kad_verified *verified);
 
 /* Checks that `incoming` may be held in place of the mutable item `held`, with
  * `cas` (NULL: none) the sequence number that `held` must have. One with the

@@ -3,12 +3,13 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "records/item.h"
 #include "records/record.h"
 #include "replication/commit.h"
 #include "replication/held.h"
 #include "replication/record_check.h"
-#include "replication/record_size.h"
 #include "rpc/limiter.h"
+#include "rpc/record_size.h"
 #include "rpc/turn.h"
 
 #include <assert.h>
@@ -181,6 +182,11 @@ static bool may_be_held(struct kad_node *node,
   struct kad_record named = *record;
   named.key = current_record(admission)->key;
   named.type = current_record(admission)->type;
+  if (kad_item_kind_of(named.type) != KAD_ITEM_NONE) {
+    const char *reason;
+    return kad_record_identical(&named, current_record(admission)) ||
+           kad_record_check_new(node, admission->type, &named, &reason) == 0;
+  }
   return record->value.len <= admission->type->max_size &&
          kad_record_check(&named) == 0 && kad_record_is_readable(node, &named);
 }
@@ -357,6 +363,14 @@ static bool call_merge(struct kad_node *node, struct kad_admission *admission) {
   struct kad_bundle held;
   if (copy_held(node, admission, &held) != 0) {
     reject(admission, KAD_CODE_FAILED, kad_slice_of("out of memory"));
+    return true;
+  }
+  const char *reason = NULL;
+  const int code =
+      kad_commit_check(admission, held.records, held.count, &reason);
+  if (code != 0) {
+    kad_bundle_free(&held, &node->env.allocator);
+    reject(admission, code, kad_slice_of(reason));
     return true;
   }
   struct kad_hook_call call = {.held = held.records, .held_count = held.count};

@@ -47,6 +47,8 @@ struct kad_admission_request {
   struct kad_contact from; /* address.family 0: our user */
   bool proven;             /* `from` has answered us at its address */
   bool validated;          /* our rules have accepted the record already */
+  bool has_cas;
+  int64_t cas; /* the sequence number of the mutable item to replace */
   enum kad_reason reason;
   /* Called once, perhaps before kad_admission_start returns. The admission is
    * freed then. */

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "engine/rng.h"
+#include "records/item.h"
 #include "records/record.h"
 #include "replication/admission.h"
 #include "replication/held.h"
@@ -309,6 +310,18 @@ static bool has_original(const struct kad_node *node,
   return false;
 }
 
+int kad_commit_check(const struct kad_admission *admission,
+                     const struct kad_record *held, size_t count,
+                     const char **reason) {
+  const struct kad_admission_request *request = &admission->request;
+  const struct kad_record *record = &request->records[admission->index];
+  if (kad_item_kind_of(record->type) != KAD_ITEM_MUTABLE || count == 0) {
+    return 0;
+  }
+  return kad_item_check_update(record, held,
+                               request->has_cas ? &request->cas : NULL, reason);
+}
+
 /* A cached copy is stored only where there are nothing but cached copies: it
  * neither replaces the records themselves nor changes their lives. */
 int kad_commit(struct kad_node *node, struct kad_admission *admission,
@@ -326,9 +339,12 @@ int kad_commit(struct kad_node *node, struct kad_admission *admission,
     *reason = "held already";
     return KAD_CODE_REFUSED;
   }
-  int code = admission->has_merged
-                 ? commit_merged(node, admission, &held, reason)
-                 : commit_record(node, admission, &held, reason);
+  int code = kad_commit_check(admission, held.records, held.count, reason);
+  if (code == 0) {
+    code = admission->has_merged
+               ? commit_merged(node, admission, &held, reason)
+               : commit_record(node, admission, &held, reason);
+  }
   kad_held_list_free(node, &held);
   return code;
 }

@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "rpc/record_query.h"
 
 #include <assert.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static enum kad_replica_state end_state(const struct kad_replica *replica,
     return KAD_REPLICA_TIMED_OUT;
   }
   return event == KAD_QUERY_REPLY && replica->state == KAD_REPLICA_STORE_SENT &&
-                 (!message->has_stored || message->stored > 0)
+                 kad_record_was_stored(message)
              ? KAD_REPLICA_STORED
              : KAD_REPLICA_REJECTED;
 }
@@ -130,6 +131,9 @@ static bool store_with_token(struct kad_node *node, struct kad_fanout *fanout,
   }
   replica->token_len = (uint8_t)token.len;
   memcpy(replica->token, token.data, token.len);
+  replica->knows_ttl = reply->has_total;
+  replica->has_seq = reply->has_seq;
+  replica->seq = reply->seq;
   return try_replica(node, fanout, replica);
 }
 
@@ -190,17 +194,13 @@ int kad_fanout_reserve(struct kad_node *node, struct kad_fanout *fanout,
                            &fanout->cap, fanout->count + count);
 }
 
-void kad_fanout_add(struct kad_fanout *fanout,
-                    const struct kad_contact *contact, struct kad_slice token,
-                    uint8_t group) {
+struct kad_replica *kad_fanout_add(struct kad_fanout *fanout,
+                                   const struct kad_contact *contact,
+                                   uint8_t group) {
   assert(fanout->count < fanout->cap);
-  assert(token.len <= KAD_TOKEN_MAX);
   struct kad_replica *replica = &fanout->replicas[fanout->count++];
-  *replica = (struct kad_replica){
-      .contact = *contact, .group = group, .token_len = (uint8_t)token.len};
-  if (token.len > 0) {
-    memcpy(replica->token, token.data, token.len);
-  }
+  *replica = (struct kad_replica){.contact = *contact, .group = group};
+  return replica;
 }
 
 bool kad_fanout_has(const struct kad_fanout *fanout,

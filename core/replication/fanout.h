@@ -39,6 +39,9 @@ struct kad_replica {
   uint8_t group; /* replicas of one group replace each other */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
+  bool knows_ttl; /* see record_query.h */
+  bool has_seq;
+  int64_t seq; /* of the item that it says it holds */
   uint8_t tries;
   bool delayed;            /* a query waits for the budget */
   struct kad_query *query; /* under way, or NULL */
@@ -81,10 +84,11 @@ struct kad_fanout {
 KAD_MUST_CHECK int kad_fanout_reserve(struct kad_node *node,
                                       struct kad_fanout *fanout, size_t count);
 
-/* Adds a spare replica; there must be room for it. `token` may be empty. */
-void kad_fanout_add(struct kad_fanout *fanout,
-                    const struct kad_contact *contact, struct kad_slice token,
-                    uint8_t group);
+/* Adds a spare replica without a token; there must be room for it. Returns it,
+ * valid until the next call. */
+struct kad_replica *kad_fanout_add(struct kad_fanout *fanout,
+                                   const struct kad_contact *contact,
+                                   uint8_t group);
 
 /* Returns true if `contact` is a replica. */
 bool kad_fanout_has(const struct kad_fanout *fanout,

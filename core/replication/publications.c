@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "engine/node.h"
 #include "engine/rng.h"
+#include "records/item.h"
 #include "records/memory/memory_store.h"
 #include "records/record.h"
 #include "replication/held.h"
@@ -17,6 +18,14 @@ static int open_store(struct kad_node *node) {
              ? 0
              : kad_memory_store_new(&node->env.allocator, node->map_secret,
                                     &node->publications.store);
+}
+
+/* Returns true if `record` is a mutable item that may not replace `held`. */
+static bool is_outdated_item(const struct kad_record *record,
+                             const struct kad_record *held) {
+  const char *reason = NULL;
+  return kad_item_kind_of(record->type) == KAD_ITEM_MUTABLE &&
+         kad_item_check_update(record, held, NULL, &reason) != 0;
 }
 
 /* Finds the publication that `record` confirms (`*same`) or replaces
@@ -37,7 +46,8 @@ static int find_related(const struct kad_store *store,
       }
       if (kad_record_identical(record, &held.record)) {
         *same = handles[i];
-      } else if (kad_record_is_older(record, &held.record)) {
+      } else if (kad_record_is_older(record, &held.record) ||
+                 is_outdated_item(record, &held.record)) {
         return KAD_EREFUSED;
       } else if (kad_record_replaces(record, &held.record)) {
         *replaced = handles[i];

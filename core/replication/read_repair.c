@@ -1,7 +1,9 @@
 #include "replication/read_repair.h"
 
 #include "engine/node.h"
-#include "replication/record_size.h"
+#include "records/item.h"
+#include "rpc/record_query.h"
+#include "rpc/record_size.h"
 #include "wire/krpc.h"
 
 enum {
@@ -21,14 +23,16 @@ static void count_repair(struct kad_node *node, struct kad_query *query,
                          enum kad_query_event event,
                          const struct kad_message *message) {
   (void)query;
-  node->stats.repairs += event == KAD_QUERY_REPLY && message->stored > 0;
+  node->stats.repairs +=
+      event == KAD_QUERY_REPLY && kad_record_was_stored(message);
 }
 
 static void count_cached_copy(struct kad_node *node, struct kad_query *query,
                               enum kad_query_event event,
                               const struct kad_message *message) {
   (void)query;
-  node->stats.cached_copies += event == KAD_QUERY_REPLY && message->stored > 0;
+  node->stats.cached_copies +=
+      event == KAD_QUERY_REPLY && kad_record_was_stored(message);
 }
 
 /* Shortens the life of a cached copy. Returns false if it is too short then. */
@@ -76,15 +80,16 @@ static void deliver(struct kad_node *node, const struct kad_read_repair *repair,
   while (next < repair->count) {
     struct kad_message message;
     kad_message_init_query(&message, KAD_METHOD_STORE, repair->target);
+    const struct kad_slice type = kad_slice_of(repair->type->name);
     fill_store(node, repair, delivery, &next, &message);
     if (message.record_count == 0 ||
         !kad_store_budget_borrow(&node->store_budget, kad_node_now(node))) {
       return;
     }
-    message.type = kad_slice_of(repair->type->name);
     message.token = (struct kad_slice){.data = delivery->to->token,
                                        .len = delivery->to->token_len};
     message.why = kad_slice_of(delivery->why);
+    kad_record_write_store(&message, type, delivery->to->knows_ttl);
     int error = kad_rpc_send(node, &delivery->to->contact, &message,
                              delivery->handler, NULL, NULL);
     (void)error; /* the next get repairs it */
@@ -97,6 +102,13 @@ static void deliver(struct kad_node *node, const struct kad_read_repair *repair,
 static unsigned count_halvings(size_t closer, size_t k) {
   size_t count = closer < k ? 1 : closer - k + 1;
   return count < HALVINGS_MAX ? (unsigned)count : HALVINGS_MAX;
+}
+
+/* Returns true if the contact can tell a cached copy from the record itself. */
+static bool takes_cached_copy(const struct kad_read_repair *repair,
+                              const struct kad_candidate *to) {
+  return to->knows_ttl ||
+         kad_item_kind_of(kad_slice_of(repair->type->name)) == KAD_ITEM_NONE;
 }
 
 void kad_read_repair_send(struct kad_node *node,
@@ -119,7 +131,8 @@ void kad_read_repair_send(struct kad_node *node,
       const struct delivery delivery = {
           .to = to, .why = "republish", .handler = count_repair};
       deliver(node, repair, &delivery);
-    } else if (caches && content == KAD_KNOWN_CONTENT_NONE) {
+    } else if (caches && content == KAD_KNOWN_CONTENT_NONE &&
+               takes_cached_copy(repair, to)) {
       const struct delivery delivery = {.to = to,
                                         .why = "cache",
                                         .halvings = count_halvings(i, k),

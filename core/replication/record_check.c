@@ -1,9 +1,10 @@
 #include "replication/record_check.h"
 
 #include "engine/node.h"
+#include "records/item.h"
 #include "records/record.h"
 #include "records/type.h"
-#include "replication/record_size.h"
+#include "rpc/record_size.h"
 
 #include <string.h>
 
@@ -27,11 +28,34 @@ static int check_form(const struct kad_record *record, const char **reason) {
   return 0;
 }
 
+/* Checks an item of BEP 44, which has rules of its own. */
+static int check_item(struct kad_node *node, const struct kad_type *type,
+                      enum kad_item_kind kind, const struct kad_record *item,
+                      const char **reason) {
+  if (node->config.id_bits != KAD_ITEM_ID_BITS) {
+    return reject(KAD_CODE_REFUSED, "items need ids of 160 bits", reason);
+  }
+  const int code = kad_item_check(kind, item, reason);
+  if (code != 0) {
+    return code;
+  }
+  if (item->value.len > type->max_size) {
+    return reject(KAD_CODE_TOO_BIG, "value too large", reason);
+  }
+  return kad_item_is_signed(item, &node->verified)
+             ? 0
+             : reject(KAD_CODE_SIGNATURE, "bad signature", reason);
+}
+
 int kad_record_check_type(struct kad_node *node, const struct kad_type *type,
                           const struct kad_record *record,
                           const char **reason) {
   if (type == NULL) {
     return reject(KAD_CODE_REFUSED, "unknown record type", reason);
+  }
+  const enum kad_item_kind kind = kad_item_kind_of(record->type);
+  if (kind != KAD_ITEM_NONE) {
+    return check_item(node, type, kind, record, reason);
   }
   int code = check_form(record, reason);
   if (code != 0) {
@@ -55,6 +79,7 @@ int kad_record_check_type(struct kad_node *node, const struct kad_type *type,
 int kad_record_check_new(struct kad_node *node, const struct kad_type *type,
                          const struct kad_record *record, const char **reason) {
   if (type != NULL && record->value.len <= type->max_size &&
+      record->salt.len <= KAD_SALT_MAX &&
       !kad_record_is_readable(node, record)) {
     return reject(KAD_CODE_TOO_BIG, "record larger than a datagram", reason);
   }

@@ -15,7 +15,7 @@ int kad_record_check_type(struct kad_node *node, const struct kad_type *type,
                           const struct kad_record *record, const char **reason);
 
 /* The same for a record that is to be stored: it must also be readable, see
- * replication/record_size.h. */
+ * rpc/record_size.h. */
 int kad_record_check_new(struct kad_node *node, const struct kad_type *type,
                          const struct kad_record *record, const char **reason);
 

@@ -3,9 +3,11 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "records/item.h"
 #include "records/record.h"
 #include "replication/held.h"
-#include "replication/record_size.h"
+#include "rpc/record_query.h"
+#include "rpc/record_size.h"
 #include "wire/krpc.h"
 #include "wire/message.h"
 
@@ -43,6 +45,14 @@ bool kad_transfer_read(const struct kad_node *node, kad_record_handle handle,
   return record->ttl > 0;
 }
 
+/* Returns true if the contact holds a version of the item `record` that is not
+ * older than ours, going by its reply. */
+static bool holds_item(const struct kad_record *record,
+                       const struct kad_message *reply) {
+  return kad_item_kind_of(record->type) == KAD_ITEM_MUTABLE && reply->has_seq &&
+         reply->seq >= record->seq;
+}
+
 /* Lists which of our records the contact lacks, going by its reply. A contact
  * that holds at least as many as we do, more than fit in a reply, lacks none.
  * Returns false when there is nothing to store. */
@@ -54,9 +64,10 @@ static bool find_lacking(struct kad_node *node, struct kad_transfer *transfer,
     return false;
   }
   size_t count = kad_store_find(store, &record.key, record.type, 0, NULL, 0);
-  const size_t given = kad_message_value_count(reply);
+  const size_t given = kad_record_reply_count(reply, record.type);
   bool paged = reply->has_total && reply->total > given;
-  if (count == 0 || (paged && reply->total >= count)) {
+  if (count == 0 || (paged && reply->total >= count) ||
+      holds_item(&record, reply)) {
     return false;
   }
   transfer->lacking =
@@ -117,13 +128,13 @@ static bool send_store(struct kad_node *node, struct kad_transfer *transfer) {
   if (message.record_count == 0) {
     return false;
   }
-  message.method = KAD_METHOD_STORE;
   message.has_target = true;
   message.target = message.records[0].key;
-  message.type = message.records[0].type;
   message.token =
       (struct kad_slice){.data = transfer->token, .len = transfer->token_len};
   message.why = kad_slice_of("handoff");
+  kad_record_write_store(&message, message.records[0].type,
+                         transfer->knows_ttl);
   int error = kad_rpc_send(node, &transfer->to, &message, on_query_event,
                            &transfer->queries, NULL);
   if (error == KAD_ETOOBIG && message.record_count > 1) {
@@ -149,7 +160,8 @@ static bool send_find(struct kad_node *node, struct kad_transfer *transfer) {
   if (!kad_transfer_read(node, transfer->handle, &record)) {
     return false;
   }
-  kad_message_init_query(&message, KAD_METHOD_FIND_VALUE, &record.key);
+  kad_message_init_query(&message, kad_record_read_method(record.type),
+                         &record.key);
   message.type = record.type;
   return kad_rpc_send(node, &transfer->to, &message, on_query_event,
                       &transfer->queries, NULL) == 0;
@@ -167,6 +179,7 @@ static void apply_found(struct kad_node *node, struct kad_transfer *transfer,
   }
   memcpy(transfer->token, reply->token.data, token_len);
   transfer->token_len = (uint8_t)token_len;
+  transfer->knows_ttl = reply->has_total;
   transfer->tries = 0;
   wait_for_budget(node, transfer);
 }

@@ -48,7 +48,8 @@ struct kad_transfer {
   struct kad_contact to;
   kad_record_handle handle; /* the newest of the records */
   uint8_t tries;
-  bool waiting; /* for the budget */
+  bool waiting;   /* for the budget */
+  bool knows_ttl; /* see record_query.h */
   uint8_t token_len;
   uint8_t token[KAD_TOKEN_MAX];
   kad_record_handle *lacking; /* by the contact, or NULL */

@@ -235,7 +235,7 @@ static int encode_query(struct kad_node *node, struct kad_message *message,
  * later. Their hard timeout is query_ms. */
 static bool may_be_pending(enum kad_method_id method) {
   return method == KAD_METHOD_CUSTOM || method == KAD_METHOD_STORE ||
-         method == KAD_METHOD_ANNOUNCE_PEER;
+         method == KAD_METHOD_ANNOUNCE_PEER || method == KAD_METHOD_PUT;
 }
 
 /* Starts the timeouts of a query that is sent for the first time, or again

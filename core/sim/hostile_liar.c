@@ -107,13 +107,16 @@ static void send_lie(struct kad_hostile *hostile,
   if (query->method == KAD_METHOD_STORE) {
     reply.has_stored = true;
     reply.stored = (uint32_t)query->record_count;
-  } else if (query->method != KAD_METHOD_ANNOUNCE_PEER) {
+  } else if (query->method != KAD_METHOD_ANNOUNCE_PEER &&
+             query->method != KAD_METHOD_PUT) {
     fill_contacts(hostile, from->family, &query->target, &reply);
   }
-  if (query->method == KAD_METHOD_FIND_VALUE) {
+  if (query->method == KAD_METHOD_FIND_VALUE ||
+      query->method == KAD_METHOD_GET) {
     reply.has_total = true;
   }
   if (query->method == KAD_METHOD_FIND_VALUE ||
+      query->method == KAD_METHOD_GET ||
       query->method == KAD_METHOD_GET_PEERS) {
     kad_hostile_fill(hostile, token, 8);
     reply.token = (struct kad_slice){token, 8};

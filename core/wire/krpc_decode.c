@@ -198,7 +198,9 @@ static const struct {
                         KAD_KEY_BIT(KAD_KEY_K) | KAD_KEY_BIT(KAD_KEY_SALT) |
                             KAD_KEY_BIT(KAD_KEY_SEQ) |
                             KAD_KEY_BIT(KAD_KEY_SIG) |
-                            KAD_KEY_BIT(KAD_KEY_CAS)},
+                            KAD_KEY_BIT(KAD_KEY_CAS) |
+                            KAD_KEY_BIT(KAD_KEY_TTL) |
+                            KAD_KEY_BIT(KAD_KEY_WHY)},
     [KAD_METHOD_SAMPLE_INFOHASHES] = {KAD_KEY_BIT(KAD_KEY_TARGET),
                                       KAD_KEY_BIT(KAD_KEY_WANT)},
 };

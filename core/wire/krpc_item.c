@@ -56,7 +56,9 @@ bool kad_krpc_read_put(const struct kad_fields *fields,
 bool kad_krpc_read_item(const struct kad_fields *fields,
                         struct kad_message *message) {
   struct kad_record record = {.has_seq = false};
-  if (!read_signature(fields, &record)) {
+  bool has_ttl = false;
+  if (!read_signature(fields, &record) ||
+      !kad_fields_number(fields, KAD_KEY_TTL, &has_ttl, &record.ttl)) {
     return false;
   }
   message->has_seq = record.has_seq;
@@ -120,6 +122,7 @@ void kad_krpc_write_value(struct kad_writer *writer,
                           const struct kad_message *message) {
   const struct kad_record *item = item_of(message);
   if (item != NULL) {
+    write_integer(writer, "ttl", message->has_item && item->ttl > 0, item->ttl);
     kad_write_key(writer, "v");
     kad_write_raw(writer, item->value);
   }
@@ -138,5 +141,9 @@ void kad_krpc_write_put(struct kad_writer *writer,
   kad_krpc_write_signature(writer, message);
   kad_write_key(writer, "token");
   kad_write_string(writer, message->token);
+  write_integer(writer, "ttl", message->has_ttl, message->ttl);
   kad_krpc_write_value(writer, message);
+  if (message->why.len > 0) {
+    write_bytes(writer, "why", message->why.data, message->why.len);
+  }
 }

@@ -28,7 +28,7 @@ void kad_krpc_write_publisher(struct kad_writer *writer,
 void kad_krpc_write_signature(struct kad_writer *writer,
                               const struct kad_message *message);
 
-/* Writes `v`. */
+/* Writes `ttl` of an item in a reply, and `v`. */
 void kad_krpc_write_value(struct kad_writer *writer,
                           const struct kad_message *message);
 

@@ -24,11 +24,6 @@ bool kad_method_is_reserved(struct kad_slice name);
  * BEP 5 or kadenza's own. */
 bool kad_method_is_callable(struct kad_slice name);
 
-/* Returns the number of records in the reply to a find_value. */
-static inline size_t kad_message_value_count(const struct kad_message *reply) {
-  return reply->has_item ? 0 : reply->record_count;
-}
-
 /* Returns the name of `method`, or an empty slice for KAD_METHOD_CUSTOM. */
 struct kad_slice kad_method_name(enum kad_method_id method);
 

@@ -1,4 +1,4 @@
--- Tests core/replication/record_size.c: what a node of an overlay accepts, the
+-- Tests core/rpc/record_size.c: what a node of an overlay accepts, the
 -- others can read, with KRPC and with a codec that needs more bytes.
 
 local kad = require("kadenza")

@@ -1,7 +1,7 @@
 /* Every record that a node stores can be read back, whatever its value, salt,
  * sequence number and publisher, for several sizes of replies.
  *
- * Tests core/replication/record_size.c, and the pages of find_value. */
+ * Tests core/rpc/record_size.c, and the pages of find_value. */
 #include "base/address.h"
 #include "engine/node.h"
 #include "lone_node.h"

@@ -198,6 +198,27 @@ static void bep44_seq_has_64_bits(void **state) {
   }
 }
 
+/* Kadenza's own: what other nodes ignore. */
+static void a_put_may_have_a_ttl_and_a_reason(void **state) {
+  (void)state;
+  assert_read_and_written(
+      PUT("5:token2:to3:ttli3600e1:v5:hello3:why9:republish"));
+  assert_true(message.has_ttl);
+  assert_int_equal(message.ttl, 3600);
+  assert_slice_is(message.why, "republish");
+  kad_assert_bad_query(PUT("5:token2:to3:ttli-1e1:v5:hello"));
+  kad_assert_bad_query(PUT("5:token2:to1:v5:hello3:whyi1e"));
+}
+
+static void a_reply_says_how_long_the_item_lives(void **state) {
+  (void)state;
+  assert_read_and_written(
+      REPLY("5:nodes0:5:token2:to5:totali1e3:ttli60e1:vle"));
+  assert_int_equal(message.records[0].ttl, 60);
+  assert_true(message.has_item && message.has_total);
+  kad_assert_malformed_reply(&message, REPLY("3:ttli-1e1:vle"));
+}
+
 /* ----------------------------------------------------------------- get -- */
 
 static void bep44_get_has_a_target(void **state) {
@@ -295,6 +316,8 @@ int main(void) {
       cmocka_unit_test(bep44_immutable_put_may_have_seq_salt_and_cas),
       cmocka_unit_test(bep44_empty_salt_is_no_salt),
       cmocka_unit_test(bep44_seq_has_64_bits),
+      cmocka_unit_test(a_put_may_have_a_ttl_and_a_reason),
+      cmocka_unit_test(a_reply_says_how_long_the_item_lives),
       cmocka_unit_test(bep44_get_has_a_target),
       cmocka_unit_test(bep44_reply_has_the_item_and_a_token),
       cmocka_unit_test(bep44_reply_without_value_may_have_a_seq),

@@ -1,6 +1,7 @@
-#include "replication/record_size.h"
+#include "rpc/record_size.h"
 
 #include "engine/node.h"
+#include "records/item.h"
 #include "rpc/datagram.h"
 #include "wire/krpc.h"
 
@@ -35,6 +36,13 @@ static bool fits_store(struct kad_node *node, const struct kad_record *record) {
       (struct kad_slice){.data = longest, .len = TRANSACTION_SIZE};
   store.type = record->type;
   store.why = kad_slice_of("republish"); /* the longest */
+  if (kad_item_kind_of(record->type) != KAD_ITEM_NONE) {
+    store.method = KAD_METHOD_PUT;
+    store.has_ttl = true;
+    store.ttl = UINT32_MAX;
+    store.has_cas = true;
+    store.cas = INT64_MIN; /* the longest */
+  }
   store.read_only = true;
   return fits(node, &store, record);
 }
@@ -49,7 +57,8 @@ static bool fits_reply(struct kad_node *node, const struct kad_record *record) {
   reply.has_nodes6 = true;
   reply.has_total = true;
   reply.total = UINT32_MAX;
-  reply.has_next = true;
+  reply.has_item = kad_item_kind_of(record->type) != KAD_ITEM_NONE;
+  reply.has_next = !reply.has_item;
   reply.next = UINT32_MAX;
   return fits(node, &reply, record);
 }

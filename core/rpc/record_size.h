@@ -3,8 +3,8 @@
  *
  * Tested by tests/unit/node/readable_test.c.
  */
-#ifndef KAD_REPLICATION_RECORD_SIZE_H
-#define KAD_REPLICATION_RECORD_SIZE_H
+#ifndef KAD_RPC_RECORD_SIZE_H
+#define KAD_RPC_RECORD_SIZE_H
 
 #include "kadenza.h"
 
