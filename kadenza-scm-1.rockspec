@@ -171,6 +171,7 @@ build = {
         "core/operations/find_node.c",
         "core/operations/get.c",
         "core/operations/get_peers.c",
+        "core/operations/item_versions.c",
         "core/operations/join.c",
         "core/operations/leave.c",
         "core/operations/operation.c",

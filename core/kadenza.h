@@ -346,8 +346,8 @@ typedef void (*kad_hook_fn)(void *state, const struct kad_hook_call *call,
 
 /* A record type: a named bundle of rules. A hook may be NULL. A type named like
  * a built-in one (`peers`, `value`, `immutable`, `mutable`) refines it: the
- * built-in checks come first, and a limit of 0 keeps the built-in limit. Of
- * `peers`, `immutable` and `mutable` a merge holds the records that it gets. */
+ * built-in checks come first, and a limit of 0 keeps the built-in limit. A
+ * merge of `immutable` or `mutable` holds one of the records that it gets. */
 struct kad_type {
   const char *name;     /* at most KAD_TYPE_NAME_MAX bytes */
   uint32_t max_size;    /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/time.h"
 #include "engine/node.h"
+#include "operations/item_versions.h"
 #include "operations/sybil_search.h"
 #include "records/item.h"
 #include "replication/admission.h"
@@ -41,11 +42,8 @@ struct put {
   bool holds;             /* this node is one of the holders */
   bool local_asked;       /* the store at this node was started */
   uint32_t life_s;        /* of the record at its holders; 0: unknown */
-  uint32_t conflicts;     /* holders that have another version of the item */
-  bool has_newer;         /* a version that the put must not replace exists */
-  bool has_claim;
-  int64_t claim;             /* highest sequence number that a node has named */
-  struct local_store *local; /* under way, or NULL */
+  struct kad_item_versions versions; /* of an item, at its holders */
+  struct local_store *local;         /* under way, or NULL */
 };
 
 static struct put *put_of(struct kad_operation *op) {
@@ -138,7 +136,7 @@ static int unanswered_error(const struct kad_node *node,
  * as one that has rejected the record. */
 static int end_status(const struct kad_node *node, const struct put *put) {
   const uint32_t stored = put->op.stored;
-  if (put->conflicts > 0 && put->conflicts >= stored) {
+  if (put->versions.conflicts > 0 && put->versions.conflicts >= stored) {
     return conflict_error(put);
   }
   if (!put->answered && (put->republishes || stored == 0)) {
@@ -153,8 +151,8 @@ static int end_status(const struct kad_node *node, const struct put *put) {
 
 /* Ends the put when no store is under way. */
 static void end_if_done(struct kad_node *node, struct put *put) {
-  if (put->fanout.open == 0 && put->local == NULL && !put->starting &&
-      !node->closing) {
+  if (put->fanout.open == 0 && put->versions.open == 0 && put->local == NULL &&
+      !put->starting && !node->closing) {
     kad_operation_end(node, &put->op, end_status(node, put));
   }
 }
@@ -208,6 +206,35 @@ static bool is_conflict(const struct put *put, int code) {
          (code == KAD_CODE_CAS || code == KAD_CODE_SEQ);
 }
 
+static void on_version_event(struct kad_node *node, struct kad_query *query,
+                             enum kad_query_event event,
+                             const struct kad_message *message) {
+  struct put *put = put_of(kad_operation_of_query(query));
+  if (event == KAD_QUERY_SOFT || put->op.state != KAD_OPERATION_RUNNING) {
+    return;
+  }
+  put->versions.open--;
+  if (event == KAD_QUERY_REPLY) {
+    kad_item_versions_read(node, &put->versions, put->record.records,
+                           put->op.seq, message);
+  }
+  end_if_done(node, put);
+}
+
+/* Asks a holder that has refused the item which version it holds. */
+static void ask_version(struct kad_node *node, struct put *put,
+                        const struct kad_contact *holder) {
+  struct kad_message message;
+  kad_message_init_query(&message, KAD_METHOD_GET, &put->op.target);
+  message.has_seq = put->op.has_seq;
+  message.seq = put->op.seq;
+  if (!put->op.internal &&
+      kad_rpc_send(node, holder, &message, on_version_event, &put->op.queries,
+                   NULL) == 0) {
+    put->versions.open++;
+  }
+}
+
 static void on_replica_end(struct kad_node *node, struct kad_fanout *fanout,
                            const struct kad_replica *replica,
                            const struct kad_message *message) {
@@ -217,8 +244,11 @@ static void on_replica_end(struct kad_node *node, struct kad_fanout *fanout,
     put->remote_stored++;
   } else if (message != NULL && message->kind == KAD_MESSAGE_ERROR) {
     put->rejected = true;
-    put->conflicts += is_conflict(put, message->code);
     kad_operation_keep_error(node, &put->op, message);
+    if (is_conflict(put, message->code)) {
+      put->versions.conflicts++;
+      ask_version(node, put, &replica->contact);
+    }
   }
   end_if_done(node, put);
 }
@@ -240,7 +270,7 @@ static void on_admission_end(struct kad_node *node,
   put->local = NULL;
   put->op.stored += admission->stored;
   put->life_s = admission->stored > 0 ? admission->life_s : put->life_s;
-  put->conflicts +=
+  put->versions.conflicts +=
       admission->stored == 0 && is_conflict(put, admission->outcomes[0].code);
   if (admission->stored == 0 && put->op.code == 0) {
     put->op.code = admission->outcomes[0].code;
@@ -378,7 +408,8 @@ static kad_time_ms extend_deadline(struct kad_node *node, struct put *put) {
  * are republished, it stores only publications: it holds the others already. */
 static void start_stores(struct kad_node *node, struct kad_operation *op) {
   struct put *put = put_of(op);
-  if (put->has_newer) {
+  if (put->versions.is_proven) {
+    op->code = op->options.has_cas ? KAD_CODE_CAS : KAD_CODE_SEQ;
     kad_operation_end(node, op, conflict_error(put));
     return;
   }
@@ -413,8 +444,8 @@ static void report_put(struct kad_node *node, struct kad_operation *op,
   result->messages += put->fanout.messages;
   result->asked = put->fanout.asked + put->local_asked;
   result->ttl = put->life_s;
-  result->has_seq = put->has_claim;
-  result->seq = put->claim;
+  result->has_seq = put->versions.has_seq;
+  result->seq = put->versions.seq;
 }
 
 static void stop_put(struct kad_node *node, struct kad_operation *op) {
@@ -435,40 +466,15 @@ static const struct kad_operation_kind put_kind = {
     .stop = stop_put,
 };
 
-/* Reads a reply of the lookup before a put of a mutable item. A contact that
- * holds a newer version than the put may replace returns it, and its signature
- * proves it: then nothing is stored anywhere. */
+/* Reads a reply of the lookup before a put of an item. A contact that holds a
+ * newer version than the put may replace returns it: then nothing is stored. */
 static bool note_version(struct kad_node *node, struct kad_lookup *lookup,
                          const struct kad_contact *from,
                          const struct kad_message *reply) {
   struct put *put = put_of(lookup->config.owner);
-  const struct kad_record *ours = put->record.records;
-  const char *reason = NULL;
   (void)from;
-  if (ours->publisher == NULL || !reply->has_seq) {
-    return false;
-  }
-  struct kad_record theirs = {.value = {NULL, 0}};
-  if (reply->has_item) {
-    theirs = reply->records[0];
-    theirs.key = ours->key;
-    theirs.type = ours->type;
-    theirs.salt = ours->salt;
-  }
-  const bool is_proven =
-      reply->has_item && theirs.seq > put->op.seq &&
-      kad_record_check_type(node, kad_ruleset_type(node->ruleset, ours->type),
-                            &theirs, &reason) == 0;
-  if (is_proven && !put->has_newer) {
-    put->has_newer = true;
-    put->has_claim = false; /* what is proven counts more */
-    put->op.code = put->op.options.has_cas ? KAD_CODE_CAS : KAD_CODE_SEQ;
-  }
-  if (put->has_newer == is_proven &&
-      (!put->has_claim || reply->seq > put->claim)) {
-    put->has_claim = true;
-    put->claim = reply->seq;
-  }
+  kad_item_versions_read(node, &put->versions, put->record.records, put->op.seq,
+                         reply);
   return false;
 }
 

@@ -293,16 +293,16 @@ static void send_raw(struct world *world) {
 
 /* Adds records to a store or a reply. */
 static void add_records(struct world *world, struct kad_message *message) {
-  static const uint8_t text[KAD_VALUE_MAX + 50] = {1};
+  static const uint8_t text[KAD_VALUE_MAX + 50] = "5:hello";
   message->record_count = next_below(world, 4);
   for (size_t i = 0; i < message->record_count; i++) {
     uint8_t shape = next_byte(world);
     message->records[i] = (struct kad_record){
-        .value = {&text[shape % 2], shape * 4U},
+        .value = {&text[shape % 2], shape % 8 == 0 ? 7 : shape * 4U},
         .salt = {text, shape % 16 == 3 ? shape : 0},
         .publisher = shape % 32 == 5 ? text : NULL,
         .signature = shape % 32 == 5 ? text : NULL,
-        .has_seq = shape % 8 == 1,
+        .has_seq = shape % 4 == 1,
         .seq = shape,
         .ttl = shape % 4 * 100U,
     };
@@ -326,7 +326,7 @@ static void send_query(struct world *world) {
   unsigned peer = next_below(world, PEERS);
   uint8_t flags = next_byte(world);
   kad_message_init(&message, KAD_MESSAGE_QUERY);
-  message.method = (enum kad_method_id)next_below(world, 7);
+  message.method = (enum kad_method_id)next_below(world, 10);
   message.name = kad_slice_of(names[flags % 2]);
   message.transaction = kad_slice_of("tt");
   message.id = world->peers[(peer + flags / 128) % PEERS].id;
@@ -340,7 +340,9 @@ static void send_query(struct world *world) {
   message.skip = flags % 3;
   message.type = kad_slice_of(types[flags / 4 % 4]);
   message.token = (struct kad_slice){world->token, world->token_len};
-  if (message.method == KAD_METHOD_STORE) {
+  message.has_cas = flags % 32 == 11;
+  if (message.method == KAD_METHOD_STORE || message.method == KAD_METHOD_PUT) {
+    message.records[0] = (struct kad_record){.has_seq = false};
     add_records(world, &message);
   }
   encode_and_receive(world, peer, &message);
@@ -364,6 +366,7 @@ static void fill_reply(struct world *world, struct kad_message *message) {
   message->next = flags % 5;
   if (flags % 4 == 2) {
     add_records(world, message);
+    message->has_item = flags % 8 == 6 && message->record_count > 0;
   } else if (flags % 4 == 3) {
     message->peer_count = 1;
     message->peers[0] = world->peers[next_below(world, PEERS)].address;
