@@ -52,7 +52,8 @@ lua_package = $(call once,lua_package,$(or $(firstword $(foreach name,\
   echo $(name)))),lua))
 package_flags = $(call once,package_flags,$(shell \
   $(PKG_CONFIG) --cflags libuv libsodium libmd) $(LUA_CFLAGS))
-core_libs = $(call once,core_libs,$(shell $(PKG_CONFIG) --libs libuv libsodium libmd))
+core_libs = $(call once,core_libs,$(shell \
+  $(PKG_CONFIG) --libs libuv libsodium libmd) -lm)
 lua_cflags = $(call once,lua_cflags,$(shell \
   $(PKG_CONFIG) --cflags $(lua_package)))
 lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))

@@ -167,6 +167,7 @@ build = {
         "core/node/node_view.c",
         "core/node/reply.c",
         "core/node/reply_store.c",
+        "core/node/sample.c",
         "core/node/serve.c",
         "core/operations/find_node.c",
         "core/operations/get.c",
@@ -180,8 +181,10 @@ build = {
         "core/operations/put.c",
         "core/operations/query.c",
         "core/operations/read.c",
+        "core/operations/sample.c",
         "core/operations/sybil_search.c",
         "core/records/bundle.c",
+        "core/records/filter.c",
         "core/records/item.c",
         "core/records/memory/entry.c",
         "core/records/memory/item_heap.c",
@@ -247,7 +250,7 @@ build = {
         "core/wire/message.c",
         "core/wire/message_check.c",
       },
-      libraries = { "uv", "sodium", "md" },
+      libraries = { "uv", "sodium", "md", "m" },
       incdirs = { "core", "bindings", "$(LIBUV_INCDIR)", "$(SODIUM_INCDIR)",
         "$(MD_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)", "$(MD_LIBDIR)" },
@@ -340,6 +343,8 @@ build = {
       "scripts/kadenza/cli/watcher.lua",
     ["kadenza.clock"] =
       "scripts/kadenza/clock.lua",
+    ["kadenza.contact_query"] =
+      "scripts/kadenza/contact_query.lua",
     ["kadenza.coroutine"] =
       "scripts/kadenza/coroutine.lua",
     ["kadenza.crdt"] =
@@ -356,6 +361,8 @@ build = {
       "scripts/kadenza/host.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
+    ["kadenza.joining"] =
+      "scripts/kadenza/joining.lua",
     ["kadenza.json"] =
       "scripts/kadenza/json.lua",
     ["kadenza.key"] =
@@ -376,6 +383,8 @@ build = {
       "scripts/kadenza/logfmt.lua",
     ["kadenza.lookup_options"] =
       "scripts/kadenza/lookup_options.lua",
+    ["kadenza.lookups"] =
+      "scripts/kadenza/lookups.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
     ["kadenza.node"] =
@@ -498,6 +507,8 @@ build = {
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =
       "scripts/kadenza/state.lua",
+    ["kadenza.storing"] =
+      "scripts/kadenza/storing.lua",
     ["kadenza.suggest"] =
       "scripts/kadenza/suggest.lua",
     ["kadenza.task"] =

@@ -248,6 +248,7 @@ struct kad_record {
   bool has_seq;
   uint32_t ttl; /* seconds left to live; 0: as its type says */
   uint32_t age; /* seconds since this node stored it */
+  bool is_seed; /* of a peer: it has the whole torrent (BEP 33) */
 };
 
 /* Makes an Ed25519 key pair from 32 random bytes. */
@@ -280,7 +281,9 @@ KAD_API bool kad_verify(struct kad_slice message,
 
 /* ------------------------------------------------------------ policies -- */
 
-struct kad_codec; /* kadenza_codec.h */
+struct kad_codec;   /* kadenza_codec.h */
+struct kad_sampled; /* kadenza_sample.h */
+struct kad_scrape;  /* kadenza_scrape.h */
 struct kad_node;
 
 /* Why a hook is called. */
@@ -430,7 +433,9 @@ struct kad_result {
   size_t record_count;
   const struct kad_address *peers; /* get_peers: distinct peers */
   size_t peer_count;
-  const struct kad_step *path; /* every query, in order */
+  const struct kad_scrape *scrape;   /* get_peers with `scrape`; else NULL */
+  const struct kad_sampled *sampled; /* sample; else NULL */
+  const struct kad_step *path;       /* every query, in order */
   size_t path_count;
   uint32_t hops;     /* length of the chain of replies to the first value, or,
                         without one, to the closest contact: 1 if that contact
@@ -489,6 +494,10 @@ struct kad_lookup_options {
   bool has_seq;
   int64_t seq; /* get of a mutable item: finds only one with a higher sequence
                   number */
+  bool seed;   /* announce: the peer has the whole torrent (BEP 33) */
+  bool noseed; /* get_peers: rather peers that are no seeds (BEP 33) */
+  bool scrape; /* get_peers: also estimate the number of seeds and peers; see
+                  kadenza_scrape.h */
 };
 
 /* ------------------------------------------------------ configuration -- */
@@ -944,6 +953,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_store, "store queries answered")                            \
   X(served_get, "get queries answered (BEP 44)")                       \
   X(served_put, "put queries answered (BEP 44)")                       \
+  X(served_sample, "sample_infohashes queries answered")               \
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
   X(bad_token, "stores and announces with a wrong token")              \
@@ -1168,6 +1178,10 @@ KAD_API void kad_network_step(struct kad_network *network);
 #include "kadenza_item.h"
 /* kad_network_resolve, and names through which a node joins. */
 #include "kadenza_names.h"
+/* Samples of info hashes. */
+#include "kadenza_sample.h"
+/* Numbers of seeds and peers. */
+#include "kadenza_scrape.h"
 /* Ids that fit an address. */
 #include "kadenza_secure_id.h"
 

@@ -16,7 +16,6 @@ enum {
   KAD_TRANSACTION_MAX = 32, /* bytes of a transaction id that a node echoes */
   KAD_TOKEN_MAX = 64,       /* bytes of a write token that a node accepts */
   KAD_WHY_MAX = 32,         /* bytes of `why` in a store */
-  KAD_FILTER_SIZE = 256,    /* bytes of a Bloom filter (BEP 33) */
   KAD_MESSAGE_CONTACTS = 64,
   KAD_MESSAGE_PEERS = 160,
   KAD_MESSAGE_ERRORS = KAD_RECORDS_PER_MESSAGE

@@ -29,11 +29,12 @@ struct kad_record_meta {
   kad_time_ms expires_at;    /* it is dropped */
   kad_time_ms republish_at;  /* it is republished; KAD_TIME_NEVER: never */
   struct kad_address origin; /* the node that stored it; family 0: this node */
+  bool is_seed;              /* of a peer: it has the whole torrent (BEP 33) */
 };
 
 /* A held record. Its slices borrow the store until the next call that changes
- * the store. `ttl` and `age` of `record` are not set: they follow from `meta`.
- */
+ * the store. `ttl`, `age` and `is_seed` of `record` are not set: they follow
+ * from `meta`. */
 struct kad_held {
   kad_record_handle handle;
   struct kad_record record;

@@ -70,9 +70,9 @@ static int push_operation(lua_State *L, struct kad_lua_callback *callback,
 /* Reads the options of a lookup. [-0, +0, v] */
 static void check_options(lua_State *L, int arg,
                           struct kad_lookup_options *options) {
-  static const char *const names[] = {"alpha",      "beta",    "k",
-                                      "paths",      "quorum",  "deadline_ms",
-                                      "min_stored", "publish", NULL};
+  static const char *const names[] = {
+      "alpha",      "beta",    "k",    "paths",  "quorum", "deadline_ms",
+      "min_stored", "publish", "seed", "noseed", "scrape", NULL};
   *options = (struct kad_lookup_options){.alpha = 0};
   if (!kad_lua_check_options(L, arg, names)) {
     return;
@@ -89,6 +89,9 @@ static void check_options(lua_State *L, int arg,
   (void)kad_lua_field_uint32(L, arg, "min_stored", 0, KAD_K_MAX,
                              &options->min_stored);
   (void)kad_lua_field_boolean(L, arg, "publish", &options->publish);
+  (void)kad_lua_field_boolean(L, arg, "seed", &options->seed);
+  (void)kad_lua_field_boolean(L, arg, "noseed", &options->noseed);
+  (void)kad_lua_field_boolean(L, arg, "scrape", &options->scrape);
 }
 
 /* A lookup, with what it is begun with. */
@@ -161,6 +164,22 @@ static int node_call(lua_State *L) {
   struct kad_lua_callback *const callback = new_callback(L, self, 6);
   const int status = kad_node_call(self->link->node, &to, method, args,
                                    operation_done, callback, &callback->id);
+  return push_operation(L, callback, status);
+}
+
+/* node:sample(address, id or nil, target, done) */
+static int node_sample(lua_State *L) {
+  struct kad_contact to = {.id = {{0}}};
+  struct kad_id target;
+  struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  kad_lua_check_address(L, 2, &to.address);
+  if (!lua_isnil(L, 3)) {
+    kad_lua_check_id(L, 3, self->bits, &to.id);
+  }
+  kad_lua_check_id(L, 4, self->bits, &target);
+  struct kad_lua_callback *const callback = new_callback(L, self, 5);
+  const int status = kad_node_sample(self->link->node, &to, &target,
+                                     operation_done, callback, &callback->id);
   return push_operation(L, callback, status);
 }
 
@@ -317,6 +336,7 @@ const luaL_Reg kad_lua_operation_methods[] = {
     {"bootstrap", node_bootstrap},
     {"ping", node_ping},
     {"call", node_call},
+    {"sample", node_sample},
     {"query", node_query},
     {"find_node", node_find_node},
     {"get", node_get},

@@ -25,6 +25,10 @@ static void set_optional_fields(lua_State *L, const struct kad_record *record) {
   if (record->ttl > 0) {
     kad_lua_set_integer(L, "ttl", record->ttl);
   }
+  if (record->is_seed) {
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "seed");
+  }
 }
 
 void kad_lua_push_record(lua_State *L, const struct kad_record *record,
@@ -76,5 +80,6 @@ void kad_lua_check_record(lua_State *L, int index, unsigned bits,
                                        LUA_MAXINTEGER, &seq);
   read.seq = seq;
   (void)kad_lua_field_uint32(L, index, "ttl", 0, UINT32_MAX, &read.ttl);
+  (void)kad_lua_field_boolean(L, index, "seed", &read.is_seed);
   *record = read;
 }

@@ -74,6 +74,34 @@ static void set_reply(lua_State *L, const struct kad_result *result,
   }
 }
 
+/* Sets `scrape` of the table at the top. [-0, +0, m] */
+static void set_scrape(lua_State *L, const struct kad_scrape *scrape) {
+  lua_createtable(L, 0, 4);
+  kad_lua_set_integer(L, "seeds", scrape->seeds);
+  kad_lua_set_integer(L, "peers", scrape->peers);
+  kad_lua_set_slice(L, "seed_filter",
+                    (struct kad_slice){scrape->seed_filter, KAD_FILTER_SIZE});
+  kad_lua_set_slice(L, "peer_filter",
+                    (struct kad_slice){scrape->peer_filter, KAD_FILTER_SIZE});
+  lua_setfield(L, -2, "scrape");
+}
+
+/* Sets `samples`, `num`, `interval` and `contacts` of the table at the top.
+ * [-0, +0, m] */
+static void set_sampled(lua_State *L, const struct kad_sampled *sampled,
+                        unsigned bits) {
+  lua_createtable(L, (int)sampled->count, 0);
+  for (size_t i = 0; i < sampled->count; i++) {
+    kad_lua_push_id(L, &sampled->ids[i], bits);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "samples");
+  kad_lua_set_integer(L, "num", sampled->num);
+  kad_lua_set_integer(L, "interval", sampled->interval_s);
+  push_contacts(L, sampled->contacts, sampled->contact_count, bits);
+  lua_setfield(L, -2, "contacts");
+}
+
 static void push_table(lua_State *L, const struct kad_result *result,
                        unsigned bits) {
   lua_createtable(L, 0, 12);
@@ -87,6 +115,12 @@ static void push_table(lua_State *L, const struct kad_result *result,
   lua_setfield(L, -2, "peers");
   push_path(L, result->path, result->path_count, bits);
   lua_setfield(L, -2, "path");
+  if (result->scrape != NULL) {
+    set_scrape(L, result->scrape);
+  }
+  if (result->sampled != NULL) {
+    set_sampled(L, result->sampled, bits);
+  }
 }
 
 /* Pushes the failure, with code and reason of the other node. [-0, +1, m] */

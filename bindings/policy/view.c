@@ -40,6 +40,7 @@ const char *const kad_view_reasons[] = {
   X(TTL, "ttl", RECORD, lua_pushinteger(L, record->ttl))                    \
   X(AGE, "age", RECORD, lua_pushinteger(L, record->age))                    \
   X(SEQ, "seq", RECORD, push_seq(L, record))                                \
+  X(SEED, "seed", RECORD, push_seed(L, record))                             \
   X(COPY, "copy", RECORD, lua_pushcfunction(L, record_to_table))            \
   X(METHOD, "method", REQUEST, kad_lua_push_slice(L, request->method))      \
   X(ARGS, "args", REQUEST, push_args(L, request))                           \
@@ -81,6 +82,15 @@ static int record_to_table(lua_State *L) {
 static void push_seq(lua_State *L, const struct kad_record *record) {
   if (record->has_seq) {
     lua_pushinteger(L, record->seq);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* Pushes true for a seed, else nil. [-0, +1, -] */
+static void push_seed(lua_State *L, const struct kad_record *record) {
+  if (record->is_seed) {
+    lua_pushboolean(L, true);
   } else {
     lua_pushnil(L);
   }

@@ -47,6 +47,12 @@ static inline size_t kad_address_host_size(const struct kad_address *address) {
   return address->family == 4 ? 4 : address->family == 6 ? 8 : 0;
 }
 
+/* Returns true if a datagram can be sent to `address`: it has a family and a
+ * port. */
+static inline bool kad_address_is_valid(const struct kad_address *address) {
+  return (address->family == 4 || address->family == 6) && address->port != 0;
+}
+
 /* Returns true if both have the same family and ip. Ignores the port. */
 bool kad_address_same_ip(const struct kad_address *a,
                          const struct kad_address *b);

@@ -26,6 +26,7 @@
 #include "membership/own_id.h"
 #include "membership/verification.h"
 #include "node/hasten.h"
+#include "node/sample.h"
 #include "operations/operation.h"
 #include "records/quota.h"
 #include "records/store.h"
@@ -73,6 +74,7 @@ struct kad_node {
   struct kad_publications publications;
   struct kad_republish republish;
   struct kad_hasten hasten;
+  struct kad_sample sample;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admissions admissions;
   struct kad_map storing; /* store queries that wait for a reply */

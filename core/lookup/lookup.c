@@ -246,6 +246,8 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.skip = config->skip;
   message.has_seq = config->has_seq;
   message.seq = config->seq;
+  message.noseed = config->noseed;
+  message.scrape = config->scrape;
   int error = kad_rpc_send(node, &candidate->contact, &message, on_query_event,
                            &lookup->queries, &query);
   if (error != 0) {

@@ -43,7 +43,8 @@ struct kad_lookup_config {
   struct kad_slice type; /* FIND_VALUE */
   uint32_t skip;         /* FIND_VALUE */
   bool has_seq;
-  int64_t seq; /* GET: the value is wanted if its number is higher */
+  int64_t seq;         /* GET: the value is wanted if its number is higher */
+  bool noseed, scrape; /* GET_PEERS */
   uint32_t alpha;
   uint32_t beta; /* 0 counts as 1 */
   uint32_t k;

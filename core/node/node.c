@@ -97,6 +97,7 @@ void kad_node_free(struct kad_node *node) {
   kad_own_id_stop(node);
   kad_hasten_stop(node);
   kad_republish_stop(node);
+  kad_sample_stop(node);
   kad_handoff_stop(node);
   kad_neighbours_stop(node);
   kad_publications_stop(node);

@@ -3,6 +3,8 @@
 #include "base/address.h"
 #include "engine/node.h"
 #include "engine/rng.h"
+#include "kadenza_scrape.h"
+#include "node/sample.h"
 #include "records/item.h"
 #include "replication/admission.h"
 #include "replication/held.h"
@@ -12,12 +14,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
   OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
   PAGE_OVERHEAD = 210, /* the same for a page of records */
   NARROW_ID_SIZE = 20, /* bytes of an id of 160 bits */
-  ERROR_TEXT_MAX = 200 /* bytes */
+  FILTERS_SIZE = 2 * (KAD_FILTER_SIZE + 10), /* bytes, with their keys */
+  ERROR_TEXT_MAX = 200                       /* bytes */
 };
 
 static const struct kad_slice peers_type = {
@@ -188,49 +192,137 @@ void kad_reply_find_node(struct kad_node *node,
   send_reply(node, incoming, &reply, &node->stats.served_find_node);
 }
 
-/* Adds peers within `room` bytes. If there are more, adds consecutive ones from
- * a random position. Peers get at least half of the limit, at the cost of
- * contacts. */
-static void add_peers(struct kad_node *node,
-                      const struct kad_incoming *incoming, size_t limit,
-                      size_t room, struct kad_message *reply) {
-  const struct kad_store *store = node->store;
-  const struct kad_id *key = &incoming->message->target;
-  bool six = incoming->from.address.family == 6;
-  size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
-  kad_record_handle handles[KAD_MESSAGE_PEERS];
-  size_t there =
-      kad_store_find(store, key, peers_type, 0, handles, KAD_MESSAGE_PEERS);
-  size_t half = limit > OVERHEAD ? (limit - OVERHEAD) / 2 : 0;
-  make_room(node, there * size < half ? there * size : half, reply, &room);
-  size_t cap = room / size;
-  cap = cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS;
-  if (there > cap) {
-    uint32_t skip = kad_rng_below(node, (uint32_t)(there - cap) + 1);
-    (void)kad_store_find(store, key, peers_type, skip, handles, cap);
-    there = cap;
-  }
-  for (size_t i = 0; i < there; i++) {
+/* Adds up to `cap` peers that `handles` name and that the sender wants. */
+static void read_peers(const struct kad_node *node,
+                       const struct kad_incoming *incoming,
+                       const kad_record_handle *handles, size_t count,
+                       size_t cap, struct kad_message *reply) {
+  const bool takes_seeds = !incoming->message->noseed;
+  for (size_t i = 0; i < count && reply->peer_count < cap; i++) {
     struct kad_held held;
     struct kad_address *peer = &reply->peers[reply->peer_count];
-    if (kad_store_read(store, handles[i], &held) &&
+    if (kad_store_read(node->store, handles[i], &held) &&
+        held.meta.is_seed <= takes_seeds &&
         kad_address_unpack(held.record.value, peer) == 0 &&
-        (peer->family == 6) == six) {
+        peer->family == incoming->from.address.family) {
       reply->peer_count++;
     }
   }
+}
+
+/* Adds up to `cap` peers of the sender's family, from a random position on if
+ * there are more. Source: BEP 5 "get_peers", BEP 33 "noseed". */
+static void choose_peers(struct kad_node *node,
+                         const struct kad_incoming *incoming, size_t there,
+                         size_t cap, struct kad_message *reply) {
+  const struct kad_message *query = incoming->message;
+  kad_record_handle handles[KAD_MESSAGE_PEERS];
+  size_t skip = there > cap ? kad_rng_below(node, (uint32_t)there) : 0;
+  for (size_t left = there; left > 0 && reply->peer_count < cap;) {
+    size_t page = there - skip < left ? there - skip : left;
+    page = page < KAD_MESSAGE_PEERS ? page : KAD_MESSAGE_PEERS;
+    (void)kad_store_find(node->store, &query->target, peers_type, skip, handles,
+                         page);
+    read_peers(node, incoming, handles, page, cap, reply);
+    left -= page;
+    skip = skip + page < there ? skip + page : 0;
+  }
+}
+
+/* Adds peers within `room` bytes. They get at least half of the limit, at the
+ * cost of contacts, unless there are filters: a scrape needs the contacts. */
+static void add_peers(struct kad_node *node,
+                      const struct kad_incoming *incoming, size_t limit,
+                      size_t room, struct kad_message *reply) {
+  const bool six = incoming->from.address.family == 6;
+  const size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
+  const size_t there = kad_store_find(node->store, &incoming->message->target,
+                                      peers_type, 0, NULL, 0);
+  if (limit > OVERHEAD && reply->seed_filter.len == 0) {
+    const size_t half = (limit - OVERHEAD) / 2;
+    make_room(node, there * size < half ? there * size : half, reply, &room);
+  }
+  const size_t cap = room / size;
+  choose_peers(node, incoming, there,
+               cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS, reply);
+}
+
+/* Adds the peers that `handles` name to the filters of a scrape. */
+static void count_peers(const struct kad_node *node,
+                        const kad_record_handle *handles, size_t count,
+                        struct kad_scrape *scrape) {
+  for (size_t i = 0; i < count; i++) {
+    struct kad_held held;
+    struct kad_address peer;
+    if (kad_store_read(node->store, handles[i], &held) &&
+        kad_address_unpack(held.record.value, &peer) == 0) {
+      kad_filter_add(
+          held.meta.is_seed ? scrape->seed_filter : scrape->peer_filter, &peer);
+    }
+  }
+}
+
+/* Adds the Bloom filters of the peers held, if the query asks for them and the
+ * reply has room. Subtracts their bytes from `*room`. Source: BEP 33 "scrape".
+ */
+static void add_filters(struct kad_node *node,
+                        const struct kad_incoming *incoming,
+                        struct kad_scrape *scrape, size_t *room,
+                        struct kad_message *reply) {
+  const struct kad_id *key = &incoming->message->target;
+  kad_record_handle handles[KAD_MESSAGE_PEERS];
+  const size_t there = kad_store_find(node->store, key, peers_type, 0, NULL, 0);
+  if (!incoming->message->scrape || there == 0) {
+    return;
+  }
+  make_room(node, FILTERS_SIZE, reply, room);
+  if (*room < FILTERS_SIZE) {
+    return;
+  }
+  *room -= FILTERS_SIZE;
+  for (size_t skip = 0; skip < there; skip += KAD_MESSAGE_PEERS) {
+    const size_t left = there - skip;
+    const size_t page = left < KAD_MESSAGE_PEERS ? left : KAD_MESSAGE_PEERS;
+    (void)kad_store_find(node->store, key, peers_type, skip, handles, page);
+    count_peers(node, handles, page, scrape);
+  }
+  reply->seed_filter = (struct kad_slice){scrape->seed_filter, KAD_FILTER_SIZE};
+  reply->peer_filter = (struct kad_slice){scrape->peer_filter, KAD_FILTER_SIZE};
 }
 
 void kad_reply_get_peers(struct kad_node *node,
                          const struct kad_incoming *incoming) {
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
+  struct kad_scrape scrape = {.seeds = 0};
   size_t limit = reply_limit(node, incoming, lists_max(node));
   init_reply(node, incoming, &reply);
   size_t room = add_contacts(node, incoming, limit, &reply);
+  add_filters(node, incoming, &scrape, &room, &reply);
   add_peers(node, incoming, limit, room, &reply);
   add_token(node, incoming, &reply, token);
   send_reply(node, incoming, &reply, &node->stats.served_get_peers);
+}
+
+void kad_reply_sample(struct kad_node *node,
+                      const struct kad_incoming *incoming) {
+  struct kad_message reply;
+  uint8_t bytes[KAD_SAMPLE_MAX * KAD_ID_SIZE];
+  init_reply(node, incoming, &reply);
+  const size_t room = add_contacts(
+      node, incoming, reply_limit(node, incoming, lists_max(node)), &reply);
+  const struct kad_sample_draw *sample = kad_sample_take(node, &reply.interval);
+  size_t count = room / node->id_size;
+  count = count < sample->count ? count : sample->count;
+  for (size_t i = 0; i < count; i++) {
+    memcpy(bytes + i * node->id_size, sample->ids[i].bytes, node->id_size);
+  }
+  reply.has_interval = true;
+  reply.has_num = true;
+  reply.num = sample->num;
+  reply.has_samples = true;
+  reply.samples = (struct kad_slice){bytes, count * node->id_size};
+  send_reply(node, incoming, &reply, &node->stats.served_sample);
 }
 
 /* A page of records that is being filled. */

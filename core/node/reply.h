@@ -35,6 +35,11 @@ void kad_reply_find_node(struct kad_node *node,
 void kad_reply_get_peers(struct kad_node *node,
                          const struct kad_incoming *incoming);
 
+/* Replies with a sample of the info hashes held, and the closest contacts.
+ * Source: BEP 51. */
+void kad_reply_sample(struct kad_node *node,
+                      const struct kad_incoming *incoming);
+
 /* Stores a peer and replies. Source: BEP 5 "announce_peer". */
 void kad_reply_announce_peer(struct kad_node *node,
                              const struct kad_incoming *incoming);

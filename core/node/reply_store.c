@@ -218,6 +218,7 @@ void kad_reply_announce_peer(struct kad_node *node,
       .key = query->target,
       .type = kad_slice_of("peers"),
       .value = {.data = compact, .len = kad_address_pack(&peer, compact)},
+      .is_seed = query->seed,
   };
   admit(node, incoming, &record, 1);
 }

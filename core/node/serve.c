@@ -185,7 +185,7 @@ static void serve_query(struct kad_node *node,
       [KAD_METHOD_STORE] = kad_reply_store,
       [KAD_METHOD_GET] = serve_get,
       [KAD_METHOD_PUT] = serve_put,
-      [KAD_METHOD_SAMPLE_INFOHASHES] = serve_unknown,
+      [KAD_METHOD_SAMPLE_INFOHASHES] = kad_reply_sample,
   };
   functions[incoming->message->method](node, incoming);
 }

@@ -4,7 +4,8 @@
  *   looked up ─► validate each ─► select ─► ended
  *
  * There may be many peers, so they are kept as addresses. A record is made only
- * for a hook.
+ * for a hook. A scrape (BEP 33) merges the Bloom filters of all replies; no
+ * hook sees those.
  *
  * Tested by tests/unit/operations/get_test.c,
  * tests/unit/operations/put_test.c.
@@ -13,7 +14,10 @@
 #include "base/allocator.h"
 #include "base/array.h"
 #include "engine/node.h"
+#include "kadenza_scrape.h"
 #include "operations/read.h"
+
+#include <math.h>
 
 enum {
   PEERS_MAX = 1024,
@@ -33,6 +37,7 @@ struct peer_search {
   size_t cap;
   size_t valid_count; /* valid peers; they are moved to the front */
   enum search_step step;
+  struct kad_scrape *scrape; /* NULL: none is wanted */
 };
 
 /* A peer in the form that hooks get. */
@@ -72,14 +77,81 @@ static void add_peer(struct kad_node *node, struct peer_search *search,
 
 static void add_held(struct kad_node *node, struct kad_read *read,
                      const struct kad_record *record) {
+  struct peer_search *search = kad_container_of(read, struct peer_search, read);
   struct kad_address peer;
-  if (kad_address_unpack(record->value, &peer) == 0) {
-    add_peer(node, kad_container_of(read, struct peer_search, read), &peer);
+  if (kad_address_unpack(record->value, &peer) != 0) {
+    return;
+  }
+  if (search->scrape != NULL) {
+    kad_filter_add(record->is_seed ? search->scrape->seed_filter
+                                   : search->scrape->peer_filter,
+                   &peer);
+  }
+  if (!record->is_seed || !read->op.options.noseed) {
+    add_peer(node, search, &peer);
   }
 }
 
 static void start_search(struct kad_node *node, struct kad_operation *op) {
-  kad_read_start(node, &search_of(op)->read, kad_slice_of("peers"), add_held);
+  struct peer_search *search = search_of(op);
+  if (op->options.scrape) {
+    search->scrape =
+        kad_alloc_zero(&node->env.allocator, sizeof *search->scrape);
+    if (search->scrape == NULL) {
+      kad_operation_end(node, op, KAD_ENOMEM);
+      return;
+    }
+  }
+  kad_read_start(node, &search->read, kad_slice_of("peers"), add_held);
+}
+
+/* Returns true if the filters of a reply are possible: neither is so full that
+ * it says nothing, and the peers of the reply are in them. */
+static bool are_plausible(const struct kad_message *reply) {
+  const uint8_t *seeds = reply->seed_filter.data;
+  const uint8_t *peers = reply->peer_filter.data;
+  for (size_t i = 0; i < reply->peer_count; i++) {
+    if (!kad_filter_has(seeds, &reply->peers[i]) &&
+        !kad_filter_has(peers, &reply->peers[i])) {
+      return false;
+    }
+  }
+  return kad_filter_count(seeds) <= KAD_FILTER_COUNT_MAX &&
+         kad_filter_count(peers) <= KAD_FILTER_COUNT_MAX;
+}
+
+/* Adds the filters of a reply. Returns true if they say that there are peers.
+ */
+static bool add_filters(struct peer_search *search,
+                        const struct kad_message *reply) {
+  if (search->scrape == NULL || reply->seed_filter.len != KAD_FILTER_SIZE ||
+      reply->peer_filter.len != KAD_FILTER_SIZE || !are_plausible(reply)) {
+    return false;
+  }
+  kad_filter_merge(search->scrape->seed_filter, reply->seed_filter.data);
+  kad_filter_merge(search->scrape->peer_filter, reply->peer_filter.data);
+  return kad_filter_count(reply->seed_filter.data) +
+             kad_filter_count(reply->peer_filter.data) >
+         0;
+}
+
+/* Ends a scrape. Peers that no filter has, because their node sends none, count
+ * as peers. An address that one node takes for a seed is no peer.
+ * Source: BEP 33 "Handling legacy responses". */
+static void count_scrape(struct peer_search *search) {
+  struct kad_scrape *scrape = search->scrape;
+  for (size_t i = 0; i < search->count; i++) {
+    if (!kad_filter_has(scrape->seed_filter, &search->peers[i])) {
+      kad_filter_add(scrape->peer_filter, &search->peers[i]);
+    }
+  }
+  scrape->seeds = (uint32_t)lround(kad_filter_count(scrape->seed_filter));
+  scrape->peers = (uint32_t)lround(kad_filter_count(scrape->peer_filter));
+}
+
+static bool has_scraped(const struct peer_search *search) {
+  return search->scrape != NULL &&
+         search->scrape->seeds + search->scrape->peers > 0;
 }
 
 /* Adds the peers of a reply. Returns true if it has any. */
@@ -91,7 +163,7 @@ static bool add_reply(struct kad_node *node, struct kad_lookup *lookup,
   for (size_t i = 0; i < reply->peer_count; i++) {
     add_peer(node, search, &reply->peers[i]);
   }
-  return reply->peer_count > 0;
+  return add_filters(search, reply) || reply->peer_count > 0;
 }
 
 static void make_record(const struct peer_search *search, size_t index,
@@ -187,7 +259,14 @@ static void process_peers(struct kad_node *node, struct kad_operation *op) {
   if (search->step == SEARCH_SELECT && !select_peers(node, search)) {
     return;
   }
-  kad_operation_end_search(node, op, search->count > 0);
+  kad_operation_end_search(node, op, search->count > 0 || has_scraped(search));
+}
+
+static void end_lookups(struct kad_node *node, struct kad_operation *op) {
+  if (search_of(op)->scrape != NULL) {
+    count_scrape(search_of(op));
+  }
+  process_peers(node, op);
 }
 
 static void report_peers(struct kad_node *node, struct kad_operation *op,
@@ -195,11 +274,13 @@ static void report_peers(struct kad_node *node, struct kad_operation *op,
   (void)node;
   result->peers = search_of(op)->peers;
   result->peer_count = op->status == 0 ? search_of(op)->count : 0;
+  result->scrape = op->status == 0 ? search_of(op)->scrape : NULL;
 }
 
 static void stop_search(struct kad_node *node, struct kad_operation *op) {
   struct peer_search *search = search_of(op);
   KAD_ARRAY_FREE(&node->env.allocator, &search->peers, &search->cap);
+  kad_release(&node->env.allocator, search->scrape, sizeof *search->scrape);
   kad_read_stop(node, &search->read);
 }
 
@@ -207,7 +288,7 @@ static const struct kad_operation_kind get_peers_kind = {
     .method = KAD_METHOD_GET_PEERS,
     .start = start_search,
     .replied = add_reply,
-    .looked_up = process_peers,
+    .looked_up = end_lookups,
     .apply_result = apply_result,
     .resume = process_peers,
     .report = report_peers,

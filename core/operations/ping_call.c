@@ -109,10 +109,6 @@ static int make_contact_query(struct kad_node *node,
   return 0;
 }
 
-static bool address_is_valid(const struct kad_address *address) {
-  return (address->family == 4 || address->family == 6) && address->port != 0;
-}
-
 int kad_node_ping(struct kad_node *node, const struct kad_address *to,
                   kad_done_fn done, void *data, kad_operation_id *operation) {
   const struct kad_operation_request request = {
@@ -121,7 +117,7 @@ int kad_node_ping(struct kad_node *node, const struct kad_address *to,
       .done = done,
       .data = data};
   const struct kad_slice nothing = {0};
-  if (node == NULL || to == NULL || !address_is_valid(to)) {
+  if (node == NULL || to == NULL || !kad_address_is_valid(to)) {
     return KAD_EINVAL;
   }
   const struct kad_contact contact = {.address = *to};
@@ -150,7 +146,7 @@ int kad_node_call(struct kad_node *node, const struct kad_contact *to,
   if (args.len > KAD_DATAGRAM_MAX) {
     return KAD_ETOOBIG;
   }
-  if (node == NULL || to == NULL || !address_is_valid(&to->address) ||
+  if (node == NULL || to == NULL || !kad_address_is_valid(&to->address) ||
       method.len == 0 || method.len > KAD_METHOD_NAME_MAX ||
       !kad_method_is_callable(method) || !args_are_valid(args)) {
     return KAD_EINVAL;

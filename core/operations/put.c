@@ -197,6 +197,7 @@ static void write_query(const struct kad_fanout *fanout,
     message->has_port = true;
     message->port = put->port != 0 ? put->port : replica->contact.address.port;
     message->implied_port = put->port == 0;
+    message->seed = put->op.options.seed;
   }
 }
 

@@ -117,6 +117,8 @@ static void send_query(struct kad_node *node, struct kad_sybil_search *search,
   kad_message_init_query(&message, op->kind->method, &op->target);
   message.type = op->type;
   message.skip = op->skip;
+  message.noseed = op->options.noseed;
+  message.scrape = op->options.scrape;
   if (kad_rpc_send(node, contact, &message, on_query_event, &search->queries,
                    NULL) == 0) {
     search->queries_open++;

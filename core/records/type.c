@@ -178,3 +178,14 @@ int kad_type_check_peer(const struct kad_record *record) {
              ? 0
              : KAD_EINVAL;
 }
+
+bool kad_type_replaces_peer(const struct kad_record *incoming,
+                            const struct kad_record *held) {
+  struct kad_address peer;
+  struct kad_address other;
+  return kad_slice_equal(incoming->type, kad_slice_of("peers")) &&
+         kad_address_unpack(incoming->value, &peer) == 0 &&
+         kad_address_unpack(held->value, &other) == 0 &&
+         kad_address_same_ip(&peer, &other) &&
+         !kad_address_is_martian(&peer, false);
+}

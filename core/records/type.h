@@ -54,4 +54,11 @@ const struct kad_rules *kad_types_find(const struct kad_rules *types,
  * Source: BEP 5 "Contact Encoding", BEP 32. */
 KAD_MUST_CHECK int kad_type_check_peer(const struct kad_record *record);
 
+/* Returns true if both are peers with the same IP address: a host is one peer
+ * of a torrent, and its last announce counts. Loopback, link-local and private
+ * addresses may have several peers, because several nodes may share one.
+ * Source: BEP 33 "Changed announce accounting". */
+bool kad_type_replaces_peer(const struct kad_record *incoming,
+                            const struct kad_record *held);
+
 #endif

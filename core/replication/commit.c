@@ -32,9 +32,10 @@ void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
   }
 }
 
-/* Returns the meta of a record that `admission` has accepted. */
+/* Returns the meta of `record`, which `admission` has accepted. */
 static struct kad_record_meta make_meta(struct kad_node *node,
-                                        const struct kad_admission *admission) {
+                                        const struct kad_admission *admission,
+                                        const struct kad_record *record) {
   kad_time_ms now = kad_node_now(node);
   struct kad_record_meta meta = {
       .stored_at = now,
@@ -42,6 +43,7 @@ static struct kad_record_meta make_meta(struct kad_node *node,
           kad_time_add(now, (kad_time_ms)admission->life_s * KAD_MS_PER_S),
       .republish_at = KAD_TIME_NEVER,
       .origin = admission->request.from.address,
+      .is_seed = record->is_seed,
   };
   if (admission->type->republish != UINT32_MAX &&
       admission->request.reason != KAD_REASON_CACHE) {
@@ -182,7 +184,7 @@ static int commit_record(struct kad_node *node,
                          const char **reason) {
   const struct kad_record *record =
       &admission->request.records[admission->index];
-  struct kad_record_meta meta = make_meta(node, admission);
+  struct kad_record_meta meta = make_meta(node, admission, record);
   kad_record_handle replaced = 0;
   for (size_t i = 0; i < held->count; i++) {
     const struct kad_record *other = &held->records[i];
@@ -194,7 +196,8 @@ static int commit_record(struct kad_node *node,
       *reason = "sequence number too low";
       return KAD_CODE_SEQ;
     }
-    if (kad_record_replaces(record, other)) {
+    if (kad_record_replaces(record, other) ||
+        kad_type_replaces_peer(record, other)) {
       replaced = held->handles[i];
     }
   }
@@ -253,9 +256,10 @@ static int add_new(struct kad_node *node, const struct kad_admission *admission,
         is_of_host(node, held->handles[i], &admission->request.from.address);
   }
   for (size_t i = 0; i < count; i++) {
-    struct kad_record_meta meta = make_meta(node, admission);
-    int code = add_within_quota(node, &admission->merged.records[i], &meta,
-                                i < replaced, &added[i], reason);
+    const struct kad_record *record = &admission->merged.records[i];
+    struct kad_record_meta meta = make_meta(node, admission, record);
+    int code =
+        add_within_quota(node, record, &meta, i < replaced, &added[i], reason);
     if (code != 0) {
       for (size_t j = 0; j < i; j++) {
         kad_store_remove(node->store, added[j]);
@@ -270,10 +274,11 @@ static int add_new(struct kad_node *node, const struct kad_admission *admission,
  * the hook left out, so that a list that does not fit changes nothing. */
 static int commit_merged(struct kad_node *node, struct kad_admission *admission,
                          struct kad_held_list *held, const char **reason) {
-  struct kad_record_meta meta = make_meta(node, admission);
+  const struct kad_record *record =
+      &admission->request.records[admission->index];
+  struct kad_record_meta meta = make_meta(node, admission, record);
   size_t count = move_new_to_front(&admission->merged, held);
-  kad_record_handle confirmed = clear_kept(
-      held, &admission->merged, &admission->request.records[admission->index]);
+  kad_record_handle confirmed = clear_kept(held, &admission->merged, record);
   size_t size = (count + 1) * sizeof(kad_record_handle);
   kad_record_handle *added = kad_alloc(&node->env.allocator, size);
   if (added == NULL) {

@@ -10,6 +10,7 @@ void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
   kad_time_ms age = kad_time_since(meta->stored_at, now);
   record->ttl = (uint32_t)((left + KAD_MS_PER_S - 1) / KAD_MS_PER_S);
   record->age = (uint32_t)(age / KAD_MS_PER_S);
+  record->is_seed = meta->is_seed;
 }
 
 int kad_held_list_read(const struct kad_node *node,

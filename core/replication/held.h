@@ -32,7 +32,7 @@ KAD_MUST_CHECK int kad_held_list_read(const struct kad_node *node,
 void kad_held_list_free(const struct kad_node *node,
                         struct kad_held_list *list);
 
-/* Sets `ttl` and `age` of a record from its meta. */
+/* Sets `ttl`, `age` and `is_seed` of a record from its meta. */
 void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
                   struct kad_record *record);
 

@@ -36,6 +36,15 @@ local M = {}
 --- Options of `announce`.
 ---@class kadenza.AnnounceOptions: kadenza.LookupOptions
 ---@field min_stored? integer  as of `put`
+---@field seed? boolean  the peer has the whole torrent (BEP 33)
+
+--- Options of `get_peers`.
+---@class kadenza.PeersOptions: kadenza.LookupOptions
+---@field quorum? integer  end when so many contacts have returned peers
+---@field scrape? boolean  also estimate how many seeds and other peers there
+---  are, see `scrape` of the result (BEP 33)
+---@field noseed? boolean  ask for peers that are no seeds (BEP 33); nodes that
+---  do not know this return seeds, too
 
 --- Options of `query`.
 ---@class kadenza.QueryOptions: kadenza.LookupOptions
@@ -59,7 +68,8 @@ end
 M.FIND = {}
 M.GET = { type = TYPE, all = "boolean", quorum = QUORUM }
 M.QUERY = { on_reply = "function", quorum = QUORUM }
-M.ANNOUNCE = { min_stored = MIN_STORED }
+M.PEERS = { quorum = QUORUM, scrape = "boolean", noseed = "boolean" }
+M.ANNOUNCE = { min_stored = MIN_STORED, seed = "boolean" }
 M.PUT = {
   type = TYPE,
   min_stored = MIN_STORED,
@@ -98,6 +108,9 @@ function M.read(given, callback, more, level)
     paths = given.paths,
     quorum = given.quorum,
     min_stored = given.min_stored,
+    seed = given.seed,
+    scrape = given.scrape,
+    noseed = given.noseed,
     deadline_ms = timeout and math.ceil(timeout * 1000),
   }, given, callback
 end

@@ -1,5 +1,6 @@
 --- A node of an overlay: opens and closes it, and returns its state. Its
---- operations are in `kadenza.operation`, its publications in
+--- operations are in `kadenza.joining`, `kadenza.contact_query`,
+--- `kadenza.lookups` and `kadenza.storing`, its publications in
 --- `kadenza.publication`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
@@ -9,14 +10,17 @@
 local bootstrap = require("kadenza.bootstrap")
 local check = require("kadenza.check")
 local clock = require("kadenza.clock")
+local contact_query = require("kadenza.contact_query")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
+local joining = require("kadenza.joining")
 local log = require("kadenza.log")
+local lookups = require("kadenza.lookups")
 local policy_stats = require("kadenza.policy.stats")
 local loop = require("kadenza.loop")
 local node_options = require("kadenza.node_options")
-local operation = require("kadenza.operation")
 local publication = require("kadenza.publication")
+local storing = require("kadenza.storing")
 local task = require("kadenza.task")
 local unwind = require("kadenza.unwind")
 
@@ -38,7 +42,8 @@ local Node = {}
 Node.__index = Node
 Node.__name = "kadenza.Node"
 
-for _, methods in ipairs({ operation, publication.methods }) do
+for _, methods in ipairs({ joining, contact_query, lookups, storing,
+  publication.methods }) do
   for name, method in pairs(methods) do
     Node[name] = method
   end

@@ -14,9 +14,9 @@ M.CORE = {
   store = true,
 }
 
---- Queries that have a meaning in BitTorrent's DHT and that the node may
---- support later, with the document that defines them. A node may send them; a
---- policy cannot answer them.
+--- Queries that have a meaning in BitTorrent's DHT, with the document that
+--- defines them. A program may send them with `call`; a policy cannot answer
+--- them.
 ---@type table<string, string>
 M.RESERVED = {
   get = "BEP 44",

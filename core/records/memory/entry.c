@@ -12,7 +12,8 @@ enum {
   PART_IP6 = 4,
   PART_SEQ = 8,
   PART_PUBLISHER = 16,
-  PART_SIGNATURE = 32
+  PART_SIGNATURE = 32,
+  IS_SEED = 64 /* no part: of the meta */
 };
 
 enum {
@@ -114,6 +115,9 @@ void kad_memory_entry_set_meta(struct kad_memory_entry *entry,
   entry->due[KAD_MEMORY_DUE_REPUBLISH] = meta->republish_at;
   entry->port = meta->origin.port;
   entry->via = meta->origin.via;
+  const unsigned parts = entry->parts;
+  entry->parts = (uint8_t)(meta->is_seed ? parts | IS_SEED
+                                         : parts & (UINT8_MAX - IS_SEED));
 }
 
 /* Returns the next part of a tail, of `size` bytes; NULL when that is 0. */
@@ -152,6 +156,7 @@ void kad_memory_entry_meta(const struct kad_memory_entry *entry,
       .expires_at = entry->due[KAD_MEMORY_DUE_EXPIRE],
       .republish_at = entry->due[KAD_MEMORY_DUE_REPUBLISH],
       .origin = {.port = entry->port, .via = entry->via},
+      .is_seed = (parts & IS_SEED) != 0,
   };
   if (ip_size(parts) > 0) {
     meta->origin.family = (parts & PART_IP4) != 0 ? 4 : 6;

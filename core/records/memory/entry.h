@@ -33,7 +33,7 @@ struct kad_memory_entry {
   uint8_t via;  /* of the origin */
   uint8_t type; /* number in the type list */
   uint8_t salt_len;
-  uint8_t parts;  /* which parts the tail has */
+  uint8_t parts;  /* which parts the tail has, and whether it is a seed */
   uint8_t tail[]; /* key, ip, seq, publisher, signature, salt, value */
 };
 

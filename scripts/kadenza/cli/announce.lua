@@ -15,7 +15,11 @@ local M = {
   settings = client.SETTINGS,
 }
 
-local OPTIONS <const> = { schema.MIN_STORED }
+local OPTIONS <const> = {
+  schema.MIN_STORED,
+  { name = "seed", kind = "switch", flag = "--seed",
+    text = "Say that this peer has the whole torrent (BEP 33)." },
+}
 
 function M.arguments(command)
   command:argument("infohash", "40 hexadecimal digits.")

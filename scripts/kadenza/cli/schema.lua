@@ -170,7 +170,7 @@ M.RECORD_TYPE = { name = "type", kind = "text", flag = "--type",
 --- The own option of commands that store something.
 ---@type kadenza.cli.Option
 M.MIN_STORED = { name = "min_stored", kind = "number", flag = "--min-stored",
-  min = 1, max = 64, argname = "N",
+  min = 1, max = 20, argname = "N",
   text = "Fail if fewer nodes than N store it. Default: 1." }
 
 --- Returns the name of the environment variable of an option.

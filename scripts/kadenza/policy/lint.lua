@@ -30,7 +30,7 @@ end
 --- The fields of values in hooks, by the kind of value.
 M.FIELDS = {
   record = set_of({ "key", "type", "value", "seq", "salt", "publisher",
-    "signature", "ttl", "age", "copy" }),
+    "signature", "ttl", "age", "seed", "copy" }),
   context = set_of({ "node", "now", "reason", "from" }),
   request = set_of({ "method", "args" }),
   contact = set_of({ "id", "address", "host", "port" }),

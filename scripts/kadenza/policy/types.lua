@@ -14,6 +14,7 @@
 ---@field signature? string  64 bytes
 ---@field ttl integer  seconds until it expires; 0: the type's ttl
 ---@field age integer  seconds since it was stored here
+---@field seed? boolean  true for a peer that has the whole torrent (BEP 33)
 ---@field copy fun(self: kadenza.Record): kadenza.RecordTable
 
 --- A record as a table, as `record:copy()` and hooks return it. Records that a
@@ -28,6 +29,7 @@
 ---@field signature? string
 ---@field ttl? integer
 ---@field age? integer
+---@field seed? boolean
 
 --- A query from another node.
 ---@class kadenza.Request

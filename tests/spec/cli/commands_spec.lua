@@ -150,6 +150,18 @@ describe("kadenza's one-shot commands", function()
     assert.same({ "127.0.0.1:4321" }, document({ "peers", INFO_HASH }).peers)
   end)
 
+  it("scrape seeds and other peers (BEP 33)", function()
+    local hash = ("5c"):rep(20)
+    output({ "announce", hash, "4321", "--seed" })
+    assert.equal("1 seeds\n0 other peers\n",
+      output({ "peers", hash, "--scrape" }))
+    assert.same({ seeds = 1, peers = 0 },
+      document({ "peers", hash, "--scrape" }).scrape)
+    assert.is_nil(document({ "peers", hash }).scrape)
+    assert.equal(1, run({ "peers", ("5d"):rep(20), "--scrape" }).status)
+    assert.equal(1, run({ "peers", hash, "--no-seeds" }).status)
+  end)
+
   it("look up the closest nodes", function()
     local row = ("%s %s\n"):format(node.id, node.address)
     assert.equal(row, output({ "lookup", "anything" }))

@@ -90,7 +90,9 @@ return {
   end)
 
   for _, path in ipairs({ FILE, "scripts/kadenza/node.lua",
-    "scripts/kadenza/operation.lua", "scripts/kadenza/sim.lua",
+    "scripts/kadenza/operation.lua", "scripts/kadenza/joining.lua",
+    "scripts/kadenza/contact_query.lua", "scripts/kadenza/lookups.lua",
+    "scripts/kadenza/storing.lua", "scripts/kadenza/sim.lua",
     "scripts/kadenza/testing.lua", "scripts/kadenza/testing/policy.lua",
     "scripts/kadenza/testing/overlay.lua",
     "scripts/kadenza/testing/literals.lua", "scripts/kadenza/group.lua" })

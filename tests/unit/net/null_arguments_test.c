@@ -58,6 +58,7 @@ static void resolved(void *data, int status,
 
 static void values_and_texts(void **state) {
   uint8_t bytes[64] = {0};
+  uint8_t filter[KAD_FILTER_SIZE] = {0};
   char hex[65];
   unsigned bits = 0;
   struct kad_id made;
@@ -99,6 +100,14 @@ static void values_and_texts(void **state) {
   assert_false(kad_node_secure_id(node, NULL));
   assert_false(kad_secure_id_check(NULL, 160, &address));
   assert_false(kad_secure_id_check(&id, 160, NULL));
+  kad_filter_add(NULL, &address);
+  kad_filter_add(filter, NULL);
+  kad_filter_merge(NULL, filter);
+  kad_filter_merge(filter, NULL);
+  assert_false(kad_filter_has(NULL, &address));
+  assert_false(kad_filter_has(filter, NULL));
+  assert_true(kad_filter_count(NULL) == 0);
+  assert_true(kad_filter_count(filter) == 0);
   (void)parsed;
 }
 
@@ -186,6 +195,9 @@ static void operations(void **state) {
   REFUSES(kad_node_ping(node, NULL, done, NULL, NULL));
   REFUSES(kad_node_call(NULL, &to, text, name, done, NULL, NULL));
   REFUSES(kad_node_call(node, NULL, text, name, done, NULL, NULL));
+  REFUSES(kad_node_sample(NULL, &to, &id, done, NULL, NULL));
+  REFUSES(kad_node_sample(node, NULL, &id, done, NULL, NULL));
+  REFUSES(kad_node_sample(node, &to, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(NULL, &id, &custom, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(node, NULL, &custom, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(node, &id, NULL, NULL, done, NULL, NULL));

@@ -112,6 +112,7 @@ static void reads_any_combination_of_fields(void **state) {
                                   kad_memory_wide_host(5)};
     struct kad_record_meta meta = kad_memory_meta(parts, hosts[parts % 3]);
     meta.origin.via = parts & 64 ? 2 : 0;
+    meta.is_seed = parts % 3 == 1;
     kad_record_handle handle = kad_memory_add(&fixture, &record, &meta);
     kad_memory_assert_reads(&fixture, handle, &record, &meta);
   }

@@ -1,5 +1,6 @@
 #include "records/type.h"
 
+#include "base/address.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -256,6 +257,38 @@ static void rejects_peers_with_publisher_salt_or_seq(void **state) {
   assert_int_equal(kad_type_check_peer(&record), KAD_EINVAL);
 }
 
+static bool replaces(const char *type, const char *a, const char *b) {
+  uint8_t bytes[2][KAD_COMPACT_IP6];
+  struct kad_record records[2];
+  const char *texts[] = {a, b};
+  for (size_t i = 0; i < 2; i++) {
+    struct kad_address address;
+    assert_ok(kad_address_parse(kad_slice_of(texts[i]), &address));
+    records[i] = (struct kad_record){
+        .type = kad_slice_of(type),
+        .value = {bytes[i], kad_address_pack(&address, bytes[i])},
+    };
+  }
+  return kad_type_replaces_peer(&records[0], &records[1]);
+}
+
+/* BEP 33 "Changed announce accounting". */
+static void a_public_address_is_one_peer(void **state) {
+  (void)state;
+  assert_true(replaces("peers", "8.8.8.8:1", "8.8.8.8:2"));
+  assert_true(replaces("peers", "[2001:4860::1]:1", "[2001:4860::1]:2"));
+  assert_false(replaces("peers", "8.8.8.8:1", "8.8.8.9:1"));
+  assert_false(replaces("peers", "[2001:4860::1]:1", "[2001:4860::2]:1"));
+  assert_false(replaces("value", "8.8.8.8:1", "8.8.8.8:2"));
+}
+
+static void a_local_address_may_have_several_peers(void **state) {
+  (void)state;
+  assert_false(replaces("peers", "127.0.0.1:1", "127.0.0.1:2"));
+  assert_false(replaces("peers", "192.168.1.1:1", "192.168.1.1:2"));
+  assert_false(replaces("peers", "[::1]:1", "[::1]:2"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(accepts_names_of_lower_case_digits_and_marks),
@@ -275,6 +308,8 @@ int main(void) {
       cmocka_unit_test(accepts_compact_addresses_as_peers),
       cmocka_unit_test(rejects_peers_of_other_forms),
       cmocka_unit_test(rejects_peers_with_publisher_salt_or_seq),
+      cmocka_unit_test(a_public_address_is_one_peer),
+      cmocka_unit_test(a_local_address_may_have_several_peers),
   };
   return cmocka_run_group_tests_name("type", tests, NULL, NULL);
 }

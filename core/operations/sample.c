@@ -1,0 +1,119 @@
+/* Asking one node for a sample of the info hashes that it holds.
+ *
+ * Tested by tests/unit/operations/sample_test.c. */
+#include "engine/node.h"
+#include "kadenza_sample.h"
+
+#include <string.h>
+
+enum {
+  IDS_MAX = 72,        /* more do not fit a datagram */
+  INTERVAL_MAX = 21600 /* seconds; BEP 51 */
+};
+
+struct sample {
+  struct kad_operation op;
+  struct kad_contact to;
+  struct kad_sampled sampled;
+  struct kad_id ids[IDS_MAX];
+  struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
+};
+
+static struct sample *sample_of(struct kad_operation *op) {
+  return kad_container_of(op, struct sample, op);
+}
+
+/* Copies what the reply has. */
+static void keep_reply(const struct kad_node *node, struct sample *sample,
+                       const struct kad_message *reply) {
+  const size_t size = node->id_size;
+  size_t count = reply->samples.len / size;
+  count = count < IDS_MAX ? count : IDS_MAX;
+  for (size_t i = 0; i < count; i++) {
+    memcpy(sample->ids[i].bytes, reply->samples.data + i * size, size);
+  }
+  memcpy(sample->contacts, reply->contacts,
+         reply->contact_count * sizeof *reply->contacts);
+  sample->sampled = (struct kad_sampled){
+      .ids = sample->ids,
+      .count = count,
+      .num = reply->has_num ? reply->num : 0,
+      .interval_s =
+          reply->interval < INTERVAL_MAX ? reply->interval : INTERVAL_MAX,
+      .contacts = sample->contacts,
+      .contact_count = reply->contact_count,
+  };
+}
+
+static void on_query_event(struct kad_node *node, struct kad_query *query,
+                           enum kad_query_event event,
+                           const struct kad_message *message) {
+  struct sample *sample = sample_of(kad_operation_of_query(query));
+  switch (event) {
+  case KAD_QUERY_SOFT:
+    return;
+  case KAD_QUERY_REPLY:
+    sample->to = query->to;
+    if (message->has_samples) {
+      keep_reply(node, sample, message);
+    }
+    kad_operation_end(node, &sample->op,
+                      message->has_samples ? 0 : KAD_EMALFORMED);
+    return;
+  case KAD_QUERY_ERROR:
+    kad_operation_keep_error(node, &sample->op, message);
+    kad_operation_end(node, &sample->op, KAD_EREMOTE);
+    return;
+  case KAD_QUERY_TIMEOUT:
+    kad_operation_end(node, &sample->op, KAD_ETIMEOUT);
+    return;
+  }
+}
+
+static void start_sample(struct kad_node *node, struct kad_operation *op) {
+  struct sample *sample = sample_of(op);
+  struct kad_message message;
+  kad_message_init_query(&message, KAD_METHOD_SAMPLE_INFOHASHES, &op->target);
+  int error = kad_rpc_find_route(node, &sample->to.address);
+  if (error == 0) {
+    error = kad_rpc_send(node, &sample->to, &message, on_query_event,
+                         &op->queries, NULL);
+  }
+  if (error != 0) {
+    kad_operation_end(node, op, error);
+  }
+}
+
+static void report_sample(struct kad_node *node, struct kad_operation *op,
+                          struct kad_result *result) {
+  const struct sample *sample = sample_of(op);
+  (void)node;
+  result->messages = 1;
+  result->from = sample->to;
+  result->sampled = op->status == 0 ? &sample->sampled : NULL;
+}
+
+static const struct kad_operation_kind sample_kind = {
+    .start = start_sample,
+    .report = report_sample,
+};
+
+int kad_node_sample(struct kad_node *node, const struct kad_contact *to,
+                    const struct kad_id *target, kad_done_fn done, void *data,
+                    kad_operation_id *operation) {
+  const struct kad_operation_request request = {.kind = &sample_kind,
+                                                .size = sizeof(struct sample),
+                                                .target = target,
+                                                .done = done,
+                                                .data = data};
+  struct kad_operation *op;
+  if (node == NULL || to == NULL || target == NULL ||
+      !kad_address_is_valid(&to->address)) {
+    return KAD_EINVAL;
+  }
+  int error = kad_operation_new(node, &request, &op, operation);
+  if (error == 0) {
+    sample_of(op)->to = *to;
+  }
+  return error;
+}
