@@ -147,6 +147,28 @@ static void receive_all(struct kad_lone *lone, const char *type) {
   }
 }
 
+/* Sends a get and a put of an item of BEP 44 from the first contact. */
+static void receive_item(struct kad_lone *lone) {
+  struct kad_message message;
+  struct kad_message reply;
+  uint8_t token[8] = {0};
+  struct kad_record item = {.value = kad_slice_of("5:hello")};
+  assert_ok(kad_item_target_immutable(item.value, &item.key));
+  kad_lone_begin(&message, KAD_METHOD_GET);
+  message.has_target = true;
+  message.target = item.key;
+  kad_lone_send(lone, &contacts[0], &message);
+  if (lone->sent > 0) {
+    (void)kad_lone_sent(lone, 0, &reply);
+    memcpy(token, reply.token.data, reply.token.len == 8 ? 8 : 0);
+  }
+  kad_lone_begin(&message, KAD_METHOD_PUT);
+  message.token = (struct kad_slice){token, 8};
+  message.records[0] = item;
+  message.record_count = 1;
+  kad_lone_send(lone, &contacts[0], &message);
+}
+
 static void count_start(int error) {
   assert_true(error == 0 || error == KAD_ENOMEM);
   run.started += error == 0;
@@ -183,6 +205,27 @@ static void request_all(struct kad_lone *lone, const char *type) {
   answer_waiting(lone);
 }
 
+/* Starts a put and a get of a mutable item. */
+static void request_item(struct kad_lone *lone) {
+  static const uint8_t seed[32] = {4};
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t secret[KAD_SECRET_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
+  const struct kad_lookup_options options = {.has_cas = true, .cas = 1};
+  struct kad_record item = {.type = kad_slice_of("mutable"),
+                            .value = kad_slice_of("5:hello"),
+                            .publisher = publisher,
+                            .signature = signature,
+                            .has_seq = true,
+                            .seq = 2};
+  kad_keypair(seed, publisher, secret);
+  assert_ok(kad_item_target_mutable(publisher, item.salt, &item.key));
+  assert_ok(kad_item_sign(item.value, item.salt, 2, secret, signature));
+  count_start(kad_node_put(lone->node, &item, &options, note_end, &run, NULL));
+  count_start(kad_node_get(lone->node, &item.key, item.type, NULL, note_end,
+                           &run, NULL));
+}
+
 static void add_family(struct kad_lone *lone, unsigned family) {
   int error = kad_node_add_family(lone->node, family);
   assert_true(error == 0 || error == KAD_ENOMEM);
@@ -198,8 +241,10 @@ static void live(struct kad_lone *lone) {
   receive_all(lone, "value");
   answer_waiting(lone);
   receive_all(lone, "song");
+  receive_item(lone);
   request_all(lone, "value");
   request_all(lone, "song");
+  request_item(lone);
   kad_lone_run_answering(lone, 30000, contacts, CONTACTS / 2);
   set_policy(lone);
   int error = kad_node_set_policy(lone->node, NULL);
