@@ -197,6 +197,7 @@ function Sim:remember(node)
   return {
     options = {
       id = node:id(),
+      move_id = true, -- as the id of a state folder
       listen = node:addresses(),
       bootstrap = contacts,
     },
