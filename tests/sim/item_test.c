@@ -129,7 +129,7 @@ static void bep44_mutable_item_is_found_and_updated(void **state) {
   assert_got(30, &key, "1:a", 1);
   assert_ok(put(2, "1:b", 2));
   assert_got(30, &key, "1:b", 2);
-  assert_int_equal(count_holders(&key, "mutable", "1:b"), K);
+  assert_true(count_holders(&key, "mutable", "1:b") >= K); /* and a copy */
   assert_ok(put(2, "1:c", INT64_MAX));
   assert_got(31, &key, "1:c", INT64_MAX);
 }
@@ -232,8 +232,11 @@ static void bep44_cas_lets_one_of_two_writers_win(void **state) {
                          &ending, NULL));
   assert_ok(kad_node_put(overlay.nodes[33], &theirs, &options, kad_ending_done,
                          &other, NULL));
-  const int first = kad_ending_await(&ending);
-  const int second = kad_ending_await(&other);
+  while (ending.calls == 0 || other.calls == 0) {
+    kad_network_run(overlay.network, KAD_MINUTE_MS);
+  }
+  const int first = ending.result.status;
+  const int second = other.result.status;
   kad_ending_deinit(&other);
   assert_true(first == KAD_ECAS || second == KAD_ECAS);
   assert_true(first == 0 || first == KAD_ECAS);
@@ -338,6 +341,11 @@ static void an_item_is_handed_to_a_node_that_joins(void **state) {
   const struct kad_record item = make_item("1:a", "salt", 3);
   struct kad_record held;
   (void)state;
+  kad_ending_close(&ending);
+  kad_overlay_open(&overlay, 44);
+  overlay.config.secure_ids = KAD_SECURE_IDS_OFF; /* an id is chosen here */
+  kad_overlay_grow(&overlay, SIZE);
+  kad_ending_init(&ending, &overlay);
   assert_ok(put_with(1, &item, NULL));
   overlay.config.has_id = true;
   overlay.config.id = item.key;
