@@ -60,6 +60,7 @@ build = {
         "bindings/lua/file.c",
         "bindings/lua/handle.c",
         "bindings/lua/interrupt.c",
+        "bindings/lua/item.c",
         "bindings/lua/lock.c",
         "bindings/lua/module.c",
         "bindings/lua/names.c",
@@ -361,6 +362,10 @@ build = {
       "scripts/kadenza/host.lua",
     ["kadenza"] =
       "scripts/kadenza/init.lua",
+    ["kadenza.item"] =
+      "scripts/kadenza/item.lua",
+    ["kadenza.items"] =
+      "scripts/kadenza/items.lua",
     ["kadenza.joining"] =
       "scripts/kadenza/joining.lua",
     ["kadenza.json"] =

@@ -67,12 +67,27 @@ static int push_operation(lua_State *L, struct kad_lua_callback *callback,
   return 1;
 }
 
+/* Reads the options of a lookup for items. [-0, +0, v] */
+static void check_item_options(lua_State *L, int arg,
+                               struct kad_lookup_options *options) {
+  lua_Integer cas = 0;
+  lua_Integer seq = 0;
+  (void)kad_lua_field_string(L, arg, "salt", 0, KAD_SALT_MAX, &options->salt);
+  options->has_cas =
+      kad_lua_field_integer(L, arg, "cas", 0, LUA_MAXINTEGER, &cas);
+  options->cas = cas;
+  options->has_seq =
+      kad_lua_field_integer(L, arg, "seq", 0, LUA_MAXINTEGER, &seq);
+  options->seq = seq;
+}
+
 /* Reads the options of a lookup. [-0, +0, v] */
 static void check_options(lua_State *L, int arg,
                           struct kad_lookup_options *options) {
   static const char *const names[] = {
-      "alpha",      "beta",    "k",    "paths",  "quorum", "deadline_ms",
-      "min_stored", "publish", "seed", "noseed", "scrape", NULL};
+      "alpha",       "beta",       "k",       "paths", "quorum",
+      "deadline_ms", "min_stored", "publish", "seed",  "noseed",
+      "scrape",      "salt",       "cas",     "seq",   NULL};
   *options = (struct kad_lookup_options){.alpha = 0};
   if (!kad_lua_check_options(L, arg, names)) {
     return;
@@ -92,6 +107,7 @@ static void check_options(lua_State *L, int arg,
   (void)kad_lua_field_boolean(L, arg, "seed", &options->seed);
   (void)kad_lua_field_boolean(L, arg, "noseed", &options->noseed);
   (void)kad_lua_field_boolean(L, arg, "scrape", &options->scrape);
+  check_item_options(L, arg, options);
 }
 
 /* A lookup, with what it is begun with. */

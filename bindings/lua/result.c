@@ -52,6 +52,9 @@ static void set_counts(lua_State *L, const struct kad_result *result) {
   if (result->ttl > 0) {
     kad_lua_set_integer(L, "ttl", result->ttl);
   }
+  if (result->has_seq) {
+    kad_lua_set_integer(L, "seq", result->seq);
+  }
   kad_lua_set_number(L, "took", result->took_ms / 1000.0);
   kad_lua_set_boolean(L, "dense_key", result->dense_key);
 }

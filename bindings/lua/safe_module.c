@@ -4,6 +4,7 @@
 #include "lua/bencode.h"
 #include "lua/config.h"
 #include "lua/error.h"
+#include "lua/item.h"
 #include "lua/plain.h"
 #include "lua/record.h"
 #include "lua/shown.h"
@@ -320,6 +321,7 @@ void kad_lua_push_safe_module(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
   luaL_newlib(L, functions);
   kad_lua_add_plain(L);
+  kad_lua_add_item(L);
   kad_lua_push_error_texts(L);
   lua_setfield(L, -2, "errors");
 }

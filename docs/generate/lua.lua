@@ -21,8 +21,8 @@ end
 -- head of the first module, and `core` the options of the core.
 local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
-  { class = "kadenza.Node", from = { "node", "operation", "publication" },
-    prefix = "node:" },
+  { class = "kadenza.Node", from = { "node", "joining", "contact_query",
+    "lookups", "storing", "items", "publication" }, prefix = "node:" },
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },
   { class = "kadenza.Sim", from = { "sim", "sim/population", "sim/faults",
@@ -77,10 +77,17 @@ local SECTIONS <const> = {
   { class = "kadenza.GetOptions", from = { "lookup_options" } },
   { class = "kadenza.PutOptions", from = { "lookup_options" } },
   { class = "kadenza.QueryOptions", from = { "lookup_options" } },
+  { class = "kadenza.PeersOptions", from = { "lookup_options" } },
+  { class = "kadenza.AnnounceOptions", from = { "lookup_options" } },
+  { class = "kadenza.ItemOptions", from = { "items" } },
+  { class = "kadenza.MutableOptions", from = { "items" } },
+  { class = "kadenza.GetImmutableOptions", from = { "items" } },
+  { class = "kadenza.GetMutableOptions", from = { "items" } },
   { class = "kadenza.SimOptions", from = { "sim" } },
   { class = "kadenza.ChurnOptions", from = { "sim/churn" } },
   { class = "kadenza.Contact", from = { "operation" } },
   { class = "kadenza.Info", from = { "operation" } },
+  { class = "kadenza.Scrape", from = { "operation" } },
   { alias = "kadenza.Code", from = { "safe" } },
   { alias = "kadenza.Level", from = { "log" } },
 }

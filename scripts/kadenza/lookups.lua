@@ -120,16 +120,6 @@ function Node:find_node(id, options, callback)
     options, callback)
 end
 
--- Adds the fields of a record to the details of a get.
-local function add_fields(info, record)
-  for name, value in pairs(record) do
-    if info[name] == nil then
-      info[name] = value
-    end
-  end
-  return info
-end
-
 --- Looks up a value. Returns it, and details with the fields of its record;
 --- with `all`, returns a list of all records, and details.
 ---@async
@@ -154,7 +144,7 @@ function Node:get(key, options, callback)
       return nil, core.errors.KAD_ENOTFOUND, "KAD_ENOTFOUND", result
     end
     local record = result.records[1]
-    return record.value, add_fields(result, record)
+    return record.value, operation.add_fields(result, record)
   end)
 end
 

@@ -1,7 +1,7 @@
 --- A node of an overlay: opens and closes it, and returns its state. Its
 --- operations are in `kadenza.joining`, `kadenza.contact_query`,
---- `kadenza.lookups` and `kadenza.storing`, its publications in
---- `kadenza.publication`.
+--- `kadenza.lookups`, `kadenza.storing` and `kadenza.items`, its publications
+--- in `kadenza.publication`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
 --     assert(node:bootstrap { "192.0.2.1:6881" })
@@ -13,6 +13,7 @@ local clock = require("kadenza.clock")
 local contact_query = require("kadenza.contact_query")
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
+local items = require("kadenza.items")
 local joining = require("kadenza.joining")
 local log = require("kadenza.log")
 local lookups = require("kadenza.lookups")
@@ -42,7 +43,7 @@ local Node = {}
 Node.__index = Node
 Node.__name = "kadenza.Node"
 
-for _, methods in ipairs({ joining, contact_query, lookups, storing,
+for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
   publication.methods }) do
   for name, method in pairs(methods) do
     Node[name] = method

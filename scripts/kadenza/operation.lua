@@ -1,6 +1,6 @@
 --- What all operations of a node share: how they start, wait and end. The
 --- operations are in `kadenza.joining`, `kadenza.contact_query`,
---- `kadenza.lookups` and `kadenza.storing`.
+--- `kadenza.lookups`, `kadenza.storing` and `kadenza.items`.
 --
 -- Inside a task, an operation waits. Outside, it takes a callback as its last
 -- argument, and passes its results to it. A failure at run time is nil,
@@ -25,6 +25,8 @@ local task = require("kadenza.task")
 ---  else to the closest contact
 ---@field messages integer  queries sent
 ---@field took number  seconds
+---@field seq? integer  put and get of a mutable item: its sequence number; of a
+---  failed put, that of the stored item
 ---@field stored integer  put, announce: nodes that accepted it, with this one
 ---@field asked integer  put, announce: nodes it was sent to: the `k` closest;
 ---  of a put, this one included if it is one of them and not read-only
@@ -128,6 +130,29 @@ function M.run_function(self, callback, fn)
       callback(table.unpack(results, 1, results.n))
     end)
   end)
+end
+
+-- Makes the message of a store at too few nodes say how many there were.
+function M.count_stored(start, min_stored)
+  return function(done)
+    return start(function(info, message, code, details)
+      if code == "KAD_EFEWER" then
+        message = ("stored at %d of %d nodes, fewer than min_stored = %d")
+          :format(details.stored, details.asked, min_stored)
+      end
+      return done(info, message, code, details)
+    end)
+  end
+end
+
+-- Adds the fields of a record to the details of a get.
+function M.add_fields(info, record)
+  for name, value in pairs(record) do
+    if info[name] == nil then
+      info[name] = value
+    end
+  end
+  return info
 end
 
 -- Raises unless name and arguments make a custom query.

@@ -4,6 +4,7 @@
 
 local core = require("kadenza.core")
 local group = require("kadenza.group")
+local item = require("kadenza.item")
 local key = require("kadenza.key")
 local log = require("kadenza.log")
 local task = require("kadenza.task")
@@ -40,6 +41,9 @@ M.keypair = key.keypair
 M.sign = key.sign
 M.verify = key.verify
 M.hash = key.hash
+
+M.immutable_target = item.immutable_target
+M.mutable_target = item.mutable_target
 
 --- Bencode: `encode(value)` raises, and names the place, if bencode cannot
 --- represent the value; `decode(bytes)` returns the value or nil, message,

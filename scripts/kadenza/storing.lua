@@ -39,19 +39,6 @@ local function make_record(self, key, value, options)
   return record
 end
 
--- Makes the message of a store at too few nodes say how many there were.
-local function count_stored(start, min_stored)
-  return function(done)
-    return start(function(info, message, code, details)
-      if code == "KAD_EFEWER" then
-        message = ("stored at %d of %d nodes, fewer than min_stored = %d")
-          :format(details.stored, details.asked, min_stored)
-      end
-      return done(info, message, code, details)
-    end)
-  end
-end
-
 -- Stores a value; `publish` makes it a publication. Mistakes are raised in the
 -- name of the caller of `put` or `publish`, which call this by a tail call.
 local function store(self, key, value, options, callback, publish)
@@ -64,7 +51,7 @@ local function store(self, key, value, options, callback, publish)
   local record, message, code = make_record(self, key, value, options)
   local start = record and operation.start(self, "put", record, lookup)
     or function(done) done(nil, message, code) end
-  return operation.run(self, callback, count_stored(
+  return operation.run(self, callback, operation.count_stored(
     size_limit.of_value(start, value), lookup.min_stored))
 end
 
@@ -123,7 +110,8 @@ function Node:announce(info_hash, port, options, callback)
   local lookup, _, done =
     lookup_options.read(options, callback, lookup_options.ANNOUNCE, 2)
   local start = operation.start(self, "announce", info_hash, port or 0, lookup)
-  return operation.run(self, done, count_stored(start, lookup.min_stored))
+  return operation.run(self, done,
+    operation.count_stored(start, lookup.min_stored))
 end
 
 return Node

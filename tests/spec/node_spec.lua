@@ -148,6 +148,20 @@ describe("kadenza.node", function()
       end
     end)
 
+    it("has each of its methods in the reference", spec(function()
+      local file <close> = assert(io.open("docs/reference/lua.md"))
+      local text = file:read("a")
+      kad.run(function()
+        local node = assert(kad.node(local_node()))
+        for name, value in pairs(getmetatable(node)) do
+          if type(value) == "function" and not name:find("^__") then
+            assert.is_truthy(text:find("\n### node:" .. name .. "(", 1, true),
+              name)
+          end
+        end
+      end)
+    end))
+
     it("raises at the line of the caller", spec(function()
       kad.run(function()
         assert_blames_caller("unknown option 'colour'", function()
