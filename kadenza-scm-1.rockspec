@@ -59,6 +59,7 @@ build = {
         "bindings/lua/field.c",
         "bindings/lua/file.c",
         "bindings/lua/handle.c",
+        "bindings/lua/hidden_input.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
         "bindings/lua/lock.c",
@@ -68,6 +69,7 @@ build = {
         "bindings/lua/network_events.c",
         "bindings/lua/node.c",
         "bindings/lua/operation.c",
+        "bindings/lua/passphrase.c",
         "bindings/lua/plain.c",
         "bindings/lua/process.c",
         "bindings/lua/record.c",
@@ -302,6 +304,8 @@ build = {
       "scripts/kadenza/cli/new.lua",
     ["kadenza.cli.output"] =
       "scripts/kadenza/cli/output.lua",
+    ["kadenza.cli.passphrase"] =
+      "scripts/kadenza/cli/passphrase.lua",
     ["kadenza.cli.peers"] =
       "scripts/kadenza/cli/peers.lua",
     ["kadenza.cli.ping"] =

@@ -133,12 +133,11 @@ static bool write_all(int fd, struct kad_slice bytes, struct failure *failure) {
   return true;
 }
 
-/* Writes a new file and waits until it is on disk. Replaces what an earlier
- * attempt left behind, and does not follow a link. */
-static bool write_new(const char *path, struct kad_slice bytes, mode_t mode,
-                      struct failure *failure) {
+/* Writes a file that must not exist, and waits until it is on disk. Does not
+ * follow a link. */
+static bool create(const char *path, struct kad_slice bytes, mode_t mode,
+                   struct failure *failure) {
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  (void)unlink(path);
   const int fd = open(path, flags, mode);
   if (fd < 0) {
     return fail(failure, "open");
@@ -154,6 +153,13 @@ static bool write_new(const char *path, struct kad_slice bytes, mode_t mode,
     (void)unlink(path);
   }
   return done;
+}
+
+/* Writes a new file. Replaces what an earlier attempt left behind. */
+static bool write_new(const char *path, struct kad_slice bytes, mode_t mode,
+                      struct failure *failure) {
+  (void)unlink(path);
+  return create(path, bytes, mode, failure);
 }
 
 /* Waits until the entries of the folder of `path` are on disk. A file system
@@ -224,6 +230,31 @@ static int write_file(lua_State *L) {
     return push_failure(L, path, &failure);
   }
   lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* create_file(path, bytes) → true, or nil, message, code. The file is of its
+ * owner only. One that exists is left unchanged. */
+static int create_file(lua_State *L) {
+  struct failure failure = {0};
+  const char *const path = kad_lua_check_path(L, 1);
+  const struct kad_slice bytes = kad_lua_check_slice(L, 2);
+  if (!create(path, bytes, PRIVATE_FILE_MODE, &failure) ||
+      !flush_folder(path, &failure)) {
+    return push_failure(L, path, &failure);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* is_shared(path) → whether other users may read or change a file; false if it
+ * does not exist */
+static int is_shared(lua_State *L) {
+  struct stat status;
+  const char *const path = kad_lua_check_path(L, 1);
+  const mode_t others = S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+  lua_pushboolean(L, stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+                         (status.st_mode & others) != 0);
   return 1;
 }
 
@@ -329,7 +360,9 @@ static int exists(lua_State *L) {
 
 void kad_lua_add_file(lua_State *L) {
   static const luaL_Reg functions[] = {
+      {"create_file", create_file},
       {"exists", exists},
+      {"is_shared", is_shared},
       {"make_folder", make_folder},
       {"read_file", read_file},
       {"write_file", write_file},

@@ -47,6 +47,9 @@ function M.arguments(command)
   table.insert(options, 3, command:option("--key", "Sign with the secret key "
     .. "in FILE, made by `kadenza keygen FILE`."):argname("FILE")
     :target("key_file"))
+  table.insert(options, 4, command:option("--passphrase-file", "Read the "
+    .. "passphrase of the key from FILE. Default: ask at the terminal.")
+    :argname("FILE"))
   return options
 end
 
@@ -74,11 +77,20 @@ local function describe(info, asked_ttl)
   return text .. "\n"
 end
 
+-- Returns the secret key of --key, if that is given.
+local function read_secret(args)
+  if args.key_file then
+    return secret.read("--key", args.key_file, args.passphrase_file).secret
+  elseif args.passphrase_file then
+    fault.misuse("--passphrase-file is for --key")
+  end
+end
+
 function M.run(args, settings)
   local key = input.key(args.key, settings.id_bits)
   local options = config.read_own(OPTIONS, args)
-  options.secret = args.key_file and secret.read(args.key_file)
-  client.check(settings) -- before the user types a value
+  client.check(settings) -- before the user types anything
+  options.secret = read_secret(args)
   local value = read_value(args.value)
   if #value > MAX_VALUE then
     fault.misuse("VALUE must have at most %d bytes", MAX_VALUE)

@@ -13,13 +13,18 @@ local SCRIPT <const> = process.folder() .. "/tests/spec/support/terminal.py"
 --- got, or what it shows.
 ---@param args string[]
 ---@param options? { columns?: integer, background?: boolean, screen?: boolean,
----  seconds?: number, env?: table<string, string>, folder?: string }
+---  seconds?: number, answers?: string[], env?: table<string, string>,
+---  folder?: string }  `answers` are typed at prompts
 ---@return table process
 function M.run(args, options)
   options = options or {}
   local all = { SCRIPT, "--seconds", ("%g"):format(options.seconds or 60) }
   all[#all + 1] = options.background and "--background" or nil
   all[#all + 1] = options.screen and "--screen" or nil
+  for _, answer in ipairs(options.answers or {}) do
+    all[#all + 1] = "--answer"
+    all[#all + 1] = answer
+  end
   all[#all + 1] = ("%d"):format(options.columns or 80)
   all[#all + 1] = process.program()
   table.move(args, 1, #args, #all + 1, all)

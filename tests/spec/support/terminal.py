@@ -1,13 +1,17 @@
 """Runs a command on a terminal of its own and prints what it wrote.
 
-    terminal.py [--background] [--screen] [--seconds N] COLUMNS COMMAND...
+    terminal.py [--background] [--screen] [--seconds N] [--answer TEXT]...
+                COLUMNS COMMAND...
 
 --background  the command is not in the terminal's foreground, like a job that
               a shell started with `&`
 --screen      prints the lines that a terminal shows (pyte), and not the bytes
 --seconds N   sends SIGTERM after so long
+--answer TEXT types a line when the command has asked, with ": " at the end; the
+              next one when it asks again. "^C" and "^D" are these keys
 
-The status is that of the command; 128 and the signal if one ended it.
+A line "echo is off" follows the output if the command leaves the terminal so
+that it does not show what is typed. The status is that of the command; 128 and the signal if one ended it.
 """
 
 import argparse
@@ -29,6 +33,7 @@ def parse():
     parser.add_argument("--background", action="store_true")
     parser.add_argument("--screen", action="store_true")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--answer", action="append", default=[])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
@@ -56,10 +61,21 @@ def lead_session(options):
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, options.seconds)
     _, status = os.waitpid(child, 0)
+    if not termios.tcgetattr(0)[3] & termios.ECHO:
+        os.write(1, b"\necho is off\n")
     os._exit(status >> 8 if status & 127 == 0 else 128 + (status & 127))
 
 
-def read_all(terminal):
+KEYS = {"^C": b"\x03", "^D": b"\x04"}
+
+
+def answer(terminal, output, answers):
+    if answers and output.endswith(b": "):
+        text = answers.pop(0)
+        os.write(terminal, KEYS.get(text) or text.encode() + b"\n")
+
+
+def read_all(terminal, answers):
     output = b""
     while True:
         try:
@@ -69,6 +85,7 @@ def read_all(terminal):
         if not data:
             return output
         output += data
+        answer(terminal, output, answers)
 
 
 def show(output, columns):
@@ -94,7 +111,7 @@ def main():
     size = struct.pack("HHHH", LINES, options.columns, 0, 0)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)
     os.write(go, b"x")
-    output = read_all(terminal)
+    output = read_all(terminal, options.answer)
     _, status = os.waitpid(pid, 0)
     if options.screen:
         print(show(output, options.columns).rstrip())
