@@ -956,6 +956,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(served_sample, "sample_infohashes queries answered")               \
   X(served_custom, "custom queries answered")                          \
   X(refused, "queries answered with an error")                         \
+  X(challenged, "custom queries whose reply needs a proven address")   \
   X(bad_token, "stores and announces with a wrong token")              \
   X(bad_signature, "stores and replies with a wrong signature")        \
   X(signatures, "signatures verified")                                 \

@@ -85,9 +85,10 @@ struct kad_message {
 
   /* Queries and replies. */
   bool has_id;
-  struct kad_id id; /* the sender's */
-  struct kad_slice token;
-  struct kad_slice type; /* find_value, store: name of the record type */
+  struct kad_id id;       /* the sender's */
+  struct kad_slice token; /* of an error, too: the sender of the query sends it
+                             again with this token, if that is a custom one */
+  struct kad_slice type;  /* find_value, store: name of the record type */
   bool has_ttl;
   uint32_t ttl;         /* store: seconds */
   struct kad_slice why; /* store: "republish", "handoff" or "cache"; empty or

@@ -39,6 +39,7 @@
 #include "replication/store_budget.h"
 #include "routing/table.h"
 #include "rpc/limiter.h"
+#include "rpc/proven_addresses.h"
 #include "rpc/rpc.h"
 #include "rpc/turn.h"
 #include "wire/codec.h"
@@ -58,6 +59,7 @@ struct kad_node {
   struct kad_quota quota;
   struct kad_token_maker tokens;
   struct kad_verified verified;
+  struct kad_proven_addresses proven;
   struct kad_ruleset *ruleset;
   struct kad_heap timers;
   struct kad_rpc rpc;

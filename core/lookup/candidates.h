@@ -26,6 +26,7 @@ struct kad_candidate {
   enum kad_candidate_state state;
   bool is_secure;       /* its id fits its address, or need not */
   bool asked_find_node; /* asked find_node after a custom query */
+  bool proves;          /* asked again with `token`, to prove our address */
   uint32_t hop;         /* 1: it was in the table */
   uint32_t cost;        /* of a query to it, by distance and round-trip time */
   uint32_t step;        /* its place in the list of steps, once asked */

@@ -189,10 +189,33 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
   }
 }
 
+/* Asks a candidate again, with the token of its error, which proves our
+ * address: its reply to a custom query is many times larger than the query.
+ * Returns false if that is not so, or it was sent one already. */
+static bool prove_address(struct kad_node *node, struct kad_lookup *lookup,
+                          struct kad_candidate *candidate,
+                          const struct kad_query *query,
+                          const struct kad_message *error) {
+  if (lookup->config.method != KAD_METHOD_CUSTOM || error->token.len == 0 ||
+      candidate->proves || candidate->asked_find_node) {
+    return false;
+  }
+  keep_token(candidate, error);
+  candidate->proves = true;
+  if (send_query(node, lookup, query->tag, candidate, KAD_METHOD_CUSTOM) != 0) {
+    return false;
+  }
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ASKED);
+  return true;
+}
+
 static void handle_error(struct kad_node *node, struct kad_lookup *lookup,
                          struct kad_candidate *candidate,
                          const struct kad_query *query,
                          const struct kad_message *error) {
+  if (prove_address(node, lookup, candidate, query, error)) {
+    return;
+  }
   kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_ANSWERED);
   lookup->steps[candidate->step].answered = true;
   if (needs_find_node(lookup, candidate, error)) {
@@ -248,6 +271,10 @@ static int send_query(struct kad_node *node, struct kad_lookup *lookup,
   message.seq = config->seq;
   message.noseed = config->noseed;
   message.scrape = config->scrape;
+  if (candidate->proves && method == KAD_METHOD_CUSTOM) {
+    message.token = (struct kad_slice){.data = candidate->token,
+                                       .len = candidate->token_len};
+  }
   int error = kad_rpc_send(node, &candidate->contact, &message, on_query_event,
                            &lookup->queries, &query);
   if (error != 0) {

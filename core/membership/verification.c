@@ -40,15 +40,13 @@ static struct kad_address *add_slots(struct kad_node *node) {
 }
 
 /* Takes the token of one ping. Returns false if there is none. */
-static bool take_token(struct kad_verification *verification, kad_time_ms now) {
-  const struct kad_token_rate rate =
-      kad_token_rate_of(KAD_VERIFICATION_PER_S, KAD_VERIFICATION_MAX);
-  struct kad_token_bucket *bucket = &verification->bucket;
-  kad_token_bucket_fill(bucket, &rate, now);
-  if (!kad_token_bucket_has(bucket, &rate, KAD_TOKEN)) {
+static bool take_token(struct kad_token_bucket *bucket,
+                       const struct kad_token_rate *rate, kad_time_ms now) {
+  kad_token_bucket_fill(bucket, rate, now);
+  if (!kad_token_bucket_has(bucket, rate, KAD_TOKEN)) {
     return false;
   }
-  kad_token_bucket_take(bucket, &rate, KAD_TOKEN);
+  kad_token_bucket_take(bucket, rate, KAD_TOKEN);
   return true;
 }
 
@@ -123,17 +121,34 @@ static struct kad_query *send_ping(struct kad_node *node,
   return query;
 }
 
-void kad_verification_ping_stranger(struct kad_node *node,
-                                    const struct kad_contact *contact) {
-  struct kad_verification *verification = &node->verification;
-  if (verification->count >= KAD_VERIFICATION_MAX - KAD_VERIFICATION_OURS) {
+/* Pings an unknown contact within the limits of `bucket`. */
+static void ping_unknown(struct kad_node *node,
+                         const struct kad_contact *contact,
+                         struct kad_token_bucket *bucket,
+                         const struct kad_token_rate *rate) {
+  if (node->verification.count >=
+      KAD_VERIFICATION_MAX - KAD_VERIFICATION_OURS) {
     return;
   }
   struct kad_address *slot = find_free_slot(node, &contact->address);
-  if (slot != NULL && take_token(verification, kad_node_now(node)) &&
+  if (slot != NULL && take_token(bucket, rate, kad_node_now(node)) &&
       send_ping(node, contact, slot) != NULL) {
     node->stats.verifications++;
   }
+}
+
+void kad_verification_ping_stranger(struct kad_node *node,
+                                    const struct kad_contact *contact) {
+  const struct kad_token_rate rate =
+      kad_token_rate_of(KAD_VERIFICATION_PER_S, KAD_VERIFICATION_MAX);
+  ping_unknown(node, contact, &node->verification.strangers, &rate);
+}
+
+void kad_verification_ping_cut(struct kad_node *node,
+                               const struct kad_contact *contact) {
+  const struct kad_token_rate rate =
+      kad_token_rate_of(KAD_VERIFICATION_CUT_PER_S, KAD_VERIFICATION_CUT_PER_S);
+  ping_unknown(node, contact, &node->verification.cut, &rate);
 }
 
 void kad_verification_ping(struct kad_node *node,

@@ -16,8 +16,10 @@ enum {
   KAD_VERIFICATION_SUBNET = 8, /* of these to one subnet, which cannot have more
                                   contacts in a table; local addresses, where
                                   they are allowed, are exempt */
-  KAD_VERIFICATION_PER_S = 50  /* pings to strangers in a second, after a burst
+  KAD_VERIFICATION_PER_S = 50, /* pings to strangers in a second, after a burst
                                   of KAD_VERIFICATION_MAX */
+  KAD_VERIFICATION_CUT_PER_S = 20 /* of those to senders whose reply was cut,
+                                     and as many in a burst */
 };
 
 /* The pings of a node in flight. Zero-initialised there are none. */
@@ -25,7 +27,8 @@ struct kad_verification {
   struct kad_address *pending; /* room for `cap`, or NULL; family 0: free */
   size_t cap;                  /* at most KAD_VERIFICATION_MAX */
   size_t count;
-  struct kad_token_bucket bucket;
+  struct kad_token_bucket strangers;
+  struct kad_token_bucket cut;
 };
 
 /* Frees the memory; for kad_node_free. */
@@ -39,5 +42,11 @@ void kad_verification_ping(struct kad_node *node,
 /* Pings `contact`, a stranger that sent us a query. Limited in rate too. */
 void kad_verification_ping_stranger(struct kad_node *node,
                                     const struct kad_contact *contact);
+
+/* Pings `contact`, whose query got a reply that was cut because its address is
+ * not proven: its answer proves it. Has a limit of its own, so that forged
+ * queries do not use up that of strangers who may enter the table. */
+void kad_verification_ping_cut(struct kad_node *node,
+                               const struct kad_contact *contact);
 
 #endif

@@ -41,6 +41,8 @@ static int init_parts(struct kad_node *node) {
   node->quota = kad_configure_quota(config);
   kad_store_budget_init(&node->store_budget, config->stores_per_s);
   kad_verified_init(&node->verified, &node->env.allocator, node->map_secret);
+  kad_proven_addresses_init(&node->proven, &node->env.allocator,
+                            node->map_secret);
   kad_rpc_init(node);
   kad_turn_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
@@ -109,6 +111,7 @@ void kad_node_free(struct kad_node *node) {
   }
   kad_limiter_free(node->limiter);
   kad_verified_deinit(&node->verified);
+  kad_proven_addresses_deinit(&node->proven);
   if (node->owns_store) {
     kad_memory_store_free(node->store);
   }
@@ -167,14 +170,19 @@ static void receive_query(struct kad_node *node, const struct kad_address *from,
 /* Replies with error 203 to a malformed query, within the rate limits. */
 static void receive_malformed(struct kad_node *node,
                               const struct kad_address *from,
+                              struct kad_slice datagram,
                               const struct kad_message *message) {
+  const struct kad_incoming incoming = {
+      .from.address = *from, .datagram = datagram, .message = message};
   node->stats.dropped_malformed++;
   if (message->transaction.len == 0 || kad_node_is_read_only(node) ||
       (node->limiter != NULL &&
        !kad_limiter_query(node->limiter, from, kad_node_now(node)))) {
     return;
   }
-  kad_reply_error(node, from, message->transaction, KAD_CODE_PROTOCOL,
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of_error(node, &incoming);
+  kad_reply_error(node, &bound, message->transaction, KAD_CODE_PROTOCOL,
                   kad_slice_of("malformed message"));
 }
 
@@ -194,7 +202,7 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   } else if (datagram.len > KAD_DATAGRAM_MAX) {
     node->stats.dropped_malformed++;
   } else if (kad_datagram_read(node, datagram, scratch, &message) != 0) {
-    receive_malformed(node, from, &message);
+    receive_malformed(node, from, datagram, &message);
   } else if (message.kind == KAD_MESSAGE_QUERY) {
     receive_query(node, from, datagram, &message);
   } else {

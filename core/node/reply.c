@@ -1,9 +1,12 @@
+/* Tested by tests/unit/node/serve_test.c. The length of this file: all methods
+ * share how contacts, tokens and bounds enter a reply. */
 #include "node/reply.h"
 
 #include "base/address.h"
 #include "engine/node.h"
 #include "engine/rng.h"
 #include "kadenza_scrape.h"
+#include "membership/verification.h"
 #include "node/sample.h"
 #include "records/item.h"
 #include "replication/admission.h"
@@ -17,8 +20,10 @@
 #include <string.h>
 
 enum {
-  OVERHEAD = 200,      /* bytes besides the lists, with the token, at most */
-  PAGE_OVERHEAD = 210, /* the same for a page of records */
+  OVERHEAD = 110,      /* bytes besides the lists, our id and the transaction,
+                          with the token, at most */
+  PAGE_OVERHEAD = 210, /* bytes besides a page of records, at most */
+  PING_MAX = 200,      /* at least the bytes of a reply to a ping */
   NARROW_ID_SIZE = 20, /* bytes of an id of 160 bits */
   FILTERS_SIZE = 2 * (KAD_FILTER_SIZE + 10), /* bytes, with their keys */
   ERROR_TEXT_MAX = 200                       /* bytes */
@@ -28,20 +33,6 @@ static const struct kad_slice peers_type = {
     .data = (const uint8_t *)"peers",
     .len = sizeof "peers" - 1,
 };
-
-void kad_reply_error(struct kad_node *node, const struct kad_address *to,
-                     struct kad_slice transaction, int code,
-                     struct kad_slice text) {
-  struct kad_message reply;
-  kad_message_init(&reply, KAD_MESSAGE_ERROR);
-  reply.transaction = transaction;
-  reply.observed = *to;
-  reply.code = code;
-  reply.text = text;
-  reply.text.len = text.len < ERROR_TEXT_MAX ? text.len : ERROR_TEXT_MAX;
-  node->stats.refused++;
-  (void)kad_datagram_send(node, to, &reply);
-}
 
 /* Initialises the reply to `incoming`. */
 static void init_reply(const struct kad_node *node,
@@ -54,32 +45,17 @@ static void init_reply(const struct kad_node *node,
   reply->observed = incoming->from.address;
 }
 
-/* Returns true if the sender receives what is sent to its address: it is a
- * contact that has replied, or a find_value has a token that we sent there. */
-static bool has_proven_address(const struct kad_node *node,
-                               const struct kad_incoming *incoming) {
-  const struct kad_message *query = incoming->message;
-  return kad_node_is_proven(node, &incoming->from) ||
-         ((query->method == KAD_METHOD_FIND_VALUE ||
-           query->method == KAD_METHOD_GET) &&
-          query->token.len > 0 &&
-          kad_token_check(&node->tokens, &incoming->from.address,
-                          &query->target, kad_node_now(node), query->token));
-}
-
 /* Returns the bytes of a reply with contacts or peers: there is room for
  * KAD_K_MAX contacts of IPv6. */
 static size_t lists_max(const struct kad_node *node) {
   return node->id_size > NARROW_ID_SIZE ? KAD_REPLY_MAX_WIDE : KAD_REPLY_MAX;
 }
 
-/* Returns how many bytes the reply may have: `max`, but only a multiple of the
- * query if the address of the sender is not proven. */
-static size_t reply_limit(const struct kad_node *node,
-                          const struct kad_incoming *incoming, size_t max) {
-  size_t limit = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
-  max = max < node->config.max_reply ? max : node->config.max_reply;
-  return limit >= max || has_proven_address(node, incoming) ? max : limit;
+/* Returns the bytes that a reply of at most `limit` bytes has for lists. */
+static size_t lists_room(const struct kad_node *node,
+                         const struct kad_message *reply, size_t limit) {
+  const size_t rest = OVERHEAD + node->id_size + reply->transaction.len;
+  return limit > rest ? limit - rest : 0;
 }
 
 /* Adds contacts of one family, and subtracts their bytes from `*room`. */
@@ -101,21 +77,27 @@ static void add_family(const struct kad_node *node, const struct kad_id *target,
   *room -= count * size;
 }
 
-/* Adds the contacts closest to the target, of the wanted families. Returns the
- * bytes that are left for other lists. */
+/* Adds the contacts closest to the target, of the wanted families: IPv6 gets
+ * half of the room if it needs that. Returns the bytes that are left for other
+ * lists. */
 static size_t add_contacts(const struct kad_node *node,
                            const struct kad_incoming *incoming, size_t limit,
                            struct kad_message *reply) {
   const struct kad_message *query = incoming->message;
-  size_t room = limit > OVERHEAD ? limit - OVERHEAD : 0;
+  size_t room = lists_room(node, reply, limit);
   bool has_no_want = !query->want4 && !query->want6;
   reply->has_nodes =
       query->want4 || (has_no_want && incoming->from.address.family == 4);
   reply->has_nodes6 =
       query->want6 || (has_no_want && incoming->from.address.family == 6);
+  const size_t half = reply->has_nodes6 ? room / 2 : 0;
+  const size_t most = node->config.k * (node->id_size + kad_compact_size(6));
+  const size_t kept = half < most ? half : most;
+  room -= kept;
   if (reply->has_nodes) {
     add_family(node, &query->target, 4, reply, &room);
   }
+  room += kept;
   if (reply->has_nodes6) {
     add_family(node, &query->target, 6, reply, &room);
   }
@@ -163,33 +145,66 @@ static bool halve_lists(struct kad_message *reply) {
 /* Sends a reply. Its size is computed for KRPC; shortens its lists if another
  * codec needs more bytes. */
 static void send_reply(struct kad_node *node,
-                       const struct kad_incoming *incoming,
+                       const struct kad_reply_bound *bound,
                        struct kad_message *reply, uint64_t *counter) {
-  const struct kad_address *to = &incoming->from.address;
   const size_t most = reply->record_count > 0 ? node->config.max_reply
                                               : (size_t)KAD_RECORD_PAGE_MAX;
-  const size_t max = reply_limit(node, incoming, most);
-  int error = kad_datagram_send_within(node, to, reply, max);
+  int error = kad_reply_bound_send(node, bound, reply, most);
   while (error == KAD_ETOOBIG && halve_lists(reply)) {
-    error = kad_datagram_send_within(node, to, reply, max);
+    error = kad_reply_bound_send(node, bound, reply, most);
   }
   *(error == 0 ? counter : &node->stats.unsent) += 1;
 }
 
+/* Returns true if the table may have more contacts than `reply`, which has
+ * fewer than k. */
+static bool lacks_contacts(const struct kad_node *node,
+                           const struct kad_message *reply) {
+  size_t counts[KAD_FAMILIES] = {0};
+  for (size_t i = 0; i < reply->contact_count; i++) {
+    counts[kad_family_index(reply->contacts[i].address.family)]++;
+  }
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    const bool is_wanted = i == 0 ? reply->has_nodes : reply->has_nodes6;
+    if (is_wanted && node->tables[i] != NULL && counts[i] < node->config.k &&
+        counts[i] < kad_table_count(node->tables[i])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Pings the sender of `incoming` if its reply had no room for all that it could
+ * have: its answer proves its address, and its next query gets all. Read-only
+ * nodes answer no ping. */
+static void ping_if_cut(struct kad_node *node,
+                        const struct kad_incoming *incoming,
+                        const struct kad_reply_bound *bound,
+                        const struct kad_message *reply, bool lacks_values) {
+  if (bound->is_cut && !incoming->message->read_only &&
+      (lacks_values || lacks_contacts(node, reply))) {
+    kad_verification_ping_cut(node, &incoming->from);
+  }
+}
+
 void kad_reply_ping(struct kad_node *node,
                     const struct kad_incoming *incoming) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, PING_MAX);
   struct kad_message reply;
   init_reply(node, incoming, &reply);
-  send_reply(node, incoming, &reply, &node->stats.served_ping);
+  send_reply(node, &bound, &reply, &node->stats.served_ping);
 }
 
 void kad_reply_find_node(struct kad_node *node,
                          const struct kad_incoming *incoming) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, lists_max(node));
   struct kad_message reply;
   init_reply(node, incoming, &reply);
-  (void)add_contacts(node, incoming,
-                     reply_limit(node, incoming, lists_max(node)), &reply);
-  send_reply(node, incoming, &reply, &node->stats.served_find_node);
+  (void)add_contacts(node, incoming, bound.max, &reply);
+  send_reply(node, &bound, &reply, &node->stats.served_find_node);
+  ping_if_cut(node, incoming, &bound, &reply, false);
 }
 
 /* Adds up to `cap` peers that `handles` name and that the sender wants. */
@@ -230,21 +245,23 @@ static void choose_peers(struct kad_node *node,
 }
 
 /* Adds peers within `room` bytes. They get at least half of the limit, at the
- * cost of contacts, unless there are filters: a scrape needs the contacts. */
-static void add_peers(struct kad_node *node,
+ * cost of contacts, unless there are filters: a scrape needs the contacts.
+ * Returns true if there are more. */
+static bool add_peers(struct kad_node *node,
                       const struct kad_incoming *incoming, size_t limit,
                       size_t room, struct kad_message *reply) {
   const bool six = incoming->from.address.family == 6;
   const size_t size = six ? KAD_COMPACT_IP6 + 3 : KAD_COMPACT_IP4 + 2;
   const size_t there = kad_store_find(node->store, &incoming->message->target,
                                       peers_type, 0, NULL, 0);
-  if (limit > OVERHEAD && reply->seed_filter.len == 0) {
-    const size_t half = (limit - OVERHEAD) / 2;
+  if (reply->seed_filter.len == 0) {
+    const size_t half = lists_room(node, reply, limit) / 2;
     make_room(node, there * size < half ? there * size : half, reply, &room);
   }
   const size_t cap = room / size;
   choose_peers(node, incoming, there,
                cap < KAD_MESSAGE_PEERS ? cap : KAD_MESSAGE_PEERS, reply);
+  return there > cap;
 }
 
 /* Adds the peers that `handles` name to the filters of a scrape. */
@@ -292,25 +309,30 @@ static void add_filters(struct kad_node *node,
 
 void kad_reply_get_peers(struct kad_node *node,
                          const struct kad_incoming *incoming) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, lists_max(node));
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   struct kad_scrape scrape = {.seeds = 0};
-  size_t limit = reply_limit(node, incoming, lists_max(node));
   init_reply(node, incoming, &reply);
-  size_t room = add_contacts(node, incoming, limit, &reply);
+  size_t room = add_contacts(node, incoming, bound.max, &reply);
   add_filters(node, incoming, &scrape, &room, &reply);
-  add_peers(node, incoming, limit, room, &reply);
+  const bool has_more = add_peers(node, incoming, bound.max, room, &reply);
   add_token(node, incoming, &reply, token);
-  send_reply(node, incoming, &reply, &node->stats.served_get_peers);
+  send_reply(node, &bound, &reply, &node->stats.served_get_peers);
+  ping_if_cut(node, incoming, &bound, &reply,
+              has_more ||
+                  (incoming->message->scrape && reply.seed_filter.len == 0));
 }
 
 void kad_reply_sample(struct kad_node *node,
                       const struct kad_incoming *incoming) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, lists_max(node));
   struct kad_message reply;
   uint8_t bytes[KAD_SAMPLE_MAX * KAD_ID_SIZE];
   init_reply(node, incoming, &reply);
-  const size_t room = add_contacts(
-      node, incoming, reply_limit(node, incoming, lists_max(node)), &reply);
+  const size_t room = add_contacts(node, incoming, bound.max, &reply);
   const struct kad_sample_draw *sample = kad_sample_take(node, &reply.interval);
   size_t count = room / node->id_size;
   count = count < sample->count ? count : sample->count;
@@ -322,7 +344,8 @@ void kad_reply_sample(struct kad_node *node,
   reply.num = sample->num;
   reply.has_samples = true;
   reply.samples = (struct kad_slice){bytes, count * node->id_size};
-  send_reply(node, incoming, &reply, &node->stats.served_sample);
+  send_reply(node, &bound, &reply, &node->stats.served_sample);
+  ping_if_cut(node, incoming, &bound, &reply, count < sample->count);
 }
 
 /* A page of records that is being filled. */
@@ -433,22 +456,29 @@ static void add_page(struct kad_node *node, const struct kad_incoming *incoming,
 
 void kad_reply_find_value(struct kad_node *node,
                           const struct kad_incoming *incoming) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, KAD_DATAGRAM_MAX);
   struct kad_message reply;
   uint8_t token[KAD_TOKEN_SIZE];
   if (kad_item_kind_of(incoming->message->type) != KAD_ITEM_NONE) {
-    kad_reply_error(node, &incoming->from.address,
-                    incoming->message->transaction, KAD_CODE_PROTOCOL,
-                    kad_slice_of("items are read with get"));
+    const struct kad_reply_bound error =
+        kad_reply_bound_of_error(node, incoming);
+    kad_reply_error(node, &error, incoming->message->transaction,
+                    KAD_CODE_PROTOCOL, kad_slice_of("items are read with get"));
     return;
   }
-  size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
   init_reply(node, incoming, &reply);
   (void)add_contacts(node, incoming,
-                     limit < KAD_RECORD_PAGE_MAX ? limit : KAD_RECORD_PAGE_MAX,
+                     bound.max < KAD_RECORD_PAGE_MAX ? bound.max
+                                                     : KAD_RECORD_PAGE_MAX,
                      &reply);
   add_token(node, incoming, &reply, token);
-  add_page(node, incoming, limit, &reply);
-  send_reply(node, incoming, &reply, &node->stats.served_find_value);
+  add_page(node, incoming, bound.max, &reply);
+  const bool has_more =
+      reply.has_total && incoming->message->skip < reply.total &&
+      reply.record_count < reply.total - incoming->message->skip;
+  send_reply(node, &bound, &reply, &node->stats.served_find_value);
+  ping_if_cut(node, incoming, &bound, &reply, has_more);
 }
 
 /* Reads the item that is held under `target`. Returns false if none is. */
@@ -502,10 +532,12 @@ void kad_reply_get(struct kad_node *node, const struct kad_incoming *incoming) {
   struct kad_message reply;
   struct kad_record item;
   uint8_t token[KAD_TOKEN_SIZE];
-  const size_t limit = reply_limit(node, incoming, KAD_DATAGRAM_MAX);
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, KAD_DATAGRAM_MAX);
   init_reply(node, incoming, &reply);
   (void)add_contacts(node, incoming,
-                     limit < KAD_RECORD_PAGE_MAX ? limit : KAD_RECORD_PAGE_MAX,
+                     bound.max < KAD_RECORD_PAGE_MAX ? bound.max
+                                                     : KAD_RECORD_PAGE_MAX,
                      &reply);
   add_token(node, incoming, &reply, token);
   reply.has_total = true;
@@ -514,10 +546,11 @@ void kad_reply_get(struct kad_node *node, const struct kad_incoming *incoming) {
     reply.seq = item.seq;
     if (!query->has_seq || !item.has_seq || item.seq > query->seq) {
       reply.total = 1;
-      add_item(node, &item, limit, &reply);
+      add_item(node, &item, bound.max, &reply);
     }
   }
-  send_reply(node, incoming, &reply, &node->stats.served_get);
+  send_reply(node, &bound, &reply, &node->stats.served_get);
+  ping_if_cut(node, incoming, &bound, &reply, reply.total > reply.record_count);
 }
 
 /* Returns true if the reply of the policy has contacts, or is malformed. */
@@ -530,16 +563,18 @@ static bool has_contacts(struct kad_slice body) {
 }
 
 /* Adds the contacts closest to the target of a custom query, so that a lookup
- * can continue from here: as many as fit into lists_max() beside `body`. If
- * none fits, omits the keys, so that the sender knows that there is no list. */
+ * can continue from here: as many as fit into `limit` and lists_max() beside
+ * `body`. If none fits, omits the keys, so that the sender knows that there is
+ * no list. */
 static void add_custom_contacts(const struct kad_node *node,
                                 const struct kad_incoming *incoming,
-                                struct kad_slice body,
+                                struct kad_slice body, size_t limit,
                                 struct kad_message *reply) {
-  size_t limit = reply_limit(node, incoming, lists_max(node));
+  const size_t most = lists_max(node);
   if (!incoming->message->has_target || has_contacts(body)) {
     return;
   }
+  limit = limit < most ? limit : most;
   limit = limit > body.len ? limit - body.len : 0;
   (void)add_contacts(node, incoming, limit, reply);
   if (reply->contact_count == 0) {
@@ -548,42 +583,55 @@ static void add_custom_contacts(const struct kad_node *node,
   }
 }
 
-/* Tells a sender that the reply to its custom query fits no datagram. */
-static void reply_too_big(struct kad_node *node,
-                          const struct kad_incoming *incoming) {
-  char text[ERROR_TEXT_MAX];
-  (void)snprintf(text, sizeof text,
-                 "the reply is too large: with what the node adds it can have "
-                 "%" PRIu32 " bytes (max_reply)",
-                 node->config.max_reply);
-  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
-                  KAD_CODE_FAILED, kad_slice_of(text));
+/* Sends the reply to a custom query; without its contacts if they do not fit.
+ * Returns as kad_datagram_send_within does. */
+static int send_custom(struct kad_node *node,
+                       const struct kad_reply_bound *bound,
+                       struct kad_message *reply) {
+  int error = kad_reply_bound_send(node, bound, reply, SIZE_MAX);
+  if (error == KAD_ETOOBIG) {
+    reply->has_nodes = false;
+    reply->has_nodes6 = false;
+    reply->contact_count = 0;
+    error = kad_reply_bound_send(node, bound, reply, SIZE_MAX);
+  }
+  return error;
+}
+
+/* Tells the sender of a custom query that there is no reply to it. */
+static void reply_failed(struct kad_node *node,
+                         const struct kad_incoming *incoming, int error) {
+  const struct kad_reply_bound bound = kad_reply_bound_of_error(node, incoming);
+  char text[ERROR_TEXT_MAX] = "the policy failed";
+  if (error == KAD_ETOOBIG) {
+    (void)snprintf(text, sizeof text,
+                   "the reply is too large: with what the node adds it can "
+                   "have %" PRIu32 " bytes (max_reply)",
+                   node->config.max_reply);
+  }
+  node->stats.unsent++;
+  node->stats.hook_failures++;
+  kad_reply_error(node, &bound, incoming->message->transaction, KAD_CODE_FAILED,
+                  kad_slice_of(text));
 }
 
 void kad_reply_custom(struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_slice body) {
+  const struct kad_reply_bound bound =
+      kad_reply_bound_of(node, incoming, KAD_DATAGRAM_MAX);
   struct kad_message reply;
   init_reply(node, incoming, &reply);
   reply.reply = body;
-  add_custom_contacts(node, incoming, body, &reply);
-  const struct kad_address *to = &incoming->from.address;
-  int error = kad_datagram_send_within(node, to, &reply, SIZE_MAX);
-  if (error == KAD_ETOOBIG) {
-    reply.has_nodes = false;
-    reply.has_nodes6 = false;
-    reply.contact_count = 0;
-    error = kad_datagram_send(node, to, &reply);
-  }
+  add_custom_contacts(node, incoming, body, bound.max, &reply);
+  const int error = send_custom(node, &bound, &reply);
+  size_t size = 0;
   if (error == 0) {
     node->stats.served_custom++;
-    return;
+  } else if (error == KAD_ETOOBIG && bound.is_cut &&
+             kad_datagram_measure(node, &reply, &size) == 0) {
+    kad_reply_challenge(node, incoming);
+  } else {
+    reply_failed(node, incoming, error);
   }
-  node->stats.hook_failures++;
-  if (error == KAD_ETOOBIG) {
-    reply_too_big(node, incoming);
-    return;
-  }
-  kad_reply_error(node, &incoming->from.address, reply.transaction,
-                  KAD_CODE_FAILED, kad_slice_of("the policy failed"));
 }

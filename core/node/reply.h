@@ -2,27 +2,12 @@
 #ifndef KAD_NODE_REPLY_H
 #define KAD_NODE_REPLY_H
 
-#include "wire/message.h"
+#include "node/reply_bound.h"
 
 enum {
-  KAD_REPLY_MAX = 1024,      /* bytes of a reply to find_node or get_peers */
-  KAD_REPLY_MAX_WIDE = 1232, /* the same with ids of more than 160 bits */
-  KAD_AMPLIFICATION_MAX = 10 /* bytes of a reply for each byte of the query, if
-                                the address of the sender is not proven */
+  KAD_REPLY_MAX = 1024,     /* bytes of a reply to find_node or get_peers */
+  KAD_REPLY_MAX_WIDE = 1232 /* the same with ids of more than 160 bits */
 };
-
-/* A query with its sender. Borrowed until the call returns. */
-struct kad_incoming {
-  struct kad_contact from;
-  struct kad_slice datagram;
-  const struct kad_message *message;
-};
-
-/* Replies to the query `transaction` of `to` with an error. Sends at most the
- * first 200 bytes of `text`. */
-void kad_reply_error(struct kad_node *node, const struct kad_address *to,
-                     struct kad_slice transaction, int code,
-                     struct kad_slice text);
 
 /* Replies to a ping. Source: BEP 5 "ping". */
 void kad_reply_ping(struct kad_node *node, const struct kad_incoming *incoming);

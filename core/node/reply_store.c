@@ -23,7 +23,7 @@ struct store_reply {
   struct kad_map_entry entry;
   struct kad_id target;
   bool mapped;
-  struct kad_address to;
+  struct kad_reply_bound bound;
   enum kad_method_id method;
   uint8_t transaction_len;
   uint8_t transaction[KAD_TRANSACTION_MAX];
@@ -35,16 +35,15 @@ static void reply_rejected(struct kad_node *node,
                            const struct store_reply *reply) {
   struct kad_slice transaction = {.data = reply->transaction,
                                   .len = reply->transaction_len};
-  kad_reply_error(node, &reply->to, transaction, admission->outcomes[0].code,
+  kad_reply_error(node, &reply->bound, transaction, admission->outcomes[0].code,
                   kad_admission_reason(admission, 0));
 }
 
-/* Lists the rejected records with their reasons, within max_reply. Shortens
- * reasons, then omits errors, if there is not enough room. */
-static void list_errors(const struct kad_node *node,
-                        const struct kad_admission *admission,
+/* Lists the rejected records with their reasons, within `max` bytes of the
+ * reply. Shortens reasons, then omits errors, if there is not enough room. */
+static void list_errors(const struct kad_admission *admission, size_t max,
                         struct kad_message *message) {
-  size_t room = node->config.max_reply - REPLY_OVERHEAD;
+  size_t room = max > REPLY_OVERHEAD ? max - REPLY_OVERHEAD : 0;
   for (uint32_t i = 0; i < admission->request.count; i++) {
     const struct kad_outcome *outcome = &admission->outcomes[i];
     if (outcome->code == 0) {
@@ -71,17 +70,19 @@ static void reply_stored(struct kad_node *node,
                                            .len = reply->transaction_len};
   message.has_id = true;
   message.id = node->config.id;
-  message.observed = reply->to;
+  message.observed = reply->bound.to;
   if (reply->method == KAD_METHOD_STORE) {
     message.has_stored = true;
     message.stored = admission->stored;
-    list_errors(node, admission, &message);
+    list_errors(admission, reply->bound.max, &message);
   }
-  if (kad_datagram_send(node, &reply->to, &message) == 0) {
+  if (kad_reply_bound_send(node, &reply->bound, &message, SIZE_MAX) == 0) {
     node->stats.served_announce_peer +=
         reply->method == KAD_METHOD_ANNOUNCE_PEER;
     node->stats.served_store += reply->method == KAD_METHOD_STORE;
     node->stats.served_put += reply->method == KAD_METHOD_PUT;
+  } else {
+    node->stats.unsent++;
   }
 }
 
@@ -121,7 +122,7 @@ static bool is_pending(const struct kad_node *node,
     if (other->transaction_len == reply->transaction_len &&
         memcmp(other->transaction, reply->transaction,
                reply->transaction_len) == 0 &&
-        kad_address_equal(&other->to, &reply->to) &&
+        kad_address_equal(&other->bound.to, &reply->bound.to) &&
         kad_id_equal(&other->target, &reply->target)) {
       return true;
     }
@@ -132,8 +133,9 @@ static bool is_pending(const struct kad_node *node,
 static void reply_error(struct kad_node *node,
                         const struct kad_incoming *incoming, int code,
                         const char *text) {
-  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
-                  code, kad_slice_of(text));
+  const struct kad_reply_bound bound = kad_reply_bound_of_error(node, incoming);
+  kad_reply_error(node, &bound, incoming->message->transaction, code,
+                  kad_slice_of(text));
 }
 
 /* Returns the reason that the sender gives. */
@@ -165,7 +167,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
     reply_error(node, incoming, KAD_CODE_FAILED, "out of memory");
     return;
   }
-  reply->to = incoming->from.address;
+  reply->bound = kad_reply_bound_of(node, incoming, SIZE_MAX);
   reply->method = incoming->message->method;
   reply->transaction_len = (uint8_t)transaction.len;
   memcpy(reply->transaction, transaction.data, transaction.len);
@@ -198,6 +200,8 @@ static bool check_token(struct kad_node *node,
                         const struct kad_id *target) {
   if (kad_token_check(&node->tokens, &incoming->from.address, target,
                       kad_node_now(node), incoming->message->token)) {
+    kad_proven_addresses_add(&node->proven, &incoming->from.address,
+                             kad_node_now(node));
     return true;
   }
   node->stats.bad_token++;

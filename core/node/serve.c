@@ -33,8 +33,8 @@ struct kept_query {
 static void reply_error(struct kad_node *node,
                         const struct kad_incoming *incoming, int code,
                         struct kad_slice text) {
-  kad_reply_error(node, &incoming->from.address, incoming->message->transaction,
-                  code, text);
+  const struct kad_reply_bound bound = kad_reply_bound_of_error(node, incoming);
+  kad_reply_error(node, &bound, incoming->message->transaction, code, text);
 }
 
 static void reply_verdict(struct kad_node *node,

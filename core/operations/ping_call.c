@@ -14,6 +14,9 @@ struct contact_query {
   struct kad_operation op;
   struct kad_contact to;
   bool answered;
+  uint32_t messages; /* sent */
+  uint8_t token_len; /* 0 until the contact has asked for a proof */
+  uint8_t token[KAD_TOKEN_MAX];
   size_t name_len;
   char name[KAD_METHOD_NAME_MAX];
   size_t args_len;
@@ -22,6 +25,21 @@ struct contact_query {
 
 static struct contact_query *query_of(struct kad_operation *op) {
   return kad_container_of(op, struct contact_query, op);
+}
+
+static int send_query(struct kad_node *node, struct contact_query *it);
+
+/* Sends the query again with the token of `error`, which proves our address:
+ * the reply is many times larger than the query. Returns false if it was sent
+ * with one before, or cannot be sent. */
+static bool prove_address(struct kad_node *node, struct contact_query *it,
+                          const struct kad_message *error) {
+  if (error->token.len == 0 || it->name_len == 0 || it->token_len > 0) {
+    return false;
+  }
+  it->token_len = (uint8_t)error->token.len;
+  memcpy(it->token, error->token.data, error->token.len);
+  return send_query(node, it) == 0;
 }
 
 static void on_query_event(struct kad_node *node, struct kad_query *query,
@@ -38,6 +56,9 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
     kad_operation_end(node, &it->op, 0);
     return;
   case KAD_QUERY_ERROR:
+    if (prove_address(node, it, message)) {
+      return;
+    }
     it->answered = true;
     kad_operation_keep_error(node, &it->op, message);
     kad_operation_end(node, &it->op, KAD_EREMOTE);
@@ -48,20 +69,25 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
   }
 }
 
-static void start_contact_query(struct kad_node *node,
-                                struct kad_operation *op) {
-  struct contact_query *it = query_of(op);
+/* Sends the query of the operation. Returns as kad_rpc_send does. */
+static int send_query(struct kad_node *node, struct contact_query *it) {
   struct kad_message message;
   kad_message_init(&message, KAD_MESSAGE_QUERY);
   message.name = (struct kad_slice){.data = (const uint8_t *)it->name,
                                     .len = it->name_len};
   message.args = (struct kad_slice){.data = it->args, .len = it->args_len};
   message.method = it->name_len > 0 ? KAD_METHOD_CUSTOM : KAD_METHOD_PING;
+  message.token = (struct kad_slice){.data = it->token, .len = it->token_len};
+  it->messages++;
+  return kad_rpc_send(node, &it->to, &message, on_query_event, &it->op.queries,
+                      NULL);
+}
+
+static void start_contact_query(struct kad_node *node,
+                                struct kad_operation *op) {
+  struct contact_query *it = query_of(op);
   int error = kad_rpc_find_route(node, &it->to.address);
-  if (error == 0) {
-    error = kad_rpc_send(node, &it->to, &message, on_query_event, &op->queries,
-                         NULL);
-  }
+  error = error == 0 ? send_query(node, it) : error;
   if (error != 0) {
     kad_operation_end(node, op, error);
   }
@@ -72,7 +98,7 @@ static void report_contact_query(struct kad_node *node,
                                  struct kad_result *result) {
   const struct contact_query *it = query_of(op);
   (void)node;
-  result->messages = 1;
+  result->messages = it->messages;
   result->from = it->to;
   if (op->status == 0) {
     result->reply = result->reason;

@@ -421,6 +421,16 @@ static struct kad_query *match_query(const struct kad_node *node,
   return query;
 }
 
+/* Notes that the address of `contact`, which has answered, is proven, unless a
+ * table notes it: most answers come from contacts of the tables. */
+static void note_proof(struct kad_node *node,
+                       const struct kad_contact *contact) {
+  if (!kad_node_is_proven(node, contact)) {
+    kad_proven_addresses_add(&node->proven, &contact->address,
+                             kad_node_now(node));
+  }
+}
+
 /* Handles a reply with another id: the contact that was asked is gone. */
 static void replace_contact(struct kad_node *node, struct kad_query *query,
                             const struct kad_contact *answered,
@@ -429,6 +439,7 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   kad_table_remove(table, &query->to);
   node->events->contact_replaced(node, &query->to);
   node->events->contact_answered(node, answered, rtt_ms);
+  note_proof(node, answered);
   fail_query(node, query);
 }
 
@@ -461,6 +472,7 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
     add_rtt_sample(&node->rpc.rtt, rtt_ms);
     node->events->contact_answered(node, &answered, rtt_ms);
   }
+  note_proof(node, &answered);
   query->handler(node, query, KAD_QUERY_REPLY, message);
   free_query(node, query);
 }
@@ -481,6 +493,7 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
   node->stats.errors++;
   (void)kad_table_seen(kad_node_table(node, from->family), &query->to,
                        kad_node_now(node));
+  note_proof(node, &query->to);
   query->handler(node, query, KAD_QUERY_ERROR, message);
   free_query(node, query);
 }

@@ -230,6 +230,14 @@ static bool read_arguments(const struct kad_bencode *dict, size_t id_size,
          read_own_arguments(&fields, message);
 }
 
+/* Reads the token beside the body of an error, and of a custom query, whose
+ * arguments are the policy's. Ignores a malformed one. */
+static void read_token(const struct kad_fields *top,
+                       struct kad_message *message) {
+  (void)kad_fields_string(top, KAD_KEY_TOKEN, 0, KAD_TOKEN_MAX,
+                          &message->token);
+}
+
 static int read_query(const struct kad_fields *top, size_t id_size,
                       struct kad_message *message) {
   const struct kad_bencode *name =
@@ -242,6 +250,9 @@ static int read_query(const struct kad_fields *top, size_t id_size,
   message->name = name->bytes;
   message->method = kad_method_find(name->bytes);
   message->args = dict->raw;
+  if (message->method == KAD_METHOD_CUSTOM) {
+    read_token(top, message);
+  }
   return read_arguments(dict, id_size, message) ? 0 : KAD_EMALFORMED;
 }
 
@@ -464,6 +475,7 @@ static int read_error(const struct kad_fields *top,
     return KAD_EMALFORMED;
   }
   struct kad_slice rest = list->bytes;
+  read_token(top, message);
   return next_code(&rest, &message->code, &message->text) ? 0 : KAD_EMALFORMED;
 }
 

@@ -469,6 +469,11 @@ static void write_tail(struct kad_writer *writer,
       [KAD_MESSAGE_ERROR] = "e",
   };
   write_pair(writer, "t", message->transaction);
+  if (message->token.len > 0 && (message->kind == KAD_MESSAGE_ERROR ||
+                                 (message->kind == KAD_MESSAGE_QUERY &&
+                                  message->method == KAD_METHOD_CUSTOM))) {
+    write_pair(writer, "token", message->token);
+  }
   if (message->version.len > 0) {
     write_pair(writer, "v", message->version);
   }

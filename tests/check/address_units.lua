@@ -49,6 +49,8 @@ local PLACES <const> = {
     ["core/records/filter.c"] = "what a filter counts (BEP 33)",
     ["core/rpc/limiter.c"] = "queries a second; the subnet counts beside it",
     ["core/rpc/backlog.c"] = "turns of what waits, within the subnet",
+    ["core/rpc/proven_addresses.c"] = "where a large reply may go: a neighbour "
+      .. "in its /64 is another victim",
     ["core/sim/hostile_liar.c"] = "invented contacts",
   },
   -- One socket: the same contact, or a reply to what was sent there.

@@ -252,6 +252,12 @@ static struct kad_id make_id(const struct world *world, unsigned number) {
   return id;
 }
 
+static bool has_proven(struct kad_node *node, const struct kad_contact *from,
+                       const struct kad_message *message) {
+  const struct kad_incoming incoming = {.from = *from, .message = message};
+  return !kad_reply_bound_of(node, &incoming, SIZE_MAX).is_cut;
+}
+
 /* Passes `bytes` to the node, after changes by the input. */
 static void receive(struct world *world, unsigned peer, uint8_t *bytes,
                     size_t len, unsigned changes) {
@@ -270,15 +276,11 @@ static void receive(struct world *world, unsigned peer, uint8_t *bytes,
     }
   }
   world->longest_reply = 0;
-  kad_node_receive(world->node, &world->peers[peer].address, datagram);
-  /* The limit does not apply to replies of policies. */
-  if (!understood || message.method != KAD_METHOD_CUSTOM) {
-    bool known = kad_node_is_proven(
-        world->node,
-        &(struct kad_contact){.id = message.id,
-                              .address = world->peers[peer].address});
-    CHECK(known || world->longest_reply <= KAD_AMPLIFICATION_MAX * len);
-  }
+  const struct kad_contact from = {.id = message.id,
+                                   .address = world->peers[peer].address};
+  kad_node_receive(world->node, &from.address, datagram);
+  CHECK(has_proven(world->node, &from, &message) ||
+        world->longest_reply <= KAD_AMPLIFICATION_MAX * len);
 }
 
 static void send_raw(struct world *world) {

@@ -55,6 +55,7 @@ static size_t get_peers(struct kad_lone *lone, bool scrape, bool noseed,
                         struct kad_message *reply) {
   const struct kad_contact from = kad_lone_contact(900);
   struct kad_message message;
+  kad_lone_run(lone, 20000); /* no ping waits for an answer any more */
   kad_lone_add_contact(lone, &from);
   kad_lone_begin(&message, KAD_METHOD_GET_PEERS);
   message.target = kad_lone_target;

@@ -277,6 +277,19 @@ static void a_custom_query_may_have_a_target(void **state) {
   assert_false(message.has_target || message.want6);
 }
 
+static void a_custom_query_has_its_token_beside_the_arguments(void **state) {
+  (void)state;
+  kad_read_ok(&message, "d1:ad2:id" ID "5:token2:noe1:q4:sing1:t2:aa"
+                        "5:token2:to1:y1:qe");
+  assert_slice_is(message.token, "to");
+  kad_read_ok(&message, "d1:ad2:id" ID "5:token2:noe1:q4:sing1:t2:aa1:y1:qe");
+  assert_int_equal(message.token.len, 0);
+  kad_read_ok(&message, "d1:ad2:id" ID "e1:q4:sing1:t2:aa5:tokeni7e1:y1:qe");
+  assert_int_equal(message.token.len, 0);
+  kad_read_ok(&message, "d1:eli203e0:e1:t2:aa5:token2:to1:y1:ee");
+  assert_slice_is(message.token, "to");
+}
+
 static void arguments_of_other_methods_are_ignored(void **state) {
   (void)state;
   kad_read_ok(
@@ -309,6 +322,7 @@ int main(void) {
       cmocka_unit_test(a_store_has_at_most_32_records),
       cmocka_unit_test(a_custom_query_keeps_its_arguments),
       cmocka_unit_test(a_custom_query_may_have_a_target),
+      cmocka_unit_test(a_custom_query_has_its_token_beside_the_arguments),
       cmocka_unit_test(arguments_of_other_methods_are_ignored),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
