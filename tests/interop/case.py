@@ -47,10 +47,12 @@ class InteropTest(unittest.TestCase):
             host = "127.0.0.1" if kind.any_host else next(self._hosts)
         return host, bittorrent.free_port(host)
 
-    def start_client(self, kind, known, family=4, address=None, state=None):
+    def start_client(
+        self, kind, known, family=4, address=None, state=None, options=()
+    ):
         """Starts a client of a kind, which knows only the nodes `known`."""
         address = address or self.free_address(kind, family)
-        return self._started(Driver(kind, address, known, state))
+        return self._started(Driver(kind, address, known, state, options))
 
     def make_folder(self):
         """Makes a folder, which is removed after the test."""
@@ -68,7 +70,8 @@ class InteropTest(unittest.TestCase):
 
     def start_libtorrent(self, node, *hosts):
         """Starts a libtorrent session, which knows only `node`."""
-        session = bittorrent.Libtorrent(node.addresses, hosts or ["127.0.0.11"])
+        hosts = hosts or ["127.0.0.11"]
+        session = bittorrent.Libtorrent(node.addresses, hosts)
         self.addCleanup(session.stop)
         return session
 

@@ -26,7 +26,7 @@ class Driver(Process):
     addresses in `known`.
     """
 
-    def __init__(self, kind, address, known, state=None):
+    def __init__(self, kind, address, known, state=None, options=()):
         self.kind = kind
         self.address = address
         self._numbers = itertools.count(1)
@@ -34,7 +34,7 @@ class Driver(Process):
         self._read = 0
         super().__init__(
             kind.name,
-            lambda folder: kind.command(address, known, state),
+            lambda folder: kind.command(address, known, state, options),
             talks=True,
         )
         self._wait_for("ready", START_S)

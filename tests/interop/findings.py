@@ -14,19 +14,15 @@ FINDS = {4: "finds peers", 6: "finds peers, IPv6"}
 MIXED = "is one of a mixed overlay"
 SEEDS = "seeds a magnet link"
 FETCHES = "fetches a magnet link"
-PUTS_IMMUTABLE = "puts immutable items"
-GETS_IMMUTABLE = "gets immutable items"
-PUTS_MUTABLE = "puts mutable items"
-GETS_MUTABLE = "gets mutable items"
-PUTS_SALTED = "puts with a salt"
-GETS_SALTED = "gets with a salt"
-UPDATES = "updates another's item"
-GETS_UPDATED = "gets updated items"
+# What the one that gets does, and what the one that has put does.
+IMMUTABLE = ("gets immutable items", "puts immutable items")
+MUTABLE = ("gets mutable items", "puts mutable items")
+SALTED = ("gets items with a salt", "puts items with a salt")
+UPDATED = ("gets updated items", "updates an item of another")
 FEATURES = (
     *(JOINS[4], JOINS[6], ANNOUNCES[4], ANNOUNCES[6], FINDS[4], FINDS[6]),
     *(MIXED, SEEDS, FETCHES),
-    *(PUTS_IMMUTABLE, GETS_IMMUTABLE, PUTS_MUTABLE, GETS_MUTABLE),
-    *(PUTS_SALTED, GETS_SALTED, UPDATES, GETS_UPDATED),
+    *(*IMMUTABLE, *MUTABLE, *SALTED, *UPDATED),
 )
 
 _seen = set()

@@ -22,7 +22,8 @@ class Kind:
     """A kind of client.
 
     `program` begins its command line; `features` are those that the tests use;
-    `any_host`: it listens on all addresses of the machine.
+    `any_host`: it listens on all addresses of the machine. `item_options`: of
+    its command line in tests of items.
     """
 
     name: str
@@ -30,10 +31,12 @@ class Kind:
     features: frozenset
     families: tuple = (4,)
     any_host: bool = False
+    item_options: tuple = ()
 
-    def command(self, address, known, state):
+    def command(self, address, known, state, options=()):
         """Returns the command line of one that knows these addresses."""
-        words = [*self.program, "--listen", endpoint_text(*address)]
+        words = [*self.program, *options]
+        words += ["--listen", endpoint_text(*address)]
         if known:
             texts = (endpoint_text(*other) for other in known)
             words += ["--known", ",".join(texts)]
@@ -73,6 +76,8 @@ ANACROLIX = Kind(
     (BUILT / "anacrolix",),
     frozenset({PEERS, ITEMS}),
     (4, 6),
+    # It crashes if it is sent an immutable item without `seq`.
+    item_options=("--passive",),
 )
 OTHERS = (LIBTORRENT, BITTORRENT_DHT, WEBTORRENT, MAINLINE, ANACROLIX)
 ALL = (KADENZA, *OTHERS)

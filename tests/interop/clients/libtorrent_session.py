@@ -19,6 +19,8 @@ import libtorrent
 # fetches nothing of a torrent that is of version 2, too.
 V1_ONLY = 1 << 6
 
+REPLY_END = b"1:y1:re"  # of a message of the DHT
+
 INTERVAL_S = 0.05
 PATIENCE_S = 30
 QUIET_S = 1.0  # without further replies a lookup has ended
@@ -77,7 +79,6 @@ class Pending:
     def __init__(self, number, check):
         self.number = number
         self.begun = self.heard = time.monotonic()
-        self.alerts = []
         self._check = check
 
     def result(self, alerts):
@@ -113,7 +114,8 @@ class Client:
         """Returns the new alerts."""
         alerts = self.session.pop_alerts()
         self.has_joined = self.has_joined or any(
-            isinstance(alert, libtorrent.dht_bootstrap_alert)
+            isinstance(alert, libtorrent.dht_pkt_alert)
+            and bytes(alert.pkt_buf).endswith(REPLY_END)
             for alert in alerts
         )
         return alerts
@@ -172,7 +174,7 @@ class Client:
         return first(
             libtorrent.dht_immutable_item_alert,
             lambda alert: alert.target == target,
-            lambda alert: {"value": value_of(alert.item)},
+            lambda alert: {"value": value_of(alert)},
         )
 
     def put_mutable(self, request):
@@ -197,18 +199,23 @@ class Client:
         salt = bytes.fromhex(request["salt"])
         self.session.dht_get_mutable_item(public, salt)
 
+        found = []
+
+        # Of the versions that arrive soon after the first, the newest. The
+        # lookup itself ends later, when contacts that are gone time out.
         def check(pending, alerts, now):
-            pending.alerts += [
-                alert
-                for alert in alerts
-                if isinstance(alert, libtorrent.dht_mutable_item_alert)
-                and as_bytes(alert.key) == public
-                and as_bytes(alert.salt) == salt
-            ]
-            if not any(alert.authoritative for alert in pending.alerts):
+            for alert in alerts:
+                if (
+                    isinstance(alert, libtorrent.dht_mutable_item_alert)
+                    and as_bytes(alert.key) == public
+                    and as_bytes(alert.salt) == salt
+                ):
+                    pending.heard = now
+                    found.append((alert.seq, value_of(alert)))
+            if not found or now < pending.heard + QUIET_S:
                 return None
-            last = max(pending.alerts, key=lambda alert: alert.seq)
-            return {"value": value_of(last.item), "seq": last.seq}
+            seq, value = max(found)
+            return {"value": value, "seq": seq}
 
         return check
 
@@ -238,9 +245,12 @@ def as_bytes(text):
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
-def value_of(item):
-    """Returns the bytes of an item in hexadecimal, None without one."""
-    return item.hex() if isinstance(item, bytes) else None
+def value_of(alert):
+    """Returns the bytes of an item, in hexadecimal; None without one."""
+    try:
+        return alert.item["value"].hex()
+    except RuntimeError:  # the bindings do not know an empty entry
+        return None
 
 
 def text_of(peer):

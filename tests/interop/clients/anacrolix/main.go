@@ -25,7 +25,10 @@ import (
 	"github.com/anacrolix/torrent/bencode"
 )
 
-const patience = 30 * time.Second // of a request
+const (
+	patience = 30 * time.Second // of a request
+	interval = 50 * time.Millisecond
+)
 
 type request struct {
 	ID       int    `json:"id"`
@@ -45,7 +48,6 @@ type result map[string]any
 
 type client struct {
 	server *dht.Server
-	joined chan error
 }
 
 // Returns the bytes of hexadecimal digits, which the tests write right.
@@ -69,10 +71,15 @@ func textOf(value bencode.Bytes) (string, error) {
 	return hex.EncodeToString([]byte(text)), err
 }
 
-func (c *client) join(context.Context, *request) (result, error) {
-	err := <-c.joined
-	c.joined <- err
-	return result{"nodes": c.server.NumNodes()}, err
+func (c *client) join(ctx context.Context, _ *request) (result, error) {
+	for c.server.NumNodes() == 0 {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(interval):
+		}
+	}
+	return result{"nodes": c.server.NumNodes()}, nil
 }
 
 func (c *client) announce(_ context.Context, r *request) (result, error) {
@@ -164,14 +171,16 @@ func (c *client) serve(r *request) (result, error) {
 	return function(ctx, r)
 }
 
-// Opens a node at `listen` that knows the addresses in `known`.
-func open(listen, known string) (*client, error) {
+// Opens a node at `listen` that knows the addresses in `known`. A passive one
+// answers no queries.
+func open(listen, known string, passive bool) (*client, error) {
 	socket, err := net.ListenPacket("udp", listen)
 	if err != nil {
 		return nil, err
 	}
 	config := dht.NewDefaultServerConfig()
 	config.Conn = socket
+	config.Passive = passive
 	config.PeerStore = &peer_store.InMemory{}
 	config.StartingNodes = func() (starts []dht.Addr, err error) {
 		for _, text := range strings.Split(known, ",") {
@@ -187,20 +196,16 @@ func open(listen, known string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{server: server, joined: make(chan error, 1)}
-	go func() {
-		_, err := server.Bootstrap()
-		c.joined <- err
-	}()
-	go server.TableMaintainer()
-	return c, nil
+	go server.TableMaintainer() // joins, too
+	return &client{server: server}, nil
 }
 
 func main() {
 	listen := flag.String("listen", "", "HOST:PORT")
 	known := flag.String("known", "", "HOST:PORT,...")
+	passive := flag.Bool("passive", false, "answer no queries")
 	flag.Parse()
-	c, err := open(*listen, *known)
+	c, err := open(*listen, *known, *passive)
 	if err != nil {
 		log.Fatal(err)
 	}
