@@ -296,6 +296,8 @@ build = {
       "scripts/kadenza/cli/init.lua",
     ["kadenza.cli.input"] =
       "scripts/kadenza/cli/input.lua",
+    ["kadenza.cli.item"] =
+      "scripts/kadenza/cli/item.lua",
     ["kadenza.cli.keygen"] =
       "scripts/kadenza/cli/keygen.lua",
     ["kadenza.cli.layout"] =

@@ -125,11 +125,18 @@ local function entry(term, argument, text)
   return (".TP\n%s\n%s\n"):format(head, escape(text))
 end
 
+-- Returns the forms of a command.
+local function forms_of(module)
+  return { module.usage, table.unpack(module.more_usages or {}) }
+end
+
 local function synopsis(commands)
   local lines = {}
-  for i, command in ipairs(commands) do
-    lines[i] = (".B kadenza %s\n.RI %s\n"):format(command.name,
-      quote(("[OPTION]... " .. command.module.usage):gsub(" $", "")))
+  for _, command in ipairs(commands) do
+    for _, form in ipairs(forms_of(command.module)) do
+      lines[#lines + 1] = (".B kadenza %s\n.RI %s\n"):format(command.name,
+        quote(("[OPTION]... " .. form):gsub(" $", "")))
+    end
   end
   return table.concat(lines, ".br\n")
 end

@@ -3,20 +3,26 @@
 
 local client = require("kadenza.cli.client")
 local config = require("kadenza.cli.config")
+local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local input = require("kadenza.cli.input")
+local item = require("kadenza.cli.item")
 local kad = require("kadenza")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
 local shown = require("kadenza.shown")
 
 local STDOUT <const> = 1
+local TARGET_BITS <const>, PUBLISHER_BITS <const> = 160, 256
 
 local M = {
   summary = "Look up a value.",
   description = "Prints the value under KEY, byte for byte. On a terminal, "
-    .. "controls are escaped, and a newline follows.",
+    .. "controls are escaped, and a newline follows.\n\nWith --immutable or "
+    .. "--mutable prints the value of an item of BitTorrent's DHT (BEP 44). A "
+    .. "value that is no string is printed as JSON.",
   usage = "KEY",
+  more_usages = { "--immutable TARGET", "--mutable PUBLISHER" },
   example = "get greeting --bootstrap 192.0.2.1:6881",
   settings = client.SETTINGS,
   is_raw = true,
@@ -31,11 +37,27 @@ local OPTIONS <const> = {
     argname = "N",
     text = "End when N nodes had a value. Default: ask all of the closest "
       .. "nodes." },
+  { name = "salt", kind = "text", flag = "--salt", argname = "TEXT",
+    check = "salt", text = "Salt of the mutable item." },
+}
+
+-- Which forms of the command take which options.
+local FORMS <const> = {
+  { "type", "--type", plain = true },
+  { "all", "--all", plain = true },
+  { "salt", "--salt", mutable = true },
+  { "raw", "--raw", immutable = true, mutable = true },
 }
 
 function M.arguments(command)
-  command:argument("key", "An id in hexadecimal, or a name that is hashed.")
-  return schema.add_options(command, OPTIONS)
+  command:argument("key", "An id in hexadecimal, or a name that is hashed; of "
+    .. "an item TARGET or PUBLISHER in hexadecimal.")
+  local options = schema.add_options(command, OPTIONS)
+  local flags = item.add_flags(command,
+    "Print the immutable item with this TARGET.",
+    "Print the mutable item of this PUBLISHER, a public key, and of --salt.",
+    "Print the bencoded bytes of the item.")
+  return table.move(flags, 1, #flags, #options + 1, options)
 end
 
 --- Returns the document of a record.
@@ -84,9 +106,33 @@ local function print_one(key, value, info)
     to_text(value) .. (host.is_terminal(STDOUT) and "\n" or "")
 end
 
+-- Returns a string as it is printed, another value as a line.
+local function item_text(value)
+  if type(value) ~= "string" then
+    return item.text_of(value)
+  end
+  return to_text(value) .. (host.is_terminal(STDOUT) and "\n" or "")
+end
+
+-- Prints an item.
+local function get_item(kind, args, settings, options)
+  local bits = kind == "immutable" and TARGET_BITS or PUBLISHER_BITS
+  local name = fault.checked(kind == "immutable" and "TARGET" or "PUBLISHER",
+    input.id(args.key, bits))
+  return client.join(settings, function(node)
+    local value, info = client.need(node["get_" .. kind](node, name, {
+      raw = args.raw, salt = options.salt, quorum = options.quorum }))
+    return item.describe(value, info), item_text(value)
+  end)
+end
+
 function M.run(args, settings)
-  local key = input.key(args.key, settings.id_bits)
+  local kind = item.kind(args, FORMS, settings)
   local options = config.read_own(OPTIONS, args)
+  if kind then
+    return get_item(kind, args, settings, options)
+  end
+  local key = input.key(args.key, settings.id_bits)
   return client.join(settings, function(node)
     local value, info = client.need(node:get(key, options))
     return (options.all and print_all or print_one)(key, value, info)

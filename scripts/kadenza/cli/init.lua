@@ -3,6 +3,7 @@
 -- A command is a module kadenza.cli.NAME:
 --
 --     { summary = "…", description = "…", usage = "KEY [VALUE]",
+--       more_usages = { "--other [VALUE]" }, -- further forms
 --       example = "put greeting hello",
 --       settings = …, -- a kadenza.cli.Settings
 --       is_raw = true, -- its text is written byte for byte
@@ -81,8 +82,10 @@ local function configure(parser)
   end)
 end
 
-local function usage(...)
-  return "Usage: " .. table.concat({ ... }, " "):gsub(" +$", "")
+-- Returns the line of a form of a command.
+local function usage(start, name, form)
+  return (("%s kadenza %s [OPTION]... %s"):format(start, name, form)
+    :gsub(" +$", ""))
 end
 
 local function add_command(parser, name)
@@ -90,7 +93,11 @@ local function add_command(parser, name)
   local command = parser:command(name):summary(module.summary)
   local help = configure(command)
   command:description(module.description)
-  command:usage(usage("kadenza", name, "[OPTION]...", module.usage))
+  local lines = { usage("Usage:", name, module.usage) }
+  for _, form in ipairs(module.more_usages or {}) do
+    lines[#lines + 1] = usage("      ", name, form)
+  end
+  command:usage(table.concat(lines, "\n"))
   if module.example then
     command:epilog("Example:\n  kadenza " .. module.example)
   end

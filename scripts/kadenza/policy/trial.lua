@@ -42,7 +42,7 @@ local FAILURES <const> = { ["a policy failed"] = true,
 
 local NEVER <const> = 0xFFFFFFFF -- republish_s
 local DEFAULT_TTL <const> = 86400
-local BUILT_IN <const> = { peers = true }
+local ITEMS <const> = { immutable = true, mutable = true }
 local COUNTERS <const> = { "calls", "errors", "overruns", "yields",
   "preempted", "instructions" }
 
@@ -169,6 +169,47 @@ function Trial:try_type(kind)
   self:store_together(kind, samples)
 end
 
+-- Puts a sample as an item of BEP 44, whose value is bencoded. `more` replaces
+-- options.
+function Trial:put_item(kind, sample, number, more)
+  local options = { raw = sample.is_raw, ttl = sample.ttl }
+  if kind.name == "immutable" then
+    return try_call(self:node(number), "put_immutable", sample.value, options)
+  end
+  options.key, options.value = sample.pair, sample.value
+  options.salt = more and more.salt or sample.salt
+  options.ttl = more and more.ttl or sample.ttl
+  return try_call(self:node(number), "put_mutable", options)
+end
+
+-- Gets an item; a mutable one by its publisher.
+function Trial:get_item(kind, sample, number, target)
+  if kind.name == "immutable" then
+    return try_call(self:node(number), "get_immutable", target)
+  end
+  return try_call(self:node(number), "get_mutable", sample.pair.publisher,
+    { salt = sample.salt })
+end
+
+-- Puts items from two nodes: of a mutable one, the next version, and one with a
+-- short life.
+function Trial:try_items(kind)
+  local given = self.about.samples.types[kind.name]
+  local entry = self:add_entry("types." .. kind.name, given ~= nil)
+  for number, found in ipairs(given or plain_samples()) do
+    local sample = { value = found.value, salt = found.salt, ttl = found.ttl,
+      is_raw = given ~= nil, pair = key.keypair(("%-32d"):format(number)) }
+    local target, message = self:put_item(kind, sample, number)
+    count_result(entry, target, message)
+    self:put_item(kind, sample, number + 1)
+    self:put_item(kind, sample, number + 2,
+      { salt = "short", ttl = SHORT_LIFE })
+    if target then
+      self:get_item(kind, sample, number + 3, target)
+    end
+  end
+end
+
 function Trial:try_peers()
   local name = self:key("peers")
   for number = 1, 3 do
@@ -192,8 +233,10 @@ end
 
 function Trial:perform()
   for _, kind in ipairs(self.about.types) do
-    if BUILT_IN[kind.name] then
+    if kind.name == "peers" then
       self:try_peers()
+    elseif ITEMS[kind.name] then
+      self:try_items(kind)
     else
       self:try_type(kind)
     end

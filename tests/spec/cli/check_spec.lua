@@ -101,6 +101,8 @@ describe("kadenza check", function()
     local document = check_json(write("good.lua", GOOD))
 
     assert.same({
+      { name = "types.immutable", tried = 12, accepted = 12, rejections = {} },
+      { name = "types.mutable", tried = 12, accepted = 12, rejections = {} },
       { name = "types.note", tried = 2, accepted = 1,
         rejections = { { count = 1, reason = "refused: 201 that is bad" } } },
       { name = "types.signed", tried = 1, accepted = 1, rejections = {} },
@@ -108,6 +110,36 @@ describe("kadenza check", function()
       { name = "rpc.hi", tried = 6, accepted = 3,
         rejections = { { count = 3, reason = "201 who?" } } },
     }, document.samples)
+  end))
+
+  it("tries items of BEP 44", with_folder(function(write)
+    local document = check_json(write("items.lua", [[
+return { name = "items", types = {
+  immutable = { validate = function(record)
+    return record.value ~= "1:1" or nil, "no ones"
+  end, expire = function() return 600 end },
+  mutable = { validate = function(record)
+    return record.publisher ~= nil and record.value:find("^d") ~= nil
+      or nil, "no dictionary"
+  end, select = function(records) return records[1] end },
+}, on_expire = function() end, samples = { types = {
+  mutable = { { value = "d1:ai1ee", salt = "s" }, "de", "i1e", "no bencode" },
+} } }]]))
+    for name, least in pairs({ ["immutable.validate"] = 20,
+      ["immutable.expire"] = 20, ["mutable.validate"] = 20,
+      ["mutable.select"] = 2, on_expire = 1 }) do
+      assert.is_true(hook_named(document, "items: " .. name).calls >= least,
+        name)
+    end
+    local samples = {}
+    for _, sample in ipairs(document.samples) do
+      samples[sample.name] = sample
+    end
+    assert.same({ 12, 10 }, { samples["types.immutable"].tried,
+      samples["types.immutable"].accepted })
+    assert.same({ 4, 2 }, { samples["types.mutable"].tried,
+      samples["types.mutable"].accepted })
+    assert.is_true(document.passed)
   end))
 
   it("estimates the instructions of a hook", with_folder(function(write)
