@@ -11,6 +11,14 @@ local size_limit = require("kadenza.size_limit")
 ---@class kadenza.Node
 local Node = {}
 
+-- Returns the signature of a record; that of a mutable item is of BEP 44.
+local function sign(self, record, secret)
+  if record.type == "mutable" and record.seq and record.seq >= 0 then
+    return core.sign_item(record.value, record.salt, record.seq, secret)
+  end
+  return core.sign(record, secret, self.core:id_bits())
+end
+
 -- Makes the record of a put, and signs it if there is a secret. Returns nil,
 -- message, code if it cannot be signed.
 local function make_record(self, key, value, options)
@@ -31,8 +39,7 @@ local function make_record(self, key, value, options)
   end
   local message, code
   record.publisher = options.secret:sub(33)
-  record.signature, message, code =
-    core.sign(record, options.secret, self.core:id_bits())
+  record.signature, message, code = sign(self, record, options.secret)
   if not record.signature then
     return nil, message, code
   end

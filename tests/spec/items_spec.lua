@@ -354,6 +354,20 @@ describe("mutable items", function()
     assert.equal(kad.mutable_target(PAIR.publisher, "s"), arrived.target)
   end))
 
+  it("are records of the type mutable, too", in_overlay(function(a, b)
+    local target = kad.mutable_target(PAIR.publisher, "s")
+    local options = { type = "mutable", secret = PAIR.secret, salt = "s",
+      seq = 4 }
+    assert(a:put(target, "i1e", options))
+    local value, info = b:get_mutable(PAIR.publisher, { salt = "s" })
+    assert.same({ 1, 4 }, { value, info.seq })
+    for _, wrong in ipairs({ { value = "no bencode", seq = 5 },
+      { value = "i1e", seq = -1 }, { value = "i1e" } }) do
+      options.seq = wrong.seq
+      assert.is_nil((a:put(target, wrong.value, options)))
+    end
+  end))
+
   it("blame the caller for mistakes", in_overlay(function(a)
     for text, options in pairs({
       ["option 'value' is missing: what to store"] = { key = PAIR },
