@@ -46,6 +46,7 @@ struct kad_calls {
   uint64_t ended;
   uint64_t accepted; /* policies, and transports */
   uint64_t released;
+  uint64_t sum;    /* of the bytes of all results */
   bool has_killed; /* a node crashed: its operations have no end */
   void (*call)(struct kad_calls *it); /* makes any call */
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,15 +26,22 @@ void kad_case_make(struct kad_case *it, const struct kad_attack *attack,
   }
 }
 
+/* Lets signals end this process after so many seconds; 0: no longer. */
+static void limit(time_t processor_seconds, unsigned seconds) {
+  struct itimerval timer = {.it_value.tv_sec = processor_seconds};
+  (void)setitimer(ITIMER_PROF, &timer, NULL);
+  alarm(seconds);
+}
+
 void kad_case_play(const struct kad_case *it, const struct kad_attack *attack) {
-  alarm(KAD_CASE_SECONDS);
+  limit(KAD_CASE_SECONDS, KAD_CASE_HANG_SECONDS);
   attack->begin(it->seed);
   for (size_t i = 0; i < it->count; i++) {
     kad_attack_show("step %zu: %llu", i + 1, (unsigned long long)it->steps[i]);
     attack->step(it->steps[i]);
   }
   attack->end();
-  alarm(0);
+  limit(0, 0);
 }
 
 bool kad_case_fails(const struct kad_case *it,

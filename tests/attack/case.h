@@ -6,8 +6,10 @@
 #include "attack.h"
 
 enum {
-  KAD_CASE_STEPS = 1024, /* at most */
-  KAD_CASE_SECONDS = 60  /* a case that takes longer has failed */
+  KAD_CASE_STEPS = 1024,      /* at most */
+  KAD_CASE_SECONDS = 60,      /* of processor time: a case that uses more has
+                                 failed, however busy the machine is */
+  KAD_CASE_HANG_SECONDS = 300 /* one that takes longer waits for nothing */
 };
 
 struct kad_case {
@@ -20,7 +22,8 @@ struct kad_case {
 void kad_case_make(struct kad_case *it, const struct kad_attack *attack,
                    uint64_t seed);
 
-/* Plays the case in this process, which ends if the case fails. */
+/* Plays the case in this process, which ends if the case fails: by SIGPROF or
+ * SIGALRM if it takes too long. */
 void kad_case_play(const struct kad_case *it, const struct kad_attack *attack);
 
 /* Plays the case in a child without output. Returns true if it fails. */

@@ -37,9 +37,9 @@ void kad_values_release(struct kad_calls *it) {
   }
 }
 
-const uint8_t *kad_values_bytes(struct kad_calls *it) {
-  uint8_t *bytes = kad_values_block(it, KAD_SIGNATURE_SIZE);
-  kad_dice_bytes(&it->dice, bytes, KAD_SIGNATURE_SIZE);
+const uint8_t *kad_values_bytes(struct kad_calls *it, size_t size) {
+  uint8_t *bytes = kad_values_block(it, size);
+  kad_dice_bytes(&it->dice, bytes, size);
   return is_null(it) ? NULL : bytes;
 }
 
@@ -48,6 +48,9 @@ static const char *const texts[] = {
     "value",
     "song",
     "peers",
+    "mutable",
+    "immutable",
+    "5:hello",
     "hello",
     "ping",
     "de",
@@ -173,8 +176,8 @@ const struct kad_record *kad_values_record(struct kad_calls *it) {
   };
   if (kad_values_below(it, 3) == 0) {
     record->salt = kad_values_slice(it);
-    record->publisher = kad_values_bytes(it);
-    record->signature = kad_values_bytes(it);
+    record->publisher = kad_values_bytes(it, KAD_PUBLISHER_SIZE);
+    record->signature = kad_values_bytes(it, KAD_SIGNATURE_SIZE);
   }
   return is_null(it) ? NULL : record;
 }
@@ -232,6 +235,14 @@ const struct kad_lookup_options *kad_values_options(struct kad_calls *it) {
     *fields[kad_values_below(it, 7)] = (uint32_t)kad_values_number(it);
   }
   options->publish = kad_values_below(it, 4) == 0;
+  options->salt = kad_values_slice(it);
+  options->has_cas = kad_values_below(it, 4) == 0;
+  options->cas = (int64_t)kad_values_number(it);
+  options->has_seq = kad_values_below(it, 4) == 0;
+  options->seq = (int64_t)kad_values_number(it);
+  options->seed = kad_values_below(it, 4) == 0;
+  options->noseed = kad_values_below(it, 4) == 0;
+  options->scrape = kad_values_below(it, 4) == 0;
   return kad_values_below(it, 2) == 0 ? NULL : options;
 }
 

@@ -18,7 +18,8 @@ enum {
 
 uint64_t kad_values_below(struct kad_calls *it, uint64_t bound);
 uint64_t kad_values_number(struct kad_calls *it);
-const uint8_t *kad_values_bytes(struct kad_calls *it); /* 64 bytes, or NULL */
+const uint8_t *kad_values_bytes(struct kad_calls *it,
+                                size_t size); /* or NULL */
 const char *kad_values_text(struct kad_calls *it);
 struct kad_slice kad_values_slice(struct kad_calls *it);
 const struct kad_slice *kad_values_slices(struct kad_calls *it);

@@ -63,7 +63,12 @@ static void *allocate(void *state, void *old, size_t old_size,
   if (old != NULL && new_size == 0) {
     memset(old, SCRIBBLE, old_size);
   }
-  return watched->allocate(watched->state, old, old_size, new_size);
+  void *const block =
+      watched->allocate(watched->state, old, old_size, new_size);
+  if (block == NULL && new_size > 0) {
+    watched->is_refused = true; /* not by us; Lua collects and asks again */
+  }
+  return block;
 }
 
 /* watch() */

@@ -59,6 +59,27 @@ describe("an attacker", function()
     end
   end)
 
+  -- On a busy machine a case may take long, but not much of the processor.
+  it("in Lua has a limit of processor time for its cases", function()
+    local path = folder .. "/limited.lua"
+    local file = assert(io.open(path, "wb"))
+    assert(file:write([[
+      require("tests.attack.lua.attacker").run({ name = "limited", steps = 1,
+        begin = function() return setmetatable({}, { __close = function() end })
+        end, step = function() end, finish = function()
+          local shell <close> = io.popen("ulimit -S -t")
+          error("seconds: " .. shell:read("l"))
+        end })
+    ]]))
+    file:close()
+    local done = process.start({ path, "--cases", "1" }, { path = "lua5.4",
+      folder = folder, env = { LD_PRELOAD = "",
+        LUA_PATH = process.folder() .. "/?.lua;;" } })
+    done:wait()
+    assert.equal(1, done.status)
+    assert.matches("seconds: 70\n", done.stdout)
+  end)
+
   local DATAGRAMS <const> = (os.getenv("BUILD") or "build")
     .. "/tests/attack/datagrams_attack"
 

@@ -38,7 +38,7 @@ local BY_TYPE <const> = {
   ["const struct kad_slice*"] = "kad_values_slices(it)",
   ["struct kad_slice*"] = "kad_values_rest(it)",
   ["const char*"] = "kad_values_text(it)",
-  ["const uint8_t*"] = "kad_values_bytes(it)",
+  ["const uint8_t*"] = "kad_values_bytes(it, 64)",
   ["const struct kad_id*"] = "kad_values_id(it)",
   ["const struct kad_address*"] = "kad_values_addresses(it)",
   ["const struct kad_contact*"] = "kad_values_contact(it)",
@@ -88,22 +88,24 @@ local function split(parameters)
   return list
 end
 
--- Returns the type and the name of a parameter, with an array as a pointer.
+-- Returns the type and the name of a parameter, with an array as a pointer, and
+-- the size of the array.
 local function read_parameter(text)
   local name = text:match("%(%*([%w_]+)%)")
   if name then
     return text, name
   end
+  local size = text:match("%[(.-)%]$")
   text = text:gsub("%[.-%]$", "")
   local kind
   kind, name = text:match("^(.-)([%w_]+)$")
-  local array = kind:find("uint8_t") and not kind:find("%*") and "*" or ""
-  return kind:gsub("%s*$", ""):gsub("%s+(%*+)$", "%1") .. array, name
+  kind = kind:gsub("%s*$", ""):gsub("%s+(%*+)$", "%1")
+  return kind .. (size and "*" or ""), name, size
 end
 
 -- Returns the C expression that makes room for a result, or nil for a type that
--- holds none.
-local function make_room(kind, name)
+-- holds none. An array has exactly its size, so that a sanitizer sees its end.
+local function make_room(kind, name, size)
   local target = kind:match("^([%w_ ]+)%*$")
   if not target or target:find("^const ") or target == "void" then
     return nil
@@ -112,7 +114,7 @@ local function make_room(kind, name)
   if target == "char" then
     target = "char[KAD_VALUES_TEXT]"
   elseif target == "uint8_t" then
-    target = "uint8_t[64]"
+    target = ("uint8_t[%s]"):format(size or 64)
   elseif name == "out" then
     items = "KAD_VALUES_ITEMS"
   end
@@ -120,13 +122,15 @@ local function make_room(kind, name)
 end
 
 -- Returns the C expression that makes an argument.
-local function make_argument(kind, name, called)
+local function make_argument(kind, name, size, called)
   if kind:find("^enum ") then
     return ("(%s)kad_values_number(it)"):format(kind)
+  elseif kind == "const uint8_t*" and size then
+    return ("kad_values_bytes(it, %s)"):format(size)
   end
   local is_pointer = kind:find("*", 1, true) and name ~= "data"
   return not is_pointer and BY_NAME[name] or BY_TYPE[kind]
-    or make_room(kind, name)
+    or make_room(kind, name, size)
     or error(("%s: an argument of type '%s'"):format(called, kind))
 end
 
@@ -135,12 +139,12 @@ local function make_call(returned, name, parameters)
   local lines, names = {}, {}
   for _, parameter in ipairs(parameters == "(void)" and {} or split(parameters))
   do
-    local kind, own = read_parameter(parameter)
+    local kind, own, size = read_parameter(parameter)
     local declared = parameter:find("%(%*") and parameter
       or kind:gsub("%*", " *") .. " " .. own
     names[#names + 1] = own
     lines[#lines + 1] = ("  %s = %s;"):format(declared,
-      make_argument(kind, own, name))
+      make_argument(kind, own, size, name))
   end
   local call = ("%s(%s)"):format(name, table.concat(names, ", "))
   local is_started = parameters:find("kad_done_fn", 1, true)

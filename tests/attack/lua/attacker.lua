@@ -14,8 +14,10 @@
 --
 -- A case is a seed and a list of steps, each a seed of its own. Cases run in a
 -- process of their own, some in each. A case that ends its process, raises an
--- error or is not over in CASE_SECONDS fails. It is played again with fewer and
--- fewer steps. What still fails is written to build/attack/NAME-SEED.case.
+-- error or is not over after CASE_SECONDS of processor time fails: a machine
+-- that is busy with something else makes none fail. Nor may a case wait for
+-- HANG_SECONDS. It is played again with fewer and fewer steps. What still fails
+-- is written to build/attack/NAME-SEED.case.
 --
 -- The last line is "attack NAME: seed N, M cases, K failures".
 
@@ -26,7 +28,8 @@ local M = {}
 
 local BATCH <const> = 200 -- cases of a process, at most
 local BATCH_SECONDS <const> = 10 -- after which it begins no other
-local CASE_SECONDS <const> = 60
+local CASE_SECONDS <const> = 60 -- of processor time
+local HANG_SECONDS <const> = 300 -- of a clock on the wall
 local REDUCE_SECONDS <const> = 60 -- then what is left is good enough
 local FAILURES_MAX <const> = 10 -- then the attacker ends
 local SEED_SHIFT <const> = 24 -- seeds of cases have 40 bits, to be typed
@@ -101,21 +104,40 @@ local function end_process(child)
   end)
 end
 
+-- The kernel ends a process that has used its processor time, in which it may
+-- have played other cases before.
+local LIMITED <const> = ('ulimit -S -t %d && exec "$@"'):format(
+  BATCH_SECONDS + CASE_SECONDS)
+
+-- Says in the text of a process why it was ended.
+local function explain(child, signal)
+  local why
+  if child.is_late then
+    why = ("not over in %d s%s"):format(HANG_SECONDS,
+      child.needed_kill and ", and deaf to SIGTERM" or "")
+  elseif signal == uv.constants.SIGXCPU then
+    why = ("not over after %d s of processor time"):format(CASE_SECONDS)
+  end
+  child.text = why and child.text .. "\n" .. why or child.text
+end
+
 -- Runs this script with arguments; returns what became of it: `failed`, `text`
 -- (what it printed), `number` (of the last case begun).
 local function run_script(arguments)
   local output, errors = uv.new_pipe(), uv.new_pipe()
   local child = { text = "", watchdog = uv.new_timer() }
   local function wind_up()
-    child.watchdog:start(CASE_SECONDS * 1000, 0, function()
+    child.watchdog:start(HANG_SECONDS * 1000, 0, function()
       end_process(child)
     end)
   end
-  local all = { arg[0], table.unpack(arguments) }
-  child.handle = assert(uv.spawn(arg[-1], { args = all,
+  local ended_by
+  local all = { "-c", LIMITED, "sh", arg[-1], arg[0], table.unpack(arguments) }
+  child.handle = assert(uv.spawn("/bin/sh", { args = all,
     stdio = { nil, output, errors } }, function(status, signal)
       child.failed = status ~= 0 or signal ~= 0
       child.status = ("status %d, signal %d"):format(status, signal)
+      ended_by = signal
       child.handle:close()
       child.watchdog:close()
     end))
@@ -130,10 +152,7 @@ local function run_script(arguments)
     child.text = (child.text .. data):sub(-SHOWN)
   end)
   uv.run()
-  if child.is_late then
-    child.text = ("%s\nnot over in %d s%s"):format(child.text, CASE_SECONDS,
-      child.needed_kill and ", and deaf to SIGTERM" or "")
-  end
+  explain(child, ended_by)
   return child
 end
 

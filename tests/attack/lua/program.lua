@@ -5,12 +5,18 @@
 --     part.slot, part.text --> "types.note.merge", "function(a, b, c) … end"
 --
 -- The functions use these locals of the file: `keep(…)` and `kept[i]`, values
--- of earlier calls; `try(fn, …)`, the results of `fn` or an error.
+-- of earlier calls; `try(fn, …)`, the results of `fn` or an error; `fresh(n)`,
+-- a string that nothing else holds; `lone_records(n, m)`, n records of such
+-- strings, of which nothing else holds the first m; `weak(list, mode)`, the
+-- list and its tables made weak: the next collection takes what is alone;
+-- `press(n)`, which uses so much memory that a collection is forced.
 
 local Dice = require("tests.attack.lua.dice")
 local values = require("tests.attack.lua.values")
 
 local M = {}
+
+local MOST_LONE <const> = 12 -- records that fit a stack as it is
 
 M.HEAD = [[
 local kept, place = {}, 0
@@ -31,10 +37,43 @@ local function try(fn, ...)
   local all = table.pack(pcall(fn, ...))
   return table.unpack(all, 2, all.n)
 end
+local made = 0
+local function fresh(times)
+  made = made + 1
+  return ("%04d"):format(made % 10000):rep(times)
+end
+local function weak(list, mode)
+  local fields = { __mode = mode, __index = function(_, name)
+    return { fresh(1), name }
+  end }
+  for i = 1, #list do
+    if type(list[i]) == "table" then
+      setmetatable(list[i], fields)
+    end
+  end
+  return setmetatable(list, fields)
+end
+local function press(count)
+  local block, ring = double("pressure", 11), {}
+  for i = 1, 120 do
+    ring[i % count] = block .. i
+  end
+end
+local held
+local function lone_records(count, lone)
+  local list = {}
+  for i = 1, count do
+    list[i] = { value = fresh(1 + i % 30), ttl = 3600 + i }
+  end
+  held = table.move(list, lone + 1, count, 1, {})
+  return list
+end
 ]]
 
---- The places of functions in a policy.
-M.SLOTS = { "types.note.validate", "types.note.merge", "types.note.select",
+--- The places of functions in a policy. Merge and select are more frequent than
+--- others: the engine borrows what they return.
+M.SLOTS = { "types.note.validate", "types.note.merge", "types.note.merge",
+  "types.note.merge", "types.note.select", "types.note.select",
   "types.note.expire", "types.note.republish", "types.value.validate",
   "types.peers.select", "on_request", "on_contact", "on_store", "on_expire",
   "rpc", "rpc", "rpc", "every", "on_start", "on_stop", "save", "restore",
@@ -235,13 +274,45 @@ end
 
 ---------------------------------------------------------------- verdicts --
 
+-- A string that nothing but what is returned holds.
+local function fresh(self)
+  return ("fresh(%d)"):format(1 + self.dice:below(40))
+end
+
+local function weak(self, list)
+  return ("weak(%s, %q)"):format(list, self.dice:pick({ "v", "v", "kv", "k" }))
+end
+
 local function decision(self)
-  return self.dice:pick({ "true", "true", "false", "nil, \"no\"",
+  return self.dice:pick({ "true", "true", "true", "false", "nil, \"no\"",
+    "nil, " .. fresh(self),
     ("nil, %s, %s"):format(values.string(self.dice), values.number(self.dice)),
     "nil" })
 end
 
+-- Records that only the engine still has when the hook has returned. Those that
+-- follow in the list are there after a collection: to find one missing is an
+-- error, with which nothing that is gone is used.
+local function weak_records(self)
+  local dice, items = self.dice, {}
+  if dice:below(4) > 0 then
+    return weak(self, ("lone_records(%d, %d)"):format(1 + dice:below(300),
+      dice:below(4))) .. (dice:one_in(8) and "[1]" or "")
+  end
+  for i = 1, 1 + dice:below(4) do
+    items[i] = dice:pick({ "b:copy()", "a[1]:copy()",
+      ("{ value = %s, salt = %s }"):format(fresh(self), fresh(self)),
+      ("{ value = %s, type = fresh(1) }"):format(fresh(self)),
+      ("{ value = %s, publisher = fresh(8), signature = fresh(16) }"):format(
+        fresh(self)) })
+  end
+  return weak(self, "{ " .. table.concat(items, ", ") .. " }")
+end
+
 local function records(self)
+  if self.dice:one_in(2) then
+    return weak_records(self)
+  end
   local items = {}
   for i = 1, self.dice:below(4) do
     items[i] = self.dice:pick({ "a[1]", "b", "a", "(b:copy())",
@@ -259,13 +330,17 @@ end
 
 local function reply(self)
   return self.dice:pick({ self:record(2), self:list(2), self:hostile(2),
-    'nil, "no", 299', ("{ list = %s }"):format(self:list(2)) })
+    'nil, "no", 299', ("{ list = %s }"):format(self:list(2)),
+    ("nil, %s, 299"):format(fresh(self)),
+    weak(self, ("{ text = %s, list = weak({ %s, { %s } }, \"v\") }"):format(
+      fresh(self), fresh(self), fresh(self))) })
 end
 
 -- Messages of a codec that is nearly the identity.
 local function codec(self)
   return self.dice:pick({ "kad.bencode.encode(a)", "kad.bencode.decode(a)",
-    self:record(1), values.string(self.dice), "nil", 'nil, "no"', "a" })
+    self:record(1), values.string(self.dice), "nil", 'nil, "no"', "a",
+    fresh(self), weak(self, "{ " .. fresh(self) .. " }") })
 end
 
 local VERDICTS <const> = { validate = decision, merge = records,
@@ -279,7 +354,10 @@ local function ending(self, slot)
   if not verdict or self.dice:one_in(4) then
     return "return " .. self:expression(2)
   end
-  return "return " .. verdict(self)
+  local before = self.dice:one_in(6) and "kad.sleep(0.01) "
+    or self.dice:one_in(6) and ("press(%d) "):format(self.dice:below(90) + 1)
+    or ""
+  return before .. "return " .. verdict(self)
 end
 
 --- What a part can use.
@@ -300,9 +378,22 @@ function M.part(seed, means)
     is_confined = means.is_confined }, Program)
   local slot = dice:pick(M.SLOTS)
   -- A return in the middle gives no verdict: some parts have only the end.
-  local body = self:body(dice:one_in(6) and 5 or 1)
+  local is_short = dice:one_in(VERDICTS[slot:match("[%a_]+$")] and 2 or 6)
+  local body = self:body(is_short and 5 or 1)
   return { slot = slot, text = ("function(a, b, c, ...)\n  %s\n  %s\nend")
     :format(body, ending(self, slot)) }
+end
+
+--- Returns a hook whose records the engine alone has. It cannot fail: from its
+--- return to the engine nothing is allocated, unless the hook was pending.
+---@param seed integer
+---@return { slot: string, text: string } part
+function M.lone_part(seed)
+  local dice = Dice.new(seed)
+  return { slot = dice:pick({ "types.note.merge", "types.note.select" }),
+    text = ("function() return weak(lone_records(%d, %d), %q) end"):format(
+      1 + dice:below(MOST_LONE), dice:below(MOST_LONE),
+      dice:pick({ "v", "kv" })) }
 end
 
 return M

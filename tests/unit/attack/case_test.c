@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 enum {
   FIRST = 7, /* steps that fail together, in this order */
@@ -17,6 +18,8 @@ enum {
 };
 
 static bool has_first;
+static struct itimerval processor; /* what is left of both, in a step */
+static struct itimerval wall;
 static struct kad_case it;
 
 static void begin(uint64_t seed) {
@@ -27,6 +30,8 @@ static void begin(uint64_t seed) {
 }
 
 static void step(uint64_t seed) {
+  (void)getitimer(ITIMER_PROF, &processor);
+  (void)getitimer(ITIMER_REAL, &wall);
   has_first = has_first || seed == FIRST;
   if (has_first && seed == SECOND) {
     abort();
@@ -69,6 +74,22 @@ static void a_case_that_ends_its_process_fails(void **state) {
   assert_true(kad_case_fails(&it, &attack));
 }
 
+/* On a busy machine a case may take long, but not much of the processor. */
+static void a_case_has_less_processor_time_than_time(void **state) {
+  (void)state;
+  make_steps();
+  it.count = 1;
+  kad_case_play(&it, &attack);
+  assert_in_range(processor.it_value.tv_sec, KAD_CASE_SECONDS / 2,
+                  KAD_CASE_SECONDS);
+  assert_in_range(wall.it_value.tv_sec, KAD_CASE_SECONDS * 2,
+                  KAD_CASE_HANG_SECONDS);
+  (void)getitimer(ITIMER_PROF, &processor);
+  (void)getitimer(ITIMER_REAL, &wall);
+  assert_int_equal(processor.it_value.tv_sec, 0);
+  assert_int_equal(wall.it_value.tv_sec, 0);
+}
+
 static void only_steps_that_are_needed_are_left(void **state) {
   (void)state;
   make_steps();
@@ -100,6 +121,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_case_follows_from_its_seed),
       cmocka_unit_test(a_case_that_ends_its_process_fails),
+      cmocka_unit_test(a_case_has_less_processor_time_than_time),
       cmocka_unit_test(only_steps_that_are_needed_are_left),
       cmocka_unit_test(a_case_is_read_as_it_was_written),
   };
