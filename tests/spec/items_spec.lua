@@ -474,4 +474,30 @@ describe("policies for items", function()
     assert.matches("raw = true", message, 1, true)
     assert.equal("no bencode", details.records[1].value)
   end, { policies = { odd } }))
+
+  it("put and get items themselves, in their sandbox", support.with_folder(
+    function(folder)
+      local path = folder .. "/feed.lua"
+      local file <close> = assert(io.open(path, "wb"))
+      file:write([[
+local kad = require("kadenza")
+local pair = kad.keypair(("f"):rep(32))
+return { name = "feed", rpc = { post = function(request, ctx)
+  local target = assert(ctx.node:put_immutable(request.args.text))
+  assert(target == kad.immutable_target(request.args.text))
+  local _, info = ctx.node:put_mutable { key = pair, value = target }
+  return { seq = info.seq, publisher = pair.publisher,
+    found = ctx.node:get_immutable(target) }
+end } }]])
+      file:close()
+      in_overlay(function(a, b, net)
+        for seq, text in ipairs({ "one", "two" }) do
+          local reply = assert(a:call(b:addresses()[1], "post",
+            { text = text }))
+          assert.same({ seq, text }, { reply.seq, reply.found })
+          local target = assert(net.nodes[5]:get_mutable(reply.publisher))
+          assert.equal(text, (a:get_immutable(target)))
+        end
+      end, { policies = { path } })()
+    end))
 end)

@@ -18,10 +18,13 @@ local task = require("kadenza.task")
 local M = {}
 
 --- The methods of a node that policies may call.
-M.NODE = { "addresses", "announce", "bootstrap", "call", "contacts",
-  "find_node", "get", "get_peers", "held", "id", "id_bits", "is_open", "names",
-  "ping", "publications", "publish", "put", "query", "secure_id", "state",
-  "stats", "unpublish" }
+M.NODE = {
+  "addresses", "announce", "bootstrap", "call", "contacts", "find_node",
+  "get", "get_immutable", "get_mutable", "get_peers", "held", "id", "id_bits",
+  "is_open", "names", "ping", "publications", "publish", "put",
+  "put_immutable", "put_mutable", "query", "sample", "secure_id", "state",
+  "stats", "unpublish",
+}
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "close", "configure", "leave", "network", "on_close", "receive",
