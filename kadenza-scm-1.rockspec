@@ -51,6 +51,7 @@ build = {
       sources = {
         "bindings/lua/argument.c",
         "bindings/lua/bencode.c",
+        "bindings/lua/blocklist.c",
         "bindings/lua/boot.c",
         "bindings/lua/callback.c",
         "bindings/lua/config.c",
@@ -107,6 +108,8 @@ build = {
         "bindings/policy/vm_heap.c",
         "bindings/policy/vm_module.c",
         "core/base/address.c",
+        "core/base/address_range.c",
+        "core/base/address_set.c",
         "core/base/address_text.c",
         "core/base/allocator.c",
         "core/base/array.c",
@@ -162,6 +165,7 @@ build = {
         "core/net/udp/udp_socket.c",
         "core/net/udp/udp_source.c",
         "core/net/user_timers.c",
+        "core/node/blocklist.c",
         "core/node/config.c",
         "core/node/configure.c",
         "core/node/events.c",
@@ -260,6 +264,8 @@ build = {
         "$(MD_INCDIR)" },
       libdirs = { "$(LIBUV_LIBDIR)", "$(SODIUM_LIBDIR)", "$(MD_LIBDIR)" },
     },
+    ["kadenza.address_list"] =
+      "scripts/kadenza/address_list.lua",
     ["kadenza.blob"] =
       "scripts/kadenza/blob.lua",
     ["kadenza.blob.reader"] =
@@ -274,6 +280,8 @@ build = {
       "scripts/kadenza/chunk.lua",
     ["kadenza.chunk_text"] =
       "scripts/kadenza/chunk_text.lua",
+    ["kadenza.cli.address_lists"] =
+      "scripts/kadenza/cli/address_lists.lua",
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
     ["kadenza.cli.check"] =

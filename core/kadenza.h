@@ -82,7 +82,8 @@ KAD_API const char *kad_version(void);
   X(KAD_ENOROUTE, -30, "no socket has a route to the address")        \
   X(KAD_EFEWER, -31, "stored at fewer nodes than min_stored")         \
   X(KAD_ECAS, -32, "another item has been stored meanwhile")          \
-  X(KAD_ESEQ, -33, "a newer item is stored")
+  X(KAD_ESEQ, -33, "a newer item is stored")                          \
+  X(KAD_EBLOCKED, -34, "the address is blocked")
 
 enum kad_error {
 #define KAD_ERROR_ENUM(code, value, text) code = (value),
@@ -710,7 +711,7 @@ KAD_API KAD_MUST_CHECK int kad_node_add_family(struct kad_node *node,
  * Ends with 0 if the lookup found a contact, or
  *   KAD_ENOCONTACTS  none of `known` answered, and no other node is known
  *   KAD_ETIMEOUT     the same, but the contacts of the node are silent, too
- *   KAD_EFAMILY, KAD_EMARTIAN
+ *   KAD_EFAMILY, KAD_EMARTIAN, KAD_EBLOCKED
  *                    nothing was sent: see kad_node_check_address
  * Source: Kademlia §2.3. */
 KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
@@ -721,7 +722,8 @@ KAD_API KAD_MUST_CHECK int kad_node_bootstrap(struct kad_node *node,
 
 /* Pings an address.
  * Ends with 0, KAD_ETIMEOUT, KAD_EREMOTE, KAD_EFAMILY, KAD_EMARTIAN,
- * KAD_ENOROUTE, or an error of the codec. Source: BEP 5 "ping". */
+ * KAD_EBLOCKED, KAD_ENOROUTE, or an error of the codec. Source: BEP 5 "ping".
+ */
 KAD_API KAD_MUST_CHECK int kad_node_ping(struct kad_node *node,
                                          const struct kad_address *to,
                                          kad_done_fn done, void *data,
@@ -939,6 +941,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(bytes_out, "bytes sent")                                           \
   X(dropped_malformed, "datagrams dropped: malformed")                 \
   X(dropped_martian, "datagrams dropped: from addresses not allowed")  \
+  X(dropped_blocked, "datagrams dropped: from blocked addresses")      \
   X(dropped_limited, "queries dropped: over a rate limit")             \
   X(dropped_unmatched, "replies dropped: to no query")                 \
   X(dropped_read_only, "queries dropped: the node is read-only")       \
@@ -1175,6 +1178,8 @@ KAD_API void kad_network_step(struct kad_network *network);
 
 /* Reading and writing bencode. */
 #include "kadenza_bencode.h"
+/* Addresses that are blocked, or exempt from limits. */
+#include "kadenza_blocklist.h"
 /* Items of BitTorrent's DHT (BEP 44). */
 #include "kadenza_item.h"
 /* kad_network_resolve, and names through which a node joins. */

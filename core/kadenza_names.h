@@ -111,6 +111,7 @@ KAD_API void kad_node_watch_names(struct kad_node *node,
  *   KAD_EFAMILY   the node has no socket of its family
  *   KAD_EMARTIAN  it is a local address, and `allow_local` is off, or no
  *                 address of another node
+ *   KAD_EBLOCKED  it is blocked
  *   KAD_ENOROUTE  no socket of the node has a route to it now */
 KAD_API int kad_node_check_address(const struct kad_node *node,
                                    const struct kad_address *address);

@@ -2,6 +2,7 @@
 
 #include "kadenza_socket.h"
 #include "lua/argument.h"
+#include "lua/blocklist.h"
 #include "lua/config.h"
 #include "lua/error.h"
 #include "lua/field.h"
@@ -373,6 +374,8 @@ static const luaL_Reg shared_methods[] = {
 static const luaL_Reg owner_methods[] = {
     {"receive", node_receive},
     {"configure", node_configure},
+    {"block", kad_lua_node_block},
+    {"exempt", kad_lua_node_exempt},
     {"network", node_network},
     {"close", node_close},
     {NULL, NULL},

@@ -2,6 +2,7 @@
 
 #include "lua/argument.h"
 #include "lua/bencode.h"
+#include "lua/blocklist.h"
 #include "lua/config.h"
 #include "lua/error.h"
 #include "lua/item.h"
@@ -306,6 +307,7 @@ void kad_lua_push_safe_module(lua_State *L) {
       {"sign", sign},
       {"verify", verify},
       {"address", address},
+      {"is_address_range", kad_lua_is_address_range},
       {"is_local", is_local},
       {"is_reserved", is_reserved},
       {"bind_id", bind_id},

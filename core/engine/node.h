@@ -12,6 +12,7 @@
 #define KAD_ENGINE_NODE_H
 
 #include "base/address.h"
+#include "base/address_set.h"
 #include "base/time.h"
 #include "engine/clock.h"
 #include "engine/events.h"
@@ -54,6 +55,8 @@ struct kad_node {
   const struct kad_codec *codec;          /* used if the policy has none */
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
   struct kad_limiter *limiter;            /* NULL: limits are off */
+  struct kad_address_set blocked;
+  struct kad_address_set exempt; /* from the limiter */
   struct kad_store *store;
   bool owns_store;
   struct kad_quota quota;
@@ -105,6 +108,19 @@ static inline struct kad_table *kad_node_table(const struct kad_node *node,
 /* Returns true if the node answers no queries. Source: BEP 43. */
 static inline bool kad_node_is_read_only(const struct kad_node *node) {
   return node->config.read_only == KAD_READ_ONLY_ON;
+}
+
+/* Returns true if nothing comes from `address` and nothing is sent to it. */
+static inline bool kad_node_shuns(const struct kad_node *node,
+                                  const struct kad_address *address) {
+  return kad_address_is_martian(address, node->config.allow_local) ||
+         kad_address_set_has(&node->blocked, address);
+}
+
+/* Returns the limiter for what `from` sends; NULL: it has no limits. */
+static inline struct kad_limiter *kad_node_limiter(
+    const struct kad_node *node, const struct kad_address *from) {
+  return kad_address_set_has(&node->exempt, from) ? NULL : node->limiter;
 }
 
 /* Returns true if `contact` has answered us: it is in a table with exactly this

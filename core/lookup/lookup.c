@@ -68,7 +68,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
                           const struct kad_candidate *source) {
   if (contact->address.family != lookup->config.family ||
       kad_node_is_own_id(node, &contact->id) || !kad_contact_has_id(contact) ||
-      kad_address_is_martian(&contact->address, node->config.allow_local)) {
+      kad_node_shuns(node, &contact->address)) {
     return false;
   }
   struct kad_candidate made = {.contact = *contact,

@@ -113,7 +113,9 @@ static void admit(struct kad_node *node, const struct kad_contact *contact,
 static void apply_result(struct kad_node *node, void *self,
                          const struct kad_hook_result *result) {
   const struct answered_contact *answered = self;
-  if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing) {
+  /* It may have been blocked while the hook was pending. */
+  if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing &&
+      !kad_node_shuns(node, &answered->contact.address)) {
     admit(node, &answered->contact, answered->rtt_ms);
   }
 }

@@ -81,7 +81,7 @@ static bool is_unknown_neighbour(const struct kad_node *node,
   const struct kad_id *own = &node->config.id;
   return kad_contact_has_id(contact) &&
          !kad_node_is_own_id(node, &contact->id) &&
-         !kad_address_is_martian(&contact->address, node->config.allow_local) &&
+         !kad_node_shuns(node, &contact->address) &&
          kad_table_find(table, &contact->id) == NULL &&
          (count < node->config.k ||
           kad_id_compare(own, &contact->id, &closest[count - 1].id) < 0);

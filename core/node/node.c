@@ -110,6 +110,8 @@ void kad_node_free(struct kad_node *node) {
     kad_table_free(node->tables[i]);
   }
   kad_limiter_free(node->limiter);
+  kad_address_set_deinit(&node->blocked, &allocator);
+  kad_address_set_deinit(&node->exempt, &allocator);
   kad_verified_deinit(&node->verified);
   kad_proven_addresses_deinit(&node->proven);
   if (node->owns_store) {
@@ -146,6 +148,14 @@ int kad_node_add_family(struct kad_node *node, unsigned family) {
                        &node->tables[kad_family_index(family)]);
 }
 
+/* Counts a query of `from` for the rate limits. */
+static bool is_within_limits(const struct kad_node *node,
+                             const struct kad_address *from) {
+  struct kad_limiter *limiter = kad_node_limiter(node, from);
+  return limiter == NULL ||
+         kad_limiter_query(limiter, from, kad_node_now(node));
+}
+
 /* Serves a query within the rate limits. */
 static void receive_query(struct kad_node *node, const struct kad_address *from,
                           struct kad_slice datagram,
@@ -154,8 +164,7 @@ static void receive_query(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_read_only++;
     return;
   }
-  if (node->limiter != NULL &&
-      !kad_limiter_query(node->limiter, from, kad_node_now(node))) {
+  if (!is_within_limits(node, from)) {
     node->stats.dropped_limited++;
     return;
   }
@@ -176,8 +185,7 @@ static void receive_malformed(struct kad_node *node,
       .from.address = *from, .datagram = datagram, .message = message};
   node->stats.dropped_malformed++;
   if (message->transaction.len == 0 || kad_node_is_read_only(node) ||
-      (node->limiter != NULL &&
-       !kad_limiter_query(node->limiter, from, kad_node_now(node)))) {
+      !is_within_limits(node, from)) {
     return;
   }
   const struct kad_reply_bound bound =
@@ -199,6 +207,8 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
     node->stats.dropped_martian++;
+  } else if (kad_address_set_has(&node->blocked, from)) {
+    node->stats.dropped_blocked++;
   } else if (datagram.len > KAD_DATAGRAM_MAX) {
     node->stats.dropped_malformed++;
   } else if (kad_datagram_read(node, datagram, scratch, &message) != 0) {

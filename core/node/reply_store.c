@@ -241,13 +241,14 @@ static bool is_foreign_peer(const struct kad_incoming *incoming,
 static bool may_verify(struct kad_node *node,
                        const struct kad_incoming *incoming) {
   const struct kad_message *query = incoming->message;
+  const struct kad_address *from = &incoming->from.address;
+  struct kad_limiter *limiter = kad_node_limiter(node, from);
   uint32_t count = 0;
   for (size_t i = 0; i < query->record_count; i++) {
     count += query->records[i].publisher != NULL;
   }
-  if (count == 0 || node->limiter == NULL ||
-      kad_limiter_signatures(node->limiter, &incoming->from.address, count,
-                             kad_node_now(node))) {
+  if (count == 0 || limiter == NULL ||
+      kad_limiter_signatures(limiter, from, count, kad_node_now(node))) {
     return true;
   }
   node->stats.dropped_limited++;

@@ -62,8 +62,7 @@ static bool has_peer(const struct peer_search *search,
 
 static void add_peer(struct kad_node *node, struct peer_search *search,
                      const struct kad_address *peer) {
-  if (search->count == PEERS_MAX ||
-      kad_address_is_martian(peer, node->config.allow_local) ||
+  if (search->count == PEERS_MAX || kad_node_shuns(node, peer) ||
       has_peer(search, peer)) {
     return;
   }

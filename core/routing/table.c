@@ -464,3 +464,34 @@ size_t kad_table_prune(struct kad_table *table, kad_time_ms now) {
   }
   return removed;
 }
+
+/* Removes the contacts of a bucket that are in `set`: first those that would
+ * replace others. */
+static size_t throw_out_of(struct kad_table *table, struct kad_bucket *bucket,
+                           const struct kad_address_set *set) {
+  struct kad_replacement_cache *replacements = &bucket->replacements;
+  size_t removed = 0;
+  for (size_t i = replacements->count; i > 0; i--) {
+    struct kad_table_entry entry;
+    kad_replacement_cache_get(replacements, i - 1, &entry);
+    if (kad_address_set_has(set, &entry.contact.address)) {
+      kad_replacement_cache_remove(replacements, i - 1);
+    }
+  }
+  for (size_t i = bucket->count; i > 0; i--) {
+    if (kad_address_set_has(set, &bucket->entries[i - 1].contact.address)) {
+      remove_entry(table, bucket, i - 1);
+      removed++;
+    }
+  }
+  return removed;
+}
+
+size_t kad_table_throw_out(struct kad_table *table,
+                           const struct kad_address_set *set) {
+  size_t removed = 0;
+  for (size_t i = 0; i < table->bucket_count; i++) {
+    removed += throw_out_of(table, &table->buckets[i], set);
+  }
+  return removed;
+}

@@ -16,6 +16,7 @@
 #ifndef KAD_ROUTING_TABLE_H
 #define KAD_ROUTING_TABLE_H
 
+#include "base/address_set.h"
 #include "routing/table_entry.h"
 
 enum {
@@ -111,6 +112,12 @@ void kad_table_failed(struct kad_table *table,
  * replacement cache replaces it. `contact` may point into the table. */
 void kad_table_remove(struct kad_table *table,
                       const struct kad_contact *contact);
+
+/* Removes all contacts whose address is in `set`, from the replacement caches,
+ * too. Other contacts of these replace them. Returns the number of contacts
+ * that have left the buckets. */
+size_t kad_table_throw_out(struct kad_table *table,
+                           const struct kad_address_set *set);
 
 /* Finds a contact by id, by address, or by both. NULL if there is none. Valid
  * until the next change. */

@@ -81,7 +81,8 @@ int kad_datagram_encode(struct kad_node *node, struct kad_message *message,
 
 void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
                        struct kad_slice datagram) {
-  if (node->closing) {
+  /* What waited may be for an address that has been blocked meanwhile. */
+  if (node->closing || kad_address_set_has(&node->blocked, to)) {
     return;
   }
   node->stats.datagrams_out++;

@@ -325,6 +325,9 @@ int kad_rpc_find_route(const struct kad_node *node,
   if (kad_address_is_martian(to, node->config.allow_local)) {
     return KAD_EMARTIAN;
   }
+  if (kad_address_set_has(&node->blocked, to)) {
+    return KAD_EBLOCKED;
+  }
   return node->env.find_route != NULL
              ? node->env.find_route(node->env.state, to)
              : 0;
@@ -341,6 +344,9 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   }
   if (kad_address_is_martian(&to->address, node->config.allow_local)) {
     return KAD_EMARTIAN;
+  }
+  if (kad_address_set_has(&node->blocked, &to->address)) {
+    return KAD_EBLOCKED;
   }
   int error = encode_query(node, message, datagram, &len, &transaction);
   if (error != 0) {

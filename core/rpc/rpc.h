@@ -98,6 +98,7 @@ void kad_rpc_deinit(struct kad_node *node);
  * Returns 0, or
  *   KAD_EFAMILY   the node has no socket of that family
  *   KAD_EMARTIAN  no reply could come from this address
+ *   KAD_EBLOCKED  the address is blocked
  *   KAD_ENOROUTE  no socket has a route to it */
 KAD_MUST_CHECK int kad_rpc_find_route(const struct kad_node *node,
                                       const struct kad_address *to);
@@ -110,6 +111,7 @@ KAD_MUST_CHECK int kad_rpc_find_route(const struct kad_node *node,
  *   KAD_ENOMEM    out of memory
  *   KAD_EFAMILY   the node has no socket of that family
  *   KAD_EMARTIAN  no reply could come from this address
+ *   KAD_EBLOCKED  the address is blocked
  *   KAD_EBUSY     max_waiting queries wait, or no free transaction was found:
  *                 the random source is broken
  * or an error of kad_datagram_send. */

@@ -99,6 +99,7 @@ end
 -- Why an address is of no use, by code.
 local USELESS <const> = {
   KAD_EOWNID = "an address of this node",
+  KAD_EBLOCKED = "an address that is blocked",
   KAD_ENOROUTE = "an address to which no socket of this node has a route "
     .. "(listen on an address that has one)",
 }
@@ -122,8 +123,8 @@ local function useless(text, address, code, option)
 end
 
 -- Which of several codes a name's problem has.
-local RANK <const> = { KAD_EMARTIAN = 4, KAD_EFAMILY = 3, KAD_ENOROUTE = 2,
-  KAD_EOWNID = 1 }
+local RANK <const> = { KAD_EMARTIAN = 5, KAD_EFAMILY = 4, KAD_ENOROUTE = 3,
+  KAD_EBLOCKED = 2, KAD_EOWNID = 1 }
 
 -- Returns the problems of the addresses of a text, by code, and whether some
 -- address has none.

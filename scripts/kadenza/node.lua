@@ -295,6 +295,38 @@ function Node:configure(options)
   return changed, message, code
 end
 
+-- Replaces a list of addresses by the method `name` of the core.
+local function replace_addresses(self, name, list)
+  check.open(self, 3)
+  if not self.core[name] then
+    error("a policy cannot change the lists of its node", 3)
+  end
+  check.kind(list, "table", "list", 3)
+  return errors.at_level(3, self.core[name], self.core, list)
+end
+
+--- Replaces the list of blocked addresses. What they send is dropped and
+--- counted, nothing is sent to them, and contacts among them are forgotten.
+--- Raises for an item that is none of these texts: an address, "192.0.2.1"; a
+--- prefix, "2001:db8::/32"; a range, "192.0.2.1-192.0.2.9".
+---@param list string[]  at most 1,000,000; an empty one blocks nothing
+---@return true? replaced
+---@return string? message  the old list stays
+---@return kadenza.Code? code
+function Node:block(list)
+  return replace_addresses(self, "block", list)
+end
+
+--- Replaces the list of addresses that the rate limits of queries and signatures
+--- do not count. The list is like that of `block`, which has precedence.
+---@param list string[]
+---@return true? replaced
+---@return string? message  the old list stays
+---@return kadenza.Code? code
+function Node:exempt(list)
+  return replace_addresses(self, "exempt", list)
+end
+
 --- Loads the node's policy files again: all of them, or none if one fails.
 ---@return true? reloaded
 ---@return string? message

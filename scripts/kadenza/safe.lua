@@ -21,7 +21,7 @@ local M = { _VERSION = "kadenza 0.1.0" }
 ---| "KAD_ECONFLICT" | "KAD_ESYSTEM" | "KAD_EADDRINUSE" | "KAD_EACCESS"
 ---| "KAD_ERESOLVE" | "KAD_EFAMILY" | "KAD_EADDRNOTAVAIL"
 ---| "KAD_ECODEC" | "KAD_ENOROUTE" | "KAD_EFEWER" | "KAD_ECAS"
----| "KAD_ESEQ"
+---| "KAD_ESEQ" | "KAD_EBLOCKED"
 
 --- The version, such as "0.1.0".
 ---@type string

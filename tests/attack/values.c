@@ -156,6 +156,18 @@ const struct kad_address *kad_values_addresses(struct kad_calls *it) {
   return is_null(it) ? NULL : addresses;
 }
 
+/* Some are wrong: their ends are of two families, or in the other order. */
+const struct kad_address_range *kad_values_ranges(struct kad_calls *it) {
+  struct kad_address_range *ranges =
+      kad_values_block(it, KAD_VALUES_ITEMS * sizeof *ranges);
+  const bool single = kad_values_below(it, 4) > 0;
+  for (size_t i = 0; i < KAD_VALUES_ITEMS; i++) {
+    ranges[i].first = i < 4 ? make_address(it) : ranges[i % 4].first;
+    ranges[i].last = i % 4 != i || single ? ranges[i].first : make_address(it);
+  }
+  return is_null(it) ? NULL : ranges;
+}
+
 const struct kad_contact *kad_values_contact(struct kad_calls *it) {
   struct kad_contact *contact = kad_values_block(it, sizeof *contact);
   *contact =

@@ -29,6 +29,8 @@ const struct kad_id *kad_values_id(struct kad_calls *it);
 /* Arrays of KAD_VALUES_ITEMS. Addresses are of this machine, or of none. */
 const struct kad_address *kad_values_addresses(struct kad_calls *it);
 
+const struct kad_address_range *kad_values_ranges(struct kad_calls *it);
+
 const struct kad_contact *kad_values_contact(struct kad_calls *it);
 const struct kad_record *kad_values_record(struct kad_calls *it);
 const struct kad_bencode *kad_values_bencode(struct kad_calls *it);

@@ -44,6 +44,8 @@ local PLACES <const> = {
     ["core/sim/nat.c"] = "addresses behind a NAT",
   },
   kad_address_ip_size = {
+    ["core/base/address_range.c"] = "ranges that the operator wrote",
+    ["core/base/address_set.c"] = "ranges that the operator wrote",
     ["core/records/token.c"] = "what a token proves",
     ["core/membership/address_vote.c"] = "the address that is voted for",
     ["core/records/filter.c"] = "what a filter counts (BEP 33)",
@@ -85,6 +87,7 @@ local OWN <const> = {
 local BYTES <const> = {
   ["core/net/udp/udp_address.c"] = true, ["core/net/udp/udp_source.c"] = true,
   ["core/net/udp/udp_interface.c"] = true, ["core/net/network_names.c"] = true,
+  ["core/base/address_range.c"] = true, ["core/base/address_set.c"] = true,
 }
 
 local problems = {}

@@ -1,7 +1,6 @@
-/* Parses texts and compact forms of addresses. Formatting an accepted address
- * and parsing the result must give the same address. */
-#include "base/address.h"
-
+/* Parses texts, ranges and compact forms of addresses. Formatting an accepted
+ * address and parsing the result must give the same address. */
+#include "base/address_set.h"
 #include "target.h"
 
 #include <stdlib.h>
@@ -35,9 +34,24 @@ static void check_reach(const struct kad_address *address) {
         kad_address_is_local(address) == (is_martian && !is_martian_anywhere));
 }
 
+/* An accepted range makes a set that has both of its ends. */
+static void check_range(const struct kad_address_range *range) {
+  const struct kad_allocator allocator = kad_allocator_default();
+  struct kad_address_set set;
+  CHECK(range->first.family == range->last.family);
+  CHECK(kad_address_set_make(range, 1, &allocator, &set) == 0);
+  CHECK(kad_address_set_has(&set, &range->first));
+  CHECK(kad_address_set_has(&set, &range->last));
+  kad_address_set_deinit(&set, &allocator);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct kad_slice input = {data, size};
+  struct kad_address_range range;
   struct kad_address address;
+  if (kad_address_range_parse(input, &range) == 0) {
+    check_range(&range);
+  }
   if (kad_address_parse(input, &address) == 0) {
     check_text(&address);
     check_compact(&address);

@@ -192,7 +192,7 @@ end
 
 -- Options of the program, which kad.node does not have.
 local PROGRAM <const> = { log = true, json = true, trust = true,
-  policy_texts = true }
+  blocklist = true, exempt = true, policy_texts = true, address_lists = true }
 
 local function limits_of(values)
   if values.limits == false then

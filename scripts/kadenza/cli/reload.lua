@@ -1,9 +1,11 @@
---- Reloads the configuration and the policies of a node that runs.
+--- Reloads the configuration, the policies and the lists of addresses of a node
+--- that runs.
 ---
 --- The file and the policies are read first; a mistake in one of them changes
---- nothing. Options that cannot change while the node runs are named.
+--- nothing. A mistake in a list of addresses leaves that list alone. Options that cannot change while the node runs are named.
 --- Tested by tests/spec/cli/reload_spec.lua.
 
+local address_lists = require("kadenza.cli.address_lists")
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
@@ -86,6 +88,14 @@ local function configure(node, merged)
   return node:configure(live)
 end
 
+local function remove(list, item)
+  for i = #list, 1, -1 do
+    if list[i] == item then
+      table.remove(list, i)
+    end
+  end
+end
+
 local function report(before, merged, changed, fixed)
   if #merged.policies > 0 then
     log.info("policies reloaded")
@@ -102,7 +112,8 @@ local function report(before, merged, changed, fixed)
 end
 
 --- Reads the configuration again, and sets what may change at run time: log
---- level and format, limits, quotas, options of operations, policies.
+--- level and format, limits, quotas, options of operations, policies, lists of
+--- addresses.
 ---@async
 ---@param node kadenza.Node
 ---@param settings kadenza.cli.Settings  of the command
@@ -128,6 +139,9 @@ function M.run(node, settings, args, before)
   end
   log.configure({ level = merged.log,
     format = merged.json and "json" or "text" })
+  for _, name in ipairs(address_lists.reload(node, before, merged)) do
+    remove(changed, name)
+  end
   report(before, merged, changed, fixed)
   return merged
 end

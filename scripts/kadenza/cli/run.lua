@@ -1,5 +1,6 @@
 --- kadenza run: runs a node until a signal stops it.
 
+local address_lists = require("kadenza.cli.address_lists")
 local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
@@ -27,7 +28,7 @@ end
 local M = {
   summary = "Run a node.",
   description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
-    .. "the configuration and the policies, SIGUSR1 logs statistics.\n\nEvery "
+    .. "the configuration, the policies and the lists of addresses, SIGUSR1 logs statistics.\n\nEvery "
     .. "option may also be set in CONFIG, a file with one Lua table, or in the "
     .. "environment: KADENZA_K=20 overrides `k = 20` in the file, and --k 20 "
     .. "overrides both. --dump-config prints the resulting configuration as "
@@ -157,7 +158,9 @@ local function open_node(settings)
   if not node then
     fault.not_opened(message, code)
   end
+  address_lists.set(node, settings.address_lists)
   settings.policy_texts = nil -- a reload reads the files again
+  settings.address_lists = nil
   return node
 end
 
@@ -221,6 +224,7 @@ end
 function M.run(args, settings, log_start)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
   settings.policy_texts = policy_files.read(settings.policies)
+  settings.address_lists = address_lists.read(settings)
   if args.dump_config then
     output.write(config.dump(settings))
     return

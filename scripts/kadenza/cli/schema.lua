@@ -108,6 +108,19 @@ M.OPTIONS = {
       .. "library of Lua, with files and processes. May be repeated.",
   },
   {
+    name = "blocklist", kind = "text", flag = "--blocklist", argname = "FILE",
+    live = true, check = "path",
+    text = "File of blocked addresses: an address, a prefix such as "
+      .. "192.0.2.0/24, or a range 192.0.2.1-192.0.2.9 a line; # begins a "
+      .. "comment.",
+  },
+  {
+    name = "exempt", kind = "text", flag = "--exempt", argname = "FILE",
+    live = true, check = "path",
+    text = "File of addresses, like that of --blocklist, whose queries the "
+      .. "rate limits do not count.",
+  },
+  {
     name = "state", kind = "text", flag = "--state", argname = "DIR",
     check = "path",
     text = "Folder that keeps the id, contacts and publications between runs; "

@@ -41,6 +41,7 @@ local BY_TYPE <const> = {
   ["const uint8_t*"] = "kad_values_bytes(it, 64)",
   ["const struct kad_id*"] = "kad_values_id(it)",
   ["const struct kad_address*"] = "kad_values_addresses(it)",
+  ["const struct kad_address_range*"] = "kad_values_ranges(it)",
   ["const struct kad_contact*"] = "kad_values_contact(it)",
   ["const struct kad_record*"] = "kad_values_record(it)",
   ["const struct kad_bencode*"] = "kad_values_bencode(it)",

@@ -247,6 +247,11 @@ static void views_of_a_node(void **state) {
   assert_false(kad_node_observed(node, 4, NULL));
   kad_node_stats(NULL, &stats);
   kad_node_stats(node, NULL);
+  REFUSES(kad_address_range_parse(text, NULL));
+  REFUSES(kad_node_block(NULL, NULL, 0));
+  REFUSES(kad_node_block(node, NULL, 1));
+  REFUSES(kad_node_exempt(NULL, NULL, 0));
+  REFUSES(kad_node_exempt(node, NULL, 1));
   REFUSES(kad_node_check_address(NULL, &address));
   REFUSES(kad_node_check_address(node, NULL));
   REFUSES(kad_node_add_name(NULL, text));
