@@ -290,6 +290,8 @@ build = {
       "scripts/kadenza/cli/client.lua",
     ["kadenza.cli.config"] =
       "scripts/kadenza/cli/config.lua",
+    ["kadenza.cli.crawl"] =
+      "scripts/kadenza/cli/crawl.lua",
     ["kadenza.cli.fault"] =
       "scripts/kadenza/cli/fault.lua",
     ["kadenza.cli.file"] =
@@ -364,6 +366,14 @@ build = {
       "scripts/kadenza/contact_query.lua",
     ["kadenza.coroutine"] =
       "scripts/kadenza/coroutine.lua",
+    ["kadenza.crawl"] =
+      "scripts/kadenza/crawl.lua",
+    ["kadenza.crawl.frontier"] =
+      "scripts/kadenza/crawl/frontier.lua",
+    ["kadenza.crawl.saved"] =
+      "scripts/kadenza/crawl/saved.lua",
+    ["kadenza.crawl.target"] =
+      "scripts/kadenza/crawl/target.lua",
     ["kadenza.crdt"] =
       "scripts/kadenza/crdt.lua",
     ["kadenza.crdt.kind"] =

@@ -34,6 +34,16 @@ KAD_API KAD_MUST_CHECK int kad_node_sample(struct kad_node *node,
                                            kad_done_fn done, void *data,
                                            kad_operation_id *operation);
 
+/* Asks one node for the contacts it knows closest to `target`, as one step of a
+ * lookup does. `sampled` of the result, which has no samples, is set if it ends
+ * with 0. For surveys: of nodes that give no samples, too, contacts are learnt.
+ * Returns and ends as kad_node_sample does. Source: BEP 5 "find_node". */
+KAD_API KAD_MUST_CHECK int kad_node_neighbours(struct kad_node *node,
+                                               const struct kad_contact *to,
+                                               const struct kad_id *target,
+                                               kad_done_fn done, void *data,
+                                               kad_operation_id *operation);
+
 #ifdef __cplusplus
 }
 #endif

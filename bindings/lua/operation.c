@@ -183,8 +183,13 @@ static int node_call(lua_State *L) {
   return push_operation(L, callback, status);
 }
 
-/* node:sample(address, id or nil, target, done) */
-static int node_sample(lua_State *L) {
+/* One of the functions of kadenza_sample.h. */
+typedef int (*ask_fn)(struct kad_node *node, const struct kad_contact *to,
+                      const struct kad_id *target, kad_done_fn done, void *data,
+                      kad_operation_id *operation);
+
+/* Asks a node for what it has near a target. [-0, +1|3, v] */
+static int ask_near(lua_State *L, ask_fn ask) {
   struct kad_contact to = {.id = {{0}}};
   struct kad_id target;
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
@@ -194,9 +199,19 @@ static int node_sample(lua_State *L) {
   }
   kad_lua_check_id(L, 4, self->bits, &target);
   struct kad_lua_callback *const callback = new_callback(L, self, 5);
-  const int status = kad_node_sample(self->link->node, &to, &target,
-                                     operation_done, callback, &callback->id);
+  const int status = ask(self->link->node, &to, &target, operation_done,
+                         callback, &callback->id);
   return push_operation(L, callback, status);
+}
+
+/* node:sample(address, id or nil, target, done) */
+static int node_sample(lua_State *L) {
+  return ask_near(L, kad_node_sample);
+}
+
+/* node:neighbours(address, id or nil, target, done) */
+static int node_neighbours(lua_State *L) {
+  return ask_near(L, kad_node_neighbours);
 }
 
 /* A reply to a query along a lookup path, and the verdict of the script. */
@@ -353,6 +368,7 @@ const luaL_Reg kad_lua_operation_methods[] = {
     {"ping", node_ping},
     {"call", node_call},
     {"sample", node_sample},
+    {"neighbours", node_neighbours},
     {"query", node_query},
     {"find_node", node_find_node},
     {"get", node_get},

@@ -1,4 +1,4 @@
-/* Asking one node for a sample of the info hashes that it holds.
+/* Asking a node for a sample of its info hashes, or only for contacts.
  *
  * Tested by tests/unit/operations/sample_test.c. */
 #include "engine/node.h"
@@ -14,6 +14,7 @@ enum {
 struct sample {
   struct kad_operation op;
   struct kad_contact to;
+  enum kad_method_id method; /* SAMPLE_INFOHASHES or FIND_NODE */
   struct kad_sampled sampled;
   struct kad_id ids[IDS_MAX];
   struct kad_contact contacts[KAD_MESSAGE_CONTACTS];
@@ -23,12 +24,13 @@ static struct sample *sample_of(struct kad_operation *op) {
   return kad_container_of(op, struct sample, op);
 }
 
-/* Copies what the reply has. */
-static void keep_reply(const struct kad_node *node, struct sample *sample,
-                       const struct kad_message *reply) {
+/* Copies what the reply has. Returns 0 or KAD_EMALFORMED: it has no sample, and
+ * one was asked for. */
+static int keep_reply(const struct kad_node *node, struct sample *sample,
+                      const struct kad_message *reply) {
   const size_t size = node->id_size;
-  size_t count = reply->samples.len / size;
-  count = count < IDS_MAX ? count : IDS_MAX;
+  const size_t given = reply->samples.len / size;
+  const size_t count = given < IDS_MAX ? given : IDS_MAX;
   for (size_t i = 0; i < count; i++) {
     memcpy(sample->ids[i].bytes, reply->samples.data + i * size, size);
   }
@@ -43,37 +45,30 @@ static void keep_reply(const struct kad_node *node, struct sample *sample,
       .contacts = sample->contacts,
       .contact_count = reply->contact_count,
   };
+  return reply->has_samples || sample->method == KAD_METHOD_FIND_NODE
+             ? 0
+             : KAD_EMALFORMED;
 }
 
 static void on_query_event(struct kad_node *node, struct kad_query *query,
                            enum kad_query_event event,
                            const struct kad_message *message) {
   struct sample *sample = sample_of(kad_operation_of_query(query));
-  switch (event) {
-  case KAD_QUERY_SOFT:
-    return;
-  case KAD_QUERY_REPLY:
+  if (event == KAD_QUERY_REPLY) {
     sample->to = query->to;
-    if (message->has_samples) {
-      keep_reply(node, sample, message);
-    }
-    kad_operation_end(node, &sample->op,
-                      message->has_samples ? 0 : KAD_EMALFORMED);
-    return;
-  case KAD_QUERY_ERROR:
+    kad_operation_end(node, &sample->op, keep_reply(node, sample, message));
+  } else if (event == KAD_QUERY_ERROR) {
     kad_operation_keep_error(node, &sample->op, message);
     kad_operation_end(node, &sample->op, KAD_EREMOTE);
-    return;
-  case KAD_QUERY_TIMEOUT:
+  } else if (event == KAD_QUERY_TIMEOUT) {
     kad_operation_end(node, &sample->op, KAD_ETIMEOUT);
-    return;
   }
 }
 
 static void start_sample(struct kad_node *node, struct kad_operation *op) {
   struct sample *sample = sample_of(op);
   struct kad_message message;
-  kad_message_init_query(&message, KAD_METHOD_SAMPLE_INFOHASHES, &op->target);
+  kad_message_init_query(&message, sample->method, &op->target);
   int error = kad_rpc_find_route(node, &sample->to.address);
   if (error == 0) {
     error = kad_rpc_send(node, &sample->to, &message, on_query_event,
@@ -98,22 +93,36 @@ static const struct kad_operation_kind sample_kind = {
     .report = report_sample,
 };
 
-int kad_node_sample(struct kad_node *node, const struct kad_contact *to,
-                    const struct kad_id *target, kad_done_fn done, void *data,
-                    kad_operation_id *operation) {
-  const struct kad_operation_request request = {.kind = &sample_kind,
-                                                .size = sizeof(struct sample),
-                                                .target = target,
-                                                .done = done,
-                                                .data = data};
+static int ask(struct kad_node *node, const struct kad_contact *to,
+               enum kad_method_id method, struct kad_operation_request request,
+               kad_operation_id *operation) {
   struct kad_operation *op;
-  if (node == NULL || to == NULL || target == NULL ||
+  request.kind = &sample_kind;
+  request.size = sizeof(struct sample);
+  if (node == NULL || to == NULL || request.target == NULL ||
       !kad_address_is_valid(&to->address)) {
     return KAD_EINVAL;
   }
   int error = kad_operation_new(node, &request, &op, operation);
   if (error == 0) {
     sample_of(op)->to = *to;
+    sample_of(op)->method = method;
   }
   return error;
+}
+
+int kad_node_sample(struct kad_node *node, const struct kad_contact *to,
+                    const struct kad_id *target, kad_done_fn done, void *data,
+                    kad_operation_id *operation) {
+  const struct kad_operation_request request = {
+      .target = target, .done = done, .data = data};
+  return ask(node, to, KAD_METHOD_SAMPLE_INFOHASHES, request, operation);
+}
+
+int kad_node_neighbours(struct kad_node *node, const struct kad_contact *to,
+                        const struct kad_id *target, kad_done_fn done,
+                        void *data, kad_operation_id *operation) {
+  const struct kad_operation_request request = {
+      .target = target, .done = done, .data = data};
+  return ask(node, to, KAD_METHOD_FIND_NODE, request, operation);
 }

@@ -16,7 +16,7 @@ can be reached, it prints a line for each socket on standard output:
 kadenza: listening on 127.0.0.1:7001 id=0123...
 .RE
 .PP
-.BR put ", " get ", " watch ", " announce ", " peers " and " lookup
+.BR put ", " get ", " watch ", " announce ", " peers ", " lookup " and " crawl
 join an overlay through
 .BR \-\-bootstrap ,
 do one thing, print the result and end.

@@ -75,6 +75,26 @@ function Node:call(to, name, args, callback)
   end)
 end
 
+-- Asks a node for what it has near a target, by a method of the core. Level 2
+-- is the caller of the public function.
+local function ask_near(self, method, to, target, callback)
+  check.open(self, 3)
+  if type(target) == "function" then
+    target, callback = nil, target
+  end
+  local destination, id = read_destination(to, 3)
+  if id then
+    check.id(self, id, "the contact's id", 3)
+  end
+  target = target or self:id()
+  check.id(self, target, "target", 3)
+  return callback, function()
+    return resolver.query_first(self, destination, function(address)
+      return operation.start(self, method, address, id, target)
+    end)
+  end
+end
+
 --- Asks a node for a random sample of the info hashes under which it holds
 --- peers, and for its contacts closest to `target` (BEP 51). Programs that
 --- survey an overlay ask each node once in its interval. If a name has several
@@ -87,27 +107,34 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:sample(to, target, callback)
-  check.open(self, 2)
-  if type(target) == "function" then
-    target, callback = nil, target
-  end
-  local destination, id = read_destination(to, 2)
-  if id then
-    check.id(self, id, "the contact's id", 2)
-  end
-  if target == nil then
-    target = self:id()
-  end
-  check.id(self, target, "target", 2)
-  return operation.run_function(self, callback, function()
-    local result, message, code, details =
-      resolver.query_first(self, destination, function(address)
-        return operation.start(self, "sample", address, id, target)
-      end)
+  local done, ask = ask_near(self, "sample", to, target, callback)
+  return operation.run_function(self, done, function()
+    local result, message, code, details = ask()
     if not result then
       return nil, message, code, details
     end
     return result.samples, result
+  end)
+end
+
+--- Asks one node for the contacts it knows closest to `target`, as one step of
+--- `find_node` does. If a name has several addresses, they are tried in turn
+--- until one replies.
+---@async
+---@param to string|kadenza.Contact  "host:port" or a contact
+---@param target? string  an id; without one, this node's
+---@param callback? fun(...)
+---@return kadenza.Contact[]? contacts  that have not answered this node
+---@return kadenza.Info|string info
+---@return kadenza.Code? code
+function Node:neighbours(to, target, callback)
+  local done, ask = ask_near(self, "neighbours", to, target, callback)
+  return operation.run_function(self, done, function()
+    local result, message, code, details = ask()
+    if not result then
+      return nil, message, code, details
+    end
+    return result.contacts, result
   end)
 end
 

@@ -41,12 +41,13 @@ local task = require("kadenza.task")
 ---@field closest kadenza.Contact[]  contacts that replied, closest first
 ---@field records table[]  get: all records
 ---@field path table[]  contacts queried, in order
+---@field from? kadenza.Contact  that replied to a query to one node
 ---@field krpc? integer  error number that another node sent
 ---@field reason? string  text of that error
 ---@field scrape? kadenza.Scrape  get_peers with `scrape`
 ---@field num? integer  sample: number of info hashes that the node holds
 ---@field interval? integer  sample: seconds until it gives another sample
----@field contacts? kadenza.Contact[]  sample: contacts that it named
+---@field contacts? kadenza.Contact[]  sample, neighbours: those that it named
 
 --- How many seeds and other peers a torrent has (BEP 33), by estimate; peers
 --- that share an IP address count once.

@@ -167,6 +167,7 @@ local FRAMES <const> = {
   end },
   ["kadenza.crdt"] = { run_with_types },
   ["kadenza.crdt.kind"] = { run },
+  ["kadenza.crawl"] = { run },
   ["kadenza.lease"] = { function(text)
     run_with_types(text, { make_backup = function() end })
   end },

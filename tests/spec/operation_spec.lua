@@ -1,8 +1,10 @@
 local kad = require("kadenza")
+local sim_support = require("tests.spec.sim_support")
 local support = require("tests.spec.support")
 
 local spec, local_node = support.spec, support.local_node
 local with_pair = support.with_pair
+local with_sim = sim_support.with_sim
 local assert_blames_caller = support.assert_blames_caller
 
 local function not_an_id()
@@ -400,6 +402,21 @@ describe("the operations of a node", function()
         a:sample(b:addresses()[1], "x")
       end)
     end))
+
+    it("name the neighbours of one node", with_sim({ nodes = 30, seed = 1 },
+      function(net)
+        local asked, target = net.nodes[9], net.nodes[20]:id()
+        net:perform(function()
+          local contacts, info = net.nodes[3]:neighbours(
+            { id = asked:id(), address = asked:addresses()[1] }, target)
+          assert.equal(1, info.messages)
+          assert.equal(8, #contacts)
+          assert.equal(asked:id(), info.from.id)
+          assert.equal(target, contacts[1].id)
+          local nothing, _, code = net.nodes[3]:neighbours("9.9.9.9:9")
+          assert.same({ nil, "KAD_ETIMEOUT" }, { nothing, code })
+        end)
+      end))
 
     it("raise for a port out of range", with_pair(function(a)
       assert_blames_caller("port must be an integer in 0 to 65535", function()

@@ -34,8 +34,8 @@ local variables = require("kadenza.cli.variables")
 local M = {}
 
 local COMMANDS <const> = {
-  "run", "put", "get", "watch", "announce", "peers", "lookup", "ping", "id",
-  "keygen", "check", "new", "sim", "help", "version",
+  "run", "put", "get", "watch", "announce", "peers", "lookup", "crawl", "ping",
+  "id", "keygen", "check", "new", "sim", "help", "version",
 }
 
 local WIDTH <const> = 79

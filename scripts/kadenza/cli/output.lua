@@ -13,10 +13,10 @@ local M = {}
 
 -- The order of fields in documents; other fields follow.
 local ORDER <const> = {
-  "key", "target", "type", "value", "value_hex", "values", "seq", "salt",
-  "salt_hex", "publisher", "secret", "ttl", "asked_ttl", "age", "id", "address",
-  "peers", "contacts", "stored", "asked", "holders", "hops", "messages",
-  "took_ms", "error", "code",
+  "key", "target", "infohash", "type", "value", "value_hex", "values", "seq",
+  "salt", "salt_hex", "publisher", "secret", "ttl", "asked_ttl", "age", "id",
+  "address", "peers", "contacts", "stored", "asked", "holders", "hops",
+  "messages", "took_ms", "error", "code",
 }
 
 local EPIPE <const> = 32

@@ -1,8 +1,10 @@
---- Shows the progress of a simulation as one line on a terminal.
---- Tested by tests/spec/cli/sim_spec.lua.
+--- Shows the progress of a simulation or a crawl as one line on a terminal.
+--- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/crawl_spec.lua.
 
+local core = require("kadenza.core")
 local layout = require("kadenza.cli.layout")
 local run_report = require("kadenza.sim.run_report")
+local terminal = require("kadenza.cli.terminal")
 
 local M = {}
 
@@ -11,6 +13,16 @@ local CLEAR <const> = "\r\27[K"
 local COLUMNS <const> = 80 -- of a terminal that does not tell its size
 local SECONDS <const> = 0.1 -- between two times that the line is drawn
 local FIRST_SECONDS <const> = 1 -- before the speed of the run is known
+
+-- The terminal behind standard error.
+local ERRORS <const> = {
+  columns = function()
+    return terminal.columns(terminal.ERRORS)
+  end,
+  can_redraw = function()
+    return terminal.can_redraw(terminal.ERRORS)
+  end,
+}
 
 ---@class kadenza.cli.Progress
 ---@field private began? number  processor time at the start of the run
@@ -28,6 +40,15 @@ Progress.__index = Progress
 function M.new(write, clock, screen)
   return setmetatable({ write = write, clock = clock or os.clock,
     screen = screen, shown = false }, Progress)
+end
+
+--- Makes a progress line on standard error, if that is a terminal.
+---@param clock? fun(): number  as of `new`
+---@return kadenza.cli.Progress? progress
+function M.on_errors(clock)
+  return core.is_terminal(terminal.ERRORS) and M.new(function(text)
+    io.stderr:write(text)
+  end, clock, ERRORS) or nil
 end
 
 local function bar(share)
@@ -81,22 +102,47 @@ local function running_texts(self, run)
   return texts
 end
 
---- Shows the progress of a simulation, in one line of the terminal. Shows
---- nothing in the background, where a prompt has the line.
----@param net kadenza.Sim
----@param run? kadenza.SimRun  nil while nodes join
-function Progress:show(net, run)
+local function crawl_texts(summary)
+  local asked = summary.nodes - summary.waiting
+  local nodes = ("%d of %d nodes"):format(asked, summary.nodes)
+  local text = ("%s, %d info hashes"):format(nodes, summary.infohashes)
+  local drawn = bar(asked / math.max(summary.nodes, 1))
+  return { ("%s %s, %s"):format(drawn, text, format_duration(summary.seconds)),
+    drawn .. " " .. text, text, nodes }
+end
+
+-- Draws the first of the texts that fits, in one line of the terminal. Draws
+-- nothing in the background, where a prompt has the line. `make` returns the
+-- texts.
+local function draw(self, make)
   local now = self.clock()
   local is_early = self.drawn and now - self.drawn < SECONDS
   local screen = self.screen
   if is_early or screen and not screen.can_redraw() then
     return
   end
-  local texts = run and running_texts(self, run) or joining_texts(net)
+  local texts = make()
   self.shown, self.drawn = true, now
   -- The last column stays free: some terminals go to the next line behind it.
   local columns = (screen and screen.columns() or COLUMNS) - 1
   self.write(CLEAR .. layout.first_fit(texts, columns):sub(1, columns))
+end
+
+--- Shows the progress of a simulation.
+---@param net kadenza.Sim
+---@param run? kadenza.SimRun  nil while nodes join
+function Progress:show(net, run)
+  draw(self, function()
+    return run and running_texts(self, run) or joining_texts(net)
+  end)
+end
+
+--- Shows the progress of a crawl.
+---@param summary kadenza.CrawlSummary
+function Progress:show_crawl(summary)
+  draw(self, function()
+    return crawl_texts(summary)
+  end)
 end
 
 --- Removes the line.

@@ -12,7 +12,6 @@ local report = require("kadenza.sim.report")
 local run_report = require("kadenza.sim.run_report")
 local scenario = require("kadenza.sim.scenario")
 local schema = require("kadenza.cli.schema")
-local terminal = require("kadenza.cli.terminal")
 
 local M = {
   summary = "Simulate an overlay.",
@@ -124,21 +123,8 @@ local function report_failure(problem, seed)
   fault.failed(("%s (--seed %d repeats it)"):format(text or problem, seed))
 end
 
--- The terminal that shows the progress.
-local SCREEN <const> = {
-  columns = function()
-    return terminal.columns(terminal.ERRORS)
-  end,
-  can_redraw = function()
-    return terminal.can_redraw(terminal.ERRORS)
-  end,
-}
-
 local function run_scenario(chosen, options, is_quiet)
-  local line = not is_quiet and host.is_terminal(terminal.ERRORS)
-    and progress.new(function(text)
-      io.stderr:write(text)
-    end, nil, SCREEN)
+  local line = not is_quiet and progress.on_errors() or nil
   options.watch = make_watcher(line)
   core.catch_interrupt(true)
   local succeeded, run = pcall(scenario.run, chosen, options)

@@ -21,7 +21,7 @@ local M = {}
 M.NODE = {
   "addresses", "announce", "bootstrap", "call", "contacts", "find_node",
   "get", "get_immutable", "get_mutable", "get_peers", "held", "id", "id_bits",
-  "is_open", "names", "ping", "publications", "publish", "put",
+  "is_open", "names", "neighbours", "ping", "publications", "publish", "put",
   "put_immutable", "put_mutable", "query", "sample", "secure_id", "state",
   "stats", "unpublish",
 }

@@ -198,6 +198,9 @@ static void operations(void **state) {
   REFUSES(kad_node_sample(NULL, &to, &id, done, NULL, NULL));
   REFUSES(kad_node_sample(node, NULL, &id, done, NULL, NULL));
   REFUSES(kad_node_sample(node, &to, NULL, done, NULL, NULL));
+  REFUSES(kad_node_neighbours(NULL, &to, &id, done, NULL, NULL));
+  REFUSES(kad_node_neighbours(node, NULL, &id, done, NULL, NULL));
+  REFUSES(kad_node_neighbours(node, &to, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(NULL, &id, &custom, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(node, NULL, &custom, NULL, done, NULL, NULL));
   REFUSES(kad_node_query(node, &id, NULL, NULL, done, NULL, NULL));

@@ -60,19 +60,24 @@ static void a_node_gives_its_info_hashes_and_contacts(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Asks the contact 1 for a sample; it sends `reply`. */
-static struct seen ask(const struct kad_message *given) {
+/* One of the functions of kadenza_sample.h. */
+typedef int (*ask_fn)(struct kad_node *node, const struct kad_contact *to,
+                      const struct kad_id *target, kad_done_fn done, void *data,
+                      kad_operation_id *operation);
+
+/* Asks the contact 1 with `start`, which sends `method`; it sends `given`. */
+static struct seen ask_with(ask_fn start, enum kad_method_id method,
+                            const struct kad_message *given) {
   struct kad_lone lone;
   struct seen seen = {.done = false};
   struct kad_message query;
   struct kad_message reply = *given;
   const struct kad_contact to = kad_lone_contact(1);
   kad_lone_open(&lone, NULL);
-  assert_ok(
-      kad_node_sample(lone.node, &to, &kad_lone_target, on_end, &seen, NULL));
+  assert_ok(start(lone.node, &to, &kad_lone_target, on_end, &seen, NULL));
   kad_lone_run(&lone, 10);
   assert_true(kad_lone_find_query(&lone, &to.address, &query));
-  assert_int_equal(query.method, KAD_METHOD_SAMPLE_INFOHASHES);
+  assert_int_equal(query.method, method);
   reply.transaction = query.transaction;
   reply.has_id = reply.kind == KAD_MESSAGE_REPLY;
   reply.id = to.id;
@@ -81,6 +86,11 @@ static struct seen ask(const struct kad_message *given) {
   assert_true(seen.done);
   kad_lone_close(&lone);
   return seen;
+}
+
+/* Asks the contact 1 for a sample; it sends `given`. */
+static struct seen ask(const struct kad_message *given) {
+  return ask_with(kad_node_sample, KAD_METHOD_SAMPLE_INFOHASHES, given);
 }
 
 /* "This lets indexing nodes … distinguish nodes supporting this extension". */
@@ -115,12 +125,39 @@ static void an_interval_is_bounded(void **state) {
   assert_int_equal(seen.num, 0);
 }
 
+static void a_node_names_its_neighbours(void **state) {
+  (void)state;
+  struct kad_message reply;
+  kad_message_init(&reply, KAD_MESSAGE_REPLY);
+  reply.has_nodes = true;
+  reply.contact_count = 2;
+  reply.contacts[0] = kad_lone_contact(2);
+  reply.contacts[1] = kad_lone_contact(3);
+  const struct seen seen =
+      ask_with(kad_node_neighbours, KAD_METHOD_FIND_NODE, &reply);
+  assert_ok(seen.status);
+  assert_int_equal(seen.contact_count, 2);
+  assert_int_equal(seen.count, 0);
+}
+
+static void a_reply_without_contacts_names_no_neighbours(void **state) {
+  (void)state;
+  struct kad_message reply;
+  kad_message_init(&reply, KAD_MESSAGE_REPLY);
+  const struct seen seen =
+      ask_with(kad_node_neighbours, KAD_METHOD_FIND_NODE, &reply);
+  assert_ok(seen.status);
+  assert_int_equal(seen.contact_count, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_node_gives_its_info_hashes_and_contacts),
       cmocka_unit_test(bep_51_a_reply_without_samples_is_no_sample),
       cmocka_unit_test(an_error_is_told),
       cmocka_unit_test(an_interval_is_bounded),
+      cmocka_unit_test(a_node_names_its_neighbours),
+      cmocka_unit_test(a_reply_without_contacts_names_no_neighbours),
   };
   return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
 }
