@@ -46,7 +46,7 @@ class Kind:
 KADENZA = Kind(
     "kadenza",
     (LUA, CLIENTS / "kadenza.lua"),
-    frozenset({PEERS}),
+    frozenset({PEERS, ITEMS}),
     (4, 6),
 )
 LIBTORRENT = Kind(

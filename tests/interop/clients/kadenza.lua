@@ -46,6 +46,33 @@ function M.get_peers(request)
   return { peers = setmetatable(peers, { __jsontype = "array" }) }
 end
 
+function M.put_immutable(request)
+  local target = assert(node:put_immutable(kad.unhex(request.value)))
+  return { target = kad.hex(target) }
+end
+
+function M.get_immutable(request)
+  local value = node:get_immutable(kad.unhex(request.target))
+  return { value = value and kad.hex(value) }
+end
+
+function M.put_mutable(request)
+  local _, info = assert(node:put_mutable {
+    key = kad.keypair(kad.unhex(request.seed)),
+    value = kad.unhex(request.value),
+    salt = kad.unhex(request.salt),
+    seq = request.seq,
+    cas = request.cas,
+  })
+  return { stored = info.stored }
+end
+
+function M.get_mutable(request)
+  local value, info = node:get_mutable(kad.unhex(request.public),
+    { salt = kad.unhex(request.salt) })
+  return value and { value = kad.hex(value), seq = info.seq } or {}
+end
+
 -- Runs kadenza's network in the loop of luv. Returns a function to call after
 -- each call into kadenza.
 local function run_network()
