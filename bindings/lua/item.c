@@ -13,8 +13,10 @@ enum {
 
 /* Returns the salt at argument `arg`, which may be nil. [-0, +0, v] */
 static struct kad_slice optional_salt(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? (struct kad_slice){.len = 0}
-                                 : kad_lua_check_slice(L, arg);
+  if (lua_isnoneornil(L, arg)) {
+    return (struct kad_slice){.len = 0};
+  }
+  return kad_lua_check_slice(L, arg);
 }
 
 /* Pushes a target, or the error of making it. [-0, +1|3, m] */

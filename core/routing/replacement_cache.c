@@ -44,11 +44,12 @@ static void read_bytes(const uint8_t **in, void *bytes, size_t size) {
 static void pack(const struct kad_replacement_cache *cache,
                  const struct kad_table_entry *entry, uint8_t *out) {
   const struct kad_address *address = &entry->contact.address;
+  const uint8_t is_secure = entry->is_secure;
   write_bytes(&out, &entry->last_seen, sizeof entry->last_seen);
   write_bytes(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
   write_bytes(&out, &address->port, sizeof address->port);
   write_bytes(&out, &address->via, sizeof address->via);
-  write_bytes(&out, &(uint8_t){entry->is_secure}, sizeof(uint8_t));
+  write_bytes(&out, &is_secure, sizeof is_secure);
   write_bytes(&out, address->ip, cache->ip_size);
   write_bytes(&out, entry->contact.id.bytes, cache->id_size);
 }
