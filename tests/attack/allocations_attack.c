@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-  QUERIES = 7, /* the methods; then come the operations, and set_policy */
+  QUERIES = KAD_METHOD_SAMPLE_INFOHASHES + 1, /* the methods; then come the
+                                                 operations, and set_policy */
   REQUESTS = QUERIES + KAD_VICTIM_OPERATIONS + 1,
   RUN_MS = 3000,
   FAILURES_MAX = 400, /* allocations of one request */
@@ -19,8 +20,9 @@ static struct kad_victim victim;
 static struct kad_forge forge;
 static bool was_known[KAD_VICTIM_HONEST];
 static bool is_calm; /* no hook decides, so that results can be compared */
-static uint8_t tokens[KAD_VICTIM_HONEST][KAD_TOKEN_MAX];
-static size_t token_lens[KAD_VICTIM_HONEST];
+/* Write tokens for kad_lone_target, and for the small item. */
+static uint8_t tokens[2][KAD_VICTIM_HONEST][KAD_TOKEN_MAX];
+static size_t token_lens[2][KAD_VICTIM_HONEST];
 static struct kad_stats before;
 
 static void begin(uint64_t seed) {
@@ -41,19 +43,31 @@ static void begin(uint64_t seed) {
   }
 }
 
+/* Gets the write token of an honest contact for `target`. */
+static void get_token(size_t who, const struct kad_id *target, size_t which) {
+  struct kad_message reply;
+  struct kad_message query;
+  size_t sent = victim.lone.sent;
+  kad_lone_begin(&query, KAD_METHOD_GET_PEERS);
+  query.has_target = true;
+  query.target = *target;
+  kad_lone_send(&victim.lone, &victim.honest[who], &query);
+  if (victim.lone.sent > sent) {
+    (void)kad_lone_sent(&victim.lone, 0, &reply);
+    if (reply.kind == KAD_MESSAGE_REPLY && reply.token.len > 0) {
+      token_lens[which][who] = reply.token.len;
+      memcpy(tokens[which][who], reply.token.data, reply.token.len);
+    }
+  }
+}
+
 /* Gets the write tokens that queries need, while memory is there. */
 static void get_tokens(void) {
-  struct kad_message reply;
+  struct kad_record item;
+  kad_items_make(0, 0, &item);
   for (size_t i = 0; i < KAD_VICTIM_HONEST; i++) {
-    size_t sent = victim.lone.sent;
-    kad_lone_query(&victim.lone, &victim.honest[i], KAD_METHOD_GET_PEERS);
-    if (victim.lone.sent > sent) {
-      (void)kad_lone_sent(&victim.lone, 0, &reply);
-      if (reply.kind == KAD_MESSAGE_REPLY && reply.token.len > 0) {
-        token_lens[i] = reply.token.len;
-        memcpy(tokens[i], reply.token.data, reply.token.len);
-      }
-    }
+    get_token(i, &kad_lone_target, 0);
+    get_token(i, &item.key, 1);
   }
 }
 
@@ -77,7 +91,14 @@ static int query(struct kad_dice *dice, enum kad_method_id method) {
   message.type = kad_slice_of("value");
   message.why = kad_slice_of("");
   message.has_ttl = false;
-  message.token = (struct kad_slice){tokens[who], token_lens[who]};
+  const bool is_put = method == KAD_METHOD_PUT;
+  if (is_put) {
+    kad_items_make(0, 0, &message.records[0]);
+    message.target = message.records[0].key;
+    message.has_cas = false;
+  }
+  message.token =
+      (struct kad_slice){tokens[is_put][who], token_lens[is_put][who]};
   size_t sent = lone->sent;
   kad_lone_send(lone, from, &message);
   if (lone->sent == sent) {

@@ -45,12 +45,15 @@ static size_t
     talked; /* of these, those that strangers had a chance to answer */
 static struct kad_contact proofs[PROOFS];
 static size_t proof_count;
+static struct kad_address proven[PROOFS]; /* they receive what is sent there */
+static size_t proven_count;
 static struct copy copies[COPIES];
 static size_t copy_count;
 
 static void begin(uint64_t seed) {
   query_count = 0;
   proof_count = 0;
+  proven_count = 0;
   copy_count = 0;
   memset(&forge, 0, sizeof forge);
   memset(copies, 0, sizeof copies);
@@ -113,6 +116,34 @@ static size_t longest_reply(size_t sent) {
   return longest;
 }
 
+/* Returns true if the datagram shows that its sender receives what is sent to
+ * its address: it has a token that the node gave to it, or answers a query. */
+static bool proves_address(const struct kad_address *from,
+                           const struct kad_message *message) {
+  return message->kind == KAD_MESSAGE_QUERY
+             ? message->token.len > 0 &&
+                   kad_token_check(&victim.lone.node->tokens, from,
+                                   &message->target, victim.lone.now,
+                                   message->token)
+             : was_asked(from, message->transaction);
+}
+
+/* Returns true if the address has proven itself: so honest ones have. */
+static bool is_proven(const struct kad_address *address) {
+  size_t count = proven_count < PROOFS ? proven_count : PROOFS;
+  for (size_t i = 0; i < count; i++) {
+    if (kad_address_equal(&proven[i], address)) {
+      return true;
+    }
+  }
+  for (size_t i = 0; i < KAD_VICTIM_HONEST; i++) {
+    if (kad_address_equal(&victim.honest[i].address, address)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Passes a datagram to the node, and notes what it proves. */
 static void receive(const struct kad_address *from, struct kad_slice bytes) {
   struct kad_message message;
@@ -129,10 +160,11 @@ static void receive(const struct kad_address *from, struct kad_slice bytes) {
     proofs[proof_count++ % PROOFS] = sender;
   }
   kad_attack_show_bytes("receives", bytes.data, bytes.len);
+  if (understood && proves_address(from, &message) && !is_proven(from)) {
+    proven[proven_count++ % PROOFS] = *from;
+  }
   kad_node_receive(victim.lone.node, from, bytes);
-  bool is_custom = understood && message.method == KAD_METHOD_CUSTOM;
-  bool is_known = understood && kad_node_is_proven(victim.lone.node, &sender);
-  CHECK(is_custom || is_known ||
+  CHECK(is_proven(from) ||
         longest_reply(sent) <= KAD_AMPLIFICATION_MAX * bytes.len);
 }
 

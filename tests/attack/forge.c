@@ -33,7 +33,7 @@ static size_t find_token(const struct kad_forge *forge, struct kad_dice *dice,
 /* Returns a key: a known one, one close to it, or any. */
 static struct kad_id make_target(const struct kad_victim *victim,
                                  struct kad_dice *dice) {
-  struct kad_id id = victim->targets[kad_dice_below(dice, 4)];
+  struct kad_id id = victim->targets[kad_dice_below(dice, KAD_VICTIM_TARGETS)];
   size_t size = victim->lone.id_size;
   if (kad_dice_one_in(dice, 4)) {
     size_t from = kad_dice_below(dice, size);
@@ -88,15 +88,21 @@ static void make_records(const struct kad_victim *victim, struct kad_dice *dice,
   }
 }
 
-/* Makes the item of a put, or of a reply to a get (BEP 44). */
+/* Makes the item of a put, or of a reply to a get (BEP 44): mostly that of the
+ * target, if one has it. */
 static void make_item(const struct kad_victim *victim, struct kad_dice *dice,
                       struct kad_message *message) {
   static const char *const values[] = {"5:hello",          "i1e", "le", "de",
                                        "d1:ai1e1:bli2eee", "no",  ""};
   struct kad_record *item = &message->records[0];
+  const unsigned which = kad_victim_find_item(victim, &message->target);
   message->record_count = 1;
-  make_record(victim, dice, message, item);
-  item->value = kad_slice_of(values[kad_dice_below(dice, 7)]);
+  if (which < KAD_ITEMS && !kad_dice_one_in(dice, 4)) {
+    kad_items_make(which, (int64_t)kad_dice_below(dice, 5), item);
+  } else {
+    make_record(victim, dice, message, item);
+    item->value = kad_slice_of(values[kad_dice_below(dice, 7)]);
+  }
   message->has_cas = kad_dice_one_in(dice, 4);
   message->cas = (int64_t)kad_dice_number(dice);
 }

@@ -3,6 +3,7 @@
 #include "attack.h"
 #include "base/time.h"
 #include "kadenza_secure_id.h"
+#include "membership/own_id.h"
 
 #include <string.h>
 
@@ -208,6 +209,12 @@ void kad_victim_open(struct kad_victim *victim, uint64_t seed) {
   victim->targets[1] = *kad_node_id(victim->lone.node);
   victim->targets[2] = victim->strangers[0].id;
   victim->targets[3] = victim->strangers[1].id;
+  for (unsigned i = 0; i < KAD_ITEMS; i++) {
+    struct kad_record item;
+    kad_items_make(i, 0, &item);
+    victim->targets[KAD_VICTIM_TARGETS - KAD_ITEMS + i] = item.key;
+  }
+  victim->opened_at = victim->lone.now;
   set_policy(victim, 0);
   for (size_t i = 0; i < KAD_VICTIM_HONEST; i++) {
     kad_lone_add_contact(&victim->lone, &victim->honest[i]);
@@ -253,6 +260,29 @@ static enum kad_reply_verdict on_reply(void *data,
   return (enum kad_reply_verdict)kad_dice_below(&victim->dice, 3);
 }
 
+/* Starts an operation with items, or that asks for a sample. */
+static int start_item(struct kad_victim *victim, struct kad_dice *dice,
+                      unsigned kind, const struct kad_contact *to) {
+  struct kad_node *node = victim->lone.node;
+  kad_operation_id *name = &victim->operation;
+  struct kad_record item;
+  kad_items_make((unsigned)kad_dice_below(dice, KAD_ITEMS),
+                 (int64_t)kad_dice_below(dice, 4), &item);
+  const struct kad_lookup_options options = {
+      .has_cas = kad_dice_one_in(dice, 4),
+      .cas = (int64_t)kad_dice_below(dice, 4),
+  };
+  switch (kind) {
+  case 10:
+    return kad_node_sample(node, to, &item.key, on_end, victim, name);
+  case 11:
+    return kad_node_get(node, &item.key, item.type, NULL, on_end, victim, name);
+  default:
+    return kad_node_put(node, &item, item.publisher != NULL ? &options : NULL,
+                        on_end, victim, name);
+  }
+}
+
 /* Starts an operation that is no lookup. */
 static int start_short(struct kad_victim *victim, unsigned kind,
                        const struct kad_contact *to,
@@ -279,7 +309,8 @@ static int start(struct kad_victim *victim, struct kad_dice *dice,
   kad_operation_id *name = &victim->operation;
   const struct kad_contact *to =
       &victim->strangers[kad_dice_below(dice, KAD_VICTIM_STRANGERS)];
-  const struct kad_id *target = &victim->targets[kad_dice_below(dice, 4)];
+  const struct kad_id *target =
+      &victim->targets[kad_dice_below(dice, KAD_VICTIM_TARGETS)];
   const struct kad_record record = {
       .key = *target,
       .type = kad_slice_of(kad_dice_one_in(dice, 2) ? "value" : "song"),
@@ -287,6 +318,8 @@ static int start(struct kad_victim *victim, struct kad_dice *dice,
   const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
                                           .args = kad_slice_of("d1:zi1ee"),
                                           .on_reply = on_reply};
+  const struct kad_lookup_options scraping = {
+      .scrape = true, .noseed = kad_dice_one_in(dice, 2)};
   switch (kind) {
   case 0:
     return kad_node_find_node(node, target, NULL, on_end, victim, name);
@@ -295,7 +328,9 @@ static int start(struct kad_victim *victim, struct kad_dice *dice,
   case 2:
     return kad_node_put(node, &record, NULL, on_end, victim, name);
   case 3:
-    return kad_node_get_peers(node, target, NULL, on_end, victim, name);
+    return kad_node_get_peers(node, target,
+                              kad_dice_one_in(dice, 2) ? &scraping : NULL,
+                              on_end, victim, name);
   case 4:
     return kad_node_announce(node, target, 7001, NULL, on_end, victim, name);
   case 5:
@@ -303,6 +338,10 @@ static int start(struct kad_victim *victim, struct kad_dice *dice,
                                                      NULL, on_end, victim, name)
                                     : kad_node_bootstrap(node, &to->address, 1,
                                                          on_end, victim, name);
+  case 10:
+  case 11:
+  case 12:
+    return start_item(victim, dice, kind, to);
   default:
     return start_short(victim, kind, to, &record);
   }
@@ -312,7 +351,7 @@ int kad_victim_start(struct kad_victim *victim, struct kad_dice *dice,
                      unsigned kind) {
   victim->started++;
   int error = start(victim, dice, kind);
-  if (error != 0 && kind < 9) {
+  if (error != 0 && kind != 9) {
     victim->started--;
   }
   return error;
@@ -320,8 +359,41 @@ int kad_victim_start(struct kad_victim *victim, struct kad_dice *dice,
 
 /* --------------------------------------------------------------- checks -- */
 
+unsigned kad_victim_find_item(const struct kad_victim *victim,
+                              const struct kad_id *key) {
+  unsigned i = 0;
+  while (i < KAD_ITEMS &&
+         !kad_id_equal(key,
+                       &victim->targets[KAD_VICTIM_TARGETS - KAD_ITEMS + i])) {
+    i++;
+  }
+  return i;
+}
+
+/* The node moves to another id when it may, and not often. */
+static void check_id(const struct kad_victim *victim,
+                     const struct kad_stats *stats) {
+  struct kad_secure_id_info info;
+  const kad_time_ms age = victim->lone.now - victim->opened_at;
+  const struct kad_id *id = kad_node_id(victim->lone.node);
+  CHECK(kad_node_secure_id(victim->lone.node, &info));
+  CHECK(info.moves == stats->id_moves);
+  CHECK(info.moves == 0 || info.may_move);
+  CHECK(info.moves <= 1 + age / KAD_OWN_ID_KEEP_MS);
+  CHECK(info.moves == 0 || !kad_id_equal(&info.previous, id));
+  for (size_t i = victim->lone.id_size; i < KAD_ID_SIZE; i++) {
+    CHECK(id->bytes[i] == 0);
+  }
+}
+
 void kad_victim_check(struct kad_victim *victim) {
   struct kad_stats stats = kad_lone_stats(&victim->lone);
+  kad_items_check(victim->lone.node, false);
+  check_id(victim, &stats);
+  CHECK(stats.served_get + stats.served_put + stats.served_sample +
+            stats.served_get_peers + stats.served_find_value +
+            stats.served_store + stats.refused <=
+        stats.datagrams_in + stats.queued);
   CHECK(victim->lone.counting.bytes < MEMORY_MAX);
   CHECK(stats.contacts_good <= stats.contacts);
   CHECK(stats.pending_hooks <= victim->config.max_pending_hooks);
@@ -361,6 +433,7 @@ void kad_victim_close(struct kad_victim *victim) {
   CHECK(victim->started == victim->ended);
   kad_victim_check_service(victim);
   kad_victim_check(victim);
+  kad_items_check(victim->lone.node, true);
   kad_node_free(victim->lone.node);
   CHECK(victim->lone.counting.blocks == 0);
   kad_counting_deinit(&victim->lone.counting);

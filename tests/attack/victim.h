@@ -6,13 +6,15 @@
 #define KAD_ATTACK_VICTIM_H
 
 #include "dice.h"
+#include "items.h"
 #include "lone_node.h"
 
 enum {
   KAD_VICTIM_HONEST = 4,
   KAD_VICTIM_STRANGERS = 48,
-  KAD_VICTIM_CALLS = 32,        /* pending hook calls that are remembered */
-  KAD_VICTIM_OPERATIONS = 10,   /* kinds of operations */
+  KAD_VICTIM_CALLS = 32,      /* pending hook calls that are remembered */
+  KAD_VICTIM_OPERATIONS = 13, /* kinds of operations */
+  KAD_VICTIM_TARGETS = 4 + KAD_ITEMS,
   KAD_VICTIM_SETTLE_MS = 200000 /* by then every operation has ended */
 };
 
@@ -22,7 +24,9 @@ struct kad_victim {
   struct kad_dice dice; /* of the hooks */
   struct kad_contact honest[KAD_VICTIM_HONEST];
   struct kad_contact strangers[KAD_VICTIM_STRANGERS];
-  struct kad_id targets[4]; /* keys that strangers and operations use */
+  struct kad_id targets[KAD_VICTIM_TARGETS]; /* keys that strangers and
+                                                operations use; the last are
+                                                those of items */
   uint64_t call_ids[KAD_VICTIM_CALLS];
   size_t call_count;
   kad_operation_id operation; /* the latest */
@@ -31,6 +35,7 @@ struct kad_victim {
   uint64_t ended;
   uint64_t accepted; /* policies */
   uint64_t released;
+  kad_time_ms opened_at;
   kad_time_ms expected_until; /* the honest record lives */
   bool may_stop;              /* callbacks cancel operations and start others */
 };
@@ -57,8 +62,13 @@ void kad_victim_complete(struct kad_victim *victim, struct kad_dice *dice);
 int kad_victim_start(struct kad_victim *victim, struct kad_dice *dice,
                      unsigned kind);
 
+/* Returns which item has this key, or KAD_ITEMS. */
+unsigned kad_victim_find_item(const struct kad_victim *victim,
+                              const struct kad_id *key);
+
 /* Fails the case unless the node is sound now: its counters agree, its memory
- * is bounded, and honest contacts are in its table. */
+ * is bounded, honest contacts are in its table, the items that it holds are
+ * those of their keys, and it has moved to another id only when it may. */
 void kad_victim_check(struct kad_victim *victim);
 
 /* Fails the case unless the honest record is held, and an honest stranger's
