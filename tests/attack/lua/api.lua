@@ -10,23 +10,22 @@ local REFERENCE <const> = "docs/reference/lua.md"
 --- The kinds of objects whose methods are called.
 M.OBJECTS = { "node", "task", "net", "network", "kad" }
 
--- What is not called, and why.
+-- What is not called, and why. The functions of the libraries (kadenza.blob and
+-- so on) run in policies: tests/attack/policies.lua calls them.
 local LEFT_OUT <const> = {
   ["kad.loop.run"] = true, -- runs without end
-  ["kad.loop.network"] = true, -- opens a socket at its default address
-  ["kad.loop.close"] = true, -- and these would use the default network
-  ["kad.loop.stop"] = true,
-  ["kad.loop.step"] = true,
-  ["kad.loop.use"] = true,
-  ["kad.loop.fd"] = true,
-  ["kad.loop.timeout"] = true,
+  ["kad.loop.close"] = true, -- closes the loop that later cases use
+  ["kad.loop.step"] = true, -- runs what the callbacks of the case do wrong
+  ["kad.loop.use"] = true, -- takes the simulation from the case
   ["network:run"] = true, -- runs without end
   ["network:step"] = true, -- runs what the callbacks of the case do wrong
-  ["kad.run"] = true, -- runs the real loop
-  ["kad.node"] = true, -- listens at all addresses
+  ["kad.run"] = true, -- runs without end what the callbacks do wrong
   ["kad.log.configure"] = true, -- the case has the log
   ["kad.log.restore"] = true,
 }
+
+-- Options of a node that only this machine reaches.
+local LOCAL <const> = { listen = { "127.0.0.1:0" }, bootstrap = {} }
 
 -- Numbers that would only take long.
 local MOST <const> = { ["net:run"] = 100, ["net:join"] = 5, ["net:sybils"] = 5,
@@ -54,6 +53,19 @@ local function bounded_by(most)
   end
 end
 
+-- Keeps a node of a call away from other machines.
+local function confine(arguments)
+  if type(arguments[1]) == "table" and not getmetatable(arguments[1]) then
+    for name, item in pairs(LOCAL) do
+      arguments[1][name] = item
+    end
+    return arguments
+  end
+  return { n = 1, LOCAL }
+end
+
+local CONFINED <const> = { ["kad.node"] = confine }
+
 -- Adds a function, such as kad.bencode.encode.
 local function add_function(calls, name)
   local fn = kad
@@ -61,7 +73,8 @@ local function add_function(calls, name)
     fn = type(fn) == "table" and fn[part] or nil
   end
   if type(fn) == "function" and not LEFT_OUT[name] then
-    table.insert(calls, { name = name, bound = bounded_by(MOST[name]),
+    table.insert(calls, { name = name,
+      bound = CONFINED[name] or bounded_by(MOST[name]),
       find = function() return fn end })
   end
 end
