@@ -106,6 +106,7 @@ for _, kind in ipairs({ "note", "value", "peers" }) do
     it("receive the reason expire when a record expires", told(kind,
       function(world)
         put("other", kind)(world)
+        world.other:close() -- it would republish the record
         kad.sleep(5001)
       end, function(list)
         local last = list[#list]
