@@ -27,8 +27,8 @@ M.NODE = {
 }
 
 --- The methods of a node that only its program may call.
-M.WITHHELD = { "close", "configure", "leave", "network", "on_close", "receive",
-  "reload", "save", "send_failure" }
+M.WITHHELD = { "block", "close", "configure", "exempt", "leave", "network",
+  "on_close", "receive", "reload", "save", "send_failure" }
 
 local CALL_COST <const> = 2000 -- instructions charged for a method call
 local MAX_TASKS <const> = 1000 -- running tasks of a policy
