@@ -75,8 +75,8 @@ describe("kadenza run", function()
     process.run({ "ping", node.address, "--allow-local" })
     node:kill("sigusr1")
     local log = node:wait_for(" verifications=%d+ waiting=%d+\n", "stderr")
-    assert.is_truthy(log:find("info statistics bad_signature=0 bad_token=0 ", 1,
-      true))
+    assert.is_truthy(log:find("info statistics backlog=0 bad_signature=0 "
+      .. "bad_token=0 ", 1, true))
     assert.is_truthy(log:find(" served_ping=1 ", 1, true))
     assert.is_truthy(log:find(" sybil_searches=0 ", 1, true))
   end)
