@@ -39,8 +39,89 @@ static void refresh_all(struct kad_node *node) {
   kad_maintenance_joined(node);
 }
 
+/* How many contacts there are, and how many answered the latest query. */
+struct answers {
+  size_t all;
+  size_t answering;
+};
+
+static struct answers count_answering(const struct kad_node *node) {
+  struct answers count = {0};
+  const struct kad_table_entry *entry;
+  struct kad_contact_cursor cursor = {0};
+  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
+    count.all++;
+    count.answering += entry->failures == 0;
+  }
+  return count;
+}
+
+/* Returns true if fewer than half of the contacts answered the latest query. Of
+ * more than k it stays true until all have, or two thirds have for a while:
+ * otherwise the state would change all the time while about half are dead. */
+static bool is_degraded(const struct kad_node *node) {
+  const struct kad_maintenance *maintenance = &node->maintenance;
+  const struct answers count = count_answering(node);
+  if (2 * count.answering < count.all || count.all <= node->config.k) {
+    return 2 * count.answering < count.all;
+  }
+  return maintenance->degraded && count.answering < count.all &&
+         kad_time_since(maintenance->silent_at, kad_node_now(node)) <
+             KAD_RETURN_MS;
+}
+
+/* Returns true if a node that was isolated no longer is: two contacts answered
+ * within a while, or one of at most k did, or one still does later. A
+ * single answer among many dead contacts does not change the state. */
+static bool has_returned(const struct kad_node *node) {
+  const struct kad_maintenance *maintenance = &node->maintenance;
+  const kad_time_ms now = kad_node_now(node);
+  const kad_time_ms later =
+      kad_time_add(maintenance->unanswered_at, KAD_RETURN_MS);
+  size_t all = 0;
+  size_t heard = 0;
+  bool still_answers = false;
+  const struct kad_table_entry *entry;
+  struct kad_contact_cursor cursor = {0};
+  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
+    all++;
+    heard += entry->last_seen >= maintenance->isolated_since &&
+             kad_time_since(entry->last_seen, now) < KAD_RETURN_MS;
+    still_answers = still_answers || entry->last_seen >= later;
+  }
+  return heard >= 2 || (heard == 1 && all <= node->config.k) || still_answers;
+}
+
+/* Returns true if the state is isolated. */
+static bool is_isolated(const struct kad_node *node) {
+  return kad_liveness_is_isolated(node) ||
+         (node->maintenance.isolated && !has_returned(node));
+}
+
+/* Updates what the state depends on besides the table. */
+static void update_state(struct kad_node *node) {
+  struct kad_maintenance *maintenance = &node->maintenance;
+  const struct answers count = count_answering(node);
+  const bool was_isolated = maintenance->isolated;
+  if (!maintenance->liveness.had_contacts) {
+    return;
+  }
+  maintenance->isolated = is_isolated(node);
+  if (maintenance->isolated && !was_isolated) {
+    maintenance->isolated_since = kad_node_now(node);
+  }
+  if (kad_liveness_is_isolated(node)) {
+    maintenance->unanswered_at = kad_node_now(node);
+  }
+  if (3 * count.answering < 2 * count.all) {
+    maintenance->silent_at = kad_node_now(node);
+  }
+  maintenance->degraded = maintenance->isolated || is_degraded(node);
+}
+
 static void run_round(struct kad_node *node, struct kad_timer *timer) {
   (void)timer;
+  update_state(node);
   /* After a jump the liveness is updated in the next round. */
   if (kad_clock_wall_jumped(node) || kad_liveness_update(node)) {
     node->maintenance.refresh_all = true;
@@ -105,26 +186,15 @@ void kad_maintenance_rejoin_ended(struct kad_node *node, int status) {
   }
 }
 
-/* Returns true if fewer than half of the contacts answered the latest query. */
-static bool most_are_silent(const struct kad_node *node) {
-  size_t all = 0;
-  size_t answering = 0;
-  const struct kad_table_entry *entry;
-  struct kad_contact_cursor cursor = {0};
-  while ((entry = kad_node_next_contact(node, &cursor)) != NULL) {
-    all++;
-    answering += entry->failures == 0;
-  }
-  return 2 * answering < all;
-}
-
 enum kad_state kad_maintenance_state(const struct kad_node *node) {
   const struct kad_maintenance *maintenance = &node->maintenance;
   if (!maintenance->liveness.had_contacts) {
     return kad_rejoin_is_wanted(node) ? KAD_STATE_JOINING : KAD_STATE_NEW;
   }
-  if (kad_liveness_is_isolated(node)) {
+  if (is_isolated(node)) {
     return KAD_STATE_ISOLATED;
   }
-  return most_are_silent(node) ? KAD_STATE_DEGRADED : KAD_STATE_HEALTHY;
+  const bool is_small = count_answering(node).all <= node->config.k;
+  const bool degraded = is_small ? is_degraded(node) : maintenance->degraded;
+  return degraded ? KAD_STATE_DEGRADED : KAD_STATE_HEALTHY;
 }

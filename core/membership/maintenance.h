@@ -19,8 +19,10 @@
 #include "membership/rejoin.h"
 
 enum {
-  KAD_ROUND_DELAY_MS = 5000,  /* from a change to the round that handles it */
-  KAD_REFRESH_ALL_MS = 120000 /* between two refreshes of the whole table */
+  KAD_ROUND_DELAY_MS = 5000,   /* from a change to the round that handles it */
+  KAD_REFRESH_ALL_MS = 120000, /* between two refreshes of the whole table */
+  KAD_RETURN_MS = 60000        /* with answers, after which a node is no longer
+                                  isolated or degraded */
 };
 
 struct kad_maintenance {
@@ -31,7 +33,12 @@ struct kad_maintenance {
   struct kad_names names;
   struct kad_rejoin rejoin;
   struct kad_recovery recovery;
-  bool refresh_all; /* in the next round from refresh_all_at on */
+  bool degraded;         /* at the last round */
+  kad_time_ms silent_at; /* the last round at which a third did not answer */
+  bool isolated;         /* at the last round, or not heard enough since then */
+  kad_time_ms isolated_since;
+  kad_time_ms unanswered_at; /* the last round at which no contact answered */
+  bool refresh_all;          /* in the next round from refresh_all_at on */
   /* The earliest time of the next refresh of the whole table, so that an
    * unstable connection does not cause many lookups. */
   kad_time_ms refresh_all_at;

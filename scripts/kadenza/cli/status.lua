@@ -19,6 +19,11 @@ local M = {}
 local WATCH_SECONDS <const> = 0.5
 local CONTACTS_SECONDS <const> = 10
 
+-- Of a state that changes all the time, one change a minute is reported, after
+-- the first few.
+local STATE_SECONDS <const> = 60
+local STATE_BURST <const> = 4
+
 local WORDS <const> = {
   new = "waiting for other nodes",
   joining = "joining",
@@ -229,6 +234,21 @@ local function report_id(node, reported)
   return { moves = secure.moves, address = address }
 end
 
+-- Returns a function that tells whether a change may be reported at `now`, and
+-- counts it if so.
+local function limit_changes()
+  local left, at = STATE_BURST, 0
+  return function(now)
+    left = math.min(STATE_BURST, left + (now - at) / STATE_SECONDS)
+    at = now
+    if left < 1 then
+      return false
+    end
+    left = left - 1
+    return true
+  end
+end
+
 --- Reports changes of the node's state until it is closed.
 ---@async
 ---@param node kadenza.Node
@@ -238,6 +258,7 @@ function M.watch(node, is_interactive)
     kad.now()
   local was_dense, known_names, reported = false, {}, { count = 0 }
   local secure = { moves = 0 }
+  local may_report = limit_changes()
   node.watches_names = true
   while node:is_open() do
     local stats = node:stats()
@@ -250,7 +271,7 @@ function M.watch(node, is_interactive)
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS
-    if is_new or has_changed then
+    if is_new and may_report(kad.now()) or not is_new and has_changed then
       report_state(state, contacts, reason, is_interactive)
       last_state, last_reason, last_contacts, last_at = state, reason, contacts,
         kad.now()
