@@ -317,8 +317,9 @@ function Node:block(list)
   return replace_addresses(self, "block", list)
 end
 
---- Replaces the list of addresses that the rate limits of queries and signatures
---- do not count. The list is like that of `block`, which has precedence.
+--- Replaces the list of addresses that the rate limits of queries and
+--- signatures do not count. The list is like that of `block`, which has
+--- precedence.
 ---@param list string[]
 ---@return true? replaced
 ---@return string? message  the old list stays

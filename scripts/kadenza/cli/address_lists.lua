@@ -1,5 +1,5 @@
---- The files of the options `blocklist` and `exempt`: reads them at the start and
---- at SIGHUP, and sets the lists of the node.
+--- The files of the options `blocklist` and `exempt`: reads them at the start
+--- and at SIGHUP, and sets the lists of the node.
 --- Tested by tests/spec/cli/address_lists_spec.lua.
 
 local address_list = require("kadenza.address_list")

@@ -2,7 +2,8 @@
 --- that runs.
 ---
 --- The file and the policies are read first; a mistake in one of them changes
---- nothing. A mistake in a list of addresses leaves that list alone. Options that cannot change while the node runs are named.
+--- nothing. A mistake in a list of addresses leaves that list alone. Options
+--- that cannot change while the node runs are named.
 --- Tested by tests/spec/cli/reload_spec.lua.
 
 local address_lists = require("kadenza.cli.address_lists")

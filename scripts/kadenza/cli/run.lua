@@ -28,7 +28,8 @@ end
 local M = {
   summary = "Run a node.",
   description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
-    .. "the configuration, the policies and the lists of addresses, SIGUSR1 logs statistics.\n\nEvery "
+    .. "the configuration, the policies and the lists of addresses, SIGUSR1 "
+    .. "logs statistics.\n\nEvery "
     .. "option may also be set in CONFIG, a file with one Lua table, or in the "
     .. "environment: KADENZA_K=20 overrides `k = 20` in the file, and --k 20 "
     .. "overrides both. --dump-config prints the resulting configuration as "
