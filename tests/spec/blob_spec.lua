@@ -229,7 +229,8 @@ describe("the type chunk", function()
     net:perform(function()
       local root = assert(blob.put(net.nodes[2], "good"))
       local lax = { types = { chunk = {} } }
-      local liar = assert(net:open({ policies = { lax } }))
+      local liar = assert(net:open({ policies = { lax }, id = root,
+        secure_ids = "off" })) -- so that it holds what it puts itself
       assert(liar:bootstrap(net.nodes[1]:addresses()))
       liar:put(root, "\0evil", { type = "chunk" })
       local reader = assert(net:open())

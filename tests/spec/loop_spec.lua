@@ -215,13 +215,14 @@ describe("a network", function()
     network:close()
 
     for _, method in ipairs({
-      "now", "random", "start_timer", "stop_timer", "resolve", "on_signal",
-      "run", "step", "stop", "fd", "timeout", "open_node",
+      "now", "random", "start_timer", "resolve", "on_signal", "run", "step",
+      "stop", "fd", "timeout", "open_node",
     }) do
       assert.error_matches(function()
         network[method](network, 1, 2)
       end, "closed network")
     end
+    assert.is_false(network:stop_timer(1)) -- its timers have ended
   end))
 
   it("checks ranges before it narrows numbers", spec(function()

@@ -7,7 +7,8 @@ describe("publications", function()
   -- Runs `fn` with a simulation of ten nodes and a folder.
   local function with_net(fn)
     return support.with_folder(function(folder)
-      local net <close> = kad.sim({ nodes = 10, seed = 5 })
+      local net <close> = kad.sim({ nodes = 10, seed = 5,
+        config = { secure_ids = "off" } }) -- ids are chosen
       fn(net, folder)
     end)
   end

@@ -14,7 +14,8 @@ local by_hand = pubs.subscribe_by_hand
 local function holder(fn, options)
   return support.spec(function()
     local hub = pubsub.new(options)
-    local net <close> = kad.sim({ join = false, seed = 1 })
+    local net <close> = kad.sim({ join = false, seed = 1,
+      config = { secure_ids = "off" } }) -- the holder's id is chosen
     local world = { hub = hub }
     world.holder =
       assert(net:open({ policies = { hub:policy() }, id = CLOSE }))
