@@ -53,7 +53,7 @@ static void open_prefix(struct kad_address_range *range, size_t prefix) {
   const size_t size = kad_address_ip_size(&range->first);
   for (size_t i = 0; i < size; i++) {
     const size_t kept = prefix > i * BITS ? prefix - i * BITS : 0;
-    const uint8_t mask = kept < BITS ? (uint8_t)(0xff >> kept) : 0;
+    const uint8_t mask = (uint8_t)(kept < BITS ? 0xffU >> kept : 0U);
     range->first.ip[i] &= (uint8_t)~mask;
     range->last.ip[i] |= mask;
   }
