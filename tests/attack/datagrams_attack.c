@@ -8,6 +8,7 @@
 #include "forge.h"
 #include "mutate.h"
 #include "node/reply.h"
+#include "records/item.h"
 
 #include <string.h>
 
@@ -120,19 +121,25 @@ static size_t longest_reply(size_t sent) {
  * its address: it has a token that the node gave to it, or answers a query. */
 static bool proves_address(const struct kad_address *from,
                            const struct kad_message *message) {
-  return message->kind == KAD_MESSAGE_QUERY
-             ? message->token.len > 0 &&
-                   kad_token_check(&victim.lone.node->tokens, from,
-                                   &message->target, victim.lone.now,
-                                   message->token)
-             : was_asked(from, message->transaction);
+  if (message->kind != KAD_MESSAGE_QUERY) {
+    return was_asked(from, message->transaction);
+  }
+  struct kad_id target = message->target;
+  if (message->method == KAD_METHOD_PUT && message->record_count == 1) {
+    struct kad_record item = message->records[0]; /* its target follows */
+    target = kad_item_name(&item) == 0 ? item.key : target;
+  }
+  return message->token.len > 0 &&
+         kad_token_check(&victim.lone.node->tokens, from, &target,
+                         victim.lone.now, message->token);
 }
 
-/* Returns true if the address has proven itself: so honest ones have. */
+/* Returns true if the address, whatever its port, has proven itself: so honest
+ * ones have. */
 static bool is_proven(const struct kad_address *address) {
   size_t count = proven_count < PROOFS ? proven_count : PROOFS;
   for (size_t i = 0; i < count; i++) {
-    if (kad_address_equal(&proven[i], address)) {
+    if (kad_address_same_ip(&proven[i], address)) {
       return true;
     }
   }
