@@ -75,24 +75,30 @@ function Node:call(to, name, args, callback)
   end)
 end
 
--- Asks a node for what it has near a target, by a method of the core. Level 2
--- is the caller of the public function.
-local function ask_near(self, method, to, target, callback)
-  check.open(self, 3)
+-- Asks a node for what it has near a target, by a method of the core, and
+-- returns a field of the result. Mistakes are raised in the name of the caller
+-- of the method, which calls this by a tail call.
+local function ask_near(self, method, field, to, target, callback)
+  check.open(self, 2)
   if type(target) == "function" then
     target, callback = nil, target
   end
-  local destination, id = read_destination(to, 3)
+  local destination, id = read_destination(to, 2)
   if id then
-    check.id(self, id, "the contact's id", 3)
+    check.id(self, id, "the contact's id", 2)
   end
   target = target or self:id()
-  check.id(self, target, "target", 3)
-  return callback, function()
-    return resolver.query_first(self, destination, function(address)
-      return operation.start(self, method, address, id, target)
-    end)
-  end
+  check.id(self, target, "target", 2)
+  return operation.run_function(self, callback, function()
+    local result, message, code, details =
+      resolver.query_first(self, destination, function(address)
+        return operation.start(self, method, address, id, target)
+      end)
+    if not result then
+      return nil, message, code, details
+    end
+    return result[field], result
+  end)
 end
 
 --- Asks a node for a random sample of the info hashes under which it holds
@@ -107,14 +113,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:sample(to, target, callback)
-  local done, ask = ask_near(self, "sample", to, target, callback)
-  return operation.run_function(self, done, function()
-    local result, message, code, details = ask()
-    if not result then
-      return nil, message, code, details
-    end
-    return result.samples, result
-  end)
+  return ask_near(self, "sample", "samples", to, target, callback)
 end
 
 --- Asks one node for the contacts it knows closest to `target`, as one step of
@@ -128,14 +127,7 @@ end
 ---@return kadenza.Info|string info
 ---@return kadenza.Code? code
 function Node:neighbours(to, target, callback)
-  local done, ask = ask_near(self, "neighbours", to, target, callback)
-  return operation.run_function(self, done, function()
-    local result, message, code, details = ask()
-    if not result then
-      return nil, message, code, details
-    end
-    return result.contacts, result
-  end)
+  return ask_near(self, "neighbours", "contacts", to, target, callback)
 end
 
 return Node
