@@ -48,8 +48,8 @@ static struct get *get_of(struct kad_operation *op) {
   return kad_container_of(op, struct get, read.op);
 }
 
-/* Returns true if the user does not want `record`: he knows a version of this
- * item that is not older. */
+/* Returns true if the user does not want `record`, because a version of this
+ * item that is not older is known. */
 static bool is_known_version(const struct kad_operation *op,
                              const struct kad_record *record) {
   return op->has_seq && record->has_seq && record->seq <= op->seq;
