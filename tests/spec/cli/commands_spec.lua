@@ -1,5 +1,6 @@
 local dkjson = require("dkjson")
 local kad = require("kadenza")
+local commands = require("support.commands")
 local process = require("support.process")
 local support = require("support")
 
@@ -19,29 +20,9 @@ describe("kadenza's one-shot commands", function()
     remove()
   end)
 
-  local function run(args, options)
-    local all = table.move(args, 1, #args, 1, {})
-    table.move({ "--bootstrap", node.address, "--allow-local" }, 1, 3,
-      #all + 1, all)
-    return process.run(all, options)
-  end
-
-  -- Returns the standard output of a command. It must succeed without messages.
-  local function output(args, options)
-    local done = run(args, options)
-    assert.equal("", done.stderr)
-    assert.equal(0, done.status)
-    return done.stdout
-  end
-
-  -- Returns the JSON document that a command prints.
-  local function document(args)
-    args[#args + 1] = "--json"
-    local text = output(args)
-    local decoded, last = dkjson.decode(text)
-    assert.equal("\n", text:sub(last))
-    return decoded
-  end
+  local run, output, document = commands.of(function()
+    return node
+  end)
 
   it("put a value and get it", function()
     assert.equal("stored at 1 of 1 nodes\n", output({ "put", "a", "one" }))

@@ -3,6 +3,7 @@
 
 local dkjson = require("dkjson")
 local kad = require("kadenza")
+local commands = require("tests.spec.support.commands")
 local process = require("tests.spec.support.process")
 local support = require("tests.spec.support")
 
@@ -21,25 +22,9 @@ describe("kadenza put and get, for items of BEP 44,", function()
     remove()
   end)
 
-  local function run(args, options)
-    local all = table.move(args, 1, #args, 1, {})
-    table.move({ "--bootstrap", node.address, "--allow-local" }, 1, 3,
-      #all + 1, all)
-    return process.run(all, options)
-  end
-
-  -- Returns the standard output of a command. It must succeed without messages.
-  local function output(args, options)
-    local done = run(args, options)
-    assert.equal("", done.stderr)
-    assert.equal(0, done.status)
-    return done.stdout
-  end
-
-  local function document(args)
-    args[#args + 1] = "--json"
-    return (assert(dkjson.decode(output(args))))
-  end
+  local run, output, document = commands.of(function()
+    return node
+  end)
 
   -- Asserts that a command fails with one line, and a status.
   local function assert_fails(status, text, args, options)
