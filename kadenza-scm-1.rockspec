@@ -239,6 +239,7 @@ build = {
         "core/sim/hostile.c",
         "core/sim/hostile_behaviour.c",
         "core/sim/hostile_liar.c",
+        "core/sim/hostile_lie.c",
         "core/sim/hostile_sender.c",
         "core/sim/nat.c",
         "core/sim/sim_arrival.c",

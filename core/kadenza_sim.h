@@ -220,6 +220,16 @@ KAD_API KAD_MUST_CHECK int kad_sim_resume(struct kad_network *network,
   X(SYBIL, "sybil",                                                           \
     "Is a liar that names only the sybils of the same key. Open the node "    \
     "with an id close to the key")                                            \
+  X(MISPLACER, "misplacer",                                                   \
+    "Is a liar that names ids of its table at wrong addresses: at invented "  \
+    "ones, and at those of other misplacers, which answer under these ids")   \
+  X(MISLABELER, "mislabeler",                                                 \
+    "Is a liar that names addresses of its table with invented ids, closer "  \
+    "than any")                                                               \
+  X(LURER, "lurer",                                                           \
+    "Is a liar that names other lurers with invented ids, each closer than "  \
+    "its own; they answer under these ids. Invents addresses, too, when "     \
+    "these are not enough")                                                   \
   X(FLOODER, "flooder",                                                       \
     "Stores junk under random keys, with tokens, at the nodes that it meets") \
   X(REPLAYER, "replayer",                                                     \
@@ -233,6 +243,7 @@ enum kad_sim_behaviour {
 #define KAD_SIM_BEHAVIOUR_ENUM(code, name, text) KAD_SIM_BEHAVIOUR_##code,
   KAD_SIM_BEHAVIOUR_MAP(KAD_SIM_BEHAVIOUR_ENUM)
 #undef KAD_SIM_BEHAVIOUR_ENUM
+  KAD_SIM_BEHAVIOUR_COUNT /* no behaviour: their number */
 };
 
 /* A behaviour with its parameters. */

@@ -8,9 +8,11 @@
 #include "sim/sim.h"
 
 enum {
-  KAD_HOSTILE_KNOWN = 32,  /* addresses that a sender remembers */
-  KAD_HOSTILE_SEEN = 16,   /* datagrams that it remembers */
-  KAD_HOSTILE_QUERIES = 16 /* of a flooder, in flight */
+  KAD_HOSTILE_KNOWN = 32,   /* addresses that a sender remembers */
+  KAD_HOSTILE_SEEN = 16,    /* datagrams that it remembers */
+  KAD_HOSTILE_QUERIES = 16, /* of a flooder, in flight */
+  KAD_HOSTILE_TOKEN = 8,    /* bytes of a liar's token */
+  KAD_HOSTILE_ROLES = 16    /* that a liar remembers */
 };
 
 /* A datagram that was received. */
@@ -37,11 +39,20 @@ struct kad_hostile_memory {
   size_t seen_count;
 };
 
+/* An id that is not its own, under which a liar answers about one target. */
+struct kad_hostile_role {
+  bool taken;
+  struct kad_id target;
+  struct kad_id id;
+};
+
 struct kad_hostile {
   struct kad_sim_member *member;
   struct kad_sim_hostility hostility;
-  size_t index;                      /* in `hostiles` of the network */
-  uint64_t draws;                    /* state of kad_hostile_draw */
+  size_t index;   /* in `hostiles` of the network */
+  uint64_t draws; /* state of kad_hostile_draw */
+  struct kad_hostile_role roles[KAD_HOSTILE_ROLES];
+  size_t next_role;
   kad_timer_id timer;                /* 0: none */
   struct kad_hostile_memory *memory; /* NULL: it only replies */
 };
@@ -64,8 +75,21 @@ void kad_hostile_send_bytes(struct kad_hostile *hostile,
                             const struct kad_address *to,
                             struct kad_slice bytes);
 
-/* hostile_liar.c: members that reply in the place of their engine: silent ones,
- * liars and sybils. */
+/* hostile_lie.c: the contacts that a liar names. */
+
+/* Fills in the contacts of a reply about `target` under the id `as`. */
+void kad_hostile_fill_contacts(struct kad_hostile *hostile, unsigned family,
+                               const struct kad_id *target,
+                               const struct kad_id *as,
+                               struct kad_message *reply);
+
+/* Returns the id under which it answers about a target that begins with the
+ * KAD_HOSTILE_TOKEN bytes of `target`: that of its role, or its own. */
+const struct kad_id *kad_hostile_claimed_id(const struct kad_hostile *hostile,
+                                            const uint8_t *target);
+
+/* hostile_liar.c: members that reply in the place of their engine: silent ones
+ * and all kinds of liars. */
 
 /* Replies to `query` of `from` with a lie, or not at all. Returns false for a
  * ping, which the engine answers. */
@@ -90,8 +114,8 @@ void kad_hostile_sender_send(struct kad_hostile *hostile);
 /* hostile_behaviour.c: makes a member hostile, and shows it the datagrams for
  * its node. An honest engine runs in each hostile member and gets the others.
  *
- *     sim_arrival.c ──► hostile_behaviour.c ──► hostile_liar.c or _sender.c
- *     timer ──────────► hostile_behaviour.c ──► hostile_sender.c
+ *     sim_arrival.c ─► hostile_behaviour.c ─► hostile_liar.c ─► hostile_lie.c
+ *     or a timer                          └─► hostile_sender.c
  */
 
 /* Ends and frees `hostile`. Ignores NULL. */

@@ -114,7 +114,7 @@ static struct kad_hostile *new_hostile(
 }
 
 static bool is_valid(const struct kad_sim_hostility *hostility) {
-  return (unsigned)hostility->behaviour <= KAD_SIM_BEHAVIOUR_GARBAGE &&
+  return (unsigned)hostility->behaviour < KAD_SIM_BEHAVIOUR_COUNT &&
          hostility->per_s <= PER_S_MAX;
 }
 

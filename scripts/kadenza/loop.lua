@@ -68,7 +68,7 @@ local M = {}
 ---  kadenza.Code?  seconds after which a mapping ends, and the NAT's ip: as
 ---  struct kad_sim_nat
 ---@field set_behaviour fun(self, node: kadenza.core.Node,
----  name: "honest"|"silent"|"liar"|"sybil"|"flooder"|"replayer"|"garbage",
+---  name: kadenza.Behaviour,
 ---  options?: { key: string?, rate: integer? })  as enum kad_sim_behaviour
 ---@field trace fun(self, fn?: fun(fate: string, from: string, to: string,
 ---  bytes: string))  of every datagram, at its arrival

@@ -53,7 +53,7 @@ local PLACES <const> = {
     ["core/rpc/backlog.c"] = "turns of what waits, within the subnet",
     ["core/rpc/proven_addresses.c"] = "where a large reply may go: a neighbour "
       .. "in its /64 is another victim",
-    ["core/sim/hostile_liar.c"] = "invented contacts",
+    ["core/sim/hostile_lie.c"] = "invented contacts",
   },
   -- One socket: the same contact, or a reply to what was sent there.
   kad_address_equal = {

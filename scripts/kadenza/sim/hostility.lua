@@ -5,13 +5,17 @@ local check = require("kadenza.check")
 local errors = require("kadenza.errors")
 local group = require("kadenza.group")
 
+---@alias kadenza.Behaviour "honest"|"silent"|"liar"|"sybil"|"misplacer"
+---|"mislabeler"|"lurer"|"flooder"|"replayer"|"garbage"
+
 ---@class kadenza.Sim
 local Sim = {}
 
 local KINDS <const> = { silent = true, liar = true, sybil = true,
-  flooder = true, replayer = true, garbage = true, honest = true }
-local NAMES <const> =
-  "silent, liar, sybil, flooder, replayer, garbage or honest"
+  misplacer = true, mislabeler = true, lurer = true, flooder = true,
+  replayer = true, garbage = true, honest = true }
+local NAMES <const> = "silent, liar, sybil, misplacer, mislabeler, lurer, "
+  .. "flooder, replayer, garbage or honest"
 
 local OPTIONS <const> = {
   key = "string",
@@ -45,6 +49,9 @@ end
 --- - a `liar` names contacts that do not exist, and other liars, and claims to
 ---   store records that it does not store;
 --- - a `sybil` does the same for one key (`key`), see net:sybils;
+--- - a `misplacer` is a liar that names ids of its table at wrong addresses;
+--- - a `mislabeler` names addresses of its table with invented ids;
+--- - a `lurer` names other lurers with invented ids, each closer than its own;
 --- - a `flooder` stores junk wherever it can;
 --- - a `replayer` sends datagrams again that it has received;
 --- - `garbage` sends bytes that are no message.
@@ -53,7 +60,7 @@ end
 --- nodes honest again. Nodes do not join by hostile nodes, and runs do not use
 --- hostile nodes for operations.
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
----@param kind "silent"|"liar"|"sybil"|"flooder"|"replayer"|"garbage"|"honest"
+---@param kind kadenza.Behaviour
 ---@param given? { key?: string, rate?: integer }
 ---@return kadenza.Node[] nodes
 function Sim:hostile(what, kind, given)

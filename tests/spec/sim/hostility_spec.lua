@@ -25,6 +25,17 @@ describe("kadenza.sim.hostility", function()
       assert.is_true(net:statistics().sent - before >= 200)
     end))
 
+  it("knows each kind of liar", with_sim({ nodes = 12, seed = 1 },
+    function(net)
+      for i, kind in ipairs({ "liar", "misplacer", "mislabeler", "lurer" }) do
+        local node = net:hostile(net.nodes[i], kind)[1]
+        assert.equal(kind, net.hostiles[node].kind)
+      end
+      net:perform(function()
+        assert.is_table(net.nodes[12]:find_node(kad.key("a")))
+      end)
+    end))
+
   it("opens sybils closer to a key than any honest node",
     with_sim({ nodes = 30, seed = 1 }, function(net)
       local key = kad.key("a")

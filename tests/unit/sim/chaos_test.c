@@ -58,8 +58,7 @@ static void end_node(struct chaos *chaos, size_t i, bool crash) {
 
 static void change_behaviour(struct chaos *chaos, struct kad_node *node) {
   const struct kad_sim_hostility how = {
-      .behaviour =
-          (enum kad_sim_behaviour)draw(chaos, KAD_SIM_BEHAVIOUR_GARBAGE + 1),
+      .behaviour = (enum kad_sim_behaviour)draw(chaos, KAD_SIM_BEHAVIOUR_COUNT),
       .key = kad_overlay_key((unsigned)draw(chaos, 2)),
       .per_s = (uint32_t)draw(chaos, 50),
   };

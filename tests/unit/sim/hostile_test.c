@@ -9,16 +9,29 @@
 enum {
   HONEST = 24,
   HOSTILE = 8,
+  ASKED_MAX = 1024, /* queries about a target that a test can watch */
   SIZE = HONEST + HOSTILE
 };
 
+struct spy;
+
+/* Judges a contact that `from` has named under the id `as`. */
+typedef void judge_fn(struct spy *spy, const struct kad_id *as,
+                      const struct kad_contact *contact);
+
 /* Datagrams of the hostile nodes, which are the last of the overlay. */
 struct spy {
+  judge_fn *judge;
+  bool has_target; /* only replies to queries about `target` are judged */
+  struct kad_id target;
+  uint8_t transactions[ASKED_MAX][4]; /* of these queries */
+  size_t asked;
   struct kad_overlay *overlay;
   unsigned replies;  /* of hostile nodes to other queries than ping */
   unsigned invented; /* contacts in these replies that do not exist */
   unsigned accomplices;
-  unsigned others; /* honest nodes */
+  unsigned others;  /* honest nodes */
+  unsigned renamed; /* replies under another id than their sender's own */
 };
 
 static bool is_hostile(const struct kad_address *address) {
@@ -31,17 +44,60 @@ static bool is_hostile(const struct kad_address *address) {
   return false;
 }
 
-static void judge_contact(struct spy *spy, const struct kad_contact *contact) {
-  for (size_t i = 0; i < SIZE; i++) {
-    const struct kad_address address = kad_overlay_address(i);
-    if (kad_address_equal(&contact->address, &address)) {
-      assert_true(kad_id_equal(&contact->id, &spy->overlay->ids[i]));
-      spy->accomplices += i >= HONEST;
-      spy->others += i < HONEST;
-      return;
+/* Returns the node at `address`, or SIZE. */
+static size_t node_at(const struct kad_address *address) {
+  size_t i = 0;
+  for (; i < SIZE; i++) {
+    const struct kad_address other = kad_overlay_address(i);
+    if (kad_address_equal(address, &other)) {
+      break;
     }
   }
-  spy->invented++;
+  return i;
+}
+
+/* Returns the node with `id`, or SIZE. */
+static size_t node_with(const struct kad_overlay *overlay,
+                        const struct kad_id *id) {
+  size_t i = 0;
+  while (i < SIZE && !kad_id_equal(&overlay->ids[i], id)) {
+    i++;
+  }
+  return i;
+}
+
+/* Counts a contact at an address without a node as invented. */
+static void count_contact(struct spy *spy, const struct kad_contact *contact) {
+  const size_t at = node_at(&contact->address);
+  spy->accomplices += at >= HONEST && at < SIZE;
+  spy->others += at < HONEST;
+  spy->invented += at == SIZE;
+}
+
+static void judge_true_ids(struct spy *spy, const struct kad_id *as,
+                           const struct kad_contact *contact) {
+  const size_t at = node_at(&contact->address);
+  (void)as;
+  assert_true(at == SIZE || kad_id_equal(&contact->id, &spy->overlay->ids[at]));
+  count_contact(spy, contact);
+}
+
+/* Notes a query about the target. */
+static void note_query(struct spy *spy, const struct kad_message *query) {
+  if (query->has_target && kad_id_equal(&query->target, &spy->target)) {
+    assert_true(spy->asked < ASKED_MAX);
+    memcpy(spy->transactions[spy->asked++], query->transaction.data, 4);
+  }
+}
+
+/* Returns true if `reply` is judged. */
+static bool is_watched(const struct spy *spy, const struct kad_message *reply) {
+  for (size_t i = 0; i < spy->asked; i++) {
+    if (memcmp(spy->transactions[i], reply->transaction.data, 4) == 0) {
+      return true;
+    }
+  }
+  return !spy->has_target;
 }
 
 static void spy(void *data, const struct kad_sim_event *event) {
@@ -49,15 +105,21 @@ static void spy(void *data, const struct kad_sim_event *event) {
   uint8_t space[KAD_CODEC_SCRATCH];
   struct kad_writer scratch = {.data = space, .cap = sizeof space};
   struct kad_message message;
-  if (!is_hostile(event->from) ||
-      kad_codec_read(kad_codec_krpc(), event->bytes, 20, &message, &scratch) !=
-          0 ||
-      message.kind != KAD_MESSAGE_REPLY || !message.has_nodes) {
+  if (kad_codec_read(kad_codec_krpc(), event->bytes, 20, &message, &scratch) !=
+      0) {
+    return;
+  }
+  if (message.kind == KAD_MESSAGE_QUERY && it->has_target) {
+    note_query(it, &message);
+  }
+  if (!is_hostile(event->from) || message.kind != KAD_MESSAGE_REPLY ||
+      !message.has_nodes || !is_watched(it, &message)) {
     return;
   }
   it->replies++;
+  it->renamed += node_with(it->overlay, &message.id) != node_at(event->from);
   for (size_t i = 0; i < message.contact_count; i++) {
-    judge_contact(it, &message.contacts[i]);
+    it->judge(it, &message.id, &message.contacts[i]);
   }
 }
 
@@ -72,7 +134,7 @@ static void open_with(struct kad_overlay *overlay,
 }
 
 static void watch(struct kad_overlay *overlay, struct spy *it) {
-  *it = (struct spy){.overlay = overlay};
+  *it = (struct spy){.overlay = overlay, .judge = judge_true_ids};
   assert_ok(kad_sim_set_trace(overlay->network, spy, it));
 }
 
@@ -201,6 +263,86 @@ static void sybil_names_the_sybils_of_its_key(void **state) {
   kad_overlay_close(&overlay);
 }
 
+/* Opens an overlay with hostile nodes of one kind, and makes the honest nodes
+ * look up a key. Each contact that a hostile node names is judged. */
+static void look_up_among(enum kad_sim_behaviour behaviour, judge_fn *judge,
+                          struct kad_overlay *overlay, struct spy *it) {
+  const struct kad_sim_hostility how = {.behaviour = behaviour};
+  open_with(overlay, &how);
+  watch(overlay, it);
+  it->judge = judge;
+  it->has_target = true;
+  it->target = kad_overlay_key(1);
+  look_up(overlay, &it->target);
+  assert_true(it->replies > 0);
+}
+
+static void judge_misplaced(struct spy *spy, const struct kad_id *as,
+                            const struct kad_contact *contact) {
+  const size_t at = node_at(&contact->address);
+  const size_t with = node_with(spy->overlay, &contact->id);
+  (void)as;
+  assert_true(with < SIZE && at >= HONEST);
+  assert_int_not_equal(at, with);
+  count_contact(spy, contact);
+}
+
+static void misplacer_names_real_ids_at_wrong_addresses(void **state) {
+  (void)state;
+  struct kad_overlay overlay;
+  struct spy it;
+
+  look_up_among(KAD_SIM_BEHAVIOUR_MISPLACER, judge_misplaced, &overlay, &it);
+
+  assert_int_equal(it.invented, 4 * it.replies);
+  assert_true(it.accomplices >= it.replies);
+  kad_overlay_close(&overlay);
+}
+
+static void judge_mislabeled(struct spy *spy, const struct kad_id *as,
+                             const struct kad_contact *contact) {
+  (void)as;
+  assert_int_equal(node_with(spy->overlay, &contact->id), SIZE);
+  for (size_t i = 0; i < SIZE; i++) {
+    assert_true(
+        kad_id_compare(&spy->target, &contact->id, &spy->overlay->ids[i]) < 0);
+  }
+  count_contact(spy, contact);
+}
+
+static void mislabeler_names_real_addresses_with_wrong_ids(void **state) {
+  (void)state;
+  struct kad_overlay overlay;
+  struct spy it;
+
+  look_up_among(KAD_SIM_BEHAVIOUR_MISLABELER, judge_mislabeled, &overlay, &it);
+
+  assert_int_equal(it.invented, 0);
+  assert_true(it.others > it.replies);
+  assert_int_equal(it.renamed, 0);
+  kad_overlay_close(&overlay);
+}
+
+static void judge_lure(struct spy *spy, const struct kad_id *as,
+                       const struct kad_contact *contact) {
+  assert_int_equal(node_with(spy->overlay, &contact->id), SIZE);
+  assert_true(kad_id_compare(&spy->target, &contact->id, as) < 0);
+  count_contact(spy, contact);
+}
+
+static void lurer_names_ever_closer_ids_that_answer(void **state) {
+  (void)state;
+  struct kad_overlay overlay;
+  struct spy it;
+
+  look_up_among(KAD_SIM_BEHAVIOUR_LURER, judge_lure, &overlay, &it);
+
+  assert_int_equal(it.others, 0);
+  assert_true(it.accomplices > HOSTILE);
+  assert_true(it.renamed > 0);
+  kad_overlay_close(&overlay);
+}
+
 static void flooder_stores_junk_with_tokens(void **state) {
   (void)state;
   const struct kad_sim_hostility how = {.behaviour = KAD_SIM_BEHAVIOUR_FLOODER,
@@ -311,7 +453,7 @@ static uint64_t trace_of(enum kad_sim_behaviour behaviour) {
 static void hostile_nodes_follow_the_seed(void **state) {
   (void)state;
   uint64_t last = 0;
-  for (int i = KAD_SIM_BEHAVIOUR_LIAR; i <= KAD_SIM_BEHAVIOUR_GARBAGE; i++) {
+  for (int i = KAD_SIM_BEHAVIOUR_LIAR; i < KAD_SIM_BEHAVIOUR_COUNT; i++) {
     const uint64_t hash = trace_of((enum kad_sim_behaviour)i);
     assert_int_equal(trace_of((enum kad_sim_behaviour)i), hash);
     assert_int_not_equal(hash, last);
@@ -361,6 +503,9 @@ int main(void) {
       cmocka_unit_test(liar_names_invented_contacts_and_other_liars),
       cmocka_unit_test(liar_replies_that_it_stores_and_does_not),
       cmocka_unit_test(sybil_names_the_sybils_of_its_key),
+      cmocka_unit_test(misplacer_names_real_ids_at_wrong_addresses),
+      cmocka_unit_test(mislabeler_names_real_addresses_with_wrong_ids),
+      cmocka_unit_test(lurer_names_ever_closer_ids_that_answer),
       cmocka_unit_test(flooder_stores_junk_with_tokens),
       cmocka_unit_test(nodes_survive_replays),
       cmocka_unit_test(garbage_is_dropped),
