@@ -982,6 +982,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(verifications, "unknown nodes pinged to verify their address")     \
   X(maintenance_queries, "queries of the node's own lookups")          \
   X(reconnect_probes, "lost contacts and bootstrap addresses queried") \
+  X(store_failures, "calls of the record store that failed")           \
   X(name_lookups, "bootstrap names looked up")                         \
   X(neighbour_checks, "silent neighbours queried")                     \
   X(republishes, "records republished")                                \

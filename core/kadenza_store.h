@@ -49,8 +49,9 @@ struct kad_store {
    * limits of kadenza.h. It is added even if an equal one is held. Copies:
    * `record` with all its slices, `meta`.
    * Returns 0, with `*handle` set, or, with nothing changed,
-   *   KAD_ENOMEM  out of memory
-   *   KAD_EFULL   the store has no room for another type or record */
+   *   KAD_ENOMEM   out of memory
+   *   KAD_EFULL    the store has no room for another type or record
+   *   KAD_ESYSTEM  the record could not be kept, such as on a full disk */
   int (*add)(void *state, const struct kad_record *record,
              const struct kad_record_meta *meta, kad_record_handle *handle);
 
@@ -63,7 +64,8 @@ struct kad_store {
   /* Removes a record. Ignores a handle that names no record. */
   void (*remove)(void *state, kad_record_handle handle);
 
-  /* Reads a held record into `*held`. Returns false if there is none. */
+  /* Reads a held record into `*held`. Returns false if there is none, or if it
+   * cannot be read. */
   bool (*read)(void *state, kad_record_handle handle, struct kad_held *held);
 
   /* Returns the number of records of `type` under `key`, and copies up to `cap`
@@ -101,7 +103,20 @@ struct kad_store {
    * A store may look at a fixed number of the host's earliest records only.
    * NULL in a store that returns KAD_EFULL instead. */
   kad_record_handle (*victim)(void *state, const struct kad_id *self);
+
+  /* Returns how many times the store could not read a record that it holds, or
+   * keep a change. NULL in a store that cannot fail. */
+  uint64_t (*failures)(void *state);
+
+  /* Ends the store: called once, when its node is freed, and no function after
+   * it. Not called if the node could not be opened. NULL: nothing to do. */
+  void (*close)(void *state);
 };
+
+/* Returns the clock of `node`, to which the times of its records refer. It
+ * leaves out the time that the machine was suspended. A store that outlives the
+ * node converts them: `expires_at` less this is what the record has left. */
+KAD_API kad_time_ms kad_node_time(const struct kad_node *node);
 
 #ifdef __cplusplus
 }

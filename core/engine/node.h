@@ -86,6 +86,7 @@ struct kad_node {
   struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
   bool sending;           /* inside env.send: the engine must not be entered */
   bool closing;
+  bool is_opened; /* the store ends with the node */
 };
 
 /* Returns the time by the clock of the engine: see engine/clock.h. */

@@ -1,6 +1,7 @@
 #include "net/network.h"
 
 #include "base/time.h"
+#include "engine/node.h"
 #include "kadenza_sim.h"
 #include "membership/own_id.h"
 
@@ -159,6 +160,7 @@ static int make_node(struct kad_member *member,
                         hash_node(network, node));
   }
   if (error < 0) {
+    node->is_opened = false; /* its store stays the caller's */
     kad_node_free(node);
     return error;
   }

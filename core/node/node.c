@@ -81,6 +81,7 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
     return error;
   }
   kad_maintenance_start(made);
+  made->is_opened = true;
   *node = made;
   return 0;
 }
@@ -116,6 +117,8 @@ void kad_node_free(struct kad_node *node) {
   kad_proven_addresses_deinit(&node->proven);
   if (node->owns_store) {
     kad_memory_store_free(node->store);
+  } else if (node->store != NULL && node->is_opened) {
+    kad_store_close(node->store);
   }
   if (node->ruleset != NULL) {
     kad_ruleset_drop(node->ruleset, &allocator);
@@ -264,6 +267,13 @@ const struct kad_config *kad_node_config(const struct kad_node *node) {
     return NULL;
   }
   return &node->config;
+}
+
+kad_time_ms kad_node_time(const struct kad_node *node) {
+  if (node == NULL) {
+    return 0;
+  }
+  return kad_node_now(node);
 }
 
 enum kad_state kad_node_state(const struct kad_node *node) {

@@ -89,6 +89,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   stats->backlog = node->turn.backlog.count;
   stats->records = kad_store_count(node->store);
   stats->record_bytes = kad_store_bytes(node->store);
+  stats->store_failures = kad_store_failures(node->store);
   stats->publications = node->publications.store == NULL
                             ? 0
                             : kad_store_count(node->publications.store);

@@ -53,6 +53,16 @@ static inline size_t kad_store_count_of(const struct kad_store *store,
   return store->count_of(store->state, origin);
 }
 
+/* Returns 0 for a store that cannot fail. */
+static inline uint64_t kad_store_failures(const struct kad_store *store) {
+  return store->failures != NULL ? store->failures(store->state) : 0;
+}
+static inline void kad_store_close(const struct kad_store *store) {
+  if (store->close != NULL) {
+    store->close(store->state);
+  }
+}
+
 /* Calls `victim`, which must not be NULL. */
 static inline kad_record_handle kad_store_victim(const struct kad_store *store,
                                                  const struct kad_id *self) {

@@ -13,7 +13,8 @@
 void kad_commit_remove(struct kad_node *node, kad_record_handle handle,
                        enum kad_reason reason) {
   struct kad_held held;
-  if (handle == 0 || !kad_store_read(node->store, handle, &held)) {
+  if (!kad_store_read(node->store, handle, &held)) {
+    kad_store_remove(node->store, handle); /* else it would be due again */
     return;
   }
   const struct kad_type *type =
@@ -84,7 +85,7 @@ static int add_within_quota(struct kad_node *node,
                             const struct kad_record_meta *meta, bool replaces,
                             kad_record_handle *handle, const char **reason) {
   const struct kad_store *store = node->store;
-  size_t len = record->value.len;
+  const size_t len = record->value.len;
   int error = replaces
                   ? kad_quota_check_room(&node->quota, store, len)
                   : kad_quota_check(&node->quota, store, &meta->origin, len);
@@ -92,11 +93,9 @@ static int add_within_quota(struct kad_node *node,
     *reason = "quota exceeded";
     return KAD_CODE_REFUSED;
   }
-  if (kad_store_add(store, record, meta, handle) != 0) {
-    *reason = "the store is full";
-    return KAD_CODE_FAILED;
-  }
-  return 0;
+  error = kad_store_add(store, record, meta, handle);
+  *reason = error == KAD_EFULL ? "the store is full" : "the store failed";
+  return error == 0 ? 0 : KAD_CODE_FAILED;
 }
 
 /* Adds `record`, removes `replaced` (0: none), then evicts what is too much,
@@ -127,9 +126,8 @@ static bool is_cached_copy(const struct kad_type *type,
 }
 
 /* Notes that a held record was stored again. If another host stored it first,
- * the record stays that host's: it counts for its quota, lives no shorter, and
- * is not republished again if that has ended. A cached copy becomes the record
- * itself. */
+ * it stays that host's: it counts for its quota, lives no shorter, and is not
+ * republished if that has ended. A cached copy becomes the record itself. */
 static void confirm(const struct kad_node *node, const struct kad_type *type,
                     kad_record_handle handle,
                     const struct kad_record_meta *incoming) {

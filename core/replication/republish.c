@@ -298,9 +298,12 @@ static void republish_due(struct kad_node *node, struct kad_timer *timer) {
     return;
   }
   handle = kad_store_due_republish(node->store, &at);
-  if (handle != 0 && at <= now && kad_store_read(node->store, handle, &held)) {
+  const bool is_due = handle != 0 && at <= now;
+  if (is_due && kad_store_read(node->store, handle, &held)) {
     begin_republish(node);
     call_hook(node, &held, kad_ruleset_type(node->ruleset, held.record.type));
+  } else if (is_due) {
+    node->republish.free_at = kad_time_add(now, KAD_REPUBLISH_RETRY_MS);
   }
   kad_republish_plan(node);
 }

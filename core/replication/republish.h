@@ -14,7 +14,7 @@ enum {
   KAD_EXPIRE_BATCH = 64,        /* records dropped at a time */
   KAD_REPUBLISHES_MIN = 4,      /* at a time, with a small store budget */
   KAD_REPUBLISHES_MAX = 32,     /* at a time, with any: half of max_lookups */
-  KAD_REPUBLISH_RETRY_MS = 1000 /* while the most are under way */
+  KAD_REPUBLISH_RETRY_MS = 1000 /* if too many are under way, or it failed */
 };
 
 /* What is due, and what is under way. */

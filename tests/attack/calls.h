@@ -12,6 +12,7 @@
 #include "kadenza_secure_id.h"
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
+#include "kadenza_store.h"
 #include "values.h"
 
 enum {

@@ -9,6 +9,7 @@
 #include "kadenza_option.h"
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
+#include "kadenza_store.h"
 #include "lone_node.h"
 #include "unit.h"
 
@@ -246,6 +247,7 @@ static void views_of_a_node(void **state) {
   assert_int_equal(kad_node_contacts(NULL, NULL, 0), 0);
   assert_int_equal(kad_node_contacts(node, NULL, 1), 0);
   assert_int_equal(kad_node_state(NULL), KAD_STATE_NEW);
+  assert_int_equal(kad_node_time(NULL), 0);
   assert_false(kad_node_observed(NULL, 4, &observed));
   assert_false(kad_node_observed(node, 4, NULL));
   kad_node_stats(NULL, &stats);
