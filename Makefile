@@ -438,7 +438,7 @@ attack-run: $(module) $(program) $(collector) $(attack_programs)
 	@rm -rf $(BUILD)/results
 	@echo "attack: ATTACK_SEED=$(ATTACK_SEED)"
 	@ATTACK_SEED=$(ATTACK_SEED) ATTACK_SECONDS=$(attack_seconds) \
-	  ATTACK_LUA='env $(preload) $(LUA)' \
+	  ATTACK_FIXED=$(ATTACK_FIXED) ATTACK_LUA='env $(preload) $(LUA)' \
 	  TEST_SECONDS=$$(($(attack_seconds) + 600)) \
 	  $(suite) attack tests/check/attack $(attackers)
 	@$(totals)

@@ -9,9 +9,9 @@ local M = {}
 
 -- Methods that only other parts of a simulation use.
 local SIM_PARTS <const> = {}
-for name in ([[fresh_address place_of take_out open_at let_join join_all in_task
-  remember open_again join_again draw_joined
-  put_on_side inherit_hostility draw_nat]]):gmatch("%g+") do
+for name in ([[fresh_address place_of take_out open_at let_join join_all
+  await_joins in_task remember open_again join_again draw_joined put_on_side
+  inherit_hostility draw_nat]]):gmatch("%g+") do
   SIM_PARTS[name] = true
 end
 

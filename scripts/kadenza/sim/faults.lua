@@ -3,7 +3,6 @@
 
 local check = require("kadenza.check")
 local errors = require("kadenza.errors")
-local group = require("kadenza.group")
 local node_module = require("kadenza.node")
 local task = require("kadenza.task")
 
@@ -228,7 +227,8 @@ end
 
 --- Ends nodes as `kill` does and opens them again with their ids, addresses
 --- and contacts, but without records. Returns the new nodes, in the same order,
---- when they have joined. Outside of a task, runs the network until then.
+--- when they have joined, or after ten minutes as `join` does. Outside of a
+--- task, runs the network until then.
 ---@async
 ---@param what? integer|number|kadenza.Node|kadenza.Node[]  as net:choose
 ---@param seconds? number  between end and restart; 0 without it
@@ -251,7 +251,7 @@ function Sim:restart(what, seconds)
       returned[i] = self:open_again(memory)
       joins[i] = task.spawn(self.network, self.join_again, self, returned[i])
     end
-    group.all(joins)
+    self:await_joins(joins)
   end)
   return returned
 end

@@ -3,7 +3,7 @@
 
 local check = require("kadenza.check")
 local errors = require("kadenza.errors")
-local group = require("kadenza.group")
+local task = require("kadenza.task")
 
 ---@alias kadenza.Behaviour "honest"|"silent"|"liar"|"sybil"|"misplacer"
 ---|"mislabeler"|"lurer"|"flooder"|"replayer"|"garbage"
@@ -88,8 +88,9 @@ function Sim:inherit_hostility(node, before)
 end
 
 --- Opens sybils: nodes with ids closer to a key than any honest node. They name
---- only each other and hold no records. Returns them when they have joined.
---- Outside of a task, runs the network until then.
+--- only each other and hold no records. Returns them when they have joined, or
+--- after ten minutes as `join` does. Outside of a task, runs the network until
+--- then.
 ---@async
 ---@param count integer
 ---@param key string
@@ -109,11 +110,13 @@ function Sim:sybils(count, key)
     local id = key:sub(1, common) .. self.network:random(#key - common)
     local node, message = self:open({ id = id })
     sybils[i] = node or error(message, 2)
-    joins[i] = function()
-      self:let_join(node)
-    end
   end
-  self:in_task(group.all, joins)
+  self:in_task(function()
+    for i, node in ipairs(sybils) do
+      joins[i] = task.spawn(self.network, self.let_join, self, node)
+    end
+    self:await_joins(joins)
+  end)
   return self:hostile(sybils, "sybil", { key = key })
 end
 

@@ -26,7 +26,7 @@ local MAX_OPENED <const> = BLOCKS * SUBNETS * 254 - 1
 local SPREAD <const> = 50
 local CROWD <const> = 500
 
-local JOIN_SECONDS <const> = 600 -- until all must have joined, after the last
+local JOIN_SECONDS <const> = 600 -- for nodes to join, after the last has begun
 local RETRY_SECONDS <const> = 1 -- until a node joins by another node
 local POLL_SECONDS <const> = 0.1 -- between two checks whether all have joined
 
@@ -283,6 +283,14 @@ function Sim:let_join(node)
   return join(self, node)
 end
 
+local function count_running(tasks)
+  local count = 0
+  for _, item in ipairs(tasks) do
+    count = count + (item:status() == "running" and 1 or 0)
+  end
+  return count
+end
+
 -- Opens nodes; in a partition, each on the side of a random node.
 local function open_many(self, count, given)
   local opened = {}
@@ -306,8 +314,22 @@ local function open_checked(self, count, given)
   return opened
 end
 
---- Opens nodes and joins each by a random node. Returns when they have joined.
---- Outside of a task, runs the network until then.
+--- Waits until joins have ended, or JOIN_SECONDS have passed: then logs a
+--- warning, and the joins go on.
+---@async
+---@param joins kadenza.Task[]
+function Sim:await_joins(joins)
+  local results = group.timeout(JOIN_SECONDS, function()
+    return group.all(joins)
+  end)
+  if not results then
+    log.warn("not every node could join", { left = count_running(joins) })
+  end
+end
+
+--- Opens nodes and joins each by a random node. Returns when they have joined,
+--- or after ten minutes: then logs a warning, and they go on trying. Outside of
+--- a task, runs the network until then.
 ---@async
 ---@param count? integer  of nodes, for a list; without it, opens one node
 ---@param given? kadenza.NodeOptions
@@ -325,7 +347,7 @@ function Sim:join(count, given)
     for i, node in ipairs(opened) do
       joins[i] = task.spawn(self.network, join, self, node)
     end
-    group.all(joins)
+    self:await_joins(joins)
   end)
   return one and opened[1] or opened
 end

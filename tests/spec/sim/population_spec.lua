@@ -108,6 +108,31 @@ describe("kadenza.sim.population", function()
       end)
     end))
 
+  it("waits ten minutes where nobody answers, and the joins go on",
+    spec(function()
+      for _, act in ipairs({
+        function(net) return net:join() end,
+        function(net) return net:restart(1)[1] end,
+        function(net) return net:sybils(1, ("k"):rep(20))[1] end,
+      }) do
+        local net <close> = kad.sim({ nodes = 3 })
+        local warnings = {}
+        net:suspend(3)
+        local before = kad.log.configure({ level = "warn",
+          sink = function(event)
+            table.insert(warnings, event.fields.left)
+          end })
+        local node = act(net)
+        kad.log.restore(before)
+        assert.same({ 1 }, warnings)
+        assert.is_true(net:now() > 600 and net:now() < 620)
+        assert.not_equal("healthy", node:state())
+        net:resume()
+        net:run(60)
+        assert.equal("healthy", node:state())
+      end
+    end))
+
   it("joins the first node without waiting", with_sim({}, function(net)
     net:join()
     assert.equal("healthy", net:join():state())
