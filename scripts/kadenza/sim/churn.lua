@@ -15,7 +15,7 @@ local timer_queue = require("kadenza.sim.timer_queue")
 ---  default), `weibull`, `pareto`, `measured` (half of the sessions end within
 ---  2 hours, 80 % within 8) or `fixed`
 ---@field median? number  seconds; 7200 for `measured`
----@field shape? number  of `weibull` (0.6) and `pareto` (3)
+---@field shape? number  of `weibull` (0.6, above 0.1) and `pareto` (3, above 1)
 ---@field crash? number  share of sessions that end in a crash, 0.5; the other
 ---  nodes close
 ---@field return_after? number  seconds until the same node returns, with its

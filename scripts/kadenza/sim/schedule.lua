@@ -15,7 +15,7 @@ end
 
 --- Calls `fn` as a task at a time of `net:now()`. Returns the task, which the
 --- caller may cancel.
----@param time number  seconds, not before now
+---@param time number  seconds, not before now and less than 1e9 after it
 ---@param fn async fun(net: kadenza.Sim)
 ---@return kadenza.Task task
 function Sim:at(time, fn)
@@ -25,6 +25,7 @@ function Sim:at(time, fn)
   if wait < 0 then
     error(("time must not be before now, which is %g"):format(self:now()), 2)
   end
+  task.milliseconds(wait, 2)
   return self:spawn(function()
     task.sleep(wait)
     fn(self)
@@ -34,7 +35,7 @@ end
 --- Calls `fn` as a task at the end of each period of `seconds`. A call that
 --- takes longer than a period skips the periods that ended meanwhile. Ends when
 --- `fn` returns false, or when the returned task is canceled.
----@param seconds number
+---@param seconds number  from 0.001 to below 1e9
 ---@param fn async fun(net: kadenza.Sim): boolean?
 ---@return kadenza.Task task
 function Sim:every(seconds, fn)
@@ -43,6 +44,7 @@ function Sim:every(seconds, fn)
   if seconds < 0.001 then
     error("seconds must be at least 0.001", 2)
   end
+  task.milliseconds(seconds, 2)
   return self:spawn(function()
     local next_time = self:now() + seconds
     repeat

@@ -18,6 +18,8 @@ local LN2 <const> = math.log(2)
 -- drawn from so many quantiles, weighted by their length.
 local STEPS <const> = 4096
 
+local LONGEST <const> = 1e9 -- seconds: longer sessions end then
+
 ---@class kadenza.sim.Sessions
 ---@field private quantile fun(u: number, shape: number): number  in medians
 ---@field private median number  seconds
@@ -34,7 +36,7 @@ end
 -- bound of a shape, excluded.
 local KINDS <const> = {
   exponential = { quantile = weibull, fixed_shape = 1 },
-  weibull = { quantile = weibull, shape = 0.6, least = 0 },
+  weibull = { quantile = weibull, shape = 0.6, least = 0.1 },
   pareto = {
     quantile = function(u, shape) -- Pareto type II, which begins at 0
       return ((1 - u) ^ (-1 / shape) - 1) / (2 ^ (1 / shape) - 1)
@@ -70,7 +72,7 @@ local function shape_problem(kind, name, shape)
     return ("option 'shape' has no meaning for '%s'"):format(name)
   end
   return shape and not (shape > kind.least and shape <= 100)
-    and ("option 'shape' must be above %d and at most 100"):format(kind.least)
+    and ("option 'shape' must be above %g and at most 100"):format(kind.least)
 end
 
 -- Returns a message about wrong options, or nil.
@@ -106,11 +108,12 @@ function M.new(given)
   }, Sessions)
 end
 
---- Returns the quantile: the length that a share `u` of sessions do not exceed.
+--- Returns the quantile: the length that a share `u` of sessions do not exceed,
+--- at most 1e9.
 ---@param u number  from 0 to below 1
 ---@return number seconds
 function Sessions:length(u)
-  return self.median * self.quantile(u, self.shape)
+  return math.min(self.median * self.quantile(u, self.shape), LONGEST)
 end
 
 local function weigh(self)

@@ -105,6 +105,13 @@ describe("kadenza.sim.churn", function()
       assert.same({ [0] = 10, [1] = 10 }, sides)
     end))
 
+  it("takes sessions of any length", spec(function()
+    local net <close> = kad.sim({ nodes = 5, seed = 2 })
+    net:churn({ session = "weibull", median = 1e9, shape = 0.11 })
+    net:run(3600)
+    assert.equal(5, net:alive())
+  end))
+
   it("names the mistake in wrong options", function()
     for _, case in ipairs({
       { {}, "option 'median' is needed" },
@@ -113,6 +120,7 @@ describe("kadenza.sim.churn", function()
       { { median = 0 / 0 }, "option 'median' must be in 1 to 1e9" },
       { { median = 1, shape = 2 }, "'shape' has no meaning for 'exponential'" },
       { { session = "pareto", median = 1, shape = 1 }, "must be above 1" },
+      { { session = "weibull", median = 1, shape = 0 }, "must be above 0.1" },
       { { median = 1, crash = 2 }, "option 'crash' must be in 0 to 1" },
       { { median = 1, return_after = -1 }, "option 'return_after'" },
       { { median = 1, colour = 2 }, "unknown option 'colour'" },

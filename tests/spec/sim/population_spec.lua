@@ -108,7 +108,7 @@ describe("kadenza.sim.population", function()
       end)
     end))
 
-  it("waits ten minutes where nobody answers, and the joins go on",
+  it("waits ten minutes where no node answers, and the joins go on",
     spec(function()
       for _, act in ipairs({
         function(net) return net:join() end,

@@ -21,6 +21,13 @@ describe("kadenza.sim.sessions", function()
     end)
   end
 
+  it("ends the longest sessions after 1e9 seconds", function()
+    local long = sessions.new({ session = "weibull", median = 1e9,
+      shape = 0.11 })
+    assert.equal(1e9, long:length(1 - 2 ^ -53))
+    assert.is_true(long:remaining(0.999, 0.999) <= 1e9)
+  end)
+
   it("has the measured quantiles: 50 % in 2 hours, 80 % in 8", function()
     local session = sessions.new({ session = "measured" })
     assert.is_true(math.abs(session:length(0.5) - 2 * 3600) < 1e-6)
